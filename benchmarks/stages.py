@@ -28,7 +28,7 @@ from matchers.camera import Camera
 from regengine.orbit.position import choose_position
 from regengine.orbit.tle import load_tle_file
 from regengine.photo.frame import read_frame
-from regengine.references.reference import open_light_map
+from regengine.references.opening import open_light_map
 from regengine.registration.align import is_same_view
 from regengine.registration.generate_stages import full_frame_mm, generate_stages
 from regengine.registration.index.options import BlindOptions, load_earth_index

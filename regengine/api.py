@@ -613,6 +613,6 @@ def open_light_map(maps: Paths) -> LightMap:
     LightMapError
         If a map cannot be used.
     """
-    from regengine.references import reference
+    from regengine.references import opening
 
-    return reference.open_light_map(_paths(maps))
+    return opening.open_light_map(_paths(maps))

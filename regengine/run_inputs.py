@@ -41,7 +41,7 @@ class RunInputs:
         """
         from regengine.orbit.position import element_sets, frame_records
         from regengine.references.day import day_map_of
-        from regengine.references.reference import light_map_of
+        from regengine.references.opening import light_map_of
         from regengine.references.run_maps import street_maps_of
 
         needed = self.blind.index is not None or self.blind.mode == "always"

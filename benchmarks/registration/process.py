@@ -25,7 +25,7 @@ from matchers.earth import incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from regengine.errors import RegengineError
 from regengine.pipeline import process_photo
-from regengine.references.reference import light_map_of
+from regengine.references.opening import light_map_of
 from regengine.registration.index.options import load_earth_index
 from regengine.registration.prepare_photo import load_compiled
 from regengine.result import ControlPoint, FrameResult

@@ -162,7 +162,7 @@ def cache_folder(given: Path | None) -> Iterator[Path]:
 def built_map(real: Path, cache: Path) -> tuple[Path, str]:
     """The world map as one indexed file, built if it is not in the cache, and a sentence on it."""
     from regengine.references.build import build
-    from regengine.references.reference import open_references
+    from regengine.references.opening import open_references
 
     path = cache / BUILT_MAP
     if path.is_file():

@@ -12,9 +12,9 @@ import numpy as np
 from pyproj import Geod
 
 from benchmarks.streets.city import CITIES, draw_grid_city
-from benchmarks.streets.frames import StreetFrame, simulate_frame
 from benchmarks.streets.maps import CityStreets, NoLights, build_map_of
 from benchmarks.streets.shot import LOOSE, ShotRanges
+from benchmarks.streets.simulate import StreetFrame, simulate_frame
 from matchers.camera import Camera
 from regengine.orbit import position_from_nadir
 from regengine.orbit.position import choose_position, element_sets
@@ -96,12 +96,12 @@ def place_on_streets(
     For without lights nothing else than streets can be accepted.
     """
     references = References(light_map=NoLights(), streets=streets)
-    problem, state = search_frame(frame, prior, references, params)
+    problem, state, street_match = search_frame(frame, prior, references, params)
     if state is None:
         return report_skipped(problem)
-    if state.street_match is None:
+    if street_match is None:
         return report_result(problem, state)
-    return report_on_streets(problem, state.street_match)
+    return report_on_streets(problem, street_match)
 
 
 def score(result: FrameResult, truth: Camera) -> Row:

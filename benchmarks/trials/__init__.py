@@ -150,7 +150,7 @@ def built_map(settings: TrialSettings, folder: Path) -> Path:
     """The self-made world's map as a user would build it, in a folder, for windows to be fast."""
     from benchmarks.trials.source import made_source
     from regengine.references.build import build
-    from regengine.references.reference import open_references
+    from regengine.references.opening import open_references
 
     own = made_source(settings.half).light_map_path
     assert own is not None  # the self-made world has one

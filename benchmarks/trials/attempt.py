@@ -172,7 +172,7 @@ def register_trial(
         futile = scene.skip_reason
         if futile is None:
             prior = Prior(position=position, cities_probability=scene.cities_probability)
-            posed, search = search_frame(frame, prior, references, parameters)
+            posed, search, _ = search_frame(frame, prior, references, parameters)
             result = report_result(posed, search) if search else report_skipped(posed)
         else:
             result = no_match_result(frame, position, references.light_map.info, futile)

@@ -127,7 +127,7 @@ def source_of(settings: TrialSettings) -> TrialSource:
 def open_workshop(settings: TrialSettings) -> Workshop:
     """Open the map to register on."""
     from regengine.errors import ConfigError
-    from regengine.references.reference import open_light_map
+    from regengine.references.opening import open_light_map
 
     lights = settings.lights or source_of(settings).light_map_path
     if lights is None:

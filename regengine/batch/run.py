@@ -19,11 +19,12 @@ from regengine.batch.pool import TICK_S, Job, TeamOptions, by_workers
 from regengine.batch.same_settings import RunSettings
 from regengine.batch.sharing import FactsOf, SecondPass, SharingPlan
 from regengine.io.plain import printable
+from regengine.io.times import utc_now
 from regengine.photo.frame_records import frame_id_of
 from regengine.records import record_line
 from regengine.result import FrameResult, Reason
 from regengine.store.rows import StoredFrame, to_tables
-from regengine.store.writer import StoreWriter, utc_now
+from regengine.store.writer import StoreWriter
 
 # Of a path; with `hints` beside it where other photos of the batch have told something
 Process = Callable[..., FrameResult]

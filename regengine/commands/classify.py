@@ -129,7 +129,7 @@ def _propose(scenes: list[Scene], sheet: Path | None, labels: Path, seed: int) -
     from collections import Counter
 
     from regengine.batch.console import say
-    from regengine.scene.clustering import guess_of, propose_clusters, write_proposals
+    from regengine.scene.proposals import guess_of, propose_clusters, write_proposals
     from regengine.scene.result import write_sheet
 
     proposals = propose_clusters(scenes, seed=seed)

@@ -98,7 +98,8 @@ def build(
       regengine day build T31UDQ.tif --out paris.tif --credit Copernicus
     """
     from regengine.references.build import build as build_reference
-    from regengine.references.reference import open_references, parse_bounds
+    from regengine.references.opening import open_references
+    from regengine.references.reference import parse_bounds
 
     bounds = None if region is None else parse_bounds(region, "--region")
     tags = {"PRODUCT": product, "DATE": date, "CREDIT": credit}

@@ -90,7 +90,7 @@ def _opencv() -> tuple[str, str]:
 
 def _map(lights: list[Path]) -> tuple[str, str]:
     from regengine.batch.at_hand import chosen_maps
-    from regengine.references.reference import open_light_map
+    from regengine.references.opening import open_light_map
 
     info = open_light_map(chosen_maps(lights)).info
     west, south, east, north = info.bounds

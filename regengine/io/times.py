@@ -17,6 +17,11 @@ _ISO = re.compile(
 _SIXTIETH_SECOND = re.compile(r"^(\d\d:?\d\d:?)60(?!\d)", re.ASCII)
 
 
+def utc_now() -> str:
+    """The time, ISO 8601, UTC, whole seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def iso_utc(moment: datetime) -> str:
     """A time as records spell it: ``2012-03-28T15:46:41Z``, with what it has of a second."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from matchers.light_grid import LightGrid
-from regengine.references.reference import LightMap, open_references
+from regengine.references.opening import open_references
+from regengine.references.reference import LightMap
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from regengine.references.day import day_map_of
-from regengine.references.reference import LightMap, References, light_map_of, open_references
+from regengine.references.opening import light_map_of, open_references
+from regengine.references.reference import LightMap, References
 
 
 class RunMaps(Protocol):

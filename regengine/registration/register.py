@@ -26,7 +26,7 @@ from regengine.registration.propose_from_neighbours import propose_from_neighbou
 from regengine.registration.propose_from_placement import propose_from_placement
 from regengine.registration.propose_from_stars import propose_from_stars
 from regengine.registration.refine import fit_with_confirmed_lens
-from regengine.registration.register_on_streets import register_on_streets
+from regengine.registration.register_on_streets import StreetMatch, register_on_streets
 from regengine.registration.report_on_streets import (
     advise_streets,
     is_proven_on_streets,
@@ -84,17 +84,16 @@ def register_frame(
     LightMapError
         If the map cannot be.
     """
-    problem, state = search_frame(frame, prior, references, params)
+    problem, state, street_match = search_frame(frame, prior, references, params)
     if state is None:
         result = report_skipped(problem)
         too_few = any(reason.code == "few_lights" for reason in result.reasons)
         return advise_streets(problem, result) if too_few else result
-    if is_proven_on_streets(state.street_match, problem.params.streets):
-        assert state.street_match is not None
-        return report_on_streets(problem, state.street_match)
+    if street_match is not None and is_proven_on_streets(street_match, problem.params.streets):
+        return report_on_streets(problem, street_match)
     result = report_result(problem, state)
-    if result.verdict != "accepted" and state.street_match is not None:
-        on_streets = report_on_streets(problem, state.street_match)
+    if result.verdict != "accepted" and street_match is not None:
+        on_streets = report_on_streets(problem, street_match)
         if on_streets.verdict != "no_match":
             return on_streets
     return advise_streets(problem, result)
@@ -102,14 +101,17 @@ def register_frame(
 
 def search_frame(
     frame: Frame, prior: Prior, references: References, params: RegisterParams | None = None
-) -> tuple[Problem, SearchState | None]:
-    """Prepare a photo and search; no search where the photo shows a reason to skip it."""
+) -> tuple[Problem, SearchState | None, StreetMatch | None]:
+    """Prepare a photo and search: the problem, how far the search came, what fits streets best.
+
+    No search where the photo shows a reason to skip it, and None for streets that fit nowhere.
+    """
     params = params or RegisterParams()
     started_s = params.clock()
     photo = prepare_photo(frame, prior, params)
     problem = Problem(photo=photo, prior=prior, references=references, params=params)
     if photo.skip_reason:
-        return problem, None
+        return problem, None, None
     # Where streets are at hand a telephoto frame is placed on them, from the prior or, where that
     # shows nothing, from what lights tell
     state = SearchState()
@@ -122,8 +124,7 @@ def search_frame(
             found = (street_match, register_on_streets(problem, state, state.match))
             fitted = (match for match in found if match is not None)
             street_match = max(fitted, key=lambda match: match.score, default=None)
-    state.street_match = street_match
-    return problem, state
+    return problem, state, street_match
 
 
 def search(problem: Problem, started_s: float, state: SearchState | None = None) -> SearchState:

@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from regengine.photo.frame import Frame
     from regengine.registration.index.earth import EarthIndex
     from regengine.registration.priors.neighbours import NeighbourPrior
-    from regengine.registration.register_on_streets import StreetMatch
     from regengine.sky.stars.attitude import StarAttitude
 
 # Where nothing tells the height: geometric mean of the 330 and 430 km between which the ISS flew.
@@ -480,7 +479,7 @@ class SearchState:
     hypotheses: Distinct ones at the scale of a first look, best first.
     compared: Those that led, each as aligned where they are compared; None off the map.
     tested: As compared, that were fitted.
-    match, street_match: The best that was fitted, to the map and to streets.
+    match: The best that was fitted.
     is_lens_doubted: Whether that was found as if nothing was known of the lens that was told.
     stop_reason: None while it goes on.
     """
@@ -494,7 +493,6 @@ class SearchState:
     match: Match | None = None
     is_lens_doubted: bool = False
     stop_reason: StopReason | None = None
-    street_match: StreetMatch | None = None
 
     @property
     def is_over(self) -> bool:

@@ -14,6 +14,7 @@ from detectors.constants import ORBITAL_SPEED_KM_S
 from regengine.errors import StoreError
 from regengine.io.html import visible_text, write_page
 from regengine.io.plain import plain
+from regengine.io.times import utc_now
 from regengine.report.clocks import camera_figures
 from regengine.report.figures import (
     VERDICTS,
@@ -35,7 +36,6 @@ from regengine.store.reviews import Reviewed, reviewed
 from regengine.store.rows import from_tables, join, of_frames
 from regengine.store.schema import select
 from regengine.store.snapshot import OF_FRAMES, iter_blocks, list_parts, parts_folder
-from regengine.store.writer import utc_now
 
 
 def run_attributes(store: Path) -> dict[str, Any]:

@@ -184,7 +184,8 @@ def _references_by_kind(streets: Sequence[Path], day: Sequence[Path]) -> dict[st
     found: dict[str, LightMap] = {}
     if streets or day:
         from regengine.references.day import open_day_map
-        from regengine.references.reference import LightMap, open_references
+        from regengine.references.opening import open_references
+        from regengine.references.reference import LightMap
 
         if streets:
             found["streets"] = LightMap(references=open_references("streets", streets))
@@ -204,6 +205,6 @@ def _maps_and_orbits(
     tles = None if tle is None else element_sets(tle.absolute())
     if not lights:
         return None, tles
-    from regengine.references.reference import open_light_map
+    from regengine.references.opening import open_light_map
 
     return open_light_map([path.absolute() for path in lights]), tles

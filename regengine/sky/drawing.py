@@ -26,7 +26,6 @@ from regengine.io.atomic import FULL_DISK, write_whole
 from regengine.photo.image import read_display_rgb
 
 if TYPE_CHECKING:
-    from regengine.sky.satellites.naming import NamedPhoto
     from regengine.sky.stars.catalogue import StarCatalogue
     from regengine.sky.stars.solve import StarSolution
 
@@ -45,7 +44,7 @@ KIND_COLOURS: dict[StreakKind, Colour] = {
 # Lengths of the drawn picture, pixels
 LONG_SIDE_PX = 1600
 MIN_CIRCLE_PX = 4.0
-STREAK_GAP_PX, NAMED_GAP_PX = 4.0, 9.0  # between a streak's edge and the lines beside it
+STREAK_GAP_PX = 4.0  # between a streak's edge and the lines beside it
 LABEL_GAP_PX = 12.0  # between the line and the number
 LABEL_RIGHT_PX, LABEL_UP_PX = 5, 4  # from what a label names
 LETTER_SIZE = 0.42
@@ -55,8 +54,6 @@ BRIGHTEN_POWER = 0.6
 BRIGHTEST = 40  # stars; what solvers of star fields look at
 MISSED_MARGIN_MAG = 1.0  # missed are stars so much brighter than the faintest tenth of those met
 MAX_UNMATCHED = 200
-MAX_TRACK_LABELS = 40  # more cover each other
-NAMED_FROM, CERTAIN_FROM = 0.5, 0.9  # probabilities of names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,51 +183,6 @@ def draw_solution(
         f"{len(solution)} stars, rms {solution.rms_px:.2f} px, odds 1e{solution.log10_odds:.0f}"
     )
     draw_label(picture, caption, (8, picture.shape[0] - 10), YELLOW)
-    write_picture(picture, target)
-
-
-def draw_satellites(photo: NamedPhoto, target: Path) -> None:
-    """Draw predicted tracks and named streaks.
-
-    Tracks are cyan where the satellite is sunlit and grey in the Earth's shadow, with an arrow's
-    head at their end. Streaks have a line around them: green with a name of 0.9 and more, yellow
-    with a less certain one, red where no satellite of the catalogue explains them.
-    """
-    from regengine.sky.satellites.tracks import drawn_track, in_picture
-
-    picture, factor = brighten(photo.frame.path)
-    tracks, middle = photo.tracks, len(photo.tracks.seconds) // 2
-    known = [photo.satellites.sets[number] for number in tracks.rows]
-    names = [one.name or one.satellite for one in known]
-    rows = np.flatnonzero(in_picture(tracks, photo.exposure))
-    lit = tracks.sunlit[rows, middle] > 0.5
-    named = set()
-    streaks = photo.streaks
-    ends = np.column_stack([streaks.x1, streaks.y1, streaks.x2, streaks.y2])
-    for end, naming in zip(ends, photo.namings, strict=True):
-        best = float(naming.probability[0]) if len(naming.probability) else 0.0
-        text, colour = "not in catalogue", RED
-        if best >= NAMED_FROM:
-            row = int(naming.candidates["row"][0])
-            named.add(row)
-            text, colour = f"{names[row]}  P {best:.3f}", GREEN if best >= CERTAIN_FROM else YELLOW
-        elif naming.unlisted < NAMED_FROM:
-            text, colour = "ambiguous", YELLOW
-        at, across = draw_streak_outline(picture, end, factor, colour, gap_px=NAMED_GAP_PX)
-        # To the right of the line that is further right, so that the label covers no light
-        beside = across if across[0] > 0.0 else -across
-        x, y = at + 1.5 * NAMED_GAP_PX / factor * beside
-        column, row = picture_pixel(x, y, factor)
-        lower = 14 if beside[1] >= 0.0 else 0
-        place = (column + LABEL_RIGHT_PX, row + lower - LABEL_UP_PX)
-        draw_label(picture, text, place, colour)
-    order = np.argsort(np.where(lit, tracks.range_km[rows, middle], np.inf), kind="stable")
-    for rank, k in enumerate(order):
-        row = int(rows[k])
-        show = rank < MAX_TRACK_LABELS and row not in named and lit[k]
-        x, y = drawn_track(tracks, row, photo.exposure)
-        colour = CYAN if lit[k] else SHADOW
-        draw_track(picture, x, y, factor, colour, names[row] if show else None)
     write_picture(picture, target)
 
 

@@ -25,10 +25,10 @@ from matchers.camera import Camera, is_turned
 from matchers.earth import ecef_to_geodetic
 from matchers.footprint import visible_outline
 from regengine.errors import ConfigError, StoreError
+from regengine.io.times import utc_now
 from regengine.result import LEAST_POINTS, FrameResult, ReviewedPoint
 from regengine.store.schema import select
 from regengine.store.snapshot import iter_blocks
-from regengine.store.writer import utc_now
 
 Choice = Literal["accepted", "rejected", "unsure"]
 Work = dict[str, Any]  # camera, points, hypothesis, comment, tags, quality, place, given: JSON

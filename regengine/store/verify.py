@@ -283,7 +283,7 @@ def _check_identities(path: Path, snapshot: Snapshot) -> list[Problem]:
 
 def _check_decisions(store: Path) -> list[Problem]:
     """Note what people accepted and cannot be as they did."""
-    from regengine.store.reviews import decisions_path, unsound  # needs the writer, which needs us
+    from regengine.store.reviews import decisions_path, unsound
 
     beside = decisions_path(store)
     try:

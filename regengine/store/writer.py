@@ -11,7 +11,6 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 
 from regengine.errors import StoreError
 from regengine.io.atomic import refusal, sync_folder, write_whole
+from regengine.io.times import utc_now
 from regengine.io.urls import command_line
 from regengine.store.file import StoreFile, check, encode, growing
 from regengine.store.index import StoredFrames
@@ -67,11 +67,6 @@ def package_versions() -> dict[str, str]:
         except PackageNotFoundError:  # OpenCV comes under one of two names
             continue
     return versions
-
-
-def utc_now() -> str:
-    """The time, ISO 8601, UTC, whole seconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 PART_FRAMES = 64

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks.streets.city import CLASSES, City, draw_grid_city
-from benchmarks.streets.frames import simulate_frame
 from benchmarks.streets.shot import ShotRanges
+from benchmarks.streets.simulate import simulate_frame
 
 SMALL = ShotRanges(long_side_px=(500, 700), gsd_m=(6.0, 12.0))
 

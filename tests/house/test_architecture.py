@@ -6,7 +6,7 @@ import ast
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -117,6 +117,81 @@ def test_imports_run_one_way(package: str) -> None:
 )
 def test_the_import_rule_sees_what_it_forbids(source: str) -> None:
     assert wrong_imports("matchers", ast.parse(source)) != []
+
+
+def module_name(path: Path) -> str:
+    """The name by which a file is imported."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def needed_modules(name: str, tree: ast.AST, known: Collection[str]) -> set[str]:
+    """Modules of the project that one names: for types alone and within functions, too.
+
+    Of plug-ins, which are found by being there, no name is written down. That a package is there
+    before its modules is Python's business, so a module does not need the package it lies in.
+    """
+    named = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            named.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                named.add(inner if inner in known else node.module)
+    return {one for one in named if one in known and one != name}
+
+
+def circles(graph: Mapping[str, Collection[str]]) -> list[list[str]]:
+    """Modules that need each other, by circle: strongly connected components (Tarjan 1972)."""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    path: list[str] = []
+    found = []
+
+    def visit(name: str) -> None:
+        number[name] = lowest[name] = len(number)
+        path.append(name)
+        for other in sorted(graph[name]):
+            if other not in number:
+                visit(other)
+            if other in path:
+                lowest[name] = min(lowest[name], lowest[other])
+        if lowest[name] == number[name]:
+            first = path.index(name)
+            if len(path) > first + 1:
+                found.append(sorted(path[first:]))
+            del path[first:]
+
+    for name in sorted(graph):
+        if name not in number:
+            visit(name)
+    return found
+
+
+def test_no_modules_import_each_other() -> None:
+    """Each can be read after what it needs: the imports of types count as all others."""
+    files = {module_name(path): path for path in modules(*PACKAGES, "tests")}
+    graph = {name: needed_modules(name, parsed(path), files) for name, path in files.items()}
+    assert sum(map(len, graph.values())) > len(graph)  # they were looked at
+    assert circles(graph) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import a.two",
+        "from a.two import f",
+        "from a import two",
+        "def f():\n    import a.two",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from a.two import f",
+    ],
+)
+def test_the_rule_of_circles_sees_what_it_forbids(source: str) -> None:
+    trees = {"a": "", "a.one": source, "a.two": "import a.three", "a.three": "import a.one"}
+    graph = {name: needed_modules(name, ast.parse(text), trees) for name, text in trees.items()}
+    assert circles(graph) == [["a.one", "a.three", "a.two"]]
+    assert circles(graph | {"a.three": set()}) == []
 
 
 def test_top_level_holds_only_what_the_layout_names() -> None:

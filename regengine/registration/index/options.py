@@ -77,7 +77,7 @@ def load_earth_index(options: BlindOptions, maps: tuple[Path, ...]) -> EarthInde
     None where there is no file and the map is so large that to make one takes minutes. Raises
     ConfigError if the one named cannot be used.
     """
-    from regengine.references.reference import light_map_of
+    from regengine.references.opening import light_map_of
     from regengine.registration.index.earth import index_in_memory, read_earth_index
 
     if not maps:

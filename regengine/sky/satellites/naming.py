@@ -15,7 +15,6 @@ from regengine.io.plain import rounded
 from regengine.io.tables import cell
 from regengine.io.times import iso_utc
 from regengine.photo.frame import Frame
-from regengine.sky.drawing import NAMED_FROM
 from regengine.sky.satellites.catalogue import TAIL_ACROSS, TAIL_FACTOR, TAIL_SHARE, Satellites
 from regengine.sky.satellites.observer import Exposure
 from regengine.sky.satellites.tracks import Tracks, drawn_track, in_picture, predict_tracks
@@ -30,6 +29,7 @@ SEEN, SEEN_DEBRIS, SEEN_SHADOW = 0.5, 0.08, 0.004
 FAR_KM = 3000.0
 FRAGMENTS = (" DEB", " COOLANT", " SHROUD")  # how a catalogue's names of debris end
 LISTED, LEAST_LISTED = 5, 0.001
+NAMED_FROM = 0.5  # probability from which a streak is said to be a satellite
 TRACK_POINTS = 9
 CSV_COLUMNS = (
     *("frame", "path", "what", "x1", "y1", "x2", "y2", "name", "norad", "probability"),

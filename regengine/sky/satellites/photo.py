@@ -19,8 +19,9 @@ from regengine.photo.fits import header_field, is_fits, read_headers
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.result import Answer
 from regengine.sky.detection.kinds import STREAKS
-from regengine.sky.drawing import PicturePaths, draw_satellites
+from regengine.sky.drawing import PicturePaths
 from regengine.sky.satellites.catalogue import SatelliteCatalogue
+from regengine.sky.satellites.drawing import draw_satellites
 from regengine.sky.satellites.naming import (
     NamedPhoto,
     csv_rows,

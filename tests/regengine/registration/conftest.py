@@ -54,7 +54,7 @@ def solve(photo: Path, index: EarthIndex) -> Solved:
     frame = read_frame(photo)
     prior = Prior(position=choose_position(frame, load_tle_file(ELEMENTS)))
     references = References(light_map=open_light_map([LIGHTS]), index=index)
-    problem, state = search_frame(frame, prior, references)
+    problem, state, _ = search_frame(frame, prior, references)
     assert state is not None
     return Solved(
         truth=true_camera(photo),

@@ -16,7 +16,7 @@ from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit import CameraPosition, icrs_to_itrf, load_tle_file, position_from_nadir
 from regengine.orbit.position import choose_position
 from regengine.photo.frame import read_frame
-from regengine.references.reference import open_light_map
+from regengine.references.opening import open_light_map
 from regengine.registration.align import is_same_view
 from regengine.registration.generate_stages import generate_stages
 from regengine.registration.index.earth import EarthIndex, index_in_memory
@@ -196,7 +196,7 @@ def test_each_method_alone_places_a_city(
     params = RegisterParams(search=SearchParams(methods=(method,)))
     references = References(light_map=open_light_map([LIGHTS]), index=samples_index)
     prior = Prior(position=city.position)
-    _, state = search_frame(read_frame(city.photo), prior, references, params)
+    _, state, _ = search_frame(read_frame(city.photo), prior, references, params)
     assert state is not None
     assert state.stop_reason is StopReason.PROVEN
     assert state.match is not None

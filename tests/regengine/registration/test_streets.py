@@ -244,11 +244,11 @@ def test_what_is_found_a_block_away_is_set_right(
     photo: Path, streets: Streets, truth: Camera
 ) -> None:
     references = References(light_map=Nowhere(), streets=[streets])
-    problem, state = search_frame(read(photo), PRIOR, references)
+    problem, state, found = search_frame(read(photo), PRIOR, references)
     assert state is not None
-    assert state.street_match is not None
+    assert found is not None
     beside = turned(truth, (0.0, 600.0 / 1e3 / ALTITUDE_KM, 0.0))
-    match = register_on_streets(problem, state, replace(state.street_match, camera=beside))
+    match = register_on_streets(problem, state, replace(found, camera=beside))
     assert match is not None
     assert match.score >= 6.0
     off = match.camera.pixel_to_ecef(450.0, 310.0) - truth.pixel_to_ecef(450.0, 310.0)
@@ -260,13 +260,13 @@ def test_streets_of_a_third_of_the_frame_say_their_share(
     photo: Path, streets: Streets, truth: Camera
 ) -> None:
     references = References(light_map=Nowhere(), streets=[streets])
-    problem, state = search_frame(read(photo), PRIOR, references)
+    problem, state, found = search_frame(read(photo), PRIOR, references)
     assert state is not None
     lon, _ = truth.pixel_to_lonlat(*np.meshgrid(np.arange(0, 900, 9), np.arange(0, 620, 9)))
     cols = round((np.quantile(lon, 0.35) - WEST) / STEP_DEG)
     third = replace(streets, density=streets.density[:, :cols])
     problem = replace(problem, references=replace(references, streets=[third]))
-    match = register_on_streets(problem, state, state.street_match)
+    match = register_on_streets(problem, state, found)
     assert match is not None
     result = report_on_streets(problem, match)
     assert np.median(errors_m(result, truth)) < 16.0
@@ -307,9 +307,9 @@ def test_a_wide_frame_needs_no_streets(photo: Path) -> None:
 
 def test_the_work_of_a_photo_ends_the_search_of_streets(photo: Path, streets: Streets) -> None:
     references = References(light_map=Nowhere(), streets=[streets])
-    _, state = search_frame(read(photo), PRIOR, references, RegisterParams(work_budget=0.01))
+    _, state, found = search_frame(read(photo), PRIOR, references, RegisterParams(work_budget=0.01))
     assert state is not None
-    assert state.street_match is None
+    assert found is None
     assert state.work_of.get("streets", 0.0) <= 0.01
     assert state.stop_reason is StopReason.WORK_BUDGET
 
@@ -340,7 +340,7 @@ def test_a_frame_too_small_to_be_accepted_is_not_searched_for_a_last_time(
     work = []
     for least_km in (4.0, 1.0):
         given = RegisterParams(streets=replace(params, min_short_side_km=least_km))
-        _, state = search_frame(read(tmp_path / "small.png"), PRIOR, references, given)
+        _, state, _ = search_frame(read(tmp_path / "small.png"), PRIOR, references, given)
         assert state is not None
         work.append(state.work_of.get("streets", 0.0))
     assert work[0] < 0.5 * work[1]
