@@ -33,6 +33,7 @@ from regengine.registration.align import is_same_view
 from regengine.registration.generate_stages import full_frame_mm, generate_stages
 from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.parameters import RegisterParams
+from regengine.registration.pose_problem import pose_problem
 from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.register import PROPOSERS
 from regengine.registration.stage_yields import read_stage_yields
@@ -96,7 +97,7 @@ def try_stages(
         prepared = prepare_photo(frame, prior, params)
     if prepared.skip_reason is not None:
         return
-    problem = Problem(photo=prepared, prior=prior, references=references, params=params)
+    problem = pose_problem(prepared, prior, references, params)
     truth = camera_of(trial.camera)
     stages = [stage for stage in generate_stages(problem) if stage.method in PROPOSERS]
     tried: set[tuple[str, str]] = set()

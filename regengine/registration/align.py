@@ -8,6 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import BoolArray
 from matchers.align import align
 from matchers.camera import Camera
@@ -27,7 +28,7 @@ from matchers.verify import image_log10_odds
 from matchers.view import render_known
 from regengine.registration.parameters import RefineParams
 from regengine.registration.types import Hypothesis, Problem
-from regengine.registration.windows import footprint_window, ground_sample_km
+from regengine.registration.windows import footprint_window, ground_sample_km, slant_range_km
 
 # Places in the image where two cameras are compared, x and y as shares of its sides
 LATTICE = np.array([(x, y) for y in np.linspace(0.1, 0.9, 5) for x in np.linspace(0.1, 0.9, 5)])
@@ -61,10 +62,26 @@ def merge_hypotheses(
     result = list(known)
     for hypothesis in new:
         twins = [other for other in result if is_same(hypothesis, other)]
-        if all(hypothesis.score > twin.score for twin in twins):
+        if all(score_hypothesis(hypothesis) > score_hypothesis(twin) for twin in twins):
             result = [other for other in result if other not in twins]
             result.append(hypothesis)
-    return sorted(result, key=lambda one: -one.score)
+    return sorted(result, key=lambda one: -score_hypothesis(one))
+
+
+def score_hypothesis(hypothesis: Hypothesis) -> float:
+    """Evened correlation as far as it can be compared between lenses.
+
+    A telephoto frame shows few of the map's pixels, and few pixels correlate well by chance: the
+    best wrong cameras of simulated frames correlated by 0.2 at 28 mm, 0.3 at 85 mm, 0.45 at 200 mm
+    and 0.6 at 400 mm, about as the inverse square root of the field's width.
+    """
+    full_field_km = 180.0  # 256 px of the map's 0.7 km resolution
+    camera = hypothesis.camera
+    high_km = float(np.linalg.norm(camera.position_ecef_m)) / 1e3
+    cosine = -float(camera.boresight_ecef @ camera.position_ecef_m) / 1e3 / high_km
+    range_km = slant_range_km(high_km - EARTH_RADIUS_KM, cosine)
+    field_km = range_km * max(camera.width_px, camera.height_px) / camera.focal_px
+    return hypothesis.even_ncc * float(np.sqrt(min(1.0, field_km / full_field_km)))
 
 
 def free_unknowns(prior: PosePrior, *, fine: bool, k1: bool = False) -> BoolArray:

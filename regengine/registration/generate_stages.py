@@ -24,6 +24,7 @@ from matchers.camera import Camera
 from regengine.registration.parameters import LENS
 from regengine.registration.prepare_photo import count_light_peaks
 from regengine.registration.priors.lens import LensBelief, is_telephoto, list_lens_beliefs
+from regengine.registration.priors.lit_ground import is_dark
 from regengine.registration.priors.tracks import list_offsets
 from regengine.registration.propose_from_neighbours import expect_place
 from regengine.registration.stage_yields import StageYields, read_stage_yields
@@ -34,7 +35,7 @@ from regengine.registration.windows import FARTHEST_DEG, ground_reach_km
 def generate_stages(problem: Problem) -> list[Stage]:
     """All that is worth trying for a photo, the most hits for a unit of work first."""
     prior, params = problem.prior, problem.params.search
-    if problem.is_map_dark:
+    if is_dark(problem.references.light_map):
         return []
     yields = read_stage_yields()
     if prior.placement is not None:
@@ -110,7 +111,7 @@ def list_regions(problem: Problem, yields: StageYields) -> list[Region]:
     if (
         problem.prior.may_be_elsewhere
         and problem.params.clock_window_s is None
-        and not problem.photo.is_telephoto
+        and not (problem.photo.focal_known and is_telephoto(problem.photo.nominal))
         and 2 * in_sight <= len(index[coarsest].vectors)
         and count_light_peaks(problem.photo) >= params.min_peaks_elsewhere
     ):

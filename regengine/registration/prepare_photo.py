@@ -33,6 +33,7 @@ from regengine.photo.frame import Frame
 from regengine.photo.image import LinearLight, brought_down, captions, read_linear_light
 from regengine.registration.parameters import LENS, RegisterParams
 from regengine.registration.priors.lens import is_telephoto
+from regengine.registration.priors.limb import sample_sky
 from regengine.registration.types import NOMINAL_ALTITUDE_KM, LightImages, Photo, Prior
 from regengine.result import Reason
 
@@ -89,7 +90,12 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
     photo = Photo(frame=frame, nominal=nominal, focal_known=focal_known)
     # A city fills telephoto frames, and may be exposed until none of it is dark
     may_be_filled = False
-    if photo.is_telephoto and position is not None and position.time_utc is not None:
+    if (
+        focal_known
+        and is_telephoto(nominal)
+        and position is not None
+        and position.time_utc is not None
+    ):
         sun = sun_moon(position.time_utc, position.lon, position.lat)
         may_be_filled = sun.sun_elevation_deg < params.streets.dark_sun_deg
     if placed is None and not may_be_filled:
@@ -100,7 +106,10 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
     images = lights_of_photo(light, altitude_km / nominal.focal_px / light.factor, limb, finest)
     load_compiled()
     # Where a person placed the photo, that tells more than a limb
-    photo = replace(photo, images=images, limb=None if placed else limb)
+    if limb is not None and placed is None:
+        sky_px = sample_sky(limb, nominal.width_px, nominal.height_px)
+        photo = replace(photo, limb=limb, sky_px=sky_px)
+    photo = replace(photo, images=images)
     if position is None:
         n_lights = count_light_peaks(photo)
         if n_lights < params.search.min_peaks_blind:

@@ -10,6 +10,7 @@ from matchers.camera import Camera
 from matchers.dense import DenseParameters, boresights, templates_for
 from regengine.registration.align import align_first, is_same_view, unmirror
 from regengine.registration.priors.lens import is_telephoto
+from regengine.registration.priors.limb import keeps_sky_free
 from regengine.registration.propose_from_index import make_hypothesis, suit_template_px
 from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage
 from regengine.registration.windows import (
@@ -64,7 +65,7 @@ def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
             break
         camera = replace(image.stored_camera(peak.camera, nominal), mirrored=stage.mirrored)
         share = 0.5 * problem.params.search.same_view_share
-        if problem.photo.allows(camera) and not any(
+        if keeps_sky_free(problem.photo, camera) and not any(
             is_same_view(camera, other, share) for other in chosen
         ):
             chosen.append(camera)

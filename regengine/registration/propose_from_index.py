@@ -26,6 +26,7 @@ from regengine.registration.align import LATTICE, align_first, is_same_view, unm
 from regengine.registration.index.light import look_up_light
 from regengine.registration.parameters import TrackParams
 from regengine.registration.priors.lens import LensBelief, is_telephoto
+from regengine.registration.priors.limb import keeps_sky_free
 from regengine.registration.priors.tracks import believe_camera, tracks_for
 from regengine.registration.types import Hypothesis, ImageKind, Place, Problem, Stage
 from regengine.registration.windows import FARTHEST_DEG, MIN_SAMPLE_KM, ground_reach_km
@@ -54,7 +55,7 @@ def propose_from_index(problem: Problem, stage: Stage) -> list[Hypothesis]:
         camera = replace(camera, mirrored=stage.mirrored)
         if len(chosen) == stage.n_aligned:
             break
-        if not problem.photo.allows(camera):
+        if not keeps_sky_free(problem.photo, camera):
             continue
         hypothesis = stand_hypothesis(problem, stage, camera)
         if hypothesis is not None and not any(
@@ -189,7 +190,7 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
     stored = [
         replace(small.stored_camera(one, photo.nominal), mirrored=stage.mirrored) for one in cameras
     ]
-    stored = [one for one in stored if photo.allows(one)]
+    stored = [one for one in stored if keeps_sky_free(photo, one)]
     hypotheses = [make_hypothesis(problem, stage, place, one, kind) for one in stored]
     size_px = suit_template_px(problem, stage.lens)
     step_km = max(field_km / size_px / 1.5, MIN_SAMPLE_KM)

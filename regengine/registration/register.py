@@ -16,9 +16,15 @@ from regengine.registration.accept import (
     is_tested,
     place_probability,
 )
-from regengine.registration.align import align_hypothesis, is_same_view, merge_hypotheses
+from regengine.registration.align import (
+    align_hypothesis,
+    is_same_view,
+    merge_hypotheses,
+    score_hypothesis,
+)
 from regengine.registration.generate_stages import generate_stages
 from regengine.registration.parameters import AcceptParams, RegisterParams
+from regengine.registration.pose_problem import pose_problem
 from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.propose_dense import propose_dense
 from regengine.registration.propose_from_index import propose_asterisms, propose_from_index
@@ -109,7 +115,7 @@ def search_frame(
     params = params or RegisterParams()
     started_s = params.clock()
     photo = prepare_photo(frame, prior, params)
-    problem = Problem(photo=photo, prior=prior, references=references, params=params)
+    problem = pose_problem(photo, prior, references, params)
     if photo.skip_reason:
         return problem, None, None
     # Where streets are at hand a telephoto frame is placed on them, from the prior or, where that
@@ -188,7 +194,7 @@ def try_any_lens(
     )
     if doubted.skip_reason is not None:
         return []
-    problem = replace(problem, photo=doubted)
+    problem = pose_problem(doubted, problem.prior, problem.references, problem.params)
     state.hypotheses, state.compared, state.tested = [], {}, []
     passed_over = try_stages(problem, generate_stages(problem), state, most_work, started_s)
     found = state.match
@@ -242,7 +248,7 @@ def compare_hypotheses(problem: Problem, state: SearchState) -> list[Hypothesis]
     aligned = [align_compared(problem, state, one) for one in leading]
     return sorted(
         (one for one in aligned if one is not None),
-        key=lambda one: (-one.image_log10_odds, -one.score),
+        key=lambda one: (-one.image_log10_odds, -score_hypothesis(one)),
     )
 
 
@@ -277,7 +283,7 @@ def choose_leaders(
     distinct = [
         one for one in others if not is_same_view(first.camera, one.camera, params.same_view_share)
     ]
-    lead = first.score - max([0.0, *(one.score for one in distinct)])
+    lead = score_hypothesis(first) - max([0.0, *map(score_hypothesis, distinct)])
     stands_out = first.image_log10_odds >= count_views(problem, state, first)
     stands_out |= lead >= params.min_lead_ncc
     if stands_out and not any(is_tested_again(problem, first, known) for known in state.tested):
@@ -304,7 +310,7 @@ def is_tested_again(problem: Problem, hypothesis: Hypothesis, known: Hypothesis)
     params = problem.params.search
     return (
         is_same_view(hypothesis.camera, known.camera, params.same_view_share)
-        and hypothesis.score < known.score + params.min_gain_ncc
+        and score_hypothesis(hypothesis) < score_hypothesis(known) + params.min_gain_ncc
         and hypothesis.image_log10_odds < known.image_log10_odds + params.min_gain_log10_odds
     )
 
@@ -329,7 +335,7 @@ def test_leaders(problem: Problem, state: SearchState, leaders: list[Hypothesis]
         aligned = align_hypothesis(problem, hypothesis, params.refine.compared_px)
         if aligned is not None:
             finalists.append(aligned)
-    finalists.sort(key=lambda one: (-one.image_log10_odds, -one.score))
+    finalists.sort(key=lambda one: (-one.image_log10_odds, -score_hypothesis(one)))
     distinct: list[Hypothesis] = []
     share = params.search.same_view_share
     for one in finalists:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
+import cv2
 import numpy as np
 
 from detectors.types import FloatArray
@@ -21,6 +23,7 @@ from matchers.pose import (
     moved,
     other_pose,
 )
+from regengine.photo.image import read_linear_light
 from regengine.references.kinds import KINDS
 from regengine.registration.align import is_same_view
 from regengine.registration.generate_stages import list_places
@@ -41,6 +44,8 @@ from regengine.registration.windows import StreetMap
 
 ANGLES = (0, 1, 2, FOCAL)
 POSE = (*ANGLES, ALONG, ACROSS, UP)
+# As long as a problem is there
+STREET_LIGHTS: WeakKeyDictionary[Problem, LightImage] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,7 +95,7 @@ def register_on_streets(
         return None
     started_s, max_s = problem.params.clock(), problem.params.max_seconds
     share = problem.params.search.same_view_share
-    light = problem.street_light
+    light = read_street_light(problem)
     best: StreetMatch | None = None
     # Of each map the views that were tried by one square
     tried: list[list[FloatArray]] = [[] for _ in near]
@@ -149,6 +154,28 @@ def register_on_streets(
             evidence = replace(best.evidence, runner_up_log10_odds=max([0.0, *others]))
             return replace(best, evidence=evidence)
     return best
+
+
+def read_street_light(problem: Problem) -> LightImage:
+    """Linear light of the photo, as fine as streets are drawn, and what of it counts.
+
+    Read once a problem, that may be asked for by its prior and then by what lights tell.
+    """
+    if problem in STREET_LIGHTS:
+        return STREET_LIGHTS[problem]
+    nominal = problem.photo.nominal
+    sample_m = 1e3 * problem.altitude_km / nominal.focal_px
+    longest = max(nominal.width_px, nominal.height_px)
+    # Slanted frames show the ground coarser
+    side_px = round(1.25 * longest * sample_m / min(problem.params.streets.levels_m))
+    light = read_linear_light(problem.photo.frame.path, max_long_side_px=max(side_px, 256))
+    height, width = light.light.shape
+    counted = problem.photo.image("narrow").weight
+    weight = cv2.resize(counted, (width, height), interpolation=cv2.INTER_NEAREST)
+    STREET_LIGHTS[problem] = LightImage(
+        values=light.light, weight=np.asarray(weight, np.float32), factor=light.factor
+    )
+    return STREET_LIGHTS[problem]
 
 
 def suits_streets(problem: Problem) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from detectors.constants import DAY_S
 from matchers.camera import Camera
-from matchers.footprint import corner_lonlat, diagonal_km
+from matchers.footprint import WGS84, corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
 from matchers.verify import LIGHTS
 from regengine.io.plain import counted
@@ -38,9 +38,11 @@ from regengine.registration.control_points import (
     select_control_points,
 )
 from regengine.registration.parameters import LENS, WORK_BUDGETS, AcceptParams, PointParams
+from regengine.registration.priors.lit_ground import is_dark
 from regengine.registration.priors.tracks import list_offsets
 from regengine.registration.propose_from_index import locate_camera
 from regengine.registration.types import Hypothesis, Match, Problem, SearchState, StopReason
+from regengine.registration.windows import FARTHEST_DEG, ground_reach_km
 from regengine.result import (
     LEAST_HULL,
     LEAST_POINTS,
@@ -208,7 +210,9 @@ def judge(
                 text = "without time or place nothing is accepted unseen: check the overlay"
             reasons = (Reason(code="low_probability", text=text),)
     if verdict == "review":
-        more = (*tell_uncovered(problem), *tell_unfinished(problem, state))
+        covered_share = measure_covered_share(problem)
+        uncovered = tell_uncovered(covered_share, problem.params.accept)
+        more = (*uncovered, *tell_unfinished(problem, state))
         reasons = tuple(dict.fromkeys((*reasons, *more)))
     if verdict == "accepted" and is_blind:
         reasons = check_blind_fit(points, match, problem.photo.frame.focal_mm, params)
@@ -229,14 +233,15 @@ def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]
             "the time, or widen --clock-window"
         )
         return (Reason(code="clock_suspect", text=text),)
-    if problem.is_map_dark:
+    if is_dark(problem.references.light_map):
         text = (
             "the night-light map holds no light at all: check how it was made, or get another with "
             "regengine lights get"
         )
         return (Reason(code="dark_map", text=text),)
-    uncovered = tell_uncovered(problem)
-    if problem.covered_share == 0.0 and state.work == state.work_of.get("streets", 0.0):
+    covered_share = measure_covered_share(problem)
+    uncovered = tell_uncovered(covered_share, problem.params.accept)
+    if covered_share == 0.0 and state.work == state.work_of.get("streets", 0.0):
         return uncovered
     if problem.is_blind:
         text = (
@@ -268,12 +273,28 @@ def tell_unfinished(problem: Problem, state: SearchState) -> tuple[Reason, ...]:
     return ()
 
 
-def tell_uncovered(problem: Problem) -> tuple[Reason, ...]:
+def measure_covered_share(problem: Problem) -> float:
+    """Share of the ground in sight of the position that lies within the map's bounds."""
+    position = problem.prior.position
+    if position is None:
+        return 1.0
+    # Even over a disc (Vogel's spiral, of the golden angle)
+    number = np.arange(1200)
+    reach_m = 1e3 * ground_reach_km(problem.altitude_km, FARTHEST_DEG)
+    away_m = reach_m * np.sqrt((number + 0.5) / len(number))
+    start = np.full(len(number), position.lon), np.full(len(number), position.lat)
+    lon, lat, _ = WGS84.fwd(*start, 137.508 * number, away_m)
+    west, south, east, north = problem.references.light_map.info.bounds
+    inside = ((lon - west) % 360.0 <= east - west) & (lat >= south) & (lat <= north)
+    return float(inside.mean())
+
+
+def tell_uncovered(covered_share: float, params: AcceptParams) -> tuple[Reason, ...]:
     """That the map holds little of what the photo can show, where that was to be searched."""
-    if problem.covered_share >= problem.params.accept.min_covered_share:
+    if covered_share >= params.min_covered_share:
         return ()
     text = (
-        f"the night-light map covers {100.0 * problem.covered_share:.0f} % of the ground that this "
+        f"the night-light map covers {100.0 * covered_share:.0f} % of the ground that this "
         "frame can show; give one that covers more"
     )
     return (Reason(code="outside_map", text=text),)

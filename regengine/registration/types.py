@@ -1,8 +1,8 @@
 """What a registration knows, tries and finds: its types, in the order in which they are made.
 
-`Prior`, `Photo` and `References` make a `Problem`; `generate_stages` makes `Stage` objects of it;
-a stage proposes a `Hypothesis`; the best are refined to a `Fit` and weighed as a `Match` with its
-`Evidence`; `SearchState` holds how far the search is.
+`Prior`, `Photo` and `References` make a `Problem` (`pose_problem`); `generate_stages` makes `Stage`
+objects of it, for a `Place` or a `Region`; a stage proposes a `Hypothesis`; the best are refined to
+a `Fit` and weighed as a `Match` with its `Evidence`; `SearchState` holds how far the search is.
 """
 
 from __future__ import annotations
@@ -13,34 +13,22 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-import cv2
 import numpy as np
 
-from detectors.constants import EARTH_RADIUS_KM
-from detectors.limb import Limb, sky_mask
+from detectors.limb import Limb
 from detectors.types import FloatArray, FloatImage, IndexArray
 from matchers.camera import Camera
-from matchers.footprint import WGS84
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
 from matchers.pose import PosePrior
 from matchers.refine import PARTS, Refinement, Refits, jackknife
 from matchers.verify import LightPeaks
 from regengine.orbit.missions import ANY_KM
-from regengine.photo.image import read_linear_light
 from regengine.registration.parameters import Method, RegisterParams
-from regengine.registration.priors.lens import LensBelief, is_telephoto
-from regengine.registration.priors.lit_ground import measure_lit_ground
+from regengine.registration.priors.lens import LensBelief
 from regengine.registration.priors.seen import Seen
-from regengine.registration.priors.tracks import Track, expect_seen, tracks_for
-from regengine.registration.windows import (
-    FARTHEST_DEG,
-    MapWindows,
-    NightLights,
-    StreetMap,
-    ground_reach_km,
-    slant_range_km,
-)
+from regengine.registration.priors.tracks import Track
+from regengine.registration.windows import MapWindows, NightLights, StreetMap
 from regengine.result import Reason
 
 if TYPE_CHECKING:
@@ -107,6 +95,7 @@ class Photo:
     doubted_focal_px: A focal length that was told, with which the photo was not found.
     images: None where there is a reason to skip the photo.
     limb: The Earth's limb, where the photo shows it beyond doubt.
+    sky_px: Places all over the stored image, x and y, that surely show sky; None without a limb.
     """
 
     frame: Frame
@@ -115,38 +104,13 @@ class Photo:
     doubted_focal_px: float | None = None
     images: LightImages | None = None
     limb: Limb | None = None
+    sky_px: tuple[FloatArray, FloatArray] | None = None
     skip_reason: Reason | None = None
 
     def image(self, kind: ImageKind) -> LightImage:
         """One of its light images."""
         assert self.images is not None
         return self.images.clipped if kind == "clipped" else self.images.narrow
-
-    @property
-    def is_telephoto(self) -> bool:
-        """Whether a lens that is known shows too little for asterisms and light of the index."""
-        return self.focal_known and is_telephoto(self.nominal)
-
-    @cached_property
-    def sky_px(self) -> tuple[FloatArray, FloatArray]:
-        """Places all over the stored image that surely show sky; there is a limb."""
-        assert self.limb is not None
-        width, height = self.nominal.width_px, self.nominal.height_px
-        # So far above it is sky whichever of the limb's two edges, 2.3 degrees apart, was found
-        pixel = max(width, height) / 20.0
-        shape = max(round(height / pixel), 1), max(round(width / pixel), 1)
-        rows, cols = np.nonzero(sky_mask(self.limb, shape, margin_deg=-3.0))
-        return pixel * (cols + 0.5).astype(float) - 0.5, pixel * (rows + 0.5).astype(float) - 0.5
-
-    def allows(self, camera: Camera) -> bool:
-        """Whether a camera of the stored image sees no ground where the photo shows sky.
-
-        The true cameras of 18 training photos with a limb saw ground in none of it, but one in 0.3.
-        """
-        if self.limb is None or not len(self.sky_px[0]):
-            return True
-        ground = np.isfinite(camera.pixel_to_ecef(*self.sky_px)[:, 0])
-        return float(ground.mean()) <= 0.5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -156,6 +120,33 @@ class References:
     light_map: NightLights
     index: EarthIndex | None = None
     streets: Sequence[StreetMap] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Problem:
+    """A photo to be placed: all that does not change while it is searched for.
+
+    tracks: Along which the camera may have been; none where it may have been anywhere.
+    windows: The pieces of the map that were read, kept while they serve.
+    """
+
+    photo: Photo
+    prior: Prior
+    references: References
+    params: RegisterParams
+    tracks: tuple[Track, ...]
+    windows: MapWindows
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether neither orbit nor nadir is known."""
+        return self.prior.position is None
+
+    @property
+    def altitude_km(self) -> float:
+        """Height of the camera above the ellipsoid, as far as it is known."""
+        position = self.prior.position
+        return NOMINAL_ALTITUDE_KM if position is None else position.altitude_km
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,82 +185,6 @@ class Region:
     def places_ecef_m(self) -> FloatArray:
         """Its places, shape (n, 3)."""
         return np.array([place.position_ecef_m for place in self.places])
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Problem:
-    """A photo to be placed: all that does not change while it is searched for."""
-
-    photo: Photo
-    prior: Prior
-    references: References
-    params: RegisterParams
-
-    @property
-    def is_blind(self) -> bool:
-        """Whether neither orbit nor nadir is known."""
-        return self.prior.position is None
-
-    @property
-    def altitude_km(self) -> float:
-        """Height of the camera above the ellipsoid, as far as it is known."""
-        position = self.prior.position
-        return NOMINAL_ALTITUDE_KM if position is None else position.altitude_km
-
-    @cached_property
-    def tracks(self) -> tuple[Track, ...]:
-        """Along which the camera may have been; none where it may have been anywhere."""
-        if self.prior.position is None:
-            return ()
-        lit_dex = measure_lit_ground(self.references.light_map)
-        tracks = tracks_for(
-            self.prior.position, self.params.clock_window_s, lit_dex, self.params.tracks
-        )
-        seen = self.prior.seen
-        return tracks if seen is None else tuple(expect_seen(track, seen) for track in tracks)
-
-    @property
-    def is_map_dark(self) -> bool:
-        """Whether the map holds no light at all, as far as that is seen at once."""
-        lit_dex = measure_lit_ground(self.references.light_map)
-        return lit_dex is not None and not lit_dex.any()
-
-    @cached_property
-    def covered_share(self) -> float:
-        """Share of the ground in sight of the position that lies within the map's bounds."""
-        position = self.prior.position
-        if position is None:
-            return 1.0
-        # Even over a disc (Vogel's spiral, of the golden angle)
-        number = np.arange(1200)
-        reach_m = 1e3 * ground_reach_km(self.altitude_km, FARTHEST_DEG)
-        away_m = reach_m * np.sqrt((number + 0.5) / len(number))
-        start = np.full(len(number), position.lon), np.full(len(number), position.lat)
-        lon, lat, _ = WGS84.fwd(*start, 137.508 * number, away_m)
-        west, south, east, north = self.references.light_map.info.bounds
-        inside = ((lon - west) % 360.0 <= east - west) & (lat >= south) & (lat <= north)
-        return float(inside.mean())
-
-    @cached_property
-    def windows(self) -> MapWindows:
-        """The pieces of the map that were read, kept while they serve."""
-        return MapWindows(self.references.light_map)
-
-    @cached_property
-    def street_light(self) -> LightImage:
-        """Linear light of the photo, as fine as streets are drawn, and what of it counts."""
-        nominal = self.photo.nominal
-        sample_m = 1e3 * self.altitude_km / nominal.focal_px
-        longest = max(nominal.width_px, nominal.height_px)
-        # Slanted frames show the ground coarser
-        side_px = round(1.25 * longest * sample_m / min(self.params.streets.levels_m))
-        light = read_linear_light(self.photo.frame.path, max_long_side_px=max(side_px, 256))
-        height, width = light.light.shape
-        counted = self.photo.image("narrow").weight
-        weight = cv2.resize(counted, (width, height), interpolation=cv2.INTER_NEAREST)
-        return LightImage(
-            values=light.light, weight=np.asarray(weight, np.float32), factor=light.factor
-        )
 
 
 Views = tuple[tuple[float, FloatArray], ...]
@@ -333,22 +248,6 @@ class Hypothesis:
     image_log10_odds: float = 0.0
     n_stars: int = 0
     is_other_lens: bool = False
-
-    @property
-    def score(self) -> float:
-        """Evened correlation as far as it can be compared between lenses.
-
-        A telephoto frame shows few of the map's pixels, and few pixels correlate well by chance:
-        the best wrong cameras of simulated frames correlated by 0.2 at 28 mm, 0.3 at 85 mm, 0.45 at
-        200 mm and 0.6 at 400 mm, about as the inverse square root of the field's width.
-        """
-        full_field_km = 180.0  # 256 px of the map's 0.7 km resolution
-        camera = self.camera
-        high_km = float(np.linalg.norm(camera.position_ecef_m)) / 1e3
-        cosine = -float(camera.boresight_ecef @ camera.position_ecef_m) / 1e3 / high_km
-        range_km = slant_range_km(high_km - EARTH_RADIUS_KM, cosine)
-        field_km = range_km * max(camera.width_px, camera.height_px) / camera.focal_px
-        return self.even_ncc * float(np.sqrt(min(1.0, field_km / full_field_km)))
 
 
 @dataclass(frozen=True, kw_only=True)

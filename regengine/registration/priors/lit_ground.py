@@ -50,6 +50,12 @@ def measure_lit_ground(light_map: NightLights) -> FloatArray | None:
     return np.asarray(np.log10(1.0 + sum_within_reach(cells)))
 
 
+def is_dark(light_map: NightLights) -> bool:
+    """Whether a map holds no light at all, as far as that is seen at once."""
+    lit_dex = measure_lit_ground(light_map)
+    return lit_dex is not None and not lit_dex.any()
+
+
 def sum_within_reach(light: FloatArray) -> FloatArray:
     """Sums over all cells of a degree whose middle lies within `REACH_KM` of each cell's."""
     reach = REACH_KM / EARTH_RADIUS_KM

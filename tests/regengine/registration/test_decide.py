@@ -33,6 +33,8 @@ from regengine.registration.hold_out import (
     weigh_landed,
 )
 from regengine.registration.parameters import LENS, AcceptParams, HoldOutParams
+from regengine.registration.pose_problem import pose_problem
+from regengine.registration.priors.limb import keeps_sky_free, sample_sky
 from regengine.registration.priors.seen import Seen
 from regengine.registration.refine import (
     LensTrial,
@@ -336,13 +338,14 @@ def decided(problem: Problem, match: Match | None, row: Row) -> FrameResult:
         problem.params,
         accept=replace(ACCEPT, accept_probability=row.accept or ACCEPT.accept_probability),
     )
-    problem = replace(problem, params=params)
+    prior, references = problem.prior, problem.references
     if row.nowhere_given:
-        problem = replace(problem, prior=Prior())
+        prior = Prior()
     if row.bounds is not None:
-        info = replace(problem.references.light_map.info, bounds=row.bounds)
+        info = replace(references.light_map.info, bounds=row.bounds)
         light_map: Any = Mock(info=info, overview=lambda _: None)
-        problem = replace(problem, references=replace(problem.references, light_map=light_map))
+        references = replace(references, light_map=light_map)
+    problem = pose_problem(problem.photo, prior, references, params)
     return report_result(problem, SearchState(match=match, stop_reason=row.stopped))
 
 
@@ -451,11 +454,13 @@ def below_the_limb() -> tuple[Camera, Limb]:
 
 def test_a_camera_that_sees_ground_high_above_the_limb_is_refused(over_city: Solved) -> None:
     camera, limb = below_the_limb()
-    photo = replace(over_city.problem.photo, nominal=camera, limb=limb)
-    assert photo.allows(camera)
-    assert not photo.allows(turned(camera, [0.0, 0.0, np.pi]))
-    assert not photo.allows(camera_over(10.0, 50.0))
-    assert replace(photo, limb=None).allows(turned(camera, [0.0, 0.0, np.pi]))
+    sky_px = sample_sky(limb, camera.width_px, camera.height_px)
+    photo = replace(over_city.problem.photo, nominal=camera, limb=limb, sky_px=sky_px)
+    assert keeps_sky_free(photo, camera)
+    assert not keeps_sky_free(photo, turned(camera, [0.0, 0.0, np.pi]))
+    assert not keeps_sky_free(photo, camera_over(10.0, 50.0))
+    without = replace(photo, limb=None, sky_px=None)
+    assert keeps_sky_free(without, turned(camera, [0.0, 0.0, np.pi]))
 
 
 # Which match is kept

@@ -14,8 +14,10 @@ from matchers.earth import ecef_to_geodetic, great_circle_km
 from regengine.orbit import position_from_nadir
 from regengine.registration.generate_stages import generate_stages, list_places
 from regengine.registration.parameters import LENS
+from regengine.registration.pose_problem import pose_problem
 from regengine.registration.priors.seen import Seen
-from regengine.registration.types import Photo, Problem
+from regengine.registration.report_result import measure_covered_share
+from regengine.registration.types import Photo, Prior, Problem
 from tests.regengine.registration.conftest import Solved
 from tests.regengine.registration.made_limb import found_limb
 
@@ -30,6 +32,12 @@ def with_photo(problem: Problem, **changes: object) -> Problem:
     """The same of another photo."""
     photo: Photo = replace(problem.photo, **changes)  # type: ignore[arg-type]
     return replace(problem, photo=photo)
+
+
+def with_prior(problem: Problem, **changes: object) -> Problem:
+    """The same of which something else is known."""
+    prior: Prior = replace(problem.prior, **changes)  # type: ignore[arg-type]
+    return pose_problem(problem.photo, prior, problem.references, problem.params)
 
 
 def test_an_unknown_lens_is_sought_among_the_usual_ones(problem: Problem) -> None:
@@ -65,7 +73,7 @@ def test_a_limb_tells_the_tilt(problem: Problem) -> None:
 
 
 def test_of_what_nothing_is_known_the_whole_earth_is_asked(problem: Problem) -> None:
-    blind = replace(problem, prior=replace(problem.prior, position=None))
+    blind = with_prior(problem, position=None)
     stages = generate_stages(blind)
     assert {stage.method for stage in stages} == {"light"}
     assert {stage.region.name for stage in stages if stage.region} == {"earth"}
@@ -97,18 +105,16 @@ def test_a_map_covers_a_share_of_the_ground_in_sight(
         info = SimpleNamespace(bounds=(west + turn, south, east + turn, north))
         light_map: Any = Mock(info=info, overview=lambda _: None)
         position = position_from_nadir(10.0 + turn, 45.0, 400.0, "option")
-        there = replace(
-            problem,
-            prior=replace(problem.prior, position=position),
-            references=replace(problem.references, light_map=light_map),
-        )
-        assert there.covered_share == pytest.approx(share, abs=0.03)
+        prior = replace(problem.prior, position=position)
+        references = replace(problem.references, light_map=light_map)
+        there = pose_problem(problem.photo, prior, references, problem.params)
+        assert measure_covered_share(there) == pytest.approx(share, abs=0.03)
 
 
 def test_nothing_is_tried_where_the_index_holds_no_light_in_sight(problem: Problem) -> None:
     away = position_from_nadir(10.0, -45.0, 410.0, "option")
-    prior = replace(problem.prior, position=away, may_be_elsewhere=False)
-    assert generate_stages(replace(problem, prior=prior)) == []
+    there = with_prior(problem, position=away, may_be_elsewhere=False)
+    assert generate_stages(there) == []
 
 
 def test_where_only_a_place_is_known_cameras_stand_all_around_it(problem: Problem) -> None:
@@ -116,8 +122,7 @@ def test_where_only_a_place_is_known_cameras_stand_all_around_it(problem: Proble
     assert position is not None
     seen = Seen(lon=position.lon, lat=position.lat, radius_km=50.0)
     around = position_from_nadir(position.lon, position.lat, 415.0, "centre")
-    prior = replace(problem.prior, position=around, seen=seen)
-    places = list_places(replace(problem, prior=prior), 150.0, 5.0)
+    places = list_places(with_prior(problem, position=around, seen=seen), 150.0, 5.0)
     away_km = np.array(
         [
             great_circle_km(seen.lon, seen.lat, *ecef_to_geodetic(place.position_ecef_m)[:2])

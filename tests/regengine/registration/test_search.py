@@ -17,11 +17,13 @@ from regengine.orbit import CameraPosition, icrs_to_itrf, load_tle_file, positio
 from regengine.orbit.position import choose_position
 from regengine.photo.frame import read_frame
 from regengine.references.opening import open_light_map
-from regengine.registration.align import is_same_view
+from regengine.registration.align import is_same_view, score_hypothesis
 from regengine.registration.generate_stages import generate_stages
 from regengine.registration.index.earth import EarthIndex, index_in_memory
 from regengine.registration.parameters import RegisterParams, SearchParams
+from regengine.registration.pose_problem import pose_problem
 from regengine.registration.prepare_photo import prepare_photo
+from regengine.registration.priors.limb import keeps_sky_free
 from regengine.registration.priors.neighbours import Neighbour, NeighbourPrior
 from regengine.registration.register import PROPOSERS, search, search_frame
 from regengine.registration.types import (
@@ -104,12 +106,9 @@ def prior_for(method: Method, case: Case) -> Prior:
 
 def pose(case: Case, prior: Prior, index: EarthIndex | None, lights: Path = LIGHTS) -> Problem:
     params = RegisterParams(clock_window_s=20.0)
-    return Problem(
-        photo=prepare_photo(read_frame(case.photo), prior, params),
-        prior=prior,
-        references=References(light_map=open_light_map([lights]), index=index),
-        params=params,
-    )
+    photo = prepare_photo(read_frame(case.photo), prior, params)
+    references = References(light_map=open_light_map([lights]), index=index)
+    return pose_problem(photo, prior, references, params)
 
 
 def propose(problem: Problem, method: Method, stages: int = STAGES) -> list[list[Hypothesis]]:
@@ -117,7 +116,8 @@ def propose(problem: Problem, method: Method, stages: int = STAGES) -> list[list
     chosen = [stage for stage in generate_stages(problem) if stage.method == method][:stages]
     assert chosen, f"no stage of {method}"
     return [
-        sorted(PROPOSERS[method](problem, stage), key=lambda one: -one.score) for stage in chosen
+        sorted(PROPOSERS[method](problem, stage), key=lambda one: -score_hypothesis(one))
+        for stage in chosen
     ]
 
 
@@ -145,8 +145,8 @@ def test_the_true_camera_is_among_the_best_and_the_same_again(
     )
     assert any(is_same_view(h.camera, case.truth, SAME) for few in first for h in few[:RANK])
     assert all(h.source == method for few in first for h in few)
-    assert [[(h.camera, h.score) for h in few] for few in first] == [
-        [(h.camera, h.score) for h in few] for few in again
+    assert [[(h.camera, score_hypothesis(h)) for h in few] for few in first] == [
+        [(h.camera, score_hypothesis(h)) for h in few] for few in again
     ]
 
 
@@ -172,14 +172,14 @@ def test_what_is_known_is_kept_to(method: Method, case: Case, samples_index: Ear
             assert np.linalg.norm(apart_m) / 1e3 < FAR_KM
             size = one.camera.width_px, one.camera.height_px
             assert size == (case.truth.width_px, case.truth.height_px)
-            assert problem.photo.allows(one.camera)
+            assert keeps_sky_free(problem.photo, one.camera)
 
 
 def test_a_map_without_lights_brings_nothing(method: Method, case: Case, dark: Path) -> None:
     index = index_in_memory(open_light_map([dark]))
     problem = pose(case, prior_for(method, case), index, dark)
     for stage in generate_stages(problem)[:3]:
-        assert all(one.score <= 0.0 for one in PROPOSERS[stage.method](problem, stage))
+        assert all(score_hypothesis(one) <= 0.0 for one in PROPOSERS[stage.method](problem, stage))
 
 
 def test_a_map_without_any_light_is_not_searched(city: Case, dark: Path) -> None:
