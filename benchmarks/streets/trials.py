@@ -21,8 +21,8 @@ from regengine.orbit.position import choose_position, element_sets
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.register import search_frame
-from regengine.registration.report_on_streets import report_on_streets
 from regengine.registration.report_result import report_result, report_skipped
+from regengine.registration.streets.report_on_streets import report_on_streets
 from regengine.registration.types import Prior, References
 from regengine.result import FrameResult
 

@@ -18,7 +18,7 @@ from matchers.photo_light import LightImage, detail, evened
 from matchers.pose import PARAMETERS, PosePrior
 from matchers.refine import fit_pose
 from matchers.view import render_known
-from regengine.registration.parameters import CellParams
+from regengine.registration.cell_parameters import CellParams
 
 
 def even_picture(values: FloatImage, weight: FloatImage, params: CellParams) -> FloatImage:

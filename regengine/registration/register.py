@@ -32,14 +32,14 @@ from regengine.registration.propose_from_neighbours import propose_from_neighbou
 from regengine.registration.propose_from_placement import propose_from_placement
 from regengine.registration.propose_from_stars import propose_from_stars
 from regengine.registration.refine import fit_with_confirmed_lens
-from regengine.registration.register_on_streets import StreetMatch, register_on_streets
-from regengine.registration.report_on_streets import (
+from regengine.registration.report_result import report_result, report_skipped
+from regengine.registration.stage_yields import read_stage_yields
+from regengine.registration.streets.register_on_streets import StreetMatch, register_on_streets
+from regengine.registration.streets.report_on_streets import (
     advise_streets,
     is_proven_on_streets,
     report_on_streets,
 )
-from regengine.registration.report_result import report_result, report_skipped
-from regengine.registration.stage_yields import read_stage_yields
 from regengine.registration.types import (
     Hypothesis,
     Match,

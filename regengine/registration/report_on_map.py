@@ -12,8 +12,9 @@ from matchers.refine import fit_pose, stated_noise
 from matchers.verify import LightPeaks
 from regengine.io.plain import counted
 from regengine.registration.accept import decide
+from regengine.registration.cell_parameters import CellParams
 from regengine.registration.control_points import camera_covariances, select_control_points
-from regengine.registration.parameters import CellParams, RegisterParams
+from regengine.registration.parameters import RegisterParams
 from regengine.registration.refine_on_map import CellProof, MapPicture
 from regengine.registration.report_result import record_match
 from regengine.registration.types import Evidence, Fit, HeldOutResiduals, Hypothesis, Match

@@ -22,12 +22,13 @@ from matchers.view import render_known
 from regengine.errors import LightMapError
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.registration.parameters import RegisterParams, StreetParams
+from regengine.registration.parameters import RegisterParams
 from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.priors.seen import Seen
 from regengine.registration.register import register_frame, search_frame
-from regengine.registration.register_on_streets import register_on_streets
-from regengine.registration.report_on_streets import report_on_streets
+from regengine.registration.streets.parameters import StreetParams
+from regengine.registration.streets.register_on_streets import register_on_streets
+from regengine.registration.streets.report_on_streets import report_on_streets
 from regengine.registration.types import Prior, References, StopReason
 from regengine.result import FrameResult
 

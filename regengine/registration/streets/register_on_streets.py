@@ -30,10 +30,14 @@ from regengine.registration.generate_stages import list_places
 from regengine.registration.parameters import LENS
 from regengine.registration.priors.lens import LensBelief
 from regengine.registration.priors.tracks import believe_camera
-from regengine.registration.propose_from_streets import search_streets
 from regengine.registration.refine_on_map import CellProof, prove_on_map, settle
-from regengine.registration.refine_on_streets import measure_sides_m, scale_picture, suit_patch_px
 from regengine.registration.report_on_map import MapMatch, fit_all_cells
+from regengine.registration.streets.propose_from_streets import search_streets
+from regengine.registration.streets.refine_on_streets import (
+    measure_sides_m,
+    scale_picture,
+    suit_patch_px,
+)
 from regengine.registration.types import (
     Hypothesis,
     Match,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from regengine.registration.parameters import StreetParams
 from regengine.registration.propose_from_index import locate_camera
-from regengine.registration.register_on_streets import (
+from regengine.registration.report_on_map import report_on_map
+from regengine.registration.report_result import doubt_centre, doubt_clock, no_match_result
+from regengine.registration.streets.parameters import StreetParams
+from regengine.registration.streets.register_on_streets import (
     StreetMatch,
     list_near_streets,
     suits_streets,
 )
-from regengine.registration.report_on_map import report_on_map
-from regengine.registration.report_result import doubt_centre, doubt_clock, no_match_result
 from regengine.registration.types import Problem
 from regengine.result import FrameResult, Reason
 

@@ -12,9 +12,9 @@ from matchers.camera import Camera
 from matchers.footprint import visible_outline
 from matchers.light_grid import pyramid
 from matchers.photo_light import LightImage
-from regengine.registration.parameters import StreetParams
-from regengine.registration.propose_from_streets import draw_lamps
 from regengine.registration.refine_on_map import MapPicture, even_picture
+from regengine.registration.streets.parameters import StreetParams
+from regengine.registration.streets.propose_from_streets import draw_lamps
 from regengine.registration.windows import StreetMap
 
 

@@ -15,8 +15,8 @@ from matchers.earth import geodetic_to_ecef, local_axes
 from matchers.photo_light import LightImage
 from matchers.pose import look_at
 from regengine.registration.align import is_same_view
-from regengine.registration.parameters import StreetParams
 from regengine.registration.refine_on_map import even_picture
+from regengine.registration.streets.parameters import StreetParams
 from regengine.registration.types import Problem, SearchState, StopReason
 from regengine.registration.windows import StreetMap
 

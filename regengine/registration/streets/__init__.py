@@ -1,0 +1,1 @@
+"""Telephoto frames placed on streets drawn as lamps."""
