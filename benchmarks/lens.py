@@ -21,9 +21,7 @@ from scipy.spatial.transform import Rotation
 from benchmarks.pages import command_of, parser, table, title_lines, write_page
 from benchmarks.simulate.sky import SkyLens, SkySettings, sky_frame
 from detectors.types import FloatArray, StarDetections
-from matchers.lens_fit import LensFrame, fit_lens
 from matchers.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quaternion
-from matchers.star_fit import pair_stars
 from regengine.photo.frame import Frame
 from regengine.photo.image import LUMINANCE_WEIGHTS
 from regengine.sky.detection.kinds import STARS
@@ -35,7 +33,9 @@ from regengine.sky.stars.catalogue import (
 )
 from regengine.sky.stars.lens_calibration import FAINTEST_G as FAINTEST_USED_G
 from regengine.sky.stars.lens_calibration import Calibration, calibrate
+from regengine.sky.stars.lens_fit import LensFrame, fit_lens
 from regengine.sky.stars.lens_photo import LensPhoto, measure_light
+from regengine.sky.stars.star_fit import pair_stars
 
 WIDTH_PX, HEIGHT_PX = 1500, 998  # a D3S, brought down
 PITCH_UM = 24.0

@@ -34,13 +34,13 @@ from benchmarks.simulate.satellites import (
     true_streaks,
 )
 from matchers.sky_camera import SkyCamera, matrix_quaternion
-from matchers.streak_naming import Streak
 from regengine.orbit.rotation import days_since_j2000, sidereal_angle_rad, teme_to_ecef
 from regengine.orbit.sun_moon import sun_moon
 from regengine.orbit.tle import ElementSet
 from regengine.sky.satellites.catalogue import SatelliteCatalogue, Satellites, load_catalogue
 from regengine.sky.satellites.naming import predict_and_name
 from regengine.sky.satellites.observer import Exposure, GroundSite, Observer, SatelliteObserver
+from regengine.sky.satellites.streak_naming import Streak
 
 WIDTH_PX, HEIGHT_PX = 3000, 2000
 FIELDS_DEG, EXPOSURES_S = (6.0, 70.0), (1.0, 30.0)

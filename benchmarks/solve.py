@@ -17,11 +17,11 @@ from scipy.spatial.transform import Rotation
 from benchmarks.pages import command_of, parser, table, title_lines, write_page
 from detectors.types import FloatArray, StarDetections
 from matchers.sky_camera import SkyCamera, matrix_quaternion
-from matchers.star_fit import corner_tangent
-from matchers.star_search import StarIndices
 from regengine.evaluate.tables import most_share
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
+from regengine.sky.stars.star_fit import corner_tangent
+from regengine.sky.stars.star_search import StarIndices
 
 Solver = Callable[["StarList"], SkyCamera | None]
 

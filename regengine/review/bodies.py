@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from detectors.constants import HEIGHT_RANGE_KM
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
-from matchers.resection import USUAL
 from regengine.errors import ConfigError
+from regengine.points.resection import USUAL
 from regengine.result import LEAST_POINTS, FrameResult, ReviewedPoint
 from regengine.store.reviews import (
     CONFIRMED,
@@ -225,7 +225,7 @@ def agreeing_px(result: FrameResult) -> float:
 
     Chance leads farther once in a thousand, for the precision of clicks on photo and map.
     """
-    from regengine.registration.parameters import ClickParams  # takes a moment
+    from regengine.points.parameters import ClickParams  # takes a moment
 
     if result.solved is None:
         return math.inf

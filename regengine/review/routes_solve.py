@@ -21,13 +21,13 @@ from pydantic import Field
 
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef
-from matchers.resection import Free
 from regengine.errors import ConfigError
 from regengine.io.html import visible_text
 from regengine.io.plain import plain
 from regengine.io.times import parse_iso_time
 from regengine.orbit.propagation import camera_position
 from regengine.photo.image import read_linear_light
+from regengine.points.resection import Free
 from regengine.result import LEAST_POINTS, FrameResult
 from regengine.review.bodies import (
     MOST_POINTS,
@@ -45,7 +45,7 @@ from regengine.store.reviews import check_work
 
 if TYPE_CHECKING:
     from matchers.photo_light import LightImage
-    from regengine.registration.solve_points import PointFit, PositionPrior
+    from regengine.points.solve_points import PointFit, PositionPrior
     from regengine.review.search_jobs import SearchJob, SearchJobs
 
 KEPT_PHOTOS = 3  # their city light, while a person works on them
@@ -119,7 +119,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
     @routes.post("/frames/{number}/solve")
     def solved(number: FrameId, body: SolveBody) -> dict[str, Any]:
         """The camera of some points, and how far each is from it."""
-        from regengine.registration.solve_points import solve
+        from regengine.points.solve_points import solve
 
         result = context.result(number)
         size_px = result.width_px or 0, result.height_px or 0
@@ -155,7 +155,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
     @routes.post("/frames/{number}/snap")
     def snapped(number: FrameId, body: SnapBody) -> dict[str, Any]:
         """The point moved to where the lights of photo and map agree best."""
-        from regengine.registration.solve_points import check_camera, snap
+        from regengine.points.solve_points import check_camera, snap
 
         result = context.result(number)
         if context.light_map is None:
@@ -191,7 +191,7 @@ def _recall_position(context: ReviewContext) -> Callable[[int], PositionPrior]:
 
     @lru_cache(maxsize=KEPT_FRAMES)
     def known(number: int) -> PositionPrior:
-        from regengine.registration.solve_points import PositionPrior
+        from regengine.points.solve_points import PositionPrior
 
         result = context.result(number)
         nadir, nadirs = result.nadir, track(result.time_utc, context.tles)
@@ -252,7 +252,7 @@ def _add_search(routes: APIRouter, context: ReviewContext) -> None:
     @routes.post("/frames/{number}/search")
     def begin(number: FrameId, body: SearchBody) -> dict[str, str]:
         """Begin a search; its job tells how it goes."""
-        from regengine.registration.solve_points import check_camera
+        from regengine.points.solve_points import check_camera
 
         result = context.result(number)
         if context.inputs is None:

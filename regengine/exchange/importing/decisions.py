@@ -16,7 +16,7 @@ from matchers.footprint import WGS84
 from regengine.errors import ConfigError
 from regengine.exchange.importing.points import PhotoPoints
 from regengine.photo.frame_records import archive_frame_id
-from regengine.registration.solve_points import solve
+from regengine.points.solve_points import solve
 from regengine.result import FrameResult, ReviewedPoint
 from regengine.store.index import find_frames
 from regengine.store.reviews import (

@@ -10,13 +10,19 @@ from typing import Any
 import numpy as np
 
 from detectors.types import FloatArray, StreakDetections, StreakFlag
-from matchers.streak_naming import Errors, Naming, PredictedTracks, Streak, name_streaks
 from regengine.io.plain import rounded
 from regengine.io.tables import cell
 from regengine.io.times import iso_utc
 from regengine.photo.frame import Frame
 from regengine.sky.satellites.catalogue import TAIL_ACROSS, TAIL_FACTOR, TAIL_SHARE, Satellites
 from regengine.sky.satellites.observer import Exposure
+from regengine.sky.satellites.streak_naming import (
+    Errors,
+    Naming,
+    PredictedTracks,
+    Streak,
+    name_streaks,
+)
 from regengine.sky.satellites.tracks import Tracks, drawn_track, in_picture, predict_tracks
 
 # What detectors that say nothing of it reach at a signal-to-noise ratio of some 10

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from detectors.falloff import fit_falloff
 from detectors.types import FloatArray, PointFlag
-from matchers.lens_fit import LensFit, LensFrame, choose_lens, held_out_px
 from matchers.sky_camera import SkyCamera
-from matchers.star_fit import StarPairs, pair_stars
 from regengine.errors import ConfigError
 from regengine.io.plain import counted
 from regengine.photo.lens_profile import (
@@ -25,7 +23,9 @@ from regengine.photo.lens_profile import (
     LensProfile,
 )
 from regengine.sky.stars.catalogue import StarCatalogue, apparent_directions
+from regengine.sky.stars.lens_fit import LensFit, LensFrame, choose_lens, held_out_px
 from regengine.sky.stars.lens_photo import LensPhoto, check_one_lens
+from regengine.sky.stars.star_fit import StarPairs, pair_stars
 
 # Detections are paired anew with the whole catalogue under the fitted lens, in rounds: pixels that
 # they may be apart, and how many of the brightest. What the solution did not know of the lens moves

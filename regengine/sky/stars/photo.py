@@ -14,7 +14,6 @@ import numpy as np
 
 from detectors.types import StarDetections, StarDetector
 from matchers.sky_camera import SkyCamera
-from matchers.star_search import StarIndices
 from regengine.errors import ConfigError, shown
 from regengine.photo.formats import read_image_header
 from regengine.photo.frame import Frame, FrameOptions, read_frame
@@ -23,6 +22,7 @@ from regengine.sky.detection.kinds import STARS
 from regengine.sky.drawing import PicturePaths, draw_solution
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
+from regengine.sky.stars.star_search import StarIndices
 from regengine.sky.stars.wcs import write_wcs
 
 FAINTEST_G = 10.0  # where the catalogue's file ends: 5 degree fields need its stars

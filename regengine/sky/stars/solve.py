@@ -11,8 +11,11 @@ from scipy.special import bdtr, bdtrc
 
 from detectors.types import FloatArray, IndexArray, PointFlag, StarDetections
 from matchers.sky_camera import SkyCamera
-from matchers.star_fit import fit_camera
-from matchers.star_search import (
+from regengine.io.plain import counted
+from regengine.result import Reason
+from regengine.sky.stars.catalogue import StarCatalogue
+from regengine.sky.stars.star_fit import fit_camera
+from regengine.sky.stars.star_search import (
     Proposal,
     SearchStage,
     StarIndices,
@@ -20,10 +23,7 @@ from matchers.star_search import (
     focal_ladder,
     propose,
 )
-from matchers.star_verify import StarField, VerifyParameters, verify
-from regengine.io.plain import counted
-from regengine.result import Reason
-from regengine.sky.stars.catalogue import StarCatalogue
+from regengine.sky.stars.star_verify import StarField, VerifyParameters, verify
 
 ACCEPT_LOG10_ODDS = 9.0  # as astrometry.net: Lang et al. (2010), section 3
 CLEAR_LOG10_ODDS = 6.0  # of a proposal: verified before other lenses are tried

@@ -14,10 +14,10 @@ import regengine
 from benchmarks.solve import HEIGHT_PX, NEGATIVES, WIDTH_PX, detections, judged, no_sky, star_list
 from detectors.types import FloatArray, StarDetections
 from matchers.sky_camera import SkyCamera
-from matchers.star_search import StarIndices
 from regengine.result import Reason
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
+from regengine.sky.stars.star_search import StarIndices
 
 SKY = tuple[StarCatalogue, StarIndices]
 

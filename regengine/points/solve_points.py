@@ -14,7 +14,10 @@ from matchers.earth import ecef_to_geodetic, incidence_deg
 from matchers.patches import match_patches
 from matchers.photo_light import LightImage
 from matchers.refine import FLOOR_PX
-from matchers.resection import (
+from matchers.view import render_known
+from regengine.errors import ConfigError
+from regengine.points.parameters import ClickParams
+from regengine.points.resection import (
     LEAST_POINTS,
     LEAST_POINTS_ASKED,
     SIGMA_ANY_LOG_FOCAL,
@@ -36,9 +39,6 @@ from matchers.resection import (
     starts_around,
     turned_to,
 )
-from matchers.view import render_known
-from regengine.errors import ConfigError
-from regengine.registration.parameters import ClickParams
 from regengine.registration.windows import NightLights, footprint_window, ground_sample_km
 from regengine.result import FrameResult, ReviewedPoint
 
@@ -104,10 +104,9 @@ def solve(
 
     ``first`` was placed by hand or is the engine's: its position and focal length are believed
     within limits, unless the points agree clearly better with another place that is ``known``, or
-    with any. ``free`` is what is asked to be free, see `matchers.resection.free_parameters`: of
-    "auto", what is unknown is free as soon as it can be; a position that is not to be freed is that
-    of ``first``. ConfigError if there is no point, the camera is nowhere above the Earth, or no
-    camera fits.
+    with any. ``free`` is what is asked to be free, see `free_parameters`: of "auto", what is
+    unknown is free as soon as it can be; a position that is not to be freed is that of ``first``.
+    ConfigError if there is no point, the camera is nowhere above the Earth, or no camera fits.
     """
     check_above_earth(first)
     if not points:

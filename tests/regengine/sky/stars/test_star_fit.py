@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from matchers.projection import distort
 from matchers.sky_camera import SkyCamera, matrix_quaternion
-from matchers.star_fit import (
+from regengine.sky.stars.star_fit import (
     LensPrior,
     fit_camera,
     is_plausible,

@@ -23,7 +23,13 @@ from scipy.spatial import cKDTree
 
 from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.sky_camera import SkyCamera, solid_angle
-from matchers.star_fit import CameraFit, LensPrior, fit_camera, is_plausible, place_variance
+from regengine.sky.stars.star_fit import (
+    CameraFit,
+    LensPrior,
+    fit_camera,
+    is_plausible,
+    place_variance,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -7,7 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from matchers.streak_naming import Errors, PredictedTracks, Streak, meet, name_streaks
+from regengine.sky.satellites.streak_naming import (
+    Errors,
+    PredictedTracks,
+    Streak,
+    meet,
+    name_streaks,
+)
 
 SIZE = (2000, 1500)
 EXPOSURE_S = 6.0

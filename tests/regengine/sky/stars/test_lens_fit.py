@@ -9,8 +9,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 from scipy.stats import chi2
 
-from matchers.lens_fit import ErrorModel, LensFit, LensFrame, fit_lens
 from matchers.sky_camera import LENS_PARAMETERS, SkyCamera
+from regengine.sky.stars.lens_fit import ErrorModel, LensFit, LensFrame, fit_lens
 
 TRUE = SkyCamera(
     width_px=1500,

@@ -9,8 +9,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from matchers.sky_camera import SkyCamera, matrix_quaternion
-from matchers.star_fit import moved
-from matchers.star_verify import (
+from regengine.sky.stars.star_fit import moved
+from regengine.sky.stars.star_verify import (
     MagnitudeParams,
     StarField,
     VerifyParameters,

@@ -13,7 +13,7 @@ from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.pose import moved, turned
 from matchers.pose_fit import PoseFit
-from matchers.resection import (
+from regengine.points.resection import (
     ASKED,
     Disagreement,
     Free,

@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 
 from detectors.types import BoolArray, FloatArray
 from matchers.sky_camera import LENS_PARAMETERS, SkyCamera
-from matchers.star_fit import jacobian, moved
+from regengine.sky.stars.star_fit import jacobian, moved
 
 # What every lens has: the decentring is kept small where stars do not tell it
 ALWAYS = ("focal_px", "x_px", "y_px", "p1", "p2")

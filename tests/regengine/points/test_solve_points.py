@@ -18,7 +18,7 @@ from matchers.camera import Camera
 from matchers.photo_light import LightImage
 from regengine import open_light_map
 from regengine.errors import ConfigError
-from regengine.registration.solve_points import PositionPrior, check_camera, snap, solve
+from regengine.points.solve_points import PositionPrior, check_camera, snap, solve
 from regengine.result import ReviewedPoint
 from tests.matchers.lamp_world import (
     LampWorld,

@@ -1,0 +1,1 @@
+"""A person's points: the camera that fits them."""
