@@ -27,8 +27,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.pages import command_of, table, title_lines
-from matchers.camera import Camera
-from matchers.footprint import WGS84
+from matchers.geometry.camera import Camera
+from matchers.geometry.footprint import WGS84
 from regengine.errors import RegengineError
 from regengine.orbit.propagation import CameraPosition, camera_position, position_from_nadir
 from regengine.orbit.tle import TleSet, load_tle_file

@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation
 from benchmarks.pages import command_of, parser, table, title_lines, write_page
 from benchmarks.simulate.sky import SkyLens, SkySettings, sky_frame
 from detectors.types import FloatArray, StarDetections
-from matchers.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quaternion
+from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quaternion
 from regengine.photo.frame import Frame
 from regengine.photo.image import LUMINANCE_WEIGHTS
 from regengine.sky.detection.kinds import STARS

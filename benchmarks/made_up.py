@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef, local_axes
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import geodetic_to_ecef, local_axes
 from regengine.io.atomic import replacements
 from regengine.result import (
     ControlPoint,

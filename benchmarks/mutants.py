@@ -12,8 +12,9 @@ Then errors are drawn, and each is judged by tests that reach its line::
     python -m benchmarks mutants --tree TREE --contexts CONTEXTS --times TIMES.xml \
         --seed 0 -n 100 --minutes 14 --workers 2
 
-With ``--module regengine/registration/windows.py matchers/refine.py`` so many are drawn from each
-of these, and told of each; then the tests that reach them are all that have to be measured.
+With ``--module regengine/registration/windows.py matchers/geometry/earth.py`` so many are drawn
+from each of these, and told of each; then the tests that reach them are all that have to be
+measured.
 
 TREE may be any checkout: it is copied, and its copies alone are changed. An error is *found* where
 a test fails or does not come to an end. Lines that only a fixture reached are booked on all tests
@@ -233,7 +234,7 @@ class Tests:
         seen = {context for line in mutant.lines for context in by_line.get(line, ())} - {""}
         tests = [test for test, _, when in (one.rpartition("|") for one in seen) if when != "setup"]
         fixtures = {one.partition("::")[0] for one in seen if one.endswith("|setup")}
-        if mutant.file.startswith("matchers/compiled"):
+        if mutant.file.startswith("matchers/") and "/compiled" in mutant.file:
             fixtures.add("tests/matchers/")
         further = (
             [test for test in self.seconds if test.startswith(tuple(fixtures))] if fixtures else []
@@ -310,8 +311,9 @@ def judge(tree: Path, original: Path, mutant: Mutant, tests: Tests) -> str:
         # with the times that they had, so that what is compiled and kept stays good
         shutil.copy2(original / mutant.file, path)
         if mutant.file.startswith("matchers/"):
-            cache = Path("matchers/__pycache__")
-            shutil.copytree(original / cache, tree / cache, dirs_exist_ok=True)
+            for cache in (original / "matchers").rglob("__pycache__"):
+                again = tree / cache.relative_to(original)
+                shutil.copytree(cache, again, dirs_exist_ok=True)
 
 
 def main(argv: list[str]) -> int:

@@ -33,7 +33,7 @@ from benchmarks.simulate.render import LAMP_RGB, render, to_jpeg
 from benchmarks.simulate.weather import CloudLayer, SceneParameters
 from benchmarks.simulate.worlds import RasterWorld, Realisation
 from benchmarks.trials.attempt import camera_of
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 from regengine.collection.radiometry.cells import air_mass
 from regengine.collection.radiometry.measure import Radiometry, measure
 from regengine.exchange.export.selection import FrameChoice, choose

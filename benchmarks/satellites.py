@@ -33,7 +33,7 @@ from benchmarks.simulate.satellites import (
     true_states,
     true_streaks,
 )
-from matchers.sky_camera import SkyCamera, matrix_quaternion
+from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit.rotation import days_since_j2000, sidereal_angle_rad, teme_to_ecef
 from regengine.orbit.sun_moon import sun_moon
 from regengine.orbit.tle import ElementSet

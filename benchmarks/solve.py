@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from benchmarks.pages import command_of, parser, table, title_lines, write_page
 from detectors.types import FloatArray, StarDetections
-from matchers.sky_camera import SkyCamera, matrix_quaternion
+from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.evaluate.tables import most_share
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars

@@ -24,7 +24,7 @@ from benchmarks.pages import commit
 from benchmarks.trials.attempt import camera_of, write_trial
 from benchmarks.trials.draw import draw_trial
 from benchmarks.trials.source import Trial, real_source
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 from regengine.orbit.position import choose_position
 from regengine.orbit.tle import load_tle_file
 from regengine.photo.frame import read_frame

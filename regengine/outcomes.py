@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from matchers.camera import Camera
-    from matchers.sky_camera import SkyCamera
+    from matchers.geometry.camera import Camera
+    from matchers.geometry.sky_camera import SkyCamera
     from regengine.result import Fit, FrameResult, Hypothesis, NadirInput, Reason, Verdict
     from regengine.sky.detection.detect import PhotoDetections
     from regengine.sky.stars.photo import SolvedPhoto

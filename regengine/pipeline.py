@@ -29,7 +29,7 @@ from regengine.run_inputs import RunInputs
 from regengine.scene.classify import SceneForSearch, assess_for_search
 
 if TYPE_CHECKING:
-    from matchers.camera import Camera
+    from matchers.geometry.camera import Camera
     from regengine.orbit.propagation import CameraPosition
     from regengine.registration.types import Problem
     from regengine.sky.stars.attitude import StarAttitude

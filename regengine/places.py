@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detectors.constants import EARTH_RADIUS_KM
-from matchers.earth import geodetic_to_ecef, incidence_deg
-from matchers.footprint import MAX_INCIDENCE_DEG
+from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
+from matchers.geometry.footprint import MAX_INCIDENCE_DEG
 
 if TYPE_CHECKING:
     from scipy.spatial import KDTree
 
-    from matchers.camera import Camera
+    from matchers.geometry.camera import Camera
 
 MOST_LETTERS = 100  # of what is sought
 LEAST_LETTERS = 2

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic, incidence_deg
-from matchers.footprint import MAX_INCIDENCE_DEG
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
+from matchers.geometry.footprint import MAX_INCIDENCE_DEG
 from regengine.io.plain import counted, plain, printable
 from regengine.result import FrameResult, Hypothesis, NadirInput, SolvedCamera
 

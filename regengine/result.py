@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 
 Verdict = Literal["accepted", "review", "no_match", "failed"]
 

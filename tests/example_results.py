@@ -6,8 +6,8 @@ import hashlib
 
 import numpy as np
 
-from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import geodetic_to_ecef
 from regengine.result import (
     ControlPoint,
     Fit,

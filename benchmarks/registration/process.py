@@ -20,9 +20,9 @@ from benchmarks.registration.scores import (
 )
 from benchmarks.registration.truth import NamedPlace, Truth, misses_px
 from benchmarks.registration.variants import VARIANTS, kept_part, stored_pixels
-from matchers.camera import Camera
-from matchers.earth import incidence_deg
-from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import incidence_deg
+from matchers.geometry.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from regengine.errors import RegengineError
 from regengine.pipeline import process_photo
 from regengine.references.opening import light_map_of

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.types import FloatArray
-from matchers.camera import Camera
-from matchers.footprint import diagonal_km
+from matchers.geometry.camera import Camera
+from matchers.geometry.footprint import diagonal_km
 from regengine.evaluate.registration import distance_m, enough_points, right_within_km
 from regengine.result import ControlPoint
 

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.row_tables import read_rows
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 from regengine.evaluate.registration import NOTHING, PLACED, camera_of
 
 CAMERAS = Path(__file__).with_name("reference_cameras.csv")

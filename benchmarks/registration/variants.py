@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmarks.registration.cases import Case, pixel_pitch_um
 from detectors.types import FloatArray
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 
 Size = tuple[int, int]  # width and height
 

@@ -17,7 +17,7 @@ from benchmarks.streets.city import (
     Roads,
     SmoothField,
 )
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 
 SODIUM, LED = np.array([1.0, 0.52, 0.16]), np.array([0.86, 0.92, 1.0])
 Light = NDArray[np.float32]  # (rows, columns, 3): red, green, blue

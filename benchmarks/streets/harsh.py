@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.arrays import FloatArray
 from benchmarks.streets.city import CLASSES, SmoothField
 from benchmarks.streets.frames import Lamps, Light, Scene, smear, splat, veil
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 
 COLOURS = np.array([[1.0, 0.45, 0.08], [1.0, 0.72, 0.38], [0.8, 1.0, 0.95], [0.62, 1.0, 0.66]])
 

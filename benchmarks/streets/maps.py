@@ -16,7 +16,7 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from benchmarks.streets.city import CITIES, CLASSES, City
-from matchers.light_grid import LightGrid
+from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
 from regengine.io.gdal import gdal_session
 from regengine.references.streets import build_streets

@@ -20,7 +20,7 @@ from benchmarks.simulate.orbit import (
     tle_lines,
 )
 from benchmarks.streets.city import CLASSES, City
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 
 FOCALS_MM = (180.0, 200.0, 250.0, 300.0, 400.0, 500.0, 600.0, 800.0)
 PITCH_UM = 7.3  # of the station's cameras; pictures are reduced from it

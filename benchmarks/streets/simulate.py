@@ -22,7 +22,7 @@ from benchmarks.streets.city import CITIES, City, read_city
 from benchmarks.streets.frames import Light, Scene, expose, see_scene
 from benchmarks.streets.harsh import expose_harshly
 from benchmarks.streets.shot import Shot, ShotRanges, draw_shot
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 
 
 @dataclass(frozen=True, kw_only=True)

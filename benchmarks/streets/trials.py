@@ -15,7 +15,7 @@ from benchmarks.streets.city import CITIES, draw_grid_city
 from benchmarks.streets.maps import CityStreets, NoLights, build_map_of
 from benchmarks.streets.shot import LOOSE, ShotRanges
 from benchmarks.streets.simulate import StreetFrame, simulate_frame
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 from regengine.orbit import position_from_nadir
 from regengine.orbit.position import choose_position, element_sets
 from regengine.photo.frame import Frame, FrameOptions, read_frame

@@ -19,9 +19,9 @@ from benchmarks.registration.scores import (
 )
 from benchmarks.trials.outcomes import quantile
 from detectors.types import FloatArray
-from matchers.camera import Camera
-from matchers.earth import incidence_deg
-from matchers.footprint import MAX_INCIDENCE_DEG, WGS84
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import incidence_deg
+from matchers.geometry.footprint import MAX_INCIDENCE_DEG, WGS84
 from regengine.errors import EphemerisError, RegengineError
 from regengine.orbit.position import choose_position
 from regengine.orbit.tle import load_tle_file

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.simulate.camera import SimCamera
-from matchers.light_grid import LightGrid
+from matchers.geometry.light_grid import LightGrid
 from regengine.references.reference import LightMapInfo
 from regengine.registration.index.earth import (
     EarthIndex,

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from detectors.constants import HEIGHT_RANGE_KM
-from matchers.earth import ecef_to_geodetic, great_circle_km
+from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from regengine.references.kinds import KindName
 from regengine.registration.streets.parameters import StreetParams
 from regengine.result import BY_DAY, FrameResult

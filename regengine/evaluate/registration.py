@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from detectors.types import FloatArray
-from matchers.camera import Camera
-from matchers.footprint import WGS84, diagonal_km
+from matchers.geometry.camera import Camera
+from matchers.geometry.footprint import WGS84, diagonal_km
 from regengine.errors import ConfigError, RegengineError
 from regengine.evaluate.tables import csv_rows, most_share, numbers, table
 from regengine.io.plain import counted

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from matchers.earth import local_axes
+from matchers.geometry.earth import local_axes
 from regengine.errors import EphemerisError
 from regengine.io.plain import counted
 from regengine.orbit.missions import doubt_time

@@ -12,7 +12,7 @@ from sgp4.api import WGS72, Satrec
 
 from detectors.constants import DAY_S
 from detectors.types import FloatArray
-from matchers.earth import ecef_to_geodetic, geodetic_to_ecef
+from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef
 from regengine.errors import EphemerisError
 from regengine.orbit.rotation import (
     EARTH_RATE_RAD_S,

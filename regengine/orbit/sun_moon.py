@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from detectors.types import FloatArray, IndexArray
-from matchers.earth import geodetic_to_ecef
+from matchers.geometry.earth import geodetic_to_ecef
 from regengine.orbit.rotation import (
     far_times,
     sidereal_angle_rad,

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detectors.types import FloatArray
-from matchers.sky_camera import sky_vectors
+from matchers.geometry.sky_camera import sky_vectors
 from regengine.errors import FrameError
 from regengine.io.decoding import damaged, decoding, too_large
 from regengine.io.regular import open_regular

@@ -9,8 +9,8 @@ import numpy as np
 
 from detectors.constants import FOCAL_RANGE_MM
 from detectors.types import FloatArray
-from matchers.camera import Lens
-from matchers.sky_camera import LENS_PARAMETERS
+from matchers.geometry.camera import Lens
+from matchers.geometry.sky_camera import LENS_PARAMETERS
 
 Matrix = tuple[tuple[float, ...], ...]
 # What a file may say of a number
@@ -104,7 +104,7 @@ class Exposure:
 
 @dataclass(frozen=True, kw_only=True)
 class LensProfile:
-    """One camera with one lens at one focal length; lens terms as in `matchers.camera.Lens`."""
+    """One camera with one lens at one focal length; terms as in `matchers.geometry.camera.Lens`."""
 
     camera: str | None  # names as the photos have them
     lens: str | None

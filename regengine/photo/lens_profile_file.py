@@ -16,7 +16,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import numpy as np
 
 from detectors.constants import FOCAL_RANGE_MM
-from matchers.sky_camera import LENS_PARAMETERS
+from matchers.geometry.sky_camera import LENS_PARAMETERS
 from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
 from regengine.photo.camera_bodies import FULL_FRAME_MM

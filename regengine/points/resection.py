@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from detectors.types import BoolArray, FloatArray, IndexArray
-from matchers.camera import Camera
-from matchers.earth import (
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import (
     ecef_to_geodetic,
     geodetic_to_ecef,
     incidence_deg,
     local_axes,
     surface_to_lonlat,
 )
-from matchers.footprint import WGS84
-from matchers.pose import (
+from matchers.geometry.footprint import WGS84
+from matchers.geometry.pose import (
     ACROSS,
     ALONG,
     FOCAL,
@@ -30,7 +30,7 @@ from matchers.pose import (
     pixel_derivatives,
     with_attitude,
 )
-from matchers.pose_fit import FitParameters, PoseFit, fit_camera
+from matchers.geometry.pose_fit import FitParameters, PoseFit, fit_camera
 
 Freed = Literal["aim", "attitude", "focal length", "position", "distortion"]
 Free = Literal["auto", "attitude", "focal", "position", "all"]

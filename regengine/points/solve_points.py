@@ -9,12 +9,12 @@ import numpy as np
 
 from detectors.constants import HEIGHT_RANGE_KM
 from detectors.types import FloatArray
-from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic, incidence_deg
-from matchers.patches import match_patches
-from matchers.photo_light import LightImage
-from matchers.refine import FLOOR_PX
-from matchers.view import render_known
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
+from matchers.geometry.view import render_known
+from matchers.lights.patches import match_patches
+from matchers.lights.photo_light import LightImage
+from matchers.lights.refine import FLOOR_PX
 from regengine.errors import ConfigError
 from regengine.points.parameters import ClickParams
 from regengine.points.resection import (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from matchers.light_grid import LightGrid
+from matchers.geometry.light_grid import LightGrid
 from regengine.references.opening import open_references
 from regengine.references.reference import LightMap
 

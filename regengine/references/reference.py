@@ -19,7 +19,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import Resampling, reproject
 from rasterio.windows import Window
 
-from matchers.light_grid import LightGrid
+from matchers.geometry.light_grid import LightGrid
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.gdal import gdal_session, open_dataset, reading
 from regengine.references import lights

@@ -10,11 +10,9 @@ import numpy as np
 
 from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import BoolArray
-from matchers.align import align
-from matchers.camera import Camera
-from matchers.light_grid import LightGrid
-from matchers.photo_light import LightImage, detail, evened
-from matchers.pose import (
+from matchers.geometry.camera import Camera
+from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.pose import (
     ALONG,
     FOCAL,
     K1,
@@ -24,8 +22,10 @@ from matchers.pose import (
     ROTATION,
     PosePrior,
 )
-from matchers.verify import image_log10_odds
-from matchers.view import render_known
+from matchers.geometry.view import render_known
+from matchers.lights.align import align
+from matchers.lights.photo_light import LightImage, detail, evened
+from matchers.lights.verify import image_log10_odds
 from regengine.registration.parameters import RefineParams
 from regengine.registration.types import Hypothesis, Problem
 from regengine.registration.windows import footprint_window, ground_sample_km, slant_range_km
@@ -36,7 +36,7 @@ LATTICE = np.array([(x, y) for y in np.linspace(0.1, 0.9, 5) for x in np.linspac
 
 def is_same_view(a: Camera, b: Camera, share: float) -> bool:
     """Whether two cameras of one image show nearly the same ground in the same place."""
-    from matchers.compiled_view import moves_less
+    from matchers.geometry.compiled_view import moves_less
 
     if a.mirrored != b.mirrored:
         return False

@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
 from detectors.types import BoolArray, FloatArray
-from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
-from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
-from matchers.pose import pixel_derivatives
-from matchers.refine import Refits, local_offsets, wider
-from matchers.verify import LIGHTS, LightPeaks, find_light_peaks
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
+from matchers.geometry.footprint import MAX_INCIDENCE_DEG, diagonal_km
+from matchers.geometry.pose import pixel_derivatives
+from matchers.lights.refine import Refits, local_offsets, wider
+from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks
 from regengine.registration.parameters import AcceptParams, PointParams
 from regengine.registration.types import Fit
 from regengine.result import ControlPoint

@@ -19,8 +19,8 @@ import numpy as np
 from detectors.constants import EARTH_RADIUS_KM
 from detectors.limb_geometry import nadir_vector
 from detectors.types import FloatArray
-from matchers.asterisms import unit
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
+from matchers.points.asterisms import unit
 from regengine.registration.parameters import LENS
 from regengine.registration.prepare_photo import count_light_peaks
 from regengine.registration.priors.lens import LensBelief, is_telephoto, list_lens_beliefs

@@ -10,12 +10,12 @@ import numpy as np
 from scipy.special import bdtr
 
 from detectors.types import FloatArray, FloatImage, IndexArray
-from matchers.camera import Camera
-from matchers.footprint import diagonal_km
-from matchers.patches import choose_patches, groups_of, match_patches, measure_texture
-from matchers.photo_light import LightImage
-from matchers.refine import Refinement, cells_of, fit_pose
-from matchers.verify import LightPeaks
+from matchers.geometry.camera import Camera
+from matchers.geometry.footprint import diagonal_km
+from matchers.lights.patches import choose_patches, groups_of, match_patches, measure_texture
+from matchers.lights.photo_light import LightImage
+from matchers.lights.refine import Refinement, cells_of, fit_pose
+from matchers.lights.verify import LightPeaks
 from regengine.registration.control_points import allowed_error_m
 from regengine.registration.parameters import AcceptParams, HoldOutParams
 from regengine.registration.types import Fit, HeldOutResiduals

@@ -17,11 +17,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray, FloatImage
-from matchers import view
-from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, surface_to_lonlat
-from matchers.footprint import MAX_INCIDENCE_DEG
-from matchers.light_grid import LightGrid
+from matchers.geometry import view
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import (
+    ecef_to_geodetic,
+    geodetic_to_ecef,
+    incidence_deg,
+    surface_to_lonlat,
+)
+from matchers.geometry.footprint import MAX_INCIDENCE_DEG
+from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
 from regengine.photo.frame_records import wrap_lon
 from regengine.places import COAST_TOLERANCE_KM, coast_lines, place_index

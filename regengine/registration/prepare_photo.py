@@ -24,9 +24,9 @@ from detectors.masks import (
     smooth_light,
     window_frames,
 )
-from matchers.camera import Camera
-from matchers.photo_light import LightImage, light_image
-from matchers.verify import find_light_peaks
+from matchers.geometry.camera import Camera
+from matchers.lights.photo_light import LightImage, light_image
+from matchers.lights.verify import find_light_peaks
 from regengine.io.plain import counted
 from regengine.orbit.sun_moon import sun_moon
 from regengine.photo.frame import Frame
@@ -72,7 +72,11 @@ DAY_DARKEST, DAY_DARKEST_SHARE = 0.07, 0.1
 BRIGHTEST_LIT_QUANTILE, LEAST_NOISE = 0.999, 1e-5
 
 # What is compiled of a search
-COMPILED = tuple(f"matchers.compiled_{part}" for part in ("align", "patches", "view"))
+COMPILED = (
+    "matchers.lights.compiled_align",
+    "matchers.lights.compiled_patches",
+    "matchers.geometry.compiled_view",
+)
 
 
 def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:

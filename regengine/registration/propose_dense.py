@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from matchers import dense
-from matchers.camera import Camera
-from matchers.dense import DenseParameters, boresights, templates_for
+from matchers.geometry.camera import Camera
+from matchers.lights import dense
+from matchers.lights.dense import DenseParameters, boresights, templates_for
 from regengine.registration.align import align_first, is_same_view, unmirror
 from regengine.registration.priors.lens import is_telephoto
 from regengine.registration.priors.limb import keeps_sky_free

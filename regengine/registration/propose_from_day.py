@@ -12,12 +12,21 @@ from scipy.spatial.transform import Rotation
 
 from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray, FloatImage
-from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
-from matchers.light_grid import LightGrid
-from matchers.pose import ACROSS, ALONG, FOCAL, PARAMETERS, UP, PosePrior, look_at, with_attitude
-from matchers.pose_fit import FitParameters, fit_camera
-from matchers.view import LATTICE_PX, draw, lattice, render_known
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
+from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.pose import (
+    ACROSS,
+    ALONG,
+    FOCAL,
+    PARAMETERS,
+    UP,
+    PosePrior,
+    look_at,
+    with_attitude,
+)
+from matchers.geometry.pose_fit import FitParameters, fit_camera
+from matchers.geometry.view import LATTICE_PX, draw, lattice, render_known
 from regengine.references.reference import Bounds
 from regengine.registration.parameters import DayParams
 from regengine.registration.refine_on_map import MapPicture, even_picture

@@ -13,14 +13,14 @@ from scipy.spatial.transform import Rotation
 
 from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
-from matchers.asterism_fit import MatchParameters
-from matchers.asterism_match import match
-from matchers.asterisms import AsterismParameters, build_index
-from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, surface_to_lonlat
-from matchers.first_sight import first_sight
-from matchers.pose import with_attitude
-from matchers.verify import find_light_peaks
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, surface_to_lonlat
+from matchers.geometry.pose import with_attitude
+from matchers.lights.first_sight import first_sight
+from matchers.lights.verify import find_light_peaks
+from matchers.points.asterism_fit import MatchParameters
+from matchers.points.asterism_match import match
+from matchers.points.asterisms import AsterismParameters, build_index
 from regengine.orbit.propagation import CameraPosition, position_from_nadir
 from regengine.registration.align import LATTICE, align_first, is_same_view, unmirror
 from regengine.registration.index.light import look_up_light

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from matchers.camera import Camera
-from matchers.pose import track_axes, with_attitude
+from matchers.geometry.camera import Camera
+from matchers.geometry.pose import track_axes, with_attitude
 from regengine.registration.align import align_first
 from regengine.registration.priors.lens import is_telephoto
 from regengine.registration.priors.neighbours import Neighbour, NeighbourPrior

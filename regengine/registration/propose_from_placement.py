@@ -7,9 +7,9 @@ from itertools import product
 
 import numpy as np
 
-from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic
-from matchers.pose import turned
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic
+from matchers.geometry.pose import turned
 from regengine.errors import EphemerisError
 from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import CameraPosition, position_from_nadir

@@ -16,8 +16,8 @@ import numpy as np
 from detectors.limb import Limb, sky_mask
 from detectors.limb_geometry import arc_rays, limb_angle_deg, pixels_of, tangent_axes
 from detectors.types import FloatArray
-from matchers.camera import Camera
-from matchers.sky_camera import SkyCamera
+from matchers.geometry.camera import Camera
+from matchers.geometry.sky_camera import SkyCamera
 from regengine.orbit.rotation import EARTH_RATE_RAD_S, icrs_to_itrf, turned_by_clock
 from regengine.photo.image import read_linear_light
 from regengine.registration.align import align_first, merge_hypotheses

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from matchers.align import align
-from matchers.patches import groups_of
-from matchers.photo_light import detail
-from matchers.pose import FOCAL
-from matchers.refine import refine
-from matchers.verify import find_light_peaks, score_lights
-from matchers.view import render_known
+from matchers.geometry.pose import FOCAL
+from matchers.geometry.view import render_known
+from matchers.lights.align import align
+from matchers.lights.patches import groups_of
+from matchers.lights.photo_light import detail
+from matchers.lights.refine import refine
+from matchers.lights.verify import find_light_peaks, score_lights
 from regengine.registration.align import align_hypothesis, free_unknowns
 from regengine.registration.control_points import measure_pose_sigma_m
 from regengine.registration.hold_out import (

@@ -10,14 +10,14 @@ import numpy as np
 from scipy.special import bdtrc
 
 from detectors.types import FloatArray, FloatImage
-from matchers.align import correlation
-from matchers.camera import Camera
-from matchers.light_grid import LightGrid
-from matchers.patches import PatchMatches, match_patches
-from matchers.photo_light import LightImage, detail, evened
-from matchers.pose import PARAMETERS, PosePrior
-from matchers.refine import fit_pose
-from matchers.view import render_known
+from matchers.geometry.camera import Camera
+from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.pose import PARAMETERS, PosePrior
+from matchers.geometry.view import render_known
+from matchers.lights.align import correlation
+from matchers.lights.patches import PatchMatches, match_patches
+from matchers.lights.photo_light import LightImage, detail, evened
+from matchers.lights.refine import fit_pose
 from regengine.registration.cell_parameters import CellParams
 
 

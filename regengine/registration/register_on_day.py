@@ -10,11 +10,11 @@ import numpy as np
 
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
-from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef, incidence_deg, local_axes
-from matchers.light_grid import LightGrid, pyramid
-from matchers.photo_light import LightImage
-from matchers.pose import ACROSS, ALONG, FOCAL, K1, UP, PosePrior
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import geodetic_to_ecef, incidence_deg, local_axes
+from matchers.geometry.light_grid import LightGrid, pyramid
+from matchers.geometry.pose import ACROSS, ALONG, FOCAL, K1, UP, PosePrior
+from matchers.lights.photo_light import LightImage
 from regengine.errors import LightMapError
 from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.rotation import EARTH_RATE_RAD_S

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from matchers.pose import PARAMETERS
-from matchers.refine import fit_pose, stated_noise
-from matchers.verify import LightPeaks
+from matchers.geometry.pose import PARAMETERS
+from matchers.lights.refine import fit_pose, stated_noise
+from matchers.lights.verify import LightPeaks
 from regengine.io.plain import counted
 from regengine.registration.accept import decide
 from regengine.registration.cell_parameters import CellParams

@@ -11,10 +11,10 @@ from importlib.metadata import version
 import numpy as np
 
 from detectors.constants import DAY_S
-from matchers.camera import Camera
-from matchers.footprint import WGS84, corner_lonlat, diagonal_km
-from matchers.pose import track_offsets_m
-from matchers.verify import LIGHTS
+from matchers.geometry.camera import Camera
+from matchers.geometry.footprint import WGS84, corner_lonlat, diagonal_km
+from matchers.geometry.pose import track_offsets_m
+from matchers.lights.verify import LIGHTS
 from regengine.io.plain import counted
 from regengine.io.times import iso_utc
 from regengine.orbit.missions import doubt_time

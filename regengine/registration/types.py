@@ -17,12 +17,12 @@ import numpy as np
 
 from detectors.limb import Limb
 from detectors.types import FloatArray, FloatImage, IndexArray
-from matchers.camera import Camera
-from matchers.light_grid import LightGrid
-from matchers.photo_light import LightImage
-from matchers.pose import PosePrior
-from matchers.refine import PARTS, Refinement, Refits, jackknife
-from matchers.verify import LightPeaks
+from matchers.geometry.camera import Camera
+from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.pose import PosePrior
+from matchers.lights.photo_light import LightImage
+from matchers.lights.refine import PARTS, Refinement, Refits, jackknife
+from matchers.lights.verify import LightPeaks
 from regengine.orbit.missions import ANY_KM
 from regengine.registration.parameters import Method, RegisterParams
 from regengine.registration.priors.lens import LensBelief

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 
 from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE, SEMI_MAJOR_M
 from detectors.types import FloatArray
-from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic, great_circle_km
-from matchers.footprint import visible_outline
-from matchers.light_grid import LightGrid, filled, pyramid
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
+from matchers.geometry.footprint import visible_outline
+from matchers.geometry.light_grid import LightGrid, filled, pyramid
 from regengine.errors import LightMapError
 from regengine.references.reference import LightMapInfo
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matchers.camera import Camera
-from matchers.footprint import visible_outline
+from matchers.geometry.camera import Camera
+from matchers.geometry.footprint import visible_outline
 from regengine.report.figures import Photos, count_by
 from regengine.result import FrameResult
 

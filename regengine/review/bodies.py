@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from detectors.constants import HEIGHT_RANGE_KM
-from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import geodetic_to_ecef
 from regengine.errors import ConfigError
 from regengine.points.resection import USUAL
 from regengine.result import LEAST_POINTS, FrameResult, ReviewedPoint
@@ -68,7 +68,7 @@ class Body(BaseModel):
 
 
 class CameraBody(Body):
-    """A camera; see `matchers.camera.Camera`."""
+    """A camera; see `matchers.geometry.camera.Camera`."""
 
     width_px: Annotated[int, Field(ge=1, le=1_000_000)]
     height_px: Annotated[int, Field(ge=1, le=1_000_000)]

@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 
 from detectors.constants import SEMI_MAJOR_M, SEMI_MINOR_M
-from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, surface_to_lonlat
+from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, surface_to_lonlat
 from regengine.errors import EphemerisError
 from regengine.io.times import parse_iso_time
 from regengine.orbit.propagation import camera_position, track_positions

@@ -19,8 +19,8 @@ from fastapi import APIRouter, HTTPException, Query
 from fastapi import Path as PathParameter
 from pydantic import Field
 
-from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic, geodetic_to_ecef
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef
 from regengine.errors import ConfigError
 from regengine.io.html import visible_text
 from regengine.io.plain import plain
@@ -44,7 +44,7 @@ from regengine.review.routes_frames import FrameId
 from regengine.store.reviews import check_work
 
 if TYPE_CHECKING:
-    from matchers.photo_light import LightImage
+    from matchers.lights.photo_light import LightImage
     from regengine.points.solve_points import PointFit, PositionPrior
     from regengine.review.search_jobs import SearchJob, SearchJobs
 

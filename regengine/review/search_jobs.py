@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pebble import ProcessExpired, ProcessPool
 
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 from regengine.errors import ConfigError, RegengineError, one_line
 
 if TYPE_CHECKING:

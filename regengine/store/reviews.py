@@ -21,9 +21,9 @@ import numpy as np
 
 from detectors.constants import HEIGHT_RANGE_KM
 from detectors.types import FloatArray
-from matchers.camera import Camera, is_turned
-from matchers.earth import ecef_to_geodetic
-from matchers.footprint import visible_outline
+from matchers.geometry.camera import Camera, is_turned
+from matchers.geometry.earth import ecef_to_geodetic
+from matchers.geometry.footprint import visible_outline
 from regengine.errors import ConfigError, StoreError
 from regengine.io.times import utc_now
 from regengine.result import LEAST_POINTS, FrameResult, ReviewedPoint

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 from regengine.io.plain import printable
 from regengine.records import centre_lonlat
 from regengine.result import (

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.constants import HEIGHT_RANGE_KM
-from matchers.earth import ecef_to_geodetic
+from matchers.geometry.earth import ecef_to_geodetic
 from regengine.errors import StoreError
 from regengine.io.times import parse_iso_time
 from regengine.result import Verdict

@@ -17,8 +17,8 @@ from benchmarks.registration.truth import (
     read_named_places,
     read_reference_cameras,
 )
-from matchers.earth import ecef_to_geodetic, great_circle_km
-from matchers.footprint import diagonal_km
+from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
+from matchers.geometry.footprint import diagonal_km
 from regengine.orbit import camera_position, load_tle_file, track_positions
 from regengine.photo.frame import read_frame
 

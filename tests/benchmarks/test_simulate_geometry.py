@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from benchmarks.simulate import camera as geodesy
 from benchmarks.simulate.camera import Pointing, SimCamera
 from benchmarks.simulate.orbit import nadir_for, vantage_over
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 
 SIMULATOR = Path(__file__).resolve().parents[2] / "benchmarks" / "simulate"
 HEIGHT_M = 415e3

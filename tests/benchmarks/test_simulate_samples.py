@@ -14,7 +14,7 @@ from sgp4.api import Satrec
 from benchmarks import simulate as samples
 from benchmarks.simulate.orbit import state_ecef
 from benchmarks.simulate.worlds import TownWorld
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.simulate.sky import SUN_COLOUR, SkyFrame, SkySensor, SkySettings, sky_frame
-from matchers.sky_camera import SkyCamera
+from matchers.geometry.sky_camera import SkyCamera
 
 CAMERA = SkyCamera(
     width_px=300,

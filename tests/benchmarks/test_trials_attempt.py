@@ -18,8 +18,8 @@ from benchmarks.trials.attempt import (
     register_trial,
 )
 from benchmarks.trials.source import Trial
-from matchers.camera import quaternion_matrix
-from matchers.earth import ecef_to_geodetic
+from matchers.geometry.camera import quaternion_matrix
+from matchers.geometry.earth import ecef_to_geodetic
 from regengine import open_light_map
 from regengine.registration.index.earth import index_in_memory
 from regengine.registration.parameters import RegisterParams

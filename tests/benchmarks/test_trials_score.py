@@ -19,7 +19,7 @@ from benchmarks.trials.attempt import (
     normalised_errors,
     score_columns,
 )
-from matchers.earth import geodetic_to_ecef, incidence_deg
+from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
 
 TRUTH = nadir_camera()
 WGS84 = Geod(ellps="WGS84")

@@ -13,7 +13,7 @@ import pystac
 from PIL import Image
 from pystac.validation.stac_validator import JsonSchemaSTACValidator
 
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 from regengine.result import FrameResult
 from regengine.store.reviews import Choice, Decisions, decisions_path, judged_state
 from tests.example_results import nadir_camera, nothing_found, proposal, solved

@@ -11,8 +11,8 @@ import numpy as np
 from pyproj import Transformer
 from scipy.spatial.transform import Rotation
 
-from matchers.camera import Camera
-from matchers.earth import great_circle_km
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import great_circle_km
 from tests.kit.samples import camera_of, true_camera, truth_of
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import Any
 
 from scipy.spatial.transform import Rotation
 
-from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic
-from matchers.pose import looking_at_nadir, moved, with_attitude
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic
+from matchers.geometry.pose import looking_at_nadir, moved, with_attitude
 from regengine.result import FrameResult, Reason, Verdict
 from tests.example_results import control_point, proposal, solved
 from tests.kit.stores import write_store

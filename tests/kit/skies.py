@@ -118,7 +118,7 @@ def known_stars(faintest_g: float) -> tuple[FloatArray, FloatArray, FloatArray]:
 def _draw_star_fields(folder: Path) -> None:
     """Two photos of the true sky through one lens, one of them also mirrored, and their truth."""
     from benchmarks.simulate.sky import SkySettings, sky_frame
-    from matchers.sky_camera import SkyCamera
+    from matchers.geometry.sky_camera import SkyCamera
 
     vectors, magnitude, colour = known_stars(9.0)
     truth = {}

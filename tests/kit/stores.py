@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 import pytest
 
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 from regengine.result import DetectedLights, FrameResult, Reason
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter

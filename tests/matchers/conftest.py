@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from matchers.light_grid import pyramid
+from matchers.geometry.light_grid import pyramid
 from tests.matchers.lamp_world import LampWorld, Levels, light_grid, town_lamps
 
 BOX = -8.0, 30.0, 32.0, 56.0  # west, south, east, north

@@ -15,10 +15,10 @@ from pyproj import Transformer
 from scipy.spatial.transform import Rotation
 
 from detectors.types import FloatArray, FloatImage
-from matchers.camera import Camera
-from matchers.light_grid import LightGrid
-from matchers.patches import PatchMatches
-from matchers.pose import PosePrior
+from matchers.geometry.camera import Camera
+from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.pose import PosePrior
+from matchers.lights.patches import PatchMatches
 
 Levels = tuple[LightGrid, ...]  # a map, each level half as fine as the one before
 VELOCITY = (-3000.0, 4000.0, 5000.0)  # of a camera, in beliefs about it

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pyproj import Transformer
 
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 from regengine import records
 from regengine.result import FrameResult
 from tests.example_results import nadir_camera, nothing_found, proposal, solved

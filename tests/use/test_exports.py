@@ -39,8 +39,8 @@ from scipy.spatial.transform import Rotation
 from shapely import Point
 from shapely.geometry import shape
 
-from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef, local_axes
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import geodetic_to_ecef, local_axes
 from tests.kit.exports import (
     decide,
     engine_points,

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from pyproj import CRS, Geod, Transformer
 from rasterio.control import GroundControlPoint
 
-from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import geodetic_to_ecef
 from tests.kit.exports import (
     decide,
     engine_points,

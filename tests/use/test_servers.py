@@ -24,7 +24,7 @@ from scipy.spatial.transform import Rotation
 from shapely import box
 from shapely.geometry import shape
 
-from matchers.earth import local_axes
+from matchers.geometry.earth import local_axes
 from tests.kit.exports import (
     decide,
     engine_points,

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from matchers.earth import geodetic_to_ecef
+from matchers.geometry.earth import geodetic_to_ecef
 from tests.example_results import nothing_found, proposal
 from tests.kit.program import run
 from tests.kit.stores import write_store

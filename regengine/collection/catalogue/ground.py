@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from matchers.camera import Camera
-from matchers.footprint import WGS84
+from matchers.geometry.camera import Camera
+from matchers.geometry.footprint import WGS84
 
 if TYPE_CHECKING:
     from shapely import MultiPolygon

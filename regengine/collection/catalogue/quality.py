@@ -28,10 +28,10 @@ from scipy.spatial import cKDTree
 
 from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
-from matchers.camera import Camera
-from matchers.photo_light import LightImage
-from matchers.verify import LIGHTS, LightPeaks, chance_shifts, find_light_peaks
-from matchers.view import render_known
+from matchers.geometry.camera import Camera
+from matchers.geometry.view import render_known
+from matchers.lights.photo_light import LightImage
+from matchers.lights.verify import LIGHTS, LightPeaks, chance_shifts, find_light_peaks
 from regengine.errors import FrameError
 from regengine.exchange.export.frame import ExportFrame
 from regengine.io.checksums import sha256_of

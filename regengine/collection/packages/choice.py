@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from matchers.footprint import WGS84
+from matchers.geometry.footprint import WGS84
 
 if TYPE_CHECKING:
     from regengine.collection.catalogue.query import Catalogue

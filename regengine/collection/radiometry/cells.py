@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from detectors.background import ROUNDING_SIGMA, hot_pixels
 from detectors.masks import blank_parts, hardware_mask, window_frames
 from detectors.types import BoolArray, FloatArray, FloatImage
-from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef, incidence_deg
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
 from regengine.errors import FrameError
 from regengine.exchange.export.format import LeftOutError
 from regengine.exchange.export.formats.geotiff import ground_sigma

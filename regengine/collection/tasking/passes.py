@@ -9,8 +9,8 @@ import numpy as np
 
 from detectors.constants import EARTH_RADIUS_KM, ORBITAL_SPEED_KM_S
 from detectors.types import FloatArray
-from matchers.earth import ecef_to_geodetic, geodetic_to_ecef
-from matchers.footprint import WGS84
+from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef
+from matchers.geometry.footprint import WGS84
 from regengine.orbit.propagation import drag_shift_km, track_positions
 from regengine.orbit.tle import ElementSet
 from regengine.orbit.uncertainty import orbit_sigma

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detectors.constants import DAY_S
-from matchers.earth import geodetic_to_ecef
+from matchers.geometry.earth import geodetic_to_ecef
 from regengine.collection.tasking.passes import find_passes, pass_sigma
 from regengine.errors import EphemerisError
 from regengine.io.plain import counted

@@ -9,7 +9,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any
 
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 from regengine.errors import ConfigError
 from regengine.exchange.export.frame import ExportFrame
 from regengine.io.plain import plain, printable

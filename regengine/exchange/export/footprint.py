@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from detectors.types import FloatArray
-from matchers.camera import Camera, ManyCameras, is_turned
-from matchers.earth import incidence_deg, surface_to_lonlat
-from matchers.footprint import MAX_INCIDENCE_DEG, visible_outlines
+from matchers.geometry.camera import Camera, ManyCameras, is_turned
+from matchers.geometry.earth import incidence_deg, surface_to_lonlat
+from matchers.geometry.footprint import MAX_INCIDENCE_DEG, visible_outlines
 
 Ring = list[tuple[float, float]]
 PER_SIDE = 17  # directions along each side of the photo

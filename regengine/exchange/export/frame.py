@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from matchers.camera import Camera
-from matchers.footprint import WGS84
+from matchers.geometry.camera import Camera
+from matchers.geometry.footprint import WGS84
 from regengine.exchange.export.footprint import Ring, footprints
 from regengine.exchange.export.viewing import LonLat, View, view_geometry
 from regengine.records import looked_at

@@ -15,8 +15,8 @@ import numpy as np
 
 from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
-from matchers.camera import Camera, ManyCameras, is_turned
-from matchers.earth import (
+from matchers.geometry.camera import Camera, ManyCameras, is_turned
+from matchers.geometry.earth import (
     ecef_to_geodetic,
     incidence_deg,
     local_axes,

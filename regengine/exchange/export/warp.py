@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.types import FloatArray
-from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef, incidence_deg
-from matchers.footprint import MAX_INCIDENCE_DEG, visible_outline
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
+from matchers.geometry.footprint import MAX_INCIDENCE_DEG, visible_outline
 from regengine.errors import ConfigError, FrameError
 from regengine.exchange.export.format import LeftOutError
 from regengine.exchange.export.frame import ExportFrame

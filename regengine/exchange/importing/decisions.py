@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from detectors.types import FloatArray
-from matchers.camera import Camera
-from matchers.footprint import WGS84
+from matchers.geometry.camera import Camera
+from matchers.geometry.footprint import WGS84
 from regengine.errors import ConfigError
 from regengine.exchange.importing.points import PhotoPoints
 from regengine.photo.frame_records import archive_frame_id

@@ -18,10 +18,17 @@ from scipy.spatial import cKDTree
 
 from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
 from detectors.types import BoolArray, FloatArray
-from matchers.asterisms import unit
-from matchers.earth import geodetic_to_ecef, surface_to_lonlat
-from matchers.polar_patches import HARMONICS, RINGS_PX, PatchTable, harmonics, sampled, table_of
-from matchers.verify import find_light_peaks
+from matchers.geometry.earth import geodetic_to_ecef, surface_to_lonlat
+from matchers.lights.polar_patches import (
+    HARMONICS,
+    RINGS_PX,
+    PatchTable,
+    harmonics,
+    sampled,
+    table_of,
+)
+from matchers.lights.verify import find_light_peaks
+from matchers.points.asterisms import unit
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import in_place_of
 from regengine.io.checksums import fingerprint

@@ -6,11 +6,10 @@ import numpy as np
 
 from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
-from matchers.asterisms import frames
-from matchers.camera import Camera
-from matchers.level_ground import ground_plane, level_axes, placed_camera
-from matchers.photo_light import LightImage
-from matchers.polar_patches import (
+from matchers.geometry.camera import Camera
+from matchers.lights.level_ground import ground_plane, level_axes, placed_camera
+from matchers.lights.photo_light import LightImage
+from matchers.lights.polar_patches import (
     Laid,
     PatchMap,
     PatchPhoto,
@@ -21,7 +20,8 @@ from matchers.polar_patches import (
     lay,
     sampled,
 )
-from matchers.verify import find_light_peaks
+from matchers.lights.verify import find_light_peaks
+from matchers.points.asterisms import frames
 from regengine.registration.index.earth import EarthIndex
 from regengine.registration.parameters import IndexParams
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 from regengine.photo.camera_bodies import FULL_FRAME_MM
 from regengine.registration.parameters import LENS
 from regengine.registration.stage_yields import StageYields

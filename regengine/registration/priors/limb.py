@@ -6,7 +6,7 @@ import numpy as np
 
 from detectors.limb import Limb, sky_mask
 from detectors.types import FloatArray
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 from regengine.registration.types import Photo
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
 from detectors.types import FloatArray
-from matchers.earth import ecef_to_geodetic
+from matchers.geometry.earth import ecef_to_geodetic
 from regengine.registration.windows import NightLights
 
 # Half of the located photos show a city less than 315 km from the nadir, nine in ten less than

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import numpy as np
 
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 from regengine.photo.frame import Frame
 from regengine.registration.parameters import LENS, NeighbourParams
 from regengine.result import FrameResult

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.types import FloatArray
-from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic, great_circle_km
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from regengine.photo.frame import Frame
 
 MEAN_AWAY_KM = 454.0

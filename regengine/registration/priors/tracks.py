@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from detectors.constants import EARTH_GM_M3_S2, ORBITAL_SPEED_KM_S, SEMI_MAJOR_M
 from detectors.types import FloatArray
-from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic
-from matchers.pose import PosePrior, moved
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic
+from matchers.geometry.pose import PosePrior, moved
 from regengine.orbit.propagation import (
     CameraPosition,
     drag_shift_km,

@@ -10,10 +10,10 @@ import numpy as np
 
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray, FloatImage
-from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef, local_axes
-from matchers.photo_light import LightImage
-from matchers.pose import look_at
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import geodetic_to_ecef, local_axes
+from matchers.geometry.pose import look_at
+from matchers.lights.photo_light import LightImage
 from regengine.registration.align import is_same_view
 from regengine.registration.refine_on_map import even_picture
 from regengine.registration.streets.parameters import StreetParams

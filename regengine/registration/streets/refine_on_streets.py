@@ -8,10 +8,10 @@ from functools import partial
 import numpy as np
 
 from detectors.constants import KM_PER_DEGREE
-from matchers.camera import Camera
-from matchers.footprint import visible_outline
-from matchers.light_grid import pyramid
-from matchers.photo_light import LightImage
+from matchers.geometry.camera import Camera
+from matchers.geometry.footprint import visible_outline
+from matchers.geometry.light_grid import pyramid
+from matchers.lights.photo_light import LightImage
 from regengine.registration.refine_on_map import MapPicture, even_picture
 from regengine.registration.streets.parameters import StreetParams
 from regengine.registration.streets.propose_from_streets import draw_lamps

@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 
 from detectors.types import FloatArray
-from matchers.earth import great_circle_km
-from matchers.photo_light import LightImage
-from matchers.pose import (
+from matchers.geometry.earth import great_circle_km
+from matchers.geometry.pose import (
     ACROSS,
     ALONG,
     FOCAL,
@@ -23,6 +22,7 @@ from matchers.pose import (
     moved,
     other_pose,
 )
+from matchers.lights.photo_light import LightImage
 from regengine.photo.image import read_linear_light
 from regengine.references.kinds import KINDS
 from regengine.registration.align import is_same_view

@@ -14,8 +14,8 @@ from scipy.spatial.transform import Rotation
 
 from detectors.constants import DAY_S, FLATTENING, SEMI_MAJOR_M
 from detectors.types import BoolArray, FloatArray
-from matchers.earth import geodetic_to_ecef
-from matchers.sky_camera import SkyCamera
+from matchers.geometry.earth import geodetic_to_ecef
+from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError
 from regengine.orbit.propagation import position_from_elements, propagate_teme
 from regengine.orbit.rotation import (

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from detectors.types import StreakDetections, StreakDetector
-from matchers.earth import ecef_to_geodetic
+from matchers.geometry.earth import ecef_to_geodetic
 from regengine.errors import FrameError
 from regengine.io.tables import csv_lines
 from regengine.orbit.tle import TleSet

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from detectors.types import FloatArray
-from matchers.camera import Camera
-from matchers.sky_camera import SkyCamera, matrix_quaternion
+from matchers.geometry.camera import Camera
+from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit.rotation import aberration_turn, earth_velocity
 
 if TYPE_CHECKING:

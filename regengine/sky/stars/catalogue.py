@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.types import FloatArray
-from matchers.sky_camera import sky_vectors
+from matchers.geometry.sky_camera import sky_vectors
 from regengine.errors import RegengineError
 from regengine.orbit.rotation import days_since_j2000, earth_velocity
 

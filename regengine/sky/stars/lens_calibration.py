@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from detectors.falloff import fit_falloff
 from detectors.types import FloatArray, PointFlag
-from matchers.sky_camera import SkyCamera
+from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError
 from regengine.io.plain import counted
 from regengine.photo.lens_profile import (

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from detectors.types import BoolArray, FloatArray
-from matchers.sky_camera import LENS_PARAMETERS, SkyCamera
+from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera
 from regengine.sky.stars.star_fit import jacobian, moved
 
 # What every lens has: the decentring is kept small where stars do not tell it

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from detectors.falloff import ApertureLight, SkyBoxes, aperture_light, sky_boxes
 from detectors.types import FloatArray, StarDetections
-from matchers.sky_camera import SkyCamera
+from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError
 from regengine.photo.frame import Frame
 from regengine.photo.image import LUMINANCE_WEIGHTS

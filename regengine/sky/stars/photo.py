@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from detectors.types import StarDetections, StarDetector
-from matchers.sky_camera import SkyCamera
+from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError, shown
 from regengine.photo.formats import read_image_header
 from regengine.photo.frame import Frame, FrameOptions, read_frame

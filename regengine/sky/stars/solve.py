@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import bdtr, bdtrc
 
 from detectors.types import FloatArray, IndexArray, PointFlag, StarDetections
-from matchers.sky_camera import SkyCamera
+from matchers.geometry.sky_camera import SkyCamera
 from regengine.io.plain import counted
 from regengine.result import Reason
 from regengine.sky.stars.catalogue import StarCatalogue

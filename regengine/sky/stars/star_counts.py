@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.types import FloatArray
-from matchers.sky_camera import SkyCamera
+from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError
 from regengine.sky.stars.catalogue import StarCatalogue
 from regengine.sky.stars.photo import camera_of_record

@@ -21,9 +21,9 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from detectors.types import BoolArray, FloatArray, IndexArray
-from matchers.camera import widest_tangent
-from matchers.projection import distort, distortion_jacobian
-from matchers.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quaternion
+from matchers.geometry.camera import widest_tangent
+from matchers.geometry.projection import distort, distortion_jacobian
+from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quaternion
 
 
 @dataclass(frozen=True, kw_only=True)

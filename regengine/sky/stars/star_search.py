@@ -2,7 +2,7 @@
 
 Of any lens: rungs of a ladder of focal lengths are tried in turn. On each the catalogue is cut off
 where a picture of that lens shows a few dozen stars, and its figures are compared with the
-picture's (`matchers.asterism_match`), the focal length free between rungs.
+picture's (`matchers.points.asterism_match`), the focal length free between rungs.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from detectors.types import FloatArray, IndexArray
-from matchers.asterism_fit import MatchParameters
-from matchers.asterism_match import match
-from matchers.asterisms import AsterismIndex, AsterismParameters, build_index
-from matchers.sky_camera import SkyCamera, matrix_quaternion, solid_angle
+from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion, solid_angle
+from matchers.points.asterism_fit import MatchParameters
+from matchers.points.asterism_match import match
+from matchers.points.asterisms import AsterismIndex, AsterismParameters, build_index
 
 
 @dataclass(frozen=True, kw_only=True)

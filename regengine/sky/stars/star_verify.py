@@ -22,7 +22,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from detectors.types import BoolArray, FloatArray, IndexArray
-from matchers.sky_camera import SkyCamera, solid_angle
+from matchers.geometry.sky_camera import SkyCamera, solid_angle
 from regengine.sky.stars.star_fit import (
     CameraFit,
     LensPrior,

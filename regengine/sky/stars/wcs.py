@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from detectors.types import FloatArray
-from matchers.sky_camera import SkyCamera
+from matchers.geometry.sky_camera import SkyCamera
 from regengine.sky.drawing import write_photo_file
 from regengine.sky.stars.solve import StarSolution
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matchers.photo_light import LightImage
-from matchers.verify import LIGHTS, LightPeaks, chance_shifts, find_light_peaks
-from matchers.view import render_known
+from matchers.geometry.view import render_known
+from matchers.lights.photo_light import LightImage
+from matchers.lights.verify import LIGHTS, LightPeaks, chance_shifts, find_light_peaks
 from regengine import open_light_map
 from regengine.collection.catalogue import quality
 from regengine.registration.windows import footprint_window, ground_sample_km

@@ -19,8 +19,8 @@ from benchmarks.registration.scores import (
     right_within_km,
     score_registration,
 )
-from matchers.camera import Camera
-from matchers.footprint import diagonal_km
+from matchers.geometry.camera import Camera
+from matchers.geometry.footprint import diagonal_km
 
 WGS84 = Geod(ellps="WGS84")
 

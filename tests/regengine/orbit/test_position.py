@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from matchers.earth import great_circle_km
+from matchers.geometry.earth import great_circle_km
 from regengine.errors import EphemerisError
 from regengine.orbit import TleSet, camera_position, load_tle_file
 from regengine.orbit.position import choose_position

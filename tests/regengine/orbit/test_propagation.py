@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Geod, Transformer
 
-from matchers.earth import ecef_to_geodetic, great_circle_km
+from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from regengine.orbit import (
     EARTH_RATE_RAD_S,
     ElementSet,

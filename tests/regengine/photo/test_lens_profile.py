@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matchers.sky_camera import LENS_PARAMETERS
+from matchers.geometry.sky_camera import LENS_PARAMETERS
 from regengine.errors import ConfigError
 from regengine.photo.lens_profile import (
     ChannelPhotometry,

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.types import FloatArray
-from matchers.camera import Camera
-from matchers.pose import moved, turned
-from matchers.pose_fit import PoseFit
+from matchers.geometry.camera import Camera
+from matchers.geometry.pose import moved, turned
+from matchers.geometry.pose_fit import PoseFit
 from regengine.points.resection import (
     ASKED,
     Disagreement,

@@ -14,8 +14,8 @@ from pyproj import Geod
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
-from matchers.camera import Camera
-from matchers.photo_light import LightImage
+from matchers.geometry.camera import Camera
+from matchers.lights.photo_light import LightImage
 from regengine import open_light_map
 from regengine.errors import ConfigError
 from regengine.points.solve_points import PositionPrior, check_camera, snap, solve

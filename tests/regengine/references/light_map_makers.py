@@ -11,7 +11,7 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 
-from matchers.light_grid import LightGrid
+from matchers.geometry.light_grid import LightGrid
 from regengine import LightMap
 
 STEP = 1.0 / 240.0  # 15 arcsec

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import geodetic_to_ecef
 from regengine.registration.priors import lens, neighbours
 from regengine.registration.priors.seen import Seen
 from regengine.registration.stage_yields import StageYields

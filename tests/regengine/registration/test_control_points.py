@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import wgs84
-from matchers.earth import incidence_deg
+from matchers.geometry.earth import incidence_deg
 from regengine.registration.control_points import (
     allowed_error_m,
     choose_four,

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from detectors.limb import Limb
-from matchers.camera import Camera
-from matchers.pose import FOCAL, turned
-from matchers.refine import BENT_LOG10_ODDS, Refits
-from matchers.verify import LightPeaks
+from matchers.geometry.camera import Camera
+from matchers.geometry.pose import FOCAL, turned
+from matchers.lights.refine import BENT_LOG10_ODDS, Refits
+from matchers.lights.verify import LightPeaks
 from regengine.registration.accept import (
     bound_any_beyond,
     choose_match,

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio.transform import from_origin
 
-from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef
-from matchers.footprint import WGS84
-from matchers.light_grid import LightGrid, pyramid
-from matchers.pose import look_at, off_nadir_attitude, with_attitude
-from matchers.view import render_known
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import geodetic_to_ecef
+from matchers.geometry.footprint import WGS84
+from matchers.geometry.light_grid import LightGrid, pyramid
+from matchers.geometry.pose import look_at, off_nadir_attitude, with_attitude
+from matchers.geometry.view import render_known
 from regengine.errors import LightMapError
 from regengine.io.gdal import gdal_session
 from regengine.orbit import position_from_nadir

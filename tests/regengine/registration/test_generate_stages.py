@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from matchers.earth import ecef_to_geodetic, great_circle_km
+from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from regengine.orbit import position_from_nadir
 from regengine.registration.generate_stages import generate_stages, list_places
 from regengine.registration.parameters import LENS

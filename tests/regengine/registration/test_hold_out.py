@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from matchers.light_grid import pyramid
-from matchers.patches import choose_patches, groups_of, match_patches, measure_texture
-from matchers.photo_light import LightImage
-from matchers.refine import Refinement, fit_pose
-from matchers.verify import LightPeaks
-from matchers.view import render_known
+from matchers.geometry.light_grid import pyramid
+from matchers.geometry.view import render_known
+from matchers.lights.patches import choose_patches, groups_of, match_patches, measure_texture
+from matchers.lights.photo_light import LightImage
+from matchers.lights.refine import Refinement, fit_pose
+from matchers.lights.verify import LightPeaks
 from regengine.registration import hold_out
 from regengine.registration.parameters import HoldOutParams
 from tests.matchers.lamp_world import camera_over, light_grid, log_picture, prior_of, town_lamps

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pyproj import Geod
 
-from matchers.earth import geodetic_to_ecef
-from matchers.light_grid import LightGrid
+from matchers.geometry.earth import geodetic_to_ecef
+from matchers.geometry.light_grid import LightGrid
 from regengine.orbit import sun_direction, sun_moon
 from regengine.registration.priors.lit_ground import (
     SUN_DEG,

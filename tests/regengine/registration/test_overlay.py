@@ -14,8 +14,8 @@ from pyproj import Transformer
 from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
-from matchers.camera import Camera
-from matchers.light_grid import LightGrid
+from matchers.geometry.camera import Camera
+from matchers.geometry.light_grid import LightGrid
 from regengine import Registration
 from regengine.places import coast_lines
 from regengine.registration.overlay import (

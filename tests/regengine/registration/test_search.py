@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.trials.attempt import camera_of
-from matchers.camera import Camera
-from matchers.pose import turned
-from matchers.sky_camera import SkyCamera, matrix_quaternion
+from matchers.geometry.camera import Camera
+from matchers.geometry.pose import turned
+from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit import CameraPosition, icrs_to_itrf, load_tle_file, position_from_nadir
 from regengine.orbit.position import choose_position
 from regengine.photo.frame import read_frame

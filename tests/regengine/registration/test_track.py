@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Geod
 
-from matchers.earth import ecef_to_geodetic
+from matchers.geometry.earth import ecef_to_geodetic
 from regengine.orbit import (
     CameraPosition,
     ElementSet,

@@ -14,7 +14,7 @@ from pyproj import Geod
 
 from detectors.constants import EARTH_RADIUS_KM, SEMI_MAJOR_M
 from detectors.constants import KM_PER_DEGREE as KM
-from matchers.light_grid import LightGrid
+from matchers.geometry.light_grid import LightGrid
 from regengine import LightMap, open_light_map
 from regengine.registration import windows
 from regengine.registration.windows import MapWindows, footprint_window, window_around

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from detectors.types import FloatArray
-from matchers.camera import Camera, Lens
-from matchers.earth import geodetic_to_ecef, incidence_deg, local_axes
-from matchers.pose import with_attitude
+from matchers.geometry.camera import Camera, Lens
+from matchers.geometry.earth import geodetic_to_ecef, incidence_deg, local_axes
+from matchers.geometry.pose import with_attitude
 
 VECTORS = Path(__file__).resolve().parents[3] / "regengine/review/page/src/geometry/vectors.json"
 

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from benchmarks.registration.truth import read_reference_cameras
-from matchers.camera import Camera
+from matchers.geometry.camera import Camera
 from regengine.result import FrameResult
 from tests.example_results import control_point, proposal, solved
 from tests.kit.hand import ReviewHand, ground_error_km, head

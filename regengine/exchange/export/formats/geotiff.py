@@ -16,8 +16,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from detectors.types import FloatArray
-from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import geodetic_to_ecef
 from regengine.errors import ConfigError, FrameError
 from regengine.exchange.export.columns import frame_record
 from regengine.exchange.export.format import (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from matchers.camera import is_turned
+from matchers.geometry.camera import is_turned
 from regengine.exchange.export.archive_photos import archive_page
 from regengine.exchange.export.columns import (
     FRAME_COLUMNS,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matchers.earth import geodetic_to_ecef
+from matchers.geometry.earth import geodetic_to_ecef
 from regengine.collection.tasking.passes import find_passes
 from regengine.orbit import (
     J2000_JULIAN_DATE,

@@ -13,7 +13,7 @@ from shapely import Point, Polygon
 from shapely.affinity import translate
 from shapely.ops import unary_union
 
-from matchers.earth import incidence_deg
+from matchers.geometry.earth import incidence_deg
 from regengine.exchange.export.footprint import (
     footprints,
     polygons,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from matchers.earth import local_axes
+from matchers.geometry.earth import local_axes
 from regengine.exchange.export.viewing import sky_position
 from tests.example_results import nadir_camera
 

@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from matchers.earth import great_circle_km, surface_to_lonlat
-from matchers.light_grid import LightGrid
+from matchers.geometry.earth import great_circle_km, surface_to_lonlat
+from matchers.geometry.light_grid import LightGrid
 from regengine.errors import ConfigError, LightMapError
 from regengine.registration.index.earth import (
     EarthIndex,

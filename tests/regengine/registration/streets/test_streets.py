@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from detectors.types import FloatImage
-from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef
-from matchers.light_grid import LightGrid, pyramid
-from matchers.pose import off_nadir_attitude, turned, with_attitude
-from matchers.view import render_known
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import geodetic_to_ecef
+from matchers.geometry.light_grid import LightGrid, pyramid
+from matchers.geometry.pose import off_nadir_attitude, turned, with_attitude
+from matchers.geometry.view import render_known
 from regengine.errors import LightMapError
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import Frame, FrameOptions, read_frame

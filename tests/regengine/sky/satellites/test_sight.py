@@ -22,7 +22,7 @@ from astropy.utils import iers
 from sgp4.api import Satrec
 from tle_lines import Elements
 
-from matchers.earth import local_axes
+from matchers.geometry.earth import local_axes
 from regengine.orbit import (
     J2000_JULIAN_DATE,
     ElementSet,

@@ -10,7 +10,7 @@ from sgp4.api import Satrec
 from tle_lines import Elements
 
 from benchmarks.simulate.satellites import simulate_satellites
-from matchers.sky_camera import SkyCamera, matrix_quaternion
+from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit import J2000_JULIAN_DATE, days_since_j2000
 from regengine.sky.drawing import draw_track
 from regengine.sky.satellites.catalogue import load_catalogue

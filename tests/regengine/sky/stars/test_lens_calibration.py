@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from benchmarks.simulate.sky import COLOUR_TERMS, SkySensor, SkySettings, sky_frame
 from detectors.registry import STARS
-from matchers.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quaternion
+from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quaternion
 from regengine.errors import ConfigError
 from regengine.photo.frame import Frame
 from regengine.sky.stars.catalogue import StarCatalogue, apparent_directions

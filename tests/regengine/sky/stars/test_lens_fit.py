@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 from scipy.stats import chi2
 
-from matchers.sky_camera import LENS_PARAMETERS, SkyCamera
+from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera
 from regengine.sky.stars.lens_fit import ErrorModel, LensFit, LensFrame, fit_lens
 
 TRUE = SkyCamera(

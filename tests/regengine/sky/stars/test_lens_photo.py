@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from detectors.types import StarDetections
-from matchers.sky_camera import SkyCamera
+from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError
 from regengine.photo.frame import Frame
 from regengine.sky.stars import lens_photo

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from matchers.sky_camera import SkyCamera, sky_vectors
+from matchers.geometry.sky_camera import SkyCamera, sky_vectors
 from regengine.orbit import icrs_to_itrf
 from regengine.sky.stars import attitude, catalogue
 from regengine.sky.stars.solve import StarSolution

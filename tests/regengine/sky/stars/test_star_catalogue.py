@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matchers.sky_camera import sky_vectors
+from matchers.geometry.sky_camera import sky_vectors
 from regengine.sky.stars.catalogue import CatalogueError, catalogue_path, load_catalogue
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from matchers.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
+from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
 from regengine.errors import ConfigError
 from regengine.sky.stars.catalogue import StarCatalogue
 from regengine.sky.stars.photo import camera_of_record

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from matchers.projection import distort
-from matchers.sky_camera import SkyCamera, matrix_quaternion
+from matchers.geometry.projection import distort
+from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.sky.stars.star_fit import (
     LensPrior,
     fit_camera,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from matchers.sky_camera import SkyCamera, matrix_quaternion
+from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.sky.stars.star_fit import moved
 from regengine.sky.stars.star_verify import (
     MagnitudeParams,

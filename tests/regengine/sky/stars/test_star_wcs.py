@@ -10,7 +10,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from scipy.spatial.transform import Rotation
 
-from matchers.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
+from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
 from regengine.sky.stars.solve import StarSolution
 from regengine.sky.stars.wcs import wcs_header, write_wcs
 

@@ -1,0 +1,1 @@
+"""Cameras, the Earth, and what one shows of the other."""

@@ -1,0 +1,86 @@
+"""The ground that a photo shows: its corners, its outline, its diagonal."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from pyproj import Geod
+
+from detectors.types import BoolArray, FloatArray
+from matchers.geometry.camera import Camera, ManyCameras
+
+# Ground seen at a flatter angle than this is lost in haze and stretches without end
+MAX_INCIDENCE_DEG = 80.0
+WGS84 = Geod(ellps="WGS84")
+
+
+def corner_lonlat(camera: Camera) -> tuple[tuple[float, float] | None, ...]:
+    """Ground positions (lon, lat) of the image's corner pixels; None where one sees no ground.
+
+    Order: top-left, top-right, bottom-right, bottom-left.
+    """
+    right, bottom = camera.width_px - 1.0, camera.height_px - 1.0
+    lon, lat = camera.pixel_to_lonlat([0.0, right, right, 0.0], [0.0, 0.0, bottom, bottom])
+    return tuple(
+        (float(a), float(b)) if np.isfinite(a) else None for a, b in zip(lon, lat, strict=True)
+    )
+
+
+def visible_outline(camera: Camera, per_side: int = 129) -> tuple[FloatArray, FloatArray]:
+    """Pixels x, y (n,) around the visible ground: the border, or where the incidence limit crosses.
+
+    Directions are looked along to ``per_side`` points of each side, the corners included; empty
+    where the image shows no ground.
+    """
+    x, y, seen = visible_outlines(ManyCameras.of([camera]), per_side)
+    return (x[0], y[0]) if seen[0] else (np.zeros(0), np.zeros(0))
+
+
+def visible_outlines(
+    cameras: ManyCameras, per_side: int
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Outlines of many images, see `visible_outline`, and which of them show ground.
+
+    Pixels x and y, shape (n, 4 * per_side - 4).
+    """
+    across = np.linspace(0.0, cameras.width_px[:, 0] - 1.0, per_side, axis=1)
+    down = np.linspace(0.0, cameras.height_px[:, 0] - 1.0, per_side, axis=1)
+    x, y = np.tile(across, (1, per_side)), np.repeat(down, per_side, axis=1)
+    angle = cameras.incidence_deg(x, y)
+    seen = np.asarray((angle <= MAX_INCIDENCE_DEG).any(axis=1))
+    start = np.argmin(np.where(np.isnan(angle), np.inf, angle), axis=1)[:, None]
+    start_x, start_y = (np.take_along_axis(a, start, axis=1) for a in (x, y))
+    number = np.arange(per_side**2).reshape(per_side, per_side)
+    border = np.concatenate([number[0], number[1:-1, -1], number[-1], number[1:-1, 0]])
+    to_x, to_y = x[:, border] - start_x, y[:, border] - start_y
+    share = np.where(angle[:, border] <= MAX_INCIDENCE_DEG, 1.0, 0.0)
+    # Ground within a limit of incidence lies in a cone: from its midst, its edge is met once
+    row, direction = np.nonzero((share < 1.0) & seen[:, None])
+    near, far, some = np.zeros((len(row), 1)), np.ones((len(row), 1)), cameras[row]
+    for _ in range(14):
+        half = (near + far) / 2.0
+        at_x = start_x[row] + half * to_x[row, direction, None]
+        at_y = start_y[row] + half * to_y[row, direction, None]
+        inside = some.incidence_deg(at_x, at_y) <= MAX_INCIDENCE_DEG
+        near, far = np.where(inside, half, near), np.where(inside, far, half)
+    share[row, direction] = near[:, 0]
+    return start_x + share * to_x, start_y + share * to_y, seen
+
+
+@lru_cache(maxsize=8)
+def diagonal_km(camera: Camera) -> float:
+    """Footprint diagonal: the greatest distance between points of the visible ground, kilometres.
+
+    Ground counts with incidence of at most 80 degrees; 0 where there is none.
+    """
+    lon, lat = camera.pixel_to_lonlat(*visible_outline(camera))
+    if len(lon) == 0:
+        return 0.0
+    # The farthest pair of a region lies on its outline, and is so on the sphere and the ellipsoid
+    at_lon, at_lat = np.radians(lon), np.radians(lat)
+    across = np.cos(at_lat)
+    there = np.stack([across * np.cos(at_lon), across * np.sin(at_lon), np.sin(at_lat)], axis=1)
+    near = there @ there.T
+    a, b = np.unravel_index(int(np.argmin(near)), near.shape)
+    return float(WGS84.inv(lon[a], lat[a], lon[b], lat[b])[2]) / 1e3

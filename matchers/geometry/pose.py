@@ -1,0 +1,284 @@
+"""The unknowns of a photo and what is believed of them beforehand.
+
+A pose step is a vector of ten numbers: rotation about the camera's x, y, z (radians), relative
+change of the focal length, movement of the camera along its track, across it and up (metres), the
+change of the radial distortion k1, and the movement of the principal point (pixels; only in crops).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from detectors.types import FloatArray
+from matchers.geometry import projection
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
+
+PARAMETERS = 10
+ROTATION = slice(0, 3)
+FOCAL = 3
+ALONG, ACROSS, UP = 4, 5, 6
+K1 = 7
+PRINCIPAL_X, PRINCIPAL_Y = 8, 9
+
+
+def looking_at_nadir(position_ecef_m: ArrayLike) -> FloatArray:
+    """Rotation matrix (camera to ECEF) that looks straight down with north at the top.
+
+    Its columns are the camera's x (east), y (south), z (down).
+    """
+    lon, lat, _ = ecef_to_geodetic(position_ecef_m)
+    east, north, up = local_axes(float(lon), float(lat))
+    return np.stack([east, -north, -up], axis=1)
+
+
+def off_nadir_attitude(
+    position_ecef_m: ArrayLike, off_nadir_deg: float, azimuth_deg: float, roll_deg: float
+) -> FloatArray:
+    """Rotation matrix (camera to ECEF) from look angles.
+
+    Parameters
+    ----------
+    position_ecef_m : array_like, shape (3,)
+        Camera position, metres.
+    off_nadir_deg : float
+        Angle between boresight and nadir.
+    azimuth_deg : float
+        Direction in which the boresight leaves the nadir, clockwise from north.
+    roll_deg : float
+        Turn of the camera about its boresight, positive from x to y (clockwise as seen from
+        behind the camera); at 0 the image top points along the azimuth.
+    """
+    from scipy.spatial.transform import Rotation
+
+    turns = Rotation.from_euler("ZXZ", [azimuth_deg, off_nadir_deg, roll_deg], degrees=True)
+    return np.asarray(looking_at_nadir(position_ecef_m) @ turns.as_matrix())
+
+
+def turned(camera: Camera, rotation_vector_rad: ArrayLike) -> Camera:
+    """The same camera turned about its own axes by a rotation vector (radians)."""
+    # Plain numbers, as in `track_axes`: every step of a fit makes one such product of quaternions
+    u, v, w = np.asarray(rotation_vector_rad, float).tolist()
+    angle = math.sqrt(u * u + v * v + w * w)
+    share = math.sin(angle / 2.0) / angle if angle > 0.0 else 0.5
+    u, v, w, c = share * u, share * v, share * w, math.cos(angle / 2.0)
+    x, y, z, s = camera.quaternion
+    turn = (
+        s * u + x * c + y * w - z * v,
+        s * v - x * w + y * c + z * u,
+        s * w + x * v - y * u + z * c,
+        s * c - x * u - y * v - z * w,
+    )
+    length = math.sqrt(sum(part * part for part in turn))
+    x, y, z, s = (part / length for part in turn)
+    return replace(camera, quaternion=(x, y, z, s))
+
+
+def with_attitude(camera: Camera, matrix: ArrayLike) -> Camera:
+    """The same camera with another rotation matrix (camera to ECEF), shape (3, 3)."""
+    from scipy.spatial.transform import Rotation
+
+    x, y, z, w = Rotation.from_matrix(np.asarray(matrix, float)).as_quat().tolist()
+    return replace(camera, quaternion=(x, y, z, w))
+
+
+def look_at(
+    lens: Camera,
+    position_ecef_m: FloatArray,
+    target: tuple[float, float] | FloatArray,
+    pixel: FloatArray,
+    roll_rad: float,
+) -> Camera:
+    """The camera at a position that sees a place at a pixel, with north up before the roll."""
+    from scipy.spatial.transform import Rotation
+
+    x, y, z = np.asarray(position_ecef_m, float).tolist()
+    ahead = geodetic_to_ecef(*target) - np.array([x, y, z])
+    ahead /= np.linalg.norm(ahead)
+    north = local_axes(*map(float, target))[1]
+    down = north @ ahead * ahead - north
+    down /= np.linalg.norm(down)
+    axes = np.stack([np.cross(down, ahead), down, ahead], axis=1)
+    ray = lens.rays(*pixel)
+    ray = ray / np.linalg.norm(ray)
+    sine = np.hypot(ray[0], ray[1])
+    axis = np.array([-ray[1], ray[0], 0.0]) / max(sine, 1e-12)
+    aside = Rotation.from_rotvec(axis * np.arcsin(sine)).as_matrix()  # from the axis to the pixel
+    turn = Rotation.from_rotvec([0.0, 0.0, roll_rad]).as_matrix()
+    return with_attitude(replace(lens, position_ecef_m=(x, y, z)), axes @ turn @ aside.T)
+
+
+def other_pose(camera: Camera) -> Camera | None:
+    """The camera on the other side of what it looks at, that sees almost the same.
+
+    Seen from afar, level ground looks the same from both sides of its normal, at the same angle to
+    it: a fit that is near the one camera ends there, however little of the picture bears it out.
+    None where the middle of the picture shows no ground.
+
+    References
+    ----------
+    Schweighofer, G., Pinz, A. (2006). Robust pose estimation from a planar target. IEEE TPAMI 28,
+    2024-2030.
+    """
+    middle_x, middle_y = (camera.width_px - 1) / 2.0, (camera.height_px - 1) / 2.0
+    ground_m = camera.pixel_to_ecef(middle_x, middle_y)
+    if not np.isfinite(ground_m).all():
+        return None
+    lon, lat = (float(v) for v in ecef_to_geodetic(ground_m)[:2])
+    up = local_axes(lon, lat)[2]
+    mirror = np.eye(3) - 2.0 * np.outer(up, up)  # in the ground
+    x, y, z = (ground_m - mirror @ (np.asarray(camera.position_ecef_m) - ground_m)).tolist()
+    moved = replace(camera, position_ecef_m=(x, y, z))
+    return with_attitude(moved, mirror @ camera.matrix @ np.diag([1.0, 1.0, -1.0]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PosePrior:
+    """What is believed of a photo before its lights are looked at; one sigma each.
+
+    position_ecef_m: Believed camera position.
+    velocity_ecef: Direction of motion over the ground, of any length.
+    focal_px: Believed focal length in pixels of the image at hand.
+    sigma_along_m, sigma_across_m, sigma_up_m: Uncertainty of the position along the track, across
+        it, and of the height.
+    sigma_log_focal: Relative uncertainty of the focal length.
+    sigma_k1: Uncertainty of the radial distortion around the believed one.
+    principal_point: Believed principal point of the image at hand.
+    sigma_principal_px: Its uncertainty; 0 where the image is no crop.
+    k1: Believed radial distortion.
+    quaternion: Believed attitude, as a camera has it; stars tell one.
+    sigma_rotation_rad: Its uncertainty about each of the camera's axes; infinite where nothing is
+        known of it.
+    """
+
+    position_ecef_m: tuple[float, float, float]
+    velocity_ecef: tuple[float, float, float]
+    focal_px: float
+    sigma_along_m: float
+    sigma_across_m: float
+    sigma_up_m: float
+    sigma_log_focal: float
+    sigma_k1: float
+    principal_point: tuple[float, float] = (0.0, 0.0)
+    sigma_principal_px: float = 0.0
+    k1: float = 0.0
+    quaternion: tuple[float, float, float, float] | None = None
+    sigma_rotation_rad: float = np.inf
+
+    @property
+    def sigmas(self) -> FloatArray:
+        """One sigma of every pose parameter; infinite for an attitude that nothing is known of."""
+        rotation = [self.sigma_rotation_rad] * 3
+        position = [self.sigma_along_m, self.sigma_across_m, self.sigma_up_m]
+        principal = [self.sigma_principal_px] * 2
+        return np.array([*rotation, self.sigma_log_focal, *position, self.sigma_k1, *principal])
+
+    def for_image(self, factor: float) -> PosePrior:
+        """The same belief for the image resized by a factor."""
+        x, y = self.principal_point
+        return replace(
+            self,
+            focal_px=self.focal_px * factor,
+            principal_point=((x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5),
+            sigma_principal_px=self.sigma_principal_px * factor,
+        )
+
+    def departure(self, camera: Camera) -> FloatArray:
+        """How far a camera is from the belief, in the units of a pose step.
+
+        The attitude's part is 0 where nothing is believed of it.
+        """
+        along, across, up = track_offsets_m(self, camera.position_ecef_m)
+        focal = np.log(camera.focal_px / self.focal_px)
+        dx = camera.principal_point[0] - self.principal_point[0]
+        dy = camera.principal_point[1] - self.principal_point[1]
+        turn = np.zeros(3)
+        if self.quaternion is not None:
+            from scipy.spatial.transform import Rotation
+
+            there = Rotation.from_quat(self.quaternion).inv() * Rotation.from_quat(
+                camera.quaternion
+            )
+            turn = there.as_rotvec()
+        k1 = camera.distortion[0] - self.k1
+        return np.array([*turn, focal, along, across, up, k1, dx, dy])
+
+
+def track_axes(position_ecef_m: ArrayLike, velocity_ecef: ArrayLike) -> FloatArray:
+    """Unit vectors along the track, across it (to the right) and up, as rows."""
+    # Plain numbers: three of them take NumPy ten times as long
+    x, y, z = np.asarray(position_ecef_m, float).tolist()
+    vx, vy, vz = np.asarray(velocity_ecef, float).tolist()
+    length = math.sqrt(x * x + y * y + z * z)
+    x, y, z = x / length, y / length, z / length
+    rise = vx * x + vy * y + vz * z
+    vx, vy, vz = vx - rise * x, vy - rise * y, vz - rise * z
+    length = math.sqrt(vx * vx + vy * vy + vz * vz)
+    vx, vy, vz = vx / length, vy / length, vz / length
+    across = (vy * z - vz * y, vz * x - vx * z, vx * y - vy * x)
+    return np.array([(vx, vy, vz), across, (x, y, z)])
+
+
+def track_offsets_m(prior: PosePrior, position_ecef_m: ArrayLike) -> tuple[float, float, float]:
+    """Along-track, across-track (arc lengths at orbit height) and height offsets of a position."""
+    start = prior.position_ecef_m
+    radius = math.sqrt(sum(part * part for part in start))
+    local = track_axes(start, prior.velocity_ecef) @ np.asarray(position_ecef_m, float)
+    along, across, up = local.tolist()
+    distance = math.sqrt(along * along + across * across + up * up)
+    sine = min(max(across / distance, -1.0), 1.0)
+    return math.atan2(along, up) * radius, math.asin(sine) * radius, distance - radius
+
+
+def moved(
+    position_ecef_m: ArrayLike,
+    velocity_ecef: ArrayLike,
+    along_m: float,
+    across_m: float,
+    up_m: float,
+) -> FloatArray:
+    """Move a position on its orbital sphere: along its great circle, across it, and up.
+
+    The first two are arc lengths at the start's radius.
+    """
+    start = np.asarray(position_ecef_m, float)
+    radius = float(np.linalg.norm(start))
+    along, across, up = track_axes(start, velocity_ecef)
+    a, c = along_m / radius, across_m / radius
+    direction = np.cos(c) * (np.cos(a) * up + np.sin(a) * along) + np.sin(c) * across
+    return (radius + up_m) * direction
+
+
+def stepped(camera: Camera, velocity_ecef: ArrayLike, step: FloatArray) -> Camera:
+    """The camera after a pose step, shape (10,): see the module."""
+    x, y, z = moved(camera.position_ecef_m, velocity_ecef, *step[[ALONG, ACROSS, UP]]).tolist()
+    k1, k2, p1, p2, k3 = camera.distortion
+    new = replace(
+        camera,
+        focal_px=float(camera.focal_px * np.exp(step[FOCAL])),
+        position_ecef_m=(x, y, z),
+        distortion=(float(k1 + step[K1]), k2, p1, p2, k3),
+        principal_point=(
+            float(camera.principal_point[0] + step[PRINCIPAL_X]),
+            float(camera.principal_point[1] + step[PRINCIPAL_Y]),
+        ),
+    )
+    return turned(new, step[ROTATION])
+
+
+def pixel_derivatives(
+    camera: Camera, velocity_ecef: ArrayLike, ground_ecef_m: FloatArray
+) -> FloatArray:
+    """How the pixels of ground points (..., 3; ECEF, metres) move with each pose parameter.
+
+    Pixels per unit of each, shape (..., 2, 10); 0 where a point is not seen.
+    """
+    axes = track_axes(camera.position_ecef_m, velocity_ecef) @ camera.matrix
+    x, y, z = np.moveaxis(np.asarray(ground_ecef_m, float), -1, 0)
+    change = np.zeros((2, PARAMETERS, *x.shape))
+    projection.fill_motion(camera.numbers.tolist(), axes, x, y, z, change)
+    return np.nan_to_num(np.moveaxis(change, (0, 1), (-2, -1)))

@@ -1,0 +1,1 @@
+"""Light of a photo matched with a map's."""

@@ -1,0 +1,176 @@
+"""Dense alignment: move the camera until the rendered map correlates best with the photo.
+
+Gauss-Newton on the normalised correlation: the rendered image's change with the camera is its
+gradient times the motion of the ground points, so one rendering an iteration is enough.
+
+References
+----------
+Evangelidis, G. D., Psarakis, E. Z. (2008). Parametric image alignment using enhanced correlation
+coefficient maximization. IEEE Transactions on Pattern Analysis 30 (10), 1858-1865.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from detectors.types import BoolArray, FloatArray, FloatImage
+from matchers.geometry.camera import Camera
+from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.pose import PARAMETERS, PosePrior, stepped, track_axes
+from matchers.geometry.view import render_known
+from matchers.lights.photo_light import counted_around, detail, evened
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alignment:
+    """A camera and how well the map rendered through it correlates with the photo.
+
+    ``even_ncc`` is the correlation of both pictures with their contrast evened, see
+    `matchers.lights.photo_light.evened`.
+    """
+
+    camera: Camera
+    ncc: float
+    even_ncc: float = 0.0
+
+
+def correlation(photo: FloatImage, view: FloatImage, weight: FloatImage) -> float:
+    """Weighted correlation coefficient of two images."""
+    total = float(weight.sum(dtype=float))
+    if total <= 0.0:
+        return 0.0
+    share = weight / np.float64(total)
+    p, v = (image - np.vdot(share, image) for image in (photo, view))
+    spread = float(np.vdot(share * p, p) * np.vdot(share * v, v))
+    return float(np.vdot(share * p, v)) / spread**0.5 if spread * total**2 > 1e-12 else 0.0
+
+
+def align(
+    levels: Sequence[LightGrid],
+    photo: FloatImage,
+    weight: FloatImage,
+    camera: Camera,
+    prior: PosePrior,
+    *,
+    free: BoolArray,
+    iterations: int = 6,
+    smooth_px: float = 0.8,
+    detail_px: float = 0.0,
+    supersample: int = 1,
+) -> Alignment:
+    """Refine a camera on a small light image.
+
+    Parameters
+    ----------
+    photo, weight : ndarray of float32, shape (h, w)
+        The photo's light image and the weight of its pixels.
+    prior : PosePrior
+        Belief about position and focal length, for an image of that size.
+    smooth_px : float
+        Blur of the rendered image.
+    detail_px : float
+        Scale of the structure that is taken out of the rendered image, as it was out of the
+        photo; 0 for none.
+
+    Returns
+    -------
+    Alignment
+        The best camera met on the way, never worse than the start.
+    """
+    best: Alignment | None = None
+    best_view: tuple[FloatImage, FloatImage] | None = None
+    current = camera
+    broad = counted_around(weight, detail_px) if detail_px > 0.0 else None
+    for iteration in range(iterations + 1):
+        view, known = render_known(levels, current, supersample)
+        if smooth_px > 0.0:
+            view = np.asarray(cv2.GaussianBlur(view, (0, 0), smooth_px), np.float32)
+        if detail_px > 0.0:
+            view = detail(view, detail_px, weight, broad)
+        counted = weight * known
+        if counted.sum() < 0.3 * weight.sum():  # a correlation over less says too little
+            break
+        ncc = correlation(photo, view, counted)
+        if best is not None and ncc <= best.ncc + 1e-5 and iteration > 2:
+            break
+        if best is None or ncc > best.ncc:
+            best = Alignment(camera=current, ncc=ncc)
+            best_view = view, counted
+        if iteration == iterations:
+            break
+        step = gauss_newton_step(photo, view, counted, current, prior, free)
+        if step is None:
+            break
+        current = stepped(current, prior.velocity_ecef, step)
+    if best is None or best_view is None:
+        return Alignment(camera=camera, ncc=0.0)
+    if detail_px <= 0.0:
+        return replace(best, even_ncc=best.ncc)
+    view, counted = best_view
+    even_photo, even_view = (evened(image, detail_px, counted) for image in (photo, view))
+    return replace(best, even_ncc=correlation(even_photo, even_view, counted))
+
+
+def gauss_newton_step(
+    photo: FloatImage,
+    view: FloatImage,
+    weight: FloatImage,
+    camera: Camera,
+    prior: PosePrior,
+    free: BoolArray,
+) -> FloatArray | None:
+    """One step of all free parameters; None where the images say nothing."""
+    from matchers.geometry.compiled_view import fill_views
+    from matchers.lights.compiled_align import designed
+
+    columns = np.flatnonzero(free)
+    sigmas = prior.sigmas[columns]
+    scale = np.where(np.isfinite(sigmas), sigmas, 0.05)
+    # Pixel motion per unit of each pose parameter on a lattice from corner to corner
+    sides = camera.width_px - 1.0, camera.height_px - 1.0
+    x, y = np.meshgrid(*(np.linspace(0.0, side, 14) for side in sides))
+    ground = camera.pixel_to_ecef(x.ravel(), y.ravel())
+    axes = track_axes(camera.position_ecef_m, prior.velocity_ecef) @ camera.matrix
+    motion = np.zeros((x.size, 2, PARAMETERS))
+    fill_views(camera.numbers, axes, ground, np.empty((x.size, 2)), motion)
+    motion = np.ascontiguousarray(motion[..., columns]).reshape(*x.shape, 2, -1)
+    design = np.empty((len(columns) + 2, *view.shape), np.float32)
+    weighted = np.empty_like(design)
+    designed(view, weight, motion, scale, design, weighted)
+    design, weighted = (each.reshape(len(design), -1) for each in (design, weighted))
+    normal = (weighted @ design.T).astype(float)
+    right = (weighted @ photo.ravel()).astype(float)
+    # Gain of the view against the photo, and the variance that it leaves
+    (a, b), (_, c) = normal[:2, :2].tolist()
+    first, second = right[:2].tolist()
+    area = a * c - b * b
+    if area <= 1e-6 * a * c:  # the view is even
+        return None
+    offset, amplitude = (c * first - b * second) / area, (a * second - b * first) / area
+    if amplitude <= 1e-6:
+        return None
+    left = float((weight * photo**2).sum()) - offset * first - amplitude * second
+    noise = max(left / max(float(weight.sum()), 1.0), 1e-9)
+    # Unknowns of the linear system are amplitude x step / scale; the prior acts on the step
+    # Neighbouring pixels of blurred images are not independent: an area of about 3 x 3 px counts
+    # once, and at most 400 of them do
+    per_sample = max(9.0, view.size / 400.0)
+    departure = prior.departure(camera)[columns] / scale
+    stiffness = np.where(np.isfinite(sigmas), noise * per_sample / amplitude**2, 1e-9)
+    normal[2:, 2:] += np.diag(stiffness)
+    right[2:] -= stiffness * amplitude * departure
+    try:
+        solution = np.linalg.solve(normal, right)
+    except np.linalg.LinAlgError:
+        return None
+    if solution[1] <= 0.0:
+        return None
+    step = np.zeros(PARAMETERS)
+    step[columns] = solution[2:] / solution[1] * scale
+    largest = float(np.abs(motion @ step[columns]).max())
+    limit = 0.08 * max(view.shape)  # the linearisation holds for a few pixels
+    return step * min(1.0, limit / max(largest, 1e-9))

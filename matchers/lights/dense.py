@@ -1,0 +1,305 @@
+"""Dense search of the view sphere for the attitudes at which the photo fits the map.
+
+From a camera position the map is seen on tiles around a grid of boresights; the photo's small light
+image, turned to many rolls, is compared with every tile at every shift by masked normalised
+cross-correlation, computed by FFT (Padfield 2012).
+
+Tiles are stereographic: a direction at an angle theta from the boresight lies at the radius
+``2 f tan(theta / 2)``. Unlike a pinhole's this projection keeps shapes everywhere, so the photo,
+brought to it about its own axis, is found far from the tile's centre by a shift and a turn alone:
+few large tiles cover the view sphere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from detectors.types import FloatArray, FloatImage
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import intersect_ellipsoid
+from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.pose import (
+    off_nadir_attitude,
+    turned,
+    with_attitude,
+)
+from matchers.geometry.view import LATTICE_PX, draw, lattice, stereographic_rays
+from matchers.lights.photo_light import detail
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseParameters:
+    """How finely the dense search looks."""
+
+    template_px: int = 64  # long side of the photo's small light image
+    # The template is turned in steps so small that its corners are off by at most this, about the
+    # blur: 11 telephoto frames of the training half were ranked alike by 6, 9 and 12 degrees of
+    # 32 px
+    corner_px: float = 2.1
+    # What lies in the template's corners may be off by this share of its half diagonal where the
+    # template lies in the corner of a tile: sets how large tiles are
+    displaced_share: float = 0.06
+    # Tiles reach beyond half a step, since neighbours in other rings do not face each other
+    tile_overlap: float = 1.2
+    max_tile_px: int = 256  # all turns of a larger tile leave the processor's cache
+    max_off_nadir_deg: float = 70.0  # of boresights: the horizon of the ISS
+    peaks_per_view: int = 3  # of every tile and roll
+    peak_reach_px: int = 3  # they are farther apart than this
+    smooth_px: float = 0.8  # blur of both images, template pixels
+    # Broader structure is taken out of both images, template pixels: five photographs with known
+    # places
+    detail_px: float = 4.0
+    min_light: float = 0.02  # log10(1 + L): tiles whose brightest pixel is darker hold no lights
+    # The map under a template must vary by this, and by this share of the whole tile's spread
+    min_spread: float = 0.01
+    min_spread_share: float = 0.1
+    min_ground: float = 0.02  # share of a tile that the map holds, for it to be looked at
+    min_overlap: float = 0.6  # share of a template that must lie on such ground
+    # Opposite rolls share one window for the map's spread unless half a turn changes this share of
+    # the mask: with sky or hardware on one side it would be taken where the photo shows nothing
+    max_turned_share: float = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peak:
+    """One candidate attitude of the coarse search."""
+
+    score: float
+    camera: Camera
+
+
+@dataclass(frozen=True)
+class TurnedTemplates:
+    """Spectra of the photo's template at every roll, and of fewer windows, for tiles of one size.
+
+    Where there are windows for half of the rolls, they serve the opposite ones, too.
+    """
+
+    rolls_deg: FloatArray
+    images: FloatImage
+    image_spectra: NDArray[np.complex64]
+    window_spectra: NDArray[np.complex64]
+    window_pixels: FloatImage
+    side_px: int  # of a turned template
+    fft_px: int  # of a tile
+    step_deg: float  # between boresights of tiles
+
+    @cached_property
+    def square_spectra(self) -> NDArray[np.complex64]:
+        """Spectra of the templates' squares."""
+        return np.conj(fft.rfft2(self.images**2))
+
+
+def search(
+    levels: Sequence[LightGrid],
+    photo: Camera,
+    templates: TurnedTemplates,
+    directions: FloatArray,
+    parameters: DenseParameters,
+) -> Iterator[Peak]:
+    """Candidate attitudes of a camera at a known position.
+
+    Parameters
+    ----------
+    photo : Camera
+        Camera of the *template* (its size and focal length); its attitude is not used.
+    directions : ndarray of float64, shape (n, 2)
+        Off-nadir angles and azimuths of the tiles.
+
+    Yields
+    ------
+    Peak
+        Best first.
+    """
+    side = templates.fft_px
+    axis = lattice(side) - (side - 1) / 2.0
+    tile_rays = stereographic_rays(*np.meshgrid(axis, axis), photo.focal_px)
+    attitudes = [off_nadir_attitude(photo.position_ecef_m, d, a, 0.0) for d, a in directions]
+    whole = levels[0].valid is None or bool(levels[0].valid.all())
+    found: list[tuple[float, int, int, int, int]] = []
+    for tile, attitude in enumerate(attitudes):
+        places = intersect_ellipsoid(photo.position_ecef_m, tile_rays @ attitude.T)
+        seen, ground = draw(levels, places, (side, side), LATTICE_PX)
+        light = np.asarray(cv2.GaussianBlur(seen, (0, 0), parameters.smooth_px), np.float32)
+        if float(light.max()) <= parameters.min_light:
+            continue
+        if float(ground.mean()) <= parameters.min_ground:
+            continue
+        scores = correlate(
+            detail(light, parameters.detail_px), None if whole else ground, templates, parameters
+        )
+        flat = scores.reshape(len(scores), -1)
+        for _ in range(parameters.peaks_per_view):
+            best = flat.argmax(axis=1)
+            for roll, place in enumerate(best.tolist()):
+                value = float(flat[roll, place])
+                if value > 0.0:
+                    i, j = divmod(place, scores.shape[2])
+                    found.append((value, tile, roll, i, j))
+                    top, left = (max(0, at - parameters.peak_reach_px) for at in (i, j))
+                    bottom, right = (at + parameters.peak_reach_px + 1 for at in (i, j))
+                    scores[roll, top:bottom, left:right] = -1.0
+    found.sort(reverse=True)
+    for value, tile, roll, i, j in found:
+        # Where the template's centre lies in the tile, in tan(theta / 2)
+        v, u = ((at + 0.5 * (templates.side_px - side)) / (2.0 * photo.focal_px) for at in (i, j))
+        # Shortest turn that carries the tile's axis (0, 0, 1) there, then the roll
+        share = 2.0 * math.atan(math.hypot(u, v)) / max(math.hypot(u, v), 1e-12)
+        there = turned(with_attitude(photo, attitudes[tile]), (-v * share, u * share, 0.0))
+        camera = turned(there, (0.0, 0.0, math.radians(float(templates.rolls_deg[roll]))))
+        yield Peak(score=value, camera=camera)
+
+
+def boresights(step_deg: float, nearest_deg: float, farthest_deg: float) -> FloatArray:
+    """Directions spread evenly over a zone of the view sphere, the inner ones first.
+
+    Parameters
+    ----------
+    step_deg : float
+        Largest spacing of the rings and along them.
+    nearest_deg, farthest_deg : float
+        Off-nadir angles that the zone reaches between; every direction in it is within about half
+        a step, along and across the rings, of one of those returned.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 2)
+        Off-nadir angle and azimuth, degrees.
+    """
+    inner = nearest_deg if nearest_deg > 0.0 else 0.5 * step_deg
+    count = max(0, math.ceil((farthest_deg - inner) / step_deg))
+    width = (farthest_deg - inner) / max(count, 1)
+    rings = [inner + (k + 0.5) * width for k in range(count)]
+    if nearest_deg <= 0.0:
+        rings.insert(0, 0.0)
+    found = []
+    for ring, off_nadir in enumerate(rings):
+        across = max(1, math.ceil(360.0 * math.sin(math.radians(off_nadir)) / step_deg - 1e-9))
+        found += [(off_nadir, (k + 0.5 * (ring % 2)) * 360.0 / across) for k in range(across)]
+    return np.array(found)
+
+
+def templates_for(
+    template: FloatImage, mask: FloatImage, focal_px: float, parameters: DenseParameters
+) -> TurnedTemplates:
+    """Turned templates, and how large and dense tiles of a focal length are for them.
+
+    Parameters
+    ----------
+    template, mask : ndarray of float32, shape (h, w)
+        The photo's small light image and what of it counts.
+    focal_px : float
+        Focal length of that image, pixels.
+
+    Returns
+    -------
+    TurnedTemplates
+    """
+    p, diagonal = parameters, float(np.hypot(*template.shape))
+    # Between stereographic images about two axes, an angle theta apart, a photo's centre is
+    # enlarged by 1 + a^2 with a = tan(theta / 2), and a point at t = tan(phi / 2) from it is
+    # displaced by a further a t of that distance. Of a square grid's cells the corners are
+    # farthest from a node
+    t = math.tan(0.5 * math.atan(0.5 * diagonal / focal_px))
+    a = 0.5 * (math.sqrt(t * t + 4.0 * p.displaced_share) - t)
+    reach_rad = p.tile_overlap * 2.0 * math.atan(a) * math.sqrt(2.0)
+    side = math.ceil(diagonal) | 1
+    reach_px = min(4.0 * focal_px * math.tan(0.25 * reach_rad), p.max_tile_px - side)
+    fft_px = int(fft.next_fast_len(int(side + reach_px), real=True))
+    # As many opposite ones, such that corners are off by at most some pixels
+    rolls = 2 * math.ceil(180.0 / math.degrees(2.0 * p.corner_px / (0.5 * diagonal)))
+    rolls_deg = np.arange(rolls) * 360.0 / rolls
+    images, windows = np.zeros((2, rolls, fft_px, fft_px), np.float32)
+    middle = 0.5 * np.array([template.shape[1] - 1, template.shape[0] - 1])
+    flat, counted = (project_stereographic(image, focal_px) for image in (template, mask))
+    for k, roll in enumerate(np.radians(rolls_deg)):
+        turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
+        matrix = np.column_stack([turn, (side - 1) / 2.0 - turn @ middle])
+        inside = (cv2.warpAffine(counted, matrix, (side, side)) > 0.6).astype(np.float32)
+        image = cv2.warpAffine(flat, matrix, (side, side))
+        mean = float((image * inside).sum()) / max(float(inside.sum()), 1.0)
+        centred = (image - mean) * inside
+        images[k, :side, :side] = centred / max(float(np.sqrt((centred**2).sum())), 1e-12)
+        windows[k, :side, :side] = inside
+    changed = float(np.abs(counted - counted[::-1, ::-1]).sum())
+    if changed <= p.max_turned_share * float(counted.sum()):
+        windows = windows[: rolls // 2]
+    return TurnedTemplates(
+        rolls_deg=rolls_deg,
+        images=images,
+        image_spectra=np.conj(fft.rfft2(images)),
+        window_spectra=np.conj(fft.rfft2(windows)),
+        window_pixels=windows.sum(axis=(1, 2)).astype(np.float32),
+        side_px=side,
+        fft_px=fft_px,
+        step_deg=math.degrees(4.0 * math.atan(reach_px / (4.0 * focal_px))) / p.tile_overlap,
+    )
+
+
+def project_stereographic(image: FloatImage, focal_px: float) -> FloatImage:
+    """A pinhole image, brought to the stereographic projection about its middle; 0 outside of it.
+
+    The scale at the middle stays.
+    """
+    height, width = image.shape
+    x = np.arange(width, dtype=np.float32) - (width - 1) / 2.0
+    y = np.arange(height, dtype=np.float32) - (height - 1) / 2.0
+    u, v = np.meshgrid(x / (2.0 * focal_px), y / (2.0 * focal_px))
+    # tan(theta) = 2 tan(theta / 2) / (1 - tan(theta / 2)^2)
+    stretch = 1.0 / np.maximum(1.0 - u * u - v * v, 0.05)
+    at_x = (x[None, :] * stretch + (width - 1) / 2.0).astype(np.float32)
+    at_y = (y[:, None] * stretch + (height - 1) / 2.0).astype(np.float32)
+    return np.asarray(cv2.remap(image, at_x, at_y, cv2.INTER_LINEAR), np.float32)
+
+
+def correlate(
+    tile: FloatImage,
+    ground: FloatImage | None,
+    templates: TurnedTemplates,
+    parameters: DenseParameters,
+) -> FloatImage:
+    """Normalised cross-correlation of a tile with a template at every roll and shift.
+
+    Of a tile that is all ``ground``, the spread is taken about 0, the mean of a tile without broad
+    structure: a sum less for every window, and never above the correlation about the mean under
+    the template. Otherwise mean and spread of template and tile are taken where both exist
+    (Padfield 2012, eq. 6-12).
+    """
+    side = len(tile)
+    n = side - templates.side_px + 1
+    pixels = templates.window_pixels[:, None, None]
+    least = max(parameters.min_spread, parameters.min_spread_share * float(tile.std())) ** 2
+
+    def sweep(image: FloatImage, kernels: NDArray[np.complex64]) -> FloatImage:
+        """The first n rows and columns: no other row is made."""
+        rows = fft.ifft(fft.rfft2(image) * kernels, axis=-2, overwrite_x=True)[..., :n, :]
+        return np.asarray(fft.irfft(rows, side, axis=-1)[..., :n], np.float32)
+
+    if ground is None:
+        spread = np.maximum(sweep(tile * tile, templates.window_spectra), least * pixels)
+        np.sqrt(spread, out=spread)
+        spread[spread == 0.0] = np.inf  # a template that is masked all over is like nothing
+        product = sweep(tile, templates.image_spectra)
+        # A window serves the rolls that are as many apart as there are windows
+        return (product.reshape(-1, *spread.shape) / spread).reshape(product.shape)
+    window = np.arange(len(templates.rolls_deg)) % len(pixels)
+    lit = tile * ground
+    known = np.maximum(sweep(ground, templates.window_spectra)[window], 1.0)
+    sums = sweep(lit, templates.window_spectra)[window]
+    squares = sweep(tile * lit, templates.window_spectra)[window]
+    photo_sums = sweep(ground, templates.image_spectra)
+    photo_squares = sweep(ground, templates.square_spectra)
+    variance = np.maximum(squares - sums**2 / known, least * known)
+    photo_variance = np.maximum(photo_squares - photo_sums**2 / known, 1e-3)
+    covariance = sweep(lit, templates.image_spectra) - photo_sums * sums / known
+    covered = known >= parameters.min_overlap * pixels[window]
+    scores = covariance / np.sqrt(variance * photo_variance)
+    return np.where(covered, scores, np.float32(0.0))

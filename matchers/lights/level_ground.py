@@ -1,0 +1,152 @@
+"""A photo's ground as seen from a height where nothing but the way down is known.
+
+In the level frame the Earth is a sphere about the origin and the camera stands on the z axis. A
+rotation that carries the photo's points from there onto the towns of the Earth places the camera:
+the third axis points to its nadir, the turn about it is its azimuth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike
+
+from detectors.constants import EARTH_RADIUS_KM
+from detectors.types import FloatArray, FloatImage
+from matchers.geometry import projection
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import geodetic_to_ecef, surface_to_lonlat
+from matchers.geometry.pose import with_attitude
+from matchers.lights.photo_light import LightImage
+from matchers.points.asterisms import lengths
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaneParameters:
+    """How a photo is drawn on its ground."""
+
+    max_half_px: int = 260
+    outline_points: int = 17  # along each side, to find out how far the ground reaches
+    min_points: int = 10  # of these, on ground
+    min_cosine: float = 0.15  # of incidence: ground that is seen flatter is left out
+
+
+USUAL = PlaneParameters()
+
+
+def level_axes(nadir: ArrayLike) -> FloatArray:
+    """Rotation (3, 3) from the camera's frame (x right, y down, z forward) to the level frame.
+
+    Its z axis points away from ``nadir``; its x axis lies along the picture's rows, or where these
+    point down, along its columns.
+    """
+    down = np.asarray(nadir, float)
+    down = down / np.linalg.norm(down)
+    along = np.array([1.0, 0.0, 0.0]) if abs(down[0]) < 0.9 else np.array([0.0, 1.0, 0.0])
+    east = along - (along @ down) * down
+    east /= np.linalg.norm(east)
+    return np.stack([east, np.cross(east, down), -down])
+
+
+def ground_points(
+    camera: Camera, axes: FloatArray, altitude_km: float, x: ArrayLike, y: ArrayLike
+) -> FloatArray:
+    """What pixels (n,) see, as unit vectors (n, 3) of the level frame; NaN for the sky.
+
+    Of the camera only its lens is used; ``axes`` are those of `level_axes`.
+    """
+    rays = camera.rays(x, y) @ axes.T
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    high = 1.0 + altitude_km / EARTH_RADIUS_KM
+    ahead = -high * rays[..., 2]
+    under = ahead**2 - (high**2 - 1.0)
+    hit = (under >= 0.0) & (ahead > 0.0)
+    reach = ahead - np.sqrt(np.where(hit, under, np.nan))
+    return np.asarray(rays * reach[..., None] + [0.0, 0.0, high])
+
+
+def placed_camera(
+    camera: Camera, axes: FloatArray, altitude_km: float, rotation: FloatArray
+) -> Camera:
+    """The camera where a rotation (3, 3) of the level frame into ECEF puts it.
+
+    Of the camera its lens and size count; ``axes`` are those of `level_axes`, the altitude is above
+    the ellipsoid.
+    """
+    lon, lat = surface_to_lonlat(rotation[:, 2])
+    x, y, z = geodetic_to_ecef(lon, lat, 1e3 * altitude_km).tolist()
+    return with_attitude(replace(camera, position_ecef_m=(x, y, z)), rotation @ axes)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GroundPlane:
+    """A photo as a map of its ground.
+
+    values, weight: Light and what counts of it, shape (h, w).
+    axes: Rows: the plane's right, its up, and the point where it touches, in the level frame, shape
+        (3, 3).
+    pixel_km: Size of its pixels.
+    """
+
+    values: FloatImage
+    weight: FloatImage
+    axes: FloatArray
+    pixel_km: float
+
+    def points(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """Unit vectors of the level frame at pixels, shape (n, 3)."""
+        height, width = self.values.shape
+        step = self.pixel_km / EARTH_RADIUS_KM
+        right = (np.asarray(x, float) - (width - 1) / 2.0) * step
+        up = ((height - 1) / 2.0 - np.asarray(y, float)) * step
+        there = np.stack([right, up, np.ones_like(right)], axis=-1)
+        there = there / lengths(there)[..., None]
+        return np.asarray(there @ self.axes)
+
+
+def ground_plane(
+    image: LightImage, camera: Camera, axes: FloatArray, altitude_km: float, pixel_km: float
+) -> GroundPlane | None:
+    """Draw a photo on its ground; None where it shows hardly any, or all of it too flat.
+
+    Of the camera only its lens is used; ``axes`` are those of `level_axes`.
+    """
+    height, width = image.values.shape
+    count = USUAL.outline_points
+    x, y = np.meshgrid(np.linspace(0, width - 1, count), np.linspace(0, height - 1, count))
+    outline = ground_points(camera, axes, altitude_km, x.ravel(), y.ravel())
+    shown = outline[incidence_cosine(outline, altitude_km) > USUAL.min_cosine]
+    if len(shown) < USUAL.min_points:
+        return None
+    middle = shown.mean(axis=0)
+    middle /= np.linalg.norm(middle)
+    right = np.cross([0.0, 1.0, 0.0], middle)
+    right /= np.linalg.norm(right)
+    plane = np.stack([right, np.cross(middle, right), middle])
+    seen = shown @ plane.T
+    reach = np.abs(seen[:, :2] / np.maximum(seen[:, 2:], 0.1)).max(axis=0)
+    half = np.ceil(reach * EARTH_RADIUS_KM / pixel_km) + 2
+    half_x, half_y = np.minimum(half, USUAL.max_half_px).astype(int)
+    empty = np.zeros((2 * half_y + 1, 2 * half_x + 1), np.float32)
+    drawn = GroundPlane(values=empty, weight=empty, axes=plane, pixel_km=pixel_km)
+    there = drawn.points(*np.meshgrid(np.arange(2 * half_x + 1), np.arange(2 * half_y + 1)))
+    high = 1.0 + altitude_km / EARTH_RADIUS_KM
+    level = [*camera.numbers[: projection.LENS], 0.0, 0.0, high, *axes.ravel()]
+    x, y = projection.to_pixel(level, there[..., 0], there[..., 1], there[..., 2])
+    hit = incidence_cosine(there, altitude_km) > USUAL.min_cosine
+    hit &= (x > 1.0) & (x < camera.width_px - 2.0) & (y > 1.0) & (y < camera.height_px - 2.0)
+    at_x, at_y = (np.where(hit, side, -9.0).astype(np.float32) for side in (x, y))  # or outside
+    values = cv2.remap(image.values * image.weight, at_x, at_y, cv2.INTER_LINEAR)
+    weight = cv2.remap(image.weight, at_x, at_y, cv2.INTER_LINEAR)
+    return replace(
+        drawn, values=np.asarray(values, np.float32), weight=np.asarray(weight, np.float32)
+    )
+
+
+def incidence_cosine(points: FloatArray, altitude_km: float) -> FloatArray:
+    """Cosines of the angles at which a camera sees points (..., 3) of its level frame."""
+    high = 1.0 + altitude_km / EARTH_RADIUS_KM
+    up = points[..., 2]
+    return np.asarray((high * up - 1.0) / np.sqrt(high * high - 2.0 * high * up + 1.0))

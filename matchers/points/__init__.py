@@ -1,0 +1,1 @@
+"""Points of two pictures matched by asterisms."""

@@ -1,0 +1,158 @@
+"""Rotations and scales that carry points onto each other, and their odds against chance.
+
+References
+----------
+Markley, F. L. (1988). Attitude determination using vector observations and the singular value
+decomposition. Journal of the Astronautical Sciences 36 (3), 245-258.
+Lang, D., Hogg, D. W., Mierle, K., Blanton, M., Roweis, S. (2010). Astrometry.net: blind
+astrometric calibration of arbitrary astronomical images. AJ 139, 1782-1800, section 2.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from detectors.types import BoolArray, FloatArray, IndexArray
+from matchers.points.asterisms import AsterismIndex, lengths
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchParameters:
+    """How a photo's points are compared with the reference's."""
+
+    brightest: int = 30  # of the photo's points are used
+    neighbours: int = 8  # as in `AsterismParameters`, for the photo
+    sigma_rad: float = 1e-3  # one sigma of the places of points, per axis
+    # What is added to it for every radian from the points that the rotation rests on: errors of
+    # the focal length, of the lens and of the camera's position
+    sigma_share: float = 0.0
+    max_sigmas: float = 3.5  # points farther from any of the reference are met by chance alone
+    # Share of the photo's points that the right rotation brings together with others, as in
+    # `matchers.lights.verify.LightParams`: light peaks of right training frames met at 0.44 to 0.64
+    match_share: float = 0.5
+    # Alike asterisms whose turns agree to this (and up to twice it) vote together
+    turn_step_deg: float = 4.0
+    weighed: int = 300  # rotations, the most often named
+    # Rotations, the best at first sight: in 30 looks at 15 training frames the right one was
+    # among the best 46 before any fit
+    fitted: int = 120
+    kept: int = 20  # rotations are returned at most
+    fit_rounds: int = 2  # of fitting rotations to what they bring together
+    scale_free: bool = False  # fit the scale, too, within the asterisms' tolerance of size
+    # Tangents of the photo's angles are multiplied by each of these in turn: 1 where the focal
+    # length is known
+    scales: tuple[float, ...] = (1.0,)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rotations:
+    """Rotations of a photo's points, and what the points say of them."""
+
+    rotations: FloatArray  # (v, 3, 3): photo to reference
+    scales: FloatArray  # (v,)
+    own: BoolArray  # (v, n): points of the asterism that proposed the rotation: they do not count
+    log10_odds: FloatArray  # (v,): against chance
+    near: IndexArray  # (v, n): reference point nearest to each photo point
+    met: BoolArray  # (v, n): whether it speaks for the rotation
+
+    def fit_again(
+        self, index: AsterismIndex, rays: FloatArray, parameters: MatchParameters
+    ) -> Rotations:
+        """Fitted to the points that they bring together, and weighed again."""
+        targets = index.vectors[self.near % len(index.vectors)]
+        share = self.met.astype(float)
+        scales = self.scales
+        if parameters.scale_free:
+            most = index.parameters.log_size_tolerance
+            scales = fitted_scales(rays, targets, share, scales, most)
+        scaled = rescaled(rays[None], scales[:, None, None])
+        rotations = fitted_rotations(scaled, targets, share, self.rotations)
+        placed = scaled @ np.swapaxes(rotations, 1, 2)
+        count = np.maximum(share.sum(axis=1, keepdims=True), 1.0)
+        centres = np.einsum("vn,vni->vi", share, placed) / count
+        odds, near, met = weigh(index, placed, centres, self.own, parameters)
+        return replace(
+            self, rotations=rotations, scales=scales, log10_odds=odds, near=near, met=met
+        )
+
+    def better_of(self, other: Rotations) -> Rotations:
+        """Of each rotation, the one with the better odds."""
+        better = other.log10_odds > self.log10_odds
+        columns = {}
+        for name, column in vars(self).items():
+            rows = better.reshape(-1, *[1] * (column.ndim - 1))
+            columns[name] = np.where(rows, getattr(other, name), column)
+        return Rotations(**columns)
+
+
+def weigh(
+    index: AsterismIndex,
+    placed: FloatArray,
+    centres: FloatArray,
+    own: BoolArray,
+    parameters: MatchParameters,
+) -> tuple[FloatArray, IndexArray, BoolArray]:
+    """Odds of rotations against chance, the nearest reference points, and whether they are met.
+
+    A photo point is a reference point with a Gaussian error, or anything else anywhere:
+    1 - h + h G / density, against 1 for chance, the density being that of the reference there.
+    Of several photo points at one reference point, the nearest counts.
+    """
+    sigma = parameters.sigma_rad + parameters.sigma_share * lengths(placed - centres[:, None])
+    distance, near = index.point_tree.query(
+        placed.reshape(-1, 3), distance_upper_bound=parameters.max_sigmas * float(sigma.max())
+    )
+    distance, near = distance.reshape(sigma.shape), near.reshape(sigma.shape)
+    inside = distance < parameters.max_sigmas * sigma
+    # Points that count come first of those at the same reference point, the nearest before others
+    nearness = np.where(inside, 0.5 * distance / parameters.max_sigmas / sigma.max(), 0.75)
+    order = np.argsort(near + nearness, axis=1)
+    first = np.diff(np.take_along_axis(near, order, axis=1), axis=1, prepend=-1) != 0
+    np.put_along_axis(first, order, first.copy(), axis=1)
+    variance, share = sigma**2, parameters.match_share
+    gauss = np.exp(-0.5 * distance**2 / variance) / (2.0 * np.pi * variance)
+    likelier = share * gauss / index.density[near % len(index.vectors)]
+    ratio = 1.0 - share + np.where(inside & first, likelier, 0.0)
+    return np.where(own, 0.0, np.log10(ratio)).sum(axis=1), near, ratio > 1.0
+
+
+def rescaled(vectors: FloatArray, scale: FloatArray | float) -> FloatArray:
+    """Unit vectors whose tangents to the z axis are multiplied by a scale."""
+    factors = np.ones((*np.shape(scale)[:-1], 3)) if np.ndim(scale) else np.ones(3)
+    factors[..., :2] = scale
+    stretched = vectors * factors
+    return np.asarray(stretched / lengths(stretched)[..., None])
+
+
+def fitted_scales(
+    rays: FloatArray, targets: FloatArray, share: FloatArray, now: FloatArray, most: float
+) -> FloatArray:
+    """Scales (v,) at which photo points that were paired spread as far as their partners.
+
+    ``rays``, shape (n, 3), are not rescaled; ``share``, shape (v, n), are weights of the pairs;
+    ``most`` bounds the logarithms.
+    """
+    scaled = rescaled(rays[None], now[:, None, None])
+    count = np.maximum(share.sum(axis=1), 1.0)[:, None]
+    squares = []
+    for points in (targets, scaled):
+        middle = np.einsum("vn,vni->vi", share, points) / count
+        squares.append(np.einsum("vn,vn->v", share, ((points - middle[:, None]) ** 2).sum(axis=2)))
+    change = 0.5 * np.log(np.maximum(squares[0], 1e-18) / np.maximum(squares[1], 1e-18))
+    change = np.where((share > 0.0).sum(axis=1) >= 4, change, 0.0)
+    return np.exp(np.clip(np.log(now) + change, -most, most))
+
+
+def fitted_rotations(
+    points: FloatArray, targets: FloatArray, share: FloatArray, otherwise: FloatArray
+) -> FloatArray:
+    """Least-squares rotations (v, 3, 3) of points onto targets (Wahba's problem; Markley 1988).
+
+    Both have shape (v, n, 3), the weights ``share`` (v, n); ``otherwise`` where not two count.
+    """
+    profile = np.einsum("vn,vni,vnj->vij", share, targets, points)
+    u, _, vt = np.linalg.svd(profile)
+    u[..., 2] *= np.sign(np.linalg.det(u @ vt))[:, None]
+    return np.where((share > 0.0).sum(axis=1)[:, None, None] >= 2, u @ vt, otherwise)
