@@ -120,13 +120,7 @@ class SearchParams:
     # of nine telephoto frames the right one was 1st to 68th
     n_compared: int = 8
     n_compared_clipped: int = 60
-    # Compared with the one that is fitted, if the odds of their pictures are at most so much lower
-    n_rivals: int = 3
-    rival_log10_odds: float = 2.0
-    # A lead in evened correlation at that scale that is worth a fit before the search goes on
-    min_lead_ncc: float = 0.04
-    # and what a view that was fitted before must gain to be fitted again
-    min_gain_ncc: float = 0.02
+    # What the picture of a view that was fitted must gain to be fitted again
     min_gain_log10_odds: float = 1.0
     # In one box of views: 7 to 29 tiles x 60 rolls x 49 x 49 shifts
     log10_attitudes: float = 6.0

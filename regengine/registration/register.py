@@ -13,7 +13,6 @@ from regengine.photo.frame import Frame
 from regengine.registration.accept import (
     choose_match,
     is_proven,
-    is_tested,
     place_probability,
 )
 from regengine.registration.align import (
@@ -205,7 +204,11 @@ def try_any_lens(
 def try_stages(
     problem: Problem, stages: list[Stage], state: SearchState, most_work: float, started_s: float
 ) -> list[Stage]:
-    """Try stages in turn, and what they found; those that would take more work are passed over."""
+    """Try stages in turn, and fit what they found; those that would take more work are passed over.
+
+    A camera is fitted as soon as the odds of its picture say that it may be the right one; at the
+    end the best that is left, whatever its odds.
+    """
     params, passed_over = problem.params, []
     for stage in stages:
         if params.clock() - started_s > params.max_seconds:
@@ -218,25 +221,27 @@ def try_stages(
         state.charge(stage.work, stage.method)
         state.n_views_tested += stage.region is None or stage.region.name != "earth"
         state.hypotheses = merge_hypotheses(state.hypotheses, found, params.search.same_view_share)
-        for leaders in choose_leaders(problem, state, found):
-            test_leaders(problem, state, leaders)
+        if not any(one in state.hypotheses for one in found):
+            continue
+        while (best := choose_untested(problem, state)) is not None:
+            if best.image_log10_odds < count_views(problem, state, best):
+                break
+            test_hypothesis(problem, state, best)
             if is_proven(state.match, params.accept):
                 state.stop_reason = StopReason.PROVEN
                 return passed_over
-    # The best is tested even if it never stood out
-    leaders = compare_hypotheses(problem, state)
-    if leaders and not any(is_tested_again(problem, leaders[0], other) for other in state.tested):
-        test_leaders(problem, state, leaders)
+    best = choose_untested(problem, state)
+    if best is not None:
+        test_hypothesis(problem, state, best)
         if is_proven(state.match, params.accept):
             state.stop_reason = StopReason.PROVEN
     return passed_over
 
 
 def compare_hypotheses(problem: Problem, state: SearchState) -> list[Hypothesis]:
-    """The best hypotheses aligned at half the scale of the last comparison, the best first.
+    """The best hypotheses aligned at half the scale of the last comparison, by their image odds.
 
-    Clipped pictures and others compare at finer scales only. Of 13 hard frames of the training half
-    the right one was first in 6 by evened correlation, in 11 by the odds of the picture.
+    Each is aligned once; those of whose ground the map has nothing are left out.
     """
     params = problem.params
     leading = []
@@ -245,74 +250,33 @@ def compare_hypotheses(problem: Problem, state: SearchState) -> list[Hypothesis]
         ("clipped", params.search.n_compared_clipped),
     ):
         leading += [one for one in state.hypotheses if one.image == kind][:most]
-    aligned = [align_compared(problem, state, one) for one in leading]
+    for one in leading:
+        if one not in state.compared:
+            state.charge(read_stage_yields().at("work", "comparison"), "comparison")
+            size_px = params.refine.compared_px // 2
+            state.compared[one] = align_hypothesis(problem, one, size_px)
+    aligned = (state.compared[one] for one in leading)
     return sorted(
         (one for one in aligned if one is not None),
         key=lambda one: (-one.image_log10_odds, -score_hypothesis(one)),
     )
 
 
-def align_compared(
-    problem: Problem, state: SearchState, hypothesis: Hypothesis
-) -> Hypothesis | None:
-    """A hypothesis aligned at that scale, once; None where the map has nothing of its ground."""
-    if hypothesis not in state.compared:
-        state.charge(read_stage_yields().at("work", "comparison"), "comparison")
-        size_px = problem.params.refine.compared_px // 2
-        state.compared[hypothesis] = align_hypothesis(problem, hypothesis, size_px)
-    return state.compared[hypothesis]
+def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
+    """The hypothesis of the highest image odds that was not fitted.
 
-
-def choose_leaders(
-    problem: Problem, state: SearchState, found: list[Hypothesis]
-) -> list[list[Hypothesis]]:
-    """Which hypotheses to fit now, each first of a list with its rivals.
-
-    The first, where it stands out and was not fitted before; and another method's camera of a view
-    whose fit is not confirmed: both are right or wrong about the place, but not about the last
-    kilometres.
+    A view that was fitted is fitted again only from a camera whose odds are ten times as high.
     """
     params = problem.params.search
-    if not any(one in state.hypotheses for one in found):
-        return []
-    leaders = compare_hypotheses(problem, state)
-    if not leaders:
-        return []
-    chosen = []
-    first, *others = leaders
-    distinct = [
-        one for one in others if not is_same_view(first.camera, one.camera, params.same_view_share)
-    ]
-    lead = score_hypothesis(first) - max([0.0, *map(score_hypothesis, distinct)])
-    stands_out = first.image_log10_odds >= count_views(problem, state, first)
-    stands_out |= lead >= params.min_lead_ncc
-    if stands_out and not any(is_tested_again(problem, first, known) for known in state.tested):
-        chosen.append(leaders)
-    best = state.match
-    if best is not None and not is_tested(best.evidence, problem.params.accept):
-        share = params.same_view_share
-        known = [one for one in state.tested if is_same_view(one.camera, best.camera, share)]
-        sources = {one.source for one in known}
-        for hypothesis in found:
-            is_other = hypothesis.source not in sources
-            if not is_other or not is_same_view(hypothesis.camera, best.camera, share):
-                continue
-            other = align_compared(problem, state, hypothesis)
-            odds = max((one.image_log10_odds for one in known), default=0.0)
-            if other is not None and other.image_log10_odds > odds - params.min_gain_log10_odds:
-                chosen.append([other, *leaders])
-                break
-    return chosen
 
+    def is_fitted(one: Hypothesis) -> bool:
+        return any(
+            is_same_view(one.camera, known.camera, params.same_view_share)
+            and one.image_log10_odds < known.image_log10_odds + params.min_gain_log10_odds
+            for known in state.tested
+        )
 
-def is_tested_again(problem: Problem, hypothesis: Hypothesis, known: Hypothesis) -> bool:
-    """Whether a hypothesis is the view of one that was fitted, and fits hardly better."""
-    params = problem.params.search
-    return (
-        is_same_view(hypothesis.camera, known.camera, params.same_view_share)
-        and score_hypothesis(hypothesis) < score_hypothesis(known) + params.min_gain_ncc
-        and hypothesis.image_log10_odds < known.image_log10_odds + params.min_gain_log10_odds
-    )
+    return next((one for one in compare_hypotheses(problem, state) if not is_fitted(one)), None)
 
 
 def count_views(problem: Problem, state: SearchState, hypothesis: Hypothesis) -> float:
@@ -322,33 +286,24 @@ def count_views(problem: Problem, state: SearchState, hypothesis: Hypothesis) ->
     return params.log10_attitudes + math.log10(boxes)
 
 
-def test_leaders(problem: Problem, state: SearchState, leaders: list[Hypothesis]) -> None:
-    """Fit the best of some hypotheses, weigh its evidence, and keep the better match."""
+def test_hypothesis(problem: Problem, state: SearchState, chosen: Hypothesis) -> None:
+    """Fit a hypothesis, weigh its evidence, and keep the better match."""
     params, work = problem.params, read_stage_yields()
-    state.tested.append(leaders[0])
-    finalists: list[Hypothesis] = []
-    close = leaders[0].image_log10_odds - params.search.rival_log10_odds
-    for hypothesis in leaders[: 1 + params.search.n_rivals]:
-        if hypothesis.image_log10_odds < close:
-            continue
-        state.charge(work.at("work", "finer comparison"), "comparison")
-        aligned = align_hypothesis(problem, hypothesis, params.refine.compared_px)
-        if aligned is not None:
-            finalists.append(aligned)
-    finalists.sort(key=lambda one: (-one.image_log10_odds, -score_hypothesis(one)))
-    distinct: list[Hypothesis] = []
+    state.tested.append(chosen)
+    state.charge(work.at("work", "finer comparison"), "comparison")
+    aligned = align_hypothesis(problem, chosen, params.refine.compared_px)
+    if aligned is None:
+        return
+    best, is_ambiguous, n_fits = fit_with_confirmed_lens(problem, aligned)
+    state.charge(n_fits * work.at("work", "fit"), "fit")
+    if best is None:
+        return
     share = params.search.same_view_share
-    for one in finalists:
-        if not any(is_same_view(one.camera, other.camera, share) for other in distinct):
-            distinct.append(one)
-    for hypothesis in distinct:
-        best, is_ambiguous, n_fits = fit_with_confirmed_lens(problem, hypothesis)
-        state.charge(n_fits * work.at("work", "fit"), "fit")
-        if best is not None:
-            rivals = tuple(
-                one for one in leaders[1:] if not is_same_view(one.camera, hypothesis.camera, share)
-            )
-            views = count_views(problem, state, hypothesis)
-            match = weigh_evidence(problem, best, rivals, views, is_ambiguous=is_ambiguous)
-            state.match = choose_match(match, state.match, share, params.accept)
-            return
+    rivals = tuple(
+        one
+        for one in compare_hypotheses(problem, state)
+        if not is_same_view(one.camera, aligned.camera, share)
+    )
+    views = count_views(problem, state, aligned)
+    match = weigh_evidence(problem, best, rivals, views, is_ambiguous=is_ambiguous)
+    state.match = choose_match(match, state.match, share, params.accept)
