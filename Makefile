@@ -22,7 +22,7 @@ QUICK := not (slow or real or browser or server)
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 PARALLEL := --numprocesses auto --dist worksteal
 # what processes that begin together would each compile for themselves
-COMPILE := $(BIN)/python -c 'from matchers.geometry import compiled_view; from matchers.lights import compiled_align, compiled_patches'
+COMPILE := $(BIN)/python -c 'from matchers.geometry import compiled_view; from matchers.lights import compiled_gauss_newton, compiled_patches'
 
 export PYTHON
 

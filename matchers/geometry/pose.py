@@ -8,7 +8,9 @@ change of the radial distortion k1, and the movement of the principal point (pix
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -61,12 +63,20 @@ def off_nadir_attitude(
 
 def turned(camera: Camera, rotation_vector_rad: ArrayLike) -> Camera:
     """The same camera turned about its own axes by a rotation vector (radians)."""
-    # Plain numbers, as in `track_axes`: every step of a fit makes one such product of quaternions
-    u, v, w = np.asarray(rotation_vector_rad, float).tolist()
+    turn = np.asarray(rotation_vector_rad, float).tolist()
+    return replace(camera, quaternion=turn_quaternion(camera.quaternion, turn))
+
+
+def turn_quaternion(
+    quaternion: tuple[float, float, float, float], rotation_vector_rad: Sequence[float]
+) -> tuple[float, float, float, float]:
+    """A quaternion [x, y, z, w] turned about its own axes by a rotation vector (radians)."""
+    # Plain numbers, as in `track_axes`: every step of a fit makes one such product
+    u, v, w = rotation_vector_rad
     angle = math.sqrt(u * u + v * v + w * w)
     share = math.sin(angle / 2.0) / angle if angle > 0.0 else 0.5
     u, v, w, c = share * u, share * v, share * w, math.cos(angle / 2.0)
-    x, y, z, s = camera.quaternion
+    x, y, z, s = quaternion
     turn = (
         s * u + x * c + y * w - z * v,
         s * v - x * w + y * c + z * u,
@@ -75,7 +85,7 @@ def turned(camera: Camera, rotation_vector_rad: ArrayLike) -> Camera:
     )
     length = math.sqrt(sum(part * part for part in turn))
     x, y, z, s = (part / length for part in turn)
-    return replace(camera, quaternion=(x, y, z, s))
+    return x, y, z, s
 
 
 def with_attitude(camera: Camera, matrix: ArrayLike) -> Camera:
@@ -177,6 +187,11 @@ class PosePrior:
         principal = [self.sigma_principal_px] * 2
         return np.array([*rotation, self.sigma_log_focal, *position, self.sigma_k1, *principal])
 
+    @cached_property
+    def axes(self) -> FloatArray:
+        """Unit vectors along the track, across it and up at the believed position, as rows."""
+        return track_axes(self.position_ecef_m, self.velocity_ecef)
+
     def for_image(self, factor: float) -> PosePrior:
         """The same belief for the image resized by a factor."""
         x, y = self.principal_point
@@ -193,17 +208,17 @@ class PosePrior:
         The attitude's part is 0 where nothing is believed of it.
         """
         along, across, up = track_offsets_m(self, camera.position_ecef_m)
-        focal = np.log(camera.focal_px / self.focal_px)
+        focal = math.log(camera.focal_px / self.focal_px)
         dx = camera.principal_point[0] - self.principal_point[0]
         dy = camera.principal_point[1] - self.principal_point[1]
-        turn = np.zeros(3)
+        turn = [0.0, 0.0, 0.0]
         if self.quaternion is not None:
             from scipy.spatial.transform import Rotation
 
             there = Rotation.from_quat(self.quaternion).inv() * Rotation.from_quat(
                 camera.quaternion
             )
-            turn = there.as_rotvec()
+            turn = there.as_rotvec().tolist()
         k1 = camera.distortion[0] - self.k1
         return np.array([*turn, focal, along, across, up, k1, dx, dy])
 
@@ -227,7 +242,7 @@ def track_offsets_m(prior: PosePrior, position_ecef_m: ArrayLike) -> tuple[float
     """Along-track, across-track (arc lengths at orbit height) and height offsets of a position."""
     start = prior.position_ecef_m
     radius = math.sqrt(sum(part * part for part in start))
-    local = track_axes(start, prior.velocity_ecef) @ np.asarray(position_ecef_m, float)
+    local = prior.axes @ np.asarray(position_ecef_m, float)
     along, across, up = local.tolist()
     distance = math.sqrt(along * along + across * across + up * up)
     sine = min(max(across / distance, -1.0), 1.0)
@@ -246,28 +261,28 @@ def moved(
     The first two are arc lengths at the start's radius.
     """
     start = np.asarray(position_ecef_m, float)
-    radius = float(np.linalg.norm(start))
-    along, across, up = track_axes(start, velocity_ecef)
+    radius = math.sqrt(float(start @ start))
     a, c = along_m / radius, across_m / radius
-    direction = np.cos(c) * (np.cos(a) * up + np.sin(a) * along) + np.sin(c) * across
-    return (radius + up_m) * direction
+    local = math.cos(c) * math.sin(a), math.sin(c), math.cos(c) * math.cos(a)
+    return (radius + up_m) * (np.array(local) @ track_axes(start, velocity_ecef))
 
 
 def stepped(camera: Camera, velocity_ecef: ArrayLike, step: FloatArray) -> Camera:
     """The camera after a pose step, shape (10,): see the module."""
-    x, y, z = moved(camera.position_ecef_m, velocity_ecef, *step[[ALONG, ACROSS, UP]]).tolist()
+    *turn, zoom, along_m, across_m, up_m, more_k1, right_px, down_px = step.tolist()
+    x, y, z = camera.position_ecef_m
+    if along_m or across_m or up_m:  # what is not free stays as it is, to the last bit
+        x, y, z = moved((x, y, z), velocity_ecef, along_m, across_m, up_m).tolist()
     k1, k2, p1, p2, k3 = camera.distortion
-    new = replace(
+    principal_x, principal_y = camera.principal_point
+    return replace(
         camera,
-        focal_px=float(camera.focal_px * np.exp(step[FOCAL])),
+        focal_px=camera.focal_px * math.exp(zoom),
         position_ecef_m=(x, y, z),
-        distortion=(float(k1 + step[K1]), k2, p1, p2, k3),
-        principal_point=(
-            float(camera.principal_point[0] + step[PRINCIPAL_X]),
-            float(camera.principal_point[1] + step[PRINCIPAL_Y]),
-        ),
+        distortion=(k1 + more_k1, k2, p1, p2, k3),
+        principal_point=(principal_x + right_px, principal_y + down_px),
+        quaternion=turn_quaternion(camera.quaternion, turn),
     )
-    return turned(new, step[ROTATION])
 
 
 def pixel_derivatives(
@@ -275,7 +290,7 @@ def pixel_derivatives(
 ) -> FloatArray:
     """How the pixels of ground points (..., 3; ECEF, metres) move with each pose parameter.
 
-    Pixels per unit of each, shape (..., 2, 10); 0 where a point is not seen.
+    Pixels per unit of each, shape (..., 2, 10); 0 where a point is not visible.
     """
     axes = track_axes(camera.position_ecef_m, velocity_ecef) @ camera.matrix
     x, y, z = np.moveaxis(np.asarray(ground_ecef_m, float), -1, 0)

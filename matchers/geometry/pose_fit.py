@@ -8,20 +8,20 @@ import numpy as np
 
 from detectors.types import BoolArray, FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.pose import PARAMETERS, PosePrior, pixel_derivatives, stepped, track_axes
+from matchers.geometry.pose import PARAMETERS, PosePrior, stepped, track_axes
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitParameters:
-    """How far least squares go."""
+class PoseOptions:
+    """How `fit_pose` goes about it."""
 
     outlier_sigmas: float = np.inf  # of the Cauchy weight; infinite takes every point at its word
-    rounds: int = 30
-    halvings: int = 8  # of a step after which the sum of squares is no smaller
-    settled: float = 1e-6  # of the unit of every unknown
+    max_rounds: int = 30
+    max_halvings: int = 8  # of a step after which the sum of squares is no smaller
+    converged: float = 1e-6  # of the belief's sigmas: a step is the last that is no longer
     turn_unit_rad: float = 0.01  # of a turn that nothing is believed of
     damping: float = 1e-6  # in these units: points on one spot leave a turn open
-    unseen_sigmas: float = 1e6  # so far off a place behind the camera is
+    behind_sigmas: float = 1e6  # so far off a place behind the camera is
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,88 +41,105 @@ class PoseFit:
     weights: FloatArray
     chi_square: float
 
+    @property
+    def inliers(self) -> BoolArray:
+        """Points within the sigmas beyond which they count by less than half, shape (n,)."""
+        return self.weights >= 0.5
 
-def fit_camera(
+
+def fit_pose(
+    points2d: FloatArray,
+    points3d: FloatArray,
     camera: Camera,
-    ground_ecef_m: FloatArray,
-    pixels: FloatArray,
-    whiten: FloatArray,
     prior: PosePrior,
     free: BoolArray,
-    parameters: FitParameters,
+    options: PoseOptions = PoseOptions(),
     *,
+    covariance_px: FloatArray,
     counted: FloatArray | float = 1.0,
-    compiled: bool = False,
 ) -> PoseFit:
-    """Gauss-Newton with a Gaussian prior, Cauchy weights and steps that go downhill.
+    """Fit a camera to points: Gauss-Newton, Cauchy weights, a Gaussian prior, steps downhill.
 
     Parameters
     ----------
+    points2d : ndarray, shape (n, 2)
+        Pixels.
+    points3d : ndarray, shape (n, 3)
+        The places (ECEF, metres) that they show.
     camera : Camera
-        Where the fit starts.
-    ground_ecef_m, pixels : ndarray, shapes (n, 3) and (n, 2)
-        Places and where they are seen.
-    whiten : ndarray, shape (n, 2, 2)
-        What makes residuals of unit covariance.
+        Where the fit starts; gives what is not free.
+    prior : PosePrior
+        What is believed of the camera.
     free : ndarray of bool, shape (10,)
-        The unknowns.
-    counted : ndarray, shape (n,), optional
-        What each counts for, less than 1 for points that tell the same.
-    compiled : bool
-        Use compiled code: the search has loaded it, other commands have not.
+        The unknowns of a pose step, see `matchers.geometry.pose`.
+    covariance_px : ndarray, shape (n, 2, 2)
+        Of the pixels.
+    counted : float or ndarray, shape (n,), optional
+        What each point counts for, less than 1 where several tell the same.
+
+    Returns
+    -------
+    PoseFit
+        Camera, covariance, inliers, and what is left.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the points and beliefs leave an unknown open.
+
+    References
+    ----------
+    Triggs, B. et al. (2000). Bundle adjustment: a modern synthesis. LNCS 1883, 298-372.
     """
-    if compiled:
-        from matchers.geometry.compiled_view import fill_views
+    from matchers.geometry.compiled_view import fill_views
 
     columns = np.flatnonzero(free)
     sigmas = prior.sigmas[columns]
     believed = np.isfinite(sigmas)
-    unit = np.where(believed, sigmas, parameters.turn_unit_rad)
-    stiffness = np.diag(np.where(believed, 1.0, parameters.damping))
+    unit = np.where(believed, sigmas, options.turn_unit_rad)
+    stiffness = np.diag(np.where(believed, 1.0, options.damping))
+    whiten = make_whitening(covariance_px)
+    points3d = np.ascontiguousarray(points3d, float)
+    count = len(points2d)
 
     def observe(camera: Camera) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Residuals in pixels and in sigmas, departures in sigmas, derivatives."""
-        if compiled:
-            seen = np.empty_like(pixels)
-            motion = np.zeros((len(pixels), 2, PARAMETERS))
-            axes = track_axes(camera.position_ecef_m, prior.velocity_ecef) @ camera.matrix
-            fill_views(camera.numbers, axes, ground_ecef_m, seen, motion)
-        else:
-            seen = np.stack(camera.ecef_to_pixel(ground_ecef_m), axis=-1)
-            motion = pixel_derivatives(camera, prior.velocity_ecef, ground_ecef_m)
-        residual = pixels - seen
+        predicted, motion = np.empty((count, 2)), np.zeros((count, 2, PARAMETERS))
+        axes = track_axes(camera.position_ecef_m, prior.velocity_ecef) @ camera.matrix
+        fill_views(camera.numbers, axes, points3d, predicted, motion)
+        residual = points2d - predicted
         white = (whiten @ residual[..., None])[..., 0]
-        white = np.where(np.isfinite(white), white, parameters.unseen_sigmas)
-        away = prior.departure(camera)[columns] / unit
-        return residual, white, np.where(believed, away, 0.0), motion
+        white = np.where(np.isfinite(white), white, options.behind_sigmas)
+        departure = np.where(believed, prior.departure(camera)[columns] / unit, 0.0)
+        return residual, white, departure, motion
 
     residual, white, departure, motion = observe(camera)
-    settled = False
-    for number in range(parameters.rounds + 1):
-        square, spread_sq = (white**2).sum(axis=1), 1.0
-        if np.isfinite(parameters.outlier_sigmas):
+    converged = False
+    for number in range(options.max_rounds + 1):
+        square, spread_sq = np.einsum("ni,ni->n", white, white), 1.0
+        if np.isfinite(options.outlier_sigmas):
             spread_sq = max(1.0, 1.4826 * float(np.median(np.abs(white)))) ** 2
-        weights = 1.0 / (1.0 + square / (spread_sq * parameters.outlier_sigmas**2))
+        weights = 1.0 / (1.0 + square / (spread_sq * options.outlier_sigmas**2))
         share = weights * counted / spread_sq
         design = whiten @ (motion[..., columns] * unit)
         pulled = (design * share[:, None, None]).reshape(-1, len(columns))
         normal = pulled.T @ design.reshape(-1, len(columns)) + stiffness
-        if settled or number == parameters.rounds:
+        if converged or number == options.max_rounds:
             break
         move = np.linalg.solve(normal, pulled.T @ white.ravel() - departure)
         before = share @ square + departure @ departure
         step = np.zeros(PARAMETERS)
-        for halving in range(parameters.halvings):
+        for halving in range(options.max_halvings):
             step[columns] = 0.5**halving * move * unit
-            new = stepped(camera, prior.velocity_ecef, step)
-            seen = observe(new)
-            after = share @ (seen[1] ** 2).sum(axis=1) + seen[2] @ seen[2]
+            tried = stepped(camera, prior.velocity_ecef, step)
+            found = observe(tried)
+            after = share @ np.einsum("ni,ni->n", found[1], found[1]) + found[2] @ found[2]
             if after <= before * (1.0 + 1e-9):
-                camera, (residual, white, departure, motion) = new, seen
-                settled = float(np.abs(move).max()) < parameters.settled
+                camera, (residual, white, departure, motion) = tried, found
+                converged = float(np.abs(move).max()) < options.converged
                 break
         else:
-            settled = True
+            converged = True
     covariance = np.zeros((PARAMETERS, PARAMETERS))
     covariance[np.ix_(columns, columns)] = np.linalg.inv(normal) * np.outer(unit, unit)
     return PoseFit(
@@ -132,3 +149,15 @@ def fit_camera(
         weights=weights,
         chi_square=float((white**2).sum() + departure @ departure),
     )
+
+
+def make_whitening(covariance: FloatArray) -> FloatArray:
+    """Matrices that make residuals of such covariances, (n, 2, 2), independent and of unit size.
+
+    Their product with themselves, transposed, is the inverse; upper triangles.
+    """
+    xx, xy, yy = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
+    whiten = np.zeros((len(covariance), 2, 2))
+    root = np.sqrt(yy * (xx * yy - xy * xy))  # of yy times the determinant
+    whiten[:, 0, 0], whiten[:, 0, 1], whiten[:, 1, 1] = yy / root, -xy / root, 1.0 / np.sqrt(yy)
+    return whiten

@@ -9,7 +9,7 @@ import numpy as np
 
 from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 
-LEAST_NCC = 0.35  # patches whose best correlation is lower hold no usable texture
+MIN_NCC = 0.35  # patches whose best correlation is lower hold no usable texture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,11 @@ class PatchMatches:
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def centres(self) -> IndexArray:
+        """Pixels (x, y) of the patches' middles in the view, shape (n, 2)."""
+        return np.stack([self.x, self.y], axis=-1).astype(np.intp)
+
     def chosen(self, which: BoolArray | IndexArray) -> PatchMatches:
         """Some of the matches, by mask or index."""
         columns = {name: column for name, column in vars(self).items() if name != "size_px"}
@@ -45,9 +50,7 @@ class PatchMatches:
     def overlap(self) -> FloatArray:
         """Share of their area that every two patches have in common, shape (n, n).
 
-        So much of their errors they have in common, too: over 19 frames of the training half the
-        residuals of patches that overlap by 0.9, 0.6, 0.4 and 0.1 correlated by 0.7, 0.5, 0.3 and
-        0.1.
+        So much of their errors they have in common, too.
         """
         across = 1.0 - np.abs(self.x[:, None] - self.x[None]) / self.size_px
         down = 1.0 - np.abs(self.y[:, None] - self.y[None]) / self.size_px
@@ -55,7 +58,7 @@ class PatchMatches:
 
 
 def measure_texture(view: FloatImage, weight: FloatImage, size_px: int) -> FloatImage:
-    """How well a patch about each pixel of a view can be told from its neighbours; 0 where hidden.
+    """How well a patch about each pixel of a view differs from its neighbours; 0 where hidden.
 
     References
     ----------
@@ -63,6 +66,13 @@ def measure_texture(view: FloatImage, weight: FloatImage, size_px: int) -> Float
     """
     strength = np.asarray(cv2.cornerMinEigenVal(view, size_px, ksize=3))
     return np.asarray(strength * (cv2.erode(weight, np.ones((size_px, size_px))) > 0.5))
+
+
+def count_cells(along: int, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Cells across and down a picture (h, w) of which so many lie along its long side."""
+    height, width = shape
+    longest = max(shape)
+    return max(2, round(along * width / longest)), max(2, round(along * height / longest))
 
 
 def choose_patches(
@@ -91,7 +101,15 @@ def choose_patches(
 def match_patches(
     photo: FloatImage, view: FloatImage, centres: IndexArray, size_px: int, reach_px: int
 ) -> PatchMatches:
-    """Find patches of the rendered map in the photo by normalised correlation.
+    """Find patches of the rendered map in the photo: `correlate_patches`, then `find_peaks`."""
+    surfaces = correlate_patches(photo, view, centres, size_px, reach_px)
+    return find_peaks(surfaces, centres, size_px, reach_px)[0]
+
+
+def correlate_patches(
+    photo: FloatImage, view: FloatImage, centres: IndexArray, size_px: int, reach_px: int
+) -> FloatImage:
+    """Normalised correlation of patches of the rendered map with the photo around them.
 
     Parameters
     ----------
@@ -102,79 +120,124 @@ def match_patches(
 
     Returns
     -------
-    PatchMatches
-        Those with a peak inside the reach, `LEAST_NCC` high and curved both ways.
+    ndarray of float32, shape (n, 2 reach_px + 1, 2 reach_px + 1)
+        By displacement, none in the middle; 0 all over where either picture is even.
     """
-    half = size_px // 2
-    rows = []
-    for x, y in centres:
+    half, far = size_px // 2, size_px // 2 + reach_px
+    surfaces = np.zeros((len(centres), 2 * reach_px + 1, 2 * reach_px + 1), np.float32)
+    for surface, (x, y) in zip(surfaces, centres, strict=True):
         patch = view[y - half : y + half + 1, x - half : x + half + 1]
-        area = photo[
-            y - half - reach_px : y + half + reach_px + 1,
-            x - half - reach_px : x + half + reach_px + 1,
-        ]
-        if min(cv2.meanStdDev(patch)[1][0, 0], cv2.meanStdDev(area)[1][0, 0]) < 1e-4:
-            continue
-        surface = np.asarray(cv2.matchTemplate(area, patch, cv2.TM_CCOEFF_NORMED), np.float32)
-        # Blurred images hold one independent sample in about 3 x 3 px
-        peak = sub_pixel_peak(surface, patch.size / 9.0)
-        if peak is not None and peak[0] >= LEAST_NCC:
-            ncc, px, py, spread = peak
-            rows.append((x, y, px - reach_px, py - reach_px, *spread, ncc))
-    x, y, dx, dy, xx, xy, yy, height = np.array(rows, float).reshape(-1, 8).T
-    covariance = np.stack([xx, xy, xy, yy], axis=-1).reshape(-1, 2, 2)
-    return PatchMatches(x=x, y=y, dx=dx, dy=dy, covariance=covariance, ncc=height, size_px=size_px)
+        area = photo[y - far : y + far + 1, x - far : x + far + 1]
+        if min(cv2.meanStdDev(patch)[1][0, 0], cv2.meanStdDev(area)[1][0, 0]) >= 1e-4:
+            surface[:] = cv2.matchTemplate(area, patch, cv2.TM_CCOEFF_NORMED)
+    return surfaces
 
 
-def sub_pixel_peak(
-    surface: FloatImage, samples: float
-) -> tuple[float, float, float, tuple[float, float, float]] | None:
-    """Highest point of a correlation surface, by a quadratic through its 3 x 3 surroundings.
+def find_peaks(
+    surfaces: FloatImage, centres: IndexArray, size_px: int, reach_px: int
+) -> tuple[PatchMatches, IndexArray]:
+    """Where the patches of correlation surfaces lie in the photo, within a reach.
+
+    Parameters
+    ----------
+    surfaces : ndarray, shape (n, k, k)
+        See `correlate_patches`; of wider ones only the middle counts.
+    centres : ndarray of int, shape (n, 2)
+        Where the patches are in the view.
+
+    Returns
+    -------
+    matches : PatchMatches
+        Those with a peak inside the reach, `MIN_NCC` high and curved both ways.
+    index : ndarray of int
+        Which of the patches these are.
+    """
+    rim = surfaces.shape[1] // 2 - reach_px
+    middle = surfaces[:, rim : rim + 2 * reach_px + 1, rim : rim + 2 * reach_px + 1]
+    # Blurred images hold one independent sample in about 3 x 3 px
+    index, ncc, px, py, covariance = locate_peaks(middle, (size_px // 2 * 2 + 1) ** 2 / 9.0)
+    high = ncc >= MIN_NCC
+    index = index[high]
+    x, y = centres[index].T.astype(float)
+    matches = PatchMatches(
+        x=x,
+        y=y,
+        dx=px[high] - reach_px,
+        dy=py[high] - reach_px,
+        covariance=covariance[high],
+        ncc=ncc[high],
+        size_px=size_px,
+    )
+    return matches, index
+
+
+def locate_peaks(
+    surfaces: FloatImage, samples: float
+) -> tuple[IndexArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Highest points of correlation surfaces, by quadratics through their 3 x 3 surroundings.
 
     The variance of the place follows from the peak: correlation ``r`` leaves a noise of
     ``(1 - r^2)`` in ``samples`` independent samples, so the surface wavers by that over
     ``samples``, and the place by that times the inverse curvature.
+
+    Returns
+    -------
+    index : ndarray of int, shape (m,)
+        The surfaces that have a peak off their border, curved both ways.
+    ncc, x, y : ndarray, shape (m,)
+        Height, at most 0.999, and place.
+    covariance : ndarray, shape (m, 2, 2)
+        Of the place.
     """
-    i, j = divmod(int(np.argmax(surface)), surface.shape[1])
-    if not (0 < i < surface.shape[0] - 1 and 0 < j < surface.shape[1] - 1):
-        return None
-    s = surface[i - 1 : i + 2, j - 1 : j + 2].astype(float)
+    count, height, width = surfaces.shape
+    index = np.arange(count)
+    i, j = np.divmod(surfaces.reshape(count, height * width).argmax(axis=1), width)
+    inside = (i > 0) & (i < height - 1) & (j > 0) & (j < width - 1)
+    index, i, j = index[inside], i[inside], j[inside]
+    around = np.arange(-1, 2)
+    rows, columns = (i[:, None] + around)[:, :, None], (j[:, None] + around)[:, None, :]
+    s = np.moveaxis(surfaces[index[:, None, None], rows, columns].astype(float), 0, -1)
     gx, gy = (s[1, 2] - s[1, 0]) / 2.0, (s[2, 1] - s[0, 1]) / 2.0
     hxx, hyy = s[1, 2] - 2 * s[1, 1] + s[1, 0], s[2, 1] - 2 * s[1, 1] + s[0, 1]
     hxy = (s[2, 2] - s[2, 0] - s[0, 2] + s[0, 0]) / 4.0
     determinant = hxx * hyy - hxy * hxy
-    if hxx >= 0.0 or hyy >= 0.0 or determinant <= 1e-12:
-        return None
-    dx = -(hyy * gx - hxy * gy) / determinant
-    dy = -(hxx * gy - hxy * gx) / determinant
-    if abs(dx) > 1.0 or abs(dy) > 1.0:
-        return None
-    r = min(float(s[1, 1]), 0.999)
-    factor = (1.0 - r * r) / samples / max(r, 0.05) / determinant
-    return r, j + dx, i + dy, (-factor * hyy, factor * hxy, -factor * hxx)
+    curved = (hxx < 0.0) & (hyy < 0.0) & (determinant > 1e-12)
+    safe = np.where(curved, determinant, 1.0)
+    dx, dy = -(hyy * gx - hxy * gy) / safe, -(hxx * gy - hxy * gx) / safe
+    found = curved & (np.abs(dx) <= 1.0) & (np.abs(dy) <= 1.0)
+    r = np.minimum(s[1, 1], 0.999)
+    factor = (1.0 - r * r) / samples / np.maximum(r, 0.05) / safe
+    covariance = np.stack([-factor * hyy, factor * hxy, factor * hxy, -factor * hxx], axis=-1)
+    return (
+        index[found],
+        r[found],
+        (j + dx)[found],
+        (i + dy)[found],
+        covariance.reshape(-1, 2, 2)[found],
+    )
 
 
-def groups_of(view: FloatImage, matches: PatchMatches) -> IndexArray:
+def group_patches(view: FloatImage, centres: IndexArray, size_px: int) -> IndexArray:
     """Number of every patch's group, from 0 on; patches of a group show the same light.
 
     One lone town lies in as many patches as overlap it, and all of them say where that town is. The
     first patch of a group leads it; the others' lights, where their structure lies, are near the
     leader's.
     """
-    half = matches.size_px // 2
+    half = size_px // 2
     square = cv2.Sobel(view, cv2.CV_32F, 1, 0) ** 2 + cv2.Sobel(view, cv2.CV_32F, 0, 1) ** 2
     offset = np.mgrid[-half : half + 1, -half : half + 1][::-1]  # x, y
-    centres = np.stack([matches.x, matches.y], axis=-1)
+    lights = np.array(centres, float)
     leaders: list[int] = []
-    groups = np.empty(len(matches), np.intp)
-    for k, (x, y) in enumerate(centres.astype(int)):
+    groups = np.empty(len(centres), np.intp)
+    for k, (x, y) in enumerate(centres):
         inside = square[y - half : y + half + 1, x - half : x + half + 1]
         total = float(inside.sum())
         if total > 0.0:
-            centres[k] += (inside * offset).sum(axis=(1, 2)) / total
-        away = np.linalg.norm(centres[leaders] - centres[k], axis=1)
+            lights[k] += (inside * offset).sum(axis=(1, 2)) / total
+        away = np.linalg.norm(lights[leaders] - lights[k], axis=1)
         # Patches whose lights are nearer to each other than half a side show the same
-        if not leaders or away.min() >= 0.5 * matches.size_px:
+        if not leaders or away.min() >= 0.5 * size_px:
             leaders.append(k)
             groups[k] = len(leaders) - 1
         else:

@@ -30,7 +30,7 @@ from matchers.geometry.pose import (
     pixel_derivatives,
     with_attitude,
 )
-from matchers.geometry.pose_fit import FitParameters, PoseFit, fit_camera
+from matchers.geometry.pose_fit import PoseFit, PoseOptions, fit_pose
 
 Freed = Literal["aim", "attitude", "focal length", "position", "distortion"]
 Free = Literal["auto", "attitude", "focal", "position", "all"]
@@ -212,14 +212,13 @@ def resected(start: Camera, unknowns: Unknowns) -> PoseFit:
         away = np.linalg.norm(residuals_px(camera, pairs), axis=1) / pairs.sigma_px
         return float(np.median(np.nan_to_num(away, nan=np.inf)))
 
-    return fit_camera(
-        min(turned_to(start, pairs), start, key=median_sigmas),
-        pairs.ground_ecef_m,
+    return fit_pose(
         pairs.pixels,
-        np.eye(2) / pairs.sigma_px[:, None, None],
+        pairs.ground_ecef_m,
+        min(turned_to(start, pairs), start, key=median_sigmas),
         unknowns.belief,
         np.isin(np.arange(PARAMETERS), unknowns.columns),
-        FitParameters(),
+        covariance_px=np.eye(2) * pairs.sigma_px[:, None, None] ** 2,
     )
 
 
@@ -453,9 +452,7 @@ def _without_each(start: Camera, unknowns: Unknowns) -> tuple[FloatArray, FloatA
     and that measured by how well the others agree.
     """
     pairs, fit = unknowns.pairs, resected(start, unknowns)
-    misses = np.nan_to_num(
-        fit.residual_px / pairs.sigma_px[:, None], nan=FitParameters.unseen_sigmas
-    )
+    misses = np.nan_to_num(fit.residual_px / pairs.sigma_px[:, None], nan=PoseOptions.behind_sigmas)
     flow = pixel_derivatives(fit.camera, unknowns.belief.velocity_ecef, pairs.ground_ecef_m)
     design = flow / pairs.sigma_px[:, None, None]
     leverage = design @ fit.covariance @ design.transpose(0, 2, 1)

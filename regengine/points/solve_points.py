@@ -12,9 +12,9 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
 from matchers.geometry.view import render_known
+from matchers.lights.patch_fit import PATCH_FIT
 from matchers.lights.patches import match_patches
 from matchers.lights.photo_light import LightImage
-from matchers.lights.refine import FLOOR_PX
 from regengine.errors import ConfigError
 from regengine.points.parameters import ClickParams
 from regengine.points.resection import (
@@ -280,7 +280,8 @@ def snap(
                 ncc=ncc, why="photo and map hold no lights there by which they could be compared."
             )
         ncc = float(found.ncc[0])
-        sigma_px = float(np.sqrt(np.trace(found.covariance[0]) / 2.0 + FLOOR_PX**2)) / light.factor
+        variance_px = float(np.trace(found.covariance[0])) / 2.0 + PATCH_FIT.floor_px**2
+        sigma_px = variance_px**0.5 / light.factor
         dx, dy = float(found.dx[0]) / light.factor, float(found.dy[0]) / light.factor
         lon, lat = held.pixel_to_lonlat(now.x - dx, now.y - dy)
         if photo_moves:

@@ -1,4 +1,4 @@
-"""Hypotheses aligned on small images, held apart, and weighed by the picture as a whole."""
+"""Hypotheses aligned on small images, kept distinct, and weighed by the picture as a whole."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from matchers.geometry.pose import (
     PosePrior,
 )
 from matchers.geometry.view import render_known
-from matchers.lights.align import align
+from matchers.lights.gauss_newton import align
 from matchers.lights.photo_light import LightImage, detail, evened
 from matchers.lights.verify import image_log10_odds
 from regengine.registration.parameters import RefineParams
@@ -49,7 +49,7 @@ def merge_hypotheses(
 ) -> list[Hypothesis]:
     """Distinct hypotheses, best first: the better of each pair that is the same view.
 
-    Small clipped pictures of one view do not tell from which place on the track it was seen: there
+    Small clipped pictures of one view do not say from which place on the track it was taken: there
     the finer pictures decide, and hypotheses 100 km apart are kept both.
     """
 
@@ -61,9 +61,9 @@ def merge_hypotheses(
 
     result = list(known)
     for hypothesis in new:
-        twins = [other for other in result if is_same(hypothesis, other)]
-        if all(score_hypothesis(hypothesis) > score_hypothesis(twin) for twin in twins):
-            result = [other for other in result if other not in twins]
+        same = [other for other in result if is_same(hypothesis, other)]
+        if all(score_hypothesis(hypothesis) > score_hypothesis(other) for other in same):
+            result = [other for other in result if other not in same]
             result.append(hypothesis)
     return sorted(result, key=lambda one: -score_hypothesis(one))
 
@@ -126,16 +126,16 @@ def align_first(
             size_px or params.first_px, params.first_smooth_px, params.first_detail_px
         )
         image = unmirror(image, mirrored)
-        seen = levels
-        if seen is None:
+        around = levels
+        if around is None:
             # Alignment moves a camera by one sigma of its place, and its sight with it
             field_km = ground_sample_km(camera) * max(camera.width_px, camera.height_px)
             step_km = field_km / (size_px or params.first_px) / 1.5
-            seen = footprint_window(problem.references.light_map, camera, 150.0, step_km)
-        if seen is None:
+            around = footprint_window(problem.references.light_map, camera, 150.0, step_km)
+        if around is None:
             continue
         aligned = align(
-            seen,
+            around,
             image.values,
             image.weight,
             replace(image.camera(camera), mirrored=False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import combinations
 
 import cv2
@@ -15,9 +16,9 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from matchers.geometry.pose import pixel_derivatives
-from matchers.lights.refine import Refits, local_offsets, wider
+from matchers.lights.patch_fit import Refinement, Refits, state_noise
 from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks
-from regengine.registration.parameters import AcceptParams, PointParams
+from regengine.registration.parameters import PointParams
 from regengine.registration.types import Fit
 from regengine.result import ControlPoint
 
@@ -42,7 +43,7 @@ def select_control_points(
     ground = refinement.rendered.pixel_to_ecef(x, y)
     position = fit.camera.position_ecef_m
     index = np.flatnonzero(incidence_deg(position, ground) <= MAX_INCIDENCE_DEG)
-    ground, offsets = ground[index], local_offsets(refinement)
+    ground, offsets = ground[index], estimate_offsets(refinement, params)
     places_px = np.stack(fit.camera.ecef_to_pixel(ground), axis=-1) + offsets.offset_px[index]
     covariance = camera_covariances(fit, ground, fit.refits) + offsets.covariance[index]
     left = refinement.residual_px[index] - offsets.offset_px[index]
@@ -102,30 +103,104 @@ def select_control_points(
     return tuple(points[k] for k in four)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LocalOffsets:
+    """How far the photo lies from the fitted camera, at every patch or at other places."""
+
+    offset_px: FloatArray  # (k, 2): photo minus camera, as far as neighbouring patches bear it out
+    covariance: FloatArray  # (k, 2, 2): of that; 0 where neighbours have nothing in common
+    noise: FloatArray  # (n, 2, 2): of each patch by itself
+
+
+def estimate_offsets(
+    refinement: Refinement, params: PointParams, places_px: FloatArray | None = None
+) -> LocalOffsets:
+    """Smooth part of what a fit leaves of its patches, by Gaussian-process regression.
+
+    At the patches, or at `places_px` of the rendered view, shape (k, 2).
+
+    A patch by itself is off by a pixel: its towns have grown, or shine more on one side than on
+    the map. Twenty patches of a camera are not, unless the camera is wrong there (a lens that one
+    coefficient does not describe, heights, an edited picture), and then neighbours are off by the
+    same. How much follows from the residuals of pairs side by side.
+
+    References
+    ----------
+    Rasmussen, C. E., Williams, C. K. I. (2006). Gaussian Processes for Machine Learning, 2.2.
+    """
+    matches, residual = refinement.matches, refinement.residual_px
+    patches = np.stack([matches.x, matches.y], axis=1)
+    places = patches if places_px is None else places_px
+    count = len(places)
+    if not len(matches):
+        return LocalOffsets(
+            offset_px=np.zeros((count, 2)),
+            covariance=np.zeros((count, 2, 2)),
+            noise=np.zeros((0, 2, 2)),
+        )
+    # Each patch as the fit has found it: as stated, widened by the residuals, and for what the fit
+    # believes little by its weight
+    stated, whiten = state_noise(matches)
+    white = np.einsum("nij,nj->ni", whiten, residual)
+    widened = max(1.0, 1.4826 * float(np.median(np.abs(white)))) ** 2
+    noise = stated * (widened / refinement.weights)[:, None, None]
+
+    distance = np.linalg.norm(np.concatenate([patches, places])[:, None] - patches, axis=2)
+    distance /= matches.size_px
+    nearness = np.exp(-0.5 * (distance / params.reach_sides) ** 2)
+    kernel, to_places = np.split(nearness, [len(patches)])
+    nearest, farthest = params.pair_sides
+    paired = np.triu((distance[: len(patches)] >= nearest) & (distance[: len(patches)] <= farthest))
+    variance = 0.0  # an axis, of what neighbours share
+    if paired.sum() >= params.min_pairs:
+        pair = np.outer(refinement.weights, refinement.weights)[paired]
+        product = (residual @ residual.T / 2.0)[paired]
+        variance = float((pair * product).sum() / (pair * kernel[paired]).sum())
+    if variance <= 0.0:
+        return LocalOffsets(
+            offset_px=np.zeros((count, 2)), covariance=np.zeros((count, 2, 2)), noise=noise
+        )
+    # What widened the sigmas of single patches is partly what they have in common
+    typical = float(np.median(np.trace(noise, axis1=1, axis2=2))) / 2.0
+    noise = noise * max(1.0 - variance / typical, 1.0 / widened)
+    root = np.linalg.cholesky(noise)
+    common = variance * np.kron(kernel, np.eye(2))
+    own = np.einsum("ij,iac,jbc->iajb", matches.overlap, root, root).reshape(common.shape)
+    shared = variance * np.kron(to_places, np.eye(2))
+    gain = np.linalg.solve(common + own, shared.T).T
+    known = np.einsum("kim,kjm->kij", gain.reshape(count, 2, -1), shared.reshape(count, 2, -1))
+    return LocalOffsets(
+        offset_px=(gain @ residual.ravel()).reshape(count, 2),
+        covariance=variance * np.eye(2) - known,
+        noise=noise,
+    )
+
+
 def place_on_lights(fit: Fit, params: PointParams) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Where in the rendered view each patch has its point, and how well an eye finds that light.
 
-    Lights of the rendered view count that a light of the photo meets under the camera. The
+    Lights of the rendered view count that match a light of the photo under the camera. The
     brightest choose first, each the nearest of the patches that hold it. The third is 0 where a
     patch has no light, one half for one as bright as half of the photo's, towards 1 for brighter
     ones.
     """
     matches, lights = fit.refinement.matches, fit.matched_lights
     x, y, shown = matches.x.copy(), matches.y.copy(), np.zeros(len(matches))
-    seen = find_light_peaks(*fit.patch_view, params.n_view_lights)
-    if not len(lights) or not len(seen):
+    of_map = find_light_peaks(*fit.patch_view, params.n_view_lights)
+    if not len(lights) or not len(of_map):
         return x, y, shown
-    ground = fit.refinement.rendered.pixel_to_ecef(seen.x, seen.y)
+    ground = fit.refinement.rendered.pixel_to_ecef(of_map.x, of_map.y)
     places_px = np.stack(fit.camera.ecef_to_pixel(ground), axis=-1)
-    distance, met = cKDTree(lights.positions).query(np.nan_to_num(places_px, nan=1e9))
-    contrast = np.minimum(seen.contrast, lights.contrast[met])  # of the fainter of both pictures
+    distance, matched = cKDTree(lights.positions).query(np.nan_to_num(places_px, nan=1e9))
+    # Of the fainter of both pictures
+    contrast = np.minimum(of_map.contrast, lights.contrast[matched])
     half = matches.size_px / 2.0
     for k in np.argsort(-contrast, kind="stable"):
-        across, down = np.abs(matches.x - seen.x[k]), np.abs(matches.y - seen.y[k])
+        across, down = np.abs(matches.x - of_map.x[k]), np.abs(matches.y - of_map.y[k])
         holding = (across <= half) & (down <= half) & (shown == 0.0)
         if distance[k] < LIGHTS.match_px and holding.any():
             nearest = int(np.argmin(np.where(holding, np.hypot(across, down), np.inf)))
-            x[nearest], y[nearest] = seen.x[k], seen.y[k]
+            x[nearest], y[nearest] = of_map.x[k], of_map.y[k]
             shown[nearest] = contrast[k] / (contrast[k] + np.median(lights.contrast))
     return x, y, shown
 
@@ -146,31 +221,6 @@ def sigma_at_lights_m(
     return np.sqrt(np.trace(on_ground, axis1=-2, axis2=-1) / 2.0)
 
 
-def measure_pose_sigma_m(fit: Fit, patch_log10_odds: float, params: AcceptParams) -> float:
-    """How unsure a camera is, one sigma, at the worst of its lights; 0 where it is sure enough.
-
-    Lights that were taken for their neighbours, and too few others there, leave the place, the
-    patches of the rest and four control points as they are. Of 80 accepted photos of the training
-    half it was unsure by 0.38 of the allowed error at most, but one, that was bent by 4.8 times it.
-
-    A lens other than proposed, and a fit that held-out patches barely confirm, have to hold without
-    a quarter of the picture, too: along one coast between clouds they err together over more than a
-    sixteenth. Of 91 fits of the training half with patches' odds of 10 to 10^8, most of them with
-    lights hidden, 24 did not hold, two of them wrong, and none of the other 67 was. Of 108 with any
-    lens, more than 52 degrees off nadir, that held, control points were within 0.44 of the allowed.
-    """
-    refits = [fit.refits]
-    barely = patch_log10_odds < params.sure_log10_odds or fit.hypothesis.is_other_lens
-    if barely and fit.light_log10_odds < params.covering_log10_odds:
-        refits.append(fit.leave_out_parts(4))
-    lights = fit.matched_lights
-    worst_m = max(
-        float(sigma_at_lights_m(fit, lights, without).max(initial=0.0)) for without in refits
-    )
-    sure = worst_m == 0.0 or chance_within(worst_m, fit.camera) >= params.min_points_probability
-    return 0.0 if sure else worst_m
-
-
 def chance_within(sigma_m: float, camera: Camera) -> float:
     """Probability that what has this sigma along both axes lies within the allowed error."""
     return -math.expm1(-0.5 * (allowed_error_m(camera) / sigma_m) ** 2)
@@ -186,7 +236,19 @@ def camera_covariances(fit: Fit, ground_ecef_m: FloatArray, refits: Refits | Non
     refinement = fit.refinement
     flow = pixel_derivatives(fit.camera, refinement.prior.velocity_ecef, ground_ecef_m)
     stated = np.asarray(flow @ refinement.covariance @ np.swapaxes(flow, -1, -2))
-    return stated if refits is None else wider(stated, refits.covariance_px(ground_ecef_m))
+    return stated if refits is None else widen(stated, refits.covariance_px(ground_ecef_m))
+
+
+def widen(covariance: FloatArray, other: FloatArray) -> FloatArray:
+    """Covariances (..., 2, 2) that are in no direction less than either of two.
+
+    In the axes that make a circle of the first one the second is at least as long as that.
+    """
+    root = np.linalg.cholesky(covariance)
+    inverse = np.linalg.inv(root)
+    ratio, axes = np.linalg.eigh(inverse @ other @ np.swapaxes(inverse, -1, -2))
+    stretched = root @ axes * np.sqrt(np.maximum(ratio, 1.0))[..., None, :]
+    return np.asarray(stretched @ np.swapaxes(stretched, -1, -2))
 
 
 def allowed_error_m(camera: Camera) -> float:

@@ -235,6 +235,19 @@ class RefineParams:
     # Telephoto frames are fitted at pixels of this size, below the map's 0.46 km
     fitted_sample_km: float = 0.33
     min_fitted_px: int = 96  # three patches side by side
+    # Side of a patch, 10 km; so many cells along the long side of the frame hold one each
+    patch_px: int = 31
+    cells: int = 14
+    # How far patches may move in each round, the widest first
+    reaches_px: tuple[int, ...] = (20, 8, 5, 4)
+    # A camera that fits what the widest reach finds so many times better is followed; what still
+    # has such an alternative in the end is distorted
+    max_wide_looks: int = 4
+    followed_log10_odds: float = 1.0
+    distorted_log10_odds: float = 3.0
+    # Half of the patches lie where the camera shows them but for a pixel, the others anywhere
+    scatter_px: float = 1.0
+    share_found: float = 0.5
     # Image odds: outlines of districts, which few cameras share; shifts nearer than this many times
     # their scale show the same place
     odds_detail_px: float = 3.0
@@ -244,7 +257,7 @@ class RefineParams:
 
 @dataclass(frozen=True, kw_only=True)
 class HoldOutParams:
-    """How a fit is tested by patches that it did not see."""
+    """How a fit is tested by patches that it was not fitted to."""
 
     # Sides of the patches, and cells along the picture that hold one each. The mean of odds is no
     # more than chance allows (Vovk & Wang 2021, E-values: calibration, combination, applications)
@@ -259,14 +272,13 @@ class HoldOutParams:
     # and of a right fit most within half of what a control point may be off
     right_share: float = 0.5
     right_shares: tuple[float, ...] = (0.6, 0.8)
-    # Of each quarter, or the fit is bent: the worst had 0.00 to 0.09 in nine of 13 bent ones, 0.12
-    # and more in 135 of 137 good ones of the training half
+    # Of the patches of each quarter, or the fit is distorted
     min_quarter_share: float = 0.12
-    # told where half of what is allowed is more: in less, patches scatter as far
+    # asked where half of what is allowed is more: in less, patches scatter as far
     min_quarter_px: float = 2.0
-    # A fit holds in an empty quarter where so few lights being met is no rarer than this
+    # A fit holds in an empty quarter where so few matched lights are no rarer than this
     min_lights_chance: float = 0.05
-    # Light peaks of photo and map that are held against each other
+    # Light peaks of photo and map that are compared
     n_photo_lights: int = 150
     n_map_lights: int = 300
 
@@ -286,17 +298,17 @@ class AcceptParams:
     review_probability: float = 0.25
     # What has these odds, the views tried taken off, is no chance: one in a thousand
     clear_log10_odds: float = 3.0
-    # Of held-out patches, for a tested fit: nine bent ones of the right place had -7.0 to 0.8
+    # Of held-out patches, for a tested fit
     tested_log10_odds: float = 1.0
     # beyond these all control points of the right place were right
     sure_log10_odds: float = 8.0
-    # Without odds above these the patches do not confirm a lens: right ones had 4 to 15, noise 0
+    # Without odds above these the patches do not confirm a lens
     confirmed_log10_odds: float = 3.0
-    # Nor where the lights pull it away by so many sigmas: right ones by 2.5 at most
+    # Nor where the lights pull it away by so many sigmas
     max_lens_sigmas: float = 3.0
     # A fit that is confirmed by a tenth is no better for being stiffer
-    alike_log10_odds: float = 1.0
-    # Lights of bent training fits had odds of at most 20.7, of whole ones under cloud 28 to 118
+    equivalent_log10_odds: float = 1.0
+    # Lights of such odds cover the picture, whatever clouds hide of the patches
     covering_log10_odds: float = 25.0
     # Share of right places whose control points are right, by odds of patches: 41 of 53, 43 of 48
     # and 103 of 103 training trials by Laplace's rule
@@ -392,6 +404,11 @@ class PointParams:
     lights_reach_px: float = 45.0
     # Where the camera is held against lights: farther off every camera is unsure
     max_lights_incidence_deg: float = 70.0
+    # What neighbouring patches have in common is read off pairs that stand so many patch sides
+    # apart: overlapping ones share their noise. It reaches as far as the last of these says
+    pair_sides: tuple[float, float] = (1.0, 2.0)
+    min_pairs: int = 12
+    reach_sides: float = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,7 +73,7 @@ BRIGHTEST_LIT_QUANTILE, LEAST_NOISE = 0.999, 1e-5
 
 # What is compiled of a search
 COMPILED = (
-    "matchers.lights.compiled_align",
+    "matchers.lights.compiled_gauss_newton",
     "matchers.lights.compiled_patches",
     "matchers.geometry.compiled_view",
 )

@@ -25,7 +25,7 @@ from matchers.geometry.pose import (
     look_at,
     with_attitude,
 )
-from matchers.geometry.pose_fit import FitParameters, fit_camera
+from matchers.geometry.pose_fit import PoseOptions, fit_pose
 from matchers.geometry.view import LATTICE_PX, draw, lattice, render_known
 from regengine.references.reference import Bounds
 from regengine.registration.parameters import DayParams
@@ -313,9 +313,11 @@ def propose_from_afar(
             near = even & (off < reach_px)
             if near.sum() < params.min_inliers:
                 break
-            whiten = np.broadcast_to(np.eye(2) / params.feature_sigma_px, (int(near.sum()), 2, 2))
-            tamed = FitParameters(outlier_sigmas=params.outlier_sigmas)
-            fit = fit_camera(camera, ground[near], places[near], whiten, belief, unknown, tamed)
+            noise = np.tile(params.feature_sigma_px**2 * np.eye(2), (int(near.sum()), 1, 1))
+            tamed = PoseOptions(outlier_sigmas=params.outlier_sigmas)
+            fit = fit_pose(
+                places[near], ground[near], camera, belief, unknown, tamed, covariance_px=noise
+            )
             camera = fit.camera
         yield picture.image.stored_camera(camera, nominal)
         # Other candidates rest on other matches

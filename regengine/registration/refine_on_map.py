@@ -14,10 +14,10 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.light_grid import LightGrid
 from matchers.geometry.pose import PARAMETERS, PosePrior
 from matchers.geometry.view import render_known
-from matchers.lights.align import correlation
+from matchers.lights.gauss_newton import correlation
+from matchers.lights.patch_fit import fit_to_patches
 from matchers.lights.patches import PatchMatches, match_patches
 from matchers.lights.photo_light import LightImage, detail, evened
-from matchers.lights.refine import fit_pose
 from regengine.registration.cell_parameters import CellParams
 
 
@@ -125,7 +125,7 @@ def settle(
         )
         if len(matches) < params.min_matches:
             break
-        refinement = fit_pose(at, matches, belief, unknown)
+        refinement = fit_to_patches(at, matches, belief, unknown)
         before, after = (
             np.stack(one.ecef_to_pixel(at.pixel_to_ecef(x, y))) for one in (at, refinement.camera)
         )

@@ -21,6 +21,8 @@ from regengine.registration.align import (
     merge_hypotheses,
     score_hypothesis,
 )
+from regengine.registration.evidence import weigh_evidence
+from regengine.registration.fit import fit_with_lens_beliefs
 from regengine.registration.generate_stages import generate_stages
 from regengine.registration.parameters import AcceptParams, RegisterParams
 from regengine.registration.pose_problem import pose_problem
@@ -30,7 +32,6 @@ from regengine.registration.propose_from_index import propose_asterisms, propose
 from regengine.registration.propose_from_neighbours import propose_from_neighbours
 from regengine.registration.propose_from_placement import propose_from_placement
 from regengine.registration.propose_from_stars import propose_from_stars
-from regengine.registration.refine import fit_with_confirmed_lens
 from regengine.registration.report_result import report_result, report_skipped
 from regengine.registration.stage_yields import read_stage_yields
 from regengine.registration.streets.register_on_streets import StreetMatch, register_on_streets
@@ -50,7 +51,6 @@ from regengine.registration.types import (
     Stage,
     StopReason,
 )
-from regengine.registration.weigh_evidence import weigh_evidence
 from regengine.result import FrameResult
 
 PROPOSERS: dict[Method, Callable[[Problem, Stage], list[Hypothesis]]] = {
@@ -294,7 +294,7 @@ def test_hypothesis(problem: Problem, state: SearchState, chosen: Hypothesis) ->
     aligned = align_hypothesis(problem, chosen, params.refine.compared_px)
     if aligned is None:
         return
-    best, is_ambiguous, n_fits = fit_with_confirmed_lens(problem, aligned)
+    best, is_ambiguous, n_fits = fit_with_lens_beliefs(problem, aligned)
     state.charge(n_fits * work.at("work", "fit"), "fit")
     if best is None:
         return

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from matchers.geometry.pose import PARAMETERS
-from matchers.lights.refine import fit_pose, stated_noise
+from matchers.lights.patch_fit import fit_to_patches, state_noise
 from matchers.lights.verify import LightPeaks
 from regengine.io.plain import counted
 from regengine.registration.accept import decide
@@ -17,7 +17,7 @@ from regengine.registration.control_points import camera_covariances, select_con
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.refine_on_map import CellProof, MapPicture
 from regengine.registration.report_result import record_match
-from regengine.registration.types import Evidence, Fit, HeldOutResiduals, Hypothesis, Match
+from regengine.registration.types import Evidence, Fit, Hypothesis, Match
 from regengine.result import LEAST_POINTS, FrameResult, PatchProof, Reason
 
 
@@ -56,16 +56,16 @@ def fit_all_cells(
         return None
     unknown = np.isin(np.arange(PARAMETERS), free)
     belief = hypothesis.prior.for_image(picture.image.factor)
-    refinement = fit_pose(at, matches, belief, unknown)
+    refinement = fit_to_patches(at, matches, belief, unknown)
     if params.is_noise_found:
         # A posteriori variance of unit weight (Mikhail & Ackermann 1976), robust, where it is less
         # than one: what the patches state has a floor for maps of lights, that streets do not need
-        stated, whiten = stated_noise(matches)
+        stated, whiten = state_noise(matches)
         white = np.einsum("nij,nj->ni", whiten, refinement.residual_px)
         variance = min(1.0, (1.4826 * float(np.median(np.abs(white)))) ** 2)
         noise = variance * stated
         matches = replace(matches, covariance=noise - (stated - matches.covariance))
-        refinement = fit_pose(at, matches, belief, unknown)
+        refinement = fit_to_patches(at, matches, belief, unknown)
         # Covariance of an M-estimate (Huber 1981) in place of that of weights, for the Cauchy
         # weight w of residuals r: E[w^2 r^2] / E[w^2]^2 instead of 1 / E[w]
         residual_px, w = refinement.residual_px, refinement.weights
@@ -84,10 +84,10 @@ def fit_all_cells(
         image=picture.image,
         levels=picture.levels,
         view=view,
+        known=known,
         lights=LightPeaks(x=nothing, y=nothing, contrast=nothing),
         light_log10_odds=0.0,
         matched=np.zeros(0, np.intp),
-        held_out=HeldOutResiduals(residual_px=held_out_px, log10_odds=score),
         patch_view=(view, known),
         groups=np.arange(len(refinement.matches)),
     )

@@ -33,10 +33,10 @@ from regengine.registration.accept import (
 from regengine.registration.control_points import (
     chance_within,
     hull_area,
-    measure_pose_sigma_m,
     measure_spread,
     select_control_points,
 )
+from regengine.registration.hold_out import measure_pose_sigma_m
 from regengine.registration.parameters import LENS, WORK_BUDGETS, AcceptParams, PointParams
 from regengine.registration.priors.lit_ground import is_dark
 from regengine.registration.priors.tracks import list_offsets

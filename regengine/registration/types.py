@@ -1,8 +1,9 @@
 """What a registration knows, tries and finds: its types, in the order in which they are made.
 
 `Prior`, `Photo` and `References` make a `Problem` (`pose_problem`); `generate_stages` makes `Stage`
-objects of it, for a `Place` or a `Region`; a stage proposes a `Hypothesis`; the best are refined to
-a `Fit` and weighed as a `Match` with its `Evidence`; `SearchState` holds how far the search is.
+objects of it, for a `Place` or a `Region`; a stage proposes a `Hypothesis`; the best are fitted,
+each a `Fit` with its `FitTest`, and weighed as a `Match` with its `Evidence`; `SearchState` holds
+how far the search is.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from detectors.types import FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.light_grid import LightGrid
 from matchers.geometry.pose import PosePrior
+from matchers.lights.patch_fit import PATCH_FIT, Refinement, Refits, jackknife
 from matchers.lights.photo_light import LightImage
-from matchers.lights.refine import PARTS, Refinement, Refits, jackknife
 from matchers.lights.verify import LightPeaks
 from regengine.orbit.missions import ANY_KM
 from regengine.registration.parameters import Method, RegisterParams
@@ -250,28 +251,15 @@ class Hypothesis:
     is_other_lens: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeldOutResiduals:
-    """Patches that the fit did not see: one sigma per axis, and their odds against chance.
-
-    has_empty_quarter: Whether hardly any land where they should in some quarter of the picture.
-    lights_agree: Whether the map confirms the photo's lights there about as often as elsewhere.
-    """
-
-    residual_px: float
-    log10_odds: float
-    has_empty_quarter: bool = False
-    lights_agree: bool = True
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fit:
-    """A hypothesis fitted to the end, and how it stands the tests.
+    """A hypothesis fitted to the end.
 
     camera: For `image`, which it was fitted to, with the map pyramid ``levels``.
-    view: The map rendered through the camera, shape (h, w).
+    view, known: The map rendered through the camera, and where it holds data, shape (h, w).
     lights: Light peaks of the photo, pixels of the image; the map confirms those `matched`.
-    held_out: How patches land that were left out of the fit.
+    patch_view: The same of the camera whose view the patches were taken from.
+    groups: Which of these show the same light, see `matchers.lights.patches.group_patches`.
     """
 
     hypothesis: Hypothesis
@@ -280,10 +268,10 @@ class Fit:
     image: LightImage
     levels: tuple[LightGrid, ...]
     view: FloatImage
+    known: FloatImage
     lights: LightPeaks
     light_log10_odds: float
     matched: IndexArray
-    held_out: HeldOutResiduals
     patch_view: tuple[FloatImage, FloatImage]
     groups: IndexArray
 
@@ -294,7 +282,7 @@ class Fit:
     @cached_property
     def refits(self) -> Refits | None:
         """Cameras without some of the lights; None for too few lights."""
-        return self.leave_out_parts(PARTS)
+        return self.leave_out_parts(PATCH_FIT.max_parts)
 
     @property
     def matched_lights(self) -> LightPeaks:
@@ -303,12 +291,36 @@ class Fit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FitTest:
+    """How a fit stands its tests, see `hold_out.test_fit`.
+
+    residual_px: Of patches that were left out of it, one sigma per axis; infinite for too few.
+    log10_odds: That these land where it has them, against chance.
+    is_distorted: Whether it holds in a part of the picture alone, or bends away from what fits
+        better.
+    patch_log10_odds: The same as far as they speak for it: at most 0 where it is distorted.
+    pose_sigma_m: How unsure the camera is where it shows lights, as leaving out some of them tells;
+        0 where it is sure enough, NaN where the patches do not confirm it.
+    is_stable: Whether it is sure enough.
+    is_confirmed: Whether it is stable and the patches confirm it all over the picture.
+    """
+
+    residual_px: float
+    log10_odds: float
+    is_distorted: bool
+    patch_log10_odds: float
+    pose_sigma_m: float
+    is_stable: bool
+    is_confirmed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """Figures from which the probability follows; odds are base-10 logarithms against chance.
 
     ncc, runner_up_ncc: Correlation of the match and of the best distinct other hypothesis.
     light_log10_odds: That the photo's light peaks lie where the map's are.
-    patch_log10_odds: That held-out patches land where they should; at most 0 for a bent fit.
+    patch_log10_odds: That held-out patches land where they should; at most 0 for a distorted fit.
     image_log10_odds: Of the picture as a whole against displaced and reflected ones.
     log10_views_tested: Of the number of camera views that were tried: taken off once.
     runner_up_log10_odds: Image odds of the best distinct other hypothesis, the same taken off.

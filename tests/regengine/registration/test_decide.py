@@ -16,8 +16,9 @@ from scipy.stats import binom
 from detectors.limb import Limb
 from matchers.geometry.camera import Camera
 from matchers.geometry.pose import FOCAL, turned
-from matchers.lights.refine import BENT_LOG10_ODDS, Refits
+from matchers.lights.patch_fit import Refits
 from matchers.lights.verify import LightPeaks
+from regengine.registration import hold_out
 from regengine.registration.accept import (
     bound_any_beyond,
     choose_match,
@@ -25,28 +26,25 @@ from regengine.registration.accept import (
     place_probability,
     probability,
 )
+from regengine.registration.fit import (
+    choose_fit,
+    contradicts,
+    fit_hypothesis,
+    fit_with_lens_beliefs,
+)
 from regengine.registration.hold_out import (
     PredictedPatches,
     allowed_error_px,
     check_quarters,
-    discount_bent,
     weigh_landed,
 )
 from regengine.registration.parameters import LENS, AcceptParams, HoldOutParams
 from regengine.registration.pose_problem import pose_problem
 from regengine.registration.priors.limb import keeps_sky_free, sample_sky
 from regengine.registration.priors.seen import Seen
-from regengine.registration.refine import (
-    LensTrial,
-    choose_fit,
-    contradicts,
-    fit_hypothesis,
-    fit_with_confirmed_lens,
-)
 from regengine.registration.report_result import doubt_time_told, report_result, solved_camera
 from regengine.registration.types import (
     Fit,
-    HeldOutResiduals,
     Match,
     Prior,
     Problem,
@@ -522,30 +520,6 @@ def test_odds_of_patches_that_land_are_those_of_a_binomial(landed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("held_out", "lights", "counted"),
-    [
-        ({"has_empty_quarter": True}, ACCEPT.covering_log10_odds - 0.1, 0.0),
-        ({"has_empty_quarter": True}, ACCEPT.covering_log10_odds, 5.0),
-        ({"has_empty_quarter": True, "lights_agree": False}, 250.0, 0.0),
-        ({"has_empty_quarter": False}, -9.0, 5.0),
-        ({"has_empty_quarter": True, "log10_odds": -3.0}, 0.0, -3.0),
-    ],
-)
-def test_patches_of_a_part_do_not_speak_for_the_whole(
-    over_city: Solved, held_out: dict[str, Any], lights: float, counted: float
-) -> None:
-    fit = over_city.match.fit
-    part = replace(
-        fit,
-        held_out=HeldOutResiduals(**{"residual_px": 1.0, "log10_odds": 5.0} | held_out),
-        light_log10_odds=lights,
-    )
-    assert discount_bent(part, ACCEPT) == counted
-    bent = replace(part, refinement=replace(part.refinement, aside_log10_odds=BENT_LOG10_ODDS))
-    assert discount_bent(bent, ACCEPT) == min(counted, 0.0)
-
-
-@pytest.mark.parametrize(
     ("beside", "met", "whole"), [(18, 0, False), (18, 9, True), (4, 1, True), (0, 0, False)]
 )
 def test_an_empty_quarter_is_a_bend_unless_lights_are_matched_there(
@@ -567,16 +541,16 @@ def test_an_empty_quarter_is_a_bend_unless_lights_are_matched_there(
 
 
 def test_two_fits_that_are_confirmed_alike_and_differ_are_both_doubted(over_city: Solved) -> None:
-    problem, fit = over_city.problem, over_city.match.fit
-    trial = LensTrial(problem, fit)
-    assert trial.is_stable
-    assert trial.patch_log10_odds > ACCEPT.tested_log10_odds
+    fit = over_city.match.fit
+    test = hold_out.test_fit(fit, over_city.problem.params)
+    assert test.is_stable
+    assert test.patch_log10_odds > ACCEPT.tested_log10_odds
     for allowed, differs in ((0.5, False), (3.0, True)):
         turn = allowed * allowed_error_px(fit.camera, fit.image) / fit.camera.focal_px
-        other = LensTrial(problem, replace(fit, camera=turned(fit.camera, [0.0, turn, 0.0])))
-        other.is_stable = False
-        assert choose_fit([other, trial], ACCEPT.alike_log10_odds) is trial
-        assert contradicts(other, trial, ACCEPT.alike_log10_odds) is differs
+        moved = replace(fit, camera=turned(fit.camera, [0.0, turn, 0.0]))
+        other, best = (moved, replace(test, is_stable=False)), (fit, test)
+        assert choose_fit([other, best], ACCEPT.equivalent_log10_odds) is best
+        assert contradicts(other, best, ACCEPT.equivalent_log10_odds) is differs
 
 
 @pytest.mark.slow
@@ -589,15 +563,15 @@ def test_a_lens_that_was_given_wrongly_is_set_free(over_city: Solved, ratio: flo
     short = replace(first.camera, focal_px=0.9 * first.camera.focal_px)
     wrong = replace(first, camera=short, prior=prior)
     as_given = fit_hypothesis(problem, wrong)
-    if as_given is not None and as_given.held_out.log10_odds > 3.0:
+    if as_given is not None and hold_out.test_fit(as_given, problem.params).log10_odds > 3.0:
         pulled = abs(as_given.refinement.prior.departure(as_given.camera)[FOCAL])
         assert pulled > 3.0 * prior.sigma_log_focal
-    best, is_ambiguous, n_fits = fit_with_confirmed_lens(problem, wrong)
+    best, is_ambiguous, n_fits = fit_with_lens_beliefs(problem, wrong)
     assert best is not None
     assert not is_ambiguous
     assert n_fits > 1
-    assert best.fit.held_out.log10_odds > 10.0
-    assert best.fit.camera.focal_px == pytest.approx(match.fit.camera.focal_px, rel=0.004)
+    assert best[1].log10_odds > 10.0
+    assert best[0].camera.focal_px == pytest.approx(match.fit.camera.focal_px, rel=0.004)
 
 
 # Figures of the record

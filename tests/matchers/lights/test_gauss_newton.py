@@ -20,7 +20,7 @@ from matchers.geometry.pose import (
     moved,
     stepped,
 )
-from matchers.lights.align import (
+from matchers.lights.gauss_newton import (
     Alignment,
     align,
     correlation,

@@ -79,7 +79,7 @@ def align(
     Returns
     -------
     Alignment
-        The best camera met on the way, never worse than the start.
+        The best camera on the way, never worse than the start.
     """
     best: Alignment | None = None
     best_view: tuple[FloatImage, FloatImage] | None = None
@@ -125,7 +125,7 @@ def gauss_newton_step(
 ) -> FloatArray | None:
     """One step of all free parameters; None where the images say nothing."""
     from matchers.geometry.compiled_view import fill_views
-    from matchers.lights.compiled_align import designed
+    from matchers.lights.compiled_gauss_newton import fill_design
 
     columns = np.flatnonzero(free)
     sigmas = prior.sigmas[columns]
@@ -140,7 +140,7 @@ def gauss_newton_step(
     motion = np.ascontiguousarray(motion[..., columns]).reshape(*x.shape, 2, -1)
     design = np.empty((len(columns) + 2, *view.shape), np.float32)
     weighted = np.empty_like(design)
-    designed(view, weight, motion, scale, design, weighted)
+    fill_design(view, weight, motion, scale, design, weighted)
     design, weighted = (each.reshape(len(design), -1) for each in (design, weighted))
     normal = (weighted @ design.T).astype(float)
     right = (weighted @ photo.ravel()).astype(float)

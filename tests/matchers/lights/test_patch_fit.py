@@ -24,19 +24,11 @@ from matchers.geometry.pose import (
     pixel_derivatives,
     stepped,
 )
+from matchers.lights.patch_fit import PATCH_FIT, Refinement, fit_to_patches, jackknife
 from matchers.lights.patches import PatchMatches
-from matchers.lights.refine import (
-    BENT_LOG10_ODDS,
-    FLOOR_PX,
-    Refinement,
-    RefineParameters,
-    aside_log10_odds,
-    fit_pose,
-    jackknife,
-    local_offsets,
-    refine,
-    wider,
-)
+from regengine.registration.control_points import estimate_offsets, widen
+from regengine.registration.fit import refine_on_patches, weigh_alternative
+from regengine.registration.parameters import PointParams, RefineParams
 from tests.matchers import lamp_world
 from tests.matchers.lamp_world import (
     VELOCITY,
@@ -51,6 +43,7 @@ from tests.matchers.lamp_world import (
     town_lamps,
 )
 
+REFINE = RefineParams()
 ALL = np.arange(10) < 8  # the principal point is free in crops alone
 
 
@@ -80,7 +73,7 @@ def matches_of(
     wrong = rng.random(count) < outliers
     gross = rng.uniform(-8.0, 8.0, (2, count))
     off = np.stack([at_x - x, at_y - y]) + np.where(wrong, gross, noise)
-    return matched(x, y, off.T, max(sigma_px**2 - FLOOR_PX**2, 1e-4))
+    return matched(x, y, off.T, max(sigma_px**2 - PATCH_FIT.floor_px**2, 1e-4))
 
 
 def a_step(rng: np.random.Generator) -> FloatArray:
@@ -104,7 +97,7 @@ def test_an_exact_displacement_is_undone() -> None:
     matches = matches_of(start, true, np.random.default_rng(1), sigma_px=0.0)
     loose = prior_of(start, sigma_along_m=1e7, sigma_across_m=1e7, sigma_up_m=1e7)
     loose = replace(loose, sigma_log_focal=10.0, sigma_k1=10.0)
-    found = fit_pose(start, matches, loose, ALL)
+    found = fit_to_patches(start, matches, loose, ALL)
     assert apart_px(found.camera, true) < 1e-3
     assert found.rms_px < 1e-3
     assert found.weights.min() > 0.999
@@ -118,7 +111,7 @@ def test_a_quarter_of_wrong_matches_does_little_harm(seed: int) -> None:
     rng = np.random.default_rng(seed)
     start = start_camera()
     true = stepped(start, VELOCITY, a_step(rng))
-    found = fit_pose(start, matches_of(start, true, rng, outliers=0.25), prior_of(start), ALL)
+    found = fit_to_patches(start, matches_of(start, true, rng, outliers=0.25), prior_of(start), ALL)
     assert apart_px(start, true) > 0.8
     assert apart_px(found.camera, true) < 0.25
     assert 0.2 < found.rms_px < 0.8
@@ -138,7 +131,7 @@ def test_the_covariance_is_honest(outliers: float) -> None:
         rng = np.random.default_rng(seed)
         step = a_step(rng)
         true = stepped(start, VELOCITY, step)
-        found = fit_pose(start, matches_of(start, true, rng, outliers=outliers), prior, ALL)
+        found = fit_to_patches(start, matches_of(start, true, rng, outliers=outliers), prior, ALL)
         error = prior.departure(found.camera) - prior.departure(true)
         sigma = np.sqrt(np.diag(found.covariance))
         pulls.append((error / np.where(sigma > 0.0, sigma, 1.0))[FOCAL : K1 + 1])
@@ -159,8 +152,10 @@ def test_belief_decides_what_the_lights_cannot_tell() -> None:
     true = stepped(start, VELOCITY, step)
     rng = np.random.default_rng(5)
     matches = matches_of(start, true, rng, sigma_px=0.26)
-    focal = fit_pose(start, matches, prior_of(start, sigma_up_m=1.0), ALL)
-    height = fit_pose(start, matches, prior_of(start, sigma_up_m=20e3, sigma_log_focal=1e-6), ALL)
+    focal = fit_to_patches(start, matches, prior_of(start, sigma_up_m=1.0), ALL)
+    height = fit_to_patches(
+        start, matches, prior_of(start, sigma_up_m=20e3, sigma_log_focal=1e-6), ALL
+    )
     assert focal.camera.focal_px / start.focal_px == pytest.approx(1.01, abs=0.002)
     fallen = np.linalg.norm(start.position_ecef_m) - np.linalg.norm(height.camera.position_ecef_m)
     assert fallen == pytest.approx(0.01 * 410e3, rel=0.15)
@@ -183,8 +178,8 @@ def test_a_crop_off_the_middle_moves_the_principal_point() -> None:
     prior = replace(
         prior_of(believed), principal_point=believed.principal_point, sigma_principal_px=120.0
     )
-    found = fit_pose(wrong, matches, prior, np.ones(PARAMETERS, bool))
-    stuck = fit_pose(wrong, matches, prior, ALL)
+    found = fit_to_patches(wrong, matches, prior, np.ones(PARAMETERS, bool))
+    stuck = fit_to_patches(wrong, matches, prior, ALL)
 
     apart, apart_stuck = (
         np.sqrt(np.mean(miss_px(fit.camera, cropped, x, y) ** 2)) for fit in (found, stuck)
@@ -218,43 +213,45 @@ def test_a_picture_is_fitted_to_a_fraction_of_a_pixel(lamps: LampWorld, levels: 
     nudge = np.zeros(10)
     nudge[ROTATION] = [0.006, -0.005, 0.004]
     start = stepped(believed, VELOCITY, nudge)
-    parameters = RefineParameters(patch_px=25, cells=10)
-    found = refine(levels, photo, np.ones_like(photo), start, prior_of(believed), ALL, parameters)
+    params = RefineParams(patch_px=25, cells=10)
+    given = levels, photo, np.ones_like(photo), start, prior_of(believed), ALL, params
+    found = refine_on_patches(*given)
+    assert found is not None
     lattice = np.meshgrid(np.linspace(10, 289, 9), np.linspace(10, 189, 7))
     assert np.sqrt(np.mean(miss_px(found.camera, true, *lattice) ** 2)) < 0.3
     assert len(found.matches) > 20
     assert found.rms_px < 0.5
-    again = refine(levels, photo, np.ones_like(photo), start, prior_of(believed), ALL, parameters)
+    again = refine_on_patches(*given)
+    assert again is not None
     assert again.camera == found.camera  # nothing is drawn at random
 
 
-def bent_start(true: Camera, longer: float) -> Camera:
+def distorted_start(true: Camera, longer: float) -> Camera:
     """A camera that is right in the middle alone, for its lens is so many times as long."""
     return replace(true, focal_px=longer * true.focal_px)
 
 
-def test_a_bent_camera_is_told_by_what_lies_farther_away() -> None:
+def test_a_distorted_camera_is_known_by_what_lies_farther_away() -> None:
     """And a right one is not: what scatters around it fits no other."""
     true = start_camera()
     rng = np.random.default_rng(11)
     prior = prior_of(true, sigma_log_focal=0.12)
-    right = fit_pose(true, matches_of(true, true, rng, outliers=0.25), prior, ALL)
-    assert aside_log10_odds(right, 20) < BENT_LOG10_ODDS
-    start = bent_start(true, 1.05)
-    bent = fit_pose(start, matches_of(start, true, rng, outliers=0.25), prior, ALL)
-    assert aside_log10_odds(bent, 20) > 10.0 * BENT_LOG10_ODDS
+    right = fit_to_patches(true, matches_of(true, true, rng, outliers=0.25), prior, ALL)
+    assert weigh_alternative(right, REFINE) < REFINE.distorted_log10_odds
+    start = distorted_start(true, 1.05)
+    distorted = fit_to_patches(start, matches_of(start, true, rng, outliers=0.25), prior, ALL)
+    assert weigh_alternative(distorted, REFINE) > 10.0 * REFINE.distorted_log10_odds
     # Where all of them are the same light, they tell no more than one
-    one = replace(bent.matches, x=np.full(100, 300.0), y=np.full(100, 200.0))
-    assert aside_log10_odds(replace(bent, matches=one), 20) < BENT_LOG10_ODDS
+    one = replace(distorted.matches, x=np.full(100, 300.0), y=np.full(100, 200.0))
+    assert weigh_alternative(replace(distorted, matches=one), REFINE) < REFINE.distorted_log10_odds
 
 
 def test_a_dark_picture_cannot_be_fitted(levels: Levels) -> None:
     camera = camera_over(11.0, 43.0, width=150, height=100, focal_px=450.0)
     dark = np.zeros((100, 150), np.float32)
-    parameters = RefineParameters(patch_px=21, cells=6)
-    assert (
-        refine(levels, dark, np.ones_like(dark), camera, prior_of(camera), ALL, parameters) is None
-    )
+    params = RefineParams(patch_px=21, cells=6)
+    nothing = np.ones_like(dark), camera, prior_of(camera), ALL, params
+    assert refine_on_patches(levels, dark, *nothing) is None
 
 
 SIZE = 30
@@ -266,7 +263,7 @@ def refinement_of(x: FloatArray, y: FloatArray, residual: FloatArray, sigma: flo
         camera=camera,
         rendered=camera,
         covariance=np.zeros((10, 10)),
-        matches=matched(x, y, residual, max(sigma**2 - FLOOR_PX**2, 1e-4), size_px=SIZE),
+        matches=matched(x, y, residual, max(sigma**2 - PATCH_FIT.floor_px**2, 1e-4), size_px=SIZE),
         residual_px=residual,
         weights=np.ones(len(x)),
         prior=prior_of(camera),
@@ -291,7 +288,7 @@ def test_a_common_displacement_is_found_within_its_sigma() -> None:
     pulls = []
     for _ in range(20):
         residual = truth + rng.normal(0.0, 0.5, truth.shape)
-        found = local_offsets(refinement_of(x, y, residual, 0.5))
+        found = estimate_offsets(refinement_of(x, y, residual, 0.5), PointParams())
         off = found.offset_px - truth
         pulls.append(off / np.sqrt(np.diagonal(found.covariance, axis1=1, axis2=2)))
         assert np.sqrt(np.mean(off**2)) < 0.8 * 0.5  # better than the patches by themselves
@@ -306,7 +303,7 @@ def test_overlapping_patches_share_their_noise_and_prove_nothing() -> None:
     shift = rng.uniform(-2.0, 2.0, (4, 2, len(x)))
     noise = rng.normal(0.0, 0.6, (len(x), 2))
     at_x, at_y = (x + shift[:, 0]).ravel(), (y + shift[:, 1]).ravel()
-    found = local_offsets(refinement_of(at_x, at_y, np.tile(noise, (4, 1)), 0.6))
+    found = estimate_offsets(refinement_of(at_x, at_y, np.tile(noise, (4, 1)), 0.6), PointParams())
     assert np.sqrt(np.mean(found.offset_px**2)) < 0.15
 
 
@@ -339,7 +336,7 @@ def test_lights_left_out_tell_how_far_the_camera_is_off() -> None:
     by_lights, by_patches = [], []
     for seed in range(10):
         matches, groups = crowded(np.random.default_rng(seed), light_px=1.0)
-        fit = fit_pose(true, matches, prior, FREE)
+        fit = fit_to_patches(true, matches, prior, FREE)
         refits = jackknife(fit, groups)
         assert refits is not None
         found = refits.covariance_px(ground)
@@ -354,13 +351,13 @@ def test_lights_left_out_tell_how_far_the_camera_is_off() -> None:
 
 def test_of_two_covariances_the_wider_counts_in_every_direction() -> None:
     flat, tall = np.diag([4.0, 1.0]), np.diag([1.0, 9.0])
-    assert wider(flat, tall) == pytest.approx(np.diag([4.0, 9.0]))
-    assert wider(flat, 0.5 * flat) == pytest.approx(flat)
-    assert wider(flat, np.outer([3.0, 3.0], [3.0, 3.0])) != pytest.approx(flat)
+    assert widen(flat, tall) == pytest.approx(np.diag([4.0, 9.0]))
+    assert widen(flat, 0.5 * flat) == pytest.approx(flat)
+    assert widen(flat, np.outer([3.0, 3.0], [3.0, 3.0])) != pytest.approx(flat)
     rng = np.random.default_rng(4)
     roots = rng.normal(size=(2, 20, 2, 2))
     a, b = roots @ np.swapaxes(roots, -1, -2) + 0.01 * np.eye(2)
-    found = wider(a, b)
+    found = widen(a, b)
     for covariance in (a, b):
         assert np.linalg.eigvalsh(found - covariance).min() > -1e-9
     assert (np.linalg.eigvalsh(a + b - found) > -1e-9).all()

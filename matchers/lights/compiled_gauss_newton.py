@@ -15,7 +15,9 @@ f4, f8, i8 = types.float32, types.float64, types.int64
 @compiled(
     types.void(array(f4, 2), array(f4, 2), array(f8, 4), array(f8, 1), f4[:, :, ::1], f4[:, :, ::1])
 )
-def designed(view: Any, weight: Any, motion: Any, scale: Any, design: Any, weighted: Any) -> None:
+def fill_design(
+    view: Any, weight: Any, motion: Any, scale: Any, design: Any, weighted: Any
+) -> None:
     """Fill in how an image changes with its offset, its gain and the pose, and that by weight.
 
     Parameters

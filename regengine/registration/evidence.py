@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from regengine.registration.align import weigh_image
-from regengine.registration.refine import LensTrial
+from regengine.registration.fit import TestedFit
 from regengine.registration.types import Evidence, Hypothesis, Match, Problem
 
 
 def weigh_evidence(
     problem: Problem,
-    trial: LensTrial,
+    tested: TestedFit,
     rivals: tuple[Hypothesis, ...],
     log10_views: float,
     *,
@@ -19,9 +19,9 @@ def weigh_evidence(
 
     Of a fit that another lens contradicts the patches say nothing.
     """
-    fit, params = trial.fit, problem.params.refine
+    (fit, test), params = tested, problem.params.refine
     camera = fit.image.stored_camera(fit.camera, problem.photo.nominal)
-    patches = trial.patch_log10_odds
+    patches = test.patch_log10_odds
     hypothesis = fit.hypothesis
     runner_up = max(rivals, key=lambda one: one.image_log10_odds, default=None)
     evidence = Evidence(
@@ -36,8 +36,8 @@ def weigh_evidence(
         n_lights=len(fit.lights),
         n_matched_lights=len(fit.matched),
         residual_px=fit.refinement.rms_px,
-        held_out_residual_px=fit.held_out.residual_px,
+        held_out_residual_px=test.residual_px,
     )
     return Match(
-        fit=fit, camera=camera, evidence=evidence, rivals=rivals, pose_sigma_m=trial.pose_sigma_m
+        fit=fit, camera=camera, evidence=evidence, rivals=rivals, pose_sigma_m=test.pose_sigma_m
     )
