@@ -19,6 +19,7 @@ from matchers.geometry import projection
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, surface_to_lonlat
 from matchers.geometry.pose import with_attitude
+from matchers.geometry.view import LATTICE_PX, lattice
 from matchers.lights.photo_light import LightImage
 from matchers.points.asterisms import lengths
 
@@ -67,7 +68,7 @@ def ground_points(
     return np.asarray(rays * reach[..., None] + [0.0, 0.0, high])
 
 
-def placed_camera(
+def place_camera(
     camera: Camera, axes: FloatArray, altitude_km: float, rotation: FloatArray
 ) -> Camera:
     """The camera where a rotation (3, 3) of the level frame into ECEF puts it.
@@ -131,13 +132,23 @@ def ground_plane(
     half_x, half_y = np.minimum(half, USUAL.max_half_px).astype(int)
     empty = np.zeros((2 * half_y + 1, 2 * half_x + 1), np.float32)
     drawn = GroundPlane(values=empty, weight=empty, axes=plane, pixel_km=pixel_km)
-    there = drawn.points(*np.meshgrid(np.arange(2 * half_x + 1), np.arange(2 * half_y + 1)))
+    # Rays are traced on a lattice, and interpolated between
+    nodes = (lattice(2 * half + 1) for half in (half_x, half_y))
+    there = drawn.points(*np.meshgrid(*nodes))
     high = 1.0 + altitude_km / EARTH_RADIUS_KM
     level = [*camera.numbers[: projection.LENS], 0.0, 0.0, high, *axes.ravel()]
     x, y = projection.to_pixel(level, there[..., 0], there[..., 1], there[..., 2])
-    hit = incidence_cosine(there, altitude_km) > USUAL.min_cosine
-    hit &= (x > 1.0) & (x < camera.width_px - 2.0) & (y > 1.0) & (y < camera.height_px - 2.0)
-    at_x, at_y = (np.where(hit, side, -9.0).astype(np.float32) for side in (x, y))  # or outside
+    cosine = incidence_cosine(there, altitude_km)
+    between = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]) / LATTICE_PX
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    column, row, steepness = (
+        cv2.warpAffine(side.astype(np.float32), between, empty.shape[::-1], flags=flags)
+        for side in (x, y, cosine)
+    )
+    hit = np.asarray(steepness) > USUAL.min_cosine
+    hit &= (column > 1.0) & (column < camera.width_px - 2.0)
+    hit &= (row > 1.0) & (row < camera.height_px - 2.0)
+    at_x, at_y = (np.where(hit, side, np.float32(-9.0)) for side in (column, row))  # or outside
     values = cv2.remap(image.values * image.weight, at_x, at_y, cv2.INTER_LINEAR)
     weight = cv2.remap(image.weight, at_x, at_y, cv2.INTER_LINEAR)
     return replace(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from matchers.geometry.camera import Camera
 # Evened pictures take this share of the whole picture's variance for the least spread: of 0.02,
 # 0.1 and 0.3 each put the right camera first in as many frames
 EVEN_FLOOR = 0.1
+KEPT_PX = 256  # light images up to this size are made once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,10 @@ class LightImage:
     values: FloatImage
     weight: FloatImage
     factor: float
+    # Small ones that `resized` made: a photo's cameras are compared at few sizes
+    _resized: dict[tuple[int, float, float], LightImage] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def resized(
         self, long_side_px: int, smooth_px: float = 0.7, detail_px: float = 0.0
@@ -40,6 +45,15 @@ class LightImage:
         detail_px : float
             If above 0, structure broader than this is taken out, see `detail`.
         """
+        wanted = long_side_px, smooth_px, detail_px
+        if wanted in self._resized:
+            return self._resized[wanted]
+        made = self._resize(*wanted)
+        if long_side_px <= KEPT_PX:
+            self._resized[wanted] = made
+        return made
+
+    def _resize(self, long_side_px: int, smooth_px: float, detail_px: float) -> LightImage:
         height, width = self.values.shape
         scale = min(1.0, long_side_px / max(height, width))
         size = (max(8, round(width * scale)), max(8, round(height * scale)))

@@ -5,8 +5,8 @@ from the middle, where errors of scale and tilt move light the most, it is looke
 coarsely. Of each ring the harmonics of its angle are kept, without the mean, which says how bright
 the ring is and not where.
 
-A patch that is laid on a place of the reference at some turn carries all of the photo there. The
-photo's other patches must then look like what lies where they fall.
+A patch that is placed on the reference at some turn carries all of the photo there. The photo's
+other patches must then look like what lies where they fall.
 
 References
 ----------
@@ -35,17 +35,24 @@ ANGLES, HARMONICS = 32, 8
 UNIT = 127.0 / 0.5  # of the stored whole numbers; beyond 0.5 they are cut
 
 
-def _turn_back(orders: range) -> FloatImage:
-    """What brings spectra of some harmonics back to the first half of the turns."""
-    angles = np.outer(2.0 * np.pi * np.arange(ANGLES // 2) / ANGLES, orders)
-    return (
+def _turn_back(n_harmonics: int, n_angles: int) -> tuple[FloatImage, FloatImage]:
+    """What brings spectra of odd and of even harmonics back to the first half of the turns."""
+    turns = 2.0 * np.pi * np.arange(n_angles // 2) / n_angles
+    odd, even = (np.outer(turns, range(first, n_harmonics + 1, 2)) for first in (1, 2))
+    odd_back, even_back = (
         np.stack([np.cos(angles), -np.sin(angles)], axis=2)
-        .reshape(ANGLES // 2, -1)
+        .reshape(n_angles // 2, -1)
         .astype(np.float32)
+        for angles in (odd, even)
     )
+    return odd_back, even_back
 
 
-ODD_BACK, EVEN_BACK = _turn_back(range(1, HARMONICS + 1, 2)), _turn_back(range(2, HARMONICS + 1, 2))
+# Most places are told apart by low harmonics, at fewer turns
+LOW_ANGLES, LOW_HARMONICS = 16, 6
+ALL_BACK, LOW_BACK = _turn_back(HARMONICS, ANGLES), _turn_back(LOW_HARMONICS, LOW_ANGLES)
+BATCH = 48  # patches that are compared with the reference at once
+CHUNK = 128  # with so many of its places: correlations of these stay in the cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,16 +71,21 @@ class PatchParameters:
     min_correlation: float = 0.25
     log10_per_unit: float = 3.0
     unmet_log10: float = -0.25
+    # Places compared by all harmonics for each one wanted, the likeliest by the low ones: all right
+    # places that all harmonics had among the first 50 of up to 164,000, in frames of the training
+    # half. It pays in tables of many times as many
+    compared_per_place: int = 32
+    min_table_share: int = 16
     nearest: int = 2  # places of the reference that a patch may have fallen on
     turns_rad: tuple[float, ...] = (-0.1, 0.0, 0.1)  # tried beside the turn of a rotation
-    # Places are met within so many pixels and a share of the distance from the patch laid down;
+    # Places are met within so many pixels and a share of the distance from the placed patch;
     # less once the rotation is fitted
     rough_reach: tuple[float, float] = (4.0, 0.1)
     fine_reach: tuple[float, float] = (3.0, 0.03)
     max_log_scale: float = 0.15  # heights of 330 to 430 km, and a focal length within 3 %
     fit_rounds: int = 2
-    min_own_share: float = 0.3  # weight of the patch laid down, whose own evidence is its rank
-    kept: int = 5  # ways to lay down each patch are returned
+    min_own_share: float = 0.3  # weight of the placed patch, whose own evidence is its rank
+    kept: int = 5  # placements of each patch are returned
 
 
 PATCHES = PatchParameters()
@@ -113,20 +125,20 @@ class PatchPhoto:
     vectors: FloatArray  # (n, 3): unit vectors of the level frame
     # (n, 3, 3): right and up of the picture that the patches were cut from, and the place, columns
     frames: FloatArray
-    queries: ComplexArray  # (n, rings, HARMONICS): of `asked`
+    queries: ComplexArray  # (n, rings, HARMONICS): of `normalize_queries`
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Laid:
-    """A way to lay a photo on the reference."""
+class PatchPlacement:
+    """A way to place a photo on the reference by one of its patches."""
 
     rotation: FloatArray  # (3, 3): level frame to that of the reference, after `rescaled`
     scale: float
-    log10_odds: float  # of the other patches, less the logarithm of the rank of the one laid down
-    own: int  # the patch laid down
+    log10_odds: float  # of the other patches, less the logarithm of the rank of the placed one
+    own: int  # the placed patch
 
 
-def sampled(
+def sample_rings(
     picture: FloatImage,
     weight: FloatImage | None,
     x: ArrayLike,
@@ -160,8 +172,8 @@ def sampled(
     weights = np.zeros_like(values)
     for ring, radius_px in enumerate(RINGS_PX):
         sigma_px = max(PATCHES.min_blur_px, PATCHES.blur_share * radius_px)
-        covered = blurred(counted, sigma_px)
-        light = blurred(lit, sigma_px) / np.maximum(covered, 1e-3)
+        covered = blur_to_dark(counted, sigma_px)
+        light = blur_to_dark(lit, sigma_px) / np.maximum(covered, 1e-3)
         columns = (at_x[:, None] + wide * radius_px * np.cos(angles)).astype(np.float32)
         rows = (at_y[:, None] - radius_px * np.sin(angles)).astype(np.float32)
         for start in range(0, len(at_x), 30_000):  # OpenCV's pictures have fewer than 32,767 rows
@@ -171,7 +183,7 @@ def sampled(
     return values, (weights > PATCHES.min_weight).astype(np.float32)
 
 
-def blurred(picture: FloatImage, sigma_px: float) -> FloatImage:
+def blur_to_dark(picture: FloatImage, sigma_px: float) -> FloatImage:
     """A picture that is dark beyond its edges, blurred."""
     return np.asarray(
         cv2.GaussianBlur(picture, (0, 0), sigma_px, borderType=cv2.BORDER_CONSTANT), np.float32
@@ -179,7 +191,7 @@ def blurred(picture: FloatImage, sigma_px: float) -> FloatImage:
 
 
 def harmonics(values: FloatImage, weights: FloatImage) -> ComplexArray:
-    """Harmonics (n, rings, HARMONICS) of rings of `sampled`; what does not count is as nothing.
+    """Harmonics (n, rings, HARMONICS) of `sample_rings`; what does not count is as nothing.
 
     It is taken for the ring's mean.
     """
@@ -189,7 +201,7 @@ def harmonics(values: FloatImage, weights: FloatImage) -> ComplexArray:
     return np.fft.rfft(without, axis=2)[..., 1 : HARMONICS + 1].astype(np.complex64)
 
 
-def table_of(found: ComplexArray) -> PatchTable:
+def build_table(found: ComplexArray) -> PatchTable:
     """A table of harmonics of many places, shape (n, rings, HARMONICS)."""
     spread = np.sqrt((np.abs(found) ** 2).mean(axis=0)) if len(found) else np.ones(found.shape[1:])
     weights = np.maximum(spread, 1e-9) / max(float(np.median(spread)), 1e-9)
@@ -205,7 +217,7 @@ def table_of(found: ComplexArray) -> PatchTable:
     )
 
 
-def asked(table: PatchTable, found: ComplexArray) -> ComplexArray:
+def normalize_queries(table: PatchTable, found: ComplexArray) -> ComplexArray:
     """Harmonics of a photo's places as they are held against a table: of unit length each."""
     weighted = found * table.weights
     size = np.sqrt((np.abs(weighted) ** 2).sum(axis=(1, 2), keepdims=True))
@@ -227,103 +239,168 @@ def correlate(coefficients: NDArray[np.int8], projections: FloatImage) -> FloatI
 
     In steps of 1 / ANGLES of the circle, anticlockwise.
     """
-    even, odd = _correlate_halves(coefficients, projections)
+    even, odd = _correlate_halves(coefficients, projections, ALL_BACK)
     turned = np.concatenate([even + odd, even - odd])
     return np.asarray(turned.reshape(ANGLES, len(projections), -1))
 
 
-def correlate_at_best(coefficients: NDArray[np.int8], projections: FloatImage) -> FloatImage:
-    """The highest correlation (q, n) of each patch with each column at any turn."""
-    even, odd = _correlate_halves(coefficients, projections)
+def correlate_at_best(
+    coefficients: NDArray[np.int8],
+    projections: FloatImage,
+    back: tuple[FloatImage, FloatImage],
+) -> FloatImage:
+    """The highest correlation (q, n) of each patch with each column at any turn.
+
+    ``back`` is `ALL_BACK`, or `LOW_BACK` for low harmonics alone.
+    """
+    even, odd = _correlate_halves(coefficients, projections, back)
     np.abs(odd, out=odd)
     odd += even
     return np.asarray(odd.max(axis=0).reshape(len(projections), -1))
 
 
 def _correlate_halves(
-    coefficients: NDArray[np.int8], projections: FloatImage
+    coefficients: NDArray[np.int8], projections: FloatImage, back: tuple[FloatImage, FloatImage]
 ) -> tuple[FloatImage, FloatImage]:
-    """What even and odd harmonics give at the first half of the turns, (ANGLES / 2, q * n) each.
+    """What even and odd harmonics give at the first half of the turns, (turns / 2, q * n) each.
 
     Half a circle farther on even ones are the same, and odd ones have the other sign.
     """
-    sides = projections.transpose(1, 2, 0, 3).reshape(HARMONICS, -1, projections.shape[3])
-    spectra = sides @ coefficients.astype(np.float32).transpose(0, 2, 1)
-    even = EVEN_BACK @ np.ascontiguousarray(spectra[1::2]).reshape(HARMONICS, -1)
-    odd = ODD_BACK @ np.ascontiguousarray(spectra[0::2]).reshape(HARMONICS, -1)
+    found = []
+    for first, turned_back in enumerate(back):
+        orders = np.s_[first : first + turned_back.shape[1] : 2]
+        sides = projections[:, orders].transpose(1, 2, 0, 3)
+        sides = sides.reshape(len(sides), -1, projections.shape[3])
+        spectra = sides @ coefficients[orders].astype(np.float32).transpose(0, 2, 1)
+        found.append(turned_back @ spectra.reshape(turned_back.shape[1], -1))
+    odd, even = found
     return even, odd
 
 
-def lay(reference: PatchMap, photo: PatchPhoto, laid: IndexArray, best: int) -> list[Laid]:
-    """Lay some of a photo's patches on the places that each looks like.
+def place_patches(
+    reference: PatchMap, photos: Sequence[PatchPhoto], chosen: Sequence[IndexArray], n_places: int
+) -> list[list[PatchPlacement]]:
+    """Place some patches of each photo on the places of the reference that look alike.
 
     Parameters
     ----------
-    laid : ndarray of int, shape (q,)
-        The patches to lay down.
-    best : int
-        So many places are tried for each.
+    photos : sequence of PatchPhoto
+        Their patches are compared with the reference together, which takes less time than one photo
+        after the other.
+    chosen : sequence of ndarray of int
+        The patches of each that are placed.
+    n_places : int
+        So many places are tried for each of them.
 
     Returns
     -------
-    list of Laid
-        The likeliest few of each patch.
+    list of list of PatchPlacement
+        The likeliest few of each patch, photo by photo.
     """
-    count = len(reference.vectors)
-    if len(laid) == 0 or count < PATCHES.nearest:
-        return []
-    best = min(best, count)
-    table, projections = reference.table, project(photo.queries[laid])
-    scores = np.empty((len(laid), count), np.float32)
-    step = max(64, 4600 // len(laid))  # correlations of so many stay in the cache
-    for start in range(0, count, step):
-        part = np.s_[start : start + step]
-        scores[:, part] = correlate_at_best(table.coefficients[:, part], projections)
-    ways = []
-    for row, own in enumerate(laid.tolist()):
-        places = np.argpartition(-scores[row], best - 1)[:best]
-        places = places[np.argsort(-scores[row, places], kind="stable")]
-        found = correlate(table.coefficients[:, places], projections[row : row + 1])
-        turns = turns_about_z(2.0 * np.pi * found[:, 0].argmax(axis=0) / ANGLES)
-        ways.append(reference.frames[places] @ turns @ photo.frames[own].T)
-    turned, own = np.concatenate(ways), np.repeat(laid, best)
-    odds = weigh(reference, photo, own, turned, np.ones(len(own)), PATCHES.rough_reach)[0]
-    odds -= np.tile(np.log10(1.0 + np.arange(best)), len(laid))
-    order = np.argsort(-odds.reshape(-1, best), axis=1, kind="stable")[:, : PATCHES.kept]
-    return [
-        Laid(rotation=turned[i], scale=1.0, log10_odds=float(odds[i]), own=int(own[i]))
-        for i in (order + best * np.arange(len(laid))[:, None]).ravel().tolist()
-    ]
+    if not photos or len(reference.vectors) < PATCHES.nearest:
+        return [[] for _ in photos]
+    n_places = min(n_places, len(reference.vectors))
+    queries = [photo.queries[which] for photo, which in zip(photos, chosen, strict=True)]
+    places, turns_rad = find_places(reference.table, np.concatenate(queries), n_places)
+    found: list[list[PatchPlacement]] = []
+    first = 0
+    for photo, which in zip(photos, chosen, strict=True):
+        part = np.s_[first : first + len(which)]
+        first += len(which)
+        found.append([])
+        if not len(which):
+            continue
+        own = np.repeat(which, n_places)
+        turns = turns_about_z(turns_rad[part].ravel())
+        frames = reference.frames[places[part].ravel()]
+        rotations = frames @ turns @ np.swapaxes(photo.frames[own], 1, 2)
+        unscaled = np.ones(len(own))
+        odds = weigh(reference, photo, own, rotations, unscaled, PATCHES.rough_reach)[0]
+        odds = odds.reshape(-1, n_places) - np.log10(1.0 + np.arange(n_places))
+        best = np.argsort(-odds, axis=1, kind="stable")[:, : PATCHES.kept]
+        for i in (best + n_places * np.arange(len(which))[:, None]).ravel().tolist():
+            found[-1].append(
+                PatchPlacement(
+                    rotation=rotations[i],
+                    scale=1.0,
+                    log10_odds=float(odds.flat[i]),
+                    own=int(own[i]),
+                )
+            )
+    return found
 
 
-def fitted(reference: PatchMap, photo: PatchPhoto, ways: Sequence[Laid]) -> list[Laid]:
-    """Ways to lay a photo fitted, with their scales, to all that each brings together."""
-    if not ways:
+def find_places(
+    table: PatchTable, queries: ComplexArray, n_places: int
+) -> tuple[IndexArray, FloatArray]:
+    """The places of a table that look most like each query, and the turns at which they do.
+
+    The likeliest first, and radians, shape (q, n_places) each. Of large tables all places are
+    compared by their low harmonics, and by all of them those that are likeliest so.
+    """
+    count, projections = len(table), project(queries)
+    n_compared = PATCHES.compared_per_place * n_places
+    in_two_passes = count > PATCHES.min_table_share * n_compared
+    back = LOW_BACK if in_two_passes else ALL_BACK
+    places = np.zeros((len(queries), n_places), np.intp)
+    turns_rad = np.zeros((len(queries), n_places))
+    everywhere, room = np.arange(count), np.empty((min(len(queries), BATCH), count), np.float32)
+    for first in range(0, len(queries), BATCH):
+        batch = projections[first : first + BATCH]
+        scores = room[: len(batch)]
+        for start in range(0, count, CHUNK):
+            part = np.s_[start : start + CHUNK]
+            scores[:, part] = correlate_at_best(table.coefficients[:, part], batch, back)
+        for row, found in enumerate(scores):
+            query, likely = batch[row : row + 1], everywhere
+            if in_two_passes:
+                # About so many, by every eighth score: where all are equal, all of them
+                every_eighth, most = found[::8], n_compared // 8
+                least = np.partition(every_eighth, -most)[-most]
+                likely = np.flatnonzero(found >= least)
+                compared = np.take(table.coefficients, likely, axis=1)
+                found = correlate_at_best(compared, query, ALL_BACK)[0]
+            best = np.argpartition(found, len(found) - n_places)[len(found) - n_places :]
+            best = best[np.argsort(-found[best], kind="stable")]
+            turns = correlate(table.coefficients[:, likely[best]], query)[:, 0].argmax(axis=0)
+            places[first + row] = likely[best]
+            turns_rad[first + row] = 2.0 * np.pi * turns / ANGLES
+    return places, turns_rad
+
+
+def fit_placements(
+    reference: PatchMap, photo: PatchPhoto, placements: Sequence[PatchPlacement]
+) -> list[PatchPlacement]:
+    """Placements of a photo fitted, with their scales, to all that each brings together."""
+    if not placements:
         return []
-    p, which = PATCHES, np.arange(len(ways))
-    rotations = np.stack([way.rotation for way in ways])
-    scales, own = np.array([way.scale for way in ways]), np.array([way.own for way in ways])
-    unscaled = np.ones(len(ways))
+    p, which = PATCHES, np.arange(len(placements))
+    rotations = np.stack([one.rotation for one in placements])
+    scales, own = (
+        np.array([one.scale for one in placements]),
+        np.array([one.own for one in placements]),
+    )
+    unscaled = np.ones(len(placements))
     odds, near, said = weigh(reference, photo, own, rotations, unscaled, p.rough_reach)
-    ranks = odds - [way.log10_odds for way in ways]
+    ranks = odds - [one.log10_odds for one in placements]
     for _ in range(p.fit_rounds):
         share = np.maximum(said, 0.0)
         share[which, own] = np.maximum(share.mean(axis=1), p.min_own_share)
-        laid = rescaled(photo.vectors[own], scales[:, None])
-        near[which, own] = reference.tree.query(np.einsum("mij,mj->mi", rotations, laid))[1]
+        placed = rescaled(photo.vectors[own], scales[:, None])
+        near[which, own] = reference.tree.query(np.einsum("mij,mj->mi", rotations, placed))[1]
         targets = reference.vectors[near]
         scales = fitted_scales(photo.vectors, targets, share, scales, p.max_log_scale)
         scaled = rescaled(photo.vectors[None], scales[:, None, None])
         rotations = fitted_rotations(scaled, targets, share, rotations)
         odds, near, said = weigh(reference, photo, own, rotations, scales, p.fine_reach)
     return [
-        Laid(
+        PatchPlacement(
             rotation=rotations[i],
             scale=float(scales[i]),
             log10_odds=float(odds[i] - ranks[i]),
-            own=way.own,
+            own=one.own,
         )
-        for i, way in enumerate(ways)
+        for i, one in enumerate(placements)
     ]
 
 

@@ -177,7 +177,8 @@ class IndexParams:
     level_turn_deg: float = 20.0
     # Long side of the photo's ground, pixels of a level, at which its light is worth comparing
     light_px: tuple[float, float] = (100.0, 420.0)
-    # Patches laid, and places that each is laid on. Near a track 6 on 10 find what 12 on 50 do
+    # Patches placed, and places that each is placed on. Near a track 6 on 10 find what 12 on 50 do;
+    # on the Earth 12 on 20 lose two of 114 right cameras
     light_near: tuple[int, int] = (6, 10)
     light_earth: tuple[int, int] = (12, 50)
     # Patches of a photo, the fewest that are worth it, and the ways that are fitted
@@ -195,11 +196,7 @@ class AsterismParams:
     # trials at 192 px, in 36 at 144
     side_px: tuple[int, int] = (36, 192)
     map_pixel_km: float = 0.5
-    # Blur of the image and size of light peaks, pixels: 1.5 and 2.2 find no more
-    smooth_px: float = 0.7
-    scale_px: float = 1.8
-    # Peaks of that size are those of the index (2.5 of its pixels) at pixels smaller by this
-    scale_ratio: float = 0.72
+    scale_px: float = 1.8  # size of light peaks
     n_map_lights: int = 4000
     max_off_nadir_deg: float = 68.5
     # Flatter ground is lost in haze and too compressed to tell lights apart
@@ -213,8 +210,6 @@ class AsterismParams:
     # Of a peak's place; more for every pixel from the asterism
     sigma_px: float = 1.2
     sigma_share: float = 0.06
-    turn_step_deg: float = 4.0
-    n_weighed: int = 400
     n_kept: int = 60
 
 

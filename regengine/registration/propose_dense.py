@@ -9,9 +9,9 @@ from matchers.geometry.camera import Camera
 from matchers.lights import dense
 from matchers.lights.dense import DenseParameters, boresights, templates_for
 from regengine.registration.align import align_first, is_same_view, unmirror
+from regengine.registration.hypotheses import choose_template_px, make_hypothesis
 from regengine.registration.priors.lens import is_telephoto
 from regengine.registration.priors.limb import keeps_sky_free
-from regengine.registration.propose_from_index import make_hypothesis, suit_template_px
 from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage
 from regengine.registration.windows import (
     FARTHEST_DEG,
@@ -34,7 +34,7 @@ def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
     lens = replace(nominal, focal_px=nominal.focal_px * stage.lens.ratio, position_ecef_m=(x, y, z))
     clipped = is_telephoto(lens)
     kind: ImageKind = "clipped" if clipped else "narrow"
-    size_px = suit_template_px(problem, stage.lens)
+    size_px = choose_template_px(problem, stage.lens)
     nearest_deg, farthest_deg = stage.off_nadir_deg
     # Telephoto frames are taken near nadir: 65 degrees off it the ground lies 1,100 km away
     farthest_deg = min(farthest_deg, 65.0 if clipped else DenseParameters().max_off_nadir_deg)

@@ -13,10 +13,10 @@ from scipy.spatial.transform import Rotation
 from matchers.geometry.camera import Camera
 from matchers.geometry.pose import track_axes, with_attitude
 from regengine.registration.align import align_first
+from regengine.registration.hypotheses import choose_template_px, make_hypothesis
 from regengine.registration.priors.lens import is_telephoto
 from regengine.registration.priors.neighbours import Neighbour, NeighbourPrior
 from regengine.registration.priors.tracks import Track, weigh_offsets
-from regengine.registration.propose_from_index import make_hypothesis, suit_template_px
 from regengine.registration.types import Hypothesis, ImageKind, Place, Problem, Stage
 
 
@@ -61,7 +61,7 @@ def propose_from_neighbours(problem: Problem, stage: Stage) -> list[Hypothesis]:
         hypothesis = make_hypothesis(problem, stage, place, camera, kind)
         prior = replace(hypothesis.prior, focal_px=lens.focal_px * stage.lens.ratio)
         hypotheses.append(replace(hypothesis, prior=prior))
-    return align_first(problem, hypotheses, size_px=suit_template_px(problem, stage.lens))
+    return align_first(problem, hypotheses, size_px=choose_template_px(problem, stage.lens))
 
 
 def carry_camera(neighbour: Neighbour, place: Place) -> Camera:

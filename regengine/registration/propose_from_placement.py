@@ -16,9 +16,9 @@ from regengine.orbit.propagation import CameraPosition, position_from_nadir
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame
 from regengine.registration.align import align_first, merge_hypotheses
+from regengine.registration.hypotheses import choose_template_px, make_hypothesis
 from regengine.registration.parameters import TrackParams
 from regengine.registration.priors.lens import is_telephoto
-from regengine.registration.propose_from_index import make_hypothesis, suit_template_px
 from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage
 
 
@@ -28,7 +28,7 @@ def propose_from_placement(problem: Problem, stage: Stage) -> list[Hypothesis]:
     assert place is not None
     assert placed is not None
     kind: ImageKind = "clipped" if is_telephoto(placed) else "narrow"
-    size_px = suit_template_px(problem, stage.lens)
+    size_px = choose_template_px(problem, stage.lens)
     long_side_rad = max(placed.width_px, placed.height_px) / placed.focal_px
     shifts_rad = (0.0, -0.07 * long_side_rad, 0.07 * long_side_rad)
     found: list[Hypothesis] = []

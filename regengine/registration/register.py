@@ -27,11 +27,12 @@ from regengine.registration.generate_stages import generate_stages
 from regengine.registration.parameters import AcceptParams, RegisterParams
 from regengine.registration.pose_problem import pose_problem
 from regengine.registration.prepare_photo import prepare_photo
+from regengine.registration.propose_asterisms import propose_asterisms
 from regengine.registration.propose_dense import propose_dense
-from regengine.registration.propose_from_index import propose_asterisms, propose_from_index
 from regengine.registration.propose_from_neighbours import propose_from_neighbours
 from regengine.registration.propose_from_placement import propose_from_placement
 from regengine.registration.propose_from_stars import propose_from_stars
+from regengine.registration.propose_light import propose_light
 from regengine.registration.report_result import report_result, report_skipped
 from regengine.registration.stage_yields import read_stage_yields
 from regengine.registration.streets.register_on_streets import StreetMatch, register_on_streets
@@ -54,7 +55,7 @@ from regengine.registration.types import (
 from regengine.result import FrameResult
 
 PROPOSERS: dict[Method, Callable[[Problem, Stage], list[Hypothesis]]] = {
-    "light": propose_from_index,
+    "light": propose_light,
     "asterisms": propose_asterisms,
     "dense": propose_dense,
     "stars": propose_from_stars,

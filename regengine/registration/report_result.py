@@ -37,10 +37,10 @@ from regengine.registration.control_points import (
     select_control_points,
 )
 from regengine.registration.hold_out import measure_pose_sigma_m
+from regengine.registration.hypotheses import locate_camera
 from regengine.registration.parameters import LENS, WORK_BUDGETS, AcceptParams, PointParams
 from regengine.registration.priors.lit_ground import is_dark
 from regengine.registration.priors.tracks import list_offsets
-from regengine.registration.propose_from_index import locate_camera
 from regengine.registration.types import Hypothesis, Match, Problem, SearchState, StopReason
 from regengine.registration.windows import FARTHEST_DEG, ground_reach_km
 from regengine.result import (

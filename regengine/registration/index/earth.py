@@ -23,9 +23,9 @@ from matchers.lights.polar_patches import (
     HARMONICS,
     RINGS_PX,
     PatchTable,
+    build_table,
     harmonics,
-    sampled,
-    table_of,
+    sample_rings,
 )
 from matchers.lights.verify import find_light_peaks
 from matchers.points.asterisms import unit
@@ -183,7 +183,7 @@ def build_level(
             peaks.append(np.stack([lon, lat, found.contrast[inside]], axis=1))
             if len(x):
                 wide = shrink / np.cos(np.radians(lat))
-                rings.append(harmonics(*sampled(picture, None, x, y, wide)))
+                rings.append(harmonics(*sample_rings(picture, None, x, y, wide)))
         progress(done, len(wanted))
     lon, lat, contrast = np.concatenate(peaks).T
     vectors = unit(geodetic_to_ecef(lon, lat, np.zeros(len(lon))))
@@ -196,7 +196,7 @@ def build_level(
     return LightLevel(
         vectors=vectors[kept],
         contrast=contrast[kept],
-        patches=table_of(np.concatenate(rings)[kept]),
+        patches=build_table(np.concatenate(rings)[kept]),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from regengine.registration.propose_from_index import locate_camera
+from regengine.registration.hypotheses import locate_camera
 from regengine.registration.report_on_map import report_on_map
 from regengine.registration.report_result import doubt_centre, doubt_clock, no_match_result
 from regengine.registration.streets.parameters import StreetParams

@@ -17,7 +17,7 @@ from matchers.lights.level_ground import (
     ground_plane,
     ground_points,
     level_axes,
-    placed_camera,
+    place_camera,
 )
 from matchers.lights.photo_light import LightImage
 
@@ -44,11 +44,11 @@ def rotation_from(seed: int) -> np.ndarray:
     altitude_km=st.floats(330.0, 430.0),
     seed=st.integers(0, 10_000),
 )
-def test_a_placed_camera_sees_what_the_level_frame_says(
+def test_a_place_camera_sees_what_the_level_frame_says(
     off_nadir_deg: float, roll_deg: float, altitude_km: float, seed: int
 ) -> None:
     axes, rotation = level_axes(nadir_vector(off_nadir_deg, roll_deg)), rotation_from(seed)
-    camera = placed_camera(LENS, axes, altitude_km, rotation)
+    camera = place_camera(LENS, axes, altitude_km, rotation)
     assert ecef_to_geodetic(camera.position_ecef_m)[2] == pytest.approx(1e3 * altitude_km, abs=1.0)
     # The Earth is a sphere here, an ellipsoid there: a third of a per cent, and 0.2 degrees of down
     assert camera.off_nadir_deg == pytest.approx(off_nadir_deg, abs=0.2)

@@ -9,17 +9,19 @@ from scipy.spatial import cKDTree
 
 from matchers.lights.polar_patches import (
     ANGLES,
+    PATCHES,
     PatchMap,
     PatchPhoto,
     PatchTable,
-    asked,
+    build_table,
     correlate,
-    fitted,
+    find_places,
+    fit_placements,
     harmonics,
-    lay,
+    normalize_queries,
+    place_patches,
     project,
-    sampled,
-    table_of,
+    sample_rings,
 )
 from matchers.lights.verify import find_light_peaks
 from matchers.points.asterisms import frames
@@ -46,7 +48,7 @@ def towns(country: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def table(country: np.ndarray, towns: np.ndarray) -> PatchTable:
-    return table_of(harmonics(*sampled(country, None, towns[:, 0], towns[:, 1])))
+    return build_table(harmonics(*sample_rings(country, None, towns[:, 0], towns[:, 1])))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,9 @@ def test_each_patch_finds_its_place_and_turn(
     picture, matrix = photo
     found = find_light_peaks(picture, None, 100).positions
     found = found[np.abs(found - 110.0).max(axis=1) < 75.0][:8]
-    queries = asked(table, harmonics(*sampled(picture, None, found[:, 0], found[:, 1])))
+    queries = normalize_queries(
+        table, harmonics(*sample_rings(picture, None, found[:, 0], found[:, 1]))
+    )
     at_turns = correlate(table.coefficients, project(queries))
     first = at_turns.max(axis=0).argmax(axis=1)
     turn = at_turns[:, np.arange(len(first)), first].argmax(axis=0)
@@ -83,6 +87,26 @@ def test_each_patch_finds_its_place_and_turn(
     assert right.mean() >= 0.75
     turned = 360.0 / ANGLES * turn[right]
     assert np.abs((turned - TURN_DEG + 180.0) % 360.0 - 180.0).max() < 360.0 / ANGLES
+
+
+def test_two_passes_find_the_places_that_all_harmonics_do(
+    table: PatchTable, photo: tuple[np.ndarray, np.ndarray]
+) -> None:
+    picture, _ = photo
+    found = find_light_peaks(picture, None, 100).positions
+    found = found[np.abs(found - 110.0).max(axis=1) < 75.0][:8]
+    queries = normalize_queries(table, harmonics(*sample_rings(picture, None, *found.T)))
+    n_places = 2
+    assert len(table) > PATCHES.min_table_share * PATCHES.compared_per_place * n_places
+    places, turns_rad = find_places(table, queries, n_places)
+    at_turns = correlate(table.coefficients, project(queries))
+    likeliest = np.argsort(-at_turns.max(axis=0), axis=1)[:, :n_places]
+    assert (places == likeliest).mean() > 0.9
+    own = np.arange(len(queries))
+    turns = at_turns[:, own, places[:, 0]].argmax(axis=0)
+    assert turns_rad[:, 0] == pytest.approx(2.0 * np.pi * turns / ANGLES)
+    # A patch without any light is like no place, and like all of them
+    assert len(find_places(table, queries[:1] * 0.0, n_places)[0][0]) == n_places
 
 
 def test_patches_that_agree_place_the_photo(
@@ -108,13 +132,15 @@ def test_patches_that_agree_place_the_photo(
     seen = PatchPhoto(
         vectors=there,
         frames=np.stack([right, np.cross(there, right), there], axis=-1),
-        queries=asked(table, harmonics(*sampled(picture, None, found[:, 0], found[:, 1]))),
+        queries=normalize_queries(
+            table, harmonics(*sample_rings(picture, None, found[:, 0], found[:, 1]))
+        ),
     )
-    ways = lay(reference, seen, np.arange(5), 30)
-    way = max(fitted(reference, seen, ways), key=lambda w: w.log10_odds)
-    [alone] = fitted(reference, seen, [ways[-1]])
-    assert alone.rotation == pytest.approx(fitted(reference, seen, ways)[-1].rotation)
-    assert fitted(reference, seen, []) == []
+    [placements] = place_patches(reference, [seen], [np.arange(5)], 30)
+    way = max(fit_placements(reference, seen, placements), key=lambda w: w.log10_odds)
+    [alone] = fit_placements(reference, seen, [placements[-1]])
+    assert alone.rotation == pytest.approx(fit_placements(reference, seen, placements)[-1].rotation)
+    assert fit_placements(reference, seen, []) == []
     assert way.log10_odds > 5.0
     assert way.scale == pytest.approx(SCALE, abs=0.02)
     middle = way.rotation @ [0.0, 0.0, 1.0]
@@ -122,4 +148,11 @@ def test_patches_that_agree_place_the_photo(
     assert np.linalg.norm(middle - sphere(np.array(x), np.array(y))) < 2.0 * PIXEL_RAD
     dark = seen.queries * 0.0
     nothing = PatchPhoto(vectors=there, frames=seen.frames, queries=dark)
-    assert max(w.log10_odds for w in lay(reference, nothing, np.arange(5), 30)) < 0.0
+    # Together with another photo each is placed as by itself
+    both = place_patches(reference, [nothing, seen], [np.arange(5), np.arange(5)], 30)
+    assert max(one.log10_odds for one in both[0]) < 0.0
+    assert [one.own for one in both[1]] == [one.own for one in placements]
+    assert np.allclose(
+        [one.log10_odds for one in both[1]], [one.log10_odds for one in placements], atol=1e-3
+    )
+    assert place_patches(reference, [], [], 30) == []
