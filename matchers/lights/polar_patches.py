@@ -67,10 +67,9 @@ class PatchParameters:
     ridge: float = 0.3  # of the median structure: fainter places are not blown up to as much
     # Logarithm (base 10) of how much likelier a correlation is at the right place than at a wrong
     # one that the photo was carried to: a straight line through histograms of the training half
-    # at 0.65 km. Below, and where the reference has no place, it is a little less likely
+    # at 0.65 km. Below, and where the reference has no place, it says nothing
     min_correlation: float = 0.25
     log10_per_unit: float = 3.0
-    unmet_log10: float = -0.25
     # Places compared by all harmonics for each one wanted, the likeliest by the low ones: all right
     # places that all harmonics had among the first 50 of up to 164,000, in frames of the training
     # half. It pays in tables of many times as many
@@ -443,7 +442,6 @@ def weigh(
         first,
     )
     near = np.take_along_axis(places, first[..., None], axis=2)[..., 0] % len(reference.vectors)
-    above = best - PATCHES.min_correlation
-    said = np.where(above > 0.0, PATCHES.log10_per_unit * above, PATCHES.unmet_log10)
+    said = PATCHES.log10_per_unit * np.maximum(best - PATCHES.min_correlation, 0.0)
     said[which, own] = 0.0
     return said.sum(axis=1), near, said
