@@ -120,6 +120,8 @@ class SearchParams:
     # of nine telephoto frames the right one was 1st to 68th
     n_compared: int = 8
     n_compared_clipped: int = 60
+    # and of these so many at the whole scale, besides those that were fitted
+    n_finer: int = 4
     # What the picture of a view that was fitted must gain to be fitted again
     min_gain_log10_odds: float = 1.0
     # In one box of views: 7 to 29 tiles x 60 rolls x 49 x 49 shifts

@@ -195,7 +195,7 @@ def try_any_lens(
     if doubted.skip_reason is not None:
         return []
     problem = pose_problem(doubted, problem.prior, problem.references, problem.params)
-    state.hypotheses, state.compared, state.tested = [], {}, []
+    state.hypotheses, state.aligned, state.tested = [], {}, []
     passed_over = try_stages(problem, generate_stages(problem), state, most_work, started_s)
     found = state.match
     state.is_lens_doubted = found is not None and (told is None or found.fit is not told.fit)
@@ -239,36 +239,23 @@ def try_stages(
     return passed_over
 
 
-def compare_hypotheses(problem: Problem, state: SearchState) -> list[Hypothesis]:
-    """The best hypotheses aligned at half the scale of the last comparison, by their image odds.
-
-    Each is aligned once; those of whose ground the map has nothing are left out.
-    """
-    params = problem.params
-    leading = []
-    for kind, most in (
-        ("narrow", params.search.n_compared),
-        ("clipped", params.search.n_compared_clipped),
-    ):
-        leading += [one for one in state.hypotheses if one.image == kind][:most]
-    for one in leading:
-        if one not in state.compared:
-            state.charge(read_stage_yields().at("work", "comparison"), "comparison")
-            size_px = params.refine.compared_px // 2
-            state.compared[one] = align_hypothesis(problem, one, size_px)
-    aligned = (state.compared[one] for one in leading)
-    return sorted(
-        (one for one in aligned if one is not None),
-        key=lambda one: (-one.image_log10_odds, -score_hypothesis(one)),
-    )
-
-
 def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
-    """The hypothesis of the highest image odds that was not fitted.
+    """The hypothesis of the highest image odds that was not fitted, aligned to be fitted.
 
-    A view that was fitted is fitted again only from a camera whose odds are ten times as high.
+    The best of the small pictures are aligned at half the scale at which they are compared, the
+    best of these at the whole of it; there the odds decide. A view that was fitted is fitted again
+    only from a camera whose odds are ten times as high.
     """
-    params = problem.params.search
+    params, size_px = problem.params.search, problem.params.refine.compared_px
+    leading: list[Hypothesis] = []
+    for kind, most in (("narrow", params.n_compared), ("clipped", params.n_compared_clipped)):
+        leading += [one for one in state.hypotheses if one.image == kind][:most]
+
+    def align_once(one: Hypothesis, size_px: int, work: str) -> Hypothesis | None:
+        if (one, size_px) not in state.aligned:
+            state.charge(read_stage_yields().at("work", work), "comparison")
+            state.aligned[one, size_px] = align_hypothesis(problem, one, size_px)
+        return state.aligned[one, size_px]
 
     def is_fitted(one: Hypothesis) -> bool:
         return any(
@@ -277,7 +264,17 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
             for known in state.tested
         )
 
-    return next((one for one in compare_hypotheses(problem, state) if not is_fitted(one)), None)
+    def rank(one: Hypothesis) -> tuple[float, float]:
+        return -one.image_log10_odds, -score_hypothesis(one)
+
+    halves = [align_once(one, size_px // 2, "comparison") for one in leading]
+    state.compared = sorted((one for one in halves if one is not None), key=rank)
+    finest = [
+        align_once(one, size_px, "finer comparison")
+        for one in state.compared[: params.n_finer + len(state.tested)]
+    ]
+    untested = [one for one in finest if one is not None and not is_fitted(one)]
+    return min(untested, key=rank, default=None)
 
 
 def count_views(problem: Problem, state: SearchState, hypothesis: Hypothesis) -> float:
@@ -288,23 +285,17 @@ def count_views(problem: Problem, state: SearchState, hypothesis: Hypothesis) ->
 
 
 def test_hypothesis(problem: Problem, state: SearchState, chosen: Hypothesis) -> None:
-    """Fit a hypothesis, weigh its evidence, and keep the better match."""
-    params, work = problem.params, read_stage_yields()
+    """Fit an aligned hypothesis, weigh its evidence, and keep the better match."""
+    params = problem.params
     state.tested.append(chosen)
-    state.charge(work.at("work", "finer comparison"), "comparison")
-    aligned = align_hypothesis(problem, chosen, params.refine.compared_px)
-    if aligned is None:
-        return
-    best, is_ambiguous, n_fits = fit_with_lens_beliefs(problem, aligned)
-    state.charge(n_fits * work.at("work", "fit"), "fit")
+    best, is_ambiguous, n_fits = fit_with_lens_beliefs(problem, chosen)
+    state.charge(n_fits * read_stage_yields().at("work", "fit"), "fit")
     if best is None:
         return
     share = params.search.same_view_share
     rivals = tuple(
-        one
-        for one in compare_hypotheses(problem, state)
-        if not is_same_view(one.camera, aligned.camera, share)
+        one for one in state.compared if not is_same_view(one.camera, chosen.camera, share)
     )
-    views = count_views(problem, state, aligned)
+    views = count_views(problem, state, chosen)
     match = weigh_evidence(problem, best, rivals, views, is_ambiguous=is_ambiguous)
     state.match = choose_match(match, state.match, share, params.accept)

@@ -388,8 +388,9 @@ class SearchState:
     work: Done so far, in the units of `stage_yields.csv`; ``work_of``: by method.
     n_views_tested: Boxes of views that were tried; the odds bear them.
     hypotheses: Distinct ones at the scale of a first look, best first.
-    compared: Those that led, each as aligned where they are compared; None off the map.
-    tested: As compared, that were fitted.
+    aligned: Those that led, by the long side in pixels at which each was aligned; None off the map.
+    compared: The best of them at half the scale of the last comparison, best first.
+    tested: As compared last, that were fitted.
     match: The best that was fitted.
     is_lens_doubted: Whether that was found as if nothing was known of the lens that was told.
     stop_reason: None while it goes on.
@@ -399,7 +400,8 @@ class SearchState:
     work_of: dict[str, float] = field(default_factory=dict)
     n_views_tested: float = 0.0
     hypotheses: list[Hypothesis] = field(default_factory=list)
-    compared: dict[Hypothesis, Hypothesis | None] = field(default_factory=dict)
+    aligned: dict[tuple[Hypothesis, int], Hypothesis | None] = field(default_factory=dict)
+    compared: list[Hypothesis] = field(default_factory=list)
     tested: list[Hypothesis] = field(default_factory=list)
     match: Match | None = None
     is_lens_doubted: bool = False
