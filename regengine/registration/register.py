@@ -225,7 +225,7 @@ def try_stages(
         if not any(one in state.hypotheses for one in found):
             continue
         while (best := choose_untested(problem, state)) is not None:
-            if best.image_log10_odds < count_views(problem, state, best):
+            if not stands_out(problem, state, best):
                 break
             test_hypothesis(problem, state, best)
             if is_proven(state.match, params.accept):
@@ -242,9 +242,9 @@ def try_stages(
 def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
     """The hypothesis of the highest image odds that was not fitted, aligned to be fitted.
 
-    The best of the small pictures are aligned at half the scale at which they are compared, the
-    best of these at the whole of it; there the odds decide. A view that was fitted is fitted again
-    only from a camera whose odds are ten times as high.
+    The best of the small pictures are aligned at half the scale at which they are compared, then
+    the best of these at the whole of it, until one stands out. A view that was fitted is fitted
+    again only from a camera whose odds are ten times as high.
     """
     params, size_px = problem.params.search, problem.params.refine.compared_px
     leading: list[Hypothesis] = []
@@ -269,12 +269,19 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
 
     halves = [align_once(one, size_px // 2, "comparison") for one in leading]
     state.compared = sorted((one for one in halves if one is not None), key=rank)
-    finest = [
-        align_once(one, size_px, "finer comparison")
-        for one in state.compared[: params.n_finer + len(state.tested)]
-    ]
-    untested = [one for one in finest if one is not None and not is_fitted(one)]
+    untested = []
+    for half in state.compared[: params.n_finer + len(state.tested)]:
+        one = align_once(half, size_px, "finer comparison")
+        if one is not None and not is_fitted(one):
+            untested.append(one)
+            if stands_out(problem, state, one):
+                break
     return min(untested, key=rank, default=None)
+
+
+def stands_out(problem: Problem, state: SearchState, hypothesis: Hypothesis) -> bool:
+    """Whether the odds of a picture exceed the number of views that were tried."""
+    return hypothesis.image_log10_odds >= count_views(problem, state, hypothesis)
 
 
 def count_views(problem: Problem, state: SearchState, hypothesis: Hypothesis) -> float:
