@@ -34,7 +34,7 @@ from regengine.orbit.propagation import CameraPosition, camera_position, positio
 from regengine.orbit.tle import TleSet, load_tle_file
 from regengine.photo.frame import FrameOptions, read_frame
 from regengine.references.day import DayMap, open_day_map
-from regengine.registration.register_on_day import register_on_day
+from regengine.registration.day.register_on_day import register_on_day
 from regengine.registration.types import Prior
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -47,9 +47,11 @@ MAP_OFFSET_KM = (0.56, -0.3)
 class Trial:
     """A photograph, and where and when it is said to be taken.
 
-    kind: "timed", "clock" (time wrong by 20 s), "lens" (focal length wrong by 15 %), "telephoto",
+    kind: "timed", "clock" (time wrong by 20 s), "lens" (focal length wrong by 15 %), "untimed" (on
+        the regional map, without time), "telephoto", "squared" (telephoto copies as they are),
         "anywhere" (by day, of a place that is not known, and may be the one that is drawn), or of
-        what must not be accepted: "mirrored", "elsewhere", "other", "far mirrored", "far
+        what must not be accepted: "mirrored", "elsewhere", "other", "untimed mirrored",
+        "untimed other", "far mirrored", "far
         elsewhere".
     picture: Its own map, where it is not Blue Marble.
     shape: Width over height of the photo, where the copy is squared.
@@ -58,14 +60,24 @@ class Trial:
     name: str
     kind: str
     photo: Path
-    position: CameraPosition
+    position: CameraPosition | None
     focal_scale: float = 1.0
     focal_mm: float | None = None
     picture: Path | None = None
     shape: float = 0.0
 
 
-WITHOUT_TRUTH = ("anywhere", "mirrored", "elsewhere", "other", "far mirrored", "far elsewhere")
+FALSE = (
+    "mirrored",
+    "elsewhere",
+    "other",
+    "untimed mirrored",
+    "untimed other",
+    "far mirrored",
+    "far elsewhere",
+)
+WITHOUT_TRUTH = ("anywhere", *FALSE)
+REGION = "bluemarble_z8_africa_europe_asia_20w_105e_0_60n.tif"
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -83,6 +95,10 @@ def draw_trials(real: Path, tles: TleSet, negatives: int, seed: int) -> Iterator
             timed.append((row["file"], real / "day/photos" / row["file"], at))
     for name, photo, at in timed:
         yield Trial(name=name, kind="timed", photo=photo, position=camera_position(tles, at))
+    region = real / "day" / REGION
+    for name, photo, _ in timed:
+        for kind in ("untimed", "untimed mirrored"):
+            yield Trial(name=name, kind=kind, photo=photo, position=None, picture=region)
     for name, photo, at in timed[3::3]:
         late = camera_position(tles, at + timedelta(seconds=20))
         yield Trial(name=name, kind="clock", photo=photo, position=late)
@@ -94,6 +110,10 @@ def draw_trials(real: Path, tles: TleSet, negatives: int, seed: int) -> Iterator
     for folder in ("photos", "photos2"):
         for row in read_rows(real / folder / "index.csv"):
             others.append((row["file"], real / folder / row["file"]))
+    for name, photo in others:
+        if not name.startswith(("day/", "infrared/")):
+            kind = "untimed other"
+            yield Trial(name=name, kind=kind, photo=photo, position=None, picture=region)
     others += [(p.name, p) for p in sorted((real / "day/photos").glob("cslab3ogel_*.jpg"))]
     for number in range(negatives):
         kind = ("mirrored", "elsewhere", "elsewhere", "other", "other")[number % 5]
@@ -118,17 +138,19 @@ def draw_trials(real: Path, tles: TleSet, negatives: int, seed: int) -> Iterator
 def draw_far_trials(folder: Path) -> Iterator[Trial]:
     """Telephoto frames on their own squares, mirrored, and on squares of others as fine.
 
-    The copies are squared, and turned: each is stretched to 3:2 and to 2:3, one of which is wrong.
+    The copies are squared, and turned: they are tried as they are, and stretched to 3:2 and to 2:3,
+    one of which is wrong.
     """
     rows = read_rows(folder / "index.csv")
-    for kind in ("telephoto", "far mirrored", "far elsewhere"):
-        for number, (row, there) in enumerate(itertools.product(rows, rows)):
+    for kind in ("squared", "telephoto", "far mirrored", "far elsewhere"):
+        for row, there in itertools.product(rows, rows):
             finer = float(there["map_m_per_px"]) / float(row["map_m_per_px"])
             if (row is there) != (kind != "far elsewhere") or not 0.5 < finer < 2.0:
                 continue
             nadir = float(there["aims_nadir_lon"]), float(there["aims_nadir_lat"])
-            shapes = {"3:2": 1.5, "2:3": 1.0 / 1.5}
-            for name in list(shapes)[number % 2 :][: 1 if kind == "far elsewhere" else None]:
+            shapes = {"1:1": 0.0, "3:2": 1.5, "2:3": 1.0 / 1.5}
+            names = {"squared": ["1:1"], "telephoto": ["3:2", "2:3"]}.get(kind, list(shapes))
+            for name in names:
                 yield Trial(
                     name=f"{row['photo']} {name} on {there['map']}",
                     kind=kind,
@@ -211,7 +233,7 @@ def report_lines(lines: Sequence[dict[str, object]], arguments: Sequence[str]) -
         return f"{np.median(values):.1f} / {max(values):.1f}" if values else "–"
 
     rows = []
-    for kind in ("timed", "clock", "lens", "telephoto", *WITHOUT_TRUTH):
+    for kind in ("timed", "clock", "lens", "untimed", "telephoto", "squared", *WITHOUT_TRUTH):
         some = [line for line in lines if line["kind"] == kind]
         accepted = [line for line in some if line["verdict"] == "accepted"]
         review = [line for line in some if line["verdict"] == "review"]
@@ -283,8 +305,10 @@ def report_lines(lines: Sequence[dict[str, object]], arguments: Sequence[str]) -
         "`REGENGINE_REAL_DATA`. Negatives: `mirrored` frames at their own places, frames "
         "`elsewhere` (more than 900 km away), and photographs of `other` things at any place; "
         "those by day of places that are not known, `anywhere`, may be right. "
-        "Telephoto frames are on their own Sentinel-2 squares, the squared copies stretched to 3:2 "
-        "and to 2:3 (one of which is wrong), and `far` negatives mirrored, or on another's square."
+        "`untimed` frames are looked for on the regional map alone, their negatives mirrored or of "
+        "other things. Telephoto frames are on their own Sentinel-2 squares, the `squared` copies "
+        "as they are, or stretched to 3:2 and to 2:3 (one of which is wrong), and `far` negatives "
+        "mirrored, or on another's square. Features of the maps were made before."
     )
     title = title_lines("Frames by day on Blue Marble", command_of("day", arguments), note)
     return [*title, *page, *table(names, [[str(cell) for cell in line] for line in frames])]

@@ -40,6 +40,8 @@ NO_LIGHT_MAP = Reason(
     text="photos by night are placed on a night-light map, and there is none at hand: regengine "
     "lights get, or --lights",
 )
+# A photo that may be by day with such a probability is tried on a day map, which takes seconds
+LEAST_BY_DAY = 0.01
 NO_DAY_MAP = "photos by day are placed on a day map, and there is none at hand: regengine day get"
 # What a photo without time and nadir needs besides
 NO_INDEX = (
@@ -97,11 +99,13 @@ def _register(
     # Before the index is read, which takes longer
     futile = None if inputs.register.any_category else scene.skip_reason
     shown, result = scene.in_place, None
-    if shown.category in BY_DAY and inputs.day:
-        from regengine.registration.register_on_day import register_on_day
+    if sum(shown.probabilities.get(name, 0.0) for name in BY_DAY) > LEAST_BY_DAY and inputs.day:
+        from regengine.registration.day.register_on_day import register_on_day
 
         prior = Prior(position=position, neighbours=hints)
-        result = register_on_day(frame, prior, day_map_of(inputs.day), inputs.register)
+        by_day = register_on_day(frame, prior, day_map_of(inputs.day), inputs.register)
+        # Where that led nowhere, what the photo looks like decides what is told of it
+        result = by_day if shown.category in BY_DAY or by_day.verdict == "accepted" else None
     elif shown.category in BY_DAY and futile is not None:
         futile = replace(futile, text=f"{futile.text}; {NO_DAY_MAP}")
     if futile is not None:

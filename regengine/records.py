@@ -111,6 +111,7 @@ def _camera(solved: SolvedCamera) -> Record:
         "along_track_offset_s": solved.along_track_offset_s,
         "off_nadir_deg": solved.off_nadir_deg,
         "mirrored": solved.camera.mirrored,
+        "pixel_aspect": solved.camera.pixel_aspect,
     }
 
 
@@ -188,6 +189,8 @@ def summary_words(result: FrameResult) -> list[str]:
             words.append(f"along-track {result.solved.along_track_offset_s:+.1f} s")
         if result.solved.camera.mirrored:
             words.append("mirrored")
+        if result.solved.camera.pixel_aspect is not None:
+            words.append(f"stretched, pixels of aspect {result.solved.camera.pixel_aspect:.3f}")
         words.append(f"nadir {nadir_text(result.solved.camera)}")
     if prior is not None:
         place = degrees_text(prior.lon, prior.lat)

@@ -29,6 +29,8 @@ class Lens:
     principal_point: (x, y) of the optical axis, zero-based, integers at pixel centres.
     distortion: OpenCV's k1, k2, p1, p2, k3.
     mirrored: x is replaced by ``width_px - 1 - x`` before projection.
+    pixel_aspect: Focal length down the image over that across it, of one whose sides were
+        stretched; None for square pixels.
     """
 
     width_px: int
@@ -37,12 +39,13 @@ class Lens:
     principal_point: tuple[float, float]
     distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
     mirrored: bool = False
+    pixel_aspect: float | None = None
 
     @cached_property
     def numbers(self) -> FloatArray:
         """The lens as `matchers.geometry.projection` takes it."""
         lens = self.width_px, self.focal_px, *self.principal_point, *self.distortion, self.mirrored
-        return np.array(lens, float)
+        return np.array([*lens, self.pixel_aspect or 1.0], float)
 
     def rays(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """Directions in the camera frame (z = 1), (..., 3), of pixels of the image as stored."""

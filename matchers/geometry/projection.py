@@ -20,9 +20,10 @@ import numpy as np
 from detectors.constants import ECCENTRICITY_SQ, SEMI_MAJOR_M, SEMI_MINOR_M
 
 # Where its numbers stand: width, focal length, principal point, k1 k2 p1 p2 k3, whether it is
-# mirrored; position (ECEF, metres), rotation from the camera's frame to ECEF by rows
-WIDTH, FOCAL, PRINCIPAL, DISTORTION, MIRRORED, POSITION, MATRIX = 0, 1, 2, 4, 9, 10, 13
-LENS, CAMERA = 10, 22
+# mirrored, focal length down over that across; position (ECEF, metres), rotation from the camera's
+# frame to ECEF by rows
+WIDTH, FOCAL, PRINCIPAL, DISTORTION, MIRRORED, ASPECT, POSITION, MATRIX = 0, 1, 2, 4, 9, 10, 11, 14
+LENS, CAMERA = 11, 23
 
 
 def nan_unless(condition: Any, value: Any) -> Any:
@@ -100,7 +101,8 @@ def distortion_of(lens: Any) -> Any:
 def to_tangents(lens: Any, x: Any, y: Any) -> Any:
     """Ideal coordinates (camera frame, z = 1) of pixels of the image as stored."""
     x = x + lens[MIRRORED] * (lens[WIDTH] - 1.0 - 2.0 * x)
-    u, v = (x - lens[PRINCIPAL]) / lens[FOCAL], (y - lens[PRINCIPAL + 1]) / lens[FOCAL]
+    u = (x - lens[PRINCIPAL]) / lens[FOCAL]
+    v = (y - lens[PRINCIPAL + 1]) / (lens[FOCAL] * lens[ASPECT])
     distortion, bent = distortion_of(lens)
     if bent:
         u, v = undistort(u, v, distortion)
@@ -115,7 +117,8 @@ def to_image(lens: Any, x: Any, y: Any, z: Any) -> Any:
     if bent:
         u, v = distort(u, v, distortion)
     x = lens[PRINCIPAL] + lens[FOCAL] * u
-    return x + lens[MIRRORED] * (lens[WIDTH] - 1.0 - 2.0 * x), lens[PRINCIPAL + 1] + lens[FOCAL] * v
+    y = lens[PRINCIPAL + 1] + lens[FOCAL] * lens[ASPECT] * v
+    return x + lens[MIRRORED] * (lens[WIDTH] - 1.0 - 2.0 * x), y
 
 
 def to_local(camera: Any, x: Any, y: Any, z: Any) -> Any:
@@ -191,8 +194,8 @@ def fill_motion(camera: Any, axes: Any, x: Any, y: Any, z: Any, change: Any) -> 
     square, distortion = u * u + v * v, distortion_of(camera)[0]
     bent_u, bent_v = distort(u, v, distortion)
     uu, vv, uv = distortion_jacobian(u, v, distortion)
-    focal_y = camera[FOCAL] + 0.0 * u
-    focal_x = focal_y * (1.0 - 2.0 * camera[MIRRORED])
+    focal = camera[FOCAL] + 0.0 * u
+    focal_x, focal_y = focal * (1.0 - 2.0 * camera[MIRRORED]), focal * camera[ASPECT]
     for k in range(7):
         # Turning the camera by r turns the point by -r: d(local) = local x r
         du, dv = bent_u, bent_v
@@ -209,7 +212,7 @@ def fill_motion(camera: Any, axes: Any, x: Any, y: Any, z: Any, change: Any) -> 
             du, dv = uu * du + uv * dv, uv * du + vv * dv
         change[0, k], change[1, k] = focal_x * du, focal_y * dv
     change[0, 7], change[1, 7] = focal_x * u * square, focal_y * v * square
-    change[0, 8], change[1, 9] = focal_x / focal_y, focal_y / focal_y  # 1, or NaN
+    change[0, 8], change[1, 9] = focal_x / focal, focal / focal  # 1, or NaN
 
 
 # Loops that run compiled

@@ -26,27 +26,36 @@ class DayMap(LightMap):
     ----------
     blue_over_red, max_red : float
         The sea has so much more blue than red, and at most so much red, codes.
-    sea_red : float
-        What is drawn of it.
+    sea_colour : tuple of float
+        What is drawn of it, red to blue.
     painted_deg : float
         Pictures as fine as this show no painted floor but true water.
     """
 
     blue_over_red: float = 12.0
     max_red: float = 60.0
-    sea_red: float = 16.0
+    sea_colour: tuple[float, float, float] = (16.0, 35.0, 77.0)
     painted_deg: float = 1e-3
+
+    def bands(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid:
+        """All bands of a region, codes, see `LightMap.window`."""
+        grid = super().window(west, south, east, north, resolution_deg)
+        bands = grid.values.reshape(-1, *grid.values.shape[-2:])
+        if grid.step_deg > self.painted_deg:
+            red, blue = bands[0], bands[-1]
+            sea = (blue > red + self.blue_over_red) & (red < self.max_red)
+            shades = np.asarray(self.sea_colour[: len(bands)], np.float32)[:, None, None]
+            bands = np.where(sea, shades, bands)
+        return replace(grid, values=bands)
 
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
     ) -> LightGrid:
         """Red light of a region, see `LightMap.window`."""
-        grid = super().window(west, south, east, north, resolution_deg)
-        bands = grid.values.reshape(-1, *grid.values.shape[-2:])
-        red, blue = bands[0].copy(), bands[-1]
-        if grid.step_deg > self.painted_deg:
-            red[(blue > red + self.blue_over_red) & (red < self.max_red)] = self.sea_red
-        return replace(grid, values=red / np.float32(255.0))
+        grid = self.bands(west, south, east, north, resolution_deg)
+        return replace(grid, values=grid.values[0] / np.float32(255.0))
 
 
 def open_day_map(paths: Sequence[Path | str]) -> DayMap:

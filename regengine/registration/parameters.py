@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from regengine.registration.calibration import Steps, shipped_calibration
-from regengine.registration.cell_parameters import CellParams
+from regengine.registration.calibration import shipped_calibration
+from regengine.registration.day.parameters import DayParams
 from regengine.registration.streets.parameters import StreetParams
 
 Method = Literal[
@@ -406,103 +406,6 @@ class PointParams:
     pair_sides: tuple[float, float] = (1.0, 2.0)
     min_pairs: int = 12
     reach_sides: float = 1.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class DayParams(CellParams):
-    """How a frame is placed on a picture of the Earth by day.
-
-    Values without an origin are those of a prototype that placed 26 of 26 frames with land.
-    """
-
-    # Photo: long side at which it is read; what is darker than `dark_level` (square root of linear
-    # light) and reaches the picture's edge is the rim of a window, `rim_px` more of it is left out;
-    # white strokes are burned-in text; what is white and grey is cloud or snow
-    read_px: int = 1300
-    dark_level: float = 0.22
-    rim_px: int = 25
-    stroke_px: int = 7
-    text_contrast: float = 0.3
-    text_level: float = 0.85
-    white_level: float = 0.6
-    white_spread: float = 0.15
-    # Both pictures are blurred, structure broader than `detail_px` is taken out, and the rest
-    # divided by its spread over `deviation_px`
-    smooth_px: float = 0.7
-    detail_px: float = 10.0
-    deviation_px: float = 12.0
-    # Map around the nadir, half of its width: half of the frame's diagonal (250 km), and 180 km of
-    # tilt or of a clock that is 20 s off
-    half_width_km: float = 430.0
-    half_width_share: float = 1.0  # of the frame's long side, of wider ones
-    # Width of frames straight down: those of longer lenses look aside by more than the search
-    # around the nadir reaches and are searched from afar, wider ones bend as no trial did
-    long_km: tuple[float, float] = (160.0, 900.0)
-    # Long sides of the photo: 3 km a pixel of a frame of 405 km for the dense search, 1.2 and 0.8
-    # for features, 1.2 for the coarse and 0.4 for the fine proof, there unless the map is coarser
-    dense_side_px: int = 135
-    feature_sides_px: tuple[int, ...] = (340,)
-    coarse_side_px: int = 340
-    fine_side_px: int = 1010
-    max_oversampling: float = 0.65
-    # Dense: turns, least energy of the map under the frame as a share of its median, and peaks of
-    # neighbouring turns nearer than so many pixels are one
-    dense_yaws: int = 72
-    energy_floor: float = 0.2
-    same_place_px: int = 12
-    # Features: matches by ratio, neighbours of each, and gates of a pair
-    n_matches: int = 1200
-    neighbours: int = 2
-    scale_gate: float = 1.6
-    min_length_deg: float = 4.0
-    length_gate_deg: float = 0.35
-    orientation_gate_deg: float = 25.0
-    max_tilt_deg: float = 25.0
-    inlier_deg: float = 0.5
-    max_votes: int = 4000
-    min_inliers: int = 4
-    n_candidates: int = 4
-    # Attitudes that differ by less are fitted once
-    same_attitude_deg: float = 3.0
-    # Telephoto frames: long side of the photo for features, and gates of a pair of them: pixels of
-    # that, logarithm of the focal length
-    far_side_px: int = 400
-    min_length_px: float = 30.0
-    focal_gate: float = 0.06
-    inlier_px: float = 5.0
-    # Reaches of matches that a camera is fitted to in turn, one sigma of theirs, and of outliers
-    guided_px: tuple[float, ...] = (12.0, 8.0, 8.0, 6.0)
-    feature_sigma_px: float = 1.5
-    outlier_sigmas: float = 2.5
-    # Maps are searched that show the frame with so many pixels, no flatter than this, in parts of
-    # so many pixels, and at most so many of them (1 to 4 s each)
-    min_map_px: float = 200.0
-    max_incidence_deg: float = 75.0
-    max_part_px: float = 2500.0
-    max_parts: int = 12
-    # Belief: limits of one sigma along the track (a clock that is some seconds off), focal length,
-    # distortion at the corner as a share of its distance from the axis
-    sigma_along_km: tuple[float, float] = (50.0, 150.0)
-    sigma_log_focal: float = 0.05
-    sigma_corner: float = 0.015
-    rough_patch_px: int = 16
-    rough_reach_px: int = 14
-    patch_px: int = 20
-    fine_patch_px: int = 32
-    fit_reach_px: int = 10
-    agreeing_px: float = 3.0
-    # -log10 of chance of the coarse proof from which the fine one is tried
-    worth_score: float = 3.0
-    # None of 520 distinct negatives had more than 3.0: by Laplace's rule at most one in 522 that
-    # have 6 is wrong
-    probability_steps: Steps = field(
-        default_factory=lambda: Steps(
-            log10_odds=(3.0, 6.0), low=(0.0, 0.3, 0.995), high=(0.1, 0.7, 0.999)
-        )
-    )
-    # Of what counts in a frame that was not placed: what is told as the reason
-    max_white_share: float = 0.5
-    max_sea_share: float = 0.85
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -168,7 +168,7 @@ def prove_on_map(picture: MapPicture, camera: Camera, sample_m: float, patch_px:
         sample_m=sample_m,
         n_matched=len(matches),
         n_agreeing=n_agreeing,
-        score=min(params.max_score, -np.log10(max(tail, np.finfo(float).tiny))),
+        score=min(params.max_score, 0.0 - np.log10(max(tail, np.finfo(float).tiny))),
         residual_px=np.stack([matches.dx, matches.dy], axis=1)[agree],
         ncc=correlation(picture.evened, view, weight),
     )

@@ -78,6 +78,7 @@ class CameraBody(Body):
     quaternion: Annotated[Quaternion, AfterValidator(_turns)]
     position_ecef_m: tuple[Metres, Metres, Metres]
     mirrored: bool
+    pixel_aspect: Annotated[float, Field(gt=0.0, le=100.0)] | None = None
 
     def camera(self) -> Camera:
         """The camera, its quaternion of length one."""

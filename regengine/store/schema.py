@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 FORMAT = "regengine"
-# 2: search_pass and hints_sha256; 3: the interval of the probability; 4: without decoys
-FORMAT_VERSION = 4
+# 2: search_pass and hints_sha256; 3: the interval of the probability; 4: without decoys;
+# 5: pixel_aspect
+FORMAT_VERSION = 5
 
 # The table of fields: stores take their columns from here, exports, SQL and the catalogue theirs
 # where they tell the same thing.
@@ -90,6 +91,13 @@ def _camera_columns(focal: str, of: str = "") -> tuple[Column, ...]:
             "",
             "1 if x is replaced by width - 1 - x before projection",
             kind="flag",
+        ),
+        _column(
+            "pixel_aspect",
+            "float64",
+            "",
+            "focal length down over across of a stretched image; NaN for square pixels",
+            since=5,
         ),
     )
 

@@ -250,7 +250,8 @@ def test_the_purity_rule_sees_what_it_forbids(source: str) -> None:
 PRODUCT = ("regengine", "detectors", "matchers", "cli")
 DOORS = (
     *("regengine", "regengine.errors", "regengine.orbit"),
-    *("regengine.registration.parameters", "regengine.registration.streets.parameters"),
+    "regengine.registration.parameters",
+    *("regengine.registration.day.parameters", "regengine.registration.streets.parameters"),
     *("detectors", "matchers"),
 )
 OF_TESTS = (

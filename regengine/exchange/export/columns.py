@@ -207,6 +207,11 @@ FRAME_COLUMNS = (
         "whether x is replaced by width - 1 - x before projection",
         lambda frame: getattr(frame.camera, "mirrored", None),
     ),
+    _of_camera(
+        "pixel_aspect",
+        "focal length down over across of a stretched image; none for square pixels",
+        lambda camera: camera.pixel_aspect,
+    ),
     of_frame(
         "sigma_m",
         "real",

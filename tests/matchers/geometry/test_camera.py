@@ -242,7 +242,21 @@ def any_cameras(draw: st.DrawFn) -> Camera:
         focal_px=draw(st.floats(200.0, 3000.0)),
     )
     bent = draw(st.sampled_from([(0.0,) * 5, BENT]))
-    return replace(camera, distortion=bent, mirrored=draw(st.booleans()))
+    aspect = draw(st.sampled_from([None, 1.5, 2.0 / 3.0]))
+    return replace(camera, distortion=bent, mirrored=draw(st.booleans()), pixel_aspect=aspect)
+
+
+@pytest.mark.parametrize("aspect", [1.5, 2.0 / 3.0])
+def test_a_stretched_image_shows_the_same_ground_at_stretched_pixels(aspect: float) -> None:
+    camera = replace(nadir_camera(), distortion=BENT)
+    middle = (camera.height_px - 1) / 2.0
+    axis = camera.principal_point[0], middle + aspect * (camera.principal_point[1] - middle)
+    stretched = replace(camera, pixel_aspect=aspect, principal_point=axis)
+    x, y = np.array([0.0, 200.0, 500.0]), np.array([30.0, 300.0, 10.0])
+    ground = camera.pixel_to_ecef(x, y)
+    there = middle + aspect * (y - middle)
+    np.testing.assert_allclose(stretched.pixel_to_ecef(x, there), ground, atol=1e-6)
+    np.testing.assert_allclose(stretched.ecef_to_pixel(ground), [x, there], atol=1e-6)
 
 
 @given(st.lists(any_cameras(), min_size=1, max_size=5))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -48,9 +50,11 @@ def camera(
     roll=st.floats(0.0, 360.0),
     k1=st.sampled_from([0.0, -0.08, 0.05]),
     mirrored=st.booleans(),
+    aspect=st.sampled_from([None, 1.5]),
 )
-def test_derivatives_equal_finite_differences(off_nadir, azimuth, roll, k1, mirrored):
+def test_derivatives_equal_finite_differences(off_nadir, azimuth, roll, k1, mirrored, aspect):
     here = camera(off_nadir, azimuth, roll, k1=k1, mirrored=mirrored)
+    here = replace(here, pixel_aspect=aspect)
     ground = here.pixel_to_ecef([100.0, 500.0, 900.0, 300.0], [80.0, 350.0, 600.0, 640.0])
     exact = pixel_derivatives(here, VELOCITY, ground)
     sizes = [1e-6, 1e-6, 1e-6, 1e-6, 1.0, 1.0, 1.0, 1e-6, 1e-3, 1e-3]

@@ -26,7 +26,8 @@ def cameras(draw: st.DrawFn) -> Camera:
         focal_px=draw(st.floats(200.0, 3000.0)),
     )
     bent = draw(st.sampled_from([(0.0,) * 5, (-0.08, 0.02, 0.001, -0.002, 0.003)]))
-    return replace(camera, distortion=bent, mirrored=draw(st.booleans()))
+    aspect = draw(st.sampled_from([None, 1.5, 2.0 / 3.0]))
+    return replace(camera, distortion=bent, mirrored=draw(st.booleans()), pixel_aspect=aspect)
 
 
 @given(camera=cameras(), x=st.floats(0.0, 299.0), y=st.floats(0.0, 199.0))

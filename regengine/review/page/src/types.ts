@@ -15,6 +15,8 @@ export interface Camera {
   position_ecef_m: [number, number, number];
   /** x is replaced by width - 1 - x before projection. */
   mirrored: boolean;
+  /** Focal length down over across, of a stretched picture; null for square pixels. */
+  pixel_aspect?: number | null;
 }
 
 export type Verdict = "accepted" | "review" | "no_match" | "failed";

@@ -6,7 +6,7 @@ import { minus, quaternionMatrix, times, timesBack, type Vec3 } from "./vector";
 
 export type Lens = Pick<
   Camera,
-  "width_px" | "height_px" | "focal_px" | "principal_point" | "distortion" | "mirrored"
+  "width_px" | "height_px" | "focal_px" | "principal_point" | "distortion" | "mirrored" | "pixel_aspect"
 >;
 type Distortion = Camera["distortion"];
 
@@ -17,7 +17,7 @@ const CONVERGED = 1e-13; // tangents
 export function rayOf(lens: Lens, x: number, y: number): Vec3 {
   const px = lens.mirrored ? lens.width_px - 1 - x : x;
   const u = (px - lens.principal_point[0]) / lens.focal_px;
-  const v = (y - lens.principal_point[1]) / lens.focal_px;
+  const v = (y - lens.principal_point[1]) / (lens.focal_px * (lens.pixel_aspect ?? 1));
   const ideal = lens.distortion.some((k) => k !== 0) ? undistort(u, v, lens.distortion) : [u, v];
   return [ideal[0] as number, ideal[1] as number, 1];
 }
@@ -27,7 +27,7 @@ export function imageOf(lens: Lens, local: Vec3): [number, number] | null {
   if (!(local[2] > 0)) return null;
   const [u, v] = distort(local[0] / local[2], local[1] / local[2], lens.distortion);
   const x = lens.principal_point[0] + lens.focal_px * u;
-  const y = lens.principal_point[1] + lens.focal_px * v;
+  const y = lens.principal_point[1] + lens.focal_px * (lens.pixel_aspect ?? 1) * v;
   return [lens.mirrored ? lens.width_px - 1 - x : x, y];
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -24,7 +26,7 @@ from regengine.io.gdal import gdal_session
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import FrameOptions, read_frame
 from regengine.references.day import DayMap, open_day_map
-from regengine.registration.register_on_day import register_on_day
+from regengine.registration.day.register_on_day import register_on_day
 from regengine.registration.types import Prior
 from regengine.result import FrameResult
 
@@ -189,13 +191,31 @@ def test_a_frame_of_cloud_says_so(earth: DayMap, tmp_path: Path) -> None:
     assert [reason.code for reason in result.reasons] == ["cloud"]
 
 
-def test_without_a_position_one_sentence_says_what_is_needed(photo: Path, earth: DayMap) -> None:
-    result = register_on_day(read_frame(photo), Prior(position=None), earth)
+@pytest.mark.parametrize(
+    ("focal_mm", "asked"), [(None, ["--focal-mm"]), (400.0, ["--time", "--nadir"])]
+)
+def test_one_sentence_says_what_a_frame_lacks(
+    focal_mm: float | None, asked: list[str], photo: Path, earth: DayMap
+) -> None:
+    frame = read_frame(photo, options=FrameOptions(focal_mm=focal_mm))
+    result = register_on_day(frame, Prior(position=None), earth)
     assert result.verdict == "no_match"
     (reason,) = result.reasons
-    assert "--time" in reason.text
-    assert "--nadir" in reason.text
-    assert "--focal-mm" in reason.text
+    assert all(option in reason.text for option in asked)
+
+
+@pytest.mark.slow
+def test_a_wide_frame_is_found_on_a_regional_map_without_time_or_nadir(
+    photo: Path, earth: DayMap, truth: Camera
+) -> None:
+    options = FrameOptions(focal_mm=1e-3 * PITCH_UM * FOCAL_PX, pixel_pitch_um=PITCH_UM)
+    result = register_on_day(read_frame(photo, options=options), Prior(position=None), earth)
+    assert result.verdict == "accepted"
+    assert result.solved is not None
+    assert result.nadir is not None
+    assert result.nadir.source == "lights"
+    off_m = result.solved.camera.pixel_to_ecef(330, 240) - truth.pixel_to_ecef(330, 240)
+    assert np.linalg.norm(off_m) < 1500.0
 
 
 def test_a_place_off_the_map_names_how_to_get_one(photo: Path, earth: DayMap) -> None:
@@ -232,21 +252,24 @@ def far_truth() -> Camera:
     return look_at(camera, np.array([x, y, z]), (10.33, 43.75), middle, 2.0)
 
 
-@pytest.fixture(scope="module")
-def far_photo(far_truth: Camera, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def take_far_photo(truth: Camera, path: Path) -> Path:
     grid = LightGrid(
         values=draw_earth(4)[..., 0].astype(np.float32),
         lon0_deg=WEST + 0.5 * FINE_DEG,
         lat0_deg=NORTH - 0.5 * FINE_DEG,
         step_deg=FINE_DEG,
     )
-    seen, known = render_known(pyramid(grid, 3), far_truth)
+    seen, known = render_known(pyramid(grid, 3), truth)
     assert known.min() > 0.9  # the map holds the frame
     noise = np.random.default_rng(6).normal(0.0, 3.0, seen.shape)
     codes = np.clip(70.0 + 0.5 * seen + noise, 0.0, 255.0).astype(np.uint8)
-    path = tmp_path_factory.mktemp("photo") / "far.jpg"
     Image.fromarray(np.stack([codes] * 3, axis=-1)).save(path, quality=90)
     return path
+
+
+@pytest.fixture(scope="module")
+def far_photo(far_truth: Camera, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return take_far_photo(far_truth, tmp_path_factory.mktemp("photo") / "far.jpg")
 
 
 def place_far(photo: Path, maps: DayMap) -> FrameResult:
@@ -268,6 +291,44 @@ def test_a_telephoto_frame_takes_the_fine_map_of_two(
     off_m = result.solved.camera.pixel_to_ecef(x, y) - far_truth.pixel_to_ecef(x, y)
     assert np.median(np.linalg.norm(off_m, axis=-1)) < 50.0  # a pixel is 55 by 40 m
     assert all(point.sigma_m < 200.0 for point in result.control_points)
+
+
+@pytest.mark.slow
+def test_a_squared_copy_is_found_and_its_pixels_are_stretched(
+    far_truth: Camera, tmp_path: Path
+) -> None:
+    maps = write_map(draw_earth(4), tmp_path / "fine.tif", FINE_DEG)
+    truth = replace(far_truth, height_px=427, principal_point=(319.5, 213.0))
+    squared = tmp_path / "squared.png"
+    with Image.open(take_far_photo(truth, tmp_path / "whole.png")) as picture:
+        picture.resize((WIDTH, WIDTH), Image.Resampling.LANCZOS).save(squared)
+    result = place_far(squared, maps)
+    assert result.verdict == "accepted"
+    assert result.solved is not None
+    camera = result.solved.camera
+    assert (camera.width_px, camera.height_px, camera.pixel_aspect) == (WIDTH, WIDTH, 1.5)
+    x, y = (each.ravel() for each in np.meshgrid([100.0, 320.0, 540.0], [80.0, 240.0, 560.0]))
+    ground = truth.pixel_to_ecef(x, (y + 0.5) * 427.0 / WIDTH - 0.5)
+    assert np.median(np.linalg.norm(camera.pixel_to_ecef(x, y) - ground, axis=-1)) < 50.0
+
+
+@pytest.mark.slow
+def test_features_of_a_map_are_kept_and_made_anew_where_they_do_not_fit(
+    far_photo: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "fine.tif"
+    write_map(draw_earth(4), path, FINE_DEG)
+    kept = tmp_path / "fine.tif.features"
+    first = place_far(far_photo, open_day_map([path]))
+    made = kept.read_bytes()
+    for damaged in (made[: len(made) // 2], b"nothing of that kind"):
+        kept.write_bytes(damaged)
+        os.utime(path)  # whatever was read before is read again
+        again = place_far(far_photo, open_day_map([path]))
+        assert again.solved == first.solved
+        assert kept.read_bytes() == made
+    write_map(draw_earth(5), path, FINE_DEG)
+    assert place_far(far_photo, open_day_map([path])).verdict == "no_match"
 
 
 @pytest.mark.slow

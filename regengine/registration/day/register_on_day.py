@@ -7,31 +7,54 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import geodetic_to_ecef, incidence_deg, local_axes
+from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
 from matchers.geometry.light_grid import LightGrid, pyramid
-from matchers.geometry.pose import ACROSS, ALONG, FOCAL, K1, UP, PosePrior
+from matchers.geometry.pose import (
+    ACROSS,
+    ALONG,
+    FOCAL,
+    K1,
+    PARAMETERS,
+    UP,
+    PosePrior,
+    with_attitude,
+)
+from matchers.geometry.pose_fit import PoseFit, fit_pose
 from matchers.lights.photo_light import LightImage
 from regengine.errors import LightMapError
-from regengine.orbit.propagation import CameraPosition
+from regengine.orbit.propagation import CameraPosition, position_from_nadir
 from regengine.orbit.rotation import EARTH_RATE_RAD_S
 from regengine.photo.frame import Frame
 from regengine.photo.image import read_linear_channels
 from regengine.references.day import DayMap
 from regengine.references.reference import Reference
-from regengine.registration.parameters import DayParams, RegisterParams
-from regengine.registration.prepare_photo import load_compiled, make_nominal_camera
-from regengine.registration.priors.tracks import tracks_for
-from regengine.registration.propose_from_day import (
+from regengine.registration.day.map_features import features_for
+from regengine.registration.day.parameters import DayParams, FeatureParams
+from regengine.registration.day.propose_from_day import (
     draw_nadir_map,
     orient_nadir,
     propose_dense_on_day,
-    propose_from_afar,
-    propose_from_features,
+    propose_from_pairs,
 )
+from regengine.registration.day.propose_from_features import (
+    Features,
+    Matches,
+    bands_of,
+    find_agreements,
+    find_features,
+    gather_by_votes,
+    match_features,
+)
+from regengine.registration.hypotheses import locate_camera
+from regengine.registration.parameters import RegisterParams
+from regengine.registration.prepare_photo import load_compiled, make_nominal_camera
+from regengine.registration.priors.tracks import tracks_for
 from regengine.registration.propose_from_neighbours import carry_camera
 from regengine.registration.refine_on_map import (
     CellProof,
@@ -43,6 +66,7 @@ from regengine.registration.refine_on_map import (
 from regengine.registration.report_on_map import fit_all_cells, report_on_map, tell_proofs
 from regengine.registration.report_result import no_match_result
 from regengine.registration.types import (
+    NOMINAL_ALTITUDE_KM,
     Hypothesis,
     Place,
     Prior,
@@ -61,6 +85,8 @@ class DayPhoto:
     ----------
     light : LightImage
         Square root of its red light, and what of it counts.
+    shown : ndarray of uint8, shape (h, w, 3 or 1)
+        The same of all its bands.
     nominal : Camera
         Of the stored image, as the metadata have it; its pose means nothing.
     long_km : float
@@ -71,6 +97,7 @@ class DayPhoto:
 
     frame: Frame
     light: LightImage
+    shown: NDArray[np.uint8]
     nominal: Camera
     long_km: float
     white_share: float
@@ -80,6 +107,41 @@ class DayPhoto:
         image = self.light.resized(side_px, params.smooth_px)
         structure = even_picture(image.values, image.weight, params)
         return MapPicture(image=image, evened=structure, levels=tuple(levels), params=params)
+
+    def shapes(self, params: DayParams) -> tuple[DayPhoto, ...]:
+        """The photo, and where its sides are equal as it was if it has been squared.
+
+        No camera of the station has such a sensor: copies for machine vision are squared.
+        """
+        stored = self.nominal
+        if stored.width_px != stored.height_px:
+            return (self,)
+        # A square's side is taken for the short one of a sensor that was cropped; here it is the
+        # long one, and the other was as long as that before
+        is_assumed = self.frame.sources.get("pixel_pitch_um") == "assumed"
+        focal_px = stored.focal_px / (params.squared_from if is_assumed else 1.0)
+        lying = replace(stored, focal_px=focal_px, pixel_aspect=params.squared_from)
+        upright = replace(
+            stored,
+            focal_px=focal_px * params.squared_from,
+            pixel_aspect=1.0 / params.squared_from,
+        )
+        long_km = self.long_km * stored.focal_px / focal_px
+        squared = (replace(self, nominal=one, long_km=long_km) for one in (lying, upright))
+        return (self, *squared)
+
+    def find_features(self, side_px: int, most: int, params: FeatureParams) -> tuple[Features, ...]:
+        """Features of grey and red, in pixels of the stored image."""
+        factor = min(1.0, side_px / max(self.light.values.shape))
+        shown, counted = self.shown, self.light.weight
+        if factor < 1.0:
+            small = {"fx": factor, "fy": factor, "interpolation": cv2.INTER_AREA}
+            shown = np.asarray(cv2.resize(shown, None, **small), np.uint8)
+            counted = np.asarray(cv2.resize(counted, None, **small), np.float32)
+            shown = shown.reshape(*counted.shape, -1)
+        inside = counted > 0.5
+        found = (find_features(one, inside, most, params) for one in bands_of(shown))
+        return tuple(one.scaled(1.0 / (factor * self.light.factor)) for one in found)
 
     def reach_km(self, params: DayParams) -> float:
         """Half of the side of the map around the nadir that is searched."""
@@ -124,6 +186,7 @@ def read_day_photo(frame: Frame, altitude_km: float, params: DayParams) -> DayPh
         light=LightImage(
             values=np.ascontiguousarray(shown[:, :, 0], np.float32), weight=weight, factor=factor
         ),
+        shown=np.asarray(np.rint(255.0 * shown), np.uint8),
         nominal=nominal,
         long_km=max(nominal.width_px, nominal.height_px) * altitude_km / nominal.focal_px,
         white_share=float((white * weight).sum() / max(float(weight.sum()), 1.0)),
@@ -166,8 +229,14 @@ class DayView:
 
     Attributes
     ----------
+    photo : DayPhoto
+        In the shape in which it is compared, see `DayPhoto.shapes`.
+    belief : PosePrior
+        Of its camera.
     levels : tuple of LightGrid
         The map, fine enough for the last proof, and coarser ones.
+    n_places : int
+        At which photo and map were found to look alike, if they were compared so.
     starts : iterator of Camera
         Cameras that may have taken the frame, the likeliest first; they are looked for one by one.
     long_km : float
@@ -176,11 +245,14 @@ class DayView:
         What suits its lens.
     """
 
+    photo: DayPhoto
+    belief: PosePrior
     reference: Reference
     levels: tuple[LightGrid, ...]
     starts: Iterator[Camera]
     long_km: float
     params: DayParams
+    n_places: int = 0
 
 
 def view_around_nadir(
@@ -202,7 +274,8 @@ def view_around_nadir(
     step_deg = photo.long_km / params.fine_side_px / KM_PER_DEGREE
     levels = pyramid(day_map.window(*region, step_deg), 7)
     at = np.asarray(position.position_ecef_m, float)
-    axes = orient_nadir(at, believe_day_camera(position, photo.nominal, params)[1])
+    belief, ahead = believe_day_camera(position, photo.nominal, params)
+    axes = orient_nadir(at, ahead)
 
     def propose() -> Iterator[Camera]:
         yield from started
@@ -210,12 +283,14 @@ def view_around_nadir(
         for side_px in (params.dense_side_px, *params.feature_sides_px):
             drawn = draw_nadir_map(levels, at, axes, photo.long_km / side_px, half_km, params)
             dense = side_px == params.dense_side_px
-            search = propose_dense_on_day if dense else propose_from_features
+            search = propose_dense_on_day if dense else propose_from_pairs
             picture = photo.picture(side_px, levels, params)
             for camera, _ in search(picture, photo.nominal, drawn, params):
                 yield camera
 
     yield DayView(
+        photo=photo,
+        belief=belief,
         reference=day_map.references.reaching(region)[0][0],
         levels=levels,
         starts=propose(),
@@ -227,27 +302,28 @@ def view_around_nadir(
 def view_from_afar(
     photo: DayPhoto, position: CameraPosition, day_map: DayMap, params: DayParams
 ) -> Iterator[DayView]:
-    """Parts of the maps that a telephoto frame may show, those of the finest map first.
+    """What a telephoto frame may show, where its local features and those of a map agree.
 
-    Maps are cut into parts that overlap by a frame; a part is left out where it is seen too flat,
-    or shows the frame with too few pixels.
+    Maps are cut into parts that overlap by a frame, the finest and nearest first; a part is left
+    out where it is seen too flat, or shows the frame with too few pixels.
     """
-    # Candidates of a narrow field differ by less
-    angle_deg = params.same_attitude_deg * photo.long_km / params.long_km[0]
-    prior, _ = believe_day_camera(position, photo.nominal, params)
+    shapes = photo.shapes(params)
+    frame_km = max(shape.long_km for shape in shapes)
     at = np.asarray(position.position_ecef_m, float)
-    part_km = params.max_part_px / params.far_side_px * photo.long_km
+    seen = photo.find_features(params.features.photo_px, params.features.n_photo, params.features)
     left = params.max_parts
     for reference in day_map.references:
         west, south, east, north = reference.grid.bounds
-        shrink = float(np.cos(np.radians(0.5 * (south + north))))
+        lon, lat = 0.5 * (west + east), 0.5 * (south + north)
+        middle_km = float(np.linalg.norm(geodetic_to_ecef(lon, lat) - at)) / 1e3
+        there_deg = frame_km * max(middle_km / position.altitude_km, 1.0) / KM_PER_DEGREE
         edges = []
         for low, high, frame_deg in (
-            (west, east, photo.long_km / KM_PER_DEGREE / shrink),
-            (south, north, photo.long_km / KM_PER_DEGREE),
+            (west, east, there_deg / float(np.cos(np.radians(lat)))),
+            (south, north, there_deg),
         ):
             room = max(high - low - frame_deg, 0.0)
-            count = 1 + int(room * photo.long_km / frame_deg / (part_km - photo.long_km))
+            count = 1 + int(room / frame_deg / (params.features.part_frames - 1.0))
             begin = low + room * np.arange(count) / count
             edges.append([(one, one + room / count + min(frame_deg, high - low)) for one in begin])
         parts = [(w, s, e, n) for w, e in edges[0] for s, n in edges[1]]
@@ -256,31 +332,147 @@ def view_from_afar(
         flattest = np.max(incidence_deg(at, ground), axis=1)
         away_km = np.linalg.norm(ground.mean(axis=1) - at, axis=1) / 1e3
         for k in np.argsort(away_km, kind="stable"):
-            long_km = photo.long_km * float(away_km[k]) / position.altitude_km
+            long_km = frame_km * float(away_km[k]) / position.altitude_km
             coarse = long_km < params.min_map_px * reference.grid.step_deg * KM_PER_DEGREE
             if coarse or flattest[k] > params.max_incidence_deg or left == 0:
                 continue
             left -= 1
             bounds = parts[int(k)]
-            try:
-                grid = day_map.window(*bounds, long_km / params.fine_side_px / KM_PER_DEGREE)
-            except LightMapError as error:
-                if error.code != "outside_map":
-                    raise
-                continue
-            levels = pyramid(grid, 7)
-            picture = photo.picture(params.far_side_px, levels, params)
-            yield DayView(
-                reference=reference,
-                levels=levels,
-                starts=propose_from_afar(picture, photo.nominal, prior, bounds, params),
-                long_km=long_km,
-                params=replace(params, same_attitude_deg=angle_deg),
+            features = features_for(reference, long_km / params.features.photo_px, params.features)
+            there = features.within(bounds)
+            matches = Matches.together(
+                match_features(*pair, params.features) for pair in zip(seen, there, strict=True)
             )
+            for agreement in find_agreements(matches, params.features):
+                if agreement.n_places < params.features.least_places:
+                    break
+                ground = features.ground(agreement.there)
+                fits = []
+                for shape in shapes:
+                    belief, _ = believe_day_camera(position, shape.nominal, params)
+                    fit = fit_to_places(shape.nominal, agreement.here, ground, belief, params)
+                    if fit is not None:
+                        fits.append((fit.chi_square, shape, belief, fit.camera))
+                if not fits:
+                    continue
+                _, shape, belief, camera = min(fits, key=lambda one: one[0])
+                step_deg = long_km / params.fine_side_px / KM_PER_DEGREE
+                yield DayView(
+                    photo=shape,
+                    belief=belief,
+                    reference=reference,
+                    levels=pyramid(day_map.window(*bounds, step_deg), 7),
+                    starts=iter((camera,)),
+                    long_km=long_km * shape.long_km / frame_km,
+                    n_places=agreement.n_places,
+                    params=params,
+                )
+    if left == params.max_parts:
+        raise LightMapError("No map shows the frame with enough pixels.", code="outside_map")
 
 
-def place_on_day(photo: DayPhoto, prior: PosePrior, view: DayView) -> DayMatch | None:
+def view_anywhere(
+    photo: DayPhoto, altitude_km: float, day_map: DayMap, params: DayParams
+) -> Iterator[DayView]:
+    """What a wide frame that looks down may show of regional maps, wherever the station was."""
+    features = params.features
+    side_px = round(photo.long_km / features.wide_km)
+    stored = photo.nominal
+    # In pixels as large as the map's
+    factor = side_px / max(stored.width_px, stored.height_px)
+    found = photo.find_features(side_px, features.n_wide, features)
+    seen = [one.scaled(factor) for one in found]
+    middle = np.array([stored.width_px - 1.0, stored.height_px - 1.0]) / 2.0
+    for reference in day_map.references:
+        step_km = max(reference.grid.step_deg * KM_PER_DEGREE, features.wide_km)
+        shrink = reference.grid.step_deg * KM_PER_DEGREE / step_km
+        pixels = reference.grid.cols * reference.grid.rows * shrink**2
+        if pixels > features.max_wide_pixels or step_km > 2.0 * features.wide_km:
+            continue
+        there = features_for(reference, step_km, features)
+        matches = Matches.together(
+            match_features(one, cell, features)
+            for cells in there.cells(features.wide_cell_px)
+            for one, cell in zip(seen, cells, strict=True)
+        )
+        shown_px = photo.long_km / there.pixel_km(matches.there[:, 1])
+        for some in gather_by_votes(
+            matches, (middle + 0.5) * factor - 0.5, shown_px, side_px, features
+        ):
+            for agreement in find_agreements(some, features)[:1]:
+                if agreement.n_places < features.least_places:
+                    continue
+                ground = there.ground(agreement.there)
+                # Above what it shows, by the matches' scale
+                lon, lat, _ = ecef_to_geodetic(ground.mean(axis=0))
+                above = position_from_nadir(
+                    float(lon), float(lat), altitude_km, "lights", sigma_km=params.sigma_above_km
+                )
+                belief, _ = believe_day_camera(above, stored, params)
+                here = (agreement.here + 0.5) / factor - 0.5
+                fit = fit_to_places(stored, here, ground, belief, params)
+                if fit is None or fit.camera.off_nadir_deg > params.max_tilt_deg:
+                    continue
+                x, y = fit.camera.pixel_to_lonlat(*middle)
+                reach_deg = photo.long_km / KM_PER_DEGREE
+                reach_lon = reach_deg / float(np.cos(np.radians(min(abs(float(y)), 80.0))))
+                bounds = (
+                    float(x) - reach_lon,
+                    float(y) - reach_deg,
+                    float(x) + reach_lon,
+                    float(y) + reach_deg,
+                )
+                step_deg = photo.long_km / params.fine_side_px / KM_PER_DEGREE
+                try:
+                    grid = day_map.window(*bounds, step_deg)
+                except LightMapError as error:
+                    if error.code != "outside_map":
+                        raise
+                    continue
+                yield DayView(
+                    photo=photo,
+                    belief=belief,
+                    reference=reference,
+                    levels=pyramid(grid, 7),
+                    starts=iter((fit.camera,)),
+                    long_km=photo.long_km,
+                    n_places=agreement.n_places,
+                    params=params,
+                )
+
+
+def fit_to_places(
+    nominal: Camera, here: FloatArray, ground: FloatArray, prior: PosePrior, params: DayParams
+) -> PoseFit | None:
+    """The camera that sees ground (ECEF) at pixels, near to where it is believed; None for none.
+
+    Its attitude by Kabsch's (1976) rotation of rays to sights from the believed place, then all by
+    least squares. A camera on the other side of the scene may see nearly the same: what is believed
+    of the position keeps it away.
+    """
+    camera = replace(nominal, position_ecef_m=prior.position_ecef_m)
+    rays, sights = camera.rays(*here.T), ground - np.array(prior.position_ecef_m)
+    rotation, _ = Rotation.align_vectors(
+        *(each / np.linalg.norm(each, axis=1, keepdims=True) for each in (sights, rays))
+    )
+    side_px = max(nominal.width_px, nominal.height_px)
+    sigma_px = params.features.sigma_share * side_px
+    fit = fit_pose(
+        here,
+        ground,
+        with_attitude(camera, rotation.as_matrix()),
+        prior,
+        np.isin(np.arange(PARAMETERS), (*ANGLES, FOCAL, ALONG, ACROSS, UP)),
+        covariance_px=np.broadcast_to(sigma_px**2 * np.eye(2), (len(here), 2, 2)),
+    )
+    off_px = float(np.median(np.hypot(*fit.residual_px.T)))
+    is_lens = abs(np.log(fit.camera.focal_px / nominal.focal_px)) < params.features.max_log_focal
+    return fit if is_lens and off_px < params.features.max_residual_share * side_px else None
+
+
+def place_on_day(view: DayView) -> DayMatch | None:
     """Fit and prove the cameras of a view; the first match that is proven, else the best."""
+    photo, prior = view.photo, view.belief
     params, levels, long_km = view.params, view.levels, view.long_km
     rough = photo.picture(2 * params.dense_side_px, levels, params)
     coarse = photo.picture(params.coarse_side_px, levels, params)
@@ -293,11 +485,13 @@ def place_on_day(photo: DayPhoto, prior: PosePrior, view: DayView) -> DayMatch |
         if any(float((start.matrix * other.matrix).sum()) > near for other in met):
             continue
         camera = start
-        for picture, free, patch_px, reach_px in (
+        steps = (
             (rough, ANGLES, params.rough_patch_px, params.rough_reach_px),
             (coarse, ANGLES, params.patch_px, params.rough_reach_px),
             (coarse, POSE, params.patch_px, params.fit_reach_px),
-        ):
+        )
+        # What features found is near enough for the last
+        for picture, free, patch_px, reach_px in steps[-1 if view.n_places else 0 :]:
             camera = settle(picture, camera, prior, free, patch_px, reach_px)
         met += [start, camera]
         coarse_m = 1e3 * long_km / max(coarse.evened.shape)
@@ -324,7 +518,7 @@ def register_on_day(
     Parameters
     ----------
     prior : Prior
-        Its position is needed; neighbours tell the attitude.
+        Telephoto frames need its position; neighbours tell the attitude.
     day_map : DayMap
         Pictures of the Earth by day.
 
@@ -343,35 +537,38 @@ def register_on_day(
     params = params or RegisterParams()
     position, day = prior.position, params.day
     info = day_map.info
-    if position is None or frame.focal_mm is None:
-        text = (
-            "a photo by day is placed around the point below the camera, and with the focal length:"
-            " give its time (--time) with element sets, or --nadir"
-            + (", and --focal-mm" if frame.focal_mm is None else "")
-        )
-        code = "unsuitable_lens" if position is not None else "no_ephemeris"
-        return no_match_result(frame, position, info, Reason(code=code, text=text))
+    if frame.focal_mm is None:
+        text = "a photo by day is placed with its focal length: give it with --focal-mm"
+        return no_match_result(frame, position, info, Reason(code="unsuitable_lens", text=text))
     load_compiled()
-    photo = read_day_photo(frame, position.altitude_km, day)
+    altitude_km = NOMINAL_ALTITUDE_KM if position is None else position.altitude_km
+    photo = read_day_photo(frame, altitude_km, day)
     if photo.long_km > day.long_km[1]:
         text = (
             f"straight down the frame would be {photo.long_km:.0f} km wide: frames of at most "
             f"{day.long_km[1]:g} km are placed on day maps"
         )
         return no_match_result(frame, position, info, Reason(code="unsuitable_lens", text=text))
-    track = tracks_for(position, params.clock_window_s)[0]
-    if photo.long_km < day.long_km[0]:
+    if position is None and photo.long_km < day.long_km[0]:
+        text = (
+            "a telephoto frame by day is placed around the point below the camera: give its time "
+            "(--time) with element sets, or --nadir"
+        )
+        return no_match_result(frame, position, info, Reason(code="no_ephemeris", text=text))
+    if position is None:
+        views = view_anywhere(photo, altitude_km, day_map, day)
+    elif photo.long_km < day.long_km[0]:
         views = view_from_afar(photo, position, day_map, day)
     else:
+        track = tracks_for(position, params.clock_window_s)[0]
         here = Place(track=track, offset_km=0.0, spread_km=0.0, share=1.0)
         told = () if prior.neighbours is None else prior.neighbours.neighbours
         carried = [carry_camera(neighbour, here) for neighbour in told]
         views = view_around_nadir(photo, position, day_map, day, carried)
-    belief = believe_day_camera(position, photo.nominal, day)[0]
-    match, view = None, None
+    match, view, is_on_map = None, None, True
     try:
         for one in views:
-            found = place_on_day(photo, belief, one)
+            found = place_on_day(one)
             if found is not None and (match is None or found.score > match.score):
                 match, view = found, one
             view = view or one
@@ -380,20 +577,31 @@ def register_on_day(
     except LightMapError as error:
         if error.code != "outside_map":
             raise
-    if view is None:
+        is_on_map = view is not None
+    if position is None and (match is None or match.score < day.min_score):
+        text = (
+            "no part of a regional day map was found that the frame shows: give its time (--time) "
+            "with element sets, or --nadir"
+        )
+        return no_match_result(frame, position, info, Reason(code="no_ephemeris", text=text))
+    if not is_on_map:
         text = (
             f"no day map at hand holds the place for a frame {photo.long_km:.0f} km wide straight "
             "down: regengine day get --region W,S,E,N, or of finer pictures day build PICTURES…"
         )
         return no_match_result(frame, position, info, Reason(code="outside_map", text=text))
+    if position is None:
+        assert match is not None
+        position = locate_camera(match.camera, params.tracks)
+    if view is None or match is None:
+        grid = None if view is None else view.levels[0]
+        return no_match_result(frame, position, info, explain(photo, grid, position, day))
     grid, chosen = view.levels[0], view.reference
-    if match is None:
-        return no_match_result(frame, position, chosen, explain(photo, grid, position, day))
     p_right = float(day.probability_steps.probability(match.score))
     hypothesis = Hypothesis(
         camera=match.camera,
-        prior=belief,
-        track=track,
+        prior=view.belief,
+        track=tracks_for(position, params.clock_window_s)[0],
         offset_km=0.0,
         source="day",
     )
@@ -405,7 +613,7 @@ def register_on_day(
         result = no_match_result(frame, position, chosen, explain(photo, grid, position, day))
         proof = ("proof", tell_proofs(match.proofs))
         return replace(result, sources=tuple(sorted((*result.sources, proof))))
-    return report_on_map(
+    result = report_on_map(
         no_match_result(frame, position, chosen),
         answer,
         day,
@@ -413,24 +621,30 @@ def register_on_day(
         map_sigma_m=1e3 * KM_PER_DEGREE * grid.step_deg,
         reference=", ".join(filter(None, ("day", chosen.product, chosen.credit))),
     )
+    if view.n_places:
+        said = f"{view.n_places} places of photo and map look alike"
+        result = replace(result, sources=tuple(sorted((*result.sources, ("features", said)))))
+    return result
 
 
 def explain(
-    photo: DayPhoto, grid: LightGrid, position: CameraPosition, params: DayParams
+    photo: DayPhoto, grid: LightGrid | None, position: CameraPosition, params: DayParams
 ) -> Reason:
-    """Why a photo was not placed: what it shows."""
+    """Why a photo was not placed: what it shows, on a map around its nadir where one was drawn."""
     if photo.white_share > params.max_white_share:
         text = f"{100.0 * photo.white_share:.0f} % of the frame is white: cloud or snow"
         return Reason(code="cloud", text=text)
-    half = 0.25 * photo.long_km / KM_PER_DEGREE
-    lon, lat = np.meshgrid(*2 * (np.linspace(-half, half, 41),))
-    col, row = grid.to_pixel(
-        position.lon + lon / np.cos(np.radians(position.lat)), position.lat + lat
-    )
-    rows, cols = grid.values.shape
-    inside = (col >= 0) & (col < cols - 1) & (row >= 0) & (row < rows - 1)
-    below = grid.values[np.rint(row[inside]).astype(int), np.rint(col[inside]).astype(int)]
-    sea = float((below == np.median(below)).mean()) if len(below) else 0.0
+    sea = 0.0
+    if grid is not None:
+        half = 0.25 * photo.long_km / KM_PER_DEGREE
+        lon, lat = np.meshgrid(*2 * (np.linspace(-half, half, 41),))
+        col, row = grid.to_pixel(
+            position.lon + lon / np.cos(np.radians(position.lat)), position.lat + lat
+        )
+        rows, cols = grid.values.shape
+        inside = (col >= 0) & (col < cols - 1) & (row >= 0) & (row < rows - 1)
+        below = grid.values[np.rint(row[inside]).astype(int), np.rint(col[inside]).astype(int)]
+        sea = float((below == np.median(below)).mean()) if len(below) else 0.0
     if sea > params.max_sea_share:
         text = f"{100.0 * sea:.0f} % of the ground below the camera is sea"
         return Reason(code="sea", text=text)

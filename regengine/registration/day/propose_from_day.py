@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -15,20 +15,9 @@ from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
 from matchers.geometry.light_grid import LightGrid
-from matchers.geometry.pose import (
-    ACROSS,
-    ALONG,
-    FOCAL,
-    PARAMETERS,
-    UP,
-    PosePrior,
-    look_at,
-    with_attitude,
-)
-from matchers.geometry.pose_fit import PoseOptions, fit_pose
-from matchers.geometry.view import LATTICE_PX, draw, lattice, render_known
-from regengine.references.reference import Bounds
-from regengine.registration.parameters import DayParams
+from matchers.geometry.pose import with_attitude
+from matchers.geometry.view import LATTICE_PX, draw, lattice
+from regengine.registration.day.parameters import DayParams
 from regengine.registration.refine_on_map import MapPicture, even_picture
 
 
@@ -160,7 +149,7 @@ def match_features(
     return places[here], there[to], there_turns[to] - turns[here]
 
 
-def propose_from_features(
+def propose_from_pairs(
     picture: MapPicture,
     nominal: Camera,
     drawn: NadirMap,
@@ -226,102 +215,6 @@ def propose_from_features(
         if all(float((one.matrix * other.matrix).sum()) < near for other, _ in found):
             found.append((one, int(inside.sum())))
     return found
-
-
-def draw_from_afar(
-    levels: Sequence[LightGrid],
-    lens: Camera,
-    position_ecef_m: FloatArray,
-    bounds: Bounds,
-    params: DayParams,
-) -> tuple[Camera, FloatImage, FloatImage]:
-    """A map in perspective, as large as the lens shows it: the camera, structure and weight."""
-    west, south, east, north = bounds
-    middle = 0.5 * (west + east), 0.5 * (south + north)
-    plain = replace(lens, principal_point=(0.0, 0.0), distortion=(0.0, 0.0, 0.0, 0.0, 0.0))
-    camera = look_at(plain, position_ecef_m, middle, np.zeros(2), 0.0)
-    lon, lat = np.meshgrid(np.linspace(west, east, 5), np.linspace(south, north, 5))
-    x, y = camera.ecef_to_pixel(geodetic_to_ecef(lon, lat))
-    camera = replace(
-        camera,
-        width_px=int(np.ptp(x)) + 2,
-        height_px=int(np.ptp(y)) + 2,
-        principal_point=(-float(x.min()), -float(y.min())),
-    )
-    values, known = render_known(levels, camera, params.supersample)
-    weight = np.asarray(known > 0.99, np.float32)
-    return camera, even_picture(values, weight, params), weight
-
-
-def propose_from_afar(
-    picture: MapPicture,
-    nominal: Camera,
-    prior: PosePrior,
-    bounds: Bounds,
-    params: DayParams,
-) -> Iterator[Camera]:
-    """Cameras of a telephoto frame that pairs of matching features vote for.
-
-    From one position all pictures of a narrow field are alike but for a turn, a shift and the focal
-    length: in complex numbers two matches tell these. A pair votes where the focal length is as
-    believed, and both features are turned as the pair is. The camera is then fitted to all matches
-    near to where it sees them, position and all, in cells that do not prove it.
-    """
-    lens = picture.image.camera(nominal)
-    at = np.array(prior.position_ecef_m)
-    view, evened, weight = draw_from_afar(picture.levels, lens, at, bounds, params)
-    places, found, turn = match_features(picture, evened, weight, params)
-    here, there = (each @ np.array([1.0, 1.0j]) for each in (places, found))
-    i, j = np.triu_indices(len(here), 1)
-    is_long = np.abs(here[j] - here[i]) > params.min_length_px
-    i, j = i[is_long], j[is_long]
-    factor = (there[j] - there[i]) / (here[j] - here[i])
-    off = np.maximum(*(np.abs(np.angle(factor * np.exp(-1j * turn[k]))) for k in (i, j)))
-    kept = off < np.radians(params.orientation_gate_deg)
-    kept &= np.abs(np.log(np.maximum(np.abs(factor), 1e-9))) < params.focal_gate
-    i, factor = i[kept][: params.max_votes], factor[kept][: params.max_votes]
-    shift = there[i] - factor * here[i]
-    agree = np.abs(factor[:, None] * here + shift[:, None] - there) < params.inlier_px
-    side_px = max(lens.width_px, lens.height_px)
-    cell_px = 2.0 * params.patch_px * side_px / params.coarse_side_px
-    even = (places // cell_px).sum(axis=1) % 2 == 0
-    ground = view.pixel_to_ecef(*found.T)
-    belief = prior.for_image(picture.image.factor)
-    unknown = np.isin(np.arange(PARAMETERS), (0, 1, 2, FOCAL, ALONG, ACROSS, UP))
-    corners = np.array([0.0, lens.width_px - 1.0, 1j * (lens.height_px - 1.0)])
-    for _ in range(params.n_candidates if len(agree) else 0):
-        inside = agree[int(np.argmax(agree.sum(axis=1)))].copy()
-        if inside.sum() < params.min_inliers:
-            return
-        # Least squares of those that agree
-        spread = here[inside] - here[inside].mean()
-        scale = np.vdot(spread, there[inside]) / max(float(np.vdot(spread, spread).real), 1e-9)
-        seen = scale * (corners - here[inside].mean()) + there[inside].mean()
-        camera = replace(
-            lens,
-            focal_px=lens.focal_px / max(float(abs(scale)), 1e-9),
-            position_ecef_m=view.position_ecef_m,
-        )
-        rays = camera.rays(corners.real, corners.imag)
-        sights = view.rays(seen.real, seen.imag) @ view.matrix.T
-        rotation, _ = Rotation.align_vectors(
-            *(each / np.linalg.norm(each, axis=1, keepdims=True) for each in (sights, rays))
-        )
-        camera = with_attitude(camera, rotation.as_matrix())
-        for reach_px in params.guided_px:
-            off = np.hypot(*(np.stack(camera.ecef_to_pixel(ground)) - places.T))
-            near = even & (off < reach_px)
-            if near.sum() < params.min_inliers:
-                break
-            noise = np.tile(params.feature_sigma_px**2 * np.eye(2), (int(near.sum()), 1, 1))
-            tamed = PoseOptions(outlier_sigmas=params.outlier_sigmas)
-            fit = fit_pose(
-                places[near], ground[near], camera, belief, unknown, tamed, covariance_px=noise
-            )
-            camera = fit.camera
-        yield picture.image.stored_camera(camera, nominal)
-        # Other candidates rest on other matches
-        agree[:, inside] = False
 
 
 def propose_dense_on_day(

@@ -1,0 +1,1 @@
+"""Frames by day placed on pictures of the Earth."""

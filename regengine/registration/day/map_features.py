@@ -1,0 +1,257 @@
+"""Local features of a day map, found once and kept in a file beside it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.constants import KM_PER_DEGREE
+from detectors.types import FloatArray
+from matchers.geometry.earth import geodetic_to_ecef
+from regengine.errors import ConfigError, LightMapError, StoreError
+from regengine.io.atomic import in_place_of
+from regengine.io.checksums import fingerprint
+from regengine.io.folders import cache_folder, make_folder
+from regengine.io.hdf5 import open_hdf5
+from regengine.references.day import DayMap
+from regengine.references.reference import Bounds, Reference, References
+from regengine.registration.day.parameters import FeatureParams
+from regengine.registration.day.propose_from_features import Features, bands_of, find_features
+
+FORMAT, VERSION = "regengine day features", 1
+UNIT = 255.0  # of descriptors, which are kept as bytes
+FARTHEST_DEG = 85.0  # of latitude: Mercator's pole is infinitely far
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MapFeatures:
+    """Features of grey and red of a map in Mercator's projection, in which they keep their shape.
+
+    Attributes
+    ----------
+    west, top : float
+        Longitude and Mercator's ordinate (degrees on a sphere of radius 1) of its first pixel.
+    step_deg : float
+        Of both, a pixel.
+    columns : dict
+        ``places`` (n, 2) in pixels, ``sizes``, ``turns``, ``bands`` (n,), ``described`` (n, 128).
+    """
+
+    west: float
+    top: float
+    step_deg: float
+    columns: dict[str, NDArray[Any]]
+
+    def ground(self, places: FloatArray) -> FloatArray:
+        """Ground points (ECEF, metres) of pixels, shape (n, 3)."""
+        lon = self.west + self.step_deg * places[:, 0]
+        return geodetic_to_ecef(lon, _latitude(self.top - self.step_deg * places[:, 1]))
+
+    def within(self, bounds: Bounds) -> tuple[Features, Features]:
+        """Those of grey and of red in a part of the map."""
+        west, south, east, north = bounds
+        x, y = self.columns["places"].T
+        left, right = ((lon - self.west) / self.step_deg for lon in (west, east))
+        high, low = ((self.top - _ordinate(lat)) / self.step_deg for lat in (north, south))
+        inside = (x >= left) & (x < right) & (y >= high) & (y < low)
+        grey, red = (
+            {
+                name: values[inside & (self.columns["bands"] == band)]
+                for name, values in self.columns.items()
+            }
+            for band in (0, 1)
+        )
+        return _features(grey), _features(red)
+
+    def pixel_km(self, y: FloatArray) -> FloatArray:
+        """Side of a pixel on the ground."""
+        shrink = np.cos(np.radians(_latitude(self.top - self.step_deg * y)))
+        return np.asarray(self.step_deg * KM_PER_DEGREE * shrink)
+
+    def cells(self, side_px: int) -> Iterator[tuple[Features, ...]]:
+        """Those of grey and red in squares of the map."""
+        col, row = (self.columns["places"] // side_px).astype(int).T
+        cell = 2 * (row * (int(col.max(initial=0)) + 1) + col) + self.columns["bands"]
+        order = np.argsort(cell, kind="stable")
+        numbers, starts = np.unique(cell[order], return_index=True)
+        parts = dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True))
+        nothing = np.zeros(0, np.intp)
+        for number in sorted({2 * (one // 2) for one in parts}):
+            yield tuple(
+                _features(
+                    {
+                        name: values[parts.get(number + band, nothing)]
+                        for name, values in self.columns.items()
+                    }
+                )
+                for band in (0, 1)
+            )
+
+
+def _features(columns: dict[str, NDArray[Any]]) -> Features:
+    described = columns["described"].astype(np.float32)
+    described /= np.maximum(np.linalg.norm(described, axis=1, keepdims=True), 1e-9)
+    return Features(
+        places=columns["places"].astype(float),
+        sizes=columns["sizes"].astype(float),
+        turns=columns["turns"].astype(float),
+        described=described,
+    )
+
+
+def features_for(reference: Reference, sample_km: float, params: FeatureParams) -> MapFeatures:
+    """Features of a map at about so large pixels, or its own; made where they are not yet."""
+    ratio = sample_km / (reference.grid.step_deg * KM_PER_DEGREE)
+    octave = max(0, round(float(np.log2(max(ratio, 1.0)))))
+    return _load(reference, reference.version, octave, params)
+
+
+@lru_cache(maxsize=16)
+def _load(reference: Reference, version: object, octave: int, params: FeatureParams) -> MapFeatures:
+    """From the file beside the map or in the cache, else found and written there."""
+    known = reference.content_sha256 or fingerprint(reference.path)
+    beside = reference.path.with_name(f"{reference.path.name}.features")
+    in_cache = cache_folder() / "day" / f"{known[:32]}.features"
+    for path in (beside, in_cache):
+        kept = _read(path, known)
+        if octave in kept:
+            return kept[octave]
+    found = find_map_features(reference, octave, params)
+    kilometres = reference.grid.step_deg * 2**octave * KM_PER_DEGREE
+    writable = beside.parent.stat().st_mode & 0o222  # whose mode says so is left alone by root, too
+    for path in (beside, in_cache) if writable else (in_cache,):
+        try:
+            if path is in_cache:
+                make_folder(path.parent)
+            _write(path, {**_read(path, known), octave: found}, known)
+        except (ConfigError, StoreError) as error:
+            refused = error
+            continue
+        logging.getLogger("regengine").info(
+            "%s features of %s at %.3g km a pixel are kept in %s",
+            f"{len(found.columns['sizes']):,}",
+            reference.path.name,
+            kilometres,
+            path,
+        )
+        return found
+    logging.getLogger("regengine").warning("the features of a map are not kept: %s", refused)
+    return found
+
+
+def find_map_features(reference: Reference, octave: int, params: FeatureParams) -> MapFeatures:
+    """Features of all of a map, block by block, with pixels ``2**octave`` times its own."""
+    west, south, east, north = reference.grid.bounds
+    south, north = max(south, -FARTHEST_DEG), min(north, FARTHEST_DEG)
+    # As many pixels as the map has in the middle of its latitudes
+    shrink = float(np.cos(np.radians(0.5 * (south + north))))
+    source_deg = reference.grid.step_deg * 2**octave
+    step_deg, top = source_deg / np.sqrt(shrink), _ordinate(north)
+    cols, rows = (int(each / step_deg) for each in (east - west, top - _ordinate(south)))
+    day_map = DayMap(references=References([reference]))
+    found: dict[str, list[NDArray[Any]]] = {
+        name: [] for name in ("places", "sizes", "turns", "bands", "described")
+    }
+    core, rim = params.block_px, params.block_rim_px
+    for row in range(0, rows, core):
+        for col in range(0, cols, core):
+            x0, y0 = max(col - rim, 0), max(row - rim, 0)
+            x1, y1 = min(col + core + rim, cols), min(row + core + rim, rows)
+            lon = west + step_deg * np.arange(x0, x1)
+            lat = _latitude(top - step_deg * np.arange(y0, y1))
+            bounds = float(lon[0]), float(lat[-1]), float(lon[-1]), float(lat[0])
+            try:
+                grid = day_map.bands(*bounds, source_deg)
+            except LightMapError as error:
+                if error.code != "outside_map":
+                    raise
+                continue
+            x, y = (
+                np.asarray(each / grid.step_deg, np.float32)
+                for each in np.meshgrid(lon - grid.lon0_deg, grid.lat0_deg - lat)
+            )
+            bands = grid.values.reshape(-1, *grid.values.shape[-2:])
+            drawn = np.stack([cv2.remap(one, x, y, cv2.INTER_LINEAR) for one in bands], axis=-1)
+            picture = np.asarray(np.clip(drawn, 0.0, 255.0), np.uint8)
+            known = None
+            if grid.valid is not None:
+                valid = cv2.remap(grid.valid.astype(np.float32), x, y, cv2.INTER_LINEAR)
+                known = np.asarray(valid > 0.99)
+            most = round(params.map_density * x.size)
+            for band, one in enumerate(bands_of(picture)):
+                features = find_features(one, known, most, params)
+                at = features.places + np.array([x0, y0])
+                inside = (at >= [col, row]).all(axis=1) & (at < [col + core, row + core]).all(
+                    axis=1
+                )
+                found["places"].append(at[inside].astype(np.float32))
+                found["sizes"].append(features.sizes[inside].astype(np.float32))
+                found["turns"].append(features.turns[inside].astype(np.float32))
+                found["bands"].append(np.full(int(inside.sum()), band, np.uint8))
+                described = np.rint(UNIT * features.described[inside])
+                found["described"].append(described.astype(np.uint8))
+    columns = {
+        name: np.concatenate(parts) if parts else np.zeros((0, width), np.uint8)
+        for (name, parts), width in zip(found.items(), (2, 1, 1, 1, 128), strict=True)
+    }
+    return MapFeatures(west=west, top=top, step_deg=step_deg, columns=columns)
+
+
+def _read(path: Path, known: str) -> dict[int, MapFeatures]:
+    """What a file holds of a map, by octave; nothing of one missing, damaged or of another map."""
+    try:
+        with open_hdf5(path, ConfigError) as file:
+            if (file.attrs["format"], int(file.attrs["version"])) != (FORMAT, VERSION):
+                return {}
+            if file.attrs["map"] != known:
+                return {}
+            kept = {}
+            for name, group in file.items():
+                columns = {each: values[()] for each, values in group.items()}
+                if len({len(values) for values in columns.values()}) != 1:
+                    return {}
+                west, top, step_deg = (float(group.attrs[key]) for key in ("west", "top", "step"))
+                kept[int(name)] = MapFeatures(
+                    west=west, top=top, step_deg=step_deg, columns=columns
+                )
+            return kept
+    except (ConfigError, OSError, KeyError, ValueError, TypeError, RuntimeError):
+        return {}
+
+
+def _write(path: Path, kept: dict[int, MapFeatures], known: str) -> None:
+    """Write a file whole; StoreError if that cannot be."""
+    with (
+        in_place_of((path,)) as (new,),
+        new.open("w+b", buffering=0) as raw,
+        h5py.File(raw, "w", libver="v110") as file,
+    ):
+        file.attrs["format"], file.attrs["version"], file.attrs["map"] = FORMAT, VERSION, known
+        for octave, one in kept.items():
+            group = file.create_group(str(octave))
+            group.attrs["west"], group.attrs["top"] = one.west, one.top
+            group.attrs["step"] = one.step_deg
+            for name, values in one.columns.items():
+                group.create_dataset(
+                    name,
+                    data=values,
+                    fletcher32=values.size > 0,
+                    chunks=True if values.size else None,
+                )
+
+
+def _ordinate(lat_deg: float) -> float:
+    return float(np.degrees(np.arctanh(np.sin(np.radians(lat_deg)))))
+
+
+def _latitude(ordinate_deg: FloatArray) -> FloatArray:
+    return np.asarray(np.degrees(np.arcsin(np.tanh(np.radians(ordinate_deg)))))

@@ -1,0 +1,302 @@
+"""Where a photo by day may lie on a map: local features that look alike, and agree with each other.
+
+References
+----------
+Lowe, D. G. (2004). Distinctive image features from scale-invariant keypoints. IJCV 60, 91-110.
+Arandjelović, R., Zisserman, A. (2012). Three things everyone should know to improve object
+retrieval. CVPR: the square root of the descriptor.
+Barath, D. et al. (2020). MAGSAC++, a fast, reliable and accurate robust estimator. CVPR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import product
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
+from regengine.registration.day.parameters import FeatureParams
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Features:
+    """Local features of a picture.
+
+    Attributes
+    ----------
+    places : ndarray, shape (n, 2)
+        Pixels.
+    sizes, turns : ndarray, shape (n,)
+        Pixels, and directions in degrees.
+    described : ndarray of float32, shape (n, 128)
+        Root-SIFT, of unit length.
+    """
+
+    places: FloatArray
+    sizes: FloatArray
+    turns: FloatArray
+    described: FloatImage
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def scaled(self, factor: float) -> Features:
+        """The same of the picture resized by a factor."""
+        return replace(self, places=(self.places + 0.5) * factor - 0.5, sizes=self.sizes * factor)
+
+
+def bands_of(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
+    """Grey, and red, where haze is thin, of a picture (h, w, 3); of a grey one (h, w, 1) that."""
+    if picture.shape[2] == 1:
+        return (picture[:, :, 0], picture[:, :, 0])
+    return (
+        np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8),
+        np.ascontiguousarray(picture[:, :, 0]),
+    )
+
+
+def find_features(
+    picture: NDArray[np.uint8], counted: BoolArray | None, most: int, params: FeatureParams
+) -> Features:
+    """The strongest features of a picture where it counts."""
+    clahe = cv2.createCLAHE(clipLimit=params.clip_limit, tileGridSize=(8, 8))
+    mask = None if counted is None else counted.astype(np.uint8)
+    sift = cv2.SIFT_create(nfeatures=most, contrastThreshold=params.contrast)  # type: ignore[attr-defined]
+    points, found = sift.detectAndCompute(clahe.apply(picture), mask)
+    if found is None:
+        nothing = np.zeros(0)
+        return Features(
+            places=np.zeros((0, 2)),
+            sizes=nothing,
+            turns=nothing,
+            described=np.zeros((0, 128), np.float32),
+        )
+    root = np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1e-9))
+    return Features(
+        places=np.array([point.pt for point in points]),
+        sizes=np.array([point.size for point in points]),
+        turns=np.array([point.angle for point in points]),
+        described=np.asarray(root, np.float32),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Matches:
+    """Features of a photo and those of a map that look like them.
+
+    Attributes
+    ----------
+    here, there : ndarray, shape (n, 2)
+        Pixels of the photo and of the map.
+    turn_deg : ndarray, shape (n,)
+        From the direction of the first to that of the second.
+    octaves : ndarray, shape (n,)
+        Logarithm to base two of the ratio of their sizes.
+    """
+
+    here: FloatArray
+    there: FloatArray
+    turn_deg: FloatArray
+    octaves: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.here)
+
+    def chosen(self, which: BoolArray | IndexArray) -> Matches:
+        """Some of them."""
+        return Matches(
+            here=self.here[which],
+            there=self.there[which],
+            turn_deg=self.turn_deg[which],
+            octaves=self.octaves[which],
+        )
+
+    @classmethod
+    def together(cls, some: Iterable[Matches]) -> Matches:
+        """Those of several bands."""
+        parts = [(one.here, one.there, one.turn_deg, one.octaves) for one in some]
+        here, there, turn, octaves = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return cls(here=here, there=there, turn_deg=turn, octaves=octaves)
+
+
+def match_features(photo: Features, there: Features, params: FeatureParams) -> Matches:
+    """For each feature of a photo the map's nearest, where the next one elsewhere is clearly less.
+
+    Features on one spot, of several directions, are the same; they are no rivals.
+    """
+    n = len(photo) if len(there) > 1 else 0
+    near = photo.described[:n] @ there.described.T
+    rows = np.arange(n)
+    best = near.argmax(axis=1) if n else np.zeros(0, np.intp)
+    likeness = near[rows, best]
+    near[rows, best] = -1.0
+    rival = np.full(n, -1.0, np.float32)
+    left = rows
+    while len(left):
+        second = near[left].argmax(axis=1)
+        rival[left] = near[left, second]
+        away = np.hypot(*(there.places[second] - there.places[best[left]]).T)
+        same = (away <= params.same_place_px) & (rival[left] > -1.0)
+        near[left[same], second[same]] = -1.0
+        left = left[same]
+    apart, next_apart = (np.sqrt(np.maximum(2.0 - 2.0 * each, 0.0)) for each in (likeness, rival))
+    kept = np.flatnonzero(apart < params.max_ratio * next_apart)
+    best = best[kept]
+    return Matches(
+        here=photo.places[kept],
+        there=there.places[best],
+        turn_deg=there.turns[best] - photo.turns[kept],
+        octaves=np.log2(there.sizes[best] / photo.sizes[kept]),
+    )
+
+
+def count_places(here: FloatArray, there: FloatArray, cell_px: float) -> int:
+    """How many distinct places matches have, in the photo or on the map, whichever has fewer.
+
+    On a grid, the least of three ways to lay it: many features of one spot tell the same.
+    """
+    if not len(here):
+        return 0
+    return min(
+        len(np.unique(np.floor(places / cell_px + shift), axis=0))
+        for places in (here, there)
+        for shift in (0.0, 1.0 / 3.0, 2.0 / 3.0)
+    )
+
+
+def gather_by_votes(
+    matches: Matches, middle: FloatArray, long_px: FloatArray, side_px: int, params: FeatureParams
+) -> list[Matches]:
+    """Matches that put the photo at nearly the same place and turn, those of most places first.
+
+    A match of a frame that looks down tells where its middle lies, and how it is turned. Votes are
+    counted in bins, laid in two ways.
+
+    Parameters
+    ----------
+    middle : ndarray, shape (2,)
+        Pixel of the photo.
+    long_px : ndarray, shape (n,)
+        Long side of the photo on the map where each match lies, pixels.
+    side_px : int
+        The same in the photo.
+    """
+    alike = np.abs(matches.octaves - np.log2(long_px / side_px)) < params.vote_octaves
+    matches, long_px = matches.chosen(alike), long_px[alike]
+    turn = np.radians(matches.turn_deg)
+    x, y = ((middle - matches.here) * (long_px / side_px)[:, None]).T
+    votes = matches.there + np.stack(
+        [np.cos(turn) * x - np.sin(turn) * y, np.sin(turn) * x + np.cos(turn) * y], axis=1
+    )
+    # Where all lie equally far north bins are equally wide
+    across = votes / (params.vote_share * float(np.median(long_px)) if len(long_px) else 1.0)
+    turns = round(360.0 / params.vote_turn_deg)
+    bins = [
+        np.column_stack(
+            [
+                np.floor(across + shift),
+                np.floor(matches.turn_deg / params.vote_turn_deg + shift) % turns,
+            ]
+        ).astype(int)
+        for shift in (0.0, 0.5)
+    ]
+    found: list[tuple[int, Matches]] = []
+    for each in bins:
+        _, bin_of, n_votes = np.unique(each, axis=0, return_inverse=True, return_counts=True)
+        for k in np.argsort(-n_votes, kind="stable")[: params.n_bins]:
+            some = matches.chosen(np.flatnonzero(bin_of.ravel() == k))
+            found.append((count_places(some.here, some.there, params.cell_px), some))
+    found.sort(key=lambda one: -one[0])
+    return [some for count, some in found[: params.n_bins] if count >= params.least_matches]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Agreement:
+    """Matches that one homography of photo and map explains, and how many places they have."""
+
+    here: FloatArray
+    there: FloatArray
+    homography: FloatArray
+    n_places: int
+
+
+def find_agreements(matches: Matches, params: FeatureParams) -> list[Agreement]:
+    """Homographies that matches agree on, the best first.
+
+    Matches are sorted by turn and by ratio of sizes into windows that overlap: where a photo shows
+    a part of the map, right ones fall into one, and wrong ones into all. There three of them are an
+    affine map; the best ones gather all matches nearby for a homography.
+    """
+    rng = np.random.default_rng(params.seed)
+    found: list[tuple[int, FloatArray]] = []
+    for octave, turn in product(params.octaves, range(-180, 180, params.turn_step_deg)):
+        off = (matches.turn_deg - turn + 180.0) % 360.0 - 180.0
+        inside = np.abs(matches.octaves - octave) < params.octave_reach
+        k = np.flatnonzero(inside & (np.abs(off) < params.turn_reach_deg))
+        if len(k) < params.least_matches:
+            continue
+        here, there = matches.here[k], matches.there[k]
+        affine = _find_affine(here, there, rng, params)
+        if affine is not None:
+            near = _away(affine, here, there)[0] < params.affine_px
+            found.append((count_places(here[near], there[near], params.cell_px), affine))
+    found.sort(key=lambda one: -one[0])
+    agreements: list[Agreement] = []
+    for _, affine in found[: params.n_affines]:
+        near = _away(affine, matches.here, matches.there)[0] < params.gather_px
+        here, there = matches.here[near], matches.there[near]
+        if len(here) < params.least_matches:
+            continue
+        homography, inside = cv2.findHomography(
+            here, there, cv2.USAC_MAGSAC, params.homography_px, maxIters=10_000, confidence=0.9999
+        )
+        if homography is None:
+            continue
+        kept = inside.ravel() > 0
+        agreements.append(
+            Agreement(
+                here=here[kept],
+                there=there[kept],
+                homography=np.asarray(homography),
+                n_places=count_places(here[kept], there[kept], params.cell_px),
+            )
+        )
+    agreements.sort(key=lambda one: -one.n_places)
+    return agreements
+
+
+def _find_affine(
+    here: FloatArray, there: FloatArray, rng: np.random.Generator, params: FeatureParams
+) -> FloatArray | None:
+    """The affine map, (1, 3, 2), of three matches that most others agree with; None for none."""
+    chosen = rng.random((params.n_samples, len(here))).argpartition(2, axis=1)[:, :3]
+    corners = np.concatenate([here[chosen], np.ones((len(chosen), 3, 1))], axis=-1)
+    spread = np.abs(np.linalg.det(corners)) > params.cell_px**2
+    affine = np.linalg.solve(corners[spread], there[chosen[spread]])
+    longest, shortest = _stretches(affine[:, :2])
+    area = np.linalg.det(affine[:, :2])
+    low, high = params.area_range
+    sane = (area > low) & (area < high) & (longest < params.max_stretch * shortest)
+    affine = affine[sane]
+    if not len(affine):
+        return None
+    agree = (_away(affine, here, there) < params.affine_px).sum(axis=1)
+    k = int(agree.argmax())
+    return affine[k : k + 1] if agree[k] >= params.least_matches - 1 else None
+
+
+def _stretches(linear: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Both singular values of matrices, shape (n, 2, 2)."""
+    half = 0.5 * (linear**2).sum(axis=(1, 2))
+    root = np.sqrt(np.maximum(half**2 - np.linalg.det(linear) ** 2, 0.0))
+    return np.sqrt(half + root), np.sqrt(np.maximum(half - root, 1e-12))
+
+
+def _away(affine: FloatArray, here: FloatArray, there: FloatArray) -> FloatArray:
+    """How far affine maps, (k, 3, 2), bring places from where they should be, shape (k, n)."""
+    moved = here @ affine[:, :2] + affine[:, 2:]
+    return np.asarray(np.hypot(*np.moveaxis(moved - there, -1, 0)))
