@@ -88,7 +88,7 @@ def true_camera(frame: str) -> Camera:
 
 def camera_of(told: Mapping[str, Any]) -> Camera:
     """A camera as JSON has it."""
-    known = {one.name: told[one.name] for one in fields(Camera)}
+    known = {one.name: told[one.name] for one in fields(Camera) if one.name in told}
     return Camera(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
 
 

@@ -293,4 +293,5 @@ def sigma_on_ground(camera: Camera | None, point: ReviewedPoint) -> float | None
 
 def _numbers(camera: Camera) -> list[float]:
     values = (value for value in astuple(camera) if not isinstance(value, bool))
-    return [number for value in values for number in np.ravel(value).tolist()]
+    known = (1.0 if value is None else value for value in values)  # pixels are square
+    return [number for value in known for number in np.ravel(value).tolist()]

@@ -21,7 +21,7 @@ class FeatureParams:
     contrast: float = 0.01
     photo_px: int = 512  # long side at which it is looked at
     n_photo: int = 5000
-    map_density: float = 0.0045  # a pixel
+    map_density: float = 0.009  # a pixel
     # Maps are searched in blocks of so many pixels, with a rim, and matched in parts of so many
     # frames' sides
     block_px: int = 2048

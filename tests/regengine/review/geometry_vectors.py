@@ -57,6 +57,7 @@ def aimed_camera(aim: Aim, lens: Lens) -> Camera | None:
         principal_point=lens.principal_point,
         distortion=lens.distortion,
         mirrored=lens.mirrored,
+        pixel_aspect=lens.pixel_aspect,
         quaternion=(0.0, 0.0, 0.0, 1.0),
         position_ecef_m=(x, y, z),
     )
@@ -99,6 +100,7 @@ CASES: dict[str, tuple[Aim, Lens]] = {
     "mirrored, distorted": (aim(139.0, 35.0, 134.0, 33.0, -95.0), replace(WIDE, mirrored=True)),
     "cropped": (aim(12.0, 42.0, 15.0, 41.0, 200.0), CROPPED),
     "mirrored crop": (aim(12.0, 42.0, 15.0, 41.0, 200.0), replace(CROPPED, mirrored=True)),
+    "squared, distorted": (aim(12.0, 42.0, 15.0, 41.0, 70.0), replace(WIDE, pixel_aspect=1.5)),
     "over the pole": (aim(10.0, 89.0, 170.0, 88.0, 40.0), PLAIN),
     "beside the pole": (aim(-60.0, -90.0, 20.0, -89.99, 15.0), PLAIN),
 }
