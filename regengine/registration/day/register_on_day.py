@@ -33,7 +33,7 @@ from regengine.orbit.rotation import EARTH_RATE_RAD_S
 from regengine.photo.frame import Frame
 from regengine.photo.image import read_linear_channels
 from regengine.references.day import DayMap
-from regengine.references.reference import Reference
+from regengine.references.reference import Bounds, Reference
 from regengine.registration.day.map_features import features_for
 from regengine.registration.day.parameters import DayParams, FeatureParams
 from regengine.registration.day.propose_from_day import (
@@ -130,14 +130,21 @@ class DayPhoto:
         squared = (replace(self, nominal=one, long_km=long_km) for one in (lying, upright))
         return (self, *squared)
 
-    def find_features(self, side_px: int, most: int, params: FeatureParams) -> tuple[Features, ...]:
-        """Features of grey and red, in pixels of the stored image."""
-        factor = min(1.0, side_px / max(self.light.values.shape))
+    def find_features(
+        self, side_px: int, most: int, params: FeatureParams, *, squared: bool = False
+    ) -> tuple[Features, ...]:
+        """Features of grey and red, in pixels of the stored image, or of it made square."""
+        height, width = self.light.values.shape
+        factor = min(1.0, side_px / max(width, height))
+        size = round(width * factor), round(height * factor)
+        if squared:
+            size = max(size), max(size)
         shown, counted = self.shown, self.light.weight
-        if factor < 1.0:
-            small = {"fx": factor, "fy": factor, "interpolation": cv2.INTER_AREA}
-            shown = np.asarray(cv2.resize(shown, None, **small), np.uint8)
-            counted = np.asarray(cv2.resize(counted, None, **small), np.float32)
+        if size != (width, height):
+            shown = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA), np.uint8)
+            counted = np.asarray(
+                cv2.resize(counted, size, interpolation=cv2.INTER_AREA), np.float32
+            )
             shown = shown.reshape(*counted.shape, -1)
         inside = counted > 0.5
         found = (find_features(one, inside, most, params) for one in bands_of(shown))
@@ -305,13 +312,14 @@ def view_from_afar(
     """What a telephoto frame may show, where its local features and those of a map agree.
 
     Maps are cut into parts that overlap by a frame, the finest and nearest first; a part is left
-    out where it is seen too flat, or shows the frame with too few pixels.
+    out where it is seen too flat, or shows the frame with too few pixels. Where the photo as it is
+    shows nothing, it is looked at with its sides made equal: ground that is seen flat may look more
+    as it does on the map.
     """
-    shapes = photo.shapes(params)
+    shapes, looking = photo.shapes(params), params.features
     frame_km = max(shape.long_km for shape in shapes)
     at = np.asarray(position.position_ecef_m, float)
-    seen = photo.find_features(params.features.photo_px, params.features.n_photo, params.features)
-    left = params.max_parts
+    parts: list[tuple[Reference, Bounds, float]] = []
     for reference in day_map.references:
         west, south, east, north = reference.grid.bounds
         lon, lat = 0.5 * (west + east), 0.5 * (south + north)
@@ -323,34 +331,43 @@ def view_from_afar(
             (south, north, there_deg),
         ):
             room = max(high - low - frame_deg, 0.0)
-            count = 1 + int(room / frame_deg / (params.features.part_frames - 1.0))
+            count = 1 + int(room / frame_deg / (looking.part_frames - 1.0))
             begin = low + room * np.arange(count) / count
             edges.append([(one, one + room / count + min(frame_deg, high - low)) for one in begin])
-        parts = [(w, s, e, n) for w, e in edges[0] for s, n in edges[1]]
-        corners = np.array(parts)[:, [[0, 1], [2, 1], [0, 3], [2, 3]]]
+        bounds = [(w, s, e, n) for w, e in edges[0] for s, n in edges[1]]
+        corners = np.array(bounds)[:, [[0, 1], [2, 1], [0, 3], [2, 3]]]
         ground = geodetic_to_ecef(corners[..., 0], corners[..., 1])
         flattest = np.max(incidence_deg(at, ground), axis=1)
         away_km = np.linalg.norm(ground.mean(axis=1) - at, axis=1) / 1e3
-        for k in np.argsort(away_km, kind="stable"):
-            long_km = frame_km * float(away_km[k]) / position.altitude_km
-            coarse = long_km < params.min_map_px * reference.grid.step_deg * KM_PER_DEGREE
-            if coarse or flattest[k] > params.max_incidence_deg or left == 0:
-                continue
-            left -= 1
-            bounds = parts[int(k)]
-            features = features_for(reference, long_km / params.features.photo_px, params.features)
-            there = features.within(bounds)
+        long_km = frame_km * away_km / position.altitude_km
+        fine = long_km >= params.min_map_px * reference.grid.step_deg * KM_PER_DEGREE
+        parts += [
+            (reference, bounds[k], float(long_km[k]))
+            for k in np.argsort(away_km, kind="stable").tolist()
+            if fine[k] and flattest[k] <= params.max_incidence_deg
+        ]
+    if not parts:
+        raise LightMapError("No map shows the frame with enough pixels.", code="outside_map")
+    width, height = photo.nominal.width_px, photo.nominal.height_px
+    for squared in (False,) if width == height else (False, True):
+        seen = photo.find_features(looking.photo_px, looking.n_photo, looking, squared=squared)
+        # Of the picture with equal sides over the stored one
+        stretch = max(width, height) / np.array([width, height]) if squared else np.ones(2)
+        for reference, part, long_km in parts[: params.max_parts]:
+            features = features_for(reference, long_km / looking.photo_px, looking)
+            there = features.within(part)
             matches = Matches.together(
-                match_features(*pair, params.features) for pair in zip(seen, there, strict=True)
+                match_features(*pair, looking) for pair in zip(seen, there, strict=True)
             )
-            for agreement in find_agreements(matches, params.features):
-                if agreement.n_places < params.features.least_places:
+            for agreement in find_agreements(matches, looking):
+                if agreement.n_places < looking.least_places:
                     break
+                here = (agreement.here + 0.5) / stretch - 0.5
                 ground = features.ground(agreement.there)
                 fits = []
                 for shape in shapes:
                     belief, _ = believe_day_camera(position, shape.nominal, params)
-                    fit = fit_to_places(shape.nominal, agreement.here, ground, belief, params)
+                    fit = fit_to_places(shape.nominal, here, ground, belief, params)
                     if fit is not None:
                         fits.append((fit.chi_square, shape, belief, fit.camera))
                 if not fits:
@@ -361,14 +378,12 @@ def view_from_afar(
                     photo=shape,
                     belief=belief,
                     reference=reference,
-                    levels=pyramid(day_map.window(*bounds, step_deg), 7),
+                    levels=pyramid(day_map.window(*part, step_deg), 7),
                     starts=iter((camera,)),
                     long_km=long_km * shape.long_km / frame_km,
                     n_places=agreement.n_places,
                     params=params,
                 )
-    if left == params.max_parts:
-        raise LightMapError("No map shows the frame with enough pixels.", code="outside_map")
 
 
 def view_anywhere(
