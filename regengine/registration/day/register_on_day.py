@@ -321,20 +321,11 @@ def view_from_afar(
     at = np.asarray(position.position_ecef_m, float)
     parts: list[tuple[Reference, Bounds, float]] = []
     for reference in day_map.references:
-        west, south, east, north = reference.grid.bounds
-        lon, lat = 0.5 * (west + east), 0.5 * (south + north)
-        middle_km = float(np.linalg.norm(geodetic_to_ecef(lon, lat) - at)) / 1e3
-        there_deg = frame_km * max(middle_km / position.altitude_km, 1.0) / KM_PER_DEGREE
-        edges = []
-        for low, high, frame_deg in (
-            (west, east, there_deg / float(np.cos(np.radians(lat)))),
-            (south, north, there_deg),
-        ):
-            room = max(high - low - frame_deg, 0.0)
-            count = 1 + int(room / frame_deg / (looking.part_frames - 1.0))
-            begin = low + room * np.arange(count) / count
-            edges.append([(one, one + room / count + min(frame_deg, high - low)) for one in begin])
-        bounds = [(w, s, e, n) for w, e in edges[0] for s, n in edges[1]]
+        bounds: list[Bounds] = []
+        for seen_part in _seen_parts(reference.grid.bounds, position, params):
+            bounds += _cut_parts(seen_part, frame_km, position, params)
+        if not bounds:
+            continue
         corners = np.array(bounds)[:, [[0, 1], [2, 1], [0, 3], [2, 3]]]
         ground = geodetic_to_ecef(corners[..., 0], corners[..., 1])
         flattest = np.max(incidence_deg(at, ground), axis=1)
@@ -353,8 +344,8 @@ def view_from_afar(
         seen = photo.find_features(looking.photo_px, looking.n_photo, looking, squared=squared)
         # Of the picture with equal sides over the stored one
         stretch = max(width, height) / np.array([width, height]) if squared else np.ones(2)
-        for reference, part, long_km in parts[: params.max_parts]:
-            features = features_for(reference, long_km / looking.photo_px, looking)
+        for reference, part, part_km in parts[: params.max_parts]:
+            features = features_for(reference, part_km / looking.photo_px, looking, part)
             there = features.within(part)
             matches = Matches.together(
                 match_features(*pair, looking) for pair in zip(seen, there, strict=True)
@@ -373,17 +364,59 @@ def view_from_afar(
                 if not fits:
                     continue
                 _, shape, belief, camera = min(fits, key=lambda one: one[0])
-                step_deg = long_km / params.fine_side_px / KM_PER_DEGREE
+                step_deg = part_km / params.fine_side_px / KM_PER_DEGREE
                 yield DayView(
                     photo=shape,
                     belief=belief,
                     reference=reference,
                     levels=pyramid(day_map.window(*part, step_deg), 7),
                     starts=iter((camera,)),
-                    long_km=long_km * shape.long_km / frame_km,
+                    long_km=part_km * shape.long_km / frame_km,
                     n_places=agreement.n_places,
                     params=params,
                 )
+
+
+def _seen_parts(bounds: Bounds, position: CameraPosition, params: DayParams) -> Iterator[Bounds]:
+    """Of a map what a box holds around all that is not seen too flat, on either side of 180°."""
+    west, south, east, north = bounds
+    flattest = np.radians(params.max_incidence_deg)
+    distance_m = float(np.linalg.norm(position.position_ecef_m))
+    off_nadir = np.arcsin(np.sin(flattest) * (1.0 - 1e3 * position.altitude_km / distance_m))
+    reach_deg = float(np.degrees(flattest - off_nadir))
+    low, high = max(south, position.lat - reach_deg), min(north, position.lat + reach_deg)
+    # Meridians meet towards the pole
+    farthest = min(abs(position.lat) + reach_deg, 90.0)
+    ratio = np.sin(np.radians(reach_deg)) / max(np.cos(np.radians(position.lat)), 1e-9)
+    reach_lon = 180.0 if farthest == 90.0 else float(np.degrees(np.arcsin(min(ratio, 1.0))))
+    first = int(np.floor((west - position.lon - reach_lon) / 360.0))
+    last = int(np.ceil((east - position.lon + reach_lon) / 360.0))
+    for turn in range(first, last + 1):
+        lon = position.lon + 360.0 * turn
+        left, right = max(west, lon - reach_lon), min(east, lon + reach_lon)
+        if left < right and low < high:
+            yield left, low, right, high
+
+
+def _cut_parts(
+    bounds: Bounds, frame_km: float, position: CameraPosition, params: DayParams
+) -> list[Bounds]:
+    """Parts of a map that overlap by a frame."""
+    west, south, east, north = bounds
+    lon, lat = 0.5 * (west + east), 0.5 * (south + north)
+    at = np.asarray(position.position_ecef_m, float)
+    middle_km = float(np.linalg.norm(geodetic_to_ecef(lon, lat) - at)) / 1e3
+    there_deg = frame_km * max(middle_km / position.altitude_km, 1.0) / KM_PER_DEGREE
+    edges = []
+    for low, high, frame_deg in (
+        (west, east, there_deg / float(np.cos(np.radians(lat)))),
+        (south, north, there_deg),
+    ):
+        room = max(high - low - frame_deg, 0.0)
+        count = 1 + int(room / frame_deg / (params.features.part_frames - 1.0))
+        begin = low + room * np.arange(count) / count
+        edges.append([(one, one + room / count + min(frame_deg, high - low)) for one in begin])
+    return [(w, s, e, n) for w, e in edges[0] for s, n in edges[1]]
 
 
 def view_anywhere(
