@@ -19,14 +19,14 @@ def cache_folder() -> Path:
     return _folder("REGENGINE_CACHE", "Caches", "XDG_CACHE_HOME", ".cache")
 
 
-def make_folder(folder: Path) -> Path:
+def make_folder(folder: Path, *, variable: str = "REGENGINE_DATA") -> Path:
     """Make a folder of the user's files, if need be; ConfigError where that cannot be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"{folder} cannot be made ({error.strerror}): let REGENGINE_DATA name a folder that "
-            "you may write to."
+            f"{folder} cannot be made ({error.strerror}): let {variable} name a folder that you "
+            "may write to."
         ) from error
     return folder
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
 from matchers.geometry.earth import geodetic_to_ecef
 from regengine.errors import ConfigError, LightMapError, StoreError
-from regengine.io.atomic import in_place_of
+from regengine.io.atomic import alone, in_place_of, unwritable_told
 from regengine.io.checksums import fingerprint
 from regengine.io.folders import cache_folder, make_folder
+from regengine.io.gdal import reading
 from regengine.io.hdf5 import open_hdf5
 from regengine.references.day import DayMap
 from regengine.references.reference import Bounds, Reference, References
@@ -30,6 +32,11 @@ from regengine.registration.day.propose_from_features import Features, bands_of,
 FORMAT, VERSION = "regengine day features", 1
 UNIT = 255.0  # of descriptors, which are kept as bytes
 FARTHEST_DEG = 85.0  # of latitude: Mercator's pole is infinitely far
+# A scene of Sentinel-2 has 1.2e8 pixels, whose features take 0.3 GB of memory and some minutes
+MAX_KEPT_PIXELS = 2e8
+COLUMNS = {"places": (2,), "sizes": (), "turns": (), "bands": (), "described": (128,)}
+# Parameters on which features of a map depend
+OF_MAPS = ("clip_limit", "contrast", "map_density", "block_px", "block_rim_px")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,49 +115,73 @@ def _features(columns: dict[str, NDArray[Any]]) -> Features:
     )
 
 
-def features_for(reference: Reference, sample_km: float, params: FeatureParams) -> MapFeatures:
-    """Features of a map at about so large pixels, or its own; made where they are not yet."""
-    ratio = sample_km / (reference.grid.step_deg * KM_PER_DEGREE)
+def features_for(
+    reference: Reference, sample_km: float, params: FeatureParams, part: Bounds | None = None
+) -> MapFeatures:
+    """Features of a map at about so large pixels, or its own; made where they are not yet.
+
+    Of a map that is too large to be kept those of a part of it alone, if one is given.
+    """
+    grid = reference.grid
+    ratio = sample_km / (grid.step_deg * KM_PER_DEGREE)
     octave = max(0, round(float(np.log2(max(ratio, 1.0)))))
+    if part is not None and grid.cols * grid.rows / 4**octave > MAX_KEPT_PIXELS:
+        return find_map_features(reference, octave, params, part)
     return _load(reference, reference.version, octave, params)
 
 
 @lru_cache(maxsize=16)
 def _load(reference: Reference, version: object, octave: int, params: FeatureParams) -> MapFeatures:
     """From the file beside the map or in the cache, else found and written there."""
-    known = reference.content_sha256 or fingerprint(reference.path)
+    known = _identify(reference, params)
     beside = reference.path.with_name(f"{reference.path.name}.features")
     in_cache = cache_folder() / "day" / f"{known[:32]}.features"
     for path in (beside, in_cache):
         kept = _read(path, known)
         if octave in kept:
             return kept[octave]
-    found = find_map_features(reference, octave, params)
-    kilometres = reference.grid.step_deg * 2**octave * KM_PER_DEGREE
+    logger = logging.getLogger("regengine")
+    at = f"{reference.path.name} at {reference.grid.step_deg * 2**octave * KM_PER_DEGREE:.3g} km"
+    found = None
     writable = beside.parent.stat().st_mode & 0o222  # whose mode says so is left alone by root, too
     for path in (beside, in_cache) if writable else (in_cache,):
         try:
             if path is in_cache:
-                make_folder(path.parent)
-            _write(path, {**_read(path, known), octave: found}, known)
+                make_folder(path.parent, variable="REGENGINE_CACHE")
+            with unwritable_told(path), alone(path):
+                kept = _read(path, known)  # another process may have made them meanwhile
+                if octave in kept:
+                    return kept[octave]
+                if found is None:
+                    logger.info("features of %s a pixel are looked for, once for all photos", at)
+                    found = find_map_features(reference, octave, params)
+                _write(path, {**kept, octave: found}, known)
         except (ConfigError, StoreError) as error:
             refused = error
             continue
-        logging.getLogger("regengine").info(
-            "%s features of %s at %.3g km a pixel are kept in %s",
-            f"{len(found.columns['sizes']):,}",
-            reference.path.name,
-            kilometres,
-            path,
-        )
+        n_found = len(found.columns["sizes"])
+        logger.info("%s features of %s a pixel are kept in %s", f"{n_found:,}", at, path)
         return found
-    logging.getLogger("regengine").warning("the features of a map are not kept: %s", refused)
-    return found
+    logger.warning("the features of a map are not kept: %s", refused)
+    return found or find_map_features(reference, octave, params)
 
 
-def find_map_features(reference: Reference, octave: int, params: FeatureParams) -> MapFeatures:
-    """Features of all of a map, block by block, with pixels ``2**octave`` times its own."""
-    west, south, east, north = reference.grid.bounds
+def _identify(reference: Reference, params: FeatureParams) -> str:
+    """What features depend on, as a check sum: a map's file, its grid, how they are found."""
+    with reading(reference.path):
+        file = fingerprint(reference.path)
+    drawn = fields(DayMap)
+    ways = [(one.name, one.default) for one in drawn if one.default is not MISSING]
+    ways += [(name, getattr(params, name)) for name in OF_MAPS]
+    told = (file, reference.content_sha256, *reference.grid.bounds, reference.grid.step_deg, ways)
+    return hashlib.sha256(repr(told).encode()).hexdigest()
+
+
+def find_map_features(
+    reference: Reference, octave: int, params: FeatureParams, part: Bounds | None = None
+) -> MapFeatures:
+    """Features of a map or a part, block by block, with pixels ``2**octave`` times its own."""
+    west, south, east, north = part or reference.grid.bounds
     south, north = max(south, -FARTHEST_DEG), min(north, FARTHEST_DEG)
     # As many pixels as the map has in the middle of its latitudes
     shrink = float(np.cos(np.radians(0.5 * (south + north))))
@@ -158,9 +189,7 @@ def find_map_features(reference: Reference, octave: int, params: FeatureParams) 
     step_deg, top = source_deg / np.sqrt(shrink), _ordinate(north)
     cols, rows = (int(each / step_deg) for each in (east - west, top - _ordinate(south)))
     day_map = DayMap(references=References([reference]))
-    found: dict[str, list[NDArray[Any]]] = {
-        name: [] for name in ("places", "sizes", "turns", "bands", "described")
-    }
+    found: dict[str, list[NDArray[Any]]] = {name: [] for name in COLUMNS}
     core, rim = params.block_px, params.block_rim_px
     for row in range(0, rows, core):
         for col in range(0, cols, core):
@@ -200,8 +229,8 @@ def find_map_features(reference: Reference, octave: int, params: FeatureParams) 
                 described = np.rint(UNIT * features.described[inside])
                 found["described"].append(described.astype(np.uint8))
     columns = {
-        name: np.concatenate(parts) if parts else np.zeros((0, width), np.uint8)
-        for (name, parts), width in zip(found.items(), (2, 1, 1, 1, 128), strict=True)
+        name: np.concatenate(parts) if parts else np.zeros((0, *COLUMNS[name]), np.uint8)
+        for name, parts in found.items()
     }
     return MapFeatures(west=west, top=top, step_deg=step_deg, columns=columns)
 
@@ -216,15 +245,16 @@ def _read(path: Path, known: str) -> dict[int, MapFeatures]:
                 return {}
             kept = {}
             for name, group in file.items():
-                columns = {each: values[()] for each, values in group.items()}
-                if len({len(values) for values in columns.values()}) != 1:
+                columns = {each: group[each][()] for each in COLUMNS}
+                n = len(columns["sizes"])
+                if any(columns[each].shape != (n, *more) for each, more in COLUMNS.items()):
                     return {}
                 west, top, step_deg = (float(group.attrs[key]) for key in ("west", "top", "step"))
                 kept[int(name)] = MapFeatures(
                     west=west, top=top, step_deg=step_deg, columns=columns
                 )
             return kept
-    except (ConfigError, OSError, KeyError, ValueError, TypeError, RuntimeError):
+    except (ConfigError, OSError, LookupError, AttributeError, ValueError, TypeError, RuntimeError):
         return {}
 
 

@@ -33,7 +33,7 @@ from regengine.orbit.rotation import EARTH_RATE_RAD_S
 from regengine.photo.frame import Frame
 from regengine.photo.image import read_linear_channels
 from regengine.references.day import DayMap
-from regengine.references.reference import Reference
+from regengine.references.reference import Bounds, Reference
 from regengine.registration.day.map_features import features_for
 from regengine.registration.day.parameters import DayParams, FeatureParams
 from regengine.registration.day.propose_from_day import (
@@ -313,20 +313,11 @@ def view_from_afar(
     seen = photo.find_features(params.features.photo_px, params.features.n_photo, params.features)
     left = params.max_parts
     for reference in day_map.references:
-        west, south, east, north = reference.grid.bounds
-        lon, lat = 0.5 * (west + east), 0.5 * (south + north)
-        middle_km = float(np.linalg.norm(geodetic_to_ecef(lon, lat) - at)) / 1e3
-        there_deg = frame_km * max(middle_km / position.altitude_km, 1.0) / KM_PER_DEGREE
-        edges = []
-        for low, high, frame_deg in (
-            (west, east, there_deg / float(np.cos(np.radians(lat)))),
-            (south, north, there_deg),
-        ):
-            room = max(high - low - frame_deg, 0.0)
-            count = 1 + int(room / frame_deg / (params.features.part_frames - 1.0))
-            begin = low + room * np.arange(count) / count
-            edges.append([(one, one + room / count + min(frame_deg, high - low)) for one in begin])
-        parts = [(w, s, e, n) for w, e in edges[0] for s, n in edges[1]]
+        parts: list[Bounds] = []
+        for seen_part in _seen_parts(reference.grid.bounds, position, params):
+            parts += _cut_parts(seen_part, frame_km, position, params)
+        if not parts:
+            continue
         corners = np.array(parts)[:, [[0, 1], [2, 1], [0, 3], [2, 3]]]
         ground = geodetic_to_ecef(corners[..., 0], corners[..., 1])
         flattest = np.max(incidence_deg(at, ground), axis=1)
@@ -338,7 +329,8 @@ def view_from_afar(
                 continue
             left -= 1
             bounds = parts[int(k)]
-            features = features_for(reference, long_km / params.features.photo_px, params.features)
+            sample_km = long_km / params.features.photo_px
+            features = features_for(reference, sample_km, params.features, bounds)
             there = features.within(bounds)
             matches = Matches.together(
                 match_features(*pair, params.features) for pair in zip(seen, there, strict=True)
@@ -369,6 +361,48 @@ def view_from_afar(
                 )
     if left == params.max_parts:
         raise LightMapError("No map shows the frame with enough pixels.", code="outside_map")
+
+
+def _seen_parts(bounds: Bounds, position: CameraPosition, params: DayParams) -> Iterator[Bounds]:
+    """Of a map what a box holds around all that is not seen too flat, on either side of 180°."""
+    west, south, east, north = bounds
+    flattest = np.radians(params.max_incidence_deg)
+    distance_m = float(np.linalg.norm(position.position_ecef_m))
+    off_nadir = np.arcsin(np.sin(flattest) * (1.0 - 1e3 * position.altitude_km / distance_m))
+    reach_deg = float(np.degrees(flattest - off_nadir))
+    low, high = max(south, position.lat - reach_deg), min(north, position.lat + reach_deg)
+    # Meridians meet towards the pole
+    farthest = min(abs(position.lat) + reach_deg, 90.0)
+    ratio = np.sin(np.radians(reach_deg)) / max(np.cos(np.radians(position.lat)), 1e-9)
+    reach_lon = 180.0 if farthest == 90.0 else float(np.degrees(np.arcsin(min(ratio, 1.0))))
+    first = int(np.floor((west - position.lon - reach_lon) / 360.0))
+    last = int(np.ceil((east - position.lon + reach_lon) / 360.0))
+    for turn in range(first, last + 1):
+        lon = position.lon + 360.0 * turn
+        left, right = max(west, lon - reach_lon), min(east, lon + reach_lon)
+        if left < right and low < high:
+            yield left, low, right, high
+
+
+def _cut_parts(
+    bounds: Bounds, frame_km: float, position: CameraPosition, params: DayParams
+) -> list[Bounds]:
+    """Parts of a map that overlap by a frame."""
+    west, south, east, north = bounds
+    lon, lat = 0.5 * (west + east), 0.5 * (south + north)
+    at = np.asarray(position.position_ecef_m, float)
+    middle_km = float(np.linalg.norm(geodetic_to_ecef(lon, lat) - at)) / 1e3
+    there_deg = frame_km * max(middle_km / position.altitude_km, 1.0) / KM_PER_DEGREE
+    edges = []
+    for low, high, frame_deg in (
+        (west, east, there_deg / float(np.cos(np.radians(lat)))),
+        (south, north, there_deg),
+    ):
+        room = max(high - low - frame_deg, 0.0)
+        count = 1 + int(room / frame_deg / (params.features.part_frames - 1.0))
+        begin = low + room * np.arange(count) / count
+        edges.append([(one, one + room / count + min(frame_deg, high - low)) for one in begin])
+    return [(w, s, e, n) for w, e in edges[0] for s, n in edges[1]]
 
 
 def view_anywhere(

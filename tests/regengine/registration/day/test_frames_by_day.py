@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 import rasterio
 from numpy.typing import NDArray
 from PIL import Image
 from rasterio.transform import from_origin
+from rasterio.windows import Window
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
@@ -26,6 +30,9 @@ from regengine.io.gdal import gdal_session
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import FrameOptions, read_frame
 from regengine.references.day import DayMap, open_day_map
+from regengine.references.reference import References
+from regengine.registration.day.map_features import MapFeatures, features_for
+from regengine.registration.day.parameters import FeatureParams
 from regengine.registration.day.register_on_day import register_on_day
 from regengine.registration.types import Prior
 from regengine.result import FrameResult
@@ -329,6 +336,124 @@ def test_features_of_a_map_are_kept_and_made_anew_where_they_do_not_fit(
         assert kept.read_bytes() == made
     write_map(draw_earth(5), path, FINE_DEG)
     assert place_far(far_photo, open_day_map([path])).verdict == "no_match"
+
+
+@pytest.mark.slow
+def test_a_map_that_reaches_far_beyond_the_horizon_is_searched_below_the_camera(
+    far_photo: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "wide.tif"
+    with (
+        gdal_session(),
+        rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            width=round(120.0 / FINE_DEG),
+            height=ROWS,
+            count=3,
+            dtype="uint8",
+            crs="EPSG:4326",
+            transform=from_origin(WEST, NORTH, FINE_DEG, FINE_DEG),
+            photometric="RGB",
+            tiled=True,
+            compress="deflate",
+            sparse_ok=True,
+        ) as out,
+    ):
+        out.write(np.moveaxis(draw_earth(4), -1, 0), window=Window(0, 0, COLS, ROWS))
+    assert place_far(far_photo, open_day_map([path])).verdict == "accepted"
+    # Too large for all of it to be looked at
+    assert not (tmp_path / "wide.tif.features").exists()
+
+
+def draw_ground(seed: int) -> NDArray[np.uint8]:
+    noise = np.random.default_rng(seed).normal(size=(ROWS, COLS)).astype(np.float32)
+    codes = np.clip(110.0 + 300.0 * cv2.GaussianBlur(noise, (0, 0), 4), 0.0, 255.0)
+    return np.stack([codes.astype(np.uint8)] * 3, axis=-1)
+
+
+def features_made_with(maps: DayMap, **ways: float) -> MapFeatures:
+    (reference,) = maps.references
+    return features_for(reference, 0.2, replace(FeatureParams(), **ways))
+
+
+def test_features_kept_of_other_parameters_are_not_used(tmp_path: Path) -> None:
+    maps = write_map(draw_ground(4), tmp_path / "fine.tif", FINE_DEG)
+    many = features_made_with(maps)
+    few = features_made_with(maps, map_density=0.001)
+    assert 0 < len(few.columns["sizes"]) < 0.5 * len(many.columns["sizes"])
+
+
+def test_features_of_a_copy_with_the_tags_of_another_map_are_its_own(tmp_path: Path) -> None:
+    maps = write_map(draw_ground(4), tmp_path / "fine.tif", FINE_DEG)
+    others = write_map(draw_ground(5), tmp_path / "copy.tif", FINE_DEG)
+    (tmp_path / "fine.tif.features").unlink(missing_ok=True)
+    # What `day build` writes stays with a picture that other programs change
+    maps, others = (
+        DayMap(references=References([replace(each.references[0], content_sha256="5" * 64)]))
+        for each in (maps, others)
+    )
+    first = features_made_with(maps)
+    (tmp_path / "fine.tif.features").rename(tmp_path / "copy.tif.features")
+    second = features_made_with(others)
+    assert not np.array_equal(first.columns["places"], second.columns["places"])
+
+
+def test_features_that_another_program_wrote_otherwise_are_made_anew(tmp_path: Path) -> None:
+    path, kept = tmp_path / "fine.tif", tmp_path / "fine.tif.features"
+    maps = write_map(draw_ground(4), path, FINE_DEG)
+    first = features_made_with(maps)
+    with h5py.File(kept, "r") as file:
+        (octave,) = file
+    for spoil in (
+        lambda file: file[octave].__delitem__("places"),
+        lambda file: file.__delitem__(octave) or file.create_dataset(octave, data=1.0),
+        lambda file: (
+            file[octave].__delitem__("turns")
+            or file[octave].create_dataset("turns", data=np.zeros((len(file[octave]["sizes"]), 7)))
+        ),
+        lambda file: file.create_group("notes"),
+    ):
+        with h5py.File(kept, "r+") as file:
+            spoil(file)
+        os.utime(path)
+        again = features_made_with(maps)
+        for name, values in first.columns.items():
+            np.testing.assert_array_equal(again.columns[name], values)
+
+
+@pytest.mark.slow
+def test_processes_that_need_the_same_features_at_once_look_for_them_once(tmp_path: Path) -> None:
+    path = tmp_path / "fine.tif"
+    write_map(draw_ground(4), path, FINE_DEG)
+    lines = (
+        "import logging, sys; logging.basicConfig(level=logging.INFO);"
+        "from regengine.references.day import open_day_map;"
+        "from regengine.registration.day.map_features import features_for;"
+        "from regengine.registration.day.parameters import FeatureParams;"
+        "one, = open_day_map(sys.argv[1:]).references;"
+        "features_for(one, 0.1, FeatureParams())"
+    )
+    both = [
+        subprocess.Popen((sys.executable, "-c", lines, path), stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = "".join(one.communicate()[1] for one in both)
+    assert [one.returncode for one in both] == [0, 0]
+    assert said.count("are looked for") == said.count("are kept in") == 1
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["fine.tif", "fine.tif.features"]
+
+
+def test_features_that_can_be_kept_nowhere_are_found_and_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    maps = write_map(draw_ground(4), tmp_path / "fine.tif", FINE_DEG)
+    (tmp_path / "fine.tif.features").mkdir()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("REGENGINE_CACHE", str(tmp_path / "file"))
+    assert len(features_made_with(maps).columns["sizes"]) > 500
+    assert "REGENGINE_CACHE" in caplog.text
 
 
 @pytest.mark.slow
