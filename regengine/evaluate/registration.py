@@ -109,6 +109,7 @@ def camera_of(row: Mapping[str, str]) -> Camera:
         position_ecef_m=(value("position_x_m"), value("position_y_m"), value("position_z_m")),
         distortion=(k1, k2, p1, p2, k3),
         mirrored=row["mirrored"] == "true",
+        pixel_aspect=float(row["pixel_aspect"]) if row.get("pixel_aspect") else None,
     )
 
 

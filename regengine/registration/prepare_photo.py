@@ -155,6 +155,7 @@ def make_nominal_camera(frame: Frame, placed: Camera | None = None) -> Camera:
             focal_px=lens.focal_px,
             principal_point=lens.principal_point,
             distortion=lens.distortion,
+            pixel_aspect=lens.pixel_aspect,
         )
     return camera
 

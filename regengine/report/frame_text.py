@@ -107,6 +107,8 @@ def _solution(result: FrameResult) -> Section:
         ("position ECEF", " ".join(f"{value:.1f}" for value in camera.position_ecef_m) + " m"),
         ("mirrored", "yes" if camera.mirrored else "no"),
     ]
+    if camera.pixel_aspect is not None:
+        rows.append(("pixel aspect", f"{camera.pixel_aspect:.3f}, stretched"))
     if result.footprint is not None:
         corners = [degrees_text(*corner) if corner else "sky" for corner in result.footprint]
         rows.append(("corners", ", ".join(corners)))

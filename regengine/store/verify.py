@@ -69,6 +69,7 @@ NUMBERS: dict[str, Callable[[NDArray[Any]], NDArray[np.bool_]]] = {
     "sigma_m": lambda sigma: sigma > 0,
     "lights": lambda count: count >= 0,
     "search_pass": lambda number: number <= 4,
+    "pixel_aspect": lambda ratio: ratio > 0,
 }
 NUMBERS |= dict.fromkeys(("width_px", "height_px"), lambda side: (side >= 1) | (side == -1))
 for _place in ("", "nadir_", "centre_", "footprint_"):

@@ -422,3 +422,16 @@ def test_the_report_tells_what_placed_a_photo(by_kind: Path, tmp_path: Path) -> 
         "on-streets": ("streets", None, "41/64 patches", None),
         "on-day": ("day", None, "41/64 patches", None),
     }
+
+
+def test_a_frame_of_stretched_pixels_says_so(tmp_path: Path) -> None:
+    whole = proposal()
+    assert whole.solved is not None
+    camera = replace(whole.solved.camera, pixel_aspect=1.5)
+    squared = replace(whole, solved=replace(whole.solved, camera=camera))
+    texts = [
+        run("show", write_store(tmp_path / name, [one]), one.frame).out
+        for name, one in (("whole.h5", whole), ("squared.h5", squared))
+    ]
+    told = ["pixel aspect         1.500, stretched" in text for text in texts]
+    assert told == [False, True]

@@ -85,6 +85,8 @@ LIMITS: list[tuple[str, Any, Sequence[Any], Sequence[Any], str]] = [
      "point_covariance_m"),
     ("control_points/point", FIRST_4, [(0, 1, 2, 3)], [(1, 2, 3, 4), (0, 1, 3, 2)],
      "point_number"),
+    ("frames/pixel_aspect", 0, [np.nan, TINY, 1.5], [0.0, -1.5], "pixel_aspect"),
+    ("hypotheses/pixel_aspect", 1, [np.nan, 1.5], [0.0, -1.5], "pixel_aspect"),
     ("hypotheses/focal_px", 1, [TINY], [0.0, np.nan], "camera"),
     ("hypotheses/position_ecef_m", 1, [LOW, HIGH], [TOO_LOW, TOO_HIGH], "camera_height"),
     ("hypotheses/quaternion", 0, [(1, 0, 0, 0)], [(1, 1, 0, 0)], "camera"),

@@ -163,7 +163,13 @@ def make_neighbour_prior(
     if not near and (len(group) < 2 or 2 * len(group) < len(pool)):
         return None
     lens = facts.focal_mm, sorted(facts.size_px)
-    same_lens = [one for one in group if (one.facts.focal_mm, sorted(one.facts.size_px)) == lens]
+    # The focal length of a stretched copy is that of none of a sensor's sides
+    same_lens = [
+        one
+        for one in group
+        if (one.facts.focal_mm, sorted(one.facts.size_px)) == lens
+        and one.camera.pixel_aspect is None
+    ]
     log_ratios = [math.log(one.focal_ratio) for one in same_lens]
     agreeing = find_agreeing(log_ratios, params.agree_log_focal)
     log_ratio = float(np.median([log_ratios[k] for k in agreeing])) if agreeing else 0.0

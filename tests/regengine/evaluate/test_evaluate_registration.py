@@ -21,6 +21,7 @@ from benchmarks.registration.scores import (
 )
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import diagonal_km
+from regengine.evaluate.registration import camera_of
 
 WGS84 = Geod(ellps="WGS84")
 
@@ -104,3 +105,15 @@ def test_places_of_the_title() -> None:
     assert centre_distance_km(camera, 136.9, 35.7) < 0.3  # the centre is half a pixel off
     lon, lat, _ = WGS84.fwd(136.9, 35.7, 90.0, 60e3)
     assert centre_distance_km(camera, lon, lat) == pytest.approx(60.0, abs=0.3)
+
+
+@pytest.mark.parametrize(("told", "aspect"), [("1.5", 1.5), ("", None), (None, None)])
+def test_a_true_camera_of_a_stretched_copy_has_its_pixels(
+    told: str | None, aspect: float | None
+) -> None:
+    names = ("width_px", "height_px", "focal_px", "principal_x", "principal_y")
+    row = dict.fromkeys(names, "100") | {"mirrored": "false"}
+    row |= {f"quaternion_{axis}": "0.5" for axis in "xyzw"}
+    row |= {f"position_{axis}_m": "4e6" for axis in "xyz"}
+    row |= {} if told is None else {"pixel_aspect": told}
+    assert camera_of(row).pixel_aspect == aspect

@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
+from regengine.photo.frame import read_frame
+from regengine.registration.prepare_photo import make_nominal_camera
 from regengine.registration.priors import lens, neighbours
 from regengine.registration.priors.seen import Seen
 from regengine.registration.stage_yields import StageYields
@@ -251,6 +255,23 @@ def test_a_hint_is_worth_a_search_where_it_leads_elsewhere(
     near = ", neighbour B" if prior.neighbours else ""
     assert prior.source == f"with clock and lens of A{near}"
     assert with_beat.source == f"searched again {prior.source}"
+
+
+def test_a_stretched_copy_tells_its_clock_but_no_lens() -> None:
+    stretched = replace(nadir_camera(), pixel_aspect=1.5)
+    prior = told(solved_at(60.0, -3.0, focal_ratio=0.67, camera=stretched))
+    assert prior is not None
+    assert (prior.offset_s, prior.focal_ratio, prior.neighbours) == (-3.0, 1.0, ())
+
+
+def test_a_stretched_copy_that_a_person_placed_is_searched_with_its_own_lens(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "square.png"
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(path)
+    placed = replace(nadir_camera(), width_px=64, height_px=64, pixel_aspect=1.5)
+    nominal = make_nominal_camera(read_frame(path), placed)
+    assert (nominal.focal_px, nominal.pixel_aspect) == (placed.focal_px, 1.5)
 
 
 def test_only_accepted_frames_placed_by_an_orbit_tell_anything() -> None:
