@@ -491,6 +491,8 @@ def test_a_telephoto_frame_of_another_place_is_not_accepted(
 def test_a_telephoto_frame_asks_for_a_finer_map(far_photo: Path, earth: DayMap) -> None:
     (reason,) = place_far(far_photo, earth).reasons
     assert reason.code == "outside_map"
+    assert "fine enough" in reason.text
+    assert "pixels of at most 107 m" in reason.text  # 200 of 21.3 km
     assert "day build" in reason.text
 
 
