@@ -148,7 +148,8 @@ Pixels `x`, `y` are column and row, zero-based, with whole numbers at pixel cent
 stored: no EXIF orientation is applied. `lon`, `lat` are WGS84, degrees. Each sigma is one standard
 deviation per axis. The camera is OpenCV's pinhole with `k1, k2, p1, p2, k3`; `quaternion` is
 [x, y, z, w] and rotates camera vectors (x right, y down, z forward) into ECEF, `position_ecef_m` is
-where the camera was; `mirrored`: x is replaced by width - 1 - x before projection.
+where the camera was; `mirrored`: x is replaced by width - 1 - x before projection;
+`pixel_aspect`, of a stretched copy: down the picture the focal length is so many times as long.
 
 ## Check
 

@@ -19,7 +19,7 @@ from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
 from matchers.geometry.earth import geodetic_to_ecef
 from regengine.errors import ConfigError, LightMapError, StoreError
-from regengine.io.atomic import alone, in_place_of, unwritable_told
+from regengine.io.atomic import alone, unwritable_told, write_whole
 from regengine.io.checksums import fingerprint
 from regengine.io.folders import cache_folder, make_folder
 from regengine.io.gdal import reading
@@ -259,24 +259,27 @@ def _read(path: Path, known: str) -> dict[int, MapFeatures]:
 
 
 def _write(path: Path, kept: dict[int, MapFeatures], known: str) -> None:
-    """Write a file whole; StoreError if that cannot be."""
-    with (
-        in_place_of((path,)) as (new,),
-        new.open("w+b", buffering=0) as raw,
-        h5py.File(raw, "w", libver="v110") as file,
-    ):
+    """Write a file whole; OSError if that cannot be.
+
+    It is built in memory: HDF5 ends the program where it closes a file that its disk refuses.
+    """
+    name = f"features {path}"
+    with h5py.File(name, "w", driver="core", backing_store=False, libver="v110") as file:
         file.attrs["format"], file.attrs["version"], file.attrs["map"] = FORMAT, VERSION, known
         for octave, one in kept.items():
             group = file.create_group(str(octave))
             group.attrs["west"], group.attrs["top"] = one.west, one.top
             group.attrs["step"] = one.step_deg
-            for name, values in one.columns.items():
+            for column, values in one.columns.items():
                 group.create_dataset(
-                    name,
+                    column,
                     data=values,
                     fletcher32=values.size > 0,
                     chunks=True if values.size else None,
                 )
+        file.flush()
+        content = file.id.get_file_image()
+    write_whole(path, content)
 
 
 def _ordinate(lat_deg: float) -> float:

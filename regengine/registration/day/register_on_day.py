@@ -637,6 +637,13 @@ def register_on_day(
             f"no day map at hand holds the place for a frame {photo.long_km:.0f} km wide straight "
             "down: regengine day get --region W,S,E,N, or of finer pictures day build PICTURES…"
         )
+        if photo.long_km < day.long_km[0]:
+            pixel_m = 1e3 * photo.long_km / day.min_map_px
+            text = (
+                f"no day map at hand is fine enough for a frame {photo.long_km:.0f} km wide "
+                f"straight down, or holds what is seen from there: make one with pixels of at most "
+                f"{pixel_m:.0f} m with regengine day build PICTURES…"
+            )
         return no_match_result(frame, position, info, Reason(code="outside_map", text=text))
     if position is None:
         assert match is not None

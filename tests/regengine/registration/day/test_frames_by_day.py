@@ -445,6 +445,29 @@ def test_processes_that_need_the_same_features_at_once_look_for_them_once(tmp_pa
     assert sorted(one.name for one in tmp_path.iterdir()) == ["fine.tif", "fine.tif.features"]
 
 
+@pytest.mark.slow
+def test_a_full_disk_costs_the_file_of_features_alone(tmp_path: Path) -> None:
+    path = tmp_path / "fine.tif"
+    write_map(draw_ground(4), path, FINE_DEG)
+    lines = (
+        "import logging, resource, sys; logging.basicConfig(level=logging.INFO);"
+        "from regengine.references.day import open_day_map;"
+        "from regengine.registration.day.map_features import features_for;"
+        "from regengine.registration.day.parameters import FeatureParams;"
+        "one, = open_day_map(sys.argv[1:]).references;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000));"
+        "print(len(features_for(one, 0.1, FeatureParams()).columns['sizes']))"
+    )
+    said = subprocess.run(
+        (sys.executable, "-c", lines, path), capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 0, said.stderr
+    assert int(said.stdout) > 1000
+    assert "disk is full" in said.stderr
+    assert "Traceback" not in said.stderr
+    assert [one.name for one in tmp_path.iterdir()] == ["fine.tif"]
+
+
 def test_features_that_can_be_kept_nowhere_are_found_and_that_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -468,6 +491,8 @@ def test_a_telephoto_frame_of_another_place_is_not_accepted(
 def test_a_telephoto_frame_asks_for_a_finer_map(far_photo: Path, earth: DayMap) -> None:
     (reason,) = place_far(far_photo, earth).reasons
     assert reason.code == "outside_map"
+    assert "fine enough" in reason.text
+    assert "pixels of at most 107 m" in reason.text  # 200 of 21.3 km
     assert "day build" in reason.text
 
 
