@@ -1,4 +1,4 @@
-"""Local features of a day map, found once and kept in a file beside it."""
+"""Local features of a day map: of a region, or of all of it, kept in a file beside it."""
 
 from __future__ import annotations
 
@@ -50,6 +50,9 @@ class MapFeatures:
     top: float
     step_deg: float
     columns: dict[str, NDArray[Any]]
+
+    def __len__(self) -> int:
+        return len(self.columns["sizes"])
 
     def ground(self, places: FloatArray) -> FloatArray:
         """Ground points (ECEF, metres) of pixels, shape (n, 3)."""
@@ -125,8 +128,9 @@ def _load(reference: Reference, version: object, octave: int, params: FeaturePar
         kept = _read(path, known)
         if octave in kept:
             return kept[octave]
-    found = find_map_features(reference, octave, params)
-    kilometres = reference.grid.step_deg * 2**octave * KM_PER_DEGREE
+    step_deg = reference.grid.step_deg * 2**octave
+    day_map = DayMap(references=References([reference]))
+    found = find_map_features(day_map, reference.grid.bounds, step_deg, params)
     writable = beside.parent.stat().st_mode & 0o222  # whose mode says so is left alone by root, too
     for path in (beside, in_cache) if writable else (in_cache,):
         try:
@@ -138,9 +142,9 @@ def _load(reference: Reference, version: object, octave: int, params: FeaturePar
             continue
         logging.getLogger("regengine").info(
             "%s features of %s at %.3g km a pixel are kept in %s",
-            f"{len(found.columns['sizes']):,}",
+            f"{len(found):,}",
             reference.path.name,
-            kilometres,
+            step_deg * KM_PER_DEGREE,
             path,
         )
         return found
@@ -148,16 +152,16 @@ def _load(reference: Reference, version: object, octave: int, params: FeaturePar
     return found
 
 
-def find_map_features(reference: Reference, octave: int, params: FeatureParams) -> MapFeatures:
-    """Features of all of a map, block by block, with pixels ``2**octave`` times its own."""
-    west, south, east, north = reference.grid.bounds
+def find_map_features(
+    day_map: DayMap, bounds: Bounds, source_deg: float, params: FeatureParams
+) -> MapFeatures:
+    """Features of a region of a map, block by block, with pixels as large as asked for."""
+    west, south, east, north = bounds
     south, north = max(south, -FARTHEST_DEG), min(north, FARTHEST_DEG)
     # As many pixels as the map has in the middle of its latitudes
     shrink = float(np.cos(np.radians(0.5 * (south + north))))
-    source_deg = reference.grid.step_deg * 2**octave
     step_deg, top = source_deg / np.sqrt(shrink), _ordinate(north)
     cols, rows = (int(each / step_deg) for each in (east - west, top - _ordinate(south)))
-    day_map = DayMap(references=References([reference]))
     found: dict[str, list[NDArray[Any]]] = {
         name: [] for name in ("places", "sizes", "turns", "bands", "described")
     }
@@ -168,9 +172,9 @@ def find_map_features(reference: Reference, octave: int, params: FeatureParams) 
             x1, y1 = min(col + core + rim, cols), min(row + core + rim, rows)
             lon = west + step_deg * np.arange(x0, x1)
             lat = _latitude(top - step_deg * np.arange(y0, y1))
-            bounds = float(lon[0]), float(lat[-1]), float(lon[-1]), float(lat[0])
+            block = float(lon[0]), float(lat[-1]), float(lon[-1]), float(lat[0])
             try:
-                grid = day_map.bands(*bounds, source_deg)
+                grid = day_map.bands(*block, source_deg)
             except LightMapError as error:
                 if error.code != "outside_map":
                     raise
