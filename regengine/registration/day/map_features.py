@@ -1,4 +1,4 @@
-"""Local features of a day map, found once and kept in a file beside it."""
+"""Local features of a day map: of a region, or of all of it, kept in a file beside it."""
 
 from __future__ import annotations
 
@@ -57,6 +57,9 @@ class MapFeatures:
     top: float
     step_deg: float
     columns: dict[str, NDArray[Any]]
+
+    def __len__(self) -> int:
+        return len(self.columns["sizes"])
 
     def ground(self, places: FloatArray) -> FloatArray:
         """Ground points (ECEF, metres) of pixels, shape (n, 3)."""
@@ -126,7 +129,8 @@ def features_for(
     ratio = sample_km / (grid.step_deg * KM_PER_DEGREE)
     octave = max(0, round(float(np.log2(max(ratio, 1.0)))))
     if part is not None and grid.cols * grid.rows / 4**octave > MAX_KEPT_PIXELS:
-        return find_map_features(reference, octave, params, part)
+        day_map = DayMap(references=References([reference]))
+        return find_map_features(day_map, part, grid.step_deg * 2**octave, params)
     return _load(reference, reference.version, octave, params)
 
 
@@ -141,7 +145,9 @@ def _load(reference: Reference, version: object, octave: int, params: FeaturePar
         if octave in kept:
             return kept[octave]
     logger = logging.getLogger("regengine")
-    at = f"{reference.path.name} at {reference.grid.step_deg * 2**octave * KM_PER_DEGREE:.3g} km"
+    step_deg = reference.grid.step_deg * 2**octave
+    at = f"{reference.path.name} at {step_deg * KM_PER_DEGREE:.3g} km"
+    day_map = DayMap(references=References([reference]))
     found = None
     writable = beside.parent.stat().st_mode & 0o222  # whose mode says so is left alone by root, too
     for path in (beside, in_cache) if writable else (in_cache,):
@@ -154,7 +160,7 @@ def _load(reference: Reference, version: object, octave: int, params: FeaturePar
                     return kept[octave]
                 if found is None:
                     logger.info("features of %s a pixel are looked for, once for all photos", at)
-                    found = find_map_features(reference, octave, params)
+                    found = find_map_features(day_map, reference.grid.bounds, step_deg, params)
                 _write(path, {**kept, octave: found}, known)
         except (ConfigError, StoreError) as error:
             refused = error
@@ -163,7 +169,9 @@ def _load(reference: Reference, version: object, octave: int, params: FeaturePar
         logger.info("%s features of %s a pixel are kept in %s", f"{n_found:,}", at, path)
         return found
     logger.warning("the features of a map are not kept: %s", refused)
-    return found or find_map_features(reference, octave, params)
+    if found is None:
+        found = find_map_features(day_map, reference.grid.bounds, step_deg, params)
+    return found
 
 
 def _identify(reference: Reference, params: FeatureParams) -> str:
@@ -178,17 +186,15 @@ def _identify(reference: Reference, params: FeatureParams) -> str:
 
 
 def find_map_features(
-    reference: Reference, octave: int, params: FeatureParams, part: Bounds | None = None
+    day_map: DayMap, bounds: Bounds, source_deg: float, params: FeatureParams
 ) -> MapFeatures:
-    """Features of a map or a part, block by block, with pixels ``2**octave`` times its own."""
-    west, south, east, north = part or reference.grid.bounds
+    """Features of a region of a map, block by block, with pixels as large as asked for."""
+    west, south, east, north = bounds
     south, north = max(south, -FARTHEST_DEG), min(north, FARTHEST_DEG)
     # As many pixels as the map has in the middle of its latitudes
     shrink = float(np.cos(np.radians(0.5 * (south + north))))
-    source_deg = reference.grid.step_deg * 2**octave
     step_deg, top = source_deg / np.sqrt(shrink), _ordinate(north)
     cols, rows = (int(each / step_deg) for each in (east - west, top - _ordinate(south)))
-    day_map = DayMap(references=References([reference]))
     found: dict[str, list[NDArray[Any]]] = {name: [] for name in COLUMNS}
     core, rim = params.block_px, params.block_rim_px
     for row in range(0, rows, core):
@@ -197,9 +203,9 @@ def find_map_features(
             x1, y1 = min(col + core + rim, cols), min(row + core + rim, rows)
             lon = west + step_deg * np.arange(x0, x1)
             lat = _latitude(top - step_deg * np.arange(y0, y1))
-            bounds = float(lon[0]), float(lat[-1]), float(lon[-1]), float(lat[0])
+            block = float(lon[0]), float(lat[-1]), float(lon[-1]), float(lat[0])
             try:
-                grid = day_map.bands(*bounds, source_deg)
+                grid = day_map.bands(*block, source_deg)
             except LightMapError as error:
                 if error.code != "outside_map":
                     raise

@@ -1,4 +1,4 @@
-"""How frames by day are placed: features, the search around the nadir, fit and proof."""
+"""How frames by day are placed: features, the search of all turns, fit and proof."""
 
 from __future__ import annotations
 
@@ -48,9 +48,10 @@ class FeatureParams:
     # Matches on the same spot of so many pixels are one
     cell_px: float = 3.0
     seed: int = 1
-    # Wide frames without a place: pixels of the map, cells of it in which the nearest is looked
-    # for, the most of it that is searched; strongest features of the photo, and bins of votes: half
-    # of their width in octaves, width as a share of the photo's long side, turn, how many are tried
+    # Wide frames: pixels of the map, cells of it in which the nearest is looked for, the most of it
+    # that is searched where no place is known; strongest features of the photo, and bins of votes:
+    # half of their width in octaves, width as a share of the photo's long side, turn, how many are
+    # tried
     wide_km: float = 1.8
     wide_cell_px: int = 300
     max_wide_pixels: float = 6e7
@@ -98,30 +99,20 @@ class DayParams(CellParams):
     # Width of frames straight down: those of longer lenses look aside by more than the search
     # around the nadir reaches and are searched from afar, wider ones bend as no trial did
     long_km: tuple[float, float] = (160.0, 900.0)
-    # Long sides of the photo: 3 km a pixel of a frame of 405 km for the dense search, 1.2 and 0.8
-    # for features, 1.2 for the coarse and 0.4 for the fine proof, there unless the map is coarser
+    # Long sides of the photo: 3 km a pixel of a frame of 405 km for the dense search, 1.2 for the
+    # coarse and 0.4 for the fine proof, there unless the map is coarser
     dense_side_px: int = 135
-    feature_sides_px: tuple[int, ...] = (340,)
     coarse_side_px: int = 340
     fine_side_px: int = 1010
     max_oversampling: float = 0.65
-    # Dense: turns, least energy of the map under the frame as a share of its median, and peaks of
-    # neighbouring turns nearer than so many pixels are one
+    # Dense: turns, least energy of the map under the frame as a share of its median, peaks of
+    # neighbouring turns nearer than so many pixels are one, and how many are tried
     dense_yaws: int = 72
     energy_floor: float = 0.2
     same_place_px: int = 12
-    # Features: matches by ratio, neighbours of each, and gates of a pair
-    n_matches: int = 1200
-    neighbours: int = 2
-    scale_gate: float = 1.6
-    min_length_deg: float = 4.0
-    length_gate_deg: float = 0.35
-    orientation_gate_deg: float = 25.0
-    max_tilt_deg: float = 25.0
-    inlier_deg: float = 0.5
-    max_votes: int = 4000
-    min_inliers: int = 4
     n_candidates: int = 4
+    # Wide frames whose features vote look no farther aside
+    max_tilt_deg: float = 25.0
     # Attitudes that differ by less are fitted once
     same_attitude_deg: float = 3.0
     # Telephoto frames: maps are searched that show the frame with so many pixels, no flatter than

@@ -1,4 +1,4 @@
-"""Hypotheses from a day map around the nadir or from afar: features vote, or yaws correlate."""
+"""Cameras from a day map around the nadir: a frame that looks down, laid level in all turns."""
 
 from __future__ import annotations
 
@@ -29,8 +29,6 @@ class NadirMap:
     ----------
     evened : ndarray of float32, shape (n, n)
         Its structure; the nadir is at the middle pixel.
-    weight : ndarray of float32, shape (n, n)
-        Where the map holds data.
     sample_km : float
         Side of a pixel.
     axes : ndarray, shape (3, 3)
@@ -40,7 +38,6 @@ class NadirMap:
     """
 
     evened: FloatImage
-    weight: FloatImage
     sample_km: float
     axes: FloatArray
     position_ecef_m: FloatArray
@@ -89,132 +86,10 @@ def draw_nadir_map(
     weight = np.asarray(known > 0.99, np.float32)
     return NadirMap(
         evened=even_picture(values, weight, params),
-        weight=weight,
         sample_km=sample_km,
         axes=axes,
         position_ecef_m=position_ecef_m,
     )
-
-
-def find_features(
-    evened: FloatImage, weight: FloatImage
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Places (n, 2), sizes (n,), directions (n,) in radians and root-SIFT descriptors (n, 128).
-
-    References
-    ----------
-    Arandjelović, R., Zisserman, A. (2012). Three things everyone should know to improve object
-    retrieval. CVPR: the square root of the descriptor.
-    """
-    shown = np.clip(128.0 + 40.0 * evened, 0.0, 255.0).astype(np.uint8)
-    inside = cv2.erode((weight > 0.5).astype(np.uint8), np.ones((5, 5), np.uint8))
-    points, found = cv2.SIFT_create(contrastThreshold=0.01).detectAndCompute(shown, inside)  # type: ignore[attr-defined]
-    if found is None:
-        return np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros((0, 128))
-    root = np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1e-9))
-    places = np.array([point.pt for point in points])
-    sizes = np.array([point.size for point in points])
-    return places, sizes, np.radians([point.angle for point in points]), root
-
-
-def match_features(
-    picture: MapPicture, evened: FloatImage, weight: FloatImage, params: DayParams
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Features of a photo and those of a map that look like them, the clearest first.
-
-    Returns
-    -------
-    here, there : ndarray, shape (n, 2)
-        Pixels of the photo and of the map.
-    turn : ndarray, shape (n,)
-        From the direction of the first to that of the second, radians.
-    """
-    places, sizes, turns, described = find_features(picture.evened, picture.image.weight)
-    there, there_sizes, there_turns, there_described = find_features(evened, weight)
-    rank = params.neighbours + 1
-    if len(places) < 3 or len(there) < rank:
-        return np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0)
-    near = described @ there_described.T
-    order = np.argpartition(-near, rank - 1, axis=1)[:, :rank]
-    order = np.take_along_axis(order, np.argsort(-np.take_along_axis(near, order, 1), axis=1), 1)
-    away = np.sqrt(np.maximum(2.0 - 2.0 * np.take_along_axis(near, order, axis=1), 0.0))
-    ratio = away[:, :-1] / np.maximum(away[:, -1:], 1e-9)
-    here = np.repeat(np.arange(len(places)), params.neighbours)
-    to, ratio = order[:, :-1].ravel(), ratio.ravel()
-    alike = np.abs(np.log(sizes[here] / there_sizes[to])) < np.log(params.scale_gate)
-    best = np.argsort(np.where(alike, ratio, np.inf), kind="stable")[
-        : min(params.n_matches, int(alike.sum()))
-    ]
-    here, to = here[best], to[best]
-    return places[here], there[to], there_turns[to] - turns[here]
-
-
-def propose_from_pairs(
-    picture: MapPicture,
-    nominal: Camera,
-    drawn: NadirMap,
-    params: DayParams,
-) -> list[tuple[Camera, int]]:
-    """Attitudes that pairs of matching features vote for, with how many matches agree.
-
-    A pair of matches, two rays of the camera and two directions to the ground, is a whole rotation
-    (Black 1964); it votes where the angle between the rays is that between the directions, both
-    features are turned as the pair is, and the camera looks down.
-    """
-    here, there, turn = match_features(picture, drawn.evened, drawn.weight, params)
-    if len(here) < 3:
-        return []
-    rays = picture.image.camera(nominal).rays(*here.T)
-    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-    sights = drawn.ground(*there.T) - drawn.position_ecef_m
-    sights /= np.linalg.norm(sights, axis=1, keepdims=True)
-    i, j = np.triu_indices(len(here), 1)
-    angle = np.arccos(np.clip(rays @ rays.T, -1.0, 1.0))[i, j]
-    same = np.abs(angle - np.arccos(np.clip(sights @ sights.T, -1.0, 1.0))[i, j])
-    kept = (same < np.radians(params.length_gate_deg)) & (angle > np.radians(params.min_length_deg))
-    i, j = i[kept], j[kept]
-    between_here, between_there = here[j] - here[i], there[j] - there[i]
-    turned = np.arctan2(between_there[:, 1], between_there[:, 0])
-    turned -= np.arctan2(between_here[:, 1], between_here[:, 0])
-    off = np.maximum(*(np.abs(np.angle(np.exp(1j * (turned - turn[k])))) for k in (i, j)))
-    kept = off < np.radians(params.orientation_gate_deg)
-    i, j = i[kept], j[kept]
-    if not len(i):
-        return []
-
-    def frame(vectors: FloatArray) -> FloatArray:
-        first = vectors[i] + vectors[j]
-        first /= np.linalg.norm(first, axis=1, keepdims=True)
-        third = np.cross(vectors[i], vectors[j])
-        third /= np.linalg.norm(third, axis=1, keepdims=True)
-        return np.stack([first, np.cross(third, first), third], axis=-1)
-
-    rotations = frame(sights) @ frame(rays).transpose(0, 2, 1)
-    level = -(rotations[:, :, 2] @ drawn.axes[2]) > np.cos(np.radians(params.max_tilt_deg))
-    rotations = rotations[level][: params.max_votes]
-    if not len(rotations):
-        return []
-    cosine = np.cos(np.radians(params.inlier_deg))
-    agree = np.einsum("nij,mj,mi->nm", rotations, rays, sights, optimize=True) > cosine
-    found: list[tuple[Camera, int]] = []
-    count = agree.sum(axis=1)
-    near = 1.0 + 2.0 * np.cos(np.radians(params.same_attitude_deg))  # trace of such a rotation
-    while len(found) < params.n_candidates:
-        k = int(np.argmax(count))
-        if count[k] < params.min_inliers:
-            break
-        rotation = rotations[k]
-        for _ in range(3):
-            inside = np.einsum("ij,mj,mi->m", rotation, rays, sights) > cosine
-            u, _, v = np.linalg.svd(sights[inside].T @ rays[inside])
-            rotation = u @ np.diag([1.0, 1.0, np.linalg.det(u @ v)]) @ v
-        x, y, z = drawn.position_ecef_m.tolist()
-        for other in (rotations[k], rotation):
-            count[np.einsum("nij,ij->n", rotations, other) > near] = 0
-        one = with_attitude(replace(nominal, position_ecef_m=(x, y, z)), rotation)
-        if all(float((one.matrix * other.matrix).sum()) < near for other, _ in found):
-            found.append((one, int(inside.sum())))
-    return found
 
 
 def propose_dense_on_day(
@@ -222,8 +97,8 @@ def propose_dense_on_day(
     nominal: Camera,
     drawn: NadirMap,
     params: DayParams,
-) -> list[tuple[Camera, float]]:
-    """Attitudes whose photo, laid level, correlates with the map, with the correlation.
+) -> list[Camera]:
+    """Cameras whose photo, laid level, correlates with the map, the likeliest first.
 
     Masked correlation by Fourier transforms (Padfield 2012) of pictures of zero mean.
     """
@@ -262,16 +137,16 @@ def propose_dense_on_day(
         laid -= counted * (laid.sum() / max(float(counted.sum()), 1.0))
         if k % 4 == 0:
             around = fft.irfft2(square * np.conj(fft.rfft2(counted, shape)), shape)[:rim, :rim]
-            floor = params.energy_floor * float(np.median(around)) + 1e-6
+            floor = params.energy_floor * max(float(np.median(around)), 0.0) + 1e-6
             energy = np.sqrt(np.maximum(around, floor))
         score = fft.irfft2(spectrum * np.conj(fft.rfft2(laid, shape)), shape)[:rim, :rim]
         score /= energy * max(float(np.linalg.norm(laid)), 1e-6)
         i, j = divmod(int(np.argmax(score)), rim)
         peaks.append((float(score[i, j]), float(yaw), i, j))
     peaks.sort(reverse=True)
-    found: list[tuple[Camera, float]] = []
+    found: list[Camera] = []
     met: list[tuple[float, int, int]] = []
-    for ncc, yaw, i, j in peaks:
+    for _, yaw, i, j in peaks:
         if len(found) == params.n_candidates:
             break
         if any(
@@ -281,7 +156,7 @@ def propose_dense_on_day(
         ):
             continue
         met.append((yaw, i, j))
-        found.append((aim(nominal, drawn, float(j + half), float(i + half), yaw), ncc))
+        found.append(aim(nominal, drawn, float(j + half), float(i + half), yaw))
     return found
 
 

@@ -34,13 +34,12 @@ from regengine.photo.frame import Frame
 from regengine.photo.image import read_linear_channels
 from regengine.references.day import DayMap
 from regengine.references.reference import Bounds, Reference
-from regengine.registration.day.map_features import features_for
+from regengine.registration.day.map_features import MapFeatures, features_for, find_map_features
 from regengine.registration.day.parameters import DayParams, FeatureParams
 from regengine.registration.day.propose_from_day import (
     draw_nadir_map,
     orient_nadir,
     propose_dense_on_day,
-    propose_from_pairs,
 )
 from regengine.registration.day.propose_from_features import (
     Features,
@@ -269,7 +268,11 @@ def view_around_nadir(
     params: DayParams,
     started: Sequence[Camera],
 ) -> Iterator[DayView]:
-    """The map around the nadir, with cameras that are given, then those that look down there."""
+    """The map around the nadir, with cameras that are given, then those that look down there.
+
+    First those whose view correlates best with the map, of all turns; then, for a lens that is not
+    as it is said to be, those that features vote for.
+    """
     reach_deg = np.sqrt(2.0) * photo.reach_km(params) / KM_PER_DEGREE  # to its corners
     reach_lon = reach_deg / float(np.cos(np.radians(min(abs(position.lat), 80.0))))
     region = (
@@ -282,28 +285,28 @@ def view_around_nadir(
     levels = pyramid(day_map.window(*region, step_deg), 7)
     at = np.asarray(position.position_ecef_m, float)
     belief, ahead = believe_day_camera(position, photo.nominal, params)
-    axes = orient_nadir(at, ahead)
 
-    def propose() -> Iterator[Camera]:
+    def search_all_turns() -> Iterator[Camera]:
         yield from started
-        half_km = photo.reach_km(params)
-        for side_px in (params.dense_side_px, *params.feature_sides_px):
-            drawn = draw_nadir_map(levels, at, axes, photo.long_km / side_px, half_km, params)
-            dense = side_px == params.dense_side_px
-            search = propose_dense_on_day if dense else propose_from_pairs
-            picture = photo.picture(side_px, levels, params)
-            for camera, _ in search(picture, photo.nominal, drawn, params):
-                yield camera
+        axes, sample_km = orient_nadir(at, ahead), photo.long_km / params.dense_side_px
+        drawn = draw_nadir_map(levels, at, axes, sample_km, photo.reach_km(params), params)
+        picture = photo.picture(params.dense_side_px, levels, params)
+        yield from propose_dense_on_day(picture, photo.nominal, drawn, params)
 
-    yield DayView(
+    view = DayView(
         photo=photo,
         belief=belief,
         reference=day_map.references.reaching(region)[0][0],
         levels=levels,
-        starts=propose(),
+        starts=search_all_turns(),
         long_km=photo.long_km,
         params=params,
     )
+    yield view
+    sample_deg = params.features.wide_km / KM_PER_DEGREE
+    there = find_map_features(day_map, region, sample_deg, params.features)
+    for camera, _, n_places in propose_by_votes(photo, there, position, params):
+        yield replace(view, starts=iter((camera,)), n_places=n_places)
 
 
 def view_from_afar(
@@ -423,14 +426,8 @@ def view_anywhere(
     photo: DayPhoto, altitude_km: float, day_map: DayMap, params: DayParams
 ) -> Iterator[DayView]:
     """What a wide frame that looks down may show of regional maps, wherever the station was."""
-    features = params.features
-    side_px = round(photo.long_km / features.wide_km)
-    stored = photo.nominal
-    # In pixels as large as the map's
-    factor = side_px / max(stored.width_px, stored.height_px)
-    found = photo.find_features(side_px, features.n_wide, features)
-    seen = [one.scaled(factor) for one in found]
-    middle = np.array([stored.width_px - 1.0, stored.height_px - 1.0]) / 2.0
+    features, stored = params.features, photo.nominal
+    middle = (stored.width_px - 1.0) / 2.0, (stored.height_px - 1.0) / 2.0
     for reference in day_map.references:
         step_km = max(reference.grid.step_deg * KM_PER_DEGREE, features.wide_km)
         shrink = reference.grid.step_deg * KM_PER_DEGREE / step_km
@@ -438,55 +435,83 @@ def view_anywhere(
         if pixels > features.max_wide_pixels or step_km > 2.0 * features.wide_km:
             continue
         there = features_for(reference, step_km, features)
-        matches = Matches.together(
-            match_features(one, cell, features)
-            for cells in there.cells(features.wide_cell_px)
-            for one, cell in zip(seen, cells, strict=True)
-        )
-        shown_px = photo.long_km / there.pixel_km(matches.there[:, 1])
-        for some in gather_by_votes(
-            matches, (middle + 0.5) * factor - 0.5, shown_px, side_px, features
-        ):
-            for agreement in find_agreements(some, features)[:1]:
-                if agreement.n_places < features.least_places:
-                    continue
-                ground = there.ground(agreement.there)
-                # Above what it shows, by the matches' scale
+        for camera, belief, n_places in propose_by_votes(photo, there, altitude_km, params):
+            x, y = camera.pixel_to_lonlat(*middle)
+            reach_deg = photo.long_km / KM_PER_DEGREE
+            reach_lon = reach_deg / float(np.cos(np.radians(min(abs(float(y)), 80.0))))
+            bounds = (
+                float(x) - reach_lon,
+                float(y) - reach_deg,
+                float(x) + reach_lon,
+                float(y) + reach_deg,
+            )
+            step_deg = photo.long_km / params.fine_side_px / KM_PER_DEGREE
+            try:
+                grid = day_map.window(*bounds, step_deg)
+            except LightMapError as error:
+                if error.code != "outside_map":
+                    raise
+                continue
+            yield DayView(
+                photo=photo,
+                belief=belief,
+                reference=reference,
+                levels=pyramid(grid, 7),
+                starts=iter((camera,)),
+                long_km=photo.long_km,
+                n_places=n_places,
+                params=params,
+            )
+
+
+def propose_by_votes(
+    photo: DayPhoto, there: MapFeatures, station: CameraPosition | float, params: DayParams
+) -> Iterator[tuple[Camera, PosePrior, int]]:
+    """Cameras of a wide frame that looks down, where features of it and of a map look alike.
+
+    Parameters
+    ----------
+    station : CameraPosition or float
+        Where the camera was; else its altitude (km), above what it shows.
+
+    Yields
+    ------
+    camera, belief, n_places : Camera, PosePrior, int
+        With what is believed of it, and how many places look alike, most first.
+    """
+    if not len(there):
+        return
+    features, stored = params.features, photo.nominal
+    # In pixels as large as the map's
+    side_px = round(photo.long_km / features.wide_km)
+    factor = side_px / max(stored.width_px, stored.height_px)
+    found = photo.find_features(side_px, features.n_wide, features)
+    seen = [one.scaled(factor) for one in found]
+    matches = Matches.together(
+        match_features(one, cell, features)
+        for cells in there.cells(features.wide_cell_px)
+        for one, cell in zip(seen, cells, strict=True)
+    )
+    middle = factor * np.array([stored.width_px, stored.height_px]) / 2.0 - 0.5
+    shown_px = photo.long_km / there.pixel_km(matches.there[:, 1])
+    for some in gather_by_votes(matches, middle, shown_px, side_px, features):
+        for agreement in find_agreements(some, features)[:1]:
+            if agreement.n_places < features.least_places:
+                continue
+            ground = there.ground(agreement.there)
+            if isinstance(station, CameraPosition):
+                position = station
+            else:
+                # By the matches' scale
                 lon, lat, _ = ecef_to_geodetic(ground.mean(axis=0))
-                above = position_from_nadir(
-                    float(lon), float(lat), altitude_km, "lights", sigma_km=params.sigma_above_km
+                position = position_from_nadir(
+                    float(lon), float(lat), station, "lights", sigma_km=params.sigma_above_km
                 )
-                belief, _ = believe_day_camera(above, stored, params)
-                here = (agreement.here + 0.5) / factor - 0.5
-                fit = fit_to_places(stored, here, ground, belief, params)
-                if fit is None or fit.camera.off_nadir_deg > params.max_tilt_deg:
-                    continue
-                x, y = fit.camera.pixel_to_lonlat(*middle)
-                reach_deg = photo.long_km / KM_PER_DEGREE
-                reach_lon = reach_deg / float(np.cos(np.radians(min(abs(float(y)), 80.0))))
-                bounds = (
-                    float(x) - reach_lon,
-                    float(y) - reach_deg,
-                    float(x) + reach_lon,
-                    float(y) + reach_deg,
-                )
-                step_deg = photo.long_km / params.fine_side_px / KM_PER_DEGREE
-                try:
-                    grid = day_map.window(*bounds, step_deg)
-                except LightMapError as error:
-                    if error.code != "outside_map":
-                        raise
-                    continue
-                yield DayView(
-                    photo=photo,
-                    belief=belief,
-                    reference=reference,
-                    levels=pyramid(grid, 7),
-                    starts=iter((fit.camera,)),
-                    long_km=photo.long_km,
-                    n_places=agreement.n_places,
-                    params=params,
-                )
+            belief, _ = believe_day_camera(position, stored, params)
+            here = (agreement.here + 0.5) / factor - 0.5
+            fit = fit_to_places(stored, here, ground, belief, params)
+            if fit is not None and fit.camera.off_nadir_deg < params.max_tilt_deg:
+                yield fit.camera, belief, agreement.n_places
 
 
 def fit_to_places(

@@ -131,8 +131,11 @@ def photo(truth: Camera, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return take_photo(truth, tmp_path_factory.mktemp("photo") / "day.jpg")
 
 
-def place(photo: Path, maps: DayMap, lon: float = 16.0, lat: float = 39.5) -> FrameResult:
-    options = FrameOptions(focal_mm=1e-3 * PITCH_UM * FOCAL_PX, pixel_pitch_um=PITCH_UM)
+def place(
+    photo: Path, maps: DayMap, lon: float = 16.0, lat: float = 39.5, focal_scale: float = 1.0
+) -> FrameResult:
+    focal_mm = 1e-3 * PITCH_UM * FOCAL_PX * focal_scale
+    options = FrameOptions(focal_mm=focal_mm, pixel_pitch_um=PITCH_UM)
     nadir = position_from_nadir(lon, lat, ALTITUDE_KM, "option", sigma_km=(20.0, 5.0, 2.0))
     return register_on_day(read_frame(photo, options=options), Prior(position=nadir), maps)
 
@@ -179,6 +182,25 @@ def test_another_place_is_not_accepted(photo: Path, seed: int, tmp_path: Path) -
     result = place(photo, write_map(draw_earth(seed), tmp_path / "other.tif"))
     assert result.verdict == "no_match"
     assert [reason.code for reason in result.reasons] == ["few_structures"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("focal_scale", [0.85, 1.15])
+def test_a_frame_is_placed_with_a_focal_length_that_is_15_percent_off(
+    photo: Path, earth: DayMap, truth: Camera, focal_scale: float
+) -> None:
+    result = place(photo, earth, focal_scale=focal_scale)
+    assert result.verdict == "accepted"
+    assert result.solved is not None
+    off_m = result.solved.camera.pixel_to_ecef(330, 240) - truth.pixel_to_ecef(330, 240)
+    assert np.linalg.norm(off_m) < 1500.0
+
+
+@pytest.mark.slow
+def test_a_frame_above_the_sea_says_so(photo: Path, tmp_path: Path) -> None:
+    sea = np.full((ROWS, COLS, 3), SEA, np.uint8)
+    (reason,) = place(photo, write_map(sea, tmp_path / "sea.tif")).reasons
+    assert reason.code == "sea"
 
 
 def test_painted_sea_floor_holds_no_structure(earth: DayMap) -> None:
