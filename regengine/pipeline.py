@@ -41,7 +41,7 @@ NO_LIGHT_MAP = Reason(
     "lights get, or --lights",
 )
 # A photo that may be by day with such a probability is tried on a day map, which takes seconds
-LEAST_BY_DAY = 0.01
+MIN_BY_DAY_PROBABILITY = 0.01
 NO_DAY_MAP = "photos by day are placed on a day map, and there is none at hand: regengine day get"
 # What a photo without time and nadir needs besides
 NO_INDEX = (
@@ -99,7 +99,10 @@ def _register(
     # Before the index is read, which takes longer
     futile = None if inputs.register.any_category else scene.skip_reason
     shown, result = scene.in_place, None
-    if sum(shown.probabilities.get(name, 0.0) for name in BY_DAY) > LEAST_BY_DAY and inputs.day:
+    if (
+        sum(shown.probabilities.get(name, 0.0) for name in BY_DAY) > MIN_BY_DAY_PROBABILITY
+        and inputs.day
+    ):
         from regengine.registration.day.register_on_day import register_on_day
 
         prior = Prior(position=position, neighbours=hints)

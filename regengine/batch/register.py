@@ -173,9 +173,10 @@ def process_photo(
     path: Path, inputs: RunInputs, hints: NeighbourPrior | None = None
 ) -> FrameResult:
     """Register one photo; see `regengine.pipeline.process_photo`."""
-    from regengine import pipeline  # loaded where photos are worked on: in a worker, if any
+    # Loaded where photos are worked on: in a worker, if any
+    from regengine.pipeline import process_photo as process
 
-    return pipeline.process_photo(path, inputs, hints)
+    return process(path, inputs, hints)
 
 
 def facts_of_photo(path: Path, inputs: RunInputs) -> FrameFacts | None:

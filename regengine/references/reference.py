@@ -22,9 +22,14 @@ from rasterio.windows import Window
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.gdal import gdal_session, open_dataset, reading
-from regengine.references import lights
 from regengine.references.kinds import KINDS, KindName
-from regengine.references.lights import Mask, Values
+from regengine.references.lights import (
+    Mask,
+    Values,
+    display_table,
+    lights_only_luma,
+    radiance_values,
+)
 
 Bounds = tuple[float, float, float, float]  # west, south, east, north, degrees
 # 64 x 15 arcsec = 16 arcmin: one pixel is then as large as a metropolis and nothing is left to
@@ -298,11 +303,11 @@ class Reference:
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is not valid
             if self.coding == "radiance":
                 radiance_nw = samples[0] * self.scale + self.offset
-                values, is_measured = lights.radiance_values(radiance_nw)
+                values, is_measured = radiance_values(radiance_nw)
                 valid &= is_measured
             elif self.coding in ("grey", "colour"):
-                grey = lights.lights_only_luma(samples) if len(samples) > 2 else samples[0]
-                values = lights.display_table()[grey]
+                grey = lights_only_luma(samples) if len(samples) > 2 else samples[0]
+                values = display_table()[grey]
             else:
                 values = (samples if len(samples) > 1 else samples[0]).astype(np.float32)
                 values *= np.float32(self.scale)

@@ -25,9 +25,15 @@ from regengine.io.folders import cache_folder
 from regengine.io.hdf5 import HDF5_SIGNATURE
 from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
 from regengine.io.urls import host_of
-from regengine.references import lights
 from regengine.references.build import Progress, encode
 from regengine.references.kinds import KINDS, KindName
+from regengine.references.lights import (
+    date_of_name,
+    display_saturation,
+    display_table,
+    lights_only_luma,
+    product_of_name,
+)
 from regengine.references.reference import Bounds, PixelGrid
 
 # NASA's Global Imagery Browse Services; need no key.
@@ -297,10 +303,10 @@ class TileSet:
     def tags(self) -> dict[str, str]:
         """What a reference made of them says of itself."""
         host = urlsplit(self.template).hostname or "map tiles"
-        limit = round(lights.display_saturation() / KINDS["lights"].scale)
+        limit = round(display_saturation() / KINDS["lights"].scale)
         shown = {"KIND": "display", "SATURATION_CODE": str(limit)} if self.kind == "lights" else {}
-        product = lights.product_of_name(self.template) or host
-        day = lights.date_of_name(self.template)
+        product = product_of_name(self.template) or host
+        day = date_of_name(self.template)
         return {"PRODUCT": product, "DATE": day, "CREDIT": host, "SOURCES": host, **shown}
 
     def read_block(self, block: PixelGrid) -> NDArray[Any]:
@@ -323,7 +329,7 @@ class TileSet:
         rgba = np.concatenate(rows, axis=-2)[:, first % size :][:, : last - first]
         valid = rgba[3] > 0
         if self.kind == "lights":
-            values = lights.display_table()[lights.lights_only_luma(rgba[:3])]
+            values = display_table()[lights_only_luma(rgba[:3])]
         else:
             values = rgba[:3].astype(np.float32)
         edges = edges - first

@@ -135,8 +135,8 @@ def module_name(path: Path) -> str:
 def needed_modules(name: str, tree: ast.AST, known: Collection[str]) -> set[str]:
     """Modules of the project that one names: for types alone and within functions, too.
 
-    Of plug-ins, which are found by being there, no name is written down. That a package is there
-    before its modules is Python's business, so a module does not need the package it lies in.
+    Of plug-ins, which are found by being there, no name is written down. A package is needed where
+    it is named: that one is there before its modules is Python's business.
     """
     named = set()
     for node in ast.walk(tree):
@@ -144,8 +144,7 @@ def needed_modules(name: str, tree: ast.AST, known: Collection[str]) -> set[str]
             named.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                named.add(inner if inner in known else node.module)
+                named |= {node.module, f"{node.module}.{alias.name}"}
     return {one for one in named if one in known and one != name}
 
 

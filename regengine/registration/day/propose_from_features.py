@@ -246,17 +246,22 @@ def find_agreements(matches: Matches, params: FeatureParams) -> list[Agreement]:
             found.append((count_places(here[near], there[near], params.cell_px), affine))
     found.sort(key=lambda one: -one[0])
     agreements: list[Agreement] = []
+    known: set[bytes] = set()  # which matches agreed: several windows hold the same
     for _, affine in found[: params.n_affines]:
-        near = _away(affine, matches.here, matches.there)[0] < params.gather_px
-        here, there = matches.here[near], matches.there[near]
+        gathered = np.flatnonzero(_away(affine, matches.here, matches.there)[0] < params.gather_px)
+        here, there = matches.here[gathered], matches.there[gathered]
         if len(here) < params.least_matches:
             continue
-        homography, inside = cv2.findHomography(
+        homography, mask = cv2.findHomography(
             here, there, cv2.USAC_MAGSAC, params.homography_px, maxIters=10_000, confidence=0.9999
         )
         if homography is None:
             continue
-        kept = inside.ravel() > 0
+        kept = np.flatnonzero(mask)
+        agreeing = gathered[kept].tobytes()
+        if agreeing in known:
+            continue
+        known.add(agreeing)
         agreements.append(
             Agreement(
                 here=here[kept],

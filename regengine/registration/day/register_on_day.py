@@ -149,6 +149,13 @@ class DayPhoto:
         found = (find_features(one, inside, most, params) for one in bands_of(shown))
         return tuple(one.scaled(1.0 / (factor * self.light.factor)) for one in found)
 
+    def find_wide_features(self, params: FeatureParams) -> tuple[int, tuple[Features, ...]]:
+        """Long side and features of grey and red in pixels as large as wide maps' are."""
+        side_px = round(self.long_km / params.wide_km)
+        factor = side_px / max(self.nominal.width_px, self.nominal.height_px)
+        found = self.find_features(side_px, params.n_wide, params)
+        return side_px, tuple(one.scaled(factor) for one in found)
+
     def reach_km(self, params: DayParams) -> float:
         """Half of the side of the map around the nadir that is searched."""
         return max(params.half_width_km, params.half_width_share * self.long_km)
@@ -273,14 +280,7 @@ def view_around_nadir(
     First those whose view correlates best with the map, of all turns; then, for a lens that is not
     as it is said to be, those that features vote for.
     """
-    reach_deg = np.sqrt(2.0) * photo.reach_km(params) / KM_PER_DEGREE  # to its corners
-    reach_lon = reach_deg / float(np.cos(np.radians(min(abs(position.lat), 80.0))))
-    region = (
-        position.lon - reach_lon,
-        max(position.lat - reach_deg, -90.0),
-        position.lon + reach_lon,
-        min(position.lat + reach_deg, 90.0),
-    )
+    region = _box_around(position.lon, position.lat, np.sqrt(2.0) * photo.reach_km(params))
     step_deg = photo.long_km / params.fine_side_px / KM_PER_DEGREE
     levels = pyramid(day_map.window(*region, step_deg), 7)
     at = np.asarray(position.position_ecef_m, float)
@@ -305,8 +305,16 @@ def view_around_nadir(
     yield view
     sample_deg = params.features.wide_km / KM_PER_DEGREE
     there = find_map_features(day_map, region, sample_deg, params.features)
-    for camera, _, n_places in propose_by_votes(photo, there, position, params):
+    seen = photo.find_wide_features(params.features)
+    for camera, _, n_places in propose_by_votes(photo, seen, there, position, params):
         yield replace(view, starts=iter((camera,)), n_places=n_places)
+
+
+def _box_around(lon: float, lat: float, reach_km: float) -> Bounds:
+    """West, south, east, north of what lies within a distance of a place, or a little more."""
+    reach_deg = reach_km / KM_PER_DEGREE
+    reach_lon = reach_deg / float(np.cos(np.radians(min(abs(lat), 80.0))))
+    return lon - reach_lon, max(lat - reach_deg, -90.0), lon + reach_lon, min(lat + reach_deg, 90.0)
 
 
 def view_from_afar(
@@ -319,8 +327,12 @@ def view_from_afar(
     shows nothing, it is looked at with its sides made equal: ground that is seen flat may look more
     as it does on the map.
     """
-    shapes, looking = photo.shapes(params), params.features
-    frame_km = max(shape.long_km for shape in shapes)
+    looking = params.features
+    shapes = [
+        (shape, believe_day_camera(position, shape.nominal, params)[0])
+        for shape in photo.shapes(params)
+    ]
+    frame_km = max(shape.long_km for shape, _ in shapes)
     at = np.asarray(position.position_ecef_m, float)
     parts: list[tuple[Reference, Bounds, float]] = []
     for reference in day_map.references:
@@ -350,6 +362,7 @@ def view_from_afar(
         for reference, part, part_km in parts[: params.max_parts]:
             features = features_for(reference, part_km / looking.photo_px, looking, part)
             there = features.within(part)
+            levels: tuple[LightGrid, ...] = ()
             matches = Matches.together(
                 match_features(*pair, looking) for pair in zip(seen, there, strict=True)
             )
@@ -359,8 +372,7 @@ def view_from_afar(
                 here = (agreement.here + 0.5) / stretch - 0.5
                 ground = features.ground(agreement.there)
                 fits = []
-                for shape in shapes:
-                    belief, _ = believe_day_camera(position, shape.nominal, params)
+                for shape, belief in shapes:
                     fit = fit_to_places(shape.nominal, here, ground, belief, params)
                     if fit is not None:
                         fits.append((fit.chi_square, shape, belief, fit.camera))
@@ -368,11 +380,12 @@ def view_from_afar(
                     continue
                 _, shape, belief, camera = min(fits, key=lambda one: one[0])
                 step_deg = part_km / params.fine_side_px / KM_PER_DEGREE
+                levels = levels or pyramid(day_map.window(*part, step_deg), 7)
                 yield DayView(
                     photo=shape,
                     belief=belief,
                     reference=reference,
-                    levels=pyramid(day_map.window(*part, step_deg), 7),
+                    levels=levels,
                     starts=iter((camera,)),
                     long_km=part_km * shape.long_km / frame_km,
                     n_places=agreement.n_places,
@@ -428,6 +441,7 @@ def view_anywhere(
     """What a wide frame that looks down may show of regional maps, wherever the station was."""
     features, stored = params.features, photo.nominal
     middle = (stored.width_px - 1.0) / 2.0, (stored.height_px - 1.0) / 2.0
+    seen: tuple[int, tuple[Features, ...]] | None = None
     for reference in day_map.references:
         step_km = max(reference.grid.step_deg * KM_PER_DEGREE, features.wide_km)
         shrink = reference.grid.step_deg * KM_PER_DEGREE / step_km
@@ -435,16 +449,10 @@ def view_anywhere(
         if pixels > features.max_wide_pixels or step_km > 2.0 * features.wide_km:
             continue
         there = features_for(reference, step_km, features)
-        for camera, belief, n_places in propose_by_votes(photo, there, altitude_km, params):
+        seen = seen or photo.find_wide_features(features)
+        for camera, belief, n_places in propose_by_votes(photo, seen, there, altitude_km, params):
             x, y = camera.pixel_to_lonlat(*middle)
-            reach_deg = photo.long_km / KM_PER_DEGREE
-            reach_lon = reach_deg / float(np.cos(np.radians(min(abs(float(y)), 80.0))))
-            bounds = (
-                float(x) - reach_lon,
-                float(y) - reach_deg,
-                float(x) + reach_lon,
-                float(y) + reach_deg,
-            )
+            bounds = _box_around(float(x), float(y), photo.long_km)
             step_deg = photo.long_km / params.fine_side_px / KM_PER_DEGREE
             try:
                 grid = day_map.window(*bounds, step_deg)
@@ -465,12 +473,18 @@ def view_anywhere(
 
 
 def propose_by_votes(
-    photo: DayPhoto, there: MapFeatures, station: CameraPosition | float, params: DayParams
+    photo: DayPhoto,
+    seen: tuple[int, tuple[Features, ...]],
+    there: MapFeatures,
+    station: CameraPosition | float,
+    params: DayParams,
 ) -> Iterator[tuple[Camera, PosePrior, int]]:
     """Cameras of a wide frame that looks down, where features of it and of a map look alike.
 
     Parameters
     ----------
+    seen : tuple of int and of Features
+        See `DayPhoto.find_wide_features`.
     station : CameraPosition or float
         Where the camera was; else its altitude (km), above what it shows.
 
@@ -482,15 +496,12 @@ def propose_by_votes(
     if not len(there):
         return
     features, stored = params.features, photo.nominal
-    # In pixels as large as the map's
-    side_px = round(photo.long_km / features.wide_km)
+    side_px, found = seen
     factor = side_px / max(stored.width_px, stored.height_px)
-    found = photo.find_features(side_px, features.n_wide, features)
-    seen = [one.scaled(factor) for one in found]
     matches = Matches.together(
         match_features(one, cell, features)
         for cells in there.cells(features.wide_cell_px)
-        for one, cell in zip(seen, cells, strict=True)
+        for one, cell in zip(found, cells, strict=True)
     )
     middle = factor * np.array([stored.width_px, stored.height_px]) / 2.0 - 0.5
     shown_px = photo.long_km / there.pixel_km(matches.there[:, 1])
@@ -547,8 +558,16 @@ def place_on_day(view: DayView) -> DayMatch | None:
     """Fit and prove the cameras of a view; the first match that is proven, else the best."""
     photo, prior = view.photo, view.belief
     params, levels, long_km = view.params, view.levels, view.long_km
-    rough = photo.picture(2 * params.dense_side_px, levels, params)
     coarse = photo.picture(params.coarse_side_px, levels, params)
+    last = (coarse, POSE, params.patch_px, params.fit_reach_px)
+    steps: list[tuple[MapPicture, tuple[int, ...], int, int]] = [last]
+    if not view.n_places:  # what features found is near enough for this one
+        rough = photo.picture(2 * params.dense_side_px, levels, params)
+        steps = [
+            (rough, ANGLES, params.rough_patch_px, params.rough_reach_px),
+            (coarse, ANGLES, params.patch_px, params.rough_reach_px),
+            last,
+        ]
     finest_km = params.max_oversampling * levels[0].step_deg * KM_PER_DEGREE
     fine_px = max(min(params.fine_side_px, round(long_km / finest_km)), params.coarse_side_px)
     best: DayMatch | None = None
@@ -558,13 +577,7 @@ def place_on_day(view: DayView) -> DayMatch | None:
         if any(float((start.matrix * other.matrix).sum()) > near for other in met):
             continue
         camera = start
-        steps = (
-            (rough, ANGLES, params.rough_patch_px, params.rough_reach_px),
-            (coarse, ANGLES, params.patch_px, params.rough_reach_px),
-            (coarse, POSE, params.patch_px, params.fit_reach_px),
-        )
-        # What features found is near enough for the last
-        for picture, free, patch_px, reach_px in steps[-1 if view.n_places else 0 :]:
+        for picture, free, patch_px, reach_px in steps:
             camera = settle(picture, camera, prior, free, patch_px, reach_px)
         met += [start, camera]
         coarse_m = 1e3 * long_km / max(coarse.evened.shape)

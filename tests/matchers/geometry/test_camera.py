@@ -18,6 +18,7 @@ from matchers.geometry.footprint import MAX_INCIDENCE_DEG, visible_outline, visi
 from matchers.geometry.pose import looking_at_nadir, off_nadir_attitude, turned, with_attitude
 from matchers.geometry.projection import distort, undistort
 from tests.example_results import nadir_camera
+from tests.matchers.geometry.any_cameras import BENT, any_cameras
 from tests.matchers.lamp_world import (
     camera_over,
     east_north_up,
@@ -227,23 +228,6 @@ def test_undistorting_undoes_distortion(
     bent = distort(u, v, lens)
     straight = undistort(*bent, lens)
     assert np.stack(straight) == pytest.approx(np.stack([u, v]), abs=1e-6)
-
-
-BENT = (-0.08, 0.02, 0.001, -0.002, 0.003)
-
-
-@st.composite
-def any_cameras(draw: st.DrawFn) -> Camera:
-    camera = camera_over(
-        draw(st.floats(-180.0, 180.0)),
-        draw(st.floats(-60.0, 60.0)),
-        off_nadir=draw(st.floats(0.0, 95.0)),
-        azimuth=draw(st.floats(0.0, 360.0)),
-        focal_px=draw(st.floats(200.0, 3000.0)),
-    )
-    bent = draw(st.sampled_from([(0.0,) * 5, BENT]))
-    aspect = draw(st.sampled_from([None, 1.5, 2.0 / 3.0]))
-    return replace(camera, distortion=bent, mirrored=draw(st.booleans()), pixel_aspect=aspect)
 
 
 @pytest.mark.parametrize("aspect", [1.5, 2.0 / 3.0])
