@@ -62,7 +62,7 @@ def judge(result: FrameResult, truth: dict[str, Any]) -> tuple[str, str]:
 
 def main(argv: list[str]) -> int:
     """Print a table; 1 if an accepted answer is wrong or a sample is not in the store."""
-    from regengine.store.snapshot import iter_frames
+    from regengine.store.read import iter_frames
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks demo-truth", description=__doc__)
     parser.add_argument("store", type=Path, help="made by regengine register data_samples/*.jpg")

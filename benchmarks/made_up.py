@@ -24,8 +24,9 @@ from regengine.result import (
     Reason,
     SolvedCamera,
 )
-from regengine.store.file import GrowingStore, StoreFile, encode
-from regengine.store.rows import StoredFrame, Table, Tables, to_tables
+from regengine.store.file import GrowingStore
+from regengine.store.journal import decode_lines, encode_frame
+from regengine.store.rows import StoredFrame, Table, Tables
 from regengine.store.schema import TEXT_COLUMNS
 from regengine.store.writer import root_attributes
 
@@ -192,16 +193,12 @@ def make_store(
     alter: Callable[[Tables, np.random.Generator], None] = lambda tables, chance: None,
 ) -> None:
     """A merged store of many frames, altered at will, through the code that merging writes with."""
-    base = path.with_suffix(".base.h5")
     results = [made_up_result(number) for number in range(min(DISTINCT, frames))]
     made = [made_up_frame(number, results[number % len(results)]) for number in range(BLOCK)]
-    base.write_bytes(encode(to_tables(made), root_attributes()))
     chance = np.random.default_rng(0)
-    with StoreFile(base) as source:
-        block = source.tables(0, BLOCK)
-        lengths = dict.fromkeys(TEXT_COLUMNS, 1) | source.text_lengths()
+    block = decode_lines([encode_frame(frame) for frame in made])
+    lengths = {(group, name): block[group][name].dtype.itemsize for group, name in TEXT_COLUMNS}
     lengths["frames", "frame"] = len(f"ISS030-E-{frames}")
-    base.unlink()
     with (
         replacements((path,)) as (new,),
         GrowingStore(new, root_attributes(), lengths) as output,

@@ -429,11 +429,11 @@ class Store:
     """
 
     def __init__(self, path: str | PathLike[str], lights: tuple[Path, ...] = ()) -> None:
-        from regengine.store.snapshot import Snapshot
+        from regengine.store.read import Snapshot
 
         self.path = Path(path)
         self._lights = lights
-        with Snapshot.of(self.path) as snapshot:
+        with Snapshot(self.path) as snapshot:
             self._size = len(snapshot.frame_index)
 
     @cached_property
@@ -469,7 +469,7 @@ class Store:
         ConfigError
             If there is none.
         """
-        from regengine.store.index import find_frames
+        from regengine.store.read import find_frames
 
         return [Registration(one.result, self._lights) for one in find_frames(self.path, name)]
 
@@ -486,7 +486,7 @@ class Store:
         return self._size
 
     def __iter__(self) -> Iterator[Registration]:
-        from regengine.store.snapshot import iter_frames
+        from regengine.store.read import iter_frames
 
         for stored in iter_frames(self.path):
             yield Registration(stored.result, self._lights)
@@ -511,6 +511,6 @@ class Store:
         return f"<Store {self.path}: {counted(len(self), 'photo')}>"
 
     def _read(self, group: str) -> Table:
-        from regengine.store.snapshot import read_tables
+        from regengine.store.read import read_tables
 
         return Table(read_tables(self.path, (group,))[group])

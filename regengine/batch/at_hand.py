@@ -133,8 +133,8 @@ def files_of_run(store: Path) -> RunFiles:
     """
     import numpy as np
 
+    from regengine.store.read import frames_numbered, iter_blocks
     from regengine.store.schema import select
-    from regengine.store.snapshot import frames_numbered, iter_blocks
 
     first: dict[bytes, int] = {}  # the first frame of each settings
     try:

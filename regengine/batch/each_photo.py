@@ -86,7 +86,7 @@ def answers(
                 told = outcome if file is None else _add(file, path, sha256, outcome, options)
                 waiting.append(told)
             # In this process, the next turn comes only after the next photo
-            if file is None or options.workers == 0 or file.due:
+            if file is None or options.workers == 0 or file.due or file.is_safe:
                 if file is not None:
                     file.flush()
                 yield from waiting

@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import time
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from importlib.metadata import version
-from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from regengine.errors import StoreError
 from regengine.io.atomic import FileLock, put_in_place, refusal, replacements, sync_folder
 from regengine.io.checksums import fingerprint
+from regengine.io.journal import Journal
 from regengine.io.plain import counted, printable
 from regengine.photo.frame_records import frame_id_of
 from regengine.result import Reason
@@ -24,8 +22,6 @@ from regengine.result import Reason
 BEGINNING = b'{"frame": "'  # of all records
 # What each says of its photo; ``sha256`` is empty where it could not be read
 FACTS = ("path", "command", "sha256", "parameters_sha256")
-FLUSH_LINES = 64
-FLUSH_S = 1.0  # people watch the lines come
 
 
 def stamped(line: str, *, command: str, sha256: str, parameters_sha256: str) -> str:
@@ -85,14 +81,13 @@ class LineFile:
         # it was made with other settings
         self._lines: dict[int, tuple[int, str | None]] = {}
         self._surplus = False  # whether lines are in the file that `finish` leaves out
-        self._size = 0  # up to the end of the last whole line
-        self._pending: list[bytes] = []
-        self._flushed_s = time.monotonic()
-        self._written = 0
+        self._size = 0  # up to the end of the last whole line that was there
         try:
             self._open(anew)
+        except StoreError:
+            raise
         except OSError as error:
-            raise self._failure(error) from error
+            raise refusal(path, error) from error
 
     def has(self, path: Path, sha256: str) -> str | None:
         """Whether a photo's line is there: "done", "failed", or None if it is to be made."""
@@ -101,33 +96,24 @@ class LineFile:
     def add(self, line: str) -> None:
         """Take a photo's stamped line; it is not safe before the next `flush`."""
         content = line.encode("utf-8", "backslashreplace") + b"\n"
-        self._note(content, self._size + sum(map(len, self._pending)))
-        self._pending.append(content)
+        self._note(content, self._journal.append(content))
 
     @property
     def due(self) -> bool:
-        """Whether it is time to flush; always if there is nothing that is not safe yet."""
-        late = time.monotonic() - self._flushed_s >= FLUSH_S
-        return late or not 0 < len(self._pending) < FLUSH_LINES
+        """Whether lines wait that should be flushed now."""
+        return self._journal.due
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether all lines are on the disk."""
+        return not self._journal.n_pending
 
     def flush(self) -> None:
         """Bring all lines to the disk."""
-        if not self._pending:
-            return
-        content = b"".join(self._pending)
-        rest = memoryview(content)
         try:
-            while rest:  # a disk that fills up takes a part first, and then fails
-                rest = rest[self._stream.write(rest) :]
-            os.fsync(self._stream.fileno())
+            self._journal.flush()
         except OSError as error:
-            with suppress(OSError):
-                os.ftruncate(self._stream.fileno(), self._size)
             raise self._failure(error) from error
-        self._size += len(content)
-        self._written += len(self._pending)
-        self._pending = []
-        self._flushed_s = time.monotonic()
 
     def finish(self) -> None:
         """Put the file into its final shape: a line a photo, under its own name."""
@@ -170,11 +156,8 @@ class LineFile:
             self._current = self._file_to_write(anew)
             if self._current.exists():
                 self._scan()
-            # Unbuffered: what could not be written must not be written later, at close
-            self._stream = opened.enter_context(FileIO(self._current, "a"))
-            if self._stream.tell() > self._size:
-                os.ftruncate(self._stream.fileno(), self._size)
-            sync_folder(self.path.parent)
+            self._journal = Journal(self._current, self._size)
+            opened.callback(self._journal.close)
             self._opened = opened.pop_all()
 
     def _file_to_write(self, anew: bool) -> Path:
@@ -241,9 +224,8 @@ class LineFile:
         )
 
     def _failure(self, error: OSError) -> StoreError:
-        if isinstance(error, StoreError):
-            return error
-        return refusal(self.path, error, safe=f"{self._written} lines" if self._written else "")
+        n_safe = self._journal.n_flushed
+        return refusal(self.path, error, safe=f"{n_safe} lines" if n_safe else "")
 
 
 def line_parameters(command: str, settings: Mapping[str, Any]) -> str:

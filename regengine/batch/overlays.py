@@ -18,9 +18,9 @@ from regengine.batch.pool import Job, TeamOptions, by_workers
 from regengine.errors import FrameError
 from regengine.result import FrameResult, Reason
 from regengine.store.file import photo_file
+from regengine.store.read import iter_blocks, iter_frames_numbered
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import select
-from regengine.store.snapshot import iter_blocks, iter_frames_numbered
 
 CLOCK_S = 2.0  # the store keeps whole seconds, and a result waits a moment for its place in it
 

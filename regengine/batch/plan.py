@@ -21,16 +21,16 @@ from regengine.io.plain import printable
 from regengine.io.urls import Url
 from regengine.registration.priors.neighbours import NeighbourPrior
 from regengine.result import Reason
-from regengine.store.index import frame_identity, identity_key
-from regengine.store.rows import StoredFrame, values_of
-from regengine.store.schema import select
-from regengine.store.snapshot import (
+from regengine.store.read import (
+    frame_identity,
+    identity_key,
+    is_there,
     iter_blocks,
     iter_frames,
     iter_frames_numbered,
-    list_parts,
-    parts_folder,
 )
+from regengine.store.rows import StoredFrame, values_of
+from regengine.store.schema import select
 from regengine.store.writer import StoreWriter
 
 # In which pass a photo was searched, as `search_pass` of the store has it
@@ -147,7 +147,7 @@ def stored_verdicts(
     A URL is known by itself, a file by its content and name. The store need not exist. StoreError
     if the store cannot be read.
     """
-    if not store.exists() and not list_parts(parts_folder(store)):
+    if not is_there(store):
         return {}
     wanted: dict[object, Path | Url] = {
         str(photo)
@@ -178,7 +178,7 @@ def reasons_to_redo(
     StoreError if the store cannot be read.
     """
     why: Counter[str] = Counter()
-    if not store.exists() and not list_parts(parts_folder(store)):
+    if not is_there(store):
         return why
     paths = {printable(str(photo)) for photo in photos}
     names = {os.path.basename(path) for path in paths}

@@ -37,7 +37,7 @@ from regengine.registration.index.options import index_file, load_earth_index
 from regengine.registration.priors.neighbours import FrameFacts, NeighbourPrior
 from regengine.result import FrameResult, Reason
 from regengine.run_inputs import RunInputs
-from regengine.store.snapshot import iter_frames_numbered
+from regengine.store.read import iter_frames_numbered
 from regengine.store.writer import StoreWriter
 
 

@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias
 
 from regengine.batch.console import Advance
 from regengine.batch.plan import AGAIN, Task, discard, failure_of, plan
-from regengine.batch.pool import TICK_S, Job, TeamOptions, by_workers
+from regengine.batch.pool import Job, TeamOptions, by_workers
 from regengine.batch.same_settings import RunSettings
 from regengine.batch.sharing import FactsOf, SecondPass, SharingPlan
 from regengine.io.plain import printable
@@ -159,15 +159,13 @@ class _Loop:
 
     def take_in(self, outcomes: Iterator[Outcome], here: bool) -> None:
         """Store and report what comes out of the execution."""
-        longest_s = 0.0
         for outcome in outcomes:
             if isinstance(outcome, StoredFrame):
                 self._stored(outcome)
             elif outcome is not None:
-                longest_s = max(longest_s, outcome[1].seconds)
                 self._writer.add(self._finished(*outcome))
-            # Here, the next turn comes only after the next photo.
-            if self._writer.due(longest_s if here else TICK_S):
+            # Here, the next turn comes only after the next photo
+            if here or self._writer.due:
                 self.tell(self._writer.flush())
 
     def tell(self, frames: Sequence[StoredFrame]) -> None:

@@ -54,8 +54,7 @@ def main(
               regengine show run.h5 --json | jq .verdict
     """
     from regengine.errors import ConfigError
-    from regengine.store.index import find_frames
-    from regengine.store.snapshot import iter_frames
+    from regengine.store.read import find_frames, iter_frames
 
     told_as = _format(format, as_json)
     selects = where is not None or sort is not None or verdict != "all"
@@ -92,7 +91,7 @@ def _select(
     import numpy as np
 
     from regengine.exchange.export.selection import FrameChoice, choose, sorted_numbers
-    from regengine.store.snapshot import iter_frames_numbered
+    from regengine.store.read import iter_frames_numbered
 
     verdicts = common.parse_verdicts(verdict)
     chosen = choose(store, FrameChoice(verdicts=verdicts, where=where, by_engine=True))

@@ -17,8 +17,8 @@ def main(
 ) -> None:
     """Check that a store is sound.
 
-    Looks at the layout, the checksums and the rows of the store, and of parts that are not merged
-    yet, which are never written to. Exits with 1 if something is wrong.
+    Looks at the layout, the checksums and the rows of the store, and of the journal that is not
+    merged yet; neither is written to. Exits with 1 if something is wrong.
 
     \b
     Examples: regengine verify run.h5
@@ -32,7 +32,7 @@ def main(
             "store": str(store),
             "sound": not found.problems,
             "frames": found.frames,
-            "parts": found.parts,
+            "unmerged_frames": found.unmerged_frames,
             "problems": [
                 {
                     "code": problem.code,
@@ -49,7 +49,8 @@ def main(
         for problem in found.problems:
             say(problem.text)
     else:
-        parts = f", {counted(found.parts, 'part')} not merged yet" if found.parts else ""
-        say(f"{store} is sound: {counted(found.frames, 'frame')}{parts}.")
+        unmerged = f", {found.unmerged_frames:,} of them in its journal alone"
+        unmerged = unmerged if found.unmerged_frames else ""
+        say(f"{store} is sound: {counted(found.frames, 'frame')}{unmerged}.")
     if found.problems:
         raise typer.Exit(EXIT_FRAMES_FAILED)

@@ -223,7 +223,7 @@ def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:
 
 def _store_answers(path: Path) -> list[_AnswerRow]:
     """What a run's store stands for: its accepted proposals."""
-    from regengine.store.snapshot import iter_frames
+    from regengine.store.read import iter_frames
 
     rows: list[_AnswerRow] = []
     for stored in iter_frames(path):

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.constants import ORBITAL_SPEED_KM_S
-from regengine.errors import StoreError
 from regengine.io.html import visible_text, write_page
 from regengine.io.plain import plain
 from regengine.io.times import utc_now
@@ -31,33 +30,25 @@ from regengine.report.figures import (
 )
 from regengine.report.page import Listed, report_page, thumbnails
 from regengine.report.places import place_figures, places_of
-from regengine.store.file import CHUNK_ROWS, damage_told, open_store
+from regengine.store.file import CHUNK_ROWS, damage_told
+from regengine.store.read import OF_FRAMES, Snapshot, iter_blocks
 from regengine.store.reviews import Reviewed, reviewed
 from regengine.store.rows import from_tables, join, of_frames
 from regengine.store.schema import select
-from regengine.store.snapshot import OF_FRAMES, iter_blocks, list_parts, parts_folder
 
 
 def run_attributes(store: Path) -> dict[str, Any]:
     """What a store says of its making."""
-    parts = list_parts(parts_folder(store))
-    for path in ([store] if store.exists() else []) + parts[::-1]:
-        try:
-            with damage_told(path), open_store(path) as file:
-                found = dict(file.attrs.items())
-        except StoreError:
-            if path == store:
-                raise
-            continue  # a part that was merged a moment ago
-        texts = {name: value for name, value in found.items() if isinstance(value, str)}
-        return {
-            "created": texts.get("created"),
-            "command_line": texts.get("command_line"),
-            "package_versions": _parsed(texts.get("package_versions")),
-            "format_version": int(found.get("format_version", 0)),
-            "unmerged_parts": len(parts),
-        }
-    raise StoreError(f"{store} does not exist: check the path of the store.")
+    with Snapshot(store) as found:
+        known = found.journal if found.store is None else found.store
+        with damage_told(store):
+            return {
+                "created": known.attributes.get("created"),
+                "command_line": known.attributes.get("command_line"),
+                "package_versions": _parsed(known.attributes.get("package_versions")),
+                "format_version": known.format_version,
+                "unmerged_frames": len(found.journal.frame_index),
+            }
 
 
 def _parsed(text: str | None) -> Any:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from regengine.io.html import visible_text
 from regengine.store.file import photo_file
+from regengine.store.journal import journal_path
+from regengine.store.read import OF_FRAMES, Snapshot, frames_of
 from regengine.store.rows import StoredFrame, Table, join
 from regengine.store.schema import select
-from regengine.store.snapshot import OF_FRAMES, PartGoneError, Snapshot, frames_of, parts_folder
 
 KEPT_FRAMES = 256
 # A run writes a part every ten seconds; 100,000 frames are read anew in less than one
@@ -256,38 +257,27 @@ class ReviewFrames:
                 self._snapshot = None
 
     def _open(self) -> None:
-        while True:
-            signature = _signature(self._store)
-            try:
-                snapshot = Snapshot.of(self._store)
-                try:
-                    rows = read_columns(snapshot)
-                except BaseException:
-                    snapshot.close()
-                    raise
-            except PartGoneError:  # merged meanwhile
-                continue
-            break
+        signature = _signature(self._store)
+        snapshot = Snapshot(self._store)
+        try:
+            rows = read_columns(snapshot)
+        except BaseException:
+            snapshot.close()
+            raise
         self.close()
         self._snapshot, self._signature, self._looked_s = snapshot, signature, time.monotonic()
         self._kept.clear()
         self.rows = rows
 
     def _read(self, number: int) -> StoredFrame:
-        while True:
-            if self._snapshot is None or number not in self.rows.frame_index:
-                raise KeyError(number)
-            try:
-                tables = self._snapshot.tables(number, number + 1, OF_FRAMES)
-            except PartGoneError:
-                self._open()
-                continue
-            return frames_of(tables, self._store)[0]
+        if self._snapshot is None or number not in self.rows.frame_index:
+            raise KeyError(number)
+        return frames_of(self._snapshot.tables(number, number + 1, OF_FRAMES), self._store)[0]
 
 
 def _signature(store: Path) -> tuple[tuple[int, int, int] | None, ...]:
-    """What changes when a run writes a part, or merges its parts."""
-    return tuple(_state(path) for path in (store, parts_folder(store)))
+    """What changes when a run writes to the journal, or merges it."""
+    return tuple(_state(path) for path in (store, journal_path(store)))
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

@@ -10,7 +10,6 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ from regengine.store.schema import (
 # HDF5 1.10 and later read it (2016). Its bookkeeping has check sums: damage there is told, where
 # that of older formats sends the library into endless loops and other programs' memory.
 LIBVER = ("v110", "v110")
-CHUNK_ROWS = 1024  # 8 kB of float64: a part of 64 frames stays small, a column compresses well
+CHUNK_ROWS = 1024  # 8 kB of float64
 # What reading a file raises whose bytes are not what was written
 DAMAGE = (
     OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, ArithmeticError,
@@ -47,30 +46,6 @@ SEARCHED_BYTES = 1 << 20  # of a store: its attributes are written first, their 
 PIECE_ROWS = 16 * CHUNK_ROWS  # read at a time where chunks cannot be taken as they are
 GROWN_BYTES = 1 << 22  # smaller files are written anew as fast, and without holes
 MOST_UNUSED = 1.25  # size of a file that may be grown, over that of its columns
-_images = count()
-
-
-def encode(tables: Tables, attributes: Mapping[str, str]) -> bytes:
-    """The content of a store file.
-
-    The file is built in memory, so that a full disk can never leave half a file inside the
-    HDF5 library; the caller writes the bytes. ``attributes`` are those of the root beside
-    ``format`` and ``format_version``.
-    """
-    # HDF5 takes two files in memory of one name for one file, in other threads, too
-    name = f"image {next(_images)}"
-    with h5py.File(name, "w", driver="core", backing_store=False, libver=LIBVER) as file:
-        _create_groups(file, attributes)
-        for (group, column_name), column in COLUMNS.items():
-            data = tables[group][column_name]
-            if column.dtype == "text":
-                data = np.array([text.encode() for text in data], dtype="S")
-            # The rest of a part's only chunk would be packed and unpacked for nothing
-            rows = min(max(len(data), 1), CHUNK_ROWS)
-            dataset = _create_column(file[group], column, data.dtype.itemsize, rows)
-            _extend(dataset, data)
-        file.flush()
-        return bytes(file.id.get_file_image())
 
 
 def _create_groups(file: h5py.File, attributes: Mapping[str, str]) -> None:
@@ -254,6 +229,7 @@ class StoreFile:
                     for name, value in self._file.attrs.items()
                     if isinstance(value, str) and name != "format"
                 }
+                self.format_version = int(self._file.attrs["format_version"])
                 self.frame_index: NDArray[np.int64] = self.column("frames", "frame_index")
             if (np.diff(self.frame_index) <= 0).any():
                 raise damaged(path, "its frames are out of order")
@@ -311,7 +287,7 @@ class StoreFile:
                 if column.dtype == "text" and dataset.dtype.itemsize < length:
                     return False
                 used += dataset.id.get_storage_size()
-            return int(self._file.attrs["format_version"]) == FORMAT_VERSION and (
+            return self.format_version == FORMAT_VERSION and (
                 GROWN_BYTES < self.path.stat().st_size < MOST_UNUSED * used
             )
 

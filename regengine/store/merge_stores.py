@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from regengine.errors import ConfigError
 from regengine.io.atomic import sync_folder, unwritable_told
 from regengine.store.file import StoreFile, damage_told, growing
-from regengine.store.index import identity_keys
+from regengine.store.journal import journal_path
+from regengine.store.read import BLOCK_FRAMES, Snapshot, identity_keys, is_there
 from regengine.store.rows import Tables, join
 from regengine.store.schema import TEXT_COLUMNS, select
-from regengine.store.snapshot import BLOCK_FRAMES, PartsFolder, Snapshot, list_parts, parts_folder
 from regengine.store.verify import FAR_APART
-from regengine.store.writer import root_attributes
+from regengine.store.writer import lock_store, root_attributes
 
 LOOKED_AT = select("frames/path", "frames/sha256", "frames/verdict", "provenance/processed_utc")
 READ_FRAMES = 65536
@@ -47,7 +47,7 @@ class _Chosen:
 
 
 def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> MergeSummary:
-    """Write the frames of several stores, which are only read, and of their parts, into one.
+    """Write the frames of several stores, which are only read, and of their journals, into one.
 
     A photo that several stores hold is taken once: a result that did not fail rather than one that
     did, else the one that was made later, else that of the store that was named later. Frames are
@@ -58,7 +58,7 @@ def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> M
     ConfigError if ``into`` exists and is not to grow; StoreError if a store cannot be read, or the
     new one cannot be written or is in use.
     """
-    exists = into.exists() or bool(list_parts(parts_folder(into)))
+    exists = is_there(into)
     if exists and not grow:
         raise ConfigError(
             f"{into} exists already: name another file with --into, or add to it with --grow."
@@ -69,10 +69,8 @@ def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> M
     named = list(distinct.values())[0 if exists else 1 :]
     with unwritable_told(into), ExitStack() as open_files:
         into.parent.mkdir(parents=True, exist_ok=True)
-        held = PartsFolder(into)
-        open_files.callback(held.release)
-        sources = [open_files.enter_context(Snapshot.of(path)) for path in named]
-        parts = list_parts(held.path)
+        open_files.callback(lock_store(into).release)
+        sources = [open_files.enter_context(Snapshot(path)) for path in named]
         chosen, seen = _choose(sources, named, keep_first=exists)
         attributes = root_attributes(sources[0].store if exists else None)
         of_sources = [source.text_lengths() for source in sources]
@@ -82,8 +80,8 @@ def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> M
         with growing(into, old, chosen.new_index, changed, attributes, lengths) as (output, first):
             for start in range(first, len(changed), BLOCK_FRAMES):
                 output.append(_block(sources, chosen, slice(start, start + BLOCK_FRAMES)))
-        held.remove(parts)
-        sync_folder(held.path)
+        journal_path(into).unlink(missing_ok=True)
+        sync_folder(into.absolute().parent)
     counts = np.bincount(chosen.source, minlength=len(sources)).tolist()
     return MergeSummary(
         frames=len(chosen.source),
@@ -136,7 +134,7 @@ def _changed(chosen: _Chosen, grown: Snapshot, store: StoreFile | None) -> NDArr
         return np.ones(len(chosen.source), dtype=bool)
     moved = np.searchsorted(store.frame_index, chosen.new_index) != np.arange(len(chosen.source))
     other = (chosen.source != 0) | (chosen.old_index != chosen.new_index)
-    return moved | other | np.isin(chosen.old_index, grown.parts_index)
+    return moved | other | np.isin(chosen.old_index, grown.journal.frame_index)
 
 
 def _block(sources: Sequence[Snapshot], chosen: _Chosen, block: slice) -> Tables:

@@ -27,8 +27,8 @@ from matchers.geometry.footprint import visible_outline
 from regengine.errors import ConfigError, StoreError
 from regengine.io.times import utc_now
 from regengine.result import LEAST_POINTS, FrameResult, ReviewedPoint
+from regengine.store.read import iter_blocks
 from regengine.store.schema import select
-from regengine.store.snapshot import iter_blocks
 
 Choice = Literal["accepted", "rejected", "unsure"]
 Work = dict[str, Any]  # camera, points, hypothesis, comment, tags, quality, place, given: JSON

@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from detectors.constants import HEIGHT_RANGE_KM
 from matchers.geometry.earth import ecef_to_geodetic
 from regengine.errors import StoreError
+from regengine.io.plain import counted
 from regengine.io.times import parse_iso_time
 from regengine.result import Verdict
 from regengine.store.file import DAMAGE, PIECE_ROWS, StoreFile, damage_told, open_store
-from regengine.store.index import identity_keys
+from regengine.store.journal import JournalFile
+from regengine.store.read import BLOCK_FRAMES, Snapshot, identity_keys
 from regengine.store.rows import Table, Tables
 from regengine.store.schema import FORMAT_VERSION, GROUPS, Column, select
-from regengine.store.snapshot import BLOCK_FRAMES, Snapshot, is_there, list_parts, parts_folder
 
 READ_FRAMES = 65536
 FAR_APART = 64  # frames between two that are worth a read of their own
@@ -79,7 +80,7 @@ for _place in ("", "nadir_", "centre_", "footprint_"):
 
 @dataclass(frozen=True)
 class Problem:
-    """One kind of thing that is wrong in one file, the store or a part of it.
+    """One kind of thing that is wrong in one file, the store or its journal.
 
     ``code`` is short and stable, ``text`` a sentence that names the file; ``count`` is 1 for what
     concerns the file as a whole, ``frame_index`` numbers the first frames that it concerns.
@@ -126,37 +127,32 @@ class Findings:
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What was found: frames that can be read, parts that are not merged yet, what is wrong."""
+    """What was found: frames that can be read, those in the journal alone, what is wrong."""
 
     frames: int
-    parts: int
+    unmerged_frames: int
     problems: tuple[Problem, ...]
 
 
 def verify_store(path: Path) -> Verification:
-    """Check a store and the parts beside it; memory is flat in the number of sound frames.
+    """Check a store and the journal beside it; memory is flat in the number of sound frames.
 
     StoreError if the store cannot be opened at all, or another program writes it now.
     """
-    parts = list_parts(parts_folder(path))
-    problems: list[Problem] = []
-    if is_there(path, parts):
-        problems += _check_file(path)
-    for part in parts:
-        try:
-            problems += _check_file(part)
-        except StoreError as error:
-            if error.code == "store_busy":
-                raise
-            if part.exists():  # else it was merged meanwhile
-                problems.append(Problem("part_unreadable", str(error), part))
-    frames = 0
+    problems = _check_file(path) if path.exists() else []
+    n_frames = n_unmerged = 0
     if not problems:
-        with Snapshot.of(path) as snapshot:
-            frames = len(snapshot.frame_index)
+        with Snapshot(path) as snapshot:
+            n_frames, n_unmerged = len(snapshot.frame_index), len(snapshot.journal.frame_index)
+            findings = Findings(snapshot.journal.path)
+            if n_damaged := snapshot.journal.n_damaged:
+                what = counted(n_damaged, "line is", "lines are")
+                findings.file_wrong("bytes_damaged", f"{what} not as written")
+            _check_blocks(snapshot.journal, snapshot.journal.frame_index, findings)
+            problems += findings.problems()
             problems += _check_identities(path, snapshot)
         problems += _check_decisions(path)
-    return Verification(frames=frames, parts=len(parts), problems=tuple(problems))
+    return Verification(frames=n_frames, unmerged_frames=n_unmerged, problems=tuple(problems))
 
 
 def check_frames(path: Path, numbers: NDArray[np.int64]) -> tuple[Problem, ...]:
@@ -299,7 +295,9 @@ def _check_decisions(store: Path) -> list[Problem]:
     return findings.problems()
 
 
-def _check_blocks(store: StoreFile, numbers: NDArray[np.int64], findings: Findings) -> None:
+def _check_blocks(
+    store: StoreFile | JournalFile, numbers: NDArray[np.int64], findings: Findings
+) -> None:
     """Note what is wrong with the rows of frames that lie near each other."""
     for start in range(0, len(numbers), BLOCK_FRAMES):
         block = numbers[start : start + BLOCK_FRAMES]

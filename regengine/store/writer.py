@@ -1,16 +1,19 @@
-"""Writes the results of a run: parts while it runs, merged into the store at its end.
+"""Writes the results of a run: to a journal while it runs, merged into the store at its end.
 
-A merge holds neither store nor parts in memory.
+A merge holds neither store nor journal in memory.
 """
 
 from __future__ import annotations
 
 import errno
+import glob
 import json
+import logging
 import os
 import platform
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,13 +21,20 @@ from pathlib import Path
 import numpy as np
 
 from regengine.errors import StoreError
-from regengine.io.atomic import refusal, sync_folder, write_whole
+from regengine.io.atomic import FileLock, refusal, sync_folder
+from regengine.io.journal import Journal
 from regengine.io.times import utc_now
 from regengine.io.urls import command_line
-from regengine.store.file import StoreFile, check, encode, growing
-from regengine.store.index import StoredFrames
-from regengine.store.rows import StoredFrame, to_tables
-from regengine.store.snapshot import BLOCK_FRAMES, PartsFolder, Snapshot, list_parts
+from regengine.store.file import StoreFile, check, growing
+from regengine.store.journal import (
+    JournalFile,
+    encode_frame,
+    encode_head,
+    encode_rows,
+    journal_path,
+)
+from regengine.store.read import BLOCK_FRAMES, Snapshot, StoredFrames
+from regengine.store.rows import StoredFrame, with_texts
 from regengine.store.verify import Problem, check_frames
 
 # Packages whose version may change a result or a file.
@@ -69,37 +79,38 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-PART_FRAMES = 64
-PART_SECONDS = 10.0
-
-
 class StoreWriter:
     """The one writer of a store, from opening to the merge at the end of a ``with`` block.
 
-    The file is made at the end of the first run, its folder now if need be; ``clock`` tells seconds
-    that never run backwards. Parts that an earlier, killed run left are merged first, but for
-    damaged ones, which are set aside; ``frames`` finds what the store held then, and what was
-    flushed since. A frame is safe once `flush` has returned it. The merge happens however the block
-    is left; if it fails, the parts stay and the next start merges them. What was merged is read
-    back and checked then; ``problems`` tells what is wrong with it.
+    While it is open, results go to the journal beside the store; at the end the store is grown, or
+    written anew, and the journal deleted. The file is made at the end of the first run, its folder
+    now if need be; ``clock`` tells seconds that never run backwards. What an earlier, killed run
+    left in the journal, or in parts as older versions wrote them, is merged first; ``frames`` finds
+    what the store held then, and what was flushed since. A frame is safe once `flush` has returned
+    it. The merge happens however the block is left; if it fails, the journal stays and the next
+    start merges it. What was merged is read back and checked then; ``problems`` tells what is wrong
+    with it.
     StoreError if the store is a foreign or damaged file, cannot be written, or is in use.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self.path = path
-        self._clock = clock
-        self._pending: list[StoredFrame] = []
-        self._oldest = 0.0
-        self._written = 0
-        self._merged = np.empty(0, dtype=np.int64)
         self.problems: tuple[Problem, ...] = ()
+        self._pending: dict[int, tuple[StoredFrame, int]] = {}  # with the place of its line
+        self._n_safe = 0
+        self._merged = np.empty(0, dtype=np.int64)
+        self._journal: Journal | None = None
         try:
-            self._parts = self._open()
+            self._lock = self._open()
             try:
-                self._merge(set_aside=True)
-                self.frames = StoredFrames(self.path)
+                self._merge()
+                take_in_parts(path)
+                self._merge()
+                self.frames = StoredFrames(path, journal_path(path))
+                self._journal = Journal(journal_path(path), 0, clock)
+                self._journal.append(encode_head(root_attributes()))
             except BaseException:
-                self._parts.release()
+                self._lock.release()
                 raise
         except StoreError:
             raise
@@ -110,8 +121,10 @@ class StoreWriter:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
-        """Merge the parts and let go of the store; frames never flushed are dropped."""
+        """Merge the journal and let go of the store; frames never flushed are dropped."""
+        assert self._journal is not None
         self.frames.close()
+        self._journal.close()
         try:
             self._merge()
             if self.path.exists():
@@ -122,41 +135,40 @@ class StoreWriter:
             if not isinstance(error, StoreError):  # the first failure is the one to tell
                 raise self._refused(failure) from failure
         finally:
-            self._parts.release()
+            self._lock.release()
 
     def add(self, frame: StoredFrame) -> None:
         """Take a finished frame; it is not safe before the next `flush`."""
-        if not self._pending:
-            self._oldest = self._clock()
-        self._pending.append(frame)
+        assert self._journal is not None
+        place = self._journal.append(encode_frame(frame))
+        self._pending.pop(frame.frame_index, None)
+        self._pending[frame.frame_index] = frame, place
 
-    def due(self, wait_s: float = 0.0) -> bool:
-        """Whether to flush now, if the next chance comes only after ``wait_s`` seconds."""
-        if not self._pending:
-            return False
-        age_s = self._clock() - self._oldest
-        return len(self._pending) >= PART_FRAMES or age_s + wait_s >= PART_SECONDS
+    @property
+    def due(self) -> bool:
+        """Whether frames wait that should be flushed now."""
+        return self._journal is not None and bool(self._pending) and self._journal.due
 
     def flush(self) -> list[StoredFrame]:
-        """Write what is pending as one part: the frames that are safely on disk now.
+        """Bring what is pending to the disk: the frames that are safe now, by their numbers.
 
-        StoreError if the part cannot be written; nothing of it remains.
+        StoreError if the journal cannot be written; what was flushed before stays.
         """
+        assert self._journal is not None
         if not self._pending:
             return []
-        latest = {frame.frame_index: frame for frame in self._pending}
-        frames = [latest[index] for index in sorted(latest)]
-        part = self._parts.next_part()
         try:
-            write_whole(part, encode(to_tables(frames), root_attributes()))
+            self._journal.flush()
         except OSError as error:
             raise self._refused(error) from error
-        self.frames.add_part(part, frames[0].frame_index, frames[-1].frame_index)
-        self._written += len(frames)
-        self._pending = []
-        return frames
+        flushed = [self._pending[number] for number in sorted(self._pending)]
+        for frame, place in flushed:
+            self.frames.note(frame.frame_index, place)
+        self._n_safe += len(flushed)
+        self._pending = {}
+        return [frame for frame, _ in flushed]
 
-    def _open(self) -> PartsFolder:
+    def _open(self) -> FileLock:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.is_dir():
             raise StoreError(f"{self.path} is a folder: name a file with --store.")
@@ -165,36 +177,98 @@ class StoreWriter:
         for target in (self.path.parent, self.path):
             if target.exists() and not os.access(target, os.W_OK):
                 raise PermissionError(errno.EACCES, "permission denied", str(target))
-        return PartsFolder(self.path)
+        return lock_store(self.path)
 
     def _refused(self, error: OSError) -> StoreError:
-        return refusal(self.path, error, safe=f"{self._written} frames" if self._written else "")
+        return refusal(self.path, error, safe=f"{self._n_safe} frames" if self._n_safe else "")
 
-    def _merge(self, *, set_aside: bool = False) -> None:
-        """Merge the parts; those that are damaged are set aside, or raise StoreError."""
-        parts = list_parts(self._parts.path)
-        if not parts:
+    def _merge(self) -> None:
+        """Bring what the journal holds into the store, and delete it."""
+        journal = journal_path(self.path)
+        if not journal.exists():
             return
-        try:
-            self._merge_parts(parts)
-        except StoreError:
-            if not set_aside or self._parts.without_damaged(parts) == parts:
-                raise
-            self._merge()
-            return
-        self._parts.remove(parts)
-        sync_folder(self._parts.path)
+        with JournalFile(journal) as found:
+            numbers = found.frame_index
+        if len(numbers):
+            merge_journal(self.path)
+            self._merged = np.union1d(self._merged, numbers)
+        journal.unlink()
+        sync_folder(journal.parent)
 
-    def _merge_parts(self, parts: list[Path]) -> None:
-        with Snapshot(self.path if self.path.exists() else None, parts) as snapshot:
-            numbers = snapshot.frame_index
-            changed = np.isin(numbers, snapshot.parts_index)
-            attributes, lengths = root_attributes(snapshot.store), snapshot.text_lengths()
-            with growing(self.path, snapshot.store, numbers, changed, attributes, lengths) as (
-                output,
-                first,
-            ):
-                for start in range(first, len(numbers), BLOCK_FRAMES):
-                    block = numbers[start : start + BLOCK_FRAMES]
-                    output.append(snapshot.tables(int(block[0]), int(block[-1]) + 1))
-            self._merged = np.union1d(self._merged, snapshot.parts_index)
+
+def lock_store(store: Path) -> FileLock:
+    """Be the one writer of a store until the lock is released.
+
+    StoreError (``code="store_busy"``) if another process writes to it; OSError if its folder cannot
+    be written. What writers that were killed left of files under way is deleted.
+    """
+    lock = FileLock(
+        store.with_name(f".{store.name}.lock"),
+        StoreError(
+            f"{store} is being written by another regengine: wait until it has finished, "
+            "or name another file with --store.",
+            code="store_busy",
+        ),
+    )
+    for leftover in store.parent.glob(f".{glob.escape(store.name)}.*.tmp"):
+        leftover.unlink(missing_ok=True)
+    return lock
+
+
+def merge_journal(path: Path) -> None:
+    """Grow a store by what its journal holds, or write it anew; the journal stays."""
+    with Snapshot(path) as snapshot:
+        numbers = snapshot.frame_index
+        changed = np.isin(numbers, snapshot.journal.frame_index)
+        attributes, lengths = root_attributes(snapshot.store), snapshot.text_lengths()
+        with growing(path, snapshot.store, numbers, changed, attributes, lengths) as (
+            output,
+            first,
+        ):
+            for start in range(first, len(numbers), BLOCK_FRAMES):
+                block = numbers[start : start + BLOCK_FRAMES]
+                output.append(snapshot.tables(int(block[0]), int(block[-1]) + 1))
+
+
+def take_in_parts(store: Path) -> None:
+    """Bring parts, as format versions up to 5 wrote them beside a store, into its journal.
+
+    One that is damaged is left where it is, under another name. StoreError if a version that writes
+    parts is at work; OSError if the journal cannot be written.
+    """
+    folder = store.with_name(f"{store.name}.parts")
+    if not folder.is_dir():
+        return
+    busy = StoreError(
+        f"{store} is being written by another regengine: wait until it has finished, or name "
+        "another file with --store.",
+        code="store_busy",
+    )
+    lock = FileLock(folder / "lock", busy)
+    journal = Journal(journal_path(store), 0)
+    try:
+        parts = sorted(folder.glob("[0-9]*.h5"), key=lambda part: int(part.stem))
+        for part in parts:
+            try:
+                with StoreFile(part) as file:
+                    for number in file.frame_index.tolist():
+                        rows = with_texts(file.tables(number, number + 1))
+                        journal.append(encode_rows(number, rows))
+            except StoreError as error:
+                if error.code not in ("store_damaged", "store_foreign"):
+                    raise
+                aside = part.rename(part.with_name(f"{part.name}.damaged"))
+                logging.getLogger("regengine").warning(
+                    "%s: it was set aside as %s, and its photos are done again when they are "
+                    "given again.",
+                    str(error).rstrip("."),
+                    aside.name,
+                )
+            else:
+                journal.flush()
+                part.unlink()
+    finally:
+        journal.close()
+        lock.release()
+        with suppress(OSError):
+            folder.rmdir()

@@ -20,8 +20,8 @@ from regengine.exchange.export.frame import ExportFrame, as_block, engine_frame,
 from regengine.io.atomic import check_new_file, in_place_of, unwritable_told
 from regengine.io.plain import printable
 from regengine.io.times import parse_iso_time
+from regengine.store.read import Snapshot, iter_frames
 from regengine.store.reviews import reviewed
-from regengine.store.snapshot import Snapshot, iter_frames
 
 Row = dict[str, Any]
 # Columns that mean what they mean in ``--table frames``
@@ -104,7 +104,7 @@ def count_frames(stores: Sequence[Path]) -> int:
             raise ConfigError(f"{stores[number]} is named twice: name each store once.")
     total = 0
     for store in stores:
-        with Snapshot.of(store) as snapshot:
+        with Snapshot(store) as snapshot:
             total += len(snapshot.frame_index)
     return total
 

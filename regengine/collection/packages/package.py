@@ -27,9 +27,9 @@ from regengine.io.html import visible_text
 from regengine.io.plain import counted
 from regengine.photo.frame_records import archive_frame_id
 from regengine.store.file import photo_file
+from regengine.store.read import frames_numbered
 from regengine.store.reviews import reviewed
 from regengine.store.rows import StoredFrame
-from regengine.store.snapshot import frames_numbered
 
 PHOTOS = "photos"
 

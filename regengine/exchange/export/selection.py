@@ -20,12 +20,11 @@ from regengine.errors import ConfigError
 from regengine.exchange.export.columns import FRAME_COLUMNS
 from regengine.exchange.export.frame import ExportFrame, as_block, engine_frame, with_review
 from regengine.store.file import damage_told
-from regengine.store.index import find_frames
+from regengine.store.read import find_frames, iter_blocks, iter_frames_numbered
 from regengine.store.reviews import Reviewed, reviewed
 from regengine.store.rows import dict_rows
 from regengine.store.schema import COLUMNS as STORED
 from regengine.store.schema import FRAMES, Kind, select
-from regengine.store.snapshot import iter_blocks, iter_frames_numbered
 
 TYPES: dict[Kind, str] = {"text": "TEXT", "whole": "INTEGER", "flag": "INTEGER", "real": "REAL"}
 ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}

@@ -18,7 +18,7 @@ from regengine.exchange.importing.points import PhotoPoints
 from regengine.photo.frame_records import archive_frame_id
 from regengine.points.solve_points import solve
 from regengine.result import FrameResult, ReviewedPoint
-from regengine.store.index import find_frames
+from regengine.store.read import find_frames, frames_numbered, iter_blocks
 from regengine.store.reviews import (
     FOLLOWS_PX,
     Decisions,
@@ -29,7 +29,6 @@ from regengine.store.reviews import (
 )
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import select
-from regengine.store.snapshot import frames_numbered, iter_blocks
 
 
 def imported_work(result: FrameResult, imported: PhotoPoints) -> Work:

@@ -76,27 +76,37 @@ def codes(path: Path) -> set[str]:
     return {problem["code"] for problem in verified(path)["problems"]}
 
 
-def test_parts_are_checked_too(tmp_path: Path) -> None:
-    path = tmp_path / "run.h5"
+def test_the_journal_is_checked_too(tmp_path: Path) -> None:
+    path, journal = tmp_path / "run.h5", tmp_path / "run.h5.journal"
     with StoreWriter(path) as writer:
         for index in range(FRAMES):
             writer.add(stored(index))
             writer.flush()
         found = verified(path)
-        assert (found["frames"], found["parts"], found["problems"]) == (FRAMES, FRAMES, [])
-        part = sorted(tmp_path.glob("run.h5.*/*.h5"))[2]
-        with h5py.File(part, "r+") as file:
-            file["control_points/x"][1] = 700.0
+        told = (found["frames"], found["unmerged_frames"], found["problems"])
+        assert told == (FRAMES, FRAMES, [])
+
+        beyond = stored(2)
+        point = replace(beyond.result.control_points[0], x=700.0)
+        points = (point, *beyond.result.control_points[1:])
+        writer.add(replace(beyond, result=replace(beyond.result, control_points=points)))
+        writer.flush()
         (problem,) = verified(path)["problems"]
-        assert (problem["code"], problem["file"]) == ("point_outside", str(part))
+        assert (problem["code"], problem["file"]) == ("point_outside", str(journal))
         assert (problem["count"], problem["frame_index"]) == (1, [2])
-        assert "000003.h5: 1 control points lie outside their frame" in problem["text"]
-        content = part.read_bytes()
-        part.write_bytes(b"nothing")
-        assert codes(path) == {"part_unreadable"}
-        part.write_bytes(content)
-        with h5py.File(part, "r+") as file:
-            file["control_points/x"][1] = 100.0
+        assert "run.h5.journal: 1 control points lie outside their frame" in problem["text"]
+        writer.add(stored(2))
+        writer.flush()
+
+        lines = journal.read_bytes().splitlines(keepends=True)
+        changed = lines[1][:60] + bytes([lines[1][60] ^ 1]) + lines[1][61:]
+        journal.write_bytes(b"".join([lines[0], changed, *lines[2:]]))
+        found = verified(path)
+        assert found["frames"] == FRAMES - 1
+        assert [problem["code"] for problem in found["problems"]] == ["bytes_damaged"]
+        journal.write_bytes(b"".join(lines))
+    assert verified(path)["unmerged_frames"] == 0
+    assert not journal.exists()
 
 
 def put(name: str, row: int, value: object) -> Callable[[h5py.File], None]:

@@ -1,0 +1,206 @@
+"""Results of a run that are not in its store yet: a line each, in ``run.h5.journal`` beside it.
+
+The first line says which run writes it. Each other line has the number of a frame, a checksum and
+the frame's rows of all groups: compressed JSON in base64. Of two lines of a frame the newer one
+counts. Readers need no lock and write nothing: a journal that a writer has merged and deleted
+meanwhile stays readable as long as it is open, and what it holds is in the store.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from io import BufferedReader
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.errors import FrameError, StoreError
+from regengine.io.plain import counted
+from regengine.io.regular import open_regular
+from regengine.store.file import DAMAGE, damage_told
+from regengine.store.rows import Selection, StoredFrame, Table, Tables, missing, to_tables
+from regengine.store.schema import FORMAT_VERSION, GROUPS, Column
+
+BEGINNING = b'{"format": "regengine journal", '
+LINE = re.compile(
+    rb'\{"frame_index": (\d{1,18}), "crc32": (\d{1,10}), "rows": "([A-Za-z0-9+/]+={0,2})"\}\n'
+)
+LONGEST = 1 << 26  # bytes of a line; thousands of lights take a hundredth
+LEVEL = 6  # of the compression: 1 makes lines a fifth longer and takes as long
+
+
+def journal_path(store: Path) -> Path:
+    """Where the journal of a store lies: ``run.h5.journal`` beside ``run.h5``."""
+    return store.with_name(f"{store.name}.journal")
+
+
+def encode_frame(frame: StoredFrame) -> bytes:
+    """The line of a frame, its end included."""
+    return encode_rows(frame.frame_index, to_tables([frame]))
+
+
+def encode_rows(frame_index: int, tables: Tables) -> bytes:
+    """The line of one frame whose rows these are; texts are `str`."""
+    rows = {
+        group: {name: values.tolist() for name, values in table.items()}
+        for group, table in tables.items()
+    }
+    content = b64encode(zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), LEVEL))
+    head = b'{"frame_index": %d, "crc32": %d, "rows": "' % (frame_index, zlib.crc32(content))
+    return b'%s%s"}\n' % (head, content)
+
+
+def encode_head(attributes: Mapping[str, str]) -> bytes:
+    """The first line of a journal: its format, and what a run says of itself."""
+    head = {"format": "regengine journal", "format_version": FORMAT_VERSION}
+    return json.dumps(head | {"attributes": dict(attributes)}).encode() + b"\n"
+
+
+class JournalFile:
+    """A journal open for reading, as it was when it was opened; without one it holds nothing.
+
+    ``frame_index`` are the numbers of its frames, ascending, ``attributes`` what the run that wrote
+    it says of itself. Damaged lines are left out and told. StoreError if it cannot be read, is a
+    foreign file or of a newer format.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.frame_index: NDArray[np.int64] = np.empty(0, np.int64)
+        self.attributes: dict[str, str] = {}
+        self.format_version = FORMAT_VERSION
+        self.n_damaged = 0  # lines
+        self._offsets: dict[int, int] = {}
+        self._stream: BufferedReader | None = None
+        if not os.path.lexists(path):
+            return
+        try:
+            self._stream = open_regular(path)
+            self._scan(self._stream)
+        except FrameError as error:
+            self.close()
+            if isinstance(error.__cause__, FileNotFoundError):  # merged this moment
+                return
+            raise StoreError(f"{error}.") from error
+        except OSError as error:
+            self.close()
+            text = f"{path} cannot be read ({error.strerror}): check its permissions."
+            raise StoreError(text) from error
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there was a file when it was opened."""
+        return self._stream is not None
+
+    def __enter__(self) -> JournalFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _scan(self, stream: BufferedReader) -> None:
+        place = 0
+        while (line := stream.readline(LONGEST)).endswith(b"\n"):  # else under way, or torn
+            known = LINE.fullmatch(line)
+            if known is not None and zlib.crc32(known[3]) == int(known[2]):
+                self._offsets[int(known[1])] = place
+            elif place or not line.startswith(BEGINNING) or not self._take_head(line):
+                self.n_damaged += 1
+            place += len(line)
+        # A line that is not whole can be the first of a run that was ended
+        is_foreign = place == 0 and not BEGINNING.startswith(line[: len(BEGINNING)])
+        if is_foreign or (self.n_damaged and not self._offsets and not self.attributes):
+            raise StoreError(
+                f"{self.path} is no journal of a regengine store and was left untouched: move it "
+                "away, or name another file with --store.",
+                code="store_foreign",
+            )
+        if self.n_damaged:
+            logging.getLogger("regengine").warning(
+                "%s: %s left out; their photos are done again when they are given again.",
+                self.path,
+                counted(self.n_damaged, "damaged line is", "damaged lines are"),
+            )
+        self.frame_index = np.array(sorted(self._offsets), np.int64)
+
+    def _take_head(self, line: bytes) -> bool:
+        """Take in the first line; False where it is damaged."""
+        try:
+            head = json.loads(line)
+            self.format_version = int(head["format_version"])
+            self.attributes = {str(key): str(text) for key, text in head["attributes"].items()}
+        except DAMAGE:
+            return False
+        if self.format_version > FORMAT_VERSION:
+            raise StoreError(
+                f"{self.path} was written by a newer regengine (format version "
+                f"{self.format_version}, this one knows up to {FORMAT_VERSION}): upgrade "
+                "regengine, or name another file with --store.",
+                code="store_newer",
+            )
+        return True
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._stream is not None:
+            self._stream.close()
+
+    def tables(self, first: int, beyond: int, groups: Selection = GROUPS) -> Tables:
+        """Rows of the frames ``first <= frame_index < beyond``; texts are bytes of fixed length."""
+        start, stop = np.searchsorted(self.frame_index, [first, beyond])
+        return self.rows_of(self.frame_index[start:stop].tolist(), groups)
+
+    def rows_of(self, numbers: Sequence[int], groups: Selection = GROUPS) -> Tables:
+        """Rows of frames of the journal, in this order."""
+        with damage_told(self.path):
+            return decode_lines([self._line(number) for number in numbers], groups)
+
+    def _line(self, number: int) -> bytes:
+        assert self._stream is not None
+        self._stream.seek(self._offsets[number])
+        return self._stream.readline(LONGEST)
+
+
+def decode_lines(lines: Sequence[bytes], groups: Selection = GROUPS) -> Tables:
+    """Rows of the frames of some lines, in their order; texts are bytes of fixed length.
+
+    ValueError if a line is damaged. Columns that an older format does not have are filled with
+    what stands for a missing value.
+    """
+    frames = []
+    for line in lines:
+        known = LINE.fullmatch(line)
+        if known is None or zlib.crc32(known[3]) != int(known[2]):
+            raise ValueError("a line has changed")
+        frames.append(json.loads(zlib.decompress(b64decode(known[3]))))
+    return {
+        group: _join_rows(columns, [frame[group] for frame in frames])
+        for group, columns in groups.items()
+    }
+
+
+def _join_rows(columns: Sequence[Column], tables: Sequence[dict[str, list[object]]]) -> Table:
+    n_rows = [len(table["frame_index"]) for table in tables]
+    joined: Table = {}
+    for column in columns:
+        blank = missing(column) if column.width == 1 else [missing(column)] * column.width
+        values: list[object] = []
+        for table, rows in zip(tables, n_rows, strict=True):
+            values += table.get(column.name, [blank] * rows)
+        if column.dtype == "text":
+            texts = [str(value).encode() for value in values]
+            joined[column.name] = np.array(texts, dtype="S" if any(texts) else "S1")
+        else:
+            shape = (len(values),) if column.width == 1 else (len(values), column.width)
+            joined[column.name] = np.array(values, dtype=column.dtype).reshape(shape)
+    return joined

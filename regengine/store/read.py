@@ -1,0 +1,351 @@
+"""A store and the journal beside it, read as one: frames by number, by photo, by name, in blocks.
+
+The journal holds what a run under way, or a killed one, has not brought into the store yet.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
+from functools import lru_cache
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regengine.errors import ConfigError, StoreError
+from regengine.io.plain import printable
+from regengine.photo.frame_records import archive_frame_id
+from regengine.result import DetectedLights
+from regengine.store.file import CHUNK_ROWS, StoreFile, damage_told
+from regengine.store.journal import JournalFile, decode_lines, journal_path
+from regengine.store.rows import (
+    Selection,
+    StoredFrame,
+    Tables,
+    from_tables,
+    join,
+    of_frames,
+    table_from_rows,
+    with_texts,
+)
+from regengine.store.schema import DETECTIONS, GROUPS, TEXT_COLUMNS, select
+
+BLOCK_FRAMES = 256  # of 60 lights each, 5 MB: with 1024 a merge takes 20 MB more and no less time
+
+
+def is_there(store: Path) -> bool:
+    """Whether there is a store, or the journal of one that its first run is making."""
+    return store.exists() or journal_path(store).exists()
+
+
+class Snapshot:
+    """A store, None where there is none yet, and its journal as they lie at one moment.
+
+    Each frame counts as the journal has it, else as the store does. ``store`` is open for as long
+    as the snapshot is; ``frame_index`` are the numbers of all frames, ascending. StoreError, of
+    every method, too, if there is neither store nor journal, or one of them cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if path.is_dir():
+            raise StoreError(f"{path} is a folder, not a store: name the .h5 file in it.")
+        # Before the store: what a journal that vanishes meanwhile held is in the store by then
+        self.journal = JournalFile(journal_path(path))
+        self.store: StoreFile | None = None
+        try:
+            if path.exists():
+                self.store = StoreFile(path)
+            elif not self.journal.is_there:
+                raise StoreError(f"{path} does not exist: check the path of the store.")
+        except BaseException:
+            self.close()
+            raise
+        in_store = np.empty(0, np.int64) if self.store is None else self.store.frame_index
+        self.frame_index: NDArray[np.int64] = np.union1d(in_store, self.journal.frame_index)
+        if path.with_name(f"{path.name}.parts").is_dir():
+            logging.getLogger("regengine").warning(
+                "%s.parts holds results of a run by an older regengine: they are shown once any "
+                "run has gone on with the store.",
+                path,
+            )
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of both files."""
+        self.journal.close()
+        if self.store is not None:
+            self.store.close()
+
+    def blocks(self, *, groups: Selection = GROUPS, frames: int = BLOCK_FRAMES) -> Iterator[Tables]:
+        """All frames, so many at a time; texts are bytes of a fixed length.
+
+        ``groups`` are the columns to read and must include ``frames``.
+        """
+        for start in range(0, len(self.frame_index), frames):
+            block = self.frame_index[start : start + frames]
+            yield self.tables(int(block[0]), int(block[-1]) + 1, groups)
+
+    def tables(self, first: int, beyond: int, groups: Selection = GROUPS) -> Tables:
+        """Rows of the frames ``first <= frame_index < beyond``; texts are bytes of fixed length."""
+        sets = [] if self.store is None else [self.store.tables(first, beyond, groups)]
+        newer = self.journal.tables(first, beyond, groups)
+        if len(newer["frames"]["frame_index"]) or not sets:
+            sets.append(newer)
+        return sets[0] if len(sets) == 1 else join(sets, groups)
+
+    def text_lengths(self) -> dict[tuple[str, str], int]:
+        """Bytes that hold every text of each text column, by group and column."""
+        lengths = dict.fromkeys(TEXT_COLUMNS, 1)
+        if self.store is not None:
+            lengths |= self.store.text_lengths()
+        texts = {
+            group: [one for one in columns if one.dtype == "text" or one.name == "frame_index"]
+            for group, columns in GROUPS.items()
+        }
+        for start in range(0, len(self.journal.frame_index), BLOCK_FRAMES):
+            numbers = self.journal.frame_index[start : start + BLOCK_FRAMES].tolist()
+            tables = self.journal.rows_of(numbers, texts)
+            for group, name in TEXT_COLUMNS:
+                length = tables[group][name].dtype.itemsize
+                lengths[group, name] = max(lengths[group, name], length)
+        return lengths
+
+
+# What a frame consists of; its detections are rows of their own, hundreds a frame
+OF_FRAMES = {group: columns for group, columns in GROUPS.items() if group != "detections"}
+
+
+def iter_blocks(
+    path: Path, groups: Selection = GROUPS, frames: int = BLOCK_FRAMES
+) -> Iterator[Tables]:
+    """`Snapshot.blocks` of a store that a run may be writing."""
+    with Snapshot(path) as snapshot:
+        yield from snapshot.blocks(groups=groups, frames=frames)
+
+
+def iter_frames(path: Path) -> Iterator[StoredFrame]:
+    """Frames of a store and of its journal, in the order of their numbers.
+
+    Few are in memory at a time. The store need not exist while its first run is under way; what a
+    run adds meanwhile is left out. StoreError if there is neither store nor journal, or one of them
+    cannot be read.
+    """
+    for tables in iter_blocks(path, OF_FRAMES, CHUNK_ROWS):  # each chunk is unpacked once
+        yield from frames_of(tables, path)
+
+
+def iter_frames_numbered(
+    path: Path, numbers: NDArray[np.int64], *, hypotheses: bool = False
+) -> Iterator[StoredFrame]:
+    """Those of `iter_frames` that have some numbers, which ascend; the others are not made.
+
+    Their hypotheses, of which the proposal is one, are left out unless they are asked for.
+    """
+    if hypotheses:
+        for tables in iter_blocks(path, OF_FRAMES, CHUNK_ROWS):
+            yield from frames_of(of_frames(tables, numbers), path)
+        return
+    groups = {group: columns for group, columns in OF_FRAMES.items() if group != "hypotheses"}
+    for tables in iter_blocks(path, groups, CHUNK_ROWS):
+        none = {"hypotheses": table_from_rows(GROUPS["hypotheses"], [])}
+        yield from frames_of(none | of_frames(tables, numbers), path)
+
+
+def frames_of(tables: Tables, path: Path) -> list[StoredFrame]:
+    """Frames out of tables that were read from a file; StoreError if the rows make no sense."""
+    with damage_told(path):
+        return from_tables(tables)
+
+
+def frames_numbered(path: Path, numbers: Iterable[int]) -> list[StoredFrame]:
+    """Frames of a store by their numbers, without reading the others; those that it has."""
+    with Snapshot(path) as snapshot:
+        return [
+            stored
+            for number in numbers
+            for stored in frames_of(snapshot.tables(number, number + 1, OF_FRAMES), path)
+        ]
+
+
+def read_tables(path: Path, groups: Collection[str] = tuple(GROUPS)) -> Tables:
+    """All rows of groups of a store and of its journal, texts as `str`."""
+    joined_by = {"frames": tuple(one for one in GROUPS["frames"] if one.name == "frame_index")}
+    columns = joined_by | {group: GROUPS[group] for group in groups}
+    with Snapshot(path) as snapshot, damage_told(path):
+        return with_texts(join(list(snapshot.blocks(groups=columns)), columns))
+
+
+# Frames by their photos
+
+READ_ROWS = 8192  # 7 MB for 100,000 frames; with 65536 31 MB, in no less time
+
+
+def frame_identity(path: str, sha256: str) -> tuple[str, str]:
+    """Identity of a photo: its content (its path, if that is unreadable) and its file name."""
+    path = printable(path)
+    return sha256 or path, os.path.basename(path)  # a tenth of the time of pathlib
+
+
+def identity_key(path: str, sha256: str) -> int:
+    """`frame_identity` as a number of 64 bits, which holds within this process.
+
+    That two of a million frames have the same by chance has a probability of 3e-8.
+    """
+    return hash(frame_identity(path, sha256))
+
+
+def identity_keys(paths: NDArray[Any], hashes: NDArray[Any]) -> NDArray[np.int64]:
+    """`identity_key` of photos whose paths and hashes are bytes of fixed length."""
+    texts = zip(paths.tolist(), hashes.tolist(), strict=True)
+    return np.array(
+        [identity_key(path.decode(), sha256.decode()) for path, sha256 in texts], dtype=np.int64
+    )
+
+
+LOOK_BACK_FRAMES = 512  # half a chunk: what is read for one frame serves its neighbours
+KEPT_BLOCKS = 4
+
+
+class StoredFrames:
+    """What a writer looks back at: frames by photo and by number, as they were stored last.
+
+    The store is read once for the identities of its photos, and need not exist; ``journal`` is what
+    this run appends to. A few blocks of rows are kept, not the frames. StoreError if the store is
+    damaged.
+    """
+
+    def __init__(self, store: Path, journal: Path) -> None:
+        self._path, self._journal = store, journal
+        self._store = StoreFile(store) if store.exists() else None
+        self._offsets: dict[int, int] = {}  # of the newest lines of this run, by number
+        self._block = lru_cache(maxsize=KEPT_BLOCKS)(self._read_block)
+        self._frame_index, keys = np.empty(0, np.int64), [np.empty(0, np.int64)]
+        if self._store is not None:
+            try:
+                self._frame_index = self._store.frame_index
+                for start in range(0, len(self._frame_index), READ_ROWS):
+                    rows = (start, min(start + READ_ROWS, len(self._frame_index)))
+                    names = ("path", "sha256")
+                    columns = (self._store.column("frames", name, *rows) for name in names)
+                    with damage_told(store):
+                        keys.append(identity_keys(*columns))
+            except BaseException:
+                self.close()
+                raise
+        whole = np.concatenate(keys)
+        self._order = np.argsort(whole, kind="stable")
+        self._sorted = whole[self._order]
+
+    def free_numbers(self) -> Iterator[int]:
+        """Numbers that no frame has, ascending, without end."""
+        used = np.unique(self._frame_index)
+        above = int(used[-1]) + 1 if len(used) else 0
+        yield from np.setdiff1d(np.arange(above), used, assume_unique=True).tolist()
+        yield from count(above)
+
+    def find(self, path: str, sha256: str) -> StoredFrame | None:
+        """The frame of a photo that the store held; of several of one identity the last."""
+        for known in dict.fromkeys((sha256, "")):  # or as it was stored while it was unreadable
+            key = identity_key(path, known)
+            place = np.searchsorted(self._sorted, key, side="right") - 1
+            if place >= 0 and self._sorted[place] == key:
+                return self.frame(int(self._frame_index[self._order[place]]))
+        return None
+
+    def note(self, frame_index: int, offset: int) -> None:
+        """Know that the journal has a line of a frame from a byte on."""
+        self._offsets[frame_index] = offset
+
+    def frame(self, frame_index: int, *, detections: bool = False) -> StoredFrame:
+        """The frame of a number, as it was flushed last; KeyError if there is none."""
+        groups = GROUPS if detections else OF_FRAMES
+        if frame_index in self._offsets:
+            with damage_told(self._journal), self._journal.open("rb") as stream:
+                stream.seek(self._offsets[frame_index])
+                tables = decode_lines([stream.readline()], groups)
+        else:
+            row = int(np.searchsorted(self._frame_index, frame_index))
+            if self._store is None or row == len(self._frame_index):
+                raise KeyError(frame_index)
+            tables = of_frames(self._block(row // LOOK_BACK_FRAMES), np.array([frame_index]))
+            if detections:
+                rows = self._store.tables(frame_index, frame_index + 1, {"detections": DETECTIONS})
+                tables |= rows
+        frames = frames_of({group: tables[group] for group in OF_FRAMES}, self._path)
+        if not frames:
+            raise KeyError(frame_index)
+        if not detections:
+            return frames[0]
+        found = {name: tables["detections"][name] for name in ("x", "y", "contrast", "matched")}
+        return replace(
+            frames[0], result=replace(frames[0].result, detections=DetectedLights(**found))
+        )
+
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._store is not None:
+            self._store.close()
+
+    def _read_block(self, block: int) -> Tables:
+        assert self._store is not None
+        held = self._frame_index[block * LOOK_BACK_FRAMES : (block + 1) * LOOK_BACK_FRAMES]
+        return self._store.tables(int(held[0]), int(held[-1]) + 1, OF_FRAMES)
+
+
+# Frames of a store by the names that people give them
+
+READ_FRAMES = 65536
+HASH_DIGITS = 6  # of a SHA-256, at least: fewer would stand for many photos
+
+Match = Callable[[NDArray[Any]], NDArray[np.bool_]]
+
+
+def find_frames(path: Path, name: str) -> list[StoredFrame]:
+    """Frames that a name stands for, without reading the others.
+
+    A name is a frame id in any spelling, else file name or path, else at least six digits of the
+    SHA-256. Only the column of names is read whole; those of paths and of hashes where it does not
+    hold the name. The store need not exist while its first run is under way. ConfigError if there
+    is no such frame; StoreError if the store cannot be read.
+    """
+    with Snapshot(path) as snapshot:
+        numbers = _numbers(snapshot, name)
+        if not numbers:
+            raise ConfigError(
+                f"{path} holds no frame {name}: regengine show {path} lists the "
+                f"{len(snapshot.frame_index):,} it has."
+            )
+        return [
+            stored
+            for number in numbers
+            for stored in frames_of(snapshot.tables(number, number + 1, OF_FRAMES), path)
+        ]
+
+
+def _numbers(snapshot: Snapshot, name: str) -> list[int]:
+    wanted = name.encode("utf-8", "backslashreplace")
+    ids = [wanted, (archive_frame_id(name) or name).encode("utf-8", "backslashreplace")]
+    ways: list[tuple[str, Match]] = [
+        ("frame", lambda frames: np.isin(frames, ids)),
+        ("path", lambda paths: (paths == wanted) | np.strings.endswith(paths, b"/" + wanted)),
+    ]
+    if len(name) >= HASH_DIGITS:
+        ways.append(("sha256", lambda hashes: np.strings.startswith(hashes, wanted.lower())))
+    for column, match in ways:
+        numbers: list[int] = []
+        for tables in snapshot.blocks(groups=select(f"frames/{column}"), frames=READ_FRAMES):
+            frames = tables["frames"]
+            numbers += frames["frame_index"][match(frames[column])].tolist()
+        if numbers:
+            return numbers
+    return []
