@@ -6,29 +6,19 @@ import logging
 import os
 import platform
 import uuid
-from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from importlib.metadata import version
 from threading import Lock, Thread, Timer
 from typing import TYPE_CHECKING, Any
 
+from regengine.batch.map_photos import LostError
 from regengine.batch.plan import Task, failure_of
-from regengine.batch.pool import TICK_S, limit_threads
-from regengine.batch.run import (
-    BatchOptions,
-    BatchSummary,
-    Outcome,
-    Photos,
-    Planned,
-    Process,
-    attempt,
-    failed,
-    run_batch,
-)
+from regengine.batch.run import BatchOptions, BatchSummary, Photos, Process, failed, run_batch
+from regengine.batch.worker_processes import TICK_S, limit_threads
 from regengine.errors import ClusterError, ConfigError, RegengineError
 from regengine.io.extras import missing
 from regengine.io.urls import without_secrets
@@ -41,7 +31,6 @@ if TYPE_CHECKING:
 CONNECT_S = 10.0
 SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")
 SAFE = "what was reported is safe, and the same command goes on from there"
-END = "end"
 ANSWER_S = 60.0  # for an answer of the scheduler, or of all workers
 STOP_S = 5.0  # for workers to hear that they are to stop
 GATHER_S = 30.0  # for a result to come over the network
@@ -70,145 +59,127 @@ def run_on_cluster(
     """
     with connected(scheduler) as client:
         check_workers(client, check)
-        run = ClusterRun(client=client, scheduler=scheduler, limit_s=options.limit_s, check=check)
-        return run_batch(photos, process, writer, replace(options, execute=run.execute), report)
+        start = partial(
+            ClusterWorkers, client, scheduler=scheduler, limit_s=options.limit_s, check=check
+        )
+        return run_batch(photos, process, writer, replace(options, executor=start), report)
 
 
-@dataclass(kw_only=True)
-class ClusterRun:
-    """A batch on a cluster, a photo a task; see `run_on_cluster`."""
+class ClusterWorkers:
+    """Workers of a Dask cluster, a photo a task; see `regengine.batch.map_photos.Executor`.
 
-    client: Any
-    scheduler: str  # its address
-    limit_s: float
-    check: Callable[[], object] | None = None
-    _name: str = field(default_factory=lambda: uuid.uuid4().hex)
-    _running: dict[Future, Task] = field(default_factory=dict)
-    _suspects: deque[Task] = field(default_factory=deque)  # whose workers were lost
-    _alone: Future | None = None  # a suspect that is tried by itself
-    _waits: bool = False  # for workers, and has said so
+    The scheduler runs a task whose worker is lost again by itself, and gives it up after some
+    times; then it is tried once more while nothing else runs: it may only have been beside the one
+    that took its workers down.
+    """
 
-    def execute(
-        self, planned: Planned, process: Process, stop: Callable[[], bool]
-    ) -> Generator[Outcome]:
-        """Run tasks; one whose worker is lost is run again by the scheduler.
+    n_tries = 2
 
-        Photos that lost their workers again and again are tried one by one: each may have been
-        beside the one that took its worker down.
-        """
-        exhausted = False
-        try:
-            while self._running or self._suspects or not exhausted:
-                if stop():
-                    exhausted = True
-                    self._suspects.clear()
-                    self._stop()
-                if self._suspects and not self._running:
-                    self._alone = self._submit(self._suspects.popleft(), process)
-                room = 2 * self._workers() + WAITING
-                while (
-                    not (exhausted or self._suspects or self._alone) and len(self._running) < room
-                ):
-                    item = next(planned, END)
-                    if item is None:
-                        break
-                    exhausted = isinstance(item, str)
-                    if isinstance(item, Task):
-                        self._submit(item, process)
-                        yield None
-                    elif not isinstance(item, str):
-                        yield item
-                self._wait()
-                for future in [future for future in self._running if future.done()]:
-                    yield from self._finished(future, self._running.pop(future), stop, process)
-                yield None
-        finally:
-            if self._running:
-                with suppress(Exception):  # the cluster may be what went away
-                    self._stop()
-                    self.client.cancel(list(self._running))
+    def __init__(
+        self,
+        client: Any,
+        function: Callable[[Task], FrameResult],
+        *,
+        scheduler: str,
+        limit_s: float,
+        check: Callable[[], object] | None,
+    ) -> None:
+        self._client = client
+        self._scheduler = scheduler  # its address
+        self._job = partial(
+            PhotoJob,
+            run=uuid.uuid4().hex,
+            function=function,
+            limit_s=limit_s,
+            versions=versions_here(),
+            check=check,
+        )
+        self._run: str = self._job.keywords["run"]
+        self._running: set[Future] = set()
+        self._waits = False  # for workers, and has said so
+        self._is_stopped = False
 
-    def _workers(self) -> int:
-        """How many there are now; that one waits for some is said once."""
-        with cluster_errors():
-            workers = len(self.client.nthreads(callback_timeout=ANSWER_S))
-        if not workers and not self._waits:
-            logging.getLogger("regengine").warning(
-                "%s has no workers: waiting for some; start them with dask worker %s",
-                self.scheduler,
-                self.scheduler,
-            )
-        self._waits = not workers
-        return workers
+    @property
+    def slots(self) -> int:
+        """Two photos a worker, and some beside them."""
+        return 2 * self._count_workers() + WAITING
 
-    def _submit(self, task: Task, process: Process) -> Future:
+    def submit(self, task: Task) -> Future:
+        """Give a photo to the scheduler."""
         # Found from another folder, and told of as it was given
         named = str(task.path) if task.given_as is None else task.given_as
-        job = PhotoJob(
-            run=self._name,
-            task=replace(task, path=task.path.absolute(), given_as=named),
-            process=process,
-            limit_s=self.limit_s,
-            versions=versions_here(),
-            check=self.check,
-        )
+        job = self._job(task=replace(task, path=task.path.absolute(), given_as=named))
         with cluster_errors():
-            future = self.client.submit(work_photo, job, pure=False)
-        self._running[future] = task
+            future = self._client.submit(work_photo, job, pure=False)
+        self._running.add(future)
         return future
 
-    def _stop(self) -> None:
-        # A worker that hangs does not hear it; photos whose turn comes later are left alone
-        with cluster_errors(), suppress(TimeoutError):
-            self.client.run(stop_run, self._name, on_error="ignore", callback_timeout=STOP_S)
-            if not self._workers():  # that would ever begin what waits
-                self.client.cancel(list(self._running))
-                self._running.clear()
-
-    def _wait(self) -> None:
+    def wait(self, running: Sequence[Future]) -> Sequence[Future]:
+        """Those that are done."""
         from distributed import wait
 
-        if self._running:
-            with (
-                cluster_errors(),
-                suppress(TimeoutError, CancelledError),
-                self.client.as_current(),
-            ):
-                wait(list(self._running), timeout=TICK_S, return_when="FIRST_COMPLETED")
+        with cluster_errors(), suppress(TimeoutError, CancelledError), self._client.as_current():
+            wait(running, timeout=TICK_S, return_when="FIRST_COMPLETED")
+        return [future for future in running if future.done()]
 
-    def _finished(
-        self, future: Future, task: Task, stop: Callable[[], bool], process: Process
-    ) -> Generator[Outcome]:
-        """What became of a photo; one that was not done is begun again."""
+    def outcome(self, done: Future, task: Task) -> FrameResult | Reason:
+        """What became of a photo; ClusterError if a worker cannot do the work."""
         from distributed import KilledWorker
 
-        alone, self._alone = future is self._alone, None
-        result: FrameResult | None = None
+        self._running.discard(done)
         try:
-            result = future.result(timeout=GATHER_S)
+            result: FrameResult | None = done.result(timeout=GATHER_S)
         except KilledWorker as error:
-            if not alone:
-                self._suspects.append(task)
-                return
             deaths = error.allowed_failures + 1
             text = (
                 f"{task.path} was lost with its worker "
                 f"{'once' if deaths == 1 else f'{deaths} times'}: its file may be damaged; "
                 "try it by itself."
             )
-            result = failed(task, Reason(code="worker_died", text=text))
+            raise LostError(Reason(code="worker_died", text=text)) from error
         except TimeoutError:  # its worker was lost before the result could leave it
-            future.cancel()
+            done.cancel()
+            raise LostError(None) from None
         except UnfitWorkerError as error:
             raise cannot_work("a worker", error) from error
         except (CancelledError, OSError) as error:
+            if self._is_stopped:
+                raise LostError(None) from error
             raise lost(error) from error
         except Exception as error:
             raise cannot_work("a worker", error) from error
-        if result is not None:
-            yield task, result
-        elif not stop():
-            self._submit(task, process)
+        if result is None:  # its worker had heard that the run is stopped
+            raise LostError(None)
+        return result
+
+    def stop(self) -> None:
+        """Let workers leave photos alone whose turn comes later."""
+        self._is_stopped = True
+        # A worker that hangs does not hear it
+        with cluster_errors(), suppress(TimeoutError):
+            self._client.run(stop_run, self._run, on_error="ignore", callback_timeout=STOP_S)
+            if not self._count_workers():  # that would ever begin what waits
+                self._client.cancel(list(self._running))
+
+    def close(self) -> None:
+        """Take back what is under way."""
+        if self._running:
+            with suppress(Exception):  # the cluster may be what went away
+                self.stop()
+                self._client.cancel(list(self._running))
+
+    def _count_workers(self) -> int:
+        """How many there are now; that one waits for some is said once."""
+        with cluster_errors():
+            workers = len(self._client.nthreads(callback_timeout=ANSWER_S))
+        if not workers and not self._waits:
+            logging.getLogger("regengine").warning(
+                "%s has no workers: waiting for some; start them with dask worker %s",
+                self._scheduler,
+                self._scheduler,
+            )
+        self._waits = not workers
+        return workers
 
 
 def check_address(scheduler: str) -> None:
@@ -320,7 +291,7 @@ class PhotoJob:
 
     run: str
     task: Task  # with an absolute path
-    process: Process
+    function: Callable[[Task], FrameResult]
     limit_s: float  # a photo that takes longer is given up, and the worker with it
     versions: tuple[str, str]  # of the engine and of Python, which must be those of the worker
     # Raises where the worker cannot see what the run needs, such as the map.
@@ -339,7 +310,7 @@ def work_photo(job: PhotoJob) -> FrameResult | None:
         _limit_threads_once()
         if job.run in _stopped:
             return None
-        result = _attempt_within(job.limit_s, job.process, job.task)
+        result = _call_within(job.limit_s, job.function, job.task)
         if result is None:
             failure = failure_of(job.task.path, TimeoutError(), job.limit_s)
             result = failed(job.task, failure, seconds=job.limit_s)
@@ -370,14 +341,12 @@ def stop_run(run: str) -> None:
     _stopped.add(run)
 
 
-def _attempt_within(limit_s: float, process: Process, task: Task) -> FrameResult | None:
+def _call_within(
+    limit_s: float, function: Callable[[Task], FrameResult], task: Task
+) -> FrameResult | None:
     """The result of a photo; None where it takes too long."""
     results: list[FrameResult] = []
-
-    def work() -> None:
-        results.append(attempt(process, task))
-
-    worker = Thread(target=work, daemon=True)
+    worker = Thread(target=lambda: results.append(function(task)), daemon=True)
     worker.start()
     worker.join(limit_s)
     return results[0] if results else None

@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
 
+from regengine.batch.map_photos import map_photos
 from regengine.batch.ndjson import LineFile, failed_line, stamped
-from regengine.batch.plan import failure_of, file_sha256
-from regengine.batch.pool import Job, TeamOptions, by_workers
+from regengine.batch.plan import Task, failure_of, file_sha256
+from regengine.batch.worker_processes import TeamOptions, start_executor
 from regengine.result import Answer, Reason
 
 WINDOW = 4  # photos a worker may be ahead of the oldest that is not done
 
 
 @dataclass(frozen=True)
-class Guarded:
-    """A function with its exceptions as values: some of them do not pickle."""
+class AnswerTask:
+    """Calls a function for a photo, with its exceptions as values: some of them do not pickle."""
 
     function: Callable[[Path], Answer]
 
-    def __call__(self, path: Path) -> Answer | Reason:
+    def __call__(self, task: Task) -> Answer | Reason:
         """The function's result, or what went wrong."""
         try:
-            return self.function(path)
+            return self.function(task.path)
         except Exception as error:
-            return failure_of(path, error)
+            return failure_of(task.path, error)
 
 
 @dataclass(frozen=True)
-class Taken:
+class AlreadyDone:
     """The photo's line is in the file already."""
 
     failed: bool
-
-
-Told: TypeAlias = "Answer | Reason | Taken"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +53,7 @@ def answers(
     function: Callable[[Path], Answer],
     options: AnswerOptions,
     stop: Callable[[], bool] = bool,
-) -> Generator[Told]:
+) -> Generator[Answer | Reason | AlreadyDone]:
     """Work through photos; each is told once its line is safe, in the order of the photos.
 
     ``function`` takes a photo's path and must pickle if there are workers; where it fails, that
@@ -66,78 +62,67 @@ def answers(
     WorkerError if no worker can be started.
     """
     with ExitStack() as opened:
-        file = None
+        file: LineFile | None = None
         if options.out is not None:
-            file = opened.enter_context(
-                closing(
-                    LineFile(
-                        options.out,
-                        command=options.command,
-                        parameters_sha256=options.parameters_sha256,
-                        anew=not options.resume,
-                    )
-                )
+            command, parameters = options.command, options.parameters_sha256
+            file = LineFile(
+                options.out,
+                command=command,
+                parameters_sha256=parameters,
+                anew=not options.resume,
             )
-        waiting: list[Told] = []
-        work = _work(photos, Guarded(function), options, stop, file)
-        for done in opened.enter_context(closing(work)):
-            if done is not None:
-                path, sha256, outcome = done
-                told = outcome if file is None else _add(file, path, sha256, outcome, options)
-                waiting.append(told)
-            # In this process, the next turn comes only after the next photo
-            if file is None or options.workers == 0 or file.due or file.is_safe:
-                if file is not None:
-                    file.flush()
-                yield from waiting
-                waiting = []
-        if file is not None:
-            file.flush()
-            yield from waiting
-            if not stop():
-                file.finish()
+            opened.enter_context(closing(file))
+        # Photos in their order, up to the last that was begun; None for what is not done yet
+        outcomes: dict[int, tuple[Task, Answer | Reason | AlreadyDone | None]] = {}
+        n_told = 0
+
+        def begin() -> Iterator[Task]:
+            for number, path in enumerate(photos):
+                sha256 = "" if file is None else file_sha256(path)
+                state = None if file is None else file.has(path, sha256)
+                task = Task(path=path, sha256=sha256, frame_index=number)
+                if state is None or (state == "failed" and options.retry_failed):
+                    outcomes[number] = task, None
+                    yield task
+                else:
+                    outcomes[number] = task, AlreadyDone(failed=state == "failed")
+
+        def take_out() -> Iterator[Answer | Reason | AlreadyDone]:
+            """The photos whose turn it is, their lines safe."""
+            nonlocal n_told
+            ready: list[Answer | Reason | AlreadyDone] = []
+            while n_told in outcomes and outcomes[n_told][1] is not None:
+                task, outcome = outcomes.pop(n_told)
+                assert outcome is not None
+                ready.append(outcome if file is None else _add(file, task, outcome, options))
+                n_told += 1
+            if file is not None:
+                file.flush()
+            yield from ready
+
+        executor = opened.enter_context(closing(start_executor(AnswerTask(function), options)))
+        window = WINDOW * options.workers or None
+        for finished in opened.enter_context(
+            closing(map_photos(begin(), executor, stop, window=window))
+        ):
+            for task, outcome in finished:
+                outcomes[task.frame_index] = task, outcome
+            yield from take_out()
+        yield from take_out()
+        if file is not None and not stop():
+            file.finish()
 
 
-def _work(
-    photos: Sequence[Path],
-    function: Guarded,
-    options: AnswerOptions,
-    stop: Callable[[], bool],
-    file: LineFile | None,
-) -> Generator[tuple[Path, str, Told] | None]:
-    """What became of each photo, and its hash, in their order; None at a turn."""
-    order: deque[tuple[Job[Path, Any], str]] = deque()  # photos that are under way
-
-    def coming() -> Iterator[Job[Path, Any] | None]:
-        for path in photos:
-            while options.workers and len(order) >= WINDOW * options.workers:
-                yield None
-            sha256 = "" if file is None else file_sha256(path)
-            state = None if file is None else file.has(path, sha256)
-            job: Job[Path, Any] = Job(path, path)
-            order.append((job, sha256))
-            if state is None or (state == "failed" and options.retry_failed):
-                yield job
-            else:
-                job.end(Taken(failed=state == "failed"))
-                yield None
-
-    with closing(by_workers(coming(), function, stop, options)) as turns:
-        for _ in turns:
-            while order and order[0][0].done:
-                job, sha256 = order.popleft()
-                yield job.path, sha256, job.outcome
-            yield None
-
-
-def _add(file: LineFile, path: Path, sha256: str, outcome: Told, options: AnswerOptions) -> Told:
+def _add(
+    file: LineFile, task: Task, outcome: Answer | Reason | AlreadyDone, options: AnswerOptions
+) -> Answer | Reason | AlreadyDone:
     """What is told of a photo once its line, which is added here, is safe."""
-    if isinstance(outcome, Taken):
+    if isinstance(outcome, AlreadyDone):
         return outcome
     line = stamped(
-        outcome.line if isinstance(outcome, Answer) else failed_line(path, outcome),
+        outcome.line if isinstance(outcome, Answer) else failed_line(task.path, outcome),
         command=options.command,
-        sha256=sha256,
+        sha256=task.sha256 or "",
         parameters_sha256=options.parameters_sha256,
     )
     file.add(line)

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from regengine.batch.at_hand import RunFiles, files_of_settings
+from regengine.batch.map_photos import map_photos
 from regengine.batch.plan import failure_of, file_sha256
-from regengine.batch.pool import Job, TeamOptions, by_workers
+from regengine.batch.worker_processes import TeamOptions, start_executor
 from regengine.errors import FrameError
 from regengine.result import FrameResult, Reason
 from regengine.store.file import photo_file
@@ -32,6 +33,11 @@ class Drawing:
     result: FrameResult
     photos: tuple[Path, ...]  # where the photo may lie
     maps: RunFiles
+
+    @property
+    def path(self) -> Path:
+        """The photo, as the result names it."""
+        return Path(self.result.path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +119,10 @@ def draw_overlays(
     stop: Callable[[], bool] = bool,
 ) -> Generator[tuple[FrameResult, Path | Reason]]:
     """Draw overlays: of each result the picture, or why there is none, as they are finished."""
-    jobs = (Job[Drawing, Path](drawing, Path(drawing.result.path)) for drawing in drawings)
-    with closing(by_workers(jobs, folder, stop, options)) as turns:  # type: ignore[arg-type]
-        for done in turns:
-            if done is not None:
-                yield done.given.result, done.outcome
+    with (
+        closing(start_executor(folder, options)) as executor,
+        closing(map_photos(drawings, executor, stop)) as turns,
+    ):
+        for finished in turns:
+            for drawing, outcome in finished:
+                yield drawing.result, outcome

@@ -33,8 +33,8 @@ from regengine.store.rows import StoredFrame, values_of
 from regengine.store.schema import select
 from regengine.store.writer import StoreWriter
 
-# In which pass a photo was searched, as `search_pass` of the store has it
-ALONE, FOLLOWING, AGAIN = 1, 2, 3
+# In which search a result was found, as `search_pass` of the store has it
+ALONE, AGAIN = 1, 3
 # Failures that take minutes each time, and more memory or time to come out otherwise
 COSTLY = frozenset({"worker_died", "timed_out", "out_of_memory"})
 
@@ -53,7 +53,6 @@ class Task:
     failure: Reason | None = None  # why there is no such copy
     frame_index: int = -1
     hints: NeighbourPrior | None = None  # what other photos of the batch tell of it
-    # 1 by itself, 2 after another one of its minute, 3 once more after the whole batch.
     search_pass: int = ALONE
 
 

@@ -34,7 +34,7 @@ from regengine.photo.frame import Frame, read_frame
 from regengine.photo.frame_records import FrameRecords, archive_frame_id
 from regengine.records import degrees_text
 from regengine.registration.index.options import index_file, load_earth_index
-from regengine.registration.priors.neighbours import FrameFacts, NeighbourPrior
+from regengine.registration.priors.neighbours import NeighbourPrior
 from regengine.result import FrameResult, Reason
 from regengine.run_inputs import RunInputs
 from regengine.store.read import iter_frames_numbered
@@ -106,7 +106,7 @@ class RegisterRun:
             limit_s=60.0 + 5.0 * self.inputs.register.max_seconds,
             memory_mb=self.memory_mb,
             prepare=prepare,
-            facts_of=partial(facts_of_photo, inputs=self.inputs) if share else None,
+            share=bool(share),
             stop=stop,
             advance=advance,
         )
@@ -177,15 +177,6 @@ def process_photo(
     from regengine.pipeline import process_photo as process
 
     return process(path, inputs, hints)
-
-
-def facts_of_photo(path: Path, inputs: RunInputs) -> FrameFacts | None:
-    """Time and camera of a photo, by which it shares with others; None where they are not known."""
-    try:
-        frame = read_frame(path, records=inputs.open()[2], options=inputs.frame)
-    except FrameError:
-        return None
-    return FrameFacts.from_record(frame)
 
 
 def settings_of(inputs: RunInputs) -> RunSettings:

@@ -1,23 +1,24 @@
-"""The loop over a batch: plan, execute, store, and only then report."""
+"""A batch of photos: planned, worked on, stored, and only then reported."""
 
 from __future__ import annotations
 
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from regengine.batch.console import Advance
+from regengine.batch.map_photos import Executor, map_photos
+from regengine.batch.neighbours import SecondSearch
 from regengine.batch.plan import AGAIN, Task, discard, failure_of, plan
-from regengine.batch.pool import Job, TeamOptions, by_workers
 from regengine.batch.same_settings import RunSettings
-from regengine.batch.sharing import FactsOf, SecondPass, SharingPlan
+from regengine.batch.worker_processes import TeamOptions, start_executor
 from regengine.io.plain import printable
 from regengine.io.times import utc_now
 from regengine.photo.frame_records import frame_id_of
@@ -28,9 +29,10 @@ from regengine.store.writer import StoreWriter
 
 # Of a path; with `hints` beside it where other photos of the batch have told something
 Process = Callable[..., FrameResult]
-Planned: TypeAlias = "Iterator[Task | StoredFrame | None]"
-Outcome: TypeAlias = "StoredFrame | tuple[Task, FrameResult] | None"
-Stop: TypeAlias = Callable[[], bool]
+Report = Callable[[FrameResult], None]
+Again = Callable[[Iterator[Task | StoredFrame]], Iterator[Task | StoredFrame]]
+# Where tasks are worked on, by a function that raises nothing
+StartExecutor = Callable[[Callable[[Task], FrameResult]], Executor[Task, FrameResult]]
 
 
 class Photos(Protocol):
@@ -41,11 +43,6 @@ class Photos(Protocol):
     def __iter__(self) -> Iterator[Path | Task]: ...
 
 
-Report = Callable[[FrameResult], None]
-Again = Callable[[Iterator[Task | StoredFrame]], Iterator[Task | StoredFrame]]
-Execute = Callable[[Planned, Process, Stop], Generator[Outcome]]
-
-
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions(TeamOptions):
     """How a batch is run."""
@@ -54,14 +51,13 @@ class BatchOptions(TeamOptions):
     resume: bool = True  # take results that the store has already
     retry: frozenset[str] = frozenset()  # verdicts that are worked out again all the same
     workers: int = 1
-    # Time and body of a photo, so that photos can help each other; None to do each by itself.
-    facts_of: FactsOf | None = None
-    stop: Stop = bool  # true when what is under way is to be finished and no more to be begun
+    share: bool = False  # whether photos help each other, see `SecondSearch`
+    stop: Callable[[], bool] = bool  # true when what is under way is to be finished, and no more
     advance: Advance | None = None  # called when a photo is done for the first time
-    # Brings the copies of photos back that the tasks of the second pass need; None where photos are
-    # no copies.
+    # Brings back the copies of photos that the tasks of the second search need; None where photos
+    # are no copies
     again: Again | None = None
-    execute: Execute | None = None  # runs the tasks on other machines; None for this one
+    executor: StartExecutor | None = None  # where tasks are worked on, if not in workers here
 
 
 @dataclass(kw_only=True)
@@ -93,144 +89,98 @@ def run_batch(
 
     ``process`` gives the result of one photo, of its path and where there are some of ``hints``; it
     must pickle if there are workers. ``interrupted`` of the summary is set where ``stop`` or Ctrl-C
-    ended the run: what was finished is stored and, but for what a second pass might have changed,
+    ended the run: what was finished is stored and, but for what a second search might have changed,
     reported. StoreError if the store cannot be written any more.
     """
-    loop = _Loop(writer, options, report)
-    tasks = plan(
-        photos,
-        writer,
-        settings=options.settings,
-        resume=options.resume,
-        retry=options.retry,
-    )
-    here = options.workers == 0 or len(photos) == 1
-    try:
-        with closing(_execute(loop.begun(tasks), process, options, here)) as outcomes:
-            loop.take_in(outcomes, here)
-    except KeyboardInterrupt:
-        loop.summary.interrupted = True
-    loop.tell(writer.flush())
-    loop.summary.unsettled.update(loop.held.values())
-    loop.summary.interrupted |= loop.unfinished
-    return loop.summary
+    summary = BatchSummary()
+    second = SecondSearch(writer) if options.share else None
+    held: dict[int, str] = {}  # verdicts of stored frames that may still change
+    n_begun = n_done = n_planned = 0
 
-
-class _Loop:
-    """What the passes over a batch share."""
-
-    def __init__(self, writer: StoreWriter, options: BatchOptions, report: Report) -> None:
-        self.summary = BatchSummary()
-        self.held: dict[int, str] = {}  # verdicts of stored frames that may still change
-        self._planned_all = False
-        self._under_way = 0
-        self._writer = writer
-        self._options = options
-        self._report = report
-        self._sharing: SharingPlan | None = None
-        self._second: SecondPass | None = None
-
-    def begun(self, tasks: Iterator[Task | StoredFrame]) -> Planned:
-        """The tasks of both passes; None where what is under way must be finished first."""
-        for item in self._in_order(tasks):
-            self._under_way += isinstance(item, Task)
-            yield item
-        self._planned_all = True
-
-    def _in_order(self, tasks: Iterator[Task | StoredFrame]) -> Planned:
-        if self._options.facts_of is None:
-            yield from tasks
-        else:
-            self._sharing = SharingPlan(tasks, self._options.facts_of)
-            self._second = SecondPass(self._writer)
-            yield from self._sharing
-            self.tell(self._writer.flush())
-            again = self._second.tasks()
-            for item in again if self._options.again is None else self._options.again(again):
-                if isinstance(item, Task):
-                    yield item
-                else:
-                    self.tell([item])
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether photos are left that were not planned, or begun in vain."""
-        return not self._planned_all or self._under_way > 0
-
-    def take_in(self, outcomes: Iterator[Outcome], here: bool) -> None:
-        """Store and report what comes out of the execution."""
-        for outcome in outcomes:
-            if isinstance(outcome, StoredFrame):
-                self._stored(outcome)
-            elif outcome is not None:
-                self._writer.add(self._finished(*outcome))
-            # Here, the next turn comes only after the next photo
-            if here or self._writer.due:
-                self.tell(self._writer.flush())
-
-    def tell(self, frames: Sequence[StoredFrame]) -> None:
-        """Report frames that are safe, unless they may still change."""
+    def report_safe(frames: Iterable[StoredFrame]) -> None:
+        """Report frames that are on the disk, unless they may still change."""
         for frame in frames:
-            if self._second is not None and self._second.may_change(frame.frame_index):
-                self.held[frame.frame_index] = frame.result.verdict
+            if second is not None and second.may_change(frame.frame_index):
+                held[frame.frame_index] = frame.result.verdict
+            else:
+                held.pop(frame.frame_index, None)
+                summary.verdicts[frame.result.verdict] += 1
+                report(frame.result)
+
+    def first_tasks() -> Iterator[Task]:
+        """What is to be done; what the store has is taken over."""
+        nonlocal n_begun, n_planned
+        settings, resume, retry = options.settings, options.resume, options.retry
+        for item in plan(photos, writer, settings=settings, resume=resume, retry=retry):
+            if isinstance(item, Task):
+                n_begun += 1
+                yield item
                 continue
-            self.held.pop(frame.frame_index, None)
-            self.summary.verdicts[frame.result.verdict] += 1
-            self._report(frame.result)
+            summary.taken.append(item.frame_index)
+            if options.advance is not None:
+                options.advance(item.result.verdict, resumed=True)
+            if second is not None:
+                second.note(item)
+            report_safe([item])
+        n_planned += 1
 
-    def _stored(self, frame: StoredFrame) -> None:
-        """A frame that the store had."""
-        self.summary.taken.append(frame.frame_index)
-        if self._options.advance is not None:
-            self._options.advance(frame.result.verdict, resumed=True)
-        if self._second is not None:
-            self._second.note(frame)
-        self.tell([frame])
+    def second_tasks(second: SecondSearch) -> Iterator[Task]:
+        """What is to be searched again; what others do not help is final."""
+        nonlocal n_begun, n_planned
+        items = second.plan()
+        for item in items if options.again is None else options.again(items):
+            if isinstance(item, Task):
+                n_begun += 1
+                yield item
+            else:
+                report_safe([item])
+        n_planned += 1
 
-    def _finished(self, task: Task, result: FrameResult) -> StoredFrame:
-        self._under_way -= 1
-        if task.given_as is not None:
-            discard(task.path)
-        if self._second is not None and task.search_pass == AGAIN:
-            result = self._second.finished(task, result)
-        else:
-            if self._sharing is not None:
-                self._sharing.finished(task, result)
-            if self._options.advance is not None:
-                self._options.advance(result.verdict)
+    def make_frame(task: Task, result: FrameResult) -> StoredFrame:
+        """The frame to be stored of a photo that was worked on."""
+        if second is not None and task.search_pass == AGAIN:
+            result = second.settle(task, result)
+        elif options.advance is not None:
+            options.advance(result.verdict)
         frame = StoredFrame(
             frame_index=task.frame_index,
             result=result,
-            parameters=self._options.settings.parameters,
-            parameters_sha256=self._options.settings.sha256,
+            parameters=options.settings.parameters,
+            parameters_sha256=options.settings.sha256,
             processed_utc=utc_now(),
             search_pass=task.search_pass,
             hints_sha256="" if task.hints is None else task.hints.sha256,
         )
-        if self._second is not None and task.search_pass != AGAIN:
-            self._second.note(frame)
+        if second is not None and task.search_pass != AGAIN:
+            second.note(frame)
         return frame
 
-
-def _execute(
-    planned: Planned, process: Process, options: BatchOptions, here: bool
-) -> Generator[Outcome]:
-    """Run tasks; the death of a worker process costs its own photo at most."""
-    if options.execute is not None:
-        yield from options.execute(planned, process, options.stop)
-        return
-    coming: Iterator[Job[Task, FrameResult] | StoredFrame | None] = (
-        Job(item, item.path) if isinstance(item, Task) else item for item in planned
-    )
-    team = replace(options, workers=0) if here else options
-    with closing(by_workers(coming, partial(attempt, process), options.stop, team)) as outcomes:
-        for done in outcomes:
-            if not isinstance(done, Job):
-                yield done
-            elif isinstance(done.outcome, Reason):
-                yield done.given, failed(done.given, done.outcome, seconds=done.lost_s)
-            else:
-                yield done.given, done.outcome
+    function = partial(attempt, process)
+    team = replace(options, workers=0) if len(photos) == 1 else options
+    start = options.executor or partial(start_executor, options=team)
+    rounds = [first_tasks(), *([second_tasks(second)] if second else ())]
+    try:
+        with closing(start(function)) as executor:
+            for tasks in rounds:
+                with closing(map_photos(tasks, executor, options.stop)) as turns:
+                    for finished in turns:
+                        for task, outcome in finished:
+                            if isinstance(outcome, Reason):
+                                lost_s = options.limit_s if outcome.code == "timed_out" else 0.0
+                                outcome = failed(task, outcome, seconds=lost_s)
+                            writer.add(make_frame(task, outcome))
+                            n_done += 1
+                            if task.given_as is not None:
+                                discard(task.path)
+                        report_safe(writer.flush())
+                if options.stop():
+                    break
+    except KeyboardInterrupt:
+        summary.interrupted = True
+    report_safe(writer.flush())
+    summary.unsettled.update(held.values())
+    summary.interrupted |= n_planned < len(rounds) or n_done < n_begun
+    return summary
 
 
 def attempt(process: Process, task: Task) -> FrameResult:

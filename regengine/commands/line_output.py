@@ -84,7 +84,7 @@ class LineRun:
         import logging
 
         from regengine.batch.console import configure_logging, progress, stop_on_signals
-        from regengine.batch.each_photo import AnswerOptions, Taken, answers
+        from regengine.batch.each_photo import AlreadyDone, AnswerOptions, answers
         from regengine.batch.ndjson import line_parameters
         from regengine.result import Answer, Reason
 
@@ -107,8 +107,8 @@ class LineRun:
                 closing(answers(photos, function, options, stop)) as told,
             ):
                 for outcome in told:
-                    there = isinstance(outcome, Taken)
-                    bad = isinstance(outcome, Reason) or outcome == Taken(failed=True)
+                    there = isinstance(outcome, AlreadyDone)
+                    bad = isinstance(outcome, Reason) or outcome == AlreadyDone(failed=True)
                     if isinstance(outcome, Reason):
                         logging.getLogger("regengine").error("Error: %s", outcome.text)
                     elif isinstance(outcome, Answer):

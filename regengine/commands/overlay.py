@@ -59,7 +59,7 @@ def main(
         has_repeated_names,
         stored_drawings,
     )
-    from regengine.batch.pool import TeamOptions
+    from regengine.batch.worker_processes import TeamOptions
     from regengine.errors import ConfigError
     from regengine.exchange.export.selection import FrameChoice, choose, named_among
     from regengine.io.plain import counted

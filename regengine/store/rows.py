@@ -156,9 +156,7 @@ class StoredFrame:
     parameters: str = "{}"  # JSON text of the settings that the result depends on
     parameters_sha256: str = ""
     processed_utc: str = ""  # when it was finished, ISO 8601
-    # 1 by itself, 2 with hints of its stretch, 3 searched again in its stretch, 4 searched again
-    # with what the whole batch taught, 0 unknown
-    search_pass: int = 0
+    search_pass: int = 0  # in which search it was found; see the column of that name
     # Of what other photos had told at its last search; empty if nothing
     hints_sha256: str = ""
 

@@ -9,36 +9,32 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sharing_stand_in import facts_of, register
+from sharing_stand_in import register
 
 from benchmarks.same import compare
 from regengine import open_store
+from regengine.batch.map_photos import ThisProcess
+from regengine.batch.neighbours import choose_result
 from regengine.batch.plan import Task
 from regengine.batch.run import (
     BatchOptions,
     BatchSummary,
-    Outcome,
-    Planned,
-    Process,
-    attempt,
     run_batch,
 )
 from regengine.batch.same_settings import RunSettings
-from regengine.batch.sharing import the_better
 from regengine.registration.priors.neighbours import NeighbourPrior
 from regengine.result import FrameResult
 from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.example_results import nothing_found, proposal
 
-OPTIONS = BatchOptions(
-    settings=RunSettings(parameters="{}", sha256="p"), workers=0, facts_of=facts_of
-)
+OPTIONS = BatchOptions(settings=RunSettings(parameters="{}", sha256="p"), workers=0, share=True)
 LAPSE = ("0000_a.jpg", "0010_b_hard.jpg", "0020_c.jpg", "0500_d_hard.jpg", "0600_e_hopeless.jpg")
 
 
@@ -68,16 +64,16 @@ def hint_of(result: FrameResult) -> str | None:
 
 def test_frames_are_solved_by_what_others_tell_them_and_say_so(tmp_path: Path) -> None:
     photos = make(tmp_path / "photos", *LAPSE)
-    alone, _ = run(photos, tmp_path / "alone.h5", replace(OPTIONS, facts_of=None))
+    alone, _ = run(photos, tmp_path / "alone.h5", replace(OPTIONS, share=False))
     assert [r.verdict for r in alone] == ["accepted", "review", "accepted", "review", "review"]
     reported, summary = run(photos, tmp_path / "run.h5")
     assert summary.verdicts == {"accepted": 4, "review": 1}
     told = {result.frame[5]: result for result in reported}
     assert hint_of(told["a"]) is None
-    assert hint_of(told["b"]) == "with clock and lens of 0000_a, neighbour 0000_a"
-    assert hint_of(told["d"]) == (
-        "searched again with clock and lens of 0020_c, 0010_b_hard, 0000_a"
+    assert hint_of(told["b"]) == (
+        "searched again with clock and lens of 0000_a, 0020_c, neighbour 0000_a and 0020_c"
     )
+    assert hint_of(told["d"]) == ("searched again with clock and lens of 0020_c, 0000_a")
     assert hint_of(told["e"]) is None  # the first result stands
     assert told["e"].probability == 0.5
     assert (told["d"].seconds, told["e"].seconds) == (2.0, 2.0)
@@ -98,22 +94,13 @@ def test_hints_do_not_depend_on_what_is_finished_first(tmp_path: Path) -> None:
     photos = make(tmp_path / "photos", *names)
     run(photos, tmp_path / "in_order.h5")
 
-    def shuffled(planned: Planned, process: Process, _: object) -> Generator[Outcome]:
-        under_way: list[Task] = []
-        at_once = chance.randrange(2, 9)
-        exhausted = False
-        while under_way or not exhausted:
-            while not exhausted and len(under_way) < at_once:
-                item = next(planned, "end")
-                exhausted = item == "end"
-                if not isinstance(item, Task):
-                    break
-                under_way.append(item)
-            if under_way:
-                task = under_way.pop(chance.randrange(len(under_way)))
-                yield task, attempt(process, task)
+    class Shuffled(ThisProcess[Task, FrameResult]):
+        slots = chance.randrange(2, 9)
 
-    run(photos, tmp_path / "shuffled.h5", replace(OPTIONS, execute=shuffled))
+        def wait(self, running: Sequence[Any]) -> Sequence[Any]:
+            return [running[chance.randrange(len(running))]]
+
+    run(photos, tmp_path / "shuffled.h5", replace(OPTIONS, executor=Shuffled))
     assert_equal(tmp_path / "in_order.h5", tmp_path / "shuffled.h5")
 
 
@@ -122,16 +109,15 @@ SCRIPT = textwrap.dedent(
     import sys
     from pathlib import Path
     sys.path.insert(0, sys.argv[3])
-    from sharing_stand_in import facts_of, register
+    from sharing_stand_in import register
     from regengine.batch.discover import find_photos
     from regengine.batch.run import BatchOptions, run_batch
     from regengine.batch.same_settings import RunSettings
     from regengine.records import record_line
     from regengine.store import writer as writer_module
 
-    writer_module.PART_FRAMES = 1
     settings = RunSettings(parameters="{}", sha256="p")
-    options = BatchOptions(settings=settings, workers=0, facts_of=facts_of)
+    options = BatchOptions(settings=settings, workers=0, share=True)
     with writer_module.StoreWriter(Path(sys.argv[2])) as writer:
         report = lambda result: print(record_line(result), flush=True)
         run_batch(find_photos([sys.argv[1]]), register, writer, options, report)
@@ -141,7 +127,8 @@ SCRIPT = textwrap.dedent(
 
 @pytest.mark.slow
 def test_a_kill_between_passes_loses_nothing_that_was_reported(tmp_path: Path) -> None:
-    names = ("0000_a.jpg", "0010_b_hard.jpg", "0500_c_hard.jpg", "0700_hard_never_again.jpg")
+    names = ("0000_a.jpg", "0010_b_hard.jpg", "0500_c_hard.jpg", "0700_hard_never_again.jpg",
+             "0800_e.jpg")  # fmt: skip
     photos = make(tmp_path / "photos", *names)
     store = tmp_path / "run.h5"
     command = [sys.executable, "-c", SCRIPT, photos[0].parent, store, Path(__file__).parent]
@@ -150,7 +137,7 @@ def test_a_kill_between_passes_loses_nothing_that_was_reported(tmp_path: Path) -
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     reported = [json.loads(line)["frame"] for line in killed.stdout.splitlines()]
-    assert {"0000_a", "0010_b_hard", "0500_c_hard"} == set(reported)
+    assert {"0000_a", "0010_b_hard", "0500_c_hard", "0800_e"} == set(reported)
     stored = {one.frame: one.verdict for one in open_store(store)}
     # The result of its first search is safe, and not told: it may change
     assert stored == {**dict.fromkeys(reported, "accepted"), "0700_hard_never_again": "review"}
@@ -162,7 +149,7 @@ def test_a_kill_between_passes_loses_nothing_that_was_reported(tmp_path: Path) -
 
     resumed, summary = run(photos, store, process=mended)
     assert summary.resumed == len(stored)
-    assert summary.verdicts == {"accepted": 4}
+    assert summary.verdicts == {"accepted": 5}
     whole, _ = run(photos, tmp_path / "whole.h5", process=mended)
     assert sorted(r.frame for r in resumed) == sorted(r.frame for r in whole)
     assert {r.frame: hint_of(r) for r in resumed} == {r.frame: hint_of(r) for r in whole}
@@ -193,7 +180,7 @@ def test_a_second_result_stands_where_it_is_accepted_or_likelier(
 ) -> None:
     assert new.replaces(beat) is wins
     old = replace(proposal(verdict="review"), probability=beat, seconds=2.0)
-    kept = the_better(old, new)
+    kept = choose_result(old, new)
     assert kept.verdict == (new if wins else old).verdict
     assert kept.seconds == 2.0 + new.seconds
 

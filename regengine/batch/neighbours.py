@@ -1,0 +1,136 @@
+"""Photos of a batch that learn from each other, without their number of workers showing.
+
+When all photos were searched by themselves, those that are not accepted are searched once more with
+what the accepted ones of the same camera body tell.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+
+from regengine.batch.plan import AGAIN, Task
+from regengine.registration.parameters import NeighbourParams
+from regengine.registration.priors.neighbours import (
+    SEARCHED_AGAIN,
+    SOURCE,
+    FrameFacts,
+    NeighbourPrior,
+    SolvedReference,
+    make_neighbour_prior,
+)
+from regengine.result import FrameResult
+from regengine.store.rows import StoredFrame
+from regengine.store.writer import StoreWriter
+
+
+def was_searched_again(stored: StoredFrame) -> bool:
+    """Whether a stored result comes of a second search."""
+    if stored.search_pass:
+        return stored.search_pass >= AGAIN
+    # Stores of format version 1 have no number of the search
+    return dict(stored.result.sources).get(SOURCE, "").startswith(SEARCHED_AGAIN)
+
+
+# Where nothing was searched, or nothing can be found, others do not help
+BEYOND_HELP = {"not_a_night_city_frame", "no_ephemeris", "outside_map"}
+# The nearest in time decide: a time-lapse has thousands in a day, and they agree
+MAX_REFERENCES = 64
+MAX_KEPT_REFERENCES = 4096  # in memory, 2 kB each
+
+
+class SecondSearch:
+    """What is not accepted is searched once more, with what all others tell."""
+
+    def __init__(self, store: StoreWriter) -> None:
+        self._read = store.frames.frame
+        self._open: set[int] = set()
+        self._references: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
+        self._reference = lru_cache(maxsize=MAX_KEPT_REFERENCES)(self._read_reference)
+
+    def note(self, stored: StoredFrame) -> None:
+        """Take in a frame of the first search, or one that was stored before this run."""
+        facts = FrameFacts.from_record(stored.result)
+        if facts is None:
+            return
+        if may_gain(stored.result):
+            self._open.add(stored.frame_index)
+        elif was_searched_again(stored):  # it was not there in the run that searched it
+            return
+        elif SolvedReference.from_result(stored.result) is not None:
+            moment_s = facts.time_utc.timestamp()
+            self._references[facts.camera_body].append((moment_s, stored.frame_index))
+
+    def may_change(self, frame_index: int) -> bool:
+        """Whether a frame is not final yet."""
+        return frame_index in self._open
+
+    def plan(self) -> Iterator[Task | StoredFrame]:
+        """What is to be searched again, in the order of the frames, when all others are stored."""
+        for references in self._references.values():
+            references.sort()
+        for frame_index in sorted(self._open):
+            stored = self._read(frame_index)
+            hints = self._hints(stored)
+            if hints is None or hints.sha256 == stored.hints_sha256 or not hints.is_worth_trying():
+                self._open.discard(frame_index)
+                yield stored
+            else:
+                result = stored.result
+                yield Task(
+                    frame_index=frame_index,
+                    path=Path(result.path),
+                    sha256=result.sha256,
+                    hints=replace(hints, beat=result.probability or 0.0),
+                    search_pass=AGAIN,
+                )
+
+    def settle(self, task: Task, result: FrameResult) -> FrameResult:
+        """Take in the result of a second search: the one that stands."""
+        self._open.discard(task.frame_index)
+        old = self._read(task.frame_index, detections=True).result
+        return choose_result(old, result)
+
+    def _hints(self, stored: StoredFrame) -> NeighbourPrior | None:
+        facts = FrameFacts.from_record(stored.result)
+        if facts is None:
+            return None
+        references = _nearest(self._references[facts.camera_body], facts.time_utc)
+        return make_neighbour_prior(
+            facts, [self._reference(frame_index) for frame_index in references]
+        )
+
+    def _read_reference(self, frame_index: int) -> SolvedReference:
+        reference = SolvedReference.from_result(self._read(frame_index).result)
+        assert reference is not None  # it was one when it was noted
+        return reference
+
+
+def may_gain(result: FrameResult) -> bool:
+    """Whether hints may lead a search farther than it came."""
+    if result.verdict not in ("review", "no_match"):
+        return False
+    if result.nadir is None or result.nadir.source != "tle":
+        return False
+    return not BEYOND_HELP & {reason.code for reason in result.reasons}
+
+
+def choose_result(old: FrameResult, new: FrameResult) -> FrameResult:
+    """The result that stands after a second search; its seconds are those of both."""
+    kept = new if new.replaces(old.probability or 0.0) else old
+    return replace(kept, seconds=old.seconds + new.seconds)
+
+
+def _nearest(references: list[tuple[float, int]], moment: datetime) -> list[int]:
+    """Numbers of the frames within half a day that were taken next to a moment, in their order."""
+    moment_s = moment.timestamp()
+    apart_s = NeighbourParams().max_apart_s
+    first = bisect_left(references, (moment_s - apart_s, -1))
+    last = bisect_right(references, (moment_s + apart_s, 1 << 62))
+    near = sorted(references[first:last], key=lambda one: (abs(one[0] - moment_s), one[1]))
+    return sorted(frame_index for _, frame_index in near[:MAX_REFERENCES])
