@@ -39,7 +39,7 @@ def select_control_points(
     with fewer patches on ground that is not at the limb; they go clockwise from the top left.
     """
     refinement, lights, scale = fit.refinement, fit.matched_lights, 1.0 / fit.image.factor
-    x, y, shown = place_on_lights(fit, params)
+    x, y, shown = place_on_lights(fit)
     ground = refinement.rendered.pixel_to_ecef(x, y)
     position = fit.camera.position_ecef_m
     index = np.flatnonzero(incidence_deg(position, ground) <= MAX_INCIDENCE_DEG)
@@ -51,13 +51,14 @@ def select_control_points(
     excess = np.maximum(left**2 - params.max_sigmas**2 * expected, 0.0)
     covariance = (covariance + excess[:, :, None] * np.eye(2)) * scale**2
     points = []
+    lights_reach_px = params.reach_sides * refinement.matches.size_px
     on_grounds = project_covariance(stored, ground, covariance) + params.map_sigma_m**2 * np.eye(2)
     lonlat = np.stack(ecef_to_geodetic(ground)[:2], axis=-1)
     for (lon, lat), place, spread, on_ground in zip(
         lonlat, places_px, covariance, on_grounds, strict=True
     ):
         px, py = (place + 0.5) * scale - 0.5
-        near = np.hypot(*(lights.positions - place).T) < params.lights_reach_px
+        near = np.hypot(*(lights.positions - place).T) < lights_reach_px
         (xx, xy), (_, yy) = spread.tolist()
         (ee, en), (_, nn) = on_ground.tolist()
         points.append(
@@ -79,24 +80,15 @@ def select_control_points(
     # Beside the area that four span, a place is worth its agreement and its light, and half where
     # three of its sigmas are what counts as right: where one of four is wrong, it is a vague one
     vagueness = np.array([p.sigma_m for p in points]) / (allowed_error_m(stored) / 3.0)
-    unlit = params.unlit_worth
-    worth = ncc * (unlit + (1.0 - unlit) * shown[index]) / (1.0 + vagueness**2)
+    worth = ncc * (1.0 + shown[index]) / (1.0 + vagueness**2)
     believed = weights >= params.min_weight
     precise = believed & (vagueness <= 1.0)
     lit = np.array([point.lights for point in points], int) > 0
     # Precise ones at lights of the photo, near lights, anywhere
     for usable in (precise & (shown[index] > 0.0), precise & lit, precise):
         four = choose_four(places, worth, usable, params)
-        share, wide = measure_spread(places[four], hull_px2, params)
-        if wide:
+        if measure_spread(places[four], hull_px2, params)[1]:
             break
-    if len(four) == 4:
-        # Those that agree well are taken alone where they span half as much
-        agreeing = (ncc >= params.min_ncc) & (weights >= params.min_good_weight)
-        good = choose_four(places, worth, usable & agreeing, params)
-        good_share, wide = measure_spread(places[good], hull_px2, params)
-        if wide and good_share >= params.good_share * share:
-            four = good
     for vaguer in (believed, np.ones(len(places), bool)):
         if len(four) < 4:
             four = choose_four(places, worth, vaguer, params)
@@ -149,8 +141,8 @@ def estimate_offsets(
     distance /= matches.size_px
     nearness = np.exp(-0.5 * (distance / params.reach_sides) ** 2)
     kernel, to_places = np.split(nearness, [len(patches)])
-    nearest, farthest = params.pair_sides
-    paired = np.triu((distance[: len(patches)] >= nearest) & (distance[: len(patches)] <= farthest))
+    # Patches that overlap share their noise, too
+    paired = np.triu((distance[: len(patches)] >= 1.0) & (distance[: len(patches)] <= 2.0))
     variance = 0.0  # an axis, of what neighbours share
     if paired.sum() >= params.min_pairs:
         pair = np.outer(refinement.weights, refinement.weights)[paired]
@@ -176,7 +168,7 @@ def estimate_offsets(
     )
 
 
-def place_on_lights(fit: Fit, params: PointParams) -> tuple[FloatArray, FloatArray, FloatArray]:
+def place_on_lights(fit: Fit) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Where in the rendered view each patch has its point, and how well an eye finds that light.
 
     Lights of the rendered view count that match a light of the photo under the camera. The
@@ -186,7 +178,7 @@ def place_on_lights(fit: Fit, params: PointParams) -> tuple[FloatArray, FloatArr
     """
     matches, lights = fit.refinement.matches, fit.matched_lights
     x, y, shown = matches.x.copy(), matches.y.copy(), np.zeros(len(matches))
-    of_map = find_light_peaks(*fit.patch_view, params.n_view_lights)
+    of_map = find_light_peaks(*fit.patch_view, LIGHTS.n_map)
     if not len(lights) or not len(of_map):
         return x, y, shown
     ground = fit.refinement.rendered.pixel_to_ecef(of_map.x, of_map.y)
@@ -307,7 +299,7 @@ def choose_four(
     reach = np.stack([np.cos(angles), np.sin(angles)], axis=-1) @ around.T
     taken = list(np.unique(np.argmax(reach * worth, axis=1)))
     away = np.min([np.hypot(*(places - places[k]).T) for k in taken], axis=0)
-    while len(taken) < min(params.n_considered, len(places)):
+    while len(taken) < min(30, len(places)):
         left = np.ones(len(places), bool)
         left[taken] = False
         taken.append(int(np.argmax(np.where(left, away * worth, -1.0))))

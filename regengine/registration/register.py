@@ -145,10 +145,10 @@ def search(problem: Problem, started_s: float, state: SearchState | None = None)
     state = state or SearchState()
     budget = params.work_budget
     if problem.prior.cities_probability < params.search.min_cities_probability:
-        budget *= params.search.share_without_cities
+        budget *= params.search.share_unlikely
     images = problem.photo.images
     if images is not None and images.brightest_sigmas < params.search.min_brightest_sigmas:
-        budget = min(budget, params.work_budget * params.search.share_faint)
+        budget *= params.search.share_unlikely
     most_work, stages = state.work + budget, generate_stages(problem)
     if may_doubt_lens(problem):
         told_work = state.work + params.search.share_told_lens * budget
@@ -247,7 +247,8 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
     the best of these at the whole of it, until one stands out. A view that was fitted is fitted
     again only from a camera whose odds are ten times as high.
     """
-    params, size_px = problem.params.search, problem.params.refine.compared_px
+    params, refine = problem.params.search, problem.params.refine
+    size_px = refine.compared_px
     leading: list[Hypothesis] = []
     for kind, most in (("narrow", params.n_compared), ("clipped", params.n_compared_clipped)):
         leading += [one for one in state.hypotheses if one.image == kind][:most]
@@ -261,7 +262,7 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
     def is_fitted(one: Hypothesis) -> bool:
         return any(
             is_same_view(one.camera, known.camera, params.same_view_share)
-            and one.image_log10_odds < known.image_log10_odds + params.min_gain_log10_odds
+            and one.image_log10_odds < known.image_log10_odds + refine.better_log10_odds
             for known in state.tested
         )
 
