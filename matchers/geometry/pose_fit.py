@@ -15,6 +15,7 @@ from matchers.geometry.pose import PARAMETERS, PosePrior, stepped, track_axes
 class PoseOptions:
     """How `fit_pose` goes about it."""
 
+    max_rounds: int = 30
     outlier_sigmas: float = np.inf  # of the Cauchy weight; infinite takes every point at its word
     converged: float = 1e-6  # of the belief's sigmas: a step is the last that is no longer
     behind_sigmas: float = 1e6  # so far off a place behind the camera is
@@ -112,8 +113,7 @@ def fit_pose(
 
     residual, white, departure, motion = observe(camera)
     converged = False
-    max_rounds = 30
-    for number in range(max_rounds + 1):
+    for number in range(options.max_rounds + 1):
         square, spread_sq = np.einsum("ni,ni->n", white, white), 1.0
         if np.isfinite(options.outlier_sigmas):
             spread_sq = max(1.0, 1.4826 * float(np.median(np.abs(white)))) ** 2
@@ -122,7 +122,7 @@ def fit_pose(
         design = whiten @ (motion[..., columns] * unit)
         pulled = (design * share[:, None, None]).reshape(-1, len(columns))
         normal = pulled.T @ design.reshape(-1, len(columns)) + stiffness
-        if converged or number == max_rounds:
+        if converged or number == options.max_rounds:
             break
         move = np.linalg.solve(normal, pulled.T @ white.ravel() - departure)
         before = share @ square + departure @ departure

@@ -25,7 +25,7 @@ class PatchFitParams:
 
 PATCH_FIT = PatchFitParams()
 # The Cauchy weight that tames wrong matches; 2.5 sigmas are usual. Refits begin at the solution
-FIT = PoseOptions(outlier_sigmas=2.5, converged=1e-4)
+FIT = PoseOptions(outlier_sigmas=2.5, max_rounds=12, converged=1e-4)
 REFIT = replace(FIT, converged=1e-3)
 
 
