@@ -10,6 +10,7 @@ import typer
 
 from regengine.batch.console import configure_logging, print_data, say
 from regengine.commands import options as common
+from regengine.options import DetectOptions
 from regengine.sky.detection import LONG_SIDE_PX
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ def lights(
       regengine bench lights labels.csv --json --plot figures
     """
     configure_logging(quiet=quiet, as_json=log_json)
-    looked_at: dict[str, Any] = {"max_side_px": max_side_px, "tolerance_px": tolerance_px}
-    _bench("lights", labels, method, plot, as_json=as_json, quiet=quiet, **looked_at)
+    looked_at = DetectOptions(max_side_px=max_side_px)
+    outputs = {"as_json": as_json, "quiet": quiet}
+    _bench("lights", labels, method, plot, looked_at, tolerance_px=tolerance_px, **outputs)
 
 
 @app.command(no_args_is_help=True)
@@ -85,9 +87,9 @@ def stars(
       regengine bench stars labels.csv --json --plot figures
     """
     configure_logging(quiet=quiet, as_json=log_json)
-    looked_at: dict[str, Any] = {"max_side_px": max_side_px, "whole_frame": whole_frame}
-    looked_at |= {"tolerance_px": tolerance_px}
-    _bench("stars", labels, method, plot, as_json=as_json, quiet=quiet, **looked_at)
+    looked_at = DetectOptions(max_side_px=max_side_px, whole_frame=whole_frame)
+    outputs = {"as_json": as_json, "quiet": quiet}
+    _bench("stars", labels, method, plot, looked_at, tolerance_px=tolerance_px, **outputs)
 
 
 @app.command(no_args_is_help=True)
@@ -115,8 +117,8 @@ def streaks(
       regengine bench streaks labels.csv --json --plot figures
     """
     configure_logging(quiet=quiet, as_json=log_json)
-    looked_at: dict[str, Any] = {"max_side_px": max_side_px, "whole_frame": whole_frame}
-    _bench("streaks", labels, method, plot, as_json=as_json, quiet=quiet, **looked_at)
+    looked_at = DetectOptions(max_side_px=max_side_px, whole_frame=whole_frame)
+    _bench("streaks", labels, method, plot, looked_at, as_json=as_json, quiet=quiet)
 
 
 @app.command(no_args_is_help=True)
@@ -218,15 +220,16 @@ def _bench(
     labels: Path,
     method: str | None,
     plot: Path | None,
+    looked_at: DetectOptions,
     *,
     as_json: bool,
     quiet: bool,
     tolerance_px: float = 0.0,
-    **looked_at: Any,
 ) -> None:
-    """Score methods on labelled photos, a line each; ``looked_at`` is of `api.detect_job`."""
+    """Score methods on labelled photos, a line each; ``looked_at`` is how they are looked at."""
     import json
     import logging
+    from dataclasses import replace
     from functools import partial
 
     import numpy as np
@@ -242,7 +245,7 @@ def _bench(
     from regengine.sky.drawing import picture_paths
 
     methods = [method] if method else list(registry.Kind[Any](kind).detectors())
-    jobs = {name: detect_job(kind, name, **looked_at) for name in methods}
+    jobs = {name: detect_job(kind, replace(looked_at, method=name)) for name in methods}
     photos: dict[Path, Any]
     score: Callable[..., Any]
     summary: Callable[..., dict[str, Any]]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from regengine.commands.typer_options import typer_option
+from regengine.options import DetectOptions, OutputOptions, RegisterOptions, RunOptions
 
 if TYPE_CHECKING:
     from regengine.batch.at_hand import RunFiles
@@ -34,112 +36,38 @@ Where = Annotated[
 
 # What is known of it
 
-LightMaps = Annotated[
-    list[Path] | None,
-    typer.Option(
-        help="Night-light map: a file or a folder; may be given several times. Without it, what "
-        "lights get made."
-    ),
-]
-StreetMaps = Annotated[
-    list[Path] | None,
-    typer.Option(
-        help="Street map for telephoto frames; may be given several times. Without it, what "
-        "streets build and streets get made."
-    ),
-]
-DayMaps = Annotated[
-    list[Path] | None,
-    typer.Option(
-        help="Picture of the Earth by day, for photos by day: any georeferenced raster, or a "
-        "folder; may be given several times. Without it, those of the data folder's folder day."
-    ),
-]
+LightMaps = Annotated[list[Path] | None, typer_option(RegisterOptions, "lights")]
+StreetMaps = Annotated[list[Path] | None, typer_option(RegisterOptions, "streets")]
+DayMaps = Annotated[list[Path] | None, typer_option(RegisterOptions, "day")]
 Region = Annotated[
     str | None,
     typer.Option(metavar="WEST,SOUTH,EAST,NORTH", help="Only this part, degrees."),
 ]
-ElementSets = Annotated[
-    Path | None,
-    typer.Option(
-        help="TLE file with element sets around the photos' dates, or a folder of such files. "
-        "Without it, those of the data folder."
-    ),
-]
-Time = Annotated[
-    str | None, typer.Option(help="Time of the photo (ISO 8601, UTC); overrides EXIF.")
-]
-Nadir = Annotated[
-    str | None,
-    typer.Option(metavar="LON,LAT", help="Place below the camera; overrides the TLE."),
-]
-Metadata = Annotated[
-    Path | None, typer.Option(help="Table (CSV) of frame records: time, nadir, lens, camera.")
-]
-Lens = Annotated[
-    list[Path] | None,
-    typer.Option(
-        help="Lens profile of regengine lens fit, or a folder of them; each photo takes that "
-        "of its camera and lens. May be given several times."
-    ),
-]
+ElementSets = Annotated[Path | None, typer_option(RegisterOptions, "tle")]
+Time = Annotated[str | None, typer_option(RegisterOptions, "time")]
+Nadir = Annotated[str | None, typer_option(RegisterOptions, "nadir")]
+Metadata = Annotated[Path | None, typer_option(RegisterOptions, "metadata")]
+Lens = Annotated[list[Path] | None, typer_option(RegisterOptions, "lens")]
 
 # How it is worked on
 
-Method = Annotated[
-    str | None, typer.Option(help="Detection method; without it the benchmark's best.")
-]
+Method = Annotated[str | None, typer_option(DetectOptions, "method")]
 MaxSide = Annotated[
     int, typer.Option(min=64, help="Average larger photos down to this long side first.")
 ]
-WholeFrame = Annotated[
-    bool, typer.Option("--whole-frame", help="Search below the Earth's limb, too.")
-]
+WholeFrame = Annotated[bool, typer_option(DetectOptions, "whole_frame")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-Workers = Annotated[int, typer.Option(min=0, help="Worker processes; 0 works in this process.")]
-MaxMemory = Annotated[
-    int,
-    typer.Option(min=0, help="Memory that a worker may take, MB (0: no limit); more fails."),
-]
+Workers = Annotated[int, typer_option(RunOptions, "workers")]
+MaxMemory = Annotated[int, typer_option(RunOptions, "max_memory_mb")]
 
-
-class Retry(StrEnum):
-    """What of the file of ``--out`` is done again."""
-
-    FAILED = "failed"
-
-
-LinesOut = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE.ndjson",
-        help="Write the records to this file, too; the same command goes on where one stopped.",
-    ),
-]
-LinesResume = Annotated[
-    bool,
-    typer.Option(
-        "--resume/--no-resume",
-        help="With --out: take up what the file has of the same photo with the same settings.",
-    ),
-]
-LinesRetry = Annotated[
-    Retry | None, typer.Option(help="With --out: do photos again that failed before.")
-]
 
 # What comes out
 
-PhotoOverlays = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Draw a picture per photo into this folder.")
-]
+PhotoOverlays = Annotated[Path | None, typer_option(RegisterOptions, "overlay")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print JSON instead of text: an object, or one a line.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages.")]
-LogJson = Annotated[
-    bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
-]
+Json = Annotated[bool, typer_option(OutputOptions, "as_json")]
+Quiet = Annotated[bool, typer_option(OutputOptions, "quiet")]
+LogJson = Annotated[bool, typer_option(OutputOptions, "log_json")]
 
 
 def parse_time(text: str) -> datetime:
