@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from detectors.constants import DAY_S
-from regengine.archive.interpret import clean_text
 from regengine.archive.web import TooMuchError
 from regengine.errors import ArchiveError
 from regengine.io.atomic import write_whole
+from regengine.photo.frame_ids import ID_PARTS
+from regengine.photo.record_values import clean_text
 
-NAMES = ("mission", "roll", "frame")
 # Without these a row is of no use; all of them missing from all rows means that the shape changed
 NEEDED = {"frames": ("pdate", "ptime", "nlat", "nlon"), "nadir": ("pdate", "ptime", "lat", "lon")}
 KEY_VARIABLE = "JSC_PHOTOS_KEY"
@@ -97,7 +97,7 @@ def _row(item: Any, host: str) -> Row:
 
 def _check(rows: Sequence[Row], table: str, host: str) -> None:
     """See to it that rows name their photos and have what registration needs."""
-    for name in (f"{table}.{part}" for part in NAMES):
+    for name in (f"{table}.{part}" for part in ID_PARTS):
         if any(not row.get(name) for row in rows):
             raise ArchiveError(f"{host} answered without {name!r}: {CHANGED}.")
     for name in (f"{table}.{part}" for part in NEEDED[table]) if rows else ():

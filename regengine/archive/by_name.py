@@ -15,12 +15,12 @@ from regengine.archive.download import (
     download,
 )
 from regengine.archive.photo_page import PAGE_MB, page_address, read_page
-from regengine.archive.row import csv_text
+from regengine.archive.tables import csv_text
 from regengine.archive.web import Absent, ArchiveClient, archive_address
 from regengine.errors import ArchiveError, FrameError, StoreError
 from regengine.io.atomic import write_whole
 from regengine.io.urls import host_of
-from regengine.photo.frame_records import archive_name, record_place
+from regengine.photo.frame_ids import archive_name, record_place
 
 PAGE = "/SearchPhotos/photo.pl"
 

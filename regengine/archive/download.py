@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from regengine.archive.interpret import composed_id
-from regengine.archive.table import read_tables
 from regengine.archive.web import Absent, ArchiveClient, UnreachableError
 from regengine.errors import ArchiveError, ConfigError, StoreError
 from regengine.io.atomic import write_whole
 from regengine.io.checksums import add_sum, read_sums, sha256_of
 from regengine.io.plain import printable
-from regengine.photo.frame_records import archive_frame_id
+from regengine.photo.frame_ids import archive_frame_id, compose_frame_id
+from regengine.photo.records import read_tables
 
 PICTURES = "/DatabaseImages/ESC"
 SIZES = ("large", "small")
@@ -70,7 +69,7 @@ def picture_address(frame_id: str, size: str, pictures: str) -> str:
 def picture_name(frame_id: str) -> str:
     """File name of a frame's picture, as the archive has it."""
     parts = frame_id.split("-")
-    if len(parts) != 3 or composed_id(*parts) != frame_id:
+    if len(parts) != 3 or compose_frame_id(*parts) != frame_id:
         raise ArchiveError(f"{frame_id!r} is no archive id, such as ISS030-E-184140.")
     return f"{frame_id}.JPG"
 
@@ -200,7 +199,7 @@ def frames_given(arguments: Sequence[str]) -> list[str]:
 
 def _id(argument: str) -> str | None:
     parts = argument.split("-")
-    composed = composed_id(*parts) if len(parts) == 3 else None
+    composed = compose_frame_id(*parts) if len(parts) == 3 else None
     if composed is None and "/" not in argument and "." not in argument:
         composed = archive_frame_id(argument)
     return composed

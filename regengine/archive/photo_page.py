@@ -6,10 +6,9 @@ import re
 from html import unescape
 from urllib.parse import urlencode
 
-from regengine.archive.interpret import interpret
-from regengine.archive.row import FrameRow
 from regengine.errors import ArchiveError
 from regengine.io.urls import host_of
+from regengine.photo.records import FrameRecord, interpret
 
 PAGE_MB = 4
 # Tags, and what lies between those of scripts and styles
@@ -31,7 +30,7 @@ def page_address(frame_id: str, page: str) -> str:
     return f"{page}?{urlencode({'mission': mission, 'roll': roll, 'frame': frame})}"
 
 
-def read_page(content: bytes, frame_id: str, address: str) -> FrameRow | None:
+def read_page(content: bytes, frame_id: str, address: str) -> FrameRecord | None:
     """What a photo's page tells; None where that is neither time nor nadir.
 
     ArchiveError if it is the page of something else.

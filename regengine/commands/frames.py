@@ -15,39 +15,38 @@ from regengine.commands.options import EXIT_FRAMES_FAILED, Force, Json, Quiet
 from regengine.io.plain import counted
 
 if TYPE_CHECKING:
-    from regengine.archive.table import FrameTable
+    from regengine.photo.records import FrameRecords
 
 
 def put_out(
-    table: FrameTable, out: Path | None, tle: Path | None, *, as_json: bool, quiet: bool
+    table: FrameRecords, out: Path | None, tle: Path | None, *, as_json: bool, quiet: bool
 ) -> None:
     """Check the rows, write the table, print the records, and say in a line what there is."""
-    from regengine.archive.row import csv_text, ndjson_text, write_table
-    from regengine.archive.table import checked
+    from regengine.archive.tables import check_orbit, csv_text, ndjson_text, write_table
     from regengine.batch.at_hand import element_sets_at_hand
 
     tle = tle or element_sets_at_hand()
     if tle is not None:
-        table = checked(table, tle)
+        table = check_orbit(table, tle)
     if out is not None:
         write_table(table.rows, out)
-    if as_json and table.rows:
+    if as_json and len(table):
         print_data(ndjson_text(table.rows).removesuffix("\n"))
     elif out is None and not as_json:
         print_data(csv_text(table.rows).removesuffix("\n"))
     if not quiet:
         notes = [
-            f"of {counted(table.read, 'row')}" if table.read != len(table.rows) else "",
-            f"{counted(table.nameless, 'row names', 'rows name')} no photo"
-            if table.nameless
+            f"of {counted(table.n_rows, 'row')}" if table.n_rows != len(table) else "",
+            f"{counted(table.n_unnamed, 'row names', 'rows name')} no photo"
+            if table.n_unnamed
             else "",
-            f"{counted(table.doubtful, 'photo has', 'photos have')} problems, see that column"
-            if table.doubtful
+            f"{counted(table.n_doubtful, 'photo has', 'photos have')} problems, see that column"
+            if table.n_doubtful
             else "",
         ]
         tail = "".join(f", {note}" for note in notes if note)
         where = "" if out is None else f"{out}: "
-        say(f"{where}{counted(len(table.rows), 'photo')}{tail}", err=True)
+        say(f"{where}{counted(len(table), 'photo')}{tail}", err=True)
 
 
 def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
@@ -107,8 +106,8 @@ def read(
               regengine register photos --metadata frames.csv --lights earth.tif --store run.h5
               regengine frames read exif.json ISS30-E.tsv volunteers.csv --json
     """
-    from regengine.archive.row import check_table
-    from regengine.archive.table import read_tables
+    from regengine.archive.tables import check_table
+    from regengine.photo.records import read_tables
 
     if out is not None:
         check_table(out, force)
@@ -176,7 +175,7 @@ def query(
         ask,
         questions,
     )
-    from regengine.archive.row import check_table
+    from regengine.archive.tables import check_table
     from regengine.archive.web import ArchiveClient, archive_address
     from regengine.commands.lights import progress_bar
     from regengine.errors import ConfigError
@@ -213,8 +212,8 @@ def query(
     put_out(asked.table, out, tle, as_json=as_json, quiet=quiet)
     if not quiet:
         strays = (
-            f", {counted(asked.strays, 'row was', 'rows were')} not what was asked for"
-            if asked.strays
+            f", {counted(asked.n_off_query, 'row was', 'rows were')} not what was asked for"
+            if asked.n_off_query
             else ""
         )
         typer.echo(
