@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.batch.console import print_data, say
-from regengine.commands.options import EXIT_FRAMES_FAILED, Force, Json, Quiet
+from regengine.commands.options import EXIT_FRAMES_FAILED, Force, Json, Quiet, parse_range
 from regengine.io.plain import counted
 
 if TYPE_CHECKING:
@@ -47,22 +47,6 @@ def put_out(
         tail = "".join(f", {note}" for note in notes if note)
         where = "" if out is None else f"{out}: "
         say(f"{where}{counted(len(table), 'photo')}{tail}", err=True)
-
-
-def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
-    """A lowest and a highest number, ``28,85``, or one that is both."""
-    from regengine.errors import ConfigError
-
-    if text is None:
-        return None
-    try:
-        low, *rest = (float(part) for part in text.split(","))
-        (high,) = rest or (low,)
-    except ValueError:
-        low = high = float("nan")
-    if not -float("inf") < low <= high < float("inf"):
-        raise ConfigError(f"{option} {text!r} is no range: write LOW,HIGH.")
-    return low, high
 
 
 app = typer.Typer(
