@@ -104,6 +104,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "map_link": ("coordimage",),
 }
 OWN_NAMES = ("frame_id", "frame", "bare_id")  # columns in which a user may name any photo
+_NAMES = {*OWN_NAMES, "archive_id"}
 # Fields of the archive's database whose meaning depends on their table
 _TABLE_FIELDS: Mapping[str, str] = {
     "nadir.lat": "nadirlat",
@@ -253,7 +254,7 @@ def _read_table(path: Path, *, any_name: bool) -> list[tuple[str, FrameRecord | 
     ]
     if all(record is None for _, record in rows) and (rows or not any_name):
         where = "in a column frame_id" if any_name else "such as ISS030-E-184140"
-        raise refused(path, f"none of its rows names a photo, {where}")
+        raise unreadable_table(path, f"none of its rows names a photo, {where}")
     return rows
 
 
@@ -271,7 +272,7 @@ def read_cells(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     text = _read_text(path)
     start = text.lstrip()[:512]
     if start.lower().startswith(_WEB_PAGE):
-        raise refused(path, "it is a web page, not a table: the page may say why")
+        raise unreadable_table(path, "it is a web page, not a table: the page may say why")
     if start[:1] == "[":
         yield from _read_json(path, text)
     elif start[:1] == "{":
@@ -280,13 +281,13 @@ def read_cells(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         has_lines = lines or first[1:2] == "'"
         yield from _read_lines(path, text) if has_lines else _read_json(path, text)
     elif not start:
-        raise refused(path, "it is empty")
+        raise unreadable_table(path, "it is empty")
     else:
         yield from _read_csv(path, text)
 
 
-def refused(path: Path, why: str) -> ConfigError:
-    """One sentence for a file that is not read."""
+def unreadable_table(path: Path, why: str) -> ConfigError:
+    """The error, one sentence, of a file that is not read."""
     return ConfigError(
         f"{path} cannot be read as a table of photos ({why}); give the archive's text tables or "
         "JSON, or CSV with a line of headings."
@@ -298,14 +299,14 @@ def _read_text(path: Path) -> str:
     try:
         with open_regular(path) as file:
             if os.fstat(file.fileno()).st_size > MAX_BYTES:
-                raise refused(path, f"it has more than {MAX_BYTES >> 20} MB: split it")
+                raise unreadable_table(path, f"it has more than {MAX_BYTES >> 20} MB: split it")
             data = file.read()
     except OSError as error:
-        raise refused(path, error.strerror or str(error)) from error
+        raise unreadable_table(path, error.strerror or str(error)) from error
     if (codec := utf16_codec(data)) is not None:
         return data.decode(codec, errors="replace")
     if b"\0" in data[:4096]:
-        raise refused(path, "it is no text")
+        raise unreadable_table(path, "it is no text")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -333,26 +334,26 @@ def _read_csv(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
                 there = ((name, index) for name, index in column_of.items() if index < len(cells))
                 yield f"line {line}", {name: cells[index] for name, index in there}
     except csv.Error as error:
-        raise refused(path, str(error)) from error
+        raise unreadable_table(path, str(error)) from error
     if is_empty and not find_columns(column_of).keys() & set(OWN_NAMES):
-        raise refused(path, "it has no column frame_id, and no rows")
+        raise unreadable_table(path, "it has no column frame_id, and no rows")
 
 
 def _read_json(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
     try:
-        said = json.loads(text)
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise refused(path, f"its JSON is damaged or cut short: {error}") from error
-    if isinstance(said, dict) and find_columns(map(str, said)).keys() & {*OWN_NAMES, "archive_id"}:
-        said = [said]  # one record
-    elif isinstance(said, dict) and not all(isinstance(value, dict) for value in said.values()):
-        words = next((str(v) for k, v in said.items() if k in ("error", "result")), "")
-        raise refused(path, f"it holds no rows{': ' + words[:100] if words else ''}")
-    if isinstance(said, dict):
-        said = [{"path": key, **value} for key, value in said.items()]
-    for number, item in enumerate(said, start=1):
+        raise unreadable_table(path, f"its JSON is damaged or cut short: {error}") from error
+    if isinstance(data, dict) and find_columns(map(str, data)).keys() & _NAMES:
+        data = [data]  # one record
+    elif isinstance(data, dict) and not all(isinstance(value, dict) for value in data.values()):
+        words = next((str(v) for k, v in data.items() if k in ("error", "result")), "")
+        raise unreadable_table(path, f"it holds no rows{': ' + words[:100] if words else ''}")
+    if isinstance(data, dict):
+        data = [{"path": key, **value} for key, value in data.items()]
+    for number, item in enumerate(data, start=1):
         if not isinstance(item, dict):
-            raise refused(path, f"its item {number} is no object")
+            raise unreadable_table(path, f"its item {number} is no object")
         yield f"item {number}", _texts(item)
 
 
@@ -365,9 +366,9 @@ def _read_lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
                 raise ValueError("it is too long")
             item = _parse_line(line)
         except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
-            raise refused(path, f"line {number} is no record ({error})") from error
+            raise unreadable_table(path, f"line {number} is no record ({error})") from error
         if not isinstance(item, dict):
-            raise refused(path, f"line {number} is no record")
+            raise unreadable_table(path, f"line {number} is no record")
         yield f"line {number}", _texts(item)
 
 
@@ -386,11 +387,12 @@ def _read_parquet(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     try:
         with open_regular(path) as file:
             table = parquet.read_table(file)
-    except (OSError, ValueError) as error:
-        raise refused(path, getattr(error, "strerror", None) or str(error)) from error
+            items = table.to_pylist()
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise unreadable_table(path, getattr(error, "strerror", None) or str(error)) from error
     if not table.num_rows and not find_columns(table.column_names).keys() & set(OWN_NAMES):
-        raise refused(path, "it has no column frame_id, and no rows")
-    for number, item in enumerate(table.to_pylist(), start=1):
+        raise unreadable_table(path, "it has no column frame_id, and no rows")
+    for number, item in enumerate(items, start=1):
         yield f"row {number}", _texts(item)
 
 
@@ -408,7 +410,7 @@ def _texts(item: Mapping[Any, Any]) -> dict[str, str]:
 # Columns -----------------------------------------------------------------------------------------
 
 
-def bare(heading: str) -> str:
+def bare_heading(heading: str) -> str:
     """A heading as lower-case ASCII letters and digits, without accents and marks."""
     text = _TABLE_FIELDS.get(heading.lower().replace("|", "."))
     if text is None:
@@ -422,7 +424,7 @@ def find_columns(headings: Iterable[str]) -> dict[str, str]:
     """Which of a table's headings holds each value that we know."""
     written: dict[str, str] = {}
     for heading in headings:
-        written.setdefault(bare(heading), heading)
+        written.setdefault(bare_heading(heading), heading)
     if "exifversion" in written:
         written.pop("datetime", None)  # in EXIF, when the file was changed
     found = {}
@@ -437,7 +439,7 @@ def find_columns(headings: Iterable[str]) -> dict[str, str]:
 @cache
 def _columns(headings: tuple[str, ...]) -> dict[str, str]:
     columns = find_columns(headings)
-    if not columns.keys() & {*OWN_NAMES, "archive_id"} and "#0" in headings:
+    if not columns.keys() & _NAMES and "#0" in headings:
         columns["archive_id"] = "#0"  # a column of ids without a heading
     return columns
 
@@ -484,11 +486,13 @@ class _Row:
         text = f"{self.cell('time')}{self.cell('time_zone')}" if self.cell("time") else ""
         time = parse_time(text) if text else None
         day, clock = self.cell("gmt_date"), self.cell("gmt_time")
-        if not clock and len(self.cell("hour")) > 2:  # an hour alone is no time of day
-            clock = self.cell("hour")
         if time is None and day and clock:
             text = f"{day} {clock}"
             time = parse_day_and_clock(day, clock)
+        elif time is None and day and (hour := self.cell("hour")):
+            text = f"{day} {hour}"
+            if not hour.isdecimal() or len(hour) > 4:  # 930 may be 9:30 as well as 0:09:30
+                time = parse_day_and_clock(day, hour)
         if time is None and text:
             unsure = ", or leaves day and month open" if "/" in text else ""
             self.problems.append(f"{clean_text(text)[:40]!r} is no time{unsure}")

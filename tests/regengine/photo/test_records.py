@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from regengine.archive.tables import write_table
 from regengine.errors import ConfigError
 from regengine.photo.record_values import archive_altitude_km
 from regengine.photo.records import load_frame_records, read_tables
@@ -202,13 +203,21 @@ def test_exif_as_a_table_tells_when_the_photo_was_taken_and_not_when_it_was_chan
 
 @pytest.mark.parametrize(
     ("text", "hour"),
-    [("20120418,212124", 21), ("20120418,21:21", 21), ("20120418,21", None)],
+    [
+        ("20120418,212124", 21),
+        ("20120418,74602", 7),
+        ("20120418,21:21", 21),
+        ("20120418,21", None),
+        ("20120418,930", None),
+    ],
 )
 def test_an_hour_is_a_time_of_day_where_it_is_a_whole_one(
     tmp_path: Path, text: str, hour: int | None
 ) -> None:
-    record = load_frame_records(table(tmp_path, f"frame_id,date,hour\na,{text}\n")).get("a")
+    records = load_frame_records(table(tmp_path, f"frame_id,date,hour\na,{text}\n"))
+    (record,) = records.rows
     assert (record.time_utc and record.time_utc.hour) == hour
+    assert len(records.problems) == (hour is None)
 
 
 def test_a_lens_is_a_focal_length_or_a_name(tmp_path: Path) -> None:
@@ -236,3 +245,14 @@ def test_of_headings_that_come_again_the_first_counts(tmp_path: Path) -> None:
     path = table(tmp_path, "frame_id,focal_mm,focal_mm\nISS030-E-1,85,400\n")
     assert load_frame_records(path).rows[0].focal_mm == 85.0
     assert read_tables([path]).rows[0].focal_mm == 85.0
+
+
+def test_a_damaged_parquet_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    write_table(read_tables([table(tmp_path, HEADER + ROW)]).rows, path)
+    assert len(load_frame_records(path)) == 1
+    sound = path.read_bytes()
+    for damaged in (sound[:-50], sound.replace(b"NIKON D3S", b"\xff" * 9), b""):
+        path.write_bytes(damaged)
+        with pytest.raises(ConfigError, match="cannot be read as a table of photos"):
+            load_frame_records(path)
