@@ -36,7 +36,9 @@ def rows_of(body: bytes, table: str, host: str, *, secret: str = "") -> list[Row
     if isinstance(said, dict):
         return _no_rows(said, host, secret)
     if not isinstance(said, list):
-        raise ArchiveError(f"{host} answered {_told(text, secret)[:40]!r}, not rows: {CHANGED}.")
+        raise ArchiveError(
+            f"{host} answered {_clean_message(text, secret)[:40]!r}, not rows: {CHANGED}."
+        )
     rows = [_row(item, host) for item in said]
     _check(rows, table, host)
     return rows
@@ -45,7 +47,7 @@ def rows_of(body: bytes, table: str, host: str, *, secret: str = "") -> list[Row
 def _json(text: str, host: str, secret: str) -> Any:
     if text.startswith("<"):
         title = _TITLE.search(text)
-        name = f" ({_told(title[1], secret)})" if title else ""
+        name = f" ({_clean_message(title[1], secret)})" if title else ""
         raise ArchiveError(
             f"{host} answered with a web page instead of JSON{name}: log in to the network first, "
             "or try again later."
@@ -57,7 +59,7 @@ def _json(text: str, host: str, secret: str) -> Any:
     except ValueError:
         if text[:1] in ("[", "{") and not text.endswith(("]", "}")):
             raise TooMuchError(f"{host} cut its answer short: ask for less at a time.") from None
-        begins = f", it begins {_told(text[:60], secret)!r}" if text else ", it is empty"
+        begins = f", it begins {_clean_message(text[:60], secret)!r}" if text else ", it is empty"
         raise ArchiveError(f"{host} answered with something else than JSON{begins}.") from None
 
 
@@ -65,19 +67,21 @@ def _no_rows(said: dict[str, Any], host: str, secret: str) -> list[Row]:
     """What an object means where a list of rows should be."""
     if "no records" in str(said.get("result", "")).lower():
         return []
-    told = next((str(said[name]) for name in ("error", "result", "message") if said.get(name)), "")
-    if _ABOUT_KEY.search(told):
+    message = next(
+        (str(said[name]) for name in ("error", "result", "message") if said.get(name)), ""
+    )
+    if _ABOUT_KEY.search(message):
         raise ArchiveError(
-            f"{host} refuses the key ({_told(told, secret)!r}): check the environment variable "
-            f"{KEY_VARIABLE}."
+            f"{host} refuses the key ({_clean_message(message, secret)!r}): check the environment "
+            f"variable {KEY_VARIABLE}."
         )
-    if told:
-        raise ArchiveError(f"{host} refuses the question: {_told(told, secret)!r}.")
-    names = _told(", ".join(map(str, said)), secret)
+    if message:
+        raise ArchiveError(f"{host} refuses the question: {_clean_message(message, secret)!r}.")
+    names = _clean_message(", ".join(map(str, said)), secret)
     raise ArchiveError(f"{host} answered with an object of {names!r} instead of rows: {CHANGED}.")
 
 
-def _told(text: str, secret: str) -> str:
+def _clean_message(text: str, secret: str) -> str:
     """Words of a server, bounded, without the key."""
     if secret:
         text = text.replace(secret, "***")

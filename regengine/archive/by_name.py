@@ -11,7 +11,7 @@ from regengine.archive.download import (
     PICTURES,
     SIZES,
     DownloadOptions,
-    Outcome,
+    DownloadResult,
     download,
 )
 from regengine.archive.photo_page import PAGE_MB, page_address, read_page
@@ -72,9 +72,9 @@ class ArchivePhotos:
             code="not_found",
         )
 
-    def _asked_for(self, picture: Path, frame_id: str, size: str) -> Outcome:
+    def _asked_for(self, picture: Path, frame_id: str, size: str) -> DownloadResult:
         options = DownloadOptions(size=size, pictures=self._archive + PICTURES)
-        outcomes: list[Outcome] = []
+        outcomes: list[DownloadResult] = []
         try:
             download([frame_id], picture.parent, options, self._web, outcomes.append)
         except StoreError as error:

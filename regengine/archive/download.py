@@ -25,7 +25,7 @@ TAIL = 4096  # some cameras write a little behind the end mark
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class DownloadResult:
     """What became of one frame."""
 
     frame: str
@@ -79,11 +79,11 @@ def download(
     folder: Path,
     options: DownloadOptions,
     web: ArchiveClient,
-    told: Callable[[Outcome], object] = lambda outcome: None,
+    report: Callable[[DownloadResult], object] = lambda outcome: None,
 ) -> str:
     """Fetch pictures one after the other; each appears under its name when it is whole.
 
-    The folder is made if need be and gets ``SHA256SUMS``; ``told`` gets the outcome of each frame
+    The folder is made if need be and gets ``SHA256SUMS``; ``report`` gets the outcome of each frame
     once it is on the disk. Returns why it ended before the last frame; empty if it did not.
     StoreError if the folder cannot be written to.
     """
@@ -99,13 +99,13 @@ def download(
         try:
             outcome = _one(frame_id, folder, options, web, sums)
         except Absent:
-            outcome = Outcome(frame=frame_id, status="absent")
+            outcome = DownloadResult(frame=frame_id, status="absent")
         except ArchiveError as error:
             unreachable = isinstance(error, UnreachableError)
-            outcome = Outcome(frame=frame_id, status="failed", why=str(error))
+            outcome = DownloadResult(frame=frame_id, status="failed", why=str(error))
         failed_in_a_row = failed_in_a_row + 1 if unreachable else 0
         came += outcome.bytes
-        told(outcome)
+        report(outcome)
         if failed_in_a_row == GIVE_UP:
             return f"{GIVE_UP} pictures in a row did not come: run the same command again later"
     return ""
@@ -117,11 +117,11 @@ def _one(
     options: DownloadOptions,
     web: ArchiveClient,
     sums: dict[str, str],
-) -> Outcome:
+) -> DownloadResult:
     target = folder / picture_name(frame_id)
     if target.exists() and not options.force:
         sha256 = _known(target, sums)
-        return Outcome(frame=frame_id, status="present", file=target, sha256=sha256)
+        return DownloadResult(frame=frame_id, status="present", file=target, sha256=sha256)
     address = picture_address(frame_id, options.size, options.pictures)
     picture = web.fetch(address, options.max_megabytes, larger="allow it with --max-megabytes")
     _check_picture(picture, address)
@@ -135,7 +135,7 @@ def _one(
         ) from error
     _note(target, sha256, sums)
     size = len(picture)
-    return Outcome(frame=frame_id, status="fetched", file=target, sha256=sha256, bytes=size)
+    return DownloadResult(frame=frame_id, status="fetched", file=target, sha256=sha256, bytes=size)
 
 
 def _note(target: Path, sha256: str, sums: dict[str, str]) -> None:

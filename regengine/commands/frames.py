@@ -228,7 +228,13 @@ def download(
     Examples: regengine frames download ISS030-E-184140 --out photos
               regengine frames download iss030.csv --out photos --size small
     """
-    from regengine.archive.download import PICTURES, SIZES, DownloadOptions, Outcome, frames_given
+    from regengine.archive.download import (
+        PICTURES,
+        SIZES,
+        DownloadOptions,
+        DownloadResult,
+        frames_given,
+    )
     from regengine.archive.download import download as fetch_pictures
     from regengine.archive.web import ArchiveClient, archive_address
     from regengine.batch.console import progress
@@ -247,7 +253,7 @@ def download(
     counts: Counter[str] = Counter()
     with progress(len(wanted), quiet=quiet, doing="fetching") as advance:
 
-        def tell(outcome: Outcome) -> None:
+        def tell(outcome: DownloadResult) -> None:
             counts[outcome.status] += 1
             if as_json:
                 print_data(json.dumps(outcome.record()))
@@ -260,8 +266,8 @@ def download(
             say(f"Stopped: {stopped}.", err=True)
     left = len(wanted) - counts.total()
     if not quiet:
-        told = [f"{count:,} {status}" for status, count in counts.items()]
-        told += [f"{left:,} not asked for"] if left else []
-        say(f"{out}: {', '.join(told)}", err=True)
+        notes = [f"{count:,} {status}" for status, count in counts.items()]
+        notes += [f"{left:,} not asked for"] if left else []
+        say(f"{out}: {', '.join(notes)}", err=True)
     if left or counts["failed"] or counts["absent"]:
         raise typer.Exit(EXIT_FRAMES_FAILED)
