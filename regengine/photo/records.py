@@ -253,8 +253,8 @@ def _read_table(path: Path, *, any_name: bool) -> list[tuple[str, FrameRecord | 
         for place, cells in read_cells(path)
     ]
     if all(record is None for _, record in rows) and (rows or not any_name):
-        where = "in a column frame_id" if any_name else "such as ISS030-E-184140"
-        raise unreadable_table(path, f"none of its rows names a photo, {where}")
+        where = " in a column frame_id" if any_name else ", such as ISS030-E-184140"
+        raise unreadable_table(path, f"none of its rows names a photo{where}")
     return rows
 
 
