@@ -13,7 +13,7 @@ from regengine.registration.parameters import RegisterParams
 
 if TYPE_CHECKING:
     from regengine.orbit.tle import TleSet
-    from regengine.photo.frame_records import FrameRecords
+    from regengine.photo.records import FrameRecords
     from regengine.references.reference import LightMap
 
 

@@ -16,7 +16,7 @@ from regengine.io.atomic import FileLock, put_in_place, refusal, replacements, s
 from regengine.io.checksums import fingerprint
 from regengine.io.journal import Journal
 from regengine.io.plain import counted, printable
-from regengine.photo.frame_records import frame_id_of
+from regengine.photo.frame_ids import frame_id_of
 from regengine.result import Reason
 
 BEGINNING = b'{"frame": "'  # of all records

@@ -31,7 +31,8 @@ from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, read_frame
-from regengine.photo.frame_records import FrameRecords, archive_frame_id
+from regengine.photo.frame_ids import archive_frame_id
+from regengine.photo.records import FrameRecords
 from regengine.records import degrees_text
 from regengine.registration.index.options import index_file, load_earth_index
 from regengine.registration.priors.neighbours import NeighbourPrior

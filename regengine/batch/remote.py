@@ -23,7 +23,7 @@ from regengine.batch.run import BatchOptions, Photos
 from regengine.errors import ConfigError, FrameError
 from regengine.io.tables import decode_text
 from regengine.io.urls import Url, file_name, is_url, scheme_of
-from regengine.photo.frame_records import archive_name
+from regengine.photo.frame_ids import archive_name
 from regengine.result import Reason
 from regengine.store.file import StoreFile
 from regengine.store.rows import StoredFrame

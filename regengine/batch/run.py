@@ -21,7 +21,7 @@ from regengine.batch.same_settings import RunSettings
 from regengine.batch.worker_processes import TeamOptions, start_executor
 from regengine.io.plain import printable
 from regengine.io.times import utc_now
-from regengine.photo.frame_records import frame_id_of
+from regengine.photo.frame_ids import frame_id_of
 from regengine.records import record_line
 from regengine.result import FrameResult, Reason
 from regengine.store.rows import StoredFrame, to_tables

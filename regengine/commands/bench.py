@@ -144,9 +144,9 @@ def scenes(
       regengine bench scenes labels.csv --json --plot figures
     """
     import json
+    from functools import partial
 
     from regengine.batch.console import progress
-    from regengine.commands.train import labelled_samples
     from regengine.evaluate.scene_report import (
         draw_mistakes,
         draw_report,
@@ -156,9 +156,10 @@ def scenes(
     from regengine.evaluate.scenes import evaluate_scenes
     from regengine.scene.crossval import cross_validate
     from regengine.scene.samples import grouped_folds
+    from regengine.scene.training import measure_labelled
 
     configure_logging(quiet=quiet, as_json=log_json)
-    samples, complete = labelled_samples(labels, quiet=quiet)
+    samples, complete = measure_labelled(labels, partial(progress, quiet=quiet, doing="measuring"))
     with progress(len(grouped_folds(samples, seed=seed)), quiet=quiet, doing="training") as advance:
         validation = cross_validate(samples, seed=seed, advance=advance)
     report = evaluate_scenes(validation)
@@ -237,11 +238,11 @@ def _bench(
     from detectors import registry
     from regengine.api import detect_job
     from regengine.batch.console import progress
-    from regengine.commands.train import check_labelled
     from regengine.errors import FrameError
     from regengine.evaluate import detections, labelled_streaks
     from regengine.evaluate.streak_labels import read_streak_labels
     from regengine.evaluate.streak_scores import streak_rows
+    from regengine.scene.samples import check_photos_exist
     from regengine.sky.drawing import picture_paths
 
     methods = [method] if method else list(registry.Kind[Any](kind).detectors())
@@ -257,7 +258,7 @@ def _bench(
         photos = {photo.path: photo for photo in detections.read_light_labels(labels)}
         score = partial(detections.score_photo, tolerance_px=tolerance_px)
         summary, table = detections.summary, detections.DETECTION_TABLE
-    check_labelled(labels, list(photos))
+    check_photos_exist(labels, list(photos))
     if not as_json:
         say(table.header)
     failed, summaries = 0, []

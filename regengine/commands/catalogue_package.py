@@ -158,7 +158,7 @@ def _place(name: str | None, at: str | None) -> PackagePlace | None:
     from regengine.api import lon_lat
     from regengine.collection.packages.choice import PackagePlace
     from regengine.errors import ConfigError
-    from regengine.photo.frame_records import wrap_lon
+    from regengine.photo.record_values import wrap_lon
     from regengine.places import place_index
 
     if name is not None and at is not None:

@@ -12,6 +12,7 @@ import typer
 from regengine.batch.console import print_data, say
 from regengine.commands.options import ElementSets, Force, Json, Quiet
 from regengine.io.plain import counted
+from regengine.io.times import iso_utc
 
 if TYPE_CHECKING:
     from regengine.collection.tasking.plan import Plan
@@ -138,7 +139,7 @@ def _tell(plan: Plan, places: int, out: Path, *, as_json: bool, quiet: bool) -> 
             "with_passes": reached,
             "passes": len(passes),
             "too_uncertain": plan.uncertain,
-            "tle_epoch_utc": f"{element_set.epoch_utc:%Y-%m-%dT%H:%M:%SZ}",
+            "tle_epoch_utc": iso_utc(element_set.epoch_utc, "seconds"),
             "worst_sigma_time_s": None if worst is None else round(worst, 1),
         }
         print_data(json.dumps(said))

@@ -81,6 +81,22 @@ def parse_time(text: str) -> datetime:
     return time
 
 
+def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
+    """A lowest and a highest number, ``28,85``, or one that is both."""
+    from regengine.errors import ConfigError
+
+    if text is None:
+        return None
+    try:
+        low, *rest = (float(part) for part in text.split(","))
+        (high,) = rest or (low,)
+    except ValueError:
+        low = high = float("nan")
+    if not -float("inf") < low <= high < float("inf"):
+        raise ConfigError(f"{option} {text!r} is no range: write LOW,HIGH.")
+    return low, high
+
+
 def parse_verdicts(text: str) -> tuple[str, ...]:
     """Verdicts out of an option's text, which may be ``all``."""
     from regengine.errors import ConfigError

@@ -25,15 +25,10 @@ from regengine.photo.camera_bodies import (
 )
 from regengine.photo.exif import Exif, read_exif, read_fits_exif
 from regengine.photo.formats import ImageHeader, read_image_header
-from regengine.photo.frame_records import (
-    FrameRecord,
-    FrameRecords,
-    archive_frame_id,
-    frame_id_of,
-    record_beside,
-    wrap_lon,
-)
+from regengine.photo.frame_ids import archive_frame_id, frame_id_of
 from regengine.photo.lens_profile import LensProfile, choose_profile
+from regengine.photo.record_values import wrap_lon
+from regengine.photo.records import FrameRecord, FrameRecords, record_beside
 
 NAIVE_AS_UTC = "naive, taken as UTC"
 # LibRaw shows the sensor's rim too: 4284 px of a D3S whose own pictures have 4256.
@@ -222,7 +217,7 @@ def _camera(
     exif: Exif, record: FrameRecord, sources: dict[str, str]
 ) -> tuple[str | None, CameraBody | None]:
     """Name of the body, the table's where it has it, and its row there."""
-    name = _first("camera_body", sources, exif=exif.camera_body, record=record.camera)
+    name = _first("camera_body", sources, exif=exif.camera_body, record=record.camera or None)
     body = find_body(name) if name else None
     return (body.name if body else name), body
 

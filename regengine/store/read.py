@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from regengine.errors import ConfigError, StoreError
 from regengine.io.plain import printable
-from regengine.photo.frame_records import archive_frame_id
+from regengine.photo.frame_ids import archive_frame_id
 from regengine.result import DetectedLights
 from regengine.store.file import CHUNK_ROWS, StoreFile, damage_told
 from regengine.store.journal import JournalFile, decode_lines, journal_path
