@@ -67,10 +67,8 @@ def process_photo(
     # A map without a product name goes by its files.
     lights = result.lights or ", ".join(map_path.name for map_path in inputs.lights)
     result = replace(result, lights=lights, seconds=time.perf_counter() - start_s)
-    searched_in_vain = (
-        hints is not None and hints.beat is not None and not result.replaces(hints.beat)
-    )
-    if inputs.overlays is not None and not searched_in_vain:
+    is_kept = hints is None or result.replaces(hints.first_probability)
+    if inputs.overlays is not None and is_kept:
         from regengine.registration.overlay import write_overlay
 
         try:

@@ -86,7 +86,7 @@ class SecondSearch:
                     frame_index=frame_index,
                     path=Path(result.path),
                     sha256=result.sha256,
-                    hints=replace(hints, beat=result.probability or 0.0),
+                    hints=replace(hints, first_probability=result.probability or 0.0),
                     search_pass=AGAIN,
                 )
 

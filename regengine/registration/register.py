@@ -169,9 +169,8 @@ def may_doubt_lens(problem: Problem) -> bool:
 
     What a person placed, or what is searched again with what neighbours tell, has shown its lens.
     """
-    neighbours = problem.prior.neighbours
-    is_again = neighbours is not None and neighbours.beat is not None
-    return problem.photo.focal_known and problem.prior.placement is None and not is_again
+    prior = problem.prior
+    return problem.photo.focal_known and prior.placement is None and prior.neighbours is None
 
 
 def is_promising(match: Match | None, params: AcceptParams) -> bool:

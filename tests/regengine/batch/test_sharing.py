@@ -166,7 +166,7 @@ def test_stored_frames_help_as_they_did_when_they_were_made(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("new", "beat", "wins"),
+    ("new", "first", "wins"),
     [
         (proposal(verdict="accepted"), 0.9999, True),
         (replace(proposal(verdict="review"), probability=0.6), 0.5, True),
@@ -176,10 +176,10 @@ def test_stored_frames_help_as_they_did_when_they_were_made(tmp_path: Path) -> N
     ],
 )
 def test_a_second_result_stands_where_it_is_accepted_or_likelier(
-    new: FrameResult, beat: float, wins: bool
+    new: FrameResult, first: float, wins: bool
 ) -> None:
-    assert new.replaces(beat) is wins
-    old = replace(proposal(verdict="review"), probability=beat, seconds=2.0)
+    assert new.replaces(first) is wins
+    old = replace(proposal(verdict="review"), probability=first, seconds=2.0)
     kept = choose_result(old, new)
     assert kept.verdict == (new if wins else old).verdict
     assert kept.seconds == 2.0 + new.seconds
