@@ -84,6 +84,9 @@ class JournalFile:
         try:
             self._stream = open_regular(path)
             self._scan(self._stream)
+        except StoreError:
+            self.close()
+            raise
         except FrameError as error:
             self.close()
             if isinstance(error.__cause__, FileNotFoundError):  # merged this moment
