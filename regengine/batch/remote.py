@@ -196,7 +196,7 @@ class RemotePhotos:
                 yield photo
 
     def again(self, items: Iterator[Task | StoredFrame]) -> Iterator[Task | StoredFrame]:
-        """Tasks of a second pass with copies of photos, which were deleted after the first."""
+        """Tasks of a second search with copies of photos, which were deleted after the first."""
 
         def wanted(item: Task | StoredFrame) -> Path | Url | None:
             return self._by_path.get(item.path) if isinstance(item, Task) else None
