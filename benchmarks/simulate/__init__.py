@@ -30,7 +30,6 @@ from benchmarks.simulate.render import render, to_jpeg
 from benchmarks.simulate.truth import camera_truth, footprint, reference_points
 from benchmarks.simulate.weather import CloudLayer, SceneParameters
 from benchmarks.simulate.worlds import Realisation, TownWorld, draw_town_world
-from regengine.io.times import iso_utc
 
 
 def utc_of_2014(month: int, day: int, hour: int, minute: int, second: int) -> datetime:
@@ -213,7 +212,7 @@ def sample_truth(
     age = min((frame.time_utc - s.epoch_utc for s in sets), key=lambda a: abs(a.total_seconds()))
     return {
         "frame": frame.frame_id,
-        "time_utc": iso_utc(frame.time_utc),
+        "time_utc": frame.time_utc.isoformat().replace("+00:00", "Z"),
         "clock_error_s": frame.clock_error_s,
         "tle_age_h": age / timedelta(hours=1),
         "focal_mm": frame.focal_mm * (1.0 + frame.focal_error),
