@@ -19,7 +19,7 @@ from benchmarks.streets.city import CITIES, CLASSES, City
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
 from regengine.io.gdal import gdal_session
-from regengine.references.streets import build_streets
+from regengine.references.streets import draw_streets
 
 Bounds = tuple[float, float, float, float]
 
@@ -31,7 +31,7 @@ class CityStreets:
     Attributes
     ----------
     path : Path
-        A file of `build_streets`.
+        A file of `draw_streets`.
     file_bounds : tuple of float
         West, south, east, north of the file.
     at : tuple of float or None
@@ -121,7 +121,7 @@ def build_maps(real: Path, folder: Path) -> dict[str, CityStreets]:
     folder.mkdir(parents=True, exist_ok=True)
     for name in CITIES:
         if not (folder / f"{name}.tif").exists():
-            build_streets([real / "streets" / f"{name}_streets.parquet"], folder / f"{name}.tif")
+            draw_streets([real / "streets" / f"{name}_streets.parquet"], folder / f"{name}.tif")
     return {name: CityStreets.open(folder / f"{name}.tif") for name in CITIES}
 
 
@@ -136,7 +136,7 @@ def build_map_of(city: City, folder: Path) -> CityStreets:
             geometry=shapely.linestrings(city.roads.xy, indices=owner),
             crs="EPSG:4326",
         ).to_parquet(roads)
-        build_streets([roads], out)
+        draw_streets([roads], out)
     return CityStreets.open(out)
 
 

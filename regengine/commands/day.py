@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.lights import fetch_tiles, made_alone, progress_bar, show_facts
-from regengine.commands.options import Force, Json, Quiet, Region
-from regengine.errors import ConfigError
+from regengine.commands.options import Force, Json, Quiet, Region, listen
 
 app = typer.Typer(
     help="Get, inspect or build pictures by day.\n\nExample: regengine day get --region 5,43,8,46",
@@ -43,21 +40,12 @@ def get(
     Examples:
       regengine day get --region 5,43,8,46
     """
-    from regengine.io.folders import data_folder, make_folder
-    from regengine.references.build import write_reference
+    from regengine.references.make import get_day
     from regengine.references.reference import parse_bounds
 
     bounds = parse_bounds(region, "--region")
-    if out is None:
-        out = make_folder(data_folder() / "day") / "day.tif"
-    if out.exists() and not force:
-        raise ConfigError(f"{out} is there already: --force makes it anew.")
-    with made_alone(out, quiet):
-        if force or not out.exists():
-            tiles = fetch_tiles("day", bounds, url, level, out, quiet)
-            write = partial(write_reference, "day", out, tiles.grid.bounds, tiles.grid.step_deg)
-            with progress_bar("Building", quiet=quiet) as progress:
-                write(tiles.read_block, tiles.tags, progress, overwrite=force)
+    with listen(quiet=quiet) as listener:
+        out = get_day(bounds, out, url=url, level=level, overwrite=force, listener=listener)
     say(str(out))
 
 
@@ -74,7 +62,9 @@ def info(
     Examples:
       regengine day info paris.tif
     """
-    show_facts("day", pictures, as_json=as_json)
+    from regengine.references.describe import list_facts
+
+    say(*list_facts("day", pictures, as_json=as_json))
 
 
 @app.command(no_args_is_help=True)
@@ -97,15 +87,19 @@ def build(
     Examples:
       regengine day build T31UDQ.tif --out paris.tif --credit Copernicus
     """
-    from regengine.references.build import build as build_reference
-    from regengine.references.opening import open_references
+    from regengine.references.make import build_day
     from regengine.references.reference import parse_bounds
 
     bounds = None if region is None else parse_bounds(region, "--region")
-    tags = {"PRODUCT": product, "DATE": date, "CREDIT": credit}
-    sources = open_references("day", pictures)
-    with progress_bar("Building", quiet=quiet) as progress:
-        build_reference(
-            "day", sources, out, region=bounds, overwrite=force, progress=progress, **tags
+    with listen(quiet=quiet) as listener:
+        build_day(
+            pictures,
+            out,
+            bounds=bounds,
+            product=product,
+            date=date,
+            credit=credit,
+            overwrite=force,
+            listener=listener,
         )
     say(str(out))

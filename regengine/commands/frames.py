@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -161,7 +162,7 @@ def query(
     )
     from regengine.archive.tables import check_table
     from regengine.archive.web import ArchiveClient, archive_address
-    from regengine.commands.lights import progress_bar
+    from regengine.batch.console import progress_bar
     from regengine.errors import ConfigError
     from regengine.io.folders import cache_folder
     from regengine.references.reference import parse_bounds
@@ -184,14 +185,14 @@ def query(
         return
     if out is not None:
         check_table(out, force)
-    with progress_bar("Asking", quiet=quiet) as progress:
+    with progress_bar(quiet=quiet) as progress:
         asked = ask(
             wanted,
             web=ArchiveClient(),
             key=os.environ.get(KEY_VARIABLE, "").strip(),
             cache=AnswerCache(folder=cache_folder() / "frames"),
             url=address,
-            progress=progress,
+            progress=partial(progress, "Asking"),
         )
     put_out(asked.table, out, tle, as_json=as_json, quiet=quiet)
     if not quiet:

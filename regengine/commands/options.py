@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ from regengine.options import DetectOptions, OutputOptions, RegisterOptions, Run
 
 if TYPE_CHECKING:
     from regengine.batch.at_hand import RunFiles
+    from regengine.references.make import Listener
 
 EXIT_FRAMES_FAILED = 1
 EXIT_USAGE = 2
@@ -115,3 +117,17 @@ def tell_lost(made_with: RunFiles, given: Mapping[str, object]) -> None:
     for option, sentence in made_with.lost:
         if given.get(option, "") is None:
             say(sentence, err=True)
+
+
+@contextmanager
+def listen(*, quiet: bool) -> Iterator[Listener]:
+    """Show on standard error how the making of a map goes on; of a quiet one warnings alone."""
+    from regengine.batch.console import progress_bar, say
+    from regengine.references.make import Listener
+
+    with progress_bar(quiet=quiet) as progress:
+        yield Listener(
+            progress=progress,
+            message=lambda text: None if quiet else say(text, err=True),
+            warning=lambda text: say(text, err=True),
+        )

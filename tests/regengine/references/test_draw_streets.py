@@ -14,7 +14,7 @@ import rasterio
 from pyproj import Geod
 from shapely import LineString, MultiLineString, Point
 
-from regengine.references.streets import StreetMapSummary, build_streets
+from regengine.references.streets import StreetMapSummary, draw_streets
 from tests.kit.osm import osm_pbf
 from tests.kit.program import run
 
@@ -34,7 +34,7 @@ def write(path: Path, lines: list[Any], crs: str = "EPSG:4326", **columns: list[
 
 def build(*sources: Path, **options: Any) -> tuple[StreetMapSummary, rasterio.DatasetReader]:
     out = sources[0].parent / "streets.tif"
-    summary = build_streets(sources, out, overwrite=True, **options)
+    summary = draw_streets(sources, out, overwrite=True, **options)
     return summary, rasterio.open(out)
 
 
