@@ -106,7 +106,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
         ),
     )
     light_map, _, _ = inputs.open()
-    for doubt in () if light_map is None else light_map.references.doubts:
+    for doubt in () if light_map is None else light_map.doubts:
         logging.getLogger("regengine").warning("%s", doubt)
     return inputs
 

@@ -73,14 +73,15 @@ class CityStreets:
             return lon, lat, 1.0
         return *self.at, math.cos(math.radians(lat)) / math.cos(math.radians(self.at[1]))
 
-    def window(self, bbox: Bounds, step_deg: float) -> LightGrid | None:
+    def window(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid | None:
         """Lamp density at a power of two of the file's pixels; not valid where nothing is known."""
-        west, south, east, north = bbox
         lon, lat, stretch = self._moved
         left, low, right, top = self.file_bounds
         with gdal_session(), rasterio.open(self.path) as dataset:
             step = dataset.res[0]
-            factor = 2 ** max(0, math.floor(math.log2(1.0001 * step_deg / step)))
+            factor = 2 ** max(0, math.floor(math.log2(1.0001 * resolution_deg / step)))
             step *= factor
             # Whole pixels of where it lies, counted from its middle
             first = math.floor((west - lon) / step), math.floor((lat - north) / step)

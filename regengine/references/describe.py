@@ -111,7 +111,7 @@ def sample_values(
     found, total = [], 0
     for lat in np.linspace(south, north - high, blocks if is_sampled else 1):
         for lon in np.linspace(west, east - wide, blocks if is_sampled else 1):
-            grid = references.window((lon, lat, lon + wide, lat + high), step)
+            grid = references.window(lon, lat, lon + wide, lat + high, step)
             if grid is None:
                 total += round(wide * high / step**2)
                 continue

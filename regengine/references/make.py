@@ -139,7 +139,7 @@ def get_lights(
                 )
                 sources = [folder]
             if sources:
-                maps = _open_lights(sources, listener).references
+                maps = _open_lights(sources, listener)
                 progress = listener.begin("Building")
                 build("lights", maps, out, region=bounds, overwrite=overwrite, progress=progress)
             else:
@@ -166,7 +166,7 @@ def build_lights(
     listener: Listener = NOBODY,
 ) -> Path:
     """Make one map of maps of any format, see `build`, and its index beside it."""
-    maps = _open_lights(sources, listener).references
+    maps = _open_lights(sources, listener)
     begun_s, progress = time.monotonic(), listener.begin("Building")
     tags = {"PRODUCT": product, "DATE": date}
     build("lights", maps, out, region=bounds, overwrite=overwrite, progress=progress, **tags)
@@ -224,7 +224,7 @@ def _write_index(maps: Sequence[Path], out: Path, listener: Listener) -> None:
 def _open_lights(maps: Sequence[Path], listener: Listener) -> LightMap:
     """Open maps; what is doubtful of them is told."""
     light_map = open_light_map(maps)
-    for doubt in light_map.references.doubts:
+    for doubt in light_map.doubts:
         listener.warning(f"Warning: {doubt}")
     return light_map
 

@@ -51,15 +51,16 @@ class Streets:
         rows, cols = self.density.shape
         return self.west, NORTH - rows * STEP_DEG, self.west + cols * STEP_DEG, NORTH
 
-    def window(self, bbox: tuple[float, float, float, float], step_deg: float) -> LightGrid:
-        west, south, east, north = bbox
+    def window(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid:
         whole = LightGrid(
             values=self.density,
             lon0_deg=self.west + 0.5 * STEP_DEG,
             lat0_deg=NORTH - 0.5 * STEP_DEG,
             step_deg=STEP_DEG,
         )
-        level = max(0, math.floor(math.log2(1.0001 * step_deg / STEP_DEG)))
+        level = max(0, math.floor(math.log2(1.0001 * resolution_deg / STEP_DEG)))
         grid = pyramid(whole, level + 1)[-1]
         step = grid.step_deg
         rows, cols = grid.values.shape
@@ -134,7 +135,7 @@ def truth() -> Camera:
 def photo(truth: Camera, streets: Streets, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Lamps along those streets: uneven by street, a fifth dark, with noise and private lights."""
     rng = np.random.default_rng(2)
-    whole = streets.window(streets.bounds, STEP_DEG)
+    whole = streets.window(*streets.bounds, STEP_DEG)
     gain = np.exp(cv2.resize(rng.normal(0.0, 0.8, (300, 300)), (SIDE_PX, SIDE_PX)))
     gain *= cv2.resize((rng.random((200, 200)) > 0.2).astype(float), (SIDE_PX, SIDE_PX))
     lit = whole.values * gain + 6.0 * (rng.random(whole.values.shape) < 0.004)
