@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from regengine.collection.catalogue.query import Answer, Question
 
 File = Annotated[Path, typer.Argument(metavar="CATALOGUE", help="Of regengine catalogue build.")]
-Form = Annotated[str, typer.Option("--as", help="How to print it: table, csv or json.")]
+Form = Annotated[str, typer.Option("--format", help="How to print it: table, csv or json.")]
 PlaceName = Annotated[
     str | None,
     typer.Option("--place", help="Only photos that show this town; or of a place's number."),
@@ -126,7 +126,7 @@ def places(
 
     \b
     Examples: regengine catalogue places archive.parquet
-              regengine catalogue places archive.parquet --country Japan --limit 0 --as csv
+              regengine catalogue places archive.parquet --country Japan --limit 0 --format csv
     """
     from regengine.collection.catalogue import query as asked
 
@@ -146,7 +146,7 @@ def best(
 
     \b
     Examples: regengine catalogue best archive.parquet --place Tokyo
-              regengine catalogue best archive.parquet --month 2012 --limit 0 --as json
+              regengine catalogue best archive.parquet --month 2012 --limit 0 --format json
     """
     from regengine.collection.catalogue import query as asked
 
@@ -165,7 +165,7 @@ def coverage(
 
     \b
     Examples: regengine catalogue coverage archive.parquet
-              regengine catalogue coverage archive.parquet --by country --as csv
+              regengine catalogue coverage archive.parquet --by country --format csv
     """
     from regengine.collection.catalogue import query as asked
 

@@ -45,7 +45,7 @@ def tasking(
     good_age_days: Annotated[
         float | None, typer.Option(min=1.0, help="It is no older.  [no limit]")
     ] = None,
-    start: Annotated[
+    time: Annotated[
         str | None, typer.Option(help="When the plan begins, ISO 8601, UTC.  [now]")
     ] = None,
     days: Annotated[float, typer.Option(min=0.01, max=60.0, help="How long it is.")] = 7.0,
@@ -97,9 +97,9 @@ def tasking(
 
     need("A plan", "pandas")
     check_new_file(out, ENDINGS, force=force)
-    begin = datetime.now(UTC) if start is None else parse_iso_time(start, day_is_midnight=True)
+    begin = datetime.now(UTC) if time is None else parse_iso_time(time, day_is_midnight=True)
     if begin is None:
-        raise ConfigError(f"--start {start}: it is no time such as 2026-05-01T12:00:00Z.")
+        raise ConfigError(f"--time {time}: it is no time such as 2026-05-01T12:00:00Z.")
     tles = element_sets(chosen_element_sets(tle))
     targets = listed_targets(places) if places is not None else city_targets(min_population)
     good = Good(

@@ -10,11 +10,11 @@ import typer
 
 from regengine.batch.console import say
 from regengine.commands.lights import fetch_tiles, made_alone, progress_bar, show_facts
-from regengine.commands.options import Force, Json, Quiet, Region
+from regengine.commands.options import Bbox, Force, Json, Quiet
 from regengine.errors import ConfigError
 
 app = typer.Typer(
-    help="Get, inspect or build pictures by day.\n\nExample: regengine day get --region 5,43,8,46",
+    help="Get, inspect or build pictures by day.\n\nExample: regengine day get --bbox 5,43,8,46",
     no_args_is_help=True,
 )
 
@@ -22,7 +22,7 @@ app = typer.Typer(
 @app.command(no_args_is_help=True)
 def get(
     region: Annotated[
-        str, typer.Option(metavar="WEST,SOUTH,EAST,NORTH", help="What to get, degrees.")
+        str, typer.Option("--bbox", metavar="WEST,SOUTH,EAST,NORTH", help="What to get, degrees.")
     ],
     url: Annotated[
         str | None,
@@ -41,13 +41,13 @@ def get(
 
     \b
     Examples:
-      regengine day get --region 5,43,8,46
+      regengine day get --bbox 5,43,8,46
     """
     from regengine.io.folders import data_folder, make_folder
     from regengine.references.build import write_reference
     from regengine.references.reference import parse_bounds
 
-    bounds = parse_bounds(region, "--region")
+    bounds = parse_bounds(region, "--bbox")
     if out is None:
         out = make_folder(data_folder() / "day") / "day.tif"
     if out.exists() and not force:
@@ -84,7 +84,7 @@ def build(
         typer.Argument(help="GeoTIFFs of 8 bits, in one band or three, in any projection."),
     ],
     out: Annotated[Path, typer.Option(help="File to make, a GeoTIFF.")],
-    region: Region = None,
+    region: Bbox = None,
     product: Annotated[str, typer.Option(help="Name of the product.")] = "",
     date: Annotated[str, typer.Option(help="Day of the picture, 2026-01-31.")] = "",
     credit: Annotated[str, typer.Option(help="Whom to name where it is shown.")] = "",
@@ -101,7 +101,7 @@ def build(
     from regengine.references.opening import open_references
     from regengine.references.reference import parse_bounds
 
-    bounds = None if region is None else parse_bounds(region, "--region")
+    bounds = None if region is None else parse_bounds(region, "--bbox")
     tags = {"PRODUCT": product, "DATE": date, "CREDIT": credit}
     sources = open_references("day", pictures)
     with progress_bar("Building", quiet=quiet) as progress:

@@ -39,7 +39,9 @@ def main(
     kinds: Annotated[
         str | None,
         typer.Option(
-            "--as", metavar="LIST", help="gcp: which files, by commas: vrt, aux, tif.  [vrt]"
+            "--files",
+            metavar="LIST",
+            help="gcp: which files of each photo, by commas: vrt, aux, tif.  [vrt]",
         ),
     ] = None,
     layers: Annotated[

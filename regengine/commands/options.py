@@ -39,9 +39,9 @@ Where = Annotated[
 LightMaps = Annotated[list[Path] | None, typer_option(RegisterOptions, "lights")]
 StreetMaps = Annotated[list[Path] | None, typer_option(RegisterOptions, "streets")]
 DayMaps = Annotated[list[Path] | None, typer_option(RegisterOptions, "day")]
-Region = Annotated[
+Bbox = Annotated[
     str | None,
-    typer.Option(metavar="WEST,SOUTH,EAST,NORTH", help="Only this part, degrees."),
+    typer.Option("--bbox", metavar="WEST,SOUTH,EAST,NORTH", help="Only this part, degrees."),
 ]
 ElementSets = Annotated[Path | None, typer_option(RegisterOptions, "tle")]
 Time = Annotated[str | None, typer_option(RegisterOptions, "time")]

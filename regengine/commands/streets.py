@@ -11,7 +11,7 @@ import typer
 
 from regengine.batch.console import say
 from regengine.commands.lights import made_alone, progress_bar, show_facts
-from regengine.commands.options import Force, Json, Quiet, Region
+from regengine.commands.options import Bbox, Force, Json, Quiet
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.plain import counted
 
@@ -37,7 +37,7 @@ def build(
         Path | None,
         typer.Option(help="File to make, a GeoTIFF; in the data folder if not given."),
     ] = None,
-    region: Region = None,
+    region: Bbox = None,
     product: Annotated[str, typer.Option(help="Name of the product.")] = "",
     date: Annotated[str, typer.Option(help="Day of the roads, 2026-01-31.")] = "",
     force: Force = False,
@@ -48,12 +48,12 @@ def build(
     \b
     Examples:
       regengine streets build ile-de-france.osm.pbf
-      regengine streets build roads.gpkg --out paris.tif --region 1.8,48.5,2.9,49.2
+      regengine streets build roads.gpkg --out paris.tif --bbox 1.8,48.5,2.9,49.2
     """
     from regengine.io.folders import data_folder, make_folder
     from regengine.references.reference import parse_bounds
 
-    bounds = None if region is None else parse_bounds(region, "--region")
+    bounds = None if region is None else parse_bounds(region, "--bbox")
     if out is None:
         name = re.sub(r"(-latest)?(\.osm)?\.\w+$", "", roads[0].name)
         out = make_folder(data_folder() / "streets") / f"{name}.tif"

@@ -294,7 +294,7 @@ def test_shares_are_all_photos_once_and_merge_into_one_run(photos: Path) -> None
         stores.append(f"{number}.h5")
         register("photos", "--shard", f"{number}/3", "--store", stores[-1])
     assert sorted(len(column("frame", store)) for store in stores) == [2, 2, 3]
-    assert run("merge", *stores, "--into", "all.h5").code == 0
+    assert run("merge", *stores, "--out", "all.h5").code == 0
     assert sorted(column("frame", "all.h5")) == [f"night {n}" for n in range(7)]
 
 

@@ -156,6 +156,6 @@ def test_the_next_steps_of_the_quick_start_work(demo_run: Path, tmp_path: Path) 
     assert one.code == 0
     assert "ACCEPTED" in one.out
     page = tmp_path / "report.html"
-    told = run("report", copy / "run.h5", "--out", page, "--overlays", copy / "overlays")
+    told = run("report", copy / "run.h5", "--out", page, "--overlay", copy / "overlays")
     assert told.code == 0
     assert all(frame in page.read_text(encoding="utf-8") for frame in FRAMES)
