@@ -149,7 +149,9 @@ def test_a_bad_photo_costs_a_sentence_and_no_other(photos: Path) -> None:
             (text,) = record["reason_texts"]
             assert Path(record["path"]).name in text
             assert "unforeseen" not in text
-    assert "3 no_match, 4 failed; stored in run.h5, checked" in said.err
+    assert (
+        "3 no_match, 4 failed; stored in run.h5, checked; the same command with --retry" in said.err
+    )
     assert column("verdict") == [record["verdict"] for record in said.records]
     assert run("verify", "run.h5").code == 0
 
