@@ -307,7 +307,7 @@ class OutputOptions(Options):
     """What a command prints."""
 
     as_json: bool = option(False, "Print JSON instead of text: an object, or one a line.", "--json")
-    quiet: bool = option(False, "No progress and no messages.", "--quiet", "-q")
+    quiet: bool = option(False, "No progress and no messages.", "--quiet")
     log_json: bool = option(False, "Messages on standard error as JSON lines.", "--log-json")
 
 
@@ -421,8 +421,8 @@ def spread_options(
     return called
 
 
-# An option and the space before its value, where that is a quoted text, a number or a tuple; what is
-# said of a command of the program is taken whole and left alone
+# An option and the space before its value, where that is a quoted text, a number or a tuple; a
+# command of the program is taken whole, and left alone
 _OPTION = re.compile(
     r"\bregengine [a-z][^:;,]*|(?<![\w-])--([a-z][a-z-]*)( (?=['\"(\[]|-?\d|-?inf|nan))?"
 )

@@ -58,8 +58,8 @@ class RegisterRun:
     def __post_init__(self) -> None:
         if wrong := sorted(set(self.retry) - set(VERDICTS)):
             raise ConfigError(
-                f"--retry {', '.join(map(repr, wrong))} is no verdict: write some of {', '.join(VERDICTS)}, "
-                "separated by commas."
+                f"--retry {', '.join(map(repr, wrong))} is no verdict: write some of "
+                f"{', '.join(VERDICTS)}, separated by commas."
             )
         if self.scheduler is not None:
             from regengine.batch.cluster import check_address

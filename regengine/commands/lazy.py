@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import signature
+from pathlib import Path
 from typing import Any, ClassVar
 
 import typer
@@ -17,6 +18,18 @@ from typer.core import TyperCommand, TyperGroup
 from regengine.errors import ConfigError
 from regengine.former_names import former_names, with_present_names
 from regengine.settings import Settings, read_settings, settings_of
+
+# Of options that many commands have
+SHORT_FORMS = {"out": "-o", "workers": "-j", "quiet": "-q"}
+STANDARD_OUTPUT = Path("-")
+# Commands whose --out may be that; what others write is no text, or a run goes on from it
+TO_STANDARD_OUTPUT = frozenset(
+    {
+        *("export", "frames read", "frames query", "catalogue tasking"),
+        *("catalogue places", "catalogue best", "catalogue coverage"),
+        *("catalogue changes", "catalogue query"),
+    }
+)
 
 
 class LazyGroup(TyperGroup):
@@ -73,7 +86,7 @@ def load_command(name: str) -> Any:
         leaf, names = path[-1], [str(step.name) for step in path]
         former = former_names(names)
         leaf.callback = _with_results_alone(leaf.callback)
-        leaf.parse_args = _with_present_names(leaf.parse_args, former)
+        leaf.parse_args = _with_present_names(leaf.parse_args, " ".join(names), former)
         # Every option can be set by REGENGINE_COMMAND_OPTION: the documentation states that once
         for option, parameter in options(leaf).items():
             spellings = [option, *(old for old, new in former.items() if new == option)]
@@ -82,12 +95,23 @@ def load_command(name: str) -> Any:
                 for spelling in spellings
             ]
             parameter.show_envvar = False
+            if option in SHORT_FORMS:
+                parameter.opts.append(SHORT_FORMS[option])
     return command
 
 
-def _with_present_names(parse_args: Callable[..., Any], former: Mapping[str, str]) -> Any:
+def _with_present_names(
+    parse_args: Callable[..., list[str]], command: str, former: Mapping[str, str]
+) -> Callable[..., list[str]]:
     """A command's parser of arguments that takes former names of options, too."""
-    return lambda ctx, arguments: parse_args(ctx, with_present_names(arguments, former))
+
+    def parse(ctx: Any, arguments: list[str]) -> list[str]:
+        left = parse_args(ctx, with_present_names(arguments, former))
+        if ctx.params.get("out") == STANDARD_OUTPUT and command not in TO_STANDARD_OUTPUT:
+            raise ConfigError(f"--out -: regengine {command} writes no text there; name a file.")
+        return left
+
+    return parse
 
 
 def _with_results_alone(callback: Callable[..., Any]) -> Callable[..., Any]:

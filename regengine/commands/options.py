@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.commands.lazy import STANDARD_OUTPUT
 from regengine.commands.typer_options import typer_option
 from regengine.options import DetectOptions, OutputOptions, RegisterOptions, RunOptions
 
@@ -31,7 +34,7 @@ Verdicts = Annotated[
 Reviewed = Annotated[bool, typer.Option("--reviewed", help="Only photos that a person accepted.")]
 Where = Annotated[
     str | None,
-    typer.Option(help="SQL condition on columns of docs/store.md: off_nadir_deg < 30"),
+    typer.Option(help="SQL condition on columns of frames: off_nadir_deg < 30"),
 ]
 
 # What is known of it
@@ -68,6 +71,22 @@ Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
 Json = Annotated[bool, typer_option(OutputOptions, "as_json")]
 Quiet = Annotated[bool, typer_option(OutputOptions, "quiet")]
 LogJson = Annotated[bool, typer_option(OutputOptions, "log_json")]
+
+
+@contextmanager
+def text_out(out: Path, ending: str) -> Iterator[Path]:
+    """The file to write text to; for ``-`` one whose text then goes to standard output."""
+    from regengine.batch.console import print_data
+
+    if out != STANDARD_OUTPUT:
+        yield out
+        return
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / f"out{ending}"
+        yield file
+        with file.open(encoding="utf-8", newline="") as text:
+            while lines := text.readlines(1 << 20):  # bytes
+                print_data("".join(lines).removesuffix("\n"))
 
 
 def parse_time(text: str) -> datetime:

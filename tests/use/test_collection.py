@@ -109,6 +109,45 @@ def test_places_and_their_best_frames_are_those_of_the_rows(catalogue: Path) -> 
     assert ask("best", catalogue, "--place", "' OR 1=1 --") == []
 
 
+def test_an_answer_goes_to_a_file_whose_name_tells_its_form(
+    catalogue: Path, tmp_path: Path
+) -> None:
+    for form, name in (("csv", "a.csv"), ("json", "a.ndjson"), ("table", "a.txt")):
+        printed = run("catalogue", "places", catalogue, "--format", form, "-o", "-")
+        said = run("catalogue", "places", catalogue, "--out", tmp_path / name)
+        assert (said.code, said.out) == (0, "")
+        assert (tmp_path / name).read_text("utf-8") == printed.out
+    again = run("catalogue", "coverage", catalogue, "--out", tmp_path / "a.csv")
+    assert (again.code, "exists" in again.err) == (2, True)
+    unknown = run("catalogue", "coverage", catalogue, "--out", tmp_path / "a.xyz")
+    assert (unknown.code, "its name tells no format" in unknown.err) == (2, True)
+    assert run("catalogue", "coverage", catalogue, "--out", tmp_path / "c", "--format", "csv")
+    assert (tmp_path / "c").read_text("utf-8").startswith("frames,accepted,")
+
+
+def test_places_and_best_frames_are_those_of_chosen_frames(catalogue: Path) -> None:
+    table = pd.read_parquet(catalogue).dropna(subset=["place_id"])
+    flat = table[(table["verdict"] == "accepted") & (table["off_nadir_deg"] < 30)]
+    assert 0 < len(flat) < len(table)
+    words = ("--verdict", "accepted", "--where", "off_nadir_deg < 30", "--limit", 0)
+    counts = flat["place_id"].value_counts().to_dict()
+    assert {one["place_id"]: one["frames"] for one in ask("places", catalogue, *words)} == counts
+    judged = flat[flat["quality"].notna()]
+    best = judged.loc[judged.groupby(["place_id", "month"])["quality"].idxmax()]
+    best = best.sort_values(["place_id", "month"])
+    listed = ask("best", catalogue, *words)
+    assert [row["quality"] for row in listed] == pytest.approx(best["quality"].round(3).tolist())
+    usual = ask("best", catalogue, "--limit", 0)
+    assert ask("best", catalogue, "--limit", 0, "--where", "true") == usual
+    assert ask("places", catalogue, "--reviewed") == []
+    for wrong in ("no_column < 3", "1 < 2; SELECT 1", ""):
+        said = run("catalogue", "best", catalogue, "--where", wrong)
+        assert (said.code, said.out) == (2, "")
+        assert "is no condition on frames" in said.err
+    said = run("catalogue", "changes", catalogue, "--verdict", "sure")
+    assert (said.code, "--verdict sure: it is none of" in said.err) == (2, True)
+
+
 def test_a_place_is_what_photos_show_by_its_largest_town(tmp_path: Path) -> None:
     """Not the suburb nearest to the middle; and the same wherever a place is asked for."""
     places = {"Osaka": (135.6, 34.48, 0.0), "Tokyo": (138.95, 35.61, 0.0)}

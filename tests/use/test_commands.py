@@ -204,6 +204,31 @@ def test_former_names_of_options_are_accepted_and_not_shown(
     assert setting(*show, option=option) == (value, f"environment {variable}")
 
 
+def test_short_forms_stand_for_options_of_many_commands() -> None:
+    assert setting("--json", "merge", "-o", "o.h5", option="out") == ("o.h5", "option")
+    assert setting("--json", "register", "-j", "3", option="workers") == (3, "option")
+    assert setting("--json", "classify", "-q", option="quiet") == (True, "option")
+    assert run("-V").out == run("--version").out
+    for command, form in (
+        ("solve", "-j, --workers"),
+        ("report", "-o, --out"),
+        ("day get", "-q, --q"),
+    ):
+        assert form in run(*command.split(), "--help").out
+
+
+@pytest.mark.parametrize(
+    "words", [("merge", "a.h5"), ("classify", PHOTO), ("train", "labels.csv"), ("report", "a.h5")]
+)
+def test_what_is_no_text_does_not_go_to_standard_output(
+    folder: Path, words: tuple[object, ...]
+) -> None:
+    said = run(*words, "-o", "-")
+    assert (said.code, said.out) == (2, "")
+    assert f"--out -: regengine {words[0]} writes no text there" in said.err
+    assert not list(folder.iterdir())
+
+
 # Errors
 
 

@@ -202,6 +202,28 @@ def test_what_cannot_be_written_is_told_and_left(
 # Tables and layers -------------------------------------------------------------------------------
 
 
+def test_the_format_is_that_of_the_name_and_text_goes_to_standard_output(
+    store: Path, tmp_path: Path
+) -> None:
+    for name, out in (("csv", "a.csv"), ("geojson", "b.json"), ("sql", "c.sql")):
+        words = ("--dialect", "postgresql") if name == "sql" else ()
+        said = run("export", store, "-o", tmp_path / out, *words)
+        assert said.code == 0, said.err
+        printed = run("export", store, "--format", name, "--out", "-", *words)
+        assert printed.code == 0, printed.err
+        assert printed.out == (tmp_path / out).read_text("utf-8")
+    for words, why in (
+        (("-o", "-", "--format", "qgis"), "take csv, geojson, sql"),
+        (("-o", "-", "--format", "csv", "--json"), "so does --json"),
+        (("-o", "-"), "its name tells no format"),
+        (("-o", tmp_path / "points"), "--format is one of csv"),
+        (("-o", "a.xlsx"), "write csv, which spreadsheets open"),
+    ):
+        said = run("export", store, *words)
+        assert (said.code, said.out) == (2, ""), said.err
+        assert why in said.err
+
+
 def test_pandas_reads_every_number_of_every_verdict_back(store: Path, tmp_path: Path) -> None:
     export(store, "csv", tmp_path / "frames.csv", "--table", "frames", *ALL)
     exactly = {"keep_default_na": False, "na_values": [""]}
@@ -548,7 +570,9 @@ def test_what_people_accepted_counts_as_accepted(decided: Path, tmp_path: Path) 
     assert list(frames.residual_px.notna()) == [True, False, False, True]
     assert frames.focal_px[1] == 1400.0
     assert frames.off_nadir_deg[2] == pytest.approx(3.0, abs=1e-6)
+    shown = [row["frame"] for row in run("show", decided, "--reviewed", "--json").records]
     said = export(decided, "csv", tmp_path / "p.csv", "--reviewed", "--json")
+    assert set(pd.read_csv(tmp_path / "p.csv")["frame"]) == set(shown)
     (told,) = said.records
     assert (told["frames"], told["reviewed"]) == (3, 3)
     assert told["left_out"] == {"rejected in review": 1, "not accepted in review": 1}
