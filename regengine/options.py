@@ -353,7 +353,9 @@ def takes(
     """Let a function of something and options take these as keywords.
 
     ``help()`` and completion show them; those that its documentation does not explain are explained
-    by their help. TypeError for a keyword that is none of them.
+    by their help. Former names are taken for the present ones (`regengine.former_names`). Errors
+    name keywords where they name options of the command line. TypeError for a keyword that is none
+    of them.
     """
 
     def decorate(

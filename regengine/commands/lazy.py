@@ -108,7 +108,10 @@ def _with_present_names(
     def parse(ctx: Any, arguments: list[str]) -> list[str]:
         left = parse_args(ctx, with_present_names(arguments, former))
         if ctx.params.get("out") == STANDARD_OUTPUT and command not in TO_STANDARD_OUTPUT:
-            raise ConfigError(f"--out -: regengine {command} writes no text there; name a file.")
+            raise ConfigError(
+                f"--out -: what regengine {command} writes does not go to standard output; name a "
+                "file."
+            )
         return left
 
     return parse

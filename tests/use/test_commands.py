@@ -225,7 +225,7 @@ def test_what_is_no_text_does_not_go_to_standard_output(
 ) -> None:
     said = run(*words, "-o", "-")
     assert (said.code, said.out) == (2, "")
-    assert f"--out -: regengine {words[0]} writes no text there" in said.err
+    assert f"--out -: what regengine {words[0]} writes does not go to standard output" in said.err
     assert not list(folder.iterdir())
 
 
