@@ -96,7 +96,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
         ),
         overlays=_path(options.overlay),
         overlay_names_hashed=len({path.stem for path in photos}) < len(photos),
-        share=options.share,
+        neighbours=options.neighbours,
         stars=options.stars,
         blind=parse_blind_options(
             options.blind,

@@ -7,6 +7,7 @@ name but for dashes: ``max_seconds`` is ``--max-seconds``.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
@@ -25,7 +26,8 @@ from typing import (
 )
 
 from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, PIXEL_PITCH_RANGE_UM, SEEN_RANGE_KM
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, RegengineError
+from regengine.former_names import former_names
 from regengine.sky.detection import LONG_SIDE_PX
 
 if TYPE_CHECKING:
@@ -79,8 +81,9 @@ class Options:
             if not isinstance(value, int | float) or info.minimum <= value <= info.maximum:
                 continue
             beyond = "" if info.maximum == math.inf else f" and at most {info.maximum:g}"
+            option = f"--{one.name.replace('_', '-')}"
             raise ConfigError(
-                f"{one.name}={value} is out of range: give at least {info.minimum:g}{beyond}."
+                f"{option} {value} is out of range: give at least {info.minimum:g}{beyond}."
             )
 
 
@@ -189,10 +192,10 @@ class RegisterOptions(TimeOptions, MapOptions):
     any_category: bool = option(
         False, "Try photos that do not look like cities, too.", "--any-category"
     )
-    share: bool = option(
+    neighbours: bool = option(
         True,
         "Let photos of one camera tell each other how wrong its clock is.",
-        "--share/--no-share",
+        "--neighbours/--no-neighbours",
     )
     stars: bool = option(
         True, "Let stars above the limb tell where the camera looked.", "--stars/--no-stars"
@@ -304,7 +307,7 @@ class OutputOptions(Options):
     """What a command prints."""
 
     as_json: bool = option(False, "Print JSON instead of text: an object, or one a line.", "--json")
-    quiet: bool = option(False, "No progress and no messages.", "--quiet", "-q")
+    quiet: bool = option(False, "No progress and no messages.", "--quiet")
     log_json: bool = option(False, "Messages on standard error as JSON lines.", "--log-json")
 
 
@@ -350,7 +353,9 @@ def takes(
     """Let a function of something and options take these as keywords.
 
     ``help()`` and completion show them; those that its documentation does not explain are explained
-    by their help. TypeError for a keyword that is none of them.
+    by their help. Former names are taken for the present ones (`regengine.former_names`). Errors
+    name keywords where they name options of the command line. TypeError for a keyword that is none
+    of them.
     """
 
     def decorate(
@@ -393,20 +398,49 @@ def spread_options(
         for one in fields(options)
     ]
     whole = signature(function).replace(parameters=[*own, *given])
+    former = former_names([function.__name__.removesuffix("_many")])
 
     @wraps(function)
     def called(*arguments: Any, **named: Any) -> FoundT:
+        for old in former.keys() & named.keys():
+            if former[old] not in named:
+                named[former[old]] = named.pop(old)
         try:
             bound = whole.bind(*arguments, **named)
         except TypeError as error:
             raise TypeError(f"{function.__name__}() {error}") from None
         bound.apply_defaults()
         first = [bound.arguments[one.name] for one in own]
-        return function(*first, options(**{one.name: bound.arguments[one.name] for one in given}))
+        try:
+            taken = options(**{one.name: bound.arguments[one.name] for one in given})
+            return function(*first, taken)
+        except RegengineError as error:
+            error.args = (name_keywords(str(error), whole.parameters),)
+            raise
 
     called.__dict__["__signature__"] = whole
     called.__doc__ = explain_options(cleandoc(function.__doc__ or ""), options)
     return called
+
+
+# An option and the space before its value, where that is a quoted text, a number or a tuple; a
+# command of the program is taken whole, and left alone
+_OPTION = re.compile(
+    r"\bregengine [a-z][^:;,]*|(?<![\w-])--([a-z][a-z-]*)( (?=['\"(\[]|-?\d|-?inf|nan))?"
+)
+
+
+def name_keywords(text: str, names: Collection[str]) -> str:
+    """A sentence for the command line as Python says it: ``max_seconds=`` for ``--max-seconds``.
+
+    Options that are not among the names of keywords stay.
+    """
+
+    def keyword(found: re.Match[str]) -> str:
+        name = (found[1] or "").replace("-", "_")
+        return f"{name}=" if name in names else found[0]
+
+    return _OPTION.sub(keyword, text)
 
 
 def explain_options(text: str, options: type[Options]) -> str:

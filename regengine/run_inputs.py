@@ -30,7 +30,7 @@ class RunInputs:
     register: RegisterParams = field(default_factory=RegisterParams)
     overlays: Path | None = None  # folder for one picture per photo
     overlay_names_hashed: bool = False  # because photos have the same name
-    share: bool = True  # whether photos of a batch may help each other
+    neighbours: bool = True  # whether photos of a batch may help each other
     stars: bool = True  # whether stars above a photo's limb may tell its attitude
     blind: BlindOptions = field(default_factory=BlindOptions)  # the search of the whole Earth
 

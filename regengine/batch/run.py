@@ -51,7 +51,7 @@ class BatchOptions(TeamOptions):
     resume: bool = True  # take results that the store has already
     retry: frozenset[str] = frozenset()  # verdicts that are worked out again all the same
     workers: int = 1
-    share: bool = False  # whether photos help each other, see `SecondSearch`
+    neighbours: bool = False  # whether photos help each other, see `SecondSearch`
     stop: Callable[[], bool] = bool  # true when what is under way is to be finished, and no more
     advance: Advance | None = None  # called when a photo is done for the first time
     # Brings back the copies of photos that the tasks of the second search need; None where photos
@@ -93,7 +93,7 @@ def run_batch(
     reported. StoreError if the store cannot be written any more.
     """
     summary = BatchSummary()
-    second = SecondSearch(writer) if options.share else None
+    second = SecondSearch(writer) if options.neighbours else None
     held: dict[int, str] = {}  # verdicts of stored frames that may still change
     n_begun = n_done = n_planned = 0
 

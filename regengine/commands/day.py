@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.options import Force, Json, Quiet, Region, listen
+from regengine.commands.options import Bbox, Force, Json, Quiet, listen
 
 app = typer.Typer(
-    help="Get, inspect or build pictures by day.\n\nExample: regengine day get --region 5,43,8,46",
+    help="Get, inspect or build pictures by day.\n\nExample: regengine day get --bbox 5,43,8,46",
     no_args_is_help=True,
 )
 
@@ -19,7 +19,7 @@ app = typer.Typer(
 @app.command(no_args_is_help=True)
 def get(
     region: Annotated[
-        str, typer.Option(metavar="WEST,SOUTH,EAST,NORTH", help="What to get, degrees.")
+        str, typer.Option("--bbox", metavar="WEST,SOUTH,EAST,NORTH", help="What to get, degrees.")
     ],
     url: Annotated[
         str | None,
@@ -38,12 +38,12 @@ def get(
 
     \b
     Examples:
-      regengine day get --region 5,43,8,46
+      regengine day get --bbox 5,43,8,46
     """
     from regengine.references.make import get_day
     from regengine.references.reference import parse_bounds
 
-    bounds = parse_bounds(region, "--region")
+    bounds = parse_bounds(region, "--bbox")
     with listen(quiet=quiet) as listener:
         out = get_day(bounds, out, url=url, level=level, overwrite=force, listener=listener)
     say(str(out))
@@ -74,7 +74,7 @@ def build(
         typer.Argument(help="GeoTIFFs of 8 bits, in one band or three, in any projection."),
     ],
     out: Annotated[Path, typer.Option(help="File to make, a GeoTIFF.")],
-    region: Region = None,
+    region: Bbox = None,
     product: Annotated[str, typer.Option(help="Name of the product.")] = "",
     date: Annotated[str, typer.Option(help="Day of the picture, 2026-01-31.")] = "",
     credit: Annotated[str, typer.Option(help="Whom to name where it is shown.")] = "",
@@ -90,7 +90,7 @@ def build(
     from regengine.references.make import build_day
     from regengine.references.reference import parse_bounds
 
-    bounds = None if region is None else parse_bounds(region, "--region")
+    bounds = None if region is None else parse_bounds(region, "--bbox")
     with listen(quiet=quiet) as listener:
         build_day(
             pictures,

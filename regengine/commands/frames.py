@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.batch.console import print_data, say
+from regengine.commands.lazy import STANDARD_OUTPUT
 from regengine.commands.options import EXIT_FRAMES_FAILED, Force, Json, Quiet, parse_range
 from regengine.io.plain import counted
 
@@ -58,7 +59,7 @@ app = typer.Typer(
 
 Out = Annotated[
     Path | None,
-    typer.Option(help="Table to write: .csv, .ndjson or .parquet.", show_default=False),
+    typer.Option(help="Table to write: .csv, .ndjson or .parquet.  [standard output]"),
 ]
 DAY = "%Y-%m-%d"
 Tle = Annotated[
@@ -94,6 +95,7 @@ def read(
     from regengine.archive.tables import check_table
     from regengine.photo.records import read_tables
 
+    out = None if out == STANDARD_OUTPUT else out
     if out is not None:
         check_table(out, force)
     table = read_tables(files)
@@ -183,6 +185,7 @@ def query(
         for question in questions(wanted):
             print_data(address_of(question, address))
         return
+    out = None if out == STANDARD_OUTPUT else out
     if out is not None:
         check_table(out, force)
     with progress_bar(quiet=quiet) as progress:

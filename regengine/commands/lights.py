@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.options import Force, Json, Quiet, Region, listen
+from regengine.commands.options import Bbox, Force, Json, Quiet, listen
 from regengine.errors import ConfigError
 
 app = typer.Typer(
@@ -29,7 +29,7 @@ def get(
             "several times.",
         ),
     ] = None,
-    region: Region = None,
+    region: Bbox = None,
     product: Annotated[
         str | None,
         typer.Option(help="VNP46A2, A3 or A4 of the region instead; needs EARTHDATA_TOKEN."),
@@ -58,19 +58,19 @@ def get(
     \b
     Examples:
       regengine lights get
-      regengine lights get --region -12,34,32,60
+      regengine lights get --bbox -12,34,32,60
       regengine lights get --from VNP46A4/
-      regengine lights get --product VNP46A4 --date 2020 --region -12,34,32,60
+      regengine lights get --product VNP46A4 --date 2020 --bbox -12,34,32,60
     """
     from regengine.references.make import get_lights
     from regengine.references.reference import parse_bounds
 
-    bounds = None if region is None else parse_bounds(region, "--region")
+    bounds = None if region is None else parse_bounds(region, "--bbox")
     if source and url is not None:
         raise ConfigError("--url is for what is downloaded: leave it out with --from.")
     if (product is None) != (date is None) or (product and (source or region is None)):
         raise ConfigError(
-            "--product, --date and --region go together, without --from: VNP46A4 of 2020, say."
+            "--product, --date and --bbox go together, without --from: VNP46A4 of 2020, say."
         )
     with listen(quiet=quiet) as listener:
         out = get_lights(
@@ -113,9 +113,7 @@ def build(
     out: Annotated[Path, typer.Option(help="File to make, a GeoTIFF.")],
     product: Annotated[str, typer.Option(help="Name of the product, if the file lacks it.")] = "",
     date: Annotated[str, typer.Option(help="What it shows: 2016, 2019-01 or 2016-01-01.")] = "",
-    bbox: Annotated[
-        str | None, typer.Option(help="Only this part: WEST,SOUTH,EAST,NORTH in degrees.")
-    ] = None,
+    bbox: Bbox = None,
     with_index: Annotated[
         bool, typer.Option("--index/--no-index", help="Make its index beside it, OUT.idx.")
     ] = True,

@@ -115,7 +115,11 @@ def work_through(
         stopped = True
     logger = logging.getLogger("regengine")
     if out is not None:
-        again = f"; {failed} failed (--retry failed tries them again)" if failed else ""
+        again = (
+            f"; {failed} failed (the same command with --retry failed tries them again)"
+            if failed
+            else ""
+        )
         known = f" ({counted(taken, 'was', 'were')} there already)" if taken else ""
         logger.info("%s%s%s; stored in %s", counted(done, "photo"), known, again, out)
     if stopped and out is None:

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.commands.lazy import STANDARD_OUTPUT
 from regengine.commands.typer_options import typer_option
 from regengine.options import DetectOptions, OutputOptions, RegisterOptions, RunOptions
 
@@ -33,7 +35,7 @@ Verdicts = Annotated[
 Reviewed = Annotated[bool, typer.Option("--reviewed", help="Only photos that a person accepted.")]
 Where = Annotated[
     str | None,
-    typer.Option(help="SQL condition on columns of docs/store.md: off_nadir_deg < 30"),
+    typer.Option(help="SQL condition on columns of frames: off_nadir_deg < 30"),
 ]
 
 # What is known of it
@@ -41,9 +43,9 @@ Where = Annotated[
 LightMaps = Annotated[list[Path] | None, typer_option(RegisterOptions, "lights")]
 StreetMaps = Annotated[list[Path] | None, typer_option(RegisterOptions, "streets")]
 DayMaps = Annotated[list[Path] | None, typer_option(RegisterOptions, "day")]
-Region = Annotated[
+Bbox = Annotated[
     str | None,
-    typer.Option(metavar="WEST,SOUTH,EAST,NORTH", help="Only this part, degrees."),
+    typer.Option("--bbox", metavar="WEST,SOUTH,EAST,NORTH", help="Only this part, degrees."),
 ]
 ElementSets = Annotated[Path | None, typer_option(RegisterOptions, "tle")]
 Time = Annotated[str | None, typer_option(RegisterOptions, "time")]
@@ -70,6 +72,22 @@ Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
 Json = Annotated[bool, typer_option(OutputOptions, "as_json")]
 Quiet = Annotated[bool, typer_option(OutputOptions, "quiet")]
 LogJson = Annotated[bool, typer_option(OutputOptions, "log_json")]
+
+
+@contextmanager
+def text_out(out: Path, ending: str) -> Iterator[Path]:
+    """The file to write text to; for ``-`` one whose text then goes to standard output."""
+    from regengine.batch.console import print_data
+
+    if out != STANDARD_OUTPUT:
+        yield out
+        return
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / f"out{ending}"
+        yield file
+        with file.open(encoding="utf-8", newline="") as text:
+            while lines := text.readlines(1 << 20):  # bytes
+                print_data("".join(lines).removesuffix("\n"))
 
 
 def parse_time(text: str) -> datetime:

@@ -14,6 +14,7 @@ from regengine.io.plain import counted
 from regengine.options import OutputOptions, RunOptions
 
 if TYPE_CHECKING:
+    from regengine.batch.register import RegisterRun
     from regengine.batch.run import BatchSummary
     from regengine.result import FrameResult
     from regengine.store.verify import Problem
@@ -92,7 +93,7 @@ def main(
             summary = run.start(writer, report, stop=stop, advance=advance, prepare=configure)
     except KeyboardInterrupt:
         raise typer.Exit(common.EXIT_INTERRUPTED) from None
-    _tell(summary, writer.problems, store, advise=not output.log_json)
+    _tell(summary, writer.problems, run, advise=not output.log_json)
     if summary.interrupted:
         raise typer.Exit(common.EXIT_INTERRUPTED)
     if summary.verdicts["failed"] or writer.problems:
@@ -114,7 +115,7 @@ def tidied(arguments: list[str]) -> list[str]:
 
 
 def _tell(
-    summary: BatchSummary, problems: tuple[Problem, ...], store: Path, *, advise: bool
+    summary: BatchSummary, problems: tuple[Problem, ...], run: RegisterRun, *, advise: bool
 ) -> None:
     """Say on standard error what became of the photos."""
     import logging
@@ -136,26 +137,33 @@ def _tell(
         )
         advice = f"; interrupted, give the same command again to go on{which}"
     elif summary.verdicts["failed"]:
-        advice = "; --retry failed tries those that failed again"
+        advice = "; the same command with --retry failed tries those that failed again"
     log = logging.getLogger("regengine")
     log.info(
         "%s%s: %s; stored in %s%s%s",
         counted(stored.total(), "photo"),
         taken,
         ", ".join(counts),
-        store,
+        run.store,
         "" if problems else ", checked",
         advice,
     )
     placed = summary.verdicts["accepted"] + summary.verdicts["review"]
     if advise and placed and not summary.interrupted:
-        named = printable(shlex.quote(str(store)))
-        log.info(
-            "Look at them with regengine review %s, list them with regengine show %s, hand them "
-            "over with regengine export %s --format qgis --out points",
-            named,
-            named,
-            named,
-        )
+        store = printable(shlex.quote(str(run.store)))
+        ways = [
+            f"look at them with regengine review {store}",
+            f"list them with regengine show {store}",
+        ]
+        if summary.verdicts["accepted"]:
+            # QGIS loads points by itself from the folder of their photo
+            folders = {photo.parent if isinstance(photo, Path) else None for photo in run.photos}
+            beside = folders.pop() if len(folders) == 1 else None
+            out = "points" if beside is None else printable(shlex.quote(str(beside)))
+            then = ", and move each beside its photo" if beside is None else ""
+            ways.append(
+                f"open them in QGIS with regengine export {store} --format qgis --out {out}{then}"
+            )
+        log.info("What now: %s", "; ".join(ways))
     for problem in problems:
         log.warning("%s", problem.text)

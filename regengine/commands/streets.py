@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.options import Force, Json, Quiet, Region, listen
+from regengine.commands.options import Bbox, Force, Json, Quiet, listen
 from regengine.errors import ConfigError
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ def build(
         Path | None,
         typer.Option(help="File to make, a GeoTIFF; in the data folder if not given."),
     ] = None,
-    region: Region = None,
+    region: Bbox = None,
     product: Annotated[str, typer.Option(help="Name of the product.")] = "",
     date: Annotated[str, typer.Option(help="Day of the roads, 2026-01-31.")] = "",
     force: Force = False,
@@ -41,12 +41,12 @@ def build(
     \b
     Examples:
       regengine streets build ile-de-france.osm.pbf
-      regengine streets build roads.gpkg --out paris.tif --region 1.8,48.5,2.9,49.2
+      regengine streets build roads.gpkg --out paris.tif --bbox 1.8,48.5,2.9,49.2
     """
     from regengine.references.make import build_streets
     from regengine.references.reference import parse_bounds
 
-    bounds = None if region is None else parse_bounds(region, "--region")
+    bounds = None if region is None else parse_bounds(region, "--bbox")
     with listen(quiet=quiet) as listener:
         build_streets(
             roads,

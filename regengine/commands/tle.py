@@ -47,7 +47,7 @@ def add(
 
 @app.command()
 def get(
-    around: Annotated[
+    time: Annotated[
         str | None, typer.Option(help="Sets around this time (ISO 8601, UTC); now without it.")
     ] = None,
 ) -> None:
@@ -59,7 +59,7 @@ def get(
     \b
     Examples:
       regengine tle get
-      regengine tle get --around 2012-03-28T15:46:41Z
+      regengine tle get --time 2012-03-28T15:46:41Z
     """
     from datetime import UTC
 
@@ -68,8 +68,8 @@ def get(
     from regengine.orbit.fetch import check_reach, fetch_latest
     from regengine.orbit.tle import load_tle_file
 
-    if around is not None:
-        check_reach(parse_time(around))
+    if time is not None:
+        check_reach(parse_time(time))
     kept = keep_element_sets(fetch_latest(), f"latest-{datetime.now(UTC):%Y-%m-%d}.txt")
     facts = describe_element_sets(load_tle_file(kept))
     sets = counted(facts["element_sets"], "element set")

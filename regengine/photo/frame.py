@@ -67,7 +67,8 @@ class FrameOptions:
         for name, (low, high) in _OPTION_RANGES.items():
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
-                raise ConfigError(f"{name} must be from {low:g} to {high:g}, not {value}")
+                option = f"--{name.replace('_', '-')}"
+                raise ConfigError(f"{option} must be from {low:g} to {high:g}, not {value}.")
         for name in ("nadir", "centre"):
             place = getattr(self, name)
             if place is None:
@@ -75,10 +76,10 @@ class FrameOptions:
             lon, lat = place
             if not (-180.0 <= lon <= 360.0 and -90.0 <= lat <= 90.0):
                 bounds = "longitude (-180 to 180), latitude (-90 to 90)"
-                raise ConfigError(f"{name} must be {bounds}, not {lon}, {lat}")
+                raise ConfigError(f"--{name} must be {bounds}, not {lon}, {lat}.")
             object.__setattr__(self, name, (wrap_lon(lon), lat))
         if self.radius_km is not None and self.centre is None:
-            raise ConfigError("radius_km is that of a place: give centre, too")
+            raise ConfigError("--radius-km is that of a place: give --centre, too.")
 
 
 @dataclass(frozen=True, kw_only=True)

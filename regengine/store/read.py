@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.errors import ConfigError, StoreError
+from regengine.errors import NoFrameError, StoreError
 from regengine.io.plain import printable
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.result import DetectedLights
@@ -315,13 +315,13 @@ def find_frames(path: Path, name: str) -> list[StoredFrame]:
 
     A name is a frame id in any spelling, else file name or path, else at least six digits of the
     SHA-256. Only the column of names is read whole; those of paths and of hashes where it does not
-    hold the name. The store need not exist while its first run is under way. ConfigError if there
+    hold the name. The store need not exist while its first run is under way. NoFrameError if there
     is no such frame; StoreError if the store cannot be read.
     """
     with Snapshot(path) as snapshot:
         numbers = _numbers(snapshot, name)
         if not numbers:
-            raise ConfigError(
+            raise NoFrameError(
                 f"{path} holds no frame {name}: regengine show {path} lists the "
                 f"{len(snapshot.frame_index):,} it has."
             )

@@ -673,7 +673,7 @@ def register_on_day(
     if not is_on_map:
         text = (
             f"no day map at hand holds the place for a frame {photo.long_km:.0f} km wide straight "
-            "down: regengine day get --region W,S,E,N, or of finer pictures day build PICTURES…"
+            "down: regengine day get --bbox W,S,E,N, or of finer pictures day build PICTURES…"
         )
         if photo.long_km < day.long_km[0]:
             pixel_m = 1e3 * photo.long_km / day.min_map_px

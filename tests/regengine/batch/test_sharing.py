@@ -34,7 +34,9 @@ from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.example_results import nothing_found, proposal
 
-OPTIONS = BatchOptions(settings=RunSettings(parameters="{}", sha256="p"), workers=0, share=True)
+OPTIONS = BatchOptions(
+    settings=RunSettings(parameters="{}", sha256="p"), workers=0, neighbours=True
+)
 LAPSE = ("0000_a.jpg", "0010_b_hard.jpg", "0020_c.jpg", "0500_d_hard.jpg", "0600_e_hopeless.jpg")
 
 
@@ -64,7 +66,7 @@ def hint_of(result: FrameResult) -> str | None:
 
 def test_frames_are_solved_by_what_others_tell_them_and_say_so(tmp_path: Path) -> None:
     photos = make(tmp_path / "photos", *LAPSE)
-    alone, _ = run(photos, tmp_path / "alone.h5", replace(OPTIONS, share=False))
+    alone, _ = run(photos, tmp_path / "alone.h5", replace(OPTIONS, neighbours=False))
     assert [r.verdict for r in alone] == ["accepted", "review", "accepted", "review", "review"]
     reported, summary = run(photos, tmp_path / "run.h5")
     assert summary.verdicts == {"accepted": 4, "review": 1}
@@ -117,7 +119,7 @@ SCRIPT = textwrap.dedent(
     from regengine.store import writer as writer_module
 
     settings = RunSettings(parameters="{}", sha256="p")
-    options = BatchOptions(settings=settings, workers=0, share=True)
+    options = BatchOptions(settings=settings, workers=0, neighbours=True)
     with writer_module.StoreWriter(Path(sys.argv[2])) as writer:
         report = lambda result: print(record_line(result), flush=True)
         run_batch(find_photos([sys.argv[1]]), register, writer, options, report)

@@ -154,7 +154,7 @@ def test_a_place_in_the_picture_is_of_the_option_or_the_record(tmp_path: Path) -
     frame = read_frame(path, records=records, options=FrameOptions(centre=(190.0, -3.0)))
     assert (frame.centre, frame.radius_km) == ((-170.0, -3.0), 100.0)
     assert frame.sources["centre"] == "option"
-    with pytest.raises(ConfigError, match="give centre, too"):
+    with pytest.raises(ConfigError, match="give --centre, too"):
         FrameOptions(radius_km=20.0)
     with pytest.raises(ConfigError, match="centre must be longitude"):
         FrameOptions(centre=(0.0, 91.0))

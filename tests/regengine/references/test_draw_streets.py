@@ -185,7 +185,7 @@ def test_broken_lines_are_left_out_and_counted(tmp_path: Path) -> None:
 def refusal(*sources: Path, region: str | None = None, code: int = 3) -> str:
     """What ``regengine streets build`` says, in one line; it leaves nothing behind."""
     before = sorted(sources[0].parent.iterdir())
-    part = () if region is None else ("--region", region)
+    part = () if region is None else ("--bbox", region)
     out = sources[0].parent / "out.tif"
     said = run("streets", "build", *sources, *part, "--out", out, "--quiet")
     assert (said.code, said.out, said.err.count("\n")) == (code, "", 1), said
