@@ -29,7 +29,7 @@ def run_store(path: Path, first: int, count: int) -> None:
     with StoreWriter(path) as writer:
         for k in range(count):
             writer.add(made_up_frame(first + k, results[k % len(results)]))
-            if writer.due:
+            if k % 64 == 63:
                 writer.flush()
         writer.flush()
 
@@ -43,7 +43,7 @@ def commands(folder: Path, frames: int, exported: int) -> Iterator[tuple[str, li
     page = str(folder / "report.html")
     yield "report STORE", ["report", store, "--out", page, "--quiet"]
     yield "export --format csv", export(folder, "all.h5", "csv")
-    yield f"merge --grow: {ADDED:,} frames added", ["merge", run, "--into", store, "--grow"]
+    yield f"merge --grow: {ADDED:,} frames added", ["merge", run, "--out", store, "--grow"]
     yield "verify STORE", ["verify", store]
     yield "catalogue build", ["catalogue", "build", store, "--out", catalogue]
     for words in ("places", "best", "coverage", "changes"):

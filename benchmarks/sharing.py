@@ -2,9 +2,9 @@
 
 ``python -m benchmarks sharing`` draws sequences of simulated photos: frames of one pass, by a
 camera whose clock is wrong by the same in all of them, half of them easy and half hard. Each
-sequence is registered by the command line with ``--share`` and with ``--no-share``, with the same
-budget of a search, and judged by the true cameras. ``--real`` takes the groups of city photos of a
-folder, too; of those there are only verdicts.
+sequence is registered by the command line with ``--neighbours`` and with ``--no-neighbours``, with
+the same budget of a search, and judged by the true cameras. ``--real`` takes the groups of city
+photos of a folder, too; of those there are only verdicts.
 """
 
 from __future__ import annotations
@@ -210,8 +210,8 @@ def compare(kind: str, sequences: Iterator[PhotoSequence], most_cpu_s: float) ->
     rows, pairs, cpu_s = [], list[Pair](), np.zeros(2)
     with tempfile.TemporaryDirectory() as folder:
         for sequence in sequences:
-            shared, shared_s = register(sequence, "--share", Path(folder))
-            alone, alone_s = register(sequence, "--no-share", Path(folder))
+            shared, shared_s = register(sequence, "--neighbours", Path(folder))
+            alone, alone_s = register(sequence, "--no-neighbours", Path(folder))
             found = list(zip(shared, alone, strict=True))
             rows.append(count_cells(sequence.name, found, (shared_s, alone_s)))
             print(*rows[-1], found, file=sys.stderr, flush=True)
@@ -251,9 +251,9 @@ def main(argv: Sequence[str]) -> int:
         lines += compare("real", list_real_sequences(options.real, options.lights), most_cpu_s)
         command += " --real FOLDER --lights MAP.tif"
     note = (
-        "Frames of a sequence are of one camera within minutes, and registered with `--share` and "
-        "with `--no-share` (*alone*). *Won*: accepted and not wrong with sharing only; *lost*: "
-        "the reverse. Of real photos nothing is known but the verdicts."
+        "Frames of a sequence are of one camera within minutes, and registered with "
+        "`--neighbours` and with `--no-neighbours` (*alone*). *Won*: accepted and not wrong with "
+        "sharing only; *lost*: the reverse. Of real photos nothing is known but the verdicts."
     )
     title = title_lines("Photos that help each other", command, note)
     write_page(options.out, "sharing", [*title, *lines[:-1]])

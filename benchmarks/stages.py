@@ -37,7 +37,7 @@ from regengine.registration.pose_problem import pose_problem
 from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.register import PROPOSERS
 from regengine.registration.stage_yields import read_stage_yields
-from regengine.registration.types import Prior, Problem, References, Stage
+from regengine.registration.types import Prior, Problem, SearchReferences, Stage
 
 SHOWS_THE_SAME = 0.15  # of the long side; what is aligned from there comes to the true camera
 NEAREST_TILT_DEG = 4.0  # of a nadir direction that is tried to the true one
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
     given = parser.parse_args(argv)
     source = real_source(given.real, "train")
     index = load_earth_index(BlindOptions(), (given.lights,))
-    references = References(light_map=open_light_map([given.lights]), index=index)
+    references = SearchReferences(light_map=open_light_map([given.lights]), index=index)
     first, _, last = given.seeds.partition(":")
     hits: dict[tuple[str, str], list[bool]] = defaultdict(list)
     seconds: dict[str, list[float]] = defaultdict(list)
@@ -84,7 +84,7 @@ def main(argv: list[str]) -> int:
 
 def try_stages(
     trial: Trial,
-    references: References,
+    references: SearchReferences,
     hits: dict[tuple[str, str], list[bool]],
     seconds: dict[str, list[float]],
 ) -> None:

@@ -234,6 +234,9 @@ def _limb_in(field: EdgeField, focal_px: float | None, angles: tuple[float, floa
         for focal in (focals if focal_px is None else [focal_px])
         for found in arc_candidates(field, focal, angles, chance)
     ]
+    if focal_px is None:
+        refitted = [_fit_to_curvature(field, found, chance) for found in candidates]
+        candidates = [found for found in refitted if found is not None]
     candidates.sort(key=lambda found: -found.edges.log10_odds)
     for found in candidates[:FINALISTS]:
         limb = _limb_of(field, found, angles, chance, known_focal=focal_px is not None)
@@ -267,12 +270,6 @@ def _limb_of(
     """The limb that a candidate is, None where it is none for sure."""
     if not _beyond_doubt(found, known_focal=known_focal):
         return None
-    if not known_focal:
-        bent = float(np.clip(curvature_ratio(found)[0], 0.6, 1.6))
-        refitted = settle(field, found.focal_px / bent, found.nadir, found.angle_deg, chance)
-        if refitted is None:
-            return None
-        found = refitted
     limits = CURVATURE_LIMITS if known_focal else FITTED_CURVATURE_LIMITS
     if not _curved_as_a_horizon(field, found, limits):
         return None
@@ -303,6 +300,17 @@ def _limb_of(
         focal_ratio_sigma=ratio_sigma,
         shape=(0, 0),
     )
+
+
+def _fit_to_curvature(field: EdgeField, found: FoundArc, chance: float) -> FoundArc | None:
+    """An arc with the focal length by which a horizon would be curved as it is."""
+    bent = float(np.clip(curvature_ratio(found)[0], 0.6, 1.6))
+    # The arc stays where it is in the picture
+    focal_px, middle = found.focal_px / bent, pointing_of(found.nadir)
+    away = np.radians(middle[0] - found.angle_deg)
+    turned = np.degrees(np.arctan(np.tan(away) * bent))
+    nadir = nadir_vector(found.angle_deg + float(turned), middle[1])
+    return settle(field, focal_px, nadir, found.angle_deg, chance)
 
 
 def _curved_as_a_horizon(field: EdgeField, found: FoundArc, limits: tuple[float, float]) -> bool:

@@ -7,28 +7,29 @@ is wrong raises an error of `regengine.errors`; what is not known is None, with 
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial, wraps
-from inspect import Parameter, signature
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    Literal,
-    NamedTuple,
-    TypedDict,
-    TypeVar,
-    Unpack,
-    get_type_hints,
-)
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol
 
-from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, PIXEL_PITCH_RANGE_UM, SEEN_RANGE_KM
 from regengine.errors import ConfigError
+from regengine.options import (
+    AnyPath,
+    ClassifyOptions,
+    DetectOptions,
+    Paths,
+    Place,
+    RegisterOptions,
+    RunOptions,
+    SolveOptions,
+    Time,
+    spread_options,
+    takes,
+    takes_after_two,
+)
 from regengine.outcomes import Detections, Registration, StarField, Store
 
 if TYPE_CHECKING:
@@ -36,155 +37,21 @@ if TYPE_CHECKING:
     from regengine.io.urls import Url
     from regengine.photo.frame import FrameOptions
     from regengine.references.reference import LightMap
-    from regengine.registration.parameters import RegisterParams
     from regengine.run_inputs import RunInputs
     from regengine.scene.classify import ClassifyInputs
     from regengine.scene.result import Scene
     from regengine.sky.detection.detect import PhotoDetections
     from regengine.sky.stars.photo import SolveJob
 
-AnyPath = str | PathLike[str]
-Paths = AnyPath | Sequence[AnyPath]
-Time = datetime | str
-Place = tuple[float, float] | str
 Kind = Literal["lights", "stars", "streaks"]
-
-MAX_MEMORY_MB = 3000  # streaks of 17 megapixels take 1.6 GB, stars and solving 0.9
-
-
-class Within(NamedTuple):
-    """Bounds of an option, for what Python, files and variables give as for the command line."""
-
-    least: float
-    most: float = math.inf
+Fields = ParamSpec("Fields")
 
 
-# Options, as people give them; beside a type stand the default, which else is None, and bounds
-
-
-class RegisterOptions(TypedDict, total=False):
-    """Options of `register`, by the names of the command's."""
-
-    lights: Paths | None
-    streets: Paths | None
-    day: Paths | None
-    tle: AnyPath | None
-    metadata: AnyPath | None
-    time: Time | None
-    nadir: Place | None
-    centre: Place | None
-    radius_km: Annotated[float | None, None, Within(*SEEN_RANGE_KM)]
-    altitude_km: Annotated[float | None, None, Within(*HEIGHT_RANGE_KM)]
-    focal_mm: Annotated[float | None, None, Within(*FOCAL_RANGE_MM)]
-    pixel_pitch_um: Annotated[float | None, None, Within(*PIXEL_PITCH_RANGE_UM)]
-    lens: Paths | None
-    clock_window: Annotated[float | None, None, Within(0.0)]
-    max_seconds: Annotated[float, 240.0, Within(0.1)]
-    effort: Annotated[str, "normal"]
-    any_category: Annotated[bool, False]
-    share: Annotated[bool, True]
-    stars: Annotated[bool, True]
-    blind: Annotated[str, "auto"]
-    index: AnyPath | None
-    bbox: str | tuple[float, float, float, float] | None
-    mission: str | None
-    overlay: AnyPath | None
-
-
-class RunOptions(RegisterOptions, total=False):
-    """Options of `register_many`: those of each photo, and how the run is done."""
-
-    workers: Annotated[int, 0, Within(0)]
-    resume: Annotated[bool, True]
-    retry: Annotated[Collection[str], ()]
-    shard: str | None
-    scheduler: str | None
-    max_memory_mb: Annotated[int, MAX_MEMORY_MB, Within(0)]
-
-
-class ClassifyOptions(TypedDict, total=False):
-    """Options of `classify`, by the names of the command's."""
-
-    model: AnyPath | None
-    tle: AnyPath | None
-    metadata: AnyPath | None
-    time: Time | None
-    nadir: Place | None
-    quality: Annotated[bool, False]
-    features: Annotated[bool, False]
-    thumbnails: Annotated[bool, False]
-
-
-class SolveOptions(TypedDict, total=False):
-    """Options of `solve`, by the names of the command's."""
-
-    focal_mm: Annotated[float | None, None, Within(*FOCAL_RANGE_MM)]
-    pixel_pitch_um: Annotated[float | None, None, Within(*PIXEL_PITCH_RANGE_UM)]
-    fov_deg: Annotated[float | None, None, Within(1.0, 140.0)]
-    lens: Paths | None
-    method: str | None
-    max_seconds: Annotated[float, 30.0, Within(0.1)]
-    wcs: AnyPath | None
-    overlay: AnyPath | None
-
-
-Called = TypeVar("Called", bound=Callable[..., Any])
-
-
-def _with(options: type) -> Callable[[Called], Called]:
-    """Let a function take these options: all reach it, and ``help()`` and completion show them.
-
-    What is beyond an option's bounds raises ConfigError.
-    """
-    types, marked = get_type_hints(options), get_type_hints(options, include_extras=True)
-    marks = {name: getattr(mark, "__metadata__", (None,)) for name, mark in marked.items()}
-    given = [
-        Parameter(name, Parameter.KEYWORD_ONLY, annotation=types[name], default=mark[0])
-        for name, mark in marks.items()
-    ]
-
-    def decorate(function: Called) -> Called:
-        own = signature(function)
-        named = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
-        whole = own.replace(parameters=[*named, *given])
-
-        @wraps(function)
-        def called(*arguments: Any, **named: Any) -> Any:
-            try:
-                bound = whole.bind(*arguments, **named)
-            except TypeError as error:
-                raise TypeError(f"{function.__name__}() {error}") from None
-            bound.apply_defaults()
-            for name, mark in marks.items():
-                for within in mark[1:]:
-                    check_within(name, bound.arguments[name], within)
-            return function(*bound.args, **bound.kwargs)
-
-        called.__dict__["__signature__"] = whole
-        return called  # type: ignore[return-value]
-
-    return decorate
-
-
-def check_within(name: str, value: float | None, within: Within) -> None:
-    """Raise ConfigError for an option beyond its bounds."""
-    if value is None or within.least <= value <= within.most:
-        return
-    most = "" if within.most == math.inf else f" and at most {within.most:g}"
-    raise ConfigError(f"{name}={value} is out of range: give at least {within.least:g}{most}.")
-
-
-@_with(RegisterOptions)
-def run_inputs(
-    photos: Sequence[Path | Url] = (),
-    *,
-    params: RegisterParams | None = None,
-    **options: Unpack[RegisterOptions],
-) -> RunInputs:
+def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInputs:
     """What options say of photos, checked, with map, element sets and records read.
 
-    What the options say of the search goes into ``params``. ConfigError, EphemerisError or
-    LightMapError if an option makes no sense, or a file cannot be used.
+    ConfigError, EphemerisError or LightMapError if an option makes no sense, or a file cannot be
+    used.
     """
     from regengine.batch.at_hand import (
         chosen_maps,
@@ -196,50 +63,50 @@ def run_inputs(
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
     from regengine.run_inputs import RunInputs
 
-    bbox, effort = options["bbox"], options["effort"]
+    bbox, effort = options.bbox, options.effort
     if effort not in EFFORTS:
         raise ConfigError(
             f"--effort {effort!r} is unknown: give {', '.join(EFFORTS[:-1])} or {EFFORTS[-1]}."
         )
-    params = params or RegisterParams(work_budget=WORK_BUDGETS[effort])
-    day = tuple(_paths(options["day"])) or references_at_hand("day")
-    lights = tuple(_paths(options["lights"]))
+    params = options.params or RegisterParams(work_budget=WORK_BUDGETS[effort])
+    day = tuple(_paths(options.day)) or references_at_hand("day")
+    lights = tuple(_paths(options.lights))
     inputs = RunInputs(
         # Photos by day need none, and those of a run may all be by day
         lights=lights if lights or (day and not maps_at_hand()) else chosen_maps(lights),
-        streets=tuple(_paths(options["streets"])) or references_at_hand("streets"),
+        streets=tuple(_paths(options.streets)) or references_at_hand("streets"),
         day=day,
-        tle=_path(options["tle"]) or element_sets_at_hand(),
-        metadata=_path(options["metadata"]),
+        tle=_path(options.tle) or element_sets_at_hand(),
+        metadata=_path(options.metadata),
         frame=_frame_options(
-            options["time"],
-            options["nadir"],
-            options["lens"],
-            options["centre"],
-            altitude_km=options["altitude_km"],
-            radius_km=options["radius_km"],
-            focal_mm=options["focal_mm"],
-            pixel_pitch_um=options["pixel_pitch_um"],
+            options.time,
+            options.nadir,
+            options.lens,
+            options.centre,
+            altitude_km=options.altitude_km,
+            radius_km=options.radius_km,
+            focal_mm=options.focal_mm,
+            pixel_pitch_um=options.pixel_pitch_um,
         ),
         register=replace(
             params,
-            clock_window_s=options["clock_window"],
-            max_seconds=options["max_seconds"],
-            any_category=options["any_category"],
+            clock_window_s=options.clock_window,
+            max_seconds=options.max_seconds,
+            any_category=options.any_category,
         ),
-        overlays=_path(options["overlay"]),
+        overlays=_path(options.overlay),
         overlay_names_hashed=len({path.stem for path in photos}) < len(photos),
-        share=options["share"],
-        stars=options["stars"],
+        neighbours=options.neighbours,
+        stars=options.stars,
         blind=parse_blind_options(
-            options["blind"],
-            _path(options["index"]),
+            options.blind,
+            _path(options.index),
             bbox if bbox is None or isinstance(bbox, str) else ",".join(map(repr, bbox)),
-            options["mission"],
+            options.mission,
         ),
     )
     light_map, _, _ = inputs.open()
-    for doubt in () if light_map is None else light_map.references.doubts:
+    for doubt in () if light_map is None else light_map.doubts:
         logging.getLogger("regengine").warning("%s", doubt)
     return inputs
 
@@ -300,10 +167,8 @@ def _paths(paths: Paths | None) -> list[Path]:
 # Registration
 
 
-@_with(RegisterOptions)
-def register(
-    photo: AnyPath, *, params: RegisterParams | None = None, **options: Unpack[RegisterOptions]
-) -> Registration:
+@takes(RegisterOptions)
+def register(photo: AnyPath, options: RegisterOptions) -> Registration:
     """Place one night photo on the map by its city lights.
 
     Parameters
@@ -329,8 +194,6 @@ def register(
     params : RegisterParams, optional
         Everything that can be tuned of the search (`regengine.registration.parameters`); its
         work budget takes the place of ``effort``.
-    **options
-        The others are those of ``regengine register --help``.
 
     Returns
     -------
@@ -356,18 +219,29 @@ def register(
     if is_url(fspath(photo)):
         url = Url(fspath(photo))
         raise ConfigError(f"{url} is a URL: register_many fetches it, register takes a file.")
-    inputs = run_inputs(params=params, **options)
+    inputs = run_inputs((), options)
     result = process_photo(photo_at_hand(fspath(photo)), inputs)
     return Registration(result, inputs.lights, inputs.streets, inputs.day)
 
 
-@_with(RunOptions)
+class RegisterMany(Protocol[Fields]):
+    """The type of `register_many`."""
+
+    def __call__(
+        self, photos: Paths, store: AnyPath = ..., *args: Fields.args, **options: Fields.kwargs
+    ) -> Store:
+        """Register photos into a store."""
+
+
+def _with_run_options(
+    options: Callable[Fields, RunOptions],
+) -> Callable[[Callable[[Paths, AnyPath, RunOptions], Store]], RegisterMany[Fields]]:
+    return partial(spread_options, options)  # type: ignore[arg-type]
+
+
+@_with_run_options(RunOptions)
 def register_many(
-    photos: Paths,
-    store: AnyPath = "run.h5",
-    *,
-    progress: bool = False,
-    **options: Unpack[RunOptions],
+    photos: Paths, store: AnyPath = "run.h5", options: RunOptions | None = None
 ) -> Store:
     """Register photos into a store; an interrupted run is taken up by the same call.
 
@@ -384,8 +258,6 @@ def register_many(
         Verdicts of the store that are worked out again.
     progress : bool
         A bar on standard error, or a message of the log now and then.
-    **options
-        Of `register`.
 
     Returns
     -------
@@ -406,10 +278,11 @@ def register_many(
     from regengine.batch import console
     from regengine.store.writer import StoreWriter
 
-    run = register_run(_each(photos), Path(store), **options)
+    assert options is not None  # keywords stand for it
+    run = register_run(_each(photos), Path(store), options)
     with (
         StoreWriter(run.store) as writer,
-        console.progress(len(run.photos), quiet=not progress) as advance,
+        console.progress(len(run.photos), quiet=not options.progress) as advance,
     ):
         summary = run.start(writer, lambda result: None, advance=advance)
     if summary.interrupted:
@@ -417,29 +290,27 @@ def register_many(
     return Store(run.store, run.inputs.lights)
 
 
-@_with(RunOptions)
-def register_run(photos: Sequence[str], store: Path, **options: Unpack[RunOptions]) -> RegisterRun:
+def register_run(photos: Sequence[str], store: Path, options: RunOptions) -> RegisterRun:
     """A run that is ready to begin; see `register_many`."""
     from regengine.batch.discover import no_photo, select_share
     from regengine.batch.register import RegisterRun
     from regengine.batch.remote import any_there, find_given
 
-    overlay, shard = _path(options["overlay"]), options["shard"]
-    maps = [*_paths(options["lights"]), *_paths(options["day"])]
+    overlay = _path(options.overlay)
+    maps = [*_paths(options.lights), *_paths(options.day)]
     exclude = [*maps, *([] if overlay is None else [overlay])]
     found = find_given(photos, exclude=exclude)
     if not any_there(found):
         raise no_photo(photos)
-    of_photos = {name: options[name] for name in RegisterOptions.__annotations__}  # type: ignore[literal-required]
     return RegisterRun(
-        photos=found if shard is None else select_share(found, shard),
-        inputs=run_inputs(found, **of_photos),
+        photos=found if options.shard is None else select_share(found, options.shard),
+        inputs=run_inputs(found, options),
         store=store,
-        workers=options["workers"],
-        resume=options["resume"],
-        retry=options["retry"],
-        memory_mb=options["max_memory_mb"],
-        scheduler=options["scheduler"],
+        workers=options.workers,
+        resume=options.resume,
+        retry=options.retry,
+        memory_mb=options.max_memory_mb,
+        scheduler=options.scheduler,
     )
 
 
@@ -464,8 +335,7 @@ def open_store(path: AnyPath, *, lights: Paths = ()) -> Store:
 # Scenes, detections, star fields, maps
 
 
-@_with(ClassifyOptions)
-def classify_inputs(**options: Unpack[ClassifyOptions]) -> ClassifyInputs:
+def classify_inputs(options: ClassifyOptions) -> ClassifyInputs:
     """What photos that are classified share, checked and read."""
     from regengine.batch.at_hand import element_sets_at_hand
     from regengine.orbit.position import element_sets, frame_records
@@ -473,13 +343,13 @@ def classify_inputs(**options: Unpack[ClassifyOptions]) -> ClassifyInputs:
     from regengine.scene.model_file import load_scene_model
 
     inputs = ClassifyInputs(
-        model=_path(options["model"]),
-        tle=_path(options["tle"]) or element_sets_at_hand(),
-        metadata=_path(options["metadata"]),
-        frame=_frame_options(options["time"], options["nadir"]),
-        features=options["features"],
-        quality=options["quality"],
-        thumbnails=options["thumbnails"],
+        model=_path(options.model),
+        tle=_path(options.tle) or element_sets_at_hand(),
+        metadata=_path(options.metadata),
+        frame=_frame_options(options.time, options.nadir),
+        features=options.features,
+        quality=options.quality,
+        thumbnails=options.thumbnails,
     )
     # What cannot be used is told before the first photo
     load_scene_model(inputs.model)
@@ -490,11 +360,9 @@ def classify_inputs(**options: Unpack[ClassifyOptions]) -> ClassifyInputs:
     return inputs
 
 
-@_with(ClassifyOptions)
-def classify(photo: AnyPath, **options: Unpack[ClassifyOptions]) -> Scene:
+@takes(ClassifyOptions)
+def classify(photo: AnyPath, options: ClassifyOptions) -> Scene:
     """Tell what a photo shows: ``category``, ``probabilities``, and the rest of `Scene`.
-
-    Options are those of ``regengine classify --help``.
 
     Raises
     ------
@@ -505,17 +373,11 @@ def classify(photo: AnyPath, **options: Unpack[ClassifyOptions]) -> Scene:
     """
     from regengine.scene.classify import classify_photo
 
-    return classify_photo(Path(photo), classify_inputs(**options))
+    return classify_photo(Path(photo), classify_inputs(options))
 
 
-def detect(
-    photo: AnyPath,
-    kind: Kind,
-    *,
-    method: str | None = None,
-    max_side_px: int | None = None,
-    whole_frame: bool = False,
-) -> Detections:
+@takes_after_two(DetectOptions)
+def detect(photo: AnyPath, kind: Kind, options: DetectOptions) -> Detections:
     """Find the lights, stars or streaks of a photo.
 
     Parameters
@@ -523,12 +385,6 @@ def detect(
     photo : path
     kind : str
         ``lights``, ``stars`` or ``streaks``.
-    method : str, optional
-        Detector; without it the benchmark's best.
-    max_side_px : int, optional
-        Larger photos are averaged down to this; the kind's own size without it.
-    whole_frame : bool
-        Search below the Earth's limb, too.
 
     Raises
     ------
@@ -537,28 +393,24 @@ def detect(
     ConfigError
         If there is no such kind or method.
     """
-    return Detections(detect_job(kind, method, max_side_px, whole_frame)(Path(photo)), kind)
+    return Detections(detect_job(kind, options)(Path(photo)), kind)
 
 
-def detect_job(
-    kind: str, method: str | None = None, max_side_px: int | None = None, whole_frame: bool = False
-) -> Callable[[Path], PhotoDetections[Any]]:
+def detect_job(kind: str, options: DetectOptions) -> Callable[[Path], PhotoDetections[Any]]:
     """What `detect` does with the path of a photo."""
     from regengine.sky.detection.kinds import SOUGHT
 
     if kind not in SOUGHT:
         raise ConfigError(f"{kind!r} is nothing to detect: it is one of {', '.join(SOUGHT)}.")
-    check_within("max_side_px", max_side_px, Within(64))
     return partial(
         SOUGHT[kind].in_photo,
-        detector=SOUGHT[kind].detector(method),
-        max_long_side_px=max_side_px,
-        sky_only=not whole_frame,
+        detector=SOUGHT[kind].detector(options.method),
+        max_long_side_px=options.max_side_px,
+        sky_only=not options.whole_frame,
     )
 
 
-@_with(SolveOptions)
-def solve_job(photos: Sequence[Path], **options: Unpack[SolveOptions]) -> SolveJob:
+def solve_job(photos: Sequence[Path], options: SolveOptions) -> SolveJob:
     """What `solve` does with each of these photos; pickles."""
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile_file import load_profiles
@@ -567,16 +419,16 @@ def solve_job(photos: Sequence[Path], **options: Unpack[SolveOptions]) -> SolveJ
     from regengine.sky.stars import solve as solver
     from regengine.sky.stars.photo import SolveJob, sky
 
-    wcs, overlay = _path(options["wcs"]), _path(options["overlay"])
+    wcs, overlay = _path(options.wcs), _path(options.overlay)
     job = SolveJob(
-        detector=STARS.detector(options["method"]),
+        detector=STARS.detector(options.method),
         frame_options=FrameOptions(
-            focal_mm=options["focal_mm"],
-            pixel_pitch_um=options["pixel_pitch_um"],
-            lenses=load_profiles(_paths(options["lens"])),
+            focal_mm=options.focal_mm,
+            pixel_pitch_um=options.pixel_pitch_um,
+            lenses=load_profiles(_paths(options.lens)),
         ),
-        options=solver.SolveOptions(max_seconds=options["max_seconds"]),
-        fov_deg=options["fov_deg"],
+        options=solver.SolveOptions(max_seconds=options.max_seconds),
+        fov_deg=options.fov_deg,
         headers=None if wcs is None else picture_paths(photos, wcs, "wcs", ending=".fits"),
         overlays=None if overlay is None else picture_paths(photos, overlay, "solved"),
     )
@@ -584,11 +436,9 @@ def solve_job(photos: Sequence[Path], **options: Unpack[SolveOptions]) -> SolveJ
     return job
 
 
-@_with(SolveOptions)
-def solve(photo: AnyPath, **options: Unpack[SolveOptions]) -> StarField:
+@takes(SolveOptions)
+def solve(photo: AnyPath, options: SolveOptions) -> StarField:
     """Identify the stars of a photo; nothing needs to be known of the lens.
-
-    Options are those of ``regengine solve --help``.
 
     Raises
     ------
@@ -597,7 +447,7 @@ def solve(photo: AnyPath, **options: Unpack[SolveOptions]) -> StarField:
     ConfigError, EphemerisError
         If an option makes no sense, or a file cannot be used.
     """
-    return StarField(solve_job([Path(photo)], **options)(Path(photo)))
+    return StarField(solve_job([Path(photo)], options)(Path(photo)))
 
 
 def open_light_map(maps: Paths) -> LightMap:

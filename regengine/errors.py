@@ -108,6 +108,12 @@ class ConfigError(RegengineError, ValueError):
     code = "config"
 
 
+class NoFrameError(ConfigError, KeyError):
+    """A store holds no frame of a name."""
+
+    __str__ = Exception.__str__  # of a KeyError that would be the sentence in quotation marks
+
+
 def is_short_of_memory(error: BaseException) -> bool:
     """Whether an exception means that memory could not be had, in Python or in a C++ library."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY)

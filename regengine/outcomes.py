@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
 
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, NoFrameError
 from regengine.io.extras import missing
 from regengine.io.plain import counted
 
@@ -466,8 +466,8 @@ class Store:
 
         Raises
         ------
-        ConfigError
-            If there is none.
+        NoFrameError
+            If there is none; a KeyError, too.
         """
         from regengine.store.read import find_frames
 
@@ -479,7 +479,7 @@ class Store:
     def __contains__(self, name: str) -> bool:
         try:
             return bool(self.find(name))
-        except ConfigError:
+        except NoFrameError:
             return False
 
     def __len__(self) -> int:

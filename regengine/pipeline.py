@@ -23,7 +23,7 @@ from regengine.registration.priors.neighbours import SOURCE, NeighbourPrior
 from regengine.registration.priors.seen import Seen
 from regengine.registration.register import register_frame
 from regengine.registration.report_result import doubt_time_told, no_match_result
-from regengine.registration.types import Prior, References
+from regengine.registration.types import Prior, SearchReferences
 from regengine.result import BY_DAY, FrameResult, Reason
 from regengine.run_inputs import RunInputs
 from regengine.scene.classify import SceneForSearch, assess_for_search
@@ -67,10 +67,8 @@ def process_photo(
     # A map without a product name goes by its files.
     lights = result.lights or ", ".join(map_path.name for map_path in inputs.lights)
     result = replace(result, lights=lights, seconds=time.perf_counter() - start_s)
-    searched_in_vain = (
-        hints is not None and hints.beat is not None and not result.replaces(hints.beat)
-    )
-    if inputs.overlays is not None and not searched_in_vain:
+    is_kept = hints is None or result.replaces(hints.first_probability)
+    if inputs.overlays is not None and is_kept:
         from regengine.registration.overlay import write_overlay
 
         try:
@@ -154,7 +152,7 @@ def _searched(
             cities_probability=scene.cities_probability,
         )
         streets = street_maps_of(inputs.streets)
-        references = References(light_map=light_map, index=index, streets=streets)
+        references = SearchReferences(light_map=light_map, index=index, streets=streets)
         result = register_frame(frame, prior, references, inputs.register)
         if hints is None:
             return result
@@ -198,4 +196,4 @@ def register_from(path: Path, placed: Camera, inputs: RunInputs) -> FrameResult:
         raise LightMapError(NO_LIGHT_MAP.text)
     frame = read_frame(path, records=records, options=inputs.frame)
     prior = Prior(position=locate_placed(placed, frame, tles), placement=placed)
-    return register_frame(frame, prior, References(light_map=light_map), inputs.register)
+    return register_frame(frame, prior, SearchReferences(light_map=light_map), inputs.register)

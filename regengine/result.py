@@ -232,11 +232,11 @@ class FrameResult:
         """What placed a photo on streets or by day, the coarse scale first; empty by lights."""
         return PatchProof.parse(dict(self.sources).get("proof", ""))
 
-    def replaces(self, beat: float) -> bool:
-        """Whether it replaces a first result, of the probability ``beat`` (0 for none)."""
+    def replaces(self, probability: float) -> bool:
+        """Whether it replaces a first result of this probability (0 for none)."""
         if self.verdict == "accepted":
             return True
-        return self.verdict == "review" and (self.probability or 0.0) > beat
+        return self.verdict == "review" and (self.probability or 0.0) > probability
 
 
 @dataclass(frozen=True, kw_only=True)

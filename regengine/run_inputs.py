@@ -13,7 +13,7 @@ from regengine.registration.parameters import RegisterParams
 
 if TYPE_CHECKING:
     from regengine.orbit.tle import TleSet
-    from regengine.photo.frame_records import FrameRecords
+    from regengine.photo.records import FrameRecords
     from regengine.references.reference import LightMap
 
 
@@ -30,7 +30,7 @@ class RunInputs:
     register: RegisterParams = field(default_factory=RegisterParams)
     overlays: Path | None = None  # folder for one picture per photo
     overlay_names_hashed: bool = False  # because photos have the same name
-    share: bool = True  # whether photos of a batch may help each other
+    neighbours: bool = True  # whether photos of a batch may help each other
     stars: bool = True  # whether stars above a photo's limb may tell its attitude
     blind: BlindOptions = field(default_factory=BlindOptions)  # the search of the whole Earth
 

@@ -51,10 +51,14 @@ def read_settings(given: Path | None = None) -> Settings:
 
 
 def settings_of(
-    settings: Settings, command: tuple[str, ...], known: Collection[str]
+    settings: Settings,
+    command: tuple[str, ...],
+    known: Collection[str],
+    former: Mapping[str, str] | None = None,
 ) -> dict[str, tuple[Any, Path]]:
     """Values in the table of a command such as ("lights", "get"), each with the file it is from.
 
+    Former names of options stand for the present ones, which ``known`` and what is given have.
     ConfigError for a name that is not among the known ones, which would be silently lost, and for
     a plain value where a table belongs.
     """
@@ -65,7 +69,8 @@ def settings_of(
             if not isinstance(table, Mapping):
                 where = ".".join(command[:depth])
                 raise ConfigError(f"{path}: {where} must be a table: write [{where}].")
-        for name, value in table.items():
+        for spelt, value in table.items():
+            name = (former or {}).get(spelt, spelt)
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=1)
                 listed = f"known are {', '.join(sorted(known))}."

@@ -21,12 +21,17 @@ LIGHT_RGB = {
 }
 
 
+# Around the whole picture, before what else stands in front of it
+WINDOW = "window"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
     """What stands in front."""
 
     seed: int  # of shapes and places
-    parts: tuple[str, ...]  # some of ``PARTS``, drawn one over the other
+    # Some of ``PARTS``, or ``WINDOW``, drawn one over the other
+    parts: tuple[str, ...]
     size: float  # of a part, as a share of the picture's long side
     lit_by: str  # "dark", "moon", "lamp" or "sun"
     brightness: float  # of its brightest faces, share of what fills the sensor
@@ -220,10 +225,48 @@ def _window_frame(canvas: _Canvas, rng: np.random.Generator, scale: float) -> No
     canvas.mark(rim, 0.6, 0.01 * scale)
 
 
+def _window(canvas: _Canvas, rng: np.random.Generator, scale: float) -> None:
+    """The rim of a window of the Cupola on several sides: dark, with lit edges and latches.
+
+    Rounder or squarer, it stands off the middle and hides 8 to 28 % of the picture. Being near the
+    camera it has that size whatever the scale of what is outside.
+    """
+    del scale
+    width, height = canvas.width, canvas.height
+    longest = max(width, height)
+    squareness, turn = float(rng.uniform(2.0, 6.0)), float(rng.uniform(-0.3, 0.3))
+    middle = np.array([width, height]) * (0.5 + rng.uniform(-0.12, 0.12, 2))
+    circle = _circle(240)
+    round_off = (np.abs(circle) ** squareness).sum(axis=1) ** (-1.0 / squareness)
+    shape = circle * round_off[:, None] * [width / longest, height / longest]
+    shape = shape @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    wanted, low, high = float(rng.uniform(0.08, 0.28)), 0.3, 1.5
+    for _ in range(12):  # the size that hides as much
+        size = 0.5 * (low + high)
+        rim = middle + size * longest * shape
+        outside = np.full((height, width), 255, np.uint8)
+        cv2.fillPoly(outside, [np.round(16.0 * rim).astype(np.int32)], 0, cv2.LINE_AA, 4)
+        low, high = (size, high) if outside.mean() > 255.0 * wanted else (low, size)
+    canvas.cover = np.maximum(canvas.cover, outside)
+    canvas.shade = np.where(outside > 127, _level(0.1), canvas.shade).astype(np.uint8)
+    for grown, shade in ((1.01, 0.5), (1.05, 0.3), (1.09, 0.2)):  # edges of its panes and seals
+        first = int(rng.integers(len(rim)))  # lit from one side
+        lit = np.roll(middle + grown * (rim - middle), -first, axis=0)[: len(rim) // 2]
+        canvas.mark(lit, shade, 0.006 * longest)
+    for _ in range(int(rng.integers(2, 8))):  # latches, handles, cables
+        at = rim[int(rng.integers(len(rim)))]
+        outwards = (at - middle) / max(float(np.linalg.norm(at - middle)), 1.0)
+        start = at + 0.02 * longest * outwards
+        along = _frame_of(float(rng.uniform(0.0, np.pi)))[0]
+        reach = float(rng.uniform(0.02, 0.08)) * longest
+        canvas.line(start, start + reach * along, float(rng.uniform(0.005, 0.02)) * longest)
+
+
 _DRAWERS = {
     "panel": _panel,
     "truss": _truss,
     "vehicle": _vehicle,
     "arm": _arm,
     "frame": _window_frame,
+    WINDOW: _window,
 }

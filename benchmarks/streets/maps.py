@@ -19,7 +19,7 @@ from benchmarks.streets.city import CITIES, CLASSES, City
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
 from regengine.io.gdal import gdal_session
-from regengine.references.streets import build_streets
+from regengine.references.streets import draw_streets
 
 Bounds = tuple[float, float, float, float]
 
@@ -31,7 +31,7 @@ class CityStreets:
     Attributes
     ----------
     path : Path
-        A file of `build_streets`.
+        A file of `draw_streets`.
     file_bounds : tuple of float
         West, south, east, north of the file.
     at : tuple of float or None
@@ -73,14 +73,15 @@ class CityStreets:
             return lon, lat, 1.0
         return *self.at, math.cos(math.radians(lat)) / math.cos(math.radians(self.at[1]))
 
-    def window(self, bbox: Bounds, step_deg: float) -> LightGrid | None:
+    def window(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid | None:
         """Lamp density at a power of two of the file's pixels; not valid where nothing is known."""
-        west, south, east, north = bbox
         lon, lat, stretch = self._moved
         left, low, right, top = self.file_bounds
         with gdal_session(), rasterio.open(self.path) as dataset:
             step = dataset.res[0]
-            factor = 2 ** max(0, math.floor(math.log2(1.0001 * step_deg / step)))
+            factor = 2 ** max(0, math.floor(math.log2(1.0001 * resolution_deg / step)))
             step *= factor
             # Whole pixels of where it lies, counted from its middle
             first = math.floor((west - lon) / step), math.floor((lat - north) / step)
@@ -121,7 +122,7 @@ def build_maps(real: Path, folder: Path) -> dict[str, CityStreets]:
     folder.mkdir(parents=True, exist_ok=True)
     for name in CITIES:
         if not (folder / f"{name}.tif").exists():
-            build_streets([real / "streets" / f"{name}_streets.parquet"], folder / f"{name}.tif")
+            draw_streets([real / "streets" / f"{name}_streets.parquet"], folder / f"{name}.tif")
     return {name: CityStreets.open(folder / f"{name}.tif") for name in CITIES}
 
 
@@ -136,7 +137,7 @@ def build_map_of(city: City, folder: Path) -> CityStreets:
             geometry=shapely.linestrings(city.roads.xy, indices=owner),
             crs="EPSG:4326",
         ).to_parquet(roads)
-        build_streets([roads], out)
+        draw_streets([roads], out)
     return CityStreets.open(out)
 
 

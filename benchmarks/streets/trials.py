@@ -23,7 +23,7 @@ from regengine.registration.parameters import RegisterParams
 from regengine.registration.register import search_frame
 from regengine.registration.report_result import report_result, report_skipped
 from regengine.registration.streets.report_on_streets import report_on_streets
-from regengine.registration.types import Prior, References
+from regengine.registration.types import Prior, SearchReferences
 from regengine.result import FrameResult
 
 PARIS = "Paris_ISS043-E-93480.jpg"
@@ -95,7 +95,7 @@ def place_on_streets(
 
     For without lights nothing else than streets can be accepted.
     """
-    references = References(light_map=NoLights(), streets=streets)
+    references = SearchReferences(light_map=NoLights(), streets=streets)
     problem, state, street_match = search_frame(frame, prior, references, params)
     if state is None:
         return report_skipped(problem)

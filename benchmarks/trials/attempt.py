@@ -30,7 +30,7 @@ from regengine.registration.control_points import select_control_points
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.register import search_frame
 from regengine.registration.report_result import no_match_result, report_result, report_skipped
-from regengine.registration.types import Prior, References, SearchState
+from regengine.registration.types import Prior, SearchReferences, SearchState
 from regengine.result import ControlPoint, FrameResult, Reason
 from regengine.scene.classify import assess_for_search
 
@@ -154,7 +154,7 @@ def write_trial(trial: Trial, folder: Path) -> tuple[Path, Path]:
 
 def register_trial(
     trial: Trial,
-    references: References,
+    references: SearchReferences,
     parameters: RegisterParams,
     folder: Path,
     *,

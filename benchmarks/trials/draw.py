@@ -31,6 +31,8 @@ from detectors.types import FloatArray
 
 CLOCK_SHARES = {"2s": 0.55, "120s": 0.25, "10min": 0.08, "1h": 0.12}
 FOCAL_SHARES = {"exact": 0.30, "error": 0.50, "unknown": 0.15, "wrong": 0.05}
+# Of frames through the Cupola half do not tell their lens, as copies on the web, or another
+CUPOLA_FOCAL_SHARES = {"exact": 0.15, "error": 0.35, "unknown": 0.35, "wrong": 0.15}
 MOST_FOCAL_ERROR = 0.03
 WRONG_FACTOR = (1.1, 1.5)
 # A pass that is not the photograph's must not show its place at any clock within this of it ...
@@ -69,7 +71,7 @@ def draw_claim(rng: np.random.Generator, source: TrialSource, kind: Kind, shot: 
     clock_class = _choice(rng, CLOCK_SHARES)
     wanted = time_of(days) + timedelta(seconds=draw_clock_error_s(rng, clock_class))
     clock = (wanted + timedelta(seconds=0.5)).replace(microsecond=0)
-    told, focal_mm = _focal(rng, shot)
+    told, focal_mm = _focal(rng, kind, shot)
     return Claim(
         clock_utc=clock,
         clock_class=clock_class,
@@ -95,9 +97,9 @@ def draw_clock_error_s(rng: np.random.Generator, clock_class: str) -> float:
     return float(rng.uniform(-most, most))
 
 
-def _focal(rng: np.random.Generator, shot: Shot) -> tuple[str, float | None]:
+def _focal(rng: np.random.Generator, kind: Kind, shot: Shot) -> tuple[str, float | None]:
     """How the focal length is told, and what EXIF says: two decimals at most."""
-    told = _choice(rng, FOCAL_SHARES)
+    told = _choice(rng, CUPOLA_FOCAL_SHARES if kind == "cupola" else FOCAL_SHARES)
     if told == "unknown":
         return told, None
     if told == "exact":
@@ -248,7 +250,9 @@ KIND_SHARES: dict[Kind, float] = {
     "other_time": 0.03,
 }
 ENOUGH_PLACES = 8
-WITH_LIGHTS = ("city", "elsewhere", "other_time")
+WITH_LIGHTS = ("city", "cupola", "elsewhere", "other_time")
+# Trials from this seed on are wide photographs through the Cupola
+FIRST_CUPOLA = 5_000_000
 
 
 def draw_trial(seed: int, source: TrialSource, kind: Kind | None = None) -> Trial:
@@ -267,6 +271,8 @@ def told_shot(seed: int, source: TrialSource, kind: Kind | None = None) -> tuple
 
 def kind_of(seed: int, half: Half) -> Kind:
     """The kind of trial that a seed draws."""
+    if seed >= FIRST_CUPOLA:
+        return "cupola"
     kinds, shares = list(KIND_SHARES), list(KIND_SHARES.values())
     return kinds[int(stream_of(seed, half, 0).choice(len(kinds), p=shares))]
 
@@ -313,7 +319,7 @@ def trial_of(
         tle_text=claim.elements.tle_text,
         camera=camera,
         factors=factors_of(shot, claim, conditions, photograph, places),
-        registrable=kind == "city" and places >= ENOUGH_PLACES,
+        registrable=kind in ("city", "cupola") and places >= ENOUGH_PLACES,
         places=places,
         world=world,
         lights=conditions.lights,

@@ -14,12 +14,23 @@ from regengine.photo.camera_bodies import CameraBody, find_body
 
 # What a trial shows
 Kind = Literal[
-    "city", "dark", "stars", "aurora", "noise", "elsewhere", "other_time", "mirrored_map"
+    "city",
+    "dark",
+    "stars",
+    "aurora",
+    "noise",
+    "elsewhere",
+    "other_time",
+    "mirrored_map",
+    "cupola",
 ]
 KINDS = get_args(Kind)
 SHORTEST_MM, LONGEST_MM = 24.0, 400.0
 WIDE_MM = 36.0
 STARS_MM = 60.0
+# Through the Cupola: on a full frame the diagonal covers 75 degrees and more
+CUPOLA_MM = (16.0, 28.0)
+FULL_FRAME_LEAST_MM = 35.0
 # 6 % of the records: time-lapses, which look aside with wide lenses, are not among them.
 WIDE_SHARE = 0.18
 # A sensor is full at 78 lux s / ISO (ISO 12232, saturation-based speed).
@@ -112,8 +123,11 @@ def draw_exposure(
     """One of the records, wide lenses more often than they stand there.
 
     Stars and aurorae are taken with wide lenses and long exposures; so are half of the dark
-    frames, which would else be black.
+    frames, which would else be black. Through the Cupola lenses are wider than the records', and
+    their exposures long.
     """
+    if kind == "cupola":
+        return _draw_cupola_exposure(rng, exposures)
     long_exposed = kind in ("stars", "aurora") or (kind == "dark" and rng.random() < 0.5)
     widest = STARS_MM if long_exposed else WIDE_MM
     wide = np.array([e.focal_mm < widest for e in exposures])
@@ -124,3 +138,19 @@ def draw_exposure(
         seconds = float(np.exp(rng.uniform(np.log(0.2), np.log(1.0))))
         chosen = replace(chosen, exposure_s=round(max(chosen.exposure_s, seconds), 2))
     return chosen
+
+
+def _draw_cupola_exposure(rng: np.random.Generator, exposures: tuple[Exposure, ...]) -> Exposure:
+    """A full frame behind a lens of 16 to 28 mm, exposed as 23 real frames of 15 to 28 mm are."""
+    bodies = sorted(
+        {one.body.name: one.body for one in exposures if one.body.long_mm > FULL_FRAME_LEAST_MM}
+    )
+    body = find_body(bodies[int(rng.integers(len(bodies)))])
+    assert body is not None
+    return Exposure(
+        body=body,
+        focal_mm=float(round(rng.uniform(*CUPOLA_MM))),
+        exposure_s=round(float(np.exp(rng.uniform(np.log(0.1), np.log(1.3)))), 2),
+        aperture_f=float(rng.choice([1.4, 1.8, 2.8], p=[0.6, 0.2, 0.2])),
+        iso=float(rng.choice([3200, 5000, 6400, 8000, 10000, 12800])),
+    )

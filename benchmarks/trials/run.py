@@ -79,10 +79,10 @@ class Workshop:
     def register(self, trial: Trial, folder: Path) -> Registration:
         """Register a trial with what the settings say."""
         from benchmarks.trials.attempt import register_trial
-        from regengine.registration.types import References
+        from regengine.registration.types import SearchReferences
 
         index = self.mirrored_index if trial.kind == "mirrored_map" else self.index
-        references = References(light_map=self.map_of(trial), index=index)
+        references = SearchReferences(light_map=self.map_of(trial), index=index)
         told = self.settings.told
         return register_trial(trial, references, self.settings.register, folder, told=told)
 

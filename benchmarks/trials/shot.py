@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import Pointing, SimCamera, east_north_up, ecef_of
-from benchmarks.simulate.hardware import PARTS, Hardware
+from benchmarks.simulate.hardware import PARTS, WINDOW, Hardware, draw_foreground
 from benchmarks.simulate.weather import AuroraBand, CloudLayer, SceneParameters
 from benchmarks.simulate.worlds import Realisation
 from benchmarks.trials.exposures import Exposure, draw_exposure
@@ -25,6 +26,14 @@ from benchmarks.trials.source import (
 MOST_OFF_NADIR_DEG = 65.0
 MOST_INCIDENCE_DEG = 80.0
 LEAST_GROUND = 0.25
+CUPOLA_CROP = 0.9  # a field of 70 degrees is left
+CUPOLA_COVER = (0.1, 0.4)  # of the picture, by hardware
+CUPOLA_SKY = (0.1, 0.55)  # shares of the picture: the limb is well in it
+# Stars of magnitude 3 and brighter, a square degree: such a one has the least light that is drawn
+# of stars, 8 nW cm^-2 sr^-1, in a pixel of a picture whose focal length is so many pixels. In
+# pixels of 2.5 times less sky stars a magnitude fainter have it, of which there are three times
+# as many
+BRIGHT_STARS, BRIGHT_STARS_PX = 0.0045, 356.0
 TARGET_SUN_DEG = -8.0
 NIGHTS, MOMENTS, AIMS = 200, 12, 12
 
@@ -54,6 +63,8 @@ def draw_shot(rng: np.random.Generator, source: TrialSource, kind: Kind) -> Shot
     exposure = draw_exposure(rng, source.exposures, kind)
     focal_mm = exposure.focal_mm * (1.0 + float(np.clip(rng.normal(0.0, 0.004), -0.01, 0.01)))
     storage = draw_storage(rng)
+    while kind == "cupola" and storage.crop_share < CUPOLA_CROP:
+        storage = draw_storage(rng)
     wide = exposure.focal_mm < 60.0
     k1 = float(rng.uniform(-0.06, 0.015)) if wide else 0.0
     names = list(source.shares)
@@ -70,7 +81,7 @@ def draw_shot(rng: np.random.Generator, source: TrialSource, kind: Kind) -> Shot
             pointing = _pointing(rng, kind, state, target, exposure)
             whole = _whole_camera(exposure, focal_mm, storage, k1, state, pointing)
             camera = stored_camera(whole, storage)
-            if kind in ("stars", "aurora") or _shows_ground(camera):
+            if kind in ("stars", "aurora") or _shows_ground(kind, camera):
                 return Shot(
                     night=night,
                     days=days,
@@ -228,8 +239,11 @@ def off_nadir_deg(camera: SimCamera) -> float:
     return float(np.degrees(np.arccos(np.clip(-(ray @ up), -1.0, 1.0))))
 
 
-def _shows_ground(camera: SimCamera) -> bool:
-    return view_shares(camera)[0] >= LEAST_GROUND and off_nadir_deg(camera) <= MOST_OFF_NADIR_DEG
+def _shows_ground(kind: Kind, camera: SimCamera) -> bool:
+    ground, sky = view_shares(camera)
+    if kind == "cupola" and not CUPOLA_SKY[0] <= sky <= CUPOLA_SKY[1]:
+        return False
+    return ground >= LEAST_GROUND and off_nadir_deg(camera) <= MOST_OFF_NADIR_DEG
 
 
 # Nadir ground speed that a camera held still does not follow; people follow most of it.
@@ -268,7 +282,11 @@ def draw_conditions(rng: np.random.Generator, kind: Kind, shot: Shot, seed: int)
         changed_share=float(rng.uniform(0.10, 0.30)),
         flares=int(rng.integers(1, 25)) if ground > 0.0 and rng.random() < 0.06 else 0,
         aurora=_draw_aurora(rng, kind, shot, seed, sky),
-        hardware=_draw_hardware(rng, shot, seed, moon),
+        hardware=(
+            _draw_cupola_hardware(rng, shot, seed, moon)
+            if kind == "cupola"
+            else _draw_hardware(rng, shot, seed, moon)
+        ),
         moon=moon,
     )
 
@@ -305,7 +323,7 @@ def _draw_scene(
         boats=int(rng.integers(10, 80)) if rng.random() < 0.12 else 0,
         lightning_nw=float(np.exp(rng.uniform(4.5, 8.0))) if rng.random() < 0.08 else 0.0,
         airglow_nw=float(np.exp(rng.uniform(np.log(1.0), np.log(10.0)))),
-        stars_per_square_degree=float(rng.uniform(0.3, 2.0)),
+        stars_per_square_degree=_draw_stars(rng, kind, camera),
         vignetting=float(rng.uniform(0.0, 0.5)),
         reflection_nw=saturation_nw * float(rng.uniform(0.01, 0.3)) if reflection else 0.0,
         tone_contrast=float(rng.uniform(0.0, 0.4)),
@@ -313,6 +331,16 @@ def _draw_scene(
         jpeg_quality=int(rng.integers(60, 96)),
         most_lamps=250_000,
     )
+
+
+def _draw_stars(rng: np.random.Generator, kind: Kind, camera: SimCamera) -> float:
+    """Stars a square degree; through the Cupola, where sky fills much of the picture, as many as
+    the eye's count of them and the size of pixels say.
+    """
+    if kind == "cupola":
+        focal_ratio = camera.focal_px / BRIGHT_STARS_PX
+        return BRIGHT_STARS * focal_ratio**2.5 * float(rng.uniform(0.5, 2.0))
+    return float(rng.uniform(0.3, 2.0))
 
 
 def _draw_clouds(rng: np.random.Generator, kind: Kind, moon: float) -> tuple[CloudLayer, ...]:
@@ -365,8 +393,7 @@ def _draw_hardware(rng: np.random.Generator, shot: Shot, seed: int, moon: float)
     if drawn[0] >= (0.35 if wide else 0.06):
         return None
     count = int(rng.integers(1, 4))
-    lit_by = str(rng.choice(["dark", "moon", "lamp", "sun"], p=[0.35, 0.3, 0.25, 0.1]))
-    top = {"dark": 0.01, "moon": 0.02 + 0.1 * moon, "lamp": 0.25, "sun": 1.2}[lit_by]
+    lit_by, top = _draw_lighting(rng, moon)
     return Hardware(
         seed=seed,
         parts=tuple(str(part) for part in rng.choice(PARTS, count)),
@@ -375,3 +402,48 @@ def _draw_hardware(rng: np.random.Generator, shot: Shot, seed: int, moon: float)
         brightness=top * (0.2 + 0.8 * float(drawn[2])),
         blur_px=0.7 + 2.5 * float(drawn[3]) ** 2,
     )
+
+
+def _draw_lighting(rng: np.random.Generator, moon: float) -> tuple[str, float]:
+    """What lights hardware, and how bright that may make it."""
+    lit_by = str(rng.choice(["dark", "moon", "lamp", "sun"], p=[0.35, 0.3, 0.25, 0.1]))
+    top = {"dark": 0.01, "moon": 0.02 + 0.1 * moon, "lamp": 0.25, "sun": 1.2}[lit_by]
+    return lit_by, top
+
+
+def _draw_cupola_hardware(rng: np.random.Generator, shot: Shot, seed: int, moon: float) -> Hardware:
+    """The Cupola's window around the picture and one or two parts of the station outside it.
+
+    Together they hide 10 to 40 % of the picture and no more than half of the limb.
+    """
+    width, height = shot.camera.width_px, shot.camera.height_px
+    small = (round(width * 300 / max(width, height)), round(height * 300 / max(width, height)))
+    limb = _limb_mask(shot.camera, *small)
+    for number in range(60):
+        lit_by, top = _draw_lighting(rng, moon)
+        outside = rng.choice(PARTS[:-1], int(rng.integers(1, 3)))
+        hardware = Hardware(
+            seed=seed + 1_000_003 * number,
+            parts=(*(str(part) for part in outside), WINDOW),
+            size=float(rng.uniform(0.15, 0.6)),
+            lit_by=lit_by,
+            brightness=top * float(rng.uniform(0.2, 1.0)),
+            blur_px=float(rng.uniform(1.0, 4.0)) * max(width, height) / 1000.0,
+        )
+        cover = draw_foreground(replace(hardware, blur_px=0.5), *small).cover
+        if CUPOLA_COVER[0] <= cover.mean() <= CUPOLA_COVER[1] and cover[limb].mean() <= 0.5:
+            return hardware
+    raise RuntimeError("No window leaves half of the limb in view; draw another seed.")
+
+
+def _limb_mask(camera: SimCamera, width: int, height: int) -> NDArray[np.bool_]:
+    """Where the ground ends, in a picture brought down to a size."""
+    x, y = np.meshgrid(
+        (np.arange(width) + 0.5) * camera.width_px / width - 0.5,
+        (np.arange(height) + 0.5) * camera.height_px / height - 0.5,
+    )
+    ground = np.isfinite(camera.ground(x, y)[0])
+    edge = np.zeros_like(ground)
+    edge[:, 1:] |= ground[:, 1:] != ground[:, :-1]
+    edge[1:] |= ground[1:] != ground[:-1]
+    return edge

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from detectors.constants import DAY_S
-from regengine.archive.interpret import clean_text
 from regengine.archive.web import TooMuchError
 from regengine.errors import ArchiveError
 from regengine.io.atomic import write_whole
+from regengine.photo.frame_ids import ID_PARTS
+from regengine.photo.record_values import clean_text
 
-NAMES = ("mission", "roll", "frame")
 # Without these a row is of no use; all of them missing from all rows means that the shape changed
 NEEDED = {"frames": ("pdate", "ptime", "nlat", "nlon"), "nadir": ("pdate", "ptime", "lat", "lon")}
 KEY_VARIABLE = "JSC_PHOTOS_KEY"
@@ -36,7 +36,9 @@ def rows_of(body: bytes, table: str, host: str, *, secret: str = "") -> list[Row
     if isinstance(said, dict):
         return _no_rows(said, host, secret)
     if not isinstance(said, list):
-        raise ArchiveError(f"{host} answered {_told(text, secret)[:40]!r}, not rows: {CHANGED}.")
+        raise ArchiveError(
+            f"{host} answered {_clean_message(text, secret)[:40]!r}, not rows: {CHANGED}."
+        )
     rows = [_row(item, host) for item in said]
     _check(rows, table, host)
     return rows
@@ -45,7 +47,7 @@ def rows_of(body: bytes, table: str, host: str, *, secret: str = "") -> list[Row
 def _json(text: str, host: str, secret: str) -> Any:
     if text.startswith("<"):
         title = _TITLE.search(text)
-        name = f" ({_told(title[1], secret)})" if title else ""
+        name = f" ({_clean_message(title[1], secret)})" if title else ""
         raise ArchiveError(
             f"{host} answered with a web page instead of JSON{name}: log in to the network first, "
             "or try again later."
@@ -57,7 +59,7 @@ def _json(text: str, host: str, secret: str) -> Any:
     except ValueError:
         if text[:1] in ("[", "{") and not text.endswith(("]", "}")):
             raise TooMuchError(f"{host} cut its answer short: ask for less at a time.") from None
-        begins = f", it begins {_told(text[:60], secret)!r}" if text else ", it is empty"
+        begins = f", it begins {_clean_message(text[:60], secret)!r}" if text else ", it is empty"
         raise ArchiveError(f"{host} answered with something else than JSON{begins}.") from None
 
 
@@ -65,19 +67,21 @@ def _no_rows(said: dict[str, Any], host: str, secret: str) -> list[Row]:
     """What an object means where a list of rows should be."""
     if "no records" in str(said.get("result", "")).lower():
         return []
-    told = next((str(said[name]) for name in ("error", "result", "message") if said.get(name)), "")
-    if _ABOUT_KEY.search(told):
+    message = next(
+        (str(said[name]) for name in ("error", "result", "message") if said.get(name)), ""
+    )
+    if _ABOUT_KEY.search(message):
         raise ArchiveError(
-            f"{host} refuses the key ({_told(told, secret)!r}): check the environment variable "
-            f"{KEY_VARIABLE}."
+            f"{host} refuses the key ({_clean_message(message, secret)!r}): check the environment "
+            f"variable {KEY_VARIABLE}."
         )
-    if told:
-        raise ArchiveError(f"{host} refuses the question: {_told(told, secret)!r}.")
-    names = _told(", ".join(map(str, said)), secret)
+    if message:
+        raise ArchiveError(f"{host} refuses the question: {_clean_message(message, secret)!r}.")
+    names = _clean_message(", ".join(map(str, said)), secret)
     raise ArchiveError(f"{host} answered with an object of {names!r} instead of rows: {CHANGED}.")
 
 
-def _told(text: str, secret: str) -> str:
+def _clean_message(text: str, secret: str) -> str:
     """Words of a server, bounded, without the key."""
     if secret:
         text = text.replace(secret, "***")
@@ -97,7 +101,7 @@ def _row(item: Any, host: str) -> Row:
 
 def _check(rows: Sequence[Row], table: str, host: str) -> None:
     """See to it that rows name their photos and have what registration needs."""
-    for name in (f"{table}.{part}" for part in NAMES):
+    for name in (f"{table}.{part}" for part in ID_PARTS):
         if any(not row.get(name) for row in rows):
             raise ArchiveError(f"{host} answered without {name!r}: {CHANGED}.")
     for name in (f"{table}.{part}" for part in NEEDED[table]) if rows else ():

@@ -11,16 +11,16 @@ from regengine.archive.download import (
     PICTURES,
     SIZES,
     DownloadOptions,
-    Outcome,
+    DownloadResult,
     download,
 )
 from regengine.archive.photo_page import PAGE_MB, page_address, read_page
-from regengine.archive.row import csv_text
+from regengine.archive.tables import csv_text
 from regengine.archive.web import Absent, ArchiveClient, archive_address
 from regengine.errors import ArchiveError, FrameError, StoreError
 from regengine.io.atomic import write_whole
 from regengine.io.urls import host_of
-from regengine.photo.frame_records import archive_name, record_place
+from regengine.photo.frame_ids import archive_name, record_place
 
 PAGE = "/SearchPhotos/photo.pl"
 
@@ -72,9 +72,9 @@ class ArchivePhotos:
             code="not_found",
         )
 
-    def _asked_for(self, picture: Path, frame_id: str, size: str) -> Outcome:
+    def _asked_for(self, picture: Path, frame_id: str, size: str) -> DownloadResult:
         options = DownloadOptions(size=size, pictures=self._archive + PICTURES)
-        outcomes: list[Outcome] = []
+        outcomes: list[DownloadResult] = []
         try:
             download([frame_id], picture.parent, options, self._web, outcomes.append)
         except StoreError as error:

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from regengine.archive.interpret import composed_id
-from regengine.archive.table import read_tables
 from regengine.archive.web import Absent, ArchiveClient, UnreachableError
 from regengine.errors import ArchiveError, ConfigError, StoreError
 from regengine.io.atomic import write_whole
 from regengine.io.checksums import add_sum, read_sums, sha256_of
 from regengine.io.plain import printable
-from regengine.photo.frame_records import archive_frame_id
+from regengine.photo.frame_ids import archive_frame_id, compose_frame_id
+from regengine.photo.records import read_tables
 
 PICTURES = "/DatabaseImages/ESC"
 SIZES = ("large", "small")
@@ -26,7 +25,7 @@ TAIL = 4096  # some cameras write a little behind the end mark
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class DownloadResult:
     """What became of one frame."""
 
     frame: str
@@ -70,7 +69,7 @@ def picture_address(frame_id: str, size: str, pictures: str) -> str:
 def picture_name(frame_id: str) -> str:
     """File name of a frame's picture, as the archive has it."""
     parts = frame_id.split("-")
-    if len(parts) != 3 or composed_id(*parts) != frame_id:
+    if len(parts) != 3 or compose_frame_id(*parts) != frame_id:
         raise ArchiveError(f"{frame_id!r} is no archive id, such as ISS030-E-184140.")
     return f"{frame_id}.JPG"
 
@@ -80,11 +79,11 @@ def download(
     folder: Path,
     options: DownloadOptions,
     web: ArchiveClient,
-    told: Callable[[Outcome], object] = lambda outcome: None,
+    report: Callable[[DownloadResult], object] = lambda outcome: None,
 ) -> str:
     """Fetch pictures one after the other; each appears under its name when it is whole.
 
-    The folder is made if need be and gets ``SHA256SUMS``; ``told`` gets the outcome of each frame
+    The folder is made if need be and gets ``SHA256SUMS``; ``report`` gets the outcome of each frame
     once it is on the disk. Returns why it ended before the last frame; empty if it did not.
     StoreError if the folder cannot be written to.
     """
@@ -100,13 +99,13 @@ def download(
         try:
             outcome = _one(frame_id, folder, options, web, sums)
         except Absent:
-            outcome = Outcome(frame=frame_id, status="absent")
+            outcome = DownloadResult(frame=frame_id, status="absent")
         except ArchiveError as error:
             unreachable = isinstance(error, UnreachableError)
-            outcome = Outcome(frame=frame_id, status="failed", why=str(error))
+            outcome = DownloadResult(frame=frame_id, status="failed", why=str(error))
         failed_in_a_row = failed_in_a_row + 1 if unreachable else 0
         came += outcome.bytes
-        told(outcome)
+        report(outcome)
         if failed_in_a_row == GIVE_UP:
             return f"{GIVE_UP} pictures in a row did not come: run the same command again later"
     return ""
@@ -118,11 +117,11 @@ def _one(
     options: DownloadOptions,
     web: ArchiveClient,
     sums: dict[str, str],
-) -> Outcome:
+) -> DownloadResult:
     target = folder / picture_name(frame_id)
     if target.exists() and not options.force:
         sha256 = _known(target, sums)
-        return Outcome(frame=frame_id, status="present", file=target, sha256=sha256)
+        return DownloadResult(frame=frame_id, status="present", file=target, sha256=sha256)
     address = picture_address(frame_id, options.size, options.pictures)
     picture = web.fetch(address, options.max_megabytes, larger="allow it with --max-megabytes")
     _check_picture(picture, address)
@@ -136,7 +135,7 @@ def _one(
         ) from error
     _note(target, sha256, sums)
     size = len(picture)
-    return Outcome(frame=frame_id, status="fetched", file=target, sha256=sha256, bytes=size)
+    return DownloadResult(frame=frame_id, status="fetched", file=target, sha256=sha256, bytes=size)
 
 
 def _note(target: Path, sha256: str, sums: dict[str, str]) -> None:
@@ -200,7 +199,7 @@ def frames_given(arguments: Sequence[str]) -> list[str]:
 
 def _id(argument: str) -> str | None:
     parts = argument.split("-")
-    composed = composed_id(*parts) if len(parts) == 3 else None
+    composed = compose_frame_id(*parts) if len(parts) == 3 else None
     if composed is None and "/" not in argument and "." not in argument:
         composed = archive_frame_id(argument)
     return composed

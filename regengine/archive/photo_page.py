@@ -6,10 +6,9 @@ import re
 from html import unescape
 from urllib.parse import urlencode
 
-from regengine.archive.interpret import interpret
-from regengine.archive.row import FrameRow
 from regengine.errors import ArchiveError
 from regengine.io.urls import host_of
+from regengine.photo.records import FrameRecord, interpret
 
 PAGE_MB = 4
 # Tags, and what lies between those of scripts and styles
@@ -31,7 +30,7 @@ def page_address(frame_id: str, page: str) -> str:
     return f"{page}?{urlencode({'mission': mission, 'roll': roll, 'frame': frame})}"
 
 
-def read_page(content: bytes, frame_id: str, address: str) -> FrameRow | None:
+def read_page(content: bytes, frame_id: str, address: str) -> FrameRecord | None:
     """What a photo's page tells; None where that is neither time nor nadir.
 
     ArchiveError if it is the page of something else.
@@ -43,12 +42,12 @@ def read_page(content: bytes, frame_id: str, address: str) -> FrameRow | None:
             f"{host_of(address)} answered with a page that does not tell of {frame_id}: the "
             "archive's pages may have changed: report it."
         )
-    told = {name: re.search(form, text, re.IGNORECASE) for name, form in _LABELLED.items()}
+    values = {name: re.search(form, text, re.IGNORECASE) for name, form in _LABELLED.items()}
     cells = {"frame_id": frame_id}
-    if (date := told["date"]) and (time := told["time"]):
+    if (date := values["date"]) and (time := values["time"]):
         cells["gmt_date"] = f"{date[1]}{int(date[2]):02d}{int(date[3]):02d}"
         cells["gmt_time"] = f"{int(time[1]):02d}{time[2]}{time[3]}"
-    if nadir := told["nadir"]:
+    if nadir := values["nadir"]:
         cells["nadir_lat"] = f"{'-' * (nadir[2].upper() == 'S')}{nadir[1]}"
         cells["nadir_lon"] = f"{'-' * (nadir[4].upper() == 'W')}{nadir[3]}"
     for name, heading in (
@@ -56,7 +55,7 @@ def read_page(content: bytes, frame_id: str, address: str) -> FrameRow | None:
         ("focal", "focal_mm"),
         ("camera", "camera"),
     ):
-        if found := told[name]:
+        if found := values[name]:
             cells[heading] = found[1]
     row = interpret(cells, source="photo.pl")
     return None if row is None or row.time_utc is row.nadir_lat is None else row

@@ -10,12 +10,10 @@ from datetime import date, timedelta
 from urllib.parse import urlencode
 
 from regengine.archive.answers import KEY_VARIABLE, AnswerCache, Row, rows_of
-from regengine.archive.interpret import interpret
-from regengine.archive.row import FrameRow
-from regengine.archive.table import FrameTable, gathered
 from regengine.archive.web import Absent, ArchiveClient, TooMuchError
 from regengine.errors import ArchiveError, ConfigError
 from regengine.io.urls import host_of
+from regengine.photo.records import FrameRecord, FrameRecords, interpret, merge_records
 from regengine.references.reference import Bounds
 
 DATABASE = "/SearchPhotos/PhotosDatabaseAPI/PhotosDatabaseAPI.pl"
@@ -182,14 +180,14 @@ def _number(value: float) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class QueryResult:
     """What a query found."""
 
-    table: FrameTable
+    table: FrameRecords
     # requests, kept: questions that were sent, and those that had been answered before.
     requests: int
     kept: int
-    strays: int  # rows that the database sent although they are not what was asked for, left out
+    n_off_query: int  # rows that the database sent although they were not asked for: left out
 
 
 def ask(
@@ -200,7 +198,7 @@ def ask(
     cache: AnswerCache,
     url: str,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Asked:
+) -> QueryResult:
     """Ask the database for all photos that are wanted, in parts, finer where answers are cut.
 
     ``key`` is the user's own, needed where something has to be asked; ``progress`` is called with
@@ -208,7 +206,7 @@ def ask(
     database cannot be reached, refuses, or answers something else: what came is kept.
     """
     waiting = questions(wanted)[::-1]
-    rows: list[FrameRow | None] = []
+    rows: list[tuple[str, FrameRecord | None]] = []
     requests = kept = done = 0
     while waiting:
         question = waiting.pop()
@@ -236,11 +234,15 @@ def ask(
         if finer is not None:
             waiting += finer[::-1]
         elif answer is not None:
-            rows += [interpret(row, source=question.table) for row in answer]
+            table = question.table
+            rows += [(table, interpret(row, source=table)) for row in answer]
         progress(done, done + len(waiting))
-    fitting = [row for row in rows if row is None or fits(row, wanted)]
-    return Asked(
-        table=gathered(fitting), requests=requests, kept=kept, strays=len(rows) - len(fitting)
+    fitting = [row for row in rows if row[1] is None or fits(row[1], wanted)]
+    return QueryResult(
+        table=merge_records(fitting),
+        requests=requests,
+        kept=kept,
+        n_off_query=len(rows) - len(fitting),
     )
 
 
@@ -276,7 +278,7 @@ def _numbers(rows: Iterable[Row], question: Question) -> list[int]:
     return [int(text) for text in texts if text.isascii() and text.isdecimal()]
 
 
-def fits(row: FrameRow, wanted: FrameQuery) -> bool:
+def fits(row: FrameRecord, wanted: FrameQuery) -> bool:
     """Whether a row is what was asked for, as far as it tells."""
     if wanted.missions and row.frame_id.partition("-")[0] not in wanted.missions:
         return False

@@ -8,10 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from regengine.errors import ArchiveError, ConfigError
-from regengine.io.http import PASSING, HttpClient, HttpFailure, RetryPolicy
+from regengine.io.http import PASSING, HttpClient, HttpFailure, Kind, RetryPolicy, Sentences
 from regengine.io.urls import host_of, is_loopback
 
-ABSENT = (404, 410)
 TOO_MUCH = (413, 504)  # a smaller question may be answered
 MANNERS = RetryPolicy(
     pause_s=1.0,
@@ -41,6 +40,36 @@ class CutError(UnreachableError, TooMuchError):
     """The server keeps failing, but less may come through."""
 
 
+LATER = "run the same command again later; what came is kept."
+FAILING = f"{{host}} keeps failing ({{failure}}, {{tries}} times): check the network, and {LATER}"
+SENTENCES: Sentences = {
+    "absent": "{host}",
+    "gone": "{host}",
+    "denied": "{host} refuses access (status {status}): check the key, or ask the archive.",
+    "failing": FAILING,
+    "cut": FAILING,
+    "overdue": FAILING,
+    "too_large": "{host} sends {failure}, {larger}.",
+    "silent": FAILING,
+    "nobody": f"{{host}} cannot be reached: check the network, and {LATER}",
+    "broken": FAILING,
+    "away": "{host} sends us to {place}, which is not followed: check the address, or log in to "
+    "the network first.",
+    "other": "{host} rejects the request with {failure}: check the address.",
+}
+ERRORS: dict[Kind, type[Exception]] = {
+    "absent": Absent,
+    "gone": Absent,
+    "failing": UnreachableError,
+    "cut": CutError,
+    "overdue": CutError,
+    "too_large": TooMuchError,
+    "silent": UnreachableError,
+    "nobody": UnreachableError,
+    "broken": UnreachableError,
+}
+
+
 class ArchiveClient(HttpClient):
     """One client of the archive's server.
 
@@ -61,39 +90,15 @@ class ArchiveClient(HttpClient):
         try:
             return self.read(url, megabytes)
         except HttpFailure as failure:
-            if failure.kind == "too_large":
-                raise TooMuchError(f"{host} sends more than {megabytes} MB, {larger}.") from None
-            raise self._sentence(failure, host) from None
-
-    def _sentence(self, failure: HttpFailure, host: str) -> Exception:
-        later = "run the same command again later; what came is kept."
-        if failure.status in ABSENT:
-            return Absent(host)
-        if failure.status in (401, 403):
-            return ArchiveError(
-                f"{host} refuses access (status {failure.status}): check the key, or ask the "
-                "archive."
-            )
-        if failure.wait_s > self.policy.longest_wait_s:
-            return UnreachableError(
-                f"{host} asks to be left alone for {failure.wait_s:.0f} s: run the same command "
-                "again then; what came is kept."
-            )
-        if failure.kind == "nobody":
-            return UnreachableError(f"{host} cannot be reached: check the network, and {later}")
-        too_much = failure.status in TOO_MUCH or failure.kind in ("cut", "overdue")
-        if failure.passes or too_much:
-            kind = CutError if too_much else UnreachableError
-            return kind(
-                f"{host} keeps failing ({failure}, {failure.tries} times): check the network, and "
-                f"{later}"
-            )
-        if failure.kind == "away":
-            return ArchiveError(
-                f"{host} sends us to {failure.place}, which is not followed: check the address, or "
-                "log in to the network first."
-            )
-        return ArchiveError(f"{host} rejects the request with {failure}: check the address.")
+            if failure.wait_s > self.policy.longest_wait_s:
+                raise UnreachableError(
+                    f"{host} asks to be left alone for {failure.wait_s:.0f} s: run the same "
+                    "command again then; what came is kept."
+                ) from None
+            error = ERRORS.get(failure.kind, ArchiveError)
+            if failure.status in TOO_MUCH:
+                error = CutError
+            raise error(failure.sentence(SENTENCES, host=host, larger=larger)) from None
 
 
 def _same_server(source: str, target: str) -> bool:

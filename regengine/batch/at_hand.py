@@ -14,7 +14,7 @@ from regengine.errors import ConfigError, EphemerisError, LightMapError, StoreEr
 from regengine.io.atomic import write_whole
 from regengine.io.checksums import fingerprint
 from regengine.io.folders import data_folder
-from regengine.photo.frame_records import archive_name, record_place
+from regengine.photo.frame_ids import archive_name, record_place
 
 MAP_ENDINGS = (".tif", ".tiff")
 

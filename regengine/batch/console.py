@@ -132,6 +132,53 @@ def progress(total: int, *, quiet: bool, doing: str = "registering") -> Generato
 
 
 @contextmanager
+def progress_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Show on standard error how far the steps of the block are.
+
+    What it gets is called with the step, such as "Building", with what of it is done, and in total
+    (0: not known). On a terminal that is a bar each with the time to go; elsewhere a line every
+    half minute. The time is that of what was done since the step's first call, so that it tells of
+    this machine.
+    """
+    if quiet:
+        yield lambda step, done, total: None
+        return
+    if not sys.stderr.isatty():
+        begun: dict[str, tuple[float, int]] = {}
+        last_s = 0.0
+
+        def tell(step: str, done: int, total: int) -> None:
+            nonlocal last_s
+            now_s = time.monotonic()
+            if step not in begun:
+                begun[step], last_s = (now_s, done), now_s
+            begun_s, before = begun[step]
+            if before < done < total and now_s - last_s >= LINE_EVERY_S:
+                last_s = now_s
+                left = (total - done) / (done - before)
+                to_go = timedelta(seconds=round((now_s - begun_s) * left))
+                say(f"{step}: {100 * done // total} %, {to_go} to go", err=True)
+
+        yield tell
+        return
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    # On a copy of standard error: while a map is written, what appears on the real one is caught
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal:
+        console = Console(file=terminal, force_terminal=True)
+        with Progress(console=console, transient=True) as bar:
+            tasks: dict[str, TaskID] = {}
+
+            def advance(step: str, done: int, total: int) -> None:
+                if step not in tasks:
+                    tasks[step] = bar.add_task(step, total=None)
+                bar.update(tasks[step], completed=done, total=total or None)
+
+            yield advance
+
+
+@contextmanager
 def _results_above(console: Console) -> Iterator[None]:
     """Print results for the same terminal above its bar; those for a file do not touch it."""
     from rich.file_proxy import FileProxy

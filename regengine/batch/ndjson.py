@@ -16,7 +16,7 @@ from regengine.io.atomic import FileLock, put_in_place, refusal, replacements, s
 from regengine.io.checksums import fingerprint
 from regengine.io.journal import Journal
 from regengine.io.plain import counted, printable
-from regengine.photo.frame_records import frame_id_of
+from regengine.photo.frame_ids import frame_id_of
 from regengine.result import Reason
 
 BEGINNING = b'{"frame": "'  # of all records
@@ -97,16 +97,6 @@ class LineFile:
         """Take a photo's stamped line; it is not safe before the next `flush`."""
         content = line.encode("utf-8", "backslashreplace") + b"\n"
         self._note(content, self._journal.append(content))
-
-    @property
-    def due(self) -> bool:
-        """Whether lines wait that should be flushed now."""
-        return self._journal.due
-
-    @property
-    def is_safe(self) -> bool:
-        """Whether all lines are on the disk."""
-        return not self._journal.n_pending
 
     def flush(self) -> None:
         """Bring all lines to the disk."""

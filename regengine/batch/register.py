@@ -31,7 +31,8 @@ from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, read_frame
-from regengine.photo.frame_records import FrameRecords, archive_frame_id
+from regengine.photo.frame_ids import archive_frame_id
+from regengine.photo.records import FrameRecords
 from regengine.records import degrees_text
 from regengine.registration.index.options import index_file, load_earth_index
 from regengine.registration.priors.neighbours import NeighbourPrior
@@ -57,8 +58,8 @@ class RegisterRun:
     def __post_init__(self) -> None:
         if wrong := sorted(set(self.retry) - set(VERDICTS)):
             raise ConfigError(
-                f"--retry {', '.join(wrong)} is no verdict: write some of {', '.join(VERDICTS)}, "
-                "separated by commas."
+                f"--retry {', '.join(map(repr, wrong))} is no verdict: write some of "
+                f"{', '.join(VERDICTS)}, separated by commas."
             )
         if self.scheduler is not None:
             from regengine.batch.cluster import check_address
@@ -97,7 +98,9 @@ class RegisterRun:
         if self.resume:
             self._tell_again(settings)
         # A time that was given for all photos tells nothing of their clocks
-        share = self.inputs.share and self.inputs.tle and self.inputs.frame.time_utc is None
+        neighbours = (
+            self.inputs.neighbours and self.inputs.tle and self.inputs.frame.time_utc is None
+        )
         options = BatchOptions(
             settings=settings,
             resume=self.resume,
@@ -106,7 +109,7 @@ class RegisterRun:
             limit_s=60.0 + 5.0 * self.inputs.register.max_seconds,
             memory_mb=self.memory_mb,
             prepare=prepare,
-            share=bool(share),
+            neighbours=bool(neighbours),
             stop=stop,
             advance=advance,
         )
@@ -198,7 +201,7 @@ def settings_of(inputs: RunInputs) -> RunSettings:
         "metadata": None if inputs.metadata is None else _file(inputs.metadata),
         "frame": frame,
         "register": register,
-        "share": inputs.share,
+        "share": inputs.neighbours,
         "stars": inputs.stars,
     }
     # Left out where there are none: stores of before stay good

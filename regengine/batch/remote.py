@@ -23,7 +23,7 @@ from regengine.batch.run import BatchOptions, Photos
 from regengine.errors import ConfigError, FrameError
 from regengine.io.tables import decode_text
 from regengine.io.urls import Url, file_name, is_url, scheme_of
-from regengine.photo.frame_records import archive_name
+from regengine.photo.frame_ids import archive_name
 from regengine.result import Reason
 from regengine.store.file import StoreFile
 from regengine.store.rows import StoredFrame
@@ -196,7 +196,7 @@ class RemotePhotos:
                 yield photo
 
     def again(self, items: Iterator[Task | StoredFrame]) -> Iterator[Task | StoredFrame]:
-        """Tasks of a second pass with copies of photos, which were deleted after the first."""
+        """Tasks of a second search with copies of photos, which were deleted after the first."""
 
         def wanted(item: Task | StoredFrame) -> Path | Url | None:
             return self._by_path.get(item.path) if isinstance(item, Task) else None

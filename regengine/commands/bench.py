@@ -10,6 +10,7 @@ import typer
 
 from regengine.batch.console import configure_logging, print_data, say
 from regengine.commands import options as common
+from regengine.options import DetectOptions
 from regengine.sky.detection import LONG_SIDE_PX
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ def lights(
       regengine bench lights labels.csv --json --plot figures
     """
     configure_logging(quiet=quiet, as_json=log_json)
-    looked_at: dict[str, Any] = {"max_side_px": max_side_px, "tolerance_px": tolerance_px}
-    _bench("lights", labels, method, plot, as_json=as_json, quiet=quiet, **looked_at)
+    looked_at = DetectOptions(max_side_px=max_side_px)
+    outputs = {"as_json": as_json, "quiet": quiet}
+    _bench("lights", labels, method, plot, looked_at, tolerance_px=tolerance_px, **outputs)
 
 
 @app.command(no_args_is_help=True)
@@ -85,9 +87,9 @@ def stars(
       regengine bench stars labels.csv --json --plot figures
     """
     configure_logging(quiet=quiet, as_json=log_json)
-    looked_at: dict[str, Any] = {"max_side_px": max_side_px, "whole_frame": whole_frame}
-    looked_at |= {"tolerance_px": tolerance_px}
-    _bench("stars", labels, method, plot, as_json=as_json, quiet=quiet, **looked_at)
+    looked_at = DetectOptions(max_side_px=max_side_px, whole_frame=whole_frame)
+    outputs = {"as_json": as_json, "quiet": quiet}
+    _bench("stars", labels, method, plot, looked_at, tolerance_px=tolerance_px, **outputs)
 
 
 @app.command(no_args_is_help=True)
@@ -115,8 +117,8 @@ def streaks(
       regengine bench streaks labels.csv --json --plot figures
     """
     configure_logging(quiet=quiet, as_json=log_json)
-    looked_at: dict[str, Any] = {"max_side_px": max_side_px, "whole_frame": whole_frame}
-    _bench("streaks", labels, method, plot, as_json=as_json, quiet=quiet, **looked_at)
+    looked_at = DetectOptions(max_side_px=max_side_px, whole_frame=whole_frame)
+    _bench("streaks", labels, method, plot, looked_at, as_json=as_json, quiet=quiet)
 
 
 @app.command(no_args_is_help=True)
@@ -142,9 +144,9 @@ def scenes(
       regengine bench scenes labels.csv --json --plot figures
     """
     import json
+    from functools import partial
 
     from regengine.batch.console import progress
-    from regengine.commands.train import labelled_samples
     from regengine.evaluate.scene_report import (
         draw_mistakes,
         draw_report,
@@ -154,9 +156,10 @@ def scenes(
     from regengine.evaluate.scenes import evaluate_scenes
     from regengine.scene.crossval import cross_validate
     from regengine.scene.samples import grouped_folds
+    from regengine.scene.training import measure_labelled
 
     configure_logging(quiet=quiet, as_json=log_json)
-    samples, complete = labelled_samples(labels, quiet=quiet)
+    samples, complete = measure_labelled(labels, partial(progress, quiet=quiet, doing="measuring"))
     with progress(len(grouped_folds(samples, seed=seed)), quiet=quiet, doing="training") as advance:
         validation = cross_validate(samples, seed=seed, advance=advance)
     report = evaluate_scenes(validation)
@@ -218,15 +221,16 @@ def _bench(
     labels: Path,
     method: str | None,
     plot: Path | None,
+    looked_at: DetectOptions,
     *,
     as_json: bool,
     quiet: bool,
     tolerance_px: float = 0.0,
-    **looked_at: Any,
 ) -> None:
-    """Score methods on labelled photos, a line each; ``looked_at`` is of `api.detect_job`."""
+    """Score methods on labelled photos, a line each; ``looked_at`` is how they are looked at."""
     import json
     import logging
+    from dataclasses import replace
     from functools import partial
 
     import numpy as np
@@ -234,15 +238,15 @@ def _bench(
     from detectors import registry
     from regengine.api import detect_job
     from regengine.batch.console import progress
-    from regengine.commands.train import check_labelled
     from regengine.errors import FrameError
     from regengine.evaluate import detections, labelled_streaks
     from regengine.evaluate.streak_labels import read_streak_labels
     from regengine.evaluate.streak_scores import streak_rows
+    from regengine.scene.samples import check_photos_exist
     from regengine.sky.drawing import picture_paths
 
     methods = [method] if method else list(registry.Kind[Any](kind).detectors())
-    jobs = {name: detect_job(kind, name, **looked_at) for name in methods}
+    jobs = {name: detect_job(kind, replace(looked_at, method=name)) for name in methods}
     photos: dict[Path, Any]
     score: Callable[..., Any]
     summary: Callable[..., dict[str, Any]]
@@ -254,7 +258,7 @@ def _bench(
         photos = {photo.path: photo for photo in detections.read_light_labels(labels)}
         score = partial(detections.score_photo, tolerance_px=tolerance_px)
         summary, table = detections.summary, detections.DETECTION_TABLE
-    check_labelled(labels, list(photos))
+    check_photos_exist(labels, list(photos))
     if not as_json:
         say(table.header)
     failed, summaries = 0, []

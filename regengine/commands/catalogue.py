@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
@@ -13,14 +13,32 @@ from typer.core import TyperGroup
 from regengine.batch.console import print_data, say
 from regengine.commands.catalogue_package import package
 from regengine.commands.catalogue_tasking import tasking
-from regengine.commands.options import EXIT_FRAMES_FAILED, Force, Json, Quiet
+from regengine.commands.lazy import STANDARD_OUTPUT
+from regengine.commands.options import (
+    EXIT_FRAMES_FAILED,
+    Force,
+    Json,
+    Quiet,
+    Reviewed,
+    Verdicts,
+    Where,
+    parse_verdicts,
+)
 from regengine.io.plain import counted
 
 if TYPE_CHECKING:
     from regengine.collection.catalogue.query import Answer, Question
+    from regengine.exchange.export.selection import FrameChoice
 
 File = Annotated[Path, typer.Argument(metavar="CATALOGUE", help="Of regengine catalogue build.")]
-Form = Annotated[str, typer.Option("--as", help="How to print it: table, csv or json.")]
+Form = Annotated[
+    str | None,
+    typer.Option("--format", help="table, csv or json (a line a row).  [as --out ends, or table]"),
+]
+Out = Annotated[
+    Path | None, typer.Option(help="File to write: .csv or .ndjson.  [standard output]")
+]
+ENDINGS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".txt": "table"}
 PlaceName = Annotated[
     str | None,
     typer.Option("--place", help="Only photos that show this town; or of a place's number."),
@@ -119,18 +137,24 @@ def places(
     place: PlaceName = None,
     country: Country = None,
     month: Month = None,
+    verdict: Verdicts = "all",
+    reviewed: Reviewed = False,
+    where: Where = None,
     limit: Limit = LIMIT,
-    form: Form = "table",
+    form: Form = None,
+    out: Out = None,
+    force: Force = False,
 ) -> None:
     """List places: how many frames and nights each has, and its best frame.
 
     \b
     Examples: regengine catalogue places archive.parquet
-              regengine catalogue places archive.parquet --country Japan --limit 0 --as csv
+              regengine catalogue places archive.parquet --country Japan --limit 0 --out japan.csv
     """
     from regengine.collection.catalogue import query as asked
 
-    _ask(catalogue, (asked.PLACES, asked.about_places(place, country, month, limit)), form)
+    to, chosen = _output(form, out, force), _chosen(verdict, "all", reviewed, where)
+    _ask(catalogue, (asked.PLACES, asked.about_places(place, country, month, limit)), chosen, to)
 
 
 @app.command(no_args_is_help=True)
@@ -139,18 +163,24 @@ def best(
     place: PlaceName = None,
     country: Country = None,
     month: Month = None,
+    verdict: Verdicts = "accepted",
+    reviewed: Reviewed = False,
+    where: Where = None,
     limit: Limit = LIMIT,
-    form: Form = "table",
+    form: Form = None,
+    out: Out = None,
+    force: Force = False,
 ) -> None:
     """List the best frame of each place and month.
 
     \b
     Examples: regengine catalogue best archive.parquet --place Tokyo
-              regengine catalogue best archive.parquet --month 2012 --limit 0 --as json
+              regengine catalogue best archive.parquet --month 2012 --limit 0 --format json
     """
     from regengine.collection.catalogue import query as asked
 
-    _ask(catalogue, (asked.BEST, asked.about_places(place, country, month, limit)), form)
+    to, chosen = _output(form, out, force), _chosen(verdict, "accepted", reviewed, where)
+    _ask(catalogue, (asked.BEST, asked.about_places(place, country, month, limit)), chosen, to)
 
 
 @app.command(no_args_is_help=True)
@@ -159,18 +189,21 @@ def coverage(
     by: Annotated[
         str, typer.Option(help="A row for all, or for each country, month or lens.")
     ] = "all",
-    form: Form = "table",
+    form: Form = None,
+    out: Out = None,
+    force: Force = False,
 ) -> None:
     """Count frames, nights, places and the ground that was seen.
 
     \b
     Examples: regengine catalogue coverage archive.parquet
-              regengine catalogue coverage archive.parquet --by country --as csv
+              regengine catalogue coverage archive.parquet --by country --format csv
     """
     from regengine.collection.catalogue import query as asked
 
+    to = _output(form, out, force)
     with asked.Catalogue(catalogue) as opened:
-        _print(asked.coverage(opened, by), form)
+        _print(asked.coverage(opened, by), to)
 
 
 @app.command(no_args_is_help=True)
@@ -182,8 +215,13 @@ def changes(
         str, typer.Option(help="Pairs of the best frames of each year, or of each month.")
     ] = "year",
     least_days: Annotated[int, typer.Option(help="Days between the two, at least.")] = 180,
+    verdict: Verdicts = "accepted",
+    reviewed: Reviewed = False,
+    where: Where = None,
     limit: Limit = LIMIT,
-    form: Form = "table",
+    form: Form = None,
+    out: Out = None,
+    force: Force = False,
 ) -> None:
     """List pairs of frames of one place at different dates, the best pairs first.
 
@@ -193,14 +231,17 @@ def changes(
     """
     from regengine.collection.catalogue import query as asked
 
-    _ask(catalogue, asked.changes(place, country, limit, each, least_days), form)
+    to, chosen = _output(form, out, force), _chosen(verdict, "accepted", reviewed, where)
+    _ask(catalogue, asked.changes(place, country, limit, each, least_days), chosen, to)
 
 
 @app.command(no_args_is_help=True)
 def query(
     catalogue: File,
     sql: Annotated[str, typer.Argument(help="One SELECT on the table frames.")],
-    form: Form = "table",
+    form: Form = None,
+    out: Out = None,
+    force: Force = False,
 ) -> None:
     """Answer a question in DuckDB's SQL; nothing else is read, and nothing is written.
 
@@ -211,8 +252,9 @@ def query(
     """
     from regengine.collection.catalogue.query import Catalogue
 
+    to = _output(form, out, force)
     with Catalogue(catalogue) as opened:
-        _print(opened.query(sql), form)
+        _print(opened.query(sql), to)
 
 
 app.command(no_args_is_help=True)(package)
@@ -297,28 +339,73 @@ def stars(
         raise typer.Exit(EXIT_FRAMES_FAILED)
 
 
-def _ask(catalogue: Path, question: Question, form: str) -> None:
+class Output(NamedTuple):
+    """In which form rows are told, and the file that they are written to, if any."""
+
+    form: str
+    out: Path | None
+
+
+def _output(form: str | None, out: Path | None, force: bool) -> Output:
+    """Where rows go, checked before they are asked for."""
+    from regengine.collection.catalogue.answers import FORMS
+    from regengine.errors import ConfigError
+    from regengine.io.atomic import check_new_file
+
+    out = None if out == STANDARD_OUTPUT else out
+    told = form or ("table" if out is None else ENDINGS.get(out.suffix.lower()))
+    if told is None:
+        raise ConfigError(
+            f"--out {out}: its name tells no format; --format is one of {', '.join(FORMS)}."
+        )
+    if out is not None:
+        check_new_file(out, (), force=force)
+    return Output(told, out)
+
+
+def _chosen(verdict: str, usual: str, reviewed: bool, where: str | None) -> FrameChoice | None:
+    """Conditions on the frames; None where they are those that answer anyway."""
+    from regengine.exchange.export.selection import FrameChoice
+
+    verdicts = parse_verdicts(verdict)
+    if verdict == usual and not reviewed and where is None:
+        return None
+    return FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where)
+
+
+def _ask(catalogue: Path, question: Question, chosen: FrameChoice | None, to: Output) -> None:
     from regengine.collection.catalogue.query import Catalogue, rows_showing
 
     sql, values = question
     with Catalogue(catalogue) as opened:
+        if chosen is not None:
+            opened.narrow(chosen)
         place = values["place"]
         if place is not None and not place.isdecimal():
             values = values | {"showing": rows_showing(opened, place)}
-        found = _print(opened.ask(sql, values), form)
+        found = _print(opened.ask(sql, values), to)
     if not found:
         say(f"{catalogue}: nothing was found{f' that shows {place}' if place else ''}", err=True)
 
 
-def _print(answer: Answer, form: str) -> bool:
-    """Whether there was a row to print."""
+def _print(answer: Answer, to: Output) -> bool:
+    """Whether there was a row to print, or to write."""
     from dataclasses import replace
     from itertools import chain
 
     from regengine.collection.catalogue.answers import lines_of
+    from regengine.io.atomic import in_place_of
 
     first = next(answer.rows, None)
     rows = iter(()) if first is None else chain([first], answer.rows)
-    for line in lines_of(replace(answer, rows=rows), form):
-        print_data(line)
+    lines = lines_of(replace(answer, rows=rows), to.form)
+    if to.out is None:
+        for line in lines:
+            print_data(line)
+        return first is not None
+    with (
+        in_place_of((to.out,)) as (temporary,),
+        temporary.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        file.writelines(f"{line}\n" for line in lines)
     return first is not None

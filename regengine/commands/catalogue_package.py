@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.commands.options import EXIT_FRAMES_FAILED, Force, Json, Quiet, parse_verdicts
+from regengine.commands.options import (
+    EXIT_FRAMES_FAILED,
+    Force,
+    Json,
+    Quiet,
+    Verdicts,
+    parse_verdicts,
+)
 
 if TYPE_CHECKING:
     from regengine.collection.packages.choice import PackageChoice, PackagePlace
@@ -53,9 +60,7 @@ def package(
         float | None,
         typer.Option(min=0.0, max=90.0, help="Their axis no farther from the nadir."),
     ] = None,
-    verdict: Annotated[
-        str, typer.Option(help="Verdicts of the photos, by commas; all for all.")
-    ] = "accepted",
+    verdict: Verdicts = "accepted",
     calibration: Annotated[
         list[Path] | None,
         typer.Option(
@@ -158,7 +163,7 @@ def _place(name: str | None, at: str | None) -> PackagePlace | None:
     from regengine.api import lon_lat
     from regengine.collection.packages.choice import PackagePlace
     from regengine.errors import ConfigError
-    from regengine.photo.frame_records import wrap_lon
+    from regengine.photo.record_values import wrap_lon
     from regengine.places import place_index
 
     if name is not None and at is not None:

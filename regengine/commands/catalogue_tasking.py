@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.batch.console import print_data, say
-from regengine.commands.options import ElementSets, Force, Json, Quiet
+from regengine.commands.lazy import STANDARD_OUTPUT
+from regengine.commands.options import ElementSets, Force, Json, Quiet, text_out
 from regengine.io.plain import counted
+from regengine.io.times import iso_utc
 
 if TYPE_CHECKING:
     from regengine.collection.tasking.plan import Plan
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
 def tasking(
     out: Annotated[
-        Path, typer.Option(help="The plan: a file that ends in .csv, .geojson or .json.")
+        Path,
+        typer.Option(
+            help="The plan: a file that ends in .csv, .geojson or .json; - prints it as CSV."
+        ),
     ],
     catalogue: Annotated[
         Path | None,
@@ -44,7 +49,7 @@ def tasking(
     good_age_days: Annotated[
         float | None, typer.Option(min=1.0, help="It is no older.  [no limit]")
     ] = None,
-    start: Annotated[
+    time: Annotated[
         str | None, typer.Option(help="When the plan begins, ISO 8601, UTC.  [now]")
     ] = None,
     days: Annotated[float, typer.Option(min=0.01, max=60.0, help="How long it is.")] = 7.0,
@@ -95,10 +100,13 @@ def tasking(
     from regengine.orbit.position import element_sets
 
     need("A plan", "pandas")
-    check_new_file(out, ENDINGS, force=force)
-    begin = datetime.now(UTC) if start is None else parse_iso_time(start, day_is_midnight=True)
+    if out != STANDARD_OUTPUT:
+        check_new_file(out, ENDINGS, force=force)
+    elif as_json:
+        raise ConfigError("--out - and --json both write to standard output: give one.")
+    begin = datetime.now(UTC) if time is None else parse_iso_time(time, day_is_midnight=True)
     if begin is None:
-        raise ConfigError(f"--start {start}: it is no time such as 2026-05-01T12:00:00Z.")
+        raise ConfigError(f"--time {time}: it is no time such as 2026-05-01T12:00:00Z.")
     tles = element_sets(chosen_element_sets(tle))
     targets = listed_targets(places) if places is not None else city_targets(min_population)
     good = Good(
@@ -120,7 +128,7 @@ def tasking(
         most=passes,
     )
     plan = plan_passes(wanted_places(targets, best), tles, begin, days, limits)
-    with in_place_of((out,)) as (temporary,):
+    with text_out(out, ".csv") as file, in_place_of((file,)) as (temporary,):
         write_plan(plan, temporary)
     _tell(plan, len(targets), out, as_json=as_json, quiet=quiet)
 
@@ -138,7 +146,7 @@ def _tell(plan: Plan, places: int, out: Path, *, as_json: bool, quiet: bool) -> 
             "with_passes": reached,
             "passes": len(passes),
             "too_uncertain": plan.uncertain,
-            "tle_epoch_utc": f"{element_set.epoch_utc:%Y-%m-%dT%H:%M:%SZ}",
+            "tle_epoch_utc": iso_utc(element_set.epoch_utc, "seconds"),
             "worst_sigma_time_s": None if worst is None else round(worst, 1),
         }
         print_data(json.dumps(said))

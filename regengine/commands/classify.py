@@ -8,31 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.commands import options as common
-from regengine.commands.line_output import LineRun, with_line_options
+from regengine.commands.line_output import begin_lines, work_through
+from regengine.commands.typer_options import with_options
+from regengine.options import ClassifyOptions, LineOptions
 
 if TYPE_CHECKING:
     from regengine.scene.result import Scene
 
 
-@with_line_options
+@with_options
 def main(
+    *,
     photos: Annotated[
         list[str] | None, typer.Argument(help="Photos, folders of them, or patterns.")
     ] = None,
-    model: Annotated[
-        Path | None, typer.Option(help="Model of `regengine train`; without it the shipped one.")
-    ] = None,
-    tle: common.ElementSets = None,
-    metadata: common.Metadata = None,
-    time: common.Time = None,
-    nadir: common.Nadir = None,
-    quality: Annotated[
-        bool,
-        typer.Option("--quality", help="Measure sharpness, cloud fraction and exposure, too."),
-    ] = False,
-    features: Annotated[
-        bool, typer.Option("--features", help="Give the features that the answer rests on.")
-    ] = False,
+    options: ClassifyOptions,
     sheet: Annotated[
         Path | None, typer.Option(help="Write a contact sheet (HTML, works offline).")
     ] = None,
@@ -43,8 +33,7 @@ def main(
     labels: Annotated[
         Path, typer.Option(help="With --fit: table of the proposed clusters, to be edited.")
     ] = Path("clusters.csv"),
-    *,
-    run: LineRun,
+    run: LineOptions,
     seed: common.Seed = 0,
 ) -> None:
     """Tell what photos show: cities, stars, aurora, inside, day, infrared and others.
@@ -57,6 +46,7 @@ def main(
               regengine classify photos/ --out scenes.ndjson --workers 4
               regengine classify --fit unknown/ --sheet clusters.html --labels clusters.csv
     """
+    begin_lines(run)
     from dataclasses import replace
     from functools import partial
 
@@ -79,42 +69,41 @@ def main(
             "before: give --out by itself."
         )
     found = existing_photos(named)
-    inputs = api.classify_inputs(
-        model=model,
-        tle=tle,
-        metadata=metadata,
-        time=None if time is None else common.parse_time(time),
-        nadir=nadir,
-        quality=quality,
-        features=features or fit is not None,
+    time = None if options.time is None else common.parse_time(str(options.time))
+    asked = replace(
+        options,
+        time=time,
+        features=options.features or fit is not None,
         thumbnails=sheet is not None,
     )
+    inputs = api.classify_inputs(asked)
     settings = {
-        "model": model,
+        "model": options.model,
         "tle": inputs.tle,
-        "metadata": metadata,
+        "metadata": options.metadata,
         "frame": inputs.frame,
-        "features": features,
-        "quality": quality,
+        "features": options.features,
+        "quality": options.quality,
     }
     scenes: list[Scene] = []
 
     def tell(answer: Answer) -> None:
         if fit is None:
-            say(answer.line if run.as_json or features else answer.text)
+            say(answer.line if run.as_json or options.features else answer.text)
         if answer.kept is not None:
             scenes.append(answer.kept)
 
-    if fit is None and not (run.as_json or features):
+    if fit is None and not (run.as_json or options.features):
         say(table_header())
-    run = replace(run, limit_s=120.0)
-    code = run.work_through(
+    code = work_through(
+        run,
         found,
         partial(answer_scene, inputs=inputs, keep=sheet is not None or fit is not None),
         "classify",
         settings,
         tell=tell,
         doing="classifying",
+        limit_s=120.0,
     )
     if fit is not None and code != common.EXIT_INTERRUPTED:
         _propose(scenes, sheet, labels, seed)

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from regengine.batch.console import print_data, say
-from regengine.commands.lazy import defaults, leaves, load_command, options
+from regengine.commands.lazy import defaults, leaves, load_command, options, variable_of
 from regengine.commands.options import Json
 from regengine.errors import ConfigError
+from regengine.former_names import former_names
 from regengine.settings import Settings, read_settings, settings_of
 
 app = typer.Typer(
@@ -101,14 +102,14 @@ def command_settings(
             names[-1], list(chosen[len(sub_commands) :]), parent=context, resilient_parsing=True
         )
         known = options(path[-1])
-        of_files = settings_of(settings, names, known)
+        of_files = settings_of(settings, names, known, former_names(names))
         for option, parameter in known.items():
             source = getattr(context.get_parameter_source(parameter.name), "name", "")
-            named = {
-                "COMMANDLINE": "option",
-                "ENVIRONMENT": f"environment {parameter.envvar}",
-                "DEFAULT_MAP": str(of_files[option][1]) if option in of_files else "default",
-            }
+            named = {"COMMANDLINE": "option"}
+            if source == "ENVIRONMENT":
+                named[source] = f"environment {variable_of(parameter)}"
+            elif option in of_files:
+                named["DEFAULT_MAP"] = str(of_files[option][1])
             yield {
                 "command": " ".join(names),
                 "option": option,

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.lights import fetch_tiles, made_alone, progress_bar, show_facts
-from regengine.commands.options import Force, Json, Quiet, Region
-from regengine.errors import ConfigError
+from regengine.commands.options import Bbox, Force, Json, Quiet, listen
 
 app = typer.Typer(
-    help="Get, inspect or build pictures by day.\n\nExample: regengine day get --region 5,43,8,46",
+    help="Get, inspect or build pictures by day.\n\nExample: regengine day get --bbox 5,43,8,46",
     no_args_is_help=True,
 )
 
@@ -22,7 +19,7 @@ app = typer.Typer(
 @app.command(no_args_is_help=True)
 def get(
     region: Annotated[
-        str, typer.Option(metavar="WEST,SOUTH,EAST,NORTH", help="What to get, degrees.")
+        str, typer.Option("--bbox", metavar="WEST,SOUTH,EAST,NORTH", help="What to get, degrees.")
     ],
     url: Annotated[
         str | None,
@@ -41,23 +38,14 @@ def get(
 
     \b
     Examples:
-      regengine day get --region 5,43,8,46
+      regengine day get --bbox 5,43,8,46
     """
-    from regengine.io.folders import data_folder, make_folder
-    from regengine.references.build import write_reference
+    from regengine.references.make import get_day
     from regengine.references.reference import parse_bounds
 
-    bounds = parse_bounds(region, "--region")
-    if out is None:
-        out = make_folder(data_folder() / "day") / "day.tif"
-    if out.exists() and not force:
-        raise ConfigError(f"{out} is there already: --force makes it anew.")
-    with made_alone(out, quiet):
-        if force or not out.exists():
-            tiles = fetch_tiles("day", bounds, url, level, out, quiet)
-            write = partial(write_reference, "day", out, tiles.grid.bounds, tiles.grid.step_deg)
-            with progress_bar("Building", quiet=quiet) as progress:
-                write(tiles.read_block, tiles.tags, progress, overwrite=force)
+    bounds = parse_bounds(region, "--bbox")
+    with listen(quiet=quiet) as listener:
+        out = get_day(bounds, out, url=url, level=level, overwrite=force, listener=listener)
     say(str(out))
 
 
@@ -74,7 +62,9 @@ def info(
     Examples:
       regengine day info paris.tif
     """
-    show_facts("day", pictures, as_json=as_json)
+    from regengine.references.describe import list_facts
+
+    say(*list_facts("day", pictures, as_json=as_json))
 
 
 @app.command(no_args_is_help=True)
@@ -84,7 +74,7 @@ def build(
         typer.Argument(help="GeoTIFFs of 8 bits, in one band or three, in any projection."),
     ],
     out: Annotated[Path, typer.Option(help="File to make, a GeoTIFF.")],
-    region: Region = None,
+    region: Bbox = None,
     product: Annotated[str, typer.Option(help="Name of the product.")] = "",
     date: Annotated[str, typer.Option(help="Day of the picture, 2026-01-31.")] = "",
     credit: Annotated[str, typer.Option(help="Whom to name where it is shown.")] = "",
@@ -97,15 +87,19 @@ def build(
     Examples:
       regengine day build T31UDQ.tif --out paris.tif --credit Copernicus
     """
-    from regengine.references.build import build as build_reference
-    from regengine.references.opening import open_references
+    from regengine.references.make import build_day
     from regengine.references.reference import parse_bounds
 
-    bounds = None if region is None else parse_bounds(region, "--region")
-    tags = {"PRODUCT": product, "DATE": date, "CREDIT": credit}
-    sources = open_references("day", pictures)
-    with progress_bar("Building", quiet=quiet) as progress:
-        build_reference(
-            "day", sources, out, region=bounds, overwrite=force, progress=progress, **tags
+    bounds = None if region is None else parse_bounds(region, "--bbox")
+    with listen(quiet=quiet) as listener:
+        build_day(
+            pictures,
+            out,
+            bounds=bounds,
+            product=product,
+            date=date,
+            credit=credit,
+            overwrite=force,
+            listener=listener,
         )
     say(str(out))

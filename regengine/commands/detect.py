@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from regengine.commands import options as common
-from regengine.commands.line_output import LineRun, with_line_options
+from regengine.commands.line_output import begin_lines, print_answers
+from regengine.commands.typer_options import with_options
+from regengine.options import DetectOptions, LineOptions
 from regengine.sky.detection import LONG_SIDE_PX
 
 
@@ -20,24 +22,14 @@ class Kind(StrEnum):
     STREAKS = "streaks"
 
 
-SIDES = ", ".join(f"{kind} {side}" for kind, side in LONG_SIDE_PX.items())
-
-
-@with_line_options
+@with_options
 def main(
+    *,
     kind: Annotated[Kind, typer.Argument(help="City lights, stars, or streaks of satellites.")],
     photos: common.Photos,
-    method: common.Method = None,
-    max_side_px: Annotated[
-        int | None,
-        typer.Option(
-            min=64, help=f"Average larger photos down to this long side first.  [{SIDES}]"
-        ),
-    ] = None,
-    whole_frame: common.WholeFrame = False,
+    options: DetectOptions,
+    run: LineOptions,
     overlay: common.PhotoOverlays = None,
-    *,
-    run: LineRun,
 ) -> None:
     """Find city lights, stars or streaks in photographs: sub-pixel places, flux, signal and shape.
 
@@ -51,6 +43,7 @@ def main(
       regengine detect stars photos/ --json --overlay overlays
       regengine detect streaks frames/ --out streaks.ndjson --workers 4
     """
+    begin_lines(run)
     from functools import partial
 
     from regengine.batch.discover import existing_photos
@@ -58,20 +51,21 @@ def main(
     from regengine.sky.drawing import picture_paths
 
     sought = SOUGHT[kind]
-    detector = sought.detector(method)
+    detector = sought.detector(options.method)
     found = existing_photos(photos, exclude=[overlay])
-    side_px = max_side_px or LONG_SIDE_PX[kind]
-    run.tell_each(
+    side_px = options.max_side_px or LONG_SIDE_PX[kind]
+    print_answers(
+        run,
         found,
         partial(
             sought.answer,
             detector=detector,
             max_long_side_px=side_px,
-            sky_only=not whole_frame,
+            sky_only=not options.whole_frame,
             overlays=None if overlay is None else picture_paths(found, overlay, kind),
         ),
         f"detect {kind}",
-        {"method": detector.name, "max_side_px": side_px, "whole_frame": whole_frame},
+        {"method": detector.name, "max_side_px": side_px, "whole_frame": options.whole_frame},
         header=",".join(sought.columns),
         doing=f"detecting {kind}",
     )

@@ -9,27 +9,28 @@ from typing import Annotated
 import typer
 
 from regengine.commands import options as common
-from regengine.exchange.export.formats import MODULES, format_name
+from regengine.commands.lazy import STANDARD_OUTPUT
+from regengine.exchange.export.formats import MODULES, TEXTS, format_name, format_of
 from regengine.io.plain import counted
 
 
 def main(
     store: common.StoreFile,
-    format: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            metavar="NAME",
-            help=f"What to write: {', '.join(MODULES)}.",
-            show_default=False,
-        ),
-    ],
     out: Annotated[
         Path,
         typer.Option(
-            help="The file to write, or the folder for files of each photo.", show_default=False
+            help="The file to write, - for standard output, or the folder for files of each photo.",
+            show_default=False,
         ),
     ],
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help=f"What to write: {', '.join(MODULES)}.  [as --out ends]",
+        ),
+    ] = None,
     verdict: common.Verdicts = "accepted",
     reviewed: common.Reviewed = False,
     where: common.Where = None,
@@ -39,7 +40,9 @@ def main(
     kinds: Annotated[
         str | None,
         typer.Option(
-            "--as", metavar="LIST", help="gcp: which files, by commas: vrt, aux, tif.  [vrt]"
+            "--files",
+            metavar="LIST",
+            help="gcp: which files of each photo, by commas: vrt, aux, tif.  [vrt]",
         ),
     ] = None,
     layers: Annotated[
@@ -74,19 +77,16 @@ def main(
 
     \b
     Examples: regengine export run.h5 --format qgis --out photos
-              regengine export run.h5 --format csv --out points.csv --verdict accepted,review
-              regengine export run.h5 --format csv --table frames --out frames.csv --verdict all
+              regengine export run.h5 --out points.csv --verdict accepted,review
+              regengine export run.h5 --table frames --out frames.csv --verdict all
     """
     from regengine.batch.console import print_data, progress, say
+    from regengine.errors import ConfigError
     from regengine.exchange.export.format import ExportOptions, check_dialect
     from regengine.exchange.export.run import check_out, write_chosen
     from regengine.exchange.export.selection import FrameChoice, choose
 
     verdicts = common.parse_verdicts(verdict)
-    format = format_name(format)
-    check_dialect(format, dialect)
-    check_out(out, format, force)
-    chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))
     options = ExportOptions(
         table=table,
         kinds=tuple(kinds.split(",")) if kinds else (),
@@ -95,8 +95,20 @@ def main(
         resolution=resolution,
         dialect=dialect,
     )
-    with progress(len(chosen.numbers), quiet=quiet, doing="writing") as advance:
-        written = write_chosen(chosen, format, out, options, force=force, advance=advance)
+    format = format_of(out) if format is None else format_name(format)
+    check_dialect(format, dialect)
+    if out == STANDARD_OUTPUT and (format not in TEXTS or as_json):
+        why = (
+            "so does --json" if as_json else f"take {', '.join(TEXTS)}, or name where {format} goes"
+        )
+        raise ConfigError(f"--out - writes text to standard output: {why}.")
+    with common.text_out(out, f".{format}") as written_to:
+        check_out(written_to, format, force)
+        chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))
+        with progress(len(chosen.numbers), quiet=quiet, doing="writing") as advance:
+            written = write_chosen(
+                chosen, format, written_to, options, force=force, advance=advance
+            )
     if as_json:
         said = {
             "out": str(out),

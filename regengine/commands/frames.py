@@ -5,65 +5,50 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from regengine.batch.console import print_data, say
-from regengine.commands.options import EXIT_FRAMES_FAILED, Force, Json, Quiet
+from regengine.commands.lazy import STANDARD_OUTPUT
+from regengine.commands.options import EXIT_FRAMES_FAILED, Force, Json, Quiet, parse_range
 from regengine.io.plain import counted
 
 if TYPE_CHECKING:
-    from regengine.archive.table import FrameTable
+    from regengine.photo.records import FrameRecords
 
 
 def put_out(
-    table: FrameTable, out: Path | None, tle: Path | None, *, as_json: bool, quiet: bool
+    table: FrameRecords, out: Path | None, tle: Path | None, *, as_json: bool, quiet: bool
 ) -> None:
     """Check the rows, write the table, print the records, and say in a line what there is."""
-    from regengine.archive.row import csv_text, ndjson_text, write_table
-    from regengine.archive.table import checked
+    from regengine.archive.tables import check_orbit, csv_text, ndjson_text, write_table
     from regengine.batch.at_hand import element_sets_at_hand
 
     tle = tle or element_sets_at_hand()
     if tle is not None:
-        table = checked(table, tle)
+        table = check_orbit(table, tle)
     if out is not None:
         write_table(table.rows, out)
-    if as_json and table.rows:
+    if as_json and len(table):
         print_data(ndjson_text(table.rows).removesuffix("\n"))
     elif out is None and not as_json:
         print_data(csv_text(table.rows).removesuffix("\n"))
     if not quiet:
         notes = [
-            f"of {counted(table.read, 'row')}" if table.read != len(table.rows) else "",
-            f"{counted(table.nameless, 'row names', 'rows name')} no photo"
-            if table.nameless
+            f"of {counted(table.n_rows, 'row')}" if table.n_rows != len(table) else "",
+            f"{counted(table.n_unnamed, 'row names', 'rows name')} no photo"
+            if table.n_unnamed
             else "",
-            f"{counted(table.doubtful, 'photo has', 'photos have')} problems, see that column"
-            if table.doubtful
+            f"{counted(table.n_doubtful, 'photo has', 'photos have')} problems, see that column"
+            if table.n_doubtful
             else "",
         ]
         tail = "".join(f", {note}" for note in notes if note)
         where = "" if out is None else f"{out}: "
-        say(f"{where}{counted(len(table.rows), 'photo')}{tail}", err=True)
-
-
-def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
-    """A lowest and a highest number, ``28,85``, or one that is both."""
-    from regengine.errors import ConfigError
-
-    if text is None:
-        return None
-    try:
-        low, *rest = (float(part) for part in text.split(","))
-        (high,) = rest or (low,)
-    except ValueError:
-        low = high = float("nan")
-    if not -float("inf") < low <= high < float("inf"):
-        raise ConfigError(f"{option} {text!r} is no range: write LOW,HIGH.")
-    return low, high
+        say(f"{where}{counted(len(table), 'photo')}{tail}", err=True)
 
 
 app = typer.Typer(
@@ -74,7 +59,7 @@ app = typer.Typer(
 
 Out = Annotated[
     Path | None,
-    typer.Option(help="Table to write: .csv, .ndjson or .parquet.", show_default=False),
+    typer.Option(help="Table to write: .csv, .ndjson or .parquet.  [standard output]"),
 ]
 DAY = "%Y-%m-%d"
 Tle = Annotated[
@@ -107,9 +92,10 @@ def read(
               regengine register photos --metadata frames.csv --lights earth.tif --store run.h5
               regengine frames read exif.json ISS30-E.tsv volunteers.csv --json
     """
-    from regengine.archive.row import check_table
-    from regengine.archive.table import read_tables
+    from regengine.archive.tables import check_table
+    from regengine.photo.records import read_tables
 
+    out = None if out == STANDARD_OUTPUT else out
     if out is not None:
         check_table(out, force)
     table = read_tables(files)
@@ -176,9 +162,9 @@ def query(
         ask,
         questions,
     )
-    from regengine.archive.row import check_table
+    from regengine.archive.tables import check_table
     from regengine.archive.web import ArchiveClient, archive_address
-    from regengine.commands.lights import progress_bar
+    from regengine.batch.console import progress_bar
     from regengine.errors import ConfigError
     from regengine.io.folders import cache_folder
     from regengine.references.reference import parse_bounds
@@ -199,22 +185,23 @@ def query(
         for question in questions(wanted):
             print_data(address_of(question, address))
         return
+    out = None if out == STANDARD_OUTPUT else out
     if out is not None:
         check_table(out, force)
-    with progress_bar("Asking", quiet=quiet) as progress:
+    with progress_bar(quiet=quiet) as progress:
         asked = ask(
             wanted,
             web=ArchiveClient(),
             key=os.environ.get(KEY_VARIABLE, "").strip(),
             cache=AnswerCache(folder=cache_folder() / "frames"),
             url=address,
-            progress=progress,
+            progress=partial(progress, "Asking"),
         )
     put_out(asked.table, out, tle, as_json=as_json, quiet=quiet)
     if not quiet:
         strays = (
-            f", {counted(asked.strays, 'row was', 'rows were')} not what was asked for"
-            if asked.strays
+            f", {counted(asked.n_off_query, 'row was', 'rows were')} not what was asked for"
+            if asked.n_off_query
             else ""
         )
         typer.echo(
@@ -245,7 +232,13 @@ def download(
     Examples: regengine frames download ISS030-E-184140 --out photos
               regengine frames download iss030.csv --out photos --size small
     """
-    from regengine.archive.download import PICTURES, SIZES, DownloadOptions, Outcome, frames_given
+    from regengine.archive.download import (
+        PICTURES,
+        SIZES,
+        DownloadOptions,
+        DownloadResult,
+        frames_given,
+    )
     from regengine.archive.download import download as fetch_pictures
     from regengine.archive.web import ArchiveClient, archive_address
     from regengine.batch.console import progress
@@ -264,7 +257,7 @@ def download(
     counts: Counter[str] = Counter()
     with progress(len(wanted), quiet=quiet, doing="fetching") as advance:
 
-        def tell(outcome: Outcome) -> None:
+        def tell(outcome: DownloadResult) -> None:
             counts[outcome.status] += 1
             if as_json:
                 print_data(json.dumps(outcome.record()))
@@ -277,8 +270,8 @@ def download(
             say(f"Stopped: {stopped}.", err=True)
     left = len(wanted) - counts.total()
     if not quiet:
-        told = [f"{count:,} {status}" for status, count in counts.items()]
-        told += [f"{left:,} not asked for"] if left else []
-        say(f"{out}: {', '.join(told)}", err=True)
+        notes = [f"{count:,} {status}" for status, count in counts.items()]
+        notes += [f"{left:,} not asked for"] if left else []
+        say(f"{out}: {', '.join(notes)}", err=True)
     if left or counts["failed"] or counts["absent"]:
         raise typer.Exit(EXIT_FRAMES_FAILED)

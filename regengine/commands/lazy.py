@@ -6,16 +6,30 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import signature
+from pathlib import Path
 from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from regengine.errors import ConfigError
+from regengine.former_names import former_names, with_present_names
 from regengine.settings import Settings, read_settings, settings_of
+
+# Of options that many commands have
+SHORT_FORMS = {"out": "-o", "workers": "-j", "quiet": "-q"}
+STANDARD_OUTPUT = Path("-")
+# Commands whose --out may be that; what others write is no text, or a run goes on from it
+TO_STANDARD_OUTPUT = frozenset(
+    {
+        *("export", "frames read", "frames query", "catalogue tasking"),
+        *("catalogue places", "catalogue best", "catalogue coverage"),
+        *("catalogue changes", "catalogue query"),
+    }
+)
 
 
 class LazyGroup(TyperGroup):
@@ -69,14 +83,38 @@ def load_command(name: str) -> Any:
         command = typer.main.get_command(wrapper)
     command.name = name
     for path in leaves(command):
-        path[-1].callback = _with_results_alone(path[-1].callback)
-    # Every option can be set by REGENGINE_COMMAND_OPTION: the documentation states that once
-    for path in leaves(command):
-        names = [str(step.name) for step in path]
-        for option, parameter in options(path[-1]).items():
-            parameter.envvar = "_".join(["regengine", *names, option]).replace("-", "_").upper()
+        leaf, names = path[-1], [str(step.name) for step in path]
+        former = former_names(names)
+        leaf.callback = _with_results_alone(leaf.callback)
+        leaf.parse_args = _with_present_names(leaf.parse_args, " ".join(names), former)
+        # Every option can be set by REGENGINE_COMMAND_OPTION: the documentation states that once
+        for option, parameter in options(leaf).items():
+            spellings = [option, *(old for old, new in former.items() if new == option)]
+            parameter.envvar = [
+                "_".join(["regengine", *names, spelling]).replace("-", "_").upper()
+                for spelling in spellings
+            ]
             parameter.show_envvar = False
+            if option in SHORT_FORMS:
+                parameter.opts.append(SHORT_FORMS[option])
     return command
+
+
+def _with_present_names(
+    parse_args: Callable[..., list[str]], command: str, former: Mapping[str, str]
+) -> Callable[..., list[str]]:
+    """A command's parser of arguments that takes former names of options, too."""
+
+    def parse(ctx: Any, arguments: list[str]) -> list[str]:
+        left = parse_args(ctx, with_present_names(arguments, former))
+        if ctx.params.get("out") == STANDARD_OUTPUT and command not in TO_STANDARD_OUTPUT:
+            raise ConfigError(
+                f"--out -: what regengine {command} writes does not go to standard output; name a "
+                "file."
+            )
+        return left
+
+    return parse
 
 
 def _with_results_alone(callback: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,7 +157,7 @@ def defaults(settings: Settings, command: Any, path: tuple[str, ...]) -> dict[st
         }
     known = options(command)
     found: dict[str, Any] = {}
-    for name, (value, _) in settings_of(settings, path, known).items():
+    for name, (value, _) in settings_of(settings, path, known, former_names(path)).items():
         many = known[name].multiple or known[name].nargs != 1
         found[known[name].name] = [value] if many and not isinstance(value, list) else value
     return found
@@ -132,16 +170,20 @@ def value_origin(error: typer.BadParameter, ctx: Any) -> str | None:
         return None
     source = getattr(where.get_parameter_source(parameter.name), "name", "")
     if source == "ENVIRONMENT":
-        variable = str(parameter.envvar)
+        variable = variable_of(parameter)
         return f"environment variable {variable} = {os.environ.get(variable, '')!r}"
     if source == "DEFAULT_MAP":
         path = tuple(where.command_path.split()[1:])
-        settings = settings_of(
-            read_settings(ctx.params.get("config")), path, options(where.command)
-        )
+        read = read_settings(ctx.params.get("config"))
+        settings = settings_of(read, path, options(where.command), former_names(path))
         name = option_name(parameter)
         return f"{settings[name][1]}, [{'.'.join(path)}] {name} = {settings[name][0]!r}"
     return None
+
+
+def variable_of(parameter: Any) -> str:
+    """The environment variable that sets an option, which it must be set by."""
+    return str(next(name for name in parameter.envvar if os.environ.get(name)))
 
 
 def option_name(parameter: Any) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,9 +13,6 @@ from detectors.constants import FOCAL_RANGE_MM
 from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Metadata, Quiet
 from regengine.io.plain import counted
-
-if TYPE_CHECKING:
-    from regengine.sky.stars.lens_photo import LensPhoto
 
 app = typer.Typer(
     help="Calibrate lenses on photographs of stars, and show profiles.\n\n"
@@ -69,19 +66,15 @@ def fit(
               regengine lens fit stars/*.jpg --solutions solved.ndjson --out d3s-50mm.toml
     """
     import logging
-    from statistics import mean
 
     from regengine.batch.console import configure_logging, progress
     from regengine.batch.discover import existing_photos
-    from regengine.errors import FrameError
     from regengine.orbit.position import frame_records
-    from regengine.photo.frame import FrameOptions, read_frame
-    from regengine.photo.image import read_linear_channels
+    from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile_file import save_profile
-    from regengine.sky.detection.kinds import STARS
-    from regengine.sky.stars.catalogue import FILE_EPOCH_YEAR, julian_year, load_catalogue
+    from regengine.sky.stars.catalogue import load_catalogue
     from regengine.sky.stars.lens_calibration import FAINTEST_NEIGHBOUR_G, calibrate
-    from regengine.sky.stars.lens_photo import find_camera, measure_light
+    from regengine.sky.stars.lens_photo import mean_epoch_year, measure_photos
     from regengine.sky.stars.photo import read_solved
 
     configure_logging(quiet=quiet, as_json=log_json)
@@ -90,26 +83,16 @@ def fit(
     records = None if metadata is None else frame_records(metadata)
     options = FrameOptions(focal_mm=focal_mm)
     solved = None if solutions is None else read_solved(solutions)
-    measured: list[LensPhoto] = []
-    failed = 0
     with progress(len(found), quiet=quiet, doing="measuring") as advance:
-        for path in found:
-            try:
-                frame = read_frame(path, records=records, options=options)
-                body = frame.camera_body or camera
-                frame = replace(frame, camera_body=body, lens=frame.lens or lens)
-                stars = STARS.in_photo(path).found
-                where = find_camera(frame, stars, solved)
-                if isinstance(where, str):
-                    logger.warning("%s: %s", path, where)
-                else:
-                    side_px = STARS.long_side_px
-                    light, factor = read_linear_channels(path, max_long_side_px=side_px)
-                    measured.append(measure_light(frame, where, stars, light, factor))
-            except FrameError as error:
-                failed += 1
-                logger.error("Error: %s", error)
-            advance()
+        measured, failed = measure_photos(
+            found,
+            records=records,
+            options=options,
+            camera=camera,
+            lens=lens,
+            solutions=solved,
+            advance=advance,
+        )
     if not measured:
         typer.echo(
             "Error: none of the photos was solved: no profile is written; give photos in which "
@@ -117,9 +100,9 @@ def fit(
             err=True,
         )
         raise typer.Exit(EXIT_FRAMES_FAILED)
-    times = [photo.frame.time_utc for photo in measured if photo.frame.time_utc is not None]
-    epoch = mean(map(julian_year, times)) if times else FILE_EPOCH_YEAR
-    catalogue = load_catalogue(epoch_year=epoch, faintest_g=FAINTEST_NEIGHBOUR_G)
+    catalogue = load_catalogue(
+        epoch_year=mean_epoch_year(measured), faintest_g=FAINTEST_NEIGHBOUR_G
+    )
     calibration = calibrate(measured, catalogue, faintest_g=faintest)
     profile = calibration.profile
     if calibration.falloff_refused:

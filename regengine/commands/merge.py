@@ -16,8 +16,8 @@ def main(
     stores: Annotated[
         list[Path], typer.Argument(metavar="STORE...", help="Stores of runs; only read.")
     ],
-    into: Annotated[
-        Path, typer.Option("--into", metavar="OUT", help="The store to write.", show_default=False)
+    out: Annotated[
+        Path, typer.Option(metavar="OUT", help="The store to write.", show_default=False)
     ],
     grow: Annotated[
         bool, typer.Option("--grow", help="Add to OUT, which keeps its frames and their numbers.")
@@ -30,15 +30,15 @@ def main(
     failed one, else the later one.
 
     \b
-    Examples: regengine merge shard1.h5 shard2.h5 shard3.h5 --into run.h5
-              regengine merge tonight.h5 --into archive.h5 --grow
+    Examples: regengine merge shard1.h5 shard2.h5 shard3.h5 --out run.h5
+              regengine merge tonight.h5 --out archive.h5 --grow
     """
     from regengine.store.merge_stores import merge_stores
 
-    summary = merge_stores(stores, into, grow=grow)
+    summary = merge_stores(stores, out, grow=grow)
     if as_json:
         said = {
-            "store": str(into),
+            "store": str(out),
             "frames": summary.frames,
             "repeated": summary.repeated,
             "taken": [
@@ -50,4 +50,4 @@ def main(
     for store, count in summary.taken.items():
         say(f"{count:8,} frames from {store}")
     repeated = f", {summary.repeated:,} repeated ones left out" if summary.repeated else ""
-    say(f"{summary.frames:8,} frames in {into}{repeated}")
+    say(f"{summary.frames:8,} frames in {out}{repeated}")

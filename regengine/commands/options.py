@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.commands.lazy import STANDARD_OUTPUT
+from regengine.commands.typer_options import typer_option
+from regengine.options import DetectOptions, OutputOptions, RegisterOptions, RunOptions
+
 if TYPE_CHECKING:
     from regengine.batch.at_hand import RunFiles
+    from regengine.references.make import Listener
 
 EXIT_FRAMES_FAILED = 1
 EXIT_USAGE = 2
@@ -29,117 +35,59 @@ Verdicts = Annotated[
 Reviewed = Annotated[bool, typer.Option("--reviewed", help="Only photos that a person accepted.")]
 Where = Annotated[
     str | None,
-    typer.Option(help="SQL condition on columns of docs/store.md: off_nadir_deg < 30"),
+    typer.Option(help="SQL condition on columns of frames: off_nadir_deg < 30"),
 ]
 
 # What is known of it
 
-LightMaps = Annotated[
-    list[Path] | None,
-    typer.Option(
-        help="Night-light map: a file or a folder; may be given several times. Without it, what "
-        "lights get made."
-    ),
-]
-StreetMaps = Annotated[
-    list[Path] | None,
-    typer.Option(
-        help="Street map for telephoto frames; may be given several times. Without it, what "
-        "streets build and streets get made."
-    ),
-]
-DayMaps = Annotated[
-    list[Path] | None,
-    typer.Option(
-        help="Picture of the Earth by day, for photos by day: any georeferenced raster, or a "
-        "folder; may be given several times. Without it, those of the data folder's folder day."
-    ),
-]
-Region = Annotated[
+LightMaps = Annotated[list[Path] | None, typer_option(RegisterOptions, "lights")]
+StreetMaps = Annotated[list[Path] | None, typer_option(RegisterOptions, "streets")]
+DayMaps = Annotated[list[Path] | None, typer_option(RegisterOptions, "day")]
+Bbox = Annotated[
     str | None,
-    typer.Option(metavar="WEST,SOUTH,EAST,NORTH", help="Only this part, degrees."),
+    typer.Option("--bbox", metavar="WEST,SOUTH,EAST,NORTH", help="Only this part, degrees."),
 ]
-ElementSets = Annotated[
-    Path | None,
-    typer.Option(
-        help="TLE file with element sets around the photos' dates, or a folder of such files. "
-        "Without it, those of the data folder."
-    ),
-]
-Time = Annotated[
-    str | None, typer.Option(help="Time of the photo (ISO 8601, UTC); overrides EXIF.")
-]
-Nadir = Annotated[
-    str | None,
-    typer.Option(metavar="LON,LAT", help="Place below the camera; overrides the TLE."),
-]
-Metadata = Annotated[
-    Path | None, typer.Option(help="Table (CSV) of frame records: time, nadir, lens, camera.")
-]
-Lens = Annotated[
-    list[Path] | None,
-    typer.Option(
-        help="Lens profile of regengine lens fit, or a folder of them; each photo takes that "
-        "of its camera and lens. May be given several times."
-    ),
-]
+ElementSets = Annotated[Path | None, typer_option(RegisterOptions, "tle")]
+Time = Annotated[str | None, typer_option(RegisterOptions, "time")]
+Nadir = Annotated[str | None, typer_option(RegisterOptions, "nadir")]
+Metadata = Annotated[Path | None, typer_option(RegisterOptions, "metadata")]
+Lens = Annotated[list[Path] | None, typer_option(RegisterOptions, "lens")]
 
 # How it is worked on
 
-Method = Annotated[
-    str | None, typer.Option(help="Detection method; without it the benchmark's best.")
-]
+Method = Annotated[str | None, typer_option(DetectOptions, "method")]
 MaxSide = Annotated[
     int, typer.Option(min=64, help="Average larger photos down to this long side first.")
 ]
-WholeFrame = Annotated[
-    bool, typer.Option("--whole-frame", help="Search below the Earth's limb, too.")
-]
+WholeFrame = Annotated[bool, typer_option(DetectOptions, "whole_frame")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-Workers = Annotated[int, typer.Option(min=0, help="Worker processes; 0 works in this process.")]
-MaxMemory = Annotated[
-    int,
-    typer.Option(min=0, help="Memory that a worker may take, MB (0: no limit); more fails."),
-]
+Workers = Annotated[int, typer_option(RunOptions, "workers")]
+MaxMemory = Annotated[int, typer_option(RunOptions, "max_memory_mb")]
 
-
-class Retry(StrEnum):
-    """What of the file of ``--out`` is done again."""
-
-    FAILED = "failed"
-
-
-LinesOut = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE.ndjson",
-        help="Write the records to this file, too; the same command goes on where one stopped.",
-    ),
-]
-LinesResume = Annotated[
-    bool,
-    typer.Option(
-        "--resume/--no-resume",
-        help="With --out: take up what the file has of the same photo with the same settings.",
-    ),
-]
-LinesRetry = Annotated[
-    Retry | None, typer.Option(help="With --out: do photos again that failed before.")
-]
 
 # What comes out
 
-PhotoOverlays = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Draw a picture per photo into this folder.")
-]
+PhotoOverlays = Annotated[Path | None, typer_option(RegisterOptions, "overlay")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print JSON instead of text: an object, or one a line.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages.")]
-LogJson = Annotated[
-    bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
-]
+Json = Annotated[bool, typer_option(OutputOptions, "as_json")]
+Quiet = Annotated[bool, typer_option(OutputOptions, "quiet")]
+LogJson = Annotated[bool, typer_option(OutputOptions, "log_json")]
+
+
+@contextmanager
+def text_out(out: Path, ending: str) -> Iterator[Path]:
+    """The file to write text to; for ``-`` one whose text then goes to standard output."""
+    from regengine.batch.console import print_data
+
+    if out != STANDARD_OUTPUT:
+        yield out
+        return
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / f"out{ending}"
+        yield file
+        with file.open(encoding="utf-8", newline="") as text:
+            while lines := text.readlines(1 << 20):  # bytes
+                print_data("".join(lines).removesuffix("\n"))
 
 
 def parse_time(text: str) -> datetime:
@@ -151,6 +99,22 @@ def parse_time(text: str) -> datetime:
     if not names_zone(text):
         typer.echo(f"Note: --time {text} names no zone and is taken as UTC.", err=True)
     return time
+
+
+def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
+    """A lowest and a highest number, ``28,85``, or one that is both."""
+    from regengine.errors import ConfigError
+
+    if text is None:
+        return None
+    try:
+        low, *rest = (float(part) for part in text.split(","))
+        (high,) = rest or (low,)
+    except ValueError:
+        low = high = float("nan")
+    if not -float("inf") < low <= high < float("inf"):
+        raise ConfigError(f"{option} {text!r} is no range: write LOW,HIGH.")
+    return low, high
 
 
 def parse_verdicts(text: str) -> tuple[str, ...]:
@@ -171,3 +135,17 @@ def tell_lost(made_with: RunFiles, given: Mapping[str, object]) -> None:
     for option, sentence in made_with.lost:
         if given.get(option, "") is None:
             say(sentence, err=True)
+
+
+@contextmanager
+def listen(*, quiet: bool) -> Iterator[Listener]:
+    """Show on standard error how the making of a map goes on; of a quiet one warnings alone."""
+    from regengine.batch.console import progress_bar, say
+    from regengine.references.make import Listener
+
+    with progress_bar(quiet=quiet) as progress:
+        yield Listener(
+            progress=progress,
+            message=lambda text: None if quiet else say(text, err=True),
+            warning=lambda text: say(text, err=True),
+        )

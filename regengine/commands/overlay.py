@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from regengine.api import MAX_MEMORY_MB
 from regengine.commands import options as common
+from regengine.options import MAX_MEMORY_MB
 
 
 def main(

@@ -56,7 +56,7 @@ def main(
         common.tell_lost(made_with, {"--lights": lights})
         lights = list(made_with.lights)
     light_map = open_light_map(chosen_maps(lights))
-    for doubt in light_map.references.doubts:
+    for doubt in light_map.doubts:
         say(f"Warning: {doubt}", err=True)
     chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))
     with progress(len(chosen.numbers), quiet=quiet, doing="measuring") as advance:

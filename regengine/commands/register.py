@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, PIXEL_PITCH_RANGE_UM, SEEN_RANGE_KM
-from regengine.api import MAX_MEMORY_MB
 from regengine.commands import options as common
+from regengine.commands.typer_options import with_options
 from regengine.errors import EphemerisError
 from regengine.io.plain import counted
+from regengine.options import OutputOptions, RunOptions
 
 if TYPE_CHECKING:
+    from regengine.batch.register import RegisterRun
     from regengine.batch.run import BatchSummary
     from regengine.result import FrameResult
     from regengine.store.verify import Problem
 
 
+@with_options
 def main(
+    *,
     photos: Annotated[
         list[str],
         typer.Argument(
@@ -27,151 +30,14 @@ def main(
             "as ISS030-E-188140, or text files that name these a line."
         ),
     ],
-    lights: common.LightMaps = None,
-    streets: common.StreetMaps = None,
-    day: common.DayMaps = None,
-    tle: common.ElementSets = None,
     store: Annotated[Path, typer.Option(help="Store for the results; an existing one grows.")] = (
         Path("run.h5")
     ),
-    metadata: common.Metadata = None,
-    time: common.Time = None,
-    nadir: common.Nadir = None,
-    centre: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LON,LAT",
-            help="A place that the picture shows, such as its city, where that is known and the "
-            "nadir is not, or beside a time.",
-        ),
-    ] = None,
-    radius_km: Annotated[
-        float | None,
-        typer.Option(
-            min=SEEN_RANGE_KM[0],
-            max=SEEN_RANGE_KM[1],
-            help="Some part of the picture lies within it of --centre.  [100]",
-        ),
-    ] = None,
-    altitude_km: Annotated[
-        float | None,
-        typer.Option(
-            min=HEIGHT_RANGE_KM[0],
-            max=HEIGHT_RANGE_KM[1],
-            help="Height of the camera above the ellipsoid.",
-        ),
-    ] = None,
-    focal_mm: Annotated[
-        float | None,
-        typer.Option(
-            min=FOCAL_RANGE_MM[0],
-            max=FOCAL_RANGE_MM[1],
-            help="Focal length of the lens; overrides EXIF.",
-        ),
-    ] = None,
-    pixel_pitch_um: Annotated[
-        float | None,
-        typer.Option(
-            min=PIXEL_PITCH_RANGE_UM[0],
-            max=PIXEL_PITCH_RANGE_UM[1],
-            help="Size of one pixel of the file on the sensor.",
-        ),
-    ] = None,
-    lens: common.Lens = None,
-    clock_window: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0,
-            help="How wrong the camera's clock may be at most, seconds. Without it two minutes are "
-            "believed, and ten and whole hours tried where that leads nowhere.",
-        ),
-    ] = None,
-    max_seconds: Annotated[
-        float,
-        typer.Option(
-            min=0.1,
-            help="CPU-time limit per photo; searches end by their work before.",
-        ),
-    ] = 240.0,
-    effort: Annotated[
-        str,
-        typer.Option(
-            metavar="[quick|normal|thorough]",
-            help="Work that a photo is worth: quick finds nine in ten of what normal finds, "
-            "thorough a few more in twice the time.",
-        ),
-    ] = "normal",
-    any_category: Annotated[
-        bool, typer.Option("--any-category", help="Try photos that do not look like cities, too.")
-    ] = False,
-    workers: common.Workers = 1,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume/--no-resume",
-            help="Take over what the store has of the same photo with the same settings.",
-        ),
-    ] = True,
-    retry: Annotated[
-        str | None,
-        typer.Option(
-            metavar="VERDICTS",
-            help="Work stored photos of these verdicts out again: failed,review for instance.",
-        ),
-    ] = None,
-    shard: Annotated[
-        str | None,
-        typer.Option(metavar="I/N", help="Do only the I-th of N shares of the photos."),
-    ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS", help="Run on the Dask cluster of this scheduler: tcp://HOST:PORT."
-        ),
-    ] = None,
-    max_memory_mb: common.MaxMemory = MAX_MEMORY_MB,
-    share: Annotated[
-        bool,
-        typer.Option(
-            "--share/--no-share",
-            help="Let photos of one camera tell each other how wrong its clock is.",
-        ),
-    ] = True,
-    stars: Annotated[
-        bool,
-        typer.Option(
-            "--stars/--no-stars",
-            help="Let stars above the limb tell where the camera looked.",
-        ),
-    ] = True,
-    blind: Annotated[
-        str,
-        typer.Option(
-            metavar="[always|auto|never]",
-            help="Find photos by their lights alone, anywhere on Earth: all of them, or with auto "
-            "those of which neither time with a TLE nor nadir is known.",
-        ),
-    ] = "auto",
-    index: Annotated[
-        Path | None, typer.Option(help="Index of the map, where it is not beside the map.")
-    ] = None,
-    bbox: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WEST,SOUTH,EAST,NORTH", help="For --blind: only towns of this region."
-        ),
-    ] = None,
-    mission: Annotated[
-        str | None,
-        typer.Option(help="For --blind: mission, such as ISS030."),
-    ] = None,
+    options: RunOptions,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done with each photo, and stop.")
     ] = False,
-    overlay: common.PhotoOverlays = None,
-    as_json: common.Json = False,
-    quiet: common.Quiet = False,
-    log_json: common.LogJson = False,
+    output: OutputOptions,
 ) -> None:
     """Place night photographs on the map by their city lights.
 
@@ -186,7 +52,7 @@ def main(
               regengine register night.jpg --centre 2.35,48.86 --lights lights.tif
               regengine register --blind night.jpg --lights lights.tif
     """
-    given = dict(locals())  # options have the names of `regengine.api.RunOptions`
+    from dataclasses import replace
     from functools import partial
 
     from regengine import api
@@ -201,36 +67,33 @@ def main(
     from regengine.report.frame_text import table_header, table_line
     from regengine.store.writer import StoreWriter
 
-    configure = partial(configure_logging, quiet=quiet, as_json=log_json)
+    configure = partial(configure_logging, quiet=output.quiet, as_json=output.log_json)
     configure()
-    options = {name: given[name] for name in api.RunOptions.__annotations__}
-    options |= {
-        "time": None if time is None else common.parse_time(time),
-        "retry": [part.strip() for part in (retry or "").split(",") if part.strip()],
-    }
-    run = api.register_run(photos, store, **options)
+    verdicts = [part.strip() for part in str(options.retry or "").split(",") if part.strip()]
+    time = None if options.time is None else common.parse_time(str(options.time))
+    run = api.register_run(photos, store, replace(options, time=time, retry=verdicts))
     if dry_run:
-        for line in run.preview(as_json=as_json):
-            print_data(line) if as_json else say(line)
+        for line in run.preview(as_json=output.as_json):
+            print_data(line) if output.as_json else say(line)
         return
     untried: list[str] = []  # why photos could not even be tried
 
     def report(result: FrameResult) -> None:
-        say(record_line(result) if as_json else table_line(result))
+        say(record_line(result) if output.as_json else table_line(result))
         untried.extend(why.text for why in result.reasons if why.code == EphemerisError.code)
 
     try:
         with (
             stop_on_signals() as stop,
             StoreWriter(run.store) as writer,
-            progress(len(run.photos), quiet=quiet) as advance,
+            progress(len(run.photos), quiet=output.quiet) as advance,
         ):
-            if not as_json:
+            if not output.as_json:
                 say(table_header())
             summary = run.start(writer, report, stop=stop, advance=advance, prepare=configure)
     except KeyboardInterrupt:
         raise typer.Exit(common.EXIT_INTERRUPTED) from None
-    _tell(summary, writer.problems, store, advise=not log_json)
+    _tell(summary, writer.problems, run, advise=not output.log_json)
     if summary.interrupted:
         raise typer.Exit(common.EXIT_INTERRUPTED)
     if summary.verdicts["failed"] or writer.problems:
@@ -252,7 +115,7 @@ def tidied(arguments: list[str]) -> list[str]:
 
 
 def _tell(
-    summary: BatchSummary, problems: tuple[Problem, ...], store: Path, *, advise: bool
+    summary: BatchSummary, problems: tuple[Problem, ...], run: RegisterRun, *, advise: bool
 ) -> None:
     """Say on standard error what became of the photos."""
     import logging
@@ -274,26 +137,33 @@ def _tell(
         )
         advice = f"; interrupted, give the same command again to go on{which}"
     elif summary.verdicts["failed"]:
-        advice = "; --retry failed tries those that failed again"
+        advice = "; the same command with --retry failed tries those that failed again"
     log = logging.getLogger("regengine")
     log.info(
         "%s%s: %s; stored in %s%s%s",
         counted(stored.total(), "photo"),
         taken,
         ", ".join(counts),
-        store,
+        run.store,
         "" if problems else ", checked",
         advice,
     )
     placed = summary.verdicts["accepted"] + summary.verdicts["review"]
     if advise and placed and not summary.interrupted:
-        named = printable(shlex.quote(str(store)))
-        log.info(
-            "Look at them with regengine review %s, list them with regengine show %s, hand them "
-            "over with regengine export %s --format qgis --out points",
-            named,
-            named,
-            named,
-        )
+        store = printable(shlex.quote(str(run.store)))
+        ways = [
+            f"look at them with regengine review {store}",
+            f"list them with regengine show {store}",
+        ]
+        if summary.verdicts["accepted"]:
+            # QGIS loads points by itself from the folder of their photo
+            folders = {photo.parent if isinstance(photo, Path) else None for photo in run.photos}
+            beside = folders.pop() if len(folders) == 1 else None
+            out = "points" if beside is None else printable(shlex.quote(str(beside)))
+            then = ", and move each beside its photo" if beside is None else ""
+            ways.append(
+                f"open them in QGIS with regengine export {store} --format qgis --out {out}{then}"
+            )
+        log.info("What now: %s", "; ".join(ways))
     for problem in problems:
         log.warning("%s", problem.text)

@@ -20,7 +20,7 @@ def main(
         typer.Option(help="The page to write; without it and --json, report.html."),
     ] = None,
     as_json: Json = False,
-    overlays: Annotated[
+    overlay: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Overlays of `register --overlay` to link to."),
     ] = None,
@@ -39,7 +39,7 @@ def main(
 
     \b
     Examples: regengine report run.h5 --out report.html
-              regengine report run.h5 --out report.html --overlays overlays
+              regengine report run.h5 --out report.html --overlay overlays
               regengine report run.h5 --json | jq .verdicts
     """
     import json
@@ -49,7 +49,7 @@ def main(
 
     page = out or (None if as_json else Path("report.html"))
     if page is not None:
-        check_out(page, overlays)
+        check_out(page, overlay)
     figures, listed = collect_store(store, 0 if page is None else frames)
     if page is not None:
         most = min(thumbnails, len(listed))
@@ -60,7 +60,7 @@ def main(
                 listed,
                 figures,
                 most_thumbnails=most,
-                overlays=overlays,
+                overlays=overlay,
                 advance=advance,
             )
         told = f"{counted(figures['photos'], 'photo')}, {len(listed)} listed, {pictured} shown"
@@ -70,7 +70,7 @@ def main(
         print_data(json.dumps(figures, allow_nan=False))
 
 
-def check_out(page: Path, overlays: Path | None) -> None:
+def check_out(page: Path, overlay: Path | None) -> None:
     """See to it, before the store is read, that the page can be written."""
     import os
 
@@ -87,5 +87,5 @@ def check_out(page: Path, overlays: Path | None) -> None:
             f"--out {page} cannot be written: name a file in a folder that exists "
             "and that you may write to."
         )
-    if overlays is not None and not overlays.is_dir():
-        raise ConfigError(f"--overlays {overlays} is no folder: name that of register --overlay.")
+    if overlay is not None and not overlay.is_dir():
+        raise ConfigError(f"--overlay {overlay} is no folder: name that of register --overlay.")

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.commands import options as common
-from regengine.commands.line_output import LineRun, with_line_options
+from regengine.commands.line_output import begin_lines, print_answers
+from regengine.commands.typer_options import with_options
 from regengine.io.plain import counted
+from regengine.options import LineOptions
 
 if TYPE_CHECKING:
     from regengine.sky.satellites.observer import GroundSite
@@ -24,8 +26,9 @@ class Mount(StrEnum):
     STILL = "still"
 
 
-@with_line_options
+@with_options
 def main(
+    *,
     photos: common.Photos,
     tle: Annotated[
         Path, typer.Option(metavar="CATALOGUE", help="Element sets (TLE) of all satellites.")
@@ -62,8 +65,7 @@ def main(
         bool, typer.Option("--tracks-only", help="Predict tracks and look for no streaks.")
     ] = False,
     overlay: common.PhotoOverlays = None,
-    *,
-    run: LineRun,
+    run: LineOptions,
 ) -> None:
     """Predict which satellites cross photos of the sky, and name their streaks.
 
@@ -76,6 +78,7 @@ def main(
       regengine satellites photos/ --tle all.txt --site=-3.7,40.4,650 --out named.ndjson
     """
     given = dict(locals())
+    begin_lines(run)
     import logging
 
     from regengine.batch.console import result_stream
@@ -123,7 +126,8 @@ def main(
         "mount": str(mount),
         "method": None if job.detector is None else job.detector.name,
     }
-    run.tell_each(
+    print_answers(
+        run,
         found,
         job,
         "satellites",

@@ -27,6 +27,7 @@ def main(
         typer.Argument(help="Frame id, file name, path, or the start of the file's SHA-256."),
     ] = None,
     verdict: common.Verdicts = "all",
+    reviewed: common.Reviewed = False,
     where: common.Where = None,
     sort: Annotated[
         str | None,
@@ -57,13 +58,15 @@ def main(
     from regengine.store.read import find_frames, iter_frames
 
     told_as = _format(format, as_json)
-    selects = where is not None or sort is not None or verdict != "all"
+    selects = reviewed or where is not None or sort is not None or verdict != "all"
     if frame is None:
-        frames, order = _select(store, verdict, where, sort) if selects else (None, None)
+        frames, order = _select(store, verdict, reviewed, where, sort) if selects else (None, None)
         _tell(iter_frames(store) if frames is None else frames, told_as, order)
         return
     if selects:
-        raise ConfigError("--verdict, --where and --sort choose among frames, and one is named.")
+        raise ConfigError(
+            "--verdict, --reviewed, --where and --sort choose among frames, and one is named."
+        )
     found = find_frames(store, frame)
     if told_as == "table":
         from regengine.report.frame_text import frame_sheet
@@ -85,7 +88,7 @@ def _format(format: str | None, as_json: bool) -> str:
 
 
 def _select(
-    store: Path, verdict: str, where: str | None, sort: str | None
+    store: Path, verdict: str, reviewed: bool, where: str | None, sort: str | None
 ) -> tuple[Iterator[StoredFrame], list[int] | None]:
     """Frames that are asked for in the store's order, and their numbers in the order asked for."""
     import numpy as np
@@ -94,7 +97,8 @@ def _select(
     from regengine.store.read import iter_frames_numbered
 
     verdicts = common.parse_verdicts(verdict)
-    chosen = choose(store, FrameChoice(verdicts=verdicts, where=where, by_engine=True))
+    choice = FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where, by_engine=True)
+    chosen = choose(store, choice)
     numbers = np.array(chosen.numbers, dtype=np.int64)
     frames = iter_frames_numbered(store, numbers, hypotheses=True)
     return frames, None if sort is None else sorted_numbers(chosen, sort)

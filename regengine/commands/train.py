@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,6 @@ from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Quiet,
 
 if TYPE_CHECKING:
     from regengine.scene.model import SceneModel
-    from regengine.scene.samples import Samples
 
 
 def main(
@@ -34,17 +32,18 @@ def main(
       regengine train labels.csv --out model.json
     """
     import json
+    from functools import partial
 
     from regengine.batch.console import configure_logging, progress
     from regengine.errors import ConfigError
     from regengine.scene.model_file import write_scene_model
     from regengine.scene.samples import grouped_folds
-    from regengine.scene.training import train_scene_model
+    from regengine.scene.training import measure_labelled, train_scene_model
 
     configure_logging(quiet=quiet, as_json=log_json)
     if not out.absolute().parent.is_dir():
         raise ConfigError(f"--out {out}: there is no folder {out.absolute().parent}; make it.")
-    samples, complete = labelled_samples(labels, quiet=quiet)
+    samples, complete = measure_labelled(labels, partial(progress, quiet=quiet, doing="measuring"))
     with progress(len(grouped_folds(samples, seed=seed)), quiet=quiet, doing="training") as advance:
         model, _ = train_scene_model(samples, source=labels.name, seed=seed, advance=advance)
     write_scene_model(out, model)
@@ -54,28 +53,6 @@ def main(
         say(*summary_lines(model, out))
     if not complete:
         raise typer.Exit(EXIT_FRAMES_FAILED)
-
-
-def labelled_samples(labels: Path, *, quiet: bool) -> tuple[Samples, bool]:
-    """Labelled photos, measured with a bar, and whether all could be read."""
-    from regengine.batch.console import progress
-    from regengine.scene.samples import read_scene_labels
-    from regengine.scene.training import check_samples, measure_photos
-
-    wanted = read_scene_labels(labels)
-    check_labelled(labels, [label.path for label in wanted])
-    with progress(len(wanted), quiet=quiet, doing="measuring") as advance:
-        samples = measure_photos(wanted, advance=advance)
-    check_samples(samples)
-    return samples, len(samples) == len(wanted)
-
-
-def check_labelled(labels: Path, photos: Sequence[Path]) -> None:
-    """Refuse a file of labels of which no photo is there."""
-    from regengine.errors import NoPhotoError
-
-    if not any(path.exists() for path in photos):
-        raise NoPhotoError(f"{labels} names no photo that is there: paths count from its folder.")
 
 
 def summary(model: SceneModel) -> dict[str, object]:

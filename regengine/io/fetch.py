@@ -18,13 +18,30 @@ from urllib.parse import unquote, urlsplit
 
 from regengine.errors import ConfigError, FrameError
 from regengine.io.atomic import FULL_DISK
-from regengine.io.http import MEGABYTE, HttpClient, HttpFailure, RetryPolicy
+from regengine.io.http import MEGABYTE, HttpClient, HttpFailure, Kind, RetryPolicy, Sentences
 from regengine.io.urls import scheme_of, without_secrets
 
 CHUNK_BYTES = MEGABYTE
 MAX_MEGABYTES = 512  # of a file; raw photos of the largest sensors have 100
 # A whole batch waits for its photo
 PATIENCE = RetryPolicy(attempts=3, longest_wait_s=60.0, idle_s=30.0, total_s=600.0)
+# What is said behind the address
+LATER = "{tries} times): check the address and the network, and try again later"
+SENTENCES: Sentences = {
+    "absent": "does not exist: check the address",
+    "gone": "does not exist any more: check the address",
+    "denied": "may not be read: it asks for other credentials",
+    "refused": "cannot be fetched: its server answers {status}",
+    "failing": f"cannot be fetched (its server answers {{status}}, {LATER}",
+    "overdue": "cannot be fetched: {failure}",
+    "too_large": "has {failure}: fetch it yourself, and give its path",
+    "address": "is no address: check how it is written",
+    "away": "leads to {place}, where nothing is fetched without being asked: give the photo's own "
+    "address",
+    "circles": "leads in circles: give the photo's own address",
+    "other": f"cannot be fetched ({{failure}}, {LATER}",
+}
+CODES: dict[Kind, str] = {"absent": "not_found", "gone": "not_found", "too_large": "too_large"}
 
 
 def require(url: str) -> None:
@@ -78,7 +95,7 @@ def fetch(
         target.unlink(missing_ok=True)
         code = "unreadable"
         if isinstance(error, HttpFailure):
-            code, why = _refusal(error)
+            code, why = CODES.get(error.kind, code), error.sentence(SENTENCES)
         elif isinstance(error, OSError):
             full = error.errno in FULL_DISK
             what = f"the disk of {target.parent} is full" if full else type(error).__name__
@@ -105,46 +122,14 @@ def _copy_from_filesystem(url: str, stream: BinaryIO, total_s: float, megabytes:
     except (HttpFailure, MemoryError):
         raise
     except FileNotFoundError:
-        raise HttpFailure("status", "it is not there", status=404) from None
+        raise HttpFailure("absent", "it is not there") from None
     except PermissionError:
-        raise HttpFailure("status", "it is not allowed", status=403) from None
+        raise HttpFailure("denied", "it is not allowed") from None
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL_DISK:
             raise
         # What libraries say may hold the URL with its secrets: only the kind of it is told
         raise HttpFailure("broken", type(error).__name__, passes=True) from None
-
-
-def _refusal(failure: HttpFailure) -> tuple[str, str]:
-    """Code and sentence, behind the address, for what went wrong."""
-    match failure.kind, failure.status:
-        case "too_large", _:
-            why = f"has {failure}: fetch it yourself, and give its path"
-            return "too_large", why
-        case "overdue", _:
-            return "unreadable", f"cannot be fetched: {failure}"
-        case "address", _:
-            return "unreadable", "is no address: check how it is written"
-        case "circles", _:
-            return "unreadable", "leads in circles: give the photo's own address"
-        case "away", _:
-            return "unreadable", (
-                f"leads to {failure.place}, where nothing is fetched without being asked: give the "
-                "photo's own address"
-            )
-        case "status", 404:
-            return "not_found", "does not exist: check the address"
-        case "status", 410:
-            return "not_found", "does not exist any more: check the address"
-        case "status", 401 | 403:
-            return "unreadable", "may not be read: it asks for other credentials"
-        case "status", _ if not failure.passes:
-            return "unreadable", f"cannot be fetched: its server answers {failure.status}"
-    what = f"its server answers {failure.status}" if failure.kind == "status" else failure
-    return "unreadable", (
-        f"cannot be fetched ({what}, {failure.tries} times): check the address and the network, "
-        "and try again later"
-    )
 
 
 def _stays(source: str, target: str) -> bool:

@@ -1,7 +1,7 @@
 """The one HTTP client: paced, retried, bounded, and no further than it was sent.
 
 What goes wrong is raised as an `HttpFailure` that knows whether another try may help. Who asks
-puts it into a sentence: what a user can do about it differs between maps, archive and photos.
+has a table of sentences: what a user can do about it differs between maps, archive and photos.
 """
 
 from __future__ import annotations
@@ -29,14 +29,27 @@ CHUNK_BYTES = 1 << 18
 MAX_REDIRECTS = 10
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses: may be over in a moment
 Answer = TypeVar("Answer")
-# The server answered with a status that is none of success, more redirections than are followed
-# among them; it was silent, nobody is there, or the connection broke; fewer bytes came than were
-# announced; the whole takes too long, is larger than it may be, or is not what was asked for; what
-# should be an address is none; a redirection may not be followed
+# What went wrong: by the status that came, by what became of the body, by the way there
 Kind = Literal[
-    "status", "circles", "silent", "nobody", "broken", "cut", "overdue", "too_large", "wrong",
-    "address", "away",
-]  # fmt: skip
+    "absent",  # 404
+    "gone",  # 410
+    "denied",  # 401, 403
+    "refused",  # another status that another try does not change
+    "failing",  # a status that may be over in a moment
+    "cut",  # fewer bytes than were announced
+    "overdue",  # the whole takes too long
+    "too_large",
+    "wrong",  # not what was asked for
+    "silent",  # nothing for too long
+    "nobody",  # no such host, or none there listens
+    "broken",  # the connection
+    "address",  # it is none
+    "away",  # a redirection that may not be followed
+    "circles",  # more redirections than are followed
+]
+STATUS_KINDS: dict[int, Kind] = {401: "denied", 403: "denied", 404: "absent", 410: "gone"}
+# What who asked says of each kind, and of every ``other``
+Sentences = Mapping[Kind | Literal["other"], str]
 
 
 class HttpFailure(Exception):
@@ -59,6 +72,16 @@ class HttpFailure(Exception):
         super().__init__(text)
         self.kind, self.passes, self.status = kind, passes, status
         self.wait_s, self.place, self.tries = wait_s, place, 1
+
+    def sentence(self, sentences: Sentences, **names: object) -> str:
+        """The one of some sentences for what went wrong.
+
+        Its braces are filled with ``failure``, this text, ``status``, ``tries``, ``place``, and
+        what else is given.
+        """
+        text = sentences.get(self.kind) or sentences["other"]
+        about = {"status": self.status, "tries": self.tries, "place": self.place}
+        return text.format(failure=self, **about, **names)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +203,7 @@ class HttpClient:
             except HttpFailure as failure:
                 if failure.status == 416:  # not the file that it was: the next try is anew
                     tag_file.unlink(missing_ok=True)
-                    failure.passes = True
+                    failure.kind, failure.passes = "failing", True
                 raise
             tag_file.unlink(missing_ok=True)
             check(part)
@@ -263,7 +286,8 @@ class HttpClient:
         if passes:  # how long a server asks to wait (RFC 9110, 10.2.3)
             with suppress(InvalidHeader, ValueError, OverflowError):
                 wait_s = Retry(retry_after_max=10**9).get_retry_after(response) or 0.0
-        raise HttpFailure("status", f"status {status}", passes=passes, status=status, wait_s=wait_s)
+        kind = STATUS_KINDS.get(status, "failing" if passes else "refused")
+        raise HttpFailure(kind, f"status {status}", passes=passes, status=status, wait_s=wait_s)
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,15 @@ _SIXTIETH_SECOND = re.compile(r"^(\d\d:?\d\d:?)60(?!\d)", re.ASCII)
 
 def utc_now() -> str:
     """The time, ISO 8601, UTC, whole seconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return iso_utc(datetime.now(UTC), "seconds")
 
 
-def iso_utc(moment: datetime) -> str:
-    """A time as records spell it: ``2012-03-28T15:46:41Z``, with what it has of a second."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def iso_utc(moment: datetime, timespec: str = "auto") -> str:
+    """A time as records spell it: ``2012-03-28T15:46:41Z``, with what it has of a second.
+
+    ``timespec``, as of `datetime.isoformat`, says to how much of a second it is cut.
+    """
+    return to_utc(moment).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def parse_zone(text: str) -> timezone | None:

@@ -25,7 +25,7 @@ from regengine.orbit.propagation import (
     position_from_nadir,
 )
 from regengine.orbit.tle import TleSet, load_tle_file
-from regengine.photo.frame_records import FrameRecords, load_frame_records
+from regengine.photo.records import FrameRecords, load_frame_records
 
 if TYPE_CHECKING:
     from regengine.photo.frame import Frame

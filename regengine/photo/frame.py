@@ -25,15 +25,10 @@ from regengine.photo.camera_bodies import (
 )
 from regengine.photo.exif import Exif, read_exif, read_fits_exif
 from regengine.photo.formats import ImageHeader, read_image_header
-from regengine.photo.frame_records import (
-    FrameRecord,
-    FrameRecords,
-    archive_frame_id,
-    frame_id_of,
-    record_beside,
-    wrap_lon,
-)
+from regengine.photo.frame_ids import archive_frame_id, frame_id_of
 from regengine.photo.lens_profile import LensProfile, choose_profile
+from regengine.photo.record_values import wrap_lon
+from regengine.photo.records import FrameRecord, FrameRecords, record_beside
 
 NAIVE_AS_UTC = "naive, taken as UTC"
 # LibRaw shows the sensor's rim too: 4284 px of a D3S whose own pictures have 4256.
@@ -72,7 +67,8 @@ class FrameOptions:
         for name, (low, high) in _OPTION_RANGES.items():
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
-                raise ConfigError(f"{name} must be from {low:g} to {high:g}, not {value}")
+                option = f"--{name.replace('_', '-')}"
+                raise ConfigError(f"{option} must be from {low:g} to {high:g}, not {value}.")
         for name in ("nadir", "centre"):
             place = getattr(self, name)
             if place is None:
@@ -80,10 +76,10 @@ class FrameOptions:
             lon, lat = place
             if not (-180.0 <= lon <= 360.0 and -90.0 <= lat <= 90.0):
                 bounds = "longitude (-180 to 180), latitude (-90 to 90)"
-                raise ConfigError(f"{name} must be {bounds}, not {lon}, {lat}")
+                raise ConfigError(f"--{name} must be {bounds}, not {lon}, {lat}.")
             object.__setattr__(self, name, (wrap_lon(lon), lat))
         if self.radius_km is not None and self.centre is None:
-            raise ConfigError("radius_km is that of a place: give centre, too")
+            raise ConfigError("--radius-km is that of a place: give --centre, too.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +218,7 @@ def _camera(
     exif: Exif, record: FrameRecord, sources: dict[str, str]
 ) -> tuple[str | None, CameraBody | None]:
     """Name of the body, the table's where it has it, and its row there."""
-    name = _first("camera_body", sources, exif=exif.camera_body, record=record.camera)
+    name = _first("camera_body", sources, exif=exif.camera_body, record=record.camera or None)
     body = find_body(name) if name else None
     return (body.name if body else name), body
 

@@ -15,12 +15,12 @@ from regengine.references.reference import LightMap
 
 
 @dataclass(frozen=True, kw_only=True)
-class DayMap(LightMap):
-    """Red light of pictures by day, 0 to 1 as displayed, the same all over the sea.
+class SeaParams:
+    """How the sea is told by its colour, and drawn.
 
-    The sea floor that is painted into Blue Marble would be found in photos as coasts are. It is
-    told by its colour: codes from (3, 7, 20) over the deep to (26, 71, 130) over shelves, while
-    land is never as much bluer than red.
+    The sea floor that is painted into Blue Marble would be found in photos as coasts are. Its codes
+    go from (3, 7, 20) over the deep to (26, 71, 130) over shelves, while land is never as much
+    bluer than red.
 
     Attributes
     ----------
@@ -37,16 +37,23 @@ class DayMap(LightMap):
     sea_colour: tuple[float, float, float] = (16.0, 35.0, 77.0)
     painted_deg: float = 1e-3
 
+
+SEA = SeaParams()
+
+
+class DayMap(LightMap):
+    """Red light of pictures by day, 0 to 1 as displayed, the same all over the sea."""
+
     def bands(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
     ) -> LightGrid:
         """All bands of a region, codes, see `LightMap.window`."""
         grid = super().window(west, south, east, north, resolution_deg)
         bands = grid.values.reshape(-1, *grid.values.shape[-2:])
-        if grid.step_deg > self.painted_deg:
+        if grid.step_deg > SEA.painted_deg:
             red, blue = bands[0], bands[-1]
-            sea = (blue > red + self.blue_over_red) & (red < self.max_red)
-            shades = np.asarray(self.sea_colour[: len(bands)], np.float32)[:, None, None]
+            sea = (blue > red + SEA.blue_over_red) & (red < SEA.max_red)
+            shades = np.asarray(SEA.sea_colour[: len(bands)], np.float32)[:, None, None]
             bands = np.where(sea, shades, bands)
         return replace(grid, values=bands)
 
@@ -60,7 +67,7 @@ class DayMap(LightMap):
 
 def open_day_map(paths: Sequence[Path | str]) -> DayMap:
     """Open pictures by day: files or folders of them; see `open_references`."""
-    return DayMap(references=open_references("day", paths))
+    return DayMap(open_references("day", paths))
 
 
 day_map_of = lru_cache(maxsize=4)(open_day_map)  # of a run, opened once per process

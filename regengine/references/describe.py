@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from regengine.references.kinds import KindName
+from regengine.references.opening import open_references
 from regengine.references.reference import References
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
+
+
+def list_facts(kind: KindName, paths: Sequence[Path], *, as_json: bool) -> list[str]:
+    """What there is to say of files of a kind together, as lines or as a line of JSON."""
+    facts = facts_of(open_references(kind, paths))
+    return [json.dumps(facts)] if as_json else table(facts)
 
 
 def facts_of(references: References) -> dict[str, Any]:
@@ -100,7 +111,7 @@ def sample_values(
     found, total = [], 0
     for lat in np.linspace(south, north - high, blocks if is_sampled else 1):
         for lon in np.linspace(west, east - wide, blocks if is_sampled else 1):
-            grid = references.window((lon, lat, lon + wide, lat + high), step)
+            grid = references.window(lon, lat, lon + wide, lat + high, step)
             if grid is None:
                 total += round(wide * high / step**2)
                 continue

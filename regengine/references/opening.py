@@ -49,7 +49,7 @@ def open_light_map(paths: Sequence[Path | str]) -> LightMap:
     """
     if not paths:
         raise LightMapError("No night-light map was given: name at least one.")
-    return LightMap(references=open_references("lights", paths))
+    return LightMap(open_references("lights", paths))
 
 
 light_map_of = lru_cache(maxsize=4)(open_light_map)  # of a run, opened once per process

@@ -431,15 +431,17 @@ class References(tuple[Reference, ...]):
             description=join("; ", (one.description for one in self)),
         )
 
-    def window(self, bbox: Bounds, step_deg: float) -> LightGrid | None:
+    def window(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid | None:
         """A region, widened to whole pixels; where there are no data it is 0 and not valid.
 
         Parameters
         ----------
-        bbox : tuple of float
-            West, south, east, north, degrees, east > west, at most 360 apart, in any turn, which is
-            the result's, too: 170 to 190 crosses the antimeridian. Latitudes are clamped.
-        step_deg : float
+        west, south, east, north : float
+            Degrees, east > west, at most 360 apart, in any turn, which is the result's, too: 170 to
+            190 crosses the antimeridian. Latitudes are clamped.
+        resolution_deg : float
             Pixels are the largest at hand that are not larger, or the finest there are.
 
         Returns
@@ -455,24 +457,23 @@ class References(tuple[Reference, ...]):
         ConfigError
             The region is empty or no region.
         """
-        west, south, east, north = bbox
         inside = max(south, -90.0) < min(north, 90.0)
-        if not (west < east <= west + 360.0 and inside and step_deg > 0.0):
+        if not (west < east <= west + 360.0 and inside and resolution_deg > 0.0):
             raise ConfigError(
-                f"West {west}, south {south}, east {east}, north {north} at {step_deg} degrees a "
-                "pixel is no region: east must lie east of west, north of south, and the pixel "
-                "size above 0."
+                f"West {west}, south {south}, east {east}, north {north} at {resolution_deg} "
+                "degrees a pixel is no region: east must lie east of west, north of south, and the "
+                "pixel size above 0."
             )
         turn = 360.0 * math.floor((west + 180.0) / 360.0)
         region = (west - turn, max(south, -90.0), east - turn, min(north, 90.0))
         reaching = self.reaching(region)
         levels = [
-            replace(one.grid, west=one.grid.west + moved).reduced(one.factor_for(step_deg))
+            replace(one.grid, west=one.grid.west + moved).reduced(one.factor_for(resolution_deg))
             for one, moved in reaching
         ]
         if not levels:
             return None
-        limit = step_deg * (1.0 + PARAMS.rounding)
+        limit = resolution_deg * (1.0 + PARAMS.rounding)
         # The coarsest that fits, else the finest; of equals the first
         level = min(levels, key=lambda one: one.step_deg * (-1 if one.step_deg <= limit else 1))
         out = level.covering(region)
@@ -527,16 +528,8 @@ def mosaic(
     return values, valid if valid.size else np.zeros(values.shape, np.bool_), saturation
 
 
-@dataclass(frozen=True, kw_only=True)
-class LightMap:
+class LightMap(References):
     """Night-light maps, of which the first that has data counts; no open file, may be pickled."""
-
-    references: References
-
-    @property
-    def info(self) -> LightMapInfo:
-        """Description of all maps together."""
-        return self.references.info
 
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
@@ -550,7 +543,7 @@ class LightMap:
         ConfigError
             The region is empty or no region.
         """
-        grid = self.references.window((west, south, east, north), resolution_deg)
+        grid = super().window(west, south, east, north, resolution_deg)
         if grid is None:
             names = [path.name for path in self.info.paths]
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
@@ -567,7 +560,7 @@ class LightMap:
 
     def overview(self, resolution_deg: float) -> LightGrid | None:
         """All of it at a coarse resolution; None where it is large and has no such overviews."""
-        pixels = sum(one.pixels_read(resolution_deg) for one in self.references)
+        pixels = sum(one.pixels_read(resolution_deg) for one in self)
         if pixels > PARAMS.overview_pixels:
             return None
         return self.window(*self.info.bounds, resolution_deg)

@@ -40,5 +40,5 @@ def map_of_kind(kind: str, maps: RunMaps) -> LightMap | None:
     if kind == "streets":
         if not maps.streets:
             return None
-        return LightMap(references=References(one for (one,) in street_maps_of(maps.streets)))
+        return LightMap(one for (one,) in street_maps_of(maps.streets))
     return light_map_of(maps.lights) if maps.lights else None

@@ -23,7 +23,7 @@ from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import alone
 from regengine.io.folders import cache_folder
 from regengine.io.hdf5 import HDF5_SIGNATURE
-from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
+from regengine.io.http import HttpClient, HttpFailure, RetryPolicy, Sentences
 from regengine.io.urls import host_of
 from regengine.references.build import Progress, encode
 from regengine.references.kinds import KINDS, KindName
@@ -55,6 +55,30 @@ OWN_FILES: dict[KindName, str] = {
     "lights": "a map that you have: regengine lights get --from MAP",
     "streets": "an extract that you have: regengine streets build ROADS",
     "day": "a picture that you have: regengine day build PICTURES",
+}
+REJECTED = "{host} rejects the request with status {status}: check the address, or try again later."
+UNREACHABLE = (
+    "{{host}} cannot be reached ({}): check the network connection and run the same command again "
+    "(what was fetched is kept), or give {{own}}."
+)
+SENTENCES: Sentences = {
+    "absent": REJECTED,
+    "gone": REJECTED,
+    "denied": REJECTED,
+    "refused": REJECTED,
+    "circles": REJECTED,
+    "failing": "{host} failed with status {status} in {tries} attempts: try again later; what was "
+    "fetched is kept.",
+    "wrong": "{host} answered {failure}.",
+    "away": "{host} answered with a redirection to something that is no web address.",
+    "cut": UNREACHABLE.format("only {failure}"),
+    "other": UNREACHABLE.format("{failure}"),
+}
+OF_LIGHTS: Sentences = {
+    **SENTENCES,
+    "denied": "{host} refuses access (status {status}): get a token at urs.earthdata.nasa.gov, put "
+    f"it into the environment variable {TOKEN_VARIABLE}, and accept the product's terms there if "
+    "it has any.",
 }
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 MAGICS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
@@ -166,35 +190,10 @@ def may_have_token(url: str) -> bool:
 
 def explain_failure(failure: HttpFailure, url: str, kind: KindName) -> LightMapError:
     """The error for what a server of references did: a sentence that says what to do."""
-    host, status = host_of(url), failure.status
-    if status in (401, 403) and kind == "lights":
-        return LightMapError(
-            f"{host} refuses access (status {status}): get a token at "
-            f"urs.earthdata.nasa.gov, put it into the environment variable {TOKEN_VARIABLE}, "
-            "and accept the product's terms there if it has any."
-        )
-    if status and not failure.passes:
-        return LightMapError(
-            f"{host} rejects the request with status {status}: check the address, or try again "
-            "later."
-        )
-    if status:
-        return LightMapError(
-            f"{host} failed with status {status} in {failure.tries} attempts: try again later; "
-            "what was fetched is kept."
-        )
-    if failure.kind == "wrong":
-        return LightMapError(f"{host} answered {failure}.")
-    if failure.kind == "away":
-        return LightMapError(
-            f"{host} answered with a redirection to something that is no web address."
-        )
-    detail = f"only {failure}" if failure.kind == "cut" else failure
-    return LightMapError(
-        f"{host} cannot be reached ({detail}): check the network connection and run the same "
-        f"command again (what was fetched is kept), or give {OWN_FILES[kind]}.",
-        code="offline",
-    )
+    sentences = OF_LIGHTS if kind == "lights" else SENTENCES
+    text = failure.sentence(sentences, host=host_of(url), own=OWN_FILES[kind])
+    has_answered = failure.kind in SENTENCES and failure.kind != "cut"
+    return LightMapError(text) if has_answered else LightMapError(text, code="offline")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,7 +110,7 @@ class StreetMapSummary:
     bounds: Bounds  # west, south, east, north, degrees
 
 
-def build_streets(
+def draw_streets(
     sources: Sequence[Path],
     out: Path,
     *,

@@ -41,7 +41,7 @@ def generate_stages(problem: Problem) -> list[Stage]:
     if prior.placement is not None:
         return list(generate_around_placement(problem, yields))
     stages = list(generate_from_neighbours(problem, yields))
-    if prior.neighbours is None or prior.neighbours.beat is None:  # else the rest was tried before
+    if prior.neighbours is None:  # else the rest was tried before
         regions = list_regions(problem, yields)
         stages += generate_from_regions(problem, regions, yields)
         if problem.references.index is None or any(one.name != "earth" for one in regions):

@@ -28,7 +28,7 @@ from matchers.geometry.earth import (
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
-from regengine.photo.frame_records import wrap_lon
+from regengine.photo.record_values import wrap_lon
 from regengine.places import COAST_TOLERANCE_KM, coast_lines, place_index
 from regengine.records import VERDICT_WORDS, degrees_text, summary_words
 from regengine.registration.windows import NightLights

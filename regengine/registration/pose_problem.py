@@ -5,12 +5,12 @@ from __future__ import annotations
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.priors.lit_ground import measure_lit_ground
 from regengine.registration.priors.tracks import Track, expect_seen, tracks_for
-from regengine.registration.types import Photo, Prior, Problem, References
+from regengine.registration.types import Photo, Prior, Problem, SearchReferences
 from regengine.registration.windows import MapWindows, NightLights
 
 
 def pose_problem(
-    photo: Photo, prior: Prior, references: References, params: RegisterParams
+    photo: Photo, prior: Prior, references: SearchReferences, params: RegisterParams
 ) -> Problem:
     """Pose a photo to be placed; one that is skipped needs no tracks."""
     is_sought = photo.skip_reason is None

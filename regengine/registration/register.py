@@ -47,7 +47,7 @@ from regengine.registration.types import (
     Method,
     Prior,
     Problem,
-    References,
+    SearchReferences,
     SearchState,
     Stage,
     StopReason,
@@ -65,7 +65,7 @@ PROPOSERS: dict[Method, Callable[[Problem, Stage], list[Hypothesis]]] = {
 
 
 def register_frame(
-    frame: Frame, prior: Prior, references: References, params: RegisterParams | None = None
+    frame: Frame, prior: Prior, references: SearchReferences, params: RegisterParams | None = None
 ) -> FrameResult:
     """Find out where on Earth a photo's pixels lie.
 
@@ -75,7 +75,7 @@ def register_frame(
         The photo and its metadata.
     prior : Prior
         What is known of its camera; without a position its lights alone tell.
-    references : References
+    references : SearchReferences
         The map of night lights and its index, and street maps for telephoto frames.
 
     Returns
@@ -106,7 +106,7 @@ def register_frame(
 
 
 def search_frame(
-    frame: Frame, prior: Prior, references: References, params: RegisterParams | None = None
+    frame: Frame, prior: Prior, references: SearchReferences, params: RegisterParams | None = None
 ) -> tuple[Problem, SearchState | None, StreetMatch | None]:
     """Prepare a photo and search: the problem, how far the search came, what fits streets best.
 
@@ -169,9 +169,8 @@ def may_doubt_lens(problem: Problem) -> bool:
 
     What a person placed, or what is searched again with what neighbours tell, has shown its lens.
     """
-    neighbours = problem.prior.neighbours
-    is_again = neighbours is not None and neighbours.beat is not None
-    return problem.photo.focal_known and problem.prior.placement is None and not is_again
+    prior = problem.prior
+    return problem.photo.focal_known and prior.placement is None and prior.neighbours is None
 
 
 def is_promising(match: Match | None, params: AcceptParams) -> bool:

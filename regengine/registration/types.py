@@ -1,9 +1,9 @@
 """What a registration knows, tries and finds: its types, in the order in which they are made.
 
-`Prior`, `Photo` and `References` make a `Problem` (`pose_problem`); `generate_stages` makes `Stage`
-objects of it, for a `Place` or a `Region`; a stage proposes a `Hypothesis`; the best are fitted,
-each a `Fit` with its `FitTest`, and weighed as a `Match` with its `Evidence`; `SearchState` holds
-how far the search is.
+`Prior`, `Photo` and `SearchReferences` make a `Problem` (`pose_problem`); `generate_stages` makes
+`Stage` objects of it, for a `Place` or a `Region`; a stage proposes a `Hypothesis`; the best are
+fitted, each a `Fit` with its `FitTest`, and weighed as a `Match` with its `Evidence`; `SearchState`
+holds how far the search is.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Photo:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class References:
+class SearchReferences:
     """What photos are held against: night lights, the index of their peaks, and street maps."""
 
     light_map: NightLights
@@ -133,7 +133,7 @@ class Problem:
 
     photo: Photo
     prior: Prior
-    references: References
+    references: SearchReferences
     params: RegisterParams
     tracks: tuple[Track, ...]
     windows: MapWindows

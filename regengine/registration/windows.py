@@ -59,7 +59,9 @@ class StreetMap(Protocol):
         """West, south, east, north, degrees."""
         ...
 
-    def window(self, bbox: tuple[float, float, float, float], step_deg: float) -> LightGrid | None:
+    def window(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid | None:
         """Lamps (density, 1 for a street a pixel of 12.5 m) of a region; None where it has none.
 
         Pixels are the largest at hand that are not larger than a step.

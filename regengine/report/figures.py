@@ -15,6 +15,7 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from regengine.io.times import iso_utc
 from regengine.result import Verdict
 from regengine.store.reviews import Choice, Reviewed
 from regengine.store.rows import Tables, first_of, reasons_of, values_of
@@ -227,7 +228,7 @@ def _posix(text: str) -> float:
 
 
 def _iso(posix_s: float) -> str:
-    return datetime.fromtimestamp(posix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return iso_utc(datetime.fromtimestamp(posix_s, UTC), "seconds")
 
 
 def failure_figures(photos: Photos) -> dict[str, Any]:

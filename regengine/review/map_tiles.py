@@ -105,7 +105,7 @@ def pixels_to_read(light_map: LightMap, region: Bounds) -> float:
     west, south, east, north = region
     step = _step_deg(region)
     total = 0.0
-    for source in light_map.references:
+    for source in light_map:
         grid = source.grid
         wide = sum(
             max(0.0, min(east, grid.east + turn) - max(west, grid.west + turn))

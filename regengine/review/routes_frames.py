@@ -63,7 +63,7 @@ def _add_session(routes: APIRouter, context: ReviewContext) -> None:
 
 def _credits(light_map: LightMap) -> str:
     """Who made its files."""
-    makers = dict.fromkeys(one.credit for one in light_map.references if one.credit)
+    makers = dict.fromkeys(one.credit for one in light_map if one.credit)
     return visible_text(", ".join(makers))
 
 

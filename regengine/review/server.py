@@ -188,7 +188,7 @@ def _references_by_kind(streets: Sequence[Path], day: Sequence[Path]) -> dict[st
         from regengine.references.reference import LightMap
 
         if streets:
-            found["streets"] = LightMap(references=open_references("streets", streets))
+            found["streets"] = LightMap(open_references("streets", streets))
         if day:
             found["day"] = open_day_map(day)
     return found

@@ -10,7 +10,7 @@ from regengine.io.html import thumbnail_jpeg
 from regengine.orbit.position import choose_position, element_sets, frame_records
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.photo.frame_records import frame_id_of
+from regengine.photo.frame_ids import frame_id_of
 from regengine.result import Answer, Reason
 from regengine.scene.context import MAX_SIGMA_ALONG_KM, apply_context
 from regengine.scene.features import feature_names, measure_features

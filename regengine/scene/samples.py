@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.types import FloatArray
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, NoPhotoError
 from regengine.io.tables import decode_text
 
 REQUIRED_COLUMNS = ("path", "label")
@@ -100,6 +100,12 @@ def _check_columns(path: Path, columns: object) -> None:
             f"{path} lacks the column {', '.join(missing)}: its first line must name "
             f"{', '.join(REQUIRED_COLUMNS)}."
         )
+
+
+def check_photos_exist(labels: Path, photos: Iterable[Path]) -> None:
+    """Refuse a table of labels of which no photo is there; NoPhotoError."""
+    if not any(path.exists() for path in photos):
+        raise NoPhotoError(f"{labels} names no photo that is there: paths count from its folder.")
 
 
 def _label(where: str, folder: Path, photo: str, row: dict[str, str | None]) -> SceneLabel:

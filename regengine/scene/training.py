@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
@@ -23,7 +25,12 @@ from regengine.scene.crossval import (
 from regengine.scene.features import feature_names, feature_versions, measure_features
 from regengine.scene.model import SceneModel, TrainingRecord
 from regengine.scene.picture import read_scene_picture
-from regengine.scene.samples import Samples, SceneLabel
+from regengine.scene.samples import (
+    Samples,
+    SceneLabel,
+    check_photos_exist,
+    read_scene_labels,
+)
 
 # Clusters are taken unless a supervised model's macro-F1 is greater by more than this
 WORTH_SUPERVISION = 0.02
@@ -104,6 +111,41 @@ def _record(validation: CrossValidation, method: str, source: str) -> TrainingRe
         scored=tuple(samples.classes[i] for i in scored_classes(samples)),
         macro_f1={name: validation.macro_f1(name) for name in METHODS},
     )
+
+
+def measure_labelled(
+    labels: Path,
+    progress: Callable[[int], AbstractContextManager[Callable[[], None]]] = (
+        lambda n_photos: nullcontext(lambda: None)
+    ),
+) -> tuple[Samples, bool]:
+    """Measure the photos of a table of labels, see `read_scene_labels`.
+
+    Parameters
+    ----------
+    labels
+        The table.
+    progress
+        Called with the number of photos; what it gives is called after each photo.
+
+    Returns
+    -------
+    tuple[Samples, bool]
+        The photos that can be read, and whether these are all of them.
+
+    Raises
+    ------
+    ConfigError
+        The table cannot be used, or its photos are too few.
+    NoPhotoError
+        None of its photos is there.
+    """
+    wanted = read_scene_labels(labels)
+    check_photos_exist(labels, (label.path for label in wanted))
+    with progress(len(wanted)) as advance:
+        samples = measure_photos(wanted, advance=advance)
+    check_samples(samples)
+    return samples, len(samples) == len(wanted)
 
 
 def measure_photos(

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.errors import ConfigError, StoreError
+from regengine.errors import NoFrameError, StoreError
 from regengine.io.plain import printable
-from regengine.photo.frame_records import archive_frame_id
+from regengine.photo.frame_ids import archive_frame_id
 from regengine.result import DetectedLights
 from regengine.store.file import CHUNK_ROWS, StoreFile, damage_told
 from regengine.store.journal import JournalFile, decode_lines, journal_path
@@ -97,11 +97,11 @@ class Snapshot:
 
     def tables(self, first: int, beyond: int, groups: Selection = GROUPS) -> Tables:
         """Rows of the frames ``first <= frame_index < beyond``; texts are bytes of fixed length."""
-        sets = [] if self.store is None else [self.store.tables(first, beyond, groups)]
-        newer = self.journal.tables(first, beyond, groups)
-        if len(newer["frames"]["frame_index"]) or not sets:
-            sets.append(newer)
-        return sets[0] if len(sets) == 1 else join(sets, groups)
+        newer = self.journal.numbers_within(first, beyond)
+        if self.store is None:
+            return self.journal.rows_of(newer, groups)
+        stored = self.store.tables(first, beyond, groups)
+        return join([stored, self.journal.rows_of(newer, groups)], groups) if newer else stored
 
     def text_lengths(self) -> dict[tuple[str, str], int]:
         """Bytes that hold every text of each text column, by group and column."""
@@ -315,13 +315,13 @@ def find_frames(path: Path, name: str) -> list[StoredFrame]:
 
     A name is a frame id in any spelling, else file name or path, else at least six digits of the
     SHA-256. Only the column of names is read whole; those of paths and of hashes where it does not
-    hold the name. The store need not exist while its first run is under way. ConfigError if there
+    hold the name. The store need not exist while its first run is under way. NoFrameError if there
     is no such frame; StoreError if the store cannot be read.
     """
     with Snapshot(path) as snapshot:
         numbers = _numbers(snapshot, name)
         if not numbers:
-            raise ConfigError(
+            raise NoFrameError(
                 f"{path} holds no frame {name}: regengine show {path} lists the "
                 f"{len(snapshot.frame_index):,} it has."
             )

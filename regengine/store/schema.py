@@ -227,8 +227,8 @@ PROVENANCE = (
         "search_pass",
         "uint8",
         "",
-        "1 by itself, 3 once more with what the rest of the batch tells, 2 after another photo of its "
-        "minute (older versions), 0 unknown",
+        "1 by itself, 3 once more with what the rest of the batch tells, 2 after another photo of "
+        "its minute (older versions), 0 unknown",
         since=2,
     ),
     _column(

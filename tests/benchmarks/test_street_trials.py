@@ -38,7 +38,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> CityStreets:
 def street_of(streets: CityStreets) -> tuple[float, float]:
     """Longitude of the street in the map, and its share of the map's width."""
     west, _, east, _ = streets.bounds
-    grid = streets.window(streets.bounds, 4.0 / 9000.0)
+    grid = streets.window(*streets.bounds, 4.0 / 9000.0)
     assert grid is not None
     light = grid.values.sum(axis=0)
     lon = grid.lon0_deg + grid.step_deg * (light @ np.arange(len(light))) / light.sum()
@@ -63,8 +63,8 @@ def test_a_map_lies_where_it_is_laid(town: CityStreets) -> None:
 
 def test_a_window_beyond_a_map_is_not_valid_there(town: CityStreets) -> None:
     west, south, east, north = town.bounds
-    assert town.window((west + 1.0, south, east + 1.0, north), 1e-3) is None
-    grid = town.window((west - 0.05, south, east, north), 1e-3)
+    assert town.window(west + 1.0, south, east + 1.0, north, 1e-3) is None
+    grid = town.window(west - 0.05, south, east, north, 1e-3)
     assert grid is not None
     assert grid.valid is not None
     assert not grid.valid[:, :30].any()

@@ -12,13 +12,14 @@ import pytest
 from trial_parts import CLEAN, Beacons, looking
 
 from benchmarks.simulate.camera import SimCamera
+from benchmarks.simulate.hardware import draw_foreground
 from benchmarks.simulate.worlds import Realisation
-from benchmarks.trials.draw import draw_trial
+from benchmarks.trials.draw import FIRST_CUPOLA, draw_trial, stream_of, told_shot
 from benchmarks.trials.exposures import read_exposures
 from benchmarks.trials.lights import SeenWorld
 from benchmarks.trials.lit import HALVES, continent_of, distance_km
 from benchmarks.trials.photograph import take_photograph
-from benchmarks.trials.shot import Conditions, Shot, draw_shot
+from benchmarks.trials.shot import Conditions, Shot, draw_conditions, draw_shot, view_shares
 from benchmarks.trials.source import (
     Kind,
     Storage,
@@ -157,3 +158,22 @@ def test_real_trials_are_of_their_half(real_data: Path) -> None:
         assert float(away_km[0]) < 2400.0
         assert len(trial.truth["reference_points"]) > 0
         assert trial.registrable <= (kind == "city")
+
+
+def test_frames_through_the_cupola_are_wide_and_show_window_and_limb(source: TrialSource) -> None:
+    for seed in range(FIRST_CUPOLA + 1, FIRST_CUPOLA + 4):
+        kind, shot, claim = told_shot(seed, source)
+        camera = shot.camera
+        assert kind == "cupola"
+        assert 15.8 < shot.focal_mm < 28.3
+        assert (claim.focal_mm is None) == (claim.focal_told == "unknown")
+        diagonal = np.hypot(camera.width_px, camera.height_px)
+        assert 2.0 * np.degrees(np.arctan(0.5 * diagonal / camera.focal_px)) > 69.0
+        ground, sky = view_shares(camera)
+        assert ground >= 0.25
+        assert 0.1 <= sky <= 0.55
+        hardware = draw_conditions(stream_of(seed, "test", 3), kind, shot, seed).hardware
+        assert hardware is not None
+        assert hardware.parts[-1] == "window"
+        cover = draw_foreground(hardware, camera.width_px, camera.height_px).cover
+        assert 0.08 < cover.mean() < 0.42

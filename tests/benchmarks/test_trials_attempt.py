@@ -23,7 +23,7 @@ from matchers.geometry.earth import ecef_to_geodetic
 from regengine import open_light_map
 from regengine.registration.index.earth import index_in_memory
 from regengine.registration.parameters import RegisterParams
-from regengine.registration.types import Evidence, References
+from regengine.registration.types import Evidence, SearchReferences
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -67,14 +67,14 @@ def trial() -> Trial:
 
 
 @pytest.fixture(scope="module")
-def references() -> References:
+def references() -> SearchReferences:
     light_map = open_light_map([SAMPLES / "lights.tif"])
-    return References(light_map=light_map, index=index_in_memory(light_map))
+    return SearchReferences(light_map=light_map, index=index_in_memory(light_map))
 
 
 @pytest.fixture(scope="module")
 def found(
-    trial: Trial, references: References, tmp_path_factory: pytest.TempPathFactory
+    trial: Trial, references: SearchReferences, tmp_path_factory: pytest.TempPathFactory
 ) -> Registration:
     return register_trial(trial, references, RegisterParams(), tmp_path_factory.mktemp("trial"))
 
@@ -98,7 +98,7 @@ def test_a_trial_is_registered_and_scored(trial: Trial, found: Registration) -> 
 
 
 def test_told_nothing_a_trial_is_found_by_the_index(
-    trial: Trial, references: References, tmp_path: Path
+    trial: Trial, references: SearchReferences, tmp_path: Path
 ) -> None:
     """The element set is not even read."""
     untold = replace(trial, tle_text="no element set")
@@ -109,7 +109,7 @@ def test_told_nothing_a_trial_is_found_by_the_index(
 
 
 def test_what_cannot_be_read_has_failed(
-    trial: Trial, references: References, tmp_path: Path
+    trial: Trial, references: SearchReferences, tmp_path: Path
 ) -> None:
     broken = replace(trial, photo=b"no picture")
     row = outcome_columns(broken, register_trial(broken, references, RegisterParams(), tmp_path))

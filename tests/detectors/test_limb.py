@@ -139,3 +139,18 @@ def test_another_focal_length_leaves_the_arc_where_it_is(
     before, after = arc_rays(limb.nadir, *top), arc_rays(scaled, *top)
     assert scale * after[:2] / after[2] == pytest.approx(before[:2] / before[2], abs=1e-6)
     assert limb.nadir_at_scale(1.0) == pytest.approx(limb.nadir)
+
+
+@pytest.mark.parametrize("focal_px", [230.0, 250.0])
+def test_limb_behind_the_rim_of_a_window_tells_an_unknown_wide_lens(
+    focal_px: float,
+) -> None:
+    light = drawn_limb(off_nadir_deg=50.0, roll_deg=30.0, focal_px=focal_px)
+    x, y = np.meshgrid(np.arange(400.0), np.arange(267.0))
+    outside = (np.abs(x - 200.0) / 190.0) ** 3 + (np.abs(y - 130.0) / 125.0) ** 3 > 1.0
+    light[outside] = 0.0006
+    limb = find_limb(light, focal_px=None, altitude_km=ALTITUDE_KM)
+    assert limb is not None
+    assert limb.focal_px == pytest.approx(focal_px, rel=0.15)
+    at_focal = limb.nadir_at_scale(focal_px / limb.focal_px)
+    assert angle_between(at_focal, nadir_vector(50.0, 30.0)) < 2.0

@@ -37,8 +37,9 @@ TOP_LEVEL = {
     "tests",
 }
 PURE = ("detectors", "matchers")
-# Arithmetic of one package alone
+# Arithmetic of one package alone, and how words are read
 PURE_MODULES = (
+    "regengine.photo.record_values",
     "regengine.points.resection",
     "regengine.sky.satellites.streak_naming",
     *("regengine.sky.stars.lens_fit", "regengine.sky.stars.star_fit"),
@@ -198,6 +199,22 @@ def test_the_rule_of_circles_sees_what_it_forbids(source: str) -> None:
     graph = {name: needed_modules(name, ast.parse(text), trees) for name, text in trees.items()}
     assert circles(graph) == [["a.one", "a.three", "a.two"]]
     assert circles(graph | {"a.three": set()}) == []
+
+
+SHARED_BY_COMMANDS = {"lazy", "line_output", "options", "typer_options"}
+
+
+def test_no_command_imports_another() -> None:
+    """What two of them need lies where Python can call it; a group names its own commands."""
+    files = {path.stem: path for path in (ROOT / "regengine" / "commands").glob("[!_]*.py")}
+    assert files.keys() > SHARED_BY_COMMANDS
+    known = {f"regengine.commands.{name}" for name in files.keys() - SHARED_BY_COMMANDS}
+    wrong = {}
+    for name, path in files.items():
+        others = needed_modules(module_name(path), parsed(path), known)
+        if strangers := {x for x in others if not x.startswith(f"{module_name(path)}_")}:
+            wrong[name] = strangers
+    assert wrong == {}
 
 
 def test_top_level_holds_only_what_the_layout_names() -> None:

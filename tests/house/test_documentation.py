@@ -19,6 +19,7 @@ import regengine as rg
 import regengine.errors
 from regengine.commands import RegengineGroup
 from regengine.commands.lazy import leaves, load_command
+from regengine.io.urls import GZIPPED, SUFFIXES, is_photo
 from tests.kit.sources import nodes_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -210,6 +211,16 @@ def test_names_of_the_package_exist(page: Path) -> None:
     if page.name in ("python.md", "api.md"):
         used += re.findall(r"\b[A-Z]\w*Error\b", text)
     assert [name for name in used if not hasattr(rg, name)] == []
+
+
+def test_files_that_are_taken_for_photos_are_those_that_the_page_names() -> None:
+    page = (ROOT / "docs" / "commands" / "register.md").read_text(encoding="utf-8")
+    named = re.search(r"files ending in ([a-z0-9., ]+?) are taken \(not `NAME_wcs\.fits`\)", page)
+    assert named is not None
+    endings = {f".{ending}" for ending in re.split(r", | and ", named[1])}
+    assert endings == SUFFIXES | set(GZIPPED)
+    assert [ending for ending in endings if not is_photo(f"A{ending}")] == []
+    assert not is_photo("a_wcs.fits")
 
 
 def test_every_error_can_be_imported_from_the_package() -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from regengine.errors import LightMapError
 from regengine.io.tables import name_cell, path_cell
-from regengine.photo.frame_records import frame_id_of
+from regengine.photo.frame_ids import frame_id_of
 from regengine.references.services import read_tile
 from regengine.registration.overlay import overlay_path
 from regengine.sky.drawing import picture_paths

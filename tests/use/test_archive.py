@@ -53,6 +53,7 @@ JSC_TOLD = {
     "iso": None,
     "centre_lat": 30.5,
     "centre_lon": 0.5,
+    "radius_km": None,
     "place_lat": None,
     "place_lon": None,
     "place": "PACIFIC",
@@ -224,6 +225,8 @@ def test_register_takes_what_read_writes(tmp_path: Path, ending: str) -> None:
     assert (told["nadir"]["lat"], told["nadir"]["lon"]) == (-35.1, -151.8)
     assert told["nadir"]["altitude_km"] == JSC_TOLD["altitude_km"]
     assert (told["focal_mm"], told["sources"]["focal_mm"]) == (50.0, "record")
+    read = [run("frames", "read", path, "--json", "--quiet").records for path in (tsv, out)]
+    assert [row | {"sources": [out.name]} for row in read[0]] == read[1]
     if ending == "parquet":
         frame = pd.read_parquet(out)
         assert str(frame.time_utc.dtype) == "datetime64[us, UTC]"

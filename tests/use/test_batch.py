@@ -149,7 +149,9 @@ def test_a_bad_photo_costs_a_sentence_and_no_other(photos: Path) -> None:
             (text,) = record["reason_texts"]
             assert Path(record["path"]).name in text
             assert "unforeseen" not in text
-    assert "3 no_match, 4 failed; stored in run.h5, checked" in said.err
+    assert (
+        "3 no_match, 4 failed; stored in run.h5, checked; the same command with --retry" in said.err
+    )
     assert column("verdict") == [record["verdict"] for record in said.records]
     assert run("verify", "run.h5").code == 0
 
@@ -294,7 +296,7 @@ def test_shares_are_all_photos_once_and_merge_into_one_run(photos: Path) -> None
         stores.append(f"{number}.h5")
         register("photos", "--shard", f"{number}/3", "--store", stores[-1])
     assert sorted(len(column("frame", store)) for store in stores) == [2, 2, 3]
-    assert run("merge", *stores, "--into", "all.h5").code == 0
+    assert run("merge", *stores, "--out", "all.h5").code == 0
     assert sorted(column("frame", "all.h5")) == [f"night {n}" for n in range(7)]
 
 

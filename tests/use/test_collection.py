@@ -59,7 +59,7 @@ def archive(catalogue: Path, tmp_path: Path) -> Path:
 
 
 def ask(*words: object) -> list[dict[str, Any]]:
-    said = run("catalogue", *words, "--as", "json")
+    said = run("catalogue", *words, "--format", "json")
     assert said.code == 0, said.err
     return said.records
 
@@ -109,6 +109,45 @@ def test_places_and_their_best_frames_are_those_of_the_rows(catalogue: Path) -> 
     assert ask("best", catalogue, "--place", "' OR 1=1 --") == []
 
 
+def test_an_answer_goes_to_a_file_whose_name_tells_its_form(
+    catalogue: Path, tmp_path: Path
+) -> None:
+    for form, name in (("csv", "a.csv"), ("json", "a.ndjson"), ("table", "a.txt")):
+        printed = run("catalogue", "places", catalogue, "--format", form, "-o", "-")
+        said = run("catalogue", "places", catalogue, "--out", tmp_path / name)
+        assert (said.code, said.out) == (0, "")
+        assert (tmp_path / name).read_text("utf-8") == printed.out
+    again = run("catalogue", "coverage", catalogue, "--out", tmp_path / "a.csv")
+    assert (again.code, "exists" in again.err) == (2, True)
+    unknown = run("catalogue", "coverage", catalogue, "--out", tmp_path / "a.xyz")
+    assert (unknown.code, "its name tells no format" in unknown.err) == (2, True)
+    assert run("catalogue", "coverage", catalogue, "--out", tmp_path / "c", "--format", "csv")
+    assert (tmp_path / "c").read_text("utf-8").startswith("frames,accepted,")
+
+
+def test_places_and_best_frames_are_those_of_chosen_frames(catalogue: Path) -> None:
+    table = pd.read_parquet(catalogue).dropna(subset=["place_id"])
+    flat = table[(table["verdict"] == "accepted") & (table["off_nadir_deg"] < 30)]
+    assert 0 < len(flat) < len(table)
+    words = ("--verdict", "accepted", "--where", "off_nadir_deg < 30", "--limit", 0)
+    counts = flat["place_id"].value_counts().to_dict()
+    assert {one["place_id"]: one["frames"] for one in ask("places", catalogue, *words)} == counts
+    judged = flat[flat["quality"].notna()]
+    best = judged.loc[judged.groupby(["place_id", "month"])["quality"].idxmax()]
+    best = best.sort_values(["place_id", "month"])
+    listed = ask("best", catalogue, *words)
+    assert [row["quality"] for row in listed] == pytest.approx(best["quality"].round(3).tolist())
+    usual = ask("best", catalogue, "--limit", 0)
+    assert ask("best", catalogue, "--limit", 0, "--where", "true") == usual
+    assert ask("places", catalogue, "--reviewed") == []
+    for wrong in ("no_column < 3", "1 < 2; SELECT 1", ""):
+        said = run("catalogue", "best", catalogue, "--where", wrong)
+        assert (said.code, said.out) == (2, "")
+        assert "is no condition on frames" in said.err
+    said = run("catalogue", "changes", catalogue, "--verdict", "sure")
+    assert (said.code, "--verdict sure: it is none of" in said.err) == (2, True)
+
+
 def test_a_place_is_what_photos_show_by_its_largest_town(tmp_path: Path) -> None:
     """Not the suburb nearest to the middle; and the same wherever a place is asked for."""
     places = {"Osaka": (135.6, 34.48, 0.0), "Tokyo": (138.95, 35.61, 0.0)}
@@ -135,7 +174,7 @@ def test_a_place_is_what_photos_show_by_its_largest_town(tmp_path: Path) -> None
     assert re.search(r" 4[0-4]\.\d\d N 136\.\d\d E ", lines["limb"])
     # A suburb is shown as well, and goes by the name of what it belongs to
     assert [row["best_frame"] for row in ask("places", out, "--place", "Sakai")] == ["Osaka"]
-    nothing = run("catalogue", "places", out, "--place", "Paris, FR", "--as", "json")
+    nothing = run("catalogue", "places", out, "--place", "Paris, FR", "--format", "json")
     assert (nothing.code, nothing.out) == (0, "")
     assert "nothing was found that shows Paris, FR" in nothing.err
 
@@ -197,7 +236,7 @@ def test_an_answer_in_every_form_says_the_same_and_harms_nobody(catalogue: Path)
     question = ("query", catalogue, "SELECT frame, quality FROM frames ORDER BY frame")
     rows = ask(*question)
     table = run("catalogue", *question).out
-    cells = list(csv.reader(io.StringIO(run("catalogue", *question, "--as", "csv").out)))
+    cells = list(csv.reader(io.StringIO(run("catalogue", *question, "--format", "csv").out)))
     assert len(rows) == len(table.splitlines()) - 1 == len(cells) - 1 == 40
     assert "\x1b" not in table
     assert not any(cell.startswith(("=", "+", "@")) for row in cells for cell in row)
@@ -373,7 +412,7 @@ def plan_files(tmp_path: Path) -> tuple[Path, Path]:
 
 def plan(files: tuple[Path, Path], out: Path, *words: object) -> Said:
     tle, sites = files
-    start = () if "--start" in words else ("--start", START)
+    start = () if "--time" in words else ("--time", START)
     return run(
         *("catalogue", "tasking", "--tle", tle, "--places", sites, "--out", out), *start, *words
     )
@@ -409,7 +448,7 @@ def test_a_plan_takes_the_element_sets_of_the_data_folder(
     (tle, sites), named, found = plan_files, tmp_path / "named.csv", tmp_path / "found.csv"
     assert plan(plan_files, named).code == 0
     monkeypatch.setenv("REGENGINE_DATA", str(tmp_path / "data"))
-    words = ("catalogue", "tasking", "--places", sites, "--out", found, "--start", START)
+    words = ("catalogue", "tasking", "--places", sites, "--out", found, "--time", START)
     said = run(*words)
     assert (said.code, said.err.count("\n"), found.exists()) == (3, 1, False)
     assert "get some with regengine tle get, or name a file with --tle" in said.err
@@ -422,10 +461,10 @@ def test_elements_that_are_too_old_are_refused(
     plan_files: tuple[Path, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "plan.csv"
-    said = plan(plan_files, out, "--start", "2016-06-01T00:00:00Z")
+    said = plan(plan_files, out, "--time", "2016-06-01T00:00:00Z")
     assert (said.code, said.err.count("\n"), out.exists()) == (3, 1, False)
     assert "give a newer one" in said.err
-    old = ("--start", "2016-06-01T00:00:00Z", "--max-sigma-s", 5000)
+    old = ("--time", "2016-06-01T00:00:00Z", "--max-sigma-s", 5000)
     assert plan(plan_files, out, *old).code == 0
     again = plan(plan_files, out, *old)
     assert (again.code, "--force" in again.err) == (2, True)

@@ -165,6 +165,70 @@ def test_a_mistake_in_a_variable_is_named_with_the_variable(
     assert "absent.toml: the settings file cannot be read" in said.err
 
 
+FORMER = [
+    ("register", "--no-share", "neighbours", False),
+    ("report", "--overlays=o", "overlay", "o"),
+    ("export", "--as=vrt", "files", "vrt"),
+    ("merge", "--into=o.h5", "out", "o.h5"),
+    ("catalogue places", "--as=csv", "format", "csv"),
+    ("catalogue tasking", "--start=2026-05-01", "time", "2026-05-01"),
+    ("lights get", "--region=1,2,3,4", "bbox", "1,2,3,4"),
+    ("streets build", "--region=1,2,3,4", "bbox", "1,2,3,4"),
+    ("day get", "--region=1,2,3,4", "bbox", "1,2,3,4"),
+    ("day build", "--region=1,2,3,4", "bbox", "1,2,3,4"),
+    ("tle get", "--around=2026-05-01", "time", "2026-05-01"),
+]
+
+
+@pytest.mark.parametrize(("command", "former", "option", "value"), FORMER)
+def test_former_names_of_options_are_accepted_and_not_shown(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    former: str,
+    option: str,
+    value: object,
+) -> None:
+    words = command.split()
+    show = ("--json", *words)
+    assert setting(*show, former, option=option) == (value, "option")
+    if "=" in former:
+        assert setting(*show, *former.split("="), option=option) == (value, "option")
+    name = former.lstrip("-").removeprefix("no-").partition("=")[0]
+    assert f"--{name}" not in run(*words, "--help").out
+    own = folder / "regengine.toml"
+    own.write_text(f"[{'.'.join(words)}]\n{name} = {json.dumps(value)}\n")
+    assert setting(*show, option=option) == (value, str(own))
+    variable = "_".join(["REGENGINE", *words, name]).upper()
+    monkeypatch.setenv(variable, str(value))
+    assert setting(*show, option=option) == (value, f"environment {variable}")
+
+
+def test_short_forms_stand_for_options_of_many_commands() -> None:
+    assert setting("--json", "merge", "-o", "o.h5", option="out") == ("o.h5", "option")
+    assert setting("--json", "register", "-j", "3", option="workers") == (3, "option")
+    assert setting("--json", "classify", "-q", option="quiet") == (True, "option")
+    assert run("-V").out == run("--version").out
+    for command, form in (
+        ("solve", "-j, --workers"),
+        ("report", "-o, --out"),
+        ("day get", "-q, --q"),
+    ):
+        assert form in run(*command.split(), "--help").out
+
+
+@pytest.mark.parametrize(
+    "words", [("merge", "a.h5"), ("classify", PHOTO), ("train", "labels.csv"), ("report", "a.h5")]
+)
+def test_what_is_no_text_does_not_go_to_standard_output(
+    folder: Path, words: tuple[object, ...]
+) -> None:
+    said = run(*words, "-o", "-")
+    assert (said.code, said.out) == (2, "")
+    assert f"--out -: what regengine {words[0]} writes does not go to standard output" in said.err
+    assert not list(folder.iterdir())
+
+
 # Errors
 
 
@@ -174,10 +238,10 @@ def test_a_mistake_in_a_variable_is_named_with_the_variable(
         (["nowhere"], 3, "nowhere: no photo there"),
         (["*.nef", "x", "y", "w"], 3, "*.nef, x, y and others: no photo there"),
         ([PHOTO, "--nadir", "12"], 2, "--nadir '12' is no place"),
-        ([PHOTO, "--nadir", "12,95"], 2, "nadir must be longitude"),
+        ([PHOTO, "--nadir", "12,95"], 2, "--nadir must be longitude"),
         ([PHOTO, "--time", "yesterday"], 2, "'yesterday' is no time"),
         ([PHOTO, "--metadata", "gone.csv"], 2, "gone.csv cannot be read"),
-        ([PHOTO, "--retry", "good"], 2, "--retry good is no verdict"),
+        ([PHOTO, "--retry", "good"], 2, "--retry 'good' is no verdict"),
         (["@gone"], 2, "gone cannot be read as a list"),
         ([PHOTO, "--scheduler", "127.0.0.1"], 2, "is no address"),
         *(
@@ -212,7 +276,7 @@ OF_FILES = (
     ("review", "--no-browser"),
     ("export", "--format", "csv", "--out", "out.csv"),
     ("radiometry", "--lights", LIGHTS, "--out", "out"),
-    ("merge", "--into", "out.h5"),
+    ("merge", "--out", "out.h5"),
     ("tle", "info"),
     ("lights", "info"),
     ("lights", "build", "--out", "out.tif"),

@@ -25,7 +25,7 @@ def test_a_region_is_fetched_once_and_built(
     monkeypatch.setenv("REGENGINE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("REGENGINE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    get = ("day", "get", "--url", tiles.template, "--region", "11,42,12,43", "--level", "5")
+    get = ("day", "get", "--url", tiles.template, "--bbox", "11,42,12,43", "--level", "5")
     said = run(*get)
     out = tmp_path / "data" / "day" / "day.tif"
     assert (said.code, said.out) == (0, f"{out}\n"), said.err

@@ -65,7 +65,7 @@ FILES = {
     "parquet": "all.parquet",
     "sql": "all.sql",
 }
-OPTIONS = {"sql": ("--dialect", "postgresql"), "geotiff": ("--as", "record")}
+OPTIONS = {"sql": ("--dialect", "postgresql"), "geotiff": ("--files", "record")}
 EVERY = pytest.mark.parametrize("name", [*FILES, "gcp", "geotiff", "qgis", "stac"])
 MAPS = pytest.mark.parametrize("name", ["geojson", "gpkg", "parquet"])
 ALL = ("--verdict", "all")
@@ -180,8 +180,8 @@ def test_formats_are_known_by_what_people_call_them(
         ("sql", "a.sql", []),
         ("sql", "a.sql", ["--dialect", "oracle"]),
         ("csv", "a.csv", ["--dialect", "mysql"]),
-        ("gcp", "o", ["--as", "jpg"]),
-        ("geotiff", "o", ["--as", "warp"]),
+        ("gcp", "o", ["--files", "jpg"]),
+        ("geotiff", "o", ["--files", "warp"]),
         ("geotiff", "o", ["--crs", "EPSG:999999"]),
         ("geotiff", "o", ["--resolution", "-1"]),
         ("geotiff", "o", ["--resolution", "0"]),
@@ -200,6 +200,28 @@ def test_what_cannot_be_written_is_told_and_left(
 
 
 # Tables and layers -------------------------------------------------------------------------------
+
+
+def test_the_format_is_that_of_the_name_and_text_goes_to_standard_output(
+    store: Path, tmp_path: Path
+) -> None:
+    for name, out in (("csv", "a.csv"), ("geojson", "b.json"), ("sql", "c.sql")):
+        words = ("--dialect", "postgresql") if name == "sql" else ()
+        said = run("export", store, "-o", tmp_path / out, *words)
+        assert said.code == 0, said.err
+        printed = run("export", store, "--format", name, "--out", "-", *words)
+        assert printed.code == 0, printed.err
+        assert printed.out == (tmp_path / out).read_text("utf-8")
+    for words, why in (
+        (("-o", "-", "--format", "qgis"), "take csv, geojson, sql"),
+        (("-o", "-", "--format", "csv", "--json"), "so does --json"),
+        (("-o", "-"), "its name tells no format"),
+        (("-o", tmp_path / "points"), "--format is one of csv"),
+        (("-o", "a.xlsx"), "write csv, which spreadsheets open"),
+    ):
+        said = run("export", store, *words)
+        assert (said.code, said.out) == (2, ""), said.err
+        assert why in said.err
 
 
 def test_pandas_reads_every_number_of_every_verdict_back(store: Path, tmp_path: Path) -> None:
@@ -266,7 +288,7 @@ def test_a_photo_moved_to_the_edge_of_a_map_is_drawn_the_same(
         result = photographed(seen_by(proposal(), nadir_camera(lon)), photo)
         store = write_store(tmp_path / f"{lon}.h5", [result])
         out = tmp_path / f"o{lon}"
-        export(store, "geotiff", out, "--crs", crs, "--resolution", size, "--as", "warped")
+        export(store, "geotiff", out, "--crs", crs, "--resolution", size, "--files", "warped")
         (path,) = out.glob("*.tif")
         with rasterio.open(path) as raster:
             drawn.append((raster.read(), raster.transform))
@@ -548,7 +570,9 @@ def test_what_people_accepted_counts_as_accepted(decided: Path, tmp_path: Path) 
     assert list(frames.residual_px.notna()) == [True, False, False, True]
     assert frames.focal_px[1] == 1400.0
     assert frames.off_nadir_deg[2] == pytest.approx(3.0, abs=1e-6)
+    shown = [row["frame"] for row in run("show", decided, "--reviewed", "--json").records]
     said = export(decided, "csv", tmp_path / "p.csv", "--reviewed", "--json")
+    assert set(pd.read_csv(tmp_path / "p.csv")["frame"]) == set(shown)
     (told,) = said.records
     assert (told["frames"], told["reviewed"]) == (3, 3)
     assert told["left_out"] == {"rejected in review": 1, "not accepted in review": 1}
@@ -608,7 +632,7 @@ def test_photos_that_differ_little_in_name_have_files_of_their_own(tmp_path: Pat
         path.parent.mkdir()
         results.append(photographed(proposal(f"f{number}"), path))
     store = write_store(tmp_path / "run.h5", results)
-    export(store, "geotiff", tmp_path / "o", "--as", "record")
+    export(store, "geotiff", tmp_path / "o", "--files", "record")
     told = {
         path.name: json.loads(path.read_text())["frame"]["frame"]
         for path in (tmp_path / "o").iterdir()
@@ -683,7 +707,7 @@ def test_gdal_reads_the_points_of_all_three_and_the_photo_stays(
     before = photo.read_bytes()
     with warnings.catch_warnings(action="ignore"), rasterio.open(photo) as dataset:
         pixels = dataset.read()
-    export(own, "gcp", tmp_path, "--as", "vrt,aux,tif")
+    export(own, "gcp", tmp_path, "--files", "vrt,aux,tif")
     # With PHOTO.aux.xml beside it the photo itself has control points
     for name in ("a b & 'c'.jpg", "a b & 'c'.gcp.vrt", "a b & 'c'.gcp.tif"):
         assert np.array_equal(check_points(tmp_path / name, result), pixels), name
@@ -700,7 +724,7 @@ def test_photos_that_are_gone_or_changed_are_told(result: Any, tmp_path: Path) -
     changed = replace(result, frame="changed", sha256="0" * 64)
     gone = replace(proposal("gone"), path=str(tmp_path / "gone.jpg"))
     store = write_store(tmp_path / "run.h5", [changed, gone, result])
-    told = export(store, "gcp", tmp_path / "o", "--as", "tif", "--json", code=1)
+    told = export(store, "gcp", tmp_path / "o", "--files", "tif", "--json", code=1)
     assert list(told.records[0]["failed"]) == [result.path, gone.path]
     assert "not there any more" in told.err
     assert len(list((tmp_path / "o").iterdir())) == 1
@@ -714,7 +738,7 @@ def test_a_photo_is_never_written_to(result: Any, tmp_path: Path) -> None:
     link.symlink_to(photo)
     before = photo.read_bytes()
     store = write_store(tmp_path / "run.h5", [replace(result, path=str(link))])
-    said = export(store, "gcp", tmp_path, "--as", "tif", "--force", code=1)
+    said = export(store, "gcp", tmp_path, "--files", "tif", "--force", code=1)
     assert "is the photo itself" in said.err
     assert photo.read_bytes() == before
     out.mkdir()
@@ -755,7 +779,7 @@ def test_across_the_antimeridian_points_stay_together(result: Any, tmp_path: Pat
     lons = (179.9, -179.9, -179.8, 179.8)
     points = [replace(p, lon=lon) for p, lon in zip(result.control_points, lons, strict=True)]
     store = write_store(tmp_path / "run.h5", [replace(result, control_points=tuple(points))])
-    export(store, "gcp", tmp_path / "o", "--as", "tif")
+    export(store, "gcp", tmp_path / "o", "--files", "tif")
     with rasterio.open(tmp_path / "o" / "a b & 'c'.gcp.tif") as dataset:
         of_gdal = [point.x for point in dataset.gcps[0]]
     export(store, "qgis", tmp_path / "o")
@@ -805,7 +829,7 @@ def test_lamps_lie_on_the_map_where_the_camera_sees_them(
 ) -> None:
     """Their centres on the map, taken back into the photo: within a fifth of a pixel."""
     store = store_of_lamps(tmp_path, camera)
-    export(store, "geotiff", tmp_path / "o", "--crs", crs, "--as", "warped")
+    export(store, "geotiff", tmp_path / "o", "--crs", crs, "--files", "warped")
     with rasterio.open(tmp_path / "o" / "lamps.warped.tif") as dataset:
         assert dataset.crs.to_epsg() == int(crs.partition(":")[2])
         light, transform = dataset.read(1).astype(float), dataset.transform
@@ -857,7 +881,7 @@ def test_sigma_is_that_of_the_points_and_grows_away_from_them(tmp_path: Path) ->
         folder = tmp_path / f"{sigma_px}"
         folder.mkdir()
         store = store_of_lamps(folder, camera, sigma_px=sigma_px)
-        export(store, "geotiff", folder / "o", "--as", "sigma", "--resolution", "0.01")
+        export(store, "geotiff", folder / "o", "--files", "sigma", "--resolution", "0.01")
     values = []
     for sigma_px in (2.0, 4.0):
         with rasterio.open(tmp_path / f"{sigma_px}" / "o" / "lamps.sigma.tif") as dataset:
@@ -877,7 +901,7 @@ def test_it_is_a_cloud_optimised_geotiff(tmp_path: Path) -> None:
     """GDAL says so, and the directories lie before the pixels, overviews' pixels first."""
     store = store_of_lamps(tmp_path, bent(10.0, 45.0, 20.0))
     out = tmp_path / "o"
-    export(store, "geotiff", out, "--as", "warped,sigma", "--resolution", "0.002")
+    export(store, "geotiff", out, "--files", "warped,sigma", "--resolution", "0.002")
     for name in ("lamps.warped.tif", "lamps.sigma.tif"):
         with rasterio.open(out / name) as dataset:
             assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
@@ -902,7 +926,7 @@ def test_coarse_maps_are_drawn_from_averages(tmp_path: Path) -> None:
     Image.fromarray(np.stack([stripes] * 3, axis=-1)).save(tmp_path / "fine.png")
     result = of_photo(seen_by(proposal(), bent(10.0, 45.0, 0.0)), tmp_path / "fine.png")
     store = write_store(tmp_path / "run.h5", [result])
-    export(store, "geotiff", tmp_path / "o", "--resolution", "0.03", "--as", "warped")
+    export(store, "geotiff", tmp_path / "o", "--resolution", "0.03", "--files", "warped")
     with rasterio.open(tmp_path / "o" / "fine.warped.tif") as dataset:
         grey = dataset.read(1)[dataset.dataset_mask() > 0].astype(float)
     assert grey.std() < 30
@@ -1055,7 +1079,7 @@ def test_warped_pictures_of_the_same_photo_are_told_of(tmp_path: Path) -> None:
     photo = photographed(proposal(), tmp_path / "photo.jpg")
     store = write_store(tmp_path / "run.h5", [photo])
     out = tmp_path / "o"
-    words = ("--crs", "EPSG:32653", "--resolution", "900", "--as", "warped,sigma")
+    words = ("--crs", "EPSG:32653", "--resolution", "900", "--files", "warped,sigma")
     export(store, "geotiff", out, *words)
     export(store, "stac", out)
     (item,) = valid_items(out).values()

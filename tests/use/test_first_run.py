@@ -92,6 +92,7 @@ def test_what_is_said_goes_to_standard_error_and_names_the_next_step(demo_run: P
     assert "5 accepted, 0 review, 1 no_match, 0 failed" in said
     for command in ("review", "show", "export"):
         assert f"regengine {command} run.h5" in said
+    assert f"regengine export run.h5 --format qgis --out {SAMPLES}\n" in said
 
 
 @pytest.mark.slow
@@ -156,6 +157,6 @@ def test_the_next_steps_of_the_quick_start_work(demo_run: Path, tmp_path: Path) 
     assert one.code == 0
     assert "ACCEPTED" in one.out
     page = tmp_path / "report.html"
-    told = run("report", copy / "run.h5", "--out", page, "--overlays", copy / "overlays")
+    told = run("report", copy / "run.h5", "--out", page, "--overlay", copy / "overlays")
     assert told.code == 0
     assert all(frame in page.read_text(encoding="utf-8") for frame in FRAMES)

@@ -476,7 +476,7 @@ def test_what_is_no_file_is_a_failed_photo_with_a_sentence(
         ("lights", "info", "pipe.jpg"),
         ("show", "pipe.jpg"),
         ("verify", "socket.jpg"),
-        ("merge", "endless.jpg", "--into", "all.h5"),
+        ("merge", "endless.jpg", "--out", "all.h5"),
         ("register", "sound.png", "--lights", "pipe.jpg"),
         ("register", "sound.png", "--lights", LIGHTS, "--tle", "pipe.jpg"),
         ("register", "sound.png", "--lights", LIGHTS, "--metadata", "pipe.jpg"),

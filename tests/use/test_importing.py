@@ -140,7 +140,7 @@ def test_what_we_export_comes_back_the_same(tmp_path: Path) -> None:
     store = write_store(tmp_path / "run.h5", [result])
     out = tmp_path / "o"
     export(store, "qgis", out)
-    export(store, "gcp", out, "--as", "vrt,aux,tif")
+    export(store, "gcp", out, "--files", "vrt,aux,tif")
     export(store, "csv", tmp_path / "points.csv")
     files = [*sorted(out.iterdir()), tmp_path / "points.csv"]
     assert len(files) == 5

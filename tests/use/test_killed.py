@@ -209,7 +209,7 @@ def test_a_store_that_outgrows_what_the_system_allows_is_told_and_the_old_one_st
     more = Path(shutil.copy(store_copy, store_copy.parent / "more" / "run.h5"))
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * len(before)), limits[1]))
     try:
-        said = run("merge", more, "--into", store_copy, "--grow")
+        said = run("merge", more, "--out", store_copy, "--grow")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert said.code == 3

@@ -24,11 +24,11 @@ from tests.kit.services import TileService
 
 SAMPLE = ROOT / "data_samples" / "lights.tif"
 STEP = 1.0 / 240.0  # 15 arcsec
-TWO_TILES = ("--region", "11,42,12,43", "--level", "5")
+TWO_TILES = ("--bbox", "11,42,12,43", "--level", "5")
 WEST, EAST = "/5/11/16.png", "/5/11/17.png"
 LISTING = "/VNP46A4/2020/001"
 TILES = [f"VNP46A4.A2020001.h{h}v05.002.20240101000{h}.h5" for h in (30, 31, 32)]
-PRODUCT = ("--product", "VNP46A4", "--date", "2020", "--region", "139,34,141,36")
+PRODUCT = ("--product", "VNP46A4", "--date", "2020", "--bbox", "139,34,141,36")
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def test_a_tile_that_the_service_does_not_have_is_no_data(tiles: TileService, da
 
 def test_rows_counted_from_the_south_are_asked_for_so(tiles: TileService, data: Path) -> None:
     url = tiles.url("/{z}/{x}/{-y}.png")
-    assert run("lights", "get", "--url", url, "--region", "11.1,42.4,11.2,42.5", *TWO_TILES[2:])
+    assert run("lights", "get", "--url", url, "--bbox", "11.1,42.4,11.2,42.5", *TWO_TILES[2:])
     assert list(tiles.asked) == [f"/5/16/{2**5 - 1 - 11}.png"]
 
 
@@ -267,8 +267,8 @@ def test_rows_counted_from_the_south_are_asked_for_so(tiles: TileService, data: 
         (["--url", "ftp://x/{z}/{x}/{y}"], "no address of map tiles"),
         (["--url", "https://x/{z}/{x}"], "no address of map tiles"),
         (["--url", "https://x/{z}/{x}/{y}/{key}"], "no address of map tiles"),
-        (["--region", "1,2,3"], "WEST,SOUTH,EAST,NORTH"),
-        (["--region", "0,50,9,40"], "WEST,SOUTH,EAST,NORTH"),
+        (["--bbox", "1,2,3"], "WEST,SOUTH,EAST,NORTH"),
+        (["--bbox", "0,50,9,40"], "WEST,SOUTH,EAST,NORTH"),
         (["--from", SAMPLE, "--url", "https://x/{z}/{x}/{y}"], "leave it out with --from"),
         (["--product", "VNP46A4"], "go together"),
         ([*PRODUCT], "needs an Earthdata token"),
@@ -287,7 +287,7 @@ def test_a_request_that_makes_no_sense_asks_nobody(
 
 
 def test_a_map_that_one_has_is_taken_without_a_network(data: Path, tmp_path: Path) -> None:
-    said = run("lights", "get", "--from", SAMPLE, "--region", "-153,34,-151,35")
+    said = run("lights", "get", "--from", SAMPLE, "--bbox", "-153,34,-151,35")
     assert (said.code, said.out) == (0, f"{data / 'lights.tif'}\n")
     assert rg.open_light_map(data / "lights.tif").info.bounds[0] == pytest.approx(-153.0, abs=0.02)
     said = run("lights", "get", "--from", tmp_path / "gone.tif", "--force")

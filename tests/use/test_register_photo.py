@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -209,8 +210,10 @@ def test_a_window_that_is_told_keeps_a_clock_wrong_by_an_hour_out(simulated: Pat
 
 
 def test_seconds_that_are_allowed_are_a_brake_and_told(simulated: Path) -> None:
+    """A clock that is looked at once a step, and is a second later each time."""
+    params = regengine.RegisterParams(clock=itertools.count().__next__)
     found = regengine.register(
-        simulated / "slanted.jpg", lights=LIGHTS, tle=ELEMENTS, max_seconds=0.1
+        simulated / "slanted.jpg", lights=LIGHTS, tle=ELEMENTS, max_seconds=0.5, params=params
     )
     assert found.verdict == "no_match"
     assert [one.code for one in found.reasons] == ["search_budget"]

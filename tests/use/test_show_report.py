@@ -186,11 +186,11 @@ def test_a_thumbnail_is_the_right_way_up_and_of_the_registered_photo(
 
 def test_overlays_are_linked_where_they_are(store: Path, tmp_path: Path) -> None:
     folder, out = tmp_path / "o", tmp_path / "r.html"
-    missing = run("report", store, "--out", out, "--overlays", folder)
+    missing = run("report", store, "--out", out, "--overlay", folder)
     assert (missing.code, out.exists()) == (2, False)
     folder.mkdir()
     (folder / "ISS030-E-184140.overlay.png").touch()
-    assert run("report", store, "--out", out, "--overlays", folder).code == 0
+    assert run("report", store, "--out", out, "--overlay", folder).code == 0
     assert data_of(out)["frames"][0]["overlay"] == "o/ISS030-E-184140.overlay.png"
 
 

@@ -187,7 +187,7 @@ Hold = Callable[[Path], "subprocess.Popen[str]"]
         ("verify",),
         ("report", "--json"),
         ("export", "--format", "csv", "--out", "points.csv"),
-        ("merge", "--into", "all.h5"),
+        ("merge", "--out", "all.h5"),
         ("review", "--no-browser"),
     ],
     ids=" ".join,
@@ -289,7 +289,7 @@ def test_merging_is_the_union_and_of_a_photo_in_both_the_better_is_taken(tmp_pat
     )
     before = first.read_bytes(), second.read_bytes()
     into = tmp_path / "new folder" / "all.h5"
-    said = run("merge", first, second, "--into", into, "--json")
+    said = run("merge", first, second, "--out", into, "--json")
     assert said.code == 0, said.err
     (summary,) = said.records
     assert (summary["frames"], summary["repeated"]) == (24, 10)
@@ -301,7 +301,7 @@ def test_merging_is_the_union_and_of_a_photo_in_both_the_better_is_taken(tmp_pat
     assert merged.probability[4] == 0.9995
     assert run("verify", into).code == 0
     assert (first.read_bytes(), second.read_bytes()) == before
-    again = run("merge", first, "--into", into)
+    again = run("merge", first, "--out", into)
     assert again.code == 2
     assert "exists already" in again.err
 
@@ -312,7 +312,7 @@ def test_a_store_that_grows_keeps_its_numbers_and_when_it_was_made(tmp_path: Pat
     archive = write_store(tmp_path / "archive.h5", results[30:])
     with h5py.File(archive, "r+") as file:
         file.attrs["created"] = "2020-01-01T00:00:00Z"
-    assert run("merge", store, "--into", archive, "--grow").code == 0
+    assert run("merge", store, "--out", archive, "--grow").code == 0
     grown = frames_of(archive, "frame_index", "frame")
     assert list(grown.frame_index) == list(range(40))
     assert list(grown.frame) == [r.frame for r in results[30:] + results[:30]]
@@ -324,9 +324,9 @@ def test_a_store_that_grows_keeps_its_numbers_and_when_it_was_made(tmp_path: Pat
 def test_stores_can_be_merged_in_any_order_and_pieces(tmp_path: Path) -> None:
     results = make_results()
     pieces = [write_store(tmp_path / f"{n}.h5", results[n::3]) for n in range(3)]
-    run("merge", *pieces[::-1], "--into", tmp_path / "at once.h5")
+    run("merge", *pieces[::-1], "--out", tmp_path / "at once.h5")
     for piece in pieces[::-1]:
-        assert run("merge", piece, "--into", tmp_path / "one by one.h5", "--grow").code == 0
+        assert run("merge", piece, "--out", tmp_path / "one by one.h5", "--grow").code == 0
     one, other = (run("show", tmp_path / f"{name}.h5", "--json").out
                   for name in ("at once", "one by one"))  # fmt: skip
     assert one == other
@@ -339,7 +339,7 @@ def test_a_store_that_cannot_be_read_ends_a_merge_and_leaves_nothing(
 ) -> None:
     (tmp_path / "text.h5").write_text("no store")
     (tmp_path / "damaged.h5").write_bytes(store.read_bytes()[:9000])
-    said = run("merge", store, tmp_path / wrong, "--into", tmp_path / "all.h5")
+    said = run("merge", store, tmp_path / wrong, "--out", tmp_path / "all.h5")
     assert (said.code, len(said.err.splitlines())) == (3, 1)
     assert wrong in said.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged.h5", "text.h5"]
@@ -438,7 +438,7 @@ def test_a_store_of_an_older_format_is_read_as_if_its_new_columns_were_missing(
     assert run("verify", store_copy).code == 0
     assert len(run("show", store_copy, "--json").records) == 40
     into = store_copy.with_name("new.h5")
-    assert run("merge", store_copy, "--into", into).code == 0
+    assert run("merge", store_copy, "--out", into).code == 0
     with h5py.File(into) as file:
         assert file.attrs["format_version"] == 5
         assert np.isnan(file["frames/probability_low"][()]).all()
@@ -484,17 +484,17 @@ def test_a_large_store_that_grows_is_as_if_written_anew(tmp_path: Path) -> None:
     more = write_store(tmp_path / "more.h5", results)
     large = tile(more, tmp_path / "large.h5", 250)
     assert large.stat().st_size > 5 << 20
-    assert run("merge", large, more, "--into", tmp_path / "anew.h5").code == 0
+    assert run("merge", large, more, "--out", tmp_path / "anew.h5").code == 0
     limits, before = resource.getrlimit(resource.RLIMIT_FSIZE), large.read_bytes()
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 1000, limits[1]))
     try:
-        said = run("merge", more, "--into", large, "--grow")
+        said = run("merge", more, "--out", large, "--grow")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert said.code == 3
     assert "disk is full" in said.err
     assert large.read_bytes() == before
-    assert run("merge", more, "--into", large, "--grow").code == 0
+    assert run("merge", more, "--out", large, "--grow").code == 0
     assert run("verify", large).code == 0
     with h5py.File(large) as grown, h5py.File(tmp_path / "anew.h5") as anew:
         assert len(grown["frames/frame_index"]) == 10_040
@@ -510,7 +510,7 @@ def test_memory_does_not_grow_with_the_store(tmp_path: Path) -> None:
     for times in (50, 600):
         large = tile(small, tmp_path / f"{times}.h5", times)
         for command in ("verify", "show", "merge"):
-            more = ("--into", tmp_path / f"all {times}.h5") if command == "merge" else ()
+            more = ("--out", tmp_path / f"all {times}.h5") if command == "merge" else ()
             said = subprocess.run(
                 [sys.executable, "-c", MEASURED, command, large, *more],
                 capture_output=True, text=True, check=True,

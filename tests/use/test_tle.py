@@ -103,7 +103,7 @@ def test_what_is_no_element_set_is_told_and_not_kept(
 
 
 def test_of_the_past_it_says_where_to_get_a_file(celestrak: Service) -> None:
-    said = run("tle", "get", "--around", "2012-03-28T15:46:41Z")
+    said = run("tle", "get", "--time", "2012-03-28T15:46:41Z")
     assert said.code == 3
     for words in ("2012-03-28", "space-track.org", "regengine tle add FILE"):
         assert words in said.err

@@ -207,7 +207,7 @@ def test_frames_far_apart_are_looked_at_and_merged_as_others(tmp_path: Path) -> 
     assert problems(store) == []
     other = write_store(tmp_path / "other.h5", [proposal(f"ISS041-E-{n}") for n in range(3)])
     into = tmp_path / "all.h5"
-    (told,) = run("merge", other, store, "--into", into, "--json").records
+    (told,) = run("merge", other, store, "--out", into, "--json").records
     assert (told["frames"], told["repeated"]) == (3 + len(NUMBERS), 0)
     with h5py.File(into) as file:
         assert file["frames/frame_index"][:].tolist() == list(range(3 + len(NUMBERS)))
@@ -228,7 +228,7 @@ def test_a_store_that_grows_keeps_numbers_that_are_far_apart(tmp_path: Path) -> 
         [more[0], proposal("ISS030-E-4", "review"), *more[1:]],
         processed_utc="2026-11-21T12:00:00Z",
     )
-    (told,) = run("merge", later, "--into", store, "--grow", "--json").records
+    (told,) = run("merge", later, "--out", store, "--grow", "--json").records
     assert (told["frames"], told["repeated"]) == (len(NUMBERS) + 3, 1)
     expected = [*NUMBERS, 70001, 70002, 70003]
     with h5py.File(store) as file:

@@ -13,6 +13,7 @@ from regengine.collection.catalogue.query import Answer
 from regengine.errors import ConfigError, one_line
 from regengine.io.plain import plain
 from regengine.io.tables import cell, csv_lines, name_cell
+from regengine.io.times import iso_utc
 
 FORMS = ("table", "csv", "json")
 LOOKED_AT = 1000  # rows that the widths of a table's columns are taken from
@@ -25,7 +26,7 @@ def lines_of(answer: Answer, form: str) -> Iterator[str]:
     They have no line breaks, but for those within a cell of CSV.
     """
     if form not in FORMS:
-        raise ConfigError(f"--as {form}: it is none of {', '.join(FORMS)}.")
+        raise ConfigError(f"--format {form}: it is none of {', '.join(FORMS)}.")
     lines = (json.dumps(plain(row, str), default=_to_json) for row in answer.dicts())
     if form == "json":
         yield from lines
@@ -46,8 +47,10 @@ def lines_of(answer: Answer, form: str) -> Iterator[str]:
 
 def _to_json(value: Any) -> object:
     """A value that JSON does not know: times as ISO 8601 in UTC, bytes as hexadecimal digits."""
-    if isinstance(value, date | datetime):
-        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return iso_utc(value)
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return value.hex() if isinstance(value, bytes) else str(value)

@@ -12,6 +12,7 @@ from typing import Any
 from regengine.collection.catalogue.ground import AREAS
 from regengine.collection.catalogue.table import FORMAT, FORMAT_VERSION, need_packages
 from regengine.errors import ConfigError, StoreError
+from regengine.exchange.export.selection import FrameChoice
 
 ROWS = 4096  # that are fetched at a time
 SETTINGS = (
@@ -65,6 +66,28 @@ class Catalogue:
 
     def __exit__(self, *_: object) -> None:
         self._base.close()
+
+    def narrow(self, choice: FrameChoice) -> None:
+        """Leave the frames that meet conditions; the best of a place are the best of these.
+
+        ConfigError if the condition on columns is none.
+        """
+        quoted = ", ".join(f"'{verdict}'" for verdict in choice.verdicts)
+        conditions = [f"verdict IN ({quoted})"]
+        if choice.reviewed:
+            conditions.append("decision = 'accepted'")
+        if choice.where is not None:
+            conditions.append(f"CASE WHEN (\n{choice.where}\n) THEN true ELSE false END")
+            try:
+                self.query(f"SELECT 1 FROM frames WHERE {conditions[-1]} LIMIT 0")  # noqa: S608
+            except ConfigError as error:
+                raise ConfigError(
+                    f"--where {choice.where!r} is no condition on frames: write an SQL expression "
+                    'on columns of docs/catalogue.md, such as "off_nadir_deg < 30".'
+                ) from error
+        met = " AND ".join(conditions)
+        self._base.execute("ALTER VIEW frames RENAME TO all_frames")
+        self._base.execute(f"CREATE VIEW frames AS {NARROWED} WHERE {met}")
 
     def ask(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> Answer:
         """Ask a question of our own, whose answer is to be read before the next one.
@@ -147,6 +170,18 @@ def _metadata(path: Path) -> dict[str, str]:
         raise StoreError(f"{path} is a catalogue of version {version}: build it again.")
     return told
 
+
+# Some of the frames, with the best of these; see `regengine.collection.catalogue.arrange`
+NARROWED = """
+SELECT * REPLACE (
+    place_id IS NOT NULL AND month IS NOT NULL AND quality IS NOT NULL AND row_number() OVER
+        (PARTITION BY place_id, month
+        ORDER BY quality DESC NULLS LAST, time_utc, store, frame_index) = 1 AS best_of_month,
+    place_id IS NOT NULL AND month IS NOT NULL AND quality IS NOT NULL AND row_number() OVER
+        (PARTITION BY place_id, left(month, 4)
+        ORDER BY quality DESC NULLS LAST, time_utc, store, frame_index) = 1 AS best_of_year
+) FROM all_frames
+"""
 
 # The questions that everybody asks, as SQL on ``frames``.
 

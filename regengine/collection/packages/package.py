@@ -25,7 +25,7 @@ from regengine.exchange.export.formats.gcp_qgis import points_text
 from regengine.exchange.export.frame import ExportFrame, engine_frame, with_review
 from regengine.io.html import visible_text
 from regengine.io.plain import counted
-from regengine.photo.frame_records import archive_frame_id
+from regengine.photo.frame_ids import archive_frame_id
 from regengine.store.file import photo_file
 from regengine.store.read import frames_numbered
 from regengine.store.reviews import reviewed

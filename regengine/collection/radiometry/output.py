@@ -89,7 +89,7 @@ def photo_row(
         "brighter": sum(change.sigma > 0.0 for change in found.changes),
         "fainter": sum(change.sigma < 0.0 for change in found.changes),
         "earlier": find_earlier(
-            result.time_utc, (one for one, _ in light_map.references.reaching(_bounds(found)))
+            result.time_utc, (one for one, _ in light_map.reaching(_bounds(found)))
         ),
     }
     return {name: said[name] if name in said else getattr(gain, name) for name in PHOTO_COLUMNS}

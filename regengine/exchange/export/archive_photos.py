@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regengine.photo.frame_records import archive_frame_id
+from regengine.photo.frame_ids import archive_frame_id
 
 UNIT = "Earth Science and Remote Sensing Unit, NASA Johnson Space Center"
 HOME = "https://eol.jsc.nasa.gov/"

@@ -163,7 +163,7 @@ def chosen_kinds(
     """Which of several files a format writes; ConfigError for one that it does not know."""
     kinds = options.kinds or usual
     if unknown := [kind for kind in kinds if kind not in known]:
-        raise ConfigError(f"--as {unknown[0]}: it is none of {', '.join(known)}.")
+        raise ConfigError(f"--files {unknown[0]}: it is none of {', '.join(known)}.")
     return kinds
 
 

@@ -219,13 +219,12 @@ def _left_out(
     row: dict[str, Any], review: Reviewed | None, choice: FrameChoice, meets: set[int] | None
 ) -> str:
     """Why a frame is not chosen; empty if it is."""
-    if choice.by_engine:
-        review = None
     accepted = review is not None and review.decision == "accepted"
-    verdict = "accepted" if accepted else row["verdict"]
+    rejected = review is not None and review.decision == "rejected"
+    verdict = "accepted" if accepted and not choice.by_engine else row["verdict"]
     if meets is not None and row["frame_index"] not in meets:
         return "not --where"
-    if review is not None and review.decision == "rejected":
+    if rejected and not choice.by_engine:
         return "rejected in review"
     if choice.reviewed and not accepted:
         return "not accepted in review"

@@ -15,7 +15,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84
 from regengine.errors import ConfigError
 from regengine.exchange.importing.points import PhotoPoints
-from regengine.photo.frame_records import archive_frame_id
+from regengine.photo.frame_ids import archive_frame_id
 from regengine.points.solve_points import solve
 from regengine.result import FrameResult, ReviewedPoint
 from regengine.store.read import find_frames, frames_numbered, iter_blocks

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 from regengine.errors import ConfigError
 from regengine.io.tables import decode_text, named
-from regengine.photo.frame_records import wrap_lon
+from regengine.photo.record_values import wrap_lon
 from regengine.result import ReviewedPoint
 
 MOST_BYTES = 50_000_000

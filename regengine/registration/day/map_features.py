@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from regengine.io.checksums import fingerprint
 from regengine.io.folders import cache_folder, make_folder
 from regengine.io.gdal import reading
 from regengine.io.hdf5 import open_hdf5
-from regengine.references.day import DayMap
-from regengine.references.reference import Bounds, Reference, References
+from regengine.references.day import SEA, DayMap
+from regengine.references.reference import Bounds, Reference
 from regengine.registration.day.parameters import FeatureParams
 from regengine.registration.day.propose_from_features import Features, bands_of, find_features
 
@@ -129,7 +129,7 @@ def features_for(
     ratio = sample_km / (grid.step_deg * KM_PER_DEGREE)
     octave = max(0, round(float(np.log2(max(ratio, 1.0)))))
     if part is not None and grid.cols * grid.rows / 4**octave > MAX_KEPT_PIXELS:
-        day_map = DayMap(references=References([reference]))
+        day_map = DayMap([reference])
         return find_map_features(day_map, part, grid.step_deg * 2**octave, params)
     return _load(reference, reference.version, octave, params)
 
@@ -147,7 +147,7 @@ def _load(reference: Reference, version: object, octave: int, params: FeaturePar
     logger = logging.getLogger("regengine")
     step_deg = reference.grid.step_deg * 2**octave
     at = f"{reference.path.name} at {step_deg * KM_PER_DEGREE:.3g} km"
-    day_map = DayMap(references=References([reference]))
+    day_map = DayMap([reference])
     found = None
     writable = beside.parent.stat().st_mode & 0o222  # whose mode says so is left alone by root, too
     for path in (beside, in_cache) if writable else (in_cache,):
@@ -178,9 +178,7 @@ def _identify(reference: Reference, params: FeatureParams) -> str:
     """What features depend on, as a check sum: a map's file, its grid, how they are found."""
     with reading(reference.path):
         file = fingerprint(reference.path)
-    drawn = fields(DayMap)
-    ways = [(one.name, one.default) for one in drawn if one.default is not MISSING]
-    ways += [(name, getattr(params, name)) for name in OF_MAPS]
+    ways = [*asdict(SEA).items(), *((name, getattr(params, name)) for name in OF_MAPS)]
     told = (file, reference.content_sha256, *reference.grid.bounds, reference.grid.step_deg, ways)
     return hashlib.sha256(repr(told).encode()).hexdigest()
 

@@ -296,7 +296,7 @@ def view_around_nadir(
     view = DayView(
         photo=photo,
         belief=belief,
-        reference=day_map.references.reaching(region)[0][0],
+        reference=day_map.reaching(region)[0][0],
         levels=levels,
         starts=search_all_turns(),
         long_km=photo.long_km,
@@ -335,7 +335,7 @@ def view_from_afar(
     frame_km = max(shape.long_km for shape, _ in shapes)
     at = np.asarray(position.position_ecef_m, float)
     parts: list[tuple[Reference, Bounds, float]] = []
-    for reference in day_map.references:
+    for reference in day_map:
         bounds: list[Bounds] = []
         for seen_part in _seen_parts(reference.grid.bounds, position, params):
             bounds += _cut_parts(seen_part, frame_km, position, params)
@@ -442,7 +442,7 @@ def view_anywhere(
     features, stored = params.features, photo.nominal
     middle = (stored.width_px - 1.0) / 2.0, (stored.height_px - 1.0) / 2.0
     seen: tuple[int, tuple[Features, ...]] | None = None
-    for reference in day_map.references:
+    for reference in day_map:
         step_km = max(reference.grid.step_deg * KM_PER_DEGREE, features.wide_km)
         shrink = reference.grid.step_deg * KM_PER_DEGREE / step_km
         pixels = reference.grid.cols * reference.grid.rows * shrink**2
@@ -673,7 +673,7 @@ def register_on_day(
     if not is_on_map:
         text = (
             f"no day map at hand holds the place for a frame {photo.long_km:.0f} km wide straight "
-            "down: regengine day get --region W,S,E,N, or of finer pictures day build PICTURES…"
+            "down: regengine day get --bbox W,S,E,N, or of finer pictures day build PICTURES…"
         )
         if photo.long_km < day.long_km[0]:
             pixel_m = 1e3 * photo.long_km / day.min_map_px

@@ -47,10 +47,10 @@ def parse_blind_options(
     from regengine.references.reference import parse_bounds
 
     if mode not in get_args(Mode):
-        raise ConfigError(f"--blind {mode!r} makes no sense: write --blind always, auto or never.")
+        raise ConfigError(f"--blind {mode!r} makes no sense: write always, auto or never.")
     for option, value in (("--bbox", bbox), ("--mission", mission)):
         if mode == "never" and value is not None:
-            raise ConfigError(f"{option} goes with --blind always or auto.")
+            raise ConfigError(f"{option} goes with --blind, always or auto.")
     return BlindOptions(
         mode=cast(Mode, mode),
         index=index,

@@ -39,8 +39,7 @@ class NeighbourPrior:
     focal_ratio: Their focal length over the nominal one.
     mirrored, cropped: Whether their pictures are mirrored, or have the lens' axis off their middle.
     neighbours: Those taken so shortly before or after that the camera may not have been turned.
-    beat: Set where the frame was searched before without hints: the probability that it has. Where
-        the hints lead nowhere, the rest need not be searched again.
+    first_probability: Of what was found without them; the rest is not searched again.
     """
 
     frames: tuple[str, ...]
@@ -50,22 +49,21 @@ class NeighbourPrior:
     mirrored: bool = False
     cropped: bool = False
     neighbours: tuple[Neighbour, ...] = ()
-    beat: float | None = None
+    first_probability: float = 0.0
 
     @property
     def source(self) -> str:
         """What the record says of them."""
-        again = "" if self.beat is None else f"{SEARCHED_AGAIN} "
         near = " and ".join(neighbour.frame for neighbour in self.neighbours)
         shared = f"clock and lens of {', '.join(self.frames)}"
         camera = f", neighbour {near}" if near else ""
-        return f"{again}with {shared}{camera}"
+        return f"{SEARCHED_AGAIN} with {shared}{camera}"
 
     @property
     def sha256(self) -> str:
         """Hash of all that is told, hexadecimal: equal where it is the same."""
         told = asdict(self)
-        del told["beat"]  # of the frame itself, not of what others tell
+        del told["first_probability"]  # of the frame itself, not of what others tell
         # NumPy's numbers as Python's
         text = json.dumps(told, sort_keys=True, default=lambda number: number.item())
         return hashlib.sha256(text.encode()).hexdigest()

@@ -116,7 +116,7 @@ def search_streets(
     step_deg = scale_m / 1e3 / KM_PER_DEGREE
     if not chosen:
         return
-    city = streets.window(streets.bounds, step_deg)
+    city = streets.window(*streets.bounds, step_deg)
     if city is None or min(city.values.shape) < 2 * side:
         return
     shrink = float(np.cos(np.radians(0.5 * (south + north))))

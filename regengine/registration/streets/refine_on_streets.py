@@ -40,7 +40,7 @@ def scale_picture(
     step_deg = sample_m / 1e3 / KM_PER_DEGREE
     if min(east - west, north - south) < 16.0 * step_deg:
         return None
-    grid = streets.window((west, south, east, north), 1.2 * step_deg)
+    grid = streets.window(west, south, east, north, 1.2 * step_deg)
     if grid is None:
         return None
     return MapPicture(

@@ -14,7 +14,7 @@ from detectors.registry import Kind
 from detectors.types import BoolImage, Detections, Detector, PointDetections, StarDetections
 from regengine.errors import ConfigError
 from regengine.io.tables import csv_lines, name_cell, path_cell
-from regengine.photo.frame_records import frame_id_of
+from regengine.photo.frame_ids import frame_id_of
 from regengine.photo.image import LinearLight, read_linear_light
 from regengine.result import Answer
 from regengine.sky.drawing import PicturePaths

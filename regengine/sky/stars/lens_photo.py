@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import cv2
@@ -13,9 +16,12 @@ from numpy.typing import NDArray
 from detectors.falloff import ApertureLight, SkyBoxes, aperture_light, sky_boxes
 from detectors.types import FloatArray, StarDetections
 from matchers.geometry.sky_camera import SkyCamera
-from regengine.errors import ConfigError
-from regengine.photo.frame import Frame
-from regengine.photo.image import LUMINANCE_WEIGHTS
+from regengine.errors import ConfigError, FrameError
+from regengine.photo.frame import Frame, FrameOptions, read_frame
+from regengine.photo.image import LUMINANCE_WEIGHTS, read_linear_channels
+from regengine.photo.records import FrameRecords
+from regengine.sky.detection.kinds import STARS
+from regengine.sky.stars.catalogue import FILE_EPOCH_YEAR, julian_year
 from regengine.sky.stars.photo import EXIF_LOG_FOCAL_SIGMA, camera_of_record, sky
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 
@@ -34,6 +40,66 @@ class LensPhoto:
     stars: StarDetections  # all that were detected, pixels of the picture as stored
     channels: dict[str, ApertureLight]  # light of these stars by colour channel, stored pixels
     sky: SkyBoxes  # luminance between the stars, stored pixels
+
+
+def measure_photos(
+    paths: Iterable[Path],
+    *,
+    records: FrameRecords | None = None,
+    options: FrameOptions = FrameOptions(),
+    camera: str | None = None,
+    lens: str | None = None,
+    solutions: Mapping[str, dict[str, Any]] | None = None,
+    advance: Callable[[], None] = lambda: None,
+) -> tuple[list[LensPhoto], int]:
+    """Measure photos of stars of one camera with one lens.
+
+    What cannot be read is logged as an error, what is not solved as a warning.
+
+    Parameters
+    ----------
+    paths
+        The photos.
+    records, options
+        What is known of them, see `read_frame`.
+    camera, lens
+        Names, where the photos have none.
+    solutions
+        Records of photos that are solved, see `find_camera`.
+    advance
+        Called after each photo.
+
+    Returns
+    -------
+    tuple[list[LensPhoto], int]
+        The solved photos, measured, and how many could not be read.
+    """
+    logger = logging.getLogger("regengine")
+    measured: list[LensPhoto] = []
+    n_failed = 0
+    for path in paths:
+        try:
+            frame = read_frame(path, records=records, options=options)
+            body = frame.camera_body or camera
+            frame = replace(frame, camera_body=body, lens=frame.lens or lens)
+            stars = STARS.in_photo(path).found
+            where = find_camera(frame, stars, solutions)
+            if isinstance(where, str):
+                logger.warning("%s: %s", path, where)
+            else:
+                light, factor = read_linear_channels(path, max_long_side_px=STARS.long_side_px)
+                measured.append(measure_light(frame, where, stars, light, factor))
+        except FrameError as error:
+            n_failed += 1
+            logger.error("Error: %s", error)
+        advance()
+    return measured, n_failed
+
+
+def mean_epoch_year(photos: Iterable[LensPhoto]) -> float:
+    """Mean of the times of photos as a Julian year; the catalogue's where none has one."""
+    times = [photo.frame.time_utc for photo in photos if photo.frame.time_utc is not None]
+    return mean(map(julian_year, times)) if times else FILE_EPOCH_YEAR
 
 
 def measure_light(

@@ -48,7 +48,7 @@ def register(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
     ``never_again``: the whole process dies in the second search.
     """
     facts = facts_of(path)
-    again = hints is not None and hints.beat is not None
+    again = hints is not None
     if "never_again" in path.stem and again:
         os.kill(os.getpid(), signal.SIGKILL)
     solved = proposal().solved

@@ -34,7 +34,9 @@ from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.example_results import nothing_found, proposal
 
-OPTIONS = BatchOptions(settings=RunSettings(parameters="{}", sha256="p"), workers=0, share=True)
+OPTIONS = BatchOptions(
+    settings=RunSettings(parameters="{}", sha256="p"), workers=0, neighbours=True
+)
 LAPSE = ("0000_a.jpg", "0010_b_hard.jpg", "0020_c.jpg", "0500_d_hard.jpg", "0600_e_hopeless.jpg")
 
 
@@ -64,7 +66,7 @@ def hint_of(result: FrameResult) -> str | None:
 
 def test_frames_are_solved_by_what_others_tell_them_and_say_so(tmp_path: Path) -> None:
     photos = make(tmp_path / "photos", *LAPSE)
-    alone, _ = run(photos, tmp_path / "alone.h5", replace(OPTIONS, share=False))
+    alone, _ = run(photos, tmp_path / "alone.h5", replace(OPTIONS, neighbours=False))
     assert [r.verdict for r in alone] == ["accepted", "review", "accepted", "review", "review"]
     reported, summary = run(photos, tmp_path / "run.h5")
     assert summary.verdicts == {"accepted": 4, "review": 1}
@@ -117,7 +119,7 @@ SCRIPT = textwrap.dedent(
     from regengine.store import writer as writer_module
 
     settings = RunSettings(parameters="{}", sha256="p")
-    options = BatchOptions(settings=settings, workers=0, share=True)
+    options = BatchOptions(settings=settings, workers=0, neighbours=True)
     with writer_module.StoreWriter(Path(sys.argv[2])) as writer:
         report = lambda result: print(record_line(result), flush=True)
         run_batch(find_photos([sys.argv[1]]), register, writer, options, report)
@@ -166,7 +168,7 @@ def test_stored_frames_help_as_they_did_when_they_were_made(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("new", "beat", "wins"),
+    ("new", "first", "wins"),
     [
         (proposal(verdict="accepted"), 0.9999, True),
         (replace(proposal(verdict="review"), probability=0.6), 0.5, True),
@@ -176,10 +178,10 @@ def test_stored_frames_help_as_they_did_when_they_were_made(tmp_path: Path) -> N
     ],
 )
 def test_a_second_result_stands_where_it_is_accepted_or_likelier(
-    new: FrameResult, beat: float, wins: bool
+    new: FrameResult, first: float, wins: bool
 ) -> None:
-    assert new.replaces(beat) is wins
-    old = replace(proposal(verdict="review"), probability=beat, seconds=2.0)
+    assert new.replaces(first) is wins
+    old = replace(proposal(verdict="review"), probability=first, seconds=2.0)
     kept = choose_result(old, new)
     assert kept.verdict == (new if wins else old).verdict
     assert kept.seconds == 2.0 + new.seconds

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regengine.io.times import names_zone, parse_date_and_time, parse_iso_time, parse_zone
+from regengine.io.times import (
+    iso_utc,
+    names_zone,
+    parse_date_and_time,
+    parse_iso_time,
+    parse_zone,
+)
 
 MOMENT = datetime(2014, 1, 30, 1, 14, 58, tzinfo=UTC)  # 10:14:58 nine hours to the east
 MIDNIGHT = datetime(2012, 7, 1, tzinfo=UTC)
@@ -108,3 +114,13 @@ def test_a_day_or_a_clock_alone_is_no_time(text: str) -> None:
 
 def test_a_day_is_its_midnight_where_that_is_asked() -> None:
     assert parse_iso_time("2014-01-30", day_is_midnight=True) == datetime(2014, 1, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("zone", [None, UTC, parse_zone("+9")])
+def test_a_time_is_spelt_in_utc_whatever_its_zone(zone: timezone | None) -> None:
+    moment = datetime(2014, 1, 30, 10, 14, 58, 625_000, tzinfo=zone)
+    hour = "01" if zone not in (None, UTC) else "10"
+    assert iso_utc(moment) == f"2014-01-30T{hour}:14:58.625000Z"
+    assert iso_utc(moment, "milliseconds") == f"2014-01-30T{hour}:14:58.625Z"
+    assert iso_utc(moment.replace(microsecond=0)) == f"2014-01-30T{hour}:14:58Z"
+    assert iso_utc(moment, "seconds") == f"2014-01-30T{hour}:14:58Z"

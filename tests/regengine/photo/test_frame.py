@@ -12,13 +12,14 @@ from PIL.TiffImagePlugin import IFDRational
 
 from regengine.errors import ConfigError
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.photo.frame_records import FrameRecord, FrameRecords
+from regengine.photo.records import FrameRecord, FrameRecords
 
 EXIF_TIME = datetime(2012, 3, 28, 15, 46, 41, tzinfo=UTC)
 RECORD = FrameRecord(
     frame_id="ISS030-E-184140",
     time_utc=datetime(2012, 3, 28, 15, 46, 0, tzinfo=UTC),
-    nadir=(136.9, 35.7),
+    nadir_lat=35.7,
+    nadir_lon=136.9,
     altitude_km=399.9,
     camera="NIKON D3S S/N: 2008336",
     focal_mm=180.0,
@@ -26,7 +27,7 @@ RECORD = FrameRecord(
     aperture_f=2.8,
     iso=6400.0,
 )
-RECORDS = FrameRecords(path=Path("records.csv"), by_id={RECORD.frame_id: RECORD})
+RECORDS = FrameRecords(by_id={RECORD.frame_id: RECORD})
 
 
 def photo(
@@ -144,14 +145,16 @@ def test_options_override_both(tmp_path: Path) -> None:
 def test_a_place_in_the_picture_is_of_the_option_or_the_record(tmp_path: Path) -> None:
     path = photo(tmp_path)
     assert read_frame(path).centre is None
-    record = FrameRecord(frame_id=RECORD.frame_id, centre=(2.35, 48.86), radius_km=20.0)
-    records = FrameRecords(path=Path("records.csv"), by_id={record.frame_id: record})
+    record = FrameRecord(
+        frame_id=RECORD.frame_id, centre_lat=48.86, centre_lon=2.35, radius_km=20.0
+    )
+    records = FrameRecords(by_id={record.frame_id: record})
     frame = read_frame(path, records=records)
     assert (frame.centre, frame.radius_km) == ((2.35, 48.86), 20.0)
     frame = read_frame(path, records=records, options=FrameOptions(centre=(190.0, -3.0)))
     assert (frame.centre, frame.radius_km) == ((-170.0, -3.0), 100.0)
     assert frame.sources["centre"] == "option"
-    with pytest.raises(ConfigError, match="give centre, too"):
+    with pytest.raises(ConfigError, match="give --centre, too"):
         FrameOptions(radius_km=20.0)
     with pytest.raises(ConfigError, match="centre must be longitude"):
         FrameOptions(centre=(0.0, 91.0))

@@ -14,7 +14,7 @@ import rasterio
 from pyproj import Geod
 from shapely import LineString, MultiLineString, Point
 
-from regengine.references.streets import StreetMapSummary, build_streets
+from regengine.references.streets import StreetMapSummary, draw_streets
 from tests.kit.osm import osm_pbf
 from tests.kit.program import run
 
@@ -34,7 +34,7 @@ def write(path: Path, lines: list[Any], crs: str = "EPSG:4326", **columns: list[
 
 def build(*sources: Path, **options: Any) -> tuple[StreetMapSummary, rasterio.DatasetReader]:
     out = sources[0].parent / "streets.tif"
-    summary = build_streets(sources, out, overwrite=True, **options)
+    summary = draw_streets(sources, out, overwrite=True, **options)
     return summary, rasterio.open(out)
 
 
@@ -185,7 +185,7 @@ def test_broken_lines_are_left_out_and_counted(tmp_path: Path) -> None:
 def refusal(*sources: Path, region: str | None = None, code: int = 3) -> str:
     """What ``regengine streets build`` says, in one line; it leaves nothing behind."""
     before = sorted(sources[0].parent.iterdir())
-    part = () if region is None else ("--region", region)
+    part = () if region is None else ("--bbox", region)
     out = sources[0].parent / "out.tif"
     said = run("streets", "build", *sources, *part, "--out", out, "--quiet")
     assert (said.code, said.out, said.err.count("\n")) == (code, "", 1), said

@@ -172,7 +172,7 @@ def test_a_band_of_opacity_is_no_data_where_it_is_transparent(
         dataset.write(bands)
     for kind in ("lights", "day") if dtype == "uint8" else ("lights",):
         references = open_references(kind, [path])
-        grid = references.window(references.bounds, references.info.resolution_deg)
+        grid = references.window(*references.bounds, references.info.resolution_deg)
         assert grid is not None
         assert grid.valid is not None
         assert grid.valid.mean() == pytest.approx(0.667, abs=0.02)
@@ -183,7 +183,7 @@ def test_a_second_band_that_is_no_opacity_hides_nothing(tmp_path: Path) -> None:
     shown = np.full((4, 20, 30), 90, np.uint8)
     shown[3, :, :10] = 0
     path = write_geotiff(tmp_path / "rgbn.tif", shown, photometric="RGB", alpha="unspecified")
-    (grid,) = (one.window(one.bounds, STEP) for one in [open_references("day", [path])])
+    (grid,) = (one.window(*one.bounds, STEP) for one in [open_references("day", [path])])
     assert grid is not None
     assert grid.valid is None
     path = write_geotiff(tmp_path / "counts.tif", np.stack([ones(), 0.0 * ones()]))
@@ -221,10 +221,10 @@ def test_the_unit_of_a_map_without_one_light_is_doubted(
     path = write_geotiff(tmp_path / "m.tif", light.astype(np.float32))
     with rasterio.open(path, "r+") as dataset:
         dataset.units = (unit,)
-    (doubt,) = open_light_map([path]).references.doubts
+    (doubt,) = open_light_map([path]).doubts
     assert re.search(r"m\.tif gives .*unit, .* convert it once", doubt)
     write_geotiff(path, (0.2 + blob(60, 50, 30, 20)).astype(np.float32))
-    assert open_light_map([path]).references.doubts == ()
+    assert open_light_map([path]).doubts == ()
 
 
 def test_the_band_of_radiance_is_chosen_by_name(tmp_path: Path) -> None:

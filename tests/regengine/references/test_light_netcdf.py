@@ -56,7 +56,7 @@ def test_the_unit_of_a_variable_counts(tmp_path: Path) -> None:
     light_map = open_light_map([path])
     values = light_map.window(*light_map.info.bounds, STEP).values
     assert 10.0 ** values.max() - 1.0 == pytest.approx(50.0, rel=1e-3)
-    (doubt,) = open_light_map([write_netcdf(tmp_path / "bare.nc", samples)]).references.doubts
+    (doubt,) = open_light_map([write_netcdf(tmp_path / "bare.nc", samples)]).doubts
     assert "gives no unit" in doubt
 
 

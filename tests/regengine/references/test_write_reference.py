@@ -54,9 +54,9 @@ def test_streets_are_a_cog_with_their_credit(tmp_path: Path) -> None:
     assert told[-1] == (codes.size, codes.size)
     assert estimate_bytes("streets", grid) == pytest.approx(0.1 * codes.size)
     streets = pickle.loads(pickle.dumps(open_references("streets", [out])))
-    window = streets.window((2.25, 48.82, 2.3, 48.85), STEP)
+    window = streets.window(2.25, 48.82, 2.3, 48.85, STEP)
     assert window is not None
-    assert streets.window((20.0, 48.82, 20.3, 48.85), STEP) is None
+    assert streets.window(20.0, 48.82, 20.3, 48.85, STEP) is None
     assert (window.saturation, window.step_deg) == (None, pytest.approx(STEP))
     there = codes[630:900, 450:900]  # 0.05 degrees from the west, 0.07 to 0.1 from the north
     np.testing.assert_allclose(window.values, np.where(there < 255, 0.01 * there, 0.0), atol=1e-6)
@@ -102,7 +102,7 @@ def test_a_picture_by_day_is_built_in_its_colours(tmp_path: Path) -> None:
     assert (day.product, day.credit, day.measured) == ("Sentinel-2", "Copernicus", False)
     assert day.sigma_m == pytest.approx(10.0, rel=0.5)
     assert day.overviews == (2,)
-    window = made.window(made.bounds, day.grid.step_deg)
+    window = made.window(*made.bounds, day.grid.step_deg)
     assert window.values.shape == (3, *window.valid.shape)
     assert 0.8 < window.valid.mean() < 1.0
     inside = window.values[:, 200:300, 200:300]
@@ -111,5 +111,5 @@ def test_a_picture_by_day_is_built_in_its_colours(tmp_path: Path) -> None:
     lon, lat = window.lon0_deg + col * window.step_deg, window.lat0_deg - row * window.step_deg
     x, y = Transformer.from_crs(4326, 32631, always_xy=True).transform(lon, lat)
     assert (x, y) == pytest.approx((202_710.0, 5_397_390.0), abs=12.0)
-    half = made.window(made.bounds, 2.0 * day.grid.step_deg)
+    half = made.window(*made.bounds, 2.0 * day.grid.step_deg)
     assert half.values[2, 100:150, 100:150] == pytest.approx(200.0)

@@ -18,7 +18,7 @@ from regengine.registration.index.earth import EarthIndex
 from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.register import search_frame
 from regengine.registration.report_result import report_result
-from regengine.registration.types import Match, Prior, Problem, References, SearchState
+from regengine.registration.types import Match, Prior, Problem, SearchReferences, SearchState
 from regengine.result import FrameResult
 from tests.kit.runs import ELEMENTS, LIGHTS
 from tests.kit.simulated import picture_of, true_camera
@@ -53,7 +53,7 @@ def solve(photo: Path, index: EarthIndex) -> Solved:
     """Place one of the simulated photos."""
     frame = read_frame(photo)
     prior = Prior(position=choose_position(frame, load_tle_file(ELEMENTS)))
-    references = References(light_map=open_light_map([LIGHTS]), index=index)
+    references = SearchReferences(light_map=open_light_map([LIGHTS]), index=index)
     problem, state, _ = search_frame(frame, prior, references)
     assert state is not None
     return Solved(

@@ -31,7 +31,7 @@ from regengine.registration.types import (
     Method,
     Prior,
     Problem,
-    References,
+    SearchReferences,
     StopReason,
 )
 from regengine.sky.stars.attitude import StarAttitude
@@ -107,7 +107,7 @@ def prior_for(method: Method, case: Case) -> Prior:
 def pose(case: Case, prior: Prior, index: EarthIndex | None, lights: Path = LIGHTS) -> Problem:
     params = RegisterParams(clock_window_s=20.0)
     photo = prepare_photo(read_frame(case.photo), prior, params)
-    references = References(light_map=open_light_map([lights]), index=index)
+    references = SearchReferences(light_map=open_light_map([lights]), index=index)
     return pose_problem(photo, prior, references, params)
 
 
@@ -194,7 +194,7 @@ def test_each_method_alone_places_a_city(
     city: Case, samples_index: EarthIndex, method: Method
 ) -> None:
     params = RegisterParams(search=SearchParams(methods=(method,)))
-    references = References(light_map=open_light_map([LIGHTS]), index=samples_index)
+    references = SearchReferences(light_map=open_light_map([LIGHTS]), index=samples_index)
     prior = Prior(position=city.position)
     _, state, _ = search_frame(read_frame(city.photo), prior, references, params)
     assert state is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regengine.errors import ConfigError
@@ -23,6 +24,7 @@ MODULES = {
     "sql": "sql",
     "stac": "stac",
 }
+TEXTS = ("csv", "geojson", "sql")  # formats of one file that is text
 # Packages that the core does without
 NEEDS = {"gpkg": ("pyarrow", "pyogrio"), "parquet": ("pyarrow",), "stac": ("pystac",)}
 # What people call them as well
@@ -55,6 +57,16 @@ def format_name(text: str) -> str:
         why = INSTEAD.get(name, f"it is none of {', '.join(MODULES)}")
         raise ConfigError(f"--format {text}: {why}.")
     return name
+
+
+def format_of(out: Path) -> str:
+    """The format that the name of a file ends in; ConfigError if that tells none."""
+    ending = out.suffix.lower().removeprefix(".")
+    name = ALSO_CALLED.get(ending, ending)
+    if name in (*TEXTS, "gpkg", "parquet"):
+        return name
+    why = INSTEAD.get(name, "its name tells no format")
+    raise ConfigError(f"--out {out}: {why}; --format is one of {', '.join(MODULES)}.")
 
 
 def known_format(name: str) -> FileFormat | FolderFormat:

@@ -1,7 +1,7 @@
 """Photos warped onto the map: cloud-optimised GeoTIFF, how well each pixel is placed, and a record.
 
 The set that NASA delivers for a georeferenced astronaut photo; the un-warped picture with control
-points is ``--format gcp --as tif``.
+points is ``--format gcp --files tif``.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ from regengine.io.plain import printable
 from regengine.io.times import parse_iso_time
 from regengine.io.urls import SCHEMES, is_url, without_secrets
 from regengine.orbit.sun_moon import sun_moon
-from regengine.photo.frame_records import frame_id_of
+from regengine.photo.frame_ids import frame_id_of
 from regengine.store.file import photo_file
 
 # What items are called: names that are the same in a file system, in an address and in a query.

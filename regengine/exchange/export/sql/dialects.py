@@ -27,7 +27,7 @@ from regengine.exchange.export.sql.columns import (
     comment_of,
     moment,
 )
-from regengine.photo.frame_records import wrap_lon
+from regengine.photo.record_values import wrap_lon
 from regengine.store.schema import Kind
 
 NULL = "NULL"

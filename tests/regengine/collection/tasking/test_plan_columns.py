@@ -131,7 +131,7 @@ def test_every_column_is_what_other_programs_compute(
     out = tmp_path / "plan.csv"
     words = ("--days", 2, "--passes", 99, "--max-off-nadir-deg", 60, "--max-sun-deg", 90)
     files = ("--tle", tle, "--places", sites, "--out", out)
-    assert run("catalogue", "tasking", *files, "--start", START.isoformat(), *words).code == 0
+    assert run("catalogue", "tasking", *files, "--time", START.isoformat(), *words).code == 0
     table = pd.read_csv(out, keep_default_na=False)
     assert len(table) >= 20
     assert {"left", "right"} == set(table["side"])

@@ -95,7 +95,7 @@ def plan(tmp_path: Path) -> Callable[..., Said]:
     rows = [f"{name},{lon},{lat},{10 + k}" for k, (name, (lon, lat, _)) in enumerate(SITES.items())]
     sites.write_text("\n".join(["name,lon,lat,priority", *rows]))
     write_catalogue(frames)
-    given = ("--tle", tle, "--places", sites, "--start", START.isoformat())
+    given = ("--tle", tle, "--places", sites, "--time", START.isoformat())
     words = ("--days", 3, "--max-sun-deg", 90, "--max-off-nadir-deg", 70, "--max-sigma-s", 1e5)
     return lambda out, *more: run(
         "catalogue", "tasking", frames, *given, *words, "--out", tmp_path / out, *more
@@ -181,7 +181,7 @@ def test_an_archive_that_shows_none_of_the_places_wants_all(tmp_path: Path) -> N
     tle.write_text(Elements().text())
     sites.write_text("name,lon,lat\nA,-60,-40\nB,150,-30\n")
     write_catalogue(frames)
-    given = ("--tle", tle, "--places", sites, "--start", START.isoformat(), "--max-sun-deg", 90)
+    given = ("--tle", tle, "--places", sites, "--time", START.isoformat(), "--max-sun-deg", 90)
     said = run("catalogue", "tasking", frames, *given, "--out", tmp_path / "plan.csv")
     assert said.code == 0, said.err
     table = pd.read_csv(tmp_path / "plan.csv")

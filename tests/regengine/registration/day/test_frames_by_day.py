@@ -30,7 +30,6 @@ from regengine.io.gdal import gdal_session
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import FrameOptions, read_frame
 from regengine.references.day import DayMap, open_day_map
-from regengine.references.reference import References
 from regengine.registration.day.map_features import MapFeatures, features_for
 from regengine.registration.day.parameters import FeatureParams
 from regengine.registration.day.register_on_day import register_on_day
@@ -396,7 +395,7 @@ def draw_ground(seed: int) -> NDArray[np.uint8]:
 
 
 def features_made_with(maps: DayMap, **ways: float) -> MapFeatures:
-    (reference,) = maps.references
+    (reference,) = maps
     return features_for(reference, 0.2, replace(FeatureParams(), **ways))
 
 
@@ -412,10 +411,7 @@ def test_features_of_a_copy_with_the_tags_of_another_map_are_its_own(tmp_path: P
     others = write_map(draw_ground(5), tmp_path / "copy.tif", FINE_DEG)
     (tmp_path / "fine.tif.features").unlink(missing_ok=True)
     # What `day build` writes stays with a picture that other programs change
-    maps, others = (
-        DayMap(references=References([replace(each.references[0], content_sha256="5" * 64)]))
-        for each in (maps, others)
-    )
+    maps, others = (DayMap([replace(each[0], content_sha256="5" * 64)]) for each in (maps, others))
     first = features_made_with(maps)
     (tmp_path / "fine.tif.features").rename(tmp_path / "copy.tif.features")
     second = features_made_with(others)
@@ -454,7 +450,7 @@ def test_processes_that_need_the_same_features_at_once_look_for_them_once(tmp_pa
         "from regengine.references.day import open_day_map;"
         "from regengine.registration.day.map_features import features_for;"
         "from regengine.registration.day.parameters import FeatureParams;"
-        "one, = open_day_map(sys.argv[1:]).references;"
+        "one, = open_day_map(sys.argv[1:]);"
         "features_for(one, 0.1, FeatureParams())"
     )
     both = [
@@ -476,7 +472,7 @@ def test_a_full_disk_costs_the_file_of_features_alone(tmp_path: Path) -> None:
         "from regengine.references.day import open_day_map;"
         "from regengine.registration.day.map_features import features_for;"
         "from regengine.registration.day.parameters import FeatureParams;"
-        "one, = open_day_map(sys.argv[1:]).references;"
+        "one, = open_day_map(sys.argv[1:]);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000));"
         "print(len(features_for(one, 0.1, FeatureParams()).columns['sizes']))"
     )

@@ -29,7 +29,7 @@ from regengine.registration.register import register_frame, search_frame
 from regengine.registration.streets.parameters import StreetParams
 from regengine.registration.streets.register_on_streets import register_on_streets
 from regengine.registration.streets.report_on_streets import report_on_streets
-from regengine.registration.types import Prior, References, StopReason
+from regengine.registration.types import Prior, SearchReferences, StopReason
 from regengine.result import FrameResult
 
 STEP_DEG = 1.0 / 9000.0
@@ -51,15 +51,16 @@ class Streets:
         rows, cols = self.density.shape
         return self.west, NORTH - rows * STEP_DEG, self.west + cols * STEP_DEG, NORTH
 
-    def window(self, bbox: tuple[float, float, float, float], step_deg: float) -> LightGrid:
-        west, south, east, north = bbox
+    def window(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid:
         whole = LightGrid(
             values=self.density,
             lon0_deg=self.west + 0.5 * STEP_DEG,
             lat0_deg=NORTH - 0.5 * STEP_DEG,
             step_deg=STEP_DEG,
         )
-        level = max(0, math.floor(math.log2(1.0001 * step_deg / STEP_DEG)))
+        level = max(0, math.floor(math.log2(1.0001 * resolution_deg / STEP_DEG)))
         grid = pyramid(whole, level + 1)[-1]
         step = grid.step_deg
         rows, cols = grid.values.shape
@@ -134,7 +135,7 @@ def truth() -> Camera:
 def photo(truth: Camera, streets: Streets, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Lamps along those streets: uneven by street, a fifth dark, with noise and private lights."""
     rng = np.random.default_rng(2)
-    whole = streets.window(streets.bounds, STEP_DEG)
+    whole = streets.window(*streets.bounds, STEP_DEG)
     gain = np.exp(cv2.resize(rng.normal(0.0, 0.8, (300, 300)), (SIDE_PX, SIDE_PX)))
     gain *= cv2.resize((rng.random((200, 200)) > 0.2).astype(float), (SIDE_PX, SIDE_PX))
     lit = whole.values * gain + 6.0 * (rng.random(whole.values.shape) < 0.004)
@@ -157,7 +158,7 @@ def read(photo: Path, focal_mm: float = FOCAL_MM) -> Frame:
 
 
 def place(photo: Path, *streets: Streets, focal_mm: float = FOCAL_MM) -> FrameResult:
-    references = References(light_map=Nowhere(), streets=streets)
+    references = SearchReferences(light_map=Nowhere(), streets=streets)
     return register_frame(read(photo, focal_mm), PRIOR, references)
 
 
@@ -219,7 +220,7 @@ def test_a_wrong_candidate_does_not_end_the_search(
     """Whatever stands out among wrong ones is fitted first: only a proof ends the search."""
     nadir = position_from_nadir(8.2, 45.1, ALTITUDE_KM, "option", sigma_km=(120.0, 120.0, 8.0))
     params = RegisterParams(streets=StreetParams(clear_log10_odds=(-1.0, -1.0)))
-    references = References(light_map=Nowhere(), streets=[streets])
+    references = SearchReferences(light_map=Nowhere(), streets=[streets])
     result = register_frame(read(photo), Prior(position=nadir), references, params)
     assert result.verdict == "accepted"
     assert np.median(errors_m(result, truth)) < 4.0
@@ -231,7 +232,7 @@ def test_all_of_the_photo_is_laid_on_the_streets_where_one_square_finds_nothing(
 ) -> None:
     # A square that is laid in one turn only finds nothing
     all_of_it = StreetParams(roll_step_rad=(7.0, 6.0 / 64.0))
-    references = References(light_map=Nowhere(), streets=[streets])
+    references = SearchReferences(light_map=Nowhere(), streets=[streets])
     results = [
         register_frame(read(photo), PRIOR, references, RegisterParams(streets=one))
         for one in (replace(all_of_it, work_share=(2.0, 0.0)), all_of_it)
@@ -244,7 +245,7 @@ def test_all_of_the_photo_is_laid_on_the_streets_where_one_square_finds_nothing(
 def test_what_is_found_a_block_away_is_set_right(
     photo: Path, streets: Streets, truth: Camera
 ) -> None:
-    references = References(light_map=Nowhere(), streets=[streets])
+    references = SearchReferences(light_map=Nowhere(), streets=[streets])
     problem, state, found = search_frame(read(photo), PRIOR, references)
     assert state is not None
     assert found is not None
@@ -260,7 +261,7 @@ def test_what_is_found_a_block_away_is_set_right(
 def test_streets_of_a_third_of_the_frame_say_their_share(
     photo: Path, streets: Streets, truth: Camera
 ) -> None:
-    references = References(light_map=Nowhere(), streets=[streets])
+    references = SearchReferences(light_map=Nowhere(), streets=[streets])
     problem, state, found = search_frame(read(photo), PRIOR, references)
     assert state is not None
     lon, _ = truth.pixel_to_lonlat(*np.meshgrid(np.arange(0, 900, 9), np.arange(0, 620, 9)))
@@ -292,7 +293,7 @@ def test_without_streets_the_reason_names_how_to_get_them(photo: Path) -> None:
 
 
 def test_with_streets_at_hand_the_focal_length_is_asked_for(photo: Path, streets: Streets) -> None:
-    references = References(light_map=Nowhere(), streets=[streets])
+    references = SearchReferences(light_map=Nowhere(), streets=[streets])
     result = register_frame(read_frame(photo), PRIOR, references)
     assert result.verdict != "accepted"
     assert any("give --focal-mm" in reason.text for reason in result.reasons)
@@ -307,7 +308,7 @@ def test_a_wide_frame_needs_no_streets(photo: Path) -> None:
 
 
 def test_the_work_of_a_photo_ends_the_search_of_streets(photo: Path, streets: Streets) -> None:
-    references = References(light_map=Nowhere(), streets=[streets])
+    references = SearchReferences(light_map=Nowhere(), streets=[streets])
     _, state, found = search_frame(read(photo), PRIOR, references, RegisterParams(work_budget=0.01))
     assert state is not None
     assert found is None
@@ -337,7 +338,7 @@ def test_a_frame_too_small_to_be_accepted_is_not_searched_for_a_last_time(
         whole.crop((0, 200, 900, 350)).save(tmp_path / "small.png")  # 2.4 km
     # A square that is laid in one turn only finds nothing
     params = StreetParams(roll_step_rad=(7.0, 6.0 / 64.0))
-    references = References(light_map=Nowhere(), streets=[streets])
+    references = SearchReferences(light_map=Nowhere(), streets=[streets])
     work = []
     for least_km in (4.0, 1.0):
         given = RegisterParams(streets=replace(params, min_short_side_km=least_km))
@@ -352,7 +353,7 @@ def test_with_streets_at_hand_what_is_missing_is_asked_for(
     photo: Path, streets: Streets, focal_mm: float | None
 ) -> None:
     frame = read_frame(photo, options=FrameOptions(focal_mm=focal_mm, pixel_pitch_um=PITCH_UM))
-    references = References(light_map=Nowhere(), streets=[streets])
+    references = SearchReferences(light_map=Nowhere(), streets=[streets])
     result = register_frame(frame, Prior(), references)
     (said,) = (reason.text for reason in result.reasons if reason.code == "no_streets")
     assert "street maps are at hand" in said
@@ -363,7 +364,7 @@ def test_with_streets_at_hand_what_is_missing_is_asked_for(
 def test_a_place_in_the_picture_is_enough(photo: Path, streets: Streets, truth: Camera) -> None:
     middle = truth.pixel_to_lonlat(450.0, 310.0)
     lon, lat = (float(value) for value in middle)
-    references = References(light_map=Nowhere(), streets=[streets])
+    references = SearchReferences(light_map=Nowhere(), streets=[streets])
     above = position_from_nadir(lon, lat, ALTITUDE_KM, "centre")
     prior = Prior(position=above, seen=Seen(lon=lon, lat=lat, radius_km=20.0))
     result = register_frame(read(photo), prior, references)

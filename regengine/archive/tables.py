@@ -1,0 +1,146 @@
+"""Tables of the archive's photos: checked against the orbit, and written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from regengine.errors import ConfigError, EphemerisError
+from regengine.io.atomic import in_place_of
+from regengine.io.extras import missing
+from regengine.io.tables import cell, csv_lines
+from regengine.io.times import iso_utc
+from regengine.orbit.position import contradicts, element_sets
+from regengine.orbit.propagation import camera_position, position_from_nadir
+from regengine.photo.records import COLUMNS, LISTS, FrameRecord, FrameRecords
+
+if TYPE_CHECKING:
+    from regengine.orbit.tle import TleSet
+
+ENDINGS = (".csv", ".ndjson", ".jsonl", ".parquet")
+_TEXTS = ("frame_id", "camera", "place", "features", "caption", "record_type")
+# Nine in ten element sets of this age are right to 180 km (docs/orbit.md); of older ones only the
+# orbit's plane is sure, and honest rows would be accused.
+MAX_SET_AGE_H = 72.0
+_ANY_ALTITUDE_KM = 400.0  # what lies below does not depend on it by more than the tolerance
+
+
+def check_orbit(table: FrameRecords, tle: Path) -> FrameRecords:
+    """A table with a problem noted at each row that the orbit of element sets contradicts.
+
+    Rows without time or nadir stay as they are, as do those three days and more from any set.
+    EphemerisError if the file holds no element sets.
+    """
+    tles = element_sets(tle)
+    by_id = {frame_id: _check_record(one, tles) for frame_id, one in table.by_id.items()}
+    return replace(table, by_id=by_id)
+
+
+def _check_record(row: FrameRecord, tles: TleSet) -> FrameRecord:
+    if row.time_utc is None or row.nadir_lat is None or row.nadir_lon is None:
+        return row
+    try:
+        orbit = camera_position(tles, row.time_utc)
+    except EphemerisError:
+        return row
+    if orbit.tle_age_h is None or abs(orbit.tle_age_h) > MAX_SET_AGE_H:
+        return row
+    altitude_km = row.altitude_km or _ANY_ALTITUDE_KM
+    given = position_from_nadir(
+        row.nadir_lon, row.nadir_lat, altitude_km, "record", time_utc=row.time_utc
+    )
+    if not contradicts(given, orbit):
+        return row
+    problem = (
+        f"time and nadir cannot both be right: the station was above {orbit.lat:.1f}, "
+        f"{orbit.lon:.1f}"
+    )
+    return replace(row, problems=(*row.problems, problem))
+
+
+def check_table(out: Path, force: bool) -> None:
+    """See to it that a table can be written, before anything is asked for; ConfigError if not."""
+    if out.suffix.lower() not in ENDINGS:
+        raise ConfigError(f"--out {out}: the name of a table ends in {', '.join(ENDINGS)}.")
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise ConfigError(f"--out {out} cannot be written: name a file in a folder that exists.")
+    if (out.exists() or out.is_symlink()) and not force:
+        raise ConfigError(f"--out {out} exists: name another file, or replace it with --force.")
+    if out.suffix.lower() == ".parquet":
+        _arrow()
+
+
+def write_table(rows: Sequence[FrameRecord], out: Path) -> None:
+    """Write a table whole or not at all, in the format that its name ends in, see `check_table`.
+
+    ConfigError if pyarrow is missing for Parquet; StoreError if the file cannot be written.
+    """
+    ending = out.suffix.lower()
+    with in_place_of((out,)) as (temporary,):
+        if ending == ".parquet":
+            _write_parquet(rows, temporary)
+        else:
+            text = csv_text(rows) if ending == ".csv" else ndjson_text(rows)
+            temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def csv_text(rows: Sequence[FrameRecord]) -> str:
+    """Rows as CSV with a header; ``register --metadata`` reads it."""
+    cells = ([_cell(*one) for one in record(row).items()] for row in rows)
+    return "".join(f"{line}\n" for line in (*csv_lines([COLUMNS]), *csv_lines(cells)))
+
+
+def ndjson_text(rows: Sequence[FrameRecord]) -> str:
+    """Rows as a JSON object a line; what nobody tells is null."""
+    return "".join(json.dumps(record(row)) + "\n" for row in rows)
+
+
+def record(row: FrameRecord) -> dict[str, Any]:
+    """A row as values that JSON has; empty texts are None."""
+    return {name: _plain(getattr(row, name)) for name in COLUMNS}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso_utc(value)
+    if isinstance(value, tuple):
+        return list(value)
+    return None if value == "" else value
+
+
+def _cell(name: str, value: Any) -> object:
+    return cell(name, "; ".join(value) if name in LISTS else value)
+
+
+def _arrow() -> Any:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise missing("Parquet", error, instead="take .csv or .ndjson") from error
+    return pyarrow
+
+
+def _write_parquet(rows: Sequence[FrameRecord], path: Path) -> None:
+    pa = _arrow()
+    from pyarrow import parquet
+
+    def kind(name: str) -> Any:
+        if name == "time_utc":
+            return pa.timestamp("us", tz="UTC")
+        if name in LISTS:
+            return pa.list_(pa.string())
+        return pa.string() if name in _TEXTS else pa.float64()
+
+    schema = pa.schema([pa.field(name, kind(name)) for name in COLUMNS])
+    columns = {
+        name: [
+            value if name == "time_utc" else _plain(value)
+            for value in (getattr(row, name) for row in rows)
+        ]
+        for name in COLUMNS
+    }
+    parquet.write_table(pa.Table.from_pydict(columns, schema=schema), path, compression="zstd")

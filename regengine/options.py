@@ -1,0 +1,467 @@
+"""The options that Python and the command line share: type, default, bounds and help, each once.
+
+A field of these classes is a keyword of `regengine.api` and an option of a command, of the same
+name but for dashes: ``max_seconds`` is ``--max-seconds``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from enum import StrEnum
+from functools import wraps
+from inspect import Parameter, cleandoc, signature
+from os import PathLike
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    NamedTuple,
+    ParamSpec,
+    TypeVar,
+    get_type_hints,
+)
+
+from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, PIXEL_PITCH_RANGE_UM, SEEN_RANGE_KM
+from regengine.errors import ConfigError, RegengineError
+from regengine.former_names import former_names
+from regengine.sky.detection import LONG_SIDE_PX
+
+if TYPE_CHECKING:
+    from regengine.registration.parameters import RegisterParams
+else:
+    RegisterParams = Any
+
+AnyPath = str | PathLike[str]
+Paths = AnyPath | Collection[AnyPath]
+Time = datetime | str
+Place = tuple[float, float] | str
+Box = str | tuple[float, float, float, float]
+
+MAX_MEMORY_MB = 3000  # streaks of 17 megapixels take 1.6 GB, stars and solving 0.9
+
+
+class OptionInfo(NamedTuple):
+    """What is said of an option beside its name, type and default.
+
+    ``names`` are its spellings on the command line where they do not follow from its name, and
+    ``typed_default`` its default there, where it is another one; without ``help`` it is an option
+    in Python alone.
+    """
+
+    help: str = ""
+    minimum: float = -math.inf
+    maximum: float = math.inf
+    metavar: str | None = None
+    names: tuple[str, ...] = ()
+    typed_default: Any = None
+
+
+def option(
+    default: Any,
+    help: str = "",
+    *names: str,
+    minimum: float = -math.inf,
+    maximum: float = math.inf,
+    metavar: str | None = None,
+    typed_default: Any = None,
+) -> Any:
+    """A field of a class of options."""
+    info = OptionInfo(help, minimum, maximum, metavar, names, typed_default)
+    return field(default=default, metadata={"option": info})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options as people give them; ConfigError for a number beyond its bounds."""
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value, info = getattr(self, one.name), option_info(one)
+            if not isinstance(value, int | float) or info.minimum <= value <= info.maximum:
+                continue
+            beyond = "" if info.maximum == math.inf else f" and at most {info.maximum:g}"
+            option = f"--{one.name.replace('_', '-')}"
+            raise ConfigError(
+                f"{option} {value} is out of range: give at least {info.minimum:g}{beyond}."
+            )
+
+
+def option_info(one: Any) -> OptionInfo:
+    """What is said of a field of a class of options."""
+    info: OptionInfo = one.metadata.get("option", OptionInfo())
+    return info
+
+
+# What several classes say alike
+_LENS = (
+    "Lens profile of regengine lens fit, or a folder of them; each photo takes that of its camera "
+    "and lens. May be given several times."
+)
+_METHOD = "Detection method; without it the benchmark's best."
+_OVERLAY = "Draw a picture per photo into this folder."
+
+# Fields come in the order of the classes from last to first: inputs, what is known, the search
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapOptions(Options):
+    """Maps that photos are placed on."""
+
+    lights: Paths | None = option(
+        None,
+        "Night-light map: a file or a folder; may be given several times. Without it, what "
+        "lights get made.",
+    )
+    streets: Paths | None = option(
+        None,
+        "Street map for telephoto frames; may be given several times. Without it, what "
+        "streets build and streets get made.",
+    )
+    day: Paths | None = option(
+        None,
+        "Picture of the Earth by day, for photos by day: any georeferenced raster, or a "
+        "folder; may be given several times. Without it, those of the data folder's folder day.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeOptions(Options):
+    """What tells when and above which place a photo was taken."""
+
+    tle: AnyPath | None = option(
+        None,
+        "TLE file with element sets around the photos' dates, or a folder of such files. "
+        "Without it, those of the data folder.",
+    )
+    metadata: AnyPath | None = option(
+        None, "Table (CSV) of frame records: time, nadir, lens, camera."
+    )
+    time: Time | None = option(None, "Time of the photo (ISO 8601, UTC); overrides EXIF.")
+    nadir: Place | None = option(
+        None, "Place below the camera; overrides the TLE.", metavar="LON,LAT"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisterOptions(TimeOptions, MapOptions):
+    """Options of `regengine.register`."""
+
+    centre: Place | None = option(
+        None,
+        "A place that the picture shows, such as its city, where that is known and the "
+        "nadir is not, or beside a time.",
+        metavar="LON,LAT",
+    )
+    radius_km: float | None = option(
+        None,
+        "Some part of the picture lies within it of --centre.  [100]",
+        minimum=SEEN_RANGE_KM[0],
+        maximum=SEEN_RANGE_KM[1],
+    )
+    altitude_km: float | None = option(
+        None,
+        "Height of the camera above the ellipsoid.",
+        minimum=HEIGHT_RANGE_KM[0],
+        maximum=HEIGHT_RANGE_KM[1],
+    )
+    focal_mm: float | None = option(
+        None,
+        "Focal length of the lens; overrides EXIF.",
+        minimum=FOCAL_RANGE_MM[0],
+        maximum=FOCAL_RANGE_MM[1],
+    )
+    pixel_pitch_um: float | None = option(
+        None,
+        "Size of one pixel of the file on the sensor.",
+        minimum=PIXEL_PITCH_RANGE_UM[0],
+        maximum=PIXEL_PITCH_RANGE_UM[1],
+    )
+    lens: Paths | None = option(None, _LENS)
+    clock_window: float | None = option(
+        None,
+        "How wrong the camera's clock may be at most, seconds. Without it two minutes are "
+        "believed, and ten and whole hours tried where that leads nowhere.",
+        minimum=0.0,
+    )
+    max_seconds: float = option(
+        240.0, "CPU-time limit per photo; searches end by their work before.", minimum=0.1
+    )
+    effort: str = option(
+        "normal",
+        "Work that a photo is worth: quick finds nine in ten of what normal finds, "
+        "thorough a few more in twice the time.",
+        metavar="[quick|normal|thorough]",
+    )
+    any_category: bool = option(
+        False, "Try photos that do not look like cities, too.", "--any-category"
+    )
+    neighbours: bool = option(
+        True,
+        "Let photos of one camera tell each other how wrong its clock is.",
+        "--neighbours/--no-neighbours",
+    )
+    stars: bool = option(
+        True, "Let stars above the limb tell where the camera looked.", "--stars/--no-stars"
+    )
+    blind: str = option(
+        "auto",
+        "Find photos by their lights alone, anywhere on Earth: all of them, or with auto "
+        "those of which neither time with a TLE nor nadir is known.",
+        metavar="[always|auto|never]",
+    )
+    index: AnyPath | None = option(None, "Index of the map, where it is not beside the map.")
+    bbox: Box | None = option(
+        None, "For --blind: only towns of this region.", metavar="WEST,SOUTH,EAST,NORTH"
+    )
+    mission: str | None = option(None, "For --blind: mission, such as ISS030.")
+    overlay: AnyPath | None = option(None, _OVERLAY, metavar="DIR")
+    params: RegisterParams | None = option(None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions(Options):
+    """Who works on photos."""
+
+    workers: int = option(
+        0, "Worker processes; 0 works in this process.", minimum=0, typed_default=1
+    )
+    max_memory_mb: int = option(
+        MAX_MEMORY_MB, "Memory that a worker may take, MB (0: no limit); more fails.", minimum=0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(WorkerOptions, RegisterOptions):
+    """Options of `regengine.register_many`: those of each photo, and how the run is done."""
+
+    resume: bool = option(
+        True,
+        "Take over what the store has of the same photo with the same settings.",
+        "--resume/--no-resume",
+    )
+    retry: Collection[str] = option(
+        (),
+        "Work stored photos of these verdicts out again: failed,review for instance.",
+        metavar="VERDICTS",
+    )
+    shard: str | None = option(None, "Do only the I-th of N shares of the photos.", metavar="I/N")
+    scheduler: str | None = option(
+        None,
+        "Run on the Dask cluster of this scheduler: tcp://HOST:PORT.",
+        metavar="ADDRESS",
+    )
+    progress: bool = option(False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifyOptions(TimeOptions):
+    """Options of `regengine.classify`."""
+
+    model: AnyPath | None = option(None, "Model of `regengine train`; without it the shipped one.")
+    quality: bool = option(
+        False, "Measure sharpness, cloud fraction and exposure, too.", "--quality"
+    )
+    features: bool = option(False, "Give the features that the answer rests on.", "--features")
+    thumbnails: bool = option(False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectOptions(Options):
+    """Options of `regengine.detect`."""
+
+    method: str | None = option(None, _METHOD)
+    max_side_px: int | None = option(
+        None,
+        "Average larger photos down to this long side first.  "
+        f"[{', '.join(f'{kind} {side}' for kind, side in LONG_SIDE_PX.items())}]",
+        minimum=64,
+    )
+    whole_frame: bool = option(False, "Search below the Earth's limb, too.", "--whole-frame")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolveOptions(Options):
+    """Options of `regengine.solve`."""
+
+    focal_mm: float | None = option(
+        None,
+        "Focal length; overrides EXIF, tried first.",
+        minimum=FOCAL_RANGE_MM[0],
+        maximum=FOCAL_RANGE_MM[1],
+    )
+    pixel_pitch_um: float | None = option(
+        None,
+        "Pixel pitch of the file; overrides EXIF.",
+        minimum=PIXEL_PITCH_RANGE_UM[0],
+        maximum=PIXEL_PITCH_RANGE_UM[1],
+    )
+    fov_deg: float | None = option(
+        None, "Field of view along x, tried first.", minimum=1.0, maximum=140.0
+    )
+    lens: Paths | None = option(None, _LENS)
+    method: str | None = option(None, _METHOD)
+    max_seconds: float = option(30.0, "Processor time to search for each photo.", minimum=0.1)
+    wcs: AnyPath | None = option(None, "Write a FITS WCS header per solved photo.", metavar="DIR")
+    overlay: AnyPath | None = option(None, _OVERLAY, metavar="DIR")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions(Options):
+    """What a command prints."""
+
+    as_json: bool = option(False, "Print JSON instead of text: an object, or one a line.", "--json")
+    quiet: bool = option(False, "No progress and no messages.", "--quiet")
+    log_json: bool = option(False, "Messages on standard error as JSON lines.", "--log-json")
+
+
+class Retry(StrEnum):
+    """What of the file of ``--out`` is done again."""
+
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineOptions(WorkerOptions, OutputOptions):
+    """How a command that says a line of each photo goes through them."""
+
+    out: AnyPath | None = option(
+        None,
+        "Write the records to this file, too; the same command goes on where one stopped.",
+        metavar="FILE.ndjson",
+    )
+    resume: bool = option(
+        True,
+        "With --out: take up what the file has of the same photo with the same settings.",
+        "--resume/--no-resume",
+    )
+    retry: Retry | None = option(None, "With --out: do photos again that failed before.")
+
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+Fields = ParamSpec("Fields")
+FirstT = TypeVar("FirstT")
+SecondT = TypeVar("SecondT")
+FoundT = TypeVar("FoundT")
+
+
+def takes(
+    options: Callable[Fields, OptionsT],
+) -> Callable[
+    [Callable[[FirstT, OptionsT], FoundT]], Callable[Concatenate[FirstT, Fields], FoundT]
+]:
+    """Let a function of something and options take these as keywords.
+
+    ``help()`` and completion show them; those that its documentation does not explain are explained
+    by their help. Former names are taken for the present ones (`regengine.former_names`). Errors
+    name keywords where they name options of the command line. TypeError for a keyword that is none
+    of them.
+    """
+
+    def decorate(
+        function: Callable[[FirstT, OptionsT], FoundT],
+    ) -> Callable[Concatenate[FirstT, Fields], FoundT]:
+        return spread_options(options, function)  # type: ignore[arg-type]
+
+    return decorate
+
+
+def takes_after_two(
+    options: Callable[Fields, OptionsT],
+) -> Callable[
+    [Callable[[FirstT, SecondT, OptionsT], FoundT]],
+    Callable[Concatenate[FirstT, SecondT, Fields], FoundT],
+]:
+    """As `takes`, of a function of two things and options."""
+
+    def decorate(
+        function: Callable[[FirstT, SecondT, OptionsT], FoundT],
+    ) -> Callable[Concatenate[FirstT, SecondT, Fields], FoundT]:
+        return spread_options(options, function)  # type: ignore[arg-type]
+
+    return decorate
+
+
+def spread_options(
+    options: type[Options], function: Callable[..., FoundT]
+) -> Callable[..., FoundT]:
+    """The function that takes the fields of options in the place of its last parameter."""
+    types = get_type_hints(options)
+    own = list(signature(function).parameters.values())[:-1]
+    given = [
+        Parameter(
+            one.name,
+            Parameter.KEYWORD_ONLY,
+            annotation=types[one.name],
+            default=one.default,
+        )
+        for one in fields(options)
+    ]
+    whole = signature(function).replace(parameters=[*own, *given])
+    former = former_names([function.__name__.removesuffix("_many")])
+
+    @wraps(function)
+    def called(*arguments: Any, **named: Any) -> FoundT:
+        for old in former.keys() & named.keys():
+            if former[old] not in named:
+                named[former[old]] = named.pop(old)
+        try:
+            bound = whole.bind(*arguments, **named)
+        except TypeError as error:
+            raise TypeError(f"{function.__name__}() {error}") from None
+        bound.apply_defaults()
+        first = [bound.arguments[one.name] for one in own]
+        try:
+            taken = options(**{one.name: bound.arguments[one.name] for one in given})
+            return function(*first, taken)
+        except RegengineError as error:
+            error.args = (name_keywords(str(error), whole.parameters),)
+            raise
+
+    called.__dict__["__signature__"] = whole
+    called.__doc__ = explain_options(cleandoc(function.__doc__ or ""), options)
+    return called
+
+
+# An option and the space before its value, where that is a quoted text, a number or a tuple; a
+# command of the program is taken whole, and left alone
+_OPTION = re.compile(
+    r"\bregengine [a-z][^:;,]*|(?<![\w-])--([a-z][a-z-]*)( (?=['\"(\[]|-?\d|-?inf|nan))?"
+)
+
+
+def name_keywords(text: str, names: Collection[str]) -> str:
+    """A sentence for the command line as Python says it: ``max_seconds=`` for ``--max-seconds``.
+
+    Options that are not among the names of keywords stay.
+    """
+
+    def keyword(found: re.Match[str]) -> str:
+        name = (found[1] or "").replace("-", "_")
+        return f"{name}=" if name in names else found[0]
+
+    return _OPTION.sub(keyword, text)
+
+
+def explain_options(text: str, options: type[Options]) -> str:
+    """Documentation in numpydoc's form, with the options that it does not explain itself."""
+    explained = {
+        name.strip()
+        for line in text.splitlines()
+        if " : " in line and not line.startswith(" ")
+        for name in line.partition(" : ")[0].split(",")
+    }
+    types = {one.name: str(one.type).replace(" | None", ", optional") for one in fields(options)}
+    said = [
+        f"{one.name} : {types[one.name]}\n    {option_info(one).help}"
+        for one in fields(options)
+        if one.name not in explained and option_info(one).help
+    ]
+    before, mark, after = text.partition("\nReturns\n-------")
+    if not mark:
+        before, mark, after = text.partition("\nRaises\n------")
+    others = "\n".join(["", "Other Parameters", "----------------", *said, ""])
+    return before + others + mark + after

@@ -1,0 +1,172 @@
+"""Values in tables of photos, as archives and people write them: one way to read each."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+from detectors.constants import SEMI_MAJOR_M
+from regengine.io.times import parse_date_and_time, parse_iso_time, to_utc
+from regengine.photo.exif import parse_exif_time
+from regengine.photo.frame_ids import parse_query
+
+NAUTICAL_MILE_KM = 1.852
+MAX_TEXT_LENGTH = 2000  # characters of a caption
+UNKNOWN = frozenset({"", "-", "--", "nan", "none", "null", "n/a", "¿?", "?", "unknown"})
+_ECCENTRICITY_SQ = 0.00669437999014
+_SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d\d)(?::(\d\d))?$")
+_DECIMAL = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)"
+_PAIR = re.compile(rf"({_DECIMAL})\s*[,;]\s*({_DECIMAL})$")
+_COMMA_PAIR = re.compile(r"([+-]?\d+,\d+)\s*[,;]\s*([+-]?\d+,\d+)$")
+_ARCS = re.compile(
+    r"(\d+)°\s*(\d+)['′]\s*(\d+(?:\.\d+)?)[\"″]\s*([NS])[\s,;]*"
+    r"(\d+)°\s*(\d+)['′]\s*(\d+(?:\.\d+)?)[\"″]\s*([EWO])$"
+)
+_NAMED_PAIR = re.compile(r"Latitude:\s*([+-]?\d+(?:\.\d+)?)\D*?Longitude:\s*([+-]?\d+(?:\.\d+)?)")
+# Cameras by the codes of the archive's database: the list in its search form
+CAMERAS: Mapping[str, str] = {
+    "C1": "Canon Digital IXUS 700",
+    "E2": "Kodak DCS460",
+    "E3": "Kodak DCS660",
+    "E4": "Kodak DCS760c",
+    "HB": "Hasselblad",
+    "LH": "Linhof",
+    "N1": "Nikon D1",
+    "N2": "Nikon D2Xs",
+    "N3": "Nikon D3",
+    "N4": "Nikon D3X",
+    "N5": "Nikon D3S",
+    "N6": "Nikon D4",
+    "N7": "Nikon D800E",
+    "N8": "Nikon D5",
+    "N9": "Nikon D850",
+    "NA": "Nikon D6",
+    "NB": "Nikon Z9",
+    "NK": "Nikon 35mm film camera",
+    "RX": "Rolleiflex",
+}
+
+
+def parse_number(text: str) -> float | None:
+    """Finite number that makes up the whole text; None where there is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def parse_focal_mm(text: str) -> float | None:
+    """Focal length out of ``85``, ``24.0 mm``; None for ``Length:`` and the like."""
+    return parse_number(re.sub(r"\s*mm$", "", text.strip(), flags=re.IGNORECASE))
+
+
+def parse_exposure_s(text: str) -> float | None:
+    """Exposure time in seconds out of ``1/30``, ``0.5``, ``1.3s``; None where it is none."""
+    found = re.match(r"(\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?\s*(?:s|\"|\\|$)", text)
+    if found is None:
+        return None
+    seconds = float(found[1]) / (float(found[2] or 1.0) or math.inf)
+    return seconds or None
+
+
+def parse_aperture(text: str) -> float | None:
+    """F-number out of ``2.8``, ``f/2.8``, ``F1.4``; None for ``f--`` and the like."""
+    found = re.match(r"(?:f/?)?\s*(\d+(?:\.\d+)?)\s*(?:\\|$)", text, re.IGNORECASE)
+    return float(found[1]) or None if found else None
+
+
+def parse_iso(text: str) -> float | None:
+    """Sensitivity out of ``3200``, ``12800.0``, ``ISO800``, ``Hi 6400``; None for ``HI-1``."""
+    found = re.match(r"(?:iso|hi)?\s*(\d+(?:\.\d+)?)\s*(?:\\|$)", text, re.IGNORECASE)
+    return float(found[1]) or None if found else None
+
+
+def parse_time(text: str) -> datetime | None:
+    """Time in UTC out of ISO 8601, EXIF's form, or ``1/30/2008 22:42:27``.
+
+    Of the last, day and month must be told apart by their size; where both may be a month, and
+    differ, there is no time.
+    """
+    text = text.strip()
+    found = _SLASHED.match(text)
+    if found is None:
+        if (time := parse_iso_time(text)) is None and (time := parse_exif_time(text)) is not None:
+            time = to_utc(time)
+        return time
+    first, second, year, *clock = (int(part or 0) for part in found.groups())
+    if first <= 12 and second <= 12 and first != second:
+        return None
+    month, day = (first, second) if first <= 12 else (second, first)
+    hour, minute, seconds = (f"{part:02}" for part in clock)
+    return parse_iso_time(f"{year}-{month:02}-{day:02}T{hour}:{minute}:{seconds}")
+
+
+def parse_day_and_clock(day: str, clock: str) -> datetime | None:
+    """Time in UTC out of a day and a time of day; ``20120328`` and ``154641`` may lack zeros."""
+    return parse_date_and_time(day, clock) or parse_time(f"{day} {clock}")
+
+
+def parse_coordinates(text: str) -> tuple[float, float] | None:
+    """Latitude and longitude out of the forms in which people note them."""
+    text = text.strip()
+    if (arcs := _ARCS.match(text)) is not None:
+        parts = arcs.groups()
+        lat, lon = _parse_arc(parts[:4]), _parse_arc(parts[4:])
+    else:
+        found = _COMMA_PAIR.match(text) or _PAIR.match(text) or _NAMED_PAIR.search(text)
+        if found is None:
+            return None
+        lat, lon = (float(part.replace(",", ".")) for part in found.groups())
+    return (lat, lon) if abs(lat) <= 90.0 and abs(lon) <= 360.0 else None
+
+
+def _parse_arc(parts: tuple[str, ...]) -> float:
+    """Degrees, minutes, seconds and a letter as degrees; O is a Spanish west."""
+    whole = int(parts[0]) + int(parts[1]) / 60.0 + float(parts[2]) / 3600.0
+    return -whole if parts[3] in "SWO" else whole
+
+
+def parse_map_link(text: str) -> tuple[float, float] | None:
+    """Latitude and longitude that a link to the archive's map of a photo's nadir carries."""
+    if "MapCoordinate" not in text:
+        return None
+    asked = parse_query(text)
+    return parse_coordinates(",".join(asked.get(name, "") for name in ("lat", "lon")))
+
+
+def wrap_lon(lon_deg: float) -> float:
+    """Longitude in [-180, 180); one that lies there already is not touched."""
+    return lon_deg if -180.0 <= lon_deg < 180.0 else (lon_deg + 180.0) % 360.0 - 180.0
+
+
+def archive_altitude_km(altitude_nmi: float, lat_deg: float) -> float:
+    """Height above WGS84, km along the nadir's vertical, of an altitude as the archive prints it.
+
+    The archive's altitude (nautical miles) is the distance from the Earth's centre minus the radius
+    of the equator: at 52 degrees of geodetic latitude 13 km below the height above the ellipsoid.
+    """
+    radius_km = altitude_nmi * NAUTICAL_MILE_KM + (1e-3 * SEMI_MAJOR_M)
+    sine, cosine = math.sin(math.radians(lat_deg)), math.cos(math.radians(lat_deg))
+    prime_vertical = (1e-3 * SEMI_MAJOR_M) / math.sqrt(1.0 - _ECCENTRICITY_SQ * sine**2)
+    # |((N + h) cos, (N (1 - e2) + h) sin)| = radius, solved for h.
+    across, along = prime_vertical, prime_vertical * (1.0 - _ECCENTRICITY_SQ)
+    half_linear = across * cosine**2 + along * sine**2
+    constant = (across * cosine) ** 2 + (along * sine) ** 2 - radius_km**2
+    return math.sqrt(half_linear**2 - constant) - half_linear
+
+
+def parse_camera(text: str) -> str:
+    """Name of a camera, without what follows on further lines; a code stands for its name."""
+    name = clean_text(re.split(r"[\r\n]|\\r|\\n", text)[0])
+    return CAMERAS.get(name.upper(), name)
+
+
+def clean_text(text: str) -> str:
+    """Text on one line, of bounded length, without marks that command a terminal."""
+    plain = text
+    if not text.isprintable():
+        plain = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(plain.split())[:MAX_TEXT_LENGTH]

@@ -1,0 +1,656 @@
+"""Tables that tell of photos, whoever has written them, read as one record a photo."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, SEEN_RANGE_KM
+from regengine.errors import ConfigError
+from regengine.io.extras import missing
+from regengine.io.regular import open_regular
+from regengine.io.tables import named, read_csv, utf16_codec
+from regengine.io.times import iso_utc
+from regengine.photo.frame_ids import (
+    archive_frame_id,
+    compose_frame_id,
+    find_frame_id,
+    find_mission,
+    frame_id_of,
+    record_place,
+)
+from regengine.photo.record_values import (
+    UNKNOWN,
+    archive_altitude_km,
+    clean_text,
+    parse_aperture,
+    parse_camera,
+    parse_coordinates,
+    parse_day_and_clock,
+    parse_exposure_s,
+    parse_focal_mm,
+    parse_iso,
+    parse_map_link,
+    parse_number,
+    parse_time,
+    wrap_lon,
+)
+
+MAX_BYTES = 1 << 28  # the whole archive, 5 million photos, is asked for in parts
+MAX_LINE_LENGTH = 1 << 20  # of a record that is a line
+# From where on two records contradict each other. Clocks of cameras are off by up to half a minute;
+# nadirs are printed to 0.1 degrees, and drift by up to 180 km on some days.
+OTHER_TIME_S = 60.0
+OTHER_NADIR_DEG = 2.0
+OTHER_FOCAL = 0.05
+_WEB_PAGE = ("<!doctype", "<html", "<?xml")
+_PHOTO_EXTENSION = re.compile(r"\.(?:jpe?g|png|tiff?|nef|nrw|dng|cr2)$", re.IGNORECASE)
+# Our name of a column, and how its heading is written as bare lower-case letters and digits. The
+# first spelling that a table has counts. Tables of the archive's database are TABLE.FIELD.
+SPELLINGS: Mapping[str, tuple[str, ...]] = {
+    "frame_id": ("frameid",),
+    "archive_id": ("issid", "nasaid", "idiss", "imagesfilename", "filename", "photo"),
+    "mission": ("mission",),
+    "roll": ("roll",),
+    "frame": ("frame",),
+    "bare_id": ("id",),
+    "time": ("timeutc", "datetimeutc", "datetimeoriginal", "datetime", "fechadate"),
+    "time_zone": ("offsettimeoriginal",),
+    "gmt_date": ("gmtdate", "photodate", "pdate", "date"),
+    "gmt_time": ("gmttime", "phototimegmt", "ptime"),
+    "hour": ("hour",),
+    "nadir_lat": ("nadirlat", "nlat", "framesnlat"),
+    "nadir_lon": ("nadirlon", "nlon", "framesnlon"),
+    "altitude_km": ("altitudekm",),
+    "altitude_nmi": ("altitudenmi", "spacecraftaltitudenauticalmiles"),
+    "camera": ("camera", "camerabody", "model", "camaramodel", "camerauncataloged"),
+    "focal_mm": (
+        *("focalmm", "lensmm", "focallengthmm", "fclt"),
+        *("focal", "focalfocallength", "focallength"),
+    ),
+    "lens": ("lens",),  # its focal length, or its name
+    "exposure": (
+        *("exposures", "shutter", "exposure", "exp", "texposicionshutter", "exposuretime"),
+    ),
+    "aperture": ("aperturef", "aperture", "f", "aperturaaperture", "fnumber"),
+    "iso": ("iso", "isospeedratings"),
+    "centre_lat": ("centrelat", "centerlat", "centerpointlat", "frameslat"),
+    "centre_lon": ("centrelon", "centerlon", "centerpointlon", "frameslon"),
+    "centre": ("coordenadasdelcentrodelaimagencentercordinates",),
+    "radius_km": ("radiuskm",),
+    "place_lat": ("placelat", "citylat", "latcity", "citylat2", "mlcoordlat"),
+    "place_lon": ("placelon", "citylon", "loncity", "citylon2", "mlcoordlon"),
+    "lat": ("lat",),
+    "lon": ("lon",),
+    "place": ("place", "geon", "geographicname", "lugarplace", "city"),
+    "country": ("paiscountry",),
+    "features": ("features", "feat", "featuresidentifiedmanually"),
+    "caption": ("caption", "captionscaption"),
+    "sun_azimuth": ("sunazimuthdeg", "sunazimuth", "sunaz", "azi"),
+    "sun_elevation": ("sunelevationdeg", "sunelevationangle", "sunel", "sunelv", "elev"),
+    "clouds": ("cloudpercent", "cloudspercentage", "cloudspct", "cldp"),
+    "record_type": ("recordtype",),
+    "map_link": ("coordimage",),
+}
+OWN_NAMES = ("frame_id", "frame", "bare_id")  # columns in which a user may name any photo
+_NAMES = {*OWN_NAMES, "archive_id"}
+# Fields of the archive's database whose meaning depends on their table
+_TABLE_FIELDS: Mapping[str, str] = {
+    "nadir.lat": "nadirlat",
+    "nadir.lon": "nadirlon",
+    "frames.lat": "frameslat",
+    "frames.lon": "frameslon",
+    "mlcoord.lat": "mlcoordlat",
+    "mlcoord.lon": "mlcoordlon",
+}
+_TABLES = "frames|nadir|images|camera|captions|mlfeat|mlcoord|publicfeatures"
+_FIELD = re.compile(rf"(?:{_TABLES})[.|](\w+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FrameRecord:
+    """What tables tell of one photo; None or empty where nobody tells.
+
+    Latitudes and longitudes are geodetic, in degrees: ``nadir`` below the station; ``centre`` where
+    people put the picture's centre; ``place`` what the table says the photo shows, such as a city,
+    or a position of which it does not say what it is.
+    """
+
+    frame_id: str  # as the archive writes it, ``ISS030-E-184140``, else the name of the photo
+    time_utc: datetime | None = None  # aware, UTC
+    nadir_lat: float | None = None
+    nadir_lon: float | None = None
+    altitude_km: float | None = None  # above WGS84
+    camera: str = ""  # body, with its serial number where the table has it
+    focal_mm: float | None = None
+    exposure_s: float | None = None
+    aperture_f: float | None = None
+    iso: float | None = None
+    centre_lat: float | None = None
+    centre_lon: float | None = None
+    radius_km: float | None = None  # some part of the picture shows ground so near to the centre
+    place_lat: float | None = None
+    place_lon: float | None = None
+    place: str = ""
+    features: str = ""
+    caption: str = ""
+    sun_azimuth_deg: float | None = None  # at the nadir, as the elevation
+    sun_elevation_deg: float | None = None
+    cloud_percent: float | None = None  # as people estimated it
+    record_type: str = ""  # the archive's word for how far the photo is catalogued
+    # A sentence for each value that is left out, or that tables disagree on.
+    problems: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()  # names of the files or tables that tell of it
+
+    @property
+    def nadir(self) -> tuple[float, float] | None:
+        """Longitude and latitude."""
+        if self.nadir_lat is None or self.nadir_lon is None:
+            return None
+        return self.nadir_lon, self.nadir_lat
+
+    @property
+    def centre(self) -> tuple[float, float] | None:
+        """Longitude and latitude of a place that the picture shows within the radius.
+
+        None where no radius is told: the archive's own centre points may be anywhere in a picture,
+        or beside it.
+        """
+        if self.centre_lat is None or self.centre_lon is None or self.radius_km is None:
+            return None
+        return self.centre_lon, self.centre_lat
+
+
+COLUMNS = tuple(field.name for field in fields(FrameRecord))
+LISTS = ("problems", "sources")
+# Values that only make sense together
+_GROUPS = (
+    ("nadir_lat", "nadir_lon"),
+    ("centre_lat", "centre_lon", "radius_km"),
+    ("place_lat", "place_lon"),
+)
+_IN_GROUPS = {name for group in _GROUPS for name in group}
+_ALONE = tuple((name,) for name in COLUMNS[1:] if name not in {*LISTS, *_IN_GROUPS})
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameRecords:
+    """Records of photos by their ids, in the order in which the photos came first.
+
+    ``n_rows`` rows were read; of these, ``n_unnamed`` name no photo. ``problems`` holds a sentence
+    for every value that a row has but that could not be understood, and says where it stands.
+    """
+
+    by_id: Mapping[str, FrameRecord]
+    n_rows: int = 0
+    n_unnamed: int = 0
+    problems: tuple[str, ...] = ()
+
+    def get(self, frame_id: str) -> FrameRecord | None:
+        """Record of a frame, however its archive id is spelt; None where the table lacks it."""
+        known = self.by_id.get(archive_frame_id(frame_id) or frame_id)
+        return known or self.by_id.get(find_frame_id(frame_id) or frame_id)
+
+    def __len__(self) -> int:
+        return len(self.by_id)
+
+    @property
+    def rows(self) -> tuple[FrameRecord, ...]:
+        """The records."""
+        return tuple(self.by_id.values())
+
+    @property
+    def n_doubtful(self) -> int:
+        """How many photos have a value that was left out or that tables disagree on."""
+        return sum(bool(record.problems) for record in self.by_id.values())
+
+
+def load_frame_records(path: Path) -> FrameRecords:
+    """Read a table of the photos of a run; their names may be any.
+
+    A text in a column ``frame_id``, ``frame`` or ``id`` is a photo's name, whether the archive has
+    such an id or not. A table may have no rows. Else as `read_tables`.
+    """
+    return merge_records(_read_table(Path(path), any_name=True))
+
+
+def read_tables(paths: Iterable[Path]) -> FrameRecords:
+    """Read files that tell of photos of the archive, whoever has written them, into one table.
+
+    Files are CSV (comma, semicolon or tab separated), JSON, NDJSON, a Python dictionary a line, or
+    Parquet, with columns in any of the `SPELLINGS`; other columns are passed over. What an earlier
+    row tells of a photo comes before what a later one tells. ConfigError if a file cannot be read,
+    or names no photo at all.
+    """
+    return merge_records(row for path in paths for row in _read_table(path, any_name=False))
+
+
+def record_beside(path: Path) -> FrameRecord | None:
+    """A photo's record in a table of its own, ``ISS030-E-184140.record.csv`` beside the picture.
+
+    ConfigError if there is one that cannot be read.
+    """
+    table = record_place(path)
+    return load_frame_records(table).get(frame_id_of(path)) if table.is_file() else None
+
+
+def _read_table(path: Path, *, any_name: bool) -> list[tuple[str, FrameRecord | None]]:
+    """The record of each row, and where the row stands."""
+    name, mission = clean_text(path.name), find_mission(path.stem)
+    rows = [
+        (f"{path} {place}", interpret(cells, source=name, mission=mission, any_name=any_name))
+        for place, cells in read_cells(path)
+    ]
+    if all(record is None for _, record in rows) and (rows or not any_name):
+        where = " in a column frame_id" if any_name else ", such as ISS030-E-184140"
+        raise unreadable_table(path, f"none of its rows names a photo{where}")
+    return rows
+
+
+# Rows of any file, as texts by heading -----------------------------------------------------------
+
+
+def read_cells(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Rows of a file of any kind that archives and volunteers keep: where they stand, their cells.
+
+    ConfigError where it is no such file.
+    """
+    if path.suffix.lower() == ".parquet":
+        yield from _read_parquet(path)
+        return
+    text = _read_text(path)
+    start = text.lstrip()[:512]
+    if start.lower().startswith(_WEB_PAGE):
+        raise unreadable_table(path, "it is a web page, not a table: the page may say why")
+    if start[:1] == "[":
+        yield from _read_json(path, text)
+    elif start[:1] == "{":
+        first = text.lstrip().partition("\n")[0].rstrip()
+        lines = first.endswith("}") and len(first) > 2 and "\n" in text.strip()
+        has_lines = lines or first[1:2] == "'"
+        yield from _read_lines(path, text) if has_lines else _read_json(path, text)
+    elif not start:
+        raise unreadable_table(path, "it is empty")
+    else:
+        yield from _read_csv(path, text)
+
+
+def unreadable_table(path: Path, why: str) -> ConfigError:
+    """The error, one sentence, of a file that is not read."""
+    return ConfigError(
+        f"{path} cannot be read as a table of photos ({why}); give the archive's text tables or "
+        "JSON, or CSV with a line of headings."
+    )
+
+
+def _read_text(path: Path) -> str:
+    """Text of a file: UTF-8 or UTF-16, else each line that is not UTF-8 as Windows-1252."""
+    try:
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > MAX_BYTES:
+                raise unreadable_table(path, f"it has more than {MAX_BYTES >> 20} MB: split it")
+            data = file.read()
+    except OSError as error:
+        raise unreadable_table(path, error.strerror or str(error)) from error
+    if (codec := utf16_codec(data)) is not None:
+        return data.decode(codec, errors="replace")
+    if b"\0" in data[:4096]:
+        raise unreadable_table(path, "it is no text")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return "".join(_decode_line(line) for line in data.splitlines(keepends=True))
+
+
+def _decode_line(line: bytes) -> str:
+    try:
+        return line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return line.decode("cp1252", errors="replace")
+
+
+def _read_csv(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    rows = read_csv(text)
+    try:
+        _, headings = next(rows, (0, []))
+        column_of: dict[str, int] = {}  # of headings that come again the first
+        for index, heading in enumerate(headings):
+            column_of.setdefault(heading.strip() or f"#{index}", index)
+        is_empty = True
+        for line, cells in rows:
+            if any(cells):
+                is_empty = False
+                there = ((name, index) for name, index in column_of.items() if index < len(cells))
+                yield f"line {line}", {name: cells[index] for name, index in there}
+    except csv.Error as error:
+        raise unreadable_table(path, str(error)) from error
+    if is_empty and not find_columns(column_of).keys() & set(OWN_NAMES):
+        raise unreadable_table(path, "it has no column frame_id, and no rows")
+
+
+def _read_json(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise unreadable_table(path, f"its JSON is damaged or cut short: {error}") from error
+    if isinstance(data, dict) and find_columns(map(str, data)).keys() & _NAMES:
+        data = [data]  # one record
+    elif isinstance(data, dict) and not all(isinstance(value, dict) for value in data.values()):
+        words = next((str(v) for k, v in data.items() if k in ("error", "result")), "")
+        raise unreadable_table(path, f"it holds no rows{': ' + words[:100] if words else ''}")
+    if isinstance(data, dict):
+        data = [{"path": key, **value} for key, value in data.items()]
+    for number, item in enumerate(data, start=1):
+        if not isinstance(item, dict):
+            raise unreadable_table(path, f"its item {number} is no object")
+        yield f"item {number}", _texts(item)
+
+
+def _read_lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            if len(line) > MAX_LINE_LENGTH:
+                raise ValueError("it is too long")
+            item = _parse_line(line)
+        except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+            raise unreadable_table(path, f"line {number} is no record ({error})") from error
+        if not isinstance(item, dict):
+            raise unreadable_table(path, f"line {number} is no record")
+        yield f"line {number}", _texts(item)
+
+
+def _parse_line(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return ast.literal_eval(line.strip())  # constants alone, nothing is run
+
+
+def _read_parquet(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise missing("Parquet", error, instead="give a .csv or .ndjson file") from error
+    try:
+        with open_regular(path) as file:
+            table = parquet.read_table(file)
+            items = table.to_pylist()
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise unreadable_table(path, getattr(error, "strerror", None) or str(error)) from error
+    if not table.num_rows and not find_columns(table.column_names).keys() & set(OWN_NAMES):
+        raise unreadable_table(path, "it has no column frame_id, and no rows")
+    for number, item in enumerate(items, start=1):
+        yield f"row {number}", _texts(item)
+
+
+def _texts(item: Mapping[Any, Any]) -> dict[str, str]:
+    """Values of a record as texts."""
+
+    def text(value: Any) -> str:
+        if isinstance(value, list):
+            return "; ".join(map(str, value))
+        return "" if value is None else str(value)
+
+    return {str(name): text(value) for name, value in item.items()}
+
+
+# Columns -----------------------------------------------------------------------------------------
+
+
+def bare_heading(heading: str) -> str:
+    """A heading as lower-case ASCII letters and digits, without accents and marks."""
+    text = _TABLE_FIELDS.get(heading.lower().replace("|", "."))
+    if text is None:
+        field = _FIELD.fullmatch(heading.strip())
+        text = field[1] if field else heading
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]", "", plain.lower())
+
+
+def find_columns(headings: Iterable[str]) -> dict[str, str]:
+    """Which of a table's headings holds each value that we know."""
+    written: dict[str, str] = {}
+    for heading in headings:
+        written.setdefault(bare_heading(heading), heading)
+    if "exifversion" in written:
+        written.pop("datetime", None)  # in EXIF, when the file was changed
+    found = {}
+    for name, spellings in SPELLINGS.items():
+        for spelling in spellings:
+            if spelling in written:
+                found[name] = written[spelling]
+                break
+    return found
+
+
+@cache
+def _columns(headings: tuple[str, ...]) -> dict[str, str]:
+    columns = find_columns(headings)
+    if not columns.keys() & _NAMES and "#0" in headings:
+        columns["archive_id"] = "#0"  # a column of ids without a heading
+    return columns
+
+
+# A row as a record -------------------------------------------------------------------------------
+
+
+class _Row:
+    """Cells of a row by our names of the columns; what they have but is not understood is noted."""
+
+    def __init__(self, by_heading: Mapping[str, str]) -> None:
+        self.by_heading = by_heading
+        self.columns = _columns(tuple(by_heading))
+        self.cells: dict[str, str] = {}
+        for name, heading in self.columns.items():
+            text = by_heading[heading].split("\r\n")[0].split("\\r\\n")[0]
+            text = named(text.strip())
+            if text.lower() not in UNKNOWN:
+                self.cells[name] = text
+        self.problems: list[str] = []
+
+    def cell(self, name: str) -> str:
+        """Text of a cell; empty where nobody knows."""
+        return self.cells.get(name, "")
+
+    def number(self, name: str, low: float, high: float, *, zero: bool = True) -> float | None:
+        """Number of a cell; without ``zero``, one of 0 is the archive's word for "not known"."""
+        text = self.cell(name)
+        value = parse_focal_mm(text) if name in ("focal_mm", "lens") else parse_number(text)
+        if not text or (value == 0.0 and not zero):
+            return None
+        if value is not None and low <= value <= high:
+            return value
+        self.problems.append(f"{name} {text[:40]!r} is no number from {low:g} to {high:g}")
+        return None
+
+    def place(self, lat_name: str, lon_name: str) -> tuple[float | None, float | None]:
+        """Latitude and longitude; half a place is none."""
+        lat, lon = self.number(lat_name, -90.0, 90.0), self.number(lon_name, -180.0, 360.0)
+        return (None, None) if lat is None or lon is None else (lat, wrap_lon(lon))
+
+    def time(self) -> datetime | None:
+        """Time of the photo; without a time zone it is UTC."""
+        text = f"{self.cell('time')}{self.cell('time_zone')}" if self.cell("time") else ""
+        time = parse_time(text) if text else None
+        day, clock = self.cell("gmt_date"), self.cell("gmt_time")
+        if time is None and day and clock:
+            text = f"{day} {clock}"
+            time = parse_day_and_clock(day, clock)
+        elif time is None and day and (hour := self.cell("hour")):
+            text = f"{day} {hour}"
+            if not hour.isdecimal() or len(hour) > 4:  # 930 may be 9:30 as well as 0:09:30
+                time = parse_day_and_clock(day, hour)
+        if time is None and text:
+            unsure = ", or leaves day and month open" if "/" in text else ""
+            self.problems.append(f"{clean_text(text)[:40]!r} is no time{unsure}")
+        return time
+
+    def altitude_km(self, nadir_lat: float | None) -> float | None:
+        """Height above WGS84."""
+        altitude_km = self.number("altitude_km", 0.0, HEIGHT_RANGE_KM[1], zero=False)
+        altitude_nmi = self.number("altitude_nmi", 0.0, 5_000.0, zero=False)
+        if altitude_km is None and altitude_nmi is not None and nadir_lat is not None:
+            altitude_km = archive_altitude_km(altitude_nmi, nadir_lat)
+        return altitude_km
+
+    def frame_id(self, mission: str | None, *, any_name: bool) -> str | None:
+        """Id by its parts, its column, a link, or the number and the table's mission."""
+        own = [name for name in OWN_NAMES if name in self.columns]
+        if any_name and own:
+            name = self.cell(own[0])
+            if name and self.cell("mission") and self.cell("roll"):
+                parts = self.cell("mission"), self.cell("roll"), name
+                name = compose_frame_id(*parts) or "-".join(parts)
+            return archive_frame_id(name) or _PHOTO_EXTENSION.sub("", name) or None
+        found = compose_frame_id(self.cell("mission"), self.cell("roll") or "E", self.cell("frame"))
+        texts = [text for name in ("archive_id", *OWN_NAMES) if (text := self.cell(name))]
+        others = (text for text in self.by_heading.values() if "/" in text or "-" in text)
+        found = found or next(filter(None, map(find_frame_id, chain(texts, others))), None)
+        if found is None and mission is not None:
+            numbers = (compose_frame_id(mission, "E", text) for text in texts)
+            found = next(filter(None, numbers), None)
+        return found
+
+
+def interpret(
+    by_heading: Mapping[str, str],
+    *,
+    source: str,
+    mission: str | None = None,
+    any_name: bool = False,
+) -> FrameRecord | None:
+    """What a row tells of its photo; None where it names none.
+
+    Parameters
+    ----------
+    by_heading
+        The row's cells.
+    source
+        Name of the table.
+    mission
+        That of photos of which a row has the number alone.
+    any_name
+        Whether a column ``frame_id``, ``frame`` or ``id`` holds names of any kind, see
+        `load_frame_records`.
+    """
+    row = _Row(by_heading)
+    frame_id = row.frame_id(mission, any_name=any_name)
+    if frame_id is None:
+        return None
+    nadir = row.place("nadir_lat", "nadir_lon")
+    if nadir[0] is None and (link := row.cell("map_link")):
+        if (linked := parse_map_link(link)) is not None:
+            nadir = linked[0], wrap_lon(linked[1])
+        elif "MapCoordinate" in link:
+            row.problems.append(f"nadir {clean_text(link)[-40:]!r} is no latitude and longitude")
+    centre, shown = row.place("centre_lat", "centre_lon"), row.place("place_lat", "place_lon")
+    if centre[0] is None and (text := row.cell("centre")):
+        if (noted := parse_coordinates(text)) is not None:
+            centre = round(noted[0], 6), round(wrap_lon(noted[1]), 6)
+        else:
+            row.problems.append(f"centre {text[:40]!r} is no latitude and longitude")
+    if "lat" in row.columns and "lon" in row.columns:
+        unnamed = row.place("lat", "lon")
+        if "center point" in row.cell("record_type").lower():
+            centre = unnamed if centre[0] is None else centre
+        elif shown[0] is None:
+            shown = unnamed
+    radius_km = row.number("radius_km", *SEEN_RANGE_KM)
+    # A lens that is told by its name, such as 50mm f/1.4, has no number that is one focal length
+    has_lens = not row.cell("focal_mm") and parse_focal_mm(row.cell("lens")) is not None
+    words = (clean_text(row.cell(name)) for name in ("place", "country"))
+    return FrameRecord(
+        frame_id=frame_id,
+        time_utc=row.time(),
+        nadir_lat=nadir[0],
+        nadir_lon=nadir[1],
+        altitude_km=row.altitude_km(nadir[0]),
+        camera=parse_camera(row.cell("camera")),
+        focal_mm=row.number("lens" if has_lens else "focal_mm", *FOCAL_RANGE_MM, zero=False),
+        exposure_s=parse_exposure_s(row.cell("exposure")),
+        aperture_f=parse_aperture(row.cell("aperture")),
+        iso=parse_iso(row.cell("iso")),
+        centre_lat=centre[0],
+        centre_lon=centre[1],
+        radius_km=None if centre[0] is None else radius_km,
+        place_lat=shown[0],
+        place_lon=shown[1],
+        place=", ".join(word for word in words if word),
+        features=clean_text(row.cell("features")),
+        caption=clean_text(row.cell("caption")),
+        sun_azimuth_deg=row.number("sun_azimuth", 0.0, 360.0),
+        sun_elevation_deg=row.number("sun_elevation", -90.0, 90.0),
+        cloud_percent=row.number("clouds", 0.0, 100.0),
+        record_type=clean_text(row.cell("record_type")),
+        problems=tuple(row.problems),
+        sources=(source,),
+    )
+
+
+# One record a photo ------------------------------------------------------------------------------
+
+
+def merge_records(rows: Iterable[tuple[str, FrameRecord | None]]) -> FrameRecords:
+    """Put records of the same photo together, see `merge`; each row says where it stands."""
+    by_id: dict[str, FrameRecord] = {}
+    problems: list[str] = []
+    n_rows = n_unnamed = 0
+    for place, record in rows:
+        n_rows += 1
+        if record is None:
+            n_unnamed += 1
+            continue
+        known_problems: tuple[str, ...] = ()
+        if (known := by_id.get(record.frame_id)) is not None:
+            problems.append(f"{place}: {record.frame_id} comes again, the first row counts")
+            known_problems, record = known.problems, merge(known, record)
+        problems += [f"{place}: {one}" for one in record.problems if one not in known_problems]
+        by_id[record.frame_id] = record
+    return FrameRecords(by_id=by_id, n_rows=n_rows, n_unnamed=n_unnamed, problems=tuple(problems))
+
+
+def merge(first: FrameRecord, second: FrameRecord) -> FrameRecord:
+    """One record out of two of the same photo: the second fills the gaps of the first.
+
+    Values that only make sense together come from the one that has more of them.
+    """
+    given: dict[str, Any] = {}
+    for group in (*_ALONE, *_GROUPS):
+        lacks = [sum(getattr(one, name) in (None, "") for name in group) for one in (first, second)]
+        if lacks[1] < lacks[0]:
+            given |= {name: getattr(second, name) for name in group}
+    problems = dict.fromkeys((*first.problems, *second.problems, *_contradictions(first, second)))
+    sources = dict.fromkeys((*first.sources, *second.sources))
+    return replace(first, **given, problems=tuple(problems), sources=tuple(sources))
+
+
+def _contradictions(first: FrameRecord, second: FrameRecord) -> list[str]:
+    found = []
+    who = "/".join(second.sources) or "another table"
+    if first.time_utc is not None and second.time_utc is not None:
+        apart_s = abs((first.time_utc - second.time_utc).total_seconds())
+        if apart_s > OTHER_TIME_S:
+            found.append(f"{who} has the time {iso_utc(second.time_utc)}")
+    if first.nadir is not None and second.nadir is not None:
+        (lon, lat), (other_lon, other_lat) = first.nadir, second.nadir
+        east = abs(lon - other_lon) % 360.0
+        if max(abs(lat - other_lat), min(east, 360.0 - east)) > OTHER_NADIR_DEG:
+            found.append(f"{who} has the nadir {other_lat:g}, {other_lon:g}")
+    if first.focal_mm and second.focal_mm:
+        ratio = second.focal_mm / first.focal_mm
+        if not 1.0 - OTHER_FOCAL <= ratio <= 1.0 + OTHER_FOCAL:
+            found.append(f"{who} has the focal length {second.focal_mm:g} mm")
+    return found

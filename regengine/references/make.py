@@ -1,0 +1,442 @@
+"""Get, build and index maps of lights, streets and days: what the commands of these names do.
+
+Each function makes one file and returns its path. What was interrupted goes on when it is called
+again; what may be said meanwhile goes to a `Listener`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from regengine.batch.at_hand import usual_map
+from regengine.errors import ConfigError, LightMapError, StoreError
+from regengine.io.atomic import alone, check_new_file, unwritable_told
+from regengine.io.folders import cache_folder, data_folder, make_folder
+from regengine.io.plain import counted
+from regengine.references.build import (
+    Progress,
+    build,
+    check_free_space,
+    estimate_bytes,
+    plan_grid,
+    write_reference,
+)
+from regengine.references.extracts import (
+    GEOFABRIK_INDEX,
+    ExtractParams,
+    box_around,
+    download_extract,
+    find_extract,
+    locate_place,
+)
+from regengine.references.kinds import KindName
+from regengine.references.opening import open_light_map, open_references
+from regengine.references.reference import Bounds, LightMap
+from regengine.references.services import (
+    LAADS,
+    SERVICES,
+    TOKEN_VARIABLE,
+    Downloader,
+    TileSet,
+    fetch_vnp46,
+)
+from regengine.references.streets import LampParams, draw_streets
+from regengine.registration.index.earth import build_earth_index, write_earth_index
+from regengine.registration.index.options import index_beside
+
+# Seen from the station: its orbit reaches 51.7 degrees, its horizon 20 beyond
+SEEN = (-180.0, -72.0, 180.0, 72.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """Who hears how the work goes on; nobody, if not given.
+
+    Attributes
+    ----------
+    progress : callable
+        Called with the step, such as "Building", with what of it is done, and with how much it is
+        in total (0: not known).
+    message, warning : callable
+        Called with a sentence.
+    """
+
+    progress: Callable[[str, int, int], object] = lambda step, done, total: None
+    message: Callable[[str], object] = lambda text: None
+    warning: Callable[[str], object] = lambda text: None
+
+    def begin(self, step: str) -> Progress:
+        """Begin a step; what comes back is to be called with done and total."""
+
+        def advance(done: int, total: int) -> None:
+            self.progress(step, done, total)
+
+        advance(0, 0)
+        return advance
+
+
+NOBODY = Listener()
+
+
+def get_lights(
+    *,
+    sources: Sequence[Path] = (),
+    bounds: Bounds | None = None,
+    product: str = "",
+    date: str = "",
+    url: str | None = None,
+    level: int = 8,
+    overwrite: bool = False,
+    listener: Listener = NOBODY,
+) -> Path:
+    """Make the map that every command finds by itself, and its index: of tiles, if not told more.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        Maps, or folders of maps: nothing is downloaded.
+    bounds : tuple of float, optional
+        West, south, east, north, degrees; all that is seen from the station, if not given.
+    product, date : str
+        VNP46A2, VNP46A3 or VNP46A4, and when: needs the token of EARTHDATA_TOKEN.
+    url : str, optional
+        Service of tiles, or archive of the product; NASA's, if not given.
+    level : int
+        Zoom level of the tiles.
+    overwrite : bool
+        Whether what is there is made anew.
+
+    Raises
+    ------
+    ConfigError
+        It is there already, or what is asked for makes no sense.
+    LightMapError
+        A server fails, a source is damaged, or the disk has too little room; what came is kept.
+    """
+    out = usual_map()
+    index = index_beside(out)
+    if out.exists() and index.exists() and not overwrite:
+        raise ConfigError(f"{out} is there already, with its index: --force makes it anew.")
+    make_folder(out.parent)
+    with _made_alone(out, listener):
+        if overwrite or not out.exists():
+            folder = None
+            if product:
+                token = os.environ.get(TOKEN_VARIABLE, "").strip()
+                folder = fetch_vnp46(
+                    bounds or SEEN,
+                    product=product,
+                    when=date,
+                    downloader=Downloader(connections=2, token=token),  # files of about 100 MB
+                    archive=url or LAADS,
+                    progress=listener.begin("Fetching"),
+                )
+                sources = [folder]
+            if sources:
+                maps = _open_lights(sources, listener)
+                progress = listener.begin("Building")
+                build("lights", maps, out, region=bounds, overwrite=overwrite, progress=progress)
+            else:
+                tiles = _fetch_tiles("lights", bounds or SEEN, url, level, out, listener)
+                folder = tiles.folder
+                _write_tiles(tiles, out, listener, overwrite=overwrite)
+            listener.message(f"{out}: {out.stat().st_size / 1e6:,.1f} MB")
+            if folder:
+                listener.message(f"The files in {folder} are not needed any more.")
+        if overwrite or not index.exists():
+            _index_if_towns(out, listener)
+    return out
+
+
+def build_lights(
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    bounds: Bounds | None = None,
+    product: str = "",
+    date: str = "",
+    with_index: bool = True,
+    overwrite: bool = False,
+    listener: Listener = NOBODY,
+) -> Path:
+    """Make one map of maps of any format, see `build`, and its index beside it."""
+    maps = _open_lights(sources, listener)
+    begun_s, progress = time.monotonic(), listener.begin("Building")
+    tags = {"PRODUCT": product, "DATE": date}
+    build("lights", maps, out, region=bounds, overwrite=overwrite, progress=progress, **tags)
+    size_mb, seconds = out.stat().st_size / 1e6, time.monotonic() - begun_s
+    listener.message(f"{out}: {size_mb:.1f} MB in {seconds:.0f} s")
+    if with_index:
+        _index_if_towns(out, listener)
+    return out
+
+
+def index_lights(
+    maps: Sequence[Path],
+    out: Path | None = None,
+    *,
+    overwrite: bool = False,
+    listener: Listener = NOBODY,
+) -> Path:
+    """Index the towns of maps, so that photos are found anywhere on Earth.
+
+    Raises
+    ------
+    ConfigError
+        ``out`` exists, or it is needed: beside one map lies its index, if not told otherwise.
+    LightMapError, StoreError
+        A map cannot be read, or has too few towns; ``out`` cannot be written.
+    """
+    if out is None and len(maps) > 1:
+        raise ConfigError("The index of several maps lies beside none of them: name it with --out.")
+    out = index_beside(maps[0]) if out is None else out
+    check_new_file(out, (), force=overwrite)
+    _write_index(maps, out, listener)
+    return out
+
+
+def _index_if_towns(path: Path, listener: Listener) -> None:
+    """Make the index beside a map; of one with too few towns say that it has none."""
+    try:
+        _write_index([path], index_beside(path), listener)
+    except (ConfigError, StoreError) as error:
+        listener.warning(f"No index was made: {error}")
+
+
+def _write_index(maps: Sequence[Path], out: Path, listener: Listener) -> None:
+    light_map = _open_lights(maps, listener)
+    begun_s = time.monotonic()
+    earth = build_earth_index(light_map, listener.begin("Indexing"))
+    write_earth_index(earth, maps, out)
+    size_mb, seconds = out.stat().st_size / 1e6, time.monotonic() - begun_s
+    lights = max(len(earth[size_km].vectors) for size_km in earth.sizes_km)
+    listener.message(
+        f"{out}: {lights:,} lights at the finest scale, {size_mb:.1f} MB in {seconds:.0f} s"
+    )
+
+
+def _open_lights(maps: Sequence[Path], listener: Listener) -> LightMap:
+    """Open maps; what is doubtful of them is told."""
+    light_map = open_light_map(maps)
+    for doubt in light_map.doubts:
+        listener.warning(f"Warning: {doubt}")
+    return light_map
+
+
+def get_day(
+    bounds: Bounds,
+    out: Path | None = None,
+    *,
+    url: str | None = None,
+    level: int = 8,
+    overwrite: bool = False,
+    listener: Listener = NOBODY,
+) -> Path:
+    """Make a picture by day of a region of tiles; errors as of `get_lights`.
+
+    ``out`` lies in the data folder, if not given; for the rest see `get_lights`.
+    """
+    if out is None:
+        out = make_folder(data_folder() / "day") / "day.tif"
+    if out.exists() and not overwrite:
+        raise ConfigError(f"{out} is there already: --force makes it anew.")
+    with _made_alone(out, listener):
+        if overwrite or not out.exists():
+            tiles = _fetch_tiles("day", bounds, url, level, out, listener)
+            _write_tiles(tiles, out, listener, overwrite=overwrite)
+    return out
+
+
+def build_day(
+    pictures: Sequence[Path],
+    out: Path,
+    *,
+    bounds: Bounds | None = None,
+    product: str = "",
+    date: str = "",
+    credit: str = "",
+    overwrite: bool = False,
+    listener: Listener = NOBODY,
+) -> Path:
+    """Make one picture by day of GeoTIFFs of 8 bits, see `build`."""
+    sources, progress = open_references("day", pictures), listener.begin("Building")
+    tags = {"PRODUCT": product, "DATE": date, "CREDIT": credit}
+    build("day", sources, out, region=bounds, overwrite=overwrite, progress=progress, **tags)
+    return out
+
+
+def get_streets(
+    place: str | None = None,
+    *,
+    bounds: Bounds | None = None,
+    url: str | None = None,
+    overwrite: bool = False,
+    listener: Listener = NOBODY,
+) -> Path:
+    """Make a street map of the smallest public extract that covers a place, or a region.
+
+    Parameters
+    ----------
+    place : str, optional
+        A town, "TOWN, COUNTRY", or "LON,LAT"; streets about it are drawn 60 km far.
+    bounds : tuple of float, optional
+        West, south, east, north, degrees, instead.
+    url : str, optional
+        List of extracts; Geofabrik's, if not given.
+
+    Raises
+    ------
+    ConfigError
+        The map is there already, or there is no such place.
+    LightMapError
+        No extract covers it, a server fails, or the disk has too little room; what came is kept.
+    """
+    if bounds is not None:
+        region = covered = bounds
+        name = "_".join(f"{edge:g}" for edge in region)
+    else:
+        params = ExtractParams()
+        name, lon, lat = locate_place(place or "")
+        region = box_around(lon, lat, params.reach_km)
+        covered = box_around(lon, lat, params.near_km)
+    stem = re.sub(r"[^\w.-]+", "-", name.partition(",")[0]).lower().strip("-")
+    out = data_folder() / "streets" / f"{stem}.tif"
+    if out.exists() and not overwrite:
+        raise ConfigError(f"{out} is there already: --force makes it anew.")
+    make_folder(out.parent)
+    with _made_alone(out, listener):
+        if overwrite or not out.exists():
+            extract, address = find_extract(covered, url or GEOFABRIK_INDEX)
+            folder = cache_folder() / "streets"
+
+            def tell_size(there: int, total: int) -> None:
+                known = f", {there / 1e6:,.1f} MB there already" if there else ""
+                size = f"{total / 1e6:,.1f} MB" if total else "of unknown size"
+                listener.message(f"{address}: {size}{known}, into {folder}.")
+
+            progress = listener.begin("Downloading")
+            path, date = download_extract(extract, address, folder, tell_size, progress)
+            try:
+                build_streets(
+                    [path],
+                    out,
+                    bounds=region,
+                    product=f"OpenStreetMap roads ({extract})",
+                    date=date,
+                    overwrite=overwrite,
+                    listener=listener,
+                )
+            except LightMapError as error:
+                if error.code == "damaged":
+                    path.unlink()  # the next time it is got anew
+                raise
+            listener.message(f"{path} is not needed any more.")
+    return out
+
+
+def build_streets(
+    roads: Sequence[Path],
+    out: Path | None = None,
+    *,
+    bounds: Bounds | None = None,
+    product: str = "",
+    date: str = "",
+    overwrite: bool = False,
+    listener: Listener = NOBODY,
+) -> Path:
+    """Make a street map of extracts of OpenStreetMap, see `draw_streets`.
+
+    ``out`` lies in the data folder, if not given.
+    """
+    if out is None:
+        name = re.sub(r"(-latest)?(\.osm)?\.\w+$", "", roads[0].name)
+        out = make_folder(data_folder() / "streets") / f"{name}.tif"
+    check_new_file(out, (".tif", ".tiff"), force=overwrite)
+    size = sum(path.stat().st_size for path in roads if path.is_file())
+    needed = LampParams().disk_share * size
+    listener.message(
+        f"{size / 1e6:,.1f} MB of roads; building takes up to {needed / 1e6:,.0f} MB of "
+        f"{out.absolute().parent} for a while."
+    )
+    begun_s = time.monotonic()
+    made = draw_streets(
+        roads,
+        out,
+        region=bounds,
+        product=product,
+        date=date,
+        overwrite=overwrite,
+        progress=listener.begin("Building"),
+    )
+    if made.n_broken:
+        listener.message(
+            f"{made.n_broken:,} of {counted(made.n_lines, 'line')} were left out: "
+            "their geometry is broken."
+        )
+    west, south, east, north = made.bounds
+    listener.message(
+        f"{out}: {made.n_roads:,} of {counted(made.n_lines, 'line')} are lit roads, "
+        f"{made.road_km:,.0f} km; {west:.2f},{south:.2f},{east:.2f},{north:.2f}, "
+        f"{100.0 * made.covered:.0f} % covered; "
+        f"{out.stat().st_size / 1e6:,.1f} MB in {time.monotonic() - begun_s:.0f} s. "
+        "© OpenStreetMap contributors (ODbL)"
+    )
+    return out
+
+
+@contextmanager
+def _made_alone(out: Path, listener: Listener) -> Iterator[None]:
+    """Make a file that no other run is making: that one is waited for, once this is told."""
+    is_busy = False
+
+    def tell_busy() -> None:
+        nonlocal is_busy
+        is_busy = True
+        listener.message(f"Another run is making {out}: waiting for it.")
+
+    with unwritable_told(out), alone(out, tell_busy):
+        if is_busy and out.exists():
+            listener.message(f"{out} is what that run made; --force makes it anew.")
+        yield
+
+
+def _fetch_tiles(
+    kind: KindName, bounds: Bounds, url: str | None, level: int, out: Path, listener: Listener
+) -> TileSet:
+    """Fetch the tiles of a region, once it is told how much that is and there is room for it."""
+    tiles = TileSet(kind=kind, template=url or SERVICES[kind], level=level, bounds=bounds)
+    missing, made = tiles.missing(), "map and index" if kind == "lights" else "the map"
+    fetched_bytes = tiles.measure_bytes(missing)
+    # An index takes about half of what its map does while it is made: 230 MB for the Earth
+    grid = plan_grid(bounds, 360.0 / 2**level / 256)  # pixels of a tile, mostly
+    made_bytes = estimate_bytes(kind, grid) * (1.5 if kind == "lights" else 1.0)
+    listener.message(
+        f"{counted(len(tiles.wanted), 'tile')}, {len(tiles.wanted) - len(missing):,} there "
+        f"already: about {fetched_bytes / 1e6:,.1f} MB to download into {tiles.folder}, "
+        f"{made_bytes / 1e6:,.1f} MB for {made} in {out.parent}."
+    )
+    for folder, wanted in ((tiles.folder, fetched_bytes), (out.parent, made_bytes)):
+        check_free_space(folder, 1.5 * wanted, "what is fetched or made of it")
+    tiles.fetch(tiles.missing(), listener.begin("Fetching"))
+    return tiles
+
+
+def _write_tiles(tiles: TileSet, out: Path, listener: Listener, *, overwrite: bool) -> None:
+    """Write the tiles of a region as one file."""
+    grid, progress = tiles.grid, listener.begin("Building")
+    write_reference(
+        tiles.kind,
+        out,
+        grid.bounds,
+        grid.step_deg,
+        tiles.read_block,
+        tiles.tags,
+        progress,
+        overwrite=overwrite,
+    )
