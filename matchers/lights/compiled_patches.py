@@ -15,18 +15,20 @@ f4, f8, i8 = types.float32, types.float64, types.int64
 
 @compiled(
     types.void(
-        array(f8, 2),
-        array(i8, 2),
+        array(f8, 3),
+        array(i8, 3),
         array(f8, 2),
         array(f8, 3),
         array(f8, 3),
         array(f8, 2),
         array(types.int8, 3),
         array(f4, 4),
+        array(f8, 1),
         f8[:, ::1],
+        i8[:, ::1],
     )
 )
-def correlate_nearest(
+def best_met(
     distance: Any,
     places: Any,
     reach: Any,
@@ -34,55 +36,73 @@ def correlate_nearest(
     frames: Any,
     right: Any,
     coefficients: Any,
-    projections: Any,
-    correlation: Any,
+    asked: Any,
+    turns_rad: Any,
+    best: Any,
+    which: Any,
 ) -> None:
-    """Fill in how well each patch of a photo looks like the place that it falls on.
+    """Fill in how well each patch of a photo looks like what it falls on, and on what.
 
     Parameters
     ----------
-    distance, places : ndarray, shape (v, n)
-        The nearest place of the reference to each patch under each rotation.
+    distance, places : ndarray, shape (v, n, k)
+        The nearest places of the reference to each patch under each rotation.
     reach : ndarray of float64, shape (v, n)
-        How near it must be; 0 for a patch that has no say.
+        How near they must be; 0 for a patch that has no say.
     rotations : ndarray of float64, shape (v, 3, 3)
     frames : ndarray of float64, shape (m, 3, 3)
         Of the reference's places.
     right : ndarray of float64, shape (n, 3)
         Where each patch has its right.
     coefficients : ndarray of int8, shape (harmonics, m, c)
-    projections : ndarray of float32, shape (n, harmonics, 2, c)
+    asked : ndarray of float32, shape (n, harmonics, 2, c)
         What coefficients are multiplied by for the real and the imaginary part of a spectrum.
-    correlation : ndarray of float64, shape (v, n)
-        Stays as it is where no place is near.
+    turns_rad : ndarray of float64
+        That are tried beside the one that the rotation means.
+    best : ndarray of float64, shape (v, n)
+        Correlations, -1 before.
+    which : ndarray of int, shape (v, n)
+        Which of the nearest places it is, 0 before.
     """
     harmonics, _, width = coefficients.shape
+    real, imaginary = np.empty(harmonics), np.empty(harmonics)
     for v in range(distance.shape[0]):
-        to = rotations[v]
         for n in range(distance.shape[1]):
-            if not distance[v, n] < reach[v, n]:
-                continue
-            place = places[v, n]
-            x = to[0, 0] * right[n, 0] + to[0, 1] * right[n, 1] + to[0, 2] * right[n, 2]
-            y = to[1, 0] * right[n, 0] + to[1, 1] * right[n, 1] + to[1, 2] * right[n, 2]
-            z = to[2, 0] * right[n, 0] + to[2, 1] * right[n, 1] + to[2, 2] * right[n, 2]
-            here = frames[place]
-            turn = atan2(
-                here[0, 1] * x + here[1, 1] * y + here[2, 1] * z,
-                here[0, 0] * x + here[1, 0] * y + here[2, 0] * z,
-            )
-            one_cosine, one_sine = cos(turn), sin(turn)
-            cosine, sine, total = 1.0, 0.0, 0.0
-            for h in range(harmonics):
-                real: Any = np.float32(0.0)
-                imaginary: Any = np.float32(0.0)
-                for c in range(width):
-                    value = np.float32(coefficients[h, place, c])
-                    real += value * projections[n, h, 0, c]
-                    imaginary += value * projections[n, h, 1, c]
-                cosine, sine = (
-                    cosine * one_cosine - sine * one_sine,
-                    sine * one_cosine + cosine * one_sine,
+            x = y = z = 0.0
+            turned = False
+            for k in range(distance.shape[2]):
+                if not distance[v, n, k] < reach[v, n]:
+                    continue
+                place = places[v, n, k]
+                if not turned:
+                    to = rotations[v]
+                    x = to[0, 0] * right[n, 0] + to[0, 1] * right[n, 1] + to[0, 2] * right[n, 2]
+                    y = to[1, 0] * right[n, 0] + to[1, 1] * right[n, 1] + to[1, 2] * right[n, 2]
+                    z = to[2, 0] * right[n, 0] + to[2, 1] * right[n, 1] + to[2, 2] * right[n, 2]
+                    turned = True
+                here = frames[place]
+                turn = atan2(
+                    here[0, 1] * x + here[1, 1] * y + here[2, 1] * z,
+                    here[0, 0] * x + here[1, 0] * y + here[2, 0] * z,
                 )
-                total += real * cosine - imaginary * sine
-            correlation[v, n] = total
+                score = -1.0
+                for h in range(harmonics):
+                    first = second = np.float32(0.0)
+                    for c in range(width):
+                        value = np.float32(coefficients[h, place, c])
+                        first += value * asked[n, h, 0, c]
+                        second += value * asked[n, h, 1, c]
+                    real[h], imaginary[h] = first, second
+                for trial in range(len(turns_rad)):
+                    angle = turn + turns_rad[trial]
+                    one_cosine, one_sine = cos(angle), sin(angle)
+                    cosine, sine, total = 1.0, 0.0, 0.0
+                    for h in range(harmonics):
+                        cosine, sine = (
+                            cosine * one_cosine - sine * one_sine,
+                            sine * one_cosine + cosine * one_sine,
+                        )
+                        total += real[h] * cosine - imaginary[h] * sine
+                    score = max(score, total)
+                if score > best[v, n]:
+                    best[v, n], which[v, n] = score, k

@@ -39,8 +39,10 @@ from matchers.lights.photo_light import detail
 class DenseParameters:
     """How finely the dense search looks."""
 
+    template_px: int = 64  # long side of the photo's small light image
     # The template is turned in steps so small that its corners are off by at most this, about the
-    # blur
+    # blur: 11 telephoto frames of the training half were ranked alike by 6, 9 and 12 degrees of
+    # 32 px
     corner_px: float = 2.1
     # What lies in the template's corners may be off by this share of its half diagonal where the
     # template lies in the corner of a tile: sets how large tiles are
@@ -48,8 +50,18 @@ class DenseParameters:
     # Tiles reach beyond half a step, since neighbours in other rings do not face each other
     tile_overlap: float = 1.2
     max_tile_px: int = 256  # all turns of a larger tile leave the processor's cache
-    # Spread of the map under a template, log10(1 + L), below which nothing is made of it
+    max_off_nadir_deg: float = 70.0  # of boresights: the horizon of the ISS
+    peaks_per_view: int = 3  # of every tile and roll
+    peak_reach_px: int = 3  # they are farther apart than this
+    smooth_px: float = 0.8  # blur of both images, template pixels
+    # Broader structure is taken out of both images, template pixels: five photographs with known
+    # places
+    detail_px: float = 4.0
+    min_light: float = 0.02  # log10(1 + L): tiles whose brightest pixel is darker hold no lights
+    # The map under a template must vary by this, and by this share of the whole tile's spread
     min_spread: float = 0.01
+    min_spread_share: float = 0.1
+    min_ground: float = 0.02  # share of a tile that the map holds, for it to be looked at
     min_overlap: float = 0.6  # share of a template that must lie on such ground
     # Opposite rolls share one window for the map's spread unless half a turn changes this share of
     # the mask: with sky or hardware on one side it would be taken where the photo shows nothing
@@ -92,9 +104,6 @@ def search(
     templates: TurnedTemplates,
     directions: FloatArray,
     parameters: DenseParameters,
-    *,
-    smooth_px: float,
-    detail_px: float,
 ) -> Iterator[Peak]:
     """Candidate attitudes of a camera at a known position.
 
@@ -104,9 +113,6 @@ def search(
         Camera of the *template* (its size and focal length); its attitude is not used.
     directions : ndarray of float64, shape (n, 2)
         Off-nadir angles and azimuths of the tiles.
-    smooth_px, detail_px : float
-        Blur of the map, and the scale of the structure that is taken out of it, as it was out of
-        the template; pixels of that.
 
     Yields
     ------
@@ -122,16 +128,25 @@ def search(
     for tile, attitude in enumerate(attitudes):
         places = intersect_ellipsoid(photo.position_ecef_m, tile_rays @ attitude.T)
         seen, ground = draw(levels, places, (side, side), LATTICE_PX)
-        light = np.asarray(cv2.GaussianBlur(seen, (0, 0), smooth_px), np.float32)
-        light = detail(light, detail_px)
-        if float(light.max()) <= parameters.min_spread:
+        light = np.asarray(cv2.GaussianBlur(seen, (0, 0), parameters.smooth_px), np.float32)
+        if float(light.max()) <= parameters.min_light:
             continue
-        scores = correlate(light, None if whole else ground, templates, parameters)
+        if float(ground.mean()) <= parameters.min_ground:
+            continue
+        scores = correlate(
+            detail(light, parameters.detail_px), None if whole else ground, templates, parameters
+        )
         flat = scores.reshape(len(scores), -1)
-        for roll, place in enumerate(flat.argmax(axis=1).tolist()):
-            value = float(flat[roll, place])
-            if value > 0.0:
-                found.append((value, tile, roll, *divmod(place, scores.shape[2])))
+        for _ in range(parameters.peaks_per_view):
+            best = flat.argmax(axis=1)
+            for roll, place in enumerate(best.tolist()):
+                value = float(flat[roll, place])
+                if value > 0.0:
+                    i, j = divmod(place, scores.shape[2])
+                    found.append((value, tile, roll, i, j))
+                    top, left = (max(0, at - parameters.peak_reach_px) for at in (i, j))
+                    bottom, right = (at + parameters.peak_reach_px + 1 for at in (i, j))
+                    scores[roll, top:bottom, left:right] = -1.0
     found.sort(reverse=True)
     for value, tile, roll, i, j in found:
         # Where the template's centre lies in the tile, in tan(theta / 2)
@@ -172,7 +187,7 @@ def boresights(step_deg: float, nearest_deg: float, farthest_deg: float) -> Floa
     return np.array(found)
 
 
-def make_templates(
+def templates_for(
     template: FloatImage, mask: FloatImage, focal_px: float, parameters: DenseParameters
 ) -> TurnedTemplates:
     """Turned templates, and how large and dense tiles of a focal length are for them.
@@ -261,7 +276,7 @@ def correlate(
     side = len(tile)
     n = side - templates.side_px + 1
     pixels = templates.window_pixels[:, None, None]
-    least = parameters.min_spread**2
+    least = max(parameters.min_spread, parameters.min_spread_share * float(tile.std())) ** 2
 
     def sweep(image: FloatImage, kernels: NDArray[np.complex64]) -> FloatImage:
         """The first n rows and columns: no other row is made."""

@@ -18,11 +18,23 @@ from detectors.types import FloatArray, FloatImage
 from matchers.geometry import projection
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, surface_to_lonlat
-from matchers.geometry.footprint import MAX_INCIDENCE_DEG
 from matchers.geometry.pose import with_attitude
 from matchers.geometry.view import LATTICE_PX, lattice
 from matchers.lights.photo_light import LightImage
 from matchers.points.asterisms import lengths
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaneParameters:
+    """How a photo is drawn on its ground."""
+
+    max_half_px: int = 260
+    outline_points: int = 17  # along each side, to find out how far the ground reaches
+    min_points: int = 10  # of these, on ground
+    min_cosine: float = 0.15  # of incidence: ground that is seen flatter is left out
+
+
+USUAL = PlaneParameters()
 
 
 def level_axes(nadir: ArrayLike) -> FloatArray:
@@ -98,17 +110,16 @@ class GroundPlane:
 def ground_plane(
     image: LightImage, camera: Camera, axes: FloatArray, altitude_km: float, pixel_km: float
 ) -> GroundPlane | None:
-    """Draw a photo on its ground; None where it shows none, or all of it too flat.
+    """Draw a photo on its ground; None where it shows hardly any, or all of it too flat.
 
     Of the camera only its lens is used; ``axes`` are those of `level_axes`.
     """
     height, width = image.values.shape
-    min_cosine = float(np.cos(np.radians(MAX_INCIDENCE_DEG)))
-    # How far the ground reaches
-    x, y = np.meshgrid(np.linspace(0, width - 1, 17), np.linspace(0, height - 1, 17))
+    count = USUAL.outline_points
+    x, y = np.meshgrid(np.linspace(0, width - 1, count), np.linspace(0, height - 1, count))
     outline = ground_points(camera, axes, altitude_km, x.ravel(), y.ravel())
-    shown = outline[incidence_cosine(outline, altitude_km) > min_cosine]
-    if not len(shown):
+    shown = outline[incidence_cosine(outline, altitude_km) > USUAL.min_cosine]
+    if len(shown) < USUAL.min_points:
         return None
     middle = shown.mean(axis=0)
     middle /= np.linalg.norm(middle)
@@ -118,7 +129,7 @@ def ground_plane(
     seen = shown @ plane.T
     reach = np.abs(seen[:, :2] / np.maximum(seen[:, 2:], 0.1)).max(axis=0)
     half = np.ceil(reach * EARTH_RADIUS_KM / pixel_km) + 2
-    half_x, half_y = np.minimum(half, 260).astype(int)
+    half_x, half_y = np.minimum(half, USUAL.max_half_px).astype(int)
     empty = np.zeros((2 * half_y + 1, 2 * half_x + 1), np.float32)
     drawn = GroundPlane(values=empty, weight=empty, axes=plane, pixel_km=pixel_km)
     # Rays are traced on a lattice, and interpolated between
@@ -134,7 +145,7 @@ def ground_plane(
         cv2.warpAffine(side.astype(np.float32), between, empty.shape[::-1], flags=flags)
         for side in (x, y, cosine)
     )
-    hit = np.asarray(steepness) > min_cosine
+    hit = np.asarray(steepness) > USUAL.min_cosine
     hit &= (column > 1.0) & (column < camera.width_px - 2.0)
     hit &= (row > 1.0) & (row < camera.height_px - 2.0)
     at_x, at_y = (np.where(hit, side, np.float32(-9.0)) for side in (column, row))  # or outside

@@ -62,19 +62,29 @@ class PatchParameters:
     blur_share: float = 0.16  # of a ring's radius: near to the angle between its samples
     min_blur_px: float = 0.8
     min_weight: float = 0.6  # blurred, for a sample to count
+    min_samples: int = 10  # of a ring, for it to count
+    whitening: float = 0.5  # halves the logarithm of how much coefficients' spreads differ
+    ridge: float = 0.3  # of the median structure: fainter places are not blown up to as much
     # Logarithm (base 10) of how much likelier a correlation is at the right place than at a wrong
-    # one that the photo was carried to: a straight line. Below, and where the reference has no
-    # place, it says nothing
+    # one that the photo was carried to: a straight line through histograms of the training half
+    # at 0.65 km. Below, and where the reference has no place, it says nothing
     min_correlation: float = 0.25
     log10_per_unit: float = 3.0
-    # Places compared by all harmonics for each one wanted, the likeliest by the low ones, in tables
-    # of as many times as many
+    # Places compared by all harmonics for each one wanted, the likeliest by the low ones: the right
+    # camera kept its rank in 147 looks at 69 simulated frames, two of which lost it with four
+    # harmonics and 16. It pays in tables of many times as many
     compared_per_place: int = 32
+    min_table_share: int = 16
+    nearest: int = 2  # places of the reference that a patch may have fallen on
+    turns_rad: tuple[float, ...] = (-0.1, 0.0, 0.1)  # tried beside the turn of a rotation
     # Places are met within so many pixels and a share of the distance from the placed patch;
     # less once the rotation is fitted
     rough_reach: tuple[float, float] = (4.0, 0.1)
     fine_reach: tuple[float, float] = (3.0, 0.03)
     max_log_scale: float = 0.15  # heights of 330 to 430 km, and a focal length within 3 %
+    fit_rounds: int = 2
+    min_own_share: float = 0.3  # weight of the placed patch, whose own evidence is its rank
+    kept: int = 5  # placements of each patch are returned
 
 
 PATCHES = PatchParameters()
@@ -186,20 +196,18 @@ def harmonics(values: FloatImage, weights: FloatImage) -> ComplexArray:
     """
     count = weights.sum(axis=2, keepdims=True)
     mean = (values * weights).sum(axis=2, keepdims=True) / np.maximum(count, 1.0)
-    return np.fft.rfft((values - mean) * weights, axis=2)[..., 1 : HARMONICS + 1].astype(
-        np.complex64
-    )
+    without = np.where(count >= PATCHES.min_samples, (values - mean) * weights, 0.0)
+    return np.fft.rfft(without, axis=2)[..., 1 : HARMONICS + 1].astype(np.complex64)
 
 
 def build_table(found: ComplexArray) -> PatchTable:
     """A table of harmonics of many places, shape (n, rings, HARMONICS)."""
     spread = np.sqrt((np.abs(found) ** 2).mean(axis=0)) if len(found) else np.ones(found.shape[1:])
     weights = np.maximum(spread, 1e-9) / max(float(np.median(spread)), 1e-9)
-    weights **= -0.5
+    weights **= -PATCHES.whitening
     weighted = found * weights
     size = np.sqrt((np.abs(weighted) ** 2).sum(axis=(1, 2)))
-    # Places of fainter structure than a share of the median's are not blown up to as much
-    least = 0.3 * float(np.median(size)) if len(found) else 1.0
+    least = PATCHES.ridge * float(np.median(size)) if len(found) else 1.0
     weighted /= np.maximum(np.hypot(size, least), 1e-9)[:, None, None]
     parts = np.concatenate([weighted.real, weighted.imag], axis=1).transpose(2, 0, 1)
     return PatchTable(
@@ -286,9 +294,9 @@ def place_patches(
     Returns
     -------
     list of list of PatchPlacement
-        Photo by photo.
+        The likeliest few of each patch, photo by photo.
     """
-    if not photos or not len(reference.vectors):
+    if not photos or len(reference.vectors) < PATCHES.nearest:
         return [[] for _ in photos]
     n_places = min(n_places, len(reference.vectors))
     queries = [photo.queries[which] for photo, which in zip(photos, chosen, strict=True)]
@@ -307,13 +315,17 @@ def place_patches(
         rotations = frames @ turns @ np.swapaxes(photo.frames[own], 1, 2)
         unscaled = np.ones(len(own))
         odds = weigh(reference, photo, own, rotations, unscaled, PATCHES.rough_reach)[0]
-        odds -= np.tile(np.log10(1.0 + np.arange(n_places)), len(which))
-        found[-1] += [
-            PatchPlacement(rotation=rotation, scale=1.0, log10_odds=log10_odds, own=patch)
-            for rotation, log10_odds, patch in zip(
-                rotations, odds.tolist(), own.tolist(), strict=True
+        odds = odds.reshape(-1, n_places) - np.log10(1.0 + np.arange(n_places))
+        best = np.argsort(-odds, axis=1, kind="stable")[:, : PATCHES.kept]
+        for i in (best + n_places * np.arange(len(which))[:, None]).ravel().tolist():
+            found[-1].append(
+                PatchPlacement(
+                    rotation=rotations[i],
+                    scale=1.0,
+                    log10_odds=float(odds.flat[i]),
+                    own=int(own[i]),
+                )
             )
-        ]
     return found
 
 
@@ -327,7 +339,7 @@ def find_places(
     """
     count, projections = len(table), project(queries)
     n_compared = PATCHES.compared_per_place * n_places
-    in_two_passes = count > PATCHES.compared_per_place * n_compared
+    in_two_passes = count > PATCHES.min_table_share * n_compared
     back = LOW_BACK if in_two_passes else ALL_BACK
     places = np.zeros((len(queries), n_places), np.intp)
     turns_rad = np.zeros((len(queries), n_places))
@@ -370,9 +382,9 @@ def fit_placements(
     unscaled = np.ones(len(placements))
     odds, near, said = weigh(reference, photo, own, rotations, unscaled, p.rough_reach)
     ranks = odds - [one.log10_odds for one in placements]
-    for _ in range(2):
+    for _ in range(p.fit_rounds):
         share = np.maximum(said, 0.0)
-        share[which, own] = share.mean(axis=1)
+        share[which, own] = np.maximum(share.mean(axis=1), p.min_own_share)
         placed = rescaled(photo.vectors[own], scales[:, None])
         near[which, own] = reference.tree.query(np.einsum("mij,mj->mi", rotations, placed))[1]
         targets = reference.vectors[near]
@@ -404,29 +416,32 @@ def weigh(
     What patch ``own`` of each rotation falls on is not looked for. The reach is in pixels, and a
     share of the distance from that patch.
     """
-    from matchers.lights.compiled_patches import correlate_nearest
+    from matchers.lights.compiled_patches import best_met
 
     placed = rescaled(photo.vectors[None], scales[:, None, None]) @ np.swapaxes(rotations, 1, 2)
     apart = lengths(photo.vectors[own][:, None] - photo.vectors[None])
     reach_rad = reach[0] * reference.pixel_rad + reach[1] * apart
-    distance, near = reference.tree.query(
-        placed.reshape(-1, 3), distance_upper_bound=float(reach_rad.max())
+    distance, places = reference.tree.query(
+        placed.reshape(-1, 3), k=PATCHES.nearest, distance_upper_bound=float(reach_rad.max())
     )
-    distance, near = distance.reshape(apart.shape), near.reshape(apart.shape)
+    distance, places = (each.reshape(*apart.shape, -1) for each in (distance, places))
     which = np.arange(len(rotations))
     reach_rad[which, own] = 0.0
-    correlation = np.zeros(apart.shape)
-    correlate_nearest(
+    best, first = np.full(apart.shape, -1.0), np.zeros(apart.shape, np.int64)
+    best_met(
         distance,
-        near,
+        places,
         reach_rad,
         np.ascontiguousarray(rotations),
         reference.frames,
         np.ascontiguousarray(photo.frames[:, :, 0]),
         np.require(np.asarray(reference.table.coefficients), np.int8, "C"),
         project(photo.queries),
-        correlation,
+        np.array(PATCHES.turns_rad),
+        best,
+        first,
     )
-    said = PATCHES.log10_per_unit * np.maximum(correlation - PATCHES.min_correlation, 0.0)
+    near = np.take_along_axis(places, first[..., None], axis=2)[..., 0] % len(reference.vectors)
+    said = PATCHES.log10_per_unit * np.maximum(best - PATCHES.min_correlation, 0.0)
     said[which, own] = 0.0
-    return said.sum(axis=1), near % len(reference.vectors), said
+    return said.sum(axis=1), near, said

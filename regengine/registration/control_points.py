@@ -51,14 +51,13 @@ def select_control_points(
     excess = np.maximum(left**2 - params.max_sigmas**2 * expected, 0.0)
     covariance = (covariance + excess[:, :, None] * np.eye(2)) * scale**2
     points = []
-    lights_reach_px = params.reach_sides * refinement.matches.size_px
     on_grounds = project_covariance(stored, ground, covariance) + params.map_sigma_m**2 * np.eye(2)
     lonlat = np.stack(ecef_to_geodetic(ground)[:2], axis=-1)
     for (lon, lat), place, spread, on_ground in zip(
         lonlat, places_px, covariance, on_grounds, strict=True
     ):
         px, py = (place + 0.5) * scale - 0.5
-        near = np.hypot(*(lights.positions - place).T) < lights_reach_px
+        near = np.hypot(*(lights.positions - place).T) < params.lights_reach_px
         (xx, xy), (_, yy) = spread.tolist()
         (ee, en), (_, nn) = on_ground.tolist()
         points.append(
@@ -87,8 +86,16 @@ def select_control_points(
     # Precise ones at lights of the photo, near lights, anywhere
     for usable in (precise & (shown[index] > 0.0), precise & lit, precise):
         four = choose_four(places, worth, usable, params)
-        if measure_spread(places[four], hull_px2, params)[1]:
+        share, wide = measure_spread(places[four], hull_px2, params)
+        if wide:
             break
+    if len(four) == 4:
+        # Those that agree well are taken alone where they span half as much
+        agreeing = (ncc >= params.min_ncc) & (weights >= params.min_good_weight)
+        good = choose_four(places, worth, usable & agreeing, params)
+        good_share, wide = measure_spread(places[good], hull_px2, params)
+        if wide and good_share >= 0.5 * share:
+            four = good
     for vaguer in (believed, np.ones(len(places), bool)):
         if len(four) < 4:
             four = choose_four(places, worth, vaguer, params)

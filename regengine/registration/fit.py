@@ -145,8 +145,7 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
         field_km = slant_km * max(stored.width_px, stored.height_px) / stored.focal_px
         if not np.isfinite(slant_km):
             field_km = 0.0
-        # No fewer than three patches side by side
-        most_px = max(3 * params.patch_px, round(field_km / FINE_SAMPLE_KM))
+        most_px = max(96, round(field_km / FINE_SAMPLE_KM))
         size_px = min(size_px, most_px)
     image = fine.resized(size_px, params.finest_smooth_px)
     camera = image.camera(hypothesis.camera)

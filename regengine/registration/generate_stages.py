@@ -277,13 +277,13 @@ def generate_from_places(problem: Problem, yields: StageYields) -> Iterator[Stag
 
     @cache
     def places_at(step_km: float, *, between: bool = False) -> list[tuple[float, Place]]:
-        return list_places(problem, step_km, params.near_neg_log_prior, between=between)
+        return list_places(problem, step_km, params.max_track_neg_log_prior, between=between)
 
     for lens in list_lens_beliefs(nominal, yields, steps="ladder", **known):  # type: ignore[arg-type]
         camera = replace(nominal, focal_px=nominal.focal_px * lens.ratio)
         step_km = space_places(camera, problem.altitude_km)
         if not is_telephoto(camera):
-            step_km = max(step_km, params.place_step_km)
+            step_km = max(step_km, 160.0)  # asterisms bear places farther apart
         for between in (False, True) if has_index else ():
             rare = yields.at("success between", "asterisms") if between else 1.0
             for _, place in places_at(step_km, between=between):

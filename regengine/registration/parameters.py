@@ -81,16 +81,18 @@ class SearchParams:
     # Between places along a track; less likely ones (negative log-prior) are left out
     place_step_km: float = 150.0
     max_neg_log_prior: float = 9.0
-    # Those of the first region, of asterisms and of dense correlation: clocks wrong by more than
-    # an hour are left to the other regions
-    near_neg_log_prior: float = 5.0
+    # Clocks wrong by more than an hour are left to the regions
+    max_track_neg_log_prior: float = 5.0
+    # Those of the first region
+    near_neg_log_prior: float = 4.0
     # Of the work with a lens that is given; the rest as if it was unknown
     share_told_lens: float = 0.85
     # A part of the work is done below this probability of cities, and of that a part where the
     # brightest thousandth is below so many sigmas
     min_cities_probability: float = 0.03
     min_brightest_sigmas: float = 40.0
-    share_unlikely: float = 0.43
+    share_without_cities: float = 0.43
+    share_faint: float = 0.2
     # Stages of less chance are not generated
     min_chance: float = 2e-5
     # Fewer light peaks are not sought elsewhere on Earth
@@ -153,9 +155,11 @@ class IndexParams:
     # Patches placed, and places that each is placed on, near a track and on the Earth
     light_near: tuple[int, int] = (6, 10)
     light_earth: tuple[int, int] = (12, 50)
-    # Patches of a photo, and the placements that are fitted
+    # Patches of a photo, the fewest that are worth it, and the placements that are fitted
     n_patches: int = 24
+    min_patches: int = 6
     n_light_fitted: int = 24
+    light_smooth_px: float = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,10 +174,12 @@ class AsterismParams:
     neighbours: int = 6
     brightness_share: float = 0.4
     size_px: tuple[float, float] = (10.0, 90.0)
-    tolerance: float = 0.12  # of shape and logarithm of size
+    shape_tolerance: float = 0.12
+    log_size_tolerance: float = 0.15
     # Of a peak's place; more for every pixel from the asterism
     sigma_px: float = 1.2
     sigma_share: float = 0.06
+    n_kept: int = 60  # attitudes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,7 +325,9 @@ class NeighbourParams:
 class PointParams:
     """How control points are chosen."""
 
-    # A patch of less weight is an outlier of the fit
+    # Of a patch that gives a good point; below the last weight the fit takes it for an outlier
+    min_ncc: float = 0.6
+    min_good_weight: float = 0.15
     min_weight: float = 0.05
     # Of whole regions: Black Marble 2016 against monthly radiance composites, 32 m an axis RMS
     map_sigma_m: float = 50.0
@@ -330,7 +338,9 @@ class PointParams:
     min_apart_share: float = 0.1
     # Where the camera is held against lights: farther off every camera is unsure
     max_lights_incidence_deg: float = 70.0
-    # What neighbouring patches have in common, and the lights of a point, reach so many patch sides
+    # Confirmed lights so near count as the point's
+    lights_reach_px: float = 45.0
+    # What neighbouring patches have in common reaches so many patch sides
     reach_sides: float = 1.5
     min_pairs: int = 12  # of patches side by side, that tell how much
 

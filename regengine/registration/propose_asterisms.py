@@ -18,7 +18,6 @@ from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, intersect_ellipsoid, surface_to_lonlat
-from matchers.geometry.footprint import MAX_INCIDENCE_DEG
 from matchers.geometry.light_grid import LightGrid
 from matchers.geometry.pose import looking_at_nadir, with_attitude
 from matchers.geometry.view import LATTICE_PX, draw, lattice, stereographic_rays
@@ -33,6 +32,11 @@ from regengine.registration.priors.lens import is_telephoto
 from regengine.registration.priors.limb import keeps_sky_free
 from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage
 from regengine.registration.windows import FARTHEST_DEG, MIN_SAMPLE_KM, ground_reach_km
+
+MAP_PIXEL_KM = 0.5
+MAX_OFF_NADIR_DEG = 68.5  # of ground: the horizon is at 70
+# Flatter ground is lost in haze and too compressed to tell lights apart
+MAX_INCIDENCE_DEG = 82.0
 
 
 def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
@@ -54,7 +58,7 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
     field_km = problem.altitude_km / lens.focal_px * max(lens.width_px, lens.height_px)
 
     # Light peaks of the photo, and of the index as they are seen from the place
-    side_px = int(np.clip(field_km / MIN_SAMPLE_KM, *params.side_px))
+    side_px = int(np.clip(field_km / MAP_PIXEL_KM, *params.side_px))
     small = image.resized(side_px)
     camera = small.camera(lens)
     peaks = find_light_peaks(small.values, small.weight, stage.n_photo_lights, params.scale_px)
@@ -70,8 +74,8 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
             neighbours=params.neighbours,
             brightness_share=params.brightness_share,
             size_rad=(params.size_px[0] / camera.focal_px, params.size_px[1] / camera.focal_px),
-            shape_tolerance=params.tolerance,
-            log_size_tolerance=params.tolerance,
+            shape_tolerance=params.shape_tolerance,
+            log_size_tolerance=params.log_size_tolerance,
         ),
     )
     attitudes = match(
@@ -84,6 +88,7 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
             sigma_rad=params.sigma_px / camera.focal_px,
             sigma_share=params.sigma_share,
             scale_free=len(stage.lens.ladder) > 1,
+            kept=params.n_kept,
             scales=stage.lens.ladder,
         ),
     )
@@ -110,7 +115,7 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
             levels,
             template,
             [replace(template.camera(one), mirrored=False) for one in cameras],
-            FARTHEST_DEG,
+            MAX_OFF_NADIR_DEG,
             smooth_px=refine.smooth_px,
             detail_px=refine.first_detail_px,
         )
@@ -131,7 +136,7 @@ def view_index_lights(problem: Problem, camera: Camera) -> tuple[FloatArray, Flo
     sizes_km = sorted(index.sizes_km)
     nadir = position / np.linalg.norm(position)
     # Chord of the unit sphere to the farthest ground that is used
-    reach_km = ground_reach_km(problem.altitude_km, FARTHEST_DEG)
+    reach_km = ground_reach_km(problem.altitude_km, MAX_OFF_NADIR_DEG)
     reach = 2.0 * np.sin(0.5 * reach_km / EARTH_RADIUS_KM)
     vectors, contrasts = [np.zeros((0, 3))], [np.zeros(0)]
     for k, size_km in enumerate(sizes_km):

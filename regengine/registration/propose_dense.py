@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from matchers.geometry.camera import Camera
 from matchers.lights import dense
-from matchers.lights.dense import DenseParameters, boresights, make_templates
+from matchers.lights.dense import DenseParameters, boresights, templates_for
 from regengine.registration.align import align_first, is_same_view, unmirror
 from regengine.registration.hypotheses import choose_template_px, make_hypothesis
 from regengine.registration.priors.lens import is_telephoto
@@ -24,8 +24,9 @@ from regengine.registration.windows import (
 def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
     """The best distinct directions from a place, aligned.
 
-    For what has no asterisms: long lenses and few lights. Clipped pictures of cities are alike, so
-    that the right one is not always the first.
+    For what has no asterisms: long lenses and few lights. Clipped pictures of cities are alike: of
+    eleven telephoto frames of the training half the right camera was the first in seven, and within
+    the first 13 in nine.
     """
     place, nominal = stage.place, problem.photo.nominal
     assert place is not None
@@ -36,8 +37,8 @@ def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
     size_px = choose_template_px(problem, stage.lens)
     nearest_deg, farthest_deg = stage.off_nadir_deg
     # Telephoto frames are taken near nadir: 65 degrees off it the ground lies 1,100 km away
-    farthest_deg = min(farthest_deg, 65.0 if clipped else 70.0)
-    params, refine = DenseParameters(), problem.params.refine
+    farthest_deg = min(farthest_deg, 65.0 if clipped else DenseParameters().max_off_nadir_deg)
+    params = replace(DenseParameters(), template_px=size_px, max_off_nadir_deg=farthest_deg)
     sample_km = problem.altitude_km / lens.focal_px * max(lens.width_px, lens.height_px) / size_px
     step_km = sample_km / 1.5
     if clipped:
@@ -53,18 +54,13 @@ def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
     )
     if levels is None:
         return []
-    image = problem.photo.image(kind).resized(size_px, detail_px=refine.first_detail_px)
+    image = problem.photo.image(kind).resized(size_px, 0.7, params.detail_px)
     image = unmirror(image, stage.mirrored)
     photo = replace(image.camera(lens), mirrored=False)
-    templates = make_templates(image.values, image.weight, photo.focal_px, params)
+    templates = templates_for(image.values, image.weight, photo.focal_px, params)
     directions = boresights(templates.step_deg, nearest_deg, farthest_deg)
-    peaks = dense.search(
-        *(levels, photo, templates, directions, params),
-        smooth_px=refine.smooth_px,
-        detail_px=refine.first_detail_px,
-    )
     chosen: list[Camera] = []
-    for k, peak in enumerate(peaks):
+    for k, peak in enumerate(dense.search(levels, photo, templates, directions, params)):
         if len(chosen) == stage.n_aligned or k == 300:
             break
         camera = replace(image.stored_camera(peak.camera, nominal), mirrored=stage.mirrored)

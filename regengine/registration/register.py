@@ -145,10 +145,10 @@ def search(problem: Problem, started_s: float, state: SearchState | None = None)
     state = state or SearchState()
     budget = params.work_budget
     if problem.prior.cities_probability < params.search.min_cities_probability:
-        budget *= params.search.share_unlikely
+        budget *= params.search.share_without_cities
     images = problem.photo.images
     if images is not None and images.brightest_sigmas < params.search.min_brightest_sigmas:
-        budget *= params.search.share_unlikely
+        budget = min(budget, params.work_budget * params.search.share_faint)
     most_work, stages = state.work + budget, generate_stages(problem)
     if may_doubt_lens(problem):
         told_work = state.work + params.search.share_told_lens * budget

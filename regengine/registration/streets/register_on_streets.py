@@ -268,7 +268,7 @@ def propose_on_streets(
     """
     params, nominal = problem.params.streets, problem.photo.nominal
     search = problem.params.search
-    places = list_places(problem, params.place_step_km, search.near_neg_log_prior)
+    places = list_places(problem, params.place_step_km, search.max_track_neg_log_prior)
     positions: list[FloatArray] = []
     of_place = []
     may_be_cropped = problem.photo.frame.may_be_cropped

@@ -19,9 +19,9 @@ from matchers.lights.dense import (
     DenseParameters,
     boresights,
     correlate,
-    make_templates,
     project_stereographic,
     search,
+    templates_for,
 )
 from matchers.lights.photo_light import detail
 from tests.matchers.lamp_world import (
@@ -37,8 +37,7 @@ from tests.matchers.lamp_world import (
 )
 
 WEST, SOUTH, EAST, NORTH = -12.0, 28.0, 36.0, 58.0
-PARAMETERS = DenseParameters()
-DETAIL_PX = 4.0
+PARAMETERS = DenseParameters(template_px=48)
 LENS = {"width": 48, "height": 32, "focal_px": 90.0}
 
 
@@ -59,14 +58,11 @@ def candidates(
     max_off_nadir: float,
     keep: int,
 ) -> list[Camera]:
-    fine = detail(picture, DETAIL_PX)
-    templates = make_templates(fine, np.ones_like(fine), photo.focal_px, PARAMETERS)
+    fine = detail(picture, PARAMETERS.detail_px)
+    templates = templates_for(fine, np.ones_like(fine), photo.focal_px, PARAMETERS)
     directions = boresights(templates.step_deg, 0.0, max_off_nadir)
     blank = replace(photo, quaternion=(0.0, 0.0, 0.0, 1.0))
-    found = search(
-        *(levels, blank, templates, directions, PARAMETERS), smooth_px=0.8, detail_px=DETAIL_PX
-    )
-    peaks = list(islice(found, keep))
+    peaks = list(islice(search(levels, blank, templates, directions, PARAMETERS), keep))
     assert [p.score for p in peaks] == sorted((p.score for p in peaks), reverse=True)
     return [peak.camera for peak in peaks]
 
@@ -122,14 +118,14 @@ def brute_correlation(tile: FloatImage, image: FloatImage, mask: FloatImage) -> 
 
 
 # Of a template of 11 x 17 px: eight rolls, tiles of 40 px; any map varies enough
-SMALL = DenseParameters(corner_px=3.98, max_tile_px=40, min_spread=1e-6)
+SMALL = DenseParameters(corner_px=3.98, max_tile_px=40, min_spread=1e-6, min_spread_share=0.0)
 
 
 def test_correlation_is_that_of_the_definition() -> None:
     rng = np.random.default_rng(3)
     template = cv2.GaussianBlur(rng.random((11, 17)).astype(np.float32), (0, 0), 1.0)
     tile = cv2.GaussianBlur(rng.random((40, 40)).astype(np.float32), (0, 0), 1.0)
-    templates = make_templates(template, np.ones_like(template), 1e4, SMALL)
+    templates = templates_for(template, np.ones_like(template), 1e4, SMALL)
     found = correlate(tile, None, templates, SMALL)
     side = templates.side_px
     assert found.shape == (8, 40 - side + 1, 40 - side + 1)
@@ -147,8 +143,8 @@ def test_bright_light_beside_the_template_lets_no_correlation_pass_one() -> None
     template = cv2.GaussianBlur(rng.random((9, 25)).astype(np.float32), (0, 0), 1.0)
     tile = 0.01 * rng.random((96, 96)).astype(np.float32)
     tile[::19, ::17] = 5.0
-    how = DenseParameters(max_tile_px=96, min_spread=1e-3)
-    templates = make_templates(template, np.ones_like(template), 1e4, how)
+    how = DenseParameters(max_tile_px=96, min_spread=1e-3, min_spread_share=0.0)
+    templates = templates_for(template, np.ones_like(template), 1e4, how)
     assert templates.fft_px == 96
     assert np.abs(correlate(tile, None, templates, how)).max() <= 1.001
 

@@ -96,8 +96,8 @@ def test_two_passes_find_the_places_that_all_harmonics_do(
     found = find_light_peaks(picture, None, 100).positions
     found = found[np.abs(found - 110.0).max(axis=1) < 75.0][:8]
     queries = normalize_queries(table, harmonics(*sample_rings(picture, None, *found.T)))
-    n_places = 1
-    assert len(table) > PATCHES.compared_per_place**2 * n_places
+    n_places = 2
+    assert len(table) > PATCHES.min_table_share * PATCHES.compared_per_place * n_places
     places, turns_rad = find_places(table, queries, n_places)
     at_turns = correlate(table.coefficients, project(queries))
     likeliest = np.argsort(-at_turns.max(axis=0), axis=1)[:, :n_places]

@@ -201,7 +201,7 @@ def test_no_point_lies_on_dark_ground_beyond_the_lights(over_city: Solved) -> No
         assert len(points) == 4
         assert all(point.lights > 0 for point in points)
         far_px = max((point.x + 0.5) * factor - 0.5 for point in points) - left.x.max()
-        assert (far_px > PARAMS.reach_sides * fit.refinement.matches.size_px) == beyond
+        assert (far_px > PARAMS.lights_reach_px) == beyond
 
 
 def test_sigmas_of_points_follow_from_their_covariances(over_city: Solved) -> None:
