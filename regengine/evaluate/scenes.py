@@ -87,7 +87,8 @@ def report_method(validation: CrossValidation, method: str) -> MethodReport:
     samples, truth = validation.samples, validation.truth
     answers, scored = validation.answers(method), scored_classes(samples)
     rows, places = validation.tested, np.arange(len(truth))
-    p, shown, votes = answers.probabilities, samples.targets[rows], samples.weights[rows]
+    p, shown = answers.probabilities, samples.targets[rows]
+    votes = samples.subset(rows).weights
     return MethodReport(
         name=method,
         macro_f1=macro_f1(truth, answers.said, scored),

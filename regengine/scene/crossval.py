@@ -96,12 +96,12 @@ class CrossValidation:
         """Curve from a method's scores to probabilities, fitted to all folds but one (`but`)."""
         samples, kept = self.samples, self.fold_of != but
         rows = self.tested[kept]
-        simulated = samples.targets[samples.simulated].sum(axis=0)
+        simulated = samples.targets[samples.simulated & ~samples.copies].sum(axis=0)
         return fit_odds(
             self.scores(method)[kept],
             samples.targets[rows],
             self.explained()[kept],
-            samples.weights[rows],
+            samples.subset(self.tested).weights[kept],
             samples.group_counts() + simulated,
             samples.classes.index(OTHER),
         )
@@ -175,10 +175,12 @@ def fit_methods(samples: Samples, *, seed: int) -> Fitted:
 
 
 def thinned(samples: Samples, most: int) -> Samples:
-    """All real rows and of each class so many simulated ones at most, the first."""
+    """All real rows and of each class so many simulated ones at most, the first; no copies."""
     seen = np.zeros(len(samples.classes), int)
     kept = []
     for row, kind in enumerate(samples.primary):
+        if samples.copies[row]:
+            continue
         if samples.simulated[row]:
             seen[kind] += 1
         if not samples.simulated[row] or seen[kind] <= most:

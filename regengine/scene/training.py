@@ -97,7 +97,7 @@ def train_scene_model(
 def _record(validation: CrossValidation, method: str, source: str) -> TrainingRecord:
     samples = validation.samples
     real = samples.targets[~samples.simulated].sum(axis=0)
-    simulated = samples.targets[samples.simulated].sum(axis=0)
+    simulated = samples.targets[samples.simulated & ~samples.copies].sum(axis=0)
     return TrainingRecord(
         source=source,
         libraries={

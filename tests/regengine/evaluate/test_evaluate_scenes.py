@@ -113,7 +113,7 @@ def known(
     samples = Samples(
         features=np.hstack([scores, gate]),
         labels=tuple((label,) for label in labels),
-        groups=tuple(f"g{(n + 1) // 2}" for n in range(len(labels))),
+        groups=tuple(f"g{(n + 1) // 2}" if n < drawn else f"s{n}" for n in range(len(labels))),
         simulated=np.arange(len(labels)) >= drawn,
         names=tuple(f"folder/{n}.jpg" for n in range(len(labels))),
     )
