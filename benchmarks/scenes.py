@@ -43,14 +43,14 @@ from regengine.evaluate.scene_report import (
 from regengine.evaluate.scenes import SceneReport, evaluate_scenes
 from regengine.evaluate.tables import table
 from regengine.scene.features import feature_names, measure_features
-from regengine.scene.model_file import write_scene_model
-from regengine.scene.picture import LEAST_DECODED_PX, read_scene_rgb, scene_picture
-from regengine.scene.samples import (
+from regengine.scene.labels import (
     USUAL_CLASSES,
     Samples,
     SceneLabel,
     joined,
 )
+from regengine.scene.model_file import write_scene_model
+from regengine.scene.picture import LEAST_DECODED_PX, read_scene_rgb, scene_picture
 from regengine.scene.training import measure_photos, train_scene_model
 
 CITIES, DAY = "cities", "day"

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import scenes
-from regengine.scene.samples import SceneLabel
+from regengine.scene.labels import SceneLabel
 
 pytestmark = pytest.mark.slow
 

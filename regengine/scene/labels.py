@@ -181,6 +181,10 @@ class Samples:
             classes=self.classes,
         )
 
+    def simulated_counts(self) -> IndexArray:
+        """Number of simulated frames that show each class, without copies of photos, shape (C,)."""
+        return np.asarray(self.targets[self.simulated & ~self.copies].sum(axis=0), np.intp)
+
     def group_counts(self) -> IndexArray:
         """Number of groups of real photos that show each class, shape (C,)."""
         groups = np.array(self.groups)
