@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from functools import wraps
@@ -47,8 +47,9 @@ MAX_MEMORY_MB = 3000  # streaks of 17 megapixels take 1.6 GB, stars and solving 
 class OptionInfo(NamedTuple):
     """What is said of an option beside its name, type and default.
 
-    ``names`` are its spellings on the command line where they do not follow from its name; without
-    ``help`` it is an option in Python alone.
+    ``names`` are its spellings on the command line where they do not follow from its name, and
+    ``typed_default`` its default there, where it is another one; without ``help`` it is an option
+    in Python alone.
     """
 
     help: str = ""
@@ -56,6 +57,7 @@ class OptionInfo(NamedTuple):
     maximum: float = math.inf
     metavar: str | None = None
     names: tuple[str, ...] = ()
+    typed_default: Any = None
 
 
 def option(
@@ -65,9 +67,10 @@ def option(
     minimum: float = -math.inf,
     maximum: float = math.inf,
     metavar: str | None = None,
+    typed_default: Any = None,
 ) -> Any:
     """A field of a class of options."""
-    info = OptionInfo(help, minimum, maximum, metavar, names)
+    info = OptionInfo(help, minimum, maximum, metavar, names, typed_default)
     return field(default=default, metadata={"option": info})
 
 
@@ -92,6 +95,14 @@ def option_info(one: Any) -> OptionInfo:
     info: OptionInfo = one.metadata.get("option", OptionInfo())
     return info
 
+
+# What several classes say alike
+_LENS = (
+    "Lens profile of regengine lens fit, or a folder of them; each photo takes that of its camera "
+    "and lens. May be given several times."
+)
+_METHOD = "Detection method; without it the benchmark's best."
+_OVERLAY = "Draw a picture per photo into this folder."
 
 # Fields come in the order of the classes from last to first: inputs, what is known, the search
 
@@ -169,11 +180,7 @@ class RegisterOptions(TimeOptions, MapOptions):
         minimum=PIXEL_PITCH_RANGE_UM[0],
         maximum=PIXEL_PITCH_RANGE_UM[1],
     )
-    lens: Paths | None = option(
-        None,
-        "Lens profile of regengine lens fit, or a folder of them; each photo takes that "
-        "of its camera and lens. May be given several times.",
-    )
+    lens: Paths | None = option(None, _LENS)
     clock_window: float | None = option(
         None,
         "How wrong the camera's clock may be at most, seconds. Without it two minutes are "
@@ -211,17 +218,26 @@ class RegisterOptions(TimeOptions, MapOptions):
         None, "For --blind: only towns of this region.", metavar="WEST,SOUTH,EAST,NORTH"
     )
     mission: str | None = option(None, "For --blind: mission, such as ISS030.")
-    overlay: AnyPath | None = option(
-        None, "Draw a picture per photo into this folder.", metavar="DIR"
-    )
+    overlay: AnyPath | None = option(None, _OVERLAY, metavar="DIR")
     params: RegisterParams | None = option(None)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(RegisterOptions):
+class WorkerOptions(Options):
+    """Who works on photos."""
+
+    workers: int = option(
+        0, "Worker processes; 0 works in this process.", minimum=0, typed_default=1
+    )
+    max_memory_mb: int = option(
+        MAX_MEMORY_MB, "Memory that a worker may take, MB (0: no limit); more fails.", minimum=0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(WorkerOptions, RegisterOptions):
     """Options of `regengine.register_many`: those of each photo, and how the run is done."""
 
-    workers: int = option(0, "Worker processes; 0 works in this process.", minimum=0)
     resume: bool = option(
         True,
         "Take over what the store has of the same photo with the same settings.",
@@ -239,9 +255,6 @@ class RunOptions(RegisterOptions):
         metavar="ADDRESS",
     )
     progress: bool = option(False)
-    max_memory_mb: int = option(
-        MAX_MEMORY_MB, "Memory that a worker may take, MB (0: no limit); more fails.", minimum=0
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,7 +273,7 @@ class ClassifyOptions(TimeOptions):
 class DetectOptions(Options):
     """Options of `regengine.detect`."""
 
-    method: str | None = option(None, "Detection method; without it the benchmark's best.")
+    method: str | None = option(None, _METHOD)
     max_side_px: int | None = option(
         None,
         "Average larger photos down to this long side first.  "
@@ -289,17 +302,11 @@ class SolveOptions(Options):
     fov_deg: float | None = option(
         None, "Field of view along x, tried first.", minimum=1.0, maximum=140.0
     )
-    lens: Paths | None = option(
-        None,
-        "Lens profile of regengine lens fit, or a folder of them; each photo takes that "
-        "of its camera and lens. May be given several times.",
-    )
-    method: str | None = option(None, "Detection method; without it the benchmark's best.")
+    lens: Paths | None = option(None, _LENS)
+    method: str | None = option(None, _METHOD)
     max_seconds: float = option(30.0, "Processor time to search for each photo.", minimum=0.1)
     wcs: AnyPath | None = option(None, "Write a FITS WCS header per solved photo.", metavar="DIR")
-    overlay: AnyPath | None = option(
-        None, "Draw a picture per photo into this folder.", metavar="DIR"
-    )
+    overlay: AnyPath | None = option(None, _OVERLAY, metavar="DIR")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,7 +325,7 @@ class Retry(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LineOptions(OutputOptions):
+class LineOptions(WorkerOptions, OutputOptions):
     """How a command that says a line of each photo goes through them."""
 
     out: AnyPath | None = option(
@@ -332,10 +339,6 @@ class LineOptions(OutputOptions):
         "--resume/--no-resume",
     )
     retry: Retry | None = option(None, "With --out: do photos again that failed before.")
-    workers: int = option(1, "Worker processes; 0 works in this process.", minimum=0)
-    max_memory_mb: int = option(
-        MAX_MEMORY_MB, "Memory that a worker may take, MB (0: no limit); more fails.", minimum=0
-    )
 
 
 OptionsT = TypeVar("OptionsT", bound=Options)
@@ -393,7 +396,7 @@ def spread_options(
             one.name,
             Parameter.KEYWORD_ONLY,
             annotation=types[one.name],
-            default=Parameter.empty if one.default is MISSING else one.default,
+            default=one.default,
         )
         for one in fields(options)
     ]

@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from regengine.batch.map_photos import map_photos
+from regengine.batch.map_photos import Known, map_photos
 from regengine.batch.ndjson import LineFile, failed_line, stamped
 from regengine.batch.plan import Task, failure_of, file_sha256
 from regengine.batch.worker_processes import TeamOptions, start_executor
@@ -72,43 +72,33 @@ def answers(
                 anew=not options.resume,
             )
             opened.enter_context(closing(file))
-        # Photos in their order, up to the last that was begun; None for what is not done yet
-        outcomes: dict[int, tuple[Task, Answer | Reason | AlreadyDone | None]] = {}
-        n_told = 0
 
-        def begin() -> Iterator[Task]:
+        def take_up() -> Iterator[Task | Known[Task, AlreadyDone]]:
             for number, path in enumerate(photos):
                 sha256 = "" if file is None else file_sha256(path)
                 state = None if file is None else file.has(path, sha256)
                 task = Task(path=path, sha256=sha256, frame_index=number)
                 if state is None or (state == "failed" and options.retry_failed):
-                    outcomes[number] = task, None
                     yield task
                 else:
-                    outcomes[number] = task, AlreadyDone(failed=state == "failed")
+                    yield Known(task, AlreadyDone(failed=state == "failed"))
 
-        def take_out() -> Iterator[Answer | Reason | AlreadyDone]:
-            """The photos whose turn it is, their lines safe."""
-            nonlocal n_told
+        executor = opened.enter_context(closing(start_executor(AnswerTask(function), options)))
+        window = WINDOW * options.workers or None
+        waiting: dict[int, tuple[Task, Answer | Reason | AlreadyDone]] = {}  # for those before
+        n_told = 0
+        for finished in opened.enter_context(
+            closing(map_photos(take_up(), executor, stop, window=window))
+        ):
+            waiting |= {task.frame_index: (task, outcome) for task, outcome in finished}
             ready: list[Answer | Reason | AlreadyDone] = []
-            while n_told in outcomes and outcomes[n_told][1] is not None:
-                task, outcome = outcomes.pop(n_told)
-                assert outcome is not None
+            while n_told in waiting:
+                task, outcome = waiting.pop(n_told)
                 ready.append(outcome if file is None else _add(file, task, outcome, options))
                 n_told += 1
             if file is not None:
                 file.flush()
             yield from ready
-
-        executor = opened.enter_context(closing(start_executor(AnswerTask(function), options)))
-        window = WINDOW * options.workers or None
-        for finished in opened.enter_context(
-            closing(map_photos(begin(), executor, stop, window=window))
-        ):
-            for task, outcome in finished:
-                outcomes[task.frame_index] = task, outcome
-            yield from take_out()
-        yield from take_out()
         if file is not None and not stop():
             file.finish()
 

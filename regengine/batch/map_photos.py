@@ -68,6 +68,14 @@ class Executor(Protocol[GivenT, FoundT]):
         ...
 
 
+@dataclass(frozen=True)
+class Known(Generic[TaskT, ResultT]):
+    """A photo that needs no work, and what is known of it."""
+
+    task: TaskT
+    outcome: ResultT
+
+
 @dataclass
 class Attempt(Generic[TaskT]):
     """A photo under way."""
@@ -78,7 +86,7 @@ class Attempt(Generic[TaskT]):
 
 
 def map_photos(
-    tasks: Iterable[TaskT],
+    tasks: Iterable[TaskT | Known[TaskT, ResultT]],
     executor: Executor[TaskT, ResultT],
     stop: Callable[[], bool] = bool,
     *,
@@ -93,7 +101,7 @@ def map_photos(
     Parameters
     ----------
     tasks : iterable
-        Taken one by one, a few ahead of the work.
+        Taken one by one, a few ahead of the work; what is `Known` is given back as it is.
     executor : Executor
         Does the work; stays open.
     stop : callable
@@ -114,12 +122,18 @@ def map_photos(
             lost.clear()
         slots = executor.slots
         while not is_exhausted and len(ready) < slots:
-            task = next(coming, None)
-            if task is None:
+            item = next(coming, None)
+            if item is None:
                 is_exhausted = True
+            elif isinstance(item, Known):
+                yield [(item.task, item.outcome)]
+                if stop():
+                    break
             else:
-                ready.append(Attempt(task, n_taken))
+                ready.append(Attempt(item, n_taken))
                 n_taken += 1
+        if not is_stopped and stop():
+            continue
         while len(running) < slots and not any(one.n_lost for one in running.values()):
             if lost and running:
                 break

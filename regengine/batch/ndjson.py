@@ -98,16 +98,6 @@ class LineFile:
         content = line.encode("utf-8", "backslashreplace") + b"\n"
         self._note(content, self._journal.append(content))
 
-    @property
-    def due(self) -> bool:
-        """Whether lines wait that should be flushed now."""
-        return self._journal.due
-
-    @property
-    def is_safe(self) -> bool:
-        """Whether all lines are on the disk."""
-        return not self._journal.n_pending
-
     def flush(self) -> None:
         """Bring all lines to the disk."""
         try:

@@ -37,8 +37,8 @@ def was_searched_again(stored: StoredFrame) -> bool:
     return dict(stored.result.sources).get(SOURCE, "").startswith(SEARCHED_AGAIN)
 
 
-# Where nothing was searched, or nothing can be found, others do not help
-BEYOND_HELP = {"not_a_night_city_frame", "no_ephemeris", "outside_map"}
+# Where nothing was searched others do not help; a wrong clock may lead outside the map
+BEYOND_HELP = {"not_a_night_city_frame", "no_ephemeris"}
 # The nearest in time decide: a time-lapse has thousands in a day, and they agree
 MAX_REFERENCES = 64
 MAX_KEPT_REFERENCES = 4096  # in memory, 2 kB each

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from regengine.batch.console import Advance
-from regengine.batch.map_photos import Executor, map_photos
+from regengine.batch.map_photos import Executor, Known, map_photos
 from regengine.batch.neighbours import SecondSearch
 from regengine.batch.plan import AGAIN, Task, discard, failure_of, plan
 from regengine.batch.same_settings import RunSettings
@@ -107,33 +107,15 @@ def run_batch(
                 summary.verdicts[frame.result.verdict] += 1
                 report(frame.result)
 
-    def first_tasks() -> Iterator[Task]:
-        """What is to be done; what the store has is taken over."""
+    def take_up(items: Iterator[Task | StoredFrame]) -> Iterator[Task | Known[Task, StoredFrame]]:
+        """What is to be done, and what the store has, which is taken over."""
         nonlocal n_begun, n_planned
-        settings, resume, retry = options.settings, options.resume, options.retry
-        for item in plan(photos, writer, settings=settings, resume=resume, retry=retry):
-            if isinstance(item, Task):
-                n_begun += 1
-                yield item
-                continue
-            summary.taken.append(item.frame_index)
-            if options.advance is not None:
-                options.advance(item.result.verdict, resumed=True)
-            if second is not None:
-                second.note(item)
-            report_safe([item])
-        n_planned += 1
-
-    def second_tasks(second: SecondSearch) -> Iterator[Task]:
-        """What is to be searched again; what others do not help is final."""
-        nonlocal n_begun, n_planned
-        items = second.plan()
-        for item in items if options.again is None else options.again(items):
-            if isinstance(item, Task):
-                n_begun += 1
-                yield item
+        for item in items:
+            n_begun += 1
+            if isinstance(item, StoredFrame):
+                yield Known(Task(path=Path(item.result.path)), item)
             else:
-                report_safe([item])
+                yield item
         n_planned += 1
 
     def make_frame(task: Task, result: FrameResult) -> StoredFrame:
@@ -155,21 +137,38 @@ def run_batch(
             second.note(frame)
         return frame
 
+    def take_over(frame: StoredFrame) -> None:
+        """Take in a frame that the store had."""
+        summary.taken.append(frame.frame_index)
+        if options.advance is not None:
+            options.advance(frame.result.verdict, resumed=True)
+        if second is not None:
+            second.note(frame)
+
     function = partial(attempt, process)
     team = replace(options, workers=0) if len(photos) == 1 else options
     start = options.executor or partial(start_executor, options=team)
-    rounds = [first_tasks(), *([second_tasks(second)] if second else ())]
+    settings, resume, retry = options.settings, options.resume, options.retry
+    rounds = [plan(photos, writer, settings=settings, resume=resume, retry=retry)]
+    if second is not None:
+        again = second.plan()
+        rounds.append(again if options.again is None else options.again(again))
     try:
         with closing(start(function)) as executor:
-            for tasks in rounds:
-                with closing(map_photos(tasks, executor, options.stop)) as turns:
+            for is_second, items in enumerate(rounds):
+                with closing(map_photos(take_up(items), executor, options.stop)) as turns:
                     for finished in turns:
                         for task, outcome in finished:
+                            n_done += 1
+                            if isinstance(outcome, StoredFrame):
+                                if not is_second:
+                                    take_over(outcome)
+                                report_safe([outcome])
+                                continue
                             if isinstance(outcome, Reason):
                                 lost_s = options.limit_s if outcome.code == "timed_out" else 0.0
                                 outcome = failed(task, outcome, seconds=lost_s)
                             writer.add(make_frame(task, outcome))
-                            n_done += 1
                             if task.given_as is not None:
                                 discard(task.path)
                         report_safe(writer.flush())

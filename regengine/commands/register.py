@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from regengine.store.verify import Problem
 
 
-@with_options(workers=1)
+@with_options
 def main(
     *,
     photos: Annotated[

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import MISSING, Field, fields
+from collections.abc import Callable, Collection
+from dataclasses import Field, fields
 from functools import wraps
 from inspect import Parameter, signature
 from pathlib import Path
@@ -37,19 +37,8 @@ def typer_option(options: type[Options], name: str) -> Any:
     )
 
 
-def with_options(main: Callable[..., None] | None = None, **defaults: Any) -> Callable[..., Any]:
-    """Give a command the fields of its parameters of option classes in the place of these.
-
-    Parameters
-    ----------
-    main : callable
-        The command. Its keyword-only parameters stay, too.
-    **defaults
-        Defaults that differ from those of the classes, by the names of fields.
-    """
-    if main is None:
-        return lambda function: with_options(function, **defaults)
-    command = main
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the fields of its parameters of option classes in the place of these."""
     types = get_type_hints(command)
     classes: dict[str, type[Options]] = {
         name: kind
@@ -59,7 +48,7 @@ def with_options(main: Callable[..., None] | None = None, **defaults: Any) -> Ca
     parameters: list[Parameter] = []
     for parameter in signature(command, eval_str=True).parameters.values():
         if parameter.name in classes:
-            parameters += _parameters(classes[parameter.name], defaults)
+            parameters += _parameters(classes[parameter.name])
         else:
             parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
 
@@ -82,27 +71,23 @@ def with_options(main: Callable[..., None] | None = None, **defaults: Any) -> Ca
     return called
 
 
-def _parameters(kind: type[Options], defaults: Mapping[str, Any]) -> list[Parameter]:
+def _parameters(kind: type[Options]) -> list[Parameter]:
     types = get_type_hints(kind)
     return [
         Parameter(
             one.name,
             Parameter.KEYWORD_ONLY,
-            annotation=Annotated[_typed(types[one.name]), typer_option(kind, one.name)],
-            default=_default(one, defaults),
+            annotation=Annotated[
+                TYPED.get(types[one.name], types[one.name]), typer_option(kind, one.name)
+            ],
+            default=_typed_default(one),
         )
         for one in fields(kind)
         if option_info(one).help
     ]
 
 
-def _typed(kind: Any) -> Any:
-    return TYPED.get(kind, kind)
-
-
-def _default(one: Field[Any], defaults: Mapping[str, Any]) -> Any:
-    if one.name in defaults:
-        return defaults[one.name]
-    if one.default is MISSING:
-        return Parameter.empty
-    return None if one.default == () else one.default
+def _typed_default(one: Field[Any]) -> Any:
+    other = option_info(one).typed_default
+    default = one.default if other is None else other
+    return None if default == () else default

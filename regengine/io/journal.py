@@ -7,16 +7,11 @@ off when the file is opened again; whoever reads meanwhile leaves it out.
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
 from regengine.io.atomic import sync_folder
-
-FLUSH_LINES = 64
-FLUSH_S = 1.0  # people watch the lines come
 
 
 class Journal:
@@ -28,8 +23,6 @@ class Journal:
         The file, made if need be.
     size : int
         Bytes of its whole lines; what follows was torn by a crash and is cut off.
-    clock : callable
-        Tells seconds that never run backwards.
 
     Raises
     ------
@@ -37,13 +30,11 @@ class Journal:
         Of every method, if the file cannot be written. What was flushed before stays.
     """
 
-    def __init__(self, path: Path, size: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, path: Path, size: int) -> None:
         self.size = size  # bytes that are safe
         self.n_flushed = 0  # lines that this writer has brought to the disk
-        self._clock = clock
         self._pending: list[bytes] = []
         self._pending_bytes = 0
-        self._flushed_s = clock()
         # Unbuffered: what could not be written must not be written later, at close
         self._stream = FileIO(path, "a")
         try:
@@ -61,17 +52,6 @@ class Journal:
         self._pending_bytes += len(line)
         return begin
 
-    @property
-    def n_pending(self) -> int:
-        """Lines that are not on the disk yet."""
-        return len(self._pending)
-
-    @property
-    def due(self) -> bool:
-        """Whether lines wait that should be brought to the disk now."""
-        late = self._clock() - self._flushed_s >= FLUSH_S
-        return bool(self._pending) and (late or len(self._pending) >= FLUSH_LINES)
-
     def flush(self) -> None:
         """Bring all lines to the disk: all that wait, or none of them."""
         if not self._pending:
@@ -88,7 +68,6 @@ class Journal:
         self.size += self._pending_bytes
         self.n_flushed += len(self._pending)
         self._pending, self._pending_bytes = [], 0
-        self._flushed_s = self._clock()
 
     def close(self) -> None:
         """Let go of the file; lines that were never flushed are dropped."""

@@ -158,13 +158,18 @@ class JournalFile:
         if self._stream is not None:
             self._stream.close()
 
-    def tables(self, first: int, beyond: int, groups: Selection = GROUPS) -> Tables:
-        """Rows of the frames ``first <= frame_index < beyond``; texts are bytes of fixed length."""
+    def numbers_within(self, first: int, beyond: int) -> list[int]:
+        """Its frames ``first <= frame_index < beyond``."""
         start, stop = np.searchsorted(self.frame_index, [first, beyond])
-        return self.rows_of(self.frame_index[start:stop].tolist(), groups)
+        numbers: list[int] = self.frame_index[start:stop].tolist()
+        return numbers
+
+    def tables(self, first: int, beyond: int) -> Tables:
+        """All rows of the frames ``first <= frame_index < beyond``, as `StoreFile.tables` does."""
+        return self.rows_of(self.numbers_within(first, beyond))
 
     def rows_of(self, numbers: Sequence[int], groups: Selection = GROUPS) -> Tables:
-        """Rows of frames of the journal, in this order."""
+        """Rows of frames of the journal, in this order; texts are bytes of fixed length."""
         with damage_told(self.path):
             return decode_lines([self._line(number) for number in numbers], groups)
 

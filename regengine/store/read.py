@@ -97,11 +97,11 @@ class Snapshot:
 
     def tables(self, first: int, beyond: int, groups: Selection = GROUPS) -> Tables:
         """Rows of the frames ``first <= frame_index < beyond``; texts are bytes of fixed length."""
-        sets = [] if self.store is None else [self.store.tables(first, beyond, groups)]
-        newer = self.journal.tables(first, beyond, groups)
-        if len(newer["frames"]["frame_index"]) or not sets:
-            sets.append(newer)
-        return sets[0] if len(sets) == 1 else join(sets, groups)
+        newer = self.journal.numbers_within(first, beyond)
+        if self.store is None:
+            return self.journal.rows_of(newer, groups)
+        stored = self.store.tables(first, beyond, groups)
+        return join([stored, self.journal.rows_of(newer, groups)], groups) if newer else stored
 
     def text_lengths(self) -> dict[tuple[str, str], int]:
         """Bytes that hold every text of each text column, by group and column."""

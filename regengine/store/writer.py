@@ -11,8 +11,6 @@ import json
 import logging
 import os
 import platform
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -27,7 +25,6 @@ from regengine.io.times import utc_now
 from regengine.io.urls import command_line
 from regengine.store.file import StoreFile, check, growing
 from regengine.store.journal import (
-    JournalFile,
     encode_frame,
     encode_head,
     encode_rows,
@@ -84,16 +81,15 @@ class StoreWriter:
 
     While it is open, results go to the journal beside the store; at the end the store is grown, or
     written anew, and the journal deleted. The file is made at the end of the first run, its folder
-    now if need be; ``clock`` tells seconds that never run backwards. What an earlier, killed run
-    left in the journal, or in parts as older versions wrote them, is merged first; ``frames`` finds
-    what the store held then, and what was flushed since. A frame is safe once `flush` has returned
-    it. The merge happens however the block is left; if it fails, the journal stays and the next
-    start merges it. What was merged is read back and checked then; ``problems`` tells what is wrong
-    with it.
+    now if need be. What an earlier, killed run left in the journal, or in parts as older versions
+    wrote them, is merged first; ``frames`` finds what the store held then, and what was flushed
+    since. A frame is safe once `flush` has returned it. The merge happens however the block is
+    left; if it fails, the journal stays and the next start merges it. What was merged is read back
+    and checked then; ``problems`` tells what is wrong with it.
     StoreError if the store is a foreign or damaged file, cannot be written, or is in use.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.problems: tuple[Problem, ...] = ()
         self._pending: dict[int, tuple[StoredFrame, int]] = {}  # with the place of its line
@@ -107,7 +103,7 @@ class StoreWriter:
                 take_in_parts(path)
                 self._merge()
                 self.frames = StoredFrames(path, journal_path(path))
-                self._journal = Journal(journal_path(path), 0, clock)
+                self._journal = Journal(journal_path(path), 0)
                 self._journal.append(encode_head(root_attributes()))
             except BaseException:
                 self._lock.release()
@@ -143,11 +139,6 @@ class StoreWriter:
         place = self._journal.append(encode_frame(frame))
         self._pending.pop(frame.frame_index, None)
         self._pending[frame.frame_index] = frame, place
-
-    @property
-    def due(self) -> bool:
-        """Whether frames wait that should be flushed now."""
-        return self._journal is not None and bool(self._pending) and self._journal.due
 
     def flush(self) -> list[StoredFrame]:
         """Bring what is pending to the disk: the frames that are safe now, by their numbers.
@@ -187,11 +178,10 @@ class StoreWriter:
         journal = journal_path(self.path)
         if not journal.exists():
             return
-        with JournalFile(journal) as found:
-            numbers = found.frame_index
-        if len(numbers):
-            merge_journal(self.path)
-            self._merged = np.union1d(self._merged, numbers)
+        with Snapshot(self.path) as snapshot:
+            if len(snapshot.journal.frame_index):
+                grow_store(self.path, snapshot)
+                self._merged = np.union1d(self._merged, snapshot.journal.frame_index)
         journal.unlink()
         sync_folder(journal.parent)
 
@@ -215,19 +205,15 @@ def lock_store(store: Path) -> FileLock:
     return lock
 
 
-def merge_journal(path: Path) -> None:
+def grow_store(path: Path, snapshot: Snapshot) -> None:
     """Grow a store by what its journal holds, or write it anew; the journal stays."""
-    with Snapshot(path) as snapshot:
-        numbers = snapshot.frame_index
-        changed = np.isin(numbers, snapshot.journal.frame_index)
-        attributes, lengths = root_attributes(snapshot.store), snapshot.text_lengths()
-        with growing(path, snapshot.store, numbers, changed, attributes, lengths) as (
-            output,
-            first,
-        ):
-            for start in range(first, len(numbers), BLOCK_FRAMES):
-                block = numbers[start : start + BLOCK_FRAMES]
-                output.append(snapshot.tables(int(block[0]), int(block[-1]) + 1))
+    numbers, newer = snapshot.frame_index, snapshot.journal.frame_index
+    changed, lengths = np.isin(numbers, newer), snapshot.text_lengths()
+    attributes = root_attributes(snapshot.store)
+    with growing(path, snapshot.store, numbers, changed, attributes, lengths) as (output, first):
+        for start in range(first, len(numbers), BLOCK_FRAMES):
+            block = numbers[start : start + BLOCK_FRAMES]
+            output.append(snapshot.tables(int(block[0]), int(block[-1]) + 1))
 
 
 def take_in_parts(store: Path) -> None:

@@ -37,8 +37,9 @@ TOP_LEVEL = {
     "tests",
 }
 PURE = ("detectors", "matchers")
-# Arithmetic of one package alone
+# Arithmetic of one package alone, and how words are read
 PURE_MODULES = (
+    "regengine.photo.record_values",
     "regengine.points.resection",
     "regengine.sky.satellites.streak_naming",
     *("regengine.sky.stars.lens_fit", "regengine.sky.stars.star_fit"),
