@@ -1,8 +1,10 @@
 """How well scene models tell real photographs of groups that they have not seen.
 
-``python -m benchmarks scenes`` needs the real photographs (``REGENGINE_REAL_DATA``); simulated
-frames help in training where real ones are few, and are never scored. ``--model FILE`` writes the
-model that ships, trained on all of them; ``--out FOLDER`` the page and its figures, dated.
+``python -m benchmarks scenes`` needs the real photographs (``REGENGINE_REAL_DATA``). Simulated
+frames help in training where real ones are few, and changed copies of photos (cut, of other
+exposure, colours and sharpness) where light and colours vary; neither is ever scored. ``--model
+FILE`` writes the model that ships, trained on all of them; ``--out FOLDER`` the page and its
+figures, dated.
 """
 
 from __future__ import annotations
@@ -19,16 +21,20 @@ from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.pages import command_of, title_lines
+from benchmarks.simulate.render import to_jpeg
 from benchmarks.simulate.scenes import DRAWERS
 from benchmarks.simulate.scenes import draw as draw_scene
 from benchmarks.trials.draw import draw_trial
 from benchmarks.trials.exposures import Kind
+from benchmarks.trials.outcomes import wilson_interval
 from benchmarks.trials.source import made_source
+from regengine.errors import FrameError
 from regengine.evaluate.scene_report import (
     draw_mistakes,
     draw_report,
@@ -37,20 +43,19 @@ from regengine.evaluate.scene_report import (
 from regengine.evaluate.scenes import SceneReport, evaluate_scenes
 from regengine.evaluate.tables import table
 from regengine.scene.features import feature_names, measure_features
-from regengine.scene.model_file import write_scene_model
-from regengine.scene.picture import scene_picture
-from regengine.scene.samples import (
+from regengine.scene.labels import (
     USUAL_CLASSES,
     Samples,
     SceneLabel,
     joined,
 )
+from regengine.scene.model_file import write_scene_model
+from regengine.scene.picture import LEAST_DECODED_PX, read_scene_rgb, scene_picture
 from regengine.scene.training import measure_photos, train_scene_model
 
-GOAL_RECALL = 0.90
-GOAL_CITIES_RECALL = 0.95
-GOAL_CITIES_PRECISION = 0.95
-CITIES = "cities"
+CITIES, DAY = "cities", "day"
+# Least shares that are wanted: of photos of scored classes, and of these
+GOAL_RIGHT, GOAL_RECALL, GOAL_PRECISION = 0.86, 0.90, 0.86
 
 
 def page_lines(
@@ -68,7 +73,7 @@ def page_lines(
         "five groups are left out one group at a time and are not scored. Everything that is "
         "learned (mean and scale, axes, number of clusters, the gate, the probabilities) is "
         "learned anew without the fold. Simulated frames "
-        "train and are never scored. Nothing but the picture is "
+        "and changed copies of photos train and are never scored. Nothing but the picture is "
         "known: neither camera nor hour.",
         "",
         "## Goals",
@@ -84,29 +89,35 @@ def page_lines(
 
 
 def goal_lines(report: SceneReport) -> list[str]:
-    """What was aimed at, and what was reached by the kind of model that is taken."""
+    """What is wanted, and what was reached by the kind of model that is taken."""
     best = report.chosen_report
-    shown = [one for one in best.classes if one.frames]
-    recall = float(np.mean([one.recall for one in shown]))
-    lines = [(f"mean recall of {len(shown)} classes", recall, GOAL_RECALL)]
-    cities = next((c for c in best.classes if c.name == CITIES and c.frames), None)
-    if cities is not None:
-        lines.append(("recall of cities", cities.recall, GOAL_CITIES_RECALL))
-        lines.append(("precision of cities", cities.precision, GOAL_CITIES_PRECISION))
-    rows = [
-        [name, f"{goal:.2f}", f"{reached:.3f}", "met" if reached >= goal else "missed"]
-        for name, reached, goal in lines
+    scored = [report.classes.index(name) for name in report.scored]
+    counts, right = best.confusion, np.diag(best.confusion)
+    shown, said = counts.sum(axis=1), counts.sum(axis=0)
+    lines = [
+        ("photos of scored classes told", right[scored].sum(), shown[scored].sum(), GOAL_RIGHT)
     ]
-    return table(["", "at least", f"reached by {best.name}", ""], rows)
+    for name in (CITIES, DAY):
+        if name in report.scored:
+            one = report.classes.index(name)
+            lines.append((f"{name}: recall", right[one], shown[one], GOAL_RECALL))
+            lines.append((f"{name}: precision", right[one], said[one], GOAL_PRECISION))
+    rows = []
+    for name, hits, tried, goal in lines:
+        low, high = wilson_interval(int(hits), int(tried))
+        share = f"{hits / max(tried, 1):.2f} ({low:.2f} to {high:.2f})"
+        rows.append([name, f"{goal:.2f}", f"{hits} of {tried}", share])
+    return table(["", "wanted", f"by {best.name}", "share, 95 % interval (Wilson)"], rows)
 
 
 def training_lines(samples: Samples) -> list[str]:
-    """Photos, groups and simulated frames of each class."""
+    """Photos, groups, simulated frames and changed copies of each class."""
     real = samples.targets[~samples.simulated].sum(axis=0)
-    made = samples.targets[samples.simulated].sum(axis=0)
-    counts = np.column_stack([real, samples.group_counts(), made])
+    made = samples.targets[samples.simulated & ~samples.copies].sum(axis=0)
+    copies = samples.targets[samples.copies].sum(axis=0)
+    counts = np.column_stack([real, samples.group_counts(), made, copies])
     rows = [[name, *map(str, row)] for name, row in zip(samples.classes, counts, strict=True)]
-    return table(["class", "photos", "groups", "simulated frames"], rows)
+    return table(["class", "photos", "groups", "simulated frames", "changed copies"], rows)
 
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -121,14 +132,10 @@ TOWNS_TOO = (
     *("iss053e148796.jpg", "unproc_ISS053-E-148796.JPG", "iss068e001000.jpg"),
     *("iss073e0151533.jpg", "iss073e0260125.jpg"),
 )
-# Star fields from the ground, by their sources: photographs of mostly starry sky, too. One is the
-# frame of an aurora
-FIELDS = "starfields"
-FIELD_SOURCES = (
-    *("anet_apod1", "anet_apod5", "cedar_hale_bopp", "cedar_pleiades"),
-    *("cedar_jan1", "cedar_test", "ost", "tetra3"),
-)
-SAME_SOURCE = {"cedar_jan1": "cedar", "cedar_test": "cedar"}
+# Frames of the schools' computers by day; those without an infrared filter are of a camera above
+BY_DAY = "day/photos"
+# Changed copies are made of what is no light in the dark: cut or dimmed, a city may be gone
+UNCHANGED = ("cities", "stars", "aurora")
 
 
 def real_labels(real: Path) -> list[SceneLabel]:
@@ -149,11 +156,15 @@ def real_labels(real: Path) -> list[SceneLabel]:
                         group=_group(row["group"]),
                     )
                 )
-    for path in sorted((real / FIELDS).glob("*.*")):
-        source = next((name for name in FIELD_SOURCES if path.name.startswith(name)), None)
-        if source is not None and path.suffix in (".jpg", ".png", ".tiff"):
-            group = f"field {SAME_SOURCE.get(source, source)}"
-            found.append(SceneLabel(path=path, labels=("stars",), group=group))
+    if (real / BY_DAY / "index.csv").is_file():
+        with (real / BY_DAY / "index.csv").open(newline="", encoding="utf-8") as stream:
+            found += [
+                SceneLabel(
+                    path=real / BY_DAY / row["file"], labels=("day",), group=_group(row["group"])
+                )
+                for row in csv.DictReader(stream)
+                if row["band"] == "visible"
+            ]
     return found
 
 
@@ -204,15 +215,61 @@ def simulated_samples(kinds: Sequence[str], count: int, seed: int) -> Samples:
     )
 
 
+def changed_copies(labels: Sequence[SceneLabel], count: int, seed: int) -> Samples:
+    """Features of changed copies of photos, each of its photo's group; none of `UNCHANGED`."""
+    rows, taken = [], []
+    for number, label in enumerate(labels):
+        if label.labels[0] in UNCHANGED:
+            continue
+        try:
+            rgb = read_scene_rgb(label.path)
+        except FrameError:
+            continue  # told where it is measured itself
+        for copy in range(count):
+            changed = change(rgb, np.random.default_rng([seed, number, copy]))
+            rows.append(measure_features(scene_picture(changed)))
+            taken.append(label)
+    return Samples(
+        features=np.array(rows, np.float64).reshape(len(rows), len(feature_names())),
+        labels=tuple(label.labels for label in taken),
+        groups=tuple(label.group for label in taken),
+        simulated=np.ones(len(rows), bool),
+        names=tuple(str(label.path) for label in taken),
+    )
+
+
+def change(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A part of a photo as another camera or editor might have made it."""
+    scale = min(1.0, LEAST_DECODED_PX / max(rgb.shape[:2]))
+    height, width = (round(side * scale) for side in rgb.shape[:2])
+    small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+    share = rng.uniform(0.75, 1.0)
+    rows, columns = int(height * share), int(width * share)
+    top, left = rng.integers(0, height - rows + 1), rng.integers(0, width - columns + 1)
+    part = small[top : top + rows, left : left + columns].astype(np.float32)
+    light = (part / np.float32(255.0)) ** np.float32(2.2)
+    gains = np.exp(rng.normal(0.0, 0.1, 3))
+    light = light * gains / gains.mean() * np.exp(rng.normal(0.0, 0.3))
+    grey = light.mean(axis=2, keepdims=True)
+    light = np.clip(grey + rng.uniform(0.6, 1.4) * (light - grey), 0.0, 1.0)
+    shown = light ** (np.exp(rng.normal(0.0, 0.1)) / 2.2)
+    if rng.random() < 0.3:
+        shown = cv2.GaussianBlur(shown, (0, 0), rng.uniform(0.5, 1.5))
+    shown = shown + rng.normal(0.0, rng.uniform(0.0, 0.01), shown.shape)
+    stored = np.clip(255.0 * shown + 0.5, 0.0, 255.0).astype(np.uint8)
+    file = BytesIO(to_jpeg(stored, int(rng.integers(60, 96))))
+    return np.asarray(Image.open(file).convert("RGB"))
+
+
 def source(samples: Samples) -> str:
     """What the shipped model says that it was trained on."""
     real = ~samples.simulated
     groups = {g for g, is_real in zip(samples.groups, real, strict=True) if is_real}
-    drawn = np.flatnonzero(samples.simulated)
+    drawn = np.flatnonzero(samples.simulated & ~samples.copies)
     kinds = sorted({samples.labels[i][0] for i in drawn})
     return (
         f"{int(real.sum())} public photographs, most from the International Space Station, in "
-        f"{len(groups)} groups, and "
+        f"{len(groups)} groups, {int(samples.copies.sum())} changed copies of them, and "
         f"{len(drawn)} simulated frames" + (f" ({', '.join(kinds)})" if kinds else "")
     )
 
@@ -221,8 +278,8 @@ def main(argv: list[str]) -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks scenes", description=__doc__)
     parser.add_argument("--simulated", type=int, default=24, help="simulated frames of each kind")
-    parser.add_argument("--draws", type=int, default=3, help="how often they are drawn anew")
-    parser.add_argument("--kinds", nargs="*", default=list(KINDS), help="kinds that are simulated")
+    parser.add_argument("--kinds", nargs="*", default=["moon", "stars"], help="kinds simulated")
+    parser.add_argument("--copies", type=int, default=4, help="changed copies of each photo by day")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder for the dated page and its figures")
     parser.add_argument("--model", type=Path, help="write the model that was trained on all")
@@ -236,11 +293,14 @@ def main(argv: list[str]) -> int:
     if not (real / "photos" / "index.csv").is_file():
         print(f"no photographs at {real}: set REGENGINE_REAL_DATA to their folder", file=sys.stderr)
         return 3
-    samples = measure_photos(real_labels(real))
-    if options.simulated and options.kinds:
-        seeds = range(options.seed, options.seed + options.draws)
-        made = [simulated_samples(options.kinds, options.simulated, seed) for seed in seeds]
-        samples = joined([samples, *made])
+    labels = real_labels(real)
+    samples = joined(
+        [
+            measure_photos(labels),
+            simulated_samples(options.kinds, options.simulated, options.seed),
+            changed_copies(labels, options.copies, options.seed),
+        ]
+    )
     model, validation = train_scene_model(samples, source=source(samples), seed=options.seed)
     report = evaluate_scenes(validation)
     told = [str(word) for word in argv if word != str(options.mistakes)]

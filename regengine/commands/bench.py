@@ -154,9 +154,8 @@ def scenes(
         report_lines,
     )
     from regengine.evaluate.scenes import evaluate_scenes
-    from regengine.scene.crossval import cross_validate
-    from regengine.scene.samples import grouped_folds
-    from regengine.scene.training import measure_labelled
+    from regengine.scene.labels import grouped_folds
+    from regengine.scene.training import cross_validate, measure_labelled
 
     configure_logging(quiet=quiet, as_json=log_json)
     samples, complete = measure_labelled(labels, partial(progress, quiet=quiet, doing="measuring"))
@@ -242,7 +241,7 @@ def _bench(
     from regengine.evaluate import detections, labelled_streaks
     from regengine.evaluate.streak_labels import read_streak_labels
     from regengine.evaluate.streak_scores import streak_rows
-    from regengine.scene.samples import check_photos_exist
+    from regengine.scene.labels import check_photos_exist
     from regengine.sky.drawing import picture_paths
 
     methods = [method] if method else list(registry.Kind[Any](kind).detectors())

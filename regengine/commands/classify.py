@@ -118,16 +118,16 @@ def _propose(scenes: list[Scene], sheet: Path | None, labels: Path, seed: int) -
     from collections import Counter
 
     from regengine.batch.console import say
-    from regengine.scene.proposals import guess_of, propose_clusters, write_proposals
+    from regengine.scene.naming import propose_clusters, write_proposals
     from regengine.scene.result import write_sheet
 
     proposals = propose_clusters(scenes, seed=seed)
     write_proposals(labels, proposals)
     if sheet is not None:
-        write_sheet(sheet, proposals)
+        write_sheet(sheet, [proposal.for_sheet() for proposal in proposals])
     say(f"{'cluster':<12} {'photos':>6}  what the present model says")
-    for name in dict.fromkeys(scene.category for scene in proposals):
-        guesses = Counter(guess_of(scene) for scene in proposals if scene.category == name)
+    for name in dict.fromkeys(proposal.cluster for proposal in proposals):
+        guesses = Counter(p.scene.category for p in proposals if p.cluster == name)
         said = ", ".join(f"{category} {count}" for category, count in guesses.most_common(4))
         say(f"{name:<12} {guesses.total():>6}  {said}")
     say(f"Name them in {labels}, then: regengine train {labels} --out model.json", err=True)

@@ -11,7 +11,7 @@ from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Quiet, SceneLabels
 
 if TYPE_CHECKING:
-    from regengine.scene.model import SceneModel
+    from regengine.scene.models import SceneModel
 
 
 def main(
@@ -36,8 +36,8 @@ def main(
 
     from regengine.batch.console import configure_logging, progress
     from regengine.errors import ConfigError
+    from regengine.scene.labels import grouped_folds
     from regengine.scene.model_file import write_scene_model
-    from regengine.scene.samples import grouped_folds
     from regengine.scene.training import measure_labelled, train_scene_model
 
     configure_logging(quiet=quiet, as_json=log_json)

@@ -17,7 +17,7 @@ from regengine.evaluate.tables import table
 from regengine.io.extras import need
 from regengine.photo.image import read_display_rgb
 from regengine.records import plain
-from regengine.scene.samples import Samples
+from regengine.scene.labels import Samples
 
 THUMBNAIL_PX = 300
 SHEET_COLUMNS = 5

@@ -5,25 +5,48 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detectors.types import IndexArray
-from regengine.scene.crossval import METHODS, CrossValidation, scored_classes
-from regengine.scene.measures import (
-    CalibrationScore,
-    ClassScore,
-    calibration_score,
-    class_scores,
-    confusion_matrix,
-    macro_f1,
-)
-from regengine.scene.training import chosen_method
+from detectors.types import FloatArray, IndexArray
+from regengine.scene.training import METHODS, CrossValidation, chosen_method, scored_classes
+
+BINS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScore:
+    """How one class was told."""
+
+    name: str  # the class
+    # Frames that show it above all, their groups, and the groups of which less than half of the
+    # frames were told
+    frames: int
+    groups: int
+    groups_missed: int
+    # Of frames; NaN where nothing was said to be it, or nothing is
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationScore:
+    """How well probabilities fit what is seen."""
+
+    # Mean distance of probability and frequency over `BINS` equal bins, weighted by number
+    expected_error: float
+    brier: float  # mean squared distance of probability and outcome
+    # Shape (B,): of the bins that hold anything
+    mean_probability: FloatArray
+    frequency: FloatArray
+    counts: IndexArray  # shape (B,): how many probabilities each of them holds
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodReport:
     """How one kind of model did."""
 
-    name: str  # one of `regengine.scene.crossval.METHODS`
+    name: str  # one of `regengine.scene.training.METHODS`
     # macro_f1, macro_f1_groups: mean F1 of the scored classes: every photo one vote; every group
     # one vote
     macro_f1: float
@@ -84,42 +107,77 @@ def evaluate_scenes(validation: CrossValidation) -> SceneReport:
 
 def report_method(validation: CrossValidation, method: str) -> MethodReport:
     """Score one kind of model."""
-    samples, truth = validation.samples, validation.truth
-    answers, scored = validation.answers(method), scored_classes(samples)
-    rows, places = validation.tested, np.arange(len(truth))
-    p, shown, votes = answers.probabilities, samples.targets[rows], samples.weights[rows]
+    samples, p, said = validation.samples, validation.probabilities[method], validation.said(method)
+    places, votes = np.arange(len(samples)), samples.weights
     return MethodReport(
         name=method,
-        macro_f1=macro_f1(truth, answers.said, scored),
-        macro_f1_groups=macro_f1(truth, answers.said, scored, votes),
-        accuracy=float(np.mean(truth == answers.said)),
-        confusion=confusion_matrix(truth, answers.said, len(samples.classes)),
-        classes=class_scores(
-            truth, answers.said, [samples.groups[i] for i in rows], samples.classes
+        macro_f1=validation.macro_f1(method),
+        macro_f1_groups=validation.macro_f1(method, votes),
+        accuracy=float(np.mean(samples.primary == said)),
+        confusion=validation.confusion(method),
+        classes=[
+            score_class(name, samples.primary == index, said == index, np.array(samples.groups))
+            for index, name in enumerate(samples.classes)
+        ],
+        calibration=score_calibration(
+            p, samples.targets, np.repeat(votes[:, None], p.shape[1], axis=1)
         ),
-        calibration=calibration_score(p, shown, np.repeat(votes[:, None], p.shape[1], axis=1)),
-        calibration_said=calibration_score(
-            p[places, answers.said], shown[places, answers.said], votes
-        ),
-        unexplained=int(np.sum(~validation.explained())),
+        calibration_said=score_calibration(p[places, said], samples.targets[places, said], votes),
+        unexplained=int(np.sum(~validation.explained)),
+    )
+
+
+def score_class(
+    name: str, shown: NDArray[np.bool_], said: NDArray[np.bool_], groups: NDArray[np.str_]
+) -> ClassScore:
+    """Precision, recall and F1 of a class by which frames show it, which were said to, (N,)."""
+    right, total = int((shown & said).sum()), int(shown.sum() + said.sum())
+    told = [said[shown & (groups == group)].mean() for group in np.unique(groups[shown])]
+    return ClassScore(
+        name=name,
+        frames=int(shown.sum()),
+        groups=len(told),
+        groups_missed=sum(bool(share < 0.5) for share in told),
+        precision=right / int(said.sum()) if said.any() else float("nan"),
+        recall=right / int(shown.sum()) if shown.any() else float("nan"),
+        f1=2.0 * right / total if total else float("nan"),
+    )
+
+
+def score_calibration(
+    probabilities: FloatArray, outcomes: NDArray[np.bool_], weights: FloatArray | None = None
+) -> CalibrationScore:
+    """Compare probabilities with what was so; all of one shape, votes equal by default."""
+    p, happened = probabilities.ravel(), outcomes.ravel().astype(float)
+    w = np.ones(len(p)) if weights is None else weights.ravel()
+    bins = np.minimum((p * BINS).astype(int), BINS - 1)
+    votes = np.bincount(bins, w, BINS)
+    kept = votes > 0
+    mean = np.bincount(bins, w * p, BINS)[kept] / votes[kept]
+    frequency = np.bincount(bins, w * happened, BINS)[kept] / votes[kept]
+    return CalibrationScore(
+        expected_error=float(np.sum(votes[kept] * np.abs(mean - frequency)) / votes.sum()),
+        brier=float(np.average((p - happened) ** 2, weights=w)),
+        mean_probability=mean,
+        frequency=frequency,
+        counts=np.bincount(bins, minlength=BINS)[kept].astype(np.intp),
     )
 
 
 def find_mistakes(validation: CrossValidation, method: str) -> list[Mistake]:
     """Photos of which something was said that they do not show, the surest first."""
-    samples, answers = validation.samples, validation.answers(method)
-    explained, found = validation.explained(), []
-    for place, row in enumerate(validation.tested):
-        said, p = int(answers.said[place]), answers.probabilities[place]
-        if not samples.targets[row, said]:
+    samples, said = validation.samples, validation.said(method)
+    found = []
+    for row, p in enumerate(validation.probabilities[method]):
+        if not samples.targets[row, said[row]]:
             found.append(
                 Mistake(
                     name=samples.names[row],
                     labels=samples.labels[row],
-                    said=samples.classes[said],
-                    probability_said=float(p[said]),
+                    said=samples.classes[said[row]],
+                    probability_said=float(p[said[row]]),
                     probability_true=float(p[samples.primary[row]]),
-                    explained=bool(explained[place]),
+                    explained=bool(validation.explained[row]),
                 )
             )
     return sorted(found, key=lambda one: one.probability_true - one.probability_said)

@@ -11,7 +11,7 @@ import numpy as np
 from detectors.limb_geometry import limb_angle_deg
 from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.sun_moon import sun_moon
-from regengine.scene.model import SceneAnswer, also_shown
+from regengine.scene.models import SceneAnswer, also_shown
 
 # Cameras of the schools' computers (Astro Pi), as they write themselves into EXIF: one of two has
 # no infrared filter, and they take no lamps, stars or aurora with their short exposures

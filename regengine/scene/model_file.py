@@ -16,41 +16,59 @@ import numpy as np
 from detectors.types import FloatArray
 from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
-from regengine.scene.clustering import Clusters, NamedClusters
 from regengine.scene.features import feature_names, feature_versions
-from regengine.scene.model import LEAST_UNEXPLAINED, Gate, Odds, SceneModel, TrainingRecord
-from regengine.scene.samples import OTHER
-from regengine.scene.supervised import Candidate, Standardiser, Supervised
+from regengine.scene.labels import OTHER
+from regengine.scene.models import (
+    LEAST_UNEXPLAINED,
+    Axes,
+    Calibration,
+    Gate,
+    Logistic,
+    Mixture,
+    NamedClusters,
+    Scaler,
+    SceneModel,
+    TrainingRecord,
+)
 
 FORMAT = "regengine-scene-model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SHIPPED = "scene_model.json"
 AGAIN = "train it again with `regengine train LABELS.csv --out {name}`"
 
-Part = Mapping[str, Any]
+# Arrays of each part and their lengths: F features, D axes, K clusters, C classes
+SCALER = {"mean": "F", "scale": "F"}
+MIXTURE = {"directions": "FD", "weights": "K", "means": "KD", "whitening": "KDD"}
+LOGISTIC = {"coefficients": "FC", "intercepts": "C"}
 
 
 def read_scene_model(path: Path) -> SceneModel:
     """Read a model that `write_scene_model` wrote, and check it.
 
-    Raises ConfigError if the file cannot be read, is damaged, or was trained on other features than
-    these.
+    Raises ConfigError if the file cannot be read, is damaged, is of another format, or was trained
+    on other features than these.
     """
+    again = AGAIN.format(name=path.name)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: the scene model cannot be read ({error}).") from error
-    try:
-        content = _sealed_content(text)
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT!r}")
+        if content.get("format_version") != FORMAT_VERSION:
+            raise ValueError(
+                f"its format_version is {content.get('format_version')!r}, not {FORMAT_VERSION}: "
+                "another version of regengine wrote it"
+            )
+        if content.pop("sha256", None) != _seal(content):
+            raise ValueError("it was changed or damaged since it was written")
         _check_features(path, content)
-        return _checked_model(content)
+        return _model(content)
     except ConfigError:
         raise
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: the scene model cannot be read ({error}).") from error
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise ConfigError(
-            f"{path}: not a sound scene model ({what}); {AGAIN.format(name=path.name)}."
-        ) from error
+        raise ConfigError(f"{path}: not a sound scene model ({what}); {again}.") from error
 
 
 def write_scene_model(path: Path, model: SceneModel) -> None:
@@ -86,20 +104,8 @@ def _line(value: Any) -> str:
 
 def _seal(content: Mapping[str, Any]) -> str:
     """SHA-256 over the content, whatever the spaces between."""
-    return hashlib.sha256(
-        json.dumps(content, default=np.ndarray.tolist, sort_keys=True).encode()
-    ).hexdigest()
-
-
-def _sealed_content(text: str) -> dict[str, Any]:
-    content = json.loads(text)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"its format is not {FORMAT!r}")
-    if content.get("format_version") != FORMAT_VERSION:
-        raise ValueError(f"its format_version is not {FORMAT_VERSION}")
-    if content.pop("sha256", None) != _seal(content):
-        raise ValueError("it was changed or damaged since it was written")
-    return content
+    text = json.dumps(content, default=np.ndarray.tolist, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _check_features(path: Path, content: Mapping[str, Any]) -> None:
@@ -119,108 +125,80 @@ def _check_features(path: Path, content: Mapping[str, Any]) -> None:
         )
 
 
-def _checked_model(content: Part) -> SceneModel:
+def _model(content: Mapping[str, Any]) -> SceneModel:
     """A model from the content of its file: shapes that fit, numbers that are finite."""
     names = _names("feature_names", content["feature_names"])
     classes = _names("classes", content["classes"])
     if OTHER not in classes:
         raise ValueError(f"classes lacks {OTHER!r}")
-    gate = content["gate"]
+    length = {"F": len(names), "C": len(classes)}
+    fitted, gate, told = content["classifier"], content["gate"], content["training"]
+    classifier: NamedClusters | Logistic
+    if "mixture" in fitted:
+        mixture = _mixture(fitted["mixture"], length)
+        shares = _arrays(fitted, {"shares": "KC"}, length | {"K": len(mixture.weights)})
+        classifier = NamedClusters(mixture=mixture, **shares)
+    else:
+        classifier = Logistic(
+            scaler=_scaler(fitted["scaler"], length), **_arrays(fitted, LOGISTIC, length)
+        )
+    counts = _arrays(told, dict.fromkeys(("photos", "groups", "simulated"), "C"), length)
+    confusion = _arrays(told, {"confusion": "CC"}, length)["confusion"]
     return SceneModel(
         feature_names=names,
         feature_versions={str(k): int(v) for k, v in content["feature_versions"].items()},
         classes=classes,
         method=str(content["method"]),
-        classifier=_classifier(content["classifier"], len(names), classes),
-        gate=Gate(
-            clusters=_clusters(gate["clusters"], len(names)), threshold=_number(gate, "threshold")
+        classifier=classifier,
+        gate=Gate(mixture=_mixture(gate["mixture"], length), threshold=_number(gate, "threshold")),
+        calibration=_calibration(content["calibration"], length),
+        training=TrainingRecord(
+            source=str(told["source"]),
+            libraries={str(k): str(v) for k, v in told["libraries"].items()},
+            confusion=confusion.astype(np.intp),
+            scored=tuple(str(name) for name in told["scored"]),
+            macro_f1={str(k): float(v) for k, v in told["macro_f1"].items()},
+            **{name: tuple(values.astype(int).tolist()) for name, values in counts.items()},
         ),
-        odds=_odds(content["odds"], len(classes)),
-        training=_training(content["training"], classes),
     )
 
 
-def _classifier(part: Part, features: int, classes: tuple[str, ...]) -> NamedClusters | Supervised:
-    if tuple(part["classes"]) != classes:
-        raise ValueError("the classifier's classes are not those of the model")
-    if "clusters" in part:
-        clusters = _clusters(part["clusters"], features)
-        shares = _array(part, "shares", len(clusters.weights), len(classes))
-        return NamedClusters(clusters=clusters, classes=classes, shares=shares)
-    support = None if part["support"] is None else _array(part, "support", None, features)
-    rows = features if support is None else len(support)
-    linear = None if part["linear"] is None else _array(part, "linear", features, len(classes))
-    candidate = part["candidate"]
-    return Supervised(
-        candidate=Candidate(
-            method=str(candidate["method"]), strength=_number(candidate, "strength")
-        ),
-        classes=classes,
-        standardiser=_standardiser(part["standardiser"], features),
-        coefficients=_array(part, "coefficients", rows, len(classes)),
-        intercepts=_array(part, "intercepts", len(classes)),
-        support=support,
-        gamma=_number(part, "gamma"),
-        linear=linear,
-    )
-
-
-def _clusters(part: Part, features: int) -> Clusters:
-    standardiser = _standardiser(part["standardiser"], features)
-    axes = features if standardiser.axes is None else standardiser.axes.shape[1]
-    weights = _array(part, "weights", None)
-    whitening = _array(part, "whitening", len(weights), axes, axes)
-    if weights.min() <= 0.0 or np.einsum("kii->ki", whitening).min() <= 0.0:
+def _mixture(part: Mapping[str, Any], length: Mapping[str, int]) -> Mixture:
+    axes = part["axes"]
+    found = _arrays({**part, "directions": axes["directions"]}, MIXTURE, length)
+    if found["weights"].min() <= 0.0 or np.einsum("kii->ki", found["whitening"]).min() <= 0.0:
         raise ValueError("a weight or a width of the clusters is not positive")
-    return Clusters(
+    return Mixture(
         shape=str(part["shape"]),
-        standardiser=standardiser,
-        weights=weights,
-        means=_array(part, "means", len(weights), axes),
-        whitening=whitening,
+        axes=Axes(scaler=_scaler(axes["scaler"], length), directions=found.pop("directions")),
+        **found,
     )
 
 
-def _standardiser(part: Part, features: int) -> Standardiser:
-    scale = _array(part, "scale", features)
-    if scale.min() <= 0.0:
+def _scaler(part: Mapping[str, Any], length: Mapping[str, int]) -> Scaler:
+    found = _arrays(part, SCALER, length)
+    if found["scale"].min() <= 0.0:
         raise ValueError("a scale is not positive")
-    axes = None if part["axes"] is None else _array(part, "axes", features, None)
-    return Standardiser(mean=_array(part, "mean", features), scale=scale, axes=axes)
+    return Scaler(**found)
 
 
-def _odds(part: Part, classes: int) -> Odds:
-    odds = Odds(
+def _calibration(part: Mapping[str, Any], length: Mapping[str, int]) -> Calibration:
+    found = Calibration(
         slope=_number(part, "slope"),
-        lead=_number(part, "lead"),
+        margin_slope=_number(part, "margin_slope"),
         offset=_number(part, "offset"),
         floor=_number(part, "floor"),
-        ceiling=_array(part, "ceiling", classes),
+        ceiling=_arrays(part, {"ceiling": "C"}, length)["ceiling"],
         unexplained=_number(part, "unexplained"),
     )
     if (
-        min(odds.slope, odds.lead) <= 0.0
-        or not 0.0 < odds.floor < odds.ceiling.min() <= odds.ceiling.max() < 1.0
+        min(found.slope, found.margin_slope) <= 0.0
+        or not 0.0 < found.floor < found.ceiling.min() <= found.ceiling.max() < 1.0
     ):
-        raise ValueError("slope, lead, floor and ceiling are not in order")
-    if not LEAST_UNEXPLAINED <= odds.unexplained < 1.0:
+        raise ValueError("slopes, floor and ceiling are not in order")
+    if not LEAST_UNEXPLAINED <= found.unexplained < 1.0:
         raise ValueError(f"unexplained is not between {LEAST_UNEXPLAINED} and 1")
-    return odds
-
-
-def _training(part: Part, classes: tuple[str, ...]) -> TrainingRecord:
-    counts = {
-        name: tuple(int(n) for n in _array(part, name, len(classes)))
-        for name in ("photos", "groups", "simulated")
-    }
-    return TrainingRecord(
-        source=str(part["source"]),
-        libraries={str(k): str(v) for k, v in part["libraries"].items()},
-        confusion=_array(part, "confusion", len(classes), len(classes)).astype(np.intp),
-        scored=tuple(str(name) for name in part["scored"]),
-        macro_f1={str(k): float(v) for k, v in part["macro_f1"].items()},
-        **counts,
-    )
+    return found
 
 
 def _names(what: str, names: Any) -> tuple[str, ...]:
@@ -229,22 +207,26 @@ def _names(what: str, names: Any) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
 
 
-def _number(part: Part, name: str) -> float:
+def _number(part: Mapping[str, Any], name: str) -> float:
     value = part[name]
     if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
         raise ValueError(f"{name} is no finite number")
     return float(value)
 
 
-def _array(part: Part, name: str, *shape: int | None) -> FloatArray:
-    """An array of a shape, None standing for any length but 0."""
-    array = np.array(part[name], np.float64)
-    fits = array.ndim == len(shape) and all(
-        length == wanted or (wanted is None and length > 0)
-        for length, wanted in zip(array.shape, shape, strict=True)
-    )
-    if not fits:
-        raise ValueError(f"{name} has not the shape that the other parts ask for")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} has values that are not finite")
-    return array
+def _arrays(
+    part: Mapping[str, Any], shapes: Mapping[str, str], length: Mapping[str, int]
+) -> dict[str, FloatArray]:
+    """Arrays of a part, each letter of a shape one length throughout, and none 0."""
+    known, found = dict(length), {}
+    for name, shape in shapes.items():
+        array = np.array(part[name], np.float64)
+        if array.ndim != len(shape) or any(
+            size == 0 or size != known.setdefault(letter, size)
+            for letter, size in zip(shape, array.shape, strict=True)
+        ):
+            raise ValueError(f"{name} has not the shape that the other parts ask for")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} has values that are not finite")
+        found[name] = array
+    return found

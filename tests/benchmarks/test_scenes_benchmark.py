@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks import scenes
+from regengine.scene.labels import SceneLabel
 
 pytestmark = pytest.mark.slow
 
@@ -18,19 +21,23 @@ b/4.jpg,astropi_night_81,other,
 """
 
 
+BY_DAY = """file,group,band
+morning_1.jpg,run_1,visible
+nir_1.jpg,run_2,near infrared
+"""
+
+
 def test_the_index_of_the_photographs(tmp_path: Path) -> None:
-    for folder in ("photos", "starfields"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "photos" / "index.csv").write_text(INDEX, encoding="utf-8")
-    for name in ("ost_img0.png", "auromat_ISS029-E-8492.jpg", "index.csv"):
-        (tmp_path / "starfields" / name).touch()
+    for folder, index in (("photos", INDEX), ("day/photos", BY_DAY)):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "index.csv").write_text(index, encoding="utf-8")
     labels = scenes.real_labels(tmp_path)
     assert [label.labels for label in labels] == [
         ("cities",),
         ("cities", "stars"),
         ("infrared",),
         ("other",),
-        ("stars",),
+        ("day",),
     ]
     # One camera behind one window is one group, by day and by night
     assert [label.group for label in labels] == [
@@ -38,6 +45,20 @@ def test_the_index_of_the_photographs(tmp_path: Path) -> None:
         "g1",
         "astropi_cslab3ogel",
         "astropi_cslab3ogel",
-        "field ost",
+        "run_1",
     ]
     assert labels[0].path == tmp_path / "photos/a/1.jpg"
+
+
+def test_changed_copies_are_the_same_by_seed_and_none_is_made_of_cities(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = []
+    for name in ("day", "cities"):
+        picture = rng.integers(0, 256, (90, 120, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+        labels.append(SceneLabel(path=tmp_path / f"{name}.png", labels=(name,), group=name))
+    one, again = (scenes.changed_copies(labels, 2, seed=3) for _ in range(2))
+    assert one.labels == (("day",), ("day",))
+    assert one.simulated.all()
+    assert np.array_equal(one.features, again.features)
+    assert not np.array_equal(one.features[0], one.features[1])

@@ -7,39 +7,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import brier_score_loss, confusion_matrix, f1_score
+from sklearn.metrics import brier_score_loss
 
 from regengine.evaluate import scene_report
-from regengine.evaluate.scenes import evaluate_scenes
+from regengine.evaluate.scenes import evaluate_scenes, score_calibration, score_class
 from regengine.evaluate.tables import table
-from regengine.scene import crossval
+from regengine.scene import training
 from regengine.scene.features import feature_names
-from regengine.scene.measures import calibration_score, class_scores, macro_f1
-from regengine.scene.measures import confusion_matrix as ours
-from regengine.scene.samples import Samples, grouped_folds
+from regengine.scene.labels import Samples
 
 RNG = np.random.default_rng(0)
-TRUTH = RNG.integers(0, 4, 200)
-SAID = np.where(RNG.random(200) < 0.6, TRUTH, RNG.integers(0, 4, 200))
-
-
-def test_confusion_and_f1_are_those_of_sklearn() -> None:
-    assert np.array_equal(ours(TRUTH, SAID, 4), confusion_matrix(TRUTH, SAID))
-    theirs = f1_score(TRUTH, SAID, labels=[0, 2, 3], average="macro")
-    assert macro_f1(TRUTH, SAID, [0, 2, 3]) == pytest.approx(theirs)
-    votes = RNG.random(200)
-    theirs = f1_score(TRUTH, SAID, average="macro", sample_weight=votes)
-    assert macro_f1(TRUTH, SAID, range(4), votes) == pytest.approx(theirs)
-
-
-def test_a_class_that_is_not_there() -> None:
-    assert macro_f1(np.array([0, 0]), np.array([0, 0]), [0, 1]) == 0.5
-    assert np.isnan(macro_f1(np.array([0]), np.array([0]), []))
 
 
 def test_groups_are_missed_when_most_of_their_photos_are() -> None:
     truth, said = np.array([0, 0, 0, 0, 0, 1]), np.array([0, 1, 1, 1, 0, 1])
-    day, night = class_scores(truth, said, ["a", "a", "b", "b", "b", "c"], ["day", "night"])
+    groups = np.array(["a", "a", "b", "b", "b", "c"])
+    day, night = (score_class("it", truth == k, said == k, groups) for k in (0, 1))
     assert (day.frames, day.groups, day.groups_missed) == (5, 2, 1)
     assert (day.precision, day.recall) == (1.0, 0.4)
     assert (night.precision, night.recall, night.groups_missed) == (0.25, 1.0, 0)
@@ -48,23 +31,23 @@ def test_groups_are_missed_when_most_of_their_photos_are() -> None:
 def test_brier_score_is_that_of_sklearn() -> None:
     p = RNG.random(500)
     happened = RNG.random(500) < p
-    assert calibration_score(p, happened).brier == pytest.approx(brier_score_loss(happened, p))
+    assert score_calibration(p, happened).brier == pytest.approx(brier_score_loss(happened, p))
 
 
 def test_calibration_counts_votes() -> None:
     p, happened = np.array([0.9, 0.9, 0.9]), np.array([True, False, False])
-    even = calibration_score(p, happened)
-    voted = calibration_score(p, happened, np.array([1.0, 0.5, 0.5]))
+    even = score_calibration(p, happened)
+    voted = score_calibration(p, happened, np.array([1.0, 0.5, 0.5]))
     assert even.expected_error == pytest.approx(0.9 - 1 / 3)
     assert voted.expected_error == pytest.approx(0.9 - 1 / 2)
     assert voted.brier == pytest.approx((0.01 + 0.81) / 2)
 
 
 def test_calibration_error() -> None:
-    honest = calibration_score(np.full((50, 2), 0.25), np.arange(100).reshape(50, 2) % 4 == 0)
+    honest = score_calibration(np.full((50, 2), 0.25), np.arange(100).reshape(50, 2) % 4 == 0)
     assert honest.expected_error == pytest.approx(0.0)
     assert honest.counts.tolist() == [100]
-    boaster = calibration_score(np.array([0.95, 0.95, 0.05, 1.0]), np.array([1, 0, 0, 1], bool))
+    boaster = score_calibration(np.array([0.95, 0.95, 0.05, 1.0]), np.array([1, 0, 0, 1], bool))
     assert boaster.expected_error == pytest.approx((3 * abs(2.9 / 3 - 2 / 3) + 0.05) / 4)
 
 
@@ -87,7 +70,7 @@ def made() -> Samples:
 
 @pytest.mark.slow
 def test_the_wrong_label_is_the_surest_mistake() -> None:
-    worst = evaluate_scenes(crossval.cross_validate(made(), seed=0)).mistakes[0]
+    worst = evaluate_scenes(training.cross_validate(made(), seed=0)).mistakes[0]
     assert (worst.name, worst.labels, worst.said) == ("folder/7.jpg", ("inside",), "day")
     assert worst.probability_said > 0.8 > 0.3 > worst.probability_true
 
@@ -104,7 +87,7 @@ class Taught:
 
 def known(
     labels: Sequence[str], said: Sequence[str], simulated: int = 0
-) -> crossval.CrossValidation:
+) -> tuple[Samples, training.CrossValidation]:
     """A photo alone and groups of two; every method says the same of them; "?": unexplained."""
     names = ("inside", "day", "other")
     scores = np.array([[3.0 * (one == name) for name in names] for one in said])
@@ -113,23 +96,23 @@ def known(
     samples = Samples(
         features=np.hstack([scores, gate]),
         labels=tuple((label,) for label in labels),
-        groups=tuple(f"g{(n + 1) // 2}" for n in range(len(labels))),
+        groups=tuple(f"g{(n + 1) // 2}" if n < drawn else f"s{n}" for n in range(len(labels))),
         simulated=np.arange(len(labels)) >= drawn,
         names=tuple(f"folder/{n}.jpg" for n in range(len(labels))),
     )
     taught: Any = Taught()
-    fitted = crossval.Fitted(gate=taught, classifiers=dict.fromkeys(crossval.METHODS, taught))
-    folds = grouped_folds(samples, count=2, alone_below=1)
-    return crossval.CrossValidation(samples=samples, folds=folds, fitted=(fitted,) * len(folds))
+    fitted = training.Fitted(gate=taught, classifiers=dict.fromkeys(training.METHODS, taught))
+    validation = training.cross_validate(samples, seed=0, fit=lambda rows, seed: fitted)
+    return samples, validation
 
 
 def test_a_report_tells_what_was_said_of_which_photos() -> None:
     """Nine photos by day, one taken for the inside and one for nothing known; four of inside."""
     labels = ["day"] * 9 + ["inside"] * 4 + ["day"] * 2
     said = ["inside", *["day"] * 7, "?", *["inside"] * 4, *["day"] * 2]
-    validation = known(labels, said, simulated=2)
+    samples, validation = known(labels, said, simulated=2)
     report = evaluate_scenes(validation)
-    lines = scene_report.report_lines(validation.samples, report)
+    lines = scene_report.report_lines(samples, report)
     told = "13 photos in 7 groups, and 2 simulated frames in training; macro-F1 over day."
     assert lines[0] == told
     headings = ["Methods", "Confusion of gmm", "Classes by gmm", "Mistakes of gmm"]
@@ -154,8 +137,8 @@ def test_a_report_tells_what_was_said_of_which_photos() -> None:
 
 def test_many_simulated_frames_are_thinned_class_by_class() -> None:
     labels = ["day", "inside"] * 6
-    samples = known(labels, labels, simulated=8).samples
-    kept = [samples.names.index(name) for name in crossval.thinned(samples, 2).names]
+    samples, _ = known(labels, labels, simulated=8)
+    kept = [samples.names.index(name) for name in training.thinned(samples, 2).names]
     assert kept == [0, 1, 2, 3, 4, 5, 6, 7]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from regengine.scene.features import feature_names
-from regengine.scene.samples import Samples
+from regengine.scene.labels import Samples
 
 CENTRES = {"cities": 0, "day": 1, "inside": 2}
 WIDTH = 0.4

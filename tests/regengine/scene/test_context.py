@@ -22,7 +22,7 @@ from regengine.scene.context import (
     scale_odds,
     scene_ephemeris,
 )
-from regengine.scene.model import SceneAnswer
+from regengine.scene.models import SceneAnswer
 
 WRONG_CLOCK = 0.02
 CLASSES = {

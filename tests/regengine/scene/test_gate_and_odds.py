@@ -10,13 +10,10 @@ import pytest
 
 from regengine.errors import ConfigError
 from regengine.scene import model_file
-from regengine.scene.clustering import fit_gmm
-from regengine.scene.model import (
-    Odds,
-    fit_gate,
-    fit_odds,
-)
-from tests.regengine.scene.made_up import samples
+from regengine.scene.labels import grouped_folds, joined
+from regengine.scene.models import Calibration, fit_calibration, fit_gate, fit_gmm
+from regengine.scene.training import fit_methods
+from tests.regengine.scene.made_up import labelled, samples
 
 FEATURES = 12
 MADE = samples(60, features=FEATURES)
@@ -36,10 +33,12 @@ def drawn(count: int, slope: float, seed: int = 0) -> tuple[np.ndarray, np.ndarr
     return scores, rng.random((count, 2)) < 1.0 / (1.0 + np.exp(-(slope * scores - 1.0)))
 
 
-def fitted(scores: np.ndarray, targets: np.ndarray, explained: np.ndarray | None = None) -> Odds:
+def fitted(
+    scores: np.ndarray, targets: np.ndarray, explained: np.ndarray | None = None
+) -> Calibration:
     votes = np.ones(len(scores))
     inside = np.ones(len(scores), bool) if explained is None else explained
-    return fit_odds(scores, targets, inside, votes, np.array([500, 500]), 1)
+    return fit_calibration(scores, targets, inside, votes, np.array([500, 500]), 1)
 
 
 @pytest.mark.parametrize("slope", [0.05, 1.0, 20.0])
@@ -56,7 +55,7 @@ def test_the_class_ahead_of_all_others_is_probable_however_low_its_score() -> No
     scores = rng.normal(0.0, 5.0, (600, 1)) + rng.normal(0.0, 0.1, (600, 3))
     targets = np.eye(3, dtype=bool)[truth]
     scores[targets] += 2.0
-    odds = fit_odds(scores, targets, np.ones(600, bool), np.ones(600), np.full(3, 500), 2)
+    odds = fit_calibration(scores, targets, np.ones(600, bool), np.ones(600), np.full(3, 500), 2)
     p = odds.probabilities(scores, np.ones(600, bool), 2)
     assert p[targets].min() > 0.9
     assert p[~targets].max() < 0.1
@@ -64,7 +63,7 @@ def test_the_class_ahead_of_all_others_is_probable_however_low_its_score() -> No
 
 def test_few_photos_never_give_certainty() -> None:
     scores = np.array([[9.0, -9.0], [8.0, -9.0], [-9.0, 9.0], [-9.0, 7.0]])
-    odds = fit_odds(scores, scores > 0, np.ones(4, bool), np.ones(4), np.array([2, 2]), 1)
+    odds = fit_calibration(scores, scores > 0, np.ones(4, bool), np.ones(4), np.array([2, 2]), 1)
     p = odds.probabilities(np.array([[1e3, -1e3], [-1e3, 1e3]]), np.ones(2, bool), 1)
     assert p.max() <= 3 / 4
     assert p.min() >= 1 / 6
@@ -83,10 +82,55 @@ def test_a_model_that_divides_by_nothing_is_refused_although_its_seal_is_whole(
     tmp_path: Path,
 ) -> None:
     model, path = model_file.load_scene_model(), tmp_path / "model.json"
-    clusters = model.gate.clusters
-    scale = np.where(np.arange(len(clusters.standardiser.scale)) == 3, 0.0, 1.0)
-    broken = replace(clusters, standardiser=replace(clusters.standardiser, scale=scale))
-    gate = replace(model.gate, clusters=broken)
+    mixture = model.gate.mixture
+    scale = np.where(np.arange(len(model.feature_names)) == 3, 0.0, 1.0)
+    axes = replace(mixture.axes, scaler=replace(mixture.axes.scaler, scale=scale))
+    gate = replace(model.gate, mixture=replace(mixture, axes=axes))
     path.write_text(model_file.scene_model_text(replace(model, gate=gate)), encoding="utf-8")
     with pytest.raises(ConfigError, match="a scale is not positive"):
         model_file.read_scene_model(path)
+
+
+def test_a_model_of_the_former_format_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text('{"format": "regengine-scene-model", "format_version": 1}', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"format_version is 1, not 2.*regengine train"):
+        model_file.read_scene_model(path)
+
+
+def test_a_model_read_again_answers_as_before(tmp_path: Path) -> None:
+    """Of each kind of classifier."""
+    shipped, path = model_file.load_scene_model(), tmp_path / "model.json"
+    made = samples(20)
+    fitted = fit_methods(made, seed=0)
+    for classifier in fitted.classifiers.values():
+        model = replace(
+            shipped,
+            classes=made.classes,
+            classifier=classifier,
+            gate=fitted.gate,
+            calibration=replace(shipped.calibration, ceiling=np.full(len(made.classes), 0.9)),
+            training=replace(
+                shipped.training,
+                **dict.fromkeys(("photos", "groups", "simulated"), (1,) * len(made.classes)),
+                confusion=np.eye(len(made.classes), dtype=np.intp),
+            ),
+        )
+        model_file.write_scene_model(path, model)
+        again = model_file.read_scene_model(path)
+        assert [again.answer(row) for row in made.features] == [
+            model.answer(row) for row in made.features
+        ]
+
+
+def test_copies_share_the_vote_of_their_group_and_are_never_tested() -> None:
+    made = samples(6)
+    copies = labelled(made.features, made.labels, made.groups, np.ones(len(made), bool))
+    both = joined([made, copies])
+    assert both.copies.tolist() == [False] * len(made) + [True] * len(made)
+    assert both.weights.sum() == pytest.approx(made.weights.sum())
+    assert both.simulated_counts().sum() == 0
+    for fold in grouped_folds(both):
+        assert not both.simulated[fold.test].any()
+        tested = {both.groups[row] for row in fold.test}
+        assert not tested & {both.groups[row] for row in fold.train}

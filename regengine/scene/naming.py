@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,56 +12,61 @@ import numpy as np
 from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
 from regengine.io.tables import csv_lines, name_cell, path_cell
-from regengine.scene.clustering import fit_gmm
+from regengine.scene.models import fit_gmm
 from regengine.scene.result import Scene
 
 # Fewer photos make no clusters that a person could name
 LEAST_PHOTOS = 8
 
 
-def propose_clusters(scenes: Sequence[Scene], *, seed: int) -> list[Scene]:
+@dataclass(frozen=True, kw_only=True)
+class ClusterProposal:
+    """A photo, the cluster that it most likely belongs to, and how likely."""
+
+    scene: Scene  # what the present model says
+    cluster: str  # such as ``cluster_03``; the largest is the first
+    share: float  # probability of the cluster by Bayes' rule
+
+    def for_sheet(self) -> Scene:
+        """The photo as a contact sheet shows it: by its cluster, beside it the model's guess."""
+        guess = self.scene.category
+        return replace(
+            self.scene,
+            category=self.cluster,
+            probabilities={self.cluster: self.share, guess: self.scene.probabilities[guess]},
+            explained=True,
+            disagreement=None,
+        )
+
+
+def propose_clusters(scenes: Sequence[Scene], *, seed: int) -> list[ClusterProposal]:
     """Find clusters of photos that look alike (Gaussian mixture, number by BIC).
 
-    The category of each scene becomes the name of its cluster, such as ``cluster_03`` (the largest
-    is the first), with the probability that it belongs there, by Bayes' rule; beside it stands what
-    the present model says alone. They come by cluster, the most typical photo of each first.
-
-    Raises ConfigError if there are fewer than `LEAST_PHOTOS` photos.
+    They come by cluster, the most typical photo of each first. Raises ConfigError if there are
+    fewer than `LEAST_PHOTOS` photos.
     """
     if len(scenes) < LEAST_PHOTOS:
         raise ConfigError(
             f"clusters need {LEAST_PHOTOS} photos or more, not {len(scenes)}; give a larger folder."
         )
     features = np.array([list((scene.features or {}).values()) for scene in scenes], np.float64)
-    clusters = fit_gmm(features, seed=seed)
-    share = clusters.responsibilities(features)
+    mixture = fit_gmm(features, seed=seed)
+    share = mixture.responsibilities(features)
     member = share.argmax(axis=1)
     sizes = np.bincount(member, minlength=share.shape[1])
     names = {int(k): f"cluster_{i:02d}" for i, k in enumerate(np.argsort(-sizes, kind="stable"), 1)}
     # Log density of each photo in its own cluster
-    typical = clusters.log_joint(features)[np.arange(len(member)), member]
+    typical = mixture.log_joint(features)[np.arange(len(member)), member]
     order = sorted(range(len(scenes)), key=lambda i: (names[int(member[i])], -typical[i]))
     return [
-        replace(
-            scenes[i],
-            category=names[int(member[i])],
-            probabilities={
-                names[int(member[i])]: float(share[i, member[i]]),
-                scenes[i].category: scenes[i].probabilities[scenes[i].category],
-            },
-            explained=True,
-            disagreement=None,
+        ClusterProposal(
+            scene=scenes[i], cluster=names[int(member[i])], share=float(share[i, member[i]])
         )
         for i in order
     ]
 
 
-def guess_of(proposed: Scene) -> str:
-    """What the present model says of a photo of `propose_clusters`."""
-    return list(proposed.probabilities)[1]
-
-
-def write_proposals(path: Path, proposals: Sequence[Scene]) -> None:
+def write_proposals(path: Path, proposals: Sequence[ClusterProposal]) -> None:
     """Write a table of labels to edit: replace each cluster's name by that of its class.
 
     A CSV file with the columns of docs/labels.md (path, label, group) and ``guess``, what the
@@ -72,10 +77,11 @@ def write_proposals(path: Path, proposals: Sequence[Scene]) -> None:
         raise ConfigError(f"{path} exists, perhaps with labels of yours; name another file.")
     rows: list[tuple[object, ...]] = [("path", "label", "group", "guess")]
     folder = path.absolute().parent
-    for scene in proposals:
+    for proposal in proposals:
+        scene = proposal.scene
         # An edit and its original have one frame id: they are never parted
         photo = os.path.relpath(scene.path.absolute(), folder)
-        rows.append((path_cell(photo), scene.category, name_cell(scene.frame), guess_of(scene)))
+        rows.append((path_cell(photo), proposal.cluster, name_cell(scene.frame), scene.category))
     text = "".join(f"{line}\n" for line in csv_lines(rows))
     try:
         write_whole(path, text.encode("utf-8", "surrogateescape"))

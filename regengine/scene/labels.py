@@ -125,7 +125,8 @@ class Samples:
     features: FloatArray  # shape (N, F): in the order of `regengine.scene.features.feature_names`
     labels: tuple[tuple[str, ...], ...]  # length N: what each photo shows, most important first
     groups: tuple[str, ...]  # length N: photos of one group are never parted into training and test
-    # Shape (N,): simulated frames, which are used in training alone
+    # Shape (N,): simulated frames, and changed copies of photos, which have their groups: both are
+    # used in training alone
     simulated: NDArray[np.bool_]
     names: tuple[str, ...]  # length N: for reports
     # Length C: all classes, `OTHER` among them; those of the labels where not given
@@ -151,16 +152,22 @@ class Samples:
         return np.array([[name in labels for name in self.classes] for labels in self.labels])
 
     @cached_property
+    def copies(self) -> NDArray[np.bool_]:
+        """Which rows are changed copies of photos, shape (N,)."""
+        groups = np.array(self.groups)
+        return np.asarray(self.simulated & np.isin(groups, groups[~self.simulated]))
+
+    @cached_property
     def weights(self) -> FloatArray:
-        """One vote a group, shape (N,): each photo counts as one over the photos of its group.
+        """One vote a group, shape (N,): each row counts as one over the rows of its group.
 
         The simulated frames of a class share `SIMULATED_VOTES`, or have one each if that is less.
         """
-        drawn = np.bincount(self.primary[self.simulated], minlength=len(self.classes))
+        alone = self.simulated & ~self.copies
+        drawn = np.bincount(self.primary[alone], minlength=len(self.classes))
         shared = np.minimum(1.0, SIMULATED_VOTES / np.maximum(drawn, 1))[self.primary]
         of = np.unique(np.array(self.groups), return_inverse=True)[1]
-        alike = np.bincount(of, ~self.simulated)[of]
-        return np.where(self.simulated, shared, 1.0 / np.maximum(alike, 1))
+        return np.where(alone, shared, 1.0 / np.bincount(of)[of])
 
     def subset(self, index: Sequence[int] | IndexArray | NDArray[np.bool_]) -> Samples:
         """Some of the rows, with the classes of all."""
@@ -173,6 +180,10 @@ class Samples:
             names=tuple(self.names[i] for i in taken),
             classes=self.classes,
         )
+
+    def simulated_counts(self) -> IndexArray:
+        """Number of simulated frames that show each class, without copies of photos, shape (C,)."""
+        return np.asarray(self.targets[self.simulated & ~self.copies].sum(axis=0), np.intp)
 
     def group_counts(self) -> IndexArray:
         """Number of groups of real photos that show each class, shape (C,)."""

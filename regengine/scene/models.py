@@ -1,0 +1,566 @@
+"""Models that tell what a photo shows: fitted as scikit-learn pipelines, kept as plain arrays.
+
+Features are centred, scaled and limited; a classifier gives each class a score, of the nature of
+log odds; one curve makes probabilities of scores; and a gate before all of it lets fall what is
+unlike all training photos. Classifiers are either taught by labels (logistic regression of all
+classes at once) or found without them, as mixtures of Gaussians whose number has the least Bayesian
+information criterion (Schwarz 1978) or as k-means clusters with the greatest silhouette (Rousseeuw
+1987), which labels only name. Only fitting needs scikit-learn: numpy evaluates the arrays.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_softmax, logsumexp
+
+from detectors.types import FloatArray
+from regengine.scene.labels import OTHER, IndexArray, Samples, grouped_folds
+
+# Beyond so many standard deviations a feature is as odd as can be: one that hardly varied in
+# training (a count that was always 0) must not drown all others
+LIMIT_SIGMA = 3.0
+
+# Numbers of clusters that are tried, as far as there are rows for them
+COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 32, 40)
+ROWS_PER_CLUSTER = 4
+SHAPES = ("spherical", "tied", "diag", "full")
+# Principal axes: more would need more photos than a person labels
+VARIANCE_KEPT, MOST_AXES = 0.9, 12
+# By so much the covariance within classes is drawn toward a sphere; without, axes fit a hundred
+# photos and no others. Copies of a frame have no width of their own
+AXES_SHRINKAGE, LEAST_WIDTH = 0.3, 0.01
+# Added to variances, which are of order 1: a cluster of copies of one frame must not be a spike
+LEAST_VARIANCE = 0.05
+# A cluster's share of a class counts as many labels as it has, and this many of the overall share
+PRIOR_LABELS, LEAST_SHARE = 0.5, 1e-9
+
+# Inverse of the penalty of the logistic regression; of 0.01 to 1 this told the most of the shipped
+# model's photos, groups left out
+STRENGTH = 0.03
+# Of a photo that shows several classes the first has this share of its vote, the others the rest
+FIRST_SHARE = 0.7
+# Log odds of a class that no training row shows, and its log density, below any other
+NEVER, NOWHERE = -50.0, -1e9
+
+# Of training groups that their own classes should explain, so many are let fall by the gate
+QUANTILE, HELD_OUT_FOLDS = 0.01, 5
+# A photo beyond the gate is rather `OTHER` than not, however few fell before it
+LEAST_UNEXPLAINED = 0.51
+# Slopes between these: a class model that is worse than chance must not be turned round
+LEAST_SLOPE, MOST_SLOPE = 1e-3, 1e2
+# Another class is named beside the first from here on. Photos are mostly labelled with what they
+# show above all, so probabilities of what they show besides come out low.
+ALSO_PROBABILITY = 0.3
+
+
+# ---- Standard features, and axes among them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaler:
+    """How features of unlike units are made comparable: centred, scaled and limited."""
+
+    mean: FloatArray  # shape (F,): subtracted
+    scale: FloatArray  # shape (F,): divided by
+
+    def apply(self, features: FloatArray) -> FloatArray:
+        """Standardised features; shape (N, F) → (N, F)."""
+        return limit_sigma((features - self.mean) / self.scale)
+
+
+def limit_sigma(z: FloatArray) -> FloatArray:
+    """Standardised features between the limits."""
+    return np.clip(z, -LIMIT_SIGMA, LIMIT_SIGMA)
+
+
+def make_standardised(*steps: Any) -> Any:
+    """A scikit-learn pipeline that standardises features as `Scaler` does before other steps."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+    return make_pipeline(StandardScaler(), FunctionTransformer(limit_sigma), *steps)
+
+
+def scaler_of(pipeline: Any) -> Scaler:
+    """What the first step of a fitted pipeline learned."""
+    return Scaler(mean=pipeline[0].mean_, scale=pipeline[0].scale_)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axes:
+    """Directions among standardised features."""
+
+    scaler: Scaler
+    directions: FloatArray  # shape (F, D)
+
+    def apply(self, features: FloatArray) -> FloatArray:
+        """Features along the axes; shape (N, F) → (N, D)."""
+        return self.scaler.apply(features) @ self.directions
+
+
+def fit_principal_axes(features: FloatArray) -> Axes:
+    """Axes along which standardised features vary most."""
+    from sklearn.decomposition import PCA
+
+    pipeline = make_standardised(PCA(min(MOST_AXES, *features.shape), svd_solver="full"))
+    with np.errstate(invalid="ignore"):  # copies of one frame do not vary at all
+        pca = pipeline.fit(features)[-1]
+    explained = np.cumsum(np.nan_to_num(pca.explained_variance_ratio_))
+    keep = min(int(np.searchsorted(explained, VARIANCE_KEPT)) + 1, len(explained))
+    directions = np.ascontiguousarray(pca.components_[:keep].T)
+    return Axes(scaler=scaler_of(pipeline), directions=directions)
+
+
+def fit_discriminant_axes(features: FloatArray, classes: IndexArray) -> Axes:
+    """Axes along which classes, shape (N,), lie furthest apart for their width (Fisher 1936)."""
+    from scipy.linalg import eigh
+
+    scaler = scaler_of(make_standardised().fit(features))
+    z = scaler.apply(features)
+    present, of = np.unique(classes, return_inverse=True)
+    means = np.stack([z[of == index].mean(axis=0) for index in range(len(present))])
+    within = (z - means[of]).T @ (z - means[of]) / len(z)
+    between = (means[of] - z.mean(axis=0)).T @ (means[of] - z.mean(axis=0)) / len(z)
+    width = max(float(np.trace(within)) / len(within), LEAST_WIDTH)
+    shrunk = (1.0 - AXES_SHRINKAGE) * within + AXES_SHRINKAGE * width * np.eye(len(within))
+    keep = min(len(present) - 1, z.shape[1])
+    directions = eigh(between, shrunk)[1][:, ::-1][:, :keep]
+    return Axes(scaler=scaler, directions=np.ascontiguousarray(directions))
+
+
+# ---- Clusters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture:
+    """A mixture of K Gaussians on D axes."""
+
+    shape: str  # of the Gaussians, as scikit-learn calls it: "spherical", "tied", "diag" or "full"
+    axes: Axes
+    weights: FloatArray  # shape (K,): share of each cluster; they sum to one
+    means: FloatArray  # shape (K, D): centres
+    whitening: FloatArray  # shape (K, D, D): ``(z - mean) @ whitening`` has unit covariance
+
+    def log_joint(self, features: FloatArray) -> FloatArray:
+        """Log density of features and cluster together; shape (N, F) → (N, K)."""
+        z = self.axes.apply(features)
+        away = np.einsum("nkd,kde->nke", z[:, None] - self.means, self.whitening)
+        log_determinant = np.log(np.einsum("kdd->kd", self.whitening)).sum(axis=1)
+        constant = np.log(self.weights) + log_determinant - 0.5 * z.shape[1] * np.log(2.0 * np.pi)
+        return np.asarray(constant - 0.5 * np.sum(away**2, axis=2), np.float64)
+
+    def log_likelihood(self, features: FloatArray) -> FloatArray:
+        """Log density of features; shape (N, F) → (N,)."""
+        return np.asarray(logsumexp(self.log_joint(features), axis=1), np.float64)
+
+    def responsibilities(self, features: FloatArray) -> FloatArray:
+        """Probability of each cluster by Bayes' rule; shape (N, F) → (N, K)."""
+        joint = self.log_joint(features)
+        return np.asarray(np.exp(joint - logsumexp(joint, axis=1, keepdims=True)), np.float64)
+
+
+def fit_gmm(features: FloatArray, *, seed: int, axes: Axes | None = None) -> Mixture:
+    """Fit mixtures of Gaussians, on principal axes if none are given; keep that of least BIC."""
+    axes = axes or fit_principal_axes(features)
+    z = axes.apply(features)
+    best, least = None, np.inf
+    for shape in SHAPES:
+        worse = 0
+        for count in _counts(len(z)):
+            fitted = _fit_mixture(z, count, shape, seed)
+            criterion = fitted.bic(z)
+            worse = worse + 1 if criterion >= least else 0
+            if criterion < least:
+                best, least = fitted, criterion
+            if worse == 3:  # the criterion has one valley
+                break
+    return _export_mixture(best, axes)
+
+
+def refit_gmm(mixture: Mixture, features: FloatArray, *, seed: int) -> Mixture:
+    """Fit as many Gaussians of the same shape to other rows, on the same axes."""
+    z = mixture.axes.apply(features)
+    count = min(len(mixture.weights), len(z))
+    return _export_mixture(_fit_mixture(z, count, mixture.shape, seed), mixture.axes)
+
+
+def fit_kmeans(features: FloatArray, *, seed: int) -> Mixture:
+    """Fit k-means; keep the number of clusters with the greatest silhouette.
+
+    The clusters are evaluated as round Gaussians of one common width.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import silhouette_score
+
+    axes = fit_principal_axes(features)
+    z = axes.apply(features)
+    best, greatest = None, -np.inf
+    for count in _counts(len(z)):
+        with _few_rows():
+            fitted = KMeans(count, n_init=4, random_state=seed).fit(z)
+        parts = len(np.unique(fitted.labels_))
+        # The silhouette of one cluster alone is 0 by definition
+        merit = silhouette_score(z, fitted.labels_) if 1 < parts < len(z) else 0.0
+        if merit > greatest:
+            best, greatest = fitted, merit
+    assert best is not None
+    variance = float(np.mean((z - best.cluster_centers_[best.labels_]) ** 2))
+    sizes = np.bincount(best.labels_, minlength=len(best.cluster_centers_))
+    present = sizes > 0
+    width = np.eye(z.shape[1]) / np.sqrt(max(variance, LEAST_VARIANCE))
+    return Mixture(
+        shape="spherical",
+        axes=axes,
+        weights=sizes[present] / sizes.sum(),
+        means=best.cluster_centers_[present].astype(np.float64),
+        whitening=np.repeat(width[None], int(present.sum()), axis=0),
+    )
+
+
+def _counts(rows: int) -> list[int]:
+    return [count for count in COUNTS if count <= max(rows // ROWS_PER_CLUSTER, 1)]
+
+
+def _fit_mixture(z: FloatArray, count: int, shape: str, seed: int) -> Any:
+    from sklearn.mixture import GaussianMixture
+
+    with _few_rows():
+        return GaussianMixture(
+            count,
+            covariance_type=shape,
+            reg_covar=LEAST_VARIANCE,
+            n_init=2,
+            max_iter=200,
+            random_state=seed,
+        ).fit(z)
+
+
+def _export_mixture(fitted: Any, axes: Axes) -> Mixture:
+    count, dimensions = fitted.means_.shape
+    factors, identity = fitted.precisions_cholesky_, np.eye(dimensions)
+    if fitted.covariance_type == "spherical":
+        factors = factors[:, None, None] * identity
+    elif fitted.covariance_type == "tied":
+        factors = np.repeat(factors[None], count, axis=0)
+    elif fitted.covariance_type == "diag":
+        factors = factors[:, :, None] * identity
+    return Mixture(
+        shape=fitted.covariance_type,
+        axes=axes,
+        weights=fitted.weights_,
+        means=fitted.means_,
+        whitening=np.ascontiguousarray(factors),
+    )
+
+
+@contextmanager
+def _few_rows() -> Iterator[None]:
+    """Copies of a frame, or few rows, make scikit-learn warn; the criteria judge such fits, too."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
+# ---- Classifiers: from features to a score of each class
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedClusters:
+    """K clusters with what their photos show."""
+
+    mixture: Mixture
+    # Shape (K, C): probability that a photo of the cluster shows the class, each strictly between 0
+    # and 1. A row need not sum to one: a photo may show several
+    shares: FloatArray
+
+    def scores(self, features: FloatArray) -> FloatArray:
+        """Log odds of each class; shape (N, F) → (N, C)."""
+        shares = self.mixture.responsibilities(features) @ self.shares
+        shares = np.clip(shares, LEAST_SHARE, 1.0 - LEAST_SHARE)
+        return np.asarray(np.log(shares) - np.log1p(-shares), np.float64)
+
+
+def name_clusters(mixture: Mixture, samples: Samples) -> NamedClusters:
+    """Name clusters by labelled photos, each by as much as it belongs to them.
+
+    A cluster without labels has the shares of all photos.
+    """
+    weights, targets = samples.weights, samples.targets
+    overall = weights @ targets + PRIOR_LABELS / targets.shape[1]
+    overall = np.minimum(overall / (weights.sum() + PRIOR_LABELS), 1.0 - LEAST_SHARE)
+    votes = mixture.responsibilities(samples.features) * weights[:, None]
+    shares = votes.T @ targets + PRIOR_LABELS * overall
+    return NamedClusters(
+        mixture=mixture, shares=shares / (votes.sum(axis=0)[:, None] + PRIOR_LABELS)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logistic:
+    """Logistic regression of all classes at once with an L2 penalty."""
+
+    scaler: Scaler
+    coefficients: FloatArray  # shape (F, C)
+    intercepts: FloatArray  # shape (C,)
+
+    def scores(self, features: FloatArray) -> FloatArray:
+        """Log odds of each class against all others; shape (N, F) → (N, C)."""
+        log_p = log_softmax(
+            self.scaler.apply(features) @ self.coefficients + self.intercepts, axis=1
+        )
+        with np.errstate(divide="ignore"):  # a class that is certain
+            odds = log_p - np.log(-np.expm1(log_p))
+        return np.asarray(np.clip(odds, NEVER, -NEVER), np.float64)
+
+
+def fit_logistic(samples: Samples) -> Logistic:
+    """Fit all classes at once; each class weighs the same, and within it each group.
+
+    A photo of several classes stands for each with a part of its vote. The samples are of two
+    classes or more; classes that no row shows get the log odds `NEVER`.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    totals = np.bincount(samples.primary, samples.weights, len(samples.classes))
+    balanced = samples.weights / totals[samples.primary]
+    balanced *= len(balanced) / balanced.sum()
+    rows, shown = np.nonzero(samples.targets)
+    number = samples.targets.sum(axis=1)
+    others = (1.0 - FIRST_SHARE) / np.maximum(number - 1, 1)
+    share = np.where(shown == samples.primary[rows], FIRST_SHARE, others[rows])
+    share[number[rows] == 1] = 1.0
+    pipeline = make_standardised(LogisticRegression(C=STRENGTH, max_iter=2000)).fit(
+        samples.features[rows], shown, logisticregression__sample_weight=balanced[rows] * share
+    )
+    fitted, present = pipeline[-1], pipeline[-1].classes_
+    coefficients = np.zeros((samples.features.shape[1], len(samples.classes)))
+    intercepts = np.full(len(samples.classes), NOWHERE)
+    if len(present) == 2:  # one function, of the second class against the first
+        coefficients[:, present[1]] = fitted.coef_[0]
+        intercepts[present] = [0.0, fitted.intercept_[0]]
+    else:
+        coefficients[:, present] = fitted.coef_.T
+        intercepts[present] = fitted.intercept_
+    return Logistic(scaler=scaler_of(pipeline), coefficients=coefficients, intercepts=intercepts)
+
+
+Classifier = NamedClusters | Logistic
+
+
+# ---- The gate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """Clusters, and how unlikely a photo may be under them: what none explains is unlike training.
+
+    `threshold` is the least log-likelihood of a photo that they explain.
+    """
+
+    mixture: Mixture
+    threshold: float
+
+    def explains(self, features: FloatArray) -> NDArray[np.bool_]:
+        """Whether the clusters explain photos; shape (N, F) → (N,)."""
+        return np.asarray(self.mixture.log_likelihood(features) >= self.threshold)
+
+
+def fit_gate(mixture: Mixture, samples: Samples, *, seed: int) -> Gate:
+    """Set the threshold from the training photos' own likelihoods.
+
+    A photo is likelier under clusters that were fitted to it than a new one would be. So each is
+    judged by as many clusters fitted without its group, and the threshold is a low quantile of
+    those. Photos that are called `OTHER`, and those whose class has no other group, say nothing:
+    the clusters need not explain them.
+    """
+    likelihood = np.full(len(samples), np.nan)
+    for fold in grouped_folds(samples, count=HELD_OUT_FOLDS, seed=seed, alone_below=0):
+        known = np.isin(samples.primary[fold.test], samples.primary[fold.train])
+        known &= samples.primary[fold.test] != samples.classes.index(OTHER)
+        if known.any() and len(fold.train) >= 2:
+            without = refit_gmm(mixture, samples.features[fold.train], seed=seed)
+            tested = fold.test[known]
+            likelihood[tested] = without.log_likelihood(samples.features[tested])
+    judged = np.isfinite(likelihood)
+    if judged.any():
+        threshold = weighted_quantile(likelihood[judged], samples.weights[judged], QUANTILE)
+    else:
+        threshold = float(mixture.log_likelihood(samples.features).min())
+    return Gate(mixture=mixture, threshold=threshold)
+
+
+def weighted_quantile(values: FloatArray, weights: FloatArray, share: float) -> float:
+    """The value that a share of the weight lies below, between values linearly."""
+    order = np.argsort(values)
+    below = np.cumsum(weights[order]) - 0.5 * weights[order]
+    return float(np.interp(share * weights.sum(), below, values[order]))
+
+
+# ---- Probabilities
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """From scores to probabilities: Platt's curve through answers about photos left out.
+
+    ``s = floor + (1 - floor) * sigmoid(slope * score + margin_slope * margin + offset)`` for each
+    class, where the margin is how far its score is before the best of all others, and of that
+    ``s - (1 - ceiling) * s ** (1 / (1 - ceiling))``: it rises to the ceiling and is nearly s below,
+    so that a class of few photos is at no disadvantage where the picture leaves doubts. A photo
+    that the gate does not explain is `OTHER` with a probability of at least ``unexplained``, and
+    anything else with at most the rest.
+    """
+
+    # Of all classes together: a class of three photos has no curve of its own. The margin tells the
+    # class that is ahead of all others, however low its score
+    slope: float
+    margin_slope: float
+    offset: float
+    floor: float  # no probability is below
+    # Shape (C,): None is above: after n groups of a class that were all told, the next is with a
+    # probability of (n + 1) / (n + 2) (Laplace's rule of succession)
+    ceiling: FloatArray
+    unexplained: float  # from the photos that the gate let fall, `LEAST_UNEXPLAINED` at least
+
+    def probabilities(
+        self, scores: FloatArray, explained: NDArray[np.bool_], other: int
+    ) -> FloatArray:
+        """Probability of each class, never 0 or 1; `other` is the index of `OTHER`."""
+        logit = self.slope * scores + self.margin_slope * margins(scores) + self.offset
+        s = self.floor + (1.0 - self.floor) * expit(logit)
+        bent = s - (1.0 - self.ceiling) * s ** (1.0 / (1.0 - self.ceiling))
+        p = np.asarray(np.clip(bent, self.floor, self.ceiling), np.float64)
+        odd = ~explained
+        p_other = np.maximum(p[odd, other], self.unexplained)
+        p[odd] = np.minimum(p[odd], 1.0 - self.unexplained)
+        p[odd, other] = p_other
+        return p
+
+
+def margins(scores: FloatArray) -> FloatArray:
+    """How far each score is before the greatest other of its row; shape (N, C), C at least 2."""
+    two = np.sort(scores, axis=1)[:, -2:]
+    greatest = scores == two[:, 1:]
+    return np.where(greatest, scores - two[:, :1], scores - two[:, 1:])
+
+
+def most_probable(
+    probabilities: FloatArray, explained: NDArray[np.bool_], other: int
+) -> IndexArray:
+    """Index of the class that photos show above all, shape (N,); `OTHER` if unexplained."""
+    return np.where(explained, probabilities.argmax(axis=1), other).astype(np.intp)
+
+
+def fit_calibration(
+    scores: FloatArray,
+    targets: NDArray[np.bool_],
+    explained: NDArray[np.bool_],
+    weights: FloatArray,
+    groups: IndexArray,
+    other: int,
+) -> Calibration:
+    """Fit the curve to scores of photos that the classifier had not seen.
+
+    Platt's smoothed targets (1999) stand for certainty, so that few photos never give a step.
+    """
+    from scipy.optimize import minimize
+
+    w = np.repeat(weights[:, None], scores.shape[1], axis=1)
+    positive, negative = float(w[targets].sum()), float(w[~targets].sum())
+    wanted = np.where(targets, (positive + 1.0) / (positive + 2.0), 1.0 / (negative + 2.0))
+    margin = margins(scores)
+
+    def loss(parameters: FloatArray) -> float:
+        slope, margin_slope = np.exp(parameters[:2])
+        logit = slope * scores + margin_slope * margin + parameters[2]
+        return float(np.sum(w * (np.logaddexp(0.0, logit) - wanted * logit)) / w.sum())
+
+    slopes = (np.log(LEAST_SLOPE), np.log(MOST_SLOPE))
+    bounds = [slopes, slopes, (-20.0, 20.0)]
+    found = minimize(loss, [0.0, -2.0, 0.0], bounds=bounds, method="L-BFGS-B").x
+    fallen = float(weights[~explained].sum())
+    strange = float(weights[~explained & targets[:, other]].sum())
+    ceiling = (groups + 1.0) / (groups + 2.0)
+    most = max(float(ceiling[other]), LEAST_UNEXPLAINED)
+    return Calibration(
+        slope=float(np.exp(found[0])),
+        margin_slope=float(np.exp(found[1])),
+        offset=float(found[2]),
+        floor=float(1.0 / (groups.sum() + 2.0)),
+        ceiling=ceiling,
+        unexplained=float(np.clip((strange + 1.0) / (fallen + 2.0), LEAST_UNEXPLAINED, most)),
+    )
+
+
+# ---- The model
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneAnswer:
+    """What a photo shows."""
+
+    category: str  # the class that it shows above all
+    probabilities: Mapping[str, float]  # of every class; they need not sum to one
+    also: tuple[str, ...]  # other classes of at least `ALSO_PROBABILITY`, the likeliest first
+    # False where the photo is unlike all that the model was trained on; it is `OTHER` then
+    explained: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRecord:
+    """What a model was trained on, and how its kind did on photos that were left out."""
+
+    source: str  # which photos these were
+    libraries: Mapping[str, str]  # versions of what fitted the model
+    # Length C, of each class: real photos that show it, their groups, simulated frames
+    photos: tuple[int, ...]
+    groups: tuple[int, ...]
+    simulated: tuple[int, ...]
+    # Shape (C, C): real photos left out in turn: what they show (rows), what was said (columns)
+    confusion: IndexArray
+    scored: tuple[str, ...]  # classes with enough groups to be scored
+    # Mean F1 of the scored classes, left out in turn, of each kind of model that was tried
+    macro_f1: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneModel:
+    """From features to what a photo shows."""
+
+    feature_names: tuple[str, ...]  # length F: features in their order
+    feature_versions: Mapping[str, int]
+    classes: tuple[str, ...]  # length C: `OTHER` is one of them
+    method: str  # kind of classifier, one of `regengine.scene.training.METHODS`
+    classifier: Classifier
+    gate: Gate
+    calibration: Calibration
+    training: TrainingRecord
+
+    def answer(self, features: FloatArray) -> SceneAnswer:
+        """What one photo shows; features, shape (F,), as `measure_features` gives them."""
+        row, other = np.asarray(features, np.float64)[None], self.classes.index(OTHER)
+        explained = self.gate.explains(row)
+        p = self.calibration.probabilities(self.classifier.scores(row), explained, other)
+        category = self.classes[int(most_probable(p, explained, other)[0])]
+        probabilities = dict(zip(self.classes, p[0].tolist(), strict=True))
+        return SceneAnswer(
+            category=category,
+            probabilities=probabilities,
+            also=also_shown(probabilities, category),
+            explained=bool(explained[0]),
+        )
+
+
+def also_shown(probabilities: Mapping[str, float], category: str) -> tuple[str, ...]:
+    """Classes beside the first that a photo rather shows than not, the likeliest first."""
+    shown = [n for n, p in probabilities.items() if p >= ALSO_PROBABILITY and n != category]
+    return tuple(sorted(shown, key=lambda name: -probabilities[name]))
