@@ -69,7 +69,7 @@ def test_fit(fit: Fit, params: RegisterParams) -> FitTest:
         residual_px = float(np.median(strict[0].distance_px)) / RAYLEIGH_MEDIAN
 
     has_empty_quarter, lights_agree = False, True
-    if right_px >= 2.0:  # within less, patches of a right fit scatter as far
+    if right_px >= hold_out.min_quarter_px:
         has_empty_quarter, lights_agree = check_quarters(wide, fit.lights, fit.matched, hold_out)
     # Clouds and boats leave a quarter empty, too: there the lights may say that the fit holds
     lights_cover = lights_agree and fit.light_log10_odds >= accept.covering_log10_odds

@@ -225,6 +225,8 @@ class HoldOutParams:
     right_shares: tuple[float, ...] = (0.6, 0.8)
     # Of the patches of each quarter, or the fit is distorted
     min_quarter_share: float = 0.12
+    # asked where half of what is allowed is more: in less, patches scatter as far
+    min_quarter_px: float = 2.0
     # A fit holds in an empty quarter where so few matched lights are no rarer than this
     min_lights_chance: float = 0.05
 

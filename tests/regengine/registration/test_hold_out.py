@@ -188,7 +188,8 @@ def test_patches_of_a_part_do_not_speak_for_the_whole(
     part = replace(
         fit, refinement=refinement, lights=lights, matched=matched, light_log10_odds=light_odds
     )
-    found = hold_out.test_fit(part, RegisterParams())
+    params = RegisterParams(hold_out=HoldOutParams(min_quarter_px=1.0))
+    found = hold_out.test_fit(part, params)
     assert found.is_distorted is is_distorted
     assert found.log10_odds > 1.0
     assert found.patch_log10_odds == (0.0 if is_distorted else found.log10_odds)
