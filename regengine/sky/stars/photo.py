@@ -15,7 +15,7 @@ import numpy as np
 from detectors.types import StarDetections, StarDetector
 from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError, shown
-from regengine.photo.formats import read_image_header
+from regengine.photo.formats import read_photo_file
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.result import Answer, Reason
 from regengine.sky.detection.kinds import STARS
@@ -105,7 +105,7 @@ class SolveJob:
         """
         options = self.options
         if self.fov_deg is not None:
-            half = 0.5 * read_image_header(path).width_px
+            half = 0.5 * read_photo_file(path).width_px
             focal_px = half / math.tan(math.radians(0.5 * self.fov_deg))
             options = replace(options, focal_px=focal_px, log_focal_sigma=FOV_LOG_FOCAL_SIGMA)
         solved = solve_photo(
