@@ -105,7 +105,7 @@ class SatelliteJob:
         streaks = (
             StreakDetections.empty()
             if self.detector is None
-            else STREAKS.in_photo(path, self.detector).found
+            else STREAKS.in_photo(frame.file, self.detector).found
         )
         tracks, namings = predict_and_name(
             satellites, exposure, measured_streaks(streaks, exposure)

@@ -66,7 +66,7 @@ def solve_photo(
     catalogue, indices = sky()
     started = time.perf_counter()
     frame = read_frame(path, options=frame_options or FrameOptions())
-    stars = STARS.in_photo(path, detector).found
+    stars = STARS.in_photo(frame.file, detector).found
     options = options or SolveOptions()
     size = frame.width_px, frame.height_px
     lens = None if frame.profile is None else frame.profile.for_picture(*size)
