@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
 
 from regengine.batch.console import Advance
-from regengine.batch.map_photos import Executor, Known, map_photos
+from regengine.batch.map_photos import Executor, map_photos
 from regengine.batch.neighbours import SecondSearch
 from regengine.batch.plan import AGAIN, Task, discard, failure_of, plan
 from regengine.batch.same_settings import RunSettings
@@ -30,17 +29,10 @@ from regengine.store.writer import StoreWriter
 # Of a path; with `hints` beside it where other photos of the batch have told something
 Process = Callable[..., FrameResult]
 Report = Callable[[FrameResult], None]
-Again = Callable[[Iterator[Task | StoredFrame]], Iterator[Task | StoredFrame]]
+# A photo, and its result where that is stored and stands
+Item = tuple[Task, StoredFrame | None]
 # Where tasks are worked on, by a function that raises nothing
 StartExecutor = Callable[[Callable[[Task], FrameResult]], Executor[Task, FrameResult]]
-
-
-class Photos(Protocol):
-    """Photos whose number is known: a list of paths, or `RemotePhotos`."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Path | Task]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +48,7 @@ class BatchOptions(TeamOptions):
     advance: Advance | None = None  # called when a photo is done for the first time
     # Brings back the copies of photos that the tasks of the second search need; None where photos
     # are no copies
-    again: Again | None = None
+    again: Callable[[Iterator[Item]], Iterator[Item]] | None = None
     executor: StartExecutor | None = None  # where tasks are worked on, if not in workers here
 
 
@@ -79,7 +71,7 @@ class BatchSummary:
 
 
 def run_batch(
-    photos: Photos,
+    photos: Iterable[Path | Task],
     process: Process,
     writer: StoreWriter,
     options: BatchOptions,
@@ -107,15 +99,12 @@ def run_batch(
                 summary.verdicts[frame.result.verdict] += 1
                 report(frame.result)
 
-    def take_up(items: Iterator[Task | StoredFrame]) -> Iterator[Task | Known[Task, StoredFrame]]:
-        """What is to be done, and what the store has, which is taken over."""
+    def count_begun(items: Iterator[Item]) -> Iterator[Item]:
+        """The items of a round as they are; how many were taken, and whether all."""
         nonlocal n_begun, n_planned
         for item in items:
             n_begun += 1
-            if isinstance(item, StoredFrame):
-                yield Known(Task(path=Path(item.result.path)), item)
-            else:
-                yield item
+            yield item
         n_planned += 1
 
     def make_frame(task: Task, result: FrameResult) -> StoredFrame:
@@ -146,8 +135,7 @@ def run_batch(
             second.note(frame)
 
     function = partial(attempt, process)
-    team = replace(options, workers=0) if len(photos) == 1 else options
-    start = options.executor or partial(start_executor, options=team)
+    start = options.executor or partial(start_executor, options=options)
     settings, resume, retry = options.settings, options.resume, options.retry
     rounds = [plan(photos, writer, settings=settings, resume=resume, retry=retry)]
     if second is not None:
@@ -156,7 +144,7 @@ def run_batch(
     try:
         with closing(start(function)) as executor:
             for is_second, items in enumerate(rounds):
-                with closing(map_photos(take_up(items), executor, options.stop)) as turns:
+                with closing(map_photos(count_begun(items), executor, options.stop)) as turns:
                     for finished in turns:
                         for task, outcome in finished:
                             n_done += 1
