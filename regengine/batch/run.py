@@ -23,7 +23,7 @@ from regengine.io.times import utc_now
 from regengine.photo.frame_ids import frame_id_of
 from regengine.records import record_line
 from regengine.result import FrameResult, Reason
-from regengine.store.rows import StoredFrame, to_tables
+from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 
 # Of a path; with `hints` beside it where other photos of the batch have told something
@@ -107,12 +107,11 @@ def run_batch(
             yield item
         n_planned += 1
 
-    def make_frame(task: Task, result: FrameResult) -> StoredFrame:
-        """The frame to be stored of a photo that was worked on."""
-        if second is not None and task.search_pass == AGAIN:
+    def store(task: Task, result: FrameResult) -> None:
+        """Give the writer what is to be stored of a photo that was worked on."""
+        is_again = second is not None and task.search_pass == AGAIN
+        if second is not None and is_again:
             result = second.settle(task, result)
-        elif options.advance is not None:
-            options.advance(result.verdict)
         frame = StoredFrame(
             frame_index=task.frame_index,
             result=result,
@@ -122,9 +121,17 @@ def run_batch(
             search_pass=task.search_pass,
             hints_sha256="" if task.hints is None else task.hints.sha256,
         )
-        if second is not None and task.search_pass != AGAIN:
+        try:
+            writer.add(frame)
+        except Exception as error:  # what cannot be written fails its own photo, not the run
+            if result.verdict == "failed":
+                raise
+            store(task, failed(task, failure_of(task.path, error), seconds=result.seconds))
+            return
+        if not is_again and options.advance is not None:
+            options.advance(result.verdict)
+        if not is_again and second is not None:
             second.note(frame)
-        return frame
 
     def take_over(frame: StoredFrame) -> None:
         """Take in a frame that the store had."""
@@ -156,7 +163,7 @@ def run_batch(
                             if isinstance(outcome, Reason):
                                 lost_s = options.limit_s if outcome.code == "timed_out" else 0.0
                                 outcome = failed(task, outcome, seconds=lost_s)
-                            writer.add(make_frame(task, outcome))
+                            store(task, outcome)
                             if task.given_as is not None:
                                 discard(task.path)
                         report_safe(writer.flush())
@@ -179,9 +186,7 @@ def attempt(process: Process, task: Task) -> FrameResult:
         result = process(task.path, **({} if task.hints is None else {"hints": task.hints}))
         if task.given_as is not None:
             result = reported_as(result, task.path, task.given_as)
-        # A result that cannot be written must fail its own frame, not the run.
-        to_tables([StoredFrame(frame_index=0, result=result)])
-        record_line(result)
+        record_line(result)  # what cannot be told fails its own photo, not the run
         return result
     except Exception as error:
         return failed(task, failure_of(task.path, error), seconds=time.perf_counter() - start_s)
