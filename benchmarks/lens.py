@@ -22,6 +22,7 @@ from benchmarks.pages import command_of, parser, table, title_lines, write_page
 from benchmarks.simulate.sky import SkyLens, SkySettings, sky_frame
 from detectors.types import FloatArray, StarDetections
 from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quaternion
+from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
 from regengine.photo.image import LUMINANCE_WEIGHTS
 from regengine.sky.detection.kinds import STARS
@@ -122,11 +123,10 @@ def take(
     clipped = taken.picture.saturated.astype(np.float32)
     stars: StarDetections = STARS.detector().detect(grey, None, clipped)
     frame = Frame(
-        path=Path(f"{name}.jpg"),
+        file=PhotoFile(
+            path=Path(f"{name}.jpg"), format="jpeg", width_px=WIDTH_PX, height_px=HEIGHT_PX
+        ),
         frame_id=name,
-        sha256="",
-        width_px=WIDTH_PX,
-        height_px=HEIGHT_PX,
         camera_body="NIKON D3S",
         focal_mm=focal_mm,
         time_utc=TAKEN,

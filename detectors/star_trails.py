@@ -154,13 +154,16 @@ def _best_trail(
 ) -> PointSpread:
     """Width, length, angle and bow with the greatest share of the trails' light explained.
 
-    One after the other, from the guesses: they hardly depend on each other.
+    Pixels that are clipped or ignored take no part: dark ones in a trail's middle would make it
+    long and wide. One after the other, from the guesses: they hardly depend on each other.
     """
     x, y = x[:MOST_TRAILS], y[:MOST_TRAILS]
     half = int(np.ceil(0.5 * max(LENGTH_STEPS) * length + 3.5 * sigma)) + 1
     row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
-    data = cut_stamps(np.where(usable, above, np.float32(0.0)), row, col, half)
-    data = data.reshape(len(x), -1) - np.median(data, axis=(1, 2))[:, None]
+    shown = cut_stamps(usable, row, col, half).reshape(len(x), -1).astype(np.float32)
+    pixels = np.maximum(shown.sum(axis=1, keepdims=True), 1.0)
+    data = cut_stamps(above, row, col, half).reshape(len(x), -1)
+    data = (data - np.median(data, axis=1, keepdims=True)) * shown
     data = data / np.maximum(np.sqrt(np.square(data).sum(axis=1)), 1e-12)[:, None]
 
     def look(turn_deg: float, stretch: float, wider: float, bow: float = 0.0) -> PointSpread:
@@ -172,8 +175,10 @@ def _best_trail(
 
     def explained(psf: PointSpread) -> float:
         drawn = psf.draw(x - col, y - row, half).reshape(len(x), -1)
-        drawn = drawn - drawn.mean(axis=1, keepdims=True)
-        shares = (data * drawn).sum(axis=1) ** 2 / np.square(drawn).sum(axis=1)
+        mean = (drawn * shown).sum(axis=1, keepdims=True) / pixels
+        drawn = (drawn - mean) * shown
+        power = np.maximum(np.square(drawn).sum(axis=1), 1e-30)
+        shares = (data * drawn).sum(axis=1) ** 2 / power
         return float(np.median(shares))
 
     stretch = max(LENGTH_STEPS, key=lambda step: explained(look(0.0, step, 1.0)))

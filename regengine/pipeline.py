@@ -74,7 +74,7 @@ def process_photo(
         try:
             reference = map_of_kind(result.reference_kind, inputs)
             hashed = inputs.overlay_names_hashed
-            write_overlay(result, path, reference, inputs.overlays, hashed=hashed)
+            write_overlay(result, frame.file, reference, inputs.overlays, hashed=hashed)
         except Exception as error:  # a picture is never worth a frame's result
             logging.getLogger("regengine").warning("no overlay of %s: %s", path, error)
     return result

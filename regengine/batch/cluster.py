@@ -6,18 +6,19 @@ import logging
 import os
 import platform
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import version
+from pathlib import Path
 from threading import Lock, Thread, Timer
 from typing import TYPE_CHECKING, Any
 
 from regengine.batch.map_photos import LostError
 from regengine.batch.plan import Task, failure_of
-from regengine.batch.run import BatchOptions, BatchSummary, Photos, Process, failed, run_batch
+from regengine.batch.run import BatchOptions, BatchSummary, Process, failed, run_batch
 from regengine.batch.worker_processes import TICK_S, limit_threads
 from regengine.errors import ClusterError, ConfigError, RegengineError
 from regengine.io.extras import missing
@@ -39,7 +40,7 @@ WAITING = 2
 
 
 def run_on_cluster(
-    photos: Photos,
+    photos: Iterable[Path | Task],
     process: Process,
     writer: StoreWriter,
     options: BatchOptions,
@@ -86,15 +87,15 @@ class ClusterWorkers:
     ) -> None:
         self._client = client
         self._scheduler = scheduler  # its address
-        self._job = partial(
-            PhotoJob,
-            run=uuid.uuid4().hex,
+        self._run = uuid.uuid4().hex
+        self._work = partial(
+            work_photo,
+            run=self._run,
             function=function,
             limit_s=limit_s,
             versions=versions_here(),
             check=check,
         )
-        self._run: str = self._job.keywords["run"]
         self._running: set[Future] = set()
         self._waits = False  # for workers, and has said so
         self._is_stopped = False
@@ -107,10 +108,9 @@ class ClusterWorkers:
     def submit(self, task: Task) -> Future:
         """Give a photo to the scheduler."""
         # Found from another folder, and told of as it was given
-        named = str(task.path) if task.given_as is None else task.given_as
-        job = self._job(task=replace(task, path=task.path.absolute(), given_as=named))
+        absolute = replace(task, path=task.path.absolute(), given_as=task.name)
         with cluster_errors():
-            future = self._client.submit(work_photo, job, pure=False)
+            future = self._client.submit(self._work, absolute, pure=False)
         self._running.add(future)
         return future
 
@@ -140,8 +140,6 @@ class ClusterWorkers:
         except TimeoutError:  # its worker was lost before the result could leave it
             done.cancel()
             raise LostError(None) from None
-        except UnfitWorkerError as error:
-            raise cannot_work("a worker", error) from error
         except (CancelledError, OSError) as error:
             if self._is_stopped:
                 raise LostError(None) from error
@@ -237,7 +235,7 @@ def check_workers(client: Any, check: Callable[[], object] | None) -> None:
 
 def cannot_work(worker: str, error: BaseException) -> ClusterError:
     """The error that tells of a worker that cannot do the work."""
-    if isinstance(error, UnfitWorkerError):
+    if isinstance(error, ClusterError):
         return ClusterError(f"{worker} of the cluster cannot do the work: {error}.")
     if isinstance(error, ModuleNotFoundError | AttributeError):
         return ClusterError(
@@ -281,39 +279,34 @@ _stopped: set[str] = set()
 _limit_threads_once = cache(limit_threads)
 
 
-class UnfitWorkerError(ClusterError):
-    """A worker of a cluster cannot do what the run needs."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhotoJob:
-    """A task of the cluster: a photo of a run, and all that is needed to work on it."""
-
-    run: str
-    task: Task  # with an absolute path
-    function: Callable[[Task], FrameResult]
-    limit_s: float  # a photo that takes longer is given up, and the worker with it
-    versions: tuple[str, str]  # of the engine and of Python, which must be those of the worker
-    # Raises where the worker cannot see what the run needs, such as the map.
-    check: Callable[[], object] | None = None
-
-
 def versions_here() -> tuple[str, str]:
     """Version of the engine, and of Python without its last number."""
     return version("regengine"), ".".join(platform.python_version_tuple()[:2])
 
 
-def work_photo(job: PhotoJob) -> FrameResult | None:
-    """Work on a photo, None once its run was stopped; nothing but overlays is written."""
-    check_worker(job.versions, job.check)
+def work_photo(
+    task: Task,
+    *,
+    run: str,
+    function: Callable[[Task], FrameResult],
+    limit_s: float,
+    versions: tuple[str, str],
+    check: Callable[[], object] | None,
+) -> FrameResult | None:
+    """Work on a photo of a run, None once that was stopped; nothing but overlays is written.
+
+    The task's path is absolute. A photo that takes longer than ``limit_s`` is given up, and the
+    worker with it. ``versions`` and ``check`` are those of `check_worker`.
+    """
+    check_worker(versions, check)
     with _one_at_a_time:
         _limit_threads_once()
-        if job.run in _stopped:
+        if run in _stopped:
             return None
-        result = _call_within(job.limit_s, job.function, job.task)
+        result = _call_within(limit_s, function, task)
         if result is None:
-            failure = failure_of(job.task.path, TimeoutError(), job.limit_s)
-            result = failed(job.task, failure, seconds=job.limit_s)
+            failure = failure_of(task.path, TimeoutError(), limit_s)
+            result = failed(task, failure, seconds=limit_s)
             timer = Timer(LAST_WORDS_S, os._exit, args=[1])
             timer.daemon = True
             timer.start()
@@ -324,7 +317,7 @@ def check_worker(versions: tuple[str, str], check: Callable[[], object] | None) 
     """Refuse where this worker has other versions or does not see what the run needs."""
     here = versions_here()
     if here != versions:
-        raise UnfitWorkerError(
+        raise ClusterError(
             f"it has regengine {here[0]} on Python {here[1]}, this run regengine {versions[0]} on "
             f"Python {versions[1]}: install the same versions on both"
         )
@@ -333,7 +326,7 @@ def check_worker(versions: tuple[str, str], check: Callable[[], object] | None) 
             check()
         except RegengineError as error:
             said = str(error).rstrip(".")
-            raise UnfitWorkerError(f"{said}; workers must see the same files") from None
+            raise ClusterError(f"{said}; workers must see the same files") from None
 
 
 def stop_run(run: str) -> None:

@@ -208,47 +208,37 @@ def print_data(text: str) -> None:
         print(printable(text), file=result_stream(), flush=True)
 
 
-class JsonLines(logging.Formatter):
-    """One JSON object a message."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The message as JSON: time, level, message, and the traceback where there is one."""
-        line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line)
-
-
-class PlainLines(logging.Formatter):
-    """A line a message, harmless on a terminal; tracebacks as they are."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        """The message."""
-        return shown(record.message)
-
-
 class StandardError(logging.StreamHandler):
-    """Writes to the ``sys.stderr`` of the moment, which a progress bar may have redirected."""
+    """Writes messages to the ``sys.stderr`` of the moment: a progress bar may have redirected it.
 
-    def __init__(self) -> None:
+    As JSON a message is an object with time, level, message and, where there is one, traceback;
+    else a line that is harmless on a terminal, and tracebacks as they are.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
         logging.Handler.__init__(self)
+        self._as_json = as_json
 
     @property
     def stream(self) -> TextIO:
         """The standard error of now."""
         return sys.stderr
 
+    def format(self, record: logging.LogRecord) -> str:
+        """The message as it is written."""
+        message, error = record.getMessage(), record.exc_info
+        traceback = logging.Formatter().formatException(error) if error else None
+        if not self._as_json:
+            return shown(message) + (f"\n{traceback}" if traceback else "")
+        time_utc = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"time": time_utc, "level": record.levelname.lower(), "message": message}
+        return json.dumps(line | ({"traceback": traceback} if traceback else {}))
+
 
 def configure_logging(*, quiet: bool, as_json: bool) -> None:
     """Send regengine's messages to standard error; only errors where it is to be quiet."""
-    handler = StandardError()
-    handler.setFormatter(JsonLines() if as_json else PlainLines())
     logger = logging.getLogger("regengine")
-    logger.handlers = [handler]
+    logger.handlers = [StandardError(as_json=as_json)]
     logger.setLevel(logging.ERROR if quiet else logging.INFO)
     logger.propagate = False
 
@@ -256,39 +246,28 @@ def configure_logging(*, quiet: bool, as_json: bool) -> None:
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # SIGTERM is what schedulers send
 
 
-class StopRequest:
-    """Called, it says whether a run was asked to stop."""
+@contextmanager
+def stop_on_signals() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C or SIGTERM within the block into a request to stop.
 
-    def __init__(self) -> None:
-        self._asked = False
+    What the block gets tells whether a run was asked to; the second one raises `KeyboardInterrupt`.
+    Outside of the main thread, where Python takes no signals, none ever comes.
+    """
+    is_asked = False
 
-    def __call__(self) -> bool:
-        """Whether it was."""
-        return self._asked
-
-    def ask(self, number: int = signal.SIGINT, frame: FrameType | None = None) -> None:
-        """Note the wish; the second time, raise `KeyboardInterrupt`."""
-        if self._asked:
+    def ask(number: int, frame: FrameType | None) -> None:
+        nonlocal is_asked
+        if is_asked:
             raise KeyboardInterrupt
-        self._asked = True
+        is_asked = True
         logging.getLogger("regengine").warning(
             "stopping: what is under way is finished and written; Ctrl-C again stops at once"
         )
 
-
-@contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
-    """Turn the first Ctrl-C or SIGTERM within the block into a request to stop.
-
-    Outside of the main thread, where Python takes no signals, none ever comes.
-    """
-    request = StopRequest()
-    if current_thread() is not main_thread():
-        yield request
-        return
-    before = {number: signal.signal(number, request.ask) for number in SIGNALS}
+    signals = SIGNALS if current_thread() is main_thread() else ()
+    before = {number: signal.signal(number, ask) for number in signals}
     try:
-        yield request
+        yield lambda: is_asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -22,6 +22,7 @@ class PhotoTask(Protocol):
 
 TaskT = TypeVar("TaskT", bound=PhotoTask)
 ResultT = TypeVar("ResultT")
+KnownT = TypeVar("KnownT")
 GivenT = TypeVar("GivenT", bound=PhotoTask, contravariant=True)
 FoundT = TypeVar("FoundT", covariant=True)
 
@@ -68,30 +69,13 @@ class Executor(Protocol[GivenT, FoundT]):
         ...
 
 
-@dataclass(frozen=True)
-class Known(Generic[TaskT, ResultT]):
-    """A photo that needs no work, and what is known of it."""
-
-    task: TaskT
-    outcome: ResultT
-
-
-@dataclass
-class Attempt(Generic[TaskT]):
-    """A photo under way."""
-
-    task: TaskT
-    number: int  # in the order in which they were given
-    n_lost: int = 0  # workers that were lost with it
-
-
 def map_photos(
-    tasks: Iterable[TaskT | Known[TaskT, ResultT]],
+    tasks: Iterable[tuple[TaskT, KnownT | None]],
     executor: Executor[TaskT, ResultT],
     stop: Callable[[], bool] = bool,
     *,
     window: int | None = None,
-) -> Generator[list[tuple[TaskT, ResultT | Reason]]]:
+) -> Generator[list[tuple[TaskT, KnownT | ResultT | Reason]]]:
     """Work on photos: each with its result, or why there is none, all that are done at a time.
 
     A photo whose worker died is tried again by itself, while no other is worked on: the kernel may
@@ -101,7 +85,8 @@ def map_photos(
     Parameters
     ----------
     tasks : iterable
-        Taken one by one, a few ahead of the work; what is `Known` is given back as it is.
+        Each with what is known of it already, which is given back as it is, or None. Taken one by
+        one, a few ahead of the work.
     executor : Executor
         Does the work; stays open.
     stop : callable
@@ -110,9 +95,11 @@ def map_photos(
         No photo is begun that comes so many after one that is not done.
     """
     coming = iter(tasks)
-    ready: deque[Attempt[TaskT]] = deque()
-    lost: deque[Attempt[TaskT]] = deque()  # tried again one by one
-    running: dict[Any, Attempt[TaskT]] = {}
+    # Each with its number, in the order in which they were given
+    ready: deque[tuple[int, TaskT]] = deque()
+    lost: deque[tuple[int, TaskT]] = deque()  # tried again one by one
+    running: dict[Any, tuple[int, TaskT]] = {}
+    n_lost: Counter[int] = Counter()  # workers that were lost with a photo, by its number
     n_taken, is_exhausted, is_stopped = 0, False, False
     while True:
         if not is_stopped and stop():
@@ -122,51 +109,44 @@ def map_photos(
             lost.clear()
         slots = executor.slots
         while not is_exhausted and len(ready) < slots:
-            item = next(coming, None)
-            if item is None:
+            task, known = next(coming, (None, None))
+            if task is None:
                 is_exhausted = True
-            elif isinstance(item, Known):
-                yield [(item.task, item.outcome)]
+            elif known is not None:
+                yield [(task, known)]
                 if stop():
                     break
             else:
-                ready.append(Attempt(item, n_taken))
+                ready.append((n_taken, task))
                 n_taken += 1
         if not is_stopped and stop():
             continue
-        while len(running) < slots and not any(one.n_lost for one in running.values()):
+        while len(running) < slots and not any(n_lost[number] for number, _ in running.values()):
             if lost and running:
                 break
             queue = lost or ready
-            oldest = min((one.number for one in running.values()), default=None)
-            if not queue or (window and oldest is not None and queue[0].number - oldest >= window):
+            oldest = min((number for number, _ in running.values()), default=None)
+            if not queue or (window and oldest is not None and queue[0][0] - oldest >= window):
                 break
-            attempt = queue.popleft()
-            running[executor.submit(attempt.task)] = attempt
+            number, task = queue.popleft()
+            running[executor.submit(task)] = number, task
         if not running:
             return
-        finished = []
+        finished: list[tuple[TaskT, KnownT | ResultT | Reason]] = []
         for handle in executor.wait(list(running)):
-            attempt = running.pop(handle)
+            number, task = running.pop(handle)
             try:
-                outcome: ResultT | Reason = executor.outcome(handle, attempt.task)
+                outcome: ResultT | Reason = executor.outcome(handle, task)
             except LostError as error:
-                attempt.n_lost += error.reason is not None
-                if error.reason is None or attempt.n_lost < executor.n_tries:
+                n_lost[number] += error.reason is not None
+                if error.reason is None or n_lost[number] < executor.n_tries:
                     if not is_stopped:
-                        (lost if attempt.n_lost else ready).appendleft(attempt)
+                        (lost if n_lost[number] else ready).appendleft((number, task))
                     continue
                 outcome = error.reason
-            finished.append((attempt.task, outcome))
+            finished.append((task, outcome))
         if finished:
             yield finished
-
-
-@dataclass(eq=False)
-class Finished(Generic[ResultT]):
-    """A photo that was worked on."""
-
-    outcome: ResultT | Reason
 
 
 class ThisProcess(Generic[TaskT, ResultT]):
@@ -178,17 +158,21 @@ class ThisProcess(Generic[TaskT, ResultT]):
     def __init__(self, function: Callable[[TaskT], ResultT | Reason]) -> None:
         self._function = function
 
-    def submit(self, task: TaskT) -> Finished[ResultT]:
+    def submit(self, task: TaskT) -> Future[ResultT | Reason]:
         """Work on a photo."""
-        return Finished(self._function(task))
+        done: Future[ResultT | Reason] = Future()
+        done.set_result(self._function(task))
+        return done
 
-    def wait(self, running: Sequence[Finished[ResultT]]) -> Sequence[Finished[ResultT]]:
+    def wait(
+        self, running: Sequence[Future[ResultT | Reason]]
+    ) -> Sequence[Future[ResultT | Reason]]:
         """All of them."""
         return running
 
-    def outcome(self, done: Finished[ResultT], task: TaskT) -> ResultT | Reason:
+    def outcome(self, done: Future[ResultT | Reason], task: TaskT) -> ResultT | Reason:
         """What became of it."""
-        return done.outcome
+        return done.result()
 
     def stop(self) -> None:
         """Nothing waits."""

@@ -7,9 +7,10 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from regengine.errors import StoreError
 from regengine.io.atomic import FileLock, put_in_place, refusal, replacements, sync_folder
@@ -17,17 +18,13 @@ from regengine.io.checksums import fingerprint
 from regengine.io.journal import Journal
 from regengine.io.plain import counted, printable
 from regengine.photo.frame_ids import frame_id_of
-from regengine.result import Reason
+from regengine.result import Answer, Reason
+from regengine.store.read import identity_key
 
 BEGINNING = b'{"frame": "'  # of all records
+State = Literal["done", "failed"]  # of a photo that has a line
 # What each says of its photo; ``sha256`` is empty where it could not be read
 FACTS = ("path", "command", "sha256", "parameters_sha256")
-
-
-def stamped(line: str, *, command: str, sha256: str, parameters_sha256: str) -> str:
-    """A record's line with the command, the photo's hash and that of the settings at its end."""
-    known = {"command": command, "sha256": sha256, "parameters_sha256": parameters_sha256}
-    return f"{line[:-1]}, {json.dumps(known)[1:]}"
 
 
 def failed_line(path: Path, failure: Reason) -> str:
@@ -52,15 +49,6 @@ def facts_of(line: bytes) -> dict[str, Any] | None:
     return record if all(isinstance(record.get(name), str) for name in FACTS) else None
 
 
-def identity(path: str, sha256: str) -> int:
-    """A number for what makes two photos the same: content and name, or path if unreadable.
-
-    64 bits: of a million photos, two are taken for one with a chance of 3e-8.
-    """
-    text = f"{sha256}\n{Path(path).name}" if sha256 else f"\n{path}"
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
-
-
 class LineFile:
     """The one writer of a file of lines.
 
@@ -77,9 +65,9 @@ class LineFile:
     ) -> None:
         self.path = path
         self._command, self._parameters = command, parameters_sha256
-        # By the identity of a photo, where its newest line is, and "done" or "failed"; None where
-        # it was made with other settings
-        self._lines: dict[int, tuple[int, str | None]] = {}
+        # By the identity of a photo, where its newest line is, what became of the photo, and
+        # whether that was with these settings
+        self._lines: dict[int, tuple[int, State, bool]] = {}
         self._surplus = False  # whether lines are in the file that `finish` leaves out
         self._size = 0  # up to the end of the last whole line that was there
         try:
@@ -89,14 +77,25 @@ class LineFile:
         except OSError as error:
             raise refusal(path, error) from error
 
-    def has(self, path: Path, sha256: str) -> str | None:
-        """Whether a photo's line is there: "done", "failed", or None if it is to be made."""
-        return self._lines.get(identity(printable(str(path)), sha256), (0, None))[1]
+    def find(self, path: str, sha256: str) -> tuple[State, tuple[str, ...]] | None:
+        """What became of a photo, and what differs of the settings; None where it has no line."""
+        known = self._lines.get(identity_key(path, sha256))
+        if known is None:
+            return None
+        _, state, same_settings = known
+        return state, () if same_settings else ("other settings",)
 
-    def add(self, line: str) -> None:
-        """Take a photo's stamped line; it is not safe before the next `flush`."""
+    def add(self, path: Path, sha256: str, outcome: Answer | Reason) -> Answer | Reason:
+        """Take a photo's line, to which what it depends on is added; not safe before `flush`.
+
+        What is said of the photo is given back with the line as it is written.
+        """
+        line = outcome.line if isinstance(outcome, Answer) else failed_line(path, outcome)
+        known = {"command": self._command, "sha256": sha256, "parameters_sha256": self._parameters}
+        line = f"{line[:-1]}, {json.dumps(known)[1:]}"
         content = line.encode("utf-8", "backslashreplace") + b"\n"
         self._note(content, self._journal.append(content))
+        return replace(outcome, line=line) if isinstance(outcome, Answer) else outcome
 
     def flush(self) -> None:
         """Bring all lines to the disk."""
@@ -115,7 +114,7 @@ class LineFile:
                     replacements((self._current,)) as (path,),
                     path.open("wb") as new,
                 ):
-                    for offset, _ in self._lines.values():
+                    for offset, _, _ in self._lines.values():
                         old.seek(offset)
                         new.write(old.readline())
             if self._current != self.path:
@@ -197,14 +196,14 @@ class LineFile:
                 f"The file of --out holds what regengine {facts['command']} wrote, and this is "
                 f"{self._command}: name another file.",
             )
-        path = printable(facts["path"])
-        key, unreadable = identity(path, facts["sha256"]), identity(path, "")
+        path = facts["path"]
+        key, unreadable = identity_key(path, facts["sha256"]), identity_key(path, "")
         self._surplus |= key in self._lines
         if key != unreadable and self._lines.pop(unreadable, None) is not None:
             self._surplus = True
-        state = "failed" if "failed" in facts else "done"
-        current = facts["parameters_sha256"] == self._parameters
-        self._lines[key] = (offset, state if current else None)  # in the place of an older one
+        same_settings = facts["parameters_sha256"] == self._parameters
+        # In the place of an older one
+        self._lines[key] = offset, "failed" if "failed" in facts else "done", same_settings
         return True
 
     def _foreign(self, path: Path) -> StoreError:

@@ -70,25 +70,23 @@ class SecondSearch:
         """Whether a frame is not final yet."""
         return frame_index in self._open
 
-    def plan(self) -> Iterator[Task | StoredFrame]:
-        """What is to be searched again, in the order of the frames, when all others are stored."""
+    def plan(self) -> Iterator[tuple[Task, StoredFrame | None]]:
+        """What is to be searched again, in the order of the frames, when all others are stored.
+
+        With frames that are not, since others tell nothing new of them, comes what is stored.
+        """
         for references in self._references.values():
             references.sort()
         for frame_index in sorted(self._open):
             stored = self._read(frame_index)
-            hints = self._hints(stored)
+            hints, result = self._hints(stored), stored.result
+            task = Task(frame_index=frame_index, path=Path(result.path), sha256=result.sha256)
             if hints is None or hints.sha256 == stored.hints_sha256 or not hints.is_worth_trying():
                 self._open.discard(frame_index)
-                yield stored
+                yield task, stored
             else:
-                result = stored.result
-                yield Task(
-                    frame_index=frame_index,
-                    path=Path(result.path),
-                    sha256=result.sha256,
-                    hints=replace(hints, first_probability=result.probability or 0.0),
-                    search_pass=AGAIN,
-                )
+                hints = replace(hints, first_probability=result.probability or 0.0)
+                yield replace(task, hints=hints, search_pass=AGAIN), None
 
     def settle(self, task: Task, result: FrameResult) -> FrameResult:
         """Take in the result of a second search: the one that stands."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -40,38 +41,32 @@ class Drawing:
         return Path(self.result.path)
 
 
-@dataclass(frozen=True, kw_only=True)
-class OverlayFolder:
-    """Writes overlays into a folder; pickles."""
+def draw_overlay(drawing: Drawing, folder: Path, *, hashed: bool) -> Path | Reason:
+    """The overlay that was written, or why it could not be; ``hashed`` as of `overlay_path`."""
+    from regengine.references.run_maps import map_of_kind
+    from regengine.registration.overlay import write_overlay
 
-    folder: Path
-    hashed: bool  # because photos have the same name, see `overlay_path`
+    result = drawing.result
+    try:
+        reference = None
+        if result.solved is not None:
+            reference = map_of_kind(result.reference_kind, drawing.maps)
+        photo = find_photo(result, drawing.photos)
+        return write_overlay(result, photo, reference, folder, hashed=hashed)
+    except Exception as error:  # one photo or map that fails costs its own picture
+        return failure_of(Path(result.path), error)
 
-    def __call__(self, drawing: Drawing) -> Path | Reason:
-        """The overlay that was written, or why it could not be."""
-        from regengine.references.run_maps import map_of_kind
-        from regengine.registration.overlay import write_overlay
 
-        result = drawing.result
-        try:
-            reference = None
-            if result.solved is not None:
-                reference = map_of_kind(result.reference_kind, drawing.maps)
-            photo = find_photo(result, drawing.photos)
-            return write_overlay(result, photo, reference, self.folder, hashed=self.hashed)
-        except Exception as error:  # one photo or map that fails costs its own picture
-            return failure_of(Path(result.path), error)
+def is_drawn(stored: StoredFrame, folder: Path, *, hashed: bool) -> bool:
+    """Whether there is an overlay that was drawn when the result was made, or later."""
+    from regengine.registration.overlay import overlay_path
 
-    def is_drawn(self, stored: StoredFrame) -> bool:
-        """Whether there is an overlay that was drawn when the result was made, or later."""
-        from regengine.registration.overlay import overlay_path
-
-        path = overlay_path(stored.result, self.folder, hashed=self.hashed)
-        try:
-            made_s = datetime.fromisoformat(stored.processed_utc).timestamp()
-            return path.stat().st_mtime >= made_s - stored.result.seconds - CLOCK_S
-        except (OSError, ValueError):
-            return False
+    path = overlay_path(stored.result, folder, hashed=hashed)
+    try:
+        made_s = datetime.fromisoformat(stored.processed_utc).timestamp()
+        return path.stat().st_mtime >= made_s - stored.result.seconds - CLOCK_S
+    except (OSError, ValueError):
+        return False
 
 
 def find_photo(result: FrameResult, photos: Iterable[Path]) -> Path:
@@ -114,14 +109,21 @@ def has_repeated_names(store: Path) -> bool:
 
 def draw_overlays(
     drawings: Iterable[Drawing],
-    folder: OverlayFolder,
+    folder: Path,
     options: TeamOptions,
     stop: Callable[[], bool] = bool,
+    *,
+    hashed: bool,
 ) -> Generator[tuple[FrameResult, Path | Reason]]:
-    """Draw overlays: of each result the picture, or why there is none, as they are finished."""
+    """Draw overlays into a folder, ``hashed`` as of `overlay_path`.
+
+    Of each result comes the picture, or why there is none, as they are finished.
+    """
+    draw = partial(draw_overlay, folder=folder, hashed=hashed)
+    tasks = ((drawing, None) for drawing in drawings)
     with (
-        closing(start_executor(folder, options)) as executor,
-        closing(map_photos(drawings, executor, stop)) as turns,
+        closing(start_executor(draw, options)) as executor,
+        closing(map_photos(tasks, executor, stop)) as turns,
     ):
         for finished in turns:
             for drawing, outcome in finished:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import TimeoutError
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -37,6 +38,7 @@ from regengine.store.writer import StoreWriter
 ALONE, AGAIN = 1, 3
 # Failures that take minutes each time, and more memory or time to come out otherwise
 COSTLY = frozenset({"worker_died", "timed_out", "out_of_memory"})
+FoundT = TypeVar("FoundT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,11 @@ class Task:
     hints: NeighbourPrior | None = None  # what other photos of the batch tell of it
     search_pass: int = ALONE
 
+    @property
+    def name(self) -> str:
+        """What the photo is told as."""
+        return str(self.path) if self.given_as is None else self.given_as
+
 
 def discard(copy: Path) -> None:
     """Delete a copy and the folder that it has to itself."""
@@ -64,6 +71,20 @@ def discard(copy: Path) -> None:
         copy.parent.rmdir()
 
 
+def look_up(
+    photos: Iterable[Path | Task], find: Callable[[str, str], FoundT | None]
+) -> Iterator[tuple[Task, FoundT | None]]:
+    """Photos in their order, and what the results of earlier runs say of each.
+
+    ``find`` takes the name that a photo is given by, and the hash of its content.
+    """
+    for photo in photos:
+        task = photo if isinstance(photo, Task) else Task(path=photo)
+        if task.sha256 is None:
+            task = replace(task, sha256=file_sha256(task.path))
+        yield task, find(task.name, task.sha256 or "")
+
+
 def plan(
     photos: Iterable[Path | Task],
     store: StoreWriter,
@@ -71,59 +92,63 @@ def plan(
     settings: RunSettings,
     resume: bool = True,
     retry: Collection[str] = (),
-) -> Iterator[Task | StoredFrame]:
-    """Go through photos in order; what is stored already comes back as it is.
+) -> Iterator[tuple[Task, StoredFrame | None]]:
+    """Go through photos in order; what is stored already comes with them as it is.
 
-    A frame is the same if content and file name are, and its stored result is taken if it was
-    made with the same settings; see `taken_over`. Else it is done again and takes the place of the
+    A frame is the same if content and file name are, and its stored result is taken if it was made
+    with the same settings; see `why_stored_again`. Else it is done again and takes the place of the
     stored one. A photo that is given twice (two copies of the same name) is done once. New frames
     take the numbers that a killed run left out before those above, so that the run that goes on
     numbers its photos as an uninterrupted one.
     """
     numbers = store.frames.free_numbers()
     seen: set[int] = set()
-    for photo in photos:
-        task = photo if isinstance(photo, Task) else Task(path=photo)
-        named = str(task.path) if task.given_as is None else task.given_as
-        sha256 = file_sha256(task.path) if task.sha256 is None else task.sha256
-        key = identity_key(named, sha256)
-        done = key in seen
+    for task, stored in look_up(photos, store.frames.find):
+        key = identity_key(task.name, task.sha256 or "")
+        is_repeated = key in seen
         seen.add(key)
-        stored = None if done else store.frames.find(named, sha256)
-        if (
+        stands = (
             stored is not None
             and resume
-            and taken_over(stored, settings, retry)
-            and stored.result.sha256 == sha256  # else it could not be read then, and can now
-        ):
-            done = True
-            yield stored
-        if not done:
+            and not why_stored_again(stored, settings, retry)
+            and stored.result.sha256 == task.sha256  # else it could not be read then, and can now
+        )
+        if not is_repeated:
             number = next(numbers) if stored is None else stored.frame_index
-            yield replace(task, frame_index=number, sha256=sha256)
-        elif task.given_as is not None:
+            yield replace(task, frame_index=number), stored if stands else None
+        if (is_repeated or stands) and task.given_as is not None:
             discard(task.path)
 
 
-def taken_over(stored: StoredFrame, settings: RunSettings, retry: Collection[str] = ()) -> bool:
-    """Whether a stored result stands for these settings."""
-    return not why_again(stored, settings, retry)
-
-
 def why_again(
+    verdict: str,
+    differences: tuple[str, ...],
+    retry: Collection[str] = (),
+    *,
+    may_have_passed: bool = False,
+) -> tuple[str, ...]:
+    """Why what an earlier run says of a photo does not stand, in words; empty where it does.
+
+    ``differences`` are those of the settings, ``retry`` the verdicts that are worked out again in
+    any case; ``may_have_passed`` tells so of the cause of a failure.
+    """
+    if verdict in retry:
+        return (f"--retry {verdict}",)
+    return ("it failed before",) if may_have_passed else differences
+
+
+def why_stored_again(
     stored: StoredFrame, settings: RunSettings, retry: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """Why a stored result does not stand for these settings, in words; empty where it does.
+    """`why_again` of a stored result for these settings.
 
-    A failure does not: its cause may have passed. But for those that take minutes each time, so
-    that a run that goes on does not begin with hours of them; they are done again by ``retry``.
+    The cause of a failure may have passed. But for those that take minutes each time, so that a run
+    that goes on does not begin with hours of them; they are done again by ``retry``.
     """
     result = stored.result
-    if result.verdict in retry:
-        return (f"--retry {result.verdict}",)
-    if result.verdict == "failed" and not any(reason.code in COSTLY for reason in result.reasons):
-        return ("it failed before",)
-    return settings.differences(stored)
+    passing = result.verdict == "failed" and not any(r.code in COSTLY for r in result.reasons)
+    differences = settings.differences(stored)
+    return why_again(result.verdict, differences, retry, may_have_passed=passing)
 
 
 def file_sha256(path: Path) -> str:
@@ -159,7 +184,7 @@ def stored_verdicts(
         result = stored.result
         path = wanted.get(frame_identity(result.path, result.sha256))
         path = path or (wanted.get(result.path) if result.sha256 else None)
-        if path is not None and taken_over(stored, settings, retry):
+        if path is not None and not why_stored_again(stored, settings, retry):
             found[path] = stored.result.verdict
     return found
 
@@ -192,7 +217,7 @@ def reasons_to_redo(
             if given and (sha256 != settings.sha256 or verdict == "failed" or verdict in retry):
                 doubtful.append(number)
     for stored in iter_frames_numbered(store, np.array(doubtful, dtype=np.int64)):
-        if reasons := why_again(stored, settings, retry):
+        if reasons := why_stored_again(stored, settings, retry):
             why["; ".join(reasons)] += 1
     return why
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from regengine.batch.at_hand import RunFiles, frame_to_fetch
 from regengine.batch.console import VERDICTS, Advance
-from regengine.batch.overlays import Drawing, OverlayFolder, draw_overlays
+from regengine.batch.overlays import Drawing, draw_overlays, is_drawn
 from regengine.batch.plan import reasons_to_redo, stored_verdicts
 from regengine.batch.remote import photos_at_hand
 from regengine.batch.run import BatchOptions, BatchSummary, Report, run_batch
@@ -105,7 +105,7 @@ class RegisterRun:
             settings=settings,
             resume=self.resume,
             retry=frozenset(self.retry),
-            workers=self.workers,
+            workers=self.workers if len(self.photos) > 1 else 0,
             limit_s=60.0 + 5.0 * self.inputs.register.max_seconds,
             memory_mb=self.memory_mb,
             prepare=prepare,
@@ -148,7 +148,7 @@ class RegisterRun:
         logger = logging.getLogger("regengine")
         inputs = self.inputs
         assert inputs.overlays is not None
-        folder = OverlayFolder(folder=inputs.overlays, hashed=inputs.overlay_names_hashed)
+        folder, hashed = inputs.overlays, inputs.overlay_names_hashed
         maps = RunFiles(lights=inputs.lights, streets=inputs.streets, day=inputs.day)
         given = defaultdict[str, list[Path]](list)
         for photo in self.photos:
@@ -159,12 +159,13 @@ class RegisterRun:
             numbers = np.unique(np.array(summary.taken, np.int64))
             for stored in iter_frames_numbered(self.store, numbers):
                 result = stored.result
-                if result.verdict != "failed" and not folder.is_drawn(stored):
+                if result.verdict != "failed" and not is_drawn(stored, folder, hashed=hashed):
                     photos = tuple(given[Path(result.path).name])
                     yield Drawing(result=result, photos=photos, maps=maps)
 
         drawn = 0
-        for result, outcome in draw_overlays(drawings(), folder, options, options.stop):
+        pictures = draw_overlays(drawings(), folder, options, options.stop, hashed=hashed)
+        for result, outcome in pictures:
             drawn += isinstance(outcome, Path)
             if isinstance(outcome, Reason):
                 logger.warning("no overlay of %s: %s", result.path, outcome.text)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from regengine.batch.at_hand import frame_to_fetch, kept_photo
 from regengine.batch.discover import find_photos, is_there
-from regengine.batch.plan import Task, taken_over
-from regengine.batch.run import BatchOptions, Photos
+from regengine.batch.plan import Task, why_stored_again
+from regengine.batch.run import BatchOptions
 from regengine.errors import ConfigError, FrameError
 from regengine.io.tables import decode_text
 from regengine.io.urls import Url, file_name, is_url, scheme_of
@@ -128,7 +128,7 @@ def _read_list(path: Path) -> list[str]:
 @contextmanager
 def photos_at_hand(
     photos: Sequence[Path | Url], writer: StoreWriter, options: BatchOptions
-) -> Iterator[tuple[Photos, BatchOptions]]:
+) -> Iterator[tuple[Iterable[Path | Task], BatchOptions]]:
     """Photos as `regengine.batch.run.run_batch` takes them, and its options for them.
 
     A URL of which the open store has a result with the same settings is not fetched again.
@@ -143,8 +143,9 @@ def photos_at_hand(
     def done(url: str) -> str | None:
         sha256 = known.get(url)
         stored = None if sha256 is None else writer.frames.find(url, sha256)
-        current = stored is not None and taken_over(stored, options.settings, options.retry)
-        return sha256 if current else None
+        if stored is None or why_stored_again(stored, options.settings, options.retry):
+            return None
+        return sha256
 
     with (
         tempfile.TemporaryDirectory(prefix="regengine-", ignore_cleanup_errors=True) as folder,
@@ -182,9 +183,6 @@ class RemotePhotos:
         # As a path that was made of what the store has
         self._by_path = {Path(str(photo)): photo for photo in photos if isinstance(photo, Url)}
 
-    def __len__(self) -> int:
-        return len(self._photos)
-
     def __iter__(self) -> Iterator[Path | Task]:
         for photo, source in self._ahead(self._photos, self._wanted):
             if source is not None:
@@ -195,19 +193,19 @@ class RemotePhotos:
             else:
                 yield photo
 
-    def again(self, items: Iterator[Task | StoredFrame]) -> Iterator[Task | StoredFrame]:
+    def again(
+        self, items: Iterator[tuple[Task, StoredFrame | None]]
+    ) -> Iterator[tuple[Task, StoredFrame | None]]:
         """Tasks of a second search with copies of photos, which were deleted after the first."""
 
-        def wanted(item: Task | StoredFrame) -> Path | Url | None:
-            return self._by_path.get(item.path) if isinstance(item, Task) else None
+        def wanted(item: tuple[Task, StoredFrame | None]) -> Path | Url | None:
+            task, stored = item
+            return self._by_path.get(task.path) if stored is None else None
 
-        for item, source in self._ahead(items, wanted):
-            if source is None or isinstance(item, StoredFrame):
-                yield item
-            else:
-                yield replace(
-                    item, path=source.path, given_as=source.given_as, failure=source.failure
-                )
+        for (task, stored), copy in self._ahead(items, wanted):
+            if copy is not None:
+                task = replace(task, path=copy.path, given_as=copy.given_as, failure=copy.failure)
+            yield task, stored
 
     def _wanted(self, photo: Path | Url) -> Path | Url | None:
         if isinstance(photo, Url):

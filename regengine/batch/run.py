@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
 
 from regengine.batch.console import Advance
-from regengine.batch.map_photos import Executor, Known, map_photos
+from regengine.batch.map_photos import Executor, map_photos
 from regengine.batch.neighbours import SecondSearch
 from regengine.batch.plan import AGAIN, Task, discard, failure_of, plan
 from regengine.batch.same_settings import RunSettings
@@ -24,23 +23,16 @@ from regengine.io.times import utc_now
 from regengine.photo.frame_ids import frame_id_of
 from regengine.records import record_line
 from regengine.result import FrameResult, Reason
-from regengine.store.rows import StoredFrame, to_tables
+from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 
 # Of a path; with `hints` beside it where other photos of the batch have told something
 Process = Callable[..., FrameResult]
 Report = Callable[[FrameResult], None]
-Again = Callable[[Iterator[Task | StoredFrame]], Iterator[Task | StoredFrame]]
+# A photo, and its result where that is stored and stands
+Item = tuple[Task, StoredFrame | None]
 # Where tasks are worked on, by a function that raises nothing
 StartExecutor = Callable[[Callable[[Task], FrameResult]], Executor[Task, FrameResult]]
-
-
-class Photos(Protocol):
-    """Photos whose number is known: a list of paths, or `RemotePhotos`."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Path | Task]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +48,7 @@ class BatchOptions(TeamOptions):
     advance: Advance | None = None  # called when a photo is done for the first time
     # Brings back the copies of photos that the tasks of the second search need; None where photos
     # are no copies
-    again: Again | None = None
+    again: Callable[[Iterator[Item]], Iterator[Item]] | None = None
     executor: StartExecutor | None = None  # where tasks are worked on, if not in workers here
 
 
@@ -79,7 +71,7 @@ class BatchSummary:
 
 
 def run_batch(
-    photos: Photos,
+    photos: Iterable[Path | Task],
     process: Process,
     writer: StoreWriter,
     options: BatchOptions,
@@ -107,23 +99,19 @@ def run_batch(
                 summary.verdicts[frame.result.verdict] += 1
                 report(frame.result)
 
-    def take_up(items: Iterator[Task | StoredFrame]) -> Iterator[Task | Known[Task, StoredFrame]]:
-        """What is to be done, and what the store has, which is taken over."""
+    def count_begun(items: Iterator[Item]) -> Iterator[Item]:
+        """The items of a round as they are; how many were taken, and whether all."""
         nonlocal n_begun, n_planned
         for item in items:
             n_begun += 1
-            if isinstance(item, StoredFrame):
-                yield Known(Task(path=Path(item.result.path)), item)
-            else:
-                yield item
+            yield item
         n_planned += 1
 
-    def make_frame(task: Task, result: FrameResult) -> StoredFrame:
-        """The frame to be stored of a photo that was worked on."""
-        if second is not None and task.search_pass == AGAIN:
+    def store(task: Task, result: FrameResult) -> None:
+        """Give the writer what is to be stored of a photo that was worked on."""
+        is_again = second is not None and task.search_pass == AGAIN
+        if second is not None and is_again:
             result = second.settle(task, result)
-        elif options.advance is not None:
-            options.advance(result.verdict)
         frame = StoredFrame(
             frame_index=task.frame_index,
             result=result,
@@ -133,9 +121,17 @@ def run_batch(
             search_pass=task.search_pass,
             hints_sha256="" if task.hints is None else task.hints.sha256,
         )
-        if second is not None and task.search_pass != AGAIN:
+        try:
+            writer.add(frame)
+        except Exception as error:  # what cannot be written fails its own photo, not the run
+            if result.verdict == "failed":
+                raise
+            store(task, failed(task, failure_of(task.path, error), seconds=result.seconds))
+            return
+        if not is_again and options.advance is not None:
+            options.advance(result.verdict)
+        if not is_again and second is not None:
             second.note(frame)
-        return frame
 
     def take_over(frame: StoredFrame) -> None:
         """Take in a frame that the store had."""
@@ -146,8 +142,7 @@ def run_batch(
             second.note(frame)
 
     function = partial(attempt, process)
-    team = replace(options, workers=0) if len(photos) == 1 else options
-    start = options.executor or partial(start_executor, options=team)
+    start = options.executor or partial(start_executor, options=options)
     settings, resume, retry = options.settings, options.resume, options.retry
     rounds = [plan(photos, writer, settings=settings, resume=resume, retry=retry)]
     if second is not None:
@@ -156,7 +151,7 @@ def run_batch(
     try:
         with closing(start(function)) as executor:
             for is_second, items in enumerate(rounds):
-                with closing(map_photos(take_up(items), executor, options.stop)) as turns:
+                with closing(map_photos(count_begun(items), executor, options.stop)) as turns:
                     for finished in turns:
                         for task, outcome in finished:
                             n_done += 1
@@ -168,7 +163,7 @@ def run_batch(
                             if isinstance(outcome, Reason):
                                 lost_s = options.limit_s if outcome.code == "timed_out" else 0.0
                                 outcome = failed(task, outcome, seconds=lost_s)
-                            writer.add(make_frame(task, outcome))
+                            store(task, outcome)
                             if task.given_as is not None:
                                 discard(task.path)
                         report_safe(writer.flush())
@@ -191,9 +186,7 @@ def attempt(process: Process, task: Task) -> FrameResult:
         result = process(task.path, **({} if task.hints is None else {"hints": task.hints}))
         if task.given_as is not None:
             result = reported_as(result, task.path, task.given_as)
-        # A result that cannot be written must fail its own frame, not the run.
-        to_tables([StoredFrame(frame_index=0, result=result)])
-        record_line(result)
+        record_line(result)  # what cannot be told fails its own photo, not the run
         return result
     except Exception as error:
         return failed(task, failure_of(task.path, error), seconds=time.perf_counter() - start_s)

@@ -33,6 +33,9 @@ FINER = 1.5
 MOST_DIFFERENCES = 3  # told of
 
 
+Map = tuple[str, str]  # its name and its fingerprint
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
     """What the results of a run depend on, the photo excepted.
@@ -52,18 +55,46 @@ class RunSettings:
         """What differs of the settings that a stored result depends on, each in words."""
         if stored.parameters_sha256 == self.sha256:
             return ()
-        before, now = _read(stored.parameters), _read(self.parameters)
-        other = _differing(before.others, now.others)
-        maps = {kind: _changed_maps(before.maps[kind], now.maps[kind]) for kind in KINDS}
-        if not other and not any(maps.values()):
+        (maps_before, others_before, _), (maps, others, paths) = (
+            _read_parameters(text) for text in (stored.parameters, self.parameters)
+        )
+        differing = _differing(others_before, others)
+        changed_maps = {kind: _changed_maps(maps_before[kind], maps[kind]) for kind in KINDS}
+        if not differing and not any(changed_maps.values()):
             return ("other settings",)
-        for kind, changed in maps.items():
+        for kind, changed in changed_maps.items():
             for fingerprint, text in changed.items():
-                path = now.paths.get(fingerprint)
+                path = paths.get(fingerprint)
                 bounds = None if path is None or kind == "lights" else _bounds_of(kind, path)
                 if could_use(stored.result, kind, bounds):
-                    other.append(f"{WORDS[kind]} {text}")
-        return tuple(other)
+                    differing.append(f"{WORDS[kind]} {text}")
+        return tuple(differing)
+
+
+@lru_cache(maxsize=64)  # of runs, that is, not of photos
+def _read_parameters(
+    parameters: str,
+) -> tuple[Mapping[str, tuple[Map, ...]], Mapping[str, Any], Mapping[str, Path]]:
+    """Maps of each kind, all other settings by dotted names, and paths of maps by fingerprint."""
+    try:
+        known = json.loads(parameters)
+        entries = {kind: known.pop(kind, None) or () for kind in KINDS}
+        maps: dict[str, tuple[Map, ...]] = {
+            kind: tuple((one["name"], one["fingerprint"]) for one in some)
+            for kind, some in entries.items()
+        }
+        paths = {
+            one["fingerprint"]: Path(one["path"])
+            for some in entries.values()
+            for one in some
+            if "path" in one
+        }
+        index = known.get("blind", {}).pop("index", None)
+        if index is not None:
+            maps["lights"] += (("index", index),)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return dict.fromkeys(KINDS, ()), {"": parameters}, {}
+    return maps, dict(_flat(known)), paths
 
 
 def could_use(result: FrameResult, kind: str, bounds: Bounds | None) -> bool:
@@ -112,41 +143,11 @@ def _is_near(result: FrameResult, bounds: Bounds | None) -> bool:
     return False
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Settings:
-    maps: Mapping[str, tuple[tuple[str, str], ...]]  # names and fingerprints of each kind
-    paths: Mapping[str, Path]  # of these, by fingerprint
-    others: Mapping[str, Any]  # by dotted names
-
-
 @lru_cache(maxsize=64)
 def _bounds_of(kind: KindName, path: Path) -> Bounds:
     from regengine.references import open_references
 
     return open_references(kind, (path,)).bounds
-
-
-@lru_cache(maxsize=64)  # of runs, that is, not of photos
-def _read(parameters: str) -> _Settings:
-    try:
-        known = json.loads(parameters)
-        entries = {kind: known.pop(kind, None) or () for kind in KINDS}
-        maps: dict[str, tuple[tuple[str, str], ...]] = {
-            kind: tuple((one["name"], one["fingerprint"]) for one in some)
-            for kind, some in entries.items()
-        }
-        paths = {
-            one["fingerprint"]: Path(one["path"])
-            for some in entries.values()
-            for one in some
-            if "path" in one
-        }
-        index = known.get("blind", {}).pop("index", None)
-        if index is not None:
-            maps["lights"] += (("index", index),)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return _Settings(maps=dict.fromkeys(KINDS, ()), paths={}, others={"": parameters})
-    return _Settings(maps=maps, paths=paths, others=dict(_flat(known)))
 
 
 def _flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
@@ -176,9 +177,7 @@ def _word(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 
-def _changed_maps(
-    before: tuple[tuple[str, str], ...], now: tuple[tuple[str, str], ...]
-) -> dict[str, str]:
+def _changed_maps(before: tuple[Map, ...], now: tuple[Map, ...]) -> dict[str, str]:
     """Maps that are new, changed or gone, by fingerprint, each in words."""
     changed = {}
     names = {name for name, _ in before}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,17 +76,13 @@ def work_through(
     import logging
 
     from regengine.batch.console import configure_logging, progress, stop_on_signals
-    from regengine.batch.each_photo import AlreadyDone, AnswerOptions, answers
-    from regengine.batch.ndjson import line_parameters
+    from regengine.batch.each_photo import answers
+    from regengine.batch.ndjson import LineFile, line_parameters
+    from regengine.batch.worker_processes import TeamOptions
     from regengine.result import Answer, Reason
 
     out = None if run.out is None else Path(run.out)
-    options = AnswerOptions(
-        command=command,
-        parameters_sha256="" if out is None else line_parameters(command, settings),
-        out=out,
-        resume=run.resume,
-        retry_failed=run.retry is Retry.FAILED,
+    options = TeamOptions(
         workers=run.workers if len(photos) > 1 else 0,
         limit_s=limit_s,
         memory_mb=run.max_memory_mb,
@@ -97,11 +93,20 @@ def work_through(
         with (
             stop_on_signals() as stop,
             progress(len(photos), quiet=run.quiet, doing=doing) as advance,
-            closing(answers(photos, function, options, stop)) as told,
+            ExitStack() as opened,
         ):
-            for outcome in told:
-                there = isinstance(outcome, AlreadyDone)
-                bad = isinstance(outcome, Reason) or outcome == AlreadyDone(failed=True)
+            file = None
+            if out is not None:
+                parameters = line_parameters(command, settings)
+                file = LineFile(
+                    out, command=command, parameters_sha256=parameters, anew=not run.resume
+                )
+                opened.enter_context(closing(file))
+            retry_failed = run.retry is Retry.FAILED
+            told = answers(photos, function, options, stop, file=file, retry_failed=retry_failed)
+            for outcome in opened.enter_context(closing(told)):
+                there = isinstance(outcome, str)
+                bad = isinstance(outcome, Reason) or outcome == "failed"
                 if isinstance(outcome, Reason):
                     logging.getLogger("regengine").error("Error: %s", outcome.text)
                 elif isinstance(outcome, Answer):

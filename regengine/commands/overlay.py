@@ -54,7 +54,6 @@ def main(
         stop_on_signals,
     )
     from regengine.batch.overlays import (
-        OverlayFolder,
         draw_overlays,
         has_repeated_names,
         stored_drawings,
@@ -85,9 +84,9 @@ def main(
         stop_on_signals() as stop,
         progress(total, quiet=quiet, doing="drawing") as advance,
     ):
-        folder = OverlayFolder(folder=out, hashed=has_repeated_names(store))
+        hashed = has_repeated_names(store)
         drawings = stored_drawings(store, chosen.numbers, maps)
-        for result, outcome in draw_overlays(drawings, folder, options, stop):
+        for result, outcome in draw_overlays(drawings, out, options, stop, hashed=hashed):
             lacks = isinstance(outcome, Reason)
             drawn, failed = drawn + (not lacks), failed + lacks
             if isinstance(outcome, Reason):

@@ -21,7 +21,7 @@ from regengine.evaluate.streak_scores import (
     total_streak_score,
 )
 from regengine.evaluate.tables import FactTable
-from regengine.photo.formats import read_image_header
+from regengine.photo.formats import read_photo_file
 from regengine.photo.image import read_display_rgb
 from regengine.records import plain
 from regengine.sky.drawing import draw_comparison
@@ -52,7 +52,7 @@ StreakFinder = Callable[[Path], tuple[FloatArray, float]]
 
 
 def _read_mask(photo: LabelledStreaks, mask: Path) -> BoolImage:
-    header = read_image_header(photo.path)
+    header = read_photo_file(photo.path)
     rgb = read_display_rgb(mask, WHOLE_PX)[0]
     if rgb.shape[:2] != (header.height_px, header.width_px):
         raise FrameError(

@@ -22,7 +22,7 @@ from regengine.errors import FrameError
 from regengine.io.decoding import decoding, overheard
 from regengine.io.gdal import gdal_session
 from regengine.io.regular import open_regular
-from regengine.photo.formats import TIFF_EXTRA_SAMPLES, TIFF_PHOTOMETRIC, ImageHeader
+from regengine.photo.formats import TIFF_EXTRA_SAMPLES, TIFF_PHOTOMETRIC, PhotoFile
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -50,35 +50,35 @@ class Strip:
     alpha: NDArray[Any] | None = None
 
 
-def read_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
+def read_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
     """Rows of a JPEG, PNG or TIFF from top to bottom, as stored.
 
     JPEG and 8-bit PNG come through Pillow, which knows Adobe's inverted CMYK and fails where data
     is missing; TIFF and 16-bit PNG through GDAL, since Pillow drops the low byte of colours.
     """
-    if header.format == "tiff" or header.deep:
-        return _gdal_strips(header, rows)
-    return _pillow_strips(header, rows)
+    if file.format == "tiff" or file.deep:
+        return _gdal_strips(file, rows)
+    return _pillow_strips(file, rows)
 
 
-def open_picture(header: ImageHeader) -> BinaryIO:
+def open_picture(file: PhotoFile) -> BinaryIO:
     """The file of a picture for Pillow; a JPEG that lacks its end mark alone is given one.
 
     Whether the picture itself is all there shows in what follows it: bits that are appended change
     a picture that ended too early, and none that is whole.
     """
-    file = open_regular(header.path)
-    if header.format != "jpeg":
-        return file
-    file.seek(-min(_TAIL_BYTES, file.seek(0, os.SEEK_END)), os.SEEK_END)
-    ended = _END_OF_IMAGE in file.read()
-    file.seek(0)
+    stream = open_regular(file.path)
+    if file.format != "jpeg":
+        return stream
+    stream.seek(-min(_TAIL_BYTES, stream.seek(0, os.SEEK_END)), os.SEEK_END)
+    ended = _END_OF_IMAGE in stream.read()
+    stream.seek(0)
     if ended:
-        return file
+        return stream
     from PIL import Image
 
-    with file:
-        data = file.read()
+    with stream:
+        data = stream.read()
     seen = []
     for bits in (b"\x55", b"\xaa"):
         with Image.open(io.BytesIO(data + 64 * bits + _END_OF_IMAGE), formats=["JPEG"]) as image:
@@ -86,18 +86,28 @@ def open_picture(header: ImageHeader) -> BinaryIO:
     return io.BytesIO(data + _END_OF_IMAGE if np.array_equal(seen[0], seen[1]) else data)
 
 
-def _pillow_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
+def check_unchanged(file: PhotoFile, width_px: int, height_px: int) -> None:
+    """Refuse a picture of another size than its file had when that was read."""
+    if (width_px, height_px) != (file.width_px, file.height_px):
+        raise FrameError(
+            f"{file.path} changed while it was read: it had {file.width_px} x {file.height_px} "
+            f"pixels, and has {width_px} x {height_px} now; try it again"
+        )
+
+
+def _pillow_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
     from PIL import Image
 
-    with decoding(header.path):
-        file = open_picture(header)
-    with file:
-        with decoding(header.path):
-            image: Image.Image = Image.open(file, formats=[header.format.upper()])
-        with decoding(header.path):
+    with decoding(file.path):
+        stream = open_picture(file)
+    with stream:
+        with decoding(file.path):
+            image: Image.Image = Image.open(stream, formats=[file.format.upper()])
+        check_unchanged(file, *image.size)
+        with decoding(file.path):
             image.load()  # fails where data is missing: no grey filling
         for top in range(0, image.height, rows):
-            with decoding(header.path):
+            with decoding(file.path):
                 rows_there = (0, top, image.width, min(top + rows, image.height))
                 strip = _pillow_strip(image.crop(rows_there))
             yield strip
@@ -115,19 +125,20 @@ def _pillow_strip(strip: Image.Image) -> Strip:
     return Strip(samples=np.asarray(strip.convert("RGB")))  # palette, CMYK
 
 
-def _gdal_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
+def _gdal_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
     import rasterio
     from rasterio.windows import Window
 
     # From the root, or a folder called "http:" would make GDAL fetch what is below it
-    place = header.path.absolute()
+    place = file.path.absolute()
     with gdal_session():
-        with decoding(header.path), overheard():
-            source = rasterio.open(place, driver="PNG" if header.format == "png" else "GTiff")
+        with decoding(file.path), overheard():
+            source = rasterio.open(place, driver="PNG" if file.format == "png" else "GTiff")
         with source:
-            with decoding(header.path):
-                _check_blocks(header, source)
-                layout = _layout(header, source)
+            with decoding(file.path):
+                check_unchanged(file, source.width, source.height)
+                _check_blocks(file, source)
+                layout = _layout(file, source)
                 if source.dtypes[0] == "uint16" and layout.bits == 16 and not layout.white_is_zero:
                     found = place.stat()
                     with overheard():
@@ -135,7 +146,7 @@ def _gdal_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
                     layout = replace(layout, bits=bits)
             for top in range(0, source.height, rows):
                 window = Window(0, top, source.width, min(rows, source.height - top))
-                with decoding(header.path), overheard():  # libtiff writes of offsets beyond files
+                with decoding(file.path), overheard():  # libtiff writes of offsets beyond files
                     bands = source.read(list(layout.bands), window=window)
                 yield _gdal_strip(bands, layout)
 
@@ -170,14 +181,14 @@ def _bits_used(path: Path, driver: str, modified_ns: int, size: int) -> int:
     return bits
 
 
-def _check_blocks(header: ImageHeader, source: DatasetReader) -> None:
+def _check_blocks(file: PhotoFile, source: DatasetReader) -> None:
     """Refuse what has to be decoded in pieces that are too large."""
     rows, columns = source.block_shapes[0]
     # A block of a TIFF holds all its bands unless they are stored one behind the other
     size = rows * columns * source.count * np.dtype(source.dtypes[0]).itemsize
     if size > MAX_BLOCK_BYTES:
         raise FrameError(
-            f"{header.path} is stored in pieces of {columns} x {rows} pixels, "
+            f"{file.path} is stored in pieces of {columns} x {rows} pixels, "
             f"{size / 1e6:.0f} MB each; save it as a TIFF with strips or tiles, or as a PNG",
             code="too_large",
         )
@@ -194,18 +205,18 @@ class _Layout:
     palette: NDArray[np.uint8] | None = None
 
 
-def _layout(header: ImageHeader, source: DatasetReader) -> _Layout:
+def _layout(file: PhotoFile, source: DatasetReader) -> _Layout:
     from rasterio.enums import ColorInterp as Band
 
     meaning = source.colorinterp
     if not set(source.dtypes) <= {"uint8", "uint16"}:
-        raise _unsupported(header, f"samples of type {source.dtypes[0]}")
+        raise _unsupported(file, f"samples of type {source.dtypes[0]}")
     bits = int(source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", np.iinfo(source.dtypes[0]).bits))
-    extra = header.tiff_tags.get(TIFF_EXTRA_SAMPLES)
+    extra = file.tiff_tags.get(TIFF_EXTRA_SAMPLES)
     premultiplied = extra == _PREMULTIPLIED or extra == (_PREMULTIPLIED,)
     has_alpha = Band.alpha in meaning and not premultiplied
     alpha = (meaning.index(Band.alpha) + 1,) if has_alpha else ()
-    if header.tiff_tags.get(TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:  # GDAL calls it a palette
+    if file.tiff_tags.get(TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:  # GDAL calls it a palette
         return _Layout(bands=(1, *alpha), colours="grey", bits=bits, white_is_zero=True)
     if meaning[:3] == (Band.red, Band.green, Band.blue):
         return _Layout(bands=(1, 2, 3, *alpha), colours="rgb", bits=bits)
@@ -219,12 +230,12 @@ def _layout(header: ImageHeader, source: DatasetReader) -> _Layout:
     if meaning[0] == Band.gray:
         return _Layout(bands=(1, *alpha), colours="grey", bits=bits)
     many = f"{len(meaning)} channels that are" if len(meaning) > 1 else "one channel that is"
-    raise _unsupported(header, f"{many} neither grey, a palette, RGB nor CMYK")
+    raise _unsupported(file, f"{many} neither grey, a palette, RGB nor CMYK")
 
 
-def _unsupported(header: ImageHeader, what: str) -> FrameError:
+def _unsupported(file: PhotoFile, what: str) -> FrameError:
     return FrameError(
-        f"{header.path} has {what}, which is not read; "
+        f"{file.path} has {what}, which is not read; "
         "save it as an 8- or 16-bit grey or RGB TIFF, PNG or JPEG"
     )
 

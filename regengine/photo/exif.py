@@ -13,12 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from detectors.constants import FOCAL_RANGE_MM
 from regengine.io.regular import open_regular
 from regengine.io.times import parse_iso_time, parse_zone, pass_leap_second, to_utc
-from regengine.photo.fits import fits_headers
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -74,31 +73,40 @@ class Exif:
 
 def read_exif(path: Path) -> Exif:
     """EXIF of a picture or a TIFF-like raw file; all empty where it is missing or damaged."""
+    try:
+        with open_regular(path) as stream:
+            return exif_of(stream)
+    except OSError:
+        return Exif()
+
+
+def exif_of(stream: BinaryIO) -> Exif:
+    """The same of an open file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            main, exposure = _read_directories(path)
+            main, exposure = _read_directories(stream)
         except Exception:  # any: damaged EXIF makes the parser fail in many ways
             return Exif()
     return interpret_exif(main, exposure)
 
 
-def _read_directories(path: Path) -> tuple[dict[int, Any], dict[int, Any]]:
+def _read_directories(stream: BinaryIO) -> tuple[dict[int, Any], dict[int, Any]]:
     """Main and EXIF directories, tag number to value."""
     from PIL import Image
 
-    with open_regular(path) as file:
-        if file.read(4) in (b"II*\0", b"MM\0*"):  # TIFF, and raw files, which have its structure
-            file.seek(0)
-            exif = Image.Exif()
-            exif.load_from_fp(file)
-            return dict(exif), dict(exif.get_ifd(_EXIF_IFD))
-        file.seek(0)
-        with Image.open(file, formats=["JPEG", "PNG", "WEBP", "AVIF"]) as image:
-            # Not image.getexif(): Pillow's own for PNG decodes the whole picture first, for EXIF
-            # that stands behind it
-            exif = Image.Image.getexif(image)
-            return dict(exif), dict(exif.get_ifd(_EXIF_IFD))
+    stream.seek(0)
+    is_tiff = stream.read(4) in (b"II*\0", b"MM\0*")  # and raw files, which have its structure
+    stream.seek(0)
+    if is_tiff:
+        exif = Image.Exif()
+        exif.load_from_fp(stream)
+        return dict(exif), dict(exif.get_ifd(_EXIF_IFD))
+    with Image.open(stream, formats=["JPEG", "PNG", "WEBP", "AVIF"]) as image:
+        # Not image.getexif(): Pillow's own for PNG decodes the whole picture first, for EXIF that
+        # stands behind it
+        exif = Image.Image.getexif(image)
+        return dict(exif), dict(exif.get_ifd(_EXIF_IFD))
 
 
 def interpret_exif(main: Mapping[int, Any], exposure: Mapping[int, Any]) -> Exif:
@@ -212,9 +220,8 @@ def parse_exif_time(text: str, zone: tzinfo | None = None) -> datetime | None:
     return time + timedelta(seconds=float(f"0{found['fraction'] or ''}"))
 
 
-def read_fits_exif(path: Path) -> Exif:
-    """Time, exposure, focal length and camera out of a FITS header."""
-    headers = fits_headers(path)
+def exif_of_fits(headers: list[Header]) -> Exif:
+    """Time, exposure, focal length and camera out of the headers of a FITS file."""
     time_utc, remark = _fits_time(headers)
     focal_mm, focal_remark = _focal_length(_first(headers, "FOCALLEN"), "the header's")
     return Exif(

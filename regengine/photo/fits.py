@@ -155,19 +155,22 @@ def is_gzip(start: bytes) -> bool:
 
 
 @contextmanager
-def unpacked(path: Path) -> Iterator[BinaryIO]:
-    """A file, or what the gzip that it is holds; damage in the gzip is an OSError or EOFError."""
-    with open_regular(path) as plain:
-        start = plain.read(2)
-        plain.seek(0)
-        if not is_gzip(start):
-            yield plain
-            return
-        with gzip.open(plain) as stream:
-            try:
-                yield stream  # type: ignore[misc]
-            except (zlib.error, gzip.BadGzipFile) as error:
-                raise damaged(path, "its gzip cannot be unpacked") from error
+def unpacked(path: Path, plain: BinaryIO) -> Iterator[BinaryIO]:
+    """An open file from its beginning, or what the gzip that it is holds.
+
+    Damage in the gzip is an OSError or EOFError.
+    """
+    plain.seek(0)
+    start = plain.read(2)
+    plain.seek(0)
+    if not is_gzip(start):
+        yield plain
+        return
+    with gzip.open(plain) as stream:
+        try:
+            yield stream  # type: ignore[misc]
+        except (zlib.error, gzip.BadGzipFile) as error:
+            raise damaged(path, "its gzip cannot be unpacked") from error
 
 
 def units(path: Path, stream: BinaryIO) -> Iterator[FitsUnit]:
@@ -217,26 +220,24 @@ class FitsImage:
     full_scale: float  # samples per unit of light, in the unit of the file
 
 
-def is_fits(path: Path, start: bytes | None = None) -> bool:
-    """Whether a file is FITS, plain or in gzip, by its first bytes, which may be known already."""
+def is_fits(path: Path, plain: BinaryIO) -> bool:
+    """Whether an open file is FITS, plain or in gzip, by its first bytes."""
     try:
-        if start is None:
-            with open_regular(path) as plain:
-                start = plain.read(len(FITS_SIGNATURE))
-        if start.startswith(FITS_SIGNATURE):
-            return True
-        if not is_gzip(start):
-            return False
-        with unpacked(path) as stream:
+        with unpacked(path, plain) as stream:
             return stream.read(len(FITS_SIGNATURE)) == FITS_SIGNATURE
     except (OSError, EOFError):
         return False
 
 
-def fits_size(path: Path) -> tuple[int, int]:
-    """Width and height of the first image of a FITS file; nothing is decoded."""
-    with decoding(path), unpacked(path) as stream:
+def fits_size(path: Path, plain: BinaryIO) -> tuple[int, int]:
+    """Width and height of the first image of an open FITS file; nothing is decoded."""
+    with decoding(path), unpacked(path, plain) as stream:
         unit = _image_unit(path, units(path, stream))
+    return _size_of(path, unit)
+
+
+def _size_of(path: Path, unit: FitsUnit) -> tuple[int, int]:
+    """Width and height of an image; FrameError if it should not be decoded."""
     layout = unit.layout
     height, width = _plane_shape(layout.shape) or (0, 0)
     wide = abs(layout.bits) > 16 and layout.bits != -32  # what only double precision holds
@@ -247,9 +248,9 @@ def fits_size(path: Path) -> tuple[int, int]:
     return width, height
 
 
-def fits_headers(path: Path) -> list[Header]:
-    """Headers that tell of the image: its own, and the file's first."""
-    with decoding(path), unpacked(path) as stream:
+def fits_headers(path: Path, plain: BinaryIO) -> list[Header]:
+    """Headers that tell of the image in an open file: its own, and the file's first."""
+    with decoding(path), unpacked(path, plain) as stream:
         walk = units(path, stream)
         first = next(walk, None)
         unit = _image_unit(path, chain(() if first is None else (first,), walk))
@@ -258,10 +259,10 @@ def fits_headers(path: Path) -> list[Header]:
 
 def read_fits_image(path: Path) -> FitsImage:
     """Linear light of the first image of a FITS file."""
-    fits_size(path)  # refuses what should not be decoded
     with decoding(path):
-        with unpacked(path) as stream:
+        with open_regular(path) as plain, unpacked(path, plain) as stream:
             unit = _image_unit(path, units(path, stream))
+            _size_of(path, unit)
             header, stored = _samples(path, unit, stream)
         samples = _with_colours_last(stored)
         blank = header.get("BLANK")
@@ -421,7 +422,11 @@ def read_headers(path: Path) -> list[Keywords]:
     """
     found: list[Keywords] = []
     try:
-        with unpacked(path) as stream, suppress(FrameError):
+        with (
+            open_regular(path) as plain,
+            unpacked(path, plain) as stream,
+            suppress(FrameError),
+        ):
             for unit in units(path, stream):
                 found.append(_keywords(unit))
     except (OSError, EOFError) as error:

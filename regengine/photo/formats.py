@@ -1,17 +1,19 @@
-"""What kind of image a file is and how large, by its first bytes: nothing is decoded here."""
+"""What a photo's file says of itself, read once: kind, size, EXIF, hash. Nothing is decoded."""
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from regengine.errors import FrameError
 from regengine.io.decoding import MAX_PIXELS, damaged, decoding, too_large
 from regengine.io.regular import open_regular
-from regengine.photo.fits import fits_size, is_fits
+from regengine.photo.exif import Exif, exif_of, exif_of_fits
+from regengine.photo.fits import fits_headers, fits_size, is_fits
 from regengine.photo.raw import raw_size
 
 ImageFormat = Literal["jpeg", "png", "tiff", "webp", "avif", "raw", "fits"]
@@ -49,11 +51,12 @@ _OTHER_SIGNATURES: tuple[tuple[bytes, str], ...] = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageHeader:
-    """Format and size of an image file.
+class PhotoFile:
+    """What a photo's file says of itself, read in one opening and passed on from there.
 
     ``deep`` says that it has more than eight bits a sample, ``progressive`` that a JPEG is one that
-    is decoded whole; ``tiff_tags`` holds the main directory of a TIFF.
+    is decoded whole; ``tiff_tags`` holds the main directory of a TIFF. ``exif`` is empty where it
+    is missing or damaged; ``sha256``, hexadecimal, where nobody asked for it.
     """
 
     path: Path
@@ -62,44 +65,64 @@ class ImageHeader:
     height_px: int
     deep: bool = False
     progressive: bool = False
-    tiff_tags: Mapping[int, Any] = field(default_factory=dict)
+    tiff_tags: Mapping[int, Any] = field(default_factory=dict, hash=False)
+    exif: Exif = field(default_factory=Exif)
+    sha256: str = ""
 
 
-def read_image_header(path: Path) -> ImageHeader:
-    """Format and size of a photo as stored: an EXIF orientation turns nothing.
+def read_photo_file(path: Path, *, hashed: bool = False) -> PhotoFile:
+    """Format and size of a photo as stored, its EXIF and, if asked for, the hash of its content.
 
-    The extension matters for raw files (NEF, DNG, CR2) only. FrameError if it is no readable image
-    file, or one that is too small to register or too large to decode.
+    An EXIF orientation turns nothing. The extension matters for raw files (NEF, DNG, CR2) only.
+    FrameError if it is no readable image file, or one that is too small to register or too large to
+    decode.
     """
     path = Path(path)
-    start = _first_bytes(path)
-    if start.startswith(b"\xff\xd8\xff"):
-        header = _pillow_header(path, "jpeg", deep=False)
-    elif start.startswith(_PNG_SIGNATURE):
-        header = _pillow_header(path, "png", deep=len(start) > 24 and start[24] == 16)
-    elif start[:4] == b"RIFF" and start[8:12] == b"WEBP":
-        header = _pillow_header(path, "webp", deep=False)
-    elif start[4:8] == b"ftyp" and start[8:12] in _AVIF_BRANDS and _reads_avif():
-        header = _pillow_header(path, "avif", deep=False)
-    elif start.startswith(_TIFF_SIGNATURES):
-        header = _tiff_header(path, start)
-    elif is_fits(path, start):
-        width, height = fits_size(path)
-        header = ImageHeader(path=path, format="fits", width_px=width, height_px=height, deep=True)
-    else:
-        raise FrameError(
-            f"{path} is {_looks_like(start)}, not a photo that can be read; "
-            "give a JPEG, PNG, TIFF, WebP, FITS or raw (NEF, DNG, CR2) file"
-        )
-    return _checked(header)
+    with open_regular(path) as stream:
+        file = _checked(_read_header(path, stream))
+        is_fits_file = file.format == "fits"
+        exif = exif_of_fits(fits_headers(path, stream)) if is_fits_file else exif_of(stream)
+        return replace(file, exif=exif, sha256=_sha256(path, stream) if hashed else "")
 
 
-def _first_bytes(path: Path) -> bytes:
-    with open_regular(path) as file, decoding(path):
-        start = file.read(64)
+def as_photo_file(photo: Path | PhotoFile) -> PhotoFile:
+    """A photo's file as it was read; it is read now where only its path is given."""
+    return photo if isinstance(photo, PhotoFile) else read_photo_file(photo)
+
+
+def _read_header(path: Path, stream: BinaryIO) -> PhotoFile:
+    """Format and size of an open file."""
+    with decoding(path):
+        start = stream.read(64)
     if not start:
         raise FrameError(f"{path} is empty (0 bytes); get the file again")
-    return start
+    if start.startswith(b"\xff\xd8\xff"):
+        return _pillow_header(path, stream, "jpeg", deep=False)
+    if start.startswith(_PNG_SIGNATURE):
+        return _pillow_header(path, stream, "png", deep=len(start) > 24 and start[24] == 16)
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return _pillow_header(path, stream, "webp", deep=False)
+    if start[4:8] == b"ftyp" and start[8:12] in _AVIF_BRANDS and _reads_avif():
+        return _pillow_header(path, stream, "avif", deep=False)
+    if start.startswith(_TIFF_SIGNATURES):
+        return _tiff_header(path, stream, start)
+    if is_fits(path, stream):
+        width, height = fits_size(path, stream)
+        return PhotoFile(path=path, format="fits", width_px=width, height_px=height, deep=True)
+    raise FrameError(
+        f"{path} is {_looks_like(start)}, not a photo that can be read; "
+        "give a JPEG, PNG, TIFF, WebP, FITS or raw (NEF, DNG, CR2) file"
+    )
+
+
+def _sha256(path: Path, stream: BinaryIO) -> str:
+    stream.seek(0)
+    try:
+        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+    except OSError as error:
+        raise FrameError(
+            f"{path} could not be read to its end ({error.strerror}); check the disk it is on"
+        ) from error
 
 
 def _looks_like(start: bytes) -> str:
@@ -122,17 +145,16 @@ def _reads_avif() -> bool:
     return bool(features.check("avif"))
 
 
-def _pillow_header(path: Path, image_format: ImageFormat, *, deep: bool) -> ImageHeader:
+def _pillow_header(
+    path: Path, stream: BinaryIO, image_format: ImageFormat, *, deep: bool
+) -> PhotoFile:
     from PIL import Image
 
-    with (
-        decoding(path),
-        open_regular(path) as file,
-        Image.open(file, formats=[image_format.upper()]) as image,
-    ):
+    stream.seek(0)
+    with decoding(path), Image.open(stream, formats=[image_format.upper()]) as image:
         width, height = image.size
         progressive = bool(image.info.get("progressive"))
-    return ImageHeader(
+    return PhotoFile(
         path=path,
         format=image_format,
         width_px=width,
@@ -142,18 +164,18 @@ def _pillow_header(path: Path, image_format: ImageFormat, *, deep: bool) -> Imag
     )
 
 
-def _tiff_header(path: Path, start: bytes) -> ImageHeader:
+def _tiff_header(path: Path, stream: BinaryIO, start: bytes) -> PhotoFile:
     if path.suffix.lower() in RAW_EXTENSIONS or start[8:10] == b"CR":
         return _raw_header(path)
     with decoding(path):
-        tags = _tiff_directory(path)
+        tags = _tiff_directory(stream)
         # 32803: colour filter array, 34892: linear raw (DNG 1.4, chapter 4).
         if _DNG_VERSION in tags or tags.get(TIFF_PHOTOMETRIC) in (32803, 34892):
             return _raw_header(path)
         if TIFF_WIDTH not in tags or TIFF_HEIGHT not in tags:
             raise damaged(path, "its TIFF directory names no image size")
         bits = tags.get(TIFF_BITS, 1)
-        return ImageHeader(
+        return PhotoFile(
             path=path,
             format="tiff",
             width_px=int(tags[TIFF_WIDTH]),
@@ -163,44 +185,44 @@ def _tiff_header(path: Path, start: bytes) -> ImageHeader:
         )
 
 
-def _tiff_directory(path: Path) -> dict[int, Any]:
+def _tiff_directory(stream: BinaryIO) -> dict[int, Any]:
     """Tags of the first directory of a TIFF, big or not."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-    with open_regular(path) as file:
-        head = file.read(8)
-        if head[2:4] in (b"+\0", b"\0+"):  # BigTIFF
-            head += file.read(8)
-        if len(head) < 8:
-            raise struct.error("header of fewer than 8 bytes")
-        directory = ImageFileDirectory_v2(head)
-        file.seek(directory.next)
-        directory.load(file)
-        return dict(directory)
+    stream.seek(0)
+    head = stream.read(8)
+    if head[2:4] in (b"+\0", b"\0+"):  # BigTIFF
+        head += stream.read(8)
+    if len(head) < 8:
+        raise struct.error("header of fewer than 8 bytes")
+    directory = ImageFileDirectory_v2(head)
+    stream.seek(directory.next)
+    directory.load(stream)
+    return dict(directory)
 
 
-def _raw_header(path: Path) -> ImageHeader:
+def _raw_header(path: Path) -> PhotoFile:
     width, height = raw_size(path)
-    return ImageHeader(path=path, format="raw", width_px=width, height_px=height, deep=True)
+    return PhotoFile(path=path, format="raw", width_px=width, height_px=height, deep=True)
 
 
-def _checked(header: ImageHeader) -> ImageHeader:
-    width, height = header.width_px, header.height_px
-    limit = {"raw": MAX_RAW_PIXELS}.get(header.format, MAX_PIXELS)
-    if header.progressive or header.format in ("webp", "avif"):  # these are decoded whole, too
+def _checked(file: PhotoFile) -> PhotoFile:
+    width, height = file.width_px, file.height_px
+    limit = {"raw": MAX_RAW_PIXELS}.get(file.format, MAX_PIXELS)
+    if file.progressive or file.format in ("webp", "avif"):  # these are decoded whole, too
         limit = MAX_PROGRESSIVE_PIXELS
     if width * height > limit:
-        raise too_large(header.path, f"{width} x {height} pixels, ", limit_px=limit)
+        raise too_large(file.path, f"{width} x {height} pixels, ", limit_px=limit)
     if max(width, height) > MAX_SIDE_PX:
         raise FrameError(
-            f"{header.path} claims {width} x {height} pixels, and no side may be longer than "
+            f"{file.path} claims {width} x {height} pixels, and no side may be longer than "
             f"{MAX_SIDE_PX}; give a smaller copy if it is a real photo",
             code="too_large",
         )
     if min(width, height) < MIN_SIDE_PX:
         raise FrameError(
-            f"{header.path} has {width} x {height} pixels, too few to register; "
+            f"{file.path} has {width} x {height} pixels, too few to register; "
             f"use a copy of at least {MIN_SIDE_PX} pixels a side",
             code="too_small",
         )
-    return header
+    return file

@@ -13,8 +13,7 @@ from detectors.constants import (
     PIXEL_PITCH_RANGE_UM,
     SEEN_RANGE_KM,
 )
-from regengine.errors import ConfigError, FrameError
-from regengine.io.checksums import sha256_of
+from regengine.errors import ConfigError
 from regengine.io.times import to_utc
 from regengine.photo.camera_bodies import (
     CameraBody,
@@ -23,8 +22,8 @@ from regengine.photo.camera_bodies import (
     body_pitch,
     find_body,
 )
-from regengine.photo.exif import Exif, read_exif, read_fits_exif
-from regengine.photo.formats import ImageHeader, read_image_header
+from regengine.photo.exif import Exif
+from regengine.photo.formats import PhotoFile, read_photo_file
 from regengine.photo.frame_ids import archive_frame_id, frame_id_of
 from regengine.photo.lens_profile import LensProfile, choose_profile
 from regengine.photo.record_values import wrap_lon
@@ -94,11 +93,8 @@ class Frame:
     calibration of camera and lens, where one was given.
     """
 
-    path: Path
+    file: PhotoFile
     frame_id: str
-    sha256: str
-    width_px: int
-    height_px: int
     orientation: int = 1  # EXIF's 1 to 8; applied to nothing
     time_utc: datetime | None = None
     focal_mm: float | None = None
@@ -115,6 +111,26 @@ class Frame:
     sources: dict[str, str] = field(default_factory=dict)
     may_be_cropped: bool = False
     profile: LensProfile | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where the photo lies."""
+        return self.file.path
+
+    @property
+    def sha256(self) -> str:
+        """Of the file's content, hexadecimal."""
+        return self.file.sha256
+
+    @property
+    def width_px(self) -> int:
+        """Width as stored, pixels."""
+        return self.file.width_px
+
+    @property
+    def height_px(self) -> int:
+        """Height as stored, pixels."""
+        return self.file.height_px
 
     @property
     def focal_px(self) -> float | None:
@@ -136,8 +152,8 @@ def read_frame(
     image, or one too small or too large to register.
     """
     path = Path(path)
-    header = read_image_header(path)
-    exif = read_fits_exif(path) if header.format == "fits" else read_exif(path)
+    file = read_photo_file(path, hashed=True)
+    exif = file.exif
     frame_id = frame_id_of(path)
     record = (records.get(frame_id) if records else None) or record_beside(path)
     record = record or FrameRecord(frame_id=frame_id)
@@ -146,7 +162,7 @@ def read_frame(
     camera_body, body = _camera(exif, record, sources)
     time_utc = _time(exif, record, options, sources)
     focal_mm = _focal_mm(exif, record, options, body, sources)
-    pitch = _pixel_pitch(header, exif, options, body, sources)
+    pitch = _pixel_pitch(file, options, body, sources)
     nadir = _first("nadir", sources, option=options.nadir, record=record.nadir)
     centre = _first("centre", sources, option=options.centre, record=record.centre)
     radius_km = options.radius_km if sources.get("centre") == "option" else record.radius_km
@@ -155,15 +171,12 @@ def read_frame(
         camera=camera_body,
         lens=exif.lens,
         focal_mm=focal_mm,
-        width_px=header.width_px,
-        height_px=header.height_px,
+        width_px=file.width_px,
+        height_px=file.height_px,
     )
     return Frame(
-        path=path,
+        file=file,
         frame_id=frame_id,
-        sha256=_sha256(path),
-        width_px=header.width_px,
-        height_px=header.height_px,
         orientation=exif.orientation,
         time_utc=time_utc,
         focal_mm=focal_mm,
@@ -243,34 +256,22 @@ def _focal_mm(
 
 
 def _pixel_pitch(
-    header: ImageHeader,
-    exif: Exif,
+    file: PhotoFile,
     options: FrameOptions,
     body: CameraBody | None,
     sources: dict[str, str],
 ) -> PixelPitch:
     """Pitch of the file's pixels: option, else the table's sensor, else a full-frame one."""
-    size = (header.width_px, header.height_px)
+    exif, size = file.exif, (file.width_px, file.height_px)
     if body is None:
         pitch = assumed_pitch(*size, crop_factor=exif.crop_factor)
         sources["pixel_pitch_um"] = "exif" if exif.crop_factor else "assumed"
     else:
         pitch = body_pitch(body, *size, crop_factor=exif.crop_factor)
         sources["pixel_pitch_um"] = "table"
-        if header.format == "raw" and abs(max(size) / body.long_px - 1.0) < _RAW_RIM:
+        if file.format == "raw" and abs(max(size) / body.long_px - 1.0) < _RAW_RIM:
             pitch = PixelPitch(pitch_um=body.native_pitch_um, may_be_cropped=False)
     if options.pixel_pitch_um is not None:
         sources["pixel_pitch_um"] = "option"
         return PixelPitch(pitch_um=options.pixel_pitch_um, may_be_cropped=pitch.may_be_cropped)
     return pitch
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return sha256_of(path)
-    except FrameError:
-        raise
-    except OSError as error:
-        raise FrameError(
-            f"{path} could not be read to its end ({error.strerror}); check the disk it is on"
-        ) from error

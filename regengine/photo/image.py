@@ -19,13 +19,14 @@ from regengine.io.decoding import decoding
 from regengine.photo.decode import (
     Reduction,
     Strip,
+    check_unchanged,
     open_picture,
     plan_reduction,
     read_strips,
     reduce_around_gaps,
 )
 from regengine.photo.fits import FitsImage, read_fits_image
-from regengine.photo.formats import ImageHeader, read_image_header
+from regengine.photo.formats import PhotoFile, as_photo_file
 from regengine.photo.raw import decode_raw
 
 # Linear-light luminance of sRGB's primaries (IEC 61966-2-1).
@@ -71,7 +72,11 @@ def captions(light: LinearLight) -> NDArray[np.bool_]:
 
 
 def read_linear_light(
-    path: Path, *, max_long_side_px: int, whole_mosaic: bool = False, small_jpeg: bool = False
+    photo: Path | PhotoFile,
+    *,
+    max_long_side_px: int,
+    whole_mosaic: bool = False,
+    small_jpeg: bool = False,
 ) -> LinearLight:
     """Linear luminance of a photo, brought down by area averages.
 
@@ -89,39 +94,43 @@ def read_linear_light(
 
     FrameError if the file is no readable image, or damaged or cut short anywhere.
     """
-    header = read_image_header(path)
-    reduction = plan_reduction(header.width_px, header.height_px, max_long_side_px)
-    if header.format == "fits":
-        return _fits_light(read_fits_image(path), reduction)
-    small = read_small_jpeg(header, 2 * max_long_side_px) if small_jpeg else None
+    file = as_photo_file(photo)
+    reduction = plan_reduction(file.width_px, file.height_px, max_long_side_px)
+    if file.format == "fits":
+        return _fits_light(_fits_image(file), reduction)
+    small = read_small_jpeg(file, 2 * max_long_side_px) if small_jpeg else None
     light, saturated = _planes(
-        header, reduction, _strip_light, whole_mosaic=whole_mosaic, small=small
+        file, reduction, _strip_light, whole_mosaic=whole_mosaic, small=small
     )
     return LinearLight(light=light, saturated=saturated, factor=reduction.factor)
 
 
-def read_small_jpeg(header: ImageHeader, min_long_side_px: int) -> NDArray[np.uint8] | None:
+def read_small_jpeg(file: PhotoFile, min_long_side_px: int) -> NDArray[np.uint8] | None:
     """Colours of a JPEG as displayed, shape (h, w, 3), not much larger than is needed.
 
     Decoded (by its own cosine transform) at the smallest of 1, 1/2, 1/4 and 1/8 that has so many
     pixels; the last one is kept for the next who asks. None of what is no JPEG or has four inks;
     FrameError as of `read_linear_light`.
     """
-    if header.format != "jpeg":
+    if file.format != "jpeg":
         return None
-    longest, status = max(header.width_px, header.height_px), header.path.stat()
+    longest, status = max(file.width_px, file.height_px), file.path.stat()
     divisor = max(d for d in (1, 2, 4, 8) if d == 1 or longest >= d * min_long_side_px)
-    return _small_jpeg(header.path, divisor, status.st_mtime_ns, status.st_size)
+    return _small_jpeg(file, divisor, status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=1)
 def _small_jpeg(
-    path: Path, divisor: int, _modified_ns: int, _bytes: int
+    file: PhotoFile, divisor: int, _modified_ns: int, _bytes: int
 ) -> NDArray[np.uint8] | None:
     from PIL import Image
 
-    header = read_image_header(path)
-    with decoding(path), open_picture(header) as file, Image.open(file, formats=["JPEG"]) as image:
+    with (
+        decoding(file.path),
+        open_picture(file) as stream,
+        Image.open(stream, formats=["JPEG"]) as image,
+    ):
+        check_unchanged(file, *image.size)
         if image.mode not in ("RGB", "L"):
             return None
         # Sides that do not divide are decoded larger: the scene model has seen them so
@@ -131,18 +140,20 @@ def _small_jpeg(
         return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def read_linear_channels(path: Path, *, max_long_side_px: int) -> tuple[NDArray[np.float32], float]:
+def read_linear_channels(
+    photo: Path | PhotoFile, *, max_long_side_px: int
+) -> tuple[NDArray[np.float32], float]:
     """Linear light of a photo channel by channel, and its scale, both as of `read_linear_light`.
 
     Red, green and blue, or grey, shape (height, width, 3 or 1).
     """
-    header = read_image_header(path)
-    reduction = plan_reduction(header.width_px, header.height_px, max_long_side_px)
-    if header.format == "fits":
-        fits = read_fits_image(path)
+    file = as_photo_file(photo)
+    reduction = plan_reduction(file.width_px, file.height_px, max_long_side_px)
+    if file.format == "fits":
+        fits = _fits_image(file)
         light = fits.light if fits.light.ndim == 3 else fits.light[..., None]
         return reduce_around_gaps(light, fits.missing, reduction)[0], reduction.factor
-    return np.stack(_planes(header, reduction, _strip_channels), axis=-1), reduction.factor
+    return np.stack(_planes(file, reduction, _strip_channels), axis=-1), reduction.factor
 
 
 def brought_down(light: LinearLight, max_long_side_px: int) -> LinearLight:
@@ -160,22 +171,24 @@ def brought_down(light: LinearLight, max_long_side_px: int) -> LinearLight:
     )
 
 
-def read_display_rgb(path: Path, max_long_side_px: int) -> tuple[NDArray[np.uint8], float]:
+def read_display_rgb(
+    photo: Path | PhotoFile, max_long_side_px: int
+) -> tuple[NDArray[np.uint8], float]:
     """Photo in display colours, to draw on, and its scale; errors as of `read_linear_light`.
 
     Red, green, blue, sRGB, shape (height, width, 3), as stored; transparent parts are black.
     """
-    header = read_image_header(path)
-    reduction = plan_reduction(header.width_px, header.height_px, max_long_side_px)
-    if header.format == "fits":
-        light, _ = read_linear_channels(path, max_long_side_px=max_long_side_px)
+    file = as_photo_file(photo)
+    reduction = plan_reduction(file.width_px, file.height_px, max_long_side_px)
+    if file.format == "fits":
+        light, _ = read_linear_channels(file, max_long_side_px=max_long_side_px)
         return _compressed_colours(light), reduction.factor
-    (rgb,) = _planes(header, reduction, _strip_rgb, for_display=True)
+    (rgb,) = _planes(file, reduction, _strip_rgb, for_display=True)
     return rgb, reduction.factor
 
 
 def _planes(
-    header: ImageHeader,
+    file: PhotoFile,
     reduction: Reduction,
     planes_of: Callable[[Strip, bool], Sequence[NDArray[Any]]],
     *,
@@ -187,15 +200,15 @@ def _planes(
 
     The strips are of ``small``, if given: the same picture at a fraction of its size.
     """
-    if header.format == "raw":
+    if file.format == "raw":
         halved = reduction.factor <= 0.5 and not whole_mosaic
-        picture, scale = _raw_picture(header, halved=halved, for_display=for_display)
+        picture, scale = _raw_picture(file, halved=halved, for_display=for_display)
         whole = list(planes_of(Strip(samples=picture), True))
     else:
-        divisor = 1 if small is None else round(header.width_px / small.shape[1])
+        divisor = 1 if small is None else round(file.width_px / small.shape[1])
         blocks = replace(reduction, block=reduction.block // divisor)
         scale, rows = 1.0 / (divisor * blocks.block), blocks.strip_rows
-        strips = read_strips(header, rows)
+        strips = read_strips(file, rows)
         if small is not None:
             tops = range(0, len(small), rows)
             strips = (Strip(samples=small[top : top + rows]) for top in tops)
@@ -231,6 +244,13 @@ def _compressed_colours(light: NDArray[np.float32]) -> NDArray[np.uint8]:
     return rgb if rgb.shape[2] == 3 else np.repeat(rgb, 3, axis=2)
 
 
+def _fits_image(file: PhotoFile) -> FitsImage:
+    fits = read_fits_image(file.path)
+    height, width = fits.missing.shape
+    check_unchanged(file, width, height)
+    return fits
+
+
 def _fits_light(fits: FitsImage, reduction: Reduction) -> LinearLight:
     grey = fits.light
     if grey.ndim == 3:
@@ -246,15 +266,15 @@ def _fits_light(fits: FitsImage, reduction: Reduction) -> LinearLight:
 
 
 def _raw_picture(
-    header: ImageHeader, *, halved: bool, for_display: bool
+    file: PhotoFile, *, halved: bool, for_display: bool
 ) -> tuple[NDArray[np.uint16], float]:
     """Picture of a raw file and its scale; halved, a pixel of each block of the colour filter."""
     scale = 0.5 if halved else 1.0
-    picture = decode_raw(header.path, half_size=halved, for_display=for_display)
-    shape = (math.ceil(header.height_px * scale), math.ceil(header.width_px * scale))
+    picture = decode_raw(file.path, half_size=halved, for_display=for_display)
+    shape = (math.ceil(file.height_px * scale), math.ceil(file.width_px * scale))
     if picture.shape[:2] != shape:  # LibRaw stretches oblong pixels and turns slanted sensors
         raise FrameError(
-            f"{header.path} comes from a sensor whose pixels are not square; "
+            f"{file.path} comes from a sensor whose pixels are not square; "
             "give the camera's JPEG or a TIFF of it"
         )
     return picture, scale

@@ -28,6 +28,7 @@ from matchers.geometry.earth import (
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
+from regengine.photo.formats import PhotoFile
 from regengine.photo.record_values import wrap_lon
 from regengine.places import COAST_TOLERANCE_KM, coast_lines, place_index
 from regengine.records import VERDICT_WORDS, degrees_text, summary_words
@@ -76,7 +77,7 @@ class Label:
 
 def write_overlay(
     result: FrameResult,
-    photo: Path,
+    photo: Path | PhotoFile,
     light_map: NightLights | None,
     folder: Path,
     *,
@@ -98,7 +99,9 @@ def overlay_path(result: FrameResult, folder: Path, *, hashed: bool = False) -> 
     return folder / f"{Path(result.path).stem}{mark}.overlay.png"
 
 
-def make_overlay(result: FrameResult, photo: Path, light_map: NightLights | None) -> Picture:
+def make_overlay(
+    result: FrameResult, photo: Path | PhotoFile, light_map: NightLights | None
+) -> Picture:
     """The overlay of one frame, without the map's contours where there is no map.
 
     Raises FrameError if the photo cannot be read.

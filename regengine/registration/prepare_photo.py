@@ -89,7 +89,7 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
     nominal = make_nominal_camera(frame, placed)
     focal_known = frame.focal_mm is not None or placed is not None
     side_px = read_px(nominal, altitude_km, focal_known)
-    finest = read_linear_light(frame.path, max_long_side_px=side_px, small_jpeg=True)
+    finest = read_linear_light(frame.file, max_long_side_px=side_px, small_jpeg=True)
     light = brought_down(finest, fine_px(nominal, altitude_km))
     photo = Photo(frame=frame, nominal=nominal, focal_known=focal_known)
     # A city fills telephoto frames, and may be exposed until none of it is dark

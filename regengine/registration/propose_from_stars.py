@@ -87,7 +87,7 @@ def read_sky(problem: Problem) -> StarAttitude | None:
     raised_deg = limb_angle_deg(problem.altitude_km, LEAST_STAR_HEIGHT_KM) - limb.hard_edge_deg
     if sky_mask(limb, limb.shape, margin_deg=-raised_deg).mean() < params.min_sky_share:
         return None
-    picture = read_linear_light(frame.path, max_long_side_px=params.detection_px)
+    picture = read_linear_light(frame.file, max_long_side_px=params.detection_px)
     mask = ~sky_mask(limb, picture.light.shape, margin_deg=-raised_deg)
     stars = detect_in_picture(picture, STARS.detector(), mask=mask)
     focal_px, sigma_log_focal = stored.focal_px, LENS.sigma_log_focal

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from regengine.io.decoding import decoding
 from regengine.photo.decode import open_picture
-from regengine.photo.formats import ImageHeader, read_image_header
+from regengine.photo.formats import PhotoFile, read_photo_file
 from regengine.photo.image import read_display_rgb
 
 TILE_PX = 512
 # A JPEG's own cosine transform gives 1/2, 1/4 and 1/8 of its size, on the same grid
 MOST_HALVINGS = 3
 MOST_BYTES = 250_000_000  # a photo of 45 megapixels with all its levels takes 180 MB
-MOST_HEADERS = 1000
+MOST_FILES = 1000
 JPEG_QUALITY = 90
 
 FileKey = tuple[Path, int, int]  # with time of change (ns) and size
@@ -32,10 +32,10 @@ def max_zoom(width_px: int, height_px: int) -> int:
     return max(0, math.ceil(math.log2(max(width_px, height_px) / TILE_PX)))
 
 
-def level_size(header: ImageHeader, z: int) -> tuple[int, int]:
+def level_size(file: PhotoFile, z: int) -> tuple[int, int]:
     """Width and height of a level: its last pixels may reach beyond the photo."""
-    factor = 2 ** (max_zoom(header.width_px, header.height_px) - z)
-    return -(-header.width_px // factor), -(-header.height_px // factor)
+    factor = 2 ** (max_zoom(file.width_px, file.height_px) - z)
+    return -(-file.width_px // factor), -(-file.height_px // factor)
 
 
 class PhotoPyramids:
@@ -52,32 +52,32 @@ class PhotoPyramids:
 
     def tile(self, path: Path, z: int, x: int, y: int) -> bytes:
         """One tile of a photo as stored: the EXIF orientation turns nothing."""
-        key, header = _read_header(path)
-        if not _has_tile(header, z, x, y):
+        key, file = _read_file(path)
+        if not _has_tile(file, z, x, y):
             raise LookupError(f"The photo has no tile {z}/{x}/{y}.")
         left, top = x * TILE_PX, y * TILE_PX
-        part = self._level(key, header, z)[top : top + TILE_PX, left : left + TILE_PX]
+        part = self._level(key, file, z)[top : top + TILE_PX, left : left + TILE_PX]
         missing = [(0, TILE_PX - part.shape[0]), (0, TILE_PX - part.shape[1]), (0, 0)]
         return _encode_jpeg(np.pad(part, missing[: part.ndim], "edge"))
 
     def preview(self, path: Path, long_side_px: int) -> bytes:
         """All of a photo, small."""
-        key, header = _read_header(path)
-        longest = max(header.width_px, header.height_px)
-        top = max_zoom(header.width_px, header.height_px)
+        key, file = _read_file(path)
+        longest = max(file.width_px, file.height_px)
+        top = max_zoom(file.width_px, file.height_px)
         z = next((z for z in range(top) if longest * 2.0 ** (z - top) >= long_side_px), top)
-        level = self._level(key, header, z)
+        level = self._level(key, file, z)
         scale = min(1.0, long_side_px / longest)
-        size = max(1, round(header.width_px * scale)), max(1, round(header.height_px * scale))
-        edges = header.width_px * 2.0 ** (z - top), header.height_px * 2.0 ** (z - top)
+        size = max(1, round(file.width_px * scale)), max(1, round(file.height_px * scale))
+        edges = file.width_px * 2.0 ** (z - top), file.height_px * 2.0 ** (z - top)
         return _encode_jpeg(_resize_level(level, edges, size))
 
-    def _level(self, key: FileKey, header: ImageHeader, z: int) -> Picture:
+    def _level(self, key: FileKey, file: PhotoFile, z: int) -> Picture:
         with self._lock:  # one photo is decoded at a time: that takes up to 7 bytes a pixel
             levels = self._levels
             finer = min((level for of, level in levels if of == key and level >= z), default=None)
             if finer is None:
-                levels.update({(key, k): made for k, made in read_level(header, z).items()})
+                levels.update({(key, k): made for k, made in read_level(file, z).items()})
             elif finer > z:
                 levels[key, z] = halved(levels[key, finer], finer - z)
             levels.move_to_end((key, z))
@@ -91,24 +91,24 @@ class PhotoPyramids:
         return sum(picture.nbytes for picture in self._levels.values())
 
 
-def _read_header(path: Path) -> tuple[FileKey, ImageHeader]:
+def _read_file(path: Path) -> tuple[FileKey, PhotoFile]:
     try:
         status = path.stat()
         key = (path, status.st_mtime_ns, status.st_size)
     except (OSError, ValueError):
         key = (path, 0, -1)  # reading the header says what is wrong
-    return key, _header_of(key)
+    return key, _file_of(key)
 
 
-@lru_cache(maxsize=MOST_HEADERS)
-def _header_of(key: FileKey) -> ImageHeader:
-    return read_image_header(key[0])
+@lru_cache(maxsize=MOST_FILES)
+def _file_of(key: FileKey) -> PhotoFile:
+    return read_photo_file(key[0])
 
 
-def _has_tile(header: ImageHeader, z: int, x: int, y: int) -> bool:
-    if not 0 <= z <= max_zoom(header.width_px, header.height_px):
+def _has_tile(file: PhotoFile, z: int, x: int, y: int) -> bool:
+    if not 0 <= z <= max_zoom(file.width_px, file.height_px):
         return False
-    width, height = level_size(header, z)
+    width, height = level_size(file, z)
     return 0 <= x * TILE_PX < width and 0 <= y * TILE_PX < height
 
 
@@ -141,19 +141,19 @@ def _encode_jpeg(picture: Picture) -> bytes:
     return bytes(cv2.imencode(".jpg", samples, options)[1])
 
 
-def read_level(header: ImageHeader, z: int) -> dict[int, Picture]:
+def read_level(file: PhotoFile, z: int) -> dict[int, Picture]:
     """Decode a photo for one level of its pyramid."""
-    top = max_zoom(header.width_px, header.height_px)
+    top = max_zoom(file.width_px, file.height_px)
     finest, decoded = max(z, top - MOST_HALVINGS), None
-    if header.format == "jpeg":
-        decoded = _scaled_jpeg(header, top - finest)
-    elif header.format == "raw" and z < top and not (header.width_px % 2 or header.height_px % 2):
+    if file.format == "jpeg":
+        decoded = _scaled_jpeg(file, top - finest)
+    elif file.format == "raw" and z < top and not (file.width_px % 2 or file.height_px % 2):
         # Without interpolation of its colours, four times faster
-        half_px = max(header.width_px, header.height_px) // 2
-        finest, decoded = top - 1, read_display_rgb(header.path, half_px)[0]
+        half_px = max(file.width_px, file.height_px) // 2
+        finest, decoded = top - 1, read_display_rgb(file, half_px)[0]
     if decoded is None:
         finest = top
-        decoded = read_display_rgb(header.path, max(header.width_px, header.height_px))[0]
+        decoded = read_display_rgb(file, max(file.width_px, file.height_px))[0]
     return {finest: decoded, z: halved(decoded, finest - z)}
 
 
@@ -169,21 +169,21 @@ def halved(picture: Picture, times: int) -> Picture:
     return picture
 
 
-def _scaled_jpeg(header: ImageHeader, halvings: int) -> Picture | None:
+def _scaled_jpeg(file: PhotoFile, halvings: int) -> Picture | None:
     """A JPEG decoded at a fraction of its size; None where its colours are not plain."""
     from PIL import Image
 
     with (
-        decoding(header.path),
-        open_picture(header) as file,
-        Image.open(file, formats=["JPEG"]) as image,
+        decoding(file.path),
+        open_picture(file) as stream,
+        Image.open(stream, formats=["JPEG"]) as image,
     ):
         if image.mode not in ("RGB", "L"):
             return None
         # Pillow takes the fraction whose sides are at least those asked for: rounded down
-        sides = header.width_px >> halvings, header.height_px >> halvings
+        sides = file.width_px >> halvings, file.height_px >> halvings
         image.draft(image.mode, (max(sides[0], 1), max(sides[1], 1)))
         whole = 2**halvings
-        if image.size != (-(-header.width_px // whole), -(-header.height_px // whole)):
+        if image.size != (-(-file.width_px // whole), -(-file.height_px // whole)):
             return None
         return np.array(image)

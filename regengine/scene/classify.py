@@ -62,10 +62,10 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
     records cannot be used, which are read once per process.
     """
     model = load_scene_model(inputs.model)
-    picture = read_scene_picture(path)
-    features = measure_features(picture)
     records = None if inputs.metadata is None else frame_records(inputs.metadata)
     frame = read_frame(path, records=records, options=inputs.frame)
+    picture = read_scene_picture(frame.file)
+    features = measure_features(picture)
     position, problem = _find_position(frame, inputs.tle)
     answer, ephemeris, contradiction = apply_context(
         model.answer(features), frame.camera_body, position
@@ -80,7 +80,7 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
         ephemeris=ephemeris,
         disagreement=contradiction,
         no_ephemeris=problem,
-        quality=photo_quality(read_for_quality(path), picture, answer.category)
+        quality=photo_quality(read_for_quality(frame.file), picture, answer.category)
         if inputs.quality
         else None,
         features=dict(zip(feature_names(), features.tolist(), strict=True))
@@ -123,7 +123,7 @@ def assess_for_search(frame: Frame, position: CameraPosition | None) -> SceneFor
 
     A clock may be wrong, and a picture deceive: what either leaves open is tried.
     """
-    picture = load_scene_model().answer(measure_features(read_scene_picture(frame.path)))
+    picture = load_scene_model().answer(measure_features(read_scene_picture(frame.file)))
     in_place, ephemeris, _ = apply_context(picture, frame.camera_body, position)
     return combine_for_search(
         picture, in_place, night=ephemeris is not None and ephemeris.light == "night"

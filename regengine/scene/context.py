@@ -13,10 +13,11 @@ from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.sun_moon import sun_moon
 from regengine.scene.models import SceneAnswer, also_shown
 
-# Cameras of the schools' computers (Astro Pi), as they write themselves into EXIF: one of two has
-# no infrared filter, and they take no lamps, stars or aurora with their short exposures
+# Cameras of the schools' computers (Astro Pi), as they write themselves into EXIF: they take no
+# lamps, stars or aurora with their short exposures. One of two has no infrared filter, which is
+# what the model takes for granted of any camera: it weighs infrared as much as day
 _SCHOOLS = re.compile(r"raspberry|\brp_|ov5647|imx477|imx708|imx219", re.IGNORECASE)
-_SCHOOLS_FACTORS = {"infrared": 4.0, "cities": 0.25, "stars": 0.25, "aurora": 0.25}
+_SCHOOLS_FACTORS = {"cities": 0.25, "stars": 0.25, "aurora": 0.25}
 # Crews' own, which have the filter; one that was rebuilt is rare, and more so a wrong EXIF
 _CREWS = re.compile(r"nikon|kodak|canon|sony|hasselblad|red\b", re.IGNORECASE)
 _CREWS_FACTORS = {"infrared": 0.05}

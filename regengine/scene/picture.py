@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.masks import CAPTION_SHARE, caption_strips
-from regengine.photo.formats import read_image_header
+from regengine.photo.formats import PhotoFile, as_photo_file
 from regengine.photo.image import LUMINANCE_WEIGHTS, read_display_rgb, read_small_jpeg
 from regengine.scene.layers import Layers, find_layers
 
@@ -96,21 +96,22 @@ def _linear_table() -> NDArray[np.float32]:
     return np.where(shown <= 0.04045, shown / 12.92, curved).astype(np.float32)
 
 
-def read_scene_picture(path: Path) -> ScenePicture:
+def read_scene_picture(photo: Path | PhotoFile) -> ScenePicture:
     """Read a photo (JPEG, PNG, TIFF, FITS or raw) at the size at which its scene is told.
 
     Raises FrameError: the file is no readable image, or damaged or cut short anywhere.
     """
-    return scene_picture(read_scene_rgb(path))
+    return scene_picture(read_scene_rgb(photo))
 
 
-def read_scene_rgb(path: Path) -> NDArray[np.uint8]:
+def read_scene_rgb(photo: Path | PhotoFile) -> NDArray[np.uint8]:
     """A photo's colours as displayed (sRGB), shape (h, w, 3), not much larger than is needed.
 
     Raises FrameError, as `read_scene_picture` does.
     """
-    decoded = read_small_jpeg(read_image_header(path), LEAST_DECODED_PX)
-    return read_display_rgb(path, LEAST_DECODED_PX)[0] if decoded is None else decoded
+    file = as_photo_file(photo)
+    decoded = read_small_jpeg(file, LEAST_DECODED_PX)
+    return read_display_rgb(file, LEAST_DECODED_PX)[0] if decoded is None else decoded
 
 
 def scene_picture(rgb: NDArray[np.uint8]) -> ScenePicture:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.types import FloatArray
+from regengine.photo.formats import PhotoFile
 from regengine.photo.image import CLIPPED_FROM, read_display_rgb
 from regengine.scene.picture import ScenePicture
 
@@ -99,12 +100,12 @@ class PhotoQuality:
         }
 
 
-def read_for_quality(path: Path) -> NDArray[np.uint8]:
+def read_for_quality(photo: Path | PhotoFile) -> NDArray[np.uint8]:
     """Read a photo at full resolution, or nearly so if it is very large: sRGB as stored, (h, w, 3).
 
     Raises FrameError if the file is no readable image, or damaged or cut short anywhere.
     """
-    return read_display_rgb(path, MOST_PX)[0]
+    return read_display_rgb(photo, MOST_PX)[0]
 
 
 def photo_quality(rgb: NDArray[np.uint8], picture: ScenePicture, category: str) -> PhotoQuality:

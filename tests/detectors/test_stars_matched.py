@@ -37,6 +37,18 @@ def test_the_common_trail_is_found_and_its_middle_is_the_place(trail):
     assert (found.flags & PointFlag.TRAILED > 0).all()
 
 
+def test_clipped_trails_are_as_long_as_the_others():
+    trail, shape = (14.0, -6.0), (300, 360)
+    stars = star_list(20, shape, snr=(200.0, 2000.0), gap=30.0)
+    image = trail_frame(stars, trail, shape)
+    brightest = 0.3 * image.max()
+    clipped = image >= brightest
+    found = Matched().detect(np.minimum(image, brightest), None, clipped.astype(np.float32))
+    assert np.hypot(*found.trail_px) == pytest.approx(np.hypot(*trail), rel=0.06)
+    assert len(found) <= len(stars) + 1
+    assert max(nearest(found, one.x, one.y)[1] for one in stars) < 0.5
+
+
 def test_hot_pixels_and_thin_tracks_are_no_stars():
     image = star_frame(star_list(30, LARGE, gap=25.0), LARGE)
     rng = np.random.default_rng(7)

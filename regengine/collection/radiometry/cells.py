@@ -24,7 +24,7 @@ from regengine.exchange.export.format import LeftOutError
 from regengine.exchange.export.formats.geotiff import ground_sigma
 from regengine.exchange.export.frame import ExportFrame, ExportPoint
 from regengine.exchange.export.warp import MapBlock, MapGrid, map_blocks, map_grid, photo_of, spread
-from regengine.photo.formats import read_image_header
+from regengine.photo.formats import read_photo_file
 from regengine.photo.image import LinearLight, brought_down, captions, read_linear_light
 from regengine.photo.lens_profile import Falloff
 from regengine.references.reference import LightMap
@@ -125,9 +125,8 @@ def photo_light(
     """Read a frame's photo, brought down by area averages."""
     longest = max(round(max(camera.width_px, camera.height_px) * min(factor, 1.0)), 16)
     try:
-        path = photo_of(frame)
-        kind = read_image_header(path).format
-        read = read_linear_light(path, max_long_side_px=longest)
+        file = read_photo_file(photo_of(frame))
+        read = read_linear_light(file, max_long_side_px=longest)
     except FrameError as error:
         raise LeftOutError(str(error)) from error
     height, width = read.light.shape
@@ -144,7 +143,7 @@ def photo_light(
         saturated=read.saturated,
         counts=counts,
         camera=own,
-        linear_by=kind if kind in ("raw", "fits") else "srgb",
+        linear_by=file.format if file.format in ("raw", "fits") else "srgb",
     )
 
 

@@ -309,11 +309,11 @@ def open_photo(frame: ExportFrame) -> Iterator[Any]:
     from rasterio.errors import RasterioError
 
     from regengine.io.gdal import gdal_session
-    from regengine.photo.formats import read_image_header
+    from regengine.photo.formats import read_photo_file
 
     path = photo_of(frame)
     try:
-        driver = DRIVERS.get(read_image_header(path).format)
+        driver = DRIVERS.get(read_photo_file(path).format)
     except FrameError as error:
         raise LeftOutError(str(error)) from error
     if driver is None:

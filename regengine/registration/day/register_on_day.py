@@ -178,7 +178,7 @@ class DayMatch:
 def read_day_photo(frame: Frame, altitude_km: float, params: DayParams) -> DayPhoto:
     """Red light of a photo without what is no ground: dark round windows and burned-in text."""
     nominal = make_nominal_camera(frame)
-    light, factor = read_linear_channels(frame.path, max_long_side_px=params.read_px)
+    light, factor = read_linear_channels(frame.file, max_long_side_px=params.read_px)
     shown = np.sqrt(np.clip(light, 0.0, 1.0))
     brightest, darkest = shown.max(axis=2), shown.min(axis=2)
     blurred = cv2.GaussianBlur(brightest, (0, 0), 2.0)

@@ -172,7 +172,7 @@ def read_street_light(problem: Problem) -> LightImage:
     longest = max(nominal.width_px, nominal.height_px)
     # Slanted frames show the ground coarser
     side_px = round(1.25 * longest * sample_m / min(problem.params.streets.levels_m))
-    light = read_linear_light(problem.photo.frame.path, max_long_side_px=max(side_px, 256))
+    light = read_linear_light(problem.photo.frame.file, max_long_side_px=max(side_px, 256))
     height, width = light.light.shape
     counted = problem.photo.image("narrow").weight
     weight = cv2.resize(counted, (width, height), interpolation=cv2.INTER_NEAREST)

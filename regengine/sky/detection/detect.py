@@ -14,6 +14,7 @@ from detectors.registry import Kind
 from detectors.types import BoolImage, Detections, Detector, PointDetections, StarDetections
 from regengine.errors import ConfigError
 from regengine.io.tables import csv_lines, name_cell, path_cell
+from regengine.photo.formats import PhotoFile, as_photo_file
 from regengine.photo.frame_ids import frame_id_of
 from regengine.photo.image import LinearLight, read_linear_light
 from regengine.result import Answer
@@ -74,7 +75,7 @@ class DetectionKind(Generic[D]):
 
     def in_photo(
         self,
-        path: Path,
+        photo: Path | PhotoFile,
         detector: Detector[D] | None = None,
         *,
         max_long_side_px: int | None = None,
@@ -92,7 +93,9 @@ class DetectionKind(Generic[D]):
         """
         method = self.detector() if detector is None else detector
         side = self.long_side_px if max_long_side_px is None else max_long_side_px
-        picture = read_linear_light(path, max_long_side_px=side, whole_mosaic=self.whole_mosaic)
+        file = as_photo_file(photo)
+        path = file.path
+        picture = read_linear_light(file, max_long_side_px=side, whole_mosaic=self.whole_mosaic)
         started = time.perf_counter()
         mask = self.hidden(picture) if sky_only and self.hidden is not None else None
         found = detect_in_picture(picture, method, mask=mask)

@@ -15,7 +15,7 @@ from matchers.geometry.earth import ecef_to_geodetic
 from regengine.errors import FrameError
 from regengine.io.tables import csv_lines
 from regengine.orbit.tle import TleSet
-from regengine.photo.fits import header_field, is_fits, read_headers
+from regengine.photo.fits import header_field, read_headers
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.result import Answer
 from regengine.sky.detection.kinds import STREAKS
@@ -105,7 +105,7 @@ class SatelliteJob:
         streaks = (
             StreakDetections.empty()
             if self.detector is None
-            else STREAKS.in_photo(path, self.detector).found
+            else STREAKS.in_photo(frame.file, self.detector).found
         )
         tracks, namings = predict_and_name(
             satellites, exposure, measured_streaks(streaks, exposure)
@@ -123,7 +123,7 @@ class SatelliteJob:
         if self.station is not None:
             assert frame.time_utc is not None
             return SatelliteObserver(element_set=self.station.best_for(frame.time_utc))
-        place = header_site(frame.path) if is_fits(frame.path) else None
+        place = header_site(frame.path) if frame.file.format == "fits" else None
         if self.site is not None:
             if place is not None and self.site.is_swapped(place):
                 raise FrameError(
@@ -149,7 +149,7 @@ class SatelliteJob:
             rms = next((float(value) for value in sigmas if isinstance(value, float)), None)
             sigma_px = HEADER_SIGMA_PX if not rms else rms / found.scale
             return found, max(sigma_px, LEAST_SIGMA_PX), None
-        if is_fits(frame.path) and any("CTYPE1" in one for one in read_headers(frame.path)):
+        if frame.file.format == "fits" and any("CTYPE1" in one for one in read_headers(frame.path)):
             return header_field(frame.path, size), HEADER_SIGMA_PX, None
         solved = solve_photo(frame.path)
         if not isinstance(solved.outcome, StarSolution):

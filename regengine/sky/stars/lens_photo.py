@@ -82,12 +82,14 @@ def measure_photos(
             frame = read_frame(path, records=records, options=options)
             body = frame.camera_body or camera
             frame = replace(frame, camera_body=body, lens=frame.lens or lens)
-            stars = STARS.in_photo(path).found
+            stars = STARS.in_photo(frame.file).found
             where = find_camera(frame, stars, solutions)
             if isinstance(where, str):
                 logger.warning("%s: %s", path, where)
             else:
-                light, factor = read_linear_channels(path, max_long_side_px=STARS.long_side_px)
+                light, factor = read_linear_channels(
+                    frame.file, max_long_side_px=STARS.long_side_px
+                )
                 measured.append(measure_light(frame, where, stars, light, factor))
         except FrameError as error:
             n_failed += 1

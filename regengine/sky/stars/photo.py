@@ -15,7 +15,7 @@ import numpy as np
 from detectors.types import StarDetections, StarDetector
 from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError, shown
-from regengine.photo.formats import read_image_header
+from regengine.photo.formats import read_photo_file
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.result import Answer, Reason
 from regengine.sky.detection.kinds import STARS
@@ -66,7 +66,7 @@ def solve_photo(
     catalogue, indices = sky()
     started = time.perf_counter()
     frame = read_frame(path, options=frame_options or FrameOptions())
-    stars = STARS.in_photo(path, detector).found
+    stars = STARS.in_photo(frame.file, detector).found
     options = options or SolveOptions()
     size = frame.width_px, frame.height_px
     lens = None if frame.profile is None else frame.profile.for_picture(*size)
@@ -105,7 +105,7 @@ class SolveJob:
         """
         options = self.options
         if self.fov_deg is not None:
-            half = 0.5 * read_image_header(path).width_px
+            half = 0.5 * read_photo_file(path).width_px
             focal_px = half / math.tan(math.radians(0.5 * self.fov_deg))
             options = replace(options, focal_px=focal_px, log_focal_sigma=FOV_LOG_FOCAL_SIGMA)
         solved = solve_photo(

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from regengine.batch.map_photos import Finished, Known, ThisProcess, map_photos
+from regengine.batch.map_photos import ThisProcess, map_photos
 from regengine.batch.plan import Task
 
 
-def tasks(taken: list[int], count: int = 9) -> Iterator[Task | Known[Task, str]]:
+def tasks(taken: list[int], count: int = 9) -> Iterator[tuple[Task, str | None]]:
     """Every third needs work; ``taken`` tells how far it went."""
     for number in range(count):
         taken.append(number)
         task = Task(path=Path(str(number)), frame_index=number)
-        yield task if number % 3 == 0 else Known(task, f"known {number}")
+        yield task, None if number % 3 == 0 else f"known {number}"
 
 
 def work(task: Task) -> str:
@@ -52,14 +53,14 @@ def test_no_photo_is_begun_far_beyond_one_that_is_not_done() -> None:
 
         slots = 3
 
-        def submit(self, task: Task) -> Finished[str]:
+        def submit(self, task: Task) -> Future[Any]:
             begun.append(task.frame_index)
             return super().submit(task)
 
         def wait(self, running: Sequence[Any]) -> Sequence[Any]:
             return running[-1:]
 
-    some = (Task(path=Path(str(number)), frame_index=number) for number in range(20))
+    some = ((Task(path=Path(str(number)), frame_index=number), None) for number in range(20))
     turns = map_photos(some, LastFirst(work), window=5)
     order = [task.frame_index for finished in turns for task, _ in finished]
     assert sorted(order) == list(range(20))

@@ -72,6 +72,12 @@ def test_workers_that_cannot_start_end_the_run_and_the_store_stays_sound(tmp_pat
     assert set(run(tmp_path, ["a", "b", "c"])) == {"a", "b", "c"}
 
 
+def test_a_result_that_cannot_be_stored_fails_its_photo_alone(tmp_path: Path) -> None:
+    told = run(tmp_path, ["a", "unheard_of", "b"], replace(OPTIONS, workers=0))
+    assert [reason.code for reason in told.pop("unheard_of").reasons] == ["internal_error"]
+    assert {result.verdict for result in told.values()} == {"accepted"}
+
+
 @pytest.mark.slow
 def test_a_photo_that_takes_too_long_is_given_up_and_no_other(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()

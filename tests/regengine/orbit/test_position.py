@@ -13,6 +13,7 @@ from matchers.geometry.earth import great_circle_km
 from regengine.errors import EphemerisError
 from regengine.orbit import TleSet, camera_position, load_tle_file
 from regengine.orbit.position import choose_position
+from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
 from tests.conftest import ROOT
 
@@ -26,11 +27,8 @@ def tles() -> TleSet:
 
 def frame(time: datetime | None, **known: object) -> Frame:
     return Frame(
-        path=Path("night.jpg"),
+        file=PhotoFile(path=Path("night.jpg"), format="jpeg", width_px=640, height_px=426),
         frame_id="night",
-        sha256="00",
-        width_px=640,
-        height_px=426,
         time_utc=time,
         **known,  # type: ignore[arg-type]
     )

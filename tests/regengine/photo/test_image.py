@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from regengine.photo.decode import plan_reduction, read_strips
-from regengine.photo.formats import ImageHeader
+from regengine.photo.formats import PhotoFile
 from regengine.photo.image import read_display_rgb, read_linear_light
 
 WHOLE = 100_000  # a long side that no test image has
@@ -123,7 +123,7 @@ def test_strips_make_up_the_whole(tmp_path: Path, name: str) -> None:
     samples = samples.astype(np.uint16 if deep else np.uint8)
     path = tmp_path / name
     assert cv2.imwrite(str(path), samples[..., ::-1])
-    header = ImageHeader(
+    header = PhotoFile(
         path=path,
         format="png" if name.endswith("png") else "tiff",
         width_px=77,

@@ -13,7 +13,7 @@ from astropy.io import fits
 
 from regengine.errors import FrameError
 from regengine.photo.fits import header_field
-from regengine.photo.formats import read_image_header
+from regengine.photo.formats import read_photo_file
 from regengine.photo.frame import read_frame
 from regengine.photo.image import read_linear_channels, read_linear_light
 
@@ -63,7 +63,7 @@ KINDS = {
 def test_samples_are_the_files_and_row_nought_comes_first(tmp_path: Path, kind: str) -> None:
     values = counts()
     path = written(tmp_path / "a.fits", KINDS[kind](values))
-    header = read_image_header(path)
+    header = read_photo_file(path)
     assert (header.format, header.width_px, header.height_px) == ("fits", 80, 60)
     picture = read_linear_light(path, max_long_side_px=500)
     assert picture.missing is None
@@ -194,7 +194,7 @@ def test_times_that_are_none_are_left_out(
 
 def refused(path: Path) -> str:
     def look_then_read() -> None:
-        read_image_header(path)
+        read_photo_file(path)
         read_linear_light(path, max_long_side_px=500)
 
     with pytest.raises(FrameError) as caught:

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.simulate.photo_files import WHITE, write_dng
 from regengine.errors import FrameError
-from regengine.photo.formats import read_image_header
+from regengine.photo.formats import read_photo_file
 from regengine.photo.frame import read_frame
 from regengine.photo.image import read_display_rgb, read_linear_light
 
@@ -63,7 +63,7 @@ def test_the_sensors_rim_does_not_change_the_pitch(dng: Path, monkeypatch: Any) 
 
 def test_dng_without_its_extension_is_still_raw(dng: Path) -> None:
     renamed = dng.rename(dng.with_suffix(".tif"))
-    assert read_image_header(renamed).format == "raw"
+    assert read_photo_file(renamed).format == "raw"
 
 
 def test_damaged_raw(dng: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from regengine.errors import FrameError
-from regengine.photo.formats import read_image_header
+from regengine.photo.formats import read_photo_file
 from regengine.review.photo_tiles import PhotoPyramids, level_size, max_zoom, read_level
 
 TILE_PX = 512
@@ -64,7 +64,7 @@ def test_lights_lie_on_every_level_where_the_formula_says(
     tmp_path: Path, photo: NDArray[np.uint8], suffix: str
 ) -> None:
     options = {"quality": 95, "subsampling": 0} if suffix == ".jpg" else {}
-    header = read_image_header(saved(tmp_path, photo, suffix, **options))
+    header = read_photo_file(saved(tmp_path, photo, suffix, **options))
     top = max_zoom(WIDTH, HEIGHT)
     assert top == 2
     for z in range(top + 1):

@@ -203,15 +203,19 @@ def test_the_hour_decides_what_the_picture_leaves_open() -> None:
     assert scale_odds({"cities": 0.99, "day": 0.01}, {"cities": 0.02, "day": 1.0})["cities"] > 0.97
 
 
-@pytest.mark.parametrize(
-    ("camera", "likelier"),
-    [("NIKON D3S", False), ("RP_imx477", True), ("Kodak DCS460", False)],
-)
-def test_a_cameras_filter_speaks_for_or_against_infrared(camera: str, likelier: bool) -> None:
-    open_question = {"infrared": 0.5, "day": 0.5}
-    moved = scale_odds(open_question, camera_factors(camera))
-    assert (moved["infrared"] > 0.5) == likelier
+@pytest.mark.parametrize("camera", ["NIKON D3S", "Kodak DCS460"])
+def test_a_crews_camera_has_an_infrared_filter(camera: str) -> None:
+    moved = scale_odds({"infrared": 0.5, "day": 0.5}, camera_factors(camera))
+    assert moved["infrared"] < 0.15 < 0.6 < moved["day"]
     assert camera_factors("unknown") == camera_factors(None) == {}
+
+
+def test_a_schools_camera_takes_no_lamps_and_leaves_day_and_infrared_to_the_picture() -> None:
+    factors = camera_factors("RP_imx477")
+    moved = scale_odds({"infrared": 0.3, "day": 0.5, "cities": 0.2}, factors)
+    assert moved["cities"] < 0.1
+    open_question = {"infrared": 0.4, "day": 0.6}
+    assert scale_odds(open_question, factors) == pytest.approx(open_question)
 
 
 def answer(*, explained: bool = True, **probabilities: float) -> SceneAnswer:

@@ -15,6 +15,7 @@ from benchmarks.simulate.sky import COLOUR_TERMS, SkySensor, SkySettings, sky_fr
 from detectors.registry import STARS
 from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quaternion
 from regengine.errors import ConfigError
+from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
 from regengine.sky.stars.catalogue import StarCatalogue, apparent_directions
 from regengine.sky.stars.lens_calibration import (
@@ -88,11 +89,8 @@ def photos() -> tuple[tuple[LensPhoto, ...], tuple[SkyCamera, ...]]:
 
 def _frame(name: str) -> Frame:
     return Frame(
-        path=Path(name),
+        file=PhotoFile(path=Path(name), format="jpeg", width_px=900, height_px=600),
         frame_id=name,
-        sha256="",
-        width_px=900,
-        height_px=600,
         camera_body="NIKON D3S",
         focal_mm=50.0,
         time_utc=TAKEN,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from detectors.types import StarDetections
 from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError
+from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
 from regengine.sky.stars import lens_photo
 from tests.kit.skies import spot
@@ -26,11 +27,8 @@ PLACES = np.array([(40.3 + 71.3 * k % 280, 30.6 + 53.7 * k % 180) for k in range
 FLUX = 0.4 * (1.0 + np.arange(12))
 SHARE = {"red": 1.0, "green": 0.6, "blue": 0.25}
 FRAME = Frame(
-    path=Path("a.jpg"),
+    file=PhotoFile(path=Path("a.jpg"), format="jpeg", width_px=WIDTH, height_px=HEIGHT),
     frame_id="a",
-    sha256="",
-    width_px=WIDTH,
-    height_px=HEIGHT,
     camera_body="NIKON D3S",
     lens="50mm f/1.4",
     focal_mm=50.0,
@@ -169,15 +167,22 @@ def test_a_star_at_the_border_is_taken_out_of_the_sky_too() -> None:
 
 
 def test_photos_of_another_camera_lens_focal_length_or_size_are_refused() -> None:
-    lens_photo.check_one_lens([FRAME, replace(FRAME, path=Path("b.jpg"), exposure_s=8.0)])
+    file = replace(FRAME.file, path=Path("b.jpg"))
+    lens_photo.check_one_lens([FRAME, replace(FRAME, file=file, exposure_s=8.0)])
     for change, told in (
         ({"camera_body": "NIKON D4"}, "its camera is NIKON D4, that of a.jpg is NIKON D3S"),
         ({"lens": None}, "its lens is None, that of a.jpg is 50mm f/1.4"),
         ({"focal_mm": 85.0}, "its focal length is 85.0, that of a.jpg is 50.0"),
-        ({"width_px": 361}, "its size is 361 x 240, that of a.jpg is 360 x 240"),
-        ({"height_px": 241}, "its size is 360 x 241, that of a.jpg is 360 x 240"),
+        (
+            {"file": replace(file, width_px=361)},
+            "its size is 361 x 240, that of a.jpg is 360 x 240",
+        ),
+        (
+            {"file": replace(file, height_px=241)},
+            "its size is 360 x 241, that of a.jpg is 360 x 240",
+        ),
     ):
-        other: Any = {"path": Path("b.jpg"), **change}
+        other: Any = {"file": file, **change}
         with pytest.raises(ConfigError) as error:
             lens_photo.check_one_lens([FRAME, FRAME, replace(FRAME, **other)])
         assert str(error.value).startswith(f"b.jpg: {told}; calibrate each")
