@@ -131,7 +131,9 @@ def draw(
     map_height, map_width = levels[0].shape
     everywhere = valid.size == 0
     share = np.float32(1.0 / (samples * samples))
-    pixel = np.arange(max(height, width)) // samples
+    pixel = np.empty(max(height, width), np.int64)
+    for k in range(len(pixel)):
+        pixel[k] = k // samples
     for top in range(0, height, step):
         for left in range(0, width, step):
             bottom, right = min(top + step, height), min(left + step, width)

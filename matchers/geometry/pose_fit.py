@@ -15,12 +15,9 @@ from matchers.geometry.pose import PARAMETERS, PosePrior, stepped, track_axes
 class PoseOptions:
     """How `fit_pose` goes about it."""
 
-    outlier_sigmas: float = np.inf  # of the Cauchy weight; infinite takes every point at its word
     max_rounds: int = 30
-    max_halvings: int = 8  # of a step after which the sum of squares is no smaller
+    outlier_sigmas: float = np.inf  # of the Cauchy weight; infinite takes every point at its word
     converged: float = 1e-6  # of the belief's sigmas: a step is the last that is no longer
-    turn_unit_rad: float = 0.01  # of a turn that nothing is believed of
-    damping: float = 1e-6  # in these units: points on one spot leave a turn open
     behind_sigmas: float = 1e6  # so far off a place behind the camera is
 
 
@@ -96,8 +93,9 @@ def fit_pose(
     columns = np.flatnonzero(free)
     sigmas = prior.sigmas[columns]
     believed = np.isfinite(sigmas)
-    unit = np.where(believed, sigmas, options.turn_unit_rad)
-    stiffness = np.diag(np.where(believed, 1.0, options.damping))
+    # Of a turn that nothing is believed of, which points on one spot leave open
+    unit = np.where(believed, sigmas, 0.01)
+    stiffness = np.diag(np.where(believed, 1.0, 1e-6))
     whiten = make_whitening(covariance_px)
     points3d = np.ascontiguousarray(points3d, float)
     count = len(points2d)
@@ -129,7 +127,7 @@ def fit_pose(
         move = np.linalg.solve(normal, pulled.T @ white.ravel() - departure)
         before = share @ square + departure @ departure
         step = np.zeros(PARAMETERS)
-        for halving in range(options.max_halvings):
+        for halving in range(8):
             step[columns] = 0.5**halving * move * unit
             tried = stepped(camera, prior.velocity_ecef, step)
             found = observe(tried)

@@ -22,7 +22,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.light_grid import LightGrid
 from matchers.geometry.pose import PARAMETERS, PosePrior, stepped, track_axes
 from matchers.geometry.view import render_known
-from matchers.lights.photo_light import counted_around, detail, evened
+from matchers.lights.photo_light import counted_around, detail, normalize_contrast
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Alignment:
     """A camera and how well the map rendered through it correlates with the photo.
 
     ``even_ncc`` is the correlation of both pictures with their contrast evened, see
-    `matchers.lights.photo_light.evened`.
+    `matchers.lights.photo_light.normalize_contrast`.
     """
 
     camera: Camera
@@ -111,7 +111,9 @@ def align(
     if detail_px <= 0.0:
         return replace(best, even_ncc=best.ncc)
     view, counted = best_view
-    even_photo, even_view = (evened(image, detail_px, counted) for image in (photo, view))
+    even_photo, even_view = (
+        normalize_contrast(image, detail_px, counted) for image in (photo, view)
+    )
     return replace(best, even_ncc=correlation(even_photo, even_view, counted))
 
 

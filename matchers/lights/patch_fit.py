@@ -21,8 +21,6 @@ class PatchFitParams:
     # A match is never better than this: map pixels, light growth and parallax of towns on hills
     floor_px: float = 0.25
     min_matches: int = 4
-    max_parts: int = 16  # of the picture, that are left out in turn; a power of two
-    min_parts: int = 4  # fewer say nothing of how much refits differ
 
 
 PATCH_FIT = PatchFitParams()
@@ -162,9 +160,7 @@ class Refits:
         return np.asarray((count - 1) / count * np.einsum("pki,pkj->kij", off, off))
 
 
-def jackknife(
-    refinement: Refinement, groups: IndexArray, max_parts: int = PATCH_FIT.max_parts
-) -> Refits | None:
+def jackknife(refinement: Refinement, groups: IndexArray, max_parts: int = 16) -> Refits | None:
     """Fit a camera again without a part of the picture, each in turn.
 
     The covariance of a least-squares fit holds where patches err as they say and apart from each
@@ -211,6 +207,6 @@ def jackknife(
         refinement.free,
         refinement.camera,
     )
-    if len(without) < PATCH_FIT.min_parts:
+    if len(without) < 4:  # of how much refits differ fewer say nothing
         return None
     return Refits(camera=refinement.camera, without=without)

@@ -11,8 +11,7 @@ import numpy as np
 from detectors.types import FloatImage
 from matchers.geometry.camera import Camera
 
-# Evened pictures take this share of the whole picture's variance for the least spread: of 0.02,
-# 0.1 and 0.3 each put the right camera first in as many frames
+# Normalized pictures take this share of the whole picture's variance for the least spread
 EVEN_FLOOR = 0.1
 KEPT_PX = 256  # light images up to this size are made once
 
@@ -89,7 +88,7 @@ class LightImage:
         return camera.scaled(1.0 / self.factor, stored.width_px, stored.height_px)
 
 
-def blurred(image: FloatImage, sigma_px: float) -> FloatImage:
+def blur(image: FloatImage, sigma_px: float) -> FloatImage:
     """An image blurred by a Gaussian; a broad one on a coarser grid, good to 1 % within."""
     step = int(sigma_px / 2.5)  # the coarsest grid that has so many steps to a sigma
     if step < 2:
@@ -110,7 +109,7 @@ def blurred(image: FloatImage, sigma_px: float) -> FloatImage:
 
 def counted_around(weight: FloatImage, scale_px: float) -> FloatImage:
     """How much counts around every pixel, by a Gaussian of that sigma; never nothing."""
-    return np.maximum(blurred(weight, scale_px), np.float32(1e-3))
+    return np.maximum(blur(weight, scale_px), np.float32(1e-3))
 
 
 def detail(
@@ -121,9 +120,7 @@ def detail(
 ) -> FloatImage:
     """What remains of an image when its broad structure is taken out.
 
-    One bright blob looks like any other; the streets and suburbs around it do not. On five
-    photographs with known places this raised the right camera's correlation from 3-10 to 6-20
-    robust sigmas above the wrong ones'.
+    One bright blob looks like any other; the streets and suburbs around it do not.
 
     Parameters
     ----------
@@ -138,18 +135,16 @@ def detail(
         `counted_around` of that weight and scale, where it is at hand.
     """
     if weight is None:
-        return image - blurred(image, scale_px)
+        return image - blur(image, scale_px)
     around = counted_around(weight, scale_px) if around is None else around
-    return np.asarray(image - blurred(image * weight, scale_px) / around, np.float32)
+    return np.asarray(image - blur(image * weight, scale_px) / around, np.float32)
 
 
-def evened(image: FloatImage, scale_px: float, weight: FloatImage) -> FloatImage:
+def normalize_contrast(image: FloatImage, scale_px: float, weight: FloatImage) -> FloatImage:
     """An image whose contrast is alike everywhere: divided by its spread around every pixel.
 
     A great city outshines all else in a photo, and a wrong camera need only lay another great city
-    on it to correlate well. Evened, small towns count as much as cores. Of 13 hard simulated
-    frames of the training half whose right camera was among the candidates, this correlation put
-    it first in 12, the plain one in 8.
+    on it to correlate well. So small towns count as much as cores.
 
     Parameters
     ----------
@@ -165,7 +160,7 @@ def evened(image: FloatImage, scale_px: float, weight: FloatImage) -> FloatImage
     architecture for object recognition? ICCV, 2146-2153, section 2 (local contrast normalisation).
     """
     square = weight * image * image
-    around = blurred(square, scale_px) / counted_around(weight, scale_px)
+    around = blur(square, scale_px) / counted_around(weight, scale_px)
     overall = float(square.sum()) / max(float(weight.sum()), 1e-9)
     spread = np.sqrt(around + EVEN_FLOOR * overall)
     return np.asarray(image / np.maximum(spread, 1e-9), np.float32)

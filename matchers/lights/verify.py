@@ -28,12 +28,12 @@ from detectors.types import FloatArray, FloatImage, IndexArray
 class LightParams:
     """How light peaks are found and matched, and images weighed."""
 
-    # Sigmas of the two Gaussians: the inner one, and the outer one over it. Peaks of photos agree
-    # with the map's to about half of the inner one on five hand-checked photographs
+    # Sigma of the inner Gaussian; photo and map agree to about half of it
     scale_px: float = 2.5
-    outer_ratio: float = 2.5
     min_contrast: float = 0.02  # a rise of 5 % in light against the surroundings
-    match_px: float = 3.75  # lights match within 1.5 of the inner sigma
+    # Of photo and map, that are compared, the strongest
+    n_photo: int = 150
+    n_map: int = 300
     # Share of a photo's lights that the map confirms under the right camera: half of them in clear
     # frames (quartiles 0.44, 0.55 and 0.64 of 92 simulated ones), far fewer where clouds,
     # reflections and boats are taken for towns. Each is tried, with as many of the strongest lights
@@ -42,14 +42,13 @@ class LightParams:
     # Lights that match are never taken as rarer than this by chance: the map's and the photo's
     # are both strung along roads and coasts
     min_chance: float = 0.02
-    # Shifts that tell what chance gives, and how far they reach
-    n_shifts: int = 160
-    shift_px: tuple[float, float] = (10.0, 60.0)
-    # Blocks along each side of each of the four surfaces of correlations: 64 extreme values
-    n_blocks: int = 4
     # Where the view is emptier than this share of its mean variance, anything would correlate
     min_variance: float = 0.1
-    min_scale: float = 1e-3  # of the distribution of extreme values
+
+    @property
+    def match_px(self) -> float:
+        """Within which lights match."""
+        return 1.5 * self.scale_px
 
 
 LIGHTS = LightParams()
@@ -91,7 +90,7 @@ def find_light_peaks(
     scale_px : float
         Sigma of the inner Gaussian.
     """
-    outer_px = scale_px * LIGHTS.outer_ratio
+    outer_px = 2.5 * scale_px
     inner = cv2.GaussianBlur(log_light, (0, 0), scale_px)
     if weight is None:
         band = inner - cv2.GaussianBlur(log_light, (0, 0), outer_px)
@@ -123,12 +122,12 @@ def _vertex(before: FloatImage, here: FloatImage, after: FloatImage) -> FloatArr
     return np.clip(-0.5 * (after - before) / curvature, -1.0, 1.0)
 
 
-def chance_shifts() -> FloatArray:
+def spread_shifts() -> FloatArray:
     """Shifts (pixels) spread over a ring by the golden angle; shape (n, 2)."""
-    k = np.arange(LIGHTS.n_shifts)
+    count, inner_px, outer_px = 160, 10.0, 60.0
+    k = np.arange(count)
     angle = k * np.pi * (3.0 - np.sqrt(5.0))
-    inner, outer = (side**2 for side in LIGHTS.shift_px)
-    radius = np.sqrt(inner + (k + 0.5) / LIGHTS.n_shifts * (outer - inner))
+    radius = np.sqrt(inner_px**2 + (k + 0.5) / count * (outer_px**2 - inner_px**2))
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
 
 
@@ -146,9 +145,9 @@ def score_lights(photo: LightPeaks, view: LightPeaks) -> tuple[float, IndexArray
         return 0.0, np.zeros(0, np.intp)
     tree = cKDTree(view.positions)
     matched = tree.query(photo.positions)[0] < LIGHTS.match_px
-    shifted = photo.positions[None, :, :] + chance_shifts()[:, None, :]
+    shifted = photo.positions[None, :, :] + spread_shifts()[:, None, :]
     by_chance = tree.query(shifted)[0] < LIGHTS.match_px  # shifts x lights
-    chance = (by_chance.sum(axis=0) + 1.0) / (LIGHTS.n_shifts + 2.0)
+    chance = (by_chance.sum(axis=0) + 1.0) / (len(shifted) + 2.0)
     chance = np.maximum(0.5 * (chance + chance.mean()), LIGHTS.min_chance)
     odds, luckiest = -np.inf, 0.0
     for count, share in product(LIGHTS.strongest, LIGHTS.matched_shares):
@@ -185,8 +184,9 @@ def image_log10_odds(
         Decimal logarithm of 1 / (chance that one shift does as well); 0 where either picture is
         empty.
     """
-    surfaces = displaced_correlations(photo, view, weight)
+    surfaces = correlate_displaced(photo, view, weight)
     height, width = photo.shape
+    n_blocks = 4  # along each side of each of the four surfaces: 64 extreme values
     down = np.minimum(np.arange(height), height - np.arange(height))
     across = np.minimum(np.arange(width), width - np.arange(width))
     here = float(surfaces[0, 0, 0])
@@ -195,21 +195,21 @@ def image_log10_odds(
         [
             block.max()
             for surface in surfaces
-            for rows in np.array_split(surface, LIGHTS.n_blocks)
-            for block in np.array_split(rows, LIGHTS.n_blocks, axis=1)
+            for rows in np.array_split(surface, n_blocks)
+            for block in np.array_split(rows, n_blocks, axis=1)
             if block.size
         ]
     )
     highest = highest[np.isfinite(highest)]
     if not highest.any():
         return 0.0
-    scale = max(float(highest.std()) * np.sqrt(6.0) / np.pi, LIGHTS.min_scale)
+    scale = max(float(highest.std()) * np.sqrt(6.0) / np.pi, 1e-3)
     mode = float(highest.mean()) - np.euler_gamma * scale
-    shifts_per_block = height * width / LIGHTS.n_blocks**2
+    shifts_per_block = height * width / n_blocks**2
     return float((here - mode) / scale / np.log(10.0) + np.log10(shifts_per_block))
 
 
-def displaced_correlations(photo: FloatImage, view: FloatImage, weight: FloatImage) -> FloatArray:
+def correlate_displaced(photo: FloatImage, view: FloatImage, weight: FloatImage) -> FloatArray:
     """Correlation of a photo with a view at every shift on a torus, and with its reflections."""
     total = max(float(weight.sum()), 1e-9)
     centred = photo - float((weight * photo).sum()) / total
@@ -218,12 +218,12 @@ def displaced_correlations(photo: FloatImage, view: FloatImage, weight: FloatIma
         return np.zeros((4, *photo.shape))
     of_photo, of_weight = np.conj(fft.rfft2(weight * centred)), np.conj(fft.rfft2(weight))
 
-    def swept(image: FloatImage, kernel: NDArray[np.complex128]) -> FloatArray:
+    def sweep(image: FloatImage, kernel: NDArray[np.complex128]) -> FloatArray:
         return np.asarray(fft.irfft2(fft.rfft2(image) * kernel, image.shape), float)
 
     found = np.empty((4, *photo.shape))
     for k, turned in enumerate((view, view[::-1], view[:, ::-1], view[::-1, ::-1])):
-        variance = swept(turned**2, of_weight) - swept(turned, of_weight) ** 2 / total
+        variance = sweep(turned**2, of_weight) - sweep(turned, of_weight) ** 2 / total
         least = max(LIGHTS.min_variance * float(variance.mean()), 1e-9)
-        found[k] = swept(turned, of_photo) / np.sqrt(np.maximum(variance, least) * spread)
+        found[k] = sweep(turned, of_photo) / np.sqrt(np.maximum(variance, least) * spread)
     return found

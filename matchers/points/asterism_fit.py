@@ -35,8 +35,7 @@ class MatchParameters:
     # Alike asterisms whose turns agree to this (and up to twice it) vote together
     turn_step_deg: float = 4.0
     weighed: int = 300  # rotations, the most often named
-    # Rotations, the best at first sight: in 30 looks at 15 training frames the right one was
-    # among the best 46 before any fit
+    # Rotations, the best at first sight
     fitted: int = 120
     kept: int = 20  # rotations are returned at most
     fit_rounds: int = 2  # of fitting rotations to what they bring together

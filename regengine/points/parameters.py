@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from regengine.registration.parameters import PointParams
-
 
 @dataclass(frozen=True, kw_only=True)
 class ClickParams:
@@ -28,4 +26,4 @@ class ClickParams:
     map_pixels: float = 1.2
     min_covered_share: float = 0.5
     # Correlation of a match, as of a good control point
-    min_ncc: float = PointParams.min_ncc
+    min_ncc: float = 0.6

@@ -24,7 +24,7 @@ from matchers.geometry.pose import (
 )
 from matchers.geometry.view import render_known
 from matchers.lights.gauss_newton import align
-from matchers.lights.photo_light import LightImage, detail, evened
+from matchers.lights.photo_light import LightImage, detail, normalize_contrast
 from matchers.lights.verify import image_log10_odds
 from regengine.registration.parameters import RefineParams
 from regengine.registration.types import Hypothesis, Problem
@@ -71,9 +71,8 @@ def merge_hypotheses(
 def score_hypothesis(hypothesis: Hypothesis) -> float:
     """Evened correlation as far as it can be compared between lenses.
 
-    A telephoto frame shows few of the map's pixels, and few pixels correlate well by chance: the
-    best wrong cameras of simulated frames correlated by 0.2 at 28 mm, 0.3 at 85 mm, 0.45 at 200 mm
-    and 0.6 at 400 mm, about as the inverse square root of the field's width.
+    A telephoto frame shows few of the map's pixels, and few pixels correlate well by chance: about
+    by the inverse square root of the field's width.
     """
     full_field_km = 180.0  # 256 px of the map's 0.7 km resolution
     camera = hypothesis.camera
@@ -123,7 +122,7 @@ def align_first(
     for hypothesis in hypotheses:
         camera, mirrored = hypothesis.camera, hypothesis.camera.mirrored
         image = problem.photo.image(hypothesis.image).resized(
-            size_px or params.first_px, params.first_smooth_px, params.first_detail_px
+            size_px or params.first_px, params.smooth_px, params.first_detail_px
         )
         image = unmirror(image, mirrored)
         around = levels
@@ -141,7 +140,7 @@ def align_first(
             replace(image.camera(camera), mirrored=False),
             hypothesis.prior.for_image(image.factor),
             free=free_unknowns(hypothesis.prior, fine=False),
-            smooth_px=params.first_smooth_px,
+            smooth_px=params.smooth_px,
             detail_px=params.first_detail_px,
         )
         moved = replace(image.stored_camera(aligned.camera, nominal), mirrored=mirrored)
@@ -173,6 +172,7 @@ def align_hypothesis(problem: Problem, hypothesis: Hypothesis, size_px: int) -> 
         camera,
         prior,
         free=free_unknowns(prior, fine=size_px >= params.compared_px),
+        smooth_px=params.smooth_px,
         detail_px=params.detail_px,
         supersample=2,
     )
@@ -198,9 +198,10 @@ def weigh_image(
     scale_px = params.odds_detail_px
     picture = image.resized(size_px, detail_px=scale_px)
     view, known = render_known(levels, picture.camera(camera), 2)
-    view = np.asarray(cv2.GaussianBlur(view, (0, 0), params.odds_smooth_px), np.float32)
+    view = np.asarray(cv2.GaussianBlur(view, (0, 0), params.smooth_px), np.float32)
     weight = np.asarray(picture.weight * known, np.float32)
-    photo = evened(picture.values, scale_px, weight)
+    photo = normalize_contrast(picture.values, scale_px, weight)
     # What hides the photo hides nothing of the map under its other shifts
-    shown = evened(detail(view, scale_px, known), scale_px, known) * known
-    return image_log10_odds(photo, shown, weight, params.odds_same_place * scale_px)
+    shown = normalize_contrast(detail(view, scale_px, known), scale_px, known) * known
+    same_place_px = 3.0 * scale_px
+    return image_log10_odds(photo, shown, weight, same_place_px)

@@ -39,7 +39,7 @@ def select_control_points(
     with fewer patches on ground that is not at the limb; they go clockwise from the top left.
     """
     refinement, lights, scale = fit.refinement, fit.matched_lights, 1.0 / fit.image.factor
-    x, y, shown = place_on_lights(fit, params)
+    x, y, shown = place_on_lights(fit)
     ground = refinement.rendered.pixel_to_ecef(x, y)
     position = fit.camera.position_ecef_m
     index = np.flatnonzero(incidence_deg(position, ground) <= MAX_INCIDENCE_DEG)
@@ -79,8 +79,7 @@ def select_control_points(
     # Beside the area that four span, a place is worth its agreement and its light, and half where
     # three of its sigmas are what counts as right: where one of four is wrong, it is a vague one
     vagueness = np.array([p.sigma_m for p in points]) / (allowed_error_m(stored) / 3.0)
-    unlit = params.unlit_worth
-    worth = ncc * (unlit + (1.0 - unlit) * shown[index]) / (1.0 + vagueness**2)
+    worth = ncc * (1.0 + shown[index]) / (1.0 + vagueness**2)
     believed = weights >= params.min_weight
     precise = believed & (vagueness <= 1.0)
     lit = np.array([point.lights for point in points], int) > 0
@@ -95,7 +94,7 @@ def select_control_points(
         agreeing = (ncc >= params.min_ncc) & (weights >= params.min_good_weight)
         good = choose_four(places, worth, usable & agreeing, params)
         good_share, wide = measure_spread(places[good], hull_px2, params)
-        if wide and good_share >= params.good_share * share:
+        if wide and good_share >= 0.5 * share:
             four = good
     for vaguer in (believed, np.ones(len(places), bool)):
         if len(four) < 4:
@@ -149,8 +148,8 @@ def estimate_offsets(
     distance /= matches.size_px
     nearness = np.exp(-0.5 * (distance / params.reach_sides) ** 2)
     kernel, to_places = np.split(nearness, [len(patches)])
-    nearest, farthest = params.pair_sides
-    paired = np.triu((distance[: len(patches)] >= nearest) & (distance[: len(patches)] <= farthest))
+    # Patches that overlap share their noise, too
+    paired = np.triu((distance[: len(patches)] >= 1.0) & (distance[: len(patches)] <= 2.0))
     variance = 0.0  # an axis, of what neighbours share
     if paired.sum() >= params.min_pairs:
         pair = np.outer(refinement.weights, refinement.weights)[paired]
@@ -176,7 +175,7 @@ def estimate_offsets(
     )
 
 
-def place_on_lights(fit: Fit, params: PointParams) -> tuple[FloatArray, FloatArray, FloatArray]:
+def place_on_lights(fit: Fit) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Where in the rendered view each patch has its point, and how well an eye finds that light.
 
     Lights of the rendered view count that match a light of the photo under the camera. The
@@ -186,7 +185,7 @@ def place_on_lights(fit: Fit, params: PointParams) -> tuple[FloatArray, FloatArr
     """
     matches, lights = fit.refinement.matches, fit.matched_lights
     x, y, shown = matches.x.copy(), matches.y.copy(), np.zeros(len(matches))
-    of_map = find_light_peaks(*fit.patch_view, params.n_view_lights)
+    of_map = find_light_peaks(*fit.patch_view, LIGHTS.n_map)
     if not len(lights) or not len(of_map):
         return x, y, shown
     ground = fit.refinement.rendered.pixel_to_ecef(of_map.x, of_map.y)
@@ -307,7 +306,7 @@ def choose_four(
     reach = np.stack([np.cos(angles), np.sin(angles)], axis=-1) @ around.T
     taken = list(np.unique(np.argmax(reach * worth, axis=1)))
     away = np.min([np.hypot(*(places - places[k]).T) for k in taken], axis=0)
-    while len(taken) < min(params.n_considered, len(places)):
+    while len(taken) < min(30, len(places)):
         left = np.ones(len(places), bool)
         left[taken] = False
         taken.append(int(np.argmax(np.where(left, away * worth, -1.0))))

@@ -23,10 +23,11 @@ from matchers.lights.patches import (
     measure_texture,
 )
 from matchers.lights.photo_light import detail
-from matchers.lights.verify import find_light_peaks, score_lights
+from matchers.lights.verify import LIGHTS, find_light_peaks, score_lights
 from regengine.registration.align import align_hypothesis, free_unknowns
 from regengine.registration.hold_out import allowed_error_px, test_fit
 from regengine.registration.parameters import LENS, RefineParams
+from regengine.registration.prepare_photo import FINE_SAMPLE_KM
 from regengine.registration.types import Fit, FitTest, Hypothesis, Problem
 from regengine.registration.windows import footprint_window, ground_sample_km
 
@@ -65,6 +66,7 @@ def fit_with_lens_beliefs(
         How many were made.
     """
     accept, prior = problem.params.accept, hypothesis.prior
+    better_log10_odds = problem.params.refine.better_log10_odds
     nominal = problem.photo.nominal
     anywhere_px = LENS.sigma_principal_share * max(nominal.width_px, nominal.height_px)
     other_px = 0.0 if prior.sigma_principal_px > 0.0 else anywhere_px
@@ -87,7 +89,7 @@ def fit_with_lens_beliefs(
         fit = None if start is None else fit_hypothesis(problem, start)
         if fit is not None:
             fits.append((fit, test_fit(fit, problem.params)))
-        best = choose_fit(fits, accept.equivalent_log10_odds)
+        best = choose_fit(fits, better_log10_odds)
         n_fits += 1
         if n_fits == 1 and best is not None and best[1].is_confirmed:
             pulled = abs(best[0].refinement.prior.departure(best[0].camera)[FOCAL])
@@ -101,21 +103,21 @@ def fit_with_lens_beliefs(
             if odds < accept.clear_log10_odds:
                 break
     is_ambiguous = best is not None and any(
-        contradicts(other, best, accept.equivalent_log10_odds) for other in fits
+        contradicts(other, best, better_log10_odds) for other in fits
     )
     return best, is_ambiguous, n_fits
 
 
-def choose_fit(fits: Sequence[TestedFit], equivalent_log10_odds: float) -> TestedFit | None:
+def choose_fit(fits: Sequence[TestedFit], better_log10_odds: float) -> TestedFit | None:
     """The fit that held-out patches confirm most; of those as good as that, a stable one."""
     most = max((test.patch_log10_odds for _, test in fits), default=0.0)
-    good = [one for one in fits if one[1].patch_log10_odds >= most - equivalent_log10_odds]
+    good = [one for one in fits if one[1].patch_log10_odds >= most - better_log10_odds]
     return max(good, key=lambda one: (one[1].is_stable, one[1].patch_log10_odds), default=None)
 
 
-def contradicts(other: TestedFit, best: TestedFit, equivalent_log10_odds: float) -> bool:
+def contradicts(other: TestedFit, best: TestedFit, better_log10_odds: float) -> bool:
     """Whether a fit that is confirmed as well has patches farther off than is allowed."""
-    if other[1].log10_odds < best[1].log10_odds - equivalent_log10_odds:
+    if other[1].log10_odds < best[1].log10_odds - better_log10_odds:
         return False
     fit = best[0]
     matches = fit.refinement.matches
@@ -143,7 +145,7 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
         field_km = slant_km * max(stored.width_px, stored.height_px) / stored.focal_px
         if not np.isfinite(slant_km):
             field_km = 0.0
-        most_px = max(params.min_fitted_px, round(field_km / params.fitted_sample_km))
+        most_px = max(96, round(field_km / FINE_SAMPLE_KM))
         size_px = min(size_px, most_px)
     image = fine.resized(size_px, params.finest_smooth_px)
     camera = image.camera(hypothesis.camera)
@@ -161,6 +163,7 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
         prior,
         free=free,
         iterations=3,
+        smooth_px=params.smooth_px,
         detail_px=params.detail_px,
         supersample=1,
     )
@@ -170,9 +173,8 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
     if refinement is None:
         return None
     view, known = render_known(levels, refinement.camera, 2)
-    hold_out = problem.params.hold_out
-    lights = find_light_peaks(image.values, image.weight * known, hold_out.n_photo_lights)
-    of_map = find_light_peaks(view, image.weight * known, hold_out.n_map_lights)
+    lights = find_light_peaks(image.values, image.weight * known, LIGHTS.n_photo)
+    of_map = find_light_peaks(view, image.weight * known, LIGHTS.n_map)
     light_log10_odds, matched = score_lights(lights, of_map)
     patch_view = render_known(levels, refinement.rendered, 2)
     matches = refinement.matches
@@ -231,7 +233,7 @@ def refine_on_patches(
 
     widest, *narrower = params.reaches_px
     result: Refinement | None = None
-    for _ in range(params.max_wide_looks):
+    for _ in range(4):  # in turn it follows what is better, or back
         matches, fits = find_patches(camera, widest), []
         if len(matches) >= PATCH_FIT.min_matches:
             # The other pose sees almost the same: begun there, too, where it sees the ground
@@ -245,7 +247,7 @@ def refine_on_patches(
         gained = max(odds, default=0.0)
         if result is not None:
             result = replace(result, alternative_log10_odds=gained)
-            if gained < params.followed_log10_odds:
+            if gained < params.better_log10_odds:
                 break
         camera = fits[int(np.argmax(odds))].camera if fits else camera
         for reach_px in narrower:
@@ -260,14 +262,14 @@ def refine_on_patches(
 def weigh_alternative(wide: Refinement, params: RefineParams) -> float:
     """Odds of a camera that was fitted to patches within the widest reach, against its start.
 
-    Patches that overlap tell the same twice, and count once.
+    Half of the patches lie where a camera has them but for a pixel (one sigma), the others anywhere
+    within reach. Patches that overlap tell the same twice, and count once.
     """
     matches, area = wide.matches, (2.0 * params.reaches_px[0] + 1.0) ** 2
-    scatter_sq = params.scatter_px**2
-    peak = area * params.share_found / (1.0 - params.share_found) / (2.0 * np.pi * scatter_sq)
+    peak = area / (2.0 * np.pi)
     moved = np.stack([matches.dx, matches.dy], axis=-1)
     fitted, start = (
-        np.log10(1.0 + peak * np.exp(-(off**2).sum(axis=1) / (2.0 * scatter_sq)))
+        np.log10(1.0 + peak * np.exp(-0.5 * (off**2).sum(axis=1)))
         for off in (wide.residual_px, moved)
     )
     return float(((fitted - start) / matches.overlap.sum(axis=1)).sum())

@@ -283,7 +283,7 @@ def generate_from_places(problem: Problem, yields: StageYields) -> Iterator[Stag
         camera = replace(nominal, focal_px=nominal.focal_px * lens.ratio)
         step_km = space_places(camera, problem.altitude_km)
         if not is_telephoto(camera):
-            step_km = max(step_km, params.min_asterism_step_km)
+            step_km = max(step_km, 160.0)  # asterisms bear places farther apart
         for between in (False, True) if has_index else ():
             rare = yields.at("success between", "asterisms") if between else 1.0
             for _, place in places_at(step_km, between=between):

@@ -50,7 +50,7 @@ def test_fit(fit: Fit, params: RegisterParams) -> FitTest:
     """
     hold_out, accept = params.hold_out, params.accept
     allowed_px = allowed_error_px(fit.camera, fit.image)
-    right_px = max(hold_out.right_share * allowed_px, hold_out.landed_px)
+    right_px = max(0.5 * allowed_px, hold_out.landed_px)
     view, known = fit.view, fit.image.weight * fit.known
     strict: list[PredictedPatches] = []
     wide: list[PredictedPatches] = []
@@ -74,7 +74,7 @@ def test_fit(fit: Fit, params: RegisterParams) -> FitTest:
     # Clouds and boats leave a quarter empty, too: there the lights may say that the fit holds
     lights_cover = lights_agree and fit.light_log10_odds >= accept.covering_log10_odds
     alternative_log10_odds = fit.refinement.alternative_log10_odds
-    is_distorted = alternative_log10_odds >= params.refine.distorted_log10_odds
+    is_distorted = alternative_log10_odds >= accept.clear_log10_odds
     is_distorted |= has_empty_quarter and not lights_cover
     patch_log10_odds = min(log10_odds, 0.0) if is_distorted else log10_odds
 
@@ -90,7 +90,7 @@ def test_fit(fit: Fit, params: RegisterParams) -> FitTest:
         patch_log10_odds=patch_log10_odds,
         pose_sigma_m=pose_sigma_m,
         is_stable=is_stable,
-        is_confirmed=covers_frame and is_stable and log10_odds > accept.confirmed_log10_odds,
+        is_confirmed=covers_frame and is_stable and log10_odds > accept.clear_log10_odds,
     )
 
 
@@ -150,7 +150,7 @@ def predict_patches(
         matches, index = find_peaks(surfaces, centres, size_px, reach_px)
         moved = np.hypot(matches.dx, matches.dy)
         distance = np.full(len(matches), np.inf)
-        folds = groups[index] % params.n_folds
+        folds = groups[index] % 3
         left_out = [folds == fold for fold in np.unique(folds)]
         left_out = [out for out in left_out if not out.all()]
         refits = refit_without(

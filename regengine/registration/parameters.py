@@ -55,9 +55,6 @@ class TrackParams:
     unknown_clock_share: float = 0.4
     # A nadir that was written down may be off in any direction
     nadir_sigma_across_km: float = 25.0
-    # Of tracks about a place that the photo shows, and the station's farthest nadir
-    around_step_km: float = 300.0
-    farthest_nadir_deg: float = 51.9
     # A nadir set by hand, or moved with the clock: along the track, across it, in height
     placed_sigma_km: tuple[float, float, float] = (50.0, 15.0, 10.0)
     # A tilt between those that are tried moves a nadir that only the lights tell by so much
@@ -65,14 +62,10 @@ class TrackParams:
     # Clocks are right to two minutes; where that leads nowhere, to ten, then to whole hours
     usual_clock_s: float = 120.0
     widest_clock_s: float = 600.0
-    max_hours: int = 12
-    # Nine frames with fresh element sets were all within two minutes: by Laplace's rule right,
-    # minutes and hours are as 10 to 1 to 1 (an hour: half to either side). Cameras on board keep
-    # UTC: further hours are rare. Only the order depends on it
+    # Right, minutes and an hour are as 10 to 1 to 1. Cameras on board keep UTC: further hours are
+    # rare. Only the order depends on it
     minutes_neg_log_prior: float = math.log(10.0)
-    hour_neg_log_prior: float = math.log(20.0)
     hours_neg_log_prior: float = 6.5
-    each_hour_neg_log_prior: float = 0.1
     # Of the archive's night frames 2 % contradict their orbit by hundreds of kilometres
     alternative_neg_log_prior: float = 3.0
     # The Sun may stand this high over the nadir while cities 1,500 km away are in the dark
@@ -90,40 +83,29 @@ class SearchParams:
     max_neg_log_prior: float = 9.0
     # Clocks wrong by more than an hour are left to the regions
     max_track_neg_log_prior: float = 5.0
-    # Asterisms bear places farther apart
-    min_asterism_step_km: float = 160.0
-    # Those of the first region: 47 of 55 rendered photos of the training half
+    # Those of the first region
     near_neg_log_prior: float = 4.0
-    # Of the work with a lens that is told; the rest as if it was unknown. Of 122 training frames
-    # accepted with a lens told about right all but one were within it, of 19 with an unknown one 6
-    # within the rest
+    # Of the work with a lens that is given; the rest as if it was unknown
     share_told_lens: float = 0.85
-    # Below this probability of cities a part of the work is done: a registrable one had 0.009
+    # A part of the work is done below this probability of cities, and of that a part where the
+    # brightest thousandth is below so many sigmas
     min_cities_probability: float = 0.03
-    share_without_cities: float = 0.43
-    # and less below so many sigmas of the brightest thousandth: 1 of 113 registrable cities, 8 of
-    # 17 frames without cities
     min_brightest_sigmas: float = 40.0
-    share_faint: float = 0.2  # bounds the time: the sample of moonlit cloud takes 8 seconds
+    share_without_cities: float = 0.43
+    share_faint: float = 0.2
     # Stages of less chance are not generated
     min_chance: float = 2e-5
-    # Fewer light peaks are not sought all over the Earth
-    min_peaks_blind: int = 8
+    # Fewer light peaks are not sought elsewhere on Earth
     min_peaks_elsewhere: int = 15
     # Two cameras show the same view when the ground moves by less than this share of the long side
     same_view_share: float = 0.08
     # What tilts and heights between those tried amount to
     max_off_track_km: float = 250.0
-    # Heights beyond the range given make up for a tilt that is not quite right
-    spare_altitude_km: float = 25.0
-    # Aligned at half the scale of the last comparison; of clipped pictures, which are alike, more:
-    # of nine telephoto frames the right one was 1st to 68th
+    # Aligned at half the scale of the last comparison; of clipped pictures, which are alike, more
     n_compared: int = 8
     n_compared_clipped: int = 60
     # and of these so many at the whole scale, besides those that were fitted
     n_finer: int = 4
-    # What the picture of a view that was fitted must gain to be fitted again
-    min_gain_log10_odds: float = 1.0
     # In one box of views: 7 to 29 tiles x 60 rolls x 49 x 49 shifts
     log10_attitudes: float = 6.0
     # On the lit Earth: 10 million km2 in pictures of 64 pixels of 5 km, 60 turns, 265 tilts, 8
@@ -137,20 +119,12 @@ class EarthIndexParams:
 
     # From what an 85 mm lens shows straight down to whole regions under the limb
     sizes_km: tuple[float, ...] = (0.65, 1.3, 2.6, 5.2)
-    # The station's orbit reaches 51.7 degrees, and its photos some 15 degrees beyond
-    farthest_lat_deg: float = 68.0
     # Strips so narrow that a degree of longitude is as long at both edges, within 6 %
     strip_deg: float = 2.0
     piece_deg: float = 20.0
-    margin_px: int = 40
     # Peaks are maxima of nine pixels: what is nearer is the same one
     same_px: float = 1.5
     smooth_px: float = 0.8
-    # A piece whose brightest pixel is darker than this, log10(1 + L), holds no lights
-    min_light: float = 0.02
-    # Of a map without a file of its index: a twentieth of a second each, at each scale
-    max_pieces_in_memory: int = 60
-    min_peaks: int = 10  # in one level of an index that is of any use
 
 
 INDEX = EarthIndexParams()
@@ -163,8 +137,7 @@ FAR_RINGS = ((47.0, 22), (52.0, 24), (57.0, 26), (61.0, 26))
 class IndexParams:
     """How the index of light peaks is asked."""
 
-    # Off-nadir angles of rings, and directions of the nadir in each. The right place came first in
-    # 47 of 66 tries 1 degree off, in 43 at 2.5, in 33 at 4
+    # Off-nadir angles of rings, and directions of the nadir in each
     tilt_bands: Mapping[str, tuple[tuple[float, int], ...]] = field(
         default_factory=lambda: {
             "steep": ((0.0, 1), (17.0, 6), (28.0, 8)),
@@ -179,11 +152,10 @@ class IndexParams:
     level_turn_deg: float = 20.0
     # Long side of the photo's ground, pixels of a level, at which its light is worth comparing
     light_px: tuple[float, float] = (100.0, 420.0)
-    # Patches placed, and places that each is placed on. Near a track 6 on 10 find what 12 on 50 do;
-    # on the Earth 12 on 20 lose two of 114 right cameras
+    # Patches placed, and places that each is placed on, near a track and on the Earth
     light_near: tuple[int, int] = (6, 10)
     light_earth: tuple[int, int] = (12, 50)
-    # Patches of a photo, the fewest that are worth it, and the ways that are fitted
+    # Patches of a photo, the fewest that are worth it, and the placements that are fitted
     n_patches: int = 24
     min_patches: int = 6
     n_light_fitted: int = 24
@@ -194,16 +166,11 @@ class IndexParams:
 class AsterismParams:
     """How asterisms are made and compared of light peaks that are seen from a place."""
 
-    # Long side of the light image: the right attitude was among the first five in 39 of 45 training
-    # trials at 192 px, in 36 at 144
+    # Long side of the light image, of about the map's pixels
     side_px: tuple[int, int] = (36, 192)
-    map_pixel_km: float = 0.5
     scale_px: float = 1.8  # size of light peaks
     n_map_lights: int = 4000
-    max_off_nadir_deg: float = 68.5
-    # Flatter ground is lost in haze and too compressed to tell lights apart
-    max_incidence_deg: float = 82.0
-    # Asterisms are a peak and two of its nearest neighbours of such brightness: 8 find no more
+    # Asterisms are a peak and two of its nearest neighbours of such brightness
     neighbours: int = 6
     brightness_share: float = 0.4
     size_px: tuple[float, float] = (10.0, 90.0)
@@ -212,16 +179,17 @@ class AsterismParams:
     # Of a peak's place; more for every pixel from the asterism
     sigma_px: float = 1.2
     sigma_share: float = 0.06
-    n_kept: int = 60
+    n_kept: int = 60  # attitudes
 
 
 @dataclass(frozen=True, kw_only=True)
 class RefineParams:
     """How a hypothesis is aligned and fitted."""
 
-    # Long side of the image of a first look, blur and scale of the structure that is compared
+    # Blur of the map's images
+    smooth_px: float = 0.8
+    # Long side of the image of a first look, and scale of the structure that is compared
     first_px: int = 64
-    first_smooth_px: float = 0.8
     first_detail_px: float = 4.0
     # Long side at which hypotheses are compared; first at half of it
     compared_px: int = 256
@@ -229,27 +197,15 @@ class RefineParams:
     detail_px: float = 10.0
     # The map's own blur (VIIRS DNB pixels of 0.74 km) at the finest image's scale
     finest_smooth_px: float = 1.0
-    # Telephoto frames are fitted at pixels of this size, below the map's 0.46 km
-    fitted_sample_km: float = 0.33
-    min_fitted_px: int = 96  # three patches side by side
     # Side of a patch, 10 km; so many cells along the long side of the frame hold one each
     patch_px: int = 31
     cells: int = 14
     # How far patches may move in each round, the widest first
     reaches_px: tuple[int, ...] = (20, 8, 5, 4)
-    # A camera that fits what the widest reach finds so many times better is followed; what still
-    # has such an alternative in the end is distorted
-    max_wide_looks: int = 4
-    followed_log10_odds: float = 1.0
-    distorted_log10_odds: float = 3.0
-    # Half of the patches lie where the camera shows them but for a pixel, the others anywhere
-    scatter_px: float = 1.0
-    share_found: float = 0.5
-    # Image odds: outlines of districts, which few cameras share; shifts nearer than this many times
-    # their scale show the same place
+    # A camera is better than another if it is ten times likelier, or else as good
+    better_log10_odds: float = 1.0
+    # Image odds: outlines of districts, which few cameras share
     odds_detail_px: float = 3.0
-    odds_smooth_px: float = 0.8
-    odds_same_place: float = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,7 +215,6 @@ class HoldOutParams:
     # Sides of the patches, and cells along the picture that hold one each. The mean of odds is no
     # more than chance allows (Vovk & Wang 2021, E-values: calibration, combination, applications)
     patches: tuple[tuple[int, int], ...] = ((31, 14), (25, 17), (21, 20))
-    n_folds: int = 3
     min_patches: int = 8
     # A patch is sought so many times as far away as it may lie to have landed
     reach: float = 4.0
@@ -267,7 +222,6 @@ class HoldOutParams:
     landed_px: float = 1.0
     landed_shares: tuple[float, ...] = (0.3, 0.45, 0.6, 0.8)
     # and of a right fit most within half of what a control point may be off
-    right_share: float = 0.5
     right_shares: tuple[float, ...] = (0.6, 0.8)
     # Of the patches of each quarter, or the fit is distorted
     min_quarter_share: float = 0.12
@@ -275,9 +229,6 @@ class HoldOutParams:
     min_quarter_px: float = 2.0
     # A fit holds in an empty quarter where so few matched lights are no rarer than this
     min_lights_chance: float = 0.05
-    # Light peaks of photo and map that are compared
-    n_photo_lights: int = 150
-    n_map_lights: int = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,18 +244,15 @@ class AcceptParams:
     )
     # Below this, one in four, a proposal is not worth a person's look
     review_probability: float = 0.25
-    # What has these odds, the views tried taken off, is no chance: one in a thousand
+    # What has these odds is no chance, one in a thousand: a place, the views tried taken off; a
+    # lens that patches confirm; a camera that fits patches farther away: the fit is distorted
     clear_log10_odds: float = 3.0
     # Of held-out patches, for a tested fit
     tested_log10_odds: float = 1.0
     # beyond these all control points of the right place were right
     sure_log10_odds: float = 8.0
-    # Without odds above these the patches do not confirm a lens
-    confirmed_log10_odds: float = 3.0
-    # Nor where the lights pull it away by so many sigmas
+    # A lens is not confirmed where the lights pull it away by so many sigmas
     max_lens_sigmas: float = 3.0
-    # A fit that is confirmed by a tenth is no better for being stiffer
-    equivalent_log10_odds: float = 1.0
     # Lights of such odds cover the picture, whatever clouds hide of the patches
     covering_log10_odds: float = 25.0
     # Share of right places whose control points are right, by odds of patches: 41 of 53, 43 of 48
@@ -387,25 +335,16 @@ class PointParams:
     map_sigma_m: float = 50.0
     # A patch that disagrees with its camera and surroundings by more gets a wider sigma
     max_sigmas: float = 2.0
-    # Places that four are chosen from, and lights of the view that they may lie on
-    n_considered: int = 30
-    n_view_lights: int = 300
     # Of the lights' hull that the four cover, and of their longest distance the shortest
     min_hull_share: float = 0.25
     min_apart_share: float = 0.1
-    # Of what all precise ones at lights span, that those which agree well must span
-    good_share: float = 0.5
-    # A place that no eye finds is worth this share of one on a bright light
-    unlit_worth: float = 0.5
-    # Confirmed lights within 1.5 patch sides count as the point's
-    lights_reach_px: float = 45.0
     # Where the camera is held against lights: farther off every camera is unsure
     max_lights_incidence_deg: float = 70.0
-    # What neighbouring patches have in common is read off pairs that stand so many patch sides
-    # apart: overlapping ones share their noise. It reaches as far as the last of these says
-    pair_sides: tuple[float, float] = (1.0, 2.0)
-    min_pairs: int = 12
+    # Confirmed lights so near count as the point's
+    lights_reach_px: float = 45.0
+    # What neighbouring patches have in common reaches so many patch sides
     reach_sides: float = 1.5
+    min_pairs: int = 12  # of patches side by side, that tell how much
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,7 +116,7 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
     photo = replace(photo, images=images)
     if position is None:
         n_lights = count_light_peaks(photo)
-        if n_lights < params.search.min_peaks_blind:
+        if n_lights < params.accept.min_lights:
             text = (
                 f"only {counted(n_lights, 'light')} can be told apart, too few to find them "
                 "anywhere on Earth; give the time with element sets, or the nadir"

@@ -21,7 +21,7 @@ from matchers.geometry.earth import geodetic_to_ecef, intersect_ellipsoid, surfa
 from matchers.geometry.light_grid import LightGrid
 from matchers.geometry.pose import looking_at_nadir, with_attitude
 from matchers.geometry.view import LATTICE_PX, draw, lattice, stereographic_rays
-from matchers.lights.photo_light import EVEN_FLOOR, LightImage, detail, evened
+from matchers.lights.photo_light import EVEN_FLOOR, LightImage, detail, normalize_contrast
 from matchers.lights.verify import LIGHTS, find_light_peaks
 from matchers.points.asterism_fit import MatchParameters
 from matchers.points.asterism_match import match
@@ -33,13 +33,16 @@ from regengine.registration.priors.limb import keeps_sky_free
 from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage
 from regengine.registration.windows import FARTHEST_DEG, MIN_SAMPLE_KM, ground_reach_km
 
+MAP_PIXEL_KM = 0.5
+MAX_OFF_NADIR_DEG = 68.5  # of ground: the horizon is at 70
+# Flatter ground is lost in haze and too compressed to tell lights apart
+MAX_INCIDENCE_DEG = 82.0
+
 
 def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
     """Look up all attitudes at once of a camera at a place, by asterisms of light peaks.
 
-    The likeliest by its asterisms and the best by the picture are aligned: of 29 looks at hard
-    frames of the training half in which the right one was proposed, the odds of asterisms had it
-    among the first four in 12, the picture among the first three in 21.
+    The likeliest by its asterisms and the best by the picture are aligned.
     """
     photo, place, params = problem.photo, stage.place, problem.params.asterisms
     assert place is not None
@@ -55,7 +58,7 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
     field_km = problem.altitude_km / lens.focal_px * max(lens.width_px, lens.height_px)
 
     # Light peaks of the photo, and of the index as they are seen from the place
-    side_px = int(np.clip(field_km / params.map_pixel_km, *params.side_px))
+    side_px = int(np.clip(field_km / MAP_PIXEL_KM, *params.side_px))
     small = image.resized(side_px)
     camera = small.camera(lens)
     peaks = find_light_peaks(small.values, small.weight, stage.n_photo_lights, params.scale_px)
@@ -106,14 +109,14 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
         return []
     if len(cameras) > stage.n_aligned:
         refine = problem.params.refine
-        template = image.resized(size_px, refine.first_smooth_px, refine.first_detail_px)
+        template = image.resized(size_px, refine.smooth_px, refine.first_detail_px)
         template = unmirror(template, stage.mirrored)
         ncc = correlate_attitudes(
             levels,
             template,
             [replace(template.camera(one), mirrored=False) for one in cameras],
-            params.max_off_nadir_deg,
-            smooth_px=refine.first_smooth_px,
+            MAX_OFF_NADIR_DEG,
+            smooth_px=refine.smooth_px,
             detail_px=refine.first_detail_px,
         )
         best = [k for k in np.argsort(-ncc, kind="stable").tolist() if k > 0]
@@ -133,7 +136,7 @@ def view_index_lights(problem: Problem, camera: Camera) -> tuple[FloatArray, Flo
     sizes_km = sorted(index.sizes_km)
     nadir = position / np.linalg.norm(position)
     # Chord of the unit sphere to the farthest ground that is used
-    reach_km = ground_reach_km(problem.altitude_km, params.max_off_nadir_deg)
+    reach_km = ground_reach_km(problem.altitude_km, MAX_OFF_NADIR_DEG)
     reach = 2.0 * np.sin(0.5 * reach_km / EARTH_RADIUS_KM)
     vectors, contrasts = [np.zeros((0, 3))], [np.zeros(0)]
     for k, size_km in enumerate(sizes_km):
@@ -149,7 +152,7 @@ def view_index_lights(problem: Problem, camera: Camera) -> tuple[FloatArray, Flo
         cosine = np.maximum(cosine, 1e-3)
         pixel_km = range_m / 1e3 / camera.focal_px / np.sqrt(cosine)
         sample_km = params.scale_px / LIGHTS.scale_px * pixel_km
-        suited = cosine > np.cos(np.radians(params.max_incidence_deg))
+        suited = cosine > np.cos(np.radians(MAX_INCIDENCE_DEG))
         if k > 0:
             suited &= sample_km >= np.sqrt(sizes_km[k - 1] * size_km)
         if k + 1 < len(sizes_km):
@@ -188,13 +191,13 @@ def correlate_attitudes(
     ndarray of float64, shape (n,)
         The best of all shifts; 0 where the map is dark.
     """
-    even, total = evened(photo.values, detail_px, photo.weight), float(photo.weight.sum())
+    even = normalize_contrast(photo.values, detail_px, photo.weight)
+    total = float(photo.weight.sum())
     height, width = even.shape
     share = photo.weight.ravel() / total
     centred = even.ravel() - float(share @ even.ravel())
-    # Attitudes that rest on light peaks are off by a pixel of the small image or two: of 60 right
-    # ones in 14 frames of the training half 46 came first with shifts of a pixel tried, 45 with
-    # none, 45 with two
+    # Attitudes that rest on light peaks are off by a pixel of the small image or two: shifts of a
+    # pixel are tried
     x, y = (np.arange(-1.0, side + 1.0) for side in (width, height))
     inside = np.s_[1 : 1 + height, 1 : 1 + width]
     # The map is drawn about the nadir, stereographically: its pixels a radian there, half of its

@@ -158,7 +158,7 @@ def place_on_track(problem: Problem, stage: Stage, camera: Camera) -> Hypothesis
         tracks = problem.params.tracks
         position = locate_camera(camera, tracks)
         low_km, high_km = problem.prior.altitude_range_km
-        spare_km = params.spare_altitude_km
+        spare_km = tracks.blind_sigma_km[2]  # a tilt that is not quite right is one in height
         if not low_km - spare_km <= position.altitude_km <= high_km + spare_km:
             return None
         track, spread_km = tracks_for(position, None, params=tracks)[0], tracks.blind_sigma_km[0]

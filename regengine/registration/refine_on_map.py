@@ -17,14 +17,17 @@ from matchers.geometry.view import render_known
 from matchers.lights.gauss_newton import correlation
 from matchers.lights.patch_fit import fit_to_patches
 from matchers.lights.patches import PatchMatches, match_patches
-from matchers.lights.photo_light import LightImage, detail, evened
+from matchers.lights.photo_light import LightImage, detail, normalize_contrast
 from regengine.registration.cell_parameters import CellParams
 
 
 def even_picture(values: FloatImage, weight: FloatImage, params: CellParams) -> FloatImage:
     """What photo and map have in common: structure, as strong everywhere."""
     smooth = np.asarray(cv2.GaussianBlur(values, (0, 0), params.smooth_px), np.float32)
-    return evened(detail(smooth, params.detail_px, weight), params.deviation_px, weight) * weight
+    return (
+        normalize_contrast(detail(smooth, params.detail_px, weight), params.deviation_px, weight)
+        * weight
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -246,7 +246,8 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
     the best of these at the whole of it, until one stands out. A view that was fitted is fitted
     again only from a camera whose odds are ten times as high.
     """
-    params, size_px = problem.params.search, problem.params.refine.compared_px
+    params, refine = problem.params.search, problem.params.refine
+    size_px = refine.compared_px
     leading: list[Hypothesis] = []
     for kind, most in (("narrow", params.n_compared), ("clipped", params.n_compared_clipped)):
         leading += [one for one in state.hypotheses if one.image == kind][:most]
@@ -260,7 +261,7 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
     def is_fitted(one: Hypothesis) -> bool:
         return any(
             is_same_view(one.camera, known.camera, params.same_view_share)
-            and one.image_log10_odds < known.image_log10_odds + params.min_gain_log10_odds
+            and one.image_log10_odds < known.image_log10_odds + refine.better_log10_odds
             for known in state.tested
         )
 

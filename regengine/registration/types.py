@@ -21,7 +21,7 @@ from detectors.types import FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.light_grid import LightGrid
 from matchers.geometry.pose import PosePrior
-from matchers.lights.patch_fit import PATCH_FIT, Refinement, Refits, jackknife
+from matchers.lights.patch_fit import Refinement, Refits, jackknife
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LightPeaks
 from regengine.orbit.missions import ANY_KM
@@ -282,7 +282,7 @@ class Fit:
     @cached_property
     def refits(self) -> Refits | None:
         """Cameras without some of the lights; None for too few lights."""
-        return self.leave_out_parts(PATCH_FIT.max_parts)
+        return self.leave_out_parts(16)
 
     @property
     def matched_lights(self) -> LightPeaks:
@@ -344,8 +344,7 @@ class Evidence:
     def log10_odds(self) -> float:
         """Lights, patches and picture together against chance, the views tried taken off.
 
-        Chance hardly ever brings about more than one of them: of 41 decoys and 24 wrong cameras of
-        the training half the largest sum was 1.5.
+        Chance hardly ever brings about more than one of them.
         """
         together = self.light_log10_odds + self.patch_log10_odds + self.image_log10_odds
         return together - self.log10_views_tested

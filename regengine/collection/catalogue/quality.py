@@ -31,7 +31,7 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.view import render_known
 from matchers.lights.photo_light import LightImage
-from matchers.lights.verify import LIGHTS, LightPeaks, chance_shifts, find_light_peaks
+from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks, spread_shifts
 from regengine.errors import FrameError
 from regengine.exchange.export.frame import ExportFrame
 from regengine.io.checksums import sha256_of
@@ -186,7 +186,7 @@ def met_shares(
     met = brightest > 0.0
     usual = float(np.median(share[met])) if met.any() else 0.0
     least = LEAST_SHARE * usual * expected.contrast
-    shifted = expected.positions[None] + chance_shifts()[:, None]
+    shifted = expected.positions[None] + spread_shifts()[:, None]
     inside = ((shifted >= 0.0) & (shifted < np.array(size_px))).all(axis=2)
     by_chance = brightest_within(shifted.reshape(-1, 2), seen).reshape(inside.shape)
     counts = (by_chance > least) & (by_chance > 0.0)

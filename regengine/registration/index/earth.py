@@ -27,7 +27,7 @@ from matchers.lights.polar_patches import (
     harmonics,
     sample_rings,
 )
-from matchers.lights.verify import find_light_peaks
+from matchers.lights.verify import LIGHTS, find_light_peaks
 from matchers.points.asterisms import unit
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import in_place_of
@@ -133,7 +133,7 @@ def index_in_memory(light_map: NightLights) -> EarthIndex | None:
 
     None for maps so large that this would take minutes.
     """
-    if len(list_pieces(light_map.info.bounds)) > INDEX.max_pieces_in_memory:
+    if len(list_pieces(light_map.info.bounds)) > 60:  # a twentieth of a second each, at each scale
         return None
     return EarthIndex(INDEX.sizes_km, partial(build_level, light_map))
 
@@ -147,7 +147,7 @@ def build_level(
     peaks = [np.zeros((0, 3))]  # longitude, latitude, contrast
     rings = [np.zeros((0, len(RINGS_PX), HARMONICS), np.complex64)]
     wanted = list_pieces(light_map.info.bounds)
-    margin_deg = INDEX.margin_px * size_km / KM_PER_DEGREE
+    margin_deg = 40.0 * size_km / KM_PER_DEGREE  # pixels that the widest ring and its blur reach
     rim_deg = INDEX.same_px * size_km / KM_PER_DEGREE
     for done, (west, south) in enumerate(wanted, start=1):
         # A piece with what surrounds it, as a picture whose pixels are square in its middle
@@ -163,7 +163,7 @@ def build_level(
             if error.code != "outside_map":
                 raise
             grid = None
-        if grid is not None and float(grid.values.max()) >= INDEX.min_light:
+        if grid is not None and float(grid.values.max()) >= LIGHTS.min_contrast:
             height, width = grid.values.shape
             step_km = grid.step_deg * KM_PER_DEGREE
             columns = max(8, round(width * step_km * shrink / size_km))
@@ -203,7 +203,8 @@ def build_level(
 def list_pieces(bounds: Bounds) -> list[tuple[float, float]]:
     """West and south of all pieces that a map within west, south, east, north may have."""
     west, south, east, north = bounds
-    farthest, piece_deg = INDEX.farthest_lat_deg, INDEX.piece_deg
+    # The station's orbit reaches 51.7 degrees, and its photos some 15 degrees beyond
+    farthest, piece_deg = 68.0, INDEX.piece_deg
     return [
         (left, low)
         for low in np.arange(-farthest, farthest, INDEX.strip_deg).tolist()
@@ -226,7 +227,8 @@ def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> Non
 
     Raises ConfigError if the map has too few lights, StoreError if the file cannot be written.
     """
-    if not any(len(index[size_km].vectors) >= INDEX.min_peaks for size_km in index.sizes_km):
+    min_peaks = 10
+    if all(len(index[size_km].vectors) < min_peaks for size_km in index.sizes_km):
         raise ConfigError(
             f"{', '.join(path.name for path in maps)}: too few lights for an index: give a "
             "map of a larger region."

@@ -133,7 +133,7 @@ def tracks_for(
         minutes = with_clock(slide, even(usual_km, widest_km), widest_km, usual_km)
         tracks.append(make_tle_track(position, minutes, (usual_s, widest_s), 0, lit_dex, params))
     if clock_window_s is None:
-        for hours in range(1, params.max_hours + 1):
+        for hours in range(1, 13):
             tracks += [
                 make_tle_track(position, usual, (0.0, usual_s), sign * hours, lit_dex, params)
                 for sign in (1, -1)
@@ -171,10 +171,10 @@ def make_tle_track(
     off_s = 3600.0 * hours
     sun = sun_direction(time_utc + timedelta(seconds=off_s))
     neg_log_prior = params.minutes_neg_log_prior if least_s > 0.0 else 0.0
-    if abs(hours) == 1:
-        neg_log_prior = params.hour_neg_log_prior
+    if abs(hours) == 1:  # as likely as minutes, half to either side
+        neg_log_prior = params.minutes_neg_log_prior + math.log(2.0)
     elif hours:
-        neg_log_prior = params.hours_neg_log_prior + params.each_hour_neg_log_prior * abs(hours)
+        neg_log_prior = params.hours_neg_log_prior + 0.1 * abs(hours)  # the nearer first
 
     def clock(offsets_km: FloatArray) -> FloatArray:
         return np.clip(clock_share * (offsets_km / speed_km_s), -most_s, most_s)
@@ -237,12 +237,12 @@ def make_tracks_around(position: CameraPosition, params: TrackParams) -> Iterato
     """Parallel tracks about a place, along all of which the camera is as likely to have been."""
     middle = make_nadir_track(position, True, params)
     start_m, ahead = middle.position(0.0), middle.velocity(0.0)
-    step_km, reach_km = params.around_step_km, position.sigma_along_km
+    step_km, reach_km, farthest_deg = 300.0, position.sigma_along_km, 51.9  # the orbit's
     n_aside = round(reach_km / step_km)
     for number in range(-n_aside, n_aside + 1):
         aside_m = moved(start_m, ahead, 0.0, 1e3 * number * step_km, 0.0)
         lon, lat, _ = (float(value) for value in ecef_to_geodetic(aside_m))
-        if abs(lat) > params.farthest_nadir_deg:
+        if abs(lat) > farthest_deg:
             continue
         nadir = position_from_nadir(
             lon,

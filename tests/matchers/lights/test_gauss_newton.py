@@ -26,7 +26,7 @@ from matchers.lights.gauss_newton import (
     correlation,
     gauss_newton_step,
 )
-from matchers.lights.photo_light import evened
+from matchers.lights.photo_light import normalize_contrast
 from tests.matchers.lamp_world import (
     VELOCITY,
     LampWorld,
@@ -180,6 +180,6 @@ def test_evened_correlation_tells_the_right_towns_from_a_great_city_laid_on_anot
     wrong = lights(others, 0.6, 1.2) + city
     ones = np.ones_like(photo)
     assert correlation(photo, wrong, ones) > correlation(photo, right, ones)
-    photo, right, wrong = (evened(image, 8.0, ones) for image in (photo, right, wrong))
+    photo, right, wrong = (normalize_contrast(image, 8.0, ones) for image in (photo, right, wrong))
     assert correlation(photo, right, ones) > 0.6
     assert correlation(photo, wrong, ones) < 0.4

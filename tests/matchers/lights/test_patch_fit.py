@@ -28,7 +28,7 @@ from matchers.lights.patch_fit import PATCH_FIT, Refinement, fit_to_patches, jac
 from matchers.lights.patches import PatchMatches
 from regengine.registration.control_points import estimate_offsets, widen
 from regengine.registration.fit import refine_on_patches, weigh_alternative
-from regengine.registration.parameters import PointParams, RefineParams
+from regengine.registration.parameters import AcceptParams, PointParams, RefineParams
 from tests.matchers import lamp_world
 from tests.matchers.lamp_world import (
     VELOCITY,
@@ -43,7 +43,7 @@ from tests.matchers.lamp_world import (
     town_lamps,
 )
 
-REFINE = RefineParams()
+REFINE, CLEAR = RefineParams(), AcceptParams().clear_log10_odds
 ALL = np.arange(10) < 8  # the principal point is free in crops alone
 
 
@@ -237,13 +237,13 @@ def test_a_distorted_camera_is_known_by_what_lies_farther_away() -> None:
     rng = np.random.default_rng(11)
     prior = prior_of(true, sigma_log_focal=0.12)
     right = fit_to_patches(true, matches_of(true, true, rng, outliers=0.25), prior, ALL)
-    assert weigh_alternative(right, REFINE) < REFINE.distorted_log10_odds
+    assert weigh_alternative(right, REFINE) < CLEAR
     start = distorted_start(true, 1.05)
     distorted = fit_to_patches(start, matches_of(start, true, rng, outliers=0.25), prior, ALL)
-    assert weigh_alternative(distorted, REFINE) > 10.0 * REFINE.distorted_log10_odds
+    assert weigh_alternative(distorted, REFINE) > 10.0 * CLEAR
     # Where all of them are the same light, they tell no more than one
     one = replace(distorted.matches, x=np.full(100, 300.0), y=np.full(100, 200.0))
-    assert weigh_alternative(replace(distorted, matches=one), REFINE) < REFINE.distorted_log10_odds
+    assert weigh_alternative(replace(distorted, matches=one), REFINE) < CLEAR
 
 
 def test_a_dark_picture_cannot_be_fitted(levels: Levels) -> None:

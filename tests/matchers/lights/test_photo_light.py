@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.types import FloatImage
-from matchers.lights.photo_light import LightImage, detail, evened, light_image
+from matchers.lights.photo_light import LightImage, detail, light_image, normalize_contrast
 from tests.matchers.lamp_world import camera_over
 
 
@@ -112,16 +112,19 @@ def test_a_great_city_counts_no_more_than_a_village_where_contrast_is_evened() -
     image[36:45, 36:45] = 100.0 * group
     image[36:45, 116:125] = group
     everywhere = np.ones_like(image)
-    alike = evened(image, 6.0, everywhere)
+    alike = normalize_contrast(image, 6.0, everywhere)
     strong, weak = (float((alike[:, part] ** 2).sum()) for part in (np.s_[:80], np.s_[80:]))
     assert pytest.approx(float((image[:, :80] ** 2).sum() / (image[:, 80:] ** 2).sum())) == 100.0**2
     assert weak > strong / 1e3
     # Brighter all over is the same picture
-    assert np.allclose(evened(7.0 * image, 6.0, everywhere), alike, rtol=1e-4)
+    assert np.allclose(normalize_contrast(7.0 * image, 6.0, everywhere), alike, rtol=1e-4)
     # and what does not count has no say
     masked = everywhere.copy()
     masked[:, :80] = 0.0
     glaring = image.copy()
     glaring[:, :60] += 1e3
-    assert np.allclose(evened(glaring, 6.0, masked)[:, 80:], evened(image, 6.0, masked)[:, 80:])
-    assert not evened(np.zeros_like(image), 6.0, everywhere).any()
+    assert np.allclose(
+        normalize_contrast(glaring, 6.0, masked)[:, 80:],
+        normalize_contrast(image, 6.0, masked)[:, 80:],
+    )
+    assert not normalize_contrast(np.zeros_like(image), 6.0, everywhere).any()

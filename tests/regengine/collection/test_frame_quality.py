@@ -10,7 +10,7 @@ import pytest
 
 from matchers.geometry.view import render_known
 from matchers.lights.photo_light import LightImage
-from matchers.lights.verify import LIGHTS, LightPeaks, chance_shifts, find_light_peaks
+from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks, spread_shifts
 from regengine import open_light_map
 from regengine.collection.catalogue import quality
 from regengine.registration.windows import footprint_window, ground_sample_km
@@ -101,7 +101,7 @@ def test_expected_towns_are_met_by_as_strong_ones_more_often_than_by_chance(seed
     met = np.mean([ratio > 0.0 and ratio >= 0.3 * usual for ratio in ratios])
     tries = []
     for place, at in towns:
-        for shift in chance_shifts():
+        for shift in spread_shifts():
             x, y = place + shift
             if 0.0 <= x < 200.0 and 0.0 <= y < 150.0:
                 found = brightest(place + shift, seen)

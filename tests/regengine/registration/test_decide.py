@@ -38,7 +38,7 @@ from regengine.registration.hold_out import (
     check_quarters,
     weigh_landed,
 )
-from regengine.registration.parameters import LENS, AcceptParams, HoldOutParams
+from regengine.registration.parameters import LENS, AcceptParams, HoldOutParams, RefineParams
 from regengine.registration.pose_problem import pose_problem
 from regengine.registration.priors.limb import keeps_sky_free, sample_sky
 from regengine.registration.priors.seen import Seen
@@ -57,6 +57,7 @@ from tests.regengine.registration.conftest import Solved
 from tests.regengine.registration.made_limb import found_limb
 
 ACCEPT, HOLD_OUT = AcceptParams(), HoldOutParams()
+BETTER = RefineParams().better_log10_odds
 SURE, NEVER = 60.0, 0.999_999  # odds that nobody doubts; a threshold that no probability reaches
 Change = Callable[[Match], Match]
 
@@ -549,8 +550,8 @@ def test_two_fits_that_are_confirmed_alike_and_differ_are_both_doubted(over_city
         turn = allowed * allowed_error_px(fit.camera, fit.image) / fit.camera.focal_px
         moved = replace(fit, camera=turned(fit.camera, [0.0, turn, 0.0]))
         other, best = (moved, replace(test, is_stable=False)), (fit, test)
-        assert choose_fit([other, best], ACCEPT.equivalent_log10_odds) is best
-        assert contradicts(other, best, ACCEPT.equivalent_log10_odds) is differs
+        assert choose_fit([other, best], BETTER) is best
+        assert contradicts(other, best, BETTER) is differs
 
 
 @pytest.mark.slow
