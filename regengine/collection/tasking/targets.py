@@ -34,7 +34,7 @@ def city_targets(least_people: int) -> pd.DataFrame:
     import pandas as pd
 
     table = PlaceTable(max(size for size in GEONAMES_LISTS if size <= least_people))
-    cities = [place for place in table.places if place.population >= least_people]
+    cities = [place for place in table if place.population >= least_people]
     rows = [(c.name, c.country, c.lon, c.lat, c.population, c.population / 1e3) for c in cities]
     return pd.DataFrame(rows, columns=COLUMNS)
 
