@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
-from operator import attrgetter
 from typing import Any
 
-from matchers.geometry.camera import Camera
 from regengine.errors import ConfigError
 from regengine.exchange.export.frame import ExportFrame
 from regengine.io.plain import plain, printable
-from regengine.records import prior_nadir
-from regengine.store.reviews import Reviewed
 from regengine.store.schema import COLUMNS, Field, Kind
 
 Row = dict[str, Any]
@@ -29,170 +25,142 @@ class TableColumn(Field):
     written: bool = True  # false where the column is left to people: nothing is written into it
 
 
+def column(name: str, path: str, description: str = "", kind: Kind | None = None) -> TableColumn:
+    """A column of what a path leads to, None where a part of the way is missing.
+
+    Parameters
+    ----------
+    path : str
+        From an `ExportFrame`: ``"camera.distortion[0]"``, ``"review.place[country]"``; ``[#]`` is
+        the number of the row.
+    description, kind : optional
+        Those of the store's column of that name, if not given.
+    """
+    stored = COLUMNS.get(("frames", name)) or COLUMNS.get(("control_points", name))
+    if kind is None:
+        assert stored is not None, name
+        kind = "moment" if name.endswith("_utc") else stored.kind
+    description = description or getattr(stored, "description", "")
+    steps = re.findall(r"(\w+)|\[(#|\w+)\]", path)
+
+    def follow(frame: ExportFrame, row: int) -> Any:
+        found: Any = frame
+        for attribute, key in steps:
+            if found is None:
+                return None
+            if attribute:
+                found = getattr(found, attribute)
+            else:
+                found = found[row if key == "#" else int(key) if key.isdigit() else key]
+        return found
+
+    return TableColumn(name=name, kind=kind, description=description, value=follow)
+
+
 def of_frame(
     name: str, kind: Kind, description: str, value: Callable[[ExportFrame], Any]
 ) -> TableColumn:
-    """A column of which a frame has one value."""
+    """A column of what a function makes of a frame."""
     return TableColumn(
         name=name, kind=kind, description=description, value=lambda frame, _: value(frame)
     )
 
 
-def _stored(name: str, value: Callable[[ExportFrame], Any]) -> TableColumn:
-    """A column of the store's frames under its name there."""
-    field = COLUMNS["frames", name]
-    kind: Kind = "moment" if name.endswith("_utc") else field.kind
-    return of_frame(name, kind, field.description, value)
-
-
-def _told(name: str) -> TableColumn:
-    """A column of the store's frames, as the engine said it."""
-    return _stored(name, lambda frame: getattr(frame.result, name))
-
-
-def _prior(name: str, description: str) -> TableColumn:
-    """A column of the nadir that the search started from, under a name that tells it apart."""
-    kind = COLUMNS["frames", f"nadir_{name}"].kind
-    return of_frame(
-        f"prior_nadir_{name}",
-        kind,
-        description,
-        lambda frame: getattr(prior_nadir(frame.result), name, None),
-    )
-
-
-def _of_fit(name: str) -> TableColumn:
-    """A figure of the engine's fit: none where a person chose another camera."""
-    return _stored(name, lambda frame: getattr(frame.fit, name, None))
-
-
-def _of_camera(name: str, description: str, value: Callable[[Camera], Any]) -> TableColumn:
-    return of_frame(
-        name,
-        "real",
-        description,
-        lambda frame: None if frame.camera is None else value(frame.camera),
-    )
-
-
-def _element(field: str, number: int, camera: Camera) -> float:
-    return float(getattr(camera, field)[number])
-
-
-def _of_review(
-    name: str, kind: Kind, description: str, value: Callable[[Reviewed], Any] | None = None
-) -> TableColumn:
-    """A column of what a person decided: without ``value``, the field of that name."""
-    told = value or attrgetter(name)
-    return of_frame(
-        name, kind, description, lambda frame: None if frame.review is None else told(frame.review)
-    )
-
-
-def _of_named_place(name: str, field: str, description: str) -> TableColumn:
-    return _of_review(
-        name,
-        "text",
-        description,
-        lambda review: None if review.place is None else review.place[field],
-    )
-
-
-def of_view(name: str, description: str) -> TableColumn:
-    """A column of `regengine.exchange.export.viewing.VIEW`."""
-    return of_frame(
-        name,
-        "real",
-        description,
-        lambda frame: None if frame.stance is None else frame.stance[name],
-    )
-
-
-def _of_town(
-    prefix: str, of: str, town: Callable[[ExportFrame, int], Any]
-) -> tuple[TableColumn, ...]:
+def _town_columns(prefix: str, of: str, path: str) -> tuple[TableColumn, ...]:
     """Columns of the city near a place: its name, its country, and how far it is."""
-    told: tuple[tuple[str, Kind, str], ...] = (
-        ("city", "text", f"city nearest to {of}, as GeoNames spells it; none farther than 300 km"),
-        ("country", "text", "country of that city"),
-        ("city_km", "real", "how far its middle is, km"),
-    )
-
-    def value(name: str, frame: ExportFrame, number: int) -> Any:
-        return getattr(town(frame, number), name)
-
-    return tuple(
-        TableColumn(
-            name=f"{prefix}{name}", kind=kind, description=description, value=partial(value, name)
-        )
-        for name, kind, description in told
+    near = f"city nearest to {of}, as GeoNames spells it; none farther than 300 km"
+    return (
+        column(f"{prefix}city", f"{path}.city", near, "text"),
+        column(f"{prefix}country", f"{path}.country", "country of that city", "text"),
+        column(f"{prefix}city_km", f"{path}.city_km", "how far its middle is, km", "real"),
     )
 
 
 KEYS = (
-    of_frame(
-        "frame_index",
-        "whole",
-        "number of the frame within its store",
-        lambda frame: frame.stored.frame_index,
-    ),
-    _told("frame"),
-    _told("path"),
-    _told("sha256"),
-    of_frame(
+    column("frame_index", "stored.frame_index", "number of the frame within its store", "whole"),
+    column("frame", "result.frame"),
+    column("path", "result.path"),
+    column("sha256", "result.sha256"),
+    column(
         "verdict",
-        "text",
+        "verdict",
         "accepted, review, no_match or failed; accepted where a person accepted",
-        lambda frame: frame.verdict,
+        "text",
     ),
-    _told("probability"),
-    _told("time_utc"),
-    _of_review("decision", "text", "a person's: accepted, rejected or unsure"),
-    _of_review("reviewer", "text", "who decided last"),
+    column("probability", "result.probability"),
+    column("time_utc", "result.time_utc"),
+    column("decision", "review.decision", "a person's: accepted, rejected or unsure", "text"),
+    column("reviewer", "review.reviewer", "who decided last", "text"),
 )
 
 FRAME_COLUMNS = (
     *KEYS,
-    _of_review("reviewed_utc", "moment", "when", lambda review: review.time_utc),
-    _of_review("disputed", "flag", "whether people differ"),
-    _of_review("stale", "flag", "whether the engine proposes something else by now"),
-    _of_review("quality", "whole", "0 (useless) to 5 (excellent)"),
-    _of_review("comment", "text", "the person's"),
-    _of_review(
-        "tags", "text", "the person's, separated by commas", lambda review: ",".join(review.tags)
+    column("reviewed_utc", "review.time_utc", "when", "moment"),
+    column("disputed", "review.disputed", "whether people differ", "flag"),
+    column("stale", "review.stale", "whether the engine proposes something else by now", "flag"),
+    column("quality", "review.quality", "0 (useless) to 5 (excellent)", "whole"),
+    column("comment", "review.comment", "the person's", "text"),
+    of_frame(
+        "tags",
+        "text",
+        "the person's, separated by commas",
+        lambda frame: None if frame.review is None else ",".join(frame.review.tags),
     ),
-    _of_named_place("place", "name", "name of a place that the person gave"),
-    _of_named_place("country", "country", "its country"),
-    _stored("reasons", lambda frame: ",".join(reason.code for reason in frame.result.reasons)),
-    _told("category"),
-    _told("category_probability"),
-    _told("probability_low"),
-    _told("probability_high"),
-    _told("camera_body"),
-    _told("focal_mm"),
-    _told("pixel_pitch_um"),
-    _told("width_px"),
-    _told("height_px"),
-    _told("orientation"),
-    _prior("lon", "longitude of the nadir by element set, option or record"),
-    _prior("lat", "geodetic latitude of that prior nadir"),
-    _prior("altitude_km", "height of the camera above WGS84 there"),
-    _prior("source", "tle, option or record; none where the lights alone told the place"),
-    of_view("camera_lon", "longitude below the solved camera"),
-    of_view("camera_lat", "geodetic latitude below the solved camera"),
-    of_view("camera_altitude_km", "its height above WGS84"),
-    of_view("off_nadir_deg", COLUMNS["frames", "off_nadir_deg"].description),
-    of_view("centre_lon", "longitude of the image centre; none for sky"),
-    of_view("centre_lat", "geodetic latitude of the image centre; none for sky"),
-    *_of_town(
-        "nadir_",
-        "the place below the solved camera",
-        lambda frame, _: frame.towns[0],
+    column("place", "review.place[name]", "name of a place that the person gave", "text"),
+    column("country", "review.place[country]", "its country", "text"),
+    of_frame(
+        "reasons",
+        "text",
+        COLUMNS["frames", "reasons"].description,
+        lambda frame: ",".join(reason.code for reason in frame.result.reasons),
     ),
-    *_of_town("centre_", "the place that the image centre shows", lambda frame, _: frame.towns[1]),
-    _of_camera("focal_px", "solved focal length", lambda camera: camera.focal_px),
+    column("category", "result.category"),
+    column("category_probability", "result.category_probability"),
+    column("probability_low", "result.probability_low"),
+    column("probability_high", "result.probability_high"),
+    column("camera_body", "result.camera_body"),
+    column("focal_mm", "result.focal_mm"),
+    column("pixel_pitch_um", "result.pixel_pitch_um"),
+    column("width_px", "result.width_px"),
+    column("height_px", "result.height_px"),
+    column("orientation", "result.orientation"),
+    column(
+        "prior_nadir_lon",
+        "prior_nadir.lon",
+        "longitude of the nadir by element set, option or record",
+        "real",
+    ),
+    column("prior_nadir_lat", "prior_nadir.lat", "geodetic latitude of that prior nadir", "real"),
+    column(
+        "prior_nadir_altitude_km",
+        "prior_nadir.altitude_km",
+        "height of the camera above WGS84 there",
+        "real",
+    ),
+    column(
+        "prior_nadir_source",
+        "prior_nadir.source",
+        "tle, option or record; none where the lights alone told the place",
+        "text",
+    ),
+    column("camera_lon", "stance[camera_lon]", "longitude below the solved camera", "real"),
+    column("camera_lat", "stance[camera_lat]", "geodetic latitude below the solved camera", "real"),
+    column("camera_altitude_km", "stance[camera_altitude_km]", "its height above WGS84", "real"),
+    column("off_nadir_deg", "stance[off_nadir_deg]"),
+    column(
+        "centre_lon", "stance[centre_lon]", "longitude of the image centre; none for sky", "real"
+    ),
+    column(
+        "centre_lat",
+        "stance[centre_lat]",
+        "geodetic latitude of the image centre; none for sky",
+        "real",
+    ),
+    *_town_columns("nadir_", "the place below the solved camera", "towns[0]"),
+    *_town_columns("centre_", "the place that the image centre shows", "towns[1]"),
+    column("focal_px", "camera.focal_px", "solved focal length", "real"),
     *(
-        _of_camera(name, description, partial(_element, field, number))
+        column(name, f"camera.{field}[{number}]", description, "real")
         for field, names, description in (
             ("principal_point", ("principal_x", "principal_y"), "optical axis, pixels"),
             ("distortion", ("k1", "k2", "p1", "p2", "k3"), "OpenCV's distortion"),
@@ -201,57 +169,32 @@ FRAME_COLUMNS = (
         )
         for number, name in enumerate(names)
     ),
-    of_frame(
+    column(
         "mirrored",
-        "flag",
+        "camera.mirrored",
         "whether x is replaced by width - 1 - x before projection",
-        lambda frame: getattr(frame.camera, "mirrored", None),
+        "flag",
     ),
-    _of_camera(
+    column(
         "pixel_aspect",
+        "camera.pixel_aspect",
         "focal length down over across of a stretched image; none for square pixels",
-        lambda camera: camera.pixel_aspect,
-    ),
-    of_frame(
-        "sigma_m",
         "real",
-        "one sigma per axis of the worst control point, metres",
-        lambda frame: frame.worst_sigma_m,
     ),
-    _of_fit("residual_px"),
-    _of_fit("residual_m"),
-    _of_fit("held_out_residual_px"),
-    _of_fit("matched_lights"),
-    _of_fit("log10_odds"),
-    _of_fit("runner_up_log10_odds"),
-    _of_fit("ncc"),
-    of_frame(
-        "light_map",  # points have a number of lights: in GeoJSON one name is of one kind
-        "text",
-        COLUMNS["provenance", "lights"].description,
-        lambda frame: frame.result.lights,
+    column(
+        "sigma_m", "worst_sigma_m", "one sigma per axis of the worst control point, metres", "real"
     ),
-    of_frame(
-        "engine_version", "text", "version of regengine", lambda frame: frame.result.engine_version
-    ),
+    column("residual_px", "fit.residual_px"),
+    column("residual_m", "fit.residual_m"),
+    column("held_out_residual_px", "fit.held_out_residual_px"),
+    column("matched_lights", "fit.matched_lights"),
+    column("log10_odds", "fit.log10_odds"),
+    column("runner_up_log10_odds", "fit.runner_up_log10_odds"),
+    column("ncc", "fit.ncc"),
+    # Points have a number of lights: in GeoJSON one name is of one kind
+    column("light_map", "result.lights", COLUMNS["provenance", "lights"].description, "text"),
+    column("engine_version", "result.engine_version", "version of regengine", "text"),
 )
-
-
-def _of_point(name: str, description: str = "", kind: Kind = "real") -> TableColumn:
-    """A column of control points; without a description, with that of the store."""
-    field = COLUMNS.get(("control_points", name))
-    return TableColumn(
-        name=name,
-        kind=field.kind if field else kind,
-        description=description or COLUMNS["control_points", name].description,
-        value=lambda frame, number: getattr(frame.points[number], name),
-    )
-
-
-def _covariance(field: str, number: int, frame: ExportFrame, point: int) -> float | None:
-    covariance = getattr(frame.points[point], field)
-    return None if covariance is None else float(covariance[number])
-
 
 POINT_COLUMNS = (
     *KEYS,
@@ -261,19 +204,19 @@ POINT_COLUMNS = (
         description="number of the point within its frame",
         value=lambda _, number: number,
     ),
-    _of_point("x"),
-    _of_point("y"),
-    _of_point("lon", "WGS84 longitude, degrees"),
-    _of_point("lat", "WGS84 geodetic latitude, degrees"),
-    *_of_town("", "the point", lambda frame, number: frame.towns[2 + number]),
-    _of_point("sigma_px"),
-    _of_point("sigma_m"),
+    column("x", "points[#].x"),
+    column("y", "points[#].y"),
+    column("lon", "points[#].lon", "WGS84 longitude, degrees"),
+    column("lat", "points[#].lat", "WGS84 geodetic latitude, degrees"),
+    *_town_columns("", "the point", "point_towns[#]"),
+    column("sigma_px", "points[#].sigma_px"),
+    column("sigma_m", "points[#].sigma_m"),
     *(
-        TableColumn(
-            name=f"covariance_{unit}_{axes}",
-            kind="real",
-            description=f"covariance, square {words}",
-            value=partial(_covariance, f"covariance_{unit}", number),
+        column(
+            f"covariance_{unit}_{axes}",
+            f"points[#].covariance_{unit}[{number}]",
+            f"covariance, square {words}",
+            "real",
         )
         for unit, words, all_axes in (
             ("px", "pixels", ("xx", "xy", "yy")),
@@ -281,8 +224,13 @@ POINT_COLUMNS = (
         )
         for number, axes in enumerate(all_axes)
     ),
-    _of_point("lights"),
-    _of_point("origin", "who made it: engine, person, snap, search or confirmed", "text"),
+    column("lights", "points[#].lights"),
+    column(
+        "origin",
+        "points[#].origin",
+        "who made it: engine, person, snap, search or confirmed",
+        "text",
+    ),
 )
 
 
@@ -291,14 +239,14 @@ OF_POINTS = POINT_COLUMNS[len(KEYS) :]
 
 def frame_row(frame: ExportFrame) -> Row:
     """A value for each of `FRAME_COLUMNS`, by name; None for what is missing or not finite."""
-    return {column.name: known(column.value(frame, 0)) for column in FRAME_COLUMNS}
+    return {one.name: known(one.value(frame, 0)) for one in FRAME_COLUMNS}
 
 
 def point_rows(frame: ExportFrame) -> list[Row]:
     """For each control point a value for each of `POINT_COLUMNS`, as `frame_row` has them."""
-    keys = {column.name: known(column.value(frame, 0)) for column in KEYS if frame.points}
+    keys = {one.name: known(one.value(frame, 0)) for one in KEYS if frame.points}
     return [
-        keys | {column.name: known(column.value(frame, number)) for column in OF_POINTS}
+        keys | {one.name: known(one.value(frame, number)) for one in OF_POINTS}
         for number in range(len(frame.points))
     ]
 

@@ -16,9 +16,9 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84
 from regengine.exchange.export.footprint import Ring, footprints
 from regengine.exchange.export.viewing import LonLat, View, view_geometry
-from regengine.records import looked_at
+from regengine.records import looked_at, prior_nadir
 from regengine.registration.control_points import ground_jacobian
-from regengine.result import Fit, FrameResult, ReviewedPoint
+from regengine.result import Fit, FrameResult, NadirInput, ReviewedPoint
 from regengine.store.reviews import Reviewed
 from regengine.store.rows import StoredFrame
 
@@ -125,6 +125,8 @@ class ExportFrame:
     camera: Camera | None  # None without a proposal
     points: tuple[ExportPoint, ...]
     review: Reviewed | None = None  # what a person decided, if anybody did
+    # Where it is worked out what follows from camera and points, and as which frame there
+    ground: tuple[GroundBlock, int] | None = None
 
     @property
     def result(self) -> FrameResult:
@@ -177,6 +179,16 @@ class ExportFrame:
         block, number = self._ground
         return block.towns[number]
 
+    @property
+    def point_towns(self) -> list[Town]:
+        """The city near each of the control points."""
+        return self.towns[2:]
+
+    @property
+    def prior_nadir(self) -> NadirInput | None:
+        """The nadir that the search started from, where one was given."""
+        return prior_nadir(self.result)
+
     @cached_property
     def looked_at(self) -> LonLat:
         """The ground that the photo looks at; not finite where there is none."""
@@ -198,16 +210,13 @@ class ExportFrame:
 
     @cached_property
     def _ground(self) -> tuple[GroundBlock, int]:
-        """Where it is worked out what follows from camera and points, and as which frame there."""
-        return _block_of([self]), 0
+        return self.ground or (_block_of([self]), 0)
 
 
-def as_block(frames: Sequence[ExportFrame]) -> Sequence[ExportFrame]:
+def as_block(frames: Sequence[ExportFrame]) -> list[ExportFrame]:
     """The same frames; what follows from camera and points is worked out for all at once."""
     block = _block_of(frames)
-    for number, frame in enumerate(frames):
-        vars(frame)["_ground"] = block, number
-    return frames
+    return [replace(frame, ground=(block, number)) for number, frame in enumerate(frames)]
 
 
 def _block_of(frames: Sequence[ExportFrame]) -> GroundBlock:
@@ -250,7 +259,9 @@ def with_review(frame: ExportFrame, review: Reviewed | None) -> ExportFrame:
         camera = frame.camera
     if not points and same_camera(camera, frame.camera):
         points = frame.points
-    return replace(frame, verdict="accepted", camera=camera, points=points, review=review)
+    return replace(
+        frame, verdict="accepted", camera=camera, points=points, review=review, ground=None
+    )
 
 
 def same_camera(one: Camera | None, other: Camera | None) -> bool:

@@ -17,9 +17,9 @@ from regengine.exchange.export.columns import (
     FRAME_COLUMNS,
     OF_POINTS,
     TableColumn,
+    column,
     held_text,
     of_frame,
-    of_view,
 )
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.viewing import SkyPosition, describe_orientation, sky_position
@@ -148,25 +148,27 @@ LINK = of_frame(
 )
 EXTRA = (
     _of_exif("exposure_s", "real", "exposure time by the photo's EXIF"),
-    of_view(
+    column(
         "up_bearing_deg",
+        "stance[up_bearing_deg]",
         "bearing of the upward direction of the picture as stored, at its centre, from north to "
         "east; none where the centre is sky",
+        "real",
     ),
-    of_view(
+    column(
         "look_bearing_deg",
+        "stance[look_bearing_deg]",
         "bearing from the place below the camera to the image centre, from north to east",
+        "real",
     ),
 )
-NADIR = of_frame("nadir", "point", "place below the solved camera", lambda frame: frame.nadir)
-CENTRE = of_frame(
-    "centre", "point", "place that the image centre shows", lambda frame: frame.centre
-)
-FOOTPRINT = of_frame(
+NADIR = column("nadir", "nadir", "place below the solved camera", "point")
+CENTRE = column("centre", "centre", "place that the image centre shows", "point")
+FOOTPRINT = column(
     "footprint",
-    "polygons",
+    "footprint",
     "ground in sight up to 80 degrees of incidence, cut at the antimeridian",
-    lambda frame: frame.footprint,
+    "polygons",
 )
 
 
@@ -215,7 +217,7 @@ class SqlTable:
     @property
     def written(self) -> tuple[TableColumn, ...]:
         """Columns that scripts write."""
-        return tuple(column for column in self.columns if column.written)
+        return tuple(one for one in self.columns if one.written)
 
 
 POSTGRESQL_FRAMES = SqlTable(
@@ -291,8 +293,8 @@ def _author(frame: ExportFrame) -> str | None:
 
 def _renamed(name: str, of: str, says: str = "") -> TableColumn:
     """A column of ``--table frames`` under the name that it has in this record."""
-    (column,) = (column for column in FRAME_COLUMNS if column.name == of)
-    return replace(column, name=name, description=says or column.description)
+    (found,) = (one for one in FRAME_COLUMNS if one.name == of)
+    return replace(found, name=name, description=says or found.description)
 
 
 RECORD = (
@@ -346,7 +348,7 @@ NIGHTISS_IMAGES = SqlTable(
     columns=(
         KEY,
         *RECORD,
-        *(column for column in FRAME_COLUMNS if column.name not in TOLD),
+        *(one for one in FRAME_COLUMNS if one.name not in TOLD),
         _renamed("exif_orientation", "orientation"),
         *EXTRA,
         *SKY,
