@@ -6,6 +6,8 @@ import { remember, remembered } from "../work/settings";
 
 const LEAST = 0.15; // of the room
 const STEP = 0.02;
+const HALVES = 0.5;
+const ABOVE = 0.66; // of the photo, where it is above the map: it is what is judged
 const WORTH = 1.15; // so much larger the photo has to be
 
 /** The line, put after the first view; `moved` is told when the views have other sizes. */
@@ -14,10 +16,10 @@ export function createSplit(first: HTMLElement, moved: () => void) {
   const line = element("div", {
     id: "split",
     tabIndex: 0,
-    title: "Drag for more room; double-click for halves",
+    title: "Drag for more room; double-click for the usual",
     attributes: { role: "separator", "aria-label": "Room for photo and map" },
   });
-  let share = 0.5;
+  let share = HALVES;
   let shape = 1.5;
   let above = false;
   const set = (next: number) => {
@@ -27,16 +29,17 @@ export function createSplit(first: HTMLElement, moved: () => void) {
     line.setAttribute("aria-valuenow", String(Math.round(100 * share)));
     moved();
   };
-  const keep = (next: number) => {
-    set(next);
-    remember("split", { share });
+  const chosen = (): number | null => remembered<{ share: number | null }>("split", { share: null }).share;
+  const keep = (next: number | null) => {
+    remember("split", { share: next });
+    set(next ?? (above ? ABOVE : HALVES));
   };
   const arrange = () => {
     const { width, height } = host.getBoundingClientRect();
     above = Math.min(width, (height / 2) * shape) > WORTH * Math.min(width / 2, height * shape);
     host.dataset.split = above ? "above" : "beside";
     line.setAttribute("aria-orientation", above ? "horizontal" : "vertical");
-    moved();
+    set(chosen() ?? (above ? ABOVE : HALVES));
   };
   line.addEventListener("pointerdown", (event) => line.setPointerCapture(event.pointerId));
   line.addEventListener("pointermove", (event) => {
@@ -44,7 +47,7 @@ export function createSplit(first: HTMLElement, moved: () => void) {
     const { left, top, width, height } = host.getBoundingClientRect();
     keep(above ? (event.clientY - top) / height : (event.clientX - left) / width);
   });
-  line.addEventListener("dblclick", () => keep(0.5));
+  line.addEventListener("dblclick", () => keep(null));
   line.addEventListener("keydown", (event) => {
     const [less, more] = above ? ["ArrowUp", "ArrowDown"] : ["ArrowLeft", "ArrowRight"];
     if (event.key !== less && event.key !== more) return;
@@ -53,7 +56,7 @@ export function createSplit(first: HTMLElement, moved: () => void) {
     keep(share + (event.key === more ? STEP : -STEP));
   });
   first.after(line);
-  set(remembered("split", { share }).share);
+  set(chosen() ?? HALVES);
   new ResizeObserver(arrange).observe(host);
   return {
     /** Width by height of the photo, upright. */
