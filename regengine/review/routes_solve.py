@@ -28,7 +28,7 @@ from regengine.io.times import parse_iso_time
 from regengine.orbit.propagation import camera_position
 from regengine.photo.image import read_linear_light
 from regengine.points.resection import Free
-from regengine.result import LEAST_POINTS, FrameResult, ReviewedPoint
+from regengine.result import LEAST_POINTS, FrameResult
 from regengine.review.bodies import (
     MOST_POINTS,
     PLACED,
@@ -45,7 +45,8 @@ from regengine.store.reviews import check_work
 
 if TYPE_CHECKING:
     from matchers.lights.photo_light import LightImage
-    from regengine.points.solve_points import PointFit, PositionPrior, SnapResult
+    from regengine.points.solve_points import PointFit, PositionPrior
+    from regengine.references.reference import LightMap
     from regengine.review.search_jobs import SearchJob, SearchJobs
 
 KEPT_PHOTOS = 3  # their city light, while a person works on them
@@ -160,28 +161,31 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
             "too_few": too_few,
         }
 
-    def snap_point(
-        number: int, camera: Camera, point: ReviewedPoint, moves: Literal["photo", "map"]
-    ) -> SnapResult:
-        from regengine.points.solve_points import check_camera, snap
+    def lights_for(number: int, camera: Camera) -> tuple[LightImage, LightMap]:
+        """What a photo's lights are compared by: its own, and the map's."""
+        from regengine.points.solve_points import check_camera
 
         result = context.result(number)
         if context.light_map is None:
-            raise ConfigError(f"snapping needs a night-light map: {NO_MAP}")
+            raise ConfigError(f"comparing lights needs a night-light map: {NO_MAP}")
         path = context.photo_path(number)
         check_camera(camera, result)
-        return snap(
-            camera,
-            point,
-            photo_moves=moves == "photo",
-            light=city_light(path, camera),
-            light_map=context.light_map,
-        )
+        return city_light(path, camera), context.light_map
 
     @routes.post("/frames/{number}/snap")
     def snapped(number: FrameId, body: SnapBody) -> dict[str, Any]:
         """The point moved to where the lights of photo and map agree best."""
-        found = snap_point(number, body.camera.camera(), body.point.point(), body.moves)
+        from regengine.points.solve_points import snap
+
+        camera = body.camera.camera()
+        light, light_map = lights_for(number, camera)
+        found = snap(
+            camera,
+            body.point.point(),
+            photo_moves=body.moves == "photo",
+            light=light,
+            light_map=light_map,
+        )
         return asdict(found) | {"found": found.point is not None}
 
     @routes.post("/frames/{number}/evidence")
@@ -191,8 +195,14 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
         ``sigma_px`` is its standard deviation. Both are None, with the reason, where photo and map
         cannot be compared.
         """
+        from regengine.points.solve_points import compare_lights
+
         camera = body.camera.camera()
-        found = [snap_point(number, camera, one.point(), "photo") for one in body.points]
+        light, light_map = lights_for(number, camera)
+        found = [
+            compare_lights(camera, one.point(), light=light, light_map=light_map)
+            for one in body.points
+        ]
         return {
             "points": [
                 {

@@ -190,7 +190,6 @@ def test_a_right_proposal_is_confirmed_point_by_point(hand: ReviewHand) -> None:
     expect(compared).to_have_count(4, timeout=30_000)
     levels = [cell.get_attribute("data-agreement") for cell in compared.all()]
     assert levels.count("agrees") >= 2
-    assert set(levels) <= {"agrees", "unknown"}
     engine = hand.told_of(frame_id)["points"]
     confirm(hand, 0, 1, 2, 3)
     outcome = hand.page.locator("#points .outcome").first

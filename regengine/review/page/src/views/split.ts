@@ -7,7 +7,9 @@ import { remember, remembered } from "../work/settings";
 const LEAST = 0.15; // of the room
 const STEP = 0.02;
 const HALVES = 0.5;
-const ABOVE = 0.66; // of the photo, where it is above the map: it is what is judged
+// Where there is room, the photo above the map has more of it: it is what is judged
+const ABOVE = 0.66;
+const ROOMY_PX = 720;
 const WORTH = 1.15; // so much larger the photo has to be
 
 /** The line, put after the first view; `moved` is told when the views have other sizes. */
@@ -22,6 +24,7 @@ export function createSplit(first: HTMLElement, moved: () => void) {
   let share = HALVES;
   let shape = 1.5;
   let above = false;
+  let usual = HALVES;
   const set = (next: number) => {
     share = Math.min(1 - LEAST, Math.max(LEAST, next));
     host.style.setProperty("--photo", `${share}fr`);
@@ -32,14 +35,15 @@ export function createSplit(first: HTMLElement, moved: () => void) {
   const chosen = (): number | null => remembered<{ share: number | null }>("split", { share: null }).share;
   const keep = (next: number | null) => {
     remember("split", { share: next });
-    set(next ?? (above ? ABOVE : HALVES));
+    set(next ?? usual);
   };
   const arrange = () => {
     const { width, height } = host.getBoundingClientRect();
     above = Math.min(width, (height / 2) * shape) > WORTH * Math.min(width / 2, height * shape);
     host.dataset.split = above ? "above" : "beside";
     line.setAttribute("aria-orientation", above ? "horizontal" : "vertical");
-    set(chosen() ?? (above ? ABOVE : HALVES));
+    usual = above && height >= ROOMY_PX ? ABOVE : HALVES;
+    set(chosen() ?? usual);
   };
   line.addEventListener("pointerdown", (event) => line.setPointerCapture(event.pointerId));
   line.addEventListener("pointermove", (event) => {

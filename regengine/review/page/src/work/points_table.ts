@@ -124,7 +124,7 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
       { className: "point" },
       `${editor.selected + 1}: x ${point.x.toFixed(1)}, y ${point.y.toFixed(1)}; ${lonLat([point.lon, point.lat])}; `,
       joined(
-        residual !== null && `dx ${signed(residual.dx_px)}, dy ${signed(residual.dy_px)} px`,
+        residual !== null && residual.residual_px >= LEAST_SHOWN_PX && `dx ${signed(residual.dx_px)}, dy ${signed(residual.dy_px)} px`,
         point.sigma_px !== null && `± ${pixels(point.sigma_px)}`,
         ORIGIN_WORDS[point.origin],
       ),
@@ -232,7 +232,7 @@ const TITLES: Record<string, string> = {
 
 /** Never -0.0. */
 function signed(value: number): string {
-  return (Math.abs(value) < LEAST_SHOWN_PX ? 0 : value).toFixed(1);
+  return Math.abs(value) < LEAST_SHOWN_PX ? "0" : value.toFixed(1);
 }
 
 const COMPARING = "Not compared: photo and map are compared by their lights, a moment after the last change";
