@@ -25,5 +25,7 @@ class ClickParams:
     # Pixels of the map to one of the image, and share of the patch that the map must cover
     map_pixels: float = 1.2
     min_covered_share: float = 0.5
+    # Share of the patch that must lie in the photo for the two to be compared
+    min_inside_share: float = 0.6
     # Correlation of a match, as of a good control point
     min_ncc: float = 0.6

@@ -302,6 +302,29 @@ def snap(
     )
 
 
+def compare_lights(
+    camera: Camera,
+    point: ReviewedPoint,
+    *,
+    light: LightImage,
+    light_map: NightLights,
+    params: ClickParams = ClickParams(),
+) -> SnapResult:
+    """How far the map's light lies from the photo's at a point, as `snap` finds it.
+
+    At the rim of the photo most of the patch is dark: there nothing is said.
+    """
+    half = params.patch_px // 2
+    at = ((point.x, light.values.shape[1]), (point.y, light.values.shape[0]))
+    inside = 1.0
+    for place, side in at:
+        middle = (place + 0.5) * light.factor - 0.5
+        inside *= max(min(middle + half, side - 1.0) - max(middle - half, 0.0), 0.0) / (2.0 * half)
+    if inside < params.min_inside_share:
+        return SnapResult(why="the point lies too near the photo's edge to be compared.")
+    return snap(camera, point, photo_moves=True, light=light, light_map=light_map, params=params)
+
+
 def check_above_earth(camera: Camera) -> None:
     """Refuse a camera that is in the Earth or far away."""
     height_km = float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3

@@ -46,6 +46,7 @@ from regengine.store.reviews import check_work
 if TYPE_CHECKING:
     from matchers.lights.photo_light import LightImage
     from regengine.points.solve_points import PointFit, PositionPrior
+    from regengine.references.reference import LightMap
     from regengine.review.search_jobs import SearchJob, SearchJobs
 
 KEPT_PHOTOS = 3  # their city light, while a person works on them
@@ -57,6 +58,7 @@ KEPT_FRAMES = 256
 OBLIQUE_DEG = 40.0
 AMISS_PX = 20.0
 USUAL_ALTITUDE_KM = 410.0  # of the station, to a few per cent
+MOST_COMPARED = 40  # points in one question: each takes a twentieth of a second
 NO_MAP = "end the review, and begin it with one."
 ABOUT_NADIR = ("lon", "lat", "altitude_km", "source", "sigma_along_km")
 JobName = Annotated[str, PathParameter(pattern="^[0-9a-f]{16}$")]
@@ -77,6 +79,13 @@ class SnapBody(Body):
     camera: CameraBody
     point: PointBody
     moves: Literal["photo", "map"]
+
+
+class EvidenceBody(Body):
+    """Points, and the camera that they are seen with."""
+
+    camera: CameraBody
+    points: Annotated[list[PointBody], Field(min_length=1, max_length=MOST_COMPARED)]
 
 
 class SearchBody(Body):
@@ -152,25 +161,58 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
             "too_few": too_few,
         }
 
-    @routes.post("/frames/{number}/snap")
-    def snapped(number: FrameId, body: SnapBody) -> dict[str, Any]:
-        """The point moved to where the lights of photo and map agree best."""
-        from regengine.points.solve_points import check_camera, snap
+    def lights_for(number: int, camera: Camera) -> tuple[LightImage, LightMap]:
+        """What a photo's lights are compared by: its own, and the map's."""
+        from regengine.points.solve_points import check_camera
 
         result = context.result(number)
         if context.light_map is None:
-            raise ConfigError(f"snapping needs a night-light map: {NO_MAP}")
+            raise ConfigError(f"comparing lights needs a night-light map: {NO_MAP}")
         path = context.photo_path(number)
-        camera, point = body.camera.camera(), body.point.point()
         check_camera(camera, result)
+        return city_light(path, camera), context.light_map
+
+    @routes.post("/frames/{number}/snap")
+    def snapped(number: FrameId, body: SnapBody) -> dict[str, Any]:
+        """The point moved to where the lights of photo and map agree best."""
+        from regengine.points.solve_points import snap
+
+        camera = body.camera.camera()
+        light, light_map = lights_for(number, camera)
         found = snap(
             camera,
-            point,
+            body.point.point(),
             photo_moves=body.moves == "photo",
-            light=city_light(path, camera),
-            light_map=context.light_map,
+            light=light,
+            light_map=light_map,
         )
         return asdict(found) | {"found": found.point is not None}
+
+    @routes.post("/frames/{number}/evidence")
+    def compared(number: FrameId, body: EvidenceBody) -> dict[str, Any]:
+        """How far the map's light lies from the photo's at each point, whatever the camera says.
+
+        ``sigma_px`` is its standard deviation. Both are None, with the reason, where photo and map
+        cannot be compared.
+        """
+        from regengine.points.solve_points import compare_lights
+
+        camera = body.camera.camera()
+        light, light_map = lights_for(number, camera)
+        found = [
+            compare_lights(camera, one.point(), light=light, light_map=light_map)
+            for one in body.points
+        ]
+        return {
+            "points": [
+                {
+                    "off_px": one.moved_px,
+                    "sigma_px": None if one.point is None else one.point.sigma_px,
+                    "why": one.why,
+                }
+                for one in found
+            ]
+        }
 
     @routes.get("/nadir")
     def nadir(time_utc: Annotated[str, Query(max_length=40)]) -> dict[str, Any]:

@@ -689,6 +689,37 @@ def test_points_snap_to_the_lights_or_say_why_not(sample_client: Client) -> None
     assert is_refused(sample_client.post("frames/99/snap", body), 404)
 
 
+def test_the_lights_of_photo_and_map_are_compared_at_each_point(sample_client: Client) -> None:
+    """An error of a pair shows there, whatever the camera says."""
+    told = sample_client.told(f"frames/{RIGHT}")
+    camera, more = told["camera"], {"sigma_px": None, "origin": "person"}
+    pairs = truth_of("ISS990-E-000104")["reference_points"][:12]
+    points = [{key: pair[key] for key in ("x", "y", "lon", "lat")} | more for pair in pairs]
+    x, y, z, w = camera["quaternion"]
+    turned = camera | {"quaternion": [x + 0.02 * w, y - 0.02 * z, z + 0.02 * y, w - 0.02 * x]}
+
+    def compare(camera: dict[str, Any], shift: float) -> list[dict[str, Any]]:
+        moved = [point | {"x": point["x"] + shift, "y": point["y"] - shift} for point in points]
+        answer = sample_client.post(
+            f"frames/{RIGHT}/evidence", {"camera": camera, "points": moved}
+        ).json()
+        assert all((one["off_px"] is None) == bool(one["why"]) for one in answer["points"])
+        return [one for one in answer["points"] if one["off_px"] is not None]
+
+    for seen_with in (camera, turned):
+        right, wrong = compare(seen_with, 0.0), compare(seen_with, 9.0)
+        assert min(len(right), len(wrong)) >= 3
+        assert np.median([one["off_px"] for one in right]) < 2.5
+        assert np.median([one["off_px"] for one in wrong]) == pytest.approx(9 * 2**0.5, abs=2.5)
+        assert not [one for one in wrong if one["off_px"] < 3.717 * one["sigma_px"]]
+    hidden = {"camera": camera, "points": [points[0] | {"lon": 20.0, "lat": -50.0}]}
+    (nothing,) = sample_client.post(f"frames/{RIGHT}/evidence", hidden).json()["points"]
+    assert (nothing["off_px"], nothing["sigma_px"]) == (None, None)
+    assert "horizon" in nothing["why"]
+    none = {"camera": camera, "points": []}
+    assert is_refused(sample_client.post(f"frames/{RIGHT}/evidence", none), 422)
+
+
 @pytest.mark.slow
 def test_a_search_from_here_finds_and_can_be_stopped(sample_client: Client) -> None:
     def ended(job: str) -> dict[str, Any]:
@@ -715,7 +746,9 @@ def test_a_search_from_here_finds_and_can_be_stopped(sample_client: Client) -> N
 def test_without_a_map_search_and_snap_say_so(client: Client) -> None:
     told = client.told("frames/8")
     body = {"camera": told["camera"], "point": told["points"][0], "moves": "map"}
-    for path, sent in (("snap", body), ("search", {"camera": told["camera"]})):
+    compared = {"camera": told["camera"], "points": told["points"]}
+    asked = (("snap", body), ("evidence", compared), ("search", {"camera": told["camera"]}))
+    for path, sent in asked:
         answer = client.post(f"frames/8/{path}", sent)
         assert (answer.status_code, "night-light map" in answer.json()["detail"]) == (422, True)
     assert is_refused(client.ask("GET", "/api/lights/0/0/0.png"), 404)

@@ -125,7 +125,7 @@ def test_a_guess_that_nobody_confirmed_does_not_count(hand: ReviewHand) -> None:
     hand.press("]")
     hand.press("Shift+ArrowRight")
     hand.wait_until_kept()
-    expect(hand.page.locator("#points")).to_contain_text("from camera")
+    expect(hand.page.locator("#points")).to_contain_text("follows")
     expect(hand.page.locator("#verdict")).not_to_contain_text("engine's proposal")
     hand.press("a")
     expect(said).to_contain_text("four confirmed points")
@@ -152,7 +152,7 @@ def confirm(hand: ReviewHand, *indices: int) -> None:
 def told_px(hand: ReviewHand, index: int) -> float:
     """The residual that the table tells of a point."""
     row = hand.page.locator("#points tbody tr").nth(index)
-    return float(row.locator("td").first.inner_text().split()[0])
+    return float(row.locator("td.residual").inner_text().split()[0])
 
 
 def test_a_wrong_drag_is_not_confirmed_by_the_points_that_follow_it(hand: ReviewHand) -> None:
@@ -164,6 +164,10 @@ def test_a_wrong_drag_is_not_confirmed_by_the_points_that_follow_it(hand: Review
     hand.drag(start, (start[0] + 10.0, start[1] + 6.0))
     hand.wait_until_kept()
     assert points_error_km(draft_of(hand, frame_id)["points"], COPIES["dragged"]) > BAR_KM
+    # Lights of photo and map are compared at each point, whatever the camera says
+    for index in (0, 1, 2, 3):
+        cell = hand.page.locator("#points tbody tr").nth(index).locator("td").first
+        expect(cell).not_to_have_attribute("data-agreement", "agrees", timeout=20_000)
     # The others tell at once how far off the drag is
     assert min(told_px(hand, index) for index in (1, 2, 3)) > 5.0
     expect(accept).to_be_disabled()
@@ -181,6 +185,11 @@ def test_a_wrong_drag_is_not_confirmed_by_the_points_that_follow_it(hand: Review
 def test_a_right_proposal_is_confirmed_point_by_point(hand: ReviewHand) -> None:
     frame_id = FRAMES["confirmed"]
     hand.go_to(frame_id)
+    # Where clouds leave lights to compare, photo and map agree
+    compared = hand.page.locator("#points td[data-agreement]")
+    expect(compared).to_have_count(4, timeout=30_000)
+    levels = [cell.get_attribute("data-agreement") for cell in compared.all()]
+    assert levels.count("agrees") >= 2
     engine = hand.told_of(frame_id)["points"]
     confirm(hand, 0, 1, 2, 3)
     outcome = hand.page.locator("#points .outcome").first

@@ -18,7 +18,7 @@ import { complain, say, sentenceOf, settled, wait } from "./work/notices";
 import { showDecisions, showHypotheses } from "./work/others_box";
 import { buttons } from "./work/toolbar";
 import { placeBox } from "./work/place_box";
-import { showPoints } from "./work/points_table";
+import { showPoints, sortedBy } from "./work/points_table";
 import { showGiven } from "./work/given_box";
 import { queueFilters } from "./work/queue_filters";
 import { QueueList } from "./work/queue_list";
@@ -132,13 +132,18 @@ function begin(session: Session): void {
     () => review.frame && proposalShown(editor.draft, review.frame),
   );
   const drawPoints = drawnOnChange(
-    () => showPoints(byId("points"), editor, (index) => wait(review.confirm(index))),
+    () => showPoints(byId("points"), editor, review.evidence, {
+      confirm: (index) => wait(review.confirm(index)),
+      zoomTo: (index) => review.views?.zoomTo(index),
+    }),
     () => editor.draft,
     () => editor.solution,
     () => editor.selected,
     () => editor.problem,
     () => editor.free,
     () => editor.holdAll,
+    () => review.evidence.version,
+    () => sortedBy(),
   );
 
   const drawVerdict = drawnOnChange(

@@ -254,6 +254,18 @@ export interface SnapAnswer {
   why: string | null;
 }
 
+/** POST /api/frames/{id}/evidence: { camera, points } -> EvidenceAnswer */
+export interface EvidenceAnswer {
+  points: PointEvidence[];
+}
+
+/** How far the map's light lies from the photo's at a point; null where they cannot be compared. */
+export interface PointEvidence {
+  off_px: number | null;
+  sigma_px: number | null;
+  why: string | null;
+}
+
 /** POST /api/frames/{id}/search: { camera, seconds } -> { job }; GET /api/jobs/{job} -> Job */
 export interface Job {
   state: "waiting" | "running" | "done" | "failed" | "cancelled";

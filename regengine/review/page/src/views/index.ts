@@ -24,6 +24,7 @@ import { previews } from "./previews";
 import { createSplit } from "./split";
 import type { Work } from "./stage";
 
+const ZOOMED_PX = 3; // of the screen to one of the photo
 const SCALE_PX = 100; // on the screen, between the two pixels that give the photo's scale
 
 export type Views = ReturnType<typeof createViews>;
@@ -225,6 +226,22 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
       const point = work.points[index];
       const stage = stages[side];
       if (point) events.moved(index, side, stage.position(stage.shifted(stage.coordinateOf(point), dx, dy)), true);
+    },
+    /** Both views about a point, three pixels of the screen to one of the photo. */
+    zoomTo(index: number): void {
+      const point = work.points[index];
+      if (!point) return;
+      const at = photo.stage.coordinateOf(point);
+      photo.stage.view.setCenter(at);
+      photo.stage.view.setResolution(1 / ZOOMED_PX);
+      const place = map.stage.coordinateOf(point);
+      const { camera } = work;
+      if (camera === null || (inStep.pressed() && layout === "side")) return;
+      const [a, b] = photo.stage.ends(1, at).map((pixel) => pixelToLonLat(camera, ...pixel));
+      map.stage.view.setCenter(map.stage.near(place, map.stage.view.getCenter() ?? place));
+      if (!a || !b) return;
+      const [one, other] = [toMercator(a), toMercator(b)];
+      map.stage.view.setResolution(Math.hypot(other[0]! - one[0]!, other[1]! - one[1]!));
     },
     /** Load what the next frame needs first. */
     prefetch(frame: Frame): void {

@@ -6,6 +6,10 @@ import { remember, remembered } from "../work/settings";
 
 const LEAST = 0.15; // of the room
 const STEP = 0.02;
+const HALVES = 0.5;
+// Where there is room, the photo above the map has more of it: it is what is judged
+const ABOVE = 0.66;
+const ROOMY_PX = 720;
 const WORTH = 1.15; // so much larger the photo has to be
 
 /** The line, put after the first view; `moved` is told when the views have other sizes. */
@@ -14,12 +18,13 @@ export function createSplit(first: HTMLElement, moved: () => void) {
   const line = element("div", {
     id: "split",
     tabIndex: 0,
-    title: "Drag for more room; double-click for halves",
+    title: "Drag for more room; double-click for the usual",
     attributes: { role: "separator", "aria-label": "Room for photo and map" },
   });
-  let share = 0.5;
+  let share = HALVES;
   let shape = 1.5;
   let above = false;
+  let usual = HALVES;
   const set = (next: number) => {
     share = Math.min(1 - LEAST, Math.max(LEAST, next));
     host.style.setProperty("--photo", `${share}fr`);
@@ -27,16 +32,18 @@ export function createSplit(first: HTMLElement, moved: () => void) {
     line.setAttribute("aria-valuenow", String(Math.round(100 * share)));
     moved();
   };
-  const keep = (next: number) => {
-    set(next);
-    remember("split", { share });
+  const chosen = (): number | null => remembered<{ share: number | null }>("split", { share: null }).share;
+  const keep = (next: number | null) => {
+    remember("split", { share: next });
+    set(next ?? usual);
   };
   const arrange = () => {
     const { width, height } = host.getBoundingClientRect();
     above = Math.min(width, (height / 2) * shape) > WORTH * Math.min(width / 2, height * shape);
     host.dataset.split = above ? "above" : "beside";
     line.setAttribute("aria-orientation", above ? "horizontal" : "vertical");
-    moved();
+    usual = above && height >= ROOMY_PX ? ABOVE : HALVES;
+    set(chosen() ?? usual);
   };
   line.addEventListener("pointerdown", (event) => line.setPointerCapture(event.pointerId));
   line.addEventListener("pointermove", (event) => {
@@ -44,7 +51,7 @@ export function createSplit(first: HTMLElement, moved: () => void) {
     const { left, top, width, height } = host.getBoundingClientRect();
     keep(above ? (event.clientY - top) / height : (event.clientX - left) / width);
   });
-  line.addEventListener("dblclick", () => keep(0.5));
+  line.addEventListener("dblclick", () => keep(null));
   line.addEventListener("keydown", (event) => {
     const [less, more] = above ? ["ArrowUp", "ArrowDown"] : ["ArrowLeft", "ArrowRight"];
     if (event.key !== less && event.key !== more) return;
@@ -53,7 +60,7 @@ export function createSplit(first: HTMLElement, moved: () => void) {
     keep(share + (event.key === more ? STEP : -STEP));
   });
   first.after(line);
-  set(remembered("split", { share }).share);
+  set(chosen() ?? HALVES);
   new ResizeObserver(arrange).observe(host);
   return {
     /** Width by height of the photo, upright. */

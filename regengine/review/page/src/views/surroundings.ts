@@ -13,7 +13,7 @@ import Fill from "ol/style/Fill";
 import Stroke from "ol/style/Stroke";
 import Style from "ol/style/Style";
 import Text from "ol/style/Text";
-import { ecefToGeodetic } from "../geometry/earth";
+import { ecefToGeodetic, greatCircleKm } from "../geometry/earth";
 import type { Camera, Frame, LonLat } from "../types";
 import { toMercator, unwrappedLine } from "./mercator";
 import { groundMesh, outline, wholePhoto } from "./mesh";
@@ -28,6 +28,9 @@ function pointStyle(text: string, colour: string): Style {
   });
 }
 
+/** Of the nadir by orbit and the solved one; farther apart, both are named. */
+const SAME_PLACE_KM = 50;
+
 const SOURCES: Record<string, string> = { tle: "TLE", option: "given" };
 
 const STYLES = {
@@ -41,9 +44,13 @@ export function createSurroundings() {
   const known = new VectorSource<Feature>({ wrapX: true });
   let ofFrame: Feature[] = [];
   let ofCamera: Feature[] = [];
+  let prior: LonLat | null = null;
+  let nadir: LonLat | null = null;
   const refresh = () => {
     known.clear(true);
-    known.addFeatures([...ofFrame, ...ofCamera]);
+    // Two names of one place would lie over each other
+    const isNear = prior !== null && nadir !== null && greatCircleKm(prior, nadir) < SAME_PLACE_KM;
+    known.addFeatures([...ofFrame.filter((each) => !isNear || each.get("kind") !== "prior"), ...ofCamera]);
   };
   const layer = new VectorLayer({
     source: known,
@@ -56,10 +63,12 @@ export function createSurroundings() {
     layer,
     setFrame(frame: Frame | null): void {
       ofFrame = frame ? frameFeatures(frame) : [];
+      prior = frame?.nadir ? [frame.nadir.lon, frame.nadir.lat] : null;
       refresh();
     },
     setCamera(camera: Camera | null): void {
       ofCamera = camera ? cameraFeatures(camera) : [];
+      nadir = camera ? nadirOf(camera) : null;
       refresh();
     },
   };
@@ -78,12 +87,16 @@ function frameFeatures(frame: Frame): Feature[] {
 }
 
 function cameraFeatures(camera: Camera): Feature[] {
-  const { lon, lat } = ecefToGeodetic(camera.position_ecef_m);
   const edges = outline(groundMesh(camera, wholePhoto(camera), 24, 16));
   return [
     new Feature({ geometry: new MultiLineString(edges), kind: "outline" }),
-    dot("below", [lon, lat]),
+    dot("below", nadirOf(camera)),
   ];
+}
+
+function nadirOf(camera: Camera): LonLat {
+  const { lon, lat } = ecefToGeodetic(camera.position_ecef_m);
+  return [lon, lat];
 }
 
 function line(kind: string, places: LonLat[]): Feature {

@@ -79,6 +79,8 @@ export const api = {
   solve: (id: number, body: types.SolveRequest, signal: AbortSignal) =>
     call<types.SolveAnswer>("POST", `frames/${id}/solve`, body, { signal }),
   snap: (id: number, body: types.SnapRequest) => call<types.SnapAnswer>("POST", `frames/${id}/snap`, body),
+  evidence: (id: number, camera: types.Camera, points: types.Point[], signal: AbortSignal) =>
+    call<types.EvidenceAnswer>("POST", `frames/${id}/evidence`, { camera, points }, { signal }),
   search: (id: number, camera: types.Camera) =>
     call<{ job: string }>("POST", `frames/${id}/search`, { camera }),
   job: (job: string) => call<types.Job>("GET", `jobs/${encodeURIComponent(job)}`),

@@ -6,26 +6,30 @@ import { dot, quaternionMatrix, times } from "../geometry/vector";
 import type { Camera, Draft, Frame, Said } from "../types";
 import { element, refill } from "./dom";
 import { isSearched, proposalShown } from "./draft";
-import { joined, lonLat, metres, MISSING, pixels, probability, utc, VERDICT_WORDS, words } from "./text";
+import { CATEGORY_WORDS, joined, lonLat, metres, MISSING, pixels, probability, utc, VERDICT_WORDS, words } from "./text";
 
 /** The engine's word on what is shown (`found`: of a search), why a person must look, which camera is
  *  before them, and for somebody new what to do about it. */
 export function showVerdict(host: HTMLElement, frame: Frame, draft: Draft, found: Said | undefined, hint: string | null): void {
-  const proposed = draft.camera === null || proposalShown(draft, frame) === 0;
-  const said = isSearched(draft) ? found : proposed ? frame : undefined;
-  const needed = said?.verdict === "review";
+  // The engine's word on its own proposal stays while a person edits, and is told from theirs
+  const searched = isSearched(draft) ? found : undefined;
+  const own = searched === undefined && draft.camera !== null && proposalShown(draft, frame) !== 0;
+  const said = searched ?? frame;
+  const placed = said.verdict === "accepted" || said.verdict === "review";
+  const needed = said.verdict === "review";
   refill(
     host,
     element("h2", { title: frame.path }, frame.frame),
-    said && element(
+    element(
       "p",
-      { className: "verdict" },
+      { className: "verdict", data: { own: String(own) } },
+      searched === undefined ? (own && placed ? "The engine's own proposal: " : "Engine: ") : "Search: ",
       element("span", { className: "badge", data: { verdict: said.verdict } }, VERDICT_WORDS[said.verdict]),
-      said.probability !== null && element("strong", {}, ` ${probability(said.probability)}`),
-      said.probability !== null && " to be right",
+      placed && said.probability !== null && element("strong", {}, ` ${probability(said.probability)}`),
+      placed && said.probability !== null && " to be right",
       needed && ". A person must look:",
     ),
-    said && (needed || said.reason_texts.length > 0) &&
+    (needed || said.reason_texts.length > 0) &&
       element("ul", { className: "reasons" }, ...whyOf(said).map((text) => element("li", {}, text))),
     element("p", { className: "meant" }, meant(frame, draft)),
     hint !== null && element("p", { className: "new" }, hint),
@@ -39,7 +43,7 @@ export function showFacts(host: HTMLElement, frame: Frame, camera: Camera | null
     facts([
       ["Taken", utc(frame.time_utc)],
       ["Camera", body(frame)],
-      ["Kind", frame.category === null ? MISSING : `${words(frame.category)} (${probability(frame.category_probability)})`],
+      ["Kind", frame.category === null ? MISSING : `${CATEGORY_WORDS[frame.category] ?? words(frame.category)} (${probability(frame.category_probability)})`],
       ["Place", place ?? (frame.centre === null ? MISSING : lonLat(frame.centre))],
       ["Nadir", nadir(camera)],
       ["Prior nadir", priorNadir(frame)],
@@ -55,7 +59,9 @@ function whyOf(said: Said): string[] {
   if (said.reason_texts.length === 0) return ["the lights do not tell this place from all others for certain"];
   return said.reason_texts.map((text, i) => {
     const what = TO_DO[said.reasons[i] ?? ""];
-    return what === undefined ? text : `${text.replace(/\.$/, "")}. ${what}`;
+    // What the command line could do about it helps nobody here
+    const why = text.replace(/; --[^;]*$/, "").replace(/\.$/, "");
+    return what === undefined ? text : `${why}. ${what}`;
   });
 }
 

@@ -3,11 +3,12 @@
 import { api } from "./api";
 import type { Editor } from "./editor";
 import { isHeld, isIndependent, whyNotAccepted } from "./draft";
+import { agreement, type Evidence } from "./evidence";
 import { element, redraw } from "./dom";
 import { wait } from "./notices";
 import type { Free } from "./live_solve";
 import type { Origin, PointResidual } from "../types";
-import { count, LEAST_SHOWN_PX, metres, MISSING, pixels } from "./text";
+import { count, joined, LEAST_SHOWN_PX, lonLat, metres, MISSING, pixels } from "./text";
 
 const FREE_WORDS: [Free, string][] = [
   ["auto", "what the points can bear"],
@@ -17,8 +18,23 @@ const FREE_WORDS: [Free, string][] = [
   ["all", "attitude, focal length, position and distortion"],
 ];
 
-/** `confirm`: a point is right, by its number. */
-export function showPoints(host: HTMLElement, editor: Editor, confirm: (index: number) => void): void {
+type Sorting = "number" | "map" | "residual";
+
+/** What the table is sorted by, the worst point first. */
+let sorting: Sorting = "number";
+
+export function sortedBy(): Sorting {
+  return sorting;
+}
+
+interface PointActs {
+  /** A point is right, by its number. */
+  confirm: (index: number) => void;
+  /** Both views show it closely. */
+  zoomTo: (index: number) => void;
+}
+
+export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence, { confirm, zoomTo }: PointActs): void {
   const { points, camera } = editor.draft;
   const residuals = editor.residuals;
   // Before anything is confirmed, the hint says what to do
@@ -30,6 +46,7 @@ export function showPoints(host: HTMLElement, editor: Editor, confirm: (index: n
     points.length === 0
       ? element("p", { className: "hint" }, "None yet. Add points with the tool Add, in the photo and on the map.")
       : table(),
+    selectedPoint(),
     points.length > 0 && solving(),
     points.length > 0 &&
       element(
@@ -50,12 +67,69 @@ export function showPoints(host: HTMLElement, editor: Editor, confirm: (index: n
   }
 
   function table(): HTMLElement {
-    const head = ["", "Residual", "Ground", ...(strict.size > 0 ? ["3 d.o.f."] : []), "Confirmed"];
+    const heads: [string, Sorting | null][] = [
+      ["#", "number"],
+      ["Map", "map"],
+      ["Residual", "residual"],
+      ["Ground", null],
+      ...(strict.size > 0 ? [["3 d.o.f.", null] as [string, null]] : []),
+      ["Confirmed", null],
+    ];
+    const order = [...points.keys()].sort((a, b) => worth(b) - worth(a) || a - b);
     return element(
       "table",
       {},
-      element("thead", {}, element("tr", {}, ...head.map((text) => element("th", { scope: "col", title: TITLES[text] ?? "" }, text)))),
-      element("tbody", {}, ...points.map((_, index) => line(index))),
+      element("thead", {}, element("tr", {}, ...heads.map(([text, by]) => head(text, by)))),
+      element("tbody", {}, ...order.map((index) => line(index))),
+    );
+  }
+
+  function head(text: string, by: Sorting | null): HTMLElement {
+    const title = TITLES[text] ?? "";
+    if (by === null) return element("th", { scope: "col", title }, text);
+    const sort = (): void => {
+      sorting = by;
+      editor.select(editor.selected);
+    };
+    const button = element("button", { id: `sort-${by}`, type: "button", title, onclick: sort }, text);
+    return element("th", { scope: "col", attributes: by === sorting ? { "aria-sort": by === "number" ? "ascending" : "descending" } : {} }, button);
+  }
+
+  /** How far up a point stands: with the largest at the top. */
+  function worth(index: number): number {
+    const point = points[index];
+    if (sorting === "number" || point === undefined) return 0;
+    if (sorting === "residual") return residuals[index]?.residual_px ?? -1;
+    const { off_px = -1, sigma_px = 1 } = evidence.of(point) ?? {};
+    return off_px === null || sigma_px === null ? -0.5 : off_px / sigma_px;
+  }
+
+  /** How far the map's light lies from the photo's at the point. */
+  function onMap(index: number): HTMLElement {
+    const known = points[index] && evidence.of(points[index]);
+    if (known === undefined) return element("td", { title: COMPARING }, MISSING);
+    const level = agreement(known);
+    const text = known.off_px === null ? "none" : pixels(known.off_px);
+    const precision = known.sigma_px === null ? (known.why ?? "") : `± ${pixels(known.sigma_px)}: ${LEVEL_WORDS[level]}`;
+    return element("td", { title: precision, data: { agreement: level } }, text, level === "off" && element("strong", {}, " off"));
+  }
+
+  /** Both coordinates of the selected point, and how it lies. */
+  function selectedPoint(): HTMLElement | false {
+    const point = editor.selected === null ? undefined : points[editor.selected];
+    if (point === undefined || editor.selected === null) return false;
+    const residual = residuals[editor.selected] ?? null;
+    return element(
+      "p",
+      { className: "point" },
+      `${editor.selected + 1}: x ${point.x.toFixed(1)}, y ${point.y.toFixed(1)}; ${lonLat([point.lon, point.lat])}; `,
+      joined(
+        residual !== null && residual.residual_px >= LEAST_SHOWN_PX && `dx ${signed(residual.dx_px)}, dy ${signed(residual.dy_px)} px`,
+        point.sigma_px !== null && `± ${pixels(point.sigma_px)}`,
+        ORIGIN_WORDS[point.origin],
+      ),
+      ". ",
+      element("button", { type: "button", className: "quiet", onclick: () => zoomTo(editor.selected!) }, "Zoom to it"),
     );
   }
 
@@ -65,10 +139,14 @@ export function showPoints(host: HTMLElement, editor: Editor, confirm: (index: n
     const held = point !== undefined && isIndependent(point, camera);
     // A camera that goes through its points whatever they are tells nothing by that
     const checked = !held || editor.solution === null || !isUnchecked(editor) || !isNext(residual);
-    const told = residual === null ? "from camera" : checked ? pixels(residual.residual_px) : NO_CHECK;
+    const told = residual === null ? "follows" : checked ? pixels(residual.residual_px) : NO_CHECK;
     const row = element(
       "tr",
-      { onclick: () => editor.select(index), data: { suspect: String(residual?.suspect ?? false) } },
+      {
+        onclick: () => editor.select(index),
+        ondblclick: () => zoomTo(index),
+        data: { suspect: String(residual?.suspect ?? false) },
+      },
       element(
         "th",
         { scope: "row" },
@@ -83,7 +161,8 @@ export function showPoints(host: HTMLElement, editor: Editor, confirm: (index: n
           index + 1,
         ),
       ),
-      element("td", { title: held ? "" : MEASURED }, held && residual === null ? MISSING : told, residual?.suspect ? element("strong", {}, " suspect") : null),
+      onMap(index),
+      element("td", { className: "residual", title: held ? "" : MEASURED }, held && residual === null ? MISSING : told, residual?.suspect ? element("strong", {}, " suspect") : null),
       element("td", {}, checked ? metres(residual?.residual_m ?? null) : MISSING),
       strict.size > 0 && element("td", {}, pixels(strict.get(index)?.residual_px ?? null)),
       element(
@@ -143,10 +222,34 @@ let solvingOpen = false;
 const TO_QGIS = "Save the points as a .points file, which QGIS's georeferencer opens";
 
 const TITLES: Record<string, string> = {
+  "#": "Number of the point; a double click on its row zooms both views to it",
+  Map: "How far the map's light lies from the photo's there, whatever the camera says",
   Residual: "Between the point and where the camera has its place, in pixels of the photo",
   Ground: "The same on the ground",
   "3 d.o.f.": "Residual where only the attitude of the camera is solved: a bad point shows",
   Confirmed: "Points that a person stands behind; the others follow the camera",
+};
+
+/** Never -0.0. */
+function signed(value: number): string {
+  return Math.abs(value) < LEAST_SHOWN_PX ? "0" : value.toFixed(1);
+}
+
+const COMPARING = "Not compared: photo and map are compared by their lights, a moment after the last change";
+
+const LEVEL_WORDS = {
+  agrees: "photo and map agree",
+  near: "farther than chance leads once in a thousand",
+  off: "photo and map disagree",
+  unknown: "not compared",
+};
+
+const ORIGIN_WORDS: Record<Origin, string> = {
+  engine: "follows the camera",
+  search: "found by a search",
+  person: "by hand",
+  snap: "snapped",
+  confirmed: "confirmed as measured",
 };
 
 const MEASURED = "The point follows the camera; in pixels: how far the engine measured it from there";

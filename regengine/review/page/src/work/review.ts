@@ -6,6 +6,7 @@ import type { Views } from "../views";
 import { api } from "./api";
 import { begun, isHeld, isIndependent, whyNotAccepted } from "./draft";
 import { Editor } from "./editor";
+import { Evidence } from "./evidence";
 import { Kept } from "./kept";
 import { say } from "./notices";
 import { Outbox, type Sending } from "./outbox";
@@ -44,6 +45,7 @@ export class Review {
   readonly editor: Editor;
   readonly queue: Queue;
   readonly outbox: Outbox;
+  readonly evidence: Evidence;
   tool: Tool = "select";
   /** Whether the tool "place" moves the limb. */
   atHorizon = false;
@@ -76,6 +78,7 @@ export class Review {
       say,
     });
     this.editor.readonly = needs.session.readonly;
+    this.evidence = new Evidence(api.evidence, () => this.needs.changed());
     this.outbox = new Outbox({
       store: needs.session.store,
       sending: needs.sending,
@@ -387,6 +390,10 @@ export class Review {
   }
 
   private changed(): void {
+    const { frame, draft } = this.editor;
+    // A photo of streets or by day shows no lights that could be compared
+    const comparable = this.session.lights && frame?.photo && frame.reference === "lights";
+    this.evidence.look(comparable ? frame.id : null, draft.camera, draft.points);
     this.draw();
     this.needs.changed();
   }

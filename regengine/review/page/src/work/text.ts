@@ -15,6 +15,15 @@ export const CHOICE_WORDS: Record<Choice, string> = {
   unsure: "unsure",
 };
 
+/** What a photo shows, by the engine's classes. */
+export const CATEGORY_WORDS: Record<string, string> = {
+  cities: "cities by night",
+  night_nocity: "night without cities",
+  sunset_sunrise: "sunset or sunrise",
+  day: "by day",
+  inside: "inside the station",
+};
+
 /** Of what was accepted for points that tell nothing beyond their camera. */
 export const NOT_INDEPENDENT = "not independent";
 
