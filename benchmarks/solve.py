@@ -1,7 +1,8 @@
 """How many star fields the blind solver solves, how fast, and whether any wrongly.
 
 ``python -m benchmarks solve`` prints the tables: simulated star lists with and without a notion of
-the focal length, lists of no sky; ``--out FOLDER`` writes them as Markdown, dated.
+the focal length, lists of no sky; ``--real FOLDER`` those of photos, beside the answers of other
+solvers; ``--out FOLDER`` writes them as Markdown, dated.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy.spatial.transform import Rotation
 
-from benchmarks.pages import command_of, parser, table, title_lines, write_page
+from benchmarks.pages import NONE, command_of, parser, table, title_lines, write_page
 from detectors.types import FloatArray, StarDetections
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.evaluate.tables import most_share
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
+from regengine.sky.stars.photo import sky, solve_photo
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 from regengine.sky.stars.star_fit import corner_tangent
 from regengine.sky.stars.star_search import StarIndices
@@ -256,6 +260,42 @@ def streets(rng: np.random.Generator, count: int) -> tuple[FloatArray, FloatArra
     )
 
 
+ANSWERS = "solver_answers.csv"  # file, and for each solver NAME_ra, NAME_dec: degrees, its answer
+AGREE_SHARE = 0.02  # of the field along x, between the middles
+REAL_HEADER = "field | blind | CPU s | stars | rms px | log10 odds | who agrees"
+
+
+def real_lines(folder: Path) -> list[str]:
+    """A table of the star fields of a folder, solved blind, and how many were."""
+    answers = pd.read_csv(folder / ANSWERS).set_index("file")
+    peers = [name.removesuffix("_ra") for name in answers.columns if name.endswith("_ra")]
+    sky()
+    rows, times_s, solved = [], [], 0
+    for name, said in answers.iterrows():
+        started = time.process_time()
+        found = solve_photo(folder / str(name)).outcome
+        times_s.append(time.process_time() - started)
+        row = [str(name), NONE, f"{times_s[-1]:.2f}"]
+        if isinstance(found, StarSolution):
+            solved += 1
+            camera = found.camera
+            ra, dec = np.radians(camera.ra_dec_deg)
+            with_ra, with_dec = (
+                np.radians(said[[f"{peer}_{axis}" for peer in peers]].to_numpy(float))
+                for axis in ("ra", "dec")
+            )
+            cosine = np.sin(dec) * np.sin(with_dec)
+            cosine += np.cos(dec) * np.cos(with_dec) * np.cos(ra - with_ra)
+            near = np.degrees(np.arccos(np.minimum(cosine, 1.0))) < AGREE_SHARE * camera.fov_x_deg
+            middle = f"{np.degrees(ra):.3f} {np.degrees(dec):+.3f}, {camera.fov_x_deg:.2f}°"
+            row[1] = middle
+            row += [str(len(found)), f"{found.rms_px:.2f}", f"{found.log10_odds:.0f}"]
+            row += [", ".join(np.array(peers)[near])]
+        rows.append(row + [""] * (7 - len(row)))
+    count = f"{solved} of {len(rows)} solved, median {np.median(times_s):.2f} CPU s."
+    return ["## Real star fields", "", *table(REAL_HEADER, rows), "", count, ""]
+
+
 def main(argv: list[str]) -> int:
     """Run the benchmark."""
     given = parser("solve", __doc__)
@@ -268,6 +308,7 @@ def main(argv: list[str]) -> int:
     )
     given.add_argument("--max-seconds", type=float, default=30.0, help="a list")
     given.add_argument("--seed", type=int, default=1)
+    given.add_argument("--real", type=Path, metavar="FOLDER", help="star fields of photos, too")
     asked = given.parse_args(argv)
     catalogue = load_catalogue(faintest_g=10.0)
     indices = StarIndices(vectors=catalogue.vectors)
@@ -296,7 +337,10 @@ def main(argv: list[str]) -> int:
             tried = run((no_sky(one, catalogue, kind) for one, kind in seeds), solver)
             rows += by_kind(negative_cells, name, tried)
             rows.append(negative_cells(name, "all", tried))
-    lines += ["## Lists of no sky", "", *table(NEGATIVE_HEADER + SECONDS, rows, right=5)]
+    if rows:
+        lines += ["## Lists of no sky", "", *table(NEGATIVE_HEADER + SECONDS, rows, right=5), ""]
+    if asked.real is not None:
+        lines += real_lines(asked.real)
     note = "Star lists of the catalogue through simulated lenses, lists of no sky."
     title = title_lines("Star fields solved", command_of("solve", argv), note)
     write_page(asked.out, "solve", [*title, *lines])

@@ -24,9 +24,12 @@ FEWEST_STARS = 4
 PASSES = 4
 # Nothing sharper is starlight: the pixel alone blurs by 0.29, lenses in focus by 0.4 and more
 NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX = 0.48, 4.0
+# The same pixel's blur where linear numbers are taken for sRGB's: their power makes it narrower by
+# the root of 2.2. A hot pixel shows 0.19 and less
+LINEAR_SIGMA_PX = 0.195
 WING_SHARES = (0.0, 0.1, 0.2, 0.3, 0.45)
 SIGMA_STEPS = np.linspace(0.7, 1.25, 12)
-# Of clipped stars the width is not known before: from the narrowest to the widest
+# Of few or clipped stars the width is not known before: from the narrowest to the widest
 FLANK_SIGMAS_PX = np.geomspace(NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX, 24)
 FEWEST_ON_FLANKS = 12  # pixels that tell, in the stamp of a clipped star
 
@@ -181,19 +184,34 @@ def measure_width(
     return _best_profile(stamps[chosen], shown, x[chosen], y[chosen], noise[chosen], widths, half)
 
 
-def measure_width_of_clipped(
+def sharp_star_places(
+    image: FloatImage, usable: BoolImage, row: IndexArray, col: IndexArray
+) -> tuple[FloatArray, FloatArray]:
+    """Places `x`, `y` (M,) of peaks that may be stars of any width, sharper ones than usual, too.
+
+    `row`, `col` (N,): peaks. Hot pixels and pairs of them are none.
+    """
+    whole = cut_stamps(usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
+    row, col = row[whole], col[whole]
+    x, y, short, long, total = adaptive_moments(cut_stamps(image, row, col, HALF_STAMP_PX))
+    good = (short > LINEAR_SIGMA_PX) & (long < WIDEST_SIGMA_PX) & (long < 2.0 * short)
+    good &= (total > 0.0) & (np.hypot(x, y) < 1.5)
+    return (col + x)[good], (row + y)[good]
+
+
+def measure_width_of_few(
     image: FloatImage,
     usable: BoolImage,
     x: FloatArray,
     y: FloatArray,
     noise: FloatArray,
 ) -> PointSpread | None:
-    """Width of stars whose middles are clipped, by what their flanks show.
+    """Width of clipped stars, by their flanks, and of some sharper than a lens makes them.
 
     Core and wings cannot be told apart there: the profile is one Gaussian.
 
-    `image`, `usable`: as of `measure_width`; `x`, `y` (N,): middles of the clipped areas; `noise`
-    (N,): sigma of a pixel there. Gives None where too few stars tell.
+    `image`, `usable`: as of `measure_width`; `x`, `y` (N,): their middles; `noise` (N,): sigma of a
+    pixel there. Gives None where too few stars tell.
     """
     row, col = nearest_pixels(image.shape, x, y)
     shown = cut_stamps(usable, row, col, HALF_STAMP_PX).astype(np.float32)

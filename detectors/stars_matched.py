@@ -20,7 +20,8 @@ from detectors.psf import (
     USUAL,
     PointSpread,
     measure_width,
-    measure_width_of_clipped,
+    measure_width_of_few,
+    sharp_star_places,
 )
 from detectors.stamps import first_of_each, inside_image, nearest_pixels
 from detectors.star_fit import FittedStars, StarStamps, draw_stars, fit_stars
@@ -328,9 +329,10 @@ class StarField:
         noise = self._noise(seen, row, col)
         told = measure_width(self.above, self.frame.usable, row, col, noise)
         if told is None:
-            x, y = self._with_clipped(np.zeros(0), np.zeros(0))
+            x, y = sharp_star_places(self.above, self.frame.usable, row, col)
+            x, y = self._with_clipped(x, y)
             noise = self._noise(seen, *nearest_pixels(self.above.shape, x, y))
-            told = measure_width_of_clipped(self.above, self.frame.usable, x, y, noise)
+            told = measure_width_of_few(self.above, self.frame.usable, x, y, noise)
         return told or USUAL
 
     def found(

@@ -22,6 +22,26 @@ def test_the_width_is_measured_on_the_frame(sigma):
     assert np.median(found.fwhm_px) == pytest.approx(2.355 * sigma, rel=0.12)
 
 
+@pytest.mark.parametrize("clipped", [0, 1])
+def test_a_few_stars_of_linear_numbers_taken_for_srgb_are_found(clipped):
+    """Their power makes them sharper than a lens does."""
+    stars = [Light(s.x, s.y, s.flux, 0.65) for s in star_list(6, snr=(60.0, 90.0), gap=40.0)]
+    image = star_frame(stars)
+    defects = ((31, 41), (120, 300), (200, 77))
+    for row, col in defects:
+        image[row, col] = image.max()
+    peaks = np.sort([image[round(one.y), round(one.x)] for one in stars])
+    full = 0.9 * peaks[-clipped] if clipped else np.inf
+    at_full = image >= full
+    at_full[tuple(np.array(defects).T)] = False
+    image = np.maximum(np.minimum(image, full), 0.0) ** 2.2
+    found = Matched().detect(image, None, at_full.astype(np.float32))
+    for one in stars:
+        assert nearest(found, one.x, one.y)[1] < 0.7
+    for row, col in defects:
+        assert nearest(found, col, row)[1] > 1.5
+
+
 @pytest.mark.parametrize("trail", [(14.0, -6.0), (0.0, 9.0), (6.0, 3.0)])
 def test_the_common_trail_is_found_and_its_middle_is_the_place(trail):
     length = np.hypot(*trail)

@@ -23,7 +23,7 @@ from regengine.sky.stars.star_search import (
     focal_ladder,
     propose,
 )
-from regengine.sky.stars.star_verify import StarField, VerifyParameters, verify
+from regengine.sky.stars.star_verify import StarField, Verified, VerifyParameters, verify
 
 ACCEPT_LOG10_ODDS = 9.0  # as astrometry.net: Lang et al. (2010), section 3
 CLEAR_LOG10_ODDS = 6.0  # of a proposal: verified before other lenses are tried
@@ -135,101 +135,136 @@ def solve_stars(
             text=f"{counted(len(chosen), 'star was', 'stars were')} found and {FEWEST_STARS} are "
             "needed: nothing can be told from fewer.",
         )
-    x, y, snr = stars.x[chosen], stars.y[chosen], stars.snr[chosen]
-    limit = time.process_time() + options.max_seconds
-    ceiling = max(2.0, CEILING_SHARE * max(width_px, height_px))
-    if stars.trail_px is not None:
-        ceiling = max(ceiling, 0.25 * float(np.hypot(*stars.trail_px)))
-    magnitude = -2.5 * np.log10(np.maximum(stars.flux[chosen], LEAST_FLUX))
     field = StarField(
-        x=x,
-        y=y,
+        x=stars.x[chosen],
+        y=stars.y[chosen],
         vectors_icrs=catalogue.vectors,
-        magnitude=magnitude,
+        magnitude=-2.5 * np.log10(np.maximum(stars.flux[chosen], LEAST_FLUX)),
         star_magnitude=catalogue.magnitude_g,
     )
-
-    def accepted(proposal: Proposal, tried: float) -> StarSolution | None:
-        verified = verify(
-            proposal.camera,
-            proposal.pairs,
-            proposal.own,
-            field,
-            VerifyParameters(ceiling_px=ceiling, shape_tolerance=proposal.shape_tolerance),
-        )
-        if verified is None:
-            return None
-        odds = verified.log10_odds - float(np.log10(tried))
-        if odds < ACCEPT_LOG10_ODDS:
-            return None
-        # All detections and fainter stars, the lens fitted once more
-        best = verified
-        for prior in (FINAL.prior, BENT_LENS):
-            deeper = verify(
-                best.fit.camera,
-                best.pairs,
-                np.zeros(0, np.intp),
-                replace(field, magnitude=None),
-                replace(FINAL, ceiling_px=ceiling, prior=prior),
-            )
-            if deeper is None or len(deeper.pairs) < len(best.pairs):
-                continue
-            if best is verified or deeper.log10_odds > best.log10_odds:
-                best = deeper
-        detection, star = chosen[best.pairs[:, 0]], best.pairs[:, 1]
+    ceiling_px = max(2.0, CEILING_SHARE * max(width_px, height_px))
+    if stars.trail_px is not None:
+        ceiling_px = max(ceiling_px, 0.25 * float(np.hypot(*stars.trail_px)))
+    limit = time.process_time() + options.max_seconds
+    stages = _generate_stages(width_px, height_px, options, indices.params)
+    for proposal, tried in _generate_proposals(field, stars.snr[chosen], stages, indices, limit):
+        accepted = accept_proposal(proposal, tried, field, ceiling_px)
+        if accepted is None:
+            continue
+        camera = accepted.fit.camera
+        detection, star = chosen[accepted.pairs[:, 0]], accepted.pairs[:, 1]
         seen = np.stack([stars.x[detection], stars.y[detection]], axis=1)
         vectors = catalogue.vectors[star]
-        return StarSolution(
-            camera=best.fit.camera,
-            log10_odds=odds,
+        found = StarSolution(
+            camera=camera,
+            log10_odds=accepted.log10_odds,
             x=seen[:, 0],
             y=seen[:, 1],
             detection=detection,
             star=star,
             vectors_icrs=vectors,
             magnitude_g=catalogue.magnitude_g[star],
-            residual_px=seen - np.stack(best.fit.camera.project(vectors), axis=1),
+            residual_px=seen - np.stack(camera.project(vectors), axis=1),
             catalogue_epoch=catalogue.epoch_year,
         )
+        partial = _reason_if_partial(found, stars, chosen, catalogue, proposal.camera, options)
+        return found if partial is None else partial
+    if options.focal_only:
+        text = "No camera of about this focal length explains the stars found."
+    else:
+        text = "No camera explains the stars found: it may be no star field"
+        if options.focal_px is None:
+            text += ", or one narrower than 5 degrees; give --focal-mm or --fov-deg if it is known"
+        text += "."
+    if time.process_time() > limit:
+        text += f" The search ended after {options.max_seconds:g} s (--max-seconds)."
+    return Reason(code="no_match", text=text)
 
+
+def _generate_proposals(
+    field: StarField,
+    snr: FloatArray,
+    stages: Iterator[tuple[SearchStage, list[SkyCamera]]],
+    indices: StarIndices,
+    limit: float,
+) -> Iterator[tuple[Proposal, float]]:
+    """Cameras worth a verification, and how many were tried up to then.
+
+    Clear ones of a lens at once, the likeliest others of a stage after all its lenses. `limit`:
+    processor time after which no further lens is tried.
+    """
     tried = 1.0
-    for stage, lenses in _generate_stages(width_px, height_px, options, indices.params):
+    for stage, lenses in stages:
         waiting: list[Proposal] = []
         for lens in lenses:
             if time.process_time() > limit:
                 break
-            proposals = list(propose(indices, lens, x, y, snr, stage))
+            proposals = list(propose(indices, lens, field.x, field.y, snr, stage))
             tried += max((p.figures_met for p in proposals), default=0)
             for proposal in proposals:
                 if proposal.log10_odds >= CLEAR_LOG10_ODDS:
-                    found = accepted(proposal, tried)
-                    if found is not None:
-                        return _if_whole(found, stars, chosen, catalogue, proposal.camera)
+                    yield proposal, tried
                 else:
                     waiting.append(proposal)
         for proposal in sorted(waiting, key=lambda p: -p.log10_odds)[: stage.verified]:
-            found = accepted(proposal, tried)
-            if found is not None:
-                return _if_whole(found, stars, chosen, catalogue, proposal.camera)
-    return Reason(
-        code="no_match",
-        text="No camera explains the stars found: it may be no star field, or one narrower than "
-        "5 degrees; give the focal length with --focal-mm if it is known.",
+            yield proposal, tried
+
+
+def accept_proposal(
+    proposal: Proposal, tried: float, field: StarField, ceiling_px: float
+) -> Verified | None:
+    """The camera of a proposal, fitted to all its stars, if they prove it.
+
+    Its odds are those of the stars by which it was proven, less the logarithm of the number of
+    cameras `tried`. `ceiling_px`: of a detection's error against the fitted lens.
+    """
+    verified = verify(
+        proposal.camera,
+        proposal.pairs,
+        proposal.own,
+        field,
+        VerifyParameters(ceiling_px=ceiling_px, shape_tolerance=proposal.shape_tolerance),
     )
+    if verified is None:
+        return None
+    log10_odds = verified.log10_odds - float(np.log10(tried))
+    if log10_odds < ACCEPT_LOG10_ODDS:
+        return None
+    # All detections and fainter stars, the lens fitted once more
+    best = verified
+    for prior in (FINAL.prior, BENT_LENS):
+        deeper = verify(
+            best.fit.camera,
+            best.pairs,
+            np.zeros(0, np.intp),
+            replace(field, magnitude=None),
+            replace(FINAL, ceiling_px=ceiling_px, prior=prior),
+        )
+        if deeper is None or len(deeper.pairs) < len(best.pairs):
+            continue
+        if best is verified or deeper.log10_odds > best.log10_odds:
+            best = deeper
+    return replace(best, log10_odds=log10_odds)
 
 
-def _if_whole(
+def _reason_if_partial(
     found: StarSolution,
     stars: StarDetections,
     chosen: IndexArray,
     catalogue: StarCatalogue,
     believed: SkyCamera,
-) -> StarSolution | Reason:
-    """A solution, or that it explains a part of the picture alone.
+    options: SolveOptions,
+) -> Reason | None:
+    """Why a solution explains a part of the picture alone; None where it explains the whole.
 
     `chosen`: detections that may be stars; `believed`: the lens as it was before the fit.
     """
     params = WholeParams()
+    if any(options.distortion):
+        assumed, remedy = "its profile says", "fit it anew by `regengine lens fit`"
+    else:
+        assumed = "was assumed, as fisheye lenses do"
+        remedy = "fit it by `regengine lens fit` and give its profile with --lens"
     for beyond in params.beyond:
         quarters, missed = _count_explained(found, stars, chosen, catalogue, beyond, params)
         asked_of = quarters + missed
@@ -246,18 +281,17 @@ def _if_whole(
                 code="lens",
                 text=f"Of {asked} stars that should be seen {where}and may be there, "
                 f"{explained} are where the camera that was found has them: the lens bends "
-                "otherwise than was assumed, as fisheye lenses do; fit it by `regengine lens fit` "
-                "and give its profile.",
+                f"otherwise than {assumed}; {remedy}.",
             )
     off_px = _corner_doubt_px(found, believed)
     if off_px > params.max_corner_share * np.hypot(believed.width_px, believed.height_px):
         return Reason(
             code="lens",
             text=f"How the lens bends in the corners is known to {off_px:.0f} px alone: it bends "
-            "otherwise than was assumed, as fisheye lenses do, and no stars in the corners tell; "
-            "fit it by `regengine lens fit` on photos with stars there and give its profile.",
+            f"otherwise than {assumed}, and no stars in the corners tell; {remedy}, on photos with "
+            "stars there.",
         )
-    return found
+    return None
 
 
 def _corner_doubt_px(found: StarSolution, believed: SkyCamera) -> float:

@@ -180,6 +180,35 @@ def test_hardware_and_its_lights_in_three_quarters_hide_no_field(sky: SKY, seed:
     assert lit.off_px(found.camera) < 3.0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["anywhere", "in one place"])
+def test_a_tenth_of_a_full_frame_is_no_solution(sky: SKY, where: str) -> None:
+    drawn = draw_field(sky, 4, 12.0, "brown")
+    rng = np.random.default_rng(26)
+    size = np.array([WIDTH_PX - 1, HEIGHT_PX - 1])
+    apart = np.hypot(*(drawn.places - rng.uniform((0, 0), size)).T)
+    rank = apart if where == "in one place" else rng.random(len(apart))
+    elsewhere = rank > np.quantile(rank, 0.1)
+    wandered = np.where(elsewhere[:, None], rng.uniform((0, 0), size, (len(rank), 2)), drawn.places)
+    found = replace(drawn, places=wandered).solve(sky)
+    assert isinstance(found, Reason)
+    assert found.code in ("lens", "no_match")
+
+
+def test_a_reason_advises_only_what_was_not_given(sky: SKY) -> None:
+    stars = no_sky(np.random.default_rng(1), sky[0], "grid").stars
+    unknown = solve(sky, stars, max_seconds=0.0)
+    known = solve(sky, stars, max_seconds=0.0, focal_px=4000.0)
+    for found, is_advised in ((unknown, True), (known, False)):
+        assert isinstance(found, Reason)
+        assert found.code == "no_match"
+        assert ("--focal-mm" in found.text) is is_advised
+        assert "--max-seconds" in found.text
+    tried = solve(sky, stars.select(np.arange(6)), focal_px=4000.0, focal_only=True)
+    assert isinstance(tried, Reason)
+    assert "--" not in tried.text
+
+
 @pytest.mark.real
 @pytest.mark.slow
 def test_hardware_beside_the_stars_of_a_photo_hides_them_not(real_data: Path) -> None:
@@ -194,6 +223,22 @@ def test_lamps_below_a_real_field_hide_it_not(real_data: Path) -> None:
     field = regengine.solve(real_data / "reports" / "two" / "i_lights_bottom.png")
     assert field.solved, field
     assert field.camera.fov_x_deg == pytest.approx(10.16, abs=0.02)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "ra_deg", "dec_deg", "field_deg"),
+    [("ost_img0.png", 181.171, 16.842, 6.09), ("ost_img3.png", 169.991, 13.755, 6.09)],
+)
+def test_a_star_trackers_sharp_stars_are_solved(
+    real_data: Path, name: str, ra_deg: float, dec_deg: float, field_deg: float
+) -> None:
+    """Places and field as of astrometry.net."""
+    field = regengine.solve(real_data / "starfields" / name)
+    assert field.solved, field
+    assert field.camera.ra_dec_deg == pytest.approx((ra_deg, dec_deg), abs=0.02)
+    assert field.camera.fov_x_deg == pytest.approx(field_deg, abs=0.05)
 
 
 @pytest.mark.real
