@@ -144,7 +144,8 @@ class FolderFormat:
     # Takes the photo's name and the options; names of the files.
     names: Callable[[str, ExportOptions], tuple[str, ...]]
     # Takes a frame, paths of new files in the order of the names, the paths whose place they take,
-    # and the options; what it returns goes to ``write_last``. Raises `LeftOutError`.
+    # and the options; what it returns goes to ``write_last``, or, of formats without it, is told of
+    # the photo if it is a text. Raises `LeftOutError`.
     write: Callable[[ExportFrame, tuple[Path, ...], tuple[Path, ...], ExportOptions], Any]
     # Takes a frame; what a frame lacks for this format, in a few words, or nothing.
     lacks: Callable[[ExportFrame], str]

@@ -71,7 +71,8 @@ class Exported:
     """What was written: frames that are in the files, and files.
 
     ``reviewed`` frames have the camera and points that a person accepted. ``left_out`` counts the
-    frames that are not in the files, by why; ``failed`` tells by path why wanted ones cannot be.
+    frames that are not in the files, by why; ``failed`` tells by path why wanted ones cannot be,
+    ``told`` what there is to know of those that were written.
     """
 
     frames: int
@@ -79,6 +80,7 @@ class Exported:
     files: int
     left_out: Counter[str]
     failed: dict[str, str] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
 
 
 def check_out(out: Path, name: str, force: bool) -> None:
@@ -147,7 +149,7 @@ def _write_folder(
     if not force:
         of_frames = [out / name for of_frame in names.values() for name in of_frame]
         check_free(of_frames if last is None else [*of_frames, last])
-    left_out, failed = chosen.left_out.copy(), {}
+    left_out, failed, told = chosen.left_out.copy(), {}, {}
     frames = reviewed = files = 0
 
     def written() -> Iterator[Any]:
@@ -170,6 +172,8 @@ def _write_folder(
             else:
                 frames, files = frames + 1, files + len(paths)
                 reviewed += frame.accepted_by_person
+                if isinstance(said, str):
+                    told[frame.result.path] = said
                 yield said
             advance()
 
@@ -184,4 +188,11 @@ def _write_folder(
         with in_place_of((last,)) as (temporary,):
             kind.write_last(written(), temporary, out)
         files += 1
-    return Exported(frames=frames, reviewed=reviewed, files=files, left_out=left_out, failed=failed)
+    return Exported(
+        frames=frames,
+        reviewed=reviewed,
+        files=files,
+        left_out=left_out,
+        failed=failed,
+        told=told,
+    )

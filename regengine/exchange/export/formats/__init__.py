@@ -21,6 +21,7 @@ MODULES = {
     "gpkg": "vector",
     "parquet": "vector",
     "qgis": "gcp_qgis",
+    "rpc": "rpc",
     "sql": "sql",
     "stac": "stac",
 }
@@ -43,6 +44,7 @@ INSTEAD = {
     **dict.fromkeys(("shapefile", "shp", "esri shapefile"), "write gpkg, which every GIS reads"),
     **dict.fromkeys(("excel", "xlsx", "ods"), "write csv, which spreadsheets open"),
     **dict.fromkeys(("kml", "kmz"), "write geojson, which Google Earth opens"),
+    "rpb": "write rpc with --files rpb",
     "fits": "regengine solve --wcs writes the sky's coordinates",
     **dict.fromkeys(("mysql", "mariadb"), "write sql with --dialect mysql"),
     **dict.fromkeys(("postgres", "postgresql", "postgis"), "write sql with --dialect postgresql"),
