@@ -43,7 +43,8 @@ def main(
             "--files",
             metavar="LIST",
             help="Which files of each photo, by commas. gcp: vrt, aux, tif.  [vrt]  "
-            "rpc: txt, vrt, footprint, rpb, aux.  [the first three]",
+            "rpc: txt, vrt, footprint, rpb, aux.  [the first three]  "
+            "tpers: vrt, aux, straight.  [vrt]",
         ),
     ] = None,
     layers: Annotated[

@@ -67,7 +67,7 @@ def fit_rational(camera: Camera) -> Rational:
     ground is left.
     """
     limit = MAX_INCIDENCE_DEG
-    places = _places(camera, limit, PER_SIDE, HEIGHTS_M)
+    places = ground_places(camera, limit, PER_SIDE, HEIGHTS_M)
     if len(places) < FEWEST:
         raise LeftOutError(
             f"it shows too little ground below {limit:g} degrees of incidence for coefficients"
@@ -82,7 +82,7 @@ def fit_rational(camera: Camera) -> Rational:
         if best.worst_px <= WORST_PX:
             return best
         limit -= STEP_DEG
-        places = _places(camera, limit, PER_SIDE, HEIGHTS_M)
+        places = ground_places(camera, limit, PER_SIDE, HEIGHTS_M)
     raise LeftOutError(
         f"coefficients follow its camera nowhere to {WORST_PX:g} px: take --format geotiff"
     )
@@ -97,7 +97,7 @@ def _fit(camera: Camera, places: FloatArray, limit: float, ridge: float, rounds:
     line_num, line_den = _ratio(terms, line, ridge, rounds)
     samp_num, samp_den = _ratio(terms, samp, ridge, rounds)
 
-    judged = _places(camera, limit, JUDGED_PER_SIDE, BETWEEN_M)
+    judged = ground_places(camera, limit, JUDGED_PER_SIDE, BETWEEN_M)
     judged[:, 3] = (judged[:, 3] - offsets[3] + 180.0) % 360.0 - 180.0 + offsets[3]
     line, samp, lat, lon, height = ((judged[:, :5] - offsets) / scales).T
     terms = _terms(lat, lon, height)
@@ -129,14 +129,14 @@ def _five(values: FloatArray) -> tuple[float, float, float, float, float]:
     return line, samp, lat, lon, height
 
 
-def _places(
-    camera: Camera, limit: float, per_side: int, heights_m: tuple[float, ...]
+def ground_places(
+    camera: Camera, limit_deg: float, per_side: int, heights_m: tuple[float, ...]
 ) -> FloatArray:
     """Row, column, latitude, longitude, height and incidence of ground in sight, shape (n, 6).
 
     Pixels are of a grid around the ground on the ellipsoid that is seen up to the limit.
     """
-    edge_x, edge_y, seen = visible_outlines(ManyCameras.of([camera]), 17, limit)
+    edge_x, edge_y, seen = visible_outlines(ManyCameras.of([camera]), 17, limit_deg)
     if not seen[0]:
         return np.zeros((0, 6))
     x, y = np.meshgrid(
@@ -147,7 +147,7 @@ def _places(
     for height_m in heights_m:
         ground = camera.pixel_to_ecef(x, y, height_m)
         angle = incidence_deg(camera.position_ecef_m, ground)
-        held = angle <= limit
+        held = angle <= limit_deg
         lon, lat, height = ecef_to_geodetic(ground[held])
         found.append(np.stack([y[held], x[held], lat, lon, height, angle[held]], axis=1))
     places = np.concatenate(found)

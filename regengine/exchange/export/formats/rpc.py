@@ -70,7 +70,10 @@ def residual_text(fitted: Rational) -> str:
     text = f"coefficients follow the camera to {max(fitted.worst_px, 0.01):.2f} px"
     if fitted.worst_px > GOOD_PX:
         x, y, angle = fitted.worst_at
-        text += f", worst at x {x:.0f}, y {y:.0f}, where ground is seen at {angle:.0f} degrees"
+        text += (
+            f", worst at x {max(x, 0.0):.0f}, y {max(y, 0.0):.0f}, where ground is seen at "
+            f"{angle:.0f} degrees"
+        )
     if fitted.incidence_deg < MAX_INCIDENCE_DEG:
         text += (
             f"; beyond {fitted.incidence_deg:g} degrees of incidence they would be more than "
