@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 from rasterio.transform import RPCTransformer
 from rasterio.warp import transform
 from scipy.spatial.transform import Rotation
@@ -154,18 +157,6 @@ def test_frames_without_camera_or_photo_are_told_and_stop_no_other(tmp_path: Pat
     ]  # fmt: skip
 
 
-def test_a_photos_own_place_is_left_out(tmp_path: Path) -> None:
-    photo = tmp_path / "a.tif"
-    result = photographed(proposal("a"), photo)
-    with warnings.catch_warnings(action="ignore"), rasterio.open(photo, "r+") as dataset:
-        dataset.crs, dataset.transform = "EPSG:4326", rasterio.Affine(0.1, 0, 5, 0, -0.1, 50)
-    store = write_store(tmp_path / "run.h5", [of_photo(result, photo)])
-    export(store, "rpc", tmp_path / "o", "--force")
-    with rasterio.open(tmp_path / "o" / "a.rpc.vrt") as dataset:
-        assert (dataset.crs, dataset.transform.is_identity) == (None, True)
-        assert dataset.rpcs is not None
-
-
 # Tilted perspectives -----------------------------------------------------------------------------
 
 
@@ -233,3 +224,78 @@ def test_a_lens_that_bends_lines_needs_a_straight_copy(tmp_path: Path) -> None:
 def test_the_sky_has_no_perspective(tmp_path: Path) -> None:
     said = export(one_photo(tmp_path, camera_of(150.0)), "tpers", tmp_path / "o", code=1)
     assert "too little ground below 80 degrees of incidence for a perspective" in said.err
+
+
+# What a photo carries already --------------------------------------------------------------------
+
+
+def carry(photo: Path, how: str) -> str:
+    """Give a photo a place in Africa; the name of the file that tells of it."""
+    affine = rasterio.Affine(0.1, 0.0, 20.0, 0.0, -0.1, 10.0)
+    if how == "world file":
+        numbers = (affine.a, affine.d, affine.b, affine.e, affine.c, affine.f)
+        photo.with_suffix(".jgw").write_text("\n".join(map(str, numbers)) + "\n")
+        return f"{photo.stem}.jgw"
+    if how == "points":
+        rows = [
+            f"{20 + x / 100},{10 - y / 100},{x},{-y},1" for x, y in ((1, 1), (600, 9), (9, 400))
+        ]
+        text = "\n".join(["mapX,mapY,sourceX,sourceY,enable", *rows])
+        photo.with_name(f"{photo.name}.points").write_text(text + "\n")
+        return f"{photo.name}.points"
+    with warnings.catch_warnings(action="ignore"), rasterio.open(photo, "r+") as dataset:
+        if how == "tags":
+            dataset.crs, dataset.transform = "EPSG:4326", affine
+        else:
+            places = [(0, 0, 20.0, 10.0), (600, 9, 80.0, 9.0), (9, 400, 21.0, -30.0)]
+            points = [GroundControlPoint(row=y, col=x, x=lon, y=lat) for x, y, lon, lat in places]
+            dataset.gcps = points, CRS.from_epsg(4326)
+    return photo.name
+
+
+@pytest.mark.parametrize("place", ["own folder", "copy"])
+@pytest.mark.parametrize("how", ["world file", "points", "tags", "control points"])
+def test_a_place_that_a_photo_carries_is_told_of_before_it_is_contradicted(
+    how: str, place: str, tmp_path: Path
+) -> None:
+    ending = "jpg" if how in ("world file", "points") else "tif"
+    result = photographed(proposal("photo"), tmp_path / f"photo.{ending}")
+    photo, out = tmp_path / f"photo.{ending}", tmp_path / "o"
+    out.mkdir()
+    if place == "copy":
+        shutil.copy(photo, out / photo.name)
+    name = carry(photo if place == "own folder" else out / photo.name, how)
+    store = write_store(tmp_path / "run.h5", [of_photo(result, photo)])
+    before = sorted(out.iterdir())
+    for format_name in ("gcp", "rpc", "tpers"):
+        said = export(store, format_name, out, code=1)
+        assert f"{name} puts it " in said.err
+        assert "km from where its solved camera does: move that away, or write" in said.err
+        assert sorted(out.iterdir()) == before
+        forced = export(store, format_name, out, "--force", "--json")
+        assert f"{name} puts it " in forced.records[0]["told"][str(photo)]
+        with rasterio.open(out / f"photo.{format_name}.vrt") as virtual:
+            assert (len(virtual.gcps[0]) == 4) == (format_name == "gcp")
+            assert (virtual.rpcs is not None) == (format_name == "rpc")
+            assert (not virtual.transform.is_identity) == (format_name == "tpers")
+        for path in set(out.iterdir()) - set(before):
+            path.unlink()
+
+
+def test_our_own_places_agree_with_each_other(tmp_path: Path) -> None:
+    store = one_photo(tmp_path, camera_of(0.0))
+    for name, *words in (
+        ("qgis",),
+        ("gcp", "--files", "aux"),
+        ("rpc", "--files", "aux,txt,rpb", "--force"),
+        ("tpers", "--files", "vrt,aux", "--force"),
+        ("gcp",),
+    ):
+        assert "puts it" not in export(store, name, tmp_path, *words).err
+
+
+def test_a_world_file_of_a_system_without_a_name_is_told_of(tmp_path: Path) -> None:
+    store = one_photo(tmp_path, camera_of(0.0))
+    (tmp_path / "photo.jgw").write_text("100\n0\n0\n-100\n400000\n3900000\n")
+    said = export(store, "rpc", tmp_path / "o", code=1)
+    assert "photo.jgw puts it where its solved camera sees none of its ground" in said.err

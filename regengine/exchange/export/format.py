@@ -152,6 +152,8 @@ class FolderFormat:
     # Takes the photo's path and the frame's number; the name that ``names`` is given, once names
     # that several photos have are told apart.
     photo_name: Callable[[str, int], str] = photo_name
+    # Whether the files say where the photo's own pixels lie, as other files beside it may, too
+    places_photo: bool = False
     # A file that tells of all others: where it is, they are. ``write_last`` takes what ``write``
     # said of each frame, a path of a new file, and the folder; frames are written as it asks.
     last: str | None = None

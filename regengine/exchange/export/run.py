@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from regengine.errors import ConfigError, StoreError
+from regengine.exchange.export.carried import contradicted
 from regengine.exchange.export.format import (
     ExportOptions,
     FileFormat,
@@ -163,6 +164,13 @@ def _write_folder(
             paths = tuple(out / name for name in names[frame.stored.frame_index])
             try:
                 guard_photo(frame, paths)
+                against = ""
+                if kind.places_photo:
+                    against = contradicted(frame, out / own[frame.stored.frame_index])
+                if against and not force:
+                    raise LeftOutError(
+                        f"{against}: move that away, or write what contradicts it with --force"
+                    )
                 if last is not None and not frames:
                     take_away(last, chosen)
                 with in_place_of(paths, sync=last is None) as temporary:
@@ -172,8 +180,11 @@ def _write_folder(
             else:
                 frames, files = frames + 1, files + len(paths)
                 reviewed += frame.accepted_by_person
-                if isinstance(said, str):
-                    told[frame.result.path] = said
+                remarks = [said] if isinstance(said, str) else []
+                if against:
+                    remarks.append(f"{against}; that is replaced or contradicted now")
+                if remarks:
+                    told[frame.result.path] = "; ".join(remarks)
                 yield said
             advance()
 

@@ -142,10 +142,12 @@ FORMATS = {
         names=_gcp_names,
         write=_write_gcp,
         lacks=no_points,
+        places_photo=True,
     ),
     "qgis": FolderFormat(
         names=lambda photo, options: (f"{photo}.points",),
         write=_write_points,
         lacks=no_points,
+        places_photo=True,
     ),
 }

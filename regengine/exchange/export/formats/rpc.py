@@ -169,4 +169,4 @@ def _write(
     return residual_text(fitted)
 
 
-FORMATS = {"rpc": FolderFormat(names=_names, write=_write, lacks=no_camera)}
+FORMATS = {"rpc": FolderFormat(names=_names, write=_write, lacks=no_camera, places_photo=True)}

@@ -172,4 +172,4 @@ def _residual_text(fitted: TiltedPerspective) -> str:
     return text
 
 
-FORMATS = {"tpers": FolderFormat(names=_names, write=_write, lacks=no_camera)}
+FORMATS = {"tpers": FolderFormat(names=_names, write=_write, lacks=no_camera, places_photo=True)}
