@@ -38,23 +38,23 @@ def visible_outline(camera: Camera, per_side: int = 129) -> tuple[FloatArray, Fl
 
 
 def visible_outlines(
-    cameras: ManyCameras, per_side: int
+    cameras: ManyCameras, per_side: int, limit_deg: float = MAX_INCIDENCE_DEG
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Outlines of many images, see `visible_outline`, and which of them show ground.
 
-    Pixels x and y, shape (n, 4 * per_side - 4).
+    Pixels x and y, shape (n, 4 * per_side - 4); ``limit_deg`` is that of the incidence.
     """
     across = np.linspace(0.0, cameras.width_px[:, 0] - 1.0, per_side, axis=1)
     down = np.linspace(0.0, cameras.height_px[:, 0] - 1.0, per_side, axis=1)
     x, y = np.tile(across, (1, per_side)), np.repeat(down, per_side, axis=1)
     angle = cameras.incidence_deg(x, y)
-    seen = np.asarray((angle <= MAX_INCIDENCE_DEG).any(axis=1))
+    seen = np.asarray((angle <= limit_deg).any(axis=1))
     start = np.argmin(np.where(np.isnan(angle), np.inf, angle), axis=1)[:, None]
     start_x, start_y = (np.take_along_axis(a, start, axis=1) for a in (x, y))
     number = np.arange(per_side**2).reshape(per_side, per_side)
     border = np.concatenate([number[0], number[1:-1, -1], number[-1], number[1:-1, 0]])
     to_x, to_y = x[:, border] - start_x, y[:, border] - start_y
-    share = np.where(angle[:, border] <= MAX_INCIDENCE_DEG, 1.0, 0.0)
+    share = np.where(angle[:, border] <= limit_deg, 1.0, 0.0)
     # Ground within a limit of incidence lies in a cone: from its midst, its edge is met once
     row, direction = np.nonzero((share < 1.0) & seen[:, None])
     near, far, some = np.zeros((len(row), 1)), np.ones((len(row), 1)), cameras[row]
@@ -62,7 +62,7 @@ def visible_outlines(
         half = (near + far) / 2.0
         at_x = start_x[row] + half * to_x[row, direction, None]
         at_y = start_y[row] + half * to_y[row, direction, None]
-        inside = some.incidence_deg(at_x, at_y) <= MAX_INCIDENCE_DEG
+        inside = some.incidence_deg(at_x, at_y) <= limit_deg
         near, far = np.where(inside, half, near), np.where(inside, far, half)
     share[row, direction] = near[:, 0]
     return start_x + share * to_x, start_y + share * to_y, seen

@@ -42,7 +42,9 @@ def main(
         typer.Option(
             "--files",
             metavar="LIST",
-            help="gcp: which files of each photo, by commas: vrt, aux, tif.  [vrt]",
+            help="Which files of each photo, by commas. gcp: vrt, aux, tif.  [vrt]  "
+            "rpc: txt, vrt, footprint, rpb, aux.  [the first three]  "
+            "tpers: vrt, aux, straight.  [vrt]",
         ),
     ] = None,
     layers: Annotated[
@@ -118,11 +120,12 @@ def main(
             "files": written.files,
             "left_out": dict(written.left_out),
             "failed": written.failed,
+            "told": written.told,
         }
         print_data(json.dumps(said))
     if not quiet:
-        for path, why in written.failed.items():
-            say(f"{path}: {why}", err=True)
+        for path, what in (written.told | written.failed).items():
+            say(f"{path}: {what}", err=True)
         left = ", ".join(f"{count:,} {why}" for why, count in sorted(written.left_out.items()))
         tail = f"; left out: {left}" if left else ""
         who = f", {written.reviewed:,} as a person accepted them" if written.reviewed else ""

@@ -24,28 +24,28 @@ DIGITS = 7  # of degrees: a centimetre
 SMALLEST = 1e-10  # square degrees: what is cut off smaller is none
 
 
-def footprints(cameras: Sequence[Camera]) -> list[list[Ring]]:
-    """Polygons of the ground in sight."""
+def footprints(cameras: Sequence[Camera], limit_deg: float = MAX_INCIDENCE_DEG) -> list[list[Ring]]:
+    """Polygons of the ground in sight, up to an incidence."""
     found: list[list[Ring]] = [[] for _ in cameras]
     sound = [number for number, camera in enumerate(cameras) if is_turned(camera)]
     with np.errstate(all="ignore"):
         many = ManyCameras.of([cameras[number] for number in sound])
-        lon, lat = _outlines(many)
+        lon, lat = _outlines(many, limit_deg)
     for row, number in enumerate(sound):
         seen = np.isfinite(lon[row]) & np.isfinite(lat[row])
         found[number] = polygons(lon[row, seen], lat[row, seen])
     return found
 
 
-def _outlines(cameras: ManyCameras) -> tuple[FloatArray, FloatArray]:
+def _outlines(cameras: ManyCameras, limit_deg: float) -> tuple[FloatArray, FloatArray]:
     """Places around the visible ground, in order, shape (n, m); NaN where none is in sight."""
     x, y = _border(cameras)
     ground = cameras.pixel_to_ecef(x, y)
     angle = incidence_deg(cameras.position_ecef_m[:, None, :], ground)
-    (limb,) = np.nonzero(~(angle <= MAX_INCIDENCE_DEG).all(axis=1))
+    (limb,) = np.nonzero(~(angle <= limit_deg).all(axis=1))
     if limb.size:
         to_limb = cameras[limb]
-        x, y, seen = visible_outlines(to_limb, PER_SIDE)
+        x, y, seen = visible_outlines(to_limb, PER_SIDE, limit_deg)
         # What a photo shows of the Earth is convex: by angle about its midst, its edge is a ring
         middle_x, middle_y = x.mean(axis=1, keepdims=True), y.mean(axis=1, keepdims=True)
         order = np.argsort(np.arctan2(y - middle_y, x - middle_x), axis=1)

@@ -144,13 +144,16 @@ class FolderFormat:
     # Takes the photo's name and the options; names of the files.
     names: Callable[[str, ExportOptions], tuple[str, ...]]
     # Takes a frame, paths of new files in the order of the names, the paths whose place they take,
-    # and the options; what it returns goes to ``write_last``. Raises `LeftOutError`.
+    # and the options; what it returns goes to ``write_last``, or, of formats without it, is told of
+    # the photo if it is a text. Raises `LeftOutError`.
     write: Callable[[ExportFrame, tuple[Path, ...], tuple[Path, ...], ExportOptions], Any]
     # Takes a frame; what a frame lacks for this format, in a few words, or nothing.
     lacks: Callable[[ExportFrame], str]
     # Takes the photo's path and the frame's number; the name that ``names`` is given, once names
     # that several photos have are told apart.
     photo_name: Callable[[str, int], str] = photo_name
+    # Whether the files say where the photo's own pixels lie, as other files beside it may, too
+    places_photo: bool = False
     # A file that tells of all others: where it is, they are. ``write_last`` takes what ``write``
     # said of each frame, a path of a new file, and the folder; frames are written as it asks.
     last: str | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from regengine.errors import ConfigError, StoreError
+from regengine.exchange.export.carried import contradicted
 from regengine.exchange.export.format import (
     ExportOptions,
     FileFormat,
@@ -71,7 +72,8 @@ class Exported:
     """What was written: frames that are in the files, and files.
 
     ``reviewed`` frames have the camera and points that a person accepted. ``left_out`` counts the
-    frames that are not in the files, by why; ``failed`` tells by path why wanted ones cannot be.
+    frames that are not in the files, by why; ``failed`` tells by path why wanted ones cannot be,
+    ``told`` what there is to know of those that were written.
     """
 
     frames: int
@@ -79,6 +81,7 @@ class Exported:
     files: int
     left_out: Counter[str]
     failed: dict[str, str] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
 
 
 def check_out(out: Path, name: str, force: bool) -> None:
@@ -147,7 +150,7 @@ def _write_folder(
     if not force:
         of_frames = [out / name for of_frame in names.values() for name in of_frame]
         check_free(of_frames if last is None else [*of_frames, last])
-    left_out, failed = chosen.left_out.copy(), {}
+    left_out, failed, told = chosen.left_out.copy(), {}, {}
     frames = reviewed = files = 0
 
     def written() -> Iterator[Any]:
@@ -161,6 +164,13 @@ def _write_folder(
             paths = tuple(out / name for name in names[frame.stored.frame_index])
             try:
                 guard_photo(frame, paths)
+                against = ""
+                if kind.places_photo:
+                    against = contradicted(frame, out / own[frame.stored.frame_index])
+                if against and not force:
+                    raise LeftOutError(
+                        f"{against}: move that away, or write what contradicts it with --force"
+                    )
                 if last is not None and not frames:
                     take_away(last, chosen)
                 with in_place_of(paths, sync=last is None) as temporary:
@@ -170,6 +180,11 @@ def _write_folder(
             else:
                 frames, files = frames + 1, files + len(paths)
                 reviewed += frame.accepted_by_person
+                remarks = [said] if isinstance(said, str) else []
+                if against:
+                    remarks.append(f"{against}; that is replaced or contradicted now")
+                if remarks:
+                    told[frame.result.path] = "; ".join(remarks)
                 yield said
             advance()
 
@@ -184,4 +199,11 @@ def _write_folder(
         with in_place_of((last,)) as (temporary,):
             kind.write_last(written(), temporary, out)
         files += 1
-    return Exported(frames=frames, reviewed=reviewed, files=files, left_out=left_out, failed=failed)
+    return Exported(
+        frames=frames,
+        reviewed=reviewed,
+        files=files,
+        left_out=left_out,
+        failed=failed,
+        told=told,
+    )

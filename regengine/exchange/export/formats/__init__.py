@@ -21,8 +21,10 @@ MODULES = {
     "gpkg": "vector",
     "parquet": "vector",
     "qgis": "gcp_qgis",
+    "rpc": "rpc",
     "sql": "sql",
     "stac": "stac",
+    "tpers": "tpers",
 }
 TEXTS = ("csv", "geojson", "sql")  # formats of one file that is text
 # Packages that the core does without
@@ -43,6 +45,7 @@ INSTEAD = {
     **dict.fromkeys(("shapefile", "shp", "esri shapefile"), "write gpkg, which every GIS reads"),
     **dict.fromkeys(("excel", "xlsx", "ods"), "write csv, which spreadsheets open"),
     **dict.fromkeys(("kml", "kmz"), "write geojson, which Google Earth opens"),
+    "rpb": "write rpc with --files rpb",
     "fits": "regengine solve --wcs writes the sky's coordinates",
     **dict.fromkeys(("mysql", "mariadb"), "write sql with --dialect mysql"),
     **dict.fromkeys(("postgres", "postgresql", "postgis"), "write sql with --dialect postgresql"),

@@ -1,7 +1,6 @@
 """Control points for GDAL and for the QGIS georeferencer, in files beside or of a photo.
 
-For GDAL they stand beside the photo, in a VRT that refers to it, or with a copy of it. The photo
-itself is never opened for writing: GDAL would write it anew.
+For GDAL they stand beside the photo, in a VRT that refers to it, or with a copy of it.
 """
 
 from __future__ import annotations
@@ -12,22 +11,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-# Only of what GDAL has written for us
-from xml.etree import ElementTree
-
 import numpy as np
 
 from regengine.exchange.export.format import (
-    UNHOLDABLE_IN_XML,
     ExportOptions,
     FolderFormat,
-    LeftOutError,
     chosen_kinds,
     no_points,
     stem,
 )
 from regengine.exchange.export.frame import ExportFrame
-from regengine.exchange.export.warp import open_photo
+from regengine.exchange.export.virtual import write_aux, write_vrt
 from regengine.io.gdal import writing
 
 
@@ -45,58 +39,30 @@ def continuous_lon(frame: ExportFrame) -> list[float]:
     return [(point.lon - first + 180.0) % 360.0 - 180.0 + first for point in frame.points]
 
 
-def metadata(frame: ExportFrame) -> dict[str, str]:
-    """What a raster's metadata tell of where its place comes from."""
-    result = frame.result
-    told: dict[str, Any] = {
-        "REGENGINE_FRAME": result.frame,
-        "REGENGINE_VERDICT": frame.verdict,
-        "REGENGINE_REVIEWER": None if frame.review is None else frame.review.reviewer,
-        "REGENGINE_DECISION": None if frame.review is None else frame.review.decision,
-        "REGENGINE_PROBABILITY": result.probability,
-        "REGENGINE_TIME_UTC": result.time_utc,
-        "REGENGINE_PHOTO_SHA256": result.sha256,
-        "REGENGINE_SIGMA_M": frame.worst_sigma_m,
-        "REGENGINE_LIGHTS": result.lights,
-        "REGENGINE_VERSION": result.engine_version,
-    }
-    return {
-        key: UNHOLDABLE_IN_XML.sub("_", str(value))
-        for key, value in told.items()
-        if value is not None
-    }
-
-
-def write_vrt(frame: ExportFrame, path: Path) -> None:
-    """A virtual raster of the photo's own pixels, with control points."""
+def _points_of(frame: ExportFrame) -> Callable[[Any], None]:
+    """What gives a raster the frame's control points."""
     import rasterio
-    import rasterio.shutil
     from rasterio.control import GroundControlPoint
 
     points = [
         GroundControlPoint(row=point.y + 0.5, col=point.x + 0.5, x=lon, y=point.lat, z=0.0)
         for point, lon in zip(frame.points, continuous_lon(frame), strict=True)
     ]
-    with open_photo(frame) as photo:
-        if UNHOLDABLE_IN_XML.search(photo.name) or "\r" in photo.name:
-            raise LeftOutError("the name of the photo's file cannot stand in XML")
-        rasterio.shutil.copy(photo, path, driver="VRT")
-        with rasterio.open(path, "r+", driver="VRT") as virtual:
-            virtual.gcps = points, rasterio.crs.CRS.from_wkt(wgs84("WKT1_GDAL"))
-            virtual.update_tags(**metadata(frame))
+
+    def place(dataset: Any) -> None:
+        dataset.gcps = points, rasterio.crs.CRS.from_wkt(wgs84("WKT1_GDAL"))
+
+    return place
 
 
-def write_aux(frame: ExportFrame, path: Path) -> None:
-    """``PHOTO.aux.xml``, which GDAL reads with ``PHOTO`` in the same folder."""
-    write_vrt(frame, path)
-    root = ElementTree.Element("PAMDataset")
-    known = ElementTree.parse(path).getroot()  # noqa: S314 - ours
-    root.extend(
-        part
-        for part in known
-        if part.tag in ("GCPList", "Metadata") and "domain" not in part.attrib
-    )
-    ElementTree.ElementTree(root).write(path, encoding="utf-8")
+def write_virtual(frame: ExportFrame, path: Path) -> None:
+    """A virtual raster of the photo with control points."""
+    write_vrt(frame, path, _points_of(frame))
+
+
+def write_beside(frame: ExportFrame, path: Path) -> None:
+    """``PHOTO.aux.xml`` with control points."""
+    write_aux(frame, path, _points_of(frame))
 
 
 def write_tif(frame: ExportFrame, path: Path) -> None:
@@ -105,7 +71,7 @@ def write_tif(frame: ExportFrame, path: Path) -> None:
     import rasterio.shutil
 
     virtual = path.with_name(f"{path.name}.vrt")
-    write_vrt(frame, virtual)
+    write_virtual(frame, virtual)
     with rasterio.open(virtual, driver="VRT") as photo:
         rasterio.shutil.copy(
             photo,
@@ -122,8 +88,8 @@ def write_tif(frame: ExportFrame, path: Path) -> None:
 Writer = Callable[[ExportFrame, Path], None]
 # What a file is called after the photo, and who writes it
 KINDS: dict[str, tuple[Callable[[str], str], Writer]] = {
-    "vrt": (lambda photo: f"{stem(photo)}.gcp.vrt", write_vrt),
-    "aux": (lambda photo: f"{photo}.aux.xml", write_aux),
+    "vrt": (lambda photo: f"{stem(photo)}.gcp.vrt", write_virtual),
+    "aux": (lambda photo: f"{photo}.aux.xml", write_beside),
     "tif": (lambda photo: f"{stem(photo)}.gcp.tif", write_tif),
 }
 
@@ -176,10 +142,12 @@ FORMATS = {
         names=_gcp_names,
         write=_write_gcp,
         lacks=no_points,
+        places_photo=True,
     ),
     "qgis": FolderFormat(
         names=lambda photo, options: (f"{photo}.points",),
         write=_write_points,
         lacks=no_points,
+        places_photo=True,
     ),
 }

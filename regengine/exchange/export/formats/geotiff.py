@@ -29,8 +29,8 @@ from regengine.exchange.export.format import (
     no_points,
     photo_stem,
 )
-from regengine.exchange.export.formats.gcp_qgis import metadata
 from regengine.exchange.export.frame import ExportFrame, ExportPoint
+from regengine.exchange.export.virtual import metadata
 from regengine.exchange.export.warp import (
     BLOCK,
     MapGrid,

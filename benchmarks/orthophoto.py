@@ -1,0 +1,281 @@
+"""Photos that GDAL draws over terrain by our coefficients, beside what our cameras see.
+
+The terrain is drawn: hills of up to 3 km around the middle of the photo. What a pixel truly sees is
+found without coefficients: its ray is followed down, shell by shell, to where it meets the ground.
+GDAL draws the numbers of columns and rows in the place of colours, so that it tells which pixel it
+takes for a place. ``--out`` gets the pictures of the page on orthophotos: the terrain with lines
+every fifth of a degree as the camera sees it, drawn by GDAL without heights and with them, and the
+photo itself with the coordinates that PROJ has for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import cv2
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from PIL import Image
+from pyproj import Transformer
+from scipy.ndimage import map_coordinates
+
+from detectors.types import FloatArray
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import incidence_deg
+from regengine.exchange.export.format import ExportOptions, photo_stem
+from regengine.exchange.export.run import write_chosen
+from regengine.exchange.export.selection import FrameChoice, choose
+from regengine.io.gdal import gdal_session
+
+HIGHEST_M = 3000.0
+SHELL_M = 50.0  # between the shells at which a ray is looked at
+STEP_DEG = 1.0 / 240.0  # of the terrain model
+HALF_DEG = 1.25  # from its middle to its edge
+# To the east and to the north of the middle, half-width, degrees; share of the highest
+HILLS = (
+    (0.0, 0.0, 0.30, 1.0),
+    (-0.55, 0.35, 0.22, 0.7),
+    (0.6, -0.4, 0.25, 0.8),
+    (0.5, 0.6, 0.2, 0.5),
+)
+Heights = Callable[[FloatArray, FloatArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class Terrain:
+    """Hills around a place, degrees; heights are metres above the ellipsoid."""
+
+    lon: float
+    lat: float
+
+    def height_m(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
+        """Height of the ground at places."""
+        heights = np.zeros(np.broadcast(lon, lat).shape)
+        for east, north, width, share in HILLS:
+            away = np.hypot(
+                (lon - self.lon) * np.cos(np.radians(self.lat)) - east, lat - self.lat - north
+            )
+            heights += share * HIGHEST_M * np.exp(-0.5 * (away / width) ** 2)
+        return heights
+
+    def axes(self) -> tuple[FloatArray, FloatArray]:
+        """Longitudes of the model's columns and latitudes of its rows, at the middles of pixels."""
+        count = round(2.0 * HALF_DEG / STEP_DEG)
+        along = np.asarray((np.arange(count) + 0.5) * STEP_DEG - HALF_DEG, np.float64)
+        return self.lon + along / float(np.cos(np.radians(self.lat))), self.lat - along
+
+    def grid(self) -> dict[str, Any]:
+        """Its coordinate system, size and place, as rasterio names them."""
+        lon, lat = self.axes()
+        across = float(lon[1] - lon[0])
+        return {
+            "crs": "EPSG:4326",
+            "width": len(lon),
+            "height": len(lat),
+            "transform": rasterio.Affine(
+                across, 0.0, float(lon[0]) - across / 2.0,
+                0.0, -STEP_DEG, float(lat[0]) + STEP_DEG / 2.0,
+            ),
+        }  # fmt: skip
+
+    def write(self, path: Path) -> None:
+        """The terrain model as GeoTIFF."""
+        heights = self.height_m(*np.meshgrid(*self.axes())).astype(np.float32)
+        profile = {"driver": "GTiff", "count": 1, "dtype": "float32", **self.grid()}
+        with rasterio.open(path, "w", **profile) as raster:
+            raster.write(heights, 1)
+
+
+def nearer_middle(camera: Camera) -> tuple[float, float]:
+    """A place that a photo shows in its nearer half, with ground around it on all sides."""
+    along = np.linspace(0.25, 0.75, 17)
+    x, y = np.meshgrid(along * camera.width_px, along * camera.height_px)
+    angle = incidence_deg(camera.position_ecef_m, camera.pixel_to_ecef(x, y))
+    pick = int(np.nanargmin(np.abs(angle - np.nanquantile(angle, 0.35))))
+    lon, lat = camera.pixel_to_lonlat(x.flat[pick], y.flat[pick])
+    return float(lon), float(lat)
+
+
+def meet_ground(
+    camera: Camera, x: FloatArray, y: FloatArray, height_m: Heights
+) -> tuple[FloatArray, FloatArray]:
+    """Places, lon and lat, where rays of pixels first meet the ground; NaN where they do not."""
+    found_lon, found_lat = np.full(x.shape, np.nan), np.full(x.shape, np.nan)
+    before: tuple[FloatArray, ...] | None = None
+    for shell_m in np.arange(1.3 * HIGHEST_M, -SHELL_M, -SHELL_M):
+        lon, lat = camera.pixel_to_lonlat(x, y, float(shell_m) or 1e-6)
+        above = shell_m - height_m(lon, lat)
+        if before is not None:
+            met = np.isnan(found_lon) & (above <= 0.0) & (before[2] > 0.0)
+            share = before[2][met] / (before[2][met] - above[met])
+            found_lon[met] = before[0][met] + share * (lon[met] - before[0][met])
+            found_lat[met] = before[1][met] + share * (lat[met] - before[1][met])
+        before = lon, lat, above
+    return found_lon, found_lat
+
+
+def drawn_by_gdal(
+    virtual: Path, planes: NDArray[Any], terrain: Terrain, model: Path | None
+) -> NDArray[Any]:
+    """Planes, shape (n, height, width), of the photo on the grid of the terrain model."""
+    from rasterio.warp import Resampling, reproject
+
+    grid = terrain.grid()
+    drawn = np.full((len(planes), grid["height"], grid["width"]), 0, planes.dtype)
+    with gdal_session(), rasterio.open(virtual) as photo:
+        reproject(
+            planes,
+            drawn,
+            src_crs="EPSG:4326",
+            rpcs=photo.rpcs,
+            dst_crs=grid["crs"],
+            dst_transform=grid["transform"],
+            resampling=Resampling.bilinear,
+            # As good as exact: GDAL else goes straight over an eighth of a pixel
+            tolerance=0.0,
+            **({} if model is None else {"RPC_DEM": str(model)}),
+        )
+    return drawn
+
+
+def misses_px(camera: Camera, virtual: Path, folder: Path, count: int, seed: int) -> FloatArray:
+    """How far from a pixel that sees a place GDAL looks for it, at so many pixels."""
+    terrain = Terrain(*nearer_middle(camera))
+    terrain.write(folder / "dem.tif")
+    rows, columns = np.mgrid[: camera.height_px, : camera.width_px].astype(np.float32)
+    drawn = drawn_by_gdal(virtual, np.stack([columns, rows]), terrain, folder / "dem.tif")
+    grid, random = terrain.grid(), np.random.default_rng(seed)
+    misses: list[float] = []
+    while len(misses) < count:
+        x = random.uniform(2.0, camera.width_px - 3.0, 4096)
+        y = random.uniform(2.0, camera.height_px - 3.0, 4096)
+        lon, lat = meet_ground(camera, x, y, terrain.height_m)
+        column, row = ~grid["transform"] @ (lon, lat)
+        inside = (
+            (column > 2) & (row > 2) & (column < grid["width"] - 3) & (row < grid["height"] - 3)
+        )
+        at = np.stack([row[inside], column[inside]]) - 0.5
+        seen_x, seen_y = (map_coordinates(part, at, order=1) for part in drawn)
+        misses += np.hypot(seen_x - x[inside], seen_y - y[inside]).tolist()
+    return np.array(misses[:count])
+
+
+def paint(lon: FloatArray, lat: FloatArray, terrain: Terrain) -> NDArray[np.uint8]:
+    """Colours of the ground at places: shaded hills, with a line every fifth of a degree."""
+    step = 1e-3
+    height = terrain.height_m(lon, lat)
+    slope = (terrain.height_m(lon + step, lat) - terrain.height_m(lon - step, lat)) / (2e5 * step)
+    slope -= (terrain.height_m(lon, lat + step) - terrain.height_m(lon, lat - step)) / (2e5 * step)
+    shade = np.clip(0.72 + 2.2 * slope, 0.25, 1.0)
+    tint = np.clip(height / HIGHEST_M, 0.0, 1.0)[..., None]
+    low, high = np.array([116.0, 150.0, 110.0]), np.array([235.0, 222.0, 200.0])
+    colours = (low + tint * (high - low)) * shade[..., None]
+    colours[on_lines(lon, lat, 0.008)] = (30.0, 40.0, 60.0)
+    colours[np.isnan(lon)] = 0.0
+    return np.asarray(np.clip(np.nan_to_num(colours), 0, 255), np.uint8)
+
+
+def on_lines(lon: FloatArray, lat: FloatArray, half_deg: float) -> NDArray[np.bool_]:
+    """Where the meridians and parallels of every fifth of a degree are."""
+    away = (np.abs((place + 0.1) % 0.2 - 0.1) for place in (lon, lat))
+    return np.asarray(np.minimum(*away) < half_deg)
+
+
+def draw_terrain(camera: Camera, virtual: Path, folder: Path) -> NDArray[np.uint8]:
+    """The terrain as the camera sees it, as GDAL draws that without heights, and with them.
+
+    Red is where the lines truly are.
+    """
+    terrain = Terrain(*nearer_middle(camera))
+    terrain.write(folder / "dem.tif")
+    lon, lat = np.meshgrid(*terrain.axes())
+    x, y = camera.lonlat_to_pixel(lon[::20, ::20], lat[::20, ::20])
+    left, right = max(int(np.nanmin(x)), 0), min(int(np.nanmax(x)), camera.width_px)
+    top, bottom = max(int(np.nanmin(y)), 0), min(int(np.nanmax(y)), camera.height_px)
+    pixels = np.mgrid[top:bottom, left:right].astype(float)
+    taken = np.zeros((camera.height_px, camera.width_px, 3), np.uint8)
+    seen = meet_ground(camera, pixels[1], pixels[0], terrain.height_m)
+    taken[top:bottom, left:right] = paint(*seen, terrain)
+    panels = [taken[top:bottom, left:right]]
+    for model in (None, folder / "dem.tif"):
+        planes = drawn_by_gdal(virtual, np.moveaxis(taken, -1, 0).copy(), terrain, model)
+        panels.append(np.moveaxis(planes, 0, -1).copy())
+        panels[-1][on_lines(lon, lat, 0.004)] = (220, 40, 30)
+    side = 520
+    shown = []
+    for panel in panels:
+        share = side / max(panel.shape[:2])
+        small = cv2.resize(panel, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+        square = np.full((side, side + 10, 3), 255, np.uint8)
+        square[: small.shape[0], : small.shape[1]] = small
+        shown.append(square)
+    return np.concatenate(shown, axis=1)
+
+
+def draw_graticule(straight: Path, step_deg: float) -> NDArray[np.uint8]:
+    """A photo in its tilted perspective, with the meridians and parallels that PROJ has for it."""
+    with gdal_session(), rasterio.open(straight) as photo:
+        picture = np.ascontiguousarray(np.moveaxis(photo.read(), 0, -1))
+        to_plane = Transformer.from_crs("EPSG:4326", photo.crs.to_wkt(), always_xy=True)
+        to_pixel = ~photo.transform
+    size, offset = np.array([picture.shape[1], picture.shape[0]]), np.array([8, -8])
+    frame = np.meshgrid(*(np.linspace(0.0, side, 60) for side in size))
+    east, north = ~to_pixel @ tuple(frame)
+    places = to_plane.transform(east, north, direction="INVERSE")
+    ranges = [(part[np.isfinite(part)].min(), part[np.isfinite(part)].max()) for part in places]
+    for axis, letters in ((0, "EW"), (1, "NS")):
+        first, last = (round(edge / step_deg) for edge in ranges[axis])
+        for value in np.arange(first, last + 1) * step_deg:
+            line = np.linspace(*ranges[1 - axis], 800)
+            place = (np.full_like(line, value), line)
+            x, y = to_pixel @ to_plane.transform(*(place if axis == 0 else place[::-1]))
+            points = np.stack([x, y], axis=1)
+            # PROJ has no place beyond the horizon
+            held: NDArray[np.bool_] = np.all(np.abs(points - size / 2.0) < size, axis=1)
+            for start in np.nonzero(held[1:] & held[:-1])[0]:
+                one, other = points[start : start + 2].round().astype(int).tolist()
+                cv2.line(picture, one, other, (90, 170, 255), 2, cv2.LINE_AA)
+            below_limb = points[:, 1] > 0.25 * size[1]
+            inside = ((points > 60) & (points < size - [160, 40])).all(axis=1) & below_limb
+            if inside.any():
+                at = points[np.nonzero(inside)[0][inside.sum() // 3]].round().astype(int)
+                text, where = f"{abs(value):g} {letters[int(value < 0)]}", (at + offset).tolist()
+                font, gold = cv2.FONT_HERSHEY_SIMPLEX, (255, 235, 160)
+                cv2.putText(picture, text, where, font, 1.0, gold, 2, cv2.LINE_AA)
+    return np.asarray(cv2.resize(picture, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA))
+
+
+def main(argv: list[str]) -> int:
+    """Print how far GDAL is off for each photo of a store, and draw the pictures of the page."""
+    parser = argparse.ArgumentParser(prog="benchmarks orthophoto", description=__doc__)
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--out", type=Path, help="folder of the pictures")
+    parser.add_argument("--points", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=71)
+    given = parser.parse_args(argv)
+    chosen = choose(given.store, FrameChoice())
+    print(f"{'photo':24s} {'points':>6s} {'rms':>8s} {'worst':>8s}   pixels off the camera")
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_chosen(chosen, "rpc", folder, ExportOptions(kinds=("vrt",)))
+        write_chosen(chosen, "tpers", folder, ExportOptions(kinds=("straight",)))
+        for frame in chosen.frames():
+            name = photo_stem(frame.result.path, frame.stored.frame_index)
+            virtual = folder / f"{name}.rpc.vrt"
+            assert frame.camera is not None
+            off = misses_px(frame.camera, virtual, folder, given.points, given.seed)
+            print(f"{name:24s} {len(off):6d} {np.sqrt(np.mean(off**2)):8.3f} {off.max():8.3f}")
+            if given.out is not None:
+                given.out.mkdir(parents=True, exist_ok=True)
+                for kind, picture in (
+                    ("terrain", draw_terrain(frame.camera, virtual, folder)),
+                    ("perspective", draw_graticule(folder / f"{name}.straight.tif", 2.0)),
+                ):
+                    Image.fromarray(picture).save(given.out / f"{name}-{kind}.jpg", quality=85)
+    return 0
