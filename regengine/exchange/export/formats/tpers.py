@@ -89,7 +89,6 @@ def write_straight(frame: ExportFrame, path: Path) -> None:
     if rgb.shape[:2] != (camera.height_px, camera.width_px):
         raise LeftOutError("the photo has another size than its camera")
     profile = {
-        "driver": "GTiff",
         "width": camera.width_px,
         "height": camera.height_px,
         "count": 3,
@@ -100,7 +99,10 @@ def write_straight(frame: ExportFrame, path: Path) -> None:
         "interleave": "pixel",
         "bigtiff": "if_safer",
     }
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile) as raster:
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(path, "w", driver="GTiff", **profile) as raster,
+    ):
         for top in range(0, camera.height_px, BLOCK):
             rows = np.arange(top, min(top + BLOCK, camera.height_px), dtype=float)
             x, y = np.meshgrid(np.arange(camera.width_px, dtype=float), rows)
