@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import ClassVar
 
 import numpy as np
@@ -52,7 +53,7 @@ DARK_TRIES, DARK_MARGIN = 12, 1.1
 
 # So many points explain this part of a row of blended stars: of its squared signal-to-noise ratio.
 # Of even light at 10 sigma they explain 0.92 once in a hundred 30 px, and less of longer ones
-POINTS, MOST_BY_POINTS, CHAIN = 3, 0.92, "star chain"
+POINTS, MOST_BY_POINTS = 3, 0.92
 TRAIL_DEG, TRAIL_LENGTHS, LONGEST_TRAILS, TRAIL_SLACK_PX = 12.0, 1.8, 2.2, 10.0
 # Several faint trails in a row look like a longer one
 ROW_SNR, ROW_TRAILS, ROW_SLACK_PX = 25.0, 12.0, 100.0
@@ -170,7 +171,8 @@ class Radon:
             line = fitted_line(hunt.light, hunt.known, rough, sigma, least)
             if line is None or line.snr < least:
                 continue
-            if not no_streak(line, sky, hunt) and joined_line(whole, lines, line) is None:
+            is_streak = rejection_reason(line, sky, hunt) is None
+            if is_streak and joined_line(whole, lines, line) is None:
                 lines.append(line)
             gone.append(line)
             hunt.hide(line)
@@ -182,7 +184,8 @@ class Radon:
         mixed = shuffled(hunt)
         least = snr_for(LOG10_WHITE_LINES, mixed.light.size)
         lines, gone, *_ = self._lines(mixed, sky, least)
-        chains = [line for line in gone if no_streak(line, sky, mixed) == CHAIN]
+        chain = Rejection.STAR_CHAIN
+        chains = [line for line in gone if rejection_reason(line, sky, mixed) is chain]
         lines, chains = ([one.scaled(hunt.bin_px) for one in some] for some in (lines, chains))
         return Chance.of(lines, chains, least, pixels)
 
@@ -207,7 +210,9 @@ def dark_snr(hunt: Hunt, dark: Segments, sky: Sky, least: float) -> float:
     for index in range(min(len(dark), DARK_TRIES)):
         rough, sigma = path_of(dark, index), float(dark.sigma_px[index])
         line = fitted_line(negative.light, negative.known, rough, sigma, least)
-        if line is not None and line.snr > max(found, least) and not no_streak(line, sky, negative):
+        if line is None or line.snr <= max(found, least):
+            continue
+        if rejection_reason(line, sky, negative) is None:
             found = line.snr
     return found
 
@@ -245,35 +250,48 @@ class Sky:
     star_sigma_told: bool  # by stars; else a usual one
 
 
-def no_streak(line: Line, sky: Sky, hunt: Hunt) -> str:
-    """What a line, in pixels of that frame, is if it is no streak; nothing if it is one."""
+class Rejection(StrEnum):
+    """Why a line is no streak."""
+
+    SHORT = "short"
+    UNBINNED = "seen without binning"
+    STAR_TRAIL = "star trail"
+    BORDER = "border or row"
+    COSMIC_RAY = "cosmic ray"
+    STAR_CHAIN = "star chain"
+    CLOUD = "cloud"
+    WIDE = "wide"
+
+
+def rejection_reason(line: Line, sky: Sky, hunt: Hunt) -> Rejection | None:
+    """Why a line, in pixels of that frame, is no streak; None if it is one."""
     full = line.scaled(hunt.bin_px)
     length = full.path.length_px
     shortest = SHORTEST_SIGMAS if line.snr < LONG_SNR else SHORTEST_SIGMAS_CLEAR
     if length < max(SHORTEST_PX, shortest * full.sigma_px):
-        return "short"
+        return Rejection.SHORT
     if hunt.bin_px > 1 and line.sigma_px < LEAST_BINNED_SIGMA:
-        return "seen without binning"
+        return Rejection.UNBINNED
     if sky.trail is not None and is_star_trail(full, sky.trail):
-        return "star trail"
+        return Rejection.STAR_TRAIL
     if _on_border_or_row(full, sky.hidden.shape):
-        return "border or row"
+        return Rejection.BORDER
     if is_narrow(full, sky):
-        return "cosmic ray"
+        return Rejection.COSMIC_RAY
     if points_share(line, sky.star_sigma_px / hunt.bin_px) > MOST_BY_POINTS:
-        return CHAIN
+        return Rejection.STAR_CHAIN
     cloudy = _texture(line, hunt) > CLOUD_TEXTURE
     # Short streaks of some width are seen without binning; wisps of cloud are not
     wisp = hunt.bin_px > 1 and length < WISP_SIGMAS * full.sigma_px
     if wisp or (cloudy and line.snr < CLOUD_SNR):
-        return "cloud"
+        return Rejection.CLOUD
     if line.snr < FAINTEST_WIDE_SNR and full.sigma_px > FAINT_WIDEST * sky.star_sigma_px:
-        return "wide"
+        return Rejection.WIDE
     widest = WIDEST_IN_CLOUDS if cloudy else WIDEST
     if full.sigma_px > widest * max(sky.star_sigma_px, LEAST_STAR_PX) + WIDEST_MORE_PX:
         long = length > WIDE_SIGMAS * full.sigma_px and line.sigma_px < 0.95 * WIDEST_PX
-        return "" if long and line.snr > WIDE_SNR and not cloudy else "wide"
-    return ""
+        return None if long and line.snr > WIDE_SNR and not cloudy else Rejection.WIDE
+    return None
 
 
 def is_narrow(line: Line, sky: Sky) -> bool:
