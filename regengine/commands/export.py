@@ -120,11 +120,11 @@ def main(
             "files": written.files,
             "left_out": dict(written.left_out),
             "failed": written.failed,
-            "told": written.told,
+            "remarks": written.remarks,
         }
         print_data(json.dumps(said))
     if not quiet:
-        for path, what in (written.told | written.failed).items():
+        for path, what in (written.remarks | written.failed).items():
             say(f"{path}: {what}", err=True)
         left = ", ".join(f"{count:,} {why}" for why, count in sorted(written.left_out.items()))
         tail = f"; left out: {left}" if left else ""

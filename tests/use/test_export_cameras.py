@@ -86,7 +86,7 @@ def test_gdal_sees_places_of_any_height_where_the_camera_does(
     said = export(store, "rpc", tmp_path, "--json")
     assert (
         "coefficients follow the camera to 0.0"
-        in said.records[0]["told"][str(tmp_path / "photo.tif")]
+        in said.records[0]["remarks"][str(tmp_path / "photo.tif")]
     )
     for height_m in (0.0, 700.0, 3600.0):
         for name in ("photo.tif", "photo.rpc.vrt"):
@@ -120,6 +120,7 @@ def test_all_files_say_the_same_and_the_photo_stays(tmp_path: Path) -> None:
     assert all(one == found[0] for one in found)
 
 
+@pytest.mark.slow
 def test_the_footprint_ends_before_the_limb_and_where_coefficients_do(tmp_path: Path) -> None:
     camera = camera_of(55.0, focal_px=230.0, distortion=(-0.12, *LENS[1:]))
     told = export(one_photo(tmp_path, camera), "rpc", tmp_path / "o").err
@@ -273,7 +274,7 @@ def test_a_place_that_a_photo_carries_is_told_of_before_it_is_contradicted(
         assert "km from where its solved camera does: move that away, or write" in said.err
         assert sorted(out.iterdir()) == before
         forced = export(store, format_name, out, "--force", "--json")
-        assert f"{name} puts it " in forced.records[0]["told"][str(photo)]
+        assert f"{name} puts it " in forced.records[0]["remarks"][str(photo)]
         with rasterio.open(out / f"photo.{format_name}.vrt") as virtual:
             assert (len(virtual.gcps[0]) == 4) == (format_name == "gcp")
             assert (virtual.rpcs is not None) == (format_name == "rpc")

@@ -73,7 +73,7 @@ class Exported:
 
     ``reviewed`` frames have the camera and points that a person accepted. ``left_out`` counts the
     frames that are not in the files, by why; ``failed`` tells by path why wanted ones cannot be,
-    ``told`` what there is to know of those that were written.
+    ``remarks`` what there is to know of those that were written.
     """
 
     frames: int
@@ -81,7 +81,7 @@ class Exported:
     files: int
     left_out: Counter[str]
     failed: dict[str, str] = field(default_factory=dict)
-    told: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
 
 
 def check_out(out: Path, name: str, force: bool) -> None:
@@ -150,7 +150,7 @@ def _write_folder(
     if not force:
         of_frames = [out / name for of_frame in names.values() for name in of_frame]
         check_free(of_frames if last is None else [*of_frames, last])
-    left_out, failed, told = chosen.left_out.copy(), {}, {}
+    left_out, failed, remarks = chosen.left_out.copy(), {}, {}
     frames = reviewed = files = 0
 
     def written() -> Iterator[Any]:
@@ -180,11 +180,11 @@ def _write_folder(
             else:
                 frames, files = frames + 1, files + len(paths)
                 reviewed += frame.accepted_by_person
-                remarks = [said] if isinstance(said, str) else []
+                known = [said] if isinstance(said, str) else []
                 if against:
-                    remarks.append(f"{against}; that is replaced or contradicted now")
-                if remarks:
-                    told[frame.result.path] = "; ".join(remarks)
+                    known.append(f"{against}; that is replaced or contradicted now")
+                if known:
+                    remarks[frame.result.path] = "; ".join(known)
                 yield said
             advance()
 
@@ -205,5 +205,5 @@ def _write_folder(
         files=files,
         left_out=left_out,
         failed=failed,
-        told=told,
+        remarks=remarks,
     )
