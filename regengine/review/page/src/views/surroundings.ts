@@ -48,9 +48,12 @@ export function createSurroundings() {
   let nadir: LonLat | null = null;
   const refresh = () => {
     known.clear(true);
-    // Two names of one place would lie over each other
+    // Two names of one place would lie over each other: the dot stays
     const isNear = prior !== null && nadir !== null && greatCircleKm(prior, nadir) < SAME_PLACE_KM;
-    known.addFeatures([...ofFrame.filter((each) => !isNear || each.get("kind") !== "prior"), ...ofCamera]);
+    for (const each of ofFrame) {
+      if (each.get("kind") === "prior") each.setStyle(pointStyle(isNear ? "" : each.get("name"), "#8fb3d9"));
+    }
+    known.addFeatures([...ofFrame, ...ofCamera]);
   };
   const layer = new VectorLayer({
     source: known,
@@ -80,7 +83,7 @@ function frameFeatures(frame: Frame): Feature[] {
   if (frame.horizon.length > 2) features.push(line("horizon", [...frame.horizon, frame.horizon[0]!]));
   if (frame.nadir) {
     const nadir = dot("prior", [frame.nadir.lon, frame.nadir.lat]);
-    nadir.setStyle(pointStyle(`prior nadir (${SOURCES[frame.nadir.source] ?? frame.nadir.source})`, "#8fb3d9"));
+    nadir.set("name", `prior nadir (${SOURCES[frame.nadir.source] ?? frame.nadir.source})`);
     features.push(nadir);
   }
   return features;

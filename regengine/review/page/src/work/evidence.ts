@@ -61,18 +61,17 @@ export class Evidence {
     try {
       found = (await this.ask(frame, camera, points, asking.signal)).points;
     } catch (error) {
-      found = points.map(() => ({ off_px: null, sigma_px: null, why: sentenceOf(error) }));
+      found = points.map(() => ({ ...NOTHING, why: sentenceOf(error) }));
     }
     if (asking.signal.aborted) return;
     this.asking = null;
-    points.forEach((point, i) => {
-      const evidence = found[i];
-      if (evidence) this.known.set(pairOf(point), evidence);
-    });
+    points.forEach((point, i) => this.known.set(pairOf(point), found[i] ?? NOTHING));
     this.version += 1;
     this.changed();
   }
 }
+
+const NOTHING: PointEvidence = { off_px: null, sigma_px: null, why: null };
 
 /** Points that differ by less than can be seen are the same. */
 function pairOf({ x, y, lon, lat }: Point): string {

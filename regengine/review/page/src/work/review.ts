@@ -78,7 +78,8 @@ export class Review {
       say,
     });
     this.editor.readonly = needs.session.readonly;
-    this.evidence = new Evidence(api.evidence, () => this.needs.changed());
+    // What moved meanwhile is asked for then
+    this.evidence = new Evidence(api.evidence, () => this.changed());
     this.outbox = new Outbox({
       store: needs.session.store,
       sending: needs.sending,
@@ -393,7 +394,8 @@ export class Review {
     const { frame, draft } = this.editor;
     // A photo of streets or by day shows no lights that could be compared
     const comparable = this.session.lights && frame?.photo && frame.reference === "lights";
-    this.evidence.look(comparable ? frame.id : null, draft.camera, draft.points);
+    // Pictures come first
+    if (frame?.id === this.inView) this.evidence.look(comparable ? frame.id : null, draft.camera, draft.points);
     this.draw();
     this.needs.changed();
   }
