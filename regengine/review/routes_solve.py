@@ -58,7 +58,7 @@ KEPT_FRAMES = 256
 OBLIQUE_DEG = 40.0
 AMISS_PX = 20.0
 USUAL_ALTITUDE_KM = 410.0  # of the station, to a few per cent
-MOST_COMPARED = 40  # points in one question: each takes a twentieth of a second
+MAX_COMPARED = 40  # points in one question: each takes a twentieth of a second
 NO_MAP = "end the review, and begin it with one."
 ABOUT_NADIR = ("lon", "lat", "altitude_km", "source", "sigma_along_km")
 JobName = Annotated[str, PathParameter(pattern="^[0-9a-f]{16}$")]
@@ -85,7 +85,7 @@ class EvidenceBody(Body):
     """Points, and the camera that they are seen with."""
 
     camera: CameraBody
-    points: Annotated[list[PointBody], Field(min_length=1, max_length=MOST_COMPARED)]
+    points: Annotated[list[PointBody], Field(min_length=1, max_length=MAX_COMPARED)]
 
 
 class SearchBody(Body):

@@ -30,7 +30,7 @@ JUDGED_PER_SIDE = 47
 # How small coefficients are kept that the ground does not tell, and in how many rounds they are
 # weighed; where a denominator comes to nothing within the ground, the next does better
 ATTEMPTS = ((1e-6, 3), (1e-6, 1), (1e-3, 3))
-FEWEST = 200  # places, or 78 coefficients are not told by them
+MIN_PLACES = 200  # places, or 78 coefficients are not told by them
 GOOD_PX = 0.5  # what is farther off is told
 WORST_PX = 3.0  # what is farther off is refused
 STEP_DEG = 1.0  # by which the limit of incidence is lowered
@@ -68,11 +68,11 @@ def fit_rational(camera: Camera) -> Rational:
     """
     limit = MAX_INCIDENCE_DEG
     places = ground_places(camera, limit, PER_SIDE, HEIGHTS_M)
-    if len(places) < FEWEST:
+    if len(places) < MIN_PLACES:
         raise LeftOutError(
             f"it shows too little ground below {limit:g} degrees of incidence for coefficients"
         )
-    while len(places) >= FEWEST:
+    while len(places) >= MIN_PLACES:
         tried = []
         for ridge, rounds in ATTEMPTS:
             tried.append(_fit(camera, places, limit, ridge, rounds))

@@ -22,7 +22,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, local_axes
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG
 from regengine.exchange.export.format import LeftOutError
-from regengine.exchange.export.rational import FEWEST, WORST_PX, ground_places
+from regengine.exchange.export.rational import MIN_PLACES, WORST_PX, ground_places
 
 PER_SIDE = 25  # pixels along each side of the grid that is fitted
 JUDGED_PER_SIDE = 79
@@ -57,7 +57,7 @@ def fit_tilted(camera: Camera) -> TiltedPerspective:
     """
     places = ground_places(camera, MAX_INCIDENCE_DEG, PER_SIDE, (0.0,))
     judged = ground_places(camera, MAX_INCIDENCE_DEG, JUDGED_PER_SIDE, (0.0,))
-    if len(places) * 3 < FEWEST:
+    if len(places) * 3 < MIN_PLACES:
         raise LeftOutError(
             f"it shows too little ground below {MAX_INCIDENCE_DEG:g} degrees of incidence for a "
             "perspective"
