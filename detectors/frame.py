@@ -71,6 +71,16 @@ class StarFrame:
         image = np.where(ignored, np.float32(0.0), image) if ignored.any() else image
         return cls(light=image, ignored=ignored, clipped=clipped & ~ignored, areas=areas)
 
+    def part(self, rows: slice, cols: slice) -> StarFrame:
+        """A rectangle of the frame."""
+        clipped = np.ascontiguousarray(self.clipped[rows, cols])
+        return StarFrame(
+            light=np.ascontiguousarray(self.light[rows, cols]),
+            ignored=np.ascontiguousarray(self.ignored[rows, cols]),
+            clipped=clipped,
+            areas=ClippedAreas.of(clipped),
+        )
+
     @cached_property
     def usable(self) -> BoolImage:
         """Pixels that show how bright they are."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -33,6 +35,109 @@ ANGLE_STEPS_DEG = (-4.0, -2.0, 0.0, 2.0, 4.0)
 SIGMA_STEPS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4)
 # Of the length: a hand shakes. A bow must explain so much more of the light
 BOW_STEPS, LEAST_BOW_GAIN = (-0.24, -0.16, -0.08, 0.0, 0.08, 0.16, 0.24), 0.01
+
+# Where the sky turns about a pole: a trail fits where its ends lie so near, in shares of its length
+# and pixels. By chance an F ratio of 1 and 50 degrees of freedom exceeds 30 once in a million
+TURN_SHARE, TURN_PX, MIN_TURN_F = 0.2, 1.5, 30.0
+MAX_TURN_SPOTS, N_TURN_TRIALS, TURN_PASSES = 120, 400, 3
+# Of the bright spots: single pixels may be more than stars; of points a fifth looks so long
+MIN_LONG_SHARE = 0.3
+MIN_TURN_PX = 3.0  # a trail at the border differs by so much from that in the middle
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurningTrails:
+    """Trails of a sky that turns about a pole: their ends apart change linearly with the place."""
+
+    middle: tuple[float, float]  # x, y of the frame's middle, pixels
+    middle_trail_px: tuple[float, float]  # (x, y) from end to end there
+    turn_rad: float  # by which the sky turned
+    sigma_px: float  # of the profile across
+
+    def trail_px_at(self, x: float, y: float) -> tuple[float, float]:
+        """The trail of a star at a place, (x, y) from end to end; x >= 0."""
+        dx, dy = x - self.middle[0], y - self.middle[1]
+        along_x = self.middle_trail_px[0] - self.turn_rad * dy
+        along_y = self.middle_trail_px[1] + self.turn_rad * dx
+        sign = -1.0 if along_x < 0.0 else 1.0
+        return sign * along_x, sign * along_y
+
+
+def find_turning_trails(seen: Filtered, seed: int = 0) -> TurningTrails | None:
+    """How the trails of a frame turn about a pole; None where one trail describes them all.
+
+    The ends of a trail at p lie t + w J (p - m) apart: t at the frame's middle m, w the angle by
+    which the sky turned, J a quarter turn. Two spots give t and w (whose ends are which cannot be
+    seen, so both signs are tried); the pair that most spots agree with is refined on these, and
+    taken where an F test says that one trail for all leaves more.
+
+    `seen`: the frame under the filter of point-like stars; `seed`: of the pairs that are tried.
+    """
+    spots = _spots(seen)
+    if spots is None:
+        return None
+    x, y, long, short, angle = (column[:MAX_TURN_SPOTS] for column in spots)
+    is_long = long > LEAST_ELONGATION * short
+    n_long = np.count_nonzero(is_long)
+    if n_long < max(FEWEST_TRAILS, MIN_LONG_SHARE * is_long.size):
+        return None
+    x, y, long, short, angle = (column[is_long] for column in (x, y, long, short, angle))
+    length = np.sqrt(12.0 * (long**2 - short**2))
+    trail = length[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+    height, width = seen.response.shape
+    middle = (0.5 * (width - 1.0), 0.5 * (height - 1.0))
+    dx, dy = x - middle[0], y - middle[1]
+    # (N, 2, 3): the trail at each spot by the three unknowns tx, ty, w
+    design = np.zeros((x.size, 2, 3))
+    design[:, 0, 0] = design[:, 1, 1] = 1.0
+    design[:, 0, 2], design[:, 1, 2] = -dy, dx
+    tolerance_px = TURN_SHARE * length + TURN_PX
+
+    def misfit(unknowns: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """How far each trail lies off, in tolerances, and its ends in the order that fits."""
+        fitted = design @ unknowns
+        sign = np.where((fitted * trail).sum(axis=1) < 0.0, -1.0, 1.0)
+        ends = sign[:, None] * trail
+        return np.hypot(*(fitted - ends).T) / tolerance_px, ends
+
+    def refine(unknowns: FloatArray, n_unknowns: int) -> tuple[FloatArray, FloatArray]:
+        """Least squares for the first unknowns on the trails that agree; the misfits of all."""
+        off, ends = misfit(unknowns)
+        for _ in range(TURN_PASSES):
+            agreed = off < 1.0
+            weighted = design[agreed, :, :n_unknowns] / tolerance_px[agreed, None, None]
+            scaled = ends[agreed] / tolerance_px[agreed, None]
+            step = np.linalg.lstsq(weighted.reshape(-1, n_unknowns), scaled.ravel(), rcond=None)[0]
+            unknowns = np.append(step, np.zeros(3 - n_unknowns))
+            off, ends = misfit(unknowns)
+        return unknowns, off
+
+    rng = np.random.default_rng(seed)
+    starts = []
+    for _ in range(N_TURN_TRIALS):
+        pair = rng.choice(x.size, 2, replace=False)
+        for sign in (1.0, -1.0):
+            ends = trail[pair] * np.array([[1.0], [sign]])
+            starts.append(np.linalg.lstsq(design[pair].reshape(4, 3), ends.ravel(), rcond=None)[0])
+    best = min(starts, key=lambda one: np.minimum(misfit(one)[0], 1.0).sum())
+    turned, off = refine(best, 3)
+    agreed = off < 1.0
+    if np.count_nonzero(agreed) < max(FEWEST_TRAILS, LEAST_SHARE * n_long):
+        return None
+    if abs(turned[2]) * np.hypot(*middle) < MIN_TURN_PX:
+        return None
+    straight = min((np.append(one, 0.0) for one in trail), key=lambda one: misfit(one)[0].sum())
+    parallel_off = refine(straight, 2)[1]
+    left, left_parallel = (np.square(np.minimum(one, 1.0)).sum() for one in (off, parallel_off))
+    if (left_parallel - left) * (2 * x.size - 3) < MIN_TURN_F * left:
+        return None
+    sigma = max(0.6, float(np.sqrt(max(np.median(short[agreed]) ** 2 - 0.5, 0.2))))
+    return TurningTrails(
+        middle=middle,
+        middle_trail_px=(float(turned[0]), float(turned[1])),
+        turn_rad=float(turned[2]),
+        sigma_px=sigma,
+    )
 
 
 def common_trail(above: FloatImage, seen: Filtered, usable: BoolImage) -> PointSpread | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
@@ -36,7 +37,7 @@ from detectors.star_peaks import (
     slope_of_light,
     stabilised,
 )
-from detectors.star_trails import common_trail
+from detectors.star_trails import TurningTrails, common_trail, find_turning_trails
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, StarDetections
 
 ALONG_TRAIL, ACROSS_TRAIL_SIGMAS = 0.35, 1.5
@@ -74,6 +75,8 @@ JOINED_PX, APART_FWHM, JOINED_STEPS, JOINED_SHARE = 60.0, 2.5, 24, 0.4
 FEWEST_FRAGMENTS, STRAIGHT_PX, STRAIGHT_SHARE, STANDS_OUT = 8, 1.5, 0.005, 2.5
 NEAR_STAMPS = 2.0  # stars within so many half stamps of what was found later are fitted again
 WORST_MISFIT = 4.0
+# Where trails differ over the frame: change of a trail over a cell, and cells along a side
+CELL_CHANGE_PX, MAX_CELLS = 4.0, 8
 # Of white sky, light counts photons: its noise is sqrt(light); where the level is so dark that
 # black may be clipped, at least this many sigma of it
 DARKEST_LEVEL_SIGMAS = 5.0
@@ -99,10 +102,51 @@ class Matched(StarMethod):
     def found_in(self, frame: StarFrame) -> StarDetections:
         """See `detectors.frame.StarMethod`."""
         field = StarField.of(frame, self.background_scale_px)
-        psf = field.width(field.filtered(USUAL))
-        seen = field.filtered(psf)
-        found = field.found(seen, psf, self.min_snr, self.max_stars)
+        seen = field.filtered(USUAL)
+        turning = find_turning_trails(seen)
+        if turning is not None:
+            return self._found_in_cells(field, turning)
+        psf = field.width(seen)
+        found = field.found(field.filtered(psf), psf, self.min_snr, self.max_stars)
         return field.described(found, psf, self.min_snr)
+
+    def _found_in_cells(self, field: StarField, turning: TurningTrails) -> StarDetections:
+        """The stars of a frame whose trails differ from place to place: each cell with its own.
+
+        Cells are so small that a trail changes by `CELL_CHANGE_PX` over one; around each so much
+        is looked at that its stars' trails are whole.
+        """
+        height, width = field.frame.light.shape
+        n_cells = [
+            int(np.clip(np.ceil(abs(turning.turn_rad) * side / CELL_CHANGE_PX), 1, MAX_CELLS))
+            for side in (height, width)
+        ]
+        row_edges, col_edges = (
+            np.linspace(0, side, n + 1).astype(int)
+            for side, n in zip((height, width), n_cells, strict=True)
+        )
+        found: list[StarDetections] = []
+        for top, bottom in itertools.pairwise(row_edges.tolist()):
+            for left, right in itertools.pairwise(col_edges.tolist()):
+                trail = turning.trail_px_at(0.5 * (left + right - 1), 0.5 * (top + bottom - 1))
+                psf = PointSpread(sigma_px=turning.sigma_px, trail_px=trail)
+                around = 2 * psf.half_stamp_px
+                y0, x0 = max(0, top - around), max(0, left - around)
+                part = field.part(slice(y0, bottom + around), slice(x0, right + around))
+                stars = part.described(
+                    part.found(part.filtered(psf), psf, self.min_snr, self.max_stars),
+                    psf,
+                    self.min_snr,
+                )
+                stars = replace(stars, x=stars.x + x0, y=stars.y + y0)
+                own = (stars.x >= left - 0.5) & (stars.x < right - 0.5)
+                own &= (stars.y >= top - 0.5) & (stars.y < bottom - 0.5)
+                found.append(stars.select(np.flatnonzero(own)))
+        stars = StarDetections.joined(found)
+        stars = stars.select(np.argsort(-stars.flux, kind="stable")[: self.max_stars])
+        places = np.column_stack([stars.x, stars.y])
+        stars = stars.select(first_of_each(places, TWICE_SIGMAS * turning.sigma_px))
+        return replace(stars, trail_px=turning.trail_px_at(*turning.middle))
 
 
 def not_on_ridges(
@@ -288,6 +332,15 @@ class StarField:
             frame = replace(frame, ignored=frame.ignored | defects)
         above[frame.ignored] = 0.0
         return cls(frame=frame, stable=np.asarray(above), stable_level=level, least_noise=least)
+
+    def part(self, rows: slice, cols: slice) -> StarField:
+        """A rectangle of the field; places in it count from its corner."""
+        return StarField(
+            frame=self.frame.part(rows, cols),
+            stable=np.ascontiguousarray(self.stable[rows, cols]),
+            stable_level=np.ascontiguousarray(self.stable_level[rows, cols]),
+            least_noise=self.least_noise,
+        )
 
     def filtered(self, psf: PointSpread) -> Filtered:
         """The frame under the matched filter of stars of that look."""

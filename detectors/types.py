@@ -102,6 +102,20 @@ class Detections:
 
         return type(self)(**{f.name: some(f.name) for f in fields(self)})
 
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """All of several parts of one image, one after the other."""
+        columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(cls)}
+
+        def join(name: str) -> Any:
+            if name in cls.of_image:
+                return columns[name][0]
+            if name == "kind":
+                return tuple(one for column in columns[name] for one in column)
+            return np.concatenate(columns[name])
+
+        return cls(**{name: join(name) for name in columns})
+
     def flag_names(self, index: int) -> tuple[str, ...]:
         """Names of one's flags in lower case, as the records spell them."""
         bits = int(self.flags[index])
@@ -134,8 +148,8 @@ class StarDetections(PointDetections):
 
     fwhm_px: FloatArray  # full width at half maximum; of a trail, across it
     ellipticity: FloatArray  # 1 - (short axis / long axis) of the second moments, 0 to 1
-    # (x, y) from one end of the field's common trail to the other, x >= 0; None where stars are
-    # points. Which end came first cannot be seen
+    # (x, y) from one end of the trail in the middle of the field to the other, x >= 0; None where
+    # stars are points. Which end came first cannot be seen
     trail_px: tuple[float, float] | None = None
     of_image: ClassVar[tuple[str, ...]] = ("trail_px",)
 

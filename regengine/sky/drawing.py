@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +48,7 @@ STREAK_GAP_PX = 4.0  # between a streak's edge and the lines beside it
 LABEL_GAP_PX = 12.0  # between the line and the number
 LABEL_RIGHT_PX, LABEL_UP_PX = 5, 4  # from what a label names
 LETTER_SIZE = 0.42
+LEGEND_LEFT_PX, LEGEND_LINE_PX = 8, 18
 CURVE_POINTS = 33
 # 8-bit display values are drawn with this power: faint towns come out, cores stay apart
 BRIGHTEN_POWER = 0.6
@@ -90,6 +91,7 @@ def draw_lights(photo: Path, lights: LightDetections, target: Path) -> None:
             RED if flags & PointFlag.SATURATED else YELLOW if flags & PointFlag.BLENDED else GREEN
         )
         draw_circle(picture, x, y, radius, factor, colour)
+    draw_legend(picture, {"light": GREEN, "blended": YELLOW, "saturated": RED})
     write_picture(picture, target)
 
 
@@ -108,6 +110,8 @@ def draw_stars(photo: Path, stars: StarDetections, target: Path) -> None:
             ends = [picture_pixel(x + s * dx, y + s * dy, factor) for s in (-1.0, 1.0)]
             cv2.line(picture, ends[0], ends[1], colour, 1, cv2.LINE_AA)
         draw_circle(picture, x, y, 1.5 * float(stars.fwhm_px[i]), factor, colour)
+    brightest = f"{BRIGHTEST} brightest stars"
+    draw_legend(picture, {brightest: GREEN, "other star": CYAN, "saturated": RED})
     write_picture(picture, target)
 
 
@@ -125,6 +129,7 @@ def draw_streaks(photo: Path, streaks: StreakDetections, target: Path) -> None:
         )
         x, y = middle + ((STREAK_GAP_PX + LABEL_GAP_PX) / factor + 0.5 * width_px) * across
         draw_label(picture, str(i + 1), picture_pixel(x, y, factor), colour)
+    draw_legend(picture, {str(kind): colour for kind, colour in KIND_COLOURS.items()})
     write_picture(picture, target)
 
 
@@ -143,6 +148,7 @@ def draw_comparison(
                 draw_circle(picture, place[0], place[1], 0.0, factor, colour)
             else:
                 draw_streak_outline(picture, place, factor, colour)
+    draw_legend(picture, {"found": GREEN, "false": RED, "missed": CYAN})
     write_picture(picture, target)
 
 
@@ -182,7 +188,9 @@ def draw_solution(
         f"roll {camera.roll_deg:.1f} field {camera.fov_x_deg:.2f} deg  "
         f"{len(solution)} stars, rms {solution.rms_px:.2f} px, odds 1e{solution.log10_odds:.0f}"
     )
-    draw_label(picture, caption, (8, picture.shape[0] - 10), YELLOW)
+    draw_label(picture, caption, (LEGEND_LEFT_PX, picture.shape[0] - 10), YELLOW)
+    marks = {"identified": GREEN, "not in the catalogue": RED, "not detected": CYAN}
+    draw_legend(picture, marks | {"name": YELLOW})
     write_picture(picture, target)
 
 
@@ -243,6 +251,12 @@ def draw_label(picture: Picture, text: str, at: tuple[int, int], colour: Colour)
     for shift, ink in ((1, (0, 0, 0)), (0, colour)):
         place = (x + shift, y + shift)
         cv2.putText(picture, text, place, font, LETTER_SIZE, ink, 1, cv2.LINE_AA)
+
+
+def draw_legend(picture: Picture, marks: Mapping[str, Colour]) -> None:
+    """Write what each colour means into the picture's upper left corner."""
+    for line, (meaning, colour) in enumerate(marks.items(), start=1):
+        draw_label(picture, meaning, (LEGEND_LEFT_PX, line * LEGEND_LINE_PX), colour)
 
 
 def draw_streak_outline(

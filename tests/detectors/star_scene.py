@@ -30,3 +30,16 @@ def trail_frame(stars, trail, shape=SHAPE, *, seed=0, noise=NOISE):
         for t in along
     ]
     return draw(drawn, shape, level=LEVEL, noise=noise, seed=seed)
+
+
+def turning_frame(stars, pole, turn_rad, shape, *, seed=0, noise=NOISE):
+    """A frame in which the sky turns about a pole, x and y: every star draws an arc."""
+    drawn = []
+    for one in stars:
+        dx, dy = one.x - pole[0], one.y - pole[1]
+        steps = 2 * int(turn_rad * np.hypot(dx, dy)) + 1
+        for angle in ((np.arange(steps) + 0.5) / steps - 0.5) * turn_rad:
+            x = pole[0] + np.cos(angle) * dx - np.sin(angle) * dy
+            y = pole[1] + np.sin(angle) * dx + np.cos(angle) * dy
+            drawn.append(type(one)(x, y, one.flux / steps, one.sigma))
+    return draw(drawn, shape, level=LEVEL, noise=noise, seed=seed)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from light_scene import NOISE, Light, draw, flux_of_snr, nearest
-from star_scene import SIGMA_PX, star_frame, star_list, trail_frame
+from star_scene import SIGMA_PX, star_frame, star_list, trail_frame, turning_frame
 
 from detectors.stars_matched import Matched
 from detectors.types import PointFlag
@@ -55,6 +55,22 @@ def test_the_common_trail_is_found_and_its_middle_is_the_place(trail):
     assert np.median(gaps) < 0.25
     assert len(found) <= len(stars) + 3
     assert (found.flags & PointFlag.TRAILED > 0).all()
+
+
+@pytest.mark.parametrize("pole", [(-150.0, 520.0), (420.0, -60.0)])
+def test_stars_of_a_sky_that_turns_are_found_by_their_own_trails(pole):
+    shape, turn_rad = (300, 360), 0.04
+    stars = star_list(28, shape, snr=(200.0, 900.0), gap=36.0)
+    found = Matched().detect(turning_frame(stars, pole, turn_rad, shape))
+    places = np.column_stack([found.x, found.y])
+    off_px = [np.hypot(*(places - (one.x, one.y)).T).min() for one in stars]
+    assert np.mean(np.array(off_px) < 1.0) >= 0.95
+    assert len(found) <= 1.1 * len(stars)
+    # The middle of the frame draws w times its distance from the pole, at right angles to it
+    dx, dy = 0.5 * (shape[1] - 1) - pole[0], 0.5 * (shape[0] - 1) - pole[1]
+    expected = turn_rad * np.array([-dy, dx])
+    expected *= np.sign(expected[0])
+    assert found.trail_px == pytest.approx(expected, abs=0.1 * np.hypot(*expected))
 
 
 def test_clipped_trails_are_as_long_as_the_others():

@@ -16,6 +16,7 @@ from regengine.sky.drawing import (
     YELLOW,
     brighten,
     draw_label,
+    draw_legend,
     draw_streak_outline,
     draw_track,
     picture_pixel,
@@ -69,4 +70,6 @@ def draw_satellites(photo: NamedPhoto, target: Path) -> None:
         x, y = drawn_track(tracks, row, photo.exposure)
         colour = CYAN if lit[k] else SHADOW
         draw_track(picture, x, y, factor, colour, names[row] if show else None)
+    tracks_of = {"sunlit track": CYAN, "track in shadow": SHADOW}
+    draw_legend(picture, tracks_of | {"named": GREEN, "ambiguous": YELLOW, "unexplained": RED})
     write_picture(picture, target)
