@@ -56,7 +56,7 @@ def helps() -> Iterator[tuple[str, str]]:
     """Each command in words, and its help."""
     for name in RegengineGroup.summaries:
         for path in leaves(load_command(name)):
-            context = None
+            context: Any = None
             for step in (RegengineGroup(name="regengine"), *path):
                 context = step.context_class(step, info_name=step.name, parent=context)
             yield context.command_path, context.get_help()
