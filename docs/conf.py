@@ -6,8 +6,12 @@ Pages outside of this folder that it links to are on the site, too: sources begi
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from importlib.metadata import version as version_of
 from typing import Any
+
+from regengine.commands import RegengineGroup
+from regengine.commands.lazy import leaves, load_command
 
 project = "regengine"
 release = version = version_of("regengine")
@@ -34,18 +38,28 @@ html_show_sphinx = False
 html_copy_source = False
 html_theme_options = {"sidebar_hide_name": False}
 
-# Of the front page: "**Work**: [register](commands/register.md), ..." is a group of the side bar
-GROUP = re.compile(r"^\*\*(\w[^*]*)\*\*: (.*)$", re.M)
-PAGE = re.compile(r"\]\(([\w/.-]+)\.md\)")
+# Pages whose lists of pages, "- [title](page.md): …", are the contents of the side bar
+LISTS = frozenset({root_doc, "docs/howto", "docs/reference", "docs/methods"})
+LISTED = re.compile(r"^- \**\[[^\]]*\]\(([\w/.-]+)\.md\)", re.M)
 
 
-def side_bar(app: Any, docname: str, content: list[str]) -> None:
-    """Make the front page's lists of pages the contents of the side bar as well."""
-    if docname != root_doc:
-        return
-    for caption, pages in GROUP.findall(content[0]):
-        entries = "\n".join(PAGE.findall(pages))
-        content[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{entries}\n```\n"
+def add_generated_parts(app: Any, docname: str, content: list[str]) -> None:
+    """Add the contents of the side bar to the lists of pages, and the help to the options page."""
+    if docname in LISTS:
+        entries = "\n".join(LISTED.findall(content[0]))
+        content[0] += f"\n```{{toctree}}\n:hidden:\n\n{entries}\n```\n"
+    if docname == "docs/options":
+        content[0] += "".join(f"\n## {name}\n\n```text\n{text}\n```\n" for name, text in helps())
+
+
+def helps() -> Iterator[tuple[str, str]]:
+    """Each command in words, and its help."""
+    for name in RegengineGroup.summaries:
+        for path in leaves(load_command(name)):
+            context: Any = None
+            for step in (RegengineGroup(name="regengine"), *path):
+                context = step.context_class(step, info_name=step.name, parent=context)
+            yield context.command_path, context.get_help()
 
 
 ITEM = re.compile(r"^(\w+(?:, \w+)*): (.*)$")
@@ -71,5 +85,5 @@ def fields(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[s
 
 def setup(app: Any) -> None:
     """Let Sphinx call these."""
-    app.connect("source-read", side_bar)
+    app.connect("source-read", add_generated_parts)
     app.connect("autodoc-process-docstring", fields, priority=400)
