@@ -133,6 +133,8 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
         result = context.result(number)
         size_px = result.width_px or 0, result.height_px or 0
         check_work(((point.x, point.y) for point in body.points), None, size_px)
+        if any(point.off for point in body.points):
+            raise ConfigError("points that are switched off take no part: leave them out.")
         there = known(number)
         points = [point.point() for point in body.points]
         start = body.start.camera()

@@ -429,6 +429,32 @@ def test_what_was_moved_and_what_the_engine_measured_must_agree(client: Client, 
     assert "contradict each other" in answer.json()["detail"]
 
 
+def test_points_that_are_switched_off_do_not_count(client: Client, review_store: Path) -> None:
+    told = client.told("frames/8")
+    points = [point | {"origin": "confirmed"} for point in told["points"]]
+    # One that contradicts the others, put aside
+    aside = wrong_drag(told)[1][0] | {"by_hand": True, "off": True}
+    body = {"points": points, "start": told["camera"]}
+    camera = client.post("frames/8/solve", body).json()["camera"]
+    refused = client.post("frames/8/solve", body | {"points": [aside, *points]})
+    assert is_refused(refused, 422)
+    three = [aside, *points[:3]]
+    for sent in (three, [*points[:3], points[3] | {"off": True}]):
+        answer = client.decide(8, "accepted", camera=camera, points=sent)
+        assert is_refused(answer, 422)
+        assert "confirmed are 3 of 3 points" in answer.json()["detail"]
+    assert client.decide(8, "accepted", camera=camera, points=[aside, *points]).status_code == 200
+    (kept,) = client.told("frames/8/history")
+    assert (kept["points"], kept["independent"]) == ([aside, *points], True)
+    out = review_store.parent / "out.csv"
+    words = ("--format", "csv", "--out", out, "--reviewed")
+    assert run("export", review_store, *words).code == 0
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 1 + len(points)
+    text = client.post("frames/8/points", {"points": [aside, *points], "camera": camera})
+    rows = [row.split(",") for row in text.json()["text"].splitlines()[2:]]
+    assert [row[4] for row in rows] == ["0", *"1" * len(points)]
+
+
 def test_a_proposal_as_it_is_has_its_own_points(sample_client: Client) -> None:
     told = sample_client.told(f"frames/{WRONG}")
     first, *others = told["points"]

@@ -225,6 +225,29 @@ def test_what_nothing_measured_is_confirmed_by_the_lights_or_not_at_all(hand: Re
     assert hand.told_of(frame_id)["decisions"] == []
 
 
+def test_a_point_that_is_switched_off_takes_no_part(hand: ReviewHand) -> None:
+    frame_id, table = FRAMES["switched"], hand.page.locator("#points")
+    hand.go_to(frame_id)
+    first = hand.told_of(frame_id)
+    at = hand.at_pixel(first["points"][0]["x"], first["points"][0]["y"])
+    hand.drag(at, (at[0] + 40.0, at[1] + 20.0))
+    dragged = draft_of(hand, frame_id)
+    hand.page.locator("#use-0").click()
+    hand.wait_until_kept()
+    without = draft_of(hand, frame_id)
+    # It stays where it is, and the camera is what it was without it
+    assert without["points"][0] == dragged["points"][0] | {"off": True}
+    assert without["camera"] == first["camera"]
+    expect(table).to_contain_text("1 point switched off")
+    hand.press("k")
+    expect(hand.page.locator("#said")).to_contain_text("switched off")
+    hand.press("Shift+X")
+    assert draft_of(hand, frame_id) == dragged
+    for _ in range(3):
+        hand.press("z")
+    hand.wait_until_kept()
+
+
 def test_undo_brings_back_what_was_decided_last(hand: ReviewHand) -> None:
     frame_id, undo = FRAMES["undone"], hand.page.locator("#do-undo")
     hand.go_to(frame_id)

@@ -126,7 +126,8 @@ def points_text(frame: ExportFrame) -> str:
             x, y = frame.camera.lonlat_to_pixel(point.lon, point.lat)
             if math.isfinite(x):
                 dx, dy = float(x) - point.x, point.y - float(y)
-        numbers = (lon, point.lat, point.x + 0.5, -(point.y + 0.5), 1, dx, dy, math.hypot(dx, dy))
+        at = lon, point.lat, point.x + 0.5, -(point.y + 0.5)
+        numbers = (*at, int(point.enabled), dx, dy, math.hypot(dx, dy))
         lines.append(",".join(f"{number:.12g}" for number in numbers))
     return "\n".join(lines) + "\n"
 

@@ -40,6 +40,8 @@ export interface Point {
   origin: Origin;
   /** A hand put it where it is, clicked or dragged; pages of earlier versions did not tell. */
   by_hand?: boolean;
+  /** A person switched it off: it takes no part in a solution, and does not count. */
+  off?: boolean;
 }
 
 /** GET /api/places?bbox=w,s,e,n&limit=60 and GET /api/places/search?q= -> { places: Place[] } */

@@ -14,6 +14,7 @@ export interface Marker {
   /** Where the camera puts it; null where nobody knows. */
   towards: Coordinate | null;
   origin: Origin;
+  off: boolean;
   suspect: boolean;
   selected: boolean;
   /** Guessed by the camera; a click or Enter decides. */
@@ -34,6 +35,7 @@ export function markersOf(side: Side, work: Omit<Work, "tool">, residuals: (Poin
       at: onSide(side, point),
       towards: residual && (side === "photo" ? inPhoto(point, residual) : camera && onMap(point, camera)),
       origin: point.origin,
+      off: point.off ?? false,
       suspect: residual?.suspect ?? false,
       selected: selected === index,
       guess: awaited?.side === side && awaited.index === index,

@@ -78,6 +78,7 @@ export function reviewActions(needs: ActionNeeds): Action[] {
     { id: "undo", keys: ["z", "Ctrl+z"], label: "Undo; with nothing to undo here, back to the frame decided last", group: "Points", button: { bar: "Points", text: "Undo" }, run: () => wait(review.undo()), enabled: () => review.canUndo },
     { id: "redo", keys: ["y", "Ctrl+y", "Ctrl+Shift+z"], label: "Redo", group: "Points", button: { bar: "Points", text: "Redo" }, run: () => editor.redo(), enabled: () => editor.canRedo },
     { id: "delete", keys: ["Delete", "x", "Backspace"], label: "Delete the selected point", group: "Points", button: { bar: "Points", text: "Delete" }, run: selected((index) => editor.delete(index)), enabled: () => canEdit() && hasPoint() },
+    { id: "switch", keys: ["Shift+x"], label: "Switch the selected point off, so that it does not count, or on", group: "Points", run: selected((index) => editor.switchPoint(index)), enabled: () => canEdit() && hasPoint() },
     { id: "snap", keys: ["n"], label: "Snap the selected point to the best match near it", group: "Points", button: { bar: "Points", text: "Snap" }, run: () => wait(review.snapSelected()), enabled: () => canEdit() && hasPoint() && lights },
     { id: "deselect", keys: ["Escape"], label: "Select nothing; tool select", group: "Points", run: () => { editor.select(null); review.setTool("select"); } },
 

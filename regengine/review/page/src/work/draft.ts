@@ -28,8 +28,9 @@ export function workOf({ camera, points, hypothesis, comment, tags, quality, pla
   return { camera, points, hypothesis, comment, tags, quality, place, ...(given ? { given } : {}) };
 }
 
-/** Whether a person stands behind a point: the others follow the camera. */
+/** Whether a person stands behind a point: the others follow the camera, but for those switched off. */
 export function isHeld(point: Point): boolean {
+  if (point.off) return false;
   return point.origin === "person" || point.origin === "snap" || point.origin === "confirmed";
 }
 
@@ -65,7 +66,8 @@ export function isSearched({ camera, points }: Draft): boolean {
 }
 
 /** Why a frame cannot be accepted, as the server says it (`DecisionBody` in bodies.py); null where it can. */
-export function whyNotAccepted(draft: Draft, frame: Frame): string | null {
+export function whyNotAccepted(work: Draft, frame: Frame): string | null {
+  const draft = { ...work, points: work.points.filter((each) => !each.off) };
   const { camera, points } = draft;
   const apart = (some: Point[]): number => new Set(some.map(({ x, y }) => `${x} ${y}`)).size;
   if (camera !== null && apart(points) >= FEWEST_POINTS && (isSearched(draft) || isProposal(draft, camera, frame))) return null;
@@ -102,11 +104,17 @@ function isMeasured(frame: Frame, point: Point): boolean {
 
 export function movePoint(draft: Draft, index: number, side: Side, at: [number, number], origin: Origin): Draft {
   const moved = side === "photo" ? { x: at[0], y: at[1] } : { lon: wrapped(at[0]), lat: at[1] };
-  const { x, y, lon, lat } = draft.points[index]!;
-  return setPoint(draft, index, { x, y, lon, lat, ...moved, sigma_px: null, origin, ...HAND[origin] });
+  const { x, y, lon, lat, off } = draft.points[index]!;
+  return setPoint(draft, index, { x, y, lon, lat, ...moved, sigma_px: null, origin, ...HAND[origin], ...(off ? { off } : {}) });
 }
 
 const HAND: Partial<Record<Origin, { by_hand: true }>> = { person: { by_hand: true } };
+
+/** A point switched off, or on again. */
+export function switchPoint(draft: Draft, index: number): Draft {
+  const { off, ...point } = draft.points[index]!;
+  return setPoint(draft, index, off ? point : { ...point, off: true });
+}
 
 /** Another point in place of one. */
 export function setPoint(draft: Draft, index: number, point: Point): Draft {
@@ -125,7 +133,7 @@ export function deletePoint(draft: Draft, index: number): Draft {
 /** Another camera: points that nobody holds go to where it sees their pixels, as its guesses. */
 export function follow(draft: Draft, camera: Camera, ground: Ground): Draft {
   const points = draft.points.map((point): Point => {
-    if (isHeld(point)) return point;
+    if (isHeld(point) || point.off) return point;
     const [lon, lat] = ground(camera, point.x, point.y) ?? [point.lon, point.lat];
     return { ...point, lon, lat, origin: "engine" };
   });

@@ -84,7 +84,7 @@ export class Editor {
     const own = camera !== null && drafts.sameCamera(camera, this.frame?.camera ?? null);
     return points.map((point, index) => {
       const solved = this.solution?.residuals.get(index);
-      const pair = drafts.isHeld(point) ? point : own ? null : this.measured(index);
+      const pair = drafts.isHeld(point) || point.off ? point : own ? null : this.measured(index);
       return solved ?? (camera === null || pair === null ? null : pointResidual(camera, pair));
     });
   }
@@ -139,12 +139,12 @@ export class Editor {
     const followed = drafts.follow(draft, camera, pixelToLonLat);
     const { frame } = this;
     if (frame === null || !drafts.sameCamera(camera, frame.camera)) return followed;
-    return { ...followed, points: followed.points.map((each) => (drafts.isHeld(each) ? each : (drafts.measuredAt(frame, each) ?? each))) };
+    return { ...followed, points: followed.points.map((each) => (drafts.isHeld(each) || each.off ? each : (drafts.measuredAt(frame, each) ?? each))) };
   }
 
   /** Replace the point by what the server found near it. */
   snapped(index: number, point: Point): void {
-    const points = this.draft.points.map((each, i) => (i === index ? { ...point, origin: "snap" as const } : each));
+    const points = this.draft.points.map((each, i) => (i === index ? { ...point, origin: "snap" as const, ...(each.off ? { off: true } : {}) } : each));
     this.pairs.forget();
     this.step({ ...this.draft, points });
     this.solve();
@@ -187,6 +187,21 @@ export class Editor {
     // Residuals, those on their way, too, go by the numbers that the points had
     this.live.stop();
     this.solution = null;
+    this.solve();
+    if (drafts.isHeld(point)) this.release();
+    this.needs.changed();
+  }
+
+  /** Switch a point off, so that it takes no part and does not count, or on again. */
+  switchPoint(index: number): void {
+    const { draft } = this;
+    const point = draft.points[index];
+    if (this.refused() || point === undefined) return;
+    this.pairs.forget();
+    this.live.stop();
+    this.solution = null;
+    const next = drafts.switchPoint(draft, index);
+    this.step(draft.camera === null ? next : this.follow(next, draft.camera));
     this.solve();
     if (drafts.isHeld(point)) this.release();
     this.needs.changed();

@@ -261,6 +261,7 @@ export class Review {
     const { editor, session } = this;
     const point = editor.draft.points[index];
     if (point === undefined || editor.readonly) return;
+    if (point.off) return say(`Point ${index + 1} is switched off: switch it on first (Shift X).`);
     if (isIndependent(point, editor.draft.camera)) return say(`Point ${index + 1} is confirmed already.`);
     const pair = editor.measured(index);
     if (pair === null && !session.lights) {
