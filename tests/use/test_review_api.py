@@ -747,6 +747,32 @@ def test_the_lights_of_photo_and_map_are_compared_at_each_point(sample_client: C
 
 
 @pytest.mark.slow
+def test_the_strongest_lights_of_the_map_are_met_where_the_camera_is_right(
+    sample_client: Client,
+) -> None:
+    told = sample_client.told(f"frames/{RIGHT}")
+    turn = Rotation.from_euler("y", 25.0 / told["camera"]["focal_px"])
+    turned = (Rotation.from_quat(told["camera"]["quaternion"]) * turn).as_quat().tolist()
+    met = []
+    for camera in (told["camera"], told["camera"] | {"quaternion": turned}):
+        answer = sample_client.post(f"frames/{RIGHT}/lights", {"camera": camera}).json()
+        lights = answer["lights"]
+        assert 50 < len(lights) <= 100
+        x, y = camera_of(camera).lonlat_to_pixel(
+            *([each[n] for each in lights] for n in ("lon", "lat"))
+        )
+        assert (x > 0.0).all()
+        assert (x < camera["width_px"]).all()
+        assert (y > 0.0).all()
+        assert (y < camera["height_px"]).all()
+        met.append(sum(each["met"] for each in lights) / len(lights))
+        assert 0.0 < answer["chance"] < 0.2
+    assert met[0] > 0.6
+    assert met[1] < 0.2
+    unplaced = sample_client.post("frames/99/lights", {"camera": told["camera"]})
+    assert is_refused(unplaced, 404)
+
+
 def test_a_search_from_here_finds_and_can_be_stopped(sample_client: Client) -> None:
     def ended(job: str) -> dict[str, Any]:
         deadline = time.monotonic() + 240.0

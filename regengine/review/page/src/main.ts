@@ -69,7 +69,7 @@ function begin(session: Session): void {
       ];
       byId("cursor").textContent = parts.filter((part) => part !== "").join("  ·  ");
     },
-  });
+  }, api.lights);
   for (const side of ["photo", "map"] as const) {
     byId(side).addEventListener("focusin", () => {
       review.side = side;

@@ -268,6 +268,13 @@ export interface PointEvidence {
   why: string | null;
 }
 
+/** POST /api/frames/{id}/lights: { camera } -> LightsAnswer; the strongest of the map in view. */
+export interface LightsAnswer {
+  lights: { lon: number; lat: number; met: boolean }[];
+  /** Share that would be met by chance. */
+  chance: number;
+}
+
 /** POST /api/frames/{id}/search: { camera, seconds } -> { job }; GET /api/jobs/{job} -> Job */
 export interface Job {
   state: "waiting" | "running" | "done" | "failed" | "cancelled";

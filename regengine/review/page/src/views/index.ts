@@ -14,6 +14,7 @@ import { bar, toggle } from "./bar";
 import { createBrightness } from "./brightness";
 import { createDrawnMap } from "./drawn_map";
 import { keepInStep, mapTurn } from "./follow";
+import { createMapLights, type AskLights } from "./map_lights";
 import { createLookTool } from "./look_tool";
 import { createMapView } from "./map_view";
 import { toMercator } from "./mercator";
@@ -29,7 +30,7 @@ const SCALE_PX = 100; // on the screen, between the two pixels that give the pho
 
 export type Views = ReturnType<typeof createViews>;
 
-export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, session: Session, events: ViewEvents) {
+export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, session: Session, events: ViewEvents, askLights: AskLights) {
   const work: Work = { camera: null, points: [], selected: null, awaited: null, tool: "select" };
   let layout: Layout = "side";
   let hidden = false; // flicker
@@ -59,6 +60,8 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
   }
 
   const drawn = createDrawnMap(photo.stage, session.lights);
+  const lights = createMapLights(photo.stage, askLights);
+  let compared: number | null = null; // the frame in view, where its lights can be compared
   const inStep = toggle("In step", "Photo and map show the same place, at the same scale", true, turn);
   const north = toggle("North up", "Turn photo and map so that north is up; else the photo is upright", false, turn);
   const takeMapAlong = keepInStep(
@@ -72,8 +75,10 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
   const letGoOfMap = createLookTool(photo.stage);
   const brightness = createBrightness([photoElement, mapElement]);
   const drawIn = toggle("Map", "Draw the map into the photo: coast, borders, towns and lights", false, showOverlays);
+  const met = toggle("Lights", "The map's strongest lights in view as rings on the photo, filled where a light of the photo meets them (L)", false, () => lights.show(met.pressed()));
+  met.buttons[0]!.hidden = !session.lights;
   const { difference, brighten } = brightness;
-  bar(photoElement, "Photo view", difference[0]!, ...north.buttons, ...drawIn.buttons, brighten[0]!, ...inStep.buttons);
+  bar(photoElement, "Photo view", difference[0]!, ...north.buttons, ...drawIn.buttons, ...met.buttons, brighten[0]!, ...inStep.buttons);
   bar(mapElement, "Map view", map.base.chooser, difference[1]!, brighten[1]!);
   const split = createSplit(photoElement, () => {
     for (const stage of Object.values(stages)) stage.map.updateSize();
@@ -127,6 +132,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     if (first) turn();
     map.setCamera(next);
     drawn.setCamera(next);
+    lights.setCamera(compared, compared === null ? null : next);
     place.refresh();
     pointer(pointed.side, pointed.at);
   }
@@ -149,6 +155,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     const picture = frame.photo ? await previews.get(frame.id).catch(failed) : null;
     if (turnOf !== shown) return;
     lacking = picture === null && frame.photo ? frame : null;
+    compared = session.lights && picture !== null && frame.reference === "lights" ? frame.id : null;
     photoElement.dataset.why = why; // shown where there is no picture
     pointed.at = null;
     photoElement.classList.remove("waiting");
@@ -157,6 +164,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     const shownNow = photo.show(frame, picture);
     if (frame.width_px && frame.height_px) drawn.setPhoto(frame.width_px, frame.height_px);
     drawn.setCamera(work.camera);
+    lights.setCamera(compared, compared === null ? null : work.camera);
     turn();
     photo.fit.now();
     if (layout !== "over") await shownNow;
@@ -197,6 +205,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
       showOverlays();
     },
     setAdjust: (side: Side, adjust: Adjust) => brightness.set(side, adjust),
+    toggleLights: () => met.buttons[0]!.click(),
     /** While on, the photo over the map is hidden (or, beside each other, swapped for the map). */
     flicker(on: boolean): void {
       hidden = on;

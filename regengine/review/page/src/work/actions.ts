@@ -56,6 +56,7 @@ export function reviewActions(needs: ActionNeeds): Action[] {
 
     { id: "layout", keys: ["o"], label: "Photo over the map, or beside it", group: "Look", button: { bar: "View", text: "Over the map", pressed: () => review.layout === "over" }, run: () => review.setLayout(review.layout === "side" ? "over" : "side") },
     { id: "through", keys: ["h"], label: "The map drawn into the photo: lights, coast, towns, limb", group: "Look", button: { bar: "View", text: "In the photo", pressed: () => review.layout === "through" }, run: () => review.setLayout(review.layout === "through" ? "side" : "through") },
+    { id: "lights", keys: ["l"], label: "The map's strongest lights on the photo, filled where met", group: "Look", run: () => review.views?.toggleLights(), enabled: () => lights },
     { id: "flicker", keys: ["f"], label: "Hold: hide the photo, or swap it for the map", group: "Look", button: { bar: "View", text: "Flicker" }, run: () => review.views?.flicker(true), release: () => review.views?.flicker(false), enabled: hasFrame },
     { id: "full", keys: ["Shift+f"], label: "Full screen: photo and map alone", group: "Look", button: { bar: "Page", text: "Full screen" }, run: () => fullScreen() },
     { id: "fit", keys: ["0"], label: "Show the whole photo and its ground", group: "Look", button: { bar: "View", text: "Fit" }, run: () => review.views?.fit(), enabled: hasFrame },
@@ -88,7 +89,7 @@ export function reviewActions(needs: ActionNeeds): Action[] {
     { id: "search", keys: ["g"], label: "Search from here: the engine goes on from this camera", group: "Camera", button: { bar: "Engine", text: "Search from here" }, run: () => searchFrom(review, search), enabled: () => canEdit() && lights && !search.running },
 
     { id: "quality", keys: ["i"], label: "Quality", group: "Write", run: focusQuality, enabled: canEdit },
-    { id: "location", keys: ["l"], label: "Place and country", group: "Write", run: () => focus("place"), enabled: canEdit },
+    { id: "location", keys: ["Shift+l"], label: "Place and country", group: "Write", run: () => focus("place"), enabled: canEdit },
     { id: "tags", keys: ["t"], label: "Tags", group: "Write", run: () => focus("tags"), enabled: canEdit },
     { id: "comment", keys: ["c"], label: "Comment (Esc leaves a field)", group: "Write", run: () => focus("comment"), enabled: canEdit },
 

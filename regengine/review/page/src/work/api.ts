@@ -81,6 +81,8 @@ export const api = {
   snap: (id: number, body: types.SnapRequest) => call<types.SnapAnswer>("POST", `frames/${id}/snap`, body),
   evidence: (id: number, camera: types.Camera, points: types.Point[], signal: AbortSignal) =>
     call<types.EvidenceAnswer>("POST", `frames/${id}/evidence`, { camera, points }, { signal }),
+  lights: (id: number, camera: types.Camera, signal: AbortSignal) =>
+    call<types.LightsAnswer>("POST", `frames/${id}/lights`, { camera }, { signal }),
   search: (id: number, camera: types.Camera) =>
     call<{ job: string }>("POST", `frames/${id}/search`, { camera }),
   job: (job: string) => call<types.Job>("GET", `jobs/${encodeURIComponent(job)}`),
