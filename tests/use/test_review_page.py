@@ -118,6 +118,8 @@ def test_a_guess_that_nobody_confirmed_does_not_count(hand: ReviewHand) -> None:
     hand.go_to(FRAMES["left unplaced"])
     hand.press("a")
     expect(said).to_contain_text("confirmed are 0 of 0 points")
+    missing = hand.page.locator("#missing")
+    expect(missing).to_have_text("To accept: a camera and four points are missing.")
     frame_id = FRAMES["seen"]
     hand.go_to(frame_id)
     for key in ("]", "x", "="):  # one that the engine did not propose, by its camera
@@ -130,6 +132,7 @@ def test_a_guess_that_nobody_confirmed_does_not_count(hand: ReviewHand) -> None:
     hand.press("a")
     expect(said).to_contain_text("four confirmed points")
     expect(said).to_contain_text("confirmed are 1 of 4 points")
+    expect(missing).to_contain_text("3 confirmed points are missing")
     told = hand.told_of(frame_id)
     assert told["decisions"] == []
     work = told["draft"] | {"decision": "accepted", "base": 0}

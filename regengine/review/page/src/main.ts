@@ -123,7 +123,9 @@ function begin(session: Session): void {
   const bar = topBar(byId("bar"), session, pageRow!);
   byId("tools").append(view!, jump.element, tool!, points!, adjust.element);
   byId("engine").append(engine!);
-  byId("choices").append(decide!);
+  const missing = element("p", { id: "missing", className: "refusal", attributes: { role: "status" } });
+  byId("choices").append(missing, decide!);
+  byId("do-accept").setAttribute("aria-describedby", "missing");
   byId("about-frame").append(form.element);
 
   const drawHypotheses = drawnOnChange(
@@ -154,7 +156,7 @@ function begin(session: Session): void {
     () => review.frame,
     () => review.frame && review.found.get(review.frame.id),
     () => review.frame && meant(review.frame, editor.draft),
-    () => review.refusal,
+    () => review.refusal?.why,
   );
   function refresh(): void {
     const { frame } = review;
@@ -165,6 +167,8 @@ function begin(session: Session): void {
       drawHypotheses();
       drawPoints();
     }
+    const { refusal } = review;
+    missing.textContent = refusal === null || editor.readonly ? "" : `To accept: ${refusal.missing}`;
     for (const row of rows) row.refresh();
   }
 

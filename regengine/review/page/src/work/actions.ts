@@ -48,7 +48,7 @@ export function reviewActions(needs: ActionNeeds): Action[] {
   };
 
   return [
-    { id: "accept", keys: ["a"], label: "Accept and go on", group: "Decide", button: { bar: "Decide", text: "Accept", className: "accept" }, run: () => wait(review.decide("accepted")), enabled: canEdit, refusal: () => review.refusal },
+    { id: "accept", keys: ["a"], label: "Accept and go on", group: "Decide", button: { bar: "Decide", text: "Accept", className: "accept" }, run: () => wait(review.decide("accepted")), enabled: canEdit, refusal: () => review.refusal?.why ?? null },
     { id: "reject", keys: ["r"], label: "Reject and go on", group: "Decide", button: { bar: "Decide", text: "Reject", className: "reject" }, run: () => wait(review.decide("rejected")), enabled: canEdit },
     { id: "unsure", keys: ["u"], label: "Cannot say; go on", group: "Decide", button: { bar: "Decide", text: "Unsure" }, run: () => wait(review.decide("unsure")), enabled: canEdit },
     { id: "skip", keys: ["s"], label: "Skip for now", group: "Decide", button: { bar: "Decide", text: "Skip" }, run: () => wait(review.next()), enabled: hasFrame },

@@ -61,7 +61,7 @@ test("a point that is switched off stays where it is, and does not count", () =>
   assert.equal(whyNotAccepted(draft, frame), null);
   draft = switchPoint(draft, 1);
   assert.deepEqual(follow(draft, camera, flat(7)).points[1], draft.points[1]);
-  assert.match(whyNotAccepted(draft, frame) ?? "", /confirmed are 3 of 3 points/);
+  assert.match(whyNotAccepted(draft, frame)?.why ?? "", /confirmed are 3 of 3 points/);
   assert.equal(movePoint(draft, 1, "map", [1, 2], "person").points[1]?.off, true);
   assert.equal(whyNotAccepted(switchPoint(draft, 1), frame), null);
 });

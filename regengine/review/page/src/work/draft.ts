@@ -65,8 +65,16 @@ export function isSearched({ camera, points }: Draft): boolean {
   return camera !== null && points.length > 0 && points.every((each) => each.origin === "search");
 }
 
-/** Why a frame cannot be accepted, as the server says it (`DecisionBody` in bodies.py); null where it can. */
-export function whyNotAccepted(work: Draft, frame: Frame): string | null {
+/** Why a frame cannot be accepted. */
+export interface Refusal {
+  /** As the server says it (`DecisionBody` in bodies.py). */
+  why: string;
+  /** In a few words: what there is to do. */
+  missing: string;
+}
+
+/** Null where a frame can be accepted. */
+export function whyNotAccepted(work: Draft, frame: Frame): Refusal | null {
   const draft = { ...work, points: work.points.filter((each) => !each.off) };
   const { camera, points } = draft;
   const apart = (some: Point[]): number => new Set(some.map(({ x, y }) => `${x} ${y}`)).size;
@@ -76,18 +84,23 @@ export function whyNotAccepted(work: Draft, frame: Frame): string | null {
   const told = camera === null ? [] : moved.filter((each) => each.origin !== "confirmed" && isIndependent(each, camera));
   const confirmed = camera === null ? 0 : apart([...measured, ...told]);
   if (camera === null || confirmed < FEWEST_POINTS) {
-    return (
-      "Accepting needs a camera and four confirmed points, or a proposal of the engine as it is: " +
-      `confirmed are ${confirmed} of ${points.length} points.`
-    );
+    const left = FEWEST_POINTS - confirmed;
+    return {
+      why:
+        "Accepting needs a camera and four confirmed points, or a proposal of the engine as it is: " +
+        `confirmed are ${confirmed} of ${points.length} points.`,
+      missing: camera === null ? "a camera and four points are missing." : `${left} confirmed point${left === 1 ? " is" : "s are"} missing (K, N or a click).`,
+    };
   }
   const most = frame.agreeing_px ?? Infinity;
   const agree = (some: Point[], seen: Camera): boolean => some.every((each) => (pointResidual(seen, each)?.residual_px ?? Infinity) <= most);
   if (measured.length === 0 || frame.camera === null || (agree(moved, frame.camera) && agree(measured, camera))) return null;
-  return (
-    "The points as the engine measured them and those that were moved contradict each other: " +
-    "move what is wrong, or snap or click the others, too."
-  );
+  return {
+    why:
+      "The points as the engine measured them and those that were moved contradict each other: " +
+      "move what is wrong, or snap or click the others, too.",
+    missing: "the points contradict each other.",
+  };
 }
 
 /** Whether the engine proposes the camera, and these are the points that it has there. */

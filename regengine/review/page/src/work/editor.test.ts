@@ -177,7 +177,7 @@ test("a confirmed point is the engine's pair, wherever a drag took the camera", 
   assert.deepEqual(made.draft.points.slice(1), engine.slice(1).map((each) => ({ ...each, origin: "confirmed" })));
   await made.solved;
   assert.deepEqual(asked.at(-1)?.slice(1), made.draft.points.slice(1));
-  assert.match(whyNotAccepted(made.draft, made.frame!) ?? "", /contradict each other/);
+  assert.match(whyNotAccepted(made.draft, made.frame!)?.why ?? "", /contradict each other/);
 });
 
 test("what nothing measured is not confirmed by its camera", () => {
@@ -234,7 +234,7 @@ test("points of a person that lie where the camera has them do not count, unless
   const frame = made.frame!;
   const points = PIXELS.map((pixel) => ({ ...pointAt(truth, pixel), origin: "person" as const }));
   const draft = { ...made.draft, camera: { ...truth, focal_px: truth.focal_px * (1 + 1e-9) }, points };
-  assert.match(whyNotAccepted(draft, frame) ?? "", /confirmed are 0 of 4 points/);
+  assert.match(whyNotAccepted(draft, frame)?.why ?? "", /confirmed are 0 of 4 points/);
   assert.equal(whyNotAccepted({ ...draft, points: points.map((each) => ({ ...each, by_hand: true })) }, frame), null);
 });
 
@@ -244,7 +244,7 @@ test("a proposal is as it is only with the points that it has", () => {
   assert.equal(whyNotAccepted(made.draft, frame), null);
   const [first, ...others] = made.draft.points;
   const moved = { ...first!, lon: first!.lon + 0.1, origin: "person" as const, by_hand: true };
-  assert.match(whyNotAccepted({ ...made.draft, points: [moved, ...others] }, frame) ?? "", /confirmed are 1 of 4/);
+  assert.match(whyNotAccepted({ ...made.draft, points: [moved, ...others] }, frame)?.why ?? "", /confirmed are 1 of 4/);
 });
 
 test("a click however near the guess is where it was made", () => {

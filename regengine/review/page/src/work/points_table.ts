@@ -55,7 +55,7 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
         "To QGIS",
       ),
     element("p", { className: "outcome", attributes: { role: "status" } }, outcome(editor)),
-    refusal !== null && element("p", { className: "refusal" }, refusal),
+    refusal !== null && element("p", { className: "refusal" }, refusal.why),
   );
 
   async function write(): Promise<void> {

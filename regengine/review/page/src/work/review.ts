@@ -4,7 +4,7 @@ import type { Camera, Choice, Decision, Frame, Job, Place, Said, Session } from 
 import type { Layout, Side, Tool } from "../view_types";
 import type { Views } from "../views";
 import { api } from "./api";
-import { begun, isHeld, isIndependent, whyNotAccepted } from "./draft";
+import { begun, isHeld, isIndependent, whyNotAccepted, type Refusal } from "./draft";
 import { Editor } from "./editor";
 import { Evidence } from "./evidence";
 import { Kept } from "./kept";
@@ -102,9 +102,10 @@ export class Review {
     return this.decidedHere.size;
   }
   /** Why the frame in view cannot be accepted as it is; null where it can. */
-  get refusal(): string | null {
+  get refusal(): Refusal | null {
     const { frame, editor } = this;
-    return frame === null ? null : (editor.problem ?? whyNotAccepted(editor.draft, frame));
+    if (frame === null) return null;
+    return editor.problem === null ? whyNotAccepted(editor.draft, frame) : { why: editor.problem, missing: editor.problem };
   }
   /** Town and country that the frame shows, as far as the server knows by now. */
   get placeName(): string | null {
@@ -192,7 +193,7 @@ export class Review {
     const refusal = choice === "accepted" ? this.refusal : null;
     if (refusal !== null) {
       this.inView = frame.id;
-      return say(`${refusal} Add points (P), or confirm those that are right (K).`);
+      return say(`${refusal.why} Add points (P), or confirm those that are right (K).`);
     }
     const own = frame.decisions.find((each) => each.reviewer === this.session.reviewer);
     const body = { ...draft, decision: choice, base: own?.revision ?? 0, seconds: this.watch.seconds };

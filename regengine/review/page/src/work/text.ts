@@ -22,7 +22,40 @@ export const CATEGORY_WORDS: Record<string, string> = {
   sunset_sunrise: "sunset or sunrise",
   day: "by day",
   inside: "inside the station",
+  other: "something else",
 };
+
+/** The engine's reasons in a few words; those whose code says it in words have none. */
+const REASON_WORDS: Record<string, string> = {
+  low_probability: "probability too low",
+  low_margin: "another place fits, too",
+  few_lights: "few lights agree",
+  loose_fit: "hangs on single lights",
+  guessed_lens: "focal length guessed",
+  narrow: "points close together",
+  dark_points: "points on no light",
+  few_control_points: "few points",
+  no_streets: "no street map",
+  small_frame: "little ground shown",
+  map_saturated: "map saturated there",
+  search_budget: "search not finished",
+  no_agreement: "no place fits",
+  no_match: "no place fits",
+  no_ephemeris: "unknown where from",
+  outside_map: "outside of the map",
+  clock_suspect: "wrong time or nadir",
+  lens_suspect: "other focal length",
+  centre_suspect: "not the place named",
+  not_a_night_city_frame: "no cities by night",
+  sea: "over the sea",
+  worker_died: "damaged file",
+  timed_out: "took too long",
+};
+
+/** A reason of the engine, by its code. */
+export function reasonWords(code: string): string {
+  return REASON_WORDS[code] ?? words(code);
+}
 
 /** Of what was accepted for points that tell nothing beyond their camera. */
 export const NOT_INDEPENDENT = "not independent";
