@@ -43,6 +43,7 @@ def _add_session(routes: APIRouter, context: ReviewContext) -> None:
             "frames": len(context.frames.rows),
             "reviewer": context.reviewer,
             "readonly": context.readonly,
+            "blind": context.blind,
             "version": engine_version,
             "lights": light_map is not None,
             "orbits": context.tles is not None,
@@ -74,7 +75,7 @@ def _name(light_map: LightMap) -> str:
 
 
 def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
-    standings = Standings(context.decisions, context.reviewer)
+    standings = Standings(context.decisions, context.reviewer, blind=context.blind)
     places = FramePlaces()
     one_at_a_time = Lock()  # the standings are those of the rows that were asked for
 
@@ -129,7 +130,8 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
     @routes.get("/frames/{number}/history")
     def history(number: FrameId) -> list[dict[str, Any]]:
         sha256 = context.result(number).sha256
-        return [decision_json(each) for each in context.decisions.history(number, sha256)]
+        found = context.shown(context.decisions.history(number, sha256))
+        return [decision_json(each) for each in found]
 
 
 def judged_of(context: ReviewContext, number: int, work: DraftBody | None = None) -> Judged:

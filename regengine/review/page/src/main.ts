@@ -23,6 +23,7 @@ import { showGiven } from "./work/given_box";
 import { queueFilters } from "./work/queue_filters";
 import { QueueList } from "./work/queue_list";
 import { Review } from "./work/review";
+import { showOpinion, type Opinion } from "./work/second_opinion";
 import { SearchRun } from "./work/search_run";
 import { remember, remembered } from "./work/settings";
 import { lonLat } from "./work/text";
@@ -128,8 +129,18 @@ function begin(session: Session): void {
   byId("do-accept").setAttribute("aria-describedby", "missing");
   byId("about-frame").append(form.element);
 
+  const compare = (opinion: Opinion): void => review.compare(opinion);
+  const drawOpinion = drawnOnChange(
+    () =>
+      showOpinion(byId("opinion"), review.opinion, editor.draft.camera, {
+        take: editor.readonly ? null : () => review.takeOpinion(),
+        hide: () => review.compare(null),
+      }),
+    () => review.opinion,
+    () => editor.draft.camera,
+  );
   const drawHypotheses = drawnOnChange(
-    () => review.frame && showHypotheses(byId("hypotheses"), review.frame, editor),
+    () => review.frame && showHypotheses(byId("hypotheses"), review.frame, editor, compare),
     () => review.frame,
     () => review.frame && proposalShown(editor.draft, review.frame),
   );
@@ -165,6 +176,7 @@ function begin(session: Session): void {
       showFacts(byId("facts"), frame, editor.draft.camera, review.placeName);
       drawVerdict();
       drawHypotheses();
+      drawOpinion();
       drawPoints();
     }
     const { refusal } = review;
@@ -181,8 +193,8 @@ function begin(session: Session): void {
     list.show(review.queue);
     if (frame === null) return refresh();
     form.show(editor.draft, review.placeName);
-    showDecisions(byId("decisions"), frame.decisions, editor, () =>
-      wait(review.history().then((all) => all && showHistory(all, editor))),
+    showDecisions(byId("decisions"), frame.decisions, editor, compare, () =>
+      wait(review.history().then((all) => all && showHistory(all, editor, compare))),
     );
     showGiven(byId("given"), frame, editor, session.orbits, () => review.views?.fit());
     byId("panel").scrollTop = 0;

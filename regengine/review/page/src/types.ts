@@ -61,6 +61,8 @@ export interface Session {
   frames: number;
   reviewer: string;
   readonly: boolean;
+  /** Whether others' decisions stay hidden until this reviewer has decided. */
+  blind: boolean;
   /** Whether a night-light map was given: without one there are no map tiles, snap, search. */
   lights: boolean;
   /** Whether there are element sets: a time tells the nadir. */

@@ -15,6 +15,7 @@ import { createBrightness } from "./brightness";
 import { createDrawnMap } from "./drawn_map";
 import { keepInStep, mapTurn } from "./follow";
 import { createMapLights, type AskLights } from "./map_lights";
+import { createGhost, type Ghost } from "./ghost";
 import { createLookTool } from "./look_tool";
 import { createMapView } from "./map_view";
 import { toMercator } from "./mercator";
@@ -61,6 +62,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
 
   const drawn = createDrawnMap(photo.stage, session.lights);
   const lights = createMapLights(photo.stage, askLights);
+  const ghost = createGhost([photo.stage, map.stage]);
   let compared: number | null = null; // the frame in view, where its lights can be compared
   const inStep = toggle("In step", "Photo and map show the same place, at the same scale", true, turn);
   const north = toggle("North up", "Turn photo and map so that north is up; else the photo is upright", false, turn);
@@ -133,6 +135,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     map.setCamera(next);
     drawn.setCamera(next);
     lights.setCamera(compared, compared === null ? null : next);
+    ghost.setCamera(next);
     place.refresh();
     pointer(pointed.side, pointed.at);
   }
@@ -205,6 +208,8 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
       showOverlays();
     },
     setAdjust: (side: Side, adjust: Adjust) => brightness.set(side, adjust),
+    /** A second opinion over what is worked on; null for none. */
+    setGhost: (next: Ghost | null) => ghost.set(next),
     toggleLights: () => met.buttons[0]!.click(),
     /** While on, the photo over the map is hidden (or, beside each other, swapped for the map). */
     flicker(on: boolean): void {

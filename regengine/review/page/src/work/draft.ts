@@ -164,7 +164,7 @@ export function choose(draft: Draft, frame: Frame, hypothesis: Hypothesis, groun
 export function fillUp(draft: Draft, count: number, ground: Ground): Draft {
   const camera = draft.camera;
   if (camera === null) return draft;
-  const candidates = grid(camera).flatMap((pixel) => {
+  const candidates = spreadPixels(camera).flatMap((pixel) => {
     const place = ground(camera, ...pixel);
     return place === null ? [] : [{ pixel, place }];
   });
@@ -183,8 +183,8 @@ export function fillUp(draft: Draft, count: number, ground: Ground): Draft {
   return filled;
 }
 
-/** Pixels where a filled-up point may lie: well inside, where the lens is known best. */
-function grid(camera: Camera): [number, number][] {
+/** Pixels spread over the photo, where a filled-up point may lie: well inside, where the lens is known best. */
+export function spreadPixels(camera: Camera): [number, number][] {
   const at = [0.15, 0.325, 0.5, 0.675, 0.85];
   return at.flatMap((v) =>
     at.map((u): [number, number] => [Math.round(u * (camera.width_px - 1)), Math.round(v * (camera.height_px - 1))]),

@@ -13,6 +13,7 @@ import { Outbox, type Sending } from "./outbox";
 import { Queue } from "./queue";
 import { pointResidual } from "./residuals";
 import { pixels } from "./text";
+import type { Opinion } from "./second_opinion";
 import { delay, Watch } from "./watch";
 
 /** Frames fetched ahead of the one in view. */
@@ -54,6 +55,8 @@ export class Review {
   side: Side = "photo";
   /** What the last search that found a camera said, by frame. */
   readonly found = new Map<number, Said>();
+  /** What is drawn over the work, to compare. */
+  opinion: Opinion | null = null;
   views: Views | null = null;
 
   private readonly cache = new Kept(api.frame, KEPT_FRAMES);
@@ -147,6 +150,7 @@ export class Review {
     // Where there is nothing to judge or to drag, pairs are what brings a camera
     this.tool = this.editor.draft.camera === null && !this.editor.readonly ? "add" : "select";
     this.atHorizon = false;
+    this.compare(null);
     this.views?.setTool(this.tool);
     this.watch.restart();
     this.needs.opened(frame);
@@ -204,6 +208,21 @@ export class Review {
     this.queue.decided(frame.id, { decision: choice, reviewers: Math.max(1, frame.reviewers), independent: true });
     this.needs.queueChanged();
     await this.next();
+  }
+
+  /** Draw a second opinion over what is worked on; null for none. */
+  compare(opinion: Opinion | null): void {
+    this.opinion = opinion;
+    this.views?.setGhost(opinion);
+    this.needs.changed();
+  }
+
+  /** Work goes on from it. */
+  takeOpinion(): void {
+    const { opinion } = this;
+    if (opinion === null) return;
+    this.compare(null);
+    this.editor.take(opinion.camera, opinion.points, opinion.hypothesis);
   }
 
   setTool(tool: Tool): void {

@@ -88,7 +88,8 @@ export function utc(time: string | null): string {
 /** Never 0.0: nothing is as exact. */
 export function pixels(value: number | null): string {
   if (value === null) return MISSING;
-  return Math.abs(value) < LEAST_SHOWN_PX ? "< 0.1 px" : `${value.toFixed(1)} px`;
+  const size = Math.abs(value);
+  return size < LEAST_SHOWN_PX ? "< 0.1 px" : `${value.toFixed(size < 9.95 ? 1 : 0)} px`;
 }
 
 /** Less would round to 0.0. */
@@ -96,7 +97,7 @@ export const LEAST_SHOWN_PX = 0.05;
 
 export function metres(value: number | null): string {
   if (value === null) return MISSING;
-  return Math.abs(value) < 10_000 ? `${Math.round(value)} m` : `${(value / 1000).toFixed(1)} km`;
+  return Math.abs(value) < 1000 ? `${Math.round(value)} m` : `${(value / 1000).toFixed(1)} km`;
 }
 
 export function lonLat([lon, lat]: LonLat): string {
