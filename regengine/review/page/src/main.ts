@@ -27,6 +27,7 @@ import { showOpinion, type Opinion } from "./work/second_opinion";
 import { SearchRun } from "./work/search_run";
 import { remember, remembered } from "./work/settings";
 import { lonLat } from "./work/text";
+import { showSteps } from "./work/steps_box";
 import { topBar } from "./work/top_bar";
 
 const AWAY = "The review server does not answer. What you do is kept in this browser, and sent when it is there again.";
@@ -159,6 +160,10 @@ function begin(session: Session): void {
     () => sortedBy(),
   );
 
+  const drawSteps = drawnOnChange(
+    () => showSteps(byId("steps"), editor),
+    () => JSON.stringify(editor.steps),
+  );
   const drawVerdict = drawnOnChange(
     () => {
       const hint = hintFor(editor.draft, review.refusal, remembered("hints", { decided: 0 }).decided + review.decidedNow);
@@ -178,6 +183,7 @@ function begin(session: Session): void {
       drawHypotheses();
       drawOpinion();
       drawPoints();
+      drawSteps();
     }
     const { refusal } = review;
     missing.textContent = refusal === null || editor.readonly ? "" : `To accept: ${refusal.missing}`;

@@ -305,3 +305,19 @@ test("what is read-only does not change", () => {
   assert.equal(made.draft, before);
   assert.match(said[0] ?? "", /read-only/);
 });
+
+test("one goes back to any step, and forth again", () => {
+  const { made } = editor();
+  made.select(0);
+  for (const index of [1, 2]) made.confirmMeasured(index);
+  made.switchPoint(3);
+  assert.deepEqual(made.steps, { what: ["opened", "confirmed 2", "confirmed 3", "switched 4 off"], at: 3 });
+  made.goTo(1);
+  assert.deepEqual(made.draft.points.map((each) => each.origin), ["engine", "confirmed", "engine", "engine"]);
+  assert.equal(made.steps.at, 1);
+  made.redo();
+  assert.equal(made.steps.at, 2);
+  made.goTo(0);
+  made.confirmMeasured(0);
+  assert.deepEqual(made.steps, { what: ["opened", "confirmed 1"], at: 1 });
+});

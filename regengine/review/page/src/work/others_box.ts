@@ -63,7 +63,7 @@ export function decisionList(decisions: Decision[], editor: Editor, compare: Com
           !editor.readonly &&
           element(
             "button",
-            { type: "button", className: "quiet", onclick: () => editor.take(decision.camera, decision.points, decision.hypothesis) },
+            { type: "button", className: "quiet", onclick: () => editor.take(`took ${decision.reviewer}'s`, decision.camera, decision.points, decision.hypothesis) },
             "Use these points",
           ),
       ),

@@ -222,7 +222,7 @@ export class Review {
     const { opinion } = this;
     if (opinion === null) return;
     this.compare(null);
-    this.editor.take(opinion.camera, opinion.points, opinion.hypothesis);
+    this.editor.take(`took ${opinion.name}`, opinion.camera, opinion.points, opinion.hypothesis);
   }
 
   setTool(tool: Tool): void {
@@ -357,7 +357,7 @@ export class Review {
     if (camera === null) return;
     this.found.set(id, result);
     if (this.frame?.id === id) {
-      this.editor.take(camera, points, null);
+      this.editor.take("searched", camera, points, null);
       this.views?.fit();
       return;
     }
