@@ -13,6 +13,7 @@ from regengine.io.html import visible_text
 from regengine.io.plain import plain
 from regengine.review.bodies import DecisionBody, DraftBody, decision_json
 from regengine.review.context import ReviewContext, no_frame
+from regengine.review.neighbours import neighbours
 from regengine.review.queue import FramePlaces, Queue, QueueFilter, Standings
 from regengine.store.reviews import Judged, check_work, judged_state
 
@@ -126,6 +127,16 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
                 return up_to_date().frame(context, number)
             except KeyError:
                 raise no_frame(number) from None
+
+    @routes.get("/frames/{number}/neighbours")
+    def near_in_time(number: FrameId) -> dict[str, Any]:
+        """Frames of the same camera taken moments before or after, and their cameras."""
+        with one_at_a_time:
+            try:
+                found = neighbours(context, up_to_date(), number)
+            except KeyError:
+                raise no_frame(number) from None
+        return {"neighbours": plain(found, str)}
 
     @routes.get("/frames/{number}/history")
     def history(number: FrameId) -> list[dict[str, Any]]:

@@ -22,8 +22,9 @@ from PIL import Image
 from pyproj import Transformer
 from scipy.spatial.transform import Rotation
 
+from matchers.geometry.earth import ecef_to_geodetic
 from regengine.errors import RegengineError
-from tests.example_results import proposal
+from tests.example_results import nadir_camera, proposal, solved
 from tests.kit.hand import camera_error_km
 from tests.kit.pages import BASE, PORT, WORK, Client, ReviewProcess, Serve
 from tests.kit.program import run
@@ -530,6 +531,52 @@ def test_a_blind_review_hides_what_others_decided_until_one_has_decided(
         assert bob.told("queue?status=disputed")["ids"] == [8]
         assert bob.told("queue?status=second")["ids"] == [9]
         assert bob.told("frames/9")["decisions"] == []
+
+
+def test_a_neighbours_camera_is_carried_along_the_orbit(
+    review_server: Serve, tmp_path: Path
+) -> None:
+    placed = proposal("first")
+    assert placed.nadir is not None
+    over = nadir_camera(tilt_deg=10.0)
+    series = [
+        ("first", "12:00:00Z", 35.7, "NIKON D4"),
+        ("half a minute later", "12:00:30Z", 37.6, "NIKON D4"),
+        ("other camera", "12:00:20Z", 37.0, "NIKON D3S"),
+        ("long after", "12:09:00Z", 60.0, "NIKON D4"),
+    ]
+    results = [
+        replace(
+            placed,
+            frame=name,
+            path=f"{name}.jpg",
+            sha256=f"{number:064x}",
+            time_utc=f"2014-02-04T{time}",
+            camera_body=body,
+            verdict="no_match" if number else "accepted",
+            solved=None if number else solved(over),
+            nadir=replace(placed.nadir, lon=136.9, lat=lat, altitude_km=391.2),
+        )
+        for number, (name, time, lat, body) in enumerate(series)
+    ]
+    with review_server(write_store(tmp_path / "run.h5", results)) as client:
+        (one,) = client.told("frames/1/neighbours")["neighbours"]
+        assert (one["frame"], one["seconds"], one["verdict"]) == ("first", -30.0, "accepted")
+        carried = camera_of(one["camera"])
+        lon, lat, height_m = ecef_to_geodetic(carried.position_ecef_m)
+        assert (lon, lat) == pytest.approx((136.9, 37.6), abs=0.02)
+        assert height_m == pytest.approx(391.2e3, rel=0.01)
+        assert carried.off_nadir_deg == pytest.approx(over.off_nadir_deg, abs=0.3)
+        # It looks as far ahead as the other did
+        seen, other = (c.pixel_to_lonlat(*c.principal_point) for c in (carried, over))
+        assert float(seen[1] - other[1]) == pytest.approx(1.9, abs=0.05)
+        (back,) = client.told("frames/0/neighbours")["neighbours"]
+        assert (back["seconds"], back["camera"]) == (30.0, None)
+        assert client.told("frames/2/neighbours")["neighbours"] == []
+        assert client.decide(0, "rejected").status_code == 200
+        (refused,) = client.told("frames/1/neighbours")["neighbours"]
+        assert refused["camera"] is None
+        assert is_refused(client.ask("GET", "/api/frames/99/neighbours"), 404)
 
 
 @pytest.mark.parametrize("at", [(-0.6, 10.0), (10.0, 480.0), (700.0, 10.0)])

@@ -12,6 +12,7 @@ import { showHelp, showHistory } from "./work/dialogs";
 import { byId, drawnOnChange, element } from "./work/dom";
 import { proposalShown } from "./work/draft";
 import { hintFor, meant, showFacts, showVerdict } from "./work/frame_facts";
+import { showNeighbours } from "./work/neighbour_strip";
 import { Keyboard } from "./work/keys";
 import { link } from "./work/link";
 import { complain, say, sentenceOf, settled, wait } from "./work/notices";
@@ -160,6 +161,14 @@ function begin(session: Session): void {
     () => sortedBy(),
   );
 
+  const drawNeighbours = drawnOnChange(
+    () =>
+      showNeighbours(byId("neighbours"), review.neighbours, editor, {
+        open: (id) => wait(review.open(id)),
+        copy: (neighbour) => review.copyCamera(neighbour),
+      }),
+    () => review.neighbours,
+  );
   const drawSteps = drawnOnChange(
     () => showSteps(byId("steps"), editor),
     () => JSON.stringify(editor.steps),
@@ -184,6 +193,7 @@ function begin(session: Session): void {
       drawOpinion();
       drawPoints();
       drawSteps();
+      drawNeighbours();
     }
     const { refusal } = review;
     missing.textContent = refusal === null || editor.readonly ? "" : `To accept: ${refusal.missing}`;

@@ -105,6 +105,14 @@ export interface QueueRow {
   independent: boolean;
 }
 
+/** GET /api/frames/{id}/neighbours -> { neighbours: Neighbour[] }: of the same camera, in the order of time. */
+export interface Neighbour extends QueueRow {
+  /** After the frame; before it below 0. */
+  seconds: number;
+  /** Carried along the orbit to where the frame was taken. */
+  camera: Camera | null;
+}
+
 /** GET /api/facets: how many frames have each value, over the whole store */
 export interface Facets {
   verdict: Record<string, number>;

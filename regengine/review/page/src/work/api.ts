@@ -75,6 +75,7 @@ export const api = {
   rows: (ids: number[]) =>
     call<{ frames: types.QueueRow[]; named: boolean }>("GET", `frames?${ids.map((id) => `id=${id}`).join("&")}&limit=${ids.length}`),
   frame: (id: number) => call<types.Frame>("GET", `frames/${id}`),
+  neighbours: (id: number) => call<{ neighbours: types.Neighbour[] }>("GET", `frames/${id}/neighbours`),
   history: (id: number) => call<types.Decision[]>("GET", `frames/${id}/history`),
   solve: (id: number, body: types.SolveRequest, signal: AbortSignal) =>
     call<types.SolveAnswer>("POST", `frames/${id}/solve`, body, { signal }),

@@ -99,14 +99,14 @@ export class Editor {
   open(frame: Frame, reviewer: string, unsent: Draft | null | undefined): void {
     const start = drafts.begun({ ...frame, draft: null }, reviewer);
     const draft = unsent === undefined ? drafts.begun(frame, reviewer) : (unsent ?? start);
-    this.begin(frame, start, { what: "opened", draft, base: baseOf(frame, draft) });
+    this.reset(frame, start, { what: "opened", draft, base: baseOf(frame, draft) });
   }
 
   close(): void {
-    this.begin(null, EMPTY, NOTHING);
+    this.reset(null, EMPTY, NOTHING);
   }
 
-  private begin(frame: Frame | null, start: Draft, step: Step): void {
+  private reset(frame: Frame | null, start: Draft, step: Step): void {
     this.live.stop();
     Object.assign(this, { frame, start, past: [], now: step, future: [], selected: null });
     this.forget();
@@ -270,6 +270,11 @@ export class Editor {
   /** Another camera and points as a whole: what a search found, or what somebody decided. */
   take(what: string, camera: Camera | null, points: Point[], hypothesis: number | null): void {
     if (!this.refused()) this.replace(what, { ...this.draft, camera, points, hypothesis }, camera);
+  }
+
+  /** Another camera to begin with: its points are its guesses. */
+  begin(what: string, camera: Camera): void {
+    if (!this.refused()) this.replace(what, drafts.fillUp({ ...this.draft, camera, points: [], hypothesis: null }, 4, clearGround), camera);
   }
 
   private replace(what: string, draft: Draft, base: Camera | null): void {

@@ -188,7 +188,7 @@ export class QueueList {
 }
 
 /** The photo, as it was held; none where it cannot be shown. */
-function picture(row: QueueRow): HTMLElement {
+export function picture(row: QueueRow): HTMLElement {
   const made = element("img", {
     className: "thumb",
     alt: "",

@@ -1,6 +1,6 @@
 // A sitting of review: the queue walked, frames opened, decisions made and kept.
 
-import type { Camera, Choice, Decision, Frame, Job, Place, Said, Session } from "../types";
+import type { Camera, Choice, Decision, Frame, Job, Neighbour, Place, Said, Session } from "../types";
 import type { Layout, Side, Tool } from "../view_types";
 import type { Views } from "../views";
 import { api } from "./api";
@@ -55,6 +55,8 @@ export class Review {
   side: Side = "photo";
   /** What the last search that found a camera said, by frame. */
   readonly found = new Map<number, Said>();
+  /** Frames of the same camera, moments before and after the one in view. */
+  neighbours: Neighbour[] = [];
   /** What is drawn over the work, to compare. */
   opinion: Opinion | null = null;
   views: Views | null = null;
@@ -150,6 +152,7 @@ export class Review {
     // Where there is nothing to judge or to drag, pairs are what brings a camera
     this.tool = this.editor.draft.camera === null && !this.editor.readonly ? "add" : "select";
     this.atHorizon = false;
+    this.neighbours = [];
     this.compare(null);
     this.views?.setTool(this.tool);
     this.watch.restart();
@@ -158,6 +161,10 @@ export class Review {
     if (mine !== this.opening) return;
     this.inView = id;
     this.changed();
+    const { neighbours } = await api.neighbours(id);
+    if (mine !== this.opening) return;
+    this.neighbours = neighbours;
+    this.needs.changed();
     await this.fetchAhead(frame.id);
   }
 
@@ -223,6 +230,14 @@ export class Review {
     if (opinion === null) return;
     this.compare(null);
     this.editor.take(`took ${opinion.name}`, opinion.camera, opinion.points, opinion.hypothesis);
+  }
+
+  copyCamera({ camera, frame }: Neighbour): void {
+    if (camera === null) return;
+    this.setTool("select");
+    this.editor.begin(`camera of ${frame}`, camera);
+    this.views?.fit();
+    say(`The camera of ${frame}, carried along the orbit: drag what is off, or search from here (G).`);
   }
 
   setTool(tool: Tool): void {

@@ -100,6 +100,13 @@ export function metres(value: number | null): string {
   return Math.abs(value) < 1000 ? `${Math.round(value)} m` : `${(value / 1000).toFixed(1)} km`;
 }
 
+/** A time before or after, "−12 s", "+2 min 30 s". */
+export function seconds(value: number): string {
+  const size = Math.abs(Math.round(value));
+  const sign = size === 0 ? "" : value < 0 ? "−" : "+";
+  return size < 60 ? `${sign}${size} s` : `${sign}${Math.floor(size / 60)} min ${size % 60} s`;
+}
+
 export function lonLat([lon, lat]: LonLat): string {
   const north = `${Math.abs(lat).toFixed(3)}° ${lat < 0 ? "S" : "N"}`;
   return `${north}, ${Math.abs(lon).toFixed(3)}° ${lon < 0 ? "W" : "E"}`;
