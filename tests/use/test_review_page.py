@@ -345,7 +345,7 @@ def test_the_horizon_lights_up_alone(hand: ReviewHand) -> None:
     hand.go_to(FRAMES["limb"])
     hand.press("Shift+H")
     hand.wait_until_kept()
-    lit = hand.page.locator("#tools button[aria-pressed=true]")
+    lit = hand.page.locator("#tools .buttons button[aria-pressed=true]")
     expect(lit).to_contain_text(["In the photo", "Horizon"])
     expect(lit).to_have_count(2)
     hand.press("z")

@@ -5,7 +5,7 @@ import type { Session } from "./types";
 import { createViews } from "./views";
 import { reviewActions } from "./work/actions";
 import { readAddress, writeAddress } from "./work/address";
-import { adjustBox } from "./work/adjust_box";
+import { layersBox } from "./work/layers_box";
 import { api, UNKNOWN } from "./work/api";
 import { decisionForm } from "./work/decision_form";
 import { showHelp, showHistory } from "./work/dialogs";
@@ -82,7 +82,11 @@ function begin(session: Session): void {
 
   const list = new QueueList(byId("queue"), (index) => wait(review.openIndex(index)));
   const form = decisionForm(editor, (place) => review.goTo(place));
-  const adjust = adjustBox((side, values) => review.views?.setAdjust(side, values));
+  const layers = layersBox({
+    adjust: (side, values) => review.views?.setAdjust(side, values),
+    layer: (name, state) => review.views?.setLayer(name, state),
+    controls: review.views.controls,
+  });
   const search = new SearchRun(
     (...found) => wait(review.searched(...found)),
     (sentence) => {
@@ -110,7 +114,7 @@ function begin(session: Session): void {
     reviewActions({
       review,
       search,
-      adjust,
+      layers,
       setQueueHidden,
       filter: () => {
         setQueueHidden(false);
@@ -124,7 +128,7 @@ function begin(session: Session): void {
   const rows = (["Page", "View", "Tool", "Points", "Engine", "Decide"] as const).map((row) => buttons(actions, row));
   const [pageRow, view, tool, points, engine, decide] = rows.map((row) => row.element);
   const bar = topBar(byId("bar"), session, pageRow!);
-  byId("tools").append(view!, jump.element, tool!, points!, adjust.element);
+  byId("tools").append(view!, jump.element, tool!, points!, layers.element);
   byId("engine").append(engine!);
   const missing = element("p", { id: "missing", className: "refusal", attributes: { role: "status" } });
   byId("choices").append(missing, decide!);

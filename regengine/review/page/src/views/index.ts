@@ -7,9 +7,10 @@ import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
 import { radians } from "../geometry/earth";
 import { atHorizon, azimuthOf } from "../geometry/horizon";
 import type { Camera, Frame, LonLat, Point, PointResidual, Session } from "../types";
+import { element } from "../work/dom";
 import { link } from "../work/link";
 import { sentenceOf } from "../work/notices";
-import type { Adjust, Awaited, Layout, Side, Tool, ViewEvents } from "../view_types";
+import type { Adjust, Awaited, LayerName, LayerState, Layout, Side, Tool, ViewEvents } from "../view_types";
 import { bar, toggle } from "./bar";
 import { createBrightness } from "./brightness";
 import { createDrawnMap } from "./drawn_map";
@@ -76,12 +77,13 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
   const place = createPlaceTool(map.stage);
   const letGoOfMap = createLookTool(photo.stage);
   const brightness = createBrightness([photoElement, mapElement]);
-  const drawIn = toggle("Map", "Draw the map into the photo: coast, borders, towns and lights", false, showOverlays);
-  const met = toggle("Lights", "The map's strongest lights in view as rings on the photo, filled where a light of the photo meets them (L)", false, () => lights.show(met.pressed()));
+  const drawIn = toggle("Map in the photo", "Draw the map into the photo: coast, borders, towns and lights", false, showOverlays);
+  const met = toggle("Lights met", "The map's strongest lights in view as rings on the photo, filled where a light of the photo meets them (L)", false, () => lights.show(met.pressed()));
   met.buttons[0]!.hidden = !session.lights;
   const { difference, brighten } = brightness;
-  bar(photoElement, "Photo view", difference[0]!, ...north.buttons, ...drawIn.buttons, ...met.buttons, brighten[0]!, ...inStep.buttons);
-  bar(mapElement, "Map view", map.base.chooser, difference[1]!, brighten[1]!);
+  const actual = element("button", { type: "button", title: "One pixel of the photo to one of the screen (9)", onclick: oneToOne }, "1:1");
+  bar(photoElement, "Photo view", difference[0]!, actual, ...north.buttons, ...inStep.buttons);
+  bar(mapElement, "Map view", difference[1]!);
   const split = createSplit(photoElement, () => {
     for (const stage of Object.values(stages)) stage.map.updateSize();
   });
@@ -95,6 +97,12 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     if (side === "photo") map.stage.showCross(place && toMercator(place));
     else photo.stage.showCross(pixel && pixelToPlane(pixel));
     events.cursor(pixel as Pixel | null, place as LonLat | null);
+  }
+
+  /** One pixel of the photo to one of the screen. */
+  function oneToOne(): void {
+    photo.stage.view.setResolution(1 / window.devicePixelRatio);
+    takeMapAlong();
   }
 
   /** Photo and map have the same way up, or each its own north. */
@@ -208,6 +216,12 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
       showOverlays();
     },
     setAdjust: (side: Side, adjust: Adjust) => brightness.set(side, adjust),
+    setLayer(name: LayerName, state: LayerState): void {
+      map.setLayer(name, state);
+      drawn.setLayer(name, state);
+    },
+    /** What is chosen for both views, for the panel of layers. */
+    controls: [map.base.chooser, ...brighten, ...drawIn.buttons, ...met.buttons],
     /** A second opinion over what is worked on; null for none. */
     setGhost: (next: Ghost | null) => ghost.set(next),
     toggleLights: () => met.buttons[0]!.click(),
@@ -229,6 +243,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
       photo.fit.now();
       map.fit.now();
     },
+    oneToOne,
     /** Ask again for what could not be fetched. */
     retry(): void {
       photo.retry();

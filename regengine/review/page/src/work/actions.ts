@@ -17,7 +17,7 @@ const PUSH_PX = 10;
 export interface ActionNeeds {
   review: Review;
   search: SearchRun;
-  adjust: { element: HTMLElement; toggle(): void; changeOpacity(step: number): void };
+  layers: { element: HTMLElement; toggle(): void; changeOpacity(step: number): void };
   setQueueHidden: (hidden: boolean) => void;
   /** The queue's field for names. */
   filter: () => void;
@@ -25,7 +25,7 @@ export interface ActionNeeds {
 }
 
 export function reviewActions(needs: ActionNeeds): Action[] {
-  const { review, search, adjust } = needs;
+  const { review, search, layers } = needs;
   const { editor } = review;
   const { lights } = review.session;
   const focus = (id: string): void => byId(id).focus();
@@ -60,9 +60,10 @@ export function reviewActions(needs: ActionNeeds): Action[] {
     { id: "flicker", keys: ["f"], label: "Hold: hide the photo, or swap it for the map", group: "Look", button: { bar: "View", text: "Flicker" }, run: () => review.views?.flicker(true), release: () => review.views?.flicker(false), enabled: hasFrame },
     { id: "full", keys: ["Shift+f"], label: "Full screen: photo and map alone", group: "Look", button: { bar: "Page", text: "Full screen" }, run: () => fullScreen() },
     { id: "fit", keys: ["0"], label: "Show the whole photo and its ground", group: "Look", button: { bar: "View", text: "Fit" }, run: () => review.views?.fit(), enabled: hasFrame },
-    { id: "adjust", keys: ["d"], label: "Opacity, brightness, contrast, gamma", group: "Look", button: { bar: "View", text: "Adjust", pressed: () => !adjust.element.hidden }, run: adjust.toggle },
-    { id: "fainter", keys: [","], label: "Photo over the map fainter", group: "Look", run: () => adjust.changeOpacity(-0.1), enabled: free },
-    { id: "stronger", keys: ["."], label: "Photo over the map stronger", group: "Look", run: () => adjust.changeOpacity(0.1), enabled: free },
+    { id: "one-to-one", keys: ["9"], label: "One pixel of the photo to one of the screen", group: "Look", run: () => review.views?.oneToOne(), enabled: hasFrame },
+    { id: "layers", keys: ["d"], label: "Layers: what is shown, how opaque, how bright", group: "Look", button: { bar: "View", text: "Layers", pressed: () => !layers.element.hidden }, run: layers.toggle },
+    { id: "fainter", keys: [","], label: "Photo over the map fainter", group: "Look", run: () => layers.changeOpacity(-0.1), enabled: free },
+    { id: "stronger", keys: ["."], label: "Photo over the map stronger", group: "Look", run: () => layers.changeOpacity(0.1), enabled: free },
     { id: "find", keys: ["j"], label: "Jump to a place on the map", group: "Look", run: () => focus("find") },
 
     { id: "edit", keys: ["e"], label: "Edit: select the point that fits worst", group: "Points", run: () => review.edit(), enabled: canEdit },
