@@ -43,6 +43,7 @@ def main(
             "--files",
             metavar="LIST",
             help="Which files of each photo, by commas. gcp: vrt, aux, tif.  [vrt]  "
+            "qgis: points, project.  [points]  "
             "rpc: txt, vrt, footprint, rpb, aux.  [the first three]  "
             "tpers: vrt, aux, straight.  [vrt]",
         ),

@@ -45,6 +45,12 @@ def main(
     readonly: Annotated[
         bool, typer.Option("--readonly", help="Look only: nothing can be decided.")
     ] = False,
+    blind: Annotated[
+        bool,
+        typer.Option(
+            "--blind", help="Hide what others decided on a frame until you have decided it."
+        ),
+    ] = False,
     layer: Annotated[
         list[str] | None,
         typer.Option(
@@ -96,6 +102,7 @@ def main(
         metadata=metadata or made_with.metadata,
         reviewer=reviewer,
         readonly=readonly,
+        blind=blind,
         layers=layer or (),
     ) as context:
         serve(context, ServerOptions(host=host, port=port, browser=browser), started)

@@ -6,15 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from detectors.constants import HEIGHT_RANGE_KM
-from detectors.types import FloatArray
+from detectors.types import BoolArray, FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
 from matchers.geometry.view import render_known
 from matchers.lights.patch_fit import PATCH_FIT
 from matchers.lights.patches import match_patches
 from matchers.lights.photo_light import LightImage
+from matchers.lights.verify import LIGHTS, find_light_peaks, spread_shifts
 from regengine.errors import ConfigError
 from regengine.points.parameters import ClickParams
 from regengine.points.resection import (
@@ -323,6 +325,59 @@ def compare_lights(
     if inside < params.min_inside_share:
         return SnapResult(why="the point lies too near the photo's edge to be compared.")
     return snap(camera, point, photo_moves=True, light=light, light_map=light_map, params=params)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapLights:
+    """Lights of the map in a camera's view, the strongest first, each shape (n,).
+
+    lon, lat: Degrees.
+    met: Whether a light of the photo lies where the camera has it.
+    chance: Share that would be met if the camera had nothing to do with the photo.
+    """
+
+    lon: FloatArray
+    lat: FloatArray
+    met: BoolArray
+    chance: float
+
+
+def lights_in_view(
+    camera: Camera,
+    *,
+    light: LightImage,
+    light_map: NightLights,
+    most: int = 100,
+    params: ClickParams = ClickParams(),
+) -> MapLights | None:
+    """The map's strongest lights in a camera's view, and which of them the photo's lights meet.
+
+    What chance alone meets is measured on the photo: the lights are shifted by many amounts, as
+    `score_lights` does. None where the map shows nothing there.
+    """
+    small = light.camera(camera)
+    step_km = ground_sample_km(small) / params.map_pixels
+    levels = footprint_window(light_map, camera, params.margin_km, step_km)
+    if levels is None:
+        return None
+    view, covered = render_known(levels, small, 2)
+    weight = np.asarray(light.weight * covered, np.float32)
+    lights = find_light_peaks(view, weight, most)
+    seen = find_light_peaks(light.values, weight, LIGHTS.n_map)
+    lon, lat = small.pixel_to_lonlat(lights.x, lights.y)
+    if len(lights) == 0 or len(seen) == 0:
+        return MapLights(lon=lon, lat=lat, met=np.zeros(len(lights), bool), chance=0.0)
+    nearest = cKDTree(seen.positions)
+    shifted = lights.positions + spread_shifts()[:, None]
+    height, width = view.shape
+    inside = ((shifted >= 0.0) & (shifted < (width, height))).all(axis=2)
+    by_chance = (nearest.query(shifted)[0] < LIGHTS.match_px)[inside]
+    return MapLights(
+        lon=lon,
+        lat=lat,
+        met=nearest.query(lights.positions)[0] < LIGHTS.match_px,
+        chance=float(by_chance.mean()) if len(by_chance) else 0.0,
+    )
 
 
 def check_above_earth(camera: Camera) -> None:

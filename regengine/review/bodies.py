@@ -87,7 +87,11 @@ class CameraBody(Body):
 
 
 class PointBody(Body):
-    """A control point; ``by_hand``: a hand put it where it is, clicked or dragged."""
+    """A control point.
+
+    ``by_hand``: a hand put it where it is, clicked or dragged; ``off``: a person switched it off:
+    it takes no part in a solution, and does not count.
+    """
 
     x: Px
     y: Px
@@ -96,10 +100,11 @@ class PointBody(Body):
     sigma_px: Annotated[float, Field(ge=0.0, le=MOST_PX)] | None
     origin: Literal["engine", "person", "snap", "search", "confirmed"]
     by_hand: bool = False
+    off: bool = False
 
     def point(self) -> ReviewedPoint:
         """The point, without how it came to be there."""
-        return ReviewedPoint(**self.model_dump(exclude={"by_hand"}))
+        return ReviewedPoint(**self.model_dump(exclude={"by_hand", "off"}))
 
 
 class PlaceBody(Body):
@@ -150,8 +155,9 @@ class DraftBody(Body):
         names = list(DraftBody.model_fields)
         work = self.model_dump(mode="json", include=set(names))
         for point in work["points"]:
-            if not point["by_hand"]:  # as most have it, and all had once
-                del point["by_hand"]
+            for name in ("by_hand", "off"):
+                if not point[name]:  # as most have it, and all had once
+                    del point[name]
         work["tags"] = list(dict.fromkeys(tag for tag in self.tags if tag))
         if self.given is None:  # as most have it, and all had once
             names.remove("given")
@@ -174,13 +180,13 @@ class DecisionBody(DraftBody):
         Accepted is a camera with four points that a person confirmed, each by something that the
         camera did not say itself (`independent_pixels`), or one that the engine found, as it is: in
         the frame's proposals, or by a search (``search``). Pairs that the engine measured speak for
-        its proposal: they count where nothing that a person moved speaks against it. The page says
-        the same (``whyNotAccepted``).
+        its proposal: they count where nothing that a person moved speaks against it. Points that
+        are switched off do not count. The page says the same (``whyNotAccepted``).
         """
         if self.decision != "accepted":
             return
         camera = None if self.camera is None else self.camera.camera()
-        points = [point.model_dump() for point in self.points]
+        points = [point.model_dump() for point in self.points if not point.off]
         if camera is not None and self._is_found(result, camera, points):
             return
         pairs = {_pair(point) for point in points_json(result, origin="engine")}

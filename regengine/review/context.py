@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from regengine.result import FrameResult
     from regengine.review.frames import ReviewFrames
     from regengine.run_inputs import RunInputs
-    from regengine.store.reviews import Decisions
+    from regengine.store.reviews import Decision, Decisions
 
 # What a store says of a photo whose decoding may take this process with it, too
 DEADLY = "worker_died"
@@ -48,6 +48,7 @@ class ReviewContext:
     search_inputs: Callable[[], RunInputs] | None
     reviewer: str  # name under which decisions are kept
     readonly: bool = False
+    blind: bool = False  # whether others' decisions stay hidden until the reviewer has decided
     layers: tuple[OnlineLayer, ...] = ()  # online layers that the page may show
     # Streets and pictures by day that the page may show, by their kind
     references: Mapping[str, LightMap] = field(default_factory=dict)
@@ -64,6 +65,11 @@ class ReviewContext:
             return self.frames.frame(number).result
         except KeyError:
             raise no_frame(number) from None
+
+    def shown(self, decisions: Sequence[Decision]) -> Sequence[Decision]:
+        """Those decisions on one frame that the reviewer may see."""
+        own = any(one.reviewer == self.reviewer for one in decisions)
+        return decisions if own or not self.blind else []
 
     def photo_path(self, number: int) -> Path:
         """The file of a photo that is to be looked at by the engine."""

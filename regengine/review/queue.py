@@ -46,20 +46,23 @@ class Standings:
 
     Keeps up with the decisions, also of other processes: only what is new is read. A decision
     counts for a frame whose photo is still the one that was decided on. ``decided``, ``disputed``,
-    ``dependent`` and ``own``, bool of shape (frames,), tell whether anybody decided, people differ,
-    what counts rests on its own camera alone, ``reviewer`` decided; as of the last `update`.
+    ``dependent`` and ``second``, bool of shape (frames,), tell whether anybody decided, people
+    differ, what counts rests on its own camera alone, others decided and ``reviewer`` did not; as
+    of the last `update`. With ``blind`` only the last of them knows of others' decisions on frames
+    that the reviewer has not decided.
     """
 
-    def __init__(self, decisions: Decisions, reviewer: str) -> None:
+    def __init__(self, decisions: Decisions, reviewer: str, *, blind: bool = False) -> None:
         self._decisions = decisions
         self._reviewer = reviewer
+        self._blind = blind
         self._lock = Lock()
         self._last = 0
         self._heads: defaultdict[int, dict[tuple[str, str], Brief]] = defaultdict(dict)
         self._rows: FrameColumns | None = None
         self._tagged: defaultdict[str, set[int]] = defaultdict(set)
         self._tags: dict[int, frozenset[str]] = {}
-        self.decided = self.disputed = self.dependent = self.own = np.zeros(0, bool)
+        self.decided = self.disputed = self.dependent = self.second = np.zeros(0, bool)
 
     def update(self, rows: FrameColumns) -> None:
         """Read what was decided since the last time."""
@@ -72,19 +75,26 @@ class Standings:
             if rows is not self._rows:
                 self._rows, touched = rows, set(self._heads)
                 empty = np.zeros((4, len(rows)), bool)
-                self.decided, self.disputed, self.dependent, self.own = empty
+                self.decided, self.disputed, self.dependent, self.second = empty
                 self._tagged.clear()
                 self._tags.clear()
             for row in rows.rows_of(list(touched)).tolist():
-                heads = self.heads(row)
+                heads, everybody = self.heads(row), self._latest(row)
                 self.decided[row] = bool(heads)
                 self.disputed[row] = len({head.decision for head in heads}) > 1
                 self.dependent[row] = bool(heads) and not heads[0].independent
-                self.own[row] = any(head.reviewer == self._reviewer for head in heads)
+                self.second[row] = bool(everybody) and not self._is_own(everybody)
                 self._tag(row, frozenset().union(*(head.tags for head in heads)))
 
     def heads(self, row: int) -> list[Brief]:
-        """The latest decision of each person on the frame of a row, newest first."""
+        """The latest decision of each person on the frame of a row that are shown, newest first."""
+        latest = self._latest(row)
+        return [] if self._blind and not self._is_own(latest) else latest
+
+    def _is_own(self, heads: list[Brief]) -> bool:
+        return any(head.reviewer == self._reviewer for head in heads)
+
+    def _latest(self, row: int) -> list[Brief]:
         if self._rows is None:
             return []
         heads = self._heads.get(int(self._rows.frame_index[row]), {})
@@ -349,7 +359,7 @@ class Queue:
             "max_zoom": max_zoom(result.width_px or 1, result.height_px or 1),
             "tile_px": TILE_PX,
         }
-        heads = context.decisions.heads(number, result.sha256)
+        heads = context.shown(context.decisions.heads(number, result.sha256))
         return plain(said, visible_text) | {
             "draft": context.decisions.draft(number, result.sha256, context.reviewer),
             "decisions": [decision_json(head) for head in heads],
@@ -373,7 +383,7 @@ def _standing(standings: Standings, status: Status) -> NDArray[np.bool_]:
     if status == "dependent":
         return standings.dependent
     if status == "second":
-        return standings.decided & ~standings.own
+        return standings.second
     return standings.decided if status == "done" else ~standings.decided
 
 

@@ -13,6 +13,7 @@ from regengine.io.html import visible_text
 from regengine.io.plain import plain
 from regengine.review.bodies import DecisionBody, DraftBody, decision_json
 from regengine.review.context import ReviewContext, no_frame
+from regengine.review.neighbours import neighbours
 from regengine.review.queue import FramePlaces, Queue, QueueFilter, Standings
 from regengine.store.reviews import Judged, check_work, judged_state
 
@@ -43,6 +44,7 @@ def _add_session(routes: APIRouter, context: ReviewContext) -> None:
             "frames": len(context.frames.rows),
             "reviewer": context.reviewer,
             "readonly": context.readonly,
+            "blind": context.blind,
             "version": engine_version,
             "lights": light_map is not None,
             "orbits": context.tles is not None,
@@ -74,7 +76,7 @@ def _name(light_map: LightMap) -> str:
 
 
 def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
-    standings = Standings(context.decisions, context.reviewer)
+    standings = Standings(context.decisions, context.reviewer, blind=context.blind)
     places = FramePlaces()
     one_at_a_time = Lock()  # the standings are those of the rows that were asked for
 
@@ -126,10 +128,21 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
             except KeyError:
                 raise no_frame(number) from None
 
+    @routes.get("/frames/{number}/neighbours")
+    def near_in_time(number: FrameId) -> dict[str, Any]:
+        """Frames of the same camera taken moments before or after, and their cameras."""
+        with one_at_a_time:
+            try:
+                found = neighbours(context, up_to_date(), number)
+            except KeyError:
+                raise no_frame(number) from None
+        return {"neighbours": plain(found, str)}
+
     @routes.get("/frames/{number}/history")
     def history(number: FrameId) -> list[dict[str, Any]]:
         sha256 = context.result(number).sha256
-        return [decision_json(each) for each in context.decisions.history(number, sha256)]
+        found = context.shown(context.decisions.history(number, sha256))
+        return [decision_json(each) for each in found]
 
 
 def judged_of(context: ReviewContext, number: int, work: DraftBody | None = None) -> Judged:

@@ -32,15 +32,18 @@ def router(context: ReviewContext) -> APIRouter:
 
         result = context.result(number)
         camera = None if body.camera is None else body.camera.camera()
-        points = [point.point() for point in body.points]
         frame = ExportFrame(
             stored=context.frames.frame(number),
             store=context.store,
             verdict=result.verdict,
             camera=camera,
             points=tuple(
-                ExportPoint(**vars(point), sigma_m=sigma_on_ground(camera, point))
-                for point in points
+                ExportPoint(
+                    **vars(one.point()),
+                    sigma_m=sigma_on_ground(camera, one.point()),
+                    enabled=not one.off,
+                )
+                for one in body.points
             ),
         )
         return {"name": f"{photo_stem(result.path, number)}.points", "text": points_text(frame)}

@@ -88,6 +88,12 @@ class EvidenceBody(Body):
     points: Annotated[list[PointBody], Field(min_length=1, max_length=MAX_COMPARED)]
 
 
+class LightsBody(Body):
+    """A camera whose view is compared with the photo."""
+
+    camera: CameraBody
+
+
 class SearchBody(Body):
     """Where to search from, and for how many seconds of processor time."""
 
@@ -133,6 +139,8 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
         result = context.result(number)
         size_px = result.width_px or 0, result.height_px or 0
         check_work(((point.x, point.y) for point in body.points), None, size_px)
+        if any(point.off for point in body.points):
+            raise ConfigError("points that are switched off take no part: leave them out.")
         there = known(number)
         points = [point.point() for point in body.points]
         start = body.start.camera()
@@ -212,6 +220,29 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
                 }
                 for one in found
             ]
+        }
+
+    @routes.post("/frames/{number}/lights")
+    def in_view(number: FrameId, body: LightsBody) -> dict[str, Any]:
+        """The map's strongest lights in a camera's view, and whether the photo's meet them.
+
+        ``chance`` is the share that would be met if the camera had nothing to do with the photo.
+        """
+        from regengine.points.solve_points import lights_in_view
+
+        camera = body.camera.camera()
+        light, light_map = lights_for(number, camera)
+        found = lights_in_view(camera, light=light, light_map=light_map)
+        if found is None:
+            return {"lights": [], "chance": 0.0}
+        told = zip(found.lon.tolist(), found.lat.tolist(), found.met.tolist(), strict=True)
+        return {
+            "lights": [
+                {"lon": lon, "lat": lat, "met": met}
+                for lon, lat, met in told
+                if math.isfinite(lon)  # close to the limb, that may be sky
+            ],
+            "chance": found.chance,
         }
 
     @routes.get("/nadir")

@@ -140,12 +140,14 @@ def open_review(
     metadata: Path | None = None,
     reviewer: str | None = None,
     readonly: bool = False,
+    blind: bool = False,
     layers: Sequence[str] = (),
 ) -> Iterator[ReviewContext]:
     """Open what a review works on.
 
     ``tle`` and ``metadata`` are for tracks and searches; ``reviewer`` is who decides, None for the
-    user's name on this machine; ``layers`` are online layers, see
+    user's name on this machine; with ``blind`` others' decisions on a frame stay hidden until that
+    person has decided it; ``layers`` are online layers, see
     `regengine.review.context.parse_layers`. StoreError, LightMapError, EphemerisError or
     ConfigError if one of them cannot be used.
     """
@@ -174,6 +176,7 @@ def open_review(
                 search_inputs=search_inputs if lights else None,
                 reviewer=name,
                 readonly=readonly,
+                blind=blind,
                 layers=allowed,
                 references=_references_by_kind(streets, day),
             )

@@ -410,7 +410,8 @@ class Reviewed:
     decision: Choice
     reviewer: str
     time_utc: str  # when, ISO 8601
-    camera: Camera | None  # the camera that was decided on, with its control points
+    # The camera that was decided on, with its control points: those that are not switched off
+    camera: Camera | None
     points: tuple[ReviewedPoint, ...]
     comment: str
     tags: tuple[str, ...]
@@ -505,7 +506,7 @@ def is_independent(decision: Choice, work: Work) -> bool:
     if decision != "accepted" or camera is None:
         return True
     telling = independent_pixels(work["points"], camera)
-    held = _pixels(point for point in work["points"] if point["origin"] in CONFIRMED)
+    held = _pixels(_held(work["points"]))
     return telling == held or len(telling) >= LEAST_POINTS
 
 
@@ -516,9 +517,10 @@ def independent_pixels(
 
     ``points`` are those of a `Work`. Snapped ones do, and pairs as the engine measured them
     ("confirmed"), and what a hand put where it is, clicked or dragged (``by_hand``). Where that is
-    not told, a point of a person does not if it lies where the camera has it.
+    not told, a point of a person does not if it lies where the camera has it. None does that is
+    switched off.
     """
-    held = [point for point in points if point["origin"] in CONFIRMED]
+    held = _held(points)
     away_px = off_camera_px(held, camera)
     return _pixels(
         point
@@ -540,6 +542,11 @@ def off_camera_px(points: Sequence[Mapping[str, Any]], camera: Camera) -> FloatA
     with np.errstate(all="ignore"):
         seen_x, seen_y = camera.lonlat_to_pixel(lon, lat)
     return np.hypot(x - seen_x, y - seen_y)
+
+
+def _held(points: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those that a person stands behind."""
+    return [point for point in points if point["origin"] in CONFIRMED and not point.get("off")]
 
 
 def _pixels(points: Iterable[Mapping[str, Any]]) -> set[tuple[float, float]]:
@@ -584,6 +591,7 @@ def _reviewed(heads: list[Decision], proposal: str, size_px: tuple[int, int]) ->
         points=tuple(
             ReviewedPoint(**{one.name: point[one.name] for one in fields(ReviewedPoint)})
             for point in work["points"]
+            if not point.get("off")
         ),
         comment=work["comment"],
         tags=tuple(work["tags"]),

@@ -196,6 +196,7 @@ COPIES = {
     "confirmed": "ISS990-E-000101",
     "guessed": "ISS990-E-000103",
     "undone": "ISS990-E-000104",
+    "switched": "ISS990-E-000104",
     "<img src=x onerror=document.title='run'>": "ISS990-E-000101",
     "\"><script>document.title='run'<\u2215script>": "ISS990-E-000101",
     "\u202egpj.exe": "ISS990-E-000101",

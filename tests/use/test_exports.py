@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+from xml.etree import ElementTree  # of what was just written
 
 import duckdb
 import geopandas as gpd
@@ -41,6 +42,7 @@ from shapely.geometry import shape
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, local_axes
+from regengine.io.checksums import fingerprint
 from tests.kit.exports import (
     decide,
     engine_points,
@@ -57,6 +59,7 @@ from tests.kit.exports import (
     write_store,
 )
 from tests.kit.program import begin, run
+from tests.kit.samples import LIGHTS
 
 FILES = {
     "csv": "all.csv",
@@ -720,6 +723,53 @@ def test_gdal_reads_the_points_of_all_three_and_the_photo_stays(
     for name in ("a b & 'c'.jpg", "a b & 'c'.gcp.vrt"):
         shutil.move(tmp_path / name, moved / name)
     assert check_points(moved / "a b & 'c'.gcp.vrt", result).any()
+
+
+def test_a_project_of_qgis_names_what_lies_beside_it(result: Any, tmp_path: Path) -> None:
+    lights = {"name": LIGHTS.name, "path": str(LIGHTS), "fingerprint": fingerprint(LIGHTS)}
+    settings = json.dumps({"lights": [lights]}), "0" * 64
+    store = write_store(tmp_path / "run.h5", [result], settings=settings)
+    export(store, "qgis", tmp_path, "--files", "project")
+    text = (tmp_path / "a b & 'c'.qgs").read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n<qgis ")
+    root = ElementTree.fromstring(text)
+    layers = {layer.findtext("id"): layer for layer in root.iterfind("projectlayers/maplayer")}
+    in_tree = [each.attrib for each in root.iterfind("layer-tree-group/layer-tree-layer")]
+    assert [each["id"] for each in in_tree] == [*layers] == ["points", "photo", "lights"]
+    assert [each.get("id") for each in root.iterfind("layerorder/layer")] == [*layers][::-1]
+    for each in in_tree:
+        layer = layers[each["id"]]
+        assert layer.findtext("datasource") == each["source"]
+        assert layer.findtext("provider") == each["providerKey"]
+        assert layer.findtext("srs/spatialrefsys/authid") == "EPSG:4326"
+        assert CRS.from_wkt(layer.findtext("srs/spatialrefsys/wkt") or "").to_epsg() == 4326
+    photo = tmp_path / (layers["photo"].findtext("datasource") or "")
+    check_points(photo, result)
+    bands = layers["photo"].find("pipe/rasterrenderer")
+    assert bands is not None
+    assert (bands.get("type"), bands.get("redBand")) == ("multibandcolor", "1")
+    file, _, query = (layers["points"].findtext("datasource") or "").partition("?")
+    wanted = dict(part.split("=") for part in query.split("&"))
+    listed = tmp_path / unquote(file.removeprefix("file:"))
+    points = pd.read_csv(listed, skiprows=int(wanted["skipLines"]))
+    assert points[wanted["xField"]].tolist() == pytest.approx(
+        [p.lon for p in result.control_points]
+    )
+    assert points[wanted["yField"]].tolist() == pytest.approx(
+        [p.lat for p in result.control_points]
+    )
+    west, south, east, north = (
+        float(root.findtext(f"mapcanvas/extent/{edge}") or "nan")
+        for edge in ("xmin", "ymin", "xmax", "ymax")
+    )
+    assert all(west < p.lon < east and south < p.lat < north for p in result.control_points)
+    assert layers["lights"].findtext("datasource") == str(LIGHTS)
+    with rasterio.open(layers["lights"].findtext("datasource")) as dataset:
+        assert dataset.count == 1
+    plain = write_store(tmp_path / "plain.h5", [result])
+    export(plain, "qgis", tmp_path / "plain", "--files", "project")
+    without = ElementTree.parse(tmp_path / "plain" / "a b & 'c'.qgs")
+    assert len(without.findall("projectlayers/maplayer")) == 2
 
 
 def test_photos_that_are_gone_or_changed_are_told(result: Any, tmp_path: Path) -> None:

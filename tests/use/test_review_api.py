@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import signal
 import sqlite3
@@ -22,8 +23,9 @@ from PIL import Image
 from pyproj import Transformer
 from scipy.spatial.transform import Rotation
 
+from matchers.geometry.earth import ecef_to_geodetic
 from regengine.errors import RegengineError
-from tests.example_results import proposal
+from tests.example_results import nadir_camera, proposal, solved
 from tests.kit.hand import camera_error_km
 from tests.kit.pages import BASE, PORT, WORK, Client, ReviewProcess, Serve
 from tests.kit.program import run
@@ -429,6 +431,32 @@ def test_what_was_moved_and_what_the_engine_measured_must_agree(client: Client, 
     assert "contradict each other" in answer.json()["detail"]
 
 
+def test_points_that_are_switched_off_do_not_count(client: Client, review_store: Path) -> None:
+    told = client.told("frames/8")
+    points = [point | {"origin": "confirmed"} for point in told["points"]]
+    # One that contradicts the others, put aside
+    aside = wrong_drag(told)[1][0] | {"by_hand": True, "off": True}
+    body = {"points": points, "start": told["camera"]}
+    camera = client.post("frames/8/solve", body).json()["camera"]
+    refused = client.post("frames/8/solve", body | {"points": [aside, *points]})
+    assert is_refused(refused, 422)
+    three = [aside, *points[:3]]
+    for sent in (three, [*points[:3], points[3] | {"off": True}]):
+        answer = client.decide(8, "accepted", camera=camera, points=sent)
+        assert is_refused(answer, 422)
+        assert "confirmed are 3 of 3 points" in answer.json()["detail"]
+    assert client.decide(8, "accepted", camera=camera, points=[aside, *points]).status_code == 200
+    (kept,) = client.told("frames/8/history")
+    assert (kept["points"], kept["independent"]) == ([aside, *points], True)
+    out = review_store.parent / "out.csv"
+    words = ("--format", "csv", "--out", out, "--reviewed")
+    assert run("export", review_store, *words).code == 0
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 1 + len(points)
+    text = client.post("frames/8/points", {"points": [aside, *points], "camera": camera})
+    rows = [row.split(",") for row in text.json()["text"].splitlines()[2:]]
+    assert [row[4] for row in rows] == ["0", *"1" * len(points)]
+
+
 def test_a_proposal_as_it_is_has_its_own_points(sample_client: Client) -> None:
     told = sample_client.told(f"frames/{WRONG}")
     first, *others = told["points"]
@@ -475,6 +503,81 @@ def test_what_was_accepted_for_followers_is_named(client: Client, review_store: 
     assert run("export", review_store, "--format", "csv", "--out", out, "--reviewed").code == 0
     assert client.accept(8, base=kept["revision"]).status_code == 200
     assert client.told("frames?status=dependent")["frames"] == []
+
+
+def test_a_blind_review_hides_what_others_decided_until_one_has_decided(
+    review_server: Serve, review_store: Path
+) -> None:
+    with review_server(review_store) as ada:
+        assert ada.accept(8, tags=["moon"], comment="of Ada").status_code == 200
+        assert ada.decide(9, "unsure").status_code == 200
+    with review_server(review_store, reviewer="Bob", blind=True) as bob:
+        assert bob.told("session")["blind"] is True
+        (row,) = bob.told("frames?id=8")["frames"]
+        told = bob.told("frames/8")
+        for said in (row, told):
+            assert (said["decision"], said["reviewers"]) == (None, 0)
+            assert (said["disputed"], said["independent"]) == (False, True)
+        assert (told["decisions"], told["draft"]) == ([], None)
+        assert bob.told("frames/8/history") == []
+        assert bob.told("facets")["tag"] == {}
+        assert 8 in bob.told("queue?status=open")["ids"]
+        assert bob.told("queue?status=done")["ids"] == []
+        # That others decided is told, for whoever looks for frames to look at a second time
+        assert sorted(bob.told("queue?status=second")["ids"]) == [8, 9]
+        saved = bob.decide(8, "rejected").json()
+        assert [each["reviewer"] for each in saved["others"]] == ["Ada"]
+        assert {each["reviewer"] for each in bob.told("frames/8")["decisions"]} == {"Ada", "Bob"}
+        assert {each["reviewer"] for each in bob.told("frames/8/history")} == {"Ada", "Bob"}
+        assert bob.told("queue?status=disputed")["ids"] == [8]
+        assert bob.told("queue?status=second")["ids"] == [9]
+        assert bob.told("frames/9")["decisions"] == []
+
+
+def test_a_neighbours_camera_is_carried_along_the_orbit(
+    review_server: Serve, tmp_path: Path
+) -> None:
+    placed = proposal("first")
+    assert placed.nadir is not None
+    over = nadir_camera(tilt_deg=10.0)
+    series = [
+        ("first", "12:00:00Z", 35.7, "NIKON D4"),
+        ("half a minute later", "12:00:30Z", 37.6, "NIKON D4"),
+        ("other camera", "12:00:20Z", 37.0, "NIKON D3S"),
+        ("long after", "12:09:00Z", 60.0, "NIKON D4"),
+    ]
+    results = [
+        replace(
+            placed,
+            frame=name,
+            path=f"{name}.jpg",
+            sha256=f"{number:064x}",
+            time_utc=f"2014-02-04T{time}",
+            camera_body=body,
+            verdict="no_match" if number else "accepted",
+            solved=None if number else solved(over),
+            nadir=replace(placed.nadir, lon=136.9, lat=lat, altitude_km=391.2),
+        )
+        for number, (name, time, lat, body) in enumerate(series)
+    ]
+    with review_server(write_store(tmp_path / "run.h5", results)) as client:
+        (one,) = client.told("frames/1/neighbours")["neighbours"]
+        assert (one["frame"], one["seconds"], one["verdict"]) == ("first", -30.0, "accepted")
+        carried = camera_of(one["camera"])
+        lon, lat, height_m = ecef_to_geodetic(carried.position_ecef_m)
+        assert (lon, lat) == pytest.approx((136.9, 37.6), abs=0.02)
+        assert height_m == pytest.approx(391.2e3, rel=0.01)
+        assert carried.off_nadir_deg == pytest.approx(over.off_nadir_deg, abs=0.3)
+        # It looks as far ahead as the other did
+        seen, other = (c.pixel_to_lonlat(*c.principal_point) for c in (carried, over))
+        assert float(seen[1] - other[1]) == pytest.approx(1.9, abs=0.05)
+        (back,) = client.told("frames/0/neighbours")["neighbours"]
+        assert (back["seconds"], back["camera"]) == (30.0, None)
+        assert client.told("frames/2/neighbours")["neighbours"] == []
+        assert client.decide(0, "rejected").status_code == 200
+        (refused,) = client.told("frames/1/neighbours")["neighbours"]
+        assert refused["camera"] is None
+        assert is_refused(client.ask("GET", "/api/frames/99/neighbours"), 404)
 
 
 @pytest.mark.parametrize("at", [(-0.6, 10.0), (10.0, 480.0), (700.0, 10.0)])
@@ -721,6 +824,77 @@ def test_the_lights_of_photo_and_map_are_compared_at_each_point(sample_client: C
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_a_wrong_drag_is_seen_in_all_of_two_hundred(sample_client: Client) -> None:
+    """One point of a right proposal dragged by 12 px, anywhere.
+
+    Twelve pixels of the photo. On a screen of 1440 x 900 that shows all of it, twelve of the screen
+    are twice as many and more: then all pairs that the engine measured are 10 px off.
+    """
+    chance = math.sqrt(-2.0 * math.log(0.001))  # as the page has it
+    draw = np.random.default_rng(70)
+    proposed = [sample_client.told(f"frames/{number}") for number in (0, RIGHT, 5)]
+    red = 0
+    for k in range(200):
+        told, dragged, way = proposed[k % 3], int(draw.integers(4)), draw.uniform(0.0, 2.0 * np.pi)
+        others = [point for i, point in enumerate(told["points"]) if i != dragged]
+        at_x, at_y = ([each[axis] for each in others] for axis in "xy")
+        frame = f"frames/{told['id']}"
+        for px in (24.0, 12.0):
+            point = told["points"][dragged] | {"origin": "person", "by_hand": True}
+            step = px * np.cos(way), px * np.sin(way)
+            for axis, by, size in (("x", step[0], "width_px"), ("y", step[1], "height_px")):
+                inside = 0.0 <= point[axis] + by < told[size]
+                point[axis] += float(by if inside else -by)
+            solve = {"points": [point], "start": told["camera"]}
+            camera = sample_client.post(f"{frame}/solve", solve).json()["camera"]
+            seen = camera_of(camera)
+            x, y = seen.lonlat_to_pixel(*([each[n] for each in others] for n in ("lon", "lat")))
+            off_px = np.hypot(x - at_x, y - at_y)
+            assert off_px.min() > (10.0 if px > 12.0 else 5.0), (k, px, off_px)
+        points = [point, *(each | {"origin": "engine"} for each in followers(camera, others))]
+        body = {"camera": camera, "points": points}
+        found = sample_client.post(f"{frame}/evidence", body).json()["points"]
+        sigmas = [one["off_px"] / one["sigma_px"] for one in found if one["off_px"] is not None]
+        assert min(sigmas, default=math.inf) > chance, (k, found)  # none is green
+        red += max(sigmas, default=0.0) > 2.0 * chance
+        # Nor is it accepted, whatever is confirmed besides
+        held = [point, *(each | {"origin": "confirmed"} for each in others)]
+        solve = {"points": held, "start": told["camera"]}
+        camera = sample_client.post(f"{frame}/solve", solve).json()["camera"]
+        assert is_refused(
+            sample_client.decide(told["id"], "accepted", camera=camera, points=held), 422
+        )
+    # The others lie where clouds, or the photo's edge, leave no lights to compare
+    assert red >= 195
+
+
+def test_the_strongest_lights_of_the_map_are_met_where_the_camera_is_right(
+    sample_client: Client,
+) -> None:
+    told = sample_client.told(f"frames/{RIGHT}")
+    turn = Rotation.from_euler("y", 25.0 / told["camera"]["focal_px"])
+    turned = (Rotation.from_quat(told["camera"]["quaternion"]) * turn).as_quat().tolist()
+    met = []
+    for camera in (told["camera"], told["camera"] | {"quaternion": turned}):
+        answer = sample_client.post(f"frames/{RIGHT}/lights", {"camera": camera}).json()
+        lights = answer["lights"]
+        assert 50 < len(lights) <= 100
+        x, y = camera_of(camera).lonlat_to_pixel(
+            *([each[n] for each in lights] for n in ("lon", "lat"))
+        )
+        assert (x > 0.0).all()
+        assert (x < camera["width_px"]).all()
+        assert (y > 0.0).all()
+        assert (y < camera["height_px"]).all()
+        met.append(sum(each["met"] for each in lights) / len(lights))
+        assert 0.0 < answer["chance"] < 0.2
+    assert met[0] > 0.6
+    assert met[1] < 0.2
+    unplaced = sample_client.post("frames/99/lights", {"camera": told["camera"]})
+    assert is_refused(unplaced, 404)
+
+
 def test_a_search_from_here_finds_and_can_be_stopped(sample_client: Client) -> None:
     def ended(job: str) -> dict[str, Any]:
         deadline = time.monotonic() + 240.0

@@ -118,6 +118,8 @@ def test_a_guess_that_nobody_confirmed_does_not_count(hand: ReviewHand) -> None:
     hand.go_to(FRAMES["left unplaced"])
     hand.press("a")
     expect(said).to_contain_text("confirmed are 0 of 0 points")
+    missing = hand.page.locator("#missing")
+    expect(missing).to_have_text("To accept: a camera and four points are missing.")
     frame_id = FRAMES["seen"]
     hand.go_to(frame_id)
     for key in ("]", "x", "="):  # one that the engine did not propose, by its camera
@@ -130,6 +132,7 @@ def test_a_guess_that_nobody_confirmed_does_not_count(hand: ReviewHand) -> None:
     hand.press("a")
     expect(said).to_contain_text("four confirmed points")
     expect(said).to_contain_text("confirmed are 1 of 4 points")
+    expect(missing).to_contain_text("3 confirmed points are missing")
     told = hand.told_of(frame_id)
     assert told["decisions"] == []
     work = told["draft"] | {"decision": "accepted", "base": 0}
@@ -223,6 +226,29 @@ def test_what_nothing_measured_is_confirmed_by_the_lights_or_not_at_all(hand: Re
         point = draft_of(hand, frame_id)["points"][3]
         assert point["origin"] == "snap" or point == guesses[3]
     assert hand.told_of(frame_id)["decisions"] == []
+
+
+def test_a_point_that_is_switched_off_takes_no_part(hand: ReviewHand) -> None:
+    frame_id, table = FRAMES["switched"], hand.page.locator("#points")
+    hand.go_to(frame_id)
+    first = hand.told_of(frame_id)
+    at = hand.at_pixel(first["points"][0]["x"], first["points"][0]["y"])
+    hand.drag(at, (at[0] + 40.0, at[1] + 20.0))
+    dragged = draft_of(hand, frame_id)
+    hand.page.locator("#use-0").click()
+    hand.wait_until_kept()
+    without = draft_of(hand, frame_id)
+    # It stays where it is, and the camera is what it was without it
+    assert without["points"][0] == dragged["points"][0] | {"off": True}
+    assert without["camera"] == first["camera"]
+    expect(table).to_contain_text("1 point switched off")
+    hand.press("k")
+    expect(hand.page.locator("#said")).to_contain_text("switched off")
+    hand.press("Shift+X")
+    assert draft_of(hand, frame_id) == dragged
+    for _ in range(3):
+        hand.press("z")
+    hand.wait_until_kept()
 
 
 def test_undo_brings_back_what_was_decided_last(hand: ReviewHand) -> None:
@@ -319,7 +345,7 @@ def test_the_horizon_lights_up_alone(hand: ReviewHand) -> None:
     hand.go_to(FRAMES["limb"])
     hand.press("Shift+H")
     hand.wait_until_kept()
-    lit = hand.page.locator("#tools button[aria-pressed=true]")
+    lit = hand.page.locator("#tools .buttons button[aria-pressed=true]")
     expect(lit).to_contain_text(["In the photo", "Horizon"])
     expect(lit).to_have_count(2)
     hand.press("z")

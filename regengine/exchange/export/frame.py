@@ -113,6 +113,7 @@ class ExportPoint:
     lights: int | None = None  # lights that support it
     # ``engine``, or how a person made it: ``person``, ``snap``, ``search``, ``confirmed``
     origin: str = "engine"
+    enabled: bool = True  # whether a fit is to use it
 
 
 @dataclass(frozen=True, kw_only=True)

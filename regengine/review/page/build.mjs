@@ -8,7 +8,23 @@ import { build } from "esbuild";
 const here = dirname(fileURLToPath(import.meta.url));
 const out = process.argv[2] ?? join(here, "..", "static");
 // What the page may weigh over the wire: someone may sit at a slow tunnel.
-const mostBytes = 500_000;
+const mostBytes = 150_000;
+// Parts of OpenLayers that the page never comes to: styles told as JSON, pictures in other projections
+// than their view's, and features asked for by a pixel of the screen. They say so where it does.
+const WHY = `throw new Error("left out of the bundle: see build.mjs")`;
+const NEVER_USED = {
+  "render/canvas/style.js": `export function flatStyleLikeToStyleFunction() { ${WHY}; }`,
+  "render/canvas/hitdetect.js": `export const HIT_DETECT_RESOLUTION = 1; export function createHitDetectionImageData() { ${WHY}; } export function hitDetect() { ${WHY}; }`,
+  "reproj/Image.js": `export default class { constructor() { ${WHY}; } }`,
+  "reproj/Tile.js": `export default class { constructor() { ${WHY}; } }`,
+};
+const leaveOut = {
+  name: "leave out",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\/node_modules\/ol\/(render\/canvas\/(style|hitdetect)|reproj\/(Image|Tile))\.js$/ }, ({ path }) => ({
+      contents: NEVER_USED[path.split("/node_modules/ol/")[1]],
+    })),
+};
 
 await rm(out, { recursive: true, force: true });
 await mkdir(out, { recursive: true });
@@ -23,6 +39,7 @@ const made = await build({
   charset: "utf8",
   legalComments: "none",
   loader: { ".svg": "dataurl" },
+  plugins: [leaveOut],
   metafile: true,
   logLevel: "warning",
 });

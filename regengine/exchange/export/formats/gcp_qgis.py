@@ -126,15 +126,48 @@ def points_text(frame: ExportFrame) -> str:
             x, y = frame.camera.lonlat_to_pixel(point.lon, point.lat)
             if math.isfinite(x):
                 dx, dy = float(x) - point.x, point.y - float(y)
-        numbers = (lon, point.lat, point.x + 0.5, -(point.y + 0.5), 1, dx, dy, math.hypot(dx, dy))
+        at = lon, point.lat, point.x + 0.5, -(point.y + 0.5)
+        numbers = (*at, int(point.enabled), dx, dy, math.hypot(dx, dy))
         lines.append(",".join(f"{number:.12g}" for number in numbers))
     return "\n".join(lines) + "\n"
+
+
+# Beside the points, for ``project``: the photo's virtual raster, and what opens both
+PROJECT_KINDS = ("points", "project")
+
+
+def _points_names(photo: str, options: ExportOptions) -> tuple[str, ...]:
+    if "project" not in chosen_kinds(options, PROJECT_KINDS, ("points",)):
+        return (f"{photo}.points",)
+    return f"{photo}.points", KINDS["vrt"][0](photo), f"{stem(photo)}.qgs"
 
 
 def _write_points(
     frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
 ) -> None:
     paths[0].write_text(points_text(frame), encoding="utf-8")
+    if len(paths) == 1:
+        return
+    import rasterio
+
+    from regengine.exchange.export.qgis_project import project_text
+
+    _, virtual, project = paths
+    with writing(virtual, []):
+        write_virtual(frame, virtual)
+        with rasterio.open(virtual) as photo:
+            n_bands = photo.count
+        points, photo_name = targets[0].name, targets[1].name
+        text = project_text(frame, points, photo_name, n_bands, _light_map(frame))
+    project.write_text(text, encoding="utf-8")
+
+
+def _light_map(frame: ExportFrame) -> Path | None:
+    """The map that placed the photo, where it is a raster and still the same."""
+    from regengine.batch.at_hand import files_of_settings
+
+    maps = files_of_settings(frame.stored.parameters).lights
+    return next((path for path in maps if path.suffix.lower() in (".tif", ".tiff", ".vrt")), None)
 
 
 FORMATS = {
@@ -145,7 +178,7 @@ FORMATS = {
         places_photo=True,
     ),
     "qgis": FolderFormat(
-        names=lambda photo, options: (f"{photo}.points",),
+        names=_points_names,
         write=_write_points,
         lacks=no_points,
         places_photo=True,

@@ -5,13 +5,14 @@ import type { Session } from "./types";
 import { createViews } from "./views";
 import { reviewActions } from "./work/actions";
 import { readAddress, writeAddress } from "./work/address";
-import { adjustBox } from "./work/adjust_box";
+import { layersBox } from "./work/layers_box";
 import { api, UNKNOWN } from "./work/api";
 import { decisionForm } from "./work/decision_form";
 import { showHelp, showHistory } from "./work/dialogs";
 import { byId, drawnOnChange, element } from "./work/dom";
 import { proposalShown } from "./work/draft";
 import { hintFor, meant, showFacts, showVerdict } from "./work/frame_facts";
+import { showNeighbours } from "./work/neighbour_strip";
 import { Keyboard } from "./work/keys";
 import { link } from "./work/link";
 import { complain, say, sentenceOf, settled, wait } from "./work/notices";
@@ -23,9 +24,11 @@ import { showGiven } from "./work/given_box";
 import { queueFilters } from "./work/queue_filters";
 import { QueueList } from "./work/queue_list";
 import { Review } from "./work/review";
+import { showOpinion, type Opinion } from "./work/second_opinion";
 import { SearchRun } from "./work/search_run";
 import { remember, remembered } from "./work/settings";
 import { lonLat } from "./work/text";
+import { showSteps } from "./work/steps_box";
 import { topBar } from "./work/top_bar";
 
 const AWAY = "The review server does not answer. What you do is kept in this browser, and sent when it is there again.";
@@ -69,7 +72,7 @@ function begin(session: Session): void {
       ];
       byId("cursor").textContent = parts.filter((part) => part !== "").join("  ·  ");
     },
-  });
+  }, api.lights);
   for (const side of ["photo", "map"] as const) {
     byId(side).addEventListener("focusin", () => {
       review.side = side;
@@ -79,7 +82,11 @@ function begin(session: Session): void {
 
   const list = new QueueList(byId("queue"), (index) => wait(review.openIndex(index)));
   const form = decisionForm(editor, (place) => review.goTo(place));
-  const adjust = adjustBox((side, values) => review.views?.setAdjust(side, values));
+  const layers = layersBox({
+    adjust: (side, values) => review.views?.setAdjust(side, values),
+    layer: (name, state) => review.views?.setLayer(name, state),
+    controls: review.views.controls,
+  });
   const search = new SearchRun(
     (...found) => wait(review.searched(...found)),
     (sentence) => {
@@ -107,7 +114,7 @@ function begin(session: Session): void {
     reviewActions({
       review,
       search,
-      adjust,
+      layers,
       setQueueHidden,
       filter: () => {
         setQueueHidden(false);
@@ -121,13 +128,25 @@ function begin(session: Session): void {
   const rows = (["Page", "View", "Tool", "Points", "Engine", "Decide"] as const).map((row) => buttons(actions, row));
   const [pageRow, view, tool, points, engine, decide] = rows.map((row) => row.element);
   const bar = topBar(byId("bar"), session, pageRow!);
-  byId("tools").append(view!, jump.element, tool!, points!, adjust.element);
+  byId("tools").append(view!, jump.element, tool!, points!, layers.element);
   byId("engine").append(engine!);
-  byId("choices").append(decide!);
+  const missing = element("p", { id: "missing", className: "refusal", attributes: { role: "status" } });
+  byId("choices").append(missing, decide!);
+  byId("do-accept").setAttribute("aria-describedby", "missing");
   byId("about-frame").append(form.element);
 
+  const compare = (opinion: Opinion): void => review.compare(opinion);
+  const drawOpinion = drawnOnChange(
+    () =>
+      showOpinion(byId("opinion"), review.opinion, editor.draft.camera, {
+        take: editor.readonly ? null : () => review.takeOpinion(),
+        hide: () => review.compare(null),
+      }),
+    () => review.opinion,
+    () => editor.draft.camera,
+  );
   const drawHypotheses = drawnOnChange(
-    () => review.frame && showHypotheses(byId("hypotheses"), review.frame, editor),
+    () => review.frame && showHypotheses(byId("hypotheses"), review.frame, editor, compare),
     () => review.frame,
     () => review.frame && proposalShown(editor.draft, review.frame),
   );
@@ -146,6 +165,18 @@ function begin(session: Session): void {
     () => sortedBy(),
   );
 
+  const drawNeighbours = drawnOnChange(
+    () =>
+      showNeighbours(byId("neighbours"), review.neighbours, editor, {
+        open: (id) => wait(review.open(id)),
+        copy: (neighbour) => review.copyCamera(neighbour),
+      }),
+    () => review.neighbours,
+  );
+  const drawSteps = drawnOnChange(
+    () => showSteps(byId("steps"), editor),
+    () => JSON.stringify(editor.steps),
+  );
   const drawVerdict = drawnOnChange(
     () => {
       const hint = hintFor(editor.draft, review.refusal, remembered("hints", { decided: 0 }).decided + review.decidedNow);
@@ -154,7 +185,7 @@ function begin(session: Session): void {
     () => review.frame,
     () => review.frame && review.found.get(review.frame.id),
     () => review.frame && meant(review.frame, editor.draft),
-    () => review.refusal,
+    () => review.refusal?.why,
   );
   function refresh(): void {
     const { frame } = review;
@@ -163,8 +194,13 @@ function begin(session: Session): void {
       showFacts(byId("facts"), frame, editor.draft.camera, review.placeName);
       drawVerdict();
       drawHypotheses();
+      drawOpinion();
       drawPoints();
+      drawSteps();
+      drawNeighbours();
     }
+    const { refusal } = review;
+    missing.textContent = refusal === null || editor.readonly ? "" : `To accept: ${refusal.missing}`;
     for (const row of rows) row.refresh();
   }
 
@@ -177,8 +213,8 @@ function begin(session: Session): void {
     list.show(review.queue);
     if (frame === null) return refresh();
     form.show(editor.draft, review.placeName);
-    showDecisions(byId("decisions"), frame.decisions, editor, () =>
-      wait(review.history().then((all) => all && showHistory(all, editor))),
+    showDecisions(byId("decisions"), frame.decisions, editor, compare, () =>
+      wait(review.history().then((all) => all && showHistory(all, editor, compare))),
     );
     showGiven(byId("given"), frame, editor, session.orbits, () => review.views?.fit());
     byId("panel").scrollTop = 0;

@@ -40,6 +40,8 @@ export interface Point {
   origin: Origin;
   /** A hand put it where it is, clicked or dragged; pages of earlier versions did not tell. */
   by_hand?: boolean;
+  /** A person switched it off: it takes no part in a solution, and does not count. */
+  off?: boolean;
 }
 
 /** GET /api/places?bbox=w,s,e,n&limit=60 and GET /api/places/search?q= -> { places: Place[] } */
@@ -59,6 +61,8 @@ export interface Session {
   frames: number;
   reviewer: string;
   readonly: boolean;
+  /** Whether others' decisions stay hidden until this reviewer has decided. */
+  blind: boolean;
   /** Whether a night-light map was given: without one there are no map tiles, snap, search. */
   lights: boolean;
   /** Whether there are element sets: a time tells the nadir. */
@@ -99,6 +103,14 @@ export interface QueueRow {
   disputed: boolean;
   /** False: it was accepted for points that tell nothing beyond their camera. */
   independent: boolean;
+}
+
+/** GET /api/frames/{id}/neighbours -> { neighbours: Neighbour[] }: of the same camera, in the order of time. */
+export interface Neighbour extends QueueRow {
+  /** After the frame; before it below 0. */
+  seconds: number;
+  /** Carried along the orbit to where the frame was taken. */
+  camera: Camera | null;
 }
 
 /** GET /api/facets: how many frames have each value, over the whole store */
@@ -264,6 +276,13 @@ export interface PointEvidence {
   off_px: number | null;
   sigma_px: number | null;
   why: string | null;
+}
+
+/** POST /api/frames/{id}/lights: { camera } -> LightsAnswer; the strongest of the map in view. */
+export interface LightsAnswer {
+  lights: { lon: number; lat: number; met: boolean }[];
+  /** Share that would be met by chance. */
+  chance: number;
 }
 
 /** POST /api/frames/{id}/search: { camera, seconds } -> { job }; GET /api/jobs/{job} -> Job */

@@ -18,6 +18,16 @@ export interface Adjust {
   gamma: number;
 }
 
+/** What is drawn over photo and map, and can be left out. */
+export const LAYERS = ["coast", "names", "track", "outline"] as const;
+export type LayerName = (typeof LAYERS)[number];
+
+export interface LayerState {
+  on: boolean;
+  /** 0 to 1. */
+  opacity: number;
+}
+
 /** What a person does in a view. `at` is [x, y] pixels in the photo, [lon, lat] on the map. */
 export interface ViewEvents {
   moved(index: number, side: Side, at: [number, number], done: boolean): void;

@@ -23,6 +23,7 @@ import { flatMesh, wholePhoto, type MeshTriangle } from "./mesh";
 import { NEAR_ZOOM, OUTLINE_STYLES, outlinesOf, WORLD_ZOOM, type OutlineKind } from "./outlines";
 import { pixelProjection, pixelToPlane, type Pixel } from "./pixel_plane";
 import { placesIn, style as placeStyle } from "./place_names";
+import type { LayerName, LayerState } from "../view_types";
 import type { Stage } from "./stage";
 import { textScale } from "./point_layer";
 import { drawTriangles, typicalScale } from "./warp";
@@ -110,6 +111,13 @@ export function createDrawnMap(stage: Stage, lights: boolean) {
   });
   for (const layer of [lightLayer, lineLayer, nameLayer]) stage.map.addLayer(layer);
 
+  const overlays = { coast: lineLayer, names: nameLayer };
+  const shown = { coast: true, names: true };
+  const showLayers = () => {
+    lineLayer.setVisible(on && shown.coast);
+    nameLayer.setVisible(on && shown.names);
+  };
+
   const refresh = () => {
     source?.changed();
     drawnLines.clear(true);
@@ -182,13 +190,18 @@ export function createDrawnMap(stage: Stage, lights: boolean) {
       refresh();
       lookSoon();
     },
+    setLayer(name: LayerName, state: LayerState): void {
+      if (name !== "coast" && name !== "names") return;
+      shown[name] = state.on;
+      overlays[name].setOpacity(state.opacity);
+      showLayers();
+    },
     /** `hidden`: without its lights, for a moment. */
     show(next: boolean, hidden: boolean): void {
       const begins = next && !on;
       on = next;
       lightLayer.setVisible(on && !hidden);
-      lineLayer.setVisible(on);
-      nameLayer.setVisible(on);
+      showLayers();
       if (!begins) return;
       refresh();
       void look();

@@ -7,13 +7,16 @@ import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
 import { radians } from "../geometry/earth";
 import { atHorizon, azimuthOf } from "../geometry/horizon";
 import type { Camera, Frame, LonLat, Point, PointResidual, Session } from "../types";
+import { element } from "../work/dom";
 import { link } from "../work/link";
 import { sentenceOf } from "../work/notices";
-import type { Adjust, Awaited, Layout, Side, Tool, ViewEvents } from "../view_types";
+import type { Adjust, Awaited, LayerName, LayerState, Layout, Side, Tool, ViewEvents } from "../view_types";
 import { bar, toggle } from "./bar";
 import { createBrightness } from "./brightness";
 import { createDrawnMap } from "./drawn_map";
 import { keepInStep, mapTurn } from "./follow";
+import { createMapLights, type AskLights } from "./map_lights";
+import { createGhost, type Ghost } from "./ghost";
 import { createLookTool } from "./look_tool";
 import { createMapView } from "./map_view";
 import { toMercator } from "./mercator";
@@ -29,7 +32,7 @@ const SCALE_PX = 100; // on the screen, between the two pixels that give the pho
 
 export type Views = ReturnType<typeof createViews>;
 
-export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, session: Session, events: ViewEvents) {
+export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, session: Session, events: ViewEvents, askLights: AskLights) {
   const work: Work = { camera: null, points: [], selected: null, awaited: null, tool: "select" };
   let layout: Layout = "side";
   let hidden = false; // flicker
@@ -59,6 +62,9 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
   }
 
   const drawn = createDrawnMap(photo.stage, session.lights);
+  const lights = createMapLights(photo.stage, askLights);
+  const ghost = createGhost([photo.stage, map.stage]);
+  let compared: number | null = null; // the frame in view, where its lights can be compared
   const inStep = toggle("In step", "Photo and map show the same place, at the same scale", true, turn);
   const north = toggle("North up", "Turn photo and map so that north is up; else the photo is upright", false, turn);
   const takeMapAlong = keepInStep(
@@ -71,10 +77,13 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
   const place = createPlaceTool(map.stage);
   const letGoOfMap = createLookTool(photo.stage);
   const brightness = createBrightness([photoElement, mapElement]);
-  const drawIn = toggle("Map", "Draw the map into the photo: coast, borders, towns and lights", false, showOverlays);
+  const drawIn = toggle("Map in the photo", "Draw the map into the photo: coast, borders, towns and lights", false, showOverlays);
+  const met = toggle("Lights met", "The map's strongest lights in view as rings on the photo, filled where a light of the photo meets them (L)", false, () => lights.show(met.pressed()));
+  met.buttons[0]!.hidden = !session.lights;
   const { difference, brighten } = brightness;
-  bar(photoElement, "Photo view", difference[0]!, ...north.buttons, ...drawIn.buttons, brighten[0]!, ...inStep.buttons);
-  bar(mapElement, "Map view", map.base.chooser, difference[1]!, brighten[1]!);
+  const actual = element("button", { type: "button", title: "One pixel of the photo to one of the screen (9)", onclick: oneToOne }, "1:1");
+  bar(photoElement, "Photo view", difference[0]!, actual, ...north.buttons, ...inStep.buttons);
+  bar(mapElement, "Map view", difference[1]!);
   const split = createSplit(photoElement, () => {
     for (const stage of Object.values(stages)) stage.map.updateSize();
   });
@@ -88,6 +97,12 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     if (side === "photo") map.stage.showCross(place && toMercator(place));
     else photo.stage.showCross(pixel && pixelToPlane(pixel));
     events.cursor(pixel as Pixel | null, place as LonLat | null);
+  }
+
+  /** One pixel of the photo to one of the screen. */
+  function oneToOne(): void {
+    photo.stage.view.setResolution(1 / window.devicePixelRatio);
+    takeMapAlong();
   }
 
   /** Photo and map have the same way up, or each its own north. */
@@ -127,6 +142,8 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     if (first) turn();
     map.setCamera(next);
     drawn.setCamera(next);
+    lights.setCamera(compared, compared === null ? null : next);
+    ghost.setCamera(next);
     place.refresh();
     pointer(pointed.side, pointed.at);
   }
@@ -149,6 +166,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     const picture = frame.photo ? await previews.get(frame.id).catch(failed) : null;
     if (turnOf !== shown) return;
     lacking = picture === null && frame.photo ? frame : null;
+    compared = session.lights && picture !== null && frame.reference === "lights" ? frame.id : null;
     photoElement.dataset.why = why; // shown where there is no picture
     pointed.at = null;
     photoElement.classList.remove("waiting");
@@ -157,6 +175,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     const shownNow = photo.show(frame, picture);
     if (frame.width_px && frame.height_px) drawn.setPhoto(frame.width_px, frame.height_px);
     drawn.setCamera(work.camera);
+    lights.setCamera(compared, compared === null ? null : work.camera);
     turn();
     photo.fit.now();
     if (layout !== "over") await shownNow;
@@ -197,6 +216,15 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
       showOverlays();
     },
     setAdjust: (side: Side, adjust: Adjust) => brightness.set(side, adjust),
+    setLayer(name: LayerName, state: LayerState): void {
+      map.setLayer(name, state);
+      drawn.setLayer(name, state);
+    },
+    /** What is chosen for both views, for the panel of layers. */
+    controls: [map.base.chooser, ...brighten, ...drawIn.buttons, ...met.buttons],
+    /** A second opinion over what is worked on; null for none. */
+    setGhost: (next: Ghost | null) => ghost.set(next),
+    toggleLights: () => met.buttons[0]!.click(),
     /** While on, the photo over the map is hidden (or, beside each other, swapped for the map). */
     flicker(on: boolean): void {
       hidden = on;
@@ -215,6 +243,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
       photo.fit.now();
       map.fit.now();
     },
+    oneToOne,
     /** Ask again for what could not be fetched. */
     retry(): void {
       photo.retry();

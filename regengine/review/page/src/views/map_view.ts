@@ -2,10 +2,11 @@
 
 import ScaleLine from "ol/control/ScaleLine";
 import MultiPoint from "ol/geom/MultiPoint";
+import type BaseLayer from "ol/layer/Base";
 import ImageLayer from "ol/layer/Image";
 import View from "ol/View";
 import type { Camera, Frame, LonLat, Session } from "../types";
-import type { ViewEvents } from "../view_types";
+import type { LayerName, LayerState, ViewEvents } from "../view_types";
 import { createBaseMaps } from "./base_maps";
 import { framePlaces } from "./ground";
 import { nearestCopy, toMercator } from "./mercator";
@@ -38,8 +39,13 @@ export function createMapView(host: HTMLElement, work: Work, events: ViewEvents,
   const photo = new ImageLayer({ className: "view-warp", source: warp.source, zIndex: 10, visible: false });
   const surroundings = createSurroundings();
   const outlines = outlineLayers();
-  for (const layer of [photo, ...outlines.layers, surroundings.layer]) stage.map.addLayer(layer);
-  addPlaceNames(stage.map);
+  for (const layer of [photo, ...outlines.layers, ...Object.values(surroundings.layers)]) stage.map.addLayer(layer);
+  const layers: Record<LayerName, BaseLayer[]> = {
+    coast: outlines.layers,
+    names: [addPlaceNames(stage.map)],
+    track: [surroundings.layers.track],
+    outline: [surroundings.layers.outline],
+  };
   stage.map.addControl(new ScaleLine());
   stage.map.setView(new View({ center: [0, 0], zoom: 2, maxZoom: 16, showFullExtent: true, constrainRotation: false }));
   let frame: Frame | null = null;
@@ -70,6 +76,12 @@ export function createMapView(host: HTMLElement, work: Work, events: ViewEvents,
     },
     /** Whether the photo lies over the map. */
     setPhoto: (over: boolean) => photo.setVisible(over),
+    setLayer(name: LayerName, { on, opacity }: LayerState): void {
+      for (const layer of layers[name]) {
+        layer.setVisible(on);
+        layer.setOpacity(opacity);
+      }
+    },
     /** Turn the view, radians clockwise from north up. */
     turn: (turn: number) => stage.view.setRotation(turn),
     /** Ask again for what could not be fetched. */

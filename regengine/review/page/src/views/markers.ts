@@ -1,7 +1,7 @@
 // Control points as marks in a view: where they stand, and where the camera would have them.
 
 import type { Coordinate } from "ol/coordinate";
-import { pixelToLonLat } from "../geometry/camera";
+import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
 import type { Camera, Origin, Point, PointResidual } from "../types";
 import type { Side } from "../view_types";
 import { lonNear, toMercator } from "./mercator";
@@ -14,6 +14,7 @@ export interface Marker {
   /** Where the camera puts it; null where nobody knows. */
   towards: Coordinate | null;
   origin: Origin;
+  off: boolean;
   suspect: boolean;
   selected: boolean;
   /** Guessed by the camera; a click or Enter decides. */
@@ -34,6 +35,7 @@ export function markersOf(side: Side, work: Omit<Work, "tool">, residuals: (Poin
       at: onSide(side, point),
       towards: residual && (side === "photo" ? inPhoto(point, residual) : camera && onMap(point, camera)),
       origin: point.origin,
+      off: point.off ?? false,
       suspect: residual?.suspect ?? false,
       selected: selected === index,
       guess: awaited?.side === side && awaited.index === index,
@@ -54,6 +56,13 @@ function inPhoto({ x, y }: Point, { dx_px, dy_px }: PointResidual): Coordinate {
 function onMap({ x, y, lon }: Point, camera: Camera): Coordinate | null {
   const seen = pixelToLonLat(camera, x, y);
   return seen && toMercator([lonNear(seen[0], lon), seen[1]]);
+}
+
+/** Where a camera has the other half of a point, in a view; null where it has it nowhere. */
+export function seenBy(side: Side, point: Point, camera: Camera): Coordinate | null {
+  if (side === "map") return onMap(point, camera);
+  const pixel = lonLatToPixel(camera, point.lon, point.lat);
+  return pixel && pixelToPlane(pixel);
 }
 
 const FACTORS = [100, 50, 20, 10, 5, 2, 1];

@@ -20,7 +20,8 @@ const MOST = 60;
 const REST_MS = 120; // the map has stood still for so long
 const AGAIN_MS = 5000; // after so long what did not come is asked for again
 
-export function addPlaceNames(map: OlMap): void {
+/** Gives their layer. */
+export function addPlaceNames(map: OlMap): VectorLayer {
   const source = new VectorSource<Feature>({ wrapX: true });
   const layer = new VectorLayer({
     source,
@@ -54,6 +55,7 @@ export function addPlaceNames(map: OlMap): void {
     }
   };
   map.on("moveend", () => lookAfter(REST_MS));
+  return layer;
 }
 
 /** The largest places in an extent of the map. */

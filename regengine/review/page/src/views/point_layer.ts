@@ -25,6 +25,7 @@ const COLOURS: Record<Origin, string> = {
 const SUSPECT = "#ff6b57";
 const HALO = "rgba(0, 0, 0, 0.85)";
 const CONFIRM = "#4cc9ff";
+const OFF = "#9aa3b2";
 
 /** How much larger than usual the page's text is: marks on a canvas grow with it. */
 export function textScale(): number {
@@ -60,12 +61,12 @@ export function createPointLayer(wrapX: boolean) {
 }
 
 function markerStyles(marker: Marker, factor: number, scale: number): Style[] {
-  const colour = marker.suspect ? SUSPECT : COLOURS[marker.origin];
+  const colour = marker.off ? OFF : marker.suspect ? SUSPECT : COLOURS[marker.origin];
   const styles = marker.towards ? residualStyles(marker.at, marker.towards, factor, colour) : [];
   const ring = (radius: number, stroke: Stroke) =>
     new Style({ image: new CircleStyle({ radius: radius * scale, stroke }), zIndex: marker.selected ? 2 : 1 });
   styles.push(ring(8, new Stroke({ color: HALO, width: 5 })));
-  styles.push(ring(8, new Stroke({ color: colour, width: 2.5 })));
+  styles.push(ring(8, new Stroke({ color: colour, width: 2.5, ...(marker.off ? { lineDash: [3, 4] } : {}) })));
   if (marker.selected) styles.push(ring(13, new Stroke({ color: "#ffffff", width: 2 })));
   styles.push(new Style({ image: new CircleStyle({ radius: 1.2, fill: new Fill({ color: colour }) }) }));
   if (marker.guess) styles.push(...confirmStyles(scale));

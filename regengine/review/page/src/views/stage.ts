@@ -40,6 +40,7 @@ export class Stage {
   markers: Marker[] = [];
   private readonly points;
   private readonly note = element("div", { className: "view-note" });
+  private sentence = "";
   private readonly tool = new PointTool(this);
   /** The cross that shows where the pointer is in the other view. */
   private readonly cross = new Overlay({
@@ -124,6 +125,12 @@ export class Stage {
     this.sayScale();
   }
 
+  /** A sentence in the corner; "" for none. */
+  tell(sentence: string): void {
+    this.sentence = sentence;
+    this.sayScale();
+  }
+
   /** null hides it. */
   showCross(at: Coordinate | null): void {
     this.cross.setPosition(at ?? undefined);
@@ -176,9 +183,15 @@ export class Stage {
     if (!inside) this.view.animate({ center: near, duration: SEEK_MS });
   }
 
+  /** Pixels of the screen to one of the photo; of the map, its own line tells. */
+  private get zoom(): string {
+    const resolution = this.view.getResolution();
+    return this.side === "map" || !resolution ? "" : `${Math.round(100 / resolution / window.devicePixelRatio)} %`;
+  }
+
   private sayScale(): void {
     const resolution = this.view.getResolution();
     const factor = resolution ? exaggeration(this.markers, resolution) : 1;
-    this.note.textContent = factor > 1 ? `Residuals drawn ${factor} ×` : "";
+    this.note.textContent = [this.sentence, factor > 1 ? `Residuals drawn ${factor} ×` : "", this.zoom].filter(Boolean).join(" · ");
   }
 }

@@ -16,7 +16,7 @@ import Text from "ol/style/Text";
 import { ecefToGeodetic, greatCircleKm } from "../geometry/earth";
 import type { Camera, Frame, LonLat } from "../types";
 import { toMercator, unwrappedLine } from "./mercator";
-import { groundMesh, outline, wholePhoto } from "./mesh";
+import { groundMesh, outline as outlineOf, wholePhoto } from "./mesh";
 
 const TEXT = { font: "12px system-ui, sans-serif", fill: new Fill({ color: "#c8d4e6" }) };
 const HALO = new Stroke({ color: "rgba(0, 0, 0, 0.85)", width: 3 });
@@ -41,7 +41,7 @@ const STYLES = {
 };
 
 export function createSurroundings() {
-  const known = new VectorSource<Feature>({ wrapX: true });
+  const [known, shown] = [new VectorSource<Feature>({ wrapX: true }), new VectorSource<Feature>({ wrapX: true })];
   let ofFrame: Feature[] = [];
   let ofCamera: Feature[] = [];
   let prior: LonLat | null = null;
@@ -53,17 +53,22 @@ export function createSurroundings() {
     for (const each of ofFrame) {
       if (each.get("kind") === "prior") each.setStyle(pointStyle(isNear ? "" : each.get("name"), "#8fb3d9"));
     }
-    known.addFeatures([...ofFrame, ...ofCamera]);
+    known.addFeatures(ofFrame);
+    shown.clear(true);
+    shown.addFeatures(ofCamera);
   };
-  const layer = new VectorLayer({
-    source: known,
-    className: "view-marks",
-    zIndex: 30,
-    updateWhileInteracting: true,
-    style: (feature) => STYLES[feature.get("kind") as keyof typeof STYLES],
-  });
+  const [track, outline] = [known, shown].map(
+    (source) =>
+      new VectorLayer({
+        source,
+        className: "view-marks",
+        zIndex: 30,
+        updateWhileInteracting: true,
+        style: (feature) => STYLES[feature.get("kind") as keyof typeof STYLES],
+      }),
+  ) as [VectorLayer, VectorLayer];
   return {
-    layer,
+    layers: { track, outline },
     setFrame(frame: Frame | null): void {
       ofFrame = frame ? frameFeatures(frame) : [];
       prior = frame?.nadir ? [frame.nadir.lon, frame.nadir.lat] : null;
@@ -90,7 +95,7 @@ function frameFeatures(frame: Frame): Feature[] {
 }
 
 function cameraFeatures(camera: Camera): Feature[] {
-  const edges = outline(groundMesh(camera, wholePhoto(camera), 24, 16));
+  const edges = outlineOf(groundMesh(camera, wholePhoto(camera), 24, 16));
   return [
     new Feature({ geometry: new MultiLineString(edges), kind: "outline" }),
     dot("below", nadirOf(camera)),

@@ -17,7 +17,7 @@ const PUSH_PX = 10;
 export interface ActionNeeds {
   review: Review;
   search: SearchRun;
-  adjust: { element: HTMLElement; toggle(): void; changeOpacity(step: number): void };
+  layers: { element: HTMLElement; toggle(): void; changeOpacity(step: number): void };
   setQueueHidden: (hidden: boolean) => void;
   /** The queue's field for names. */
   filter: () => void;
@@ -25,7 +25,7 @@ export interface ActionNeeds {
 }
 
 export function reviewActions(needs: ActionNeeds): Action[] {
-  const { review, search, adjust } = needs;
+  const { review, search, layers } = needs;
   const { editor } = review;
   const { lights } = review.session;
   const focus = (id: string): void => byId(id).focus();
@@ -48,7 +48,7 @@ export function reviewActions(needs: ActionNeeds): Action[] {
   };
 
   return [
-    { id: "accept", keys: ["a"], label: "Accept and go on", group: "Decide", button: { bar: "Decide", text: "Accept", className: "accept" }, run: () => wait(review.decide("accepted")), enabled: canEdit, refusal: () => review.refusal },
+    { id: "accept", keys: ["a"], label: "Accept and go on", group: "Decide", button: { bar: "Decide", text: "Accept", className: "accept" }, run: () => wait(review.decide("accepted")), enabled: canEdit, refusal: () => review.refusal?.why ?? null },
     { id: "reject", keys: ["r"], label: "Reject and go on", group: "Decide", button: { bar: "Decide", text: "Reject", className: "reject" }, run: () => wait(review.decide("rejected")), enabled: canEdit },
     { id: "unsure", keys: ["u"], label: "Cannot say; go on", group: "Decide", button: { bar: "Decide", text: "Unsure" }, run: () => wait(review.decide("unsure")), enabled: canEdit },
     { id: "skip", keys: ["s"], label: "Skip for now", group: "Decide", button: { bar: "Decide", text: "Skip" }, run: () => wait(review.next()), enabled: hasFrame },
@@ -56,12 +56,14 @@ export function reviewActions(needs: ActionNeeds): Action[] {
 
     { id: "layout", keys: ["o"], label: "Photo over the map, or beside it", group: "Look", button: { bar: "View", text: "Over the map", pressed: () => review.layout === "over" }, run: () => review.setLayout(review.layout === "side" ? "over" : "side") },
     { id: "through", keys: ["h"], label: "The map drawn into the photo: lights, coast, towns, limb", group: "Look", button: { bar: "View", text: "In the photo", pressed: () => review.layout === "through" }, run: () => review.setLayout(review.layout === "through" ? "side" : "through") },
+    { id: "lights", keys: ["l"], label: "The map's strongest lights on the photo, filled where met", group: "Look", run: () => review.views?.toggleLights(), enabled: () => lights },
     { id: "flicker", keys: ["f"], label: "Hold: hide the photo, or swap it for the map", group: "Look", button: { bar: "View", text: "Flicker" }, run: () => review.views?.flicker(true), release: () => review.views?.flicker(false), enabled: hasFrame },
     { id: "full", keys: ["Shift+f"], label: "Full screen: photo and map alone", group: "Look", button: { bar: "Page", text: "Full screen" }, run: () => fullScreen() },
     { id: "fit", keys: ["0"], label: "Show the whole photo and its ground", group: "Look", button: { bar: "View", text: "Fit" }, run: () => review.views?.fit(), enabled: hasFrame },
-    { id: "adjust", keys: ["d"], label: "Opacity, brightness, contrast, gamma", group: "Look", button: { bar: "View", text: "Adjust", pressed: () => !adjust.element.hidden }, run: adjust.toggle },
-    { id: "fainter", keys: [","], label: "Photo over the map fainter", group: "Look", run: () => adjust.changeOpacity(-0.1), enabled: free },
-    { id: "stronger", keys: ["."], label: "Photo over the map stronger", group: "Look", run: () => adjust.changeOpacity(0.1), enabled: free },
+    { id: "one-to-one", keys: ["9"], label: "One pixel of the photo to one of the screen", group: "Look", run: () => review.views?.oneToOne(), enabled: hasFrame },
+    { id: "layers", keys: ["d"], label: "Layers: what is shown, how opaque, how bright", group: "Look", button: { bar: "View", text: "Layers", pressed: () => !layers.element.hidden }, run: layers.toggle },
+    { id: "fainter", keys: [","], label: "Photo over the map fainter", group: "Look", run: () => layers.changeOpacity(-0.1), enabled: free },
+    { id: "stronger", keys: ["."], label: "Photo over the map stronger", group: "Look", run: () => layers.changeOpacity(0.1), enabled: free },
     { id: "find", keys: ["j"], label: "Jump to a place on the map", group: "Look", run: () => focus("find") },
 
     { id: "edit", keys: ["e"], label: "Edit: select the point that fits worst", group: "Points", run: () => review.edit(), enabled: canEdit },
@@ -78,6 +80,7 @@ export function reviewActions(needs: ActionNeeds): Action[] {
     { id: "undo", keys: ["z", "Ctrl+z"], label: "Undo; with nothing to undo here, back to the frame decided last", group: "Points", button: { bar: "Points", text: "Undo" }, run: () => wait(review.undo()), enabled: () => review.canUndo },
     { id: "redo", keys: ["y", "Ctrl+y", "Ctrl+Shift+z"], label: "Redo", group: "Points", button: { bar: "Points", text: "Redo" }, run: () => editor.redo(), enabled: () => editor.canRedo },
     { id: "delete", keys: ["Delete", "x", "Backspace"], label: "Delete the selected point", group: "Points", button: { bar: "Points", text: "Delete" }, run: selected((index) => editor.delete(index)), enabled: () => canEdit() && hasPoint() },
+    { id: "switch", keys: ["Shift+x"], label: "Switch the selected point off, so that it does not count, or on", group: "Points", run: selected((index) => editor.switchPoint(index)), enabled: () => canEdit() && hasPoint() },
     { id: "snap", keys: ["n"], label: "Snap the selected point to the best match near it", group: "Points", button: { bar: "Points", text: "Snap" }, run: () => wait(review.snapSelected()), enabled: () => canEdit() && hasPoint() && lights },
     { id: "deselect", keys: ["Escape"], label: "Select nothing; tool select", group: "Points", run: () => { editor.select(null); review.setTool("select"); } },
 
@@ -87,7 +90,7 @@ export function reviewActions(needs: ActionNeeds): Action[] {
     { id: "search", keys: ["g"], label: "Search from here: the engine goes on from this camera", group: "Camera", button: { bar: "Engine", text: "Search from here" }, run: () => searchFrom(review, search), enabled: () => canEdit() && lights && !search.running },
 
     { id: "quality", keys: ["i"], label: "Quality", group: "Write", run: focusQuality, enabled: canEdit },
-    { id: "location", keys: ["l"], label: "Place and country", group: "Write", run: () => focus("place"), enabled: canEdit },
+    { id: "location", keys: ["Shift+l"], label: "Place and country", group: "Write", run: () => focus("place"), enabled: canEdit },
     { id: "tags", keys: ["t"], label: "Tags", group: "Write", run: () => focus("tags"), enabled: canEdit },
     { id: "comment", keys: ["c"], label: "Comment (Esc leaves a field)", group: "Write", run: () => focus("comment"), enabled: canEdit },
 

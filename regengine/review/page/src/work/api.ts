@@ -75,12 +75,15 @@ export const api = {
   rows: (ids: number[]) =>
     call<{ frames: types.QueueRow[]; named: boolean }>("GET", `frames?${ids.map((id) => `id=${id}`).join("&")}&limit=${ids.length}`),
   frame: (id: number) => call<types.Frame>("GET", `frames/${id}`),
+  neighbours: (id: number) => call<{ neighbours: types.Neighbour[] }>("GET", `frames/${id}/neighbours`),
   history: (id: number) => call<types.Decision[]>("GET", `frames/${id}/history`),
   solve: (id: number, body: types.SolveRequest, signal: AbortSignal) =>
     call<types.SolveAnswer>("POST", `frames/${id}/solve`, body, { signal }),
   snap: (id: number, body: types.SnapRequest) => call<types.SnapAnswer>("POST", `frames/${id}/snap`, body),
   evidence: (id: number, camera: types.Camera, points: types.Point[], signal: AbortSignal) =>
     call<types.EvidenceAnswer>("POST", `frames/${id}/evidence`, { camera, points }, { signal }),
+  lights: (id: number, camera: types.Camera, signal: AbortSignal) =>
+    call<types.LightsAnswer>("POST", `frames/${id}/lights`, { camera }, { signal }),
   search: (id: number, camera: types.Camera) =>
     call<{ job: string }>("POST", `frames/${id}/search`, { camera }),
   job: (job: string) => call<types.Job>("GET", `jobs/${encodeURIComponent(job)}`),

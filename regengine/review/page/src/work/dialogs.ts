@@ -4,7 +4,7 @@ import type { Decision } from "../types";
 import type { Editor } from "./editor";
 import { element, put } from "./dom";
 import { keyLabel, type Action, type Keyboard } from "./keys";
-import { decisionList } from "./others_box";
+import { decisionList, type Compare } from "./others_box";
 import { remember } from "./settings";
 
 /** Open a dialog that goes away with Escape or its button. */
@@ -64,8 +64,8 @@ const HOW =
 
 const SOURCES = "Place names: GeoNames (geonames.org), CC BY 4.0. Coast, borders, lakes: Natural Earth.";
 
-export function showHistory(decisions: Decision[], editor: Editor): void {
-  const dialog = open("All decisions on this frame", decisionList(decisions, editor));
+export function showHistory(decisions: Decision[], editor: Editor, compare: Compare): void {
+  const dialog = open("All decisions on this frame", decisionList(decisions, editor, compare));
   dialog.addEventListener("click", (event) => {
     if ((event.target as HTMLElement).matches(".quiet")) dialog.close();
   });

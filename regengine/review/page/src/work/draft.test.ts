@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Camera, Draft, LonLat } from "../types";
-import { addPoint, deletePoint, fillUp, follow, movePoint, sameWork, setPoint, withTags } from "./draft";
+import type { Camera, Draft, Frame, LonLat } from "../types";
+import { addPoint, deletePoint, fillUp, follow, movePoint, sameWork, setPoint, switchPoint, whyNotAccepted, withTags } from "./draft";
 
 const camera: Camera = {
   width_px: 101,
@@ -52,4 +52,16 @@ test("deleting takes the one point, and drafts of the same work are the same", (
 
 test("tags are split at commas, trimmed, and named once", () => {
   assert.deepEqual(withTags(empty, " aurora, moon ,,aurora").tags, ["aurora", "moon"]);
+});
+
+test("a point that is switched off stays where it is, and does not count", () => {
+  const at: [number, number][] = [[10, 20], [90, 20], [90, 40], [10, 40]];
+  let draft = at.reduce((made, [x, y]) => addPoint(made, x, y, [x, y], "person"), empty);
+  const frame = { verdict: "no_match", camera: null, points: [], hypotheses: [] } as unknown as Frame;
+  assert.equal(whyNotAccepted(draft, frame), null);
+  draft = switchPoint(draft, 1);
+  assert.deepEqual(follow(draft, camera, flat(7)).points[1], draft.points[1]);
+  assert.match(whyNotAccepted(draft, frame)?.why ?? "", /confirmed are 3 of 3 points/);
+  assert.equal(movePoint(draft, 1, "map", [1, 2], "person").points[1]?.off, true);
+  assert.equal(whyNotAccepted(switchPoint(draft, 1), frame), null);
 });

@@ -28,8 +28,9 @@ export function workOf({ camera, points, hypothesis, comment, tags, quality, pla
   return { camera, points, hypothesis, comment, tags, quality, place, ...(given ? { given } : {}) };
 }
 
-/** Whether a person stands behind a point: the others follow the camera. */
+/** Whether a person stands behind a point: the others follow the camera, but for those switched off. */
 export function isHeld(point: Point): boolean {
+  if (point.off) return false;
   return point.origin === "person" || point.origin === "snap" || point.origin === "confirmed";
 }
 
@@ -64,8 +65,17 @@ export function isSearched({ camera, points }: Draft): boolean {
   return camera !== null && points.length > 0 && points.every((each) => each.origin === "search");
 }
 
-/** Why a frame cannot be accepted, as the server says it (`DecisionBody` in bodies.py); null where it can. */
-export function whyNotAccepted(draft: Draft, frame: Frame): string | null {
+/** Why a frame cannot be accepted. */
+export interface Refusal {
+  /** As the server says it (`DecisionBody` in bodies.py). */
+  why: string;
+  /** In a few words: what there is to do. */
+  missing: string;
+}
+
+/** Null where a frame can be accepted. */
+export function whyNotAccepted(work: Draft, frame: Frame): Refusal | null {
+  const draft = { ...work, points: work.points.filter((each) => !each.off) };
   const { camera, points } = draft;
   const apart = (some: Point[]): number => new Set(some.map(({ x, y }) => `${x} ${y}`)).size;
   if (camera !== null && apart(points) >= FEWEST_POINTS && (isSearched(draft) || isProposal(draft, camera, frame))) return null;
@@ -74,18 +84,23 @@ export function whyNotAccepted(draft: Draft, frame: Frame): string | null {
   const told = camera === null ? [] : moved.filter((each) => each.origin !== "confirmed" && isIndependent(each, camera));
   const confirmed = camera === null ? 0 : apart([...measured, ...told]);
   if (camera === null || confirmed < FEWEST_POINTS) {
-    return (
-      "Accepting needs a camera and four confirmed points, or a proposal of the engine as it is: " +
-      `confirmed are ${confirmed} of ${points.length} points.`
-    );
+    const left = FEWEST_POINTS - confirmed;
+    return {
+      why:
+        "Accepting needs a camera and four confirmed points, or a proposal of the engine as it is: " +
+        `confirmed are ${confirmed} of ${points.length} points.`,
+      missing: camera === null ? "a camera and four points are missing." : `${left} confirmed point${left === 1 ? " is" : "s are"} missing (K, N or a click).`,
+    };
   }
   const most = frame.agreeing_px ?? Infinity;
   const agree = (some: Point[], seen: Camera): boolean => some.every((each) => (pointResidual(seen, each)?.residual_px ?? Infinity) <= most);
   if (measured.length === 0 || frame.camera === null || (agree(moved, frame.camera) && agree(measured, camera))) return null;
-  return (
-    "The points as the engine measured them and those that were moved contradict each other: " +
-    "move what is wrong, or snap or click the others, too."
-  );
+  return {
+    why:
+      "The points as the engine measured them and those that were moved contradict each other: " +
+      "move what is wrong, or snap or click the others, too.",
+    missing: "the points contradict each other.",
+  };
 }
 
 /** Whether the engine proposes the camera, and these are the points that it has there. */
@@ -102,11 +117,17 @@ function isMeasured(frame: Frame, point: Point): boolean {
 
 export function movePoint(draft: Draft, index: number, side: Side, at: [number, number], origin: Origin): Draft {
   const moved = side === "photo" ? { x: at[0], y: at[1] } : { lon: wrapped(at[0]), lat: at[1] };
-  const { x, y, lon, lat } = draft.points[index]!;
-  return setPoint(draft, index, { x, y, lon, lat, ...moved, sigma_px: null, origin, ...HAND[origin] });
+  const { x, y, lon, lat, off } = draft.points[index]!;
+  return setPoint(draft, index, { x, y, lon, lat, ...moved, sigma_px: null, origin, ...HAND[origin], ...(off ? { off } : {}) });
 }
 
 const HAND: Partial<Record<Origin, { by_hand: true }>> = { person: { by_hand: true } };
+
+/** A point switched off, or on again. */
+export function switchPoint(draft: Draft, index: number): Draft {
+  const { off, ...point } = draft.points[index]!;
+  return setPoint(draft, index, off ? point : { ...point, off: true });
+}
 
 /** Another point in place of one. */
 export function setPoint(draft: Draft, index: number, point: Point): Draft {
@@ -125,7 +146,7 @@ export function deletePoint(draft: Draft, index: number): Draft {
 /** Another camera: points that nobody holds go to where it sees their pixels, as its guesses. */
 export function follow(draft: Draft, camera: Camera, ground: Ground): Draft {
   const points = draft.points.map((point): Point => {
-    if (isHeld(point)) return point;
+    if (isHeld(point) || point.off) return point;
     const [lon, lat] = ground(camera, point.x, point.y) ?? [point.lon, point.lat];
     return { ...point, lon, lat, origin: "engine" };
   });
@@ -143,7 +164,7 @@ export function choose(draft: Draft, frame: Frame, hypothesis: Hypothesis, groun
 export function fillUp(draft: Draft, count: number, ground: Ground): Draft {
   const camera = draft.camera;
   if (camera === null) return draft;
-  const candidates = grid(camera).flatMap((pixel) => {
+  const candidates = spreadPixels(camera).flatMap((pixel) => {
     const place = ground(camera, ...pixel);
     return place === null ? [] : [{ pixel, place }];
   });
@@ -162,8 +183,8 @@ export function fillUp(draft: Draft, count: number, ground: Ground): Draft {
   return filled;
 }
 
-/** Pixels where a filled-up point may lie: well inside, where the lens is known best. */
-function grid(camera: Camera): [number, number][] {
+/** Pixels spread over the photo, where a filled-up point may lie: well inside, where the lens is known best. */
+export function spreadPixels(camera: Camera): [number, number][] {
   const at = [0.15, 0.325, 0.5, 0.675, 0.85];
   return at.flatMap((v) =>
     at.map((u): [number, number] => [Math.round(u * (camera.width_px - 1)), Math.round(v * (camera.height_px - 1))]),

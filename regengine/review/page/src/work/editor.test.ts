@@ -177,7 +177,7 @@ test("a confirmed point is the engine's pair, wherever a drag took the camera", 
   assert.deepEqual(made.draft.points.slice(1), engine.slice(1).map((each) => ({ ...each, origin: "confirmed" })));
   await made.solved;
   assert.deepEqual(asked.at(-1)?.slice(1), made.draft.points.slice(1));
-  assert.match(whyNotAccepted(made.draft, made.frame!) ?? "", /contradict each other/);
+  assert.match(whyNotAccepted(made.draft, made.frame!)?.why ?? "", /contradict each other/);
 });
 
 test("what nothing measured is not confirmed by its camera", () => {
@@ -234,7 +234,7 @@ test("points of a person that lie where the camera has them do not count, unless
   const frame = made.frame!;
   const points = PIXELS.map((pixel) => ({ ...pointAt(truth, pixel), origin: "person" as const }));
   const draft = { ...made.draft, camera: { ...truth, focal_px: truth.focal_px * (1 + 1e-9) }, points };
-  assert.match(whyNotAccepted(draft, frame) ?? "", /confirmed are 0 of 4 points/);
+  assert.match(whyNotAccepted(draft, frame)?.why ?? "", /confirmed are 0 of 4 points/);
   assert.equal(whyNotAccepted({ ...draft, points: points.map((each) => ({ ...each, by_hand: true })) }, frame), null);
 });
 
@@ -244,7 +244,7 @@ test("a proposal is as it is only with the points that it has", () => {
   assert.equal(whyNotAccepted(made.draft, frame), null);
   const [first, ...others] = made.draft.points;
   const moved = { ...first!, lon: first!.lon + 0.1, origin: "person" as const, by_hand: true };
-  assert.match(whyNotAccepted({ ...made.draft, points: [moved, ...others] }, frame) ?? "", /confirmed are 1 of 4/);
+  assert.match(whyNotAccepted({ ...made.draft, points: [moved, ...others] }, frame)?.why ?? "", /confirmed are 1 of 4/);
 });
 
 test("a click however near the guess is where it was made", () => {
@@ -304,4 +304,20 @@ test("what is read-only does not change", () => {
   made.tell({ comment: "x" });
   assert.equal(made.draft, before);
   assert.match(said[0] ?? "", /read-only/);
+});
+
+test("one goes back to any step, and forth again", () => {
+  const { made } = editor();
+  made.select(0);
+  for (const index of [1, 2]) made.confirmMeasured(index);
+  made.switchPoint(3);
+  assert.deepEqual(made.steps, { what: ["opened", "confirmed 2", "confirmed 3", "switched 4 off"], at: 3 });
+  made.goTo(1);
+  assert.deepEqual(made.draft.points.map((each) => each.origin), ["engine", "confirmed", "engine", "engine"]);
+  assert.equal(made.steps.at, 1);
+  made.redo();
+  assert.equal(made.steps.at, 2);
+  made.goTo(0);
+  made.confirmMeasured(0);
+  assert.deepEqual(made.steps, { what: ["opened", "confirmed 1"], at: 1 });
 });

@@ -19,6 +19,8 @@ export interface EditorNeeds {
 }
 
 interface Step {
+  /** What was done, in a few words. */
+  what: string;
   draft: Draft;
   /** The camera that points are solved from: the engine's, a placed or a found one. Not the last
    *  solution, so that what is believed of the camera does not drift from drag to drag. */
@@ -68,6 +70,10 @@ export class Editor {
   get canRedo(): boolean {
     return this.future.length > 0;
   }
+  /** What was done, oldest first, with what was undone; `at`: the number of the step in view. */
+  get steps(): { what: string[]; at: number } {
+    return { what: [...this.past, this.now, ...this.future.toReversed()].map(({ what }) => what), at: this.past.length };
+  }
   /** Resolves when the camera is the one that the points say. */
   get solved(): Promise<void> {
     return this.live.idle;
@@ -84,7 +90,7 @@ export class Editor {
     const own = camera !== null && drafts.sameCamera(camera, this.frame?.camera ?? null);
     return points.map((point, index) => {
       const solved = this.solution?.residuals.get(index);
-      const pair = drafts.isHeld(point) ? point : own ? null : this.measured(index);
+      const pair = drafts.isHeld(point) || point.off ? point : own ? null : this.measured(index);
       return solved ?? (camera === null || pair === null ? null : pointResidual(camera, pair));
     });
   }
@@ -93,14 +99,14 @@ export class Editor {
   open(frame: Frame, reviewer: string, unsent: Draft | null | undefined): void {
     const start = drafts.begun({ ...frame, draft: null }, reviewer);
     const draft = unsent === undefined ? drafts.begun(frame, reviewer) : (unsent ?? start);
-    this.begin(frame, start, { draft, base: baseOf(frame, draft) });
+    this.reset(frame, start, { what: "opened", draft, base: baseOf(frame, draft) });
   }
 
   close(): void {
-    this.begin(null, EMPTY, NOTHING);
+    this.reset(null, EMPTY, NOTHING);
   }
 
-  private begin(frame: Frame | null, start: Draft, step: Step): void {
+  private reset(frame: Frame | null, start: Draft, step: Step): void {
     this.live.stop();
     Object.assign(this, { frame, start, past: [], now: step, future: [], selected: null });
     this.forget();
@@ -118,7 +124,7 @@ export class Editor {
     if (camera) this.dragged = this.follow(this.dragged, camera);
     this.solve();
     if (!drafts.isHeld(this.draft.points[index]!)) this.release();
-    if (done) this.settle();
+    if (done) this.settle(`moved ${index + 1} ${side === "photo" ? "in the photo" : "on the map"}`);
     else this.needs.changed();
   }
 
@@ -139,14 +145,14 @@ export class Editor {
     const followed = drafts.follow(draft, camera, pixelToLonLat);
     const { frame } = this;
     if (frame === null || !drafts.sameCamera(camera, frame.camera)) return followed;
-    return { ...followed, points: followed.points.map((each) => (drafts.isHeld(each) ? each : (drafts.measuredAt(frame, each) ?? each))) };
+    return { ...followed, points: followed.points.map((each) => (drafts.isHeld(each) || each.off ? each : (drafts.measuredAt(frame, each) ?? each))) };
   }
 
   /** Replace the point by what the server found near it. */
   snapped(index: number, point: Point): void {
-    const points = this.draft.points.map((each, i) => (i === index ? { ...point, origin: "snap" as const } : each));
+    const points = this.draft.points.map((each, i) => (i === index ? { ...point, origin: "snap" as const, ...(each.off ? { off: true } : {}) } : each));
     this.pairs.forget();
-    this.step({ ...this.draft, points });
+    this.step(`snapped ${index + 1}`, { ...this.draft, points });
     this.solve();
   }
 
@@ -170,7 +176,7 @@ export class Editor {
         return this.needs.say(`Point added. Click its place ${other}, or press Enter where the guess (✓) is right.`);
       case "other":
         this.selected = clicked.index;
-        this.step(drafts.movePoint(this.draft, clicked.index, side, at, "person"));
+        this.step(`clicked ${clicked.index + 1}`, drafts.movePoint(this.draft, clicked.index, side, at, "person"));
         break;
       case "pair":
         this.append(clicked.pixel, clicked.place, "person");
@@ -181,12 +187,28 @@ export class Editor {
   delete(index: number): void {
     const point = this.draft.points[index];
     if (this.refused() || point === undefined) return;
-    this.step(drafts.deletePoint(this.draft, index));
+    this.step(`deleted ${index + 1}`, drafts.deletePoint(this.draft, index));
     this.selected = this.draft.points.length === 0 ? null : Math.min(index, this.draft.points.length - 1);
     this.pairs.forget();
     // Residuals, those on their way, too, go by the numbers that the points had
     this.live.stop();
     this.solution = null;
+    this.solve();
+    if (drafts.isHeld(point)) this.release();
+    this.needs.changed();
+  }
+
+  /** Switch a point off, so that it takes no part and does not count, or on again. */
+  switchPoint(index: number): void {
+    const { draft } = this;
+    const point = draft.points[index];
+    if (this.refused() || point === undefined) return;
+    this.pairs.forget();
+    this.live.stop();
+    this.solution = null;
+    const next = drafts.switchPoint(draft, index);
+    const what = `switched ${index + 1} ${point.off ? "on" : "off"}`;
+    this.step(what, draft.camera === null ? next : this.follow(next, draft.camera));
     this.solve();
     if (drafts.isHeld(point)) this.release();
     this.needs.changed();
@@ -205,7 +227,7 @@ export class Editor {
     const pair = this.measured(index);
     if (this.refused() || pair === null) return;
     this.pairs.forget();
-    this.step(drafts.setPoint(this.draft, index, { ...pair, origin: "confirmed" }));
+    this.step(`confirmed ${index + 1}`, drafts.setPoint(this.draft, index, { ...pair, origin: "confirmed" }));
     this.solve();
   }
 
@@ -217,7 +239,7 @@ export class Editor {
   }
 
   fillUp(): void {
-    if (!this.refused()) this.step(drafts.fillUp(this.draft, 4, clearGround));
+    if (!this.refused()) this.step("filled up", drafts.fillUp(this.draft, 4, clearGround));
   }
 
   place(camera: Camera, done: boolean): void {
@@ -225,7 +247,7 @@ export class Editor {
     this.live.stop();
     this.forget();
     this.dragged = this.follow(this.now.draft, camera);
-    if (done) this.settle(camera);
+    if (done) this.settle("placed by hand", camera);
     else this.needs.changed();
   }
 
@@ -235,25 +257,31 @@ export class Editor {
     if (this.draft.camera !== null) return true;
     const camera = startCamera(this.frame, nadir, this.draft.given);
     if (camera === null) return false;
-    this.step({ ...this.draft, camera, hypothesis: null }, camera);
+    this.step("a first camera", { ...this.draft, camera, hypothesis: null }, camera);
     return true;
   }
 
   choose(hypothesis: Hypothesis): void {
     if (this.refused() || this.frame === null) return;
-    this.replace(drafts.choose(this.draft, this.frame, hypothesis, clearGround), hypothesis.camera);
+    const rank = this.frame.hypotheses.indexOf(hypothesis) + 1;
+    this.replace(`hypothesis ${rank}`, drafts.choose(this.draft, this.frame, hypothesis, clearGround), hypothesis.camera);
   }
 
   /** Another camera and points as a whole: what a search found, or what somebody decided. */
-  take(camera: Camera | null, points: Point[], hypothesis: number | null): void {
-    if (!this.refused()) this.replace({ ...this.draft, camera, points, hypothesis }, camera);
+  take(what: string, camera: Camera | null, points: Point[], hypothesis: number | null): void {
+    if (!this.refused()) this.replace(what, { ...this.draft, camera, points, hypothesis }, camera);
   }
 
-  private replace(draft: Draft, base: Camera | null): void {
+  /** Another camera to begin with: its points are its guesses. */
+  begin(what: string, camera: Camera): void {
+    if (!this.refused()) this.replace(what, drafts.fillUp({ ...this.draft, camera, points: [], hypothesis: null }, 4, clearGround), camera);
+  }
+
+  private replace(what: string, draft: Draft, base: Camera | null): void {
     this.live.stop();
     this.forget();
     this.selected = null;
-    this.step(draft, base);
+    this.step(what, draft, base);
   }
 
   /** How the photo was taken, where its file does not tell. The camera follows, where points do not
@@ -270,7 +298,7 @@ export class Editor {
     if (placed && change.focal_px) camera = { ...base, focal_px: change.focal_px };
     this.live.stop();
     this.forget();
-    this.step(camera === null || camera === base ? draft : this.follow(draft, camera), camera);
+    this.step("told how it was taken", camera === null || camera === base ? draft : this.follow(draft, camera), camera);
     if (camera !== base) this.solve();
   }
 
@@ -283,10 +311,28 @@ export class Editor {
   }
 
   undo(): void {
-    this.walk(this.past, this.future);
+    this.goTo(this.past.length - 1);
   }
   redo(): void {
-    this.walk(this.future, this.past);
+    this.goTo(this.past.length + 1);
+  }
+
+  /** Back or forth to a step, by its number among `steps`. */
+  goTo(index: number): void {
+    const all = [...this.past, this.now, ...this.future.toReversed()];
+    const next = all[index];
+    if (next === undefined || next === this.now || this.refused()) return;
+    this.live.stop();
+    this.dragged = null;
+    // What was said of the frame has no steps
+    const { comment, tags, quality, place } = this.draft;
+    this.past = all.slice(0, index);
+    this.future = all.slice(index + 1).reverse();
+    this.now = { ...next, draft: { ...next.draft, comment, tags, quality, place } };
+    if (this.selected !== null && this.selected >= this.draft.points.length) this.selected = null;
+    this.forget();
+    this.keep();
+    this.needs.changed();
   }
 
   select(index: number | null): void {
@@ -313,7 +359,7 @@ export class Editor {
   }
 
   private append(pixel: [number, number], place: LonLat, origin: Point["origin"]): void {
-    this.step(drafts.addPoint(this.draft, pixel[0], pixel[1], place, origin));
+    this.step(`added ${this.draft.points.length + 1}`, drafts.addPoint(this.draft, pixel[0], pixel[1], place, origin));
     this.selected = this.draft.points.length - 1;
     this.needs.changed();
   }
@@ -357,11 +403,11 @@ export class Editor {
     this.needs.changed();
   }
 
-  private settle(base?: Camera): void {
+  private settle(what: string, base?: Camera): void {
     if (this.dragged === null) return;
     const done = this.dragged;
     this.dragged = null;
-    this.step(done, base);
+    this.step(what, done, base);
   }
 
   /** The same step said better, such as with the camera solved from its points. */
@@ -370,26 +416,10 @@ export class Editor {
   }
 
   /** A new step; what had been undone is gone. */
-  private step(draft: Draft, base: Camera | null = this.now.base): void {
+  private step(what: string, draft: Draft, base: Camera | null = this.now.base): void {
     this.past = [...this.past, this.now].slice(-MOST_STEPS);
-    this.now = { draft, base };
+    this.now = { what, draft, base };
     this.future = [];
-    this.keep();
-    this.needs.changed();
-  }
-
-  private walk(from: Step[], to: Step[]): void {
-    const next = from.at(-1);
-    if (this.refused() || next === undefined) return;
-    this.live.stop();
-    this.dragged = null;
-    // What was said of the frame has no steps
-    const { comment, tags, quality, place } = this.draft;
-    from.pop();
-    to.push(this.now);
-    this.now = { ...next, draft: { ...next.draft, comment, tags, quality, place } };
-    if (this.selected !== null && this.selected >= this.draft.points.length) this.selected = null;
-    this.forget();
     this.keep();
     this.needs.changed();
   }
@@ -428,7 +458,7 @@ const EMPTY: Draft = {
   place: null,
 };
 
-const NOTHING: Step = { draft: EMPTY, base: null };
+const NOTHING: Step = { what: "", draft: EMPTY, base: null };
 
 function baseOf(frame: Frame, draft: Draft): Camera | null {
   const begun = frame.hypotheses.find((each) => each.rank === draft.hypothesis);

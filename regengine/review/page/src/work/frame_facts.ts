@@ -5,7 +5,7 @@ import { degrees, ecefToGeodetic, localAxes } from "../geometry/earth";
 import { dot, quaternionMatrix, times } from "../geometry/vector";
 import type { Camera, Draft, Frame, Said } from "../types";
 import { element, refill } from "./dom";
-import { isSearched, proposalShown } from "./draft";
+import { isSearched, proposalShown, type Refusal } from "./draft";
 import { CATEGORY_WORDS, joined, lonLat, metres, MISSING, pixels, probability, utc, VERDICT_WORDS, words } from "./text";
 
 /** The engine's word on what is shown (`found`: of a search), why a person must look, which camera is
@@ -86,7 +86,7 @@ export function meant(frame: Frame, draft: Draft): string {
 }
 
 /** One line for the first decision; null for who has made one. */
-export function hintFor(draft: Draft, refusal: string | null, decided: number): string | null {
+export function hintFor(draft: Draft, refusal: Refusal | null, decided: number): string | null {
   if (decided > 0) return null;
   if (draft.camera === null) {
     return "No proposal. Click a light in the photo, then the same on the map; R rejects the frame, ? shows all keys.";

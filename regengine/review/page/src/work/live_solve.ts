@@ -19,7 +19,7 @@ export interface Solution {
 /** The points that the camera is solved from, by their numbers: what a person stands behind, and with
  *  `measured` the engine's pairs, too. What only follows the camera tells nothing about it. */
 export function inputs(draft: Draft, measured: ((point: Point) => Point | null) | null): Map<number, Point> {
-  const found = draft.points.map((point) => (isHeld(point) ? point : (measured?.(point) ?? null)));
+  const found = draft.points.map((point) => (isHeld(point) ? point : point.off ? null : (measured?.(point) ?? null)));
   return new Map(found.flatMap((point, index): [number, Point][] => (point === null ? [] : [[index, point]])));
 }
 

@@ -1,9 +1,11 @@
 // What people decided on the frame, and the hypotheses of the engine to start from.
 
 import type { Decision, Frame } from "../types";
+import type { Opinion } from "./second_opinion";
 import type { Editor } from "./editor";
 import { element, redraw, refill } from "./dom";
-import { proposalShown } from "./draft";
+import { choose, proposalShown } from "./draft";
+import { clearGround } from "./residuals";
 import { CHOICE_WORDS, lonLat, NOT_INDEPENDENT, utc } from "./text";
 
 const WHY_NOT_INDEPENDENT =
@@ -19,6 +21,7 @@ export function showDecisions(
   host: HTMLElement,
   decisions: Decision[],
   editor: Editor,
+  compare: Compare,
   history: (() => void) | null,
 ): void {
   const differ = new Set(decisions.map((each) => each.decision)).size > 1;
@@ -27,14 +30,17 @@ export function showDecisions(
     decisions.length > 0 && element("h3", {}, "Decisions"),
     differ && element("p", { className: "disputed" }, "Disputed: reviewers disagree on this frame."),
     decisions[0]?.independent === false && element("p", { className: "disputed" }, WHY_NOT_INDEPENDENT),
-    decisions.length > 0 && decisionList(decisions, editor),
+    decisions.length > 0 && decisionList(decisions, editor, compare),
     history !== null &&
       decisions.length > 0 &&
       element("button", { type: "button", className: "quiet", onclick: history }, "All earlier decisions"),
   );
 }
 
-export function decisionList(decisions: Decision[], editor: Editor): HTMLElement {
+/** A second opinion is to be drawn over what is in view. */
+export type Compare = (opinion: Opinion) => void;
+
+export function decisionList(decisions: Decision[], editor: Editor, compare: Compare): HTMLElement {
   return element(
     "ul",
     { className: "decisions" },
@@ -48,10 +54,16 @@ export function decisionList(decisions: Decision[], editor: Editor): HTMLElement
         decision.tags.length > 0 && `; ${decision.tags.join(", ")}`,
         decision.comment !== "" && element("q", {}, decision.comment),
         decision.camera !== null &&
+          element(
+            "button",
+            { type: "button", className: "quiet", title: OVER, onclick: () => compare({ ...decision, camera: decision.camera!, name: `${decision.reviewer}'s` }) },
+            "Compare",
+          ),
+        decision.camera !== null &&
           !editor.readonly &&
           element(
             "button",
-            { type: "button", className: "quiet", onclick: () => editor.take(decision.camera, decision.points, decision.hypothesis) },
+            { type: "button", className: "quiet", onclick: () => editor.take(`took ${decision.reviewer}'s`, decision.camera, decision.points, decision.hypothesis) },
             "Use these points",
           ),
       ),
@@ -59,7 +71,9 @@ export function decisionList(decisions: Decision[], editor: Editor): HTMLElement
   );
 }
 
-export function showHypotheses(host: HTMLElement, frame: Frame, editor: Editor): void {
+const OVER = "Draw it over what is in view, and tell how far apart they are";
+
+export function showHypotheses(host: HTMLElement, frame: Frame, editor: Editor, compare: Compare): void {
   const shown = proposalShown(editor.draft, frame);
   redraw(
     host,
@@ -68,7 +82,7 @@ export function showHypotheses(host: HTMLElement, frame: Frame, editor: Editor):
       element(
         "div",
         { className: "hypotheses", attributes: { role: "group", "aria-label": "Hypotheses of the engine" } },
-        ...frame.hypotheses.map((hypothesis, i) =>
+        ...frame.hypotheses.flatMap((hypothesis, i) => [
           element(
             "button",
             {
@@ -82,7 +96,22 @@ export function showHypotheses(host: HTMLElement, frame: Frame, editor: Editor):
             hypothesis.place ?? (hypothesis.centre === null ? "place unknown" : lonLat(hypothesis.centre)),
             hypothesis.ncc !== null && `, correlation ${hypothesis.ncc.toFixed(2)}`,
           ),
-        ),
+          element(
+            "button",
+            {
+              id: `compare-${hypothesis.rank}`,
+              type: "button",
+              className: "quiet",
+              title: OVER,
+              onclick: () => {
+                const { camera, points } = choose(editor.draft, frame, hypothesis, clearGround);
+                if (camera !== null) compare({ name: `Hypothesis ${i + 1}`, camera, points, hypothesis: hypothesis.rank });
+              },
+              attributes: { "aria-label": `Compare with hypothesis ${i + 1}` },
+            },
+            "Compare",
+          ),
+        ]),
       ),
   );
 }

@@ -55,7 +55,7 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
         "To QGIS",
       ),
     element("p", { className: "outcome", attributes: { role: "status" } }, outcome(editor)),
-    refusal !== null && element("p", { className: "refusal" }, refusal),
+    refusal !== null && element("p", { className: "refusal" }, refusal.why),
   );
 
   async function write(): Promise<void> {
@@ -126,7 +126,7 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
       joined(
         residual !== null && residual.residual_px >= LEAST_SHOWN_PX && `dx ${signed(residual.dx_px)}, dy ${signed(residual.dy_px)} px`,
         point.sigma_px !== null && `± ${pixels(point.sigma_px)}`,
-        ORIGIN_WORDS[point.origin],
+        point.off ? "switched off" : ORIGIN_WORDS[point.origin],
       ),
       ". ",
       element("button", { type: "button", className: "quiet", onclick: () => zoomTo(editor.selected!) }, "Zoom to it"),
@@ -139,17 +139,28 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
     const held = point !== undefined && isIndependent(point, camera);
     // A camera that goes through its points whatever they are tells nothing by that
     const checked = !held || editor.solution === null || !isUnchecked(editor) || !isNext(residual);
-    const told = residual === null ? "follows" : checked ? pixels(residual.residual_px) : NO_CHECK;
+    const told = residual === null ? (point?.off ? MISSING : "follows") : checked ? pixels(residual.residual_px) : NO_CHECK;
     const row = element(
       "tr",
       {
         onclick: () => editor.select(index),
         ondblclick: () => zoomTo(index),
+        className: point?.off ? "off" : "",
         data: { suspect: String(residual?.suspect ?? false) },
       },
       element(
         "th",
         { scope: "row" },
+        element("input", {
+          id: `use-${index}`,
+          type: "checkbox",
+          checked: !point?.off,
+          disabled: editor.readonly,
+          title: "Off: the point takes no part in the solution, and does not count (Shift X)",
+          onclick: (event) => event.stopPropagation(),
+          onchange: () => editor.switchPoint(index),
+          attributes: { "aria-label": `Point ${index + 1} counts` },
+        }),
         element(
           "button",
           {
@@ -162,13 +173,15 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
         ),
       ),
       onMap(index),
-      element("td", { className: "residual", title: held ? "" : MEASURED }, held && residual === null ? MISSING : told, residual?.suspect ? element("strong", {}, " suspect") : null),
+      element("td", { className: "residual", title: held || point?.off ? "" : MEASURED }, held && residual === null ? MISSING : told, residual?.suspect ? element("strong", {}, " suspect") : null),
       element("td", {}, checked ? metres(residual?.residual_m ?? null) : MISSING),
       strict.size > 0 && element("td", {}, pixels(strict.get(index)?.residual_px ?? null)),
       element(
         "td",
         {},
-        held
+        point?.off
+          ? "off"
+          : held
           ? element("span", { title: HOW[point.origin]?.[1] ?? "" }, HOW[point.origin]?.[0] ?? "yes")
           : element(
               "button",
@@ -278,19 +291,21 @@ function outcome(editor: Editor): string {
   if (editor.problem !== null) return editor.problem;
   const { camera, points } = editor.draft;
   const held = points.filter((each) => isIndependent(each, camera)).length;
+  const off = points.filter((each) => each.off).length;
+  const aside = off === 0 ? "" : ` ${count(off, "point")} switched off.`;
   const answer = editor.solution?.answer;
   if (answer) {
     const freed = answer.freed.length === 0 ? "" : `; freed: ${answer.freed.join(", ")}`;
     const over = `${answer.over > 0 ? answer.over : "none"} of ${count(answer.observations, "observation")} over`;
     const rms = isUnchecked(editor) ? NO_CHECK : `RMS ${pixels(answer.rms_px)}, ${metres(answer.rms_m)}`;
     const fit = `${count(held, "point")} confirmed: ${rms} (${over}${freed}).`;
-    return answer.warning === null ? fit : `${fit} ${answer.warning}`;
+    return `${fit}${aside}${answer.warning === null ? "" : ` ${answer.warning}`}`;
   }
-  if (editor.solution !== null) return "One point turns the camera, and nothing checks it; the others follow.";
+  if (editor.solution !== null) return `One point turns the camera, and nothing checks it; the others follow.${aside}`;
   if (held === 0 && points.length > 0) {
     const found = points.some((point) => point.origin === "search");
-    return `${found ? "Found by the search; the" : "The"} points follow the camera. Drag one to correct it.`;
+    return `${found ? "Found by the search; the" : "The"} points follow the camera. Drag one to correct it.${aside}`;
   }
-  return held === 0 ? "" : `${count(held, "point")} confirmed.`;
+  return held === 0 ? "" : `${count(held, "point")} confirmed.${aside}`;
 }
 

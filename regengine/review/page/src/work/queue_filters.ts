@@ -5,7 +5,7 @@ import type { Facets, Place, Verdict } from "../types";
 import { wrapped } from "../geometry/earth";
 import { element, field } from "./dom";
 import { placeBox } from "./place_box";
-import { VERDICT_WORDS, words } from "./text";
+import { CATEGORY_WORDS, reasonWords, VERDICT_WORDS, words } from "./text";
 
 /** Around a place that is asked for: about as far as one photo shows. */
 const PLACE_DEGREES = 3;
@@ -53,8 +53,8 @@ export function queueFilters(host: HTMLElement, start: URLSearchParams, changed:
         ),
       ),
     ),
-    select("reason", "Reason", {}),
-    select("category", "Category", {}),
+    select("reason", "Why a person must look", {}),
+    select("category", "What it shows", {}),
     select("camera", "Camera", {}),
     select("tag", "Tag", {}),
     place.element,
@@ -69,7 +69,8 @@ export function queueFilters(host: HTMLElement, start: URLSearchParams, changed:
   /** What can be chosen of a list; what is chosen is among it. */
   function offer(name: (typeof COUNTED)[number], chosen: string): void {
     const counts = facets?.[name] ?? {};
-    const label = (value: string): string => (name === "camera" || name === "tag" ? value : words(value));
+    const label = (value: string): string =>
+      name === "reason" ? reasonWords(value) : name === "category" ? (CATEGORY_WORDS[value] ?? words(value)) : value;
     const values = [...new Set([...Object.keys(counts), ...(chosen === "" ? [] : [chosen])])];
     control(name).replaceChildren(
       new Option("any", ""),

@@ -4,7 +4,7 @@ import type { QueueRow } from "../types";
 import { element, refill } from "./dom";
 import { failed } from "./notices";
 import type { Queue } from "./queue";
-import { CHOICE_WORDS, count, lonLat, NOT_INDEPENDENT, probability, VERDICT_WORDS, words } from "./text";
+import { CHOICE_WORDS, count, lonLat, NOT_INDEPENDENT, probability, reasonWords, VERDICT_WORDS } from "./text";
 
 /** Rows made above and below what is in sight. */
 const SPARE_ROWS = 6;
@@ -122,7 +122,7 @@ export class QueueList {
 
   private line(row: QueueRow, index: number, rank: number, total: number): HTMLElement {
     const where = row.place ?? (row.centre === null ? "place unknown" : lonLat(row.centre));
-    const reasons = row.reasons.slice(0, 2).map(words).join(", ");
+    const reasons = row.reasons.slice(0, 2).map(reasonWords).join(", ");
     const why = row.independent ? reasons : NOT_INDEPENDENT;
     const line = element(
       "div",
@@ -188,7 +188,7 @@ export class QueueList {
 }
 
 /** The photo, as it was held; none where it cannot be shown. */
-function picture(row: QueueRow): HTMLElement {
+export function picture(row: QueueRow): HTMLElement {
   const made = element("img", {
     className: "thumb",
     alt: "",

@@ -1,10 +1,10 @@
 // A sitting of review: the queue walked, frames opened, decisions made and kept.
 
-import type { Camera, Choice, Decision, Frame, Job, Place, Said, Session } from "../types";
+import type { Camera, Choice, Decision, Frame, Job, Neighbour, Place, Said, Session } from "../types";
 import type { Layout, Side, Tool } from "../view_types";
 import type { Views } from "../views";
 import { api } from "./api";
-import { begun, isHeld, isIndependent, whyNotAccepted } from "./draft";
+import { begun, isHeld, isIndependent, whyNotAccepted, type Refusal } from "./draft";
 import { Editor } from "./editor";
 import { Evidence } from "./evidence";
 import { Kept } from "./kept";
@@ -13,6 +13,7 @@ import { Outbox, type Sending } from "./outbox";
 import { Queue } from "./queue";
 import { pointResidual } from "./residuals";
 import { pixels } from "./text";
+import type { Opinion } from "./second_opinion";
 import { delay, Watch } from "./watch";
 
 /** Frames fetched ahead of the one in view. */
@@ -54,6 +55,10 @@ export class Review {
   side: Side = "photo";
   /** What the last search that found a camera said, by frame. */
   readonly found = new Map<number, Said>();
+  /** Frames of the same camera, moments before and after the one in view. */
+  neighbours: Neighbour[] = [];
+  /** What is drawn over the work, to compare. */
+  opinion: Opinion | null = null;
   views: Views | null = null;
 
   private readonly cache = new Kept(api.frame, KEPT_FRAMES);
@@ -102,9 +107,10 @@ export class Review {
     return this.decidedHere.size;
   }
   /** Why the frame in view cannot be accepted as it is; null where it can. */
-  get refusal(): string | null {
+  get refusal(): Refusal | null {
     const { frame, editor } = this;
-    return frame === null ? null : (editor.problem ?? whyNotAccepted(editor.draft, frame));
+    if (frame === null) return null;
+    return editor.problem === null ? whyNotAccepted(editor.draft, frame) : { why: editor.problem, missing: editor.problem };
   }
   /** Town and country that the frame shows, as far as the server knows by now. */
   get placeName(): string | null {
@@ -146,6 +152,8 @@ export class Review {
     // Where there is nothing to judge or to drag, pairs are what brings a camera
     this.tool = this.editor.draft.camera === null && !this.editor.readonly ? "add" : "select";
     this.atHorizon = false;
+    this.neighbours = [];
+    this.compare(null);
     this.views?.setTool(this.tool);
     this.watch.restart();
     this.needs.opened(frame);
@@ -153,6 +161,10 @@ export class Review {
     if (mine !== this.opening) return;
     this.inView = id;
     this.changed();
+    const { neighbours } = await api.neighbours(id);
+    if (mine !== this.opening) return;
+    this.neighbours = neighbours;
+    this.needs.changed();
     await this.fetchAhead(frame.id);
   }
 
@@ -192,7 +204,7 @@ export class Review {
     const refusal = choice === "accepted" ? this.refusal : null;
     if (refusal !== null) {
       this.inView = frame.id;
-      return say(`${refusal} Add points (P), or confirm those that are right (K).`);
+      return say(`${refusal.why} Add points (P), or confirm those that are right (K).`);
     }
     const own = frame.decisions.find((each) => each.reviewer === this.session.reviewer);
     const body = { ...draft, decision: choice, base: own?.revision ?? 0, seconds: this.watch.seconds };
@@ -203,6 +215,29 @@ export class Review {
     this.queue.decided(frame.id, { decision: choice, reviewers: Math.max(1, frame.reviewers), independent: true });
     this.needs.queueChanged();
     await this.next();
+  }
+
+  /** Draw a second opinion over what is worked on; null for none. */
+  compare(opinion: Opinion | null): void {
+    this.opinion = opinion;
+    this.views?.setGhost(opinion);
+    this.needs.changed();
+  }
+
+  /** Work goes on from it. */
+  takeOpinion(): void {
+    const { opinion } = this;
+    if (opinion === null) return;
+    this.compare(null);
+    this.editor.take(`took ${opinion.name}`, opinion.camera, opinion.points, opinion.hypothesis);
+  }
+
+  copyCamera({ camera, frame }: Neighbour): void {
+    if (camera === null) return;
+    this.setTool("select");
+    this.editor.begin(`camera of ${frame}`, camera);
+    this.views?.fit();
+    say(`The camera of ${frame}, carried along the orbit: drag what is off, or search from here (G).`);
   }
 
   setTool(tool: Tool): void {
@@ -261,6 +296,7 @@ export class Review {
     const { editor, session } = this;
     const point = editor.draft.points[index];
     if (point === undefined || editor.readonly) return;
+    if (point.off) return say(`Point ${index + 1} is switched off: switch it on first (Shift X).`);
     if (isIndependent(point, editor.draft.camera)) return say(`Point ${index + 1} is confirmed already.`);
     const pair = editor.measured(index);
     if (pair === null && !session.lights) {
@@ -336,7 +372,7 @@ export class Review {
     if (camera === null) return;
     this.found.set(id, result);
     if (this.frame?.id === id) {
-      this.editor.take(camera, points, null);
+      this.editor.take("searched", camera, points, null);
       this.views?.fit();
       return;
     }

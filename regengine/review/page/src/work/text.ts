@@ -22,7 +22,40 @@ export const CATEGORY_WORDS: Record<string, string> = {
   sunset_sunrise: "sunset or sunrise",
   day: "by day",
   inside: "inside the station",
+  other: "something else",
 };
+
+/** The engine's reasons in a few words; those whose code says it in words have none. */
+const REASON_WORDS: Record<string, string> = {
+  low_probability: "probability too low",
+  low_margin: "another place fits, too",
+  few_lights: "few lights agree",
+  loose_fit: "hangs on single lights",
+  guessed_lens: "focal length guessed",
+  narrow: "points close together",
+  dark_points: "points on no light",
+  few_control_points: "few points",
+  no_streets: "no street map",
+  small_frame: "little ground shown",
+  map_saturated: "map saturated there",
+  search_budget: "search not finished",
+  no_agreement: "no place fits",
+  no_match: "no place fits",
+  no_ephemeris: "unknown where from",
+  outside_map: "outside of the map",
+  clock_suspect: "wrong time or nadir",
+  lens_suspect: "other focal length",
+  centre_suspect: "not the place named",
+  not_a_night_city_frame: "no cities by night",
+  sea: "over the sea",
+  worker_died: "damaged file",
+  timed_out: "took too long",
+};
+
+/** A reason of the engine, by its code. */
+export function reasonWords(code: string): string {
+  return REASON_WORDS[code] ?? words(code);
+}
 
 /** Of what was accepted for points that tell nothing beyond their camera. */
 export const NOT_INDEPENDENT = "not independent";
@@ -55,7 +88,8 @@ export function utc(time: string | null): string {
 /** Never 0.0: nothing is as exact. */
 export function pixels(value: number | null): string {
   if (value === null) return MISSING;
-  return Math.abs(value) < LEAST_SHOWN_PX ? "< 0.1 px" : `${value.toFixed(1)} px`;
+  const size = Math.abs(value);
+  return size < LEAST_SHOWN_PX ? "< 0.1 px" : `${value.toFixed(size < 9.95 ? 1 : 0)} px`;
 }
 
 /** Less would round to 0.0. */
@@ -63,7 +97,14 @@ export const LEAST_SHOWN_PX = 0.05;
 
 export function metres(value: number | null): string {
   if (value === null) return MISSING;
-  return Math.abs(value) < 10_000 ? `${Math.round(value)} m` : `${(value / 1000).toFixed(1)} km`;
+  return Math.abs(value) < 1000 ? `${Math.round(value)} m` : `${(value / 1000).toFixed(1)} km`;
+}
+
+/** A time before or after, "−12 s", "+2 min 30 s". */
+export function seconds(value: number): string {
+  const size = Math.abs(Math.round(value));
+  const sign = size === 0 ? "" : value < 0 ? "−" : "+";
+  return size < 60 ? `${sign}${size} s` : `${sign}${Math.floor(size / 60)} min ${size % 60} s`;
 }
 
 export function lonLat([lon, lat]: LonLat): string {

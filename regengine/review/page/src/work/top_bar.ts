@@ -26,6 +26,7 @@ export function topBar(host: HTMLElement, session: Session, buttons: HTMLElement
     element("span", {}, count(session.frames, "frame")),
     progress,
     element("span", { className: "reviewer" }, `Reviewer: ${session.reviewer}`),
+    session.blind && element("strong", { className: "badge", title: "What others decided on a frame is hidden until you have decided it" }, "blind"),
     session.readonly ? element("strong", { className: "badge" }, "read-only") : sending,
     buttons,
   );

@@ -1,0 +1,94 @@
+"""Frames of the same camera taken moments before or after one, and their cameras carried to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+
+from detectors.types import FloatArray
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import geodetic_to_ecef
+from matchers.geometry.pose import track_axes, with_attitude
+from regengine.io.times import parse_iso_time
+from regengine.result import FrameResult
+from regengine.review.bodies import PLACED, CameraBody, camera_json
+from regengine.review.context import ReviewContext
+from regengine.review.queue import Queue
+
+REACH_S = 300.0  # in which the station flies from over one place to its horizon
+MOST = 8
+LEAST_WAY_M = 1000.0  # of the station: less tells no direction of flight
+
+
+def neighbours(context: ReviewContext, queue: Queue, number: int) -> list[dict[str, Any]]:
+    """Lines of the queue with ``seconds`` after the frame and ``camera``, in the order of time.
+
+    ``camera`` is what a person accepted, else the engine's proposal, carried along the orbit to
+    where the frame was taken; None where there is none, or it is for a picture of another size.
+    KeyError if there is no such frame.
+    """
+    rows, here = queue.rows, context.frames.frame(number).result
+    when = parse_iso_time(here.time_utc or "")
+    if when is None or not here.camera_body:
+        return []
+    reach = timedelta(seconds=REACH_S)
+    # Times sort as texts
+    first, last = (f"{at:%Y-%m-%dT%H:%M:%S}".encode() for at in (when - reach, when + reach))
+    near = (rows.time_utc >= first) & (rows.time_utc <= last + b"\xff")
+    near &= rows.camera_body.are([here.camera_body]) & (rows.frame_index != number)
+    found = []
+    for row in np.flatnonzero(near).tolist():
+        at = parse_iso_time(rows.text("time_utc", row))
+        if at is not None:
+            found.append(((at - when).total_seconds(), row))
+    nearest = sorted(found, key=lambda pair: abs(pair[0]))[:MOST]
+    told = []
+    for seconds, row in sorted(nearest):
+        there = context.frames.frame(int(rows.frame_index[row])).result
+        camera = _camera(context, int(rows.frame_index[row]), there)
+        if (there.width_px, there.height_px) != (here.width_px, here.height_px):
+            camera = None
+        carried = None if camera is None else _carried(camera, there, here, seconds)
+        told.append(
+            queue.line(row)
+            | {"seconds": seconds, "camera": None if carried is None else camera_json(carried)}
+        )
+    return told
+
+
+def _camera(context: ReviewContext, number: int, result: FrameResult) -> Camera | None:
+    """What a person accepted, else what the engine proposes and nobody refused."""
+    heads = context.shown(context.decisions.heads(number, result.sha256))
+    if heads:
+        work = heads[0].work
+        accepted = heads[0].decision == "accepted" and work["camera"] is not None
+        return CameraBody(**work["camera"]).camera() if accepted else None
+    placed = result.verdict in PLACED and result.solved is not None
+    return result.solved.camera if placed and result.solved is not None else None
+
+
+def _carried(camera: Camera, there: FrameResult, here: FrameResult, seconds: float) -> Camera:
+    """The camera as far along the orbit as the station flew, with its attitude to the vertical.
+
+    As of a camera that is fixed to a window. Where the station was is what is known without the
+    photos; where it is not, the camera stays where it stood.
+    """
+    if there.focal_mm and here.focal_mm:
+        camera = replace(camera, focal_px=camera.focal_px * here.focal_mm / there.focal_mm)
+    before, after = _station_m(there), _station_m(here)
+    if before is None or after is None or float(np.linalg.norm(after - before)) < LEAST_WAY_M:
+        return camera
+    flight = after - before if seconds < 0.0 else before - after
+    turn = track_axes(after, flight).T @ track_axes(before, flight)
+    x, y, z = (turn @ np.asarray(camera.position_ecef_m)).tolist()
+    return with_attitude(replace(camera, position_ecef_m=(x, y, z)), turn @ camera.matrix)
+
+
+def _station_m(result: FrameResult) -> FloatArray | None:
+    nadir = result.nadir
+    if nadir is None:
+        return None
+    return np.asarray(geodetic_to_ecef(nadir.lon, nadir.lat, 1e3 * nadir.altitude_km), float)

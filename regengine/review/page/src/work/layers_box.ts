@@ -1,0 +1,106 @@
+// One panel for all that lies in the views: what is shown, how opaque, and how bright photo and map
+// are; remembered by the browser.
+
+import { LAYERS, type Adjust, type LayerName, type LayerState, type Side } from "../view_types";
+import { NEUTRAL } from "../views/tone";
+import { element } from "./dom";
+import { remember, remembered } from "./settings";
+
+const START: Record<Side, Adjust> = { photo: { ...NEUTRAL, opacity: 0.7 }, map: NEUTRAL };
+const SHOWN: LayerState = { on: true, opacity: 1 };
+
+const TITLES: Record<Side, string> = { photo: "Photo over the map", map: "Map" };
+const NAMES: Record<LayerName, string> = {
+  coast: "Coast, borders, lakes",
+  names: "Towns",
+  track: "Track and ground in sight",
+  outline: "Outline of the photo",
+};
+const TONES: { name: keyof Adjust; label: string; least: number; most: number }[] = [
+  { name: "brightness", label: "Brightness", least: 0.2, most: 5 },
+  { name: "contrast", label: "Contrast", least: 0.2, most: 5 },
+  { name: "gamma", label: "Gamma", least: 0.3, most: 3 },
+];
+
+export interface LayersNeeds {
+  adjust: (side: Side, values: Adjust) => void;
+  layer: (name: LayerName, state: LayerState) => void;
+  /** What lies under everything, and what is drawn from one view into the other. */
+  controls: HTMLElement[];
+}
+
+export function layersBox({ adjust, layer, controls }: LayersNeeds) {
+  const now = remembered<Record<Side, Adjust>>("adjust", START);
+  const layers = remembered<Record<LayerName, LayerState>>("layers", { coast: SHOWN, names: SHOWN, track: SHOWN, outline: SHOWN });
+  const showing: (() => void)[] = [];
+
+  function set(side: Side, values: Partial<Adjust>): void {
+    now[side] = { ...now[side], ...values };
+    for (const show of showing) show();
+    adjust(side, now[side]);
+    remember("adjust", now);
+  }
+
+  function setLayer(name: LayerName, state: Partial<LayerState>): void {
+    layers[name] = { ...layers[name], ...state };
+    for (const show of showing) show();
+    layer(name, layers[name]);
+    remember("layers", layers);
+  }
+
+  /** A slider with its number, after its label or box. */
+  function slider(id: string, label: HTMLElement, [least, most]: [number, number], value: () => number, changed: (value: number) => void): HTMLElement {
+    const input = element("input", { id, type: "range", min: String(least), max: String(most), step: "0.05", oninput: () => changed(Number(input.value)) });
+    const output = element("output", { attributes: { for: id } });
+    showing.push(() => {
+      input.value = String(value());
+      output.value = value().toFixed(2);
+    });
+    if (!(label instanceof HTMLLabelElement) || label.htmlFor === "") input.setAttribute("aria-label", `Opacity: ${label.textContent}`);
+    return element("div", { className: "slider" }, label, input, output);
+  }
+
+  const opacity = (side: Side): HTMLElement =>
+    slider(`${side}-opacity`, element("label", { htmlFor: `${side}-opacity` }, TITLES[side]), [0, 1], () => now[side].opacity, (value) => set(side, { opacity: value }));
+
+  const overlay = (name: LayerName): HTMLElement => {
+    const box = element("input", { id: `layer-${name}`, type: "checkbox", onchange: () => setLayer(name, { on: box.checked }) });
+    showing.push(() => (box.checked = layers[name].on));
+    return slider(`${name}-opacity`, element("label", { className: "check" }, box, NAMES[name]), [0, 1], () => layers[name].opacity, (value) => setLayer(name, { opacity: value }));
+  };
+
+  const tones = (side: Side, title: string): HTMLElement =>
+    element(
+      "details",
+      {},
+      element("summary", {}, title),
+      ...TONES.map(({ name, label, least, most }) =>
+        slider(`${side}-${name}`, element("label", { htmlFor: `${side}-${name}` }, label), [least, most], () => now[side][name], (value) => set(side, { [name]: value })),
+      ),
+      element("button", { type: "button", className: "quiet", onclick: () => set(side, START[side]) }, "Back to normal"),
+    );
+
+  const box = element(
+    "div",
+    { id: "layers", hidden: true, attributes: { role: "group", "aria-label": "Layers" } },
+    element("div", { className: "controls" }, ...controls),
+    element("p", { className: "hint" }, "Shown, and how opaque:"),
+    opacity("photo"),
+    opacity("map"),
+    ...LAYERS.map(overlay),
+    tones("photo", "Tones of the photo"),
+    tones("map", "Tones of the map"),
+  );
+  set("photo", {});
+  set("map", {});
+  for (const name of LAYERS) setLayer(name, {});
+  return {
+    element: box,
+    /** Of the photo over the map. */
+    changeOpacity: (step: number) => set("photo", { opacity: Math.min(1, Math.max(0, now.photo.opacity + step)) }),
+    toggle: () => {
+      box.hidden = !box.hidden;
+      if (!box.hidden) box.querySelector<HTMLElement>("button:not([hidden]), select:not([hidden]), input")?.focus();
+    },
+  };
+}
