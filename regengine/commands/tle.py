@@ -139,12 +139,12 @@ def check(
         return
     say("epoch                 age_h  along_km        cross_km      radial_km     sigma_km")
     for one in checked:
-        parts = (f"{one.mean_km[k]:+.2f} ± {one.sd_km[k]:.2f}" for k in range(3))
-        along, cross, radial = parts
+        along, cross, radial = (f"{one.mean_km[k]:+.2f} ± {one.sd_km[k]:.2f}" for k in range(3))
         sigma = " / ".join(f"{value:.2g}" for value in one.sigma_km)
-        chosen = "  (the one that is used)" if one.is_chosen else ""
+        remark = "  (contradicts its neighbours)" if one.contradiction else ""
+        remark = "  (the one that is used)" if one.is_chosen else remark
         epoch = f"{one.element_set.epoch_utc:%Y-%m-%dT%H:%M:%SZ}"
-        say(f"{epoch} {one.age_h:+7.1f}  {along:<14}  {cross:<12}  {radial:<12}  {sigma}{chosen}")
+        say(f"{epoch} {one.age_h:+7.1f}  {along:<14}  {cross:<12}  {radial:<12}  {sigma}{remark}")
 
 
 def table(facts: dict[str, Any]) -> list[str]:

@@ -31,7 +31,8 @@ SUSPECT_S = 1.0  # seconds of a clock are whole
 MIN_COVERED = 0.95  # share of the times that a clock is looked for in
 # Columns of the table, and decimals of those that are rounded
 COLUMNS = {
-    "frame": None, "path": None, "flash": None, "x": 3, "y": 3, "time_utc": None, "exposure_s": 5,
+    "frame": None, "path": None, "flash": None, "x": 3, "y": 3, "time_utc": None,
+    "begun_utc": None, "exposure_s": 5,
     "lon": 5, "lat": 5, "cloud_height_km": 3, "storm": None, "instrument": None, "status": None,
     "distance_km": 3, "time_off_s": 4, "chance": 6, "east_km": 3, "north_km": 3,
     "offset_east_km": 3, "offset_north_km": 3, "pulse_time_utc": None, "pulse_lon": 5,
@@ -196,7 +197,7 @@ def compare_lapse(
     # A box as wide as the jitter: of seconds cut off, half a second on either side
     slack_s = max(0.03, 1.75 * frame_sigma_s)
     clock = find_clock(seen, begun_s, series.pulses, slack_s, params.clock, params.seed)
-    offset_s, off_s = 0.0, 3.0 * params.clock_sigma_s
+    offset_s, sigma_s = 0.0, params.clock_sigma_s
     if clock is not None:
         reach_s = params.clock.window_s
         first, last = seen.start_s - reach_s, seen.end_s + reach_s
@@ -208,9 +209,9 @@ def compare_lapse(
                 "elsewhere are not compared."
             )
         if clock.is_sure:
-            offset_s, off_s = clock.offset_s, 3.0 * float(np.hypot(clock.sigma_s, frame_sigma_s))
+            offset_s, sigma_s = clock.offset_s, clock.sigma_s
     seen = replace(seen, start_s=seen.start_s + offset_s, end_s=seen.end_s + offset_s)
-    found = match(seen, series, off_s)
+    found = match(seen, series, 3.0 * float(np.hypot(sigma_s, frame_sigma_s)))
 
     lon, lat, _ = ecef_to_geodetic(seen.position_ecef_m)
     pulses = series.pulses

@@ -52,7 +52,8 @@ class Matches(Columns):
     storm : ndarray of int
         Number of the storm.
     offset_east_km, offset_north_km : ndarray of float64
-        Systematic offset of the storm: the median of the first matches; 0 for too few of them.
+        Systematic offset of the storm: the median of the first matches; of a storm with too few of
+        them that of all, else 0.
     distance_km : ndarray of float64
         What is left without the offset.
     time_off_s : ndarray of float64
@@ -91,7 +92,7 @@ def match(
     reach_km = max(params.reach_before_offset_km, params.reach_km)
     near = Neighbours(sightings.position_ecef_m, pulses, reach_km * 2.0)
 
-    # First with no offset, then with that of each storm
+    # First with no offset, then with that of each storm, or of all where it has too few
     offset_km = np.zeros((count, 2))
     for reach in (params.reach_before_offset_km, params.reach_km):
         pulse, residual_km = np.full(count, -1), np.full((count, 2), np.nan)
@@ -107,10 +108,11 @@ def match(
                 pulse[k], residual_km[k] = row[best], away_km[best]
         if reach == params.reach_km:
             break
-        for number in range(storm.max(initial=-1) + 1):
-            found = (storm == number) & (pulse >= 0)
+        every = np.ones(count, bool)
+        for members in (every, *(storm == one for one in range(storm.max(initial=-1) + 1))):
+            found = members & (pulse >= 0)
             if np.count_nonzero(found) >= params.min_for_offset:
-                offset_km[storm == number] = np.median(residual_km[found], axis=0)
+                offset_km[members] = np.median(residual_km[found], axis=0)
 
     distance_km = np.hypot(*(residual_km - offset_km).T)
     time_off_s, chance = np.full(count, np.nan), np.full(count, np.nan)

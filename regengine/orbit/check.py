@@ -12,7 +12,7 @@ from detectors.types import FloatArray
 from regengine.errors import EphemerisError
 from regengine.io.times import iso_utc
 from regengine.orbit.propagation import propagate_teme, track_positions
-from regengine.orbit.rotation import sidereal_angle_rad, teme_to_ecef, utc_of
+from regengine.orbit.rotation import days_since_j2000, sidereal_angle_rad, teme_to_ecef, utc_of
 from regengine.orbit.tle import ElementSet, TleSet
 from regengine.orbit.uncertainty import orbit_sigma
 
@@ -41,6 +41,7 @@ class CheckedSet:
     element_set: ElementSet
     age_h: float  # of the set at the middle of the track; negative where it was issued afterwards
     is_chosen: bool  # whether a photo of that time would be placed by it
+    contradiction: str | None  # a sentence where it contradicts its neighbours
     mean_km: FloatArray
     sd_km: FloatArray
     sigma_km: tuple[float, float, float]
@@ -54,11 +55,10 @@ def check_element_sets(tles: TleSet, track: Track, within_days: float) -> list[C
     middle = utc_of(0.5 * (track.time_s[0] + track.time_s[-1]) / DAY_S)
     chosen = tles.best_for(middle)
     found = []
-    for row in range(len(tles)):
+    near = np.abs(days_since_j2000(middle) - tles.epoch_days) <= within_days
+    for row in np.flatnonzero(near).tolist():
         one = tles[row]
         age_h = one.age_h(middle)
-        if abs(age_h) > 24.0 * within_days:
-            continue
         error_km = track_error_km(one, track.time_s, track.position_ecef_m)
         sigma = orbit_sigma(age_h)
         found.append(
@@ -66,6 +66,7 @@ def check_element_sets(tles: TleSet, track: Track, within_days: float) -> list[C
                 element_set=one,
                 age_h=age_h,
                 is_chosen=one == chosen,
+                contradiction=tles.disagreement(row),
                 mean_km=error_km.mean(axis=0),
                 sd_km=error_km.std(axis=0),
                 sigma_km=(sigma.along_km, sigma.cross_km, sigma.radial_km),
@@ -115,6 +116,7 @@ def describe_checked_set(one: CheckedSet) -> dict[str, Any]:
         "line": one.element_set.line_number,
         "tle_age_h": round(one.age_h, 2),
         "is_used": one.is_chosen,
+        "contradiction": one.contradiction,
         **{
             f"{what}_{part}_km": round(float(value[k]), 3)
             for what, value in values
