@@ -88,7 +88,7 @@ def main(
     from regengine.lightning.glm import read_glm
     from regengine.lightning.lis import read_lis
     from regengine.lightning.pulses import join_series
-    from regengine.lightning.table import ENDINGS, cells, check_packages, write_table
+    from regengine.lightning.table import ENDINGS, to_cells, check_packages, write_table
 
     if flashes is None:
         raise ConfigError(
@@ -120,7 +120,7 @@ def main(
         for lapse in done.lapses:
             print_data(json.dumps(lapse))
     elif out is None:
-        print_data("\n".join(csv_lines([list(COLUMNS), *map(cells, rows)])))
+        print_data("\n".join(csv_lines([list(COLUMNS), *map(to_cells, rows)])))
     if quiet:
         return
     for doubt in done.doubts:

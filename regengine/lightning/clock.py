@@ -136,8 +136,8 @@ def find_clock(
 
     # The best offsets, each with the systematic offset of places that suits it
     found = []
-    for peak_s in highest_peaks(offsets, likelihood, params):
-        residual_km = nearest_residuals(sightings, near, pulses, peak_s, slack_s, params)
+    for peak_s in find_peaks(offsets, likelihood, params):
+        residual_km = measure_residuals(sightings, near, pulses, peak_s, slack_s, params)
         known = np.isfinite(residual_km[:, 0])
         east_km, north_km = np.median(residual_km[known], axis=0) if known.any() else (0.0, 0.0)
         shift_km = float(east_km), float(north_km)
@@ -167,7 +167,7 @@ def find_clock(
     log10_chance = float(np.log10(max(-np.expm1(-tail), 1e-300)))
 
     is_long = float(np.median(length_s)) + 2.0 * slack_s > params.long_s
-    residual_km = nearest_residuals(sightings, near, pulses, offset_s, slack_s, params)
+    residual_km = measure_residuals(sightings, near, pulses, offset_s, slack_s, params)
     left_km = np.hypot(*(residual_km - shift_km).T)
     return Clock(
         offset_s=offset_s,
@@ -182,9 +182,7 @@ def find_clock(
     )
 
 
-def highest_peaks(
-    offsets_s: FloatArray, likelihood: FloatArray, params: ClockParams
-) -> list[float]:
+def find_peaks(offsets_s: FloatArray, likelihood: FloatArray, params: ClockParams) -> list[float]:
     """The offsets of the highest likelihoods, none near another; of a plateau its middle."""
     left, peaks = likelihood.copy(), []
     for _ in range(params.peaks):
@@ -195,7 +193,7 @@ def highest_peaks(
     return peaks
 
 
-def nearest_residuals(
+def measure_residuals(
     sightings: Sightings,
     near: Neighbours,
     pulses: Pulses,
@@ -216,7 +214,7 @@ def nearest_residuals(
     return residual_km
 
 
-def even_times(times_s: FloatArray, numbers: FloatArray) -> tuple[FloatArray, float]:
+def restore_fractions(times_s: FloatArray, numbers: FloatArray) -> tuple[FloatArray, float]:
     """Times of frames with the fractions that whole seconds leave out, and one sigma of them.
 
     Cameras cut the fraction off, half a second on average. Where the frames' numbers tell that they

@@ -19,7 +19,7 @@ from regengine.exchange.export.selection import Chosen
 from regengine.exchange.export.sql.columns import exif_of
 from regengine.io.plain import counted, rounded
 from regengine.io.times import parse_iso_time
-from regengine.lightning.clock import Clock, ClockParams, even_times, find_clock
+from regengine.lightning.clock import Clock, ClockParams, restore_fractions, find_clock
 from regengine.lightning.flashes import PhotoFlash
 from regengine.lightning.match import Sightings, match, measure, merge
 from regengine.lightning.pulses import PulseSeries, seconds_since_j2000, stamp
@@ -183,7 +183,7 @@ def compare_lapse(
 ) -> dict[str, Any]:
     """Tell the clock of a time-lapse, match its flashes by it, and put both into plain values."""
     told_s = np.array([frame.time_s for frame in lapse])
-    begun_s, frame_sigma_s = even_times(told_s, frame_numbers(lapse))
+    begun_s, frame_sigma_s = restore_fractions(told_s, read_frame_numbers(lapse))
     flashes = [(k, n, flash) for k, one in enumerate(lapse) for n, flash in enumerate(one.flashes)]
     which = np.array([k for k, _, _ in flashes])
     exposure_s = np.array([one.exposure_s or UNKNOWN_EXPOSURE_S for one in lapse])
@@ -264,7 +264,7 @@ def compare_lapse(
     }
 
 
-def frame_numbers(lapse: list[PlacedFrame]) -> FloatArray:
+def read_frame_numbers(lapse: list[PlacedFrame]) -> FloatArray:
     """Numbers that file names end in, where they rise with time; zeros where they do not."""
     digits = [re.findall(r"\d+", frame_id_of(Path(frame.path))) for frame in lapse]
     numbers = np.array([float(found[-1]) if found else np.nan for found in digits])

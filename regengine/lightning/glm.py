@@ -63,7 +63,7 @@ def read_glm(path: Path, cloud_height_m: float) -> PulseSeries:
         )
     turn = np.radians(subpoint_lon)
     satellite = (SEMI_MAJOR_M + height_m) * np.array([np.cos(turn), np.sin(turn), 0.0])
-    published = lightning_ellipsoid_point(
+    published = published_to_ecef(
         lon, lat, FIRST_ELLIPSOID_M if starts < ELLIPSOID_CHANGED else ELLIPSOID_M
     )
     ray = published - satellite
@@ -88,7 +88,7 @@ def read_glm(path: Path, cloud_height_m: float) -> PulseSeries:
     )
 
 
-def lightning_ellipsoid_point(
+def published_to_ecef(
     lon_deg: FloatArray, lat_deg: FloatArray, axes_m: tuple[float, float]
 ) -> FloatArray:
     """Points (..., 3), ECEF metres, that published places stand for.

@@ -1,4 +1,10 @@
-"""ISS-LIS files: groups that the Station's own lightning imager saw, and where the Station was."""
+"""ISS-LIS files: groups that the Station's own lightning imager saw, and where the Station was.
+
+References
+----------
+Blakeslee, R. J. et al. (2020). Three years of the Lightning Imaging Sensor onboard the
+International Space Station. J. Geophys. Res. Atmos. 125, e2020JD032918.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +30,7 @@ from regengine.lightning.pulses import (
 KIND = "ISS-LIS (ISS_LIS_SC_…)"
 # TAI93 counts them since 1993: ten by 2017, and none since; the instrument flew 2017 to 2023
 LEAP_SECONDS = 10.0
+VIEW_S = 90.0  # a place crosses its view of 655 km (Blakeslee et al. 2020)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +70,7 @@ def read_lis(path: Path, cloud_height_m: float) -> PulseSeries:
             time_s=time_s, position_ecef_m=position, area_km2=area_km2, flash=flash.astype(np.int64)
         ).select(known),
         spans_s=np.array([[track.time_s[0], track.time_s[-1] + 1.0]]),
+        view_s=VIEW_S,
     )
 
 

@@ -116,16 +116,17 @@ def match(
 
     distance_km = np.hypot(*(residual_km - offset_km).T)
     time_off_s, chance = np.full(count, np.nan), np.full(count, np.nan)
-    total_s = float(np.sum(covered_s[:, 1] - covered_s[:, 0]))
     for k in np.flatnonzero(pulse >= 0).tolist():
+        begin_s, end_s = sightings.start_s[k], sightings.end_s[k]
         time_s = pulses.time_s[pulse[k]]
-        time_off_s[k] = time_s - np.clip(time_s, sightings.start_s[k], sightings.end_s[k])
+        time_off_s[k] = time_s - np.clip(time_s, begin_s, end_s)
         as_near = np.hypot(*(near.east_north_km[k] - offset_km[k]).T) <= distance_km[k]
         found_s = pulses.time_s[near.rows[k][as_near]]
-        length_s = sightings.end_s[k] - sightings.start_s[k]
-        starts = merge(np.stack([found_s - length_s - slack_s, found_s + slack_s], axis=1))
-        shared_s = np.sum(measure(covered_s, starts[:, 1]) - measure(covered_s, starts[:, 0]))
-        chance[k] = min(float(shared_s) / total_s, 1.0)
+        # Beginnings of the exposure that would have met one of them, while the place was looked at
+        met_s = merge(np.stack([found_s - (end_s - begin_s) - slack_s, found_s + slack_s], axis=1))
+        looked_s = begin_s + 0.5 * series.view_s * np.array([-1.0, 1.0])
+        met_s = measure(covered_s, np.clip(met_s, *looked_s))
+        chance[k] = np.sum(met_s[:, 1] - met_s[:, 0]) / np.ptp(measure(covered_s, looked_s))
     return Matches(
         pulse=pulse,
         covered=covered,

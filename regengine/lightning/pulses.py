@@ -51,12 +51,14 @@ class Pulses(Columns):
 class PulseSeries:
     """Pulses of one file or of several, by time, and when their instrument looked.
 
-    ``spans_s``, shape (n, 2), are the times that files cover; ``doubts`` sentences to be shown.
+    ``spans_s``, shape (n, 2), are the times that files cover; a place is looked at for ``view_s``;
+    ``doubts`` are sentences to be shown.
     """
 
     instrument: str  # "GLM" or "ISS-LIS"
     pulses: Pulses
     spans_s: FloatArray
+    view_s: float = np.inf
     doubts: tuple[str, ...] = ()
 
     @property
@@ -68,17 +70,14 @@ class PulseSeries:
 
 def join_series(parts: list[PulseSeries]) -> PulseSeries:
     """Series of one instrument as one; a file that was given twice counts once."""
-    parts = sorted(parts, key=lambda part: part.spans_s[0, 0])
-    kept = [
-        part
-        for k, part in enumerate(parts)
-        if k == 0 or not np.array_equal(part.pulses.time_s, parts[k - 1].pulses.time_s)
-    ]
+    by_content = {(part.spans_s.tobytes(), part.pulses.time_s.tobytes()): part for part in parts}
+    kept = sorted(by_content.values(), key=lambda part: part.spans_s[0, 0])
     pulses = Pulses.joined([part.pulses for part in kept])
     return PulseSeries(
-        instrument=parts[0].instrument,
+        instrument=kept[0].instrument,
         pulses=pulses.select(np.argsort(pulses.time_s, kind="stable")),
         spans_s=np.concatenate([part.spans_s for part in kept]),
+        view_s=kept[0].view_s,
         doubts=tuple(doubt for part in kept for doubt in part.doubts),
     )
 

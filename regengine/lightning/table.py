@@ -26,15 +26,15 @@ def check_packages(out: Path) -> None:
         need("--out FILE.gpkg", "geopandas", "pyogrio")
 
 
-def cells(row: dict[str, Any]) -> list[object]:
-    """A row as cells of a table."""
+def to_cells(row: dict[str, Any]) -> list[object]:
+    """A row as to_cells of a table."""
     return [cell(name, _text(row[name])) for name in COLUMNS]
 
 
 def write_table(rows: list[dict[str, Any]], path: Path) -> None:
     """Write rows into a new file: GeoPackage, or CSV where its name ends so."""
     if path.suffix.lower() == ".csv":
-        write_csv(path, COLUMNS, map(cells, rows))
+        write_csv(path, COLUMNS, map(to_cells, rows))
         return
     import geopandas as gpd
     import pandas as pd

@@ -59,7 +59,7 @@ def check_element_sets(tles: TleSet, track: Track, within_days: float) -> list[C
     for row in np.flatnonzero(near).tolist():
         one = tles[row]
         age_h = one.age_h(middle)
-        error_km = track_error_km(one, track.time_s, track.position_ecef_m)
+        error_km = measure_track_error(one, track.time_s, track.position_ecef_m)
         sigma = orbit_sigma(age_h)
         found.append(
             CheckedSet(
@@ -80,7 +80,7 @@ def check_element_sets(tles: TleSet, track: Track, within_days: float) -> list[C
     return sorted(found, key=lambda one: one.age_h)
 
 
-def track_error_km(
+def measure_track_error(
     element_set: ElementSet, time_s: FloatArray, position_ecef_m: FloatArray
 ) -> FloatArray:
     """Along, across, in height, shape (n, 3), km: from where a set has the Station to where it was.

@@ -101,6 +101,8 @@ def test_groups_of_the_station_are_moved_along_its_own_line_of_sight(tmp_path: P
         (row,) = rows_of(run("lightning", store, *words))
         assert (row["status"], row["instrument"]) == ("matched", "ISS-LIS")
         assert row["pulse_time_utc"] == "2020-08-23T20:07:30.050Z"
+        # The second that the photo tells is taken at its middle; half a second to the file's begin
+        assert 0.0 < float(row["chance"]) < 0.2
         far[height_km] = WGS84.inv(float(row["pulse_lon"]), float(row["pulse_lat"]), -100.0, 25.0)[
             2
         ]
@@ -235,9 +237,23 @@ def test_what_cannot_be_compared_is_counted_and_costs_nothing_else(
     said = compare(replace(lapse, flashes=more))
     assert len(rows_of(said)) == lapse.shown
     assert "1 photo not among the chosen frames of the store" in said.err
+    twice = replace(lapse, glm=[*lapse.glm, *lapse.glm[3:5]])
+    assert rows_of(compare(twice)) == rows_of(compare(lapse))
     said = run("lightning", lapse.store, "--flashes", more, "--glm", *lapse.glm[5:12])
     assert "cover 5" in said.err
     assert said.code == 0
+
+
+def test_a_quiet_minute_matches_nothing(tmp_path: Path) -> None:
+    moment = datetime(2020, 7, 2, 4, 33, 5, tzinfo=UTC)
+    store, flashes = one_frame(tmp_path, moment, -70.0, 14.0)
+    start = moment.replace(second=0)
+    quiet = write_glm(tmp_path / "quiet.nc", start, [])
+    (row,) = rows_of(run("lightning", store, "--flashes", flashes, "--glm", quiet))
+    assert (row["status"], row["chance"], row["pulse_time_utc"]) == ("unmatched", "", "")
+    later = write_glm(tmp_path / "later.nc", start + timedelta(seconds=40), [])
+    (row,) = rows_of(run("lightning", store, "--flashes", flashes, "--glm", later))
+    assert row["status"] == "not covered"
 
 
 # Bad input
@@ -303,6 +319,16 @@ def test_frames_without_camera_or_time_are_told(lapse: TimeLapse, tmp_path: Path
             *("lightning", store, "--flashes", flashes, "--verdict", "all", "--glm", *lapse.glm)
         )
         refused(said, 3, f"1 photo with {words}")
+
+
+def test_flashes_on_the_sky_have_no_place(lapse: TimeLapse, tmp_path: Path) -> None:
+    camera = nadir_camera(-70.0, 14.0, tilt_deg=80.0)  # to the limb, and beyond
+    made = replace(proposal(NAME), time_utc="2022-09-29T03:20:10Z", solved=solved(camera))
+    store = write_store(tmp_path / "run.h5", [made])
+    flashes = tmp_path / "flashes.csv"
+    flashes.write_text(f"path,x,y\n{made.path},320,5\n")
+    (row,) = rows_of(run("lightning", store, "--flashes", flashes, "--glm", *lapse.glm))
+    assert (row["status"], row["lon"], row["storm"]) == ("sky", "", "")
 
 
 def test_options_that_make_no_sense_are_told(lapse: TimeLapse, tmp_path: Path) -> None:
