@@ -88,7 +88,7 @@ def main(
     from regengine.lightning.glm import read_glm
     from regengine.lightning.lis import read_lis
     from regengine.lightning.pulses import join_series
-    from regengine.lightning.table import ENDINGS, to_cells, check_packages, write_table
+    from regengine.lightning.table import ENDINGS, check_packages, to_cells, write_table
 
     if flashes is None:
         raise ConfigError(

@@ -19,7 +19,7 @@ from regengine.exchange.export.selection import Chosen
 from regengine.exchange.export.sql.columns import exif_of
 from regengine.io.plain import counted, rounded
 from regengine.io.times import parse_iso_time
-from regengine.lightning.clock import Clock, ClockParams, restore_fractions, find_clock
+from regengine.lightning.clock import Clock, ClockParams, find_clock, restore_fractions
 from regengine.lightning.flashes import PhotoFlash
 from regengine.lightning.match import Sightings, match, measure, merge
 from regengine.lightning.pulses import PulseSeries, seconds_since_j2000, stamp

@@ -27,7 +27,7 @@ def check_packages(out: Path) -> None:
 
 
 def to_cells(row: dict[str, Any]) -> list[object]:
-    """A row as to_cells of a table."""
+    """A row as cells of a table."""
     return [cell(name, _text(row[name])) for name in COLUMNS]
 
 
