@@ -84,6 +84,12 @@ class ArchiveError(RegengineError, OSError):
     code = "archive"
 
 
+class LightningError(RegengineError, OSError):
+    """A file of lightning cannot be read or used."""
+
+    code = "lightning"
+
+
 class WorkerError(RegengineError, RuntimeError):
     """Worker processes cannot be started."""
 

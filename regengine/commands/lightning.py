@@ -1,0 +1,139 @@
+"""``regengine lightning``: flashes of placed photos beside what GLM or ISS-LIS saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regengine.commands import options as common
+
+
+def tidied(arguments: list[str]) -> list[str]:
+    """Arguments in which ``--glm`` and ``--lis`` take all files up to the next option."""
+    done: list[str] = []
+    files_of = ""
+    for argument in arguments:
+        if argument.startswith("-"):
+            files_of = argument if argument in ("--glm", "--lis") else ""
+            done += [] if files_of else [argument]
+        else:
+            done += [files_of, argument] if files_of else [argument]
+    return done
+
+
+def main(
+    store: common.StoreFile,
+    flashes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Flashes of its photos: NDJSON of detect, or CSV: path,x,y."
+        ),
+    ] = None,
+    glm: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE…", help="Files of GLM L2 (netCDF), 20 s each."),
+    ] = None,
+    lis: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE…", help="Files of ISS-LIS (netCDF).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Table to write, .csv or .gpkg; else CSV is printed.")
+    ] = None,
+    cloud_height_km: Annotated[
+        float, typer.Option(min=0.0, max=25.0, help="Height of the cloud tops.")
+    ] = 13.5,
+    exposure_s: Annotated[
+        float | None,
+        typer.Option(min=1e-4, max=60.0, help="Exposure time; overrides the photos' EXIF."),
+    ] = None,
+    clock_window: Annotated[
+        float,
+        typer.Option(min=1.0, max=3600.0, help="How wrong the clock may be at most, seconds."),
+    ] = 130.0,
+    clock_sigma_s: Annotated[
+        float,
+        typer.Option(min=0.0, max=60.0, help="One sigma of a clock that its flashes do not tell."),
+    ] = 1.0,
+    verdict: common.Verdicts = "accepted",
+    reviewed: common.Reviewed = False,
+    where: common.Where = None,
+    seed: common.Seed = 0,
+    force: common.Force = False,
+    as_json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Match flashes of placed photos with lightning that GLM or ISS-LIS saw, and tell the clock.
+
+    The clock of a time-lapse follows from the pattern of its flashes, of some five.
+
+    \b
+    Examples:
+      regengine lightning run.h5 --flashes flashes.ndjson --glm glm/*.nc --out table.csv
+      regengine lightning run.h5 --flashes flashes.csv --lis ISS_LIS_SC.nc --json
+    """
+    import json
+    from functools import partial
+
+    from regengine.batch.console import print_data, say
+    from regengine.errors import ConfigError
+    from regengine.exchange.export.selection import FrameChoice, choose
+    from regengine.io.atomic import check_new_file, in_place_of
+    from regengine.io.plain import counted
+    from regengine.io.tables import csv_lines
+    from regengine.lightning.clock import ClockParams
+    from regengine.lightning.cross_reference import COLUMNS, CrossParams, cross_reference
+    from regengine.lightning.flashes import read_flashes
+    from regengine.lightning.glm import read_glm
+    from regengine.lightning.lis import read_lis
+    from regengine.lightning.pulses import join_series
+    from regengine.lightning.table import ENDINGS, check_packages, to_cells, write_table
+
+    if flashes is None:
+        raise ConfigError(
+            "--flashes is missing: give the file of flashes that a detector found in the photos, "
+            "or a table with the columns path, x, y."
+        )
+    if bool(glm) == bool(lis):
+        raise ConfigError("give files of one instrument: --glm FILE… or --lis FILE….")
+    if out is not None:
+        check_packages(out)
+        check_new_file(out, ENDINGS, force=force)
+    params = CrossParams(
+        cloud_height_m=1e3 * cloud_height_km,
+        exposure_s=exposure_s,
+        clock_sigma_s=clock_sigma_s,
+        clock=ClockParams(window_s=clock_window),
+        seed=seed,
+    )
+    found = read_flashes(flashes)
+    read = partial(read_glm if glm else read_lis, cloud_height_m=params.cloud_height_m)
+    series = join_series([read(path) for path in glm or lis or ()])
+    choice = FrameChoice(verdicts=common.parse_verdicts(verdict), reviewed=reviewed, where=where)
+    done = cross_reference(choose(store, choice), found, series, params)
+    rows = done.rows
+    if out is not None:
+        with in_place_of((out,)) as (temporary,):
+            write_table(rows, temporary)
+    if as_json:
+        for lapse in done.lapses:
+            print_data(json.dumps(lapse))
+    elif out is None:
+        print_data("\n".join(csv_lines([list(COLUMNS), *map(to_cells, rows)])))
+    if quiet:
+        return
+    for doubt in done.doubts:
+        say(f"Warning: {doubt}", err=True)
+    for lapse in done.lapses:
+        if lapse["clock"] is not None:
+            code = lapse["clock"]["code"]
+            say(f"{f'{code}: ' if code else ''}{lapse['clock']['text']}.", err=True)
+    matched = [row for row in rows if row["status"] == "matched"]
+    by_chance = sum(row["chance"] for row in matched)
+    left = "".join(f"; {counted(n, 'photo')} {what}" for what, n in done.left_out.items())
+    say(
+        f"{counted(len(rows), 'flash', 'flashes')}, {len(matched)} matched with "
+        f"{series.instrument} ({by_chance:.2g} as near by chance){left}",
+        err=True,
+    )

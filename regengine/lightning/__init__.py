@@ -1,0 +1,1 @@
+"""Lightning that other instruments saw from orbit, beside the flashes of placed photos."""

@@ -1,0 +1,232 @@
+"""The clock of a time-lapse from the pattern of its flashes.
+
+One flash is known to an exposure, and there is always another like it. Of several flashes at their
+places only one offset of the clock has each within an exposure of a pulse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from detectors.types import FloatArray, IndexArray
+from regengine.lightning.match import Neighbours, Sightings, group_near
+from regengine.lightning.pulses import Pulses
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockParams:
+    """How a clock is looked for; measured on simulated time-lapses (lightning-match)."""
+
+    window_s: float = 130.0  # offsets that are tried, on either side
+    step_s: float = 0.02
+    min_flashes: int = 3
+    sigma_km: float = 5.5  # of a pulse's place less a flash's
+    reach_km: float = 16.5
+    # Of a flash that the instrument missed, beside 1 for one that lies right on a pulse
+    missed: float = 0.03
+    peaks: int = 6
+    apart_s: float = 0.8
+    around_s: float = 1.5  # of a peak, within which the offset is averaged
+    max_systematic_km: float = 14.0
+    # The best peak's log likelihood over the second's; chance reaches 3.9, of long exposures 5.4
+    min_margin: float = 4.0
+    min_margin_long: float = 6.0
+    long_s: float = 0.5
+    shuffles: int = 99
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """What the pattern of flashes says of a clock.
+
+    Attributes
+    ----------
+    offset_s, sigma_s : float
+        What has to be added to the camera's times, and one sigma of it.
+    margin : float
+        Natural logarithm of the likelihood of that offset over that of the next best.
+    log10_chance : float
+        Of the probability that flashes of these places in frames drawn at random fit as well.
+    is_sure : bool
+        Whether the margin is beyond what chance reaches.
+    flashes, matched : int
+        Flashes that were compared, pieces as one, and those with a pulse at that offset.
+    east_km, north_km : float
+        Systematic offset of the pulses from the flashes.
+    """
+
+    offset_s: float
+    sigma_s: float
+    margin: float
+    log10_chance: float
+    is_sure: bool
+    flashes: int
+    matched: int
+    east_km: float
+    north_km: float
+
+
+def find_clock(
+    sightings: Sightings,
+    frame_starts_s: FloatArray,
+    pulses: Pulses,
+    slack_s: float,
+    params: ClockParams = ClockParams(),
+    seed: int = 0,
+) -> Clock | None:
+    """Find the offset of a time-lapse's clock; None for too few flashes, or pulses near them.
+
+    Parameters
+    ----------
+    sightings : Sightings
+        Flashes, by the camera's times.
+    frame_starts_s : ndarray of float64, shape (m,)
+        When all frames of the time-lapse were begun, with and without flashes.
+    slack_s : float
+        How far times may be off from frame to frame.
+    """
+    # Pieces of one flash in one frame are no more evidence than one: a microsecond counts as 1 km
+    apart_m = np.column_stack([sightings.position_ecef_m, 1e9 * sightings.start_s])
+    piece_of = group_near(apart_m, params.reach_km)
+    _, first = np.unique(piece_of, return_index=True)
+    middle_m = np.array(
+        [sightings.position_ecef_m[piece_of == one].mean(axis=0) for one in piece_of[first]]
+    ).reshape(-1, 3)
+    sightings = replace(sightings.select(first), position_ecef_m=middle_m)
+    if len(first) < params.min_flashes:
+        return None
+    near = Neighbours(sightings.position_ecef_m, pulses, params.reach_km + params.max_systematic_km)
+    if not any(map(len, near.rows)):
+        return None
+    length_s = sightings.end_s - sightings.start_s
+    offsets = np.arange(-params.window_s, params.window_s + params.step_s, params.step_s)
+
+    def weigh(shift_km: tuple[float, float]) -> list[tuple[FloatArray, FloatArray]]:
+        """Of each flash, times of pulses and how well their places agree, the best last.
+
+        The pulses lie so far east and north of the flashes.
+        """
+        weighed = []
+        for rows, east_north_km in zip(near.rows, near.east_north_km, strict=True):
+            away_km = np.hypot(*(east_north_km - shift_km).T)
+            close = np.flatnonzero(away_km <= params.reach_km)
+            close = close[np.argsort(-away_km[close])]
+            value = np.exp(-0.5 * (away_km[close] / params.sigma_km) ** 2)
+            weighed.append((pulses.time_s[rows[close]], value))
+        return weighed
+
+    def score(
+        weighed: list[tuple[FloatArray, FloatArray]], start_s: FloatArray, offsets_s: FloatArray
+    ) -> FloatArray:
+        """Log likelihood of each offset: of each flash, the best pulse of its exposure."""
+        total = np.zeros(len(offsets_s))
+        for (time_s, value), begin_s, long_s in zip(weighed, start_s, length_s, strict=True):
+            first = np.searchsorted(offsets_s, time_s - begin_s - long_s - slack_s)
+            beyond = np.searchsorted(offsets_s, time_s - begin_s + slack_s, side="right")
+            best = np.zeros(len(offsets_s))
+            for low, high, one in zip(first.tolist(), beyond.tolist(), value.tolist(), strict=True):
+                best[low:high] = one
+            total += np.log(params.missed + best)
+        return total
+
+    as_told = weigh((0.0, 0.0))
+    likelihood = score(as_told, sightings.start_s, offsets)
+
+    # The best offsets, each with the systematic offset of places that suits it
+    found = []
+    for peak_s in find_peaks(offsets, likelihood, params):
+        residual_km = measure_residuals(sightings, near, pulses, peak_s, slack_s, params)
+        known = np.isfinite(residual_km[:, 0])
+        east_km, north_km = np.median(residual_km[known], axis=0) if known.any() else (0.0, 0.0)
+        shift_km = float(east_km), float(north_km)
+        around = peak_s + np.arange(-params.around_s, params.around_s, params.step_s)
+        again = score(weigh(shift_km), sightings.start_s, around)
+        found.append((float(again.max()), around, again, shift_km))
+    found.sort(key=lambda one: -one[0])
+    best, around, again, shift_km = found[0]
+    weight = np.exp(again - best)
+    offset_s = float(np.average(around, weights=weight))
+    sigma_s = float(np.sqrt(np.average((around - offset_s) ** 2, weights=weight)))
+    second = max(
+        (one[0] for one in found[1:] if abs(one[1][np.argmax(one[2])] - offset_s) > params.apart_s),
+        default=len(length_s) * np.log(params.missed),
+    )
+
+    # Chance: the same flashes in frames drawn at random; the largest of many values is Gumbel's
+    rng = np.random.default_rng(seed)
+    by_chance = [
+        score(as_told, rng.choice(frame_starts_s, len(length_s)), offsets).max()
+        for _ in range(params.shuffles)
+    ]
+    scale = max(float(np.std(by_chance)) * np.sqrt(6.0) / np.pi, 1e-3)
+    middle = float(np.mean(by_chance)) - np.euler_gamma * scale
+    # 1 - exp(-exp(-z)), which is exp(-z) far out
+    tail = np.exp(-(float(likelihood.max()) - middle) / scale)
+    log10_chance = float(np.log10(max(-np.expm1(-tail), 1e-300)))
+
+    is_long = float(np.median(length_s)) + 2.0 * slack_s > params.long_s
+    residual_km = measure_residuals(sightings, near, pulses, offset_s, slack_s, params)
+    left_km = np.hypot(*(residual_km - shift_km).T)
+    return Clock(
+        offset_s=offset_s,
+        sigma_s=max(sigma_s, params.step_s),
+        margin=best - float(second),
+        log10_chance=log10_chance,
+        is_sure=best - second > (params.min_margin_long if is_long else params.min_margin),
+        flashes=len(length_s),
+        matched=int(np.count_nonzero(left_km <= params.reach_km)),
+        east_km=shift_km[0],
+        north_km=shift_km[1],
+    )
+
+
+def find_peaks(offsets_s: FloatArray, likelihood: FloatArray, params: ClockParams) -> list[float]:
+    """The offsets of the highest likelihoods, none near another; of a plateau its middle."""
+    left, peaks = likelihood.copy(), []
+    for _ in range(params.peaks):
+        top = np.flatnonzero(left == left.max())
+        near_first = top[offsets_s[top] - offsets_s[top[0]] <= params.apart_s]
+        peaks.append(float(np.mean(offsets_s[near_first])))
+        left[np.abs(offsets_s - peaks[-1]) <= params.apart_s] = -np.inf
+    return peaks
+
+
+def measure_residuals(
+    sightings: Sightings,
+    near: Neighbours,
+    pulses: Pulses,
+    offset_s: float,
+    slack_s: float,
+    params: ClockParams,
+) -> FloatArray:
+    """East and north, km, from each flash to the nearest pulse of its time; NaN for none."""
+    residual_km = np.full((len(sightings.start_s), 2), np.nan)
+    rows: IndexArray
+    for k, rows in enumerate(near.rows):
+        late_s = pulses.time_s[rows] - offset_s
+        away_km = np.hypot(*near.east_north_km[k].T)
+        fits = (late_s >= sightings.start_s[k] - slack_s) & (late_s <= sightings.end_s[k] + slack_s)
+        fits &= away_km <= params.reach_km + params.max_systematic_km
+        if fits.any():
+            residual_km[k] = near.east_north_km[k][fits][np.argmin(away_km[fits])]
+    return residual_km
+
+
+def restore_fractions(times_s: FloatArray, numbers: FloatArray) -> tuple[FloatArray, float]:
+    """Times of frames with the fractions that whole seconds leave out, and one sigma of them.
+
+    Cameras cut the fraction off, half a second on average. Where the frames' numbers tell that they
+    were taken at even intervals, these give it; an offset common to all belongs to the clock.
+    """
+    if np.any(np.abs(times_s - np.round(times_s)) > 1e-4):
+        return times_s, 0.01  # they have fractions
+    cut_s = float(1.0 / np.sqrt(12.0))
+    if len(times_s) >= 8 and np.ptp(numbers) > 0:
+        slope, start = np.polyfit(numbers - numbers[0], times_s - times_s[0], 1)
+        fitted = times_s[0] + start + slope * (numbers - numbers[0])
+        # Cut off, even times lie within a second of a line; it is known better, the more there are
+        if slope > 0.0 and np.ptp(times_s - fitted) < 1.2:
+            return fitted + 0.5, 2.0 * cut_s / float(np.sqrt(len(times_s)))
+    return times_s + 0.5, cut_s

@@ -1,0 +1,307 @@
+"""Flashes of placed photos beside the pulses of GLM or ISS-LIS, time-lapse by time-lapse."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from detectors.types import FloatArray
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic
+from regengine.errors import LightningError
+from regengine.exchange.export.format import no_camera
+from regengine.exchange.export.selection import Chosen
+from regengine.exchange.export.sql.columns import exif_of
+from regengine.io.plain import counted, rounded
+from regengine.io.times import parse_iso_time
+from regengine.lightning.clock import Clock, ClockParams, find_clock, restore_fractions
+from regengine.lightning.flashes import PhotoFlash
+from regengine.lightning.match import Sightings, match, measure, merge
+from regengine.lightning.pulses import PulseSeries, seconds_since_j2000, stamp
+from regengine.photo.frame_ids import frame_id_of
+
+MAX_GAP_S = 60.0  # between frames of one time-lapse
+UNKNOWN_EXPOSURE_S = 1.0  # no frame of a flash and of cities is exposed for much longer
+SUSPECT_S = 1.0  # seconds of a clock are whole
+MIN_COVERED = 0.95  # share of the times that a clock is looked for in
+# Columns of the table, and decimals of those that are rounded
+COLUMNS = {
+    "frame": None, "path": None, "flash": None, "x": 3, "y": 3, "time_utc": None,
+    "begun_utc": None, "exposure_s": 5,
+    "lon": 5, "lat": 5, "cloud_height_km": 3, "storm": None, "instrument": None, "status": None,
+    "distance_km": 3, "time_off_s": 4, "chance": 6, "east_km": 3, "north_km": 3,
+    "offset_east_km": 3, "offset_north_km": 3, "pulse_time_utc": None, "pulse_lon": 5,
+    "pulse_lat": 5, "pulse_area_km2": 1, "pulse_flash": None, "clock_offset_s": 3,
+    "clock_sigma_s": 3,
+}  # fmt: skip
+# Those that a match has by the same names
+MATCHED = (
+    *("distance_km", "time_off_s", "chance", "east_km", "north_km"),
+    *("offset_east_km", "offset_north_km"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossParams:
+    """How flashes are compared."""
+
+    cloud_height_m: float
+    exposure_s: float | None = None  # instead of what photos tell
+    clock_sigma_s: float = 1.0  # of a clock that its flashes do not tell
+    clock: ClockParams = field(default_factory=ClockParams)
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacedFrame:
+    """A frame with a camera and a time; seconds of UTC since 2000-01-01 12:00."""
+
+    frame: str
+    path: str
+    body: str
+    camera: Camera
+    time_s: float
+    exposure_s: float | None
+    flashes: tuple[PhotoFlash, ...]
+
+
+@dataclass(kw_only=True)
+class CrossReference:
+    """What came of it: an object of plain values for each time-lapse, and what was left out."""
+
+    lapses: list[dict[str, Any]] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)  # photos, by why
+    doubts: list[str] = field(default_factory=list)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each flash; see `COLUMNS`."""
+        return [row for lapse in self.lapses for row in lapse["flashes"]]
+
+
+def cross_reference(
+    chosen: Chosen, flashes: list[PhotoFlash], series: PulseSeries, params: CrossParams
+) -> CrossReference:
+    """Compare the flashes of chosen frames with pulses.
+
+    Frames of one camera that follow each other within a minute are one time-lapse, whose clock is
+    looked for. LightningError if no flash can be compared.
+    """
+    done = CrossReference(doubts=list(series.doubts))
+    frames = place_frames(chosen, flashes, params, done)
+    if not any(frame.flashes for frame in frames):
+        why = ", ".join(f"{counted(n, 'photo')} {what}" for what, n in done.left_out.items())
+        raise LightningError(
+            f"{chosen.store}: none of the {counted(len(flashes), 'flash', 'flashes')} is in a "
+            f"placed frame{f' ({why})' if why else ''}: give flashes of photos that are placed."
+        )
+    covered_s = merge(series.spans_s)
+    reach_s = params.clock.window_s
+    times_s = np.array([frame.time_s for frame in frames if frame.flashes])
+    if not np.any(measure(covered_s, times_s + reach_s) > measure(covered_s, times_s - reach_s)):
+        raise LightningError(
+            f"the files of {series.instrument} ({series.first_and_last}) hold nothing of the "
+            f"photos' time ({stamp(times_s.min(), 'seconds')} to {stamp(times_s.max(), 'seconds')}"
+            f"), by {reach_s:g} s either way: get those of these minutes."
+        )
+    if any(frame.flashes and frame.exposure_s is None for frame in frames):
+        done.doubts.append(
+            f"some photos tell no exposure time, which is taken for {UNKNOWN_EXPOSURE_S:g} s: give "
+            "--exposure-s."
+        )
+    for lapse in split_lapses(frames):
+        if any(frame.flashes for frame in lapse):
+            done.lapses.append(compare_lapse(lapse, series, covered_s, params, done.doubts))
+    return done
+
+
+def place_frames(
+    chosen: Chosen, flashes: list[PhotoFlash], params: CrossParams, done: CrossReference
+) -> list[PlacedFrame]:
+    """All chosen frames that have a camera and a time, with their flashes.
+
+    Photos are known by their hash, else by path, frame id or name: runs may name folders otherwise.
+    """
+    by_photo: defaultdict[str, list[PhotoFlash]] = defaultdict(list)
+    for flash in flashes:
+        by_photo[flash.sha256 or flash.photo].append(flash)
+    by_name = {_name(one.photo): one.photo for one in flashes if not one.sha256}
+    frames = []
+    for frame in chosen.frames():
+        result = frame.result
+        keys = (result.sha256, result.path, result.frame, by_name.get(_name(result.path), ""))
+        own = next((by_photo.pop(key) for key in keys if key and key in by_photo), [])
+        time_utc = parse_iso_time(result.time_utc or "")
+        if frame.camera is None or time_utc is None:
+            if own:
+                done.left_out[f"with {no_camera(frame) or 'no time'}"] += 1
+            continue
+        told = [flash.exposure_s for flash in own if flash.exposure_s]
+        exposure_s = params.exposure_s or (told[0] if told else None)
+        frames.append(
+            PlacedFrame(
+                frame=result.frame,
+                path=result.path,
+                body=result.camera_body or "",
+                camera=frame.camera,
+                time_s=seconds_since_j2000(time_utc),
+                exposure_s=exposure_s or (exif_of(frame).exposure_s if own else None),
+                flashes=tuple(own),
+            )
+        )
+    if by_photo:
+        done.left_out["not among the chosen frames of the store"] += len(by_photo)
+    return frames
+
+
+def _name(path: str) -> str:
+    return re.split(r"[/\\]", path)[-1]
+
+
+def split_lapses(frames: list[PlacedFrame]) -> list[list[PlacedFrame]]:
+    """Frames of one camera that follow each other, by time."""
+    lapses: list[list[PlacedFrame]] = []
+    for frame in sorted(frames, key=lambda one: (one.body, one.time_s, one.path)):
+        before = lapses[-1][-1] if lapses else None
+        if before is None or before.body != frame.body or frame.time_s - before.time_s > MAX_GAP_S:
+            lapses.append([])
+        lapses[-1].append(frame)
+    return lapses
+
+
+def compare_lapse(
+    lapse: list[PlacedFrame],
+    series: PulseSeries,
+    covered_s: FloatArray,
+    params: CrossParams,
+    doubts: list[str],
+) -> dict[str, Any]:
+    """Tell the clock of a time-lapse, match its flashes by it, and put both into plain values."""
+    told_s = np.array([frame.time_s for frame in lapse])
+    begun_s, frame_sigma_s = restore_fractions(told_s, read_frame_numbers(lapse))
+    flashes = [(k, n, flash) for k, one in enumerate(lapse) for n, flash in enumerate(one.flashes)]
+    which = np.array([k for k, _, _ in flashes])
+    exposure_s = np.array([one.exposure_s or UNKNOWN_EXPOSURE_S for one in lapse])
+    height_m = params.cloud_height_m
+    place = np.array([lapse[k].camera.pixel_to_ecef(f.x, f.y, height_m) for k, _, f in flashes])
+    on_cloud = np.isfinite(place).all(axis=1)  # others see the sky
+    seen = Sightings(
+        start_s=begun_s[which], end_s=(begun_s + exposure_s)[which], position_ecef_m=place
+    ).select(on_cloud)
+
+    # A box as wide as the jitter: of seconds cut off, half a second on either side
+    slack_s = max(0.03, 1.75 * frame_sigma_s)
+    clock = find_clock(seen, begun_s, series.pulses, slack_s, params.clock, params.seed)
+    offset_s, sigma_s = 0.0, params.clock_sigma_s
+    if clock is not None:
+        reach_s = params.clock.window_s
+        first, last = seen.start_s - reach_s, seen.end_s + reach_s
+        share = np.mean((measure(covered_s, last) - measure(covered_s, first)) / (last - first))
+        if share < MIN_COVERED:
+            doubts.append(
+                f"{lapse[0].frame}: the files of {series.instrument} cover {100 * share:.0f} % of "
+                f"the {reach_s:g} s before and after its flashes; offsets of the clock that lead "
+                "elsewhere are not compared."
+            )
+        if clock.is_sure:
+            offset_s, sigma_s = clock.offset_s, clock.sigma_s
+    seen = replace(seen, start_s=seen.start_s + offset_s, end_s=seen.end_s + offset_s)
+    found = match(seen, series, 3.0 * float(np.hypot(sigma_s, frame_sigma_s)))
+
+    lon, lat, _ = ecef_to_geodetic(seen.position_ecef_m)
+    pulses = series.pulses
+    pulse_lon, pulse_lat, _ = ecef_to_geodetic(pulses.position_ecef_m)
+    numbers = np.cumsum(on_cloud) - 1
+    rows = []
+    for number, is_on_cloud, (k, n, flash) in zip(numbers, on_cloud, flashes, strict=True):
+        row: dict[str, Any] = dict.fromkeys(COLUMNS) | {
+            "frame": lapse[k].frame,
+            "path": lapse[k].path,
+            "flash": n,
+            "x": flash.x,
+            "y": flash.y,
+            "time_utc": stamp(told_s[k]),
+            "begun_utc": stamp(begun_s[k] + offset_s),
+            "exposure_s": lapse[k].exposure_s,
+            "cloud_height_km": height_m / 1e3,
+            "instrument": series.instrument,
+            "status": "sky",
+        }
+        if clock is not None and clock.is_sure:
+            row |= {"clock_offset_s": clock.offset_s, "clock_sigma_s": clock.sigma_s}
+        if is_on_cloud:
+            row |= {
+                "lon": float(lon[number]),
+                "lat": float(lat[number]),
+                "storm": int(found.storm[number]),
+                "status": "unmatched" if found.covered[number] else "not covered",
+            }
+        if is_on_cloud and (pulse := int(found.pulse[number])) >= 0:
+            row |= {name: float(getattr(found, name)[number]) for name in MATCHED} | {
+                "status": "matched",
+                "pulse_time_utc": stamp(pulses.time_s[pulse]),
+                "pulse_lon": float(pulse_lon[pulse]),
+                "pulse_lat": float(pulse_lat[pulse]),
+                "pulse_area_km2": float(pulses.area_km2[pulse]),
+                "pulse_flash": int(pulses.flash[pulse]),
+            }
+        for name, digits in COLUMNS.items():
+            if digits is not None:
+                row[name] = rounded(row[name], digits)
+        rows.append(row)
+    return {
+        "camera_body": lapse[0].body or None,
+        "first_frame": lapse[0].frame,
+        "last_frame": lapse[-1].frame,
+        "frames": len(lapse),
+        "clock": None if clock is None else describe_clock(clock, lapse[0], begun_s[0]),
+        "flashes": rows,
+    }
+
+
+def read_frame_numbers(lapse: list[PlacedFrame]) -> FloatArray:
+    """Numbers that file names end in, where they rise with time; zeros where they do not."""
+    digits = [re.findall(r"\d+", frame_id_of(Path(frame.path))) for frame in lapse]
+    numbers = np.array([float(found[-1]) if found else np.nan for found in digits])
+    return numbers if np.all(np.diff(numbers) > 0.0) else np.zeros(len(lapse))
+
+
+def describe_clock(clock: Clock, first: PlacedFrame, begun_s: float) -> dict[str, Any]:
+    """What is said of a clock, with a sentence, and the code of a reason where it is wrong."""
+    said = f"{clock.offset_s:+.2f} ± {clock.sigma_s:.2f} s"
+    begun_utc = None
+    code = None
+    if not clock.is_sure:
+        text = (
+            f"the pattern of {clock.flashes} flashes does not tell the clock (margin "
+            f"{clock.margin:.1f}): more flashes are needed, or more files"
+        )
+    else:
+        begun_utc = stamp(begun_s + clock.offset_s, "milliseconds")
+        suspect = abs(clock.offset_s) > SUSPECT_S + 3.0 * clock.sigma_s
+        code = "clock_suspect" if suspect else None
+        text = (
+            f"the pattern of {clock.flashes} flashes fits {said} from the times given (margin "
+            f"{clock.margin:.1f}, chance 1e{clock.log10_chance:.0f}); {first.frame}, by its clock "
+            f"{stamp(first.time_s, 'seconds')}, was begun at {begun_utc}"
+        )
+        text += ": check the clock" if suspect else ": the clock is right"
+    return {
+        "code": code,
+        "text": text,
+        "is_sure": bool(clock.is_sure),
+        "begun_utc": begun_utc,
+        "offset_s": rounded(clock.offset_s, 3),
+        "sigma_s": rounded(clock.sigma_s, 3),
+        "margin": rounded(clock.margin, 2),
+        "log10_chance": rounded(clock.log10_chance, 2),
+        "flashes": clock.flashes,
+        "matched": clock.matched,
+        "east_km": rounded(clock.east_km, 2),
+        "north_km": rounded(clock.north_km, 2),
+    }
