@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from regengine.errors import ConfigError
-from regengine.io.extras import missing
+from regengine.io.extras import make_missing_error
 
 OWN = ("benchmarks", "regengine", "matchers", "detectors", "")
 FOLDER = Path(__file__).resolve().parent
@@ -45,7 +45,9 @@ def main(argv: list[str]) -> int:
         except ImportError as error:
             if (error.name or "").partition(".")[0] in OWN:
                 raise
-            print(f"Error: {missing(f'The benchmark {argv[0]}', error)}", file=sys.stderr)
+            print(
+                f"Error: {make_missing_error(f'The benchmark {argv[0]}', error)}", file=sys.stderr
+            )
             return 2
         except ConfigError as error:
             if error.code != "not_installed":

@@ -32,8 +32,8 @@ from benchmarks.same import compare
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "data_samples"
-MOST_KILLS = 12  # of one store; then it may finish
-MOST_WORKER_KILLS = 2  # of one store: a photo that costs three workers is given up
+MAX_KILLS = 12  # of one store; then it may finish
+MAX_WORKER_KILLS = 2  # of one store: a photo that costs three workers is given up
 MAPS = ("--lights", SAMPLES / "lights.tif", "--tle", SAMPLES / "tle.txt")
 # Words of a command before the photos and after them, and the ending of what it writes
 VERBS: dict[str, tuple[tuple[str, ...], tuple[object, ...], str]] = {
@@ -84,7 +84,7 @@ def whole_records(text: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def lost(reported: dict[str, dict[str, Any]], store: Path) -> list[str]:
+def find_losses(reported: dict[str, dict[str, Any]], store: Path) -> list[str]:
     """What is wrong with a store that runs have reported these records for."""
     if not reported:
         return []
@@ -138,7 +138,7 @@ def kill_until_done(
         end = time.monotonic() + chance.uniform(0.0, 1.2 * run_s)
         while run.poll() is None and (killed == kills or time.monotonic() < end):
             time.sleep(chance.uniform(0.0, 0.5))
-            may_kill = workers_killed < MOST_WORKER_KILLS and chance.random() < 0.1
+            may_kill = workers_killed < MAX_WORKER_KILLS and chance.random() < 0.1
             if may_kill and (some := workers_of(run.pid)):
                 workers_killed += 1
                 with suppress(ProcessLookupError):
@@ -149,7 +149,7 @@ def kill_until_done(
         run.wait()
         told |= whole_records(printed.read_text("utf-8", errors="replace"))
         checked += len(told)
-        problems += lost(told, store)
+        problems += find_losses(told, store)
         if over and run.returncode != 0:
             said = store.with_suffix(".err").read_text()
             problems.append(f"exit {run.returncode}: {said[-300:]}")
@@ -191,7 +191,7 @@ def main(argv: list[str]) -> int:
             return 2
         run_s = time.monotonic() - begun
         while totals[0] < args.kills:
-            kills = min(MOST_KILLS, args.kills - totals[0])
+            kills = min(MAX_KILLS, args.kills - totals[0])
             store = folder / f"run{stores}{ending}"
             *counts, wrong = kill_until_done(
                 args.verb, photos, store, reference, run_s, kills, chance, extra

@@ -145,7 +145,7 @@ def photograph(seed: int, frames: int, focal_mm: float) -> list[Shot]:
     ]
 
 
-def calibrated(shots: Sequence[Shot], new: Sequence[Shot]) -> Trial:
+def calibrate_lens(shots: Sequence[Shot], new: Sequence[Shot]) -> Trial:
     """Calibrate a lens on photos, and place new ones with it."""
     known, _ = sky()
     started = time.process_time()
@@ -155,7 +155,7 @@ def calibrated(shots: Sequence[Shot], new: Sequence[Shot]) -> Trial:
     away = fit.cameras[0].lens_values - shots[0].true.lens_values
     index = [LENS_PARAMETERS.index(name) for name in fit.free]
     square = away[index] @ np.linalg.solve(fit.covariance[np.ix_(index, index)], away[index])
-    placed = [placed_by(fit.cameras[0], shot.photo) for shot in new]
+    placed = [place_with_lens(fit.cameras[0], shot.photo) for shot in new]
     return Trial(
         calibration=calibration,
         away=away,
@@ -210,7 +210,7 @@ def _solution(
     return fit_lens([stars], free=("focal_px", "k1")).cameras[0]
 
 
-def placed_by(lens: SkyCamera, photo: LensPhoto) -> SkyCamera:
+def place_with_lens(lens: SkyCamera, photo: LensPhoto) -> SkyCamera:
     """Attitude of a photo with a lens that is known, from all stars that are found."""
     known, seen = sky()
     camera, stars = _same_middle(lens, photo.camera), photo.stars
@@ -312,7 +312,7 @@ def main(argv: list[str]) -> int:
     for k in range(chosen.lenses):
         shots = photograph(chosen.seed + k, chosen.frames + chosen.new, chosen.focal_mm)
         for frames, some in trials.items():
-            some.append(calibrated(shots[:frames], shots[chosen.frames :]))
+            some.append(calibrate_lens(shots[:frames], shots[chosen.frames :]))
         print(f"lens {k + 1} of {chosen.lenses}", file=sys.stderr)
     note = (
         f"Lenses of {chosen.focal_mm:g} mm are drawn as lenses are (`benchmarks/lens.py`: focal "

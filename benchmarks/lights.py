@@ -110,14 +110,14 @@ def simulate(rng: np.random.Generator, settings: FieldSettings = FieldSettings()
     photo = np.minimum(photo, 1.0)
     quality = int(rng.integers(settings.jpeg_quality[0], settings.jpeg_quality[1] + 1))
     return LightField(
-        light=_through_jpeg(photo, quality),
+        light=_pass_through_jpeg(photo, quality),
         saturated=(electrons / well >= 1.0).astype(np.float32),
         x=x,
         y=y,
         flux=flux,
         radius_px=seen_radius,
         snr=snr,
-        resolved=_resolved(seen, x, y, seen_radius),
+        resolved=_mark_resolved(seen, x, y, seen_radius),
     )
 
 
@@ -215,7 +215,7 @@ def _rounding_sigma(light: FloatArray) -> FloatArray:
     return np.asarray(slope / 255.0 / np.sqrt(12.0))
 
 
-def _through_jpeg(photo: FloatArray, quality: int) -> NDArray[np.float32]:
+def _pass_through_jpeg(photo: FloatArray, quality: int) -> NDArray[np.float32]:
     """Encode to sRGB and JPEG, decode to linear light again."""
     encoded = np.where(
         photo <= 0.0031308, 12.92 * photo, 1.055 * np.maximum(photo, 1e-9) ** (1 / 2.4) - 0.055
@@ -227,7 +227,7 @@ def _through_jpeg(photo: FloatArray, quality: int) -> NDArray[np.float32]:
     return linear.astype(np.float32)
 
 
-def _resolved(
+def _mark_resolved(
     seen: FloatArray, x: FloatArray, y: FloatArray, radius: FloatArray
 ) -> NDArray[np.bool_]:
     """Lights that own a maximum of the noise-free scene: a peak, or the middle of a clipped area.

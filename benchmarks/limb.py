@@ -18,8 +18,8 @@ from benchmarks.simulate.camera import SimCamera, east_north_up
 from benchmarks.simulate.sky import SRGB_LIGHT
 from benchmarks.trials.draw import draw_trial
 from benchmarks.trials.exposures import Kind
-from benchmarks.trials.source import made_source
-from detectors.limb import find_limb, sky_mask
+from benchmarks.trials.source import make_source
+from detectors.limb import find_limb, mask_sky
 from detectors.types import FloatArray
 
 KINDS: tuple[Kind, ...] = ("city", "aurora", "dark", "stars")
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
     small: list[bool] = []
     large: list[bool] = []
     false: list[int] = []
-    clear, source = 0, made_source("test")
+    clear, source = 0, make_source("test")
     for index in range(options.frames):
         seed = options.seed + index
         trial = draw_trial(seed, source, KINDS[index % len(KINDS)])
@@ -76,7 +76,7 @@ def main(argv: list[str]) -> int:
         errors.append(
             float(np.degrees(np.arccos(np.clip(limb.nadir @ nadir_of(camera), -1.0, 1.0))))
         )
-        true, found = sky_over(camera, 0.0), sky_mask(limb, light.shape, margin_deg=0.0)
+        true, found = sky_over(camera, 0.0), mask_sky(limb, light.shape, margin_deg=0.0)
         overlaps.append(float((true & found).sum() / max(int((true | found).sum()), 1)))
     print(f"found: {sum(large)} of {len(large)} with sky over 5 % or more of the frame")
     print(f"       {sum(small)} of {len(small)} with less")

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, local_axes
-from regengine.io.atomic import replacements
+from regengine.io.atomic import provide_replacements
 from regengine.result import (
     ControlPoint,
     DetectedLights,
@@ -38,7 +38,7 @@ PARAMETERS = json.dumps({f"setting_{number:02d}": number / 7 for number in range
 PARAMETERS_SHA256 = hashlib.sha256(PARAMETERS.encode()).hexdigest()
 
 
-def made_up_result(number: int) -> FrameResult:
+def make_up_result(number: int) -> FrameResult:
     """One result; its place, verdict and numbers follow from its number alone."""
     chance = np.random.default_rng(number)
     verdict = VERDICTS[number % len(VERDICTS)]
@@ -150,7 +150,7 @@ def photo_path(number: int) -> str:
     return f"photos/iss030e{number:07d}.jpg"
 
 
-def made_up_frame(number: int, like: FrameResult) -> StoredFrame:
+def make_up_frame(number: int, like: FrameResult) -> StoredFrame:
     """A frame of its own number and name with the rest of a result that was made before."""
     result = replace(
         like,
@@ -168,7 +168,7 @@ def made_up_frame(number: int, like: FrameResult) -> StoredFrame:
     )
 
 
-def renumbered(tables: Tables, start: int, count: int, chance: np.random.Generator) -> Tables:
+def renumber_rows(tables: Tables, start: int, count: int, chance: np.random.Generator) -> Tables:
     """Rows of the first ``count`` frames, numbered and named from ``start`` on, anywhere."""
     moved: Tables = {}
     for group, table in tables.items():
@@ -193,17 +193,17 @@ def make_store(
     alter: Callable[[Tables, np.random.Generator], None] = lambda tables, chance: None,
 ) -> None:
     """A merged store of many frames, altered at will, through the code that merging writes with."""
-    results = [made_up_result(number) for number in range(min(DISTINCT, frames))]
-    made = [made_up_frame(number, results[number % len(results)]) for number in range(BLOCK)]
+    results = [make_up_result(number) for number in range(min(DISTINCT, frames))]
+    made = [make_up_frame(number, results[number % len(results)]) for number in range(BLOCK)]
     chance = np.random.default_rng(0)
     block = decode_lines([encode_frame(frame) for frame in made])
     lengths = {(group, name): block[group][name].dtype.itemsize for group, name in TEXT_COLUMNS}
     lengths["frames", "frame"] = len(f"ISS030-E-{frames}")
     with (
-        replacements((path,)) as (new,),
+        provide_replacements((path,)) as (new,),
         GrowingStore(new, root_attributes(), lengths) as output,
     ):
         for start in range(0, frames, BLOCK):
-            tables = renumbered(block, start, min(BLOCK, frames - start), chance)
+            tables = renumber_rows(block, start, min(BLOCK, frames - start), chance)
             alter(tables, chance)
             output.append(tables)

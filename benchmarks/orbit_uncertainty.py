@@ -20,7 +20,7 @@ from detectors.types import FloatArray
 from regengine.orbit.propagation import ORBIT_RADIUS_KM, drag_shift_km, turn_ahead_rad
 from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000, turn_about_pole, utc_of
 from regengine.orbit.tle import TleSet, load_tle_file
-from regengine.orbit.uncertainty import HALF_ORBIT_KM, LEAST_DRAG_SHIFT_KM
+from regengine.orbit.uncertainty import HALF_ORBIT_KM, MIN_DRAG_SHIFT_KM
 
 NEAREST_DAYS, FARTHEST_DAYS = 1.0, 10.0
 PAIRS = 5  # drawn for each set
@@ -43,7 +43,7 @@ def drag_pairs(tles: TleSet, keep: NDArray[np.bool_], seed: int) -> FloatArray:
         for other in rng.permutation(others)[:PAIRS]:
             day = tles.epoch_days[other]
             shift_km = drag_shift_km(elements, utc_of(day))
-            if not LEAST_DRAG_SHIFT_KM <= abs(shift_km) <= HALF_ORBIT_KM:
+            if not MIN_DRAG_SHIFT_KM <= abs(shift_km) <= HALF_ORBIT_KM:
                 continue
             _, position, velocity = elements.satrec().sgp4(J2000_JULIAN_DATE, day)
             _, truth, _ = tles[int(other)].satrec().sgp4(J2000_JULIAN_DATE, day)

@@ -31,7 +31,7 @@ from matchers.geometry.earth import incidence_deg
 from regengine.exchange.export.format import ExportOptions, photo_stem
 from regengine.exchange.export.run import write_chosen
 from regengine.exchange.export.selection import FrameChoice, choose
-from regengine.io.gdal import gdal_session
+from regengine.io.gdal import open_gdal_session
 
 HIGHEST_M = 3000.0
 SHELL_M = 50.0  # between the shells at which a ray is looked at
@@ -128,7 +128,7 @@ def drawn_by_gdal(
 
     grid = terrain.grid()
     drawn = np.full((len(planes), grid["height"], grid["width"]), 0, planes.dtype)
-    with gdal_session(), rasterio.open(virtual) as photo:
+    with open_gdal_session(), rasterio.open(virtual) as photo:
         reproject(
             planes,
             drawn,
@@ -220,7 +220,7 @@ def draw_terrain(camera: Camera, virtual: Path, folder: Path) -> NDArray[np.uint
 
 def draw_graticule(straight: Path, step_deg: float) -> NDArray[np.uint8]:
     """A photo in its tilted perspective, with the meridians and parallels that PROJ has for it."""
-    with gdal_session(), rasterio.open(straight) as photo:
+    with open_gdal_session(), rasterio.open(straight) as photo:
         picture = np.ascontiguousarray(np.moveaxis(photo.read(), 0, -1))
         to_plane = Transformer.from_crs("EPSG:4326", photo.crs.to_wkt(), always_xy=True)
         to_pixel = ~photo.transform

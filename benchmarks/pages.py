@@ -84,7 +84,7 @@ def commit() -> str:
     return done.stdout.strip()
 
 
-def dated(name: str) -> str:
+def add_date(name: str) -> str:
     """A page's name with the day on which it is written."""
     return f"{name}-{datetime.now(UTC):%Y-%m-%d}"
 
@@ -95,4 +95,4 @@ def write_page(folder: Path | None, name: str, lines: Sequence[str]) -> None:
     print(page, end="")
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{dated(name)}.md").write_text(page, encoding="utf-8")
+        (folder / f"{add_date(name)}.md").write_text(page, encoding="utf-8")

@@ -131,7 +131,7 @@ with open(sys.argv[1], "w") as out:
 """
 
 
-def spent(arguments: Sequence[str]) -> tuple[str, str, float, float]:
+def run_and_measure(arguments: Sequence[str]) -> tuple[str, str, float, float]:
     """`regengine` as a process of its own: its output, messages, CPU seconds and peak MB."""
     with tempfile.TemporaryDirectory() as folder:
         usage = Path(folder) / "usage"

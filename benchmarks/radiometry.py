@@ -46,7 +46,7 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear sRGB (IEC 61966-2-1)
 HEIGHT_M = 405e3
 NEW_NW = 30.0
 LOST_NW = (12.0, 60.0)  # brightest pixel of lights that go out: towns, not villages or cores
-MOST_LOST_PIXELS = 400
+MAX_LOST_PIXELS = 400
 APART_PX = 30
 PLAIN = SceneParameters(tone_contrast=0.0, vignetting=0.0)
 _sample_land = lru_cache(maxsize=1)(read_geotiff)
@@ -114,7 +114,7 @@ def draw_radiometry_scene(wish: SceneWish) -> RadiometryScene:
     rng = np.random.default_rng([wish.seed, 17])
     sim = _camera(wish, rng)
     before, west, north, step = _land(wish)
-    after, planted = _changed(before, sim, (west, north, step), wish.changes, rng)
+    after, planted = _change_world(before, sim, (west, north, step), wish.changes, rng)
     worlds = [
         RasterWorld.from_raster(radiance, west=west, north=north, step_deg=step)
         for radiance in (before, after)
@@ -135,7 +135,7 @@ def draw_radiometry_scene(wish: SceneWish) -> RadiometryScene:
     bounds = (west + 0.2, north - rows * step + 0.2, west + cols * step - 0.2, north - 0.2)
     return RadiometryScene(
         photo=to_jpeg(picture, scene.jpeg_quality),
-        camera=_registered(sim, wish.sigma_px, rng),
+        camera=_register_camera(sim, wish.sigma_px, rng),
         light_map=draw_light_map(worlds[0], bounds, even),
         planted=planted,
         difference_nw=after - before,
@@ -176,14 +176,14 @@ def _camera(wish: SceneWish, rng: np.random.Generator) -> SimCamera:
     )
 
 
-def _registered(sim: SimCamera, sigma_px: float, rng: np.random.Generator) -> Camera:
+def _register_camera(sim: SimCamera, sigma_px: float, rng: np.random.Generator) -> Camera:
     """The camera as `matchers` has it, turned by the registration's error."""
     turn = Rotation.from_rotvec(rng.standard_normal(3) * sigma_px / sim.focal_px)
     x, y, z, w = (Rotation.from_quat(sim.quaternion()) * turn).as_quat().tolist()
     return replace(camera_of(sim), quaternion=(x, y, z, w))
 
 
-def _changed(
+def _change_world(
     before: NDArray[np.float32],
     sim: SimCamera,
     grid: tuple[float, float, float],
@@ -215,7 +215,7 @@ def _changed(
     size = ndimage.sum(before > 0.0, label, every)
     whole = ndimage.minimum(seen, label, every)
     towns = every[
-        (peak > LOST_NW[0]) & (peak < LOST_NW[1]) & (size < MOST_LOST_PIXELS) & (whole > 0)
+        (peak > LOST_NW[0]) & (peak < LOST_NW[1]) & (size < MAX_LOST_PIXELS) & (whole > 0)
     ]
     for town in rng.permutation(towns)[:count]:
         part = label == town
@@ -275,13 +275,13 @@ def write_trial(scene: RadiometryScene, folder: Path, sigma_px: float | None = N
     return store
 
 
-def measured(store: Path) -> Radiometry:
+def measure_trial(store: Path) -> Radiometry:
     """The only photo of a store of `write_trial` against its map."""
     (frame,) = choose(store, FrameChoice()).frames()
     return measure(frame, open_light_map([store.with_name(MAP)]))
 
 
-def judged(scene: RadiometryScene, found: Radiometry) -> dict[str, Any]:
+def judge_trial(scene: RadiometryScene, found: Radiometry) -> dict[str, Any]:
     """Hold what was measured against what is true.
 
     Of gain and its sigma their ratio to the true gain, exponent, scatter and R² as measured; how
@@ -369,9 +369,9 @@ def main(argv: list[str]) -> int:
             with tempfile.TemporaryDirectory() as folder:
                 store = write_trial(scene, Path(folder))
                 start = time.process_time()
-                found = measured(store)
+                found = measure_trial(store)
                 seconds += time.process_time() - start
-            outcomes.append(judged(scene, found))
+            outcomes.append(judge_trial(scene, found))
         rows.append(cells(name, pd.DataFrame(outcomes)))
         print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
     each_s = seconds / (options.seeds * len(CASES))

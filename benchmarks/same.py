@@ -201,7 +201,7 @@ def _store_rows(path: Path) -> Rows:
         frames = file["frames"]
         numbers = frames["frame_index"][:].tolist()
         names = _unique(
-            f"{_decoded(frame)} {Path(_decoded(photo)).name}"
+            f"{_decode_text(frame)} {Path(_decode_text(photo)).name}"
             for frame, photo in zip(frames["frame"][:], frames["path"][:], strict=True)
         )
         rows: Rows = {name: {} for name in names}
@@ -366,7 +366,7 @@ def _unique(names: Iterator[str] | Sequence[str]) -> list[str]:
     return numbered
 
 
-def _decoded(value: Any) -> str:
+def _decode_text(value: Any) -> str:
     return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
 

@@ -26,7 +26,7 @@ from benchmarks.simulate.satellites import (
     SkyFrame,
     TrueStreak,
     observer_teme,
-    pointed,
+    point_camera,
     simulate_satellites,
     sunlit,
     teme_to_gcrs,
@@ -83,8 +83,8 @@ def _trial(
         drawn.append(_stranger(frame, rng))
     if not any(one.row is not None for one in drawn):
         return None
-    streaks = [measured(one, rng) for one in drawn]
-    exposure = exposed(frame, observer, clock_sigma_s, rng)
+    streaks = [measure_streaks(one, rng) for one in drawn]
+    exposure = make_exposure(frame, observer, clock_sigma_s, rng)
     started = time.process_time()
     tracks, namings = predict_and_name(satellites, exposure, streaks)
     seconds = time.process_time() - started
@@ -111,7 +111,7 @@ def _trial(
     return named, seconds
 
 
-def exposed(
+def make_exposure(
     frame: SkyFrame, observer: Observer, clock_sigma_s: float, rng: np.random.Generator
 ) -> Exposure:
     """The exposure as it is known: by solved stars, a fraction of a pixel off, and by a clock."""
@@ -171,7 +171,7 @@ def _frame(sky: SimulatedSky, rng: np.random.Generator) -> tuple[SkyFrame, Obser
         k1=float(rng.normal(0.0, 0.02)),
         limit_mag=float(limit),
     )
-    frame = aimed(sky, blank, target, rng)
+    frame = aim_frame(sky, blank, target, rng)
     if height_m is not None:
         return frame, GroundSite(lat=lat, lon=lon, height_m=height_m), at_train
     assert station is not None
@@ -192,7 +192,7 @@ def below(sky: SimulatedSky, row: int, time: datetime) -> tuple[float, float]:
     return float(np.degrees(np.arctan2(z, np.hypot(x, y)))), float(np.degrees(np.arctan2(y, x)))
 
 
-def aimed(
+def aim_frame(
     sky: SimulatedSky, frame: SkyFrame, target: int | None, rng: np.random.Generator
 ) -> SkyFrame:
     """The frame pointed at a satellite, or anywhere above the horizon."""
@@ -213,10 +213,10 @@ def aimed(
         turn = rng.uniform(0.0, 2.0 * np.pi)
         level = np.cos(turn) * east + np.sin(turn) * np.cross(up, east)
         axis = np.asarray(np.sin(rise) * up + np.cos(rise) * level)
-    return replace(frame, matrix=pointed(axis, rng.uniform(0.0, 2.0 * np.pi)))
+    return replace(frame, matrix=point_camera(axis, rng.uniform(0.0, 2.0 * np.pi)))
 
 
-def measured(streak: TrueStreak, rng: np.random.Generator) -> Streak:
+def measure_streaks(streak: TrueStreak, rng: np.random.Generator) -> Streak:
     """What a detector says of it: ends with noise, the left one first."""
     end_px, line_px = float(np.exp(rng.normal(np.log(1.5), 0.5))), float(rng.uniform(0.2, 0.6))
     x1, y1, x2, y2 = streak.ends

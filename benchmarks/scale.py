@@ -13,9 +13,9 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.made_up import DISTINCT, LIGHTS, made_up_frame, made_up_result, make_store
+from benchmarks.made_up import DISTINCT, LIGHTS, make_store, make_up_frame, make_up_result
 from benchmarks.pages import command_of, number, parser, table, title_lines, write_page
-from benchmarks.processes import spent
+from benchmarks.processes import run_and_measure
 from regengine.store.writer import StoreWriter
 
 ADDED = 1000  # frames of the run that is merged into the store
@@ -25,10 +25,10 @@ EXPORTS = ("csv", "parquet", "geojson", "gpkg", "stac", "gcp", "qgis")
 
 def run_store(path: Path, first: int, count: int) -> None:
     """The store of a run, record by record, as a run writes it."""
-    results = [made_up_result(k) for k in range(min(DISTINCT, count))]
+    results = [make_up_result(k) for k in range(min(DISTINCT, count))]
     with StoreWriter(path) as writer:
         for k in range(count):
-            writer.add(made_up_frame(first + k, results[k % len(results)]))
+            writer.add(make_up_frame(first + k, results[k % len(results)]))
             if k % 64 == 63:
                 writer.flush()
         writer.flush()
@@ -63,7 +63,7 @@ def export(folder: Path, store: str, name: str) -> list[str]:
 Figures = dict[str, dict[int, tuple[float, float, str]]]  # by words and frames: CPU s, MB, problem
 
 
-def measured(frames: int, exported: int, options: Namespace, figures: Figures) -> int:
+def measure_commands(frames: int, exported: int, options: Namespace, figures: Figures) -> int:
     """Run the commands on a store of so many frames: its bytes."""
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
@@ -75,7 +75,7 @@ def measured(frames: int, exported: int, options: Namespace, figures: Figures) -
         for words, arguments in commands(folder, frames, exported):
             if not any(part in words for part in options.only):
                 continue
-            _, messages, cpu_s, peak_mb = spent(arguments)
+            _, messages, cpu_s, peak_mb = run_and_measure(arguments)
             problem = next((line for line in messages.splitlines() if line[:6] == "Error:"), "")
             figures.setdefault(words, {})[frames] = cpu_s, peak_mb, problem
             print(frames, words, figures[words][frames], file=sys.stderr, flush=True)
@@ -96,7 +96,7 @@ def main(argv: Sequence[str]) -> int:
     sizes = sorted(options.frames)
     for frames in sizes:
         exported = options.exported if frames == sizes[-1] else 0
-        size = measured(frames, exported, options, figures)
+        size = measure_commands(frames, exported, options, figures)
     rows, failed = [], False
     for words, found in figures.items():
         problems = [problem for _, _, problem in found.values() if problem]

@@ -33,7 +33,7 @@ from benchmarks.simulate.scenes import draw as draw_scene
 from benchmarks.trials.draw import draw_trial
 from benchmarks.trials.exposures import Kind
 from benchmarks.trials.outcomes import wilson_interval
-from benchmarks.trials.source import made_source
+from benchmarks.trials.source import make_source
 from regengine.errors import FrameError
 from regengine.evaluate.scene_report import (
     draw_mistakes,
@@ -47,10 +47,10 @@ from regengine.scene.labels import (
     USUAL_CLASSES,
     Samples,
     SceneLabel,
-    joined,
+    join_samples,
 )
 from regengine.scene.model_file import write_scene_model
-from regengine.scene.picture import LEAST_DECODED_PX, read_scene_rgb, scene_picture
+from regengine.scene.picture import MIN_DECODED_PX, read_scene_rgb, scene_picture
 from regengine.scene.training import measure_photos, train_scene_model
 
 CITIES, DAY = "cities", "day"
@@ -192,7 +192,7 @@ def draw(kind: str, rng: np.random.Generator) -> NDArray[np.uint8]:
     while True:
         with suppress(RuntimeError):  # no such place was found
             seed = int(rng.integers(2**31))
-            trial = draw_trial(seed, made_source("train"), TRIALS[kind])
+            trial = draw_trial(seed, make_source("train"), TRIALS[kind])
             return np.asarray(Image.open(BytesIO(trial.photo)).convert("RGB"))
 
 
@@ -240,7 +240,7 @@ def changed_copies(labels: Sequence[SceneLabel], count: int, seed: int) -> Sampl
 
 def change(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """A part of a photo as another camera or editor might have made it."""
-    scale = min(1.0, LEAST_DECODED_PX / max(rgb.shape[:2]))
+    scale = min(1.0, MIN_DECODED_PX / max(rgb.shape[:2]))
     height, width = (round(side * scale) for side in rgb.shape[:2])
     small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
     share = rng.uniform(0.75, 1.0)
@@ -294,7 +294,7 @@ def main(argv: list[str]) -> int:
         print(f"no photographs at {real}: set REGENGINE_REAL_DATA to their folder", file=sys.stderr)
         return 3
     labels = real_labels(real)
-    samples = joined(
+    samples = join_samples(
         [
             measure_photos(labels),
             simulated_samples(options.kinds, options.simulated, options.seed),

@@ -21,13 +21,13 @@ import numpy as np
 from scipy.stats import binomtest
 
 from benchmarks.pages import NONE, number, parser, table, title_lines, write_page
-from benchmarks.processes import one_thread, spent
+from benchmarks.processes import one_thread, run_and_measure
 from benchmarks.registration.cases import CATEGORIES, RECORDS
 from benchmarks.row_tables import read_rows
 from benchmarks.simulate import PHOTO_LIGHTS, SampleFrame, sample_camera, sample_world, utc_of_2014
 from benchmarks.simulate import camera as simulated
 from benchmarks.simulate.cases import SAMPLE_MAP, SAMPLE_REGION
-from benchmarks.simulate.orbit import elements_at, pass_over, slipped, state_ecef, tle_lines
+from benchmarks.simulate.orbit import elements_at, pass_over, slip_elements, state_ecef, tle_lines
 from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
 from benchmarks.simulate.render import render, to_jpeg
 from benchmarks.simulate.weather import SceneParameters
@@ -105,7 +105,7 @@ def draw_sequence(seed: int, frames: int, world: TownWorld) -> tuple[str, list[S
             ),
         )
         shots.append(Shot(frame=frame, camera=sample_camera(frame, orbit), difficulty=difficulty))
-    before = slipped(elements_at(orbit, over_city - timedelta(hours=8)), 3.0)
+    before = slip_elements(elements_at(orbit, over_city - timedelta(hours=8)), 3.0)
     return tle_lines(before, "SIMULATED"), shots
 
 
@@ -174,7 +174,7 @@ def register(sequence: PhotoSequence, option: str, folder: Path) -> tuple[list[s
     store = folder / f"{sequence.photos[0].name}{option}.h5"
     words = ["register", *sequence.words, "--store", str(store), "--workers", "0", option]
     with one_thread():
-        _, _, cpu_s, _ = spent([*words, "--json", "--quiet"])
+        _, _, cpu_s, _ = run_and_measure([*words, "--json", "--quiet"])
     answers, outcomes = judging.read_answers(store), []
     for score in judging.score_answers(sequence.photos, answers):
         accepted = judging.photo_key(score.name) in answers

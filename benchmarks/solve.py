@@ -20,7 +20,7 @@ from scipy.spatial.transform import Rotation
 from benchmarks.pages import NONE, command_of, parser, table, title_lines, write_page
 from detectors.types import FloatArray, StarDetections
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
-from regengine.evaluate.tables import most_share
+from regengine.evaluate.tables import bound_share
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.photo import sky, solve_photo
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
@@ -44,7 +44,7 @@ class Tried:
     seconds: float
 
 
-def judged(field: StarList, camera: SkyCamera | None) -> str:
+def judge_camera(field: StarList, camera: SkyCamera | None) -> str:
     """Whether a camera is right: it puts the picture's corners and middle where the truth does."""
     if camera is None:
         return "none"
@@ -66,7 +66,7 @@ def run(fields: Iterable[StarList], solver: Solver) -> list[Tried]:
         started = time.process_time()
         camera = solver(field)
         seconds = time.process_time() - started
-        tried.append(Tried(field=field, outcome=judged(field, camera), seconds=seconds))
+        tried.append(Tried(field=field, outcome=judge_camera(field, camera), seconds=seconds))
     return tried
 
 
@@ -104,7 +104,7 @@ def cells(name: str, kind: str, tried: Sequence[Tried]) -> list[str]:
 def negative_cells(name: str, kind: str, tried: Sequence[Tried]) -> list[str]:
     """One row: how many lists of no sky were solved."""
     solved = sum(t.outcome != "none" for t in tried)
-    most = f"{most_share(solved, len(tried)):.2%}"
+    most = f"{bound_share(solved, len(tried)):.2%}"
     return [name, kind, str(len(tried)), str(solved), most, *times(tried)]
 
 

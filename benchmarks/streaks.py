@@ -65,22 +65,22 @@ def run_method(
     return scores
 
 
-def within(values: FloatArray, low: float, high: float) -> BoolArray:
+def mark_within(values: FloatArray, low: float, high: float) -> BoolArray:
     """Which values lie from one bound on to below the other."""
     return np.asarray((values >= low) & (values < high))
 
 
-def wanted(score: StreakScore) -> BoolArray:
+def select_wanted(score: StreakScore) -> BoolArray:
     """Streaks within the cells; the others are neither wanted nor false."""
-    strong = within(score.peak_snr, SNR_EDGES[0], SNR_EDGES[-1])
-    return strong & within(score.length_px, LENGTH_EDGES_PX[0], LENGTH_EDGES_PX[-1])
+    strong = mark_within(score.peak_snr, SNR_EDGES[0], SNR_EDGES[-1])
+    return strong & mark_within(score.length_px, LENGTH_EDGES_PX[0], LENGTH_EDGES_PX[-1])
 
 
 def stratified_recall(score: StreakScore) -> float:
     """Mean of the recalls of the cells of SNR and length that hold a streak."""
     parts = []
     for (low, high), (short, long) in itertools.product(SNR_RANGES, LENGTH_RANGES):
-        cell = within(score.peak_snr, low, high) & within(score.length_px, short, long)
+        cell = mark_within(score.peak_snr, low, high) & mark_within(score.length_px, short, long)
         if cell.any():
             parts.append(score.recall(cell))
     return float(np.mean(parts)) if parts else float("nan")
@@ -118,10 +118,10 @@ HEADER = (
 
 def method_cells(name: str, score: StreakScore) -> list[str]:
     """One row of the main table."""
-    want = wanted(score)
+    want = select_wanted(score)
     cells = [name, str(score.frames), str(int(want.sum())), number(stratified_recall(score))]
     for values, ranges in ((score.peak_snr, SNR_RANGES), (score.length_px, LENGTH_RANGES)):
-        cells += [number(score.recall(want & within(values, *bounds))) for bounds in ranges]
+        cells += [number(score.recall(want & mark_within(values, *bounds))) for bounds in ranges]
     strong = want & (score.peak_snr >= END_SNR)
     cells += [number(score.false_per_frame), number(score.pieces_per_frame)]
     cells += [number(score.end_error(0.5, strong), 1), number(score.end_error(0.9, strong), 1)]
@@ -130,10 +130,10 @@ def method_cells(name: str, score: StreakScore) -> list[str]:
 
 def ideal_cells(score: StreakScore, pixels: float) -> list[str]:
     """The row of an ideal matched filter: what it would find of the same streaks."""
-    want, ideal = wanted(score), ideal_recall(score.matched_snr, pixels)
+    want, ideal = select_wanted(score), ideal_recall(score.matched_snr, pixels)
     cells = ["an ideal matched filter", "", str(int(want.sum())), ""]
     for values, ranges in ((score.peak_snr, SNR_RANGES), (score.length_px, LENGTH_RANGES)):
-        groups = [want & within(values, *bounds) for bounds in ranges]
+        groups = [want & mark_within(values, *bounds) for bounds in ranges]
         cells += [number(float(ideal[group].mean()) if group.any() else None) for group in groups]
     return [*cells, number(FALSE_PER_FRAME), *[""] * (len(HEADER) - len(cells) - 1)]
 
@@ -166,7 +166,7 @@ def section(
     ]
 
 
-def explained() -> list[str]:
+def explain_columns() -> list[str]:
     """What the columns mean."""
     sigma = look_elsewhere_sigma(1024.0**2)
     return [
@@ -217,7 +217,7 @@ def main(argv: list[str]) -> int:
             print(" | ".join(method_cells(name, total)), file=sys.stderr)
         pixels = float(frames[0].light.size)
         lines += section(f"Frames: {generator}", frames, results, pixels)
-    note = " ".join(explained()).strip()
+    note = " ".join(explain_columns()).strip()
     heading = title_lines("Streaks in simulated frames", command_of("streaks", argv), note)
     write_page(args.out, "streaks", [*heading, *lines])
     return 0

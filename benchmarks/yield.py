@@ -24,7 +24,7 @@ from benchmarks.trials.outcomes import wilson_interval
 from regengine.errors import ConfigError
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.store.read import iter_frames
-from regengine.store.reviews import reviewed
+from regengine.store.reviews import read_reviews
 
 LENSES = (
     (35.0, "up to 35 mm"),
@@ -81,7 +81,7 @@ def lens_of(focal_mm: float | None) -> str:
 
 def read_photos(store: Path, ids: Sequence[str]) -> dict[str, Photo]:
     """What a store says of the drawn photos, by their ids; the last where it has one twice."""
-    wanted, reviews = set(ids), reviewed(store)
+    wanted, reviews = set(ids), read_reviews(store)
     found = {}
     for frame in iter_frames(store):
         result, review = frame.result, reviews.get(frame.frame_index)

@@ -16,7 +16,7 @@ from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 SAMPLES_ACROSS_BOX = 48  # 2,300 samples a box: its median is good to 0.03 sigma
 CLIP_SIGMA = 2.5  # pixels this far above a box' level hold lights
 CLIP_PASSES = 6
-FEWEST_SAMPLES = 0.1  # of a box' pixels; with fewer the box is a hole
+MIN_SAMPLES = 0.1  # of a box' pixels; with fewer the box is a hole
 # (q25 - q05), (q50 - q16), q75 of a normal distribution, in sigma
 NORMAL_Q25_MINUS_Q05 = 0.9703
 NORMAL_MEDIAN_MINUS_Q16 = 0.9945
@@ -30,7 +30,7 @@ ROUNDING_SIGMA = 1.0 / 255.0 / 12.92 / 12.0**0.5
 RING = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
 # Rows and columns by the mean clipped light of pieces, and the median of these (1.25 times the
 # sigma of the mean); stars take little part, and eight bits do not step
-STRIPE_PX, STRIPE_CLIP, STRIPE_REACH_PX, FEWEST_PIECES, MEDIAN_SIGMA = 128, 3.0, 9, 3, 1.2533
+STRIPE_PX, STRIPE_CLIP, STRIPE_REACH_PX, MIN_PIECES, MEDIAN_SIGMA = 128, 3.0, 9, 3, 1.2533
 STRIPE_SIGMA, DEFECT_SIGMA = 3.0, 5.5
 DEFECT_BESIDE = 0.35  # of a line of FWHM 1.8 px along a row, the rows beside have 0.46
 
@@ -93,19 +93,19 @@ class Mesh:
         that are nowhere negative.
         """
         (h, w), top, left = self.shape, self.top + self.box_h, self.left + self.box_w
-        down = _cubic_weights(self.rows, self.box_h)[top : top + h]
-        across = _cubic_weights(self.cols, self.box_w)[left : left + w]
-        return _interpolated(boxes, down, across)
+        down = _make_cubic_weights(self.rows, self.box_h)[top : top + h]
+        across = _make_cubic_weights(self.cols, self.box_w)[left : left + w]
+        return _interpolate_boxes(boxes, down, across)
 
     def samples_of(self, boxes: FloatImage, across: int = SAMPLES_ACROSS_BOX) -> FloatImage:
         """`samples` of what `upsample` makes of some boxes; beyond the image it goes on.
 
         Shape (rows, cols, n).
         """
-        grid = _interpolated(
+        grid = _interpolate_boxes(
             boxes,
-            _sampled(_cubic_weights(self.rows, self.box_h), self.box_h, across),
-            _sampled(_cubic_weights(self.cols, self.box_w), self.box_w, across),
+            _select_sampled_rows(_make_cubic_weights(self.rows, self.box_h), self.box_h, across),
+            _select_sampled_rows(_make_cubic_weights(self.cols, self.box_w), self.box_w, across),
         )
         by_box = grid.reshape(self.rows, -1, self.cols, grid.shape[1] // self.cols)
         return by_box.transpose(0, 2, 1, 3).reshape(self.rows, self.cols, -1)
@@ -118,7 +118,7 @@ class Mesh:
         return np.asarray(map_coordinates(boxes, where, order=1, mode="nearest"), float)
 
 
-def lowest_mode(samples: FloatImage, least_sigma: float) -> tuple[FloatImage, FloatImage]:
+def estimate_lowest_mode(samples: FloatImage, least_sigma: float) -> tuple[FloatImage, FloatImage]:
     """Level and sigma of the lowest mode of each box; NaN where a box has too few pixels.
 
     From the lower quartile upwards: pixels more than 2.5 sigma above the level are left out, again
@@ -129,15 +129,15 @@ def lowest_mode(samples: FloatImage, least_sigma: float) -> tuple[FloatImage, Fl
     """
     ordered = np.sort(samples, axis=-1)  # NaN last
     valid = np.isfinite(ordered).sum(axis=-1)
-    quartile = ranked(ordered, 0.25 * valid)
-    sigma = (quartile - ranked(ordered, 0.05 * valid)) / NORMAL_Q25_MINUS_Q05
+    quartile = select_ranks(ordered, 0.25 * valid)
+    sigma = (quartile - select_ranks(ordered, 0.05 * valid)) / NORMAL_Q25_MINUS_Q05
     level = quartile + NORMAL_Q75 * sigma
     for _ in range(CLIP_PASSES):
         sigma = np.maximum(sigma, least_sigma)
         kept = (ordered <= (level + CLIP_SIGMA * sigma)[..., None]).sum(axis=-1)
-        level = ranked(ordered, 0.5 * kept)
-        sigma = (level - ranked(ordered, 0.1587 * kept)) / NORMAL_MEDIAN_MINUS_Q16
-    few = valid < FEWEST_SAMPLES * ordered.shape[-1]
+        level = select_ranks(ordered, 0.5 * kept)
+        sigma = (level - select_ranks(ordered, 0.1587 * kept)) / NORMAL_MEDIAN_MINUS_Q16
+    few = valid < MIN_SAMPLES * ordered.shape[-1]
     level[few] = sigma[few] = np.nan
     return level, sigma
 
@@ -146,32 +146,34 @@ def spread_about_zero(samples: FloatImage) -> FloatImage:
     """Robust sigma of each box about zero; NaN where a box has too few pixels."""
     ordered = np.sort(np.abs(samples), axis=-1)
     valid = np.isfinite(ordered).sum(axis=-1)
-    sigma = ranked(ordered, 0.5 * valid) / np.float32(NORMAL_Q75)
-    sigma[valid < FEWEST_SAMPLES * ordered.shape[-1]] = np.nan
+    sigma = select_ranks(ordered, 0.5 * valid) / np.float32(NORMAL_Q75)
+    sigma[valid < MIN_SAMPLES * ordered.shape[-1]] = np.nan
     return sigma
 
 
-def upper_spread(samples: FloatImage, quantiles: tuple[float, ...] = (0.75,)) -> FloatImage:
+def estimate_upper_spread(
+    samples: FloatImage, quantiles: tuple[float, ...] = (0.75,)
+) -> FloatImage:
     """Sigma that upper quantiles of each box tell, the greatest; not negative; NaN as above."""
     ordered = np.sort(samples, axis=-1)
     valid = np.isfinite(ordered).sum(axis=-1)
     sigma = np.zeros(valid.shape, np.float32)
     for quantile in quantiles:
-        above = ranked(ordered, quantile * valid) / np.float32(ndtri(quantile))
+        above = select_ranks(ordered, quantile * valid) / np.float32(ndtri(quantile))
         sigma = np.maximum(sigma, above)
-    sigma[valid < FEWEST_SAMPLES * ordered.shape[-1]] = np.nan
+    sigma[valid < MIN_SAMPLES * ordered.shape[-1]] = np.nan
     return np.asarray(sigma, np.float32)
 
 
-def smoothed(boxes: FloatImage) -> FloatImage:
+def smooth_boxes(boxes: FloatImage) -> FloatImage:
     """3 x 3 median of the boxes, holes (NaN) filled from their neighbours."""
-    full = filled(boxes)
+    full = fill_holes(boxes)
     if min(full.shape) < 3:
         return full
-    return np.ascontiguousarray(cv2.medianBlur(_extended(full), 3)[1:-1, 1:-1])
+    return np.ascontiguousarray(cv2.medianBlur(_extend_boxes(full), 3)[1:-1, 1:-1])
 
 
-def filled(boxes: FloatImage) -> FloatImage:
+def fill_holes(boxes: FloatImage) -> FloatImage:
     """Holes (NaN) filled by the mean of the boxes around them, from their rims inwards."""
     if not np.isfinite(boxes).any():
         return np.zeros_like(boxes)
@@ -185,32 +187,32 @@ def filled(boxes: FloatImage) -> FloatImage:
 
 
 @lru_cache(maxsize=64)
-def _cubic_weights(count: int, size: int) -> FloatImage:
+def _make_cubic_weights(count: int, size: int) -> FloatImage:
     """Share of each of count + 2 boxes in each of their pixels, bicubic, along one axis."""
     boxes = count + 2
     unit = np.eye(boxes, dtype=np.float32)
     return np.asarray(cv2.resize(unit, (boxes, boxes * size), interpolation=cv2.INTER_CUBIC))
 
 
-def _sampled(weights: FloatImage, size: int, across: int) -> FloatImage:
+def _select_sampled_rows(weights: FloatImage, size: int, across: int) -> FloatImage:
     """Rows of weights that `Mesh.samples` takes, without those of the extension."""
     step = max(1, size // across)
     inner = weights[size:-size].reshape(-1, size, weights.shape[1])
     return inner[:, step // 2 :: step].reshape(-1, weights.shape[1])
 
 
-def _interpolated(boxes: FloatImage, down: FloatImage, across: FloatImage) -> FloatImage:
+def _interpolate_boxes(boxes: FloatImage, down: FloatImage, across: FloatImage) -> FloatImage:
     """Boxes under the weights of rows and of columns."""
-    full = down @ _extended(boxes) @ across.T
+    full = down @ _extend_boxes(boxes) @ across.T
     return np.maximum(full, np.float32(min(float(boxes.min()), 0.0)), out=full)
 
 
-def _extended(boxes: FloatImage) -> FloatImage:
+def _extend_boxes(boxes: FloatImage) -> FloatImage:
     """One more ring of boxes, on the slopes that the outermost two rings show."""
     return np.pad(boxes, 1, mode="reflect", reflect_type="odd")
 
 
-def ranked(ordered: FloatImage, rank: NDArray[np.floating]) -> FloatImage:
+def select_ranks(ordered: FloatImage, rank: NDArray[np.floating]) -> FloatImage:
     """The samples of those ranks (fractions are cut off) in each box."""
     index = np.clip(rank, 0, ordered.shape[-1] - 1).astype(np.intp)
     return np.asarray(np.take_along_axis(ordered, index[..., None], axis=-1)[..., 0])
@@ -225,13 +227,13 @@ class Background:
     noise: FloatImage
 
 
-def diffuse_background(
+def estimate_diffuse_background(
     light: NDArray[np.generic], *, scale_px: float, mask: BoolImage | None = None
 ) -> Background:
     """Large-scale background: moonlit cloud, airglow, aurora, haze, reflections.
 
     The image is cut into boxes; of each, the lowest mode of the pixels is taken, so that lights
-    do not lift it (`lowest_mode`). The boxes pass a 3 x 3 median, boxes that are
+    do not lift it (`estimate_lowest_mode`). The boxes pass a 3 x 3 median, boxes that are
     lights all over are replaced by their neighbours, and the rest is interpolated bicubically.
 
     `light` (h, w): linear; integers count as fractions of their full scale; `scale_px`: size of a
@@ -243,27 +245,27 @@ def diffuse_background(
     ----------
     Bertin, E., Arnouts, S. (1996). SExtractor: software for source extraction. A&AS 117, 393-404.
     """
-    mesh, level, noise = _boxes(light, scale_px, mask)
+    mesh, level, noise = _measure_boxes(light, scale_px, mask)
     full_noise = np.maximum(mesh.upsample(noise), noise.min())
     return Background(level=mesh.upsample(level), noise=full_noise)
 
 
-def diffuse_level(
+def estimate_diffuse_level(
     light: NDArray[np.generic],
     *,
     scale_px: float,
     mask: BoolImage | None = None,
     samples_across: int = SAMPLES_ACROSS_BOX,
 ) -> FloatImage:
-    """The level of `diffuse_background` alone, in two thirds of the time.
+    """The level of `estimate_diffuse_background` alone, in two thirds of the time.
 
     With fewer samples across a box the level is found sooner, and less surely.
     """
-    mesh, level, _ = _boxes(light, scale_px, mask, samples_across)
+    mesh, level, _ = _measure_boxes(light, scale_px, mask, samples_across)
     return mesh.upsample(level)
 
 
-def without_stripes(residual: FloatImage) -> tuple[FloatImage, BoolImage]:
+def remove_stripes(residual: FloatImage) -> tuple[FloatImage, BoolImage]:
     """The residual without what whole rows or columns have in common, and defect ones.
 
     Pieces of a row tell: read-out adds the same to all of it, and a hot or dead one is a
@@ -287,7 +289,7 @@ def without_stripes(residual: FloatImage) -> tuple[FloatImage, BoolImage]:
         sharp = strong & (np.abs(beside) < DEFECT_BESIDE * np.abs(pieces))
         level = np.median(pieces, axis=0)
         least = STRIPE_SIGMA * MEDIAN_SIGMA / (count * STRIPE_PX) ** 0.5
-        level[(np.abs(level) < least) | (count < FEWEST_PIECES)] = 0.0
+        level[(np.abs(level) < least) | (count < MIN_PIECES)] = 0.0
         turned -= level.astype(np.float32)
         for piece, col in np.argwhere(sharp).tolist():
             last = rows if piece == count - 1 else (piece + 1) * STRIPE_PX
@@ -295,7 +297,7 @@ def without_stripes(residual: FloatImage) -> tuple[FloatImage, BoolImage]:
     return residual, defects
 
 
-def hot_pixels(
+def find_hot_pixels(
     light: NDArray[np.generic], *, threshold_sigma: float = 8.0, neighbour_fraction: float = 0.1
 ) -> BoolImage:
     """Single bright pixels without any light around them: defects of the sensor.
@@ -345,7 +347,7 @@ def lift_above_zero(image: FloatImage, ignored: BoolImage) -> FloatImage:
     return image + np.float32(max(LIFTED_SIGMAS * sigma - level, 0.0))
 
 
-def pixels_to_ignore(image: FloatImage, mask: BoolImage | None) -> BoolImage:
+def mask_ignored_pixels(image: FloatImage, mask: BoolImage | None) -> BoolImage:
     """Masked pixels and those that are not finite; ValueError where the mask does not fit."""
     bad = ~np.isfinite(image)
     if mask is None:
@@ -355,7 +357,7 @@ def pixels_to_ignore(image: FloatImage, mask: BoolImage | None) -> BoolImage:
     return bad | np.asarray(mask, bool)
 
 
-def told_clipped(saturated: NDArray[np.generic] | None, image: FloatImage) -> BoolImage:
+def read_clipped_map(saturated: NDArray[np.generic] | None, image: FloatImage) -> BoolImage:
     """Pixels half of which a map says are clipped; ValueError where the map does not fit."""
     if saturated is None:
         return np.zeros(image.shape, bool)
@@ -364,7 +366,7 @@ def told_clipped(saturated: NDArray[np.generic] | None, image: FloatImage) -> Bo
     return np.asarray(np.asarray(saturated) >= 0.5)
 
 
-def _boxes(
+def _measure_boxes(
     light: NDArray[np.generic],
     scale_px: float,
     mask: BoolImage | None,
@@ -374,22 +376,22 @@ def _boxes(
     image = as_float_image(light)
     if not scale_px >= 4.0:
         raise ValueError(f"scale_px must be at least 4 pixels, not {scale_px}")
-    ignored = pixels_to_ignore(image, mask)
+    ignored = mask_ignored_pixels(image, mask)
     mesh = Mesh.with_scale(image.shape, scale_px)
     samples = mesh.samples(np.where(ignored, np.float32(np.nan), image), samples_across)
-    level = smoothed(lowest_mode(samples, ROUNDING_SIGMA)[0])
+    level = smooth_boxes(estimate_lowest_mode(samples, ROUNDING_SIGMA)[0])
     # Once more about the interpolated level: a slope within a box is neither noise nor light.
     slope = mesh.samples_of(level, samples_across)
-    correction, noise = lowest_mode(samples - slope, ROUNDING_SIGMA)
-    level = smoothed(_without_lit_boxes(level + correction, noise))
-    return mesh, level, np.maximum(smoothed(noise), np.float32(ROUNDING_SIGMA))
+    correction, noise = estimate_lowest_mode(samples - slope, ROUNDING_SIGMA)
+    level = smooth_boxes(_remove_lit_boxes(level + correction, noise))
+    return mesh, level, np.maximum(smooth_boxes(noise), np.float32(ROUNDING_SIGMA))
 
 
-def _without_lit_boxes(level: FloatImage, noise: FloatImage) -> FloatImage:
+def _remove_lit_boxes(level: FloatImage, noise: FloatImage) -> FloatImage:
     """Boxes far above and more uneven than those around are lights all over: made holes."""
     if min(level.shape) < 5:
         return level
-    full, spread = filled(level), filled(noise)
+    full, spread = fill_holes(level), fill_holes(noise)
     around, usual = cv2.medianBlur(full, 5), cv2.medianBlur(spread, 5)
     lit = (full > 2.0 * around + 3.0 * usual) & (spread > 3.0 * usual)
     return np.where(lit, np.float32(np.nan), level)

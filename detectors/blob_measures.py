@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from detectors.blobs import Peaks
 from detectors.scale_space import BASE_SIGMA
-from detectors.stamps import cut_stamps, nearest_pixels, sum_of_stamps, window_moments
+from detectors.stamps import cut_stamps, find_nearest_pixels, measure_window_moments, sum_of_stamps
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage
 
 HALF_STAMP_PX = 7
@@ -65,7 +65,7 @@ def fit_blobs(
     stamps = cut_stamps(image, row, col, HALF_STAMP_PX)
     fitted = _fit(stamps, x - col, y - row, sigma_px, noise, stretch=1.0)
     for _ in range(NEIGHBOUR_ROUNDS):
-        drawn = _drawn(fitted)
+        drawn = _draw_blobs(fitted)
         others = sum_of_stamps(image.shape, row, col, drawn)
         neighbours = cut_stamps(others, row, col, HALF_STAMP_PX) - drawn
         fitted = _fit(stamps - neighbours, x - col, y - row, sigma_px, noise, stretch=STRETCH)
@@ -74,9 +74,9 @@ def fit_blobs(
 
 def draw_blobs(shape: tuple[int, ...], blobs: FittedBlobs) -> FloatImage:
     """The sum of Gaussian blobs as an image."""
-    row, col = nearest_pixels(shape, blobs.x, blobs.y)
+    row, col = find_nearest_pixels(shape, blobs.x, blobs.y)
     centred = replace(blobs, x=blobs.x - col, y=blobs.y - row)
-    return sum_of_stamps(shape, row, col, _drawn(centred))
+    return sum_of_stamps(shape, row, col, _draw_blobs(centred))
 
 
 def _fit(
@@ -98,18 +98,18 @@ def _fit(
     ----------
     Bernstein, G. M., Jarvis, M. (2002). Shapes and shears, stars and smears. AJ 123, 583-618.
     """
-    above = stamps - _surroundings(stamps, noise)
+    above = stamps - _fit_surroundings(stamps, noise)
     start = np.clip(sigma_px, NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX)
     lowest, highest = start / stretch, np.minimum(start * stretch, WIDEST_SIGMA_PX)
     x, y, sigma = x0, y0, start
-    total, mx, my, xx, yy, xy = window_moments(above, x, y, sigma)
+    total, mx, my, xx, yy, xy = measure_window_moments(above, x, y, sigma)
     for _ in range(PASSES):
         x = np.clip(x + 2.0 * mx, x0 - start, x0 + start)
         y = np.clip(y + 2.0 * my, y0 - start, y0 + start)
         own = np.maximum(0.5 * (xx + yy), 1e-3)
         sigma = np.sqrt(1.0 / np.maximum(1.0 / own - 1.0 / sigma**2, 1e-3))
         sigma = np.clip(sigma, lowest, highest)
-        total, mx, my, xx, yy, xy = window_moments(above, x, y, sigma)
+        total, mx, my, xx, yy, xy = measure_window_moments(above, x, y, sigma)
     seen = np.stack([xx, xy, xy, yy], axis=-1).reshape(-1, 2, 2)
     moments = _moments_behind(seen, sigma, stretch)
     # A Gaussian blob's windowed sum is flux * sqrt(det S / det(S + M))
@@ -119,20 +119,20 @@ def _fit(
     return FittedBlobs(x=x, y=y, flux=flux, moments=moments, settled=settled)
 
 
-def _surroundings(stamps: FloatImage, noise: FloatArray) -> FloatImage:
+def _fit_surroundings(stamps: FloatImage, noise: FloatArray) -> FloatImage:
     """The plane of light that each blob stands on, from the darker part of its ring."""
     ring = stamps.reshape(len(stamps), -1)[:, RING_INDEX]
     slopes = ring @ RING_SLOPES
     flat = ring - slopes @ RING_PLACES.T
     for _ in range(PLANE_PASSES):  # without what stands out: neighbours
-        quarter, middle = _quantiles(flat)
+        quarter, middle = _compute_quantiles(flat)
         kept = (flat <= (2.0 * middle - quarter)[:, None]).astype(np.float32)
         xx, xy, yy = (kept @ RING_PRODUCTS).T + REGULAR
         x, y = ((kept * (flat - middle[:, None])) @ RING_PLACES).T
         change = np.stack([yy * x - xy * y, xx * y - xy * x], axis=1)
         slopes = slopes + change / (xx * yy - xy * xy)[:, None]
         flat = ring - slopes @ RING_PLACES.T
-    quarter, middle = _quantiles(flat)
+    quarter, middle = _compute_quantiles(flat)
     level = np.minimum(quarter + NORMAL_QUARTILE * noise, middle).astype(np.float32)
     tilted = slopes[:, 0, None, None] * OFFSETS[None, None, :] + (
         slopes[:, 1, None, None] * OFFSETS[None, :, None]
@@ -140,7 +140,7 @@ def _surroundings(stamps: FloatImage, noise: FloatArray) -> FloatImage:
     return np.asarray(level[:, None, None] + tilted, np.float32)
 
 
-def _quantiles(flat: FloatImage) -> tuple[FloatImage, FloatImage]:
+def _compute_quantiles(flat: FloatImage) -> tuple[FloatImage, FloatImage]:
     """Lower quartile and median of each row."""
     count = flat.shape[1]
     ordered = np.partition(flat, (count // 4, count // 2), axis=1)
@@ -157,7 +157,7 @@ def _moments_behind(seen: FloatArray, sigma: FloatArray, stretch: float) -> Floa
     return np.asarray(np.einsum("nij,nj,nkj->nik", vectors, axes, vectors))
 
 
-def _drawn(blobs: FittedBlobs) -> FloatImage:
+def _draw_blobs(blobs: FittedBlobs) -> FloatImage:
     """Each blob on a stamp of its own, shape (N, 15, 15)."""
     inverse = np.linalg.inv(blobs.moments)
     dx, dy = OFFSETS - blobs.x[:, None], OFFSETS - blobs.y[:, None]

@@ -12,20 +12,20 @@ from scipy.ndimage import map_coordinates
 from detectors.background import (
     ROUNDING_SIGMA,
     Mesh,
-    filled,
-    lowest_mode,
-    smoothed,
+    estimate_lowest_mode,
+    estimate_upper_spread,
+    fill_holes,
+    smooth_boxes,
     spread_about_zero,
-    upper_spread,
 )
 from detectors.frame import ClippedAreas
 from detectors.scale_space import (
     BASE_SIGMA,
     INNER_SIGMAS,
     Octave,
-    local_maxima,
-    noise_gain,
-    quadratic_peak,
+    compute_noise_gain,
+    find_local_maxima,
+    fit_quadratic_peak,
 )
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
 
@@ -53,7 +53,7 @@ CLUTTER_SAMPLES_ACROSS = 18
 # Where a picture shows less noise than its own rounding makes, black is clipped and what is left
 # are JPEG's blocks of a step or two (1 / 255 / 12.92 each): these are taken for the noise
 CLIPPED_BLACK_SIGMA = 1.5 / 255.0 / 12.92
-RATIO_THINNING, FEWEST_RATIO_PIXELS = 7, 100
+RATIO_THINNING, MIN_RATIO_PIXELS = 7, 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +90,8 @@ def find_peaks(
     parts = []
     for k, inner in enumerate(INNER_SIGMAS):
         seen, rest = whole.responses[k], left.responses[k]
-        gain = noise_gain(inner * step)
-        row, col = local_maxima(seen, min_snr * gain * float(around.boxes.min()))
+        gain = compute_noise_gain(inner * step)
+        row, col = find_local_maxima(seen, min_snr * gain * float(around.boxes.min()))
         open_sky = around.clip_radius(row, col) <= CLIP_RADIUS_PER_INNER * inner * step
         row, col = row[open_sky & ~taken[row, col]], col[open_sky & ~taken[row, col]]
         noise = around.scale_ratios[k] * around.noise_under_light(row, col)
@@ -102,17 +102,19 @@ def find_peaks(
         kept &= height >= SCALE_TOLERANCE * highest
         row, col, sigma = row[kept], col[kept], sigma[kept]
         needed = np.maximum(min_prominence * seen[row, col], RIDGE_NOISE_SIGMA * sigma)
-        kept = prominence(seen, row, col, inner) >= needed
+        kept = measure_prominence(seen, row, col, inner) >= needed
         row, col = row[kept], col[kept]
         for i, j in NEAR:
             taken[row + i, col + j] = True
-        dx, dy = quadratic_peak(seen, row, col)
+        dx, dy = fit_quadratic_peak(seen, row, col)
         width = np.full(row.size, np.hypot(BLOB_SIGMA_PER_INNER * inner, BASE_SIGMA))
         parts.append(Peaks(row=row, col=col, x=col + dx, y=row + dy, sigma_px=width))
     return Peaks.joined(parts)
 
 
-def prominence(response: FloatImage, row: IndexArray, col: IndexArray, inner: float) -> FloatArray:
+def measure_prominence(
+    response: FloatImage, row: IndexArray, col: IndexArray, inner: float
+) -> FloatArray:
     """How far a peak rises above the highest of the ways that lead across it.
 
     Along a ridge (the limb, an edge of hardware) the response stays high on two opposite sides.
@@ -164,9 +166,9 @@ class Surroundings:
         # Lit is what the blurred image shows: single noisy pixels do not make it, and so the
         # noise left between the lights keeps both its sides.
         samples = mesh.samples(np.where(ignored, np.float32(np.nan), first.outer))
-        middle, sigma = (smoothed(boxes) for boxes in lowest_mode(samples, 0.0))
+        middle, sigma = (smooth_boxes(boxes) for boxes in estimate_lowest_mode(samples, 0.0))
         unlit = (first.outer <= mesh.upsample(middle + np.float32(LIT_SIGMA) * sigma)) & ~ignored
-        boxes = smoothed(_between_lights(mesh, first, unlit, 1))
+        boxes = smooth_boxes(_mask_between_lights(mesh, first, unlit, 1))
         boxes = np.where(boxes < ROUNDING_SIGMA, np.float32(CLIPPED_BLACK_SIGMA), boxes)
         return cls(
             whole=first, step=1, level=level, ignored=ignored, areas=areas, boxes=boxes, unlit=unlit
@@ -177,12 +179,12 @@ class Surroundings:
         mesh = Mesh.with_boxes(octave.base.shape, *self.boxes.shape)
         room = self.unlit[::step, ::step].astype(np.uint8)
         unlit = cv2.erode(room, np.ones((5, 5), np.uint8)).astype(bool)
-        growth = _between_lights(mesh, octave, unlit, step) / self.boxes
+        growth = _mask_between_lights(mesh, octave, unlit, step) / self.boxes
         before = finer.boxes / self.boxes
         known = np.isfinite(growth)
         typical = np.median(growth[known]) if known.any() else np.median(before)
         growth = np.where(known, growth, np.maximum(before, typical)).astype(np.float32)
-        boxes = smoothed(np.maximum(growth, np.float32(0.5))) * self.boxes
+        boxes = smooth_boxes(np.maximum(growth, np.float32(0.5))) * self.boxes
         return replace(self, whole=octave, step=step, boxes=boxes, unlit=unlit)
 
     def between_lights(self, row: IndexArray, col: IndexArray) -> FloatArray:
@@ -216,17 +218,18 @@ class Surroundings:
     def _clutter(self) -> tuple[Mesh, FloatImage]:
         mesh = Mesh.with_scale(self.whole.base.shape, CLUTTER_BOX_PX)
         samples = mesh.samples(self.whole.responses[0], CLUTTER_SAMPLES_ACROSS)
-        gain = np.float32(noise_gain(INNER_SIGMAS[0] * self.step))
-        return mesh, filled(upper_spread(samples)) / gain
+        gain = np.float32(compute_noise_gain(INNER_SIGMAS[0] * self.step))
+        return mesh, fill_holes(estimate_upper_spread(samples)) / gain
 
     @cached_property
     def scale_ratios(self) -> tuple[float, ...]:
         """Noise between the lights at each scale over that at the first, as multiples of white."""
         chosen = self.unlit.ravel()[::RATIO_THINNING]
-        if np.count_nonzero(chosen) < FEWEST_RATIO_PIXELS:
+        if np.count_nonzero(chosen) < MIN_RATIO_PIXELS:
             return (1.0,) * len(INNER_SIGMAS)
         white = [
-            float(np.median(np.abs(response.ravel()[::RATIO_THINNING][chosen]))) / noise_gain(inner)
+            float(np.median(np.abs(response.ravel()[::RATIO_THINNING][chosen])))
+            / compute_noise_gain(inner)
             for response, inner in zip(self.whole.responses, INNER_SIGMAS, strict=True)
         ]
         return tuple(max(1.0, one / white[0]) if white[0] > 0.0 else 1.0 for one in white)
@@ -245,7 +248,7 @@ def _srgb_slope(light: FloatArray) -> FloatArray:
     return np.asarray(np.maximum(2.4 / 1.055 * light ** (1.4 / 2.4), 1.0 / 12.92))
 
 
-def _between_lights(mesh: Mesh, octave: Octave, unlit: BoolImage, step: int) -> FloatImage:
+def _mask_between_lights(mesh: Mesh, octave: Octave, unlit: BoolImage, step: int) -> FloatImage:
     shown = np.where(unlit, octave.responses[0], np.float32(np.nan))
-    gain = noise_gain(INNER_SIGMAS[0] * step)
+    gain = compute_noise_gain(INNER_SIGMAS[0] * step)
     return spread_about_zero(mesh.samples(shown)) / np.float32(gain)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from detectors.background import (
     Mesh,
     as_float_image,
-    lowest_mode,
-    pixels_to_ignore,
+    estimate_lowest_mode,
+    mask_ignored_pixels,
 )
 from detectors.stamps import cut_stamps
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
@@ -21,7 +21,7 @@ BOXES_ACROSS = 24  # of the long side
 CLIP_SIGMA, CLIP_PASSES = 2.5, 4
 # A box counts with at least so many of its samples on the sky, and with black ones (a noise that
 # is cut off at zero has no honest mean) at most so many
-LEAST_SKY, MOST_BLACK = 0.5, 0.02
+MIN_SKY, MAX_BLACK = 0.5, 0.02
 NOISY_QUANTILE = 0.95
 HUBER_SIGMA = 1.5
 # What faint stars in the background leave in the corners, one sigma: six simulated lenses were off
@@ -29,13 +29,13 @@ HUBER_SIGMA = 1.5
 FAINT_STARS_SHARE = 0.008
 STEPS = 12
 # Fewer frames cannot tell their own skies' curvature from the lens'
-FEWEST_FRAMES_FOR_SPREAD = 3
+MIN_FRAMES_FOR_SPREAD = 3
 
 _SkyColumns = tuple[FloatArray, FloatArray, FloatArray]
 
 
 RING_CLIP_SIGMA, RING_CLIP_PASSES = 3.0, 3  # what is farther out holds other stars
-MOST_PIXELS = 4_000_000  # of all stamps at a time: bounds the memory
+MAX_PIXELS = 4_000_000  # of all stamps at a time: bounds the memory
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,30 +63,30 @@ class FalloffFit:
     reach: float  # largest r of a box
 
 
-def sky_boxes(
+def measure_sky_boxes(
     light: NDArray[np.generic],
     mask: BoolImage | None = None,
     saturated: NDArray[np.generic] | None = None,
 ) -> SkyBoxes:
     """Mean light of the sky between the stars, box by box.
 
-    From the lowest mode of each box (`detectors.background.lowest_mode`), the mean of the samples
-    about it, again and again: a median would take the steps of an 8-bit picture. The clip is
-    everywhere the same share of the sky's light, so that stars too faint to be seen add the same
+    From the lowest mode of each box (`detectors.background.estimate_lowest_mode`), the mean of the
+    samples about it, again and again: a median would take the steps of an 8-bit picture. The clip
+    is everywhere the same share of the sky's light, so that stars too faint to be seen add the same
     share, too. Boxes that are hardly sky, black, or dark are left out.
 
     `light` (h, w): linear, of a picture whose black is no light; `mask` (h, w): True where there is
     no sky; `saturated` (h, w): fraction of clipped pixels under each pixel.
     """
     image = as_float_image(light)
-    ignored = pixels_to_ignore(image, mask)
+    ignored = mask_ignored_pixels(image, mask)
     if saturated is not None:
         ignored |= np.asarray(saturated) > 0.5
     mesh = Mesh.with_scale(image.shape, max(image.shape) / BOXES_ACROSS)
     samples = mesh.samples(np.where(ignored, np.float32(np.nan), image))
-    level, sigma = (part.astype(float) for part in lowest_mode(samples, 1e-9))
+    level, sigma = (part.astype(float) for part in estimate_lowest_mode(samples, 1e-9))
     for _ in range(CLIP_PASSES):
-        sigma = level * _usual_noise(level, sigma)
+        sigma = level * _estimate_usual_noise(level, sigma)
         with np.errstate(invalid="ignore"):
             sky = np.abs(samples - level[..., None]) <= CLIP_SIGMA * sigma[..., None] + 1e-9
         count = sky.sum(axis=-1)
@@ -96,7 +96,7 @@ def sky_boxes(
         # Of normal noise cut off at 2.5 sigma, 0.95 is left
         sigma = np.sqrt(np.maximum(square, 0.0)) / 0.95
     black = (samples <= 0.0).sum(axis=-1)
-    good = (count > LEAST_SKY * samples.shape[-1]) & (level > 0.0) & (black <= MOST_BLACK * count)
+    good = (count > MIN_SKY * samples.shape[-1]) & (level > 0.0) & (black <= MAX_BLACK * count)
     row, column = np.nonzero(good)
     h, w = image.shape
     return SkyBoxes(
@@ -108,7 +108,7 @@ def sky_boxes(
     )
 
 
-def _usual_noise(level: FloatArray, sigma: FloatArray) -> float:
+def _estimate_usual_noise(level: FloatArray, sigma: FloatArray) -> float:
     """Noise over light in the darkest boxes, where it is largest."""
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = sigma / level
@@ -131,13 +131,13 @@ def fit_falloff(
     Goldman, D. B. (2010). Vignette and exposure calibration and compensation. IEEE TPAMI 32, 2276.
     """
     parts = [
-        _sky_columns(boxes, axis) for boxes, axis in zip(frames, principal_points, strict=True)
+        _make_sky_columns(boxes, axis) for boxes, axis in zip(frames, principal_points, strict=True)
     ]
     if not parts or min(len(r) for r, _, _ in parts) < 24:
         raise ValueError("too few boxes of sky to tell the falloff")
     coefficients, spread, residual = _fit(parts)
     covariance = spread
-    if len(parts) >= FEWEST_FRAMES_FOR_SPREAD:
+    if len(parts) >= MIN_FRAMES_FOR_SPREAD:
         others = [_fit(parts[:k] + parts[k + 1 :])[0] for k in range(len(parts))]
         away = np.array(others) - np.mean(others, axis=0)
         covariance = (len(parts) - 1) / len(parts) * away.T @ away
@@ -149,7 +149,7 @@ def fit_falloff(
     )
 
 
-def _sky_columns(boxes: SkyBoxes, axis: tuple[float, float]) -> _SkyColumns:
+def _make_sky_columns(boxes: SkyBoxes, axis: tuple[float, float]) -> _SkyColumns:
     """Distances, columns of the sky's own slopes, and logarithms of the light."""
     half = 0.5 * float(np.hypot(boxes.width_px, boxes.height_px))
     x, y = (boxes.x - axis[0]) / half, (boxes.y - axis[1]) / half
@@ -199,7 +199,7 @@ class ApertureLight(Columns):
     whole: BoolImage  # the aperture lies inside the image and holds no pixel that is to be ignored
 
 
-def aperture_light(
+def measure_aperture_light(
     image: FloatImage,
     x: FloatArray,
     y: FloatArray,
@@ -217,16 +217,16 @@ def aperture_light(
     Howell, S. B. (1989). Two-dimensional aperture photometry. PASP 101, 616.
     """
     half = int(np.ceil(2.5 * radius_px))
-    step = max(1, MOST_PIXELS // (2 * half + 1) ** 2)
+    step = max(1, MAX_PIXELS // (2 * half + 1) ** 2)
     bad = np.zeros(image.shape, bool) if ignored is None else ignored
     parts = [
-        _measured_light(image, x[s : s + step], y[s : s + step], radius_px, half, bad)
+        _measure_light(image, x[s : s + step], y[s : s + step], radius_px, half, bad)
         for s in range(0, max(len(x), 1), step)
     ]
     return ApertureLight.joined(parts)
 
 
-def _measured_light(
+def _measure_light(
     image: FloatImage,
     x: FloatArray,
     y: FloatArray,
@@ -244,7 +244,7 @@ def _measured_light(
     )
     inside = np.clip(radius_px + 0.5 - away, 0.0, 1.0)
     ring = (away >= 1.5 * radius_px) & (away <= 2.5 * radius_px) & ~unusable
-    sky, noise, count = _ring_level(np.where(ring, light, np.nan))
+    sky, noise, count = _measure_ring_level(np.where(ring, light, np.nan))
     area = inside.sum(axis=(1, 2))
     flux = (inside * (light - sky[:, None, None])).sum(axis=(1, 2))
     whole = ~(unusable & (inside > 0.0)).any(axis=(1, 2)) & (count > 0)
@@ -254,7 +254,7 @@ def _measured_light(
     return ApertureLight(flux=flux, sigma=sigma, whole=whole)
 
 
-def _ring_level(ring: FloatArray) -> tuple[FloatArray, FloatArray, IndexArray]:
+def _measure_ring_level(ring: FloatArray) -> tuple[FloatArray, FloatArray, IndexArray]:
     """Mean, sigma and number of the pixels of each ring without other stars; NaN is no pixel."""
     values = ring.reshape(len(ring), ring.shape[1] * ring.shape[2])
     empty: BoolImage = ~np.asarray(np.isfinite(values).any(axis=1))

@@ -14,10 +14,10 @@ from scipy.spatial import cKDTree
 from detectors.background import (
     Background,
     as_float_image,
-    diffuse_background,
+    estimate_diffuse_background,
     lift_above_zero,
-    pixels_to_ignore,
-    told_clipped,
+    mask_ignored_pixels,
+    read_clipped_map,
 )
 from detectors.types import (
     BoolImage,
@@ -63,8 +63,8 @@ class StarFrame:
         Raises ValueError if the image is not two-dimensional or mask or saturation do not fit.
         """
         image = as_float_image(light)
-        ignored = pixels_to_ignore(image, mask)
-        clipped = ((image >= SATURATION_LIGHT) | told_clipped(saturated, image)) & ~ignored
+        ignored = mask_ignored_pixels(image, mask)
+        clipped = ((image >= SATURATION_LIGHT) | read_clipped_map(saturated, image)) & ~ignored
         areas = ClippedAreas.of(clipped)
         ignored |= areas.larger_than(0.5 * LARGEST_CLIPPED_PX)
         image = lift_above_zero(image, ignored)
@@ -101,13 +101,13 @@ class StarFrame:
 
     def background(self, scale_px: float) -> Background:
         """Diffuse light in boxes of that size, and the noise about it."""
-        return diffuse_background(self.light, scale_px=scale_px, mask=self.ignored)
+        return estimate_diffuse_background(self.light, scale_px=scale_px, mask=self.ignored)
 
     def flags(
         self, x: FloatArray, y: FloatArray, fwhm_px: FloatArray, *, trail_length_px: float = 0.0
     ) -> NDArray[np.uint8]:
         """Bits of `detectors.types.PointFlag` of stars inside the image."""
-        flags = light_flags(x, y, 0.5 * (fwhm_px + trail_length_px), self.ignored, self.clipped)
+        flags = flag_lights(x, y, 0.5 * (fwhm_px + trail_length_px), self.ignored, self.clipped)
         if trail_length_px > 0.0:
             flags |= np.uint8(PointFlag.TRAILED)
         return flags
@@ -124,10 +124,10 @@ class StarMethod(ABC):
     ) -> StarDetections:
         """Find the stars of an image; see `detectors.types.Detector`."""
         frame = StarFrame.of(light, mask, saturated)
-        return StarDetections.empty() if frame.is_blank else self.found_in(frame)
+        return StarDetections.empty() if frame.is_blank else self.find_in(frame)
 
     @abstractmethod
-    def found_in(self, frame: StarFrame) -> StarDetections:
+    def find_in(self, frame: StarFrame) -> StarDetections:
         """The stars of a frame that is not blank."""
 
 
@@ -143,7 +143,7 @@ class ClippedAreas:
         """Label the clipped pixels of an image."""
         if not clipped.any():
             return cls(labels=np.zeros(clipped.shape, np.int32), half_sides_px=np.zeros(1))
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(_grown(clipped, RIM_PX))
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(_grow_mask(clipped, RIM_PX))
         sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
         half = 0.5 * sides.astype(float) - RIM_PX
         half[0] = 0.0
@@ -161,13 +161,13 @@ class ClippedAreas:
         return large[self.labels]
 
 
-def light_flags(
+def flag_lights(
     x: FloatArray, y: FloatArray, radius_px: FloatArray, ignored: BoolImage, clipped: BoolImage
 ) -> NDArray[np.uint8]:
     """Bits of `detectors.types.PointFlag` of lights inside an image."""
     h, w = ignored.shape
     row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
-    saturated = _grown(clipped, 1)[row, col] > 0
+    saturated = _grow_mask(clipped, 1)[row, col] > 0
     to_border = np.minimum.reduce([x, y, w - 1 - x, h - 1 - y])
     if ignored.any():
         to_ignored = cv2.distanceTransform((~ignored).astype(np.uint8), cv2.DIST_L2, 3)
@@ -186,6 +186,6 @@ def light_flags(
     ).astype(np.uint8)
 
 
-def _grown(mask: BoolImage, by_px: int) -> NDArray[np.uint8]:
+def _grow_mask(mask: BoolImage, by_px: int) -> NDArray[np.uint8]:
     size = 2 * by_px + 1
     return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((size, size), np.uint8)))

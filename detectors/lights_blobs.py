@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from detectors.background import (
     as_float_image,
-    diffuse_level,
-    hot_pixels,
+    estimate_diffuse_level,
+    find_hot_pixels,
     lift_above_zero,
-    pixels_to_ignore,
-    told_clipped,
+    mask_ignored_pixels,
+    read_clipped_map,
 )
 from detectors.blob_measures import HALF_LIGHT_SIGMAS, MeasuredLights, draw_blobs, fit_blobs
 from detectors.blobs import Surroundings, find_peaks
-from detectors.frame import ClippedAreas, light_flags
-from detectors.scale_space import BASE_SIGMA, first_base, next_base, octave
+from detectors.frame import ClippedAreas, flag_lights
+from detectors.scale_space import BASE_SIGMA, make_first_base, make_next_base, make_octave
 from detectors.types import BoolImage, FloatImage, LightDetections
 
 BASE_NOISE_GAIN = 1.0 / (2.0 * np.pi**0.5 * BASE_SIGMA)  # white noise under the base's Gaussian
@@ -58,8 +58,8 @@ class Blobs:
     ) -> LightDetections:
         """Find the lights of an image; see `detectors.types.Detector`."""
         image = as_float_image(light)
-        ignored = pixels_to_ignore(image, mask)
-        clipped = (image >= self.saturation_light) | told_clipped(saturated, image)
+        ignored = mask_ignored_pixels(image, mask)
+        clipped = (image >= self.saturation_light) | read_clipped_map(saturated, image)
         clipped &= ~ignored
         areas = ClippedAreas.of(clipped)
         # Caption strips, lightning, the sunlit limb: too large for a town
@@ -67,12 +67,12 @@ class Blobs:
         if ignored.all() or np.ptp(image[~ignored]) == 0.0:
             return LightDetections.empty()
         image = lift_above_zero(image, ignored)
-        level = diffuse_level(image, scale_px=self.background_scale_px, mask=ignored)
-        image = np.where(hot_pixels(image) | ignored, level, image)
-        found = self._found(image, level, ignored, areas)
-        return self._described(found, ignored, clipped)
+        level = estimate_diffuse_level(image, scale_px=self.background_scale_px, mask=ignored)
+        image = np.where(find_hot_pixels(image) | ignored, level, image)
+        found = self._find_blobs(image, level, ignored, areas)
+        return self._describe_blobs(found, ignored, clipped)
 
-    def _found(
+    def _find_blobs(
         self,
         image: FloatImage,
         level: FloatImage,
@@ -80,14 +80,14 @@ class Blobs:
         areas: ClippedAreas,
     ) -> MeasuredLights:
         """Octave by octave: peaks, their measures, and their light taken away."""
-        full = rest = first_base(image - level)
+        full = rest = make_first_base(image - level)
         around: Surroundings | None = None
         lights, step = [MeasuredLights.none()], 1
         while step * HALF_LIGHT_SIGMAS <= self.largest_radius_px:
             if min(rest.shape) < SHORTEST_SIDE_PX:
                 break
-            whole = octave(full)
-            left = whole if rest is full else octave(rest)
+            whole = make_octave(full)
+            left = whole if rest is full else make_octave(rest)
             if around is None:
                 around = first = Surroundings.of_first_octave(
                     whole, self.background_scale_px, level=level, ignored=ignored, areas=areas
@@ -108,7 +108,7 @@ class Blobs:
                 own = around.noise_under_light(peaks.row, peaks.col)
                 base_noise = own * (BASE_NOISE_GAIN / step)
                 fitted = fit_blobs(rest, peaks.x, peaks.y, peaks.sigma_px, base_noise)
-                rest = next_base(rest - draw_blobs(rest.shape, fitted))
+                rest = make_next_base(rest - draw_blobs(rest.shape, fitted))
                 noise = around.between_lights(peaks.row, peaks.col)
                 lights.append(
                     MeasuredLights.from_octave(peaks, fitted, step=step, noise=noise, own_noise=own)
@@ -116,7 +116,7 @@ class Blobs:
             full, step = whole.halved, 2 * step
         return MeasuredLights.joined(lights)
 
-    def _described(
+    def _describe_blobs(
         self, found: MeasuredLights, ignored: BoolImage, clipped: BoolImage
     ) -> LightDetections:
         """Signal-to-noise ratios, covariances and flags; sorted by flux."""
@@ -137,7 +137,7 @@ class Blobs:
             snr=found.signal / found.noise,
             radius_px=found.radius_px,
             covariance_px2=bound + CENTROID_FLOOR_PX**2 * np.eye(2),
-            flags=light_flags(found.x, found.y, found.radius_px, ignored, clipped),
+            flags=flag_lights(found.x, found.y, found.radius_px, ignored, clipped),
         )
 
 

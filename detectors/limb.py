@@ -11,26 +11,26 @@ import numpy as np
 from detectors.limb_fit import (
     FINALISTS,
     FoundArc,
-    arc_candidates,
-    chance_of_edge,
-    curvature_ratio,
-    edges_along,
-    leaned_nadir,
-    moved_nadir,
+    estimate_edge_chance,
+    find_arc_candidates,
+    find_edges_along,
+    fit_nadir_to_places,
+    measure_curvature_ratio,
+    measure_scatter_deg,
     pixel_deg,
-    robust_weight,
-    scatter_deg,
     settle,
+    tilt_nadir,
     unroll,
+    weigh_robustly,
 )
 from detectors.limb_geometry import (
     AIRGLOW_TOP_KM,
     HARD_EDGE_KM,
     EdgeField,
-    edge_field,
+    compute_edge_field,
+    compute_pointing,
     limb_angle_deg,
     nadir_vector,
-    pointing_of,
 )
 from detectors.types import BoolImage, FloatArray, FloatImage
 
@@ -38,9 +38,9 @@ Layer = Literal["airglow", "hard_edge"]
 
 # Where the other edge of the pair may lie from the one found, as a share of its nominal distance
 PAIR_LIMITS = (0.75, 1.4)
-LEAST_PAIR_LOG10_ODDS = 5.0
+MIN_PAIR_LOG10_ODDS = 5.0
 # Mean normalised gradient of the other edge above what lies around
-LEAST_PAIR_RISE = 0.2
+MIN_PAIR_RISE = 0.2
 PAIR_SIGMAS = 5.0
 FOCAL_ERROR = 0.03  # nominal focal lengths of originals are good to 2 to 3 %
 PLACE_ERROR_DEG = 0.2  # the ellipsoid's, the height of the airglow, weak distortion
@@ -51,19 +51,19 @@ UNPAIRED_ERROR_DEG = 0.6
 # second averages the noise of short exposures away
 WORKING_PX = (400, 200)
 TRIALS_LOG10 = 4.5  # 135 by 360 cells of directions, fewer than that independent
-LEAST_LOG10_ODDS = 16.0
+MIN_LOG10_ODDS = 16.0
 # Rivers and rims of windows fit some lens or other; coasts are seen here and there along an arc
-LEAST_LOG10_ODDS_DOUBTED = 28.0
-LEAST_SHOWN = 0.8
-LEAST_ARC_PX = 90.0
+MIN_LOG10_ODDS_DOUBTED = 28.0
+MIN_SHOWN = 0.8
+MIN_ARC_PX = 90.0
 # The curvature seen over that expected: focal lengths of edited crops are up to 1.4 times off
 CURVATURE_LIMITS = (0.5, 1.8)
 FITTED_CURVATURE_LIMITS = (0.7, 1.4)  # where the focal length was fitted to it
-MOST_CURVATURE_SIGMA = 0.22
+MAX_CURVATURE_SIGMA = 0.22
 # Edges of clouds scatter by more pixels than the limb about its circle (0.2 to 0.7 in 160 simulated
 # limbs), except where an editor's lens correction bent it; then the curvature must be certain
 ROUGH_PX = 1.2
-MOST_ROUGH_CURVATURE_SIGMA = 0.08
+MAX_ROUGH_CURVATURE_SIGMA = 0.08
 LENSES_PER_LONG_SIDE = (0.5, 0.78, 1.15, 1.7, 2.4)  # 18 to 85 mm on a sensor 36 mm long
 
 
@@ -72,17 +72,17 @@ def layer_of(
 ) -> tuple[Layer, bool]:
     """Which of the two edges an arc is, and whether the other one was seen, too."""
     gap = angles[0] - angles[1]
-    above, room_above = _other_edge(field, found, gap, chance)
+    above, room_above = _find_other_edge(field, found, gap, chance)
     if above:
         return "hard_edge", True
-    below, _ = _other_edge(field, found, -gap, chance)
+    below, _ = _find_other_edge(field, found, -gap, chance)
     if below:
         return "airglow", True
     # Where the airglow would be out of the picture, the hard edge may well be the only one
     return "airglow" if room_above else "hard_edge", False
 
 
-def _other_edge(
+def _find_other_edge(
     field: EdgeField, found: FoundArc, gap_deg: float, chance: float
 ) -> tuple[bool, bool]:
     """Whether there is an edge beside an arc at about a distance, and whether that is in view."""
@@ -97,7 +97,7 @@ def _other_edge(
     if not asked.any():
         return False, False
     odds = [
-        edges_along(strip, step / pixel, chance, float(offset)).log10_odds
+        find_edges_along(strip, step / pixel, chance, float(offset)).log10_odds
         for offset in strip.offset_deg[asked]
     ]
     # Means along the arc see an edge that is lost in the noise of every single place
@@ -107,13 +107,13 @@ def _other_edge(
     around = (share > PAIR_LIMITS[0] - 0.3) & (share < PAIR_LIMITS[1] + 0.7) & (count > 8)
     peak = int(np.argmax(np.where(asked, mean, -np.inf)))
     rise = mean[peak] - float(np.median(mean[around])) if around.any() else 0.0
-    seen = max(odds) > LEAST_PAIR_LOG10_ODDS
-    seen |= rise > max(LEAST_PAIR_RISE, PAIR_SIGMAS * spread[peak])
+    seen = max(odds) > MIN_PAIR_LOG10_ODDS
+    seen |= rise > max(MIN_PAIR_RISE, PAIR_SIGMAS * spread[peak])
     in_view = strip.inside[asked].mean() > 0.5
     return bool(seen), bool(in_view)
 
 
-def nadir_covariance(
+def compute_nadir_covariance(
     found: FoundArc,
     angle_deg: float,
     focal_ratio: tuple[float, float],
@@ -124,12 +124,12 @@ def nadir_covariance(
     ratio, ratio_sigma = focal_ratio
     edges = found.edges
     pixel = pixel_deg(found.focal_px)
-    weight = robust_weight(edges.offset_deg, pixel)
-    _, normal = moved_nadir(found.nadir, edges.azimuth_deg, edges.offset_deg, weight)
-    scatter = scatter_deg(found)
+    weight = weigh_robustly(edges.offset_deg, pixel)
+    _, normal = fit_nadir_to_places(found.nadir, edges.azimuth_deg, edges.offset_deg, weight)
+    scatter = measure_scatter_deg(found)
     covariance = scatter**2 * np.linalg.pinv(normal)
     # The arc's middle is this far from the axis; a wrong focal length stretches that
-    away = np.radians(angle_deg - pointing_of(found.nadir)[0])
+    away = np.radians(angle_deg - compute_pointing(found.nadir)[0])
     error = max(FOCAL_ERROR, ratio_sigma, abs(ratio - 1.0) if known_focal else 0.0)
     stretched = np.degrees(0.5 * np.sin(2.0 * away) * error)
     covariance[0, 0] += stretched**2 + PLACE_ERROR_DEG**2
@@ -199,15 +199,15 @@ def find_limb(
         limb_angle_deg(altitude_km, HARD_EDGE_KM),
     )
     for working_px in WORKING_PX:
-        field, scale = _working_field(light, ignored, working_px)
-        limb = _limb_in(field, None if focal_px is None else focal_px * scale, angles)
+        field, scale = _make_working_field(light, ignored, working_px)
+        limb = _find_limb_at_size(field, None if focal_px is None else focal_px * scale, angles)
         if limb is not None:
             shape = (light.shape[0], light.shape[1])
             return replace(limb, focal_px=limb.focal_px / scale, shape=shape)
     return None
 
 
-def sky_mask(limb: Limb, shape: tuple[int, int], *, margin_deg: float = 0.5) -> BoolImage:
+def mask_sky(limb: Limb, shape: tuple[int, int], *, margin_deg: float = 0.5) -> BoolImage:
     """Sky, airglow and the haze at the horizon, as a mask of the same picture at any scale.
 
     It reaches `margin_deg` below the horizon: ground there is seen at more than 86 degrees of
@@ -225,27 +225,29 @@ def sky_mask(limb: Limb, shape: tuple[int, int], *, margin_deg: float = 0.5) -> 
     return np.asarray(down < edge * np.sqrt(u * u + (v * v + 1.0)[:, None]))
 
 
-def _limb_in(field: EdgeField, focal_px: float | None, angles: tuple[float, float]) -> Limb | None:
+def _find_limb_at_size(
+    field: EdgeField, focal_px: float | None, angles: tuple[float, float]
+) -> Limb | None:
     """The limb at one working size; its focal length and shape are of that size."""
     focals = [ratio * max(field.gx.shape) for ratio in LENSES_PER_LONG_SIDE]
-    chance = chance_of_edge(field)
+    chance = estimate_edge_chance(field)
     candidates = [
         found
         for focal in (focals if focal_px is None else [focal_px])
-        for found in arc_candidates(field, focal, angles, chance)
+        for found in find_arc_candidates(field, focal, angles, chance)
     ]
     if focal_px is None:
         refitted = [_fit_to_curvature(field, found, chance) for found in candidates]
         candidates = [found for found in refitted if found is not None]
     candidates.sort(key=lambda found: -found.edges.log10_odds)
     for found in candidates[:FINALISTS]:
-        limb = _limb_of(field, found, angles, chance, known_focal=focal_px is not None)
+        limb = _judge_candidate(field, found, angles, chance, known_focal=focal_px is not None)
         if limb is not None:
             return limb
     return None
 
 
-def _working_field(
+def _make_working_field(
     light: FloatImage, ignored: BoolImage | None, working_px: int
 ) -> tuple[EdgeField, float]:
     """Edges at the working size, and that size over the given one."""
@@ -256,10 +258,10 @@ def _working_field(
     hidden = None
     if ignored is not None and ignored.any():
         hidden = cv2.resize(ignored.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.0
-    return edge_field(np.asarray(small, np.float32), hidden), size[0] / width
+    return compute_edge_field(np.asarray(small, np.float32), hidden), size[0] / width
 
 
-def _limb_of(
+def _judge_candidate(
     field: EdgeField,
     found: FoundArc,
     angles: tuple[float, float],
@@ -268,27 +270,29 @@ def _limb_of(
     known_focal: bool,
 ) -> Limb | None:
     """The limb that a candidate is, None where it is none for sure."""
-    if not _beyond_doubt(found, known_focal=known_focal):
+    if not _is_beyond_doubt(found, known_focal=known_focal):
         return None
     limits = CURVATURE_LIMITS if known_focal else FITTED_CURVATURE_LIMITS
-    if not _curved_as_a_horizon(field, found, limits):
+    if not _is_curved_as_horizon(field, found, limits):
         return None
     layer, paired = layer_of(field, found, angles, chance)
     angle = angles[0] if layer == "airglow" else angles[1]
-    settled = settle(field, found.focal_px, leaned_nadir(found, angle), angle, chance)
-    if settled is None or not _beyond_doubt(settled, known_focal=known_focal):
+    settled = settle(field, found.focal_px, tilt_nadir(found, angle), angle, chance)
+    if settled is None or not _is_beyond_doubt(settled, known_focal=known_focal):
         return None
-    if not _curved_as_a_horizon(field, settled, limits):
+    if not _is_curved_as_horizon(field, settled, limits):
         return None
-    curvature, curvature_sigma = curvature_ratio(settled)
+    curvature, curvature_sigma = measure_curvature_ratio(settled)
     ratio = 1.0 / curvature
     ratio_sigma = curvature_sigma * ratio * ratio
-    off_nadir, roll = pointing_of(settled.nadir)
+    off_nadir, roll = compute_pointing(settled.nadir)
     return Limb(
         nadir=settled.nadir,
         off_nadir_deg=off_nadir,
         roll_deg=roll,
-        covariance_deg2=nadir_covariance(settled, angle, (ratio, ratio_sigma), paired, known_focal),
+        covariance_deg2=compute_nadir_covariance(
+            settled, angle, (ratio, ratio_sigma), paired, known_focal
+        ),
         layer=layer,
         paired=paired,
         shown=settled.edges.shown,
@@ -304,28 +308,28 @@ def _limb_of(
 
 def _fit_to_curvature(field: EdgeField, found: FoundArc, chance: float) -> FoundArc | None:
     """An arc with the focal length by which a horizon would be curved as it is."""
-    bent = float(np.clip(curvature_ratio(found)[0], 0.6, 1.6))
+    bent = float(np.clip(measure_curvature_ratio(found)[0], 0.6, 1.6))
     # The arc stays where it is in the picture
-    focal_px, middle = found.focal_px / bent, pointing_of(found.nadir)
+    focal_px, middle = found.focal_px / bent, compute_pointing(found.nadir)
     away = np.radians(middle[0] - found.angle_deg)
     turned = np.degrees(np.arctan(np.tan(away) * bent))
     nadir = nadir_vector(found.angle_deg + float(turned), middle[1])
     return settle(field, focal_px, nadir, found.angle_deg, chance)
 
 
-def _curved_as_a_horizon(field: EdgeField, found: FoundArc, limits: tuple[float, float]) -> bool:
+def _is_curved_as_horizon(field: EdgeField, found: FoundArc, limits: tuple[float, float]) -> bool:
     """Whether an arc is not as good as straight, nor bent otherwise, as edges of other things."""
     low, high = limits
-    ratio, sigma = curvature_ratio(found)
+    ratio, sigma = measure_curvature_ratio(found)
     rough_px = ROUGH_PX * max(field.gx.shape) / WORKING_PX[0]
-    rough = scatter_deg(found) > rough_px * pixel_deg(found.focal_px)
+    rough = measure_scatter_deg(found) > rough_px * pixel_deg(found.focal_px)
     return low < ratio < high and sigma < (
-        MOST_ROUGH_CURVATURE_SIGMA if rough else MOST_CURVATURE_SIGMA
+        MAX_ROUGH_CURVATURE_SIGMA if rough else MAX_CURVATURE_SIGMA
     )
 
 
-def _beyond_doubt(found: FoundArc, *, known_focal: bool) -> bool:
-    doubted = not known_focal or found.edges.shown < LEAST_SHOWN
-    least = LEAST_LOG10_ODDS_DOUBTED if doubted else LEAST_LOG10_ODDS
+def _is_beyond_doubt(found: FoundArc, *, known_focal: bool) -> bool:
+    doubted = not known_focal or found.edges.shown < MIN_SHOWN
+    least = MIN_LOG10_ODDS_DOUBTED if doubted else MIN_LOG10_ODDS
     odds = found.edges.log10_odds - TRIALS_LOG10
-    return odds >= least and found.edges.length_px >= LEAST_ARC_PX
+    return odds >= least and found.edges.length_px >= MIN_ARC_PX

@@ -9,21 +9,21 @@ import numpy as np
 
 from detectors.limb_geometry import (
     EdgeField,
-    arc_rays,
-    best_cells,
+    compute_tangent_axes,
+    count_nadir_votes,
+    find_best_cells,
+    make_arc_rays,
     nadir_vector,
-    nadir_votes,
-    pixels_of,
-    tangent_axes,
+    project_directions,
 )
 from detectors.types import BoolImage, FloatArray
 
 BORDER_PX = 3.0  # no arc is looked for so near to the border
-LEAST_ARC_PX = 24.0
+MIN_ARC_PX = 24.0
 COLUMN_PX = 6.0  # arcs are judged at so many pixels' spacing: blur and median reach less far
 COHERENT = 0.85  # cosine between gradient and radius from which on an edge runs along the arc
 COHERENT_SHARE = 0.18  # of all directions
-LEAST_SIGNED = 0.8  # normalised gradient of an edge
+MIN_SIGNED = 0.8  # normalised gradient of an edge
 STRONGEST = 2.5  # more does not count more
 WINDOW_PX = 3.0  # edges are taken so far from the arc
 EDGE_SIGMA_PX = 0.8  # chosen above the 0.2 to 0.7 px by which simulated limbs scatter: lenses bend
@@ -77,18 +77,20 @@ def unroll(
     """
     height, width = field.gx.shape
     fine = np.arange(-180.0, 180.5, 0.5)
-    x, y = pixels_of(arc_rays(nadir, np.full(fine.shape, angle_deg), fine), focal_px, field.centre)
+    x, y = project_directions(
+        make_arc_rays(nadir, np.full(fine.shape, angle_deg), fine), focal_px, field.centre
+    )
     inside = (x > BORDER_PX) & (x < width - 1 - BORDER_PX)
     inside &= (y > BORDER_PX) & (y < height - 1 - BORDER_PX)
     pieces = np.where(inside[1:] & inside[:-1], np.hypot(np.diff(x), np.diff(y)), 0.0)
     run = np.concatenate([[0.0], np.cumsum(pieces)])
-    if run[-1] < LEAST_ARC_PX:
+    if run[-1] < MIN_ARC_PX:
         return None
     azimuth = np.interp(np.arange(column_px / 2.0, run[-1], column_px), run, fine)
     half = round(reach_deg / step_deg)
     offset = np.asarray(np.arange(-half, half + 1) * step_deg, float)
-    rays = arc_rays(nadir, offset[:, None] + angle_deg, azimuth[None, :])
-    px, py = (part.astype(np.float32) for part in pixels_of(rays, focal_px, field.centre))
+    rays = make_arc_rays(nadir, offset[:, None] + angle_deg, azimuth[None, :])
+    px, py = (part.astype(np.float32) for part in project_directions(rays, focal_px, field.centre))
     gx = cv2.remap(field.gx, px, py, cv2.INTER_LINEAR, borderValue=0.0)
     gy = cv2.remap(field.gy, px, py, cv2.INTER_LINEAR, borderValue=0.0)
     down_x, down_y = -np.gradient(px, axis=0), -np.gradient(py, axis=0)
@@ -121,11 +123,11 @@ def align(
     collected = gains[rows, columns].sum(axis=-1)
     best = np.unravel_index(int(np.argmax(collected)), collected.shape)
     wanted = shifts[best[0]] * step + slopes[best[1]] * lever
-    moved, _ = moved_nadir(nadir, strip.azimuth_deg, wanted, np.ones(len(columns)))
+    moved, _ = fit_nadir_to_places(nadir, strip.azimuth_deg, wanted, np.ones(len(columns)))
     return float(collected[best]) / len(columns), moved
 
 
-def moved_nadir(
+def fit_nadir_to_places(
     nadir: FloatArray, azimuth_deg: FloatArray, offset_deg: FloatArray, weight: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """The nadir whose arc passes through places seen beside a nadir's arc (least squares).
@@ -139,21 +141,23 @@ def moved_nadir(
     # A short arc hardly tells both parts
     regular = normal + 1e-6 * np.eye(2) * max(float(np.trace(normal)), 1e-12)
     shift = np.radians(np.linalg.solve(regular, design.T @ (weight * offset_deg)))
-    lean, across = tangent_axes(nadir)
+    lean, across = compute_tangent_axes(nadir)
     moved = nadir + shift[0] * lean + shift[1] * across
     return moved / np.linalg.norm(moved), normal
 
 
-def chance_of_edge(field: EdgeField) -> float:
+def estimate_edge_chance(field: EdgeField) -> float:
     """Chance that an arc laid anywhere finds an edge along it within the window."""
     strength = np.hypot(field.gx[::2, ::2], field.gy[::2, ::2])
-    somewhere = float((strength > LEAST_SIGNED).mean()) * COHERENT_SHARE
+    somewhere = float((strength > MIN_SIGNED).mean()) * COHERENT_SHARE
     # Within the window lie about as many independent edges as blurs fit into it
     window = 1.0 - (1.0 - somewhere) ** (2.0 * WINDOW_PX / 2.5)
     return float(np.clip(window, *CHANCE_LIMITS))
 
 
-def edges_along(strip: Strip, step_px: float, chance: float, middle_deg: float = 0.0) -> ArcEdges:
+def find_edges_along(
+    strip: Strip, step_px: float, chance: float, middle_deg: float = 0.0
+) -> ArcEdges:
     """The strongest edge near the arc in every column, and what that says for the arc.
 
     `step_px`: height of a row of the strip in pixels of the image; `middle_deg`: offset of the arc
@@ -174,7 +178,7 @@ def edges_along(strip: Strip, step_px: float, chance: float, middle_deg: float =
     fine = np.clip(0.5 * (below - above) / curve, -0.5, 0.5)
     offset = strip.offset_deg[first] + (row + fine) * step
     away_px = (offset - middle_deg) / step * step_px
-    hit = seen & (peak > LEAST_SIGNED)
+    hit = seen & (peak > MIN_SIGNED)
     inner = np.exp(-0.5 * (away_px / EDGE_SIGMA_PX) ** 2) / (EDGE_SIGMA_PX * np.sqrt(2.0 * np.pi))
     # One edge in five of a true arc belongs to something else
     density = SHOWN * (0.8 * inner + 0.2 / (2.0 * WINDOW_PX))
@@ -200,15 +204,15 @@ class FoundArc:
     edges: ArcEdges
 
 
-def arc_candidates(
+def find_arc_candidates(
     field: EdgeField, focal_px: float, angles: tuple[float, float], chance: float
 ) -> list[FoundArc]:
     """Arcs that the votes point at, aligned and judged."""
     middle = 0.5 * (angles[0] + angles[1])
-    votes = nadir_votes(field, focal_px, angles)
+    votes = count_nadir_votes(field, focal_px, angles)
     pixel = pixel_deg(focal_px)
     aligned: list[tuple[float, FloatArray]] = []
-    for off_nadir, roll in best_cells(votes, CELLS):
+    for off_nadir, roll in find_best_cells(votes, CELLS):
         nadir = nadir_vector(off_nadir, roll)
         reach = 5.0
         strip = unroll(field, focal_px, nadir, middle, reach, max(pixel, reach / 60.0), 4.0)
@@ -237,30 +241,30 @@ def settle(
         strip = unroll(field, focal_px, nadir, angle_deg, 5.0 * pixel, 0.5 * pixel)
         if strip is None:
             return None
-        edges = edges_along(strip, 0.5, chance)
+        edges = find_edges_along(strip, 0.5, chance)
         if last:
             break
         if len(edges.azimuth_deg) < 6:
             return None
-        weight = robust_weight(edges.offset_deg, pixel)
-        nadir, _ = moved_nadir(nadir, edges.azimuth_deg, edges.offset_deg, weight)
+        weight = weigh_robustly(edges.offset_deg, pixel)
+        nadir, _ = fit_nadir_to_places(nadir, edges.azimuth_deg, edges.offset_deg, weight)
     return FoundArc(nadir=nadir, focal_px=focal_px, angle_deg=angle_deg, edges=edges)
 
 
-def leaned_nadir(found: FoundArc, angle_deg: float) -> FloatArray:
+def tilt_nadir(found: FoundArc, angle_deg: float) -> FloatArray:
     """The nadir of the same arc if it lies at another angle from it."""
     azimuth = found.edges.azimuth_deg
     offset = np.full(azimuth.shape, found.angle_deg - angle_deg)
     # The arc stays: seen from the new nadir it is so much farther or nearer
-    return moved_nadir(found.nadir, azimuth, offset, np.ones(azimuth.shape))[0]
+    return fit_nadir_to_places(found.nadir, azimuth, offset, np.ones(azimuth.shape))[0]
 
 
-def curvature_ratio(found: FoundArc) -> tuple[float, float]:
+def measure_curvature_ratio(found: FoundArc) -> tuple[float, float]:
     """Curvature of an arc over that of the horizon by the focal length used, and its sigma."""
     edges = found.edges
     azimuth = np.radians(edges.azimuth_deg)
     pixel = pixel_deg(found.focal_px)
-    weight = robust_weight(edges.offset_deg, pixel)
+    weight = weigh_robustly(edges.offset_deg, pixel)
     # The third unknown widens the circle itself
     design = np.stack([-np.cos(azimuth), np.sin(azimuth), np.ones_like(azimuth)], axis=1)
     normal = design.T @ (weight[:, None] * design)
@@ -280,13 +284,13 @@ def pixel_deg(focal_px: float) -> float:
     return float(np.degrees(1.0 / focal_px))
 
 
-def scatter_deg(found: FoundArc) -> float:
+def measure_scatter_deg(found: FoundArc) -> float:
     """Robust sigma of the edges about an arc, at least 0.3 px."""
     spread = 1.4826 * float(np.median(np.abs(found.edges.offset_deg)))
     return max(0.3 * pixel_deg(found.focal_px), spread)
 
 
-def robust_weight(offset_deg: FloatArray, scale_deg: float) -> FloatArray:
+def weigh_robustly(offset_deg: FloatArray, scale_deg: float) -> FloatArray:
     """Cauchy's weights about the median."""
     away = (offset_deg - np.median(offset_deg)) / scale_deg
     return np.asarray(1.0 / (1.0 + away * away))

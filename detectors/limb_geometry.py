@@ -20,13 +20,13 @@ HARD_EDGE_KM = 8.0
 BLUR_PX = 1.5
 RMS_PX = 12.0  # edges are compared with what lies around within about this
 # Gradients below one half of an 8-bit step a pixel are rounding
-LEAST_GRADIENT = 0.5 / 255.0
-LEAST_EDGE = 1.0  # normalised gradient from which on a pixel may vote
+MIN_GRADIENT = 0.5 / 255.0
+MIN_EDGE = 1.0  # normalised gradient from which on a pixel may vote
 STRONGEST_VOTE = 3.0
 TURNS_DEG = np.arange(-8.0, 8.1, 1.0)  # an edge's direction is uncertain by some degrees
 TURN_SIGMA_DEG = 3.0
 CELL_DEG = 1.0
-MOST_OFF_NADIR_DEG = 135.0
+MAX_OFF_NADIR_DEG = 135.0
 
 
 def limb_angle_deg(altitude_km: float, height_km: float) -> float:
@@ -43,7 +43,7 @@ def limb_angle_deg(altitude_km: float, height_km: float) -> float:
     return float(np.degrees(np.arcsin(sine)))
 
 
-def rays_of(
+def compute_rays(
     x: FloatArray, y: FloatArray, focal_px: float, centre: tuple[float, float]
 ) -> FloatArray:
     """Unit vectors (x right, y down, z forward) along which pixels look, shape (..., 3)."""
@@ -52,7 +52,7 @@ def rays_of(
     return np.asarray(rays / np.linalg.norm(rays, axis=-1, keepdims=True))
 
 
-def pixels_of(
+def project_directions(
     rays: FloatArray, focal_px: float, centre: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray]:
     """Pixels of directions, shape (...); NaN for those behind the camera."""
@@ -64,12 +64,12 @@ def pixels_of(
 
 
 def nadir_vector(off_nadir_deg: float, roll_deg: float) -> FloatArray:
-    """Nadir direction in the camera frame; the reverse of `pointing_of`."""
+    """Nadir direction in the camera frame; the reverse of `compute_pointing`."""
     lean, roll = np.radians(off_nadir_deg), np.radians(roll_deg)
     return np.array([np.sin(lean) * np.sin(roll), np.sin(lean) * np.cos(roll), np.cos(lean)])
 
 
-def pointing_of(nadir: FloatArray) -> tuple[float, float]:
+def compute_pointing(nadir: FloatArray) -> tuple[float, float]:
     """How far the camera looks from the nadir, and how it is rolled.
 
     `nadir` (3,): unit vector in the camera frame. Gives `off_nadir_deg`, `roll_deg`: the roll is 0
@@ -80,21 +80,21 @@ def pointing_of(nadir: FloatArray) -> tuple[float, float]:
     return float(off_nadir), float(np.degrees(np.arctan2(nadir[0], nadir[1])))
 
 
-def tangent_axes(nadir: FloatArray) -> tuple[FloatArray, FloatArray]:
+def compute_tangent_axes(nadir: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Unit vectors perpendicular to the nadir: of growing off-nadir angle and of growing roll."""
-    off_nadir, roll = np.radians(pointing_of(nadir))
+    off_nadir, roll = np.radians(compute_pointing(nadir))
     lean = np.array(
         [np.cos(off_nadir) * np.sin(roll), np.cos(off_nadir) * np.cos(roll), -np.sin(off_nadir)]
     )
     return lean, np.array([np.cos(roll), -np.sin(roll), 0.0])
 
 
-def arc_rays(nadir: FloatArray, angle_deg: FloatArray, azimuth_deg: FloatArray) -> FloatArray:
+def make_arc_rays(nadir: FloatArray, angle_deg: FloatArray, azimuth_deg: FloatArray) -> FloatArray:
     """Directions at an angle from the nadir.
 
     Azimuth 0 leads through the camera's axis; shape of the broadcast arguments + (3,).
     """
-    lean, across = tangent_axes(nadir)
+    lean, across = compute_tangent_axes(nadir)
     angle, azimuth = np.radians(angle_deg)[..., None], np.radians(azimuth_deg)[..., None]
     # Growing off-nadir angle moves the nadir away from the axis: towards the axis is -lean
     return np.asarray(
@@ -116,7 +116,7 @@ class EdgeField:
         return (self.gx.shape[1] - 1) / 2.0, (self.gx.shape[0] - 1) / 2.0
 
 
-def edge_field(light: FloatImage, hidden: BoolImage | None = None) -> EdgeField:
+def compute_edge_field(light: FloatImage, hidden: BoolImage | None = None) -> EdgeField:
     """Normalised gradient of an image of linear light.
 
     `light` (h, w); `hidden` (h, w): where, and so near to which that the blur brings them in, edges
@@ -132,11 +132,13 @@ def edge_field(light: FloatImage, hidden: BoolImage | None = None) -> EdgeField:
         near = cv2.dilate(hidden.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
         gx[near] = gy[near] = 0.0
     power = cv2.GaussianBlur(gx * gx + gy * gy, (0, 0), RMS_PX)
-    scale = 1.0 / np.sqrt(power + np.float32(LEAST_GRADIENT**2))
+    scale = 1.0 / np.sqrt(power + np.float32(MIN_GRADIENT**2))
     return EdgeField(gx=np.asarray(gx * scale, np.float32), gy=np.asarray(gy * scale, np.float32))
 
 
-def nadir_votes(field: EdgeField, focal_px: float, angles_deg: tuple[float, ...]) -> FloatArray:
+def count_nadir_votes(
+    field: EdgeField, focal_px: float, angles_deg: tuple[float, ...]
+) -> FloatArray:
     """Votes of the edges for nadir directions.
 
     An edge pixel, brighter on the ground's side, together with an angle of the limb from the
@@ -146,11 +148,11 @@ def nadir_votes(field: EdgeField, focal_px: float, angles_deg: tuple[float, ...]
     shape (off-nadir angle in degrees, roll in degrees from -180).
     """
     strength = np.hypot(field.gx, field.gy)
-    row, col = np.nonzero(_ridge(field, strength))
+    row, col = np.nonzero(_find_ridge(field, strength))
     x, y = col.astype(float), row.astype(float)
     size = strength[row, col].astype(float)
     nx, ny = field.gx[row, col] / size, field.gy[row, col] / size
-    rays = rays_of(x, y, focal_px, field.centre)
+    rays = compute_rays(x, y, focal_px, field.centre)
     # A pixel's step across the edge as a direction perpendicular to its ray
     step = np.stack([nx, ny, np.zeros_like(nx)], axis=-1)
     down = step - rays * np.sum(step * rays, axis=-1, keepdims=True)
@@ -160,7 +162,7 @@ def nadir_votes(field: EdgeField, focal_px: float, angles_deg: tuple[float, ...]
     along /= np.linalg.norm(along, axis=-1, keepdims=True)
     across = np.cross(along, rays)
     across *= np.sign(np.sum(across * down, axis=-1, keepdims=True))
-    rows, cols = int(MOST_OFF_NADIR_DEG / CELL_DEG), int(360.0 / CELL_DEG)
+    rows, cols = int(MAX_OFF_NADIR_DEG / CELL_DEG), int(360.0 / CELL_DEG)
     votes = np.zeros(rows * cols)
     weight = np.minimum(size, STRONGEST_VOTE)
     for angle in np.radians(angles_deg):
@@ -179,7 +181,7 @@ def nadir_votes(field: EdgeField, focal_px: float, angles_deg: tuple[float, ...]
     return votes.reshape(rows, cols)
 
 
-def best_cells(votes: FloatArray, count: int) -> list[tuple[float, float]]:
+def find_best_cells(votes: FloatArray, count: int) -> list[tuple[float, float]]:
     """Off-nadir angle and roll (degrees) of the strongest peaks of the votes."""
     wrapped = np.concatenate([votes[:, -8:], votes, votes[:, :8]], axis=1)
     smooth = cv2.GaussianBlur(wrapped, (0, 0), 1.0)
@@ -190,13 +192,13 @@ def best_cells(votes: FloatArray, count: int) -> list[tuple[float, float]]:
     return [((row[i] + 0.5) * CELL_DEG, (col[i] + 0.5) * CELL_DEG - 180.0) for i in best.tolist()]
 
 
-def _ridge(field: EdgeField, strength: FloatImage) -> BoolImage:
+def _find_ridge(field: EdgeField, strength: FloatImage) -> BoolImage:
     """Pixels where the gradient is greatest across the edge."""
     steep = np.abs(field.gx) > np.abs(field.gy)
     sideways = np.maximum(np.roll(strength, 1, 1), np.roll(strength, -1, 1))
     upright = np.maximum(np.roll(strength, 1, 0), np.roll(strength, -1, 0))
     greatest = strength >= np.where(steep, sideways, upright)
-    greatest &= strength > LEAST_EDGE
+    greatest &= strength > MIN_EDGE
     greatest[:2] = greatest[-2:] = False
     greatest[:, :2] = greatest[:, -2:] = False
     return np.asarray(greatest, bool)

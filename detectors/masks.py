@@ -11,26 +11,26 @@ from detectors.types import BoolImage, FloatArray, FloatImage
 WORKING_PX = 400
 # Linear light of one and a half 8-bit sRGB steps: what is darker everywhere was filled in
 BLANK_LIGHT = 1.5 / 255.0 / 12.92
-LEAST_BLANK_SHARE = 0.004
+MIN_BLANK_SHARE = 0.004
 BLANK_BORDER_PX = 4  # copies have thin lines drawn around them
 RING_PX = 6
 # About the bars and the corner of two real copies 0.1 to 0.3; about the clipped sea of a frame it
 # must be far higher, since black goes on there
-MOST_DARK_RING = 0.5
-MOST_CORNERS = 6
+MAX_DARK_RING = 0.5
+MAX_CORNERS = 6
 # A bar or a corner is black all over; of a night sea with a town in it this share is lit
-MOST_HOLES = 1e-3
+MAX_HOLES = 1e-3
 # Lengths below in working pixels
-LEAST_LINE_PX = 24.0
+MIN_LINE_PX = 24.0
 SIDES_PX = (2.0, 4.0)  # light is compared so far to both sides of a chord
-LEAST_STEP = 0.012  # three 8-bit steps
-LEAST_EDGED = 0.7  # share of a chord with such a step of one sign
-LEAST_FRAME_SHARE, MOST_FRAME_SHARE = 0.004, 0.35
+MIN_STEP = 0.012  # three 8-bit steps
+MIN_EDGED = 0.7  # share of a chord with such a step of one sign
+MIN_FRAME_SHARE, MAX_FRAME_SHARE = 0.004, 0.35
 LIGHT_RISE = 0.06  # of a point of light above what is 4 px around, in compressed light
-MOST_POINTS = 3e-4  # share of a frame's pixels that may be points of light: glints
-MOST_TEXTURE = 0.5  # spread of light in a frame over the step at its edge
+MAX_POINTS = 3e-4  # share of a frame's pixels that may be points of light: glints
+MAX_TEXTURE = 0.5  # spread of light in a frame over the step at its edge
 SKY_MARGIN_PX = 6
-MOST_LINES = 60
+MAX_LINES = 60
 
 # A strip: rows that are mostly white, from the border at most this far in
 CAPTION_SHARE = 0.6
@@ -42,12 +42,12 @@ WINDOW_PX = 9
 # Its root mean square over the mean light: of the city light of archive photographs near nadir 0.32
 # to 1.9 (2nd to 80th percentile; Osaka, Nagoya, Tokyo), of simulated ones from 0.23, of lightning,
 # reflections and twilight 0 to 0.15
-LEAST_GRAIN = 0.16
+MIN_GRAIN = 0.16
 # What adjoins such light and has hardly more grain belongs to it
 NEARLY_GRAIN = 0.25
 STRONG_SIGMAS = 6.0  # grain of weaker light drowns in noise
 # Clipped or nearly smooth light belongs to the smooth light around it where that is this much of it
-LEAST_SMOOTH_SHARE = 0.3
+MIN_SMOOTH_SHARE = 0.3
 # The rim of such a light is steep, and its window is half outside. A disc blurred by a quarter of
 # its radius, as a thundercloud lit from within, goes on for two of these sigmas
 RIM_SHARE = 0.5
@@ -60,19 +60,19 @@ WIDEST_GRAIN_PX = 5
 
 HARDWARE_WORKING_PX = 640
 # Shorter segments are found along roads and coasts: none of this length on Osaka and Nagoya
-LEAST_LENGTH = 0.1  # of the long side
+MIN_LENGTH = 0.1  # of the long side
 STRIP_PX = 5  # half width of what is masked along an edge, working pixels
 SKY_RIM_PX = 25  # the limb's glow reaches this far below it, working pixels
 # Edges that run side by side: the two of a truss, the rows of a panel
 SAME_DIRECTION_DEG = 6.0
 FARTHEST_APART = 0.2  # of the long side
-LEAST_OVERLAP = 0.3  # of the shorter one
-FEWEST_SIDE_BY_SIDE = 3
+MIN_OVERLAP = 0.3  # of the shorter one
+MIN_SIDE_BY_SIDE = 3
 # Range of brightness that the detector sees: quantiles of the logarithm
 SEEN_QUANTILES = (0.02, 0.998)
 
 
-def caption_strips(white: BoolImage, *, margin_px: int) -> BoolImage:
+def mask_caption_strips(white: BoolImage, *, margin_px: int) -> BoolImage:
     """Mask the caption strips of a picture, shape (h, w), by where it is white.
 
     A strip begins within `margin_px` rows of the border; as many beyond its last white row, the
@@ -108,25 +108,25 @@ def blank_parts(light: FloatImage) -> BoolImage:
     for label in range(1, count):
         left, top, wide, high, area = stats[label].tolist()
         gap = min(left, top, width - left - wide, height - top - high)
-        if area < LEAST_BLANK_SHARE * light.size or gap > BLANK_BORDER_PX:
+        if area < MIN_BLANK_SHARE * light.size or gap > BLANK_BORDER_PX:
             continue
         part = (labels == label).astype(np.uint8)
-        if _plain_outline(part) and _dark_ring(part, light) < MOST_DARK_RING:
+        if _has_plain_outline(part) and _measure_dark_ring(part, light) < MAX_DARK_RING:
             mask |= cv2.dilate(part, np.ones((5, 5), np.uint8)) > 0
     return mask
 
 
-def _plain_outline(part: NDArray[np.uint8]) -> bool:
+def _has_plain_outline(part: NDArray[np.uint8]) -> bool:
     """Whether a polygon of few corners describes an area, and no lights lie in it."""
     outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(outlines, key=len)
     inside = cv2.drawContours(np.zeros_like(part), [outline], -1, 1, cv2.FILLED)
-    if int((inside > part).sum()) > MOST_HOLES * int(part.sum()):
+    if int((inside > part).sum()) > MAX_HOLES * int(part.sum()):
         return False
-    return len(cv2.approxPolyDP(outline, 0.006 * max(part.shape), True)) <= MOST_CORNERS
+    return len(cv2.approxPolyDP(outline, 0.006 * max(part.shape), True)) <= MAX_CORNERS
 
 
-def _dark_ring(part: NDArray[np.uint8], light: FloatImage) -> float:
+def _measure_dark_ring(part: NDArray[np.uint8], light: FloatImage) -> float:
     """Share of black pixels just outside an area."""
     near = cv2.dilate(part, np.ones((5, 5), np.uint8))
     side = 2 * RING_PX + 5
@@ -134,14 +134,14 @@ def _dark_ring(part: NDArray[np.uint8], light: FloatImage) -> float:
     return float((light[ring] < BLANK_LIGHT).mean()) if ring.any() else 1.0
 
 
-def window_frames(light: FloatImage, *, sky: BoolImage | None = None) -> BoolImage:
+def mask_window_frames(light: FloatImage, *, sky: BoolImage | None = None) -> BoolImage:
     """Parts cut off by a straight edge from border to border, without any points of light.
 
     `light` (h, w): linear luminance, 0 to 1; `sky` (h, w): what is known to be sky: the limb is no
     window frame.
     """
     height, width = light.shape
-    size = _working_size(light.shape, WORKING_PX)
+    size = _choose_working_size(light.shape, WORKING_PX)
     small = cv2.resize(np.asarray(light, np.float32), size, interpolation=cv2.INTER_AREA)
     value = np.power(np.clip(small, 0.0, 1.0), np.float32(1.0 / 2.2))
     above = np.zeros(value.shape, bool)
@@ -151,7 +151,7 @@ def window_frames(light: FloatImage, *, sky: BoolImage | None = None) -> BoolIma
     points = cv2.morphologyEx(value, cv2.MORPH_TOPHAT, kernel) > LIGHT_RISE
     calm = np.asarray(cv2.medianBlur(value, 5), np.float32)
     mask = np.zeros(value.shape, bool)
-    for line in _long_edges(value):
+    for line in _find_long_edges(value):
         part = _cut_off(calm, points, line, above)
         if part is not None:
             mask |= part
@@ -159,13 +159,13 @@ def window_frames(light: FloatImage, *, sky: BoolImage | None = None) -> BoolIma
     return np.asarray(full > 0)
 
 
-def _long_edges(value: FloatImage) -> FloatArray:
+def _find_long_edges(value: FloatImage) -> FloatArray:
     """The longest straight edges of an image of compressed light: x1, y1, x2, y2, shape (N, 4)."""
     brightest = max(float(np.percentile(value[::2, ::2], 99.5)), 0.05)
     image = (np.clip(value / brightest, 0.0, 1.0) * 255.0).astype(np.uint8)
-    lines, length = _straight_edges(image, cv2.LSD_REFINE_STD)
-    longest = np.argsort(length)[::-1][:MOST_LINES]
-    return np.asarray(lines[longest[length[longest] >= LEAST_LINE_PX]])
+    lines, length = _find_straight_edges(image, cv2.LSD_REFINE_STD)
+    longest = np.argsort(length)[::-1][:MAX_LINES]
+    return np.asarray(lines[longest[length[longest] >= MIN_LINE_PX]])
 
 
 def _cut_off(
@@ -181,26 +181,26 @@ def _cut_off(
         distance, across = -distance, -across
     part = distance > -1.0
     within = distance > SIDES_PX[1]
-    if not LEAST_FRAME_SHARE < within.mean() < MOST_FRAME_SHARE or not (part & ~above).any():
+    if not MIN_FRAME_SHARE < within.mean() < MAX_FRAME_SHARE or not (part & ~above).any():
         return None
-    if float(points[within].mean()) > MOST_POINTS:
+    if float(points[within].mean()) > MAX_POINTS:
         return None
-    steps = _steps(value, line[:2], along, across, above)
-    if len(steps) < LEAST_LINE_PX:
+    steps = _measure_steps(value, line[:2], along, across, above)
+    if len(steps) < MIN_LINE_PX:
         return None
     sign = np.sign(np.median(steps))
-    edged = steps * sign > LEAST_STEP
+    edged = steps * sign > MIN_STEP
     inner = value[within]
-    if edged.mean() < LEAST_EDGED:
+    if edged.mean() < MIN_EDGED:
         return None
     if float(np.percentile(inner, 90) - np.percentile(inner, 10)) > (
-        MOST_TEXTURE * abs(float(np.median(steps)))
+        MAX_TEXTURE * abs(float(np.median(steps)))
     ):
         return None
     return np.asarray(part)
 
 
-def _steps(
+def _measure_steps(
     value: FloatImage, start: FloatArray, along: FloatArray, across: FloatArray, above: BoolImage
 ) -> FloatArray:
     """Light beyond a line less light before it, at each of its pixels clear of the limb."""
@@ -229,7 +229,7 @@ def _steps(
     return np.asarray(levels[0] - levels[1])
 
 
-def hardware_mask(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
+def mask_hardware(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
     """Station hardware and rims of windows, where straight edges give them away.
 
     Lamps, streets, coasts and clouds make no straight edge over a tenth of a picture; solar
@@ -240,15 +240,15 @@ def hardware_mask(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
     hardware, and what lies above it is masked anyway.
     """
     height, width = light.shape
-    size = _working_size(light.shape, HARDWARE_WORKING_PX)
+    size = _choose_working_size(light.shape, HARDWARE_WORKING_PX)
     small = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_AREA), np.float32)
-    segments = edges_of_hardware(small)
+    segments = find_hardware_edges(small)
     if sky is not None and len(segments):
-        segments = segments[~_in_sky(segments, sky, size)]
+        segments = segments[~_lie_in_sky(segments, sky, size)]
     mask = np.zeros(small.shape, np.uint8)
     for x1, y1, x2, y2 in np.round(segments).astype(int):
         cv2.line(mask, (int(x1), int(y1)), (int(x2), int(y2)), 1, 2 * STRIP_PX + 1)
-    for group in side_by_side(segments, float(max(small.shape))):
+    for group in group_parallel_edges(segments, float(max(small.shape))):
         corners = segments[group].reshape(-1, 2).astype(np.float32)
         cv2.fillConvexPoly(mask, np.round(cv2.convexHull(corners)).astype(np.int32), 1)
     if not mask.any():
@@ -256,7 +256,7 @@ def hardware_mask(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
     return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST), bool)
 
 
-def _in_sky(segments: FloatArray, sky: BoolImage, size: tuple[int, int]) -> BoolImage:
+def _lie_in_sky(segments: FloatArray, sky: BoolImage, size: tuple[int, int]) -> BoolImage:
     """Which edges lie in the sky or along its rim, by their middles and ends."""
     wide = cv2.resize(sky.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     wide = cv2.dilate(wide, np.ones((SKY_RIM_PX, SKY_RIM_PX), np.uint8))
@@ -268,32 +268,32 @@ def _in_sky(segments: FloatArray, sky: BoolImage, size: tuple[int, int]) -> Bool
     return np.asarray((wide[row, column] > 0).sum(axis=1) >= 2)
 
 
-def edges_of_hardware(light: FloatImage) -> FloatArray:
+def find_hardware_edges(light: FloatImage) -> FloatArray:
     """Long straight edges of a picture, too long for roads: x1, y1, x2, y2, shape (N, 4)."""
     logarithm = np.log(light + 0.3 * float(np.median(light)) + 2e-4)
     low, high = np.quantile(logarithm, SEEN_QUANTILES)
     if high - low < 1e-6:
         return np.zeros((0, 4))
     grey = np.clip((logarithm - low) / (high - low) * 255.0, 0.0, 255.0).astype(np.uint8)
-    segments, length = _straight_edges(grey, cv2.LSD_REFINE_ADV)
-    return np.asarray(segments[length >= LEAST_LENGTH * max(light.shape)])
+    segments, length = _find_straight_edges(grey, cv2.LSD_REFINE_ADV)
+    return np.asarray(segments[length >= MIN_LENGTH * max(light.shape)])
 
 
-def side_by_side(segments: FloatArray, long_side_px: float) -> list[list[int]]:
+def group_parallel_edges(segments: FloatArray, long_side_px: float) -> list[list[int]]:
     """Indices of groups of three or more edges that run side by side."""
     groups: list[list[int]] = []
     for index in range(len(segments)):
         near = [
             g
             for g in groups
-            if any(neighbours(segments[index], segments[k], long_side_px) for k in g)
+            if any(are_neighbours(segments[index], segments[k], long_side_px) for k in g)
         ]
         groups = [g for g in groups if g not in near]
         groups.append([index, *(k for g in near for k in g)])
-    return [g for g in groups if len(g) >= FEWEST_SIDE_BY_SIDE]
+    return [g for g in groups if len(g) >= MIN_SIDE_BY_SIDE]
 
 
-def neighbours(first: FloatArray, second: FloatArray, long_side_px: float) -> bool:
+def are_neighbours(first: FloatArray, second: FloatArray, long_side_px: float) -> bool:
     """Whether two edges have the same direction, overlap along it and are not far apart."""
     along = first[2:] - first[:2]
     length = float(np.hypot(*along))
@@ -308,19 +308,19 @@ def neighbours(first: FloatArray, second: FloatArray, long_side_px: float) -> bo
     overlap = min(length, float(ends.max())) - max(0.0, float(ends.min()))
     apart = abs(float((0.5 * (second[:2] + second[2:]) - first[:2]) @ across))
     return bool(
-        overlap >= LEAST_OVERLAP * min(length, other_length)
+        overlap >= MIN_OVERLAP * min(length, other_length)
         and apart <= FARTHEST_APART * long_side_px
     )
 
 
-def _working_size(shape: tuple[int, ...], long_side_px: int) -> tuple[int, int]:
+def _choose_working_size(shape: tuple[int, ...], long_side_px: int) -> tuple[int, int]:
     """Width and height of a picture brought down to a long side; neither below 16."""
     height, width = shape
     scale = min(1.0, long_side_px / max(height, width))
     return max(16, round(width * scale)), max(16, round(height * scale))
 
 
-def _straight_edges(grey: NDArray[np.uint8], refinement: int) -> tuple[FloatArray, FloatArray]:
+def _find_straight_edges(grey: NDArray[np.uint8], refinement: int) -> tuple[FloatArray, FloatArray]:
     """Straight edges, x1, y1, x2, y2, shape (N, 4), and their lengths.
 
     References
@@ -359,7 +359,7 @@ def smooth_light(
     square = np.asarray(cv2.blur(grain * grain, size), np.float32)
     grain_rms = np.sqrt(np.maximum(square - (NOISE_SHARE * noise) ** 2, 0.0))
     strong = mean > STRONG_SIGMAS * noise
-    smooth = strong & (grain_rms < LEAST_GRAIN * mean)
+    smooth = strong & (grain_rms < MIN_GRAIN * mean)
     nearly = strong & (grain_rms < NEARLY_GRAIN * mean)
     clipped = np.asarray(cv2.blur(saturated, size)) >= 0.1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (least_px | 1, least_px | 1))
@@ -367,7 +367,7 @@ def smooth_light(
     solid = cv2.morphologyEx(open_light, cv2.MORPH_OPEN, disc) > 0
     if not solid.any():
         return solid
-    solid |= (nearly | clipped) & in_smooth_light(solid, nearly | clipped)
+    solid |= (nearly | clipped) & mask_smooth_light(solid, nearly | clipped)
     return with_rims(solid)
 
 
@@ -387,17 +387,17 @@ def with_rims(solid: BoolImage) -> BoolImage:
     return np.asarray(outside <= reach[area_of[nearest]])
 
 
-def in_smooth_light(solid: BoolImage, doubtful: BoolImage) -> BoolImage:
+def mask_smooth_light(solid: BoolImage, doubtful: BoolImage) -> BoolImage:
     """Connected areas of smooth and doubtful light of which enough is smooth."""
     count, label = cv2.connectedComponents((solid | doubtful).astype(np.uint8))
     size = np.bincount(label.ravel(), minlength=count)
     smooth = np.bincount(label[solid], minlength=count)
-    belongs = smooth >= LEAST_SMOOTH_SHARE * np.maximum(size, 1)
+    belongs = smooth >= MIN_SMOOTH_SHARE * np.maximum(size, 1)
     belongs[0] = False
     return np.asarray(belongs[label])
 
 
-def grainy_light(light: FloatImage) -> FloatImage:
+def extract_grainy_light(light: FloatImage) -> FloatImage:
     """What of a photo's light is narrower than a few pixels: its white top-hat.
 
     A photo that resolves streets shows city light as grain. Moonlit cloud, lightning, reflections

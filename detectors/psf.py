@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import erf
 
-from detectors.stamps import cut_stamps, nearest_pixels, window_moments
+from detectors.stamps import cut_stamps, find_nearest_pixels, measure_window_moments
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
 FWHM_PER_SIGMA = 2.0 * (2.0 * np.log(2.0)) ** 0.5
@@ -19,8 +19,8 @@ TRAIL_STEP_SIGMAS = 1.4
 LONGEST_TRAIL_PX = 80.0
 
 HALF_STAMP_PX, HALF_MIDDLE_PX = 10, 3
-MOST_STARS = 150
-FEWEST_STARS = 4
+MAX_STARS = 150
+MIN_STARS = 4
 PASSES = 4
 # Nothing sharper is starlight: the pixel alone blurs by 0.29, lenses in focus by 0.4 and more
 NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX = 0.48, 4.0
@@ -31,10 +31,10 @@ WING_SHARES = (0.0, 0.1, 0.2, 0.3, 0.45)
 SIGMA_STEPS = np.linspace(0.7, 1.25, 12)
 # Of few or clipped stars the width is not known before: from the narrowest to the widest
 FLANK_SIGMAS_PX = np.geomspace(NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX, 24)
-FEWEST_ON_FLANKS = 12  # pixels that tell, in the stamp of a clipped star
+MIN_ON_FLANKS = 12  # pixels that tell, in the stamp of a clipped star
 
 WINDOW = 1.5  # of the moments' window, over the star's own width
-LEAST_SIGMA_PX = 0.25
+MIN_SIGMA_PX = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +80,8 @@ class PointSpread:
         (N, 2 half + 1, 2 half + 1).
         """
         weights, sigma, offset = self._gaussians()
-        in_x = _integrals(x, offset[:, 0], sigma, half)
-        in_y = _integrals(y, offset[:, 1], sigma, half)
+        in_x = _integrate_over_pixels(x, offset[:, 0], sigma, half)
+        in_y = _integrate_over_pixels(y, offset[:, 1], sigma, half)
         return np.asarray(np.swapaxes(weights[:, None] * in_y, 1, 2) @ in_x)
 
     def draw_with_slopes(
@@ -89,17 +89,21 @@ class PointSpread:
     ) -> tuple[FloatImage, FloatImage, FloatImage]:
         """As `draw`, with the derivatives by x and by y of the star's place."""
         weights, sigma, offset = self._gaussians()
-        in_x = _integrals(x, offset[:, 0], sigma, half)
-        in_y = np.swapaxes(weights[:, None] * _integrals(y, offset[:, 1], sigma, half), 1, 2)
-        by_x = _slopes(x, offset[:, 0], sigma, half)
-        by_y = np.swapaxes(weights[:, None] * _slopes(y, offset[:, 1], sigma, half), 1, 2)
+        in_x = _integrate_over_pixels(x, offset[:, 0], sigma, half)
+        in_y = np.swapaxes(
+            weights[:, None] * _integrate_over_pixels(y, offset[:, 1], sigma, half), 1, 2
+        )
+        by_x = _differentiate_integrals(x, offset[:, 0], sigma, half)
+        by_y = np.swapaxes(
+            weights[:, None] * _differentiate_integrals(y, offset[:, 1], sigma, half), 1, 2
+        )
         return np.asarray(in_y @ in_x), np.asarray(in_y @ by_x), np.asarray(by_y @ in_x)
 
     def _gaussians(self) -> tuple[FloatImage, FloatArray, FloatArray]:
         """Share, sigma and offset (x, y) of all Gaussians, shapes (K,), (K,), (K, 2)."""
         weights, sigmas, offsets = [], [], []
         for share, sigma in self._layers():
-            along = _along_trail(self.trail_length_px / sigma)
+            along = _place_along_trail(self.trail_length_px / sigma)
             weights += [share / along.size] * along.size
             sigmas += [sigma] * along.size
             bent = 4.0 * self.bow_px * (np.mean(along**2) - along**2)  # about the middle of light
@@ -115,7 +119,7 @@ class PointSpread:
         return (core, (self.wings, WING_SIGMAS * self.sigma_px)) if self.wings else (core,)
 
 
-def _along_trail(length_sigmas: float) -> FloatArray:
+def _place_along_trail(length_sigmas: float) -> FloatArray:
     """Where along a trail its Gaussians lie, -0.5 to 0.5; of the variance that an even line has."""
     if length_sigmas == 0.0:
         return np.zeros(1)
@@ -124,7 +128,9 @@ def _along_trail(length_sigmas: float) -> FloatArray:
     return np.asarray(middles / (1.0 - 1.0 / steps**2) ** 0.5)
 
 
-def _edges(place: FloatArray, offset: FloatArray, sigma: FloatArray, half: int) -> FloatImage:
+def _scale_pixel_edges(
+    place: FloatArray, offset: FloatArray, sigma: FloatArray, half: int
+) -> FloatImage:
     """Sides of the pixels in sigmas of each Gaussian, shape (N, K, 2 half + 2)."""
     sides = np.arange(-half, half + 2) - 0.5
     middle = place[:, None] + offset
@@ -132,15 +138,19 @@ def _edges(place: FloatArray, offset: FloatArray, sigma: FloatArray, half: int) 
     return scaled.astype(np.float32)
 
 
-def _integrals(place: FloatArray, offset: FloatArray, sigma: FloatArray, half: int) -> FloatImage:
+def _integrate_over_pixels(
+    place: FloatArray, offset: FloatArray, sigma: FloatArray, half: int
+) -> FloatImage:
     """Share of each Gaussian in each pixel, shape (N, K, 2 half + 1)."""
-    below = erf(_edges(place, offset, sigma, half) * np.float32(0.5**0.5))
+    below = erf(_scale_pixel_edges(place, offset, sigma, half) * np.float32(0.5**0.5))
     return np.asarray(np.float32(0.5) * np.diff(below, axis=2))
 
 
-def _slopes(place: FloatArray, offset: FloatArray, sigma: FloatArray, half: int) -> FloatImage:
+def _differentiate_integrals(
+    place: FloatArray, offset: FloatArray, sigma: FloatArray, half: int
+) -> FloatImage:
     """Their derivatives by the Gaussian's place."""
-    height = np.exp(np.float32(-0.5) * _edges(place, offset, sigma, half) ** 2)
+    height = np.exp(np.float32(-0.5) * _scale_pixel_edges(place, offset, sigma, half) ** 2)
     scale = (-1.0 / ((2.0 * np.pi) ** 0.5 * sigma)).astype(np.float32)
     return np.asarray(scale[:, None] * np.diff(height, axis=2))
 
@@ -167,24 +177,24 @@ def measure_width(
     """
     stamps = cut_stamps(image, row, col, HALF_STAMP_PX)
     whole = cut_stamps(usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
-    stamps, noise = stamps[whole][: 4 * MOST_STARS], noise[whole][: 4 * MOST_STARS]
-    if len(stamps) < FEWEST_STARS:
+    stamps, noise = stamps[whole][: 4 * MAX_STARS], noise[whole][: 4 * MAX_STARS]
+    if len(stamps) < MIN_STARS:
         return None
-    x, y, short, long, total = adaptive_moments(stamps)
+    x, y, short, long, total = measure_adaptive_moments(stamps)
     good = (short > NARROWEST_SIGMA_PX) & (long < WIDEST_SIGMA_PX) & (long < 2.0 * short)
     good &= (total > 0.0) & (np.hypot(x, y) < 1.5)
-    if np.count_nonzero(good) < FEWEST_STARS:
+    if np.count_nonzero(good) < MIN_STARS:
         return None
-    sigma = float(np.median(np.sqrt(short * long)[good][:MOST_STARS]))
+    sigma = float(np.median(np.sqrt(short * long)[good][:MAX_STARS]))
     near = good & (np.abs(np.log(np.sqrt(short * long) / sigma)) < 0.4)
-    chosen = np.flatnonzero(near)[:MOST_STARS]
+    chosen = np.flatnonzero(near)[:MAX_STARS]
     shown = np.ones_like(stamps[chosen])
     widths = np.maximum(NARROWEST_SIGMA_PX, sigma * SIGMA_STEPS)
     half = int(min(HALF_STAMP_PX, np.ceil(4.5 * sigma) + 1))
-    return _best_profile(stamps[chosen], shown, x[chosen], y[chosen], noise[chosen], widths, half)
+    return _fit_profile(stamps[chosen], shown, x[chosen], y[chosen], noise[chosen], widths, half)
 
 
-def sharp_star_places(
+def find_sharp_star_places(
     image: FloatImage, usable: BoolImage, row: IndexArray, col: IndexArray
 ) -> tuple[FloatArray, FloatArray]:
     """Places `x`, `y` (M,) of peaks that may be stars of any width, sharper ones than usual, too.
@@ -193,7 +203,7 @@ def sharp_star_places(
     """
     whole = cut_stamps(usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
     row, col = row[whole], col[whole]
-    x, y, short, long, total = adaptive_moments(cut_stamps(image, row, col, HALF_STAMP_PX))
+    x, y, short, long, total = measure_adaptive_moments(cut_stamps(image, row, col, HALF_STAMP_PX))
     good = (short > LINEAR_SIGMA_PX) & (long < WIDEST_SIGMA_PX) & (long < 2.0 * short)
     good &= (total > 0.0) & (np.hypot(x, y) < 1.5)
     return (col + x)[good], (row + y)[good]
@@ -213,13 +223,13 @@ def measure_width_of_few(
     `image`, `usable`: as of `measure_width`; `x`, `y` (N,): their middles; `noise` (N,): sigma of a
     pixel there. Gives None where too few stars tell.
     """
-    row, col = nearest_pixels(image.shape, x, y)
+    row, col = find_nearest_pixels(image.shape, x, y)
     shown = cut_stamps(usable, row, col, HALF_STAMP_PX).astype(np.float32)
-    told = np.flatnonzero(shown.sum(axis=(1, 2)) >= FEWEST_ON_FLANKS)[:MOST_STARS]
-    if told.size < FEWEST_STARS:
+    told = np.flatnonzero(shown.sum(axis=(1, 2)) >= MIN_ON_FLANKS)[:MAX_STARS]
+    if told.size < MIN_STARS:
         return None
     stamps = cut_stamps(image, row[told], col[told], HALF_STAMP_PX)
-    return _best_profile(
+    return _fit_profile(
         stamps,
         shown[told],
         (x - col)[told],
@@ -231,7 +241,7 @@ def measure_width_of_few(
     )
 
 
-def adaptive_moments(
+def measure_adaptive_moments(
     stamps: FloatImage,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
     """Centre, short and long sigma, and windowed sum of the light in stamps.
@@ -246,23 +256,23 @@ def adaptive_moments(
     count = len(stamps)
     x, y, sigma = np.zeros(count), np.zeros(count), np.full(count, 1.2)
     for _ in range(PASSES):
-        total, mx, my, xx, yy, xy = window_moments(stamps, x, y, sigma)
+        total, mx, my, xx, yy, xy = measure_window_moments(stamps, x, y, sigma)
         x, y = np.clip(x + 2.0 * mx, -2.0, 2.0), np.clip(y + 2.0 * my, -2.0, 2.0)
         middle, apart = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
         window = sigma
-        sigma = np.sqrt(_behind(np.maximum(middle, 0.02), window))
+        sigma = np.sqrt(_undo_window(np.maximum(middle, 0.02), window))
         sigma = np.clip(sigma, 0.5, WIDEST_SIGMA_PX)
-    short = np.sqrt(_behind(np.maximum(middle - apart, 0.02), window))
-    long = np.sqrt(_behind(np.maximum(middle + apart, 0.02), window))
+    short = np.sqrt(_undo_window(np.maximum(middle - apart, 0.02), window))
+    long = np.sqrt(_undo_window(np.maximum(middle + apart, 0.02), window))
     return x, y, short, long, total
 
 
-def _behind(seen: FloatArray, window: FloatArray) -> FloatArray:
+def _undo_window(seen: FloatArray, window: FloatArray) -> FloatArray:
     """Variance of a Gaussian that shows this variance under a window of that sigma."""
     return np.asarray(1.0 / np.maximum(1.0 / seen - 1.0 / window**2, 1.0 / (3.0 * window) ** 2))
 
 
-def _best_profile(
+def _fit_profile(
     stamps: FloatImage,
     shown: FloatImage,
     x: FloatArray,
@@ -283,11 +293,15 @@ def _best_profile(
     scale = np.hypot(noise, 0.02 * np.abs(data).max(axis=1))
     data = data / scale[:, None].astype(np.float32)
     for width in widths.tolist():
-        core = _centred(x, y, half, width, shown)
-        wide = _centred(x, y, half, WING_SIGMAS * width, shown)
+        core = _draw_centred(x, y, half, width, shown)
+        wide = _draw_centred(x, y, half, WING_SIGMAS * width, shown)
         # All mixtures of both from the sums of products
-        by_core, by_wide = _dots(data, core), _dots(data, wide)
-        cores, wides, crossed = _dots(core, core), _dots(wide, wide), _dots(core, wide)
+        by_core, by_wide = _multiply_rows(data, core), _multiply_rows(data, wide)
+        cores, wides, crossed = (
+            _multiply_rows(core, core),
+            _multiply_rows(wide, wide),
+            _multiply_rows(core, wide),
+        )
         for wings in wing_shares:
             rest = 1.0 - wings
             power = rest**2 * cores + 2.0 * rest * wings * crossed + wings**2 * wides
@@ -299,7 +313,7 @@ def _best_profile(
     return best
 
 
-def _centred(
+def _draw_centred(
     x: FloatArray, y: FloatArray, half: int, sigma: float, shown: FloatImage
 ) -> FloatImage:
     """Gaussians at places, less their mean over what is shown of them, shape (N, pixels)."""
@@ -308,11 +322,11 @@ def _centred(
     return np.asarray((drawn - mean) * shown)
 
 
-def _dots(one: FloatImage, other: FloatImage) -> FloatArray:
+def _multiply_rows(one: FloatImage, other: FloatImage) -> FloatArray:
     return np.einsum("np,np->n", one, other).astype(float)
 
 
-def narrow_light(alone: FloatImage, half: int) -> tuple[FloatArray, FloatArray]:
+def measure_narrow_light(alone: FloatImage, half: int) -> tuple[FloatArray, FloatArray]:
     """Best single pixel or pair of pixels, over the root of their number; and what is around it.
 
     The light around is that of the other pixels of the middle 5 x 5.
@@ -329,7 +343,7 @@ def narrow_light(alone: FloatImage, half: int) -> tuple[FloatArray, FloatArray]:
     return light / np.sqrt(counts[which]), core.sum(axis=(1, 2)) - light
 
 
-def moments_of_stars(
+def measure_star_moments(
     alone: FloatImage, x: FloatArray, y: FloatArray, psf: PointSpread, half: int
 ) -> FloatArray:
     """Second moments behind a Gaussian window somewhat wider than the star, shape (N, 2, 2).
@@ -351,8 +365,8 @@ def moments_of_stars(
     xy = (light * dx * dy).sum(axis=(1, 2)) / total
     seen = np.stack([xx, xy, xy, yy], axis=-1).reshape(-1, 2, 2)
     values, vectors = np.linalg.eigh(seen)
-    seen = np.einsum("nij,nj,nkj->nik", vectors, np.maximum(values, LEAST_SIGMA_PX**2), vectors)
+    seen = np.einsum("nij,nj,nkj->nik", vectors, np.maximum(values, MIN_SIGMA_PX**2), vectors)
     values, vectors = np.linalg.eigh(np.linalg.inv(seen) - window)
     most = (8.0 * WINDOW) ** 2 * np.trace(own)
-    values = np.clip(1.0 / np.maximum(values, 1.0 / most), LEAST_SIGMA_PX**2, most)
+    values = np.clip(1.0 / np.maximum(values, 1.0 / most), MIN_SIGMA_PX**2, most)
     return np.asarray(np.einsum("nij,nj,nkj->nik", vectors, values, vectors))

@@ -33,7 +33,7 @@ class Kind(Generic[D]):
 
         Raises TypeError if two detectors share a name.
         """
-        return cast("dict[str, Detector[D]]", _detectors(self.name))
+        return cast("dict[str, Detector[D]]", _load_detectors(self.name))
 
 
 LIGHTS: Kind[LightDetections] = Kind("lights")
@@ -42,7 +42,7 @@ STREAKS: Kind[StreakDetections] = Kind("streaks")
 
 
 @cache
-def _detectors(kind: str) -> dict[str, Detector[Any]]:
+def _load_detectors(kind: str) -> dict[str, Detector[Any]]:
     found: dict[str, Detector[Any]] = {}
     for info in pkgutil.iter_modules(detectors.__path__):
         if not info.name.startswith(f"{kind}_"):

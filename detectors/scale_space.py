@@ -26,12 +26,12 @@ class Octave:
     outer: FloatImage  # (h, w): the image blurred by 2: the light around a blob of this octave
 
 
-def first_base(image: FloatImage) -> FloatImage:
+def make_first_base(image: FloatImage) -> FloatImage:
     """Base of the first octave."""
-    return gaussian_blur(image, BASE_SIGMA)
+    return blur_image(image, BASE_SIGMA)
 
 
-def octave(base: FloatImage) -> Octave:
+def make_octave(base: FloatImage) -> Octave:
     """Differences of Gaussians of one octave.
 
     The octave is halved where it is blurred by 2 of its pixels: what lies above the new Nyquist
@@ -43,26 +43,26 @@ def octave(base: FloatImage) -> Octave:
     ----------
     Lowe, D. G. (2004). Distinctive image features from scale-invariant keypoints. IJCV 60, 91-110.
     """
-    second = gaussian_blur(base, 1.0)  # to sigma 1.41
-    third = gaussian_blur(second, 2.0**0.5)  # to sigma 2
-    fourth = gaussian_blur(third, 2.0)  # to sigma 2.83
-    halved = _halved(third)
-    above = halved - gaussian_blur(halved, 3.0**0.5)  # to sigma 2 of the halved pixels
+    second = blur_image(base, 1.0)  # to sigma 1.41
+    third = blur_image(second, 2.0**0.5)  # to sigma 2
+    fourth = blur_image(third, 2.0)  # to sigma 2.83
+    halved = _halve_image(third)
+    above = halved - blur_image(halved, 3.0**0.5)  # to sigma 2 of the halved pixels
     return Octave(
         base=base,
         responses=(base - third, second - fourth),
-        above=_doubled(above, base.shape),
+        above=_double_image(above, base.shape),
         halved=halved,
         outer=third,
     )
 
 
-def next_base(base: FloatImage) -> FloatImage:
+def make_next_base(base: FloatImage) -> FloatImage:
     """Base of the octave above, without the differences."""
-    return _halved(gaussian_blur(base, 3.0**0.5))  # from sigma 1 to 2
+    return _halve_image(blur_image(base, 3.0**0.5))  # from sigma 1 to 2
 
 
-def noise_gain(inner_sigma_px: float) -> float:
+def compute_noise_gain(inner_sigma_px: float) -> float:
     """Sigma of a difference of Gaussians (s, 2 s) of white noise of one sigma per pixel.
 
     The integral of the product of two unit Gaussians a and b is 1 / (2 pi (a^2 + b^2)).
@@ -70,7 +70,7 @@ def noise_gain(inner_sigma_px: float) -> float:
     return float(np.sqrt((1.0 + 1.0 / 4.0 - 4.0 / 5.0) / (4.0 * np.pi)) / inner_sigma_px)
 
 
-def local_maxima(response: FloatImage, threshold: float) -> tuple[IndexArray, IndexArray]:
+def find_local_maxima(response: FloatImage, threshold: float) -> tuple[IndexArray, IndexArray]:
     """Rows and columns of the 3 x 3 maxima above a threshold; none on the border."""
     highest = cv2.dilate(response, np.ones((3, 3), np.uint8))
     found = (response >= highest) & (response > threshold)
@@ -80,7 +80,7 @@ def local_maxima(response: FloatImage, threshold: float) -> tuple[IndexArray, In
     return row, col
 
 
-def quadratic_peak(
+def fit_quadratic_peak(
     response: FloatImage, row: IndexArray, col: IndexArray
 ) -> tuple[FloatArray, FloatArray]:
     """Sub-pixel offsets (dx, dy) of local maxima away from the border: a paraboloid's vertex.
@@ -105,32 +105,32 @@ def quadratic_peak(
     return np.clip(dx, -1.0, 1.0), np.clip(dy, -1.0, 1.0)
 
 
-def gaussian_blur(image: FloatImage, sigma: float) -> FloatImage:
+def blur_image(image: FloatImage, sigma: float) -> FloatImage:
     """Gaussian blur to 3.5 sigma; the image goes on beyond its border as it ends."""
-    size = _kernel_size(sigma)
+    size = _choose_kernel_size(sigma)
     return np.asarray(cv2.GaussianBlur(image, (size, size), sigma, borderType=cv2.BORDER_REPLICATE))
 
 
-def blurred_noise(sigma: float) -> float:
+def compute_blurred_noise(sigma: float) -> float:
     """Sigma of white noise of one sigma a pixel after a Gaussian blur."""
     return float(1.0 / (2.0 * np.sqrt(np.pi) * sigma))
 
 
-def gaussian_kernel(sigma: float) -> FloatImage:
-    """The kernel of `gaussian_blur`, shape (n, n)."""
-    line = cv2.getGaussianKernel(_kernel_size(sigma), sigma, cv2.CV_32F)
+def make_gaussian_kernel(sigma: float) -> FloatImage:
+    """The kernel of `blur_image`, shape (n, n)."""
+    line = cv2.getGaussianKernel(_choose_kernel_size(sigma), sigma, cv2.CV_32F)
     return np.asarray(line @ line.T)
 
 
-def _kernel_size(sigma: float) -> int:
+def _choose_kernel_size(sigma: float) -> int:
     return 2 * round(3.5 * sigma) + 1
 
 
-def _halved(image: FloatImage) -> FloatImage:
+def _halve_image(image: FloatImage) -> FloatImage:
     return np.ascontiguousarray(image[::2, ::2])
 
 
-def _doubled(image: FloatImage, shape: tuple[int, ...]) -> FloatImage:
+def _double_image(image: FloatImage, shape: tuple[int, ...]) -> FloatImage:
     """Linear interpolation to twice the pixels, pixel i landing on pixel 2 i."""
     shift = np.array([[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

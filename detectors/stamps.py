@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 from detectors.types import BoolArray, BoolImage, FloatArray, FloatImage, IndexArray
 
 
-def nearest_pixels(
+def find_nearest_pixels(
     shape: tuple[int, ...], x: FloatArray, y: FloatArray
 ) -> tuple[IndexArray, IndexArray]:
     """Rows and columns of the pixels nearest to places; those outside an image are on its rim."""
@@ -18,7 +18,7 @@ def nearest_pixels(
     return row, col
 
 
-def first_of_each(places: FloatArray, nearer: float) -> BoolArray:
+def mark_first_of_each(places: FloatArray, nearer: float) -> BoolArray:
     """Places, shape (N, 2), without an earlier one nearer than that."""
     keep = np.ones(len(places), bool)
     if len(places) > 1:
@@ -27,7 +27,7 @@ def first_of_each(places: FloatArray, nearer: float) -> BoolArray:
     return keep
 
 
-def window_moments(
+def measure_window_moments(
     stamps: FloatImage, x: FloatArray, y: FloatArray, sigma: FloatArray
 ) -> tuple[FloatArray, ...]:
     """Light under round Gaussian windows about places counted from the stamps' middles.
@@ -65,7 +65,9 @@ def cut_stamps(
     return np.asarray(image.ravel()[rows[:, :, None] * w + cols[:, None, :]])
 
 
-def inside_image(shape: tuple[int, ...], row: IndexArray, col: IndexArray, half: int) -> BoolImage:
+def mask_inside_image(
+    shape: tuple[int, ...], row: IndexArray, col: IndexArray, half: int
+) -> BoolImage:
     """Which pixels of squares around pixels lie in the image, shape (N, 2 half + 1, 2 half + 1)."""
     h, w = shape
     offsets = np.arange(-half, half + 1)
@@ -84,7 +86,7 @@ def sum_of_stamps(
     half = stamps.shape[1] // 2
     offsets = np.arange(-half, half + 1)
     rows, cols = row[:, None] + offsets, col[:, None] + offsets
-    inside = inside_image(shape, row, col, half)
+    inside = mask_inside_image(shape, row, col, half)
     index = np.clip(rows, 0, h - 1)[:, :, None] * w + np.clip(cols, 0, w - 1)[:, None, :]
     total = np.zeros(h * w, np.float32)
     np.add.at(total, index.ravel(), np.where(inside, stamps, np.float32(0.0)).ravel())

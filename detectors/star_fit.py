@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from detectors.psf import PointSpread, moments_of_stars, narrow_light
-from detectors.stamps import cut_stamps, inside_image, nearest_pixels, sum_of_stamps
+from detectors.psf import PointSpread, measure_narrow_light, measure_star_moments
+from detectors.stamps import cut_stamps, find_nearest_pixels, mask_inside_image, sum_of_stamps
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
 
 PASSES = 2
 # Where a picture is all one value its noise is none; rounding to 16 bits alone makes 1e-11
-LEAST_VARIANCE = 1e-20
+MIN_VARIANCE = 1e-20
 ROUNDS = 2  # with the neighbours as fitted before
 LONGEST_STEP_PX = 0.7
 LEASH_TRAILS = 0.3
@@ -21,7 +21,7 @@ LEASH_SIGMAS = 1.5  # a star does not move farther from where it was seen
 # Of a star's light: profiles of real lenses differ by so much from the frame's mean one
 MISMATCH_IN_FIT = 0.03
 MISMATCH_IN_TEST = 0.3
-FEWEST_PIXELS = 9
+MIN_PIXELS = 9
 AROUND_PIXELS = 23.5
 # A hot pixel on a star: so many sigma above the fit, and so many times its neighbours; never its
 # core, which in pictures of sharp points is a pixel, too
@@ -58,7 +58,7 @@ def draw_stars(
     shape: tuple[int, ...], x: FloatArray, y: FloatArray, flux: FloatArray, psf: PointSpread
 ) -> FloatImage:
     """The sum of stars as an image."""
-    row, col = nearest_pixels(shape, x, y)
+    row, col = find_nearest_pixels(shape, x, y)
     half = psf.half_stamp_px
     drawn = psf.draw(x - col, y - row, half) * flux.astype(np.float32)[:, None, None]
     return sum_of_stamps(shape, row, col, drawn)
@@ -83,9 +83,9 @@ def fit_stars(
     if x.size == 0:
         return replace(FittedStars.none(), settled=np.zeros(0, bool))
     half = psf.half_stamp_px
-    row, col = nearest_pixels(image.shape, x, y)
+    row, col = find_nearest_pixels(image.shape, x, y)
     stamps = cut_stamps(image, row, col, half)
-    inside = inside_image(image.shape, row, col, half)
+    inside = mask_inside_image(image.shape, row, col, half)
     whole = (cut_stamps(usable, row, col, half) * inside).astype(np.float32)
     shown = whole.copy()
     state = _State(
@@ -95,7 +95,7 @@ def fit_stars(
         level=np.zeros(x.size),
         psf=psf,
         start=(x - col, y - row),
-        variance=np.maximum(np.square(noise), LEAST_VARIANCE),
+        variance=np.maximum(np.square(noise), MIN_VARIANCE),
         gain=gain,
     )
     state.flux = state.first_flux(stamps, shown)
@@ -108,8 +108,10 @@ def fit_stars(
         if turn == 0:
             light = state.light()
             rest = (stamps - others - column(state.level) - light) * shown
-            lone = lone_pixels(rest, variance_of(light, state.variance, gain, LONE_MISMATCH))
-            shown[lone & away_from_core(psf, state.dx, state.dy, half)] = 0.0
+            lone = find_lone_pixels(
+                rest, compute_pixel_variance(light, state.variance, gain, LONE_MISMATCH)
+            )
+            shown[lone & mask_away_from_core(psf, state.dx, state.dy, half)] = 0.0
     found = state.measured(stamps - others, whole, shown)
     return replace(found, x=found.x + col, y=found.y + row)
 
@@ -128,28 +130,28 @@ class _State:
     gain: FloatArray  # variance that light adds, per unit of it
     covariance: FloatArray | None = None
 
-    def drawn(self) -> FloatImage:
+    def draw_unit_stars(self) -> FloatImage:
         """Stars of unit flux, a stamp each."""
         return self.psf.draw(self.dx, self.dy, self.psf.half_stamp_px)
 
     def light(self) -> FloatImage:
         """Stars as they are fitted, a stamp each."""
-        return np.asarray(self.drawn() * column(np.maximum(self.flux, 0.0)))
+        return np.asarray(self.draw_unit_stars() * column(np.maximum(self.flux, 0.0)))
 
     def first_flux(self, stamps: FloatImage, shown: FloatImage) -> FloatArray:
         """Flux of a matched filter at the first guesses, the level taken from the stamp's rim."""
-        drawn = self.drawn()
+        drawn = self.draw_unit_stars()
         power = (np.square(drawn) * shown).sum(axis=(1, 2))
         seen = (stamps * drawn * shown).sum(axis=(1, 2))
         return np.asarray(np.maximum(seen / np.maximum(power, 1e-6), 0.0), float)
 
     def improve(self, stamps: FloatImage, shown: FloatImage) -> None:
         """One Gauss-Newton step for flux, place and level."""
-        half, leash = self.psf.half_stamp_px, _leash(self.psf)
+        half, leash = self.psf.half_stamp_px, _limit_moves(self.psf)
         drawn, by_x, by_y = self.psf.draw_with_slopes(self.dx, self.dy, half)
         flux = column(np.maximum(self.flux, 1e-12))
         light = drawn * flux
-        weight = shown / variance_of(light, self.variance, self.gain, MISMATCH_IN_FIT)
+        weight = shown / compute_pixel_variance(light, self.variance, self.gain, MISMATCH_IN_FIT)
         count, pixels = len(stamps), (2 * half + 1) ** 2
         slopes = np.stack([drawn, by_x, by_y, np.ones_like(drawn)], axis=1).reshape(
             count, 4, pixels
@@ -165,33 +167,33 @@ class _State:
         step = (inverse @ (weighted @ rest).astype(np.float64))[:, :, 0]
         self.flux = self.flux + step[:, 0]
         moved = np.clip(step[:, 1:3], -LONGEST_STEP_PX, LONGEST_STEP_PX)
-        self.dx = np.clip(self.dx + moved[:, 0], *_around(self.start[0], leash[0]))
-        self.dy = np.clip(self.dy + moved[:, 1], *_around(self.start[1], leash[1]))
+        self.dx = np.clip(self.dx + moved[:, 0], *_index_around(self.start[0], leash[0]))
+        self.dy = np.clip(self.dy + moved[:, 1], *_index_around(self.start[1], leash[1]))
         self.level = self.level + step[:, 3]
         self.covariance = inverse[:, 1:3, 1:3]
 
     def measured(self, stamps: FloatImage, whole: FloatImage, shown: FloatImage) -> FittedStars:
         """What the fit tells, places from the stamps' middles; tests of shape on what is left."""
         alone = stamps - column(self.level)
-        half, leash = self.psf.half_stamp_px, _leash(self.psf)
-        drawn = self.drawn()
+        half, leash = self.psf.half_stamp_px, _limit_moves(self.psf)
+        drawn = self.draw_unit_stars()
         flux = np.maximum(self.flux, 0.0)
         light = drawn * column(flux)
         allowed = np.maximum(light, 0.1 * light.max(axis=(1, 2), keepdims=True))
-        rest = np.square(alone - light) / variance_of(
+        rest = np.square(alone - light) / compute_pixel_variance(
             allowed, self.variance, self.gain, MISMATCH_IN_TEST
         )
         pixels = np.maximum(shown.sum(axis=(1, 2)), 1.0)
         misfit = (rest * shown).sum(axis=(1, 2)) / np.maximum(pixels - 4.0, 1.0)
         sigma = np.sqrt(self.variance)
         middle = np.median(stamps, axis=(1, 2), keepdims=True)
-        narrow, around = narrow_light((stamps - middle) * whole, half)
+        narrow, around = measure_narrow_light((stamps - middle) * whole, half)
         power = np.sqrt((np.square(drawn) * shown).sum(axis=(1, 2)))
         far = np.maximum(
             np.abs(self.dx - self.start[0]) / leash[0],
             np.abs(self.dy - self.start[1]) / leash[1],
         )
-        settled = (far < 0.99) & (self.flux > 0.0) & (pixels >= FEWEST_PIXELS)
+        settled = (far < 0.99) & (self.flux > 0.0) & (pixels >= MIN_PIXELS)
         assert self.covariance is not None
         return FittedStars(
             x=self.dx,
@@ -203,14 +205,14 @@ class _State:
             around_snr=around / (AROUND_PIXELS**0.5 * sigma),
             star_snr=np.asarray(flux * power / sigma, float),
             # A clipped core is as bright as the fit to its flanks: its width is theirs
-            moments=moments_of_stars(
+            moments=measure_star_moments(
                 np.where(shown > 0.0, alone, light), self.dx, self.dy, self.psf, half
             ),
             settled=settled,
         )
 
 
-def variance_of(
+def compute_pixel_variance(
     light: FloatImage, variance: FloatArray, gain: FloatArray, mismatch: float
 ) -> FloatImage:
     """Variance of pixels that show so much of a star."""
@@ -218,7 +220,7 @@ def variance_of(
     return np.asarray(column(variance) + shot + np.square(np.float32(mismatch) * light))
 
 
-def lone_pixels(rest: FloatImage, variance: FloatImage) -> BoolImage:
+def find_lone_pixels(rest: FloatImage, variance: FloatImage) -> BoolImage:
     """Single pixels far above a fit: defects of the sensor that lie on stars."""
     far = rest > np.float32(LONE_SIGMA) * np.sqrt(variance)
     some = np.flatnonzero(far.any(axis=(1, 2)))
@@ -228,20 +230,20 @@ def lone_pixels(rest: FloatImage, variance: FloatImage) -> BoolImage:
     return far
 
 
-def away_from_core(psf: PointSpread, x: FloatArray, y: FloatArray, half: int) -> BoolImage:
+def mask_away_from_core(psf: PointSpread, x: FloatArray, y: FloatArray, half: int) -> BoolImage:
     """Pixels of stamps that no sharp star's middle can be; all of them where stars are trails."""
     offsets = np.arange(-half, half + 1)
     squared = np.square(offsets - y[:, None])[:, :, None] + np.square(offsets - x[:, None])[:, None]
     return np.asarray((squared > CORE_PX**2) | (psf.trail_length_px > 0.0))
 
 
-def _leash(psf: PointSpread) -> tuple[float, float]:
+def _limit_moves(psf: PointSpread) -> tuple[float, float]:
     """How far a star may move in x and y; the peak of a trail is broad along it."""
     x, y = (LEASH_SIGMAS * psf.sigma_px + LEASH_TRAILS * abs(side) for side in psf.trail_px)
     return x, y
 
 
-def _around(start: FloatArray, leash: float) -> tuple[FloatArray, FloatArray]:
+def _index_around(start: FloatArray, leash: float) -> tuple[FloatArray, FloatArray]:
     return start - leash, start + leash
 
 
@@ -290,16 +292,16 @@ class StarStamps(Columns):
         near = stars.select(np.isfinite(gap))
         others = draw_stars(image.shape, near.x, near.y, near.flux, psf)
         own = stars.select(chosen)
-        row, col = nearest_pixels(image.shape, own.x, own.y)
+        row, col = find_nearest_pixels(image.shape, own.x, own.y)
         dx, dy = own.x - col, own.y - row
         drawn = psf.draw(dx, dy, half) * own.flux.astype(np.float32)[:, None, None]
         light = cut_stamps(image, row, col, half) - cut_stamps(others, row, col, half) + drawn
         shown = cut_stamps(usable, row, col, half).astype(bool)
-        shown &= inside_image(image.shape, row, col, half)
+        shown &= mask_inside_image(image.shape, row, col, half)
         rest = (light - drawn) * shown
         variance = np.square(noise)
-        lone = lone_pixels(rest, variance_of(drawn, variance, gain, LONE_MISMATCH))
-        shown &= ~(lone & away_from_core(psf, dx, dy, half))
+        lone = find_lone_pixels(rest, compute_pixel_variance(drawn, variance, gain, LONE_MISMATCH))
+        shown &= ~(lone & mask_away_from_core(psf, dx, dy, half))
         return cls(
             light=light,
             shown=shown.astype(np.float32),
@@ -319,4 +321,6 @@ class StarStamps(Columns):
 
     def weight(self, drawn: FloatImage, mismatch: float) -> FloatImage:
         """Inverse variance of the pixels, which show so much of stars."""
-        return np.asarray(self.shown / variance_of(drawn, self.variance, self.gain, mismatch))
+        return np.asarray(
+            self.shown / compute_pixel_variance(drawn, self.variance, self.gain, mismatch)
+        )

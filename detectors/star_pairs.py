@@ -12,10 +12,10 @@ from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArr
 
 STEP_PX = 0.25  # of the differences that make second derivatives
 # Noise makes a shape that long once in 3 million stars (chi squared of two degrees)
-LEAST_SIGNIFICANCE = 30.0
+MIN_SIGNIFICANCE = 30.0
 # What the frame's bright stars have in common, and how they differ, is the lens: coma, astigmatism
-BRIGHT_SNR, FEWEST_BRIGHT, OWN_SPREADS = 30.0, 8, 4.0
-LEAST_STRETCH = 0.1  # in squared sigmas: profiles differ by that much
+BRIGHT_SNR, MIN_BRIGHT, OWN_SPREADS = 30.0, 8, 4.0
+MIN_STRETCH = 0.1  # in squared sigmas: profiles differ by that much
 SHARES = (0.3, 0.5, 0.7)  # of the light in the first of two stars, to begin with
 FIRST_APART_SIGMAS = (1.0, 3.0)
 ROUNDS = 8
@@ -26,7 +26,7 @@ FAINTEST_SHARE = 0.1
 APART_SIGMAS = (0.8, 4.0)
 
 
-def long_stars(stars: FittedStars, psf: PointSpread) -> BoolImage:
+def find_long_stars(stars: FittedStars, psf: PointSpread) -> BoolImage:
     """Stars longer than what the frame's stars have in common.
 
     Two stars of shares q and 1 - q at a distance d have second moments that differ, by q (1 - q)
@@ -34,10 +34,10 @@ def long_stars(stars: FittedStars, psf: PointSpread) -> BoolImage:
 
     Gives (N,).
     """
-    stretch = _stretch(stars)
+    stretch = _measure_stretch(stars)
     bright = stars.star_snr > BRIGHT_SNR
-    least = LEAST_STRETCH * psf.sigma_px**2
-    if np.count_nonzero(bright) < FEWEST_BRIGHT:
+    least = MIN_STRETCH * psf.sigma_px**2
+    if np.count_nonzero(bright) < MIN_BRIGHT:
         return np.hypot(*stretch.T) > least
     own = np.hypot(*(stretch - np.median(stretch[bright], axis=0)).T)
     # Of lengths of two normal variates the median is 1.18 sigma (Rayleigh)
@@ -57,17 +57,17 @@ def fit_pairs(
     `index` (N,): which may be two; `stamps`: light of these, N of them. The fainter of each two
     come last.
     """
-    significance, chi2 = _significance(stamps, psf)
-    long = significance > LEAST_SIGNIFICANCE
+    significance, chi2 = _test_shape(stamps, psf)
+    long = significance > MIN_SIGNIFICANCE
     index, stamps, chi2 = index[long], stamps.select(long), chi2[long]
     if index.size == 0:
         return stars
-    pairs = _fitted(stamps, _stretch(stars.select(index)), psf)
+    pairs = _fit_best_pair(stamps, _measure_stretch(stars.select(index)), psf)
     good = (chi2 - pairs.chi2 > GAIN) & pairs.plausible(psf)
     return _with_pairs(stars, index[good], stamps.select(good), pairs.select(good), psf)
 
 
-def _stretch(stars: FittedStars) -> FloatArray:
+def _measure_stretch(stars: FittedStars) -> FloatArray:
     """Second moments: half of those along x less those along y, and xy; shape (N, 2)."""
     m = stars.moments
     return np.stack([0.5 * (m[:, 0, 0] - m[:, 1, 1]), m[:, 0, 1]], axis=1)
@@ -90,7 +90,7 @@ class _Pairs(Columns):
         return np.asarray(inside & (faint > FAINTEST_SHARE))
 
 
-def _significance(stamps: StarStamps, psf: PointSpread) -> tuple[FloatArray, FloatArray]:
+def _test_shape(stamps: StarStamps, psf: PointSpread) -> tuple[FloatArray, FloatArray]:
     """Chi squared, of two degrees, of a long shape; and that of one star's fit."""
     half, step = stamps.half, STEP_PX
 
@@ -103,13 +103,13 @@ def _significance(stamps: StarStamps, psf: PointSpread) -> tuple[FloatArray, Flo
     xy = moved(1, 1) + moved(-1, -1) - moved(1, -1) - moved(-1, 1)
     one = [drawn, by_x, by_y, np.ones_like(drawn)]
     weight = stamps.weight(drawn * column(stamps.flux), MISMATCH_IN_FIT)
-    _, _, chi2 = _linear(stamps.light, weight, one)
-    found, covariance, _ = _linear(stamps.light, weight, [*one, xx - yy, xy, xx + yy])
+    _, _, chi2 = _solve_linear(stamps.light, weight, one)
+    found, covariance, _ = _solve_linear(stamps.light, weight, [*one, xx - yy, xy, xx + yy])
     seen, noise = found[:, 4:6], covariance[:, 4:6, 4:6]
     return np.einsum("ni,nij,nj->n", seen, np.linalg.inv(noise), seen), chi2
 
 
-def _linear(
+def _solve_linear(
     light: FloatImage, weight: FloatImage, columns: list[FloatImage]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Weighted least squares in each stamp: coefficients, covariance, chi squared."""
@@ -126,9 +126,9 @@ def _linear(
     return found, covariance, (w * rest**2).sum(axis=1)
 
 
-def _fitted(stamps: StarStamps, stretch: FloatArray, psf: PointSpread) -> _Pairs:
+def _fit_best_pair(stamps: StarStamps, stretch: FloatArray, psf: PointSpread) -> _Pairs:
     """The best of several fits of two stars to each stamp."""
-    tried = [_joint_fit(stamps, _start(stamps, stretch, psf, share), psf) for share in SHARES]
+    tried = [_fit_jointly(stamps, _start(stamps, stretch, psf, share), psf) for share in SHARES]
     best = np.argmin([fit.chi2 for fit in tried], axis=0)
     every = np.arange(best.size)
     return _Pairs(
@@ -150,7 +150,7 @@ def _start(stamps: StarStamps, stretch: FloatArray, psf: PointSpread, share: flo
     return np.stack([*first, *second, np.zeros_like(ux)], axis=1)
 
 
-def _joint_fit(stamps: StarStamps, start: FloatArray, psf: PointSpread) -> _Pairs:
+def _fit_jointly(stamps: StarStamps, start: FloatArray, psf: PointSpread) -> _Pairs:
     """Gauss-Newton for flux and place of two stars and the level below them."""
     p, ones = start, np.ones_like(stamps.light)
     for _ in range(ROUNDS):
@@ -161,7 +161,7 @@ def _joint_fit(stamps: StarStamps, start: FloatArray, psf: PointSpread) -> _Pair
         weight = stamps.weight(light, MISMATCH_IN_FIT)
         rest = stamps.light - light - column(p[:, 6])
         slopes = [first, one * x1, one * y1, second, other * x2, other * y2, ones]
-        step, covariance, _ = _linear(rest, weight, slopes)
+        step, covariance, _ = _solve_linear(rest, weight, slopes)
         chi2 = (weight * rest**2).sum(axis=(1, 2), dtype=float)
         longest = LONGEST_STEP_SIGMAS * psf.sigma_px
         step[:, [1, 2, 4, 5]] = np.clip(step[:, [1, 2, 4, 5]], -longest, longest)

@@ -7,9 +7,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from detectors.background import RING, Mesh, filled, lowest_mode, smoothed, upper_spread
+from detectors.background import (
+    RING,
+    Mesh,
+    estimate_lowest_mode,
+    estimate_upper_spread,
+    fill_holes,
+    smooth_boxes,
+)
 from detectors.psf import PointSpread
-from detectors.scale_space import gaussian_blur, gaussian_kernel, local_maxima
+from detectors.scale_space import blur_image, find_local_maxima, make_gaussian_kernel
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
 # The light around a star is taken from a Gaussian this many times as wide: costs 3 % of the
@@ -25,12 +32,12 @@ SAMPLES_ACROSS = 16  # 256 samples a box: sigma is good to 8 %, the median of ni
 CLUTTER_WEIGHT = 0.8  # as of lights: texture all around counts as noise
 # Noise that was clipped at black or processed has longer tails than its dark side tells
 TAIL_QUANTILES, TAIL_WEIGHT = (0.9, 0.95, 0.98), 0.85
-MOST_TAIL = 2.0  # times the dark side: what is brighter are stars, as in the Milky Way
+MAX_TAIL = 2.0  # times the dark side: what is brighter are stars, as in the Milky Way
 TRAILS_A_BOX = 4.0
 LEFT_OVER = 0.3  # of a star that was taken away
 
 
-def stabilised(light: FloatImage) -> FloatImage:
+def stabilise_noise(light: FloatImage) -> FloatImage:
     """Light on a scale on which its noise hardly depends on it: a root with a linear toe.
 
     Photons' noise grows with the root of the light, and cameras store about the root of it, so
@@ -41,8 +48,8 @@ def stabilised(light: FloatImage) -> FloatImage:
     return np.sqrt(root, out=root)
 
 
-def slope_of_light(stable: FloatArray) -> FloatArray:
-    """Light per unit of `stabilised` light.
+def compute_light_slope(stable: FloatArray) -> FloatArray:
+    """Light per unit of `stabilise_noise` light.
 
     Nothing is darker than no light: a level that was carried on over masked ground may be, and
     noise of no height would make one pixel outweigh all others.
@@ -69,13 +76,13 @@ class Filtered:
 
     def above(self, snr: float) -> tuple[IndexArray, IndexArray, FloatArray]:
         """Rows, columns and signal-to-noise ratio of the pixels that exceed one."""
-        row, col = _where_above(self.response, snr * float(self.boxes.min()))
+        row, col = _find_above(self.response, snr * float(self.boxes.min()))
         ratio = self.response[row, col] / self.noise_at(row, col)
         keep = ratio > snr
         return row[keep], col[keep], ratio[keep]
 
 
-def filtered(
+def filter_frame(
     image: FloatImage,
     psf: PointSpread,
     ignored: BoolImage,
@@ -85,8 +92,8 @@ def filtered(
 ) -> Filtered:
     """Filter a frame by a star's profile less the light around, and measure the noise left.
 
-    `image` (h, w): stabilised light (`stabilised`), large-scale background removed; `ignored` (h,
-    w): pixels that tell nothing of the noise; `least_noise`: no sigma of a pixel below this is
+    `image` (h, w): stabilised light (`stabilise_noise`), large-scale background removed; `ignored`
+    (h, w): pixels that tell nothing of the noise; `least_noise`: no sigma of a pixel below this is
     believed; `black_clipped`: the dark side of the noise is not to be believed: many pixels are
     black.
     """
@@ -95,13 +102,13 @@ def filtered(
     length = psf.trail_length_px
     mesh = Mesh.with_scale(image.shape, NOISE_BOX_PX + TRAILS_A_BOX * length)
     samples = mesh.samples(known, SAMPLES_ACROSS)
-    spread = smoothed(lowest_mode(samples, least_noise * gain)[1])
-    tail = smoothed(upper_spread(samples, TAIL_QUANTILES))
+    spread = smooth_boxes(estimate_lowest_mode(samples, least_noise * gain)[1])
+    tail = smooth_boxes(estimate_upper_spread(samples, TAIL_QUANTILES))
     fine = Mesh.with_scale(image.shape, CLUTTER_BOX_PX + TRAILS_A_BOX * length)
-    clutter = filled(upper_spread(fine.samples(known, SAMPLES_ACROSS)))
+    clutter = fill_holes(estimate_upper_spread(fine.samples(known, SAMPLES_ACROSS)))
     long_tailed = np.float32(TAIL_WEIGHT) * tail
     if not black_clipped:
-        long_tailed = np.minimum(long_tailed, np.float32(MOST_TAIL) * spread)
+        long_tailed = np.minimum(long_tailed, np.float32(MAX_TAIL) * spread)
     coarse = np.maximum(spread, long_tailed)
     boxes = cv2.resize(coarse, (fine.cols, fine.rows), interpolation=cv2.INTER_LINEAR)
     boxes = np.maximum(boxes, np.float32(CLUTTER_WEIGHT) * clutter)
@@ -109,7 +116,7 @@ def filtered(
     return Filtered(response=response, mesh=fine, boxes=boxes, gain=gain)
 
 
-def peaks(
+def find_peaks(
     seen: Filtered,
     min_snr: float,
     allowed: BoolImage,
@@ -120,7 +127,7 @@ def peaks(
     `allowed` (h, w): where a peak may be; `before` (h, w): the answer before stars were taken away:
     what they may leave counts as noise. Gives `row`, `col` (N,).
     """
-    row, col = _maxima(seen.response, min_snr * float(seen.boxes.min()))
+    row, col = _find_maxima(seen.response, min_snr * float(seen.boxes.min()))
     keep = allowed[row, col]
     row, col = row[keep], col[keep]
     noise = seen.noise_at(row, col)
@@ -133,11 +140,13 @@ def peaks(
     return row[order], col[order]
 
 
-def _maxima(response: FloatImage, threshold: float) -> tuple[IndexArray, IndexArray]:
-    """As `detectors.scale_space.local_maxima`; soon where few pixels are above the threshold."""
-    row, col = _where_above(response, threshold)
+def _find_maxima(response: FloatImage, threshold: float) -> tuple[IndexArray, IndexArray]:
+    """As `detectors.scale_space.find_local_maxima`; soon where few pixels are above the
+    threshold.
+    """
+    row, col = _find_above(response, threshold)
     if 8 * row.size > response.size:
-        return local_maxima(response, threshold)
+        return find_local_maxima(response, threshold)
     h, w = response.shape
     inside = (row > 0) & (row < h - 1) & (col > 0) & (col < w - 1)
     row, col = row[inside], col[inside]
@@ -147,7 +156,7 @@ def _maxima(response: FloatImage, threshold: float) -> tuple[IndexArray, IndexAr
     return row, col
 
 
-def _where_above(image: FloatImage, threshold: float) -> tuple[IndexArray, IndexArray]:
+def _find_above(image: FloatImage, threshold: float) -> tuple[IndexArray, IndexArray]:
     """Rows and columns of pixels above a threshold."""
     row, col = np.divmod(np.flatnonzero(image > np.float32(threshold)), image.shape[1])
     return row, col
@@ -156,8 +165,8 @@ def _where_above(image: FloatImage, threshold: float) -> tuple[IndexArray, Index
 def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, float]:
     """The filter's answer, and the sigma that white noise of one has in it."""
     if psf.trail_length_px == 0.0:
-        matched = gaussian_blur(image, psf.sigma_px)
-        kernel = gaussian_kernel(psf.sigma_px)
+        matched = blur_image(image, psf.sigma_px)
+        kernel = make_gaussian_kernel(psf.sigma_px)
     else:
         drawn = psf.kernel()
         kernel = drawn / drawn.sum()
@@ -165,22 +174,22 @@ def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, floa
             cv2.filter2D(image, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE)
         )
     around = AROUND_SIGMAS * float(np.hypot(psf.sigma_px, psf.trail_length_px / 12.0**0.5))
-    wide = gaussian_kernel(around)
+    wide = make_gaussian_kernel(around)
     inner = (wide.shape[0] - kernel.shape[0]) // 2
     difference = -wide
     difference[inner : inner + kernel.shape[0], inner : inner + kernel.shape[1]] += kernel
     gain = float(np.sqrt(np.square(difference).sum()))
-    return np.asarray(matched - _light_around(image, around)), gain
+    return np.asarray(matched - _estimate_light_around(image, around)), gain
 
 
-def _light_around(image: FloatImage, sigma: float) -> FloatImage:
+def _estimate_light_around(image: FloatImage, sigma: float) -> FloatImage:
     """A Gaussian blur without the bright stars, at half the pixels: it shows nothing finer."""
     h, w = image.shape
     size = (-(-w // 2), -(-h // 2))
     half: FloatImage = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
-    blurred = gaussian_blur(half, 0.5 * sigma)
+    blurred = blur_image(half, 0.5 * sigma)
     usual = float(np.median(np.abs((half - blurred)[::4, ::4]))) / NORMAL_QUARTILE
     if usual > 0.0:
         faint = np.minimum(half, blurred + np.float32(BRIGHT_SIGMA * usual))
-        blurred = gaussian_blur(faint, 0.5 * sigma)
+        blurred = blur_image(faint, 0.5 * sigma)
     return np.asarray(cv2.resize(blurred, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)

@@ -19,22 +19,22 @@ from detectors.types import (
 )
 
 SPOT_SNR, BRIGHT_SNR = 5.0, 9.0
-FEWEST_PIXELS, FEWEST_TRAILS = 6, 6
-MOST_TRAILS = 30
+MIN_PIXELS, MIN_TRAILS = 6, 6
+MAX_TRAILS = 30
 # Long axis over short axis of a spot, second moments. In frames of points half of the spots have
 # less than 1.1 and three quarters less than 1.27 (simulated frames)
-LEAST_ELONGATION = 1.35
-LEAST_SHARE = 0.5  # of the bright spots: edges and glints are elongated, too, but not most spots
-LEAST_AGREEMENT = 0.7  # mean resultant of the doubled angles; 1 is parallel
+MIN_ELONGATION = 1.35
+MIN_SHARE = 0.5  # of the bright spots: edges and glints are elongated, too, but not most spots
+MIN_AGREEMENT = 0.7  # mean resultant of the doubled angles; 1 is parallel
 PARALLEL_DEG = 15.0
 # Trails among tracks of particles: so many sigma more of one direction than chance would show
-MOST_SPOTS, MODE_SIGMAS = 400, 3.5
+MAX_SPOTS, MODE_SIGMAS = 400, 3.5
 LENGTH_STEPS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
 FINE_STEPS = (0.95, 1.0, 1.05)
 ANGLE_STEPS_DEG = (-4.0, -2.0, 0.0, 2.0, 4.0)
 SIGMA_STEPS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4)
 # Of the length: a hand shakes. A bow must explain so much more of the light
-BOW_STEPS, LEAST_BOW_GAIN = (-0.24, -0.16, -0.08, 0.0, 0.08, 0.16, 0.24), 0.01
+BOW_STEPS, MIN_BOW_GAIN = (-0.24, -0.16, -0.08, 0.0, 0.08, 0.16, 0.24), 0.01
 
 # Where the sky turns about a pole: a trail fits where its ends lie so near, in shares of its length
 # and pixels. By chance an F ratio of 1 and 50 degrees of freedom exceeds 30 once in a million
@@ -73,13 +73,13 @@ def find_turning_trails(seen: Filtered, seed: int = 0) -> TurningTrails | None:
 
     `seen`: the frame under the filter of point-like stars; `seed`: of the pairs that are tried.
     """
-    spots = _spots(seen)
+    spots = _measure_spots(seen)
     if spots is None:
         return None
     x, y, long, short, angle = (column[:MAX_TURN_SPOTS] for column in spots)
-    is_long = long > LEAST_ELONGATION * short
+    is_long = long > MIN_ELONGATION * short
     n_long = np.count_nonzero(is_long)
-    if n_long < max(FEWEST_TRAILS, MIN_LONG_SHARE * is_long.size):
+    if n_long < max(MIN_TRAILS, MIN_LONG_SHARE * is_long.size):
         return None
     x, y, long, short, angle = (column[is_long] for column in (x, y, long, short, angle))
     length = np.sqrt(12.0 * (long**2 - short**2))
@@ -122,7 +122,7 @@ def find_turning_trails(seen: Filtered, seed: int = 0) -> TurningTrails | None:
     best = min(starts, key=lambda one: np.minimum(misfit(one)[0], 1.0).sum())
     turned, off = refine(best, 3)
     agreed = off < 1.0
-    if np.count_nonzero(agreed) < max(FEWEST_TRAILS, LEAST_SHARE * n_long):
+    if np.count_nonzero(agreed) < max(MIN_TRAILS, MIN_SHARE * n_long):
         return None
     if abs(turned[2]) * np.hypot(*middle) < MIN_TURN_PX:
         return None
@@ -140,7 +140,7 @@ def find_turning_trails(seen: Filtered, seed: int = 0) -> TurningTrails | None:
     )
 
 
-def common_trail(above: FloatImage, seen: Filtered, usable: BoolImage) -> PointSpread | None:
+def find_common_trail(above: FloatImage, seen: Filtered, usable: BoolImage) -> PointSpread | None:
     """What a star looks like in a frame where the stars are trails; None where they are not.
 
     Spots of the filtered frame are measured by their second moments. Where most of the bright ones
@@ -150,11 +150,11 @@ def common_trail(above: FloatImage, seen: Filtered, usable: BoolImage) -> PointS
     `above` (h, w): light above the background; `seen`: the frame under the filter of point-like
     stars; `usable` (h, w): false where a pixel is clipped or ignored.
     """
-    spots = _spots(seen)
+    spots = _measure_spots(seen)
     if spots is None:
         return None
     x, y, long, short, angle = spots
-    found = parallel_spots(long, short, angle)
+    found = select_parallel_spots(long, short, angle)
     if found is None:
         return None
     trails, common = found
@@ -163,23 +163,23 @@ def common_trail(above: FloatImage, seen: Filtered, usable: BoolImage) -> PointS
         return None
     # The filter of the spots has widened them by a sigma of one
     sigma = max(0.6, float(np.sqrt(max(np.median(short[trails]) ** 2 - 0.5, 0.2))))
-    return _best_trail(above, usable, x[trails], y[trails], sigma, length, common)
+    return _fit_trail(above, usable, x[trails], y[trails], sigma, length, common)
 
 
-def parallel_spots(
+def select_parallel_spots(
     long: FloatArray, short: FloatArray, angle: FloatArray
 ) -> tuple[BoolArray, float] | None:
     """Spots that are trails of one direction, and that angle; None where most are not long, or
     do not agree.
     """
-    trails = long > LEAST_ELONGATION * short
-    if np.count_nonzero(trails) < max(FEWEST_TRAILS, LEAST_SHARE * trails.size):
+    trails = long > MIN_ELONGATION * short
+    if np.count_nonzero(trails) < max(MIN_TRAILS, MIN_SHARE * trails.size):
         return None
     doubled = np.exp(2j * angle[trails]).mean()
-    if np.abs(doubled) >= LEAST_AGREEMENT:
+    if np.abs(doubled) >= MIN_AGREEMENT:
         common = 0.5 * float(np.angle(doubled))
     else:
-        found = _commonest(angle[trails][:MOST_SPOTS])
+        found = _find_commonest_angle(angle[trails][:MAX_SPOTS])
         if found is None:
             return None
         common = found
@@ -187,22 +187,22 @@ def parallel_spots(
     return trails & (np.abs(off) < np.radians(PARALLEL_DEG)), common
 
 
-def _commonest(angle: FloatArray) -> float | None:
+def _find_commonest_angle(angle: FloatArray) -> float | None:
     """The direction of trails among tracks of particles; None where chance shows as many alike."""
     turn = np.angle(np.exp(2j * np.subtract.outer(angle, angle)))
     alike = (np.abs(turn) < 2.0 * np.radians(PARALLEL_DEG)).sum(axis=1)
     chance = PARALLEL_DEG / 90.0
     usual, scatter = chance * angle.size, np.sqrt(chance * (1.0 - chance) * angle.size)
     best = int(np.argmax(alike))
-    if alike[best] < max(FEWEST_TRAILS, usual + MODE_SIGMAS * scatter):
+    if alike[best] < max(MIN_TRAILS, usual + MODE_SIGMAS * scatter):
         return None
     return float(angle[best])
 
 
-def _spots(seen: Filtered) -> tuple[FloatArray, ...] | None:
+def _measure_spots(seen: Filtered) -> tuple[FloatArray, ...] | None:
     """Centre, long and short sigma, and angle of the bright spots; None where there are few."""
     rows, cols, strength = seen.above(SPOT_SNR)
-    if rows.size < FEWEST_TRAILS * FEWEST_PIXELS:
+    if rows.size < MIN_TRAILS * MIN_PIXELS:
         return None
     # Spots are connected at half the pixels: four times as fast, and a dark pixel parts no trail
     half_rows, half_cols = rows // 2, cols // 2
@@ -214,18 +214,18 @@ def _spots(seen: Filtered) -> tuple[FloatArray, ...] | None:
     brightest = np.zeros(count)
     np.maximum.at(brightest, label, strength)
     sides = 2 * np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
-    good = (brightest > BRIGHT_SNR) & (np.bincount(label, minlength=count) >= FEWEST_PIXELS)
+    good = (brightest > BRIGHT_SNR) & (np.bincount(label, minlength=count) >= MIN_PIXELS)
     good &= sides < 2.0 * LONGEST_TRAIL_PX
     good[0] = False
     # Equal say along the trail: a star's light as far as it stands clearly above the noise
     weight = np.minimum(strength, 2.0 * SPOT_SNR)
     places = (cols.astype(float), rows.astype(float))
-    x, y, long, short, angle = spot_moments(label, weight, places, good)
+    x, y, long, short, angle = measure_spot_moments(label, weight, places, good)
     order = np.argsort(-brightest[good], kind="stable")
     return x[order], y[order], long[order], short[order], angle[order]
 
 
-def spot_moments(
+def measure_spot_moments(
     label: IndexArray,
     weight: FloatArray | FloatImage,
     places: tuple[FloatArray, FloatArray],
@@ -248,7 +248,7 @@ def spot_moments(
     return x, y, np.sqrt(middle + apart), short, angle
 
 
-def _best_trail(
+def _fit_trail(
     above: FloatImage,
     usable: BoolImage,
     x: FloatArray,
@@ -262,7 +262,7 @@ def _best_trail(
     Pixels that are clipped or ignored take no part: dark ones in a trail's middle would make it
     long and wide. One after the other, from the guesses: they hardly depend on each other.
     """
-    x, y = x[:MOST_TRAILS], y[:MOST_TRAILS]
+    x, y = x[:MAX_TRAILS], y[:MAX_TRAILS]
     half = int(np.ceil(0.5 * max(LENGTH_STEPS) * length + 3.5 * sigma)) + 1
     row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
     shown = cut_stamps(usable, row, col, half).reshape(len(x), -1).astype(np.float32)
@@ -291,7 +291,7 @@ def _best_trail(
     wider = max(SIGMA_STEPS, key=lambda step: explained(look(turn, stretch, step)))
     straight = look(turn, stretch, wider)
     bow = max(BOW_STEPS, key=lambda step: explained(look(turn, stretch, wider, step)))
-    if explained(look(turn, stretch, wider, bow)) < explained(straight) + LEAST_BOW_GAIN:
+    if explained(look(turn, stretch, wider, bow)) < explained(straight) + MIN_BOW_GAIN:
         bow = 0.0
     elif bow != 0.0:  # across, a straight trail had taken the bow for width
         wider = max(SIGMA_STEPS, key=lambda step: explained(look(turn, stretch, step, bow)))

@@ -13,31 +13,31 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from detectors.background import diffuse_level, without_stripes
-from detectors.blobs import prominence
+from detectors.background import estimate_diffuse_level, remove_stripes
+from detectors.blobs import measure_prominence
 from detectors.frame import StarFrame, StarMethod
 from detectors.psf import (
     FWHM_PER_SIGMA,
     USUAL,
     PointSpread,
+    find_sharp_star_places,
     measure_width,
     measure_width_of_few,
-    sharp_star_places,
 )
-from detectors.stamps import first_of_each, inside_image, nearest_pixels
+from detectors.stamps import find_nearest_pixels, mark_first_of_each, mask_inside_image
 from detectors.star_fit import FittedStars, StarStamps, draw_stars, fit_stars
-from detectors.star_pairs import fit_pairs, long_stars
+from detectors.star_pairs import find_long_stars, fit_pairs
 from detectors.star_peaks import (
     NORMAL_QUARTILE,
     TOE_LIGHT,
     Filtered,
+    compute_light_slope,
     filter_answer,
-    filtered,
-    peaks,
-    slope_of_light,
-    stabilised,
+    filter_frame,
+    find_peaks,
+    stabilise_noise,
 )
-from detectors.star_trails import TurningTrails, common_trail, find_turning_trails
+from detectors.star_trails import TurningTrails, find_common_trail, find_turning_trails
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, StarDetections
 
 ALONG_TRAIL, ACROSS_TRAIL_SIGMAS = 0.35, 1.5
@@ -53,18 +53,18 @@ FAINT_THIN, FAINT_LONG, FAINT_THIN_SNR = 0.45, 0.6, 6.0
 # Width across, and the mean of both widths, over those of the bright stars about: tracks and hot
 # pixels behind a mosaic of colours show 0.8 and less; of simulated stars one in a hundred has less
 THINNEST, THIN_NOISE, SMALLEST, SMALL_NOISE = 0.92, 2.9, 0.95, 1.7
-FEWEST_WIDTHS, MOST_WIDTHS = 8, 25
+MIN_WIDTHS, MAX_WIDTHS = 8, 25
 # Widths scatter with the place in the pixel, more of what is sharp. What is sure, and a star, is
 # not three sigma below the usual width; fainter light may be a hot pixel nearly as wide as stars
 SCATTERS, SURE_SNR, SURE_SCATTERS = 1.0, 60.0, 3.0
-LEAST_TREND = 0.5  # of ln brightness, between the halves that tell how width changes with it
+MIN_TREND = 0.5  # of ln brightness, between the halves that tell how width changes with it
 ALIKE_SHARE = 0.25  # of the field's diagonal: so far apart count stars e times as bright
 # Of stars behind a mosaic one in 500 is as thin and as long, and one in 100 in crowds
 THIN_TRACK, THIN_TRACK_NOISE, LONG_TRACK = 0.85, 1.7, 1.2
 TRACK_SNR, TRACK_SNR_AMONG_TRAILS = 20.0, 8.0
 MOSAIC_SIGMA_PX = 1.0  # sharper stars did not pass a mosaic's interpolation
 CLIPPED_THIN = 0.6  # over the others' width; what flanks there are tells little of a sharp star's
-PARTICLE_SNR, FEWEST_PARTICLES, LEAST_PARTICLES = 20.0, 3, 0.06
+PARTICLE_SNR, MIN_PARTICLES, MIN_N_PARTICLES = 20.0, 3, 0.06
 
 LEVEL_SAMPLES_ACROSS = 16  # 256 of a box: its level is good to 0.08 sigma, and fits have their own
 WIDTH_SNR = 12.0  # stars that tell the width
@@ -72,7 +72,7 @@ TWICE_SIGMAS = 1.2  # two fits nearer than this are one star
 PAIR_SNR = 12.0  # fainter ones do not show that they are two
 # Fragments of a streak: so near each other and so far apart, light between them and straightness
 JOINED_PX, APART_FWHM, JOINED_STEPS, JOINED_SHARE = 60.0, 2.5, 24, 0.4
-FEWEST_FRAGMENTS, STRAIGHT_PX, STRAIGHT_SHARE, STANDS_OUT = 8, 1.5, 0.005, 2.5
+MIN_FRAGMENTS, STRAIGHT_PX, STRAIGHT_SHARE, STANDS_OUT = 8, 1.5, 0.005, 2.5
 NEAR_STAMPS = 2.0  # stars within so many half stamps of what was found later are fitted again
 WORST_MISFIT = 4.0
 # Where trails differ over the frame: change of a trail over a cell, and cells along a side
@@ -99,18 +99,18 @@ class Matched(StarMethod):
     max_stars: int = 5000  # the brightest so many peaks are measured
     name: ClassVar[str] = "matched"
 
-    def found_in(self, frame: StarFrame) -> StarDetections:
+    def find_in(self, frame: StarFrame) -> StarDetections:
         """See `detectors.frame.StarMethod`."""
         field = StarField.of(frame, self.background_scale_px)
         seen = field.filtered(USUAL)
         turning = find_turning_trails(seen)
         if turning is not None:
-            return self._found_in_cells(field, turning)
+            return self._find_in_cells(field, turning)
         psf = field.width(seen)
-        found = field.found(field.filtered(psf), psf, self.min_snr, self.max_stars)
-        return field.described(found, psf, self.min_snr)
+        found = field.find_stars(field.filtered(psf), psf, self.min_snr, self.max_stars)
+        return field.describe_stars(found, psf, self.min_snr)
 
-    def _found_in_cells(self, field: StarField, turning: TurningTrails) -> StarDetections:
+    def _find_in_cells(self, field: StarField, turning: TurningTrails) -> StarDetections:
         """The stars of a frame whose trails differ from place to place: each cell with its own.
 
         Cells are so small that a trail changes by `CELL_CHANGE_PX` over one; around each so much
@@ -133,8 +133,8 @@ class Matched(StarMethod):
                 around = 2 * psf.half_stamp_px
                 y0, x0 = max(0, top - around), max(0, left - around)
                 part = field.part(slice(y0, bottom + around), slice(x0, right + around))
-                stars = part.described(
-                    part.found(part.filtered(psf), psf, self.min_snr, self.max_stars),
+                stars = part.describe_stars(
+                    part.find_stars(part.filtered(psf), psf, self.min_snr, self.max_stars),
                     psf,
                     self.min_snr,
                 )
@@ -145,25 +145,25 @@ class Matched(StarMethod):
         stars = StarDetections.joined(found)
         stars = stars.select(np.argsort(-stars.flux, kind="stable")[: self.max_stars])
         places = np.column_stack([stars.x, stars.y])
-        stars = stars.select(first_of_each(places, TWICE_SIGMAS * turning.sigma_px))
+        stars = stars.select(mark_first_of_each(places, TWICE_SIGMAS * turning.sigma_px))
         return replace(stars, trail_px=turning.trail_px_at(*turning.middle))
 
 
-def not_on_ridges(
+def leave_out_ridges(
     seen: Filtered, psf: PointSpread, row: IndexArray, col: IndexArray
 ) -> tuple[IndexArray, IndexArray]:
     """Peaks that stand out on all sides: not the limb, nor edges of hardware."""
     if row.size == 0:
         return row, col
     if psf.trail_length_px > 0.0:
-        return _one_a_trail(psf, row, col)
+        return _keep_one_per_trail(psf, row, col)
     height = seen.response[row, col]
-    rise = prominence(seen.response, row, col, 2.0**0.5 * psf.sigma_px)
+    rise = measure_prominence(seen.response, row, col, 2.0**0.5 * psf.sigma_px)
     keep = rise >= PROMINENCE * height
     return row[keep], col[keep]
 
 
-def _one_a_trail(
+def _keep_one_per_trail(
     psf: PointSpread, row: IndexArray, col: IndexArray
 ) -> tuple[IndexArray, IndexArray]:
     """Peaks without a stronger one along the same trail; the strongest come first."""
@@ -175,11 +175,11 @@ def _one_a_trail(
             (row * along[0] - col * along[1]) / (ACROSS_TRAIL_SIGMAS * psf.sigma_px),
         ]
     )
-    keep = first_of_each(places, 1.0)
+    keep = mark_first_of_each(places, 1.0)
     return row[keep], col[keep]
 
 
-def sharp_ones(found: FittedStars, psf: PointSpread, shape: tuple[int, ...]) -> BoolImage:
+def find_sharp_ones(found: FittedStars, psf: PointSpread, shape: tuple[int, ...]) -> BoolImage:
     """Single pixels, pairs and thin tracks: hot pixels and cosmic rays, also behind a mosaic.
 
     A pixel or a pair explains the light better than a star does, and little is left around it; or
@@ -195,33 +195,33 @@ def sharp_ones(found: FittedStars, psf: PointSpread, shape: tuple[int, ...]) -> 
     thin |= faint & (short < (1.0 - FAINT_LONG) * long)
     thin &= psf.trail_length_px == 0.0  # thinness of trails is lost where they cross neighbours
     sharp = (better & alone) | thin
-    row, col = nearest_pixels(shape, found.x, found.y)
-    whole = inside_image(shape, row, col, psf.half_stamp_px).all(axis=(1, 2))
-    return np.asarray(sharp | (tracks(found, ~sharp, psf) & whole))
+    row, col = find_nearest_pixels(shape, found.x, found.y)
+    whole = mask_inside_image(shape, row, col, psf.half_stamp_px).all(axis=(1, 2))
+    return np.asarray(sharp | (find_particle_tracks(found, ~sharp, psf) & whole))
 
 
-def bright_about(found: FittedStars) -> IndexArray | None:
+def find_bright_neighbours(found: FittedStars) -> IndexArray | None:
     """The bright stars about each place and about as bright, shape (N, K); None where few are.
 
     Light that is not linear makes bright stars wider or narrower than faint ones.
     """
     bright = np.flatnonzero(found.settled & (found.star_snr > WIDTH_SNR))
-    if bright.size < FEWEST_WIDTHS:
+    if bright.size < MIN_WIDTHS:
         return None
     field = float(np.hypot(np.ptp(found.x[bright]), np.ptp(found.y[bright])))
     brightness = ALIKE_SHARE * field * np.log(np.maximum(found.star_snr, 1.0))
     places = np.column_stack([found.x, found.y, brightness])
-    near = cKDTree(places[bright]).query(places, k=min(bright.size, MOST_WIDTHS))[1]
+    near = cKDTree(places[bright]).query(places, k=min(bright.size, MAX_WIDTHS))[1]
     return np.asarray(bright[near], np.intp)
 
 
-def relative_widths(found: FittedStars, psf: PointSpread) -> FloatArray:
+def measure_relative_widths(found: FittedStars, psf: PointSpread) -> FloatArray:
     """Least and greatest width of each star over those of the bright stars about it, shape (N, 2).
 
     Widths of the light on which coma, as the median of their moments tells it, is undone; where
     stars are trails or bright ones are few, the profile.
     """
-    near = bright_about(found) if psf.trail_length_px == 0.0 else None
+    near = find_bright_neighbours(found) if psf.trail_length_px == 0.0 else None
     if near is None:
         trail = np.array(psf.trail_px)
         usual = psf.sigma_px**2 * np.eye(2)[None] + np.outer(trail, trail) / 12.0
@@ -233,7 +233,7 @@ def relative_widths(found: FittedStars, psf: PointSpread) -> FloatArray:
     return np.sqrt(np.maximum(seen, 1e-6))
 
 
-def tracks(found: FittedStars, left: BoolImage, psf: PointSpread) -> BoolImage:
+def find_particle_tracks(found: FittedStars, left: BoolImage, psf: PointSpread) -> BoolImage:
     """Tracks of particles, which a mosaic's interpolation makes a few pixels wide.
 
     Bright light that is thinner than stars are in one direction, and longer in the other; where
@@ -241,7 +241,7 @@ def tracks(found: FittedStars, left: BoolImage, psf: PointSpread) -> BoolImage:
     Elsewhere, what looks smaller lies among blended stars. `left` (N,): what is not known to be too
     sharp for a star.
     """
-    thin, long = relative_widths(found, psf).T
+    thin, long = measure_relative_widths(found, psf).T
     noise = 1.0 / np.maximum(found.star_snr, 1e-6)
     trailed = psf.trail_length_px > 0.0
     least_snr = TRACK_SNR_AMONG_TRAILS if trailed else TRACK_SNR
@@ -250,7 +250,7 @@ def tracks(found: FittedStars, left: BoolImage, psf: PointSpread) -> BoolImage:
     if trailed:
         return np.asarray(track)
     track &= psf.sigma_px > MOSAIC_SIGMA_PX
-    near = bright_about(found)
+    near = find_bright_neighbours(found)
     short, size = np.sqrt(np.linalg.eigvalsh(found.moments)).T
     size = np.sqrt(short * size)
     small = np.zeros(len(found), bool)
@@ -259,15 +259,15 @@ def tracks(found: FittedStars, left: BoolImage, psf: PointSpread) -> BoolImage:
         if near is None:
             small |= width < psf.sigma_px * limit
             continue
-        usual, scatter = _usual_width(width, found.star_snr, near)
+        usual, scatter = _estimate_usual_width(width, found.star_snr, near)
         scatters = np.where(found.star_snr > SURE_SNR, SURE_SCATTERS, SCATTERS)
         small |= width < np.minimum(usual * limit, usual - scatters * scatter)
     bright = left & found.settled & (found.star_snr > PARTICLE_SNR)
-    many = max(FEWEST_PARTICLES, LEAST_PARTICLES * np.count_nonzero(bright))
+    many = max(MIN_PARTICLES, MIN_N_PARTICLES * np.count_nonzero(bright))
     return np.asarray(track | (small & (np.count_nonzero(small & bright) > many)))
 
 
-def _usual_width(
+def _estimate_usual_width(
     width: FloatArray, snr: FloatArray, near: IndexArray
 ) -> tuple[FloatArray, FloatArray]:
     """Width that stars of each one's brightness have, and the scatter of the wider ones.
@@ -275,7 +275,8 @@ def _usual_width(
     Where light is not linear, bright stars are narrower than faint ones: the trend joins the
     medians of the fainter and of the brighter half of the stars about. Gives shapes (N,).
 
-    `width`, `snr` (N,): of all; `near` (N, K): the bright stars about each, as of `bright_about`.
+    `width`, `snr` (N,): of all; `near` (N, K): the bright stars about each, as of
+    `find_bright_neighbours`.
     """
     bright = np.log(snr[near])
     order = np.argsort(bright, axis=1)
@@ -284,14 +285,14 @@ def _usual_width(
     half = near.shape[1] // 2
     x1, x2 = np.median(bright[:, :half], axis=1), np.median(bright[:, -half:], axis=1)
     y1, y2 = np.median(about[:, :half], axis=1), np.median(about[:, -half:], axis=1)
-    slope = np.minimum(y2 - y1, 0.0) / np.maximum(x2 - x1, LEAST_TREND)
+    slope = np.minimum(y2 - y1, 0.0) / np.maximum(x2 - x1, MIN_TREND)
     own = np.log(np.maximum(snr, 1.0))
     rest = about - slope[:, None] * (bright - own[:, None])
     usual, wider = np.quantile(rest, (0.5, 0.75), axis=1)
     return usual, (wider - usual) / NORMAL_QUARTILE
 
 
-def rounding_noise(image: FloatImage, ignored: BoolImage) -> float:
+def estimate_rounding_noise(image: FloatImage, ignored: BoolImage) -> float:
     """Noise of rounding to the finest step that the dark half of some pixels shows."""
     every = max(1, (ignored.size - np.count_nonzero(ignored)) // ROUNDING_SAMPLES)
     sample = image.ravel()[::every][~ignored.ravel()[::every]]
@@ -313,18 +314,18 @@ class StarField:
     @classmethod
     def of(cls, frame: StarFrame, background_scale_px: float) -> StarField:
         """A frame less the light in boxes of that size."""
-        stable = stabilised(frame.light)
-        level = diffuse_level(
+        stable = stabilise_noise(frame.light)
+        level = estimate_diffuse_level(
             stable,
             scale_px=background_scale_px,
             mask=frame.ignored if frame.ignored.any() else None,
             samples_across=LEVEL_SAMPLES_ACROSS,
         )
-        least = rounding_noise(stable, frame.ignored)
+        least = estimate_rounding_noise(stable, frame.ignored)
         above = cv2.subtract(stable, level)
         above[frame.ignored] = 0.0
         noise = max(float(np.median(np.abs(above[::3, ::3]))) / NORMAL_QUARTILE, least)
-        flat, defects = without_stripes(np.asarray(above / np.float32(noise)))
+        flat, defects = remove_stripes(np.asarray(above / np.float32(noise)))
         flat *= np.float32(noise)
         level += above - flat  # what rows and columns have in common is no star's
         above = flat
@@ -344,7 +345,7 @@ class StarField:
 
     def filtered(self, psf: PointSpread) -> Filtered:
         """The frame under the matched filter of stars of that look."""
-        return filtered(
+        return filter_frame(
             self.stable,
             psf,
             self.frame.ignored,
@@ -370,41 +371,41 @@ class StarField:
 
     def _noise(self, seen: Filtered, row: IndexArray, col: IndexArray) -> FloatArray:
         """Sigma of a pixel's light."""
-        slope = slope_of_light(self.stable_level[row, col].astype(float))
+        slope = compute_light_slope(self.stable_level[row, col].astype(float))
         return seen.pixel_noise(row, col) * slope
 
     def width(self, seen: Filtered) -> PointSpread:
         """The look of the frame's stars."""
-        trail = common_trail(self.above, seen, self.frame.usable)
+        trail = find_common_trail(self.above, seen, self.frame.usable)
         if trail is not None:
             return trail
-        row, col = peaks(seen, WIDTH_SNR, self.frame.usable)
+        row, col = find_peaks(seen, WIDTH_SNR, self.frame.usable)
         noise = self._noise(seen, row, col)
         told = measure_width(self.above, self.frame.usable, row, col, noise)
         if told is None:
-            x, y = sharp_star_places(self.above, self.frame.usable, row, col)
+            x, y = find_sharp_star_places(self.above, self.frame.usable, row, col)
             x, y = self._with_clipped(x, y)
-            noise = self._noise(seen, *nearest_pixels(self.above.shape, x, y))
+            noise = self._noise(seen, *find_nearest_pixels(self.above.shape, x, y))
             told = measure_width_of_few(self.above, self.frame.usable, x, y, noise)
         return told or USUAL
 
-    def found(
+    def find_stars(
         self, seen: Filtered, psf: PointSpread, min_snr: float, max_stars: int
     ) -> FittedStars:
         """Stars fitted; those that are two made two; those that appear when all are taken away."""
-        row, col = not_on_ridges(seen, psf, *peaks(seen, min_snr, self.frame.usable))
+        row, col = leave_out_ridges(seen, psf, *find_peaks(seen, min_snr, self.frame.usable))
         x, y = self._with_clipped(col[:max_stars].astype(float), row[:max_stars].astype(float))
-        stars = self._fitted(seen, psf, x, y)
-        stars = stars.select(~self._on_streaks(stars, psf))
-        sharp = sharp_ones(stars, psf, self.above.shape)
-        keep = (~sharp & stars.settled) | self._clipped_stars(stars, psf)
+        stars = self._fit_at(seen, psf, x, y)
+        stars = stars.select(~self._lie_on_streaks(stars, psf))
+        sharp = find_sharp_ones(stars, psf, self.above.shape)
+        keep = (~sharp & stars.settled) | self._are_clipped_stars(stars, psf)
         hot, dropped, stars = stars.select(sharp), stars.select(~keep), stars.select(keep)
-        stars = self._paired(seen, psf, stars)
-        answer, _ = filter_answer(self._without(stars, hot, psf), psf)
+        stars = self._split_pairs(seen, psf, stars)
+        answer, _ = filter_answer(self._subtract_stars(stars, hot, psf), psf)
         left = replace(seen, response=answer)
-        allowed = self._away_from_clipped(psf)
-        allowed[self._around(hot)] = False
-        row, col = not_on_ridges(left, psf, *peaks(left, min_snr, allowed, seen.response))
+        allowed = self._mask_away_from_clipped(psf)
+        allowed[self._index_around(hot)] = False
+        row, col = leave_out_ridges(left, psf, *find_peaks(left, min_snr, allowed, seen.response))
         room = max(0, max_stars - len(stars))
         if row.size == 0 or room == 0:
             return stars
@@ -415,14 +416,14 @@ class StarField:
         near = gap < NEAR_STAMPS * psf.half_stamp_px
         x, y = np.concatenate([places[near], more]).T
         stay = stars.select(~near)
-        return FittedStars.joined([stay, self._fitted(seen, psf, x, y, beside=stay)])
+        return FittedStars.joined([stay, self._fit_at(seen, psf, x, y, beside=stay)])
 
-    def _paired(self, seen: Filtered, psf: PointSpread, stars: FittedStars) -> FittedStars:
+    def _split_pairs(self, seen: Filtered, psf: PointSpread, stars: FittedStars) -> FittedStars:
         """Stars, those that are two made two; trails have no shape that tells."""
         if psf.trail_length_px > 0.0:
             return stars
-        able = stars.settled & (stars.star_snr > PAIR_SNR) & ~self._clipped_at(stars)
-        index = np.flatnonzero(able & long_stars(stars, psf))
+        able = stars.settled & (stars.star_snr > PAIR_SNR) & ~self._lie_on_clipped(stars)
+        index = np.flatnonzero(able & find_long_stars(stars, psf))
         if index.size == 0:
             return stars
         noise, gain = self._noise_and_gain(seen, stars.x[index], stars.y[index])
@@ -431,7 +432,7 @@ class StarField:
         )
         return fit_pairs(stars, index, stamps, psf)
 
-    def _fitted(
+    def _fit_at(
         self,
         seen: Filtered,
         psf: PointSpread,
@@ -450,25 +451,25 @@ class StarField:
         self, seen: Filtered, x: FloatArray, y: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Sigma of a pixel, and variance per unit of light, at places."""
-        row, col = nearest_pixels(self.above.shape, x, y)
+        row, col = find_nearest_pixels(self.above.shape, x, y)
         noise = self._noise(seen, row, col)
         level = self.stable_level[row, col].astype(float) ** 2 - float(TOE_LIGHT)
         level = np.maximum(level, DARKEST_LEVEL_SIGMAS * noise)
         level[level == 0.0] = np.inf  # no light and no noise around: no noise of the light either
         return noise, noise**2 / level
 
-    def _without(self, stars: FittedStars, hot: FittedStars, psf: PointSpread) -> FloatImage:
+    def _subtract_stars(self, stars: FittedStars, hot: FittedStars, psf: PointSpread) -> FloatImage:
         """`stable` without stars and with the background in place of hot pixels."""
         drawn = draw_stars(self.frame.light.shape, stars.x, stars.y, stars.flux, psf).ravel()
         where = np.flatnonzero(drawn)
         rest = self.stable.copy()
         light = self.frame.light.ravel()[where] - drawn[where]
-        rest.ravel()[where] = stabilised(light) - self.stable_level.ravel()[where]
-        rest[self._around(hot)] = 0.0
+        rest.ravel()[where] = stabilise_noise(light) - self.stable_level.ravel()[where]
+        rest[self._index_around(hot)] = 0.0
         rest[self.frame.ignored] = 0.0
         return rest
 
-    def _around(self, hot: FittedStars) -> tuple[IndexArray, IndexArray]:
+    def _index_around(self, hot: FittedStars) -> tuple[IndexArray, IndexArray]:
         """Rows and columns of the 3 x 3 pixels about hot ones."""
         h, w = self.frame.light.shape
         offsets = np.arange(-1, 2)
@@ -491,28 +492,30 @@ class StarField:
         at = self.frame.areas.labels[np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)] > 0
         return np.append(x[~at], middle_x), np.append(y[~at], middle_y)
 
-    def _clipped_at(self, stars: FittedStars) -> BoolImage:
+    def _lie_on_clipped(self, stars: FittedStars) -> BoolImage:
         """Stars on clipped areas: their wings place them, and their shape is not known."""
-        at = nearest_pixels(self.frame.light.shape, stars.x, stars.y)
+        at = find_nearest_pixels(self.frame.light.shape, stars.x, stars.y)
         return np.asarray(self.frame.areas.labels[at] > 0)
 
-    def _clipped_stars(self, stars: FittedStars, psf: PointSpread) -> BoolImage:
+    def _are_clipped_stars(self, stars: FittedStars, psf: PointSpread) -> BoolImage:
         """Those on clipped areas that are as wide as the others, as clipped stars are."""
-        return self._clipped_at(stars) & (relative_widths(stars, psf)[:, 0] > CLIPPED_THIN)
+        return self._lie_on_clipped(stars) & (
+            measure_relative_widths(stars, psf)[:, 0] > CLIPPED_THIN
+        )
 
-    def _away_from_clipped(self, psf: PointSpread) -> BoolImage:
+    def _mask_away_from_clipped(self, psf: PointSpread) -> BoolImage:
         if not self.frame.clipped.any():
             return self.frame.usable.copy()
         size = 2 * round(2.0 * psf.fwhm_px) + 1
         near = cv2.dilate(self.frame.clipped.astype(np.uint8), np.ones((size, size), np.uint8))
         return self.frame.usable & (near == 0)
 
-    def _on_streaks(self, stars: FittedStars, psf: PointSpread) -> BoolImage:
+    def _lie_on_streaks(self, stars: FittedStars, psf: PointSpread) -> BoolImage:
         """Fragments of an unbroken streak: light joins them in a line, and it is as their own.
 
         A star that lies on a streak stands out of it, and stays.
         """
-        if len(stars) < FEWEST_FRAGMENTS:
+        if len(stars) < MIN_FRAGMENTS:
             return np.zeros(len(stars), bool)
         places = np.column_stack([stars.x, stars.y])
         one, other = cKDTree(places).query_pairs(JOINED_PX, output_type="ndarray").T
@@ -524,39 +527,41 @@ class StarField:
         smooth = cv2.GaussianBlur(self.above, (0, 0), psf.sigma_px)
         share = np.linspace(0.0, 1.0, JOINED_STEPS)[:, None]
         x, y = (places[one, axis] * (1.0 - share) + places[other, axis] * share for axis in (0, 1))
-        light = smooth[nearest_pixels(smooth.shape, x, y)]
+        light = smooth[find_nearest_pixels(smooth.shape, x, y)]
         joined = np.quantile(light, 0.25, axis=0) > JOINED_SHARE * np.minimum(light[0], light[-1])
         one, other = one[joined], other[joined]
         links = coo_matrix((np.ones(one.size), (one, other)), shape=(len(stars),) * 2)
         chain = connected_components(links, directed=False)[1]
         fragments = np.zeros(len(stars), bool)
-        for number in np.flatnonzero(np.bincount(chain) >= FEWEST_FRAGMENTS):
+        for number in np.flatnonzero(np.bincount(chain) >= MIN_FRAGMENTS):
             members = np.flatnonzero(chain == number)
-            while members.size >= FEWEST_FRAGMENTS:
+            while members.size >= MIN_FRAGMENTS:
                 offset = places[members] - np.median(places[members], axis=0)
                 across = np.abs(offset @ np.linalg.svd(offset, full_matrices=False)[2][1])
                 if across.max() < STRAIGHT_PX + STRAIGHT_SHARE * np.ptp(offset):
-                    peak = smooth[nearest_pixels(smooth.shape, *places[members].T)]
+                    peak = smooth[find_nearest_pixels(smooth.shape, *places[members].T)]
                     fragments[members[peak < STANDS_OUT * np.median(peak)]] = True
                     break
                 members = np.delete(members, across.argmax())
         return fragments
 
-    def described(self, found: FittedStars, psf: PointSpread, min_snr: float) -> StarDetections:
+    def describe_stars(
+        self, found: FittedStars, psf: PointSpread, min_snr: float
+    ) -> StarDetections:
         """What counts as a star, its measures and flags; sorted by flux."""
         h, w = self.above.shape
         inside = (found.x >= 0) & (found.x <= w - 1) & (found.y >= 0) & (found.y <= h - 1)
         found = found.select(inside & (found.flux > 0.0) & (found.star_snr >= min_snr))
         shaped = (
             found.settled
-            & ~sharp_ones(found, psf, self.above.shape)
+            & ~find_sharp_ones(found, psf, self.above.shape)
             & (found.misfit < WORST_MISFIT)
         )
-        found = found.select(shaped | self._clipped_stars(found, psf))
+        found = found.select(shaped | self._are_clipped_stars(found, psf))
         found = found.select(np.argsort(-found.flux, kind="stable"))
         places = np.column_stack([found.x, found.y])
-        found = found.select(first_of_each(places, TWICE_SIGMAS * psf.sigma_px))
-        found = found.select(~self._on_streaks(found, psf))
+        found = found.select(mark_first_of_each(places, TWICE_SIGMAS * psf.sigma_px))
+        found = found.select(~self._lie_on_streaks(found, psf))
         values = np.linalg.eigvalsh(found.moments)
         short, long = np.sqrt(values[:, 0]), np.sqrt(values[:, 1])
         trailed = psf.trail_length_px > 0.0

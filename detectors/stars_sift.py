@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.background import hot_pixels
+from detectors.background import find_hot_pixels
 from detectors.frame import StarFrame, StarMethod
 from detectors.psf import FWHM_PER_SIGMA
-from detectors.stamps import cut_stamps, first_of_each, nearest_pixels
+from detectors.stamps import cut_stamps, find_nearest_pixels, mark_first_of_each
 from detectors.types import FloatArray, FloatImage, StarDetections
 
 ONE_STAR_PX = 2.0  # key-points of several scales nearer than this are one star
@@ -46,25 +46,25 @@ class Sift(StarMethod):
     max_stars: int = 5000
     name: ClassVar[str] = "sift"
 
-    def found_in(self, frame: StarFrame) -> StarDetections:
+    def find_in(self, frame: StarFrame) -> StarDetections:
         """See `detectors.frame.StarMethod`."""
         sky = frame.background(self.background_scale_px)
         above = np.where(frame.ignored, np.float32(0.0), frame.light - sky.level)
-        above[hot_pixels(frame.light)] = 0.0
+        above[find_hot_pixels(frame.light)] = 0.0
         x, y = self._keypoints(np.asarray(above / sky.noise, np.float32))
         if x.size == 0:
             return StarDetections.empty()
-        noise = sky.noise[nearest_pixels(above.shape, x, y)].astype(float)
+        noise = sky.noise[find_nearest_pixels(above.shape, x, y)].astype(float)
         radius = self._radii(above, x, y, noise)
         for _ in range(CENTROID_PASSES):
             sums = window_sums(above, x, y, radius, gaussian=False)
             x, y = x + np.clip(sums.dx, -1.0, 1.0), y + np.clip(sums.dy, -1.0, 1.0)
         sums = window_sums(above, x, y, radius, gaussian=False)
-        stars = described_stars(frame, x, y, noise, sums)
-        stars = stars.select(~frame.ignored[nearest_pixels(above.shape, stars.x, stars.y)])
+        stars = describe_stars(frame, x, y, noise, sums)
+        stars = stars.select(~frame.ignored[find_nearest_pixels(above.shape, stars.x, stars.y)])
         # Bright, round and compact enough for a star, once each
         good = (stars.snr >= self.min_snr) & (stars.ellipticity < 0.6) & (stars.fwhm_px > 1.0)
-        once = first_of_each(np.column_stack([stars.x, stars.y]), ONE_STAR_PX)
+        once = mark_first_of_each(np.column_stack([stars.x, stars.y]), ONE_STAR_PX)
         return stars.select(good & once)
 
     def _keypoints(self, snr: FloatImage) -> tuple[FloatArray, FloatArray]:
@@ -84,9 +84,9 @@ class Sift(StarMethod):
         order = np.flatnonzero(inside & (size < LARGEST_KEYPOINT_PX))[: 4 * self.max_stars]
         # SIFT marks dark spots, too
         blurred = np.asarray(cv2.blur(snr, (3, 3)))
-        order = order[blurred[nearest_pixels((h, w), x[order], y[order])] > 1.0]
+        order = order[blurred[find_nearest_pixels((h, w), x[order], y[order])] > 1.0]
         x, y = x[order], y[order]
-        keep = first_of_each(np.column_stack([x, y]), ONE_STAR_PX)
+        keep = mark_first_of_each(np.column_stack([x, y]), ONE_STAR_PX)
         return x[keep][: self.max_stars], y[keep][: self.max_stars]
 
     def _radii(
@@ -144,7 +144,7 @@ def window_sums(
     with an edge of one pixel.
     """
     half = int(np.ceil((3.0 if gaussian else 1.0) * size_px.max(initial=1.0))) + 1
-    row, col = nearest_pixels(image.shape, x, y)
+    row, col = find_nearest_pixels(image.shape, x, y)
     offsets = np.arange(-half, half + 1)
     dx = offsets[None, None, :] - (x - col)[:, None, None]
     dy = offsets[None, :, None] - (y - row)[:, None, None]
@@ -170,7 +170,7 @@ def window_sums(
     )
 
 
-def described_stars(
+def describe_stars(
     frame: StarFrame,
     x: FloatArray,
     y: FloatArray,

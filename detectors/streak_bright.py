@@ -8,29 +8,29 @@ import cv2
 import numpy as np
 
 from detectors.psf import FWHM_PER_SIGMA
-from detectors.stamps import nearest_pixels
-from detectors.streak_describe import is_piece, joined_line
-from detectors.streak_frame import FLAT_SIGMA_PX, StreakFrame, without_level
+from detectors.stamps import find_nearest_pixels
+from detectors.streak_describe import is_piece, join_line
+from detectors.streak_frame import FLAT_SIGMA_PX, StreakFrame, subtract_level
 from detectors.streak_line import (
     WIDEST_PX,
     Line,
     Path,
-    fitted_line,
-    followed,
-    longest_run,
-    refitted,
+    find_longest_run,
+    fit_line,
+    follow_line,
+    refit_line,
     strip_along,
 )
-from detectors.streak_search import Hunt, binned, streak_band
-from detectors.streak_stars import TRACK_SHARE, sharp_pixels, sharp_share
+from detectors.streak_search import Hunt, bin_pixels, mask_streak_band
+from detectors.streak_stars import TRACK_SHARE, find_sharp_pixels, measure_sharp_share
 from detectors.types import BoolImage, FloatArray, FloatImage
 
 SHORTEST_VERDICT_PX, SHORTEST_WIDTHS = 20.0, 4.4
 LONG_WIDTHS = 12.0  # less than this is short: it must be more even than a long one
-LEAST_LIT, LEAST_LIT_SHORT = 0.85, 0.95
+MIN_LIT, MIN_LIT_SHORT = 0.85, 0.95
 SIDE_DARK = 0.5  # of the light in the middle, three half widths away
 EVEN, EVEN_SHORT = 0.3, 0.5  # the fifth percentile of twenty over the eightieth
-FEWEST_STEPS = 8
+MIN_STEPS = 8
 AXIS_RAD = np.radians(1.5)
 CORE_WIDTHS = 2.0
 # A star's wings stand beside the line in one place, a streak's own along all of it
@@ -38,18 +38,18 @@ STAR_SIGMA, STAR_FOLD = 8.0, 4.0
 BORDER_PX = 3.0
 
 BINS = (1, 2, 4, 8)
-LEAST_SIDE_PX = 48
+MIN_SIDE_PX = 48
 # A pixel of a bright streak stands out so far of the noise and of what lies about it
 LIT_SIGMA, LIT_SHARE = (6.0, 25.0), 0.2
 MEDIAN_PX = 21  # it forgets what is narrower than half of it
 STEPS_PER_FOLD = 24.0  # of the levels that the median knows, on a logarithmic scale
-LEAST_SNR = 30.0
+MIN_SNR = 30.0
 SHORTEST_PX = 12
-SHORT_PX, MOST_SHORT, SHORT_SNR = 160.0, 3, 45.0
+SHORT_PX, MAX_SHORT, SHORT_SNR = 160.0, 3, 45.0
 LEFT_TO_COARSER_PX = 5.5  # of wider ones the median takes light away
-MOST_AREAS, MOST_LINES = 40, 4
+MAX_AREAS, MAX_LINES = 40, 4
 PAIRS, NEAR_PX, GAP_PX = 150, 1.2, 6.0
-MOST_RIDGE = 2000
+MAX_RIDGE = 2000
 FILLED = 0.4  # places of a ridge to a pixel of a line: a slanted one has 0.7
 CLIP_LEVELS = 1.5  # what is brighter along a streak than its own level so often is a star
 
@@ -70,7 +70,7 @@ def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: i
     steps = (strip.u > 0.5 * width) & (strip.u < length - 0.5 * width)
     lights = strip.light[steps]
     middle = lights[:, np.abs(strip.v) <= 0.5 * width].mean(axis=1)
-    if middle.size < FEWEST_STEPS:
+    if middle.size < MIN_STEPS:
         return False
     left = lights[:, np.abs(strip.v + off) <= 1.0].mean(axis=1)
     right = lights[:, np.abs(strip.v - off) <= 1.0].mean(axis=1)
@@ -78,7 +78,7 @@ def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: i
     dark = np.maximum(left, right) < SIDE_DARK * np.minimum(middle, usual)
     if float(np.median(np.maximum(left, right))) > SIDE_DARK * usual:
         return False
-    if float((dark & (middle > 0.25 * usual)).mean()) < (LEAST_LIT_SHORT if short else LEAST_LIT):
+    if float((dark & (middle > 0.25 * usual)).mean()) < (MIN_LIT_SHORT if short else MIN_LIT):
         return False
     low, high = np.quantile(middle, (0.2, 0.8))
     if low < (EVEN_SHORT if short else EVEN) * high:
@@ -130,23 +130,26 @@ def bright_lines(frame: StreakFrame) -> BrightLines:
     """
     lines: list[Line] = []
     free = ~frame.ignored
-    coarsest = max([s for s in BINS if min(frame.residual.shape) >= s * LEAST_SIDE_PX] or [1])
+    coarsest = max([s for s in BINS if min(frame.residual.shape) >= s * MIN_SIDE_PX] or [1])
     for size in (s for s in BINS if s <= coarsest):
         light, known = frame.residual, free.astype(np.float32)
         if size > 1:
-            light, known = binned(light * known, size), binned(known, size) / np.float32(size)
+            light, known = (
+                bin_pixels(light * known, size),
+                bin_pixels(known, size) / np.float32(size),
+            )
         widest = LEFT_TO_COARSER_PX if size < coarsest else np.inf
-        for line in _found(light, known, size, widest):
+        for line in _find_bright_streaks(light, known, size, widest):
             full = line.scaled(size)
             if not is_piece(full, lines):
                 lines.append(full)
-                free &= ~streak_band(free.shape, full)
+                free &= ~mask_streak_band(free.shape, full)
     short = [line for line in lines if line.path.length_px < SHORT_PX * line.bin_px]
     if not short:
         return BrightLines(streaks=tuple(lines), tracks=())
-    sharp = sharp_pixels(frame.residual) & ~frame.clipped
-    tracks = [line for line in short if sharp_share(line.path, sharp) > TRACK_SHARE]
-    many = len(short) > MOST_SHORT
+    sharp = find_sharp_pixels(frame.residual) & ~frame.clipped
+    tracks = [line for line in short if measure_sharp_share(line.path, sharp) > TRACK_SHARE]
+    many = len(short) > MAX_SHORT
     crowd = [*tracks, *(line for line in short if many or line.snr < SHORT_SNR)]
     return BrightLines(
         streaks=tuple(line for line in lines if not any(line is other for other in crowd)),
@@ -154,7 +157,7 @@ def bright_lines(frame: StreakFrame) -> BrightLines:
     )
 
 
-def in_own_light(frame: StreakFrame, lines: list[Line], hidden: BoolImage) -> list[Line]:
+def measure_in_own_light(frame: StreakFrame, lines: list[Line], hidden: BoolImage) -> list[Line]:
     """Lines, the bright ones measured again above a level that neither they nor stars have raised.
 
     The median that shows them takes light from their profile, unevenly also beside them, where
@@ -165,10 +168,10 @@ def in_own_light(frame: StreakFrame, lines: list[Line], hidden: BoolImage) -> li
     sizes = {line.bin_px for line in lines if np.isnan(line.log10_false_alarm)}
     if not sizes:
         return lines
-    light = without_level(frame.residual, ~hidden, FLAT_SIGMA_PX)
+    light = subtract_level(frame.residual, ~hidden, FLAT_SIGMA_PX)
     known = (~frame.ignored).astype(np.float32)
     frames = {
-        size: (binned(light * known, size), binned(known, size) / np.float32(size))
+        size: (bin_pixels(light * known, size), bin_pixels(known, size) / np.float32(size))
         if size > 1
         else (light, known)
         for size in sizes
@@ -178,13 +181,15 @@ def in_own_light(frame: StreakFrame, lines: list[Line], hidden: BoolImage) -> li
         if np.isnan(line.log10_false_alarm):
             light, known = frames[line.bin_px]
             own = line.scaled(1.0 / line.bin_px)
-            again = refitted(_cut(light, own.path)[0] * known, known, own)
+            again = refit_line(_cut(light, own.path)[0] * known, known, own)
             line = again.scaled(line.bin_px)
         measures.append(line)
     return measures
 
 
-def _found(light: FloatImage, known: FloatImage, size: int, widest_px: float) -> list[Line]:
+def _find_bright_streaks(
+    light: FloatImage, known: FloatImage, size: int, widest_px: float
+) -> list[Line]:
     """Bright streaks of one size of squares."""
     level = _median(light)
     above = np.asarray(light - level, np.float32)
@@ -194,15 +199,15 @@ def _found(light: FloatImage, known: FloatImage, size: int, widest_px: float) ->
     for least in LIT_SIGMA:
         lit = (above > size * least + LIT_SHARE * np.maximum(level, 0.0)) & free
         for rough, sigma in rough_lines(lit):
-            line = _fitted(above, known, rough, sigma)
+            line = _fit_least_squares(above, known, rough, sigma)
             if line is None or FWHM_PER_SIGMA * line.sigma_px > widest_px:
                 continue
             if not is_bright_streak(line, above, known, size):
                 continue
-            if joined_line(hunt, lines, line) is None:
-                line = followed(above, known, line)
+            if join_line(hunt, lines, line) is None:
+                line = follow_line(above, known, line)
                 lines.append(line)
-            free &= ~streak_band(free.shape, line)
+            free &= ~mask_streak_band(free.shape, line)
     return lines
 
 
@@ -225,7 +230,7 @@ def rough_lines(lit: BoolImage, min_filled: float = FILLED) -> list[tuple[Path, 
     wanted = (extent >= SHORTEST_PX) & (extent > 1.6 * np.sqrt(area))
     wanted[0] = False
     order = np.flatnonzero(wanted)
-    order = order[np.argsort(-extent[order], kind="stable")][:MOST_AREAS]
+    order = order[np.argsort(-extent[order], kind="stable")][:MAX_AREAS]
     found: list[tuple[Path, float]] = []
     for index in order.tolist():
         left, top, width, height, _ = (int(value) for value in stats[index])
@@ -245,10 +250,10 @@ def _lines_through(
     """Lines along which most places of a ridge lie, one after the other (RANSAC)."""
     rng = np.random.default_rng(0)
     found: list[tuple[Path, float]] = []
-    if len(places) > MOST_RIDGE:
-        some = np.sort(rng.choice(len(places), MOST_RIDGE, replace=False))
+    if len(places) > MAX_RIDGE:
+        some = np.sort(rng.choice(len(places), MAX_RIDGE, replace=False))
         places, depth = places[some], depth[some]
-    for _ in range(MOST_LINES):
+    for _ in range(MAX_LINES):
         if len(places) < SHORTEST_PX // 2:
             break
         pairs = rng.integers(len(places), size=(PAIRS, 2))
@@ -264,7 +269,7 @@ def _lines_through(
         near = off[:, best] < NEAR_PX
         along = (places[near] - start[best]) @ step[best]
         width = 2.0 * float(np.median(depth[near]))
-        u1, u2 = longest_run(along, GAP_PX + width)
+        u1, u2 = find_longest_run(along, GAP_PX + width)
         filled = np.count_nonzero((along >= u1) & (along <= u2))
         if u2 - u1 < max(SHORTEST_PX - 3, 2.0 * width) or filled < min_filled * (u2 - u1):
             break
@@ -278,19 +283,21 @@ def _lines_through(
     return found
 
 
-def _fitted(above: FloatImage, known: FloatImage, rough: Path, sigma: float) -> Line | None:
+def _fit_least_squares(
+    above: FloatImage, known: FloatImage, rough: Path, sigma: float
+) -> Line | None:
     """The least-squares line; stars on it count no more than it does."""
     if sigma > WIDEST_PX:
         return None
     cut, level = _cut(above, rough)
     if level < LIT_SIGMA[0]:
         return None
-    line = fitted_line(cut * known, known, rough, sigma, LEAST_SNR)
-    return None if line is None or line.snr < LEAST_SNR else line
+    line = fit_line(cut * known, known, rough, sigma, MIN_SNR)
+    return None if line is None or line.snr < MIN_SNR else line
 
 
 def _cut(above: FloatImage, path: Path) -> tuple[FloatImage, float]:
     """The light without what is far brighter than the usual light of a path, and that."""
     x, y = path.at(np.arange(0.0, path.length_px + 1.0), 0.0)
-    level = float(np.median(above[nearest_pixels(above.shape, x, y)]))
+    level = float(np.median(above[find_nearest_pixels(above.shape, x, y)]))
     return np.clip(above, -CLIP_LEVELS * level, CLIP_LEVELS * level), level

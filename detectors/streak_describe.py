@@ -7,32 +7,32 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detectors.psf import FWHM_PER_SIGMA
-from detectors.stamps import nearest_pixels
-from detectors.streak_frame import StreakFrame, clipped_streaks, saturated_stars
+from detectors.stamps import find_nearest_pixels
+from detectors.streak_frame import StreakFrame, find_clipped_streaks, find_saturated_stars
 from detectors.streak_line import (
     BOTH_OUTSIDE,
     Line,
     Path,
-    across,
-    measured,
-    streak_flags,
+    flag_streak,
+    measure_line,
     strip_along,
+    sum_across,
 )
-from detectors.streak_search import Hunt, streak_band
-from detectors.streak_stars import clipped_stars
+from detectors.streak_search import Hunt, mask_streak_band
+from detectors.streak_stars import mask_clipped_stars
 from detectors.types import BoolImage, FloatArray, StreakDetections, StreakFlag, StreakKind
 
 SHAPE_SNR = 15.0  # below, the light along a streak tells nothing
-PIECE_SNR, MOST_PIECES, FEWEST_PIECES = 4.0, 64, 8
+PIECE_SNR, MAX_PIECES, MIN_PIECES = 4.0, 64, 8
 # Dark pieces of a dashed line, against the 80 % point of its light
 DARK, BRIGHT = 0.2, 0.6
 DASHED_SHARE = (0.15, 0.85)
-FEWEST_GAPS = 2
+MIN_GAPS = 2
 # A sine takes this part of the scatter of even light by chance once in 1,000 streaks
 TUMBLING_AMPLITUDE, TUMBLING_SIGMAS = 0.2, 5.0
-FEWEST_PERIODS = 1.5
+MIN_PERIODS = 1.5
 METEOR_ENDS = 0.55  # both ends, a tenth each, over the brightest tenth
-FEWEST_IN_TRAIN, TRAIN_DEG, TRAIN_LENGTHS = 3, 2.0, 1.5
+MIN_IN_TRAIN, TRAIN_DEG, TRAIN_LENGTHS = 3, 2.0, 1.5
 
 # Distance of a piece's ends from the longer one's path, going on beyond its ends
 NEAR_SIGMAS, NEAR_PX, NEAR_SHARE = 1.5, 1.5, 0.02
@@ -57,7 +57,7 @@ class Shape:
 def shape_of(line: Line) -> Shape:
     """Name a streak by the light along it."""
     level, sigma = pieces(line)
-    if line.snr < SHAPE_SNR or level.size < FEWEST_PIECES:
+    if line.snr < SHAPE_SNR or level.size < MIN_PIECES:
         return Shape(kind=StreakKind.UNKNOWN, flags=0)
     if is_dashed(level):
         return Shape(kind=StreakKind.AIRCRAFT, flags=int(StreakFlag.DASHED))
@@ -70,7 +70,7 @@ def shape_of(line: Line) -> Shape:
 def pieces(line: Line) -> tuple[FloatArray, FloatArray]:
     """Light along a line in equal pieces, as many as show it well, and its sigma."""
     inside = np.flatnonzero(line.inside)
-    count = int(np.clip((line.snr / PIECE_SNR) ** 2, 1, MOST_PIECES))
+    count = int(np.clip((line.snr / PIECE_SNR) ** 2, 1, MAX_PIECES))
     count = max(1, min(count, inside.size // 3))
     if inside.size == 0:
         return np.zeros(0), np.zeros(0)
@@ -90,7 +90,7 @@ def is_dashed(level: FloatArray) -> bool:
         return False
     state = np.where(dark, -1, np.where(level > BRIGHT * top, 1, 0))
     state = state[state != 0]
-    return int(np.count_nonzero(np.diff(state) < 0)) >= FEWEST_GAPS
+    return int(np.count_nonzero(np.diff(state) < 0)) >= MIN_GAPS
 
 
 def swells(level: FloatArray, sigma: FloatArray) -> bool:
@@ -111,7 +111,7 @@ def is_tumbling(level: FloatArray, sigma: FloatArray) -> bool:
     count = level.size
     mean = float(level.mean())
     t = np.arange(count) / count
-    rates = np.arange(FEWEST_PERIODS, 0.45 * count, 0.25)
+    rates = np.arange(MIN_PERIODS, 0.45 * count, 0.25)
     if rates.size == 0 or mean <= 0.0:
         return False
     slope = np.polynomial.Polynomial.fit(t, level, 1)(t)
@@ -124,7 +124,7 @@ def is_tumbling(level: FloatArray, sigma: FloatArray) -> bool:
     return bool(amplitude > least)
 
 
-def in_trains(paths: list[Path]) -> list[bool]:
+def are_in_trains(paths: list[Path]) -> list[bool]:
     """Which paths follow each other on one line with others of like direction and length."""
     marks = []
     for path in paths:
@@ -142,7 +142,7 @@ def in_trains(paths: list[Path]) -> list[bool]:
                 and 1.0 / TRAIN_LENGTHS < size < TRAIN_LENGTHS
                 and near
             )
-        marks.append(alike >= FEWEST_IN_TRAIN)
+        marks.append(alike >= MIN_IN_TRAIN)
     return marks
 
 
@@ -152,10 +152,12 @@ def are_spikes(frame: StreakFrame, lines: list[Line]) -> BoolImage:
     `lines`: in pixels of the frame.
     """
     spikes = np.zeros(len(lines), bool)
-    stars = saturated_stars(frame.clipped)
+    stars = find_saturated_stars(frame.clipped)
     if not len(stars) or not lines:
         return spikes
-    hidden = clipped_stars(frame.residual, frame.clipped & ~clipped_streaks(frame.clipped))
+    hidden = mask_clipped_stars(
+        frame.residual, frame.clipped & ~find_clipped_streaks(frame.clipped)
+    )
     for _ in range(2):
         before = spikes.copy()
         for k in np.flatnonzero(~before):
@@ -163,7 +165,7 @@ def are_spikes(frame: StreakFrame, lines: list[Line]) -> BoolImage:
         if not (spikes & ~before).any():
             break
         for k in np.flatnonzero(spikes & ~before):  # it hides the way to what goes on from it
-            hidden = hidden | streak_band(hidden.shape, lines[k])
+            hidden = hidden | mask_streak_band(hidden.shape, lines[k])
     return spikes
 
 
@@ -175,7 +177,7 @@ def is_spike(frame: StreakFrame, line: Line, stars: FloatArray, hidden: BoolImag
     way. What ends at stars to both sides is none, nor is what hardly leaves their light.
 
     `line`: in pixels of the frame; `stars` (N, 3): x, y and radius of saturated stars, as of
-    `detectors.streak_frame.saturated_stars`; `hidden` (h, w): their light.
+    `detectors.streak_frame.find_saturated_stars`; `hidden` (h, w): their light.
     """
     path = line.path
     (cos, sin), length = path.along, path.length_px
@@ -193,18 +195,18 @@ def is_spike(frame: StreakFrame, line: Line, stars: FloatArray, hidden: BoolImag
     known = (~(frame.ignored | frame.clipped)).astype(np.float32)
     half = 3.0 * line.sigma_px + 1.0
     strip = strip_along(frame.residual * known, known, path, beyond_px=0.0, half_px=half)
-    signal, weight = across(strip, 0.0, line.sigma_px)
+    signal, weight = sum_across(strip, 0.0, line.sigma_px)
     clear = (np.abs(strip.u[:, None] - along) > SPIKE_CLEAR_RADII * radius).all(axis=1)
     clear &= weight > 0.3 * np.median(weight)
     # Away from the first and the last star on the line; another's spike may fill up one side
     before, after = along.min() - strip.u, strip.u - along.max()
     outside = clear & (np.maximum(before, after) > 0.0)
-    if np.count_nonzero(outside) < FEWEST_PIECES:
+    if np.count_nonzero(outside) < MIN_PIECES:
         return True
     return any(
         _falls_off(signal[some], weight[some], away[some])
         for away in (np.maximum(before, after), before, after)
-        if np.count_nonzero(some := clear & (away > 0.0)) >= FEWEST_PIECES
+        if np.count_nonzero(some := clear & (away > 0.0)) >= MIN_PIECES
     )
 
 
@@ -216,7 +218,7 @@ def _dark_way(path: Path, along: FloatArray, hidden: BoolImage) -> FloatArray:
         way = np.arange(first, place, 1.0 if place > first else -1.0)
         beyond = (way < 0.0) | (way > path.length_px)
         x, y = path.x1 + way * path.along[0], path.y1 + way * path.along[1]
-        steps.append(float((beyond & ~hidden[nearest_pixels(hidden.shape, x, y)]).sum()))
+        steps.append(float((beyond & ~hidden[find_nearest_pixels(hidden.shape, x, y)]).sum()))
     return np.array(steps)
 
 
@@ -234,7 +236,7 @@ def _falls_off(signal: FloatArray, weight: FloatArray, away: FloatArray) -> bool
     return far_light + float(np.hypot(falls * near_noise, far_noise)) < falls * near_light
 
 
-def described(
+def describe_lines(
     frame: StreakFrame, lines: list[Line], log10_false_alarm: FloatArray
 ) -> StreakDetections:
     """The lines as detections, the surest first; spikes of saturated stars are none."""
@@ -243,13 +245,13 @@ def described(
     if not len(order):
         return StreakDetections.empty()
     lines, chance = [lines[i] for i in order], np.asarray(log10_false_alarm, float)[order]
-    paths = [_left_to_right(line) for line in lines]
+    paths = [_order_left_to_right(line) for line in lines]
     shapes = [shape_of(line) for line in lines]
-    trains = in_trains(paths)
+    trains = are_in_trains(paths)
     size = frame.residual.shape
     flags = np.array(
         [
-            streak_flags(path, size, bow_sigma_px=bow_sigma_px, clipped=_clipped(frame, path))
+            flag_streak(path, size, bow_sigma_px=bow_sigma_px, clipped=_is_clipped(frame, path))
             for path, bow_sigma_px in zip(paths, [one.bow_sigma_px for one in lines], strict=True)
         ],
         np.uint8,
@@ -267,7 +269,7 @@ def described(
         y2=column([p.y2 for p in paths]),
         snr=column([line.snr for line in lines]),
         width_px=column([FWHM_PER_SIGMA * line.sigma_px for line in lines]),
-        flux=column([_flux(frame, line) for line in lines]),
+        flux=column([_measure_flux(frame, line) for line in lines]),
         log10_false_alarm=chance,
         bow_px=column([p.bow_px for p in paths]),
         sigma_end_px=column(ends),
@@ -280,17 +282,17 @@ def described(
     )
 
 
-def _left_to_right(line: Line) -> Path:
+def _order_left_to_right(line: Line) -> Path:
     path = line.path
     if path.x1 <= path.x2:
         return path
     return Path(x1=path.x2, y1=path.y2, x2=path.x1, y2=path.y1, bow_px=-path.bow_px)
 
 
-def _clipped(frame: StreakFrame, path: Path) -> bool:
+def _is_clipped(frame: StreakFrame, path: Path) -> bool:
     """Whether pixels on a path are clipped, or hidden as their neighbours are."""
     x, y = path.at(np.arange(0.0, path.length_px), 0.0)
-    return bool(frame.clipped[nearest_pixels(frame.clipped.shape, x, y)].any())
+    return bool(frame.clipped[find_nearest_pixels(frame.clipped.shape, x, y)].any())
 
 
 def _end_sigma(line: Line, flags: int) -> float:
@@ -299,24 +301,24 @@ def _end_sigma(line: Line, flags: int) -> float:
     return float(np.hypot(*line.end_sigma_px) / np.sqrt(2.0))
 
 
-def _flux(frame: StreakFrame, line: Line) -> float:
+def _measure_flux(frame: StreakFrame, line: Line) -> float:
     """Light above the background, in units of the image times square pixels."""
     inside = line.inside
     x, y = line.path.at(line.u[inside], 0.0)
-    noise = frame.noise[nearest_pixels(frame.noise.shape, x, y)]
+    noise = frame.noise[find_nearest_pixels(frame.noise.shape, x, y)]
     level = line.signal[inside] / np.maximum(line.weight[inside], 1e-3) / line.bin_px
     along = level * noise * np.sqrt(2.0 * np.pi) * line.sigma_px
     return line.bin_px * float(along.sum())
 
 
-def joined_line(hunt: Hunt, lines: list[Line], new: Line) -> int | None:
+def join_line(hunt: Hunt, lines: list[Line], new: Line) -> int | None:
     """Index of the line that a new one is a piece of; that line is replaced by both together.
 
     `hunt`: the frame with all its streaks; `lines`: changed in place.
     """
     for index, old in enumerate(lines):
         long, short = (old, new) if old.path.length_px >= new.path.length_px else (new, old)
-        ends = _reach(long, short)
+        ends = _find_reach(long, short)
         if ends is None:
             continue
         u1, u2 = min(0.0, ends[0]), max(long.path.length_px, ends[1])
@@ -324,8 +326,8 @@ def joined_line(hunt: Hunt, lines: list[Line], new: Line) -> int | None:
         last = long if u2 == long.path.length_px else short
         errors = (long.bow_sigma_px, long.line_sigma_px, long.sigma_width)
         sigmas = (max(first.end_sigma_px), max(last.end_sigma_px))
-        path = _through(long.path, short.path, u1, u2)
-        both = measured(hunt.light, hunt.known, path, long.sigma_px, errors, sigmas)
+        path = _extend_to_both(long.path, short.path, u1, u2)
+        both = measure_line(hunt.light, hunt.known, path, long.sigma_px, errors, sigmas)
         if both is not None:
             # As sure as its clearest part
             lines[index] = replace(both, snr=float(np.maximum(both.snr, long.snr)))
@@ -337,12 +339,12 @@ def is_piece(new: Line, lines: list[Line]) -> bool:
     """Whether a line lies on, or goes on from, one of the others."""
     for old in lines:
         long, short = (old, new) if old.path.length_px >= new.path.length_px else (new, old)
-        if _reach(long, short) is not None:
+        if _find_reach(long, short) is not None:
             return True
     return False
 
 
-def _reach(long: Line, short: Line) -> tuple[float, float] | None:
+def _find_reach(long: Line, short: Line) -> tuple[float, float] | None:
     """Ends of a piece along a longer line; None if it does not belong to it."""
     path = long.path
     cos, sin = path.along
@@ -363,7 +365,7 @@ def _reach(long: Line, short: Line) -> tuple[float, float] | None:
     return (u1, u2) if gap < max(GAP_PX, GAP_SHARE * length) else None
 
 
-def _through(long: Path, short: Path, u1: float, u2: float) -> Path:
+def _extend_to_both(long: Path, short: Path, u1: float, u2: float) -> Path:
     """The longer path carried on to the ends of both."""
     if u1 >= 0.0 and u2 <= long.length_px:
         return long

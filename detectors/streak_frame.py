@@ -12,33 +12,33 @@ from numpy.typing import NDArray
 from detectors.background import (
     Mesh,
     as_float_image,
-    filled,
-    lowest_mode,
-    pixels_to_ignore,
-    ranked,
-    smoothed,
+    estimate_lowest_mode,
+    fill_holes,
+    mask_ignored_pixels,
+    read_clipped_map,
+    remove_stripes,
+    select_ranks,
+    smooth_boxes,
     spread_about_zero,
-    told_clipped,
-    without_stripes,
 )
-from detectors.scale_space import blurred_noise, gaussian_blur
+from detectors.scale_space import blur_image, compute_blurred_noise
 from detectors.types import BoolImage, FloatArray, FloatImage
 
 SHORTEST_SIDE_PX = 16
 LEVEL_BOX_PX, NOISE_BOX_PX = 32.0, 48.0
 LEVEL_SAMPLES, NOISE_SAMPLES = 16, 20  # across a box
 # Pixels of a plateau at the very top count as clipped where no map of saturation is given
-FEWEST_ON_PLATEAU = 6
+MIN_ON_PLATEAU = 6
 SAMPLES = 50_000
-FLAT_SIGMA_PX, MOST_LIGHT = 10.0, 3.0
+FLAT_SIGMA_PX, MAX_LIGHT = 10.0, 3.0
 # A finer blur takes a quarter from a streak: it must leave so much less of the clouds
-FINE_SIGMA_PX, FINE_GAIN, LEAST_TEXTURE = 4.5, 0.8, 1.2
+FINE_SIGMA_PX, FINE_GAIN, MIN_TEXTURE = 4.5, 0.8, 1.2
 BRIGHT_BLUR_PX, BRIGHT_SIGMA = 1.2, 4.0
 TEXTURE_SIGMA_PX = 1.5
 
-LONGEST_SHARE, LEAST_LENGTH_PX = 6.0, 15.0
+LONGEST_SHARE, MIN_LENGTH_PX = 6.0, 15.0
 # Of the clipped area of a star that is bright enough for spikes: its radius, long over short side
-LEAST_STAR_RADIUS_PX, LONGEST_STAR = 1.5, 2.0
+MIN_STAR_RADIUS_PX, LONGEST_STAR = 1.5, 2.0
 ALONG_AXIS = np.sin(np.radians(1.5))  # charge bleeds along columns or rows
 
 
@@ -65,8 +65,8 @@ class StreakFrame:
         Raises ValueError if the image is not two-dimensional or mask or saturation do not fit.
         """
         image = as_float_image(light)
-        ignored = pixels_to_ignore(image, mask)
-        told = told_clipped(saturated, image)
+        ignored = mask_ignored_pixels(image, mask)
+        told = read_clipped_map(saturated, image)
         if min(image.shape) < SHORTEST_SIDE_PX or ignored.all():
             return None
         known = image[~ignored] if ignored.any() else image.ravel()
@@ -74,15 +74,15 @@ class StreakFrame:
         low, high = float(known.min()), float(known.max())
         if not high > low:
             return None
-        clipped = _plateau(image, ignored, high)
+        clipped = _find_plateau(image, ignored, high)
         clipped |= told & ~ignored
         # Units of the frame's own range: float32 carries it whatever the offset
         darker, lighter = np.quantile(sample, (0.16, 0.84))
         scale = max(float(lighter - darker) / 2.0, 1e-6 * (high - low))
         shifted = np.where(ignored, np.float32(0.0), (image - np.median(sample)) / scale)
-        residual, noise = _whitened(np.asarray(shifted, np.float32), ignored | clipped)
+        residual, noise = _whiten_noise(np.asarray(shifted, np.float32), ignored | clipped)
         residual[ignored] = 0.0
-        residual, defects = without_stripes(residual)
+        residual, defects = remove_stripes(residual)
         ignored |= defects
         residual[ignored] = 0.0
         return cls(
@@ -93,25 +93,27 @@ class StreakFrame:
         )
 
 
-def _plateau(image: FloatImage, ignored: BoolImage, high: float) -> BoolImage:
+def _find_plateau(image: FloatImage, ignored: BoolImage, high: float) -> BoolImage:
     """Pixels at the top value, if several are; a brightest star has one such pixel."""
     top = (image >= high - 1e-6 * abs(high)) & ~ignored
-    if np.count_nonzero(top) < FEWEST_ON_PLATEAU or np.mean(top) > 0.5:
+    if np.count_nonzero(top) < MIN_ON_PLATEAU or np.mean(top) > 0.5:
         return np.zeros(image.shape, bool)
     return np.asarray(top)
 
 
-def _whitened(image: FloatImage, hidden: BoolImage) -> tuple[FloatImage, FloatImage]:
+def _whiten_noise(image: FloatImage, hidden: BoolImage) -> tuple[FloatImage, FloatImage]:
     """Light above the large-scale background over the pixels' noise; and that noise."""
     known = np.where(hidden, np.float32(np.nan), image)
     mesh = Mesh.with_scale(image.shape, LEVEL_BOX_PX)
-    level = mesh.upsample(smoothed(lowest_mode(mesh.samples(known, LEVEL_SAMPLES), 1e-6)[0]))
+    level = mesh.upsample(
+        smooth_boxes(estimate_lowest_mode(mesh.samples(known, LEVEL_SAMPLES), 1e-6)[0])
+    )
     above = image - level
-    noise = pixel_noise(above, hidden)
+    noise = estimate_pixel_noise(above, hidden)
     return np.asarray(above / noise, np.float32), noise
 
 
-def pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:
+def estimate_pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:
     """Sigma of the pixels from differences of neighbours: texture of clouds hardly counts.
 
     The quarter of the second difference (1, -2, 1) x (1, -2, 1), which has the sigma of a pixel
@@ -127,14 +129,14 @@ def pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:
     count = np.isfinite(ordered).sum(axis=-1)
     # The 45th percentile of |x| of a normal x is 0.598 sigma: a little below the median, as
     # stars and streaks only add
-    boxes = ranked(ordered, 0.45 * count) / 0.598
+    boxes = select_ranks(ordered, 0.45 * count) / 0.598
     boxes[count < 20] = np.nan
-    boxes = smoothed(filled(np.asarray(boxes, np.float32)))
+    boxes = smooth_boxes(fill_holes(np.asarray(boxes, np.float32)))
     least = max(0.2 * float(np.median(boxes)), 1e-3)
     return np.maximum(mesh.upsample(boxes), np.float32(least))
 
 
-def flattened(
+def flatten_residual(
     residual: FloatImage, hidden: BoolImage, *, roughly: bool = False
 ) -> tuple[FloatImage, FloatImage]:
     """The residual without what is left of the background at scales far above a streak's width.
@@ -148,24 +150,24 @@ def flattened(
     Gives `flat` and `texture`: by how much the blurred noise exceeded white noise, at least 1.
     """
     known = ~hidden
-    flat, texture = _evened(without_level(residual, known, FLAT_SIGMA_PX), hidden)
+    flat, texture = _even_texture(subtract_level(residual, known, FLAT_SIGMA_PX), hidden)
     if roughly:
         return flat, texture
     flat[hidden] = 0.0
-    bright = gaussian_blur(flat, BRIGHT_BLUR_PX) > BRIGHT_SIGMA * blurred_noise(BRIGHT_BLUR_PX)
+    bright = blur_image(flat, BRIGHT_BLUR_PX) > BRIGHT_SIGMA * compute_blurred_noise(BRIGHT_BLUR_PX)
     dark = known & (cv2.dilate(bright.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0)
-    flat, texture = _evened(without_level(residual, dark, FLAT_SIGMA_PX), hidden)
-    if float(texture.max()) < LEAST_TEXTURE:
+    flat, texture = _even_texture(subtract_level(residual, dark, FLAT_SIGMA_PX), hidden)
+    if float(texture.max()) < MIN_TEXTURE:
         return flat, texture
-    fine, fine_texture = _evened(without_level(residual, dark, FINE_SIGMA_PX), hidden)
+    fine, fine_texture = _even_texture(subtract_level(residual, dark, FINE_SIGMA_PX), hidden)
     return np.where(fine_texture < FINE_GAIN * texture, fine, flat), texture
 
 
-def without_level(residual: FloatImage, known: BoolImage, sigma_px: float) -> FloatImage:
+def subtract_level(residual: FloatImage, known: BoolImage, sigma_px: float) -> FloatImage:
     """The residual less its Gaussian blur; only known pixels tell of that."""
     h, w = residual.shape
     weight = known.astype(np.float32)
-    cut = np.clip(residual, -MOST_LIGHT, MOST_LIGHT) * weight
+    cut = np.clip(residual, -MAX_LIGHT, MAX_LIGHT) * weight
     size = (-(-w // 2), -(-h // 2))
     light = cv2.resize(cut, size, interpolation=cv2.INTER_AREA)
     share = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
@@ -175,7 +177,7 @@ def without_level(residual: FloatImage, known: BoolImage, sigma_px: float) -> Fl
     return np.asarray(residual - level, np.float32)
 
 
-def _evened(flat: FloatImage, hidden: BoolImage) -> tuple[FloatImage, FloatImage]:
+def _even_texture(flat: FloatImage, hidden: BoolImage) -> tuple[FloatImage, FloatImage]:
     """The frame over what its blurred noise has more than white noise, and that: clouds' texture.
 
     In boxes, by the dark side of the blurred frame; calm parts stay as they are.
@@ -184,45 +186,45 @@ def _evened(flat: FloatImage, hidden: BoolImage) -> tuple[FloatImage, FloatImage
     size = (-(-w // 2), -(-h // 2))
     seen = np.where(hidden, np.float32(0.0), flat)
     half = np.asarray(cv2.resize(seen, size, interpolation=cv2.INTER_AREA), np.float32)
-    blurred = gaussian_blur(half, 0.5 * TEXTURE_SIGMA_PX)
+    blurred = blur_image(half, 0.5 * TEXTURE_SIGMA_PX)
     lost = cv2.resize(hidden.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.25
     coarse = Mesh.with_scale(half.shape, 0.5 * NOISE_BOX_PX)
     dark = np.where(lost | (blurred >= 0.0), np.float32(np.nan), blurred)
     # Squares of two pixels blur by 1/4 px^2 more
-    unit = np.float32(blurred_noise(float(np.hypot(TEXTURE_SIGMA_PX, 0.5))))
-    boxes = smoothed(spread_about_zero(coarse.samples(dark, NOISE_SAMPLES))) / unit
+    unit = np.float32(compute_blurred_noise(float(np.hypot(TEXTURE_SIGMA_PX, 0.5))))
+    boxes = smooth_boxes(spread_about_zero(coarse.samples(dark, NOISE_SAMPLES))) / unit
     mesh = Mesh.with_boxes(flat.shape, coarse.rows, coarse.cols)
     texture = np.maximum(mesh.upsample(np.maximum(boxes, np.float32(1.0))), np.float32(1.0))
     return np.asarray(flat / texture, np.float32), np.asarray(texture)
 
 
-def clipped_streaks(clipped: BoolImage) -> BoolImage:
+def find_clipped_streaks(clipped: BoolImage) -> BoolImage:
     """Clipped areas that are long, thin and lie askew: no stars, and nothing that bled.
 
     `clipped` (h, w).
     """
     if not clipped.any():
         return np.zeros(clipped.shape, bool)
-    labels, _, _, _, long, short, angle = _areas(clipped)
+    labels, _, _, _, long, short, angle = _label_areas(clipped)
     askew = np.minimum(np.abs(np.sin(angle)), np.abs(np.cos(angle))) > ALONG_AXIS
-    streak = (long > LEAST_LENGTH_PX) & (long > LONGEST_SHARE * short) & askew
+    streak = (long > MIN_LENGTH_PX) & (long > LONGEST_SHARE * short) & askew
     streak[0] = False
     return np.asarray(streak[labels])
 
 
-def saturated_stars(clipped: BoolImage) -> FloatArray:
+def find_saturated_stars(clipped: BoolImage) -> FloatArray:
     """Middle and radius in pixels of the round clipped areas, shape (N, 3): x, y, radius.
 
     `clipped` (h, w).
     """
-    _, size, x, y, long, short, _ = _areas(clipped)
+    _, size, x, y, long, short, _ = _label_areas(clipped)
     radius = np.sqrt(size / np.pi)
-    star = (radius >= LEAST_STAR_RADIUS_PX) & (long <= LONGEST_STAR * short)
+    star = (radius >= MIN_STAR_RADIUS_PX) & (long <= LONGEST_STAR * short)
     star[0] = False
     return np.column_stack([x, y, radius])[star]
 
 
-def _areas(lit: BoolImage) -> tuple[NDArray[Any], ...]:
+def _label_areas(lit: BoolImage) -> tuple[NDArray[Any], ...]:
     """Each pixel's number of connected area; of the areas, the first what lies in none, by their
     moments: pixels, middle x and y, long and short side as of a rectangle, angle.
     """

@@ -13,29 +13,29 @@ from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, Strea
 LIT_CHUNKS = 120
 NEAR_END_PX = 24.0
 REACH_PX, STEP_PX = 6.0, 0.25
-LEAST_WEIGHT = 0.2  # of a step, one sigma squared of noise: a fifth of a pixel's
+MIN_WEIGHT = 0.2  # of a step, one sigma squared of noise: a fifth of a pixel's
 
 BEYOND_PX = 24.0
 SIDE_PX = 30.0  # lines to both sides, as far as this, tell the frame's own scatter
 THIRD_OF_MANY, COMMON_SLACK = 1.9, 1.15  # the third largest of 20 normal numbers is 1.5
-PIECE_PX, MOST_OF_PIECE = 12, 4.0
+PIECE_PX, MAX_OF_PIECE = 12, 4.0
 
 # Beyond its end a line goes on where so many pieces in a row are lit by so many sigma each, and
 # dark beside, so many sigmas of its width away
-FOLLOW_SIGMA, FEWEST_FOLLOWED, FLANK_SIGMAS, FLANK_DARK = 4.0, 3, 4.0, 0.5
+FOLLOW_SIGMA, MIN_FOLLOWED, FLANK_SIGMAS, FLANK_DARK = 4.0, 3, 4.0, 0.5
 
 PASSES = 5
 SETTLED_PX, SETTLED_WIDTH = 0.5, 0.1
 NARROWEST_PX, WIDEST_PX = 0.45, 4.0  # sigma across; wider ones are found in binned frames
 WIDTH_PRIOR = 0.35  # of ln sigma about that of the filter
 BOW_PRIOR = 0.01  # of the length
-LEAST_BENT_PX = 60.0
+MIN_BENT_PX = 60.0
 BEYOND_SHARE = 0.35
 CHUNK_SNR = 3.0
-MOST_CHUNKS = 32
+MAX_CHUNKS = 32
 # An end nearer than this to the border is cut by it, if the streak would leave the frame so soon
 BORDER_PX, AHEAD_PX = 2.5, 10.0
-CURVED_SIGMAS, LEAST_BOW_PX = 4.0, 1.0
+CURVED_SIGMAS, MIN_BOW_PX = 4.0, 1.0
 BOTH_OUTSIDE = StreakFlag.FIRST_END_OUTSIDE | StreakFlag.SECOND_END_OUTSIDE
 
 
@@ -103,7 +103,7 @@ class Path:
         )
 
 
-def streak_flags(
+def flag_streak(
     path: Path, shape: tuple[int, ...], *, bow_sigma_px: float, clipped: bool
 ) -> StreakFlag:
     """What place, bow and clipped pixels of a streak say."""
@@ -116,7 +116,7 @@ def streak_flags(
     first, second = (near < BORDER_PX) & (ahead < -0.5)
     flags |= StreakFlag.FIRST_END_OUTSIDE if first else StreakFlag(0)
     flags |= StreakFlag.SECOND_END_OUTSIDE if second else StreakFlag(0)
-    if abs(path.bow_px) > max(CURVED_SIGMAS * bow_sigma_px, LEAST_BOW_PX):
+    if abs(path.bow_px) > max(CURVED_SIGMAS * bow_sigma_px, MIN_BOW_PX):
         flags |= StreakFlag.CURVED
     return flags
 
@@ -147,12 +147,12 @@ def strip_along(
     return Strip(
         u=u,
         v=v,
-        light=_remapped(light, at_x, at_y),
-        known=_remapped(known, at_x, at_y),
+        light=_remap_image(light, at_x, at_y),
+        known=_remap_image(known, at_x, at_y),
     )
 
 
-def _remapped(image: FloatImage, x: FloatImage, y: FloatImage) -> FloatImage:
+def _remap_image(image: FloatImage, x: FloatImage, y: FloatImage) -> FloatImage:
     """Linear interpolation, 0 beyond the image."""
     mapped = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return np.asarray(mapped, np.float32)
@@ -199,7 +199,7 @@ class Line:
         return (self.u >= 0.0) & (self.u <= self.path.length_px)
 
 
-def longest_run(along: FloatArray, gap: float) -> tuple[float, float]:
+def find_longest_run(along: FloatArray, gap: float) -> tuple[float, float]:
     """The longest part of a line without a greater gap between places."""
     along = np.sort(along)
     breaks = np.flatnonzero(np.diff(along) > gap)
@@ -208,7 +208,7 @@ def longest_run(along: FloatArray, gap: float) -> tuple[float, float]:
     return float(along[first[best]]), float(along[last[best]])
 
 
-def lit_part(signal: FloatArray, weight: FloatArray) -> tuple[int, int, float]:
+def find_lit_part(signal: FloatArray, weight: FloatArray) -> tuple[int, int, float]:
     """Steps [i, j) with the greatest sum of signal over the root of the sum of weights.
 
     For a streak of even light that is its likeliest extent (a generalised likelihood ratio of two
@@ -220,16 +220,16 @@ def lit_part(signal: FloatArray, weight: FloatArray) -> tuple[int, int, float]:
     size = max(1, -(-count // LIT_CHUNKS))
     edges = np.unique(np.append(np.arange(0, count, size), count))
     total, spread = np.append(0.0, np.cumsum(signal)), np.append(0.0, np.cumsum(weight))
-    a, b, snr = _best_pair(total, spread, edges, edges)
+    a, b, snr = _find_best_pair(total, spread, edges, edges)
     if size > 1:  # around both, step by step
         near_a = np.arange(max(0, a - 2 * size), min(count, a + 2 * size) + 1)
         near_b = np.arange(max(0, b - 2 * size), min(count, b + 2 * size) + 1)
-        a, b, snr = _best_pair(total, spread, near_a, near_b)
-    seen = np.flatnonzero(weight[a:b] > LEAST_WEIGHT)  # not beyond the image
+        a, b, snr = _find_best_pair(total, spread, near_a, near_b)
+    seen = np.flatnonzero(weight[a:b] > MIN_WEIGHT)  # not beyond the image
     return (a + int(seen[0]), a + int(seen[-1]) + 1, snr) if seen.size else (a, b, snr)
 
 
-def _best_pair(
+def _find_best_pair(
     total: FloatArray, spread: FloatArray, first: IndexArray, last: IndexArray
 ) -> tuple[int, int, float]:
     light = total[last][None, :] - total[first][:, None]
@@ -241,7 +241,7 @@ def _best_pair(
     return int(first[i]), int(last[j]), float(snr[i, j])
 
 
-def fine_end(
+def refine_end(
     u: FloatArray, signal: FloatArray, weight: FloatArray, end: float, side: int, sigma_px: float
 ) -> tuple[float, float]:
     """An end to a fraction of a pixel, and its sigma.
@@ -273,7 +273,7 @@ def fine_end(
     return end + side * shift, float(np.sqrt(bound + 26.0 * ratio**4))
 
 
-def across(strip: Strip, off: float, sigma: float) -> tuple[FloatArray, FloatArray]:
+def sum_across(strip: Strip, off: float, sigma: float) -> tuple[FloatArray, FloatArray]:
     """Filter sum across the path and its variance in white noise, step by step."""
     kernel = np.exp(-0.5 * ((strip.v - off) / sigma) ** 2).astype(np.float32)
     signal = strip.light @ kernel
@@ -281,7 +281,7 @@ def across(strip: Strip, off: float, sigma: float) -> tuple[FloatArray, FloatArr
     return signal.astype(float), weight.astype(float)
 
 
-def measured(
+def measure_line(
     light: FloatImage,
     known: FloatImage,
     path: Path,
@@ -295,20 +295,20 @@ def measured(
     `ends`: the path's ends stay; these are their standard deviations.
     """
     strip = strip_along(light, known, path, beyond_px=BEYOND_PX, half_px=SIDE_PX + 4.0 * sigma)
-    signal, weight = across(strip, 0.0, sigma)
+    signal, weight = sum_across(strip, 0.0, sigma)
     if ends is None:
-        u1, error1 = fine_end(strip.u, signal, weight, 0.0, -1, sigma)
-        u2, error2 = fine_end(strip.u, signal, weight, path.length_px, 1, sigma)
+        u1, error1 = refine_end(strip.u, signal, weight, 0.0, -1, sigma)
+        u2, error2 = refine_end(strip.u, signal, weight, path.length_px, 1, sigma)
     else:
         u1, u2, (error1, error2) = 0.0, path.length_px, ends
-    u1, u2 = within(path, u1, u2, light.shape, 2.0 * sigma)
+    u1, u2 = clip_to_frame(path, u1, u2, light.shape, 2.0 * sigma)
     if u2 - u1 < 4.0:
         return None
     inside = (strip.u >= u1) & (strip.u <= u2)
     total = float(weight[inside].sum())
     if total <= 1.0:
         return None
-    base, scatter = _beside(strip, inside, sigma)
+    base, scatter = _measure_beside(strip, inside, sigma)
     snr = (float(signal[inside].sum()) / total - base) * np.sqrt(total)
     return Line(
         path=path.cut(u1, u2),
@@ -325,7 +325,7 @@ def measured(
     )
 
 
-def _beside(strip: Strip, inside: BoolImage, sigma: float) -> tuple[float, float]:
+def _measure_beside(strip: Strip, inside: BoolImage, sigma: float) -> tuple[float, float]:
     """Level of parallel lines beside the path, and their scatter in units of white noise.
 
     A piece of them counts with no more than four sigma: what is left of a star or of another
@@ -338,7 +338,7 @@ def _beside(strip: Strip, inside: BoolImage, sigma: float) -> tuple[float, float
     weight = strip.known[inside] @ np.square(kernels)
     edges = np.arange(0, len(signal), PIECE_PX)
     signal, weight = np.add.reduceat(signal, edges), np.add.reduceat(weight, edges)
-    most = MOST_OF_PIECE * np.sqrt(weight)
+    most = MAX_OF_PIECE * np.sqrt(weight)
     total, spread = np.clip(signal, -most, most).sum(axis=0), weight.sum(axis=0)
     seen = spread > 0.3 * np.median(spread)
     if np.count_nonzero(seen) < 6:
@@ -352,7 +352,7 @@ def _beside(strip: Strip, inside: BoolImage, sigma: float) -> tuple[float, float
     return base, max(1.0, common, float(size[-3]) / THIRD_OF_MANY)
 
 
-def within(
+def clip_to_frame(
     path: Path, u1: float, u2: float, shape: tuple[int, ...], near_px: float
 ) -> tuple[float, float]:
     """Ends cut off at the outline of the frame's pixels; those that nearly reach it, on it."""
@@ -371,7 +371,7 @@ def within(
     return u1, u2
 
 
-def fitted_line(
+def fit_line(
     light: FloatImage, known: FloatImage, rough: Path, sigma_px: float, least_snr: float
 ) -> Line | None:
     """Fit a streak from a rough segment; None where it comes to nothing.
@@ -380,7 +380,7 @@ def fitted_line(
     width of the filter that showed it; `least_snr`: below this signal-to-noise ratio a fit is given
     up.
     """
-    path, snr = nudged(light, known, rough, sigma_px, max(3.0, 2.0 * sigma_px))
+    path, snr = align_ends(light, known, rough, sigma_px, max(3.0, 2.0 * sigma_px))
     if snr < 0.8 * least_snr:
         return None
     sigma, prior = sigma_px, sigma_px
@@ -389,8 +389,8 @@ def fitted_line(
         before, width = path, sigma
         beyond = BEYOND_PX + BEYOND_SHARE * path.length_px
         strip = strip_along(light, known, path, beyond_px=beyond, half_px=3.5 * sigma + 3.0)
-        signal, weight = across(strip, 0.0, sigma)
-        first, last, snr = lit_part(signal, weight)
+        signal, weight = sum_across(strip, 0.0, sigma)
+        first, last, snr = find_lit_part(signal, weight)
         if snr < 0.8 * least_snr:
             return None
         u1, u2 = float(strip.u[first]) - 0.5, float(strip.u[last - 1]) + 0.5
@@ -398,45 +398,45 @@ def fitted_line(
             return None
         path = path.cut(u1, u2)
         strip = strip_along(light, known, path, beyond_px=0.0, half_px=3.5 * sigma + 3.0)
-        moved, sigma, errors = _least_squares(strip, path, sigma, prior)
+        moved, sigma, errors = _solve_line_step(strip, path, sigma, prior)
         path = path.moved(*moved)
         gap = max(abs(path.x1 - before.x1), abs(path.y1 - before.y1))
         gap = max(gap, abs(path.x2 - before.x2), abs(path.y2 - before.y2))
         if gap < SETTLED_PX and abs(np.log(sigma / width)) < SETTLED_WIDTH:
             break
-    return measured(light, known, path, sigma, errors)
+    return measure_line(light, known, path, sigma, errors)
 
 
-def refitted(light: FloatImage, known: FloatImage, line: Line) -> Line:
+def refit_line(light: FloatImage, known: FloatImage, line: Line) -> Line:
     """A line fitted again in other light of its frame, where its ends stay.
 
-    `light`, `known` (h, w): as of `fitted_line`.
+    `light`, `known` (h, w): as of `fit_line`.
     """
     path, sigma = line.path, line.sigma_px
     errors = (line.bow_sigma_px, line.line_sigma_px, line.sigma_width)
     for _ in range(PASSES):
         strip = strip_along(light, known, path, beyond_px=0.0, half_px=3.5 * sigma + 3.0)
         width = sigma
-        moved, sigma, errors = _least_squares(strip, path, sigma, line.sigma_px)
+        moved, sigma, errors = _solve_line_step(strip, path, sigma, line.sigma_px)
         path = path.moved(*moved)
         if max(map(abs, moved)) < SETTLED_PX and abs(np.log(sigma / width)) < SETTLED_WIDTH:
             break
-    return measured(light, known, path, sigma, errors, line.end_sigma_px) or line
+    return measure_line(light, known, path, sigma, errors, line.end_sigma_px) or line
 
 
-def followed(light: FloatImage, known: FloatImage, line: Line) -> Line:
+def follow_line(light: FloatImage, known: FloatImage, line: Line) -> Line:
     """A bright line carried on as far as its light goes on, however faint it becomes.
 
     The likeliest extent of even light leaves out an end that has faded, of which there is no doubt
     all the same.
 
-    `light`, `known` (h, w): as of `fitted_line`.
+    `light`, `known` (h, w): as of `fit_line`.
     """
     path, size = line.path, float(np.hypot(*light.shape))
     half = FLANK_SIGMAS * line.sigma_px + 2.0
     strip = strip_along(light, known, path, beyond_px=size, half_px=half)
     offs = np.array([-FLANK_SIGMAS, 0.0, FLANK_SIGMAS]) * line.sigma_px
-    sums = [across(strip, off, line.sigma_px) for off in offs]
+    sums = [sum_across(strip, off, line.sigma_px) for off in offs]
     ends = []
     for outward in (-strip.u, strip.u - path.length_px):
         order = np.flatnonzero(outward > 0.0)
@@ -447,19 +447,19 @@ def followed(light: FloatImage, known: FloatImage, line: Line) -> Line:
             for k in (0, 1)
         )
         level = signal / np.maximum(weight, 1e-3)
-        seen = weight.min(axis=0) > 0.3 * PIECE_PX * LEAST_WEIGHT
+        seen = weight.min(axis=0) > 0.3 * PIECE_PX * MIN_WEIGHT
         lit = seen & (signal[1] > FOLLOW_SIGMA * np.sqrt(weight[1]))
         lit &= np.maximum(level[0], level[2]) < FLANK_DARK * level[1]
         pieces = int(np.argmin(np.append(lit, False)))
-        ends.append(float(pieces * PIECE_PX) if pieces >= FEWEST_FOLLOWED else 0.0)
+        ends.append(float(pieces * PIECE_PX) if pieces >= MIN_FOLLOWED else 0.0)
     if not any(ends):
         return line
     longer = path.cut(-ends[0], path.length_px + ends[1])
     errors = (line.bow_sigma_px, line.line_sigma_px, line.sigma_width)
-    return measured(light, known, longer, line.sigma_px, errors) or line
+    return measure_line(light, known, longer, line.sigma_px, errors) or line
 
 
-def nudged(
+def align_ends(
     light: FloatImage, known: FloatImage, path: Path, sigma: float, reach: float
 ) -> tuple[Path, float]:
     """Both ends moved to the sides so that most light lies on the line between."""
@@ -481,7 +481,7 @@ def nudged(
     return path.moved(float(offs[i]), float(offs[j])), float(snr[i, j])
 
 
-def _least_squares(
+def _solve_line_step(
     strip: Strip, path: Path, sigma: float, prior: float
 ) -> tuple[tuple[float, float, float], float, tuple[float, float, float]]:
     """Moves of both ends and the bow, the width, and sigmas of bow, place and ln width.
@@ -489,9 +489,9 @@ def _least_squares(
     One Gauss-Newton step of light = A(u) exp(-(v - c(u))^2 / 2 sigma^2) with a parabola c;
     A is that of the light itself, chunk by chunk.
     """
-    signal, weight = across(strip, 0.0, sigma)
-    level = _levels(signal, weight)
-    bent = path.length_px > LEAST_BENT_PX
+    signal, weight = sum_across(strip, 0.0, sigma)
+    level = _measure_levels(signal, weight)
+    bent = path.length_px > MIN_BENT_PX
     t = np.linspace(-1.0, 1.0, strip.u.size)
     basis = [np.ones_like(t), t] + ([1.0 - t**2] if bent else [])
     shape = np.exp(-0.5 * (strip.v / sigma) ** 2)
@@ -524,11 +524,11 @@ def _least_squares(
     return (c0 - c1, c0 + c1, c2), new, (bow_sigma, place, float(np.sqrt(covariance[-1, -1])))
 
 
-def _levels(signal: FloatArray, weight: FloatArray) -> FloatArray:
+def _measure_levels(signal: FloatArray, weight: FloatArray) -> FloatArray:
     """Light along the path in as many chunks as show it well, never negative."""
     total = max(float(weight.sum()), 1e-6)
     snr = float(signal.sum()) / np.sqrt(total)
-    count = int(np.clip((snr / CHUNK_SNR) ** 2, 1, min(MOST_CHUNKS, signal.size // 4 + 1)))
+    count = int(np.clip((snr / CHUNK_SNR) ** 2, 1, min(MAX_CHUNKS, signal.size // 4 + 1)))
     edges = np.linspace(0, signal.size, count, endpoint=False).astype(int)
     light, noise = np.add.reduceat(signal, edges), np.add.reduceat(weight, edges)
     level = np.maximum(light / np.maximum(noise, 1e-3), 0.0)

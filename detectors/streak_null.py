@@ -109,7 +109,7 @@ def with_structure(log10_chance: FloatArray, length_px: FloatArray) -> FloatArra
     return np.asarray(np.logaddexp(log10_chance * np.log(10.0), np.log(other)) / np.log(10.0))
 
 
-def shuffled(hunt: Hunt) -> Hunt:
+def shuffle_tiles(hunt: Hunt) -> Hunt:
     """A frame in tiles that have changed places with others about them, half of them upside down.
 
     What is longer than a tile is gone; stars, noise of neighbours, and the direction of rows and of
@@ -126,12 +126,12 @@ def shuffled(hunt: Hunt) -> Hunt:
 
     return replace(
         hunt,
-        light=_moved(hunt.light, order, turned),
-        known=_moved(hunt.known, order, turned),
+        light=_move_tiles(hunt.light, order, turned),
+        known=_move_tiles(hunt.known, order, turned),
     )
 
 
-def _moved(image: FloatImage, order: IndexArray, turned: NDArray[np.bool_]) -> FloatImage:
+def _move_tiles(image: FloatImage, order: IndexArray, turned: NDArray[np.bool_]) -> FloatImage:
     (rows, cols), tile = order.shape, TILE_PX
     cut = image[: rows * tile, : cols * tile]
     tiles = cut.reshape(rows, tile, cols, tile).transpose(0, 2, 1, 3).reshape(-1, tile, tile)

@@ -9,29 +9,29 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from detectors.background import ranked, smoothed
-from detectors.scale_space import gaussian_blur
-from detectors.stamps import nearest_pixels
-from detectors.streak_frame import flattened
+from detectors.background import select_ranks, smooth_boxes
+from detectors.scale_space import blur_image
+from detectors.stamps import find_nearest_pixels
+from detectors.streak_frame import flatten_residual
 from detectors.streak_line import Line, Path
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage
 
 QUADRANTS = 4
 
-FEWEST_ROWS, MOST_ROWS = 8, 256
+MIN_ROWS, MAX_ROWS = 8, 256
 NULL_CELL_PX = 128  # the frame's own spread of line sums is measured in cells of about this size
 NULL_SLOPES, NULL_STEP = 8, 6
 NORMAL_QUARTILE = 0.6745
 CELL_PX, CELL_DEG = 24.0, 7.5  # of like candidates the strongest is kept
-MOST_HITS = 20_000
-MOST_PAIRS = 2_000_000  # looked at together: a daylight photo has eighty times as many
+MAX_HITS = 20_000
+MAX_PAIRS = 2_000_000  # looked at together: a daylight photo has eighty times as many
 
 SIGMA_PX = 1.2  # of the filter, in pixels of the binned frame
 BINS = (1, 2, 4)
-LEAST_KNOWN = 0.5  # of a square of pixels
+MIN_KNOWN = 0.5  # of a square of pixels
 CLIP_SIGMA = 4.0  # one pixel counts no more than this in a candidate: stars are bright, not long
 CLIP_FIT = 15.0
-LEAST_SIDE_PX = 48
+MIN_SIDE_PX = 48
 DARK_REACH_PX, DARK_FEWEST = 200.0, 3
 SAMPLES = 48  # places along a candidate at which it is looked at again
 STILL_THERE = 0.6
@@ -48,7 +48,7 @@ class Level:
     sums: FloatImage
 
 
-def partial_transforms(image: FloatImage, most_rows: int) -> Iterator[Level]:
+def compute_partial_transforms(image: FloatImage, most_rows: int) -> Iterator[Level]:
     """Sums along all lines that go down and to the right by up to 45 degrees, tile by tile.
 
     A line of 2 h rows and slope 2 s or 2 s + 1 is a line of h rows and slope s and, below it, one
@@ -85,7 +85,7 @@ def _add_shifted(above: FloatImage, below: FloatImage, shift: int, out: FloatIma
     out[:, cut:] = above[:, cut:]
 
 
-def turned(image: FloatImage, quadrant: int) -> FloatImage:
+def turn_image(image: FloatImage, quadrant: int) -> FloatImage:
     """The image so that lines of a quadrant of directions go down and to the right.
 
     0: down and right, 1: down and left, 2: right and down, 3: right and up.
@@ -97,10 +97,10 @@ def turned(image: FloatImage, quadrant: int) -> FloatImage:
     return np.ascontiguousarray(image)
 
 
-def turned_back(
+def turn_places_back(
     x: FloatArray, y: FloatArray, quadrant: int, shape: tuple[int, int]
 ) -> tuple[FloatArray, FloatArray]:
-    """Places of a turned image (`turned`) in the image itself, of that shape (h, w)."""
+    """Places of a turned image (`turn_image`) in the image itself, of that shape (h, w)."""
     height, width = shape
     if quadrant == 0:
         return x, y
@@ -126,7 +126,9 @@ class Segments(Columns):
         return int(self.snr.size)
 
 
-def segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> tuple[Segments, Segments]:
+def find_segments(
+    blurred: FloatImage, sigma_px: float, min_snr: float
+) -> tuple[Segments, Segments]:
     """Line sums over the threshold, of like ones the strongest; and those as far below zero.
 
     Two and three tiles of each level, one below the other, make segments that begin at every
@@ -142,24 +144,24 @@ def segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> tuple[Segm
     parts = [Segments(x1=none, y1=none, x2=none, y2=none, snr=none, sigma_px=none)]
     room = _Room(3, 2 * blurred.size)
     for quadrant in range(QUADRANTS):
-        image = turned(blurred, quadrant)
-        longest = max(1, min(image.shape[0], MOST_ROWS))
+        image = turn_image(blurred, quadrant)
+        longest = max(1, min(image.shape[0], MAX_ROWS))
         most = 1 << (longest.bit_length() - 1)
-        for level in partial_transforms(image, most):
-            if level.rows < min(FEWEST_ROWS, most):
+        for level in compute_partial_transforms(image, most):
+            if level.rows < min(MIN_ROWS, most):
                 continue
-            x1, y1, x2, y2, snr = _hits(level, image.shape, sigma_px, min_snr, room)
-            x1, y1 = turned_back(x1, y1, quadrant, shape)
-            x2, y2 = turned_back(x2, y2, quadrant, shape)
+            x1, y1, x2, y2, snr = _find_hits(level, image.shape, sigma_px, min_snr, room)
+            x1, y1 = turn_places_back(x1, y1, quadrant, shape)
+            x2, y2 = turn_places_back(x2, y2, quadrant, shape)
             width = np.full(snr.size, sigma_px)
             some = Segments(x1=x1, y1=y1, x2=x2, y2=y2, snr=snr, sigma_px=width)
-            parts += [_strongest_alike(some.select(side)) for side in (snr > 0.0, snr < 0.0)]
+            parts += [_keep_strongest_alike(some.select(side)) for side in (snr > 0.0, snr < 0.0)]
     found = Segments.joined(parts)
     found = found.select(np.argsort(-found.snr, kind="stable"))
     negative = found.snr < 0.0
     dark = found.select(negative)
     dark = replace(dark, snr=-dark.snr)
-    return _strongest_alike(found.select(~negative)), _strongest_alike(dark)
+    return _keep_strongest_alike(found.select(~negative)), _keep_strongest_alike(dark)
 
 
 class _Room:
@@ -176,7 +178,7 @@ class _Room:
         return self._arrays[index][:size].reshape(shape)
 
 
-def _hits(
+def _find_hits(
     level: Level, shape: tuple[int, ...], sigma_px: float, min_snr: float, room: _Room
 ) -> tuple[FloatArray, ...]:
     """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image.
@@ -187,8 +189,8 @@ def _hits(
     rows = level.rows
     slope = np.arange(rows) / max(rows - 1, 1)
     found: list[tuple[FloatArray, ...]] = []
-    for tiles, total in _stacked(level, room):
-        unit = line_sigma(tiles * rows, slope, sigma_px)
+    for tiles, total in _stack_tiles(level, room):
+        unit = compute_line_sigma(tiles * rows, slope, sigma_px)
         least = (min_snr * float(spread.min()) * unit).astype(np.float32)
         size = np.abs(total, out=room.view(2, total.shape))
         hit = np.flatnonzero(size > least[:, None, None])
@@ -206,8 +208,8 @@ def _hits(
         snr = total[s, b, x] / (unit[s] * around)
         some = np.abs(snr) > min_snr
         s, b, x, snr = s[some], b[some], x[some], snr[some]
-        if snr.size > MOST_HITS:
-            best = np.argpartition(-np.abs(snr), MOST_HITS)[:MOST_HITS]
+        if snr.size > MAX_HITS:
+            best = np.argpartition(-np.abs(snr), MAX_HITS)[:MAX_HITS]
             s, b, x, snr = s[best], b[best], x[best], snr[best]
         length = tiles * rows - 1
         x1, y1 = x.astype(float), (b * rows).astype(float)
@@ -217,7 +219,9 @@ def _hits(
     return tuple(np.concatenate(column) for column in zip(*found, strict=True))
 
 
-def clearer_than_dark(bright: Segments, dark: Segments, reach_px: float, fewest: int) -> BoolImage:
+def select_clearer_than_dark(
+    bright: Segments, dark: Segments, reach_px: float, fewest: int
+) -> BoolImage:
     """Segments without so many dark ones about them that are as clear: texture shows both.
 
     `reach_px`: dark ones count whose middle is no farther; `fewest`: with so many a segment is
@@ -226,7 +230,7 @@ def clearer_than_dark(bright: Segments, dark: Segments, reach_px: float, fewest:
     if len(dark) < fewest or len(bright) == 0:
         return np.ones(len(bright), bool)
     clearer = np.zeros(len(bright), bool)
-    for some in np.array_split(np.arange(len(bright)), -(-len(bright) * len(dark) // MOST_PAIRS)):
+    for some in np.array_split(np.arange(len(bright)), -(-len(bright) * len(dark) // MAX_PAIRS)):
         dx = 0.5 * np.subtract.outer(bright.x1[some] + bright.x2[some], dark.x1 + dark.x2)
         dy = 0.5 * np.subtract.outer(bright.y1[some] + bright.y2[some], dark.y1 + dark.y2)
         near = np.hypot(dx, dy) < reach_px
@@ -235,7 +239,7 @@ def clearer_than_dark(bright: Segments, dark: Segments, reach_px: float, fewest:
     return clearer
 
 
-def _stacked(level: Level, room: _Room) -> Iterator[tuple[int, FloatImage]]:
+def _stack_tiles(level: Level, room: _Room) -> Iterator[tuple[int, FloatImage]]:
     """Sums of two and of three tiles that follow each other along a line, shape as of a level's."""
     sums, rows = level.sums, level.rows
     tiles, width = sums.shape[1:]
@@ -258,7 +262,7 @@ def _stacked(level: Level, room: _Room) -> Iterator[tuple[int, FloatImage]]:
         yield 3, triple
 
 
-def line_sigma(rows: int, slope: ArrayLike, sigma_px: float) -> FloatArray:
+def compute_line_sigma(rows: int, slope: ArrayLike, sigma_px: float) -> FloatArray:
     """Sigma of the sum of blurred white noise of unit sigma along a line through so many rows.
 
     The filter is a Gaussian across the line, cos(angle) of it a pixel of length: its square adds
@@ -275,7 +279,7 @@ def _spread(level: Level, shape: tuple[int, ...], sigma_px: float) -> FloatImage
     rows, sums = level.rows, level.sums
     tiles, width = sums.shape[1:]
     slopes = np.unique(np.linspace(0, rows - 1, NULL_SLOPES).astype(int))
-    unit = line_sigma(rows, slopes / max(rows - 1, 1), sigma_px)
+    unit = compute_line_sigma(rows, slopes / max(rows - 1, 1), sigma_px)
     some = sums[slopes][:, :, ::NULL_STEP] / unit.astype(np.float32)[:, None, None]
     across = max(1, round(width / NULL_CELL_PX))
     group = max(1, NULL_CELL_PX // rows)
@@ -285,16 +289,16 @@ def _spread(level: Level, shape: tuple[int, ...], sigma_px: float) -> FloatImage
     cells = padded.reshape(len(slopes), down, group, across, -1).transpose(1, 3, 0, 2, 4)
     cells = np.sort(np.abs(cells.reshape(down, across, -1)), axis=-1)
     count = np.isfinite(cells).sum(axis=-1)
-    boxes = ranked(cells, 0.5 * count) / NORMAL_QUARTILE
+    boxes = select_ranks(cells, 0.5 * count) / NORMAL_QUARTILE
     boxes[count < 60] = np.nan
-    boxes = np.maximum(smoothed(np.asarray(boxes, np.float32)), np.float32(1.0))
+    boxes = np.maximum(smooth_boxes(np.asarray(boxes, np.float32)), np.float32(1.0))
     full = cv2.resize(boxes, (width, down * group), interpolation=cv2.INTER_LINEAR)
     if full.shape[0] != tiles:
         full = full[:tiles]
     return np.asarray(full, np.float32)
 
 
-def _strongest_alike(some: Segments) -> Segments:
+def _keep_strongest_alike(some: Segments) -> Segments:
     """Of segments of about one place and direction the strongest."""
     if len(some) == 0:
         return some
@@ -321,8 +325,10 @@ class Hunt:
     def candidates(self, least_snr: float) -> tuple[Segments, Segments]:
         """Segments that stand out of the noise and of the texture about them; and dark ones."""
         cut = np.clip(self.light, -CLIP_SIGMA, CLIP_SIGMA)
-        bright, dark = segments(gaussian_blur(cut, SIGMA_PX), SIGMA_PX, least_snr)
-        return bright.select(clearer_than_dark(bright, dark, DARK_REACH_PX, DARK_FEWEST)), dark
+        bright, dark = find_segments(blur_image(cut, SIGMA_PX), SIGMA_PX, least_snr)
+        return bright.select(
+            select_clearer_than_dark(bright, dark, DARK_REACH_PX, DARK_FEWEST)
+        ), dark
 
     def copied(self) -> Hunt:
         """The same, with light and known pixels of its own."""
@@ -330,19 +336,19 @@ class Hunt:
 
     def hide(self, line: Line) -> None:
         """Take the band of a streak, in pixels of this frame, away."""
-        window, band = _band_in_window(self.light.shape, line.path, *_band_reach(line))
+        window, band = _mask_band_in_window(self.light.shape, line.path, *_choose_band_reach(line))
         self.light[window][band] = 0.0
         self.known[window][band] = 0.0
 
 
-def hunt_in(residual: FloatImage, hidden: BoolImage, bin_px: int) -> Hunt:
+def prepare_hunt(residual: FloatImage, hidden: BoolImage, bin_px: int) -> Hunt:
     """The frame without large structure, in squares of so many pixels."""
     light, known = residual, (~hidden).astype(np.float32)
     if bin_px > 1:
-        light = binned(np.where(hidden, np.float32(0.0), residual), bin_px)
-        known = binned(known, bin_px) / np.float32(bin_px)
-    unseen = known < LEAST_KNOWN
-    flat, texture = flattened(light, unseen)
+        light = bin_pixels(np.where(hidden, np.float32(0.0), residual), bin_px)
+        known = bin_pixels(known, bin_px) / np.float32(bin_px)
+    unseen = known < MIN_KNOWN
+    flat, texture = flatten_residual(light, unseen)
     cut = np.clip(flat, -CLIP_FIT, CLIP_FIT)
     return Hunt(
         light=np.where(unseen, np.float32(0.0), cut),
@@ -352,19 +358,19 @@ def hunt_in(residual: FloatImage, hidden: BoolImage, bin_px: int) -> Hunt:
     )
 
 
-def binned(image: FloatImage, size: int) -> FloatImage:
+def bin_pixels(image: FloatImage, size: int) -> FloatImage:
     """Squares of pixels added up, over their side: white noise keeps its sigma."""
     h, w = (side // size for side in image.shape)
     mean = cv2.resize(image[: h * size, : w * size], (w, h), interpolation=cv2.INTER_AREA)
     return np.asarray(mean * np.float32(size), np.float32)
 
 
-def streak_band(shape: tuple[int, ...], line: Line) -> BoolImage:
+def mask_streak_band(shape: tuple[int, ...], line: Line) -> BoolImage:
     """Pixels with the light of a streak: as wide as it stands out of the noise."""
-    return path_band(shape, line.path, *_band_reach(line))
+    return mask_path_band(shape, line.path, *_choose_band_reach(line))
 
 
-def _band_reach(line: Line) -> tuple[float, float]:
+def _choose_band_reach(line: Line) -> tuple[float, float]:
     """How far a streak's light reaches to the sides, and beyond the ends."""
     inside = line.inside
     weight = float(line.weight[inside].sum())
@@ -374,15 +380,15 @@ def _band_reach(line: Line) -> tuple[float, float]:
     return float(reach), line.sigma_px + 2.0 * line.sigma_px
 
 
-def path_band(shape: tuple[int, ...], path: Path, reach: float, beyond: float) -> BoolImage:
+def mask_path_band(shape: tuple[int, ...], path: Path, reach: float, beyond: float) -> BoolImage:
     """Pixels nearer to a path than that."""
-    window, band = _band_in_window(shape, path, reach, beyond)
+    window, band = _mask_band_in_window(shape, path, reach, beyond)
     whole = np.zeros(shape, bool)
     whole[window] = band
     return whole
 
 
-def _band_in_window(
+def _mask_band_in_window(
     shape: tuple[int, ...], path: Path, reach: float, beyond: float
 ) -> tuple[tuple[slice, slice], BoolImage]:
     """Rows and columns about a path, and the pixels in them that are nearer to it than that."""
@@ -399,9 +405,11 @@ def _band_in_window(
     return (slice(top, top + paint.shape[0]), slice(left, left + paint.shape[1])), paint > 0
 
 
-def still_there(hunt: Hunt, some: Segments) -> BoolImage:
+def select_still_there(hunt: Hunt, some: Segments) -> BoolImage:
     """Candidates that have not lost much of their light to a streak that was taken away."""
     t = (np.arange(SAMPLES) + 0.5) / SAMPLES
     x = some.x1[:, None] + (some.x2 - some.x1)[:, None] * t
     y = some.y1[:, None] + (some.y2 - some.y1)[:, None] * t
-    return np.asarray(hunt.known[nearest_pixels(hunt.known.shape, x, y)].mean(axis=1) > STILL_THERE)
+    return np.asarray(
+        hunt.known[find_nearest_pixels(hunt.known.shape, x, y)].mean(axis=1) > STILL_THERE
+    )

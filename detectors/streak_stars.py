@@ -10,31 +10,31 @@ from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
 from detectors.psf import USUAL, measure_width
-from detectors.scale_space import blurred_noise, gaussian_blur, local_maxima
+from detectors.scale_space import blur_image, compute_blurred_noise, find_local_maxima
 from detectors.star_trails import (
-    FEWEST_TRAILS,
-    parallel_spots,
-    spot_moments,
+    MIN_TRAILS,
+    measure_spot_moments,
+    select_parallel_spots,
 )
-from detectors.streak_line import Path, fitted_line
+from detectors.streak_line import Path, fit_line
 from detectors.types import BoolArray, BoolImage, FloatArray, FloatImage, IndexArray
 
 # Part of a path beside pixels too sharp for light that makes it a particle's track
 TRACK_SHARE, TRACK_PX = 0.35, 1.5
 SPOT_SNR, BRIGHT_SNR = 4.5, 8.0
-FEWEST_PIXELS = 6
+MIN_PIXELS = 6
 LONGEST_PX = 80.0
-LEAST_SPREAD_PX = 15.0  # about a common line: dashes of one streak lie on one
+MIN_SPREAD_PX = 15.0  # about a common line: dashes of one streak lie on one
 # Spots end where they sink into the noise: their variance is less than that of all their light
 # (simulated trails of Moffat profiles)
 TRUNCATED = 1.45
 NEIGHBOURS = 5  # the sky turns: trails of one place are alike
-WIDTH_TRAILS, FEWEST_WIDTHS = 24, 5
+WIDTH_TRAILS, MIN_WIDTHS = 24, 5
 BOW_VARIANCE = 4.0 / 45.0  # across a parabola, of its squared bow
 
 SIGMA_PX = 1.2  # of the filter for stars: within 4 % of the best for FWHM 2 to 4 px
 STAR_SNR, WIDTH_SNR = 4.5, 12.0
-MOST_STARS = 20_000
+MAX_STARS = 20_000
 # From the middle of a star light falls off in all directions; from that of a streak, or its end, it
 # goes on at least in one
 DIRECTIONS = 32
@@ -45,7 +45,7 @@ SHARP_SIGMA, FAINT_SHARP_SIGMA, SHARP_SHARE = 6.0, 3.0, 0.42
 RADII_PX = np.array([2.5, 3.5, 5.0, 6.5, 8.0, 10.0, 13.0, 17.0, 22.0, 28.0, 36.0, 46.0, 60.0])
 DARK = 0.35  # sigma of a pixel: where a star ends
 BLEED_PX = 2
-MOST_CLIPPED, CLIPPED_LIGHT = 200_000, 50.0
+MAX_CLIPPED, CLIPPED_LIGHT = 200_000, 50.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +82,10 @@ class StarTrail:
         for x, y, length, angle in self.single[:WIDTH_TRAILS].tolist():
             along = 0.5 * length * np.array([np.cos(angle), np.sin(angle)])
             path = Path(x1=x - along[0], y1=y - along[1], x2=x + along[0], y2=y + along[1])
-            line = fitted_line(light, known, path, SIGMA_PX, BRIGHT_SNR)
+            line = fit_line(light, known, path, SIGMA_PX, BRIGHT_SNR)
             if line is not None:
                 widths.append(line.sigma_px)
-        if len(widths) < FEWEST_WIDTHS:
+        if len(widths) < MIN_WIDTHS:
             return self
         return replace(self, sigma_px=float(np.median(widths)))
 
@@ -108,18 +108,18 @@ class StarTrail:
         return np.asarray(answer), float(np.sqrt(np.square(drawn).sum()))
 
 
-def common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> StarTrail | None:
+def find_common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> StarTrail | None:
     """What most spots of a frame draw alike: lines of one length and direction.
 
     `blurred` (h, w): the frame in units of its noise, blurred; `unit`: sigma of the noise in that;
     `blur_px`: sigma of the blur. None where most
     spots are points, or do not agree.
     """
-    spots = _spots(blurred, unit)
+    spots = _measure_spots(blurred, unit)
     if spots is None:
         return None
     x, y, long, short, angle, bend = spots
-    found = parallel_spots(long, short, angle)
+    found = select_parallel_spots(long, short, angle)
     if found is None:
         return None
     trails, common = found
@@ -128,7 +128,7 @@ def common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> StarT
         return None
     common += float(np.median(off[trails]))
     beside = y[trails] * np.cos(common) - x[trails] * np.sin(common)
-    if np.median(np.abs(beside - np.median(beside))) < LEAST_SPREAD_PX:
+    if np.median(np.abs(beside - np.median(beside))) < MIN_SPREAD_PX:
         return None
     lengths = np.sqrt(12.0 * (long**2 - short**2))
     length = float(np.median(lengths[trails]))
@@ -146,19 +146,19 @@ def common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> StarT
     )
 
 
-def _spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] | None:
+def _measure_spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] | None:
     """Centre, long and short sigma and angle of the bright spots; None where there are few."""
     lit = (blurred > SPOT_SNR * unit).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(lit)
     rows, cols = np.nonzero(lit)
-    if count <= FEWEST_TRAILS or rows.size == 0:
+    if count <= MIN_TRAILS or rows.size == 0:
         return None
     label = np.asarray(labels[rows, cols], np.intp)
     strength = blurred[rows, cols] / unit
     brightest = np.zeros(count, np.float32)
     np.maximum.at(brightest, label, strength)
     sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
-    good = (brightest > BRIGHT_SNR) & (stats[:, cv2.CC_STAT_AREA] >= FEWEST_PIXELS)
+    good = (brightest > BRIGHT_SNR) & (stats[:, cv2.CC_STAT_AREA] >= MIN_PIXELS)
     good &= sides < 1.5 * LONGEST_PX
     good[0] = False
     if not good.any():
@@ -167,15 +167,15 @@ def _spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] | None:
     weight = np.minimum(strength, 2.0 * SPOT_SNR)
 
     places = (cols.astype(float), rows.astype(float))
-    x, y, long, _, angle = spot_moments(label, weight, places, good)
+    x, y, long, _, angle = measure_spot_moments(label, weight, places, good)
     # By their own light for the width: equal say would count the wings as much as the core
-    short = spot_moments(label, strength, places, good)[3]
-    bend = _bends(label, weight, places, good, (x, y, angle))
+    short = measure_spot_moments(label, strength, places, good)[3]
+    bend = _measure_bends(label, weight, places, good, (x, y, angle))
     order = np.argsort(-brightest[good], kind="stable")
     return x[order], y[order], long[order], short[order], angle[order], bend[order]
 
 
-def _bends(
+def _measure_bends(
     label: IndexArray,
     weight: FloatArray | FloatImage,
     places: tuple[FloatArray, FloatArray],
@@ -199,7 +199,7 @@ def _bends(
     return np.asarray(total(u**2 * v) / np.maximum(spread, 1e-6))
 
 
-def sharp_pixels(residual: FloatImage) -> BoolImage:
+def find_sharp_pixels(residual: FloatImage) -> BoolImage:
     """Pixels too sharp for light that came through a lens: hot ones, tracks of cosmic rays.
 
     The eight neighbours of a pixel on a streak of FWHM 1.4 px have half of its light; on a track
@@ -212,7 +212,7 @@ def sharp_pixels(residual: FloatImage) -> BoolImage:
     return np.asarray(narrow & near & (residual > FAINT_SHARP_SIGMA))
 
 
-def sharp_share(path: Path, sharp: BoolImage) -> float:
+def measure_sharp_share(path: Path, sharp: BoolImage) -> float:
     """Part of a path beside pixels that are too sharp for light."""
     u = np.arange(0.0, path.length_px + 1.0)
     beside = np.zeros(u.size, bool)
@@ -234,21 +234,21 @@ class Stars:
     told: bool  # whether enough stars told it
 
 
-def stars_of(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None) -> Stars:
+def find_stars(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None) -> Stars:
     """Find the stars, and their width.
 
     `residual` (h, w): in units of the noise, 0 where hidden; `hidden` (h, w): pixels that tell
     nothing.
     """
-    blurred = gaussian_blur(residual, SIGMA_PX)
-    unit = blurred_noise(SIGMA_PX)
+    blurred = blur_image(residual, SIGMA_PX)
+    unit = compute_blurred_noise(SIGMA_PX)
     seen, unit_seen = (blurred, unit) if trail is None else trail.filtered(blurred, SIGMA_PX)
-    row, col = local_maxima(seen, STAR_SNR * unit_seen)
-    order = np.argsort(-seen[row, col], kind="stable")[:MOST_STARS]
+    row, col = find_local_maxima(seen, STAR_SNR * unit_seen)
+    order = np.argsort(-seen[row, col], kind="stable")[:MAX_STARS]
     row, col = row[order], col[order]
-    star = ~_on_streaks(blurred, seen[row, col], row, col, trail)
+    star = ~_lie_on_streaks(blurred, seen[row, col], row, col, trail)
     row, col = row[star], col[star]
-    radius = _radii(blurred, row, col, trail)
+    radius = _measure_radii(blurred, row, col, trail)
     if trail is None:
         bright = blurred[row, col] > WIDTH_SNR * unit
         noise = np.ones(np.count_nonzero(bright))
@@ -256,11 +256,11 @@ def stars_of(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None) -
         sigma, told = psf.sigma_px * (1.0 + 0.3 * psf.wings), psf is not USUAL
     else:
         sigma, told = trail.sigma_px, True
-    mask = _painted(residual.shape, row, col, radius, trail)
+    mask = _paint_discs(residual.shape, row, col, radius, trail)
     return Stars(mask=mask, sigma_px=float(sigma), told=told)
 
 
-def clipped_stars(residual: FloatImage, clipped: BoolImage) -> BoolImage:
+def mask_clipped_stars(residual: FloatImage, clipped: BoolImage) -> BoolImage:
     """Discs around the thickest part of clipped areas, as far as light reaches all around.
 
     A clipped streak is dark to both sides, and so gets a small one; a star's bleeding column, too.
@@ -271,15 +271,15 @@ def clipped_stars(residual: FloatImage, clipped: BoolImage) -> BoolImage:
     _, labels = cv2.connectedComponents(clipped.astype(np.uint8))
     depth = cv2.distanceTransform(clipped.astype(np.uint8), cv2.DIST_L2, 3)
     row, col = np.nonzero(clipped)
-    order = np.argsort(-depth[row, col], kind="stable")[:MOST_CLIPPED]
+    order = np.argsort(-depth[row, col], kind="stable")[:MAX_CLIPPED]
     row, col = row[order], col[order]
     first = np.unique(labels[row, col], return_index=True)[1]
     row, col = row[first], col[first]
-    light = gaussian_blur(np.clip(residual, -CLIPPED_LIGHT, CLIPPED_LIGHT), SIGMA_PX)
-    return _painted(residual.shape, row, col, _radii(light, row, col, None), None)
+    light = blur_image(np.clip(residual, -CLIPPED_LIGHT, CLIPPED_LIGHT), SIGMA_PX)
+    return _paint_discs(residual.shape, row, col, _measure_radii(light, row, col, None), None)
 
 
-def _on_streaks(
+def _lie_on_streaks(
     blurred: FloatImage, height: FloatImage, row: IndexArray, col: IndexArray,
     trail: StarTrail | None,
 ) -> BoolImage:  # fmt: skip
@@ -297,7 +297,7 @@ def _on_streaks(
     return np.asarray(second.max(axis=1) - usual > GOES_ON * (height - usual))
 
 
-def _radii(
+def _measure_radii(
     blurred: FloatImage, row: IndexArray, col: IndexArray, trail: StarTrail | None
 ) -> FloatArray:
     """How far the light of each star reaches: where the median around it falls into the noise."""
@@ -319,7 +319,7 @@ def _radii(
     return np.asarray(RADII_PX[first] + 0.5)
 
 
-def _painted(
+def _paint_discs(
     shape: tuple[int, ...], row: IndexArray, col: IndexArray, radius: FloatArray,
     trail: StarTrail | None,
 ) -> BoolImage:  # fmt: skip
@@ -338,7 +338,7 @@ def _painted(
     return paint > 0
 
 
-def grown(mask: BoolImage, pixels: int) -> BoolImage:
+def grow_mask(mask: BoolImage, pixels: int) -> BoolImage:
     """A mask with so many pixels around."""
     if not mask.any():
         return mask

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.psf import FWHM_PER_SIGMA
-from detectors.stamps import cut_stamps, nearest_pixels
+from detectors.stamps import cut_stamps, find_nearest_pixels
 from detectors.stars_sift import find_keypoints
 from detectors.streak_bright import rough_lines
-from detectors.streak_describe import described, joined_line
+from detectors.streak_describe import describe_lines, join_line
 from detectors.streak_frame import StreakFrame
-from detectors.streak_line import Line, Path, fitted_line
+from detectors.streak_line import Line, Path, fit_line
 from detectors.streak_null import log10_false_alarm
-from detectors.streak_search import Hunt, hunt_in
+from detectors.streak_search import Hunt, prepare_hunt
 from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections
 
 # Which pixels belong to the streak, of their features, shape (..., d)
@@ -29,7 +29,7 @@ Minimum = Callable[[FloatArray, np.random.Generator], FloatArray]
 
 # Grey levels reach from -8 to 56 sigma: 64 sigma are 256 levels of 8 bits
 DARKEST_SIGMA, BRIGHTEST_SIGMA = -8.0, 56.0
-FEWEST_PIXELS = 100  # of fewer no clusters are made
+MIN_PIXELS = 100  # of fewer no clusters are made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ def diffuse_once(image: FloatImage, edge: float, step: float) -> FloatImage:
     return np.asarray(image + np.float32(4.0 * step) * flow)
 
 
-def noise_slope(noise: float) -> float:
+def compute_noise_slope(noise: float) -> float:
     """Root mean square of the gradient of white noise of that sigma, blurred by 1 px."""
     return noise / (2.0 * np.pi**0.5)
 
@@ -112,7 +112,7 @@ def choose_iterations(grey: FloatImage, params: PaperParams, rng: np.random.Gene
     part = max(windows, key=lambda some: float(np.maximum(some, 0.0).sum()))
     added = rng.standard_normal(part.shape, np.float32)
     view, reference = part + np.float32(0.7) * added, part - np.float32(1.0 / 0.7) * added
-    edge = params.edge_noises * noise_slope((1.0 + 0.7**2) ** 0.5)
+    edge = params.edge_noises * compute_noise_slope((1.0 + 0.7**2) ** 0.5)
     before = -1.0
     for iteration in range(params.max_iterations + 1):
         now = structural_similarity(
@@ -153,7 +153,7 @@ def mask_stars(grey: FloatImage, params: PaperParams) -> BoolImage:
         sigma=params.sift_sigma,
     )[:, :3000]
     half = int(params.max_star_radius_px) + 1
-    stamps = cut_stamps(grey, *nearest_pixels(grey.shape, x, y), half)
+    stamps = cut_stamps(grey, *find_nearest_pixels(grey.shape, x, y), half)
     offsets = np.arange(-half, half + 1)
     distance = np.hypot(offsets[:, None], offsets)
     # A ring below 0.3 sigma of the sky is dark, or below twice the noise that diffusion left
@@ -178,7 +178,7 @@ def mask_stars(grey: FloatImage, params: PaperParams) -> BoolImage:
 
 
 @cache
-def line_kernels() -> tuple[FloatImage, ...]:
+def make_line_kernels() -> tuple[FloatImage, ...]:
     """Twelve lines of 11 px through the middle, less those 3 px beside them; each of sum 0."""
     offsets = np.arange(-5, 6)
     within = np.hypot(offsets[None, :], offsets[:, None]) <= 5.5
@@ -201,7 +201,7 @@ def measure_pixel_features(grey: FloatImage, usable: BoolImage) -> FloatImage:
     h, w = grey.shape
     grey = np.where(usable, grey, np.float32(0.0))
     small = cv2.resize(grey, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_AREA)
-    response = np.max([cv2.filter2D(small, cv2.CV_32F, one) for one in line_kernels()], axis=0)
+    response = np.max([cv2.filter2D(small, cv2.CV_32F, one) for one in make_line_kernels()], axis=0)
     features = np.zeros((h, w, 2), np.float32)
     for number, image in enumerate((grey, cv2.resize(response, (w, h)))):
         values = image[usable]
@@ -268,7 +268,7 @@ def fit_gmm(sample: FloatArray, rng: np.random.Generator) -> Judge:
     return judge
 
 
-def quantisation_error(sample: FloatArray, pairs: FloatArray) -> FloatArray:
+def measure_quantisation_error(sample: FloatArray, pairs: FloatArray) -> FloatArray:
     """Mean squared distance of pixels to the nearer of two centres, for pairs of shape (n, 2 d)."""
     centres = pairs.reshape(len(pairs), 2, -1)
     squares = np.square(centres).sum(axis=2)[:, :, None] - 2.0 * centres @ sample.T
@@ -288,14 +288,14 @@ def find_by_swarm(sample: FloatArray, rng: np.random.Generator) -> FloatArray:
     low, high = np.tile(sample.min(axis=0), 2), np.tile(sample.max(axis=0), 2)
     place = sample[rng.integers(0, len(sample), (7, 2))].reshape(7, -1)
     velocity = np.zeros_like(place)
-    best, best_cost = place.copy(), quantisation_error(sample, place)
+    best, best_cost = place.copy(), measure_quantisation_error(sample, place)
     for _ in range(4):
         own, common = rng.random((2, *place.shape))
         leader = best[int(np.argmin(best_cost))]
         velocity += 2.0 * own * (best - place) + 2.0 * common * (leader - place)
         velocity = np.clip(velocity, -0.5 * (high - low), 0.5 * (high - low))
         place = np.clip(place + velocity, low, high)
-        cost = quantisation_error(sample, place)
+        cost = measure_quantisation_error(sample, place)
         better = cost < best_cost
         best[better], best_cost[better] = place[better], cost[better]
     return np.asarray(best[int(np.argmin(best_cost))])
@@ -316,7 +316,7 @@ def find_by_genes(sample: FloatArray, rng: np.random.Generator) -> FloatArray:
     """
     low, high = np.tile(sample.min(axis=0), 2), np.tile(sample.max(axis=0), 2)
     people = sample[rng.integers(0, len(sample), (49, 2))].reshape(49, -1)
-    costs = quantisation_error(sample, people)
+    costs = measure_quantisation_error(sample, people)
     for generation in range(5):
         drawn = rng.integers(0, 49, (2, 2, 49))
         mother, father = people[np.where(costs[drawn[0]] <= costs[drawn[1]], drawn[0], drawn[1])]
@@ -325,7 +325,7 @@ def find_by_genes(sample: FloatArray, rng: np.random.Generator) -> FloatArray:
         children += (rng.random(people.shape) < 0.1) * mutation * (high - low)
         children[0] = people[int(np.argmin(costs))]
         people = np.clip(children, low, high)
-        costs = quantisation_error(sample, people)
+        costs = measure_quantisation_error(sample, people)
     return np.asarray(people[int(np.argmin(costs))])
 
 
@@ -382,13 +382,13 @@ def find_cores(streak: BoolImage, grey: FloatImage, quantile: float) -> BoolImag
 def fit_segment(hunt: Hunt, rough: Path, sigma_px: float, min_snr: float) -> Line | None:
     """The line of most light about a segment; a star on it counts 1.5 times what the line does."""
     x, y = rough.at(np.arange(0.0, rough.length_px + 1.0), 0.0)
-    at = nearest_pixels(hunt.light.shape, x, y)
+    at = find_nearest_pixels(hunt.light.shape, x, y)
     seen = hunt.known[at] > 0.5
     if not seen.any():
         return None
     brightest = np.float32(max(1.5 * float(np.median(hunt.light[at][seen])), 4.0))
     cut = np.clip(hunt.light, -brightest, brightest)
-    return fitted_line(cut, hunt.known, rough, sigma_px, min_snr)
+    return fit_line(cut, hunt.known, rough, sigma_px, min_snr)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -416,28 +416,28 @@ class Paper:
         grey = np.clip(frame.residual, DARKEST_SIGMA, BRIGHTEST_SIGMA)
         grey[ignored] = 0.0
         for _ in range(choose_iterations(grey, params, rng)):
-            grey = diffuse_once(grey, params.edge_noises * noise_slope(1.0), params.step)
+            grey = diffuse_once(grey, params.edge_noises * compute_noise_slope(1.0), params.step)
         grey = subtract_local_sky(grey)
         grey[ignored] = 0.0
         usable = ~(ignored | mask_stars(grey, params))
-        if np.count_nonzero(usable) < FEWEST_PIXELS:
+        if np.count_nonzero(usable) < MIN_PIXELS:
             return StreakDetections.empty()
         features = measure_pixel_features(grey, usable)
         sample = draw_sample(features[usable], params, rng)
         with warnings.catch_warnings():  # all pixels may be equal
             warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
             streak = CLUSTERINGS[self.name](sample, rng)(features) & usable
-        hunt = hunt_in(frame.residual, ~usable, 1)
+        hunt = prepare_hunt(frame.residual, ~usable, 1)
         lines: list[Line] = []
         # Of a bright streak most of the cluster is its halo
         cores = [find_cores(streak, grey, quantile) for quantile in (0.75, 0.95)]
         for rough, sigma in (found for core in cores for found in rough_lines(core, 0.25)):
             line = fit_segment(hunt, rough, sigma, params.min_snr)
-            if line is not None and joined_line(hunt, lines, line) is None:
+            if line is not None and join_line(hunt, lines, line) is None:
                 lines.append(line)
         lines = [one for one in lines if self._is_streak(one)]
         snr = np.array([one.snr for one in lines])
-        return described(frame, lines, log10_false_alarm(snr, grey.size))
+        return describe_lines(frame, lines, log10_false_alarm(snr, grey.size))
 
     def _is_streak(self, line: Line) -> bool:
         params = self.params

@@ -9,40 +9,45 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.scale_space import blurred_noise, gaussian_blur
-from detectors.stamps import nearest_pixels
-from detectors.streak_bright import BrightLines, bright_lines, in_own_light
-from detectors.streak_describe import described, in_trains, is_piece, joined_line
-from detectors.streak_frame import FLAT_SIGMA_PX, StreakFrame, clipped_streaks, flattened
-from detectors.streak_line import WIDEST_PX, Line, Path, fitted_line, strip_along
+from detectors.scale_space import blur_image, compute_blurred_noise
+from detectors.stamps import find_nearest_pixels
+from detectors.streak_bright import BrightLines, bright_lines, measure_in_own_light
+from detectors.streak_describe import are_in_trains, describe_lines, is_piece, join_line
+from detectors.streak_frame import (
+    FLAT_SIGMA_PX,
+    StreakFrame,
+    find_clipped_streaks,
+    flatten_residual,
+)
+from detectors.streak_line import WIDEST_PX, Line, Path, fit_line, strip_along
 from detectors.streak_null import (
     CLEAR_SNR,
     LOG10_WHITE_LINES,
     TILE_PX,
     Chance,
     log10_false_alarm,
-    shuffled,
+    shuffle_tiles,
     snr_for,
     with_structure,
 )
 from detectors.streak_search import (
     BINS,
-    LEAST_SIDE_PX,
+    MIN_SIDE_PX,
     Hunt,
     Segments,
-    hunt_in,
-    still_there,
-    streak_band,
+    mask_streak_band,
+    prepare_hunt,
+    select_still_there,
 )
 from detectors.streak_stars import (
     BLEED_PX,
     SIGMA_PX,
     StarTrail,
-    clipped_stars,
-    common_star_trail,
-    grown,
-    sharp_pixels,
-    stars_of,
+    find_common_star_trail,
+    find_sharp_pixels,
+    find_stars,
+    grow_mask,
+    mask_clipped_stars,
 )
 from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections
 
@@ -53,14 +58,14 @@ DARK_TRIES, DARK_MARGIN = 12, 1.1
 
 # So many points explain this part of a row of blended stars: of its squared signal-to-noise ratio.
 # Of even light at 10 sigma they explain 0.92 once in a hundred 30 px, and less of longer ones
-POINTS, MOST_BY_POINTS = 3, 0.92
+POINTS, MAX_BY_POINTS = 3, 0.92
 TRAIL_DEG, TRAIL_LENGTHS, LONGEST_TRAILS, TRAIL_SLACK_PX = 12.0, 1.8, 2.2, 10.0
 # Several faint trails in a row look like a longer one
 ROW_SNR, ROW_TRAILS, ROW_SLACK_PX = 25.0, 12.0, 100.0
 SHORTEST_PX, SHORTEST_SIGMAS, SHORTEST_SIGMAS_CLEAR, LONG_SNR = 20.0, 15.0, 10.0, 15.0
 # Width over that of a star: cosmic rays are narrower, clouds are wider. What is near (meteors,
 # aircraft) is out of focus, and two lamps side by side are wider still
-NARROWEST, WIDEST, WIDEST_MORE_PX, LEAST_STAR_PX = 0.7, 2.2, 0.5, 0.85
+NARROWEST, WIDEST, WIDEST_MORE_PX, MIN_STAR_PX = 0.7, 2.2, 0.5, 0.85
 # Of a short line, with so many sigma of its width: simulated streaks show 0.96 and more of the
 # stars' width about them, tracks behind a mosaic of colours mostly 0.93 and less
 NARROW_SHORT, NARROW_SIGMAS, NARROW_LENGTH_PX = 0.95, 1.0, 120.0
@@ -73,10 +78,10 @@ WIDE_SNR, WIDE_SIGMAS = 12.0, 24.0
 FAINTEST_WIDE_SNR, FAINT_WIDEST = 10.0, 1.7  # faint and wide is what crowds and nebulae look like
 BORDER_PX, LONG_ROW_PX, ROW_DRIFT_PX, FAINT_ROW_SNR = 2.0, 256.0, 1.5, 20.0
 OUTER_SIGMAS = 1.5  # a streak beside the border is seen to fall to a third to the outside
-LEAST_BINNED_SIGMA = 0.9  # narrower ones are seen without binning
+MIN_BINNED_SIGMA = 0.9  # narrower ones are seen without binning
 
-SHORT_PX, FEWEST, CROWD_CLEAR_SNR = 60.0, 4, 30.0
-LEAST_ALIKE, FEWEST_TRAILS, TRAIL_REACH_PX, SIDE_BY_SIDE_PX = 2, 5, 350.0, 8.0
+SHORT_PX, MIN_COUNT, CROWD_CLEAR_SNR = 60.0, 4, 30.0
+MIN_ALIKE, MIN_TRAILS, TRAIL_REACH_PX, SIDE_BY_SIDE_PX = 2, 5, 350.0, 8.0
 LONGEST_TRAIL_PX, ROW_OF_TRAILS = 80.0, 5.0
 
 
@@ -101,7 +106,7 @@ class Radon:
         if frame is None:
             return StreakDetections.empty()
         bright = bright_lines(frame)
-        sky = sky_of(frame, bright)
+        sky = find_sky(frame, bright)
         trail = sky.trail
         lines = [
             one
@@ -114,19 +119,19 @@ class Radon:
         for size in BINS:
             # Most streaks are seen without binning: what is wide must be clearer
             rare = self.max_log10_false_alarm - (WIDE_RARER if size > 1 else 0.0)
-            if min(frame.residual.shape) < size * LEAST_SIDE_PX and size > 1:
+            if min(frame.residual.shape) < size * MIN_SIDE_PX and size > 1:
                 break
-            hunt = hunt_in(frame.residual, hidden, size)
-            found, gone = self._found(hunt, sky, rare, pixels)
+            hunt = prepare_hunt(frame.residual, hidden, size)
+            found, gone = self._find_streaks(hunt, sky, rare, pixels)
             lines += [
                 line for line in (one.scaled(size) for one in found) if not is_piece(line, lines)
             ]
             for line in gone:
-                hidden |= streak_band(hidden.shape, line.scaled(size))
+                hidden |= mask_streak_band(hidden.shape, line.scaled(size))
         lines = [line for line in lines if not is_bent(line, frame.residual)]
-        lines = sorted(without_crowds(lines), key=lambda line: -line.snr)[: self.max_streaks]
+        lines = sorted(leave_out_crowds(lines), key=lambda line: -line.snr)[: self.max_streaks]
         # Only now, for what is found and left out goes by the light that showed it
-        lines = in_own_light(frame, lines, hidden)
+        lines = measure_in_own_light(frame, lines, hidden)
         chance = [
             float(log10_false_alarm(one.snr, pixels))
             if np.isnan(one.log10_false_alarm)
@@ -134,9 +139,9 @@ class Radon:
             for one in lines
         ]
         length = np.array([one.path.length_px for one in lines])
-        return described(frame, lines, with_structure(np.array(chance), length))
+        return describe_lines(frame, lines, with_structure(np.array(chance), length))
 
-    def _found(
+    def _find_streaks(
         self, hunt: Hunt, sky: Sky, rare: float, pixels: int
     ) -> tuple[list[Line], list[Line]]:
         """Streaks, and all lines that were taken away, in the order of their finding."""
@@ -144,7 +149,7 @@ class Radon:
         lines, gone, hunt, dark = self._lines(hunt, sky, least)
         if not lines:
             return lines, gone
-        null = dark_snr(hunt, dark.select(still_there(hunt, dark)), sky, least)
+        null = find_dark_snr(hunt, dark.select(select_still_there(hunt, dark)), sky, least)
         lines = [line for line in lines if line.snr > DARK_MARGIN * null]
         chance = Chance(pixels=pixels)
         if any(line.snr < CLEAR_SNR for line in lines) and min(hunt.light.shape) > 2 * TILE_PX:
@@ -165,32 +170,32 @@ class Radon:
         waiting, dark = hunt.candidates(SEGMENT_SHARE * least)
         tries = 0
         while len(waiting) and tries < self.max_tries:
-            rough, sigma = path_of(waiting, 0), float(waiting.sigma_px[0])
+            rough, sigma = make_path(waiting, 0), float(waiting.sigma_px[0])
             waiting = waiting.select(np.arange(len(waiting)) > 0)
             tries += 1
-            line = fitted_line(hunt.light, hunt.known, rough, sigma, least)
+            line = fit_line(hunt.light, hunt.known, rough, sigma, least)
             if line is None or line.snr < least:
                 continue
-            is_streak = rejection_reason(line, sky, hunt) is None
-            if is_streak and joined_line(whole, lines, line) is None:
+            is_streak = find_rejection(line, sky, hunt) is None
+            if is_streak and join_line(whole, lines, line) is None:
                 lines.append(line)
             gone.append(line)
             hunt.hide(line)
-            waiting = waiting.select(still_there(hunt, waiting))
+            waiting = waiting.select(select_still_there(hunt, waiting))
         return lines, gone, hunt, dark
 
     def _chance(self, hunt: Hunt, sky: Sky, pixels: int) -> Chance:
         """What chance shows in a frame without its streaks."""
-        mixed = shuffled(hunt)
+        mixed = shuffle_tiles(hunt)
         least = snr_for(LOG10_WHITE_LINES, mixed.light.size)
         lines, gone, *_ = self._lines(mixed, sky, least)
         chain = Rejection.STAR_CHAIN
-        chains = [line for line in gone if rejection_reason(line, sky, mixed) is chain]
+        chains = [line for line in gone if find_rejection(line, sky, mixed) is chain]
         lines, chains = ([one.scaled(hunt.bin_px) for one in some] for some in (lines, chains))
         return Chance.of(lines, chains, least, pixels)
 
 
-def path_of(some: Segments, index: int) -> Path:
+def make_path(some: Segments, index: int) -> Path:
     """One segment as a path from left to right."""
     ends = [
         (float(some.x1[index]), float(some.y1[index])),
@@ -200,7 +205,7 @@ def path_of(some: Segments, index: int) -> Path:
     return Path(x1=x1, y1=y1, x2=x2, y2=y2)
 
 
-def dark_snr(hunt: Hunt, dark: Segments, sky: Sky, least: float) -> float:
+def find_dark_snr(hunt: Hunt, dark: Segments, sky: Sky, least: float) -> float:
     """SNR of the clearest dark line that would pass for a streak if it were bright.
 
     Noise has none; the texture of clouds has, and as many bright ones.
@@ -208,30 +213,32 @@ def dark_snr(hunt: Hunt, dark: Segments, sky: Sky, least: float) -> float:
     negative = replace(hunt, light=-hunt.light)
     found = 0.0
     for index in range(min(len(dark), DARK_TRIES)):
-        rough, sigma = path_of(dark, index), float(dark.sigma_px[index])
-        line = fitted_line(negative.light, negative.known, rough, sigma, least)
+        rough, sigma = make_path(dark, index), float(dark.sigma_px[index])
+        line = fit_line(negative.light, negative.known, rough, sigma, least)
         if line is None or line.snr <= max(found, least):
             continue
-        if rejection_reason(line, sky, negative) is None:
+        if find_rejection(line, sky, negative) is None:
             found = line.snr
     return found
 
 
-def sky_of(frame: StreakFrame, bright: BrightLines) -> Sky:
+def find_sky(frame: StreakFrame, bright: BrightLines) -> Sky:
     """Find stars, cosmic rays and defects; bright lines that are known already are hidden."""
     taken = np.zeros(frame.ignored.shape, bool)
     for line in (*bright.streaks, *bright.tracks):
-        taken |= streak_band(taken.shape, line)
-    lost = frame.clipped & ~clipped_streaks(frame.clipped) & ~taken
-    hidden = frame.ignored | taken | grown(lost, BLEED_PX) | clipped_stars(frame.residual, lost)
-    hidden |= sharp_pixels(frame.residual)
-    flat, _ = flattened(frame.residual, hidden, roughly=True)
+        taken |= mask_streak_band(taken.shape, line)
+    lost = frame.clipped & ~find_clipped_streaks(frame.clipped) & ~taken
+    hidden = (
+        frame.ignored | taken | grow_mask(lost, BLEED_PX) | mask_clipped_stars(frame.residual, lost)
+    )
+    hidden |= find_sharp_pixels(frame.residual)
+    flat, _ = flatten_residual(frame.residual, hidden, roughly=True)
     flat[hidden] = 0.0
-    unit = blurred_noise(SIGMA_PX)
-    trail = common_star_trail(gaussian_blur(flat, SIGMA_PX), unit, SIGMA_PX)
+    unit = compute_blurred_noise(SIGMA_PX)
+    trail = find_common_star_trail(blur_image(flat, SIGMA_PX), unit, SIGMA_PX)
     if trail is not None:
         trail = trail.measured_on(flat, (~hidden).astype(np.float32))
-    stars = stars_of(flat, hidden, trail)
+    stars = find_stars(flat, hidden, trail)
     return Sky(
         hidden=hidden | stars.mask,
         trail=trail,
@@ -263,24 +270,24 @@ class Rejection(StrEnum):
     WIDE = "wide"
 
 
-def rejection_reason(line: Line, sky: Sky, hunt: Hunt) -> Rejection | None:
+def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> Rejection | None:
     """Why a line, in pixels of that frame, is no streak; None if it is one."""
     full = line.scaled(hunt.bin_px)
     length = full.path.length_px
     shortest = SHORTEST_SIGMAS if line.snr < LONG_SNR else SHORTEST_SIGMAS_CLEAR
     if length < max(SHORTEST_PX, shortest * full.sigma_px):
         return Rejection.SHORT
-    if hunt.bin_px > 1 and line.sigma_px < LEAST_BINNED_SIGMA:
+    if hunt.bin_px > 1 and line.sigma_px < MIN_BINNED_SIGMA:
         return Rejection.UNBINNED
     if sky.trail is not None and is_star_trail(full, sky.trail):
         return Rejection.STAR_TRAIL
-    if _on_border_or_row(full, sky.hidden.shape):
+    if _is_on_border_or_row(full, sky.hidden.shape):
         return Rejection.BORDER
     if is_narrow(full, sky):
         return Rejection.COSMIC_RAY
-    if points_share(line, sky.star_sigma_px / hunt.bin_px) > MOST_BY_POINTS:
+    if measure_points_share(line, sky.star_sigma_px / hunt.bin_px) > MAX_BY_POINTS:
         return Rejection.STAR_CHAIN
-    cloudy = _texture(line, hunt) > CLOUD_TEXTURE
+    cloudy = _measure_texture(line, hunt) > CLOUD_TEXTURE
     # Short streaks of some width are seen without binning; wisps of cloud are not
     wisp = hunt.bin_px > 1 and length < WISP_SIGMAS * full.sigma_px
     if wisp or (cloudy and line.snr < CLOUD_SNR):
@@ -288,7 +295,7 @@ def rejection_reason(line: Line, sky: Sky, hunt: Hunt) -> Rejection | None:
     if line.snr < FAINTEST_WIDE_SNR and full.sigma_px > FAINT_WIDEST * sky.star_sigma_px:
         return Rejection.WIDE
     widest = WIDEST_IN_CLOUDS if cloudy else WIDEST
-    if full.sigma_px > widest * max(sky.star_sigma_px, LEAST_STAR_PX) + WIDEST_MORE_PX:
+    if full.sigma_px > widest * max(sky.star_sigma_px, MIN_STAR_PX) + WIDEST_MORE_PX:
         long = length > WIDE_SIGMAS * full.sigma_px and line.sigma_px < 0.95 * WIDEST_PX
         return None if long and line.snr > WIDE_SNR and not cloudy else Rejection.WIDE
     return None
@@ -306,13 +313,13 @@ def is_narrow(line: Line, sky: Sky) -> bool:
         return True
     if line.bin_px > 1 or line.path.length_px >= NARROW_LENGTH_PX or not sky.star_sigma_told:
         return False
-    away_px = float(np.median(border_distances_px(line, sky.hidden.shape)))
+    away_px = float(np.median(measure_border_distances_px(line, sky.hidden.shape)))
     if line.snr < FAINT_AT_BORDER_SNR and away_px < NEAR_BORDER_SIGMAS * FLAT_SIGMA_PX:
         return False
     return float(np.log(ratio)) + NARROW_SIGMAS * line.sigma_width < np.log(NARROW_SHORT)
 
 
-def points_share(line: Line, star_sigma_px: float) -> float:
+def measure_points_share(line: Line, star_sigma_px: float) -> float:
     """Part of a line's squared signal-to-noise ratio that its clearest few points explain.
 
     Points as wide as stars are taken away one after the other (Hogbom 1974, A&AS 15, 417). Squares
@@ -359,16 +366,16 @@ def is_bent(line: Line, residual: FloatImage) -> bool:
     return wander > BENT_PX + BENT_SIGMAS * noise
 
 
-def border_distances_px(line: Line, shape: tuple[int, ...]) -> FloatArray:
+def measure_border_distances_px(line: Line, shape: tuple[int, ...]) -> FloatArray:
     """How far a line, in pixels of the frame, runs from the border, from end to end, shape (9,)."""
     x, y = line.path.at(np.linspace(0.0, line.path.length_px, 9), 0.0)
     h, w = shape
     return np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y))
 
 
-def _on_border_or_row(line: Line, shape: tuple[int, ...]) -> bool:
+def _is_on_border_or_row(line: Line, shape: tuple[int, ...]) -> bool:
     """Whether a line is the border, where sensors end, or, faint, runs along a row."""
-    away = border_distances_px(line, shape)
+    away = measure_border_distances_px(line, shape)
     # Rows and columns of a sensor differ, more than their neighbours tell; where the frame grows
     # dark, to its border, short parts of them stand out
     path = line.path
@@ -378,10 +385,10 @@ def _on_border_or_row(line: Line, shape: tuple[int, ...]) -> bool:
     return bool(np.median(away) < OUTER_SIGMAS * line.sigma_px or read_out)
 
 
-def _texture(line: Line, hunt: Hunt) -> float:
+def _measure_texture(line: Line, hunt: Hunt) -> float:
     """Mean texture of clouds along a line."""
     x, y = line.path.at(np.linspace(0.0, line.path.length_px, 32), 0.0)
-    return float(hunt.texture[nearest_pixels(hunt.texture.shape, x, y)].mean())
+    return float(hunt.texture[find_nearest_pixels(hunt.texture.shape, x, y)].mean())
 
 
 def is_star_trail(line: Line, trail: StarTrail) -> bool:
@@ -400,7 +407,7 @@ def is_star_trail(line: Line, trail: StarTrail) -> bool:
     return bool(away < np.radians(TRAIL_DEG) + unsure and line.path.length_px < longest)
 
 
-def without_crowds(lines: list[Line]) -> list[Line]:
+def leave_out_crowds(lines: list[Line]) -> list[Line]:
     """Lines without the short ones if these are many: knots of galaxies, and stars side by side.
 
     Streaks come alone, in trains, or as dashes of one line. Short ones that are parallel to their
@@ -408,9 +415,9 @@ def without_crowds(lines: list[Line]) -> list[Line]:
 
     `lines`: in pixels of the frame.
     """
-    trains = in_trains([line.path for line in lines])
-    trails = np.array(star_trails(lines), bool) & ~np.array(trains, bool)
-    if np.count_nonzero(trails) >= FEWEST_TRAILS:
+    trains = are_in_trains([line.path for line in lines])
+    trails = np.array(are_star_trails(lines), bool) & ~np.array(trains, bool)
+    if np.count_nonzero(trails) >= MIN_TRAILS:
         longest = ROW_OF_TRAILS * float(
             np.median([line.path.length_px for line, one in zip(lines, trails, strict=True) if one])
         )
@@ -424,12 +431,12 @@ def without_crowds(lines: list[Line]) -> list[Line]:
         line.path.length_px < SHORT_PX and line.snr < CROWD_CLEAR_SNR and not train
         for line, train in zip(lines, trains, strict=True)
     ]
-    if sum(short) < FEWEST:
+    if sum(short) < MIN_COUNT:
         return lines
     return [line for line, one in zip(lines, short, strict=True) if not one]
 
 
-def star_trails(lines: list[Line]) -> list[bool]:
+def are_star_trails(lines: list[Line]) -> list[bool]:
     """Which lines are like others about them in length and direction, side by side.
 
     The direction may turn over the frame, as about a pole.
@@ -452,7 +459,7 @@ def star_trails(lines: list[Line]) -> list[bool]:
                 and float(np.hypot(dx, dy)) < TRAIL_REACH_PX
                 and abs(cos * dy - sin * dx) > SIDE_BY_SIDE_PX
             )
-        marks.append(alike >= LEAST_ALIKE and path.length_px < LONGEST_TRAIL_PX)
+        marks.append(alike >= MIN_ALIKE and path.length_px < LONGEST_TRAIL_PX)
     return marks
 
 

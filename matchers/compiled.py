@@ -26,7 +26,7 @@ def array(kind: Any, dimensions: int) -> Any:
     return types.Array(kind, dimensions, "C", readonly=True)
 
 
-def compiled(signature: Any) -> Callable[[Function], Function]:
+def compile_for(signature: Any) -> Callable[[Function], Function]:
     """Compile a function for arguments of these types, as its module is imported."""
 
     def decorate(function: Function) -> Function:

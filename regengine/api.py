@@ -54,10 +54,10 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
     used.
     """
     from regengine.batch.at_hand import (
-        chosen_maps,
-        element_sets_at_hand,
-        maps_at_hand,
-        references_at_hand,
+        choose_light_maps,
+        find_element_sets,
+        list_light_maps,
+        list_references,
     )
     from regengine.registration.index.options import parse_blind_options
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
@@ -69,14 +69,14 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
             f"--effort {effort!r} is unknown: give {', '.join(EFFORTS[:-1])} or {EFFORTS[-1]}."
         )
     params = options.params or RegisterParams(work_budget=WORK_BUDGETS[effort])
-    day = tuple(_paths(options.day)) or references_at_hand("day")
+    day = tuple(_paths(options.day)) or list_references("day")
     lights = tuple(_paths(options.lights))
     inputs = RunInputs(
         # Photos by day need none, and those of a run may all be by day
-        lights=lights if lights or (day and not maps_at_hand()) else chosen_maps(lights),
-        streets=tuple(_paths(options.streets)) or references_at_hand("streets"),
+        lights=lights if lights or (day and not list_light_maps()) else choose_light_maps(lights),
+        streets=tuple(_paths(options.streets)) or list_references("streets"),
         day=day,
-        tle=_path(options.tle) or element_sets_at_hand(),
+        tle=_path(options.tle) or find_element_sets(),
         metadata=_path(options.metadata),
         frame=_frame_options(
             options.time,
@@ -212,7 +212,7 @@ def register(photo: AnyPath, options: RegisterOptions) -> Registration:
     >>> r.verdict, r.probability
     >>> r.camera.pixel_to_lonlat([0, 639], [0, 425])
     """
-    from regengine.batch.remote import photo_at_hand
+    from regengine.batch.remote import fetch_photo_path
     from regengine.io.urls import Url, is_url
     from regengine.pipeline import process_photo
 
@@ -220,7 +220,7 @@ def register(photo: AnyPath, options: RegisterOptions) -> Registration:
         url = Url(fspath(photo))
         raise ConfigError(f"{url} is a URL: register_many fetches it, register takes a file.")
     inputs = run_inputs((), options)
-    result = process_photo(photo_at_hand(fspath(photo)), inputs)
+    result = process_photo(fetch_photo_path(fspath(photo)), inputs)
     return Registration(result, inputs.lights, inputs.streets, inputs.day)
 
 
@@ -282,7 +282,7 @@ def register_many(
     run = register_run(_each(photos), Path(store), options)
     with (
         StoreWriter(run.store) as writer,
-        console.progress(len(run.photos), quiet=not options.progress) as advance,
+        console.show_progress(len(run.photos), quiet=not options.progress) as advance,
     ):
         summary = run.start(writer, lambda result: None, advance=advance)
     if summary.interrupted:
@@ -292,16 +292,16 @@ def register_many(
 
 def register_run(photos: Sequence[str], store: Path, options: RunOptions) -> RegisterRun:
     """A run that is ready to begin; see `register_many`."""
-    from regengine.batch.discover import no_photo, select_share
+    from regengine.batch.discover import make_no_photo_error, select_share
     from regengine.batch.register import RegisterRun
-    from regengine.batch.remote import any_there, find_given
+    from regengine.batch.remote import find_given, has_any_photo
 
     overlay = _path(options.overlay)
     maps = [*_paths(options.lights), *_paths(options.day)]
     exclude = [*maps, *([] if overlay is None else [overlay])]
     found = find_given(photos, exclude=exclude)
-    if not any_there(found):
-        raise no_photo(photos)
+    if not has_any_photo(found):
+        raise make_no_photo_error(photos)
     return RegisterRun(
         photos=found if options.shard is None else select_share(found, options.shard),
         inputs=run_inputs(found, options),
@@ -337,14 +337,14 @@ def open_store(path: AnyPath, *, lights: Paths = ()) -> Store:
 
 def classify_inputs(options: ClassifyOptions) -> ClassifyInputs:
     """What photos that are classified share, checked and read."""
-    from regengine.batch.at_hand import element_sets_at_hand
+    from regengine.batch.at_hand import find_element_sets
     from regengine.orbit.position import element_sets, frame_records
     from regengine.scene.classify import ClassifyInputs
     from regengine.scene.model_file import load_scene_model
 
     inputs = ClassifyInputs(
         model=_path(options.model),
-        tle=_path(options.tle) or element_sets_at_hand(),
+        tle=_path(options.tle) or find_element_sets(),
         metadata=_path(options.metadata),
         frame=_frame_options(options.time, options.nadir),
         features=options.features,

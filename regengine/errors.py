@@ -12,7 +12,7 @@ LONGEST_SENTENCE = 5000  # longer than any path with any words of ours
 _ENDLESS = re.compile(rf"[^\s/]{{{LONGEST_NAME + 1},}}")
 
 
-def shown(text: str) -> str:
+def escape_terminal(text: str) -> str:
     """Text as one line that a terminal only prints, whatever is in it.
 
     Names of files may hold line breaks, which become spaces, codes that command a terminal and
@@ -27,7 +27,7 @@ def shown(text: str) -> str:
     )
 
 
-def one_line(text: str) -> str:
+def shorten_to_line(text: str) -> str:
     """Text as one line that a terminal only prints, of bounded length.
 
     Names of files and cells of tables end up in sentences, and may hold a megabyte of anything.
@@ -36,7 +36,7 @@ def one_line(text: str) -> str:
         text = _ENDLESS.sub(lambda found: f"{found[0][:60]}…{found[0][-20:]}", text)[
             :LONGEST_SENTENCE
         ]
-    return shown(text)
+    return escape_terminal(text)
 
 
 class RegengineError(Exception):
@@ -49,7 +49,7 @@ class RegengineError(Exception):
     code = "error"
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(one_line(message))
+        super().__init__(shorten_to_line(message))
         if code is not None:
             self.code = code
 

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from regengine.errors import ConfigError, NoFrameError
-from regengine.io.extras import missing
-from regengine.io.plain import counted
+from regengine.io.extras import make_missing_error
+from regengine.io.plain import format_count
 
 if TYPE_CHECKING:
     import geopandas
@@ -94,7 +94,7 @@ class Table:
         try:
             import pandas
         except ImportError as error:
-            raise missing("to_pandas()", error) from None
+            raise make_missing_error("to_pandas()", error) from None
         return pandas.DataFrame(self._flat())
 
     def to_geodataframe(self) -> geopandas.GeoDataFrame:
@@ -107,7 +107,7 @@ class Table:
             import geopandas
             from shapely import Polygon
         except ImportError as error:
-            raise missing("to_geodataframe()", error) from None
+            raise make_missing_error("to_geodataframe()", error) from None
         import numpy as np
 
         if "lon" in self._columns:
@@ -152,7 +152,11 @@ class Table:
         shown = [x if len(x) <= SHOWN_LETTERS else f"{x[:SHOWN_LETTERS]} …" for x in lines]
         more = ["…"] if len(self) > SHOWN_ROWS else []
         return "\n".join(
-            [*shown, *more, f"{counted(len(self), 'row')}, {counted(len(self.columns), 'column')}"]
+            [
+                *shown,
+                *more,
+                f"{format_count(len(self), 'row')}, {format_count(len(self.columns), 'column')}",
+            ]
         )
 
     def _repr_html_(self) -> str:
@@ -164,7 +168,7 @@ class Table:
         names = "".join(f"<th>{escape(name)}</th>" for name in head)
         return (
             f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
-            f"<p>{counted(len(self), 'row')}</p>"
+            f"<p>{format_count(len(self), 'row')}</p>"
         )
 
 
@@ -508,7 +512,7 @@ class Store:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Store {self.path}: {counted(len(self), 'photo')}>"
+        return f"<Store {self.path}: {format_count(len(self), 'photo')}>"
 
     def _read(self, group: str) -> Table:
         from regengine.store.read import read_tables

@@ -22,7 +22,7 @@ from regengine.registration.index.options import load_earth_index
 from regengine.registration.priors.neighbours import SOURCE, NeighbourPrior
 from regengine.registration.priors.seen import Seen
 from regengine.registration.register import register_frame
-from regengine.registration.report_result import doubt_time_told, no_match_result
+from regengine.registration.report_result import doubt_time_told, make_no_match_result
 from regengine.registration.types import Prior, SearchReferences
 from regengine.result import BY_DAY, FrameResult, Reason
 from regengine.run_inputs import RunInputs
@@ -111,11 +111,11 @@ def _register(
         futile = replace(futile, text=f"{futile.text}; {NO_DAY_MAP}")
     if futile is not None:
         info = None if light_map is None else light_map.info
-        result = result or no_match_result(frame, position, info, futile)
+        result = result or make_no_match_result(frame, position, info, futile)
     elif light_map is None:
-        result = result or no_match_result(frame, position, None, NO_LIGHT_MAP)
+        result = result or make_no_match_result(frame, position, None, NO_LIGHT_MAP)
     elif result is None or result.verdict != "accepted":
-        result = _searched(frame, unknown or position, scene, light_map, inputs, hints)
+        result = _search_photo(frame, unknown or position, scene, light_map, inputs, hints)
     return replace(
         result,
         category=shown.category,
@@ -124,7 +124,7 @@ def _register(
     )
 
 
-def _searched(
+def _search_photo(
     frame: Frame,
     position: CameraPosition | EphemerisError | None,
     scene: SceneForSearch,
@@ -139,7 +139,7 @@ def _searched(
         if blind.mode == "never" or index is None:
             text = str(position) if blind.mode == "never" else f"{position} {NO_INDEX}"
             reason = Reason(code=position.code, text=text)
-            return no_match_result(frame, None, light_map.info, reason)
+            return make_no_match_result(frame, None, light_map.info, reason)
         position = None
     try:
         prior = Prior(
@@ -162,7 +162,7 @@ def _searched(
         if error.code != "outside_map":
             raise
         reason = Reason(code=error.code, text=str(error))
-    return no_match_result(frame, position, light_map.info, reason)
+    return make_no_match_result(frame, position, light_map.info, reason)
 
 
 def read_stars_above(problem: Problem) -> StarAttitude | None:

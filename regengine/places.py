@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
     from matchers.geometry.camera import Camera
 
-MOST_LETTERS = 100  # of what is sought
-LEAST_LETTERS = 2
+MAX_LETTERS = 100  # of what is sought
+MIN_LETTERS = 2
 # Letters that are no others with a mark, and what stands between words
 _LETTERS = {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ı": "i", "ŧ": "t"}
 _PUNCTUATION = re.compile(r"[^\w\n\t]+|_")
 _MARKS = re.compile("[\u0300-\u036f\u02b0-\u02ff]")
 # Of one kind of hit: 'sa' begins 20,000 names, and only the largest places are asked for
-MOST_HITS = 5000
+MAX_HITS = 5000
 
 
-def folded(text: str) -> str:
+def fold_letters(text: str) -> str:
     """Letters that do not tell upper from lower case or with accents from without."""
     plain = _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold()))
     for letter, same in _LETTERS.items():  # ten times faster than by a table
@@ -54,14 +54,14 @@ class PlaceNames:
 
     def __init__(self, names: Iterable[Sequence[str]]) -> None:
         # One text is searched ten times faster than 300,000 names
-        self._text = "\n" + folded("\n".join(map("\t".join, names))) + "\n"
+        self._text = "\n" + fold_letters("\n".join(map("\t".join, names))) + "\n"
         ends = [match.start() for match in re.finditer("\n", self._text)]
         self._starts = np.array(ends[:-1])
 
     def find(self, typed: str, most: int) -> list[int]:
         """Places with a name that is, or begins with, what is typed."""
-        sought = folded(typed[:MOST_LETTERS]).strip()
-        if len(sought) < LEAST_LETTERS or "\n" in sought or "\t" in sought:
+        sought = fold_letters(typed[:MAX_LETTERS]).strip()
+        if len(sought) < MIN_LETTERS or "\n" in sought or "\t" in sought:
             return []
         found: dict[int, None] = {}
         kinds = (
@@ -72,7 +72,7 @@ class PlaceNames:
             rf" {sought}",
         )
         for kind in kinds:
-            hits = [m.start() for m in islice(re.finditer(kind, self._text), MOST_HITS)]
+            hits = [m.start() for m in islice(re.finditer(kind, self._text), MAX_HITS)]
             # A line's first character ends the line before
             places = np.searchsorted(self._starts, hits, side="right") - 1
             found |= dict.fromkeys(places.tolist())
@@ -274,14 +274,14 @@ class PlaceIndex:
         with self._lock:
             table = self._searched
         name, _, country = typed.partition(",")
-        wanted = folded(country).strip()
+        wanted = fold_letters(country).strip()
         numbers = table.names.find(name, len(table) if wanted else most)
         if wanted:
             numbers = [
                 number
                 for number in numbers
-                if folded(table.codes[number]) == wanted
-                or folded(table[number].country).startswith(wanted)
+                if fold_letters(table.codes[number]) == wanted
+                or fold_letters(table[number].country).startswith(wanted)
             ]
         return [table[number] for number in numbers[:most]]
 
@@ -330,10 +330,10 @@ def _coast_tiles() -> dict[str, NDArray[np.float64]]:
 def _coast_of(tile: str) -> list[NDArray[np.float64]]:
     """Pieces of the coast in a tile, lon and lat."""
     unit_deg = outlines()["units_deg"][str(NEAR_ZOOM)]
-    return [decoded(text, unit_deg) for text in outlines()["tiles"][tile]["coast"]]
+    return [decode_polyline(text, unit_deg) for text in outlines()["tiles"][tile]["coast"]]
 
 
-def decoded(text: str, unit_deg: float) -> NDArray[np.float64]:
+def decode_polyline(text: str, unit_deg: float) -> NDArray[np.float64]:
     """Places of an encoded polyline (Google's format, without its swap), lon and lat, (n, 2)."""
     parts = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 63
     last = parts < 32  # five bits each, the lowest first; the last of a number is marked

@@ -11,7 +11,7 @@ import numpy as np
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG
-from regengine.io.plain import counted, plain, printable
+from regengine.io.plain import format_count, make_printable, plain
 from regengine.result import FrameResult, Hypothesis, NadirInput, SolvedCamera
 
 Record = dict[str, Any]
@@ -60,7 +60,7 @@ def record(result: FrameResult) -> Record:
         "hypotheses": [_hypothesis(hypothesis) for hypothesis in result.hypotheses],
         "sources": dict(result.sources),
     }
-    return {key: plain(value, printable) for key, value in values.items()}
+    return {key: plain(value, make_printable) for key, value in values.items()}
 
 
 def record_line(result: FrameResult) -> str:
@@ -78,7 +78,7 @@ def centre_lonlat(camera: Camera) -> tuple[float, float]:
     return float(lon), float(lat)
 
 
-def looked_at(camera: Camera) -> tuple[float, float]:
+def find_looked_at(camera: Camera) -> tuple[float, float]:
     """Ground that a photo looks at: of its middle, or, where that is sky, the nearest to it.
 
     That is sought where the ground is not at the limb, if there is any; NaN without ground.
@@ -148,8 +148,8 @@ def centre_text(result: FrameResult, *, digits: int = 2) -> str:
 
 
 def ground_text(camera: Camera, *, digits: int = 2) -> str:
-    """The place of `looked_at` in words."""
-    lon, lat = looked_at(camera)
+    """The place of `find_looked_at` in words."""
+    lon, lat = find_looked_at(camera)
     return "sky" if lon != lon else degrees_text(lon, lat, digits=digits)
 
 
@@ -174,7 +174,7 @@ def summary_words(result: FrameResult) -> list[str]:
         words += [
             f"correlation {result.fit.ncc:.2f}"
             + ("" if (margin := margin_of(result)) is None else f", margin {margin:.2f}"),
-            counted(result.fit.matched_lights, "matched light")
+            format_count(result.fit.matched_lights, "matched light")
             if result.reference_kind == "lights"
             else f"placed on {result.reference_kind}: {evidence_text(result)}",
             f"residual {result.fit.residual_px:.1f} px ({result.fit.residual_m:.0f} m)",
@@ -210,7 +210,7 @@ def evidence_text(result: FrameResult) -> str:
     if result.fit is None:
         return ""
     if result.reference_kind == "lights":
-        return counted(result.fit.matched_lights, "light")
+        return format_count(result.fit.matched_lights, "light")
     proofs = result.patch_proofs
     return f"{proofs[-1].n_agreeing}/{proofs[-1].n_patches} patches" if proofs else "patches"
 

@@ -16,8 +16,8 @@ Verdict = Literal["accepted", "review", "no_match", "failed"]
 # Classes of photos that a picture of the Earth by day places
 BY_DAY = ("day", "infrared")
 # Fewer control points, or such within a smaller part of the picture, place no photo
-LEAST_POINTS = 4
-LEAST_HULL = 0.01
+MIN_POINTS = 4
+MIN_HULL = 0.01
 _PROOF = re.compile(r"(\d+) of (\d+) held-out patches agree at ([\d.e+]+) m \(chance 1e-([\d.]+)\)")
 
 

@@ -29,7 +29,7 @@ pytest_plugins = (
 ROOT = Path(__file__).resolve().parents[1]
 LONGER = {"slow", "real", "browser", "server"}  # markers of what `make test` leaves out
 # Six seconds of its own, and what a process loads at its first registration, on a busy machine
-MOST_QUICK_CPU_S = 6.0 + 9.0
+MAX_QUICK_CPU_S = 6.0 + 9.0
 # What this user keeps of maps and element sets is no part of a test, and none may be put there
 os.environ["REGENGINE_DATA"] = str(Path(os.devnull) / "none")
 
@@ -91,7 +91,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     answer = yield
     spent = cpu_s() - before
     item.user_properties.append(("cpu_s", round(spent, 2)))
-    if spent > MOST_QUICK_CPU_S and not LONGER & {one.name for one in item.iter_markers()}:
+    if spent > MAX_QUICK_CPU_S and not LONGER & {one.name for one in item.iter_markers()}:
         pytest.fail(f"takes {spent:.1f} CPU s: make it smaller, or mark it as slow")
     return answer
 

@@ -29,7 +29,11 @@ from benchmarks.confidence.report import (
 from benchmarks.pages import command_of, parser, title_lines, write_page
 from regengine.errors import ConfigError
 from regengine.io.extras import need
-from regengine.registration.calibration import Calibration, calibration_text, shipped_calibration
+from regengine.registration.calibration import (
+    Calibration,
+    calibration_text,
+    read_shipped_calibration,
+)
 
 TARGET = 0.001  # wrong among accepted
 STRICTEST = THRESHOLDS[0]
@@ -46,7 +50,7 @@ def page_of(tables: list[Path], target: float, write: Path | None, plot: Path | 
     if write and test is None:
         raise ValueError("the tables need proposals of the test half, to test thresholds with")
     judged: list[Judged] = []
-    shipped = shipped_calibration()
+    shipped = read_shipped_calibration()
     fitted_on = shipped.trials
     if training is None:
         steps = shipped.steps

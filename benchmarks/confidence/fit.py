@@ -23,7 +23,7 @@ from scipy.stats import binom
 
 from benchmarks.arrays import BoolArray
 from detectors.types import FloatArray
-from regengine.evaluate.tables import most_share
+from regengine.evaluate.tables import bound_share
 from regengine.registration.accept import share_right
 from regengine.registration.calibration import Steps
 from regengine.registration.types import Evidence
@@ -34,7 +34,7 @@ FOLDS = 5
 # Kinds of trials whose thresholds are tested apart
 TIME_TOLD, NOTHING_TOLD = "time told", "nothing told"
 # Steps of less than this, in the logarithm of the odds (natural), are one
-LEAST_STEP = 0.1
+MIN_STEP = 0.1
 
 
 def venn_abers(log10_odds: FloatArray, right: BoolArray) -> Steps:
@@ -73,7 +73,7 @@ def fewer_steps(steps: Steps) -> Steps:
     of_p = logit(p)
     firsts = [0]
     for k in range(1, len(of_p)):
-        if of_p[k] - of_p[firsts[-1]] >= LEAST_STEP:
+        if of_p[k] - of_p[firsts[-1]] >= MIN_STEP:
             firsts.append(k)
     lasts = [k - 1 for k in firsts[1:]] + [len(of_p) - 1]
     return Steps(
@@ -256,7 +256,7 @@ class Acceptance:
     @property
     def upper_95(self) -> float:
         """Exact one-sided 95 % upper bound of the rate of wrong ones."""
-        return most_share(self.wrong, self.accepted)
+        return bound_share(self.wrong, self.accepted)
 
 
 def acceptance(

@@ -20,11 +20,11 @@ from regengine.registration.parameters import RegisterParams
 
 def report(given: argparse.Namespace) -> int:
     """Simulated or real registrations; 0 when done, 2 if they cannot be started."""
-    from benchmarks.trials import simulated_report
+    from benchmarks.trials import run_simulated_report
 
     words = ["registration", "simulated" if given.simulated else "real"]
     given.page = "-".join(words + ([] if given.told == "all" else ["told-nothing"]))
-    make = simulated_report if given.simulated else real_report
+    make = run_simulated_report if given.simulated else real_report
     try:
         lines = make(given, tell)
     except RegengineError as error:

@@ -146,7 +146,7 @@ class Outcome(Scores):
         return None if solved is None else solved.camera
 
 
-def measured(case: Case, inputs: RunInputs, truth: Truth) -> Outcome:
+def measure_case(case: Case, inputs: RunInputs, truth: Truth) -> Outcome:
     """Register a case's photo in this process and measure what it takes."""
     cv2.setNumThreads(1)
     inputs.open()
@@ -173,7 +173,7 @@ def run_case(job: Job) -> Outcome:
     """Register a case, score it and draw it: the work of a child process."""
     from regengine.registration.overlay import write_overlay
 
-    outcome = measured(job.case, job.inputs, job.truth)
+    outcome = measure_case(job.case, job.inputs, job.truth)
     result = outcome.result
     if result is not None:
         scores = scores_of(job.case, result, job.truth)

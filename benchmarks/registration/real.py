@@ -118,7 +118,7 @@ def run(case: Case, settings: Settings, tell: Callable[[str], None]) -> Outcome:
     return outcome
 
 
-def wanted_cases(settings: Settings, folder: Path) -> Iterator[Case]:
+def select_cases(settings: Settings, folder: Path) -> Iterator[Case]:
     """The cases to run, the variants of a photo after it."""
     rows = read_rows([settings.real / "photos" / "reference_points.csv"])
     varied = {row["file"] for row in rows}
@@ -159,7 +159,7 @@ def cache_folder(given: Path | None) -> Iterator[Path]:
             yield Path(folder)
 
 
-def built_map(real: Path, cache: Path) -> tuple[Path, str]:
+def build_map(real: Path, cache: Path) -> tuple[Path, str]:
     """The world map as one indexed file, built if it is not in the cache, and a sentence on it."""
     from regengine.references.build import build
     from regengine.references.opening import open_references
@@ -179,7 +179,7 @@ def built_map(real: Path, cache: Path) -> tuple[Path, str]:
 def real_report(given: argparse.Namespace, tell: Callable[[str], None]) -> list[str]:
     """Register the real photographs as the command line asks; the whole page."""
     with cache_folder(given.cache) as cache, tempfile.TemporaryDirectory() as variants:
-        world_map, note = built_map(given.real, cache)
+        world_map, note = build_map(given.real, cache)
         settings = Settings(
             real=given.real,
             world_map=world_map,
@@ -195,7 +195,7 @@ def real_report(given: argparse.Namespace, tell: Callable[[str], None]) -> list[
         note += f" Index: {index_words(given.told, given.index, world_map)}."
         if given.overlays is not None:
             given.overlays.mkdir(parents=True, exist_ok=True)
-        outcomes = run_all(wanted_cases(settings, Path(variants)), settings, tell)
+        outcomes = run_all(select_cases(settings, Path(variants)), settings, tell)
         others = run_others(settings, outcomes, tell) if settings.all_categories else []
     note += f" Budget of a search: {settings.max_work:g} s of work."
     heading = "Registration of real photographs"

@@ -36,7 +36,7 @@ def _half(size: Size, share: float) -> tuple[slice, slice]:
     return (whole, part) if width >= height else (part, whole)
 
 
-def _cropped(share: float) -> Variant:
+def _crop_photo(share: float) -> Variant:
     def change(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return picture[_half((picture.shape[1], picture.shape[0]), share)]
 
@@ -62,8 +62,8 @@ VARIANTS = {
         change=lambda picture: picture[:, ::-1],
         place=lambda x, y, size: (size[0] - 1 - x, y),
     ),
-    "middle half": _cropped(0.25),
-    "first half": _cropped(0.0),
+    "middle half": _crop_photo(0.25),
+    "first half": _crop_photo(0.0),
 }
 
 

@@ -21,7 +21,7 @@ from benchmarks.simulate.orbit import (
     Elements,
     elements_at,
     pass_over,
-    slipped,
+    slip_elements,
     state_ecef,
     tle_lines,
 )
@@ -162,7 +162,7 @@ def sample_world(seed: int = SAMPLE_SEED) -> TownWorld:
 
 def shipped_elements(orbit: Elements) -> list[Elements]:
     """The element sets of ``tle.txt``: right at their epochs, drifting away from the truth."""
-    return [slipped(elements_at(orbit, epoch), drift) for epoch, drift in ELEMENT_SETS]
+    return [slip_elements(elements_at(orbit, epoch), drift) for epoch, drift in ELEMENT_SETS]
 
 
 def sample_camera(frame: SampleFrame, orbit: Elements, scale: float = 1.0) -> SimCamera:

@@ -42,9 +42,9 @@ def main(arguments: list[str] | None = None) -> None:
         )
     else:
         from benchmarks.trials.draw import draw_trial
-        from benchmarks.trials.source import made_source, real_source
+        from benchmarks.trials.source import make_source, real_source
 
-        source = real_source(given.real, given.half) if given.real else made_source(given.half)
+        source = real_source(given.real, given.half) if given.real else make_source(given.half)
         print(write_trial(given.out, draw_trial(given.seed, source), source.light_map_path))
 
 

@@ -154,7 +154,7 @@ def add_stars(
         if CENTROID_SNR[0] <= peak[i] < CENTROID_SNR[1]:
             bound[i] = _bound(spread, off[i], flux[i], sigma**2, half)
     x, y = fine[:, 0] / FINE, fine[:, 1] / FINE
-    resolved = _resolved(scene, optics, x, y)
+    resolved = _mark_resolved(scene, optics, x, y)
     return StarTruth(x=x, y=y, flux=flux, peak_snr=peak, bound_px=bound, resolved=resolved)
 
 
@@ -171,7 +171,9 @@ def _bound(
     return np.asarray(np.sqrt(np.diag(np.linalg.inv(fisher))[:2]))
 
 
-def _resolved(scene: FloatArray, optics: Optics, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
+def _mark_resolved(
+    scene: FloatArray, optics: Optics, x: FloatArray, y: FloatArray
+) -> NDArray[np.bool_]:
     """Stars with a maximum of their own in the noise-free scene, well inside the frame.
 
     Where they are drawn out: in the scene under the filter of their own look.

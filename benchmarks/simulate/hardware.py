@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.arrays import ImageArray
 
-MOST_COVER = 0.4  # of the picture
+MAX_COVER = 0.4  # of the picture
 PARTS = ("panel", "truss", "vehicle", "arm", "frame")
 # What lights it: colour of its surfaces as the camera sees them.
 LIGHT_RGB = {
@@ -58,7 +58,7 @@ def draw_foreground(hardware: Hardware, width: int, height: int) -> Foreground:
         canvas = _Canvas(width, height)
         for part in hardware.parts if shrink > 0.0 else ():
             _DRAWERS[part](canvas, rng, shrink * hardware.size * max(width, height))
-        if canvas.cover.mean() <= 255.0 * MOST_COVER:
+        if canvas.cover.mean() <= 255.0 * MAX_COVER:
             break
     cover, shade = (
         cv2.GaussianBlur(plane.astype(np.float32) / np.float32(255.0), (0, 0), hardware.blur_px)

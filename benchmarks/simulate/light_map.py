@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.arrays import FloatArray
 from benchmarks.simulate.camera import SimCamera
-from benchmarks.simulate.noise import blurred
+from benchmarks.simulate.noise import blur_image
 from benchmarks.simulate.worlds import Clusters, Lamps, Realisation, World
 
 KM_PER_DEGREE_NORTH = 111.2
@@ -71,8 +71,8 @@ def draw_light_map(
     middle_lat = north - (np.arange(rows) + 0.5) * step
     area_km2 = (step * KM_PER_DEGREE_NORTH) ** 2 * np.cos(np.radians(middle_lat))
     sharp = (total.reshape(rows, cols) / area_km2[:, None]).astype(np.float32)
-    sharp = blurred(sharp, parameters.psf_sigma_px)
-    radiance = (1.0 - parameters.glow_share) * sharp + parameters.glow_share * blurred(
+    sharp = blur_image(sharp, parameters.psf_sigma_px)
+    radiance = (1.0 - parameters.glow_share) * sharp + parameters.glow_share * blur_image(
         sharp, parameters.glow_sigma_px
     )
     radiance[radiance < parameters.floor_nw] = 0.0
@@ -136,7 +136,7 @@ def read_geotiff(path: Path) -> RadianceMap:
 
 
 LAMPS_PER_PIXEL = 3.0
-LEAST_LAMP = 0.004  # nW cm^-2 sr^-1 km^2: no town has more lamps than its power holds of these
+MIN_LAMP = 0.004  # nW cm^-2 sr^-1 km^2: no town has more lamps than its power holds of these
 BATCH = 1_000_000  # lamps at a time: bounds memory
 
 
@@ -173,7 +173,7 @@ def lamps_in_view(
         (x > -reach) & (x < camera.width_px + reach) & (y > -reach) & (y < camera.height_px + reach)
     )
     pixels = 4.0 * np.pi * radius_px[inside] ** 2 * np.maximum(cosine[inside], 0.1)
-    counts = np.minimum(pixels * LAMPS_PER_PIXEL, clusters.power[inside] / LEAST_LAMP)
+    counts = np.minimum(pixels * LAMPS_PER_PIXEL, clusters.power[inside] / MIN_LAMP)
     counts *= min(1.0, most_lamps / max(float(counts.sum()), 1.0))
     # A patch of less than a pixel needs few lamps, but its light must not hang on a single one.
     counts = np.maximum(counts, np.minimum(2.0 + pixels, 6.0))

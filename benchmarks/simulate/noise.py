@@ -65,7 +65,7 @@ def bilinear(
     return np.asarray(values.ravel()[:count].reshape(column.shape), dtype=np.float64)
 
 
-def blurred(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
+def blur_image(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
     """Gaussian blur with reflected borders; wide ones are done on a reduced copy."""
     if sigma_px <= 0.0:
         return image

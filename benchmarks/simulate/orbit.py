@@ -156,7 +156,7 @@ def elements_at(elements: Elements, epoch_utc: datetime) -> Elements:
     )
 
 
-def slipped(elements: Elements, along_track_km_per_day: float) -> Elements:
+def slip_elements(elements: Elements, along_track_km_per_day: float) -> Elements:
     """Elements whose predictions run ahead of the given ones, further with every day.
 
     The mean motion is changed; at the epoch there is no error.
@@ -196,14 +196,14 @@ class Vantage:
         normal = np.cross(position, inertial)
         rate = np.linalg.norm(normal) / (position @ position)
         flown = rate * (clock_s + slide_s) * normal / np.linalg.norm(normal)
-        position, inertial = _turned(position, flown), _turned(inertial, flown)
-        position, inertial = (_turned(v, -spin * clock_s) for v in (position, inertial))
+        position, inertial = _turn_vectors(position, flown), _turn_vectors(inertial, flown)
+        position, inertial = (_turn_vectors(v, -spin * clock_s) for v in (position, inertial))
         return Vantage(
             position_ecef_m=position, velocity_ecef_m_s=inertial - np.cross(spin, position)
         )
 
 
-def _turned(vector: FloatArray, rotation: FloatArray) -> FloatArray:
+def _turn_vectors(vector: FloatArray, rotation: FloatArray) -> FloatArray:
     """Rotate by a rotation vector (Rodrigues' formula)."""
     angle = float(np.linalg.norm(rotation))
     if angle == 0.0:

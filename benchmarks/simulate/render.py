@@ -13,7 +13,7 @@ from PIL import Image
 from benchmarks.arrays import FloatArray, ImageArray
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.light_map import lamp_planes
-from benchmarks.simulate.noise import blurred
+from benchmarks.simulate.noise import blur_image
 from benchmarks.simulate.weather import (
     SceneParameters,
     ViewGrid,
@@ -89,14 +89,14 @@ def expose(
     hot = _hot_pixels(rng, width, height, scene.hot_pixels)
     for channel in range(3):
         plane = smear(light[channel], scene.motion_px, scene.motion_deg)
-        plane = blurred(plane, scene.psf_sigma_px)
-        plane = (1.0 - scene.halo_share) * plane + scene.halo_share * blurred(
+        plane = blur_image(plane, scene.psf_sigma_px)
+        plane = (1.0 - scene.halo_share) * plane + scene.halo_share * blur_image(
             plane, scene.halo_sigma_px
         )
         plane *= falloff * np.float32(scene.white_balance[channel] / scene.saturation_nw)
         if scene.bloom_share > 0.0:
             over = np.maximum(plane - 1.0, 0.0)
-            plane += np.float32(scene.bloom_share) * blurred(over, 3.0)
+            plane += np.float32(scene.bloom_share) * blur_image(over, 3.0)
         # Clipped first: the Poisson spread of a full pixel is of no interest.
         plane = np.minimum(plane, 1.5)
         noise = rng.standard_normal((height, width), dtype=np.float32)
@@ -221,7 +221,7 @@ def _cover_with_clouds(
         # Reflectance of a thick non-absorbing cloud grows as depth / (depth + 7).
         white = depth / (depth + np.float32(7.0)) * np.float32(2.0 * layer.brightness_nw)
         for channel in range(3):
-            spread = blurred(light[channel], GLOW_KM * ground_px_per_km)
+            spread = blur_image(light[channel], GLOW_KM * ground_px_per_km)
             # Thick cloud lets a tenth of the light of the towns below through, spread widely.
             light[channel] *= clear
             light[channel] += (1.0 - clear) * np.float32(0.10) * spread

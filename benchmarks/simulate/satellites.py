@@ -128,10 +128,10 @@ def tle_lines(elements: FloatArray, number: str, epoch_utc: datetime) -> tuple[s
         f"2 {number} {inclination:8.4f} {node % 360.0:8.4f} {round(eccentricity * 1e7):07d} "
         f"{perigee % 360.0:8.4f} {anomaly % 360.0:8.4f} {revolutions:11.8f}    1"
     )
-    return _summed(first), _summed(second)
+    return _sum_pixels(first), _sum_pixels(second)
 
 
-def _summed(line: str) -> str:
+def _sum_pixels(line: str) -> str:
     whole = f"{line[:68]:68s}"
     total = whole.count("-") + sum(digit * whole.count(str(digit)) for digit in range(1, 10))
     return f"{whole}{total % 10}"
@@ -288,7 +288,7 @@ def true_streaks(sky: SimulatedSky, frame: SkyFrame) -> list[TrueStreak]:
     seconds = np.linspace(0.0, frame.exposure_s, STEPS)
     few = np.linspace(0, STEPS - 1, 5).round().astype(int)
     times = [frame.start_utc + timedelta(seconds=float(seconds[k])) for k in few]
-    seen = [_seen(sky, rows, frame, time) for time in times]
+    seen = [_observe_directions(sky, rows, frame, time) for time in times]
     direction = np.stack([one[0] for one in seen], axis=1)
     # Directions between the five moments: a parabola through three of them is good to 1e-7
     path = _between(direction, few, STEPS)
@@ -299,7 +299,7 @@ def true_streaks(sky: SimulatedSky, frame: SkyFrame) -> list[TrueStreak]:
     bright = (magnitude < frame.limit_mag) & lit
     found = []
     for k in np.flatnonzero(bright):
-        streak = _clipped(x[k], y[k], frame, int(rows[k]))
+        streak = _clip_track(x[k], y[k], frame, int(rows[k]))
         if streak is not None:
             found.append(streak)
     return found
@@ -378,7 +378,7 @@ def _near(sky: SimulatedSky, frame: SkyFrame, middle: datetime) -> NDArray[np.in
     return np.flatnonzero(near)
 
 
-def _seen(
+def _observe_directions(
     sky: SimulatedSky, rows: NDArray[np.intp], frame: SkyFrame, time: datetime
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Directions among the stars, ranges, and positions (TEME), at a moment."""
@@ -392,12 +392,12 @@ def _seen(
     earth = get_body_barycentric_posvel("earth", _astropy_time(time))[1].xyz
     seen = (sight / range_km[:, None]) @ teme_to_gcrs(time).T
     seen = seen - np.asarray(earth.to_value("km/s")) / LIGHT_KM_S
-    hidden = _hidden(position, observer)
+    hidden = _are_hidden(position, observer)
     seen = np.where(hidden[:, None], np.nan, seen)
     return seen / np.linalg.norm(seen, axis=1, keepdims=True), range_km, position
 
 
-def _hidden(position: FloatArray, observer: FloatArray) -> NDArray[np.bool_]:
+def _are_hidden(position: FloatArray, observer: FloatArray) -> NDArray[np.bool_]:
     step = position - observer
     height = float(np.linalg.norm(observer))
     if height < EQUATOR_KM + 10.0:
@@ -426,7 +426,7 @@ def _between(values: FloatArray, at: NDArray[np.intp], steps: int) -> FloatArray
     return np.moveaxis(inner(np.arange(steps, dtype=float)), 0, 1)
 
 
-def _clipped(x: FloatArray, y: FloatArray, frame: SkyFrame, row: int) -> TrueStreak | None:
+def _clip_track(x: FloatArray, y: FloatArray, frame: SkyFrame, row: int) -> TrueStreak | None:
     """What the picture holds of a track."""
     fine = np.linspace(0.0, len(x) - 1.0, 40 * len(x))
     fx, fy = np.interp(fine, np.arange(len(x)), x), np.interp(fine, np.arange(len(y)), y)
@@ -443,7 +443,7 @@ def _clipped(x: FloatArray, y: FloatArray, frame: SkyFrame, row: int) -> TrueStr
     )
 
 
-def pointed(axis: FloatArray, roll_rad: float) -> FloatArray:
+def point_camera(axis: FloatArray, roll_rad: float) -> FloatArray:
     """Camera matrix that looks along a direction, turned about it."""
     right = np.cross(axis, [0.3, 0.5, 0.8])
     right /= np.linalg.norm(right)

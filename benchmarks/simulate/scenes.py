@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.arrays import FloatArray, ImageArray
 from benchmarks.simulate.hardware import PARTS, Hardware, draw_foreground
-from benchmarks.simulate.noise import bilinear, blurred, fractal_tile
+from benchmarks.simulate.noise import bilinear, blur_image, fractal_tile
 from benchmarks.simulate.render import smear, to_jpeg, tone, vignette
 
 
@@ -37,7 +37,7 @@ def develop(light: ImageArray, look: Look, rng: np.random.Generator) -> NDArray[
     """Take a picture of light."""
     full = max(float(np.quantile(light.mean(axis=2), look.quantile)), 1e-9)
     picture = light * np.float32(np.exp(rng.uniform(*np.log(look.level))) / full)
-    picture = _through_lens(picture, rng)
+    picture = _pass_through_lens(picture, rng)
     gains = np.exp(look.cast * rng.standard_normal(3))
     picture = picture * (gains / gains[1]).astype(np.float32)
     level = picture.mean(axis=2, keepdims=True)  # more or less colourful than the light
@@ -51,10 +51,10 @@ def develop(light: ImageArray, look: Look, rng: np.random.Generator) -> NDArray[
     contrast = float(rng.uniform(-0.15, 0.5))
     gamma = float(np.exp(0.12 * rng.standard_normal()))
     stored = tone(np.clip(picture, 0.0, 1.0) ** np.float32(gamma), contrast)
-    return stored_file(stored, rng, crop=look.crop)
+    return store_picture(stored, rng, crop=look.crop)
 
 
-def _through_lens(picture: ImageArray, rng: np.random.Generator) -> ImageArray:
+def _pass_through_lens(picture: ImageArray, rng: np.random.Generator) -> ImageArray:
     """Defocus, motion, the glow about bright things, darker corners."""
     height, width = picture.shape[:2]
     # Most photos are far larger than what the classifier sees of them, and sharp at its size
@@ -68,7 +68,7 @@ def _through_lens(picture: ImageArray, rng: np.random.Generator) -> ImageArray:
         # A window's glare is of what the sensor could hold some thousand times over
         plane = np.minimum(np.ascontiguousarray(picture[..., channel]), 3000.0)
         plane = smear(plane, motion, turn)
-        plane = (1.0 - halo) * blurred(plane, sigma) + halo * blurred(plane, wide)
+        plane = (1.0 - halo) * blur_image(plane, sigma) + halo * blur_image(plane, wide)
         planes.append(plane * falloff)
     return np.stack(planes, axis=-1).astype(np.float32)
 
@@ -77,14 +77,14 @@ def _noise(picture: ImageArray, look: Look, rng: np.random.Generator) -> ImageAr
     height, width = picture.shape[:2]
     share = float(np.exp(rng.uniform(*np.log(look.noise))))
     noise = rng.standard_normal((height, width, 3), dtype=np.float32)
-    noise = blurred(noise, float(rng.choice([0.0, 0.6, 1.2])))  # as the camera smooths it
+    noise = blur_image(noise, float(rng.choice([0.0, 0.6, 1.2])))  # as the camera smooths it
     noise /= noise.std()
     noise = noise + rng.uniform(0.0, 1.0) * (noise.mean(axis=2, keepdims=True) - noise)
     spread = share * np.sqrt(0.01 * np.clip(picture, 0.0, 1.0) + np.float32(2e-5))
     return np.asarray(spread * noise, np.float32)
 
 
-def stored_file(
+def store_picture(
     picture: NDArray[np.uint8], rng: np.random.Generator, *, crop: float
 ) -> NDArray[np.uint8]:
     """A picture turned, mirrored, cropped (so many of them), scaled, through a JPEG."""
@@ -269,7 +269,7 @@ def day_reflectance(view: View, rng: np.random.Generator) -> ImageArray:
     white = 0.85 * sun_height * depth / (depth + 3.0) * shading
     tint = np.array([1.0, 1.0, 1.02, 0.93], np.float32)
     ground = ground * (1.0 - opaque[..., None]) + white[..., None] * tint
-    return through_air(view, ground, sun_height, float(np.exp(rng.normal(0.3, 0.5))))
+    return add_air(view, ground, sun_height, float(np.exp(rng.normal(0.3, 0.5))))
 
 
 def surface(view: View, rng: np.random.Generator, extent_km: float) -> ImageArray:
@@ -319,11 +319,11 @@ def clouds(
     threshold = float(np.quantile(field, 1.0 - np.clip(cover, 0.0, 0.98)))
     thick = np.maximum(field - threshold, 0.0) / rng.uniform(0.4, 2.0)
     depth = np.exp(rng.uniform(np.log(0.6), np.log(8.0))) * thick ** rng.uniform(1.0, 2.2)
-    shading = _relief(blurred(np.asarray(field, np.float32), 1.0), 0.3, rng)
+    shading = _relief(blur_image(np.asarray(field, np.float32), 1.0), 0.3, rng)
     return depth.astype(np.float32), shading
 
 
-def through_air(view: View, ground: ImageArray, sun_height: float, haze: float) -> ImageArray:
+def add_air(view: View, ground: ImageArray, sun_height: float, haze: float) -> ImageArray:
     """Ground dimmed and veiled by the air before it, and the air above the limb."""
     mass = 1.0 / np.sqrt(np.clip(view.cosine, 0.0, 1.0) ** 2 + 0.0016)
     optical = haze * mass[..., None] * np.array(AIR_DEPTH, np.float32)
@@ -358,7 +358,7 @@ FILTERS = (
 )
 
 
-def unfiltered(light: ImageArray, rng: np.random.Generator) -> ImageArray:
+def remove_infrared_filter(light: ImageArray, rng: np.random.Generator) -> ImageArray:
     """Light as a camera without infrared filter records and balances it."""
     visible, infrared = FILTERS[int(rng.integers(len(FILTERS)))]
     sense = np.array(infrared) * np.exp(rng.normal(0.0, 0.2, 3))
@@ -382,10 +382,10 @@ def day(rng: np.random.Generator) -> tuple[ImageArray, Look]:
     return rgb, DAY_LOOK
 
 
-def infrared(rng: np.random.Generator) -> tuple[ImageArray, Look]:
+def draw_infrared(rng: np.random.Generator) -> tuple[ImageArray, Look]:
     """A day frame by a sensor without infrared filter, bare or behind a filter of one colour."""
     light, _ = day_light(rng, limb_share=0.08)
-    rgb = unfiltered(light, rng)
+    rgb = remove_infrared_filter(light, rng)
     return rgb, INFRARED_LOOK
 
 
@@ -398,7 +398,7 @@ def day_light(rng: np.random.Generator, *, limb_share: float) -> tuple[ImageArra
     light = day_reflectance(view, rng)
     if rng.random() < 0.2:  # haze, or a window that the Sun shines on
         tile = cv2.resize(fractal_tile(rng, 64, 2.0), (view.width_px, view.height_px))
-        veil = blurred(np.asarray(np.clip(1.0 + 0.5 * tile, 0.0, 2.0), np.float32), 20.0)
+        veil = blur_image(np.asarray(np.clip(1.0 + 0.5 * tile, 0.0, 2.0), np.float32), 20.0)
         light = light + (rng.uniform(0.02, 0.2) * veil)[..., None]
     return light, view
 
@@ -418,7 +418,7 @@ THING_RGB = (
 SKIN_RGB = ((0.95, 0.92, 0.88), (0.75, 0.73, 0.70), (0.55, 0.40, 0.20), (0.35, 0.36, 0.40))
 
 
-def inside(rng: np.random.Generator) -> tuple[ImageArray, Look]:
+def draw_inside(rng: np.random.Generator) -> tuple[ImageArray, Look]:
     """A module from within: boxes along common directions, cables, lamps."""
     width, height = frame_size(rng)
     picture = np.full((height, width, 3), THING_RGB[0], np.float32)
@@ -439,7 +439,7 @@ def inside(rng: np.random.Generator) -> tuple[ImageArray, Look]:
         cv2.ellipse(lamps, spot, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1, cv2.LINE_AA)
     shade = np.clip(1.0 + 0.4 * _field(rng, width, height, 2.0), 0.1, 2.0)
     lit = picture * (shade * _rough(rng, width, height, 0.08))[..., None]
-    glow = 4.0 * lamps + blurred(lamps, 30.0)
+    glow = 4.0 * lamps + blur_image(lamps, 30.0)
     return np.asarray(lit + glow[..., None], np.float32), INSIDE_LOOK
 
 
@@ -570,9 +570,9 @@ def _sun_place(view: View, rng: np.random.Generator) -> tuple[float, float]:
     return x, float(np.clip(y, 0.0, view.height_px - 1.0))
 
 
-LEAST_RADIUS_PX = 10.0
+MIN_RADIUS_PX = 10.0
 # For a Moon that is neither hidden nor beyond the border, of at least so much of the picture
-LEAST_LIT = 0.0012
+MIN_LIT = 0.0012
 MOON_LOOK = Look(quantile=1.0, level=(0.2, 3.0), noise=(0.02, 0.4), cast=0.08, crop=0.0)
 
 
@@ -592,7 +592,7 @@ def moon(rng: np.random.Generator) -> tuple[ImageArray, Look]:
     """A frame of the Moon in black sky: linear light and how to develop it."""
     width, height = frame_size(rng)
     shown = np.zeros((height, width, 3), np.float32)
-    while np.mean(shown.max(axis=2) > 0.2) < LEAST_LIT:  # thin ones beyond the border
+    while np.mean(shown.max(axis=2) > 0.2) < MIN_LIT:  # thin ones beyond the border
         shown = moon_light(_draw_disc(rng, width, height), width, height, rng)
     return shown, MOON_LOOK
 
@@ -630,7 +630,7 @@ def _albedo(rng: np.random.Generator, x: ImageArray, y: ImageArray, mu: ImageArr
 
 
 def _draw_disc(rng: np.random.Generator, width: int, height: int) -> MoonDisc:
-    radius = float(np.exp(rng.uniform(np.log(LEAST_RADIUS_PX), np.log(0.6 * max(width, height)))))
+    radius = float(np.exp(rng.uniform(np.log(MIN_RADIUS_PX), np.log(0.6 * max(width, height)))))
     reach = 0.5 if rng.random() < 0.25 else 0.35  # some are cut by the border
     thin = rng.random() < 0.15
     return MoonDisc(
@@ -645,8 +645,8 @@ def _draw_disc(rng: np.random.Generator, width: int, height: int) -> MoonDisc:
 
 DRAWERS: Mapping[str, Callable[[np.random.Generator], tuple[ImageArray, Look]]] = {
     "day": day,
-    "infrared": infrared,
-    "inside": inside,
+    "infrared": draw_infrared,
+    "inside": draw_inside,
     "moon": moon,
     "other": other,
     "sunset_sunrise": sunset_sunrise,

@@ -50,7 +50,7 @@ def camera_exposure(seed: int, *, side_px: int = 1024, streaks: bool = True) -> 
     number = int(rng.choice(len(COUNTS), p=COUNTS)) if streaks else 0
     courses = [draw_kind(rng, 7 * seed + 5 * k + 1, shape) for k in range(number)]
     truth = [add_course(scene, one, optics, variance, passed) for one in courses]
-    light, full = _developed(rng, sky, scene, read, well, megapixels)
+    light, full = _develop_picture(rng, sky, scene, read, well, megapixels)
     return Exposure(
         light=light,
         saturated=full,
@@ -64,7 +64,7 @@ def camera_exposure(seed: int, *, side_px: int = 1024, streaks: bool = True) -> 
     )
 
 
-def _developed(
+def _develop_picture(
     rng: np.random.Generator,
     sky: FloatArray,
     scene: FloatArray,

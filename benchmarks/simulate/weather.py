@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.arrays import FloatArray, ImageArray
 from benchmarks.simulate.camera import SimCamera, ecef_of, wgs84
-from benchmarks.simulate.noise import GroundNoise, blurred, fractal_tile
+from benchmarks.simulate.noise import GroundNoise, blur_image, fractal_tile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ def flash_light(camera: SimCamera, brightness_nw: float, rng: np.random.Generato
         jitter_x, jitter_y = radius_px * 0.6 * rng.standard_normal(2)
         size = max(round(radius_px * rng.uniform(0.2, 0.6)), 1)
         cv2.circle(spot, (round(x + jitter_x), round(y + jitter_y)), size, 1.0, -1)
-    spot = blurred(spot, max(0.25 * radius_px, 1.0))
+    spot = blur_image(spot, max(0.25 * radius_px, 1.0))
     for channel in range(3):
         light[channel] = np.float32(brightness_nw * FLASH_RGB[channel]) * spot
     return light
@@ -368,7 +368,7 @@ def storm_light(
             float(rng.uniform(0.2, 1.0)),
             -1,
         )
-    spot = blurred(spot, max(0.18 * tall, 1.0))
+    spot = blur_image(spot, max(0.18 * tall, 1.0))
     tile = fractal_tile(rng, 256, 1.3)
     reach = max(int(4.0 * tall), 8)
     texture = np.ones((height, width), np.float32)

@@ -184,10 +184,10 @@ def _street_plan(
     kind = uniform(key, 1)
     bearing = 2.0 * np.pi * uniform(key, 2)
     reach = scale * np.sqrt(-np.log(uniform(key, 3))) * _lobes(bearing, place_key, which)
-    x, y = _on_grid(key, reach * np.cos(bearing), reach * np.sin(bearing), place_key, which)
+    x, y = _move_to_grid(key, reach * np.cos(bearing), reach * np.sin(bearing), place_key, which)
     arm = (kind > 0.70) & (kind < 0.88) & (scale > 900.0)
     if arm.any():
-        x[arm], y[arm] = _on_arm(key[arm], place_key, which[arm], scale[arm])
+        x[arm], y[arm] = _place_on_arm(key[arm], place_key, which[arm], scale[arm])
     ring = (kind >= 0.88) & (kind < 0.90) & (scale > 3000.0)
     if ring.any():
         circle = scale[ring] * (1.0 + 0.08 * np.cos(3.0 * bearing[ring]))
@@ -212,7 +212,7 @@ def _lobes(bearing: FloatArray, place_key: UintArray, which: NDArray[np.int64]) 
     return np.asarray(np.maximum(lobes, 0.2))
 
 
-def _on_grid(
+def _move_to_grid(
     key: UintArray,
     x: FloatArray,
     y: FloatArray,
@@ -230,7 +230,7 @@ def _on_grid(
     return np.where(loose, x, snapped_x), np.where(loose, y, snapped_y)
 
 
-def _on_arm(
+def _place_on_arm(
     key: UintArray, place_key: UintArray, which: NDArray[np.int64], scale: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Lamps of the arterial roads that leave the town, gently curved."""
@@ -253,7 +253,7 @@ WindowReader = Callable[[int, int, int, int], NDArray[np.float32]]
 TruePlace = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
 
 KM_PER_DEGREE = 111.2
-MOST_PATCHES = 1_000_000  # of a view; above it the faintest pixels are thinned out at random
+MAX_PATCHES = 1_000_000  # of a view; above it the faintest pixels are thinned out at random
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,8 +327,8 @@ class RasterWorld:
         radiance = window[row, col].astype(np.float64)
         row, col = row + top, col + left
         cell = row.astype(np.int64) * cols + col
-        if len(cell) > MOST_PATCHES:
-            keep, boost = _thinned(radiance, key_of(cell))
+        if len(cell) > MAX_PATCHES:
+            keep, boost = _thin_pixels(radiance, key_of(cell))
             row, col, cell, radiance = row[keep], col[keep], cell[keep], boost[keep]
         lon = np.asarray(self.west + (col + 0.5) * step, float)
         lat = np.asarray(self.north - (row + 0.5) * step, float)
@@ -382,11 +382,13 @@ class RasterWorld:
         )
 
 
-def _thinned(radiance: FloatArray, key: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], FloatArray]:
+def _thin_pixels(
+    radiance: FloatArray, key: NDArray[np.uint64]
+) -> tuple[NDArray[np.bool_], FloatArray]:
     """Keep brighter pixels with a greater chance; those kept stand for the rest."""
     chance = radiance / radiance.mean()
     for _ in range(4):  # the brightest saturate at 1; share what is left among the others
-        chance = np.minimum(chance * MOST_PATCHES / max(float(chance.sum()), 1e-9), 1.0)
+        chance = np.minimum(chance * MAX_PATCHES / max(float(chance.sum()), 1e-9), 1.0)
     return uniform(key, 70) < chance, radiance / chance
 
 

@@ -18,7 +18,7 @@ from rasterio.windows import Window
 from benchmarks.streets.city import CITIES, CLASSES, City
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
-from regengine.io.gdal import gdal_session
+from regengine.io.gdal import open_gdal_session
 from regengine.references.streets import draw_streets
 
 Bounds = tuple[float, float, float, float]
@@ -79,7 +79,7 @@ class CityStreets:
         """Lamp density at a power of two of the file's pixels; not valid where nothing is known."""
         lon, lat, stretch = self._moved
         left, low, right, top = self.file_bounds
-        with gdal_session(), rasterio.open(self.path) as dataset:
+        with open_gdal_session(), rasterio.open(self.path) as dataset:
             step = dataset.res[0]
             factor = 2 ** max(0, math.floor(math.log2(1.0001 * resolution_deg / step)))
             step *= factor

@@ -15,7 +15,7 @@ from benchmarks.simulate.orbit import (
     elements_at,
     nadir_for,
     pass_over,
-    slipped,
+    slip_elements,
     state_ecef,
     tle_lines,
 )
@@ -187,7 +187,7 @@ def _on_orbit(
     # Elements half a day old, ahead or behind by the along-track part of the error
     age_days = 0.5
     before = elements_at(elements, time_utc - timedelta(days=age_days))
-    before = slipped(before, float(error_km[0]) / age_days)
+    before = slip_elements(before, float(error_km[0]) / age_days)
     told_lon, told_lat, _ = wgs84().fwd(told_lon, told_lat, track_deg, 1e3 * error_km[0])
     told_lon, told_lat, _ = wgs84().fwd(told_lon, told_lat, track_deg + 90.0, 1e3 * error_km[1])
     width, height = camera.width_px, camera.height_px

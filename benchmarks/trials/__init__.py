@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from benchmarks.pages import dated
+from benchmarks.pages import add_date
 from benchmarks.registration.cases import index_words, search_parameters
 from benchmarks.registration.real import search_words
 from benchmarks.row_tables import read_rows
@@ -87,7 +87,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def simulated_report(given: argparse.Namespace, tell: Tell) -> list[str]:
+def run_simulated_report(given: argparse.Namespace, tell: Tell) -> list[str]:
     """Run what the command line asks for; the page, none with ``--overlays``."""
     with tempfile.TemporaryDirectory() as folder:
         if given.smoke:
@@ -95,12 +95,12 @@ def simulated_report(given: argparse.Namespace, tell: Tell) -> list[str]:
             given.seeds = "{}:{}".format(*SMOKE_SEEDS)
             given.real, given.lights, given.max_work = None, None, SMOKE_WORK
             given.table = given.table or [Path(folder) / "smoke.csv"]
-        return _simulated(given, Path(folder), tell)
+        return _run_simulated(given, Path(folder), tell)
 
 
-def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]:
+def _run_simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]:
     from benchmarks.trials.mirrored import FIRST_MIRRORED
-    from benchmarks.trials.run import open_workshop, wanted_seeds
+    from benchmarks.trials.run import open_workshop, select_seeds
 
     if not given.table:
         raise ConfigError("no table of trials: say --table CASES.csv")
@@ -110,7 +110,7 @@ def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]
         raise ConfigError("no map to register the real world on: say --lights MAP.tif")
     settings, seeds = settings_of(given), seeds_of(given.seeds)
     if settings.lights is None and not given.report_only:
-        settings = replace(settings, lights=built_map(settings, folder))
+        settings = replace(settings, lights=build_map(settings, folder))
     if given.overlays is not None:
         draw_pictures(given, settings, tell)
         return []
@@ -118,7 +118,7 @@ def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]
         # An unusable map is said once, not by every worker, and what they share is made once
         shop = open_workshop(settings)
         index = index_words(given.told, given.index, shop.lights)
-        wanted = wanted_seeds(seeds, given.kinds, given.frames, shop)
+        wanted = select_seeds(seeds, given.kinds, given.frames, shop)
         if any(seed >= FIRST_MIRRORED for seed in wanted):
             _ = shop.mirrored_index
         run_seeds(wanted, given, replace(settings, index_words=index), tell)
@@ -126,7 +126,7 @@ def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]
     if given.out is not None:
         from benchmarks.trials.pictures import plot_run
 
-        picture = f"{dated(given.page)}.png"
+        picture = f"{add_date(given.page)}.png"
         plot_run(trials, given.out / picture)
     return page_lines(trials, command_words(given), picture)
 
@@ -146,13 +146,13 @@ def settings_of(given: argparse.Namespace) -> TrialSettings:
     )
 
 
-def built_map(settings: TrialSettings, folder: Path) -> Path:
+def build_map(settings: TrialSettings, folder: Path) -> Path:
     """The self-made world's map as a user would build it, in a folder, for windows to be fast."""
-    from benchmarks.trials.source import made_source
+    from benchmarks.trials.source import make_source
     from regengine.references.build import build
     from regengine.references.opening import open_references
 
-    own = made_source(settings.half).light_map_path
+    own = make_source(settings.half).light_map_path
     assert own is not None  # the self-made world has one
     path = folder / "lights.tif"
     build("lights", open_references("lights", [own]), path)
@@ -186,10 +186,10 @@ def run_seeds(
     from benchmarks.row_tables import cell
     from benchmarks.trials.outcomes import outcome_of
     from benchmarks.trials.run import run_trials
-    from regengine.batch.console import progress
+    from regengine.batch.console import show_progress
 
     started, ended = time.monotonic(), 0
-    with progress(len(seeds), quiet=False) as advance:
+    with show_progress(len(seeds), quiet=False) as advance:
 
         def said(columns: dict[str, object]) -> None:
             nonlocal ended

@@ -29,7 +29,7 @@ from regengine.photo.frame import read_frame
 from regengine.registration.control_points import select_control_points
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.register import search_frame
-from regengine.registration.report_result import no_match_result, report_result, report_skipped
+from regengine.registration.report_result import make_no_match_result, report_result, report_skipped
 from regengine.registration.types import Prior, SearchReferences, SearchState
 from regengine.result import ControlPoint, FrameResult, Reason
 from regengine.scene.classify import assess_for_search
@@ -175,11 +175,11 @@ def register_trial(
             posed, search, _ = search_frame(frame, prior, references, parameters)
             result = report_result(posed, search) if search else report_skipped(posed)
         else:
-            result = no_match_result(frame, position, references.light_map.info, futile)
+            result = make_no_match_result(frame, position, references.light_map.info, futile)
     except RegengineError as error:
         if isinstance(error, EphemerisError) or error.code == "outside_map":
             reason = Reason(code=error.code, text=str(error))
-            result = no_match_result(frame, position, references.light_map.info, reason)
+            result = make_no_match_result(frame, position, references.light_map.info, reason)
         else:
             problem = f"{error.code}: {error}".replace(str(folder), "")
     return Registration(

@@ -33,7 +33,7 @@ CLOCK_SHARES = {"2s": 0.55, "120s": 0.25, "10min": 0.08, "1h": 0.12}
 FOCAL_SHARES = {"exact": 0.30, "error": 0.50, "unknown": 0.15, "wrong": 0.05}
 # Of frames through the Cupola half do not tell their lens, as copies on the web, or another
 CUPOLA_FOCAL_SHARES = {"exact": 0.15, "error": 0.35, "unknown": 0.35, "wrong": 0.15}
-MOST_FOCAL_ERROR = 0.03
+MAX_FOCAL_ERROR = 0.03
 WRONG_FACTOR = (1.1, 1.5)
 # A pass that is not the photograph's must not show its place at any clock within this of it ...
 CLAIM_WINDOW_S = 75.0 * 60.0
@@ -105,7 +105,7 @@ def _focal(rng: np.random.Generator, kind: Kind, shot: Shot) -> tuple[str, float
     if told == "exact":
         return told, round(shot.focal_mm, 2)
     if told == "error":
-        spread = float(np.clip(rng.normal(0.0, 0.015), -MOST_FOCAL_ERROR, MOST_FOCAL_ERROR))
+        spread = float(np.clip(rng.normal(0.0, 0.015), -MAX_FOCAL_ERROR, MAX_FOCAL_ERROR))
         return told, round(shot.focal_mm / (1.0 + spread), 2)
     factor = float(rng.uniform(*WRONG_FACTOR))
     return told, round(shot.focal_mm * (factor if rng.random() < 0.5 else 1.0 / factor), 2)

@@ -17,7 +17,7 @@ from benchmarks.simulate.worlds import Clusters, Lamps, RasterWorld, Realisation
 from detectors.types import FloatArray
 
 TILE_DEG = 2.0  # the map is asked for in rows of tiles that the picture may show
-MOST_PATCHES = 500_000  # of a picture; beyond, the faintest are thinned out at random
+MAX_PATCHES = 500_000  # of a picture; beyond, the faintest are thinned out at random
 CHANGE_KM = 0.5  # sampling of the fields by which lights come and go: patches of some km
 MOVE_DEG = 0.06  # a new light stands about so far from an old one like it
 BRIGHT = 2.0  # nW cm^-2 sr^-1 km^2 of a patch: centres of towns do not come and go
@@ -37,8 +37,8 @@ class SeenWorld:
         """Patches of the map that may be in the picture."""
         bounds = visible_bounds(self.camera)
         parts = [] if bounds is None else [self.base.near(*box) for box in self._boxes(bounds)]
-        found = joined(parts) if parts else self.base.near(0.0, 0.0, -1.0, -1.0)
-        return thinned(found, MOST_PATCHES)
+        found = join_patches(parts) if parts else self.base.near(0.0, 0.0, -1.0, -1.0)
+        return thin_patches(found, MAX_PATCHES)
 
     @cached_property
     def shown(self) -> Clusters:
@@ -63,7 +63,7 @@ class SeenWorld:
             radius_m=new.radius_m,
             row=new.row,
         )
-        return joined([clusters.take(~gone), new])
+        return join_patches([clusters.take(~gone), new])
 
     def near(self, west: float, south: float, east: float, north: float) -> Clusters:
         """All that shines: the camera's view is the only box that is ever asked for."""
@@ -156,7 +156,7 @@ def street_gain(lon_deg: FloatArray, lat_deg: FloatArray) -> FloatArray:
     return np.asarray((0.25 + 3.0 * main + 1.2 * side) / 0.73)
 
 
-def joined(parts: list[Clusters]) -> Clusters:
+def join_patches(parts: list[Clusters]) -> Clusters:
     """Patches of several tables in one; a patch on the border of two boxes counts once."""
     key = np.concatenate([part.key for part in parts])
     first = np.sort(np.unique(key, return_index=True)[1])
@@ -170,7 +170,7 @@ def joined(parts: list[Clusters]) -> Clusters:
     ).take(first)
 
 
-def thinned(clusters: Clusters, most: int) -> Clusters:
+def thin_patches(clusters: Clusters, most: int) -> Clusters:
     """Keep brighter patches with a greater chance; those kept stand for the rest."""
     if len(clusters.key) <= most:
         return clusters

@@ -46,11 +46,11 @@ def continent_of(lon_deg: ArrayLike, lat_deg: ArrayLike) -> NDArray[np.str_]:
     names[(lon < -120.0) & (lat < 30.0) & (lat > -60.0)] = "Oceania"
     names[lon < -168.5] = np.where(lat < 30.0, "Oceania", "Asia")[lon < -168.5]
     for name, outline in (("Oceania", _OCEANIA), ("Africa", _AFRICA), ("Europe", _EUROPE)):
-        names[_inside(outline, lon, lat)] = name
+        names[_are_inside(outline, lon, lat)] = name
     return names
 
 
-def _inside(
+def _are_inside(
     outline: tuple[tuple[float, float], ...], lon: NDArray[np.float64], lat: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """Points within a polygon of straight lines in longitude and latitude (even-odd rule)."""

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sgp4.api import Satrec
 
 from benchmarks.simulate.camera import geodetic_of
-from benchmarks.simulate.orbit import elements_at, pass_over, slipped, state_ecef, tle_lines
+from benchmarks.simulate.orbit import elements_at, pass_over, slip_elements, state_ecef, tle_lines
 from detectors.types import FloatArray
 from regengine.orbit.tle import TleSet
 
@@ -144,7 +144,7 @@ class MadeOrbits:
         age = draw_age_days(rng)
         # Median along-track errors of real sets: 2.2 km at a day, 160 km at ten (docs/orbit.md).
         error_km = 2.2 * max(abs(age), 0.1) ** 1.8 * float(np.clip(rng.standard_cauchy(), -9, 9))
-        told = slipped(
+        told = slip_elements(
             elements_at(night.origin, time_of(days - age)), error_km / max(abs(age), 0.1)
         )
         satellite = told.satrec()

@@ -11,7 +11,7 @@ from benchmarks.arrays import ImageArray
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.hardware import LIGHT_RGB, draw_foreground
 from benchmarks.simulate.light_map import lamp_planes
-from benchmarks.simulate.noise import blurred
+from benchmarks.simulate.noise import blur_image
 from benchmarks.simulate.render import CLOUD_RGB, GLOW_KM, LAMP_RGB, cabin_reflection, expose
 from benchmarks.simulate.weather import (
     ViewGrid,
@@ -123,7 +123,7 @@ def _cover_with_clouds(
         white = depth / (depth + np.float32(7.0)) * np.float32(2.0 * layer.brightness_nw)
         for channel in range(3):
             # Thick cloud lets a tenth of the light of the towns below through, spread widely.
-            glow = (1.0 - clear) * np.float32(0.10) * blurred(lamps[channel], glow_px)
+            glow = (1.0 - clear) * np.float32(0.10) * blur_image(lamps[channel], glow_px)
             lamps[channel] *= clear
             veil[channel] *= clear
             veil[channel] += white * np.float32(CLOUD_RGB[channel]) + glow

@@ -13,7 +13,7 @@ from scipy.special import erf
 from benchmarks.trials.outcomes import FACTORS, RIGHT_ACCEPTED, bins_of, values, wilson_interval
 from benchmarks.trials.run import TrialSettings, open_workshop
 
-MOST_SIGMAS = 4.0
+MAX_SIGMAS = 4.0
 
 
 def plot_run(trials: pd.DataFrame, path: Path) -> None:
@@ -38,9 +38,9 @@ def plot_run(trials: pd.DataFrame, path: Path) -> None:
     z = np.sort(np.abs(values([*right.z_east, *right.z_north])))
     shares = 100.0 * np.arange(1, len(z) + 1) / max(len(z), 1)
     sigmas.step(z, shares, where="post", label=f"{len(z)} errors, right and accepted")
-    normal = np.linspace(0.0, MOST_SIGMAS, 200)
+    normal = np.linspace(0.0, MAX_SIGMAS, 200)
     sigmas.plot(normal, 100.0 * erf(normal / np.sqrt(2.0)), color="0.4", label="normal")
-    sigmas.set(xlim=(0.0, MOST_SIGMAS), xlabel="error over sigma", ylabel="errors no larger, %")
+    sigmas.set(xlim=(0.0, MAX_SIGMAS), xlabel="error over sigma", ylabel="errors no larger, %")
     sigmas.legend(loc="lower right", fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Without the version of the library, equal tables give equal bytes

@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from benchmarks.arrays import ImageArray
 from benchmarks.simulate.camera import SimCamera, ecef_of
 from benchmarks.simulate.light_map import upward_share
-from benchmarks.simulate.noise import blurred
+from benchmarks.simulate.noise import blur_image
 from benchmarks.simulate.weather import SceneParameters
 from benchmarks.simulate.worlds import Clusters
 from benchmarks.trials.photograph import Photograph
 from detectors.types import FloatArray
 
-LEAST_SIGMA = 5.0
-LEAST_MAP_PIXELS = 4.0  # from a brighter place
-MOST_INCIDENCE_DEG = 80.0
-MOST_DEPTH = 1.5  # of opaque cloud over a place: a fifth of its light gets through
-MOST_COVER = 0.5
+MIN_SIGMA = 5.0
+MIN_MAP_PIXELS = 4.0  # from a brighter place
+MAX_INCIDENCE_DEG = 80.0
+MAX_DEPTH = 1.5  # of opaque cloud over a place: a fifth of its light gets through
+MAX_COVER = 0.5
 METRES_PER_DEGREE = 111_200.0
 
 
@@ -66,12 +66,12 @@ def separable_places(
     row, col, brightness = row[seen], col[seen], brightness[seen]
     lon, lat = lon[seen], lat[seen]
     cosine = camera.project(lon, lat)[3]
-    good = cosine > np.cos(np.radians(MOST_INCIDENCE_DEG))
-    good &= photograph.opaque[row, col] < MOST_DEPTH
-    good &= photograph.cover[row, col] < MOST_COVER
-    good &= signal_to_noise(photograph, scene, spread)[row, col] > LEAST_SIGMA
+    good = cosine > np.cos(np.radians(MAX_INCIDENCE_DEG))
+    good &= photograph.opaque[row, col] < MAX_DEPTH
+    good &= photograph.cover[row, col] < MAX_COVER
+    good &= signal_to_noise(photograph, scene, spread)[row, col] > MIN_SIGMA
     order = np.argsort(-brightness, kind="stable")
-    apart = _apart(lon[order], lat[order], LEAST_MAP_PIXELS * map_step_deg * METRES_PER_DEGREE)
+    apart = _apart(lon[order], lat[order], MIN_MAP_PIXELS * map_step_deg * METRES_PER_DEGREE)
     kept = order[apart & good[order]]
     return Places(
         x=col[kept].astype(float), y=row[kept].astype(float), lon=lon[kept], lat=lat[kept]
@@ -146,8 +146,8 @@ def signal_to_noise(
     photograph: Photograph, scene: SceneParameters, spread: ImageArray
 ) -> ImageArray:
     """Light of lamps over its noise, both averaged over the coarser of a map and a photo pixel."""
-    lamps = blurred(photograph.lamps, scene.psf_sigma_px)
-    veil = blurred(photograph.veil, scene.psf_sigma_px)
+    lamps = blur_image(photograph.lamps, scene.psf_sigma_px)
+    veil = blur_image(photograph.veil, scene.psf_sigma_px)
     # Where all else already fills the sensor, lamps add nothing.
     signal = np.minimum(lamps, np.clip(1.0 - veil, 0.0, 1.0))
     variance = np.minimum(lamps + veil, 1.0) / np.float32(scene.full_well_electrons)

@@ -24,16 +24,16 @@ from benchmarks.trials.outcomes import (
     wilson_interval,
     within_one_sigma,
 )
-from regengine.evaluate.tables import most_share
+from regengine.evaluate.tables import bound_share
 from regengine.records import probability_text
 
-LEAST_TO_TELL = 30  # below, a number says nothing on whether it is met
-LEAST_FOR_TAIL = 300  # accepted cases: thirty of them are their tail
-LEAST_FOR_CLAIM = 3000  # accepted cases without a wrong one bound their share at 1 in 1,000
+MIN_TO_TELL = 30  # below, a number says nothing on whether it is met
+MIN_FOR_TAIL = 300  # accepted cases: thirty of them are their tail
+MIN_FOR_CLAIM = 3000  # accepted cases without a wrong one bound their share at 1 in 1,000
 STEEP_DEG = 45.0
 WELL_LIT = 15
 LONG_LENS_MM = 250.0
-MOST_WRONG = 1e-3
+MAX_WRONG = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Figure:
 
     def cells(self) -> list[str]:
         """The row of the table."""
-        met = self.met if self.n >= LEAST_TO_TELL else None
+        met = self.met if self.n >= MIN_TO_TELL else None
         words = {True: "met", False: "**falls short**", None: "too few to tell"}
         said = "" if self.asked == NONE else words[met]
         return [self.what, self.asked, self.measured, str(self.n), self.interval, said]
@@ -93,19 +93,19 @@ def recall_figure(what: str, least: float, trials: pd.DataFrame) -> Figure:
 def wrong_figures(accepted: pd.DataFrame) -> list[Figure]:
     """Wrong among accepted, with the exact one-sided bound; where they are many by their tail."""
     wrong, n = int((~accepted.is_right).sum()), len(accepted)
-    met = wrong <= MOST_WRONG * n
+    met = wrong <= MAX_WRONG * n
     figures = [
         Figure(
             what="wrong among accepted, all kinds of trials",
             asked="≤ 1 in 1,000",
             measured=f"{wrong} of {n}",
             n=n,
-            interval=f"≤ {percent(most_share(wrong, n), 3)} (exact, one-sided)",
-            met=met if n >= LEAST_FOR_CLAIM or not met else None,
+            interval=f"≤ {percent(bound_share(wrong, n), 3)} (exact, one-sided)",
+            met=met if n >= MIN_FOR_CLAIM or not met else None,
         )
     ]
     tail = None
-    if n >= LEAST_FOR_TAIL:
+    if n >= MIN_FOR_TAIL:
         tail = share_beyond(accepted.worst_point_km / accepted.bar_km, 1.0)
     if tail is not None:
         share, most = tail
@@ -116,7 +116,7 @@ def wrong_figures(accepted: pd.DataFrame) -> list[Figure]:
                 measured=percent(share, 3),
                 n=n,
                 interval=f"≤ {percent(most, 3)} (likelihood, one-sided)",
-                met=True if most <= MOST_WRONG else False if share > MOST_WRONG else None,
+                met=True if most <= MAX_WRONG else False if share > MAX_WRONG else None,
             )
         )
     return figures
@@ -228,7 +228,7 @@ CASE_HEADER = (
 )
 
 
-def missed(trials: pd.DataFrame) -> pd.DataFrame:
+def list_missed(trials: pd.DataFrame) -> pd.DataFrame:
     """Registrable trials that were not right and accepted: those with most lit places first."""
     found = trials[trials.registrable & (trials.outcome != RIGHT_ACCEPTED)]
     return found.sort_values("places", ascending=False, kind="stable")
@@ -237,7 +237,7 @@ def missed(trials: pd.DataFrame) -> pd.DataFrame:
 def worst_seeds(trials: pd.DataFrame, most: int = WORST) -> list[int]:
     """Seeds of the worst failures: wrong and accepted first, then the best-lit that were missed."""
     wrong = trials[trials.outcome == WRONG_ACCEPTED]
-    ordered = dict.fromkeys([*wrong.seed, *missed(trials).seed])
+    ordered = dict.fromkeys([*wrong.seed, *list_missed(trials).seed])
     return [int(seed) for seed in ordered][:most]
 
 
@@ -281,7 +281,7 @@ REASON_HEADER = ("reason", "trials", *OUTCOMES[1:])
 
 def reason_lines(trials: pd.DataFrame) -> list[str]:
     """Registrable trials that were missed, counted by their first reason."""
-    lost = missed(trials)
+    lost = list_missed(trials)
     if lost.empty:
         return ["None."]
     groups = [(str(code), group) for code, group in lost.groupby(lost.apply(code_of, axis=1))]

@@ -118,10 +118,10 @@ _open: list[Workshop] = []
 
 def source_of(settings: TrialSettings) -> TrialSource:
     """The world that trials are drawn from."""
-    from benchmarks.trials.source import made_source, real_source
+    from benchmarks.trials.source import make_source, real_source
 
     real, half = settings.real, settings.half
-    return made_source(half) if real is None else real_source(real, half)
+    return make_source(half) if real is None else real_source(real, half)
 
 
 def open_workshop(settings: TrialSettings) -> Workshop:
@@ -162,10 +162,10 @@ def run_trial(seed: int) -> Columns:
         try:
             return columns | outcome_columns(trial, shop.register(trial, Path(folder)))
         except Exception as error:
-            return columns | failed(f"{type(error).__name__}: {error}")
+            return columns | make_failed_columns(f"{type(error).__name__}: {error}")
 
 
-def wanted_seeds(
+def select_seeds(
     seeds: Iterable[int], kinds: Collection[str], frames: str, shop: Workshop
 ) -> list[int]:
     """Those seeds that draw trials of some kinds, and photographs of some frames."""
@@ -203,7 +203,7 @@ def draw_only(seed: int) -> Columns:
     return trial_columns(workshop().draw(seed))
 
 
-def failed(problem: str) -> Columns:
+def make_failed_columns(problem: str) -> Columns:
     """Columns of a trial that could not be registered."""
     return {"verdict": "failed", "problem": problem}
 
@@ -255,4 +255,4 @@ def run_trials(
     for seed, columns in through(list(lost), describe) if lost else ():
         known = {"seed": seed, "half": settings.half}
         known |= {} if isinstance(columns, Lost) else columns
-        keep(known | failed(lost[seed]))
+        keep(known | make_failed_columns(lost[seed]))

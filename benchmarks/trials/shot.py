@@ -23,9 +23,9 @@ from benchmarks.trials.source import (
     whole_size,
 )
 
-MOST_OFF_NADIR_DEG = 65.0
-MOST_INCIDENCE_DEG = 80.0
-LEAST_GROUND = 0.25
+MAX_OFF_NADIR_DEG = 65.0
+MAX_INCIDENCE_DEG = 80.0
+MIN_GROUND = 0.25
 CUPOLA_CROP = 0.9  # a field of 70 degrees is left
 CUPOLA_COVER = (0.1, 0.4)  # of the picture, by hardware
 CUPOLA_SKY = (0.1, 0.55)  # shares of the picture: the limb is well in it
@@ -71,7 +71,7 @@ def draw_shot(rng: np.random.Generator, source: TrialSource, kind: Kind) -> Shot
     continent = str(rng.choice(names, p=np.array(list(source.shares.values()))))
     dark = kind in ("dark", "noise")
     for _ in range(NIGHTS):
-        slant_deg = float(rng.uniform(0.0, MOST_OFF_NADIR_DEG))
+        slant_deg = float(rng.uniform(0.0, MAX_OFF_NADIR_DEG))
         aimed = _aim(rng, source, continent, slant_deg, exposure, dark)
         if aimed is None:
             continue
@@ -182,7 +182,7 @@ def _pointing(
     elif kind == "aurora":
         off_nadir = float(rng.uniform(66.0, 74.0))
     else:
-        off_nadir = float(np.clip(off_nadir + shift[0], 0.0, MOST_OFF_NADIR_DEG))
+        off_nadir = float(np.clip(off_nadir + shift[0], 0.0, MAX_OFF_NADIR_DEG))
         azimuth += float(np.clip(shift[1] / np.sin(np.radians(max(off_nadir, 5.0))), -40.0, 40.0))
     return Pointing(
         off_nadir_deg=off_nadir,
@@ -228,7 +228,7 @@ def view_shares(camera: SimCamera) -> tuple[float, float]:
     near = np.zeros(lon.shape, bool)
     if seen.any():
         cosine = camera.project(lon[seen], lat[seen])[3]
-        near[seen] = cosine > np.cos(np.radians(MOST_INCIDENCE_DEG))
+        near[seen] = cosine > np.cos(np.radians(MAX_INCIDENCE_DEG))
     return float(near.mean()), float(1.0 - seen.mean())
 
 
@@ -243,12 +243,12 @@ def _shows_ground(kind: Kind, camera: SimCamera) -> bool:
     ground, sky = view_shares(camera)
     if kind == "cupola" and not CUPOLA_SKY[0] <= sky <= CUPOLA_SKY[1]:
         return False
-    return ground >= LEAST_GROUND and off_nadir_deg(camera) <= MOST_OFF_NADIR_DEG
+    return ground >= MIN_GROUND and off_nadir_deg(camera) <= MAX_OFF_NADIR_DEG
 
 
 # Nadir ground speed that a camera held still does not follow; people follow most of it.
 GROUND_SPEED_M_S = 7300.0
-MOST_MOTION_PX = 8.0
+MAX_MOTION_PX = 8.0
 # Measured radiance of saturation over the nominal one, four frames of known place and settings
 # (ISS030-E-184140, ISS038-E-11205, ISS038-E-36641, ISS065-E-394522): 1.6, 0.25, 0.84, 0.58.
 SATURATION_BIAS, SATURATION_SPREAD = 0.67, 0.45
@@ -315,7 +315,7 @@ def _draw_scene(
         extinction=float(rng.uniform(0.15, 0.5)),
         side_light=float(rng.uniform(0.2, 0.6)),
         psf_sigma_px=float(np.sqrt(lens_px**2 + 0.45**2 + defocus_px**2)),
-        motion_px=min(motion_px, MOST_MOTION_PX),
+        motion_px=min(motion_px, MAX_MOTION_PX),
         motion_deg=float(rng.uniform(0.0, 180.0)),
         halo_share=float(rng.uniform(0.02, 0.10)),
         bloom_share=0.0 if rng.random() < 0.5 else float(rng.uniform(0.01, 0.08)),

@@ -148,7 +148,7 @@ def _raster_cells(world: RasterWorld, continents: tuple[str, ...]) -> Cells:
 
 
 @lru_cache(maxsize=2)
-def made_source(half: Half) -> TrialSource:
+def make_source(half: Half) -> TrialSource:
     """The self-made land of the samples: its west for training, its east for tests."""
     light_map = read_geotiff(SAMPLE_MAP)
     rows, cols = (size // CELL_PIXELS for size in light_map.radiance.shape)
@@ -210,7 +210,7 @@ def whole_size(storage: Storage, shape: float) -> tuple[float, float]:
 def stored_camera(whole: SimCamera, storage: Storage) -> SimCamera:
     """Camera of the stored picture."""
     left, top, width, height = storage.crop
-    camera = cropped(
+    camera = crop_camera(
         whole,
         round(left * whole.width_px),
         round(top * whole.height_px),
@@ -218,11 +218,11 @@ def stored_camera(whole: SimCamera, storage: Storage) -> SimCamera:
         round(height * whole.height_px),
     )
     for _ in range(storage.quarter_turns):
-        camera = turned(camera)
+        camera = turn_camera(camera)
     return replace(camera, mirrored=storage.mirrored)
 
 
-def cropped(camera: SimCamera, left: int, top: int, width: int, height: int) -> SimCamera:
+def crop_camera(camera: SimCamera, left: int, top: int, width: int, height: int) -> SimCamera:
     """Camera of ``picture[top : top + height, left : left + width]``."""
     return replace(
         camera,
@@ -233,7 +233,7 @@ def cropped(camera: SimCamera, left: int, top: int, width: int, height: int) -> 
     )
 
 
-def turned(camera: SimCamera) -> SimCamera:
+def turn_camera(camera: SimCamera) -> SimCamera:
     """Camera of ``numpy.rot90(picture)``: turned by 90 degrees anticlockwise."""
     right, down, forward = camera.axes.T
     return replace(

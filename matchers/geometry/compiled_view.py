@@ -9,7 +9,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload, register_jitable
 
-from matchers.compiled import array, compiled, helper
+from matchers.compiled import array, compile_for, helper
 from matchers.geometry import projection
 
 f4, f8, i8 = types.float32, types.float64, types.int64
@@ -41,8 +41,8 @@ for formula in (
     register_jitable(error_model="numpy")(formula)
 
 one, two, nodes = array(f8, 1), array(f8, 2), f8[:, ::1]
-moves_less = compiled(types.boolean(one, one, i8, two, f8))(projection.moves_less)
-fill_views = compiled(types.void(one, two, two, nodes, f8[:, :, ::1]))(projection.fill_views)
+moves_less = compile_for(types.boolean(one, one, i8, two, f8))(projection.moves_less)
+fill_views = compile_for(types.void(one, two, two, nodes, f8[:, :, ::1]))(projection.fill_views)
 
 
 @helper
@@ -60,7 +60,7 @@ def bilinear(values: Any, x: float, y: float) -> float:
 
 
 @helper
-def between(values: Any, x: float, y: float) -> float:
+def interpolate_between(values: Any, x: float, y: float) -> float:
     """Value between pixels that are all there."""
     left, top = np.int64(x), np.int64(y)
     fx, fy = x - left, y - top
@@ -72,7 +72,7 @@ def between(values: Any, x: float, y: float) -> float:
 
 
 @helper
-def mixed(a: float, b: float, c: float, d: float, fx: float, fy: float) -> float:
+def mix_corners(a: float, b: float, c: float, d: float, fx: float, fy: float) -> float:
     """Bilinear between the corners of a cell, of which those that are NaN must not count."""
     total = sky = 0.0
     for corner, weight in (
@@ -88,7 +88,7 @@ def mixed(a: float, b: float, c: float, d: float, fx: float, fy: float) -> float
     return nan if sky > SEEN else total
 
 
-@compiled(
+@compile_for(
     types.void(
         types.UniTuple(array(f4, 2), LEVELS),
         i8,
@@ -170,14 +170,19 @@ def draw(
                         if everywhere or valid[int(row + 0.5), int(col + 0.5)]:
                             counted[pixel[x]] += share
                         at_col, at_row = (col + 0.5) * scale - 0.5, (row + 0.5) * scale - 0.5
-                        lit[pixel[x]] += share * np.float32(between(values, at_col, at_row))
+                        lit[pixel[x]] += share * np.float32(
+                            interpolate_between(values, at_col, at_row)
+                        )
                         col += more_col
                         row += more_row
                 continue
             for y in range(top, bottom):
                 for x in range(left, right):
                     fx, fy = (x - left) / step, (y - top) / step
-                    col, row = mixed(c_1, c_2, c_3, c_4, fx, fy), mixed(r_1, r_2, r_3, r_4, fx, fy)
+                    col, row = (
+                        mix_corners(c_1, c_2, c_3, c_4, fx, fy),
+                        mix_corners(r_1, r_2, r_3, r_4, fx, fy),
+                    )
                     at_y, at_x = pixel[y], pixel[x]
                     if isnan(col):
                         known[at_y, at_x] += share

@@ -27,20 +27,20 @@ def corner_lonlat(camera: Camera) -> tuple[tuple[float, float] | None, ...]:
     )
 
 
-def visible_outline(camera: Camera, per_side: int = 129) -> tuple[FloatArray, FloatArray]:
+def trace_visible_outline(camera: Camera, per_side: int = 129) -> tuple[FloatArray, FloatArray]:
     """Pixels x, y (n,) around the visible ground: the border, or where the incidence limit crosses.
 
     Directions are looked along to ``per_side`` points of each side, the corners included; empty
     where the image shows no ground.
     """
-    x, y, seen = visible_outlines(ManyCameras.of([camera]), per_side)
+    x, y, seen = trace_visible_outlines(ManyCameras.of([camera]), per_side)
     return (x[0], y[0]) if seen[0] else (np.zeros(0), np.zeros(0))
 
 
-def visible_outlines(
+def trace_visible_outlines(
     cameras: ManyCameras, per_side: int, limit_deg: float = MAX_INCIDENCE_DEG
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Outlines of many images, see `visible_outline`, and which of them show ground.
+    """Outlines of many images, see `trace_visible_outline`, and which of them show ground.
 
     Pixels x and y, shape (n, 4 * per_side - 4); ``limit_deg`` is that of the incidence.
     """
@@ -74,7 +74,7 @@ def diagonal_km(camera: Camera) -> float:
 
     Ground counts with incidence of at most 80 degrees; 0 where there is none.
     """
-    lon, lat = camera.pixel_to_lonlat(*visible_outline(camera))
+    lon, lat = camera.pixel_to_lonlat(*trace_visible_outline(camera))
     if len(lon) == 0:
         return 0.0
     # The farthest pair of a region lies on its outline, and is so on the sphere and the ellipsoid

@@ -43,7 +43,7 @@ class LightGrid:
         ) / self.step_deg
 
 
-def pyramid(grid: LightGrid, levels: int) -> tuple[LightGrid, ...]:
+def make_pyramid(grid: LightGrid, levels: int) -> tuple[LightGrid, ...]:
     """Halve a grid again and again by averaging 2 x 2 pixels, finest first.
 
     At most so many levels, the given one included; stops at 8 pixels.
@@ -73,7 +73,7 @@ def pyramid(grid: LightGrid, levels: int) -> tuple[LightGrid, ...]:
     return tuple(result)
 
 
-def filled(grid: LightGrid) -> LightGrid:
+def fill_missing(grid: LightGrid) -> LightGrid:
     """A grid whose pixels without data hold the mean of the others, so that no edge shows.
 
     The same object where nothing is to be filled.

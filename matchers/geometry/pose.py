@@ -28,7 +28,7 @@ K1 = 7
 PRINCIPAL_X, PRINCIPAL_Y = 8, 9
 
 
-def looking_at_nadir(position_ecef_m: ArrayLike) -> FloatArray:
+def point_at_nadir(position_ecef_m: ArrayLike) -> FloatArray:
     """Rotation matrix (camera to ECEF) that looks straight down with north at the top.
 
     Its columns are the camera's x (east), y (south), z (down).
@@ -58,10 +58,10 @@ def off_nadir_attitude(
     from scipy.spatial.transform import Rotation
 
     turns = Rotation.from_euler("ZXZ", [azimuth_deg, off_nadir_deg, roll_deg], degrees=True)
-    return np.asarray(looking_at_nadir(position_ecef_m) @ turns.as_matrix())
+    return np.asarray(point_at_nadir(position_ecef_m) @ turns.as_matrix())
 
 
-def turned(camera: Camera, rotation_vector_rad: ArrayLike) -> Camera:
+def turn_camera(camera: Camera, rotation_vector_rad: ArrayLike) -> Camera:
     """The same camera turned about its own axes by a rotation vector (radians)."""
     turn = np.asarray(rotation_vector_rad, float).tolist()
     return replace(camera, quaternion=turn_quaternion(camera.quaternion, turn))
@@ -122,7 +122,7 @@ def look_at(
     return with_attitude(replace(lens, position_ecef_m=(x, y, z)), axes @ turn @ aside.T)
 
 
-def other_pose(camera: Camera) -> Camera | None:
+def mirror_pose(camera: Camera) -> Camera | None:
     """The camera on the other side of what it looks at, that sees almost the same.
 
     Seen from afar, level ground looks the same from both sides of its normal, at the same angle to
@@ -249,7 +249,7 @@ def track_offsets_m(prior: PosePrior, position_ecef_m: ArrayLike) -> tuple[float
     return math.atan2(along, up) * radius, math.asin(sine) * radius, distance - radius
 
 
-def moved(
+def move_on_orbit(
     position_ecef_m: ArrayLike,
     velocity_ecef: ArrayLike,
     along_m: float,
@@ -267,12 +267,12 @@ def moved(
     return (radius + up_m) * (np.array(local) @ track_axes(start, velocity_ecef))
 
 
-def stepped(camera: Camera, velocity_ecef: ArrayLike, step: FloatArray) -> Camera:
+def step_camera(camera: Camera, velocity_ecef: ArrayLike, step: FloatArray) -> Camera:
     """The camera after a pose step, shape (10,): see the module."""
     *turn, zoom, along_m, across_m, up_m, more_k1, right_px, down_px = step.tolist()
     x, y, z = camera.position_ecef_m
     if along_m or across_m or up_m:  # what is not free stays as it is, to the last bit
-        x, y, z = moved((x, y, z), velocity_ecef, along_m, across_m, up_m).tolist()
+        x, y, z = move_on_orbit((x, y, z), velocity_ecef, along_m, across_m, up_m).tolist()
     k1, k2, p1, p2, k3 = camera.distortion
     principal_x, principal_y = camera.principal_point
     return replace(

@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors.types import BoolArray, FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.pose import PARAMETERS, PosePrior, stepped, track_axes
+from matchers.geometry.pose import PARAMETERS, PosePrior, step_camera, track_axes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ def fit_pose(
         step = np.zeros(PARAMETERS)
         for halving in range(8):
             step[columns] = 0.5**halving * move * unit
-            tried = stepped(camera, prior.velocity_ecef, step)
+            tried = step_camera(camera, prior.velocity_ecef, step)
             found = observe(tried)
             after = share @ np.einsum("ni,ni->n", found[1], found[1]) + found[2] @ found[2]
             if after <= before * (1.0 + 1e-9):

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from matchers.compiled import array, compiled
+from matchers.compiled import array, compile_for
 
 f4, f8, i8 = types.float32, types.float64, types.int64
 
 
-@compiled(
+@compile_for(
     types.void(array(f4, 2), array(f4, 2), array(f8, 4), array(f8, 1), f4[:, :, ::1], f4[:, :, ::1])
 )
 def fill_design(

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from matchers.compiled import array, compiled
+from matchers.compiled import array, compile_for
 
 f4, f8, i8 = types.float32, types.float64, types.int64
 
 
-@compiled(
+@compile_for(
     types.void(
         array(f8, 3),
         array(i8, 3),
@@ -28,7 +28,7 @@ f4, f8, i8 = types.float32, types.float64, types.int64
         i8[:, ::1],
     )
 )
-def best_met(
+def fill_best_matches(
     distance: Any,
     places: Any,
     reach: Any,

@@ -28,7 +28,7 @@ from matchers.geometry.earth import intersect_ellipsoid
 from matchers.geometry.light_grid import LightGrid
 from matchers.geometry.pose import (
     off_nadir_attitude,
-    turned,
+    turn_camera,
     with_attitude,
 )
 from matchers.geometry.view import LATTICE_PX, draw, lattice, stereographic_rays
@@ -153,12 +153,12 @@ def search(
         v, u = ((at + 0.5 * (templates.side_px - side)) / (2.0 * photo.focal_px) for at in (i, j))
         # Shortest turn that carries the tile's axis (0, 0, 1) there, then the roll
         share = 2.0 * math.atan(math.hypot(u, v)) / max(math.hypot(u, v), 1e-12)
-        there = turned(with_attitude(photo, attitudes[tile]), (-v * share, u * share, 0.0))
-        camera = turned(there, (0.0, 0.0, math.radians(float(templates.rolls_deg[roll]))))
+        there = turn_camera(with_attitude(photo, attitudes[tile]), (-v * share, u * share, 0.0))
+        camera = turn_camera(there, (0.0, 0.0, math.radians(float(templates.rolls_deg[roll]))))
         yield Peak(score=value, camera=camera)
 
 
-def boresights(step_deg: float, nearest_deg: float, farthest_deg: float) -> FloatArray:
+def spread_boresights(step_deg: float, nearest_deg: float, farthest_deg: float) -> FloatArray:
     """Directions spread evenly over a zone of the view sphere, the inner ones first.
 
     Parameters
@@ -187,7 +187,7 @@ def boresights(step_deg: float, nearest_deg: float, farthest_deg: float) -> Floa
     return np.array(found)
 
 
-def templates_for(
+def choose_templates(
     template: FloatImage, mask: FloatImage, focal_px: float, parameters: DenseParameters
 ) -> TurnedTemplates:
     """Turned templates, and how large and dense tiles of a focal length are for them.

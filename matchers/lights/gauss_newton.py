@@ -20,9 +20,9 @@ import numpy as np
 from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.light_grid import LightGrid
-from matchers.geometry.pose import PARAMETERS, PosePrior, stepped, track_axes
+from matchers.geometry.pose import PARAMETERS, PosePrior, step_camera, track_axes
 from matchers.geometry.view import render_known
-from matchers.lights.photo_light import counted_around, detail, normalize_contrast
+from matchers.lights.photo_light import count_around, detail, normalize_contrast
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ def align(
     best: Alignment | None = None
     best_view: tuple[FloatImage, FloatImage] | None = None
     current = camera
-    broad = counted_around(weight, detail_px) if detail_px > 0.0 else None
+    broad = count_around(weight, detail_px) if detail_px > 0.0 else None
     for iteration in range(iterations + 1):
         view, known = render_known(levels, current, supersample)
         if smooth_px > 0.0:
@@ -105,7 +105,7 @@ def align(
         step = gauss_newton_step(photo, view, counted, current, prior, free)
         if step is None:
             break
-        current = stepped(current, prior.velocity_ecef, step)
+        current = step_camera(current, prior.velocity_ecef, step)
     if best is None or best_view is None:
         return Alignment(camera=camera, ncc=0.0)
     if detail_px <= 0.0:

@@ -107,7 +107,7 @@ def blur(image: FloatImage, sigma_px: float) -> FloatImage:
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def counted_around(weight: FloatImage, scale_px: float) -> FloatImage:
+def count_around(weight: FloatImage, scale_px: float) -> FloatImage:
     """How much counts around every pixel, by a Gaussian of that sigma; never nothing."""
     return np.maximum(blur(weight, scale_px), np.float32(1e-3))
 
@@ -132,11 +132,11 @@ def detail(
         What counts: nothing beyond its edge enters the mean (normalised convolution, Knutsson &
         Westin 1993).
     around : ndarray of float32, shape (h, w), optional
-        `counted_around` of that weight and scale, where it is at hand.
+        `count_around` of that weight and scale, where it is at hand.
     """
     if weight is None:
         return image - blur(image, scale_px)
-    around = counted_around(weight, scale_px) if around is None else around
+    around = count_around(weight, scale_px) if around is None else around
     return np.asarray(image - blur(image * weight, scale_px) / around, np.float32)
 
 
@@ -160,7 +160,7 @@ def normalize_contrast(image: FloatImage, scale_px: float, weight: FloatImage) -
     architecture for object recognition? ICCV, 2146-2153, section 2 (local contrast normalisation).
     """
     square = weight * image * image
-    around = blur(square, scale_px) / counted_around(weight, scale_px)
+    around = blur(square, scale_px) / count_around(weight, scale_px)
     overall = float(square.sum()) / max(float(weight.sum()), 1e-9)
     spread = np.sqrt(around + EVEN_FLOOR * overall)
     return np.asarray(image / np.maximum(spread, 1e-9), np.float32)

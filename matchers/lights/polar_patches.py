@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from detectors.types import FloatArray, FloatImage, IndexArray
-from matchers.points.asterism_fit import fitted_rotations, fitted_scales, rescaled
+from matchers.points.asterism_fit import fit_rotations, fit_scales, rescale_tangents
 from matchers.points.asterisms import lengths, turns_about_z
 
 ComplexArray = NDArray[np.complex64]
@@ -131,7 +131,7 @@ class PatchPhoto:
 class PatchPlacement:
     """A way to place a photo on the reference by one of its patches."""
 
-    rotation: FloatArray  # (3, 3): level frame to that of the reference, after `rescaled`
+    rotation: FloatArray  # (3, 3): level frame to that of the reference, after `rescale_tangents`
     scale: float
     log10_odds: float  # of the other patches, less the logarithm of the rank of the placed one
     own: int  # the placed patch
@@ -385,12 +385,12 @@ def fit_placements(
     for _ in range(p.fit_rounds):
         share = np.maximum(said, 0.0)
         share[which, own] = np.maximum(share.mean(axis=1), p.min_own_share)
-        placed = rescaled(photo.vectors[own], scales[:, None])
+        placed = rescale_tangents(photo.vectors[own], scales[:, None])
         near[which, own] = reference.tree.query(np.einsum("mij,mj->mi", rotations, placed))[1]
         targets = reference.vectors[near]
-        scales = fitted_scales(photo.vectors, targets, share, scales, p.max_log_scale)
-        scaled = rescaled(photo.vectors[None], scales[:, None, None])
-        rotations = fitted_rotations(scaled, targets, share, rotations)
+        scales = fit_scales(photo.vectors, targets, share, scales, p.max_log_scale)
+        scaled = rescale_tangents(photo.vectors[None], scales[:, None, None])
+        rotations = fit_rotations(scaled, targets, share, rotations)
         odds, near, said = weigh(reference, photo, own, rotations, scales, p.fine_reach)
     return [
         PatchPlacement(
@@ -416,9 +416,11 @@ def weigh(
     What patch ``own`` of each rotation falls on is not looked for. The reach is in pixels, and a
     share of the distance from that patch.
     """
-    from matchers.lights.compiled_patches import best_met
+    from matchers.lights.compiled_patches import fill_best_matches
 
-    placed = rescaled(photo.vectors[None], scales[:, None, None]) @ np.swapaxes(rotations, 1, 2)
+    placed = rescale_tangents(photo.vectors[None], scales[:, None, None]) @ np.swapaxes(
+        rotations, 1, 2
+    )
     apart = lengths(photo.vectors[own][:, None] - photo.vectors[None])
     reach_rad = reach[0] * reference.pixel_rad + reach[1] * apart
     distance, places = reference.tree.query(
@@ -428,7 +430,7 @@ def weigh(
     which = np.arange(len(rotations))
     reach_rad[which, own] = 0.0
     best, first = np.full(apart.shape, -1.0), np.zeros(apart.shape, np.int64)
-    best_met(
+    fill_best_matches(
         distance,
         places,
         reach_rad,

@@ -65,9 +65,9 @@ class Rotations:
         scales = self.scales
         if parameters.scale_free:
             most = index.parameters.log_size_tolerance
-            scales = fitted_scales(rays, targets, share, scales, most)
-        scaled = rescaled(rays[None], scales[:, None, None])
-        rotations = fitted_rotations(scaled, targets, share, self.rotations)
+            scales = fit_scales(rays, targets, share, scales, most)
+        scaled = rescale_tangents(rays[None], scales[:, None, None])
+        rotations = fit_rotations(scaled, targets, share, self.rotations)
         placed = scaled @ np.swapaxes(rotations, 1, 2)
         count = np.maximum(share.sum(axis=1, keepdims=True), 1.0)
         centres = np.einsum("vn,vni->vi", share, placed) / count
@@ -117,7 +117,7 @@ def weigh(
     return np.where(own, 0.0, np.log10(ratio)).sum(axis=1), near, ratio > 1.0
 
 
-def rescaled(vectors: FloatArray, scale: FloatArray | float) -> FloatArray:
+def rescale_tangents(vectors: FloatArray, scale: FloatArray | float) -> FloatArray:
     """Unit vectors whose tangents to the z axis are multiplied by a scale."""
     factors = np.ones((*np.shape(scale)[:-1], 3)) if np.ndim(scale) else np.ones(3)
     factors[..., :2] = scale
@@ -125,7 +125,7 @@ def rescaled(vectors: FloatArray, scale: FloatArray | float) -> FloatArray:
     return np.asarray(stretched / lengths(stretched)[..., None])
 
 
-def fitted_scales(
+def fit_scales(
     rays: FloatArray, targets: FloatArray, share: FloatArray, now: FloatArray, most: float
 ) -> FloatArray:
     """Scales (v,) at which photo points that were paired spread as far as their partners.
@@ -133,7 +133,7 @@ def fitted_scales(
     ``rays``, shape (n, 3), are not rescaled; ``share``, shape (v, n), are weights of the pairs;
     ``most`` bounds the logarithms.
     """
-    scaled = rescaled(rays[None], now[:, None, None])
+    scaled = rescale_tangents(rays[None], now[:, None, None])
     count = np.maximum(share.sum(axis=1), 1.0)[:, None]
     squares = []
     for points in (targets, scaled):
@@ -144,7 +144,7 @@ def fitted_scales(
     return np.exp(np.clip(np.log(now) + change, -most, most))
 
 
-def fitted_rotations(
+def fit_rotations(
     points: FloatArray, targets: FloatArray, share: FloatArray, otherwise: FloatArray
 ) -> FloatArray:
     """Least-squares rotations (v, 3, 3) of points onto targets (Wahba's problem; Markley 1988).

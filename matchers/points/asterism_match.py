@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
 from detectors.types import FloatArray, IndexArray
-from matchers.points.asterism_fit import MatchParameters, Rotations, rescaled, weigh
+from matchers.points.asterism_fit import MatchParameters, Rotations, rescale_tangents, weigh
 from matchers.points.asterisms import (
     AsterismIndex,
     azimuths,
@@ -22,7 +22,7 @@ from matchers.points.asterisms import (
     frames,
     group_neighbours,
     lengths,
-    scaled_codes,
+    scale_codes,
     turns_about_z,
     unit,
 )
@@ -80,7 +80,7 @@ def match(
     vectors = vectors[chosen]
     found: list[Attitude] = []
     for scale in parameters.scales:
-        rays = rescaled(vectors, scale)
+        rays = rescale_tangents(vectors, scale)
         alike = find_alike_asterisms(index, rays, brightness[chosen], parameters.neighbours)
         n_met = len(alike[0])
         if n_met == 0:
@@ -120,7 +120,7 @@ def find_alike_asterisms(
         rays, brightness, replace(p, neighbours=neighbours, size_rad=size_rad)
     )
     photo = encode_every_order(rays, members, p.shape_tolerance).within(size_rad)
-    asked = cKDTree(scaled_codes(photo.codes, p))
+    asked = cKDTree(scale_codes(photo.codes, p))
     alike = asked.sparse_distance_matrix(index.code_tree, 1.0, output_type="ndarray")
     mine, its = alike["i"], alike["j"]
     return (
@@ -173,7 +173,7 @@ def rotate_as_voted(
     centres, at = index.vectors[reference[first]], rays[photo[first]]
     turned = frames(centres) @ turns_about_z(np.arctan2(sine, cosine))
     rotations = turned @ np.swapaxes(frames(at), 1, 2)
-    scaled = rescaled(rays[None], scales[:, None, None])
+    scaled = rescale_tangents(rays[None], scales[:, None, None])
     moved = scaled[np.arange(len(top)), photo[first]]
     half = (moved + at) / lengths(moved + at)[:, None]
     for mirror in (half, moved):
@@ -202,7 +202,7 @@ def keep_distinct(
     best = sorted(attitudes, key=lambda a: -a.log10_odds)
     spread = float(np.sqrt(((vectors - vectors.mean(axis=0)) ** 2).sum(axis=1).mean()))
     limit = 4.0 * parameters.sigma_rad + parameters.sigma_share * spread
-    scaled = rescaled(vectors, np.array([[[a.scale]] for a in best]))
+    scaled = rescale_tangents(vectors, np.array([[[a.scale]] for a in best]))
     placed = scaled @ np.swapaxes(np.stack([a.rotation for a in best]), 1, 2)
     partners = np.full((len(best), 1 + max(a.inliers[:, 0].max(initial=0) for a in best)), -1)
     for number, attitude in enumerate(best):

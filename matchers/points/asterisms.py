@@ -231,7 +231,7 @@ def build_index(
         parameters=parameters,
         azimuths_rad=azimuths(points, figures),
         point_tree=cKDTree(points),
-        code_tree=cKDTree(scaled_codes(figures.codes, parameters)),
+        code_tree=cKDTree(scale_codes(figures.codes, parameters)),
     )
 
 
@@ -249,7 +249,7 @@ def unit(vectors: ArrayLike) -> FloatArray:
     return points / length
 
 
-def scaled_codes(codes: FloatArray, parameters: AsterismParameters) -> FloatArray:
+def scale_codes(codes: FloatArray, parameters: AsterismParameters) -> FloatArray:
     """Codes in units of the tolerances: alike within a distance of 1."""
     places = codes[:, :-1] / parameters.shape_tolerance
     return np.column_stack([places, codes[:, -1] / parameters.log_size_tolerance])

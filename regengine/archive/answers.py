@@ -29,12 +29,12 @@ CHANGED = "the database may have changed: report it"
 Row = dict[str, str]
 
 
-def rows_of(body: bytes, table: str, host: str, *, secret: str = "") -> list[Row]:
+def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> list[Row]:
     """Rows of an answer."""
     text = body.decode("utf-8-sig", errors="replace").strip()
     said = _json(text, host, secret)
     if isinstance(said, dict):
-        return _no_rows(said, host, secret)
+        return _raise_no_rows(said, host, secret)
     if not isinstance(said, list):
         raise ArchiveError(
             f"{host} answered {_clean_message(text, secret)[:40]!r}, not rows: {CHANGED}."
@@ -63,7 +63,7 @@ def _json(text: str, host: str, secret: str) -> Any:
         raise ArchiveError(f"{host} answered with something else than JSON{begins}.") from None
 
 
-def _no_rows(said: dict[str, Any], host: str, secret: str) -> list[Row]:
+def _raise_no_rows(said: dict[str, Any], host: str, secret: str) -> list[Row]:
     """What an object means where a list of rows should be."""
     if "no records" in str(said.get("result", "")).lower():
         return []

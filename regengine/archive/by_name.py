@@ -15,11 +15,11 @@ from regengine.archive.download import (
     download,
 )
 from regengine.archive.photo_page import PAGE_MB, page_address, read_page
-from regengine.archive.tables import csv_text
+from regengine.archive.tables import format_csv
 from regengine.archive.web import Absent, ArchiveClient, archive_address
 from regengine.errors import ArchiveError, FrameError, StoreError
 from regengine.io.atomic import write_whole
-from regengine.io.urls import host_of
+from regengine.io.urls import parse_host
 from regengine.photo.frame_ids import archive_name, record_place
 
 PAGE = "/SearchPhotos/photo.pl"
@@ -52,14 +52,14 @@ class ArchivePhotos:
                 self._fetch_record(picture, frame_id)
 
     def _fetch_picture(self, picture: Path, frame_id: str) -> None:
-        host = host_of(self._archive)
+        host = parse_host(self._archive)
         if self._failed_in_a_row >= GIVE_UP:
             raise FrameError(
                 f"{frame_id} was not asked for after {GIVE_UP} photos in a row had not come from "
                 f"{host}: run the same command again later."
             )
         for size in SIZES:
-            outcome = self._asked_for(picture, frame_id, size)
+            outcome = self._list_asked_for(picture, frame_id, size)
             if outcome.status in ("fetched", "present"):
                 self._failed_in_a_row = 0
                 return
@@ -72,7 +72,7 @@ class ArchivePhotos:
             code="not_found",
         )
 
-    def _asked_for(self, picture: Path, frame_id: str, size: str) -> DownloadResult:
+    def _list_asked_for(self, picture: Path, frame_id: str, size: str) -> DownloadResult:
         options = DownloadOptions(size=size, pictures=self._archive + PICTURES)
         outcomes: list[DownloadResult] = []
         try:
@@ -84,12 +84,12 @@ class ArchivePhotos:
     def _fetch_record(self, picture: Path, frame_id: str) -> None:
         address = page_address(frame_id, self._archive + PAGE)
         unknown = "when and where it was taken is not known, its lights alone can place it"
-        why = f"{host_of(address)} does not tell"
+        why = f"{parse_host(address)} does not tell"
         try:
             if self._failed_in_a_row < GIVE_UP:
                 row = read_page(self._web.fetch(address, PAGE_MB), frame_id, address)
                 if row is not None:
-                    write_whole(record_place(picture), csv_text([row]).encode())
+                    write_whole(record_place(picture), format_csv([row]).encode())
                     return
         except Absent:
             pass

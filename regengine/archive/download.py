@@ -11,8 +11,8 @@ from typing import Any
 from regengine.archive.web import Absent, ArchiveClient, UnreachableError
 from regengine.errors import ArchiveError, ConfigError, StoreError
 from regengine.io.atomic import write_whole
-from regengine.io.checksums import add_sum, read_sums, sha256_of
-from regengine.io.plain import printable
+from regengine.io.checksums import add_sum, compute_sha256, read_sums
+from regengine.io.plain import make_printable
 from regengine.photo.frame_ids import archive_frame_id, compose_frame_id
 from regengine.photo.records import read_tables
 
@@ -42,7 +42,7 @@ class DownloadResult:
         return {
             "frame": self.frame,
             "status": self.status,
-            "file": None if self.file is None else printable(str(self.file)),
+            "file": None if self.file is None else make_printable(str(self.file)),
             "sha256": self.sha256,
             "bytes": self.bytes,
             "why": self.why,
@@ -61,7 +61,7 @@ class DownloadOptions:
     force: bool = False  # fetch again what is there
 
 
-def picture_address(frame_id: str, size: str, pictures: str) -> str:
+def make_picture_address(frame_id: str, size: str, pictures: str) -> str:
     """Address of a frame's picture: ``…/large/ISS030/ISS030-E-184140.JPG``."""
     return f"{pictures.rstrip('/')}/{size}/{frame_id.partition('-')[0]}/{picture_name(frame_id)}"
 
@@ -120,9 +120,9 @@ def _one(
 ) -> DownloadResult:
     target = folder / picture_name(frame_id)
     if target.exists() and not options.force:
-        sha256 = _known(target, sums)
+        sha256 = _read_known_sum(target, sums)
         return DownloadResult(frame=frame_id, status="present", file=target, sha256=sha256)
-    address = picture_address(frame_id, options.size, options.pictures)
+    address = make_picture_address(frame_id, options.size, options.pictures)
     picture = web.fetch(address, options.max_megabytes, larger="allow it with --max-megabytes")
     _check_picture(picture, address)
     sha256 = hashlib.sha256(picture).hexdigest()
@@ -147,10 +147,10 @@ def _note(target: Path, sha256: str, sums: dict[str, str]) -> None:
         ) from error
 
 
-def _known(target: Path, sums: dict[str, str]) -> str:
+def _read_known_sum(target: Path, sums: dict[str, str]) -> str:
     """Sum of a picture that is there, which must be the one that was noted, if one was."""
     try:
-        sha256 = sha256_of(target)
+        sha256 = compute_sha256(target)
     except OSError as error:
         raise ArchiveError(f"{target} cannot be read ({error.strerror}).") from error
     known = sums.get(target.name)
@@ -177,7 +177,7 @@ def _check_picture(picture: bytes, address: str) -> None:
     raise ArchiveError(f"{address} is {what} instead of a whole picture: try again later.")
 
 
-def frames_given(arguments: Sequence[str]) -> list[str]:
+def list_given_frames(arguments: Sequence[str]) -> list[str]:
     """Archive ids that arguments stand for, each once, in their order.
 
     Arguments are ids in any spelling, and files as `regengine frames read` takes them. ConfigError

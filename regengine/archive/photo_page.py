@@ -7,7 +7,7 @@ from html import unescape
 from urllib.parse import urlencode
 
 from regengine.errors import ArchiveError
-from regengine.io.urls import host_of
+from regengine.io.urls import parse_host
 from regengine.photo.records import FrameRecord, interpret
 
 PAGE_MB = 4
@@ -39,7 +39,7 @@ def read_page(content: bytes, frame_id: str, address: str) -> FrameRecord | None
     text = " ".join(unescape(words).split())
     if frame_id.rpartition("-")[2] not in text:
         raise ArchiveError(
-            f"{host_of(address)} answered with a page that does not tell of {frame_id}: the "
+            f"{parse_host(address)} answered with a page that does not tell of {frame_id}: the "
             "archive's pages may have changed: report it."
         )
     values = {name: re.search(form, text, re.IGNORECASE) for name, form in _LABELLED.items()}

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from urllib.parse import urlencode
 
-from regengine.archive.answers import KEY_VARIABLE, AnswerCache, Row, rows_of
+from regengine.archive.answers import KEY_VARIABLE, AnswerCache, Row, extract_rows
 from regengine.archive.web import Absent, ArchiveClient, TooMuchError
 from regengine.errors import ArchiveError, ConfigError
-from regengine.io.urls import host_of
+from regengine.io.urls import parse_host
 from regengine.photo.records import FrameRecord, FrameRecords, interpret, merge_records
 from regengine.references.reference import Bounds
 
@@ -20,7 +20,7 @@ DATABASE = "/SearchPhotos/PhotosDatabaseAPI/PhotosDatabaseAPI.pl"
 ANSWER_MB = 64
 # Servers cut answers at round numbers of rows. One answer in fifty is as long by chance, and costs
 # two further questions.
-ROUND_ROWS, LEAST_CUT_ROWS = 50, 100
+ROUND_ROWS, MIN_CUT_ROWS = 50, 100
 MANNERED_QUESTIONS = 5000
 MISSION = re.compile(r"[A-Z]{2,4}\d{2,3}[A-Z]?")
 LAST_FRAME = 9_999_999
@@ -134,15 +134,15 @@ class Question:
         return replace(self, frames=(low, cut)), replace(self, frames=(cut + 1, high))
 
 
-def questions(wanted: FrameQuery) -> list[Question]:
+def make_questions(wanted: FrameQuery) -> list[Question]:
     """The questions to begin with: by table, mission, month and side of the antimeridian."""
     found = []
     for table in wanted.tables:
         # Photos without a record of their camera would be lost in a join
         joins = (False,) if table == "frames" else (True,) if wanted.focal_mm else (False, True)
         for mission in wanted.missions or (None,):
-            for days in _months(wanted.first, wanted.last):
-                for box in _boxes(wanted.bbox):
+            for days in _list_months(wanted.first, wanted.last):
+                for box in _split_boxes(wanted.bbox):
                     found += [
                         Question(
                             wanted=wanted,
@@ -157,7 +157,7 @@ def questions(wanted: FrameQuery) -> list[Question]:
     return found
 
 
-def _months(first: date | None, last: date | None) -> Iterator[tuple[date, date] | None]:
+def _list_months(first: date | None, last: date | None) -> Iterator[tuple[date, date] | None]:
     if first is None or last is None:
         yield None
         return
@@ -168,7 +168,7 @@ def _months(first: date | None, last: date | None) -> Iterator[tuple[date, date]
         begin = end + timedelta(days=1)
 
 
-def _boxes(box: Bounds | None) -> tuple[Bounds | None, ...]:
+def _split_boxes(box: Bounds | None) -> tuple[Bounds | None, ...]:
     if box is None or box[2] <= 180.0:
         return (box,)
     west, south, east, north = box
@@ -205,7 +205,7 @@ def ask(
     questions answered, and known so far. ConfigError if there is no key; ArchiveError if the
     database cannot be reached, refuses, or answers something else: what came is kept.
     """
-    waiting = questions(wanted)[::-1]
+    waiting = make_questions(wanted)[::-1]
     rows: list[tuple[str, FrameRecord | None]] = []
     requests = kept = done = 0
     while waiting:
@@ -237,7 +237,7 @@ def ask(
             table = question.table
             rows += [(table, interpret(row, source=table)) for row in answer]
         progress(done, done + len(waiting))
-    fitting = [row for row in rows if row[1] is None or fits(row[1], wanted)]
+    fitting = [row for row in rows if row[1] is None or matches_query(row[1], wanted)]
     return QueryResult(
         table=merge_records(fitting),
         requests=requests,
@@ -249,20 +249,21 @@ def ask(
 def _answer(question: Question, web: ArchiveClient, key: str, url: str) -> list[Row]:
     if not key:
         raise ConfigError(
-            f"The photo database needs a key of your own: ask {host_of(url)} for one, and put it "
+            f"The photo database needs a key of your own: ask {parse_host(url)} for one, and "
+            f"put it "
             f"into the environment variable {KEY_VARIABLE}."
         )
-    address = f"{address_of(question, url)}&{urlencode({'key': key})}"
+    address = f"{make_address(question, url)}&{urlencode({'key': key})}"
     try:
         body = web.fetch(address, ANSWER_MB)
     except Absent:
         raise ArchiveError(
-            f"{host_of(url)} has no photo database at that address: check REGENGINE_ARCHIVE."
+            f"{parse_host(url)} has no photo database at that address: check REGENGINE_ARCHIVE."
         ) from None
-    return rows_of(body, question.table, host_of(url), secret=key)
+    return extract_rows(body, question.table, parse_host(url), secret=key)
 
 
-def address_of(question: Question, url: str) -> str:
+def make_address(question: Question, url: str) -> str:
     """Address of a question, without the key."""
     asked = {"query": question.conditions, "return": "|".join(question.fields)}
     return f"{url}?{urlencode(asked, safe='|')}"
@@ -270,7 +271,7 @@ def address_of(question: Question, url: str) -> str:
 
 def looks_cut(rows: list[Row]) -> bool:
     """Whether an answer has as many rows as a server allows rather than as there are."""
-    return len(rows) >= LEAST_CUT_ROWS and len(rows) % ROUND_ROWS == 0
+    return len(rows) >= MIN_CUT_ROWS and len(rows) % ROUND_ROWS == 0
 
 
 def _numbers(rows: Iterable[Row], question: Question) -> list[int]:
@@ -278,7 +279,7 @@ def _numbers(rows: Iterable[Row], question: Question) -> list[int]:
     return [int(text) for text in texts if text.isascii() and text.isdecimal()]
 
 
-def fits(row: FrameRecord, wanted: FrameQuery) -> bool:
+def matches_query(row: FrameRecord, wanted: FrameQuery) -> bool:
     """Whether a row is what was asked for, as far as it tells."""
     if wanted.missions and row.frame_id.partition("-")[0] not in wanted.missions:
         return False

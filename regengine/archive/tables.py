@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regengine.errors import ConfigError, EphemerisError
-from regengine.io.atomic import in_place_of
-from regengine.io.extras import missing
+from regengine.io.atomic import replace_files
+from regengine.io.extras import make_missing_error
 from regengine.io.tables import cell, csv_lines
 from regengine.io.times import iso_utc
 from regengine.orbit.position import contradicts, element_sets
@@ -80,21 +80,21 @@ def write_table(rows: Sequence[FrameRecord], out: Path) -> None:
     ConfigError if pyarrow is missing for Parquet; StoreError if the file cannot be written.
     """
     ending = out.suffix.lower()
-    with in_place_of((out,)) as (temporary,):
+    with replace_files((out,)) as (temporary,):
         if ending == ".parquet":
             _write_parquet(rows, temporary)
         else:
-            text = csv_text(rows) if ending == ".csv" else ndjson_text(rows)
+            text = format_csv(rows) if ending == ".csv" else format_ndjson(rows)
             temporary.write_text(text, encoding="utf-8", newline="")
 
 
-def csv_text(rows: Sequence[FrameRecord]) -> str:
+def format_csv(rows: Sequence[FrameRecord]) -> str:
     """Rows as CSV with a header; ``register --metadata`` reads it."""
     cells = ([_cell(*one) for one in record(row).items()] for row in rows)
     return "".join(f"{line}\n" for line in (*csv_lines([COLUMNS]), *csv_lines(cells)))
 
 
-def ndjson_text(rows: Sequence[FrameRecord]) -> str:
+def format_ndjson(rows: Sequence[FrameRecord]) -> str:
     """Rows as a JSON object a line; what nobody tells is null."""
     return "".join(json.dumps(record(row)) + "\n" for row in rows)
 
@@ -120,7 +120,7 @@ def _arrow() -> Any:
     try:
         import pyarrow
     except ImportError as error:
-        raise missing("Parquet", error, instead="take .csv or .ndjson") from error
+        raise make_missing_error("Parquet", error, instead="take .csv or .ndjson") from error
     return pyarrow
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from regengine.errors import ArchiveError, ConfigError
 from regengine.io.http import PASSING, HttpClient, HttpFailure, Kind, RetryPolicy, Sentences
-from regengine.io.urls import host_of, is_loopback
+from regengine.io.urls import is_loopback, parse_host
 
 TOO_MUCH = (413, 504)  # a smaller question may be answered
 MANNERS = RetryPolicy(
@@ -86,7 +86,7 @@ class ArchiveClient(HttpClient):
         TooMuchError if it is larger than allowed (``larger`` says what to do), or was cut
         (`CutError`); ArchiveError if the server refuses; Absent if it does not exist.
         """
-        host = host_of(url)
+        host = parse_host(url)
         try:
             return self.read(url, megabytes)
         except HttpFailure as failure:

@@ -39,12 +39,12 @@ def photos_folder() -> Path:
     return data_folder().absolute() / "photos"
 
 
-def kept_photo(frame_id: str) -> Path:
+def locate_kept_photo(frame_id: str) -> Path:
     """Where a photo of the archive lies once it has been fetched."""
     return photos_folder() / frame_id.partition("-")[0] / f"{frame_id}.JPG"
 
 
-def frame_to_fetch(photo: object) -> str | None:
+def identify_frame_to_fetch(photo: object) -> str | None:
     """Archive id of a photo that belongs into the data folder, and is not there with its record."""
     if not isinstance(photo, Path) or photo.parent.parent != photos_folder():
         return None
@@ -52,25 +52,27 @@ def frame_to_fetch(photo: object) -> str | None:
     return None if there else archive_name(photo.name)
 
 
-def maps_at_hand() -> tuple[Path, ...]:
+def list_light_maps() -> tuple[Path, ...]:
     """The maps of the data folder, by name."""
-    return tuple(path for path in _files(lights_folder()) if path.suffix.lower() in MAP_ENDINGS)
+    return tuple(
+        path for path in _list_files(lights_folder()) if path.suffix.lower() in MAP_ENDINGS
+    )
 
 
-def references_at_hand(kind: Literal["streets", "day"]) -> tuple[Path, ...]:
+def list_references(kind: Literal["streets", "day"]) -> tuple[Path, ...]:
     """The street maps, or pictures by day, of the data folder, by name."""
-    found = _files(data_folder() / kind)
+    found = _list_files(data_folder() / kind)
     return tuple(path for path in found if path.suffix.lower() in MAP_ENDINGS)
 
 
-def element_sets_at_hand() -> Path | None:
+def find_element_sets() -> Path | None:
     """The data folder's folder of element sets, if there are some."""
-    return element_set_folder() if _files(element_set_folder()) else None
+    return element_set_folder() if _list_files(element_set_folder()) else None
 
 
-def chosen_element_sets(given: Path | None) -> Path:
+def choose_element_sets(given: Path | None) -> Path:
     """The element sets that were given, or those of the data folder; EphemerisError if none."""
-    chosen = given or element_sets_at_hand()
+    chosen = given or find_element_sets()
     if chosen is None:
         raise EphemerisError(
             f"There are no element sets in {element_set_folder()}: get some with regengine tle "
@@ -99,9 +101,9 @@ def keep_element_sets(content: bytes, name: str) -> Path:
     return path
 
 
-def chosen_maps(given: Sequence[Path]) -> tuple[Path, ...]:
+def choose_light_maps(given: Sequence[Path]) -> tuple[Path, ...]:
     """The maps that were given, or those of the data folder; LightMapError if there are none."""
-    chosen = tuple(given) or maps_at_hand()
+    chosen = tuple(given) or list_light_maps()
     if not chosen:
         raise LightMapError(
             f"There is no night-light map in {lights_folder()}: get one with regengine lights get, "
@@ -125,7 +127,7 @@ class RunFiles:
     lost: tuple[tuple[str, str], ...] = ()
 
 
-def files_of_run(store: Path) -> RunFiles:
+def find_run_files(store: Path) -> RunFiles:
     """Maps, element sets and records of a run where its store says, if they are the same still.
 
     Of a store that was written with several settings, those of the first frame, and street and day
@@ -133,7 +135,7 @@ def files_of_run(store: Path) -> RunFiles:
     """
     import numpy as np
 
-    from regengine.store.read import frames_numbered, iter_blocks
+    from regengine.store.read import iter_blocks, read_frames_numbered
     from regengine.store.schema import select
 
     first: dict[bytes, int] = {}  # the first frame of each settings
@@ -144,7 +146,10 @@ def files_of_run(store: Path) -> RunFiles:
             for row in np.sort(rows):
                 number = int(table["frame_index"][row])
                 first.setdefault(bytes(table["parameters_sha256"][row]), number)
-        made = [files_of_settings(one.parameters) for one in frames_numbered(store, first.values())]
+        made = [
+            find_settings_files(one.parameters)
+            for one in read_frames_numbered(store, first.values())
+        ]
     except StoreError:
         return RunFiles()
     if not made:
@@ -158,7 +163,7 @@ def files_of_run(store: Path) -> RunFiles:
 
 
 @lru_cache(maxsize=64)
-def files_of_settings(parameters: str) -> RunFiles:
+def find_settings_files(parameters: str) -> RunFiles:
     """Files that the settings of a stored result name, if they are the same still."""
     try:
         known = json.loads(parameters)
@@ -186,7 +191,7 @@ def files_of_settings(parameters: str) -> RunFiles:
     )
 
 
-def _files(folder: Path) -> list[Path]:
+def _list_files(folder: Path) -> list[Path]:
     """The files of a folder that are no leftovers; none where there is no folder."""
     if not folder.is_dir():
         return []

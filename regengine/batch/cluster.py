@@ -17,12 +17,12 @@ from threading import Lock, Thread, Timer
 from typing import TYPE_CHECKING, Any
 
 from regengine.batch.map_photos import LostError
-from regengine.batch.plan import Task, failure_of
-from regengine.batch.run import BatchOptions, BatchSummary, Process, failed, run_batch
+from regengine.batch.plan import Task, describe_failure
+from regengine.batch.run import BatchOptions, BatchSummary, Process, make_failed_result, run_batch
 from regengine.batch.worker_processes import TICK_S, limit_threads
 from regengine.errors import ClusterError, ConfigError, RegengineError
-from regengine.io.extras import missing
-from regengine.io.urls import without_secrets
+from regengine.io.extras import make_missing_error
+from regengine.io.urls import hide_secrets
 from regengine.result import FrameResult, Reason
 from regengine.store.writer import StoreWriter
 
@@ -58,7 +58,7 @@ def run_on_cluster(
     none; ClusterError if the cluster cannot be used (what was reported is safe); StoreError if the
     store cannot be written any more.
     """
-    with connected(scheduler) as client:
+    with connect_client(scheduler) as client:
         check_workers(client, check)
         start = partial(
             ClusterWorkers, client, scheduler=scheduler, limit_s=options.limit_s, check=check
@@ -143,9 +143,9 @@ class ClusterWorkers:
         except (CancelledError, OSError) as error:
             if self._is_stopped:
                 raise LostError(None) from error
-            raise lost(error) from error
+            raise make_connection_error(error) from error
         except Exception as error:
-            raise cannot_work("a worker", error) from error
+            raise make_unusable_error("a worker", error) from error
         if result is None:  # its worker had heard that the run is stopped
             raise LostError(None)
         return result
@@ -184,18 +184,18 @@ def check_address(scheduler: str) -> None:
     """Raise ConfigError where this is no address of a scheduler."""
     if not scheduler.startswith(SCHEMES):
         raise ConfigError(
-            f"--scheduler {without_secrets(scheduler)!r} is no address: write one like "
+            f"--scheduler {hide_secrets(scheduler)!r} is no address: write one like "
             "tcp://node1:8786, which dask scheduler prints when it starts."
         )
 
 
 @contextmanager
-def connected(scheduler: str) -> Iterator[Any]:
+def connect_client(scheduler: str) -> Iterator[Any]:
     """A client of a scheduler, closed at the end of the block."""
     try:
         from distributed import Client
     except ImportError as error:
-        raise missing("--scheduler", error) from None
+        raise make_missing_error("--scheduler", error) from None
     # What they have to say is said here, in a sentence
     for name in ("distributed", "distributed.client", "distributed.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -203,7 +203,8 @@ def connected(scheduler: str) -> Iterator[Any]:
         client = Client(scheduler, timeout=CONNECT_S, set_as_default=False, name="regengine")
     except (OSError, TimeoutError, ValueError, ImportError) as error:
         raise ClusterError(
-            f"no Dask scheduler answers at {without_secrets(scheduler)} ({told(error)}): check "
+            f"no Dask scheduler answers at {hide_secrets(scheduler)} "
+            f"({describe_exception(error)}): check "
             "that it runs and that its port can be reached from here."
         ) from error
     try:
@@ -230,19 +231,22 @@ def check_workers(client: Any, check: Callable[[], object] | None) -> None:
         if isinstance(answer, OSError) and not isinstance(answer, RegengineError):
             continue  # it went away meanwhile
         if isinstance(answer, Exception):
-            raise cannot_work(address, answer)
+            raise make_unusable_error(address, answer)
 
 
-def cannot_work(worker: str, error: BaseException) -> ClusterError:
+def make_unusable_error(worker: str, error: BaseException) -> ClusterError:
     """The error that tells of a worker that cannot do the work."""
     if isinstance(error, ClusterError):
         return ClusterError(f"{worker} of the cluster cannot do the work: {error}.")
     if isinstance(error, ModuleNotFoundError | AttributeError):
         return ClusterError(
-            f"{worker} of the cluster cannot do the work ({told(error)}): install the same "
+            f"{worker} of the cluster cannot do the work ({describe_exception(error)}): install "
+            f"the same "
             "version of regengine there."
         )
-    return ClusterError(f"{worker} of the cluster cannot do the work ({told(error)}).")
+    return ClusterError(
+        f"{worker} of the cluster cannot do the work ({describe_exception(error)})."
+    )
 
 
 @contextmanager
@@ -253,15 +257,17 @@ def cluster_errors() -> Iterator[None]:
     except RegengineError:
         raise
     except (OSError, TimeoutError, RuntimeError) as error:
-        raise lost(error) from error
+        raise make_connection_error(error) from error
 
 
-def lost(error: BaseException) -> ClusterError:
+def make_connection_error(error: BaseException) -> ClusterError:
     """The error that tells of a connection that ended."""
-    return ClusterError(f"the connection to the Dask scheduler is lost ({told(error)}): {SAFE}.")
+    return ClusterError(
+        f"the connection to the Dask scheduler is lost ({describe_exception(error)}): {SAFE}."
+    )
 
 
-def told(error: BaseException) -> str:
+def describe_exception(error: BaseException) -> str:
     """What an exception says, on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 
@@ -305,8 +311,8 @@ def work_photo(
             return None
         result = _call_within(limit_s, function, task)
         if result is None:
-            failure = failure_of(task.path, TimeoutError(), limit_s)
-            result = failed(task, failure, seconds=limit_s)
+            failure = describe_failure(task.path, TimeoutError(), limit_s)
+            result = make_failed_result(task, failure, seconds=limit_s)
             timer = Timer(LAST_WORDS_S, os._exit, args=[1])
             timer.daemon = True
             timer.start()

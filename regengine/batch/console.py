@@ -16,8 +16,8 @@ from threading import current_thread, main_thread
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO, cast
 
-from regengine.errors import shown
-from regengine.io.plain import counted, printable
+from regengine.errors import escape_terminal
+from regengine.io.plain import format_count, make_printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,13 +31,13 @@ Advance = Callable[..., None]  # to be called after each photo, with its outcome
 _results: list[TextIO] = []  # where results go now, the last of them; `sys.stdout` without any
 
 
-def result_stream() -> TextIO:
+def open_result_stream() -> TextIO:
     """The standard output that results are printed to."""
     return _results[-1] if _results else sys.stdout
 
 
 @contextmanager
-def results_alone() -> Iterator[None]:
+def reserve_standard_output() -> Iterator[None]:
     """Let nothing but results go to standard output: what is printed by `say` and `print_data`.
 
     What libraries print there goes to standard error, by ``sys.stdout`` or, in C and in processes
@@ -76,7 +76,7 @@ def results_alone() -> Iterator[None]:
 
 
 @contextmanager
-def progress(total: int, *, quiet: bool, doing: str = "registering") -> Generator[Advance]:
+def show_progress(total: int, *, quiet: bool, doing: str = "registering") -> Generator[Advance]:
     """Show on standard error how far the block is; it calls what it gets after each photo.
 
     On a terminal that is a bar with rate, time to go and counts; elsewhere a line of the log
@@ -104,7 +104,7 @@ def progress(total: int, *, quiet: bool, doing: str = "registering") -> Generato
         elif not quiet and time.monotonic() - last_s >= LINE_EVERY_S and done < total:
             last_s = time.monotonic()
             logging.getLogger("regengine").info(
-                "%s: %d of %s, %s", doing, done, counted(total, "photo"), text()
+                "%s: %d of %s, %s", doing, done, format_count(total, "photo"), text()
             )
 
     bars: list[Progress] = []
@@ -132,7 +132,7 @@ def progress(total: int, *, quiet: bool, doing: str = "registering") -> Generato
 
 
 @contextmanager
-def progress_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+def show_progress_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     """Show on standard error how far the steps of the block are.
 
     What it gets is called with the step, such as "Building", with what of it is done, and in total
@@ -183,10 +183,10 @@ def _results_above(console: Console) -> Iterator[None]:
     """Print results for the same terminal above its bar; those for a file do not touch it."""
     from rich.file_proxy import FileProxy
 
-    if not result_stream().isatty():
+    if not open_result_stream().isatty():
         yield
         return
-    above = cast("TextIO", FileProxy(console, result_stream()))
+    above = cast("TextIO", FileProxy(console, open_result_stream()))
     _results.append(above)
     try:
         yield
@@ -197,15 +197,19 @@ def _results_above(console: Console) -> Iterator[None]:
 
 def say(*lines: str, err: bool = False) -> None:
     """Print lines for people; no name in them commands a terminal or begins another line."""
-    print("\n".join(map(shown, lines)), file=sys.stderr if err else result_stream(), flush=True)
+    print(
+        "\n".join(map(escape_terminal, lines)),
+        file=sys.stderr if err else open_result_stream(),
+        flush=True,
+    )
 
 
 def print_data(text: str) -> None:
     """Print data, which may be several lines: exactly into files, harmlessly on a terminal."""
-    if result_stream().isatty():
+    if open_result_stream().isatty():
         say(*text.split("\n"))
     else:
-        print(printable(text), file=result_stream(), flush=True)
+        print(make_printable(text), file=open_result_stream(), flush=True)
 
 
 class StandardError(logging.StreamHandler):
@@ -229,7 +233,7 @@ class StandardError(logging.StreamHandler):
         message, error = record.getMessage(), record.exc_info
         traceback = logging.Formatter().formatException(error) if error else None
         if not self._as_json:
-            return shown(message) + (f"\n{traceback}" if traceback else "")
+            return escape_terminal(message) + (f"\n{traceback}" if traceback else "")
         time_utc = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line = {"time": time_utc, "level": record.levelname.lower(), "message": message}
         return json.dumps(line | ({"traceback": traceback} if traceback else {}))

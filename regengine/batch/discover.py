@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from regengine.errors import ConfigError, NoPhotoError
-from regengine.io.plain import counted
-from regengine.io.urls import is_photo, is_url, without_secrets
+from regengine.io.plain import format_count
+from regengine.io.urls import hide_secrets, is_photo, is_url
 
 # Folders in which disks and systems keep thumbnails, deleted files and pieces of files, by their
 # names in small letters; those that begin with a dot are hidden anyhow
@@ -47,11 +47,13 @@ def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
     return list(found.values())
 
 
-def existing_photos(patterns: Sequence[str], *, exclude: Sequence[Path | None] = ()) -> list[Path]:
+def find_existing_photos(
+    patterns: Sequence[str], *, exclude: Sequence[Path | None] = ()
+) -> list[Path]:
     """As `find_photos`; None in ``exclude`` excludes nothing; NoPhotoError if none exists."""
     found = find_photos(patterns, exclude=[path for path in exclude if path is not None])
     if not any(is_there(path) for path in found):
-        raise no_photo(patterns)
+        raise make_no_photo_error(patterns)
     return found
 
 
@@ -60,7 +62,7 @@ def is_there(path: Path) -> bool:
     return os.path.lexists(path)
 
 
-def no_photo(patterns: Sequence[str]) -> NoPhotoError:
+def make_no_photo_error(patterns: Sequence[str]) -> NoPhotoError:
     """The error for patterns that stand for no photo."""
     names = ", ".join(patterns[:3]) + (" and others" if len(patterns) > 3 else "")
     return NoPhotoError(
@@ -73,10 +75,10 @@ def _expand(pattern: str) -> list[Path]:
     path = Path(pattern)
     # Those of os.path take whatever a name or a link is made of for an answer, and raise nothing
     if os.path.isdir(path):
-        return _photos_below(path)
+        return _walk_photos(path)
     if is_url(pattern) and not is_there(path):
         raise ConfigError(
-            f"{without_secrets(pattern)} is a URL, and photos are fetched by regengine register "
+            f"{hide_secrets(pattern)} is a URL, and photos are fetched by regengine register "
             "alone: give the path of a copy."
         )
     if is_there(path) or not glob.has_magic(pattern):
@@ -96,11 +98,11 @@ def _expand(pattern: str) -> list[Path]:
         if not any(part.lower() in NO_PHOTOS - written for part in match.parts)
     ]
     photos = [match for match in matches if is_photo(match.name) and not os.path.isdir(match)]
-    photos += [below for match in matches if os.path.isdir(match) for below in _photos_below(match)]
+    photos += [below for match in matches if os.path.isdir(match) for below in _walk_photos(match)]
     return sorted(set(photos)) or [match for match in matches if os.path.isfile(match)]
 
 
-def _photos_below(folder: Path) -> list[Path]:
+def _walk_photos(folder: Path) -> list[Path]:
     found, passed_over = [], Counter[str]()
     for parent, folders, names in os.walk(folder, onerror=_tell_unread):
         passed_over.update(name for name in folders if name.lower() in NO_PHOTOS)
@@ -114,7 +116,7 @@ def _photos_below(folder: Path) -> list[Path]:
         logging.getLogger("regengine").info(
             "%s: left out %s of thumbnails and deleted files (%s); name one to take its pictures.",
             folder,
-            counted(passed_over.total(), "folder"),
+            format_count(passed_over.total(), "folder"),
             ", ".join(sorted(passed_over)),
         )
     return sorted(found)

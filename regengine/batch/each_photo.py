@@ -10,7 +10,7 @@ from pathlib import Path
 
 from regengine.batch.map_photos import map_photos
 from regengine.batch.ndjson import LineFile, State
-from regengine.batch.plan import Task, failure_of, look_up, why_again
+from regengine.batch.plan import Task, describe_failure, list_reasons_to_redo, look_up
 from regengine.batch.worker_processes import TeamOptions, start_executor
 from regengine.result import Answer, Reason
 
@@ -19,7 +19,7 @@ WINDOW = 4  # photos a worker may be ahead of the oldest that is not done
 Outcome = Answer | Reason | State
 
 
-def answers(
+def answer_photos(
     photos: Sequence[Path],
     function: Callable[[Path], Answer],
     options: TeamOptions,
@@ -60,7 +60,7 @@ def answers(
     waiting: dict[int, tuple[Task, Outcome]] = {}  # for those before
     n_told = 0
     with (
-        closing(start_executor(partial(answer, function), options)) as executor,
+        closing(start_executor(partial(answer_photo, function), options)) as executor,
         closing(map_photos(tasks, executor, stop, window=window)) as turns,
     ):
         for finished in turns:
@@ -79,12 +79,12 @@ def answers(
             file.finish()
 
 
-def answer(function: Callable[[Path], Answer], task: Task) -> Answer | Reason:
+def answer_photo(function: Callable[[Path], Answer], task: Task) -> Answer | Reason:
     """What a function says of a photo, or what went wrong: some exceptions do not pickle."""
     try:
         return function(task.path)
     except Exception as error:
-        return failure_of(task.path, error)
+        return describe_failure(task.path, error)
 
 
 def take_up(
@@ -98,5 +98,5 @@ def take_up(
     retry = ("failed",) if retry_failed else ()
     for number, (task, found) in enumerate(look_up(photos, file.find)):
         state, differences = found or (None, ())
-        again = state is None or why_again(state, differences, retry)
+        again = state is None or list_reasons_to_redo(state, differences, retry)
         yield replace(task, frame_index=number), None if again else state

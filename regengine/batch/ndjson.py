@@ -13,10 +13,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from regengine.errors import StoreError
-from regengine.io.atomic import FileLock, put_in_place, refusal, replacements, sync_folder
+from regengine.io.atomic import (
+    FileLock,
+    make_refusal,
+    provide_replacements,
+    put_in_place,
+    sync_folder,
+)
 from regengine.io.checksums import fingerprint
 from regengine.io.journal import Journal
-from regengine.io.plain import counted, printable
+from regengine.io.plain import format_count, make_printable
 from regengine.photo.frame_ids import frame_id_of
 from regengine.result import Answer, Reason
 from regengine.store.read import identity_key
@@ -27,18 +33,18 @@ State = Literal["done", "failed"]  # of a photo that has a line
 FACTS = ("path", "command", "sha256", "parameters_sha256")
 
 
-def failed_line(path: Path, failure: Reason) -> str:
+def format_failed_line(path: Path, failure: Reason) -> str:
     """The record of a photo without a result."""
     return json.dumps(
         {
-            "frame": printable(frame_id_of(path)),
-            "path": printable(str(path)),
-            "failed": {"code": failure.code, "text": printable(failure.text)},
+            "frame": make_printable(frame_id_of(path)),
+            "path": make_printable(str(path)),
+            "failed": {"code": failure.code, "text": make_printable(failure.text)},
         }
     )
 
 
-def facts_of(line: bytes) -> dict[str, Any] | None:
+def parse_line(line: bytes) -> dict[str, Any] | None:
     """The record of a whole line, its end included; None if it was not stamped."""
     if not (line.startswith(BEGINNING) and line.endswith(b"\n")):
         return None
@@ -75,7 +81,7 @@ class LineFile:
         except StoreError:
             raise
         except OSError as error:
-            raise refusal(path, error) from error
+            raise make_refusal(path, error) from error
 
     def find(self, path: str, sha256: str) -> tuple[State, tuple[str, ...]] | None:
         """What became of a photo, and what differs of the settings; None where it has no line."""
@@ -90,7 +96,7 @@ class LineFile:
 
         What is said of the photo is given back with the line as it is written.
         """
-        line = outcome.line if isinstance(outcome, Answer) else failed_line(path, outcome)
+        line = outcome.line if isinstance(outcome, Answer) else format_failed_line(path, outcome)
         known = {"command": self._command, "sha256": sha256, "parameters_sha256": self._parameters}
         line = f"{line[:-1]}, {json.dumps(known)[1:]}"
         content = line.encode("utf-8", "backslashreplace") + b"\n"
@@ -111,7 +117,7 @@ class LineFile:
             if self._surplus:
                 with (
                     self._current.open("rb") as old,
-                    replacements((self._current,)) as (path,),
+                    provide_replacements((self._current,)) as (path,),
                     path.open("wb") as new,
                 ):
                     for offset, _, _ in self._lines.values():
@@ -158,7 +164,7 @@ class LineFile:
             return self.path
         with self.path.open("rb") as stream:
             first = stream.readline()
-        facts = facts_of(first)
+        facts = parse_line(first)
         if first and (facts is None or facts["command"] != self._command):
             raise self._foreign(self.path)
         return beside
@@ -171,7 +177,7 @@ class LineFile:
                 known = self._note(line, self._size)
                 # The first line may be ours, damaged or cut; not if it is whole without its stamp
                 torn = BEGINNING.startswith(line) or line.startswith(BEGINNING)
-                whole = line.endswith(b"}") and facts_of(line + b"\n") is None
+                whole = line.endswith(b"}") and parse_line(line + b"\n") is None
                 if not known and self._size == 0 and (whole or not torn):
                     raise self._foreign(self._current)
                 if not line.endswith(b"\n"):
@@ -183,12 +189,12 @@ class LineFile:
         if damaged:
             self._surplus = True
             text = "%s: %s left out, to be done again."
-            lines = counted(damaged, "damaged line is", "damaged lines are")
+            lines = format_count(damaged, "damaged line is", "damaged lines are")
             logging.getLogger("regengine").warning(text, self._current, lines)
 
     def _note(self, line: bytes, offset: int) -> bool:
         """Take in the line at an offset; False if it says of no photo."""
-        facts = facts_of(line)
+        facts = parse_line(line)
         if facts is None:
             return False
         if facts["command"] != self._command:
@@ -214,10 +220,10 @@ class LineFile:
 
     def _failure(self, error: OSError) -> StoreError:
         n_safe = self._journal.n_flushed
-        return refusal(self.path, error, safe=f"{n_safe} lines" if n_safe else "")
+        return make_refusal(self.path, error, safe=f"{n_safe} lines" if n_safe else "")
 
 
-def line_parameters(command: str, settings: Mapping[str, Any]) -> str:
+def hash_line_parameters(command: str, settings: Mapping[str, Any]) -> str:
     """Hash of all that the lines of a run depend on, the photos excepted.
 
     Files among the settings count by name and content, so that moving them changes nothing.

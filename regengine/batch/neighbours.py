@@ -98,7 +98,7 @@ class SecondSearch:
         facts = FrameFacts.from_record(stored.result)
         if facts is None:
             return None
-        references = _nearest(self._references[facts.camera_body], facts.time_utc)
+        references = _find_nearest(self._references[facts.camera_body], facts.time_utc)
         return make_neighbour_prior(
             facts, [self._reference(frame_index) for frame_index in references]
         )
@@ -124,7 +124,7 @@ def choose_result(old: FrameResult, new: FrameResult) -> FrameResult:
     return replace(kept, seconds=old.seconds + new.seconds)
 
 
-def _nearest(references: list[tuple[float, int]], moment: datetime) -> list[int]:
+def _find_nearest(references: list[tuple[float, int]], moment: datetime) -> list[int]:
     """Numbers of the frames within half a day that were taken next to a moment, in their order."""
     moment_s = moment.timestamp()
     apart_s = NeighbourParams().max_apart_s

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from regengine.batch.at_hand import RunFiles, files_of_settings
+from regengine.batch.at_hand import RunFiles, find_settings_files
 from regengine.batch.map_photos import map_photos
-from regengine.batch.plan import failure_of, file_sha256
+from regengine.batch.plan import compute_file_sha256, describe_failure
 from regengine.batch.worker_processes import TeamOptions, start_executor
 from regengine.errors import FrameError
 from regengine.result import FrameResult, Reason
@@ -54,7 +54,7 @@ def draw_overlay(drawing: Drawing, folder: Path, *, hashed: bool) -> Path | Reas
         photo = find_photo(result, drawing.photos)
         return write_overlay(result, photo, reference, folder, hashed=hashed)
     except Exception as error:  # one photo or map that fails costs its own picture
-        return failure_of(Path(result.path), error)
+        return describe_failure(Path(result.path), error)
 
 
 def is_drawn(stored: StoredFrame, folder: Path, *, hashed: bool) -> bool:
@@ -72,14 +72,14 @@ def is_drawn(stored: StoredFrame, folder: Path, *, hashed: bool) -> bool:
 def find_photo(result: FrameResult, photos: Iterable[Path]) -> Path:
     """The photo of a result among files; FrameError if it is none of them."""
     for path in photos:
-        if result.sha256 and file_sha256(path) == result.sha256:
+        if result.sha256 and compute_file_sha256(path) == result.sha256:
             return path
     raise FrameError(
         f"{result.path} is not there any more, or is another photo now: its overlay cannot be drawn"
     )
 
 
-def stored_drawings(
+def list_stored_drawings(
     store: Path, numbers: Sequence[int], maps: Mapping[str, tuple[Path, ...]] = MappingProxyType({})
 ) -> Iterator[Drawing]:
     """What overlays of stored results are made of: photos where the store says, maps of their run.
@@ -91,7 +91,7 @@ def stored_drawings(
         yield Drawing(
             result=stored.result,
             photos=() if photo is None else (photo,),
-            maps=replace(files_of_settings(stored.parameters), **dict[str, Any](maps)),
+            maps=replace(find_settings_files(stored.parameters), **dict[str, Any](maps)),
         )
 
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from regengine.batch.same_settings import RunSettings
 from regengine.errors import RegengineError, is_short_of_memory
-from regengine.io.checksums import sha256_of
-from regengine.io.extras import is_missing, missing
-from regengine.io.plain import printable
+from regengine.io.checksums import compute_sha256
+from regengine.io.extras import is_missing, make_missing_error
+from regengine.io.plain import make_printable
 from regengine.io.urls import Url
 from regengine.registration.priors.neighbours import NeighbourPrior
 from regengine.result import Reason
@@ -81,7 +81,7 @@ def look_up(
     for photo in photos:
         task = photo if isinstance(photo, Task) else Task(path=photo)
         if task.sha256 is None:
-            task = replace(task, sha256=file_sha256(task.path))
+            task = replace(task, sha256=compute_file_sha256(task.path))
         yield task, find(task.name, task.sha256 or "")
 
 
@@ -96,10 +96,10 @@ def plan(
     """Go through photos in order; what is stored already comes with them as it is.
 
     A frame is the same if content and file name are, and its stored result is taken if it was made
-    with the same settings; see `why_stored_again`. Else it is done again and takes the place of the
-    stored one. A photo that is given twice (two copies of the same name) is done once. New frames
-    take the numbers that a killed run left out before those above, so that the run that goes on
-    numbers its photos as an uninterrupted one.
+    with the same settings; see `list_reasons_to_redo_stored`. Else it is done again and takes the
+    place of the stored one. A photo that is given twice (two copies of the same name) is done
+    once. New frames take the numbers that a killed run left out before those above, so that the
+    run that goes on numbers its photos as an uninterrupted one.
     """
     numbers = store.frames.free_numbers()
     seen: set[int] = set()
@@ -110,7 +110,7 @@ def plan(
         stands = (
             stored is not None
             and resume
-            and not why_stored_again(stored, settings, retry)
+            and not list_reasons_to_redo_stored(stored, settings, retry)
             and stored.result.sha256 == task.sha256  # else it could not be read then, and can now
         )
         if not is_repeated:
@@ -120,7 +120,7 @@ def plan(
             discard(task.path)
 
 
-def why_again(
+def list_reasons_to_redo(
     verdict: str,
     differences: tuple[str, ...],
     retry: Collection[str] = (),
@@ -137,10 +137,10 @@ def why_again(
     return ("it failed before",) if may_have_passed else differences
 
 
-def why_stored_again(
+def list_reasons_to_redo_stored(
     stored: StoredFrame, settings: RunSettings, retry: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """`why_again` of a stored result for these settings.
+    """`list_reasons_to_redo` of a stored result for these settings.
 
     The cause of a failure may have passed. But for those that take minutes each time, so that a run
     that goes on does not begin with hours of them; they are done again by ``retry``.
@@ -148,18 +148,18 @@ def why_stored_again(
     result = stored.result
     passing = result.verdict == "failed" and not any(r.code in COSTLY for r in result.reasons)
     differences = settings.differences(stored)
-    return why_again(result.verdict, differences, retry, may_have_passed=passing)
+    return list_reasons_to_redo(result.verdict, differences, retry, may_have_passed=passing)
 
 
-def file_sha256(path: Path) -> str:
+def compute_file_sha256(path: Path) -> str:
     """SHA-256 of a file's content, hexadecimal; empty if it cannot be read."""
     try:
-        return sha256_of(path)
+        return compute_sha256(path)
     except OSError:
         return ""
 
 
-def stored_verdicts(
+def read_stored_verdicts(
     photos: Sequence[Path | Url],
     store: Path,
     *,
@@ -176,7 +176,7 @@ def stored_verdicts(
     wanted: dict[object, Path | Url] = {
         str(photo)
         if isinstance(photo, Url)
-        else frame_identity(str(photo), file_sha256(photo)): photo
+        else frame_identity(str(photo), compute_file_sha256(photo)): photo
         for photo in photos
     }
     found: dict[Path | Url, str] = {}
@@ -184,12 +184,12 @@ def stored_verdicts(
         result = stored.result
         path = wanted.get(frame_identity(result.path, result.sha256))
         path = path or (wanted.get(result.path) if result.sha256 else None)
-        if path is not None and not why_stored_again(stored, settings, retry):
+        if path is not None and not list_reasons_to_redo_stored(stored, settings, retry):
             found[path] = stored.result.verdict
     return found
 
 
-def reasons_to_redo(
+def count_reasons_to_redo(
     photos: Sequence[Path | Url],
     store: Path,
     *,
@@ -204,7 +204,7 @@ def reasons_to_redo(
     why: Counter[str] = Counter()
     if not is_there(store):
         return why
-    paths = {printable(str(photo)) for photo in photos}
+    paths = {make_printable(str(photo)) for photo in photos}
     names = {os.path.basename(path) for path in paths}
     columns = ("frames/path", "frames/verdict", "provenance/parameters_sha256")
     doubtful: list[int] = []
@@ -217,12 +217,12 @@ def reasons_to_redo(
             if given and (sha256 != settings.sha256 or verdict == "failed" or verdict in retry):
                 doubtful.append(number)
     for stored in iter_frames_numbered(store, np.array(doubtful, dtype=np.int64)):
-        if reasons := why_stored_again(stored, settings, retry):
+        if reasons := list_reasons_to_redo_stored(stored, settings, retry):
             why["; ".join(reasons)] += 1
     return why
 
 
-def failure_of(path: Path, error: Exception, limit_s: float = 0.0) -> Reason:
+def describe_failure(path: Path, error: Exception, limit_s: float = 0.0) -> Reason:
     """What an exception means for the photo at which it was raised."""
     from concurrent.futures.process import BrokenProcessPool
 
@@ -231,7 +231,7 @@ def failure_of(path: Path, error: Exception, limit_s: float = 0.0) -> Reason:
     if isinstance(error, RegengineError):
         return Reason(code=error.code, text=str(error))
     if isinstance(error, ImportError) and is_missing(error):
-        told = missing(f"{path}, or the way it is looked at,", error)
+        told = make_missing_error(f"{path}, or the way it is looked at,", error)
         return Reason(code=told.code, text=str(told))
     if is_short_of_memory(error):
         text = (

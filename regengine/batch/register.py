@@ -15,16 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from regengine.batch.at_hand import RunFiles, frame_to_fetch
+from regengine.batch.at_hand import RunFiles, identify_frame_to_fetch
 from regengine.batch.console import VERDICTS, Advance
 from regengine.batch.overlays import Drawing, draw_overlays, is_drawn
-from regengine.batch.plan import reasons_to_redo, stored_verdicts
-from regengine.batch.remote import photos_at_hand
+from regengine.batch.plan import count_reasons_to_redo, read_stored_verdicts
+from regengine.batch.remote import provide_photos
 from regengine.batch.run import BatchOptions, BatchSummary, Report, run_batch
 from regengine.batch.same_settings import RunSettings
-from regengine.errors import ConfigError, EphemerisError, FrameError, shown
+from regengine.errors import ConfigError, EphemerisError, FrameError, escape_terminal
 from regengine.io.checksums import fingerprint
-from regengine.io.plain import counted, printable
+from regengine.io.plain import format_count, make_printable
 from regengine.io.times import iso_utc
 from regengine.io.urls import Url
 from regengine.orbit.position import choose_position
@@ -70,9 +70,11 @@ class RegisterRun:
         """What `start` would do, a line a photo; nothing is decoded, fetched, done or written."""
         stored = {}
         if self.resume:
-            settings = settings_of(self.inputs)
+            settings = collect_settings(self.inputs)
             self._tell_again(settings)
-            stored = stored_verdicts(self.photos, self.store, settings=settings, retry=self.retry)
+            stored = read_stored_verdicts(
+                self.photos, self.store, settings=settings, retry=self.retry
+            )
         _, tles, records = self.inputs.open()
         for photo in self.photos:
             known = _preview(photo, self.inputs, tles, records, stored.get(photo))
@@ -94,7 +96,7 @@ class RegisterRun:
         StoreError if the store cannot be written any more; WorkerError or ClusterError if the work
         cannot be done where it is to be done.
         """
-        settings = settings_of(self.inputs)
+        settings = collect_settings(self.inputs)
         if self.resume:
             self._tell_again(settings)
         # A time that was given for all photos tells nothing of their clocks
@@ -113,7 +115,7 @@ class RegisterRun:
             stop=stop,
             advance=advance,
         )
-        with photos_at_hand(self.photos, writer, options) as (photos, at_hand):
+        with provide_photos(self.photos, writer, options) as (photos, at_hand):
             if self.scheduler is None:
                 process = partial(process_photo, inputs=self.inputs)
                 summary = run_batch(photos, process, writer, at_hand, report)
@@ -137,10 +139,10 @@ class RegisterRun:
 
     def _tell_again(self, settings: RunSettings) -> None:
         """Say which stored photos are done again, and why."""
-        why = reasons_to_redo(self.photos, self.store, settings=settings, retry=self.retry)
+        why = count_reasons_to_redo(self.photos, self.store, settings=settings, retry=self.retry)
         if why:
             told = ", ".join(f"{reason} ({count:,})" for reason, count in why.most_common())
-            many = counted(why.total(), "stored photo is", "stored photos are")
+            many = format_count(why.total(), "stored photo is", "stored photos are")
             logging.getLogger("regengine").info("%s done again: %s", many, told)
 
     def _draw_taken(self, summary: BatchSummary, options: BatchOptions) -> None:
@@ -170,7 +172,7 @@ class RegisterRun:
             if isinstance(outcome, Reason):
                 logger.warning("no overlay of %s: %s", result.path, outcome.text)
         if drawn:
-            logger.info("%s drawn of results taken from the store", counted(drawn, "overlay"))
+            logger.info("%s drawn of results taken from the store", format_count(drawn, "overlay"))
 
 
 def process_photo(
@@ -183,7 +185,7 @@ def process_photo(
     return process(path, inputs, hints)
 
 
-def settings_of(inputs: RunInputs) -> RunSettings:
+def collect_settings(inputs: RunInputs) -> RunSettings:
     """All that results of a run depend on, the photo excepted.
 
     The parameters are a JSON object, keys sorted, in which files appear by name, fingerprint and
@@ -197,9 +199,9 @@ def settings_of(inputs: RunInputs) -> RunSettings:
         del frame["lenses"]  # stores of before profiles stay good
     settings: dict[str, object] = {
         "engine_version": version("regengine"),
-        "lights": [_file(path) for path in inputs.lights],
-        "tle": None if inputs.tle is None else _file(inputs.tle),
-        "metadata": None if inputs.metadata is None else _file(inputs.metadata),
+        "lights": [_describe_file(path) for path in inputs.lights],
+        "tle": None if inputs.tle is None else _describe_file(inputs.tle),
+        "metadata": None if inputs.metadata is None else _describe_file(inputs.metadata),
         "frame": frame,
         "register": register,
         "share": inputs.neighbours,
@@ -209,7 +211,7 @@ def settings_of(inputs: RunInputs) -> RunSettings:
     others = {"streets": inputs.streets, "day": inputs.day}
     others = {kind: paths for kind, paths in others.items() if paths}
     for kind, paths in others.items():
-        settings[kind] = [_file(path) for path in paths]
+        settings[kind] = [_describe_file(path) for path in paths]
     index = index_file(inputs.blind, inputs.lights)
     settings["blind"] = {
         **asdict(inputs.blind),
@@ -218,19 +220,21 @@ def settings_of(inputs: RunInputs) -> RunSettings:
     text = json.dumps(settings, sort_keys=True, default=str)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     for kind, paths in {"lights": inputs.lights, **others}.items():
-        settings[kind] = [_placed(path) for path in paths]
-    settings["tle"] = None if inputs.tle is None else _placed(inputs.tle)
-    settings["metadata"] = None if inputs.metadata is None else _placed(inputs.metadata)
+        settings[kind] = [_describe_placed_file(path) for path in paths]
+    settings["tle"] = None if inputs.tle is None else _describe_placed_file(inputs.tle)
+    settings["metadata"] = (
+        None if inputs.metadata is None else _describe_placed_file(inputs.metadata)
+    )
     return RunSettings(parameters=json.dumps(settings, sort_keys=True, default=str), sha256=sha256)
 
 
-def _file(path: Path) -> dict[str, str]:
+def _describe_file(path: Path) -> dict[str, str]:
     return {"name": path.name, "fingerprint": fingerprint(path)}
 
 
-def _placed(path: Path) -> dict[str, str]:
-    """A file, and where `regengine.batch.at_hand.files_of_run` finds it again."""
-    return _file(path) | {"path": str(path.absolute())}
+def _describe_placed_file(path: Path) -> dict[str, str]:
+    """A file, and where `regengine.batch.at_hand.find_run_files` finds it again."""
+    return _describe_file(path) | {"path": str(path.absolute())}
 
 
 def _preview(
@@ -242,15 +246,15 @@ def _preview(
 ) -> dict[str, Any]:
     """What is known of a photo and where its search would start; its verdict if it is stored."""
     facts: dict[str, Any] = {
-        "frame": printable(archive_frame_id(photo.stem) or photo.stem),
-        "path": printable(str(photo)),
+        "frame": make_printable(archive_frame_id(photo.stem) or photo.stem),
+        "path": make_printable(str(photo)),
         "stored": stored,
     }
-    if isinstance(photo, Url) or frame_to_fetch(photo) is not None:
+    if isinstance(photo, Url) or identify_frame_to_fetch(photo) is not None:
         return facts | {"would_fetch": stored is None}
     try:
         frame = read_frame(photo, records=records, options=inputs.frame)
-        position = _position(frame, tles, inputs)
+        position = _find_position(frame, tles, inputs)
     except (FrameError, EphemerisError) as error:
         return facts | {
             "would_register": False,
@@ -272,7 +276,7 @@ def _preview(
     }
 
 
-def _position(frame: Frame, tles: TleSet | None, inputs: RunInputs) -> CameraPosition | None:
+def _find_position(frame: Frame, tles: TleSet | None, inputs: RunInputs) -> CameraPosition | None:
     """Where the search would start; None for a search by lights alone."""
     if inputs.blind.mode == "always":
         return None
@@ -285,7 +289,7 @@ def _position(frame: Frame, tles: TleSet | None, inputs: RunInputs) -> CameraPos
 
 
 def _preview_text(facts: dict[str, Any]) -> str:
-    frame = f"{shown(facts['frame']):<24}"
+    frame = f"{escape_terminal(facts['frame']):<24}"
     if facts["stored"] is not None:
         return f"{frame}  done: {facts['stored']}"
     if "would_fetch" in facts:

@@ -16,13 +16,13 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from regengine.batch.at_hand import frame_to_fetch, kept_photo
+from regengine.batch.at_hand import identify_frame_to_fetch, locate_kept_photo
 from regengine.batch.discover import find_photos, is_there
-from regengine.batch.plan import Task, why_stored_again
+from regengine.batch.plan import Task, list_reasons_to_redo_stored
 from regengine.batch.run import BatchOptions
 from regengine.errors import ConfigError, FrameError
 from regengine.io.tables import decode_text
-from regengine.io.urls import Url, file_name, is_url, scheme_of
+from regengine.io.urls import Url, file_name, is_url, parse_scheme
 from regengine.photo.frame_ids import archive_name
 from regengine.result import Reason
 from regengine.store.file import StoreFile
@@ -57,12 +57,12 @@ def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
         paths.clear()
 
     for argument in _spelled_out(arguments):
-        if (frame_id := _named(argument)) is not None:
+        if (frame_id := _name_photo(argument)) is not None:
             take_paths()
-            found.setdefault(kept_photo(frame_id), kept_photo(frame_id))
+            found.setdefault(locate_kept_photo(frame_id), locate_kept_photo(frame_id))
         elif is_url(argument):
             take_paths()
-            scheme = scheme_of(argument)
+            scheme = parse_scheme(argument)
             if scheme not in schemes:
                 from regengine.io.fetch import require
 
@@ -75,28 +75,29 @@ def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
     return list(found.values())
 
 
-def any_there(photos: Sequence[Path | Url]) -> bool:
+def has_any_photo(photos: Sequence[Path | Url]) -> bool:
     """Whether there is a photo to begin with; what is to be fetched is not tried for that."""
     return any(
-        isinstance(photo, Url) or is_there(photo) or frame_to_fetch(photo) for photo in photos
+        isinstance(photo, Url) or is_there(photo) or identify_frame_to_fetch(photo)
+        for photo in photos
     )
 
 
-def photo_at_hand(given: str) -> Path:
+def fetch_photo_path(given: str) -> Path:
     """The path of one photo; a photo of the archive that is named is fetched if need be.
 
     FrameError if it does not come.
     """
-    if (frame_id := _named(given)) is None:
+    if (frame_id := _name_photo(given)) is None:
         return Path(given)
-    if frame_to_fetch(kept_photo(frame_id)) is not None:
+    if identify_frame_to_fetch(locate_kept_photo(frame_id)) is not None:
         from regengine.archive.by_name import ArchivePhotos
 
-        ArchivePhotos().fetch(kept_photo(frame_id))
-    return kept_photo(frame_id)
+        ArchivePhotos().fetch(locate_kept_photo(frame_id))
+    return locate_kept_photo(frame_id)
 
 
-def _named(argument: str) -> str | None:
+def _name_photo(argument: str) -> str | None:
     return None if is_there(Path(argument)) else archive_name(argument)
 
 
@@ -126,7 +127,7 @@ def _read_list(path: Path) -> list[str]:
 
 
 @contextmanager
-def photos_at_hand(
+def provide_photos(
     photos: Sequence[Path | Url], writer: StoreWriter, options: BatchOptions
 ) -> Iterator[tuple[Iterable[Path | Task], BatchOptions]]:
     """Photos as `regengine.batch.run.run_batch` takes them, and its options for them.
@@ -135,15 +136,15 @@ def photos_at_hand(
     StoreError if the store is damaged.
     """
     paths = [photo for photo in photos if isinstance(photo, Path)]
-    if len(paths) == len(photos) and not any(map(frame_to_fetch, paths)):
+    if len(paths) == len(photos) and not any(map(identify_frame_to_fetch, paths)):
         yield paths, options
         return
-    known = stored_urls(writer.path) if options.resume else {}
+    known = read_stored_urls(writer.path) if options.resume else {}
 
     def done(url: str) -> str | None:
         sha256 = known.get(url)
         stored = None if sha256 is None else writer.frames.find(url, sha256)
-        if stored is None or why_stored_again(stored, options.settings, options.retry):
+        if stored is None or list_reasons_to_redo_stored(stored, options.settings, options.retry):
             return None
         return sha256
 
@@ -184,7 +185,7 @@ class RemotePhotos:
         self._by_path = {Path(str(photo)): photo for photo in photos if isinstance(photo, Url)}
 
     def __iter__(self) -> Iterator[Path | Task]:
-        for photo, source in self._ahead(self._photos, self._wanted):
+        for photo, source in self._ahead(self._photos, self._select_wanted):
             if source is not None:
                 yield source
             elif isinstance(photo, Url):
@@ -207,10 +208,10 @@ class RemotePhotos:
                 task = replace(task, path=copy.path, given_as=copy.given_as, failure=copy.failure)
             yield task, stored
 
-    def _wanted(self, photo: Path | Url) -> Path | Url | None:
+    def _select_wanted(self, photo: Path | Url) -> Path | Url | None:
         if isinstance(photo, Url):
             return photo if self._done(str(photo)) is None else None
-        return photo if frame_to_fetch(photo) is not None else None
+        return photo if identify_frame_to_fetch(photo) is not None else None
 
     def _ahead(
         self, items: Iterable[Item], wanted: Callable[[Item], Path | Url | None]
@@ -229,7 +230,9 @@ class RemotePhotos:
     def _begin(self, photo: Path | Url) -> Future[Task]:
         if isinstance(photo, Url):
             return self._fetchers.submit(self._fetch, photo, self._place(photo))
-        return self._fetchers.submit(_fetched, photo, photo, partial(self._archive.fetch, photo))
+        return self._fetchers.submit(
+            _fetch_or_fail, photo, photo, partial(self._archive.fetch, photo)
+        )
 
     def _place(self, url: Url) -> Path:
         return self._folder / f"{next(self._numbers):06d}" / file_name(url.address)
@@ -242,7 +245,7 @@ class RemotePhotos:
             place.parent.mkdir()
             fetch(url.address, place)
 
-        return replace(_fetched(url, place, copy), given_as=str(url))
+        return replace(_fetch_or_fail(url, place, copy), given_as=str(url))
 
     @cached_property
     def _archive(self) -> ArchivePhotos:
@@ -251,7 +254,7 @@ class RemotePhotos:
         return ArchivePhotos()
 
 
-def _fetched(photo: Path | Url, place: Path, fetch: Callable[[], object]) -> Task:
+def _fetch_or_fail(photo: Path | Url, place: Path, fetch: Callable[[], object]) -> Task:
     """A photo that is fetched, or why it is not there."""
     try:
         fetch()
@@ -263,7 +266,7 @@ def _fetched(photo: Path | Url, place: Path, fetch: Callable[[], object]) -> Tas
     return Task(path=place)
 
 
-def stored_urls(store: Path) -> dict[str, str]:
+def read_stored_urls(store: Path) -> dict[str, str]:
     """Hash of the content behind each URL of a store, as it was when it was fetched."""
     known: dict[str, str] = {}
     if not store.exists():

@@ -15,10 +15,10 @@ from pathlib import Path
 from regengine.batch.console import Advance
 from regengine.batch.map_photos import Executor, map_photos
 from regengine.batch.neighbours import SecondSearch
-from regengine.batch.plan import AGAIN, Task, discard, failure_of, plan
+from regengine.batch.plan import AGAIN, Task, describe_failure, discard, plan
 from regengine.batch.same_settings import RunSettings
 from regengine.batch.worker_processes import TeamOptions, start_executor
-from regengine.io.plain import printable
+from regengine.io.plain import make_printable
 from regengine.io.times import utc_now
 from regengine.photo.frame_ids import frame_id_of
 from regengine.records import record_line
@@ -126,7 +126,12 @@ def run_batch(
         except Exception as error:  # what cannot be written fails its own photo, not the run
             if result.verdict == "failed":
                 raise
-            store(task, failed(task, failure_of(task.path, error), seconds=result.seconds))
+            store(
+                task,
+                make_failed_result(
+                    task, describe_failure(task.path, error), seconds=result.seconds
+                ),
+            )
             return
         if not is_again and options.advance is not None:
             options.advance(result.verdict)
@@ -141,7 +146,7 @@ def run_batch(
         if second is not None:
             second.note(frame)
 
-    function = partial(attempt, process)
+    function = partial(try_photo, process)
     start = options.executor or partial(start_executor, options=options)
     settings, resume, retry = options.settings, options.resume, options.retry
     rounds = [plan(photos, writer, settings=settings, resume=resume, retry=retry)]
@@ -162,7 +167,7 @@ def run_batch(
                                 continue
                             if isinstance(outcome, Reason):
                                 lost_s = options.limit_s if outcome.code == "timed_out" else 0.0
-                                outcome = failed(task, outcome, seconds=lost_s)
+                                outcome = make_failed_result(task, outcome, seconds=lost_s)
                             store(task, outcome)
                             if task.given_as is not None:
                                 discard(task.path)
@@ -177,39 +182,41 @@ def run_batch(
     return summary
 
 
-def attempt(process: Process, task: Task) -> FrameResult:
+def try_photo(process: Process, task: Task) -> FrameResult:
     """Process a photo; what goes wrong becomes a ``failed`` result."""
     if task.failure is not None:
-        return failed(task, task.failure)
+        return make_failed_result(task, task.failure)
     start_s = time.perf_counter()
     try:
         result = process(task.path, **({} if task.hints is None else {"hints": task.hints}))
         if task.given_as is not None:
-            result = reported_as(result, task.path, task.given_as)
+            result = rename_result(result, task.path, task.given_as)
         record_line(result)  # what cannot be told fails its own photo, not the run
         return result
     except Exception as error:
-        return failed(task, failure_of(task.path, error), seconds=time.perf_counter() - start_s)
+        return make_failed_result(
+            task, describe_failure(task.path, error), seconds=time.perf_counter() - start_s
+        )
 
 
-def failed(task: Task, failure: Reason, *, seconds: float = 0.0) -> FrameResult:
+def make_failed_result(task: Task, failure: Reason, *, seconds: float = 0.0) -> FrameResult:
     """The result of a photo that could not be processed."""
     result = FrameResult(
-        frame=printable(frame_id_of(task.path)),
-        path=printable(str(task.path)),
+        frame=make_printable(frame_id_of(task.path)),
+        path=make_printable(str(task.path)),
         sha256=task.sha256 or "",
         verdict="failed",
         probability=None,
-        reasons=(Reason(code=failure.code, text=printable(failure.text)),),
+        reasons=(Reason(code=failure.code, text=make_printable(failure.text)),),
         engine_version=version("regengine"),
         seconds=seconds,
     )
-    return result if task.given_as is None else reported_as(result, task.path, task.given_as)
+    return result if task.given_as is None else rename_result(result, task.path, task.given_as)
 
 
-def reported_as(result: FrameResult, path: Path, shown: str) -> FrameResult:
+def rename_result(result: FrameResult, path: Path, shown: str) -> FrameResult:
     """A result that tells of a photo by the name that it was given under."""
-    worked_on, given = " ".join(printable(str(path)).split()), printable(shown)
+    worked_on, given = " ".join(make_printable(str(path)).split()), make_printable(shown)
     reasons = tuple(
         replace(reason, text=reason.text.replace(worked_on, given)) for reason in result.reasons
     )

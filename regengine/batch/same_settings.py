@@ -2,7 +2,8 @@
 
 A photo depends on all settings of its run but for maps that it cannot have used: lights where it
 was not searched for, streets where it is not as fine as they are or lies far from them, ground by
-day where it was taken at night. The settings are those of `regengine.batch.register.settings_of`.
+day where it was taken at night. The settings are those of
+`regengine.batch.register.collect_settings`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ SKIPPED = "not_a_night_city_frame"
 FARTHEST_KM = 3000.0  # beyond the horizon of the station, wherever the clock put it along its orbit
 # A lens profile, and rounding, may make a frame so much finer than its nominal focal length says
 FINER = 1.5
-MOST_DIFFERENCES = 3  # told of
+MAX_DIFFERENCES = 3  # told of
 
 
 Map = tuple[str, str]  # its name and its fingerprint
@@ -58,14 +59,14 @@ class RunSettings:
         (maps_before, others_before, _), (maps, others, paths) = (
             _read_parameters(text) for text in (stored.parameters, self.parameters)
         )
-        differing = _differing(others_before, others)
-        changed_maps = {kind: _changed_maps(maps_before[kind], maps[kind]) for kind in KINDS}
+        differing = _list_differences(others_before, others)
+        changed_maps = {kind: _list_changed_maps(maps_before[kind], maps[kind]) for kind in KINDS}
         if not differing and not any(changed_maps.values()):
             return ("other settings",)
         for kind, changed in changed_maps.items():
             for fingerprint, text in changed.items():
                 path = paths.get(fingerprint)
-                bounds = None if path is None or kind == "lights" else _bounds_of(kind, path)
+                bounds = None if path is None or kind == "lights" else _read_bounds(kind, path)
                 if could_use(stored.result, kind, bounds):
                     differing.append(f"{WORDS[kind]} {text}")
         return tuple(differing)
@@ -94,7 +95,7 @@ def _read_parameters(
             maps["lights"] += (("index", index),)
     except (ValueError, TypeError, KeyError, AttributeError):
         return dict.fromkeys(KINDS, ()), {"": parameters}, {}
-    return maps, dict(_flat(known)), paths
+    return maps, dict(_flatten_settings(known)), paths
 
 
 def could_use(result: FrameResult, kind: str, bounds: Bounds | None) -> bool:
@@ -144,13 +145,13 @@ def _is_near(result: FrameResult, bounds: Bounds | None) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _bounds_of(kind: KindName, path: Path) -> Bounds:
+def _read_bounds(kind: KindName, path: Path) -> Bounds:
     from regengine.references import open_references
 
     return open_references(kind, (path,)).bounds
 
 
-def _flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
+def _flatten_settings(value: Any, name: str = "") -> list[tuple[str, Any]]:
     """Values of nested settings by dotted names; files by name and content, not by their path."""
     if not isinstance(value, dict):
         return [(name, value)]
@@ -159,25 +160,28 @@ def _flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
     return [
         pair
         for key, one in value.items()
-        for pair in _flat(one, f"{name}.{key}" if name else str(key))
+        for pair in _flatten_settings(one, f"{name}.{key}" if name else str(key))
     ]
 
 
-def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _list_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Settings that differ, those that options give in words."""
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    told = [f"{name} {_word(now.get(name))}, was {_word(before.get(name))}" for name in names]
-    more = len(told) - MOST_DIFFERENCES
-    return told if more <= 0 else [*told[:MOST_DIFFERENCES], f"{more} more settings"]
+    told = [
+        f"{name} {_format_setting(now.get(name))}, was {_format_setting(before.get(name))}"
+        for name in names
+    ]
+    more = len(told) - MAX_DIFFERENCES
+    return told if more <= 0 else [*told[:MAX_DIFFERENCES], f"{more} more settings"]
 
 
-def _word(value: Any) -> str:
+def _format_setting(value: Any) -> str:
     """A setting in few letters: a file by its name."""
     text = str(value[0] if isinstance(value, tuple) else "none" if value is None else value)
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 
-def _changed_maps(before: tuple[Map, ...], now: tuple[Map, ...]) -> dict[str, str]:
+def _list_changed_maps(before: tuple[Map, ...], now: tuple[Map, ...]) -> dict[str, str]:
     """Maps that are new, changed or gone, by fingerprint, each in words."""
     changed = {}
     names = {name for name, _ in before}

@@ -16,7 +16,7 @@ from threading import Thread
 from typing import Any, Generic
 
 from regengine.batch.map_photos import Executor, LostError, ResultT, TaskT, ThisProcess
-from regengine.batch.plan import failure_of
+from regengine.batch.plan import describe_failure
 from regengine.errors import WorkerError
 from regengine.result import Reason
 
@@ -206,7 +206,7 @@ class WorkerProcesses(Generic[TaskT, ResultT]):
         done.is_busy = False
         if not done.future.done():
             done.replace()
-            return failure_of(task.path, TimeoutError(), self._limit_s)
+            return describe_failure(task.path, TimeoutError(), self._limit_s)
         error = done.future.exception()
         if error is None:
             self._n_breaks = 0
@@ -214,7 +214,7 @@ class WorkerProcesses(Generic[TaskT, ResultT]):
             return result
         assert isinstance(error, Exception)  # a death, or a result that does not pickle
         if not _is_death(error):
-            return failure_of(task.path, error)
+            return describe_failure(task.path, error)
         done.replace()
         self._n_breaks += isinstance(error, BrokenProcessPool)
         if self._n_breaks >= MAX_BREAKS:
@@ -222,7 +222,7 @@ class WorkerProcesses(Generic[TaskT, ResultT]):
                 "Worker processes die before they begin to work: give them more memory with "
                 "--max-memory-mb, or work in this process with --workers 0."
             )
-        raise LostError(failure_of(task.path, error))
+        raise LostError(describe_failure(task.path, error))
 
     def stop(self) -> None:
         """Nothing waits at the workers."""

@@ -146,7 +146,7 @@ def scenes(
     import json
     from functools import partial
 
-    from regengine.batch.console import progress
+    from regengine.batch.console import show_progress
     from regengine.evaluate.scene_report import (
         draw_mistakes,
         draw_report,
@@ -154,12 +154,16 @@ def scenes(
         report_lines,
     )
     from regengine.evaluate.scenes import evaluate_scenes
-    from regengine.scene.labels import grouped_folds
+    from regengine.scene.labels import deal_folds
     from regengine.scene.training import cross_validate, measure_labelled
 
     configure_logging(quiet=quiet, as_json=log_json)
-    samples, complete = measure_labelled(labels, partial(progress, quiet=quiet, doing="measuring"))
-    with progress(len(grouped_folds(samples, seed=seed)), quiet=quiet, doing="training") as advance:
+    samples, complete = measure_labelled(
+        labels, partial(show_progress, quiet=quiet, doing="measuring")
+    )
+    with show_progress(
+        len(deal_folds(samples, seed=seed)), quiet=quiet, doing="training"
+    ) as advance:
         validation = cross_validate(samples, seed=seed, advance=advance)
     report = evaluate_scenes(validation)
     if as_json:
@@ -236,7 +240,7 @@ def _bench(
 
     from detectors import registry
     from regengine.api import detect_job
-    from regengine.batch.console import progress
+    from regengine.batch.console import show_progress
     from regengine.errors import FrameError
     from regengine.evaluate import detections, labelled_streaks
     from regengine.evaluate.streak_labels import read_streak_labels
@@ -261,7 +265,7 @@ def _bench(
     if not as_json:
         say(table.header)
     failed, summaries = 0, []
-    with progress(len(jobs) * len(photos), quiet=quiet, doing="scoring") as advance:
+    with show_progress(len(jobs) * len(photos), quiet=quiet, doing="scoring") as advance:
         for name, job in jobs.items():
             pictures = None if plot is None else picture_paths(list(photos), plot, name)
 

@@ -24,7 +24,7 @@ from regengine.commands.options import (
     Where,
     parse_verdicts,
 )
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 
 if TYPE_CHECKING:
     from regengine.collection.catalogue.query import Answer, Question
@@ -100,7 +100,7 @@ def build(
               regengine catalogue build run.h5 --out archive.parquet --lights earth.tif
               regengine catalogue build run.h5 --out archive.parquet --no-pictures
     """
-    from regengine.batch.console import progress
+    from regengine.batch.console import show_progress
     from regengine.collection.catalogue.build import build as build_catalogue
     from regengine.collection.catalogue.build import check_out, count_frames
     from regengine.collection.catalogue.quality import NOTHING_SEEN, PictureFacts, look
@@ -117,16 +117,17 @@ def build(
     def seen(frame: ExportFrame) -> PictureFacts:
         return look(frame, light_map) if pictures else NOTHING_SEEN
 
-    with progress(total, quiet=quiet, doing="cataloguing") as advance:
+    with show_progress(total, quiet=quiet, doing="cataloguing") as advance:
         built = build_catalogue(stores, out, look=seen, advance=advance)
     if as_json:
         print_data(json.dumps({"out": str(out), **vars(built)}))
     if not quiet:
-        more = counted(built.copies, "more copy", "more copies")
+        more = format_count(built.copies, "more copy", "more copies")
         copies = f", {more} of photos" if built.copies else ""
         say(
-            f"{out}: {counted(built.frames, 'photo')}{copies}, {counted(built.places, 'place')}, "
-            f"{counted(built.nights, 'night')}",
+            f"{out}: {format_count(built.frames, 'photo')}{copies}, "
+            f"{format_count(built.places, 'place')}, "
+            f"{format_count(built.nights, 'night')}",
             err=True,
         )
 
@@ -153,7 +154,7 @@ def places(
     """
     from regengine.collection.catalogue import query as asked
 
-    to, chosen = _output(form, out, force), _chosen(verdict, "all", reviewed, where)
+    to, chosen = _output(form, out, force), _make_choice(verdict, "all", reviewed, where)
     _ask(catalogue, (asked.PLACES, asked.about_places(place, country, month, limit)), chosen, to)
 
 
@@ -179,7 +180,7 @@ def best(
     """
     from regengine.collection.catalogue import query as asked
 
-    to, chosen = _output(form, out, force), _chosen(verdict, "accepted", reviewed, where)
+    to, chosen = _output(form, out, force), _make_choice(verdict, "accepted", reviewed, where)
     _ask(catalogue, (asked.BEST, asked.about_places(place, country, month, limit)), chosen, to)
 
 
@@ -231,7 +232,7 @@ def changes(
     """
     from regengine.collection.catalogue import query as asked
 
-    to, chosen = _output(form, out, force), _chosen(verdict, "accepted", reviewed, where)
+    to, chosen = _output(form, out, force), _make_choice(verdict, "accepted", reviewed, where)
     _ask(catalogue, asked.changes(place, country, limit, each, least_days), chosen, to)
 
 
@@ -286,14 +287,14 @@ def stars(
       regengine catalogue stars solved.ndjson
       regengine catalogue stars solved.ndjson --table magnitudes --out counts.csv
     """
-    from regengine.collection.catalogue.answers import lines_of
+    from regengine.collection.catalogue.answers import format_lines
     from regengine.collection.catalogue.query import Answer
     from regengine.errors import ConfigError
-    from regengine.io.atomic import check_new_file, unwritable_told, write_whole
-    from regengine.io.html import visible_text
+    from regengine.io.atomic import check_new_file, raise_as_store_error, write_whole
+    from regengine.io.html import escape_invisible
     from regengine.sky.stars.catalogue import load_catalogue
     from regengine.sky.stars.photo import FAINTEST_G, read_solved
-    from regengine.sky.stars.star_counts import TABLES, StarCounts, count_stars, ranked
+    from regengine.sky.stars.star_counts import TABLES, StarCounts, count_stars, rank_frames
 
     if table not in TABLES:
         raise ConfigError(f"--table {table}: it is none of {', '.join(TABLES)}.")
@@ -309,24 +310,24 @@ def stars(
         except ConfigError as error:
             failed += 1
             say(f"Error: {error}", err=True)
-    counts = ranked(counts)[:best]
+    counts = rank_frames(counts)[:best]
     rows = TABLES[table](counts)
 
     def lines(form: str) -> list[str]:
         told = rows
         if form != "json":
             told = [
-                {k: visible_text(v) if isinstance(v, str) else v for k, v in row.items()}
+                {k: escape_invisible(v) if isinstance(v, str) else v for k, v in row.items()}
                 for row in rows
             ]
         if form == "table":  # names tell frames apart, and paths are long
             told = [{k: v for k, v in row.items() if k != "path"} for row in told]
         names = tuple(told[0]) if told else ()
-        return list(lines_of(Answer(names=names, rows=(tuple(r.values()) for r in told)), form))
+        return list(format_lines(Answer(names=names, rows=(tuple(r.values()) for r in told)), form))
 
     if out is not None and counts:
         form = "csv" if out.suffix.lower() == ".csv" else "json"
-        with unwritable_told(out):
+        with raise_as_store_error(out):
             write_whole(out, "".join(f"{line}\n" for line in lines(form)).encode())
     if as_json and rows:
         print_data("\n".join(lines("json")))
@@ -334,7 +335,7 @@ def stars(
         say(*lines("table"))
     if not quiet:
         where = "" if out is None or not counts else f"{out}: "
-        say(f"{where}{len(counts):,} of {counted(len(records), 'solved frame')}", err=True)
+        say(f"{where}{len(counts):,} of {format_count(len(records), 'solved frame')}", err=True)
     if failed or not records:
         raise typer.Exit(EXIT_FRAMES_FAILED)
 
@@ -363,7 +364,7 @@ def _output(form: str | None, out: Path | None, force: bool) -> Output:
     return Output(told, out)
 
 
-def _chosen(verdict: str, usual: str, reviewed: bool, where: str | None) -> FrameChoice | None:
+def _make_choice(verdict: str, usual: str, reviewed: bool, where: str | None) -> FrameChoice | None:
     """Conditions on the frames; None where they are those that answer anyway."""
     from regengine.exchange.export.selection import FrameChoice
 
@@ -393,18 +394,18 @@ def _print(answer: Answer, to: Output) -> bool:
     from dataclasses import replace
     from itertools import chain
 
-    from regengine.collection.catalogue.answers import lines_of
-    from regengine.io.atomic import in_place_of
+    from regengine.collection.catalogue.answers import format_lines
+    from regengine.io.atomic import replace_files
 
     first = next(answer.rows, None)
     rows = iter(()) if first is None else chain([first], answer.rows)
-    lines = lines_of(replace(answer, rows=rows), to.form)
+    lines = format_lines(replace(answer, rows=rows), to.form)
     if to.out is None:
         for line in lines:
             print_data(line)
         return first is not None
     with (
-        in_place_of((to.out,)) as (temporary,),
+        replace_files((to.out,)) as (temporary,),
         temporary.open("w", encoding="utf-8", newline="\n") as file,
     ):
         file.writelines(f"{line}\n" for line in lines)

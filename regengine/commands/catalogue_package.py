@@ -81,14 +81,14 @@ def package(
       regengine catalogue package archive.parquet --place Madrid --best 5 --out madrid
       regengine catalogue package archive.parquet --at=-3.7,40.4 --radius-km 50 --out madrid
     """
-    from regengine.batch.console import print_data, progress, say
+    from regengine.batch.console import print_data, say, show_progress
     from regengine.collection.catalogue.query import Catalogue
-    from regengine.collection.packages.choice import PackageChoice, chosen_rows
+    from regengine.collection.packages.choice import PackageChoice, choose_rows
     from regengine.collection.packages.folder import check_package
     from regengine.collection.packages.package import (
         Contents,
-        calibration_files,
-        packed_frames,
+        list_calibration_files,
+        pack_frames,
         write_package,
     )
     from regengine.errors import ConfigError, FrameError
@@ -128,13 +128,13 @@ def package(
         "--best": best,
     }
     words = [f"{option} {value}" for option, value in asked.items() if value not in (None, "")]
-    files = calibration_files(calibration or [])
+    files = list_calibration_files(calibration or [])
     with Catalogue(catalogue) as archive:
-        rows = chosen_rows(archive, choice)
+        rows = choose_rows(archive, choice)
     if not rows:
         raise FrameError(f"{catalogue}: no frame is as it is asked for, so nothing was written.")
-    frames, failed = packed_frames(rows)
-    with progress(len(frames), quiet=quiet, doing="packing") as advance:
+    frames, failed = pack_frames(rows)
+    with show_progress(len(frames), quiet=quiet, doing="packing") as advance:
         contents = Contents(
             title=_title(choice, rows[0]),
             chosen=f"Chosen with {' '.join(words)}.",

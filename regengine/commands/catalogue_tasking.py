@@ -12,7 +12,7 @@ import typer
 from regengine.batch.console import print_data, say
 from regengine.commands.lazy import STANDARD_OUTPUT
 from regengine.commands.options import ElementSets, Force, Json, Quiet, text_out
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
 
 if TYPE_CHECKING:
@@ -83,18 +83,18 @@ def tasking(
     """
     from datetime import timedelta
 
-    from regengine.batch.at_hand import chosen_element_sets
+    from regengine.batch.at_hand import choose_element_sets
     from regengine.collection.tasking.plan import (
         Good,
         PassLimits,
-        best_frames,
+        find_best_frames,
         plan_passes,
-        wanted_places,
+        select_wanted_places,
     )
     from regengine.collection.tasking.table import ENDINGS, write_plan
-    from regengine.collection.tasking.targets import city_targets, listed_targets
+    from regengine.collection.tasking.targets import list_city_targets, read_listed_targets
     from regengine.errors import ConfigError
-    from regengine.io.atomic import check_new_file, in_place_of
+    from regengine.io.atomic import check_new_file, replace_files
     from regengine.io.extras import need
     from regengine.io.times import parse_iso_time
     from regengine.orbit.position import element_sets
@@ -107,8 +107,10 @@ def tasking(
     begin = datetime.now(UTC) if time is None else parse_iso_time(time, day_is_midnight=True)
     if begin is None:
         raise ConfigError(f"--time {time}: it is no time such as 2026-05-01T12:00:00Z.")
-    tles = element_sets(chosen_element_sets(tle))
-    targets = listed_targets(places) if places is not None else city_targets(min_population)
+    tles = element_sets(choose_element_sets(tle))
+    targets = (
+        read_listed_targets(places) if places is not None else list_city_targets(min_population)
+    )
     good = Good(
         least_quality=good_quality,
         max_off_nadir_deg=good_off_nadir_deg,
@@ -119,7 +121,7 @@ def tasking(
         from regengine.collection.catalogue.query import Catalogue
 
         with Catalogue(catalogue) as archive:
-            best = best_frames(archive, targets, good, begin)
+            best = find_best_frames(archive, targets, good, begin)
     limits = PassLimits(
         max_off_nadir_deg=max_off_nadir_deg,
         max_sun_deg=max_sun_deg,
@@ -127,8 +129,8 @@ def tasking(
         max_sigma_s=max_sigma_s,
         most=passes,
     )
-    plan = plan_passes(wanted_places(targets, best), tles, begin, days, limits)
-    with text_out(out, ".csv") as file, in_place_of((file,)) as (temporary,):
+    plan = plan_passes(select_wanted_places(targets, best), tles, begin, days, limits)
+    with text_out(out, ".csv") as file, replace_files((file,)) as (temporary,):
         write_plan(plan, temporary)
     _tell(plan, len(targets), out, as_json=as_json, quiet=quiet)
 
@@ -154,14 +156,15 @@ def _tell(plan: Plan, places: int, out: Path, *, as_json: bool, quiet: bool) -> 
         return
     if plan.uncertain:
         say(
-            f"Warning: {counted(plan.uncertain, 'pass is', 'passes are')} left out, since the "
+            f"Warning: {format_count(plan.uncertain, 'pass is', 'passes are')} left out, since the "
             f"element set of {element_set.epoch_utc:%Y-%m-%d} is too old to tell the time: "
             "run it again with a newer one.",
             err=True,
         )
     known = "" if worst is None else f", times known to {worst:.0f} s or better"
     say(
-        f"{out}: {counted(len(passes), 'pass', 'passes')} of {counted(reached, 'place')}{known}; "
-        f"{len(plan.wanted):,} of {counted(places, 'place')} without a good frame",
+        f"{out}: {format_count(len(passes), 'pass', 'passes')} of "
+        f"{format_count(reached, 'place')}{known}; "
+        f"{len(plan.wanted):,} of {format_count(places, 'place')} without a good frame",
         err=True,
     )

@@ -52,7 +52,7 @@ def main(
 
     from regengine import api
     from regengine.batch.console import say
-    from regengine.batch.discover import existing_photos
+    from regengine.batch.discover import find_existing_photos
     from regengine.errors import ConfigError
     from regengine.result import Answer
     from regengine.scene.classify import answer_scene
@@ -68,7 +68,7 @@ def main(
             "--sheet and --fit need all photos at once, and --out takes up those that were done "
             "before: give --out by itself."
         )
-    found = existing_photos(named)
+    found = find_existing_photos(named)
     time = None if options.time is None else common.parse_time(str(options.time))
     asked = replace(
         options,

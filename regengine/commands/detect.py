@@ -46,13 +46,13 @@ def main(
     begin_lines(run)
     from functools import partial
 
-    from regengine.batch.discover import existing_photos
+    from regengine.batch.discover import find_existing_photos
     from regengine.sky.detection.kinds import SOUGHT
     from regengine.sky.drawing import picture_paths
 
     sought = SOUGHT[kind]
     detector = sought.detector(options.method)
-    found = existing_photos(photos, exclude=[overlay])
+    found = find_existing_photos(photos, exclude=[overlay])
     side_px = options.max_side_px or LONG_SIDE_PX[kind]
     print_answers(
         run,

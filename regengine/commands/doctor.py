@@ -16,9 +16,9 @@ import typer
 from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json
 from regengine.errors import RegengineError
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 
-LEAST_FREE_MB = 2_000
+MIN_FREE_MB = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +89,10 @@ def _opencv() -> tuple[str, str]:
 
 
 def _map(lights: list[Path]) -> tuple[str, str]:
-    from regengine.batch.at_hand import chosen_maps
+    from regengine.batch.at_hand import choose_light_maps
     from regengine.references.opening import open_light_map
 
-    info = open_light_map(chosen_maps(lights)).info
+    info = open_light_map(choose_light_maps(lights)).info
     west, south, east, north = info.bounds
     found = (
         f"{info.description}, {west:.0f} to {east:.0f} east, {south:.0f} to {north:.0f} north "
@@ -102,26 +102,26 @@ def _map(lights: list[Path]) -> tuple[str, str]:
 
 
 def _index(lights: list[Path]) -> tuple[str, str]:
-    from regengine.batch.at_hand import chosen_maps
+    from regengine.batch.at_hand import choose_light_maps
     from regengine.registration.index.earth import read_earth_index
     from regengine.registration.index.options import BlindOptions, index_beside, index_file
 
-    maps = chosen_maps(lights)
+    maps = choose_light_maps(lights)
     index = index_file(BlindOptions(), maps)
     if index is None:
         why = "to find photos without time or element sets"
         return "none", f"regengine lights index {maps[0]}, {why}"
     earth = read_earth_index(index, [one for one in maps if index_beside(one) == index])
     count = max(len(earth[size_km].vectors) for size_km in earth.sizes_km)
-    return f"{counted(count, 'light')} ({index})", ""
+    return f"{format_count(count, 'light')} ({index})", ""
 
 
 def _element_sets() -> tuple[str, str]:
-    from regengine.batch.at_hand import element_sets_at_hand
+    from regengine.batch.at_hand import find_element_sets
     from regengine.orbit.rotation import utc_of
     from regengine.orbit.tle import load_tle_file
 
-    folder = element_sets_at_hand()
+    folder = find_element_sets()
     if folder is None:
         fix = "regengine tle add FILE makes that quicker and surer"
         return "none, photos are found by their lights alone", fix
@@ -137,7 +137,7 @@ def _disk() -> tuple[str, str]:
     while not folder.is_dir():
         folder = folder.parent
     free_mb = shutil.disk_usage(folder).free / 1e6
-    fix = "" if free_mb >= LEAST_FREE_MB else "make room before regengine lights get"
+    fix = "" if free_mb >= MIN_FREE_MB else "make room before regengine lights get"
     return f"{free_mb:,.0f} MB ({folder})", fix
 
 

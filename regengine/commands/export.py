@@ -11,7 +11,7 @@ import typer
 from regengine.commands import options as common
 from regengine.commands.lazy import STANDARD_OUTPUT
 from regengine.exchange.export.formats import MODULES, TEXTS, format_name, format_of
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 
 
 def main(
@@ -83,7 +83,7 @@ def main(
               regengine export run.h5 --out points.csv --verdict accepted,review
               regengine export run.h5 --table frames --out frames.csv --verdict all
     """
-    from regengine.batch.console import print_data, progress, say
+    from regengine.batch.console import print_data, say, show_progress
     from regengine.errors import ConfigError
     from regengine.exchange.export.format import ExportOptions, check_dialect
     from regengine.exchange.export.run import check_out, write_chosen
@@ -108,7 +108,7 @@ def main(
     with common.text_out(out, f".{format}") as written_to:
         check_out(written_to, format, force)
         chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))
-        with progress(len(chosen.numbers), quiet=quiet, doing="writing") as advance:
+        with show_progress(len(chosen.numbers), quiet=quiet, doing="writing") as advance:
             written = write_chosen(
                 chosen, format, written_to, options, force=force, advance=advance
             )
@@ -130,6 +130,6 @@ def main(
         left = ", ".join(f"{count:,} {why}" for why, count in sorted(written.left_out.items()))
         tail = f"; left out: {left}" if left else ""
         who = f", {written.reviewed:,} as a person accepted them" if written.reviewed else ""
-        say(f"{out}: {counted(written.frames, 'photo')}{who}{tail}", err=True)
+        say(f"{out}: {format_count(written.frames, 'photo')}{who}{tail}", err=True)
     if written.failed:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)

@@ -14,7 +14,7 @@ import typer
 from regengine.batch.console import print_data, say
 from regengine.commands.lazy import STANDARD_OUTPUT
 from regengine.commands.options import EXIT_FRAMES_FAILED, Force, Json, Quiet, parse_range
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 
 if TYPE_CHECKING:
     from regengine.photo.records import FrameRecords
@@ -24,31 +24,32 @@ def put_out(
     table: FrameRecords, out: Path | None, tle: Path | None, *, as_json: bool, quiet: bool
 ) -> None:
     """Check the rows, write the table, print the records, and say in a line what there is."""
-    from regengine.archive.tables import check_orbit, csv_text, ndjson_text, write_table
-    from regengine.batch.at_hand import element_sets_at_hand
+    from regengine.archive.tables import check_orbit, format_csv, format_ndjson, write_table
+    from regengine.batch.at_hand import find_element_sets
 
-    tle = tle or element_sets_at_hand()
+    tle = tle or find_element_sets()
     if tle is not None:
         table = check_orbit(table, tle)
     if out is not None:
         write_table(table.rows, out)
     if as_json and len(table):
-        print_data(ndjson_text(table.rows).removesuffix("\n"))
+        print_data(format_ndjson(table.rows).removesuffix("\n"))
     elif out is None and not as_json:
-        print_data(csv_text(table.rows).removesuffix("\n"))
+        print_data(format_csv(table.rows).removesuffix("\n"))
     if not quiet:
         notes = [
-            f"of {counted(table.n_rows, 'row')}" if table.n_rows != len(table) else "",
-            f"{counted(table.n_unnamed, 'row names', 'rows name')} no photo"
+            f"of {format_count(table.n_rows, 'row')}" if table.n_rows != len(table) else "",
+            f"{format_count(table.n_unnamed, 'row names', 'rows name')} no photo"
             if table.n_unnamed
             else "",
-            f"{counted(table.n_doubtful, 'photo has', 'photos have')} problems, see that column"
+            f"{format_count(table.n_doubtful, 'photo has', 'photos have')} problems, see that "
+            f"column"
             if table.n_doubtful
             else "",
         ]
         tail = "".join(f", {note}" for note in notes if note)
         where = "" if out is None else f"{out}: "
-        say(f"{where}{counted(len(table), 'photo')}{tail}", err=True)
+        say(f"{where}{format_count(len(table), 'photo')}{tail}", err=True)
 
 
 app = typer.Typer(
@@ -158,13 +159,13 @@ def query(
         DATABASE,
         NIGHT_DEG,
         FrameQuery,
-        address_of,
         ask,
-        questions,
+        make_address,
+        make_questions,
     )
     from regengine.archive.tables import check_table
     from regengine.archive.web import ArchiveClient, archive_address
-    from regengine.batch.console import progress_bar
+    from regengine.batch.console import show_progress_bar
     from regengine.errors import ConfigError
     from regengine.io.folders import cache_folder
     from regengine.references.reference import parse_bounds
@@ -182,13 +183,13 @@ def query(
     )
     address = archive_address(DATABASE)
     if dry_run:
-        for question in questions(wanted):
-            print_data(address_of(question, address))
+        for question in make_questions(wanted):
+            print_data(make_address(question, address))
         return
     out = None if out == STANDARD_OUTPUT else out
     if out is not None:
         check_table(out, force)
-    with progress_bar(quiet=quiet) as progress:
+    with show_progress_bar(quiet=quiet) as progress:
         asked = ask(
             wanted,
             web=ArchiveClient(),
@@ -200,12 +201,12 @@ def query(
     put_out(asked.table, out, tle, as_json=as_json, quiet=quiet)
     if not quiet:
         strays = (
-            f", {counted(asked.n_off_query, 'row was', 'rows were')} not what was asked for"
+            f", {format_count(asked.n_off_query, 'row was', 'rows were')} not what was asked for"
             if asked.n_off_query
             else ""
         )
         typer.echo(
-            f"{counted(asked.requests, 'question')}, {asked.kept:,} from the cache{strays}",
+            f"{format_count(asked.requests, 'question')}, {asked.kept:,} from the cache{strays}",
             err=True,
         )
 
@@ -237,16 +238,16 @@ def download(
         SIZES,
         DownloadOptions,
         DownloadResult,
-        frames_given,
+        list_given_frames,
     )
     from regengine.archive.download import download as fetch_pictures
     from regengine.archive.web import ArchiveClient, archive_address
-    from regengine.batch.console import progress
+    from regengine.batch.console import show_progress
     from regengine.errors import ConfigError
 
     if size not in SIZES:
         raise ConfigError(f"--size {size}: it is one of {', '.join(SIZES)}.")
-    wanted = frames_given(frames)
+    wanted = list_given_frames(frames)
     options = DownloadOptions(
         size=size,
         pictures=archive_address(PICTURES),
@@ -255,7 +256,7 @@ def download(
         force=force,
     )
     counts: Counter[str] = Counter()
-    with progress(len(wanted), quiet=quiet, doing="fetching") as advance:
+    with show_progress(len(wanted), quiet=quiet, doing="fetching") as advance:
 
         def tell(outcome: DownloadResult) -> None:
             counts[outcome.status] += 1

@@ -10,7 +10,7 @@ import typer
 
 from regengine.batch.console import print_data, say
 from regengine.commands.options import Json, Quiet, StoreFile
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 
 
 def main(
@@ -51,13 +51,13 @@ def main(
     from regengine.exchange.importing.decisions import (
         frame_named,
         frames_by_name,
-        imported_work,
+        read_imported_work,
         score,
         summary,
     )
     from regengine.exchange.importing.decisions import keep as keep_points
     from regengine.exchange.importing.points import read_points
-    from regengine.io.plain import plain, printable
+    from regengine.io.plain import make_printable, plain
     from regengine.store.reviews import (
         Decisions,
         decisions_path,
@@ -79,7 +79,9 @@ def main(
     else:
         known = frames_by_name(store, [photo.photo for photo in imported])
         stored = [known[photo.photo] for photo in imported]
-    works = [imported_work(one.result, photo) for one, photo in zip(stored, imported, strict=True)]
+    works = [
+        read_imported_work(one.result, photo) for one, photo in zip(stored, imported, strict=True)
+    ]
     if keep:
         with closing(Decisions(decisions_path(store))) as decisions:
             for one, photo, work in zip(stored, imported, works, strict=True):
@@ -103,16 +105,16 @@ def main(
                 )
             ]
             record = {"frame": one.result.frame, "file": str(photo.file), "kept": keep}
-            value = plain(record | told | {"points": points}, printable)
+            value = plain(record | told | {"points": points}, make_printable)
             print_data(json.dumps(value, allow_nan=False))
         elif told["rms_m"] is None:
-            say(f"{one.result.frame}: {counted(told['count'], 'point')}, no camera of ours")
+            say(f"{one.result.frame}: {format_count(told['count'], 'point')}, no camera of ours")
         else:
             pixels = "" if told["rms_px"] is None else f"{told['rms_px']:.2f} px, "
             say(
-                f"{one.result.frame}: {counted(told['count'], 'point')}, our camera is off by "
+                f"{one.result.frame}: {format_count(told['count'], 'point')}, our camera is off by "
                 f"{pixels}{told['rms_m'] / 1e3:.2f} km rms, right at {told['right']}"
             )
     if not quiet:
         done = f"kept as decisions of {name}" if keep else "not kept"
-        say(f"{store}: points of {counted(len(imported), 'photo')}, {done}", err=True)
+        say(f"{store}: points of {format_count(len(imported), 'photo')}, {done}", err=True)

@@ -122,9 +122,9 @@ def _with_results_alone(callback: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(callback)
     def run(*arguments: Any, **options: Any) -> Any:
-        from regengine.batch.console import results_alone
+        from regengine.batch.console import reserve_standard_output
 
-        with results_alone():
+        with reserve_standard_output():
             return callback(*arguments, **options)
 
     return run

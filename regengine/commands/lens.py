@@ -12,7 +12,7 @@ import typer
 from detectors.constants import FOCAL_RANGE_MM
 from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Metadata, Quiet
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 
 app = typer.Typer(
     help="Calibrate lenses on photographs of stars, and show profiles.\n\n"
@@ -67,8 +67,8 @@ def fit(
     """
     import logging
 
-    from regengine.batch.console import configure_logging, progress
-    from regengine.batch.discover import existing_photos
+    from regengine.batch.console import configure_logging, show_progress
+    from regengine.batch.discover import find_existing_photos
     from regengine.orbit.position import frame_records
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile_file import save_profile
@@ -79,11 +79,11 @@ def fit(
 
     configure_logging(quiet=quiet, as_json=log_json)
     logger = logging.getLogger("regengine")
-    found = existing_photos(photos)
+    found = find_existing_photos(photos)
     records = None if metadata is None else frame_records(metadata)
     options = FrameOptions(focal_mm=focal_mm)
     solved = None if solutions is None else read_solved(solutions)
-    with progress(len(found), quiet=quiet, doing="measuring") as advance:
+    with show_progress(len(found), quiet=quiet, doing="measuring") as advance:
         measured, failed = measure_photos(
             found,
             records=records,
@@ -118,7 +118,7 @@ def fit(
         "%s: %d stars of %s, residual %.3f px per axis, focal length %.2f +- %.2f px",
         out,
         profile.stars,
-        counted(profile.frames, "photo"),
+        format_count(profile.frames, "photo"),
         profile.rms_px,
         profile.focal_px,
         profile.sigma("focal_px"),

@@ -10,7 +10,7 @@ import typer
 from regengine.commands import options as common
 
 
-def tidied(arguments: list[str]) -> list[str]:
+def tidy_arguments(arguments: list[str]) -> list[str]:
     """Arguments in which ``--glm`` and ``--lis`` take all files up to the next option."""
     done: list[str] = []
     files_of = ""
@@ -79,8 +79,8 @@ def main(
     from regengine.batch.console import print_data, say
     from regengine.errors import ConfigError
     from regengine.exchange.export.selection import FrameChoice, choose
-    from regengine.io.atomic import check_new_file, in_place_of
-    from regengine.io.plain import counted
+    from regengine.io.atomic import check_new_file, replace_files
+    from regengine.io.plain import format_count
     from regengine.io.tables import csv_lines
     from regengine.lightning.clock import ClockParams
     from regengine.lightning.cross_reference import COLUMNS, CrossParams, cross_reference
@@ -114,7 +114,7 @@ def main(
     done = cross_reference(choose(store, choice), found, series, params)
     rows = done.rows
     if out is not None:
-        with in_place_of((out,)) as (temporary,):
+        with replace_files((out,)) as (temporary,):
             write_table(rows, temporary)
     if as_json:
         for lapse in done.lapses:
@@ -131,9 +131,9 @@ def main(
             say(f"{f'{code}: ' if code else ''}{lapse['clock']['text']}.", err=True)
     matched = [row for row in rows if row["status"] == "matched"]
     by_chance = sum(row["chance"] for row in matched)
-    left = "".join(f"; {counted(n, 'photo')} {what}" for what, n in done.left_out.items())
+    left = "".join(f"; {format_count(n, 'photo')} {what}" for what, n in done.left_out.items())
     say(
-        f"{counted(len(rows), 'flash', 'flashes')}, {len(matched)} matched with "
+        f"{format_count(len(rows), 'flash', 'flashes')}, {len(matched)} matched with "
         f"{series.instrument} ({by_chance:.2g} as near by chance){left}",
         err=True,
     )

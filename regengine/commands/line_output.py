@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from regengine.commands import options as common
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.options import LineOptions, Retry
 
 if TYPE_CHECKING:
@@ -75,9 +75,9 @@ def work_through(
     """
     import logging
 
-    from regengine.batch.console import configure_logging, progress, stop_on_signals
-    from regengine.batch.each_photo import answers
-    from regengine.batch.ndjson import LineFile, line_parameters
+    from regengine.batch.console import configure_logging, show_progress, stop_on_signals
+    from regengine.batch.each_photo import answer_photos
+    from regengine.batch.ndjson import LineFile, hash_line_parameters
     from regengine.batch.worker_processes import TeamOptions
     from regengine.result import Answer, Reason
 
@@ -92,18 +92,20 @@ def work_through(
     try:
         with (
             stop_on_signals() as stop,
-            progress(len(photos), quiet=run.quiet, doing=doing) as advance,
+            show_progress(len(photos), quiet=run.quiet, doing=doing) as advance,
             ExitStack() as opened,
         ):
             file = None
             if out is not None:
-                parameters = line_parameters(command, settings)
+                parameters = hash_line_parameters(command, settings)
                 file = LineFile(
                     out, command=command, parameters_sha256=parameters, anew=not run.resume
                 )
                 opened.enter_context(closing(file))
             retry_failed = run.retry is Retry.FAILED
-            told = answers(photos, function, options, stop, file=file, retry_failed=retry_failed)
+            told = answer_photos(
+                photos, function, options, stop, file=file, retry_failed=retry_failed
+            )
             for outcome in opened.enter_context(closing(told)):
                 there = isinstance(outcome, str)
                 bad = isinstance(outcome, Reason) or outcome == "failed"
@@ -125,8 +127,8 @@ def work_through(
             if failed
             else ""
         )
-        known = f" ({counted(taken, 'was', 'were')} there already)" if taken else ""
-        logger.info("%s%s%s; stored in %s", counted(done, "photo"), known, again, out)
+        known = f" ({format_count(taken, 'was', 'were')} there already)" if taken else ""
+        logger.info("%s%s%s; stored in %s", format_count(done, "photo"), known, again, out)
     if stopped and out is None:
         logger.warning("interrupted; with --out FILE.ndjson a run can be taken up where it stopped")
     elif stopped:

@@ -140,10 +140,10 @@ def tell_lost(made_with: RunFiles, given: Mapping[str, object]) -> None:
 @contextmanager
 def listen(*, quiet: bool) -> Iterator[Listener]:
     """Show on standard error how the making of a map goes on; of a quiet one warnings alone."""
-    from regengine.batch.console import progress_bar, say
+    from regengine.batch.console import say, show_progress_bar
     from regengine.references.make import Listener
 
-    with progress_bar(quiet=quiet) as progress:
+    with show_progress_bar(quiet=quiet) as progress:
         yield Listener(
             progress=progress,
             message=lambda text: None if quiet else say(text, err=True),

@@ -45,23 +45,23 @@ def main(
     """
     from functools import partial
 
-    from regengine.batch.at_hand import files_of_run
+    from regengine.batch.at_hand import find_run_files
     from regengine.batch.console import (
         configure_logging,
         print_data,
-        progress,
         say,
+        show_progress,
         stop_on_signals,
     )
     from regengine.batch.overlays import (
         draw_overlays,
         has_repeated_names,
-        stored_drawings,
+        list_stored_drawings,
     )
     from regengine.batch.worker_processes import TeamOptions
     from regengine.errors import ConfigError
-    from regengine.exchange.export.selection import FrameChoice, choose, named_among
-    from regengine.io.plain import counted
+    from regengine.exchange.export.selection import FrameChoice, choose, select_named
+    from regengine.io.plain import format_count
     from regengine.result import Reason
 
     configure = partial(configure_logging, quiet=quiet, as_json=False)
@@ -70,9 +70,9 @@ def main(
         raise ConfigError(f"--out {out} is a file: the pictures need a folder.")
     verdicts = common.parse_verdicts(verdict)
     chosen = choose(store, FrameChoice(verdicts=verdicts, where=where, by_engine=True))
-    chosen = named_among(chosen, photos) if photos else chosen
+    chosen = select_named(chosen, photos) if photos else chosen
     given = {"lights": lights, "streets": streets, "day": day}
-    made_with = files_of_run(store)
+    made_with = find_run_files(store)
     common.tell_lost(made_with, {f"--{kind}": paths for kind, paths in given.items()})
     maps = {kind: tuple(paths) for kind, paths in given.items() if paths}
     total = len(chosen.numbers)
@@ -82,10 +82,10 @@ def main(
     drawn = failed = 0
     with (
         stop_on_signals() as stop,
-        progress(total, quiet=quiet, doing="drawing") as advance,
+        show_progress(total, quiet=quiet, doing="drawing") as advance,
     ):
         hashed = has_repeated_names(store)
-        drawings = stored_drawings(store, chosen.numbers, maps)
+        drawings = list_stored_drawings(store, chosen.numbers, maps)
         for result, outcome in draw_overlays(drawings, out, options, stop, hashed=hashed):
             lacks = isinstance(outcome, Reason)
             drawn, failed = drawn + (not lacks), failed + lacks
@@ -101,7 +101,7 @@ def main(
             advance("failed" if lacks else "drawn")
     if not quiet:
         lacking = f"; {failed} could not be drawn" if failed else ""
-        say(f"{out}: {counted(drawn, 'overlay')}{lacking}", err=True)
+        say(f"{out}: {format_count(drawn, 'overlay')}{lacking}", err=True)
     if drawn + failed < total:
         raise typer.Exit(common.EXIT_INTERRUPTED)
     if failed:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from regengine.commands import options as common
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 
 
 def main(
@@ -37,8 +37,8 @@ def main(
               regengine radiometry run.h5 --lights viirs.tif --out r --where "off_nadir_deg < 30"
               regengine radiometry run.h5 --lights viirs.tif --out r --plot --json
     """
-    from regengine.batch.at_hand import chosen_maps, files_of_run
-    from regengine.batch.console import print_data, progress, say
+    from regengine.batch.at_hand import choose_light_maps, find_run_files
+    from regengine.batch.console import print_data, say, show_progress
     from regengine.collection.radiometry.run import RadiometryOptions, measure_chosen
     from regengine.errors import ConfigError
     from regengine.exchange.export.selection import FrameChoice, choose
@@ -52,14 +52,14 @@ def main(
         profiles=load_profiles(lens or ()), map_sigma_m=map_sigma_m, plot=plot, force=force
     )
     if lights is None:
-        made_with = files_of_run(store)
+        made_with = find_run_files(store)
         common.tell_lost(made_with, {"--lights": lights})
         lights = list(made_with.lights)
-    light_map = open_light_map(chosen_maps(lights))
+    light_map = open_light_map(choose_light_maps(lights))
     for doubt in light_map.doubts:
         say(f"Warning: {doubt}", err=True)
     chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))
-    with progress(len(chosen.numbers), quiet=quiet, doing="measuring") as advance:
+    with show_progress(len(chosen.numbers), quiet=quiet, doing="measuring") as advance:
         measured = measure_chosen(
             chosen,
             light_map,
@@ -72,15 +72,15 @@ def main(
         for path, why in measured.failed.items():
             say(f"{path}: {why}", err=True)
         for row in measured.photos:
-            say(_told(row), err=True)
+            say(_format_measured(row), err=True)
         left = ", ".join(f"{count:,} {why}" for why, count in sorted(measured.left_out.items()))
         tail = f"; left out: {left}" if left else ""
-        say(f"{out}: {counted(len(measured.photos), 'photo')}{tail}", err=True)
+        say(f"{out}: {format_count(len(measured.photos), 'photo')}{tail}", err=True)
     if measured.failed:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
 
 
-def _told(row: dict[str, Any]) -> str:
+def _format_measured(row: dict[str, Any]) -> str:
     from regengine.collection.radiometry.order import explain_order
 
     order = explain_order(row["earlier"], row["lights_date"])

@@ -10,7 +10,7 @@ import typer
 from regengine.commands import options as common
 from regengine.commands.typer_options import with_options
 from regengine.errors import EphemerisError
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.options import OutputOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def main(
     from regengine.batch.console import (
         configure_logging,
         print_data,
-        progress,
         say,
+        show_progress,
         stop_on_signals,
     )
     from regengine.records import record_line
@@ -86,7 +86,7 @@ def main(
         with (
             stop_on_signals() as stop,
             StoreWriter(run.store) as writer,
-            progress(len(run.photos), quiet=output.quiet) as advance,
+            show_progress(len(run.photos), quiet=output.quiet) as advance,
         ):
             if not output.as_json:
                 say(table_header())
@@ -102,7 +102,7 @@ def main(
         raise EphemerisError(f"No photo could be tried: {untried[0]}")
 
 
-def tidied(arguments: list[str]) -> list[str]:
+def tidy_arguments(arguments: list[str]) -> list[str]:
     """Arguments in which ``--blind`` alone, before a photo or another option, means always."""
     done: list[str] = []
     for number, argument in enumerate(arguments):
@@ -122,7 +122,7 @@ def _tell(
     import shlex
 
     from regengine.batch.console import VERDICTS
-    from regengine.io.plain import printable
+    from regengine.io.plain import make_printable
 
     stored = summary.verdicts + summary.unsettled
     counts = [f"{stored[verdict]} {verdict}" for verdict in VERDICTS]
@@ -131,7 +131,7 @@ def _tell(
     if summary.interrupted:
         untold = summary.unsettled.total()
         which = (
-            f" and be told of {counted(untold, 'photo')} that others may still change"
+            f" and be told of {format_count(untold, 'photo')} that others may still change"
             if untold
             else ""
         )
@@ -141,7 +141,7 @@ def _tell(
     log = logging.getLogger("regengine")
     log.info(
         "%s%s: %s; stored in %s%s%s",
-        counted(stored.total(), "photo"),
+        format_count(stored.total(), "photo"),
         taken,
         ", ".join(counts),
         run.store,
@@ -150,7 +150,7 @@ def _tell(
     )
     placed = summary.verdicts["accepted"] + summary.verdicts["review"]
     if advise and placed and not summary.interrupted:
-        store = printable(shlex.quote(str(run.store)))
+        store = make_printable(shlex.quote(str(run.store)))
         ways = [
             f"look at them with regengine review {store}",
             f"list them with regengine show {store}",
@@ -159,7 +159,7 @@ def _tell(
             # QGIS loads points by itself from the folder of their photo
             folders = {photo.parent if isinstance(photo, Path) else None for photo in run.photos}
             beside = folders.pop() if len(folders) == 1 else None
-            out = "points" if beside is None else printable(shlex.quote(str(beside)))
+            out = "points" if beside is None else make_printable(shlex.quote(str(beside)))
             then = ", and move each beside its photo" if beside is None else ""
             ways.append(
                 f"open them in QGIS with regengine export {store} --format qgis --out {out}{then}"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from regengine.commands.options import Json, Quiet, StoreFile
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 
 PAGE_ENDINGS = (".html", ".htm")
 
@@ -44,7 +44,7 @@ def main(
     """
     import json
 
-    from regengine.batch.console import print_data, progress, say
+    from regengine.batch.console import print_data, say, show_progress
     from regengine.report.report import collect_store, write_report
 
     page = out or (None if as_json else Path("report.html"))
@@ -53,7 +53,7 @@ def main(
     figures, listed = collect_store(store, 0 if page is None else frames)
     if page is not None:
         most = min(thumbnails, len(listed))
-        with progress(most, quiet=quiet, doing="reading photos") as advance:
+        with show_progress(most, quiet=quiet, doing="reading photos") as advance:
             pictured = write_report(
                 page,
                 store,
@@ -63,7 +63,7 @@ def main(
                 overlays=overlay,
                 advance=advance,
             )
-        told = f"{counted(figures['photos'], 'photo')}, {len(listed)} listed, {pictured} shown"
+        told = f"{format_count(figures['photos'], 'photo')}, {len(listed)} listed, {pictured} shown"
         if not quiet:
             say(f"{page}: {told}", err=True)
     if as_json:

@@ -72,33 +72,33 @@ def main(
     import json
 
     from regengine.batch.at_hand import (
-        element_sets_at_hand,
-        files_of_run,
-        maps_at_hand,
-        references_at_hand,
+        find_element_sets,
+        find_run_files,
+        list_light_maps,
+        list_references,
     )
     from regengine.io.extras import need
-    from regengine.io.plain import printable
+    from regengine.io.plain import make_printable
 
     need("The review page", "fastapi", "uvicorn")
     from regengine.review.server import ServerOptions, open_review, serve
 
-    made_with = files_of_run(store)
+    made_with = find_run_files(store)
     given = {"--lights": lights, "--streets": streets, "--day": day}
     tell_lost(made_with, {**given, "--tle": tle, "--metadata": metadata})
 
     def started(address: str) -> None:
         if as_json:
-            print_data(json.dumps({"store": printable(str(store)), "url": address}))
+            print_data(json.dumps({"store": make_printable(str(store)), "url": address}))
         else:
             say(f"Review of {store}: {address}", "Ctrl-C ends it.")
 
     with open_review(
         store,
-        lights=lights or made_with.lights or maps_at_hand(),
-        streets=streets or made_with.streets or references_at_hand("streets"),
-        day=day or made_with.day or references_at_hand("day"),
-        tle=tle or made_with.tle or element_sets_at_hand(),
+        lights=lights or made_with.lights or list_light_maps(),
+        streets=streets or made_with.streets or list_references("streets"),
+        day=day or made_with.day or list_references("day"),
+        tle=tle or made_with.tle or find_element_sets(),
         metadata=metadata or made_with.metadata,
         reviewer=reviewer,
         readonly=readonly,

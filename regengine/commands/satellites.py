@@ -11,7 +11,7 @@ import typer
 from regengine.commands import options as common
 from regengine.commands.line_output import begin_lines, print_answers
 from regengine.commands.typer_options import with_options
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.options import LineOptions
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def main(
     begin_lines(run)
     import logging
 
-    from regengine.batch.console import result_stream
-    from regengine.batch.discover import existing_photos
+    from regengine.batch.console import open_result_stream
+    from regengine.batch.discover import find_existing_photos
     from regengine.errors import ConfigError
     from regengine.orbit.tle import load_tle_file
     from regengine.sky.detection.kinds import STREAKS
@@ -94,7 +94,7 @@ def main(
     logger = logging.getLogger("regengine")
     if site is not None and station_tle is not None:
         raise ConfigError("--site and --station-tle say two places: give the one that is true.")
-    found = existing_photos(photos, exclude=[overlay])
+    found = find_existing_photos(photos, exclude=[overlay])
     if len(found) > 1 and (wcs is not None or time is not None):
         raise ConfigError(
             f"--wcs and --time are those of one photo, and {len(found)} were found: name one."
@@ -104,7 +104,7 @@ def main(
         logger.warning(
             "%s: %s left out of %d.",
             tle,
-            counted(catalogue.skipped, "damaged element set is", "damaged element sets are"),
+            format_count(catalogue.skipped, "damaged element set is", "damaged element sets are"),
             catalogue.skipped + len(catalogue.sets),
         )
     job = SatelliteJob(
@@ -118,7 +118,7 @@ def main(
         wcs=wcs,
         detector=None if tracks_only else STREAKS.detector(method),
         overlays=None if overlay is None else picture_paths(found, overlay, "satellites"),
-        on_terminal=result_stream().isatty(),
+        on_terminal=open_result_stream().isatty(),
     )
     names = ("tle", "exposure_s", "site", "station_tle", "clock_sigma_s", "wcs")
     settings = {name: given[name] for name in names} | {

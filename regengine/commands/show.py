@@ -93,7 +93,7 @@ def _select(
     """Frames that are asked for in the store's order, and their numbers in the order asked for."""
     import numpy as np
 
-    from regengine.exchange.export.selection import FrameChoice, choose, sorted_numbers
+    from regengine.exchange.export.selection import FrameChoice, choose, sort_numbers
     from regengine.store.read import iter_frames_numbered
 
     verdicts = common.parse_verdicts(verdict)
@@ -101,7 +101,7 @@ def _select(
     chosen = choose(store, choice)
     numbers = np.array(chosen.numbers, dtype=np.int64)
     frames = iter_frames_numbered(store, numbers, hypotheses=True)
-    return frames, None if sort is None else sorted_numbers(chosen, sort)
+    return frames, None if sort is None else sort_numbers(chosen, sort)
 
 
 def _tell(frames: Iterator[StoredFrame], told_as: str, order: list[int] | None = None) -> None:

@@ -38,10 +38,10 @@ def main(
     from functools import partial
 
     from regengine import api
-    from regengine.batch.discover import existing_photos
+    from regengine.batch.discover import find_existing_photos
 
     folders = [Path(one) for one in (options.overlay, options.wcs) if one is not None]
-    found = existing_photos(photos, exclude=folders)
+    found = find_existing_photos(photos, exclude=folders)
     job = api.solve_job(found, options)
     settings = {**vars(options), "method": job.detector.name, "matches": matches}
     del settings["wcs"], settings["overlay"]

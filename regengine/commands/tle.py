@@ -11,7 +11,7 @@ import typer
 
 from regengine.batch.console import say
 from regengine.commands.options import Json, parse_time
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 
 app = typer.Typer(
     help="Keep and inspect TLE files: their coverage, and the nadir at a time.\n\n"
@@ -40,7 +40,7 @@ def add(
         kept = keep_element_sets(one.path.read_bytes(), one.path.name)
         facts = describe_element_sets(one)
         say(
-            f"{kept}: {counted(facts['element_sets'], 'element set')}, "
+            f"{kept}: {format_count(facts['element_sets'], 'element set')}, "
             f"{facts['first_epoch_utc']} to {facts['last_epoch_utc']}"
         )
 
@@ -72,7 +72,7 @@ def get(
         check_reach(parse_time(time))
     kept = keep_element_sets(fetch_latest(), f"latest-{datetime.now(UTC):%Y-%m-%d}.txt")
     facts = describe_element_sets(load_tle_file(kept))
-    sets = counted(facts["element_sets"], "element set")
+    sets = format_count(facts["element_sets"], "element set")
     say(f"{kept}: {sets} until {facts['last_epoch_utc']}")
 
 

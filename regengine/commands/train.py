@@ -34,17 +34,21 @@ def main(
     import json
     from functools import partial
 
-    from regengine.batch.console import configure_logging, progress
+    from regengine.batch.console import configure_logging, show_progress
     from regengine.errors import ConfigError
-    from regengine.scene.labels import grouped_folds
+    from regengine.scene.labels import deal_folds
     from regengine.scene.model_file import write_scene_model
     from regengine.scene.training import measure_labelled, train_scene_model
 
     configure_logging(quiet=quiet, as_json=log_json)
     if not out.absolute().parent.is_dir():
         raise ConfigError(f"--out {out}: there is no folder {out.absolute().parent}; make it.")
-    samples, complete = measure_labelled(labels, partial(progress, quiet=quiet, doing="measuring"))
-    with progress(len(grouped_folds(samples, seed=seed)), quiet=quiet, doing="training") as advance:
+    samples, complete = measure_labelled(
+        labels, partial(show_progress, quiet=quiet, doing="measuring")
+    )
+    with show_progress(
+        len(deal_folds(samples, seed=seed)), quiet=quiet, doing="training"
+    ) as advance:
         model, _ = train_scene_model(samples, source=labels.name, seed=seed, advance=advance)
     write_scene_model(out, model)
     if as_json:

@@ -80,14 +80,14 @@ def _parameters(kind: type[Options]) -> list[Parameter]:
             annotation=Annotated[
                 TYPED.get(types[one.name], types[one.name]), typer_option(kind, one.name)
             ],
-            default=_typed_default(one),
+            default=_find_typed_default(one),
         )
         for one in fields(kind)
         if option_info(one).help
     ]
 
 
-def _typed_default(one: Field[Any]) -> Any:
+def _find_typed_default(one: Field[Any]) -> Any:
     other = option_info(one).typed_default
     default = one.default if other is None else other
     return None if default == () else default

@@ -8,7 +8,7 @@ import typer
 
 from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json, StoreFile
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 
 
 def main(
@@ -51,6 +51,6 @@ def main(
     else:
         unmerged = f", {found.unmerged_frames:,} of them in its journal alone"
         unmerged = unmerged if found.unmerged_frames else ""
-        say(f"{store} is sound: {counted(found.frames, 'frame')}{unmerged}.")
+        say(f"{store} is sound: {format_count(found.frames, 'frame')}{unmerged}.")
     if found.problems:
         raise typer.Exit(EXIT_FRAMES_FAILED)

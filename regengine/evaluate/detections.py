@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from detectors.types import BoolImage, FloatArray, IndexArray
 from regengine.errors import ConfigError
-from regengine.evaluate.tables import FactTable, labelled_rows, numbers
+from regengine.evaluate.tables import FactTable, numbers, read_labelled_rows
 from regengine.records import plain
 from regengine.sky.drawing import draw_comparison
 
@@ -179,7 +179,7 @@ def read_light_labels(path: Path) -> list[LabelledPhoto]:
     photos: dict[str, list[list[float]]] = {}
     columns = ("x", "y", "flux", "radius_px")
     advice = "its first line must name path, x, y"
-    for photo, place, row in labelled_rows(path, ("x", "y"), advice):
+    for photo, place, row in read_labelled_rows(path, ("x", "y"), advice):
         lights = photos.setdefault(photo, [])
         texts = [row.get(name, "") for name in columns]
         if not texts[0] and not texts[1]:

@@ -16,9 +16,9 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84, diagonal_km
 from regengine.errors import ConfigError, RegengineError
-from regengine.evaluate.tables import csv_rows, most_share, numbers, table
-from regengine.io.plain import counted
-from regengine.result import LEAST_HULL, LEAST_POINTS
+from regengine.evaluate.tables import bound_share, csv_rows, numbers, table
+from regengine.io.plain import format_count
+from regengine.result import MIN_HULL, MIN_POINTS
 
 # "Right": every control point this near its true place, whichever is larger (docs/benchmark.md)
 RIGHT_SHARE = 0.01
@@ -239,7 +239,7 @@ def score_answers(
 ) -> list[PhotoScore]:
     """Judge each photo's answer.
 
-    Right: at least `LEAST_POINTS` control points, spread over `LEAST_HULL` of the picture, all of
+    Right: at least `MIN_POINTS` control points, spread over `MIN_HULL` of the picture, all of
     them within the bar of what their pixels truly show. Answers about other photos are left out,
     and said so. Raises ConfigError if none is about a photo of the benchmark.
     """
@@ -253,13 +253,13 @@ def score_answers(
     if strange:
         logging.getLogger("regengine").warning(
             "answers about %s that the benchmark does not have are left out, such as %s",
-            counted(len(strange), "photo"),
+            format_count(len(strange), "photo"),
             strange[0],
         )
-    return [_judged(photo, answers.get(photo_key(photo.name))) for photo in photos]
+    return [_judge_photos(photo, answers.get(photo_key(photo.name))) for photo in photos]
 
 
-def _judged(photo: TruePhoto, answer: PhotoAnswer | None) -> PhotoScore:
+def _judge_photos(photo: TruePhoto, answer: PhotoAnswer | None) -> PhotoScore:
     errors, allowed_m = np.zeros(0), None
     outcome = "none"
     if photo.camera is not None:
@@ -285,19 +285,19 @@ def _judged(photo: TruePhoto, answer: PhotoAnswer | None) -> PhotoScore:
 
 
 def enough_points(camera: Camera, x: FloatArray, y: FloatArray) -> bool:
-    """Whether points place a photo: `LEAST_POINTS` on the picture, over `LEAST_HULL` of it."""
+    """Whether points place a photo: `MIN_POINTS` on the picture, over `MIN_HULL` of it."""
     import cv2
 
     inside = (
         (x >= -0.5) & (x <= camera.width_px - 0.5) & (y >= -0.5) & (y <= camera.height_px - 0.5)
     )
-    if len(x) < LEAST_POINTS or not inside.all():
+    if len(x) < MIN_POINTS or not inside.all():
         return False
     hull = cv2.convexHull(np.column_stack([x, y]).astype(np.float32))
-    return bool(cv2.contourArea(hull) >= LEAST_HULL * camera.width_px * camera.height_px)
+    return bool(cv2.contourArea(hull) >= MIN_HULL * camera.width_px * camera.height_px)
 
 
-def operating_points(
+def find_operating_points(
     scores: Sequence[PhotoScore], shares: Sequence[float] = FALSE_SHARES
 ) -> list[dict[str, Any]]:
     """The lowest threshold that accepts at most each share of the judged photos wrongly.
@@ -324,7 +324,7 @@ def operating_points(
                 "threshold": None if at is None else float(thresholds[at]),
                 "right": right,
                 "wrong": n_wrong,
-                "most_wrong_of_accepted": most_share(n_wrong, n_wrong + right),
+                "most_wrong_of_accepted": bound_share(n_wrong, n_wrong + right),
             }
         )
     return points
@@ -351,7 +351,7 @@ def split_facts(split: str, scores: Sequence[PhotoScore]) -> dict[str, Any]:
         "error_m": quantile(errors, 0.5),
         "error_p95_m": quantile(errors, 0.95),
         "error_of_allowed": quantile(of_bar, 0.5),
-        "at": operating_points(scores),
+        "at": find_operating_points(scores),
     }
 
 

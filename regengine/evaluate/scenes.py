@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.types import FloatArray, IndexArray
-from regengine.scene.training import METHODS, CrossValidation, chosen_method, scored_classes
+from regengine.scene.training import METHODS, CrossValidation, choose_method, choose_scored_classes
 
 BINS = 10
 
@@ -95,10 +95,10 @@ class SceneReport:
 
 def evaluate_scenes(validation: CrossValidation) -> SceneReport:
     """Score a cross-validation."""
-    samples, chosen = validation.samples, chosen_method(validation)
+    samples, chosen = validation.samples, choose_method(validation)
     return SceneReport(
         classes=samples.classes,
-        scored=tuple(samples.classes[i] for i in scored_classes(samples)),
+        scored=tuple(samples.classes[i] for i in choose_scored_classes(samples)),
         chosen=chosen,
         methods=[report_method(validation, method) for method in METHODS],
         mistakes=find_mistakes(validation, chosen),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from detectors.types import BoolArray, FloatArray, IndexArray
 from regengine.errors import ConfigError
 from regengine.evaluate.streak_scores import PIECE, as_rows, curve_points
-from regengine.evaluate.tables import labelled_rows, numbers
+from regengine.evaluate.tables import numbers, read_labelled_rows
 
 PHOTOS, LABELS = "images", "labels"
 ENDS = ("x1", "y1", "x2", "y2")
@@ -46,7 +46,7 @@ def read_streak_labels(path: Path) -> list[LabelledStreaks]:
     lacks a column, has no row, or a value is no number.
     """
     photos: dict[str, tuple[list[list[float]], list[str], list[str]]] = {}
-    for photo, place, row in labelled_rows(path, (), ADVICE):
+    for photo, place, row in read_labelled_rows(path, (), ADVICE):
         if not ("mask" in row or row.keys() >= set(ENDS)):
             raise ConfigError(f"{path} lacks columns: {ADVICE}.")
         streaks, kinds, masks = photos.setdefault(photo, ([], [], []))

@@ -35,7 +35,7 @@ def csv_rows(
         raise ConfigError(f"{path} cannot be read as a table ({error}): {advice}.") from error
 
 
-def labelled_rows(
+def read_labelled_rows(
     path: Path, needed: Sequence[str], advice: str
 ) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Photo, place in the file and cells of each row of a table of labels; see `csv_rows`."""
@@ -53,7 +53,7 @@ def numbers(place: str, texts: Iterable[str]) -> list[float]:
         raise ConfigError(f"{place}: {error}; write a number.") from error
 
 
-def most_share(hits: int, tried: int, confidence: float = 0.95) -> float:
+def bound_share(hits: int, tried: int, confidence: float = 0.95) -> float:
     """Exact one-sided upper bound of a share (Clopper and Pearson 1934); 1 where none was tried."""
     from scipy.special import betaincinv
 

@@ -25,29 +25,31 @@ def write_whole(path: Path, content: bytes) -> None:
 
     OSError if the disk is full or the folder cannot be written; no temporary file remains.
     """
-    with replacements((path,), ending=".tmp") as (new,):
+    with provide_replacements((path,), ending=".tmp") as (new,):
         new.write_bytes(content)
 
 
 @contextmanager
-def in_place_of(paths: tuple[Path, ...], *, sync: bool = True) -> Iterator[tuple[Path, ...]]:
-    """Paths for new files of the same endings, see `replacements`; StoreError if they fail."""
-    with unwritable_told(paths[0]), replacements(paths, sync=sync) as temporary:
+def replace_files(paths: tuple[Path, ...], *, sync: bool = True) -> Iterator[tuple[Path, ...]]:
+    """Paths for new files of the same endings, see `provide_replacements`; StoreError if they
+    fail.
+    """
+    with raise_as_store_error(paths[0]), provide_replacements(paths, sync=sync) as temporary:
         yield temporary
 
 
 @contextmanager
-def unwritable_told(out: Path) -> Iterator[None]:
+def raise_as_store_error(out: Path) -> Iterator[None]:
     """Tell in a sentence, a `StoreError`, that something cannot be written."""
     try:
         yield
     except OSError as error:
         if isinstance(error, RegengineError):
             raise
-        raise refusal(out, error) from error
+        raise make_refusal(out, error) from error
 
 
-def refusal(out: Path, error: OSError, *, safe: str = "") -> StoreError:
+def make_refusal(out: Path, error: OSError, *, safe: str = "") -> StoreError:
     """The error for what a disk or folder refuses; ``safe`` is what is in it all the same."""
     what = f"({(error.strerror or str(error)).lower()})"
     what += f"; {safe} of this run are safe in it" if safe else ""
@@ -59,7 +61,7 @@ def refusal(out: Path, error: OSError, *, safe: str = "") -> StoreError:
 
 
 @contextmanager
-def replacements(
+def provide_replacements(
     paths: tuple[Path, ...], *, ending: str = "", sync: bool = True
 ) -> Iterator[tuple[Path, ...]]:
     """Paths for new files that take the place of others at the end of the block, or vanish.
@@ -109,7 +111,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def alone(path: Path, tell_busy: Callable[[], object] = lambda: None) -> Iterator[None]:
+def hold_lock(path: Path, tell_busy: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Hold a file's lock, ``NAME.lock`` beside it, once whoever else holds it is done.
 
     ``tell_busy`` is called if that has to be waited for. Disks that know no locks, as some of

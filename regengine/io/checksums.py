@@ -15,7 +15,7 @@ EDGE_BYTES = 1 << 20  # maps of gigabytes: their size, beginning and end tell th
 _LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9._-]+)")
 
 
-def sha256_of(path: Path) -> str:
+def compute_sha256(path: Path) -> str:
     """SHA-256 of a regular file, hexadecimal; OSError where it is none or cannot be read."""
     with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

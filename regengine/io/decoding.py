@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import RLock
 
 from regengine.errors import FrameError, is_short_of_memory
-from regengine.io.extras import missing
+from regengine.io.extras import make_missing_error
 
 # What libraries say is written for programmers: only what it means is told
 _MEANING = (
@@ -34,7 +34,7 @@ _LISTENING = RLock()
 
 
 @contextmanager
-def decoding(path: Path) -> Iterator[None]:
+def raise_as_frame_error(path: Path) -> Iterator[None]:
     """Turn whatever an image library raises into a FrameError, and its warnings into silence."""
     try:
         with warnings.catch_warnings():
@@ -43,7 +43,7 @@ def decoding(path: Path) -> Iterator[None]:
     except FrameError:
         raise
     except ImportError as error:
-        raise FrameError(str(missing(str(path), error)), code="not_installed") from error
+        raise FrameError(str(make_missing_error(str(path), error)), code="not_installed") from error
     except Exception as error:  # decoders fail on damaged files in many ways
         if is_short_of_memory(error):
             raise FrameError(
@@ -52,12 +52,12 @@ def decoding(path: Path) -> Iterator[None]:
                 code="out_of_memory",
             ) from error
         if type(error).__name__ == "DecompressionBombError":
-            raise too_large(path, "") from error
-        raise damaged(path, _detail(error, path)) from error
+            raise make_size_error(path, "") from error
+        raise make_damage_error(path, _detail(error, path)) from error
 
 
 @contextmanager
-def overheard(most_bytes: int = 4000) -> Iterator[list[str]]:
+def capture_stderr(most_bytes: int = 4000) -> Iterator[list[str]]:
     """Keep away what libraries in C write to standard error: its lines, once the block ended."""
     said: list[str] = []
     with _LISTENING, tempfile.TemporaryFile() as file:
@@ -91,20 +91,20 @@ def _detail(error: Exception, path: Path) -> str:
     if not isinstance(error, OSError | SyntaxError | struct.error):
         return "its contents make no sense"
     # rasterio says only "see previous exception"
-    return meaning_of(str(error.__cause__ or error).replace(path.name, ""))
+    return explain_library_error(str(error.__cause__ or error).replace(path.name, ""))
 
 
-def meaning_of(said: str) -> str:
+def explain_library_error(said: str) -> str:
     """What is wrong with a file of which an image library says something, for people."""
     return next((told for words, told in _MEANING if re.search(words, said, re.I)), _ELSE)
 
 
-def damaged(path: Path, detail: str) -> FrameError:
+def make_damage_error(path: Path, detail: str) -> FrameError:
     """The error that says what is wrong with a file's contents."""
     return FrameError(f"{path} is damaged or cut short: {detail}; get a complete copy of the file")
 
 
-def too_large(path: Path, size: str, *, limit_px: int = MAX_PIXELS) -> FrameError:
+def make_size_error(path: Path, size: str, *, limit_px: int = MAX_PIXELS) -> FrameError:
     """The error that says that a picture has too many pixels."""
     return FrameError(
         f"{path} claims {size}more than the {limit_px // 1_000_000} megapixels that are "

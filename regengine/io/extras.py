@@ -23,7 +23,7 @@ def is_missing(error: BaseException) -> bool:
     return isinstance(error, ImportError) and _top(error) in EXTRAS
 
 
-def missing(what: str, error: ImportError, *, instead: str = "") -> ConfigError:
+def make_missing_error(what: str, error: ImportError, *, instead: str = "") -> ConfigError:
     """The error that says what needs a package which is not installed, and how to install it.
 
     ``instead`` says what does without it.
@@ -37,12 +37,14 @@ def missing(what: str, error: ImportError, *, instead: str = "") -> ConfigError:
 
 
 def need(what: str, *modules: str) -> None:
-    """See to it that modules are there; ConfigError as `missing` makes it where one is not."""
+    """See to it that modules are there; ConfigError as `make_missing_error` makes it where one
+    is not.
+    """
     for name in modules:
         try:
             import_module(name)
         except ImportError as error:
-            raise missing(what, error) from error
+            raise make_missing_error(what, error) from error
 
 
 def _top(error: ImportError) -> str:

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from regengine.errors import ConfigError, FrameError
 from regengine.io.atomic import FULL_DISK
 from regengine.io.http import MEGABYTE, HttpClient, HttpFailure, Kind, RetryPolicy, Sentences
-from regengine.io.urls import scheme_of, without_secrets
+from regengine.io.urls import hide_secrets, parse_scheme
 
 CHUNK_BYTES = MEGABYTE
 MAX_MEGABYTES = 512  # of a file; raw photos of the largest sensors have 100
@@ -46,7 +46,7 @@ CODES: dict[Kind, str] = {"absent": "not_found", "gone": "not_found", "too_large
 
 def require(url: str) -> None:
     """Refuse, by ConfigError, a URL for which something is not installed."""
-    scheme = scheme_of(url)
+    scheme = parse_scheme(url)
     if scheme in ("http", "https"):
         return
     import fsspec
@@ -55,7 +55,7 @@ def require(url: str) -> None:
         fsspec.get_filesystem_class(scheme)
     except ImportError as error:
         raise ConfigError(
-            f"{without_secrets(url)} cannot be fetched ({error}): install what fsspec asks for."
+            f"{hide_secrets(url)} cannot be fetched ({error}): install what fsspec asks for."
         ) from None
 
 
@@ -80,7 +80,7 @@ def fetch(
         authorization=lambda asked: login if _origin(asked) == _origin(url) else None,
         sleep=sleep,
     )
-    is_web = scheme_of(url) in ("http", "https")
+    is_web = parse_scheme(url) in ("http", "https")
 
     def once() -> None:
         with target.open("wb") as stream:
@@ -102,7 +102,7 @@ def fetch(
             why = f"cannot be fetched: {what}"
         else:
             raise
-        raise FrameError(f"{without_secrets(url)} {why}.", code=code) from None
+        raise FrameError(f"{hide_secrets(url)} {why}.", code=code) from None
 
 
 def _copy_from_filesystem(url: str, stream: BinaryIO, total_s: float, megabytes: int) -> None:
@@ -110,7 +110,7 @@ def _copy_from_filesystem(url: str, stream: BinaryIO, total_s: float, megabytes:
 
     end_s, left = time.monotonic() + total_s, megabytes * MEGABYTE
     try:
-        system = fsspec.filesystem(scheme_of(url), skip_instance_cache=True)
+        system = fsspec.filesystem(parse_scheme(url), skip_instance_cache=True)
         with system.open(url, "rb") as source:
             while chunk := source.read(CHUNK_BYTES):
                 left -= len(chunk)

@@ -15,13 +15,13 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
 from regengine.errors import LightMapError, RegengineError
-from regengine.io.decoding import overheard
+from regengine.io.decoding import capture_stderr
 
 CACHE_BYTES = 128 * 1024**2  # GDAL would take 5 % of the machine's memory, and keep it
 
 
 @contextmanager
-def gdal_session() -> Iterator[None]:
+def open_gdal_session() -> Iterator[None]:
     """Run what reads or writes through GDAL."""
     with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -31,10 +31,10 @@ def gdal_session() -> Iterator[None]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def raise_read_failures(path: Path) -> Iterator[None]:
     """Run a read of ``path``; GDAL's failures become a LightMapError that it is damaged."""
     try:
-        with gdal_session():
+        with open_gdal_session():
             yield
     except (RegengineError, MemoryError):
         raise
@@ -52,9 +52,11 @@ def open_dataset(path: Path, *, driver: str) -> rasterio.DatasetReader:
     """
     if not path.is_file():
         raise LightMapError(f"{path} does not exist: check the path of the night-light map.")
-    with reading(path):
+    with raise_read_failures(path):
         try:
-            with overheard():  # rasterio cannot pass on what GDAL says in bytes that are no text
+            with (
+                capture_stderr()
+            ):  # rasterio cannot pass on what GDAL says in bytes that are no text
                 # From the root, or a folder called "http:" would make GDAL fetch what is below it
                 return rasterio.open(path.absolute(), driver=driver)
         except RasterioIOError as error:
@@ -66,14 +68,16 @@ def open_dataset(path: Path, *, driver: str) -> rasterio.DatasetReader:
 
 @contextmanager
 def open_raster(path: Path, *, driver: str) -> Iterator[rasterio.DatasetReader]:
-    """The same for a block, whose failures become errors of a damaged file, see `reading`."""
+    """The same for a block, whose failures become errors of a damaged file, see
+    `raise_read_failures`.
+    """
     dataset = open_dataset(path, driver=driver)
-    with reading(path), dataset:
+    with raise_read_failures(path), dataset:
         yield dataset
 
 
 @contextmanager
-def writing(out: Path, leftovers: Sequence[Path]) -> Iterator[None]:
+def raise_write_failures(out: Path, leftovers: Sequence[Path]) -> Iterator[None]:
     """Write files on the way to ``out``; any failure, even one only mentioned, is an error.
 
     ``leftovers`` are removed in the end, if they are still there. LightMapError if the disk is
@@ -88,7 +92,7 @@ def writing(out: Path, leftovers: Sequence[Path]) -> Iterator[None]:
         if not out.parent.is_dir():
             raise FileNotFoundError(f"there is no folder {out.parent}")
         try:
-            with gdal_session(), overheard(most_bytes=-1) as said:
+            with open_gdal_session(), capture_stderr(most_bytes=-1) as said:
                 yield
         finally:  # what libtiff prints past GDAL are failed writes; all else is passed on
             for line in said:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.io.atomic import unwritable_told, write_whole
+from regengine.io.atomic import raise_as_store_error, write_whole
 from regengine.io.plain import plain
 
 THUMBNAIL_PX = 240  # twice the height at which it is shown, for dense screens: some 8 kB each
@@ -29,7 +29,7 @@ _UNSEEN = re.compile(
 )
 
 
-def visible_text(text: str) -> str:
+def escape_invisible(text: str) -> str:
     r"""Text of strangers in which nothing is invisible: such characters become ``\uXXXX``.
 
     Line breaks are escaped, too; the result can be encoded as UTF-8.
@@ -37,10 +37,10 @@ def visible_text(text: str) -> str:
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def script_json(value: Any) -> str:
+def encode_script_json(value: Any) -> str:
     """JSON that stands inside a ``<script>`` element and cannot end it."""
     text = json.dumps(
-        plain(value, visible_text), ensure_ascii=True, allow_nan=False, separators=(",", ":")
+        plain(value, escape_invisible), ensure_ascii=True, allow_nan=False, separators=(",", ":")
     )
     return text.replace("<", "\\u003c")
 
@@ -57,7 +57,7 @@ def render_page(content: str, data: Any, *, title: str) -> str:
     style, _, rest = content.partition("<!--BODY-->")
     body, _, script = rest.partition("<!--SCRIPT-->")
     page = files("regengine.io").joinpath("page.html").read_text(encoding="utf-8")
-    told = html.escape(visible_text(title))
+    told = html.escape(escape_invisible(title))
     for slot, text in (("STYLE", style), ("BODY", body), ("SCRIPT", script), ("TITLE", told)):
         page = page.replace(f"<!--{slot}-->", text)
     hashes = {
@@ -68,12 +68,12 @@ def render_page(content: str, data: Any, *, title: str) -> str:
         f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; "
         "img-src data: file: 'self'; base-uri 'none'; form-action 'none'"
     )
-    return page.replace("<!--POLICY-->", policy).replace("<!--DATA-->", script_json(data))
+    return page.replace("<!--POLICY-->", policy).replace("<!--DATA-->", encode_script_json(data))
 
 
 def write_page(path: Path, page: str) -> None:
     """Write a page of `render_page`, whole or not at all; StoreError if that cannot be done."""
-    with unwritable_told(path):
+    with raise_as_store_error(path):
         write_whole(path, page.encode())
 
 

@@ -221,7 +221,7 @@ class HttpClient:
                     self._check_status(response)
                     yield response
                     return
-                url = self._redirected(url, location)
+                url = self._follow_redirect(url, location)
         raise HttpFailure("circles", f"status {response.status}", status=response.status)
 
     def _copy_body(
@@ -268,7 +268,7 @@ class HttpClient:
                 self._pools[proxy] = _connect(proxy, self._connections)
             return self._pools[proxy]
 
-    def _redirected(self, url: str, location: str) -> str:
+    def _follow_redirect(self, url: str, location: str) -> str:
         place = "nowhere"
         with suppress(ValueError):
             target = urljoin(url, location)

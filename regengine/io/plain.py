@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     r"""Text that is valid UTF-8: bytes of odd file names become ``\udcXX``."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -15,8 +15,8 @@ def printable(text: str) -> str:
 def plain(value: Any, text: Callable[[str], str]) -> Any:
     """Plain JSON values of dictionaries, lists, tuples, text, numbers (NumPy's, too) and None.
 
-    ``text`` says what becomes of texts, keys among them, such as `printable`. Tuples become lists,
-    and what is not finite None.
+    ``text`` says what becomes of texts, keys among them, such as `make_printable`. Tuples become
+    lists, and what is not finite None.
     """
     if isinstance(value, dict):
         return {text(str(key)): plain(item, text) for key, item in value.items()}
@@ -31,11 +31,11 @@ def plain(value: Any, text: Callable[[str], str]) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def rounded(value: float | None, digits: int) -> float | None:
+def round_or_none(value: float | None, digits: int) -> float | None:
     """A number to so many decimals; None for what is missing or not finite."""
     return None if value is None or not math.isfinite(value) else round(value, digits)
 
 
-def counted(count: int, noun: str, plural: str = "") -> str:
+def format_count(count: int, noun: str, plural: str = "") -> str:
     """A count and what is counted, in its right number: ``1 photo``, ``2,000 photos``."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

@@ -22,7 +22,7 @@ def name_cell(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
-def named(text: str) -> str:
+def unquote_name(text: str) -> str:
     """The name of a cell that `name_cell` may have made."""
     return text[1:] if text[:1] == "'" and text[1:].startswith(FORMULA_STARTS) else text
 

@@ -48,7 +48,7 @@ class Url:
     address: str
 
     def __str__(self) -> str:
-        return without_secrets(self.address)
+        return hide_secrets(self.address)
 
     def __repr__(self) -> str:
         return f"Url({self})"
@@ -64,35 +64,35 @@ def is_url(text: str) -> bool:
     return _URL.match(text) is not None
 
 
-def scheme_of(url: str) -> str:
+def parse_scheme(url: str) -> str:
     """Scheme of a URL that may be fetched; ConfigError if nothing is fetched by it."""
     found = _URL.match(url)
     scheme = "" if found is None else found[1].lower()
     if scheme == "file":
-        raise ConfigError(f"{without_secrets(url)}: name files by their path alone.")
+        raise ConfigError(f"{hide_secrets(url)}: name files by their path alone.")
     if scheme not in SCHEMES or "::" in url:
         schemes = ", ".join(f"{known}://" for known in SCHEMES)
-        raise ConfigError(f"{without_secrets(url)} is not fetched: photos come by {schemes}.")
+        raise ConfigError(f"{hide_secrets(url)} is not fetched: photos come by {schemes}.")
     return scheme
 
 
 def command_line() -> str:
     """The words that started this process, as stores and reports have them: without secrets."""
-    return shlex.join(map(without_secrets, sys.argv))
+    return shlex.join(map(hide_secrets, sys.argv))
 
 
-def without_secrets(text: str) -> str:
+def hide_secrets(text: str) -> str:
     """A URL as records, messages and stores have it: no user and password, keys hidden.
 
     Of other text, such as an option with its value, the URLs in it; what is none stays.
     """
     borders = [found.start() for found in _URL_WITHIN.finditer(text)] + [len(text)]
     return text[: borders[0]] + "".join(
-        _url_without_secrets(text[start:end]) for start, end in pairwise(borders)
+        _hide_url_secrets(text[start:end]) for start, end in pairwise(borders)
     )
 
 
-def _url_without_secrets(url: str) -> str:
+def _hide_url_secrets(url: str) -> str:
     try:
         parts = urlsplit(url)
         query = parse_qsl(parts.query, keep_blank_values=True)
@@ -108,7 +108,7 @@ def _url_without_secrets(url: str) -> str:
 
 def _is_secret(name: str, value: str) -> bool:
     # Stores call the name of a file its key
-    if _SECRET_WITHIN.search(value) or without_secrets(value) != value:
+    if _SECRET_WITHIN.search(value) or hide_secrets(value) != value:
         return True
     return _SECRET.search(name) is not None and not is_photo(value)
 
@@ -130,7 +130,7 @@ def _harmless(name: str) -> str:
     return name[-LONGEST_NAME:].lstrip(".")
 
 
-def host_of(url: str) -> str:
+def parse_host(url: str) -> str:
     """Host of an address, which is all that sentences tell of it."""
     return urlsplit(url).hostname or "the server"
 

@@ -14,10 +14,10 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
 from regengine.errors import LightningError
-from regengine.exchange.export.format import no_camera
+from regengine.exchange.export.format import explain_no_camera
 from regengine.exchange.export.selection import Chosen
-from regengine.exchange.export.sql.columns import exif_of
-from regengine.io.plain import counted, rounded
+from regengine.exchange.export.sql.columns import read_photo_exif
+from regengine.io.plain import format_count, round_or_none
 from regengine.io.times import parse_iso_time
 from regengine.lightning.clock import Clock, ClockParams, find_clock, restore_fractions
 from regengine.lightning.flashes import PhotoFlash
@@ -95,9 +95,9 @@ def cross_reference(
     done = CrossReference(doubts=list(series.doubts))
     frames = place_frames(chosen, flashes, params, done)
     if not any(frame.flashes for frame in frames):
-        why = ", ".join(f"{counted(n, 'photo')} {what}" for what, n in done.left_out.items())
+        why = ", ".join(f"{format_count(n, 'photo')} {what}" for what, n in done.left_out.items())
         raise LightningError(
-            f"{chosen.store}: none of the {counted(len(flashes), 'flash', 'flashes')} is in a "
+            f"{chosen.store}: none of the {format_count(len(flashes), 'flash', 'flashes')} is in a "
             f"placed frame{f' ({why})' if why else ''}: give flashes of photos that are placed."
         )
     covered_s = merge(series.spans_s)
@@ -139,7 +139,7 @@ def place_frames(
         time_utc = parse_iso_time(result.time_utc or "")
         if frame.camera is None or time_utc is None:
             if own:
-                done.left_out[f"with {no_camera(frame) or 'no time'}"] += 1
+                done.left_out[f"with {explain_no_camera(frame) or 'no time'}"] += 1
             continue
         told = [flash.exposure_s for flash in own if flash.exposure_s]
         exposure_s = params.exposure_s or (told[0] if told else None)
@@ -150,7 +150,7 @@ def place_frames(
                 body=result.camera_body or "",
                 camera=frame.camera,
                 time_s=seconds_since_j2000(time_utc),
-                exposure_s=exposure_s or (exif_of(frame).exposure_s if own else None),
+                exposure_s=exposure_s or (read_photo_exif(frame).exposure_s if own else None),
                 flashes=tuple(own),
             )
         )
@@ -252,7 +252,7 @@ def compare_lapse(
             }
         for name, digits in COLUMNS.items():
             if digits is not None:
-                row[name] = rounded(row[name], digits)
+                row[name] = round_or_none(row[name], digits)
         rows.append(row)
     return {
         "camera_body": lapse[0].body or None,
@@ -296,12 +296,12 @@ def describe_clock(clock: Clock, first: PlacedFrame, begun_s: float) -> dict[str
         "text": text,
         "is_sure": bool(clock.is_sure),
         "begun_utc": begun_utc,
-        "offset_s": rounded(clock.offset_s, 3),
-        "sigma_s": rounded(clock.sigma_s, 3),
-        "margin": rounded(clock.margin, 2),
-        "log10_chance": rounded(clock.log10_chance, 2),
+        "offset_s": round_or_none(clock.offset_s, 3),
+        "sigma_s": round_or_none(clock.sigma_s, 3),
+        "margin": round_or_none(clock.margin, 2),
+        "log10_chance": round_or_none(clock.log10_chance, 2),
         "flashes": clock.flashes,
         "matched": clock.matched,
-        "east_km": rounded(clock.east_km, 2),
-        "north_km": rounded(clock.north_km, 2),
+        "east_km": round_or_none(clock.east_km, 2),
+        "north_km": round_or_none(clock.north_km, 2),
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from regengine.errors import LightningError
-from regengine.io.tables import decode_text, named, read_csv
+from regengine.io.tables import decode_text, read_csv, unquote_name
 
 NAMES = ("lightning", "flashes")  # keys of lines that hold flashes
 
@@ -45,7 +45,7 @@ def read_flashes(path: Path) -> list[PhotoFlash]:
     flashes = []
     for number, row in rows:
         try:
-            photo = named(str(row.get("path") or row.get("frame") or ""))
+            photo = unquote_name(str(row.get("path") or row.get("frame") or ""))
             x, y = float(row["x"]), float(row["y"])
             exposure = row.get("exposure_s")
             exposure_s = None if exposure in (None, "") else float(exposure)

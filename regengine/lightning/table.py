@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from regengine.io.extras import need
-from regengine.io.plain import printable
+from regengine.io.plain import make_printable
 from regengine.io.tables import cell, write_csv
 from regengine.lightning.cross_reference import COLUMNS
 
@@ -55,4 +55,4 @@ def write_table(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def _text(value: Any) -> Any:
-    return printable(value) if isinstance(value, str) else value
+    return make_printable(value) if isinstance(value, str) else value

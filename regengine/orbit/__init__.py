@@ -22,7 +22,7 @@ from regengine.orbit.rotation import (
     sidereal_angle_rad,
     teme_to_ecef,
     turn_about_pole,
-    turned_by_clock,
+    turn_by_clock,
     ut1_minus_utc_s,
     utc_of,
 )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from detectors.constants import DAY_S
 from regengine.errors import EphemerisError
 from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
-from regengine.io.urls import host_of
+from regengine.io.urls import parse_host
 from regengine.orbit.tle_format import check_pairs, pair_lines
 
 CELESTRAK = "https://celestrak.org/NORAD/elements/gp.php?CATNR=25544&FORMAT=tle"
@@ -45,12 +45,12 @@ def fetch_latest() -> bytes:
         content = client.read(url, 20)
     except HttpFailure as failure:
         raise EphemerisError(
-            f"{host_of(url)} cannot be asked for element sets ({failure}): try again later, or "
+            f"{parse_host(url)} cannot be asked for element sets ({failure}): try again later, or "
             f"{WHERE_ELSE}."
         ) from failure
     pairs, _ = pair_lines(content.decode("utf-8", errors="replace"))
     if not check_pairs(pairs)[0]:
         raise EphemerisError(
-            f"{host_of(url)} answered with something else than element sets: try again later."
+            f"{parse_host(url)} answered with something else than element sets: try again later."
         )
     return content

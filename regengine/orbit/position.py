@@ -14,7 +14,7 @@ import numpy as np
 
 from matchers.geometry.earth import local_axes
 from regengine.errors import EphemerisError
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.orbit.missions import doubt_time
 from regengine.orbit.propagation import (
     CENTRE_SIGMA_KM,
@@ -37,7 +37,7 @@ ASSUMED_ALTITUDE_SIGMA_KM = 20.0
 # Nine in ten recorded nadirs lie within 66 km along the orbit and 6 km across it, on some days they
 # drift along it by up to 180 km, and 2 % lie hundreds of kilometres away: those contradict it.
 WRONG_CROSS_KM, WRONG_ALONG_KM = 100.0, 400.0
-MOST_TOLD = 10  # values of a table that are left out, a sentence each
+MAX_TOLD = 10  # values of a table that are left out, a sentence each
 
 
 def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
@@ -60,7 +60,7 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
         if orbit is not None:
             return orbit
         if frame.centre is not None:
-            return _above(frame, frame.centre, "centre", CENTRE_SIGMA_KM, None)
+            return _place_above(frame, frame.centre, "centre", CENTRE_SIGMA_KM, None)
         if tles is None:
             what = "neither a TLE file nor a nadir says where the camera was: give --tle, --nadir, "
             what += "--centre or --metadata, or keep element sets with regengine tle add FILE"
@@ -82,10 +82,10 @@ def _nadir(frame: Frame, orbit: CameraPosition | None) -> CameraPosition:
     assert frame.nadir is not None
     source = "option" if frame.sources.get("nadir") == "option" else "record"
     sigma_km = NADIR_SIGMA_KM if source == "option" else RECORD_SIGMA_KM
-    return _above(frame, frame.nadir, source, sigma_km, orbit)
+    return _place_above(frame, frame.nadir, source, sigma_km, orbit)
 
 
-def _above(
+def _place_above(
     frame: Frame,
     place: tuple[float, float],
     source: str,
@@ -134,9 +134,11 @@ def frame_records(path: Path) -> FrameRecords:
     records = load_frame_records(path)
     if parent_process() is None:
         log = logging.getLogger("regengine")
-        for sentence in records.problems[:MOST_TOLD]:
+        for sentence in records.problems[:MAX_TOLD]:
             log.warning("%s; the value is left out", sentence)
-        if len(records.problems) > MOST_TOLD:
-            more = counted(len(records.problems) - MOST_TOLD, "more value is", "more values are")
+        if len(records.problems) > MAX_TOLD:
+            more = format_count(
+                len(records.problems) - MAX_TOLD, "more value is", "more values are"
+            )
             log.warning("%s: %s left out", path, more)
     return records

@@ -147,7 +147,7 @@ def icrs_to_itrf(time_utc: datetime) -> FloatArray:
     return np.asarray(erfa.c2t06a(*terrestrial, J2000_JULIAN_DATE, ut1, 0.0, 0.0), float)
 
 
-def turned_by_clock(rotation: FloatArray, seconds: float) -> FloatArray:
+def turn_by_clock(rotation: FloatArray, seconds: float) -> FloatArray:
     """The rotation of `icrs_to_itrf` some seconds later, good to 0.1 arc seconds in half a day."""
     angle = EARTH_RATE_RAD_S * seconds
     cosine, sine = np.cos(angle), np.sin(angle)

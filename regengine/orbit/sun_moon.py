@@ -104,7 +104,7 @@ def sun_moon_over(days: FloatArray, lon: FloatArray, lat: FloatArray) -> SunMoon
         none = np.empty(0)
         return SunMoonOver(sun_elevation_deg=none, moon_elevation_deg=none, moon_illumination=none)
     angle = sidereal_angle_rad(days)
-    sun, moon = (teme_to_ecef(body, angle) for body in _of_date(days))
+    sun, moon = (teme_to_ecef(body, angle) for body in _compute_of_date(days))
     place = geodetic_to_ecef(lon, lat)
     up = geodetic_to_ecef(lon, lat, 1.0) - place
     to_sun, to_moon = sun - place, moon - place
@@ -116,7 +116,7 @@ def sun_moon_over(days: FloatArray, lon: FloatArray, lat: FloatArray) -> SunMoon
     )
 
 
-def _of_date(days: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _compute_of_date(days: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Sun and Moon from the Earth's centre, metres, in the equator of date, shape (n, 3)."""
     import erfa
 

@@ -11,7 +11,7 @@ from sgp4.alpha5 import to_alpha5
 
 from detectors.types import BoolArray, FloatArray, IndexArray
 from regengine.errors import EphemerisError
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000, utc_of
 from regengine.orbit.tle_format import (
     LINE_LENGTH,
@@ -22,7 +22,7 @@ from regengine.orbit.tle_format import (
     check_pairs,
     read_pairs,
 )
-from regengine.orbit.uncertainty import along_track_p90_km
+from regengine.orbit.uncertainty import compute_along_track_p90_km
 
 ISS = "25544"
 ISS_LAUNCH = datetime(1998, 11, 20, 6, 40, tzinfo=UTC)  # Zarya, the station's first module
@@ -106,14 +106,16 @@ class TleSet:
         along, plane = self._differences(witnesses, everyone)
         age = np.abs(self.epoch_days[everyone][None, :] - self.epoch_days[witnesses][:, None])
         same_plane = plane <= PLANE_TOLERANCE_DEG + PLANE_TOLERANCE_DEG_PER_DAY * age
-        tolerance = np.maximum(ALONG_TOLERANCE_KM, ALONG_TOLERANCE_IN_P90 * along_track_p90_km(age))
+        tolerance = np.maximum(
+            ALONG_TOLERANCE_KM, ALONG_TOLERANCE_IN_P90 * compute_along_track_p90_km(age)
+        )
         near = age <= ALONG_MAX_AGE_DAYS
         same_place = near & (np.abs(along) <= tolerance)
         at = f"line {self.pairs[index].line_number}"
-        if _contradicted(same_plane, len(before)):
+        if _judge_agreement(same_plane, len(before)):
             beside_deg = np.median(plane[:, -1])
             return f"{at}: its orbital plane lies {beside_deg:.1f} degrees beside its neighbours'"
-        if np.count_nonzero(near[:, -1]) > NEIGHBOURS and _contradicted(same_place, len(before)):
+        if np.count_nonzero(near[:, -1]) > NEIGHBOURS and _judge_agreement(same_place, len(before)):
             away_km = np.median(np.abs(along[near[:, -1], -1]))
             return f"{at}: it lies {away_km:.0f} km along the track from where its neighbours lead"
         return None
@@ -170,7 +172,8 @@ class TleSet:
         nearest = int(np.argmin(np.abs(age)))
         if abs(age[nearest]) > MAX_AGE_DAYS:
             raise EphemerisError(
-                f"{self.path}: {when} lies {counted(round(abs(age[nearest])), 'day')} from the "
+                f"{self.path}: {when} lies {format_count(round(abs(age[nearest])), 'day')} from "
+                f"the "
                 f"nearest usable element set ({utc_of(self.epoch_days[nearest]):%Y-%m-%d}), more "
                 "than a year; use a TLE file that covers the date of the photograph, or "
                 "give --nadir"
@@ -212,7 +215,7 @@ def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
     epochs = np.concatenate(days)
     numbers = np.array([pair.satellite for pair in good])
     present = sorted(set(numbers.tolist()))
-    wanted = _wanted_satellite(given, present, satellite)
+    wanted = _is_wanted_satellite(given, present, satellite)
     rows = np.flatnonzero(numbers == wanted)
     rows = rows[np.argsort(epochs[rows], kind="stable")]
     return TleSet(
@@ -224,7 +227,7 @@ def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
     )
 
 
-def _wanted_satellite(path: Path, present: list[str], satellite: str | None) -> str:
+def _is_wanted_satellite(path: Path, present: list[str], satellite: str | None) -> str:
     listing = ", ".join(present[:5]) + (" and others" if len(present) > 5 else "")
     if satellite is not None:
         number = satellite.strip().upper().zfill(5)
@@ -258,7 +261,7 @@ def _nothing_usable(path: Path, skipped: list[SkippedSet]) -> str:
     )
 
 
-def _contradicted(agree: BoolArray, before: int) -> bool:
+def _judge_agreement(agree: BoolArray, before: int) -> bool:
     """Judge by agreement of witnesses (rows) with witnesses and, last column, the subject."""
     supports = agree[:, -1]
     if np.count_nonzero(supports) > 1:

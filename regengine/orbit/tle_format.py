@@ -18,7 +18,7 @@ import numpy as np
 
 from detectors.types import BoolArray, FloatArray
 from regengine.errors import EphemerisError
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.io.tables import decode_text
 from regengine.io.times import parse_iso_time
 from regengine.orbit.rotation import days_since_j2000, utc_of
@@ -373,9 +373,11 @@ def _problem(pair: ElementSet) -> str | None:
     lines = pair.line1.encode("ascii", "replace"), pair.line2.encode("ascii", "replace")
     for number, line in zip(numbers, lines, strict=True):
         if len(line) < LINE_LENGTH:
-            return f"line {number} has {counted(len(line), 'character')} instead of 69: it is cut"
+            return (
+                f"line {number} has {format_count(len(line), 'character')} instead of 69: it is cut"
+            )
         if len(line) > LINE_LENGTH and not line[LINE_LENGTH:][:1].isspace():
-            return f"line {number} has {counted(len(line), 'character')} instead of 69"
+            return f"line {number} has {format_count(len(line), 'character')} instead of 69"
     for number, line in zip(numbers, lines, strict=True):
         right = str(sum(line[: LINE_LENGTH - 1].translate(CHECKSUM_VALUE)) % 10)
         written = line[LINE_LENGTH - 1 : LINE_LENGTH].decode()

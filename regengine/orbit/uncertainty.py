@@ -117,7 +117,7 @@ BEYOND_TABLE = 1.5
 # ends, for the tails are those of all sets of that age)
 DRAG_LEVELS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
 DRAG_SHARES = np.array([0.0, 0.4, 0.89, 1.24, 1.6])
-LEAST_DRAG_SHIFT_KM = 300.0  # two or three looks
+MIN_DRAG_SHIFT_KM = 300.0  # two or three looks
 # A nadir that was written down is within its sigma or anywhere within three
 NADIR_CORE_SHARE = 0.85
 NADIR_REACH_SIGMAS = 3.0
@@ -148,17 +148,17 @@ def orbit_sigma(age_h: float) -> OrbitSigma:
     )
 
 
-def along_track_p90_km(age_days: ArrayLike) -> FloatArray:
+def compute_along_track_p90_km(age_days: ArrayLike) -> FloatArray:
     """Along-track error (km) that one set in ten exceeds, by its age in days of either sign."""
-    return _by_age(ALONG_BEFORE_KM[1], np.abs(np.asarray(age_days, float)))
+    return _interpolate_by_age(ALONG_BEFORE_KM[1], np.abs(np.asarray(age_days, float)))
 
 
 def _sigma(median_and_p90_km: FloatArray, days: float) -> float:
     sigma_km = np.maximum(1.4826 * median_and_p90_km[0], median_and_p90_km[1] / 1.645)
-    return float(_by_age(sigma_km, days))
+    return float(_interpolate_by_age(sigma_km, days))
 
 
-def _by_age(values_km: FloatArray, days: ArrayLike) -> FloatArray:
+def _interpolate_by_age(values_km: FloatArray, days: ArrayLike) -> FloatArray:
     """Interpolate straight between logarithms; flat below the table, the last slope above it."""
     age = np.log(np.maximum(np.asarray(days, float), AGE_DAYS[0]))
     table_age, table_value = np.log(AGE_DAYS), np.log(values_km)
@@ -184,14 +184,14 @@ class OffsetBelief:
         return np.asarray(below[1] - below[0])
 
 
-def belief_of(shares: FloatArray, reach_km: float) -> OffsetBelief:
+def make_belief(shares: FloatArray, reach_km: float) -> OffsetBelief:
     """A belief from the shares of the bins."""
     reach_km = min(reach_km, HALF_ORBIT_KM)
     kept = np.where(np.abs(CENTRES_KM) <= reach_km + 0.5 * BIN_KM, shares, 0.0)
     return OffsetBelief(cumulative=np.concatenate([[0.0], np.cumsum(kept)]), reach_km=reach_km)
 
 
-def slide_belief(sigma_km: float, *, before: bool) -> OffsetBelief:
+def make_slide_belief(sigma_km: float, *, before: bool) -> OffsetBelief:
     """Where an element set may have lost the station along its orbit.
 
     One sigma along the track stands for the set's age (`orbit_sigma`); ``before`` says whether it
@@ -213,7 +213,7 @@ def slide_belief(sigma_km: float, *, before: bool) -> OffsetBelief:
     ends = np.arcsinh(reach_km / core) * np.array([-1.0, 1.0])
     nodes = np.concatenate([ends[:1], quantiles, ends[1:]])
     below = np.interp(np.arcsinh(EDGES_KM / core), nodes, np.concatenate([[0.0], LEVELS, [1.0]]))
-    return belief_of(np.diff(below), reach_km)
+    return make_belief(np.diff(below), reach_km)
 
 
 def with_drag(slide: OffsetBelief, shift_km: float) -> OffsetBelief:
@@ -221,14 +221,14 @@ def with_drag(slide: OffsetBelief, shift_km: float) -> OffsetBelief:
 
     ``shift_km`` is how far along the orbit typical drag has the station from where the set has it.
     """
-    if abs(shift_km) < LEAST_DRAG_SHIFT_KM:
+    if abs(shift_km) < MIN_DRAG_SHIFT_KM:
         return slide
     shift = np.abs(np.diff(np.interp(EDGES_KM / shift_km, DRAG_SHARES, DRAG_LEVELS)))
     farthest_km = float(DRAG_SHARES[-1]) * abs(shift_km)
     return with_clock(slide, shift / shift.sum(), farthest_km)
 
 
-def nadir_belief(sigma_km: float) -> OffsetBelief:
+def make_nadir_belief(sigma_km: float) -> OffsetBelief:
     """Where a camera may have been along the track through a nadir that was written down."""
     from scipy.special import ndtr
 
@@ -236,7 +236,7 @@ def nadir_belief(sigma_km: float) -> OffsetBelief:
     spread = (EDGES_KM + reach_km) / max(2.0 * reach_km, 1e-6)
     core = ndtr(EDGES_KM / max(sigma_km, 1e-6))
     below = NADIR_CORE_SHARE * core + (1.0 - NADIR_CORE_SHARE) * np.clip(spread, 0.0, 1.0)
-    return belief_of(np.diff(below), reach_km)
+    return make_belief(np.diff(below), reach_km)
 
 
 def with_clock(
@@ -249,7 +249,7 @@ def with_clock(
     """
     both = np.convolve(np.diff(slide.cumulative), clock, mode="same")
     both[np.abs(CENTRES_KM) < least_km] = 0.0
-    return belief_of(both, slide.reach_km + widest_km)
+    return make_belief(both, slide.reach_km + widest_km)
 
 
 def usual_clock(widest_km: float, speed_km_s: float) -> FloatArray:

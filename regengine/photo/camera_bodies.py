@@ -77,7 +77,7 @@ def find_body(name: str) -> CameraBody | None:
     return next((body for pattern, body in _PATTERNS if pattern.search(upper)), None)
 
 
-def body_pitch(
+def find_body_pitch(
     body: CameraBody, width_px: int, height_px: int, *, crop_factor: float | None = None
 ) -> PixelPitch:
     """Pitch of a file's pixels in a photo of a known body.
@@ -89,20 +89,20 @@ def body_pitch(
     native = body.native_pitch_um
     factor_over_own = (crop_factor or 0.0) * body.long_mm / FULL_FRAME_MM[0]
     if abs(factor_over_own / _DX_FACTOR - 1.0) < 0.1:
-        return _resized_pitch(long_px, short_px, *_DX_MM, _ANY_3_TO_2)
+        return _compute_resized_pitch(long_px, short_px, *_DX_MM, _ANY_3_TO_2)
     if long_px == body.long_px or short_px == body.short_px:
         cropped = not _shapes_agree(long_px, short_px, body.long_px / body.short_px, _KNOWN_SHAPE)
         return PixelPitch(pitch_um=native, may_be_cropped=cropped)
     short_mm = body.short_px * native / 1000.0
-    return _resized_pitch(long_px, short_px, body.long_mm, short_mm, _KNOWN_SHAPE)
+    return _compute_resized_pitch(long_px, short_px, body.long_mm, short_mm, _KNOWN_SHAPE)
 
 
-def assumed_pitch(width_px: int, height_px: int, *, crop_factor: float | None = None) -> PixelPitch:
+def assume_pitch(width_px: int, height_px: int, *, crop_factor: float | None = None) -> PixelPitch:
     """Pitch of a file's pixels where the body is not known."""
     factor = crop_factor or 1.0
     long_px, short_px = max(width_px, height_px), min(width_px, height_px)
     long_mm, short_mm = FULL_FRAME_MM[0] / factor, FULL_FRAME_MM[1] / factor
-    return _resized_pitch(long_px, short_px, long_mm, short_mm, _ANY_3_TO_2)
+    return _compute_resized_pitch(long_px, short_px, long_mm, short_mm, _ANY_3_TO_2)
 
 
 def _shapes_agree(long_px: int, short_px: int, ratio: float, tolerance: float) -> bool:
@@ -111,7 +111,7 @@ def _shapes_agree(long_px: int, short_px: int, ratio: float, tolerance: float) -
     return abs(short_px - expected_short) <= max(1.0, tolerance * expected_short)
 
 
-def _resized_pitch(
+def _compute_resized_pitch(
     long_px: int, short_px: int, long_mm: float, short_mm: float, tolerance: float
 ) -> PixelPitch:
     """Sensor side over file side; of a cropped copy the largest pitch that fits the sensor."""

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import FrameError
-from regengine.io.decoding import decoding, overheard
-from regengine.io.gdal import gdal_session
+from regengine.io.decoding import capture_stderr, raise_as_frame_error
+from regengine.io.gdal import open_gdal_session
 from regengine.io.regular import open_regular
 from regengine.photo.formats import TIFF_EXTRA_SAMPLES, TIFF_PHOTOMETRIC, PhotoFile
 
@@ -98,16 +98,16 @@ def check_unchanged(file: PhotoFile, width_px: int, height_px: int) -> None:
 def _pillow_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
     from PIL import Image
 
-    with decoding(file.path):
+    with raise_as_frame_error(file.path):
         stream = open_picture(file)
     with stream:
-        with decoding(file.path):
+        with raise_as_frame_error(file.path):
             image: Image.Image = Image.open(stream, formats=[file.format.upper()])
         check_unchanged(file, *image.size)
-        with decoding(file.path):
+        with raise_as_frame_error(file.path):
             image.load()  # fails where data is missing: no grey filling
         for top in range(0, image.height, rows):
-            with decoding(file.path):
+            with raise_as_frame_error(file.path):
                 rows_there = (0, top, image.width, min(top + rows, image.height))
                 strip = _pillow_strip(image.crop(rows_there))
             yield strip
@@ -131,28 +131,33 @@ def _gdal_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
 
     # From the root, or a folder called "http:" would make GDAL fetch what is below it
     place = file.path.absolute()
-    with gdal_session():
-        with decoding(file.path), overheard():
+    with open_gdal_session():
+        with raise_as_frame_error(file.path), capture_stderr():
             source = rasterio.open(place, driver="PNG" if file.format == "png" else "GTiff")
         with source:
-            with decoding(file.path):
+            with raise_as_frame_error(file.path):
                 check_unchanged(file, source.width, source.height)
                 _check_blocks(file, source)
                 layout = _layout(file, source)
                 if source.dtypes[0] == "uint16" and layout.bits == 16 and not layout.white_is_zero:
                     found = place.stat()
-                    with overheard():
-                        bits = _bits_used(place, source.driver, found.st_mtime_ns, found.st_size)
+                    with capture_stderr():
+                        bits = _count_bits_used(
+                            place, source.driver, found.st_mtime_ns, found.st_size
+                        )
                     layout = replace(layout, bits=bits)
             for top in range(0, source.height, rows):
                 window = Window(0, top, source.width, min(rows, source.height - top))
-                with decoding(file.path), overheard():  # libtiff writes of offsets beyond files
+                with (
+                    raise_as_frame_error(file.path),
+                    capture_stderr(),
+                ):  # libtiff writes of offsets beyond files
                     bands = source.read(list(layout.bands), window=window)
                 yield _gdal_strip(bands, layout)
 
 
 @lru_cache(maxsize=64)
-def _bits_used(path: Path, driver: str, modified_ns: int, size: int) -> int:
+def _count_bits_used(path: Path, driver: str, modified_ns: int, size: int) -> int:
     """Bits that 16-bit samples of a file really have: cameras of 10, 12 or 14 fill the lower ones.
 
     That is believed where the greatest sample lies in the upper half of what such a depth reaches,
@@ -210,7 +215,7 @@ def _layout(file: PhotoFile, source: DatasetReader) -> _Layout:
 
     meaning = source.colorinterp
     if not set(source.dtypes) <= {"uint8", "uint16"}:
-        raise _unsupported(file, f"samples of type {source.dtypes[0]}")
+        raise _make_unsupported_error(file, f"samples of type {source.dtypes[0]}")
     bits = int(source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", np.iinfo(source.dtypes[0]).bits))
     extra = file.tiff_tags.get(TIFF_EXTRA_SAMPLES)
     premultiplied = extra == _PREMULTIPLIED or extra == (_PREMULTIPLIED,)
@@ -230,10 +235,10 @@ def _layout(file: PhotoFile, source: DatasetReader) -> _Layout:
     if meaning[0] == Band.gray:
         return _Layout(bands=(1, *alpha), colours="grey", bits=bits)
     many = f"{len(meaning)} channels that are" if len(meaning) > 1 else "one channel that is"
-    raise _unsupported(file, f"{many} neither grey, a palette, RGB nor CMYK")
+    raise _make_unsupported_error(file, f"{many} neither grey, a palette, RGB nor CMYK")
 
 
-def _unsupported(file: PhotoFile, what: str) -> FrameError:
+def _make_unsupported_error(file: PhotoFile, what: str) -> FrameError:
     return FrameError(
         f"{file.path} has {what}, which is not read; "
         "save it as an 8- or 16-bit grey or RGB TIFF, PNG or JPEG"

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from detectors.types import FloatArray
 from matchers.geometry.sky_camera import sky_vectors
 from regengine.errors import FrameError
-from regengine.io.decoding import damaged, decoding, too_large
+from regengine.io.decoding import make_damage_error, make_size_error, raise_as_frame_error
 from regengine.io.regular import open_regular
 
 if TYPE_CHECKING:
@@ -36,20 +36,20 @@ CARD, BLOCK = 80, 2880
 END_CARD = b"END" + b" " * 77
 FITS_SIGNATURE, GZIP_SIGNATURE = b"SIMPLE  =", b"\x1f\x8b"
 # Headers of real files have some hundred cards, 3 to 20 blocks, and mosaics some hundred units
-MOST_BLOCKS = 400
-MOST_UNITS = 1000
-MOST_AXES = 999  # and columns (FITS Standard 4.0, 4.4.1 and 7.3.1)
+MAX_BLOCKS = 400
+MAX_UNITS = 1000
+MAX_AXES = 999  # and columns (FITS Standard 4.0, 4.4.1 and 7.3.1)
 # What is unpacked of a gzip to get to a picture: two seconds' worth
-MOST_UNPACKED_BYTES = 600_000_000
+MAX_UNPACKED_BYTES = 600_000_000
 # Samples that are decoded: a full-frame camera for astronomy has 61 million. With all that is
 # made of them one takes 18 bytes, or 36 where it needs double precision: 1.2 GB at the most.
 MAX_SAMPLES = 64_000_000
 _STORED = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 # Detectors take noise below one step of 8-bit sRGB in the dark over sqrt(12), 8.8e-5, for rounding.
 # Light is scaled so that the noise of the file lies above that; 1 is then 4,500 sigma or more.
-LEAST_NOISE = 2.2e-4
+MIN_NOISE = 2.2e-4
 # Nothing real is 45 million sigma away: such samples are marks of bad pixels
-MOST_LIGHT = 1e4
+MAX_LIGHT = 1e4
 NOISE_ROWS = 400  # of the image, to estimate its noise from
 _COLOURS = 3
 _WCS_KEY = re.compile(
@@ -100,7 +100,7 @@ class FitsUnit:
     @cached_property
     def layout(self) -> FitsLayout:
         """Size and kind of the data; FrameError where the header makes no sense."""
-        with decoding(self.path):
+        with raise_as_frame_error(self.path):
             return self._layout()
 
     def _layout(self) -> FitsLayout:
@@ -116,7 +116,7 @@ class FitsUnit:
         stored = bits
         if packed:
             self._check_tiles(shape)
-            self._whole("TFIELDS", most=MOST_AXES)  # Astropy counts as far as it says
+            self._whole("TFIELDS", most=MAX_AXES)  # Astropy counts as far as it says
             stored = self._whole("ZBITPIX", least=-64, most=64)
         return FitsLayout(
             data_bytes=abs(bits) // 8 * count * (heap + samples),
@@ -127,14 +127,14 @@ class FitsUnit:
         )
 
     def _sides(self, prefix: str) -> tuple[int, ...]:
-        axes = self._whole(f"{prefix}NAXIS", least=0, most=MOST_AXES)
+        axes = self._whole(f"{prefix}NAXIS", least=0, most=MAX_AXES)
         return tuple(self._whole(f"{prefix}NAXIS{k + 1}") for k in range(axes))
 
     def _check_tiles(self, sides: tuple[int, ...]) -> None:
         """Tiles are unpacked into memory of their own: one larger than the picture is a lie."""
         for number, side in enumerate(sides, start=1):
             if self._whole(f"ZTILE{number}", 1) > max(side, 1):
-                raise damaged(self.path, "a tile is larger than the picture")
+                raise make_damage_error(self.path, "a tile is larger than the picture")
 
     def _whole(
         self, name: str, default: int | None = None, *, least: int = 0, most: int = 1 << 62
@@ -142,10 +142,10 @@ class FitsUnit:
         times = self.header.count(name) if name in self.header else 1
         # Of two that differ Astropy takes the one or the other, by what it is about to do
         if len({self.header[name, k] for k in range(times if times > 1 else 0)}) > 1:
-            raise damaged(self.path, f"its header has two {name}")
+            raise make_damage_error(self.path, f"its header has two {name}")
         value = self.header.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise damaged(self.path, f"its header has no sensible {name}")
+            raise make_damage_error(self.path, f"its header has no sensible {name}")
         return value
 
 
@@ -155,7 +155,7 @@ def is_gzip(start: bytes) -> bool:
 
 
 @contextmanager
-def unpacked(path: Path, plain: BinaryIO) -> Iterator[BinaryIO]:
+def unpack_file(path: Path, plain: BinaryIO) -> Iterator[BinaryIO]:
     """An open file from its beginning, or what the gzip that it is holds.
 
     Damage in the gzip is an OSError or EOFError.
@@ -170,21 +170,21 @@ def unpacked(path: Path, plain: BinaryIO) -> Iterator[BinaryIO]:
         try:
             yield stream  # type: ignore[misc]
         except (zlib.error, gzip.BadGzipFile) as error:
-            raise damaged(path, "its gzip cannot be unpacked") from error
+            raise make_damage_error(path, "its gzip cannot be unpacked") from error
 
 
 def units(path: Path, stream: BinaryIO) -> Iterator[FitsUnit]:
     """Units of a FITS file from the first on; data are passed over."""
-    for _ in range(MOST_UNITS):
+    for _ in range(MAX_UNITS):
         text = _header_text(path, stream)
         if text is None:
             return
         unit = FitsUnit(path, text, stream.tell())
         yield unit
         after = unit.offset + -(-unit.layout.data_bytes // BLOCK) * BLOCK
-        if isinstance(stream, gzip.GzipFile) and after > MOST_UNPACKED_BYTES:
+        if isinstance(stream, gzip.GzipFile) and after > MAX_UNPACKED_BYTES:
             raise FrameError(
-                f"{path} holds no picture within the first {MOST_UNPACKED_BYTES // 1_000_000} "
+                f"{path} holds no picture within the first {MAX_UNPACKED_BYTES // 1_000_000} "
                 "megabytes that it unpacks to; unpack it and give the picture alone"
             )
         stream.seek(after)
@@ -193,7 +193,7 @@ def units(path: Path, stream: BinaryIO) -> Iterator[FitsUnit]:
 def _header_text(path: Path, stream: BinaryIO) -> bytes | None:
     """Blocks up to the END card; None where the file is over."""
     blocks: list[bytes] = []
-    while len(blocks) < MOST_BLOCKS:
+    while len(blocks) < MAX_BLOCKS:
         block = stream.read(BLOCK)
         if not block and not blocks:
             return None
@@ -201,11 +201,11 @@ def _header_text(path: Path, stream: BinaryIO) -> bytes | None:
             return None  # what may stand behind the last unit (FITS Standard 4.0, 3.5)
         whole = any(block[at : at + CARD] == END_CARD for at in range(0, BLOCK, CARD))
         if len(block) < BLOCK:
-            raise damaged(path, "a header has no end")
+            raise make_damage_error(path, "a header has no end")
         blocks.append(block)
         if whole:
             return b"".join(blocks)
-    raise damaged(path, f"a header has no end within {MOST_BLOCKS} blocks")
+    raise make_damage_error(path, f"a header has no end within {MAX_BLOCKS} blocks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +223,7 @@ class FitsImage:
 def is_fits(path: Path, plain: BinaryIO) -> bool:
     """Whether an open file is FITS, plain or in gzip, by its first bytes."""
     try:
-        with unpacked(path, plain) as stream:
+        with unpack_file(path, plain) as stream:
             return stream.read(len(FITS_SIGNATURE)) == FITS_SIGNATURE
     except (OSError, EOFError):
         return False
@@ -231,7 +231,7 @@ def is_fits(path: Path, plain: BinaryIO) -> bool:
 
 def fits_size(path: Path, plain: BinaryIO) -> tuple[int, int]:
     """Width and height of the first image of an open FITS file; nothing is decoded."""
-    with decoding(path), unpacked(path, plain) as stream:
+    with raise_as_frame_error(path), unpack_file(path, plain) as stream:
         unit = _image_unit(path, units(path, stream))
     return _size_of(path, unit)
 
@@ -244,13 +244,13 @@ def _size_of(path: Path, unit: FitsUnit) -> tuple[int, int]:
     limit = MAX_SAMPLES // 2 if wide else MAX_SAMPLES
     if math.prod(layout.shape) > limit:
         size = f"{width} x {height} pixels of {abs(layout.bits)} bits, "
-        raise too_large(path, size, limit_px=limit)
+        raise make_size_error(path, size, limit_px=limit)
     return width, height
 
 
 def fits_headers(path: Path, plain: BinaryIO) -> list[Header]:
     """Headers that tell of the image in an open file: its own, and the file's first."""
-    with decoding(path), unpacked(path, plain) as stream:
+    with raise_as_frame_error(path), unpack_file(path, plain) as stream:
         walk = units(path, stream)
         first = next(walk, None)
         unit = _image_unit(path, chain(() if first is None else (first,), walk))
@@ -259,8 +259,8 @@ def fits_headers(path: Path, plain: BinaryIO) -> list[Header]:
 
 def read_fits_image(path: Path) -> FitsImage:
     """Linear light of the first image of a FITS file."""
-    with decoding(path):
-        with open_regular(path) as plain, unpacked(path, plain) as stream:
+    with raise_as_frame_error(path):
+        with open_regular(path) as plain, unpack_file(path, plain) as stream:
             unit = _image_unit(path, units(path, stream))
             _size_of(path, unit)
             header, stored = _samples(path, unit, stream)
@@ -308,11 +308,11 @@ def _samples(path: Path, unit: FitsUnit, stream: BinaryIO) -> tuple[Header, NDAr
     """
     layout = unit.layout
     if layout.data_bytes > MAX_SAMPLES * 8:
-        raise damaged(path, "its data are longer than its picture")
+        raise make_damage_error(path, "its data are longer than its picture")
     stream.seek(unit.offset)
     data = stream.read(min(layout.data_bytes, _longest(path, stream)))
     if len(data) < layout.data_bytes:
-        raise damaged(path, f"it has {len(data)} of {layout.data_bytes} bytes of data")
+        raise make_damage_error(path, f"it has {len(data)} of {layout.data_bytes} bytes of data")
     if not layout.packed:
         return unit.header, np.frombuffer(data, _STORED[layout.bits]).reshape(layout.shape)
     from astropy.io import fits
@@ -325,7 +325,7 @@ def _samples(path: Path, unit: FitsUnit, stream: BinaryIO) -> tuple[Header, NDAr
     with fits.open(io.BytesIO(content), memmap=False, do_not_scale_image_data=True) as hdus:
         samples = np.asarray(hdus[1].data)
         if samples.shape != layout.shape:
-            raise damaged(path, "it unpacks to another size than it says")
+            raise make_damage_error(path, "it unpacks to another size than it says")
         return hdus[1].header.copy(), samples
 
 
@@ -386,12 +386,12 @@ def _as_light(path: Path, values: NDArray[Any], top: float | None) -> FitsImage:
     full = full if full > 0.0 else float(np.abs(there).max()) or 1.0
     del there
     noise = _noise(values if grey else values[..., 1])
-    if 0.0 < noise < LEAST_NOISE * full:
-        full = noise / LEAST_NOISE
+    if 0.0 < noise < MIN_NOISE * full:
+        full = noise / MIN_NOISE
     values[missing] = middle
     with np.errstate(over="ignore"):
         values /= full
-    absurd = ~((values <= MOST_LIGHT) & (values >= -MOST_LIGHT))
+    absurd = ~((values <= MAX_LIGHT) & (values >= -MAX_LIGHT))
     values[absurd] = middle / full
     missing |= absurd
     if not grey:
@@ -424,7 +424,7 @@ def read_headers(path: Path) -> list[Keywords]:
     try:
         with (
             open_regular(path) as plain,
-            unpacked(path, plain) as stream,
+            unpack_file(path, plain) as stream,
             suppress(FrameError),
         ):
             for unit in units(path, stream):

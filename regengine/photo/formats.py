@@ -10,9 +10,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from regengine.errors import FrameError
-from regengine.io.decoding import MAX_PIXELS, damaged, decoding, too_large
+from regengine.io.decoding import (
+    MAX_PIXELS,
+    make_damage_error,
+    make_size_error,
+    raise_as_frame_error,
+)
 from regengine.io.regular import open_regular
-from regengine.photo.exif import Exif, exif_of, exif_of_fits
+from regengine.photo.exif import Exif, exif_of_fits, read_exif_of
 from regengine.photo.fits import fits_headers, fits_size, is_fits
 from regengine.photo.raw import raw_size
 
@@ -79,9 +84,9 @@ def read_photo_file(path: Path, *, hashed: bool = False) -> PhotoFile:
     """
     path = Path(path)
     with open_regular(path) as stream:
-        file = _checked(_read_header(path, stream))
+        file = _check_size(_read_header(path, stream))
         is_fits_file = file.format == "fits"
-        exif = exif_of_fits(fits_headers(path, stream)) if is_fits_file else exif_of(stream)
+        exif = exif_of_fits(fits_headers(path, stream)) if is_fits_file else read_exif_of(stream)
         return replace(file, exif=exif, sha256=_sha256(path, stream) if hashed else "")
 
 
@@ -92,7 +97,7 @@ def as_photo_file(photo: Path | PhotoFile) -> PhotoFile:
 
 def _read_header(path: Path, stream: BinaryIO) -> PhotoFile:
     """Format and size of an open file."""
-    with decoding(path):
+    with raise_as_frame_error(path):
         start = stream.read(64)
     if not start:
         raise FrameError(f"{path} is empty (0 bytes); get the file again")
@@ -151,7 +156,7 @@ def _pillow_header(
     from PIL import Image
 
     stream.seek(0)
-    with decoding(path), Image.open(stream, formats=[image_format.upper()]) as image:
+    with raise_as_frame_error(path), Image.open(stream, formats=[image_format.upper()]) as image:
         width, height = image.size
         progressive = bool(image.info.get("progressive"))
     return PhotoFile(
@@ -167,13 +172,13 @@ def _pillow_header(
 def _tiff_header(path: Path, stream: BinaryIO, start: bytes) -> PhotoFile:
     if path.suffix.lower() in RAW_EXTENSIONS or start[8:10] == b"CR":
         return _raw_header(path)
-    with decoding(path):
+    with raise_as_frame_error(path):
         tags = _tiff_directory(stream)
         # 32803: colour filter array, 34892: linear raw (DNG 1.4, chapter 4).
         if _DNG_VERSION in tags or tags.get(TIFF_PHOTOMETRIC) in (32803, 34892):
             return _raw_header(path)
         if TIFF_WIDTH not in tags or TIFF_HEIGHT not in tags:
-            raise damaged(path, "its TIFF directory names no image size")
+            raise make_damage_error(path, "its TIFF directory names no image size")
         bits = tags.get(TIFF_BITS, 1)
         return PhotoFile(
             path=path,
@@ -206,13 +211,13 @@ def _raw_header(path: Path) -> PhotoFile:
     return PhotoFile(path=path, format="raw", width_px=width, height_px=height, deep=True)
 
 
-def _checked(file: PhotoFile) -> PhotoFile:
+def _check_size(file: PhotoFile) -> PhotoFile:
     width, height = file.width_px, file.height_px
     limit = {"raw": MAX_RAW_PIXELS}.get(file.format, MAX_PIXELS)
     if file.progressive or file.format in ("webp", "avif"):  # these are decoded whole, too
         limit = MAX_PROGRESSIVE_PIXELS
     if width * height > limit:
-        raise too_large(file.path, f"{width} x {height} pixels, ", limit_px=limit)
+        raise make_size_error(file.path, f"{width} x {height} pixels, ", limit_px=limit)
     if max(width, height) > MAX_SIDE_PX:
         raise FrameError(
             f"{file.path} claims {width} x {height} pixels, and no side may be longer than "

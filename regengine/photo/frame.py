@@ -18,9 +18,9 @@ from regengine.io.times import to_utc
 from regengine.photo.camera_bodies import (
     CameraBody,
     PixelPitch,
-    assumed_pitch,
-    body_pitch,
+    assume_pitch,
     find_body,
+    find_body_pitch,
 )
 from regengine.photo.exif import Exif
 from regengine.photo.formats import PhotoFile, read_photo_file
@@ -264,10 +264,10 @@ def _pixel_pitch(
     """Pitch of the file's pixels: option, else the table's sensor, else a full-frame one."""
     exif, size = file.exif, (file.width_px, file.height_px)
     if body is None:
-        pitch = assumed_pitch(*size, crop_factor=exif.crop_factor)
+        pitch = assume_pitch(*size, crop_factor=exif.crop_factor)
         sources["pixel_pitch_um"] = "exif" if exif.crop_factor else "assumed"
     else:
-        pitch = body_pitch(body, *size, crop_factor=exif.crop_factor)
+        pitch = find_body_pitch(body, *size, crop_factor=exif.crop_factor)
         sources["pixel_pitch_um"] = "table"
         if file.format == "raw" and abs(max(size) / body.long_px - 1.0) < _RAW_RIM:
             pitch = PixelPitch(pitch_um=body.native_pitch_um, may_be_cropped=False)

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.masks import caption_strips
+from detectors.masks import mask_caption_strips
 from regengine.errors import FrameError
-from regengine.io.decoding import decoding
+from regengine.io.decoding import raise_as_frame_error
 from regengine.photo.decode import (
     Reduction,
     Strip,
@@ -39,7 +39,7 @@ CLIPPED_FROM = 252.0 / 255.0
 BLACK_SIGMAS, LINEAR_SIGMAS = 2.0, 4.0
 CAPTION_MARGIN_PX = 3  # that pictures have beside their captions
 WHITE_SHARE = 0.9995  # of the pixels lie below white
-LEAST_WHITE_SIGMAS = 40.0
+MIN_WHITE_SIGMAS = 40.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +66,9 @@ class LinearLight:
         return mask | self.missing
 
 
-def captions(light: LinearLight) -> NDArray[np.bool_]:
+def mask_captions(light: LinearLight) -> NDArray[np.bool_]:
     """White strips along the picture's borders, as archives print captions into."""
-    return caption_strips(light.saturated > 0.5, margin_px=CAPTION_MARGIN_PX)
+    return mask_caption_strips(light.saturated > 0.5, margin_px=CAPTION_MARGIN_PX)
 
 
 def read_linear_light(
@@ -126,7 +126,7 @@ def _small_jpeg(
     from PIL import Image
 
     with (
-        decoding(file.path),
+        raise_as_frame_error(file.path),
         open_picture(file) as stream,
         Image.open(stream, formats=["JPEG"]) as image,
     ):
@@ -156,7 +156,7 @@ def read_linear_channels(
     return np.stack(_planes(file, reduction, _strip_channels), axis=-1), reduction.factor
 
 
-def brought_down(light: LinearLight, max_long_side_px: int) -> LinearLight:
+def reduce_light(light: LinearLight, max_long_side_px: int) -> LinearLight:
     """Linear light, averaged over areas once more, its longer side at most so many pixels."""
     height, width = light.light.shape
     reduction = plan_reduction(width, height, max_long_side_px)
@@ -182,7 +182,7 @@ def read_display_rgb(
     reduction = plan_reduction(file.width_px, file.height_px, max_long_side_px)
     if file.format == "fits":
         light, _ = read_linear_channels(file, max_long_side_px=max_long_side_px)
-        return _compressed_colours(light), reduction.factor
+        return _compress_colours(light), reduction.factor
     (rgb,) = _planes(file, reduction, _strip_rgb, for_display=True)
     return rgb, reduction.factor
 
@@ -217,7 +217,7 @@ def _planes(
     return [reduction.finish(plane, scale=scale) for plane in whole]
 
 
-def _compressed_colours(light: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _compress_colours(light: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Linear light of any range, shape (h, w, 1 or 3), as colours: dark sky, faint light seen.
 
     References
@@ -235,8 +235,8 @@ def _compressed_colours(light: NDArray[np.float32]) -> NDArray[np.uint8]:
     above = np.stack([plane for plane, _ in planes], axis=-1)
     white = float(np.quantile(above, WHITE_SHARE))
     if sigma == 0.0:
-        sigma = white / LEAST_WHITE_SIGMAS if white > 0.0 else 1.0
-    white = max(white, LEAST_WHITE_SIGMAS * sigma)
+        sigma = white / MIN_WHITE_SIGMAS if white > 0.0 else 1.0
+    white = max(white, MIN_WHITE_SIGMAS * sigma)
     softening = LINEAR_SIGMAS * sigma
     low = np.arcsinh(-BLACK_SIGMAS * sigma / softening)
     value = (np.arcsinh(above / softening) - low) / (np.arcsinh(white / softening) - low)

@@ -21,7 +21,7 @@ FOCAL_MM = dict(zip(("min", "max"), FOCAL_RANGE_MM, strict=True))
 SAME_FOCAL = 0.03
 # No lens gives more light beside its axis than on it; the sky that tells it may be brighter there
 # by this, and noise may let the curve rise by the other
-MOST_LIGHT, MOST_RISE = 1.2, 0.05
+MAX_LIGHT, MAX_RISE = 1.2, 0.05
 # BP - RP of the Sun (Casagrande & VandenBerg 2018, MNRAS 479, L102), about the mean of bright stars
 SUN_COLOUR = 0.82
 
@@ -51,8 +51,8 @@ class Falloff:
         rise = share - np.minimum.accumulate(share)
         for wrong, what in (
             (share <= 0.0, "is negative"),
-            (share > MOST_LIGHT, "lies above 120 %"),
-            (rise > MOST_RISE, "rises outwards"),
+            (share > MAX_LIGHT, "lies above 120 %"),
+            (rise > MAX_RISE, "rises outwards"),
         ):
             if wrong.any():
                 at = int(np.argmax(wrong))

@@ -9,8 +9,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from regengine.errors import FrameError
-from regengine.io.decoding import damaged, decoding, meaning_of, overheard
-from regengine.io.extras import missing
+from regengine.io.decoding import (
+    capture_stderr,
+    explain_library_error,
+    make_damage_error,
+    raise_as_frame_error,
+)
+from regengine.io.extras import make_missing_error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +27,7 @@ def _rawpy(path: Path) -> ModuleType:
         import rawpy
     except ImportError as error:
         raise FrameError(
-            str(missing(f"{path}, a raw photo,", error)), code="raw_support_missing"
+            str(make_missing_error(f"{path}, a raw photo,", error)), code="raw_support_missing"
         ) from error
     return rawpy
 
@@ -30,7 +35,7 @@ def _rawpy(path: Path) -> ModuleType:
 def raw_size(path: Path) -> tuple[int, int]:
     """Width and height of the visible part of the sensor, unturned."""
     rawpy = _rawpy(path)
-    with decoding(path), _listening(path), rawpy.imread(str(path)) as raw:
+    with raise_as_frame_error(path), _listening(path), rawpy.imread(str(path)) as raw:
         return int(raw.sizes.width), int(raw.sizes.height)
 
 
@@ -41,17 +46,17 @@ def _listening(path: Path) -> Iterator[None]:
     Of a file that is cut short it says "Unexpected end of file" there, and nothing by any other
     way; the rest of the picture is then left as it was in memory.
     """
-    with overheard() as said:
+    with capture_stderr() as said:
         yield
     text = " ".join(said).replace(str(path), "").strip()
     if text:
-        raise damaged(path, meaning_of(text))
+        raise make_damage_error(path, explain_library_error(text))
 
 
 def decode_raw(path: Path, *, half_size: bool, for_display: bool = False) -> NDArray[np.uint16]:
     """Picture of a raw file, neither turned nor brightened."""
     rawpy = _rawpy(path)
-    with decoding(path), _listening(path), rawpy.imread(str(path)) as raw:
+    with raise_as_frame_error(path), _listening(path), rawpy.imread(str(path)) as raw:
         picture: NDArray[np.uint16] = raw.postprocess(
             half_size=half_size,
             use_camera_wb=True,
@@ -61,5 +66,5 @@ def decode_raw(path: Path, *, half_size: bool, for_display: bool = False) -> NDA
             **({} if for_display else {"gamma": (1.0, 1.0)}),
         )
     if picture.ndim != 3 or picture.shape[2] != 3:
-        raise damaged(path, "its sensor has no red, green and blue")
+        raise make_damage_error(path, "its sensor has no red, green and blue")
     return picture

@@ -18,9 +18,9 @@ from typing import Any
 
 from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, SEEN_RANGE_KM
 from regengine.errors import ConfigError
-from regengine.io.extras import missing
+from regengine.io.extras import make_missing_error
 from regengine.io.regular import open_regular
-from regengine.io.tables import named, read_csv, utf16_codec
+from regengine.io.tables import read_csv, unquote_name, utf16_codec
 from regengine.io.times import iso_utc
 from regengine.photo.frame_ids import (
     archive_frame_id,
@@ -383,7 +383,7 @@ def _read_parquet(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     try:
         from pyarrow import parquet
     except ImportError as error:
-        raise missing("Parquet", error, instead="give a .csv or .ndjson file") from error
+        raise make_missing_error("Parquet", error, instead="give a .csv or .ndjson file") from error
     try:
         with open_regular(path) as file:
             table = parquet.read_table(file)
@@ -456,7 +456,7 @@ class _Row:
         self.cells: dict[str, str] = {}
         for name, heading in self.columns.items():
             text = by_heading[heading].split("\r\n")[0].split("\\r\\n")[0]
-            text = named(text.strip())
+            text = unquote_name(text.strip())
             if text.lower() not in UNKNOWN:
                 self.cells[name] = text
         self.problems: list[str] = []

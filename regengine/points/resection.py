@@ -42,7 +42,7 @@ COLUMNS: dict[Freed, tuple[int, ...]] = {
     "distortion": (K1,),
 }
 # Points from which on each may be free; with one the picture is shifted, not turned
-LEAST_POINTS: dict[Freed, int] = {
+MIN_POINTS: dict[Freed, int] = {
     "aim": 1,
     "attitude": 2,
     "focal length": 3,
@@ -57,7 +57,7 @@ ASKED: dict[Free, tuple[Freed, ...]] = {
     "all": ("attitude", "focal length", "position", "distortion"),
 }
 # Asked for by name, each may be free as soon as the beliefs and the points together determine it
-LEAST_POINTS_ASKED: dict[Freed, int] = {
+MIN_POINTS_ASKED: dict[Freed, int] = {
     "attitude": 2,
     "focal length": 2,
     "position": 3,
@@ -75,7 +75,9 @@ class ResectionParameters:
     sigma_level_m: float = 60e3  # where nobody knows in which direction it flew
     sigma_log_focal: float = 0.1
     sigma_k1: float = 0.03
-    sigma_anywhere_m: float = 1e6  # of a place of which nothing is believed, see `starts_around`
+    sigma_anywhere_m: float = (
+        1e6  # of a place of which nothing is believed, see `make_starts_around`
+    )
     sigma_any_up_m: float = 40e3  # the station has flown between 330 and 435 km
     sigma_any_log_focal: float = 0.7
     # How much the attitude of the start weighs beside the points: it decides where they leave it
@@ -144,12 +146,12 @@ def free_parameters(points: int, free: Free) -> tuple[Freed, ...]:
     "auto" frees what the points alone determine well; a name frees it as soon as points and beliefs
     together do.
     """
-    least = LEAST_POINTS if free == "auto" else LEAST_POINTS_ASKED
+    least = MIN_POINTS if free == "auto" else MIN_POINTS_ASKED
     freed = tuple(name for name in ASKED[free] if points >= least[name])
     return freed or ("aim",)
 
 
-def rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> PosePrior:
+def make_rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> PosePrior:
     """What is believed of the camera of points where a person started from a rough one.
 
     Parameters
@@ -199,7 +201,7 @@ class Unknowns:
         return np.array([column for name in self.freed for column in COLUMNS[name]])
 
 
-def resected(start: Camera, unknowns: Unknowns) -> PoseFit:
+def fit_from_starts(start: Camera, unknowns: Unknowns) -> PoseFit:
     """Fit a camera to points, from wherever it started.
 
     The attitude is begun in closed form, so that the start may look anywhere: it gives what is not
@@ -215,7 +217,7 @@ def resected(start: Camera, unknowns: Unknowns) -> PoseFit:
     return fit_pose(
         pairs.pixels,
         pairs.ground_ecef_m,
-        min(turned_to(start, pairs), start, key=median_sigmas),
+        min(turn_to_places(start, pairs), start, key=median_sigmas),
         unknowns.belief,
         np.isin(np.arange(PARAMETERS), unknowns.columns),
         covariance_px=np.eye(2) * pairs.sigma_px[:, None, None] ** 2,
@@ -227,7 +229,7 @@ def residuals_px(camera: Camera, pairs: PointPairs) -> FloatArray:
     return pairs.pixels - np.stack(camera.ecef_to_pixel(pairs.ground_ecef_m), axis=-1)
 
 
-def turned_to(start: Camera, pairs: PointPairs) -> Camera:
+def turn_to_places(start: Camera, pairs: PointPairs) -> Camera:
     """The start turned so that its rays point at the places, in closed form.
 
     Any attitude will do; a single pair turns it by as little as can be.
@@ -237,7 +239,7 @@ def turned_to(start: Camera, pairs: PointPairs) -> Camera:
     return with_attitude(start, _rotation(rays, away, pairs.sigma_px, start.matrix))
 
 
-def carried_to(start: Camera, pairs: PointPairs) -> Camera:
+def carry_to_places(start: Camera, pairs: PointPairs) -> Camera:
     """The start carried over the Earth until its pixels see their places, at the same height.
 
     Where nobody knows the position, the picture keeps its scale and its slant so. Pixels that see
@@ -284,7 +286,7 @@ class Start:
     placed: bool = True
 
 
-def best_of(first: Start, others: Iterable[Sequence[Start]], pairs: PointPairs) -> Start:
+def choose_best(first: Start, others: Iterable[Sequence[Start]], pairs: PointPairs) -> Start:
     """The start whose beliefs the points agree with best.
 
     Each is fitted with attitude, focal length and position free. The first is kept unless another
@@ -296,7 +298,7 @@ def best_of(first: Start, others: Iterable[Sequence[Start]], pairs: PointPairs) 
     def fit_cost(start: Start) -> float:
         unknowns = Unknowns(pairs=pairs, belief=start.belief, freed=ASKED["position"])
         try:
-            found = resected(start.camera, unknowns)
+            found = fit_from_starts(start.camera, unknowns)
         except (np.linalg.LinAlgError, ValueError):
             return np.inf
         hidden = ~(incidence_deg(found.camera.position_ecef_m, pairs.ground_ecef_m) < 90.0)
@@ -315,7 +317,7 @@ def best_of(first: Start, others: Iterable[Sequence[Start]], pairs: PointPairs) 
     return kept
 
 
-def starts_along(
+def make_starts_along(
     like: Camera, pairs: PointPairs, track_ecef_m: FloatArray, flight_ecef: FloatArray
 ) -> list[Start]:
     """Starts at the places of a track, shape (n, 3), that see the points best.
@@ -326,13 +328,13 @@ def starts_along(
     return [
         Start(
             camera=camera,
-            belief=rough_prior(replace(camera, focal_px=like.focal_px), flight_ecef[number]),
+            belief=make_rough_prior(replace(camera, focal_px=like.focal_px), flight_ecef[number]),
         )
         for number, camera in _best_places(like, pairs, track_ecef_m, USUAL.sigma_log_focal)
     ]
 
 
-def starts_around(like: Camera, pairs: PointPairs, *, lens_known: bool) -> list[Start]:
+def make_starts_around(like: Camera, pairs: PointPairs, *, lens_known: bool) -> list[Start]:
     """Starts at the places that see the points best, of all within the horizon around them.
 
     Height is that of ``like``, and so is the lens, which may be of any focal length where it is
@@ -349,7 +351,7 @@ def starts_around(like: Camera, pairs: PointPairs, *, lens_known: bool) -> list[
     starts = []
     for _, camera in _best_places(like, pairs, positions, sigma_log_focal):
         belief = replace(
-            rough_prior(replace(camera, focal_px=like.focal_px)),
+            make_rough_prior(replace(camera, focal_px=like.focal_px)),
             sigma_along_m=USUAL.sigma_anywhere_m,
             sigma_across_m=USUAL.sigma_anywhere_m,
             sigma_up_m=USUAL.sigma_any_up_m,
@@ -395,7 +397,7 @@ def _best_places(
         x, y, z = position.tolist()
         focal_px = float(like.focal_px * zoom[k])
         there = replace(like, position_ecef_m=(x, y, z), focal_px=focal_px)
-        found.append((int(numbers[k]), turned_to(there, pairs)))
+        found.append((int(numbers[k]), turn_to_places(there, pairs)))
         if len(found) == USUAL.max_starts:
             break
     return found
@@ -427,7 +429,7 @@ def disagreeing_points(start: Camera, unknowns: Unknowns) -> Disagreement:
     count = len(unknowns.pairs)
     left_out, kept, undecided = np.full(count, np.nan), np.ones(count, bool), False
     if count > 2:
-        left_out, gain, excess = _without_each(start, unknowns)
+        left_out, gain, excess = _fit_without_each(start, unknowns)
         if count == USUAL.min_told - 1:
             undecided = bool(excess.max() >= USUAL.suspect_chi_square)
     while kept.sum() >= max(USUAL.min_told, count - min(count // 3, USUAL.max_suspects) + 1):
@@ -438,7 +440,7 @@ def disagreeing_points(start: Camera, unknowns: Unknowns) -> Disagreement:
         fewer[np.flatnonzero(kept)[worst]] = False
         clear = bool(gain[worst] - gain[second] >= USUAL.lead_chi_square)
         rest = replace(unknowns, pairs=unknowns.pairs.chosen(fewer))
-        _, gain, excess = _without_each(start, rest)
+        _, gain, excess = _fit_without_each(start, rest)
         # Two that are both wrong look alike, too: then the second stands out after the first
         undecided = not clear and bool(excess.max() < USUAL.suspect_chi_square)
         if undecided:
@@ -447,11 +449,13 @@ def disagreeing_points(start: Camera, unknowns: Unknowns) -> Disagreement:
     return Disagreement(left_out_px=left_out, suspect=~kept, undecided=undecided)
 
 
-def _without_each(start: Camera, unknowns: Unknowns) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _fit_without_each(
+    start: Camera, unknowns: Unknowns
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Of every point: its residual to the fit of the others, what chi square falls by without it,
     and that measured by how well the others agree.
     """
-    pairs, fit = unknowns.pairs, resected(start, unknowns)
+    pairs, fit = unknowns.pairs, fit_from_starts(start, unknowns)
     misses = np.nan_to_num(fit.residual_px / pairs.sigma_px[:, None], nan=PoseOptions.behind_sigmas)
     flow = pixel_derivatives(fit.camera, unknowns.belief.velocity_ecef, pairs.ground_ecef_m)
     design = flow / pairs.sigma_px[:, None, None]

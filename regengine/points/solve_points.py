@@ -20,8 +20,8 @@ from matchers.lights.verify import LIGHTS, find_light_peaks, spread_shifts
 from regengine.errors import ConfigError
 from regengine.points.parameters import ClickParams
 from regengine.points.resection import (
-    LEAST_POINTS,
-    LEAST_POINTS_ASKED,
+    MIN_POINTS,
+    MIN_POINTS_ASKED,
     SIGMA_ANY_LOG_FOCAL,
     Disagreement,
     Free,
@@ -29,19 +29,23 @@ from regengine.points.resection import (
     PointPairs,
     Start,
     Unknowns,
-    best_of,
-    carried_to,
+    carry_to_places,
+    choose_best,
     disagreeing_points,
+    fit_from_starts,
     free_parameters,
+    make_rough_prior,
+    make_starts_along,
+    make_starts_around,
     point_pairs,
-    resected,
     residuals_px,
-    rough_prior,
-    starts_along,
-    starts_around,
-    turned_to,
+    turn_to_places,
 )
-from regengine.registration.windows import NightLights, footprint_window, ground_sample_km
+from regengine.registration.windows import (
+    NightLights,
+    compute_ground_sample_km,
+    find_footprint_window,
+)
 from regengine.result import FrameResult, ReviewedPoint
 
 
@@ -117,8 +121,8 @@ def solve(
     track = known.track_ecef_m
     flight = np.gradient(track, axis=0) if len(track) > 1 else None  # over the ground
     asked: Free = free
-    if free == "auto" and n < LEAST_POINTS["position"]:
-        if not len(track) and n >= LEAST_POINTS_ASKED["position"]:
+    if free == "auto" and n < MIN_POINTS["position"]:
+        if not len(track) and n >= MIN_POINTS_ASKED["position"]:
             asked = "position"
         elif not known.lens_known:
             asked = "focal"
@@ -127,7 +131,7 @@ def solve(
     def begin(camera: Camera) -> Start:
         """From a camera, with the direction of flight of the track's nearest place."""
         away = np.linalg.norm(track - np.asarray(camera.position_ecef_m), axis=1)
-        belief = rough_prior(camera, None if flight is None else flight[int(away.argmin())])
+        belief = make_rough_prior(camera, None if flight is None else flight[int(away.argmin())])
         if not known.lens_known:
             belief = replace(belief, sigma_log_focal=SIGMA_ANY_LOG_FOCAL)
         return Start(camera=camera, belief=belief)
@@ -136,20 +140,20 @@ def solve(
         """The hypotheses, the first camera's lens along the track, and anywhere."""
         yield [begin(camera) for camera in known.cameras]
         if flight is not None:
-            yield starts_along(first, pairs, track, flight)
+            yield make_starts_along(first, pairs, track, flight)
         else:
             yield [begin(replace(first, position_ecef_m=(x, y, z))) for x, y, z in track.tolist()]
         if "position" in freed:
-            yield starts_around(first, pairs, lens_known=known.lens_known)
+            yield make_starts_around(first, pairs, lens_known=known.lens_known)
 
     pairs = pair_points(first, points, params)
     try:
         with np.errstate(all="ignore"):
-            if free == "auto" and not len(track) and n < LEAST_POINTS["position"]:
-                first = carried_to(first, pairs)
+            if free == "auto" and not len(track) and n < MIN_POINTS["position"]:
+                first = carry_to_places(first, pairs)
             start = begin(first)
             if free not in ("attitude", "focal") and n > 1:
-                start = best_of(start, begin_elsewhere(pairs), pairs)
+                start = choose_best(start, begin_elsewhere(pairs), pairs)
             pairs = pair_points(start.camera, points, params)
             fit, attitude_only = fit_points(start, pairs, freed, params), None
             if set(fit.freed) - {"aim", "attitude"} and start.placed:
@@ -205,9 +209,9 @@ def fit_points(
     unknowns = replace(unknowns, pairs=trusted)
     spare = 2 * len(trusted) - len(unknowns.columns)
     if spare >= params.min_spare:
-        growth = max(1.0, resected(start.camera, unknowns).chi_square / spare) ** 0.5
+        growth = max(1.0, fit_from_starts(start.camera, unknowns).chi_square / spare) ** 0.5
         unknowns = replace(unknowns, pairs=replace(trusted, sigma_px=trusted.sigma_px * growth))
-    camera = resected(start.camera, unknowns).camera
+    camera = fit_from_starts(start.camera, unknowns).camera
     seen_m = camera.pixel_to_ecef(*pairs.pixels.T)
     return PointFit(
         camera=camera,
@@ -248,7 +252,7 @@ def snap(
     height, width = light.values.shape
     now, ncc, sigma_px, first = point, None, 0.0, None
     for reach_px in params.reaches_px:
-        held = turned_to(camera, point_pairs([[now.x, now.y]], [[now.lon, now.lat]], [1.0]))
+        held = turn_to_places(camera, point_pairs([[now.x, now.y]], [[now.lon, now.lat]], [1.0]))
         first = first or held
         if not np.isfinite(held.lonlat_to_pixel(now.lon, now.lat)[0]):
             return SnapResult(why="the place lies beyond the horizon of this camera.")
@@ -268,8 +272,8 @@ def snap(
         left = width - 1 - col - half_px if held.mirrored else col - half_px
         axis = (x - left, y - (row - half_px))
         piece = replace(whole, width_px=side, height_px=side, principal_point=axis)
-        step_km = ground_sample_km(piece) / params.map_pixels
-        levels = footprint_window(light_map, piece, params.margin_km, step_km)
+        step_km = compute_ground_sample_km(piece) / params.map_pixels
+        levels = find_footprint_window(light_map, piece, params.margin_km, step_km)
         if levels is None:
             return nothing
         view, covered = render_known(levels, piece, 2)
@@ -356,8 +360,8 @@ def lights_in_view(
     `score_lights` does. None where the map shows nothing there.
     """
     small = light.camera(camera)
-    step_km = ground_sample_km(small) / params.map_pixels
-    levels = footprint_window(light_map, camera, params.margin_km, step_km)
+    step_km = compute_ground_sample_km(small) / params.map_pixels
+    levels = find_footprint_window(light_map, camera, params.margin_km, step_km)
     if levels is None:
         return None
     view, covered = render_known(levels, small, 2)

@@ -20,7 +20,7 @@ from rasterio.windows import Window
 
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import put_in_place
-from regengine.io.gdal import open_raster, writing
+from regengine.io.gdal import open_raster, raise_write_failures
 from regengine.references.formats import has_all_blocks
 from regengine.references.kinds import FORMAT_TAG, KINDS, KindName
 from regengine.references.reference import (
@@ -131,7 +131,7 @@ def write_reference(
     said = {**about, **tags, "AREA_OR_POINT": "Area"}
     draft = out.with_name(f".{out.name}.{os.getpid()}.plain.tif")
     final = out.with_name(f".{out.name}.{os.getpid()}.tif")
-    with writing(out, leftovers=(draft, final, Path(f"{final}.ovr.tmp"))):
+    with raise_write_failures(out, leftovers=(draft, final, Path(f"{final}.ovr.tmp"))):
         check_free_space(out.parent, estimate_bytes(kind, grid), out.name)
         with rasterio.open(
             draft,

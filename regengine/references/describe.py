@@ -29,11 +29,11 @@ def facts_of(references: References) -> dict[str, Any]:
         case "lights":
             return _facts_of_lights(references)
         case "streets":
-            values, facts = _sampled_facts(references)
+            values, facts = _sample_facts(references)
             facts["lit_fraction"] = round(float(np.mean(values > 0.0)), 4) if values.size else 0.0
             return facts
         case _:
-            facts = _sampled_facts(references)[1]
+            facts = _sample_facts(references)[1]
             facts["bands"] = max(len(one.bands) for one in references)
             return facts
 
@@ -68,7 +68,7 @@ def _facts_of_lights(references: References) -> dict[str, Any]:
     }
 
 
-def _sampled_facts(references: References) -> tuple[NDArray[np.float32], dict[str, Any]]:
+def _sample_facts(references: References) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Values, and what there is to say of streets and of pictures by day."""
     about = references.info
     values, total, is_sampled = sample_values(references)

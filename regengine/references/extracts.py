@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from detectors.constants import KM_PER_DEGREE
 from regengine.errors import ConfigError, LightMapError
-from regengine.io.urls import host_of
+from regengine.io.urls import parse_host
 from regengine.references.build import Progress, check_free_space
 from regengine.references.reference import Bounds
 from regengine.references.services import Downloader
@@ -84,7 +84,7 @@ def find_extract(bounds: Bounds, index_url: str = GEOFABRIK_INDEX) -> tuple[str,
     if not covering:
         west, south, east, north = bounds
         raise LightMapError(
-            f"No extract of {host_of(index_url)} covers longitudes {west:.2f} to {east:.2f}, "
+            f"No extract of {parse_host(index_url)} covers longitudes {west:.2f} to {east:.2f}, "
             f"latitudes {south:.2f} to {north:.2f}: give a smaller --bbox, or an extract of your "
             "own to streets build."
         )

@@ -22,9 +22,9 @@ from rasterio.warp import calculate_default_transform
 from rasterio.warp import transform as warp_points
 
 from regengine.errors import LightMapError
-from regengine.io.gdal import open_raster, reading
+from regengine.io.gdal import open_raster, raise_read_failures
 from regengine.io.hdf5 import HDF5_SIGNATURE, open_hdf5
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.io.regular import open_regular
 from regengine.references.kinds import FORMAT_TAG, KINDS, KindName
 from regengine.references.lights import (
@@ -112,7 +112,7 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
     if kind == "lights" and magic == HDF5_SIGNATURE:
         # NetCDF 4 is HDF5, too, and GDAL's library has the same endless loop as h5py's
         with (
-            reading(path),
+            raise_read_failures(path),
             path.open("rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
         ):
@@ -140,7 +140,7 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
     with open_raster(path, driver=driver) as dataset:
         if dataset.count == 0:
             raise LightMapError(
-                f"{path} holds {counted(len(dataset.subdatasets), 'variable')}: extract the "
+                f"{path} holds {format_count(len(dataset.subdatasets), 'variable')}: extract the "
                 "radiance with gdal_translate NETCDF:file.nc:variable out.tif and give that file."
             )
         # By the CF conventions a netCDF is in degrees where no other system is named
@@ -183,7 +183,7 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
         )  # fmt: skip
         tags = dataset.tags()
         if FORMAT_TAG in tags:
-            return _built(raw, dataset, tags)
+            return _identify_built(raw, dataset, tags)
         if kind == "streets":
             raise LightMapError(
                 f"{path} is no map of streets: make one with `regengine streets build ROADS`."
@@ -200,7 +200,9 @@ def read_content_sha256(path: Path) -> str | None:
         return None
 
 
-def _built(raw: Reference, dataset: rasterio.DatasetReader, tags: dict[str, str]) -> Reference:
+def _identify_built(
+    raw: Reference, dataset: rasterio.DatasetReader, tags: dict[str, str]
+) -> Reference:
     """What `regengine KIND build` made."""
     spec = KINDS[raw.kind]
     if tags[FORMAT_TAG] != spec.format:
@@ -441,7 +443,7 @@ def open_vnp46(path: Path) -> Reference:
         if isinstance(thing, h5py.Dataset) and thing.ndim == 2:
             data_sets.setdefault(name.rsplit("/", 1)[-1], thing)
 
-    with reading(path), open_hdf5(path, LightMapError) as file:
+    with raise_read_failures(path), open_hdf5(path, LightMapError) as file:
         file.visititems(note)
         wanted = next((data_sets[name] for name in DATA_SETS if name in data_sets), None)
         if wanted is None:

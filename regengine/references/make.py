@@ -16,9 +16,9 @@ from pathlib import Path
 
 from regengine.batch.at_hand import usual_map
 from regengine.errors import ConfigError, LightMapError, StoreError
-from regengine.io.atomic import alone, check_new_file, unwritable_told
+from regengine.io.atomic import check_new_file, hold_lock, raise_as_store_error
 from regengine.io.folders import cache_folder, data_folder, make_folder
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.references.build import (
     Progress,
     build,
@@ -124,7 +124,7 @@ def get_lights(
     if out.exists() and index.exists() and not overwrite:
         raise ConfigError(f"{out} is there already, with its index: --force makes it anew.")
     make_folder(out.parent)
-    with _made_alone(out, listener):
+    with _make_alone(out, listener):
         if overwrite or not out.exists():
             folder = None
             if product:
@@ -246,7 +246,7 @@ def get_day(
         out = make_folder(data_folder() / "day") / "day.tif"
     if out.exists() and not overwrite:
         raise ConfigError(f"{out} is there already: --force makes it anew.")
-    with _made_alone(out, listener):
+    with _make_alone(out, listener):
         if overwrite or not out.exists():
             tiles = _fetch_tiles("day", bounds, url, level, out, listener)
             _write_tiles(tiles, out, listener, overwrite=overwrite)
@@ -310,7 +310,7 @@ def get_streets(
     if out.exists() and not overwrite:
         raise ConfigError(f"{out} is there already: --force makes it anew.")
     make_folder(out.parent)
-    with _made_alone(out, listener):
+    with _make_alone(out, listener):
         if overwrite or not out.exists():
             extract, address = find_extract(covered, url or GEOFABRIK_INDEX)
             folder = cache_folder() / "streets"
@@ -376,12 +376,12 @@ def build_streets(
     )
     if made.n_broken:
         listener.message(
-            f"{made.n_broken:,} of {counted(made.n_lines, 'line')} were left out: "
+            f"{made.n_broken:,} of {format_count(made.n_lines, 'line')} were left out: "
             "their geometry is broken."
         )
     west, south, east, north = made.bounds
     listener.message(
-        f"{out}: {made.n_roads:,} of {counted(made.n_lines, 'line')} are lit roads, "
+        f"{out}: {made.n_roads:,} of {format_count(made.n_lines, 'line')} are lit roads, "
         f"{made.road_km:,.0f} km; {west:.2f},{south:.2f},{east:.2f},{north:.2f}, "
         f"{100.0 * made.covered:.0f} % covered; "
         f"{out.stat().st_size / 1e6:,.1f} MB in {time.monotonic() - begun_s:.0f} s. "
@@ -391,7 +391,7 @@ def build_streets(
 
 
 @contextmanager
-def _made_alone(out: Path, listener: Listener) -> Iterator[None]:
+def _make_alone(out: Path, listener: Listener) -> Iterator[None]:
     """Make a file that no other run is making: that one is waited for, once this is told."""
     is_busy = False
 
@@ -400,7 +400,7 @@ def _made_alone(out: Path, listener: Listener) -> Iterator[None]:
         is_busy = True
         listener.message(f"Another run is making {out}: waiting for it.")
 
-    with unwritable_told(out), alone(out, tell_busy):
+    with raise_as_store_error(out), hold_lock(out, tell_busy):
         if is_busy and out.exists():
             listener.message(f"{out} is what that run made; --force makes it anew.")
         yield
@@ -417,7 +417,7 @@ def _fetch_tiles(
     grid = plan_grid(bounds, 360.0 / 2**level / 256)  # pixels of a tile, mostly
     made_bytes = estimate_bytes(kind, grid) * (1.5 if kind == "lights" else 1.0)
     listener.message(
-        f"{counted(len(tiles.wanted), 'tile')}, {len(tiles.wanted) - len(missing):,} there "
+        f"{format_count(len(tiles.wanted), 'tile')}, {len(tiles.wanted) - len(missing):,} there "
         f"already: about {fetched_bytes / 1e6:,.1f} MB to download into {tiles.folder}, "
         f"{made_bytes / 1e6:,.1f} MB for {made} in {out.parent}."
     )

@@ -21,7 +21,7 @@ from rasterio.windows import Window
 
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import ConfigError, LightMapError
-from regengine.io.gdal import gdal_session, open_dataset, reading
+from regengine.io.gdal import open_dataset, open_gdal_session, raise_read_failures
 from regengine.references.kinds import KINDS, KindName
 from regengine.references.lights import (
     Mask,
@@ -220,7 +220,9 @@ class Reference:
         if factor in (1, *self.overviews):
             level = self.grid.reduced(factor)
             high, wide = min(rows, level.rows - row), min(cols, level.cols - col)
-            part = self._decoded(row * factor, col * factor, high * factor, wide * factor, factor)
+            part = self._decode_block(
+                row * factor, col * factor, high * factor, wide * factor, factor
+            )
             return _pad(part, 0, 0, rows, cols)
         if rows > 1 and rows * cols * factor**2 > PARAMS.strip_pixels:
             upper = self.read_level(row, col, rows // 2, cols, factor)
@@ -252,7 +254,7 @@ class Reference:
         values, valid = self.read(top, left, bottom - top, right - left, factor)
         if not copied:
             result = np.full((*values.shape[:-2], out.rows, out.cols), np.nan, np.float32)
-            with gdal_session():
+            with open_gdal_session():
                 reproject(
                     source=np.where(valid, values, np.float32(np.nan)),
                     destination=result,
@@ -271,14 +273,14 @@ class Reference:
         down, across = top - round(row), left - round(col)
         return _pad((values, valid), down, across, out.rows, out.cols)
 
-    def _decoded(
+    def _decode_block(
         self, row: int, col: int, rows: int, cols: int, factor: int
     ) -> tuple[Values, Mask]:
         """Values and validity of a block of full pixels, or of those of its overview."""
         if self.driver == "HDF5":
             from regengine.io.hdf5 import open_hdf5
 
-            with reading(self.path), open_hdf5(self.path, LightMapError) as file:
+            with raise_read_failures(self.path), open_hdf5(self.path, LightMapError) as file:
                 samples: NDArray[Any] = file[self.data_set][row : row + rows, col : col + cols]
             return self._values_of(samples[None], None)
         shape = rows // factor, cols // factor
@@ -286,7 +288,7 @@ class Reference:
         # Datasets are not safe to share; a forked process has none
         dataset = _open_dataset(self, self.version, os.getpid(), threading.get_ident())
         mask = None
-        with reading(self.path):
+        with raise_read_failures(self.path):
             samples = dataset.read(bands, window=window, out_shape=(len(bands), *shape))
             if self.opacity:
                 band, top = self.opacity
@@ -330,7 +332,7 @@ def _open_dataset(
         if band
         else {"add_alpha": reference.nodata is None}
     )
-    with reading(reference.path):
+    with raise_read_failures(reference.path):
         return WarpedVRT(
             dataset,
             src_crs=reference.crs,

@@ -20,11 +20,11 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from regengine.errors import ConfigError, LightMapError
-from regengine.io.atomic import alone
+from regengine.io.atomic import hold_lock
 from regengine.io.folders import cache_folder
 from regengine.io.hdf5 import HDF5_SIGNATURE
 from regengine.io.http import HttpClient, HttpFailure, RetryPolicy, Sentences
-from regengine.io.urls import host_of
+from regengine.io.urls import parse_host
 from regengine.references.build import Progress, encode
 from regengine.references.kinds import KINDS, KindName
 from regengine.references.lights import (
@@ -121,7 +121,7 @@ class Downloader:
         part = path.with_name(path.name + ".part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with alone(path):
+            with hold_lock(path):
                 if path.exists():
                     return ""
                 made = self.client.resume(url, part, check, begin, progress)
@@ -152,7 +152,8 @@ class Downloader:
             raise explain_failure(failure, url, self.kind) from failure
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise LightMapError(
-                f"{host_of(url)} answered with something else instead of a list of files: {hint}."
+                f"{parse_host(url)} answered with something else instead of a list of files: "
+                f"{hint}."
             ) from error
 
     def save_all(
@@ -191,7 +192,7 @@ def may_have_token(url: str) -> bool:
 def explain_failure(failure: HttpFailure, url: str, kind: KindName) -> LightMapError:
     """The error for what a server of references did: a sentence that says what to do."""
     sentences = OF_LIGHTS if kind == "lights" else SENTENCES
-    text = failure.sentence(sentences, host=host_of(url), own=OWN_FILES[kind])
+    text = failure.sentence(sentences, host=parse_host(url), own=OWN_FILES[kind])
     has_answered = failure.kind in SENTENCES and failure.kind != "cut"
     return LightMapError(text) if has_answered else LightMapError(text, code="offline")
 
@@ -448,7 +449,7 @@ def fetch_vnp46(
             chosen[tile] = link
     if not chosen:
         raise LightMapError(
-            f"{host_of(url)} has no {product} of {when} for that place: choose another date."
+            f"{parse_host(url)} has no {product} of {when} for that place: choose another date."
         )
 
     import h5py

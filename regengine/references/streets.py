@@ -24,7 +24,7 @@ from scipy import ndimage
 from detectors.constants import ECCENTRICITY_SQ, SEMI_MAJOR_M
 from detectors.types import FloatArray
 from regengine.errors import ConfigError, LightMapError
-from regengine.io.atomic import unwritable_told
+from regengine.io.atomic import raise_as_store_error
 from regengine.io.extras import need
 from regengine.references.build import Progress, check_free_space, plan_grid, write_reference
 from regengine.references.kinds import KINDS
@@ -180,7 +180,10 @@ def draw_streets(
     cells: set[int] = set()
     # Extracts have their lines in no order of place, and a country has more pixels than memory
     # holds: they lie on the disk, a file for each band
-    with unwritable_told(out), tempfile.TemporaryDirectory(dir=out.absolute().parent) as folder:
+    with (
+        raise_as_store_error(out),
+        tempfile.TemporaryDirectory(dir=out.absolute().parent) as folder,
+    ):
         check_free_space(out.absolute().parent, params.disk_share * size, "building")
         for path in sources:
             for lines, weights, n_read, n_left_out in _read_roads(path, region, out, params):

@@ -9,8 +9,8 @@ import numpy as np
 
 from detectors.types import FloatArray
 from regengine.registration.align import is_same_view
-from regengine.registration.calibration import shipped_calibration
-from regengine.registration.control_points import allowed_error_m
+from regengine.registration.calibration import read_shipped_calibration
+from regengine.registration.control_points import compute_allowed_error_m
 from regengine.registration.parameters import LENS, AcceptParams
 from regengine.registration.types import Evidence, Match
 from regengine.result import ControlPoint, Reason, Verdict
@@ -18,7 +18,7 @@ from regengine.result import ControlPoint, Reason, Verdict
 
 def place_probability(evidence: Evidence) -> float:
     """P(right) of the place alone."""
-    return float(shipped_calibration().steps.probability(evidence.log10_odds))
+    return float(read_shipped_calibration().steps.probability(evidence.log10_odds))
 
 
 def share_right(evidence: Evidence, params: AcceptParams | None = None) -> float:
@@ -37,7 +37,7 @@ def probability(evidence: Evidence, params: AcceptParams | None = None) -> float
 
 def probability_interval(evidence: Evidence) -> tuple[float, float]:
     """The least and the most that the trials behind `probability` allow for."""
-    low, high = shipped_calibration().steps.interval(evidence.log10_odds)
+    low, high = read_shipped_calibration().steps.interval(evidence.log10_odds)
     return share_right(evidence) * float(low), share_right(evidence) * float(high)
 
 
@@ -49,7 +49,7 @@ def is_tested(evidence: Evidence, params: AcceptParams) -> bool:
     return evidence.patch_log10_odds >= params.tested_log10_odds
 
 
-def least_accepted(params: AcceptParams, is_blind: bool) -> float:
+def find_least_accepted(params: AcceptParams, is_blind: bool) -> float:
     """Probability from which on a match is accepted; infinite where none is."""
     least = params.accept_probability_blind if is_blind else params.accept_probability
     return math.inf if least is None else least
@@ -61,7 +61,9 @@ def decide(
     """Verdict from the probability and what speaks against trusting it."""
     if p_right < params.review_probability:
         return "no_match"
-    return "accepted" if p_right >= least_accepted(params, is_blind) and not reasons else "review"
+    return (
+        "accepted" if p_right >= find_least_accepted(params, is_blind) and not reasons else "review"
+    )
 
 
 def is_proven(match: Match | None, params: AcceptParams) -> bool:
@@ -72,7 +74,7 @@ def is_proven(match: Match | None, params: AcceptParams) -> bool:
     if match is None:
         return False
     tested = match.hypothesis.n_stars > 0 or is_tested(match.evidence, params)
-    least = least_accepted(params, match.hypothesis.is_blind)
+    least = find_least_accepted(params, match.hypothesis.is_blind)
     return tested and place_probability(match.evidence) >= least
 
 
@@ -114,7 +116,9 @@ def check_blind_fit(
     chance = 1.0
     if refits is not None:
         sigma_m = np.array([point.sigma_m for point in points])
-        chance = bound_any_beyond(sigma_m, allowed_error_m(match.camera), len(refits.without))
+        chance = bound_any_beyond(
+            sigma_m, compute_allowed_error_m(match.camera), len(refits.without)
+        )
     if chance <= (params.max_loose_guessed if guessed else params.max_loose_given):
         return ()
     moved = "without some of the lights the control points move too far to be used unseen"

@@ -28,7 +28,11 @@ from matchers.lights.photo_light import LightImage, detail, normalize_contrast
 from matchers.lights.verify import image_log10_odds
 from regengine.registration.parameters import RefineParams
 from regengine.registration.types import Hypothesis, Problem
-from regengine.registration.windows import footprint_window, ground_sample_km, slant_range_km
+from regengine.registration.windows import (
+    compute_ground_sample_km,
+    compute_slant_range_km,
+    find_footprint_window,
+)
 
 # Places in the image where two cameras are compared, x and y as shares of its sides
 LATTICE = np.array([(x, y) for y in np.linspace(0.1, 0.9, 5) for x in np.linspace(0.1, 0.9, 5)])
@@ -78,7 +82,7 @@ def score_hypothesis(hypothesis: Hypothesis) -> float:
     camera = hypothesis.camera
     high_km = float(np.linalg.norm(camera.position_ecef_m)) / 1e3
     cosine = -float(camera.boresight_ecef @ camera.position_ecef_m) / 1e3 / high_km
-    range_km = slant_range_km(high_km - EARTH_RADIUS_KM, cosine)
+    range_km = compute_slant_range_km(high_km - EARTH_RADIUS_KM, cosine)
     field_km = range_km * max(camera.width_px, camera.height_px) / camera.focal_px
     return hypothesis.even_ncc * float(np.sqrt(min(1.0, field_km / full_field_km)))
 
@@ -128,9 +132,9 @@ def align_first(
         around = levels
         if around is None:
             # Alignment moves a camera by one sigma of its place, and its sight with it
-            field_km = ground_sample_km(camera) * max(camera.width_px, camera.height_px)
+            field_km = compute_ground_sample_km(camera) * max(camera.width_px, camera.height_px)
             step_km = field_km / (size_px or params.first_px) / 1.5
-            around = footprint_window(problem.references.light_map, camera, 150.0, step_km)
+            around = find_footprint_window(problem.references.light_map, camera, 150.0, step_km)
         if around is None:
             continue
         aligned = align(
@@ -161,7 +165,9 @@ def align_hypothesis(problem: Problem, hypothesis: Hypothesis, size_px: int) -> 
     image = problem.photo.image(hypothesis.image).resized(size_px, detail_px=params.detail_px)
     camera = image.camera(hypothesis.camera)
     light_map = problem.references.light_map
-    levels = footprint_window(light_map, hypothesis.camera, 60.0, ground_sample_km(camera) / 1.5)
+    levels = find_footprint_window(
+        light_map, hypothesis.camera, 60.0, compute_ground_sample_km(camera) / 1.5
+    )
     if levels is None:
         return None
     prior = hypothesis.prior.for_image(image.factor)

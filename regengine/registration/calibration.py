@@ -127,6 +127,6 @@ def calibration_text(calibration: Calibration) -> str:
 
 
 @lru_cache(maxsize=1)
-def shipped_calibration() -> Calibration:
+def read_shipped_calibration() -> Calibration:
     """The calibration of this version, read when first asked for."""
     return read_calibration(Path(str(files("regengine.registration") / "calibration.json")))

@@ -45,7 +45,7 @@ def select_control_points(
     index = np.flatnonzero(incidence_deg(position, ground) <= MAX_INCIDENCE_DEG)
     ground, offsets = ground[index], estimate_offsets(refinement, params)
     places_px = np.stack(fit.camera.ecef_to_pixel(ground), axis=-1) + offsets.offset_px[index]
-    covariance = camera_covariances(fit, ground, fit.refits) + offsets.covariance[index]
+    covariance = compute_camera_covariances(fit, ground, fit.refits) + offsets.covariance[index]
     left = refinement.residual_px[index] - offsets.offset_px[index]
     expected = np.diagonal(offsets.noise[index] + covariance, axis1=1, axis2=2)
     excess = np.maximum(left**2 - params.max_sigmas**2 * expected, 0.0)
@@ -78,7 +78,7 @@ def select_control_points(
     hull_px2 = hull_area((lights.positions + 0.5) * scale - 0.5)
     # Beside the area that four span, a place is worth its agreement and its light, and half where
     # three of its sigmas are what counts as right: where one of four is wrong, it is a vague one
-    vagueness = np.array([p.sigma_m for p in points]) / (allowed_error_m(stored) / 3.0)
+    vagueness = np.array([p.sigma_m for p in points]) / (compute_allowed_error_m(stored) / 3.0)
     worth = ncc * (1.0 + shown[index]) / (1.0 + vagueness**2)
     believed = weights >= params.min_weight
     precise = believed & (vagueness <= 1.0)
@@ -204,28 +204,32 @@ def place_on_lights(fit: Fit) -> tuple[FloatArray, FloatArray, FloatArray]:
     return x, y, shown
 
 
-def sigma_at_lights_m(
+def compute_sigma_at_lights_m(
     fit: Fit, lights: LightPeaks, refits: Refits | None, params: PointParams = PointParams()
 ) -> FloatArray:
     """How unsure the camera is, metres on the ground (one sigma), where it shows lights.
 
-    `refits`: see `camera_covariances`; `lights`: pixels of the solution's image; those far off
-    nadir are left out, where a pixel of the camera is kilometres of ground, and every camera is
+    `refits`: see `compute_camera_covariances`; `lights`: pixels of the solution's image; those far
+    off nadir are left out, where a pixel of the camera is kilometres of ground, and every camera is
     unsure.
     """
     ground = fit.camera.pixel_to_ecef(lights.x, lights.y)
     incidence = incidence_deg(fit.camera.position_ecef_m, ground)
     ground = ground[incidence <= params.max_lights_incidence_deg]
-    on_ground = project_covariance(fit.camera, ground, camera_covariances(fit, ground, refits))
+    on_ground = project_covariance(
+        fit.camera, ground, compute_camera_covariances(fit, ground, refits)
+    )
     return np.sqrt(np.trace(on_ground, axis1=-2, axis2=-1) / 2.0)
 
 
-def chance_within(sigma_m: float, camera: Camera) -> float:
+def compute_chance_within(sigma_m: float, camera: Camera) -> float:
     """Probability that what has this sigma along both axes lies within the allowed error."""
-    return -math.expm1(-0.5 * (allowed_error_m(camera) / sigma_m) ** 2)
+    return -math.expm1(-0.5 * (compute_allowed_error_m(camera) / sigma_m) ** 2)
 
 
-def camera_covariances(fit: Fit, ground_ecef_m: FloatArray, refits: Refits | None) -> FloatArray:
+def compute_camera_covariances(
+    fit: Fit, ground_ecef_m: FloatArray, refits: Refits | None
+) -> FloatArray:
     """Covariance that the camera's uncertainty causes where it sees places, shape (k, 2, 2).
 
     As the fit states it, and wider where leaving out lights (`refits`) moves the camera by more:
@@ -250,7 +254,7 @@ def widen(covariance: FloatArray, other: FloatArray) -> FloatArray:
     return np.asarray(stretched @ np.swapaxes(stretched, -1, -2))
 
 
-def allowed_error_m(camera: Camera) -> float:
+def compute_allowed_error_m(camera: Camera) -> float:
     """What a control point may be off and still count as right: 1 % of the diagonal, or 1 km."""
     return max(1000.0, 10.0 * diagonal_km(camera))
 

@@ -10,7 +10,7 @@ import numpy as np
 from detectors.types import BoolArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.light_grid import LightGrid
-from matchers.geometry.pose import FOCAL, PosePrior, other_pose
+from matchers.geometry.pose import FOCAL, PosePrior, mirror_pose
 from matchers.geometry.view import render_known
 from matchers.lights.gauss_newton import align
 from matchers.lights.patch_fit import PATCH_FIT, Refinement, fit_to_patches
@@ -25,11 +25,11 @@ from matchers.lights.patches import (
 from matchers.lights.photo_light import detail
 from matchers.lights.verify import LIGHTS, find_light_peaks, score_lights
 from regengine.registration.align import align_hypothesis, free_unknowns
-from regengine.registration.hold_out import allowed_error_px, test_fit
+from regengine.registration.hold_out import compute_allowed_error_px, test_fit
 from regengine.registration.parameters import LENS, RefineParams
 from regengine.registration.prepare_photo import FINE_SAMPLE_KM
 from regengine.registration.types import Fit, FitTest, Hypothesis, Problem
-from regengine.registration.windows import footprint_window, ground_sample_km
+from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
 
 TestedFit = tuple[Fit, FitTest]
 
@@ -124,7 +124,7 @@ def contradicts(other: TestedFit, best: TestedFit, better_log10_odds: float) -> 
     ground = fit.refinement.rendered.pixel_to_ecef(matches.x, matches.y)
     x, y = fit.camera.ecef_to_pixel(ground)
     other_x, other_y = other[0].camera.ecef_to_pixel(ground)
-    allowed_px = allowed_error_px(fit.camera, fit.image)
+    allowed_px = compute_allowed_error_px(fit.camera, fit.image)
     return bool((np.hypot(other_x - x, other_y - y) > allowed_px).any())
 
 
@@ -150,7 +150,9 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
     image = fine.resized(size_px, params.finest_smooth_px)
     camera = image.camera(hypothesis.camera)
     light_map = problem.references.light_map
-    levels = footprint_window(light_map, hypothesis.camera, 25.0, ground_sample_km(camera) / 1.2)
+    levels = find_footprint_window(
+        light_map, hypothesis.camera, 25.0, compute_ground_sample_km(camera) / 1.2
+    )
     if levels is None:
         return None
     prior = hypothesis.prior.for_image(image.factor)
@@ -237,7 +239,7 @@ def refine_on_patches(
         matches, fits = find_patches(camera, widest), []
         if len(matches) >= PATCH_FIT.min_matches:
             # The other pose sees almost the same: begun there, too, where it sees the ground
-            starts, other = [camera], other_pose(camera)
+            starts, other = [camera], mirror_pose(camera)
             ground = camera.pixel_to_ecef(matches.x, matches.y)
             visible = ground[np.isfinite(ground[:, 0])]
             if other is not None and np.isfinite(other.ecef_to_pixel(visible)).all():

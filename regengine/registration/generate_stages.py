@@ -29,7 +29,7 @@ from regengine.registration.priors.tracks import list_offsets
 from regengine.registration.propose_from_neighbours import expect_place
 from regengine.registration.stage_yields import StageYields, read_stage_yields
 from regengine.registration.types import Photo, Place, Problem, Region, Stage, Views
-from regengine.registration.windows import FARTHEST_DEG, ground_reach_km
+from regengine.registration.windows import FARTHEST_DEG, compute_ground_reach_km
 
 
 def generate_stages(problem: Problem) -> list[Stage]:
@@ -91,7 +91,7 @@ def list_regions(problem: Problem, yields: StageYields) -> list[Region]:
     if problem.is_blind:
         return [Region(name="earth", places=(), share=1.0, index=index)]
     places = list_places(problem, params.place_step_km, params.max_neg_log_prior)
-    reach_rad = ground_reach_km(problem.altitude_km, FARTHEST_DEG) / EARTH_RADIUS_KM
+    reach_rad = compute_ground_reach_km(problem.altitude_km, FARTHEST_DEG) / EARTH_RADIUS_KM
     regions: list[Region] = []
     for name, limit in (("near", params.near_neg_log_prior), ("wide", params.max_neg_log_prior)):
         chosen = [place for neg_log_prior, place in places if neg_log_prior <= limit]

@@ -24,9 +24,9 @@ from matchers.lights.patches import (
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LightPeaks
 from regengine.registration.control_points import (
-    allowed_error_m,
-    chance_within,
-    sigma_at_lights_m,
+    compute_allowed_error_m,
+    compute_chance_within,
+    compute_sigma_at_lights_m,
 )
 from regengine.registration.parameters import AcceptParams, HoldOutParams, RegisterParams
 from regengine.registration.types import Fit, FitTest
@@ -49,7 +49,7 @@ def test_fit(fit: Fit, params: RegisterParams) -> FitTest:
     control points may is not stable.
     """
     hold_out, accept = params.hold_out, params.accept
-    allowed_px = allowed_error_px(fit.camera, fit.image)
+    allowed_px = compute_allowed_error_px(fit.camera, fit.image)
     right_px = max(0.5 * allowed_px, hold_out.landed_px)
     view, known = fit.view, fit.image.weight * fit.known
     strict: list[PredictedPatches] = []
@@ -94,9 +94,9 @@ def test_fit(fit: Fit, params: RegisterParams) -> FitTest:
     )
 
 
-def allowed_error_px(camera: Camera, image: LightImage) -> float:
+def compute_allowed_error_px(camera: Camera, image: LightImage) -> float:
     """What a control point may be off, pixels of the image, in the mean over it."""
-    share = allowed_error_m(camera) / 1e3 / diagonal_km(camera)
+    share = compute_allowed_error_m(camera) / 1e3 / diagonal_km(camera)
     return share * float(np.hypot(*image.values.shape))
 
 
@@ -253,7 +253,11 @@ def measure_pose_sigma_m(fit: Fit, patch_log10_odds: float, params: AcceptParams
         refits.append(fit.leave_out_parts(4))
     lights = fit.matched_lights
     worst_m = max(
-        float(sigma_at_lights_m(fit, lights, without).max(initial=0.0)) for without in refits
+        float(compute_sigma_at_lights_m(fit, lights, without).max(initial=0.0))
+        for without in refits
     )
-    sure = worst_m == 0.0 or chance_within(worst_m, fit.camera) >= params.min_points_probability
+    sure = (
+        worst_m == 0.0
+        or compute_chance_within(worst_m, fit.camera) >= params.min_points_probability
+    )
     return 0.0 if sure else worst_m

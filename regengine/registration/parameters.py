@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from regengine.registration.calibration import shipped_calibration
+from regengine.registration.calibration import read_shipped_calibration
 from regengine.registration.day.parameters import DayParams
 from regengine.registration.streets.parameters import StreetParams
 
@@ -236,11 +236,11 @@ class AcceptParams:
     """What evidence is asked for."""
 
     accept_probability: float = field(
-        default_factory=lambda: shipped_calibration().accept_probability
+        default_factory=lambda: read_shipped_calibration().accept_probability
     )
     # where neither time nor place was given; None accepts nothing
     accept_probability_blind: float | None = field(
-        default_factory=lambda: shipped_calibration().accept_probability_blind
+        default_factory=lambda: read_shipped_calibration().accept_probability_blind
     )
     # Below this, one in four, a proposal is not worth a person's look
     review_probability: float = 0.25

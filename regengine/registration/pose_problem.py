@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.priors.lit_ground import measure_lit_ground
-from regengine.registration.priors.tracks import Track, expect_seen, tracks_for
+from regengine.registration.priors.tracks import Track, expect_seen, make_tracks
 from regengine.registration.types import Photo, Prior, Problem, SearchReferences
 from regengine.registration.windows import MapWindows, NightLights
 
@@ -29,6 +29,6 @@ def list_tracks(prior: Prior, light_map: NightLights, params: RegisterParams) ->
     if prior.position is None:
         return ()
     lit_dex = measure_lit_ground(light_map)
-    tracks = tracks_for(prior.position, params.clock_window_s, lit_dex, params.tracks)
+    tracks = make_tracks(prior.position, params.clock_window_s, lit_dex, params.tracks)
     seen = prior.seen
     return tracks if seen is None else tuple(expect_seen(track, seen) for track in tracks)

@@ -14,23 +14,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.background import Background, diffuse_background, hot_pixels
+from detectors.background import Background, estimate_diffuse_background, find_hot_pixels
 from detectors.constants import SEMI_MAJOR_M
-from detectors.limb import Limb, find_limb, sky_mask
+from detectors.limb import Limb, find_limb, mask_sky
 from detectors.masks import (
     blank_parts,
-    grainy_light,
-    hardware_mask,
+    extract_grainy_light,
+    mask_hardware,
+    mask_window_frames,
     smooth_light,
-    window_frames,
 )
 from matchers.geometry.camera import Camera
 from matchers.lights.photo_light import LightImage, light_image
 from matchers.lights.verify import find_light_peaks
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.orbit.sun_moon import sun_moon
 from regengine.photo.frame import Frame
-from regengine.photo.image import LinearLight, brought_down, captions, read_linear_light
+from regengine.photo.image import LinearLight, mask_captions, read_linear_light, reduce_light
 from regengine.registration.parameters import LENS, RegisterParams
 from regengine.registration.priors.lens import is_telephoto
 from regengine.registration.priors.limb import sample_sky
@@ -47,12 +47,12 @@ GRAIN_PX = 1024
 # Diffuse light is what is broader than cities
 DIFFUSE_KM = 12.0
 LONGEST_CROP = 1.95  # a crop to half of the sensor
-LEAST_DIFFUSE_PX = 16.0
+MIN_DIFFUSE_PX = 16.0
 # Of frames hardly larger than that nothing is known to be diffuse
-MOST_DIFFUSE_SHARE = 0.5
+MAX_DIFFUSE_SHARE = 0.5
 # Light without grain over more than this is no city
 SMOOTH_KM = 5.0
-LEAST_SMOOTH_PX = 9  # the windows in which grain is measured
+MIN_SMOOTH_PX = 9  # the windows in which grain is measured
 DARKEST_QUANTILE = 0.01
 # Light is blurred to about a map pixel of a telephoto frame before it is compressed, and cut off at
 # this share of its brightest: of nine frames of the training half at 400 mm the right camera came
@@ -61,7 +61,7 @@ FLAT_BLURS = 128.0
 FLAT_SHARE = 0.2  # nine frames of the training half: 0.15 and 0.3 are alike
 # City cores saturate in patches; what is white over a solid disc of this size is no city
 GLARE_KM = 10.0
-LEAST_GLARE_PX = 7
+MIN_GLARE_PX = 7
 DAY_LIGHT = 0.18  # median linear luminance of a frame exposed for daylight (mid grey)
 # and its darkest tenth is brighter than this: that of such photographs of ground by day has 0.12
 # and more, lightning over half a night frame leaves it at 0.04
@@ -69,7 +69,7 @@ DAY_DARKEST, DAY_DARKEST_SHARE = 0.07, 0.1
 
 
 # Lights are told from noise by the brightest thousandth of the photo; in linear light
-BRIGHTEST_LIT_QUANTILE, LEAST_NOISE = 0.999, 1e-5
+BRIGHTEST_LIT_QUANTILE, MIN_NOISE = 0.999, 1e-5
 
 # What is compiled of a search
 COMPILED = (
@@ -90,7 +90,7 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
     focal_known = frame.focal_mm is not None or placed is not None
     side_px = read_px(nominal, altitude_km, focal_known)
     finest = read_linear_light(frame.file, max_long_side_px=side_px, small_jpeg=True)
-    light = brought_down(finest, fine_px(nominal, altitude_km))
+    light = reduce_light(finest, fine_px(nominal, altitude_km))
     photo = Photo(frame=frame, nominal=nominal, focal_known=focal_known)
     # A city fills telephoto frames, and may be exposed until none of it is dark
     may_be_filled = False
@@ -103,11 +103,11 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
         sun = sun_moon(position.time_utc, position.lon, position.lat)
         may_be_filled = sun.sun_elevation_deg < params.streets.dark_sun_deg
     if placed is None and not may_be_filled:
-        reason = nothing_to_register(light, params.any_category)
+        reason = explain_nothing_to_register(light, params.any_category)
         if reason is not None:
             return replace(photo, skip_reason=reason)
-    limb = limb_of_photo(light, nominal, focal_known, altitude_km)
-    images = lights_of_photo(light, altitude_km / nominal.focal_px / light.factor, limb, finest)
+    limb = find_photo_limb(light, nominal, focal_known, altitude_km)
+    images = find_photo_lights(light, altitude_km / nominal.focal_px / light.factor, limb, finest)
     load_compiled()
     # Where a person placed the photo, that tells more than a limb
     if limb is not None and placed is None:
@@ -118,7 +118,7 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
         n_lights = count_light_peaks(photo)
         if n_lights < params.accept.min_lights:
             text = (
-                f"only {counted(n_lights, 'light')} can be told apart, too few to find them "
+                f"only {format_count(n_lights, 'light')} can be told apart, too few to find them "
                 "anywhere on Earth; give the time with element sets, or the nadir"
             )
             return replace(photo, skip_reason=Reason(code="few_lights", text=text))
@@ -160,7 +160,7 @@ def make_nominal_camera(frame: Frame, placed: Camera | None = None) -> Camera:
     return camera
 
 
-def nothing_to_register(light: LinearLight, any_category: bool) -> Reason | None:
+def explain_nothing_to_register(light: LinearLight, any_category: bool) -> Reason | None:
     """Why a photo need not be searched for cities at all; None where it must."""
     darkest, middle = np.quantile(light.light[::4, ::4], [DAY_DARKEST_SHARE, 0.5])
     if middle > DAY_LIGHT and darkest > DAY_DARKEST and not any_category:
@@ -185,7 +185,7 @@ def read_px(stored: Camera, altitude_km: float, focal_known: bool) -> int:
     return fine if focal_known and not is_telephoto(longest_lens) else max(fine, GRAIN_PX)
 
 
-def limb_of_photo(
+def find_photo_limb(
     light: LinearLight, stored: Camera, focal_known: bool, altitude_km: float
 ) -> Limb | None:
     """The Earth's limb, where the photo shows it beyond doubt."""
@@ -193,11 +193,11 @@ def limb_of_photo(
         light.light,
         focal_px=stored.focal_px * light.factor if focal_known else None,
         altitude_km=altitude_km,
-        ignored=captions(light) | blank_parts(light.light),
+        ignored=mask_captions(light) | blank_parts(light.light),
     )
 
 
-def lights_of_photo(
+def find_photo_lights(
     light: LinearLight,
     sample_km: float,
     limb: Limb | None = None,
@@ -208,16 +208,16 @@ def lights_of_photo(
     `sample_km`: size of the light's pixels on the ground below; `limb`: the sky above it does not
     count; `finest`: what `light` was brought down from; its grain makes the flat image.
     """
-    hot = hot_pixels(light.light)
-    ignored = glare(light, sample_km) | captions(light) | blank_parts(light.light)
-    sky = None if limb is None else sky_mask(limb, light.light.shape)
-    ignored |= window_frames(light.light, sky=sky) | hardware_mask(light.light, sky)
+    hot = find_hot_pixels(light.light)
+    ignored = find_glare(light, sample_km) | mask_captions(light) | blank_parts(light.light)
+    sky = None if limb is None else mask_sky(limb, light.light.shape)
+    ignored |= mask_window_frames(light.light, sky=sky) | mask_hardware(light.light, sky)
     if sky is not None:
         ignored |= sky
-    scale_px = max(LEAST_DIFFUSE_PX, DIFFUSE_KM / sample_km)
+    scale_px = max(MIN_DIFFUSE_PX, DIFFUSE_KM / sample_km)
     background = estimate_background(light, scale_px, hot | ignored)
-    if scale_px <= MOST_DIFFUSE_SHARE * max(light.light.shape):
-        least_px = max(LEAST_SMOOTH_PX, round(SMOOTH_KM / sample_km))
+    if scale_px <= MAX_DIFFUSE_SHARE * max(light.light.shape):
+        least_px = max(MIN_SMOOTH_PX, round(SMOOTH_KM / sample_km))
         cleaned = np.where(hot, background.level, light.light)
         smooth = smooth_light(
             cleaned, background.level, background.noise, light.saturated, least_px
@@ -229,11 +229,11 @@ def lights_of_photo(
     cleaned = np.where(hot, background.level, light.light)
     narrow = light_image(cleaned, background.level, background.noise, weight, light.factor)
     finest = light if finest is None else finest
-    grain = replace(finest, light=grainy_light(finest.light))
-    clipped = clipped_light(brought_down(grain, max(light.light.shape)), weight)
+    grain = replace(finest, light=extract_grainy_light(finest.light))
+    clipped = extract_clipped_light(reduce_light(grain, max(light.light.shape)), weight)
     half = np.s_[::2, ::2]
     excess = (cleaned[half] - background.level[half]) * (weight[half] > 0.5)
-    sigmas = excess / np.maximum(background.noise[half], LEAST_NOISE)
+    sigmas = excess / np.maximum(background.noise[half], MIN_NOISE)
     return LightImages(
         narrow=narrow,
         clipped=clipped,
@@ -241,7 +241,7 @@ def lights_of_photo(
     )
 
 
-def clipped_light(light: LinearLight, weight: NDArray[np.float32]) -> LightImage:
+def extract_clipped_light(light: LinearLight, weight: NDArray[np.float32]) -> LightImage:
     """City light of a photo that may be city all over, cut off where maps saturate."""
     sigma_px = max(light.light.shape) / FLAT_BLURS
     lit = cv2.GaussianBlur(light.light * weight, (0, 0), sigma_px)
@@ -263,21 +263,21 @@ def estimate_background(
     light: LinearLight, scale_px: float, ignored: NDArray[np.bool_]
 ) -> Background:
     """What is broader than a scale, and the noise about it."""
-    if scale_px <= MOST_DIFFUSE_SHARE * max(light.light.shape):
-        return diffuse_background(light.light, scale_px=scale_px, mask=ignored)
+    if scale_px <= MAX_DIFFUSE_SHARE * max(light.light.shape):
+        return estimate_diffuse_background(light.light, scale_px=scale_px, mask=ignored)
     # A telephoto frame may be city all over: nothing in it is known to be diffuse but what
     # its darkest places have; its pixels are means of hundreds, without noise
     darkest = np.float32(np.quantile(light.light, DARKEST_QUANTILE))
     return Background(level=np.full_like(light.light, darkest), noise=np.zeros_like(light.light))
 
 
-def glare(light: LinearLight, sample_km: float) -> NDArray[np.bool_]:
+def find_glare(light: LinearLight, sample_km: float) -> NDArray[np.bool_]:
     """Where lightning, the Moon or lit hardware is saturated more broadly than any city.
 
     Solid saturated areas wider than `GLARE_KM` and their halo; `sample_km`: size of the light's
     pixels on the ground below.
     """
-    side = max(LEAST_GLARE_PX, round(GLARE_KM / sample_km)) | 1
+    side = max(MIN_GLARE_PX, round(GLARE_KM / sample_km)) | 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     core = cv2.erode((light.saturated > 0.5).astype(np.uint8), disc)
     if cv2.countNonZero(core):

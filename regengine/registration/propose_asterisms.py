@@ -19,7 +19,7 @@ from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, intersect_ellipsoid, surface_to_lonlat
 from matchers.geometry.light_grid import LightGrid
-from matchers.geometry.pose import looking_at_nadir, with_attitude
+from matchers.geometry.pose import point_at_nadir, with_attitude
 from matchers.geometry.view import LATTICE_PX, draw, lattice, stereographic_rays
 from matchers.lights.photo_light import EVEN_FLOOR, LightImage, detail, normalize_contrast
 from matchers.lights.verify import LIGHTS, find_light_peaks
@@ -31,7 +31,7 @@ from regengine.registration.hypotheses import choose_template_px, make_hypothesi
 from regengine.registration.priors.lens import is_telephoto
 from regengine.registration.priors.limb import keeps_sky_free
 from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage
-from regengine.registration.windows import FARTHEST_DEG, MIN_SAMPLE_KM, ground_reach_km
+from regengine.registration.windows import FARTHEST_DEG, MIN_SAMPLE_KM, compute_ground_reach_km
 
 MAP_PIXEL_KM = 0.5
 MAX_OFF_NADIR_DEG = 68.5  # of ground: the horizon is at 70
@@ -103,7 +103,7 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
     # The best few of them by the picture
     size_px = choose_template_px(problem, stage.lens)
     step_km = max(field_km / size_px / 1.5, MIN_SAMPLE_KM)
-    reach_km = ground_reach_km(problem.altitude_km, FARTHEST_DEG)
+    reach_km = compute_ground_reach_km(problem.altitude_km, FARTHEST_DEG)
     levels = problem.windows.around(place.position_ecef_m, reach_km, step_km)
     if levels is None:
         return []
@@ -136,7 +136,7 @@ def view_index_lights(problem: Problem, camera: Camera) -> tuple[FloatArray, Flo
     sizes_km = sorted(index.sizes_km)
     nadir = position / np.linalg.norm(position)
     # Chord of the unit sphere to the farthest ground that is used
-    reach_km = ground_reach_km(problem.altitude_km, MAX_OFF_NADIR_DEG)
+    reach_km = compute_ground_reach_km(problem.altitude_km, MAX_OFF_NADIR_DEG)
     reach = 2.0 * np.sin(0.5 * reach_km / EARTH_RADIUS_KM)
     vectors, contrasts = [np.zeros((0, 3))], [np.zeros(0)]
     for k, size_km in enumerate(sizes_km):
@@ -204,7 +204,7 @@ def correlate_attitudes(
     # side, its light without broad structure, and the square of that blurred
     views: dict[int, tuple[float, int, FloatImage, FloatImage]] = {}
     position = np.asarray(cameras[0].position_ecef_m)
-    axes, reach = looking_at_nadir(position), 2.0 * np.tan(np.radians(off_nadir_deg) / 2.0)
+    axes, reach = point_at_nadir(position), 2.0 * np.tan(np.radians(off_nadir_deg) / 2.0)
     found = np.zeros(len(cameras))
     for number, camera in enumerate(cameras):
         # Cameras whose focal lengths agree to a third of an octave share a view of the map

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from matchers.geometry.camera import Camera
 from matchers.lights import dense
-from matchers.lights.dense import DenseParameters, boresights, templates_for
+from matchers.lights.dense import DenseParameters, choose_templates, spread_boresights
 from regengine.registration.align import align_first, is_same_view, unmirror
 from regengine.registration.hypotheses import choose_template_px, make_hypothesis
 from regengine.registration.priors.lens import is_telephoto
@@ -16,8 +16,8 @@ from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage
 from regengine.registration.windows import (
     FARTHEST_DEG,
     MIN_SAMPLE_KM,
-    ground_reach_km,
-    slant_range_km,
+    compute_ground_reach_km,
+    compute_slant_range_km,
 )
 
 
@@ -43,13 +43,15 @@ def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
     step_km = sample_km / 1.5
     if clipped:
         # Ground farther off is seen coarser, and windows of whole cities are slow to read
-        nearest_km = slant_range_km(problem.altitude_km, math.cos(math.radians(nearest_deg)))
+        nearest_km = compute_slant_range_km(
+            problem.altitude_km, math.cos(math.radians(nearest_deg))
+        )
         step_km = sample_km * nearest_km / problem.altitude_km / 1.2
     # Tiles around boresights at the rim of the zone see 12 degrees beyond it
     reach_deg = min(farthest_deg + (12.0 if farthest_deg < 60.0 else 0.0), FARTHEST_DEG)
     levels = problem.windows.around(
         place.position_ecef_m,
-        ground_reach_km(problem.altitude_km, reach_deg),
+        compute_ground_reach_km(problem.altitude_km, reach_deg),
         max(step_km, MIN_SAMPLE_KM),
     )
     if levels is None:
@@ -57,8 +59,8 @@ def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
     image = problem.photo.image(kind).resized(size_px, 0.7, params.detail_px)
     image = unmirror(image, stage.mirrored)
     photo = replace(image.camera(lens), mirrored=False)
-    templates = templates_for(image.values, image.weight, photo.focal_px, params)
-    directions = boresights(templates.step_deg, nearest_deg, farthest_deg)
+    templates = choose_templates(image.values, image.weight, photo.focal_px, params)
+    directions = spread_boresights(templates.step_deg, nearest_deg, farthest_deg)
     chosen: list[Camera] = []
     for k, peak in enumerate(dense.search(levels, photo, templates, directions, params)):
         if len(chosen) == stage.n_aligned or k == 300:

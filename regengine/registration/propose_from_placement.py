@@ -9,7 +9,7 @@ import numpy as np
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
-from matchers.geometry.pose import turned
+from matchers.geometry.pose import turn_camera
 from regengine.errors import EphemerisError
 from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import CameraPosition, position_from_nadir
@@ -33,7 +33,7 @@ def propose_from_placement(problem: Problem, stage: Stage) -> list[Hypothesis]:
     shifts_rad = (0.0, -0.07 * long_side_rad, 0.07 * long_side_rad)
     found: list[Hypothesis] = []
     for right, down, turn_deg in product(shifts_rad, shifts_rad, (0.0, -5.0, 5.0)):
-        camera = turned(placed, (down, right, np.radians(turn_deg)))
+        camera = turn_camera(placed, (down, right, np.radians(turn_deg)))
         # Each by itself: of several that are nearly one view, the best counts, not the first
         start = make_hypothesis(problem, stage, place, camera, kind)
         aligned = align_first(problem, [start], size_px=size_px)

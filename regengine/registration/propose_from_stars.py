@@ -13,12 +13,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from detectors.limb import Limb, sky_mask
-from detectors.limb_geometry import arc_rays, limb_angle_deg, pixels_of, tangent_axes
+from detectors.limb import Limb, mask_sky
+from detectors.limb_geometry import (
+    compute_tangent_axes,
+    limb_angle_deg,
+    make_arc_rays,
+    project_directions,
+)
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.sky_camera import SkyCamera
-from regengine.orbit.rotation import EARTH_RATE_RAD_S, icrs_to_itrf, turned_by_clock
+from regengine.orbit.rotation import EARTH_RATE_RAD_S, icrs_to_itrf, turn_by_clock
 from regengine.photo.image import read_linear_light
 from regengine.registration.align import align_first, merge_hypotheses
 from regengine.registration.parameters import LENS, StarParams
@@ -26,10 +31,10 @@ from regengine.registration.priors.lens import LensBelief
 from regengine.registration.priors.tracks import Track, believe_camera, list_offsets
 from regengine.registration.types import Hypothesis, Problem, Stage
 from regengine.sky.stars.attitude import (
-    LEAST_STAR_HEIGHT_KM,
+    MIN_STAR_HEIGHT_KM,
     StarAttitude,
-    attitude_of,
-    over_the_earth,
+    make_attitude,
+    place_over_earth,
 )
 
 
@@ -84,11 +89,11 @@ def read_sky(problem: Problem) -> StarAttitude | None:
     if frame.time_utc is None or limb is None:
         return None
     # The sky begins where refraction no longer bends starlight
-    raised_deg = limb_angle_deg(problem.altitude_km, LEAST_STAR_HEIGHT_KM) - limb.hard_edge_deg
-    if sky_mask(limb, limb.shape, margin_deg=-raised_deg).mean() < params.min_sky_share:
+    raised_deg = limb_angle_deg(problem.altitude_km, MIN_STAR_HEIGHT_KM) - limb.hard_edge_deg
+    if mask_sky(limb, limb.shape, margin_deg=-raised_deg).mean() < params.min_sky_share:
         return None
     picture = read_linear_light(frame.file, max_long_side_px=params.detection_px)
-    mask = ~sky_mask(limb, picture.light.shape, margin_deg=-raised_deg)
+    mask = ~mask_sky(limb, picture.light.shape, margin_deg=-raised_deg)
     stars = detect_in_picture(picture, STARS.detector(), mask=mask)
     focal_px, sigma_log_focal = stored.focal_px, LENS.sigma_log_focal
     if not photo.focal_known:  # as long as the limb's curvature says
@@ -104,7 +109,7 @@ def read_sky(problem: Problem) -> StarAttitude | None:
     )
     catalogue, indices = sky()
     solution = solve_stars(stars, stored.width_px, stored.height_px, catalogue, indices, options)
-    return attitude_of(solution, frame.time_utc) if isinstance(solution, StarSolution) else None
+    return make_attitude(solution, frame.time_utc) if isinstance(solution, StarSolution) else None
 
 
 def list_star_places(
@@ -121,8 +126,8 @@ def list_star_places(
     def look_down(track: Track, offset_km: float) -> tuple[Camera, FloatArray, float]:
         """The camera at a place, the Earth's centre in its frame, and degrees from the limb's."""
         x, y, z = track.position(offset_km).tolist()
-        turned = turned_by_clock(rotation, track.clock_at(offset_km))
-        camera = over_the_earth(attitude, turned, (x, y, z))
+        turned = turn_by_clock(rotation, track.clock_at(offset_km))
+        camera = place_over_earth(attitude, turned, (x, y, z))
         position = np.asarray(camera.position_ecef_m)
         down = np.asarray(camera.matrix.T @ (-position / np.linalg.norm(position)))
         off_rad = np.arctan2(np.linalg.norm(np.cross(nadir, down)), nadir @ down)
@@ -143,7 +148,7 @@ def list_star_places(
             if np.abs(near - offset_km).min() > 0.5 * params.first_step_km:
                 continue
             camera, down, away_deg = look_down(track, offset_km)
-            across = np.stack(tangent_axes(nadir)) @ down
+            across = np.stack(compute_tangent_axes(nadir)) @ down
             off = across * away_deg / max(float(np.hypot(*across)), 1e-9)
             likely = 0.0
             for part, spread in ((1.0 - wrong, covariance), (wrong, wide)):
@@ -157,8 +162,8 @@ def list_star_places(
 def refit_nadir(limb: Limb, lens: SkyCamera) -> FloatArray:
     """The nadir whose horizon is the limb's arc, through another lens than it was found with."""
     height, width = limb.shape
-    arc = arc_rays(limb.nadir, np.array(limb.angle_deg), np.linspace(-80.0, 80.0, 25))
-    x, y = pixels_of(arc, limb.focal_px, ((width - 1) / 2.0, (height - 1) / 2.0))
+    arc = make_arc_rays(limb.nadir, np.array(limb.angle_deg), np.linspace(-80.0, 80.0, 25))
+    x, y = project_directions(arc, limb.focal_px, ((width - 1) / 2.0, (height - 1) / 2.0))
     with np.errstate(invalid="ignore"):
         shown = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
     nadir = limb.nadir * np.array([-1.0 if lens.mirrored else 1.0, 1.0, 1.0])
@@ -168,7 +173,7 @@ def refit_nadir(limb: Limb, lens: SkyCamera) -> FloatArray:
     rays = lens.rays((x[shown] + 0.5) * factor - 0.5, (y[shown] + 0.5) * factor - 0.5)
     cosine = math.cos(math.radians(limb.angle_deg))
     for _ in range(5):  # Gauss-Newton
-        axes = np.stack(tangent_axes(nadir))
+        axes = np.stack(compute_tangent_axes(nadir))
         step = np.linalg.lstsq(rays @ axes.T, cosine - rays @ nadir, rcond=None)[0]
         nadir = nadir + step @ axes
         nadir = nadir / np.linalg.norm(nadir)

@@ -40,7 +40,7 @@ from regengine.registration.hypotheses import choose_template_px, locate_camera,
 from regengine.registration.index.earth import LightLevel
 from regengine.registration.parameters import IndexParams
 from regengine.registration.priors.limb import keeps_sky_free
-from regengine.registration.priors.tracks import tracks_for
+from regengine.registration.priors.tracks import make_tracks
 from regengine.registration.types import Hypothesis, Place, Problem, Stage
 
 
@@ -161,7 +161,7 @@ def place_on_track(problem: Problem, stage: Stage, camera: Camera) -> Hypothesis
         spare_km = tracks.blind_sigma_km[2]  # a tilt that is not quite right is one in height
         if not low_km - spare_km <= position.altitude_km <= high_km + spare_km:
             return None
-        track, spread_km = tracks_for(position, None, params=tracks)[0], tracks.blind_sigma_km[0]
+        track, spread_km = make_tracks(position, None, params=tracks)[0], tracks.blind_sigma_km[0]
         place = Place(track=track, offset_km=0.0, spread_km=spread_km, share=1.0)
         found = make_hypothesis(problem, stage, place, camera, "narrow")
         along_m, across_m, up_m = (1e3 * sigma for sigma in tracks.blind_sigma_km)

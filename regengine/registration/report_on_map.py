@@ -10,15 +10,15 @@ import numpy as np
 from matchers.geometry.pose import PARAMETERS
 from matchers.lights.patch_fit import fit_to_patches, state_noise
 from matchers.lights.verify import LightPeaks
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.registration.accept import decide
 from regengine.registration.cell_parameters import CellParams
-from regengine.registration.control_points import camera_covariances, select_control_points
+from regengine.registration.control_points import compute_camera_covariances, select_control_points
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.refine_on_map import CellProof, MapPicture
 from regengine.registration.report_result import record_match
 from regengine.registration.types import Evidence, Fit, Hypothesis, Match
-from regengine.result import LEAST_POINTS, FrameResult, PatchProof, Reason
+from regengine.result import MIN_POINTS, FrameResult, PatchProof, Reason
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,7 +94,7 @@ def fit_all_cells(
     if params.is_noise_found and fit.refits is not None:
         # A jackknife is too wide in the mean (Efron & Stein 1981): it counts where it is far wider
         ground = refinement.rendered.pixel_to_ecef(refinement.matches.x, refinement.matches.y)
-        stated = camera_covariances(fit, ground, None)
+        stated = compute_camera_covariances(fit, ground, None)
         moved = fit.refits.covariance_px(ground)
         if np.trace(moved.sum(axis=0)) < params.max_refit_variance * np.trace(stated.sum(axis=0)):
             fit = replace(fit, groups=np.zeros(len(refinement.matches), np.intp))
@@ -166,8 +166,8 @@ def report_on_map(
         what = "; ".join(f"1e-{one.score:.1f} at {one.sample_m:.4g} m" for one in match.proofs)
         text = f"chance brings about as much agreement with a probability of {what}"
         reasons = (*reasons, Reason(code="low_probability", text=text))
-    if len(points) < LEAST_POINTS:
-        text = f"only {counted(len(points), 'place')} of the photo can be tied to the map"
+    if len(points) < MIN_POINTS:
+        text = f"only {format_count(len(points), 'place')} of the photo can be tied to the map"
         reasons = (*reasons, Reason(code="few_control_points", text=text))
     sources = {**dict(unplaced.sources), "reference": reference, "proof": tell_proofs(match.proofs)}
     result = replace(

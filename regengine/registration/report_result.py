@@ -15,7 +15,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84, corner_lonlat, diagonal_km
 from matchers.geometry.pose import track_offsets_m
 from matchers.lights.verify import LIGHTS
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
 from regengine.orbit.missions import doubt_time
 from regengine.orbit.propagation import CameraPosition, track_positions
@@ -25,13 +25,13 @@ from regengine.references.reference import LightMapInfo, Reference
 from regengine.registration.accept import (
     check_blind_fit,
     decide,
+    find_least_accepted,
     is_tested,
-    least_accepted,
     probability,
     probability_interval,
 )
 from regengine.registration.control_points import (
-    chance_within,
+    compute_chance_within,
     hull_area,
     measure_spread,
     select_control_points,
@@ -42,10 +42,10 @@ from regengine.registration.parameters import LENS, WORK_BUDGETS, AcceptParams, 
 from regengine.registration.priors.lit_ground import is_dark
 from regengine.registration.priors.tracks import list_offsets
 from regengine.registration.types import Hypothesis, Match, Problem, SearchState, StopReason
-from regengine.registration.windows import FARTHEST_DEG, ground_reach_km
+from regengine.registration.windows import FARTHEST_DEG, compute_ground_reach_km
 from regengine.result import (
-    LEAST_HULL,
-    LEAST_POINTS,
+    MIN_HULL,
+    MIN_POINTS,
     ControlPoint,
     DetectedLights,
     Fit,
@@ -66,7 +66,7 @@ def report_skipped(problem: Problem) -> FrameResult:
     reason = problem.photo.skip_reason
     assert reason is not None
     info = problem.references.light_map.info
-    return no_match_result(problem.photo.frame, problem.prior.position, info, reason)
+    return make_no_match_result(problem.photo.frame, problem.prior.position, info, reason)
 
 
 def report_result(problem: Problem, state: SearchState) -> FrameResult:
@@ -79,14 +79,16 @@ def report_result(problem: Problem, state: SearchState) -> FrameResult:
     if state.stop_reason is StopReason.CPU_LIMIT:
         sources["search"] = "ended by --max-seconds"
     if match is None:
-        return no_match_result(frame, position, info, *explain_no_match(problem, state), **sources)
+        return make_no_match_result(
+            frame, position, info, *explain_no_match(problem, state), **sources
+        )
     fit, evidence, hypothesis = match.fit, match.evidence, match.hypothesis
     points = select_control_points(fit, match.camera, problem.params.points)
     chance = 1.0
     if points:
         # The place may be beyond doubt where a point of the photo is not: near the limb, or in a
         # crop whose lens the fit hardly knows
-        chance = chance_within(max(point.sigma_m for point in points), match.camera)
+        chance = compute_chance_within(max(point.sigma_m for point in points), match.camera)
     verdict, reasons = judge(problem, state, match, points, chance)
     if verdict != "no_match":
         if problem.prior.position is not None:
@@ -100,7 +102,7 @@ def report_result(problem: Problem, state: SearchState) -> FrameResult:
             sources["attitude"] = f"{hypothesis.n_stars} stars"
     low, high = (chance * limit for limit in probability_interval(evidence))
     result = replace(
-        no_match_result(frame, position, info, *reasons, **sources),
+        make_no_match_result(frame, position, info, *reasons, **sources),
         verdict=verdict,
         probability=chance * probability(evidence, problem.params.accept),
         probability_low=low,
@@ -140,7 +142,7 @@ def record_match(
         records.append(
             HypothesisRecord(
                 rank=rank,
-                solved=solved_camera(camera, one),
+                solved=make_solved_camera(camera, one),
                 ncc=one.ncc,
                 log10_odds=log10_odds,
                 centre_lon=float(lon) if np.isfinite(lon) else None,
@@ -157,7 +159,7 @@ def record_match(
             ncc=evidence.ncc,
             runner_up_ncc=evidence.runner_up_ncc,
             residual_px=evidence.residual_px * grow,
-            residual_m=residual_m(match.camera, evidence.residual_px * grow),
+            residual_m=compute_residual_m(match.camera, evidence.residual_px * grow),
             matched_lights=evidence.n_matched_lights,
             held_out_residual_px=held_out_px if math.isfinite(held_out_px) else None,
             log10_odds=evidence.log10_odds,
@@ -182,7 +184,7 @@ def judge(
     p_right = chance * probability(evidence, params)
     reasons = list_review_reasons(match, points, params)
     is_blind = match.hypothesis.is_blind
-    least = least_accepted(params, is_blind)
+    least = find_least_accepted(params, is_blind)
     verdict = decide(p_right, reasons, params, is_blind=is_blind)
     if verdict == "accepted":
         # The camera may be bent where no control point is
@@ -280,7 +282,7 @@ def measure_covered_share(problem: Problem) -> float:
         return 1.0
     # Even over a disc (Vogel's spiral, of the golden angle)
     number = np.arange(1200)
-    reach_m = 1e3 * ground_reach_km(problem.altitude_km, FARTHEST_DEG)
+    reach_m = 1e3 * compute_ground_reach_km(problem.altitude_km, FARTHEST_DEG)
     away_m = reach_m * np.sqrt((number + 0.5) / len(number))
     start = np.full(len(number), position.lon), np.full(len(number), position.lat)
     lon, lat, _ = WGS84.fwd(*start, 137.508 * number, away_m)
@@ -304,7 +306,7 @@ def doubt_clock(problem: Problem, match: Match, given: CameraPosition) -> tuple[
     """That a camera is not where the photo was said to be from, and at which time it would be."""
     if given.source == "centre":  # which tells no time, see `doubt_centre`
         return ()
-    solved = solved_camera(match.camera, match.hypothesis)
+    solved = make_solved_camera(match.camera, match.hypothesis)
     if not match.hypothesis.is_blind:
         if (
             abs(solved.along_track_offset_s) <= problem.params.tracks.usual_clock_s
@@ -419,10 +421,10 @@ def list_review_reasons(
         found.append(Reason(code="imprecise", text=text))
     hull_px2 = hull_area(np.array([(point.x, point.y) for point in points]))
     hull_share = hull_px2 / (match.camera.width_px * match.camera.height_px)
-    if len(points) < LEAST_POINTS:
-        text = f"only {counted(len(points), 'place')} of the photo can be tied to the map"
+    if len(points) < MIN_POINTS:
+        text = f"only {format_count(len(points), 'place')} of the photo can be tied to the map"
         found.append(Reason(code="few_control_points", text=text))
-    elif hull_share < LEAST_HULL:
+    elif hull_share < MIN_HULL:
         text = f"the control points span {100.0 * hull_share:.2f} % of the picture alone"
         found.append(Reason(code="few_control_points", text=text))
     return tuple(found)
@@ -462,7 +464,7 @@ def remark_on_points(
 
     `factor`: size of the searched image over that of the stored one.
     """
-    if len(points) < LEAST_POINTS:
+    if len(points) < MIN_POINTS:
         return
     places = np.array([(point.x, point.y) for point in points])
     matched = np.stack([lights.x, lights.y], axis=-1)[lights.matched > 0]
@@ -483,7 +485,7 @@ def remark_on_points(
         yield Reason(code="dark_points", text=text)
 
 
-def no_match_result(
+def make_no_match_result(
     frame: Frame,
     position: CameraPosition | None,
     info: LightMapInfo | Reference | None,
@@ -526,7 +528,7 @@ def no_match_result(
     )
 
 
-def solved_camera(camera: Camera, hypothesis: Hypothesis) -> SolvedCamera:
+def make_solved_camera(camera: Camera, hypothesis: Hypothesis) -> SolvedCamera:
     """A camera together with how it sits on the orbit that was believed."""
     track = hypothesis.track
     along_m = track_offsets_m(hypothesis.prior, camera.position_ecef_m)[0]
@@ -538,7 +540,7 @@ def solved_camera(camera: Camera, hypothesis: Hypothesis) -> SolvedCamera:
     )
 
 
-def residual_m(camera: Camera, residual_px: float) -> float:
+def compute_residual_m(camera: Camera, residual_px: float) -> float:
     """A residual in pixels as metres on the ground, at the middle of the visible ground."""
     x, y = np.meshgrid(
         np.linspace(0.0, camera.width_px - 1.0, 9), np.linspace(0.0, camera.height_px - 1.0, 9)

@@ -12,8 +12,8 @@ from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE, SEMI_MAJOR_M
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
-from matchers.geometry.footprint import visible_outline
-from matchers.geometry.light_grid import LightGrid, filled, pyramid
+from matchers.geometry.footprint import trace_visible_outline
+from matchers.geometry.light_grid import LightGrid, fill_missing, make_pyramid
 from regengine.errors import LightMapError
 from regengine.references.reference import LightMapInfo
 
@@ -69,20 +69,20 @@ class StreetMap(Protocol):
         ...
 
 
-def ground_sample_km(camera: Camera) -> float:
+def compute_ground_sample_km(camera: Camera) -> float:
     """Size on the ground of a pixel that looks straight down."""
     return float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3 / camera.focal_px
 
 
-def footprint_window(
+def find_footprint_window(
     light_map: NightLights, camera: Camera, margin_km: float, step_km: float
 ) -> Pyramid | None:
     """Pyramid of the window that a camera sees; None for the sky or outside the map."""
-    lon, lat = camera.pixel_to_lonlat(*visible_outline(camera, per_side=33))
-    return window_around(light_map, lon, lat, margin_km, step_km) if len(lon) else None
+    lon, lat = camera.pixel_to_lonlat(*trace_visible_outline(camera, per_side=33))
+    return find_window_around(light_map, lon, lat, margin_km, step_km) if len(lon) else None
 
 
-def window_around(
+def find_window_around(
     light_map: NightLights,
     lon_deg: FloatArray,
     lat_deg: FloatArray,
@@ -117,7 +117,7 @@ def window_around(
         if error.code == "outside_map":
             return None
         raise
-    return pyramid(filled(grid), 6)
+    return make_pyramid(fill_missing(grid), 6)
 
 
 class MapWindows:
@@ -147,7 +147,7 @@ class MapWindows:
         else:
             coarser, margin_km = octave, reach_km + self.margin_km
             nadir, step_km = (np.array([lon]), np.array([lat])), finest_km * 2.0**octave
-            levels = window_around(self._map, *nadir, margin_km, step_km)
+            levels = find_window_around(self._map, *nadir, margin_km, step_km)
             cached = octave, reach_km, (lon, lat), levels
         kept = [cached, *(other for other in self._cached if other is not cached)]
         kept = kept[: self.max_windows]
@@ -156,7 +156,7 @@ class MapWindows:
         return None if levels is None else levels[octave - coarser :]
 
 
-def slant_range_km(altitude_km: float, off_nadir_cosine: float) -> float:
+def compute_slant_range_km(altitude_km: float, off_nadir_cosine: float) -> float:
     """Distance to the ground of a sphere along a ray from a height, at most the horizon's."""
     high_km = EARTH_RADIUS_KM + altitude_km
     horizon_sq = max(0.0, high_km**2 - EARTH_RADIUS_KM**2)
@@ -164,7 +164,7 @@ def slant_range_km(altitude_km: float, off_nadir_cosine: float) -> float:
     return down_km - math.sqrt(max(0.0, down_km**2 - horizon_sq))
 
 
-def ground_reach_km(altitude_km: float, off_nadir_deg: float) -> float:
+def compute_ground_reach_km(altitude_km: float, off_nadir_deg: float) -> float:
     """Distance along the ground from the nadir to where a ray of some off-nadir angle lands."""
     radius_km = SEMI_MAJOR_M / 1e3
     ratio = (radius_km + altitude_km) / radius_km

@@ -22,7 +22,7 @@ from regengine.report.figures import Photos
 
 NORMAL_SPREAD = 1.4826  # standard deviation of normal values over their median absolute deviation
 # Agreement is looked for among so many, evenly spread over the day
-MOST_COMPARED = 500
+MAX_COMPARED = 500
 
 Row = dict[str, Any]
 
@@ -81,7 +81,7 @@ def clock_offset(
     sigma) and how old they are stands beside it by their medians.
     """
     told = _spread(offsets_s, "_s")
-    compared = offsets_s[:: -(-len(offsets_s) // MOST_COMPARED)]
+    compared = offsets_s[:: -(-len(offsets_s) // MAX_COMPARED)]
     return told | {
         "agree": len(find_agreeing(compared, NeighbourParams().agree_s)) / len(compared),
         "median_km": told["median_s"] * ORBITAL_SPEED_KM_S,

@@ -24,11 +24,11 @@ VERDICTS: tuple[str, ...] = get_args(Verdict)
 CHOICES: tuple[str, ...] = get_args(Choice)
 UNKNOWN = "unknown"
 # Sentences carry numbers and file names: of each code so many different ones are told apart
-MOST_SENTENCES = 200
+MAX_SENTENCES = 200
 SHOWN_SENTENCES = 3
 # Of categories, camera bodies and codes the commonest are told; of versions and maps, too
-MOST_NAMES, MOST_ORIGINS = 200, 20
-MOST_FAILED, MOST_DEPENDENT, SLOWEST = 200, 200, 20  # photos shown
+MAX_NAMES, MAX_ORIGINS = 200, 20
+MAX_FAILED, MAX_DEPENDENT, SLOWEST = 200, 200, 20  # photos shown
 QUANTILES = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
 PROPOSED = ("accepted", "review")
 # Narrow where it matters: the acceptance threshold aims at one wrong in a thousand
@@ -90,7 +90,7 @@ def reason_figures(photos: Photos) -> list[dict[str, Any]]:
         # Each code of a photo once
         for code, text in {one.code: one.text for one in reasons_of(listed, texts)}.items():
             codes[code, verdict] += count
-            if text in sentences[code] or len(sentences[code]) < MOST_SENTENCES:
+            if text in sentences[code] or len(sentences[code]) < MAX_SENTENCES:
                 sentences[code][text] += count
     counts = count_by(codes)
     return [
@@ -121,7 +121,7 @@ def count_by(pairs: Iterable[tuple[Key, str]]) -> dict[Key, dict[str, Any]]:
 
 
 def _commonest(counts: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return sorted(counts, key=lambda key: (-counts[key]["photos"], key))[:MOST_NAMES]
+    return sorted(counts, key=lambda key: (-counts[key]["photos"], key))[:MAX_NAMES]
 
 
 def distribution(values: NDArray[Any], edges: Sequence[float]) -> dict[str, Any]:
@@ -232,12 +232,12 @@ def _iso(posix_s: float) -> str:
 
 
 def failure_figures(photos: Photos) -> dict[str, Any]:
-    """How many photos failed, by code, and the first `MOST_FAILED` of them."""
+    """How many photos failed, by code, and the first `MAX_FAILED` of them."""
     rows = np.flatnonzero(photos.where("verdict", "failed"))
     columns = (photos.texts(name, rows) for name in ("reasons", "reason_texts"))
     told = list(map(reasons_of, *columns))
     codes = [reasons[0].code if reasons else "" for reasons in told]
-    names = (photos.texts(name, rows[:MOST_FAILED]) for name in ("frame", "path"))
+    names = (photos.texts(name, rows[:MAX_FAILED]) for name in ("frame", "path"))
     return {
         "photos": len(rows),
         "codes": dict(sorted(Counter(codes).items(), key=lambda pair: (-pair[1], pair[0]))),
@@ -254,13 +254,13 @@ def failure_figures(photos: Photos) -> dict[str, Any]:
 
 
 def decision_figures(photos: Photos, reviews: Mapping[int, Reviewed]) -> dict[str, Any]:
-    """How many photos people decided how, and the first `MOST_DEPENDENT` not independent ones.
+    """How many photos people decided how, and the first `MAX_DEPENDENT` not independent ones.
 
     These were accepted for points that tell nothing beyond their own camera.
     """
     choices: Counter[str] = Counter(one.decision for one in reviews.values())
     dependent = [number for number, one in reviews.items() if not one.independent]
-    rows = np.searchsorted(photos["frame_index"], dependent[:MOST_DEPENDENT])
+    rows = np.searchsorted(photos["frame_index"], dependent[:MAX_DEPENDENT])
     names = (photos.texts(name, rows) for name in ("frame", "path"))
     return {
         "photos": len(reviews),
@@ -280,7 +280,7 @@ def origin_figures(photos: Photos) -> dict[str, Any]:
     """Versions, maps and sources of positions, the commonest first; hours of element sets."""
 
     def counts(name: str) -> dict[str, int]:
-        return dict(Counter(photos.texts(name)).most_common(MOST_ORIGINS))
+        return dict(Counter(photos.texts(name)).most_common(MAX_ORIGINS))
 
     sources = counts("nadir_source")
     ages_h = photos["tle_age_h"][photos.where("nadir_source", "tle")]
@@ -295,7 +295,7 @@ def origin_figures(photos: Photos) -> dict[str, Any]:
 Item = TypeVar("Item")
 
 
-def thinned(items: Sequence[Item], most: int) -> Sequence[Item]:
+def thin_items(items: Sequence[Item], most: int) -> Sequence[Item]:
     """At most so many of some items, evenly spread over them."""
     if len(items) <= most:
         return items

@@ -10,8 +10,8 @@ import textwrap
 from dataclasses import asdict
 from typing import Any
 
-from regengine.errors import shown
-from regengine.io.plain import plain, printable
+from regengine.errors import escape_terminal
+from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, csv_lines
 from regengine.records import (
     VERDICT_WORDS,
@@ -41,7 +41,7 @@ def frame_sheet(stored: StoredFrame) -> str:
         if title == "made":
             lines += _points(result) + _hypotheses(result.hypotheses)
         lines += ["", title, *(f"  {name:<21}{value}" for name, value in rows)]
-    return "\n".join(map(shown, lines))
+    return "\n".join(map(escape_terminal, lines))
 
 
 def frame_sections(stored: StoredFrame) -> list[tuple[str, Section]]:
@@ -52,7 +52,7 @@ def frame_sections(stored: StoredFrame) -> list[tuple[str, Section]]:
         "start of the search": _start(result),
         "solution": _solution(result),
         "fit": _fit(result),
-        "made": _made(stored),
+        "made": _format_origin(stored),
     }
     return [(title, rows) for title, rows in sections.items() if rows]
 
@@ -170,7 +170,7 @@ def _hypotheses(hypotheses: tuple[Hypothesis, ...]) -> list[str]:
     return ["", "hypotheses", title, *rows]
 
 
-def _made(stored: StoredFrame) -> Section:
+def _format_origin(stored: StoredFrame) -> Section:
     result = stored.result
     return [
         ("by", f"regengine {result.engine_version}"),
@@ -249,7 +249,7 @@ def table_line(result: FrameResult) -> str:
     """
     solved, margin = result.solved, margin_of(result)
     cells = (
-        shown(result.frame),
+        escape_terminal(result.frame),
         result.verdict,
         probability_text(result.probability),
         centre_text(result),
@@ -299,7 +299,9 @@ def csv_row(result: FrameResult) -> str:
         " ".join(reason.text for reason in result.reasons),
     )
     cells = [
-        cell(name, printable(value) if isinstance(value, str) else plain(value, printable))
+        cell(
+            name, make_printable(value) if isinstance(value, str) else plain(value, make_printable)
+        )
         for name, value in zip(CSV_COLUMNS, values, strict=True)
     ]
     return next(csv_lines([cells]))

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import FrameError
-from regengine.io.checksums import sha256_of
+from regengine.io.checksums import compute_sha256
 from regengine.io.html import data_address, link_to, render_page, thumbnail_jpeg
-from regengine.io.plain import rounded
+from regengine.io.plain import round_or_none
 from regengine.records import VERDICT_WORDS, evidence_text, margin_of
 from regengine.registration.overlay import overlay_path
-from regengine.report.figures import VERDICTS, fair_shares, thinned
+from regengine.report.figures import VERDICTS, fair_shares, thin_items
 from regengine.report.places import coastline, outline_of
 from regengine.result import FrameResult
 from regengine.store.file import photo_file
@@ -47,15 +47,15 @@ def frame_row(
         "camera_body": result.camera_body,
         "focal_mm": result.focal_mm,
         "time_utc": result.time_utc,
-        "sigma_m": rounded(max((p.sigma_m for p in result.control_points), default=None), 1),
-        "residual_m": None if fit is None else rounded(fit.residual_m, 1),
-        "margin": rounded(margin_of(result), 3),
+        "sigma_m": round_or_none(max((p.sigma_m for p in result.control_points), default=None), 1),
+        "residual_m": None if fit is None else round_or_none(fit.residual_m, 1),
+        "margin": round_or_none(margin_of(result), 3),
         "placed_on": None if fit is None else result.reference_kind,
         "lights": fit.matched_lights if fit is not None and by_lights else None,
         "patches": None if by_lights else evidence_text(result),
-        "off_nadir_deg": None if solved is None else rounded(solved.off_nadir_deg, 1),
-        "offset_s": None if solved is None else rounded(solved.along_track_offset_s, 1),
-        "seconds": rounded(result.seconds, 2),
+        "off_nadir_deg": None if solved is None else round_or_none(solved.off_nadir_deg, 1),
+        "offset_s": None if solved is None else round_or_none(solved.along_track_offset_s, 1),
+        "seconds": round_or_none(result.seconds, 2),
         "place": [round(degrees, 2) for degrees in place] if np.isfinite(place).all() else None,
         "outline": outline_of(result),
         "thumbnail": None,
@@ -107,7 +107,7 @@ def thumbnails(
     shares = fair_shares({verdict: len(items) for verdict, items in found.items()}, most)
     pictures = {}
     for verdict, items in found.items():
-        for number, result, path in thinned(items, shares[verdict]):
+        for number, result, path in thin_items(items, shares[verdict]):
             picture = photo_thumbnail(result, path)
             if picture is not None:
                 pictures[number] = picture
@@ -120,14 +120,14 @@ def photo_thumbnail(result: FrameResult, path: Path) -> bytes | None:
     from regengine.scene.picture import read_scene_picture
 
     try:
-        if sha256_of(path) != result.sha256:
+        if compute_sha256(path) != result.sha256:
             return None
-        return thumbnail_jpeg(turned(read_scene_picture(path).rgb, result.orientation))
+        return thumbnail_jpeg(turn_picture(read_scene_picture(path).rgb, result.orientation))
     except (FrameError, OSError):
         return None
 
 
-def turned(rgb: NDArray[Any], orientation: int) -> NDArray[Any]:
+def turn_picture(rgb: NDArray[Any], orientation: int) -> NDArray[Any]:
     """A picture as EXIF says that it is to be looked at."""
     if 5 <= orientation <= 8:
         rgb = rgb.swapaxes(0, 1)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchers.geometry.camera import Camera
-from matchers.geometry.footprint import visible_outline
+from matchers.geometry.footprint import trace_visible_outline
 from regengine.report.figures import Photos, count_by
 from regengine.result import FrameResult
 
@@ -92,7 +92,7 @@ def coastline() -> list[list[float]]:
 def _outline(camera: Camera) -> list[LonLat]:
     try:
         with np.errstate(all="ignore"):
-            x, y = visible_outline(camera, OUTLINE_PER_SIDE)
+            x, y = trace_visible_outline(camera, OUTLINE_PER_SIDE)
             if len(x) == 0:
                 return []
             # What a photo shows of the Earth is convex: by angle about its midst, its edge is a

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.constants import ORBITAL_SPEED_KM_S
-from regengine.io.html import visible_text, write_page
+from regengine.io.html import escape_invisible, write_page
 from regengine.io.plain import plain
 from regengine.io.times import utc_now
 from regengine.report.clocks import camera_figures
@@ -24,16 +24,16 @@ from regengine.report.figures import (
     origin_figures,
     reason_figures,
     reliability_figures,
-    thinned,
+    thin_items,
     time_figures,
     verdict_figures,
 )
 from regengine.report.page import Listed, report_page, thumbnails
 from regengine.report.places import place_figures, places_of
-from regengine.store.file import CHUNK_ROWS, damage_told
+from regengine.store.file import CHUNK_ROWS, raise_as_damage
 from regengine.store.read import OF_FRAMES, Snapshot, iter_blocks
-from regengine.store.reviews import Reviewed, reviewed
-from regengine.store.rows import from_tables, join, of_frames
+from regengine.store.reviews import Reviewed, read_reviews
+from regengine.store.rows import from_tables, join, select_frames
 from regengine.store.schema import select
 
 
@@ -41,17 +41,17 @@ def run_attributes(store: Path) -> dict[str, Any]:
     """What a store says of its making."""
     with Snapshot(store) as found:
         known = found.journal if found.store is None else found.store
-        with damage_told(store):
+        with raise_as_damage(store):
             return {
                 "created": known.attributes.get("created"),
                 "command_line": known.attributes.get("command_line"),
-                "package_versions": _parsed(known.attributes.get("package_versions")),
+                "package_versions": _parse_object(known.attributes.get("package_versions")),
                 "format_version": known.format_version,
                 "unmerged_frames": len(found.journal.frame_index),
             }
 
 
-def _parsed(text: str | None) -> Any:
+def _parse_object(text: str | None) -> Any:
     """A JSON object; null for anything else."""
     try:
         value = json.loads(text or "null")
@@ -61,7 +61,7 @@ def _parsed(text: str | None) -> Any:
 
 
 # Camera bodies times days, and lenses: those with most photos are told
-MOST_CAMERA_ROWS = 500
+MAX_CAMERA_ROWS = 500
 READ_FRAMES = 65536  # of few columns
 # What figures are made of: some 400 bytes a photo
 COLUMNS = select(
@@ -88,8 +88,8 @@ def run_figures(photos: Photos) -> dict[str, Any]:
         **verdict_figures(photos),
         "reasons": reason_figures(photos),
         "reliability": reliability_figures(photos),
-        "clocks": _most_telling(clocks),
-        "lenses": _most_telling(lenses),
+        "clocks": _select_most_telling(clocks),
+        "lenses": _select_most_telling(lenses),
         "orbital_speed_km_s": ORBITAL_SPEED_KM_S,
         "places": place_figures(photos),
         "failed": failure_figures(photos),
@@ -98,7 +98,7 @@ def run_figures(photos: Photos) -> dict[str, Any]:
     }
 
 
-def _among(photos: Photos, reviews: Mapping[int, Reviewed]) -> dict[int, Reviewed]:
+def _select_decisions(photos: Photos, reviews: Mapping[int, Reviewed]) -> dict[int, Reviewed]:
     """Decisions on photos that the store had when they were read: a run may have added some."""
     known = set(photos["frame_index"].tolist())
     return {number: one for number, one in reviews.items() if number in known}
@@ -109,16 +109,16 @@ def to_list(photos: Photos, most: int) -> NDArray[np.int64]:
     those = {verdict: photos.where("verdict", verdict) for verdict in VERDICTS}
     numbers = {verdict: photos["frame_index"][rows].tolist() for verdict, rows in those.items()}
     shares = fair_shares({verdict: len(of) for verdict, of in numbers.items()}, most)
-    kept = [number for verdict, of in numbers.items() for number in thinned(of, shares[verdict])]
+    kept = [number for verdict, of in numbers.items() for number in thin_items(of, shares[verdict])]
     return np.array(sorted(kept), dtype=np.int64)
 
 
-def _most_telling(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _select_most_telling(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Rows with most photos, in the order given, and how many there are."""
-    if len(rows) <= MOST_CAMERA_ROWS:
+    if len(rows) <= MAX_CAMERA_ROWS:
         return {"groups": len(rows), "rows": rows}
-    least = sorted((row["photos"] for row in rows), reverse=True)[MOST_CAMERA_ROWS - 1]
-    kept = [row for row in rows if row["photos"] >= least][:MOST_CAMERA_ROWS]
+    least = sorted((row["photos"] for row in rows), reverse=True)[MAX_CAMERA_ROWS - 1]
+    kept = [row for row in rows if row["photos"] >= least][:MAX_CAMERA_ROWS]
     return {"groups": len(rows), "rows": kept}
 
 
@@ -128,7 +128,7 @@ def collect_store(store: Path, most_frames: int) -> tuple[dict[str, Any], list[L
     Photos are in the store's order, each verdict with its fair share, with their places. A run may
     be writing the store. StoreError if there is none, or it cannot be read.
     """
-    with damage_told(store):
+    with raise_as_damage(store):
         photos = Photos(join(list(iter_blocks(store, COLUMNS, READ_FRAMES)), COLUMNS))
         listed = to_list(photos, most_frames)
         rows = np.searchsorted(photos["frame_index"], listed)
@@ -136,12 +136,12 @@ def collect_store(store: Path, most_frames: int) -> tuple[dict[str, Any], list[L
         frames = [
             (stored.result, places[stored.frame_index])
             for tables in (iter_blocks(store, OF_FRAMES, CHUNK_ROWS) if len(listed) else ())
-            for stored in from_tables(of_frames(tables, listed))
+            for stored in from_tables(select_frames(tables, listed))
         ]
         figures = run_figures(photos)
-    figures["decisions"] = decision_figures(photos, _among(photos, reviewed(store)))
+    figures["decisions"] = decision_figures(photos, _select_decisions(photos, read_reviews(store)))
     told = {"store": str(store), "reported_utc": utc_now(), "run": run_attributes(store)}
-    return plain(told | figures, visible_text), frames
+    return plain(told | figures, escape_invisible), frames
 
 
 def write_report(

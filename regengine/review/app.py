@@ -20,7 +20,7 @@ from regengine.review import (
     routes_points,
     routes_solve,
 )
-from regengine.review.context import Problem, ReviewContext, problem
+from regengine.review.context import Problem, ReviewContext, make_problem
 from regengine.review.security import Access, Guard
 
 PARTS = (routes_frames, routes_pictures, routes_places, routes_points, routes_solve)
@@ -28,11 +28,11 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (401, 403, 404, 409, 413, 421, 422, 503)
 }
 UNPROCESSABLE = 422
-MOST_BODY_BYTES = 256 * 1024
-MOST_NAMED = 3  # of the values that are wrong
+MAX_BODY_BYTES = 256 * 1024
+MAX_NAMED = 3  # of the values that are wrong
 
 
-def guarded_app(
+def make_guarded_app(
     context: ReviewContext, access: Access, *, port: int, hosts: Iterable[str] = ()
 ) -> ASGIApp:
     """The server as it listens."""
@@ -42,10 +42,10 @@ def guarded_app(
         docs_url=None,  # both would load scripts from the internet
         redoc_url=None,
         responses=PROBLEMS,
-        max_body_size=MOST_BODY_BYTES,
+        max_body_size=MAX_BODY_BYTES,
     )
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(RegengineError, _known)
+    app.add_exception_handler(RegengineError, _find_known)
     for part in PARTS:
         app.include_router(part.router(context))
     app.mount("/", StaticFiles(directory=str(files("regengine.review") / "static"), html=True))
@@ -58,10 +58,10 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     named = [
         f"{'.'.join(str(step) for step in each['loc'])}: {each['msg']}"
-        for each in error.errors()[:MOST_NAMED]
+        for each in error.errors()[:MAX_NAMED]
     ]
-    return problem(UNPROCESSABLE, f"the request makes no sense ({'; '.join(named)}).")
+    return make_problem(UNPROCESSABLE, f"the request makes no sense ({'; '.join(named)}).")
 
 
-async def _known(request: Request, error: Exception) -> JSONResponse:
-    return problem(503 if isinstance(error, StoreError) else UNPROCESSABLE, str(error))
+async def _find_known(request: Request, error: Exception) -> JSONResponse:
+    return make_problem(503 if isinstance(error, StoreError) else UNPROCESSABLE, str(error))

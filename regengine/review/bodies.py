@@ -14,7 +14,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
 from regengine.errors import ConfigError
 from regengine.points.resection import USUAL
-from regengine.result import LEAST_POINTS, FrameResult, ReviewedPoint
+from regengine.result import MIN_POINTS, FrameResult, ReviewedPoint
 from regengine.store.reviews import (
     CONFIRMED,
     FOLLOWS_PX,
@@ -25,10 +25,10 @@ from regengine.store.reviews import (
     off_camera_px,
 )
 
-MOST_POINTS = 1000
+MAX_POINTS = 1000
 # A camera farther away than this, or a lens longer, is no photograph from orbit
 FARTHEST_M = 1e8
-MOST_PX = 1e7
+MAX_PX = 1e7
 
 
 def _without_controls(text: str) -> str:
@@ -51,7 +51,7 @@ def _turns(quaternion: Quaternion) -> Quaternion:
     return quaternion
 
 
-Px = Annotated[float, Field(ge=-MOST_PX, le=MOST_PX)]
+Px = Annotated[float, Field(ge=-MAX_PX, le=MAX_PX)]
 Metres = Annotated[float, Field(ge=-FARTHEST_M, le=FARTHEST_M)]
 Unit = Annotated[float, Field(ge=-10.0, le=10.0)]
 Coefficient = Annotated[float, Field(ge=-1e3, le=1e3)]
@@ -72,7 +72,7 @@ class CameraBody(Body):
 
     width_px: Annotated[int, Field(ge=1, le=1_000_000)]
     height_px: Annotated[int, Field(ge=1, le=1_000_000)]
-    focal_px: Annotated[float, Field(gt=0.0, le=MOST_PX)]
+    focal_px: Annotated[float, Field(gt=0.0, le=MAX_PX)]
     principal_point: tuple[Px, Px]
     distortion: tuple[Coefficient, Coefficient, Coefficient, Coefficient, Coefficient]
     quaternion: Annotated[Quaternion, AfterValidator(_turns)]
@@ -97,7 +97,7 @@ class PointBody(Body):
     y: Px
     lon: Lon
     lat: Lat
-    sigma_px: Annotated[float, Field(ge=0.0, le=MOST_PX)] | None
+    sigma_px: Annotated[float, Field(ge=0.0, le=MAX_PX)] | None
     origin: Literal["engine", "person", "snap", "search", "confirmed"]
     by_hand: bool = False
     off: bool = False
@@ -132,14 +132,14 @@ class GivenBody(Body):
     time_utc: Annotated[str, Field(max_length=40), AfterValidator(_one_line)] | None = None
     nadir: NadirBody | None = None
     # Focal length, pixels of the photo
-    focal_px: Annotated[float, Field(gt=0.0, le=MOST_PX)] | None = None
+    focal_px: Annotated[float, Field(gt=0.0, le=MAX_PX)] | None = None
 
 
 class DraftBody(Body):
     """A person's work on a frame."""
 
     camera: CameraBody | None
-    points: Annotated[list[PointBody], Field(max_length=MOST_POINTS)]
+    points: Annotated[list[PointBody], Field(max_length=MAX_POINTS)]
     hypothesis: Annotated[int, Field(ge=0, le=10**6)] | None
     comment: Annotated[str, Field(max_length=10_000), AfterValidator(_without_controls)]
     tags: Annotated[
@@ -194,7 +194,7 @@ class DecisionBody(DraftBody):
         moved = [p for p in points if p["origin"] in ("person", "snap") and _pair(p) not in pairs]
         held = moved + [point | {"origin": "confirmed"} for point in measured]
         confirmed = set() if camera is None else independent_pixels(held, camera)
-        if camera is None or len(confirmed) < LEAST_POINTS:
+        if camera is None or len(confirmed) < MIN_POINTS:
             raise ConfigError(
                 "accepting needs a camera and four confirmed points, or a proposal of the engine "
                 f"as it is: confirmed are {len(confirmed)} of {len(points)} points."
@@ -213,11 +213,11 @@ class DecisionBody(DraftBody):
         self, result: FrameResult, camera: Camera, points: Sequence[Mapping[str, Any]]
     ) -> bool:
         """Whether the engine found the camera, and these are the points that it has there."""
-        if len({(point["x"], point["y"]) for point in points}) < LEAST_POINTS:
+        if len({(point["x"], point["y"]) for point in points}) < MIN_POINTS:
             return False
         if all(point["origin"] == "search" for point in points):
             return True
-        proposed = _proposed(result)
+        proposed = _list_proposed_cameras(result)
         if self.camera not in proposed:
             return False
         # Pairs are of the first; points of the others are where these have them
@@ -248,7 +248,7 @@ def _pair(point: Mapping[str, Any]) -> tuple[float, ...]:
     return tuple(point[name] for name in ("x", "y", "lon", "lat"))
 
 
-def _proposed(result: FrameResult) -> list[CameraBody]:
+def _list_proposed_cameras(result: FrameResult) -> list[CameraBody]:
     """Cameras that the engine proposes, where it found any."""
     if result.verdict not in PLACED:
         return []

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from regengine.errors import ConfigError, one_line
+from regengine.errors import ConfigError, shorten_to_line
 from regengine.io.regular import open_regular
 from regengine.review.photo_tiles import PhotoPyramids
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # What a store says of a photo whose decoding may take this process with it, too
 DEADLY = "worker_died"
-MOST_FILES = 10_000
+MAX_FILES = 10_000
 # Of the specification of an online layer, and what its address must hold
 LONGEST_LAYER = 500
 PLACEHOLDERS = ("{z}", "{x}", "{y}")
@@ -64,7 +64,7 @@ class ReviewContext:
         try:
             return self.frames.frame(number).result
         except KeyError:
-            raise no_frame(number) from None
+            raise make_no_frame(number) from None
 
     def shown(self, decisions: Sequence[Decision]) -> Sequence[Decision]:
         """Those decisions on one frame that the reviewer may see."""
@@ -79,7 +79,7 @@ class ReviewContext:
         return path
 
 
-def registered_photo(frames: ReviewFrames, number: int) -> tuple[Path, str]:
+def find_registered_photo(frames: ReviewFrames, number: int) -> tuple[Path, str]:
     """The file of a frame's photo and its hash, the same as when it was registered.
 
     HTTPException: 404 if there is none, 409 if it changed, 422 if it may not be opened.
@@ -111,11 +111,11 @@ def registered_photo(frames: ReviewFrames, number: int) -> tuple[Path, str]:
 def _sha256_of(path: Path) -> str:
     """What a file hashes to, asked again only when it changes."""
     status = path.stat()
-    return _hashed(path, status.st_mtime_ns, status.st_size)
+    return _hash_file(path, status.st_mtime_ns, status.st_size)
 
 
-@lru_cache(maxsize=MOST_FILES)
-def _hashed(path: Path, mtime_ns: int, size: int) -> str:
+@lru_cache(maxsize=MAX_FILES)
+def _hash_file(path: Path, mtime_ns: int, size: int) -> str:
     with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -126,12 +126,12 @@ class Problem(BaseModel):
     detail: str
 
 
-def problem(status: int, sentence: str) -> JSONResponse:
+def make_problem(status: int, sentence: str) -> JSONResponse:
     """An answer that is an error."""
-    return JSONResponse({"detail": one_line(sentence)}, status_code=status)
+    return JSONResponse({"detail": shorten_to_line(sentence)}, status_code=status)
 
 
-def no_frame(number: int) -> HTTPException:
+def make_no_frame(number: int) -> HTTPException:
     """What is answered where there is no such frame."""
     return HTTPException(404, f"the store has no frame {number}: GET /api/frames lists them.")
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.io.html import visible_text
+from regengine.io.html import escape_invisible
 from regengine.store.file import photo_file
 from regengine.store.journal import journal_path
-from regengine.store.read import OF_FRAMES, Snapshot, frames_of
+from regengine.store.read import OF_FRAMES, Snapshot, make_frames
 from regengine.store.rows import StoredFrame, Table, join
 from regengine.store.schema import select
 
@@ -157,7 +157,7 @@ class FrameColumns:
 
     def text(self, name: str, row: int) -> str:
         """One text of a column, as a page may show it."""
-        return visible_text(getattr(self, name)[row].decode())
+        return escape_invisible(getattr(self, name)[row].decode())
 
     def rows_of(self, numbers: Sequence[int]) -> NDArray[np.int64]:
         """Rows of the frames of some numbers, those that the store has."""
@@ -179,7 +179,7 @@ def read_columns(snapshot: Snapshot) -> FrameColumns:
     np.fmax.at(table["sigma_m"], of_points, tables["control_points"]["sigma_m"])
     table["shown_lon"] = np.where(sky, lon, table["centre_lon"])
     table["shown_lat"] = np.where(sky, lat, table["centre_lat"])
-    return FrameColumns(**table | {name: _coded(table[name]) for name in CODED})
+    return FrameColumns(**table | {name: _encode_texts(table[name]) for name in CODED})
 
 
 def _amid_points(
@@ -198,11 +198,11 @@ def _amid_points(
     return np.where(has, np.degrees(amid[0]), np.nan), np.where(has, np.degrees(amid[1]), np.nan)
 
 
-def _coded(values: NDArray[Any]) -> Coded:
+def _encode_texts(values: NDArray[Any]) -> Coded:
     # A dictionary knows a repeated text in a tenth of the time that sorting takes
     known: dict[bytes, int] = {}
     codes = [known.setdefault(text, len(known)) for text in values.tolist()]
-    texts = [visible_text(text.decode()) for text in known]
+    texts = [escape_invisible(text.decode()) for text in known]
     return Coded(codes=np.array(codes, dtype=np.int32), texts=texts)
 
 
@@ -272,7 +272,7 @@ class ReviewFrames:
     def _read(self, number: int) -> StoredFrame:
         if self._snapshot is None or number not in self.rows.frame_index:
             raise KeyError(number)
-        return frames_of(self._snapshot.tables(number, number + 1, OF_FRAMES), self._store)[0]
+        return make_frames(self._snapshot.tables(number, number + 1, OF_FRAMES), self._store)[0]
 
 
 def _signature(store: Path) -> tuple[tuple[int, int, int] | None, ...]:

@@ -13,7 +13,7 @@ from rasterio.warp import Resampling, reproject
 
 from detectors.constants import SEMI_MAJOR_M
 from regengine.errors import LightMapError
-from regengine.io.gdal import gdal_session
+from regengine.io.gdal import open_gdal_session
 from regengine.references.reference import Bounds, LightMap
 from regengine.references.services import row_lat_deg
 
@@ -60,7 +60,7 @@ class MapTiles:
         if z < MAX_ZOOM and pixels_to_read(self._map, region) > self._max_pixels:
             return self._from_smaller(place)
         try:
-            values = warped(self._map, region)
+            values = warp_values(self._map, region)
         except LightMapError as error:
             if error.code != "outside_map":
                 raise
@@ -117,7 +117,7 @@ def pixels_to_read(light_map: LightMap, region: Bounds) -> float:
     return total
 
 
-def warped(light_map: LightMap, region: Bounds) -> NDArray[np.float32]:
+def warp_values(light_map: LightMap, region: Bounds) -> NDArray[np.float32]:
     """Map values on the pixels of a tile."""
     west, south, east, north = region
     step = _step_deg(region)
@@ -130,7 +130,7 @@ def warped(light_map: LightMap, region: Bounds) -> NDArray[np.float32]:
     result = np.full((TILE_PX, TILE_PX), np.nan, np.float32)
     left, top = _mercator_m(west, north)
     right, bottom = _mercator_m(east, south)
-    with gdal_session():
+    with open_gdal_session():
         reproject(
             source=values.astype(np.float32),
             destination=result,

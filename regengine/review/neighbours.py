@@ -19,8 +19,8 @@ from regengine.review.context import ReviewContext
 from regengine.review.queue import Queue
 
 REACH_S = 300.0  # in which the station flies from over one place to its horizon
-MOST = 8
-LEAST_WAY_M = 1000.0  # of the station: less tells no direction of flight
+MAX_COUNT = 8
+MIN_WAY_M = 1000.0  # of the station: less tells no direction of flight
 
 
 def neighbours(context: ReviewContext, queue: Queue, number: int) -> list[dict[str, Any]]:
@@ -44,14 +44,14 @@ def neighbours(context: ReviewContext, queue: Queue, number: int) -> list[dict[s
         at = parse_iso_time(rows.text("time_utc", row))
         if at is not None:
             found.append(((at - when).total_seconds(), row))
-    nearest = sorted(found, key=lambda pair: abs(pair[0]))[:MOST]
+    nearest = sorted(found, key=lambda pair: abs(pair[0]))[:MAX_COUNT]
     told = []
     for seconds, row in sorted(nearest):
         there = context.frames.frame(int(rows.frame_index[row])).result
         camera = _camera(context, int(rows.frame_index[row]), there)
         if (there.width_px, there.height_px) != (here.width_px, here.height_px):
             camera = None
-        carried = None if camera is None else _carried(camera, there, here, seconds)
+        carried = None if camera is None else _carry_camera(camera, there, here, seconds)
         told.append(
             queue.line(row)
             | {"seconds": seconds, "camera": None if carried is None else camera_json(carried)}
@@ -70,7 +70,7 @@ def _camera(context: ReviewContext, number: int, result: FrameResult) -> Camera 
     return result.solved.camera if placed and result.solved is not None else None
 
 
-def _carried(camera: Camera, there: FrameResult, here: FrameResult, seconds: float) -> Camera:
+def _carry_camera(camera: Camera, there: FrameResult, here: FrameResult, seconds: float) -> Camera:
     """The camera as far along the orbit as the station flew, with its attitude to the vertical.
 
     As of a camera that is fixed to a window. Where the station was is what is known without the
@@ -79,7 +79,7 @@ def _carried(camera: Camera, there: FrameResult, here: FrameResult, seconds: flo
     if there.focal_mm and here.focal_mm:
         camera = replace(camera, focal_px=camera.focal_px * here.focal_mm / there.focal_mm)
     before, after = _station_m(there), _station_m(here)
-    if before is None or after is None or float(np.linalg.norm(after - before)) < LEAST_WAY_M:
+    if before is None or after is None or float(np.linalg.norm(after - before)) < MIN_WAY_M:
         return camera
     flight = after - before if seconds < 0.0 else before - after
     turn = track_axes(after, flight).T @ track_axes(before, flight)

@@ -11,16 +11,16 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.io.decoding import decoding
+from regengine.io.decoding import raise_as_frame_error
 from regengine.photo.decode import open_picture
 from regengine.photo.formats import PhotoFile, read_photo_file
 from regengine.photo.image import read_display_rgb
 
 TILE_PX = 512
 # A JPEG's own cosine transform gives 1/2, 1/4 and 1/8 of its size, on the same grid
-MOST_HALVINGS = 3
-MOST_BYTES = 250_000_000  # a photo of 45 megapixels with all its levels takes 180 MB
-MOST_FILES = 1000
+MAX_HALVINGS = 3
+MAX_BYTES = 250_000_000  # a photo of 45 megapixels with all its levels takes 180 MB
+MAX_FILES = 1000
 JPEG_QUALITY = 90
 
 FileKey = tuple[Path, int, int]  # with time of change (ns) and size
@@ -45,7 +45,7 @@ class PhotoPyramids:
     larger.
     """
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, most_bytes: int = MAX_BYTES) -> None:
         self._most_bytes = most_bytes
         self._levels: OrderedDict[tuple[FileKey, int], Picture] = OrderedDict()
         self._lock = Lock()
@@ -79,7 +79,7 @@ class PhotoPyramids:
             if finer is None:
                 levels.update({(key, k): made for k, made in read_level(file, z).items()})
             elif finer > z:
-                levels[key, z] = halved(levels[key, finer], finer - z)
+                levels[key, z] = halve_picture(levels[key, finer], finer - z)
             levels.move_to_end((key, z))
             while len(levels) > 1 and self.kept_bytes > self._most_bytes:
                 levels.popitem(last=False)
@@ -100,7 +100,7 @@ def _read_file(path: Path) -> tuple[FileKey, PhotoFile]:
     return key, _file_of(key)
 
 
-@lru_cache(maxsize=MOST_FILES)
+@lru_cache(maxsize=MAX_FILES)
 def _file_of(key: FileKey) -> PhotoFile:
     return read_photo_file(key[0])
 
@@ -144,9 +144,9 @@ def _encode_jpeg(picture: Picture) -> bytes:
 def read_level(file: PhotoFile, z: int) -> dict[int, Picture]:
     """Decode a photo for one level of its pyramid."""
     top = max_zoom(file.width_px, file.height_px)
-    finest, decoded = max(z, top - MOST_HALVINGS), None
+    finest, decoded = max(z, top - MAX_HALVINGS), None
     if file.format == "jpeg":
-        decoded = _scaled_jpeg(file, top - finest)
+        decoded = _decode_scaled_jpeg(file, top - finest)
     elif file.format == "raw" and z < top and not (file.width_px % 2 or file.height_px % 2):
         # Without interpolation of its colours, four times faster
         half_px = max(file.width_px, file.height_px) // 2
@@ -154,10 +154,10 @@ def read_level(file: PhotoFile, z: int) -> dict[int, Picture]:
     if decoded is None:
         finest = top
         decoded = read_display_rgb(file, max(file.width_px, file.height_px))[0]
-    return {finest: decoded, z: halved(decoded, finest - z)}
+    return {finest: decoded, z: halve_picture(decoded, finest - z)}
 
 
-def halved(picture: Picture, times: int) -> Picture:
+def halve_picture(picture: Picture, times: int) -> Picture:
     """A picture at half its size, so many times; each pixel the mean of four."""
     import cv2
 
@@ -169,12 +169,12 @@ def halved(picture: Picture, times: int) -> Picture:
     return picture
 
 
-def _scaled_jpeg(file: PhotoFile, halvings: int) -> Picture | None:
+def _decode_scaled_jpeg(file: PhotoFile, halvings: int) -> Picture | None:
     """A JPEG decoded at a fraction of its size; None where its colours are not plain."""
     from PIL import Image
 
     with (
-        decoding(file.path),
+        raise_as_frame_error(file.path),
         open_picture(file) as stream,
         Image.open(stream, formats=["JPEG"]) as image,
     ):

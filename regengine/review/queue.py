@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, Field
 
-from regengine.io.html import visible_text
+from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.records import margin_of, prior_nadir
 from regengine.result import Hypothesis
@@ -160,7 +160,7 @@ class FramePlaces:
         from regengine.places import place_index
 
         place = place_index().nearest(lon_deg, lat_deg)
-        return None if place is None else visible_text(place.label)
+        return None if place is None else escape_invisible(place.label)
 
     def hold(self, rows: FrameColumns, sought: str) -> NDArray[np.bool_]:
         """Which frames show a town of such a name or country, in small letters."""
@@ -178,7 +178,7 @@ class FramePlaces:
             names = {-1: ""}
             for number in np.unique(numbers[numbers >= 0]).tolist():
                 place = index.place(number)
-                names[number] = "" if place is None else visible_text(place.label)
+                names[number] = "" if place is None else escape_invisible(place.label)
         except Exception as error:  # names are a help, not the matter
             logging.getLogger("regengine").warning("frames go without their towns: %s", error)
             numbers, names = np.full(len(rows), -1), {-1: ""}
@@ -360,7 +360,7 @@ class Queue:
             "tile_px": TILE_PX,
         }
         heads = context.shown(context.decisions.heads(number, result.sha256))
-        return plain(said, visible_text) | {
+        return plain(said, escape_invisible) | {
             "draft": context.decisions.draft(number, result.sha256, context.reviewer),
             "decisions": [decision_json(head) for head in heads],
         }

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
-from regengine.io.html import visible_text
+from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.review.bodies import DecisionBody, DraftBody, decision_json
-from regengine.review.context import ReviewContext, no_frame
+from regengine.review.context import ReviewContext, make_no_frame
 from regengine.review.neighbours import neighbours
 from regengine.review.queue import FramePlaces, Queue, QueueFilter, Standings
-from regengine.store.reviews import Judged, check_work, judged_state
+from regengine.store.reviews import Judged, check_work, describe_judged_state
 
 if TYPE_CHECKING:
     from regengine.references.reference import LightMap
@@ -40,7 +40,7 @@ def _add_session(routes: APIRouter, context: ReviewContext) -> None:
     def session() -> dict[str, Any]:
         light_map = context.light_map
         return {
-            "store": visible_text(context.store.name),
+            "store": escape_invisible(context.store.name),
             "frames": len(context.frames.rows),
             "reviewer": context.reviewer,
             "readonly": context.readonly,
@@ -66,13 +66,13 @@ def _add_session(routes: APIRouter, context: ReviewContext) -> None:
 def _credits(light_map: LightMap) -> str:
     """Who made its files."""
     makers = dict.fromkeys(one.credit for one in light_map if one.credit)
-    return visible_text(", ".join(makers))
+    return escape_invisible(", ".join(makers))
 
 
 def _name(light_map: LightMap) -> str:
     """The product's, else the names of its files."""
     info = light_map.info
-    return visible_text(info.product or ", ".join(path.name for path in info.paths))
+    return escape_invisible(info.product or ", ".join(path.name for path in info.paths))
 
 
 def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
@@ -126,7 +126,7 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
             try:
                 return up_to_date().frame(context, number)
             except KeyError:
-                raise no_frame(number) from None
+                raise make_no_frame(number) from None
 
     @routes.get("/frames/{number}/neighbours")
     def near_in_time(number: FrameId) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
             try:
                 found = neighbours(context, up_to_date(), number)
             except KeyError:
-                raise no_frame(number) from None
+                raise make_no_frame(number) from None
         return {"neighbours": plain(found, str)}
 
     @routes.get("/frames/{number}/history")
@@ -145,7 +145,7 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
         return [decision_json(each) for each in found]
 
 
-def judged_of(context: ReviewContext, number: int, work: DraftBody | None = None) -> Judged:
+def describe_judged(context: ReviewContext, number: int, work: DraftBody | None = None) -> Judged:
     """What a decision on a frame is about; 403 where nothing can be decided."""
     if context.readonly:
         raise HTTPException(403, "this review is for looking only: nothing can be decided.")
@@ -157,7 +157,7 @@ def judged_of(context: ReviewContext, number: int, work: DraftBody | None = None
         check_work(((point.x, point.y) for point in work.points), camera, size_px)
     if isinstance(work, DecisionBody):
         work.check(result)
-    return judged_state(number, result)
+    return describe_judged_state(number, result)
 
 
 def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
@@ -167,20 +167,20 @@ def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
     @routes.put("/frames/{number}/draft")
     def keep_draft(number: FrameId, draft: DraftBody) -> dict[str, str]:
         """Keep unfinished work: what a reload brings back."""
-        about = judged_of(context, number, draft)
+        about = describe_judged(context, number, draft)
         time_utc = decisions.keep_draft(number, about.sha256, reviewer, draft.work())
         return {"time_utc": time_utc}
 
     @routes.delete("/frames/{number}/draft", status_code=204, response_class=Response)
     def drop_draft(number: FrameId) -> None:
         """Forget unfinished work."""
-        judged_of(context, number)
+        describe_judged(context, number)
         decisions.drop_draft(number, reviewer)
 
     @routes.put("/frames/{number}/decision")
     def decide(number: FrameId, body: DecisionBody) -> dict[str, Any]:
         """Add a decision; one that the page had not seen comes back as a conflict."""
-        about = judged_of(context, number, body)
+        about = describe_judged(context, number, body)
         saved, conflict = decisions.save(
             about, reviewer, body.decision, body.work(), base=body.base, seconds=body.seconds
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
-from regengine.review.context import ReviewContext, registered_photo
+from regengine.review.context import ReviewContext, find_registered_photo
 from regengine.review.queue import VERSION_DIGITS
 
 if TYPE_CHECKING:
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 # Without a version in the address, another run on this port may mean something else by it
 ASK_AGAIN = "private, no-cache"
 FOR_EVER = "private, max-age=31536000, immutable"
-LEAST_PREVIEW_PX, MOST_PREVIEW_PX = 64, 2048
+MIN_PREVIEW_PX, MAX_PREVIEW_PX = 64, 2048
 
 
-def described(media_type: str, what: str) -> dict[int | str, dict[str, Any]]:
+def describe_response(media_type: str, what: str) -> dict[int | str, dict[str, Any]]:
     """What a route answers, for the server's description of itself."""
     return {200: {"description": what, "content": {media_type: {}}}}
 
 
-def cached_response(
+def make_cached_response(
     request: Request,
     make: Callable[[], bytes],
     *,
@@ -48,8 +48,8 @@ def cached_response(
         raise HTTPException(404, str(error.args[0])) from error
 
 
-PHOTO = described("image/jpeg", "JPEG")
-MAP = described("image/png", "PNG, grey with alpha")
+PHOTO = describe_response("image/jpeg", "JPEG")
+MAP = describe_response("image/png", "PNG, grey with alpha")
 
 
 def router(context: ReviewContext) -> APIRouter:
@@ -74,7 +74,7 @@ def router(context: ReviewContext) -> APIRouter:
     def map_response(request: Request, kind: str, z: int, x: int, y: int) -> Response:
         if kind not in maps:
             raise HTTPException(404, f"The review has no map of {kind}.")
-        return cached_response(
+        return make_cached_response(
             request,
             lambda: tiles_of(kind).tile(z, x, y),
             media_type="image/png",
@@ -82,8 +82,8 @@ def router(context: ReviewContext) -> APIRouter:
         )
 
     def photo_response(request: Request, number: int, make: Callable[[Path], bytes]) -> Response:
-        path, sha256 = registered_photo(context.frames, number)
-        return cached_response(
+        path, sha256 = find_registered_photo(context.frames, number)
+        return make_cached_response(
             request,
             lambda: make(path),
             media_type="image/jpeg",
@@ -100,7 +100,7 @@ def router(context: ReviewContext) -> APIRouter:
     def preview(
         request: Request,
         number: int,
-        size: Annotated[int, Query(ge=LEAST_PREVIEW_PX, le=MOST_PREVIEW_PX)] = 1024,
+        size: Annotated[int, Query(ge=MIN_PREVIEW_PX, le=MAX_PREVIEW_PX)] = 1024,
     ) -> Response:
         """All of a photo as stored, its longer side `size` pixels at most."""
         return photo_response(request, number, lambda path: pyramids.preview(path, size))

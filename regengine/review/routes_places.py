@@ -12,12 +12,12 @@ from regengine.errors import ConfigError
 from regengine.places import Place, outlines, place_index
 from regengine.review.context import ReviewContext
 from regengine.review.queue import edges_of
-from regengine.review.routes_pictures import cached_response, described
+from regengine.review.routes_pictures import describe_response, make_cached_response
 
 JSON = "application/json"
-LINES = described(JSON, "lists of lines by kind, encoded polylines of lon and lat")
-MOST_PLACES = 500
-MOST_LETTERS = 100
+LINES = describe_response(JSON, "lists of lines by kind, encoded polylines of lon and lat")
+MAX_PLACES = 500
+MAX_LETTERS = 100
 
 
 def router(context: ReviewContext) -> APIRouter:
@@ -27,7 +27,7 @@ def router(context: ReviewContext) -> APIRouter:
     @routes.get("/places")
     def places(
         bbox: Annotated[str, Query(max_length=200)],
-        limit: Annotated[int, Query(ge=1, le=MOST_PLACES)] = 60,
+        limit: Annotated[int, Query(ge=1, le=MAX_PLACES)] = 60,
     ) -> dict[str, list[dict[str, Any]]]:
         """The largest towns of a box: west, south, east and north edge, degrees."""
         try:
@@ -38,8 +38,8 @@ def router(context: ReviewContext) -> APIRouter:
 
     @routes.get("/places/search")
     def search(
-        q: Annotated[str, Query(max_length=MOST_LETTERS)],
-        limit: Annotated[int, Query(ge=1, le=MOST_PLACES)] = 20,
+        q: Annotated[str, Query(max_length=MAX_LETTERS)],
+        limit: Annotated[int, Query(ge=1, le=MAX_PLACES)] = 20,
     ) -> dict[str, list[dict[str, Any]]]:
         """Towns whose names begin so, best first; "paris, us" is sought in one country."""
         return _answer(place_index().search(q, limit))
@@ -50,7 +50,7 @@ def router(context: ReviewContext) -> APIRouter:
         data = outlines()
         if str(z) not in data["units_deg"] or not (0 <= x < 2**z and 0 <= y < 2**z):
             raise HTTPException(404, f"There are no outlines {z}/{x}/{y}: they have zoom 0 and 5.")
-        return cached_response(
+        return make_cached_response(
             request, lambda: _outline_json(z, x, y), media_type=JSON, made_of=data["source"]
         )
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
-from regengine.review.bodies import MOST_POINTS, Body, CameraBody, PointBody
+from regengine.review.bodies import MAX_POINTS, Body, CameraBody, PointBody
 from regengine.review.context import ReviewContext
 from regengine.review.routes_frames import FrameId
 
@@ -15,7 +15,7 @@ from regengine.review.routes_frames import FrameId
 class PointsBody(Body):
     """Points, and the camera that they lie to."""
 
-    points: Annotated[list[PointBody], Field(min_length=1, max_length=MOST_POINTS)]
+    points: Annotated[list[PointBody], Field(min_length=1, max_length=MAX_POINTS)]
     camera: CameraBody | None
 
 

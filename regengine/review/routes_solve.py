@@ -22,15 +22,15 @@ from pydantic import Field
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef
 from regengine.errors import ConfigError
-from regengine.io.html import visible_text
+from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.io.times import parse_iso_time
 from regengine.orbit.propagation import camera_position
 from regengine.photo.image import read_linear_light
 from regengine.points.resection import Free
-from regengine.result import LEAST_POINTS, FrameResult
+from regengine.result import MIN_POINTS, FrameResult
 from regengine.review.bodies import (
-    MOST_POINTS,
+    MAX_POINTS,
     PLACED,
     Body,
     CameraBody,
@@ -67,7 +67,7 @@ JobName = Annotated[str, PathParameter(pattern="^[0-9a-f]{16}$")]
 class SolveBody(Body):
     """Points, and the camera that they put right; whether a person told that it stood there."""
 
-    points: Annotated[list[PointBody], Field(min_length=1, max_length=MOST_POINTS)]
+    points: Annotated[list[PointBody], Field(min_length=1, max_length=MAX_POINTS)]
     start: CameraBody
     free: Free = "auto"
     placed: bool = False
@@ -116,8 +116,8 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
 
     def city_light(path: Path, camera: Camera) -> LightImage:
         """The photo's city light in pixels of about a third of a kilometre."""
-        from regengine.registration.prepare_photo import fine_px, lights_of_photo
-        from regengine.registration.windows import ground_sample_km
+        from regengine.registration.prepare_photo import find_photo_lights, fine_px
+        from regengine.registration.windows import compute_ground_sample_km
 
         altitude_km = float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3
         side_px = fine_px(camera, altitude_km)
@@ -125,7 +125,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
         with one_at_a_time:
             if key not in lights:
                 linear = read_linear_light(path, max_long_side_px=side_px)
-                found = lights_of_photo(linear, ground_sample_km(camera) / linear.factor)
+                found = find_photo_lights(linear, compute_ground_sample_km(camera) / linear.factor)
                 while len(lights) >= KEPT_PHOTOS:
                     del lights[next(iter(lights))]
                 lights[key] = found.narrow.resized(side_px, SMOOTH_PX)
@@ -150,7 +150,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
         fit, alone = found.fit, found.attitude_only
         told = _fit_json(fit)
         rms_px = _rms([each["residual_px"] for each in told["points"]])
-        few = len(points) < LEAST_POINTS and fit.camera.off_nadir_deg > OBLIQUE_DEG
+        few = len(points) < MIN_POINTS and fit.camera.off_nadir_deg > OBLIQUE_DEG
         too_few = None
         if few and rms_px is not None and rms_px > AMISS_PX:
             too_few = (
@@ -359,7 +359,7 @@ def _job_json(job: SearchJob | None) -> dict[str, Any]:
         "message": job.message,
         "result": None if job.result is None else _found_json(job.result),
     }
-    return dict(plain(said, visible_text))
+    return dict(plain(said, escape_invisible))
 
 
 def _found_json(result: FrameResult) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pebble import ProcessExpired, ProcessPool
 
 from matchers.geometry.camera import Camera
-from regengine.errors import ConfigError, RegengineError, one_line
+from regengine.errors import ConfigError, RegengineError, shorten_to_line
 
 if TYPE_CHECKING:
     from regengine.result import FrameResult
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
-MOST_WAITING = 8
+MAX_WAITING = 8
 KEPT_JOBS = 64
 # The search ends by its own clock of processor time; on a busy machine that takes longer, and a
 # process that hangs takes for ever
@@ -74,12 +74,12 @@ class SearchJob:
         if error is None:
             return None
         if isinstance(error, RegengineError):
-            return one_line(str(error))
+            return shorten_to_line(str(error))
         if isinstance(error, TimeoutError):
             return "the search took too long and was ended: try again."
         if isinstance(error, ProcessExpired):
             return "the search's process ended, perhaps for want of memory."
-        return f"the search failed ({one_line(repr(error))})."
+        return f"the search failed ({shorten_to_line(repr(error))})."
 
 
 class SearchJobs:
@@ -93,7 +93,7 @@ class SearchJobs:
     def start(self, path: Path, rough: Camera, inputs: RunInputs) -> SearchJob:
         """Ask for a search."""
         with self._lock:
-            if sum(not job.future.done() for job in self._jobs.values()) >= MOST_WAITING:
+            if sum(not job.future.done() for job in self._jobs.values()) >= MAX_WAITING:
                 raise ConfigError("too many searches are waiting: cancel one, or wait.")
             if self._pool is None:
                 self._pool = ProcessPool(

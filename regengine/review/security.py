@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from regengine.review.context import problem
+from regengine.review.context import make_problem
 
 ONCE_MORE = '<!doctype html><meta http-equiv="refresh" content="0; url=/"><title>regengine</title>'
 
@@ -97,12 +97,14 @@ class Guard:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._is_own(host):
-            return problem(
+            return make_problem(
                 421, f"{host or 'no host'} is not this server: use the address that it printed."
             )
         origin = headers.get("origin")
         if origin is not None and origin.lower() != f"http://{host.lower()}":
-            return problem(403, f"requests from {origin} are refused: use this server's own page.")
+            return make_problem(
+                403, f"requests from {origin} are refused: use this server's own page."
+            )
         token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if scope["path"] == "/" and token and scope["method"] == "GET":
             return self._exchange(token)
@@ -111,16 +113,16 @@ class Guard:
                 # A link on another page led here: the browser keeps the cookie back, unless this
                 # page itself asks
                 return Response(ONCE_MORE, media_type="text/html")
-            return problem(403, "requests from other sites are refused.")
+            return make_problem(403, "requests from other sites are refused.")
         if not self._access.knows(_cookie(headers, self._cookie)):
-            return problem(
+            return make_problem(
                 401, "this browser is not known: open the address that the server printed."
             )
         return None
 
     def _exchange(self, token: str) -> Response:
         if not self._access.admits(token):
-            return problem(
+            return make_problem(
                 401, "this address is of an earlier run: open the one that the server printed."
             )
         answer = RedirectResponse("/", status_code=303)

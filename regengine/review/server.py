@@ -46,14 +46,14 @@ def serve(context: ReviewContext, options: ServerOptions, started: Callable[[str
     """
     import uvicorn
 
-    from regengine.review.app import guarded_app
+    from regengine.review.app import make_guarded_app
     from regengine.review.security import Access, own_names
 
     listening = listen(options, usual_port(context.store))
     port = listening.getsockname()[1]
     access = Access()
     names = () if options.host == LOOPBACK else (options.host, *own_names())
-    app = guarded_app(context, access, port=port, hosts=names)
+    app = make_guarded_app(context, access, port=port, hosts=names)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

@@ -54,7 +54,7 @@ SUN_FACTORS: Mapping[str, tuple[float, ...]] = {
 # A Moon below the camera's horizon, or too thin a one, is in no picture
 MOON_BELOW, THINNEST_MOON = WRONG_CLOCK, 0.03
 # A picture contradicts the clock where it and the ephemeris agree in less than this
-LEAST_AGREEMENT = 0.10
+MIN_AGREEMENT = 0.10
 IMPOSSIBLE = 0.05
 
 
@@ -178,7 +178,7 @@ def disagreement(ephemeris: SceneEphemeris, probabilities: Mapping[str, float]) 
     factors = prior(ephemeris)
     agreement = sum(p * factors.get(name, 1.0) for name, p in probabilities.items()) / total
     shown = max(probabilities, key=lambda name: probabilities[name])
-    if agreement >= LEAST_AGREEMENT or factors.get(shown, 1.0) > IMPOSSIBLE:
+    if agreement >= MIN_AGREEMENT or factors.get(shown, 1.0) > IMPOSSIBLE:
         return None
     thing = "the Moon" if shown == "moon" else shown
     return (

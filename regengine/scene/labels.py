@@ -39,7 +39,7 @@ USUAL_CLASSES = (
 SIMULATED_VOTES = 5.0
 FOLDS = 10
 # Classes with fewer groups are tested by leaving out one group at a time, and are not scored
-LEAST_GROUPS = 5
+MIN_GROUPS = 5
 
 IndexArray = NDArray[np.intp]
 
@@ -55,7 +55,7 @@ class SceneLabel:
     group: str
 
 
-def in_usual_order(classes: Iterable[str]) -> tuple[str, ...]:
+def sort_classes(classes: Iterable[str]) -> tuple[str, ...]:
     """Different classes, the usual ones first and in their order, `OTHER` at the end."""
     found = set(classes)
     known = [name for name in USUAL_CLASSES if name in found and name != OTHER]
@@ -135,7 +135,7 @@ class Samples:
     def __post_init__(self) -> None:
         if not self.classes:
             found = {label for labels in self.labels for label in labels}
-            object.__setattr__(self, "classes", in_usual_order(found | {OTHER}))
+            object.__setattr__(self, "classes", sort_classes(found | {OTHER}))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -193,7 +193,7 @@ class Samples:
         )
 
 
-def joined(parts: Sequence[Samples]) -> Samples:
+def join_samples(parts: Sequence[Samples]) -> Samples:
     """Several sets of samples as one, with the classes of all."""
     return Samples(
         features=np.concatenate([part.features for part in parts]),
@@ -212,8 +212,8 @@ class Fold:
     test: IndexArray
 
 
-def grouped_folds(
-    samples: Samples, *, count: int = FOLDS, seed: int = 0, alone_below: int = LEAST_GROUPS
+def deal_folds(
+    samples: Samples, *, count: int = FOLDS, seed: int = 0, alone_below: int = MIN_GROUPS
 ) -> tuple[Fold, ...]:
     """Deal the groups of real photos into folds, the classes evenly: no group is parted.
 

@@ -25,10 +25,10 @@ CURVATURES = (0.0, 0.2, 0.45, 0.8)
 # Layers of one pixel at 64 px, from beyond one corner to beyond the other
 BINS = 96
 REACH = 1.5
-LEAST_IN_LAYER = 8
+MIN_IN_LAYER = 8
 CANDIDATES = 3  # edges of the profile that are followed, this many layers apart or more
 APART = 3
-LEAST_STEP = 0.5 / 255.0
+MIN_STEP = 0.5 / 255.0
 # An edge, followed across the picture and fitted with an arc
 COLUMNS = 65
 STRIP_REACH = 0.16
@@ -83,7 +83,7 @@ class _Grid:
 def find_layers(small: FloatImage, fine: FloatImage) -> Layers:
     """Find the layers of a picture."""
     grid = _grid(small.shape[0], small.shape[1])
-    value = _compressed(small)
+    value = _compress_brightness(small)
     sums = (grid.sums @ value.ravel()).reshape(len(grid.trials), BINS)
     number, total = value.size, float(value.sum())
     between = np.sum(sums**2 / np.maximum(grid.counts, 1.0), axis=1) - total**2 / number
@@ -92,7 +92,7 @@ def find_layers(small: FloatImage, fine: FloatImage) -> Layers:
     explained = between / (variance + number * (0.5 / 255.0) ** 2)
     best = int(np.argmax(explained))
     counts = grid.counts[best]
-    layers = np.flatnonzero(counts >= LEAST_IN_LAYER)
+    layers = np.flatnonzero(counts >= MIN_IN_LAYER)
     colours = small.reshape(-1, 3).astype(np.float64)
     across = np.column_stack(
         [np.bincount(grid.index[best], colours[:, channel], BINS) for channel in range(3)]
@@ -153,7 +153,7 @@ def _edge(
     best: tuple[float, Edge] | None = None
     for _ in range(CANDIDATES):
         strongest = int(np.argmax(left))
-        if left[strongest] <= LEAST_STEP:
+        if left[strongest] <= MIN_STEP:
             break
         level = (layers[strongest + 1] + 0.5) / BINS * 2.0 * REACH - REACH
         sign = float(np.sign(steps[strongest]))
@@ -166,7 +166,7 @@ def _edge(
     return None if best is None else best[1]
 
 
-def _compressed(light: FloatImage) -> FloatArray:
+def _compress_brightness(light: FloatImage) -> FloatArray:
     """Brightness in which a faint airglow counts and lamps and lightning do not."""
     value = np.sqrt(light.mean(axis=2, dtype=np.float64))
     return np.asarray(np.minimum(value, np.quantile(value, BRIGHTEST_QUANTILE)))
@@ -187,7 +187,7 @@ def _follow_edge(
     strip, inside = _strip(fine, angle, aside, guess)
     if inside.sum() < COLUMNS // 8:
         return None
-    offset = _follow(_compressed(strip), sign)
+    offset = _follow(_compress_brightness(strip), sign)
     arc, seen = _fit_arc(aside[inside], offset[inside])
     bulge = curvature - 2.0 * arc[0]
     strip, inside = _strip(fine, angle, aside, guess + np.polyval(arc, aside))

@@ -19,7 +19,7 @@ from regengine.io.atomic import write_whole
 from regengine.scene.features import feature_names, feature_versions
 from regengine.scene.labels import OTHER
 from regengine.scene.models import (
-    LEAST_UNEXPLAINED,
+    MIN_UNEXPLAINED,
     Axes,
     Calibration,
     Gate,
@@ -196,8 +196,8 @@ def _calibration(part: Mapping[str, Any], length: Mapping[str, int]) -> Calibrat
         or not 0.0 < found.floor < found.ceiling.min() <= found.ceiling.max() < 1.0
     ):
         raise ValueError("slopes, floor and ceiling are not in order")
-    if not LEAST_UNEXPLAINED <= found.unexplained < 1.0:
-        raise ValueError(f"unexplained is not between {LEAST_UNEXPLAINED} and 1")
+    if not MIN_UNEXPLAINED <= found.unexplained < 1.0:
+        raise ValueError(f"unexplained is not between {MIN_UNEXPLAINED} and 1")
     return found
 
 

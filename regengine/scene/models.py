@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, logsumexp
 
 from detectors.types import FloatArray
-from regengine.scene.labels import OTHER, IndexArray, Samples, grouped_folds
+from regengine.scene.labels import OTHER, IndexArray, Samples, deal_folds
 
 # Beyond so many standard deviations a feature is as odd as can be: one that hardly varied in
 # training (a count that was always 0) must not drown all others
@@ -32,14 +32,14 @@ COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 32, 40)
 ROWS_PER_CLUSTER = 4
 SHAPES = ("spherical", "tied", "diag", "full")
 # Principal axes: more would need more photos than a person labels
-VARIANCE_KEPT, MOST_AXES = 0.9, 12
+VARIANCE_KEPT, MAX_AXES = 0.9, 12
 # By so much the covariance within classes is drawn toward a sphere; without, axes fit a hundred
 # photos and no others. Copies of a frame have no width of their own
-AXES_SHRINKAGE, LEAST_WIDTH = 0.3, 0.01
+AXES_SHRINKAGE, MIN_WIDTH = 0.3, 0.01
 # Added to variances, which are of order 1: a cluster of copies of one frame must not be a spike
-LEAST_VARIANCE = 0.05
+MIN_VARIANCE = 0.05
 # A cluster's share of a class counts as many labels as it has, and this many of the overall share
-PRIOR_LABELS, LEAST_SHARE = 0.5, 1e-9
+PRIOR_LABELS, MIN_SHARE = 0.5, 1e-9
 
 # Inverse of the penalty of the logistic regression; of 0.01 to 1 this told the most of the shipped
 # model's photos, groups left out
@@ -52,9 +52,9 @@ NEVER, NOWHERE = -50.0, -1e9
 # Of training groups that their own classes should explain, so many are let fall by the gate
 QUANTILE, HELD_OUT_FOLDS = 0.01, 5
 # A photo beyond the gate is rather `OTHER` than not, however few fell before it
-LEAST_UNEXPLAINED = 0.51
+MIN_UNEXPLAINED = 0.51
 # Slopes between these: a class model that is worse than chance must not be turned round
-LEAST_SLOPE, MOST_SLOPE = 1e-3, 1e2
+MIN_SLOPE, MAX_SLOPE = 1e-3, 1e2
 # Another class is named beside the first from here on. Photos are mostly labelled with what they
 # show above all, so probabilities of what they show besides come out low.
 ALSO_PROBABILITY = 0.3
@@ -109,7 +109,7 @@ def fit_principal_axes(features: FloatArray) -> Axes:
     """Axes along which standardised features vary most."""
     from sklearn.decomposition import PCA
 
-    pipeline = make_standardised(PCA(min(MOST_AXES, *features.shape), svd_solver="full"))
+    pipeline = make_standardised(PCA(min(MAX_AXES, *features.shape), svd_solver="full"))
     with np.errstate(invalid="ignore"):  # copies of one frame do not vary at all
         pca = pipeline.fit(features)[-1]
     explained = np.cumsum(np.nan_to_num(pca.explained_variance_ratio_))
@@ -128,7 +128,7 @@ def fit_discriminant_axes(features: FloatArray, classes: IndexArray) -> Axes:
     means = np.stack([z[of == index].mean(axis=0) for index in range(len(present))])
     within = (z - means[of]).T @ (z - means[of]) / len(z)
     between = (means[of] - z.mean(axis=0)).T @ (means[of] - z.mean(axis=0)) / len(z)
-    width = max(float(np.trace(within)) / len(within), LEAST_WIDTH)
+    width = max(float(np.trace(within)) / len(within), MIN_WIDTH)
     shrunk = (1.0 - AXES_SHRINKAGE) * within + AXES_SHRINKAGE * width * np.eye(len(within))
     keep = min(len(present) - 1, z.shape[1])
     directions = eigh(between, shrunk)[1][:, ::-1][:, :keep]
@@ -214,7 +214,7 @@ def fit_kmeans(features: FloatArray, *, seed: int) -> Mixture:
     variance = float(np.mean((z - best.cluster_centers_[best.labels_]) ** 2))
     sizes = np.bincount(best.labels_, minlength=len(best.cluster_centers_))
     present = sizes > 0
-    width = np.eye(z.shape[1]) / np.sqrt(max(variance, LEAST_VARIANCE))
+    width = np.eye(z.shape[1]) / np.sqrt(max(variance, MIN_VARIANCE))
     return Mixture(
         shape="spherical",
         axes=axes,
@@ -235,7 +235,7 @@ def _fit_mixture(z: FloatArray, count: int, shape: str, seed: int) -> Any:
         return GaussianMixture(
             count,
             covariance_type=shape,
-            reg_covar=LEAST_VARIANCE,
+            reg_covar=MIN_VARIANCE,
             n_init=2,
             max_iter=200,
             random_state=seed,
@@ -285,7 +285,7 @@ class NamedClusters:
     def scores(self, features: FloatArray) -> FloatArray:
         """Log odds of each class; shape (N, F) → (N, C)."""
         shares = self.mixture.responsibilities(features) @ self.shares
-        shares = np.clip(shares, LEAST_SHARE, 1.0 - LEAST_SHARE)
+        shares = np.clip(shares, MIN_SHARE, 1.0 - MIN_SHARE)
         return np.asarray(np.log(shares) - np.log1p(-shares), np.float64)
 
 
@@ -296,7 +296,7 @@ def name_clusters(mixture: Mixture, samples: Samples) -> NamedClusters:
     """
     weights, targets = samples.weights, samples.targets
     overall = weights @ targets + PRIOR_LABELS / targets.shape[1]
-    overall = np.minimum(overall / (weights.sum() + PRIOR_LABELS), 1.0 - LEAST_SHARE)
+    overall = np.minimum(overall / (weights.sum() + PRIOR_LABELS), 1.0 - MIN_SHARE)
     votes = mixture.responsibilities(samples.features) * weights[:, None]
     shares = votes.T @ targets + PRIOR_LABELS * overall
     return NamedClusters(
@@ -383,7 +383,7 @@ def fit_gate(mixture: Mixture, samples: Samples, *, seed: int) -> Gate:
     the clusters need not explain them.
     """
     likelihood = np.full(len(samples), np.nan)
-    for fold in grouped_folds(samples, count=HELD_OUT_FOLDS, seed=seed, alone_below=0):
+    for fold in deal_folds(samples, count=HELD_OUT_FOLDS, seed=seed, alone_below=0):
         known = np.isin(samples.primary[fold.test], samples.primary[fold.train])
         known &= samples.primary[fold.test] != samples.classes.index(OTHER)
         if known.any() and len(fold.train) >= 2:
@@ -392,13 +392,13 @@ def fit_gate(mixture: Mixture, samples: Samples, *, seed: int) -> Gate:
             likelihood[tested] = without.log_likelihood(samples.features[tested])
     judged = np.isfinite(likelihood)
     if judged.any():
-        threshold = weighted_quantile(likelihood[judged], samples.weights[judged], QUANTILE)
+        threshold = compute_weighted_quantile(likelihood[judged], samples.weights[judged], QUANTILE)
     else:
         threshold = float(mixture.log_likelihood(samples.features).min())
     return Gate(mixture=mixture, threshold=threshold)
 
 
-def weighted_quantile(values: FloatArray, weights: FloatArray, share: float) -> float:
+def compute_weighted_quantile(values: FloatArray, weights: FloatArray, share: float) -> float:
     """The value that a share of the weight lies below, between values linearly."""
     order = np.argsort(values)
     below = np.cumsum(weights[order]) - 0.5 * weights[order]
@@ -429,7 +429,7 @@ class Calibration:
     # Shape (C,): None is above: after n groups of a class that were all told, the next is with a
     # probability of (n + 1) / (n + 2) (Laplace's rule of succession)
     ceiling: FloatArray
-    unexplained: float  # from the photos that the gate let fall, `LEAST_UNEXPLAINED` at least
+    unexplained: float  # from the photos that the gate let fall, `MIN_UNEXPLAINED` at least
 
     def probabilities(
         self, scores: FloatArray, explained: NDArray[np.bool_], other: int
@@ -484,20 +484,20 @@ def fit_calibration(
         logit = slope * scores + margin_slope * margin + parameters[2]
         return float(np.sum(w * (np.logaddexp(0.0, logit) - wanted * logit)) / w.sum())
 
-    slopes = (np.log(LEAST_SLOPE), np.log(MOST_SLOPE))
+    slopes = (np.log(MIN_SLOPE), np.log(MAX_SLOPE))
     bounds = [slopes, slopes, (-20.0, 20.0)]
     found = minimize(loss, [0.0, -2.0, 0.0], bounds=bounds, method="L-BFGS-B").x
     fallen = float(weights[~explained].sum())
     strange = float(weights[~explained & targets[:, other]].sum())
     ceiling = (groups + 1.0) / (groups + 2.0)
-    most = max(float(ceiling[other]), LEAST_UNEXPLAINED)
+    most = max(float(ceiling[other]), MIN_UNEXPLAINED)
     return Calibration(
         slope=float(np.exp(found[0])),
         margin_slope=float(np.exp(found[1])),
         offset=float(found[2]),
         floor=float(1.0 / (groups.sum() + 2.0)),
         ceiling=ceiling,
-        unexplained=float(np.clip((strange + 1.0) / (fallen + 2.0), LEAST_UNEXPLAINED, most)),
+        unexplained=float(np.clip((strange + 1.0) / (fallen + 2.0), MIN_UNEXPLAINED, most)),
     )
 
 

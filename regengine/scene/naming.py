@@ -16,7 +16,7 @@ from regengine.scene.models import fit_gmm
 from regengine.scene.result import Scene
 
 # Fewer photos make no clusters that a person could name
-LEAST_PHOTOS = 8
+MIN_PHOTOS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +43,11 @@ def propose_clusters(scenes: Sequence[Scene], *, seed: int) -> list[ClusterPropo
     """Find clusters of photos that look alike (Gaussian mixture, number by BIC).
 
     They come by cluster, the most typical photo of each first. Raises ConfigError if there are
-    fewer than `LEAST_PHOTOS` photos.
+    fewer than `MIN_PHOTOS` photos.
     """
-    if len(scenes) < LEAST_PHOTOS:
+    if len(scenes) < MIN_PHOTOS:
         raise ConfigError(
-            f"clusters need {LEAST_PHOTOS} photos or more, not {len(scenes)}; give a larger folder."
+            f"clusters need {MIN_PHOTOS} photos or more, not {len(scenes)}; give a larger folder."
         )
     features = np.array([list((scene.features or {}).values()) for scene in scenes], np.float64)
     mixture = fit_gmm(features, seed=seed)

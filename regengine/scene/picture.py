@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.masks import CAPTION_SHARE, caption_strips
+from detectors.masks import CAPTION_SHARE, mask_caption_strips
 from regengine.photo.formats import PhotoFile, as_photo_file
 from regengine.photo.image import LUMINANCE_WEIGHTS, read_display_rgb, read_small_jpeg
 from regengine.scene.layers import Layers, find_layers
@@ -20,7 +20,7 @@ from regengine.scene.layers import Layers, find_layers
 SIDE_PX = 512
 # A JPEG is decoded at the smallest of 1/2, 1/4 or 1/8 that still has this many pixels: 3 times
 # faster at 12 megapixels.
-LEAST_DECODED_PX = 1000
+MIN_DECODED_PX = 1000
 CAPTION_MARGIN_PX = 2
 CAPTION_WHITE = 250.0 / 255.0
 
@@ -110,8 +110,8 @@ def read_scene_rgb(photo: Path | PhotoFile) -> NDArray[np.uint8]:
     Raises FrameError, as `read_scene_picture` does.
     """
     file = as_photo_file(photo)
-    decoded = read_small_jpeg(file, LEAST_DECODED_PX)
-    return read_display_rgb(file, LEAST_DECODED_PX)[0] if decoded is None else decoded
+    decoded = read_small_jpeg(file, MIN_DECODED_PX)
+    return read_display_rgb(file, MIN_DECODED_PX)[0] if decoded is None else decoded
 
 
 def scene_picture(rgb: NDArray[np.uint8]) -> ScenePicture:
@@ -131,4 +131,4 @@ def _captions(rgb: NDArray[np.float32]) -> NDArray[np.bool_]:
     white = rgb.min(axis=2) > CAPTION_WHITE
     if white.mean() > CAPTION_SHARE:  # a picture that is white all over has no caption
         return np.zeros(white.shape, bool)
-    return caption_strips(white, margin_px=CAPTION_MARGIN_PX)
+    return mask_caption_strips(white, margin_px=CAPTION_MARGIN_PX)

@@ -17,7 +17,7 @@ from regengine.scene.picture import ScenePicture
 
 # Blur
 TILE_PX = 256
-MOST_TILES = 20
+MAX_TILES = 20
 # Tiles are chosen where detail of this size is strong, whatever the noise
 COARSE_PX = 8
 # Gaussians (sigma, pixels) at which the energy of gradients is measured; the coarser ones on
@@ -27,7 +27,7 @@ SCALES_PX = ((0.7, 1), (1.0, 1), (1.4, 1), (2.0, 1), (2.8, 2), (4.0, 2), (5.6, 4
 OWN_VARIANCE_PX2 = 2.0 / 12.0
 SIGMAS_PX = np.concatenate([[0.0], np.geomspace(0.2, 12.0, 48)])
 # Exponents of point fields (2) down to lone soft edges
-LEAST_EXPONENT, MOST_EXPONENT = 0.25, 2.0
+MIN_EXPONENT, MAX_EXPONENT = 0.25, 2.0
 # Land and clouds have about this one; it is preferred so much where blur and scene look alike
 USUAL_EXPONENT, USUAL_WEIGHT = 1.0, 0.003
 # Of the law's logarithm, and of the noise as a share of itself
@@ -36,7 +36,7 @@ MODEL_ERROR, NOISE_ERROR = 0.05, 0.3
 BLOCK_PX, CALM_SHARE, CALM_SCALE = 32, 8, 4
 SURE_NOISE = 0.9
 NOISE_PARTS = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 1.0)
-LEAST_DETAIL = 2.0  # of 255, standard deviation of a tile's coarse samples
+MIN_DETAIL = 2.0  # of 255, standard deviation of a tile's coarse samples
 DIFFERENCE = np.array([[-0.5, 0.0, 0.5]], np.float32)
 # Half of the sharpness is lost at this sigma
 HALF_SHARP_PX = 1.6
@@ -44,7 +44,7 @@ HALF_SHARP_PX = 1.6
 DAY, NIGHT = ("day",), ("night_nocity", "cities")
 # Space, station and window frames are darker than ground by day
 DARK_BY_DAY = 0.08
-LEAST_GROUND = 0.05  # share of the picture
+MIN_GROUND = 0.05  # share of the picture
 # Haze lies over the whole ground: what the darkest twentieth has of each colour is taken off.
 DARKEST = 0.05
 # Clouds are then white: their least colour is above this (as displayed, 0 to 1) and above this
@@ -54,7 +54,7 @@ WHITE_FROM, WHITE_SHARE, COLOURFUL = 0.20, 0.45, 0.60
 # By moonlight ground and clouds must be this light, and clouds no more colourful than this
 LIGHT_BY_NIGHT, GREY_BY_NIGHT = 0.07, 0.30
 FLASH = 0.75  # lightning and the lit limb are lighter
-LEAST_MOONLIT = 0.12  # share of the picture that is lit evenly, as only the Moon does it
+MIN_MOONLIT = 0.12  # share of the picture that is lit evenly, as only the Moon does it
 # How far two classes of brightness must stand apart: share of the variance (Otsu 1979)
 APART = 0.6
 # Lamps make their surroundings uneven: standard deviation over mean, as displayed
@@ -64,7 +64,7 @@ LAMP_PX, SMOOTH_PX = 9, 5
 # Grey of this luminance is what a light meter aims at
 MIDDLE_GREY = 0.18
 # Longer sides are brought down to keep the memory small; 45 megapixels have 8,256 px
-MOST_PX = 8_400
+MAX_PX = 8_400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ def read_for_quality(photo: Path | PhotoFile) -> NDArray[np.uint8]:
 
     Raises FrameError if the file is no readable image, or damaged or cut short anywhere.
     """
-    return read_display_rgb(photo, MOST_PX)[0]
+    return read_display_rgb(photo, MAX_PX)[0]
 
 
 def photo_quality(rgb: NDArray[np.uint8], picture: ScenePicture, category: str) -> PhotoQuality:
@@ -143,7 +143,7 @@ def measure_sharpness(grey: NDArray[np.uint8]) -> float:
     ----------
     Zhuo, S. & Sim, T. (2011), Pattern Recognition 44, 1852: blur of edges by two Gaussians.
     """
-    measured = [_tensors(tile) for tile in _chosen_tiles(np.ascontiguousarray(grey))]
+    measured = [_tensors(tile) for tile in _choose_tiles(np.ascontiguousarray(grey))]
     if not measured:
         return 0.0
     tensors, noise = (np.array(part) for part in zip(*measured, strict=True))
@@ -153,7 +153,7 @@ def measure_sharpness(grey: NDArray[np.uint8]) -> float:
     sigmas = []
     for along in (worst, worst + 0.5 * np.pi):
         signal, noisy = _energy(tensors, along), _energy(noise, along)
-        fitted = [_fitted_sigma(e, n) for e, n in zip(signal, noisy, strict=True)]
+        fitted = [_fit_sigma(e, n) for e, n in zip(signal, noisy, strict=True)]
         # Soft clouds and empty air are in many tiles; the sharper third shows what the lens can do
         sigmas.append(float(np.quantile(fitted, 0.33)))
     return 1.0 / (1.0 + (max(sigmas) / HALF_SHARP_PX) ** 2)
@@ -168,7 +168,7 @@ def _energy(tensors: FloatArray, along: float | None = None) -> FloatArray:
     return np.asarray(cos**2 * xx + sin**2 * yy + 2.0 * sin * cos * xy)
 
 
-def _chosen_tiles(grey: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+def _choose_tiles(grey: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     """Tiles with the most coarse detail."""
     height, width = grey.shape
     side = min(TILE_PX, height, width) // (2 * BLOCK_PX) * (2 * BLOCK_PX)
@@ -181,9 +181,9 @@ def _chosen_tiles(grey: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     coarse = cv2.resize(whole, (cols * step, rows * step), interpolation=cv2.INTER_AREA)
     detail = coarse.reshape(rows, step, cols, step).std(axis=(1, 3)).ravel()
     tiles = []
-    for index in np.argsort(-detail)[:MOST_TILES]:
+    for index in np.argsort(-detail)[:MAX_TILES]:
         row, col = divmod(int(index), cols)
-        if detail[index] > LEAST_DETAIL:
+        if detail[index] > MIN_DETAIL:
             tiles.append(grey[row * side : (row + 1) * side, col * side : (col + 1) * side])
     return tiles
 
@@ -214,7 +214,7 @@ def _tensors(tile: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:
     return found.mean(axis=1), found[:, calm].mean(axis=1)
 
 
-def _fitted_sigma(energy: FloatArray, noise: FloatArray) -> float:
+def _fit_sigma(energy: FloatArray, noise: FloatArray) -> float:
     """The blur whose ``A (b^2 + s^2)^-p`` comes nearest to energies at the scales."""
     own = np.array([sigma**2 + factor**2 * OWN_VARIANCE_PX2 for sigma, factor in SCALES_PX])
     size = np.log(SIGMAS_PX[:, None] ** 2 + own[None, :])
@@ -229,7 +229,7 @@ def _fitted_sigma(energy: FloatArray, noise: FloatArray) -> float:
         value = signal - weight @ signal
         exponent = USUAL_WEIGHT * USUAL_EXPONENT - (away * value) @ weight
         exponent = exponent / (USUAL_WEIGHT + away**2 @ weight)
-        exponent = np.clip(exponent, LEAST_EXPONENT, MOST_EXPONENT)
+        exponent = np.clip(exponent, MIN_EXPONENT, MAX_EXPONENT)
         left = (value + exponent[:, None] * away) ** 2 @ weight
         left = left + USUAL_WEIGHT * (exponent - USUAL_EXPONENT) ** 2
         if left.min() < best:
@@ -261,15 +261,15 @@ def cloud_fraction(picture: ScenePicture, category: str) -> float | None:
     Otsu, N. (1979), IEEE Transactions on Systems, Man, and Cybernetics 9, 62.
     """
     if category in DAY:
-        return _by_day(picture)
+        return _measure_clouds_by_day(picture)
     if category in NIGHT:
-        return _by_moonlight(picture)
+        return _measure_clouds_by_moonlight(picture)
     return None
 
 
-def _by_day(picture: ScenePicture) -> float | None:
+def _measure_clouds_by_day(picture: ScenePicture) -> float | None:
     ground = picture.shown & (picture.lightness > DARK_BY_DAY)
-    if ground.mean() < LEAST_GROUND:
+    if ground.mean() < MIN_GROUND:
         return None
     clear = picture.rgb[ground]
     clear = np.maximum(clear - np.quantile(clear, DARKEST, axis=0), 0.0)
@@ -278,7 +278,7 @@ def _by_day(picture: ScenePicture) -> float | None:
     return float(np.mean((least > bright) & (_colourfulness(clear) < COLOURFUL)))
 
 
-def _by_moonlight(picture: ScenePicture) -> float | None:
+def _measure_clouds_by_moonlight(picture: ScenePicture) -> float | None:
     stored = np.round(255.0 * picture.rgb).astype(np.uint8)
     # Lamps are small: the median about them is that of the ground
     calm = cv2.medianBlur(stored, LAMP_PX).astype(np.float32) / np.float32(255.0)
@@ -291,7 +291,7 @@ def _by_moonlight(picture: ScenePicture) -> float | None:
     lit = (
         picture.shown & (light > LIGHT_BY_NIGHT) & (light < FLASH) & (spread < EVEN * level + 0.02)
     )
-    if (lit & grey).mean() < LEAST_MOONLIT:
+    if (lit & grey).mean() < MIN_MOONLIT:
         return None
     bright, apart = _threshold(light[lit])
     if apart < APART:

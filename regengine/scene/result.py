@@ -9,9 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from regengine.errors import shown
+from regengine.errors import escape_terminal
 from regengine.io.html import data_address, link_to, render_page, write_page
-from regengine.io.plain import printable
+from regengine.io.plain import make_printable
 from regengine.scene.context import SceneEphemeris
 from regengine.scene.quality import PhotoQuality
 
@@ -42,14 +42,14 @@ class Scene:
     def to_dict(self) -> dict[str, Any]:
         """The record of docs/commands/classify.md: plain JSON values, in the documented order."""
         record: dict[str, Any] = {
-            "frame": printable(self.frame),
-            "path": printable(str(self.path)),
+            "frame": make_printable(self.frame),
+            "path": make_printable(str(self.path)),
             "category": self.category,
             "probabilities": {name: round(p, 4) for name, p in self.probabilities.items()},
             "also": list(self.also),
             "unlike_training": not self.explained,
             "ephemeris": None if self.ephemeris is None else self.ephemeris.record(),
-            "no_ephemeris": self.no_ephemeris and printable(self.no_ephemeris),
+            "no_ephemeris": self.no_ephemeris and make_printable(self.no_ephemeris),
             "disagreement": self.disagreement,
         }
         if self.quality is not None:
@@ -79,7 +79,7 @@ def table_line(scene: Scene) -> str:
     others = [f"{name} {scene.probabilities[name]:.2f}" for name in scene.also]
     others += [flag.split(":")[0] for flag in scene.flags]
     p = scene.probabilities[scene.category]
-    line = f"{shown(scene.frame):<24} {scene.category:<15} {p:>5.2f}  {', '.join(others)}"
+    line = f"{escape_terminal(scene.frame):<24} {scene.category:<15} {p:>5.2f}  {', '.join(others)}"
     return line.rstrip()
 
 

@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 from detectors.types import FloatArray
 from regengine.errors import ConfigError, FrameError
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.scene.features import feature_names, feature_versions, measure_features
 from regengine.scene.labels import (
-    LEAST_GROUPS,
+    MIN_GROUPS,
     OTHER,
     IndexArray,
     Samples,
     SceneLabel,
     check_photos_exist,
-    grouped_folds,
+    deal_folds,
     read_scene_labels,
 )
 from regengine.scene.models import (
@@ -67,7 +67,7 @@ class Fitted:
 
 def fit_methods(samples: Samples, *, seed: int) -> Fitted:
     """Fit the gate and one classifier of each kind to training rows."""
-    few = thinned(samples, CLUSTERED_SIMULATED)
+    few = thin_samples(samples, CLUSTERED_SIMULATED)
     gmm = fit_gmm(few.features, seed=seed)
     turned = fit_discriminant_axes(few.features, few.primary)
     return Fitted(
@@ -81,7 +81,7 @@ def fit_methods(samples: Samples, *, seed: int) -> Fitted:
     )
 
 
-def thinned(samples: Samples, most: int) -> Samples:
+def thin_samples(samples: Samples, most: int) -> Samples:
     """All photos, no changed copies, and the first simulated frames of each class."""
     alone = samples.simulated & ~samples.copies
     first = np.zeros(len(samples), bool)
@@ -113,7 +113,7 @@ class CrossValidation:
             f1_score(
                 self.samples.primary,
                 self.said(method),
-                labels=scored_classes(self.samples),
+                labels=choose_scored_classes(self.samples),
                 average="macro",
                 sample_weight=weights,
                 zero_division=0.0,
@@ -147,7 +147,7 @@ def cross_validate(
     fold_of = np.full(len(samples), -1)
     explained = np.zeros(len(samples), bool)
     scores = {name: np.zeros((len(samples), len(samples.classes))) for name in METHODS}
-    folds = grouped_folds(samples, seed=seed)
+    folds = deal_folds(samples, seed=seed)
     for number, fold in enumerate(folds):
         fitted = fit(samples.subset(fold.train), seed=seed)
         rows = samples.features[fold.test]
@@ -186,17 +186,17 @@ def cross_validate(
     )
 
 
-def scored_classes(samples: Samples) -> IndexArray:
-    """Classes with at least `LEAST_GROUPS` groups of real photos; if there is none, all tested."""
+def choose_scored_classes(samples: Samples) -> IndexArray:
+    """Classes with at least `MIN_GROUPS` groups of real photos; if there is none, all tested."""
     groups, real = np.array(samples.groups), ~samples.simulated
     counts = np.array(
         [len(set(groups[real & (samples.primary == i)])) for i in range(len(samples.classes))]
     )
-    enough = np.flatnonzero(counts >= LEAST_GROUPS)
+    enough = np.flatnonzero(counts >= MIN_GROUPS)
     return enough if len(enough) else np.flatnonzero(counts)
 
 
-def chosen_method(validation: CrossValidation) -> str:
+def choose_method(validation: CrossValidation) -> str:
     """The kind of classifier that is taken: the better clustering, or the supervised model."""
     scores = {method: validation.macro_f1(method) for method in METHODS}
     clustering = max(CLUSTERINGS, key=lambda method: scores[method])
@@ -218,7 +218,7 @@ def check_samples(samples: Samples) -> None:
     if len(known) < 2:
         raise ConfigError(
             "too few labelled photos: at least two classes need two photos each that are not of "
-            f"one group; {counted(len(samples), 'photo was', 'photos were')} read, and "
+            f"one group; {format_count(len(samples), 'photo was', 'photos were')} read, and "
             + (f"only {known[0]} has that." if known else "no class has that.")
         )
 
@@ -238,7 +238,7 @@ def train_scene_model(
     """
     check_samples(samples)
     validation = cross_validate(samples, seed=seed, advance=advance)
-    method = chosen_method(validation)
+    method = choose_method(validation)
     fitted = fit_methods(samples, seed=seed)
     record = TrainingRecord(
         source=source,
@@ -250,7 +250,7 @@ def train_scene_model(
         groups=tuple(samples.group_counts().tolist()),
         simulated=tuple(samples.simulated_counts().tolist()),
         confusion=validation.confusion(method),
-        scored=tuple(samples.classes[i] for i in scored_classes(samples)),
+        scored=tuple(samples.classes[i] for i in choose_scored_classes(samples)),
         macro_f1={name: validation.macro_f1(name) for name in METHODS},
     )
     model = SceneModel(

@@ -164,7 +164,7 @@ def draw_solution(
     Green: detections that are stars. Cyan: where bright stars should be and nothing was detected.
     Red: bright detections that are no star of the catalogue. Names of bright stars in yellow.
     """
-    from regengine.sky.stars.catalogue import named_star_vectors, star_names
+    from regengine.sky.stars.catalogue import compute_named_star_vectors, star_names
 
     picture, factor = brighten(photo)
     camera = solution.camera
@@ -179,7 +179,7 @@ def draw_solution(
     px, py = camera.project(catalogue.vectors[missed])
     for i in np.flatnonzero(camera.sees(px, py)):
         draw_circle(picture, px[i], py[i], 2.0 * radius, factor, CYAN)
-    px, py = camera.project(named_star_vectors(solution.catalogue_epoch))
+    px, py = camera.project(compute_named_star_vectors(solution.catalogue_epoch))
     for i in np.flatnonzero(camera.sees(px, py)):
         column, row = picture_pixel(px[i], py[i], factor)
         draw_label(picture, star_names()[i], (column + 8, row - 6), YELLOW)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import FrameError, StoreError
-from regengine.io.atomic import replacements
+from regengine.io.atomic import provide_replacements
 from regengine.io.hdf5 import HDF5_SIGNATURE, open_hdf5
 from regengine.io.regular import open_regular
 from regengine.store.rows import Selection, Table, Tables, missing
@@ -45,7 +45,7 @@ HEAP_SIGNATURE = b"GCOL\x01"
 SEARCHED_BYTES = 1 << 20  # of a store: its attributes are written first, their heaps soon after
 PIECE_ROWS = 16 * CHUNK_ROWS  # read at a time where chunks cannot be taken as they are
 GROWN_BYTES = 1 << 22  # smaller files are written anew as fast, and without holes
-MOST_UNUSED = 1.25  # size of a file that may be grown, over that of its columns
+MAX_UNUSED = 1.25  # size of a file that may be grown, over that of its columns
 
 
 def _create_groups(file: h5py.File, attributes: Mapping[str, str]) -> None:
@@ -106,14 +106,14 @@ def open_store(path: Path) -> h5py.File:
     if not start.startswith(HDF5_SIGNATURE):
         raise _foreign(path, "it is no HDF5 file")
     if not heaps_end(start):
-        raise damaged(path, "the texts of its attributes are no chain")
+        raise make_damage_error(path, "the texts of its attributes are no chain")
     try:
         # Chunks are read once and whole: a cache in each of eighty columns would only take memory
         file = open_hdf5(path, partial(StoreError, code="store_busy"), rdcc_nbytes=0)
     except StoreError:
         raise
     except (OSError, RuntimeError) as error:
-        raise damaged(path, f"HDF5 cannot open it: {_short(error)}") from error
+        raise make_damage_error(path, f"HDF5 cannot open it: {_short(error)}") from error
     try:
         _check_format(path, file)
     except BaseException:
@@ -128,17 +128,17 @@ def check(path: Path) -> None:
 
 
 @contextmanager
-def damage_told(path: Path) -> Iterator[None]:
+def raise_as_damage(path: Path) -> Iterator[None]:
     """Turn what HDF5 and NumPy say of a broken file into one sentence, a StoreError."""
     try:
         yield
     except StoreError:
         raise
     except DAMAGE as error:
-        raise damaged(path, _short(error)) from error
+        raise make_damage_error(path, _short(error)) from error
 
 
-def damaged(path: Path, why: str) -> StoreError:
+def make_damage_error(path: Path, why: str) -> StoreError:
     """The error for a store whose content makes no sense."""
     return StoreError(
         f"{path} is a damaged store ({why}): restore it from a copy, or name another file "
@@ -148,11 +148,11 @@ def damaged(path: Path, why: str) -> StoreError:
 
 
 def _check_format(path: Path, file: h5py.File) -> None:
-    with damage_told(path):
+    with raise_as_damage(path):
         name, version = file.attrs.get("format"), int(file.attrs.get("format_version", 0))
         lost = name is None and all(file.id.links.exists(group.encode()) for group in GROUPS)
     if lost:
-        raise damaged(path, "its attributes are lost")
+        raise make_damage_error(path, "its attributes are lost")
     if name != FORMAT:
         raise _foreign(path, "it is an HDF5 file of another program")
     if version > FORMAT_VERSION:
@@ -223,7 +223,7 @@ class StoreFile:
         self._file = open_store(path)
         self._datasets: dict[str, h5py.h5d.DatasetID] = {}
         try:
-            with damage_told(path):
+            with raise_as_damage(path):
                 self.attributes = {
                     name: value
                     for name, value in self._file.attrs.items()
@@ -232,7 +232,7 @@ class StoreFile:
                 self.format_version = int(self._file.attrs["format_version"])
                 self.frame_index: NDArray[np.int64] = self.column("frames", "frame_index")
             if (np.diff(self.frame_index) <= 0).any():
-                raise damaged(path, "its frames are out of order")
+                raise make_damage_error(path, "its frames are out of order")
         except BaseException:
             self._file.close()
             raise
@@ -252,19 +252,19 @@ class StoreFile:
         self, group: str, name: str, start: int = 0, stop: int | None = None
     ) -> NDArray[Any]:
         """Rows of one column, shape (rows,) or (rows, width); texts are bytes of fixed length."""
-        with damage_told(self.path):
+        with raise_as_damage(self.path):
             return self._read(
                 COLUMNS[group, name], group, start, self.rows(group) if stop is None else stop
             )
 
     def rows(self, group: str, name: str = "frame_index") -> int:
         """Number of rows of a group, as one of its columns has it."""
-        with damage_told(self.path):
+        with raise_as_damage(self.path):
             return int(self._dataset(group, name).shape[0])
 
     def text_lengths(self) -> dict[tuple[str, str], int]:
         """Bytes that each text column gives to a text, by group and column."""
-        with damage_told(self.path):
+        with raise_as_damage(self.path):
             return {
                 (group, name): self._dataset(group, name).dtype.itemsize
                 for group, name in TEXT_COLUMNS
@@ -278,7 +278,7 @@ class StoreFile:
         is written anew in a copy leaves holes.
         """
         used = 0
-        with damage_told(self.path):
+        with raise_as_damage(self.path):
             for (group, name), column in COLUMNS.items():
                 dataset = self._file[group].get(name)
                 if dataset is None or dataset.chunks is None or dataset.chunks[0] != CHUNK_ROWS:
@@ -288,7 +288,7 @@ class StoreFile:
                     return False
                 used += dataset.id.get_storage_size()
             return self.format_version == FORMAT_VERSION and (
-                GROWN_BYTES < self.path.stat().st_size < MOST_UNUSED * used
+                GROWN_BYTES < self.path.stat().st_size < MAX_UNUSED * used
             )
 
     def row_of(self, group: str, frame_index: int) -> int:
@@ -320,7 +320,7 @@ class StoreFile:
     ) -> Table:
         """Rows of a group by their place in the file."""
         wanted = GROUPS[group] if columns is None else columns
-        with damage_told(self.path):
+        with raise_as_damage(self.path):
             return {column.name: self._read(column, group, start, stop) for column in wanted}
 
     def _read(self, column: Column, group: str, start: int, stop: int) -> NDArray[Any]:
@@ -330,12 +330,12 @@ class StoreFile:
             return np.full(shape, missing(column), dtype=dtype)
         dataset = self._dataset(group, column.name)
         if dataset.shape[0] < stop or dataset.shape[1:] != shape[1:]:
-            raise damaged(
+            raise make_damage_error(
                 self.path, f"column {group}/{column.name} does not fit the others of its group"
             )
         values = np.empty(shape, dtype=dataset.dtype)
         if (column.dtype == "text") != (values.dtype.kind == "S"):
-            raise damaged(self.path, f"column {group}/{column.name} is not of its kind")
+            raise make_damage_error(self.path, f"column {group}/{column.name} is not of its kind")
         if values.size:
             # As h5py's own slicing does it, in a tenth of its time: columns are many, parts small
             rows = dataset.get_space()
@@ -414,7 +414,7 @@ class GrowingStore:
 
 
 @contextmanager
-def _disk_errors() -> Iterator[None]:
+def _raise_disk_errors() -> Iterator[None]:
     """Raise what the system refused HDF5, which tells it in long sentences, as plain OSError."""
     try:
         yield
@@ -426,7 +426,7 @@ def _disk_errors() -> Iterator[None]:
 
 
 @contextmanager
-def growing(
+def open_growing(
     path: Path,
     store: StoreFile | None,
     numbers: NDArray[np.int64],
@@ -440,7 +440,7 @@ def growing(
     """
     first = int(np.argmax(changed)) if changed.any() else len(numbers)
     beyond = np.append(numbers, numbers[-1:] + 1)
-    with replacements((path,), ending=".tmp") as (new,), _disk_errors():
+    with provide_replacements((path,), ending=".tmp") as (new,), _raise_disk_errors():
         if store is not None and 2 * first >= len(numbers) and store.can_grow(text_lengths):
             output = GrowingStore(new, attributes, text_lengths, store, int(beyond[first]))
         else:

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import FrameError, StoreError
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.io.regular import open_regular
-from regengine.store.file import DAMAGE, damage_told
+from regengine.store.file import DAMAGE, raise_as_damage
 from regengine.store.rows import Selection, StoredFrame, Table, Tables, missing, to_tables
 from regengine.store.schema import FORMAT_VERSION, GROUPS, Column
 
@@ -132,7 +132,7 @@ class JournalFile:
             logging.getLogger("regengine").warning(
                 "%s: %s left out; their photos are done again when they are given again.",
                 self.path,
-                counted(self.n_damaged, "damaged line is", "damaged lines are"),
+                format_count(self.n_damaged, "damaged line is", "damaged lines are"),
             )
         self.frame_index = np.array(sorted(self._offsets), np.int64)
 
@@ -170,7 +170,7 @@ class JournalFile:
 
     def rows_of(self, numbers: Sequence[int], groups: Selection = GROUPS) -> Tables:
         """Rows of frames of the journal, in this order; texts are bytes of fixed length."""
-        with damage_told(self.path):
+        with raise_as_damage(self.path):
             return decode_lines([self._line(number) for number in numbers], groups)
 
     def _line(self, number: int) -> bytes:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import ConfigError
-from regengine.io.atomic import sync_folder, unwritable_told
-from regengine.store.file import StoreFile, damage_told, growing
+from regengine.io.atomic import raise_as_store_error, sync_folder
+from regengine.store.file import StoreFile, open_growing, raise_as_damage
 from regengine.store.journal import journal_path
 from regengine.store.read import BLOCK_FRAMES, Snapshot, identity_keys, is_there
 from regengine.store.rows import Tables, join
@@ -67,7 +67,7 @@ def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> M
     for store in stores:
         distinct.setdefault(store.resolve(), store)
     named = list(distinct.values())[0 if exists else 1 :]
-    with unwritable_told(into), ExitStack() as open_files:
+    with raise_as_store_error(into), ExitStack() as open_files:
         into.parent.mkdir(parents=True, exist_ok=True)
         open_files.callback(lock_store(into).release)
         sources = [open_files.enter_context(Snapshot(path)) for path in named]
@@ -76,8 +76,11 @@ def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> M
         of_sources = [source.text_lengths() for source in sources]
         lengths = {key: max(one[key] for one in of_sources) for key in TEXT_COLUMNS}
         old = sources[0].store if exists else None
-        changed = _changed(chosen, sources[0], old)
-        with growing(into, old, chosen.new_index, changed, attributes, lengths) as (output, first):
+        changed = _find_changed(chosen, sources[0], old)
+        with open_growing(into, old, chosen.new_index, changed, attributes, lengths) as (
+            output,
+            first,
+        ):
             for start in range(first, len(changed), BLOCK_FRAMES):
                 output.append(_block(sources, chosen, slice(start, start + BLOCK_FRAMES)))
         journal_path(into).unlink(missing_ok=True)
@@ -94,7 +97,7 @@ def _choose(
     sources: Sequence[Snapshot], paths: Sequence[Path], *, keep_first: bool
 ) -> tuple[_Chosen, int]:
     """Which frame of which store; and how many there are in all."""
-    sets = [_looked_at(source, path) for source, path in zip(sources, paths, strict=True)]
+    sets = [_scan_store(source, path) for source, path in zip(sources, paths, strict=True)]
     keys, old, made, sound = (np.concatenate(parts) for parts in zip(*sets, strict=True))
     source = np.repeat(np.arange(len(sets), dtype=np.int32), [len(s[1]) for s in sets])
     # Best last within each identity: sound, then made later, then named later
@@ -114,12 +117,12 @@ def _choose(
     return _Chosen(source=source[best], old_index=old[best], new_index=number), len(old)
 
 
-def _looked_at(
+def _scan_store(
     source: Snapshot, path: Path
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bytes_], NDArray[np.bool_]]:
     """Identity, number, time of making and success of every frame of a store."""
     keys, made, sound = [np.empty(0, np.int64)], [np.empty(0, "S32")], [np.empty(0, bool)]
-    with damage_told(path):
+    with raise_as_damage(path):
         for tables in source.blocks(groups=LOOKED_AT, frames=READ_FRAMES):
             frames = tables["frames"]
             keys.append(identity_keys(frames["path"], frames["sha256"]))
@@ -128,7 +131,7 @@ def _looked_at(
     return np.concatenate(keys), source.frame_index, np.concatenate(made), np.concatenate(sound)
 
 
-def _changed(chosen: _Chosen, grown: Snapshot, store: StoreFile | None) -> NDArray[np.bool_]:
+def _find_changed(chosen: _Chosen, grown: Snapshot, store: StoreFile | None) -> NDArray[np.bool_]:
     """Which frames are not where the store that grows, if one does, has them already."""
     if store is None:
         return np.ones(len(chosen.source), dtype=bool)
@@ -143,11 +146,11 @@ def _block(sources: Sequence[Snapshot], chosen: _Chosen, block: slice) -> Tables
         own = chosen.source[block] == number
         old, new = chosen.old_index[block][own], chosen.new_index[block][own]
         order = np.argsort(old)
-        sets += _renumbered(sources[number], old[order], new[order])
+        sets += _renumber_rows(sources[number], old[order], new[order])
     return join(sets)
 
 
-def _renumbered(
+def _renumber_rows(
     source: Snapshot, old: NDArray[np.int64], new: NDArray[np.int64]
 ) -> Iterator[Tables]:
     """Rows of some frames of a store under their new numbers."""

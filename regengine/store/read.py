@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import NoFrameError, StoreError
-from regengine.io.plain import printable
+from regengine.io.plain import make_printable
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.result import DetectedLights
-from regengine.store.file import CHUNK_ROWS, StoreFile, damage_told
+from regengine.store.file import CHUNK_ROWS, StoreFile, raise_as_damage
 from regengine.store.journal import JournalFile, decode_lines, journal_path
 from regengine.store.rows import (
     Selection,
@@ -29,7 +29,7 @@ from regengine.store.rows import (
     Tables,
     from_tables,
     join,
-    of_frames,
+    select_frames,
     table_from_rows,
     with_texts,
 )
@@ -141,7 +141,7 @@ def iter_frames(path: Path) -> Iterator[StoredFrame]:
     cannot be read.
     """
     for tables in iter_blocks(path, OF_FRAMES, CHUNK_ROWS):  # each chunk is unpacked once
-        yield from frames_of(tables, path)
+        yield from make_frames(tables, path)
 
 
 def iter_frames_numbered(
@@ -153,27 +153,27 @@ def iter_frames_numbered(
     """
     if hypotheses:
         for tables in iter_blocks(path, OF_FRAMES, CHUNK_ROWS):
-            yield from frames_of(of_frames(tables, numbers), path)
+            yield from make_frames(select_frames(tables, numbers), path)
         return
     groups = {group: columns for group, columns in OF_FRAMES.items() if group != "hypotheses"}
     for tables in iter_blocks(path, groups, CHUNK_ROWS):
         none = {"hypotheses": table_from_rows(GROUPS["hypotheses"], [])}
-        yield from frames_of(none | of_frames(tables, numbers), path)
+        yield from make_frames(none | select_frames(tables, numbers), path)
 
 
-def frames_of(tables: Tables, path: Path) -> list[StoredFrame]:
+def make_frames(tables: Tables, path: Path) -> list[StoredFrame]:
     """Frames out of tables that were read from a file; StoreError if the rows make no sense."""
-    with damage_told(path):
+    with raise_as_damage(path):
         return from_tables(tables)
 
 
-def frames_numbered(path: Path, numbers: Iterable[int]) -> list[StoredFrame]:
+def read_frames_numbered(path: Path, numbers: Iterable[int]) -> list[StoredFrame]:
     """Frames of a store by their numbers, without reading the others; those that it has."""
     with Snapshot(path) as snapshot:
         return [
             stored
             for number in numbers
-            for stored in frames_of(snapshot.tables(number, number + 1, OF_FRAMES), path)
+            for stored in make_frames(snapshot.tables(number, number + 1, OF_FRAMES), path)
         ]
 
 
@@ -181,7 +181,7 @@ def read_tables(path: Path, groups: Collection[str] = tuple(GROUPS)) -> Tables:
     """All rows of groups of a store and of its journal, texts as `str`."""
     joined_by = {"frames": tuple(one for one in GROUPS["frames"] if one.name == "frame_index")}
     columns = joined_by | {group: GROUPS[group] for group in groups}
-    with Snapshot(path) as snapshot, damage_told(path):
+    with Snapshot(path) as snapshot, raise_as_damage(path):
         return with_texts(join(list(snapshot.blocks(groups=columns)), columns))
 
 
@@ -192,7 +192,7 @@ READ_ROWS = 8192  # 7 MB for 100,000 frames; with 65536 31 MB, in no less time
 
 def frame_identity(path: str, sha256: str) -> tuple[str, str]:
     """Identity of a photo: its content (its path, if that is unreadable) and its file name."""
-    path = printable(path)
+    path = make_printable(path)
     return sha256 or path, os.path.basename(path)  # a tenth of the time of pathlib
 
 
@@ -237,7 +237,7 @@ class StoredFrames:
                     rows = (start, min(start + READ_ROWS, len(self._frame_index)))
                     names = ("path", "sha256")
                     columns = (self._store.column("frames", name, *rows) for name in names)
-                    with damage_told(store):
+                    with raise_as_damage(store):
                         keys.append(identity_keys(*columns))
             except BaseException:
                 self.close()
@@ -270,18 +270,18 @@ class StoredFrames:
         """The frame of a number, as it was flushed last; KeyError if there is none."""
         groups = GROUPS if detections else OF_FRAMES
         if frame_index in self._offsets:
-            with damage_told(self._journal), self._journal.open("rb") as stream:
+            with raise_as_damage(self._journal), self._journal.open("rb") as stream:
                 stream.seek(self._offsets[frame_index])
                 tables = decode_lines([stream.readline()], groups)
         else:
             row = int(np.searchsorted(self._frame_index, frame_index))
             if self._store is None or row == len(self._frame_index):
                 raise KeyError(frame_index)
-            tables = of_frames(self._block(row // LOOK_BACK_FRAMES), np.array([frame_index]))
+            tables = select_frames(self._block(row // LOOK_BACK_FRAMES), np.array([frame_index]))
             if detections:
                 rows = self._store.tables(frame_index, frame_index + 1, {"detections": DETECTIONS})
                 tables |= rows
-        frames = frames_of({group: tables[group] for group in OF_FRAMES}, self._path)
+        frames = make_frames({group: tables[group] for group in OF_FRAMES}, self._path)
         if not frames:
             raise KeyError(frame_index)
         if not detections:
@@ -328,7 +328,7 @@ def find_frames(path: Path, name: str) -> list[StoredFrame]:
         return [
             stored
             for number in numbers
-            for stored in frames_of(snapshot.tables(number, number + 1, OF_FRAMES), path)
+            for stored in make_frames(snapshot.tables(number, number + 1, OF_FRAMES), path)
         ]
 
 

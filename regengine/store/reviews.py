@@ -1,6 +1,6 @@
 """What people decided of a store's frames: added, never changed, kept beside the store.
 
-With it lies unfinished work. What counts of it, for exports, is told by `reviewed`.
+With it lies unfinished work. What counts of it, for exports, is told by `read_reviews`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from detectors.constants import HEIGHT_RANGE_KM
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera, is_turned
 from matchers.geometry.earth import ecef_to_geodetic
-from matchers.geometry.footprint import visible_outline
+from matchers.geometry.footprint import trace_visible_outline
 from regengine.errors import ConfigError, StoreError
 from regengine.io.times import utc_now
-from regengine.result import LEAST_POINTS, FrameResult, ReviewedPoint
+from regengine.result import MIN_POINTS, FrameResult, ReviewedPoint
 from regengine.store.read import iter_blocks
 from regengine.store.schema import select
 
@@ -186,7 +186,7 @@ class Decisions:
         same reviewer that the page had not seen, if any.
         """
         work = json.loads(json.dumps(work))  # as it is read again
-        with self._written() as connection:
+        with self._write_whole() as connection:
             about = "frame_index = ? AND sha256 = ? AND reviewer = ?"
             before = self._heads(about, judged.frame_index, judged.sha256, reviewer)
             for head in before:
@@ -230,7 +230,7 @@ class Decisions:
     def keep_draft(self, frame_index: int, sha256: str, reviewer: str, work: Work) -> str:
         """Keep unfinished work in place of what was there; when it was kept (ISO 8601, UTC)."""
         now = utc_now()
-        with self._written() as connection:
+        with self._write_whole() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO drafts VALUES (?, ?, ?, ?, ?)",
                 (frame_index, sha256, reviewer, now, json.dumps(work)),
@@ -248,7 +248,7 @@ class Decisions:
 
     def drop_draft(self, frame_index: int, reviewer: str) -> None:
         """Forget unfinished work."""
-        with self._written() as connection:
+        with self._write_whole() as connection:
             _delete_draft(connection, frame_index, reviewer)
 
     def since(self, revision: int) -> list[Brief]:
@@ -296,7 +296,7 @@ class Decisions:
                 raise StoreError(f"{self._path} cannot be read ({error}).") from error
 
     @contextmanager
-    def _written(self) -> Iterator[sqlite3.Connection]:
+    def _write_whole(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of it is on the disk, or none."""
         with self._lock:
             try:
@@ -424,7 +424,7 @@ class Reviewed:
     size_px: tuple[int, int]  # of the photo
 
 
-def reviewed(store: Path) -> dict[int, Reviewed]:
+def read_reviews(store: Path) -> dict[int, Reviewed]:
     """What people decided of a store's frames, by their numbers, ascending.
 
     Decisions on a photo that the store does not have under the same number any more are left out;
@@ -452,17 +452,17 @@ def reviewed(store: Path) -> dict[int, Reviewed]:
             if judged in heads:
                 proposal = _proposal_sha256(places[first[row] : beyond[row]].tolist())
                 size_px = int(frames["width_px"][row]), int(frames["height_px"][row])
-                found[judged[0]] = _reviewed(heads[judged], proposal, size_px)
+                found[judged[0]] = _read_reviewed(heads[judged], proposal, size_px)
     return found
 
 
-def unsound(store: Path) -> list[tuple[int, str]]:
+def find_unsound(store: Path) -> list[tuple[int, str]]:
     """Number of the frame and what is wrong, of decisions that count and cannot be as they are.
 
     StoreError if the store or the file beside it cannot be read.
     """
     found = []
-    for number, one in reviewed(store).items():
+    for number, one in read_reviews(store).items():
         if one.decision == "accepted":
             try:
                 check_work(((point.x, point.y) for point in one.points), one.camera, one.size_px)
@@ -491,7 +491,7 @@ def check_work(
             f"the camera is {abs(height_km):,.0f} km {side} the ground, where no station is"
         )
     with np.errstate(all="ignore"):
-        if not is_turned(camera) or not len(visible_outline(camera, GROUND_PER_SIDE)[0]):
+        if not is_turned(camera) or not len(trace_visible_outline(camera, GROUND_PER_SIDE)[0]):
             raise ConfigError("the camera shows no ground")
 
 
@@ -499,15 +499,15 @@ def is_independent(decision: Choice, work: Work) -> bool:
     """Whether a decision rests on more than its own camera.
 
     One that accepts confirmed points does not where some of them only repeat the camera, see
-    `independent_pixels`, and fewer than `LEAST_POINTS` do not: pages of earlier versions took its
+    `independent_pixels`, and fewer than `MIN_POINTS` do not: pages of earlier versions took its
     guesses for confirmations.
     """
     camera = _camera_of(work)
     if decision != "accepted" or camera is None:
         return True
     telling = independent_pixels(work["points"], camera)
-    held = _pixels(_held(work["points"]))
-    return telling == held or len(telling) >= LEAST_POINTS
+    held = _pixels(_hold_lock(work["points"]))
+    return telling == held or len(telling) >= MIN_POINTS
 
 
 def independent_pixels(
@@ -520,7 +520,7 @@ def independent_pixels(
     not told, a point of a person does not if it lies where the camera has it. None does that is
     switched off.
     """
-    held = _held(points)
+    held = _hold_lock(points)
     away_px = off_camera_px(held, camera)
     return _pixels(
         point
@@ -544,7 +544,7 @@ def off_camera_px(points: Sequence[Mapping[str, Any]], camera: Camera) -> FloatA
     return np.hypot(x - seen_x, y - seen_y)
 
 
-def _held(points: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _hold_lock(points: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Those that a person stands behind."""
     return [point for point in points if point["origin"] in CONFIRMED and not point.get("off")]
 
@@ -562,7 +562,7 @@ def _camera_of(work: Work) -> Camera | None:
     return Camera(**values)
 
 
-def judged_state(frame_index: int, result: FrameResult) -> Judged:
+def describe_judged_state(frame_index: int, result: FrameResult) -> Judged:
     """What a decision on a frame is about."""
     points = [(point.x, point.y, point.lon, point.lat) for point in result.control_points]
     return Judged(
@@ -579,7 +579,7 @@ def _proposal_sha256(points: Iterable[Sequence[float]]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _reviewed(heads: list[Decision], proposal: str, size_px: tuple[int, int]) -> Reviewed:
+def _read_reviewed(heads: list[Decision], proposal: str, size_px: tuple[int, int]) -> Reviewed:
     counts = heads[0]
     work = counts.work
     return Reviewed(

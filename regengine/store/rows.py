@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchers.geometry.camera import Camera
-from regengine.io.plain import printable
+from regengine.io.plain import make_printable
 from regengine.records import centre_lonlat
 from regengine.result import (
     ControlPoint,
@@ -60,7 +60,7 @@ def join(sets: Sequence[Tables], groups: Selection = GROUPS) -> Tables:
     numbers = [tables["frames"]["frame_index"] for tables in sets]
     known, last = np.unique(np.concatenate(numbers)[::-1], return_index=True)
     of = np.repeat(np.arange(len(sets)), [len(held) for held in numbers])[::-1][last]
-    kept = [of_frames(tables, known[of == number]) for number, tables in enumerate(sets)]
+    kept = [select_frames(tables, known[of == number]) for number, tables in enumerate(sets)]
     joined: Tables = {}
     for group, columns in groups.items():
         parts = [tables[group] for tables in kept]
@@ -70,7 +70,7 @@ def join(sets: Sequence[Tables], groups: Selection = GROUPS) -> Tables:
     return joined
 
 
-def of_frames(tables: Tables, numbers: NDArray[np.int64]) -> Tables:
+def select_frames(tables: Tables, numbers: NDArray[np.int64]) -> Tables:
     """The rows of those frames that have some numbers, which ascend."""
     kept: Tables = {}
     for group, table in tables.items():
@@ -99,7 +99,7 @@ def _array(column: Column, values: list[Any]) -> NDArray[Any]:
     array: NDArray[Any]
     if column.dtype == "text":
         array = np.empty(len(values), dtype=object)
-        array[:] = ["" if v is None else printable(v).replace("\0", "") for v in values]
+        array[:] = ["" if v is None else make_printable(v).replace("\0", "") for v in values]
         return array
     if column.width == 1:
         array = np.array([blank if v is None else v for v in values], dtype=column.dtype)
@@ -245,8 +245,8 @@ def from_tables(tables: Tables) -> list[StoredFrame]:
         reasons=map(reasons_of, *map(values_of, (frames["reasons"], frames["reason_texts"]))),
         sources=map(_sources, values_of(origins["sources"])),
         footprint=_footprints(frames),
-        control_points=_by_frame(points, _records(ControlPoint, of_points), numbers),
-        hypotheses=_by_frame(hypotheses, _records(Hypothesis, of_hypotheses), numbers),
+        control_points=_split_by_frame(points, _records(ControlPoint, of_points), numbers),
+        hypotheses=_split_by_frame(hypotheses, _records(Hypothesis, of_hypotheses), numbers),
     )
     of_stored = {name: origins[name] for name in ORIGIN_FIELDS}
     return _records(StoredFrame, of_stored, frame_index=numbers, result=results)
@@ -278,7 +278,7 @@ def _records(kind: type[Made], columns: Table, **more: Iterable[Any]) -> list[Ma
     return [kind(**dict(zip(values, row, strict=True))) for row in rows]
 
 
-def _by_frame(table: Table, made: list[Made], numbers: list[int]) -> list[tuple[Made, ...]]:
+def _split_by_frame(table: Table, made: list[Made], numbers: list[int]) -> list[tuple[Made, ...]]:
     """What belongs to each frame of those numbers, of what was made of the rows of a table."""
     grouped: defaultdict[int, list[Made]] = defaultdict(list)
     for number, one in zip(table["frame_index"].tolist(), made, strict=True):

@@ -68,7 +68,7 @@ def _column(
     )
 
 
-def _needed(name: str, units: str, description: str, width: int = 1, **more: Any) -> Column:
+def _declare_needed(name: str, units: str, description: str, width: int = 1, **more: Any) -> Column:
     """A column of real numbers of which no row may be without."""
     return _column(name, "float64", units, description, width, required=True, **more)
 
@@ -169,14 +169,14 @@ FRAMES = (
 CONTROL_POINTS = (
     FRAME_INDEX,
     _column("point", "uint8", "", "number of the point within its frame, 0 to 3"),
-    _needed("x", "px", "column, zero-based, integer at pixel centres, as stored"),
-    _needed("y", "px", "row, zero-based, integer at pixel centres, as stored"),
-    _needed("lon", "deg", "WGS84 longitude in [-180, 180)"),
-    _needed("lat", "deg", "WGS84 geodetic latitude"),
-    _needed("sigma_px", "px", "one sigma per axis in the image"),
-    _needed("sigma_m", "m", "one sigma per axis on the ground"),
-    _needed("covariance_px", "px2", "covariance in the image: xx, xy, yy", 3),
-    _needed("covariance_m", "m2", "covariance on the ground: ee, en, nn", 3),
+    _declare_needed("x", "px", "column, zero-based, integer at pixel centres, as stored"),
+    _declare_needed("y", "px", "row, zero-based, integer at pixel centres, as stored"),
+    _declare_needed("lon", "deg", "WGS84 longitude in [-180, 180)"),
+    _declare_needed("lat", "deg", "WGS84 geodetic latitude"),
+    _declare_needed("sigma_px", "px", "one sigma per axis in the image"),
+    _declare_needed("sigma_m", "m", "one sigma per axis on the ground"),
+    _declare_needed("covariance_px", "px2", "covariance in the image: xx, xy, yy", 3),
+    _declare_needed("covariance_m", "m2", "covariance on the ground: ee, en, nn", 3),
     _column("lights", "int32", "", "lights that support the point"),
 )
 
@@ -198,8 +198,8 @@ HYPOTHESES = (
 DETECTIONS = (
     FRAME_INDEX,
     _column("kind", "text", "", "what was detected: light"),
-    _needed("x", "px", "column of the centroid, image as stored"),
-    _needed("y", "px", "row of the centroid, image as stored"),
+    _declare_needed("x", "px", "column of the centroid, image as stored"),
+    _declare_needed("y", "px", "row of the centroid, image as stored"),
     _column("contrast", "float64", "", "logarithmic contrast with the surroundings"),
     _column("flux", "float64", "", "light above the background, summed over pixels"),
     _column("snr", "float64", "", "signal-to-noise ratio of a matched filter"),
@@ -239,7 +239,7 @@ PROVENANCE = (
         since=2,
     ),
     _column("processed_utc", "text", "", "when the frame was finished, ISO 8601", volatile=True),
-    _needed("seconds", "s", "time spent on the frame", volatile=True),
+    _declare_needed("seconds", "s", "time spent on the frame", volatile=True),
 )
 
 GROUPS: dict[str, tuple[Column, ...]] = {

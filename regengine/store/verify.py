@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from detectors.constants import HEIGHT_RANGE_KM
 from matchers.geometry.earth import ecef_to_geodetic
 from regengine.errors import StoreError
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.io.times import parse_iso_time
 from regengine.result import Verdict
-from regengine.store.file import DAMAGE, PIECE_ROWS, StoreFile, damage_told, open_store
+from regengine.store.file import DAMAGE, PIECE_ROWS, StoreFile, open_store, raise_as_damage
 from regengine.store.journal import JournalFile
 from regengine.store.read import BLOCK_FRAMES, Snapshot, identity_keys
 from regengine.store.rows import Table, Tables
@@ -146,7 +146,7 @@ def verify_store(path: Path) -> Verification:
             n_frames, n_unmerged = len(snapshot.frame_index), len(snapshot.journal.frame_index)
             findings = Findings(snapshot.journal.path)
             if n_damaged := snapshot.journal.n_damaged:
-                what = counted(n_damaged, "line is", "lines are")
+                what = format_count(n_damaged, "line is", "lines are")
                 findings.file_wrong("bytes_damaged", f"{what} not as written")
             _check_blocks(snapshot.journal, snapshot.journal.frame_index, findings)
             problems += findings.problems()
@@ -168,7 +168,7 @@ def _check_file(path: Path, numbers: NDArray[np.int64] | None = None) -> list[Pr
     """What is wrong with a file, or with some of its frames."""
     findings = Findings(path)
     with open_store(path) as file:
-        with damage_told(path):
+        with raise_as_damage(path):
             _check_layout(file, findings)
         if findings.whole:
             return findings.problems()
@@ -280,11 +280,11 @@ def _check_identities(path: Path, snapshot: Snapshot) -> list[Problem]:
 
 def _check_decisions(store: Path) -> list[Problem]:
     """Note what people accepted and cannot be as they did."""
-    from regengine.store.reviews import decisions_path, unsound
+    from regengine.store.reviews import decisions_path, find_unsound
 
     beside = decisions_path(store)
     try:
-        wrong = unsound(store)
+        wrong = find_unsound(store)
     except StoreError as error:
         if error.code == "store_busy":
             raise
@@ -376,20 +376,25 @@ def _wrong_rows(tables: Tables) -> Iterator[tuple[str, str, str, Any]]:
     what = "proposals show no ground"
     yield "frames", "no_ground", what, proposed & ~(frames["footprint_diagonal_km"] > 0.0)
     what = "control points are not numbered 0 to 3 within their frame"
-    yield "control_points", "point_number", what, ~_counted(points["frame_index"], points["point"])
+    yield (
+        "control_points",
+        "point_number",
+        what,
+        ~_are_counted(points["frame_index"], points["point"]),
+    )
     what = "control points lie outside their frame"
-    yield "control_points", "point_outside", what, ~_inside(points, frames)
+    yield "control_points", "point_outside", what, ~_are_inside(points, frames)
     for name in ("covariance_px", "covariance_m"):
         xx, xy, yy = points[name].T
         with np.errstate(invalid="ignore", over="ignore"):
             good = (xx > 0) & (yy > 0) & (xx * yy >= xy * xy)
         what = f"control points have a {name} that is none"
         yield "control_points", f"point_{name}", what, ~good
-    wrong = ~_counted(hypotheses["frame_index"], hypotheses["rank"])
+    wrong = ~_are_counted(hypotheses["frame_index"], hypotheses["rank"])
     what = "hypotheses are not ranked 0, 1, 2 within their frame"
     yield "hypotheses", "rank", what, wrong
     what = "detections lie outside their frame"
-    yield "detections", "detection_outside", what, ~_inside(detections, frames)
+    yield "detections", "detection_outside", what, ~_are_inside(detections, frames)
 
 
 def _rows_per_frame(frames: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -397,13 +402,13 @@ def _rows_per_frame(frames: NDArray[np.int64], index: NDArray[np.int64]) -> NDAr
     return np.bincount(place, minlength=len(frames))
 
 
-def _counted(index: NDArray[np.int64], numbers: NDArray[Any]) -> NDArray[np.bool_]:
+def _are_counted(index: NDArray[np.int64], numbers: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether each row has the number of its place among the rows of its frame."""
     place = np.arange(len(index)) - np.searchsorted(index, index)
     return np.asarray(place == numbers)
 
 
-def _inside(table: Table, frames: Table) -> NDArray[np.bool_]:
+def _are_inside(table: Table, frames: Table) -> NDArray[np.bool_]:
     """Whether the place of each row lies within the image of its frame."""
     place = np.searchsorted(frames["frame_index"], table["frame_index"])
     place = np.minimum(place, len(frames["frame_index"]) - 1)

@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from regengine.errors import StoreError
-from regengine.io.atomic import FileLock, refusal, sync_folder
+from regengine.io.atomic import FileLock, make_refusal, sync_folder
 from regengine.io.journal import Journal
 from regengine.io.times import utc_now
 from regengine.io.urls import command_line
-from regengine.store.file import StoreFile, check, growing
+from regengine.store.file import StoreFile, check, open_growing
 from regengine.store.journal import (
     encode_frame,
     encode_head,
@@ -111,7 +111,7 @@ class StoreWriter:
         except StoreError:
             raise
         except OSError as error:
-            raise self._refused(error) from error
+            raise self._make_refusal(error) from error
 
     def __enter__(self) -> StoreWriter:
         return self
@@ -129,7 +129,7 @@ class StoreWriter:
             raise
         except OSError as failure:
             if not isinstance(error, StoreError):  # the first failure is the one to tell
-                raise self._refused(failure) from failure
+                raise self._make_refusal(failure) from failure
         finally:
             self._lock.release()
 
@@ -151,7 +151,7 @@ class StoreWriter:
         try:
             self._journal.flush()
         except OSError as error:
-            raise self._refused(error) from error
+            raise self._make_refusal(error) from error
         flushed = [self._pending[number] for number in sorted(self._pending)]
         for frame, place in flushed:
             self.frames.note(frame.frame_index, place)
@@ -170,8 +170,8 @@ class StoreWriter:
                 raise PermissionError(errno.EACCES, "permission denied", str(target))
         return lock_store(self.path)
 
-    def _refused(self, error: OSError) -> StoreError:
-        return refusal(self.path, error, safe=f"{self._n_safe} frames" if self._n_safe else "")
+    def _make_refusal(self, error: OSError) -> StoreError:
+        return make_refusal(self.path, error, safe=f"{self._n_safe} frames" if self._n_safe else "")
 
     def _merge(self) -> None:
         """Bring what the journal holds into the store, and delete it."""
@@ -210,7 +210,10 @@ def grow_store(path: Path, snapshot: Snapshot) -> None:
     numbers, newer = snapshot.frame_index, snapshot.journal.frame_index
     changed, lengths = np.isin(numbers, newer), snapshot.text_lengths()
     attributes = root_attributes(snapshot.store)
-    with growing(path, snapshot.store, numbers, changed, attributes, lengths) as (output, first):
+    with open_growing(path, snapshot.store, numbers, changed, attributes, lengths) as (
+        output,
+        first,
+    ):
         for start in range(first, len(numbers), BLOCK_FRAMES):
             block = numbers[start : start + BLOCK_FRAMES]
             output.append(snapshot.tables(int(block[0]), int(block[-1]) + 1))

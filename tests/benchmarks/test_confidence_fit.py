@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import logit
 
 from benchmarks.confidence.fit import (
-    LEAST_STEP,
+    MIN_STEP,
     fewer_steps,
     folds_of,
     left_out_probability,
@@ -58,7 +58,7 @@ def test_fewer_steps_say_no_less_and_nearly_the_same(cases: list[tuple[float, bo
     assert (lower <= low).all()
     assert (higher >= high).all()
     apart = logit(fewer.probability(at)) - logit(all_steps.probability(at))
-    assert np.abs(apart).max() <= LEAST_STEP + 1e-9
+    assert np.abs(apart).max() <= MIN_STEP + 1e-9
 
 
 @pytest.mark.parametrize("count", [20, 200])

@@ -15,12 +15,12 @@ from tests.kit.program import run
 def test_what_was_reported_and_is_not_there_is_seen(store_copy: Path) -> None:
     store = store_copy
     records = faults.whole_records(run("show", store, "--json").out + '{"torn')
-    assert faults.lost(records, store) == []
+    assert faults.find_losses(records, store) == []
     path = next(iter(records))
     changed = {path: records[path] | {"verdict": "review"}}
-    assert faults.lost(changed, store) == [f"reported, but changed: {path}"]
+    assert faults.find_losses(changed, store) == [f"reported, but changed: {path}"]
     missing = {"no.jpg": json.loads(json.dumps(records[path]))}
-    assert faults.lost(missing, store) == ["reported, but lost: no.jpg"]
+    assert faults.find_losses(missing, store) == ["reported, but lost: no.jpg"]
 
 
 @pytest.mark.slow

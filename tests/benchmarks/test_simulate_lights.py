@@ -17,7 +17,7 @@ from benchmarks.simulate.light_map import (
     read_geotiff,
     write_geotiff,
 )
-from benchmarks.simulate.noise import blurred
+from benchmarks.simulate.noise import blur_image
 from benchmarks.simulate.worlds import (
     Clusters,
     Lamps,
@@ -68,7 +68,7 @@ def test_wide_blur_keeps_light_and_place() -> None:
     image = np.zeros((121, 161), np.float32)
     image[60, 80] = 1.0
     for sigma in (0.0, 2.0, 15.0):
-        out = blurred(image, sigma)
+        out = blur_image(image, sigma)
         rows, cols = np.mgrid[:121, :161]
         assert out.sum() == pytest.approx(1.0, rel=0.02)
         assert (out * cols).sum() / out.sum() == pytest.approx(80.0, abs=0.3)

@@ -74,7 +74,7 @@ def test_elements_of_another_epoch_describe_the_same_orbit(days: float) -> None:
 
 def test_slipped_elements_run_ahead_by_the_day() -> None:
     elements = orbit.pass_over(-152.0, 34.0, TIME, northbound=True)
-    ahead = orbit.slipped(elements, 10.0).satrec()
+    ahead = orbit.slip_elements(elements, 10.0).satrec()
     assert along_track_km(ahead, elements.satrec(), TIME)[1] < 0.1
     along, miss = along_track_km(ahead, elements.satrec(), TIME + timedelta(days=2))
     assert along == pytest.approx(20.0, abs=0.5)

@@ -25,7 +25,7 @@ from benchmarks.trials.source import (
     Storage,
     Trial,
     TrialSource,
-    made_source,
+    make_source,
     real_source,
     stored_camera,
 )
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def source() -> TrialSource:
-    return made_source("test")
+    return make_source("test")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from trial_parts import Beacons, looking
 
-from benchmarks.trials.lights import SeenWorld, street_gain, thinned
+from benchmarks.trials.lights import SeenWorld, street_gain, thin_patches
 
 
 def field_of_beacons(step_deg: float = 0.05, power: float = 0.5) -> Beacons:
@@ -42,10 +42,10 @@ def test_thinning_keeps_the_light() -> None:
     rng = np.random.default_rng(0)
     lon, lat = rng.uniform(0, 1, (2, 40_000))
     clusters = Beacons(lon, lat, rng.lognormal(0.0, 1.5, 40_000)).near(0.0, 0.0, 1.0, 1.0)
-    fewer = thinned(clusters, 8_000)
+    fewer = thin_patches(clusters, 8_000)
     assert len(fewer.key) == pytest.approx(8_000, rel=0.1)
     assert fewer.power.sum() == pytest.approx(clusters.power.sum(), rel=0.05)
-    assert thinned(clusters, 50_000) is clusters
+    assert thin_patches(clusters, 50_000) is clusters
 
 
 def test_streets_neither_add_nor_take_light() -> None:

@@ -14,13 +14,13 @@ from benchmarks.trials.outcomes import (
     share_beyond,
     within_one_sigma,
 )
-from regengine.evaluate.tables import most_share
+from regengine.evaluate.tables import bound_share
 
 
 def test_three_thousand_without_a_wrong_one_bound_it_at_one_in_a_thousand() -> None:
-    assert most_share(0, 3000) == pytest.approx(1.0 - 0.05 ** (1 / 3000))
-    assert most_share(0, 3000) < 1e-3 < most_share(0, 2900)
-    assert most_share(0, 0) == 1.0
+    assert bound_share(0, 3000) == pytest.approx(1.0 - 0.05 ** (1 / 3000))
+    assert bound_share(0, 3000) < 1e-3 < bound_share(0, 2900)
+    assert bound_share(0, 0) == 1.0
 
 
 # The level of the likelihood was chosen by the first four
@@ -36,7 +36,7 @@ def test_tails_tell_how_many_lie_beyond_a_limit_that_none_may_have_reached(law: 
     assert 3e-4 < np.median(told[:, 0]) < 3e-3
     # 95 % are wanted; of 60 draws that is 50 and more but for one time in 6,000
     assert (told[:, 1] >= 1e-3).sum() >= 50
-    assert np.median(told[:, 1]) < most_share(0, 700)
+    assert np.median(told[:, 1]) < bound_share(0, 700)
 
 
 def test_near_misses_say_that_wrong_ones_are_oftener() -> None:

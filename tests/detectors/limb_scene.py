@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.limb_geometry import limb_angle_deg, nadir_vector, rays_of
+from detectors.limb_geometry import compute_rays, limb_angle_deg, nadir_vector
 
 ALTITUDE_KM = 415.0
 
@@ -27,7 +27,7 @@ def drawn_limb(
     x, y = np.meshgrid(np.arange(float(width)), np.arange(float(height)))
     centre = ((width - 1) / 2.0, (height - 1) / 2.0)
     angle = np.degrees(
-        np.arccos(rays_of(x, y, focal_px, centre) @ nadir_vector(off_nadir_deg, roll_deg))
+        np.arccos(compute_rays(x, y, focal_px, centre) @ nadir_vector(off_nadir_deg, roll_deg))
     )
     edge, layer = limb_angle_deg(ALTITUDE_KM, 0.0), limb_angle_deg(ALTITUDE_KM, 93.0)
     light = 0.0008 + ground * (angle < edge)

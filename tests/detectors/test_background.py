@@ -11,18 +11,18 @@ from detectors.background import (
     ROUNDING_SIGMA,
     Mesh,
     as_float_image,
-    diffuse_background,
-    filled,
-    hot_pixels,
+    estimate_diffuse_background,
+    estimate_lowest_mode,
+    estimate_upper_spread,
+    fill_holes,
+    find_hot_pixels,
     lift_above_zero,
-    lowest_mode,
-    pixels_to_ignore,
-    ranked,
-    smoothed,
+    mask_ignored_pixels,
+    read_clipped_map,
+    remove_stripes,
+    select_ranks,
+    smooth_boxes,
     spread_about_zero,
-    told_clipped,
-    upper_spread,
-    without_stripes,
 )
 
 SHAPE = (300, 400)
@@ -34,7 +34,7 @@ def rng(seed=0):
 
 def test_level_and_noise_of_plain_noise():
     image = rng().normal(0.05, 0.002, SHAPE).astype(np.float32)
-    found = diffuse_background(image, scale_px=64)
+    found = estimate_diffuse_background(image, scale_px=64)
     assert found.level.shape == found.noise.shape == SHAPE
     assert found.level.dtype == found.noise.dtype == np.float32
     assert np.abs(found.level - 0.05).max() < 0.0003
@@ -45,7 +45,7 @@ def test_a_slope_is_followed_and_is_no_noise():
     rows, cols = np.mgrid[0 : SHAPE[0], 0 : SHAPE[1]]
     slope = 0.02 + 0.05 * cols / SHAPE[1] + 0.03 * rows / SHAPE[0]
     image = (slope + rng().normal(0.0, 0.001, SHAPE)).astype(np.float32)
-    found = diffuse_background(image, scale_px=50)
+    found = estimate_diffuse_background(image, scale_px=50)
     inside = (slice(50, -50), slice(50, -50))
     assert np.abs(found.level - slope)[inside].max() < 0.001
     assert np.abs(found.level - slope).max() < 0.003
@@ -57,7 +57,7 @@ def test_lights_do_not_lift_it():
     image = draw(lights, SHAPE, level=0.01, noise=0.001)
     covered = (draw(lights, SHAPE, level=0.0, noise=0.0) > 0.002).mean()
     assert covered > 0.08
-    found = diffuse_background(image, scale_px=64)
+    found = estimate_diffuse_background(image, scale_px=64)
     assert np.abs(found.level - 0.01).max() < 0.0012
     assert found.noise.max() < 0.002
 
@@ -66,7 +66,7 @@ def test_a_great_town_that_fills_boxes_is_bridged():
     image = draw([], (640, 640), level=0.01, noise=0.001)
     town = 0.3 + 0.2 * rng(5).random((150, 150))
     image[250:400, 250:400] += town.astype(np.float32)
-    found = diffuse_background(image, scale_px=64)
+    found = estimate_diffuse_background(image, scale_px=64)
     assert found.level.max() < 0.03
 
 
@@ -75,14 +75,14 @@ def test_masked_pixels_do_not_count():
     mask = np.zeros(SHAPE, bool)
     mask[:, 250:] = True
     image[mask] = 5.0
-    found = diffuse_background(image, scale_px=64, mask=mask)
+    found = estimate_diffuse_background(image, scale_px=64, mask=mask)
     assert np.abs(found.level - 0.01).max() < 0.0005
     damaged = np.where(mask, np.float32(np.nan), image)
-    assert np.array_equal(diffuse_background(damaged, scale_px=64).level, found.level)
+    assert np.array_equal(estimate_diffuse_background(damaged, scale_px=64).level, found.level)
 
 
 def test_noise_is_at_least_that_of_rounding():
-    found = diffuse_background(np.zeros(SHAPE, np.float32), scale_px=64)
+    found = estimate_diffuse_background(np.zeros(SHAPE, np.float32), scale_px=64)
     np.testing.assert_allclose(found.noise, ROUNDING_SIGMA, rtol=1e-6)
 
 
@@ -91,7 +91,7 @@ def test_hot_pixels_are_found_where_they_are():
     places = [(0, 0), (5, 399), (150, 200), (299, 100)]
     for row, col in places:
         image[row, col] += 0.1
-    hot = hot_pixels(image)
+    hot = find_hot_pixels(image)
     assert sorted(zip(*map(list, np.nonzero(hot)), strict=True)) == sorted(places)
 
 
@@ -103,7 +103,7 @@ def test_lamps_are_not_hot():
         blurred = cv2.GaussianBlur(fine, (0, 0), 5.0 * sigma)
         image = cv2.resize(blurred, None, fx=0.2, fy=0.2, interpolation=cv2.INTER_AREA)
         image += rng(2).normal(0.01, 0.0005, SHAPE).astype(np.float32)
-        assert hot_pixels(image).sum() == 0
+        assert find_hot_pixels(image).sum() == 0
 
 
 def test_a_slope_goes_on_beyond_the_outermost_boxes_but_not_below_zero():
@@ -116,8 +116,8 @@ def test_a_slope_goes_on_beyond_the_outermost_boxes_but_not_below_zero():
 
 def test_holes_are_filled_from_their_rims():
     boxes = np.array([[1, np.nan, np.nan, np.nan, 3]], np.float32)
-    assert filled(boxes).tolist() == [[1.0, 1.0, 2.0, 3.0, 3.0]]
-    assert filled(np.full((2, 2), np.nan, np.float32)).tolist() == [[0, 0], [0, 0]]
+    assert fill_holes(boxes).tolist() == [[1.0, 1.0, 2.0, 3.0, 3.0]]
+    assert fill_holes(np.full((2, 2), np.nan, np.float32)).tolist() == [[0, 0], [0, 0]]
 
 
 # ---- statistics of boxes
@@ -173,7 +173,7 @@ def test_the_lowest_mode_is_that_of_the_dark_pixels(lit):
     samples[..., :count] += 50.0
     samples[0, 0, 300:] = np.nan  # fewer than a tenth: a hole
     samples[0, 1, 500:] = np.nan
-    level, sigma = lowest_mode(samples, 0.01)
+    level, sigma = estimate_lowest_mode(samples, 0.01)
     assert np.isnan(level[0, 0])
     assert np.isnan(sigma[0, 0])
     rest = np.isfinite(level)
@@ -191,31 +191,31 @@ def test_spreads_are_those_of_a_normal_distribution():
     samples[0, 1, 1500:] = np.nan
     samples[0, 2, 2000:] = np.nan
     about_zero = spread_about_zero(samples)
-    above = upper_spread(samples, (0.75, 0.9))
+    above = estimate_upper_spread(samples, (0.75, 0.9))
     for found in (about_zero, above):
         assert np.isnan(found[0, 1])
         assert found[0, [0, 2]] == pytest.approx([0.7, 0.7], rel=0.06)
-    below = upper_spread(-np.abs(samples))
+    below = estimate_upper_spread(-np.abs(samples))
     assert below[0, [0, 2]].tolist() == [0.0, 0.0]
     wide = np.where(samples > 0.9, 3.0 * samples, samples)
-    assert upper_spread(wide, (0.75, 0.95))[0, 0] == pytest.approx(3.0 * 0.7, rel=0.05)
-    assert upper_spread(wide)[0, 0] == pytest.approx(0.7, rel=0.05)
+    assert estimate_upper_spread(wide, (0.75, 0.95))[0, 0] == pytest.approx(3.0 * 0.7, rel=0.05)
+    assert estimate_upper_spread(wide)[0, 0] == pytest.approx(0.7, rel=0.05)
 
 
 def test_ranks_are_cut_off_and_stay_within_the_samples():
     ordered = np.arange(10.0, dtype=np.float32)[None, None]
     for rank, value in ((-3.0, 0.0), (0.0, 0.0), (4.99, 4.0), (9.0, 9.0), (25.0, 9.0)):
-        assert ranked(ordered, np.array([[rank]])) == value
+        assert select_ranks(ordered, np.array([[rank]])) == value
 
 
 def test_boxes_pass_a_median_of_nine():
     boxes = rng(5).random((6, 7)).astype(np.float32)
-    found = smoothed(boxes)
+    found = smooth_boxes(boxes)
     for row in range(1, 5):
         for col in range(1, 6):
             assert found[row, col] == np.median(boxes[row - 1 : row + 2, col - 1 : col + 2])
     few = boxes[:2]
-    assert np.array_equal(smoothed(few), few)
+    assert np.array_equal(smooth_boxes(few), few)
 
 
 # ---- stripes, hot pixels, zero
@@ -231,7 +231,7 @@ def striped(**lines):
 
 def test_what_rows_and_columns_have_in_common_goes():
     plain = striped()
-    found, defects = without_stripes(striped(col_100=0.35, row_50=-0.35))
+    found, defects = remove_stripes(striped(col_100=0.35, row_50=-0.35))
     assert not defects.any()
     beside = np.delete(np.delete(found - plain, 100, axis=1), 50, axis=0)
     assert (beside == 0.0).mean() > 0.95
@@ -247,7 +247,7 @@ def test_a_line_of_one_pixel_is_a_defect_as_far_as_it_goes(axis):
     turned = image if axis == 0 else image.T
     turned[256:, 300] += 9.0  # two pieces of 128 rows are sound
     turned[:, 500:503] += 9.0  # as broad as a lens draws
-    _, defects = without_stripes(image)
+    _, defects = remove_stripes(image)
     marks = defects if axis == 0 else defects.T
     assert marks[256:, 300].all()
     assert not marks[:256].any()
@@ -257,7 +257,7 @@ def test_a_line_of_one_pixel_is_a_defect_as_far_as_it_goes(axis):
 def test_too_small_a_picture_has_no_stripes():
     image = rng(7).normal(0.0, 1.0, (127, 127)).astype(np.float32)
     image[:, 40] += 5.0
-    found, defects = without_stripes(image.copy())
+    found, defects = remove_stripes(image.copy())
     assert np.array_equal(found, image)
     assert not defects.any()
 
@@ -289,20 +289,23 @@ def test_integers_are_fractions_of_their_full_scale():
 
 def test_a_box_is_four_pixels_or_more():
     image = rng(9).normal(1.0, 0.1, (50, 60)).astype(np.float32)
-    assert diffuse_background(image, scale_px=4.0).level.shape == image.shape
+    assert estimate_diffuse_background(image, scale_px=4.0).level.shape == image.shape
     with pytest.raises(ValueError, match="at least 4"):
-        diffuse_background(image, scale_px=3.99)
+        estimate_diffuse_background(image, scale_px=3.99)
 
 
 def test_maps_say_what_is_ignored_and_what_is_clipped():
     image = np.array([[1.0, np.nan, np.inf, 2.0]], np.float32)
-    assert pixels_to_ignore(image, None).tolist() == [[False, True, True, False]]
+    assert mask_ignored_pixels(image, None).tolist() == [[False, True, True, False]]
     mask = np.array([[False, False, False, True]])
-    assert pixels_to_ignore(image, mask).tolist() == [[False, True, True, True]]
+    assert mask_ignored_pixels(image, mask).tolist() == [[False, True, True, True]]
     share = np.array([[0.0, 0.49, 0.5, 1.0]], np.float32)
-    assert told_clipped(share, image).tolist() == [[False, False, True, True]]
-    assert not told_clipped(None, image).any()
-    for check in (lambda: pixels_to_ignore(image, mask.T), lambda: told_clipped(share.T, image)):
+    assert read_clipped_map(share, image).tolist() == [[False, False, True, True]]
+    assert not read_clipped_map(None, image).any()
+    for check in (
+        lambda: mask_ignored_pixels(image, mask.T),
+        lambda: read_clipped_map(share.T, image),
+    ):
         with pytest.raises(ValueError, match="has shape"):
             check()
 
@@ -312,9 +315,9 @@ def test_a_pixel_is_hot_where_its_neighbours_have_less_than_a_tenth_of_its_rise(
     image = np.full((40, 50), 0.01, np.float32)
     image[20, 30] += 1.0
     image[20, 31] += part
-    assert hot_pixels(image)[20, 30] == (part < 0.1)
-    assert hot_pixels(image).sum() == (part < 0.1)
+    assert find_hot_pixels(image)[20, 30] == (part < 0.1)
+    assert find_hot_pixels(image).sum() == (part < 0.1)
     faint = np.full((40, 50), 0.01, np.float32)
     for sigmas, is_hot in ((9.5, True), (9.2, False)):  # 8 above the ring, which is 1.4 up
         faint[5, 5] = 0.01 + sigmas * ROUNDING_SIGMA
-        assert hot_pixels(faint)[5, 5] == is_hot
+        assert find_hot_pixels(faint)[5, 5] == is_hot

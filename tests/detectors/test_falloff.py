@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from detectors.falloff import SkyBoxes, fit_falloff, sky_boxes
+from detectors.falloff import SkyBoxes, fit_falloff, measure_sky_boxes
 
 TRUE = np.array([-0.75, 0.35, -0.10])
 WIDTH, HEIGHT, AXIS = 600, 400, (306.0, 196.0)
@@ -37,7 +37,7 @@ def off(boxes: list[SkyBoxes]) -> NDArray[np.float64]:
 @pytest.mark.parametrize("frames", [1, 4])
 def test_falloff_is_told_from_slopes_of_the_sky(frames: int) -> None:
     rng = np.random.default_rng(1)
-    boxes = [sky_boxes(sky(rng, tuple(rng.normal(0.0, 0.3, 2)))) for _ in range(frames)]
+    boxes = [measure_sky_boxes(sky(rng, tuple(rng.normal(0.0, 0.3, 2)))) for _ in range(frames)]
     assert np.abs(off(boxes)).max() < 0.003
 
 
@@ -47,7 +47,7 @@ def test_masked_ground_and_a_lamp_are_left_out() -> None:
     mask = np.zeros(light.shape, bool)
     light[300:, :], mask[300:, :] = 0.3, True
     light[50:110, 400:470] = 0.08  # not masked
-    boxes = sky_boxes(light, mask)
+    boxes = measure_sky_boxes(light, mask)
     assert boxes.y.max() < 300
     assert np.abs(off([boxes])).max() < 0.01
 
@@ -55,7 +55,7 @@ def test_masked_ground_and_a_lamp_are_left_out() -> None:
 @pytest.mark.slow
 def test_differences_between_frames_make_the_sigma() -> None:
     rng = np.random.default_rng(4)
-    box = sky_boxes(sky(rng, (0.0, 0.0)))
+    box = measure_sky_boxes(sky(rng, (0.0, 0.0)))
     r2 = distance(box.x, box.y) ** 2
     at = powers(np.array([0.9]))[0]
     chi = []
@@ -71,7 +71,7 @@ def test_differences_between_frames_make_the_sigma() -> None:
 
 
 def test_too_little_sky_is_refused() -> None:
-    boxes = sky_boxes(np.zeros((100, 150), np.float32))
+    boxes = measure_sky_boxes(np.zeros((100, 150), np.float32))
     assert len(boxes.x) == 0
     with pytest.raises(ValueError, match="too few boxes"):
         fit_falloff([boxes], [(75.0, 50.0)])

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from limb_scene import ALTITUDE_KM, drawn_limb
 
-from detectors.limb import find_limb, sky_mask
+from detectors.limb import find_limb, mask_sky
 from detectors.limb_geometry import (
     AIRGLOW_TOP_KM,
-    arc_rays,
+    compute_pointing,
     limb_angle_deg,
+    make_arc_rays,
     nadir_vector,
-    pointing_of,
 )
 from tests.regengine.registration.made_limb import found_limb
 
@@ -43,12 +43,12 @@ def test_sky_is_what_lies_above_the_horizon() -> None:
     light = drawn_limb(off_nadir_deg=64.0, roll_deg=10.0)
     limb = find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM)
     assert limb is not None
-    sky = sky_mask(limb, (534, 800))
+    sky = mask_sky(limb, (534, 800))
     assert sky[5, 400]
     assert not sky[520, 400]
-    smaller = sky_mask(limb, light.shape)
+    smaller = mask_sky(limb, light.shape)
     assert abs(sky.mean() - smaller.mean()) < 0.005
-    assert sky_mask(limb, light.shape, margin_deg=3.0).sum() > smaller.sum()
+    assert mask_sky(limb, light.shape, margin_deg=3.0).sum() > smaller.sum()
 
 
 def test_focal_length_follows_from_the_curvature_where_it_is_unknown() -> None:
@@ -122,7 +122,7 @@ def test_horizon_dip_of_the_station() -> None:
 
 @given(LEANS, ROLLS)
 def test_pointing_is_the_reverse_of_the_vector(lean: float, roll: float) -> None:
-    found = pointing_of(nadir_vector(lean, roll))
+    found = compute_pointing(nadir_vector(lean, roll))
     assert found == pytest.approx((lean, roll), abs=1e-6)
 
 
@@ -136,7 +136,7 @@ def test_another_focal_length_leaves_the_arc_where_it_is(
     scaled = limb.nadir_at_scale(scale)
     assert np.linalg.norm(scaled) == pytest.approx(1.0)
     top = np.array(angle), np.array(0.0)
-    before, after = arc_rays(limb.nadir, *top), arc_rays(scaled, *top)
+    before, after = make_arc_rays(limb.nadir, *top), make_arc_rays(scaled, *top)
     assert scale * after[:2] / after[2] == pytest.approx(before[:2] / before[2], abs=1e-6)
     assert limb.nadir_at_scale(1.0) == pytest.approx(limb.nadir)
 

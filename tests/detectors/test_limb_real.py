@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detectors.limb import find_limb, sky_mask
-from detectors.masks import blank_parts, window_frames
+from detectors.limb import find_limb, mask_sky
+from detectors.masks import blank_parts, mask_window_frames
 from regengine.photo.image import read_linear_light
 
 pytestmark = pytest.mark.real
@@ -30,7 +30,7 @@ def test_nadir_agrees_with_registration(
     focal_px = focal_mm / 36.0 * max(light.shape)
     limb = find_limb(light, focal_px=focal_px, altitude_km=ALTITUDE_KM)
     assert limb.off_nadir_deg == pytest.approx(off_nadir_deg, abs=1.0)
-    sky = sky_mask(limb, light.shape)
+    sky = mask_sky(limb, light.shape)
     assert 0.05 < sky.mean() < 0.6
 
 
@@ -45,11 +45,11 @@ def test_cities_have_neither_limb_nor_foreground(
     light = read_linear_light(path, max_long_side_px=640).light
     focal_px = None if focal_mm is None else focal_mm / 36.0 * max(light.shape)
     assert find_limb(light, focal_px=focal_px, altitude_km=ALTITUDE_KM) is None
-    assert not (blank_parts(light) | window_frames(light)).any()
+    assert not (blank_parts(light) | mask_window_frames(light)).any()
 
 
 def test_bars_of_a_copy_are_blank(real_data: Path) -> None:
     path = real_data / "photos" / "cities" / "espana.png"
     light = read_linear_light(path, max_long_side_px=640).light
-    mask = blank_parts(light) | window_frames(light)
+    mask = blank_parts(light) | mask_window_frames(light)
     assert np.isclose(mask.mean(), 0.26, atol=0.02)

@@ -41,15 +41,15 @@ def drop(tmp_path, monkeypatch):
         monkeypatch.setattr(registry.detectors, "__path__", paths)
         monkeypatch.delitem(sys.modules, f"detectors.{kind}_dropped", raising=False)
 
-    registry._detectors.cache_clear()
+    registry._load_detectors.cache_clear()
     yield dropped
-    registry._detectors.cache_clear()
+    registry._load_detectors.cache_clear()
 
 
 @pytest.mark.parametrize("kind", [LIGHTS, STARS, STREAKS], ids=lambda kind: kind.name)
 def test_all_methods_of_a_file_are_found_by_being_there(drop, kind):
     before = set(kind.detectors())
-    registry._detectors.cache_clear()
+    registry._load_detectors.cache_clear()
     drop(kind.name, "one")
     methods = kind.detectors()
     assert list(methods) == sorted(before | {"one", "other"})

@@ -11,7 +11,7 @@ from detectors.masks import (
     RIM_SHARE,
     STRONG_SIGMAS,
     WINDOW_PX,
-    grainy_light,
+    extract_grainy_light,
     smooth_light,
 )
 
@@ -20,7 +20,7 @@ Mask = NDArray[np.bool_]
 
 HEIGHT, WIDTH = 200, 300
 LEVEL, NOISE = 0.02, 0.002
-LEAST_PX = 11
+MIN_PX = 11
 ROW, COLUMN = np.mgrid[:HEIGHT, :WIDTH].astype(float)
 # The rim of what is masked: half a window beyond the light, and as much again
 RIM_PX = 2 * WINDOW_PX
@@ -50,7 +50,7 @@ def lamps(area: Mask, brightness: float, seed: int = 1) -> Light:
 
 
 def masked(
-    light: Light, clipped: Mask | None = None, least_px: int = LEAST_PX, unit: float = 1.0
+    light: Light, clipped: Mask | None = None, least_px: int = MIN_PX, unit: float = 1.0
 ) -> Mask:
     flat = np.ones(light.shape, np.float32) * np.float32(unit)
     saturated = np.zeros(light.shape, bool) if clipped is None else clipped
@@ -115,7 +115,7 @@ def test_lamps_stay_and_smooth_light_goes() -> None:
     glow = 5.0 * np.exp(-0.5 * ((x - 90.0) ** 2 + (y - 60.0) ** 2) / 30.0**2)
     lamps = np.zeros_like(glow)
     lamps[10:110:11, 10:170:11] = 1.0
-    found = grainy_light((glow + lamps).astype(np.float32))
+    found = extract_grainy_light((glow + lamps).astype(np.float32))
     lit = lamps > 0.0
     assert found.dtype == np.float32
     assert found.min() >= 0.0

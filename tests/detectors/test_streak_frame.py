@@ -10,7 +10,12 @@ from streak_scene import Streak as Ends
 from streak_scene import nearest_streak, star_light, streak_light
 
 from detectors.registry import STREAKS
-from detectors.streak_frame import StreakFrame, clipped_streaks, flattened, saturated_stars
+from detectors.streak_frame import (
+    StreakFrame,
+    find_clipped_streaks,
+    find_saturated_stars,
+    flatten_residual,
+)
 from detectors.types import StreakFlag
 
 SHAPE = HEIGHT, WIDTH = (208, 256)
@@ -154,7 +159,7 @@ def test_flattened_light_has_lost_what_is_broad_and_keeps_a_streak() -> None:
     light = 8.0 * streak_light(SHAPE, ends, SIGMA_PX)
     broad = 1.5 * np.sin(COLS / 40.0) + np.cos(ROWS / 50.0)
     for roughly, kept in ((False, 0.96), (True, 0.85)):
-        flat, texture = flattened(
+        flat, texture = flatten_residual(
             (white(8) + light + broad).astype(np.float32), hidden, roughly=roughly
         )
         on, dark = light > 4.0, light < 1e-3
@@ -165,7 +170,7 @@ def test_flattened_light_has_lost_what_is_broad_and_keeps_a_streak() -> None:
     hidden[:, :60] = True
     image = white(8)
     image[:, :60] = 1e4
-    flat, texture = flattened(image.astype(np.float32), hidden)
+    flat, texture = flatten_residual(image.astype(np.float32), hidden)
     assert flat[:, 66:].std() == pytest.approx(1.0, abs=0.05)
     assert np.median(texture[:, 66:]) == pytest.approx(1.0, abs=0.04)
     assert texture.max() < 1.5
@@ -177,13 +182,13 @@ def test_texture_is_the_blurred_noise_over_that_of_white_noise(cloud) -> None:
     """Of clouds on the right half."""
     rough = gaussian_filter(white(9), 2.5)
     field = white(10) + np.where(COLS > 128, cloud * rough / rough.std(), 0.0)
-    flat, texture = flattened(field.astype(np.float32), np.zeros(SHAPE, bool), roughly=True)
+    flat, texture = flatten_residual(field.astype(np.float32), np.zeros(SHAPE, bool), roughly=True)
     here = np.s_[20:-20, 160:-16]
     by_hand = gaussian_filter(flat * texture, 1.5)[here].std() * 2.0 * np.sqrt(np.pi) * 1.5
     assert by_hand > 1.5
     assert texture[here].mean() == pytest.approx(by_hand, rel=0.12)
     assert texture[20:-20, 16:90].mean() == pytest.approx(1.0, abs=0.06)
-    finely, fine = flattened(field.astype(np.float32), np.zeros(SHAPE, bool))
+    finely, fine = flatten_residual(field.astype(np.float32), np.zeros(SHAPE, bool))
     assert fine[here].mean() == pytest.approx(texture[here].mean(), rel=0.1)
     assert (finely[here] ** 2).mean() < 1.1
 
@@ -203,8 +208,8 @@ def test_clipped_areas_are_streaks_if_long_thin_and_askew() -> None:
         *((18.0, 2.0, 30.0, True), (200.0, 6.0, 1.0, False), (200.0, 6.0, 2.0, True)),
     ):
         lit, other = bar(length, width, degrees), bar(8.0, 8.0, 0.0, (20.0, 20.0))
-        assert np.array_equal(clipped_streaks(lit | other), lit if streak else ~lit & lit)
-    assert not clipped_streaks(np.zeros(SHAPE, bool)).any()
+        assert np.array_equal(find_clipped_streaks(lit | other), lit if streak else ~lit & lit)
+    assert not find_clipped_streaks(np.zeros(SHAPE, bool)).any()
 
 
 def test_round_clipped_areas_are_stars_with_their_middle_and_radius() -> None:
@@ -214,9 +219,9 @@ def test_round_clipped_areas_are_stars_with_their_middle_and_radius() -> None:
     lit[100:102, 50:53] = True  # of six pixels: too small
     lit[100:102, 80:84] = True  # of eight
     lit |= (COLS - 170) ** 2 + (ROWS - 120) ** 2 <= 81
-    stars = saturated_stars(lit)
+    stars = find_saturated_stars(lit)
     size = cv2.countNonZero(((COLS - 170) ** 2 + (ROWS - 120) ** 2 <= 81).astype(np.uint8))
     expected = [(33.5, 21.5, 32), (81.5, 100.5, 8), (170.0, 120.0, size)]
     by_hand = [(x, y, np.sqrt(pixels / np.pi)) for x, y, pixels in expected]
     assert stars == pytest.approx(np.array(by_hand))
-    assert saturated_stars(np.zeros(SHAPE, bool)).shape == (0, 3)
+    assert find_saturated_stars(np.zeros(SHAPE, bool)).shape == (0, 3)

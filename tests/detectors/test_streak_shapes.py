@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from detectors.streak_describe import (
+    are_in_trains,
     are_spikes,
-    in_trains,
     is_dashed,
     is_piece,
     is_spike,
@@ -202,9 +202,9 @@ def row(
     ],
 )
 def test_three_alike_on_one_line_are_a_train(paths: list[Path], are: bool) -> None:
-    assert in_trains(paths)[1] == are
+    assert are_in_trains(paths)[1] == are
     turned = [Path(x1=p.y1, y1=p.x1, x2=p.y2, y2=p.x2) for p in paths]
-    assert in_trains(turned) == in_trains(paths)
+    assert are_in_trains(turned) == are_in_trains(paths)
 
 
 def straight(x1: float, y1: float, x2: float, y2: float, **other: Any) -> Line:

@@ -13,10 +13,10 @@ from detectors.streaks_paper import (
     CLUSTERINGS,
     PaperParams,
     choose_iterations,
+    compute_noise_slope,
     diffuse_once,
     fit_gmm,
     mask_stars,
-    noise_slope,
 )
 from detectors.types import StreakFlag
 
@@ -30,7 +30,7 @@ each = pytest.mark.parametrize("cluster", CLUSTERINGS.values(), ids=CLUSTERINGS.
 
 def diffused(image, iterations):
     for _ in range(iterations):
-        image = diffuse_once(image, 4.0 * noise_slope(1.0), PARAMS.step)
+        image = diffuse_once(image, 4.0 * compute_noise_slope(1.0), PARAMS.step)
     return image
 
 

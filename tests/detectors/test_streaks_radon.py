@@ -11,7 +11,7 @@ from streak_scene import end_gap, star_light, streak_light
 
 from detectors.streak_bright import bright_lines
 from detectors.streak_frame import StreakFrame
-from detectors.streak_stars import stars_of
+from detectors.streak_stars import find_stars
 from detectors.streaks_radon import Radon
 from detectors.types import StreakFlag, StreakKind
 
@@ -142,7 +142,7 @@ def test_the_light_of_a_star_is_masked_as_far_as_it_reaches():
     away = [np.hypot(cols - x, rows - y) for x, y in ((120.0, 90.0), (310.0, 250.0))]
     for distance, peak, sigma in zip(away, (30.0, 300.0), (1.3, 4.0), strict=True):
         frame += peak * np.exp(-0.5 * (distance / sigma) ** 2)
-    mask = stars_of(frame.astype(np.float32), np.zeros(SHAPE, bool), None).mask
+    mask = find_stars(frame.astype(np.float32), np.zeros(SHAPE, bool), None).mask
     assert mask[away[0] < 3.0].all()
     assert mask[away[1] < 12.0].all()
     far = (away[0] > 10.0) & (away[1] > 22.0)

@@ -15,7 +15,7 @@ from pystac.validation.stac_validator import JsonSchemaSTACValidator
 
 from matchers.geometry.camera import Camera
 from regengine.result import FrameResult
-from regengine.store.reviews import Choice, Decisions, decisions_path, judged_state
+from regengine.store.reviews import Choice, Decisions, decisions_path, describe_judged_state
 from tests.example_results import nadir_camera, nothing_found, proposal, solved
 from tests.kit.program import Said, run
 from tests.kit.stores import write_store
@@ -85,7 +85,7 @@ def decide(
 ) -> None:
     """Keep a person's decision beside a store."""
     decisions = Decisions(decisions_path(store))
-    decisions.save(judged_state(number, result), who, choice, done)
+    decisions.save(describe_judged_state(number, result), who, choice, done)
     decisions.close()
 
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import ConsoleMessage, Page, Request
 
 MERCATOR_RADIUS_M = 6378137.0
-LOOK_MS, QUIET_LOOKS, MOST_LOOKS = 40, 4, 750
+LOOK_MS, QUIET_LOOKS, MAX_LOOKS = 40, 4, 750
 CLOSE_M = 600.0  # of ground in a pixel of the screen: the lights of a town are told apart
-MOST_NOTCHES, NOTCH_MS = 8, 100  # of the wheel, so far apart: the page takes nearer ones as one
+MAX_NOTCHES, NOTCH_MS = 8, 100  # of the wheel, so far apart: the page takes nearer ones as one
 DRAG_STEPS = 6  # a drag of the hand is no jump
 REST_MS = 150  # before it lets go: what it drags is put down, not thrown
 TWO_PICTURES = "() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))"
@@ -72,7 +72,7 @@ class ReviewHand:
     def wait_until_kept(self) -> None:
         """Until the camera is solved from what was done, and all of it is on the server."""
         quiet = 0
-        for _ in range(MOST_LOOKS):
+        for _ in range(MAX_LOOKS):
             saved = self.page.get_attribute("#sending", "data-state") == "saved"
             quiet = quiet + 1 if saved and self._under_way == 0 else 0
             if quiet > QUIET_LOOKS:
@@ -159,7 +159,7 @@ class ReviewHand:
         self._turns += 1
         before = self.drawn_view("#map")
         self.page.mouse.move(*at)
-        for _ in range(min(notches, MOST_NOTCHES)):
+        for _ in range(min(notches, MAX_NOTCHES)):
             self.page.mouse.wheel(0, 240 * out)
             self.page.wait_for_timeout(NOTCH_MS)
         self.moved_to_rest("#map", before)
@@ -167,7 +167,7 @@ class ReviewHand:
     def moved_to_rest(self, view: str, before: str) -> None:
         """Until a view shows something else than before, and stands still."""
         said, quiet = before, 0
-        for _ in range(MOST_LOOKS):
+        for _ in range(MAX_LOOKS):
             self.page.wait_for_timeout(LOOK_MS)
             now = self.drawn_view(view)
             quiet = quiet + 1 if now == said != before else 0

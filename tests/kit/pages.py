@@ -91,13 +91,13 @@ class Client:
 @contextmanager
 def serve(store: Path, *, admitted: bool = True, **options: Any) -> Iterator[Client]:
     """Serve a store; the client has opened the printed address, if it is ``admitted``."""
-    from regengine.review.app import guarded_app
+    from regengine.review.app import make_guarded_app
     from regengine.review.security import Access
     from regengine.review.server import open_review
 
     access = Access()
     with open_review(store, reviewer=options.pop("reviewer", "Ada"), **options) as context:
-        client = Client(guarded_app(context, access, port=PORT), access)
+        client = Client(make_guarded_app(context, access, port=PORT), access)
         if admitted:
             assert client.ask("GET", f"/?token={access.token}").status_code == 303
         yield client

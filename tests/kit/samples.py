@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
-from matchers.geometry.pose import looking_at_nadir, moved, with_attitude
+from matchers.geometry.pose import move_on_orbit, point_at_nadir, with_attitude
 from regengine.result import FrameResult, Reason, Verdict
 from tests.example_results import control_point, proposal, solved
 from tests.kit.stores import write_store
@@ -95,8 +95,10 @@ def camera_of(told: Mapping[str, Any]) -> Camera:
 def turned_camera(camera: Camera, away_km: float = 0.0) -> Camera:
     """The camera elsewhere, looking elsewhere with another lens, as a wrong match would have it."""
     if away_km:
-        x, y, z = moved(camera.position_ecef_m, [0.0, 0.0, 1.0], 1e3 * away_km, 0.0, 0.0).tolist()
-        over = looking_at_nadir([x, y, z])
+        x, y, z = move_on_orbit(
+            camera.position_ecef_m, [0.0, 0.0, 1.0], 1e3 * away_km, 0.0, 0.0
+        ).tolist()
+        over = point_at_nadir([x, y, z])
         camera = with_attitude(replace(camera, position_ecef_m=(x, y, z)), over)
     turn = Rotation.from_rotvec(WRONG_TURN_DEG, degrees=True)
     quaternion = (Rotation.from_quat(camera.quaternion) * turn).as_quat().tolist()

@@ -27,8 +27,8 @@ from benchmarks.simulate.light_map import (
     read_geotiff,
     write_geotiff,
 )
-from benchmarks.simulate.noise import blurred
-from benchmarks.simulate.orbit import elements_at, nadir_for, slipped, state_ecef, tle_lines
+from benchmarks.simulate.noise import blur_image
+from benchmarks.simulate.orbit import elements_at, nadir_for, slip_elements, state_ecef, tle_lines
 from benchmarks.simulate.photo_files import WHITE, CameraSettings, exif_bytes, write_dng
 from benchmarks.simulate.render import render, to_jpeg, tone
 from benchmarks.simulate.weather import SceneParameters
@@ -252,7 +252,7 @@ def write_photo_of_map(path: Path, camera: SimCamera) -> Path:
     )
     mapped = Realisation(number=1, gain_sigma=0.0, gone_fraction=0.0, district_sigma=0.0)
     planes = lamp_planes(camera, world, mapped, extinction=0.0, side_light=0.0)
-    light = blurred(planes.sum(axis=0), 0.8)
+    light = blur_image(planes.sum(axis=0), 0.8)
     return write_png(
         path, np.dstack([tone(light / np.float32(np.quantile(light, 0.998)), 0.0)] * 3)
     )
@@ -288,7 +288,7 @@ def moved(camera: SimCamera, east_deg: float = 0.0, x: float = 0.0, y: float = 0
 def write_stale_elements(path: Path, time_utc: datetime, days: float, ahead_km: float) -> Path:
     """Elements of days before, by which the station is that far ahead of where it is."""
     old = elements_at(true_orbit(), time_utc - timedelta(days=days))
-    path.write_text(tle_lines(slipped(old, ahead_km / days), "STALE"), encoding="ascii")
+    path.write_text(tle_lines(slip_elements(old, ahead_km / days), "STALE"), encoding="ascii")
     return path
 
 

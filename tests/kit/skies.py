@@ -197,7 +197,7 @@ def _draw_satellites(folder: Path) -> None:
         place = simulated.true_states(sky, np.array([row]), middle)[0][0]
         sight = place - simulated.observer_teme(sky, simulated.SkyFrame(**blank), middle)
         axis = simulated.teme_to_gcrs(middle) @ sight / np.linalg.norm(sight)
-        return simulated.SkyFrame(**blank, matrix=simulated.pointed(axis, 1.0))
+        return simulated.SkyFrame(**blank, matrix=simulated.point_camera(axis, 1.0))
 
     with iers.conf.set_temp("auto_download", False):
         sky = simulated.simulate_satellites(700, NIGHT, np.random.default_rng(4))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from matchers.geometry.light_grid import pyramid
+from matchers.geometry.light_grid import make_pyramid
 from tests.matchers.lamp_world import LampWorld, Levels, light_grid, town_lamps
 
 BOX = -8.0, 30.0, 32.0, 56.0  # west, south, east, north
@@ -19,4 +19,4 @@ def lamps() -> LampWorld:
 @pytest.fixture(scope="session")
 def levels(lamps: LampWorld) -> Levels:
     """Their map."""
-    return pyramid(light_grid(lamps, *BOX, 0.02), 5)
+    return make_pyramid(light_grid(lamps, *BOX, 0.02), 5)

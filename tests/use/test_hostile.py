@@ -32,7 +32,7 @@ from tests.kit.simulated import write_raw
 
 LIGHTS = ROOT / "data_samples" / "lights.tif"
 LONGEST_S = 120  # a test, or a damaged file
-MOST_KB = 400_000  # more than at the beginning
+MAX_KB = 400_000  # more than at the beginning
 COMMANDS = {
     "register": ("register", "--lights", LIGHTS, "--blind", "never", "--store", "run.h5"),
     "classify": ("classify",),
@@ -55,7 +55,7 @@ def _within_time_and_memory() -> Iterator[None]:
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
-    assert peak_kb() - before_kb < MOST_KB
+    assert peak_kb() - before_kb < MAX_KB
 
 
 def answer(path: Path) -> str:

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from typing import Any
 
 from regengine.collection.catalogue.query import Answer
-from regengine.errors import ConfigError, one_line
+from regengine.errors import ConfigError, shorten_to_line
 from regengine.io.plain import plain
 from regengine.io.tables import cell, csv_lines, name_cell
 from regengine.io.times import iso_utc
@@ -20,7 +20,7 @@ LOOKED_AT = 1000  # rows that the widths of a table's columns are taken from
 WIDEST = 60  # letters of a column of a table
 
 
-def lines_of(answer: Answer, form: str) -> Iterator[str]:
+def format_lines(answer: Answer, form: str) -> Iterator[str]:
     """An answer as lines of a ``table``, of ``csv`` or of ``json``; ConfigError for other forms.
 
     They have no line breaks, but for those within a cell of CSV.
@@ -61,16 +61,16 @@ def _table(names: tuple[str, ...], rows: Iterator[dict[str, Any]]) -> Iterator[s
     forms = []
     for name in names:
         column = [row[name] for row in first]
-        width = min(max([len(name), *(len(_shown(value)) for value in column)]), WIDEST)
+        width = min(max([len(name), *(len(_format_cell(value)) for value in column)]), WIDEST)
         # Numbers stand at the right
         numbers = column and all(value is None or type(value) in (int, float) for value in column)
         forms.append(f"{'>' if numbers else '<'}{width}")
-    for texts in chain([names], (map(_shown, row.values()) for row in chain(first, rows))):
+    for texts in chain([names], (map(_format_cell, row.values()) for row in chain(first, rows))):
         yield "  ".join(map(format, texts, forms)).rstrip()
 
 
-def _shown(value: Any) -> str:
+def _format_cell(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "" if value is None else str(value).lower()
-    text = one_line(str(value))
+    text = shorten_to_line(str(value))
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"

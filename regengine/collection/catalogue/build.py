@@ -14,14 +14,14 @@ from regengine.collection.catalogue.ground import area_km2, resolution_m, simpli
 from regengine.collection.catalogue.quality import ABSURD, NOTHING_SEEN, PictureFacts, quality_score
 from regengine.collection.catalogue.table import arrow_schema, need_packages
 from regengine.errors import ConfigError, StoreError
-from regengine.exchange.export.columns import FRAME_COLUMNS, known
+from regengine.exchange.export.columns import FRAME_COLUMNS, none_if_unknown
 from regengine.exchange.export.footprint import as_shape, rings_bbox
-from regengine.exchange.export.frame import ExportFrame, as_block, engine_frame, with_review
-from regengine.io.atomic import check_new_file, in_place_of, unwritable_told
-from regengine.io.plain import printable
+from regengine.exchange.export.frame import ExportFrame, as_block, make_engine_frame, with_review
+from regengine.io.atomic import check_new_file, raise_as_store_error, replace_files
+from regengine.io.plain import make_printable
 from regengine.io.times import parse_iso_time
 from regengine.store.read import Snapshot, iter_frames
-from regengine.store.reviews import reviewed
+from regengine.store.reviews import read_reviews
 
 Row = dict[str, Any]
 # Columns that mean what they mean in ``--table frames``
@@ -35,9 +35,9 @@ EXPORTED = [column for column in FRAME_COLUMNS if column.name in SAME]
 BLOCK_FRAMES = 256  # whose footprints are worked out, and whose rows are written, at once
 
 
-def catalogue_row(frame: ExportFrame, seen: PictureFacts) -> Row:
+def make_catalogue_row(frame: ExportFrame, seen: PictureFacts) -> Row:
     """What a store and a photo tell of a frame, but for what only all frames together tell."""
-    row: Row = {column.name: known(column.value(frame, 0)) for column in EXPORTED}
+    row: Row = {column.name: none_if_unknown(column.value(frame, 0)) for column in EXPORTED}
     row |= {
         "rating": row["quality"],
         "reviewed_utc": None if frame.review is None else frame.review.time_utc,
@@ -47,15 +47,16 @@ def catalogue_row(frame: ExportFrame, seen: PictureFacts) -> Row:
         **vars(seen),
     }
     if frame.review is None or frame.review.decision != "rejected":
-        row |= _of_camera(frame)
+        row |= _describe_view(frame)
     measured = ("sharpness", "cloud", "off_nadir_deg", "altitude_km", "resolution_m")
     row["quality"] = quality_score(**{name: row.get(name) for name in measured})
     return {
-        name: printable(value) if isinstance(value, str) else value for name, value in row.items()
+        name: make_printable(value) if isinstance(value, str) else value
+        for name, value in row.items()
     }
 
 
-def _of_camera(frame: ExportFrame) -> Row:
+def _describe_view(frame: ExportFrame) -> Row:
     """Where the photo looks; nothing of a camera that makes no sense."""
     camera, stance = frame.camera, frame.stance
     if camera is None or stance is None:
@@ -127,13 +128,13 @@ def build(
     from pyarrow import parquet
 
     def frames(store: Path) -> Iterator[ExportFrame]:
-        reviews = reviewed(store)
+        reviews = read_reviews(store)
         for stored in iter_frames(store):
-            yield with_review(engine_frame(stored, store), reviews.get(stored.frame_index))
+            yield with_review(make_engine_frame(stored, store), reviews.get(stored.frame_index))
 
     schema = arrow_schema().append(pa.field("reviewed_utc", pa.string()))
     with (
-        unwritable_told(out),
+        raise_as_store_error(out),
         TemporaryDirectory(prefix=".regengine-", dir=out.absolute().parent) as folder,
     ):
         raw = Path(folder) / "raw.parquet"
@@ -143,11 +144,11 @@ def build(
                 while block := as_block(list(islice(left, BLOCK_FRAMES))):
                     rows = []
                     for frame in block:
-                        rows.append(catalogue_row(frame, look(frame)))
+                        rows.append(make_catalogue_row(frame, look(frame)))
                         advance()
                     writer.write_table(pa.Table.from_pylist(rows, schema=schema))
         try:
-            with in_place_of((out,)) as (temporary,):
+            with replace_files((out,)) as (temporary,):
                 return arrange(raw, temporary)
         except duckdb.Error as error:
             said = next(iter(str(error).splitlines()), "unknown")

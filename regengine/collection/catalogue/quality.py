@@ -34,14 +34,18 @@ from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks, spread_shifts
 from regengine.errors import FrameError
 from regengine.exchange.export.frame import ExportFrame
-from regengine.io.checksums import sha256_of
-from regengine.registration.windows import NightLights, footprint_window, ground_sample_km
+from regengine.io.checksums import compute_sha256
+from regengine.registration.windows import (
+    NightLights,
+    compute_ground_sample_km,
+    find_footprint_window,
+)
 from regengine.report.places import ABSURD
 from regengine.store.file import photo_file
 
 HALF_RESOLUTION_M = 100.0
 UNKNOWN = 0.5
-LEAST = 0.01  # of a part, so that one part alone never makes all frames equal
+MIN_COUNT = 0.01  # of a part, so that one part alone never makes all frames equal
 
 
 def incidence_part(off_nadir_deg: float, altitude_km: float) -> float:
@@ -73,7 +77,7 @@ def quality_score(
         incidence_part(off_nadir_deg, altitude_km),
         1.0 / (1.0 + resolution_m / HALF_RESOLUTION_M),
     )
-    return math.prod(max(part, LEAST) for part in parts) ** (1.0 / len(parts))
+    return math.prod(max(part, MIN_COUNT) for part in parts) ** (1.0 / len(parts))
 
 
 Source = Literal["photo", "lights"]
@@ -110,10 +114,10 @@ def look(frame: ExportFrame, light_map: NightLights | None = None) -> PictureFac
     if path is None:
         return NOTHING_SEEN
     try:
-        if sha256_of(path) != frame.result.sha256:
+        if compute_sha256(path) != frame.result.sha256:
             return NOTHING_SEEN
         rgb = read_for_quality(path)
-        hidden = None if light_map is None else _hidden(path, frame, light_map)
+        hidden = None if light_map is None else _measure_hidden(path, frame, light_map)
     except (FrameError, OSError):
         return NOTHING_SEEN
     quality = photo_quality(rgb, scene_picture(rgb), frame.result.category or "")
@@ -126,18 +130,18 @@ def look(frame: ExportFrame, light_map: NightLights | None = None) -> PictureFac
     )
 
 
-def _hidden(path: Path, frame: ExportFrame, light_map: NightLights) -> float | None:
+def _measure_hidden(path: Path, frame: ExportFrame, light_map: NightLights) -> float | None:
     """Share of the map's lights that are not seen; None without a camera that is believed."""
     from regengine.photo.image import read_linear_light
-    from regengine.registration.prepare_photo import lights_of_photo
+    from regengine.registration.prepare_photo import find_photo_lights
 
     rejected = frame.review is not None and frame.review.decision == "rejected"
     if frame.camera is None or frame.verdict != "accepted" or rejected:
         return None
     try:
         light = read_linear_light(path, max_long_side_px=READ_PX)
-        lights = lights_of_photo(light, ground_sample_km(frame.camera) / light.factor)
-        return hidden_share(lights.narrow, frame.camera, light_map)
+        lights = find_photo_lights(light, compute_ground_sample_km(frame.camera) / light.factor)
+        return estimate_hidden_share(lights.narrow, frame.camera, light_map)
     except ABSURD:
         return None
 
@@ -147,37 +151,43 @@ def _hidden(path: Path, frame: ExportFrame, light_map: NightLights) -> float | N
 COMPARED_PX = 512  # long side
 MARGIN_KM = 25.0
 EXPECTED = 40  # strongest of the map: 20 and 80 did no better
-FEWEST_EXPECTED = 15
-FEWEST_SEEN = 5  # of the photo: with fewer its exposure is in doubt
-MOST_SEEN = 400
+MIN_EXPECTED = 15
+MIN_SEEN = 5  # of the photo: with fewer its exposure is in doubt
+MAX_SEEN = 400
 NEIGHBOURS = 4
 # Grain of clouds and noise meet many: what is seen counts if its contrast, over the map's, is this
 # share of what it is in the median of the frame; 0 and 0.5 did no better in the mean, but without
 # it a sample half under moonlit cloud came out at 0.13 instead of 0.24
-LEAST_SHARE = 0.3
+MIN_SHARE = 0.3
 # Median share of the expected that was met beyond chance in the clear frames (quartiles 0.79, 0.89)
 MET_IF_CLEAR = 0.84
 
 
-def hidden_share(image: LightImage, camera: Camera, light_map: NightLights) -> float | None:
+def estimate_hidden_share(
+    image: LightImage, camera: Camera, light_map: NightLights
+) -> float | None:
     """Share of the expected lights that clouds hide."""
     picture = image.resized(COMPARED_PX)
     small = picture.camera(camera)
-    levels = footprint_window(light_map, camera, MARGIN_KM, ground_sample_km(small) / 1.2)
+    levels = find_footprint_window(
+        light_map, camera, MARGIN_KM, compute_ground_sample_km(small) / 1.2
+    )
     if levels is None:
         return None
     view, known = render_known(levels, small, 2)
     weight = np.asarray(picture.weight * known, np.float32)
     expected = find_light_peaks(view, weight, EXPECTED)
-    seen = find_light_peaks(picture.values, weight, MOST_SEEN)
-    if len(expected) < FEWEST_EXPECTED or len(seen) < FEWEST_SEEN:
+    seen = find_light_peaks(picture.values, weight, MAX_SEEN)
+    if len(expected) < MIN_EXPECTED or len(seen) < MIN_SEEN:
         return None
-    met, chance = met_shares(expected, seen, (picture.values.shape[1], picture.values.shape[0]))
+    met, chance = measure_met_shares(
+        expected, seen, (picture.values.shape[1], picture.values.shape[0])
+    )
     beyond_chance = (met - chance) / max(1.0 - chance, 1e-9)
     return float(np.clip(1.0 - beyond_chance / MET_IF_CLEAR, 0.0, 1.0))
 
 
-def met_shares(
+def measure_met_shares(
     expected: LightPeaks, seen: LightPeaks, size_px: tuple[int, int]
 ) -> tuple[float, float]:
     """Share of expected towns that are met by seen ones as strong, and what chance alone gives."""
@@ -185,7 +195,7 @@ def met_shares(
     share = brightest / expected.contrast
     met = brightest > 0.0
     usual = float(np.median(share[met])) if met.any() else 0.0
-    least = LEAST_SHARE * usual * expected.contrast
+    least = MIN_SHARE * usual * expected.contrast
     shifted = expected.positions[None] + spread_shifts()[:, None]
     inside = ((shifted >= 0.0) & (shifted < np.array(size_px))).all(axis=2)
     by_chance = brightest_within(shifted.reshape(-1, 2), seen).reshape(inside.shape)

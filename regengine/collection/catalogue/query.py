@@ -218,7 +218,7 @@ SELECT concat(store, ' ', frame_index) AS key, geometry FROM frames
 WHERE place_id IS NOT NULL AND geometry IS NOT NULL AND $lat BETWEEN south AND north
     AND CASE WHEN west <= east THEN $lon BETWEEN west AND east ELSE $lon >= west OR $lon <= east END
 """
-LEAST_DAYS = 180  # between two frames that are to show a change
+MIN_DAYS = 180  # between two frames that are to show a change
 CHANGES = """
 WITH best AS MATERIALIZED (
     SELECT place_id, place, place_country AS country, frame, night,
@@ -279,7 +279,7 @@ def rows_showing(catalogue: Catalogue, name: str) -> list[str]:
 
 def changes(
     place: str | None, country: str | None, limit: int, each: str = "year",
-    least_days: int = LEAST_DAYS,
+    least_days: int = MIN_DAYS,
 ) -> Question:  # fmt: skip
     """Pairs of frames of one place at different dates, the best pairs first.
 

@@ -59,7 +59,7 @@ class PackageChoice:
     best: int | None = None  # so many at most, those of the best quality
 
 
-def chosen_rows(catalogue: Catalogue, choice: PackageChoice) -> list[dict[str, Any]]:
+def choose_rows(catalogue: Catalogue, choice: PackageChoice) -> list[dict[str, Any]]:
     """Rows of the catalogue that meet the conditions, the best first.
 
     Frames without a quality come last; of equals the earlier ids come first.

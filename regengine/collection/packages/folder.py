@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from regengine.errors import ConfigError
-from regengine.io.atomic import sync_folder, unwritable_told
-from regengine.io.checksums import sha256_of
+from regengine.io.atomic import raise_as_store_error, sync_folder
+from regengine.io.checksums import compute_sha256
 
 SUMS = "SHA256SUMS"
 README = "README.md"
@@ -91,12 +91,12 @@ def package_folder(out: Path, *, link: bool, force: bool) -> Iterator[PackageFol
     out = out.absolute()
     made = out.with_name(f".{os.getpid()}.{out.name[:100]}.tmp")
     try:
-        with unwritable_told(out):
+        with raise_as_store_error(out):
             made.mkdir()
             package = PackageFolder(made, link=link)
             yield package
             files = (path for path in made.rglob("*") if path.is_file())
-            sums = {path.relative_to(made).as_posix(): sha256_of(path) for path in files}
+            sums = {path.relative_to(made).as_posix(): compute_sha256(path) for path in files}
             package.add_text(SUMS, "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)))
             for path in (made, *made.rglob("*")):
                 if not path.is_symlink():

@@ -20,15 +20,15 @@ from regengine.errors import ConfigError, FrameError, StoreError
 from regengine.exchange.export.archive_photos import COURTESY
 from regengine.exchange.export.columns import frame_record
 from regengine.exchange.export.format import ExportOptions, FileFormat, photo_name, photo_names
-from regengine.exchange.export.formats import known_format
+from regengine.exchange.export.formats import find_format
 from regengine.exchange.export.formats.gcp_qgis import points_text
-from regengine.exchange.export.frame import ExportFrame, engine_frame, with_review
-from regengine.io.html import visible_text
-from regengine.io.plain import counted
+from regengine.exchange.export.frame import ExportFrame, make_engine_frame, with_review
+from regengine.io.html import escape_invisible
+from regengine.io.plain import format_count
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.store.file import photo_file
-from regengine.store.read import frames_numbered
-from regengine.store.reviews import reviewed
+from regengine.store.read import read_frames_numbered
+from regengine.store.reviews import read_reviews
 from regengine.store.rows import StoredFrame
 
 PHOTOS = "photos"
@@ -44,7 +44,7 @@ class PackedFrame:
     photo: Path  # where the photo lies
 
 
-def packed_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[PackedFrame], dict[str, str]]:
+def pack_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[PackedFrame], dict[str, str]]:
     """Frames of rows of `chosen_rows`, in their order, and photos that cannot be had.
 
     The latter by their names in the package, with why.
@@ -60,8 +60,8 @@ def packed_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[PackedFrame], di
         store = Path(row["store"])
         try:
             if row["store"] not in reviews:
-                reviews[row["store"]] = reviewed(store)
-            stored = stored_frame(store, row["frame_index"], row["sha256"])
+                reviews[row["store"]] = read_reviews(store)
+            stored = read_stored_frame(store, row["frame_index"], row["sha256"])
         except StoreError as error:
             failed[names[number]] = str(error)
             continue
@@ -74,14 +74,14 @@ def packed_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[PackedFrame], di
             failed[names[number]] = f"{stored.result.path} is not there"
             continue
         packed = replace(stored, result=replace(stored.result, path=f"{PHOTOS}/{names[number]}"))
-        frame = with_review(engine_frame(packed, store), review)
+        frame = with_review(make_engine_frame(packed, store), review)
         frames.append(PackedFrame(frame=frame, row=row, name=names[number], photo=photo))
     return frames, failed
 
 
-def stored_frame(store: Path, frame_index: int, sha256: str) -> StoredFrame:
+def read_stored_frame(store: Path, frame_index: int, sha256: str) -> StoredFrame:
     """One frame of a store, without reading the others."""
-    found = frames_numbered(store, [frame_index])
+    found = read_frames_numbered(store, [frame_index])
     if len(found) != 1 or found[0].result.sha256 != sha256:
         raise StoreError(
             f"{store} does not hold the frame any more that the catalogue has of it: build the "
@@ -93,7 +93,7 @@ def stored_frame(store: Path, frame_index: int, sha256: str) -> StoredFrame:
 CALIBRATION = "calibration"
 
 
-def calibration_files(paths: Sequence[Path]) -> dict[str, Path]:
+def list_calibration_files(paths: Sequence[Path]) -> dict[str, Path]:
     """Files to pack by their names in the package: lens profiles, flat fields, dark frames.
 
     ConfigError if one is no file, or cannot be read.
@@ -166,11 +166,11 @@ class Contents:
     title: str
     chosen: str  # a sentence: which photos these are
     frames: Sequence[PackedFrame]
-    calibration: Mapping[str, Path] = field(default_factory=dict)  # of `calibration_files`
+    calibration: Mapping[str, Path] = field(default_factory=dict)  # of `list_calibration_files`
     failed: Mapping[str, str]  # photos that were chosen and cannot be had, by name, and why
 
 
-def readme(contents: Contents) -> str:
+def write_readme(contents: Contents) -> str:
     """The text, Markdown."""
     frames = contents.frames
     maps = sorted({one.frame.result.lights for one in frames if one.frame.result.lights})
@@ -181,7 +181,7 @@ def readme(contents: Contents) -> str:
     files = [f"  - {plain_text(name.rpartition('/')[2])}" for name in contents.calibration]
     text = _TEXT.format(
         title=plain_text(contents.title),
-        count=counted(len(frames), "photograph"),
+        count=format_count(len(frames), "photograph"),
         version=version("regengine"),
         chosen=plain_text(contents.chosen),
         photos="\n".join(map(_photo_row, frames)),
@@ -197,7 +197,7 @@ def readme(contents: Contents) -> str:
 
 def plain_text(text: object) -> str:
     """Text of strangers that Markdown takes for text."""
-    return _MARKUP.sub(r"\\\1", visible_text(str(text)))
+    return _MARKUP.sub(r"\\\1", escape_invisible(str(text)))
 
 
 def _photo_row(one: PackedFrame) -> str:
@@ -320,10 +320,10 @@ def write_package(
             quality = {name: one.row[name] for name in ("quality", "sharpness", "cloud")}
             package.add_text(f"cameras/{one.name}.json", frame_record(one.frame, quality=quality))
         for name, (kind, options) in TABLES.items():
-            form = known_format(kind)
+            form = find_format(kind)
             assert isinstance(form, FileFormat)
             form.write((one.frame for one in there), package.path(name), options)
         for name, source in contents.calibration.items():
             package.add_file(name, source)
-        package.add_text(README, readme(replace(contents, frames=there, failed=failed)))
+        package.add_text(README, write_readme(replace(contents, frames=there, failed=failed)))
     return Packed(frames=[one.frame.result.frame for one in there], failed=failed)

@@ -14,36 +14,43 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.background import ROUNDING_SIGMA, hot_pixels
-from detectors.masks import blank_parts, hardware_mask, window_frames
+from detectors.background import ROUNDING_SIGMA, find_hot_pixels
+from detectors.masks import blank_parts, mask_hardware, mask_window_frames
 from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
 from regengine.errors import FrameError
 from regengine.exchange.export.format import LeftOutError
-from regengine.exchange.export.formats.geotiff import ground_sigma
+from regengine.exchange.export.formats.geotiff import estimate_ground_sigma
 from regengine.exchange.export.frame import ExportFrame, ExportPoint
-from regengine.exchange.export.warp import MapBlock, MapGrid, map_blocks, map_grid, photo_of, spread
+from regengine.exchange.export.warp import (
+    MapBlock,
+    MapGrid,
+    find_photo,
+    map_blocks,
+    map_grid,
+    spread,
+)
 from regengine.photo.formats import read_photo_file
-from regengine.photo.image import LinearLight, brought_down, captions, read_linear_light
+from regengine.photo.image import LinearLight, mask_captions, read_linear_light, reduce_light
 from regengine.photo.lens_profile import Falloff
 from regengine.references.reference import LightMap
-from regengine.registration.prepare_photo import glare
+from regengine.registration.prepare_photo import find_glare
 
-LEAST_RISE_SHARE = 0.2
+MIN_RISE_SHARE = 0.2
 FOUR_BESIDE = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4.0
 MASKED_PX = 1000  # what does not count is told at this size
 # Samples across a cell: bilinear means of pixels no larger than these are area means
-MOST_SAMPLES = 4
-FEWEST_SAMPLES = 2
+MAX_SAMPLES = 4
+MIN_SAMPLES = 2
 # Height above the ellipsoid that registration takes for none: it moves places away from the nadir
 # by its tangent. Half of all people live below 194 m (Cohen & Small 1998, PNAS 95, 14009)
 TERRAIN_SIGMA_M = 200.0
-LEAST_AIR_MASS_COSINE = 0.1
-MOST_CELLS = 4_000_000
-FEWEST_CELLS = 100
+MIN_AIR_MASS_COSINE = 0.1
+MAX_CELLS = 4_000_000
+MIN_CELLS = 100
 # A cell is no smaller than this share of a pixel of the photo at its finer parts
-LEAST_PIXEL_SHARE = 0.8
+MIN_PIXEL_SHARE = 0.8
 SATURATED_AT = 0.999  # of the value from which a map is saturated: codes are rounded
 
 
@@ -60,7 +67,7 @@ class MapCells:
     photo_pixel_deg: float  # side of a pixel of the stored photo at its finer parts
 
 
-def cells_in_view(camera: Camera, light_map: LightMap) -> MapCells:
+def select_cells_in_view(camera: Camera, light_map: LightMap) -> MapCells:
     """The map's cells where a photo shows ground.
 
     Radiance is averaged, not its logarithm, so that a cell of several pixels keeps its light.
@@ -73,12 +80,12 @@ def cells_in_view(camera: Camera, light_map: LightMap) -> MapCells:
     lights = light_map.window(extent.west, south, east, extent.north, finest)
     rows, cols = lights.values.shape
     factor = max(
-        math.ceil(LEAST_PIXEL_SHARE * pixel_deg / lights.step_deg),
-        math.ceil(math.sqrt(rows * cols / MOST_CELLS)),
+        math.ceil(MIN_PIXEL_SHARE * pixel_deg / lights.step_deg),
+        math.ceil(math.sqrt(rows * cols / MAX_CELLS)),
         1,
     )
     height, width = rows // factor, cols // factor
-    if height * width < FEWEST_CELLS:
+    if height * width < MIN_CELLS:
         raise LeftOutError("it shows too few cells of the map")
     values = lights.values[: height * factor, : width * factor]
     known = np.ones_like(values, bool)
@@ -125,7 +132,7 @@ def photo_light(
     """Read a frame's photo, brought down by area averages."""
     longest = max(round(max(camera.width_px, camera.height_px) * min(factor, 1.0)), 16)
     try:
-        file = read_photo_file(photo_of(frame))
+        file = read_photo_file(find_photo(frame))
         read = read_linear_light(file, max_long_side_px=longest)
     except FrameError as error:
         raise LeftOutError(str(error)) from error
@@ -134,8 +141,8 @@ def photo_light(
     if abs(width - wanted[0]) > 1.0 or abs(height - wanted[1]) > 1.0:
         raise LeftOutError("the photo has another size than its camera")
     own = camera if read.factor == 1.0 else camera.scaled(read.factor, width, height)
-    light = without_hot_pixels(read.light) if read.factor == 1.0 else read.light
-    counts = ~_ignored(read, own)
+    light = remove_hot_pixels(read.light) if read.factor == 1.0 else read.light
+    counts = ~_mask_ignored(read, own)
     if falloff is not None:
         light = (light / _arrives(falloff, own)).astype(np.float32)
     return PhotoLight(
@@ -160,33 +167,33 @@ def _arrives(falloff: Falloff, camera: Camera) -> FloatArray:
     return np.maximum(falloff.arrives(r), 0.05)
 
 
-def without_hot_pixels(light: FloatImage) -> FloatImage:
+def remove_hot_pixels(light: FloatImage) -> FloatImage:
     """Light without single bright pixels, also those that JPEG has spread a little.
 
-    Beside what `hot_pixels` finds, pixels in the dark whose four neighbours rise by less than a
-    fifth of their own rise: of a lamp blurred by 0.6 pixels they rise by a quarter.
+    Beside what `find_hot_pixels` finds, pixels in the dark whose four neighbours rise by less than
+    a fifth of their own rise: of a lamp blurred by 0.6 pixels they rise by a quarter.
     """
     around = cv2.medianBlur(np.ascontiguousarray(light), 3)
     rise = light - around
     noise = 1.4826 * float(np.median(np.abs(rise[::2, ::2])))
-    likely = rise > np.maximum(around / LEAST_RISE_SHARE, max(8.0 * noise, 8.0 * ROUNDING_SIGMA))
-    hot = hot_pixels(light)
+    likely = rise > np.maximum(around / MIN_RISE_SHARE, max(8.0 * noise, 8.0 * ROUNDING_SIGMA))
+    hot = find_hot_pixels(light)
     if likely.any():
         beside = cv2.filter2D(light, -1, FOUR_BESIDE, borderType=cv2.BORDER_REFLECT_101) - around
-        hot |= likely & (beside < LEAST_RISE_SHARE * rise)
+        hot |= likely & (beside < MIN_RISE_SHARE * rise)
     return np.where(hot, around, light)
 
 
-def _ignored(read: LinearLight, camera: Camera) -> BoolArray:
+def _mask_ignored(read: LinearLight, camera: Camera) -> BoolArray:
     """Captions, bars, window frames, hardware, lightning, and what the file has no values for."""
-    small = brought_down(read, MASKED_PX)
+    small = reduce_light(read, MASKED_PX)
     height, width = small.light.shape
     own = camera.scaled(small.factor / read.factor, width, height)
     sky, sample_km = _sky_and_sample(own)
-    ignored = captions(small) | blank_parts(small.light)
-    ignored |= window_frames(small.light, sky=sky) | hardware_mask(small.light, sky)
+    ignored = mask_captions(small) | blank_parts(small.light)
+    ignored |= mask_window_frames(small.light, sky=sky) | mask_hardware(small.light, sky)
     if np.isfinite(sample_km) and sample_km > 0.0:
-        ignored |= glare(small, sample_km)
+        ignored |= find_glare(small, sample_km)
     size = (camera.width_px, camera.height_px)
     full = cv2.resize(ignored.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     return np.asarray(full if read.missing is None else full | read.missing, bool)
@@ -224,10 +231,10 @@ class PhotoCells:
 
 def samples_across(photo_pixels_per_cell: float) -> int:
     """How many samples across a cell are taken of a photo with so many pixels across it."""
-    return FEWEST_SAMPLES if photo_pixels_per_cell < 1.5 else MOST_SAMPLES
+    return MIN_SAMPLES if photo_pixels_per_cell < 1.5 else MAX_SAMPLES
 
 
-def photo_cells(
+def average_photo_cells(
     photo: PhotoLight,
     stored: Camera,
     points: tuple[ExportPoint, ...],
@@ -253,7 +260,7 @@ def photo_cells(
         row, column = block.row // samples, block.column // samples
         here = np.s_[row : row + height, column : column + width]
         light, clipped, kept = (
-            _sampled(one, block) for one in (photo.light, photo.saturated, counts)
+            _sample_photo(one, block) for one in (photo.light, photo.saturated, counts)
         )
         kept = np.where(block.seen & (kept > 0.999), np.float32(1.0), np.float32(0.0))
         seen[here] = _means(kept, samples)
@@ -268,7 +275,7 @@ def photo_cells(
     )
 
 
-def _sampled(image: FloatImage, block: MapBlock) -> FloatImage:
+def _sample_photo(image: FloatImage, block: MapBlock) -> FloatImage:
     return np.asarray(
         cv2.remap(image, block.x, block.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
         np.float32,
@@ -287,12 +294,12 @@ def _geometry(
     """What depends on the line of sight to the middle of each cell."""
     shape = (grid.height, grid.width)
     x, y, sigma, cosine = (np.full(shape, np.nan, np.float32) for _ in range(4))
-    known = ground_sigma(camera, points)
+    known = estimate_ground_sigma(camera, points)
 
     def cosines(lon: FloatArray, lat: FloatArray) -> FloatArray:
         ground = geodetic_to_ecef(lon, lat)
         slant = np.radians(incidence_deg(camera.position_ecef_m, ground))
-        return np.maximum(np.cos(slant), LEAST_AIR_MASS_COSINE)
+        return np.maximum(np.cos(slant), MIN_AIR_MASS_COSINE)
 
     for block in map_blocks(camera, grid):
         height, width = block.seen.shape

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from detectors.background import diffuse_background
+from detectors.background import estimate_diffuse_background
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import BoolArray, FloatImage
-from regengine.collection.radiometry.cells import FEWEST_CELLS, MapCells, PhotoCells
+from regengine.collection.radiometry.cells import MIN_CELLS, MapCells, PhotoCells
 from regengine.exchange.export.format import LeftOutError
 
-LEAST_SIGMA = 0.15  # cells: less changes nothing
+MIN_SIGMA = 0.15  # cells: less changes nothing
 STEPS = 1.6  # between the blurs that a blur of changing width is mixed from
 
 # Structure finer than this blur of Gaussian shape is fine, cells
@@ -24,11 +24,11 @@ TRIED_CELLS = (0.0, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
 
 FULLY = 0.99  # share of a cell that is seen
 CLIPPED = 0.002  # share of a cell that is clipped: less is a single lamp's core
-MOST_PIXEL_CELLS = 3.0  # cells that share a pixel of the photo with more others tell nothing
+MAX_PIXEL_CELLS = 3.0  # cells that share a pixel of the photo with more others tell nothing
 # Blur of a pixel of a stored photo (lens, hand, interpolation of colours, its own area), one sigma
 PHOTO_SIGMA_PX = 0.7
 DIFFUSE_KM = 30.0  # what is broader is background
-LEAST_DIFFUSE_CELLS = 16.0
+MIN_DIFFUSE_CELLS = 16.0
 DARK_NW = 0.5  # composites set less to zero, or have as much noise
 
 
@@ -61,30 +61,30 @@ def compare(cells: MapCells, photo: PhotoCells, map_sigma_m: float | None = None
     cell_km = grid.resolution * KM_PER_DEGREE
     middle = np.radians(grid.north - 0.5 * grid.height * grid.resolution)
     stretch = 1.0 / max(float(np.cos(middle)), 0.05)
-    judged = (photo.seen >= FULLY) & cells.known & (photo.pixel_cells <= MOST_PIXEL_CELLS)
+    judged = (photo.seen >= FULLY) & cells.known & (photo.pixel_cells <= MAX_PIXEL_CELLS)
     photo_full = judged & (photo.saturated > CLIPPED)
     map_full = judged & cells.saturated
     usable = judged & ~photo_full & ~map_full
-    if np.count_nonzero(usable) < FEWEST_CELLS:
+    if np.count_nonzero(usable) < MIN_CELLS:
         raise LeftOutError("too few cells of the map can be compared")
     sigma_cells = np.nan_to_num(photo.sigma_m / np.float32(1e3 * cell_km), nan=0.0)
     place = float(np.median(sigma_cells[usable]))
     weight = usable.astype(np.float32)
     pixels = np.float32(PHOTO_SIGMA_PX) * photo.pixel_cells
     given = None if map_sigma_m is None else map_sigma_m / 1e3 / cell_km
-    of_map, of_photo = matched_blurs(
+    of_map, of_photo = match_blurs(
         Pair(photo.luminance, cells.radiance_nw, weight, stretch), pixels, place, given
     )
     fuzzy = np.hypot(pixels, np.float32(np.hypot(place, of_photo)))
     own = float(np.hypot(place, of_map))
-    radiance = blurred_by(cells.radiance_nw, weight, fuzzy, stretch)
-    light = blurred(photo.luminance, weight, (own, own * stretch))
+    radiance = blur_by_width(cells.radiance_nw, weight, fuzzy, stretch)
+    light = blur_cells(photo.luminance, weight, (own, own * stretch))
     # Saturated cells have no say in the others, but are judged themselves
     every = judged.astype(np.float32)
     full = photo_full | map_full
     if full.any():
-        radiance = np.where(full, blurred_by(cells.radiance_nw, every, fuzzy, stretch), radiance)
-        light = np.where(full, blurred(photo.luminance, every, (own, own * stretch)), light)
+        radiance = np.where(full, blur_by_width(cells.radiance_nw, every, fuzzy, stretch), radiance)
+        light = np.where(full, blur_cells(photo.luminance, every, (own, own * stretch)), light)
     level, noise = _background(light, radiance, judged, own, cell_km)
     return Comparison(
         light=np.where(judged, light - level, np.float32(0.0)),
@@ -109,14 +109,14 @@ def _background(
     side = 2 * int(np.ceil(2.0 * blur_cells)) + 1
     near = cv2.dilate((radiance > DARK_NW).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
     dark = judged & ~near
-    scale = max(LEAST_DIFFUSE_CELLS, DIFFUSE_KM / cell_km)
-    if np.count_nonzero(dark) < max(FEWEST_CELLS, 0.01 * np.count_nonzero(judged)):
+    scale = max(MIN_DIFFUSE_CELLS, DIFFUSE_KM / cell_km)
+    if np.count_nonzero(dark) < max(MIN_CELLS, 0.01 * np.count_nonzero(judged)):
         # Lights all over: what the darkest cells have is all that is known to be no light
         dark = judged & (radiance <= np.quantile(radiance[judged], 0.02))
         level = np.full_like(light, np.median(light[dark]))
         spread = 1.4826 * np.median(np.abs(light[dark] - level[dark]))
         return level, np.full_like(light, max(float(spread), 1e-5))
-    found = diffuse_background(light, scale_px=scale, mask=~dark)
+    found = estimate_diffuse_background(light, scale_px=scale, mask=~dark)
     return found.level, found.noise
 
 
@@ -133,7 +133,7 @@ class Pair:
     stretch: float
 
 
-def matched_blurs(
+def match_blurs(
     pair: Pair, pixels: FloatImage, place: float, given: float | None
 ) -> tuple[float, float]:
     """Blurs that make photo and map equally sharp.
@@ -146,11 +146,11 @@ def matched_blurs(
 
     def photo(sigma: float) -> float:
         own = float(np.hypot(place, sigma))
-        return fine_share(blurred(pair.luminance, pair.weight, (own, own * pair.stretch)), pair)
+        return fine_share(blur_cells(pair.luminance, pair.weight, (own, own * pair.stretch)), pair)
 
     def map_(sigma: float) -> float:
         fuzzy = np.hypot(pixels, np.float32(np.hypot(place, sigma)))
-        return fine_share(blurred_by(pair.radiance_nw, pair.weight, fuzzy, pair.stretch), pair)
+        return fine_share(blur_by_width(pair.radiance_nw, pair.weight, fuzzy, pair.stretch), pair)
 
     aim_map, aim_photo = map_(0.0), photo(0.0)
     if aim_photo >= aim_map:
@@ -161,7 +161,7 @@ def matched_blurs(
 def fine_share(image: FloatImage, pair: Pair) -> float:
     """Share of an image's spread that lies in its fine structure."""
     counts = pair.weight > 0.0
-    smooth = blurred(image, pair.weight, (FINE_CELLS, FINE_CELLS * pair.stretch))
+    smooth = blur_cells(image, pair.weight, (FINE_CELLS, FINE_CELLS * pair.stretch))
     spread = float(np.var(image[counts], dtype=float))
     fine = float(np.mean((image - smooth)[counts] ** 2, dtype=float))
     return float(np.sqrt(fine / spread)) if spread > 0.0 else 0.0
@@ -179,7 +179,7 @@ def _where(share: Callable[[float], float], first: float, aim: float) -> float:
     return TRIED_CELLS[-1]
 
 
-def blurred_by(
+def blur_by_width(
     image: FloatImage, weight: FloatImage, sigma: FloatImage, stretch: float
 ) -> FloatImage:
     """A Gaussian mean of a width that changes from cell to cell.
@@ -191,10 +191,10 @@ def blurred_by(
         return image
     wanted = np.where(np.isfinite(sigma), sigma, np.float32(known.mean())) ** 2
     low, high = (float(np.quantile(known, q)) for q in (0.005, 0.995))
-    low, high = max(low, LEAST_SIGMA), max(high, LEAST_SIGMA)
+    low, high = max(low, MIN_SIGMA), max(high, MIN_SIGMA)
     count = int(np.ceil(np.log(high / low) / np.log(STEPS))) + 1
     levels = np.geomspace(low, high, count) if count > 1 else np.array([(low * high) ** 0.5])
-    drawn = [blurred(image, weight, (level, level * stretch)) for level in levels]
+    drawn = [blur_cells(image, weight, (level, level * stretch)) for level in levels]
     if count == 1:
         return drawn[0]
     found = drawn[0].copy()
@@ -205,7 +205,7 @@ def blurred_by(
     return np.asarray(found, np.float32)
 
 
-def blurred(image: FloatImage, weight: FloatImage, sigma: tuple[float, float]) -> FloatImage:
+def blur_cells(image: FloatImage, weight: FloatImage, sigma: tuple[float, float]) -> FloatImage:
     """A Gaussian mean of the cells that count (normalised convolution).
 
     References
@@ -219,7 +219,7 @@ def blurred(image: FloatImage, weight: FloatImage, sigma: tuple[float, float]) -
 
 def _gauss(image: FloatImage, sigma: tuple[float, float]) -> FloatImage:
     down, across = sigma
-    if max(down, across) < LEAST_SIGMA:
+    if max(down, across) < MIN_SIGMA:
         return image
     return np.asarray(
         cv2.GaussianBlur(

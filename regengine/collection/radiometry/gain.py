@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import BoolArray, FloatArray, FloatImage
-from regengine.collection.radiometry.cells import FEWEST_CELLS, PhotoCells
+from regengine.collection.radiometry.cells import MIN_CELLS, PhotoCells
 from regengine.collection.radiometry.comparison import DARK_NW, Comparison
 from regengine.exchange.export.format import LeftOutError
 
@@ -21,7 +21,7 @@ TUKEY = 4.685  # 95 % efficiency for normal errors
 PASSES = 40
 SETTLED = 1e-4  # of logarithms
 LIT_FLOORS = 4.0  # cells that tell the gain: that far above the additive errors of both
-FEWEST_LIT = FEWEST_CELLS // 2
+MIN_LIT = MIN_CELLS // 2
 SCATTER_LIMITS = (0.1, 1.0)
 LONGEST_STEP = 0.5  # of logarithms, in one pass
 # What is known beforehand of ln(gain): nothing; from the middle to the corners lenses that are wide
@@ -37,7 +37,7 @@ BLOCK_KM = 25.0  # towns and cities differ as a whole: cells closer than this ar
 # (seeds 200 to 211, lights that differ by 40 %) spread by so much more than blocks alone say
 CLUSTERED = 1.6
 
-FEWEST_BLOCKS = 3
+MIN_BLOCKS = 3
 
 # Relative error of gains of simulated photos that differ from the map in nothing: blooming, halos
 GAIN_FLOOR = 0.03
@@ -106,7 +106,7 @@ def fit_gain(
     # ln(gain), and its slopes with the squared radius and with the air mass
     found = np.array([0.0, *mean[1:]])
     found[0] = np.log(start) - float(np.median((found @ shape)[bright]))
-    blocks = _blocks(usable, resolution_deg)
+    blocks = _number_blocks(usable, resolution_deg)
     offset, offset_sigma, scatter = 0.0, 0.0, 0.5
     for _ in range(PASSES):
         own = np.exp(found @ shape)
@@ -117,13 +117,13 @@ def fit_gain(
         # By both axes alike, or the choice itself would tilt the fit
         over, under = glog(value, floor), glog(radiance, floor)
         lit = over + under > 2.0 * np.arcsinh(LIT_FLOORS)
-        if np.count_nonzero(lit) < FEWEST_LIT:
+        if np.count_nonzero(lit) < MIN_LIT:
             raise LeftOutError("too few cells are lit in photo and map")
         edge = _edges(comparison, knee)
         sigma = np.hypot(scatter, edge)
         trust = np.where(lit, _biweight(residual / sigma), 0.0) / sigma**2
         slope = steepness(value, knee) * shape
-        information, likeliest = _told(trust * slope, slope, residual, blocks)
+        information, likeliest = _solve_blocks(trust * slope, slope, residual, blocks)
         covariance, step = _step(information, likeliest, sure, mean - found)
         beyond = found[1] + step[1]
         possible = float(np.clip(beyond, *FALLOFF_LIMITS))
@@ -132,9 +132,9 @@ def fit_gain(
             held[1, 1], middle_of[1] = HELD, possible
             _, step = _step(information, likeliest, held, middle_of - found)
         found = found + np.clip(step, -LONGEST_STEP, LONGEST_STEP)
-        scatter = _scatter((over - under)[lit], edge[lit])
+        scatter = _measure_scatter((over - under)[lit], edge[lit])
         dark = ~lit & (radiance < MAP_NOISE_NW)
-        if np.count_nonzero(dark) >= FEWEST_CELLS:
+        if np.count_nonzero(dark) >= MIN_CELLS:
             offset, offset_sigma = _middle_of((light - own * radiance)[dark])
         if np.abs(step).max() < SETTLED:
             break
@@ -193,7 +193,7 @@ def _step(
 
 
 def _first_gain(light: FloatImage, radiance: FloatImage) -> float:
-    if len(light) < FEWEST_LIT:
+    if len(light) < MIN_LIT:
         raise LeftOutError("too few cells are lit in photo and map")
     gain = float(np.median(light / radiance))
     if not gain > 0.0:
@@ -213,7 +213,7 @@ def _biweight(u: Values) -> Values:
     return np.asarray(np.maximum(1.0 - (u / TUKEY) ** 2, 0.0) ** 2)
 
 
-def _scatter(residual: Values, edge: Values) -> float:
+def _measure_scatter(residual: Values, edge: Values) -> float:
     """Robust spread of residuals without what the registration's error makes of edges."""
     spread = 1.4826 * float(np.median(np.abs(residual - np.median(residual))))
     own = np.sqrt(max(spread**2 - float(np.median(edge)) ** 2, 0.0))
@@ -226,14 +226,14 @@ def _middle_of(values: Values) -> tuple[float, float]:
     return middle, 1.2533 * spread / float(len(values)) ** 0.5
 
 
-def _blocks(usable: BoolArray, resolution_deg: float) -> Blocks:
+def _number_blocks(usable: BoolArray, resolution_deg: float) -> Blocks:
     """Number of the block that each usable cell lies in."""
     side = max(round(BLOCK_KM / KM_PER_DEGREE / resolution_deg), 1)
     row, column = np.nonzero(usable)
     return np.asarray((row // side) * (usable.shape[1] // side + 1) + column // side)
 
 
-def _told(
+def _solve_blocks(
     weighted: Values, slope: Values, residual: Values, blocks: Blocks
 ) -> tuple[FloatArray, FloatArray]:
     """Information on the parameters from blocks that err as one, and the step it asks for.
@@ -273,7 +273,7 @@ def exponent(
     sums: FloatArray = np.stack([np.bincount(blocks, weights=weight * part) for part in parts])
     sums = sums[:, sums[0] > 0.0]
     count = sums.shape[1]
-    if count < FEWEST_BLOCKS:
+    if count < MIN_BLOCKS:
         return float("nan"), float("nan")
     whole = sums.sum(axis=1)
     without = _slope(whole[:, None] - sums)

@@ -14,10 +14,10 @@ from detectors.types import FloatArray, FloatImage
 from regengine.collection.radiometry.cells import (
     MapCells,
     PhotoCells,
-    cells_in_view,
-    photo_cells,
+    average_photo_cells,
     photo_light,
     samples_across,
+    select_cells_in_view,
 )
 from regengine.collection.radiometry.comparison import Comparison, compare
 from regengine.collection.radiometry.gain import Gain, fit_gain
@@ -30,7 +30,7 @@ from regengine.references.reference import LightMap
 FALSE_ALARM = 0.01
 # Around a cell beyond the limit, what is beyond this belongs to it
 REACH_SIGMA = 3.0
-MOST_GROUPS, FEWEST_IN_GROUP = 12, 150
+MAX_GROUPS, MIN_IN_GROUP = 12, 150
 # Shares of the residuals of like cells, and what they are of a normal distribution
 TAILS = (0.683, 0.90, 0.954)
 # What a cell is worth; the greater one where two are true
@@ -82,7 +82,7 @@ def measure(
     """
     camera = frame.camera
     assert camera is not None
-    cells = cells_in_view(camera, light_map)
+    cells = select_cells_in_view(camera, light_map)
     ratio = cells.grid.resolution / cells.photo_pixel_deg
     samples = samples_across(ratio)
     profile = choose_profile(
@@ -95,7 +95,7 @@ def measure(
     )
     falloff = None if profile is None else profile.falloff
     picture = photo_light(frame, camera, min(samples / ratio, 1.0), falloff)
-    photo = photo_cells(picture, camera, frame.points, cells.grid, samples)
+    photo = average_photo_cells(picture, camera, frame.points, cells.grid, samples)
     comparison = compare(cells, photo, map_sigma_m)
     gain = fit_gain(comparison, photo, cells.grid.resolution, falloff is not None)
     found = significance(comparison, gain)
@@ -180,7 +180,7 @@ def _usual(
     order = np.argsort(level, kind="stable")
     dark = int(np.searchsorted(level[order], 0.5))
     rest = order[dark:]
-    count = int(np.clip(len(rest) // FEWEST_IN_GROUP, 1, MOST_GROUPS))
+    count = int(np.clip(len(rest) // MIN_IN_GROUP, 1, MAX_GROUPS))
     groups = [part for part in (order[:dark], *np.array_split(rest, count)) if len(part) >= 20]
     rows = []
     for group in groups or [order]:

@@ -17,7 +17,7 @@ from regengine.exchange.export.formats.geotiff import cloud_optimised
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.warp import BLOCK
 from regengine.io.extras import need
-from regengine.io.plain import plain, printable
+from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, write_csv
 from regengine.references.reference import Bounds, LightMap
 
@@ -112,12 +112,12 @@ def change_rows(found: Radiometry, frame: ExportFrame, earlier: str) -> list[dic
 def json_line(photo: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> str:
     """A photo and its changes as one line of NDJSON."""
     own = [{name: change[name] for name in CHANGE_COLUMNS[3:]} for change in changes]
-    return json.dumps(plain({**photo, "changes": own}, printable), allow_nan=False)
+    return json.dumps(plain({**photo, "changes": own}, make_printable), allow_nan=False)
 
 
 def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as CSV: numbers with `DIGITS` digits, empty cells for what is missing."""
-    told = (plain(dict(row), printable) for row in rows)
+    told = (plain(dict(row), make_printable) for row in rows)
     write_csv(path, columns, ([_cell(name, row[name]) for name in columns] for row in told))
 
 

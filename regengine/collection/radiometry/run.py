@@ -25,8 +25,8 @@ from regengine.collection.radiometry.output import (
 from regengine.errors import ConfigError, LightMapError, StoreError
 from regengine.exchange.export.format import (
     LeftOutError,
-    no_camera,
-    no_points,
+    explain_no_camera,
+    explain_no_points,
     photo_name,
     photo_names,
     stem,
@@ -34,7 +34,7 @@ from regengine.exchange.export.format import (
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.run import check_free, guard_photo, take_away
 from regengine.exchange.export.selection import Chosen
-from regengine.io.atomic import in_place_of
+from regengine.io.atomic import replace_files
 from regengine.photo.lens_profile import LensProfile
 from regengine.references.reference import LightMap
 
@@ -108,7 +108,7 @@ def measure_chosen(
         take_away(out / table, chosen)
     measured = Measured(left_out=chosen.left_out.copy())
     for frame in chosen.frames():
-        path, lacks = frame.result.path, no_camera(frame) or no_points(frame)
+        path, lacks = frame.result.path, explain_no_camera(frame) or explain_no_points(frame)
         try:
             if lacks:
                 measured.left_out[lacks] += 1
@@ -124,7 +124,7 @@ def measure_chosen(
                 raise
             measured.left_out["outside the map"] += 1
         advance()
-    with in_place_of((out / PHOTO_TABLE, out / CHANGE_TABLE)) as (photos, changes):
+    with replace_files((out / PHOTO_TABLE, out / CHANGE_TABLE)) as (photos, changes):
         write_table(photos, PHOTO_COLUMNS, measured.photos)
         write_table(changes, CHANGE_COLUMNS, measured.changes)
     return measured
@@ -140,7 +140,7 @@ def _measure_one(
     """Compare a photo, write what came of it, and tell its line of JSON."""
     guard_photo(frame, paths)
     found = measure(frame, light_map, profiles=options.profiles, map_sigma_m=options.map_sigma_m)
-    with in_place_of(paths) as temporary:
+    with replace_files(paths) as temporary:
         write_raster(found, frame, temporary[0])
         if options.plot:
             draw(found, frame.result.frame, temporary[1])

@@ -14,7 +14,7 @@ from detectors.constants import DAY_S
 from matchers.geometry.earth import geodetic_to_ecef
 from regengine.collection.tasking.passes import find_passes, pass_sigma
 from regengine.errors import EphemerisError
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.orbit.rotation import days_since_j2000
 from regengine.orbit.sun_moon import sun_moon_over
 from regengine.orbit.tle import ElementSet, TleSet
@@ -46,7 +46,7 @@ class Good:
     max_age: timedelta | None  # before the first pass that is planned; None: photos do not age
 
 
-def best_frames(
+def find_best_frames(
     catalogue: Catalogue, targets: pd.DataFrame, good: Good, now: datetime
 ) -> pd.DataFrame:
     """The best of a catalogue's accepted frames of each place that has any.
@@ -136,7 +136,7 @@ class Plan:
     uncertain: int
 
 
-def wanted_places(targets: pd.DataFrame, best: pd.DataFrame | None) -> pd.DataFrame:
+def select_wanted_places(targets: pd.DataFrame, best: pd.DataFrame | None) -> pd.DataFrame:
     """Places without a good frame, the most urgent first; of equals, in the order given.
 
     They have ``priority``, and ``need``: why they are wanted, in short words.
@@ -163,7 +163,8 @@ def plan_passes(
     if sigma_s > limits.max_sigma_s:
         raise EphemerisError(
             f"{element_set.path}: the nearest element set is of {element_set.epoch_utc:%Y-%m-%d}, "
-            f"{counted(round(abs(age_h) / 24.0), 'day')} from {start:%Y-%m-%d}, so that passes are "
+            f"{format_count(round(abs(age_h) / 24.0), 'day')} from {start:%Y-%m-%d}, so that "
+            f"passes are "
             f"known to {sigma_s:.0f} s alone: give a newer one, or allow more with --max-sigma-s.",
             code="tle_stale",
         )

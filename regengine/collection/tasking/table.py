@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from regengine.collection.tasking.plan import Plan
-from regengine.io.html import visible_text
+from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.io.tables import cell, write_csv
 
@@ -32,9 +32,9 @@ def write_plan(plan: Plan, path: Path) -> None:
     of_best = ("frame", "quality", "off_nadir_deg", "time_utc")
     wanted = plan.wanted.rename(columns=names | {name: f"best_{name}" for name in of_best})
     wanted = wanted.assign(
-        place=wanted["place"].map(visible_text),
-        country=wanted["country"].map(visible_text, na_action="ignore").replace("", None),
-        best_frame=wanted["best_frame"].map(visible_text, na_action="ignore"),
+        place=wanted["place"].map(escape_invisible),
+        country=wanted["country"].map(escape_invisible, na_action="ignore").replace("", None),
+        best_frame=wanted["best_frame"].map(escape_invisible, na_action="ignore"),
         best_time_utc=wanted["best_time_utc"].map(_moment, na_action="ignore"),
     )
     passes = plan.passes.rename(columns={"place": "number"}).join(wanted, on="number")

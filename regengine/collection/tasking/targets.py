@@ -26,7 +26,7 @@ SPELLINGS = {
 _REMEDY = "give a CSV file with the columns name, lon, lat, and priority if some count more"
 
 
-def city_targets(least_people: int) -> pd.DataFrame:
+def list_city_targets(least_people: int) -> pd.DataFrame:
     """Cities of GeoNames with so many people or more, the largest first.
 
     At least 500, since GeoNames' lists hold no smaller ones.
@@ -39,7 +39,7 @@ def city_targets(least_people: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def listed_targets(path: Path) -> pd.DataFrame:
+def read_listed_targets(path: Path) -> pd.DataFrame:
     """Places of a list: CSV with a header, separated by commas, semicolons or tabs.
 
     It has ``name``, ``lon``, ``lat``, and may have ``country``, ``population``, ``priority``; other

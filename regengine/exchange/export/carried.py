@@ -23,7 +23,7 @@ PER_SIDE = 5  # pixels along each side at which a place of the whole photo is as
 Places = tuple[FloatArray, FloatArray, FloatArray, FloatArray]  # pixels x, y; lon, lat
 
 
-def contradicted(frame: ExportFrame, copy: Path) -> str:
+def find_contradiction(frame: ExportFrame, copy: Path) -> str:
     """What a photo, or a copy of it, carries that puts it elsewhere than its camera; else nothing.
 
     Elsewhere is where the camera would not be right, if what the photo carries were true; see
@@ -38,7 +38,7 @@ def contradicted(frame: ExportFrame, copy: Path) -> str:
         there.append(copy)
     found: dict[str, None] = {}
     for path in there:
-        for name, (x, y, lon, lat) in _carried(path):
+        for name, (x, y, lon, lat) in _read_carried(path):
             own_lon, own_lat = camera.pixel_to_lonlat(x, y)
             seen = np.isfinite(own_lon) & np.isfinite(lon) & np.isfinite(lat)
             if not seen.any():
@@ -51,13 +51,13 @@ def contradicted(frame: ExportFrame, copy: Path) -> str:
     return "; ".join(found)
 
 
-def _carried(photo: Path) -> Iterator[tuple[str, Places]]:
+def _read_carried(photo: Path) -> Iterator[tuple[str, Places]]:
     """Files that tell of the place of a photo, the photo itself among them, and what they tell."""
     import rasterio
     from rasterio.errors import RasterioError
     from rasterio.transform import RPCTransformer
 
-    from regengine.io.gdal import gdal_session
+    from regengine.io.gdal import open_gdal_session
     from regengine.photo.formats import read_photo_file
 
     points = photo.with_name(f"{photo.name}.points")
@@ -69,7 +69,7 @@ def _carried(photo: Path) -> Iterator[tuple[str, Places]]:
         driver = DRIVERS.get(read_photo_file(photo).format)
         if driver is None:
             return
-        with gdal_session(), rasterio.open(photo.absolute(), driver=driver) as dataset:
+        with open_gdal_session(), rasterio.open(photo.absolute(), driver=driver) as dataset:
             beside = [Path(name).name for name in dataset.files if Path(name).name != photo.name]
             name = " or ".join(beside) or photo.name
             size = dataset.width, dataset.height

@@ -10,7 +10,7 @@ from typing import Any
 
 from regengine.errors import ConfigError
 from regengine.exchange.export.frame import ExportFrame
-from regengine.io.plain import plain, printable
+from regengine.io.plain import make_printable, plain
 from regengine.store.schema import COLUMNS, Field, Kind
 
 Row = dict[str, Any]
@@ -239,14 +239,14 @@ OF_POINTS = POINT_COLUMNS[len(KEYS) :]
 
 def frame_row(frame: ExportFrame) -> Row:
     """A value for each of `FRAME_COLUMNS`, by name; None for what is missing or not finite."""
-    return {one.name: known(one.value(frame, 0)) for one in FRAME_COLUMNS}
+    return {one.name: none_if_unknown(one.value(frame, 0)) for one in FRAME_COLUMNS}
 
 
 def point_rows(frame: ExportFrame) -> list[Row]:
     """For each control point a value for each of `POINT_COLUMNS`, as `frame_row` has them."""
-    keys = {one.name: known(one.value(frame, 0)) for one in KEYS if frame.points}
+    keys = {one.name: none_if_unknown(one.value(frame, 0)) for one in KEYS if frame.points}
     return [
-        keys | {one.name: known(one.value(frame, number)) for one in OF_POINTS}
+        keys | {one.name: none_if_unknown(one.value(frame, number)) for one in OF_POINTS}
         for number in range(len(frame.points))
     ]
 
@@ -259,15 +259,15 @@ def frame_record(frame: ExportFrame, **more: Any) -> str:
         "control_points": point_rows(frame),
         **more,
     }
-    return json.dumps(plain(told, printable), indent=2, allow_nan=False) + "\n"
+    return json.dumps(plain(told, make_printable), indent=2, allow_nan=False) + "\n"
 
 
-def held_text(text: str) -> str:
+def make_storable_text(text: str) -> str:
     r"""Text as files and servers hold it: valid UTF-8, with ``\u0000`` for a zero byte."""
-    return printable(text).replace("\0", "\\u0000")
+    return make_printable(text).replace("\0", "\\u0000")
 
 
-def known(value: Any) -> Any:
+def none_if_unknown(value: Any) -> Any:
     """A value, or None for what is empty or not finite."""
     if isinstance(value, float) and not -float("inf") < value < float("inf"):
         return None
@@ -288,7 +288,7 @@ TABLES = {
 }
 
 
-def table_of(name: str) -> ExportTable:
+def find_table(name: str) -> ExportTable:
     """A table by its name; ConfigError if there is none."""
     if name not in TABLES:
         raise ConfigError(f"--table {name}: it is none of {', '.join(TABLES)}.")

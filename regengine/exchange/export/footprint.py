@@ -16,7 +16,7 @@ import numpy as np
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera, ManyCameras, is_turned
 from matchers.geometry.earth import incidence_deg, surface_to_lonlat
-from matchers.geometry.footprint import MAX_INCIDENCE_DEG, visible_outlines
+from matchers.geometry.footprint import MAX_INCIDENCE_DEG, trace_visible_outlines
 
 Ring = list[tuple[float, float]]
 PER_SIDE = 17  # directions along each side of the photo
@@ -24,7 +24,9 @@ DIGITS = 7  # of degrees: a centimetre
 SMALLEST = 1e-10  # square degrees: what is cut off smaller is none
 
 
-def footprints(cameras: Sequence[Camera], limit_deg: float = MAX_INCIDENCE_DEG) -> list[list[Ring]]:
+def make_footprints(
+    cameras: Sequence[Camera], limit_deg: float = MAX_INCIDENCE_DEG
+) -> list[list[Ring]]:
     """Polygons of the ground in sight, up to an incidence."""
     found: list[list[Ring]] = [[] for _ in cameras]
     sound = [number for number, camera in enumerate(cameras) if is_turned(camera)]
@@ -33,7 +35,7 @@ def footprints(cameras: Sequence[Camera], limit_deg: float = MAX_INCIDENCE_DEG) 
         lon, lat = _outlines(many, limit_deg)
     for row, number in enumerate(sound):
         seen = np.isfinite(lon[row]) & np.isfinite(lat[row])
-        found[number] = polygons(lon[row, seen], lat[row, seen])
+        found[number] = make_polygons(lon[row, seen], lat[row, seen])
     return found
 
 
@@ -45,7 +47,7 @@ def _outlines(cameras: ManyCameras, limit_deg: float) -> tuple[FloatArray, Float
     (limb,) = np.nonzero(~(angle <= limit_deg).all(axis=1))
     if limb.size:
         to_limb = cameras[limb]
-        x, y, seen = visible_outlines(to_limb, PER_SIDE, limit_deg)
+        x, y, seen = trace_visible_outlines(to_limb, PER_SIDE, limit_deg)
         # What a photo shows of the Earth is convex: by angle about its midst, its edge is a ring
         middle_x, middle_y = x.mean(axis=1, keepdims=True), y.mean(axis=1, keepdims=True)
         order = np.argsort(np.arctan2(y - middle_y, x - middle_x), axis=1)
@@ -62,8 +64,8 @@ def _border(cameras: ManyCameras) -> tuple[FloatArray, FloatArray]:
     return x * (cameras.width_px - 1.0), y * (cameras.height_px - 1.0)
 
 
-def polygons(lon: FloatArray, lat: FloatArray) -> list[Ring]:
-    """Polygons of a ring on the globe, in whichever direction it runs; see `footprints`.
+def make_polygons(lon: FloatArray, lat: FloatArray) -> list[Ring]:
+    """Polygons of a ring on the globe, in whichever direction it runs; see `make_footprints`.
 
     Its corners, degrees, shape (n,), are less than 180 degrees of longitude from their neighbours.
     """
@@ -123,13 +125,13 @@ def rings_bbox(rings: Sequence[Ring]) -> list[float] | None:
         return None
     lons = [[lon for lon, _ in ring] for ring in rings]
     lats = [lat for ring in rings for _, lat in ring]
-    west, east = shortest_span((min(each), max(each)) for each in lons)
+    west, east = find_shortest_span((min(each), max(each)) for each in lons)
     return [west, min(lats), east, max(lats)]
 
 
-def shortest_span(spans: Iterable[Span]) -> Span:
+def find_shortest_span(spans: Iterable[Span]) -> Span:
     """The shortest span that holds some."""
-    joined = united(spans)
+    joined = unite_spans(spans)
     gaps = [after[0] - before[1] for before, after in pairwise(joined)]
     over_180 = joined[0][0] + 360.0 - joined[-1][1]
     if not gaps or over_180 >= max(gaps):
@@ -138,7 +140,7 @@ def shortest_span(spans: Iterable[Span]) -> Span:
     return joined[widest + 1][0], joined[widest][1]
 
 
-def united(spans: Iterable[Span]) -> list[Span]:
+def unite_spans(spans: Iterable[Span]) -> list[Span]:
     """Spans that do not touch, none across the antimeridian, from west to east."""
     pieces: list[Span] = []
     for west, east in spans:

@@ -13,7 +13,7 @@ from typing import Any
 
 from regengine.errors import ConfigError
 from regengine.exchange.export.frame import ExportFrame
-from regengine.io.html import visible_text
+from regengine.io.html import escape_invisible
 
 DIALECTS = ("mysql", "postgresql")
 # What XML 1.0 cannot hold in any spelling
@@ -57,7 +57,7 @@ def photo_name(path: str, number: int) -> str:
     """
     path = path.partition("?")[0] if "://" in path else path
     parts = [part for part in _SEPARATORS.split(path) if part]
-    name = visible_text(parts[-1] if parts else "").replace("\\", "_")
+    name = escape_invisible(parts[-1] if parts else "").replace("\\", "_")
     if name in ("", ".", ".."):
         name = f"frame{number}"
     return name.encode()[:LONGEST_BYTES].decode("utf-8", "ignore")
@@ -101,11 +101,11 @@ def photo_names(
     for numbers in (numbers for numbers in held.values() if len(numbers) > 1):
         for number in numbers:
             mark = hashes[number][:8]
-            name = _marked(frames[number], mark)
+            name = _mark_name(frames[number], mark)
             if not _MARK.fullmatch(mark) or file_of(name).casefold() in taken:
-                name = _marked(frames[number], str(number))
+                name = _mark_name(frames[number], str(number))
             while file_of(name).casefold() in taken:
-                name = _marked(name, str(number))
+                name = _mark_name(name, str(number))
             taken.add(file_of(name).casefold())
             found[number] = name
     return found
@@ -117,7 +117,7 @@ def stem(name: str) -> str:
     return start if dot and start else name
 
 
-def _marked(name: str, mark: str) -> str:
+def _mark_name(name: str, mark: str) -> str:
     start = stem(name)
     return f"{start}-{mark}{name[len(start) :]}"
 
@@ -160,7 +160,7 @@ class FolderFormat:
     write_last: Callable[[Iterator[Any], Path, Path], None] | None = None
 
 
-def chosen_kinds(
+def choose_kinds(
     options: ExportOptions, known: Collection[str], usual: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Which of several files a format writes; ConfigError for one that it does not know."""
@@ -170,11 +170,11 @@ def chosen_kinds(
     return kinds
 
 
-def no_points(frame: ExportFrame) -> str:
+def explain_no_points(frame: ExportFrame) -> str:
     """What a frame without control points lacks."""
     return "" if frame.points else "no control points"
 
 
-def no_camera(frame: ExportFrame) -> str:
+def explain_no_camera(frame: ExportFrame) -> str:
     """What a frame without a solved camera lacks."""
     return "" if frame.camera is not None else "no solved camera"

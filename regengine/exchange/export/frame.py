@@ -14,9 +14,9 @@ import numpy as np
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84
-from regengine.exchange.export.footprint import Ring, footprints
+from regengine.exchange.export.footprint import Ring, make_footprints
 from regengine.exchange.export.viewing import LonLat, View, view_geometry
-from regengine.records import looked_at, prior_nadir
+from regengine.records import find_looked_at, prior_nadir
 from regengine.registration.control_points import ground_jacobian
 from regengine.result import Fit, FrameResult, NadirInput, ReviewedPoint
 from regengine.store.reviews import Reviewed
@@ -34,7 +34,7 @@ class Town:
     city_km: float | None = None
 
 
-def towns_near(places: Sequence[LonLat | None]) -> list[Town]:
+def find_towns(places: Sequence[LonLat | None]) -> list[Town]:
     """The nearest city of each place."""
     from regengine.places import place_index
 
@@ -63,12 +63,12 @@ class GroundBlock:
     @cached_property
     def stances(self) -> list[View | None]:
         """Where each camera is, and where it looks."""
-        return self._of_cameras(view_geometry)
+        return self._make_for_cameras(view_geometry)
 
     @cached_property
     def footprints(self) -> list[list[Ring]]:
         """The ground that each photo shows; nothing without a camera."""
-        return [rings or [] for rings in self._of_cameras(footprints)]
+        return [rings or [] for rings in self._make_for_cameras(make_footprints)]
 
     @cached_property
     def towns(self) -> list[list[Town]]:
@@ -77,10 +77,10 @@ class GroundBlock:
             (_place(stance, "camera"), _place(stance, "centre"), *points)
             for stance, points in zip(self.stances, self.points, strict=True)
         ]
-        found = iter(towns_near([place for several in places for place in several]))
+        found = iter(find_towns([place for several in places for place in several]))
         return [[next(found) for _ in several] for several in places]
 
-    def _of_cameras(
+    def _make_for_cameras(
         self, work: Callable[[Sequence[Camera]], Sequence[Found]]
     ) -> list[Found | None]:
         results = iter(work([camera for camera in self.cameras if camera is not None]))
@@ -193,7 +193,7 @@ class ExportFrame:
     @cached_property
     def looked_at(self) -> LonLat:
         """The ground that the photo looks at; not finite where there is none."""
-        return (nan, nan) if self.camera is None else looked_at(self.camera)
+        return (nan, nan) if self.camera is None else find_looked_at(self.camera)
 
     @cached_property
     def shown(self) -> Town:
@@ -205,7 +205,7 @@ class ExportFrame:
         place = self.looked_at
         town = place_index().shown(self.camera) if isfinite(place[0]) else None
         if town is None:
-            return towns_near([place])[0]
+            return find_towns([place])[0]
         away_km = WGS84.inv(*place, town.lon, town.lat)[2] / 1e3
         return Town(city=town.name, country=town.country, city_km=round(away_km, METRES))
 
@@ -227,7 +227,7 @@ def _block_of(frames: Sequence[ExportFrame]) -> GroundBlock:
     )
 
 
-def engine_frame(stored: StoredFrame, store: Path) -> ExportFrame:
+def make_engine_frame(stored: StoredFrame, store: Path) -> ExportFrame:
     """A frame as the engine left it."""
     result = stored.result
     return ExportFrame(

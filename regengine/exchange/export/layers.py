@@ -11,7 +11,7 @@ from regengine.errors import ConfigError
 from regengine.exchange.export.columns import TABLES, Row, TableColumn
 from regengine.exchange.export.footprint import as_shape
 from regengine.exchange.export.frame import ExportFrame
-from regengine.io.plain import printable
+from regengine.io.plain import make_printable
 from regengine.io.times import parse_iso_time
 from regengine.store.schema import Kind
 
@@ -68,7 +68,7 @@ POINTS = Layer(
 LAYERS = (FOOTPRINTS, NADIRS, POINTS)
 
 
-def features(frame: ExportFrame, layers: Iterable[Layer]) -> Iterator[tuple[Layer, Row, Any]]:
+def list_features(frame: ExportFrame, layers: Iterable[Layer]) -> Iterator[tuple[Layer, Row, Any]]:
     """Rows of a frame that have a shape, layer by layer; those of one table are made once."""
     rows: dict[str, list[Row]] = {}
     for layer in layers:
@@ -79,7 +79,7 @@ def features(frame: ExportFrame, layers: Iterable[Layer]) -> Iterator[tuple[Laye
                 yield layer, row, shape
 
 
-def chosen_layers(names: tuple[str, ...]) -> list[Layer]:
+def choose_layers(names: tuple[str, ...]) -> list[Layer]:
     """Layers by their names, all without any; ConfigError if there is none of that name."""
     known = [layer.name for layer in LAYERS]
     if unknown := [name for name in names if name not in known]:
@@ -102,7 +102,7 @@ def geojson_feature(layer: Layer, row: Row, shape: Any) -> dict[str, Any]:
     # Rows are plain and finite already; names of files may hold what no text can
     properties: dict[str, Any] = {"layer": layer.name}
     for name, value in row.items():
-        properties[name] = printable(value) if isinstance(value, str) else value
+        properties[name] = make_printable(value) if isinstance(value, str) else value
     return {"type": "Feature", "geometry": geojson_geometry(shape), "properties": properties}
 
 
@@ -145,7 +145,7 @@ def arrow_schema(layer: Layer) -> Any:
 
 
 def arrow_table(
-    layer: Layer, rows: list[tuple[Row, Any]], text: Callable[[str], str] = printable
+    layer: Layer, rows: list[tuple[Row, Any]], text: Callable[[str], str] = make_printable
 ) -> Any:
     """Rows of a layer's table with their shapes; ``text`` makes of texts what a file can hold."""
     import numpy as np

@@ -20,7 +20,7 @@ import numpy as np
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera, ManyCameras
 from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
-from matchers.geometry.footprint import MAX_INCIDENCE_DEG, visible_outlines
+from matchers.geometry.footprint import MAX_INCIDENCE_DEG, trace_visible_outlines
 from regengine.exchange.export.format import LeftOutError
 
 HEIGHTS_M = (0.0, 2000.0, 4000.0)  # of the ground that is fitted
@@ -136,7 +136,7 @@ def ground_places(
 
     Pixels are of a grid around the ground on the ellipsoid that is seen up to the limit.
     """
-    edge_x, edge_y, seen = visible_outlines(ManyCameras.of([camera]), 17, limit_deg)
+    edge_x, edge_y, seen = trace_visible_outlines(ManyCameras.of([camera]), 17, limit_deg)
     if not seen[0]:
         return np.zeros((0, 6))
     x, y = np.meshgrid(

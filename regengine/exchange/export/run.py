@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from regengine.errors import ConfigError, StoreError
-from regengine.exchange.export.carried import contradicted
+from regengine.exchange.export.carried import find_contradiction
 from regengine.exchange.export.format import (
     ExportOptions,
     FileFormat,
@@ -18,10 +18,10 @@ from regengine.exchange.export.format import (
     LeftOutError,
     file_names,
 )
-from regengine.exchange.export.formats import known_format
+from regengine.exchange.export.formats import find_format
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.selection import Chosen
-from regengine.io.atomic import check_new_file, in_place_of, sync_folder
+from regengine.io.atomic import check_new_file, replace_files, sync_folder
 from regengine.store.file import photo_file
 
 
@@ -90,7 +90,7 @@ def check_out(out: Path, name: str, force: bool) -> None:
     ``out`` is the file, or the folder for formats that write files for each frame. ConfigError if
     it cannot be written, or exists and is not to be replaced by force.
     """
-    kind = known_format(name)
+    kind = find_format(name)
     if isinstance(kind, FileFormat):
         if out.suffix.lower() not in kind.endings:
             endings = " or ".join(kind.endings)
@@ -115,7 +115,7 @@ def write_chosen(
     ConfigError if a file exists and is not to be replaced, or an option makes no sense; StoreError
     if the store cannot be read or the output not be written.
     """
-    kind = known_format(name)
+    kind = find_format(name)
     if isinstance(kind, FolderFormat):
         return _write_folder(kind, chosen, out, options, force, advance)
     count = reviewed = 0
@@ -128,7 +128,7 @@ def write_chosen(
             yield frame
             advance()
 
-    with in_place_of((out,)) as (temporary,):
+    with replace_files((out,)) as (temporary,):
         kind.write(counted(), temporary, options)
     return Exported(frames=count, reviewed=reviewed, files=1, left_out=chosen.left_out)
 
@@ -166,14 +166,14 @@ def _write_folder(
                 guard_photo(frame, paths)
                 against = ""
                 if kind.places_photo:
-                    against = contradicted(frame, out / own[frame.stored.frame_index])
+                    against = find_contradiction(frame, out / own[frame.stored.frame_index])
                 if against and not force:
                     raise LeftOutError(
                         f"{against}: move that away, or write what contradicts it with --force"
                     )
                 if last is not None and not frames:
                     take_away(last, chosen)
-                with in_place_of(paths, sync=last is None) as temporary:
+                with replace_files(paths, sync=last is None) as temporary:
                     said = kind.write(frame, temporary, paths, options)
             except LeftOutError as error:
                 failed[frame.result.path] = str(error)
@@ -196,7 +196,7 @@ def _write_folder(
         for _ in written():
             pass
     else:
-        with in_place_of((last,)) as (temporary,):
+        with replace_files((last,)) as (temporary,):
             kind.write_last(written(), temporary, out)
         files += 1
     return Exported(

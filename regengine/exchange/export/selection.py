@@ -18,10 +18,10 @@ import numpy as np
 
 from regengine.errors import ConfigError
 from regengine.exchange.export.columns import FRAME_COLUMNS
-from regengine.exchange.export.frame import ExportFrame, as_block, engine_frame, with_review
-from regengine.store.file import damage_told
+from regengine.exchange.export.frame import ExportFrame, as_block, make_engine_frame, with_review
+from regengine.store.file import raise_as_damage
 from regengine.store.read import find_frames, iter_blocks, iter_frames_numbered
-from regengine.store.reviews import Reviewed, reviewed
+from regengine.store.reviews import Reviewed, read_reviews
 from regengine.store.rows import dict_rows
 from regengine.store.schema import COLUMNS as STORED
 from regengine.store.schema import FRAMES, Kind, select
@@ -41,7 +41,9 @@ WHOLE = {name for name, kind in COLUMNS.items() if kind == "INTEGER"}  # -1: unk
 LONGEST = 10_000  # letters of a condition
 
 
-def _meeting(base: sqlite3.Connection, where: str, rows: Iterable[Mapping[str, Any]]) -> set[int]:
+def _select_meeting(
+    base: sqlite3.Connection, where: str, rows: Iterable[Mapping[str, Any]]
+) -> set[int]:
     """Numbers of frames that meet a condition, by a database in memory; ConfigError if it is none.
 
     A condition is an SQL expression on columns of the store's ``frames``, such as
@@ -89,11 +91,11 @@ def _cell(value: Any, name: str) -> Any:
 BLOCK_FRAMES = 1024  # 5 MB of all columns that hold one value
 
 
-def frame_rows(store: Path, names: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+def read_frame_rows(store: Path, names: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
     """Columns of all frames, in the order of their numbers, some frames at a time."""
     columns = select(*(f"frames/{name}" for name in names))
     for tables in iter_blocks(store, columns, BLOCK_FRAMES):
-        with damage_told(store):
+        with raise_as_damage(store):
             rows = dict_rows(tables["frames"])
         yield rows
 
@@ -136,7 +138,7 @@ class Chosen:
 
     def photos(self) -> Iterator[tuple[int, str, str]]:
         """Number, path and SHA-256 of each of the photos."""
-        for rows in frame_rows(self.store, ("frame_index", "path", "sha256")):
+        for rows in read_frame_rows(self.store, ("frame_index", "path", "sha256")):
             for row in rows:
                 if self.holds(row["frame_index"]):
                     yield row["frame_index"], row["path"], row["sha256"]
@@ -148,7 +150,7 @@ class Chosen:
 
     def _frames(self) -> Iterator[ExportFrame]:
         for stored in iter_frames_numbered(self.store, np.array(self.numbers, dtype=np.int64)):
-            frame = engine_frame(stored, self.store)
+            frame = make_engine_frame(stored, self.store)
             yield with_review(frame, self.reviews.get(stored.frame_index))
 
 
@@ -160,17 +162,17 @@ def choose(store: Path, choice: FrameChoice) -> Chosen:
     names = ["frame_index", "verdict"]
     if choice.where is not None:
         names = [name for name in COLUMNS if ("frames", name) in STORED]
-    chosen = Chosen(store=store, reviews=reviewed(store))
+    chosen = Chosen(store=store, reviews=read_reviews(store))
     with closing(sqlite3.connect(":memory:")) as base:
         if choice.where is not None:
-            _meeting(base, choice.where, [])  # also where there is no frame
-        for rows in frame_rows(store, names):
+            _select_meeting(base, choice.where, [])  # also where there is no frame
+        for rows in read_frame_rows(store, names):
             for row in rows:
                 if review := chosen.reviews.get(row["frame_index"]):
                     row |= {name: getattr(review, name) for name in REVIEW_COLUMNS}
-            meets = None if choice.where is None else _meeting(base, choice.where, rows)
+            meets = None if choice.where is None else _select_meeting(base, choice.where, rows)
             for row in rows:
-                why = _left_out(row, chosen.reviews.get(row["frame_index"]), choice, meets)
+                why = _explain_exclusion(row, chosen.reviews.get(row["frame_index"]), choice, meets)
                 if why:
                     chosen.left_out[why] += 1
                 else:
@@ -178,14 +180,14 @@ def choose(store: Path, choice: FrameChoice) -> Chosen:
     return chosen
 
 
-def named_among(chosen: Chosen, names: Sequence[str]) -> Chosen:
+def select_named(chosen: Chosen, names: Sequence[str]) -> Chosen:
     """Those of the chosen frames that names stand for; ConfigError if one stands for none."""
     named = {one.frame_index for name in names for one in find_frames(chosen.store, name)}
     kept = array("q", (number for number in chosen.numbers if number in named))
     return replace(chosen, numbers=kept)
 
 
-def sorted_numbers(chosen: Chosen, order: str) -> list[int]:
+def sort_numbers(chosen: Chosen, order: str) -> list[int]:
     """Numbers of the chosen frames by a column of `COLUMNS`, as ``-NAME`` the largest first.
 
     What lacks the value comes last, and frames of one value stay in the store's order.
@@ -200,7 +202,9 @@ def sorted_numbers(chosen: Chosen, order: str) -> list[int]:
     known: list[tuple[Any, int]] = []
     unknown: list[int] = []
     stored = ("frames", name) in STORED
-    for rows in frame_rows(chosen.store, ("frame_index", name) if stored else ("frame_index",)):
+    for rows in read_frame_rows(
+        chosen.store, ("frame_index", name) if stored else ("frame_index",)
+    ):
         for row in rows:
             number = row["frame_index"]
             if not chosen.holds(number):
@@ -215,7 +219,7 @@ def sorted_numbers(chosen: Chosen, order: str) -> list[int]:
     return [number for _, number in known] + unknown
 
 
-def _left_out(
+def _explain_exclusion(
     row: dict[str, Any], review: Reviewed | None, choice: FrameChoice, meets: set[int] | None
 ) -> str:
     """Why a frame is not chosen; empty if it is."""

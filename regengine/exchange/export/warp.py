@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
-from matchers.geometry.footprint import MAX_INCIDENCE_DEG, visible_outline
+from matchers.geometry.footprint import MAX_INCIDENCE_DEG, trace_visible_outline
 from regengine.errors import ConfigError, FrameError
 from regengine.exchange.export.format import LeftOutError
 from regengine.exchange.export.frame import ExportFrame
-from regengine.io.checksums import sha256_of
+from regengine.io.checksums import compute_sha256
 from regengine.store.file import photo_file
 
-MOST_PIXELS = 400_000_000
+MAX_PIXELS = 400_000_000
 PER_SIDE = 65  # places of the photo that tell extent and detail
 # Of the detail found in the photo: a quarter of it is finer than the pixels of the map
 DETAIL_SHARE = 0.25
@@ -79,8 +79,8 @@ def map_grid(camera: Camera, crs: str, resolution: float | None) -> MapGrid:
     forward = _transformer("EPSG:4326", crs)
     pixels = np.linspace(0.0, camera.width_px - 1.0, PER_SIDE)
     px, py = np.meshgrid(pixels, np.linspace(0.0, camera.height_px - 1.0, PER_SIDE))
-    x, y = _on_map(camera, px, py, forward)
-    edge_x, edge_y = _on_map(camera, *visible_outline(camera), forward)
+    x, y = _locate_on_map(camera, px, py, forward)
+    edge_x, edge_y = _locate_on_map(camera, *trace_visible_outline(camera), forward)
     all_x, all_y = (np.concatenate([a.ravel(), b]) for a, b in ((x, edge_x), (y, edge_y)))
     seen = np.isfinite(all_x) & np.isfinite(all_y)
     if not seen.any():
@@ -98,7 +98,7 @@ def map_grid(camera: Camera, crs: str, resolution: float | None) -> MapGrid:
     west, south = (math.floor(a[seen].min() / size) for a in (all_x, all_y))
     east, north = (math.ceil(a[seen].max() / size) for a in (all_x, all_y))
     width, height = max(east - west, 1), max(north - south, 1)
-    if width * height > MOST_PIXELS:
+    if width * height > MAX_PIXELS:
         raise LeftOutError(
             f"at a resolution of {size:g} the map would have {width:,} x {height:,} pixels: give a "
             "larger --resolution"
@@ -131,7 +131,7 @@ def _is_torn(camera: Camera, px: FloatArray, py: FloatArray, x: FloatArray, y: F
     return False
 
 
-def _on_map(
+def _locate_on_map(
     camera: Camera, px: FloatArray, py: FloatArray, forward: Any
 ) -> tuple[FloatArray, FloatArray]:
     """Places of pixels on the map; NaN for sky and flat ground."""
@@ -197,7 +197,7 @@ def map_blocks(camera: Camera, grid: MapGrid) -> Iterator[MapBlock]:
             yield _block(camera, grid, column, row)
 
 
-def drawn(block: MapBlock, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def draw_block(block: MapBlock, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A block's colours, shape (height, width, 3); black where nothing is seen."""
     colours = cv2.remap(photo, block.x, block.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(np.where(block.seen[..., None], colours, 0), np.uint8)
@@ -215,10 +215,10 @@ def spread(
     found = np.full((height, width), np.nan, np.float32)
     if not block.seen.any():
         return found
-    rows, columns = _nodes(height), _nodes(width)
+    rows, columns = _choose_nodes(height), _choose_nodes(width)
     lon, lat = _places(grid, block.column + columns, block.row + rows)
     nodes = np.log(value(lon.ravel(), lat.ravel()).reshape(lon.shape))
-    smooth = np.exp(_between(nodes, rows, columns))
+    smooth = np.exp(_interpolate_nodes(nodes, rows, columns))
     found[block.seen] = smooth[block.seen]
     rest = block.seen & ~np.isfinite(smooth)
     if rest.any():
@@ -230,7 +230,7 @@ def spread(
 
 def _block(camera: Camera, grid: MapGrid, column: int, row: int) -> MapBlock:
     height, width = min(BLOCK, grid.height - row), min(BLOCK, grid.width - column)
-    columns, rows = _nodes(width), _nodes(height)
+    columns, rows = _choose_nodes(width), _choose_nodes(height)
     nodes = _photo_places(camera, *_places(grid, column + columns, row + rows))
     middles = [(along[1:] + along[:-1]) / 2.0 for along in (columns, rows)]
     exact = _photo_places(camera, *_places(grid, column + middles[0], row + middles[1]))
@@ -238,7 +238,7 @@ def _block(camera: Camera, grid: MapGrid, column: int, row: int) -> MapBlock:
     miss = [np.abs(a - b) for a, b in zip(exact, straight, strict=True)]
     # Incidence in degrees is as good as that, too; NaN is never good
     if all(bool((one <= GOOD_ENOUGH_PX).all()) for one in miss):
-        x, y, angle = (_between(n, rows, columns) for n in nodes)
+        x, y, angle = (_interpolate_nodes(n, rows, columns) for n in nodes)
     elif all((np.isnan(x) | ~(angle < HIDDEN_DEG)).all() for x, _, angle in (nodes, exact)):
         x = y = angle = np.full((height, width), np.nan)
     else:
@@ -256,12 +256,12 @@ def _block(camera: Camera, grid: MapGrid, column: int, row: int) -> MapBlock:
     )
 
 
-def _nodes(count: int) -> FloatArray:
+def _choose_nodes(count: int) -> FloatArray:
     """Every sixteenth pixel and the last."""
     return np.append(np.arange(0, count - 1, STRIDE, dtype=float), float(count - 1))
 
 
-def _between(nodes: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArray:
+def _interpolate_nodes(nodes: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArray:
     """Values at all pixels along straight lines between nodes, the last of which is the last."""
     down, across = (
         np.array([np.interp(np.arange(n[-1] + 1.0), n, one) for one in np.eye(len(n))])
@@ -292,12 +292,12 @@ def _photo_places(
 DRIVERS = {"jpeg": "JPEG", "png": "PNG", "tiff": "GTiff", "fits": "FITS"}
 
 
-def photo_of(frame: ExportFrame) -> Path:
+def find_photo(frame: ExportFrame) -> Path:
     """The photo's file; `LeftOutError` where it is gone or another one by now."""
     path = photo_file(frame.result.path, frame.store)
     if path is None:
         raise LeftOutError("the photo is not there any more")
-    if sha256_of(path) != frame.result.sha256:
+    if compute_sha256(path) != frame.result.sha256:
         raise LeftOutError("the photo's file is another one by now (its SHA-256 differs)")
     return path
 
@@ -308,17 +308,17 @@ def open_photo(frame: ExportFrame) -> Iterator[Any]:
     import rasterio
     from rasterio.errors import RasterioError
 
-    from regengine.io.gdal import gdal_session
+    from regengine.io.gdal import open_gdal_session
     from regengine.photo.formats import read_photo_file
 
-    path = photo_of(frame)
+    path = find_photo(frame)
     try:
         driver = DRIVERS.get(read_photo_file(path).format)
     except FrameError as error:
         raise LeftOutError(str(error)) from error
     if driver is None:
         raise LeftOutError("GDAL reads no raw files of cameras: make a TIFF of it")
-    with gdal_session():
+    with open_gdal_session():
         try:
             # From the root, or a folder called "http:" would make GDAL fetch what is below it
             dataset = rasterio.open(path.absolute(), driver=driver)

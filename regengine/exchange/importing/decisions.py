@@ -18,20 +18,20 @@ from regengine.exchange.importing.points import PhotoPoints
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.points.solve_points import solve
 from regengine.result import FrameResult, ReviewedPoint
-from regengine.store.read import find_frames, frames_numbered, iter_blocks
+from regengine.store.read import find_frames, iter_blocks, read_frames_numbered
 from regengine.store.reviews import (
     FOLLOWS_PX,
     Decisions,
     Work,
     check_work,
-    judged_state,
+    describe_judged_state,
     off_camera_px,
 )
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import select
 
 
-def imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
+def read_imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
     """A person's work on a frame: the points, and the camera that they make of the engine's.
 
     Points that only repeat where the engine's camera has them are not told to be a hand's.
@@ -75,7 +75,7 @@ def keep(
     decisions: Decisions, stored: StoredFrame, imported: PhotoPoints, work: Work, reviewer: str
 ) -> None:
     """Save a decision that accepts the frame with this work; StoreError if that fails."""
-    judged = judged_state(stored.frame_index, stored.result)
+    judged = describe_judged_state(stored.frame_index, stored.result)
     heads = decisions.heads(stored.frame_index, judged.sha256)
     own = [head.revision for head in heads if head.reviewer == reviewer]
     decisions.save(judged, reviewer, "accepted", work, base=own[0] if own else 0)
@@ -179,7 +179,7 @@ def _one(store: Path, photo: str, numbers: set[int]) -> StoredFrame:
         raise ConfigError(
             f"{store} holds {many} of the name {photo}: say which with --frame, one file at a time."
         )
-    return frames_numbered(store, numbers)[0]
+    return read_frames_numbered(store, numbers)[0]
 
 
 def _spellings(name: str) -> set[str]:

@@ -14,11 +14,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from regengine.errors import ConfigError
-from regengine.io.tables import decode_text, named
+from regengine.io.tables import decode_text, unquote_name
 from regengine.photo.record_values import wrap_lon
 from regengine.result import ReviewedPoint
 
-MOST_BYTES = 50_000_000
+MAX_BYTES = 50_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class PhotoPoints:
     points: tuple[ReviewedPoint, ...]
 
 
-def refused(path: Path, why: str) -> ConfigError:
+def make_refusal(path: Path, why: str) -> ConfigError:
     """What is said of a file that cannot be used."""
     return ConfigError(
         f"{path}: {why}; give a .points file of QGIS, control points of GDAL (.aux.xml, .vrt, "
@@ -44,24 +44,24 @@ def refused(path: Path, why: str) -> ConfigError:
 def read_text(path: Path) -> str:
     """Text of a file of bearable length."""
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise refused(path, "it is longer than any file of control points")
+        if path.stat().st_size > MAX_BYTES:
+            raise make_refusal(path, "it is longer than any file of control points")
         return decode_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
-        raise refused(path, f"it cannot be read as text ({error})") from error
+        raise make_refusal(path, f"it cannot be read as text ({error})") from error
 
 
 Place = tuple[float, float, float, float, float | None]  # x, y, lon, lat, sigma_px
 
 
-def checked(path: Path, rows: Iterable[Place]) -> tuple[ReviewedPoint, ...]:
+def check_points(path: Path, rows: Iterable[Place]) -> tuple[ReviewedPoint, ...]:
     """Points with longitudes in [-180, 180), all of them places and pixels."""
     found = []
     for number, (x, y, lon, lat, sigma_px) in enumerate(rows, start=1):
         if not all(math.isfinite(value) for value in (x, y, lon, lat, sigma_px or 0.0)):
-            raise refused(path, f"point {number} has a number that is none")
+            raise make_refusal(path, f"point {number} has a number that is none")
         if not (-90.0 <= lat <= 90.0 and -540.0 <= lon <= 540.0):
-            raise refused(
+            raise make_refusal(
                 path,
                 f"point {number} has longitude {lon:g}, latitude {lat:g}, which is no place on "
                 "Earth (is its coordinate system named in the file?)",
@@ -71,7 +71,7 @@ def checked(path: Path, rows: Iterable[Place]) -> tuple[ReviewedPoint, ...]:
     return tuple(found)
 
 
-def _placed(
+def _place_points(
     path: Path,
     crs: str,
     pixels: list[list[float]],
@@ -87,16 +87,16 @@ def _placed(
     from pyproj.exceptions import ProjError
 
     if len(crs) > 20_000 or re.search(r"\+(nadgrids|geoidgrids|init)", crs):
-        raise refused(path, "its coordinate system is none that can be used")
+        raise make_refusal(path, "its coordinate system is none that can be used")
     try:
         transformer = Transformer.from_crs(crs or "EPSG:4326", "EPSG:4326", always_xy=mapped)
         first, second = transformer.transform(
             [place[0] for place in places], [place[1] for place in places]
         )
     except ProjError as error:
-        raise refused(path, "PROJ does not know its coordinate system") from error
+        raise make_refusal(path, "PROJ does not know its coordinate system") from error
     lon, lat = (first, second) if mapped else (second, first)
-    return checked(
+    return check_points(
         path,
         (
             (pixel[0] - 0.5, pixel[1] - 0.5, east, north, None)
@@ -127,14 +127,14 @@ def read_csv_points(path: Path) -> list[PhotoPoints]:
     try:
         names = {name.strip().lower(): name for name in rows.fieldnames or []}
     except csv.Error as error:
-        raise refused(path, f"it is no table ({error})") from error
+        raise make_refusal(path, f"it is no table ({error})") from error
     columns = {
         field: next((names[name] for name in known if name in names), None)
         for field, known in COLUMNS.items()
     }
     missing = [field for field in NEEDED if columns[field] is None]
     if missing:
-        raise refused(path, f"it has no column {missing[0]}")
+        raise make_refusal(path, f"it has no column {missing[0]}")
     found: dict[str, list[Place]] = {}
     try:
         for row in rows:
@@ -143,14 +143,14 @@ def read_csv_points(path: Path) -> list[PhotoPoints]:
             cells = {field: row.get(name or "") or "" for field, name in columns.items()}
             x, y, lon, lat = (float(cells[field]) for field in NEEDED)
             sigma_px = float(cells["sigma_px"]) if cells["sigma_px"].strip() else None
-            photo = named(cells["photo"].strip()) or path.stem
+            photo = unquote_name(cells["photo"].strip()) or path.stem
             found.setdefault(photo, []).append((x, y, lon, lat, sigma_px))
     except (ValueError, csv.Error) as error:
-        raise refused(path, f"line {rows.line_num} holds no point ({error})") from error
+        raise make_refusal(path, f"line {rows.line_num} holds no point ({error})") from error
     if not found:
-        raise refused(path, "it has no points")
+        raise make_refusal(path, "it has no points")
     return [
-        PhotoPoints(file=path, photo=photo, points=checked(path, points))
+        PhotoPoints(file=path, photo=photo, points=check_points(path, points))
         for photo, points in found.items()
     ]
 
@@ -164,24 +164,24 @@ def read_gdal_xml(path: Path) -> list[PhotoPoints]:
     """Points of a ``PHOTO.aux.xml`` or of a VRT, whose source is not opened."""
     text = read_text(path)
     if ENTITIES.search(text):
-        raise refused(path, "it declares entities, which no file of GDAL does")
+        raise make_refusal(path, "it declares entities, which no file of GDAL does")
     try:
         root = ElementTree.fromstring(text)  # noqa: S314
     except ElementTree.ParseError as error:
-        raise refused(path, f"it is no XML ({error})") from error
+        raise make_refusal(path, f"it is no XML ({error})") from error
     listed = root.find("GCPList")
     if listed is None or not len(listed):
-        raise refused(path, "it has no control points (GCPList)")
+        raise make_refusal(path, "it has no control points (GCPList)")
     names = ("Pixel", "Line", "X", "Y")
     try:
         rows = [[float(point.get(name, "")) for name in names] for point in listed.findall("GCP")]
     except ValueError as error:
-        raise refused(path, "a control point lacks Pixel, Line, X or Y") from error
+        raise make_refusal(path, "a control point lacks Pixel, Line, X or Y") from error
     crs = listed.get("Projection", "")
     # "1,2": in the order of the system's own axes, which for WGS84 is latitude first
     mapped = listed.get("dataAxisToSRSAxisMapping", "2,1") != "1,2" or not crs
     pixels, places = [row[:2] for row in rows], [row[2:] for row in rows]
-    points = _placed(path, crs, pixels, places, mapped=mapped)
+    points = _place_points(path, crs, pixels, places, mapped=mapped)
     return [PhotoPoints(file=path, photo=_photo(path, root), points=points)]
 
 
@@ -190,20 +190,20 @@ def read_gdal_tiff(path: Path) -> list[PhotoPoints]:
     import rasterio
     from rasterio.errors import RasterioError
 
-    from regengine.io.gdal import gdal_session
+    from regengine.io.gdal import open_gdal_session
 
     try:
-        with gdal_session(), rasterio.open(path.absolute(), driver="GTiff") as dataset:
+        with open_gdal_session(), rasterio.open(path.absolute(), driver="GTiff") as dataset:
             found, crs = dataset.gcps
             frame = dataset.tags().get("REGENGINE_FRAME", "")
             wkt = crs.to_wkt() if crs else ""
     except (RasterioError, OSError) as error:
-        raise refused(path, f"GDAL cannot read it ({error})") from error
+        raise make_refusal(path, f"GDAL cannot read it ({error})") from error
     if not found:
-        raise refused(path, "it has no control points")
+        raise make_refusal(path, "it has no control points")
     photo = frame or path.stem.removesuffix(".gcp")
     pixels = [[point.col, point.row] for point in found]
-    points = _placed(path, wkt, pixels, [[point.x, point.y] for point in found])
+    points = _place_points(path, wkt, pixels, [[point.x, point.y] for point in found])
     return [PhotoPoints(file=path, photo=photo, points=points)]
 
 
@@ -234,31 +234,31 @@ def read_qgis_points(path: Path) -> list[PhotoPoints]:
     try:
         table = [cells for cells in csv.reader(lines[1:], delimiter=delimiter) if cells]
     except csv.Error as error:
-        raise refused(path, f"it is no table ({error})") from error
+        raise make_refusal(path, f"it is no table ({error})") from error
     for cells in table:
         line = delimiter.join(cells)
         try:
             numbers = [float(cell) for cell in cells[:4]]
             enabled = len(cells) < 5 or int(float(cells[4])) != 0
         except ValueError as error:
-            raise refused(path, f"the line {line[:60]!r} is no point") from error
+            raise make_refusal(path, f"the line {line[:60]!r} is no point") from error
         if len(numbers) < 4:
-            raise refused(path, f"the line {line[:60]!r} has fewer than four numbers")
+            raise make_refusal(path, f"the line {line[:60]!r} has fewer than four numbers")
         if enabled:
             rows.append(numbers)
             # QGIS 3.16 and 3.18 write the system into each row
             systems.append((cells[8].strip() if len(cells) > 8 else "") or crs)
     if not rows:
-        raise refused(path, "it has no point that is enabled")
+        raise make_refusal(path, "it has no point that is enabled")
     if all(row[3] > 0.0 for row in rows):
         # Rows count downwards as negative numbers: only a picture with a place has others
-        raise refused(path, "its points are on a picture that had a place on the map already")
+        raise make_refusal(path, "its points are on a picture that had a place on the map already")
     pixels = [[row[2], -row[3]] for row in rows]
     placed: dict[int, ReviewedPoint] = {}
     for system in dict.fromkeys(systems):
         own = [number for number, one in enumerate(systems) if one == system]
         places = [rows[number][:2] for number in own]
-        points = _placed(path, system, [pixels[number] for number in own], places)
+        points = _place_points(path, system, [pixels[number] for number in own], places)
         placed |= dict(zip(own, points, strict=True))
     ordered = tuple(placed[number] for number in range(len(rows)))
     return [PhotoPoints(file=path, photo=path.name.removesuffix(path.suffix), points=ordered)]
@@ -283,7 +283,7 @@ def read_points(path: Path) -> list[PhotoPoints]:
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise refused(path, "its ending tells no kind of control points")
+        raise make_refusal(path, "its ending tells no kind of control points")
     if not path.is_file():
-        raise refused(path, "it is no file")
+        raise make_refusal(path, "it is no file")
     return reader(path)

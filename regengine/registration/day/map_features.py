@@ -19,15 +19,15 @@ from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
 from matchers.geometry.earth import geodetic_to_ecef
 from regengine.errors import ConfigError, LightMapError, StoreError
-from regengine.io.atomic import alone, unwritable_told, write_whole
+from regengine.io.atomic import hold_lock, raise_as_store_error, write_whole
 from regengine.io.checksums import fingerprint
 from regengine.io.folders import cache_folder, make_folder
-from regengine.io.gdal import reading
+from regengine.io.gdal import raise_read_failures
 from regengine.io.hdf5 import open_hdf5
 from regengine.references.day import SEA, DayMap
 from regengine.references.reference import Bounds, Reference
 from regengine.registration.day.parameters import FeatureParams
-from regengine.registration.day.propose_from_features import Features, bands_of, find_features
+from regengine.registration.day.propose_from_features import Features, find_features, split_bands
 
 FORMAT, VERSION = "regengine day features", 1
 UNIT = 255.0  # of descriptors, which are kept as bytes
@@ -118,7 +118,7 @@ def _features(columns: dict[str, NDArray[Any]]) -> Features:
     )
 
 
-def features_for(
+def make_features(
     reference: Reference, sample_km: float, params: FeatureParams, part: Bounds | None = None
 ) -> MapFeatures:
     """Features of a map at about so large pixels, or its own; made where they are not yet.
@@ -154,7 +154,7 @@ def _load(reference: Reference, version: object, octave: int, params: FeaturePar
         try:
             if path is in_cache:
                 make_folder(path.parent, variable="REGENGINE_CACHE")
-            with unwritable_told(path), alone(path):
+            with raise_as_store_error(path), hold_lock(path):
                 kept = _read(path, known)  # another process may have made them meanwhile
                 if octave in kept:
                     return kept[octave]
@@ -176,7 +176,7 @@ def _load(reference: Reference, version: object, octave: int, params: FeaturePar
 
 def _identify(reference: Reference, params: FeatureParams) -> str:
     """What features depend on, as a check sum: a map's file, its grid, how they are found."""
-    with reading(reference.path):
+    with raise_read_failures(reference.path):
         file = fingerprint(reference.path)
     ways = [*asdict(SEA).items(), *((name, getattr(params, name)) for name in OF_MAPS)]
     told = (file, reference.content_sha256, *reference.grid.bounds, reference.grid.step_deg, ways)
@@ -220,7 +220,7 @@ def find_map_features(
                 valid = cv2.remap(grid.valid.astype(np.float32), x, y, cv2.INTER_LINEAR)
                 known = np.asarray(valid > 0.99)
             most = round(params.map_density * x.size)
-            for band, one in enumerate(bands_of(picture)):
+            for band, one in enumerate(split_bands(picture)):
                 features = find_features(one, known, most, params)
                 at = features.places + np.array([x0, y0])
                 inside = (at >= [col, row]).all(axis=1) & (at < [col + core, row + core]).all(

@@ -49,7 +49,7 @@ class Features:
         return replace(self, places=(self.places + 0.5) * factor - 0.5, sizes=self.sizes * factor)
 
 
-def bands_of(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
+def split_bands(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
     """Grey, and red, where haze is thin, of a picture (h, w, 3); of a grey one (h, w, 1) that."""
     if picture.shape[2] == 1:
         return (picture[:, :, 0], picture[:, :, 0])
@@ -242,13 +242,15 @@ def find_agreements(matches: Matches, params: FeatureParams) -> list[Agreement]:
         here, there = matches.here[k], matches.there[k]
         affine = _find_affine(here, there, rng, params)
         if affine is not None:
-            near = _away(affine, here, there)[0] < params.affine_px
+            near = _measure_away(affine, here, there)[0] < params.affine_px
             found.append((count_places(here[near], there[near], params.cell_px), affine))
     found.sort(key=lambda one: -one[0])
     agreements: list[Agreement] = []
     known: set[bytes] = set()  # which matches agreed: several windows hold the same
     for _, affine in found[: params.n_affines]:
-        gathered = np.flatnonzero(_away(affine, matches.here, matches.there)[0] < params.gather_px)
+        gathered = np.flatnonzero(
+            _measure_away(affine, matches.here, matches.there)[0] < params.gather_px
+        )
         here, there = matches.here[gathered], matches.there[gathered]
         if len(here) < params.least_matches:
             continue
@@ -289,7 +291,7 @@ def _find_affine(
     affine = affine[sane]
     if not len(affine):
         return None
-    agree = (_away(affine, here, there) < params.affine_px).sum(axis=1)
+    agree = (_measure_away(affine, here, there) < params.affine_px).sum(axis=1)
     k = int(agree.argmax())
     return affine[k : k + 1] if agree[k] >= params.least_matches - 1 else None
 
@@ -301,7 +303,7 @@ def _stretches(linear: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.sqrt(half + root), np.sqrt(np.maximum(half - root, 1e-12))
 
 
-def _away(affine: FloatArray, here: FloatArray, there: FloatArray) -> FloatArray:
+def _measure_away(affine: FloatArray, here: FloatArray, there: FloatArray) -> FloatArray:
     """How far affine maps, (k, 3, 2), bring places from where they should be, shape (k, n)."""
     moved = here @ affine[:, :2] + affine[:, 2:]
     return np.asarray(np.hypot(*np.moveaxis(moved - there, -1, 0)))

@@ -14,7 +14,7 @@ from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
-from matchers.geometry.light_grid import LightGrid, pyramid
+from matchers.geometry.light_grid import LightGrid, make_pyramid
 from matchers.geometry.pose import (
     ACROSS,
     ALONG,
@@ -34,7 +34,7 @@ from regengine.photo.frame import Frame
 from regengine.photo.image import read_linear_channels
 from regengine.references.day import DayMap
 from regengine.references.reference import Bounds, Reference
-from regengine.registration.day.map_features import MapFeatures, features_for, find_map_features
+from regengine.registration.day.map_features import MapFeatures, find_map_features, make_features
 from regengine.registration.day.parameters import DayParams, FeatureParams
 from regengine.registration.day.propose_from_day import (
     draw_nadir_map,
@@ -44,16 +44,16 @@ from regengine.registration.day.propose_from_day import (
 from regengine.registration.day.propose_from_features import (
     Features,
     Matches,
-    bands_of,
     find_agreements,
     find_features,
     gather_by_votes,
     match_features,
+    split_bands,
 )
 from regengine.registration.hypotheses import locate_camera
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.prepare_photo import load_compiled, make_nominal_camera
-from regengine.registration.priors.tracks import tracks_for
+from regengine.registration.priors.tracks import make_tracks
 from regengine.registration.propose_from_neighbours import carry_camera
 from regengine.registration.refine_on_map import (
     CellProof,
@@ -63,7 +63,7 @@ from regengine.registration.refine_on_map import (
     settle,
 )
 from regengine.registration.report_on_map import fit_all_cells, report_on_map, tell_proofs
-from regengine.registration.report_result import no_match_result
+from regengine.registration.report_result import make_no_match_result
 from regengine.registration.types import (
     NOMINAL_ALTITUDE_KM,
     Hypothesis,
@@ -146,7 +146,7 @@ class DayPhoto:
             )
             shown = shown.reshape(*counted.shape, -1)
         inside = counted > 0.5
-        found = (find_features(one, inside, most, params) for one in bands_of(shown))
+        found = (find_features(one, inside, most, params) for one in split_bands(shown))
         return tuple(one.scaled(1.0 / (factor * self.light.factor)) for one in found)
 
     def find_wide_features(self, params: FeatureParams) -> tuple[int, tuple[Features, ...]]:
@@ -282,7 +282,7 @@ def view_around_nadir(
     """
     region = _box_around(position.lon, position.lat, np.sqrt(2.0) * photo.reach_km(params))
     step_deg = photo.long_km / params.fine_side_px / KM_PER_DEGREE
-    levels = pyramid(day_map.window(*region, step_deg), 7)
+    levels = make_pyramid(day_map.window(*region, step_deg), 7)
     at = np.asarray(position.position_ecef_m, float)
     belief, ahead = believe_day_camera(position, photo.nominal, params)
 
@@ -337,7 +337,7 @@ def view_from_afar(
     parts: list[tuple[Reference, Bounds, float]] = []
     for reference in day_map:
         bounds: list[Bounds] = []
-        for seen_part in _seen_parts(reference.grid.bounds, position, params):
+        for seen_part in _select_seen_parts(reference.grid.bounds, position, params):
             bounds += _cut_parts(seen_part, frame_km, position, params)
         if not bounds:
             continue
@@ -360,7 +360,7 @@ def view_from_afar(
         # Of the picture with equal sides over the stored one
         stretch = max(width, height) / np.array([width, height]) if squared else np.ones(2)
         for reference, part, part_km in parts[: params.max_parts]:
-            features = features_for(reference, part_km / looking.photo_px, looking, part)
+            features = make_features(reference, part_km / looking.photo_px, looking, part)
             there = features.within(part)
             levels: tuple[LightGrid, ...] = ()
             matches = Matches.together(
@@ -380,7 +380,7 @@ def view_from_afar(
                     continue
                 _, shape, belief, camera = min(fits, key=lambda one: one[0])
                 step_deg = part_km / params.fine_side_px / KM_PER_DEGREE
-                levels = levels or pyramid(day_map.window(*part, step_deg), 7)
+                levels = levels or make_pyramid(day_map.window(*part, step_deg), 7)
                 yield DayView(
                     photo=shape,
                     belief=belief,
@@ -393,7 +393,9 @@ def view_from_afar(
                 )
 
 
-def _seen_parts(bounds: Bounds, position: CameraPosition, params: DayParams) -> Iterator[Bounds]:
+def _select_seen_parts(
+    bounds: Bounds, position: CameraPosition, params: DayParams
+) -> Iterator[Bounds]:
     """Of a map what a box holds around all that is not seen too flat, on either side of 180°."""
     west, south, east, north = bounds
     flattest = np.radians(params.max_incidence_deg)
@@ -448,7 +450,7 @@ def view_anywhere(
         pixels = reference.grid.cols * reference.grid.rows * shrink**2
         if pixels > features.max_wide_pixels or step_km > 2.0 * features.wide_km:
             continue
-        there = features_for(reference, step_km, features)
+        there = make_features(reference, step_km, features)
         seen = seen or photo.find_wide_features(features)
         for camera, belief, n_places in propose_by_votes(photo, seen, there, altitude_km, params):
             x, y = camera.pixel_to_lonlat(*middle)
@@ -464,7 +466,7 @@ def view_anywhere(
                 photo=photo,
                 belief=belief,
                 reference=reference,
-                levels=pyramid(grid, 7),
+                levels=make_pyramid(grid, 7),
                 starts=iter((camera,)),
                 long_km=photo.long_km,
                 n_places=n_places,
@@ -625,7 +627,9 @@ def register_on_day(
     info = day_map.info
     if frame.focal_mm is None:
         text = "a photo by day is placed with its focal length: give it with --focal-mm"
-        return no_match_result(frame, position, info, Reason(code="unsuitable_lens", text=text))
+        return make_no_match_result(
+            frame, position, info, Reason(code="unsuitable_lens", text=text)
+        )
     load_compiled()
     altitude_km = NOMINAL_ALTITUDE_KM if position is None else position.altitude_km
     photo = read_day_photo(frame, altitude_km, day)
@@ -634,19 +638,21 @@ def register_on_day(
             f"straight down the frame would be {photo.long_km:.0f} km wide: frames of at most "
             f"{day.long_km[1]:g} km are placed on day maps"
         )
-        return no_match_result(frame, position, info, Reason(code="unsuitable_lens", text=text))
+        return make_no_match_result(
+            frame, position, info, Reason(code="unsuitable_lens", text=text)
+        )
     if position is None and photo.long_km < day.long_km[0]:
         text = (
             "a telephoto frame by day is placed around the point below the camera: give its time "
             "(--time) with element sets, or --nadir"
         )
-        return no_match_result(frame, position, info, Reason(code="no_ephemeris", text=text))
+        return make_no_match_result(frame, position, info, Reason(code="no_ephemeris", text=text))
     if position is None:
         views = view_anywhere(photo, altitude_km, day_map, day)
     elif photo.long_km < day.long_km[0]:
         views = view_from_afar(photo, position, day_map, day)
     else:
-        track = tracks_for(position, params.clock_window_s)[0]
+        track = make_tracks(position, params.clock_window_s)[0]
         here = Place(track=track, offset_km=0.0, spread_km=0.0, share=1.0)
         told = () if prior.neighbours is None else prior.neighbours.neighbours
         carried = [carry_camera(neighbour, here) for neighbour in told]
@@ -669,7 +675,7 @@ def register_on_day(
             "no part of a regional day map was found that the frame shows: give its time (--time) "
             "with element sets, or --nadir"
         )
-        return no_match_result(frame, position, info, Reason(code="no_ephemeris", text=text))
+        return make_no_match_result(frame, position, info, Reason(code="no_ephemeris", text=text))
     if not is_on_map:
         text = (
             f"no day map at hand holds the place for a frame {photo.long_km:.0f} km wide straight "
@@ -682,19 +688,19 @@ def register_on_day(
                 f"straight down, or holds what is seen from there: make one with pixels of at most "
                 f"{pixel_m:.0f} m with regengine day build PICTURES…"
             )
-        return no_match_result(frame, position, info, Reason(code="outside_map", text=text))
+        return make_no_match_result(frame, position, info, Reason(code="outside_map", text=text))
     if position is None:
         assert match is not None
         position = locate_camera(match.camera, params.tracks)
     if view is None or match is None:
         grid = None if view is None else view.levels[0]
-        return no_match_result(frame, position, info, explain(photo, grid, position, day))
+        return make_no_match_result(frame, position, info, explain(photo, grid, position, day))
     grid, chosen = view.levels[0], view.reference
     p_right = float(day.probability_steps.probability(match.score))
     hypothesis = Hypothesis(
         camera=match.camera,
         prior=view.belief,
-        track=tracks_for(position, params.clock_window_s)[0],
+        track=make_tracks(position, params.clock_window_s)[0],
         offset_km=0.0,
         source="day",
     )
@@ -703,11 +709,11 @@ def register_on_day(
     if p_right >= params.accept.review_probability:
         answer = fit_all_cells(match.picture, hypothesis, match.proofs, POSE, patch_px)
     if answer is None:
-        result = no_match_result(frame, position, chosen, explain(photo, grid, position, day))
+        result = make_no_match_result(frame, position, chosen, explain(photo, grid, position, day))
         proof = ("proof", tell_proofs(match.proofs))
         return replace(result, sources=tuple(sorted((*result.sources, proof))))
     result = report_on_map(
-        no_match_result(frame, position, chosen),
+        make_no_match_result(frame, position, chosen),
         answer,
         day,
         params,

@@ -30,7 +30,7 @@ from matchers.lights.polar_patches import (
 from matchers.lights.verify import LIGHTS, find_light_peaks
 from matchers.points.asterisms import unit
 from regengine.errors import ConfigError, LightMapError
-from regengine.io.atomic import in_place_of
+from regengine.io.atomic import replace_files
 from regengine.io.checksums import fingerprint
 from regengine.io.hdf5 import open_hdf5
 from regengine.references.formats import read_content_sha256
@@ -234,7 +234,7 @@ def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> Non
             "map of a larger region."
         )
     with (
-        in_place_of((out,)) as (new,),
+        replace_files((out,)) as (new,),
         new.open("w+b", buffering=0) as raw,  # what the disk refuses is told by it, not by HDF5
         h5py.File(raw, "w", libver="v110") as file,
     ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detectors.limb import Limb, sky_mask
+from detectors.limb import Limb, mask_sky
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from regengine.registration.types import Photo
@@ -15,7 +15,7 @@ def sample_sky(limb: Limb, width_px: int, height_px: int) -> tuple[FloatArray, F
     # So far above it is sky whichever of the limb's two edges, 2.3 degrees apart, was found
     pixel = max(width_px, height_px) / 20.0
     shape = max(round(height_px / pixel), 1), max(round(width_px / pixel), 1)
-    rows, cols = np.nonzero(sky_mask(limb, shape, margin_deg=-3.0))
+    rows, cols = np.nonzero(mask_sky(limb, shape, margin_deg=-3.0))
     return pixel * (cols + 0.5).astype(float) - 0.5, pixel * (rows + 0.5).astype(float) - 0.5
 
 

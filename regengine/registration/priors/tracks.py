@@ -14,7 +14,7 @@ from detectors.constants import EARTH_GM_M3_S2, ORBITAL_SPEED_KM_S, SEMI_MAJOR_M
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
-from matchers.geometry.pose import PosePrior, moved
+from matchers.geometry.pose import PosePrior, move_on_orbit
 from regengine.orbit.propagation import (
     CameraPosition,
     drag_shift_km,
@@ -26,10 +26,10 @@ from regengine.orbit.rotation import EARTH_RATE_RAD_S
 from regengine.orbit.sun_moon import sun_direction
 from regengine.orbit.uncertainty import (
     OffsetBelief,
-    belief_of,
     even,
-    nadir_belief,
-    slide_belief,
+    make_belief,
+    make_nadir_belief,
+    make_slide_belief,
     usual_clock,
     with_clock,
     with_drag,
@@ -98,7 +98,7 @@ def believe_camera(
     )
 
 
-def tracks_for(
+def make_tracks(
     position: CameraPosition,
     clock_window_s: float | None,
     lit_dex: FloatArray | None = None,
@@ -110,9 +110,9 @@ def tracks_for(
     """
     if position.alternative is not None:
         more = params.alternative_neg_log_prior
-        others = tracks_for(position.alternative, clock_window_s, lit_dex, params)
+        others = make_tracks(position.alternative, clock_window_s, lit_dex, params)
         return (
-            *tracks_for(replace(position, alternative=None), clock_window_s, lit_dex, params),
+            *make_tracks(replace(position, alternative=None), clock_window_s, lit_dex, params),
             *(replace(track, neg_log_prior=track.neg_log_prior + more) for track in others),
         )
     if position.source == "centre":
@@ -122,7 +122,7 @@ def tracks_for(
         velocity = position.velocity_ecef_m_s
         ways = (True, False) if velocity is None else (bool(velocity[2] > 0.0),)
         return tuple(make_nadir_track(position, ascending, params) for ascending in ways)
-    slide = slide_belief(position.sigma_along_km, before=(position.tle_age_h or 0.0) > 0.0)
+    slide = make_slide_belief(position.sigma_along_km, before=(position.tle_age_h or 0.0) > 0.0)
     slide = with_drag(slide, drag_shift_km(position.element_set, position.time_utc))
     speed_km_s = circular_speed_km_s(position)
     usual_s = min(widest_s, params.usual_clock_s)
@@ -225,7 +225,7 @@ def make_nadir_track(position: CameraPosition, ascending: bool, params: TrackPar
         position=at,
         velocity=lambda offset_km: at(offset_km + 1.0) - at(offset_km - 1.0),
         sigma_along_km=position.sigma_along_km,
-        belief=nadir_belief(position.sigma_along_km),
+        belief=make_nadir_belief(position.sigma_along_km),
         sigma_across_km=lambda _: max(position.sigma_cross_km, params.nadir_sigma_across_km),
         sigma_up_km=position.sigma_radial_km,
         speed_km_s=ORBITAL_SPEED_KM_S,
@@ -240,7 +240,7 @@ def make_tracks_around(position: CameraPosition, params: TrackParams) -> Iterato
     step_km, reach_km, farthest_deg = 300.0, position.sigma_along_km, 51.9  # the orbit's
     n_aside = round(reach_km / step_km)
     for number in range(-n_aside, n_aside + 1):
-        aside_m = moved(start_m, ahead, 0.0, 1e3 * number * step_km, 0.0)
+        aside_m = move_on_orbit(start_m, ahead, 0.0, 1e3 * number * step_km, 0.0)
         lon, lat, _ = (float(value) for value in ecef_to_geodetic(aside_m))
         if abs(lat) > farthest_deg:
             continue
@@ -256,7 +256,7 @@ def make_tracks_around(position: CameraPosition, params: TrackParams) -> Iterato
         # What is seen weighs the places along it, which are as likely as those of a known nadir
         yield replace(
             track,
-            belief=belief_of(even(0.0, reach_km), reach_km),
+            belief=make_belief(even(0.0, reach_km), reach_km),
             neg_log_prior=-math.log(2.0 * reach_km / step_km),
         )
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from detectors.constants import KM_PER_DEGREE
 from matchers.geometry.camera import Camera
-from matchers.geometry.footprint import visible_outline
-from matchers.geometry.light_grid import pyramid
+from matchers.geometry.footprint import trace_visible_outline
+from matchers.geometry.light_grid import make_pyramid
 from matchers.lights.photo_light import LightImage
 from regengine.registration.refine_on_map import MapPicture, even_picture
 from regengine.registration.streets.parameters import StreetParams
@@ -30,7 +30,7 @@ def scale_picture(
         return None
     small = light.resized(round(long_m / sample_m), params.smooth_px)
     image = replace(small, values=np.sqrt(np.maximum(small.values, 0.0), dtype=np.float32))
-    lon, lat = camera.pixel_to_lonlat(*visible_outline(camera, per_side=9))
+    lon, lat = camera.pixel_to_lonlat(*trace_visible_outline(camera, per_side=9))
     west, south, east, north = streets.bounds
     reach = params.margin_km / KM_PER_DEGREE
     reach_lon = reach / float(np.cos(np.radians(lat.mean())))
@@ -46,7 +46,7 @@ def scale_picture(
     return MapPicture(
         image=image,
         evened=even_picture(image.values, image.weight, params),
-        levels=pyramid(grid, 6),
+        levels=make_pyramid(grid, 6),
         params=params,
         draw=partial(draw_lamps, params=params),
     )

@@ -19,8 +19,8 @@ from matchers.geometry.pose import (
     PRINCIPAL_X,
     PRINCIPAL_Y,
     UP,
-    moved,
-    other_pose,
+    mirror_pose,
+    move_on_orbit,
 )
 from matchers.lights.photo_light import LightImage
 from regengine.photo.image import read_linear_light
@@ -279,7 +279,9 @@ def propose_on_streets(
         across_m = 1e3 * track.sigma_across_km(offset)
         sides = (0.0, -1.0, 1.0) if across_m > 1e3 * params.min_across_km else (0.0,)
         for side in sides:
-            at = moved(track.position(offset), track.velocity(offset), 0.0, side * across_m, 0.0)
+            at = move_on_orbit(
+                track.position(offset), track.velocity(offset), 0.0, side * across_m, 0.0
+            )
             positions.append(at)
             of_place.append(place)
     if not positions:
@@ -344,7 +346,7 @@ def fit_on_streets(
         free = bent if sample_m <= params.max_bent_m else POSE
         # A tilt and its mirror image see almost the same: both go on until one fits better
         if sample_m >= params.max_bent_m:
-            cameras += [one for one in map(other_pose, cameras) if one is not None]
+            cameras += [one for one in map(mirror_pose, cameras) if one is not None]
         fewer = replace(params, max_cells=params.fit_cells)
         if sample_m > params.levels_m[-1]:
             fewer = replace(fewer, settled_px=params.near_px, max_rounds=params.near_rounds)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from regengine.registration.hypotheses import locate_camera
 from regengine.registration.report_on_map import report_on_map
-from regengine.registration.report_result import doubt_centre, doubt_clock, no_match_result
+from regengine.registration.report_result import doubt_centre, doubt_clock, make_no_match_result
 from regengine.registration.streets.parameters import StreetParams
 from regengine.registration.streets.register_on_streets import (
     StreetMatch,
@@ -34,7 +34,7 @@ def report_on_streets(problem: Problem, match: StreetMatch) -> FrameResult:
     blind = match.hypothesis.is_blind
     position = locate_camera(match.camera, problem.params.tracks) if blind else given
     result = report_on_map(
-        no_match_result(problem.photo.frame, position, info),
+        make_no_match_result(problem.photo.frame, position, info),
         match,
         params,
         problem.params,

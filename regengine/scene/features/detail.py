@@ -45,13 +45,13 @@ CLIPPED = 0.97
 # between, for editors warm and cool whole frames
 WHITE, WARM = 0.05, 0.2
 WARM_DETAIL = 0.15  # brightness above the surroundings, as displayed
-MOST_LIGHT = 0.5  # linear
+MAX_LIGHT = 0.5  # linear
 CORE_PX, AROUND_PX = 0.8, 3.0
 NOISE_SIGMAS = 6.0
-LEAST_HEIGHT = 10.0 / 255.0  # as displayed: below, compression makes peaks
-MOST_THRESHOLD = 0.1
-LEAST_ABOVE = 1e-4  # over its neighbours, beyond rounding
-MOST_PEAKS = 500  # that are looked at one by one, the strongest
+MIN_HEIGHT = 10.0 / 255.0  # as displayed: below, compression makes peaks
+MAX_THRESHOLD = 0.1
+MIN_ABOVE = 1e-4  # over its neighbours, beyond rounding
+MAX_PEAKS = 500  # that are looked at one by one, the strongest
 
 FloatImage = NDArray[np.float32]
 TEXTURE = {
@@ -225,7 +225,7 @@ def _patches(value: FloatImage, threshold: float) -> dict[str, float]:
 def _excess(half: ScenePicture) -> dict[str, float]:
     """Light above the dark ground, and where brightness and warmth stand out together."""
     # Clipped: one flash must not stand for the frame
-    light = np.minimum(linear_light(half.brightest), np.float32(MOST_LIGHT))
+    light = np.minimum(linear_light(half.brightest), np.float32(MAX_LIGHT))
     smooth = cv2.GaussianBlur(light, (0, 0), 0.7, borderType=cv2.BORDER_REPLICATE)
     ground = cv2.blur(cv2.erode(smooth, np.ones((7, 7), np.uint8)), (7, 7))
     both = cv2.transform(half.rgb, np.array([[1 / 3, 1 / 3, 1 / 3], [1, 0, -1]], np.float32))
@@ -241,7 +241,7 @@ def _excess(half: ScenePicture) -> dict[str, float]:
 class Peaks:
     """Peaks of a difference of Gaussians."""
 
-    # Shape (n,): of the strongest, at most `MOST_PEAKS`, falling in height
+    # Shape (n,): of the strongest, at most `MAX_PEAKS`, falling in height
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
     heights: FloatImage  # shape (n,): above what is around, as displayed, 0 to 1
@@ -268,16 +268,16 @@ def _find_peaks(value: FloatImage) -> Peaks:
     # The quietest fifth tells the noise: roads may cover the rest. 0.2533 sigma is its limit
     quiet = np.sort(np.abs(detail[1::3, 1::3]), axis=None)
     noise = float(quiet[len(quiet) // 5]) / 0.2533
-    threshold = float(np.clip(NOISE_SIGMAS * noise, LEAST_HEIGHT, MOST_THRESHOLD))
+    threshold = float(np.clip(NOISE_SIGMAS * noise, MIN_HEIGHT, MAX_THRESHOLD))
     # Higher than all eight around it: on a straight edge, pixels are alike
     ring = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
-    peak = (detail > cv2.dilate(detail, ring) + LEAST_ABOVE) & (detail > threshold)
-    hole = (detail < cv2.erode(detail, ring) - LEAST_ABOVE) & (detail < -threshold)
+    peak = (detail > cv2.dilate(detail, ring) + MIN_ABOVE) & (detail > threshold)
+    hole = (detail < cv2.erode(detail, ring) - MIN_ABOVE) & (detail < -threshold)
     rows, columns = np.nonzero(peak)
     heights, depths = detail[rows, columns], -detail[hole]
     # Gaps between lamps are holes too, but shallow ones
     high = 0.5 * float(np.quantile(np.append(heights, depths), 0.9)) if len(rows) else threshold
-    strongest = np.argsort(-heights, kind="stable")[:MOST_PEAKS]
+    strongest = np.argsort(-heights, kind="stable")[:MAX_PEAKS]
     return Peaks(
         rows=rows[strongest],
         columns=columns[strongest],

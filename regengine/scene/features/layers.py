@@ -82,7 +82,7 @@ def measure_limb(picture: ScenePicture) -> dict[str, float]:
         return features
     features["limb_seen"] = edge.seen
     # What lies beside an edge that is on no arc says nothing: it fades to zero
-    beside = _sides(picture, edge.beyond) | _across(edge.strip)
+    beside = _sides(picture, edge.beyond) | _measure_across(edge.strip)
     beside["limb_curvature"] = min(edge.curvature, 2.0)
     features |= {name: edge.certain * value for name, value in beside.items()}
     return {name: float(value) for name, value in features.items()}
@@ -102,7 +102,7 @@ def _sides(picture: ScenePicture, beyond: NDArray[np.bool_]) -> dict[str, float]
     }
 
 
-def _across(strip: NDArray[np.float64]) -> dict[str, float]:
+def _measure_across(strip: NDArray[np.float64]) -> dict[str, float]:
     """Brightness and colours across the edge; the strip ends in the sky."""
     light = np.sqrt(strip.mean(axis=1))
     third = len(light) // 3

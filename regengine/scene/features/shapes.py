@@ -20,7 +20,7 @@ DISC = {
     "disc_clipped": "share of it that is clipped; Sun high",
 }
 BRIGHT = 0.5  # of the brightest thousandth, as displayed
-LEAST_BRIGHT = 0.1
+MIN_BRIGHT = 0.1
 DARK = 0.1
 CLIPPED = 0.97
 STRUCTURE = {
@@ -38,12 +38,12 @@ STRUCTURE = {
     "structure_rim_dark": "how much darker it is beyond that circle than within: port-holes",
 }
 LEVEL = 0.6  # as displayed: to which the 98th percentile is brought, by at most
-MOST_GAIN = 4.0
+MAX_GAIN = 4.0
 STRONG = 0.06  # gradient a pixel, as displayed after that
 RINGS = 32
-LEAST_EDGES = 40
-LEAST_PANE = 0.004  # of the frame
-LEAST_APART = 0.15  # of the two levels, after that
+MIN_EDGES = 40
+MIN_PANE = 0.004  # of the frame
+MIN_APART = 0.15  # of the two levels, after that
 
 
 def measure_disc(picture: ScenePicture) -> dict[str, float]:
@@ -61,7 +61,7 @@ def measure_disc(picture: ScenePicture) -> dict[str, float]:
     )
     rank = len(value.ravel()) * 999 // 1000
     top = float(np.partition(smooth, rank, axis=None)[rank])
-    if top < LEAST_BRIGHT:
+    if top < MIN_BRIGHT:
         return dict.fromkeys(DISC, 0.0)
     bright = (smooth > BRIGHT * top).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(bright, connectivity=8)
@@ -123,12 +123,12 @@ def measure_structure(picture: ScenePicture) -> dict[str, float]:
     if min(value.shape) < 16:
         return dict.fromkeys(STRUCTURE, 0.0)
     rank = value.size * 98 // 100
-    gain = LEVEL / max(float(np.partition(value, rank, axis=None)[rank]), LEVEL / MOST_GAIN)
+    gain = LEVEL / max(float(np.partition(value, rank, axis=None)[rank]), LEVEL / MAX_GAIN)
     value = np.minimum(value * np.float32(gain), np.float32(1.0))
     gx, gy = _gradient(value)
     slope = cv2.magnitude(gx, gy)
     strong = slope > STRONG
-    features = _lines(*_turned(value, strong))
+    features = _lines(*_turn_halves(value, strong))
     small = np.minimum(picture.half.half.lightness * np.float32(gain), np.float32(1.0))
     features |= _circle(small)
     features |= _panes(small)
@@ -141,7 +141,7 @@ def measure_structure(picture: ScenePicture) -> dict[str, float]:
     return {name: float(features[name]) for name in STRUCTURE}
 
 
-def _turned(
+def _turn_halves(
     value: NDArray[np.float32], strong: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Both turned so that the brighter halves are first: the line detector goes by rows."""
@@ -191,11 +191,11 @@ def _panes(value: NDArray[np.float32]) -> dict[str, float]:
     bytes_ = np.round(value * 255.0).astype(np.uint8)
     _, bright = cv2.threshold(bytes_, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     _, _, stats, _ = cv2.connectedComponentsWithStats(bright, connectivity=4)
-    large = np.sum(stats[1:, cv2.CC_STAT_AREA] > LEAST_PANE * value.size)
+    large = np.sum(stats[1:, cv2.CC_STAT_AREA] > MIN_PANE * value.size)
     lit = bright > 0
     apart = float(value[lit].mean() - value[~lit].mean()) if 0 < lit.sum() < lit.size else 0.0
     # Patches that hardly stand out are no panes
-    certain = float(np.clip(apart / LEAST_APART - 1.0, 0.0, 1.0))
+    certain = float(np.clip(apart / MIN_APART - 1.0, 0.0, 1.0))
     return {"structure_panes": certain * float(np.log10(1.0 + large))}
 
 
@@ -213,7 +213,7 @@ def _circle(value: NDArray[np.float32]) -> dict[str, float]:
     slope = np.hypot(gx, gy)
     strong = slope > STRONG
     rows, columns = np.nonzero(strong)
-    if len(rows) < LEAST_EDGES:
+    if len(rows) < MIN_EDGES:
         return {f"structure_{name}": 0.0 for name in names}
     half = max(value.shape) / 2.0
     middle = (np.array(value.shape) - 1.0) / 2.0

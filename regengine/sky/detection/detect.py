@@ -151,10 +151,10 @@ def detect_in_picture(
     What it finds is in pixels of the picture as stored.
     """
     found = detector.detect(picture.light, picture.without(mask), picture.saturated)
-    return in_stored_pixels(found, picture.factor, picture.full_scale)
+    return convert_to_stored_pixels(found, picture.factor, picture.full_scale)
 
 
-def in_stored_pixels(found: D, factor: float, full_scale: float = 1.0) -> D:
+def convert_to_stored_pixels(found: D, factor: float, full_scale: float = 1.0) -> D:
     """Detections of a picture that was resized by a factor, as of the picture before.
 
     Columns say by their names what they are: places, lengths (``_px``), areas (``_px2``) and

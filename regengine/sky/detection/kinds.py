@@ -5,40 +5,40 @@ from __future__ import annotations
 from typing import Any
 
 from detectors import registry
-from detectors.limb import find_limb, sky_mask
+from detectors.limb import find_limb, mask_sky
 from detectors.masks import blank_parts
 from detectors.types import BoolImage, LightDetections, StarDetections, StreakDetections
-from regengine.photo.image import LinearLight, captions
+from regengine.photo.image import LinearLight, mask_captions
 from regengine.sky.detection import LONG_SIDE_PX
 from regengine.sky.detection.detect import DetectionKind
 from regengine.sky.drawing import draw_lights, draw_stars, draw_streaks
 
 ALTITUDE_KM = 410.0  # of the Station, to half a degree of the horizon's dip
-LEAST_LIMB_PX = 16  # a narrower picture shows no arc
+MIN_LIMB_PX = 16  # a narrower picture shows no arc
 # What records and tables say of each, rounded to what it is worth
 PLACE = {"x": ".3f", "y": ".3f", "flux": ".5g", "snr": ".4g"}
 SIGMAS = {"sigma_x_px": ".4f", "sigma_y_px": ".4f"}
 ENDS = dict.fromkeys(("x1", "y1", "x2", "y2"), ".2f")
 
 
-def not_sky(picture: LinearLight) -> BoolImage:
+def mask_not_sky(picture: LinearLight) -> BoolImage:
     """Captions, and the Earth where its limb is seen: city lights there are no stars.
 
     No limb is sought in FITS images: telescopes take them, from the ground.
     """
-    hidden = captions(picture)
-    if _is_fits(picture) or min(picture.light.shape) < LEAST_LIMB_PX:
+    hidden = mask_captions(picture)
+    if _is_fits(picture) or min(picture.light.shape) < MIN_LIMB_PX:
         return hidden
     limb = find_limb(picture.light, focal_px=None, altitude_km=ALTITUDE_KM, ignored=hidden)
     if limb is None:
         return hidden
     height, width = picture.light.shape
-    return hidden | ~sky_mask(limb, (height, width), margin_deg=0.0)
+    return hidden | ~mask_sky(limb, (height, width), margin_deg=0.0)
 
 
-def not_sky_or_blank(picture: LinearLight) -> BoolImage:
+def mask_not_sky_or_blank(picture: LinearLight) -> BoolImage:
     """What is no sky, and black bars, whose straight edges look like streaks."""
-    hidden = not_sky(picture)
+    hidden = mask_not_sky(picture)
     if not _is_fits(picture):  # black of FITS images has no level, and their gaps are known
         hidden = hidden | blank_parts(picture.light)
     return hidden
@@ -61,7 +61,7 @@ STARS: DetectionKind[StarDetections] = DetectionKind(
     long_side_px=LONG_SIDE_PX["stars"],
     values=PLACE | {"fwhm_px": ".3f", "ellipticity": ".3f"} | SIGMAS,
     draw=draw_stars,
-    hidden=not_sky,
+    hidden=mask_not_sky,
     whole_mosaic=True,
 )
 STREAKS: DetectionKind[StreakDetections] = DetectionKind(
@@ -72,6 +72,6 @@ STREAKS: DetectionKind[StreakDetections] = DetectionKind(
     | {"snr": ".4g", "width_px": ".3g", "log10_false_alarm": ".4g", "kind": "", "length_px": ".1f"}
     | {"flux": ".5g", "bow_px": ".2f", "sigma_end_px": ".3g", "sigma_line_px": ".3g"},
     draw=draw_streaks,
-    hidden=not_sky_or_blank,
+    hidden=mask_not_sky_or_blank,
 )
 SOUGHT: dict[str, DetectionKind[Any]] = {one.kind.name: one for one in (LIGHTS, STARS, STREAKS)}

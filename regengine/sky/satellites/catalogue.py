@@ -12,7 +12,7 @@ import numpy as np
 
 from detectors.types import FloatArray
 from regengine.errors import EphemerisError
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.orbit.rotation import days_since_j2000, utc_of
 from regengine.orbit.tle import COST_OF_AGE_BEFORE
 from regengine.orbit.tle_format import ElementSet, check_pairs, read_pairs
@@ -27,7 +27,7 @@ OLDEST_DAYS = 14.0
 # How far a catalogued satellite may be from where its element set has it
 ALONG_EPOCH_KM, ALONG_KM_A_DAY = 0.6, 0.8
 DRAG_KM_A_DAY2, DRAG_AT_KM, DRAG_SCALE_KM = 2.1, 415.0, 60.0
-MOST_DRAG = 20.0  # below some 240 km nothing stays for days
+MAX_DRAG = 20.0  # below some 240 km nothing stays for days
 CROSS_EPOCH_KM, CROSS_KM_A_DAY = 0.25, 0.12
 RADIAL_EPOCH_KM, RADIAL_KM_A_DAY = 0.2, 0.1
 # A share of the satellites has manoeuvred, or was fitted badly: their errors are so many times
@@ -60,7 +60,7 @@ class SatelliteCatalogue:
             nearest = int(np.argmin(np.abs(age)))
             raise EphemerisError(
                 f"{self.path}: the element set nearest to the photo is "
-                f"{counted(round(abs(age[nearest])), 'day')} away "
+                f"{format_count(round(abs(age[nearest])), 'day')} away "
                 f"({utc_of(self.epoch_days[nearest]):%Y-%m-%d}), and after {OLDEST_DAYS:.0f} days "
                 "satellites are no longer where it says: take a catalogue of the photo's date.",
                 code="tle_stale",
@@ -101,7 +101,7 @@ class Satellites:
         """One sigma along, across and above the orbit, shape (3, n), if nothing has gone wrong."""
         days = np.abs(self.age_h) / 24.0
         perigee_km = np.array([record.radiusearthkm * record.altp for record in self.records])
-        air = np.minimum(np.exp((DRAG_AT_KM - perigee_km) / DRAG_SCALE_KM), MOST_DRAG)
+        air = np.minimum(np.exp((DRAG_AT_KM - perigee_km) / DRAG_SCALE_KM), MAX_DRAG)
         grown = np.hypot(ALONG_KM_A_DAY * days, DRAG_KM_A_DAY2 * air * days**2)
         return np.stack(
             [

@@ -23,7 +23,7 @@ from regengine.sky.drawing import (
     write_picture,
 )
 from regengine.sky.satellites.naming import NAMED_FROM, NamedPhoto
-from regengine.sky.satellites.tracks import drawn_track, in_picture
+from regengine.sky.satellites.tracks import sample_track, touch_picture
 
 CERTAIN_FROM = 0.9  # probability of a name
 NAMED_GAP_PX = 9.0  # between a streak's edge and the lines beside it
@@ -41,7 +41,7 @@ def draw_satellites(photo: NamedPhoto, target: Path) -> None:
     tracks, middle = photo.tracks, len(photo.tracks.seconds) // 2
     known = [photo.satellites.sets[number] for number in tracks.rows]
     names = [one.name or one.satellite for one in known]
-    rows = np.flatnonzero(in_picture(tracks, photo.exposure))
+    rows = np.flatnonzero(touch_picture(tracks, photo.exposure))
     lit = tracks.sunlit[rows, middle] > 0.5
     named = set()
     streaks = photo.streaks
@@ -67,7 +67,7 @@ def draw_satellites(photo: NamedPhoto, target: Path) -> None:
     for rank, k in enumerate(order):
         row = int(rows[k])
         show = rank < MAX_TRACK_LABELS and row not in named and lit[k]
-        x, y = drawn_track(tracks, row, photo.exposure)
+        x, y = sample_track(tracks, row, photo.exposure)
         colour = CYAN if lit[k] else SHADOW
         draw_track(picture, x, y, factor, colour, names[row] if show else None)
     tracks_of = {"sunlit track": CYAN, "track in shadow": SHADOW}

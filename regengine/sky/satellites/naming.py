@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from detectors.types import FloatArray, StreakDetections, StreakFlag
-from regengine.io.plain import rounded
+from regengine.io.plain import round_or_none
 from regengine.io.tables import cell
 from regengine.io.times import iso_utc
 from regengine.photo.frame import Frame
@@ -23,18 +23,18 @@ from regengine.sky.satellites.streak_naming import (
     Streak,
     name_streaks,
 )
-from regengine.sky.satellites.tracks import Tracks, drawn_track, in_picture, predict_tracks
+from regengine.sky.satellites.tracks import Tracks, predict_tracks, sample_track, touch_picture
 
 # What detectors that say nothing of it reach at a signal-to-noise ratio of some 10
 USUAL_END_PX, USUAL_LINE_PX = 2.0, 0.5
-LEAST_END_PX, LEAST_LINE_PX = 0.7, 0.3  # the light's own width, the lens' distortion
+MIN_END_PX, MIN_LINE_PX = 0.7, 0.3  # the light's own width, the lens' distortion
 # Probability that a camera sees a sunlit satellite of the field. Debris is a hundred times fainter
 # than spacecraft, high orbits a hundred times farther; nothing in shadow shines, but flashes and
 # the edge of the shadow (refraction, 30 km wide) do
 SEEN, SEEN_DEBRIS, SEEN_SHADOW = 0.5, 0.08, 0.004
 FAR_KM = 3000.0
 FRAGMENTS = (" DEB", " COOLANT", " SHROUD")  # how a catalogue's names of debris end
-LISTED, LEAST_LISTED = 5, 0.001
+LISTED, MIN_LISTED = 5, 0.001
 NAMED_FROM = 0.5  # probability from which a streak is said to be a satellite
 TRACK_POINTS = 9
 CSV_COLUMNS = (
@@ -44,14 +44,14 @@ CSV_COLUMNS = (
 TERMINAL_HEADER = f"{'photo':18s} what      x1    y1    x2    y2 {'name':20s} p"
 
 
-def measured_streaks(found: StreakDetections, exposure: Exposure) -> list[Streak]:
+def measure_streaks(found: StreakDetections, exposure: Exposure) -> list[Streak]:
     """Detected streaks in the picture of the exposure's middle.
 
     Where uncertainties are not known they are the usual ones.
     """
     known = np.stack([found.sigma_end_px, found.sigma_line_px], axis=-1)
     usual = np.where(np.isfinite(known) & (known > 0.0), known, (USUAL_END_PX, USUAL_LINE_PX))
-    sigma = np.maximum(usual, (LEAST_END_PX, LEAST_LINE_PX))
+    sigma = np.maximum(usual, (MIN_END_PX, MIN_LINE_PX))
     half = 0.5 * exposure.exposure_s
     measured = []
     for k, flags in enumerate(found.flags):
@@ -86,7 +86,7 @@ def predict_and_name(
             xy=tracks.xy,
             per_sigma=tracks.per_sigma,
             seconds=tracks.seconds,
-            seen=_seen_probability(satellites, tracks),
+            seen=_compute_seen_probability(satellites, tracks),
         ),
         Errors(
             exposure_s=exposure.exposure_s,
@@ -100,7 +100,7 @@ def predict_and_name(
     return tracks, namings
 
 
-def _seen_probability(satellites: Satellites, tracks: Tracks) -> FloatArray:
+def _compute_seen_probability(satellites: Satellites, tracks: Tracks) -> FloatArray:
     """Probability that each satellite is bright enough at each moment, shape (n, T)."""
     names = [(satellites.sets[row].name or "").upper() for row in tracks.rows]
     debris = np.array([name.endswith(FRAGMENTS) for name in names], bool)
@@ -126,7 +126,7 @@ def record_of(photo: NamedPhoto) -> dict[str, Any]:
     """Plain values of one photo: tracks, the nearest first; streaks with their candidates."""
     exposure, satellites, tracks = photo.exposure, photo.satellites, photo.tracks
     middle = len(tracks.seconds) // 2
-    inside = np.flatnonzero(in_picture(tracks, exposure))
+    inside = np.flatnonzero(touch_picture(tracks, exposure))
     nearest = inside[np.argsort(tracks.range_km[inside, middle], kind="stable")]
     return {
         "frame": photo.frame.frame_id,
@@ -150,12 +150,12 @@ def record_of(photo: NamedPhoto) -> dict[str, Any]:
 def _track_record(photo: NamedPhoto, row: int, middle: int) -> dict[str, Any]:
     """A satellite that crosses the picture."""
     tracks = photo.tracks
-    x, y = drawn_track(tracks, row, photo.exposure, TRACK_POINTS)
+    x, y = sample_track(tracks, row, photo.exposure, TRACK_POINTS)
     points = [[round(float(a), 2), round(float(b), 2)] for a, b in zip(x, y, strict=True)]
     return {
         **_satellite(photo, row, middle),
         "points": [None if math.isnan(a + b) else [a, b] for a, b in points],
-        "sigma_px": rounded(float(np.sqrt(np.nansum(tracks.per_sigma[row, middle] ** 2))), 1),
+        "sigma_px": round_or_none(float(np.sqrt(np.nansum(tracks.per_sigma[row, middle] ** 2))), 1),
     }
 
 
@@ -164,16 +164,16 @@ def _streak_record(photo: NamedPhoto, number: int) -> dict[str, Any]:
     naming = photo.namings[number]
     listed = []
     for probability, one in list(zip(naming.probability, naming.candidates, strict=True))[:LISTED]:
-        if probability < LEAST_LISTED:
+        if probability < MIN_LISTED:
             continue
         step = int(np.abs(photo.tracks.seconds - one["seconds"]).argmin())
         listed.append(
             {
                 **_satellite(photo, int(one["row"]), step),
                 "probability": round(float(probability), 6),
-                "offset_px": rounded(float(one["beside_px"]), 2),
-                "offset_deg": rounded(float(one["turned_deg"]), 3),
-                "offset_s": rounded(float(one["ahead_s"]), 3),
+                "offset_px": round_or_none(float(one["beside_px"]), 2),
+                "offset_deg": round_or_none(float(one["turned_deg"]), 3),
+                "offset_s": round_or_none(float(one["ahead_s"]), 3),
             }
         )
     best = listed[0] if listed and listed[0]["probability"] >= NAMED_FROM else {}
@@ -184,7 +184,7 @@ def _streak_record(photo: NamedPhoto, number: int) -> dict[str, Any]:
         },
         "kind": str(photo.streaks.kind[number]),
         **{key: best.get(key) for key in ("name", "norad", "probability")},
-        "not_in_catalogue": rounded(naming.unlisted, 6),
+        "not_in_catalogue": round_or_none(naming.unlisted, 6),
         "candidates": listed,
     }
 
@@ -196,8 +196,8 @@ def _satellite(photo: NamedPhoto, row: int, step: int) -> dict[str, Any]:
         "name": satellites.sets[number].name,
         "norad": satellites.sets[number].satellite,
         "sunlit": bool(tracks.sunlit[row, step] > 0.5),
-        "range_km": rounded(float(tracks.range_km[row, step]), 1),
-        "altitude_km": rounded(float(tracks.height_km[row, step]), 1),
+        "range_km": round_or_none(float(tracks.range_km[row, step]), 1),
+        "altitude_km": round_or_none(float(tracks.height_km[row, step]), 1),
         "tle_age_h": round(float(satellites.age_h[number]), 2),
     }
 

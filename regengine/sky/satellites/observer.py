@@ -199,7 +199,7 @@ class Exposure:
 
     def pixels(self, sight_km: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Where lines of sight (TEME, shape (..., 3)) meet the picture of the middle."""
-        towards = among_stars(sight_km, self.to_icrs, earth_velocity(self.middle_utc))
+        towards = turn_to_stars(sight_km, self.to_icrs, earth_velocity(self.middle_utc))
         return self.field.project(towards)
 
     def carried(
@@ -261,7 +261,7 @@ def lines_of_sight(
     return np.asarray(straight - velocity_km_s * delay_s)
 
 
-def among_stars(
+def turn_to_stars(
     sight_km: FloatArray, to_icrs: FloatArray, earth_velocity: FloatArray
 ) -> FloatArray:
     """Directions as an attitude that was fitted to catalogued stars has them.
@@ -275,7 +275,7 @@ def among_stars(
     return np.asarray(seen / np.linalg.norm(seen, axis=-1, keepdims=True))
 
 
-def hidden_by_earth(position_km: FloatArray, observer_km: FloatArray) -> BoolArray:
+def are_hidden_by_earth(position_km: FloatArray, observer_km: FloatArray) -> BoolArray:
     """Whether the Earth stands between an observer and satellites."""
     start, end = observer_km * TO_SPHERE, position_km * TO_SPHERE
     step = end - start

@@ -25,7 +25,7 @@ from regengine.sky.satellites.drawing import draw_satellites
 from regengine.sky.satellites.naming import (
     NamedPhoto,
     csv_rows,
-    measured_streaks,
+    measure_streaks,
     predict_and_name,
     record_of,
     terminal_lines,
@@ -41,7 +41,7 @@ from regengine.sky.stars.photo import solve_photo
 from regengine.sky.stars.solve import StarSolution
 
 # A header says nothing of its fit, or an optimistic thing
-HEADER_SIGMA_PX, LEAST_SIGMA_PX = 1.0, 0.3
+HEADER_SIGMA_PX, MIN_SIGMA_PX = 1.0, 0.3
 # Stars that trail by more than this show that the camera was held still
 TRAIL_PX = 3.0
 
@@ -101,15 +101,13 @@ class SatelliteJob:
             clock_sigma_s=self.clock_sigma_s,
             attitude_sigma_px=sigma_px,
         )
-        exposure = replace(exposure, held_still=self._held_still(exposure, trail_px))
+        exposure = replace(exposure, held_still=self._is_held_still(exposure, trail_px))
         streaks = (
             StreakDetections.empty()
             if self.detector is None
             else STREAKS.in_photo(frame.file, self.detector).found
         )
-        tracks, namings = predict_and_name(
-            satellites, exposure, measured_streaks(streaks, exposure)
-        )
+        tracks, namings = predict_and_name(satellites, exposure, measure_streaks(streaks, exposure))
         return NamedPhoto(
             frame=frame,
             exposure=exposure,
@@ -148,7 +146,7 @@ class SatelliteJob:
             sigmas = [one.get("RMSPX") for one in read_headers(self.wcs)]
             rms = next((float(value) for value in sigmas if isinstance(value, float)), None)
             sigma_px = HEADER_SIGMA_PX if not rms else rms / found.scale
-            return found, max(sigma_px, LEAST_SIGMA_PX), None
+            return found, max(sigma_px, MIN_SIGMA_PX), None
         if frame.file.format == "fits" and any("CTYPE1" in one for one in read_headers(frame.path)):
             return header_field(frame.path, size), HEADER_SIGMA_PX, None
         solved = solve_photo(frame.path)
@@ -160,20 +158,20 @@ class SatelliteJob:
             )
         solution = solved.outcome
         trail = solved.stars.trail_px
-        sigma_px = max(3.0 * solution.rms_px / math.sqrt(len(solution)), LEAST_SIGMA_PX)
+        sigma_px = max(3.0 * solution.rms_px / math.sqrt(len(solution)), MIN_SIGMA_PX)
         return solution.camera, sigma_px, 0.0 if trail is None else float(np.hypot(*trail))
 
-    def _held_still(self, exposure: Exposure, trail_px: float | None) -> bool:
+    def _is_held_still(self, exposure: Exposure, trail_px: float | None) -> bool:
         """Whether the camera turned with its observer while it exposed."""
         if self.mount != "auto":
             return self.mount == "still"
         if trail_px is None:
             return self.station is not None  # telescopes follow the stars, the Station does not
         still = replace(exposure, held_still=True)
-        return trail_px > TRAIL_PX or expected_trail_px(still) <= TRAIL_PX
+        return trail_px > TRAIL_PX or compute_expected_trail_px(still) <= TRAIL_PX
 
 
-def expected_trail_px(exposure: Exposure) -> float:
+def compute_expected_trail_px(exposure: Exposure) -> float:
     """Length of the trails that stars in the middle would draw if the camera is held still."""
     x, y = (exposure.field.width_px - 1) / 2.0, (exposure.field.height_px - 1) / 2.0
     half = 0.5 * exposure.exposure_s

@@ -159,7 +159,9 @@ def name_streaks(
         log_seen = np.log(np.maximum(seen[candidates["row"], step_at], 1e-12))
         log_density = log_seen[:, None] + log_density
         companions = log_seen + np.log(params.companion_share / followed_s) + log_companion
-        other = logsumexp([log_rate + unlisted_density(streak, size_px, params), *companions])
+        other = logsumexp(
+            [log_rate + compute_unlisted_density(streak, size_px, params), *companions]
+        )
         total = logsumexp(np.vstack([np.full((1, len(clock_s)), other), log_density]), axis=0)
         found.append(candidates)
         weighed.append(log_density)
@@ -186,7 +188,9 @@ def name_streaks(
     return namings
 
 
-def unlisted_density(streak: Streak, size_px: tuple[int, int], params: NamingParams) -> float:
+def compute_unlisted_density(
+    streak: Streak, size_px: tuple[int, int], params: NamingParams
+) -> float:
     """Logarithm of the density of streaks of things that are in no catalogue.
 
     Lines that cross a convex picture have the measure of its perimeter; two ends' offsets d1, d2

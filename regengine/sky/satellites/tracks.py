@@ -13,7 +13,7 @@ from regengine.sky.satellites.catalogue import TAIL_FACTOR, Satellites
 from regengine.sky.satellites.observer import (
     EARTH_KM,
     Exposure,
-    hidden_by_earth,
+    are_hidden_by_earth,
     lines_of_sight,
     orbit_axes,
     states,
@@ -22,11 +22,11 @@ from regengine.sky.satellites.observer import (
 )
 
 CULL_STEP_S = 20.0
-MOST_INSTANTS = 24  # of the cull; longer exposures take longer steps
+MAX_INSTANTS = 24  # of the cull; longer exposures take longer steps
 TRACK_STEP_S = 0.4  # a low satellite moves by half a degree: straight to a thousandth of that
-FEWEST_STEPS, MOST_STEPS = 17, 385
+MIN_STEPS, MAX_STEPS = 17, 385
 CLOCK_SIGMAS = 5.0
-MOST_SLIDE_S = 15.0  # how far ahead or behind satellites are followed, beside the clock
+MAX_SLIDE_S = 15.0  # how far ahead or behind satellites are followed, beside the clock
 MARGIN_SIGMAS = 4.0
 ATTACHED_KM = 5.0  # the observer itself, and what is docked to it
 
@@ -58,18 +58,18 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
     sigma_km = satellites.sigma_km()
     usual_km = float(np.median(sigma_km[0]))
     slack_s = CLOCK_SIGMAS * exposure.clock_sigma_s + min(
-        MARGIN_SIGMAS * TAIL_FACTOR * usual_km / ORBITAL_SPEED_KM_S, MOST_SLIDE_S
+        MARGIN_SIGMAS * TAIL_FACTOR * usual_km / ORBITAL_SPEED_KM_S, MAX_SLIDE_S
     )
     half_s = 0.5 * exposure.exposure_s + slack_s
-    rows = _near_the_picture(satellites, exposure, half_s, sigma_km[0])
-    steps = int(np.clip(np.ceil(2.0 * half_s / TRACK_STEP_S) + 1, FEWEST_STEPS, MOST_STEPS))
+    rows = _select_near_picture(satellites, exposure, half_s, sigma_km[0])
+    steps = int(np.clip(np.ceil(2.0 * half_s / TRACK_STEP_S) + 1, MIN_STEPS, MAX_STEPS))
     seconds = np.linspace(-half_s, half_s, steps)
     records = [satellites.records[row] for row in rows]
     position, velocity = states(records, exposure.days(seconds))
     observer = exposure.observer.position_km(exposure.days(seconds))
     sight = lines_of_sight(position, velocity, observer)
     x, y = exposure.pixels(sight)
-    gone = hidden_by_earth(position, observer[None])
+    gone = are_hidden_by_earth(position, observer[None])
     xy = np.where(gone[..., None], np.nan, np.stack([x, y], axis=-1))
     # Tracks pass the picture at less than its own size, and two moments at least make one
     size = np.array([exposure.field.width_px, exposure.field.height_px])
@@ -95,17 +95,17 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
     )
 
 
-def in_picture(tracks: Tracks, exposure: Exposure) -> BoolArray:
+def touch_picture(tracks: Tracks, exposure: Exposure) -> BoolArray:
     """Which tracks touch the picture during the exposure as its clock has it, shape (n,)."""
     seen = np.zeros(len(tracks), bool)
     for row in range(len(tracks)):
-        x, y = drawn_track(tracks, row, exposure)
+        x, y = sample_track(tracks, row, exposure)
         w, h = exposure.field.width_px, exposure.field.height_px
         seen[row] = bool(np.any((x > -0.5) & (x < w - 0.5) & (y > -0.5) & (y < h - 0.5)))
     return seen
 
 
-def drawn_track(
+def sample_track(
     tracks: Tracks, row: int, exposure: Exposure, steps: int = 33
 ) -> tuple[FloatArray, FloatArray]:
     """Pixels of one track, from the exposure's start to its end.
@@ -118,11 +118,11 @@ def drawn_track(
     return exposure.carried(x, y, -seconds)
 
 
-def _near_the_picture(
+def _select_near_picture(
     satellites: Satellites, exposure: Exposure, half_s: float, along_km: FloatArray
 ) -> NDArray[np.intp]:
     """Satellites whose distance from the picture's cone they might cover by then."""
-    count = int(np.clip(np.ceil(2.0 * half_s / CULL_STEP_S), 1, MOST_INSTANTS))
+    count = int(np.clip(np.ceil(2.0 * half_s / CULL_STEP_S), 1, MAX_INSTANTS))
     step_s = 2.0 * half_s / count
     seconds = -half_s + step_s * (np.arange(count) + 0.5)
     days = exposure.days(seconds)

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 # Stars hold the attitude where they are, the lights lie elsewhere in the frame: between the two
 # the lens' distortion is known to so many pixels at best
-LEAST_SIGMA_PX = 0.5
+MIN_SIGMA_PX = 0.5
 # Refraction bends starlight by 10 arc seconds 40 km above the ground (2 x 35 arc minutes at the
 # ground, a scale height of 6.7 km); stars nearer to the ground than that are left aside
-LEAST_STAR_HEIGHT_KM = 40.0
+MIN_STAR_HEIGHT_KM = 40.0
 # The fits of solved frames know the focal length better than this; heat and focus do not
-LEAST_SIGMA_LOG_FOCAL = 0.001
+MIN_SIGMA_LOG_FOCAL = 0.001
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class StarAttitude:
     time_utc: datetime  # when the photo was taken, as its clock has it
 
 
-def attitude_of(solution: StarSolution, time_utc: datetime) -> StarAttitude:
+def make_attitude(solution: StarSolution, time_utc: datetime) -> StarAttitude:
     """The attitude that a solved star field gives.
 
     The Earth moves among the stars with 30 km/s, which shifts them by up to 20.5 arc seconds and
@@ -57,19 +57,17 @@ def attitude_of(solution: StarSolution, time_utc: datetime) -> StarAttitude:
     count = max(len(solution), 3)
     # Across the boresight a star's residual over the root of their number; about it, more by the
     # focal length over their spread, which is a third of it at least for the lenses that see a limb
-    sigma_px = max(3.0 * solution.rms_px / np.sqrt(count), LEAST_SIGMA_PX)
+    sigma_px = max(3.0 * solution.rms_px / np.sqrt(count), MIN_SIGMA_PX)
     return StarAttitude(
         camera=replace(camera, quaternion_icrs=matrix_quaternion(matrix)),
         sigma_rad=float(sigma_px / camera.focal_px),
-        sigma_log_focal=max(
-            LEAST_SIGMA_LOG_FOCAL, sigma_px / max(camera.width_px, camera.height_px)
-        ),
+        sigma_log_focal=max(MIN_SIGMA_LOG_FOCAL, sigma_px / max(camera.width_px, camera.height_px)),
         stars=len(solution),
         time_utc=time_utc,
     )
 
 
-def over_the_earth(
+def place_over_earth(
     attitude: StarAttitude, rotation: FloatArray, position_ecef_m: tuple[float, float, float]
 ) -> Camera:
     """The camera of the stored image at a place (ECEF, metres) and a moment.

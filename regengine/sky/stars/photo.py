@@ -14,7 +14,7 @@ import numpy as np
 
 from detectors.types import StarDetections, StarDetector
 from matchers.geometry.sky_camera import SkyCamera
-from regengine.errors import ConfigError, shown
+from regengine.errors import ConfigError, escape_terminal
 from regengine.photo.formats import read_photo_file
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.result import Answer, Reason
@@ -31,7 +31,7 @@ FOV_LOG_FOCAL_SIGMA = 0.1  # what people know of a field of view
 _REMEDY = "give the output of regengine solve --json"
 _FOCAL_STEPS = 30
 # No lens is like that, but a damaged file may say so
-_MOST_DISTORTION = 1e3
+_MAX_DISTORTION = 1e3
 _FARTHEST_AXIS = 10.0  # of the principal point, in sizes of the picture
 
 
@@ -186,11 +186,14 @@ def text_line(solved: SolvedPhoto) -> str:
     """One photo's outcome for people."""
     outcome = solved.outcome
     if not isinstance(outcome, StarSolution):
-        return f"{shown(solved.frame.frame_id)}: not solved ({outcome.code}): {outcome.text}"
+        return (
+            f"{escape_terminal(solved.frame.frame_id)}: not solved ({outcome.code}): {outcome.text}"
+        )
     camera = outcome.camera
     ra, dec = camera.ra_dec_deg
     return (
-        f"{shown(solved.frame.frame_id)}: RA {ra:.4f} Dec {dec:+.4f} roll {camera.roll_deg:.2f} "
+        f"{escape_terminal(solved.frame.frame_id)}: RA {ra:.4f} Dec {dec:+.4f} roll "
+        f"{camera.roll_deg:.2f} "
         f"field {camera.fov_x_deg:.3f} deg, {len(outcome)} stars, rms {outcome.rms_px:.2f} px, "
         f"log10 odds {outcome.log10_odds:.1f}"
     )
@@ -256,7 +259,7 @@ def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> S
             f"The record of {record.get('frame')} lacks its attitude, field of view or distortion: "
             f"{_REMEDY}."
         ) from error
-    lens_may_be = max(map(abs, (k1, k2, p1, p2, k3))) < _MOST_DISTORTION and max(
+    lens_may_be = max(map(abs, (k1, k2, p1, p2, k3))) < _MAX_DISTORTION and max(
         abs(px), abs(py)
     ) < _FARTHEST_AXIS * max(width_px, height_px)
     if not (0.1 < field_deg < 170.0 and 0.5 < math.hypot(qx, qy, qz, qw) < 2.0 and lens_may_be):

@@ -11,7 +11,7 @@ from scipy.special import bdtr, bdtrc
 
 from detectors.types import FloatArray, IndexArray, PointFlag, StarDetections
 from matchers.geometry.sky_camera import SkyCamera
-from regengine.io.plain import counted
+from regengine.io.plain import format_count
 from regengine.result import Reason
 from regengine.sky.stars.catalogue import StarCatalogue
 from regengine.sky.stars.star_fit import fit_camera
@@ -27,9 +27,9 @@ from regengine.sky.stars.star_verify import StarField, Verified, VerifyParameter
 
 ACCEPT_LOG10_ODDS = 9.0  # as astrometry.net: Lang et al. (2010), section 3
 CLEAR_LOG10_ODDS = 6.0  # of a proposal: verified before other lenses are tried
-LEAST_FLUX = 1e-12
+MIN_FLUX = 1e-12
 NO_CHANGE = 1e-9  # one sigma of a term that is held
-FEWEST_STARS = 5  # four that a figure and a fit need, and one to judge by
+MIN_STARS = 5  # four that a figure and a fit need, and one to judge by
 # Fields of 5 to 120 degrees across corners: 400 mm to 12 mm on a full frame
 WIDEST_TANGENT, NARROWEST_TANGENT = 1.75, 0.045
 # A detection against the fitted lens, as a share of the long side: trails and soft corners
@@ -129,17 +129,17 @@ def solve_stars(
     """
     options = options or SolveOptions()
     chosen = _usable(stars)
-    if len(chosen) < FEWEST_STARS:
+    if len(chosen) < MIN_STARS:
         return Reason(
             code="few_stars",
-            text=f"{counted(len(chosen), 'star was', 'stars were')} found and {FEWEST_STARS} are "
+            text=f"{format_count(len(chosen), 'star was', 'stars were')} found and {MIN_STARS} are "
             "needed: nothing can be told from fewer.",
         )
     field = StarField(
         x=stars.x[chosen],
         y=stars.y[chosen],
         vectors_icrs=catalogue.vectors,
-        magnitude=-2.5 * np.log10(np.maximum(stars.flux[chosen], LEAST_FLUX)),
+        magnitude=-2.5 * np.log10(np.maximum(stars.flux[chosen], MIN_FLUX)),
         star_magnitude=catalogue.magnitude_g,
     )
     ceiling_px = max(2.0, CEILING_SHARE * max(width_px, height_px))
@@ -332,7 +332,7 @@ def _count_explained(
     count = np.searchsorted(catalogue.magnitude_g, limit, side="right")
     star, x, y = camera.find_in_view(catalogue.vectors[:count])
     seen = np.isin(star, found.star)
-    flux = np.maximum(stars.flux, LEAST_FLUX)
+    flux = np.maximum(stars.flux, MIN_FLUX)
     zero = np.median(found.magnitude_g + 2.5 * np.log10(flux[found.detection]))
     size = stars.fwhm_px / np.median(stars.fwhm_px[found.detection])
     may_be = np.zeros(len(stars), bool)

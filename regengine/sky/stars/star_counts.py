@@ -17,8 +17,8 @@ from regengine.sky.stars.catalogue import StarCatalogue
 from regengine.sky.stars.photo import camera_of_record
 from regengine.sky.stars.solve import FINAL
 
-FEWEST_EXPECTED = 20
-FEWEST_FOUND = 8
+MIN_EXPECTED = 20
+MIN_FOUND = 8
 # A limit this near to the faintest star that was looked for may lie beyond it
 MARGIN_MAG = 0.1
 BIN_MAG = 0.5
@@ -30,7 +30,7 @@ _STEP = 1e-2
 # `regengine solve` looks for so many of the brightest stars in view, and no others
 LOOKED_FOR = FINAL.depths[-1]
 _REMEDY = "solve it again with regengine solve --json --matches"
-_MOST_PIXELS = 100_000  # of a side
+_MAX_PIXELS = 100_000  # of a side
 FRAME_COLUMNS = (
     *("rank", "frame", "path", "limiting_g", "limiting_g_sigma", "limit_reached"),
     *("expected", "found", "completeness", "plateau", "slope_per_mag", "faintest_sought_g"),
@@ -88,7 +88,7 @@ def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
     matches = record.get("matches")
     size = (record.get("width_px"), record.get("height_px"))
     if not isinstance(matches, list) or not all(
-        isinstance(side, int) and 0 < side < _MOST_PIXELS for side in size
+        isinstance(side, int) and 0 < side < _MAX_PIXELS for side in size
     ):
         raise ConfigError(f"The record of {frame} does not list its stars: {_REMEDY}.")
     try:
@@ -123,7 +123,7 @@ def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Compl
     """Fit the share of stars that is found, star by star, by maximum likelihood."""
     from scipy.optimize import minimize
 
-    if len(found) < FEWEST_EXPECTED or found.sum() < FEWEST_FOUND:
+    if len(found) < MIN_EXPECTED or found.sum() < MIN_FOUND:
         return None
     faintest = float(magnitude_g.max())
 
@@ -195,7 +195,7 @@ def _sigma(cost: Callable[[FloatArray], float], at: FloatArray, number: int) -> 
     return float(np.sqrt(variance)) if variance > 0.0 else None
 
 
-def ranked(counts: Iterable[StarCounts]) -> list[StarCounts]:
+def rank_frames(counts: Iterable[StarCounts]) -> list[StarCounts]:
     """Frames by how faint the stars are that they show; of equals by how many they show."""
 
     def order(one: StarCounts) -> tuple[bool, float, int, str]:

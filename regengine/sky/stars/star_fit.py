@@ -93,13 +93,13 @@ def fit_camera(
     off = lens_offsets(start, believed) / sigma
 
     def residuals(step: FloatArray) -> FloatArray:
-        places = np.stack(moved(start, step).project(vectors_icrs), axis=1)
+        places = np.stack(move_camera(start, step).project(vectors_icrs), axis=1)
         away = np.nan_to_num(places - np.stack([x, y], axis=1)) / sigma_px
         return np.concatenate([away.ravel(), off + step[3:] / sigma])
 
     def slopes(step: FloatArray) -> FloatArray:
         # By turns of the moved camera: near enough to those of the start, and the same minimum
-        camera = moved(start, step)
+        camera = move_camera(start, step)
         seen = np.isfinite(camera.project(vectors_icrs)[0])
         rows = np.zeros((len(x), 2, len(step)))
         rows[seen] = jacobian(camera, vectors_icrs[seen]).reshape(-1, 2, len(step)) / sigma_px
@@ -112,7 +112,7 @@ def fit_camera(
     normal = found.jac.T @ found.jac
     normal[range(3), range(3)] += 1e-9  # of stars that all lie behind the camera
     return CameraFit(
-        camera=moved(start, found.x),
+        camera=move_camera(start, found.x),
         covariance=np.asarray(np.linalg.inv(normal), float),
         sigma_px=sigma_px,
     )
@@ -152,7 +152,7 @@ def lens_offsets(camera: SkyCamera, other: SkyCamera) -> FloatArray:
     return off
 
 
-def moved(camera: SkyCamera, step: FloatArray) -> SkyCamera:
+def move_camera(camera: SkyCamera, step: FloatArray) -> SkyCamera:
     """The camera with its parameters changed by a step of shape (11,), as of `jacobian`."""
     turn = Rotation.from_rotvec(step[:3]).as_matrix()
     k1, k2, p1, p2, k3 = (old + new for old, new in zip(camera.distortion, step[6:], strict=True))

@@ -14,8 +14,12 @@ from scipy.spatial.transform import Rotation
 
 from matchers.geometry.camera import Camera, ManyCameras, quaternion_matrix
 from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
-from matchers.geometry.footprint import MAX_INCIDENCE_DEG, visible_outline, visible_outlines
-from matchers.geometry.pose import looking_at_nadir, off_nadir_attitude, turned, with_attitude
+from matchers.geometry.footprint import (
+    MAX_INCIDENCE_DEG,
+    trace_visible_outline,
+    trace_visible_outlines,
+)
+from matchers.geometry.pose import off_nadir_attitude, point_at_nadir, turn_camera, with_attitude
 from matchers.geometry.projection import distort, undistort
 from tests.example_results import nadir_camera
 from tests.matchers.geometry.any_cameras import BENT, any_cameras
@@ -148,7 +152,7 @@ def test_straight_down_north_is_up_and_east_is_right() -> None:
     position = ecef(-60.0, -33.0, 400e3)
     x, y, z = position.tolist()
     blank = replace(camera_over(-60.0, -33.0, 400e3), position_ecef_m=(x, y, z))
-    camera = with_attitude(blank, looking_at_nadir(position))
+    camera = with_attitude(blank, point_at_nadir(position))
     here = [float(v) for v in camera.lonlat_to_pixel(-60.0, -33.0)]
     assert here == pytest.approx([149.5, 99.5], abs=1e-3)
     north, east = camera.lonlat_to_pixel([-60.0, -59.9], [-32.9, -33.0])[1::-1]
@@ -161,7 +165,7 @@ def test_straight_down_north_is_up_and_east_is_right() -> None:
 def test_turning_is_about_the_cameras_own_axes(vector: tuple[float, float, float]) -> None:
     camera = camera_over(3.0, 50.0, off_nadir=30.0, azimuth=77.0, roll=12.0)
     expected = camera.matrix @ Rotation.from_rotvec(vector).as_matrix()
-    assert turned(camera, vector).matrix == pytest.approx(expected, abs=1e-12)
+    assert turn_camera(camera, vector).matrix == pytest.approx(expected, abs=1e-12)
 
 
 def test_off_nadir_is_counted_from_the_geodetic_nadir() -> None:
@@ -259,9 +263,9 @@ def test_pixels_see_the_same_ground(some: list[Camera]) -> None:
 @settings(max_examples=15)
 @given(st.lists(any_cameras(), min_size=2, max_size=5))
 def test_outlines_are_those_of_each_and_end_at_the_limit(some: list[Camera]) -> None:
-    x, y, seen = visible_outlines(ManyCameras.of(some), 9)
+    x, y, seen = trace_visible_outlines(ManyCameras.of(some), 9)
     for row, camera in enumerate(some):
-        alone_x, alone_y = visible_outline(camera, 9)
+        alone_x, alone_y = trace_visible_outline(camera, 9)
         assert bool(seen[row]) == bool(len(alone_x))
         if not seen[row]:
             continue

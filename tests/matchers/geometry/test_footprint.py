@@ -15,7 +15,7 @@ from matchers.geometry.footprint import (
     MAX_INCIDENCE_DEG,
     corner_lonlat,
     diagonal_km,
-    visible_outline,
+    trace_visible_outline,
 )
 from tests.matchers.lamp_world import camera_over, ecef
 
@@ -109,7 +109,7 @@ def test_the_diagonal_of_a_view_that_ends_at_the_limb(off_nadir: float, roll: fl
 
 def test_the_outline_is_the_border_or_the_limit_of_incidence() -> None:
     camera = camera_over(10.0, 40.0, off_nadir=58.0, roll=20.0, focal_px=200.0)
-    x, y = visible_outline(camera)
+    x, y = trace_visible_outline(camera)
     angles = incidence_deg(camera.position_ecef_m, camera.pixel_to_ecef(x, y))
     assert (angles <= MAX_INCIDENCE_DEG).all()
     border = (x == 0.0) | (x == 299.0) | (y == 0.0) | (y == 199.0)

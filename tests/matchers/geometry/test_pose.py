@@ -14,11 +14,11 @@ from matchers.geometry.earth import geodetic_to_ecef
 from matchers.geometry.pose import (
     PARAMETERS,
     PosePrior,
-    moved,
+    mirror_pose,
+    move_on_orbit,
     off_nadir_attitude,
-    other_pose,
     pixel_derivatives,
-    stepped,
+    step_camera,
     track_offsets_m,
     with_attitude,
 )
@@ -61,8 +61,8 @@ def test_derivatives_equal_finite_differences(off_nadir, azimuth, roll, k1, mirr
     for k in range(PARAMETERS):
         step = np.zeros(PARAMETERS)
         step[k] = sizes[k]
-        plus = np.stack(stepped(here, VELOCITY, step).ecef_to_pixel(ground), axis=-1)
-        minus = np.stack(stepped(here, VELOCITY, -step).ecef_to_pixel(ground), axis=-1)
+        plus = np.stack(step_camera(here, VELOCITY, step).ecef_to_pixel(ground), axis=-1)
+        minus = np.stack(step_camera(here, VELOCITY, -step).ecef_to_pixel(ground), axis=-1)
         numeric = (plus - minus) / (2.0 * sizes[k])
         scale = max(1.0, np.abs(numeric).max())
         assert exact[..., k] == pytest.approx(numeric, abs=2e-4 * scale)
@@ -71,7 +71,7 @@ def test_derivatives_equal_finite_differences(off_nadir, azimuth, roll, k1, mirr
 @given(along=st.floats(-3e5, 3e5), across=st.floats(-3e5, 3e5), up=st.floats(-2e4, 2e4))
 def test_offsets_undo_movements(along, across, up):
     start = geodetic_to_ecef(-70.0, -33.0, 415e3)
-    there = moved(start, VELOCITY, along, across, up)
+    there = move_on_orbit(start, VELOCITY, along, across, up)
     x, y, z = start.tolist()
     prior = PosePrior(
         position_ecef_m=(x, y, z),
@@ -92,7 +92,7 @@ def test_a_step_up_raises_the_camera():
     start = camera(10.0, 20.0, 30.0)
     step = np.zeros(PARAMETERS)
     step[6] = 500.0
-    risen = np.linalg.norm(stepped(start, VELOCITY, step).position_ecef_m)
+    risen = np.linalg.norm(step_camera(start, VELOCITY, step).position_ecef_m)
     assert risen - np.linalg.norm(start.position_ecef_m) == pytest.approx(500.0, abs=1e-6)
 
 
@@ -104,7 +104,7 @@ def test_the_other_pose_sees_the_same_from_afar(
     narrow = camera_over(
         11.0, 43.0, off_nadir=off_nadir, azimuth=azimuth, roll=roll, focal_px=30_000.0
     )
-    other = other_pose(narrow)
+    other = mirror_pose(narrow)
     assert other is not None
     assert np.linalg.det(other.matrix) == pytest.approx(1.0)
     x, y = (axis.ravel() for axis in np.meshgrid(np.linspace(0, 299, 5), np.linspace(0, 199, 4)))
@@ -117,7 +117,7 @@ def test_the_other_pose_sees_the_same_from_afar(
     here, there = (np.asarray(one.position_ecef_m) - middle for one in (narrow, other))
     assert here @ up == pytest.approx(there @ up, rel=1e-6)
     assert np.linalg.norm(here - (here @ up) * up + there - (there @ up) * up) < 1.0
-    again = other_pose(other)
+    again = mirror_pose(other)
     assert again is not None
     assert np.allclose(again.position_ecef_m, narrow.position_ecef_m, atol=1.0)
     assert np.allclose(again.matrix, narrow.matrix, atol=1e-6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matchers.geometry.pose import FOCAL, PARAMETERS, ROTATION, stepped
+from matchers.geometry.pose import FOCAL, PARAMETERS, ROTATION, step_camera
 from matchers.geometry.pose_fit import PoseOptions, fit_pose, make_whitening
 from tests.matchers.lamp_world import VELOCITY, camera_over, miss_px, prior_of
 
@@ -29,7 +29,7 @@ def noisy_points(seed: int, n_wrong: int) -> tuple[np.ndarray, np.ndarray]:
 def test_a_camera_is_found_from_points_and_wrong_ones_are_no_inliers(seed: int) -> None:
     step = np.zeros(PARAMETERS)
     step[ROTATION], step[FOCAL] = [0.01, -0.02, 0.01], 0.01
-    start = stepped(TRUTH, VELOCITY, step)
+    start = step_camera(TRUTH, VELOCITY, step)
     pixels, places = noisy_points(seed, 8)
     noise = np.tile(0.25 * np.eye(2), (80, 1, 1))
     fit = fit_pose(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from matchers.geometry import compiled_view, projection
 from matchers.geometry.camera import Camera
-from matchers.geometry.pose import PARAMETERS, pixel_derivatives, track_axes, turned
+from matchers.geometry.pose import PARAMETERS, pixel_derivatives, track_axes, turn_camera
 from matchers.geometry.projection import POSITION, to_ground, to_pixel
 from tests.matchers.geometry.any_cameras import any_cameras
 from tests.matchers.lamp_world import VELOCITY, camera_over
@@ -42,7 +42,7 @@ def test_compiled_views_of_points_are_numpys(camera: Camera, seed: int) -> None:
 @pytest.mark.parametrize(("turn_px", "less"), [(2.0, True), (20.0, False)])
 def test_a_camera_that_is_hardly_turned_sees_the_same(turn_px: float, less: bool) -> None:
     camera = camera_over(10.0, 45.0, off_nadir=30.0, focal_px=500.0)
-    other = turned(camera, (turn_px / 500.0, 0.0, 0.0))
+    other = turn_camera(camera, (turn_px / 500.0, 0.0, 0.0))
     shares = np.random.default_rng(0).uniform(size=(40, 2))
     for moves_less in (projection.moves_less, compiled_view.moves_less):
         assert moves_less(camera.numbers, other.numbers, 200, shares, 8.0) is less

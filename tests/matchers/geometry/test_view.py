@@ -11,7 +11,7 @@ from pyproj import Geod
 
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import LightGrid, filled, pyramid
+from matchers.geometry.light_grid import LightGrid, fill_missing, make_pyramid
 from matchers.geometry.view import draw, lattice, render_known
 from tests.matchers.lamp_world import camera_over, ecef, project
 
@@ -79,7 +79,7 @@ def test_single_lit_pixels_appear_where_they_are(name: str, supersample: int) ->
         west, north = round(place[0]) - 2.0, round(place[1]) + 2.0
         grid, [(lon, lat)] = grid_with_lights([place], west=west, north=north, step=0.01, size=400)
         x, y = project(camera, ecef(lon, lat)[None])[0]
-        found = centroid(render_known(pyramid(grid, 4), camera, supersample)[0], x, y, 14)
+        found = centroid(render_known(make_pyramid(grid, 4), camera, supersample)[0], x, y, 14)
         assert found == pytest.approx((x, y), abs=0.1)
 
 
@@ -92,7 +92,7 @@ def test_a_grid_across_the_antimeridian_is_continuous() -> None:
         )
         x, y = project(camera, ecef(at_lon, at_lat)[None])[0]
         assert 0.0 < x < 299.0
-        found = centroid(render_known(pyramid(grid, 3), camera, 2)[0], x, y, 10)
+        found = centroid(render_known(make_pyramid(grid, 3), camera, 2)[0], x, y, 10)
         assert found == pytest.approx((x, y), abs=0.1)
 
 
@@ -102,7 +102,7 @@ def test_the_sky_is_dark_and_the_rest_bright() -> None:
     lon, _ = camera.pixel_to_lonlat(*np.meshgrid(np.arange(300.0), np.arange(200.0)))
     sky = ~np.isfinite(lon)
     assert 0.05 < sky.mean() < 0.6
-    image = render_known(pyramid(grid, 5), camera, 2)[0]
+    image = render_known(make_pyramid(grid, 5), camera, 2)[0]
     edge = np.abs(np.gradient(sky.astype(float))[0]) > 0  # within a lattice step of the limb
     for _ in range(6):
         edge[1:] |= edge[:-1]
@@ -178,7 +178,7 @@ def test_beyond_the_windows_edge_nothing_is_known_and_the_sky_is(valid: str) -> 
 def test_a_pyramid_keeps_means_and_places() -> None:
     rng = np.random.default_rng(0)
     grid = grid_of(rng.random((96, 128)).astype(np.float32), 5.0, 50.0, 0.25)
-    levels = pyramid(grid, 9)
+    levels = make_pyramid(grid, 9)
     assert levels[0] is grid
     assert [level.values.shape for level in levels] == [(96, 128), (48, 64), (24, 32), (12, 16)]
     for k, level in enumerate(levels):
@@ -188,14 +188,14 @@ def test_a_pyramid_keeps_means_and_places() -> None:
         assert level.lon0_deg - 0.5 * level.step_deg == pytest.approx(5.0 - 0.125)
         assert level.lat0_deg + 0.5 * level.step_deg == pytest.approx(50.0 + 0.125)
     assert levels[1].values[3, 5] == pytest.approx(grid.values[6:8, 10:12].mean())
-    assert len(pyramid(grid, 2)) == 2
+    assert len(make_pyramid(grid, 2)) == 2
 
 
 def test_a_pixel_of_a_pyramid_is_valid_if_all_its_parts_are() -> None:
     valid = np.ones((32, 32), bool)
     valid[5, 9] = False
     grid = grid_of(np.ones((32, 32), np.float32), 0.0, 0.0, 1.0, valid=valid)
-    half = pyramid(grid, 2)[1]
+    half = make_pyramid(grid, 2)[1]
     assert np.argwhere(~half.valid).tolist() == [[2, 4]]
 
 
@@ -203,6 +203,6 @@ def test_holes_are_filled_with_the_mean() -> None:
     values = np.array([[1.0, 3.0], [0.0, 0.0]], np.float32)
     valid = np.array([[True, True], [False, True]])
     grid = grid_of(values, 0.0, 0.0, 1.0, valid=valid)
-    assert filled(grid).values == pytest.approx(np.array([[1.0, 3.0], [4.0 / 3.0, 0.0]]))
-    assert filled(replace(grid, valid=None)).values is values
-    assert filled(replace(grid, valid=np.zeros((2, 2), bool))).values is values
+    assert fill_missing(grid).values == pytest.approx(np.array([[1.0, 3.0], [4.0 / 3.0, 0.0]]))
+    assert fill_missing(replace(grid, valid=None)).values is values
+    assert fill_missing(replace(grid, valid=np.zeros((2, 2), bool))).values is values

@@ -14,14 +14,14 @@ from scipy import fft
 
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import pyramid
+from matchers.geometry.light_grid import make_pyramid
 from matchers.lights.dense import (
     DenseParameters,
-    boresights,
+    choose_templates,
     correlate,
     project_stereographic,
     search,
-    templates_for,
+    spread_boresights,
 )
 from matchers.lights.photo_light import detail
 from tests.matchers.lamp_world import (
@@ -48,7 +48,7 @@ def lamps() -> LampWorld:
 
 @pytest.fixture(scope="module")
 def levels(lamps: LampWorld) -> Levels:
-    return pyramid(light_grid(lamps, WEST, SOUTH, EAST, NORTH, 0.04), 5)
+    return make_pyramid(light_grid(lamps, WEST, SOUTH, EAST, NORTH, 0.04), 5)
 
 
 def candidates(
@@ -59,8 +59,8 @@ def candidates(
     keep: int,
 ) -> list[Camera]:
     fine = detail(picture, PARAMETERS.detail_px)
-    templates = templates_for(fine, np.ones_like(fine), photo.focal_px, PARAMETERS)
-    directions = boresights(templates.step_deg, 0.0, max_off_nadir)
+    templates = choose_templates(fine, np.ones_like(fine), photo.focal_px, PARAMETERS)
+    directions = spread_boresights(templates.step_deg, 0.0, max_off_nadir)
     blank = replace(photo, quaternion=(0.0, 0.0, 0.0, 1.0))
     peaks = list(islice(search(levels, blank, templates, directions, PARAMETERS), keep))
     assert [p.score for p in peaks] == sorted((p.score for p in peaks), reverse=True)
@@ -98,10 +98,10 @@ def test_a_map_that_ends_is_searched_where_it_is(lamps: LampWorld, levels: Level
     col, _ = grid.to_pixel(np.array([11.2]), np.array([44.0]))
     valid[:, int(col[0]) :] = True  # the picture's western part lies outside
     ending = replace(grid, values=np.where(valid, grid.values, np.float32(0.0)), valid=valid)
-    best = candidates(pyramid(ending, 5), truth, log_picture(truth, lamps), 10.0, 3)
+    best = candidates(make_pyramid(ending, 5), truth, log_picture(truth, lamps), 10.0, 3)
     assert min(angle_between_deg(truth, camera) for camera in best) < 4.0
     nowhere = replace(ending, valid=np.zeros_like(valid))
-    assert candidates(pyramid(nowhere, 5), truth, log_picture(truth, lamps), 10.0, 3) == []
+    assert candidates(make_pyramid(nowhere, 5), truth, log_picture(truth, lamps), 10.0, 3) == []
 
 
 def brute_correlation(tile: FloatImage, image: FloatImage, mask: FloatImage) -> FloatArray:
@@ -125,7 +125,7 @@ def test_correlation_is_that_of_the_definition() -> None:
     rng = np.random.default_rng(3)
     template = cv2.GaussianBlur(rng.random((11, 17)).astype(np.float32), (0, 0), 1.0)
     tile = cv2.GaussianBlur(rng.random((40, 40)).astype(np.float32), (0, 0), 1.0)
-    templates = templates_for(template, np.ones_like(template), 1e4, SMALL)
+    templates = choose_templates(template, np.ones_like(template), 1e4, SMALL)
     found = correlate(tile, None, templates, SMALL)
     side = templates.side_px
     assert found.shape == (8, 40 - side + 1, 40 - side + 1)
@@ -144,7 +144,7 @@ def test_bright_light_beside_the_template_lets_no_correlation_pass_one() -> None
     tile = 0.01 * rng.random((96, 96)).astype(np.float32)
     tile[::19, ::17] = 5.0
     how = DenseParameters(max_tile_px=96, min_spread=1e-3, min_spread_share=0.0)
-    templates = templates_for(template, np.ones_like(template), 1e4, how)
+    templates = choose_templates(template, np.ones_like(template), 1e4, how)
     assert templates.fft_px == 96
     assert np.abs(correlate(tile, None, templates, how)).max() <= 1.001
 

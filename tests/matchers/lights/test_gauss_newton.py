@@ -10,15 +10,15 @@ import pytest
 
 from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import pyramid
+from matchers.geometry.light_grid import make_pyramid
 from matchers.geometry.pose import (
     ALONG,
     FOCAL,
     PARAMETERS,
     ROTATION,
     PosePrior,
-    moved,
-    stepped,
+    move_on_orbit,
+    step_camera,
 )
 from matchers.lights.gauss_newton import (
     Alignment,
@@ -48,7 +48,7 @@ def lamps() -> LampWorld:
 
 @pytest.fixture(scope="module")
 def levels(lamps: LampWorld) -> Levels:
-    return pyramid(light_grid(lamps, 2.0, 36.0, 20.0, 50.0, 0.01), 5)
+    return make_pyramid(light_grid(lamps, 2.0, 36.0, 20.0, 50.0, 0.01), 5)
 
 
 def truth(**changes: Any) -> Camera:
@@ -91,7 +91,7 @@ def perturbed(camera: Camera, seed: int, pixels: float) -> Camera:
     step[ROTATION] = turn / np.linalg.norm(turn) * pixels / camera.focal_px
     step[2] *= 2.0  # a roll moves the middle of the picture less
     step[FOCAL] = 0.01 * rng.normal()
-    return stepped(camera, VELOCITY, step)
+    return step_camera(camera, VELOCITY, step)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -111,7 +111,7 @@ def test_what_is_not_free_stays(lamps: LampWorld, levels: Levels) -> None:
     photo = log_picture(true, lamps)
     step = np.zeros(PARAMETERS)
     step[[0, 1, FOCAL, ALONG]] = [0.01, -0.008, 0.02, 4e3]
-    start = stepped(true, VELOCITY, step)
+    start = step_camera(true, VELOCITY, step)
     found = aligned(levels, photo, start, prior_of(true), ROTATION).camera
     assert found.focal_px == pytest.approx(start.focal_px)
     assert found.position_ecef_m == pytest.approx(start.position_ecef_m)
@@ -127,7 +127,7 @@ def test_a_slide_along_the_track_is_found(lamps: LampWorld, levels: Levels) -> N
     wide = {"off_nadir": 35.0, "azimuth": 10.0}
     true = camera_over(10.5, 40.5, width=128, height=96, focal_px=100.0, **wide)
     photo = log_picture(true, lamps)
-    x, y, z = moved(true.position_ecef_m, VELOCITY, -40e3, 0.0, 0.0).tolist()
+    x, y, z = move_on_orbit(true.position_ecef_m, VELOCITY, -40e3, 0.0, 0.0).tolist()
     start = replace(true, position_ecef_m=(x, y, z))
     given = {"iterations": 25, "supersample": 2}
     found = aligned(levels, photo, start, prior_of(start), ROTATION, FOCAL, ALONG, **given).camera

@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from matchers.geometry.camera import Camera
 from matchers.lights.patch_fit import Refinement, fit_to_patches, jackknife
 from matchers.lights.patches import PatchMatches
-from regengine.registration.control_points import camera_covariances, estimate_offsets, widen
+from regengine.registration.control_points import (
+    compute_camera_covariances,
+    estimate_offsets,
+    widen,
+)
 from regengine.registration.fit import weigh_alternative
 from regengine.registration.parameters import PointParams, RefineParams
 from regengine.registration.types import Fit
@@ -118,8 +122,8 @@ def test_a_lamp_that_carries_the_fit_is_told_where_its_patches_state_little() ->
     of_calm, of_wrong = (record_of(*one) for one in ((sure, lamp), (pulled, groups)))
     # As control points have it: the wider of what is stated and of the refits
     for fit, carried in ((of_calm, False), (of_wrong, True)):
-        stated = camera_covariances(fit, GROUND, None)
-        told = camera_covariances(fit, GROUND, fit.refits)
+        stated = compute_camera_covariances(fit, GROUND, None)
+        told = compute_camera_covariances(fit, GROUND, fit.refits)
         assert fit.refits is not None
         moved = fit.refits.covariance_px(GROUND)
         assert told == pytest.approx(widen(stated, moved), rel=1e-9)
@@ -142,18 +146,18 @@ def test_the_stated_covariance_is_that_of_least_squares_by_hand() -> None:
     ground = ecef(*TRUE.pixel_to_lonlat(x, y))
 
     def slopes(places: Array) -> Array:
-        from matchers.geometry.pose import stepped
+        from matchers.geometry.pose import step_camera
 
         here = project(refinement.camera, places)
         steps = 1e-5 * np.eye(10)[:4]
-        there = [stepped(refinement.camera, prior.velocity_ecef, step) for step in steps]
+        there = [step_camera(refinement.camera, prior.velocity_ecef, step) for step in steps]
         return np.stack([(project(one, places) - here) / 1e-5 for one in there], axis=-1)
 
     weights = refinement.weights / 0.4**2
     normal = np.einsum("n,nik,nil->kl", weights, slopes(ground), slopes(ground))
     normal[3, 3] += prior.sigma_log_focal**-2
     covariance = np.einsum("nik,kl,njl->nij", slopes(GROUND), np.linalg.inv(normal), slopes(GROUND))
-    stated = camera_covariances(record_of(refinement, np.arange(200)), GROUND, None)
+    stated = compute_camera_covariances(record_of(refinement, np.arange(200)), GROUND, None)
     white = refinement.residual_px / 0.4
     grown = max(1.0, 1.4826 * float(np.median(np.abs(white)))) ** 2
     assert stated == pytest.approx(grown * covariance, rel=0.03, abs=1e-5)

@@ -9,7 +9,7 @@ import pytest
 
 from detectors.types import FloatArray, IndexArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import pyramid
+from matchers.geometry.light_grid import make_pyramid
 from matchers.geometry.pose import (
     ACROSS,
     ALONG,
@@ -22,7 +22,7 @@ from matchers.geometry.pose import (
     UP,
     PosePrior,
     pixel_derivatives,
-    stepped,
+    step_camera,
 )
 from matchers.lights.patch_fit import PATCH_FIT, Refinement, fit_to_patches, jackknife
 from matchers.lights.patches import PatchMatches
@@ -93,7 +93,7 @@ def apart_px(found: Camera, true: Camera) -> float:
 
 def test_an_exact_displacement_is_undone() -> None:
     start = start_camera()
-    true = stepped(start, VELOCITY, a_step(np.random.default_rng(0)))
+    true = step_camera(start, VELOCITY, a_step(np.random.default_rng(0)))
     matches = matches_of(start, true, np.random.default_rng(1), sigma_px=0.0)
     loose = prior_of(start, sigma_along_m=1e7, sigma_across_m=1e7, sigma_up_m=1e7)
     loose = replace(loose, sigma_log_focal=10.0, sigma_k1=10.0)
@@ -110,7 +110,7 @@ def test_an_exact_displacement_is_undone() -> None:
 def test_a_quarter_of_wrong_matches_does_little_harm(seed: int) -> None:
     rng = np.random.default_rng(seed)
     start = start_camera()
-    true = stepped(start, VELOCITY, a_step(rng))
+    true = step_camera(start, VELOCITY, a_step(rng))
     found = fit_to_patches(start, matches_of(start, true, rng, outliers=0.25), prior_of(start), ALL)
     assert apart_px(start, true) > 0.8
     assert apart_px(found.camera, true) < 0.25
@@ -130,7 +130,7 @@ def test_the_covariance_is_honest(outliers: float) -> None:
     for seed in range(60):
         rng = np.random.default_rng(seed)
         step = a_step(rng)
-        true = stepped(start, VELOCITY, step)
+        true = step_camera(start, VELOCITY, step)
         found = fit_to_patches(start, matches_of(start, true, rng, outliers=outliers), prior, ALL)
         error = prior.departure(found.camera) - prior.departure(true)
         sigma = np.sqrt(np.diag(found.covariance))
@@ -149,7 +149,7 @@ def test_belief_decides_what_the_lights_cannot_tell() -> None:
     start = camera_over(10.5, 42.5, width=600, height=400, focal_px=5000.0)
     step = np.zeros(10)
     step[FOCAL] = 0.01
-    true = stepped(start, VELOCITY, step)
+    true = step_camera(start, VELOCITY, step)
     rng = np.random.default_rng(5)
     matches = matches_of(start, true, rng, sigma_px=0.26)
     focal = fit_to_patches(start, matches, prior_of(start, sigma_up_m=1.0), ALL)
@@ -169,7 +169,7 @@ def test_a_crop_off_the_middle_moves_the_principal_point() -> None:
     believed = replace(cropped, principal_point=(149.5, 199.5))
     turn = np.zeros(PARAMETERS)
     turn[1] = -np.arctan(150.0 / start.focal_px)  # so far the attitude makes up for it
-    wrong = stepped(believed, VELOCITY, turn)
+    wrong = step_camera(believed, VELOCITY, turn)
     rng = np.random.default_rng(8)
     x, y = rng.uniform(10, 289, 120), rng.uniform(10, 389, 120)
     at_x, at_y = cropped.ecef_to_pixel(wrong.pixel_to_ecef(x, y))
@@ -199,7 +199,7 @@ def lamps() -> LampWorld:
 
 @pytest.fixture(scope="module")
 def levels(lamps: LampWorld) -> Levels:
-    return pyramid(light_grid(lamps, 4.0, 37.0, 20.0, 50.0, 1.0 / 120.0), 4)
+    return make_pyramid(light_grid(lamps, 4.0, 37.0, 20.0, 50.0, 1.0 / 120.0), 4)
 
 
 def test_a_picture_is_fitted_to_a_fraction_of_a_pixel(lamps: LampWorld, levels: Levels) -> None:
@@ -208,11 +208,11 @@ def test_a_picture_is_fitted_to_a_fraction_of_a_pixel(lamps: LampWorld, levels: 
         11.0, 43.0, off_nadir=25.0, azimuth=200.0, roll=80.0, width=300, height=200, focal_px=450.0
     )
     step = a_step(rng)
-    true = stepped(believed, VELOCITY, step)
+    true = step_camera(believed, VELOCITY, step)
     photo = log_picture(true, lamps, blur_px=1.2)
     nudge = np.zeros(10)
     nudge[ROTATION] = [0.006, -0.005, 0.004]
-    start = stepped(believed, VELOCITY, nudge)
+    start = step_camera(believed, VELOCITY, nudge)
     params = RefineParams(patch_px=25, cells=10)
     given = levels, photo, np.ones_like(photo), start, prior_of(believed), ALL, params
     found = refine_on_patches(*given)

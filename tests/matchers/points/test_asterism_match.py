@@ -14,8 +14,8 @@ from test_asterisms import sky, turned
 from detectors.types import FloatArray
 from matchers.points.asterism_fit import (
     MatchParameters,
-    fitted_rotations,
-    rescaled,
+    fit_rotations,
+    rescale_tangents,
 )
 from matchers.points.asterism_match import Attitude, match
 from matchers.points.asterisms import AsterismIndex, AsterismParameters, build_index, unit
@@ -151,7 +151,7 @@ def test_the_fitted_rotation_is_the_true_one(seed: int, count: int) -> None:
     truth = turned(seed)
     targets = points @ truth.T + 0.01 * rng.standard_normal(points.shape)
     share = rng.uniform(0.1, 1.0, count)
-    found = fitted_rotations(points[None], targets[None], share[None], np.eye(3)[None])[0]
+    found = fit_rotations(points[None], targets[None], share[None], np.eye(3)[None])[0]
     assert np.linalg.det(found) == pytest.approx(1.0)
     if count > 2:
         expected, _ = Rotation.align_vectors(targets, points, weights=share)
@@ -193,10 +193,12 @@ def test_the_scale_moves_what_lies_far_from_the_nadir(scale: float) -> None:
     index = build_index(level @ rotation.T, brightness, TOWN_FIGURES)
     seen = np.flatnonzero((angle < 0.1) & (np.abs(around) < 0.2))
     assert len(seen) > 20
-    rays = unit(rescaled(level[seen], 1.0 / scale) + rng.normal(0.0, SIGMA_RAD / 4, (len(seen), 3)))
+    rays = unit(
+        rescale_tangents(level[seen], 1.0 / scale) + rng.normal(0.0, SIGMA_RAD / 4, (len(seen), 3))
+    )
     best = match(index, rays, brightness[seen], TOWNS)[0]
     assert best.log10_odds > 5.0
     assert best.scale == pytest.approx(scale, rel=0.02)
-    placed = rescaled(rays, best.scale) @ best.rotation.T
+    placed = rescale_tangents(rays, best.scale) @ best.rotation.T
     off = np.linalg.norm(placed - index.vectors[seen], axis=1)
     assert np.median(off) < 3.0 * SIGMA_RAD

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from worker_troubles import LARGE, attempts, die_at_every_start, process
 
-from regengine.batch.plan import failure_of
+from regengine.batch.plan import describe_failure
 from regengine.batch.run import BatchOptions, run_batch
 from regengine.batch.same_settings import RunSettings
 from regengine.errors import WorkerError
@@ -89,7 +89,7 @@ def test_a_photo_that_takes_too_long_is_given_up_and_no_other(tmp_path: Path) ->
 def test_a_disk_of_the_network_that_does_not_answer_is_no_photo_that_takes_too_long() -> None:
     """Both are a TimeoutError; what could not be read is tried again by the next run."""
     silent = TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
-    failure = failure_of(Path("a.jpg"), silent)
+    failure = describe_failure(Path("a.jpg"), silent)
     assert failure.code == "unreadable"
     assert "a.jpg cannot be read (Connection timed out)" in failure.text
-    assert failure_of(Path("a.jpg"), TimeoutError(), 3.0).code == "timed_out"
+    assert describe_failure(Path("a.jpg"), TimeoutError(), 3.0).code == "timed_out"

@@ -13,7 +13,7 @@ from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks, spread_shifts
 from regengine import open_light_map
 from regengine.collection.catalogue import quality
-from regengine.registration.windows import footprint_window, ground_sample_km
+from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
 from tests.kit.runs import LIGHTS as SAMPLE
 from tests.matchers.lamp_world import camera_over
 
@@ -106,7 +106,7 @@ def test_expected_towns_are_met_by_as_strong_ones_more_often_than_by_chance(seed
             if 0.0 <= x < 200.0 and 0.0 <= y < 150.0:
                 found = brightest(place + shift, seen)
                 tries.append(found > 0.0 and found > 0.3 * usual * at)
-    found_met, found_chance = quality.met_shares(expected, seen, (200, 150))
+    found_met, found_chance = quality.measure_met_shares(expected, seen, (200, 150))
     assert found_met == pytest.approx(met)
     assert found_chance == pytest.approx(np.mean(tries))
 
@@ -115,7 +115,7 @@ def test_what_clouds_hide_is_what_is_not_met_beyond_chance_of_what_a_clear_sky_s
     """The map's own view, dark where a cloud is; 84 in 100 are met under a clear sky."""
     camera = camera_over(-150.0, 39.0, width=500, height=400, focal_px=900.0)
     light_map = open_light_map([SAMPLE])
-    levels = footprint_window(light_map, camera, 25.0, ground_sample_km(camera) / 1.2)
+    levels = find_footprint_window(light_map, camera, 25.0, compute_ground_sample_km(camera) / 1.2)
     assert levels is not None
     view, _ = render_known(levels, camera, 2)
     ones = np.ones_like(view)
@@ -124,13 +124,13 @@ def test_what_clouds_hide_is_what_is_not_met_beyond_chance_of_what_a_clear_sky_s
     for share in (0.0, 0.4, 0.7):
         values = np.where(clouds < share, np.float32(0.0), view)
         image = LightImage(values=values, weight=ones, factor=1.0)
-        found = quality.hidden_share(image, camera, light_map)
+        found = quality.estimate_hidden_share(image, camera, light_map)
         seen = find_light_peaks(image.resized(512).values, ones, 400)
-        met, chance = quality.met_shares(expected, seen, (500, 400))
+        met, chance = quality.measure_met_shares(expected, seen, (500, 400))
         clear = 1.0 - (met - chance) / (1.0 - chance) / 0.84
         assert found == pytest.approx(min(max(clear, 0.0), 1.0), abs=1e-6)
         assert (found == 0.0) == (share == 0.0)
     dark = LightImage(values=0.0 * view, weight=ones, factor=1.0)
-    assert quality.hidden_share(dark, camera, light_map) is None
+    assert quality.estimate_hidden_share(dark, camera, light_map) is None
     away = camera_over(0.0, 39.0)
-    assert quality.hidden_share(image, away, light_map) is None
+    assert quality.estimate_hidden_share(image, away, light_map) is None

@@ -138,7 +138,7 @@ def test_a_report_tells_what_was_said_of_which_photos() -> None:
 def test_many_simulated_frames_are_thinned_class_by_class() -> None:
     labels = ["day", "inside"] * 6
     samples, _ = known(labels, labels, simulated=8)
-    kept = [samples.names.index(name) for name in training.thinned(samples, 2).names]
+    kept = [samples.names.index(name) for name in training.thin_samples(samples, 2).names]
     assert kept == [0, 1, 2, 3, 4, 5, 6, 7]
 
 

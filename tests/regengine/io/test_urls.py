@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regengine.errors import ConfigError
-from regengine.io.urls import Url, file_name, is_url, scheme_of, without_secrets
+from regengine.io.urls import Url, file_name, hide_secrets, is_url, parse_scheme
 
 FILE = "file:" + "//"  # files of this machine
 
@@ -33,10 +33,10 @@ FILE = "file:" + "//"  # files of this machine
     ],
 )
 def test_secrets_are_not_shown(given_as: str, told: str) -> None:
-    assert without_secrets(given_as) == str(Url(given_as)) == told
+    assert hide_secrets(given_as) == str(Url(given_as)) == told
     assert repr(Url(given_as)) == f"Url({told})"
-    assert without_secrets(f"--photo={given_as}") == f"--photo={told}"
-    assert "me:pa" not in without_secrets(f"{given_as},{given_as}")
+    assert hide_secrets(f"--photo={given_as}") == f"--photo={told}"
+    assert "me:pa" not in hide_secrets(f"{given_as},{given_as}")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_no_name_leads_out_of_its_folder(text: str) -> None:
 )
 def test_only_what_comes_over_a_network_is_fetched(url: str) -> None:
     with pytest.raises(ConfigError):
-        scheme_of(url)
+        parse_scheme(url)
 
 
 def test_paths_are_no_urls() -> None:

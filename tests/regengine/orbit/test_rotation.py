@@ -18,7 +18,7 @@ from regengine.orbit import (
     sidereal_angle_rad,
     teme_to_ecef,
     turn_about_pole,
-    turned_by_clock,
+    turn_by_clock,
     ut1_minus_utc_s,
     utc_of,
 )
@@ -101,7 +101,7 @@ def test_axes_agree_with_astropy_to_an_arc_second(moment: datetime) -> None:
     ours = icrs_to_itrf(moment)
     assert np.abs(ours - theirs).max() < 0.7 * ARC_SECOND
     # Without UT1 - UTC it would be off by arc seconds: the test can tell
-    assert np.abs(turned_by_clock(ours, 0.2) - theirs).max() > 1.5 * ARC_SECOND
+    assert np.abs(turn_by_clock(ours, 0.2) - theirs).max() > 1.5 * ARC_SECOND
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -121,7 +121,7 @@ def test_the_earths_velocity_is_astropys(moment: datetime) -> None:
 def test_a_wrong_clock_turns_the_earth(seconds: float) -> None:
     moment = MOMENTS[1]
     exact = icrs_to_itrf(moment + timedelta(seconds=seconds))
-    turned = turned_by_clock(icrs_to_itrf(moment), seconds)
+    turned = turn_by_clock(icrs_to_itrf(moment), seconds)
     assert np.abs(turned - exact).max() < 0.1 * ARC_SECOND
 
 

@@ -17,7 +17,7 @@ from regengine.orbit.uncertainty import (
     LEVELS,
     OffsetBelief,
     even,
-    slide_belief,
+    make_slide_belief,
     usual_clock,
     with_clock,
     with_drag,
@@ -85,7 +85,7 @@ def test_the_shares_of_unusual_drag_are_those_of_the_benchmark() -> None:
 @pytest.mark.parametrize("row", [5, 7, 9])
 def test_at_a_tabulated_age_the_quantiles_are_met(row: int, before: bool) -> None:
     age_h = 24.0 * AGE_DAYS[row] * (1.0 if before else -1.0)
-    belief = slide_belief(orbit_sigma(age_h).along_km, before=before)
+    belief = make_slide_belief(orbit_sigma(age_h).along_km, before=before)
     constants = (table.SLIDE_BEFORE_KM if before else table.SLIDE_AFTER_KM)[row]
     for level, quantile in zip(LEVELS, constants, strict=True):
         if abs(quantile) > 100.0:  # smaller ones lie within a bin or two
@@ -96,7 +96,7 @@ def test_at_a_tabulated_age_the_quantiles_are_met(row: int, before: bool) -> Non
 
 @given(sigma=st.floats(0.001, 20_000.0), before=st.booleans())
 def test_a_belief_is_a_probability(sigma: float, before: bool) -> None:
-    belief = slide_belief(sigma, before=before)
+    belief = make_slide_belief(sigma, before=before)
     assert (np.diff(belief.cumulative) >= 0.0).all()
     assert 0.95 < total(belief) <= 1.0 + 1e-9
     assert belief.reach_km <= 21_300.0
@@ -114,7 +114,7 @@ def test_a_clock_adds_to_a_slide() -> None:
     """A slide far ahead or far behind, by a clock that is off by up to 1,000 km."""
     apart = np.zeros(len(EDGES_KM) - 1)
     apart[np.searchsorted(EDGES_KM, [-5000.0, 3000.0]) - 1] = (0.8, 0.2)
-    slide = table.belief_of(apart, 6000.0)
+    slide = table.make_belief(apart, 6000.0)
     both = with_clock(slide, even(0.0, 1000.0), 1000.0)
     assert float(both.share(-6010.0, -3990.0)) == pytest.approx(0.8)
     assert float(both.share(-5500.0, -5000.0)) == pytest.approx(0.2, abs=0.01)
@@ -128,10 +128,10 @@ def test_a_clock_adds_to_a_slide() -> None:
 @pytest.mark.parametrize("shift_km", [-4000.0, 1500.0])
 def test_wrong_drag_moves_the_belief_by_its_measured_share(shift_km: float) -> None:
     """Quartiles of what of the shift was so."""
-    belief = with_drag(slide_belief(5.0, before=True), shift_km)
+    belief = with_drag(make_slide_belief(5.0, before=True), shift_km)
     for level, share in ((0.25, 0.40), (0.5, 0.89), (0.75, 1.24)):
         farther = below(belief, share * shift_km)
         assert (farther if shift_km > 0.0 else 1.0 - farther) == pytest.approx(level, abs=0.03)
     assert belief.reach_km > 1.6 * abs(shift_km)
-    usual = slide_belief(5.0, before=True)
+    usual = make_slide_belief(5.0, before=True)
     assert with_drag(usual, -200.0) is usual

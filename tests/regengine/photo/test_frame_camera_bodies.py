@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regengine.photo.camera_bodies import CameraBody, assumed_pitch, body_pitch, find_body
+from regengine.photo.camera_bodies import CameraBody, assume_pitch, find_body, find_body_pitch
 
 # Pitches in micrometres from facts published about the bodies (makers' data sheets, and the
 # focal-plane resolution that the D4, D5 and Z 9 write into EXIF).
@@ -68,7 +68,7 @@ def test_unknown_names(written: str) -> None:
 def test_every_resized_copy_keeps_the_sensor_width(name: str, long_px: int) -> None:
     camera = body(name)
     short_px = round(long_px * camera.short_px / camera.long_px)
-    pitch = body_pitch(camera, short_px, long_px)
+    pitch = find_body_pitch(camera, short_px, long_px)
     assert not pitch.may_be_cropped
     # One side alone may happen to have the sensor's own number of pixels: then within a pixel.
     assert pitch.pitch_um * long_px == pytest.approx(camera.long_mm * 1000.0, rel=1.5 / short_px)
@@ -76,29 +76,29 @@ def test_every_resized_copy_keeps_the_sensor_width(name: str, long_px: int) -> N
 
 def test_full_picture_and_full_scale_crop_have_the_native_pitch() -> None:
     d4 = body("NIKON D4")
-    whole = body_pitch(d4, 4928, 3280)
+    whole = find_body_pitch(d4, 4928, 3280)
     assert whole.pitch_um == d4.native_pitch_um
     assert not whole.may_be_cropped
     for size in [(4928, 2000), (4000, 3280), (3280, 4000)]:
-        cropped = body_pitch(d4, *size)
+        cropped = find_body_pitch(d4, *size)
         assert cropped.pitch_um == d4.native_pitch_um
         assert cropped.may_be_cropped
 
 
 def test_wide_crop_is_at_most_as_wide_as_the_sensor() -> None:
-    pitch = body_pitch(body("NIKON D5"), 1200, 630)
+    pitch = find_body_pitch(body("NIKON D5"), 1200, 630)
     assert pitch.may_be_cropped
     assert pitch.pitch_um * 1200 == pytest.approx(35_900.0)
 
 
 def test_dx_crop_told_by_the_focal_lengths() -> None:
-    pitch = body_pitch(body("NIKON D3S"), 2784, 1848, crop_factor=1.5)
+    pitch = find_body_pitch(body("NIKON D3S"), 2784, 1848, crop_factor=1.5)
     assert pitch.pitch_um == pytest.approx(8.46, rel=0.003)
     assert not pitch.may_be_cropped
 
 
 def test_unknown_body_is_taken_for_full_frame() -> None:
-    pitch = assumed_pitch(1112, 741)
+    pitch = assume_pitch(1112, 741)
     assert pitch.pitch_um == pytest.approx(36_000.0 / 1112.0)
     assert not pitch.may_be_cropped
-    assert assumed_pitch(1400, 788).may_be_cropped
+    assert assume_pitch(1400, 788).may_be_cropped

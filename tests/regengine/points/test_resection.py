@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.pose import moved, turned
+from matchers.geometry.pose import move_on_orbit, turn_camera
 from matchers.geometry.pose_fit import PoseFit
 from regengine.points.resection import (
     ASKED,
@@ -20,13 +20,13 @@ from regengine.points.resection import (
     PointPairs,
     Start,
     Unknowns,
-    best_of,
+    choose_best,
     disagreeing_points,
+    fit_from_starts,
     free_parameters,
-    resected,
+    make_rough_prior,
+    make_starts_around,
     residuals_px,
-    rough_prior,
-    starts_around,
 )
 from tests.matchers.lamp_world import camera_over, ecef, project
 
@@ -68,16 +68,16 @@ def rough(
     camera: Camera, along_km: float, focal: float, turn: tuple[float, float, float]
 ) -> Camera:
     """The camera moved along an eastward track, zoomed, and turned about its axes."""
-    x, y, z = moved(camera.position_ecef_m, EAST, 1e3 * along_km, 2e3, 1e3).tolist()
+    x, y, z = move_on_orbit(camera.position_ecef_m, EAST, 1e3 * along_km, 2e3, 1e3).tolist()
     start = replace(camera, position_ecef_m=(x, y, z), focal_px=camera.focal_px * focal)
-    return turned(start, turn)
+    return turn_camera(start, turn)
 
 
 def fitted(start: Camera, pairs: PointPairs, free: Free = "auto") -> tuple[PoseFit, Disagreement]:
     unknowns = Unknowns(
-        pairs=pairs, belief=rough_prior(start, EAST), freed=free_parameters(len(pairs), free)
+        pairs=pairs, belief=make_rough_prior(start, EAST), freed=free_parameters(len(pairs), free)
     )
-    return resected(start, unknowns), disagreeing_points(start, unknowns)
+    return fit_from_starts(start, unknowns), disagreeing_points(start, unknowns)
 
 
 def worst_px(found: Camera, truth: Camera) -> float:
@@ -122,7 +122,7 @@ def test_good_points_bring_a_camera_back_from_wherever_it_looks(
 def test_more_points_free_more(count: int, freed: tuple[str, ...]) -> None:
     assert free_parameters(count, "auto") == freed
     truth = view()
-    found, _ = fitted(turned(truth, (1.0, 2.0, 0.0)), pairs_of(truth, GRID[:count], 0.01))
+    found, _ = fitted(turn_camera(truth, (1.0, 2.0, 0.0)), pairs_of(truth, GRID[:count], 0.01))
     assert np.hypot(*found.residual_px.T).max() < 0.1
 
 
@@ -187,22 +187,22 @@ def test_points_find_their_camera_from_anywhere(away_km: float, zoom: float) -> 
     start = rough(truth, away_km, zoom, (1.0, 2.0, 0.5))
     for shares in (CORNERS, GRID[::3]):
         points = pairs_of(truth, shares, 0.5)
-        first = Start(camera=start, belief=rough_prior(start, EAST))
-        around = starts_around(start, points, lens_known=zoom < 1.1)
-        best = best_of(first, [around], points)
+        first = Start(camera=start, belief=make_rough_prior(start, EAST))
+        around = make_starts_around(start, points, lens_known=zoom < 1.1)
+        best = choose_best(first, [around], points)
         unknowns = Unknowns(pairs=points, belief=best.belief, freed=ASKED["position"])
-        assert worst_px(resected(best.camera, unknowns).camera, truth) < 10.0
+        assert worst_px(fit_from_starts(best.camera, unknowns).camera, truth) < 10.0
 
 
 def test_a_start_that_fits_is_kept_whatever_else_would() -> None:
     truth = view()
     points = pairs_of(truth, CORNERS, 2.0)
     near = rough(truth, 60.0, 1.03, (0.1, 0.0, 0.0))
-    starts = [Start(camera=one, belief=rough_prior(one, EAST)) for one in (near, truth)]
-    assert best_of(starts[0], [starts[1:]], points) is starts[0]
+    starts = [Start(camera=one, belief=make_rough_prior(one, EAST)) for one in (near, truth)]
+    assert choose_best(starts[0], [starts[1:]], points) is starts[0]
     far = rough(truth, 1500.0, 1.0, (0.0, 0.0, 0.0))
-    first = Start(camera=far, belief=rough_prior(far, EAST))
-    assert best_of(first, [[], starts[1:]], points) is starts[1]
+    first = Start(camera=far, belief=make_rough_prior(far, EAST))
+    assert choose_best(first, [[], starts[1:]], points) is starts[1]
 
 
 def test_good_points_are_not_suspected() -> None:

@@ -135,7 +135,7 @@ START = moved(TRUTH, [0.01, -0.02, 0.015, 0.02, 8e3, -5e3, 1.5e3, 0.0])
 STEPS_M = np.linspace(-400e3, 400e3, 21)
 TRACK = START.position_ecef_m + STEPS_M[:, None] * east_north_up(10.0, 45.0)[0]
 FLOWN = PositionPrior(track_ecef_m=TRACK)
-LEAST = {
+MIN_COUNT = {
     "auto": {"attitude": 2, "focal length": 3, "position": 4},
     "attitude": {"attitude": 2},
     "focal": {"attitude": 2, "focal length": 2},
@@ -148,7 +148,7 @@ LEAST = {
 def test_a_camera_is_that_of_least_squares_with_what_so_many_points_free(count: int) -> None:
     points = points_of(count, 2.0 if count > 3 else 0.0)
     by_hand = cache(lambda freed: brute(START, points, freed))
-    for free, least in LEAST.items():
+    for free, least in MIN_COUNT.items():
         known = PositionPrior() if free != "auto" else PositionPrior(track_ecef_m=TRACK[10:11])
         found = solve(START, points, free, known)
         freed = tuple(name for name, n in least.items() if count >= n) or ("aim",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.limb import Limb
-from detectors.limb_geometry import AIRGLOW_TOP_KM, HARD_EDGE_KM, limb_angle_deg, pointing_of
+from detectors.limb_geometry import AIRGLOW_TOP_KM, HARD_EDGE_KM, compute_pointing, limb_angle_deg
 from detectors.types import FloatArray
 
 ALTITUDE_KM = 410.0
@@ -13,7 +13,7 @@ ALTITUDE_KM = 410.0
 
 def found_limb(nadir: FloatArray, focal_px: float, shape: tuple[int, int]) -> Limb:
     """The limb that a detector without error finds from 410 km in a picture (height, width)."""
-    off_nadir, roll = pointing_of(nadir)
+    off_nadir, roll = compute_pointing(nadir)
     return Limb(
         nadir=nadir,
         off_nadir_deg=off_nadir,

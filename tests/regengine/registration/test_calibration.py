@@ -19,7 +19,7 @@ from regengine.registration.calibration import (
     Steps,
     calibration_text,
     read_calibration,
-    shipped_calibration,
+    read_shipped_calibration,
 )
 from regengine.registration.parameters import AcceptParams
 from regengine.registration.types import Evidence
@@ -39,7 +39,7 @@ USUAL = Evidence(
     held_out_residual_px=0.8,
 )
 MADE = replace(
-    shipped_calibration(),
+    read_shipped_calibration(),
     steps=Steps(
         log10_odds=(-4.0, 0.0, 2.5, 5.0, 14.0),
         low=(0.0, 0.0, 0.1, 0.5, 0.9, 0.99),
@@ -103,7 +103,7 @@ LESS = float(np.nextafter(ACCEPT.review_probability, 0.0))
 
 
 def test_the_verdict_is_review_up_to_the_calibrations_threshold_and_where_there_is_doubt() -> None:
-    threshold = shipped_calibration().accept_probability
+    threshold = read_shipped_calibration().accept_probability
     assert threshold == ACCEPT.accept_probability
     assert decide(threshold, (), ACCEPT) == "accepted"
     assert decide(float(np.nextafter(threshold, 0.0)), (), ACCEPT) == "review"
@@ -122,7 +122,7 @@ def test_without_time_or_place_a_threshold_of_its_own_decides() -> None:
 
 def test_what_accepted_promises() -> None:
     """Spelled out: changing it changes what users were promised."""
-    shipped = shipped_calibration()
+    shipped = read_shipped_calibration()
     assert shipped.accept_probability >= 0.95
     assert shipped.accept_probability_blind is not None
     assert shipped.accept_probability_blind >= 0.95
@@ -132,7 +132,7 @@ def test_what_accepted_promises() -> None:
     assert everything["wrong_rate_upper_95"] <= shipped.tested["wrong_rate"] <= 0.015
 
 
-GOOD = json.loads(calibration_text(shipped_calibration()))
+GOOD = json.loads(calibration_text(read_shipped_calibration()))
 
 
 def changed(**changes: Any) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def steps(**changes: Any) -> dict[str, Any]:
 
 def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
-    for calibration in (shipped_calibration(), MADE):
+    for calibration in (read_shipped_calibration(), MADE):
         path.write_text(calibration_text(calibration), encoding="utf-8")
         assert read_calibration(path) == calibration
     path.write_text(json.dumps(steps()), encoding="utf-8")

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from benchmarks.simulate.camera import wgs84
 from matchers.geometry.earth import incidence_deg
 from regengine.registration.control_points import (
-    allowed_error_m,
     choose_four,
+    compute_allowed_error_m,
+    compute_sigma_at_lights_m,
     hull_area,
     measure_spread,
     project_covariance,
     select_control_points,
-    sigma_at_lights_m,
 )
 from regengine.registration.parameters import PointParams
 from regengine.registration.types import Fit
@@ -72,13 +72,13 @@ def random_subsets(solved: Solved, count: int) -> list[tuple[ControlPoint, ...]]
 def test_a_camera_is_less_sure_of_lights_where_it_was_fitted_to_none(over_city: Solved) -> None:
     match, fit = over_city.match, over_city.match.fit
     lights = fit.matched_lights
-    sure = sigma_at_lights_m(fit, lights, fit.refits)
+    sure = compute_sigma_at_lights_m(fit, lights, fit.refits)
     assert sure.shape == (len(lights),)
-    assert sure.max() < 0.3 * allowed_error_m(match.camera)
+    assert sure.max() < 0.3 * compute_allowed_error_m(match.camera)
     matches = fit.refinement.matches
     width = fit.image.values.shape[1]
     left = with_patches(fit, np.flatnonzero(matches.x < 0.35 * width))
-    half = sigma_at_lights_m(left, lights, left.refits)
+    half = compute_sigma_at_lights_m(left, lights, left.refits)
     there, here = lights.x > 0.7 * width, lights.x < 0.3 * width
     assert np.median(half[there] / sure[there]) > 3.0
     assert np.median(half[there]) > 2.0 * np.median(half[here])

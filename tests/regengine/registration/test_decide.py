@@ -15,7 +15,7 @@ from scipy.stats import binom
 
 from detectors.limb import Limb
 from matchers.geometry.camera import Camera
-from matchers.geometry.pose import FOCAL, turned
+from matchers.geometry.pose import FOCAL, turn_camera
 from matchers.lights.patch_fit import Refits
 from matchers.lights.verify import LightPeaks
 from regengine.registration import hold_out
@@ -34,15 +34,15 @@ from regengine.registration.fit import (
 )
 from regengine.registration.hold_out import (
     PredictedPatches,
-    allowed_error_px,
     check_quarters,
+    compute_allowed_error_px,
     weigh_landed,
 )
 from regengine.registration.parameters import LENS, AcceptParams, HoldOutParams, RefineParams
 from regengine.registration.pose_problem import pose_problem
 from regengine.registration.priors.limb import keeps_sky_free, sample_sky
 from regengine.registration.priors.seen import Seen
-from regengine.registration.report_result import doubt_time_told, report_result, solved_camera
+from regengine.registration.report_result import doubt_time_told, make_solved_camera, report_result
 from regengine.registration.types import (
     Fit,
     Match,
@@ -137,7 +137,7 @@ def loose(turn_rad: float, *, quarters_only: bool = False) -> Change:
         def leave_out_parts(self, n_parts: int) -> Refits:
             turn = turn_rad if n_parts == 4 or not quarters_only else 0.0
             turns = turn * np.array([(1, 0, 0), (-1, 0.5, 0), (0.5, -1, 0), (0, 1, 0.5)])
-            without = tuple(turned(self.camera, one) for one in turns)
+            without = tuple(turn_camera(self.camera, one) for one in turns)
             return Refits(camera=self.camera, without=without)
 
     def change(match: Match) -> Match:
@@ -456,10 +456,10 @@ def test_a_camera_that_sees_ground_high_above_the_limb_is_refused(over_city: Sol
     sky_px = sample_sky(limb, camera.width_px, camera.height_px)
     photo = replace(over_city.problem.photo, nominal=camera, limb=limb, sky_px=sky_px)
     assert keeps_sky_free(photo, camera)
-    assert not keeps_sky_free(photo, turned(camera, [0.0, 0.0, np.pi]))
+    assert not keeps_sky_free(photo, turn_camera(camera, [0.0, 0.0, np.pi]))
     assert not keeps_sky_free(photo, camera_over(10.0, 50.0))
     without = replace(photo, limb=None, sky_px=None)
-    assert keeps_sky_free(without, turned(camera, [0.0, 0.0, np.pi]))
+    assert keeps_sky_free(without, turn_camera(camera, [0.0, 0.0, np.pi]))
 
 
 # Which match is kept
@@ -467,7 +467,7 @@ def test_a_camera_that_sees_ground_high_above_the_limb_is_refused(over_city: Sol
 
 def upside_down(match: Match) -> Match:
     """Another view, whatever its figures."""
-    return replace(match, camera=turned(match.camera, [0.0, 0.0, np.pi]))
+    return replace(match, camera=turn_camera(match.camera, [0.0, 0.0, np.pi]))
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -547,8 +547,8 @@ def test_two_fits_that_are_confirmed_alike_and_differ_are_both_doubted(over_city
     assert test.is_stable
     assert test.patch_log10_odds > ACCEPT.tested_log10_odds
     for allowed, differs in ((0.5, False), (3.0, True)):
-        turn = allowed * allowed_error_px(fit.camera, fit.image) / fit.camera.focal_px
-        moved = replace(fit, camera=turned(fit.camera, [0.0, turn, 0.0]))
+        turn = allowed * compute_allowed_error_px(fit.camera, fit.image) / fit.camera.focal_px
+        moved = replace(fit, camera=turn_camera(fit.camera, [0.0, turn, 0.0]))
         other, best = (moved, replace(test, is_stable=False)), (fit, test)
         assert choose_fit([other, best], BETTER) is best
         assert contradicts(other, best, BETTER) is differs
@@ -603,7 +603,7 @@ def test_a_camera_farther_along_the_track_has_a_clock_that_is_late(
     along, across = along_km / radius_km, across_km / radius_km
     ahead = np.cos(along) * up + np.sin(along) * np.cross(left, up)
     x, y, z = (1e3 * radius_km * (np.cos(across) * ahead + np.sin(across) * left)).tolist()
-    solved = solved_camera(replace(camera, position_ecef_m=(x, y, z)), found)
+    solved = make_solved_camera(replace(camera, position_ecef_m=(x, y, z)), found)
     seconds = 20.0 + (300.0 + along_km) / speed_km_s
     assert solved.along_track_offset_s == pytest.approx(seconds, abs=1e-4)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from detectors.types import FloatImage
-from matchers.geometry.light_grid import pyramid
+from matchers.geometry.light_grid import make_pyramid
 from matchers.geometry.view import render_known
 from matchers.lights.patch_fit import Refinement, fit_to_patches
 from matchers.lights.patches import (
@@ -38,7 +38,7 @@ def make_fit(moved_px: float) -> Fit:
     """A photo through its true camera, but for its lower right that is moved aside."""
     lamps = town_lamps(3, *BOX, towns=500)
     camera = camera_over(10.0, 45.5, width=300, height=200, focal_px=400.0)
-    levels = pyramid(light_grid(lamps, *BOX, 0.01), 4)
+    levels = make_pyramid(light_grid(lamps, *BOX, 0.01), 4)
     picture = log_picture(camera, lamps)
     picture[100:, 150:] = np.roll(picture, round(moved_px), axis=1)[100:, 150:]
     view, known = render_known(levels, camera, 2)
@@ -134,7 +134,7 @@ def test_what_is_measured_is_the_mean_odds_of_all_sizes_and_the_median_of_the_la
     fit: Fit,
 ) -> None:
     found = hold_out.test_fit(fit, RegisterParams())
-    allowed_px = hold_out.allowed_error_px(fit.camera, fit.image)
+    allowed_px = hold_out.compute_allowed_error_px(fit.camera, fit.image)
     landings_px = 1.0, max(0.5 * allowed_px, 1.0)
     odds, first = [], None
     for size_px, along in PARAMS.patches:
@@ -205,5 +205,5 @@ def test_a_hundredth_of_the_diagonal_or_a_kilometre_is_allowed() -> None:
         image = LightImage(values=values, weight=values, factor=0.5)
         half_km = 410.0 * np.hypot(150, 100) / focal_px
         expected = 0.01 if is_far else 1.0 / (2.0 * half_km)
-        found = hold_out.allowed_error_px(camera, image)
+        found = hold_out.compute_allowed_error_px(camera, image)
         assert found == pytest.approx(expected * np.hypot(100, 150), rel=0.02)

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.trials.attempt import camera_of
 from matchers.geometry.camera import Camera
-from matchers.geometry.pose import turned
+from matchers.geometry.pose import turn_camera
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit import CameraPosition, icrs_to_itrf, load_tle_file, position_from_nadir
 from regengine.orbit.position import choose_position
@@ -91,10 +91,10 @@ def attitude_of(case: Case) -> StarAttitude:
 def prior_for(method: Method, case: Case) -> Prior:
     """What a way of proposing needs to have something to say."""
     if method == "placement":  # laid on the map by eye
-        placed = turned(case.truth, [0.01, -0.01, 0.03])
+        placed = turn_camera(case.truth, [0.01, -0.01, 0.03])
         return Prior(position=case.position, placement=placed)
     if method == "neighbours":
-        neighbour = Neighbour(frame="before", camera=turned(case.truth, [0.02, 0.0, 0.01]))
+        neighbour = Neighbour(frame="before", camera=turn_camera(case.truth, [0.02, 0.0, 0.01]))
         told = NeighbourPrior(
             frames=("before",), offset_s=0.0, spread_s=2.0, neighbours=(neighbour,)
         )

@@ -25,7 +25,7 @@ from regengine.orbit import (
 )
 from regengine.registration.priors import lens, tracks
 from regengine.registration.priors.seen import Seen
-from regengine.registration.priors.tracks import Track, tracks_for
+from regengine.registration.priors.tracks import Track, make_tracks
 from tests.example_results import nadir_camera
 from tests.tle_lines import Elements
 
@@ -49,7 +49,7 @@ def apart_km(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_a_fresh_element_set_leaves_only_the_clock(elements: ElementSet) -> None:
-    (track,) = tracks_for(fresh(elements, 0.01), 120.0)
+    (track,) = make_tracks(fresh(elements, 0.01), 120.0)
     for seconds in (-60.0, 15.0, 110.0):
         offset = seconds * track.speed_km_s
         clock = track_positions(elements, TIME, [seconds], [0.0])[0]
@@ -61,7 +61,7 @@ def test_a_fresh_element_set_leaves_only_the_clock(elements: ElementSet) -> None
 
 
 def test_a_stale_element_set_slides_along_its_orbit(elements: ElementSet) -> None:
-    (track,) = tracks_for(fresh(elements, 5000.0), 120.0)
+    (track,) = make_tracks(fresh(elements, 5000.0), 120.0)
     seconds = 100.0
     here = track.position(seconds * track.speed_km_s)
     slide = track_positions(elements, TIME, [0.0], [seconds])[0]
@@ -75,7 +75,7 @@ def test_a_stale_element_set_slides_along_its_orbit(elements: ElementSet) -> Non
 @pytest.mark.parametrize("sigma", [0.5, 50.0, 2000.0])
 def test_an_offset_is_a_distance_along_the_orbit(elements: ElementSet, sigma: float) -> None:
     position = fresh(elements, sigma)
-    track, _ = tracks_for(position, 300.0)
+    track, _ = make_tracks(position, 300.0)
     start = track.position(0.0)
     assert apart_km(start, position.position_ecef_m) < 0.01
     for offset in (-400.0, 150.0, 400.0):
@@ -95,7 +95,7 @@ def ground_of(track: Track, offset_km: float) -> tuple[float, float]:
 @given(lat=st.floats(-50.0, 50.0), lon=st.floats(-180.0, 179.9), offset=st.floats(20.0, 400.0))
 def test_a_bare_nadir_has_two_tracks(lat: float, lon: float, offset: float) -> None:
     nadir = position_from_nadir(lon, lat, 410.0, "option")
-    up, down = tracks_for(nadir, 120.0)
+    up, down = make_tracks(nadir, 120.0)
     for track in (up, down):
         assert apart_km(track.position(0.0), nadir.position_ecef_m) < 0.01
         moved = apart_km(track.position(offset), nadir.position_ecef_m)
@@ -117,7 +117,7 @@ def test_a_velocity_tells_which_orbit_through_a_nadir_was_flown(
 ) -> None:
     there = position_from_elements(elements, TIME + timedelta(seconds=later_s))
     nadir = position_from_nadir(there.lon, there.lat, there.altitude_km, "option")
-    (track,) = tracks_for(replace(nadir, velocity_ecef_m_s=there.velocity_ecef_m_s), None)
+    (track,) = make_tracks(replace(nadir, velocity_ecef_m_s=there.velocity_ecef_m_s), None)
     assert apart_km(track.position(0.0), there.position_ecef_m) < 0.1
     ahead, flown = track.velocity(0.0), np.asarray(there.velocity_ecef_m_s)
     cosine = ahead @ flown / np.linalg.norm(ahead) / np.linalg.norm(flown)
@@ -128,7 +128,7 @@ def test_without_a_window_the_clock_may_be_ten_minutes_or_whole_hours_off(
     elements: ElementSet,
 ) -> None:
     position = fresh(elements, 10.0)
-    here, minutes, *hours = tracks_for(position, None)
+    here, minutes, *hours = make_tracks(position, None)
     assert here.clock_s == here.neg_log_prior == minutes.clock_s == 0.0
     assert here.neg_log_prior < minutes.neg_log_prior
     edge_km = 120.0 * here.speed_km_s
@@ -150,12 +150,12 @@ def test_without_a_window_the_clock_may_be_ten_minutes_or_whole_hours_off(
         then = track_positions(elements, TIME, [track.clock_s], [0.0])[0]
         assert apart_km(track.position(0.0), then) < 0.01
         assert track.belief is here.belief
-    assert len(tracks_for(position, 120.0)) == 1
+    assert len(make_tracks(position, 120.0)) == 1
 
 
 def test_minutes_are_the_clock_s_and_the_earth_turns_below(elements: ElementSet) -> None:
     """However stale the element set; the other track has the same place as a slide."""
-    here, minutes, *_ = tracks_for(fresh(elements, 3000.0), None)
+    here, minutes, *_ = make_tracks(fresh(elements, 3000.0), None)
     offset = -400.0 * here.speed_km_s
     clock = track_positions(elements, TIME, [-400.0], [0.0])[0]
     slide = track_positions(elements, TIME, [0.0], [-400.0])[0]
@@ -169,12 +169,12 @@ def test_minutes_are_the_clock_s_and_the_earth_turns_below(elements: ElementSet)
 
 def test_each_further_hour_is_a_little_less_likely(elements: ElementSet) -> None:
     """Ten to one for minutes, twenty to one for an hour to a side, and far less beyond."""
-    _, minutes, *hours = tracks_for(fresh(elements, 10.0), None)
+    _, minutes, *hours = make_tracks(fresh(elements, 10.0), None)
     assert minutes.neg_log_prior == pytest.approx(np.log(10.0))
     expected = [np.log(20.0), *(6.5 + 0.1 * hour for hour in range(2, 13))]
     assert [one.neg_log_prior for one in hours] == pytest.approx(np.repeat(expected, 2))
     other = replace(fresh(elements, 10.0), alternative=fresh(elements, 20.0))
-    first, second = tracks_for(other, 120.0)
+    first, second = make_tracks(other, 120.0)
     assert (first.neg_log_prior, second.neg_log_prior) == (0.0, 3.0)
     assert second.sigma_along_km == pytest.approx(np.hypot(20.0, 21.0 * second.speed_km_s))
 
@@ -184,7 +184,7 @@ def test_an_offset_is_shared_by_clock_and_orbit_as_their_variances_are(
 ) -> None:
     """By Kepler's third law 7.67 km/s at 6,780 km; a clock is off by 21 s, one sigma."""
     position = fresh(elements, 200.0)
-    (track,) = tracks_for(position, 120.0)
+    (track,) = make_tracks(position, 120.0)
     radius_m = np.linalg.norm(position.position_ecef_m)
     assert track.speed_km_s == pytest.approx(np.sqrt(3.986004418e14 / radius_m) / 1e3, rel=1e-9)
     clock_km = 21.0 * track.speed_km_s
@@ -196,7 +196,7 @@ def test_an_offset_is_shared_by_clock_and_orbit_as_their_variances_are(
         assert apart_km(track.position(offset_km), there) < 1e-6
     assert track.clock_at(1e4) == 120.0
     assert track.clock_at(-1e4) == -120.0
-    _, minutes, later, *_ = tracks_for(position, None)
+    _, minutes, later, *_ = make_tracks(position, None)
     assert minutes.clock_at(400.0 * track.speed_km_s) == pytest.approx(400.0)
     assert minutes.clock_at(700.0 * track.speed_km_s) == 600.0
     assert later.clock_at(0.0) == 3600.0
@@ -205,7 +205,7 @@ def test_an_offset_is_shared_by_clock_and_orbit_as_their_variances_are(
 def test_what_is_the_clock_s_turns_the_earth_below(elements: ElementSet) -> None:
     """Two fifths of an offset, or half the clock's sigma, at 0.0729 rad a thousand seconds."""
     position = replace(fresh(elements, 200.0), sigma_cross_km=3.0)
-    around, minutes, *_ = tracks_for(position, None)
+    around, minutes, *_ = make_tracks(position, None)
     radius_km = np.linalg.norm(position.position_ecef_m) / 1e3
     earth_km_s = 7.2921e-5 * radius_km * np.cos(np.radians(position.lat))
     for seconds, unknown_s in ((0.0, 10.5), (20.0, 10.5), (-100.0, 40.0), (400.0, 120.0)):
@@ -221,7 +221,7 @@ def test_what_is_the_clock_s_turns_the_earth_below(elements: ElementSet) -> None
 def test_the_sun_stands_no_higher_than_ten_degrees_where_lights_are_sought(
     elements: ElementSet,
 ) -> None:
-    track = tracks_for(fresh(elements, 20.0), 120.0)[0]
+    track = make_tracks(fresh(elements, 20.0), 120.0)[0]
     offsets = np.arange(-20000.0, 20000.0, 100.0)
     may_be = track.may_be_night(offsets)
     sun = sun_direction(TIME)
@@ -237,7 +237,7 @@ def flat(**other: Any) -> Track:
     position = position_from_nadir(0.0, 0.0, 410.0, "centre", sigma_km=(1000.0, 10.0, 5.0))
     track = next(
         one
-        for one in tracks_for(position, None)
+        for one in make_tracks(position, None)
         if apart_km(one.position(0.0), position.position_ecef_m) < 0.01
     )
     return replace(track, neg_log_prior=0.0, **other)
@@ -270,7 +270,7 @@ def test_offsets_are_a_step_apart_as_far_as_a_belief_reaches(between: bool) -> N
 
 def test_tracks_about_a_place_are_300_km_apart_and_as_likely_as_a_known_one() -> None:
     place = position_from_nadir(20.0, 46.5, 410.0, "centre", sigma_km=(1000.0, 10.0, 5.0))
-    around = tracks_for(place, None)
+    around = make_tracks(place, None)
     starts = [ground_of(track, 0.0) for track in around]
     assert max(abs(lat) for _, lat in starts) <= 51.9
     assert len(around) == 6  # of seven, three to each side, one begins beyond the orbits

@@ -17,7 +17,7 @@ from detectors.constants import KM_PER_DEGREE as KM
 from matchers.geometry.light_grid import LightGrid
 from regengine import LightMap, open_light_map
 from regengine.registration import windows
-from regengine.registration.windows import MapWindows, footprint_window, window_around
+from regengine.registration.windows import MapWindows, find_footprint_window, find_window_around
 from tests.matchers.lamp_world import camera_over, ecef
 from tests.regengine.references.light_map_makers import STEP, write_geotiff
 
@@ -67,7 +67,7 @@ def test_a_window_holds_the_plane_at_each_pixels_place(
     light_map = plane.drawn(tmp_path)
     lon, lat = np.array([west + 0.9, west + 1.1]), np.array([north - 0.9, north - 1.0])
     for step_km in (0.1, 1.0, 2.2):
-        levels = window_around(light_map, lon, lat, 20.0, step_km)
+        levels = find_window_around(light_map, lon, lat, 20.0, step_km)
         assert levels is not None
         step = levels[0].step_deg
         assert max(STEP, 0.5 * step_km / KM) <= step * 1.001
@@ -94,7 +94,7 @@ def test_a_regional_map_is_cut_where_it_ends_and_a_rim_without_data_says_so(tmp_
     plane = Plane(178.5, 72.0)
     light_map = plane.drawn(tmp_path)
     for lon in (179.4, -180.6):
-        levels = window_around(light_map, np.array([lon]), np.array([71.1]), 400.0, 1.0)
+        levels = find_window_around(light_map, np.array([lon]), np.array([71.1]), 400.0, 1.0)
         assert levels is not None
         grid = levels[0]
         at_lon, at_lat = places(grid)
@@ -115,13 +115,13 @@ def test_a_regional_map_is_cut_where_it_ends_and_a_rim_without_data_says_so(tmp_
         mean = float(grid.values[grid.valid].mean())
         assert grid.values[~grid.valid] == pytest.approx(mean, abs=1e-3)
     for lon, lat in ((170.0, 71.0), (-175.0, 71.0), (179.5, 60.0), (179.5, 80.0)):
-        assert window_around(light_map, np.array([lon]), np.array([lat]), 20.0, 1.0) is None
+        assert find_window_around(light_map, np.array([lon]), np.array([lat]), 20.0, 1.0) is None
 
 
 @pytest.mark.parametrize(("wide", "cut"), [(120.0, True), (120.5, False)])
 def test_a_map_of_a_third_of_the_globe_is_regional(wide: float, cut: bool, tmp_path: Path) -> None:
     light_map = Plane(0.0, 30.0, wide, 30.0, 0.5).drawn(tmp_path)
-    levels = window_around(light_map, np.array([1.0]), np.array([15.0]), 2000.0, 50.0)
+    levels = find_window_around(light_map, np.array([1.0]), np.array([15.0]), 2000.0, 50.0)
     assert levels is not None
     assert (levels[0].lon0_deg > -3.0) == cut
     assert (levels[0].lon0_deg < -16.0) != cut
@@ -134,14 +134,14 @@ def test_windows_reach_over_poles_and_around_the_globe_but_once(tmp_path: Path) 
         (around, np.full(5, 60.0), 360.0),
         (around[:1], around[:1] * 0 + 89, 60.0),
     ):
-        levels = window_around(light_map, lon, lat, 500.0, 50.0)
+        levels = find_window_around(light_map, lon, lat, 500.0, 50.0)
         assert levels is not None
         at_lon, at_lat = places(levels[0])
         assert np.ptp(at_lon) == pytest.approx(wide, abs=1.01)
         assert at_lat.max() == pytest.approx(min(lat[0] + 500.0 / KM, 89.75), abs=0.51)
         assert at_lat.min() == pytest.approx(lat[0] - 500.0 / KM, abs=0.51)
     finer = Plane(9.0, 46.0, 1.0, 1.0, STEP / 2.0).drawn(tmp_path)
-    levels = window_around(finer, np.array([9.5]), np.array([45.5]), 10.0, 0.1)
+    levels = find_window_around(finer, np.array([9.5]), np.array([45.5]), 10.0, 0.1)
     assert levels is not None
     assert levels[0].step_deg == pytest.approx(STEP)
 
@@ -209,10 +209,10 @@ def test_ground_and_slant_distances_are_those_of_a_ray_and_a_sphere() -> None:
     for high in (350.0, 420.0):
         for off_nadir in (0.0, 20.0, 55.0, 67.0, 69.0, 75.0, 90.0, 120.0):
             turn = math.radians(off_nadir)
-            assert windows.slant_range_km(high, math.cos(turn)) == pytest.approx(
+            assert windows.compute_slant_range_km(high, math.cos(turn)) == pytest.approx(
                 ray(EARTH_RADIUS_KM, high, turn)[0], rel=1e-6
             )
-            assert windows.ground_reach_km(high, off_nadir) == pytest.approx(
+            assert windows.compute_ground_reach_km(high, off_nadir) == pytest.approx(
                 ray(SEMI_MAJOR_M / 1e3, high, turn)[1], rel=1e-6, abs=1e-9
             )
 
@@ -220,8 +220,8 @@ def test_ground_and_slant_distances_are_those_of_a_ray_and_a_sphere() -> None:
 def test_a_footprints_window_holds_what_the_camera_sees(tmp_path: Path) -> None:
     light_map: Any = Plane(5.0, 50.0, 10.0, 10.0, 1 / 60).drawn(tmp_path)
     camera = camera_over(10.0, 45.0, off_nadir=30.0, azimuth=90.0, focal_px=800.0)
-    assert windows.ground_sample_km(camera) == pytest.approx(410.0 / 800.0, rel=1e-6)
-    levels = footprint_window(light_map, camera, 30.0, 2.0)
+    assert windows.compute_ground_sample_km(camera) == pytest.approx(410.0 / 800.0, rel=1e-6)
+    levels = find_footprint_window(light_map, camera, 30.0, 2.0)
     assert levels is not None
     lon, lat = camera.pixel_to_lonlat([0.0, 299.0, 0.0, 299.0], [0.0, 0.0, 199.0, 199.0])
     at_lon, at_lat = places(levels[0])
@@ -232,4 +232,4 @@ def test_a_footprints_window_holds_what_the_camera_sees(tmp_path: Path) -> None:
         margin / math.cos(math.radians(45.5)), abs=0.06
     )
     sky = camera_over(10.0, 45.0, off_nadir=120.0, focal_px=800.0)
-    assert footprint_window(light_map, sky, 30.0, 2.0) is None
+    assert find_footprint_window(light_map, sky, 30.0, 2.0) is None

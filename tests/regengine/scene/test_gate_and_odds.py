@@ -10,7 +10,7 @@ import pytest
 
 from regengine.errors import ConfigError
 from regengine.scene import model_file
-from regengine.scene.labels import grouped_folds, joined
+from regengine.scene.labels import deal_folds, join_samples
 from regengine.scene.models import Calibration, fit_calibration, fit_gate, fit_gmm
 from regengine.scene.training import fit_methods
 from tests.regengine.scene.made_up import labelled, samples
@@ -126,11 +126,11 @@ def test_a_model_read_again_answers_as_before(tmp_path: Path) -> None:
 def test_copies_share_the_vote_of_their_group_and_are_never_tested() -> None:
     made = samples(6)
     copies = labelled(made.features, made.labels, made.groups, np.ones(len(made), bool))
-    both = joined([made, copies])
+    both = join_samples([made, copies])
     assert both.copies.tolist() == [False] * len(made) + [True] * len(made)
     assert both.weights.sum() == pytest.approx(made.weights.sum())
     assert both.simulated_counts().sum() == 0
-    for fold in grouped_folds(both):
+    for fold in deal_folds(both):
         assert not both.simulated[fold.test].any()
         tested = {both.groups[row] for row in fold.test}
         assert not tested & {both.groups[row] for row in fold.train}

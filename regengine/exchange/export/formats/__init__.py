@@ -72,7 +72,7 @@ def format_of(out: Path) -> str:
     raise ConfigError(f"--out {out}: {why}; --format is one of {', '.join(MODULES)}.")
 
 
-def known_format(name: str) -> FileFormat | FolderFormat:
+def find_format(name: str) -> FileFormat | FolderFormat:
     """A format by its name; ConfigError if there is none, or a package that it needs."""
     need(f"--format {name}", *NEEDS.get(name, ()))
     module = importlib.import_module(f"{__name__}.{MODULES[format_name(name)]}")

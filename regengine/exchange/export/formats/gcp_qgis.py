@@ -16,13 +16,13 @@ import numpy as np
 from regengine.exchange.export.format import (
     ExportOptions,
     FolderFormat,
-    chosen_kinds,
-    no_points,
+    choose_kinds,
+    explain_no_points,
     stem,
 )
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.virtual import write_aux, write_vrt
-from regengine.io.gdal import writing
+from regengine.io.gdal import raise_write_failures
 
 
 @cache
@@ -95,15 +95,15 @@ KINDS: dict[str, tuple[Callable[[str], str], Writer]] = {
 
 
 def _gcp_names(photo: str, options: ExportOptions) -> tuple[str, ...]:
-    return tuple(KINDS[kind][0](photo) for kind in chosen_kinds(options, KINDS, ("vrt",)))
+    return tuple(KINDS[kind][0](photo) for kind in choose_kinds(options, KINDS, ("vrt",)))
 
 
 def _write_gcp(
     frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
 ) -> None:
-    kinds = chosen_kinds(options, KINDS, ("vrt",))
+    kinds = choose_kinds(options, KINDS, ("vrt",))
     for kind, path in zip(kinds, paths, strict=True):
-        with writing(path, [path.with_name(f"{path.name}.vrt")]):
+        with raise_write_failures(path, [path.with_name(f"{path.name}.vrt")]):
             KINDS[kind][1](frame, path)
 
 
@@ -137,7 +137,7 @@ PROJECT_KINDS = ("points", "project")
 
 
 def _points_names(photo: str, options: ExportOptions) -> tuple[str, ...]:
-    if "project" not in chosen_kinds(options, PROJECT_KINDS, ("points",)):
+    if "project" not in choose_kinds(options, PROJECT_KINDS, ("points",)):
         return (f"{photo}.points",)
     return f"{photo}.points", KINDS["vrt"][0](photo), f"{stem(photo)}.qgs"
 
@@ -153,7 +153,7 @@ def _write_points(
     from regengine.exchange.export.qgis_project import project_text
 
     _, virtual, project = paths
-    with writing(virtual, []):
+    with raise_write_failures(virtual, []):
         write_virtual(frame, virtual)
         with rasterio.open(virtual) as photo:
             n_bands = photo.count
@@ -164,9 +164,9 @@ def _write_points(
 
 def _light_map(frame: ExportFrame) -> Path | None:
     """The map that placed the photo, where it is a raster and still the same."""
-    from regengine.batch.at_hand import files_of_settings
+    from regengine.batch.at_hand import find_settings_files
 
-    maps = files_of_settings(frame.stored.parameters).lights
+    maps = find_settings_files(frame.stored.parameters).lights
     return next((path for path in maps if path.suffix.lower() in (".tif", ".tiff", ".vrt")), None)
 
 
@@ -174,13 +174,13 @@ FORMATS = {
     "gcp": FolderFormat(
         names=_gcp_names,
         write=_write_gcp,
-        lacks=no_points,
+        lacks=explain_no_points,
         places_photo=True,
     ),
     "qgis": FolderFormat(
         names=_points_names,
         write=_write_points,
-        lacks=no_points,
+        lacks=explain_no_points,
         places_photo=True,
     ),
 }

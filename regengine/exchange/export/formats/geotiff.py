@@ -24,9 +24,9 @@ from regengine.exchange.export.format import (
     ExportOptions,
     FolderFormat,
     LeftOutError,
-    chosen_kinds,
-    no_camera,
-    no_points,
+    choose_kinds,
+    explain_no_camera,
+    explain_no_points,
     photo_stem,
 )
 from regengine.exchange.export.frame import ExportFrame, ExportPoint
@@ -34,10 +34,10 @@ from regengine.exchange.export.virtual import metadata
 from regengine.exchange.export.warp import (
     BLOCK,
     MapGrid,
-    drawn,
+    draw_block,
+    find_photo,
     map_blocks,
     map_grid,
-    photo_of,
     spread,
 )
 from regengine.registration.parameters import PointParams
@@ -64,7 +64,7 @@ class GroundSigma:
     def at(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
         """One sigma per axis on the ground, metres."""
         ground = geodetic_to_ecef(lon, lat)
-        flow = pixel_flow(self.camera, ground)
+        flow = differentiate_pixels(self.camera, ground)
         in_image = np.einsum("nip,pq,njq->nij", flow, self.covariance, flow)
         metres = _metres_per_pixel(self.camera, lon, lat)
         on_ground = np.einsum("nij,njk,nlk->nil", metres, in_image, metres)
@@ -72,10 +72,10 @@ class GroundSigma:
         return np.asarray(np.sqrt(variance + PointParams().map_sigma_m ** 2))
 
 
-def ground_sigma(camera: Camera, points: tuple[ExportPoint, ...]) -> GroundSigma:
+def estimate_ground_sigma(camera: Camera, points: tuple[ExportPoint, ...]) -> GroundSigma:
     """What control points, at least one, leave open of a solved camera."""
     lon, lat = np.array([p.lon for p in points]), np.array([p.lat for p in points])
-    flow = pixel_flow(camera, geodetic_to_ecef(lon, lat))
+    flow = differentiate_pixels(camera, geodetic_to_ecef(lon, lat))
     known = point_covariances(camera, points)
     seen = np.isfinite(flow).all(axis=(1, 2))
     flow, known = flow[seen], known[seen]
@@ -105,7 +105,7 @@ def point_covariances(camera: Camera, points: tuple[ExportPoint, ...]) -> FloatA
     return np.array(found) + 1e-4 * np.eye(2)
 
 
-def pixel_flow(camera: Camera, ground_ecef_m: FloatArray) -> FloatArray:
+def differentiate_pixels(camera: Camera, ground_ecef_m: FloatArray) -> FloatArray:
     """How pixels of ground points move with three turns and the logarithm of the focal length."""
     columns = []
     turned = Rotation.from_quat(camera.quaternion)
@@ -152,7 +152,7 @@ def write_warped(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportO
         for block in map_blocks(camera, grid):
             height, width = block.seen.shape
             window = Window(block.column, block.row, width, height)
-            raster.write(np.moveaxis(drawn(block, photo), -1, 0), window=window)
+            raster.write(np.moveaxis(draw_block(block, photo), -1, 0), window=window)
             raster.write_mask(block.seen, window=window)
 
 
@@ -161,7 +161,7 @@ def write_sigma(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportOp
     from rasterio.windows import Window
 
     assert frame.camera is not None
-    known = ground_sigma(frame.camera, frame.points)
+    known = estimate_ground_sigma(frame.camera, frame.points)
     profile = {"count": 1, "dtype": "float32", "nodata": float("nan")}
     with cloud_optimised(path, grid, frame, profile) as raster:
         raster.set_band_description(1, "one sigma per axis on the ground, metres")
@@ -201,7 +201,7 @@ def cloud_optimised(
     import rasterio.shutil
     from affine import Affine
 
-    from regengine.io.gdal import writing
+    from regengine.io.gdal import raise_write_failures
 
     draft = path.with_name(f"{path.name}.draft.tif")
     profile = profile | {
@@ -215,7 +215,7 @@ def cloud_optimised(
         "bigtiff": "if_safer",
         "interleave": "pixel",
     }
-    with writing(path, [draft]), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+    with raise_write_failures(path, [draft]), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
         with rasterio.open(draft, "w", driver="GTiff", **profile) as raster:
             raster.update_tags(**metadata(frame))
             yield raster
@@ -244,7 +244,7 @@ def _photo(frame: ExportFrame, grid: MapGrid, options: ExportOptions) -> tuple[C
         if coarser >= COARSE:
             longest = max(round(longest / coarser), 1)
     try:
-        rgb, factor = read_display_rgb(photo_of(frame), max_long_side_px=longest)
+        rgb, factor = read_display_rgb(find_photo(frame), max_long_side_px=longest)
     except FrameError as error:
         raise LeftOutError(str(error)) from error
     height, width = rgb.shape[:2]
@@ -254,11 +254,11 @@ def _photo(frame: ExportFrame, grid: MapGrid, options: ExportOptions) -> tuple[C
 
 
 def _lacks(frame: ExportFrame) -> str:
-    return no_camera(frame) or no_points(frame)
+    return explain_no_camera(frame) or explain_no_points(frame)
 
 
 def _kinds(options: ExportOptions) -> tuple[str, ...]:
-    kinds = chosen_kinds(options, KINDS, tuple(KINDS))
+    kinds = choose_kinds(options, KINDS, tuple(KINDS))
     if options.resolution is not None and not 0.0 < options.resolution < float("inf"):
         raise ConfigError(f"--resolution {options.resolution}: give the size of a pixel, above 0.")
     return kinds

@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG
-from regengine.exchange.export.footprint import as_shape, footprints
+from regengine.exchange.export.footprint import as_shape, make_footprints
 from regengine.exchange.export.format import (
     ExportOptions,
     FolderFormat,
-    chosen_kinds,
-    no_camera,
+    choose_kinds,
+    explain_no_camera,
     stem,
 )
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.layers import geojson_geometry
 from regengine.exchange.export.rational import GOOD_PX, WORST_PX, Rational, fit_rational
 from regengine.exchange.export.virtual import metadata, write_aux, write_vrt
-from regengine.io.gdal import writing
-from regengine.io.plain import plain, printable
+from regengine.io.gdal import raise_write_failures
+from regengine.io.plain import make_printable, plain
 
 UNKNOWN = "-1.0"  # errors on the ground, metres: the standard's word for what nobody knows
 OF_FIVE = ("LINE", "SAMP", "LAT", "LONG", "HEIGHT")
@@ -132,13 +132,13 @@ def write_rpb(frame: ExportFrame, fitted: Rational, path: Path) -> None:
 def write_footprint(frame: ExportFrame, fitted: Rational, path: Path) -> None:
     """The ground for which the coefficients hold, as GeoJSON."""
     assert frame.camera is not None
-    (rings,) = footprints([frame.camera], fitted.incidence_deg)
+    (rings,) = make_footprints([frame.camera], fitted.incidence_deg)
     feature = {
         "type": "Feature",
         "geometry": geojson_geometry(as_shape(rings)),
         "properties": metadata(frame) | residuals(fitted),
     }
-    told = plain({"type": "FeatureCollection", "features": [feature]}, printable)
+    told = plain({"type": "FeatureCollection", "features": [feature]}, make_printable)
     path.write_text(json.dumps(told) + "\n", encoding="utf-8")
 
 
@@ -155,7 +155,7 @@ USUAL = ("txt", "vrt", "footprint")
 
 
 def _names(photo: str, options: ExportOptions) -> tuple[str, ...]:
-    return tuple(KINDS[kind][0](photo) for kind in chosen_kinds(options, KINDS, USUAL))
+    return tuple(KINDS[kind][0](photo) for kind in choose_kinds(options, KINDS, USUAL))
 
 
 def _write(
@@ -163,10 +163,12 @@ def _write(
 ) -> str:
     assert frame.camera is not None
     fitted = fit_once(frame.camera)
-    for kind, path in zip(chosen_kinds(options, KINDS, USUAL), paths, strict=True):
-        with writing(path, []):
+    for kind, path in zip(choose_kinds(options, KINDS, USUAL), paths, strict=True):
+        with raise_write_failures(path, []):
             KINDS[kind][1](frame, fitted, path)
     return residual_text(fitted)
 
 
-FORMATS = {"rpc": FolderFormat(names=_names, write=_write, lacks=no_camera, places_photo=True)}
+FORMATS = {
+    "rpc": FolderFormat(names=_names, write=_write, lacks=explain_no_camera, places_photo=True)
+}

@@ -30,15 +30,20 @@ from regengine.exchange.export.archive_photos import (
     is_made_up,
 )
 from regengine.exchange.export.columns import frame_row
-from regengine.exchange.export.footprint import as_shape, rings_bbox, shortest_span
+from regengine.exchange.export.footprint import as_shape, find_shortest_span, rings_bbox
 from regengine.exchange.export.format import ExportOptions, FolderFormat, photo_name, photo_stem
 from regengine.exchange.export.frame import ExportFrame
-from regengine.exchange.export.layers import POINTS, features, geojson_feature, geojson_geometry
+from regengine.exchange.export.layers import (
+    POINTS,
+    geojson_feature,
+    geojson_geometry,
+    list_features,
+)
 from regengine.exchange.export.viewing import View
-from regengine.io.html import link_to, visible_text
-from regengine.io.plain import printable
+from regengine.io.html import escape_invisible, link_to
+from regengine.io.plain import make_printable
 from regengine.io.times import parse_iso_time
-from regengine.io.urls import SCHEMES, is_url, without_secrets
+from regengine.io.urls import SCHEMES, hide_secrets, is_url
 from regengine.orbit.sun_moon import sun_moon
 from regengine.photo.frame_ids import frame_id_of
 from regengine.store.file import photo_file
@@ -74,7 +79,7 @@ _OF_A_URL = ":/?#[]@!$&'()*+,;=%~"  # RFC 3986: what may stand in an address as 
 def photo_href(path: str, found: Path | None, store: Path, folder: Path) -> str:
     """Address of a photo as seen from a folder."""
     if is_url(path) and path.partition(":")[0].lower() in SCHEMES:
-        return quote(without_secrets(path).encode("utf-8", "replace"), safe=_OF_A_URL)
+        return quote(hide_secrets(path).encode("utf-8", "replace"), safe=_OF_A_URL)
     return href(found or store.absolute().parent / path, folder)
 
 
@@ -119,7 +124,7 @@ def add_photo(item: pystac.Item, frame: ExportFrame, folder: Path) -> None:
     found = photo_file(result.path, frame.store)
     asset = pystac.Asset(
         href=photo_href(result.path, found, frame.store, folder),
-        title=visible_text(name),
+        title=escape_invisible(name),
         media_type=MEDIA_TYPES.get(Path(name).suffix.lower()),
         roles=["data"],
     )
@@ -168,9 +173,9 @@ def map_facts(path: Path, sha256: str) -> dict[str, Any] | None:
     import rasterio
     from rasterio.errors import RasterioError
 
-    from regengine.io.gdal import gdal_session
+    from regengine.io.gdal import open_gdal_session
 
-    with gdal_session():
+    with open_gdal_session():
         try:
             with rasterio.open(path.absolute(), driver="GTiff") as raster:
                 if raster.crs is None or raster.tags().get("REGENGINE_PHOTO_SHA256") != sha256:
@@ -221,11 +226,11 @@ def photo_item(frame: ExportFrame, folder: Path, name: str) -> pystac.Item:
         datetime=time,
         start_datetime=start,
         end_datetime=end,
-        properties={"title": printable(result.frame), "platform": PLATFORM},
+        properties={"title": make_printable(result.frame), "platform": PLATFORM},
         collection=collection_id(folder),
     )
     if result.camera_body:
-        item.properties["instruments"] = [printable(result.camera_body)]
+        item.properties["instruments"] = [make_printable(result.camera_body)]
     if frame.stance is not None:
         _add_view(item, frame.stance, time)
     # Photos have no coordinate system, but control points
@@ -235,7 +240,7 @@ def photo_item(frame: ExportFrame, folder: Path, name: str) -> pystac.Item:
     _add_archive(item, result.frame)
     row = frame_row(frame)
     item.properties |= {
-        f"{PREFIX}{key}": printable(value) if isinstance(value, str) else value
+        f"{PREFIX}{key}": make_printable(value) if isinstance(value, str) else value
         for key, value in row.items()
         if value is not None and key not in TOLD_ELSEWHERE
     }
@@ -298,7 +303,7 @@ RANGES = (
     f"{PREFIX}sigma_m",
 )
 SETS = ("platform", "instruments", f"{PREFIX}verdict", f"{PREFIX}category")
-MOST_OF_A_SET = 100
+MAX_OF_A_SET = 100
 
 
 def collection(items: Iterable[pystac.Item], folder: Path) -> dict[str, Any]:
@@ -328,13 +333,13 @@ def collection(items: Iterable[pystac.Item], folder: Path) -> dict[str, Any]:
     moments: list[datetime | None] = [min(times), max(times)] if times else [None, None]
     if boxes:
         _, souths, _, norths = zip(*boxes, strict=True)
-        west, east = shortest_span((box[0], box[2]) for box in boxes)
+        west, east = find_shortest_span((box[0], box[2]) for box in boxes)
         extent = [west, min(souths), east, max(norths)]
     summaries = pystac.Summaries.empty()
     for name in (name for name in RANGES if name in values):
         summaries.add(name, pystac.RangeSummary(min(values[name]), max(values[name])))
     for name in (name for name in SETS if name in values):
-        if len(different := set(values[name])) <= MOST_OF_A_SET:
+        if len(different := set(values[name])) <= MAX_OF_A_SET:
             summaries.add(name, sorted(different))
     found = pystac.Collection(
         id=collection_id(folder),
@@ -382,7 +387,7 @@ def points_text(frame: ExportFrame) -> str:
     """Control points as GeoJSON, a line each."""
     lines = ",\n".join(
         json.dumps(geojson_feature(*feature), allow_nan=False)
-        for feature in features(frame, [POINTS])
+        for feature in list_features(frame, [POINTS])
     )
     return f'{{"type": "FeatureCollection", "features": [\n{lines}\n]}}\n'
 

@@ -21,16 +21,16 @@ from regengine.exchange.export.format import (
     ExportOptions,
     FolderFormat,
     LeftOutError,
-    chosen_kinds,
-    no_camera,
+    choose_kinds,
+    explain_no_camera,
     stem,
 )
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.rational import GOOD_PX
 from regengine.exchange.export.tilted import TiltedPerspective, fit_tilted
 from regengine.exchange.export.virtual import metadata, write_aux, write_vrt
-from regengine.exchange.export.warp import photo_of
-from regengine.io.gdal import writing
+from regengine.exchange.export.warp import find_photo
+from regengine.io.gdal import raise_write_failures
 
 KINDS: dict[str, Callable[[str], tuple[str, ...]]] = {
     "vrt": lambda photo: (f"{stem(photo)}.tpers.vrt",),
@@ -68,7 +68,7 @@ def _place_by(fitted: TiltedPerspective) -> Callable[[Any], None]:
     return place
 
 
-def straightened(camera: Camera) -> Camera:
+def straighten_camera(camera: Camera) -> Camera:
     """The camera with a lens that bends no lines."""
     return replace(camera, distortion=(0.0, 0.0, 0.0, 0.0, 0.0))
 
@@ -83,7 +83,7 @@ def write_straight(frame: ExportFrame, path: Path) -> None:
     assert camera is not None
     try:
         longest = max(camera.width_px, camera.height_px)
-        rgb, _ = read_display_rgb(photo_of(frame), max_long_side_px=longest)
+        rgb, _ = read_display_rgb(find_photo(frame), max_long_side_px=longest)
     except FrameError as error:
         raise LeftOutError(str(error)) from error
     if rgb.shape[:2] != (camera.height_px, camera.width_px):
@@ -106,7 +106,7 @@ def write_straight(frame: ExportFrame, path: Path) -> None:
         for top in range(0, camera.height_px, BLOCK):
             rows = np.arange(top, min(top + BLOCK, camera.height_px), dtype=float)
             x, y = np.meshgrid(np.arange(camera.width_px, dtype=float), rows)
-            local = straightened(camera).rays(x, y)
+            local = straighten_camera(camera).rays(x, y)
             x, y = camera.image_of(np.where(camera.holds(local)[..., None], local, np.nan))
             with np.errstate(invalid="ignore"):
                 seen = (x >= -0.5) & (x <= camera.width_px - 0.5)
@@ -136,7 +136,7 @@ def write_place(frame: ExportFrame, fitted: TiltedPerspective, path: Path) -> No
 
 
 def _kinds(options: ExportOptions) -> tuple[str, ...]:
-    return chosen_kinds(options, KINDS, ("vrt",))
+    return choose_kinds(options, KINDS, ("vrt",))
 
 
 def _names(photo: str, options: ExportOptions) -> tuple[str, ...]:
@@ -151,8 +151,8 @@ def _write(
     said = ""
     for kind in _kinds(options):
         path = waiting.pop(0)
-        fitted = fit_once(straightened(camera) if kind == "straight" else camera)
-        with writing(path, []):
+        fitted = fit_once(straighten_camera(camera) if kind == "straight" else camera)
+        with raise_write_failures(path, []):
             if kind == "straight":
                 write_straight(frame, path)
                 write_place(frame, fitted, waiting.pop(0))
@@ -174,4 +174,6 @@ def _residual_text(fitted: TiltedPerspective) -> str:
     return text
 
 
-FORMATS = {"tpers": FolderFormat(names=_names, write=_write, lacks=no_camera, places_photo=True)}
+FORMATS = {
+    "tpers": FolderFormat(names=_names, write=_write, lacks=explain_no_camera, places_photo=True)
+}

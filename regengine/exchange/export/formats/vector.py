@@ -18,7 +18,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from regengine.exchange.export.columns import TABLES, Row, TableColumn, held_text, table_of
+from regengine.exchange.export.columns import (
+    TABLES,
+    Row,
+    TableColumn,
+    find_table,
+    make_storable_text,
+)
 from regengine.exchange.export.format import ExportOptions, FileFormat
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.layers import (
@@ -28,11 +34,11 @@ from regengine.exchange.export.layers import (
     Layer,
     arrow_schema,
     arrow_table,
-    chosen_layers,
-    features,
+    choose_layers,
     geojson_feature,
+    list_features,
 )
-from regengine.io.plain import printable
+from regengine.io.plain import make_printable
 from regengine.io.tables import cell, write_csv
 from regengine.io.times import parse_iso_time
 
@@ -40,7 +46,7 @@ ROWS = 4096  # that wait as Python's values
 
 
 def _write_csv(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
-    table = table_of(options.table)
+    table = find_table(options.table)
     cells = [(column.name, _cells_of(column)) for column in table.columns]
     rows = (
         [cell_of(row[name]) for name, cell_of in cells]
@@ -60,7 +66,7 @@ def _cells_of(column: TableColumn) -> Callable[[Any], object]:
         if value is not None and column.kind == "flag":
             value = bool(value)
         elif value is not None and column.kind in ("text", "moment"):
-            value = printable(str(value))
+            value = make_printable(str(value))
         return cell(column.name, value)
 
     return made
@@ -69,7 +75,7 @@ def _cells_of(column: TableColumn) -> Callable[[Any], object]:
 def _write_parquet(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
     from pyarrow import parquet
 
-    layer = POINTS if table_of(options.table) is TABLES["points"] else FOOTPRINTS
+    layer = POINTS if find_table(options.table) is TABLES["points"] else FOOTPRINTS
     rows = (
         row
         for frame in frames
@@ -81,19 +87,19 @@ def _write_parquet(frames: Iterator[ExportFrame], path: Path, options: ExportOpt
 
 
 def _write_geojson(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
-    layers = chosen_layers(options.layers)
+    layers = choose_layers(options.layers)
     with path.open("w", encoding="ascii") as stream:
         stream.write('{"type": "FeatureCollection", "features": [')
         before = "\n"
         for frame in frames:
-            for feature in features(frame, layers):
+            for feature in list_features(frame, layers):
                 stream.write(before + json.dumps(geojson_feature(*feature), allow_nan=False))
                 before = ",\n"
         stream.write("\n]}\n")
 
 
 def _write_geopackage(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
-    layers = chosen_layers(options.layers)
+    layers = choose_layers(options.layers)
     waiting: dict[Layer, list[tuple[Row, Any]]] = {layer: [] for layer in layers}
     changed = datetime(1970, 1, 1, tzinfo=UTC)
     with TemporaryDirectory() as folder:
@@ -104,7 +110,7 @@ def _write_geopackage(frames: Iterator[ExportFrame], path: Path, options: Export
             _append(link / path.name, layer, [])
         for frame in frames:
             changed = max(changed, parse_iso_time(frame.stored.processed_utc) or changed)
-            for layer, row, shape in features(frame, layers):
+            for layer, row, shape in list_features(frame, layers):
                 waiting[layer].append((row, shape))
                 if len(waiting[layer]) == ROWS:
                     _append(link / path.name, layer, waiting[layer])
@@ -124,7 +130,7 @@ def _append(path: Path, layer: Layer, rows: list[tuple[Row, Any]]) -> None:
 
     try:
         pyogrio.write_arrow(
-            arrow_table(layer, rows, held_text),  # a text would end at a zero byte
+            arrow_table(layer, rows, make_storable_text),  # a text would end at a zero byte
             path,
             layer=layer.name,
             driver="GPKG",

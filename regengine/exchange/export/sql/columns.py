@@ -18,7 +18,7 @@ from regengine.exchange.export.columns import (
     OF_POINTS,
     TableColumn,
     column,
-    held_text,
+    make_storable_text,
     of_frame,
 )
 from regengine.exchange.export.frame import ExportFrame
@@ -55,7 +55,7 @@ def comment_of(column: TableColumn) -> str:
     return said if told else f"{said} [{unit}]"
 
 
-def left_to_people(name: str, kind: Kind, says: str) -> TableColumn:
+def make_unset_column(name: str, kind: Kind, says: str) -> TableColumn:
     """A column that no script touches."""
     says = f"{says}; yours to fill in: loading leaves it alone"
     return TableColumn(name=name, kind=kind, description=says, value=lambda *_: None, written=False)
@@ -88,7 +88,7 @@ def moment(text: str) -> datetime | None:
 def photo_key(frame: ExportFrame) -> str:
     """What a photo is known by, however often it is loaded."""
     result = frame.result
-    told = [held_text(text) for text in (result.frame, result.sha256 or result.path)]
+    told = [make_storable_text(text) for text in (result.frame, result.sha256 or result.path)]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
 
@@ -110,7 +110,7 @@ def sun_elevation_deg(frame: ExportFrame) -> float | None:
     return sun_moon(time, *place).sun_elevation_deg
 
 
-def exif_of(frame: ExportFrame) -> Exif:
+def read_photo_exif(frame: ExportFrame) -> Exif:
     """What the photo itself tells, where it still lies where it lay."""
     return _exif(frame.result.path, frame.store)
 
@@ -121,8 +121,8 @@ def _exif(path: str, store: Path) -> Exif:
     return Exif() if file is None else read_exif(file)
 
 
-def _of_exif(name: str, kind: Kind, says: str) -> TableColumn:
-    return of_frame(name, kind, says, lambda frame: getattr(exif_of(frame), name))
+def _make_exif_column(name: str, kind: Kind, says: str) -> TableColumn:
+    return of_frame(name, kind, says, lambda frame: getattr(read_photo_exif(frame), name))
 
 
 ORIENTATION = of_frame(
@@ -131,9 +131,9 @@ ORIENTATION = of_frame(
     "which way is up in the picture as stored",
     lambda frame: None if frame.stance is None else describe_orientation(frame.stance),
 )
-LENS = _of_exif("lens", "text", "lens by the photo's EXIF")
-APERTURE = _of_exif("aperture_f", "real", "f-number by the photo's EXIF")
-ISO = _of_exif("iso", "real", "sensitivity by the photo's EXIF")
+LENS = _make_exif_column("lens", "text", "lens by the photo's EXIF")
+APERTURE = _make_exif_column("aperture_f", "real", "f-number by the photo's EXIF")
+ISO = _make_exif_column("iso", "real", "sensitivity by the photo's EXIF")
 SUN = of_frame(
     "sun_elevation_deg",
     "real",
@@ -147,7 +147,7 @@ LINK = of_frame(
     lambda frame: archive_page(frame.result.frame),
 )
 EXTRA = (
-    _of_exif("exposure_s", "real", "exposure time by the photo's EXIF"),
+    _make_exif_column("exposure_s", "real", "exposure time by the photo's EXIF"),
     column(
         "up_bearing_deg",
         "stance[up_bearing_deg]",
@@ -172,7 +172,7 @@ FOOTPRINT = column(
 )
 
 
-def sky_of(frame: ExportFrame) -> SkyPosition | None:
+def find_sky(frame: ExportFrame) -> SkyPosition | None:
     """Where a frame's camera looks among the stars; None without a camera or a time."""
     time = moment(frame.result.time_utc or "")
     if time is None or frame.camera is None or not is_turned(frame.camera):
@@ -181,21 +181,25 @@ def sky_of(frame: ExportFrame) -> SkyPosition | None:
         return sky_position(frame.camera, time)
 
 
-def _of_sky(name: str, kind: Kind, says: str) -> TableColumn:
-    return of_frame(name, kind, says, lambda frame: getattr(sky_of(frame), name, None))
+def _make_sky_column(name: str, kind: Kind, says: str) -> TableColumn:
+    return of_frame(name, kind, says, lambda frame: getattr(find_sky(frame), name, None))
 
 
 SKY = (
-    _of_sky("ra_deg", "real", "right ascension of the image centre, ICRS"),
-    _of_sky("dec_deg", "real", "declination of the image centre, ICRS"),
-    _of_sky(
+    _make_sky_column("ra_deg", "real", "right ascension of the image centre, ICRS"),
+    _make_sky_column("dec_deg", "real", "declination of the image centre, ICRS"),
+    _make_sky_column(
         "position_angle_deg", "real", "of the picture's upward direction there, from north to east"
     ),
-    _of_sky("radius_deg", "real", "from the image centre to its farthest corner"),
-    _of_sky("sees_sky", "flag", "whether some of the picture is above the horizon"),
-    _of_sky("earth_ra_deg", "real", "right ascension of the middle of the Earth's disc, ICRS"),
-    _of_sky("earth_dec_deg", "real", "declination of the middle of the Earth's disc, ICRS"),
-    _of_sky("earth_radius_deg", "real", "radius of the Earth's disc, good to 0.3 degrees"),
+    _make_sky_column("radius_deg", "real", "from the image centre to its farthest corner"),
+    _make_sky_column("sees_sky", "flag", "whether some of the picture is above the horizon"),
+    _make_sky_column(
+        "earth_ra_deg", "real", "right ascension of the middle of the Earth's disc, ICRS"
+    ),
+    _make_sky_column(
+        "earth_dec_deg", "real", "declination of the middle of the Earth's disc, ICRS"
+    ),
+    _make_sky_column("earth_radius_deg", "real", "radius of the Earth's disc, good to 0.3 degrees"),
 )
 
 
@@ -258,7 +262,7 @@ POSTGRESQL_SKY = SqlTable(
     name="regengine.sky",
     description="where photos with a camera and a time look among the stars",
     columns=(KEY, *SKY),
-    rows=lambda frame: sky_of(frame) is not None,
+    rows=lambda frame: find_sky(frame) is not None,
 )
 
 # The record that the project NightISS keeps of a registered photo, in its table `imagenesISS`. What
@@ -291,15 +295,15 @@ def _author(frame: ExportFrame) -> str | None:
     return f"regengine {frame.result.engine_version}".strip() if proposed else None
 
 
-def _renamed(name: str, of: str, says: str = "") -> TableColumn:
+def _rename_column(name: str, of: str, says: str = "") -> TableColumn:
     """A column of ``--table frames`` under the name that it has in this record."""
     (found,) = (one for one in FRAME_COLUMNS if one.name == of)
     return replace(found, name=name, description=says or found.description)
 
 
 RECORD = (
-    left_to_people("issnight_id", "text", "number of the photo in ISSNight"),
-    _renamed("image_id", "frame"),
+    make_unset_column("issnight_id", "text", "number of the photo in ISSNight"),
+    _rename_column("image_id", "frame"),
     _nadir(BY_ARCHIVE, "lon", "longitude of the nadir by the archive's record"),
     _nadir(BY_ARCHIVE, "lat", "geodetic latitude of the nadir by the archive's record"),
     _nadir(BY_TIME, "lon", "longitude of the nadir by the photo's time and an element set"),
@@ -312,21 +316,21 @@ RECORD = (
         lambda frame: place_of(frame)[0],
     ),
     ORIENTATION,
-    _renamed("comments", "comment", "of the person"),
+    _rename_column("comments", "comment", "of the person"),
     LINK,
     of_frame("author", "text", "who decided last, else the program that proposed", _author),
-    _renamed("quality", "quality", "by the person, 0 (useless) to 5 (excellent)"),
+    _rename_column("quality", "quality", "by the person, 0 (useless) to 5 (excellent)"),
     LENS,
-    _renamed("focal_mm", "focal_mm"),
-    _renamed("camera", "camera_body"),
+    _rename_column("focal_mm", "focal_mm"),
+    _rename_column("camera", "camera_body"),
     APERTURE,
     ISO,
-    left_to_people("classified_by_jsc", "flag", "whether the archive had placed it already"),
-    left_to_people("other_references", "text", "other pages that show it"),
-    _renamed("tilt_deg", "off_nadir_deg", "angle of the optical axis from the nadir"),
-    _renamed("tags", "tags"),
+    make_unset_column("classified_by_jsc", "flag", "whether the archive had placed it already"),
+    make_unset_column("other_references", "text", "other pages that show it"),
+    _rename_column("tilt_deg", "off_nadir_deg", "angle of the optical axis from the nadir"),
+    _rename_column("tags", "tags"),
     SUN,
-    _renamed("gmt", "time_utc", "date and time of the photo, GMT"),
+    _rename_column("gmt", "time_utc", "date and time of the photo, GMT"),
 )
 # What the record has under names of its own
 TOLD = {
@@ -349,7 +353,7 @@ NIGHTISS_IMAGES = SqlTable(
         KEY,
         *RECORD,
         *(one for one in FRAME_COLUMNS if one.name not in TOLD),
-        _renamed("exif_orientation", "orientation"),
+        _rename_column("exif_orientation", "orientation"),
         *EXTRA,
         *SKY,
         replace(FOOTPRINT, name="footprint_wkt"),

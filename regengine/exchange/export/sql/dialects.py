@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from regengine.exchange.export.columns import held_text
+from regengine.exchange.export.columns import make_storable_text
 from regengine.exchange.export.footprint import Ring
 from regengine.exchange.export.sql.columns import (
     NIGHTISS_IMAGES,
@@ -37,7 +37,7 @@ _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 def mysql_text(text: str) -> str:
     """Text as a literal of MySQL and MariaDB under any ``sql_mode``."""
-    held = held_text(text)
+    held = make_storable_text(text)
     if _TRICKY.search(held):
         return f"_utf8mb4 X'{held.encode().hex()}'"
     return "'" + held.replace("'", "''") + "'"
@@ -45,10 +45,10 @@ def mysql_text(text: str) -> str:
 
 def postgresql_text(text: str) -> str:
     """Text as a literal of PostgreSQL whatever ``standard_conforming_strings`` is."""
-    held = held_text(text).replace("'", "''")
+    held = make_storable_text(text).replace("'", "''")
     if not _TRICKY.search(held):
         return f"'{held}'"
-    return "E'" + _TRICKY.sub(lambda found: _escaped(found[0]), held) + "'"
+    return "E'" + _TRICKY.sub(lambda found: _escape_text(found[0]), held) + "'"
 
 
 def number(value: float) -> str:
@@ -72,7 +72,7 @@ def polygons_wkt(rings: list[Ring]) -> str | None:
     return "MULTIPOLYGON(" + ",".join(f"(({part}))" for part in parts) + ")"
 
 
-def _escaped(letter: Any) -> str:
+def _escape_text(letter: Any) -> str:
     return _ESCAPES.get(letter) or f"\\x{ord(letter):02x}"
 
 
@@ -155,7 +155,7 @@ def _mysql_table(table: SqlTable, *last: str, first: Sequence[str] = ()) -> str:
     )
 
 
-def _replaced(table: SqlTable, form: str) -> str:
+def _format_replacement(table: SqlTable, form: str) -> str:
     """Of a photo that is there already: all that is written, but its key."""
     names = [column.name for column in table.written if column.kind != "key"]
     return ", ".join(f"{name} = {form.format(name)}" for name in names)
@@ -189,7 +189,8 @@ MYSQL = Dialect(
     ),
     tail=f"COMMIT;\n{MYSQL_SETTINGS_BACK}",
     literal=mysql_literal,
-    on_known_photo=f"\nON DUPLICATE KEY UPDATE {_replaced(NIGHTISS_IMAGES, 'VALUES({})')}",
+    on_known_photo=f"\nON DUPLICATE KEY UPDATE "
+    f"{_format_replacement(NIGHTISS_IMAGES, 'VALUES({})')}",
 )
 
 
@@ -291,7 +292,8 @@ POSTGRESQL = Dialect(
     tail="COMMIT;\n",
     literal=postgresql_literal,
     on_known_photo=(
-        f"\nON CONFLICT (photo_key) DO UPDATE SET {_replaced(POSTGRESQL_FRAMES, 'EXCLUDED.{}')}"
+        f"\nON CONFLICT (photo_key) DO UPDATE SET "
+        f"{_format_replacement(POSTGRESQL_FRAMES, 'EXCLUDED.{}')}"
     ),
 )
 DIALECTS = {"mysql": MYSQL, "postgresql": POSTGRESQL}

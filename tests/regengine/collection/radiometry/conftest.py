@@ -9,7 +9,7 @@ from benchmarks.radiometry import (
     RadiometryScene,
     SceneWish,
     draw_radiometry_scene,
-    measured,
+    measure_trial,
     write_trial,
 )
 from regengine.collection.radiometry.measure import Radiometry
@@ -29,4 +29,4 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Trial:
     """A photo with three new lights, three gone, and a gain that is known; measured once."""
     scene = draw_radiometry_scene(SMALL)
     store = write_trial(scene, tmp_path_factory.mktemp("radiometry"))
-    return Trial(scene, store, measured(store))
+    return Trial(scene, store, measure_trial(store))

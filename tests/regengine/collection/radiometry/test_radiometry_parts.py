@@ -13,21 +13,21 @@ from rasterio.transform import Affine
 from regengine import open_light_map
 from regengine.collection.radiometry import comparison
 from regengine.collection.radiometry.cells import (
-    FEWEST_CELLS,
+    MIN_CELLS,
     MapCells,
     PhotoCells,
     PhotoLight,
     air_mass,
-    cells_in_view,
-    photo_cells,
-    without_hot_pixels,
+    average_photo_cells,
+    remove_hot_pixels,
+    select_cells_in_view,
 )
 from regengine.collection.radiometry.comparison import (
     Pair,
-    blurred,
-    blurred_by,
+    blur_by_width,
+    blur_cells,
     compare,
-    matched_blurs,
+    match_blurs,
 )
 from regengine.collection.radiometry.gain import (
     glog,
@@ -68,7 +68,7 @@ def test_cells_have_the_mean_luminance_of_their_ground() -> None:
     grid = MapGrid("EPSG:4326", float(np.nanmin(lon)), float(np.nanmax(lat)), 1 / 240, 500, 300)
     points = (ExportPoint(x=300.0, y=200.0, lon=float(lon[200, 300]), lat=float(lat[200, 300])),)
     for samples in (2, 4):
-        cells = photo_cells(photo, camera, points, grid, samples)
+        cells = average_photo_cells(photo, camera, points, grid, samples)
         seen = cells.seen == 1.0
         assert 10_000 < seen.sum() < seen.size
         row, column = np.nonzero(seen)
@@ -101,7 +101,7 @@ def test_pixels_weigh_with_the_ground_that_they_cover() -> None:
         "EPSG:4326", float(lon[0]) - 8.3 * step, float(lat[0]) + 8.7 * step, step, 17, 17
     )
     points = (ExportPoint(x=300.0, y=200.0, lon=float(lon[0]), lat=float(lat[0])),)
-    cells = photo_cells(photo, camera, points, grid, 4)
+    cells = average_photo_cells(photo, camera, points, grid, 4)
     assert cells.luminance.sum() * step**2 == pytest.approx(pixel_deg2, rel=0.1)
 
 
@@ -121,7 +121,7 @@ def test_large_cells_have_the_mean_radiance_not_that_of_its_logarithm(tmp_path: 
     radiance = np.full((1200, 1600), 0.01)
     radiance[::3, ::3] = 90.0
     write_map(tmp_path / "map.tif", radiance, 6.6, 47.5, 1 / 240)
-    cells = cells_in_view(camera, open_light_map([tmp_path / "map.tif"]))
+    cells = select_cells_in_view(camera, open_light_map([tmp_path / "map.tif"]))
     factor = round(cells.grid.resolution * 240)
     assert factor >= 3
     known = cells.known
@@ -137,7 +137,7 @@ def test_a_blur_of_changing_width_has_the_width_asked_for() -> None:
     image[60, 60] = image[60, 180] = 1.0
     sigma = np.where(np.arange(241) < 120, np.float32(1.5), np.float32(4.0))
     wide = np.broadcast_to(sigma, image.shape).astype(np.float32)
-    drawn = blurred_by(image, np.ones_like(image), wide, 1.0)
+    drawn = blur_by_width(image, np.ones_like(image), wide, 1.0)
     for column, expected in ((60, 1.5), (180, 4.0)):
         part = drawn[:, column - 40 : column + 41].astype(float)
         rows = np.arange(121) - 60.0
@@ -151,14 +151,14 @@ def test_the_blur_of_the_map_is_measured(sigma: float) -> None:
     lamps = np.where(rng.random((300, 300)) < 0.02, rng.exponential(20.0, (300, 300)), 0.0)
     ones = np.ones_like(lamps, np.float32)
     photo = (lamps * np.exp(0.4 * rng.standard_normal(lamps.shape))).astype(np.float32)
-    photo = blurred(photo, ones, (0.8, 0.8))
+    photo = blur_cells(photo, ones, (0.8, 0.8))
     own = float(np.hypot(0.8, sigma))
-    radiance = blurred(lamps.astype(np.float32), ones, (own, own))
+    radiance = blur_cells(lamps.astype(np.float32), ones, (own, own))
     nothing = np.zeros_like(ones)
-    of_map, of_photo = matched_blurs(Pair(0.01 * photo, radiance, ones, 1.0), nothing, 0.0, None)
+    of_map, of_photo = match_blurs(Pair(0.01 * photo, radiance, ones, 1.0), nothing, 0.0, None)
     assert of_map == pytest.approx(sigma, abs=0.2)
     assert of_photo == pytest.approx(0.0, abs=0.3)
-    back = matched_blurs(Pair(radiance, photo, ones, 1.0), nothing, 0.0, None)
+    back = match_blurs(Pair(radiance, photo, ones, 1.0), nothing, 0.0, None)
     assert back == pytest.approx((0.0, sigma), abs=0.3)
 
 
@@ -212,7 +212,7 @@ def test_hot_pixels_go_and_lamps_stay() -> None:
     light[20, 100] += 0.3
     light[80, 20] += 0.3
     light[80, 19] += 0.05  # what JPEG makes of it
-    found = without_hot_pixels(light)
+    found = remove_hot_pixels(light)
     assert np.abs(found - lamps)[[20, 80, 80], [100, 20, 19]].max() < 0.06
     assert np.array_equal(found[25:70, 30:90], lamps[25:70, 30:90])
 
@@ -237,23 +237,25 @@ def random_pair(stretch: float = 1.4) -> Pair:
 
 def test_a_mean_is_of_the_cells_that_count() -> None:
     pair = random_pair()
-    found = blurred(pair.luminance, pair.weight, (1.5, 2.1))
+    found = blur_cells(pair.luminance, pair.weight, (1.5, 2.1))
     share = gauss(pair.weight, 1.5, 2.1)
     expected = gauss(pair.luminance * pair.weight, 1.5, 2.1) / np.maximum(share, 1e-9)
     assert found[share > 0.01] == pytest.approx(expected[share > 0.01], rel=0.01)
     assert not found[:, 0].any()  # where hardly any counts
-    assert np.array_equal(blurred(pair.luminance, 0 * pair.weight + 1, (0.1, 0.14)), pair.luminance)
+    assert np.array_equal(
+        blur_cells(pair.luminance, 0 * pair.weight + 1, (0.1, 0.14)), pair.luminance
+    )
 
 
 def test_fine_structure_is_what_a_blur_of_a_cell_and_a_half_takes() -> None:
     pair = random_pair()
     counts = pair.weight > 0.0
-    smooth = blurred(pair.luminance, pair.weight, (1.5, 1.5 * 1.4))
+    smooth = blur_cells(pair.luminance, pair.weight, (1.5, 1.5 * 1.4))
     rest = (pair.luminance - smooth)[counts].astype(float)
     expected = np.sqrt(np.mean(rest**2) / np.var(pair.luminance[counts].astype(float)))
     assert comparison.fine_share(pair.luminance, pair) == pytest.approx(expected, rel=1e-5)
     assert comparison.fine_share(np.full((60, 70), 2.0, np.float32), pair) == 0.0
-    broad = blurred(pair.luminance, np.ones_like(pair.weight), (6.0, 8.4))
+    broad = blur_cells(pair.luminance, np.ones_like(pair.weight), (6.0, 8.4))
     assert comparison.fine_share(broad, pair) < 0.3 * expected
 
 
@@ -299,9 +301,9 @@ def test_saturated_cells_are_judged_and_not_used_and_say_where() -> None:
 
 def test_too_few_cells_are_none() -> None:
     cells, photo = all_alike((20, 20))
-    for count in (FEWEST_CELLS, FEWEST_CELLS - 1):
+    for count in (MIN_CELLS, MIN_CELLS - 1):
         seen = (np.arange(400) < count).reshape(20, 20).astype(np.float32)
-        if count == FEWEST_CELLS:
+        if count == MIN_CELLS:
             assert compare(cells, replace(photo, seen=seen), 0.0).usable.sum() == count
         else:
             with pytest.raises(LeftOutError, match="too few cells"):

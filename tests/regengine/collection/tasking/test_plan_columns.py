@@ -14,8 +14,8 @@ import pytest
 from pyproj import Geod, Transformer
 from sgp4.api import Satrec
 
-from regengine.collection.tasking.plan import PassLimits, Plan, plan_passes, wanted_places
-from regengine.collection.tasking.targets import listed_targets
+from regengine.collection.tasking.plan import PassLimits, Plan, plan_passes, select_wanted_places
+from regengine.collection.tasking.targets import read_listed_targets
 from regengine.orbit import load_tle_file, orbit_sigma
 from regengine.orbit.propagation import drag_shift_km
 from tests.kit.program import run
@@ -61,7 +61,7 @@ def sites(tmp_path: Path) -> Path:
 
 
 def make_plan(tle: Path, sites: Path, limits: PassLimits, days: float = 2.0) -> Plan:
-    wanted = wanted_places(listed_targets(sites), None)
+    wanted = select_wanted_places(read_listed_targets(sites), None)
     return plan_passes(wanted, load_tle_file(tle), START, days, limits)
 
 

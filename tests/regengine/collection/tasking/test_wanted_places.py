@@ -16,7 +16,7 @@ from pyarrow import parquet
 from pyproj import Transformer
 
 from regengine.collection.catalogue.table import FORMAT, FORMAT_VERSION
-from regengine.collection.tasking.targets import city_targets, listed_targets
+from regengine.collection.tasking.targets import list_city_targets, read_listed_targets
 from regengine.errors import ConfigError
 from regengine.places import PlaceTable
 from tests.kit.program import Said, run
@@ -192,7 +192,7 @@ def test_an_archive_that_shows_none_of_the_places_wants_all(tmp_path: Path) -> N
 
 def listed(path: Path, text: str) -> pd.DataFrame:
     path.write_text(text, encoding="utf-8")
-    return listed_targets(path)
+    return read_listed_targets(path)
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
@@ -251,13 +251,13 @@ def test_what_is_no_list_is_refused(tmp_path: Path, text: str, told: str) -> Non
     with pytest.raises(ConfigError, match=told):
         listed(tmp_path / "sites.csv", text)
     with pytest.raises(ConfigError, match="cannot be read"):
-        listed_targets(tmp_path / "gone.csv")
+        read_listed_targets(tmp_path / "gone.csv")
 
 
 def test_cities_are_all_with_so_many_people_the_largest_first() -> None:
     everywhere = [one.population for one in PlaceTable(15_000)]
     people = min(size for size in everywhere if size >= 500_000)
-    at = city_targets(people)
+    at = list_city_targets(people)
     assert len(at) == sum(size >= people for size in everywhere) > 900
     assert at["population"].is_monotonic_decreasing
     np.testing.assert_allclose(at["weight"], at["population"] / 1000.0)

@@ -15,11 +15,11 @@ from shapely.ops import unary_union
 
 from matchers.geometry.earth import incidence_deg
 from regengine.exchange.export.footprint import (
-    footprints,
-    polygons,
+    find_shortest_span,
+    make_footprints,
+    make_polygons,
     rings_bbox,
-    shortest_span,
-    united,
+    unite_spans,
 )
 from tests.example_results import nadir_camera
 
@@ -40,7 +40,7 @@ def valid(rings: list[list[tuple[float, float]]]) -> list[Polygon]:
 @pytest.mark.parametrize("tilt", [0.0, 40.0, 62.0, 68.0])
 def test_a_footprint_holds_what_the_photo_shows(lon: float, tilt: float) -> None:
     camera = replace(nadir_camera(lon, 45.0, tilt_deg=tilt), focal_px=700.0)
-    ground = unary_union(valid(footprints([camera])[0]))
+    ground = unary_union(valid(make_footprints([camera])[0]))
     x, y = np.meshgrid(np.linspace(2, 637, 12), np.linspace(2, 423, 12))
     angle = incidence_deg(camera.position_ecef_m, camera.pixel_to_ecef(x, y)).ravel()
     lons, lats = camera.pixel_to_lonlat(x.ravel(), y.ravel())
@@ -50,20 +50,20 @@ def test_a_footprint_holds_what_the_photo_shows(lon: float, tilt: float) -> None
             assert ground.buffer(0.01).contains(Point(place_lon, place_lat))
         elif at > 80.5:
             assert not ground.contains(Point(place_lon, place_lat))
-    assert (len(valid(footprints([camera])[0])) > 1) == (abs(lon) > 170)
+    assert (len(valid(make_footprints([camera])[0])) > 1) == (abs(lon) > 170)
 
 
 def test_sky_alone_has_no_footprint() -> None:
-    assert footprints([nadir_camera(tilt_deg=150.0)])[0] == []
-    assert footprints([replace(nadir_camera(), focal_px=float("nan"))])[0] == []
+    assert make_footprints([nadir_camera(tilt_deg=150.0)])[0] == []
+    assert make_footprints([replace(nadir_camera(), focal_px=float("nan"))])[0] == []
 
 
 def test_around_a_pole_the_polygon_reaches_it() -> None:
     lon = np.arange(-180.0, 180.0, 10.0)
-    (polygon,) = valid(polygons(lon, 80.0 + np.cos(np.radians(lon))))
+    (polygon,) = valid(make_polygons(lon, 80.0 + np.cos(np.radians(lon))))
     assert polygon.contains(Point(33.0, 89.9))
     assert polygon.area == pytest.approx(360.0 * 10.0, rel=0.01)
-    south = unary_union(valid(polygons(lon[::-1], np.full(lon.shape, -85.0))))
+    south = unary_union(valid(make_polygons(lon[::-1], np.full(lon.shape, -85.0))))
     assert south.area == pytest.approx(360.0 * 5.0)
 
 
@@ -79,7 +79,7 @@ def test_any_ring_about_a_pole_is_one_valid_polygon_around_the_map(
     lons = lon + np.linspace(0.0, 360.0, len(distances), endpoint=False)
     lats = side * (90.0 - np.array(distances))
     order = slice(None, None, -1) if backwards else slice(None)
-    (polygon,) = valid(polygons(((lons + 180.0) % 360.0 - 180.0)[order], lats[order]))
+    (polygon,) = valid(make_polygons(((lons + 180.0) % 360.0 - 180.0)[order], lats[order]))
     west, _, east, _ = polygon.bounds
     assert (west, east) == (-180.0, 180.0)
     mean = float(np.mean(distances))  # corners are evenly apart: trapezia
@@ -102,7 +102,7 @@ def test_any_star_is_cut_into_valid_parts_of_the_same_area(
     whole = Polygon(np.stack([x, y], axis=1))
     if backwards:
         x, y = x[::-1], y[::-1]
-    parts = [Polygon(ring) for ring in polygons((x + 180.0) % 360.0 - 180.0, y)]
+    parts = [Polygon(ring) for ring in make_polygons((x + 180.0) % 360.0 - 180.0, y)]
     assert all(part.is_valid for part in parts)
     assert sum(part.area for part in parts) == pytest.approx(whole.area, abs=1e-3)
     again = unary_union(
@@ -123,7 +123,7 @@ def degrees(west: float, east: float) -> set[int]:
 
 @given(SPANS)
 def test_a_span_around_spans_is_the_shortest(spans: list[tuple[float, float]]) -> None:
-    west, east = shortest_span(spans)
+    west, east = find_shortest_span(spans)
     covered = degrees(west, east)
     wanted = set().union(*(degrees(*span) for span in spans))
     assert wanted <= covered
@@ -136,13 +136,13 @@ def test_a_span_around_spans_is_the_shortest(spans: list[tuple[float, float]]) -
 
 @given(SPANS)
 def test_united_spans_are_apart_and_hold_the_same(spans: list[tuple[float, float]]) -> None:
-    joined = united(spans)
+    joined = unite_spans(spans)
     assert all(-180.0 <= west <= east <= 180.0 for west, east in joined)
     for (_, before), (after, _) in pairwise(joined):
         assert before < after
     of_all = set().union(*(degrees(*span) for span in spans))
     assert set().union(*(degrees(*span) for span in joined)) == of_all
-    assert united(joined) == joined
+    assert unite_spans(joined) == joined
 
 
 def test_boxes_of_polygons() -> None:

@@ -22,15 +22,15 @@ from rasterio.windows import Window
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
 from matchers.geometry.footprint import WGS84
-from matchers.geometry.light_grid import LightGrid, pyramid
+from matchers.geometry.light_grid import LightGrid, make_pyramid
 from matchers.geometry.pose import look_at, off_nadir_attitude, with_attitude
 from matchers.geometry.view import render_known
 from regengine.errors import LightMapError
-from regengine.io.gdal import gdal_session
+from regengine.io.gdal import open_gdal_session
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import FrameOptions, read_frame
 from regengine.references.day import DayMap, open_day_map
-from regengine.registration.day.map_features import MapFeatures, features_for
+from regengine.registration.day.map_features import MapFeatures, make_features
 from regengine.registration.day.parameters import FeatureParams
 from regengine.registration.day.register_on_day import register_on_day
 from regengine.registration.types import Prior
@@ -63,7 +63,7 @@ def write_map(
     picture: NDArray[np.uint8], path: Path, step_deg: float = STEP_DEG, west: float = WEST
 ) -> DayMap:
     with (
-        gdal_session(),
+        open_gdal_session(),
         rasterio.open(
             path,
             "w",
@@ -114,7 +114,7 @@ def take_photo(truth: Camera, path: Path) -> Path:
     )
     shown = (
         60.0
-        + 0.5 * render_known(pyramid(grid, 3), truth)[0]
+        + 0.5 * render_known(make_pyramid(grid, 3), truth)[0]
         + rng.normal(0.0, 3.0, (HEIGHT, WIDTH))
     )
     y, x = np.mgrid[:HEIGHT, :WIDTH]
@@ -287,7 +287,7 @@ def take_far_photo(truth: Camera, path: Path) -> Path:
         lat0_deg=NORTH - 0.5 * FINE_DEG,
         step_deg=FINE_DEG,
     )
-    seen, known = render_known(pyramid(grid, 3), truth)
+    seen, known = render_known(make_pyramid(grid, 3), truth)
     assert known.min() > 0.9  # the map holds the frame
     noise = np.random.default_rng(6).normal(0.0, 3.0, seen.shape)
     codes = np.clip(70.0 + 0.5 * seen + noise, 0.0, 255.0).astype(np.uint8)
@@ -365,7 +365,7 @@ def test_a_map_that_reaches_far_beyond_the_horizon_is_searched_below_the_camera(
 ) -> None:
     path = tmp_path / "wide.tif"
     with (
-        gdal_session(),
+        open_gdal_session(),
         rasterio.open(
             path,
             "w",
@@ -396,7 +396,7 @@ def draw_ground(seed: int) -> NDArray[np.uint8]:
 
 def features_made_with(maps: DayMap, **ways: float) -> MapFeatures:
     (reference,) = maps
-    return features_for(reference, 0.2, replace(FeatureParams(), **ways))
+    return make_features(reference, 0.2, replace(FeatureParams(), **ways))
 
 
 def test_features_kept_of_other_parameters_are_not_used(tmp_path: Path) -> None:

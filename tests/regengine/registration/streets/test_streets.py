@@ -16,8 +16,8 @@ from PIL import Image
 from detectors.types import FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
-from matchers.geometry.light_grid import LightGrid, pyramid
-from matchers.geometry.pose import off_nadir_attitude, turned, with_attitude
+from matchers.geometry.light_grid import LightGrid, make_pyramid
+from matchers.geometry.pose import off_nadir_attitude, turn_camera, with_attitude
 from matchers.geometry.view import render_known
 from regengine.errors import LightMapError
 from regengine.orbit import position_from_nadir
@@ -61,7 +61,7 @@ class Streets:
             step_deg=STEP_DEG,
         )
         level = max(0, math.floor(math.log2(1.0001 * resolution_deg / STEP_DEG)))
-        grid = pyramid(whole, level + 1)[-1]
+        grid = make_pyramid(whole, level + 1)[-1]
         step = grid.step_deg
         rows, cols = grid.values.shape
         left = max(0, math.floor((west - self.west) / step))
@@ -140,7 +140,7 @@ def photo(truth: Camera, streets: Streets, tmp_path_factory: pytest.TempPathFact
     gain *= cv2.resize((rng.random((200, 200)) > 0.2).astype(float), (SIDE_PX, SIDE_PX))
     lit = whole.values * gain + 6.0 * (rng.random(whole.values.shape) < 0.004)
     grid = replace(whole, values=np.asarray(lit, np.float32))
-    light = cv2.GaussianBlur(render_known(pyramid(grid, 4), truth, 2)[0], (0, 0), 0.9)
+    light = cv2.GaussianBlur(render_known(make_pyramid(grid, 4), truth, 2)[0], (0, 0), 0.9)
     light = light / np.quantile(light, 0.99) + 0.02 + rng.normal(0.0, 0.02, light.shape)
     codes = np.rint(255.0 * np.clip(light, 0.0, 1.0) ** (1.0 / 2.2)).astype(np.uint8)
     path = tmp_path_factory.mktemp("streets") / "tele.jpg"
@@ -249,7 +249,7 @@ def test_what_is_found_a_block_away_is_set_right(
     problem, state, found = search_frame(read(photo), PRIOR, references)
     assert state is not None
     assert found is not None
-    beside = turned(truth, (0.0, 600.0 / 1e3 / ALTITUDE_KM, 0.0))
+    beside = turn_camera(truth, (0.0, 600.0 / 1e3 / ALTITUDE_KM, 0.0))
     match = register_on_streets(problem, state, replace(found, camera=beside))
     assert match is not None
     assert match.score >= 6.0

@@ -36,13 +36,13 @@ from regengine.photo.fits import read_headers
 from regengine.sky.satellites.observer import (
     GroundSite,
     SatelliteObserver,
-    among_stars,
-    hidden_by_earth,
+    are_hidden_by_earth,
     lines_of_sight,
     states,
     sun_teme,
     sunlit_share,
     teme_to_icrs,
+    turn_to_stars,
 )
 
 TIME = datetime(2016, 5, 2, 20, 30, tzinfo=UTC)
@@ -88,7 +88,7 @@ def test_directions_of_a_site_are_astropys_within_two_arc_seconds():
     days = np.array([days_since_j2000(TIME)])
     position, _ = states(RECORDS, days)
     ours = lines_of_sight(position[:, 0], np.zeros((len(RECORDS), 3)), site.position_km(days))
-    unit = among_stars(ours, teme_to_icrs(TIME), np.zeros(3))
+    unit = turn_to_stars(ours, teme_to_icrs(TIME), np.zeros(3))
     east, north, up = (unit @ icrs_to_itrf(TIME).T @ local_axes(site.lon, site.lat).T).T
 
     when = Time(TIME.replace(tzinfo=None))
@@ -113,7 +113,7 @@ def test_light_time_and_the_earths_motion_are_those_of_the_solar_system():
     to_icrs = teme_to_icrs(TIME)
     position, velocity = states([record], days)
     sight = lines_of_sight(position[0], velocity[0], site.position_km(days))
-    seen = among_stars(sight, to_icrs, earth_velocity(TIME))[0]
+    seen = turn_to_stars(sight, to_icrs, earth_velocity(TIME))[0]
 
     def earth_km(when):
         body = get_body_barycentric_posvel("earth", Time(when.replace(tzinfo=None)))
@@ -129,7 +129,7 @@ def test_light_time_and_the_earths_motion_are_those_of_the_solar_system():
         delay = np.linalg.norm(path) / 299792.458
     assert delay > 0.1
     assert np.linalg.norm(seen - path / np.linalg.norm(path)) < 0.1 * ARC_SECOND
-    straight = among_stars(position[0] - site.position_km(days), to_icrs, np.zeros(3))[0]
+    straight = turn_to_stars(position[0] - site.position_km(days), to_icrs, np.zeros(3))[0]
     assert np.linalg.norm(seen - straight) > 5.0 * ARC_SECOND
 
 
@@ -192,7 +192,7 @@ def test_in_full_shadow_behind_the_earth_and_lit_before_it():
 def test_the_earth_hides_what_is_below_the_horizon():
     observer = np.array([6378.2, 0.0, 0.0])
     places = np.array([[7000.0, 0, 0], [6379.0, 3000.0, 0], [6300.0, 3000.0, 0], [-7000.0, 0, 0]])
-    np.testing.assert_array_equal(hidden_by_earth(places, observer), [False, False, True, True])
+    np.testing.assert_array_equal(are_hidden_by_earth(places, observer), [False, False, True, True])
 
 
 @pytest.mark.real

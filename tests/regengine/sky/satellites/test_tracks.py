@@ -14,9 +14,14 @@ from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit import J2000_JULIAN_DATE, days_since_j2000
 from regengine.sky.drawing import draw_track
 from regengine.sky.satellites.catalogue import load_catalogue
-from regengine.sky.satellites.observer import Exposure, GroundSite, hidden_by_earth, teme_to_icrs
-from regengine.sky.satellites.photo import expected_trail_px
-from regengine.sky.satellites.tracks import drawn_track, in_picture, predict_tracks
+from regengine.sky.satellites.observer import (
+    Exposure,
+    GroundSite,
+    are_hidden_by_earth,
+    teme_to_icrs,
+)
+from regengine.sky.satellites.photo import compute_expected_trail_px
+from regengine.sky.satellites.tracks import predict_tracks, sample_track, touch_picture
 
 GREEN = 90, 255, 90
 
@@ -57,14 +62,14 @@ def test_every_satellite_that_crosses_the_picture_is_there(tmp_path):
     known = satellites(tmp_path, sky.text())
     exposure = exposed(camera(overhead()))
     tracks = predict_tracks(known, exposure)
-    found = {known.sets[row].satellite for row in tracks.rows[in_picture(tracks, exposure)]}
+    found = {known.sets[row].satellite for row in tracks.rows[touch_picture(tracks, exposure)]}
     wanted = set()
     days = [days_since_j2000(TIME) + s / 86400.0 for s in np.linspace(0.0, 10.0, 21)]
     observer = SITE.position_km(np.array(days))
     for one, record in zip(known.sets, known.records, strict=True):
         places = np.array([record.sgp4(J2000_JULIAN_DATE, day)[1] for day in days])
         x, y = exposure.pixels(places - observer)
-        seen = exposure.field.sees(x, y) & ~hidden_by_earth(places, observer)
+        seen = exposure.field.sees(x, y) & ~are_hidden_by_earth(places, observer)
         if seen[1:-1].any():
             wanted.add(one.satellite)
     assert len(wanted) > 5
@@ -90,15 +95,15 @@ def test_a_geostationary_satellite_stands_still_in_a_camera_that_is_held_still(t
     lengths = {}
     for still in (False, True):
         exposure = exposed(field, exposure_s=60.0, held_still=still)
-        x, y = drawn_track(predict_tracks(known, exposure), 0, exposure)
+        x, y = sample_track(predict_tracks(known, exposure), 0, exposure)
         assert 0 < x[16] < 1200
         lengths[still] = float(np.hypot(x[-1] - x[0], y[-1] - y[0]))
     among_stars = 4000.0 * np.radians(15.04 * 60.0 / 3600.0)
     assert lengths[False] == pytest.approx(among_stars, rel=0.03)
     assert lengths[True] < 0.6
-    assert expected_trail_px(exposed(field, exposure_s=60.0, held_still=True)) == pytest.approx(
-        among_stars, rel=0.05
-    )
+    assert compute_expected_trail_px(
+        exposed(field, exposure_s=60.0, held_still=True)
+    ) == pytest.approx(among_stars, rel=0.05)
 
 
 @pytest.mark.parametrize(("down", "name_at"), [(False, (27, 217)), (True, (307, 107))])

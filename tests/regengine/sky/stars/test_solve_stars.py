@@ -11,7 +11,15 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import regengine
-from benchmarks.solve import HEIGHT_PX, NEGATIVES, WIDTH_PX, detections, judged, no_sky, star_list
+from benchmarks.solve import (
+    HEIGHT_PX,
+    NEGATIVES,
+    WIDTH_PX,
+    detections,
+    judge_camera,
+    no_sky,
+    star_list,
+)
 from detectors.types import FloatArray, StarDetections
 from matchers.geometry.sky_camera import SkyCamera
 from regengine.result import Reason
@@ -38,7 +46,7 @@ def test_blind_solutions_are_right(sky: SKY, focal_mm: float, seed: int) -> None
     field = star_list(np.random.default_rng(seed), sky[0], focal_mm)
     found = solve(sky, field.stars)
     assert isinstance(found, StarSolution), found
-    assert judged(field, found.camera) == "right"
+    assert judge_camera(field, found.camera) == "right"
     assert found.log10_odds >= 9.0
     assert found.rms_px < 1.0
     px, py = found.camera.project(found.vectors_icrs)
@@ -255,7 +263,7 @@ def test_a_mirrored_sky_is_solved_as_mirrored_alone(sky: SKY) -> None:
     found = solve(sky, flipped, focal_px=field.focal_px, focal_only=True)
     assert isinstance(found, StarSolution)
     assert found.camera.mirrored
-    assert judged(field, replace(found.camera, mirrored=False)) == "right"
+    assert judge_camera(field, replace(found.camera, mirrored=False)) == "right"
 
 
 def test_six_stars_above_noise_are_proven_with_their_brightness(sky: SKY) -> None:

@@ -96,7 +96,7 @@ def test_an_attitude_is_freed_of_the_turn_that_aberration_gives(
     turn = Rotation.random(random_state=seed)
     camera = replace(CAMERA, quaternion_icrs=tuple(turn.as_quat()))
     solution = solution_of(camera)
-    found = attitude.attitude_of(solution, moment)
+    found = attitude.make_attitude(solution, moment)
     middle = solution.vectors_icrs.mean(axis=0)
     middle /= np.linalg.norm(middle)
     # Of the true attitude the same pixel looks at the apparent place of the star
@@ -124,7 +124,7 @@ def test_an_attitude_is_freed_of_the_turn_that_aberration_gives(
 def test_sigmas_are_of_the_stars_number_and_residual(
     n: int, rms_px: float, sigma_px: float
 ) -> None:
-    found = attitude.attitude_of(solution_of(CAMERA, n, rms_px), MOMENTS[0])
+    found = attitude.make_attitude(solution_of(CAMERA, n, rms_px), MOMENTS[0])
     assert found.sigma_rad == pytest.approx(sigma_px / 1500.0)
     assert found.sigma_log_focal == pytest.approx(max(sigma_px / 1200.0, 0.001))
 
@@ -136,7 +136,7 @@ def test_over_the_earth_a_camera_looks_where_the_stars_say() -> None:
         camera=camera, sigma_rad=1e-4, sigma_log_focal=1e-3, stars=9, time_utc=moment
     )
     rotation, place = icrs_to_itrf(moment), (6.7e6, 1e5, -2e5)
-    found = attitude.over_the_earth(told, rotation, place)
+    found = attitude.place_over_earth(told, rotation, place)
     assert found.position_ecef_m == place
     x, y = np.array([0.0, 610.0, 1199.0]), np.array([799.0, 390.0, 20.0])
     ours = found.rays(x, y) @ found.matrix.T

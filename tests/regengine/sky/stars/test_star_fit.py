@@ -17,7 +17,7 @@ from regengine.sky.stars.star_fit import (
     fit_camera,
     is_plausible,
     jacobian,
-    moved,
+    move_camera,
     pair_stars,
     place_variance,
 )
@@ -45,8 +45,8 @@ def test_slopes_are_the_differences_of_projections(seed: int, mirrored: bool) ->
     for parameter in range(11):
         step = np.zeros(11)
         step[parameter] = 1e-6
-        ahead = np.stack(moved(sky, step).project(vectors), axis=1)
-        behind = np.stack(moved(sky, -step).project(vectors), axis=1)
+        ahead = np.stack(move_camera(sky, step).project(vectors), axis=1)
+        behind = np.stack(move_camera(sky, -step).project(vectors), axis=1)
         assert ((ahead - behind) / 2e-6).ravel() == pytest.approx(
             slopes[:, parameter], rel=1e-4, abs=1e-2
         )
@@ -61,7 +61,7 @@ def test_many_stars_give_the_camera_back(mirrored: bool) -> None:
     noisy = x + rng.normal(0, 0.3, 150), y + rng.normal(0, 0.3, 150)
     off = np.zeros(11)
     off[:4] = 0.01, -0.01, 0.02, 0.03
-    start = replace(moved(truth, off), distortion=(0.0,) * 5, principal_point=(749.5, 499.5))
+    start = replace(move_camera(truth, off), distortion=(0.0,) * 5, principal_point=(749.5, 499.5))
     wide = LensPrior(k1=(0.1, 0.0), k2=(0.1, 0.0), k3=(0.1, 0.0), tangential=(0.01, 0.0))
     fit = fit_camera(start, *noisy, vectors, 0.3, wide)
     px, py = fit.camera.project(vectors)
@@ -77,7 +77,7 @@ def test_few_stars_leave_the_lens_as_it_was_believed() -> None:
     x, y = np.array([300.0, 1200.0, 700.0, 800.0]), np.array([200.0, 300.0, 900.0, 500.0])
     off = np.zeros(11)
     off[:4] = 0.005, 0.002, -0.01, 0.02
-    fit = fit_camera(moved(truth, off), x, y, truth.to_sky(x, y), 0.5, LensPrior())
+    fit = fit_camera(move_camera(truth, off), x, y, truth.to_sky(x, y), 0.5, LensPrior())
     assert fit.camera.focal_px == pytest.approx(truth.focal_px, rel=2e-3)
     assert fit.camera.distortion == pytest.approx((0.0,) * 5, abs=0.01)
 
@@ -114,7 +114,7 @@ def test_stars_without_noise_give_a_lens_that_was_believed_back(mirrored: bool) 
     truth = camera(11, mirrored)
     x, y, vectors = spread_stars(truth, 30, 12)
     off = np.array([0.004, -0.003, 0.02, 0.01, 3.0, -4.0, 0.01, -0.004, 1e-4, 1e-4, 1e-3])
-    fit = fit_camera(moved(truth, off), x, y, vectors, 0.3, LensPrior(), centre=truth)
+    fit = fit_camera(move_camera(truth, off), x, y, vectors, 0.3, LensPrior(), centre=truth)
     assert fit.camera.lens_values == pytest.approx(truth.lens_values, rel=1e-6, abs=1e-6)
     assert fit.camera.matrix == pytest.approx(truth.matrix, abs=1e-6)
     assert (fit.sigma_px, fit.camera.mirrored) == (0.3, mirrored)
@@ -129,7 +129,7 @@ def test_the_fitted_camera_is_the_likeliest(count: int) -> None:
     x, y = x + rng.normal(0, 0.5, count), y + rng.normal(0, 0.5, count)
     believed = replace(truth, focal_px=1170.0, distortion=(0.0,) * 5, principal_point=(749.5, 499))
     prior = LensPrior()
-    fit = fit_camera(moved(believed, np.full(11, 1e-4)), x, y, vectors, 0.5, prior, believed)
+    fit = fit_camera(move_camera(believed, np.full(11, 1e-4)), x, y, vectors, 0.5, prior, believed)
     r = np.hypot(750.0, 500.0) / 1170.0  # tangent of the angle to the corner
     shares = [a + b * r for a, b in (prior.k1, prior.k2, prior.tangential, prior.k3)]
     k1, k2, tangential, k3 = np.array(shares) / [r**2, r**4, r, r**6]
@@ -146,7 +146,7 @@ def test_the_fitted_camera_is_the_likeliest(count: int) -> None:
     for parameter in range(11):
         step = np.zeros(11)
         step[parameter] = errors[parameter]
-        ahead, behind = (cost(moved(fit.camera, sign * step)) for sign in (1.0, -1.0))
+        ahead, behind = (cost(move_camera(fit.camera, sign * step)) for sign in (1.0, -1.0))
         assert min(ahead, behind) > least
         # Half of the cost's bend is the information on this parameter, the others held
         bend = 0.5 * (ahead + behind) - least
@@ -208,7 +208,7 @@ def test_a_lens_is_plausible_up_to_so_many_sigmas(sign: float) -> None:
         step = np.zeros(11)
         for share, plausible in ((0.499, True), (0.501, False)):
             step[parameter] = sign * share * sigma[parameter]
-            assert is_plausible(moved(believed, step), believed, prior) is plausible
+            assert is_plausible(move_camera(believed, step), believed, prior) is plausible
 
 
 def test_a_lens_must_not_fold_the_corners_back() -> None:

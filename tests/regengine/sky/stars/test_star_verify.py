@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
-from regengine.sky.stars.star_fit import moved
+from regengine.sky.stars.star_fit import move_camera
 from regengine.sky.stars.star_verify import (
     MagnitudeParams,
     StarField,
@@ -105,7 +105,7 @@ def test_the_proposing_figure_does_not_count() -> None:
 
 
 def test_too_few_pairs_are_no_camera() -> None:
-    camera = moved(looking(7), np.zeros(11))
+    camera = move_camera(looking(7), np.zeros(11))
     pairs = np.array([[0, 0], [1, 1], [2, 2]])
     three = np.array([10.0, 500.0, 900.0])
     field = StarField(x=three, y=three, vectors_icrs=sky(8, 50))
