@@ -83,7 +83,7 @@ def _trial(
         drawn.append(_stranger(frame, rng))
     if not any(one.row is not None for one in drawn):
         return None
-    streaks = [measure_streaks(one, rng) for one in drawn]
+    streaks = [detect_streak(one, rng) for one in drawn]
     exposure = make_exposure(frame, observer, clock_sigma_s, rng)
     started = time.process_time()
     tracks, namings = predict_and_name(satellites, exposure, streaks)
@@ -216,7 +216,7 @@ def aim_frame(
     return replace(frame, matrix=point_camera(axis, rng.uniform(0.0, 2.0 * np.pi)))
 
 
-def measure_streaks(streak: TrueStreak, rng: np.random.Generator) -> Streak:
+def detect_streak(streak: TrueStreak, rng: np.random.Generator) -> Streak:
     """What a detector says of it: ends with noise, the left one first."""
     end_px, line_px = float(np.exp(rng.normal(np.log(1.5), 0.5))), float(rng.uniform(0.2, 0.6))
     x1, y1, x2, y2 = streak.ends

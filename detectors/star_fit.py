@@ -167,8 +167,8 @@ class _State:
         step = (inverse @ (weighted @ rest).astype(np.float64))[:, :, 0]
         self.flux = self.flux + step[:, 0]
         moved = np.clip(step[:, 1:3], -LONGEST_STEP_PX, LONGEST_STEP_PX)
-        self.dx = np.clip(self.dx + moved[:, 0], *_index_around(self.start[0], leash[0]))
-        self.dy = np.clip(self.dy + moved[:, 1], *_index_around(self.start[1], leash[1]))
+        self.dx = np.clip(self.dx + moved[:, 0], *_bound_around(self.start[0], leash[0]))
+        self.dy = np.clip(self.dy + moved[:, 1], *_bound_around(self.start[1], leash[1]))
         self.level = self.level + step[:, 3]
         self.covariance = inverse[:, 1:3, 1:3]
 
@@ -243,7 +243,7 @@ def _limit_moves(psf: PointSpread) -> tuple[float, float]:
     return x, y
 
 
-def _index_around(start: FloatArray, leash: float) -> tuple[FloatArray, FloatArray]:
+def _bound_around(start: FloatArray, leash: float) -> tuple[FloatArray, FloatArray]:
     return start - leash, start + leash
 
 

@@ -188,7 +188,7 @@ def _draw_positions(
     return lon, lat
 
 
-def _move_coast(
+def _shift_places(
     lon: FloatArray, lat: FloatArray, east_km: FloatArray, north_km: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     return (
@@ -211,7 +211,7 @@ def _suburbs(
     start = rng.random(len(lon))[parent] * 2.0 * np.pi
     angle = start + corridor * 2.0 * np.pi / 5.0 + spread * rng.standard_normal(len(parent))
     share = 0.03 * np.exp(1.1 * rng.standard_normal(len(parent))) / (1.0 + distance / scale_km)
-    suburb_lon, suburb_lat = _move_coast(
+    suburb_lon, suburb_lat = _shift_places(
         lon[parent], lat[parent], distance * np.cos(angle), distance * np.sin(angle)
     )
     return np.stack([suburb_lon, suburb_lat, np.clip(power[parent] * share, 2.0, 2500.0)])

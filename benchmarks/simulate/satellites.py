@@ -128,10 +128,10 @@ def tle_lines(elements: FloatArray, number: str, epoch_utc: datetime) -> tuple[s
         f"2 {number} {inclination:8.4f} {node % 360.0:8.4f} {round(eccentricity * 1e7):07d} "
         f"{perigee % 360.0:8.4f} {anomaly % 360.0:8.4f} {revolutions:11.8f}    1"
     )
-    return _sum_pixels(first), _sum_pixels(second)
+    return _add_checksum(first), _add_checksum(second)
 
 
-def _sum_pixels(line: str) -> str:
+def _add_checksum(line: str) -> str:
     whole = f"{line[:68]:68s}"
     total = whole.count("-") + sum(digit * whole.count(str(digit)) for digit in range(1, 10))
     return f"{whole}{total % 10}"

@@ -34,7 +34,7 @@ def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> lis
     text = body.decode("utf-8-sig", errors="replace").strip()
     said = _json(text, host, secret)
     if isinstance(said, dict):
-        return _raise_no_rows(said, host, secret)
+        return _interpret_missing_rows(said, host, secret)
     if not isinstance(said, list):
         raise ArchiveError(
             f"{host} answered {_clean_message(text, secret)[:40]!r}, not rows: {CHANGED}."
@@ -63,7 +63,7 @@ def _json(text: str, host: str, secret: str) -> Any:
         raise ArchiveError(f"{host} answered with something else than JSON{begins}.") from None
 
 
-def _raise_no_rows(said: dict[str, Any], host: str, secret: str) -> list[Row]:
+def _interpret_missing_rows(said: dict[str, Any], host: str, secret: str) -> list[Row]:
     """What an object means where a list of rows should be."""
     if "no records" in str(said.get("result", "")).lower():
         return []

@@ -120,7 +120,7 @@ def _one(
 ) -> DownloadResult:
     target = folder / picture_name(frame_id)
     if target.exists() and not options.force:
-        sha256 = _read_known_sum(target, sums)
+        sha256 = _verify_known_sum(target, sums)
         return DownloadResult(frame=frame_id, status="present", file=target, sha256=sha256)
     address = make_picture_address(frame_id, options.size, options.pictures)
     picture = web.fetch(address, options.max_megabytes, larger="allow it with --max-megabytes")
@@ -147,7 +147,7 @@ def _note(target: Path, sha256: str, sums: dict[str, str]) -> None:
         ) from error
 
 
-def _read_known_sum(target: Path, sums: dict[str, str]) -> str:
+def _verify_known_sum(target: Path, sums: dict[str, str]) -> str:
     """Sum of a picture that is there, which must be the one that was noted, if one was."""
     try:
         sha256 = compute_sha256(target)

@@ -57,7 +57,7 @@ def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
         paths.clear()
 
     for argument in _spelled_out(arguments):
-        if (frame_id := _name_photo(argument)) is not None:
+        if (frame_id := _find_archive_name(argument)) is not None:
             take_paths()
             found.setdefault(locate_kept_photo(frame_id), locate_kept_photo(frame_id))
         elif is_url(argument):
@@ -88,7 +88,7 @@ def fetch_photo_path(given: str) -> Path:
 
     FrameError if it does not come.
     """
-    if (frame_id := _name_photo(given)) is None:
+    if (frame_id := _find_archive_name(given)) is None:
         return Path(given)
     if identify_frame_to_fetch(locate_kept_photo(frame_id)) is not None:
         from regengine.archive.by_name import ArchivePhotos
@@ -97,7 +97,7 @@ def fetch_photo_path(given: str) -> Path:
     return locate_kept_photo(frame_id)
 
 
-def _name_photo(argument: str) -> str | None:
+def _find_archive_name(argument: str) -> str | None:
     return None if is_there(Path(argument)) else archive_name(argument)
 
 

@@ -45,7 +45,7 @@ def make_guarded_app(
         max_body_size=MAX_BODY_BYTES,
     )
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(RegengineError, _find_known)
+    app.add_exception_handler(RegengineError, _answer_known_error)
     for part in PARTS:
         app.include_router(part.router(context))
     app.mount("/", StaticFiles(directory=str(files("regengine.review") / "static"), html=True))
@@ -63,5 +63,5 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     return make_problem(UNPROCESSABLE, f"the request makes no sense ({'; '.join(named)}).")
 
 
-async def _find_known(request: Request, error: Exception) -> JSONResponse:
+async def _answer_known_error(request: Request, error: Exception) -> JSONResponse:
     return make_problem(503 if isinstance(error, StoreError) else UNPROCESSABLE, str(error))

@@ -64,7 +64,7 @@ class ReviewContext:
         try:
             return self.frames.frame(number).result
         except KeyError:
-            raise make_no_frame(number) from None
+            raise make_no_frame_error(number) from None
 
     def shown(self, decisions: Sequence[Decision]) -> Sequence[Decision]:
         """Those decisions on one frame that the reviewer may see."""
@@ -131,7 +131,7 @@ def make_problem(status: int, sentence: str) -> JSONResponse:
     return JSONResponse({"detail": shorten_to_line(sentence)}, status_code=status)
 
 
-def make_no_frame(number: int) -> HTTPException:
+def make_no_frame_error(number: int) -> HTTPException:
     """What is answered where there is no such frame."""
     return HTTPException(404, f"the store has no frame {number}: GET /api/frames lists them.")
 

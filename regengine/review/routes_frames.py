@@ -12,7 +12,7 @@ from fastapi import APIRouter, HTTPException, Path, Query, Response
 from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.review.bodies import DecisionBody, DraftBody, decision_json
-from regengine.review.context import ReviewContext, make_no_frame
+from regengine.review.context import ReviewContext, make_no_frame_error
 from regengine.review.neighbours import neighbours
 from regengine.review.queue import FramePlaces, Queue, QueueFilter, Standings
 from regengine.store.reviews import Judged, check_work, describe_judged_state
@@ -126,7 +126,7 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
             try:
                 return up_to_date().frame(context, number)
             except KeyError:
-                raise make_no_frame(number) from None
+                raise make_no_frame_error(number) from None
 
     @routes.get("/frames/{number}/neighbours")
     def near_in_time(number: FrameId) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
             try:
                 found = neighbours(context, up_to_date(), number)
             except KeyError:
-                raise make_no_frame(number) from None
+                raise make_no_frame_error(number) from None
         return {"neighbours": plain(found, str)}
 
     @routes.get("/frames/{number}/history")

@@ -452,7 +452,7 @@ def read_reviews(store: Path) -> dict[int, Reviewed]:
             if judged in heads:
                 proposal = _proposal_sha256(places[first[row] : beyond[row]].tolist())
                 size_px = int(frames["width_px"][row]), int(frames["height_px"][row])
-                found[judged[0]] = _read_reviewed(heads[judged], proposal, size_px)
+                found[judged[0]] = _make_reviewed(heads[judged], proposal, size_px)
     return found
 
 
@@ -506,7 +506,7 @@ def is_independent(decision: Choice, work: Work) -> bool:
     if decision != "accepted" or camera is None:
         return True
     telling = independent_pixels(work["points"], camera)
-    held = _pixels(_hold_lock(work["points"]))
+    held = _pixels(_select_confirmed(work["points"]))
     return telling == held or len(telling) >= MIN_POINTS
 
 
@@ -520,7 +520,7 @@ def independent_pixels(
     not told, a point of a person does not if it lies where the camera has it. None does that is
     switched off.
     """
-    held = _hold_lock(points)
+    held = _select_confirmed(points)
     away_px = off_camera_px(held, camera)
     return _pixels(
         point
@@ -544,7 +544,7 @@ def off_camera_px(points: Sequence[Mapping[str, Any]], camera: Camera) -> FloatA
     return np.hypot(x - seen_x, y - seen_y)
 
 
-def _hold_lock(points: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _select_confirmed(points: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Those that a person stands behind."""
     return [point for point in points if point["origin"] in CONFIRMED and not point.get("off")]
 
@@ -579,7 +579,7 @@ def _proposal_sha256(points: Iterable[Sequence[float]]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _read_reviewed(heads: list[Decision], proposal: str, size_px: tuple[int, int]) -> Reviewed:
+def _make_reviewed(heads: list[Decision], proposal: str, size_px: tuple[int, int]) -> Reviewed:
     counts = heads[0]
     work = counts.work
     return Reviewed(

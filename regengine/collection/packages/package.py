@@ -170,7 +170,7 @@ class Contents:
     failed: Mapping[str, str]  # photos that were chosen and cannot be had, by name, and why
 
 
-def write_readme(contents: Contents) -> str:
+def format_readme(contents: Contents) -> str:
     """The text, Markdown."""
     frames = contents.frames
     maps = sorted({one.frame.result.lights for one in frames if one.frame.result.lights})
@@ -325,5 +325,5 @@ def write_package(
             form.write((one.frame for one in there), package.path(name), options)
         for name, source in contents.calibration.items():
             package.add_file(name, source)
-        package.add_text(README, write_readme(replace(contents, frames=there, failed=failed)))
+        package.add_text(README, format_readme(replace(contents, frames=there, failed=failed)))
     return Packed(frames=[one.frame.result.frame for one in there], failed=failed)

@@ -123,7 +123,7 @@ def fit_gain(
         sigma = np.hypot(scatter, edge)
         trust = np.where(lit, _biweight(residual / sigma), 0.0) / sigma**2
         slope = steepness(value, knee) * shape
-        information, likeliest = _solve_blocks(trust * slope, slope, residual, blocks)
+        information, likeliest = _solve_step(trust * slope, slope, residual, blocks)
         covariance, step = _step(information, likeliest, sure, mean - found)
         beyond = found[1] + step[1]
         possible = float(np.clip(beyond, *FALLOFF_LIMITS))
@@ -233,7 +233,7 @@ def _number_blocks(usable: BoolArray, resolution_deg: float) -> Blocks:
     return np.asarray((row // side) * (usable.shape[1] // side + 1) + column // side)
 
 
-def _solve_blocks(
+def _solve_step(
     weighted: Values, slope: Values, residual: Values, blocks: Blocks
 ) -> tuple[FloatArray, FloatArray]:
     """Information on the parameters from blocks that err as one, and the step it asks for.
