@@ -250,10 +250,10 @@ ABOUT_CLOCKS = (
     "30 %, and finds 0.05 false ones a frame; places are known to "
     f"{PLACE_KM:g} km and have a common offset of {SYSTEMATIC_KM:g} km (one sigma on each axis), "
     f"times to {1e3 * JITTER_S:g} ms; the clock is up to {WIDEST_S:g} s wrong. *Right*: within "
-    f"{RIGHT_S:g} s; errors are of those that are right, sigma is as told. *Sure*: a probability of "
-    f"at least {PARAMS.min_probability:g}; *wrong*: those of them beyond {RIGHT_S:g} s and three "
-    f"sigma. *To {RIGHT_S:g} s*: sure, and three sigma are within {RIGHT_S:g} s; *wrong*: those of "
-    f"them beyond {RIGHT_S:g} s. Of *unrelated* ones the files are of another hour of the same "
+    f"{RIGHT_S:g} s; errors are of those that are right, sigma is as told. *Sure*: a probability "
+    f"of at least {PARAMS.min_probability:g}; *wrong*: those beyond {RIGHT_S:g} s and three sigma. "
+    f"*To {RIGHT_S:g} s*: sure, and three sigma are within {RIGHT_S:g} s; *wrong*: those "
+    f"beyond {RIGHT_S:g} s. Of *unrelated* ones the files are of another hour of the same "
     "storm: none may be sure."
 )
 ABOUT_STATION = (

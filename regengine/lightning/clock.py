@@ -132,19 +132,20 @@ def find_clock(
         east_km, north_km = np.median(residual_km[known], axis=0) if known.any() else (0.0, 0.0)
         shift_km = float(east_km), float(north_km)
         around = np.abs(offsets - peak_s) <= params.around_s
-        weight = np.exp(score(sightings.start_s, shift_km)[around])
-        spread_km = params.sigma_km / np.sqrt(max(np.count_nonzero(known), 1))
-        prior = (spread_km / params.systematic_km) ** 2
-        prior *= np.exp(-0.5 * np.sum(np.square(shift_km)) / params.systematic_km**2)
+        logs = score(sightings.start_s, shift_km)[around]
+        weight = np.exp(logs - logs.max())
         offset_s = float(np.average(offsets[around], weights=weight))
         sigma_s = np.sqrt(np.average((offsets[around] - offset_s) ** 2, weights=weight))
-        evidence = float(prior * weight.sum() * params.step_s)
-        found.append((evidence, offset_s, float(sigma_s), shift_km))
+        spread_km = params.sigma_km / np.sqrt(max(np.count_nonzero(known), 1))
+        far = np.sum(np.square(shift_km)) / params.systematic_km**2
+        evidence = logs.max() + np.log(weight.sum() * params.step_s)
+        evidence += 2.0 * np.log(spread_km / params.systematic_km) - 0.5 * far
+        found.append((float(evidence), offset_s, float(sigma_s), shift_km))
     found.sort(key=lambda one: -one[0])
     evidence, offset_s, sigma_s, shift_km = found[0]
     # Beside it the other peaks, and that the right one is none of these, as likely beforehand
-    others = sum(one[0] for one in found[1:] if abs(one[1] - offset_s) > params.apart_s)
-    margin = float(np.log(evidence) - np.log(others + 2.0 * params.window_s))
+    others = [one[0] for one in found[1:] if abs(one[1] - offset_s) > params.apart_s]
+    margin = evidence - float(np.logaddexp.reduce([np.log(2.0 * params.window_s), *others]))
 
     # Chance: the same flashes in frames drawn at random; the largest of many values is Gumbel's
     rng = np.random.default_rng(seed)
@@ -154,7 +155,7 @@ def find_clock(
     scale = max(float(np.std(by_chance)) * np.sqrt(6.0) / np.pi, 1e-3)
     middle = float(np.mean(by_chance)) - np.euler_gamma * scale
     # 1 - exp(-exp(-z)), which is exp(-z) far out
-    tail = np.exp(-(float(likelihood.max()) - middle) / scale)
+    tail = np.exp(np.clip((middle - float(likelihood.max())) / scale, -600.0, 600.0))
     log10_chance = float(np.log10(max(-np.expm1(-tail), 1e-300)))
 
     residual_km = measure_residuals(sightings, near, pulses, offset_s, slack_s, params)
