@@ -136,8 +136,8 @@ def find_clock(
         weight = np.exp(logs - logs.max())
         offset_s = float(np.average(offsets[around], weights=weight))
         sigma_s = np.sqrt(np.average((offsets[around] - offset_s) ** 2, weights=weight))
-        spread_km = params.sigma_km / np.sqrt(max(np.count_nonzero(known), 1))
-        far = np.sum(np.square(shift_km)) / params.systematic_km**2
+        spread_km = params.sigma_km / max(int(np.count_nonzero(known)), 1) ** 0.5
+        far = (shift_km[0] ** 2 + shift_km[1] ** 2) / params.systematic_km**2
         evidence = logs.max() + np.log(weight.sum() * params.step_s)
         evidence += 2.0 * np.log(spread_km / params.systematic_km) - 0.5 * far
         found.append((float(evidence), offset_s, float(sigma_s), shift_km))
