@@ -24,16 +24,14 @@ class ClockParams:
     min_flashes: int = 3
     sigma_km: float = 5.5  # of a pulse's place less a flash's
     reach_km: float = 16.5
-    # Of a flash that the instrument missed, beside 1 for one that lies right on a pulse
-    missed: float = 0.03
+    # Share of the flashes that the instrument saw, too; the others match by chance alone
+    seen: float = 0.7
     peaks: int = 6
     apart_s: float = 0.8
     around_s: float = 1.5  # of a peak, within which the offset is averaged
     max_systematic_km: float = 14.0
-    # The best peak's log likelihood over the second's; chance reaches 3.9, of long exposures 5.4
-    min_margin: float = 4.0
-    min_margin_long: float = 6.0
-    long_s: float = 0.5
+    systematic_km: float = 5.0  # one sigma of the common offset of places, on each axis
+    min_probability: float = 0.999
     shuffles: int = 99
 
 
@@ -46,11 +44,11 @@ class Clock:
     offset_s, sigma_s : float
         What has to be added to the camera's times, and one sigma of it.
     margin : float
-        Natural logarithm of the likelihood of that offset over that of the next best.
+        Natural logarithm of the odds for that offset, against all others and none of them.
     log10_chance : float
         Of the probability that flashes of these places in frames drawn at random fit as well.
     is_sure : bool
-        Whether the margin is beyond what chance reaches.
+        Whether the odds are those of `ClockParams.min_probability`.
     flashes, matched : int
         Flashes that were compared, pieces as one, and those with a pulse at that offset.
     east_km, north_km : float
@@ -103,78 +101,71 @@ def find_clock(
     length_s = sightings.end_s - sightings.start_s
     offsets = np.arange(-params.window_s, params.window_s + params.step_s, params.step_s)
 
-    def weigh(shift_km: tuple[float, float]) -> list[tuple[FloatArray, FloatArray]]:
-        """Of each flash, times of pulses and how well their places agree, the best last.
+    def score(start_s: FloatArray, shift_km: tuple[float, float] = (0.0, 0.0)) -> FloatArray:
+        """Log likelihood ratio of each offset to chance; pulses lie so far east and north.
 
-        The pulses lie so far east and north of the flashes.
+        Of each flash, the best pulse of its exposure counts, beside what is usual at its place.
         """
-        weighed = []
-        for rows, east_north_km in zip(near.rows, near.east_north_km, strict=True):
+        total = np.zeros(len(offsets))
+        for k, (rows, east_north_km) in enumerate(zip(near.rows, near.east_north_km, strict=True)):
             away_km = np.hypot(*(east_north_km - shift_km).T)
             close = np.flatnonzero(away_km <= params.reach_km)
-            close = close[np.argsort(-away_km[close])]
+            close = close[np.argsort(-away_km[close])]  # the nearest last, which stays
+            late_s = pulses.time_s[rows[close]] - start_s[k]
             value = np.exp(-0.5 * (away_km[close] / params.sigma_km) ** 2)
-            weighed.append((pulses.time_s[rows[close]], value))
-        return weighed
-
-    def score(
-        weighed: list[tuple[FloatArray, FloatArray]], start_s: FloatArray, offsets_s: FloatArray
-    ) -> FloatArray:
-        """Log likelihood of each offset: of each flash, the best pulse of its exposure."""
-        total = np.zeros(len(offsets_s))
-        for (time_s, value), begin_s, long_s in zip(weighed, start_s, length_s, strict=True):
-            first = np.searchsorted(offsets_s, time_s - begin_s - long_s - slack_s)
-            beyond = np.searchsorted(offsets_s, time_s - begin_s + slack_s, side="right")
-            best = np.zeros(len(offsets_s))
+            first = np.searchsorted(offsets, late_s - length_s[k] - slack_s)
+            beyond = np.searchsorted(offsets, late_s + slack_s, side="right")
+            best = np.zeros(len(offsets))
             for low, high, one in zip(first.tolist(), beyond.tolist(), value.tolist(), strict=True):
                 best[low:high] = one
-            total += np.log(params.missed + best)
+            total += np.log(1.0 - params.seen + params.seen * best / max(best.mean(), 1e-6))
         return total
 
-    as_told = weigh((0.0, 0.0))
-    likelihood = score(as_told, sightings.start_s, offsets)
+    likelihood = score(sightings.start_s)
 
-    # The best offsets, each with the systematic offset of places that suits it
+    # The best offsets, each with the common offset of places that suits it, and its evidence: the
+    # integral over the offsets around, and (Laplace) over the offset of places
     found = []
     for peak_s in find_peaks(offsets, likelihood, params):
         residual_km = measure_residuals(sightings, near, pulses, peak_s, slack_s, params)
         known = np.isfinite(residual_km[:, 0])
         east_km, north_km = np.median(residual_km[known], axis=0) if known.any() else (0.0, 0.0)
         shift_km = float(east_km), float(north_km)
-        around = peak_s + np.arange(-params.around_s, params.around_s, params.step_s)
-        again = score(weigh(shift_km), sightings.start_s, around)
-        found.append((float(again.max()), around, again, shift_km))
+        around = np.abs(offsets - peak_s) <= params.around_s
+        logs = score(sightings.start_s, shift_km)[around]
+        weight = np.exp(logs - logs.max())
+        offset_s = float(np.average(offsets[around], weights=weight))
+        sigma_s = np.sqrt(np.average((offsets[around] - offset_s) ** 2, weights=weight))
+        spread_km = params.sigma_km / max(int(np.count_nonzero(known)), 1) ** 0.5
+        far = (shift_km[0] ** 2 + shift_km[1] ** 2) / params.systematic_km**2
+        evidence = logs.max() + np.log(weight.sum() * params.step_s)
+        evidence += 2.0 * np.log(spread_km / params.systematic_km) - 0.5 * far
+        found.append((float(evidence), offset_s, float(sigma_s), shift_km))
     found.sort(key=lambda one: -one[0])
-    best, around, again, shift_km = found[0]
-    weight = np.exp(again - best)
-    offset_s = float(np.average(around, weights=weight))
-    sigma_s = float(np.sqrt(np.average((around - offset_s) ** 2, weights=weight)))
-    second = max(
-        (one[0] for one in found[1:] if abs(one[1][np.argmax(one[2])] - offset_s) > params.apart_s),
-        default=len(length_s) * np.log(params.missed),
-    )
+    evidence, offset_s, sigma_s, shift_km = found[0]
+    # Beside it the other peaks, and that the right one is none of these, as likely beforehand
+    others = [one[0] for one in found[1:] if abs(one[1] - offset_s) > params.apart_s]
+    margin = evidence - float(np.logaddexp.reduce([np.log(2.0 * params.window_s), *others]))
 
     # Chance: the same flashes in frames drawn at random; the largest of many values is Gumbel's
     rng = np.random.default_rng(seed)
     by_chance = [
-        score(as_told, rng.choice(frame_starts_s, len(length_s)), offsets).max()
-        for _ in range(params.shuffles)
+        score(rng.choice(frame_starts_s, len(length_s))).max() for _ in range(params.shuffles)
     ]
     scale = max(float(np.std(by_chance)) * np.sqrt(6.0) / np.pi, 1e-3)
     middle = float(np.mean(by_chance)) - np.euler_gamma * scale
     # 1 - exp(-exp(-z)), which is exp(-z) far out
-    tail = np.exp(-(float(likelihood.max()) - middle) / scale)
+    tail = np.exp(np.clip((middle - float(likelihood.max())) / scale, -600.0, 600.0))
     log10_chance = float(np.log10(max(-np.expm1(-tail), 1e-300)))
 
-    is_long = float(np.median(length_s)) + 2.0 * slack_s > params.long_s
     residual_km = measure_residuals(sightings, near, pulses, offset_s, slack_s, params)
     left_km = np.hypot(*(residual_km - shift_km).T)
     return Clock(
         offset_s=offset_s,
         sigma_s=max(sigma_s, params.step_s),
-        margin=best - float(second),
+        margin=margin,
         log10_chance=log10_chance,
-        is_sure=best - second > (params.min_margin_long if is_long else params.min_margin),
+        is_sure=margin > np.log(params.min_probability / (1.0 - params.min_probability)),
         flashes=len(length_s),
         matched=int(np.count_nonzero(left_km <= params.reach_km)),
         east_km=shift_km[0],

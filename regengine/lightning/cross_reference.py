@@ -252,7 +252,8 @@ def compare_lapse(
             }
         for name, digits in COLUMNS.items():
             if digits is not None:
-                row[name] = round_or_none(row[name], digits)
+                kept = round_or_none(row[name], digits)
+                row[name] = kept if kept is None else kept + 0.0  # no negative zero
         rows.append(row)
     return {
         "camera_body": lapse[0].body or None,

@@ -67,9 +67,11 @@ def test_eight_flashes_tell_the_clock(folder: Path, name: str) -> None:
     flashes = real_flashes(sorted(folder.glob("*_s2018183*.nc")))
     (case,) = (one for one in CASES if one.name == name)
     found = try_clocks(flashes, case, trials=20, seed=71)
-    right = [error <= 0.3 for error, _ in found]
-    assert np.mean(right) >= 0.95
-    assert all(right[k] for k, (_, clock) in enumerate(found) if clock.is_sure)
+    assert np.mean([error <= 0.3 for error, _ in found]) >= 0.95
+    for error, clock in found:
+        if clock.is_sure:
+            assert error <= max(0.3, 3.0 * clock.sigma_s)
+    assert np.mean([clock.is_sure for _, clock in found]) > 0.8
 
 
 def test_fresh_element_sets_have_the_station_within_a_kilometre(folder: Path) -> None:
