@@ -109,8 +109,7 @@ def _with_present_names(
         left = parse_args(ctx, with_present_names(arguments, former))
         if ctx.params.get("out") == STANDARD_OUTPUT and command not in TO_STANDARD_OUTPUT:
             raise ConfigError(
-                f"--out -: what regengine {command} writes does not go to standard output; name a "
-                "file."
+                f"--out -: regengine {command} cannot write to standard output: name a file."
             )
         return left
 
