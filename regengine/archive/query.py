@@ -253,8 +253,8 @@ def ask(
 def _answer(question: Question, web: ArchiveClient, key: str, url: str) -> list[Row]:
     if not key:
         raise ConfigError(
-            f"The photo database needs your own key: request one from {parse_host(url)}, and put it "
-            f"into the environment variable {KEY_VARIABLE}."
+            f"The photo database needs your own key: request one from {parse_host(url)}, and put "
+            f"it into the environment variable {KEY_VARIABLE}."
         )
     address = f"{make_address(question, url)}&{urlencode({'key': key})}"
     try:

@@ -203,8 +203,9 @@ def connect_client(scheduler: str) -> Iterator[Any]:
         client = Client(scheduler, timeout=CONNECT_S, set_as_default=False, name="regengine")
     except (OSError, TimeoutError, ValueError, ImportError) as error:
         raise ClusterError(
-            f"no Dask scheduler answers at {hide_secrets(scheduler)} ({describe_exception(error)}): check "
-            "that it runs and that its port is reachable from here."
+            f"no Dask scheduler answers at {hide_secrets(scheduler)} "
+            f"({describe_exception(error)}): check that it runs and that its port is reachable "
+            "from here."
         ) from error
     try:
         yield client
@@ -239,8 +240,8 @@ def make_unusable_error(worker: str, error: BaseException) -> ClusterError:
         return ClusterError(f"{worker} of the cluster cannot run: {error}.")
     if isinstance(error, ModuleNotFoundError | AttributeError):
         return ClusterError(
-            f"{worker} of the cluster cannot run ({describe_exception(error)}): install the same version of "
-            "regengine there."
+            f"{worker} of the cluster cannot run ({describe_exception(error)}): install the same "
+            "version of regengine there."
         )
     return ClusterError(f"{worker} of the cluster cannot run ({describe_exception(error)}).")
 

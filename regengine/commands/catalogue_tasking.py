@@ -163,14 +163,15 @@ def _tell(plan: Plan, places: int, out: Path, *, as_json: bool, quiet: bool) -> 
         return
     if plan.uncertain:
         say(
-            f"Warning: {format_count(plan.uncertain, 'pass is', 'passes are')} left out: the element "
-            f"set of {element_set.epoch_utc:%Y-%m-%d} is too old to predict the times; use a "
-            "newer one.",
+            f"Warning: {format_count(plan.uncertain, 'pass is', 'passes are')} left out: the "
+            f"element set of {element_set.epoch_utc:%Y-%m-%d} is too old to predict the times; "
+            "use a newer one.",
             err=True,
         )
     known = "" if worst is None else f", times uncertain by {worst:.0f} s at most"
     say(
-        f"{out}: {format_count(len(passes), 'pass', 'passes')} of {format_count(reached, 'place')}{known}; "
-        f"{len(plan.wanted):,} of {format_count(places, 'place')} without a good frame",
+        f"{out}: {format_count(len(passes), 'pass', 'passes')} of "
+        f"{format_count(reached, 'place')}{known}; {len(plan.wanted):,} of "
+        f"{format_count(places, 'place')} without a good frame",
         err=True,
     )

@@ -31,8 +31,7 @@ def main(
     run: LineOptions,
     overlay: common.PhotoOverlays = None,
 ) -> None:
-    """Detect city lights, stars or streaks in photographs: sub-pixel position, flux, signal-to-
-    noise ratio and shape.
+    """Detect city lights, stars or streaks in photographs: sub-pixel position, flux, SNR and shape.
 
     Positions are pixels of the picture as stored, for star trails their middle. Flux is in units of
     full scale times pixels. Where the Earth's limb is visible, stars and streaks are searched only

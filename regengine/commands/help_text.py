@@ -13,12 +13,22 @@ SEARCH, OUTPUT, RUN = "Search", "Output", "Run"
 HEADINGS = {
     INPUT: {
         *("lights", "streets", "day", "index", "tle", "station-tle", "metadata", "lens", "model"),
-        *("satellites wcs", "calibration", "places", "layer", "classify fit"),
+        *(
+            "satellites wcs",
+            "calibration",
+            "places",
+            "layer",
+            "classify fit",
+            "flashes",
+            "glm",
+            "lis",
+        ),
     },
     SELECTION: {"verdict", "reviewed", "where", "sort"},
     KNOWN: {
         *("time", "nadir", "centre", "radius-km", "altitude-km", "focal-mm", "pixel-pitch-um"),
         *("clock-window", "fov-deg", "site", "exposure-s", "clock-sigma-s", "mount"),
+        "cloud-height-km",
     },
     SEARCH: {
         *("max-seconds", "effort", "any-category", "neighbours", "stars", "blind", "bbox"),
@@ -31,7 +41,17 @@ HEADINGS = {
     },
     RUN: {
         *("workers", "max-memory-mb", "resume", "retry", "shard", "scheduler", "dry-run", "quiet"),
-        *("log-json", "seed", "host", "port", "browser", "reviewer", "readonly", "help"),
+        *(
+            "log-json",
+            "seed",
+            "host",
+            "port",
+            "browser",
+            "reviewer",
+            "review blind",
+            "readonly",
+            "help",
+        ),
     },
 }
 # Options of these that no heading names choose frames
@@ -136,11 +156,12 @@ def _usage(argument: Any) -> str:
 
 
 def _heading(option: str, command: str) -> str:
-    for heading, names in HEADINGS.items():
-        if option in names or f"{command} {option}" in names:
-            selects = heading in (KNOWN, SEARCH) and command.split()[0] in SELECTING
-            return SELECTION if selects else heading
-    return SELECTION if command.split()[0] in SELECTING else "Options"
+    selects = command.split()[0] in SELECTING
+    for name in (f"{command} {option}", option):
+        for heading, names in HEADINGS.items():
+            if name in names:
+                return SELECTION if selects and heading in (KNOWN, SEARCH) else heading
+    return SELECTION if selects else "Options"
 
 
 def _metavar(parameter: Any, command: str) -> str:

@@ -114,16 +114,19 @@ def check(
     file: Annotated[Path, typer.Argument(help="TLE file with any number of element sets.")],
     lis: Annotated[
         Path,
-        typer.Option(metavar="FILE", help="File of ISS-LIS (netCDF): a position each second."),
+        typer.Option(metavar="FILE", help="File of ISS-LIS (netCDF) with a position per second."),
     ],
     within_days: Annotated[
-        float, typer.Option(min=0.01, max=365.0, help="How old or young a set may be.")
+        float,
+        typer.Option(
+            min=0.01, max=365.0, help="Maximum age of a set, before or after the position."
+        ),
     ] = 2.0,
     as_json: Json = False,
 ) -> None:
-    """Compare element sets with where the Station was by its own reckoning.
+    """Compare element sets with positions that the station recorded itself.
 
-    Kilometres from where a set has the Station to where it was, over one orbit.
+    Prints the differences in kilometres over one orbit.
 
     \b
     Examples:

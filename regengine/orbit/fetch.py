@@ -45,8 +45,8 @@ def fetch_latest() -> bytes:
         content = client.read(url, 20)
     except HttpFailure as failure:
         raise EphemerisError(
-            f"{parse_host(url)} cannot be reached for element sets ({failure}): try again later, or "
-            f"{WHERE_ELSE}."
+            f"{parse_host(url)} cannot be reached for element sets ({failure}): try again later, "
+            f"or {WHERE_ELSE}."
         ) from failure
     pairs, _ = pair_lines(content.decode("utf-8", errors="replace"))
     if not check_pairs(pairs)[0]:
