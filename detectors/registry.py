@@ -50,8 +50,8 @@ def _load_detectors(kind: str) -> dict[str, Detector[Any]]:
         for detector in importlib.import_module(f"detectors.{info.name}").DETECTORS:
             if detector.name in found:
                 raise TypeError(
-                    f"two {kind.removesuffix('s')} detectors are called {detector.name!r}: "
-                    "rename one of them"
+                    f"two {kind.removesuffix('s')} detectors are named {detector.name!r}: rename "
+                    "one of them"
                 )
             found[detector.name] = detector
     return dict(sorted(found.items()))

@@ -136,7 +136,9 @@ def utc_time(time: Time) -> datetime:
 
     moment = parse_iso_time(time if isinstance(time, str) else time.isoformat())
     if moment is None:
-        raise ConfigError(f"--time {time!r} is no time: write it like 2012-03-28T15:46:41Z.")
+        raise ConfigError(
+            f"--time {time!r} is not a valid time: write it like 2012-03-28T15:46:41Z."
+        )
     return moment
 
 
@@ -146,7 +148,8 @@ def lon_lat(place: Place, option: str = "--nadir") -> tuple[float, float]:
         lon, lat = (float(part) for part in (place.split(",") if isinstance(place, str) else place))
     except ValueError:
         raise ConfigError(
-            f"{option} {place!r} is no place: write longitude, comma, latitude, like 136.9,35.7."
+            f"{option} {place!r} is not a valid LON,LAT: write longitude, comma, latitude, like "
+            "136.9,35.7."
         ) from None
     return lon, lat
 
@@ -218,7 +221,7 @@ def register(photo: AnyPath, options: RegisterOptions) -> Registration:
 
     if is_url(fspath(photo)):
         url = Url(fspath(photo))
-        raise ConfigError(f"{url} is a URL: register_many fetches it, register takes a file.")
+        raise ConfigError(f"{url} is a URL: register needs a file; register_many downloads URLs.")
     inputs = run_inputs((), options)
     result = process_photo(fetch_photo_path(fspath(photo)), inputs)
     return Registration(result, inputs.lights, inputs.streets, inputs.day)
@@ -401,7 +404,7 @@ def detect_job(kind: str, options: DetectOptions) -> Callable[[Path], PhotoDetec
     from regengine.sky.detection.kinds import SOUGHT
 
     if kind not in SOUGHT:
-        raise ConfigError(f"{kind!r} is nothing to detect: it is one of {', '.join(SOUGHT)}.")
+        raise ConfigError(f"{kind!r} cannot be detected: choose one of {', '.join(SOUGHT)}.")
     return partial(
         SOUGHT[kind].in_photo,
         detector=SOUGHT[kind].detector(options.method),

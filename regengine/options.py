@@ -98,11 +98,11 @@ def option_info(one: Any) -> OptionInfo:
 
 # What several classes say alike
 _LENS = (
-    "Lens profile of regengine lens fit, or a folder of them; each photo takes that of its camera "
-    "and lens. May be given several times."
+    "Lens profile by regengine lens fit, or a folder of profiles, matched by camera and lens; "
+    "may be given several times."
 )
-_METHOD = "Detection method; without it the benchmark's best."
-_OVERLAY = "Draw a picture per photo into this folder."
+_METHOD = "Detection method.  [the best in the benchmark]"
+_OVERLAY = "Draw an overlay per photo into this folder."
 
 # Fields come in the order of the classes from last to first: inputs, what is known, the search
 
@@ -113,18 +113,17 @@ class MapOptions(Options):
 
     lights: Paths | None = option(
         None,
-        "Night-light map: a file or a folder; may be given several times. Without it, what "
-        "lights get made.",
+        "Night-light map: a file or a folder; may be given several times.  [made by lights get]",
     )
     streets: Paths | None = option(
         None,
-        "Street map for telephoto frames; may be given several times. Without it, what "
-        "streets build and streets get made.",
+        "Street map for telephoto photos; may be given several times.  [made by streets build "
+        "and streets get]",
     )
     day: Paths | None = option(
         None,
-        "Picture of the Earth by day, for photos by day: any georeferenced raster, or a "
-        "folder; may be given several times. Without it, those of the data folder's folder day.",
+        "Day map, for photos by day: any georeferenced raster, or a folder; may be given several "
+        "times.  [those in the data folder]",
     )
 
 
@@ -134,15 +133,15 @@ class TimeOptions(Options):
 
     tle: AnyPath | None = option(
         None,
-        "TLE file with element sets around the photos' dates, or a folder of such files. "
-        "Without it, those of the data folder.",
+        "TLE file with element sets around the photos' dates, or a folder of such files.  [those "
+        "in the data folder]",
     )
     metadata: AnyPath | None = option(
         None, "Table (CSV) of frame records: time, nadir, lens, camera."
     )
     time: Time | None = option(None, "Time of the photo (ISO 8601, UTC); overrides EXIF.")
     nadir: Place | None = option(
-        None, "Place below the camera; overrides the TLE.", metavar="LON,LAT"
+        None, "Nadir, the point below the camera; overrides the TLE.", metavar="LON,LAT"
     )
 
 
@@ -152,13 +151,13 @@ class RegisterOptions(TimeOptions, MapOptions):
 
     centre: Place | None = option(
         None,
-        "A place that the picture shows, such as its city, where that is known and the "
-        "nadir is not, or beside a time.",
+        "A place that the photo shows, such as a city; instead of the nadir, or in addition to "
+        "the time.",
         metavar="LON,LAT",
     )
     radius_km: float | None = option(
         None,
-        "Some part of the picture lies within it of --centre.  [100]",
+        "Radius around --centre within which the photo shows some ground.  [100]",
         minimum=SEEN_RANGE_KM[0],
         maximum=SEEN_RANGE_KM[1],
     )
@@ -176,48 +175,51 @@ class RegisterOptions(TimeOptions, MapOptions):
     )
     pixel_pitch_um: float | None = option(
         None,
-        "Size of one pixel of the file on the sensor.",
+        "Size of a pixel of the file on the sensor.",
         minimum=PIXEL_PITCH_RANGE_UM[0],
         maximum=PIXEL_PITCH_RANGE_UM[1],
     )
     lens: Paths | None = option(None, _LENS)
     clock_window: float | None = option(
         None,
-        "How wrong the camera's clock may be at most, seconds. Without it two minutes are "
-        "believed, and ten and whole hours tried where that leads nowhere.",
+        "Maximum error of the camera's clock.  [2 minutes, then 10 minutes, then whole hours]",
         minimum=0.0,
     )
     max_seconds: float = option(
-        240.0, "CPU-time limit per photo; searches end by their work before.", minimum=0.1
+        240.0,
+        "CPU-time limit per photo; the search normally stops earlier, at its work budget.",
+        minimum=0.1,
     )
     effort: str = option(
         "normal",
-        "Work that a photo is worth: quick finds nine in ten of what normal finds, "
-        "thorough a few more in twice the time.",
+        "Work budget per photo: quick finds nine in ten of what normal finds; thorough a few "
+        "more, in twice the time.",
         metavar="[quick|normal|thorough]",
     )
     any_category: bool = option(
-        False, "Try photos that do not look like cities, too.", "--any-category"
+        False, "Also try photos that are not classified as cities.", "--any-category"
     )
     neighbours: bool = option(
         True,
-        "Let photos of one camera tell each other how wrong its clock is.",
+        "Use solved photos of the same camera to correct its clock.",
         "--neighbours/--no-neighbours",
     )
     stars: bool = option(
-        True, "Let stars above the limb tell where the camera looked.", "--stars/--no-stars"
+        True, "Use stars above the limb to find the pointing.", "--stars/--no-stars"
     )
     blind: str = option(
         "auto",
-        "Find photos by their lights alone, anywhere on Earth: all of them, or with auto "
-        "those of which neither time with a TLE nor nadir is known.",
+        "Blind search over the whole Earth, by the lights only: for all photos, or with auto for "
+        "those without time and TLE, or nadir.",
         metavar="[always|auto|never]",
     )
-    index: AnyPath | None = option(None, "Index of the map, where it is not beside the map.")
+    index: AnyPath | None = option(None, "Index of the map, if it is not beside the map.")
     bbox: Box | None = option(
-        None, "For --blind: only towns of this region.", metavar="WEST,SOUTH,EAST,NORTH"
+        None, "For --blind: only this region.", metavar="WEST,SOUTH,EAST,NORTH"
     )
-    mission: str | None = option(None, "For --blind: mission, such as ISS030.")
+    mission: str | None = option(
+        None, "For --blind: mission, such as ISS030, for the height of the orbit."
+    )
     overlay: AnyPath | None = option(None, _OVERLAY, metavar="DIR")
     params: RegisterParams | None = option(None)
 
@@ -230,7 +232,9 @@ class WorkerOptions(Options):
         0, "Worker processes; 0 works in this process.", minimum=0, typed_default=1
     )
     max_memory_mb: int = option(
-        MAX_MEMORY_MB, "Memory that a worker may take, MB (0: no limit); more fails.", minimum=0
+        MAX_MEMORY_MB,
+        "Memory limit per worker; photos that need more fail (0: no limit).",
+        minimum=0,
     )
 
 
@@ -240,18 +244,18 @@ class RunOptions(WorkerOptions, RegisterOptions):
 
     resume: bool = option(
         True,
-        "Take over what the store has of the same photo with the same settings.",
+        "Reuse stored results of the same photo with the same settings.",
         "--resume/--no-resume",
     )
     retry: Collection[str] = option(
         (),
-        "Work stored photos of these verdicts out again: failed,review for instance.",
+        "Process stored photos of these verdicts again, such as failed,review.",
         metavar="VERDICTS",
     )
-    shard: str | None = option(None, "Do only the I-th of N shares of the photos.", metavar="I/N")
+    shard: str | None = option(None, "Process only share I of N of the photos.", metavar="I/N")
     scheduler: str | None = option(
         None,
-        "Run on the Dask cluster of this scheduler: tcp://HOST:PORT.",
+        "Address of a Dask scheduler to run on: tcp://HOST:PORT.",
         metavar="ADDRESS",
     )
     progress: bool = option(False)
@@ -261,11 +265,11 @@ class RunOptions(WorkerOptions, RegisterOptions):
 class ClassifyOptions(TimeOptions):
     """Options of `regengine.classify`."""
 
-    model: AnyPath | None = option(None, "Model of `regengine train`; without it the shipped one.")
+    model: AnyPath | None = option(None, "Model by regengine train.  [the built-in one]")
     quality: bool = option(
-        False, "Measure sharpness, cloud fraction and exposure, too.", "--quality"
+        False, "Also measure sharpness, cloud fraction and exposure.", "--quality"
     )
-    features: bool = option(False, "Give the features that the answer rests on.", "--features")
+    features: bool = option(False, "Print the features that the classification uses.", "--features")
     thumbnails: bool = option(False)
 
 
@@ -276,11 +280,11 @@ class DetectOptions(Options):
     method: str | None = option(None, _METHOD)
     max_side_px: int | None = option(
         None,
-        "Average larger photos down to this long side first.  "
+        "Downsample larger photos to this long side first.  "
         f"[{', '.join(f'{kind} {side}' for kind, side in LONG_SIDE_PX.items())}]",
         minimum=64,
     )
-    whole_frame: bool = option(False, "Search below the Earth's limb, too.", "--whole-frame")
+    whole_frame: bool = option(False, "Also search below the Earth's limb.", "--whole-frame")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,7 +293,7 @@ class SolveOptions(Options):
 
     focal_mm: float | None = option(
         None,
-        "Focal length; overrides EXIF, tried first.",
+        "Focal length to try first; overrides EXIF.",
         minimum=FOCAL_RANGE_MM[0],
         maximum=FOCAL_RANGE_MM[1],
     )
@@ -300,12 +304,14 @@ class SolveOptions(Options):
         maximum=PIXEL_PITCH_RANGE_UM[1],
     )
     fov_deg: float | None = option(
-        None, "Field of view along x, tried first.", minimum=1.0, maximum=140.0
+        None, "Horizontal field of view to try first.", minimum=1.0, maximum=140.0
     )
     lens: Paths | None = option(None, _LENS)
     method: str | None = option(None, _METHOD)
-    max_seconds: float = option(30.0, "Processor time to search for each photo.", minimum=0.1)
-    wcs: AnyPath | None = option(None, "Write a FITS WCS header per solved photo.", metavar="DIR")
+    max_seconds: float = option(30.0, "CPU-time limit per photo.", minimum=0.1)
+    wcs: AnyPath | None = option(
+        None, "Folder for a FITS WCS header per solved photo.", metavar="DIR"
+    )
     overlay: AnyPath | None = option(None, _OVERLAY, metavar="DIR")
 
 
@@ -313,9 +319,9 @@ class SolveOptions(Options):
 class OutputOptions(Options):
     """What a command prints."""
 
-    as_json: bool = option(False, "Print JSON instead of text: an object, or one a line.", "--json")
-    quiet: bool = option(False, "No progress and no messages.", "--quiet")
-    log_json: bool = option(False, "Messages on standard error as JSON lines.", "--log-json")
+    as_json: bool = option(False, "Print JSON instead of text.", "--json")
+    quiet: bool = option(False, "Print no progress and no messages.", "--quiet")
+    log_json: bool = option(False, "Print messages on standard error as JSON lines.", "--log-json")
 
 
 class Retry(StrEnum):
@@ -330,15 +336,15 @@ class LineOptions(WorkerOptions, OutputOptions):
 
     out: AnyPath | None = option(
         None,
-        "Write the records to this file, too; the same command goes on where one stopped.",
+        "Also write the records to this file; run the same command again to resume.",
         metavar="FILE.ndjson",
     )
     resume: bool = option(
         True,
-        "With --out: take up what the file has of the same photo with the same settings.",
+        "With --out: reuse records of the same photo with the same settings.",
         "--resume/--no-resume",
     )
-    retry: Retry | None = option(None, "With --out: do photos again that failed before.")
+    retry: Retry | None = option(None, "With --out: process failed photos again.")
 
 
 OptionsT = TypeVar("OptionsT", bound=Options)

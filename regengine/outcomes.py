@@ -54,7 +54,7 @@ class Table:
         columns: dict[str, NDArray[Any]] = self.__dict__.get("_columns", {})
         if name not in columns:
             known = ", ".join(columns)
-            raise AttributeError(f"there is no column {name}: columns are {known}.")
+            raise AttributeError(f"no column {name}: columns are {known}.")
         return columns[name]
 
     @overload
@@ -122,7 +122,7 @@ class Table:
                 for outline, there in zip(corners, seen, strict=True)
             ]
         else:
-            raise ConfigError(f"no places are among {', '.join(self.columns)}.")
+            raise ConfigError(f"no positions among {', '.join(self.columns)}.")
         return geopandas.GeoDataFrame(self.to_pandas(), geometry=shapes, crs="EPSG:4326")
 
     def _flat(self) -> dict[str, NDArray[Any]]:

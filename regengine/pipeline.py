@@ -37,16 +37,18 @@ if TYPE_CHECKING:
 
 NO_LIGHT_MAP = Reason(
     code="no_light_map",
-    text="photos by night are placed on a night-light map, and there is none at hand: regengine "
-    "lights get, or --lights",
+    text="night photos are placed on a night-light map, and none is available: get one with "
+    "regengine lights get, or name one with --lights",
 )
 # A photo that may be by day with such a probability is tried on a day map, which takes seconds
 MIN_BY_DAY_PROBABILITY = 0.01
-NO_DAY_MAP = "photos by day are placed on a day map, and there is none at hand: regengine day get"
+NO_DAY_MAP = (
+    "day photos are placed on a day map, and none is available: get one with regengine day get"
+)
 # What a photo without time and nadir needs besides
 NO_INDEX = (
-    "Or let its lights tell: they are searched for all over the Earth once the map has an index "
-    "(regengine lights index MAP)."
+    "Without them, a blind search needs an index of the map: make one with regengine lights "
+    "index MAP."
 )
 
 
@@ -76,7 +78,7 @@ def process_photo(
             hashed = inputs.overlay_names_hashed
             write_overlay(result, frame.file, reference, inputs.overlays, hashed=hashed)
         except Exception as error:  # a picture is never worth a frame's result
-            logging.getLogger("regengine").warning("no overlay of %s: %s", path, error)
+            logging.getLogger("regengine").warning("overlay of %s not drawn: %s", path, error)
     return result
 
 
@@ -173,7 +175,7 @@ def read_stars_above(problem: Problem) -> StarAttitude | None:
     try:
         return read_sky(problem)
     except CatalogueError as error:
-        _warn_once(f"stars above the limb are left aside: {error}")
+        _warn_once(f"stars above the limb are not used: {error}")
         return None
 
 

@@ -130,8 +130,8 @@ def _hypothesis(hypothesis: Hypothesis) -> Record:
 
 VERDICT_WORDS = {
     "accepted": "ACCEPTED: may be used without a look",
-    "review": "REVIEW: a proposal that a person must look at",
-    "no_match": "NO MATCH: nothing better than chance, or nothing to register",
+    "review": "REVIEW: a proposal to be checked by a person",
+    "no_match": "NO MATCH: no match better than chance, or nothing to register",
     "failed": "FAILED: the photo could not be processed",
 }
 
@@ -190,7 +190,7 @@ def summary_words(result: FrameResult) -> list[str]:
         if result.solved.camera.mirrored:
             words.append("mirrored")
         if result.solved.camera.pixel_aspect is not None:
-            words.append(f"stretched, pixels of aspect {result.solved.camera.pixel_aspect:.3f}")
+            words.append(f"stretched pixels, aspect {result.solved.camera.pixel_aspect:.3f}")
         words.append(f"nadir {nadir_text(result.solved.camera)}")
     if prior is not None:
         place = degrees_text(prior.lon, prior.lat)

@@ -47,7 +47,7 @@ class RunInputs:
         needed = self.blind.index is not None or self.blind.mode == "always"
         if needed and load_earth_index(self.blind, self.lights) is None:
             raise ConfigError(
-                "--blind needs the map's index: make it once with regengine lights index MAP."
+                "--blind needs an index of the map: make it once with regengine lights index MAP."
             )
         light_map = light_map_of(self.lights) if self.lights else None
         street_maps_of(self.streets)

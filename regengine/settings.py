@@ -73,7 +73,7 @@ def settings_of(
             name = (former or {}).get(spelt, spelt)
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=1)
-                listed = f"known are {', '.join(sorted(known))}."
+                listed = f"known settings are {', '.join(sorted(known))}."
                 where = f"[{'.'.join(command)}] has" if command else "there is"
                 hint = f"did you mean {close[0]}?" if close else listed
                 raise ConfigError(f"{path}: {where} no setting {name}: {hint}")

@@ -24,7 +24,7 @@ NEEDED = {"frames": ("pdate", "ptime", "nlat", "nlon"), "nadir": ("pdate", "ptim
 KEY_VARIABLE = "JSC_PHOTOS_KEY"
 _TITLE = re.compile(r"<title>(.{1,80}?)</title>", re.IGNORECASE | re.DOTALL)
 _ABOUT_KEY = re.compile(r"\bkey\b|authori[sz]|denied|credential", re.IGNORECASE)
-CHANGED = "the database may have changed: report it"
+CHANGED = "its format may have changed: please report it"
 
 Row = dict[str, str]
 
@@ -55,12 +55,18 @@ def _json(text: str, host: str, secret: str) -> Any:
     try:
         return json.loads(text)
     except RecursionError:
-        raise ArchiveError(f"{host} answered with JSON of absurd depth: {CHANGED}.") from None
+        raise ArchiveError(
+            f"{host} answered with JSON that is nested too deeply: {CHANGED}."
+        ) from None
     except ValueError:
         if text[:1] in ("[", "{") and not text.endswith(("]", "}")):
-            raise TooMuchError(f"{host} cut its answer short: ask for less at a time.") from None
-        begins = f", it begins {_clean_message(text[:60], secret)!r}" if text else ", it is empty"
-        raise ArchiveError(f"{host} answered with something else than JSON{begins}.") from None
+            raise TooMuchError(
+                f"{host} sent an incomplete answer: ask for less at a time."
+            ) from None
+        begins = (
+            f", which begins {_clean_message(text[:60], secret)!r}" if text else ", which is empty"
+        )
+        raise ArchiveError(f"{host} answered with something other than JSON{begins}.") from None
 
 
 def _interpret_missing_rows(said: dict[str, Any], host: str, secret: str) -> list[Row]:
@@ -72,11 +78,11 @@ def _interpret_missing_rows(said: dict[str, Any], host: str, secret: str) -> lis
     )
     if _ABOUT_KEY.search(message):
         raise ArchiveError(
-            f"{host} refuses the key ({_clean_message(message, secret)!r}): check the environment "
+            f"{host} rejects the key ({_clean_message(message, secret)!r}): check the environment "
             f"variable {KEY_VARIABLE}."
         )
     if message:
-        raise ArchiveError(f"{host} refuses the question: {_clean_message(message, secret)!r}.")
+        raise ArchiveError(f"{host} rejects the query: {_clean_message(message, secret)!r}.")
     names = _clean_message(", ".join(map(str, said)), secret)
     raise ArchiveError(f"{host} answered with an object of {names!r} instead of rows: {CHANGED}.")
 
@@ -90,7 +96,7 @@ def _clean_message(text: str, secret: str) -> str:
 
 def _row(item: Any, host: str) -> Row:
     if not isinstance(item, dict):
-        raise ArchiveError(f"{host} answered with rows that are no objects: {CHANGED}.")
+        raise ArchiveError(f"{host} answered with rows that are not objects: {CHANGED}.")
     row = {}
     for name, value in item.items():
         if isinstance(value, dict | list | bool):

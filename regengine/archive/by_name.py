@@ -55,8 +55,8 @@ class ArchivePhotos:
         host = parse_host(self._archive)
         if self._failed_in_a_row >= GIVE_UP:
             raise FrameError(
-                f"{frame_id} was not asked for after {GIVE_UP} photos in a row had not come from "
-                f"{host}: run the same command again later."
+                f"{frame_id} was not requested: {GIVE_UP} photos in a row could not be fetched "
+                f"from {host}; run the same command again later."
             )
         for size in SIZES:
             outcome = self._list_asked_for(picture, frame_id, size)
@@ -68,7 +68,7 @@ class ArchivePhotos:
                 raise FrameError(f"{frame_id}: {outcome.why}")
         self._failed_in_a_row = 0
         raise FrameError(
-            f"{frame_id} is no photo of the archive ({host} has no picture of it): check the name.",
+            f"{frame_id} is not in the archive ({host} has no picture of it): check the name.",
             code="not_found",
         )
 
@@ -83,8 +83,8 @@ class ArchivePhotos:
 
     def _fetch_record(self, picture: Path, frame_id: str) -> None:
         address = page_address(frame_id, self._archive + PAGE)
-        unknown = "when and where it was taken is not known, its lights alone can place it"
-        why = f"{parse_host(address)} does not tell"
+        unknown = "time and place unknown, so it can be placed only by its lights"
+        why = f"{parse_host(address)} has no record of it"
         try:
             if self._failed_in_a_row < GIVE_UP:
                 row = read_page(self._web.fetch(address, PAGE_MB), frame_id, address)

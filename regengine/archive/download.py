@@ -70,7 +70,7 @@ def picture_name(frame_id: str) -> str:
     """File name of a frame's picture, as the archive has it."""
     parts = frame_id.split("-")
     if len(parts) != 3 or compose_frame_id(*parts) != frame_id:
-        raise ArchiveError(f"{frame_id!r} is no archive id, such as ISS030-E-184140.")
+        raise ArchiveError(f"{frame_id!r} is not an archive id, such as ISS030-E-184140.")
     return f"{frame_id}.JPG"
 
 
@@ -90,11 +90,13 @@ def download(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{folder} cannot be made ({error.strerror}): name another.") from error
+        raise StoreError(
+            f"{folder} cannot be created ({error.strerror}): choose another folder."
+        ) from error
     sums, came, failed_in_a_row = read_sums(folder), 0, 0
     for frame_id in dict.fromkeys(frame_ids):
         if came >= options.max_gigabytes * 1e9:
-            return f"{options.max_gigabytes:g} GB have come: allow more with --max-gigabytes"
+            return f"{options.max_gigabytes:g} GB fetched: raise the limit with --max-gigabytes"
         unreachable = False
         try:
             outcome = _one(frame_id, folder, options, web, sums)
@@ -107,7 +109,10 @@ def download(
         came += outcome.bytes
         report(outcome)
         if failed_in_a_row == GIVE_UP:
-            return f"{GIVE_UP} pictures in a row did not come: run the same command again later"
+            return (
+                f"{GIVE_UP} pictures in a row could not be fetched: run the same command again "
+                "later"
+            )
     return ""
 
 
@@ -123,15 +128,17 @@ def _one(
         sha256 = _verify_known_sum(target, sums)
         return DownloadResult(frame=frame_id, status="present", file=target, sha256=sha256)
     address = make_picture_address(frame_id, options.size, options.pictures)
-    picture = web.fetch(address, options.max_megabytes, larger="allow it with --max-megabytes")
+    picture = web.fetch(
+        address, options.max_megabytes, larger="raise the limit with --max-megabytes"
+    )
     _check_picture(picture, address)
     sha256 = hashlib.sha256(picture).hexdigest()
     try:
         write_whole(target, picture)
     except OSError as error:
         raise StoreError(
-            f"{target} cannot be written ({error.strerror}): make sure that the folder may be "
-            "written to and has room, then run the same command again."
+            f"{target} cannot be written ({error.strerror}): make sure that the folder is "
+            "writable and has free space, then run the same command again."
         ) from error
     _note(target, sha256, sums)
     size = len(picture)
@@ -143,7 +150,7 @@ def _note(target: Path, sha256: str, sums: dict[str, str]) -> None:
         add_sum(target.parent, target.name, sha256, sums)
     except OSError as error:
         raise StoreError(
-            f"The check sums in {target.parent} cannot be written ({error.strerror})."
+            f"The checksums in {target.parent} cannot be written ({error.strerror})."
         ) from error
 
 
@@ -158,8 +165,8 @@ def _verify_known_sum(target: Path, sums: dict[str, str]) -> str:
         _note(target, sha256, sums)
     elif known != sha256:
         raise ArchiveError(
-            f"{target} is not as it came (its SHA-256 differs): move it away, or fetch it again "
-            "with --force."
+            f"{target} has changed since it was fetched (its SHA-256 differs): move it away, or "
+            "fetch it again with --force."
         )
     return sha256
 
@@ -171,10 +178,10 @@ def _check_picture(picture: bytes, address: str) -> None:
     if picture[:512].lstrip().lower().startswith((b"<!doctype", b"<html")):
         what = "a web page"
     elif picture.startswith(JPEG):
-        what = "a JPEG without its end"
+        what = "a truncated JPEG"
     else:
-        what = "something else" if picture else "empty"
-    raise ArchiveError(f"{address} is {what} instead of a whole picture: try again later.")
+        what = "another format" if picture else "nothing"
+    raise ArchiveError(f"{address} returned {what} instead of a complete picture: try again later.")
 
 
 def list_given_frames(arguments: Sequence[str]) -> list[str]:
@@ -192,7 +199,7 @@ def list_given_frames(arguments: Sequence[str]) -> list[str]:
             found[frame_id] = None
         else:
             raise ConfigError(
-                f"{argument} is neither a photo's id, such as ISS030-E-184140, nor a table of them."
+                f"{argument} is neither a photo's id, such as ISS030-E-184140, nor a table of ids."
             )
     return list(found)
 

@@ -39,8 +39,8 @@ def read_page(content: bytes, frame_id: str, address: str) -> FrameRecord | None
     text = " ".join(unescape(words).split())
     if frame_id.rpartition("-")[2] not in text:
         raise ArchiveError(
-            f"{parse_host(address)} answered with a page that does not tell of {frame_id}: the "
-            "archive's pages may have changed: report it."
+            f"{parse_host(address)} answered with a page without data of {frame_id}: the archive's "
+            "pages may have changed; please report it."
         )
     values = {name: re.search(form, text, re.IGNORECASE) for name, form in _LABELLED.items()}
     cells = {"frame_id": frame_id}

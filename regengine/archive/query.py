@@ -56,19 +56,23 @@ class FrameQuery:
     def __post_init__(self) -> None:
         for mission in self.missions:
             if MISSION.fullmatch(mission) is None:
-                raise ConfigError(f"--mission {mission!r} is none: write it such as ISS030.")
+                raise ConfigError(
+                    f"--mission {mission!r} is not a valid mission: write it like ISS030."
+                )
         if (self.first is None) != (self.last is None):
             raise ConfigError("Give --from and --to together.")
         if self.first is not None and self.last is not None and self.first > self.last:
-            raise ConfigError(f"--from {self.first} comes after --to {self.last}.")
+            raise ConfigError(f"--from {self.first} is later than --to {self.last}.")
         if not self.missions and self.first is None:
             raise ConfigError(
-                "Give --mission, or --from and --to: the whole database is too much to ask for."
+                "Give --mission, or --from and --to: the whole database is too much for one query."
             )
         if unknown := [table for table in self.tables if table not in TABLES]:
-            raise ConfigError(f"--table {unknown[0]!r} is none of {', '.join(TABLES)}.")
+            raise ConfigError(
+                f"--table {unknown[0]!r} is unknown: choose from {', '.join(TABLES)}."
+            )
         if self.bbox is not None and not -180.0 <= self.bbox[0] <= 180.0:
-            raise ConfigError("--bbox begins outside -180 to 180: write WEST,SOUTH,EAST,NORTH.")
+            raise ConfigError("--bbox is outside -180 to 180: write WEST,SOUTH,EAST,NORTH.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,8 +221,8 @@ def ask(
         else:
             if requests >= MANNERED_QUESTIONS:
                 raise ArchiveError(
-                    f"The query takes more than {MANNERED_QUESTIONS:,} questions: ask for fewer "
-                    "days or missions; what came is kept."
+                    f"The query takes more than {MANNERED_QUESTIONS:,} requests: ask for fewer "
+                    "days or missions; rows already fetched are kept."
                 )
             requests += 1
             try:
@@ -249,9 +253,8 @@ def ask(
 def _answer(question: Question, web: ArchiveClient, key: str, url: str) -> list[Row]:
     if not key:
         raise ConfigError(
-            f"The photo database needs a key of your own: ask {parse_host(url)} for one, and "
-            f"put it "
-            f"into the environment variable {KEY_VARIABLE}."
+            f"The photo database needs your own key: request one from {parse_host(url)}, and put "
+            f"it into the environment variable {KEY_VARIABLE}."
         )
     address = f"{make_address(question, url)}&{urlencode({'key': key})}"
     try:

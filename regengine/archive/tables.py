@@ -56,7 +56,7 @@ def _check_record(row: FrameRecord, tles: TleSet) -> FrameRecord:
     if not contradicts(given, orbit):
         return row
     problem = (
-        f"time and nadir cannot both be right: the station was above {orbit.lat:.1f}, "
+        f"time and nadir contradict each other: the station was above {orbit.lat:.1f}, "
         f"{orbit.lon:.1f}"
     )
     return replace(row, problems=(*row.problems, problem))
@@ -65,9 +65,9 @@ def _check_record(row: FrameRecord, tles: TleSet) -> FrameRecord:
 def check_table(out: Path, force: bool) -> None:
     """See to it that a table can be written, before anything is asked for; ConfigError if not."""
     if out.suffix.lower() not in ENDINGS:
-        raise ConfigError(f"--out {out}: the name of a table ends in {', '.join(ENDINGS)}.")
+        raise ConfigError(f"--out {out}: the table's file name must end in {', '.join(ENDINGS)}.")
     if out.is_dir() or not out.absolute().parent.is_dir():
-        raise ConfigError(f"--out {out} cannot be written: name a file in a folder that exists.")
+        raise ConfigError(f"--out {out} cannot be written: the folder does not exist.")
     if (out.exists() or out.is_symlink()) and not force:
         raise ConfigError(f"--out {out} exists: name another file, or replace it with --force.")
     if out.suffix.lower() == ".parquet":
@@ -120,7 +120,7 @@ def _arrow() -> Any:
     try:
         import pyarrow
     except ImportError as error:
-        raise make_missing_error("Parquet", error, instead="take .csv or .ndjson") from error
+        raise make_missing_error("Parquet", error, instead="use .csv or .ndjson") from error
     return pyarrow
 
 

@@ -40,12 +40,12 @@ class CutError(UnreachableError, TooMuchError):
     """The server keeps failing, but less may come through."""
 
 
-LATER = "run the same command again later; what came is kept."
+LATER = "run the same command again later; what was fetched is kept."
 FAILING = f"{{host}} keeps failing ({{failure}}, {{tries}} times): check the network, and {LATER}"
 SENTENCES: Sentences = {
     "absent": "{host}",
     "gone": "{host}",
-    "denied": "{host} refuses access (status {status}): check the key, or ask the archive.",
+    "denied": "{host} denies access (status {status}): check the key, or ask the archive.",
     "failing": FAILING,
     "cut": FAILING,
     "overdue": FAILING,
@@ -53,7 +53,7 @@ SENTENCES: Sentences = {
     "silent": FAILING,
     "nobody": f"{{host}} cannot be reached: check the network, and {LATER}",
     "broken": FAILING,
-    "away": "{host} sends us to {place}, which is not followed: check the address, or log in to "
+    "away": "{host} redirects to {place}, which is not followed: check the address, or log in to "
     "the network first.",
     "other": "{host} rejects the request with {failure}: check the address.",
 }
@@ -79,7 +79,7 @@ class ArchiveClient(HttpClient):
     def __init__(self, **manners: Any) -> None:
         super().__init__(replace(MANNERS, **manners), may_follow=_same_server)
 
-    def fetch(self, url: str, megabytes: int, *, larger: str = "which is refused") -> bytes:
+    def fetch(self, url: str, megabytes: int, *, larger: str = "which is too large") -> bytes:
         """A whole answer; failures are sentences that name the host alone, no key.
 
         UnreachableError if the server keeps failing, or asks to be left alone for long;
@@ -92,8 +92,8 @@ class ArchiveClient(HttpClient):
         except HttpFailure as failure:
             if failure.wait_s > self.policy.longest_wait_s:
                 raise UnreachableError(
-                    f"{host} asks to be left alone for {failure.wait_s:.0f} s: run the same "
-                    "command again then; what came is kept."
+                    f"{host} asks for a pause of {failure.wait_s:.0f} s: run the same command "
+                    "again then; what was fetched is kept."
                 ) from None
             error = ERRORS.get(failure.kind, ArchiveError)
             if failure.status in TOO_MUCH:
@@ -131,12 +131,12 @@ def check_address(url: str, named: str) -> None:
         host = parts.hostname or ""
         parts.port  # noqa: B018  a port that is none raises
     except ValueError:
-        raise ConfigError(f"{named} is no address: write https://HOST/PATH.") from None
+        raise ConfigError(f"{named} is not a valid address: write https://HOST/PATH.") from None
     if parts.scheme == "https" and host and not parts.query and not parts.username:
         return
     if parts.scheme == "http" and is_loopback(host):
         return
     raise ConfigError(
-        f"{named} {parts.scheme}://{host}: write https://HOST/PATH; other addresses would carry "
-        "the key for everyone to read."
+        f"{named} {parts.scheme}://{host}: write https://HOST/PATH; any other address would "
+        "expose the key."
     )

@@ -75,8 +75,8 @@ def choose_element_sets(given: Path | None) -> Path:
     chosen = given or find_element_sets()
     if chosen is None:
         raise EphemerisError(
-            f"There are no element sets in {element_set_folder()}: get some with regengine tle "
-            "get, or name a file with --tle."
+            f"No element sets in {element_set_folder()}: download some with regengine tle get, or "
+            "name a file with --tle."
         )
     return chosen
 
@@ -95,8 +95,7 @@ def keep_element_sets(content: bytes, name: str) -> Path:
         write_whole(path, content)
     except OSError as error:
         raise ConfigError(
-            f"{path} cannot be written ({error.strerror}): let REGENGINE_DATA name a folder that "
-            "you may write to."
+            f"{path} cannot be written ({error.strerror}): set REGENGINE_DATA to a writable folder."
         ) from error
     return path
 
@@ -106,8 +105,8 @@ def choose_light_maps(given: Sequence[Path]) -> tuple[Path, ...]:
     chosen = tuple(given) or list_light_maps()
     if not chosen:
         raise LightMapError(
-            f"There is no night-light map in {lights_folder()}: get one with regengine lights get, "
-            "or name one with --lights."
+            f"No night-light map in {lights_folder()}: download one with regengine lights get, or "
+            "name one with --lights."
         )
     return chosen
 
@@ -178,7 +177,9 @@ def find_settings_files(parameters: str) -> RunFiles:
             if path.is_dir() or (path.is_file() and fingerprint(path) == entry["fingerprint"]):
                 found[option].append(path)
             else:
-                lost.append((option, f"{path}, of this run, has moved or changed: give {option}."))
+                lost.append(
+                    (option, f"{path}, which this run used, was moved or changed: give {option}.")
+                )
     except (ValueError, KeyError, TypeError, AttributeError):
         return RunFiles()
     return RunFiles(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 CONNECT_S = 10.0
 SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")
-SAFE = "what was reported is safe, and the same command goes on from there"
+SAFE = "results reported so far are saved; run the same command again to continue"
 ANSWER_S = 60.0  # for an answer of the scheduler, or of all workers
 STOP_S = 5.0  # for workers to hear that they are to stop
 GATHER_S = 30.0  # for a result to come over the network
@@ -132,9 +132,9 @@ class ClusterWorkers:
         except KilledWorker as error:
             deaths = error.allowed_failures + 1
             text = (
-                f"{task.path} was lost with its worker "
-                f"{'once' if deaths == 1 else f'{deaths} times'}: its file may be damaged; "
-                "try it by itself."
+                f"{task.path} was lost when its worker died "
+                f"({'once' if deaths == 1 else f'{deaths} times'}): the file may be damaged; try "
+                "it on its own."
             )
             raise LostError(Reason(code="worker_died", text=text)) from error
         except TimeoutError:  # its worker was lost before the result could leave it
@@ -172,7 +172,7 @@ class ClusterWorkers:
             workers = len(self._client.nthreads(callback_timeout=ANSWER_S))
         if not workers and not self._waits:
             logging.getLogger("regengine").warning(
-                "%s has no workers: waiting for some; start them with dask worker %s",
+                "%s has no workers: waiting; start some with dask worker %s",
                 self._scheduler,
                 self._scheduler,
             )
@@ -184,8 +184,8 @@ def check_address(scheduler: str) -> None:
     """Raise ConfigError where this is no address of a scheduler."""
     if not scheduler.startswith(SCHEMES):
         raise ConfigError(
-            f"--scheduler {hide_secrets(scheduler)!r} is no address: write one like "
-            "tcp://node1:8786, which dask scheduler prints when it starts."
+            f"--scheduler {hide_secrets(scheduler)!r} is not a valid address: write it like "
+            "tcp://node1:8786, as dask scheduler prints it."
         )
 
 
@@ -204,8 +204,8 @@ def connect_client(scheduler: str) -> Iterator[Any]:
     except (OSError, TimeoutError, ValueError, ImportError) as error:
         raise ClusterError(
             f"no Dask scheduler answers at {hide_secrets(scheduler)} "
-            f"({describe_exception(error)}): check "
-            "that it runs and that its port can be reached from here."
+            f"({describe_exception(error)}): check that it runs and that its port is reachable "
+            "from here."
         ) from error
     try:
         yield client
@@ -237,16 +237,13 @@ def check_workers(client: Any, check: Callable[[], object] | None) -> None:
 def make_unusable_error(worker: str, error: BaseException) -> ClusterError:
     """The error that tells of a worker that cannot do the work."""
     if isinstance(error, ClusterError):
-        return ClusterError(f"{worker} of the cluster cannot do the work: {error}.")
+        return ClusterError(f"{worker} of the cluster cannot run: {error}.")
     if isinstance(error, ModuleNotFoundError | AttributeError):
         return ClusterError(
-            f"{worker} of the cluster cannot do the work ({describe_exception(error)}): install "
-            f"the same "
+            f"{worker} of the cluster cannot run ({describe_exception(error)}): install the same "
             "version of regengine there."
         )
-    return ClusterError(
-        f"{worker} of the cluster cannot do the work ({describe_exception(error)})."
-    )
+    return ClusterError(f"{worker} of the cluster cannot run ({describe_exception(error)}).")
 
 
 @contextmanager
@@ -263,7 +260,7 @@ def cluster_errors() -> Iterator[None]:
 def make_connection_error(error: BaseException) -> ClusterError:
     """The error that tells of a connection that ended."""
     return ClusterError(
-        f"the connection to the Dask scheduler is lost ({describe_exception(error)}): {SAFE}."
+        f"connection to the Dask scheduler lost ({describe_exception(error)}): {SAFE}."
     )
 
 
@@ -324,15 +321,15 @@ def check_worker(versions: tuple[str, str], check: Callable[[], object] | None) 
     here = versions_here()
     if here != versions:
         raise ClusterError(
-            f"it has regengine {here[0]} on Python {here[1]}, this run regengine {versions[0]} on "
-            f"Python {versions[1]}: install the same versions on both"
+            f"it has regengine {here[0]} on Python {here[1]}, this machine regengine "
+            f"{versions[0]} on Python {versions[1]}: install the same versions on both"
         )
     if check is not None:
         try:
             check()
         except RegengineError as error:
             said = str(error).rstrip(".")
-            raise ClusterError(f"{said}; workers must see the same files") from None
+            raise ClusterError(f"{said}; workers must see the same files as this machine") from None
 
 
 def stop_run(run: str) -> None:

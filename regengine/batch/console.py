@@ -89,7 +89,7 @@ def show_progress(total: int, *, quiet: bool, doing: str = "registering") -> Gen
     def text() -> str:
         rate = fresh / max(time.monotonic() - begun_s, 1e-9)
         speed = f"{rate:.1f} photos/s" if rate >= 1.0 else f"{60.0 * rate:.1f} photos/min"
-        to_go = f", {timedelta(seconds=round((total - done) / rate))} to go" if fresh else ""
+        to_go = f", {timedelta(seconds=round((total - done) / rate))} left" if fresh else ""
         words = [word for word in dict.fromkeys((*VERDICTS, *sorted(outcomes))) if outcomes[word]]
         counts = ", ".join(f"{outcomes[word]} {word}" for word in words)
         return f"{speed}{to_go}" + (f"; {counts}" if counts else "")
@@ -157,7 +157,7 @@ def show_progress_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None
                 last_s = now_s
                 left = (total - done) / (done - before)
                 to_go = timedelta(seconds=round((now_s - begun_s) * left))
-                say(f"{step}: {100 * done // total} %, {to_go} to go", err=True)
+                say(f"{step}: {100 * done // total} %, {to_go} left", err=True)
 
         yield tell
         return
@@ -265,7 +265,7 @@ def stop_on_signals() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         is_asked = True
         logging.getLogger("regengine").warning(
-            "stopping: what is under way is finished and written; Ctrl-C again stops at once"
+            "stopping after the photos in progress; press Ctrl-C again to stop at once"
         )
 
     signals = SIGNALS if current_thread() is main_thread() else ()

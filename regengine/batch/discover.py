@@ -66,8 +66,7 @@ def make_no_photo_error(patterns: Sequence[str]) -> NoPhotoError:
     """The error for patterns that stand for no photo."""
     names = ", ".join(patterns[:3]) + (" and others" if len(patterns) > 3 else "")
     return NoPhotoError(
-        f"{names}: no photo there; name image files, a folder that holds some, or a pattern "
-        "in quotes."
+        f"{names}: no photo found; name image files, a folder of them, or a pattern in quotes."
     )
 
 
@@ -78,8 +77,8 @@ def _expand(pattern: str) -> list[Path]:
         return _walk_photos(path)
     if is_url(pattern) and not is_there(path):
         raise ConfigError(
-            f"{hide_secrets(pattern)} is a URL, and photos are fetched by regengine register "
-            "alone: give the path of a copy."
+            f"{hide_secrets(pattern)} is a URL, which only regengine register downloads: give the "
+            "path of a local copy."
         )
     if is_there(path) or not glob.has_magic(pattern):
         return [path]
@@ -114,7 +113,8 @@ def _walk_photos(folder: Path) -> list[Path]:
         ]
     if passed_over:
         logging.getLogger("regengine").info(
-            "%s: left out %s of thumbnails and deleted files (%s); name one to take its pictures.",
+            "%s: skipped %s of thumbnails and deleted files (%s); name such a folder to include "
+            "it.",
             folder,
             format_count(passed_over.total(), "folder"),
             ", ".join(sorted(passed_over)),
@@ -125,7 +125,7 @@ def _walk_photos(folder: Path) -> list[Path]:
 def _tell_unread(error: OSError) -> None:
     """A folder that may not be read costs its own photos, and says so."""
     logging.getLogger("regengine").warning(
-        "%s cannot be read (%s): its photos are left out.", error.filename, error.strerror
+        "%s cannot be read (%s): its photos are skipped.", error.filename, error.strerror
     )
 
 
@@ -140,8 +140,7 @@ def select_share(photos: Sequence[Photo], share: str) -> list[Photo]:
     match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", share.strip())
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise ConfigError(
-            f"--shard {share!r} is no share of a batch: write its number and how many there are, "
-            "like 3/16 (from 1/16 to 16/16)."
+            f"--shard {share!r} is not valid: write number and total, like 3/16 (1/16 to 16/16)."
         )
     number, count = int(match[1]), int(match[2])
     return list(photos[(number - 1) * len(photos) // count : number * len(photos) // count])

@@ -136,7 +136,7 @@ class LineFile:
     def _open(self, anew: bool) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists() and not self.path.is_file():
-            raise StoreError(f"{self.path} is no file: name one with --out.")
+            raise StoreError(f"{self.path} is not a file: name one with --out.")
         lock = FileLock(
             # Not the file itself, which may be replaced
             self.path.with_name(f".{self.path.name}.lock"),
@@ -188,8 +188,8 @@ class LineFile:
             raise self._foreign(self._current)
         if damaged:
             self._surplus = True
-            text = "%s: %s left out, to be done again."
-            lines = format_count(damaged, "damaged line is", "damaged lines are")
+            text = "%s: %s skipped; their photos are processed again."
+            lines = format_count(damaged, "damaged line", "damaged lines")
             logging.getLogger("regengine").warning(text, self._current, lines)
 
     def _note(self, line: bytes, offset: int) -> bool:
@@ -199,7 +199,7 @@ class LineFile:
             return False
         if facts["command"] != self._command:
             raise StoreError(
-                f"The file of --out holds what regengine {facts['command']} wrote, and this is "
+                f"The file of --out was written by regengine {facts['command']}, not by "
                 f"{self._command}: name another file.",
             )
         path = facts["path"]

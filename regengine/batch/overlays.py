@@ -74,9 +74,7 @@ def find_photo(result: FrameResult, photos: Iterable[Path]) -> Path:
     for path in photos:
         if result.sha256 and compute_file_sha256(path) == result.sha256:
             return path
-    raise FrameError(
-        f"{result.path} is not there any more, or is another photo now: its overlay cannot be drawn"
-    )
+    raise FrameError(f"{result.path} is missing or has changed: its overlay cannot be drawn")
 
 
 def list_stored_drawings(

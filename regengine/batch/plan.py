@@ -134,7 +134,7 @@ def list_reasons_to_redo(
     """
     if verdict in retry:
         return (f"--retry {verdict}",)
-    return ("it failed before",) if may_have_passed else differences
+    return ("failed in an earlier run",) if may_have_passed else differences
 
 
 def list_reasons_to_redo_stored(
@@ -235,21 +235,22 @@ def describe_failure(path: Path, error: Exception, limit_s: float = 0.0) -> Reas
         return Reason(code=told.code, text=str(told))
     if is_short_of_memory(error):
         text = (
-            f"{path} needs more memory than a worker may have: raise --max-memory-mb, or resize it."
+            f"{path} needs more memory than --max-memory-mb allows: raise the limit, or resize "
+            "the photo."
         )
         return Reason(code="out_of_memory", text=text)
     if isinstance(error, OSError) and error.errno is not None:  # of a network's disk: ETIMEDOUT
-        text = f"{path} cannot be read ({error.strerror}): check its disk, then try it again."
+        text = f"{path} cannot be read ({error.strerror}): check the disk, then try again."
         return Reason(code="unreadable", text=text)
     if isinstance(error, TimeoutError):
-        text = f"{path} took more than {limit_s:.0f} s and was given up: try it by itself."
+        text = f"{path} was stopped after {limit_s:.0f} s: try it on its own."
         return Reason(code="timed_out", text=text)
     if isinstance(error, ProcessExpired | BrokenProcessPool):
         # A worker that ends before its photo begins has no code to tell
         why = f"exit code {error.exitcode}" if isinstance(error, ProcessExpired) else "at its start"
-        text = f"{path} made its worker process die ({why}): its file may be damaged."
+        text = f"{path} crashed its worker process ({why}): the file may be damaged."
         return Reason(code="worker_died", text=text)
     logging.getLogger("regengine").debug("%s failed", path, exc_info=error)
     what = " ".join(f"{type(error).__name__}: {error}".split())
-    text = f"{path} met something unforeseen ({what}): please report it with the photo."
+    text = f"unexpected error with {path} ({what}): please report it with the photo."
     return Reason(code="internal_error", text=text)

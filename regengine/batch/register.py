@@ -58,7 +58,7 @@ class RegisterRun:
     def __post_init__(self) -> None:
         if wrong := sorted(set(self.retry) - set(VERDICTS)):
             raise ConfigError(
-                f"--retry {', '.join(map(repr, wrong))} is no verdict: write some of "
+                f"--retry {', '.join(map(repr, wrong))} is not a verdict: choose from "
                 f"{', '.join(VERDICTS)}, separated by commas."
             )
         if self.scheduler is not None:
@@ -142,8 +142,8 @@ class RegisterRun:
         why = count_reasons_to_redo(self.photos, self.store, settings=settings, retry=self.retry)
         if why:
             told = ", ".join(f"{reason} ({count:,})" for reason, count in why.most_common())
-            many = format_count(why.total(), "stored photo is", "stored photos are")
-            logging.getLogger("regengine").info("%s done again: %s", many, told)
+            many = format_count(why.total(), "stored photo", "stored photos")
+            logging.getLogger("regengine").info("%s processed again: %s", many, told)
 
     def _draw_taken(self, summary: BatchSummary, options: BatchOptions) -> None:
         """Draw the overlays that are lacking of results that the store had."""
@@ -170,9 +170,9 @@ class RegisterRun:
         for result, outcome in pictures:
             drawn += isinstance(outcome, Path)
             if isinstance(outcome, Reason):
-                logger.warning("no overlay of %s: %s", result.path, outcome.text)
+                logger.warning("overlay of %s not drawn: %s", result.path, outcome.text)
         if drawn:
-            logger.info("%s drawn of results taken from the store", format_count(drawn, "overlay"))
+            logger.info("%s drawn of stored results", format_count(drawn, "overlay"))
 
 
 def process_photo(
@@ -233,7 +233,7 @@ def _describe_file(path: Path) -> dict[str, str]:
 
 
 def _describe_placed_file(path: Path) -> dict[str, str]:
-    """A file, and where `regengine.batch.at_hand.find_run_files` finds it again."""
+    """A file, and where `regengine.batch.at_hand.files_of_run` finds it again."""
     return _describe_file(path) | {"path": str(path.absolute())}
 
 
@@ -293,10 +293,10 @@ def _preview_text(facts: dict[str, Any]) -> str:
     if facts["stored"] is not None:
         return f"{frame}  done: {facts['stored']}"
     if "would_fetch" in facts:
-        return f"{frame}  would be fetched first"
+        return f"{frame}  to be downloaded first"
     if not facts["would_register"]:
         return f"{frame}  {facts['reason']}: {facts['reason_text']}"
-    nadir, place = facts["nadir"], "anywhere on Earth, by its lights"
+    nadir, place = facts["nadir"], "anywhere on Earth (blind search)"
     if nadir is not None:
         place = f"nadir {degrees_text(nadir['lon'], nadir['lat'])} from {nadir['source']}"
     lens = "focal length unknown" if facts["focal_mm"] is None else f"{facts['focal_mm']:g} mm"

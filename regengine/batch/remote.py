@@ -121,7 +121,7 @@ def _read_list(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"{path} cannot be read as a list of photos ({type(error).__name__}): it must be a "
-            "text file with a path, URL or name of a photo of the archive a line."
+            "text file with one path, URL or archive id per line."
         ) from None
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
@@ -261,7 +261,7 @@ def _fetch_or_fail(photo: Path | Url, place: Path, fetch: Callable[[], object]) 
     except FrameError as error:
         return Task(path=place, failure=Reason(code=error.code, text=str(error)))
     except OSError as error:
-        text = f"{photo} cannot be fetched into {place.parent} ({error.strerror})."
+        text = f"{photo} cannot be downloaded to {place.parent} ({error.strerror})."
         return Task(path=place, failure=Reason(code="unreadable", text=text))
     return Task(path=place)
 

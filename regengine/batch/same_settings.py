@@ -190,7 +190,7 @@ def _list_changed_maps(before: tuple[Map, ...], now: tuple[Map, ...]) -> dict[st
             changed[fingerprint] = f"{name} {'changed' if name in names else 'is new'}"
     for name, fingerprint in before:
         if (name, fingerprint) not in now and name not in {other for other, _ in now}:
-            changed[fingerprint] = f"{name} is gone"
+            changed[fingerprint] = f"{name} is missing"
     if not changed and before != now:
         changed[""] = "order"
     return changed

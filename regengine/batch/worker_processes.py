@@ -219,8 +219,8 @@ class WorkerProcesses(Generic[TaskT, ResultT]):
         self._n_breaks += isinstance(error, BrokenProcessPool)
         if self._n_breaks >= MAX_BREAKS:
             raise WorkerError(
-                "Worker processes die before they begin to work: give them more memory with "
-                "--max-memory-mb, or work in this process with --workers 0."
+                "Worker processes die at start: raise --max-memory-mb, or use this process with "
+                "--workers 0."
             )
         raise LostError(describe_failure(task.path, error))
 

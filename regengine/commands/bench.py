@@ -27,14 +27,16 @@ app = typer.Typer(
 )
 
 
-Labels = Annotated[Path, typer.Argument(help="CSV: path,x,y[,flux][,radius_px] (one a row).")]
-Method = Annotated[str | None, typer.Option(help="Only this method; without it every method.")]
+Labels = Annotated[
+    Path, typer.Argument(help="CSV: path,x,y[,flux][,radius_px]; one light per row.")
+]
+Method = Annotated[str | None, typer.Option(help="Only this method.  [all methods]")]
 Tolerance = Annotated[
-    float, typer.Option(min=0.1, help="How far off a detection may be, beside its size.")
+    float, typer.Option(min=0.1, help="Tolerance in position, beyond the light's own size.")
 ]
 Plot = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Draw what was found, false and missed into this folder."),
+    typer.Option(metavar="DIR", help="Draw correct, false and missed detections into this folder."),
 ]
 
 
@@ -49,10 +51,11 @@ def lights(
     quiet: common.Quiet = False,
     log_json: common.LogJson = False,
 ) -> None:
-    """Score the methods that find lights against lights that you marked.
+    """Score light detectors against lights that you marked.
 
-    Completeness is the part of the labels that was found; false is what is no label, per photo
-    and as a part of all detections; the error is that of the centroids, median and 90 %.
+    Completeness is the share of labels that are detected; false detections match no label, and are
+    given per photo and as a share of all detections; the error is that of the centroids, median and
+    90th percentile.
 
     \b
     Examples:
@@ -77,9 +80,9 @@ def stars(
     quiet: common.Quiet = False,
     log_json: common.LogJson = False,
 ) -> None:
-    """Score the methods that find stars against stars that you marked.
+    """Score star detectors against stars that you marked.
 
-    Columns are those of `bench lights`.
+    The columns are those of `bench lights`.
 
     \b
     Examples:
@@ -96,7 +99,7 @@ def stars(
 def streaks(
     labels: Annotated[
         Path,
-        typer.Argument(help="CSV: path,x1,y1,x2,y2 (a streak a row) or path,mask."),
+        typer.Argument(help="CSV: path,x1,y1,x2,y2 (one streak per row), or path,mask."),
     ],
     method: Method = None,
     max_side_px: common.MaxSide = LONG_SIDE_PX["streaks"],
@@ -106,10 +109,10 @@ def streaks(
     quiet: common.Quiet = False,
     log_json: common.LogJson = False,
 ) -> None:
-    """Score the methods that find streaks against streaks that you marked.
+    """Score streak detectors against streaks that you marked.
 
-    Recall is the part of the labels that was found: followed within 3 px (root mean square) over
-    at least half of the length; false is what is no label, pieces are what is a part of one.
+    Recall is the share of labels that are detected within 3 px RMS over at least half of their
+    length; false detections match no label, pieces match part of one.
 
     \b
     Examples:
@@ -124,19 +127,19 @@ def streaks(
 @app.command(no_args_is_help=True)
 def scenes(
     labels: common.SceneLabels,
-    seed: Annotated[int, typer.Option(help="Of folds and fits.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of folds and fits.")] = 0,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Draw figures and the worst mistakes into this folder."),
+        typer.Option(metavar="DIR", help="Draw figures and the worst errors into this folder."),
     ] = None,
     as_json: common.Json = False,
     quiet: common.Quiet = False,
     log_json: common.LogJson = False,
 ) -> None:
-    """Score every kind of scene model on groups of photos that it has not seen.
+    """Score every kind of scene model on groups of photos left out of its training.
 
-    Confusion, precision and recall of every class, how well probabilities fit, and the worst
-    mistakes.
+    Prints confusion, precision and recall of every class, the calibration of the probabilities, and
+    the worst mistakes.
 
     \b
     Examples:
@@ -179,11 +182,13 @@ def scenes(
 
 @app.command(no_args_is_help=True)
 def registration(
-    truth: Annotated[Path, typer.Argument(help="CSV: true cameras of the benchmark's photos.")],
+    truth: Annotated[
+        Path, typer.Argument(help="CSV of the true cameras of the benchmark's photos.")
+    ],
     answers: Annotated[
         Path,
         typer.Argument(
-            help="CSV or HDF5: photo, x, y, lon, lat[, probability]; or a store of `register`."
+            help="CSV or HDF5 with photo, x, y, lon, lat[, probability]; or a store of register."
         ),
     ],
     as_json: common.Json = False,
@@ -192,9 +197,9 @@ def registration(
 ) -> None:
     """Score any system's control points against the true cameras of photos.
 
-    A photo is right if it has four control points or more and all lie within 1 % of the diagonal
-    of its true footprint, or 1 km where that is more. Tells how many are right while at most so
-    many photos are placed wrongly, for the threshold on the probability that allows it.
+    A photo is right if it has at least four control points, all within 1 % of the diagonal of its
+    true footprint, or 1 km if that is more. Prints how many photos are right for each allowed
+    number of wrong ones, with the threshold on the probability.
 
     \b
     Examples:

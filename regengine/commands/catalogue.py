@@ -30,10 +30,15 @@ if TYPE_CHECKING:
     from regengine.collection.catalogue.query import Answer, Question
     from regengine.exchange.export.selection import FrameChoice
 
-File = Annotated[Path, typer.Argument(metavar="CATALOGUE", help="Of regengine catalogue build.")]
+File = Annotated[
+    Path, typer.Argument(metavar="CATALOGUE", help="Catalogue of regengine catalogue build.")
+]
 Form = Annotated[
     str | None,
-    typer.Option("--format", help="table, csv or json (a line a row).  [as --out ends, or table]"),
+    typer.Option(
+        "--format",
+        help="table, csv or json (one object per line).  [by the ending of --out, else table]",
+    ),
 ]
 Out = Annotated[
     Path | None, typer.Option(help="File to write: .csv or .ndjson.  [standard output]")
@@ -41,11 +46,11 @@ Out = Annotated[
 ENDINGS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".txt": "table"}
 PlaceName = Annotated[
     str | None,
-    typer.Option("--place", help="Only photos that show this town; or of a place's number."),
+    typer.Option("--place", help="Only photos that show this town, or this place number."),
 ]
-Country = Annotated[str | None, typer.Option(help="Only places of this country.")]
+Country = Annotated[str | None, typer.Option(help="Only places in this country.")]
 Month = Annotated[str | None, typer.Option(help="Only this month or year: 2012-03 or 2012.")]
-Limit = Annotated[int, typer.Option(help="Most rows; 0 for all.")]
+Limit = Annotated[int, typer.Option(help="Maximum number of rows; 0 for all.")]
 LIMIT = 20
 
 
@@ -68,7 +73,7 @@ def _is_for_build(word: str) -> bool:
 
 app = typer.Typer(
     cls=CatalogueGroup,
-    help="Frames of many stores by place, quality and date: one file to ask.\n\n"
+    help="Find frames of many stores by place, quality and date.\n\n"
     "Example: regengine catalogue build run1.h5 run2.h5 --out archive.parquet",
     no_args_is_help=True,
 )
@@ -77,23 +82,23 @@ app = typer.Typer(
 @app.command(no_args_is_help=True)
 def build(
     stores: Annotated[list[Path], typer.Argument(help="Stores of runs, such as run.h5.")],
-    out: Annotated[Path, typer.Option(help="File to write, a .parquet.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="File to write: .parquet.", show_default=False)],
     pictures: Annotated[
         bool,
         typer.Option(
             "--pictures/--no-pictures",
-            help="Look at the photos that are there: sharpness and clouds.",
+            help="Measure sharpness and clouds in the photos that exist.",
         ),
     ] = True,
     lights: Annotated[
         list[Path] | None,
-        typer.Option(help="Night-light maps, to tell clouds by the lights that they hide."),
+        typer.Option(help="Night-light maps, to estimate clouds from hidden lights."),
     ] = None,
     force: Force = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Build a catalogue: a row for each photo of all stores, by place and time.
+    """Build a catalogue: one row per photo of all stores, by place and time.
 
     \b
     Examples: regengine catalogue build run1.h5 run2.h5 --out archive.parquet
@@ -110,7 +115,7 @@ def build(
 
     check_out(out, force)
     if lights and not pictures:
-        raise ConfigError("--lights is compared with the photos: leave out --no-pictures.")
+        raise ConfigError("--lights needs the photos: leave out --no-pictures.")
     light_map = open_light_map(lights) if lights else None
     total = count_frames(stores)
 
@@ -188,13 +193,13 @@ def best(
 def coverage(
     catalogue: File,
     by: Annotated[
-        str, typer.Option(help="A row for all, or for each country, month or lens.")
+        str, typer.Option(help="One row in all, or one per country, month or lens.")
     ] = "all",
     form: Form = None,
     out: Out = None,
     force: Force = False,
 ) -> None:
-    """Count frames, nights, places and the ground that was seen.
+    """Count frames, nights, places and the ground area covered.
 
     \b
     Examples: regengine catalogue coverage archive.parquet
@@ -215,7 +220,9 @@ def changes(
     each: Annotated[
         str, typer.Option(help="Pairs of the best frames of each year, or of each month.")
     ] = "year",
-    least_days: Annotated[int, typer.Option(help="Days between the two, at least.")] = 180,
+    least_days: Annotated[
+        int, typer.Option(help="Minimum number of days between the two frames.")
+    ] = 180,
     verdict: Verdicts = "accepted",
     reviewed: Reviewed = False,
     where: Where = None,
@@ -244,7 +251,8 @@ def query(
     out: Out = None,
     force: Force = False,
 ) -> None:
-    """Answer a question in DuckDB's SQL; nothing else is read, and nothing is written.
+    """Run a DuckDB SQL query on the catalogue. Other files are not accessible, and nothing is
+    written.
 
     \b
     Examples:
@@ -265,16 +273,15 @@ app.command(no_args_is_help=True)(tasking)
 @app.command(no_args_is_help=True)
 def stars(
     solved: Annotated[
-        list[Path], typer.Argument(help="Output of regengine solve --json --matches, or --out.")
+        list[Path],
+        typer.Argument(help="Output of regengine solve --json --matches, or of its --out."),
     ],
-    out: Annotated[
-        Path | None, typer.Option(help="The table: a file that ends in .csv or .ndjson.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Table to write: .csv or .ndjson.")] = None,
     table: Annotated[
-        str, typer.Option(help="A row for each of the frames, or of their magnitudes.")
+        str, typer.Option(help="One row per frame, or per frame and magnitude.")
     ] = "frames",
     best: Annotated[
-        int | None, typer.Option(min=1, help="Only so many frames, the deepest.")
+        int | None, typer.Option(min=1, help="Only this many frames, the deepest.")
     ] = None,
     force: Force = False,
     as_json: Json = False,
@@ -297,7 +304,7 @@ def stars(
     from regengine.sky.stars.star_counts import TABLES, StarCounts, count_stars, rank_frames
 
     if table not in TABLES:
-        raise ConfigError(f"--table {table}: it is none of {', '.join(TABLES)}.")
+        raise ConfigError(f"--table {table} is unknown: choose from {', '.join(TABLES)}.")
     if out is not None:
         check_new_file(out, (".csv", ".ndjson"), force=force)
     records = [record for path in solved for record in read_solved(path).values()]
@@ -357,7 +364,7 @@ def _output(form: str | None, out: Path | None, force: bool) -> Output:
     told = form or ("table" if out is None else ENDINGS.get(out.suffix.lower()))
     if told is None:
         raise ConfigError(
-            f"--out {out}: its name tells no format; --format is one of {', '.join(FORMS)}."
+            f"--out {out}: the ending names no format; choose --format from {', '.join(FORMS)}."
         )
     if out is not None:
         check_new_file(out, (), force=force)
@@ -386,7 +393,7 @@ def _ask(catalogue: Path, question: Question, chosen: FrameChoice | None, to: Ou
             values = values | {"showing": rows_showing(opened, place)}
         found = _print(opened.ask(sql, values), to)
     if not found:
-        say(f"{catalogue}: nothing was found{f' that shows {place}' if place else ''}", err=True)
+        say(f"{catalogue}: no matching frames{f' for {place}' if place else ''}", err=True)
 
 
 def _print(answer: Answer, to: Output) -> bool:

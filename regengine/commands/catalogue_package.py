@@ -24,57 +24,63 @@ if TYPE_CHECKING:
 
 
 def package(
-    catalogue: Annotated[Path, typer.Argument(help="The archive's catalogue.")],
-    out: Annotated[Path, typer.Option(help="A new folder.")],
+    catalogue: Annotated[Path, typer.Argument(help="Catalogue of regengine catalogue build.")],
+    out: Annotated[Path, typer.Option(help="Folder to create.")],
     place: Annotated[
         str | None, typer.Option(help='Photos that show a town or city: "Paris, US".')
     ] = None,
     at: Annotated[
-        str | None, typer.Option(metavar="LON,LAT", help="Photos that show this place.")
+        str | None, typer.Option(metavar="LON,LAT", help="Photos that show this position.")
     ] = None,
     radius_km: Annotated[
         float | None,
-        typer.Option(min=0.1, max=5000.0, help="Instead, photos whose middle is so near to it."),
+        typer.Option(
+            min=0.1, max=5000.0, help="Instead: photos centred within this distance of it."
+        ),
     ] = None,
     place_id: Annotated[
-        int | None, typer.Option(help="Photos of this place of the catalogue.")
+        int | None, typer.Option(help="Photos of this place number of the catalogue.")
     ] = None,
     frame: Annotated[
         list[str] | None, typer.Option(help="Only this frame; may be given several times.")
     ] = None,
     best: Annotated[
-        int | None, typer.Option(min=1, help="So many at most, those of the best quality.")
+        int | None, typer.Option(min=1, help="Maximum number of photos, best quality first.")
     ] = None,
     first: Annotated[
         str | None,
-        typer.Option("--from", help="Taken then or later: a year, month, date or time, UTC."),
+        typer.Option(
+            "--from", help="Taken at this time or later: a year, month, date or time, UTC."
+        ),
     ] = None,
     last: Annotated[
         str | None,
-        typer.Option("--to", help="Taken before; a year, month or date counts to its end."),
+        typer.Option(
+            "--to", help="Taken before this time; a year, month or date counts to its end."
+        ),
     ] = None,
     min_quality: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Of at least this quality.")
+        float | None, typer.Option(min=0.0, max=1.0, help="Minimum quality.")
     ] = None,
     max_off_nadir_deg: Annotated[
         float | None,
-        typer.Option(min=0.0, max=90.0, help="Their axis no farther from the nadir."),
+        typer.Option(min=0.0, max=90.0, help="Maximum off-nadir angle."),
     ] = None,
     verdict: Verdicts = "accepted",
     calibration: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Lens profile, flat field, dark frame or other calibration file to pack."
+            help="Lens profile, flat field, dark frame or other calibration file to include."
         ),
     ] = None,
     link: Annotated[
-        bool, typer.Option("--link", help="Symbolic links to the photos instead of copies.")
+        bool, typer.Option("--link", help="Link to the photos instead of copying them.")
     ] = False,
     force: Force = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Pack the best photos of a place: originals, control points, cameras, calibration, sums.
+    """Pack the best photos of a place: originals, control points, cameras, calibration, checksums.
 
     \b
     Examples:
@@ -97,11 +103,9 @@ def package(
     verdicts = parse_verdicts(verdict)
     where = _place(place, at)
     if where is None and radius_km is not None:
-        raise ConfigError("--radius-km: of which place? Name it with --place or --at.")
+        raise ConfigError("--radius-km needs a place: name one with --place or --at.")
     if where is None and place_id is None and not frame:
-        raise ConfigError(
-            "Which photos? Name a place with --place, --at or --place-id, or --frame."
-        )
+        raise ConfigError("Select photos with --place, --at, --place-id or --frame.")
     choice = PackageChoice(
         place=where,
         radius_km=radius_km,
@@ -132,12 +136,12 @@ def package(
     with Catalogue(catalogue) as archive:
         rows = choose_rows(archive, choice)
     if not rows:
-        raise FrameError(f"{catalogue}: no frame is as it is asked for, so nothing was written.")
+        raise FrameError(f"{catalogue}: no matching frames, so nothing was written.")
     frames, failed = pack_frames(rows)
     with show_progress(len(frames), quiet=quiet, doing="packing") as advance:
         contents = Contents(
             title=_title(choice, rows[0]),
-            chosen=f"Chosen with {' '.join(words)}.",
+            chosen=f"Selected with {' '.join(words)}.",
             frames=frames,
             calibration=files,
             failed=failed,
@@ -167,18 +171,20 @@ def _place(name: str | None, at: str | None) -> PackagePlace | None:
     from regengine.places import place_index
 
     if name is not None and at is not None:
-        raise ConfigError("--place and --at name two places: give one of them.")
+        raise ConfigError("--place and --at both name a place: give one of them.")
     if name is not None:
         found = place_index().search(name, 1)
         if not found:
-            raise ConfigError(f"--place {name}: GeoNames knows no such place; try --at LON,LAT.")
+            raise ConfigError(f"--place {name} is not in GeoNames: try --at LON,LAT.")
         title = f"{found[0].name}, {found[0].country}"
         return PackagePlace(title=title, lon=found[0].lon, lat=found[0].lat)
     if at is None:
         return None
     lon, lat = lon_lat(at, "--at")
     if not (abs(lat) <= 90.0 and abs(lon) <= 360.0):
-        raise ConfigError(f"--at {at}: it is no longitude, comma, latitude in degrees.")
+        raise ConfigError(
+            f"--at {at} is not a valid LON,LAT: write longitude, comma, latitude, degrees."
+        )
     return PackagePlace(title=f"{lat:.4f}, {lon:.4f}", lon=wrap_lon(lon), lat=lat)
 
 
@@ -193,7 +199,7 @@ def _time(option: str, text: str | None, *, end: bool) -> datetime | None:
         f"{whole[1]}-{whole[2] or '01'}-01" if whole else text, day_is_midnight=True
     )
     if time is None:
-        raise ConfigError(f"{option} {text}: it is no date or time such as 2012-03-28.")
+        raise ConfigError(f"{option} {text} is not a valid date or time, such as 2012-03-28.")
     if not end:
         return time
     if whole and whole[2]:
@@ -208,4 +214,4 @@ def _title(choice: PackageChoice, row: dict[str, object]) -> str:
         return choice.place.title
     if choice.place_id is not None and row["place"]:
         return ", ".join(str(row[name]) for name in ("place", "place_country") if row[name])
-    return "chosen frames"
+    return "selected frames"

@@ -22,13 +22,11 @@ if TYPE_CHECKING:
 def tasking(
     out: Annotated[
         Path,
-        typer.Option(
-            help="The plan: a file that ends in .csv, .geojson or .json; - prints it as CSV."
-        ),
+        typer.Option(help="Plan to write: .csv, .geojson or .json; - prints CSV."),
     ],
     catalogue: Annotated[
         Path | None,
-        typer.Argument(help="The archive's catalogue; without it all places are wanted."),
+        typer.Argument(help="Catalogue of what exists; without it all places count as missing."),
     ] = None,
     tle: ElementSets = None,
     places: Annotated[
@@ -36,45 +34,54 @@ def tasking(
         typer.Option(help="List of places (CSV: name, lon, lat, priority) instead of cities."),
     ] = None,
     min_population: Annotated[
-        int, typer.Option(min=500, help="Cities of GeoNames with so many people or more.")
+        int, typer.Option(min=500, help="Minimum population of cities (GeoNames).")
     ] = 500_000,
     good_quality: Annotated[
         float,
-        typer.Option(min=0.0, max=1.0, help="A good frame has at least this quality."),
+        typer.Option(min=0.0, max=1.0, help="Minimum quality of a good frame."),
     ] = 0.5,
     good_off_nadir_deg: Annotated[
         float,
-        typer.Option(min=1.0, max=90.0, help="It shows the place no farther from the nadir."),
+        typer.Option(
+            min=1.0,
+            max=90.0,
+            help="Maximum off-nadir angle at which a frame counts as showing the place.",
+        ),
     ] = 45.0,
     good_age_days: Annotated[
-        float | None, typer.Option(min=1.0, help="It is no older.  [no limit]")
+        float | None, typer.Option(min=1.0, help="Oldest frame that counts.  [no limit]")
     ] = None,
     time: Annotated[
-        str | None, typer.Option(help="When the plan begins, ISO 8601, UTC.  [now]")
+        str | None, typer.Option(help="Start of the plan, ISO 8601, UTC.  [now]")
     ] = None,
-    days: Annotated[float, typer.Option(min=0.01, max=60.0, help="How long it is.")] = 7.0,
+    days: Annotated[float, typer.Option(min=0.01, max=60.0, help="Length of the plan.")] = 7.0,
     max_off_nadir_deg: Annotated[
-        float, typer.Option(min=1.0, max=90.0, help="Passes show the place no flatter than this.")
+        float, typer.Option(min=1.0, max=90.0, help="Maximum off-nadir angle of a pass.")
     ] = 45.0,
     max_sun_deg: Annotated[
-        float, typer.Option(min=-90.0, max=90.0, help="The Sun over the place is no higher.")
+        float, typer.Option(min=-90.0, max=90.0, help="Highest elevation of the Sun at the place.")
     ] = -12.0,
     max_moon_deg: Annotated[
         float | None,
-        typer.Option(min=-90.0, max=90.0, help="Nor is the Moon.  [as it comes]"),
+        typer.Option(
+            min=-90.0, max=90.0, help="Highest elevation of the Moon at the place.  [no limit]"
+        ),
     ] = None,
     max_sigma_s: Annotated[
         float,
-        typer.Option(min=0.1, help="One sigma of a pass's time; grows with the TLE's age."),
+        typer.Option(
+            min=0.1,
+            help="Largest uncertainty of a pass time, 1 sigma; it grows with the age of the TLE.",
+        ),
     ] = 180.0,
     passes: Annotated[
-        int, typer.Option(min=1, help="Passes of each place, those that look down best.")
+        int, typer.Option(min=1, help="Passes per place, smallest off-nadir angle first.")
     ] = 3,
     force: Force = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """List places without a good frame, with the night passes of the days to come.
+    """List places without a good frame, with their next night passes.
 
     \b
     Examples:
@@ -106,7 +113,7 @@ def tasking(
         raise ConfigError("--out - and --json both write to standard output: give one.")
     begin = datetime.now(UTC) if time is None else parse_iso_time(time, day_is_midnight=True)
     if begin is None:
-        raise ConfigError(f"--time {time}: it is no time such as 2026-05-01T12:00:00Z.")
+        raise ConfigError(f"--time {time} is not a valid time, such as 2026-05-01T12:00:00Z.")
     tles = element_sets(choose_element_sets(tle))
     targets = (
         read_listed_targets(places) if places is not None else list_city_targets(min_population)
@@ -156,15 +163,15 @@ def _tell(plan: Plan, places: int, out: Path, *, as_json: bool, quiet: bool) -> 
         return
     if plan.uncertain:
         say(
-            f"Warning: {format_count(plan.uncertain, 'pass is', 'passes are')} left out, since the "
-            f"element set of {element_set.epoch_utc:%Y-%m-%d} is too old to tell the time: "
-            "run it again with a newer one.",
+            f"Warning: {format_count(plan.uncertain, 'pass is', 'passes are')} left out: the "
+            f"element set of {element_set.epoch_utc:%Y-%m-%d} is too old to predict the times; "
+            "use a newer one.",
             err=True,
         )
-    known = "" if worst is None else f", times known to {worst:.0f} s or better"
+    known = "" if worst is None else f", times uncertain by {worst:.0f} s at most"
     say(
         f"{out}: {format_count(len(passes), 'pass', 'passes')} of "
-        f"{format_count(reached, 'place')}{known}; "
-        f"{len(plan.wanted):,} of {format_count(places, 'place')} without a good frame",
+        f"{format_count(reached, 'place')}{known}; {len(plan.wanted):,} of "
+        f"{format_count(places, 'place')} without a good frame",
         err=True,
     )

@@ -28,7 +28,7 @@ def main(
     ] = None,
     fit: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Propose clusters of a folder's photos to name."),
+        typer.Option(metavar="FOLDER", help="Propose clusters of a folder's photos, to be named."),
     ] = None,
     labels: Annotated[
         Path, typer.Option(help="With --fit: table of the proposed clusters, to be edited.")
@@ -36,7 +36,7 @@ def main(
     run: LineOptions,
     seed: common.Seed = 0,
 ) -> None:
-    """Tell what photos show: cities, stars, aurora, inside, day, infrared and others.
+    """Classify what photos show: cities, stars, aurora, inside, day, infrared and others.
 
     Prints a line per photo. With --features, standard output is NDJSON.
 
@@ -60,13 +60,14 @@ def main(
 
     named = [*(photos or []), *([] if fit is None else [str(fit)])]
     if not named:
-        raise ConfigError("no photo given; name photos or a folder, or a folder after --fit.")
+        raise ConfigError("no photo given: name photos or a folder, or a folder after --fit.")
     if fit is not None and labels.exists():
-        raise ConfigError(f"{labels} exists, perhaps with labels of yours; name another --labels.")
+        raise ConfigError(
+            f"{labels} exists and may hold your labels: name another file with --labels."
+        )
     if run.out is not None and (sheet is not None or fit is not None):
         raise ConfigError(
-            "--sheet and --fit need all photos at once, and --out takes up those that were done "
-            "before: give --out by itself."
+            "--sheet and --fit need all photos at once, --out resumes a run: give --out on its own."
         )
     found = find_existing_photos(named)
     time = None if options.time is None else common.parse_time(str(options.time))
@@ -125,7 +126,7 @@ def _propose(scenes: list[Scene], sheet: Path | None, labels: Path, seed: int) -
     write_proposals(labels, proposals)
     if sheet is not None:
         write_sheet(sheet, [proposal.for_sheet() for proposal in proposals])
-    say(f"{'cluster':<12} {'photos':>6}  what the present model says")
+    say(f"{'cluster':<12} {'photos':>6}  class by the present model")
     for name in dict.fromkeys(proposal.cluster for proposal in proposals):
         guesses = Counter(p.scene.category for p in proposals if p.cluster == name)
         said = ", ".join(f"{category} {count}" for category, count in guesses.most_common(4))

@@ -16,7 +16,7 @@ from regengine.former_names import former_names
 from regengine.settings import Settings, read_settings, settings_of
 
 app = typer.Typer(
-    help="Show every setting and where it came from.\n\n"
+    help="Show every setting and its source.\n\n"
     "Example: regengine config show register --max-seconds 30",
     no_args_is_help=True,
 )
@@ -37,17 +37,17 @@ def config() -> None:
 def show(
     ctx: typer.Context,
     command: Annotated[
-        str | None, typer.Argument(help="Show this command alone, with options that follow it.")
+        str | None, typer.Argument(help="Show only this command, with the options that follow it.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show every setting and where it came from.
+    """Show every setting and its source.
 
-    The strongest source wins: an option on the command line; a variable such as
+    Sources, strongest first: an option on the command line; a variable such as
     REGENGINE_REGISTER_MAX_SECONDS; regengine.toml in the current folder; regengine.toml in the
     user's configuration folder; the built-in default.
 
-    Options after COMMAND show what that command would run with.
+    Options after COMMAND show the settings it would run with.
 
     \b
     Examples:
@@ -58,7 +58,7 @@ def show(
     root = ctx.find_root()
     names = tuple(root.command.commands)  # type: ignore[attr-defined]
     if command is not None and command not in names:
-        raise ConfigError(f"{command} is no command: choose one of {', '.join(names)}.")
+        raise ConfigError(f"{command} is not a command: choose from {', '.join(names)}.")
     settings = read_settings(root.params.get("config"))
     settings_of(settings, (), names)
     rows = [

@@ -11,7 +11,7 @@ from regengine.batch.console import say
 from regengine.commands.options import Bbox, Force, Json, Quiet, listen
 
 app = typer.Typer(
-    help="Get, inspect or build pictures by day.\n\nExample: regengine day get --bbox 5,43,8,46",
+    help="Get, inspect or build day maps.\n\nExample: regengine day get --bbox 5,43,8,46",
     no_args_is_help=True,
 )
 
@@ -19,22 +19,20 @@ app = typer.Typer(
 @app.command(no_args_is_help=True)
 def get(
     region: Annotated[
-        str, typer.Option("--bbox", metavar="WEST,SOUTH,EAST,NORTH", help="What to get, degrees.")
+        str, typer.Option("--bbox", metavar="WEST,SOUTH,EAST,NORTH", help="Region to download.")
     ],
     url: Annotated[
         str | None,
-        typer.Option(help="Tile service with {z}, {x}, {y} or {-y}; NASA's if not given."),
+        typer.Option(help="Tile service with {z}, {x}, {y} or {-y}.  [NASA's]"),
     ] = None,
     level: Annotated[int, typer.Option(min=0, max=22, help="Zoom level of the tiles.")] = 8,
-    out: Annotated[
-        Path | None, typer.Option(help="File to make; in the data folder if not given.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File to create.  [in the data folder]")] = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Get a region of NASA's Blue Marble, 500 m a pixel, or of another service of tiles.
+    """Download a region of NASA's Blue Marble, 500 m a pixel, or of another tile service.
 
-    What was interrupted goes on with the same command.
+    To resume an interrupted download, run the same command again.
 
     \b
     Examples:
@@ -51,12 +49,10 @@ def get(
 
 @app.command(no_args_is_help=True)
 def info(
-    pictures: Annotated[
-        list[Path], typer.Argument(help="Pictures by day: files, or folders of files.")
-    ],
+    pictures: Annotated[list[Path], typer.Argument(help="Day maps: files, or folders of files.")],
     as_json: Json = False,
 ) -> None:
-    """Show product, date, credit, resolution and extent of pictures by day.
+    """Show product, date, credit, resolution and extent of day maps.
 
     \b
     Examples:
@@ -71,17 +67,17 @@ def info(
 def build(
     pictures: Annotated[
         list[Path],
-        typer.Argument(help="GeoTIFFs of 8 bits, in one band or three, in any projection."),
+        typer.Argument(help="GeoTIFFs of 8 bits, one band or three, in any projection."),
     ],
-    out: Annotated[Path, typer.Option(help="File to make, a GeoTIFF.")],
+    out: Annotated[Path, typer.Option(help="GeoTIFF to create.")],
     region: Bbox = None,
     product: Annotated[str, typer.Option(help="Name of the product.")] = "",
-    date: Annotated[str, typer.Option(help="Day of the picture, 2026-01-31.")] = "",
-    credit: Annotated[str, typer.Option(help="Whom to name where it is shown.")] = "",
+    date: Annotated[str, typer.Option(help="Date of the picture: 2026-01-31.")] = "",
+    credit: Annotated[str, typer.Option(help="Credit to show with the picture.")] = "",
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Build one picture by day that is read in windows out of GeoTIFFs, as of Sentinel-2.
+    """Build one day map from GeoTIFFs, such as those of Sentinel-2.
 
     \b
     Examples:

@@ -25,17 +25,17 @@ class Kind(StrEnum):
 @with_options
 def main(
     *,
-    kind: Annotated[Kind, typer.Argument(help="City lights, stars, or streaks of satellites.")],
+    kind: Annotated[Kind, typer.Argument(help="What to detect: lights, stars or streaks.")],
     photos: common.Photos,
     options: DetectOptions,
     run: LineOptions,
     overlay: common.PhotoOverlays = None,
 ) -> None:
-    """Find city lights, stars or streaks in photographs: sub-pixel places, flux, signal and shape.
+    """Detect city lights, stars or streaks in photographs: sub-pixel position, flux, SNR and shape.
 
-    Positions are pixels of the picture as stored; of trails of stars, their middle; flux is in
-    units of full scale times pixels. Stars and streaks are not sought below the Earth's limb where
-    it is seen.
+    Positions are pixels of the picture as stored, for star trails their middle. Flux is in units of
+    full scale times pixels. Where the Earth's limb is visible, stars and streaks are searched only
+    above it.
 
     \b
     Examples:

@@ -34,14 +34,14 @@ class Finding:
 def main(
     lights: Annotated[
         list[Path] | None,
-        typer.Option(help="Look at these maps instead of those of the data folder."),
+        typer.Option(help="Check these maps instead of those of the data folder."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check Python, OpenCV, map, index, element sets, disk and cores: a line each.
+    """Check Python, OpenCV, map, index, element sets, disk and cores, one line each.
 
-    Says what to do about what is missing. Nothing is changed, nothing is asked of the network.
-    Exits with 1 where photos cannot be registered as it is.
+    Says how to get what is missing. Changes nothing and does not use the network. Exits with 1 if
+    photos cannot be registered.
 
     \b
     Examples: regengine doctor
@@ -109,7 +109,7 @@ def _index(lights: list[Path]) -> tuple[str, str]:
     maps = choose_light_maps(lights)
     index = index_file(BlindOptions(), maps)
     if index is None:
-        why = "to find photos without time or element sets"
+        why = "to place photos without time or element sets"
         return "none", f"regengine lights index {maps[0]}, {why}"
     earth = read_earth_index(index, [one for one in maps if index_beside(one) == index])
     count = max(len(earth[size_km].vectors) for size_km in earth.sizes_km)
@@ -123,8 +123,8 @@ def _element_sets() -> tuple[str, str]:
 
     folder = find_element_sets()
     if folder is None:
-        fix = "regengine tle add FILE makes that quicker and surer"
-        return "none, photos are found by their lights alone", fix
+        fix = "with regengine tle add FILE photos are placed faster and more reliably"
+        return "none: photos are placed by blind search", fix
     sets = load_tle_file(folder)
     first, last = (f"{utc_of(sets.epoch_days[row]):%Y-%m-%d}" for row in (0, -1))
     return f"{len(sets):,} of satellite {sets.satellite}, {first} to {last} ({folder})", ""
@@ -137,7 +137,7 @@ def _disk() -> tuple[str, str]:
     while not folder.is_dir():
         folder = folder.parent
     free_mb = shutil.disk_usage(folder).free / 1e6
-    fix = "" if free_mb >= MIN_FREE_MB else "make room before regengine lights get"
+    fix = "" if free_mb >= MIN_FREE_MB else "free some space before regengine lights get"
     return f"{free_mb:,.0f} MB ({folder})", fix
 
 

@@ -19,7 +19,7 @@ def main(
     out: Annotated[
         Path,
         typer.Option(
-            help="The file to write, - for standard output, or the folder for files of each photo.",
+            help="File to write (- for standard output), or folder for files per photo.",
             show_default=False,
         ),
     ],
@@ -28,23 +28,22 @@ def main(
         typer.Option(
             "--format",
             metavar="NAME",
-            help=f"What to write: {', '.join(MODULES)}.  [as --out ends]",
+            help=f"Format: {', '.join(MODULES)}.  [by the ending of --out]",
         ),
     ] = None,
     verdict: common.Verdicts = "accepted",
     reviewed: common.Reviewed = False,
     where: common.Where = None,
     table: Annotated[
-        str, typer.Option(help="Tables: a row for each of the points, or of the frames.")
+        str, typer.Option(help="Tables: one row per control point, or per frame.")
     ] = "points",
     kinds: Annotated[
         str | None,
         typer.Option(
             "--files",
             metavar="LIST",
-            help="Which files of each photo, by commas. gcp: vrt, aux, tif.  [vrt]  "
-            "qgis: points, project.  [points]  "
-            "rpc: txt, vrt, footprint, rpb, aux.  [the first three]  "
+            help="Files per photo, comma-separated. gcp: vrt, aux, tif.  [vrt]  qgis: points, "
+            "project.  [points]  rpc: txt, vrt, footprint, rpb, aux.  [the first three]  "
             "tpers: vrt, aux, straight.  [vrt]",
         ),
     ] = None,
@@ -53,7 +52,7 @@ def main(
         typer.Option(
             "--layers",
             metavar="LIST",
-            help="geojson, gpkg: which of footprints, nadirs, points, by commas.  [all]",
+            help="geojson, gpkg: footprints, nadirs, points, comma-separated.  [all]",
         ),
     ] = None,
     crs: Annotated[
@@ -61,14 +60,14 @@ def main(
     ] = "EPSG:4326",
     resolution: Annotated[
         float | None,
-        typer.Option(help="geotiff: size of pixels in units of --crs.  [the photo's own detail]"),
+        typer.Option(help="geotiff: pixel size in units of --crs.  [that of the photo]"),
     ] = None,
     dialect: Annotated[
         str | None,
         typer.Option(
             "--dialect",
             metavar="NAME",
-            help="sql: for which server: mysql (MariaDB, too) or postgresql.",
+            help="sql: server, mysql (also MariaDB) or postgresql.",
             show_default=False,
         ),
     ] = None,
@@ -102,7 +101,9 @@ def main(
     check_dialect(format, dialect)
     if out == STANDARD_OUTPUT and (format not in TEXTS or as_json):
         why = (
-            "so does --json" if as_json else f"take {', '.join(TEXTS)}, or name where {format} goes"
+            "so does --json"
+            if as_json
+            else f"choose {', '.join(TEXTS)}, or name the file or folder for {format}"
         )
         raise ConfigError(f"--out - writes text to standard output: {why}.")
     with common.text_out(out, f".{format}") as written_to:
@@ -128,8 +129,12 @@ def main(
         for path, what in (written.remarks | written.failed).items():
             say(f"{path}: {what}", err=True)
         left = ", ".join(f"{count:,} {why}" for why, count in sorted(written.left_out.items()))
-        tail = f"; left out: {left}" if left else ""
-        who = f", {written.reviewed:,} as a person accepted them" if written.reviewed else ""
+        tail = f"; excluded: {left}" if left else ""
+        who = (
+            (f", {written.reviewed:,} as corrected or accepted in review")
+            if written.reviewed
+            else ""
+        )
         say(f"{out}: {format_count(written.frames, 'photo')}{who}{tail}", err=True)
     if written.failed:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)

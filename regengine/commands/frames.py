@@ -42,8 +42,7 @@ def put_out(
             f"{format_count(table.n_unnamed, 'row names', 'rows name')} no photo"
             if table.n_unnamed
             else "",
-            f"{format_count(table.n_doubtful, 'photo has', 'photos have')} problems, see that "
-            f"column"
+            f"{format_count(table.n_doubtful, 'photo')} with problems, see that column"
             if table.n_doubtful
             else "",
         ]
@@ -53,8 +52,8 @@ def put_out(
 
 
 app = typer.Typer(
-    help="Ask the archive of astronaut photos, read its tables, fetch its pictures.\n\n"
-    "Example: regengine frames read ISS30-E.tsv --out frames.csv",
+    help="Query the archive of astronaut photos, read its tables, fetch pictures.\n\nExample: "
+    "regengine frames read ISS30-E.tsv --out frames.csv",
     no_args_is_help=True,
 )
 
@@ -66,8 +65,7 @@ DAY = "%Y-%m-%d"
 Tle = Annotated[
     Path | None,
     typer.Option(
-        help="TLE file: tells where time and nadir cannot both be right. Without it, those of the "
-        "data folder."
+        help="TLE file, to find contradictions between time and nadir.  [the data folder's]"
     ),
 ]
 
@@ -76,7 +74,7 @@ Tle = Annotated[
 def read(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Tables of photos, whoever has written them."),
+        typer.Argument(metavar="FILE...", help="Tables of photos, in any of the formats known."),
     ],
     out: Out = None,
     tle: Tle = None,
@@ -84,9 +82,9 @@ def read(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Read tables that tell of photos into one.
+    """Combine tables of photos into one.
 
-    register takes it as its metadata.
+    The result can be given to register --metadata.
 
     \b
     Examples: regengine frames read ISS30-E.tsv --out frames.csv
@@ -106,7 +104,7 @@ def read(
 @app.command(no_args_is_help=True)
 def query(
     mission: Annotated[
-        list[str] | None, typer.Option(help="Mission, such as ISS030; may be given again.")
+        list[str] | None, typer.Option(help="Mission, such as ISS030; may be given several times.")
     ] = None,
     first: Annotated[
         datetime | None, typer.Option("--from", formats=[DAY], help="First day: 2012-03-01.")
@@ -118,34 +116,35 @@ def query(
         str | None,
         typer.Option(
             metavar="W,S,E,N",
-            help="Where the nadirs lie, degrees; 170,-20,-170,10 crosses the antimeridian.",
+            help="Region of the nadirs; 170,-20,-170,10 crosses the antimeridian.",
         ),
     ] = None,
     focal_mm: Annotated[
-        str | None, typer.Option(metavar="RANGE", help="Focal length: 50, or 28,85.")
+        str | None, typer.Option(metavar="RANGE", help="Focal length, mm: 50, or 28,85.")
     ] = None,
     sun_elevation: Annotated[
-        str | None, typer.Option(metavar="RANGE", help="Sun at the nadir: LOW,HIGH in degrees.")
+        str | None,
+        typer.Option(metavar="RANGE", help="Elevation of the Sun at the nadir, degrees: LOW,HIGH."),
     ] = None,
     night: Annotated[
         bool, typer.Option("--night", help="The Sun at least 6 degrees below the horizon.")
     ] = False,
     table: Annotated[
-        str, typer.Option(help="Of the database: frames (catalogued), nadir, or both by comma.")
+        str, typer.Option(help="Tables of the database: frames (catalogued), nadir, or both.")
     ] = "frames,nadir",
     out: Out = None,
     tle: Tle = None,
     force: Force = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the questions, without the key; ask nothing.")
+        bool, typer.Option("--dry-run", help="Print the queries, without the key, and stop.")
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Ask the archive's photo database.
+    """Query the archive's photo database.
 
-    It needs your own key, in the environment variable JSC_PHOTOS_KEY. What is answered is kept in
-    the cache: an interrupted query goes on where it stopped.
+    Needs your own key, in the environment variable JSC_PHOTOS_KEY. Answers are cached: run an
+    interrupted query again to resume it.
 
     \b
     Examples: regengine frames query --mission ISS030 --night --out iss030.csv
@@ -201,7 +200,7 @@ def query(
     put_out(asked.table, out, tle, as_json=as_json, quiet=quiet)
     if not quiet:
         strays = (
-            f", {format_count(asked.n_off_query, 'row was', 'rows were')} not what was asked for"
+            f", {format_count(asked.n_off_query, 'row was', 'rows were')} outside the query"
             if asked.n_off_query
             else ""
         )
@@ -215,19 +214,19 @@ def query(
 def download(
     frames: Annotated[
         list[str],
-        typer.Argument(metavar="FRAME...", help="Archive ids, or tables that tell of photos."),
+        typer.Argument(metavar="FRAME...", help="Archive ids, or tables with a column of ids."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.", show_default=False)],
     size: Annotated[str, typer.Option(help="large, or small (640 pixels).")] = "large",
-    max_megabytes: Annotated[int, typer.Option(min=1, help="Largest picture.")] = 100,
-    max_gigabytes: Annotated[float, typer.Option(help="Most that is fetched in all.")] = 20.0,
+    max_megabytes: Annotated[int, typer.Option(min=1, help="Size limit per picture.")] = 100,
+    max_gigabytes: Annotated[float, typer.Option(help="Size limit in all.")] = 20.0,
     force: Force = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fetch pictures with their check sums.
+    """Download pictures with their checksums.
 
-    Each appears whole or not at all; what is there is not fetched again.
+    Incomplete files are never left behind; existing ones are not downloaded again.
 
     \b
     Examples: regengine frames download ISS030-E-184140 --out photos
@@ -246,7 +245,7 @@ def download(
     from regengine.errors import ConfigError
 
     if size not in SIZES:
-        raise ConfigError(f"--size {size}: it is one of {', '.join(SIZES)}.")
+        raise ConfigError(f"--size {size} is unknown: choose from {', '.join(SIZES)}.")
     wanted = list_given_frames(frames)
     options = DownloadOptions(
         size=size,
@@ -272,7 +271,7 @@ def download(
     left = len(wanted) - counts.total()
     if not quiet:
         notes = [f"{count:,} {status}" for status, count in counts.items()]
-        notes += [f"{left:,} not asked for"] if left else []
+        notes += [f"{left:,} not requested"] if left else []
         say(f"{out}: {', '.join(notes)}", err=True)
     if left or counts["failed"] or counts["absent"]:
         raise typer.Exit(EXIT_FRAMES_FAILED)

@@ -23,22 +23,22 @@ def main(
     ],
     frame: Annotated[
         str | None,
-        typer.Option(help="The frame whose points the file holds, where its name does not tell."),
+        typer.Option(help="Frame that the points belong to, if the file's name does not say."),
     ] = None,
     keep: Annotated[
         bool,
         typer.Option(
             "--keep/--no-keep",
-            help="Keep the points as decisions beside the store, or score them alone.",
+            help="Save the points as decisions beside the store, or only score them.",
         ),
     ] = True,
     reviewer: Annotated[
-        str | None, typer.Option(help="Who made the points; without it the user's name.")
+        str | None, typer.Option(help="Who made the points.  [the user's name]")
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Take back control points from QGIS, GDAL or a table, and score our camera against them.
+    """Import control points from QGIS, GDAL or a table, and score the engine's camera against them.
 
     \b
     Examples: regengine import run.h5 photos/*.points
@@ -74,7 +74,7 @@ def main(
         stored = [frame_named(store, frame)]
         if len(imported) != 1:
             raise ConfigError(
-                f"{files[0]} holds points of {len(imported)} photos: leave --frame out."
+                f"{files[0]} has points of {len(imported)} photos: leave --frame out."
             )
     else:
         known = frames_by_name(store, [photo.photo for photo in imported])
@@ -89,8 +89,8 @@ def main(
     for one, photo, work in zip(stored, imported, works, strict=True):
         if not is_independent("accepted", work):
             say(
-                f"{one.result.frame}: its points only repeat our camera and check nothing: "
-                "review it (regengine review).",
+                f"{one.result.frame}: these points come from the engine's own camera, so they "
+                "check nothing: review the photo with regengine review.",
                 err=True,
             )
         scores = score(one.result, photo.points)
@@ -108,13 +108,16 @@ def main(
             value = plain(record | told | {"points": points}, make_printable)
             print_data(json.dumps(value, allow_nan=False))
         elif told["rms_m"] is None:
-            say(f"{one.result.frame}: {format_count(told['count'], 'point')}, no camera of ours")
+            say(
+                f"{one.result.frame}: {format_count(told['count'], 'point')}, no solved camera to "
+                "compare with"
+            )
         else:
             pixels = "" if told["rms_px"] is None else f"{told['rms_px']:.2f} px, "
             say(
-                f"{one.result.frame}: {format_count(told['count'], 'point')}, our camera is off by "
-                f"{pixels}{told['rms_m'] / 1e3:.2f} km rms, right at {told['right']}"
+                f"{one.result.frame}: {format_count(told['count'], 'point')}, engine's camera off "
+                f"by {pixels}{told['rms_m'] / 1e3:.2f} km RMS, right at {told['right']}"
             )
     if not quiet:
-        done = f"kept as decisions of {name}" if keep else "not kept"
+        done = f"saved as decisions of {name}" if keep else "not saved"
         say(f"{store}: points of {format_count(len(imported), 'photo')}, {done}", err=True)

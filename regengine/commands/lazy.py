@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from regengine.commands.help_text import prepare_help
 from regengine.errors import ConfigError
 from regengine.former_names import former_names, with_present_names
 from regengine.settings import Settings, read_settings, settings_of
@@ -97,6 +98,7 @@ def load_command(name: str) -> Any:
             parameter.show_envvar = False
             if option in SHORT_FORMS:
                 parameter.opts.append(SHORT_FORMS[option])
+        prepare_help(leaf, " ".join(names))
     return command
 
 
@@ -109,8 +111,7 @@ def _with_present_names(
         left = parse_args(ctx, with_present_names(arguments, former))
         if ctx.params.get("out") == STANDARD_OUTPUT and command not in TO_STANDARD_OUTPUT:
             raise ConfigError(
-                f"--out -: what regengine {command} writes does not go to standard output; name a "
-                "file."
+                f"--out -: regengine {command} cannot write to standard output: name a file."
             )
         return left
 

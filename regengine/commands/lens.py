@@ -25,7 +25,7 @@ app = typer.Typer(
 def fit(
     photos: Annotated[list[str], typer.Argument(help="Star photos of one camera with one lens.")],
     out: Annotated[
-        Path, typer.Option(metavar="FILE", help="Profile (TOML) to write; replaced if there.")
+        Path, typer.Option(metavar="FILE", help="Profile (TOML) to write; replaced if it exists.")
     ],
     solutions: Annotated[
         Path | None,
@@ -34,31 +34,27 @@ def fit(
         ),
     ] = None,
     metadata: Metadata = None,
-    camera: Annotated[
-        str | None, typer.Option(help="Name of the camera, where the photos have none.")
-    ] = None,
-    lens: Annotated[
-        str | None, typer.Option(help="Name of the lens, where the photos have none.")
-    ] = None,
+    camera: Annotated[str | None, typer.Option(help="Camera name, for photos without one.")] = None,
+    lens: Annotated[str | None, typer.Option(help="Lens name, for photos without one.")] = None,
     focal_mm: Annotated[
         float | None,
         typer.Option(
             min=FOCAL_RANGE_MM[0],
             max=FOCAL_RANGE_MM[1],
-            help="Focal length as it is written on the lens.",
+            help="Nominal focal length, as written on the lens.",
         ),
     ] = None,
     faintest: Annotated[
         float,
-        typer.Option(min=4.0, max=10.0, help="Faintest stars that the geometry uses (Gaia G)."),
+        typer.Option(min=4.0, max=10.0, help="Faintest stars used for the geometry (Gaia G)."),
     ] = 8.0,
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
-    """Make a lens profile out of the stars of one or many photos.
+    """Fit a lens profile to the stars of one or many photos.
 
-    Focal length, principal point and distortion with their covariance, falloff of the light
-    towards the corners, zero points by colour, limiting magnitude. Prints the profile as JSON.
+    Fits focal length, principal point and distortion with their covariance, light falloff towards
+    the corners, zero points by colour, limiting magnitude. Prints the profile as JSON.
 
     \b
     Examples: regengine lens fit stars/*.jpg --out d3s-50mm.toml
@@ -95,8 +91,8 @@ def fit(
         )
     if not measured:
         typer.echo(
-            "Error: none of the photos was solved: no profile is written; give photos in which "
-            "stars are seen.",
+            "Error: none of the photos was solved, so no profile is written: give photos with "
+            "visible stars.",
             err=True,
         )
         raise typer.Exit(EXIT_FRAMES_FAILED)
@@ -107,8 +103,8 @@ def fit(
     profile = calibration.profile
     if calibration.falloff_refused:
         logger.warning(
-            "%s: %s: it is left out of the profile, whose geometry is not touched by it; the sky "
-            "between the stars must be even: give photos without the Earth, aurora and twilight.",
+            "%s: %s: the falloff is left out of the profile, the geometry is kept; for a falloff "
+            "give photos with an even sky, without the Earth, aurora or twilight.",
             out,
             calibration.falloff_refused,
         )
@@ -129,10 +125,10 @@ def fit(
 
 @app.command(no_args_is_help=True)
 def info(
-    profiles: Annotated[list[Path], typer.Argument(help="Profiles, or folders of them.")],
+    profiles: Annotated[list[Path], typer.Argument(help="Lens profiles, or folders of them.")],
     as_json: Json = False,
 ) -> None:
-    """Show what lens profiles say.
+    """Show lens profiles.
 
     \b
     Example: regengine lens info d3s-50mm.toml

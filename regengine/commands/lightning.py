@@ -28,7 +28,8 @@ def main(
     flashes: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Flashes of its photos: NDJSON of detect, or CSV: path,x,y."
+            metavar="FILE",
+            help="Flashes in the photos: output of regengine detect, or CSV: path,x,y.",
         ),
     ] = None,
     glm: Annotated[
@@ -39,7 +40,7 @@ def main(
         list[Path] | None, typer.Option(metavar="FILE…", help="Files of ISS-LIS (netCDF).")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Table to write, .csv or .gpkg; else CSV is printed.")
+        Path | None, typer.Option(help="Table to write: .csv or .gpkg.  [CSV to standard output]")
     ] = None,
     cloud_height_km: Annotated[
         float, typer.Option(min=0.0, max=25.0, help="Height of the cloud tops.")
@@ -50,11 +51,15 @@ def main(
     ] = None,
     clock_window: Annotated[
         float,
-        typer.Option(min=1.0, max=3600.0, help="How wrong the clock may be at most, seconds."),
+        typer.Option(min=1.0, max=3600.0, help="Maximum error of the camera's clock."),
     ] = 130.0,
     clock_sigma_s: Annotated[
         float,
-        typer.Option(min=0.0, max=60.0, help="One sigma of a clock that its flashes do not tell."),
+        typer.Option(
+            min=0.0,
+            max=60.0,
+            help="Uncertainty of a clock that its flashes do not determine, 1 sigma.",
+        ),
     ] = 1.0,
     verdict: common.Verdicts = "accepted",
     reviewed: common.Reviewed = False,
@@ -64,9 +69,9 @@ def main(
     as_json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
-    """Match flashes of placed photos with lightning that GLM or ISS-LIS saw, and tell the clock.
+    """Match flashes in placed photos with lightning observed by GLM or ISS-LIS.
 
-    The clock of a time-lapse follows from the pattern of its flashes, of some five.
+    Also determines the clock of a time-lapse from the pattern of about five flashes or more.
 
     \b
     Examples:
@@ -92,8 +97,8 @@ def main(
 
     if flashes is None:
         raise ConfigError(
-            "--flashes is missing: give the file of flashes that a detector found in the photos, "
-            "or a table with the columns path, x, y."
+            "--flashes is missing: give the flashes that a detector found in the photos, or a "
+            "table with the columns path, x, y."
         )
     if bool(glm) == bool(lis):
         raise ConfigError("give files of one instrument: --glm FILE… or --lis FILE….")
@@ -134,6 +139,6 @@ def main(
     left = "".join(f"; {format_count(n, 'photo')} {what}" for what, n in done.left_out.items())
     say(
         f"{format_count(len(rows), 'flash', 'flashes')}, {len(matched)} matched with "
-        f"{series.instrument} ({by_chance:.2g} as near by chance){left}",
+        f"{series.instrument} (expected by chance: {by_chance:.2g}){left}",
         err=True,
     )

@@ -25,35 +25,39 @@ def get(
         list[Path] | None,
         typer.Option(
             "--from",
-            help="Map, or folder of maps, that you have: nothing is downloaded. May be given "
-            "several times.",
+            help="Map or folder of maps on disk, instead of a download; may be given several "
+            "times.",
         ),
     ] = None,
     region: Bbox = None,
     product: Annotated[
         str | None,
-        typer.Option(help="VNP46A2, A3 or A4 of the region instead; needs EARTHDATA_TOKEN."),
+        typer.Option(help="Download VNP46A2, A3 or A4 of the region; needs EARTHDATA_TOKEN."),
     ] = None,
     date: Annotated[
-        str | None, typer.Option(help="Of the product: 2020-03-14, 2020-03 or 2020.")
+        str | None, typer.Option(help="Date of the product: 2020-03-14, 2020-03 or 2020.")
     ] = None,
     url: Annotated[
         str | None,
         typer.Option(
-            help="Tile service with {z}, {x}, {y} or {-y}, or archive of the product; NASA's if "
-            "not given."
+            help="Tile service with {z}, {x}, {y} or {-y}, or archive of the product.  [NASA's]"
         ),
     ] = None,
     level: Annotated[
-        int, typer.Option(min=0, max=8, help="Zoom level of the tiles; each less is a quarter.")
+        int,
+        typer.Option(
+            min=0,
+            max=8,
+            help="Zoom level of the tiles; each level down has a quarter of the pixels.",
+        ),
     ] = 8,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Get the night lights of the Earth once; every command finds them from then on.
+    """Get the night lights of the Earth, once; every command uses them from then on.
 
-    Downloads NASA's Black Marble, or takes what you have, and makes map and index in the data
-    folder. What was interrupted goes on with the same command.
+    Downloads NASA's Black Marble, or takes your own map, and makes map and index in the data
+    folder. To resume an interrupted download, run the same command again.
 
     \b
     Examples:
@@ -67,10 +71,10 @@ def get(
 
     bounds = None if region is None else parse_bounds(region, "--bbox")
     if source and url is not None:
-        raise ConfigError("--url is for what is downloaded: leave it out with --from.")
+        raise ConfigError("--url is for downloads: leave it out with --from.")
     if (product is None) != (date is None) or (product and (source or region is None)):
         raise ConfigError(
-            "--product, --date and --bbox go together, without --from: VNP46A4 of 2020, say."
+            "--product, --date and --bbox go together, without --from: for example VNP46A4 of 2020."
         )
     with listen(quiet=quiet) as listener:
         out = get_lights(
@@ -84,7 +88,7 @@ def get(
             listener=listener,
         )
     if not quiet:
-        say("regengine register PHOTO finds them from now on.", err=True)
+        say("regengine register PHOTO uses them from now on.", err=True)
     say(str(out))
 
 
@@ -93,9 +97,9 @@ def info(
     maps: Maps,
     as_json: Json = False,
 ) -> None:
-    """Show product, date, resolution, extent and the spread of radiances of maps.
+    """Show product, date, resolution, extent and distribution of radiances of maps.
 
-    Several maps are shown as the one map that --lights makes of them.
+    Several maps are shown as the one map that --lights combines them to.
 
     \b
     Examples:
@@ -110,17 +114,19 @@ def info(
 @app.command(no_args_is_help=True)
 def build(
     sources: Maps,
-    out: Annotated[Path, typer.Option(help="File to make, a GeoTIFF.")],
-    product: Annotated[str, typer.Option(help="Name of the product, if the file lacks it.")] = "",
-    date: Annotated[str, typer.Option(help="What it shows: 2016, 2019-01 or 2016-01-01.")] = "",
+    out: Annotated[Path, typer.Option(help="GeoTIFF to create.")],
+    product: Annotated[str, typer.Option(help="Name of the product, if the file has none.")] = "",
+    date: Annotated[
+        str, typer.Option(help="Date of the lights: 2016, 2019-01 or 2016-01-01.")
+    ] = "",
     bbox: Bbox = None,
     with_index: Annotated[
-        bool, typer.Option("--index/--no-index", help="Make its index beside it, OUT.idx.")
+        bool, typer.Option("--index/--no-index", help="Create the index beside it, OUT.idx.")
     ] = True,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Build one map that opens in milliseconds out of maps of any format, and its index.
+    """Build one map that opens in milliseconds from maps of any format, and its index.
 
     \b
     Examples:
@@ -148,15 +154,15 @@ def build(
 def index(
     maps: Maps,
     out: Annotated[
-        Path | None, typer.Option(help="File to make; beside the map, MAP.idx, if not given.")
+        Path | None, typer.Option(help="File to create.  [MAP.idx beside the map]")
     ] = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Index the towns of a map, so that photos are found anywhere on Earth.
+    """Index the lights of a map, for blind searches.
 
-    Takes one processor minutes for the Earth, once: the time to go is shown. Beside the map it is
-    found by itself, and stays good for a map of the same lights, whatever that is called.
+    Takes minutes for the whole Earth, once; the remaining time is shown. Kept beside the map, the
+    index is used automatically, even if the map is renamed.
 
     \b
     Examples:

@@ -123,17 +123,17 @@ def work_through(
     logger = logging.getLogger("regengine")
     if out is not None:
         again = (
-            f"; {failed} failed (the same command with --retry failed tries them again)"
+            f"; {failed} failed (retry them with the same command and --retry failed)"
             if failed
             else ""
         )
-        known = f" ({format_count(taken, 'was', 'were')} there already)" if taken else ""
-        logger.info("%s%s%s; stored in %s", format_count(done, "photo"), known, again, out)
+        known = f" ({format_count(taken, 'was', 'were')} already there)" if taken else ""
+        logger.info("%s%s%s; saved to %s", format_count(done, "photo"), known, again, out)
     if stopped and out is None:
-        logger.warning("interrupted; with --out FILE.ndjson a run can be taken up where it stopped")
+        logger.warning("interrupted; with --out FILE.ndjson a run can be resumed")
     elif stopped:
         how = "" if run.resume else " without --no-resume"
-        logger.warning("interrupted; give the same command%s again to go on", how)
+        logger.warning("interrupted; run the same command%s again to resume", how)
     if stopped:
         return common.EXIT_INTERRUPTED
     return common.EXIT_FRAMES_FAILED if failed else 0
@@ -145,9 +145,9 @@ def check_lines_out(out: Path | None) -> None:
 
     if out is not None and out.suffix.lower() in OTHER_ENDINGS:
         raise ConfigError(
-            f"--out {out}: it would hold a record a line (NDJSON), not what {out.suffix} stands "
-            "for: give a name that ends in .ndjson or .jsonl; what is printed without --json goes "
-            f"to a file by > {out.name}."
+            f"--out {out}: the file holds one JSON record per line, not what {out.suffix} stands "
+            "for: choose a name that ends in .ndjson or .jsonl; to save the printed text, use > "
+            f"{out.name}."
         )
 
 

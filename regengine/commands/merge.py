@@ -14,20 +14,18 @@ from regengine.commands.options import Json
 
 def main(
     stores: Annotated[
-        list[Path], typer.Argument(metavar="STORE...", help="Stores of runs; only read.")
+        list[Path], typer.Argument(metavar="STORE...", help="Stores of runs; not changed.")
     ],
-    out: Annotated[
-        Path, typer.Option(metavar="OUT", help="The store to write.", show_default=False)
-    ],
+    out: Annotated[Path, typer.Option(metavar="OUT", help="Store to write.", show_default=False)],
     grow: Annotated[
-        bool, typer.Option("--grow", help="Add to OUT, which keeps its frames and their numbers.")
+        bool, typer.Option("--grow", help="Add to OUT; its frames keep their numbers.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Write the frames of several stores into one.
 
-    A photo that several stores hold is taken once: a result that did not fail rather than a
-    failed one, else the later one.
+    A photo of several stores is kept once: a successful result rather than a failed one, else the
+    later one.
 
     \b
     Examples: regengine merge shard1.h5 shard2.h5 shard3.h5 --out run.h5
@@ -49,5 +47,5 @@ def main(
         return
     for store, count in summary.taken.items():
         say(f"{count:8,} frames from {store}")
-    repeated = f", {summary.repeated:,} repeated ones left out" if summary.repeated else ""
+    repeated = f", {summary.repeated:,} duplicates left out" if summary.repeated else ""
     say(f"{summary.frames:8,} frames in {out}{repeated}")

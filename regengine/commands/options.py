@@ -27,12 +27,10 @@ EXIT_INTERRUPTED = 130
 # What is worked on
 
 Photos = Annotated[list[str], typer.Argument(help="Photos, folders of them, or patterns.")]
-StoreFile = Annotated[Path, typer.Argument(help="The store of a run, such as run.h5.")]
-SceneLabels = Annotated[Path, typer.Argument(help="CSV: path,label[,group] (a photo a row).")]
-Verdicts = Annotated[
-    str, typer.Option(help="Verdicts of the photos that are wanted, by commas; all for all.")
-]
-Reviewed = Annotated[bool, typer.Option("--reviewed", help="Only photos that a person accepted.")]
+StoreFile = Annotated[Path, typer.Argument(help="Store of a run, such as run.h5.")]
+SceneLabels = Annotated[Path, typer.Argument(help="CSV: path,label[,group]; one photo per row.")]
+Verdicts = Annotated[str, typer.Option(help="Verdicts to include, comma-separated, or all.")]
+Reviewed = Annotated[bool, typer.Option("--reviewed", help="Only photos accepted in review.")]
 Where = Annotated[
     str | None,
     typer.Option(help="SQL condition on columns of frames: off_nadir_deg < 30"),
@@ -45,7 +43,7 @@ StreetMaps = Annotated[list[Path] | None, typer_option(RegisterOptions, "streets
 DayMaps = Annotated[list[Path] | None, typer_option(RegisterOptions, "day")]
 Bbox = Annotated[
     str | None,
-    typer.Option("--bbox", metavar="WEST,SOUTH,EAST,NORTH", help="Only this part, degrees."),
+    typer.Option("--bbox", metavar="WEST,SOUTH,EAST,NORTH", help="Only this region."),
 ]
 ElementSets = Annotated[Path | None, typer_option(RegisterOptions, "tle")]
 Time = Annotated[str | None, typer_option(RegisterOptions, "time")]
@@ -57,10 +55,10 @@ Lens = Annotated[list[Path] | None, typer_option(RegisterOptions, "lens")]
 
 Method = Annotated[str | None, typer_option(DetectOptions, "method")]
 MaxSide = Annotated[
-    int, typer.Option(min=64, help="Average larger photos down to this long side first.")
+    int, typer.Option(min=64, help="Downsample larger photos to this long side first.")
 ]
 WholeFrame = Annotated[bool, typer_option(DetectOptions, "whole_frame")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(help="Random seed.")]
 Workers = Annotated[int, typer_option(RunOptions, "workers")]
 MaxMemory = Annotated[int, typer_option(RunOptions, "max_memory_mb")]
 
@@ -68,7 +66,7 @@ MaxMemory = Annotated[int, typer_option(RunOptions, "max_memory_mb")]
 # What comes out
 
 PhotoOverlays = Annotated[Path | None, typer_option(RegisterOptions, "overlay")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
 Json = Annotated[bool, typer_option(OutputOptions, "as_json")]
 Quiet = Annotated[bool, typer_option(OutputOptions, "quiet")]
 LogJson = Annotated[bool, typer_option(OutputOptions, "log_json")]
@@ -97,7 +95,7 @@ def parse_time(text: str) -> datetime:
 
     time = utc_time(text)
     if not names_zone(text):
-        typer.echo(f"Note: --time {text} names no zone and is taken as UTC.", err=True)
+        typer.echo(f"Note: --time {text} has no time zone and is taken as UTC.", err=True)
     return time
 
 
@@ -113,7 +111,7 @@ def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
     except ValueError:
         low = high = float("nan")
     if not -float("inf") < low <= high < float("inf"):
-        raise ConfigError(f"{option} {text!r} is no range: write LOW,HIGH.")
+        raise ConfigError(f"{option} {text!r} is not a valid range: write LOW,HIGH.")
     return low, high
 
 
@@ -124,7 +122,9 @@ def parse_verdicts(text: str) -> tuple[str, ...]:
 
     verdicts = VERDICTS if text == "all" else tuple(text.split(","))
     if unknown := [one for one in verdicts if one not in VERDICTS]:
-        raise ConfigError(f"--verdict {unknown[0]}: it is none of {', '.join(VERDICTS)}, all.")
+        raise ConfigError(
+            f"--verdict {unknown[0]} is unknown: choose from {', '.join(VERDICTS)}, all."
+        )
     return verdicts
 
 

@@ -17,7 +17,7 @@ def main(
     photos: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Frame ids, file names, paths, or starts of a file's SHA-256; all without any."
+            help="Frame ids, file names, paths, or beginnings of a file's SHA-256.  [all]"
         ),
     ] = None,
     *,
@@ -36,7 +36,7 @@ def main(
 ) -> None:
     """Draw stored results over their photos, as `register --overlay` does.
 
-    Maps are those of the run unless they are named. Prints the path of each picture.
+    Uses the maps of the run unless others are named. Prints the path of each picture.
 
     \b
     Examples: regengine overlay run.h5 --out overlays
@@ -100,7 +100,7 @@ def main(
                 say(str(outcome))
             advance("failed" if lacks else "drawn")
     if not quiet:
-        lacking = f"; {failed} could not be drawn" if failed else ""
+        lacking = f"; {failed} failed" if failed else ""
         say(f"{out}: {format_count(drawn, 'overlay')}{lacking}", err=True)
     if drawn + failed < total:
         raise typer.Exit(common.EXIT_INTERRUPTED)

@@ -21,10 +21,10 @@ def main(
     lens: common.Lens = None,
     map_sigma_m: Annotated[
         float | None,
-        typer.Option(help="Blur of the map, one sigma, metres.  [measured in each photo]"),
+        typer.Option(help="Blur of the map, 1 sigma.  [measured in each photo]"),
     ] = None,
     plot: Annotated[
-        bool, typer.Option("--plot", help="Draw photo, map, residual and scatter as PNG, too.")
+        bool, typer.Option("--plot", help="Also draw photo, map, residual and scatter as PNG.")
     ] = False,
     force: common.Force = False,
     as_json: common.Json = False,
@@ -47,7 +47,7 @@ def main(
 
     verdicts = common.parse_verdicts(verdict)
     if map_sigma_m is not None and not 0.0 <= map_sigma_m <= 10_000.0:
-        raise ConfigError(f"--map-sigma-m {map_sigma_m:g}: give metres, 0 to 10,000.")
+        raise ConfigError(f"--map-sigma-m {map_sigma_m:g}: give 0 to 10,000 metres.")
     options = RadiometryOptions(
         profiles=load_profiles(lens or ()), map_sigma_m=map_sigma_m, plot=plot, force=force
     )
@@ -74,7 +74,7 @@ def main(
         for row in measured.photos:
             say(_format_measured(row), err=True)
         left = ", ".join(f"{count:,} {why}" for why, count in sorted(measured.left_out.items()))
-        tail = f"; left out: {left}" if left else ""
+        tail = f"; excluded: {left}" if left else ""
         say(f"{out}: {format_count(len(measured.photos), 'photo')}{tail}", err=True)
     if measured.failed:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)

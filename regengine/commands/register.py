@@ -26,22 +26,22 @@ def main(
     photos: Annotated[
         list[str],
         typer.Argument(
-            help="Photos, folders of them, patterns, URLs, names of photos of NASA's archive such "
-            "as ISS030-E-188140, or text files that name these a line."
+            help="Photos, folders, patterns, URLs, archive ids such as ISS030-E-188140, or text "
+            "files that list these, one per line."
         ),
     ],
-    store: Annotated[Path, typer.Option(help="Store for the results; an existing one grows.")] = (
-        Path("run.h5")
-    ),
+    store: Annotated[
+        Path, typer.Option(help="Store for the results; an existing one is extended.")
+    ] = (Path("run.h5")),
     options: RunOptions,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done with each photo, and stop.")
+        bool, typer.Option("--dry-run", help="Print what would be done with each photo, and stop.")
     ] = False,
     output: OutputOptions,
 ) -> None:
     """Place night photographs on the map by their city lights.
 
-    Prints a line per photo once its result is safely in the store.
+    Prints a line per photo once its result is saved in the store.
 
     \b
     Examples: regengine register night.jpg
@@ -99,7 +99,7 @@ def main(
     if summary.verdicts["failed"] or writer.problems:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
     if untried and len(untried) == summary.verdicts.total():
-        raise EphemerisError(f"No photo could be tried: {untried[0]}")
+        raise EphemerisError(f"No photo could be processed: {untried[0]}")
 
 
 def tidy_arguments(arguments: list[str]) -> list[str]:
@@ -126,33 +126,33 @@ def _tell(
 
     stored = summary.verdicts + summary.unsettled
     counts = [f"{stored[verdict]} {verdict}" for verdict in VERDICTS]
-    taken = f" ({summary.resumed} taken from the store)" if summary.resumed else ""
+    taken = f" ({summary.resumed} from the store)" if summary.resumed else ""
     advice = ""
     if summary.interrupted:
         untold = summary.unsettled.total()
         which = (
-            f" and be told of {format_count(untold, 'photo')} that others may still change"
+            f" and to report {format_count(untold, 'photo')} that may still change"
             if untold
             else ""
         )
-        advice = f"; interrupted, give the same command again to go on{which}"
+        advice = f"; interrupted; run the same command again to resume{which}"
     elif summary.verdicts["failed"]:
-        advice = "; the same command with --retry failed tries those that failed again"
+        advice = "; retry failed photos with the same command and --retry failed"
     log = logging.getLogger("regengine")
     log.info(
-        "%s%s: %s; stored in %s%s%s",
+        "%s%s: %s; saved to %s%s%s",
         format_count(stored.total(), "photo"),
         taken,
         ", ".join(counts),
         run.store,
-        "" if problems else ", checked",
+        "" if problems else " (verified)",
         advice,
     )
     placed = summary.verdicts["accepted"] + summary.verdicts["review"]
     if advise and placed and not summary.interrupted:
         store = make_printable(shlex.quote(str(run.store)))
         ways = [
-            f"look at them with regengine review {store}",
+            f"review them with regengine review {store}",
             f"list them with regengine show {store}",
         ]
         if summary.verdicts["accepted"]:
@@ -164,6 +164,6 @@ def _tell(
             ways.append(
                 f"open them in QGIS with regengine export {store} --format qgis --out {out}{then}"
             )
-        log.info("What now: %s", "; ".join(ways))
+        log.info("Next: %s", "; ".join(ways))
     for problem in problems:
         log.warning("%s", problem.text)

@@ -17,25 +17,24 @@ def main(
     store: StoreFile,
     out: Annotated[
         Path | None,
-        typer.Option(help="The page to write; without it and --json, report.html."),
+        typer.Option(help="Page to write.  [report.html, unless --json is given]"),
     ] = None,
     as_json: Json = False,
     overlay: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Overlays of `register --overlay` to link to."),
+        typer.Option(metavar="DIR", help="Folder of overlays by register --overlay, to link to."),
     ] = None,
     frames: Annotated[
-        int, typer.Option(min=0, help="Photos to list on the page at most.")
+        int, typer.Option(min=0, help="Maximum number of photos listed on the page.")
     ] = 10_000,
     thumbnails: Annotated[
-        int, typer.Option(min=0, help="Photos to show on the page at most.")
+        int, typer.Option(min=0, help="Maximum number of photos shown on the page.")
     ] = 300,
     quiet: Quiet = False,
 ) -> None:
     """Report on a run: verdicts, reasons, a map, reliability, clocks, times, errors, photos.
 
-    Writes one HTML file that needs no network. A store can be reported on while its run is
-    under way.
+    Writes one HTML file that works offline. Also works while the run is in progress.
 
     \b
     Examples: regengine report run.h5 --out report.html
@@ -78,14 +77,15 @@ def check_out(page: Path, overlay: Path | None) -> None:
 
     if page.suffix.lower() not in PAGE_ENDINGS:
         raise ConfigError(
-            f"--out {page}: a page's name ends in .html; nothing was written. "
-            "The figures alone go to standard output with --json."
+            f"--out {page}: the page's name must end in .html; nothing was written. To print only "
+            "the figures, use --json."
         )
     folder = page.absolute().parent
     if page.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise ConfigError(
-            f"--out {page} cannot be written: name a file in a folder that exists "
-            "and that you may write to."
+            f"--out {page} cannot be written: name a file in an existing, writable folder."
         )
     if overlay is not None and not overlay.is_dir():
-        raise ConfigError(f"--overlay {overlay} is no folder: name that of register --overlay.")
+        raise ConfigError(
+            f"--overlay {overlay} is not a folder: name the one given to register --overlay."
+        )

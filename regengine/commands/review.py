@@ -29,7 +29,9 @@ def main(
     port: Annotated[
         int,
         typer.Option(
-            min=0, max=65535, help="Port to listen on; 0 takes the store's usual one, else any."
+            min=0,
+            max=65535,
+            help="Port to listen on; 0 takes the store's usual port, or any free one.",
         ),
     ] = 0,
     browser: Annotated[
@@ -37,13 +39,16 @@ def main(
     ] = True,
     host: Annotated[
         str,
-        typer.Option(help="Address to listen on; others than this machine's own let others in."),
+        typer.Option(
+            help="Address to listen on; any but this machine's own admits other machines."
+        ),
     ] = "127.0.0.1",
     reviewer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Who decides; without it, the user's name.")
+        str | None,
+        typer.Option(metavar="NAME", help="Name saved with decisions.  [the user's name]"),
     ] = None,
     readonly: Annotated[
-        bool, typer.Option("--readonly", help="Look only: nothing can be decided.")
+        bool, typer.Option("--readonly", help="Show the page without saving decisions.")
     ] = False,
     blind: Annotated[
         bool,
@@ -55,15 +60,14 @@ def main(
         list[str] | None,
         typer.Option(
             metavar="'NAME | URL | ATTRIBUTION'",
-            help="Online map tiles that the page may show; without it nothing is asked of the "
-            "internet. May be given several times.",
+            help="Online map tiles for the page; may be given several times.  [no internet access]",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Verify proposals in the browser: accept, reject, put right.
+    """Review proposals in the browser: accept, reject, correct.
 
-    Needs no internet. What is decided is saved at once, in a file beside the store.
+    Works offline. Decisions are saved at once, in a file beside the store.
 
     \b
     Examples: regengine review run.h5
@@ -91,7 +95,7 @@ def main(
         if as_json:
             print_data(json.dumps({"store": make_printable(str(store)), "url": address}))
         else:
-            say(f"Review of {store}: {address}", "Ctrl-C ends it.")
+            say(f"Review of {store}: {address}", "Press Ctrl-C to stop.")
 
     with open_review(
         store,

@@ -35,7 +35,7 @@ def main(
     ],
     time: Annotated[
         str | None,
-        typer.Option(help="Beginning of the exposure (ISO 8601, UTC); overrides EXIF and header."),
+        typer.Option(help="Start of the exposure (ISO 8601, UTC); overrides EXIF and header."),
     ] = None,
     exposure_s: Annotated[
         float | None,
@@ -43,18 +43,21 @@ def main(
     ] = None,
     site: Annotated[
         str | None,
-        typer.Option(metavar="LON,LAT,HEIGHT_M", help="Where the camera stood; degrees, metres."),
+        typer.Option(
+            metavar="LON,LAT,HEIGHT_M",
+            help="Position of the camera on the ground: degrees, degrees, metres.",
+        ),
     ] = None,
     station_tle: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Element sets of the satellite that carried the camera."),
     ] = None,
     clock_sigma_s: Annotated[
-        float, typer.Option(min=0.0, max=60.0, help="One sigma of the camera's clock.")
+        float, typer.Option(min=0.0, max=60.0, help="Uncertainty of the camera's clock, 1 sigma.")
     ] = 1.0,
     mount: Annotated[
         Mount,
-        typer.Option(help="Whether the camera followed the stars or was held still meanwhile."),
+        typer.Option(help="Whether the camera followed the stars or stood still."),
     ] = Mount.AUTO,
     wcs: Annotated[
         Path | None,
@@ -62,14 +65,14 @@ def main(
     ] = None,
     method: common.Method = None,
     tracks_only: Annotated[
-        bool, typer.Option("--tracks-only", help="Predict tracks and look for no streaks.")
+        bool, typer.Option("--tracks-only", help="Predict tracks, without looking for streaks.")
     ] = False,
     overlay: common.PhotoOverlays = None,
     run: LineOptions,
 ) -> None:
-    """Predict which satellites cross photos of the sky, and name their streaks.
+    """Predict satellite passes through photos of the sky, and identify their streaks.
 
-    Needs the field (solved from its stars, or --wcs), the time and the place.
+    Needs the pointing (solved from the stars, or --wcs), the time and the camera's position.
 
     \b
     Examples:
@@ -93,18 +96,18 @@ def main(
 
     logger = logging.getLogger("regengine")
     if site is not None and station_tle is not None:
-        raise ConfigError("--site and --station-tle say two places: give the one that is true.")
+        raise ConfigError("--site and --station-tle name two positions: give one of them.")
     found = find_existing_photos(photos, exclude=[overlay])
     if len(found) > 1 and (wcs is not None or time is not None):
         raise ConfigError(
-            f"--wcs and --time are those of one photo, and {len(found)} were found: name one."
+            f"--wcs and --time apply to one photo, and {len(found)} were found: name one."
         )
     catalogue = load_catalogue(tle)
     if catalogue.skipped:
         logger.warning(
-            "%s: %s left out of %d.",
+            "%s: %s out of %d skipped.",
             tle,
-            format_count(catalogue.skipped, "damaged element set is", "damaged element sets are"),
+            format_count(catalogue.skipped, "damaged element set", "damaged element sets"),
             catalogue.skipped + len(catalogue.sets),
         )
     job = SatelliteJob(
@@ -148,7 +151,7 @@ def parse_site(text: str) -> GroundSite:
         values = []
     if len(values) not in (2, 3):
         raise ConfigError(
-            f"--site {text!r} is no place: write longitude, latitude in degrees and height in "
-            "metres, like -3.70,40.42,650."
+            f"--site {text!r} is not a valid position: write longitude, latitude in degrees and "
+            "height in metres, like -3.70,40.42,650."
         )
     return GroundSite(lon=values[0], lat=values[1], height_m=values[2] if len(values) > 2 else 0.0)

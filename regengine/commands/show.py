@@ -24,7 +24,7 @@ def main(
     store: common.StoreFile,
     frame: Annotated[
         str | None,
-        typer.Argument(help="Frame id, file name, path, or the start of the file's SHA-256."),
+        typer.Argument(help="Frame id, file name, path, or beginning of the file's SHA-256."),
     ] = None,
     verdict: common.Verdicts = "all",
     reviewed: common.Reviewed = False,
@@ -33,19 +33,19 @@ def main(
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="Order by a column of docs/store.md: probability, or -probability for the "
-            "largest first.",
+            help="Sort by a column of docs/store.md: probability, or -probability for descending "
+            "order.",
         ),
     ] = None,
     format: Annotated[
         str | None,
-        typer.Option("--format", metavar="[table|csv|json]", help="How frames are told.  [table]"),
+        typer.Option("--format", metavar="[table|csv|json]", help="Output format.  [table]"),
     ] = None,
     as_json: common.Json = False,
 ) -> None:
-    """Show the frames of a run, or everything about one of them.
+    """Show the frames of a run, or all details of one.
 
-    A store can be shown while its run is under way.
+    Also works while the run is in progress.
 
     \b
     Examples: regengine show run.h5
@@ -65,7 +65,8 @@ def main(
         return
     if selects:
         raise ConfigError(
-            "--verdict, --reviewed, --where and --sort choose among frames, and one is named."
+            "--verdict, --reviewed, --where and --sort are for several frames, and one frame is "
+            "named: leave them out."
         )
     found = find_frames(store, frame)
     if told_as == "table":
@@ -81,9 +82,9 @@ def _format(format: str | None, as_json: bool) -> str:
     from regengine.errors import ConfigError
 
     if format not in (None, *FORMATS):
-        raise ConfigError(f"--format {format}: it is none of {', '.join(FORMATS)}.")
+        raise ConfigError(f"--format {format} is unknown: choose from {', '.join(FORMATS)}.")
     if as_json and format not in (None, "json"):
-        raise ConfigError(f"--json and --format {format} ask for two formats: give one.")
+        raise ConfigError(f"--json and --format {format} name two formats: give one.")
     return "json" if as_json else format or "table"
 
 

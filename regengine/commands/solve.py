@@ -23,10 +23,9 @@ def main(
     ] = False,
     run: LineOptions,
 ) -> None:
-    """Identify the stars of photos: attitude, focal length, distortion, or that it cannot be told.
+    """Solve star fields: attitude, focal length and distortion of photos of stars.
 
-    Nothing needs to be known of the lens. A photo that is no star field is not solved; that is
-    no error.
+    The lens may be unknown. A photo that is not a star field stays unsolved, which is not an error.
 
     \b
     Examples:

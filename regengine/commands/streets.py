@@ -28,15 +28,15 @@ def build(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="File to make, a GeoTIFF; in the data folder if not given."),
+        typer.Option(help="GeoTIFF to create.  [in the data folder]"),
     ] = None,
     region: Bbox = None,
     product: Annotated[str, typer.Option(help="Name of the product.")] = "",
-    date: Annotated[str, typer.Option(help="Day of the roads, 2026-01-31.")] = "",
+    date: Annotated[str, typer.Option(help="Date of the roads: 2026-01-31.")] = "",
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw roads as lamps: one map of street lights out of extracts of OpenStreetMap.
+    """Build a street-lamp map from extracts of OpenStreetMap.
 
     \b
     Examples:
@@ -64,7 +64,7 @@ def info(
     maps: Annotated[list[Path], typer.Argument(help="Street maps: files, or folders of files.")],
     as_json: Json = False,
 ) -> None:
-    """Show product, date, credit, resolution, extent and the lit share of street maps.
+    """Show product, date, credit, resolution, extent and lit share of street maps.
 
     \b
     Examples:
@@ -78,21 +78,19 @@ def info(
 @app.command(no_args_is_help=True)
 def get(
     place: Annotated[
-        str | None, typer.Argument(help="A town, 'TOWN, COUNTRY', or LON,LAT: 60 km about it.")
+        str | None, typer.Argument(help="A town, 'TOWN, COUNTRY', or LON,LAT: the 60 km around it.")
     ] = None,
     bbox: Annotated[
         str | None,
-        typer.Option(metavar="WEST,SOUTH,EAST,NORTH", help="This region instead, degrees."),
+        typer.Option(metavar="WEST,SOUTH,EAST,NORTH", help="This region instead."),
     ] = None,
-    url: Annotated[
-        str | None, typer.Option(help="List of extracts; Geofabrik's if not given.")
-    ] = None,
+    url: Annotated[str | None, typer.Option(help="List of extracts.  [Geofabrik's]")] = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Get the streets about a place: the smallest public extract of it, drawn as lamps.
+    """Download the OpenStreetMap roads around a place and build a street-lamp map.
 
-    What was interrupted goes on with the same command.
+    To resume an interrupted download, run the same command again.
 
     \b
     Examples:

@@ -14,8 +14,8 @@ from regengine.commands.options import Json, parse_time
 from regengine.io.plain import format_count
 
 app = typer.Typer(
-    help="Keep and inspect TLE files: their coverage, and the nadir at a time.\n\n"
-    "Example: regengine tle info iss.txt --time 2012-03-28T15:46:41Z",
+    help="Download, keep and inspect TLE files; show the nadir at a time.\n\nExample: regengine "
+    "tle info iss.txt --time 2012-03-28T15:46:41Z",
     no_args_is_help=True,
 )
 LISTED = 5
@@ -25,7 +25,7 @@ LISTED = 5
 def add(
     files: Annotated[list[Path], typer.Argument(help="TLE files with any number of element sets.")],
 ) -> None:
-    """Keep TLE files in the data folder, where every photo finds the sets around its date.
+    """Add TLE files to the data folder, where photos of their dates use them.
 
     \b
     Examples:
@@ -48,13 +48,13 @@ def add(
 @app.command()
 def get(
     time: Annotated[
-        str | None, typer.Option(help="Sets around this time (ISO 8601, UTC); now without it.")
+        str | None, typer.Option(help="Element sets around this time (ISO 8601, UTC).  [now]")
     ] = None,
 ) -> None:
-    """Get the ISS's latest element sets into the data folder; of the past, say where they are.
+    """Download the ISS's latest element sets to the data folder; for past dates, say where to get
+    them.
 
-    CelesTrak gives the latest sets without an account, and asks not to be asked more often than
-    every two hours.
+    CelesTrak provides the latest sets without an account, and allows one request every two hours.
 
     \b
     Examples:
@@ -81,15 +81,16 @@ def info(
     file: Annotated[Path, typer.Argument(help="TLE file with any number of element sets.")],
     time: Annotated[
         str | None,
-        typer.Option(help="Also show the nadir at this time (ISO 8601; UTC unless it says else)."),
+        typer.Option(help="Also show the nadir at this time (ISO 8601; UTC if no zone is given)."),
     ] = None,
     satellite: Annotated[
         str | None,
-        typer.Option(help="Catalogue number; without it the ISS (25544), or the only one."),
+        typer.Option(help="Catalogue number.  [the ISS (25544), or the only one]"),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what a TLE file covers and, with --time, where the satellite was and how surely.
+    """Show the coverage of a TLE file and, with --time, the satellite's position and its
+    uncertainty.
 
     \b
     Examples:
@@ -113,16 +114,19 @@ def check(
     file: Annotated[Path, typer.Argument(help="TLE file with any number of element sets.")],
     lis: Annotated[
         Path,
-        typer.Option(metavar="FILE", help="File of ISS-LIS (netCDF): a position each second."),
+        typer.Option(metavar="FILE", help="File of ISS-LIS (netCDF) with a position per second."),
     ],
     within_days: Annotated[
-        float, typer.Option(min=0.01, max=365.0, help="How old or young a set may be.")
+        float,
+        typer.Option(
+            min=0.01, max=365.0, help="Maximum age of a set, before or after the position."
+        ),
     ] = 2.0,
     as_json: Json = False,
 ) -> None:
-    """Compare element sets with where the Station was by its own reckoning.
+    """Compare element sets with positions that the station recorded itself.
 
-    Kilometres from where a set has the Station to where it was, over one orbit.
+    Prints the differences in kilometres over one orbit.
 
     \b
     Examples:

@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 
 def main(
     labels: SceneLabels,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The model's file, JSON.")],
-    seed: Annotated[int, typer.Option(help="Of folds and fits; equal seeds, equal models.")] = 0,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Model file to write, JSON.")],
+    seed: Annotated[
+        int, typer.Option(help="Random seed of folds and fits; same seed, same model.")
+    ] = 0,
     as_json: Json = False,
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
-    """Train the model that tells what photos show, and print how it does on groups left out.
+    """Train the scene classifier, and print its scores on groups left out.
 
-    Photos of one group, such as a sequence or copies of a frame, are never parted into training
-    and test. A photo that cannot be read is told and left out.
+    Photos of one group, such as a sequence or copies of a frame, are never split between training
+    and test. Unreadable photos are reported and skipped.
 
     \b
     Example:
@@ -42,7 +44,9 @@ def main(
 
     configure_logging(quiet=quiet, as_json=log_json)
     if not out.absolute().parent.is_dir():
-        raise ConfigError(f"--out {out}: there is no folder {out.absolute().parent}; make it.")
+        raise ConfigError(
+            f"--out {out}: the folder {out.absolute().parent} does not exist: create it."
+        )
     samples, complete = measure_labelled(
         labels, partial(show_progress, quiet=quiet, doing="measuring")
     )
@@ -87,11 +91,11 @@ def summary_lines(model: SceneModel, out: Path) -> list[str]:
     return [
         *table(["class", "photos", "groups"], [[n, str(p), str(g)] for n, p, g in counts if p]),
         "",
-        f"Groups left out in turn; macro-F1 over {', '.join(told.scored)}:",
+        f"Each group left out in turn; macro-F1 over {', '.join(told.scored)}:",
         "",
         *table(["method", "macro-F1", ""], scores),
         "",
         *confusion_lines(model.classes, told.confusion),
         "",
-        f"written to {out}",
+        f"saved to {out}",
     ]

@@ -15,10 +15,10 @@ def main(
     store: StoreFile,
     as_json: Json = False,
 ) -> None:
-    """Check that a store is sound.
+    """Check a store for damage.
 
-    Looks at the layout, the checksums and the rows of the store, and of the journal that is not
-    merged yet; neither is written to. Exits with 1 if something is wrong.
+    Checks layout, checksums and rows of the store and of its unmerged journal; changes neither.
+    Exits with 1 if something is wrong.
 
     \b
     Examples: regengine verify run.h5
@@ -49,7 +49,7 @@ def main(
         for problem in found.problems:
             say(problem.text)
     else:
-        unmerged = f", {found.unmerged_frames:,} of them in its journal alone"
+        unmerged = f", {found.unmerged_frames:,} of them only in its journal"
         unmerged = unmerged if found.unmerged_frames else ""
         say(f"{store} is sound: {format_count(found.frames, 'frame')}{unmerged}.")
     if found.problems:

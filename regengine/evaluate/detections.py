@@ -178,7 +178,7 @@ def read_light_labels(path: Path) -> list[LabelledPhoto]:
     """
     photos: dict[str, list[list[float]]] = {}
     columns = ("x", "y", "flux", "radius_px")
-    advice = "its first line must name path, x, y"
+    advice = "the first line must name path, x, y"
     for photo, place, row in read_labelled_rows(path, ("x", "y"), advice):
         lights = photos.setdefault(photo, [])
         texts = [row.get(name, "") for name in columns]
@@ -189,7 +189,7 @@ def read_light_labels(path: Path) -> list[LabelledPhoto]:
             raise ConfigError(f"{place}: a light needs both x and y.")
         lights.append(values)
     if not photos:
-        raise ConfigError(f"{path} labels no photo: add a row per light, path, x, y.")
+        raise ConfigError(f"{path} labels no photo: add one row per light, path, x, y.")
     found = []
     for name, lights in photos.items():
         x, y, flux, radius_px = np.array(lights, float).reshape(-1, len(columns)).T

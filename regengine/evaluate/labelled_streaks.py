@@ -57,7 +57,7 @@ def _read_mask(photo: LabelledStreaks, mask: Path) -> BoolImage:
     if rgb.shape[:2] != (header.height_px, header.width_px):
         raise FrameError(
             f"{mask} has {rgb.shape[1]} x {rgb.shape[0]} pixels and its photo {header.width_px} x "
-            f"{header.height_px}; give a mask of the photo's size"
+            f"{header.height_px}: give a mask of the photo's size"
         )
     return np.asarray(rgb.max(axis=2) >= MASK_LEVEL)
 

@@ -132,18 +132,18 @@ def read_true_photos(path: Path) -> list[TruePhoto]:
             )
         key = photo_key(row["file"])
         if not key or key in photos:
-            raise ConfigError(f"{place}: the photo {row['file']!r} has no name, or one used above.")
+            raise ConfigError(f"{place}: the photo name {row['file']!r} is empty or repeated.")
         try:
             camera = camera_of(row) if status == PLACED else None
         except KeyError as error:
-            raise ConfigError(f"{path}: its column {error} is missing.") from error
+            raise ConfigError(f"{path}: the column {error} is missing.") from error
         except ValueError as error:
             raise ConfigError(f"{place}: {error}; write a number.") from error
         photos[key] = TruePhoto(
             name=row["file"], status=status, split=row.get("split") or ALL, camera=camera
         )
     if not photos:
-        raise ConfigError(f"{path} names no photo; give a table of true cameras.")
+        raise ConfigError(f"{path} lists no photo; give a table of true cameras.")
     return list(photos.values())
 
 
@@ -165,8 +165,8 @@ def read_answers(path: Path) -> dict[str, PhotoAnswer]:
             raise ConfigError(f"{place}: x, y, lon and lat must be numbers, lat within 90 degrees.")
         if math.isnan(probability) or surety.setdefault(key, probability) != probability:
             raise ConfigError(
-                f"{place}: {photo} has another probability, or none, than in a row above; "
-                "write one number for each photo."
+                f"{place}: {photo} has a probability different from a row above; write one per "
+                "photo."
             )
         points.setdefault(key, []).append(values)
     answers = {}
@@ -199,7 +199,7 @@ def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:
             lacking = [name for name in names if not isinstance(file.get(name), h5py.Dataset)]
             if lacking:
                 raise ConfigError(
-                    f"{path} lacks the dataset {lacking[0]!r} at its root; it needs "
+                    f"{path} lacks the dataset {lacking[0]!r} at its root; needed are "
                     f"{', '.join(ANSWER_COLUMNS)}."
                 )
             columns = [np.asarray(file[name][()]) for name in names]
@@ -214,7 +214,7 @@ def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:
         values = np.column_stack([column.astype(float) for column in columns[1:5]])
         photos = [one.decode() if isinstance(one, bytes) else str(one) for one in columns[0]]
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{path}: a column holds no numbers or no names ({error}).") from error
+        raise ConfigError(f"{path}: a column holds neither numbers nor names ({error}).") from error
     return [
         (f"{path}, row {number}", photo, tuple(row), float(p))
         for number, (photo, row, p) in enumerate(zip(photos, values.tolist(), told, strict=True))
@@ -247,12 +247,12 @@ def score_answers(
     strange = [key for key in answers if key not in known]
     if answers and len(strange) == len(answers):
         raise ConfigError(
-            f"the answers name {strange[0]!r}, and no photo of the benchmark; name photos by their "
-            "files."
+            f"the answers name {strange[0]!r}, which is not a photo of the benchmark; name photos "
+            "by their files."
         )
     if strange:
         logging.getLogger("regengine").warning(
-            "answers about %s that the benchmark does not have are left out, such as %s",
+            "answers about %s outside the benchmark are skipped, such as %s",
             format_count(len(strange), "photo"),
             strange[0],
         )

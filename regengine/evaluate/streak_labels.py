@@ -18,7 +18,7 @@ PHOTOS, LABELS = "images", "labels"
 ENDS = ("x1", "y1", "x2", "y2")
 NUMBERS = (*ENDS, "bow_px", "peak_snr")
 IGNORED, NO_STREAK = "ignore", "cosmic_ray"
-ADVICE = "its first line must name path, x1, y1, x2, y2, or path, mask"
+ADVICE = "the first line must name path, x1, y1, x2, y2, or path, mask"
 
 REACH_PX = 3.0  # beside a mask, as beside a line
 COVERED = 0.5  # of an object's length
@@ -64,7 +64,7 @@ def read_streak_labels(path: Path) -> list[LabelledStreaks]:
                 f"{place}: a photo has either one mask or end points; remove one of them."
             )
     if not photos:
-        raise ConfigError(f"{path} labels no photo: add a row per streak, path, x1, y1, x2, y2.")
+        raise ConfigError(f"{path} labels no photo: add one row per streak, path, x1, y1, x2, y2.")
     found = []
     for name, (streaks, kinds, masks) in photos.items():
         columns = np.array(streaks, float).reshape(-1, len(NUMBERS))

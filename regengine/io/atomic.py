@@ -52,11 +52,11 @@ def raise_as_store_error(out: Path) -> Iterator[None]:
 def make_refusal(out: Path, error: OSError, *, safe: str = "") -> StoreError:
     """The error for what a disk or folder refuses; ``safe`` is what is in it all the same."""
     what = f"({(error.strerror or str(error)).lower()})"
-    what += f"; {safe} of this run are safe in it" if safe else ""
+    what += f"; {safe} of this run are saved" if safe else ""
     if error.errno in FULL_DISK:
-        what = f"because its disk is full {what}: free some space, then give the same command again"
+        what = f"because the disk is full {what}: free some space, then run the same command again"
         return StoreError(f"{out} cannot be written {what}.", code="store_full")
-    what += ": check its folder and permissions, or name another place"
+    what += ": check the folder and its permissions, or choose another place"
     return StoreError(f"{out} cannot be written {what}.", code="store_unwritable")
 
 
@@ -183,12 +183,11 @@ def check_new_file(out: Path, endings: Sequence[str], *, force: bool) -> None:
     be replaced.
     """
     if endings and out.suffix.lower() not in endings:
-        raise ConfigError(f"--out {out}: the file's name ends in {' or '.join(endings)}.")
+        raise ConfigError(f"--out {out}: the file's name must end in {' or '.join(endings)}.")
     folder = out.absolute().parent
     if out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise ConfigError(
-            f"--out {out} cannot be written: name a file in a folder that exists and that you may "
-            "write to."
+            f"--out {out} cannot be written: name a file in an existing, writable folder."
         )
     if os.path.lexists(out) and not force:
         raise ConfigError(f"--out {out} exists: name another file, or replace it with --force.")

@@ -19,13 +19,13 @@ from regengine.io.extras import make_missing_error
 
 # What libraries say is written for programmers: only what it means is told
 _MEANING = (
-    (r"unexpected end|end of file|truncated|buffer of|read error", "it ends too early"),
-    (r"checksum|crc", "a check sum is wrong"),
-    (r"directory|setfield|fetch|missing ?required|incorrect count", "its TIFF tags make no sense"),
+    (r"unexpected end|end of file|truncated|buffer of|read error", "the file ends too early"),
+    (r"checksum|crc", "a checksum is wrong"),
+    (r"directory|setfield|fetch|missing ?required|incorrect count", "its TIFF tags are invalid"),
     (r"cannot (load|identify)|unrecogni[sz]ed", "its header cannot be read"),
-    (r"gzip|compressed|deflate|zlib", "a packed part of it cannot be unpacked"),
+    (r"gzip|compressed|deflate|zlib", "a compressed part cannot be unpacked"),
 )
-_ELSE = "its picture cannot be decoded"
+_ELSE = "its image data cannot be decoded"
 # Three times the largest picture of a camera flown on the station (45 megapixels). One decoded
 # pixel takes 4 bytes, so the largest image that is let through takes 600 MB.
 MAX_PIXELS = 150_000_000
@@ -47,8 +47,8 @@ def raise_as_frame_error(path: Path) -> Iterator[None]:
     except Exception as error:  # decoders fail on damaged files in many ways
         if is_short_of_memory(error):
             raise FrameError(
-                f"{path} needs more memory to decode than there is; free some or use a smaller "
-                "copy",
+                f"{path} needs more memory to decode than is available; free some or use a "
+                "smaller copy",
                 code="out_of_memory",
             ) from error
         if type(error).__name__ == "DecompressionBombError":
@@ -83,13 +83,13 @@ def _detail(error: Exception, path: Path) -> str:
     if type(error).__name__ == "UnidentifiedImageError":
         return "its header cannot be read"
     if isinstance(error, gzip.BadGzipFile):
-        return "a part that should be gzip is none"
+        return "a gzip part is not valid gzip"
     if isinstance(error, OSError) and error.errno is not None and error.strerror:
         return f"reading it fails ({error.strerror.lower()})"
     if isinstance(error, EOFError):
-        return "it ends too early"
+        return "the file ends too early"
     if not isinstance(error, OSError | SyntaxError | struct.error):
-        return "its contents make no sense"
+        return "its contents are invalid"
     # rasterio says only "see previous exception"
     return explain_library_error(str(error.__cause__ or error).replace(path.name, ""))
 
@@ -101,13 +101,13 @@ def explain_library_error(said: str) -> str:
 
 def make_damage_error(path: Path, detail: str) -> FrameError:
     """The error that says what is wrong with a file's contents."""
-    return FrameError(f"{path} is damaged or cut short: {detail}; get a complete copy of the file")
+    return FrameError(f"{path} is damaged or truncated: {detail}; get a complete copy of the file")
 
 
 def make_size_error(path: Path, size: str, *, limit_px: int = MAX_PIXELS) -> FrameError:
     """The error that says that a picture has too many pixels."""
     return FrameError(
-        f"{path} claims {size}more than the {limit_px // 1_000_000} megapixels that are "
-        "decoded; give a smaller copy if it is a real photo",
+        f"{path} claims {size}more than the limit of {limit_px // 1_000_000} megapixels; if it is "
+        "a real photo, give a smaller copy",
         code="too_large",
     )

@@ -29,17 +29,16 @@ PATIENCE = RetryPolicy(attempts=3, longest_wait_s=60.0, idle_s=30.0, total_s=600
 LATER = "{tries} times): check the address and the network, and try again later"
 SENTENCES: Sentences = {
     "absent": "does not exist: check the address",
-    "gone": "does not exist any more: check the address",
-    "denied": "may not be read: it asks for other credentials",
-    "refused": "cannot be fetched: its server answers {status}",
-    "failing": f"cannot be fetched (its server answers {{status}}, {LATER}",
-    "overdue": "cannot be fetched: {failure}",
-    "too_large": "has {failure}: fetch it yourself, and give its path",
-    "address": "is no address: check how it is written",
-    "away": "leads to {place}, where nothing is fetched without being asked: give the photo's own "
-    "address",
-    "circles": "leads in circles: give the photo's own address",
-    "other": f"cannot be fetched ({{failure}}, {LATER}",
+    "gone": "no longer exists: check the address",
+    "denied": "is not accessible: other credentials are needed",
+    "refused": "cannot be downloaded: its server answers {status}",
+    "failing": f"cannot be downloaded (its server answers {{status}}, {LATER}",
+    "overdue": "cannot be downloaded: {failure}",
+    "too_large": "has {failure}: download it yourself, and give its path",
+    "address": "is not a valid address: check the spelling",
+    "away": "redirects to {place}, which is not followed: give the photo's own address",
+    "circles": "redirects in circles: give the photo's own address",
+    "other": f"cannot be downloaded ({{failure}}, {LATER}",
 }
 CODES: dict[Kind, str] = {"absent": "not_found", "gone": "not_found", "too_large": "too_large"}
 
@@ -55,7 +54,8 @@ def require(url: str) -> None:
         fsspec.get_filesystem_class(scheme)
     except ImportError as error:
         raise ConfigError(
-            f"{hide_secrets(url)} cannot be fetched ({error}): install what fsspec asks for."
+            f"{hide_secrets(url)} cannot be downloaded ({error}): install the package that fsspec "
+            "names."
         ) from None
 
 
@@ -99,7 +99,7 @@ def fetch(
         elif isinstance(error, OSError):
             full = error.errno in FULL_DISK
             what = f"the disk of {target.parent} is full" if full else type(error).__name__
-            why = f"cannot be fetched: {what}"
+            why = f"cannot be downloaded: {what}"
         else:
             raise
         raise FrameError(f"{hide_secrets(url)} {why}.", code=code) from None
@@ -122,9 +122,9 @@ def _copy_from_filesystem(url: str, stream: BinaryIO, total_s: float, megabytes:
     except (HttpFailure, MemoryError):
         raise
     except FileNotFoundError:
-        raise HttpFailure("absent", "it is not there") from None
+        raise HttpFailure("absent", "it does not exist") from None
     except PermissionError:
-        raise HttpFailure("denied", "it is not allowed") from None
+        raise HttpFailure("denied", "access is denied") from None
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL_DISK:
             raise

@@ -25,8 +25,7 @@ def make_folder(folder: Path, *, variable: str = "REGENGINE_DATA") -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"{folder} cannot be made ({error.strerror}): let {variable} name a folder that you "
-            "may write to."
+            f"{folder} cannot be created ({error.strerror}): set {variable} to a writable folder."
         ) from error
     return folder
 

@@ -40,8 +40,7 @@ def raise_read_failures(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # damaged maps fail in GDAL, PROJ and NumPy in many ways
         raise LightMapError(
-            f"{path} cannot be read: it is damaged or was cut short while it was copied or "
-            "downloaded; get it again."
+            f"{path} cannot be read: it is damaged or truncated; get it again."
         ) from error
 
 
@@ -61,8 +60,8 @@ def open_dataset(path: Path, *, driver: str) -> rasterio.DatasetReader:
                 return rasterio.open(path.absolute(), driver=driver)
         except RasterioIOError as error:
             raise LightMapError(
-                f"{path} cannot be opened as {driver}: it is not such a file, or it is damaged or "
-                "cut short; get it again or convert it to GeoTIFF."
+                f"{path} cannot be opened as {driver}: it has another format, or is damaged or "
+                "truncated; get it again or convert it to GeoTIFF."
             ) from error
 
 
@@ -90,7 +89,7 @@ def raise_write_failures(out: Path, leftovers: Sequence[Path]) -> Iterator[None]
     said: list[str] = []
     try:
         if not out.parent.is_dir():
-            raise FileNotFoundError(f"there is no folder {out.parent}")
+            raise FileNotFoundError(f"the folder {out.parent} does not exist")
         try:
             with open_gdal_session(), capture_stderr(most_bytes=-1) as said:
                 yield
@@ -105,8 +104,8 @@ def raise_write_failures(out: Path, leftovers: Sequence[Path]) -> Iterator[None]
             raise
         detail = (complaints.getvalue() or str(error)).strip().partition("\n")[0].strip(". ")
         raise LightMapError(
-            f"{out} cannot be written ({detail}): make sure that the folder exists, may be written "
-            "to and has room; nothing was left behind."
+            f"{out} cannot be written ({detail}): make sure that the folder exists, is writable "
+            "and has free space; nothing was left behind."
         ) from error
     finally:
         logger.removeHandler(handler)

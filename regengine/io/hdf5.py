@@ -48,18 +48,18 @@ def open_hdf5(path: Path, busy: Callable[[str], RegengineError], **options: Any)
         return h5py.File(path, "r", **options)
     except BlockingIOError as error:
         raise busy(
-            f"{path} is in use: another program has it open for writing; close it there, then "
-            "give the same command again."
+            f"{path} is in use: another program has it open for writing; close it there, then run "
+            "the same command again."
         ) from error
     except OSError as error:
         if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP):
             raise busy(
-                f"{path} lies on a disk that gives no locks: set HDF5_USE_FILE_LOCKING=FALSE, and "
+                f"{path} is on a disk without file locking: set HDF5_USE_FILE_LOCKING=FALSE, and "
                 "let no other program write the file meanwhile."
             ) from error
         if any(words in str(error) for words in MARKED_OPEN):
             raise busy(
                 f"{path} is in use, or was not closed: close the program that has it open for "
-                f"writing; if that has ended already, run h5clear -s {shlex.quote(str(path))}."
+                f"writing; if that program is gone, run h5clear -s {shlex.quote(str(path))}."
             ) from error
         raise

@@ -276,7 +276,7 @@ class HttpClient:
             if parts.scheme in ("http", "https") and self._may_follow(url, target):
                 return target
             place = f"{parts.scheme}://{parts.hostname or 'nowhere'}"
-        raise HttpFailure("away", "it leads elsewhere", place=place)
+        raise HttpFailure("away", "it redirects elsewhere", place=place)
 
     def _check_status(self, response: BaseHTTPResponse) -> None:
         status, wait_s = response.status, 0.0
@@ -318,7 +318,7 @@ def _as_failures() -> Iterator[None]:
     try:
         yield
     except (LocationValueError, UnicodeError) as error:
-        raise HttpFailure("address", "it is no address") from error
+        raise HttpFailure("address", "it is not a valid address") from error
     except (HTTPError, OSError, http.client.HTTPException) as error:
         reason: BaseException = error
         while isinstance(reason, HTTPError) and (inner := reason.__cause__ or reason.__context__):

@@ -11,10 +11,10 @@ from pathlib import Path
 from regengine.errors import FrameError
 
 _KINDS = (
-    (stat.S_ISDIR, "a folder, not a photo; give the files in it"),
-    (stat.S_ISFIFO, "a named pipe, not a file; copy what it gives to a file first"),
+    (stat.S_ISDIR, "a folder, not a photo; name the files in it"),
+    (stat.S_ISFIFO, "a named pipe, not a file; save its content to a file first"),
     (stat.S_ISSOCK, "a socket, not a file; leave it out"),
-    (lambda mode: not stat.S_ISREG(mode), "a device, not a file; copy what it gives to a file"),
+    (lambda mode: not stat.S_ISREG(mode), "a device, not a file; save its content to a file first"),
 )
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
@@ -50,10 +50,10 @@ def _check(path: Path, mode: int) -> None:
 def _why(path: Path, error: OSError | ValueError) -> str:
     number = getattr(error, "errno", None)
     if number == errno.ELOOP:
-        return f"{path} is a symbolic link that leads in circles; make it lead to a file"
+        return f"{path} is a symbolic link in a circle; make it point to a file"
     if number == errno.ENOENT and path.is_symlink():
-        return f"{path} is a symbolic link to a file that does not exist; mend the link"
+        return f"{path} is a symbolic link to a file that does not exist; repair the link"
     if number == errno.ENOENT:
         return f"{path} does not exist; check the name"
     reason = getattr(error, "strerror", None) or error
-    return f"{path} cannot be opened ({reason}); check the name and the permission to read it"
+    return f"{path} cannot be opened ({reason}); check the name and the read permission"

@@ -69,10 +69,10 @@ def parse_scheme(url: str) -> str:
     found = _URL.match(url)
     scheme = "" if found is None else found[1].lower()
     if scheme == "file":
-        raise ConfigError(f"{hide_secrets(url)}: name files by their path alone.")
+        raise ConfigError(f"{hide_secrets(url)}: give files as paths, not as URLs.")
     if scheme not in SCHEMES or "::" in url:
         schemes = ", ".join(f"{known}://" for known in SCHEMES)
-        raise ConfigError(f"{hide_secrets(url)} is not fetched: photos come by {schemes}.")
+        raise ConfigError(f"{hide_secrets(url)} cannot be downloaded: supported are {schemes}.")
     return scheme
 
 

@@ -97,21 +97,21 @@ def cross_reference(
     if not any(frame.flashes for frame in frames):
         why = ", ".join(f"{format_count(n, 'photo')} {what}" for what, n in done.left_out.items())
         raise LightningError(
-            f"{chosen.store}: none of the {format_count(len(flashes), 'flash', 'flashes')} is in a "
-            f"placed frame{f' ({why})' if why else ''}: give flashes of photos that are placed."
+            f"{chosen.store}: none of the {format_count(len(flashes), 'flash', 'flashes')} is in "
+            f"a placed frame{f' ({why})' if why else ''}: give flashes of placed photos."
         )
     covered_s = merge(series.spans_s)
     reach_s = params.clock.window_s
     times_s = np.array([frame.time_s for frame in frames if frame.flashes])
     if not np.any(measure(covered_s, times_s + reach_s) > measure(covered_s, times_s - reach_s)):
         raise LightningError(
-            f"the files of {series.instrument} ({series.first_and_last}) hold nothing of the "
-            f"photos' time ({stamp(times_s.min(), 'seconds')} to {stamp(times_s.max(), 'seconds')}"
-            f"), by {reach_s:g} s either way: get those of these minutes."
+            f"the files of {series.instrument} ({series.first_and_last}) do not cover the photos' "
+            f"time ({stamp(times_s.min(), 'seconds')} to {stamp(times_s.max(), 'seconds')}, "
+            f"{reach_s:g} s either way): get files of these minutes."
         )
     if any(frame.flashes and frame.exposure_s is None for frame in frames):
         done.doubts.append(
-            f"some photos tell no exposure time, which is taken for {UNKNOWN_EXPOSURE_S:g} s: give "
+            f"some photos have no exposure time; {UNKNOWN_EXPOSURE_S:g} s is assumed: give "
             "--exposure-s."
         )
     for lapse in split_lapses(frames):
@@ -205,8 +205,8 @@ def compare_lapse(
         if share < MIN_COVERED:
             doubts.append(
                 f"{lapse[0].frame}: the files of {series.instrument} cover {100 * share:.0f} % of "
-                f"the {reach_s:g} s before and after its flashes; offsets of the clock that lead "
-                "elsewhere are not compared."
+                f"the {reach_s:g} s before and after its flashes; clock offsets outside them are "
+                "not compared."
             )
         if clock.is_sure:
             offset_s, sigma_s = clock.offset_s, clock.sigma_s
@@ -279,17 +279,17 @@ def describe_clock(clock: Clock, first: PlacedFrame, begun_s: float) -> dict[str
     code = None
     if not clock.is_sure:
         text = (
-            f"the pattern of {clock.flashes} flashes does not tell the clock (margin "
-            f"{clock.margin:.1f}): more flashes are needed, or more files"
+            f"the pattern of {clock.flashes} flashes does not determine the clock (margin "
+            f"{clock.margin:.1f}): give more flashes, or more files"
         )
     else:
         begun_utc = stamp(begun_s + clock.offset_s, "milliseconds")
         suspect = abs(clock.offset_s) > SUSPECT_S + 3.0 * clock.sigma_s
         code = "clock_suspect" if suspect else None
         text = (
-            f"the pattern of {clock.flashes} flashes fits {said} from the times given (margin "
-            f"{clock.margin:.1f}, chance 1e{clock.log10_chance:.0f}); {first.frame}, by its clock "
-            f"{stamp(first.time_s, 'seconds')}, was begun at {begun_utc}"
+            f"the pattern of {clock.flashes} flashes fits {said} from the given times (margin "
+            f"{clock.margin:.1f}, chance 1e{clock.log10_chance:.0f}); {first.frame}, at "
+            f"{stamp(first.time_s, 'seconds')} by its clock, began at {begun_utc}"
         )
         text += ": check the clock" if suspect else ": the clock is right"
     return {

@@ -39,7 +39,7 @@ def read_flashes(path: Path) -> list[PhotoFlash]:
     try:
         text = decode_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise LightningError(f"{path} cannot be read ({why}): give a file of flashes.") from error
     rows = _of_lines(path, text) if text.lstrip()[:1] == "{" else _of_table(path, text)
     flashes = []
@@ -53,8 +53,8 @@ def read_flashes(path: Path) -> list[PhotoFlash]:
             photo, x, y, exposure_s = "", math.nan, math.nan, None
         if not photo or not math.isfinite(x + y):
             raise LightningError(
-                f"{path}, line {number}: a flash needs the path of its photo, x and y; write it by "
-                "regengine detect, or a table with the columns path, x, y."
+                f"{path}, line {number}: a flash needs the path of its photo, x and y; give the "
+                "output of regengine detect, or a table with the columns path, x, y."
             )
         sha256 = str(row.get("sha256") or "")
         flashes.append(PhotoFlash(photo=photo, sha256=sha256, x=x, y=y, exposure_s=exposure_s))
@@ -76,8 +76,8 @@ def _of_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
             ]
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise LightningError(
-                f"{path}, line {number}: it holds no flashes of a photo; give a file that "
-                "regengine detect lightning wrote."
+                f"{path}, line {number}: no flashes of a photo; give a file written by regengine "
+                "detect lightning."
             ) from error
     for several in photos.values():
         yield from several
@@ -91,4 +91,4 @@ def _of_table(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
             if cells:
                 yield number, dict(zip(header, cells, strict=False))
     except csv.Error as error:
-        raise LightningError(f"{path} is no table of flashes ({error}).") from error
+        raise LightningError(f"{path} is not a table of flashes ({error}).") from error

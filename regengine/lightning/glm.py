@@ -75,8 +75,8 @@ def read_glm(path: Path, cloud_height_m: float) -> PulseSeries:
     doubts: tuple[str, ...] = ()
     if DOUBTFUL[0] <= starts < DOUBTFUL[1]:
         doubts = (
-            f"{path.name}: from {stamp(spans_s[0, 0], 'seconds')}, the days in which GLM's "
-            "ellipsoid and times changed: places may be 2 km off, times 0.12 s.",
+            f"{path.name}: from {stamp(spans_s[0, 0], 'seconds')}, when GLM's ellipsoid and times "
+            "changed: positions may be 2 km off, times 0.12 s.",
         )
     return PulseSeries(
         instrument="GLM",

@@ -89,5 +89,5 @@ def _track_of(file: h5py.File) -> StationTrack:
     sound = read_variable(file, "one_second_ephemeris_quality_flag") == 0
     sound &= np.isfinite(track.position_ecef_m).all(axis=1) & np.isfinite(track.time_s)
     if np.count_nonzero(sound) < 2:
-        raise LightningError(f"{file.filename}: it has no sound records of the Station's position.")
+        raise LightningError(f"{file.filename}: it has no valid records of the station's position.")
     return track.select(sound)

@@ -96,7 +96,7 @@ def stamp(time_s: float, timespec: str = "milliseconds") -> str:
 def open_netcdf(path: Path, kind: str) -> Iterator[h5py.File]:
     """Open a netCDF-4 file; LightningError if it is cut, damaged, or none of its kind."""
     if not path.is_file():
-        raise LightningError(f"{path}: no such file; give files of {kind}.")
+        raise LightningError(f"{path} does not exist; give files of {kind}.")
     try:
         with open_hdf5(path, LightningError) as file:
             yield file
@@ -105,10 +105,10 @@ def open_netcdf(path: Path, kind: str) -> Iterator[h5py.File]:
     except KeyError as error:
         name = str(error.args[0]).split("'")
         what = name[1] if len(name) > 2 else str(error)
-        raise LightningError(f"{path} is no file of {kind}: it has no {what}.") from error
+        raise LightningError(f"{path} is not a file of {kind}: it has no {what}.") from error
     except (OSError, RuntimeError, ValueError) as error:
         raise LightningError(
-            f"{path} is cut short, damaged, or no netCDF-4 file: get it again ({error})."
+            f"{path} is truncated, damaged, or not a netCDF-4 file: get it again ({error})."
         ) from error
 
 
@@ -139,7 +139,7 @@ def read_times(file: h5py.File, name: str) -> FloatArray:
     unit, _, since = as_text(file[name].attrs["units"]).partition(" since ")
     start = parse_iso_time(since)
     if unit not in TIME_UNITS or start is None:
-        raise LightningError(f"{file.filename}: the units of {name} are no times.")
+        raise LightningError(f"{file.filename}: the units of {name} are not those of a time.")
     return seconds_since_j2000(start) + TIME_UNITS[unit] * read_variable(file, name)
 
 
@@ -147,7 +147,7 @@ def read_areas(file: h5py.File, name: str) -> FloatArray:
     """Areas by a variable's own units, square kilometres."""
     unit = as_text(file[name].attrs["units"])
     if unit not in AREA_UNITS:
-        raise LightningError(f"{file.filename}: the units of {name} are no areas.")
+        raise LightningError(f"{file.filename}: the units of {name} are not those of an area.")
     return AREA_UNITS[unit] * read_variable(file, name)
 
 

@@ -74,8 +74,8 @@ def check_element_sets(tles: TleSet, track: Track, within_days: float) -> list[C
         )
     if not found:
         raise EphemerisError(
-            f"{tles.path}: no element set lies within {within_days:g} days of {middle:%Y-%m-%d}: "
-            "give a file that has some, or --within-days."
+            f"{tles.path}: no element set within {within_days:g} days of {middle:%Y-%m-%d}: give "
+            "a file that has some, or --within-days."
         )
     return sorted(found, key=lambda one: one.age_h)
 

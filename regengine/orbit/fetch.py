@@ -15,9 +15,9 @@ CELESTRAK = "https://celestrak.org/NORAD/elements/gp.php?CATNR=25544&FORMAT=tle"
 # What is fetched is of now; older than this the place along the orbit is not known any more
 LATEST_DAYS = 30.0
 WHERE_ELSE = (
-    "get the sets of the ISS (25544) around that date from space-track.org (GP history, with a "
-    "free account) or from CelesTrak's archive (celestrak.org/NORAD/archives), and keep the file "
-    "with regengine tle add FILE"
+    "get element sets of the ISS (25544) around that date from space-track.org (GP history, free "
+    "account) or from CelesTrak's archive (celestrak.org/NORAD/archives), and add the file with "
+    "regengine tle add FILE"
 )
 
 
@@ -45,12 +45,12 @@ def fetch_latest() -> bytes:
         content = client.read(url, 20)
     except HttpFailure as failure:
         raise EphemerisError(
-            f"{parse_host(url)} cannot be asked for element sets ({failure}): try again later, or "
-            f"{WHERE_ELSE}."
+            f"{parse_host(url)} cannot be reached for element sets ({failure}): try again later, "
+            f"or {WHERE_ELSE}."
         ) from failure
     pairs, _ = pair_lines(content.decode("utf-8", errors="replace"))
     if not check_pairs(pairs)[0]:
         raise EphemerisError(
-            f"{parse_host(url)} answered with something else than element sets: try again later."
+            f"{parse_host(url)} answered with something other than element sets: try again later."
         )
     return content

@@ -22,7 +22,9 @@ def mission_heights_km(mission: str) -> tuple[float, float]:
     """
     found = re.fullmatch(r"(?:ISS)?0*([1-9][0-9]{0,2})(?:-E)?", mission.strip(), re.IGNORECASE)
     if found is None:
-        raise ConfigError(f"--mission {mission!r} is no mission of the station: write ISS030, say.")
+        raise ConfigError(
+            f"--mission {mission!r} is not a mission of the station: write it like ISS030."
+        )
     number = int(found[1])
     if number == RAISED_MISSION:
         return ANY_KM
@@ -32,7 +34,7 @@ def mission_heights_km(mission: str) -> tuple[float, float]:
 def doubt_time(time_utc: datetime, now_utc: datetime | None = None) -> str | None:
     """Why no photo can have been taken from the station then, half a sentence; None if one can."""
     if time_utc < FIRST_FLOWN_UTC:
-        return f"before the station flew ({FIRST_FLOWN_UTC:%B %Y})"
+        return f"before the station's first flight ({FIRST_FLOWN_UTC:%B %Y})"
     # Of this machine, whose own clock and zone may be off
     if time_utc > (now_utc or datetime.now(UTC)) + timedelta(days=1):
         return "in the future"

@@ -62,11 +62,11 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
         if frame.centre is not None:
             return _place_above(frame, frame.centre, "centre", CENTRE_SIGMA_KM, None)
         if tles is None:
-            what = "neither a TLE file nor a nadir says where the camera was: give --tle, --nadir, "
-            what += "--centre or --metadata, or keep element sets with regengine tle add FILE"
+            what = "the position of the camera is unknown: give --tle, --nadir, "
+            what += "--centre or --metadata, or add element sets with regengine tle add FILE"
         else:
             what = (
-                "the photo's time is unknown, so the TLE file does not say where the camera was: "
+                "the photo's time is unknown, so the TLE file cannot give the camera's position: "
             )
             what += "give --time, --nadir, --centre or --metadata"
         raise EphemerisError(f"{frame.path}: {what}.")
@@ -135,10 +135,8 @@ def frame_records(path: Path) -> FrameRecords:
     if parent_process() is None:
         log = logging.getLogger("regengine")
         for sentence in records.problems[:MAX_TOLD]:
-            log.warning("%s; the value is left out", sentence)
+            log.warning("%s; the value is ignored", sentence)
         if len(records.problems) > MAX_TOLD:
-            more = format_count(
-                len(records.problems) - MAX_TOLD, "more value is", "more values are"
-            )
-            log.warning("%s: %s left out", path, more)
+            more = format_count(len(records.problems) - MAX_TOLD, "more value", "more values")
+            log.warning("%s: %s ignored", path, more)
     return records

@@ -171,12 +171,11 @@ def position_from_nadir(
     """
     if not (abs(lat) <= 90.0 and abs(lon) <= 360.0):
         raise EphemerisError(
-            f"the nadir {lon:g},{lat:g} is no place on Earth; "
-            "give longitude, then latitude, in degrees"
+            f"the nadir {lon:g},{lat:g} is not on Earth; give longitude, then latitude, in degrees"
         )
     if not 0.0 < altitude_km < 10_000.0:
         raise EphemerisError(
-            f"the altitude {altitude_km:g} km is not that of an orbit; give it in kilometres"
+            f"the altitude {altitude_km:g} km is not that of an orbit; give kilometres"
         )
     if sigma_km is None:
         known = {"record": RECORD_SIGMA_KM, "centre": CENTRE_SIGMA_KM}

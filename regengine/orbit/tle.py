@@ -114,10 +114,10 @@ class TleSet:
         at = f"line {self.pairs[index].line_number}"
         if _judge_agreement(same_plane, len(before)):
             beside_deg = np.median(plane[:, -1])
-            return f"{at}: its orbital plane lies {beside_deg:.1f} degrees beside its neighbours'"
+            return f"{at}: its orbital plane is {beside_deg:.1f} degrees off its neighbours'"
         if np.count_nonzero(near[:, -1]) > NEIGHBOURS and _judge_agreement(same_place, len(before)):
             away_km = np.median(np.abs(along[near[:, -1], -1]))
-            return f"{at}: it lies {away_km:.0f} km along the track from where its neighbours lead"
+            return f"{at}: it is {away_km:.0f} km along the track from its neighbours' prediction"
         return None
 
     def _distinct(self, subject: int, step: int) -> list[int]:
@@ -166,17 +166,16 @@ class TleSet:
         when = f"{utc_of(days_since_j2000(time_utc)):%Y-%m-%d %H:%M:%S}Z"
         if self.satellite == ISS and days_since_j2000(time_utc) < days_since_j2000(ISS_LAUNCH):
             raise EphemerisError(
-                f"{self.path}: {when} lies before the launch of the ISS (1998-11-20); "
-                "check the camera's clock or give the time with --time"
+                f"{self.path}: {when} is before the launch of the ISS (1998-11-20); check the "
+                "camera's clock or give the time with --time"
             )
         nearest = int(np.argmin(np.abs(age)))
         if abs(age[nearest]) > MAX_AGE_DAYS:
             raise EphemerisError(
-                f"{self.path}: {when} lies {format_count(round(abs(age[nearest])), 'day')} from "
-                f"the "
-                f"nearest usable element set ({utc_of(self.epoch_days[nearest]):%Y-%m-%d}), more "
-                "than a year; use a TLE file that covers the date of the photograph, or "
-                "give --nadir"
+                f"{self.path}: the nearest usable element set to {when} is "
+                f"{format_count(round(abs(age[nearest])), 'day')} away "
+                f"({utc_of(self.epoch_days[nearest]):%Y-%m-%d}), more than a year; use a TLE file "
+                "of the photo's date, or give --nadir"
             )
 
 
@@ -235,29 +234,27 @@ def _is_wanted_satellite(path: Path, present: list[str], satellite: str | None) 
             number = to_alpha5(int(number))
         if number in present:
             return number
-        raise EphemerisError(
-            f"{path}: holds no element set of satellite {number}, but of {listing}"
-        )
+        raise EphemerisError(f"{path}: no element set of satellite {number}, only of {listing}")
     if ISS in present:
         return ISS
     if len(present) == 1:
         return present[0]
     raise EphemerisError(
-        f"{path}: holds {len(present)} satellites ({listing}) but not the ISS ({ISS}); "
-        "use a file of the ISS, or one that holds the wanted satellite alone"
+        f"{path}: {len(present)} satellites ({listing}), but not the ISS ({ISS}); use a file of "
+        "the ISS, or one with only the wanted satellite"
     )
 
 
 def _nothing_usable(path: Path, skipped: list[SkippedSet]) -> str:
     if not skipped:
         return (
-            f"{path}: holds no element set; a TLE file has two lines of 69 characters a set, "
+            f"{path}: no element set; a TLE file has sets of two lines of 69 characters, "
             "beginning with 1 and 2"
         )
     others = f" (and {len(skipped) - 1} more like it)" if len(skipped) > 1 else ""
     return (
-        f"{path}: no usable element set, {skipped[0].reason}{others}; "
-        "download the element set again or copy both its lines whole"
+        f"{path}: no usable element set, {skipped[0].reason}{others}; download the element set "
+        "again, or copy both its lines completely"
     )
 
 

@@ -114,7 +114,7 @@ class ElementSet:
 def read_tle_text(path: Path) -> str:
     """The file's text: UTF-8 or UTF-16, with or without a byte-order mark."""
     if path.exists() and not path.is_file():  # a pipe would never end
-        raise EphemerisError(f"{path}: the TLE file is no file; check the path given with --tle")
+        raise EphemerisError(f"{path} is not a file; check the path given with --tle")
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -138,7 +138,7 @@ def read_pairs(path: Path) -> tuple[list[ElementSet], list[SkippedSet]]:
             records = json.loads(text)
         except ValueError as error:
             raise EphemerisError(
-                f"{path}: it begins like JSON and is none ({error}); download it again"
+                f"{path}: it begins like JSON but is not valid JSON ({error}); download it again"
             ) from error
         records = records if isinstance(records, list) else [records]
         return _pairs_of_messages(enumerate(records, start=1))
@@ -160,18 +160,18 @@ def _pairs_of_messages(
     for number, message in messages:
         try:
             if not isinstance(message, Mapping):
-                raise TypeError("it is no object")
+                raise TypeError("it is not an object")
             fields = {**OMM_DEFAULTS, **{k: v for k, v in message.items() if v not in (None, "")}}
             epoch = parse_iso_time(str(fields["EPOCH"]), day_is_midnight=True)
             if epoch is None:
-                raise ValueError(f"{fields['EPOCH']!r} is no time")
+                raise ValueError(f"{fields['EPOCH']!r} is not a time")
             fields["EPOCH"] = f"{epoch:%Y-%m-%dT%H:%M:%S.%f}"
             record = Satrec()
             omm.initialize(record, fields)
             lines = export_tle(record)
         except (KeyError, TypeError, ValueError) as error:
             what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-            reason = f"message {number} is no orbit mean-elements message ({what})"
+            reason = f"message {number} is not an orbit mean-elements message ({what})"
             skipped.append(SkippedSet(line_number=number, reason=reason))
             continue
         name = str(fields["OBJECT_NAME"]) or None
@@ -239,7 +239,7 @@ def pair_lines(text: str) -> tuple[list[ElementSet], list[SkippedSet]]:
     for pair in doubtful:
         reason = (
             f"lines {pair.line_number} and {pair.line2_number} may be of different sets: the file "
-            "has first and second lines without a partner, as if its lines were sorted"
+            "has unpaired lines, as if it were sorted"
         )
         skipped.append(SkippedSet(line_number=pair.line_number, reason=reason))
     left_out = {pair.line_number for pair in doubtful}
@@ -324,8 +324,8 @@ def check_pairs(
     crossed = _are_crossed(whole, days)
     for pair in (pair for pair, wrong in zip(whole, crossed, strict=True) if wrong):
         reason = (
-            f"lines {pair.line_number} and {pair.line2_number} are of different epochs by the "
-            "revolutions and the node of the sets around them"
+            f"lines {pair.line_number} and {pair.line2_number} have different epochs, judging by "
+            "the revolutions and nodes of neighbouring sets"
         )
         skipped.append(SkippedSet(line_number=pair.line_number, reason=reason))
     good = [pair for pair, wrong in zip(whole, crossed, strict=True) if not wrong]
@@ -374,7 +374,8 @@ def _problem(pair: ElementSet) -> str | None:
     for number, line in zip(numbers, lines, strict=True):
         if len(line) < LINE_LENGTH:
             return (
-                f"line {number} has {format_count(len(line), 'character')} instead of 69: it is cut"
+                f"line {number} has {format_count(len(line), 'character')} instead of 69: it is "
+                "truncated"
             )
         if len(line) > LINE_LENGTH and not line[LINE_LENGTH:][:1].isspace():
             return f"line {number} has {format_count(len(line), 'character')} instead of 69"
@@ -382,7 +383,7 @@ def _problem(pair: ElementSet) -> str | None:
         right = str(sum(line[: LINE_LENGTH - 1].translate(CHECKSUM_VALUE)) % 10)
         written = line[LINE_LENGTH - 1 : LINE_LENGTH].decode()
         if written != right:
-            return f"line {number} ends with checksum {written!r} where its digits give {right}"
+            return f"line {number} ends with checksum {written!r} instead of {right}"
     one, other = (line[2:7] for line in lines)
     if one != other:
         return (

@@ -90,8 +90,8 @@ def check_unchanged(file: PhotoFile, width_px: int, height_px: int) -> None:
     """Refuse a picture of another size than its file had when that was read."""
     if (width_px, height_px) != (file.width_px, file.height_px):
         raise FrameError(
-            f"{file.path} changed while it was read: it had {file.width_px} x {file.height_px} "
-            f"pixels, and has {width_px} x {height_px} now; try it again"
+            f"{file.path} changed while it was read (from {file.width_px} x {file.height_px} to "
+            f"{width_px} x {height_px} pixels); try again"
         )
 
 
@@ -181,7 +181,7 @@ def _count_bits_used(path: Path, driver: str, modified_ns: int, size: int) -> in
     bits = next((bits for bits in _DEPTHS if 2 ** (bits - 1) <= greatest < 2**bits), 16)
     if bits != 16:
         logging.getLogger("regengine").warning(
-            "%s: read as %d bits in 16, for its greatest sample is %d", path, bits, greatest
+            "%s: read as %d bits in 16, since its largest sample is %d", path, bits, greatest
         )
     return bits
 
@@ -193,8 +193,8 @@ def _check_blocks(file: PhotoFile, source: DatasetReader) -> None:
     size = rows * columns * source.count * np.dtype(source.dtypes[0]).itemsize
     if size > MAX_BLOCK_BYTES:
         raise FrameError(
-            f"{file.path} is stored in pieces of {columns} x {rows} pixels, "
-            f"{size / 1e6:.0f} MB each; save it as a TIFF with strips or tiles, or as a PNG",
+            f"{file.path} is stored in blocks of {columns} x {rows} pixels, {size / 1e6:.0f} MB "
+            "each; save it as a TIFF with strips or tiles, or as a PNG",
             code="too_large",
         )
 
@@ -240,8 +240,8 @@ def _layout(file: PhotoFile, source: DatasetReader) -> _Layout:
 
 def _make_unsupported_error(file: PhotoFile, what: str) -> FrameError:
     return FrameError(
-        f"{file.path} has {what}, which is not read; "
-        "save it as an 8- or 16-bit grey or RGB TIFF, PNG or JPEG"
+        f"{file.path} has {what}, which is not supported; save it as an 8- or 16-bit grey or RGB "
+        "TIFF, PNG or JPEG"
     )
 
 

@@ -138,7 +138,7 @@ def _focal_length(value: object, told_by: str) -> tuple[float | None, str | None
     told_mm = _number(value)
     if told_mm is None or FOCAL_RANGE_MM[0] <= told_mm <= FOCAL_RANGE_MM[1]:
         return told_mm, None
-    return None, f"{told_by} {told_mm:.10g} mm is no focal length"
+    return None, f"{told_by} {told_mm:.10g} mm is not a focal length"
 
 
 def _text(value: object) -> str:
@@ -175,14 +175,14 @@ def _time(exposure: Mapping[int, Any]) -> tuple[datetime | None, bool, str | Non
         time = parse_exif_time(text, zone)
         if time is None:
             if remark is None and not _BLANK.fullmatch(text):
-                remark = f"EXIF's {_format_value(text)} is no time"
+                remark = f"EXIF's {_format_value(text)} is not a time"
             continue
         subsecond = _text(exposure.get(subsecond_tag))
         if subsecond.isdecimal() and time.microsecond == 0:
             time += timedelta(seconds=float(f"0.{subsecond}"))
         naive = time.tzinfo is None
         if naive and remark is None and not _BLANK.fullmatch(zone_text):
-            remark = f"EXIF's {_format_value(zone_text)} is no time zone"
+            remark = f"EXIF's {_format_value(zone_text)} is not a time zone"
         return to_utc(time), naive, remark
     return None, False, remark
 
@@ -238,14 +238,14 @@ def _fits_time(headers: list[Header]) -> tuple[datetime | None, str | None]:
     """Time of exposure in UTC, and what of it is unreadable."""
     scale = _fits_text(headers, "TIMESYS")
     if scale is not None and scale.upper() not in ("UTC", "UT", "UT1", "GMT"):
-        return None, f"the header's time system {_format_value(scale)} is not read"
+        return None, f"the header's time system {_format_value(scale)} is not supported"
     date = _fits_text(headers, "DATE-OBS")
     clock = _fits_text(headers, "TIME-OBS", "UT")
     if date is not None and "T" not in date and clock is not None:
         date = f"{date}T{clock}"
     if date is not None and (time := parse_iso_time(date)) is not None:
         return time, None
-    remark = None if date is None else f"the header's {_format_value(date)} is no time"
+    remark = None if date is None else f"the header's {_format_value(date)} is not a time"
     mjd = _positive(_first(headers, "MJD-OBS"))
     if mjd is None or not FIRST_MJD < mjd < LAST_MJD:
         return None, remark

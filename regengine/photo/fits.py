@@ -142,10 +142,10 @@ class FitsUnit:
         times = self.header.count(name) if name in self.header else 1
         # Of two that differ Astropy takes the one or the other, by what it is about to do
         if len({self.header[name, k] for k in range(times if times > 1 else 0)}) > 1:
-            raise make_damage_error(self.path, f"its header has two {name}")
+            raise make_damage_error(self.path, f"its header has {name} twice")
         value = self.header.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise make_damage_error(self.path, f"its header has no sensible {name}")
+            raise make_damage_error(self.path, f"its header has no valid {name}")
         return value
 
 
@@ -184,8 +184,8 @@ def units(path: Path, stream: BinaryIO) -> Iterator[FitsUnit]:
         after = unit.offset + -(-unit.layout.data_bytes // BLOCK) * BLOCK
         if isinstance(stream, gzip.GzipFile) and after > MAX_UNPACKED_BYTES:
             raise FrameError(
-                f"{path} holds no picture within the first {MAX_UNPACKED_BYTES // 1_000_000} "
-                "megabytes that it unpacks to; unpack it and give the picture alone"
+                f"{path} has no picture within the first {MAX_UNPACKED_BYTES // 1_000_000} "
+                "megabytes unpacked; unpack it and give only the picture"
             )
         stream.seek(after)
 
@@ -296,8 +296,8 @@ def _image_unit(path: Path, found: Iterable[FitsUnit]) -> FitsUnit:
             cubes.append(" x ".join(str(side) for side in reversed(shape)))
     what = f"its only arrays have {', '.join(cubes[:3])} samples" if cubes else "it has no data"
     raise FrameError(
-        f"{path} is a FITS file without an image of two axes ({what}); "
-        "give a file with one picture, grey or red, green and blue"
+        f"{path} is a FITS file without a two-dimensional image ({what}); give a file with one "
+        "picture, grey or red, green and blue"
     )
 
 
@@ -320,12 +320,14 @@ def _samples(path: Path, unit: FitsUnit, stream: BinaryIO) -> tuple[Header, NDAr
     first = fits.PrimaryHDU().header.tostring().encode("ascii")
     content = first + unit.text + data + bytes(-len(data) % BLOCK)
     if str(unit.header.get("ZCMPTYPE")).strip() == "HCOMPRESS_1":  # unpacked beyond its memory
-        raise FrameError(f"{path} is packed by HCOMPRESS, which is not read: unpack it by funpack")
+        raise FrameError(
+            f"{path} is compressed by HCOMPRESS, which is not supported: unpack it with funpack"
+        )
     # Samples as stored: astropy scales integers with a BLANK in other ways than those without
     with fits.open(io.BytesIO(content), memmap=False, do_not_scale_image_data=True) as hdus:
         samples = np.asarray(hdus[1].data)
         if samples.shape != layout.shape:
-            raise make_damage_error(path, "it unpacks to another size than it says")
+            raise make_damage_error(path, "its unpacked size differs from the stated one")
         return hdus[1].header.copy(), samples
 
 
@@ -377,7 +379,7 @@ def _as_light(path: Path, values: NDArray[Any], top: float | None) -> FitsImage:
     grey = values.ndim == 2
     missing = np.asarray(~np.isfinite(values))
     if missing.all():
-        raise FrameError(f"{path} is a FITS image without a single value; get the file again")
+        raise FrameError(f"{path} is a FITS image without any value; get the file again")
     with np.errstate(invalid="ignore"):
         clipped = np.zeros(values.shape, bool) if top is None else values >= top
     there = values[~missing] if missing.any() else values.reshape(-1)
@@ -434,8 +436,8 @@ def read_headers(path: Path) -> list[Keywords]:
         raise FrameError(f"{path}: the FITS header cannot be read ({what}).") from error
     if not found or len(found[0]) < 2:
         raise FrameError(
-            f"{path}: is no FITS file, or its header is cut: a FITS header is what "
-            "regengine solve --wcs writes."
+            f"{path} is not a FITS file, or its header is truncated: give a header of regengine "
+            "solve --wcs."
         )
     return found
 
@@ -535,8 +537,9 @@ def _field_of(header: Keywords, path: Path, size_px: tuple[int, int]) -> HeaderF
         not re.fullmatch(r"(RA--|DEC-)-TAN(-SIP)?", kind) for kind in kinds
     ):
         raise FrameError(
-            f"{path}: its projection is {kinds[0] or 'missing'}, {kinds[1] or 'missing'}, and only "
-            "RA---TAN, DEC--TAN, also with -SIP, are read: solve the photo with regengine solve."
+            f"{path}: its projection is {kinds[0] or 'missing'}, {kinds[1] or 'missing'}; "
+            "supported are RA---TAN, DEC--TAN, also with -SIP: solve the photo with regengine "
+            "solve."
         )
     needed = ["CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"]
     if not any(re.fullmatch("CD[12]_[12]", key) for key in header):
@@ -549,8 +552,8 @@ def _field_of(header: Keywords, path: Path, size_px: tuple[int, int]) -> HeaderF
     unread = [key for key, value in header.items() if _bends(key, value)]
     if unread:
         raise FrameError(
-            f"{path}: its projection is bent by {unread[0]}, which is not read: solve the photo "
-            "with regengine solve."
+            f"{path}: its projection has the distortion {unread[0]}, which is not supported: "
+            "solve the photo with regengine solve."
         )
     scale = _header_scale(header, path, size_px)
     try:
@@ -564,7 +567,7 @@ def _field_of(header: Keywords, path: Path, size_px: tuple[int, int]) -> HeaderF
             raise ValueError("CD is singular")
     except Exception as error:  # wcslib refuses in many ways
         raise FrameError(
-            f"{path}: its projection has no scale or sense: solve it again."
+            f"{path}: its projection has no scale or orientation: solve it again."
         ) from error
     return HeaderField(
         width_px=size_px[0],
@@ -592,8 +595,9 @@ def _header_scale(header: Keywords, path: Path, size_px: tuple[int, int]) -> flo
             off = (abs(s * scale - o) for s, o in zip(size_px, (width, height), strict=True))
             if max(off) > max(scale, 1.0):
                 raise FrameError(
-                    f"{path}: its projection is of a picture of {width:g} x {height:g} px, and the "
-                    f"photo has {size_px[0]} x {size_px[1]}: solve this photo with regengine solve."
+                    f"{path}: its projection is for a picture of {width:g} x {height:g} px, and "
+                    f"the photo has {size_px[0]} x {size_px[1]}: solve this photo with regengine "
+                    "solve."
                 )
             return scale
     return 1.0
@@ -621,9 +625,9 @@ def _rotation_to_icrs(header: Keywords, path: Path) -> FloatArray:
         frame = "ICRS" if year is None else "FK4" if year < 1984.0 else "FK5"
     if frame not in ("ICRS", "FK5", "FK4", "FK4-NO-E") or not 1800.0 < (year or 2000.0) < 2200.0:
         raise FrameError(
-            f"{path}: its celestial frame is {frame} with the equinox "
-            f"{header.get('EQUINOX', header.get('EPOCH', 'missing'))}, and only ICRS, FK5 and FK4 "
-            "are read: solve the photo with regengine solve."
+            f"{path}: its celestial frame is {frame} with equinox "
+            f"{header.get('EQUINOX', header.get('EPOCH', 'missing'))}; supported are ICRS, FK5 "
+            "and FK4: solve the photo with regengine solve."
         )
     if frame == "ICRS":
         return np.eye(3)

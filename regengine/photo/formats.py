@@ -115,8 +115,8 @@ def _read_header(path: Path, stream: BinaryIO) -> PhotoFile:
         width, height = fits_size(path, stream)
         return PhotoFile(path=path, format="fits", width_px=width, height_px=height, deep=True)
     raise FrameError(
-        f"{path} is {_looks_like(start)}, not a photo that can be read; "
-        "give a JPEG, PNG, TIFF, WebP, FITS or raw (NEF, DNG, CR2) file"
+        f"{path} is {_looks_like(start)}, which is not supported; give a JPEG, PNG, TIFF, WebP, "
+        "FITS or raw (NEF, DNG, CR2) file"
     )
 
 
@@ -126,7 +126,7 @@ def _sha256(path: Path, stream: BinaryIO) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
     except OSError as error:
         raise FrameError(
-            f"{path} could not be read to its end ({error.strerror}); check the disk it is on"
+            f"{path} could not be read to its end ({error.strerror}); check the disk"
         ) from error
 
 
@@ -220,14 +220,14 @@ def _check_size(file: PhotoFile) -> PhotoFile:
         raise make_size_error(file.path, f"{width} x {height} pixels, ", limit_px=limit)
     if max(width, height) > MAX_SIDE_PX:
         raise FrameError(
-            f"{file.path} claims {width} x {height} pixels, and no side may be longer than "
-            f"{MAX_SIDE_PX}; give a smaller copy if it is a real photo",
+            f"{file.path} claims {width} x {height} pixels, and the limit is {MAX_SIDE_PX} a "
+            "side; if it is a real photo, give a smaller copy",
             code="too_large",
         )
     if min(width, height) < MIN_SIDE_PX:
         raise FrameError(
-            f"{file.path} has {width} x {height} pixels, too few to register; "
-            f"use a copy of at least {MIN_SIDE_PX} pixels a side",
+            f"{file.path} has {width} x {height} pixels, too few to register; use a copy with at "
+            f"least {MIN_SIDE_PX} pixels a side",
             code="too_small",
         )
     return file

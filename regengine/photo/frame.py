@@ -78,7 +78,7 @@ class FrameOptions:
                 raise ConfigError(f"--{name} must be {bounds}, not {lon}, {lat}.")
             object.__setattr__(self, name, (wrap_lon(lon), lat))
         if self.radius_km is not None and self.centre is None:
-            raise ConfigError("--radius-km is that of a place: give --centre, too.")
+            raise ConfigError("--radius-km needs --centre: give both.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -274,8 +274,8 @@ def _raw_picture(
     shape = (math.ceil(file.height_px * scale), math.ceil(file.width_px * scale))
     if picture.shape[:2] != shape:  # LibRaw stretches oblong pixels and turns slanted sensors
         raise FrameError(
-            f"{file.path} comes from a sensor whose pixels are not square; "
-            "give the camera's JPEG or a TIFF of it"
+            f"{file.path} is from a sensor with non-square pixels; give the camera's JPEG or a "
+            "TIFF of it"
         )
     return picture, scale
 

@@ -51,8 +51,8 @@ class Falloff:
         rise = share - np.minimum.accumulate(share)
         for wrong, what in (
             (share <= 0.0, "is negative"),
-            (share > MAX_LIGHT, "lies above 120 %"),
-            (rise > MAX_RISE, "rises outwards"),
+            (share > MAX_LIGHT, "exceeds 120 %"),
+            (rise > MAX_RISE, "increases outwards"),
         ):
             if wrong.any():
                 at = int(np.argmax(wrong))
@@ -217,19 +217,19 @@ def profile_lines(profile: LensProfile) -> list[str]:
     place = f"{with_sigma(px, 'x_px', '.2f')}, {with_sigma(py, 'y_px', '.2f')} px"
     terms = zip(("k1", "k2", "p1", "p2", "k3"), profile.distortion, strict=True)
     left_out = profile.held_out_px
-    held_out = "" if left_out is None else f", {left_out:.3f} of stars left out"
+    held_out = "" if left_out is None else f", {left_out:.3f} for held-out stars"
     origin = f"{profile.stars} stars of {profile.frames} photos, residual {profile.rms_px:.3f} px"
     told = [
         ("focal length", f"{with_sigma(profile.focal_px, 'focal_px', '.3f')} px"),
-        ("principal point", f"{place} ({off[0]:+.2f}, {off[1]:+.2f} from the middle)"),
+        ("principal point", f"{place} ({off[0]:+.2f}, {off[1]:+.2f} from the image centre)"),
         *((term, with_sigma(value, term, "+.6f")) for term, value in terms if term in profile.free),
         ("from", f"{origin} per axis{held_out}"),
     ]
     if profile.falloff is not None:
         r = min(profile.falloff.reach, 1.0)
         corner, sigma = profile.falloff.arrives(r), profile.falloff.sigma(r)
-        where = "in the corners" if r > 0.9 else f"at {r:.2f} of the way to the corners"
-        share = f"{100 * corner:.1f} +- {100 * sigma:.1f} % of the light arrives {where}"
+        where = "in the corners" if r > 0.9 else f"at {r:.2f} of the corner's radius"
+        share = f"{100 * corner:.1f} +- {100 * sigma:.1f} % of the light {where}"
         told.append(("falloff", f"{share} ({profile.falloff.frames} photos)"))
     if (given := profile.exposure) is not None:
         words = (given.exposure_s, "{:g} s"), (given.aperture_f, "f/{:g}"), (given.iso, "ISO {:g}")

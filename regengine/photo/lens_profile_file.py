@@ -24,7 +24,7 @@ from regengine.photo.lens_profile import LensProfile
 
 FORMAT, VERSION = "regengine lens profile", 1
 CHANNELS = ("red", "green", "blue", "light")
-_ABOUT = "# A camera with a lens, calibrated on stars; docs/methods/lenses.md tells each value.\n"
+_ABOUT = "# Camera and lens, calibrated on stars; docs/methods/lenses.md explains each value.\n"
 _TABLES = ("falloff", "exposure", "channels")
 _LARGEST_FILE = 1 << 20
 
@@ -35,7 +35,7 @@ def save_profile(profile: LensProfile, path: Path) -> None:
         write_whole(path, profile_text(profile).encode())
     except OSError as error:
         raise ConfigError(
-            f"{path}: the lens profile cannot be written ({error.strerror}): name another place."
+            f"{path}: the lens profile cannot be written ({error.strerror}): choose another place."
         ) from error
 
 
@@ -57,7 +57,7 @@ def load_profiles(paths: Iterable[Path]) -> tuple[LensProfile, ...]:
     for path in paths:
         inside = sorted(path.glob("*.toml")) if path.is_dir() else [path]
         if not inside:
-            raise ConfigError(f"{path}: no lens profile (*.toml) is in this folder.")
+            raise ConfigError(f"{path}: no lens profile (*.toml) in this folder.")
         files += inside
     return tuple(load_profile(file) for file in files)
 
@@ -79,26 +79,28 @@ def load_profile(path: Path) -> LensProfile:
             f"{path}: the lens profile cannot be read ({error.strerror}): check the path."
         ) from error
     except (ValueError, RecursionError) as error:  # not UTF-8, or not TOML
-        raise ConfigError(f"{path} is no lens profile: it is not valid TOML ({error}).") from error
+        raise ConfigError(
+            f"{path} is not a lens profile: it is not valid TOML ({error})."
+        ) from error
     if content.pop("format", None) != FORMAT:
-        raise ConfigError(f"{path} is no lens profile: make one with regengine lens fit.")
+        raise ConfigError(f"{path} is not a lens profile: make one with regengine lens fit.")
     if content.pop("format_version", None) != VERSION:
         raise ConfigError(
-            f"{path} is a lens profile of another version than {VERSION}: make it anew with "
+            f"{path} is a lens profile of a version other than {VERSION}: make it again with "
             "regengine lens fit."
         )
     try:
         profile = _profile(content)
     except ValueError as error:
         raise ConfigError(
-            f"{path} is a damaged lens profile: {error}; make it anew with regengine lens fit."
+            f"{path} is a damaged lens profile: {error}; make it again with regengine lens fit."
         ) from error
     why = "" if profile.falloff is None else profile.falloff.impossibility()
     if not why:
         return profile
     logging.getLogger("regengine").warning(
-        "%s: %s: it is left out with the zero points that rest on it, and the geometry is used; "
-        "make the profile anew with regengine lens fit.",
+        "%s: %s: the falloff and the zero points that depend on it are ignored, the geometry is "
+        "used; make the profile again with regengine lens fit.",
         path,
         why,
     )
@@ -110,27 +112,27 @@ def _profile(content: dict[str, Any]) -> LensProfile:
     profile: LensProfile = _read("the file", content, LensProfile)
     unknown = set(profile.free) - set(LENS_PARAMETERS)
     if unknown:
-        raise ValueError(f"free has no parameter {sorted(unknown)[0]!r}")
+        raise ValueError(f"free names the unknown parameter {sorted(unknown)[0]!r}")
     # As a lens of such a focal length would on a full frame
     low, high = (mm / FULL_FRAME_MM[0] for mm in FOCAL_RANGE_MM)
     if not low <= profile.focal_px / max(profile.width_px, profile.height_px) <= high:
-        raise ValueError("focal_px is that of no lens for a picture of this size")
+        raise ValueError("focal_px is impossible for a picture of this size")
     _check_covariance("covariance", profile.covariance, len(LENS_PARAMETERS))
     if profile.falloff is not None:
         _check_covariance("falloff.covariance", profile.falloff.covariance, 3)
     if any(channel.channel not in CHANNELS for channel in profile.channels):
-        raise ValueError(f"a channel is none of {', '.join(CHANNELS)}")
+        raise ValueError(f"a channel is not one of {', '.join(CHANNELS)}")
     return profile
 
 
 def _read(where: str, table: Any, kind: type) -> Any:
     """A dataclass out of a table with exactly its names."""
     if not isinstance(table, dict):
-        raise ValueError(f"{where} is no table")
+        raise ValueError(f"{where} is not a table")
     types = get_type_hints(kind)
     unknown = table.keys() - types.keys()
     if unknown:
-        raise ValueError(f"{where} has a value {sorted(unknown)[0]!r} that means nothing")
+        raise ValueError(f"{where} has the unknown value {sorted(unknown)[0]!r}")
     values = {}
     for one in fields(kind):
         if one.name in table:
@@ -151,24 +153,24 @@ def _value(name: str, value: Any, kind: Any, limits: Mapping[str, float]) -> Any
     if get_origin(kind) is tuple:
         kinds = get_args(kind)
         if not isinstance(value, list):
-            raise ValueError(f"{name} is no list" + " of tables" * is_dataclass(kinds[0]))
+            raise ValueError(f"{name} is not a list" + " of tables" * is_dataclass(kinds[0]))
         if kinds[-1] is Ellipsis:
             kinds = (kinds[0],) * len(value)
         if len(kinds) != len(value):
-            raise ValueError(f"{name} is no list of {len(kinds)} numbers")
+            raise ValueError(f"{name} is not a list of {len(kinds)} numbers")
         pairs = zip(value, kinds, strict=True)
         return tuple(_value(f"{name}[{k}]", *pair, {}) for k, pair in enumerate(pairs))
     if kind is str:
         if not isinstance(value, str) or not value.strip():
-            raise ValueError(f"{name} is no text")
+            raise ValueError(f"{name} is not a text")
         return value
     if kind is int:
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} is no whole number above zero")
+            raise ValueError(f"{name} is not a whole number above zero")
         return value
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not abs(value) <= sys.float_info.max:
-        raise ValueError(f"{name} is no finite number")
+        raise ValueError(f"{name} is not a finite number")
     if value <= limits.get("above", -math.inf):
         raise ValueError(f"{name} is not above zero")
     least, most = limits.get("min", -math.inf), limits.get("max", math.inf)
@@ -183,7 +185,7 @@ def _value(name: str, value: Any, kind: Any, limits: Mapping[str, float]) -> Any
 
 def _check_covariance(name: str, matrix: tuple[tuple[float, ...], ...], size: int) -> None:
     if [len(row) for row in matrix] != [size] * size:
-        raise ValueError(f"{name} has not {size} rows of {size} numbers")
+        raise ValueError(f"{name} is not a matrix of {size} x {size} numbers")
     values = np.array(matrix)
     scale = np.sqrt(np.maximum(np.diag(values), 0.0))
     scale = np.where(scale > 0.0, scale, 1.0)
@@ -194,7 +196,7 @@ def _check_covariance(name: str, matrix: tuple[tuple[float, ...], ...], size: in
         or not np.allclose(scaled, scaled.T, atol=1e-6)
         or np.linalg.eigvalsh(scaled).min() < -1e-6
     ):
-        raise ValueError(f"{name} is no covariance matrix")
+        raise ValueError(f"{name} is not a covariance matrix")
 
 
 def _assignments(part: Any) -> list[str]:

@@ -254,7 +254,7 @@ def _read_table(path: Path, *, any_name: bool) -> list[tuple[str, FrameRecord | 
     ]
     if all(record is None for _, record in rows) and (rows or not any_name):
         where = " in a column frame_id" if any_name else ", such as ISS030-E-184140"
-        raise unreadable_table(path, f"none of its rows names a photo{where}")
+        raise unreadable_table(path, f"no row names a photo{where}")
     return rows
 
 
@@ -272,7 +272,7 @@ def read_cells(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     text = _read_text(path)
     start = text.lstrip()[:512]
     if start.lower().startswith(_WEB_PAGE):
-        raise unreadable_table(path, "it is a web page, not a table: the page may say why")
+        raise unreadable_table(path, "it is a web page, not a table; read it for an error message")
     if start[:1] == "[":
         yield from _read_json(path, text)
     elif start[:1] == "{":
@@ -290,7 +290,7 @@ def unreadable_table(path: Path, why: str) -> ConfigError:
     """The error, one sentence, of a file that is not read."""
     return ConfigError(
         f"{path} cannot be read as a table of photos ({why}); give the archive's text tables or "
-        "JSON, or CSV with a line of headings."
+        "JSON, or CSV with column names."
     )
 
 
@@ -299,14 +299,14 @@ def _read_text(path: Path) -> str:
     try:
         with open_regular(path) as file:
             if os.fstat(file.fileno()).st_size > MAX_BYTES:
-                raise unreadable_table(path, f"it has more than {MAX_BYTES >> 20} MB: split it")
+                raise unreadable_table(path, f"it is larger than {MAX_BYTES >> 20} MB: split it")
             data = file.read()
     except OSError as error:
         raise unreadable_table(path, error.strerror or str(error)) from error
     if (codec := utf16_codec(data)) is not None:
         return data.decode(codec, errors="replace")
     if b"\0" in data[:4096]:
-        raise unreadable_table(path, "it is no text")
+        raise unreadable_table(path, "it is not text")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -343,17 +343,17 @@ def _read_json(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise unreadable_table(path, f"its JSON is damaged or cut short: {error}") from error
+        raise unreadable_table(path, f"its JSON is damaged or truncated: {error}") from error
     if isinstance(data, dict) and find_columns(map(str, data)).keys() & _NAMES:
         data = [data]  # one record
     elif isinstance(data, dict) and not all(isinstance(value, dict) for value in data.values()):
         words = next((str(v) for k, v in data.items() if k in ("error", "result")), "")
-        raise unreadable_table(path, f"it holds no rows{': ' + words[:100] if words else ''}")
+        raise unreadable_table(path, f"it has no rows{': ' + words[:100] if words else ''}")
     if isinstance(data, dict):
         data = [{"path": key, **value} for key, value in data.items()]
     for number, item in enumerate(data, start=1):
         if not isinstance(item, dict):
-            raise unreadable_table(path, f"its item {number} is no object")
+            raise unreadable_table(path, f"its item {number} is not an object")
         yield f"item {number}", _texts(item)
 
 
@@ -366,9 +366,9 @@ def _read_lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
                 raise ValueError("it is too long")
             item = _parse_line(line)
         except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
-            raise unreadable_table(path, f"line {number} is no record ({error})") from error
+            raise unreadable_table(path, f"line {number} is not a record ({error})") from error
         if not isinstance(item, dict):
-            raise unreadable_table(path, f"line {number} is no record")
+            raise unreadable_table(path, f"line {number} is not a record")
         yield f"line {number}", _texts(item)
 
 
@@ -473,7 +473,7 @@ class _Row:
             return None
         if value is not None and low <= value <= high:
             return value
-        self.problems.append(f"{name} {text[:40]!r} is no number from {low:g} to {high:g}")
+        self.problems.append(f"{name} {text[:40]!r} is not a number from {low:g} to {high:g}")
         return None
 
     def place(self, lat_name: str, lon_name: str) -> tuple[float | None, float | None]:
@@ -494,8 +494,8 @@ class _Row:
             if not hour.isdecimal() or len(hour) > 4:  # 930 may be 9:30 as well as 0:09:30
                 time = parse_day_and_clock(day, hour)
         if time is None and text:
-            unsure = ", or leaves day and month open" if "/" in text else ""
-            self.problems.append(f"{clean_text(text)[:40]!r} is no time{unsure}")
+            unsure = ", or day and month are ambiguous" if "/" in text else ""
+            self.problems.append(f"{clean_text(text)[:40]!r} is not a time{unsure}")
         return time
 
     def altitude_km(self, nadir_lat: float | None) -> float | None:
@@ -555,13 +555,13 @@ def interpret(
         if (linked := parse_map_link(link)) is not None:
             nadir = linked[0], wrap_lon(linked[1])
         elif "MapCoordinate" in link:
-            row.problems.append(f"nadir {clean_text(link)[-40:]!r} is no latitude and longitude")
+            row.problems.append(f"nadir {clean_text(link)[-40:]!r} is not a latitude and longitude")
     centre, shown = row.place("centre_lat", "centre_lon"), row.place("place_lat", "place_lon")
     if centre[0] is None and (text := row.cell("centre")):
         if (noted := parse_coordinates(text)) is not None:
             centre = round(noted[0], 6), round(wrap_lon(noted[1]), 6)
         else:
-            row.problems.append(f"centre {text[:40]!r} is no latitude and longitude")
+            row.problems.append(f"centre {text[:40]!r} is not a latitude and longitude")
     if "lat" in row.columns and "lon" in row.columns:
         unnamed = row.place("lat", "lon")
         if "center point" in row.cell("record_type").lower():
@@ -615,7 +615,7 @@ def merge_records(rows: Iterable[tuple[str, FrameRecord | None]]) -> FrameRecord
             continue
         known_problems: tuple[str, ...] = ()
         if (known := by_id.get(record.frame_id)) is not None:
-            problems.append(f"{place}: {record.frame_id} comes again, the first row counts")
+            problems.append(f"{place}: {record.frame_id} is repeated; the first row counts")
             known_problems, record = known.problems, merge(known, record)
         problems += [f"{place}: {one}" for one in record.problems if one not in known_problems]
         by_id[record.frame_id] = record

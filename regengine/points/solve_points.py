@@ -160,7 +160,7 @@ def solve(
                 attitude_only = fit_points(start, pairs, ("attitude",), params)
     except (np.linalg.LinAlgError, ValueError) as error:
         raise ConfigError(
-            "no camera fits these points: place the photo on the map, or undo the last step."
+            "no camera fits these points: align the photo with the map, or undo the last step."
         ) from error
     said, suspects = [], int(fit.doubts.suspect.sum())
     if suspects:
@@ -169,11 +169,11 @@ def solve(
         said.append(f"{which} with the others: the camera is fitted without {them}.")
     if fit.doubts.undecided:
         said.append(
-            "The points disagree, and they are too few to tell which is wrong: add another one."
+            "The points disagree, and they are too few to find the wrong one: add one more."
         )
     seen = incidence_deg(fit.camera.position_ecef_m, pairs.ground_ecef_m) < 90.0
     if hidden := int((~seen).sum()):
-        which = "One point lies" if hidden == 1 else f"{hidden} points lie"
+        which = "One point is" if hidden == 1 else f"{hidden} points are"
         said.append(f"{which} beyond the horizon of this camera.")
     return PointSolution(fit=fit, attitude_only=attitude_only, warning=" ".join(said) or None)
 
@@ -248,19 +248,19 @@ def snap(
     The map is drawn as the camera sees it, turned so that the point lies on itself: only how photo
     and map are turned, scaled and slanted is taken from the camera, not where it looks.
     """
-    nothing = SnapResult(why="the night-light map has nothing there.")
+    nothing = SnapResult(why="the night-light map has no lights there.")
     height, width = light.values.shape
     now, ncc, sigma_px, first = point, None, 0.0, None
     for reach_px in params.reaches_px:
         held = turn_to_places(camera, point_pairs([[now.x, now.y]], [[now.lon, now.lat]], [1.0]))
         first = first or held
         if not np.isfinite(held.lonlat_to_pixel(now.lon, now.lat)[0]):
-            return SnapResult(why="the place lies beyond the horizon of this camera.")
+            return SnapResult(why="the place is beyond the horizon of this camera.")
         col = round((now.x + 0.5) * light.factor - 0.5)
         row = round((now.y + 0.5) * light.factor - 0.5)
         if not (0 <= col < width and 0 <= row < height):
             what = "point" if now is point else "match"
-            return SnapResult(ncc=ncc, why=f"the {what} lies outside of the photo.")
+            return SnapResult(ncc=ncc, why=f"the {what} is outside the photo.")
         # The photo's light around the point, dark beyond its edges, and the camera of that piece
         half_px = params.patch_px // 2 + reach_px + 2
         side = 2 * half_px + 1
@@ -282,9 +282,7 @@ def snap(
         middle = np.full((1, 2), half_px, np.intp)
         found = match_patches(photo, view, middle, params.patch_px, reach_px)
         if len(found) == 0:
-            return SnapResult(
-                ncc=ncc, why="photo and map hold no lights there by which they could be compared."
-            )
+            return SnapResult(ncc=ncc, why="photo and map have no lights to compare there.")
         ncc = float(found.ncc[0])
         variance_px = float(np.trace(found.covariance[0])) / 2.0 + PATCH_FIT.floor_px**2
         sigma_px = variance_px**0.5 / light.factor
@@ -297,9 +295,9 @@ def snap(
     assert ncc is not None
     assert first is not None
     if ncc < params.min_ncc:
-        return SnapResult(ncc=ncc, why="photo and map look too different there: try another light.")
+        return SnapResult(ncc=ncc, why="photo and map are too different there: try another light.")
     if not (-0.5 <= now.x <= camera.width_px - 0.5 and -0.5 <= now.y <= camera.height_px - 0.5):
-        return SnapResult(ncc=ncc, why="the match lies outside of the photo.")
+        return SnapResult(ncc=ncc, why="the match is outside the photo.")
     shown = (now.x, now.y) if photo_moves else first.lonlat_to_pixel(now.lon, now.lat)
     return SnapResult(
         point=replace(now, sigma_px=sigma_px, origin="snap"),
@@ -327,7 +325,7 @@ def compare_lights(
         middle = (place + 0.5) * light.factor - 0.5
         inside *= max(min(middle + half, side - 1.0) - max(middle - half, 0.0), 0.0) / (2.0 * half)
     if inside < params.min_inside_share:
-        return SnapResult(why="the point lies too near the photo's edge to be compared.")
+        return SnapResult(why="the point is too near the photo's edge to be compared.")
     return snap(camera, point, photo_moves=True, light=light, light_map=light_map, params=params)
 
 
@@ -388,17 +386,17 @@ def check_above_earth(camera: Camera) -> None:
     """Refuse a camera that is in the Earth or far away."""
     height_km = float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3
     if not HEIGHT_RANGE_KM[0] <= height_km <= HEIGHT_RANGE_KM[1]:
-        raise ConfigError("the camera is not above the Earth: place the photo on the map first.")
+        raise ConfigError("the camera is not above the Earth: align the photo with the map first.")
 
 
 def check_camera(camera: Camera, result: FrameResult, params: ClickParams = ClickParams()) -> None:
     """Refuse a camera that cannot have taken a photo: its light would be looked for for hours."""
     check_above_earth(camera)
     if (camera.width_px, camera.height_px) != (result.width_px, result.height_px):
-        raise ConfigError("the camera is for a picture of another size than the photo's.")
+        raise ConfigError("the camera is for another picture size than the photo's.")
     ratio = camera.focal_px / max(camera.width_px, camera.height_px)
     if not params.focal_ratio[0] <= ratio <= params.focal_ratio[1]:
         raise ConfigError(
-            f"the focal length is {ratio:.2g} times the photo's long side, which no lens has: "
-            "zoom the photo on the map."
+            f"the focal length is {ratio:.2g} times the photo's long side, which is impossible: "
+            "scale the photo on the map."
         )

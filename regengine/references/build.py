@@ -59,8 +59,8 @@ def plan_grid(bounds: Bounds, step_deg: float, params: BuildParams | None = None
     cols, rows = (-(-side // multiple) * multiple for side in (grid.cols, grid.rows))
     if cols * rows > params.max_pixels:
         raise ConfigError(
-            f"The map would have {cols * rows / 1e9:,.1f} gigapixels, {params.max_pixels / 1e9:g} "
-            "at most: choose a smaller region or coarser pixels."
+            f"The map would have {cols * rows / 1e9:,.1f} gigapixels, and the limit is "
+            f"{params.max_pixels / 1e9:g}: choose a smaller region or larger pixels."
         )
     return replace(grid, cols=cols, rows=rows)
 
@@ -76,9 +76,9 @@ def check_free_space(folder: Path, needed: float, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise LightMapError(
-            f"{folder} has {free / 1e6:,.0f} MB free, and {what} takes about {needed / 1e6:,.0f} "
-            "MB for a while: make room, or name a place on another disk (REGENGINE_CACHE and "
-            "REGENGINE_DATA name folders)."
+            f"{folder} has {free / 1e6:,.0f} MB free, and {what} temporarily needs about "
+            f"{needed / 1e6:,.0f} MB: free some space, or set REGENGINE_CACHE and REGENGINE_DATA "
+            "to folders on another disk."
         )
 
 
@@ -125,7 +125,7 @@ def write_reference(
     """
     params = params or BuildParams()
     if out.exists() and not overwrite:
-        raise ConfigError(f"{out} exists already: give another name, or --force to replace it.")
+        raise ConfigError(f"{out} exists: give another name, or --force to replace it.")
     grid, spec = plan_grid(bounds, step_deg, params), KINDS[kind]
     about = {FORMAT_TAG: spec.format, "UNITS": spec.units, "KIND": kind, "CREDIT": spec.credit}
     said = {**about, **tags, "AREA_OR_POINT": "Area"}
@@ -194,7 +194,7 @@ def write_reference(
         )
         with open_raster(final, driver="GTiff") as dataset:
             if not has_all_blocks(final, dataset):
-                raise OSError("not all of it reached the disk")
+                raise OSError("the disk did not take all of it")
         draft.unlink()
         put_in_place(final, out)
 
@@ -237,7 +237,7 @@ def build(
     reaching = sources.reaching((west, south, east, north))
     if not reaching:
         raise LightMapError(
-            f"The maps hold nothing between longitudes {west} and {east}, latitudes {south} and "
+            f"The maps have no data between longitudes {west} and {east}, latitudes {south} and "
             f"{north}: choose a region that they cover.",
             code="outside_map",
         )

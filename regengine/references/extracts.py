@@ -43,7 +43,7 @@ def locate_place(place: str) -> tuple[str, float, float]:
         found = place_index().search(place, 1)
         if not found:
             raise ConfigError(
-                f"No town is called {place!r}: give its name, 'NAME, COUNTRY' or LON,LAT."
+                f"No town named {place!r}: give its name, 'NAME, COUNTRY' or LON,LAT."
             ) from None
         return found[0].label, found[0].lon, found[0].lat
     if not (abs(lon) <= 180.0 and abs(lat) <= 85.0):
@@ -85,8 +85,8 @@ def find_extract(bounds: Bounds, index_url: str = GEOFABRIK_INDEX) -> tuple[str,
         west, south, east, north = bounds
         raise LightMapError(
             f"No extract of {parse_host(index_url)} covers longitudes {west:.2f} to {east:.2f}, "
-            f"latitudes {south:.2f} to {north:.2f}: give a smaller --bbox, or an extract of your "
-            "own to streets build."
+            f"latitudes {south:.2f} to {north:.2f}: give a smaller --bbox, or your own extract "
+            "with streets build."
         )
     return min(covering)[1:]
 
@@ -111,12 +111,12 @@ def download_extract(
     def begin(there: int, total: int) -> None:
         tell_size(there, total)
         needed = (1.0 + LampParams().disk_share) * total - there
-        check_free_space(folder, needed, f"{path.name} with what is built of it")
+        check_free_space(folder, needed, f"{path.name} with the map built from it")
 
     downloader = Downloader(kind="streets", total_s=ExtractParams().total_s)
     made = downloader.save(url, path, begin=begin, progress=progress)
     if made is None:
-        raise LightMapError(f"{path.name} is listed but not there: try again later.")
+        raise LightMapError(f"{path.name} is listed but missing: try again later.")
     try:
         return path, parsedate_to_datetime(made).date().isoformat()
     except ValueError:

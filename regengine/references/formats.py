@@ -45,7 +45,7 @@ MAP_SUFFIXES = (".tif", ".tiff", ".h5", ".hdf5", ".he5", ".nc")
 OTHER_FORMATS = (
     (b"\x1f\x8b", "is compressed: unpack it first (gunzip, or tar -xzf for .tgz)"),
     (b"PK\x03\x04", "is a zip archive: unpack it first"),
-    ((b"\x89PNG", b"\xff\xd8\xff"), "does not say where it lies: get the GeoTIFF of it"),
+    ((b"\x89PNG", b"\xff\xd8\xff"), "has no georeference: get its GeoTIFF"),
     (b"\x0e\x03\x13\x01", "is HDF4, which no night-light product uses: get VNP46 as HDF5"),
 )
 COUNTS_PATTERN = r"cf_?cvg|cloud_?free|_Num(_|$)"
@@ -98,7 +98,7 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
         )
         if not files:
             raise LightMapError(
-                f"{path} holds no map of {kind}: it should contain GeoTIFF files, or VNP46 or "
+                f"{path} has no map of {kind}: it should contain GeoTIFF files, or VNP46 or "
                 "netCDF of lights."
             )
         return [one for file in files for one in open_files(kind, file)]
@@ -117,7 +117,7 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
         ):
             if not heaps_end(data):
-                raise ValueError("a heap without end")
+                raise ValueError("a heap that does not end")
             with open_hdf5(path, LightMapError) as hdf5:
                 hdf5.visititems(partial(_check_own_values, path))
         if path.suffix.lower() != ".nc":
@@ -128,10 +128,10 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
         if magic.startswith(start):
             raise LightMapError(f"{path} {what}.")
     if kind != "lights":
-        raise LightMapError(f"{path} is no GeoTIFF: make one with `regengine {kind} build`.")
+        raise LightMapError(f"{path} is not a GeoTIFF: make one with `regengine {kind} build`.")
     raise LightMapError(
-        f"{path} is no night-light map, whatever its name says: give a GeoTIFF, a VNP46 tile "
-        "(HDF5), a netCDF file, or a folder of them."
+        f"{path} is not a night-light map, despite its name: give a GeoTIFF, a VNP46 tile (HDF5), "
+        "a netCDF file, or a folder of them."
     )
 
 
@@ -140,20 +140,18 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
     with open_raster(path, driver=driver) as dataset:
         if dataset.count == 0:
             raise LightMapError(
-                f"{path} holds {format_count(len(dataset.subdatasets), 'variable')}: extract the "
+                f"{path} has {format_count(len(dataset.subdatasets), 'variable')}: extract the "
                 "radiance with gdal_translate NETCDF:file.nc:variable out.tif and give that file."
             )
         # By the CF conventions a netCDF is in degrees where no other system is named
         crs = CRS.from_epsg(4326) if driver == "netCDF" and not dataset.crs else dataset.crs
         if crs is None or dataset.transform == Affine.identity():
             raise LightMapError(
-                f"{path} has no coordinate system, so nothing tells where its lights are: get the "
-                "georeferenced file, or set it with gdal_translate -a_srs and -a_ullr."
+                f"{path} has no coordinate system: get the georeferenced file, or set it with "
+                "gdal_translate -a_srs and -a_ullr."
             )
         if driver == "GTiff" and not has_all_blocks(path, dataset, 64):
-            raise LightMapError(
-                f"{path} was cut short while it was copied or downloaded: get it again."
-            )
+            raise LightMapError(f"{path} is truncated: get it again.")
         grid, warp = None, True
         if max(map(abs, dataset.bounds)) <= PARAMS.farthest:
             to_lonlat, (rows, cols) = dataset.transform, dataset.shape
@@ -173,8 +171,8 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
         ):
             west, _, _, north = dataset.bounds if grid is None else grid.bounds
             raise LightMapError(
-                f"{path} says that it lies beyond the Earth (west {west:g}, north {north:g}): get "
-                "it again, or set its place with gdal_translate -a_ullr."
+                f"{path} has a position off the Earth (west {west:g}, north {north:g}): get it "
+                "again, or set its position with gdal_translate -a_ullr."
             )
         masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0]  # a mask, or opacity
         raw = Reference(
@@ -186,7 +184,7 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
             return _identify_built(raw, dataset, tags)
         if kind == "streets":
             raise LightMapError(
-                f"{path} is no map of streets: make one with `regengine streets build ROADS`."
+                f"{path} is not a street map: make one with `regengine streets build ROADS`."
             )
         return _picture(raw, dataset) if kind == "day" else _lights(raw, dataset)
 
@@ -236,8 +234,8 @@ def _picture(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
     n_shown = dataset.count - (opacity is not None)
     if set(dataset.dtypes) != {"uint8"} or n_shown not in (1, 3, 4):
         raise LightMapError(
-            f"{raw.path} is no picture of 8 bits in one or three bands: make one as with "
-            f"gdal_translate -ot Byte -b 4 -b 3 -b 2 -scale {raw.path.name} shown.tif."
+            f"{raw.path} is not a picture of 8 bits in one or three bands: make one, for example "
+            f"with gdal_translate -ot Byte -b 4 -b 3 -b 2 -scale {raw.path.name} shown.tif."
         )
     return replace(
         raw,
@@ -277,25 +275,23 @@ def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
         raw = replace(raw, date=str(day))
     dtype, nodata = dataset.dtypes[band - 1], dataset.nodatavals[band - 1]
     if "complex" in dtype:
-        raise LightMapError(
-            f"{path} holds complex numbers, not lights: give the radiances as real numbers."
-        )
+        raise LightMapError(f"{path} has complex numbers instead of radiances: give real numbers.")
     if re.search(COUNTS_PATTERN, f"{path.stem} {dataset.descriptions[band - 1] or ''}"):
         raise LightMapError(
-            f"{path} holds counts of observations, not lights: give the avg_rad file of the same "
-            "composite."
+            f"{path} has counts of observations instead of lights: give the avg_rad file of the "
+            "same composite."
         )
-    why = "its name says" if "DMSP" in raw.product else ""
+    why = "by its name" if "DMSP" in raw.product else ""
     if dtype == "uint8" and not why and abs(raw.grid.step_deg / PARAMS.dmsp_step_deg - 1.0) < 0.01:
         shape = tuple(min(side, PARAMS.dmsp_sample_px) for side in dataset.shape)
         samples = dataset.read(band, out_shape=shape)
         if samples[samples != nodata].max(initial=0) <= PARAMS.dmsp_top:
-            why = "it has bytes up to 63 on pixels of 30 arcsec"
+            why = "values up to 63 on pixels of 30 arcsec"
     if why:
         raise LightMapError(
-            f"{path} holds DMSP numbers, not radiance ({why}): convert it once, about 0.4 "
-            f"nW/cm²/sr a number, as with gdal_translate -ot Float32 -scale 0 63 0 25 {path.name} "
-            "radiance.tif."
+            f"{path} has DMSP digital numbers, not radiances ({why}): convert it once, at about "
+            "0.4 nW/cm²/sr per number, for example with gdal_translate -ot Float32 -scale 0 63 0 "
+            f"25 {path.name} radiance.tif."
         )
     if dtype == "uint8":
         return replace(shown, coding="grey", bands=(band,), nodata=nodata)
@@ -327,12 +323,12 @@ def _doubt_unit(raw: Reference, samples: NDArray[Any], unit: str) -> str:
     brightest = radiance_nw.max(where=is_measured, initial=0.0)
     if not 0.0 < brightest < PARAMS.noise_nw:
         return ""
-    says = f"gives {unit!r} as its unit" if unit else "gives no unit"
+    says = f"has the unit {unit!r}" if unit else "has no unit"
     return (
         f"{raw.path} {says}, and its brightest pixel would have {brightest:.2g} nW/cm²/sr, less "
-        "than the sensor's noise: no light is found in it; if it holds W/cm²/sr, convert it once "
-        f"with gdal_translate -ot Float32 -scale 0 1 0 1e9 {raw.path.name} radiance.tif (from "
-        "W/m²/sr with 1e5)."
+        "than the sensor's noise: no light is detected in it; if it is in W/cm²/sr, convert it "
+        f"once with gdal_translate -ot Float32 -scale 0 1 0 1e9 {raw.path.name} radiance.tif "
+        "(from W/m²/sr with 1e5)."
     )
 
 
@@ -432,7 +428,9 @@ def has_all_blocks(path: Path, dataset: rasterio.DatasetReader, last: int | None
 def _check_own_values(path: Path, name: str, thing: h5py.Group | h5py.Dataset) -> None:
     """Refuse values in other files: a map from a stranger could choose them."""
     if isinstance(thing, h5py.Dataset) and (thing.external or thing.is_virtual):
-        raise LightMapError(f"{path} takes values from other files: give one that holds its own.")
+        raise LightMapError(
+            f"{path} refers to other files for its values: give a file that contains them."
+        )
 
 
 def open_vnp46(path: Path) -> Reference:
@@ -448,8 +446,8 @@ def open_vnp46(path: Path) -> Reference:
         wanted = next((data_sets[name] for name in DATA_SETS if name in data_sets), None)
         if wanted is None:
             raise LightMapError(
-                f"{path} holds no night lights that are known ({', '.join(DATA_SETS[:2])}, …): "
-                "give a VNP46A2, A3 or A4 tile."
+                f"{path} has no known night-light data set ({', '.join(DATA_SETS[:2])}, …): give "
+                "a VNP46A2, A3 or A4 tile."
             )
         (rows, cols), data_set = wanted.shape, str(wanted.name)
         numbers = {  # kept as numbers or arrays of one
@@ -462,7 +460,7 @@ def open_vnp46(path: Path) -> Reference:
     place = re.search(r"h(\d\d)v(\d\d)", path.name)
     if place is None:
         raise LightMapError(
-            f"{path} does not say where it lies: give it back its name with hHHvVV, such as "
+            f"{path} has no georeference: restore its name with hHHvVV, such as "
             "VNP46A4.A2020001.h31v05.h5."
         )
     if not (int(place[1]) < 36 and int(place[2]) < 18):

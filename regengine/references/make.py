@@ -122,7 +122,7 @@ def get_lights(
     out = usual_map()
     index = index_beside(out)
     if out.exists() and index.exists() and not overwrite:
-        raise ConfigError(f"{out} is there already, with its index: --force makes it anew.")
+        raise ConfigError(f"{out} and its index exist: replace them with --force.")
     make_folder(out.parent)
     with _make_alone(out, listener):
         if overwrite or not out.exists():
@@ -148,7 +148,7 @@ def get_lights(
                 _write_tiles(tiles, out, listener, overwrite=overwrite)
             listener.message(f"{out}: {out.stat().st_size / 1e6:,.1f} MB")
             if folder:
-                listener.message(f"The files in {folder} are not needed any more.")
+                listener.message(f"The files in {folder} are no longer needed.")
         if overwrite or not index.exists():
             _index_if_towns(out, listener)
     return out
@@ -194,7 +194,7 @@ def index_lights(
         A map cannot be read, or has too few towns; ``out`` cannot be written.
     """
     if out is None and len(maps) > 1:
-        raise ConfigError("The index of several maps lies beside none of them: name it with --out.")
+        raise ConfigError("An index of several maps needs a name: give --out.")
     out = index_beside(maps[0]) if out is None else out
     check_new_file(out, (), force=overwrite)
     _write_index(maps, out, listener)
@@ -245,7 +245,7 @@ def get_day(
     if out is None:
         out = make_folder(data_folder() / "day") / "day.tif"
     if out.exists() and not overwrite:
-        raise ConfigError(f"{out} is there already: --force makes it anew.")
+        raise ConfigError(f"{out} exists: replace it with --force.")
     with _make_alone(out, listener):
         if overwrite or not out.exists():
             tiles = _fetch_tiles("day", bounds, url, level, out, listener)
@@ -308,7 +308,7 @@ def get_streets(
     stem = re.sub(r"[^\w.-]+", "-", name.partition(",")[0]).lower().strip("-")
     out = data_folder() / "streets" / f"{stem}.tif"
     if out.exists() and not overwrite:
-        raise ConfigError(f"{out} is there already: --force makes it anew.")
+        raise ConfigError(f"{out} exists: replace it with --force.")
     make_folder(out.parent)
     with _make_alone(out, listener):
         if overwrite or not out.exists():
@@ -316,7 +316,7 @@ def get_streets(
             folder = cache_folder() / "streets"
 
             def tell_size(there: int, total: int) -> None:
-                known = f", {there / 1e6:,.1f} MB there already" if there else ""
+                known = f", {there / 1e6:,.1f} MB already there" if there else ""
                 size = f"{total / 1e6:,.1f} MB" if total else "of unknown size"
                 listener.message(f"{address}: {size}{known}, into {folder}.")
 
@@ -336,7 +336,7 @@ def get_streets(
                 if error.code == "damaged":
                     path.unlink()  # the next time it is got anew
                 raise
-            listener.message(f"{path} is not needed any more.")
+            listener.message(f"{path} is no longer needed.")
     return out
 
 
@@ -361,8 +361,8 @@ def build_streets(
     size = sum(path.stat().st_size for path in roads if path.is_file())
     needed = LampParams().disk_share * size
     listener.message(
-        f"{size / 1e6:,.1f} MB of roads; building takes up to {needed / 1e6:,.0f} MB of "
-        f"{out.absolute().parent} for a while."
+        f"{size / 1e6:,.1f} MB of roads; building temporarily needs up to {needed / 1e6:,.0f} MB "
+        f"in {out.absolute().parent}."
     )
     begun_s = time.monotonic()
     made = draw_streets(
@@ -376,8 +376,8 @@ def build_streets(
     )
     if made.n_broken:
         listener.message(
-            f"{made.n_broken:,} of {format_count(made.n_lines, 'line')} were left out: "
-            "their geometry is broken."
+            f"{made.n_broken:,} of {format_count(made.n_lines, 'line')} skipped: their geometry "
+            "is broken."
         )
     west, south, east, north = made.bounds
     listener.message(
@@ -402,7 +402,7 @@ def _make_alone(out: Path, listener: Listener) -> Iterator[None]:
 
     with raise_as_store_error(out), hold_lock(out, tell_busy):
         if is_busy and out.exists():
-            listener.message(f"{out} is what that run made; --force makes it anew.")
+            listener.message(f"{out} was made by that run; replace it with --force.")
         yield
 
 
@@ -417,12 +417,12 @@ def _fetch_tiles(
     grid = plan_grid(bounds, 360.0 / 2**level / 256)  # pixels of a tile, mostly
     made_bytes = estimate_bytes(kind, grid) * (1.5 if kind == "lights" else 1.0)
     listener.message(
-        f"{format_count(len(tiles.wanted), 'tile')}, {len(tiles.wanted) - len(missing):,} there "
-        f"already: about {fetched_bytes / 1e6:,.1f} MB to download into {tiles.folder}, "
+        f"{format_count(len(tiles.wanted), 'tile')}, {len(tiles.wanted) - len(missing):,} already "
+        f"there: about {fetched_bytes / 1e6:,.1f} MB to download into {tiles.folder}, "
         f"{made_bytes / 1e6:,.1f} MB for {made} in {out.parent}."
     )
     for folder, wanted in ((tiles.folder, fetched_bytes), (out.parent, made_bytes)):
-        check_free_space(folder, 1.5 * wanted, "what is fetched or made of it")
+        check_free_space(folder, 1.5 * wanted, "the download or the map made from it")
     tiles.fetch(tiles.missing(), listener.begin("Fetching"))
     return tiles
 

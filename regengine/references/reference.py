@@ -463,8 +463,8 @@ class References(tuple[Reference, ...]):
         if not (west < east <= west + 360.0 and inside and resolution_deg > 0.0):
             raise ConfigError(
                 f"West {west}, south {south}, east {east}, north {north} at {resolution_deg} "
-                "degrees a pixel is no region: east must lie east of west, north of south, and the "
-                "pixel size above 0."
+                "degrees a pixel is not a region: east must be east of west, north must be north "
+                "of south, and the pixel size must be above 0."
             )
         turn = 360.0 * math.floor((west + 180.0) / 360.0)
         region = (west - turn, max(south, -90.0), east - turn, min(north, 90.0))
@@ -552,8 +552,8 @@ class LightMap(References):
             turn = 360.0 * math.floor((west + 180.0) / 360.0)
             left, low, right, high = self.info.bounds
             raise LightMapError(
-                f"{', '.join(names[:3])}{more} does not cover the place: there is nothing in it "
-                f"between longitudes {west - turn:.2f} and {east - turn:.2f}, latitudes "
+                f"{', '.join(names[:3])}{more} does not cover the place: no data between "
+                f"longitudes {west - turn:.2f} and {east - turn:.2f}, latitudes "
                 f"{max(south, -90.0):.2f} and {min(north, 90.0):.2f} (it spans {left:.2f} to "
                 f"{right:.2f}, {low:.2f} to {high:.2f}); give a map of that region.",
                 code="outside_map",
@@ -576,5 +576,7 @@ def parse_bounds(text: str, option: str = "--bbox") -> Bounds:
         west = south = east = north = float("nan")
     east += 360.0 if east < west else 0.0  # 170,-20,-170,10 crosses the antimeridian
     if not (west < east <= west + 360.0 and -90.0 <= south < north <= 90.0):
-        raise ConfigError(f"{option} {text} is no region: write WEST,SOUTH,EAST,NORTH in degrees.")
+        raise ConfigError(
+            f"{option} {text} is not a valid region: write WEST,SOUTH,EAST,NORTH in degrees."
+        )
     return west, south, east, north

@@ -52,13 +52,13 @@ TOKEN_VARIABLE = "EARTHDATA_TOKEN"  # noqa: S105
 TOKEN_HOSTS = ("earthdata.nasa.gov", "earthdatacloud.nasa.gov", "eosdis.nasa.gov")
 # What serves without a network
 OWN_FILES: dict[KindName, str] = {
-    "lights": "a map that you have: regengine lights get --from MAP",
-    "streets": "an extract that you have: regengine streets build ROADS",
-    "day": "a picture that you have: regengine day build PICTURES",
+    "lights": "your own map with regengine lights get --from MAP",
+    "streets": "your own extract with regengine streets build ROADS",
+    "day": "your own picture with regengine day build PICTURES",
 }
 REJECTED = "{host} rejects the request with status {status}: check the address, or try again later."
 UNREACHABLE = (
-    "{{host}} cannot be reached ({}): check the network connection and run the same command again "
+    "{{host}} cannot be reached ({}): check the network and run the same command again "
     "(what was fetched is kept), or give {{own}}."
 )
 SENTENCES: Sentences = {
@@ -70,15 +70,15 @@ SENTENCES: Sentences = {
     "failing": "{host} failed with status {status} in {tries} attempts: try again later; what was "
     "fetched is kept.",
     "wrong": "{host} answered {failure}.",
-    "away": "{host} answered with a redirection to something that is no web address.",
+    "away": "{host} answered with a redirection to an invalid web address.",
     "cut": UNREACHABLE.format("only {failure}"),
     "other": UNREACHABLE.format("{failure}"),
 }
 OF_LIGHTS: Sentences = {
     **SENTENCES,
-    "denied": "{host} refuses access (status {status}): get a token at urs.earthdata.nasa.gov, put "
-    f"it into the environment variable {TOKEN_VARIABLE}, and accept the product's terms there if "
-    "it has any.",
+    "denied": "{host} denies access (status {status}): get a token at urs.earthdata.nasa.gov, put "
+    f"it into the environment variable {TOKEN_VARIABLE}, and accept the product's terms there "
+    "if it has any.",
 }
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 MAGICS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
@@ -133,9 +133,9 @@ class Downloader:
             raise explain_failure(failure, url, self.kind) from failure
         except OSError as error:
             raise LightMapError(
-                f"{path} cannot be written ({error.strerror}): make sure that the folder may be "
-                "written to and has room, or let REGENGINE_CACHE name another one; then run the "
-                "same command again."
+                f"{path} cannot be written ({error.strerror}): make sure that the folder is "
+                "writable and has free space, or set REGENGINE_CACHE to another one; then run "
+                "the same command again."
             ) from error
 
     def read_list(
@@ -152,8 +152,7 @@ class Downloader:
             raise explain_failure(failure, url, self.kind) from failure
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise LightMapError(
-                f"{parse_host(url)} answered with something else instead of a list of files: "
-                f"{hint}."
+                f"{parse_host(url)} answered with something other than a list of files: {hint}."
             ) from error
 
     def save_all(
@@ -216,8 +215,8 @@ class TileSet:
         is_url = re.fullmatch(r"https?://([^\s{}]|\{[-xyz]+\})+", self.template)
         if not is_url or names not in (["x", "y", "z"], ["-y", "x", "z"]):
             raise ConfigError(
-                f"{self.template!r} is no address of map tiles: it must begin with https:// or "
-                "http:// and hold {z}, {x} and {y} (or {-y}) once each."
+                f"{self.template!r} is not a valid address of map tiles: it must begin with "
+                "https:// or http:// and contain {z}, {x} and {y} (or {-y}) once each."
             )
         if not 0 <= self.level <= MAX_LEVEL:
             raise ConfigError(f"Level {self.level} does not exist: choose 0 (the world) to 22.")
@@ -286,7 +285,7 @@ class TileSet:
         if path is None:
             raise LightMapError(
                 f"{urlsplit(self.template).hostname} has no tile of that region: check the "
-                "address, the level and the region."
+                "address, the zoom level and the region."
             )
         return read_tile(path, kind=self.kind).shape[-1]
 
@@ -363,8 +362,8 @@ def read_tile(
             return np.moveaxis(np.asarray(picture.convert("RGBA")), -1, 0)
     except (OSError, SyntaxError, ValueError) as error:
         raise LightMapError(
-            f"{path} is no whole square map tile like the others: delete it and run "
-            f"`regengine {kind} get` again."
+            f"{path} is not a complete square tile like the others: delete it and run `regengine "
+            f"{kind} get` again."
         ) from error
 
 
@@ -388,7 +387,7 @@ def _check_file(
         start = file.read(512)
     if not start.startswith(magics):
         page = b"<html" in start.lower() or b"<!doctype" in start.lower()
-        came = "a web page" if page else "something else"
+        came = "a web page" if page else "another format"
         raise HttpFailure("wrong", f"with {came} instead of {what}: {hint}")
     try:
         read(path)
@@ -421,7 +420,7 @@ def fetch_vnp46(
             raise ValueError(when)
     except ValueError as error:
         raise ConfigError(
-            f"{product} goes by {PRODUCTS[product]}: {when!r} is no such date."
+            f"{product} is published by {PRODUCTS[product]}: {when!r} is not a valid date of it."
         ) from error
     if not downloader.token:
         raise ConfigError(
@@ -465,7 +464,7 @@ def fetch_vnp46(
     def fetch_one(link: str) -> None:
         path = folder / link.rsplit("/", 1)[-1]
         if not path.exists() and downloader.save(link, path, check) is None:
-            raise LightMapError(f"{path.name} is listed but not there: try again later.")
+            raise LightMapError(f"{path.name} is listed but missing: try again later.")
 
     downloader.save_all([partial(fetch_one, link) for link in chosen.values()], progress)
     return folder

@@ -160,7 +160,7 @@ def draw_streets(
     params = params or LampParams()
     need("Reading roads", "pyarrow", "pyogrio", "geopandas")
     if out.exists() and not overwrite:
-        raise ConfigError(f"{out} exists already: give another name, or --force to replace it.")
+        raise ConfigError(f"{out} exists: give another name, or --force to replace it.")
     names = ", ".join(path.name for path in sources)
     if region is not None:
         # To whole cells, or those at its edge would be dark where nothing was read
@@ -263,8 +263,8 @@ def _read_roads(
         for table in _read_tables(path, region, out, params):
             if table.crs is None:
                 raise LightMapError(
-                    f"{path} does not say its coordinate system: add it, for example by "
-                    "ogr2ogr -a_srs EPSG:4326, and build again."
+                    f"{path} has no coordinate system: add it, for example with ogr2ogr -a_srs "
+                    "EPSG:4326, and build again."
                 )
             name = next(name for name in CLASS_FIELDS if name in table)
             weights = table[name].map(params.class_weights).fillna(0.0).to_numpy(float).copy()
@@ -289,8 +289,8 @@ def _read_roads(
         raise
     except Exception as error:  # damaged files fail in GDAL, Arrow and PROJ in many ways
         raise LightMapError(
-            f"{path} cannot be read as roads ({' '.join(str(error).split())[:200]}): give an "
-            ".osm.pbf, GeoPackage, FlatGeobuf, Shapefile, GeoJSON or GeoParquet that is whole.",
+            f"{path} cannot be read as roads ({' '.join(str(error).split())[:200]}): give a "
+            "complete .osm.pbf, GeoPackage, FlatGeobuf, Shapefile, GeoJSON or GeoParquet.",
             code="damaged",
         ) from error
 
@@ -380,7 +380,7 @@ def _check_pbf(path: Path) -> None:
             end = file.tell() + length
     if end != size or not size:
         raise LightMapError(
-            f"{path} is damaged or was cut short while it was copied or downloaded: get it again.",
+            f"{path} is damaged or truncated: get it again.",
             code="damaged",
         )
 
@@ -457,8 +457,8 @@ def _explain_nothing(sources: Sequence[Path], names: str, region: Bounds | None)
         layer = "lines" if source.suffix.lower() in OSM else pyogrio.list_layers(source)[0][0]
         info = pyogrio.read_info(source, layer=layer, force_total_bounds=True)
         if info["total_bounds"] is not None:
-            lies = " (it lies within {:.2f},{:.2f},{:.2f},{:.2f})".format(*info["total_bounds"])
+            lies = " (it covers {:.2f},{:.2f},{:.2f},{:.2f})".format(*info["total_bounds"])
     return (
-        f"{names} holds no lit roads{where}{lies}: give an extract of OpenStreetMap of that place, "
+        f"{names} has no lit roads{where}{lies}: give an extract of OpenStreetMap of that place, "
         f"with a layer of lines that has one of the fields {', '.join(CLASS_FIELDS)}."
     )

@@ -121,13 +121,16 @@ def check_blind_fit(
         )
     if chance <= (params.max_loose_guessed if guessed else params.max_loose_given):
         return ()
-    moved = "without some of the lights the control points move too far to be used unseen"
+    moved = (
+        "leave-out test: without some of the lights the control points move too far to be "
+        "accepted automatically"
+    )
     if not guessed:
         return (Reason(code="loose_fit", text=f"{moved}: check the overlay"),)
     if focal_mm is None:
         text = f"neither orbit nor focal length is known, and {moved}: check the overlay, or give "
         return (Reason(code="guessed_lens", text=f"{text}--focal-mm"),)
-    text = f"the focal length given, {focal_mm:g} mm, does not fit, and {moved}: check the overlay"
+    text = f"the given focal length, {focal_mm:g} mm, does not fit, and {moved}: check the overlay"
     return (Reason(code="guessed_lens", text=text),)
 
 

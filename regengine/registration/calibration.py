@@ -110,7 +110,7 @@ def read_calibration(path: Path) -> Calibration:
         RecursionError,
     ) as error:
         raise ConfigError(
-            f"{path}: not a sound calibration ({error}); install regengine anew, or fit it again "
+            f"{path}: not a valid calibration ({error}); reinstall regengine, or fit it again "
             "with `python -m benchmarks confidence`"
         ) from error
 

@@ -118,8 +118,8 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
         n_lights = count_light_peaks(photo)
         if n_lights < params.accept.min_lights:
             text = (
-                f"only {format_count(n_lights, 'light')} can be told apart, too few to find them "
-                "anywhere on Earth; give the time with element sets, or the nadir"
+                f"only {format_count(n_lights, 'light')} detected, too few for a blind search; "
+                "give the time with element sets, or the nadir"
             )
             return replace(photo, skip_reason=Reason(code="few_lights", text=text))
     return photo
@@ -166,8 +166,8 @@ def explain_nothing_to_register(light: LinearLight, any_category: bool) -> Reaso
     if middle > DAY_LIGHT and darkest > DAY_DARKEST and not any_category:
         return Reason(
             code="not_a_night_city_frame",
-            text=f"the frame is bright all over (median linear light {middle:.2f}), not a night "
-            "frame; use --any-category to try it all the same",
+            text=f"the frame is bright throughout (median linear light {middle:.2f}), not a night "
+            "frame; to try it anyway, use --any-category",
         )
     return None
 

@@ -164,10 +164,10 @@ def report_on_map(
     low, high = (float(limit) for limit in params.probability_steps.interval(match.score))
     if match.score < params.min_score:
         what = "; ".join(f"1e-{one.score:.1f} at {one.sample_m:.4g} m" for one in match.proofs)
-        text = f"chance brings about as much agreement with a probability of {what}"
+        text = f"probability of such agreement by chance: {what}"
         reasons = (*reasons, Reason(code="low_probability", text=text))
     if len(points) < MIN_POINTS:
-        text = f"only {format_count(len(points), 'place')} of the photo can be tied to the map"
+        text = f"only {format_count(len(points), 'place')} of the photo matched to the map"
         reasons = (*reasons, Reason(code="few_control_points", text=text))
     sources = {**dict(unplaced.sources), "reference": reference, "proof": tell_proofs(match.proofs)}
     result = replace(

@@ -77,7 +77,7 @@ def report_result(problem: Problem, state: SearchState) -> FrameResult:
     frame, position = problem.photo.frame, problem.prior.position
     info, match, sources = problem.references.light_map.info, state.match, {}
     if state.stop_reason is StopReason.CPU_LIMIT:
-        sources["search"] = "ended by --max-seconds"
+        sources["search"] = "stopped by --max-seconds"
     if match is None:
         return make_no_match_result(
             frame, position, info, *explain_no_match(problem, state), **sources
@@ -193,9 +193,9 @@ def judge(
             worst_m = measure_pose_sigma_m(match.fit, evidence.patch_log10_odds, params)
         if worst_m > 0.0:
             text = (
-                "leave-out test: without some of the lights the solution moves by "
-                f"{worst_m / 1e3:.1f} km (one sigma) where it shows others; use only near the "
-                "control points"
+                "leave-out test: without some of the lights the solution shifts by "
+                f"{worst_m / 1e3:.1f} km (1 sigma) where the photo shows other lights; use only "
+                "near the control points"
             )
             reasons = (Reason(code="imprecise", text=text),)
         verdict = decide(p_right, reasons, params, is_blind=is_blind)
@@ -209,7 +209,9 @@ def judge(
                 f"threshold of {least:.4f}"
             )
             if math.isinf(least):
-                text = "without time or place nothing is accepted unseen: check the overlay"
+                text = (
+                    "without time or place no proposal is accepted automatically: check the overlay"
+                )
             reasons = (Reason(code="low_probability", text=text),)
     if verdict == "review":
         covered_share = measure_covered_share(problem)
@@ -237,8 +239,8 @@ def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]
         return (Reason(code="clock_suspect", text=text),)
     if is_dark(problem.references.light_map):
         text = (
-            "the night-light map holds no light at all: check how it was made, or get another with "
-            "regengine lights get"
+            "the night-light map has no lights at all: check how it was made, or get another "
+            "with regengine lights get"
         )
         return (Reason(code="dark_map", text=text),)
     covered_share = measure_covered_share(problem)
@@ -247,25 +249,28 @@ def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]
         return uncovered
     if problem.is_blind:
         text = (
-            "no matching pattern of lights was found anywhere on Earth; a blind search needs some "
-            "fifteen lights that can be told apart"
+            "no matching pattern of lights was found anywhere on Earth; a blind search needs "
+            "about fifteen resolved lights"
         )
         if problem.photo.frame.focal_mm is None:
             text += ", and the focal length where it is known (--focal-mm)"
     else:
         text = (
-            "no place was found where the map's lights fit better than by chance; the frame may "
-            "show no city, or its time, nadir or focal length is far off"
+            "no match better than chance was found; the frame may show no city, or its time, "
+            "nadir or focal length may be far off"
         )
         if problem.references.index is None:
-            text += "; the map has no index, by which most photos are found: regengine lights index"
+            text += (
+                "; the map has no index, which most blind searches need: make one with regengine "
+                "lights index"
+            )
     return (Reason(code="no_agreement", text=text), *uncovered, *unfinished)
 
 
 def tell_unfinished(problem: Problem, state: SearchState) -> tuple[Reason, ...]:
     """That a search ended before all was tried: no doubt of its own."""
     if state.stop_reason is StopReason.CPU_LIMIT:
-        text = "CPU limit reached before all hypotheses were tested; raise --max-seconds"
+        text = "CPU-time limit reached before all hypotheses were tested; raise --max-seconds"
         return (Reason(code="search_budget", text=text),)
     if state.stop_reason is StopReason.WORK_BUDGET:
         text = "search budget used up before all hypotheses were tested"
@@ -320,12 +325,12 @@ def doubt_clock(problem: Problem, match: Match, given: CameraPosition) -> tuple[
         )
         return (Reason(code="clock_suspect", text=text),)
     away_km = np.linalg.norm(np.subtract(match.camera.position_ecef_m, given.position_ecef_m)) / 1e3
-    text = f"solved position is {away_km:,.0f} km from the one by time or nadir"
+    text = f"solved position is {away_km:,.0f} km from the one given by time or nadir"
     if given.element_set is None or given.time_utc is None:
         return (Reason(code="clock_suspect", text=f"{text}: check them"),)
     late_s = find_time_that_fits_s(match.camera, given, problem.params.tracks.night_sun_deg)
     if late_s is None:
-        text += ", and the station was not there within a day of it: check date and time"
+        text += ", and the station was not near it within a day: check date and time"
     else:
         there = given.time_utc + timedelta(seconds=late_s)
         text += f"; the station was there at {there:%Y-%m-%d %H:%M:%S} UTC: check the clock"
@@ -350,8 +355,8 @@ def doubt_time_told(result: FrameResult, time_utc: datetime | None) -> tuple[Rea
     if why is None:
         return ()
     text = (
-        f"the photo says it was taken on {time_utc:%Y-%m-%d at %H:%M:%S} UTC, {why}: correct the "
-        "camera's clock, or give --time"
+        f"the photo's time is {time_utc:%Y-%m-%d at %H:%M:%S} UTC, {why}: correct the camera's "
+        "clock, or give --time"
     )
     return (Reason(code="clock_suspect", text=text),)
 
@@ -362,8 +367,8 @@ def doubt_centre(problem: Problem, camera: Camera) -> tuple[Reason, ...]:
     if seen is None or seen.is_shown_by(camera):
         return ()
     text = (
-        f"the photo shows nothing within {seen.radius_km:g} km of the place given, "
-        f"{seen.lon:g},{seen.lat:g}: check it"
+        f"the photo shows nothing within {seen.radius_km:g} km of the given place, "
+        f"{seen.lon:g},{seen.lat:g}: check the place"
     )
     return (Reason(code="centre_suspect", text=text),)
 
@@ -376,8 +381,8 @@ def doubt_lens(frame: Frame, match: Match) -> tuple[Reason, ...]:
     if abs(math.log(ratio)) <= 3.0 * LENS.sigma_log_focal:
         return ()
     text = (
-        f"the lights fit a focal length of {ratio * frame.focal_mm:.3g} mm, not the "
-        f"{frame.focal_mm:g} mm told: check the lens, or whether the picture was cropped"
+        f"the lights fit a focal length of {ratio * frame.focal_mm:.3g} mm, not the given "
+        f"{frame.focal_mm:g} mm: check the lens, or whether the picture was cropped"
     )
     return (Reason(code="lens_suspect", text=text),)
 
@@ -414,7 +419,7 @@ def list_review_reasons(
     found = []
     if not is_tested(match.evidence, params):
         residual_px = match.evidence.held_out_residual_px
-        why = "too few lights agree to test it on those that are left out of it"
+        why = "too few lights match for a held-out test"
         if math.isfinite(residual_px):
             why = f"held-out residual {residual_px:.1f} px (1 sigma), barely better than chance"
         text = f"the fit is loose, even if the place is right: {why}"
@@ -422,10 +427,10 @@ def list_review_reasons(
     hull_px2 = hull_area(np.array([(point.x, point.y) for point in points]))
     hull_share = hull_px2 / (match.camera.width_px * match.camera.height_px)
     if len(points) < MIN_POINTS:
-        text = f"only {format_count(len(points), 'place')} of the photo can be tied to the map"
+        text = f"only {format_count(len(points), 'place')} of the photo matched to the map"
         found.append(Reason(code="few_control_points", text=text))
     elif hull_share < MIN_HULL:
-        text = f"the control points span {100.0 * hull_share:.2f} % of the picture alone"
+        text = f"the control points cover only {100.0 * hull_share:.2f} % of the picture"
         found.append(Reason(code="few_control_points", text=text))
     return tuple(found)
 
@@ -436,8 +441,8 @@ def diagnose(
     """Why a proposal may be improbable, and what can be done about it."""
     evidence = match.evidence
     if min(evidence.n_lights, evidence.n_matched_lights) < params.min_lights:
-        text = f"only {evidence.n_matched_lights} of {evidence.n_lights} lights of the photo agree "
-        yield Reason(code="few_lights", text=text + "with the map")
+        text = f"only {evidence.n_matched_lights} of {evidence.n_lights} lights of the photo match "
+        yield Reason(code="few_lights", text=text + "the map")
     if evidence.runner_up_log10_odds > 0.0:
         text = f"another place fits nearly as well (odds of 10^{evidence.log10_odds:.0f} against "
         yield Reason(code="low_margin", text=f"{text}10^{evidence.runner_up_log10_odds:.0f})")
@@ -447,13 +452,13 @@ def diagnose(
         share = float((match.fit.view[lit] >= 0.97 * saturation).mean())
         if share > params.max_saturated_share:
             text = (
-                "the night-light map is saturated where the photo is bright and shows no structure "
-                "there; use a radiance product"
+                "the night-light map is saturated where the photo is bright, so it shows no "
+                "structure there; use a radiance product"
             )
             yield Reason(code="map_saturated", text=text)
     if is_tested(evidence, params) and chance < params.min_points_probability:
         worst_m = max(point.sigma_m for point in points)
-        text = f"a control point is uncertain by {worst_m / 1e3:.1f} km (one sigma)"
+        text = f"a control point is uncertain by {worst_m / 1e3:.1f} km (1 sigma)"
         yield Reason(code="imprecise", text=text)
 
 
@@ -470,17 +475,19 @@ def remark_on_points(
     matched = np.stack([lights.x, lights.y], axis=-1)[lights.matched > 0]
     hull_share, wide = measure_spread(places, hull_area(matched), params)
     if not wide:
-        where = f"span {100.0 * hull_share:.0f} % of the area of the matched lights"
+        where = f"cover {100.0 * hull_share:.0f} % of the area of the matched lights"
         if hull_share >= params.min_hull_share:
-            where = "lie near each other"
-        text = f"the control points {where}; beyond them use the camera"
+            where = "are close together"
+        text = (
+            f"the control points {where}; outside them use the GeoTIFF export, not the four points"
+        )
         yield Reason(code="narrow", text=text)
     away_px = factor * np.hypot(*(places[:, None] - matched).T).min(axis=0, initial=np.inf)
     dark = ", ".join(str(k) for k in 1 + np.flatnonzero(away_px > 2.0 * LIGHTS.match_px))
     if dark:
         text = (
-            f"control points that lie on no light of the photo: {dark}; the lights that agree with "
-            "the map span too little without them, and the camera tells where they are"
+            f"control points {dark} are on no detected light, since the matched lights cover too "
+            "small an area; their positions come from the camera"
         )
         yield Reason(code="dark_points", text=text)
 

@@ -103,9 +103,9 @@ def _find_position(frame: Frame, tle: Path | None) -> tuple[CameraPosition | Non
     except EphemerisError as error:
         return None, str(error)
     if position.sigma_along_km > MAX_SIGMA_ALONG_KM:
-        return None, f"the place below the camera is known to {position.sigma_along_km:.0f} km only"
+        return None, f"the nadir is uncertain by {position.sigma_along_km:.0f} km"
     if position.time_utc is None:
-        return None, f"{frame.path} says no time"
+        return None, f"{frame.path} has no time"
     return position, None
 
 
@@ -166,6 +166,6 @@ def find_skip_reason(answer: SceneAnswer, *, night: bool = False) -> Reason | No
     likeliest = max(found, key=lambda name: found[name])
     return Reason(
         code="not_a_night_city_frame",
-        text=f"the photo looks like {likeliest} (probability {found[likeliest]:.2f}), not like "
-        "cities at night; use --any-category to try it all the same",
+        text=f"the photo is classified as {likeliest} (probability {found[likeliest]:.2f}), not as "
+        "cities at night; to try it anyway, use --any-category",
     )

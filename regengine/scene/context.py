@@ -195,4 +195,4 @@ def _hindrance(ephemeris: SceneEphemeris, shown: str) -> str:
         return f"only {100.0 * ephemeris.moon_illumination:.0f} % of the Moon was lit"
     side = "above" if ephemeris.sun_elevation_deg > 0.0 else "below"
     height_deg = abs(ephemeris.sun_elevation_deg)
-    return f"the Sun stood {height_deg:.0f} degrees {side} the horizon at the nadir"
+    return f"the Sun was {height_deg:.0f} degrees {side} the horizon at the nadir"

@@ -80,7 +80,7 @@ def read_scene_labels(path: Path) -> list[SceneLabel]:
                 where = f"{path}, line {table.line_num}"
                 photo = (row["path"] or "").strip()
                 if photo in found:
-                    raise ConfigError(f"{where}: {photo} is labelled a second time; keep one row.")
+                    raise ConfigError(f"{where}: {photo} is labelled twice; keep one row.")
                 found[photo] = _label(where, path.parent, photo, row)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(
@@ -88,7 +88,7 @@ def read_scene_labels(path: Path) -> list[SceneLabel]:
             f"columns {', '.join(REQUIRED_COLUMNS)}."
         ) from error
     if not found:
-        raise ConfigError(f"{path} labels no photo: add a row per photo, path, label.")
+        raise ConfigError(f"{path} labels no photo: add one row per photo, path, label.")
     return list(found.values())
 
 
@@ -97,7 +97,7 @@ def _check_columns(path: Path, columns: object) -> None:
     missing = [name for name in REQUIRED_COLUMNS if name not in present]
     if missing:
         raise ConfigError(
-            f"{path} lacks the column {', '.join(missing)}: its first line must name "
+            f"{path} lacks the column {', '.join(missing)}: the first line must name "
             f"{', '.join(REQUIRED_COLUMNS)}."
         )
 
@@ -105,7 +105,9 @@ def _check_columns(path: Path, columns: object) -> None:
 def check_photos_exist(labels: Path, photos: Iterable[Path]) -> None:
     """Refuse a table of labels of which no photo is there; NoPhotoError."""
     if not any(path.exists() for path in photos):
-        raise NoPhotoError(f"{labels} names no photo that is there: paths count from its folder.")
+        raise NoPhotoError(
+            f"none of the photos of {labels} exists: paths are relative to its folder."
+        )
 
 
 def _label(where: str, folder: Path, photo: str, row: dict[str, str | None]) -> SceneLabel:

@@ -59,7 +59,7 @@ def read_scene_model(path: Path) -> SceneModel:
                 "another version of regengine wrote it"
             )
         if content.pop("sha256", None) != _seal(content):
-            raise ValueError("it was changed or damaged since it was written")
+            raise ValueError("it was changed or damaged after it was written")
         _check_features(path, content)
         return _model(content)
     except ConfigError:
@@ -68,7 +68,7 @@ def read_scene_model(path: Path) -> SceneModel:
         raise ConfigError(f"{path}: the scene model cannot be read ({error}).") from error
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise ConfigError(f"{path}: not a sound scene model ({what}); {again}.") from error
+        raise ConfigError(f"{path}: not a valid scene model ({what}); {again}.") from error
 
 
 def write_scene_model(path: Path, model: SceneModel) -> None:
@@ -120,8 +120,8 @@ def _check_features(path: Path, content: Mapping[str, Any]) -> None:
         differ = ["their names differ"]
     if differ:
         raise ConfigError(
-            f"{path}: trained on other features than this version measures "
-            f"({', '.join(differ)}); {AGAIN.format(name=path.name)}."
+            f"{path}: trained on other features than this version computes ({', '.join(differ)}); "
+            f"{AGAIN.format(name=path.name)}."
         )
 
 
@@ -203,14 +203,14 @@ def _calibration(part: Mapping[str, Any], length: Mapping[str, int]) -> Calibrat
 
 def _names(what: str, names: Any) -> tuple[str, ...]:
     if not isinstance(names, list) or not names or len(set(map(str, names))) < len(names):
-        raise ValueError(f"{what} is no list of different names")
+        raise ValueError(f"{what} is not a list of distinct names")
     return tuple(str(name) for name in names)
 
 
 def _number(part: Mapping[str, Any], name: str) -> float:
     value = part[name]
     if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-        raise ValueError(f"{name} is no finite number")
+        raise ValueError(f"{name} is not a finite number")
     return float(value)
 
 
@@ -225,7 +225,7 @@ def _arrays(
             size == 0 or size != known.setdefault(letter, size)
             for letter, size in zip(shape, array.shape, strict=True)
         ):
-            raise ValueError(f"{name} has not the shape that the other parts ask for")
+            raise ValueError(f"{name} has a shape that does not fit the other parts")
         if not np.isfinite(array).all():
             raise ValueError(f"{name} has values that are not finite")
         found[name] = array

@@ -43,11 +43,11 @@ def propose_clusters(scenes: Sequence[Scene], *, seed: int) -> list[ClusterPropo
     """Find clusters of photos that look alike (Gaussian mixture, number by BIC).
 
     They come by cluster, the most typical photo of each first. Raises ConfigError if there are
-    fewer than `MIN_PHOTOS` photos.
+    fewer than `LEAST_PHOTOS` photos.
     """
     if len(scenes) < MIN_PHOTOS:
         raise ConfigError(
-            f"clusters need {MIN_PHOTOS} photos or more, not {len(scenes)}; give a larger folder."
+            f"clusters need at least {MIN_PHOTOS} photos, not {len(scenes)}; give a larger folder."
         )
     features = np.array([list((scene.features or {}).values()) for scene in scenes], np.float64)
     mixture = fit_gmm(features, seed=seed)
@@ -74,7 +74,7 @@ def write_proposals(path: Path, proposals: Sequence[ClusterProposal]) -> None:
     cannot be written.
     """
     if path.exists():
-        raise ConfigError(f"{path} exists, perhaps with labels of yours; name another file.")
+        raise ConfigError(f"{path} exists and may hold your labels; name another file.")
     rows: list[tuple[object, ...]] = [("path", "label", "group", "guess")]
     folder = path.absolute().parent
     for proposal in proposals:

@@ -187,7 +187,7 @@ def cross_validate(
 
 
 def choose_scored_classes(samples: Samples) -> IndexArray:
-    """Classes with at least `MIN_GROUPS` groups of real photos; if there is none, all tested."""
+    """Classes with at least `LEAST_GROUPS` groups of real photos; if there is none, all tested."""
     groups, real = np.array(samples.groups), ~samples.simulated
     counts = np.array(
         [len(set(groups[real & (samples.primary == i)])) for i in range(len(samples.classes))]
@@ -217,9 +217,9 @@ def check_samples(samples: Samples) -> None:
     ]
     if len(known) < 2:
         raise ConfigError(
-            "too few labelled photos: at least two classes need two photos each that are not of "
-            f"one group; {format_count(len(samples), 'photo was', 'photos were')} read, and "
-            + (f"only {known[0]} has that." if known else "no class has that.")
+            "too few labelled photos: at least two classes need two photos each from different "
+            f"groups; {format_count(len(samples), 'photo was', 'photos were')} read, and "
+            + (f"only {known[0]} has them." if known else "no class has them.")
         )
 
 

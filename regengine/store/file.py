@@ -104,9 +104,9 @@ def open_store(path: Path) -> h5py.File:
             f"{path} cannot be read ({_short(error)}): check its permissions."
         ) from error
     if not start.startswith(HDF5_SIGNATURE):
-        raise _foreign(path, "it is no HDF5 file")
+        raise _foreign(path, "it is not an HDF5 file")
     if not heaps_end(start):
-        raise make_damage_error(path, "the texts of its attributes are no chain")
+        raise make_damage_error(path, "its attributes of text are damaged")
     try:
         # Chunks are read once and whole: a cache in each of eighty columns would only take memory
         file = open_hdf5(path, partial(StoreError, code="store_busy"), rdcc_nbytes=0)
@@ -152,21 +152,21 @@ def _check_format(path: Path, file: h5py.File) -> None:
         name, version = file.attrs.get("format"), int(file.attrs.get("format_version", 0))
         lost = name is None and all(file.id.links.exists(group.encode()) for group in GROUPS)
     if lost:
-        raise make_damage_error(path, "its attributes are lost")
+        raise make_damage_error(path, "its attributes are missing")
     if name != FORMAT:
         raise _foreign(path, "it is an HDF5 file of another program")
     if version > FORMAT_VERSION:
         raise StoreError(
-            f"{path} was written by a newer regengine (format version {version}, this one "
-            f"knows up to {FORMAT_VERSION}): upgrade regengine, or name another file with --store.",
+            f"{path} was written by a newer regengine (format version {version}, this one reads "
+            f"up to {FORMAT_VERSION}): upgrade regengine, or name another file with --store.",
             code="store_newer",
         )
 
 
 def _foreign(path: Path, why: str) -> StoreError:
     return StoreError(
-        f"{path} is not a regengine store ({why}) and was left untouched: "
-        "name another file with --store.",
+        f"{path} is not a regengine store ({why}) and was not changed: name another file with "
+        "--store.",
         code="store_foreign",
     )
 
@@ -331,11 +331,12 @@ class StoreFile:
         dataset = self._dataset(group, column.name)
         if dataset.shape[0] < stop or dataset.shape[1:] != shape[1:]:
             raise make_damage_error(
-                self.path, f"column {group}/{column.name} does not fit the others of its group"
+                self.path,
+                f"the length of column {group}/{column.name} differs from the others of its group",
             )
         values = np.empty(shape, dtype=dataset.dtype)
         if (column.dtype == "text") != (values.dtype.kind == "S"):
-            raise make_damage_error(self.path, f"column {group}/{column.name} is not of its kind")
+            raise make_damage_error(self.path, f"column {group}/{column.name} has the wrong type")
         if values.size:
             # As h5py's own slicing does it, in a tenth of its time: columns are many, parts small
             rows = dataset.get_space()

@@ -124,15 +124,15 @@ class JournalFile:
         is_foreign = place == 0 and not BEGINNING.startswith(line[: len(BEGINNING)])
         if is_foreign or (self.n_damaged and not self._offsets and not self.attributes):
             raise StoreError(
-                f"{self.path} is no journal of a regengine store and was left untouched: move it "
+                f"{self.path} is not a journal of a regengine store and was not changed: move it "
                 "away, or name another file with --store.",
                 code="store_foreign",
             )
         if self.n_damaged:
             logging.getLogger("regengine").warning(
-                "%s: %s left out; their photos are done again when they are given again.",
+                "%s: %s skipped; the next run with their photos processes them again.",
                 self.path,
-                format_count(self.n_damaged, "damaged line is", "damaged lines are"),
+                format_count(self.n_damaged, "damaged line", "damaged lines"),
             )
         self.frame_index = np.array(sorted(self._offsets), np.int64)
 
@@ -147,7 +147,7 @@ class JournalFile:
         if self.format_version > FORMAT_VERSION:
             raise StoreError(
                 f"{self.path} was written by a newer regengine (format version "
-                f"{self.format_version}, this one knows up to {FORMAT_VERSION}): upgrade "
+                f"{self.format_version}, this one reads up to {FORMAT_VERSION}): upgrade "
                 "regengine, or name another file with --store.",
                 code="store_newer",
             )

@@ -60,9 +60,7 @@ def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> M
     """
     exists = is_there(into)
     if exists and not grow:
-        raise ConfigError(
-            f"{into} exists already: name another file with --out, or add to it with --grow."
-        )
+        raise ConfigError(f"{into} exists: name another file with --out, or add to it with --grow.")
     distinct = {into.resolve(): into}  # which comes first
     for store in stores:
         distinct.setdefault(store.resolve(), store)

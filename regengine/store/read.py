@@ -69,8 +69,8 @@ class Snapshot:
         self.frame_index: NDArray[np.int64] = np.union1d(in_store, self.journal.frame_index)
         if path.with_name(f"{path.name}.parts").is_dir():
             logging.getLogger("regengine").warning(
-                "%s.parts holds results of a run by an older regengine: they are shown once any "
-                "run has gone on with the store.",
+                "%s.parts has results of a run by an older regengine: the next run with this "
+                "store includes them.",
                 path,
             )
 
@@ -322,8 +322,8 @@ def find_frames(path: Path, name: str) -> list[StoredFrame]:
         numbers = _numbers(snapshot, name)
         if not numbers:
             raise NoFrameError(
-                f"{path} holds no frame {name}: regengine show {path} lists the "
-                f"{len(snapshot.frame_index):,} it has."
+                f"{path} has no frame named {name}: regengine show {path} lists its "
+                f"{len(snapshot.frame_index):,} frames."
             )
         return [
             stored

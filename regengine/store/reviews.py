@@ -104,7 +104,7 @@ def reviewer_name(given: str | None) -> str:
     name = name.strip()
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise ConfigError(
-            f"--reviewer: name the person who decides, in at most {LONGEST_NAME} letters."
+            f"--reviewer: give the reviewer's name, in at most {LONGEST_NAME} letters."
         )
     return name
 
@@ -308,7 +308,7 @@ class Decisions:
                     raise _in_use(self._path) from error
                 raise StoreError(
                     f"{self._path} cannot be written ({error}): nothing was saved; check its "
-                    "permissions and the space on the disk."
+                    "permissions and the free disk space."
                 ) from error
 
 
@@ -351,9 +351,9 @@ def _open_file(path: Path, *, readonly: bool) -> sqlite3.Connection:
         if _is_locked(error):
             raise _in_use(path) from error
         raise StoreError(
-            f"{path} cannot be used ({error}): it should be the file that regengine review keeps "
-            "its decisions in; check its permissions (--readonly only looks), or move it away to "
-            "begin a new one."
+            f"{path} cannot be used ({error}): it should be the file of decisions of regengine "
+            "review; check its permissions (--readonly opens without it), or move it away to "
+            "start a new one."
         ) from error
     return connection
 
@@ -366,7 +366,7 @@ def _is_locked(error: sqlite3.Error) -> bool:
 
 def _in_use(path: Path) -> StoreError:
     return StoreError(
-        f"{path} is in use: another program holds the decisions; nothing was saved; close it "
+        f"{path} is in use: another program has the decisions open; nothing was saved; close it "
         "there, then try again.",
         code="store_busy",
     )
@@ -388,13 +388,12 @@ def _connect(address: str, path: Path) -> sqlite3.Connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if tables and own != APPLICATION_ID:
             raise StoreError(
-                f"{path} is another program's database: move it away, since the decisions on the "
-                "store would lie there."
+                f"{path} is another program's database, where the decisions of this store would "
+                "be saved: move it away."
             )
         if version > FORMAT_VERSION:
             raise StoreError(
-                f"{path} is of format {version}, newer than {FORMAT_VERSION}: use a newer "
-                "regengine."
+                f"{path} has format {version}, newer than {FORMAT_VERSION}: use a newer regengine."
             )
     except BaseException:
         connection.close()
@@ -479,8 +478,7 @@ def check_work(
     for x, y in pixels:
         if not (-0.5 <= x <= width_px - 0.5 and -0.5 <= y <= height_px - 0.5):
             raise ConfigError(
-                f"pixel ({x:.1f}, {y:.1f}) is outside of the photo, which has "
-                f"{width_px} x {height_px} pixels"
+                f"pixel ({x:.1f}, {y:.1f}) is outside the photo of {width_px} x {height_px} pixels"
             )
     if camera is None:
         return

@@ -106,14 +106,26 @@ CAMERA_FIELDS = tuple(column.name for column in _camera_columns(""))
 FRAMES = (
     FRAME_INDEX,
     _column("frame", "text", "", "frame id, from the file name (ISS030-E-184140) or its stem"),
-    _column("path", "text", "", "path of the photo as it was given"),
+    _column("path", "text", "", "path of the photo as given"),
     _column("sha256", "text", "", "SHA-256 of the file, hexadecimal; empty if it was unreadable"),
     _column("verdict", "text", "", "accepted, review, no_match or failed"),
     _column("probability", "float64", "", "calibrated probability that the proposal is right"),
-    _column("probability_low", "float64", "", "least that the trials allow for", since=3),
-    _column("probability_high", "float64", "", "most that the trials allow for", since=3),
+    _column(
+        "probability_low",
+        "float64",
+        "",
+        "lower limit of the probability, by the calibration trials",
+        since=3,
+    ),
+    _column(
+        "probability_high",
+        "float64",
+        "",
+        "upper limit of the probability, by the calibration trials",
+        since=3,
+    ),
     _column("reasons", "text", "", "codes of the reasons, separated by commas"),
-    _column("reason_texts", "text", "", "their sentences, one a line, in the same order"),
+    _column("reason_texts", "text", "", "sentences of the reasons, one a line, in the same order"),
     _column("category", "text", "", "class of the photo; empty if it was not classified"),
     _column("category_probability", "float64", "", "probability of that class"),
     _column("time_utc", "text", "", "time of the photo, ISO 8601, UTC; empty if unknown"),
@@ -121,17 +133,19 @@ FRAMES = (
     _column("height_px", "int32", "px", "height of the image as stored; -1 if unreadable"),
     _column("orientation", "uint8", "", "EXIF orientation 1 to 8; never applied to coordinates"),
     _column("camera_body", "text", "", "camera model; empty if unknown"),
-    _column("focal_mm", "float64", "mm", "nominal focal length that the search started from"),
+    _column("focal_mm", "float64", "mm", "nominal focal length at the start of the search"),
     _column("pixel_pitch_um", "float64", "um", "size of a pixel of this file on the sensor"),
-    _column("nadir_lon", "float64", "deg", "longitude of the prior nadir: of the search's start"),
+    _column(
+        "nadir_lon", "float64", "deg", "longitude of the prior nadir at the start of the search"
+    ),
     _column("nadir_lat", "float64", "deg", "geodetic latitude of that nadir"),
     _column("nadir_altitude_km", "float64", "km", "height of the camera above WGS84 there"),
     _column(
         "nadir_source", "text", "", "tle, option, record, centre or lights; empty without a nadir"
     ),
     _column("tle_age_h", "float64", "h", "time between the photo and the epoch of its element set"),
-    _column("sigma_along_km", "float64", "km", "one sigma of the input position along the track"),
-    _column("sigma_cross_km", "float64", "km", "one sigma of the input position across the track"),
+    _column("sigma_along_km", "float64", "km", "1 sigma of the prior position along the track"),
+    _column("sigma_cross_km", "float64", "km", "1 sigma of the prior position across the track"),
     *_camera_columns("solved focal length; NaN without a solved camera", "solved camera: "),
     _column("along_track_offset_s", "float64", "s", "solved shift along the orbit, late positive"),
     _column("off_nadir_deg", "float64", "deg", "angle of the optical axis from the nadir"),
@@ -153,12 +167,14 @@ FRAMES = (
     ),
     _column("residual_px", "float64", "px", "root mean square residual of the fit, image"),
     _column("residual_m", "float64", "m", "the same on the ground"),
-    _column("matched_lights", "int32", "", "lights that agree with the map; -1 without a fit"),
+    _column(
+        "matched_lights", "int32", "", "number of lights that agree with the map; -1 without a fit"
+    ),
     _column(
         "held_out_residual_px",
         "float64",
         "px",
-        "residual of lights held out of the fit; NaN where these were too few",
+        "residual of lights held out of the fit; NaN if too few",
     ),
     _column("log10_odds", "float64", "", "evidence for the proposal against chance"),
     _column("runner_up_log10_odds", "float64", "", "evidence for the best distinct other one"),
@@ -173,8 +189,8 @@ CONTROL_POINTS = (
     _declare_needed("y", "px", "row, zero-based, integer at pixel centres, as stored"),
     _declare_needed("lon", "deg", "WGS84 longitude in [-180, 180)"),
     _declare_needed("lat", "deg", "WGS84 geodetic latitude"),
-    _declare_needed("sigma_px", "px", "one sigma per axis in the image"),
-    _declare_needed("sigma_m", "m", "one sigma per axis on the ground"),
+    _declare_needed("sigma_px", "px", "1 sigma per axis in the image"),
+    _declare_needed("sigma_m", "m", "1 sigma per axis on the ground"),
     _declare_needed("covariance_px", "px2", "covariance in the image: xx, xy, yy", 3),
     _declare_needed("covariance_m", "m2", "covariance on the ground: ee, en, nn", 3),
     _column("lights", "int32", "", "lights that support the point"),
@@ -215,7 +231,7 @@ PROVENANCE = (
     FRAME_INDEX,
     _column("engine_version", "text", "", "version of regengine that made the row"),
     _column("lights", "text", "", "night-light map that was used"),
-    _column("sources", "text", "", "where each input value came from, a JSON object"),
+    _column("sources", "text", "", "source of each input value, a JSON object"),
     _column("parameters", "text", "", "settings that the result depends on, a JSON object"),
     _column(
         "parameters_sha256",
@@ -227,15 +243,15 @@ PROVENANCE = (
         "search_pass",
         "uint8",
         "",
-        "1 by itself, 3 once more with what the rest of the batch tells, 2 after another photo of "
-        "its minute (older versions), 0 unknown",
+        "1 on its own, 3 again with the rest of the batch, 2 after another photo of its minute "
+        "(older versions), 0 unknown",
         since=2,
     ),
     _column(
         "hints_sha256",
         "text",
         "",
-        "hash of what other photos had told at its last search; empty if nothing",
+        "hash of the neighbours' results used in its last search; empty if none",
         since=2,
     ),
     _column("processed_utc", "text", "", "when the frame was finished, ISO 8601", volatile=True),
@@ -253,9 +269,9 @@ GROUPS: dict[str, tuple[Column, ...]] = {
 GROUP_DESCRIPTIONS = {
     "frames": "one row per photo: input, verdict, solved camera, footprint, fit",
     "control_points": "four rows per frame with a proposal",
-    "hypotheses": "candidate cameras that were examined to the end, best first",
-    "detections": "lights found in the photo",
-    "provenance": "one row per photo: what it was made from, with which settings",
+    "hypotheses": "candidate cameras that were fully evaluated, best first",
+    "detections": "lights detected in the photo",
+    "provenance": "one row per photo: its inputs and settings",
 }
 
 COLUMNS = {(group, column.name): column for group, columns in GROUPS.items() for column in columns}

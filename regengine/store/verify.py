@@ -147,7 +147,7 @@ def verify_store(path: Path) -> Verification:
             findings = Findings(snapshot.journal.path)
             if n_damaged := snapshot.journal.n_damaged:
                 what = format_count(n_damaged, "line is", "lines are")
-                findings.file_wrong("bytes_damaged", f"{what} not as written")
+                findings.file_wrong("bytes_damaged", f"{what} damaged")
             _check_blocks(snapshot.journal, snapshot.journal.frame_index, findings)
             problems += findings.problems()
             problems += _check_identities(path, snapshot)
@@ -199,10 +199,10 @@ def _check_layout(file: h5py.File, findings: Findings) -> None:
         if not isinstance(value, str):
             findings.file_wrong("attribute_missing", f"the root attribute {name} is missing")
         elif not is_right(value):
-            findings.file_wrong("attribute_wrong", f"the root attribute {name} makes no sense")
+            findings.file_wrong("attribute_wrong", f"the root attribute {name} is invalid")
     version = int(file.attrs["format_version"])
     if not 1 <= version <= FORMAT_VERSION:
-        findings.file_wrong("attribute_wrong", "the root attribute format_version makes no sense")
+        findings.file_wrong("attribute_wrong", "the root attribute format_version is invalid")
     for group, columns in GROUPS.items():
         lengths: dict[str, int] = {}
         for column in columns:
@@ -212,7 +212,7 @@ def _check_layout(file: h5py.File, findings: Findings) -> None:
             with suppress(*DAMAGE):
                 dataset = file.get(name)
             if not isinstance(dataset, h5py.Dataset) or not dataset.shape:
-                what = f"the column {name} is missing, or its head damaged"
+                what = f"the column {name} is missing, or its header is damaged"
                 findings.file_wrong("column_missing", what)
                 continue
             lengths[column.name] = dataset.shape[0]
@@ -225,13 +225,13 @@ def _check_layout(file: h5py.File, findings: Findings) -> None:
                     f"{column.dtype} with {column.width} a row",
                 )
             if dataset.attrs.get("units") != column.units:
-                what = f"the units of the column {name} are not as stated"
+                what = f"the column {name} has the wrong units"
                 findings.file_wrong("attribute_wrong", what)
         usual = max(lengths.values(), key=list(lengths.values()).count, default=0)
         if odd := [f"{one} {rows}" for one, rows in lengths.items() if rows != usual]:
             findings.file_wrong(
                 "lengths_differ",
-                f"columns of {group} are not {usual} rows long as others: {', '.join(odd)}",
+                f"columns of {group} have other lengths than {usual} rows: {', '.join(odd)}",
             )
 
 
@@ -245,8 +245,8 @@ def _check_bytes(file: h5py.File, findings: Findings) -> None:
                 except DAMAGE:
                     findings.file_wrong(
                         "bytes_damaged",
-                        f"column {name}/{column} is damaged at row {start} or in the "
-                        f"{PIECE_ROWS} rows behind it: its bytes are not what was written",
+                        f"column {name}/{column} is damaged in row {start} or the next "
+                        f"{PIECE_ROWS} rows: the bytes differ from those written",
                     )
                     break
 
@@ -273,7 +273,7 @@ def _check_identities(path: Path, snapshot: Snapshot) -> list[Problem]:
     _, first, number = np.unique(np.concatenate(keys), return_index=True, return_inverse=True)
     again = first[number] != np.arange(len(number))
     findings = Findings(path)
-    what = "frames are of a photo that has a frame already"
+    what = "frames repeat a photo of another frame"
     findings.rows_wrong("identity", what, again, snapshot.frame_index)
     return findings.problems()
 
@@ -291,7 +291,7 @@ def _check_decisions(store: Path) -> list[Problem]:
         return [Problem("reviews_unreadable", str(error), beside)]
     findings = Findings(beside)
     for number, why in wrong:
-        findings.rows_wrong("review", f"decisions cannot be: {why}", [True], np.array([number]))
+        findings.rows_wrong("review", f"decisions are invalid: {why}", [True], np.array([number]))
     return findings.problems()
 
 
@@ -316,7 +316,7 @@ def _wrong_values(values: NDArray[Any], column: Column) -> Iterator[tuple[str, s
     if column.dtype == "text":
         codes = {text: _wrong_text(column.name, text) for text in set(values.tolist())}
         for code in set(filter(None, codes.values())):
-            what = "no UTF-8" if code == "not_utf8" else "not what they can be"
+            what = "not UTF-8" if code == "not_utf8" else "invalid"
             wrong = np.array([codes[text] == code for text in values.tolist()], bool)
             yield code, f"texts of {{}} are {what}", wrong
         return
@@ -326,7 +326,7 @@ def _wrong_values(values: NDArray[Any], column: Column) -> Iterator[tuple[str, s
             yield "missing", "values of {} are missing", np.isnan(values)
     if column.name in NUMBERS:
         wrong = np.isfinite(values) & ~NUMBERS[column.name](values)
-        yield column.name, "values of {} are not what they can be", wrong
+        yield column.name, "values of {} are invalid", wrong
 
 
 def _wrong_text(name: str, content: bytes) -> str:
@@ -346,19 +346,24 @@ def _wrong_rows(tables: Tables) -> Iterator[tuple[str, str, str, Any]]:
     proposed = np.isin(frames["verdict"], PROPOSALS)
     probability = frames["probability"]
     outside = (frames["probability_low"] > probability) | (frames["probability_high"] < probability)
-    yield "frames", "probability", "probabilities are not within their intervals", outside
+    yield "frames", "probability", "probabilities are outside their intervals", outside
     without = proposed & np.isnan(probability)
     yield "frames", "probability", "proposals have no probability", without
     for name in ("nadir", "centre", "footprint"):
         half = np.isnan(frames[f"{name}_lon"]) != np.isnan(frames[f"{name}_lat"])
-        yield "frames", f"{name}_place", f"places of the {name} are none", half
+        yield "frames", f"{name}_place", f"positions of the {name} are incomplete", half
     reasons = zip(frames["reasons"].tolist(), frames["reason_texts"].tolist(), strict=True)
     differ = [bool(c) != bool(t) or c.count(b",") != t.count(b"\n") for c, t in reasons]
-    yield "frames", "reasons", "frames have other than one sentence to each reason", differ
+    yield (
+        "frames",
+        "reasons",
+        ("frames have a number of sentences that differs from their reasons"),
+        differ,
+    )
     wrong = _rows_per_frame(index, tables["provenance"]["frame_index"]) != 1
-    yield "frames", "provenance", "frames do not have one row of provenance", wrong
+    yield "frames", "provenance", "frames do not have exactly one row of provenance", wrong
     wrong = _rows_per_frame(index, points["frame_index"]) != np.where(proposed, POINTS, 0)
-    what = "frames do not have four control points with a proposal and none without"
+    what = "frames do not have four control points with a proposal, or have some without one"
     yield "frames", "control_points", what, wrong
     for group, there in (("frames", proposed), ("hypotheses", True)):
         table = tables[group]
@@ -366,12 +371,12 @@ def _wrong_rows(tables: Tables) -> Iterator[tuple[str, str, str, Any]]:
         whole = np.isfinite(np.column_stack([table[name] for name in columns])).all(axis=1)
         length = np.linalg.norm(table["quaternion"], axis=1)
         right = whole & (table["focal_px"] > 0) & (np.abs(length - 1.0) < UNIT)
-        what = f"solved cameras of {group} are incomplete or impossible"
+        what = f"solved cameras of {group} are incomplete or invalid"
         yield group, "camera", what, there & ~right
         with np.errstate(all="ignore"):
             height_km = ecef_to_geodetic(table["position_ecef_m"])[2] / 1e3
             far = (height_km < HEIGHT_RANGE_KM[0]) | (height_km > HEIGHT_RANGE_KM[1])
-        what = f"solved cameras of {group} are below the ground, or where no station is"
+        what = f"solved cameras of {group} are below the ground or at an impossible height"
         yield group, "camera_height", what, there & far
     what = "proposals show no ground"
     yield "frames", "no_ground", what, proposed & ~(frames["footprint_diagonal_km"] > 0.0)
@@ -382,18 +387,18 @@ def _wrong_rows(tables: Tables) -> Iterator[tuple[str, str, str, Any]]:
         what,
         ~_are_counted(points["frame_index"], points["point"]),
     )
-    what = "control points lie outside their frame"
+    what = "control points are outside their frame"
     yield "control_points", "point_outside", what, ~_are_inside(points, frames)
     for name in ("covariance_px", "covariance_m"):
         xx, xy, yy = points[name].T
         with np.errstate(invalid="ignore", over="ignore"):
             good = (xx > 0) & (yy > 0) & (xx * yy >= xy * xy)
-        what = f"control points have a {name} that is none"
+        what = f"control points have an invalid {name}"
         yield "control_points", f"point_{name}", what, ~good
     wrong = ~_are_counted(hypotheses["frame_index"], hypotheses["rank"])
     what = "hypotheses are not ranked 0, 1, 2 within their frame"
     yield "hypotheses", "rank", what, wrong
-    what = "detections lie outside their frame"
+    what = "detections are outside their frame"
     yield "detections", "detection_outside", what, ~_are_inside(detections, frames)
 
 

@@ -248,8 +248,7 @@ def take_in_parts(store: Path) -> None:
                     raise
                 aside = part.rename(part.with_name(f"{part.name}.damaged"))
                 logging.getLogger("regengine").warning(
-                    "%s: it was set aside as %s, and its photos are done again when they are "
-                    "given again.",
+                    "%s: it was renamed to %s; the next run with its photos processes them again.",
                     str(error).rstrip("."),
                     aside.name,
                 )

@@ -58,5 +58,5 @@ def test_all_methods_of_a_file_are_found_by_being_there(drop, kind):
 
 def test_two_of_one_name_are_refused(drop):
     drop("lights", "blobs")
-    with pytest.raises(TypeError, match="two light detectors are called 'blobs'"):
+    with pytest.raises(TypeError, match="two light detectors are named 'blobs'"):
         LIGHTS.detectors()

@@ -201,7 +201,7 @@ def test_the_rule_of_circles_sees_what_it_forbids(source: str) -> None:
     assert circles(graph | {"a.three": set()}) == []
 
 
-SHARED_BY_COMMANDS = {"lazy", "line_output", "options", "typer_options"}
+SHARED_BY_COMMANDS = {"help_text", "lazy", "line_output", "options", "typer_options"}
 
 
 def test_no_command_imports_another() -> None:

@@ -190,12 +190,12 @@ def test_what_makes_no_sense_is_left_out_and_named(tmp_path: Path) -> None:
     )
     (tmp_path / "t.csv").write_text(text)
     said = run("frames", "read", tmp_path / "t.csv", "--json")
-    assert "1 photo, of 2 rows, 1 row names no photo, 1 photo has problems" in said.err
+    assert "1 photo, of 2 rows, 1 row names no photo, 1 photo with problems" in said.err
     (row,) = said.records
     nothing = ("nadir_lat", "nadir_lon", "time_utc", "sun_elevation_deg", "focal_mm")
     assert [row[name] for name in nothing] == [None] * 5
     assert len(row["problems"]) == 5
-    assert "'91' is no number from -90 to 90" in row["problems"][0]
+    assert "'91' is not a number from -90 to 90" in row["problems"][0]
 
 
 def test_tables_fill_each_others_gaps_and_tell_where_they_differ(tmp_path: Path) -> None:
@@ -277,13 +277,13 @@ def test_texts_of_strangers_command_neither_spreadsheet_nor_terminal(tmp_path: P
     [
         ("", "it is empty"),
         ("<!DOCTYPE html><html>no</html>", "it is a web page"),
-        ('[{"frames.mission": "ISS0', "cut short"),
-        ("[1, 2]", "no object"),
-        ('{"result": "SQL found no records that match"}', "holds no rows: SQL found"),
-        ("a,b\n1,2\n", "none of its rows names a photo"),
-        ("{'x': print(1)}\n", "line 1 is no record"),
+        ('[{"frames.mission": "ISS0', "truncated"),
+        ("[1, 2]", "not an object"),
+        ('{"result": "SQL found no records that match"}', "has no rows: SQL found"),
+        ("a,b\n1,2\n", "no row names a photo"),
+        ("{'x': print(1)}\n", "line 1 is not a record"),
         ("[" * 100_000, "damaged"),
-        ("ab\0c", "it is no text"),
+        ("ab\0c", "it is not text"),
         ('frame_id,x\n"ISS016-E-1' + "x" * 200_000, "field larger"),
     ],
 )
@@ -462,7 +462,7 @@ def test_an_interrupted_query_goes_on(
     for path in kept:  # a week later
         os.utime(path, (0, path.stat().st_mtime - 8 * 86_400))
     said = ask(*wanted)
-    assert (said.code, "needs a key of your own" in said.err) == (2, True)
+    assert (said.code, "needs your own key" in said.err) == (2, True)
     # Damaged answers are asked for anew
     monkeypatch.setenv("JSC_PHOTOS_KEY", archive.KEY)
     for path, content in zip(kept, ("{", "[]", '{"question": 1, "rows": 2}', "["), strict=True):
@@ -478,22 +478,22 @@ def without(name: str) -> dict[str, Any]:
     ("body", "why"),
     [
         (b"<html><title>Log\nin sEcret-0123</title>", "a web page instead of JSON (Log in ***)"),
-        (b"", "something else than JSON, it is empty"),
-        (b"Software error: sEcret-0123", "it begins 'Software error: ***'"),
+        (b"", "something other than JSON, which is empty"),
+        (b"Software error: sEcret-0123", "which begins 'Software error: ***'"),
         (b"[" * 200_000 + b"]", "JSON"),
         ("rows", "answered '\"rows\"', not rows"),
-        ([1, 2], "rows that are no objects"),
+        ([1, 2], "rows that are not objects"),
         ({"rows": [NADIR]}, "an object of 'rows' instead of rows"),
-        ({"error": "Invalid API key sEcret-0123"}, "refuses the key ('Invalid API key ***')"),
-        ({"result": "SQL error\x1b[31m near x"}, "refuses the question: 'SQL error [31m near x'"),
+        ({"error": "Invalid API key sEcret-0123"}, "rejects the key ('Invalid API key ***')"),
+        ({"result": "SQL error\x1b[31m near x"}, "rejects the query: 'SQL error [31m near x'"),
         ([{**NADIR, "nadir.lat": [35.1]}], "a list or object in 'nadir.lat'"),
         ([NADIR, without("frame")], "without 'nadir.frame'"),
         ([without("lat")], "without 'nadir.lat'"),
         ([{**NADIR, "nadir.pdate": "2014-01-17T07:46"}], "'2014-01-17T07:46' for 'nadir.pdate'"),
         ([{**NADIR, "nadir.frame": "E101"}], "'E101' for 'nadir.frame'"),
-        (403, "refuses access (status 403)"),
+        (403, "denies access (status 403)"),
         (404, "has no photo database at that address: check REGENGINE_ARCHIVE"),
-        ("to:http://localhost:1/x", "sends us to http://localhost, which is not followed"),
+        ("to:http://localhost:1/x", "redirects to http://localhost, which is not followed"),
     ],
 )
 def test_a_database_that_answers_otherwise_is_told_in_a_sentence(
@@ -513,7 +513,7 @@ def test_rows_that_were_not_asked_for_are_left_out(archive: ArchiveService, ask:
     archive.always["*"] = json.dumps(rows).encode()
     said = ask("--table", "nadir", "--json")
     assert numbers(said) == [101]
-    assert "2 rows were not what was asked for" in said.err
+    assert "2 rows were outside the query" in said.err
 
 
 @pytest.mark.parametrize(
@@ -522,7 +522,7 @@ def test_rows_that_were_not_asked_for_are_left_out(archive: ArchiveService, ask:
         (["--night"], "the whole database is too much"),
         (["--mission", "ISS030|x|eq|1"], "--mission"),
         (["--from", "2014-01-01"], "--from and --to together"),
-        (["--from", "2014-01-02", "--to", "2014-01-01"], "comes after"),
+        (["--from", "2014-01-02", "--to", "2014-01-01"], "is later than"),
         (["--from", "yesterday", "--to", "2014-01-01"], "--from"),
         (["--mission", "ISS990", "--focal-mm", "85,50"], "--focal-mm"),
         (["--mission", "ISS990", "--focal-mm", "1,2,3"], "--focal-mm"),
@@ -546,11 +546,11 @@ def test_questions_without_sense_are_refused_before_anything_is_asked(
 @pytest.mark.parametrize(
     ("copy", "why"),
     [
-        ("http://example.org", "everyone to read"),
+        ("http://example.org", "expose the key"),
         ("https://me:pw@example.org", "write https"),
         ("https://example.org/x?key=1", "write https"),
         ("file:///etc/passwd", "write https"),
-        ("https://example.org:x/", "no address"),
+        ("https://example.org:x/", "not a valid address"),
     ],
 )
 @pytest.mark.parametrize("command", [("query", "--mission", "ISS990"), ("download", FRAME)])
@@ -616,7 +616,7 @@ def test_pictures_that_were_changed_are_told_and_kept(fetch: Any, tmp_path: Path
     path = tmp_path / "photos" / f"{FRAME}.JPG"
     path.write_bytes(picture() + b"edited")
     said = fetch(FRAME)
-    assert "is not as it came" in said.records[0]["why"]
+    assert "has changed since it was fetched" in said.records[0]["why"]
     assert path.read_bytes() == picture() + b"edited"
     fetch(FRAME, "--force")
     assert path.read_bytes() == picture()
@@ -631,13 +631,13 @@ def test_pictures_that_were_changed_are_told_and_kept(fetch: Any, tmp_path: Path
 @pytest.mark.parametrize(
     ("fault", "why"),
     [
-        ("login", "is a web page instead of a whole picture"),
-        ("half", "is a JPEG without its end"),
-        (b"GIF89a", "is something else"),
-        (b"", "is empty instead of a whole picture"),
-        (b"\xff\xd8\xff" + bytes(2 << 20), "more than 1 MB, allow it with --max-megabytes"),
-        ((503, {"Retry-After": "3600"}), "left alone for 3600 s"),
-        ("to:http://localhost:1/x", "sends us to http://localhost"),
+        ("login", "returned a web page instead of a complete picture"),
+        ("half", "returned a truncated JPEG"),
+        (b"GIF89a", "returned another format"),
+        (b"", "returned nothing instead of a complete picture"),
+        (b"\xff\xd8\xff" + bytes(2 << 20), "more than 1 MB, raise the limit with --max-megabytes"),
+        ((503, {"Retry-After": "3600"}), "a pause of 3600 s"),
+        ("to:http://localhost:1/x", "redirects to http://localhost"),
         (400, "rejects the request with status 400"),
     ],
 )
@@ -664,14 +664,14 @@ def test_a_server_in_trouble_is_asked_again_after_growing_pauses_and_then_left_a
     archive.always["*"] = 500
     said = fetch(*(f"ISS990-E-{number}" for number in range(200, 250)))
     assert len(said.records) == 3
-    assert "3 pictures in a row did not come" in said.err
-    assert "47 not asked for" in said.err
+    assert "3 pictures in a row could not be fetched" in said.err
+    assert "47 not requested" in said.err
 
 
 def test_a_limit_on_all_that_comes_is_kept(fetch: Any) -> None:
     said = fetch(FRAME, "ISS990-E-102", "--max-gigabytes", len(picture()) / 2e9)
     assert ([one["status"] for one in said.records], said.code) == (["fetched"], 1)
-    assert "allow more with --max-gigabytes" in said.err
+    assert "raise the limit with --max-gigabytes" in said.err
 
 
 @pytest.mark.parametrize(
@@ -680,7 +680,7 @@ def test_a_limit_on_all_that_comes_is_kept(fetch: Any) -> None:
         (["../../etc/none"], 2, "neither a photo's id"),
         (["no-such.csv"], 2, "neither a photo's id"),
         ([FRAME, "--size", "huge"], 2, "--size huge"),
-        ([FRAME, "--out", "{tmp}/file"], 3, "cannot be made"),
+        ([FRAME, "--out", "{tmp}/file"], 3, "cannot be created"),
     ],
 )
 def test_downloads_without_sense_are_refused(
@@ -738,7 +738,7 @@ def test_a_photo_by_name_comes_once_with_what_the_archive_knows(
     assert by_frame["ISS990-E-9"]["reasons"] == ["not_found"]
     assert by_frame["ISS990-E-9"]["reason_texts"][0].startswith("ISS990-E-9 is no photo of the")
     assert by_frame["ISS990-E-102"]["nadir"] is None
-    assert "ISS990-E-102: when and where it was taken is not known" in said.err
+    assert "ISS990-E-102: time and place unknown" in said.err
     photo = by_frame[FRAME]
     assert Path(photo["path"]) == tmp_path / "data" / "photos" / "ISS990" / f"{FRAME}.JPG"
     assert Path(photo["path"]).read_bytes() == picture()
@@ -792,7 +792,7 @@ def test_without_a_network_each_name_fails_with_a_sentence(
     assert said.code == 1
     texts = sorted(record["reason_texts"][0] for record in said.records)
     assert sum("127.0.0.1 cannot be reached: check the network" in text for text in texts) == 3
-    assert sum("was not asked for" in text for text in texts) == 2
+    assert sum("was not requested" in text for text in texts) == 2
     monkeypatch.setenv("REGENGINE_ARCHIVE", "http://example.org")
     said = register("ISS990-E-107")
     assert (said.code, "REGENGINE_ARCHIVE" in said.err) == (2, True)

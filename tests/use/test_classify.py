@@ -189,7 +189,7 @@ def test_clusters_are_proposed_in_a_table_to_edit(scenes: Path, tmp_path: Path) 
     assert sheet.read_text(encoding="utf-8").count("data:image/jpeg;base64,") == 12
     again = run("classify", *words)
     assert again.code == 2
-    assert "perhaps with labels of yours" in again.err
+    assert "may hold your labels" in again.err
     assert len(pd.read_csv(labels)) == 12
 
 
@@ -198,8 +198,8 @@ def test_clusters_are_proposed_in_a_table_to_edit(scenes: Path, tmp_path: Path) 
     [
         ((), 2, "no photo given"),
         (("{}/kinds", "--model", "{}/none.json"), 2, "none.json"),
-        (("{}/kinds", "--sheet", "a.html", "--out", "a.ndjson"), 2, "--out by itself"),
-        (("--fit", "{}/kinds", "--labels", "{}/c.csv"), 2, "8 photos or more, not 3"),
+        (("{}/kinds", "--sheet", "a.html", "--out", "a.ndjson"), 2, "--out on its own"),
+        (("--fit", "{}/kinds", "--labels", "{}/c.csv"), 2, "at least 8 photos, not 3"),
         (("{}/kinds", "--time", "noon"), 2, "noon"),
         (("{}/nothing",), 3, "nothing"),
     ],
@@ -240,10 +240,10 @@ def test_a_model_is_trained_and_tells_what_it_was_taught(
 
 def test_labels_that_teach_nothing_write_no_model(scenes: Path, tmp_path: Path) -> None:
     made = {
-        "none.csv": ("path,label\na.jpg,day\n", 3, "names no photo"),
+        "none.csv": ("path,label\na.jpg,day\n", 3, "none of the photos"),
         "few.csv": ("path,label\ntwo/land_00.png,day\n", 2, "at least two classes"),
         "column.csv": ("path,group\na.jpg,1\n", 2, "lacks the column label"),
-        "twice.csv": ("path,label\na.jpg,day\na.jpg,day\n", 2, "labelled a second time"),
+        "twice.csv": ("path,label\na.jpg,day\na.jpg,day\n", 2, "labelled twice"),
         "empty.csv": ("path,label\n", 2, "labels no photo"),
     }
     (tmp_path / "two").symlink_to(scenes / "two")
@@ -253,7 +253,7 @@ def test_labels_that_teach_nothing_write_no_model(scenes: Path, tmp_path: Path) 
         assert (said.code, says in said.err) == (code, True), (name, said.err)
     said = run("train", scenes / "labels.csv", "--out", tmp_path / "no" / "m.json")
     assert said.code == 2
-    assert "there is no folder" in said.err
+    assert "does not exist" in said.err
     assert not (tmp_path / "m.json").exists()
 
 

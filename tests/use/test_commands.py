@@ -225,7 +225,7 @@ def test_what_is_no_text_does_not_go_to_standard_output(
 ) -> None:
     said = run(*words, "-o", "-")
     assert (said.code, said.out) == (2, "")
-    assert f"--out -: what regengine {words[0]} writes does not go to standard output" in said.err
+    assert f"--out -: regengine {words[0]} cannot write to standard output" in said.err
     assert not list(folder.iterdir())
 
 
@@ -235,22 +235,22 @@ def test_what_is_no_text_does_not_go_to_standard_output(
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (["nowhere"], 3, "nowhere: no photo there"),
-        (["*.nef", "x", "y", "w"], 3, "*.nef, x, y and others: no photo there"),
-        ([PHOTO, "--nadir", "12"], 2, "--nadir '12' is no place"),
+        (["nowhere"], 3, "nowhere: no photo found"),
+        (["*.nef", "x", "y", "w"], 3, "*.nef, x, y and others: no photo found"),
+        ([PHOTO, "--nadir", "12"], 2, "--nadir '12' is not a valid LON,LAT"),
         ([PHOTO, "--nadir", "12,95"], 2, "--nadir must be longitude"),
-        ([PHOTO, "--time", "yesterday"], 2, "'yesterday' is no time"),
+        ([PHOTO, "--time", "yesterday"], 2, "'yesterday' is not a valid time"),
         ([PHOTO, "--metadata", "gone.csv"], 2, "gone.csv cannot be read"),
-        ([PHOTO, "--retry", "good"], 2, "--retry 'good' is no verdict"),
+        ([PHOTO, "--retry", "good"], 2, "--retry 'good' is not a verdict"),
         (["@gone"], 2, "gone cannot be read as a list"),
-        ([PHOTO, "--scheduler", "127.0.0.1"], 2, "is no address"),
+        ([PHOTO, "--scheduler", "127.0.0.1"], 2, "is not a valid address"),
         *(
             ([PHOTO, "--shard", share], 2, f"--shard '{share}'")
             for share in ("0/3", "4/3", "a/3", "1/0", "2")
         ),
-        ([PHOTO, "--mission", "STS-60"], 2, "is no mission"),
-        ([PHOTO, "--blind", "never", "--mission", "ISS030"], 2, "--mission goes with --blind"),
-        ([PHOTO, "--bbox", "1,2,3", "--blind"], 2, "--bbox 1,2,3 is no region"),
+        ([PHOTO, "--mission", "STS-60"], 2, "is not a mission"),
+        ([PHOTO, "--blind", "never", "--mission", "ISS030"], 2, "--mission needs --blind"),
+        ([PHOTO, "--bbox", "1,2,3", "--blind"], 2, "--bbox 1,2,3 is not a valid region"),
         ([PHOTO, "--tle", "gone.txt"], 3, "gone.txt"),
         ([PHOTO, "--lights", "gone.tif"], 3, "gone.tif"),
         ([PHOTO, "--store", "."], 3, "is a folder"),
@@ -399,7 +399,7 @@ def test_doctor_says_what_is_missing_and_the_command_that_brings_it(folder: Path
     (data / "lights" / "lights.tif.idx").write_text("damaged")
     code, found = doctor()
     assert code == 1
-    assert "make it anew with regengine lights index" in found["index"]["fix"]
+    assert "make it again with regengine lights index" in found["index"]["fix"]
 
 
 def test_lines_of_a_file_are_taken_up_unless_photo_or_settings_are_others(folder: Path) -> None:
@@ -414,10 +414,10 @@ def test_lines_of_a_file_are_taken_up_unless_photo_or_settings_are_others(folder
     assert (kept[:2], kept[2]["failed"]["code"]) == (first.records, "unreadable")
     save(night(2), folder / "d.png")
     again = run(*words)
-    assert (again.code, "4 photos (3 were there already)" in again.err) == (1, True)
+    assert (again.code, "4 photos (3 were already there)" in again.err) == (1, True)
     assert {line.split(",")[0] for line in again.out.splitlines()} == {"frame", "d"}
     Path("c.jpg").unlink()
-    assert "(3 were there already)" in run(*words, "--overlay", "drawn").err  # changes no line
+    assert "(3 were already there)" in run(*words, "--overlay", "drawn").err  # changes no line
     assert "were there" not in run(*words, "--max-side-px", 200).err
     changed = [json.loads(line) for line in Path("out.ndjson").read_text().splitlines()]
     assert sorted(one["frame"] for one in changed) == ["a", "b", "c", "d"]

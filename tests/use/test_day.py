@@ -29,7 +29,7 @@ def test_a_region_is_fetched_once_and_built(
     said = run(*get)
     out = tmp_path / "data" / "day" / "day.tif"
     assert (said.code, said.out) == (0, f"{out}\n"), said.err
-    assert said.err.startswith("2 tiles, 0 there already: about ")
+    assert said.err.startswith("2 tiles, 0 already there: about ")
     assert run(*get).code == 2
     assert run(*get, "--force", "-q").code == 0
     assert tiles.asked.total() == 2
@@ -74,7 +74,7 @@ def test_what_is_no_picture_is_one_sentence(tmp_path: Path) -> None:
         file.write(np.ones((1, 9, 9), np.uint16))
     said = run("day", "build", path, "--out", tmp_path / "day.tif")
     assert (said.code, said.out) == (3, "")
-    assert "no picture of 8 bits in one or three bands" in said.err
+    assert "not a picture of 8 bits in one or three bands" in said.err
     assert said.err.count("\n") == 1
 
 
@@ -113,7 +113,7 @@ def test_a_review_offers_the_day_map_that_the_run_was_made_with(tmp_path: Path) 
     refused = run(*words, "--day", tmp_path / "notes.tif")
     # As a map of night lights that cannot be read, before any photo
     assert refused.code == 3
-    assert "notes.tif is no GeoTIFF" in refused.err
+    assert "notes.tif is not a GeoTIFF" in refused.err
     assert refused.err.count("\n") == 1
 
 

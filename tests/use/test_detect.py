@@ -232,7 +232,7 @@ def test_what_is_wrong_is_one_sentence_and_costs_no_other_photo(
     said = run("detect", "lights", drawn / "night.png", "--overlay", bad)
     assert said.code == 1
     assert "cannot be written" in said.err
-    with pytest.raises(rg.RegengineError, match="nothing to detect"):
+    with pytest.raises(rg.RegengineError, match="cannot be detected"):
         rg.detect(drawn / "night.png", "towns")  # type: ignore[arg-type]
 
 

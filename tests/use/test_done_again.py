@@ -73,13 +73,13 @@ def again(said: Said) -> set[str]:
 def test_nothing_is_done_again_with_the_same_settings(stored: Path) -> None:
     said = preview()
     assert again(said) == set()
-    assert "done again" not in said.err
+    assert "processed again" not in said.err
 
 
 def test_a_new_street_map_is_for_telephoto_frames_that_may_show_it(stored: Path) -> None:
     said = preview("--streets", "streets.tif")
     assert again(said) == {"tele of Paris", "tele without a place"}
-    assert "2 stored photos are done again: street map streets.tif is new (2)" in said.err
+    assert "2 stored photos processed again: street map streets.tif is new (2)" in said.err
 
 
 def test_a_new_street_map_in_the_data_folder_is_the_same(
@@ -110,7 +110,7 @@ def test_a_new_day_map_is_for_photos_by_day(stored: Path) -> None:
         file.write(picture)
     said = preview("--day", "world.tif")
     assert again(said) == {"by day"}
-    assert "1 stored photo is done again: day map world.tif is new (1)" in said.err
+    assert "1 stored photo processed again: day map world.tif is new (1)" in said.err
 
 
 def test_other_options_are_for_all_photos_and_are_named(stored: Path) -> None:
@@ -119,17 +119,17 @@ def test_other_options_are_for_all_photos_and_are_named(stored: Path) -> None:
     assert "register.clock_window_s 77.0, was none (8)" in said.err
     said = preview("--retry", "accepted")
     assert again(said) == {"accepted"}
-    assert "1 stored photo is done again: --retry accepted (1)" in said.err
+    assert "1 stored photo processed again: --retry accepted (1)" in said.err
 
 
 def test_a_run_says_why_before_it_begins(stored: Path) -> None:
     words = ("photos", "--lights", "lights.tif", "--blind", "never", "--workers", 0)
     said = run("register", *words, "--streets", "streets.tif")
-    assert "6 taken from the store" in said.err
+    assert "6 from the store" in said.err
     first, *_, last = said.err.splitlines()
-    assert "2 stored photos are done again: street map streets.tif is new (2)" in first
+    assert "2 stored photos processed again: street map streets.tif is new (2)" in first
     assert "8 photos" in last or "8 photos" in said.err
     # What was done with it stands for it, the others as before
     said = run("register", *words, "--streets", "streets.tif")
-    assert "8 taken from the store" in said.err
-    assert "done again" not in said.err
+    assert "8 from the store" in said.err
+    assert "processed again" not in said.err

@@ -85,7 +85,7 @@ def test_gdal_sees_places_of_any_height_where_the_camera_does(
     store = one_photo(tmp_path, camera, "tif")
     said = export(store, "rpc", tmp_path, "--json")
     assert (
-        "coefficients follow the camera to 0.0"
+        "coefficients match the camera to 0.0"
         in said.records[0]["remarks"][str(tmp_path / "photo.tif")]
     )
     for height_m in (0.0, 700.0, 3600.0):
@@ -124,7 +124,7 @@ def test_all_files_say_the_same_and_the_photo_stays(tmp_path: Path) -> None:
 def test_the_footprint_ends_before_the_limb_and_where_coefficients_do(tmp_path: Path) -> None:
     camera = camera_of(55.0, focal_px=230.0, distortion=(-0.12, *LENS[1:]))
     told = export(one_photo(tmp_path, camera), "rpc", tmp_path / "o").err
-    assert "they would be more than 3 px off, and the footprint ends there" in told
+    assert "they would be off by more than 3 px, so the footprint ends there" in told
     (feature,) = json.loads((tmp_path / "o" / "photo.rpc.geojson").read_text())["features"]
     limit = float(feature["properties"]["REGENGINE_RPC_LIMIT_INCIDENCE_DEG"])
     assert 50.0 < limit < 80.0
@@ -141,7 +141,7 @@ def test_the_footprint_ends_before_the_limb_and_where_coefficients_do(tmp_path: 
 def test_sky_and_limb_have_no_coefficients(tilt_deg: float, tmp_path: Path) -> None:
     store = one_photo(tmp_path, camera_of(tilt_deg))
     said = export(store, "rpc", tmp_path / "o", code=1)
-    assert "it shows too little ground below 80 degrees of incidence" in said.err
+    assert "too little ground below an incidence angle of 80 degrees" in said.err
     assert list((tmp_path / "o").iterdir()) == []
 
 
@@ -151,7 +151,7 @@ def test_frames_without_camera_or_photo_are_told_and_stop_no_other(tmp_path: Pat
     store = write_store(tmp_path / "run.h5", [gone, nothing_found(), good])
     said = export(store, "rpc", tmp_path / "o", "--verdict", "all", "--json", code=1)
     (record,) = said.records
-    assert record["failed"] == {gone.path: "the photo is not there any more"}
+    assert record["failed"] == {gone.path: "the photo is missing"}
     assert record["left_out"] == {"no solved camera": 1}
     assert sorted(path.name for path in (tmp_path / "o").iterdir()) == [
         "good.rpc.geojson", "good.rpc.vrt", "good_RPC.TXT",
@@ -191,7 +191,7 @@ def test_proj_knows_the_place_of_every_pixel(camera: Camera, tmp_path: Path) -> 
     with warnings.catch_warnings(action="ignore"), rasterio.open(tmp_path / "photo.jpg") as photo:
         pixels = photo.read()
     said = export(store, "tpers", tmp_path, "--files", "vrt,aux")
-    assert "the perspective follows the camera to 0." in said.err
+    assert "the perspective matches the camera to 0." in said.err
     for name in ("photo.jpg", "photo.tpers.vrt"):
         assert places_off_by(tmp_path / name, camera) < 0.15
         with rasterio.open(tmp_path / name) as dataset:
@@ -203,7 +203,7 @@ def test_a_lens_that_bends_lines_needs_a_straight_copy(tmp_path: Path) -> None:
     camera = camera_of(40.0, focal_px=450.0, distortion=LENS)
     store = one_photo(tmp_path, camera)
     told = export(store, "tpers", tmp_path / "o", code=1).err
-    assert "its lens bends lines by up to" in told
+    assert "its lens distortion of up to" in told
     assert list((tmp_path / "o").iterdir()) == []
     export(store, "tpers", tmp_path / "o", "--files", "straight")
     straight = tmp_path / "o" / "photo.straight.tif"
@@ -224,7 +224,9 @@ def test_a_lens_that_bends_lines_needs_a_straight_copy(tmp_path: Path) -> None:
 
 def test_the_sky_has_no_perspective(tmp_path: Path) -> None:
     said = export(one_photo(tmp_path, camera_of(150.0)), "tpers", tmp_path / "o", code=1)
-    assert "too little ground below 80 degrees of incidence for a perspective" in said.err
+    assert (
+        "too little ground below an incidence angle of 80 degrees to fit a perspective" in said.err
+    )
 
 
 # What a photo carries already --------------------------------------------------------------------
@@ -270,11 +272,11 @@ def test_a_place_that_a_photo_carries_is_told_of_before_it_is_contradicted(
     before = sorted(out.iterdir())
     for format_name in ("gcp", "rpc", "tpers"):
         said = export(store, format_name, out, code=1)
-        assert f"{name} puts it " in said.err
-        assert "km from where its solved camera does: move that away, or write" in said.err
+        assert f"{name} places it " in said.err
+        assert "km from its solved camera's ground: move that file away, or replace" in said.err
         assert sorted(out.iterdir()) == before
         forced = export(store, format_name, out, "--force", "--json")
-        assert f"{name} puts it " in forced.records[0]["remarks"][str(photo)]
+        assert f"{name} places it " in forced.records[0]["remarks"][str(photo)]
         with rasterio.open(out / f"photo.{format_name}.vrt") as virtual:
             assert (len(virtual.gcps[0]) == 4) == (format_name == "gcp")
             assert (virtual.rpcs is not None) == (format_name == "rpc")
@@ -292,11 +294,11 @@ def test_our_own_places_agree_with_each_other(tmp_path: Path) -> None:
         ("tpers", "--files", "vrt,aux", "--force"),
         ("gcp",),
     ):
-        assert "puts it" not in export(store, name, tmp_path, *words).err
+        assert "places it" not in export(store, name, tmp_path, *words).err
 
 
 def test_a_world_file_of_a_system_without_a_name_is_told_of(tmp_path: Path) -> None:
     store = one_photo(tmp_path, camera_of(0.0))
     (tmp_path / "photo.jgw").write_text("100\n0\n0\n-100\n400000\n3900000\n")
     said = export(store, "rpc", tmp_path / "o", code=1)
-    assert "photo.jgw puts it where its solved camera sees none of its ground" in said.err
+    assert "photo.jgw places it where its solved camera sees no ground" in said.err

@@ -427,7 +427,7 @@ def unix_socket(path: Path) -> None:
 
 
 ENTRIES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "circle": (lambda path: path.symlink_to(path.name), "leads in circles"),
+    "circle": (lambda path: path.symlink_to(path.name), "in a circle"),
     "nowhere": (lambda path: path.symlink_to("gone"), "a file that does not exist"),
     "pipe": (os.mkfifo, "is a named pipe"),
     "to_pipe": (lambda path: path.symlink_to("pipe.jpg"), "is a named pipe"),

@@ -114,7 +114,7 @@ def test_points_that_only_repeat_our_camera_are_told(
     file = qgis_file(tmp_path / "ISS030-E-184140.JPG.points", "EPSG:4326", shift_px)
     said = run("import", ours, file, "--reviewer", "eva")
     repeated = shift_px == 0.0
-    assert (said.code, "only repeat our camera" in said.err) == (0, repeated)
+    assert (said.code, "come from the engine's own camera" in said.err) == (0, repeated)
     (figures,) = run("report", ours, "--json").records
     assert figures["decisions"]["not_independent"]["photos"] == int(repeated)
 
@@ -206,7 +206,7 @@ def test_a_table_may_hold_many_photos(ours: Path, tmp_path: Path) -> None:
 def test_frames_without_a_camera_take_points_all_the_same(ours: Path, tmp_path: Path) -> None:
     file = tmp_path / "ISS001-E-000001.csv"
     file.write_text("x,y,lon,lat\n1,2,185,4\n")
-    assert "no camera of ours" in run("import", ours, file, "--reviewer", "eva").out
+    assert "no solved camera" in run("import", ours, file, "--reviewer", "eva").out
     (point,) = reviewed(ours, tmp_path / "k.csv").to_dict("records")
     assert (point["lon"], point["lat"]) == (-175.0, 4.0)
 
@@ -214,25 +214,25 @@ def test_frames_without_a_camera_take_points_all_the_same(ours: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [
-        ("a.points", "", "no point that is enabled"),
+        ("a.points", "", "no enabled point"),
         ("a.points", "h\n1,2,3\n", "fewer than four"),
-        ("a.points", "h\n1,2,3,x\n", "is no point"),
-        ("a.points", "h\n1,2,3,4,1\n", "had a place on the map already"),
+        ("a.points", "h\n1,2,3,x\n", "is not a point"),
+        ("a.points", "h\n1,2,3,4,1\n", "already georeferenced"),
         ("a.points", "#CRS: +proj=nothing\nh\n1,2,3,-4,1\n", "PROJ does not know"),
-        ("a.points", "#CRS: +proj=longlat +nadgrids=/x\nh\n1,2,3,-4,1\n", "none that can be used"),
-        ("a.points", "h\n500000,4000000,3,-4,1\n", "no place on Earth"),
-        ("a.points", "h\n1,nan,3,-4,1\n", "a number that is none"),
+        ("a.points", "#CRS: +proj=longlat +nadgrids=/x\nh\n1,2,3,-4,1\n", "cannot be used"),
+        ("a.points", "h\n500000,4000000,3,-4,1\n", "not on Earth"),
+        ("a.points", "h\n1,nan,3,-4,1\n", "an invalid number"),
         ("a.vrt", "<VRTDataset/>", "no control points"),
-        ("a.vrt", "<VRT", "no XML"),
-        ("a.aux.xml", '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "declares entities"),
+        ("a.vrt", "<VRT", "not valid XML"),
+        ("a.aux.xml", '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "declares XML entities"),
         ("a.vrt", "<V><GCPList><GCP X='1'/></GCPList></V>", "lacks Pixel"),
         ("a.tif", "no tiff", "GDAL cannot read"),
-        ("a.csv", "x,y,lon\n1,2,3\n", "no column lat"),
-        ("a.csv", "x,y,lon,lat\n1,2,3,four\n", "line 2 holds no point"),
+        ("a.csv", "x,y,lon\n1,2,3\n", "the column lat is missing"),
+        ("a.csv", "x,y,lon,lat\n1,2,3,four\n", "line 2 is not a point"),
         ("a.csv", "x,y,lon,lat\n", "it has no points"),
-        ("a.doc", "", "tells no kind"),
-        ("b.csv", "x,y,lon,lat\n1,2,3,4\n", "holds no frame of the name b"),
-        ("a.csv", "frame,x,y,lon,lat\nISS030-E-184140,1e9,2,3,4\n", "cannot be those of the photo"),
+        ("a.doc", "", "not a known kind"),
+        ("b.csv", "x,y,lon,lat\n1,2,3,4\n", "has no frame named b"),
+        ("a.csv", "frame,x,y,lon,lat\nISS030-E-184140,1e9,2,3,4\n", "do not fit the photo"),
     ],
 )
 def test_of_several_files_none_is_kept_where_one_is_wrong(
@@ -269,8 +269,8 @@ def test_points_of_a_camera_that_no_station_carries_are_refused(ours: Path, tmp_
         ({"position_ecef_m": place_of(-225.0)}, {}, "225 km below the ground"),
         ({"position_ecef_m": place_of(2500.0)}, {}, "2,500 km above the ground"),
         ({"quaternion": (0.0, 0.0, 0.0, 1.0)}, {}, "shows no ground"),
-        ({}, {"x": 99999.0}, "outside of the photo"),
-        ({}, {"y": -178.0}, "outside of the photo"),
+        ({}, {"x": 99999.0}, "outside the photo"),
+        ({}, {"y": -178.0}, "outside the photo"),
     ],
 )
 def test_verify_finds_decisions_that_cannot_be(
@@ -340,8 +340,8 @@ def test_each_point_is_scored_as_geodesics_and_projections_have_it(
     assert record["rms_px"] == pytest.approx(np.sqrt(np.mean(np.square(in_px))))
     assert record["kept"] is False
     line = run("import", store, file, "--no-keep").out
-    assert f"5 points, our camera is off by {record['rms_px']:.2f} px, " in line
-    assert f"{record['rms_m'] / 1e3:.2f} km rms, right at 2" in line
+    assert f"5 points, engine's camera off by {record['rms_px']:.2f} px, " in line
+    assert f"{record['rms_m'] / 1e3:.2f} km RMS, right at 2" in line
 
 
 def test_points_of_a_frame_without_a_camera_have_no_scores(ours: Path, tmp_path: Path) -> None:
@@ -365,7 +365,7 @@ def test_a_name_that_two_photos_have_is_refused_and_the_start_of_a_hash_is_taken
     file.write_text("x,y,lon,lat\n1,2,3,4\n")
     said = run("import", store, file, "--frame", "ISS001-E-1")
     assert (said.code, said.err.count("\n")) == (2, 1)
-    assert "holds 2 frames ISS001-E-1" in said.err
+    assert "has 2 frames named ISS001-E-1" in said.err
     record = told(store, file, "--frame", "5" * 12, "--reviewer", "eva")
     assert (record["frame"], record["count"], record["unseen"]) == ("ISS001-E-1", 1, 1)
     assert len(reviewed(store, tmp_path / "kept.csv")) == 1

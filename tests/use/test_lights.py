@@ -87,13 +87,13 @@ def test_a_region_is_fetched_built_indexed_and_not_fetched_again(
     said = get(tiles, *TWO_TILES)
     out = data / "lights.tif"
     assert (said.code, said.out) == (0, f"{out}\n"), said.err
-    assert said.err.startswith("2 tiles, 0 there already: about ")
+    assert said.err.startswith("2 tiles, 0 already there: about ")
     assert made(data) == ["lights.tif", "lights.tif.idx"]
     assert sorted(tiles.asked) == [WEST, EAST]
     assert rg.open_light_map(out).info.bounds == pytest.approx((11, 42, 12, 43), abs=0.05)
     again = get(tiles, *TWO_TILES)
     assert again.code == 2
-    assert "--force makes it anew" in again.err
+    assert "--force" in again.err
     assert get(tiles, *TWO_TILES, "--force", "--quiet") == Said(0, f"{out}\n", "")
     assert tiles.asked.total() == 2
 
@@ -107,7 +107,7 @@ def test_two_runs_at_once_both_have_their_map(tiles: TileService, data: Path) ->
     # The second one waits, or begins so late that the map is there
     assert 0 in codes, told
     for code, (_, err) in zip(codes, told, strict=True):
-        assert code == 0 or "is there already, with its index" in err
+        assert code == 0 or "and its index exist" in err
     assert made(data) == ["lights.tif", "lights.tif.idx"]
     assert tiles.asked[WEST] == tiles.asked[EAST] == 1
 
@@ -142,11 +142,11 @@ def test_faults_that_pass_are_tried_again(
     [
         (500, "failed with status 500"),
         (400, "status 400: check the address"),
-        (403, "refuses access"),
+        (403, "denies access"),
         ("half", "a picture arrived broken"),
         ("login", "a web page instead of a picture"),
-        (b'{"error": "no layer"}', "something else instead of a picture"),
-        ("to:ftp://127.0.0.1/x.png", "no web address"),
+        (b'{"error": "no layer"}', "another format instead of a picture"),
+        ("to:ftp://127.0.0.1/x.png", "an invalid web address"),
     ],
 )
 def test_faults_that_last_are_one_sentence_and_no_map(
@@ -181,7 +181,7 @@ def test_what_takes_minutes_tells_by_what_is_done_how_long_it_still_takes(
     clock = iter(range(0, 10**9, 31))  # each step takes longer than the pause between lines
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
     said = run("lights", *words, source)
-    told = re.findall(r"Indexing: (\d+) %, (\d+):(\d\d):(\d\d) to go", said.err)
+    told = re.findall(r"Indexing: (\d+) %, (\d+):(\d\d):(\d\d) left", said.err)
     assert len(told) > 3
     numbers = np.array(told, float)
     shares, to_go_s = numbers[:, 0], numbers[:, 1:] @ [3600.0, 60.0, 1.0]
@@ -195,7 +195,7 @@ def test_a_map_in_another_unit_is_doubted_in_a_sentence(tmp_path: Path) -> None:
     watts = write_map(tmp_path / "watts.tif", 1e-9 * lights)
     said = run("lights", "info", watts)
     assert said.code == 0
-    assert "gives no unit, and its brightest pixel would have" in said.out
+    assert "has no unit, and its brightest pixel would have" in said.out
     (told,) = run("lights", "info", watts, "--json").records
     assert len(told["doubts"]) == 1
     for words in (
@@ -214,7 +214,7 @@ def test_a_grey_picture_of_30_arcsec_is_no_dmsp_map(tmp_path: Path) -> None:
     dmsp = write_map(tmp_path / "bytes.tif", numbers, transform=fine)
     said = run("lights", "info", dmsp)
     assert said.code == 3
-    assert "bytes up to 63 on pixels of 30 arcsec" in said.err
+    assert "values up to 63 on pixels of 30 arcsec" in said.err
     grey = write_map(tmp_path / "grey.tif", 4 * numbers, transform=fine)
     (told,) = run("lights", "info", grey, "--json").records
     assert told["kind"] == "display"
@@ -264,16 +264,19 @@ def test_rows_counted_from_the_south_are_asked_for_so(tiles: TileService, data: 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--url", "ftp://x/{z}/{x}/{y}"], "no address of map tiles"),
-        (["--url", "https://x/{z}/{x}"], "no address of map tiles"),
-        (["--url", "https://x/{z}/{x}/{y}/{key}"], "no address of map tiles"),
+        (["--url", "ftp://x/{z}/{x}/{y}"], "not a valid address of map tiles"),
+        (["--url", "https://x/{z}/{x}"], "not a valid address of map tiles"),
+        (["--url", "https://x/{z}/{x}/{y}/{key}"], "not a valid address of map tiles"),
         (["--bbox", "1,2,3"], "WEST,SOUTH,EAST,NORTH"),
         (["--bbox", "0,50,9,40"], "WEST,SOUTH,EAST,NORTH"),
         (["--from", SAMPLE, "--url", "https://x/{z}/{x}/{y}"], "leave it out with --from"),
         (["--product", "VNP46A4"], "go together"),
         ([*PRODUCT], "needs an Earthdata token"),
-        ([*PRODUCT, "--date", "2020-02-30"], "VNP46A4 goes by YYYY"),
-        ([*PRODUCT, "--product", "VNP46A2", "--date", "2020-W01-1"], "VNP46A2 goes by YYYY-MM-DD"),
+        ([*PRODUCT, "--date", "2020-02-30"], "VNP46A4 is published by YYYY"),
+        (
+            [*PRODUCT, "--product", "VNP46A2", "--date", "2020-W01-1"],
+            "VNP46A2 is published by YYYY-MM-DD",
+        ),
         ([*PRODUCT, "--product", "MOD09"], "choose VNP46A2, VNP46A3, VNP46A4"),
     ],
 )
@@ -342,12 +345,12 @@ def test_a_product_that_breaks_off_goes_on(earthdata: TileService, data: Path) -
 @pytest.mark.parametrize(
     ("path", "fault", "sentence"),
     [
-        (LISTING, "login", "instead of a list of files"),
+        (LISTING, "login", "other than a list of files"),
         (LISTING, b'{"content": []}', "has no VNP46A4 of 2020 for that place"),
         (LISTING, 404, "has no VNP46A4 of 2020 for that place"),
         (f"/files/{TILES[1]}", "login", "instead of an HDF5 file: the token"),
         (f"/files/{TILES[1]}", "half", "an HDF5 file arrived broken"),
-        (f"/files/{TILES[1]}", 404, "is listed but not there"),
+        (f"/files/{TILES[1]}", 404, "is listed but missing"),
     ],
 )
 def test_an_archive_that_refuses_is_told(
@@ -456,7 +459,7 @@ def test_an_index_is_of_lights_whatever_their_file(tmp_path: Path) -> None:
     shutil.copy(SAMPLE, other)
     said = run(*register, other)
     assert said.code in (2, 3)
-    assert "made of earth.tif, which is not what --lights names" in said.err
+    assert "made from earth.tif, not from the map of --lights" in said.err
     assert run("lights", "index", out, renamed).code == 2  # lies beside neither
 
 
@@ -514,10 +517,10 @@ def test_where_several_maps_have_data_radiance_counts_before_pictures(
     [
         ("gone.tif", None, "does not exist"),
         ("a.tif", b"PK\x03\x04zip", "a.tif"),
-        ("a.tif", b"not a map", "is no night-light map"),
+        ("a.tif", b"not a map", "is not a night-light map"),
         ("plain.tif", {"crs": None}, "no coordinate system"),
         ("SVDNB_npp_20190101-20190131.cf_cvg.tif", {}, "counts of observations"),
-        ("F182013.stable_lights.tif", {"dtype": "uint8"}, "DMSP numbers, not radiance"),
+        ("F182013.stable_lights.tif", {"dtype": "uint8"}, "DMSP digital numbers, not radiances"),
     ],
 )
 def test_a_file_that_is_no_map_is_one_sentence(

@@ -157,7 +157,7 @@ def test_a_map_without_any_light_is_told(simulated: Path, tmp_path: Path) -> Non
     lights = write_city_map(tmp_path / "lights.tif", np.zeros_like)
     found = register(simulated / "nadir.jpg", lights)
     assert (found.verdict, [one.code for one in found.reasons]) == ("no_match", ["dark_map"])
-    assert "holds no light at all" in found.reasons[0].text
+    assert "has no lights at all" in found.reasons[0].text
 
 
 def test_a_place_that_the_map_does_not_hold_is_told(simulated: Path, refused: Path) -> None:

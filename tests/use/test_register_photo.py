@@ -305,7 +305,7 @@ def test_a_clock_that_was_never_set_is_told(simulated: Path) -> None:
     )
     found_right(found, camera)
     assert [one.code for one in found.reasons] == ["clock_suspect"]
-    assert "before the station flew" in found.reasons[0].text
+    assert "before the station's first flight" in found.reasons[0].text
 
 
 @pytest.mark.slow

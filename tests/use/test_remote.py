@@ -60,7 +60,7 @@ def test_photos_by_url_and_list_are_registered_once_and_told_by_their_url(
     }
     assert str(tmp_path) not in said.out
     again = register(*given, photos.url("/c.png"))
-    assert "4 photos (2 taken from the store)" in again.err
+    assert "4 photos (2 from the store)" in again.err
     assert photos.asked == {"/a.png": 1, "/b.png": 1, "/gone.png": 2, "/c.png": 1}
     register(photos.url("/a.png"), "--no-resume")
     assert photos.asked["/a.png"] == 2
@@ -169,6 +169,6 @@ def test_photos_of_the_archive_are_kept_and_need_no_network_again(
     assert archive.asked[path] == 1
     again = run(*words, "--json", "--any-category", "--max-seconds", 1)
     assert archive.asked[path] == 1
-    assert "1 taken from the store" in again.err
+    assert "1 from the store" in again.err
     kept = [name for _, _, names in os.walk("data") for name in names]
     assert "ISS990-E-7.JPG" in kept

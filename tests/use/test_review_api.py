@@ -593,12 +593,12 @@ def test_points_outside_of_the_photo_are_refused(
         ),
     ):
         assert is_refused(sent, 422)
-        assert "outside of the photo" in sent.json()["detail"]
+        assert "outside the photo" in sent.json()["detail"]
     table = review_store.parent / "points.csv"
     name = client.told("frames/8")["frame"]
     table.write_text(f"frame,x,y,lon,lat\n{name},{at[0]},{at[1]},10,10\n", encoding="utf-8")
     said = run("import", review_store, table)
-    assert (said.code, "outside of the photo" in said.err) == (2, True)
+    assert (said.code, "outside the photo" in said.err) == (2, True)
     assert client.told("frames/8/history") == []
 
 

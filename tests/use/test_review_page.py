@@ -409,7 +409,7 @@ def test_a_point_snaps_to_the_lights(hand: ReviewHand) -> None:
     hand.press("]")
     hand.press("n")
     expect(hand.page.locator("#said")).to_contain_text(
-        re.compile("Snapped by|look too different|no lights there|outside of the photo")
+        re.compile("Snapped by|too different|no lights|outside the photo")
     )
     draft = draft_of(hand, frame_id)
     if draft is not None:

@@ -279,7 +279,7 @@ def test_frames_are_chosen_by_verdict_and_condition(store: Path) -> None:
         (("--sort", "nonsense"), "--sort 'nonsense'"),
         (("--format", "xml"), "--format xml"),
         (("--format", "csv", "--json"), "two formats"),
-        (("ISS030-E-184140", "--verdict", "review"), "one is named"),
+        (("ISS030-E-184140", "--verdict", "review"), "one frame is named"),
     ):
         said = run("show", store, *words)
         assert (said.code, said.out) == (2, "")

@@ -278,7 +278,7 @@ def test_a_track_that_is_in_view_between_its_points_is_a_row_without_a_place(
         ({"time": None}, 1, "--time"),
         ({"exposure_s": None}, 1, "--exposure-s"),
         ({"site": None}, 1, "--site"),
-        ({"station_tle": "station.txt"}, 2, "two places"),
+        ({"station_tle": "station.txt"}, 2, "two positions"),
         ({"site": "north"}, 2, "--site"),
         ({"site": "0,95"}, 2, "longitude, then latitude"),
         ({"time": "2027-03-01T00:00:00Z"}, 1, "catalogue"),
@@ -346,7 +346,7 @@ def test_a_damaged_record_of_stars_fails_alone_and_names_run_nothing(
     for words, says in (
         ((tmp_path / "none.ndjson",), "cannot be read"),
         ((path, "--table", "planets"), "frames, magnitudes"),
-        ((path, "--out", tmp_path / "a.xlsx"), "ends in .csv"),
+        ((path, "--out", tmp_path / "a.xlsx"), "must end in .csv"),
         ((path, "--out", out), "exists"),
     ):
         said = run("catalogue", "stars", *words)
@@ -372,7 +372,7 @@ def test_a_telescopes_frame_needs_no_option(satellites: Path, tmp_path: Path) ->
         assert record[name] == wanted[name]
     swapped = run("satellites", tmp_path / "frame.fits", *words, "--site", f"{lat},{lon}")
     assert (swapped.code, swapped.err.count("\n")) == (1, 1)
-    assert "give longitude, then latitude" in swapped.err
+    assert "write longitude, then latitude" in swapped.err
 
 
 @pytest.mark.slow

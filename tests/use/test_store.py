@@ -141,7 +141,7 @@ def test_show_finds_a_frame_by_each_of_its_names(store: Path, name: str, number:
     assert record["frame"] == frames.frame[number]
     said = run("show", store, "no such frame")
     assert said.code == 2
-    assert "holds no frame no such frame" in said.err
+    assert "has no frame named no such frame" in said.err
 
 
 # ---- held open by another program
@@ -233,9 +233,7 @@ def test_parts_of_older_versions_are_taken_in_when_no_program_uses_them(
     said = run(*words)
     assert said.code == 3
     assert f"{part} is in use" in said.err
-    assert (
-        "run.h5.parts holds results of a run by an older regengine" in run("show", store_copy).err
-    )
+    assert "run.h5.parts has results of a run by an older regengine" in run("show", store_copy).err
     assert part.exists()
     holder.communicate("")
     assert "1 photo: 0 accepted" in run(*words).err
@@ -303,7 +301,7 @@ def test_merging_is_the_union_and_of_a_photo_in_both_the_better_is_taken(tmp_pat
     assert (first.read_bytes(), second.read_bytes()) == before
     again = run("merge", first, "--out", into)
     assert again.code == 2
-    assert "exists already" in again.err
+    assert "exists" in again.err
 
 
 def test_a_store_that_grows_keeps_its_numbers_and_when_it_was_made(tmp_path: Path) -> None:
@@ -364,9 +362,9 @@ def test_damage_is_told_a_sentence_each(store_copy: Path) -> None:
     said = run("verify", store_copy)
     assert (said.code, said.err) == (1, "")
     assert said.out.splitlines() == [
-        f"{store_copy}: 1 values of frames/probability are not what they can be (frame_index 3).",
-        f"{store_copy}: 1 probabilities are not within their intervals (frame_index 3).",
-        f"{store_copy}: 1 control points lie outside their frame (frame_index 0).",
+        f"{store_copy}: 1 values of frames/probability are invalid (frame_index 3).",
+        f"{store_copy}: 1 probabilities are outside their intervals (frame_index 3).",
+        f"{store_copy}: 1 control points are outside their frame (frame_index 0).",
     ]
     (record,) = run("verify", store_copy, "--json").records
     assert [p["code"] for p in record["problems"]] == ["probability"] * 2 + ["point_outside"]

@@ -78,7 +78,7 @@ def names(folder: Path) -> list[str]:
 def test_a_map_is_built_and_said(data: Path, roads: Path) -> None:
     said = run("streets", "build", roads)
     assert said.code == 0, said.err
-    assert "MB of roads; building takes" in said.err
+    assert "MB of roads; building temporarily needs" in said.err
     assert "1 of 2 lines are lit roads, 1 km; 2.29,48.80," in said.err
     assert names(data) == ["town.tif"]
     again = run("streets", "build", roads)
@@ -96,7 +96,7 @@ def test_broken_roads_are_counted(data: Path, roads: Path) -> None:
     geopandas.pd.concat([table, broken]).to_file(path)
     said = run("streets", "build", path)
     assert said.code == 0, said.err
-    assert "2 of 4 lines were left out: their geometry is broken." in said.err
+    assert "2 of 4 lines skipped: their geometry is broken." in said.err
 
 
 def test_a_street_map_is_told_in_words_and_numbers(data: Path, roads: Path) -> None:
@@ -124,7 +124,7 @@ def test_the_smallest_extract_of_a_place_is_got_and_built(data: Path, extracts: 
         assert made.bounds.left < 2.3 < 2.32 < made.bounds.right
     assert get(extracts, "--bbox", "2.2,48.7,2.4,48.9", "--quiet").code == 0
     assert get(extracts, "2.31,48.8", "--quiet").code == 0
-    assert "is there already" in get(extracts, "2.31,48.8").err
+    assert "exists" in get(extracts, "2.31,48.8").err
     # What is in the cache is not got again
     assert extracts.asked["/ile-de-france-latest.osm.pbf"] == 1
 
@@ -138,7 +138,7 @@ def test_a_download_that_breaks_off_goes_on(
     said = get(extracts, HERE, "--quiet")
     if "half" in faults:  # whole, as far as its server says, and no extract
         assert said.code == 3
-        assert "damaged or was cut short" in said.err
+        assert "damaged or truncated" in said.err
         said = get(extracts, HERE, "--quiet")
     assert said.code == 0, said.err
     ranges = [request.headers.get("Range") for request in extracts.requests]
@@ -167,7 +167,7 @@ def test_a_place_or_service_that_is_not_there_is_one_sentence(
     data: Path, extracts: Service
 ) -> None:
     for words, code, sentence in [
-        (("Nowhereville-on-Sea",), 2, "No town is called"),
+        (("Nowhereville-on-Sea",), 2, "No town named"),
         (("0,-60",), 3, "No extract of 127.0.0.1 covers"),
         ((), 2, "Give a place or --bbox"),
         (("95,200",), 2, "not a valid LON,LAT"),
@@ -176,7 +176,7 @@ def test_a_place_or_service_that_is_not_there_is_one_sentence(
         assert (said.code, said.err.count("\n")) == (code, 1), said
         assert sentence in said.err
     extracts.always["/index-v1.json"] = "login"
-    assert "something else instead of a list of files" in get(extracts, HERE).err
+    assert "something other than a list of files" in get(extracts, HERE).err
     extracts.always["/index-v1.json"] = 404
     assert "status 404" in get(extracts, HERE).err
     assert names(data) == []

@@ -82,13 +82,13 @@ def test_faults_that_pass_are_tried_again(celestrak: Service, kept: Path, fault:
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        (404, "cannot be asked for element sets"),
-        (503, "cannot be asked for element sets"),
-        ("cut", "cannot be asked for element sets"),
-        ("login", "something else than element sets"),
-        (b"No GP data found", "something else than element sets"),
-        (f"{FIRST}\n{SECOND[:-1]}x\n".encode(), "something else than element sets"),
-        ("to:http://localhost:1/x", "cannot be asked for element sets"),
+        (404, "cannot be reached for element sets"),
+        (503, "cannot be reached for element sets"),
+        ("cut", "cannot be reached for element sets"),
+        ("login", "something other than element sets"),
+        (b"No GP data found", "something other than element sets"),
+        (f"{FIRST}\n{SECOND[:-1]}x\n".encode(), "something other than element sets"),
+        ("to:http://localhost:1/x", "cannot be reached for element sets"),
     ],
 )
 def test_what_is_no_element_set_is_told_and_not_kept(
@@ -244,8 +244,8 @@ def test_a_set_that_contradicts_its_neighbours_is_passed_over(tmp_path: Path) ->
     ("content", "words", "code", "sentence"),
     [
         (None, [], 3, "no such file"),
-        ("", [], 3, "holds no element set"),
-        ("<html>404</html>\n", [], 3, "holds no element set"),
+        ("", [], 3, "no element set"),
+        ("<html>404</html>\n", [], 3, "no element set"),
         (f"{FIRST}\n", [], 3, "line 1 is the first line of a set whose second is missing"),
         (f"{FIRST}\n{SECOND[:60]}\n", [], 3, "line 2 has 60 characters instead of 69"),
         (f"{FIRST}\n{SECOND}\n", ["--satellite", "5"], 3, "no element set of satellite 00005"),
@@ -315,7 +315,7 @@ def test_a_message_that_is_none_is_named_and_costs_no_other(tmp_path: Path) -> N
     assert facts["element_sets"] == 1
     assert ["yesterday" in facts["skipped"][0]["reason"], len(facts["skipped"])] == [True, 2]
     file.write_text("[{")
-    assert "begins like JSON and is none" in run("tle", "info", file).err
+    assert "begins like JSON but is not valid JSON" in run("tle", "info", file).err
 
 
 @pytest.mark.parametrize("asked", ["270000", "T0000", "t0000"])

@@ -156,8 +156,7 @@ def test_the_first_three_frames_are_named_and_all_are_counted(
     assert (problem["code"], problem["count"]) == ("sigma_px", 2 * count)
     assert problem["frame_index"] == list(range(min(count, 3)))
     assert problem["text"] == (
-        f"{store}: {2 * count} values of control_points/sigma_px are not what they can be "
-        f"(frame_index {named})."
+        f"{store}: {2 * count} values of control_points/sigma_px are invalid (frame_index {named})."
     )
 
 

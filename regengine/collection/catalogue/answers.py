@@ -26,7 +26,7 @@ def format_lines(answer: Answer, form: str) -> Iterator[str]:
     They have no line breaks, but for those within a cell of CSV.
     """
     if form not in FORMS:
-        raise ConfigError(f"--format {form}: it is none of {', '.join(FORMS)}.")
+        raise ConfigError(f"--format {form} is unknown: choose from {', '.join(FORMS)}.")
     lines = (json.dumps(plain(row, str), default=_to_json) for row in answer.dicts())
     if form == "json":
         yield from lines

@@ -153,5 +153,5 @@ def build(
         except duckdb.Error as error:
             said = next(iter(str(error).splitlines()), "unknown")
             raise StoreError(
-                f"{out} could not be arranged ({said}): make room in its folder and in memory."
+                f"{out} could not be sorted ({said}): free some disk space and memory."
             ) from error

@@ -50,7 +50,7 @@ class Catalogue:
 
         file = str(path.absolute())
         if set("*?") & set(file):  # DuckDB takes them for a pattern
-            raise StoreError(f"{path} cannot be read: rename it, without * and ?.")
+            raise StoreError(f"{path} cannot be read: rename it without * and ?.")
         self.path = path
         self.metadata = _metadata(path)
         # A database in memory that may read this one file and nothing else, for good
@@ -82,7 +82,7 @@ class Catalogue:
                 self.query(f"SELECT 1 FROM frames WHERE {conditions[-1]} LIMIT 0")  # noqa: S608
             except ConfigError as error:
                 raise ConfigError(
-                    f"--where {choice.where!r} is no condition on frames: write an SQL expression "
+                    f"--where {choice.where!r} is not a valid condition: write an SQL expression "
                     'on columns of docs/catalogue.md, such as "off_nadir_deg < 30".'
                 ) from error
         met = " AND ".join(conditions)
@@ -106,7 +106,7 @@ class Catalogue:
             kinds = [statement.type for statement in self._base.extract_statements(sql)]
             if kinds != [duckdb.StatementType.SELECT]:  # EXPLAIN ANALYZE would run what it explains
                 example = "SELECT place, count(*) FROM frames GROUP BY place"
-                raise ConfigError(f'{sql!r} is not one question: write one such as "{example}".')
+                raise ConfigError(f'{sql!r} is not one query: write one such as "{example}".')
         return self._answer(sql, (), sql)
 
     def _answer(
@@ -142,8 +142,7 @@ class Catalogue:
             if asked is None or ours:
                 raise StoreError(f"{self.path} cannot be read ({said}): build it again.") from error
             raise ConfigError(
-                f"{asked!r} cannot be answered ({said}): the columns are those of "
-                "docs/catalogue.md."
+                f"{asked!r} cannot be run ({said}): the columns are listed in docs/catalogue.md."
             ) from error
 
 
@@ -153,18 +152,21 @@ def _metadata(path: Path) -> dict[str, str]:
     from pyarrow import parquet
 
     if not path.is_file():
-        raise StoreError(f"{path} is no file: name a catalogue that was built.")
+        raise StoreError(
+            f"{path} does not exist: name a catalogue made with regengine catalogue build."
+        )
     try:
         metadata = parquet.read_metadata(path).metadata or {}
     except (OSError, pa.ArrowException) as error:
         raise StoreError(
-            f"{path} is no catalogue, or damaged: build one with regengine catalogue build."
+            f"{path} is not a catalogue, or is damaged: make one with regengine catalogue build."
         ) from error
     told = {key.decode(): value.decode() for key, value in metadata.items()}
     version = told.get(FORMAT)
     if version is None:
         raise StoreError(
-            f"{path} is a Parquet file, but no catalogue: build one with regengine catalogue build."
+            f"{path} is a Parquet file, but not a catalogue: make one with regengine catalogue "
+            "build."
         )
     if version != str(FORMAT_VERSION):
         raise StoreError(f"{path} is a catalogue of version {version}: build it again.")
@@ -258,7 +260,7 @@ def about_places(
 ) -> dict[str, Any]:
     """Values for `PLACES` and `BEST`; ConfigError where the limit is none."""
     if limit < 0:
-        raise ConfigError(f"--limit {limit}: give the most rows, or 0 for all.")
+        raise ConfigError(f"--limit {limit}: give the maximum number of rows, or 0 for all.")
     values = {"place": place, "country": country, "month": month, "limit": limit or None}
     return values | {"showing": []}
 
@@ -291,11 +293,11 @@ def changes(
     place, of each ``month``, at least so many days apart.
     """
     if each not in BEST_OF:
-        raise ConfigError(f"--each {each}: it is none of {', '.join(BEST_OF)}.")
+        raise ConfigError(f"--each {each} is unknown: choose from {', '.join(BEST_OF)}.")
     if each == "month" and place is None:
-        raise ConfigError("--each month needs --place: of all places, compare years.")
+        raise ConfigError("--each month needs --place; without a place, compare years.")
     if least_days < 1:
-        raise ConfigError(f"--least-days {least_days}: a change needs at least one day.")
+        raise ConfigError(f"--least-days {least_days}: give at least one day.")
     values = about_places(place, country, None, limit) | {"least_days": least_days}
     return CHANGES.format(best=BEST_OF[each], places=OF_PLACES), values
 
@@ -320,7 +322,7 @@ def coverage(catalogue: Catalogue, by: str = "all") -> Answer:
     that at least one of them shows. ConfigError if there is no such division.
     """
     if by not in BY:
-        raise ConfigError(f"--by {by}: it is none of {', '.join(BY)}.")
+        raise ConfigError(f"--by {by} is unknown: choose from {', '.join(BY)}.")
     areas = json.loads(catalogue.metadata.get(AREAS, "{}")).get(by, {})
     values = {"values": list(areas), "areas": list(areas.values())}
     if by == "all":

@@ -28,11 +28,11 @@ def _declare_exported(name: str) -> Field:
 COLUMNS = (
     # what it is
     _declare_exported("frame"),
-    _declare_column("sha256", "text", "SHA-256 of the photo; no two rows have the same"),
-    _declare_column("store", "text", "the store that tells of it, a full path"),
+    _declare_column("sha256", "text", "SHA-256 of the photo; unique"),
+    _declare_column("store", "text", "full path of the store that has the frame"),
     _declare_column("frame_index", "whole", "number of the frame within that store"),
-    _declare_column("path", "text", "path of the photo as the store has it"),
-    _declare_column("copies", "whole", "how many frames of the stores are this photo"),
+    _declare_column("path", "text", "path of the photo as stored"),
+    _declare_column("copies", "whole", "number of frames in the stores with this photo"),
     # what is said of it
     _declare_exported("verdict"),
     _declare_column(
@@ -40,43 +40,43 @@ COLUMNS = (
     ),
     _declare_exported("decision"),
     _declare_exported("reviewer"),
-    _declare_column("rating", "whole", "the person's, 0 (useless) to 5 (excellent)"),
+    _declare_column("rating", "whole", "the reviewer's rating, 0 (useless) to 5 (excellent)"),
     _declare_column("category", "text", "class of the scene"),
     _declare_exported("category_probability"),
     # when
     _declare_column("time_utc", "moment", "time of the photo"),
-    _declare_column(
-        "night", "day", "date of the evening of its night, by the mean solar time there"
-    ),
+    _declare_column("night", "day", "date of the evening of that night, in local mean solar time"),
     _declare_column("month", "text", "month of that night, such as 2012-03"),
     # where
     _declare_column(
-        "centre_lon", "real", "longitude of the image centre; of sky, the nearest ground"
+        "centre_lon",
+        "real",
+        "longitude of the image centre; where that is sky, of the nearest ground",
     ),
-    _declare_column("centre_lat", "real", "geodetic latitude of the same"),
+    _declare_column("centre_lat", "real", "geodetic latitude of the same point"),
     _declare_column(
-        "nadir_lon", "real", "longitude below the camera: the solved one, else the input"
+        "nadir_lon", "real", "longitude of the nadir: solved if available, else as given"
     ),
-    _declare_column("nadir_lat", "real", "geodetic latitude below the camera"),
+    _declare_column("nadir_lat", "real", "geodetic latitude of the nadir"),
     _declare_column("altitude_km", "real", "height of the camera above WGS84"),
     _declare_column(
-        "west", "real", "western edge of the footprint; beyond east across the antimeridian"
+        "west", "real", "western edge of the footprint; greater than east across the antimeridian"
     ),
-    _declare_column("south", "real", "its southern edge"),
-    _declare_column("east", "real", "its eastern edge"),
-    _declare_column("north", "real", "its northern edge"),
+    _declare_column("south", "real", "southern edge"),
+    _declare_column("east", "real", "eastern edge"),
+    _declare_column("north", "real", "northern edge"),
     _declare_column("area_km2", "real", "area of the footprint, square kilometres"),
     _declare_column(
-        "city", "text", "largest town that is shown, by the light seen; else the nearest"
+        "city", "text", "largest town shown, by its light in the photo; else the nearest town"
     ),
-    _declare_column("country", "text", "its country"),
-    _declare_column("city_km", "real", "from the centre to that city, kilometres"),
+    _declare_column("country", "text", "country of that town"),
+    _declare_column("city_km", "real", "distance from the image centre to that town, kilometres"),
     # which place
-    _declare_column("place_id", "whole", "number of the place; frames of one place have the same"),
+    _declare_column("place_id", "whole", "number of the place; frames of one place share it"),
     _declare_column("place", "text", "name of the place: the town that most of its frames show"),
-    _declare_column("place_country", "text", "country of that city"),
-    _declare_column("place_lon", "real", "longitude of the middle of the place"),
-    _declare_column("place_lat", "real", "latitude of the middle of the place"),
+    _declare_column("place_country", "text", "country of that town"),
+    _declare_column("place_lon", "real", "longitude of the centre of the place"),
+    _declare_column("place_lat", "real", "latitude of the centre of the place"),
     # how
     _declare_column("camera_body", "text", "camera model"),
     _declare_column("focal_mm", "real", "nominal focal length"),
@@ -88,15 +88,19 @@ COLUMNS = (
     _declare_exported("sigma_m"),
     _declare_column("residual_px", "real", "root mean square residual of the engine's fit"),
     _declare_column("held_out_residual_px", "real", "residual of lights held out of that fit"),
-    _declare_column("matched_lights", "whole", "lights that agree with the map"),
+    _declare_column("matched_lights", "whole", "number of lights that agree with the map"),
     _declare_column("ncc", "real", "correlation of the photo with the map"),
     # how good
     _declare_column(
-        "sharpness", "real", "1 for detail as fine as the pixels, towards 0 for a smear"
+        "sharpness", "real", "1 for detail as fine as the pixels, near 0 for a blurred frame"
     ),
     _declare_column("cloud", "real", "share of the ground that clouds hide, 0 to 1"),
-    _declare_column("cloud_source", "text", "what tells of the clouds: photo or lights"),
-    _declare_column("quality", "real", "score of the frame, 0 to 1, by which the best are chosen"),
+    _declare_column(
+        "cloud_source", "text", "what the cloud share is measured from: photo or lights"
+    ),
+    _declare_column(
+        "quality", "real", "score of the frame, 0 to 1, by which the best are selected"
+    ),
     _declare_column("best_of_month", "flag", "whether it is the best of its place and month"),
     _declare_column(
         "best_of_year", "flag", "whether it is the best of its place and year of nights"

@@ -65,11 +65,12 @@ def check_package(out: Path, *, force: bool) -> None:
     folder = out.absolute().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK) or out.name in ("", ".", ".."):
         raise ConfigError(
-            f"--out {out} cannot be written: name a folder in one that exists and that you may "
-            "write to."
+            f"--out {out} cannot be written: name a folder inside an existing, writable one."
         )
     if os.path.lexists(out) and not _may_replace(out, force):
-        remedy = "replace it with --force" if is_package(out) else "it is no package"
+        remedy = (
+            "replace it with --force" if is_package(out) else ("it is not a package of regengine")
+        )
         raise ConfigError(f"--out {out} exists: name another folder; {remedy}.")
 
 
@@ -102,7 +103,7 @@ def package_folder(out: Path, *, link: bool, force: bool) -> Iterator[PackageFol
                 if not path.is_symlink():
                     sync_folder(path)  # or file
             if os.path.lexists(out) and not _may_replace(out, force):
-                raise ConfigError(f"--out {out} exists by now: nothing was written.")
+                raise ConfigError(f"--out {out} was created meanwhile: nothing was written.")
             old = out.with_name(f"{made.name}.old")
             if out.is_dir():
                 out.rename(old)

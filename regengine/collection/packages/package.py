@@ -67,11 +67,11 @@ def pack_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[PackedFrame], dict
             continue
         review = reviews[row["store"]].get(row["frame_index"])
         if review is not None and review.decision == "rejected":
-            failed[names[number]] = "a person rejected it since the catalogue was built"
+            failed[names[number]] = "rejected in review since the catalogue was built"
             continue
         photo = photo_file(stored.result.path, store)
         if photo is None:
-            failed[names[number]] = f"{stored.result.path} is not there"
+            failed[names[number]] = f"{stored.result.path} is missing"
             continue
         packed = replace(stored, result=replace(stored.result, path=f"{PHOTOS}/{names[number]}"))
         frame = with_review(make_engine_frame(packed, store), review)
@@ -84,8 +84,7 @@ def read_stored_frame(store: Path, frame_index: int, sha256: str) -> StoredFrame
     found = read_frames_numbered(store, [frame_index])
     if len(found) != 1 or found[0].result.sha256 != sha256:
         raise StoreError(
-            f"{store} does not hold the frame any more that the catalogue has of it: build the "
-            "catalogue again."
+            f"{store} no longer has the frame that the catalogue lists: build the catalogue again."
         )
     return found[0]
 
@@ -101,7 +100,7 @@ def list_calibration_files(paths: Sequence[Path]) -> dict[str, Path]:
     hashes = {}
     for number, path in enumerate(paths):
         if not path.is_file():
-            raise ConfigError(f"{path} is no file: name the calibration files one by one.")
+            raise ConfigError(f"{path} is not a file: name the calibration files one by one.")
         try:
             hashes[number] = hashlib.sha256(read_file(path)).hexdigest()
         except ChangedError as error:
@@ -138,24 +137,24 @@ _TEXT = """\
 
 ## Files
 
-- `photos/`: the photos; beside each, `PHOTO.points` for the QGIS georeferencer, which loads it by \
-itself
-- `cameras/PHOTO.json`: solved camera, control points and what is known of the photo
+- `photos/`: the photos; beside each, `PHOTO.points` for the QGIS georeferencer, which loads it \
+automatically
+- `cameras/PHOTO.json`: solved camera, control points and metadata of the photo
 - `frames.csv`, `points.csv`: the same as tables
-- `footprints.geojson`: the ground that the photos show
+- `footprints.geojson`: the ground area that the photos show
 {calibration}
 Pixels `x`, `y` are column and row, zero-based, with whole numbers at pixel centres of the photo as
 stored: no EXIF orientation is applied. `lon`, `lat` are WGS84, degrees. Each sigma is one standard
 deviation per axis. The camera is OpenCV's pinhole with `k1, k2, p1, p2, k3`; `quaternion` is
 [x, y, z, w] and rotates camera vectors (x right, y down, z forward) into ECEF, `position_ecef_m` is
 where the camera was; `mirrored`: x is replaced by width - 1 - x before projection;
-`pixel_aspect`, of a stretched copy: down the picture the focal length is so many times as long.
+`pixel_aspect`, of a stretched copy: the vertical focal length over the horizontal one.
 
 ## Check
 
     sha256sum -c SHA256SUMS
 
-tells whether every file is as it was packed. Photos are byte for byte those that were registered.
+checks that no file has changed. The photos are byte for byte those that were registered.
 """
 
 
@@ -192,7 +191,7 @@ def format_readme(contents: Contents) -> str:
         ),
     )
     failed = [f"- {plain_text(name)}: {plain_text(why)}" for name, why in contents.failed.items()]
-    return "\n".join([text, "## Chosen, but not here\n", *failed, ""]) if failed else text
+    return "\n".join([text, "## Selected, but not included\n", *failed, ""]) if failed else text
 
 
 def plain_text(text: object) -> str:
@@ -222,9 +221,9 @@ def _photo_row(one: PackedFrame) -> str:
 def _how(one: PackedFrame) -> str:
     frame, result = one.frame, one.frame.result
     sigmas = [point.sigma_m for point in frame.points if point.sigma_m is not None]
-    known = f"; control points known to {max(sigmas):.0f} m or better" if sigmas else ""
+    known = f"; control points accurate to {max(sigmas):.0f} m or better" if sigmas else ""
     points = f"{len(frame.points)} control points{known}"
-    what = {"streets": "by streets", "day": "by its ground by day"}
+    what = {"streets": "by streets", "day": "by daylight ground features"}
     engine = what.get(result.reference_kind, "by its city lights")
     engine += f" on the map {plain_text(result.lights or 'of an unknown name')}"
     nadir = result.nadir
@@ -261,7 +260,7 @@ def _credit(one: PackedFrame) -> str:
     said = (
         f"{COURTESY} ({archive})."
         if archive
-        else "its name is none of NASA's archive: ask whoever took it."
+        else "its name is not an archive id: ask the photographer."
     )
     return f"- {plain_text(one.name)}: {said}"
 
@@ -312,7 +311,7 @@ def write_package(
                 there.append(one)
             advance()
         if not there:
-            why = next(iter(failed.values()), "none was chosen")
+            why = next(iter(failed.values()), "none was selected")
             raise FrameError(f"No photo can be packed ({why}): nothing was written.")
         for one in there:
             if one.frame.points:

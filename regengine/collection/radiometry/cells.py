@@ -139,7 +139,7 @@ def photo_light(
     height, width = read.light.shape
     wanted = (camera.width_px * read.factor, camera.height_px * read.factor)
     if abs(width - wanted[0]) > 1.0 or abs(height - wanted[1]) > 1.0:
-        raise LeftOutError("the photo has another size than its camera")
+        raise LeftOutError("the photo's size differs from its camera's")
     own = camera if read.factor == 1.0 else camera.scaled(read.factor, width, height)
     light = remove_hot_pixels(read.light) if read.factor == 1.0 else read.light
     counts = ~_mask_ignored(read, own)

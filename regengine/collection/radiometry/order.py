@@ -46,12 +46,12 @@ def explain_order(earlier: str, lights_date: str) -> str:
     """Which came first, and what follows for the changes, in words."""
     match earlier:
         case "map":
-            return f"the photo is newer than the map ({lights_date}): what is new appeared since"
+            return f"the photo is newer than the map ({lights_date}): new lights appeared after it"
         case "photo":
             return (
-                f"the photo is older than the map ({lights_date}): what is new in the photo has "
-                "vanished since, what is lost appeared since"
+                f"the photo is older than the map ({lights_date}): new lights in the photo have "
+                "since disappeared, lost ones appeared later"
             )
         case "neither":
-            return f"the photo is of the map's time ({lights_date}): which came first is not known"
-    return "photo or map has no date: which came first is not known"
+            return f"photo and map are of the same time ({lights_date}): their order is not known"
+    return "photo or map has no date: their order is not known"

@@ -86,7 +86,7 @@ def measure_chosen(
     if options.plot:
         check_figures()
     if out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out} is a file: the rasters and tables need a folder.")
+        raise ConfigError(f"--out {out} is a file: rasters and tables need a folder.")
     own, hashes = {}, {}
     for number, path, sha256 in chosen.photos():
         # Of the photo's own name without its ending: a.jpg and a.png must not share a raster
@@ -102,7 +102,9 @@ def measure_chosen(
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{out} cannot be made ({error.strerror}): name another.") from error
+        raise StoreError(
+            f"{out} cannot be created ({error.strerror}): choose another folder."
+        ) from error
     # Tables must not stand beside rasters of which some are replaced
     for table in tables:
         take_away(out / table, chosen)
@@ -118,7 +120,7 @@ def measure_chosen(
         except LeftOutError as error:
             measured.failed[path] = str(error)
         except np.linalg.LinAlgError:
-            measured.failed[path] = "its lights do not tell a gain"
+            measured.failed[path] = "the gain cannot be fitted to its lights"
         except LightMapError as error:
             if error.code != "outside_map":
                 raise

@@ -163,9 +163,9 @@ def plan_passes(
     if sigma_s > limits.max_sigma_s:
         raise EphemerisError(
             f"{element_set.path}: the nearest element set is of {element_set.epoch_utc:%Y-%m-%d}, "
-            f"{format_count(round(abs(age_h) / 24.0), 'day')} from {start:%Y-%m-%d}, so that "
-            f"passes are "
-            f"known to {sigma_s:.0f} s alone: give a newer one, or allow more with --max-sigma-s.",
+            f"{format_count(round(abs(age_h) / 24.0), 'day')} from {start:%Y-%m-%d}; pass times "
+            f"are uncertain by {sigma_s:.0f} s: give a newer one, or allow more with "
+            "--max-sigma-s.",
             code="tle_stale",
         )
     lon, lat = wanted["lon"].to_numpy(float), wanted["lat"].to_numpy(float)

@@ -23,7 +23,7 @@ SPELLINGS = {
     "place": "name", "city": "name", "target": "name", "site": "name", "longitude": "lon",
     "long": "lon", "lng": "lon", "latitude": "lat", "people": "population", "priority": "weight",
 }  # fmt: skip
-_REMEDY = "give a CSV file with the columns name, lon, lat, and priority if some count more"
+_REMEDY = "give a CSV file with the columns name, lon, lat, and optionally priority"
 
 
 def list_city_targets(least_people: int) -> pd.DataFrame:
@@ -57,7 +57,7 @@ def read_listed_targets(path: Path) -> pd.DataFrame:
     columns = {SPELLINGS[word]: at for at, word in enumerate(words) if word in SPELLINGS}
     columns |= {word: at for at, word in enumerate(words) if word in COLUMNS}
     if not {"name", "lon", "lat"} <= columns.keys():
-        raise ConfigError(f"{path} is no list of places: {_REMEDY}.")
+        raise ConfigError(f"{path} is not a list of places: {_REMEDY}.")
     targets = [
         _target(
             f"{path}, line {line}",
@@ -67,7 +67,7 @@ def read_listed_targets(path: Path) -> pd.DataFrame:
         if any(cell.strip() for cell in cells)
     ]
     if not targets:
-        raise ConfigError(f"{path} lists no place: {_REMEDY}.")
+        raise ConfigError(f"{path} lists no places: {_REMEDY}.")
     return pd.DataFrame(targets, columns=COLUMNS)
 
 
@@ -76,12 +76,12 @@ def _target(where: str, row: dict[str, str]) -> dict[str, Any]:
         text = row.get(name, "")
         value = parse_number(text)
         if text and (value is None or not low <= value <= high):
-            raise ConfigError(f"{where}: {word} {text!r} is no number from {low:g} to {high:g}.")
+            raise ConfigError(f"{where}: {word} {text!r} is not a number from {low:g} to {high:g}.")
         return value
 
     lon, lat = number("lon", "lon", -180.0, 360.0), number("lat", "lat", -90.0, 90.0)
     if lon is None or lat is None or not row["name"]:
-        raise ConfigError(f"{where}: a place lacks its name, lon or lat.")
+        raise ConfigError(f"{where}: name, lon or lat is missing.")
     people = number("population", "population", 0.0, 1e10)
     weight = number("weight", "priority", 0.0, 1e12)
     if weight is None:

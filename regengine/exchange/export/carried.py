@@ -42,12 +42,12 @@ def find_contradiction(frame: ExportFrame, copy: Path) -> str:
             own_lon, own_lat = camera.pixel_to_lonlat(x, y)
             seen = np.isfinite(own_lon) & np.isfinite(lon) & np.isfinite(lat)
             if not seen.any():
-                found[f"{name} puts it where its solved camera sees none of its ground"] = None
+                found[f"{name} places it where its solved camera sees no ground"] = None
                 continue
             away_m = WGS84.inv(own_lon[seen], own_lat[seen], lon[seen], lat[seen])[2]
             away_km = float(np.median(away_m)) / 1e3
             if away_km > max(RIGHT_KM, RIGHT_SHARE * diagonal_km(camera)):
-                found[f"{name} puts it {away_km:,.0f} km from where its solved camera does"] = None
+                found[f"{name} places it {away_km:,.0f} km from its solved camera's ground"] = None
     return "; ".join(found)
 
 

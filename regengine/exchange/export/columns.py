@@ -68,11 +68,11 @@ def of_frame(
 
 def _town_columns(prefix: str, of: str, path: str) -> tuple[TableColumn, ...]:
     """Columns of the city near a place: its name, its country, and how far it is."""
-    near = f"city nearest to {of}, as GeoNames spells it; none farther than 300 km"
+    near = f"town nearest to {of}, GeoNames spelling; none farther than 300 km"
     return (
         column(f"{prefix}city", f"{path}.city", near, "text"),
-        column(f"{prefix}country", f"{path}.country", "country of that city", "text"),
-        column(f"{prefix}city_km", f"{path}.city_km", "how far its middle is, km", "real"),
+        column(f"{prefix}country", f"{path}.country", "country of that town", "text"),
+        column(f"{prefix}city_km", f"{path}.city_km", "distance to its centre, km", "real"),
     )
 
 
@@ -84,29 +84,29 @@ KEYS = (
     column(
         "verdict",
         "verdict",
-        "accepted, review, no_match or failed; accepted where a person accepted",
+        "accepted, review, no_match or failed; accepted also if accepted in review",
         "text",
     ),
     column("probability", "result.probability"),
     column("time_utc", "result.time_utc"),
-    column("decision", "review.decision", "a person's: accepted, rejected or unsure", "text"),
-    column("reviewer", "review.reviewer", "who decided last", "text"),
+    column("decision", "review.decision", "the reviewer's: accepted, rejected or unsure", "text"),
+    column("reviewer", "review.reviewer", "reviewer who decided last", "text"),
 )
 
 FRAME_COLUMNS = (
     *KEYS,
     column("reviewed_utc", "review.time_utc", "when", "moment"),
-    column("disputed", "review.disputed", "whether people differ", "flag"),
-    column("stale", "review.stale", "whether the engine proposes something else by now", "flag"),
+    column("disputed", "review.disputed", "whether reviewers disagree", "flag"),
+    column("stale", "review.stale", "whether the engine's proposal has changed since", "flag"),
     column("quality", "review.quality", "0 (useless) to 5 (excellent)", "whole"),
-    column("comment", "review.comment", "the person's", "text"),
+    column("comment", "review.comment", "the reviewer's", "text"),
     of_frame(
         "tags",
         "text",
-        "the person's, separated by commas",
+        "the reviewer's, comma-separated",
         lambda frame: None if frame.review is None else ",".join(frame.review.tags),
     ),
-    column("place", "review.place[name]", "name of a place that the person gave", "text"),
+    column("place", "review.place[name]", "name of a place given by the reviewer", "text"),
     column("country", "review.place[country]", "its country", "text"),
     of_frame(
         "reasons",
@@ -140,7 +140,7 @@ FRAME_COLUMNS = (
     column(
         "prior_nadir_source",
         "prior_nadir.source",
-        "tle, option or record; none where the lights alone told the place",
+        "tle, option or record; none for a blind search",
         "text",
     ),
     column("camera_lon", "stance[camera_lon]", "longitude below the solved camera", "real"),
@@ -156,8 +156,8 @@ FRAME_COLUMNS = (
         "geodetic latitude of the image centre; none for sky",
         "real",
     ),
-    *_town_columns("nadir_", "the place below the solved camera", "towns[0]"),
-    *_town_columns("centre_", "the place that the image centre shows", "towns[1]"),
+    *_town_columns("nadir_", "place below the solved camera", "towns[0]"),
+    *_town_columns("centre_", "place that the image centre shows", "towns[1]"),
     column("focal_px", "camera.focal_px", "solved focal length", "real"),
     *(
         column(name, f"camera.{field}[{number}]", description, "real")
@@ -182,7 +182,7 @@ FRAME_COLUMNS = (
         "real",
     ),
     column(
-        "sigma_m", "worst_sigma_m", "one sigma per axis of the worst control point, metres", "real"
+        "sigma_m", "worst_sigma_m", "1 sigma per axis of the worst control point, metres", "real"
     ),
     column("residual_px", "fit.residual_px"),
     column("residual_m", "fit.residual_m"),
@@ -228,7 +228,7 @@ POINT_COLUMNS = (
     column(
         "origin",
         "points[#].origin",
-        "who made it: engine, person, snap, search or confirmed",
+        "source: engine, person, snap, search or confirmed",
         "text",
     ),
 )
@@ -291,5 +291,5 @@ TABLES = {
 def find_table(name: str) -> ExportTable:
     """A table by its name; ConfigError if there is none."""
     if name not in TABLES:
-        raise ConfigError(f"--table {name}: it is none of {', '.join(TABLES)}.")
+        raise ConfigError(f"--table {name} is unknown: choose from {', '.join(TABLES)}.")
     return TABLES[name]

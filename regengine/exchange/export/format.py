@@ -35,12 +35,10 @@ class ExportOptions:
 def check_dialect(format_name: str, dialect: str | None) -> None:
     """ConfigError unless ``sql``, and no other format, is told for which server it is."""
     if format_name != "sql" and dialect is not None:
-        raise ConfigError(f"--dialect {dialect} says how SQL is written: take --format sql.")
+        raise ConfigError(f"--dialect {dialect} is for SQL: use --format sql.")
     if format_name == "sql" and dialect not in DIALECTS:
         said = "--format sql" if dialect is None else f"--dialect {dialect}"
-        raise ConfigError(
-            f"{said}: say for which server, --dialect {' or --dialect '.join(DIALECTS)}."
-        )
+        raise ConfigError(f"{said}: name the server, --dialect {' or --dialect '.join(DIALECTS)}.")
 
 
 LONGEST_BYTES = 200  # of the photo's own name; endings follow, and a file's name may have 255
@@ -166,7 +164,7 @@ def choose_kinds(
     """Which of several files a format writes; ConfigError for one that it does not know."""
     kinds = options.kinds or usual
     if unknown := [kind for kind in kinds if kind not in known]:
-        raise ConfigError(f"--files {unknown[0]}: it is none of {', '.join(known)}.")
+        raise ConfigError(f"--files {unknown[0]} is unknown: choose from {', '.join(known)}.")
     return kinds
 
 

@@ -46,7 +46,7 @@ def _points(frame: ExportFrame) -> list[Any]:
 
 FOOTPRINTS = Layer(
     name="footprints",
-    description="ground that photos show, up to 80 degrees of incidence",
+    description="ground that photos show, up to an incidence angle of 80 degrees",
     geometry="MultiPolygon",
     table="frames",
     shapes=_footprint,
@@ -83,7 +83,7 @@ def choose_layers(names: tuple[str, ...]) -> list[Layer]:
     """Layers by their names, all without any; ConfigError if there is none of that name."""
     known = [layer.name for layer in LAYERS]
     if unknown := [name for name in names if name not in known]:
-        raise ConfigError(f"--layers {unknown[0]}: it is none of {', '.join(known)}.")
+        raise ConfigError(f"--layers {unknown[0]} is unknown: choose from {', '.join(known)}.")
     return [layer for layer in LAYERS if not names or layer.name in names]
 
 

@@ -70,7 +70,7 @@ def fit_rational(camera: Camera) -> Rational:
     places = ground_places(camera, limit, PER_SIDE, HEIGHTS_M)
     if len(places) < MIN_PLACES:
         raise LeftOutError(
-            f"it shows too little ground below {limit:g} degrees of incidence for coefficients"
+            f"too little ground below an incidence angle of {limit:g} degrees to fit coefficients"
         )
     while len(places) >= MIN_PLACES:
         tried = []
@@ -83,9 +83,7 @@ def fit_rational(camera: Camera) -> Rational:
             return best
         limit -= STEP_DEG
         places = ground_places(camera, limit, PER_SIDE, HEIGHTS_M)
-    raise LeftOutError(
-        f"coefficients follow its camera nowhere to {WORST_PX:g} px: take --format geotiff"
-    )
+    raise LeftOutError(f"no coefficients match its camera to {WORST_PX:g} px: use --format geotiff")
 
 
 def _fit(camera: Camera, places: FloatArray, limit: float, ridge: float, rounds: int) -> Rational:

@@ -31,8 +31,8 @@ def check_free(paths: list[Path]) -> None:
     if taken:
         more = f" and {len(taken) - 1:,} more" if len(taken) > 1 else ""
         raise ConfigError(
-            f"{taken[0]}{more} exist already: nothing was written. Name another folder, or replace "
-            "them with --force."
+            f"{taken[0]}{more} exist: nothing was written. Name another folder, or replace them "
+            "with --force."
         )
 
 
@@ -41,7 +41,7 @@ def guard_photo(frame: ExportFrame, paths: tuple[Path, ...]) -> None:
     photo = photo_file(frame.result.path, frame.store)
     for path in paths:
         if photo is not None and path.exists() and path.samefile(photo):
-            raise LeftOutError(f"{path} is the photo itself, which is never written to")
+            raise LeftOutError(f"{path} is the photo itself, which is never overwritten")
 
 
 def take_away(last: Path, chosen: Chosen) -> None:
@@ -56,7 +56,7 @@ def take_away(last: Path, chosen: Chosen) -> None:
         photo = photo_file(path, chosen.store)
         if photo is not None and last.exists() and last.samefile(photo):
             raise ConfigError(
-                f"{last} is one of the photos, which are never written to: name another folder."
+                f"{last} is one of the photos, which are never overwritten: name another folder."
             )
     try:
         last.unlink()
@@ -94,7 +94,7 @@ def check_out(out: Path, name: str, force: bool) -> None:
     if isinstance(kind, FileFormat):
         if out.suffix.lower() not in kind.endings:
             endings = " or ".join(kind.endings)
-            raise ConfigError(f"--out {out}: the name of this format's file ends in {endings}.")
+            raise ConfigError(f"--out {out}: the name of this format's file must end in {endings}.")
         check_new_file(out, kind.endings, force=force)
     elif out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file: --format {name} writes files into a folder.")
@@ -169,7 +169,7 @@ def _write_folder(
                     against = find_contradiction(frame, out / own[frame.stored.frame_index])
                 if against and not force:
                     raise LeftOutError(
-                        f"{against}: move that away, or write what contradicts it with --force"
+                        f"{against}: move that file away, or replace it with --force"
                     )
                 if last is not None and not frames:
                     take_away(last, chosen)
@@ -182,7 +182,7 @@ def _write_folder(
                 reviewed += frame.accepted_by_person
                 known = [said] if isinstance(said, str) else []
                 if against:
-                    known.append(f"{against}; that is replaced or contradicted now")
+                    known.append(f"{against}; it is now replaced or contradicted")
                 if known:
                     remarks[frame.result.path] = "; ".join(known)
                 yield said
@@ -191,7 +191,9 @@ def _write_folder(
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{out} cannot be made ({error.strerror}): name another.") from error
+        raise StoreError(
+            f"{out} cannot be created ({error.strerror}): choose another folder."
+        ) from error
     if last is None or kind.write_last is None:
         for _ in written():
             pass

@@ -64,13 +64,14 @@ def _select_meeting(
     base.set_authorizer(_authorise)
     try:
         if not where.strip() or len(where) > LONGEST or "\0" in where:
-            raise sqlite3.Error("it is empty, or far too long")
+            raise sqlite3.Error("it is empty or too long")
         found = base.execute(f"SELECT frame_index FROM frames WHERE {case}")  # noqa: S608
         return {number for (number,) in found}
     except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
         raise ConfigError(
-            f"--where {where!r} is no condition on frames ({error}): write an SQL expression on "
-            "columns of docs/store.md, such as \"off_nadir_deg < 30 AND category = 'cities'\"."
+            f"--where {where!r} is not a valid condition on frames ({error}): write an SQL "
+            'expression on columns of docs/store.md, such as "off_nadir_deg < 30 AND category = '
+            "'cities'\"."
         ) from error
 
 
@@ -196,8 +197,8 @@ def sort_numbers(chosen: Chosen, order: str) -> list[int]:
     name = order.removeprefix("-")
     if name not in COLUMNS:
         raise ConfigError(
-            f"--sort {order!r} is no column of frames: give one of docs/store.md, such as "
-            "probability, or -probability for the largest first."
+            f"--sort {order!r} is not a column of frames: choose one of docs/store.md, such as "
+            "probability, or -probability for descending order."
         )
     known: list[tuple[Any, int]] = []
     unknown: list[int] = []

@@ -59,8 +59,8 @@ def fit_tilted(camera: Camera) -> TiltedPerspective:
     judged = ground_places(camera, MAX_INCIDENCE_DEG, JUDGED_PER_SIDE, (0.0,))
     if len(places) * 3 < MIN_PLACES:
         raise LeftOutError(
-            f"it shows too little ground below {MAX_INCIDENCE_DEG:g} degrees of incidence for a "
-            "perspective"
+            f"too little ground below an incidence angle of {MAX_INCIDENCE_DEG:g} degrees to fit "
+            "a perspective"
         )
     lon, lat, height_m = (float(part) for part in ecef_to_geodetic(camera.position_ecef_m))
     radius_m = SEMI_MAJOR_M * np.sqrt(1.0 - ECCENTRICITY_SQ)
@@ -81,7 +81,7 @@ def fit_tilted(camera: Camera) -> TiltedPerspective:
     worst = int(np.argmax(off))
     if not off[worst] <= WORST_PX:
         raise LeftOutError(
-            f"its lens bends lines by up to {off[worst]:.0f} px, which no perspective does: take "
+            f"its lens distortion of up to {off[worst]:.0f} px does not fit a perspective: use "
             "--files straight, or --format rpc"
         )
     h_by_radius, lat_0, lon_0, to_north, to_east = sphere.tolist()

@@ -53,7 +53,7 @@ def write_vrt(frame: ExportFrame, path: Path, place: Callable[[Any], None]) -> N
 
     with open_photo(frame) as photo:
         if UNHOLDABLE_IN_XML.search(photo.name) or "\r" in photo.name:
-            raise LeftOutError("the name of the photo's file cannot stand in XML")
+            raise LeftOutError("the name of the photo's file is not valid in XML")
         rasterio.shutil.copy(photo, path, driver="VRT")
         virtual = ElementTree.parse(path)  # noqa: S314 - ours
         carried = [part for part in virtual.getroot() if _is_place(part)]

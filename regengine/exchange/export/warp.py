@@ -84,15 +84,15 @@ def map_grid(camera: Camera, crs: str, resolution: float | None) -> MapGrid:
     all_x, all_y = (np.concatenate([a.ravel(), b]) for a, b in ((x, edge_x), (y, edge_y)))
     seen = np.isfinite(all_x) & np.isfinite(all_y)
     if not seen.any():
-        raise LeftOutError(f"it shows no ground that {crs} reaches")
+        raise LeftOutError(f"none of its ground is inside {crs}")
     whole = _round_the_earth(forward)
     if whole is not None:
         middle = all_x[seen][0]
         x, all_x = (a - whole * np.round((a - middle) / whole) for a in (x, all_x))
     elif _is_torn(camera, px, py, x, y):
         raise LeftOutError(
-            f"its ground lies across the edge of {crs}: give another --crs, such as EPSG:4326 or "
-            "that of its UTM zone"
+            f"its ground crosses the edge of {crs}: give another --crs, such as EPSG:4326 or that "
+            "of its UTM zone"
         )
     size = resolution or _detail(camera, x, y)
     west, south = (math.floor(a[seen].min() / size) for a in (all_x, all_y))
@@ -152,7 +152,7 @@ def _detail(camera: Camera, x: FloatArray, y: FloatArray) -> float:
     area = np.abs(xx * yy - xy * yx)
     area = area[np.isfinite(area) & (area > 0.0)]
     if not area.size:
-        raise LeftOutError("too little of it is ground: give a --resolution")
+        raise LeftOutError("too little of it is ground: give --resolution")
     return float(np.sqrt(np.quantile(area, DETAIL_SHARE)))
 
 
@@ -165,8 +165,8 @@ def _transformer(source: str, target: str) -> Any:
     except ProjError as error:
         wrong = source if target == "EPSG:4326" else target
         raise ConfigError(
-            f"--crs {wrong}: PROJ knows no such system: give one such as EPSG:4326, EPSG:3857 or "
-            "that of a UTM zone, EPSG:32601 to EPSG:32760."
+            f"--crs {wrong} is unknown to PROJ: give one such as EPSG:4326, EPSG:3857 or that of "
+            "a UTM zone, EPSG:32601 to EPSG:32760."
         ) from error
 
 
@@ -296,9 +296,9 @@ def find_photo(frame: ExportFrame) -> Path:
     """The photo's file; `LeftOutError` where it is gone or another one by now."""
     path = photo_file(frame.result.path, frame.store)
     if path is None:
-        raise LeftOutError("the photo is not there any more")
+        raise LeftOutError("the photo is missing")
     if compute_sha256(path) != frame.result.sha256:
-        raise LeftOutError("the photo's file is another one by now (its SHA-256 differs)")
+        raise LeftOutError("the photo's file has changed (its SHA-256 differs)")
     return path
 
 
@@ -317,7 +317,7 @@ def open_photo(frame: ExportFrame) -> Iterator[Any]:
     except FrameError as error:
         raise LeftOutError(str(error)) from error
     if driver is None:
-        raise LeftOutError("GDAL reads no raw files of cameras: make a TIFF of it")
+        raise LeftOutError("GDAL cannot read raw files: convert it to TIFF")
     with open_gdal_session():
         try:
             # From the root, or a folder called "http:" would make GDAL fetch what is below it
@@ -327,7 +327,7 @@ def open_photo(frame: ExportFrame) -> Iterator[Any]:
         with dataset:
             size = (frame.result.width_px, frame.result.height_px)
             if (dataset.width, dataset.height) != size:
-                raise LeftOutError("GDAL sees a picture of another size in the photo's file")
+                raise LeftOutError("GDAL sees another picture size in the photo's file")
             if any(colour.name == "palette" for colour in dataset.colorinterp):
-                raise LeftOutError("its colours are numbers of a palette: save it in full colour")
+                raise LeftOutError("it has a colour palette: save it in full colour")
             yield dataset

@@ -46,8 +46,7 @@ def read_imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
         check_work((), camera, size_px)
     except ConfigError as error:
         raise ConfigError(
-            f"{imported.file}: its points cannot be those of the photo ({error}): check its "
-            "columns and units."
+            f"{imported.file}: its points do not fit the photo ({error}): check columns and units."
         ) from error
     return {
         "camera": None if camera is None else asdict(camera),
@@ -168,7 +167,8 @@ def frame_named(store: Path, name: str) -> StoredFrame:
     found = find_frames(store, name)
     if len(found) > 1:
         raise ConfigError(
-            f"{store} holds {len(found)} frames {name}: name one by the start of its SHA-256."
+            f"{store} has {len(found)} frames named {name}: give the beginning of the SHA-256 of "
+            "one."
         )
     return found[0]
 
@@ -177,7 +177,7 @@ def _one(store: Path, photo: str, numbers: set[int]) -> StoredFrame:
     if len(numbers) != 1:
         many = f"{len(numbers)} frames" if numbers else "no frame"
         raise ConfigError(
-            f"{store} holds {many} of the name {photo}: say which with --frame, one file at a time."
+            f"{store} has {many} named {photo}: name the frame with --frame, one file at a time."
         )
     return read_frames_numbered(store, numbers)[0]
 

@@ -45,7 +45,7 @@ def read_text(path: Path) -> str:
     """Text of a file of bearable length."""
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise make_refusal(path, "it is longer than any file of control points")
+            raise make_refusal(path, "it is too large for a file of control points")
         return decode_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
         raise make_refusal(path, f"it cannot be read as text ({error})") from error
@@ -59,12 +59,12 @@ def check_points(path: Path, rows: Iterable[Place]) -> tuple[ReviewedPoint, ...]
     found = []
     for number, (x, y, lon, lat, sigma_px) in enumerate(rows, start=1):
         if not all(math.isfinite(value) for value in (x, y, lon, lat, sigma_px or 0.0)):
-            raise make_refusal(path, f"point {number} has a number that is none")
+            raise make_refusal(path, f"point {number} has an invalid number")
         if not (-90.0 <= lat <= 90.0 and -540.0 <= lon <= 540.0):
             raise make_refusal(
                 path,
-                f"point {number} has longitude {lon:g}, latitude {lat:g}, which is no place on "
-                "Earth (is its coordinate system named in the file?)",
+                f"point {number} has longitude {lon:g}, latitude {lat:g}, which is not on Earth "
+                "(does the file name its coordinate system?)",
             )
         lon = wrap_lon(lon)
         found.append(ReviewedPoint(x=x, y=y, lon=lon, lat=lat, sigma_px=sigma_px, origin="person"))
@@ -87,7 +87,7 @@ def _place_points(
     from pyproj.exceptions import ProjError
 
     if len(crs) > 20_000 or re.search(r"\+(nadgrids|geoidgrids|init)", crs):
-        raise make_refusal(path, "its coordinate system is none that can be used")
+        raise make_refusal(path, "its coordinate system cannot be used")
     try:
         transformer = Transformer.from_crs(crs or "EPSG:4326", "EPSG:4326", always_xy=mapped)
         first, second = transformer.transform(
@@ -127,14 +127,14 @@ def read_csv_points(path: Path) -> list[PhotoPoints]:
     try:
         names = {name.strip().lower(): name for name in rows.fieldnames or []}
     except csv.Error as error:
-        raise make_refusal(path, f"it is no table ({error})") from error
+        raise make_refusal(path, f"it is not a valid table ({error})") from error
     columns = {
         field: next((names[name] for name in known if name in names), None)
         for field, known in COLUMNS.items()
     }
     missing = [field for field in NEEDED if columns[field] is None]
     if missing:
-        raise make_refusal(path, f"it has no column {missing[0]}")
+        raise make_refusal(path, f"the column {missing[0]} is missing")
     found: dict[str, list[Place]] = {}
     try:
         for row in rows:
@@ -146,7 +146,7 @@ def read_csv_points(path: Path) -> list[PhotoPoints]:
             photo = unquote_name(cells["photo"].strip()) or path.stem
             found.setdefault(photo, []).append((x, y, lon, lat, sigma_px))
     except (ValueError, csv.Error) as error:
-        raise make_refusal(path, f"line {rows.line_num} holds no point ({error})") from error
+        raise make_refusal(path, f"line {rows.line_num} is not a point ({error})") from error
     if not found:
         raise make_refusal(path, "it has no points")
     return [
@@ -164,11 +164,11 @@ def read_gdal_xml(path: Path) -> list[PhotoPoints]:
     """Points of a ``PHOTO.aux.xml`` or of a VRT, whose source is not opened."""
     text = read_text(path)
     if ENTITIES.search(text):
-        raise make_refusal(path, "it declares entities, which no file of GDAL does")
+        raise make_refusal(path, "it declares XML entities, which are not accepted")
     try:
         root = ElementTree.fromstring(text)  # noqa: S314
     except ElementTree.ParseError as error:
-        raise make_refusal(path, f"it is no XML ({error})") from error
+        raise make_refusal(path, f"it is not valid XML ({error})") from error
     listed = root.find("GCPList")
     if listed is None or not len(listed):
         raise make_refusal(path, "it has no control points (GCPList)")
@@ -234,14 +234,14 @@ def read_qgis_points(path: Path) -> list[PhotoPoints]:
     try:
         table = [cells for cells in csv.reader(lines[1:], delimiter=delimiter) if cells]
     except csv.Error as error:
-        raise make_refusal(path, f"it is no table ({error})") from error
+        raise make_refusal(path, f"it is not a valid table ({error})") from error
     for cells in table:
         line = delimiter.join(cells)
         try:
             numbers = [float(cell) for cell in cells[:4]]
             enabled = len(cells) < 5 or int(float(cells[4])) != 0
         except ValueError as error:
-            raise make_refusal(path, f"the line {line[:60]!r} is no point") from error
+            raise make_refusal(path, f"the line {line[:60]!r} is not a point") from error
         if len(numbers) < 4:
             raise make_refusal(path, f"the line {line[:60]!r} has fewer than four numbers")
         if enabled:
@@ -249,10 +249,10 @@ def read_qgis_points(path: Path) -> list[PhotoPoints]:
             # QGIS 3.16 and 3.18 write the system into each row
             systems.append((cells[8].strip() if len(cells) > 8 else "") or crs)
     if not rows:
-        raise make_refusal(path, "it has no point that is enabled")
+        raise make_refusal(path, "it has no enabled point")
     if all(row[3] > 0.0 for row in rows):
         # Rows count downwards as negative numbers: only a picture with a place has others
-        raise make_refusal(path, "its points are on a picture that had a place on the map already")
+        raise make_refusal(path, "its points are on a picture that is already georeferenced")
     pixels = [[row[2], -row[3]] for row in rows]
     placed: dict[int, ReviewedPoint] = {}
     for system in dict.fromkeys(systems):
@@ -283,7 +283,7 @@ def read_points(path: Path) -> list[PhotoPoints]:
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise make_refusal(path, "its ending tells no kind of control points")
+        raise make_refusal(path, "its ending is not a known kind of control points")
     if not path.is_file():
-        raise make_refusal(path, "it is no file")
+        raise make_refusal(path, "it does not exist, or is not a file")
     return reader(path)

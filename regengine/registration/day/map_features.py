@@ -159,16 +159,16 @@ def _load(reference: Reference, version: object, octave: int, params: FeaturePar
                 if octave in kept:
                     return kept[octave]
                 if found is None:
-                    logger.info("features of %s a pixel are looked for, once for all photos", at)
+                    logger.info("extracting features at %s a pixel, once for all photos", at)
                     found = find_map_features(day_map, reference.grid.bounds, step_deg, params)
                 _write(path, {**kept, octave: found}, known)
         except (ConfigError, StoreError) as error:
             refused = error
             continue
         n_found = len(found.columns["sizes"])
-        logger.info("%s features of %s a pixel are kept in %s", f"{n_found:,}", at, path)
+        logger.info("%s features at %s a pixel are cached in %s", f"{n_found:,}", at, path)
         return found
-    logger.warning("the features of a map are not kept: %s", refused)
+    logger.warning("map features are not cached: %s", refused)
     if found is None:
         found = find_map_features(day_map, reference.grid.bounds, step_deg, params)
     return found

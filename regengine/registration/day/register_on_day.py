@@ -626,7 +626,7 @@ def register_on_day(
     position, day = prior.position, params.day
     info = day_map.info
     if frame.focal_mm is None:
-        text = "a photo by day is placed with its focal length: give it with --focal-mm"
+        text = "day photos are placed with a known focal length: give it with --focal-mm"
         return make_no_match_result(
             frame, position, info, Reason(code="unsuitable_lens", text=text)
         )
@@ -635,16 +635,16 @@ def register_on_day(
     photo = read_day_photo(frame, altitude_km, day)
     if photo.long_km > day.long_km[1]:
         text = (
-            f"straight down the frame would be {photo.long_km:.0f} km wide: frames of at most "
-            f"{day.long_km[1]:g} km are placed on day maps"
+            f"looking straight down, the frame would be {photo.long_km:.0f} km wide: the limit on "
+            f"day maps is {day.long_km[1]:g} km"
         )
         return make_no_match_result(
             frame, position, info, Reason(code="unsuitable_lens", text=text)
         )
     if position is None and photo.long_km < day.long_km[0]:
         text = (
-            "a telephoto frame by day is placed around the point below the camera: give its time "
-            "(--time) with element sets, or --nadir"
+            "a telephoto day photo is placed around the nadir: give its time (--time) with "
+            "element sets, or --nadir"
         )
         return make_no_match_result(frame, position, info, Reason(code="no_ephemeris", text=text))
     if position is None:
@@ -672,21 +672,22 @@ def register_on_day(
         is_on_map = view is not None
     if position is None and (match is None or match.score < day.min_score):
         text = (
-            "no part of a regional day map was found that the frame shows: give its time (--time) "
+            "no matching part of a regional day map was found: give the photo's time (--time) "
             "with element sets, or --nadir"
         )
         return make_no_match_result(frame, position, info, Reason(code="no_ephemeris", text=text))
     if not is_on_map:
         text = (
-            f"no day map at hand holds the place for a frame {photo.long_km:.0f} km wide straight "
-            "down: regengine day get --bbox W,S,E,N, or of finer pictures day build PICTURES…"
+            f"no available day map covers the place for a frame {photo.long_km:.0f} km wide "
+            "looking straight down: regengine day get --bbox W,S,E,N, or of finer pictures day "
+            "build PICTURES…"
         )
         if photo.long_km < day.long_km[0]:
             pixel_m = 1e3 * photo.long_km / day.min_map_px
             text = (
-                f"no day map at hand is fine enough for a frame {photo.long_km:.0f} km wide "
-                f"straight down, or holds what is seen from there: make one with pixels of at most "
-                f"{pixel_m:.0f} m with regengine day build PICTURES…"
+                "no available day map is fine enough or covers the place for a frame "
+                f"{photo.long_km:.0f} km wide looking straight down: make one with pixels of at "
+                f"most {pixel_m:.0f} m with regengine day build PICTURES…"
             )
         return make_no_match_result(frame, position, info, Reason(code="outside_map", text=text))
     if position is None:
@@ -721,7 +722,7 @@ def register_on_day(
         reference=", ".join(filter(None, ("day", chosen.product, chosen.credit))),
     )
     if view.n_places:
-        said = f"{view.n_places} places of photo and map look alike"
+        said = f"{view.n_places} matched places of photo and map"
         result = replace(result, sources=tuple(sorted((*result.sources, ("features", said)))))
     return result
 
@@ -748,7 +749,7 @@ def explain(
         text = f"{100.0 * sea:.0f} % of the ground below the camera is sea"
         return Reason(code="sea", text=text)
     text = (
-        "no attitude was found in which the map's structures fit better than by chance; the frame "
-        "may show too little clear land, or its time, nadir or focal length is off"
+        "no attitude fits the map better than by chance; the frame may show too little clear "
+        "land, or its time, nadir or focal length may be wrong"
     )
     return Reason(code="few_structures", text=text)

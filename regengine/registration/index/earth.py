@@ -219,7 +219,7 @@ def list_pieces(bounds: Bounds) -> list[tuple[float, float]]:
 
 FORMAT = "regengine earth index"
 FORMAT_VERSION, READ_VERSIONS = 4, (3, 4)  # 3 held asterisms, too
-AGAIN = "make it anew with regengine lights index"
+AGAIN = "make it again with regengine lights index"
 
 
 def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> None:
@@ -269,11 +269,11 @@ def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
         levels = {}
         with open_hdf5(path, ConfigError) as file:
             if file.attrs.get("format") != FORMAT:
-                raise ConfigError(f"{path}: this is no index of the Earth's lights: {AGAIN}.")
+                raise ConfigError(f"{path} is not an index of the Earth's lights: {AGAIN}.")
             if int(file.attrs["format_version"]) not in READ_VERSIONS:
                 raise ConfigError(
-                    f"{path}: this index has format {file.attrs['format_version']}, this program "
-                    f"reads {FORMAT_VERSION}: {AGAIN}."
+                    f"{path}: this index has format {file.attrs['format_version']}, and this "
+                    f"program reads {FORMAT_VERSION}: {AGAIN}."
                 )
             # A map is known by a fingerprint, that of its lights or that of its file
             made_of = [str(known) for known in file.attrs["map_fingerprints"]]
@@ -283,13 +283,13 @@ def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
             ):
                 names = ", ".join(str(name) for name in file.attrs["maps"])
                 raise ConfigError(
-                    f"{path}: this index was made of {names}, which is not what --lights names: "
+                    f"{path}: this index was made from {names}, not from the map of --lights: "
                     f"give that map, or {AGAIN}."
                 )
             for group in (file[name] for name in sorted(file)):
                 arrays = {name: map_array(path, group[name]) for name in ("vectors", "patches")}
                 if arrays["patches"].shape[1] != len(arrays["vectors"]):
-                    raise ValueError("the patches are not all there")
+                    raise ValueError("patches are missing")
                 levels[float(group.attrs["pixel_km"])] = LightLevel(
                     vectors=np.array(arrays["vectors"]),
                     contrast=np.array(map_array(path, group["brightness"]), float),
@@ -302,9 +302,9 @@ def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
     except ConfigError:
         raise
     except FileNotFoundError as error:
-        raise ConfigError(f"{path}: there is no such index: {AGAIN}.") from error
+        raise ConfigError(f"{path}: the index does not exist: {AGAIN}.") from error
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
-        raise ConfigError(f"{path}: this is no index, or it is damaged: {AGAIN}.") from error
+        raise ConfigError(f"{path} is not an index, or is damaged: {AGAIN}.") from error
 
 
 def map_array(path: Path, dataset: h5py.Dataset) -> NDArray[Any]:

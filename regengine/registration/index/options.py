@@ -47,10 +47,10 @@ def parse_blind_options(
     from regengine.references.reference import parse_bounds
 
     if mode not in get_args(Mode):
-        raise ConfigError(f"--blind {mode!r} makes no sense: write always, auto or never.")
+        raise ConfigError(f"--blind {mode!r} is unknown: write always, auto or never.")
     for option, value in (("--bbox", bbox), ("--mission", mission)):
         if mode == "never" and value is not None:
-            raise ConfigError(f"{option} goes with --blind, always or auto.")
+            raise ConfigError(f"{option} needs --blind always or auto.")
     return BlindOptions(
         mode=cast(Mode, mode),
         index=index,
@@ -90,7 +90,7 @@ def load_earth_index(options: BlindOptions, maps: tuple[Path, ...]) -> EarthInde
         except ConfigError as error:
             if options.index is not None:
                 raise
-            logging.getLogger("regengine").warning("%s It is not used.", error)
+            logging.getLogger("regengine").warning("%s It is ignored.", error)
     if whole is None:
         whole = index_in_memory(light_map_of(maps))
     return whole if whole is None or options.bounds is None else whole.within(options.bounds)

@@ -45,8 +45,8 @@ def report_on_streets(problem: Problem, match: StreetMatch) -> FrameResult:
     reasons = result.reasons
     if match.covered_share < params.min_covered_share:
         text = (
-            f"the streets at hand cover {100.0 * match.covered_share:.0f} % of the frame; build "
-            "them of a larger extract (regengine streets get)"
+            f"the available street maps cover {100.0 * match.covered_share:.0f} % of the frame; "
+            "build them from a larger extract (regengine streets get)"
         )
         reasons = (*reasons, Reason(code="outside_map", text=text))
     if given is not None:
@@ -59,14 +59,14 @@ def doubt_streets(match: StreetMatch, params: StreetParams) -> Iterator[Reason]:
     """Why a place on streets is not to be used unseen."""
     if match.short_side_km < params.min_short_side_km:
         text = (
-            f"the frame is {match.short_side_km:.1f} km wide: how often chance places one of less "
-            f"than {params.min_short_side_km:g} km on streets has not been measured"
+            f"the frame is {match.short_side_km:.1f} km wide: the false-match rate on streets "
+            f"below {params.min_short_side_km:g} km has not been measured"
         )
         yield Reason(code="small_frame", text=text)
     if not match.median_px <= params.max_median_px:
         text = (
-            f"held-out patches lie {match.median_px:.1f} px to one side of the fit: it has not "
-            "come to rest"
+            f"held-out patches are {match.median_px:.1f} px to one side of the fit: it has not "
+            "converged"
         )
         yield Reason(code="imprecise", text=text)
     if match.evidence.runner_up_log10_odds >= params.min_score:
@@ -84,22 +84,22 @@ def advise_streets(problem: Problem, result: FrameResult) -> FrameResult:
     if focal_known and not suits_streets(problem):
         return result
     sample_m = 1e3 * problem.altitude_km / problem.photo.nominal.focal_px
-    tele = "a telephoto frame is placed on them if its"
+    tele = "a telephoto frame is placed on street maps if its"
     if near and not is_placed:
         known, give = ("", "") if focal_known else ("focal length and its ", "--focal-mm, and ")
         text = (
-            f"street maps are at hand, and {tele} {known}region is known: give {give}--centre or "
-            "--nadir"
+            f"street maps are available, and {tele} {known}region is known: give {give}--centre "
+            "or --nadir"
         )
     elif near and not focal_known:
         text = (
-            f"street maps of its region are at hand, and {tele} focal length is known: give "
+            f"street maps of its region are available, and {tele} focal length is known: give "
             "--focal-mm"
         )
     elif not near and focal_known:
         text = (
-            f"a frame of {sample_m:.0f} m a pixel is placed on streets, and none of its region are "
-            "at hand: regengine streets get PLACE"
+            f"a frame of {sample_m:.0f} m a pixel is placed on street maps, and none of its "
+            "region is available: regengine streets get PLACE"
         )
         if not is_placed:
             text += ", and give --centre or --nadir"

@@ -68,7 +68,7 @@ class DetectionKind(Generic[D]):
         wanted = self.best_method if name is None else name
         if wanted not in methods:
             raise ConfigError(
-                f"--method {wanted!r} is no method that finds {self.kind.name}: use one of "
+                f"--method {wanted!r} does not detect {self.kind.name}: choose one of "
                 f"{', '.join(methods)}."
             )
         return methods[wanted]

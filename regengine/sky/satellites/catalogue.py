@@ -61,8 +61,8 @@ class SatelliteCatalogue:
             raise EphemerisError(
                 f"{self.path}: the element set nearest to the photo is "
                 f"{format_count(round(abs(age[nearest])), 'day')} away "
-                f"({utc_of(self.epoch_days[nearest]):%Y-%m-%d}), and after {OLDEST_DAYS:.0f} days "
-                "satellites are no longer where it says: take a catalogue of the photo's date.",
+                f"({utc_of(self.epoch_days[nearest]):%Y-%m-%d}), and satellite positions are "
+                f"unreliable after {OLDEST_DAYS:.0f} days: take a catalogue of the photo's date.",
                 code="tle_stale",
             )
         records = {}
@@ -73,7 +73,8 @@ class SatelliteCatalogue:
                     records[row] = record
         if not records:
             raise EphemerisError(
-                f"{self.path}: SGP4 refuses every element set: download the catalogue again."
+                f"{self.path}: SGP4 cannot use any of its element sets: download the catalogue "
+                "again."
             )
         return Satellites(
             sets=tuple(self.sets[row] for row in records),
@@ -125,7 +126,7 @@ def load_catalogue(path: str | Path) -> SatelliteCatalogue:
     good, epoch_days, wrong = check_pairs(pairs)
     if not good:
         reasons = [one.reason for one in sorted([*lone, *wrong], key=lambda one: one.line_number)]
-        what = f"no usable element set, {reasons[0]}" if reasons else "holds no element set"
+        what = f"no usable element set, {reasons[0]}" if reasons else "no element set"
         raise EphemerisError(
             f"{file}: {what}: download the catalogue again, as two- or three-line elements (TLE)."
         )

@@ -63,13 +63,13 @@ class GroundSite:
     def __post_init__(self) -> None:
         if not (abs(self.lat) <= 90.0 and abs(self.lon) <= 360.0):
             raise ConfigError(
-                f"--site {self.lon:g},{self.lat:g} is no place on Earth: give longitude, then "
+                f"--site {self.lon:g},{self.lat:g} is not on Earth: give longitude, then "
                 "latitude, in degrees."
             )
         if not LOWEST_SITE_M <= self.height_m <= HIGHEST_SITE_M:
             raise ConfigError(
-                f"--site has a height of {self.height_m:g} m, where nobody stands: give metres "
-                "above the sea."
+                f"--site has a height of {self.height_m:g} m, which is not on the ground: give "
+                "metres above sea level."
             )
 
     def is_swapped(self, other: GroundSite) -> bool:

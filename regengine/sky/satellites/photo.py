@@ -81,13 +81,13 @@ class SatelliteJob:
         exposure_s = self.exposure_s if self.exposure_s is not None else frame.exposure_s
         if frame.time_utc is None:
             raise FrameError(
-                f"{path}: its time is not known (no EXIF, no DATE-OBS): give the beginning of the "
+                f"{path}: its time is unknown (no EXIF, no DATE-OBS): give the start of the "
                 "exposure with --time.",
                 code="no_time",
             )
         if exposure_s is None:
             raise FrameError(
-                f"{path}: its exposure time is not known: give it with --exposure-s.",
+                f"{path}: its exposure time is unknown: give it with --exposure-s.",
                 code="no_exposure",
             )
         satellites = self.catalogue.at(frame.time_utc)
@@ -125,15 +125,15 @@ class SatelliteJob:
         if self.site is not None:
             if place is not None and self.site.is_swapped(place):
                 raise FrameError(
-                    f"--site {self.site.lon:g},{self.site.lat:g}: {frame.path} names longitude "
-                    f"{place.lon:g}, latitude {place.lat:g}: give longitude, then latitude.",
+                    f"--site {self.site.lon:g},{self.site.lat:g}: {frame.path} gives longitude "
+                    f"{place.lon:g}, latitude {place.lat:g}: write longitude, then latitude.",
                     code="no_position",
                 )
             return self.site
         if place is None:
             raise FrameError(
-                f"{frame.path}: nothing says where the camera was: give --site LON,LAT,HEIGHT_M, "
-                "or --station-tle FILE if it flew on a satellite.",
+                f"{frame.path}: the position of the camera is unknown: give --site "
+                "LON,LAT,HEIGHT_M, or --station-tle FILE if it was on a satellite.",
                 code="no_position",
             )
         return place
@@ -152,7 +152,7 @@ class SatelliteJob:
         solved = solve_photo(frame.path)
         if not isinstance(solved.outcome, StarSolution):
             raise FrameError(
-                f"{frame.path}: where it looks is not known, since its stars were not identified "
+                f"{frame.path}: its pointing is unknown, since its stars were not identified "
                 f"({solved.outcome.code}): give a solved field with --wcs.",
                 code="not_solved",
             )

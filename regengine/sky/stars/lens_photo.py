@@ -162,7 +162,7 @@ def check_one_lens(frames: Sequence[Frame]) -> None:
             if value != ours[what]:
                 raise ConfigError(
                     f"{frame.path}: its {what} is {value}, that of {first.path} is {ours[what]}; "
-                    "calibrate each camera, lens and size of picture on its own."
+                    "calibrate each camera, lens and picture size separately."
                 )
 
 
@@ -197,5 +197,5 @@ def find_camera(
         return found.camera if isinstance(found, StarSolution) else found.text
     record = solutions.get(frame.frame_id)
     if record is None:
-        return f"--solutions has no solution of {frame.frame_id}; the photo is left out"
+        return f"--solutions has no solution of {frame.frame_id}; the photo is skipped"
     return camera_of_record(record, *size)

@@ -221,7 +221,7 @@ def read_solved(path: Path) -> dict[str, dict[str, Any]]:
                 found[str(record["frame"])] = record
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ConfigError(
-                f"{path}, line {number}, is no record of a solved frame: {_REMEDY}."
+                f"{path}, line {number}, is not a record of a solved frame: {_REMEDY}."
             ) from error
     return found
 
@@ -244,8 +244,8 @@ def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> S
         scale, off_px = math.nan, math.inf
     if not (scale > 0.0 and off_px <= max(scale, 1.0)):
         raise ConfigError(
-            f"The record of {record.get('frame')} is of a picture of {own_px[0]} x {own_px[1]} px, "
-            f"and the photo has {width_px} x {height_px}: {_REMEDY}."
+            f"The record of {record.get('frame')} is for a picture of {own_px[0]} x {own_px[1]} "
+            f"px, and the photo has {width_px} x {height_px}: {_REMEDY}."
         )
     try:
         qx, qy, qz, qw = _numbers(record["quaternion_icrs"], 4)
@@ -264,8 +264,8 @@ def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> S
     ) < _FARTHEST_AXIS * max(width_px, height_px)
     if not (0.1 < field_deg < 170.0 and 0.5 < math.hypot(qx, qy, qz, qw) < 2.0 and lens_may_be):
         raise ConfigError(
-            f"The record of {record.get('frame')} has an attitude, a field of view or a lens that "
-            f"cannot be: {_REMEDY}."
+            f"The record of {record.get('frame')} has an impossible attitude, field of view or "
+            f"lens: {_REMEDY}."
         )
     camera = SkyCamera(
         width_px=width_px,
@@ -286,7 +286,7 @@ def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> S
 
 def _numbers(values: Any, count: int) -> list[float]:
     if not isinstance(values, list) or len(values) != count:
-        raise ValueError("not so many numbers")
+        raise ValueError("wrong number of values")
     numbers = [float(value) for value in values]
     if not all(math.isfinite(number) for number in numbers):
         raise ValueError("not finite")

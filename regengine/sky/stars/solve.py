@@ -132,8 +132,8 @@ def solve_stars(
     if len(chosen) < MIN_STARS:
         return Reason(
             code="few_stars",
-            text=f"{format_count(len(chosen), 'star was', 'stars were')} found and {MIN_STARS} are "
-            "needed: nothing can be told from fewer.",
+            text=f"{format_count(len(chosen), 'star was', 'stars were')} detected and {MIN_STARS} "
+            "needed: no solution is possible.",
         )
     field = StarField(
         x=stars.x[chosen],
@@ -170,14 +170,17 @@ def solve_stars(
         partial = _reason_if_partial(found, stars, chosen, catalogue, proposal.camera, options)
         return found if partial is None else partial
     if options.focal_only:
-        text = "No camera of about this focal length explains the stars found."
+        text = "No camera of about this focal length fits the detected stars."
     else:
-        text = "No camera explains the stars found: it may be no star field"
+        text = "No camera fits the detected stars: it may not be a star field"
         if options.focal_px is None:
-            text += ", or one narrower than 5 degrees; give --focal-mm or --fov-deg if it is known"
+            text += (
+                ", or its field may be narrower than 5 degrees; give --focal-mm or --fov-deg if "
+                "known"
+            )
         text += "."
     if time.process_time() > limit:
-        text += f" The search ended after {options.max_seconds:g} s (--max-seconds)."
+        text += f" The search stopped after {options.max_seconds:g} s (--max-seconds)."
     return Reason(code="no_match", text=text)
 
 
@@ -261,10 +264,10 @@ def _reason_if_partial(
     """
     params = WholeParams()
     if any(options.distortion):
-        assumed, remedy = "its profile says", "fit it anew by `regengine lens fit`"
+        assumed, remedy = "its profile says", "calibrate it again with `regengine lens fit`"
     else:
-        assumed = "was assumed, as fisheye lenses do"
-        remedy = "fit it by `regengine lens fit` and give its profile with --lens"
+        assumed = "was assumed (fisheye)"
+        remedy = "calibrate it with `regengine lens fit` and give its profile with --lens"
     for beyond in params.beyond:
         quarters, missed = _count_explained(found, stars, chosen, catalogue, beyond, params)
         asked_of = quarters + missed
@@ -279,17 +282,17 @@ def _reason_if_partial(
             where = "in the outer part of the picture " if beyond else ""
             return Reason(
                 code="lens",
-                text=f"Of {asked} stars that should be seen {where}and may be there, "
-                f"{explained} are where the camera that was found has them: the lens bends "
-                f"otherwise than {assumed}; {remedy}.",
+                text=f"Only {explained} of {asked} expected stars {where}are where the solved "
+                f"camera predicts them: the lens distortion differs from what {assumed}; "
+                f"{remedy}.",
             )
     off_px = _corner_doubt_px(found, believed)
     if off_px > params.max_corner_share * np.hypot(believed.width_px, believed.height_px):
         return Reason(
             code="lens",
-            text=f"How the lens bends in the corners is known to {off_px:.0f} px alone: it bends "
-            f"otherwise than {assumed}, and no stars in the corners tell; {remedy}, on photos with "
-            "stars there.",
+            text=f"The lens distortion in the corners is uncertain by {off_px:.0f} px: it differs "
+            f"from what {assumed}, and no stars in the corners determine it; {remedy}, on "
+            "photos with stars there.",
         )
     return None
 

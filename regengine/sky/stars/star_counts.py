@@ -90,13 +90,13 @@ def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
     if not isinstance(matches, list) or not all(
         isinstance(side, int) and 0 < side < _MAX_PIXELS for side in size
     ):
-        raise ConfigError(f"The record of {frame} does not list its stars: {_REMEDY}.")
+        raise ConfigError(f"The record of {frame} has no list of stars: {_REMEDY}.")
     try:
         identified = {int(one["id"]) for one in matches}
     except (TypeError, KeyError, ValueError, OverflowError) as error:
-        raise ConfigError(f"The stars that the record of {frame} lists are none: {_REMEDY}.") from (
-            error
-        )
+        raise ConfigError(
+            f"The stars listed in the record of {frame} are invalid: {_REMEDY}."
+        ) from (error)
     camera = camera_of_record(record, *size)  # type: ignore[arg-type]
     seen = stars_in_view(camera, catalogue)
     sought = seen[:LOOKED_FOR]

@@ -54,8 +54,8 @@ def test_passing_faults_are_tried_again(tmp_path: Path, server: PhotoServer) -> 
     ("status", "code", "words"),
     [
         (404, "not_found", "does not exist"),
-        (410, "not_found", "does not exist any more"),
-        (403, "unreadable", "may not be read"),
+        (410, "not_found", "no longer exists"),
+        (403, "unreadable", "is not accessible"),
         (400, "unreadable", "answers 400"),
     ],
 )
@@ -87,7 +87,7 @@ def test_silence_is_given_up(tmp_path: Path) -> None:
         policy = RetryPolicy(idle_s=0.1, attempts=2)
         code, text = refused(url, tmp_path / "x", policy)
     assert code == "unreadable"
-    assert "cannot be fetched" in text
+    assert "cannot be downloaded" in text
     with socket.socket() as nobody:  # its port is taken, and nobody listens there
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}/x.jpg"
@@ -106,9 +106,9 @@ def test_redirections_stay_on_their_host(tmp_path: Path, server: PhotoServer) ->
     assert (tmp_path / "x").read_bytes() == server.files["/x.jpg"]
     port = server.address.rpartition(":")[2]
     away = {
-        f"http://localhost:{port}/x.jpg": "leads to http://localhost",
-        f"{FILE}/etc/passwd": f"leads to {FILE}nowhere",
-        "ftp://127.0.0.1/x.jpg": "leads to ftp://127.0.0.1",
+        f"http://localhost:{port}/x.jpg": "redirects to http://localhost",
+        f"{FILE}/etc/passwd": f"redirects to {FILE}nowhere",
+        "ftp://127.0.0.1/x.jpg": "redirects to ftp://127.0.0.1",
     }
     for target, words in away.items():
         server.redirects["/away.jpg"] = target
@@ -118,7 +118,7 @@ def test_redirections_stay_on_their_host(tmp_path: Path, server: PhotoServer) ->
         assert words in text
         assert server.asked["/x.jpg"] == before
     server.redirects["/round.jpg"] = "/round.jpg"
-    assert "leads in circles" in refused(server.url("/round.jpg"), tmp_path / "y")[1]
+    assert "redirects in circles" in refused(server.url("/round.jpg"), tmp_path / "y")[1]
 
 
 def test_logins_of_the_home_folder_are_for_their_host(

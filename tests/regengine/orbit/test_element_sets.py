@@ -272,8 +272,8 @@ def test_sets_of_one_orbit_agree(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"node_deg": 10.0}, "orbital plane lies"),
-        ({"inclination_deg": 1.5}, "orbital plane lies"),
+        ({"node_deg": 10.0}, "orbital plane is"),
+        ({"inclination_deg": 1.5}, "orbital plane is"),
         ({"anomaly_deg": 3.0}, "km along the track"),
         ({"anomaly_deg": 180.0}, "km along the track"),
     ],

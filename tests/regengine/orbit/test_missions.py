@@ -23,5 +23,5 @@ def test_a_mission_tells_the_height(mission: str, heights: tuple[float, float]) 
 
 @pytest.mark.parametrize("mission", ["STS-60", "0", "ISS", "30-F"])
 def test_what_is_no_mission_is_refused(mission: str) -> None:
-    with pytest.raises(ConfigError, match="is no mission of the station"):
+    with pytest.raises(ConfigError, match="is not a mission of the station"):
         mission_heights_km(mission)

@@ -72,7 +72,7 @@ def test_a_time_zone_that_cannot_be_read_is_told(offset: str) -> None:
     exif = interpret_exif({}, {ORIGINAL: "2014:01:30 10:14:58", OFFSET: offset})
     assert exif.time_utc == datetime(2014, 1, 30, 10, 14, 58, tzinfo=UTC)
     assert exif.time_is_naive
-    assert exif.time_remark == f"EXIF's {offset!r} is no time zone"
+    assert exif.time_remark == f"EXIF's {offset!r} is not a time zone"
 
 
 @pytest.mark.parametrize("offset", ["   :  ", "", "\0\0", "00:00"])
@@ -85,7 +85,7 @@ def test_a_time_that_cannot_be_read_is_told_and_the_digitised_time_serves() -> N
     tags = {ORIGINAL: "2014:01:30 10:14:58 by hand", 0x9004: "2014:01:30 10:14:58"}
     exif = interpret_exif({}, tags)
     assert exif.time_utc == datetime(2014, 1, 30, 10, 14, 58, tzinfo=UTC)
-    assert exif.time_remark == "EXIF's '2014:01:30 10:14:58 by hand' is no time"
+    assert exif.time_remark == "EXIF's '2014:01:30 10:14:58 by hand' is not a time"
     assert interpret_exif({}, {ORIGINAL: "0000:00:00 00:00:00"}).time_remark is None
 
 
@@ -144,7 +144,7 @@ def test_focal_lengths_that_say_nothing(value: object) -> None:
 def test_a_focal_length_of_no_lens_is_kept_apart(value: float) -> None:
     told = interpret_exif({}, {0x920A: value, 0xA405: value})
     assert (told.focal_mm, told.focal_35mm_equivalent_mm) == (None, None)
-    assert told.focal_remark == f"EXIF's {value} mm is no focal length"
+    assert told.focal_remark == f"EXIF's {value} mm is not a focal length"
 
 
 @pytest.mark.parametrize(("value", "expected"), [(0, 1), (9, 1), (8, 8), ((3,), 3), ("x", 1)])

@@ -90,9 +90,9 @@ def test_exif_alone(tmp_path: Path) -> None:
         ({0x9003: "2014:01:30 10:14:58", 0x9011: "+9:00"}, "exif"),
         (
             {0x9003: "2014:01:30 10:14:58", 0x9011: "09:00"},
-            "exif (naive, taken as UTC; EXIF's '09:00' is no time zone)",
+            "exif (naive, taken as UTC; EXIF's '09:00' is not a time zone)",
         ),
-        ({0x9003: "yesterday"}, "unknown (EXIF's 'yesterday' is no time)"),
+        ({0x9003: "yesterday"}, "unknown (EXIF's 'yesterday' is not a time)"),
         ({}, None),
     ],
 )
@@ -154,7 +154,7 @@ def test_a_place_in_the_picture_is_of_the_option_or_the_record(tmp_path: Path) -
     frame = read_frame(path, records=records, options=FrameOptions(centre=(190.0, -3.0)))
     assert (frame.centre, frame.radius_km) == ((-170.0, -3.0), 100.0)
     assert frame.sources["centre"] == "option"
-    with pytest.raises(ConfigError, match="give --centre, too"):
+    with pytest.raises(ConfigError, match="needs --centre"):
         FrameOptions(radius_km=20.0)
     with pytest.raises(ConfigError, match="centre must be longitude"):
         FrameOptions(centre=(0.0, 91.0))
@@ -165,7 +165,7 @@ def test_a_focal_length_of_no_lens_counts_as_missing_and_is_told(
     tmp_path: Path, told_mm: float
 ) -> None:
     path = photo(tmp_path, exposure={0x920A: IFDRational(told_mm)})
-    remark = f"EXIF's {told_mm} mm is no focal length"
+    remark = f"EXIF's {told_mm} mm is not a focal length"
     frame = read_frame(path)
     assert (frame.focal_mm, frame.focal_px) == (None, None)
     assert frame.sources["focal_mm"] == f"unknown ({remark})"

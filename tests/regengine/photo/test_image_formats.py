@@ -143,5 +143,5 @@ def test_pictures_of_the_web_are_read_with_what_the_camera_wrote(
     assert (frame.camera_body, frame.focal_mm) == ("NIKON D5", 50.0)
     cut = tmp_path / f"cut.{extension}"
     cut.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(FrameError, match="damaged or cut short"):
+    with pytest.raises(FrameError, match="damaged or truncated"):
         light_of(cut)

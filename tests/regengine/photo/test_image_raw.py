@@ -68,7 +68,7 @@ def test_dng_without_its_extension_is_still_raw(dng: Path) -> None:
 
 def test_damaged_raw(dng: Path) -> None:
     dng.write_bytes(dng.read_bytes()[:2000])
-    with pytest.raises(FrameError, match=r"iss030e001\.dng is damaged or cut short"):
+    with pytest.raises(FrameError, match=r"iss030e001\.dng is damaged or truncated"):
         read_linear_light(dng, max_long_side_px=80)
 
 

@@ -71,5 +71,5 @@ def test_a_photo_that_becomes_another_one_while_it_is_read_is_refused(
         lambda: read_display_rgb(file, 100),
         lambda: read_scene_picture(file),
     ):
-        with pytest.raises(FrameError, match=r"changed while it was read.*try it again"):
+        with pytest.raises(FrameError, match=r"changed while it was read.*try again"):
             read()

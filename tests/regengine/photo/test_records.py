@@ -95,7 +95,7 @@ def test_values_that_make_no_sense_are_named_and_left_out(tmp_path: Path) -> Non
     assert (record.time_utc, record.focal_mm) == (None, None)
     assert (record.exposure_s, record.aperture_f, record.iso) == (None, None, None)
     text = "\n".join(records.problems)
-    for word in ("nadir_lat '95'", "focal_mm 'many'", "20120399", "line 2", "comes again"):
+    for word in ("nadir_lat '95'", "focal_mm 'many'", "20120399", "line 2", "is repeated"):
         assert word in text
 
 
@@ -104,7 +104,7 @@ def test_a_focal_length_of_no_lens_is_named_and_left_out(tmp_path: Path, told: s
     records = load_frame_records(table(tmp_path, f"frame_id,focal_mm\nISS030-E-2,{told}\n"))
     assert records.get("ISS030-E-2").focal_mm is None
     assert records.problems == (
-        f"{tmp_path / 'records.csv'} line 2: focal_mm '{told}' is no number from 1 to 3000",
+        f"{tmp_path / 'records.csv'} line 2: focal_mm '{told}' is not a number from 1 to 3000",
     )
 
 
@@ -161,7 +161,7 @@ def test_a_row_that_comes_again_fills_gaps_and_is_told(tmp_path: Path) -> None:
     assert record.time_utc == datetime(2012, 3, 28, 15, 46, 41, tzinfo=UTC)
     assert (record.nadir, record.focal_mm) == ((2.0, 1.0), 85.0)
     other = "records.csv has the time 2012-03-28T15:56:41Z"
-    again = "ISS030-E-1 comes again, the first row counts"
+    again = "ISS030-E-1 is repeated; the first row counts"
     assert records.problems == tuple(f"{path} line 3: {what}" for what in (again, other))
     assert record.problems == (other,)
 
@@ -225,7 +225,7 @@ def test_a_lens_is_a_focal_length_or_a_name(tmp_path: Path) -> None:
     records = load_frame_records(table(tmp_path, f"frame_id,lens\n{rows}"))
     assert [record.focal_mm for record in records.rows] == [None, 24.0, None, None]
     (problem,) = records.problems
-    assert "line 5: lens '9999' is no number from 1 to 3000" in problem
+    assert "line 5: lens '9999' is not a number from 1 to 3000" in problem
 
 
 def test_a_table_without_photos_is_refused_and_one_that_is_to_be_filled_is_empty(
@@ -237,7 +237,7 @@ def test_a_table_without_photos_is_refused_and_one_that_is_to_be_filled_is_empty
         with pytest.raises(ConfigError, match="column frame_id"):
             load_frame_records(table(tmp_path, text))
     for path in (headings, table(tmp_path, "a,b\n1,2\n")):
-        with pytest.raises(ConfigError, match="none of its rows names a photo"):
+        with pytest.raises(ConfigError, match="no row names a photo"):
             read_tables([path])
 
 

@@ -222,7 +222,7 @@ def test_the_unit_of_a_map_without_one_light_is_doubted(
     with rasterio.open(path, "r+") as dataset:
         dataset.units = (unit,)
     (doubt,) = open_light_map([path]).doubts
-    assert re.search(r"m\.tif gives .*unit, .* convert it once", doubt)
+    assert re.search(r"m\.tif has .*unit.*, .* convert it once", doubt)
     write_geotiff(path, (0.2 + blob(60, 50, 30, 20)).astype(np.float32))
     assert open_light_map([path]).doubts == ()
 
@@ -357,7 +357,7 @@ def test_a_truncated_map_is_refused(
     path = tmp_path / "m.tif"
     write_geotiff(path, rng.random((256, 256)).astype(np.float32), **layout)
     path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
-    with pytest.raises(LightMapError, match=r"m\.tif .*(cut short|damaged).*get it again"):
+    with pytest.raises(LightMapError, match=r"m\.tif .*(truncated|damaged).*get it again"):
         open_light_map([path])
     assert capfd.readouterr().err == ""
 
@@ -365,13 +365,13 @@ def test_a_truncated_map_is_refused(
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("m.tif", b"lon,lat,light\n1,2,3\n", "is no night-light map, whatever its name says"),
-        ("m.tif", b"", "is no night-light map"),
+        ("m.tif", b"lon,lat,light\n1,2,3\n", "is not a night-light map, despite its name"),
+        ("m.tif", b"", "is not a night-light map"),
         ("m.tif", b"II*\0" + bytes(40), "cannot be opened as GTiff"),
         ("m.tif.gz", b"\x1f\x8b\x08\0\0\0\0\0\0", "is compressed: unpack it first"),
         ("m.zip", b"PK\x03\x04rest", "is a zip archive"),
-        ("earth.png", b"\x89PNG\r\n\x1a\n", "does not say where it lies"),
-        ("earth.jpg", b"\xff\xd8\xff\xe0rest", "does not say where it lies"),
+        ("earth.png", b"\x89PNG\r\n\x1a\n", "has no georeference"),
+        ("earth.jpg", b"\xff\xd8\xff\xe0rest", "has no georeference"),
         ("m.hdf", b"\x0e\x03\x13\x01rest", "is HDF4"),
     ],
 )

@@ -88,9 +88,9 @@ def test_the_whole_turn_is_a_window(world: LightMap) -> None:
      (float("nan"), 0, 5, 5)],
 )  # fmt: skip
 def test_no_region_is_told(world: LightMap, region: tuple[float, float, float, float]) -> None:
-    with pytest.raises(ConfigError, match="is no region"):
+    with pytest.raises(ConfigError, match="is not a"):
         world.window(*region, 1.0)
-    with pytest.raises(ConfigError, match="is no region"):
+    with pytest.raises(ConfigError, match="is not a"):
         world.window(0, 0, 1, 1, 0.0)
 
 

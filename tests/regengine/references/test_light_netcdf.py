@@ -57,12 +57,12 @@ def test_the_unit_of_a_variable_counts(tmp_path: Path) -> None:
     values = light_map.window(*light_map.info.bounds, STEP).values
     assert 10.0 ** values.max() - 1.0 == pytest.approx(50.0, rel=1e-3)
     (doubt,) = open_light_map([write_netcdf(tmp_path / "bare.nc", samples)]).doubts
-    assert "gives no unit" in doubt
+    assert "has no unit" in doubt
 
 
 def test_several_variables_are_refused(tmp_path: Path) -> None:
     path = write_netcdf(tmp_path / "m.nc", np.ones((20, 20)), np.ones((20, 20)))
-    with pytest.raises(LightMapError, match=r"m\.nc holds 2 variables: extract the radiance"):
+    with pytest.raises(LightMapError, match=r"m\.nc has 2 variables: extract the radiance"):
         open_light_map([path])
 
 
@@ -89,7 +89,7 @@ def test_values_of_other_files_are_not_read(tmp_path: Path, name: str) -> None:
             axis.make_scale()
             axis.attrs["units"] = np.bytes_(units)
             values.dims[place].attach_scale(axis)
-    with pytest.raises(LightMapError, match="takes values from other files"):
+    with pytest.raises(LightMapError, match="refers to other files for its values"):
         open_light_map([tmp_path / name])
 
 

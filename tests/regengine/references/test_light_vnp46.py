@@ -123,9 +123,7 @@ def test_a_truncated_tile_is_refused(tmp_path: Path, kept: float) -> None:
     samples = stored(2, rng.random((SIZE, SIZE)))
     path = tile(tmp_path / "VNP46A4.A2020001.h31v05.002.1.h5", samples)
     path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
-    with pytest.raises(
-        LightMapError, match=r"h31v05.*cannot be read: it is damaged or was cut short"
-    ):
+    with pytest.raises(LightMapError, match=r"h31v05.*cannot be read: it is damaged or truncated"):
         open_light_map([path])
 
 
@@ -134,13 +132,13 @@ def test_other_hdf5_files_are_refused(tmp_path: Path) -> None:
         tmp_path / "x.h31v05.h5", np.ones((4, 4), np.float32), group="G",
         data_set="Cloud_Optical_Depth", attributes={},
     )  # fmt: skip
-    with pytest.raises(LightMapError, match=r"x\.h31v05\.h5 holds no night lights"):
+    with pytest.raises(LightMapError, match=r"x\.h31v05\.h5 has no known night-light"):
         open_light_map([path])
 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
-    [("tile.h5", "does not say where it lies"),
+    [("tile.h5", "has no georeference"),
      ("x.h36v05.h5", "a tile off the Earth, h36v05")],
 )  # fmt: skip
 def test_a_tile_without_a_place_is_refused(tmp_path: Path, name: str, sentence: str) -> None:

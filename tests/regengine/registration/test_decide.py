@@ -274,7 +274,7 @@ ROWS = {
         0.01,
     ),
     "points beyond the lights that agree": Row(
-        matched_lights(2), "accepted", ("dark_points",), "lie on no light"
+        matched_lights(2), "accepted", ("dark_points",), "are on no detected light"
     ),
     "a vague point": Row(vague(60.0), "review", ("imprecise",), "uncertain by", 0.9),
     "a camera that moves without some lights": Row(
@@ -294,7 +294,7 @@ ROWS = {
     "the same, covered by lights": Row(
         both(BARELY, said(light_log10_odds=26.0), BENT_QUARTER), "accepted"
     ),
-    "cut short": Row(
+    "truncated": Row(
         UNLIKELY, "review", ("low_probability", "search_budget"), "--effort thorough", stopped=CUT
     ),
     "cut short by its time": Row(
@@ -311,7 +311,7 @@ ROWS = {
         clock_off(3600.0), "accepted", ("clock_suspect",), "check the clock"
     ),
     "elsewhere than given": Row(
-        both(blind, GIVEN), "accepted", ("clock_suspect",), "km from the one by time or nadir"
+        both(blind, GIVEN), "accepted", ("clock_suspect",), "km from the one given by time or nadir"
     ),
     "anywhere on Earth, the lens given": Row(both(blind, GIVEN), "accepted", nowhere_given=True),
     "anywhere, a given lens that moves a little": Row(
@@ -326,7 +326,7 @@ ROWS = {
     ),
     "anywhere, no better than chance": Row(
         both(blind, CHANCE),
-        *("no_match", ("no_agreement",), "anywhere on Earth"),
+        *("no_match", ("no_agreement",), "blind search"),
         nowhere_given=True,
     ),
 }
@@ -622,7 +622,7 @@ def test_residuals_and_lights_are_told_in_pixels_of_the_photo(over_city: Solved)
 @pytest.mark.parametrize(
     ("time_utc", "says"),
     [
-        (datetime(1970, 1, 1, tzinfo=UTC), "before the station flew (November 1998)"),
+        (datetime(1970, 1, 1, tzinfo=UTC), "before the station's first flight (November 1998)"),
         (datetime(2190, 1, 1, tzinfo=UTC), "in the future"),
         (datetime(2014, 1, 30, 22, tzinfo=UTC), "degrees high there"),
         (datetime(2014, 1, 30, 10, 15, tzinfo=UTC), None),
@@ -657,7 +657,7 @@ def test_a_photo_found_as_if_its_lens_was_unknown_says_so(over_city: Solved) -> 
         assert (result.verdict, [one.code for one in result.reasons]) == ("accepted", codes)
         assert result.focal_mm == focal_mm  # as told
     assert (
-        f"not the {500:g} mm told"
+        f"not the given {500:g} mm"
         in report_result(
             replace(problem, photo=replace(photo, frame=replace(frame, focal_mm=500.0))), state
         )

@@ -230,20 +230,20 @@ def answer(*, explained: bool = True, **probabilities: float) -> SceneAnswer:
 @pytest.mark.parametrize(
     ("seen", "night", "says"),
     [
-        (answer(day=0.9, cities=0.01), False, "looks like day (probability 0.90)"),
-        (answer(day=0.36, infrared=0.36), False, "looks like day"),  # they count together
+        (answer(day=0.9, cities=0.01), False, "classified as day (probability 0.90)"),
+        (answer(day=0.36, infrared=0.36), False, "classified as day"),  # they count together
         (answer(day=0.36, infrared=0.32), False, None),
-        (answer(other=0.6, day=0.2, cities=0.01), False, "looks like something else"),
+        (answer(other=0.6, day=0.2, cities=0.01), False, "classified as something else"),
         (answer(explained=False, other=0.9, cities=0.01), False, None),  # unknown
         (answer(night_nocity=0.95, cities=0.01), False, None),
         (answer(moon=0.95, cities=0.01), False, None),
         (answer(sunset_sunrise=0.9, cities=0.1), False, None),  # cities beside it
         (answer(other=0.9, cities=0.01), True, None),  # towns behind hardware
-        (answer(inside=0.9, cities=0.01), True, "looks like inside"),
+        (answer(inside=0.9, cities=0.01), True, "classified as inside"),
         (answer(aurora=0.96, cities=0.01), True, None),
-        (answer(aurora=0.97, cities=0.01), True, "looks like aurora (probability 0.97)"),
-        (answer(stars=0.98, cities=0.01), True, "looks like stars"),
-        (answer(moon=0.98, cities=0.01), False, "looks like moon"),
+        (answer(aurora=0.97, cities=0.01), True, "classified as aurora (probability 0.97)"),
+        (answer(stars=0.98, cities=0.01), True, "classified as stars"),
+        (answer(moon=0.98, cities=0.01), False, "classified as moon"),
     ],
 )
 def test_what_shows_no_night_ground_is_not_searched(

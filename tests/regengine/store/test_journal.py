@@ -115,7 +115,7 @@ def test_a_line_that_was_changed_costs_its_photo_and_is_told(
     journal.write_bytes(b"".join(lines))
     with caplog.at_level(logging.WARNING, "regengine"):
         assert [one.frame for one in open_store(killed)] == [NAMES[0], NAMES[2]]
-    assert "1 damaged line is left out" in caplog.text
+    assert "1 damaged line skipped" in caplog.text
 
 
 def test_of_two_lines_the_newer_one_counts_and_the_store_before_both(tmp_path: Path) -> None:
@@ -139,9 +139,9 @@ def test_of_two_lines_the_newer_one_counts_and_the_store_before_both(tmp_path: P
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"a diary\nof somebody\n", "no journal of a regengine store"),
-        (b"a diary", "no journal of a regengine store"),
-        (b"\0" * 100, "no journal of a regengine store"),
+        (b"a diary\nof somebody\n", "not a journal of a regengine store"),
+        (b"a diary", "not a journal of a regengine store"),
+        (b"\0" * 100, "not a journal of a regengine store"),
     ],
 )
 def test_a_foreign_file_of_that_name_is_left_alone(

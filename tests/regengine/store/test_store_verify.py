@@ -94,7 +94,7 @@ def test_the_journal_is_checked_too(tmp_path: Path) -> None:
         (problem,) = verified(path)["problems"]
         assert (problem["code"], problem["file"]) == ("point_outside", str(journal))
         assert (problem["count"], problem["frame_index"]) == (1, [2])
-        assert "run.h5.journal: 1 control points lie outside their frame" in problem["text"]
+        assert "run.h5.journal: 1 control points are outside their frame" in problem["text"]
         writer.add(stored(2))
         writer.flush()
 

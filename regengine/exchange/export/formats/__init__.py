@@ -42,13 +42,13 @@ ALSO_CALLED = {
 }
 # What is not written, and what serves instead
 INSTEAD = {
-    **dict.fromkeys(("shapefile", "shp", "esri shapefile"), "write gpkg, which every GIS reads"),
-    **dict.fromkeys(("excel", "xlsx", "ods"), "write csv, which spreadsheets open"),
-    **dict.fromkeys(("kml", "kmz"), "write geojson, which Google Earth opens"),
-    "rpb": "write rpc with --files rpb",
-    "fits": "regengine solve --wcs writes the sky's coordinates",
-    **dict.fromkeys(("mysql", "mariadb"), "write sql with --dialect mysql"),
-    **dict.fromkeys(("postgres", "postgresql", "postgis"), "write sql with --dialect postgresql"),
+    **dict.fromkeys(("shapefile", "shp", "esri shapefile"), "use gpkg, which every GIS reads"),
+    **dict.fromkeys(("excel", "xlsx", "ods"), "use csv, which spreadsheets open"),
+    **dict.fromkeys(("kml", "kmz"), "use geojson, which Google Earth opens"),
+    "rpb": "use rpc with --files rpb",
+    "fits": "use regengine solve --wcs for sky coordinates",
+    **dict.fromkeys(("mysql", "mariadb"), "use sql with --dialect mysql"),
+    **dict.fromkeys(("postgres", "postgresql", "postgis"), "use sql with --dialect postgresql"),
 }
 
 
@@ -57,7 +57,7 @@ def format_name(text: str) -> str:
     name = text.strip().lower().removeprefix(".")
     name = ALSO_CALLED.get(name, name)
     if name not in MODULES:
-        why = INSTEAD.get(name, f"it is none of {', '.join(MODULES)}")
+        why = INSTEAD.get(name, f"unknown format; choose from {', '.join(MODULES)}")
         raise ConfigError(f"--format {text}: {why}.")
     return name
 
@@ -68,8 +68,8 @@ def format_of(out: Path) -> str:
     name = ALSO_CALLED.get(ending, ending)
     if name in (*TEXTS, "gpkg", "parquet"):
         return name
-    why = INSTEAD.get(name, "its name tells no format")
-    raise ConfigError(f"--out {out}: {why}; --format is one of {', '.join(MODULES)}.")
+    why = INSTEAD.get(name, "the ending names no format")
+    raise ConfigError(f"--out {out}: {why}; choose --format from {', '.join(MODULES)}.")
 
 
 def find_format(name: str) -> FileFormat | FolderFormat:

@@ -164,7 +164,7 @@ def write_sigma(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportOp
     known = estimate_ground_sigma(frame.camera, frame.points)
     profile = {"count": 1, "dtype": "float32", "nodata": float("nan")}
     with cloud_optimised(path, grid, frame, profile) as raster:
-        raster.set_band_description(1, "one sigma per axis on the ground, metres")
+        raster.set_band_description(1, "1 sigma per axis on the ground, metres")
         raster.set_band_unit(1, "m")
         for block in map_blocks(frame.camera, grid):
             height, width = block.seen.shape
@@ -249,7 +249,7 @@ def _photo(frame: ExportFrame, grid: MapGrid, options: ExportOptions) -> tuple[C
         raise LeftOutError(str(error)) from error
     height, width = rgb.shape[:2]
     if abs(width - camera.width_px * factor) > 1.0 or abs(height - camera.height_px * factor) > 1.0:
-        raise LeftOutError("the photo has another size than its camera")
+        raise LeftOutError("the photo's size differs from its camera's")
     return (camera if factor == 1.0 else camera.scaled(factor, width, height)), rgb
 
 
@@ -260,7 +260,7 @@ def _lacks(frame: ExportFrame) -> str:
 def _kinds(options: ExportOptions) -> tuple[str, ...]:
     kinds = choose_kinds(options, KINDS, tuple(KINDS))
     if options.resolution is not None and not 0.0 < options.resolution < float("inf"):
-        raise ConfigError(f"--resolution {options.resolution}: give the size of a pixel, above 0.")
+        raise ConfigError(f"--resolution {options.resolution}: give a pixel size above 0.")
     return kinds
 
 

@@ -67,17 +67,17 @@ def residuals(fitted: Rational) -> dict[str, str]:
 
 def residual_text(fitted: Rational) -> str:
     """The same in a sentence."""
-    text = f"coefficients follow the camera to {max(fitted.worst_px, 0.01):.2f} px"
+    text = f"coefficients match the camera to {max(fitted.worst_px, 0.01):.2f} px"
     if fitted.worst_px > GOOD_PX:
         x, y, angle = fitted.worst_at
         text += (
-            f", worst at x {max(x, 0.0):.0f}, y {max(y, 0.0):.0f}, where ground is seen at "
+            f", worst at x {max(x, 0.0):.0f}, y {max(y, 0.0):.0f}, where the incidence angle is "
             f"{angle:.0f} degrees"
         )
     if fitted.incidence_deg < MAX_INCIDENCE_DEG:
         text += (
-            f"; beyond {fitted.incidence_deg:g} degrees of incidence they would be more than "
-            f"{WORST_PX:g} px off, and the footprint ends there"
+            f"; beyond an incidence angle of {fitted.incidence_deg:g} degrees they would be off "
+            f"by more than {WORST_PX:g} px, so the footprint ends there"
         )
     return text
 

@@ -110,7 +110,7 @@ SHA256 = "1220"  # multihash: SHA-256, of 32 bytes
 # Key, ending of the file, role, title of what `--format geotiff` writes
 MAPS = (
     ("warped", ".warped.tif", "visual", "The photo on the map"),
-    ("sigma", ".sigma.tif", "uncertainty", "One sigma per axis of each place, metres"),
+    ("sigma", ".sigma.tif", "uncertainty", "1 sigma per axis of each position, metres"),
 )
 _HASH = re.compile("[0-9a-f]{64}")
 
@@ -140,7 +140,7 @@ def add_points(item: pystac.Item, name: str) -> None:
     """Tell of the control points in a file beside the item."""
     asset = pystac.Asset(
         href=f"./{name}",
-        title="Control points: pixels, places and their uncertainty",
+        title="Control points: pixels, positions and uncertainties",
         media_type=pystac.MediaType.GEOJSON,
         roles=["metadata"],
     )
@@ -367,7 +367,7 @@ def collection(items: Iterable[pystac.Item], folder: Path) -> dict[str, Any]:
 def _item_assets(assets: set[str]) -> dict[str, pystac.ItemAssetDefinition]:
     """What kinds of files items have."""
     known: dict[str, tuple[str, str | None, str]] = {
-        "photo": ("The photo as it was taken", None, "data"),
+        "photo": ("The photo as taken", None, "data"),
         "control_points": ("Control points", pystac.MediaType.GEOJSON, "metadata"),
         **{key: (title, pystac.MediaType.COG, role) for key, _, role, title in MAPS},
     }

@@ -87,7 +87,7 @@ def write_straight(frame: ExportFrame, path: Path) -> None:
     except FrameError as error:
         raise LeftOutError(str(error)) from error
     if rgb.shape[:2] != (camera.height_px, camera.width_px):
-        raise LeftOutError("the photo has another size than its camera")
+        raise LeftOutError("the photo's size differs from its camera's")
     profile = {
         "width": camera.width_px,
         "height": camera.height_px,
@@ -164,12 +164,12 @@ def _write(
 
 
 def _residual_text(fitted: TiltedPerspective) -> str:
-    text = f"the perspective follows the camera to {max(fitted.worst_px, 0.01):.2f} px"
+    text = f"the perspective matches the camera to {max(fitted.worst_px, 0.01):.2f} px"
     if fitted.worst_px > GOOD_PX:
         x, y = fitted.worst_at
         text += (
-            f", worst at x {max(x, 0.0):.0f}, y {max(y, 0.0):.0f}; --files straight writes a copy "
-            "whose lines are not bent"
+            f", worst at x {max(x, 0.0):.0f}, y {max(y, 0.0):.0f}; --files straight writes an "
+            "undistorted copy"
         )
     return text
 

@@ -57,11 +57,11 @@ def comment_of(column: TableColumn) -> str:
 
 def make_unset_column(name: str, kind: Kind, says: str) -> TableColumn:
     """A column that no script touches."""
-    says = f"{says}; yours to fill in: loading leaves it alone"
+    says = f"{says}; yours to fill in, never overwritten by loading"
     return TableColumn(name=name, kind=kind, description=says, value=lambda *_: None, written=False)
 
 
-LOADED = of_frame("loaded_at", "loaded", "when the row was last loaded", lambda _: True)
+LOADED = of_frame("loaded_at", "loaded", "time of the last load", lambda _: True)
 
 
 def unit_of(name: str) -> str:
@@ -128,7 +128,7 @@ def _make_exif_column(name: str, kind: Kind, says: str) -> TableColumn:
 ORIENTATION = of_frame(
     "orientation",
     "text",
-    "which way is up in the picture as stored",
+    "orientation of the picture as stored",
     lambda frame: None if frame.stance is None else describe_orientation(frame.stance),
 )
 LENS = _make_exif_column("lens", "text", "lens by the photo's EXIF")
@@ -189,17 +189,21 @@ SKY = (
     _make_sky_column("ra_deg", "real", "right ascension of the image centre, ICRS"),
     _make_sky_column("dec_deg", "real", "declination of the image centre, ICRS"),
     _make_sky_column(
-        "position_angle_deg", "real", "of the picture's upward direction there, from north to east"
+        "position_angle_deg",
+        "real",
+        "position angle of the picture's upward direction, from north to east",
     ),
-    _make_sky_column("radius_deg", "real", "from the image centre to its farthest corner"),
-    _make_sky_column("sees_sky", "flag", "whether some of the picture is above the horizon"),
+    _make_sky_column("radius_deg", "real", "angle from the image centre to the farthest corner"),
+    _make_sky_column("sees_sky", "flag", "whether part of the picture is above the horizon"),
     _make_sky_column(
         "earth_ra_deg", "real", "right ascension of the middle of the Earth's disc, ICRS"
     ),
     _make_sky_column(
         "earth_dec_deg", "real", "declination of the middle of the Earth's disc, ICRS"
     ),
-    _make_sky_column("earth_radius_deg", "real", "radius of the Earth's disc, good to 0.3 degrees"),
+    _make_sky_column(
+        "earth_radius_deg", "real", "radius of the Earth's disc, accurate to 0.3 degrees"
+    ),
 )
 
 
@@ -226,7 +230,7 @@ class SqlTable:
 
 POSTGRESQL_FRAMES = SqlTable(
     name="regengine.frames",
-    description="photos, placed on the map",
+    description="photos placed on the map",
     columns=(
         KEY,
         *FRAME_COLUMNS,
@@ -260,7 +264,7 @@ POSTGRESQL_POINTS = SqlTable(
 )
 POSTGRESQL_SKY = SqlTable(
     name="regengine.sky",
-    description="where photos with a camera and a time look among the stars",
+    description="pointing among the stars of photos with a camera and a time",
     columns=(KEY, *SKY),
     rows=lambda frame: find_sky(frame) is not None,
 )
@@ -312,22 +316,22 @@ RECORD = (
     of_frame(
         "place",
         "text",
-        "place that a person named, else the largest town that is shown",
+        "place named by a reviewer, else the largest town shown",
         lambda frame: place_of(frame)[0],
     ),
     ORIENTATION,
-    _rename_column("comments", "comment", "of the person"),
+    _rename_column("comments", "comment", "the reviewer's"),
     LINK,
-    of_frame("author", "text", "who decided last, else the program that proposed", _author),
-    _rename_column("quality", "quality", "by the person, 0 (useless) to 5 (excellent)"),
+    of_frame("author", "text", "reviewer who decided last, else the program", _author),
+    _rename_column("quality", "quality", "the reviewer's, 0 (useless) to 5 (excellent)"),
     LENS,
     _rename_column("focal_mm", "focal_mm"),
     _rename_column("camera", "camera_body"),
     APERTURE,
     ISO,
-    make_unset_column("classified_by_jsc", "flag", "whether the archive had placed it already"),
+    make_unset_column("classified_by_jsc", "flag", "whether the archive had placed it before"),
     make_unset_column("other_references", "text", "other pages that show it"),
-    _rename_column("tilt_deg", "off_nadir_deg", "angle of the optical axis from the nadir"),
+    _rename_column("tilt_deg", "off_nadir_deg", "off-nadir angle of the optical axis"),
     _rename_column("tags", "tags"),
     SUN,
     _rename_column("gmt", "time_utc", "date and time of the photo, GMT"),
@@ -348,7 +352,7 @@ TOLD = {
 }
 NIGHTISS_IMAGES = SqlTable(
     name="imagenesISS",
-    description="photos of the Earth at night that were placed on the map by regengine",
+    description="night photos of the Earth, placed on the map by regengine",
     columns=(
         KEY,
         *RECORD,

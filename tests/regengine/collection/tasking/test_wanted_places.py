@@ -217,18 +217,18 @@ def test_lists_are_read_under_the_names_that_columns_have(tmp_path: Path, separa
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ("A,-180.5,0,,", "lon '-180.5' is no number from -180 to 360"),
-        ("A,360.5,0,,", "lon '360.5' is no number from -180 to 360"),
-        ("A,0,90.1,,", "lat '90.1' is no number from -90 to 90"),
-        ("A,0,-90.1,,", "lat '-90.1' is no number from -90 to 90"),
-        ("A,0,north,,", "lat 'north' is no number from -90 to 90"),
-        ("A,0,0,-1,", "population '-1' is no number from 0 to 1e+10"),
-        ("A,0,0,10000000000.5,", "population '10000000000.5' is no number from 0 to 1e+10"),
-        ("A,0,0,,-0.5", "priority '-0.5' is no number from 0 to 1e+12"),
-        ("A,0,0,,1000000000000.5", "priority '1000000000000.5' is no number from 0 to 1e+12"),
-        (",0,0,,", "lacks its name, lon or lat"),
-        ("A,,0,,", "lacks its name, lon or lat"),
-        ("A,0,,,", "lacks its name, lon or lat"),
+        ("A,-180.5,0,,", "lon '-180.5' is not a number from -180 to 360"),
+        ("A,360.5,0,,", "lon '360.5' is not a number from -180 to 360"),
+        ("A,0,90.1,,", "lat '90.1' is not a number from -90 to 90"),
+        ("A,0,-90.1,,", "lat '-90.1' is not a number from -90 to 90"),
+        ("A,0,north,,", "lat 'north' is not a number from -90 to 90"),
+        ("A,0,0,-1,", "population '-1' is not a number from 0 to 1e+10"),
+        ("A,0,0,10000000000.5,", "population '10000000000.5' is not a number from 0 to 1e+10"),
+        ("A,0,0,,-0.5", "priority '-0.5' is not a number from 0 to 1e+12"),
+        ("A,0,0,,1000000000000.5", "priority '1000000000000.5' is not a number from 0 to 1e+12"),
+        (",0,0,,", "name, lon or lat is missing"),
+        ("A,,0,,", "name, lon or lat is missing"),
+        ("A,0,,,", "name, lon or lat is missing"),
     ],
 )
 def test_a_row_that_is_no_place_is_named_by_its_line(tmp_path: Path, row: str, told: str) -> None:
@@ -240,10 +240,10 @@ def test_a_row_that_is_no_place_is_named_by_its_line(tmp_path: Path, row: str, t
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "is no list of places"),
-        ("lon,lat\n1,2\n", "is no list of places"),
-        ("name,lat\nA,2\n", "is no list of places"),
-        ("name,lon\nA,2\n", "is no list of places"),
+        ("", "is not a list of places"),
+        ("lon,lat\n1,2\n", "is not a list of places"),
+        ("name,lat\nA,2\n", "is not a list of places"),
+        ("name,lon\nA,2\n", "is not a list of places"),
         ("name,lon,lat\n,,\n", "lists no place"),
     ],
 )

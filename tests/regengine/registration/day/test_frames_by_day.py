@@ -459,7 +459,7 @@ def test_processes_that_need_the_same_features_at_once_look_for_them_once(tmp_pa
     ]
     said = "".join(one.communicate()[1] for one in both)
     assert [one.returncode for one in both] == [0, 0]
-    assert said.count("are looked for") == said.count("are kept in") == 1
+    assert said.count("extracting features") == said.count("are cached in") == 1
     assert sorted(one.name for one in tmp_path.iterdir()) == ["fine.tif", "fine.tif.features"]
 
 

@@ -94,26 +94,28 @@ def test_bounds_may_cross_the_antimeridian(index: EarthIndex) -> None:
 def test_nothing_but_this_map_s_whole_index_is_read(
     index_path: Path, tmp_path: Path, lights: Path
 ) -> None:
-    with pytest.raises(ConfigError, match="no such index: make it anew"):
+    with pytest.raises(ConfigError, match="the index does not exist: make it again"):
         read_earth_index(tmp_path / "none.idx", [lights])
     other = tmp_path / "other.tif"
     other.write_bytes(lights.read_bytes() + b"more")
-    with pytest.raises(ConfigError, match=r"was made of lights\.tif, which is not what --lights"):
+    with pytest.raises(
+        ConfigError, match=r"was made from lights\.tif, not from the map of --lights"
+    ):
         read_earth_index(index_path, [other])
     text = tmp_path / "text.idx"
     text.write_text("earth")
-    with pytest.raises(ConfigError, match="is no index, or it is damaged"):
+    with pytest.raises(ConfigError, match="is not an index, or is damaged"):
         read_earth_index(text, [lights])
     with h5py.File(tmp_path / "store.h5", "w") as file:
         file.attrs["format"] = "another"
-    with pytest.raises(ConfigError, match="no index of the Earth's lights"):
+    with pytest.raises(ConfigError, match="not an index of the Earth's lights"):
         read_earth_index(tmp_path / "store.h5", [lights])
     newer = tmp_path / "newer.idx"
     shutil.copy(index_path, newer)
     with h5py.File(newer, "r+") as file:
         file.attrs["format_version"] += 1
         newest = file.attrs["format_version"]
-    with pytest.raises(ConfigError, match=f"format {newest}, this program reads"):
+    with pytest.raises(ConfigError, match=f"format {newest}, and this program reads"):
         read_earth_index(newer, [lights])
 
 

@@ -273,7 +273,9 @@ def test_streets_of_a_third_of_the_frame_say_their_share(
     result = report_on_streets(problem, match)
     assert np.median(errors_m(result, truth)) < 16.0
     (said,) = (reason.text for reason in result.reasons if reason.code == "outside_map")
-    assert said.startswith("the streets at hand cover 35 % of the frame; build them of a larger")
+    assert said.startswith(
+        "the available street maps cover 35 % of the frame; build them from a larger"
+    )
 
 
 @pytest.mark.slow
@@ -356,7 +358,7 @@ def test_with_streets_at_hand_what_is_missing_is_asked_for(
     references = SearchReferences(light_map=Nowhere(), streets=[streets])
     result = register_frame(frame, Prior(), references)
     (said,) = (reason.text for reason in result.reasons if reason.code == "no_streets")
-    assert "street maps are at hand" in said
+    assert "street maps are available" in said
     assert "--centre or --nadir" in said
     assert ("--focal-mm" in said) is (focal_mm is None)
 

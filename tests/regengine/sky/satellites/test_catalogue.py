@@ -55,8 +55,8 @@ def test_old_sets_are_left_out_and_a_whole_old_catalogue_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("", "holds no element set"),
-        ("<html>Sorry</html>\n", "holds no"),
+        ("", "no element set"),
+        ("<html>Sorry</html>\n", "no element set"),
         (ONE.text()[:100], "no usable"),
     ],
 )

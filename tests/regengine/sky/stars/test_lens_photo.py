@@ -203,7 +203,7 @@ def test_the_camera_of_a_photo_is_that_of_its_record() -> None:
     assert found.lens_values == pytest.approx(CAMERA.lens_values, rel=1e-6)
     assert replace(found, focal_px=CAMERA.focal_px) == CAMERA
     told = lens_photo.find_camera(FRAME, stars, {"b": record})
-    assert told == "--solutions has no solution of a; the photo is left out"
+    assert told == "--solutions has no solution of a; the photo is skipped"
     few = lens_photo.find_camera(FRAME, stars)
     assert isinstance(few, str)
     assert "star" in few

@@ -48,9 +48,9 @@ def test_colours_of_61_cygni_are_those_of_an_orange_dwarf() -> None:
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda data: b"", "no star catalogue"),
-        (lambda data: b"PK" + data[2:], "no star catalogue"),
-        (lambda data: data[:-1000], "cut short"),
+        (lambda data: b"", "not a star catalogue"),
+        (lambda data: b"PK" + data[2:], "not a star catalogue"),
+        (lambda data: data[:-1000], "truncated"),
         (lambda data: data[:100_016] + b"\xff" * 360 + data[100_376:], "damaged"),
     ],
 )
@@ -91,5 +91,5 @@ def test_values_of_the_file_are_believed_to_their_limits(
     for value in beyond:
         with pytest.raises(CatalogueError, match="damaged"):
             load_catalogue(path=written(value))
-    with pytest.raises(CatalogueError, match="cut short"):
+    with pytest.raises(CatalogueError, match="truncated"):
         load_catalogue(path=written(within[0], 999))
