@@ -15,6 +15,7 @@ from detectors.types import (
     Detections,
     Detector,
     LightDetections,
+    LightningDetections,
     StarDetections,
     StreakDetections,
 )
@@ -26,7 +27,8 @@ D = TypeVar("D", bound=Detections)
 class Kind(Generic[D]):
     """What some detectors find."""
 
-    name: str  # in the plural; the files of its methods are called ``detectors/NAME_*.py``
+    # The files of its methods are called ``detectors/NAME.py`` or ``detectors/NAME_*.py``
+    name: str
 
     def detectors(self) -> dict[str, Detector[D]]:
         """Every method that finds it, with its default parameters, by name and in their order.
@@ -37,6 +39,7 @@ class Kind(Generic[D]):
 
 
 LIGHTS: Kind[LightDetections] = Kind("lights")
+LIGHTNING: Kind[LightningDetections] = Kind("lightning")
 STARS: Kind[StarDetections] = Kind("stars")
 STREAKS: Kind[StreakDetections] = Kind("streaks")
 
@@ -45,7 +48,7 @@ STREAKS: Kind[StreakDetections] = Kind("streaks")
 def _load_detectors(kind: str) -> dict[str, Detector[Any]]:
     found: dict[str, Detector[Any]] = {}
     for info in pkgutil.iter_modules(detectors.__path__):
-        if not info.name.startswith(f"{kind}_"):
+        if info.name.partition("_")[0] != kind:
             continue
         for detector in importlib.import_module(f"detectors.{info.name}").DETECTORS:
             if detector.name in found:

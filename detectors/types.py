@@ -155,6 +155,20 @@ class StarDetections(PointDetections):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LightningDetections(PointDetections):
+    """Flashes of lightning in one image, the brightest first; more columns in `PointDetections`."""
+
+    # Box around the light above half of its peak, pixels, its borders at pixel centres
+    x1: FloatArray
+    y1: FloatArray
+    x2: FloatArray
+    y2: FloatArray
+    fwhm_px: FloatArray  # geometric mean of length and width at half of the peak
+    # (blue - red) / (red + green + blue) of the light above what lies around, linear: -1 to 1
+    blueness: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
 class StreakDetections(Detections):
     """Streaks found in one image, sorted by `snr`, the surest first."""
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from regengine.sky.detection.detect import PhotoDetections
     from regengine.sky.stars.photo import SolveJob
 
-Kind = Literal["lights", "stars", "streaks"]
+Kind = Literal["lights", "lightning", "stars", "streaks"]
 Fields = ParamSpec("Fields")
 
 
@@ -381,13 +381,13 @@ def classify(photo: AnyPath, options: ClassifyOptions) -> Scene:
 
 @takes_after_two(DetectOptions)
 def detect(photo: AnyPath, kind: Kind, options: DetectOptions) -> Detections:
-    """Find the lights, stars or streaks of a photo.
+    """Find the lights, lightning, stars or streaks of a photo.
 
     Parameters
     ----------
     photo : path
     kind : str
-        ``lights``, ``stars`` or ``streaks``.
+        ``lights``, ``lightning``, ``stars`` or ``streaks``.
 
     Raises
     ------

@@ -343,7 +343,7 @@ class Detections(Table):
     photo : PhotoDetections
         Frame, path and method.
     kind : str
-        ``lights``, ``stars`` or ``streaks``.
+        ``lights``, ``lightning``, ``stars`` or ``streaks``.
     """
 
     def __init__(self, photo: PhotoDetections[Any], kind: str) -> None:

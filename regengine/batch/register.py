@@ -233,7 +233,7 @@ def _describe_file(path: Path) -> dict[str, str]:
 
 
 def _describe_placed_file(path: Path) -> dict[str, str]:
-    """A file, and where `regengine.batch.at_hand.files_of_run` finds it again."""
+    """A file, and where `regengine.batch.at_hand.find_run_files` finds it again."""
     return _describe_file(path) | {"path": str(path.absolute())}
 
 

@@ -69,6 +69,34 @@ def lights(
 
 
 @app.command(no_args_is_help=True)
+def lightning(
+    labels: Annotated[
+        Path, typer.Argument(help="CSV: path,x1,y1,x2,y2 (the box around a flash a row).")
+    ],
+    method: Method = None,
+    max_side_px: common.MaxSide = LONG_SIDE_PX["lightning"],
+    whole_frame: common.WholeFrame = False,
+    plot: Plot = None,
+    as_json: common.Json = False,
+    quiet: common.Quiet = False,
+    log_json: common.LogJson = False,
+) -> None:
+    """Score the methods that find lightning against flashes that you marked.
+
+    A flash is found if a detection lies in its box, or beside it within 3 px and a quarter of its
+    shorter side; false is what lies in no box. Other columns are those of `bench lights`.
+
+    \b
+    Examples:
+      regengine bench lightning labels.csv
+      regengine bench lightning labels.csv --json --plot figures
+    """
+    configure_logging(quiet=quiet, as_json=log_json)
+    looked_at = DetectOptions(max_side_px=max_side_px, whole_frame=whole_frame)
+    _bench("lightning", labels, method, plot, looked_at, as_json=as_json, quiet=quiet)
+
+
+@app.command(no_args_is_help=True)
 def stars(
     labels: Labels,
     method: Method = None,
@@ -247,7 +275,7 @@ def _bench(
     from regengine.api import detect_job
     from regengine.batch.console import show_progress
     from regengine.errors import FrameError
-    from regengine.evaluate import detections, labelled_streaks
+    from regengine.evaluate import detections, labelled_flashes, labelled_streaks
     from regengine.evaluate.streak_labels import read_streak_labels
     from regengine.evaluate.streak_scores import streak_rows
     from regengine.scene.labels import check_photos_exist
@@ -262,6 +290,10 @@ def _bench(
         photos = {photo.path: photo for photo in read_streak_labels(labels)}
         score, summary = labelled_streaks.score_streak_photo, labelled_streaks.streak_summary
         table = labelled_streaks.STREAK_TABLE
+    elif kind == "lightning":
+        photos = {photo.path: photo for photo in labelled_flashes.read_flash_labels(labels)}
+        score = labelled_flashes.score_flash_photo
+        summary, table = detections.summary, detections.DETECTION_TABLE
     else:
         photos = {photo.path: photo for photo in detections.read_light_labels(labels)}
         score = partial(detections.score_photo, tolerance_px=tolerance_px)

@@ -1,9 +1,9 @@
-"""``regengine detect``: where the lights, stars and streaks of photos are."""
+"""``regengine detect``: where the lights, lightning, stars and streaks of photos are."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ class Kind(StrEnum):
     """What is sought."""
 
     LIGHTS = "lights"
+    LIGHTNING = "lightning"
     STARS = "stars"
     STREAKS = "streaks"
 
@@ -25,21 +26,43 @@ class Kind(StrEnum):
 @with_options
 def main(
     *,
+<<<<<<< HEAD
     kind: Annotated[Kind, typer.Argument(help="What to detect: lights, stars or streaks.")],
+=======
+    kind: Annotated[
+        Kind, typer.Argument(help="City lights, lightning, stars, or streaks of satellites.")
+    ],
+>>>>>>> w-light
     photos: common.Photos,
     options: DetectOptions,
     run: LineOptions,
     overlay: common.PhotoOverlays = None,
+    neighbours: Annotated[
+        bool,
+        typer.Option(
+            "--neighbours",
+            help="Lightning: lay the photo before and the one after, by name, over each.",
+        ),
+    ] = False,
 ) -> None:
+<<<<<<< HEAD
     """Detect city lights, stars or streaks in photographs: sub-pixel position, flux, SNR and shape.
 
     Positions are pixels of the picture as stored, for star trails their middle. Flux is in units of
     full scale times pixels. Where the Earth's limb is visible, stars and streaks are searched only
     above it.
+=======
+    """Find city lights, lightning, stars or streaks in photographs: places, flux, signal and shape.
+
+    Positions are pixels of the picture as stored; of trails of stars, their middle; flux is in
+    units of full scale times pixels. Stars and streaks are not sought below the Earth's limb where
+    it is seen, lightning not above it.
+>>>>>>> w-light
 
     \b
     Examples:
       regengine detect lights night.jpg > lights.csv
+      regengine detect lightning timelapse/ --neighbours --json --overlay overlays
       regengine detect stars photos/ --json --overlay overlays
       regengine detect streaks frames/ --out streaks.ndjson --workers 4
     """
@@ -47,13 +70,19 @@ def main(
     from functools import partial
 
     from regengine.batch.discover import find_existing_photos
+    from regengine.errors import ConfigError
     from regengine.sky.detection.kinds import SOUGHT
+    from regengine.sky.detection.lightning import Neighbours
     from regengine.sky.drawing import picture_paths
 
     sought = SOUGHT[kind]
+    if neighbours and kind is not Kind.LIGHTNING:
+        raise ConfigError(f"--neighbours is for lightning: leave it out for {kind}.")
     detector = sought.detector(options.method)
     found = find_existing_photos(photos, exclude=[overlay])
     side_px = options.max_side_px or LONG_SIDE_PX[kind]
+    settings = {"method": detector.name, "max_side_px": side_px, "whole_frame": options.whole_frame}
+    beside: dict[str, Any] = {"neighbours": Neighbours.among(found)} if neighbours else {}
     print_answers(
         run,
         found,
@@ -63,9 +92,10 @@ def main(
             max_long_side_px=side_px,
             sky_only=not options.whole_frame,
             overlays=None if overlay is None else picture_paths(found, overlay, kind),
+            **beside,
         ),
         f"detect {kind}",
-        {"method": detector.name, "max_side_px": side_px, "whole_frame": options.whole_frame},
+        settings | dict.fromkeys(beside, True),
         header=",".join(sought.columns),
         doing=f"detecting {kind}",
     )

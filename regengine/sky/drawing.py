@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from detectors.types import (
     FloatArray,
     LightDetections,
+    LightningDetections,
     PointFlag,
     StarDetections,
     StreakDetections,
@@ -44,6 +45,7 @@ KIND_COLOURS: dict[StreakKind, Colour] = {
 # Lengths of the drawn picture, pixels
 LONG_SIDE_PX = 1600
 MIN_CIRCLE_PX = 4.0
+BOX_GAP_PX = 3.0  # between the light of a flash and the box around it
 STREAK_GAP_PX = 4.0  # between a streak's edge and the lines beside it
 LABEL_GAP_PX = 12.0  # between the line and the number
 LABEL_RIGHT_PX, LABEL_UP_PX = 5, 4  # from what a label names
@@ -92,6 +94,19 @@ def draw_lights(photo: Path, lights: LightDetections, target: Path) -> None:
         )
         draw_circle(picture, x, y, radius, factor, colour)
     draw_legend(picture, {"light": GREEN, "blended": YELLOW, "saturated": RED})
+    write_picture(picture, target)
+
+
+def draw_lightning(photo: Path, flashes: LightningDetections, target: Path) -> None:
+    """Draw boxes around the lightning of a photo: green; red where saturated."""
+    picture, factor = brighten(photo)
+    corners = zip(flashes.x1, flashes.y1, flashes.x2, flashes.y2, strict=True)
+    for (x1, y1, x2, y2), flags in zip(corners, flashes.flags, strict=True):
+        first = picture_pixel(x1 - BOX_GAP_PX / factor, y1 - BOX_GAP_PX / factor, factor)
+        second = picture_pixel(x2 + BOX_GAP_PX / factor, y2 + BOX_GAP_PX / factor, factor)
+        colour = RED if flags & PointFlag.SATURATED else GREEN
+        cv2.rectangle(picture, first, second, colour, 1, cv2.LINE_AA)
+    draw_legend(picture, {"lightning": GREEN, "saturated": RED})
     write_picture(picture, target)
 
 

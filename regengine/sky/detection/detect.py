@@ -17,7 +17,7 @@ from regengine.io.tables import csv_lines, name_cell, path_cell
 from regengine.photo.formats import PhotoFile, as_photo_file
 from regengine.photo.frame_ids import frame_id_of
 from regengine.photo.image import LinearLight, read_linear_light
-from regengine.result import Answer
+from regengine.result import Answer, Reason
 from regengine.sky.drawing import PicturePaths
 
 D = TypeVar("D", bound=Detections)
@@ -36,6 +36,7 @@ class PhotoDetections(Generic[D]):
     method: str
     found: D  # in pixels of the picture as stored
     seconds: float  # time of the detection, without reading the file
+    reasons: tuple[Reason, ...] = ()  # why it was not searched; none where it was
 
 
 @dataclass(frozen=True, kw_only=True)

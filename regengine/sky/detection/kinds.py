@@ -1,4 +1,4 @@
-"""What can be sought on photos: lights, stars and streaks."""
+"""What can be sought on photos: lights, lightning, stars and streaks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from detectors.types import BoolImage, LightDetections, StarDetections, StreakDe
 from regengine.photo.image import LinearLight, mask_captions
 from regengine.sky.detection import LONG_SIDE_PX
 from regengine.sky.detection.detect import DetectionKind
-from regengine.sky.drawing import draw_lights, draw_stars, draw_streaks
+from regengine.sky.detection.lightning import ALTITUDE_KM, MIN_LIMB_PX, LightningKind
+from regengine.sky.drawing import draw_lightning, draw_lights, draw_stars, draw_streaks
 
-ALTITUDE_KM = 410.0  # of the Station, to half a degree of the horizon's dip
-MIN_LIMB_PX = 16  # a narrower picture shows no arc
 # What records and tables say of each, rounded to what it is worth
 PLACE = {"x": ".3f", "y": ".3f", "flux": ".5g", "snr": ".4g"}
 SIGMAS = {"sigma_x_px": ".4f", "sigma_y_px": ".4f"}
-ENDS = dict.fromkeys(("x1", "y1", "x2", "y2"), ".2f")
+BOX = ("x1", "y1", "x2", "y2")
+ENDS = dict.fromkeys(BOX, ".2f")
 
 
 def mask_not_sky(picture: LinearLight) -> BoolImage:
@@ -55,6 +55,13 @@ LIGHTS: DetectionKind[LightDetections] = DetectionKind(
     values=PLACE | {"radius_px": ".3f"} | SIGMAS,
     draw=draw_lights,
 )
+LIGHTNING = LightningKind(
+    kind=registry.LIGHTNING,
+    best_method="excess",
+    long_side_px=LONG_SIDE_PX["lightning"],
+    values=PLACE | {"fwhm_px": ".3f", "blueness": ".3f"} | SIGMAS | dict.fromkeys(BOX, ".1f"),
+    draw=draw_lightning,
+)
 STARS: DetectionKind[StarDetections] = DetectionKind(
     kind=registry.STARS,
     best_method="matched",  # of `python -m benchmarks stars`
@@ -74,4 +81,6 @@ STREAKS: DetectionKind[StreakDetections] = DetectionKind(
     draw=draw_streaks,
     hidden=mask_not_sky_or_blank,
 )
-SOUGHT: dict[str, DetectionKind[Any]] = {one.kind.name: one for one in (LIGHTS, STARS, STREAKS)}
+SOUGHT: dict[str, DetectionKind[Any]] = {
+    one.kind.name: one for one in (LIGHTS, LIGHTNING, STARS, STREAKS)
+}

@@ -1,0 +1,401 @@
+"""Lightning in one frame, or in one that neighbours of its sequence are laid over.
+
+A flash lights a cloud from within: a broad, smooth, white to blue light that stands alone, and that
+is not there in the next frame. ``docs/methods/lightning.md`` gives the equations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.background import read_clipped_map
+from detectors.frame import flag_lights
+from detectors.neighbour_frames import lay_over
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, LightningDetections
+
+MIN_SIDE_PX = 32
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear red, green and blue (IEC 61966-2-1)
+# Of the second moments of a flash's light its centroid is uncertain by this share
+CENTROID_SHARE = 0.2
+MAX_PEAKS = 150  # the brightest; more have frames full of lamps or without any night
+
+
+@dataclass(frozen=True, kw_only=True)
+class LightningParams:
+    """What a flash is. Levels are those of 8-bit sRGB, lengths pixels of the frame given."""
+
+    background_px: int = 161  # side of the median that is the light around
+    blur_px: float = 2.5  # sigma of the Gaussian under which peaks are sought
+    # Of every flash; half of its peak bounds it
+    min_peak_levels: float = 25.0
+    min_blueness: float = -0.07  # (blue - red) / sum, linear, of the light above the ring about it
+    max_greenness: float = 0.08  # (2 green - red - blue) / sum: airglow, fishing boats
+    min_width_px: float = 5.5  # across, as of an even ellipse: stars and lamps are narrower
+    max_elongation: float = 6.5  # length over width
+    min_core_balance: float = 0.62  # darkest over brightest colour of its core, levels
+    # rms of what is finer than 2 px, over the mean, times the width: lamps and streets are grains
+    max_texture_px: float = 1.9
+    # Of one that is bright and white: moonlit cloud is neither
+    bright_peak_levels: float = 90.0
+    bright_core_levels: float = 135.0  # darkest colour of its core
+    bright_prominence: float = 0.25  # share of its peak by which it rises above the ring about it
+    bright_contrast: float = 4.5  # the same over the spread in the ring
+    # Of any other
+    faint_snr: float = 5.0  # of the peak over the noise of the blurred frame
+    faint_core_levels: float = 30.0
+    faint_prominence: float = 0.55
+    faint_contrast: float = 9.0
+    faint_core_balance: float = 0.86
+    faint_greenness: float = -0.12  # at least: reflections of cabin lamps are purple
+    faint_uniqueness: float = 0.3  # as prominence, of a ring six radii wide: fields of lamps
+    # Of a distant one: small, and quite alone
+    small_width_px: float = 12.0  # at most
+    small_prominence: float = 0.75
+    small_contrast: float = 7.0
+    small_uniqueness: float = 0.9
+    small_core_levels: float = 70.0
+    small_core_balance: float = 0.8
+    small_texture_px: float = 2.6  # as above; a narrow light has more
+    # Of what neighbours laid over the frame do not show
+    new_peak_levels: float = 25.0
+    new_area_px: int = 40
+    new_blueness: float = 0.0
+    new_core_levels: float = 45.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeighbourFrame:
+    """A frame of the same sequence and size."""
+
+    light: NDArray[np.generic]  # (h, w, 3): linear red, green and blue
+    ignored: BoolImage  # (h, w): sky, structure, captions
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Peak:
+    """One peak: where it is above half of its height, and what distinguishes flashes."""
+
+    # Of the pixels above half of its height
+    rows: IndexArray
+    cols: IndexArray
+    height: float  # levels
+    x: float
+    y: float
+    moments_px2: FloatArray  # (2, 2): of the lit area
+    flux: float
+    blueness: float
+    greenness: float
+    core_levels: float
+    core_balance: float
+    prominence: float
+    contrast: float
+    uniqueness: float
+    texture: float
+
+    @property
+    def axes_px(self) -> tuple[float, float]:
+        """Width and length of an even ellipse of these moments."""
+        low, high = np.sqrt(np.linalg.eigvalsh(self.moments_px2))
+        return 4.0 * float(low), 4.0 * float(high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lightning:
+    """Lightning as excess of white and blue light over its surroundings and its neighbours."""
+
+    params: LightningParams = field(default_factory=LightningParams)
+    name: ClassVar[str] = "excess"
+
+    def detect(
+        self,
+        light: NDArray[np.generic],
+        mask: BoolImage | None = None,
+        saturated: NDArray[np.generic] | None = None,
+        neighbours: Sequence[NeighbourFrame] = (),
+    ) -> LightningDetections:
+        """Find the lightning of a frame; see `detect_lightning`."""
+        return detect_lightning(light, mask, saturated, neighbours, self.params)
+
+
+def detect_lightning(
+    light: NDArray[np.generic],
+    mask: BoolImage | None = None,
+    saturated: NDArray[np.generic] | None = None,
+    neighbours: Sequence[NeighbourFrame] = (),
+    params: LightningParams = LightningParams(),
+) -> LightningDetections:
+    """Find the flashes of a frame.
+
+    `light` (h, w, 3): linear red, green and blue, 1 at full scale; grey of shape (h, w) has no
+    colour to tell by, and no flashes; `mask` (h, w): True where pixels must be ignored: sky,
+    structure, captions; `saturated` (h, w): fraction of clipped pixels under each pixel;
+    `neighbours`: frames before and after. Where they show the same ground, a flash is what none of
+    them shows. Those of other places are left out.
+    """
+    if light.ndim != 3 or light.shape[2] != 3 or min(light.shape[:2]) < MIN_SIDE_PX:
+        return LightningDetections.empty()
+    linear = np.asarray(light, np.float32)
+    ignored = ~np.isfinite(linear).all(axis=2)
+    ignored |= np.zeros(ignored.shape, bool) if mask is None else mask
+    linear = np.clip(np.where(ignored[..., None] & ~np.isfinite(linear), 0.0, linear), 0.0, 1.0)
+    if ignored.all():
+        return LightningDetections.empty()
+    levels = convert_to_levels(linear)
+    white = remove_red(levels)
+    excess = white - take_median_around(white, params.background_px)
+    blurred = np.where(ignored, np.float32(0.0), excess)
+    blurred = cv2.GaussianBlur(blurred, (0, 0), params.blur_px)
+    noise = 0.3 + 1.4826 * float(np.median(np.abs(blurred[~ignored])))
+
+    # Where neighbours show the same ground, their light is what lies around
+    base = np.full(linear.shape, np.nan, np.float32)
+    new = np.full(excess.shape, np.inf, np.float32)
+    for neighbour in neighbours:
+        laid = lay_over(
+            levels,
+            convert_to_levels(np.asarray(neighbour.light, np.float32)),
+            ignored,
+            neighbour.ignored,
+        )
+        if laid is None:
+            continue
+        ignored |= laid.still
+        valid = laid.valid & ~ignored
+        added = cv2.GaussianBlur(white - remove_red(laid.levels), (0, 0), params.blur_px)
+        lower = valid & (added < new)
+        new[lower] = added[lower]
+        base[lower] = convert_to_light(laid.levels)[lower]
+    compared = np.isfinite(new)
+    blurred = np.where(ignored, np.float32(0.0), np.where(compared, new, blurred))
+
+    flashes: list[_Peak] = []
+    done = np.zeros(ignored.shape, bool)  # lit by a peak that was looked at
+    glow = ignored.copy()  # what no ring may lie in
+    for row, col in find_brightest_peaks(blurred, params.min_peak_levels):
+        if done[row, col] or ignored[row, col]:
+            continue
+        lit = flood(blurred, row, col)
+        if lit is None:
+            continue
+        done[lit] = True
+        peak = _measure_peak(blurred, excess, linear, levels, base, glow, lit)
+        if peak is None:
+            continue
+        is_flash = _is_new if compared[row, col] else _stands_alone
+        if is_flash(peak, noise, params):
+            flashes.append(peak)
+            glow[lit] = True
+    return _describe(flashes, noise, ignored, read_clipped_map(saturated, linear.max(axis=2)))
+
+
+def convert_to_levels(linear: FloatImage) -> FloatImage:
+    """Levels of sRGB (IEC 61966-2-1), 0 to 255, not rounded, of linear light."""
+    light = np.clip(linear, 0.0, 1.0)
+    curved = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.asarray(255.0 * curved, np.float32)
+
+
+def convert_to_light(levels: FloatImage) -> FloatImage:
+    """Linear light, 0 to 1, of levels of sRGB."""
+    value = np.clip(levels / 255.0, 0.0, 1.0)
+    curved = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    return np.asarray(curved, np.float32)
+
+
+def remove_red(levels: FloatImage) -> FloatImage:
+    """Blue, less what red has more than it nearby: sodium lamps are dark, white light stays."""
+    blue = levels[..., 2]
+    redder = cv2.GaussianBlur(levels[..., 0] - blue, (0, 0), 1.5)
+    return np.asarray(blue - np.maximum(redder, 0.0), np.float32)
+
+
+def take_median_around(image: FloatImage, side_px: int) -> FloatImage:
+    """Median of the square about each pixel, computed at a quarter of the size."""
+    height, width = image.shape
+    small = cv2.resize(
+        np.clip(image, 0.0, 255.0), (width // 4, height // 4), interpolation=cv2.INTER_AREA
+    )
+    median = cv2.medianBlur(np.rint(small).astype(np.uint8), side_px // 4 | 1)
+    return np.asarray(
+        cv2.resize(median.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    )
+
+
+def find_brightest_peaks(image: FloatImage, least: float) -> list[tuple[int, int]]:
+    """Rows and columns of local maxima, the highest first."""
+    highest = cv2.dilate(image, np.ones((7, 7), np.uint8))
+    rows, cols = np.nonzero((image >= highest) & (image > least))
+    order = np.argsort(-image[rows, cols], kind="stable")[:MAX_PEAKS]
+    return [(int(rows[k]), int(cols[k])) for k in order]
+
+
+def flood(image: FloatImage, row: int, col: int) -> tuple[IndexArray, IndexArray] | None:
+    """Rows and columns connected to a peak and above half of it; None where one is higher."""
+    height, width = image.shape
+    half = 0.5 * float(image[row, col])
+    for reach in (24, 72, max(height, width)):
+        top, left = max(row - reach, 0), max(col - reach, 0)
+        part = image[top : row + reach + 1, left : col + reach + 1]
+        label = np.asarray(
+            cv2.connectedComponents((part > half).astype(np.uint8), connectivity=4)[1]
+        )
+        lit = label == label[row - top, col - left]
+        rows, cols = np.nonzero(lit)
+        rows, cols = rows + top, cols + left
+        inside = rows.min() > top or top == 0
+        inside &= cols.min() > left or left == 0
+        inside &= bool(rows.max() < row + reach or row + reach >= height - 1)
+        inside &= bool(cols.max() < col + reach or col + reach >= width - 1)
+        if inside:
+            break
+    return None if image[rows, cols].max() > image[row, col] else (rows, cols)
+
+
+def _measure_peak(
+    blurred: FloatImage,
+    excess: FloatImage,
+    linear: FloatImage,
+    levels: FloatImage,
+    base: FloatImage,
+    glow: BoolImage,
+    lit: tuple[IndexArray, IndexArray],
+) -> _Peak | None:
+    """Measure a peak against the rings about it; None where they are hidden."""
+    rows, cols = lit
+    radius = float(np.sqrt(rows.size / np.pi))
+    reach = int(6.0 * radius) + 12
+    window = (
+        slice(max(int(rows.min()) - reach, 0), int(rows.max()) + reach + 1),
+        slice(max(int(cols.min()) - reach, 0), int(cols.max()) + reach + 1),
+    )
+    inside = np.zeros(glow[window].shape, bool)
+    inside[rows - window[0].start, cols - window[1].start] = True
+    away = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 5)
+    free = ~glow[window]
+    ring = free & (away > 0.6 * radius + 2.0) & (away <= 1.6 * radius + 6.0)
+    wide = free & (away > 1.2 * radius + 4.0) & (away <= 6.0 * radius + 10.0)
+    if int(ring.sum()) < 10:
+        return None
+
+    light, own = blurred[window], linear[window]
+    height = float(light[inside].max())
+    middle = float(np.median(light[ring]))
+    spread = 1.4826 * float(np.median(np.abs(light[ring] - middle)))
+    far = float(np.percentile(light[wide], 97)) if wide.any() else 0.0
+
+    # Colours of what is added: its halo, where nothing is clipped, tells more than its core
+    around = np.median(own[ring], axis=0)
+    behind = np.where(np.isfinite(base[window]), base[window], around)
+    halo = (
+        (away <= 0.6 * radius + 2.0) & (excess[window] > 0.15 * height) & ~(glow[window] & ~inside)
+    )
+    halo &= levels[window].max(axis=2) < 250.0
+    red, green, blue = (own - behind)[halo if int(halo.sum()) >= 5 else inside].sum(axis=0)
+    total = max(float(red + green + blue), 1e-9)
+    core = levels[window][inside & (light >= 0.8 * height)].mean(axis=0)
+
+    fine = cv2.GaussianBlur(excess[window], (0, 0), 1.0)
+    grain = fine - cv2.GaussianBlur(fine, (0, 0), 2.0)
+    weight = light[inside]
+    return _Peak(
+        rows=rows,
+        cols=cols,
+        height=height,
+        x=float(np.average(cols, weights=weight)),
+        y=float(np.average(rows, weights=weight)),
+        moments_px2=np.cov(np.stack([cols, rows])) + np.eye(2) / 12.0,
+        flux=float(((own - behind)[inside] @ LUMINANCE).sum()),
+        blueness=float(blue - red) / total,
+        greenness=float(2.0 * green - red - blue) / total,
+        core_levels=float(core.min()),
+        core_balance=float(core.min() / max(core.max(), 1.0)),
+        prominence=(height - float(np.percentile(light[ring], 97))) / height,
+        contrast=(height - middle) / (spread + 1.5),
+        uniqueness=(height - far) / height,
+        texture=float(np.sqrt(np.mean(grain[inside] ** 2)) / max(fine[inside].mean(), 1e-6)),
+    )
+
+
+def _stands_alone(peak: _Peak, noise: float, limits: LightningParams) -> bool:
+    """Whether a peak is a flash by its own looks: bright, or fainter and alone, or small."""
+    width, length = peak.axes_px
+    of_any = (
+        peak.blueness >= limits.min_blueness
+        and peak.greenness <= limits.max_greenness
+        and width >= limits.min_width_px
+        and length <= limits.max_elongation * width
+        and peak.core_balance >= limits.min_core_balance
+    )
+    smooth = peak.texture * width <= limits.max_texture_px
+    bright = (
+        peak.height >= limits.bright_peak_levels
+        and peak.core_levels >= limits.bright_core_levels
+        and peak.prominence >= limits.bright_prominence
+        and peak.contrast >= limits.bright_contrast
+    )
+    faint = (
+        peak.height >= limits.faint_snr * noise
+        and peak.core_levels >= limits.faint_core_levels
+        and peak.prominence >= limits.faint_prominence
+        and peak.contrast >= limits.faint_contrast
+        and peak.core_balance >= limits.faint_core_balance
+        and peak.greenness >= limits.faint_greenness
+        and peak.uniqueness >= limits.faint_uniqueness
+    )
+    small = (
+        width <= limits.small_width_px
+        and peak.core_levels >= limits.small_core_levels
+        and peak.core_balance >= limits.small_core_balance
+        and peak.prominence >= limits.small_prominence
+        and peak.contrast >= limits.small_contrast
+        and peak.uniqueness >= limits.small_uniqueness
+        and peak.texture * width <= limits.small_texture_px
+    )
+    return of_any and ((smooth and (bright or faint)) or small)
+
+
+def _is_new(peak: _Peak, _noise: float, limits: LightningParams) -> bool:
+    """Whether a peak that no neighbour shows is a flash, and no edge that moved otherwise."""
+    return (
+        peak.height >= limits.new_peak_levels
+        and peak.rows.size >= limits.new_area_px
+        and peak.blueness >= limits.new_blueness
+        and peak.core_levels >= limits.new_core_levels
+        and peak.prominence >= limits.bright_prominence
+        and peak.contrast >= limits.bright_contrast
+        and peak.texture * peak.axes_px[0] <= limits.max_texture_px
+    )
+
+
+def _describe(
+    flashes: list[_Peak], noise: float, ignored: BoolImage, clipped: BoolImage
+) -> LightningDetections:
+    """Columns of the flashes, the brightest first."""
+    flashes = sorted(flashes, key=lambda one: -one.flux)
+    if not flashes:
+        return LightningDetections.empty()
+    column = {
+        name: np.array([getattr(one, name) for one in flashes], float)
+        for name in ("x", "y", "flux", "blueness")
+    }
+    fwhm = np.array([np.sqrt(np.prod(one.axes_px)) for one in flashes])
+    return LightningDetections(
+        **column,
+        snr=np.array([one.height for one in flashes]) / noise,
+        covariance_px2=np.array([CENTROID_SHARE**2 * one.moments_px2 for one in flashes]),
+        x1=np.array([one.cols.min() for one in flashes], float),
+        y1=np.array([one.rows.min() for one in flashes], float),
+        x2=np.array([one.cols.max() for one in flashes], float),
+        y2=np.array([one.rows.max() for one in flashes], float),
+        fwhm_px=fwhm,
+        flags=flag_lights(column["x"], column["y"], 0.5 * fwhm, ignored, clipped),
+    )
+
+
+DETECTORS = (Lightning(),)

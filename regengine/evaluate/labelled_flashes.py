@@ -1,0 +1,102 @@
+"""How a method that finds lightning does on labelled photos: boxes, and what lies in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from detectors.types import BoolArray, FloatArray, IndexArray
+from regengine.errors import ConfigError
+from regengine.evaluate.detections import DetectionScore, Finder
+from regengine.evaluate.tables import numbers, read_labelled_rows
+from regengine.sky.drawing import draw_comparison
+
+BOX = ("x1", "y1", "x2", "y2")
+IGNORED = "ignore"
+ADVICE = "its first line must name path, x1, y1, x2, y2"
+# The middle of the light need not be that of its box: the box counts with so much more around it
+MARGIN_SHARE, MARGIN_PX = 0.25, 3.0  # of its shorter side, and pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledFlashes:
+    """A photo and the flashes that a person marked in it."""
+
+    path: Path  # the photo
+    boxes: FloatArray  # (N, 4): x1, y1, x2, y2 around the light, pixels of the picture as stored
+    ignored: BoolArray  # (N,): what may be lightning: need not be found, and is not false
+
+
+def read_flash_labels(path: Path) -> list[LabelledFlashes]:
+    """Read labelled flashes: photos in the order of their first rows.
+
+    CSV with the columns path, x1, y1, x2, y2, and kind if wanted; others are ignored. A row with a
+    path alone says that the photo shows no lightning. Relative paths count from the table's folder.
+    ConfigError if the file cannot be read, lacks a column, has no row, or a value is no number.
+    """
+    photos: dict[str, tuple[list[list[float]], list[bool]]] = {}
+    for photo, place, row in read_labelled_rows(path, BOX, ADVICE):
+        boxes, ignored = photos.setdefault(photo, ([], []))
+        texts = [row[name] for name in BOX]
+        if not any(texts):
+            continue
+        values = numbers(place, texts)
+        if not np.isfinite(values).all():
+            raise ConfigError(f"{place}: a flash needs {', '.join(BOX)}.")
+        boxes.append(values)
+        ignored.append(row.get("kind", "") == IGNORED)
+    if not photos:
+        raise ConfigError(f"{path} labels no photo: add a row per flash, path, x1, y1, x2, y2.")
+    return [
+        LabelledFlashes(
+            path=path.parent / name,
+            boxes=np.array(boxes, float).reshape(-1, 4),
+            ignored=np.array(ignored, bool),
+        )
+        for name, (boxes, ignored) in photos.items()
+    ]
+
+
+def match_flashes(boxes: FloatArray, found: FloatArray) -> tuple[IndexArray, BoolArray]:
+    """Which detection, x and y of (M, 2), is each labelled flash; -1 for none; which are false.
+
+    A detection in a box, or just beside it, may be that flash, and of all pairs as many are made
+    as can be, each used once. Others in the same box are pieces of one flash and not false.
+    """
+    low, high = boxes[:, None, :2], boxes[:, None, 2:]
+    margin = MARGIN_PX + MARGIN_SHARE * (high - low).min(axis=2, keepdims=True)
+    inside = ((found >= low - margin) & (found <= high + margin)).all(axis=2)
+    apart = np.linalg.norm(found - 0.5 * (low + high), axis=2)
+    cost = np.where(inside, apart / (1.0 + apart), 2.0 * len(boxes) + 2.0)
+    label, detection = linear_sum_assignment(cost)
+    of_label = np.full(len(boxes), -1)
+    paired = inside[label, detection]
+    of_label[label[paired]] = detection[paired]
+    return of_label, ~inside.any(axis=0)
+
+
+def score_flash_photo(photo: LabelledFlashes, find: Finder, picture: Path | None) -> DetectionScore:
+    """Score of one method on one photo, drawn where a picture is named; FrameError if it fails."""
+    found, seconds = find(photo.path)
+    of_label, false = match_flashes(photo.boxes, found)
+    hit = of_label >= 0
+    middle = 0.5 * (photo.boxes[:, :2] + photo.boxes[:, 2:])
+    wanted = ~photo.ignored
+    if picture is not None:
+        missed = middle[wanted & ~hit]
+        draw_comparison(photo.path, found[~false], found[false], missed, picture)
+    apart = np.hypot(*(found[of_label[wanted & hit]] - middle[wanted & hit]).T)
+    return DetectionScore(
+        frames=1,
+        wanted=int(wanted.sum()),
+        found=int((wanted & hit).sum()),
+        wanted_flux=float("nan"),
+        found_flux=float("nan"),
+        detections=len(found),
+        false=int(false.sum()),
+        distance_px=apart,
+        seconds=seconds,
+    )

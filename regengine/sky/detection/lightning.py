@@ -1,0 +1,198 @@
+"""Lightning in photos: in which of them it is sought, where, and beside which neighbours."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from detectors.lightning import NeighbourFrame
+from detectors.limb import find_limb, mask_sky
+from detectors.masks import blank_parts, mask_window_frames
+from detectors.types import BoolImage, Detector, LightningDetections
+from regengine.errors import FrameError
+from regengine.photo.formats import PhotoFile, as_photo_file
+from regengine.photo.frame import read_frame
+from regengine.photo.frame_ids import frame_id_of
+from regengine.photo.image import (
+    LinearLight,
+    mask_captions,
+    read_linear_channels,
+    read_linear_light,
+)
+from regengine.result import Reason
+from regengine.scene.classify import NIGHT_SKY
+from regengine.scene.features import measure_features
+from regengine.scene.model_file import load_scene_model
+from regengine.scene.picture import read_scene_picture
+from regengine.sky.detection.detect import (
+    DetectionKind,
+    PhotoDetections,
+    Record,
+    convert_to_stored_pixels,
+)
+from regengine.sky.drawing import PicturePaths
+
+ALTITUDE_KM = 410.0  # of the Station, to half a degree of the horizon's dip
+# Tops of thunderclouds, their halo, and the limb's own error reach so far above it
+ABOVE_LIMB_DEG = 0.6
+MIN_LIMB_PX = 16  # a narrower picture shows no arc
+FULL_FRAME_MM = 36.0
+# Clouds that lightning lights are five kilometres wide and more: through longer lenses lamps and
+# streets under thin cloud are as wide in the picture
+MAX_EQUIVALENT_MM = 150.0
+# Classes of photos of the night, and what they must add up to: 0.87 and more for the 15 photos with
+# lightning of the tuning half, 0.14 and less for those by day and of hardware in the light
+NIGHT = ("cities", "night_nocity", *NIGHT_SKY)
+MIN_NIGHT_PROBABILITY = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbours:
+    """The photos of a command in the order in which they were taken, as their names have it."""
+
+    ordered: tuple[Path, ...] = ()
+
+    @classmethod
+    def among(cls, photos: Sequence[Path]) -> Neighbours:
+        """Order photos by folder and name; numbers in names count as numbers."""
+
+        def in_order(photo: Path) -> tuple[str, list[tuple[int, str]]]:
+            parts = re.findall(r"\d+|\D+", photo.name.lower())
+            return str(photo.parent), [
+                (int(part), "") if part.isdecimal() else (-1, part) for part in parts
+            ]
+
+        return cls(ordered=tuple(sorted(photos, key=in_order)))
+
+    @cached_property
+    def _place(self) -> dict[Path, int]:
+        return {photo: place for place, photo in enumerate(self.ordered)}
+
+    def of(self, photo: Path) -> tuple[Path, ...]:
+        """The photo before and the one after, of the same folder."""
+        place = self._place.get(photo)
+        if place is None:
+            return ()
+        beside = self.ordered[max(place - 1, 0) : place] + self.ordered[place + 1 : place + 2]
+        return tuple(one for one in beside if one.parent == photo.parent)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LightningKind(DetectionKind[LightningDetections]):
+    """Lightning: sought in colours, below the limb, in photos of the night alone."""
+
+    def in_photo(
+        self,
+        photo: Path | PhotoFile,
+        detector: Detector[LightningDetections] | None = None,
+        *,
+        max_long_side_px: int | None = None,
+        sky_only: bool = True,
+        overlays: PicturePaths | None = None,
+        neighbours: Neighbours = Neighbours(),
+    ) -> PhotoDetections[LightningDetections]:
+        """Read a photo and find its lightning; see `DetectionKind.in_photo`.
+
+        `sky_only`: leave out photos of which `why_not` tells, and what `not_ground` covers;
+        `neighbours`: the photo before and the one after are laid over it, where they show the same
+        ground. One that cannot be read is left out.
+        """
+        method = self.detector() if detector is None else detector
+        side = self.long_side_px if max_long_side_px is None else max_long_side_px
+        file = as_photo_file(photo)
+        picture = read_linear_light(file, max_long_side_px=side)
+        colours, _ = read_linear_channels(file, max_long_side_px=side)
+        started = time.perf_counter()
+        reason = why_not(file, colours.shape[2]) if sky_only else None
+        if reason is not None:
+            found = LightningDetections.empty()
+        else:
+            hidden = picture.without(not_ground(picture) if sky_only else None)
+            beside = [
+                one
+                for path in neighbours.of(file.path)
+                if (one := _read_neighbour(path, side, sky_only=sky_only)) is not None
+            ]
+            more: dict[str, Any] = {"neighbours": beside} if beside else {}
+            found = method.detect(colours, hidden, picture.saturated, **more)
+        found = convert_to_stored_pixels(found, picture.factor, picture.full_scale)
+        seconds = time.perf_counter() - started
+        if overlays is not None:
+            self.draw(file.path, found, overlays.of(file.path))
+        return PhotoDetections(
+            path=file.path,
+            frame=frame_id_of(file.path),
+            method=method.name,
+            found=found,
+            seconds=seconds,
+            reasons=() if reason is None else (reason,),
+        )
+
+    def to_dict(self, photo: PhotoDetections[LightningDetections]) -> Record:
+        """The record of one photo, with why it was not searched, where it was not."""
+        record = super().to_dict(photo)
+        record["reasons"] = [reason.code for reason in photo.reasons]
+        record["reason_texts"] = [reason.text for reason in photo.reasons]
+        return record
+
+
+def why_not(file: PhotoFile, channels: int) -> Reason | None:
+    """Why lightning is not sought in a photo; None where it is."""
+    if channels != 3:
+        return Reason(
+            code="no_colour",
+            text="the photo has no colours, by which lightning differs from lamps",
+        )
+    frame = read_frame(file.path)
+    if frame.focal_px is not None:
+        equivalent_mm = FULL_FRAME_MM * frame.focal_px / max(file.width_px, file.height_px)
+        if equivalent_mm > MAX_EQUIVALENT_MM:
+            return Reason(
+                code="unsuitable_lens",
+                text=f"through a lens of {equivalent_mm:.0f} mm (on full frame) lamps look as wide "
+                "as lightning; use --whole-frame to try it all the same",
+            )
+    answer = load_scene_model().answer(measure_features(read_scene_picture(file)))
+    night = sum(answer.probabilities.get(name, 0.0) for name in NIGHT)
+    if night >= MIN_NIGHT_PROBABILITY or not answer.explained:
+        return None
+    likeliest = max(answer.probabilities, key=lambda name: answer.probabilities[name])
+    return Reason(
+        code="not_a_night_city_frame",
+        text=f"the photo looks like {likeliest} (probability "
+        f"{answer.probabilities[likeliest]:.2f}), not like the ground at night; use --whole-frame "
+        "to try it all the same",
+    )
+
+
+def not_ground(picture: LinearLight) -> BoolImage:
+    """Captions, black bars, window frames, and the sky above the limb."""
+    hidden = mask_captions(picture) | blank_parts(picture.light)
+    if picture.full_scale != 1.0 or min(picture.light.shape) < MIN_LIMB_PX:
+        return hidden
+    limb = find_limb(picture.light, focal_px=None, altitude_km=ALTITUDE_KM, ignored=hidden)
+    sky = None
+    if limb is not None:
+        sky = mask_sky(limb, picture.light.shape, margin_deg=-ABOVE_LIMB_DEG)
+        hidden |= sky
+    return hidden | mask_window_frames(picture.light, sky=sky)
+
+
+def _read_neighbour(path: Path, side_px: int, *, sky_only: bool) -> NeighbourFrame | None:
+    """A neighbour as it is laid over a frame; None where it cannot be read."""
+    try:
+        file = as_photo_file(path)
+        picture = read_linear_light(file, max_long_side_px=side_px)
+        colours, _ = read_linear_channels(file, max_long_side_px=side_px)
+    except FrameError:
+        return None
+    hidden = picture.without(not_ground(picture) if sky_only else None)
+    ignored = np.zeros(picture.light.shape, bool) if hidden is None else hidden
+    return NeighbourFrame(light=colours, ignored=ignored)
