@@ -26,13 +26,9 @@ class Kind(StrEnum):
 @with_options
 def main(
     *,
-<<<<<<< HEAD
-    kind: Annotated[Kind, typer.Argument(help="What to detect: lights, stars or streaks.")],
-=======
     kind: Annotated[
-        Kind, typer.Argument(help="City lights, lightning, stars, or streaks of satellites.")
+        Kind, typer.Argument(help="What to detect: lights, lightning, stars or streaks.")
     ],
->>>>>>> w-light
     photos: common.Photos,
     options: DetectOptions,
     run: LineOptions,
@@ -41,23 +37,15 @@ def main(
         bool,
         typer.Option(
             "--neighbours",
-            help="Lightning: lay the photo before and the one after, by name, over each.",
+            help="Lightning: compare each photo with the ones before and after it, by name.",
         ),
     ] = False,
 ) -> None:
-<<<<<<< HEAD
-    """Detect city lights, stars or streaks in photographs: sub-pixel position, flux, SNR and shape.
+    """Find lights, lightning, stars or streaks in photos: sub-pixel position, flux, SNR and shape.
 
     Positions are pixels of the picture as stored, for star trails their middle. Flux is in units of
     full scale times pixels. Where the Earth's limb is visible, stars and streaks are searched only
-    above it.
-=======
-    """Find city lights, lightning, stars or streaks in photographs: places, flux, signal and shape.
-
-    Positions are pixels of the picture as stored; of trails of stars, their middle; flux is in
-    units of full scale times pixels. Stars and streaks are not sought below the Earth's limb where
-    it is seen, lightning not above it.
->>>>>>> w-light
+    above it, and lightning only below.
 
     \b
     Examples:
