@@ -90,7 +90,7 @@ def try_frame(folder: Path, picture: NDArray[np.uint8], truth: Flashes | None) -
     reach = (FOUND_SHARE * truth.fwhm_px + FOUND_PX)[:, None]
     return Tried(
         snr=truth.snr,
-        found=(apart <= reach).any(axis=1),
+        found=np.asarray((apart <= reach).any(axis=1), bool),
         false=int((apart > 2.0 * reach).all(axis=0).sum()),
         empty=False,
     )

@@ -61,7 +61,7 @@ def lay_over(
     x, y = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
     moved = cv2.perspectiveTransform(np.stack([x, y], axis=-1), homography)
     warped = _remap(there, moved)
-    flow = np.zeros((height, width, 2), np.float32)
+    flow: NDArray[Any] = np.zeros((height, width, 2), np.float32)
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(here, warped, flow)
     for axis in (0, 1):
         plain = cv2.medianBlur(np.ascontiguousarray(flow[..., axis]), FLOW_MEDIAN_PX)
