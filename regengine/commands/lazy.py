@@ -38,7 +38,7 @@ class LazyGroup(TyperGroup):
 
     Command ``NAME`` is the module ``regengine.commands.NAME``, which has either ``app``, a
     ``typer.Typer`` with sub-commands, or ``main``, a plain function that becomes the command. Where
-    it has ``tidied``, that puts the arguments in order before they are parsed.
+    it has ``tidy_arguments``, that puts the arguments in order before they are parsed.
     """
 
     summaries: ClassVar[dict[str, str]] = {}
@@ -54,7 +54,8 @@ class LazyGroup(TyperGroup):
         if name is None:
             return name, command, rest
         command = load_command(name)
-        rest = getattr(importlib.import_module(f"regengine.commands.{name}"), "tidied", list)(rest)
+        module = importlib.import_module(f"regengine.commands.{name}")
+        rest = getattr(module, "tidy_arguments", list)(rest)
         settings = read_settings(ctx.params.get("config"))
         settings_of(settings, (), self.summaries)
         ctx.default_map = {name: defaults(settings, command, (name,))}
