@@ -54,9 +54,8 @@ class LazyGroup(TyperGroup):
         if name is None:
             return name, command, rest
         command = load_command(name)
-        rest = getattr(
-            importlib.import_module(f"regengine.commands.{name}"), "tidy_arguments", list
-        )(rest)
+        module = importlib.import_module(f"regengine.commands.{name}")
+        rest = getattr(module, "tidy_arguments", list)(rest)
         settings = read_settings(ctx.params.get("config"))
         settings_of(settings, (), self.summaries)
         ctx.default_map = {name: defaults(settings, command, (name,))}
