@@ -23,40 +23,44 @@ MAX_COUNT = 8
 MIN_WAY_M = 1000.0  # of the station: less tells no direction of flight
 
 
-def neighbours(context: ReviewContext, queue: Queue, number: int) -> list[dict[str, Any]]:
-    """Lines of the queue with ``seconds`` after the frame and ``camera``, in the order of time.
-
-    ``camera`` is what a person accepted, else the engine's proposal, carried along the orbit to
-    where the frame was taken; None where there is none, or it is for a picture of another size.
-    KeyError if there is no such frame.
-    """
-    rows, here = queue.rows, context.frames.frame(number).result
-    when = parse_iso_time(here.time_utc or "")
+def list_neighbours(queue: Queue, here: FrameResult, number: int) -> list[dict[str, Any]]:
+    """Lines of the queue, with ``seconds`` after the frame of a number, in the order of time."""
+    rows, when = queue.rows, parse_iso_time(here.time_utc or "")
     if when is None or not here.camera_body:
         return []
     reach = timedelta(seconds=REACH_S)
     # Times sort as texts
-    first, last = (f"{at:%Y-%m-%dT%H:%M:%S}".encode() for at in (when - reach, when + reach))
-    near = (rows.time_utc >= first) & (rows.time_utc <= last + b"\xff")
-    near &= rows.camera_body.are([here.camera_body]) & (rows.frame_index != number)
+    first, own, last = (
+        f"{at:%Y-%m-%dT%H:%M:%S}".encode() for at in (when - reach, when, when + reach)
+    )
+    order = rows.by_time_known
+    times = rows.time_utc[order]
+    start, end = np.searchsorted(times, first), np.searchsorted(times, last + b"\xff", "right")
+    near = order[start:end]
+    near = near[rows.camera_body.are([here.camera_body])[near] & (rows.frame_index[near] != number)]
+    middle = int(np.searchsorted(rows.time_utc[near], own))
     found = []
-    for row in np.flatnonzero(near).tolist():
+    for row in near[max(0, middle - MAX_COUNT) : middle + MAX_COUNT].tolist():
         at = parse_iso_time(rows.text("time_utc", row))
         if at is not None:
             found.append(((at - when).total_seconds(), row))
     nearest = sorted(found, key=lambda pair: abs(pair[0]))[:MAX_COUNT]
-    told = []
-    for seconds, row in sorted(nearest):
-        there = context.frames.frame(int(rows.frame_index[row])).result
-        camera = _camera(context, int(rows.frame_index[row]), there)
-        if (there.width_px, there.height_px) != (here.width_px, here.height_px):
-            camera = None
-        carried = None if camera is None else _carry_camera(camera, there, here, seconds)
-        told.append(
-            queue.line(row)
-            | {"seconds": seconds, "camera": None if carried is None else camera_json(carried)}
-        )
-    return told
+    return [queue.line(row) | {"seconds": seconds} for seconds, row in sorted(nearest)]
+
+
+def carry_neighbour(
+    context: ReviewContext, number: int, here: FrameResult, seconds: float
+) -> dict[str, Any] | None:
+    """The camera of a neighbour, so many seconds after a frame, carried along the orbit to it.
+
+    It is what a person accepted, else the engine's proposal; None where there is none, or it is for
+    a picture of another size.
+    """
+    there = context.result(number)
+    camera = _camera(context, number, there)
+    if camera is None or (there.width_px, there.height_px) != (here.width_px, here.height_px):
+        return None
+    return camera_json(_carry_camera(camera, there, here, seconds))
 
 
 def _camera(context: ReviewContext, number: int, result: FrameResult) -> Camera | None:

@@ -13,7 +13,7 @@ from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.review.bodies import DecisionBody, DraftBody, decision_json
 from regengine.review.context import ReviewContext, make_no_frame_error
-from regengine.review.neighbours import neighbours
+from regengine.review.neighbours import carry_neighbour, list_neighbours
 from regengine.review.queue import FramePlaces, Queue, QueueFilter, Standings
 from regengine.store.reviews import Judged, check_work, describe_judged_state
 
@@ -130,12 +130,15 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
 
     @routes.get("/frames/{number}/neighbours")
     def near_in_time(number: FrameId) -> dict[str, Any]:
-        """Frames of the same camera taken moments before or after, and their cameras."""
+        """Frames of the same camera taken moments before or after.
+
+        ``camera`` is theirs, carried along the orbit to where this frame was taken.
+        """
+        here = context.result(number)
         with one_at_a_time:
-            try:
-                found = neighbours(context, up_to_date(), number)
-            except KeyError:
-                raise make_no_frame_error(number) from None
+            found = list_neighbours(up_to_date(), here, number)
+        for line in found:
+            line["camera"] = carry_neighbour(context, line["id"], here, line["seconds"])
         return {"neighbours": plain(found, str)}
 
     @routes.get("/frames/{number}/history")

@@ -14,6 +14,7 @@ from PIL import Image
 from pystac.validation.stac_validator import JsonSchemaSTACValidator
 
 from matchers.geometry.camera import Camera
+from regengine.io.checksums import fingerprint
 from regengine.result import FrameResult
 from regengine.store.reviews import Choice, Decisions, decisions_path, describe_judged_state
 from tests.example_results import nadir_camera, nothing_found, proposal, solved
@@ -27,6 +28,12 @@ __all__ = [
 ]  # fmt: skip
 
 SCHEMAS = Path(__file__).parent / "stac_schemas"
+
+
+def settings_with(lights: Path) -> tuple[str, str]:
+    """Settings of a run with that map of lights, and their hash."""
+    told = {"name": lights.name, "path": str(lights), "fingerprint": fingerprint(lights)}
+    return json.dumps({"lights": [told]}), "0" * 64
 
 
 def seen_by(result: FrameResult, camera: Camera) -> FrameResult:

@@ -42,7 +42,6 @@ from shapely.geometry import shape
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, local_axes
-from regengine.io.checksums import fingerprint
 from tests.kit.exports import (
     decide,
     engine_points,
@@ -54,6 +53,7 @@ from tests.kit.exports import (
     photographed,
     proposal,
     seen_by,
+    settings_with,
     valid_items,
     work,
     write_store,
@@ -726,9 +726,7 @@ def test_gdal_reads_the_points_of_all_three_and_the_photo_stays(
 
 
 def test_a_project_of_qgis_names_what_lies_beside_it(result: Any, tmp_path: Path) -> None:
-    lights = {"name": LIGHTS.name, "path": str(LIGHTS), "fingerprint": fingerprint(LIGHTS)}
-    settings = json.dumps({"lights": [lights]}), "0" * 64
-    store = write_store(tmp_path / "run.h5", [result], settings=settings)
+    store = write_store(tmp_path / "run.h5", [result], settings=settings_with(LIGHTS))
     export(store, "qgis", tmp_path, "--files", "project")
     text = (tmp_path / "a b & 'c'.qgs").read_text(encoding="utf-8")
     assert text.startswith("<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n<qgis ")

@@ -1,6 +1,6 @@
 // What the views (photo, map, photo over map) take from the rest of the page, and what they tell it.
 
-import type { Camera, LonLat } from "./types";
+import type { Camera, LonLat, Point } from "./types";
 
 export type Side = "photo" | "map";
 /** side: photo and map beside each other; over: the photo warped over the map; through: the map
@@ -38,6 +38,15 @@ export interface ViewEvents {
   /** The photo was moved over the map by hand (tool "place"). */
   placed(camera: Camera, done: boolean): void;
   cursor(pixel: [number, number] | null, place: LonLat | null): void;
+}
+
+/** What is worked on, in both views. */
+export interface Work {
+  camera: Camera | null;
+  points: Point[];
+  selected: number | null;
+  awaited: Awaited | null;
+  tool: Tool;
 }
 
 /** Where the tool "add" waits for a click: on this side, of the point that the camera guessed there. */

@@ -10,7 +10,7 @@ import type { Camera, Frame, LonLat, Point, PointResidual, Session } from "../ty
 import { element } from "../work/dom";
 import { link } from "../work/link";
 import { sentenceOf } from "../work/notices";
-import type { Adjust, Awaited, LayerName, LayerState, Layout, Side, Tool, ViewEvents } from "../view_types";
+import type { Adjust, Awaited, LayerName, LayerState, Layout, Side, Tool, ViewEvents, Work } from "../view_types";
 import { bar, toggle } from "./bar";
 import { createBrightness } from "./brightness";
 import { createDrawnMap } from "./drawn_map";
@@ -25,7 +25,6 @@ import { pixelToPlane, type Pixel } from "./pixel_plane";
 import { createPlaceTool } from "./place_tool";
 import { previews } from "./previews";
 import { createSplit } from "./split";
-import type { Work } from "./stage";
 
 const ZOOMED_PX = 3; // of the screen to one of the photo
 const SCALE_PX = 100; // on the screen, between the two pixels that give the photo's scale

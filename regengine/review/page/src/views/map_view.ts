@@ -6,13 +6,13 @@ import type BaseLayer from "ol/layer/Base";
 import ImageLayer from "ol/layer/Image";
 import View from "ol/View";
 import type { Camera, Frame, LonLat, Session } from "../types";
-import type { LayerName, LayerState, ViewEvents } from "../view_types";
+import type { LayerName, LayerState, ViewEvents, Work } from "../view_types";
 import { createBaseMaps } from "./base_maps";
 import { framePlaces } from "./ground";
 import { nearestCopy, toMercator } from "./mercator";
 import { outlineLayers } from "./outlines";
 import { addPlaceNames } from "./place_names";
-import { SEEK_MS, Stage, type Work } from "./stage";
+import { SEEK_MS, Stage } from "./stage";
 import { createSurroundings } from "./surroundings";
 import { createWarpSource } from "./warp_source";
 

@@ -3,10 +3,9 @@
 import type { Coordinate } from "ol/coordinate";
 import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
 import type { Camera, Origin, Point, PointResidual } from "../types";
-import type { Side } from "../view_types";
+import type { Side, Work } from "../view_types";
 import { lonNear, toMercator } from "./mercator";
 import { pixelToPlane } from "./pixel_plane";
-import type { Work } from "./stage";
 
 export interface Marker {
   index: number;

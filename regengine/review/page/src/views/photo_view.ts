@@ -2,11 +2,11 @@
 
 import View from "ol/View";
 import type { Camera, Frame } from "../types";
-import type { ViewEvents } from "../view_types";
+import type { ViewEvents, Work } from "../view_types";
 import { northTurn } from "./ground";
 import { PhotoLayer } from "./photo_layer";
 import { pixelProjection, pixelToPlane, planeToPixel, uprightTurn, usePlane, type Pixel } from "./pixel_plane";
-import { Stage, type Work } from "./stage";
+import { Stage } from "./stage";
 
 const LOUPE_SCALE = 1; // of the screen for a pixel of the photo: lamps are as sharp as they are
 const FINEST = 1 / 16; // pixels of the photo in one of the screen

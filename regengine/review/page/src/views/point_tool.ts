@@ -3,8 +3,8 @@
 import type { Coordinate } from "ol/coordinate";
 import type MapBrowserEvent from "ol/MapBrowserEvent";
 import PointerInteraction from "ol/interaction/Pointer";
-import { CONFIRM_PX, markerAt } from "./markers";
-import type { Stage } from "./stage";
+import type { Side, ViewEvents, Work } from "../view_types";
+import { CONFIRM_PX, markerAt, type Marker } from "./markers";
 import { textScale } from "./point_layer";
 
 const REACH_PX = { mouse: 13, touch: 26 };
@@ -12,10 +12,22 @@ const REACH_PX = { mouse: 13, touch: 26 };
 const TREMBLE_PX = 5;
 const CONFIRM_REACH_PX = 12;
 
+/** The view that points are moved in. */
+interface Host {
+  readonly host: HTMLElement;
+  readonly side: Side;
+  readonly work: Work;
+  readonly events: ViewEvents;
+  readonly markers: Marker[];
+  readonly loupe: { show(at: Coordinate | null): void };
+  near(at: Coordinate, other: Coordinate): Coordinate;
+  position(at: Coordinate): [number, number];
+}
+
 export class PointTool extends PointerInteraction {
   private held: { index: number; offset: Coordinate; from: Coordinate; dragged: boolean; moved: boolean } | null = null;
 
-  constructor(private readonly stage: Stage) {
+  constructor(private readonly stage: Host) {
     super();
   }
 

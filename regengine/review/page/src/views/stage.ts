@@ -9,8 +9,8 @@ import KeyboardZoom from "ol/interaction/KeyboardZoom";
 import OlMap from "ol/Map";
 import Overlay from "ol/Overlay";
 import type View from "ol/View";
-import type { Camera, Point, PointResidual } from "../types";
-import type { Awaited, Side, Tool, ViewEvents } from "../view_types";
+import type { Point, PointResidual } from "../types";
+import type { Side, ViewEvents, Work } from "../view_types";
 import { element } from "../work/dom";
 import { createLoupe, type DrawLoupe } from "./loupe";
 import { exaggeration, markersOf, onSide, type Marker } from "./markers";
@@ -18,15 +18,6 @@ import { nearestCopy, toLonLat } from "./mercator";
 import { planeToPixel } from "./pixel_plane";
 import { createPointLayer } from "./point_layer";
 import { PointTool } from "./point_tool";
-
-/** What is worked on, in both views. */
-export interface Work {
-  camera: Camera | null;
-  points: Point[];
-  selected: number | null;
-  awaited: Awaited | null;
-  tool: Tool;
-}
 
 /** Who asked the system for less motion sees views jump where they would glide. */
 const STILL = matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -138,7 +138,7 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
     const residual = residuals[index] ?? null;
     const held = point !== undefined && isIndependent(point, camera);
     // A camera that goes through its points whatever they are tells nothing by that
-    const checked = !held || editor.solution === null || !isUnchecked(editor) || !isNext(residual);
+    const checked = !held || !isUnchecked(editor) || !isNext(residual);
     const told = residual === null ? (point?.off ? MISSING : "follows") : checked ? pixels(residual.residual_px) : NO_CHECK;
     const row = element(
       "tr",

@@ -161,11 +161,13 @@ export class Review {
     if (mine !== this.opening) return;
     this.inView = id;
     this.changed();
+    // What the next frame needs comes first
+    await this.fetchAhead(frame.id);
+    if (mine !== this.opening) return;
     const { neighbours } = await api.neighbours(id);
     if (mine !== this.opening) return;
     this.neighbours = neighbours;
     this.needs.changed();
-    await this.fetchAhead(frame.id);
   }
 
   async next(): Promise<void> {
