@@ -11,7 +11,7 @@ from detectors.types import Detector
 SOURCE = """
 from dataclasses import dataclass
 from typing import ClassVar
-from detectors.stamps import nearest_pixels
+from detectors.stamps import find_nearest_pixels
 from detectors.types import {found}
 
 @dataclass(frozen=True, kw_only=True)

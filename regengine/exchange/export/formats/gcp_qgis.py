@@ -155,7 +155,7 @@ def _write_points(
     _, virtual, project = paths
     with raise_write_failures(virtual, []):
         write_virtual(frame, virtual)
-        with rasterio.open(virtual) as photo:
+        with rasterio.open(virtual, driver="VRT") as photo:
             n_bands = photo.count
         points, photo_name = targets[0].name, targets[1].name
         text = project_text(frame, points, photo_name, n_bands, _light_map(frame))
