@@ -218,7 +218,7 @@ def test_what_is_odd_is_told_by_its_number() -> None:
     four[1] = replace(four[1], x=four[1].x + 200.0)
     undecided = solve(TRUTH, four, "focal")
     assert not undecided.fit.doubts.suspect.any()
-    assert str(undecided.warning).startswith("The points disagree, and they are too few to tell")
+    assert str(undecided.warning).startswith("The points disagree, and they are too few to find")
 
 
 def test_points_weigh_by_their_sigma_and_clicks_by_the_map() -> None:

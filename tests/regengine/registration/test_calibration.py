@@ -162,7 +162,7 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
         pytest.param(changed(format="other"), "format", id="another format"),
         pytest.param(changed(format_version=1), "format_version", id="another version"),
         pytest.param(changed(steps=None), "steps", id="no steps"),
-        pytest.param(changed(steps=7), "sound", id="steps that are none"),
+        pytest.param(changed(steps=7), "not a valid", id="steps that are none"),
         pytest.param(changed(trials=None), "trials", id="a value is missing"),
         pytest.param(changed(extra=1.0), "extra", id="a value too much"),
         pytest.param(steps(low=[0.0, 0.2]), "lengths", id="a step is missing"),
@@ -177,7 +177,7 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
         pytest.param(changed(accept_probability=0.9999), "accept", id="never reached"),
         pytest.param(changed(accept_probability=0.0), "accept", id="reached by everything"),
         pytest.param(changed(accept_probability_blind=0.9999), "accept", id="blind: never reached"),
-        pytest.param(changed(accept_probability="0.9"), "sound", id="a threshold in words"),
+        pytest.param(changed(accept_probability="0.9"), "not a valid", id="a threshold in words"),
     ],
 )
 def test_a_damaged_file_is_refused_in_a_clear_sentence(
