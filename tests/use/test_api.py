@@ -161,7 +161,7 @@ def test_options_that_make_no_sense_are_one_sentence(
         (lambda: rg.solve(PHOTO, focal_mm=0.5), "focal_mm=0.5 .* at least 1 and at most 3000"),
         (lambda: rg.solve(PHOTO, fov_deg=170.0), "fov_deg=170.0 is out of range"),
         (lambda: rg.detect(PHOTO, "stars", max_side_px=3), "max_side_px=3 is out of range"),
-        (lambda: rg.detect(PHOTO, "planes"), "choose one of lights, stars, streaks"),  # type: ignore[arg-type]
+        (lambda: rg.detect(PHOTO, "planes"), "choose one of lights, lightning, stars, streaks"),  # type: ignore[arg-type]
         (
             lambda: rg.register("https://me:secret@host/a.jpg", lights=LIGHTS),
             r"^https://host/a\.jpg is a URL: register needs a file",

@@ -182,7 +182,8 @@ def _add_lights(
     path = str(light_map.absolute())
     if UNHOLDABLE_IN_XML.search(path):
         return
-    with rasterio.open(light_map) as dataset:
+    driver = "VRT" if light_map.suffix.lower() == ".vrt" else "GTiff"
+    with rasterio.open(light_map, driver=driver) as dataset:
         if dataset.crs is None or dataset.crs.to_epsg() != 4326:
             return
         window = from_bounds(*seen, transform=dataset.transform).round_offsets().round_lengths()
