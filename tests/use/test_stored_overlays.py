@@ -42,7 +42,7 @@ def test_photos_are_named_or_chosen_by_verdict_and_condition(store: Path, tmp_pa
     assert [Path(one["overlay"]).is_file() for one in said.records] == [True] * len(said.records)
     said = run("overlay", store, "no such", "--out", tmp_path / "c")
     assert said.code == 2
-    assert "has no frame no such" in said.err
+    assert "has no frame named no such" in said.err
 
 
 def test_a_photo_that_is_gone_or_another_one_costs_its_own_picture(

@@ -189,5 +189,5 @@ def test_a_record_of_a_smaller_copy_has_the_same_directions() -> None:
     own, large = (camera_of_record(record, 900 * k, 600 * k) for k in (1, 2))
     x, y = np.array([0.0, 899.0, 300.0]), np.array([0.0, 17.0, 599.0])
     assert large.to_sky(2 * x + 0.5, 2 * y + 0.5) == pytest.approx(own.to_sky(x, y), abs=1e-9)
-    with pytest.raises(ConfigError, match="of a picture of 900 x 600 px"):
+    with pytest.raises(ConfigError, match="for a picture of 900 x 600 px"):
         camera_of_record(record, 900, 900)
