@@ -1,4 +1,4 @@
-"""The loop of a batch: photos are given to whoever works on them, and taken in as they are done."""
+"""The main loop of a batch: submit photos to an executor and collect their results."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from regengine.result import Reason
 
 
 class PhotoTask(Protocol):
-    """What is to be done about a photo."""
+    """A photo and what is to be done with it."""
 
     @property
     def path(self) -> Path:
-        """The photo, or the name that it goes by."""
+        """The path of the photo, or its name."""
         ...
 
 
@@ -28,9 +28,10 @@ FoundT = TypeVar("FoundT", covariant=True)
 
 
 class LostError(Exception):
-    """Work on a photo ended without a result, and can be begun again.
+    """The worker of a photo was lost without a result; the work can be repeated.
 
-    ``reason`` is what is said of the photo if it is not; None where the photo has no part in it.
+    ``reason`` becomes the failure of the photo if the work is not repeated. It is None if the photo
+    cannot be the cause.
     """
 
     def __init__(self, reason: Reason | None) -> None:
@@ -39,29 +40,32 @@ class LostError(Exception):
 
 
 class Executor(Protocol[GivenT, FoundT]):
-    """Where photos are worked on: this process, others, or a cluster."""
+    """Where photos are processed: this process, worker processes, or a cluster."""
 
-    n_tries: int  # a photo that was lost with its worker so often is given up
+    n_tries: int  # a photo that loses this many workers is given up
 
     @property
     def slots(self) -> int:
-        """How many photos may be under way."""
+        """Maximum number of photos in progress."""
         ...
 
     def submit(self, task: GivenT) -> Hashable:
-        """Begin a photo; what is given stands for the work on it."""
+        """Start a photo; return a handle of the work on it."""
         ...
 
     def wait(self, running: Sequence[Any]) -> Sequence[Any]:
-        """Those that are done; waits for half a second at most."""
+        """Return the handles that are done; wait for half a second at most."""
         ...
 
     def outcome(self, done: Any, task: GivenT) -> FoundT | Reason:
-        """The result of one that is done, or why there is none; LostError if its worker died."""
+        """Return the result of a finished photo, or the reason of its failure.
+
+        Raises LostError if its worker died.
+        """
         ...
 
     def stop(self) -> None:
-        """Begin nothing more that has been submitted; called once or never."""
+        """Start nothing that has been submitted and not begun; called at most once."""
         ...
 
     def close(self) -> None:
@@ -76,30 +80,30 @@ def map_photos(
     *,
     window: int | None = None,
 ) -> Generator[list[tuple[TaskT, KnownT | ResultT | Reason]]]:
-    """Work on photos: each with its result, or why there is none, all that are done at a time.
+    """Process photos; yield lists of those that finished, each with a result or a failure.
 
-    A photo whose worker died is tried again by itself, while no other is worked on: the kernel may
-    have killed the worker for another one's memory. As soon as ``stop`` gives True, what is under
-    way is finished, and nothing else begun.
+    A photo whose worker died is tried again with no other photo in progress: the kernel may have
+    killed the worker because another one used too much memory. As soon as ``stop`` returns True,
+    photos in progress are finished, and no more are started.
 
     Parameters
     ----------
     tasks : iterable
-        Each with what is known of it already, which is given back as it is, or None. Taken one by
-        one, a few ahead of the work.
+        Each task with its known result, which is passed through, or None. Tasks are taken one at a
+        time, a few ahead of the work.
     executor : Executor
-        Does the work; stays open.
+        Does the work; is not closed here.
     stop : callable
         Whether to end.
     window : int, optional
-        No photo is begun that comes so many after one that is not done.
+        Maximum distance, in photos, between the oldest unfinished photo and a photo that starts.
     """
     coming = iter(tasks)
-    # Each with its number, in the order in which they were given
+    # Each with its number in input order
     ready: deque[tuple[int, TaskT]] = deque()
-    lost: deque[tuple[int, TaskT]] = deque()  # tried again one by one
+    lost: deque[tuple[int, TaskT]] = deque()  # tried again one at a time
     running: dict[Any, tuple[int, TaskT]] = {}
-    n_lost: Counter[int] = Counter()  # workers that were lost with a photo, by its number
+    n_lost: Counter[int] = Counter()  # number of workers lost, by photo number
     n_taken, is_exhausted, is_stopped = 0, False, False
     while True:
         if not is_stopped and stop():
@@ -150,7 +154,7 @@ def map_photos(
 
 
 class ThisProcess(Generic[TaskT, ResultT]):
-    """Works in this process, on one photo after the other; see `Executor`."""
+    """Process photos in this process, one after the other; see `Executor`."""
 
     n_tries = 1
     slots = 1
@@ -159,7 +163,7 @@ class ThisProcess(Generic[TaskT, ResultT]):
         self._function = function
 
     def submit(self, task: TaskT) -> Future[ResultT | Reason]:
-        """Work on a photo."""
+        """Process a photo."""
         done: Future[ResultT | Reason] = Future()
         done.set_result(self._function(task))
         return done
@@ -167,15 +171,15 @@ class ThisProcess(Generic[TaskT, ResultT]):
     def wait(
         self, running: Sequence[Future[ResultT | Reason]]
     ) -> Sequence[Future[ResultT | Reason]]:
-        """All of them."""
+        """Return all photos: they are already done."""
         return running
 
     def outcome(self, done: Future[ResultT | Reason], task: TaskT) -> ResultT | Reason:
-        """What became of it."""
+        """Return the result or the failure of a photo."""
         return done.result()
 
     def stop(self) -> None:
-        """Nothing waits."""
+        """Do nothing: no photo is waiting."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no resource is open."""

@@ -1,4 +1,4 @@
-"""Which photos are to be worked on, and under which number."""
+"""Decide which photos are processed, and assign their frame numbers."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from regengine.store.rows import StoredFrame, values_of
 from regengine.store.schema import select
 from regengine.store.writer import StoreWriter
 
-# In which search a result was found, as `search_pass` of the store has it
+# The search that produced a result; values of `search_pass` in the store
 ALONE, AGAIN = 1, 3
-# Failures that take minutes each time, and more memory or time to come out otherwise
+# Failures that cost minutes each time, and recur unless memory or the time limit is raised
 COSTLY = frozenset({"worker_died", "timed_out", "out_of_memory"})
 FoundT = TypeVar("FoundT")
 
@@ -46,25 +46,24 @@ class Task:
     """One photo of a batch."""
 
     path: Path
-    # Of the file's content, hexadecimal; empty where it cannot be read. None until it is planned
-    # but for what was done before, of which no copy is made
+    # SHA-256 of the file's content, hexadecimal; empty if the file cannot be read. None until the
+    # photo is planned, except for photos with a reusable result, which are not copied
     sha256: str | None = None
-    # What the photo was given as, where ``path`` is a copy of it that is deleted when it is not
-    # needed any more
+    # The name that the user gave, if ``path`` is a temporary copy, which is deleted after use
     given_as: str | None = None
     failure: Reason | None = None  # why there is no such copy
     frame_index: int = -1
-    hints: NeighbourPrior | None = None  # what other photos of the batch tell of it
+    hints: NeighbourPrior | None = None  # prior from other photos of the batch
     search_pass: int = ALONE
 
     @property
     def name(self) -> str:
-        """What the photo is told as."""
+        """The name of the photo in messages and records."""
         return str(self.path) if self.given_as is None else self.given_as
 
 
 def discard(copy: Path) -> None:
-    """Delete a copy and the folder that it has to itself."""
+    """Delete a copy, and its folder, which contains nothing else."""
     with suppress(OSError):
         copy.unlink()
     with suppress(OSError):
@@ -74,9 +73,9 @@ def discard(copy: Path) -> None:
 def look_up(
     photos: Iterable[Path | Task], find: Callable[[str, str], FoundT | None]
 ) -> Iterator[tuple[Task, FoundT | None]]:
-    """Photos in their order, and what the results of earlier runs say of each.
+    """Yield photos in order, each with what results of earlier runs contain about it.
 
-    ``find`` takes the name that a photo is given by, and the hash of its content.
+    ``find`` takes the name under which a photo was given, and the hash of its content.
     """
     for photo in photos:
         task = photo if isinstance(photo, Task) else Task(path=photo)
@@ -93,13 +92,13 @@ def plan(
     resume: bool = True,
     retry: Collection[str] = (),
 ) -> Iterator[tuple[Task, StoredFrame | None]]:
-    """Go through photos in order; what is stored already comes with them as it is.
+    """Yield photos in order, each with its stored result if that result is reused.
 
-    A frame is the same if content and file name are, and its stored result is taken if it was made
-    with the same settings; see `list_reasons_to_redo_stored`. Else it is done again and takes the
-    place of the stored one. A photo that is given twice (two copies of the same name) is done
-    once. New frames take the numbers that a killed run left out before those above, so that the
-    run that goes on numbers its photos as an uninterrupted one.
+    A frame is identified by content and file name. Its stored result is reused if it was made with
+    the same settings; see `list_reasons_to_redo_stored`. Otherwise the frame is processed again and
+    its result replaces the stored one. A photo that is given twice (two copies of the same name) is
+    processed once. New frames first take the numbers that a killed run left free, then higher ones.
+    A resumed run therefore numbers its photos like an uninterrupted run.
     """
     numbers = store.frames.free_numbers()
     seen: set[int] = set()
@@ -111,7 +110,7 @@ def plan(
             stored is not None
             and resume
             and not list_reasons_to_redo_stored(stored, settings, retry)
-            and stored.result.sha256 == task.sha256  # else it could not be read then, and can now
+            and stored.result.sha256 == task.sha256  # was unreadable, is now readable
         )
         if not is_repeated:
             number = next(numbers) if stored is None else stored.frame_index
@@ -127,10 +126,11 @@ def list_reasons_to_redo(
     *,
     may_have_passed: bool = False,
 ) -> tuple[str, ...]:
-    """Why what an earlier run says of a photo does not stand, in words; empty where it does.
+    """List the reasons to process a photo again despite a result of an earlier run.
 
-    ``differences`` are those of the settings, ``retry`` the verdicts that are worked out again in
-    any case; ``may_have_passed`` tells so of the cause of a failure.
+    The list is empty if the result is reused. ``differences`` are differences of settings.
+    ``retry`` lists the verdicts that are processed again in any case. ``may_have_passed`` is true
+    if the cause of a failure may no longer exist.
     """
     if verdict in retry:
         return (f"--retry {verdict}",)
@@ -140,10 +140,11 @@ def list_reasons_to_redo(
 def list_reasons_to_redo_stored(
     stored: StoredFrame, settings: RunSettings, retry: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """`list_reasons_to_redo` of a stored result for these settings.
+    """List the reasons to process a photo again despite its stored result and these settings.
 
-    The cause of a failure may have passed. But for those that take minutes each time, so that a run
-    that goes on does not begin with hours of them; they are done again by ``retry``.
+    Failed photos are processed again, because the cause may no longer exist. Failures that cost
+    minutes each time are an exception: a resumed run must not begin with hours of them. ``retry``
+    processes these again. See `list_reasons_to_redo`.
     """
     result = stored.result
     passing = result.verdict == "failed" and not any(r.code in COSTLY for r in result.reasons)
@@ -152,7 +153,7 @@ def list_reasons_to_redo_stored(
 
 
 def compute_file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, hexadecimal; empty if it cannot be read."""
+    """Return the SHA-256 of a file's content, hexadecimal; empty if it cannot be read."""
     try:
         return compute_sha256(path)
     except OSError:
@@ -166,10 +167,10 @@ def read_stored_verdicts(
     settings: RunSettings,
     retry: Collection[str] = (),
 ) -> dict[Path | Url, str]:
-    """Verdicts of the photos that a run need not do again, without opening its store to write.
+    """Return the verdicts of photos that a run can reuse; the store is not opened for writing.
 
-    A URL is known by itself, a file by its content and name. The store need not exist. StoreError
-    if the store cannot be read.
+    A URL is identified by itself, a file by its content and name. The store need not exist. Raises
+    StoreError if the store cannot be read.
     """
     if not is_there(store):
         return {}
@@ -196,10 +197,10 @@ def count_reasons_to_redo(
     settings: RunSettings,
     retry: Collection[str] = (),
 ) -> Counter[str]:
-    """Why stored results of photos do not stand for these settings, and for how many of them.
+    """Count the reasons why stored results of photos cannot be reused with these settings.
 
-    Photos are known by their paths here, or by their names where they were moved: none is read.
-    StoreError if the store cannot be read.
+    Photos are identified by their paths, or by their names if they were moved. No photo is read.
+    Raises StoreError if the store cannot be read.
     """
     why: Counter[str] = Counter()
     if not is_there(store):
@@ -223,7 +224,7 @@ def count_reasons_to_redo(
 
 
 def describe_failure(path: Path, error: Exception, limit_s: float = 0.0) -> Reason:
-    """What an exception means for the photo at which it was raised."""
+    """Translate an exception into the reason why its photo failed."""
     from concurrent.futures.process import BrokenProcessPool
 
     from pebble import ProcessExpired
@@ -239,14 +240,14 @@ def describe_failure(path: Path, error: Exception, limit_s: float = 0.0) -> Reas
             "the photo."
         )
         return Reason(code="out_of_memory", text=text)
-    if isinstance(error, OSError) and error.errno is not None:  # of a network's disk: ETIMEDOUT
+    if isinstance(error, OSError) and error.errno is not None:  # e.g. ETIMEDOUT of a network drive
         text = f"{path} cannot be read ({error.strerror}): check the disk, then try again."
         return Reason(code="unreadable", text=text)
     if isinstance(error, TimeoutError):
         text = f"{path} was stopped after {limit_s:.0f} s: try it on its own."
         return Reason(code="timed_out", text=text)
     if isinstance(error, ProcessExpired | BrokenProcessPool):
-        # A worker that ends before its photo begins has no code to tell
+        # A worker that ends before its photo begins has no exit code
         why = f"exit code {error.exitcode}" if isinstance(error, ProcessExpired) else "at its start"
         text = f"{path} crashed its worker process ({why}): the file may be damaged."
         return Reason(code="worker_died", text=text)

@@ -1,4 +1,4 @@
-"""A run of registrations into one store: what it depends on, what it would do, what it does."""
+"""A registration run into one store: its settings, its preview, and its execution."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ from regengine.store.writer import StoreWriter
 
 @dataclass(frozen=True, kw_only=True)
 class RegisterRun:
-    """Photos, what is known of them, and the store that they go to."""
+    """Photos, the data for their registration, and the store for the results."""
 
     photos: Sequence[Path | Url]
-    inputs: RunInputs  # what all photos share; results depend on nothing else
-    store: Path  # an existing one grows
+    inputs: RunInputs  # common to all photos; results depend on nothing else
+    store: Path  # results are added to an existing store
     workers: int = 1  # worker processes; 0 works in this process
-    resume: bool = True  # take over what the store has of the same photo with the same settings
-    retry: Collection[str] = ()  # verdicts that are not taken over
-    memory_mb: int = 3000  # memory that a worker may use, MiB; 0 for no limit
+    resume: bool = True  # reuse stored results of the same photo with the same settings
+    retry: Collection[str] = ()  # verdicts that are not reused
+    memory_mb: int = 3000  # memory limit per worker, MiB; 0 for no limit
     scheduler: str | None = None  # address of a Dask cluster that does the work
 
     def __post_init__(self) -> None:
@@ -67,7 +67,7 @@ class RegisterRun:
             check_address(self.scheduler)
 
     def preview(self, *, as_json: bool) -> Iterator[str]:
-        """What `start` would do, a line a photo; nothing is decoded, fetched, done or written."""
+        """Yield what `start` would do, one line per photo; decode, fetch and write nothing."""
         stored = {}
         if self.resume:
             settings = collect_settings(self.inputs)
@@ -91,15 +91,15 @@ class RegisterRun:
     ) -> BatchSummary:
         """Register the photos.
 
-        ``report`` is called with each result once it is safely in the open store and final;
+        ``report`` is called with each result once it is final and safely in the open store.
         ``stop``, ``advance`` and ``prepare`` are those of `regengine.batch.run.BatchOptions`.
-        StoreError if the store cannot be written any more; WorkerError or ClusterError if the work
-        cannot be done where it is to be done.
+        Raises StoreError if the store can no longer be written. Raises WorkerError or ClusterError
+        if the workers or the cluster cannot do the work.
         """
         settings = collect_settings(self.inputs)
         if self.resume:
             self._tell_again(settings)
-        # A time that was given for all photos tells nothing of their clocks
+        # A time that the user gave for all photos does not determine their clock errors
         neighbours = (
             self.inputs.neighbours and self.inputs.tle and self.inputs.frame.time_utc is None
         )
@@ -138,7 +138,7 @@ class RegisterRun:
         return summary
 
     def _tell_again(self, settings: RunSettings) -> None:
-        """Say which stored photos are done again, and why."""
+        """Log which stored photos are processed again, and why."""
         why = count_reasons_to_redo(self.photos, self.store, settings=settings, retry=self.retry)
         if why:
             told = ", ".join(f"{reason} ({count:,})" for reason, count in why.most_common())
@@ -146,7 +146,7 @@ class RegisterRun:
             logging.getLogger("regengine").info("%s processed again: %s", many, told)
 
     def _draw_taken(self, summary: BatchSummary, options: BatchOptions) -> None:
-        """Draw the overlays that are lacking of results that the store had."""
+        """Draw missing overlays of results that were reused from the store."""
         logger = logging.getLogger("regengine")
         inputs = self.inputs
         assert inputs.overlays is not None
@@ -179,24 +179,24 @@ def process_photo(
     path: Path, inputs: RunInputs, hints: NeighbourPrior | None = None
 ) -> FrameResult:
     """Register one photo; see `regengine.pipeline.process_photo`."""
-    # Loaded where photos are worked on: in a worker, if any
+    # Imported where photos are processed: in a worker, if there are any
     from regengine.pipeline import process_photo as process
 
     return process(path, inputs, hints)
 
 
 def collect_settings(inputs: RunInputs) -> RunSettings:
-    """All that results of a run depend on, the photo excepted.
+    """Collect all settings that the results of a run depend on, except the photo.
 
-    The parameters are a JSON object, keys sorted, in which files appear by name, fingerprint and
-    absolute path; the hash is the SHA-256, hexadecimal, of the same without the paths, so that
-    moving files changes nothing.
+    The parameters are a JSON object with sorted keys, in which files appear by name, fingerprint
+    and absolute path. The hash is the SHA-256, hexadecimal, of the same object without the paths,
+    so that moving files does not change it.
     """
     register = asdict(inputs.register)
-    del register["clock"]  # how time is told changes no result
+    del register["clock"]  # how elapsed time is measured does not change results
     frame = asdict(inputs.frame)
     if not inputs.frame.lenses:
-        del frame["lenses"]  # stores of before profiles stay good
+        del frame["lenses"]  # keeps stores valid that are older than lens profiles
     settings: dict[str, object] = {
         "engine_version": version("regengine"),
         "lights": [_describe_file(path) for path in inputs.lights],
@@ -207,7 +207,7 @@ def collect_settings(inputs: RunInputs) -> RunSettings:
         "share": inputs.neighbours,
         "stars": inputs.stars,
     }
-    # Left out where there are none: stores of before stay good
+    # Omitted if empty, to keep older stores valid
     others = {"streets": inputs.streets, "day": inputs.day}
     others = {kind: paths for kind, paths in others.items() if paths}
     for kind, paths in others.items():
@@ -233,7 +233,7 @@ def _describe_file(path: Path) -> dict[str, str]:
 
 
 def _describe_placed_file(path: Path) -> dict[str, str]:
-    """A file, and where `regengine.batch.at_hand.find_run_files` finds it again."""
+    """A file with its path, by which `regengine.batch.at_hand.find_run_files` finds it again."""
     return _describe_file(path) | {"path": str(path.absolute())}
 
 
@@ -244,7 +244,7 @@ def _preview(
     records: FrameRecords | None,
     stored: str | None,
 ) -> dict[str, Any]:
-    """What is known of a photo and where its search would start; its verdict if it is stored."""
+    """Describe a photo and the start of its search, or its verdict if it is stored."""
     facts: dict[str, Any] = {
         "frame": make_printable(archive_frame_id(photo.stem) or photo.stem),
         "path": make_printable(str(photo)),
@@ -277,7 +277,7 @@ def _preview(
 
 
 def _find_position(frame: Frame, tles: TleSet | None, inputs: RunInputs) -> CameraPosition | None:
-    """Where the search would start; None for a search by lights alone."""
+    """Return the camera position where the search starts; None for a blind search."""
     if inputs.blind.mode == "always":
         return None
     try:

@@ -1,4 +1,4 @@
-"""A batch of photos: planned, worked on, stored, and only then reported."""
+"""Plan a batch of photos, process it, store the results, and report each stored result."""
 
 from __future__ import annotations
 
@@ -26,47 +26,48 @@ from regengine.result import FrameResult, Reason
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 
-# Of a path; with `hints` beside it where other photos of the batch have told something
+# Called with a path, and with `hints` if other photos of the batch provide a prior
 Process = Callable[..., FrameResult]
 Report = Callable[[FrameResult], None]
-# A photo, and its result where that is stored and stands
+# A photo, and its stored result if that result is reused
 Item = tuple[Task, StoredFrame | None]
-# Where tasks are worked on, by a function that raises nothing
+# Starts an executor for tasks; the function must not raise
 StartExecutor = Callable[[Callable[[Task], FrameResult]], Executor[Task, FrameResult]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions(TeamOptions):
-    """How a batch is run."""
+    """Options of a batch run."""
 
     settings: RunSettings
-    resume: bool = True  # take results that the store has already
-    retry: frozenset[str] = frozenset()  # verdicts that are worked out again all the same
+    resume: bool = True  # reuse results that are already in the store
+    retry: frozenset[str] = frozenset()  # verdicts that are processed again even if stored
     workers: int = 1
-    neighbours: bool = False  # whether photos help each other, see `SecondSearch`
-    stop: Callable[[], bool] = bool  # true when what is under way is to be finished, and no more
-    advance: Advance | None = None  # called when a photo is done for the first time
+    neighbours: bool = False  # whether photos provide priors for each other, see `SecondSearch`
+    stop: Callable[[], bool] = bool  # if true, finish running photos and start no more
+    advance: Advance | None = None  # called when a photo is finished for the first time
     # Brings back the copies of photos that the tasks of the second search need; None where photos
-    # are no copies
+    # Provides the copies of photos again for the tasks of the second search; None if photos are not
+    # copies
     again: Callable[[Iterator[Item]], Iterator[Item]] | None = None
-    executor: StartExecutor | None = None  # where tasks are worked on, if not in workers here
+    executor: StartExecutor | None = None  # where tasks run; default: worker processes
 
 
 @dataclass(kw_only=True)
 class BatchSummary:
-    """What became of a batch."""
+    """Counts and state of a batch at its end."""
 
-    verdicts: Counter[str] = field(default_factory=Counter)  # of photos that were reported
-    # Of photos that are stored and were not reported: the run ended before the others had shown
-    # whether these are to be searched once more
+    verdicts: Counter[str] = field(default_factory=Counter)  # of reported photos
+    # Of photos that are stored but not reported: the run ended before it was known whether they
+    # need a second search
     unsettled: Counter[str] = field(default_factory=Counter)
-    # Numbers of the frames that were taken from the store
+    # Frame numbers of results that were reused from the store
     taken: array[int] = field(default_factory=lambda: array("q"))
     interrupted: bool = False
 
     @property
     def resumed(self) -> int:
-        """How many photos were taken from the store."""
+        """Number of photos whose results were reused from the store."""
         return len(self.taken)
 
 
@@ -77,12 +78,13 @@ def run_batch(
     options: BatchOptions,
     report: Report,
 ) -> BatchSummary:
-    """Process photos; each is reported once, when its final result is safely on disk.
+    """Process photos; report each once, when its final result is safely on disk.
 
-    ``process`` gives the result of one photo, of its path and where there are some of ``hints``; it
-    must pickle if there are workers. ``interrupted`` of the summary is set where ``stop`` or Ctrl-C
-    ended the run: what was finished is stored and, but for what a second search might have changed,
-    reported. StoreError if the store cannot be written any more.
+    ``process`` takes the path of a photo, and ``hints`` if there are any, and returns its result.
+    It must be picklable if there are workers. ``interrupted`` of the summary is set if ``stop`` or
+    Ctrl-C ended the run. Photos finished by then are stored; they are also reported, except those
+    that a second search could still change. Raises StoreError if the store can no longer be
+    written.
     """
     summary = BatchSummary()
     second = SecondSearch(writer) if options.neighbours else None
@@ -90,7 +92,7 @@ def run_batch(
     n_begun = n_done = n_planned = 0
 
     def report_safe(frames: Iterable[StoredFrame]) -> None:
-        """Report frames that are on the disk, unless they may still change."""
+        """Report frames that are on disk, except those that may still change."""
         for frame in frames:
             if second is not None and second.may_change(frame.frame_index):
                 held[frame.frame_index] = frame.result.verdict
@@ -100,7 +102,7 @@ def run_batch(
                 report(frame.result)
 
     def count_begun(items: Iterator[Item]) -> Iterator[Item]:
-        """The items of a round as they are; how many were taken, and whether all."""
+        """Pass on the items of a round; count them, and record when the round is exhausted."""
         nonlocal n_begun, n_planned
         for item in items:
             n_begun += 1
@@ -108,7 +110,7 @@ def run_batch(
         n_planned += 1
 
     def store(task: Task, result: FrameResult) -> None:
-        """Give the writer what is to be stored of a photo that was worked on."""
+        """Pass the result of a processed photo to the writer."""
         is_again = second is not None and task.search_pass == AGAIN
         if second is not None and is_again:
             result = second.settle(task, result)
@@ -123,7 +125,7 @@ def run_batch(
         )
         try:
             writer.add(frame)
-        except Exception as error:  # what cannot be written fails its own photo, not the run
+        except Exception as error:  # a result that cannot be written fails its photo, not the run
             if result.verdict == "failed":
                 raise
             store(
@@ -139,7 +141,7 @@ def run_batch(
             second.note(frame)
 
     def take_over(frame: StoredFrame) -> None:
-        """Take in a frame that the store had."""
+        """Count a frame whose stored result is reused."""
         summary.taken.append(frame.frame_index)
         if options.advance is not None:
             options.advance(frame.result.verdict, resumed=True)
@@ -183,7 +185,7 @@ def run_batch(
 
 
 def try_photo(process: Process, task: Task) -> FrameResult:
-    """Process a photo; what goes wrong becomes a ``failed`` result."""
+    """Process a photo; turn any exception into a ``failed`` result."""
     if task.failure is not None:
         return make_failed_result(task, task.failure)
     start_s = time.perf_counter()
@@ -191,7 +193,7 @@ def try_photo(process: Process, task: Task) -> FrameResult:
         result = process(task.path, **({} if task.hints is None else {"hints": task.hints}))
         if task.given_as is not None:
             result = rename_result(result, task.path, task.given_as)
-        record_line(result)  # what cannot be told fails its own photo, not the run
+        record_line(result)  # a result that cannot be serialised fails its photo, not the run
         return result
     except Exception as error:
         return make_failed_result(
@@ -200,7 +202,7 @@ def try_photo(process: Process, task: Task) -> FrameResult:
 
 
 def make_failed_result(task: Task, failure: Reason, *, seconds: float = 0.0) -> FrameResult:
-    """The result of a photo that could not be processed."""
+    """Return the result of a photo that could not be processed."""
     result = FrameResult(
         frame=make_printable(frame_id_of(task.path)),
         path=make_printable(str(task.path)),
@@ -215,7 +217,7 @@ def make_failed_result(task: Task, failure: Reason, *, seconds: float = 0.0) -> 
 
 
 def rename_result(result: FrameResult, path: Path, shown: str) -> FrameResult:
-    """A result that tells of a photo by the name that it was given under."""
+    """Return a result in which the photo has the name that the user gave."""
     worked_on, given = " ".join(make_printable(str(path)).split()), make_printable(shown)
     reasons = tuple(
         replace(reason, text=reason.text.replace(worked_on, given)) for reason in result.reasons

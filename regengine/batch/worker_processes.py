@@ -1,4 +1,4 @@
-"""Worker processes, one photo each at a time: their start, limits, deaths and end."""
+"""Worker processes, each with one photo at a time: start, limits, crashes and shutdown."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ from regengine.errors import WorkerError
 from regengine.result import Reason
 
 Prepare = Callable[[], None]
-# Started afresh, not forked: OpenCV's and HDF5's threads do not survive a fork.
+# Spawned, not forked: the threads of OpenCV and HDF5 do not survive a fork.
 CONTEXT = get_context("spawn")
 START_S = 120.0  # a worker that has not begun by then never will; imports take 2 to 20 s
 
-TICK_S = 0.5  # how often the caller may stop while all workers are busy
-# A worker may be killed for what others do, by a kernel that runs out of memory; a photo that has
-# killed so many is the cause.
+TICK_S = 0.5  # how often the caller can stop while all workers are busy
+# A kernel that runs out of memory may kill a worker because of other processes. A photo that loses
+# this many workers is the cause itself.
 MAX_DEATHS = 3
-MAX_BREAKS = 2 * MAX_DEATHS  # more than one photo alone can cause
+MAX_BREAKS = 2 * MAX_DEATHS  # more than a single photo can cause
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 MEGABYTE = 1 << 20
 
 
 def limit_threads() -> None:
-    """Keep the libraries of this process to one thread: the workers share the cores.
+    """Limit the libraries of this process to one thread: the workers share the cores.
 
-    Last digits of what linear algebra gives depend on how many there are.
+    The last digits of linear algebra results depend on the number of threads.
     """
     for name in ONE_THREAD:
         os.environ[name] = "1"
     import cv2
     from threadpoolctl import threadpool_limits
 
-    threadpool_limits(1)  # of what is loaded already
+    threadpool_limits(1)  # for libraries that are already loaded
     cv2.setNumThreads(1)
 
 
 def limit_memory(megabytes: int) -> None:
-    """Let allocations fail that would take this process's memory above a limit.
+    """Make allocations fail that would exceed a memory limit of this process.
 
-    A photo that needs more then fails by itself, before the kernel kills processes that may have
-    nothing to do with it. Counted is what the process can write to (``RLIMIT_DATA``, Linux 4.7
-    and later): heap and private mappings, but no code and no mapped files. Where the system has
-    no such limit, nothing happens.
+    A photo that needs more memory then fails by itself, before the kernel kills unrelated
+    processes. The limit counts memory that the process can write to (``RLIMIT_DATA``, Linux 4.7 and
+    later): heap and private mappings, but not code or mapped files. On systems without this limit,
+    the function does nothing.
     """
     if megabytes <= 0:
         return
@@ -72,16 +72,16 @@ def limit_memory(megabytes: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class TeamOptions:
-    """How workers are run."""
+    """Options of the worker processes."""
 
-    workers: int = 0  # number of processes; 0 works in this one
-    limit_s: float = 600.0  # a photo that keeps a worker busy for longer is given up
+    workers: int = 0  # number of processes; 0 works in this process
+    limit_s: float = 600.0  # time limit per photo, s; the photo fails and its worker is replaced
     memory_mb: int = 0  # see `limit_memory`
-    prepare: Prepare | None = None  # called once in each worker; must pickle
+    prepare: Prepare | None = None  # called once in each worker; must be picklable
 
 
 class Worker:
-    """A process that does one task at a time; another takes its place where it died or hangs."""
+    """A process that runs one task at a time, and is replaced if it dies or hangs."""
 
     def __init__(self, function: Callable[[Any], Any], options: TeamOptions) -> None:
         self._begin = (function, options.prepare, options.memory_mb)
@@ -89,16 +89,16 @@ class Worker:
         self._start()
 
     def give(self, task: object) -> None:
-        """Let the process begin a task, which must pickle as its result must."""
+        """Start a task in the process; the task and its result must be picklable."""
         try:
             self.future = self._schedule(task)
-        except RuntimeError:  # the process has died with nothing under way
+        except RuntimeError:  # the process died while idle
             self.replace()
             self.future = self._schedule(task)
         self.is_busy, self._given_s, self._begun_s = True, time.monotonic(), math.nan
 
     def is_overdue(self, limit_s: float) -> bool:
-        """Whether the task under way has taken longer than it may, or never begins."""
+        """Whether the running task has exceeded its time limit, or did not begin in time."""
         now_s = time.monotonic()
         if math.isnan(self._begun_s):
             if not self.future.running():
@@ -107,26 +107,27 @@ class Worker:
         return now_s - self._begun_s > limit_s
 
     def replace(self) -> None:
-        """Put a new process in the place of this one."""
+        """Replace the process by a new one."""
         self.stop()
         self._start()
 
     def stop(self) -> Thread:
-        """Kill the process; the thread that it gives clears up after it."""
+        """Kill the process; return the thread that cleans up after it."""
         self._pool.stop()
-        # At once: one that is still beginning would look for what the end of this process takes
-        # away, and print a traceback; one that has begun ignores the signal that the end sends.
+        # Immediately: a process that is still starting would look for resources that are removed
+        # here, and print a traceback; a process that has started ignores the termination signal.
         for process in list(self._pool._pool_manager.worker_manager.workers.values()):
             with suppress(ProcessLookupError, ValueError):
                 process.kill()
-        # A process that died within a message leaves a thread of its pool waiting for the rest
+        # A process that died while sending a message leaves a thread of its pool waiting for the
+        # rest
         clearing = Thread(target=self._pool.join, daemon=True)
         clearing.start()
         return clearing
 
     def _schedule(self, task: object) -> Future[Any]:
-        # The first call starts the process, which inherits what is blocked here: it must not die
-        # of a signal that is for the whole run before `_begin` has it ignored.
+        # The first call starts the process, which inherits the blocked signals. A signal to the
+        # whole run must not kill it before `_begin` makes it ignore these signals.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             future: Future[Any] = self._pool.schedule(_work_on, args=[task])
@@ -139,7 +140,7 @@ class Worker:
 
         from pebble import ProcessPool
 
-        # Begun now: it would let signals through that `_schedule` blocks
+        # Started now: otherwise it would unblock the signals that `_schedule` blocks
         resource_tracker.ensure_running()
         self._pool = ProcessPool(
             max_workers=1, context=CONTEXT, initializer=_begin, initargs=self._begin
@@ -150,12 +151,12 @@ _function: Callable[[Any], Any]  # of this process, if it is a worker
 
 
 def _begin(function: Callable[[Any], Any], prepare: Prepare | None, memory_mb: int) -> None:
-    """Make a new process a worker; ``prepare`` is called in it.
+    """Initialise a worker process; ``prepare`` is called in it.
 
-    It has its function from now on, and not with each job, since catalogues may be in it.
+    The function is sent once and not with each job, because it may contain catalogues.
     """
     global _function
-    # A terminal and a scheduler signal all processes of a run; the first of them decides.
+    # A terminal and a scheduler signal all processes of a run; the main process decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     limit_threads()
@@ -166,15 +167,15 @@ def _begin(function: Callable[[Any], Any], prepare: Prepare | None, memory_mb: i
 
 
 def _work_on(given: Any) -> Any:
-    """The worker's function of a job."""
+    """Run the function of this worker on a task."""
     return _function(given)
 
 
 class WorkerProcesses(Generic[TaskT, ResultT]):
-    """Worker processes of this machine, see `regengine.batch.map_photos.Executor`.
+    """Worker processes on this machine, see `regengine.batch.map_photos.Executor`.
 
-    Each is a pool of its own, so that one that dies costs its own photo alone. WorkerError, of
-    `outcome`, if workers die before they begin.
+    Each worker is a pool of its own, so that a crash affects only the photo of that worker.
+    `outcome` raises WorkerError if workers die before they begin.
     """
 
     n_tries = MAX_DEATHS
@@ -182,27 +183,27 @@ class WorkerProcesses(Generic[TaskT, ResultT]):
     def __init__(self, function: Callable[[TaskT], ResultT | Reason], options: TeamOptions) -> None:
         self._limit_s = options.limit_s
         self._workers = [Worker(function, options) for _ in range(options.workers)]
-        self._n_breaks = 0  # one after the other
+        self._n_breaks = 0  # in a row
 
     @property
     def slots(self) -> int:
-        """A photo a worker."""
+        """One photo per worker."""
         return len(self._workers)
 
     def submit(self, task: TaskT) -> Worker:
-        """Let a worker begin a photo."""
+        """Start a photo in a free worker."""
         worker = next(worker for worker in self._workers if not worker.is_busy)
         worker.give(task)
         return worker
 
     def wait(self, running: Sequence[Worker]) -> Sequence[Worker]:
-        """Those that are done, or have taken too long."""
+        """Return the workers that are done or have exceeded the time limit."""
         futures = [worker.future for worker in running]
         wait(futures, timeout=TICK_S, return_when=FIRST_COMPLETED)
         return [one for one in running if one.future.done() or one.is_overdue(self._limit_s)]
 
     def outcome(self, done: Worker, task: TaskT) -> ResultT | Reason:
-        """What became of a photo."""
+        """Return the result or the failure of a photo."""
         done.is_busy = False
         if not done.future.done():
             done.replace()
@@ -212,7 +213,7 @@ class WorkerProcesses(Generic[TaskT, ResultT]):
             self._n_breaks = 0
             result: ResultT | Reason = done.future.result()
             return result
-        assert isinstance(error, Exception)  # a death, or a result that does not pickle
+        assert isinstance(error, Exception)  # a crash, or a result that cannot be pickled
         if not _is_death(error):
             return describe_failure(task.path, error)
         done.replace()
@@ -225,10 +226,10 @@ class WorkerProcesses(Generic[TaskT, ResultT]):
         raise LostError(describe_failure(task.path, error))
 
     def stop(self) -> None:
-        """Nothing waits at the workers."""
+        """Do nothing: no photo is queued at a worker."""
 
     def close(self) -> None:
-        """Kill them."""
+        """Kill the workers."""
         for clearing in [worker.stop() for worker in self._workers]:
             clearing.join(timeout=TICK_S)
 
@@ -236,9 +237,9 @@ class WorkerProcesses(Generic[TaskT, ResultT]):
 def start_executor(
     function: Callable[[TaskT], ResultT | Reason], options: TeamOptions
 ) -> Executor[TaskT, ResultT]:
-    """Where photos are worked on: by so many worker processes, or without any in this one.
+    """Create the executor: worker processes, or this process if there are no workers.
 
-    ``function`` takes a task and must pickle if there are workers; it raises nothing.
+    ``function`` takes a task and must not raise; it must be picklable if there are workers.
     """
     if options.workers == 0:
         return ThisProcess(function)
