@@ -1,4 +1,4 @@
-"""What lies in the user's data folder and is found by itself: maps, element sets, photos."""
+"""Find files in the user's data folder: light maps, reference maps, element sets and photos."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ MAP_ENDINGS = (".tif", ".tiff")
 
 
 def lights_folder() -> Path:
-    """Where maps are looked for, each with its index beside it."""
+    """Return the folder of light maps, each with its index next to it."""
     return data_folder() / "lights"
 
 
 def usual_map() -> Path:
-    """The map that ``regengine lights get`` makes."""
+    """Return the path of the map that ``regengine lights get`` creates."""
     return lights_folder() / "lights.tif"
 
 
 def element_set_folder() -> Path:
-    """Where files of element sets (TLE) are looked for."""
+    """Return the folder of element set files (TLE)."""
     return data_folder() / "tle"
 
 
 def photos_folder() -> Path:
-    """Where photos of the archive are kept, a folder each mission."""
+    """Return the folder of archive photos, with one folder per mission."""
     return data_folder().absolute() / "photos"
 
 
 def locate_kept_photo(frame_id: str) -> Path:
-    """Where a photo of the archive lies once it has been fetched."""
+    """Return the path of an archive photo in the data folder, whether or not it is downloaded."""
     return photos_folder() / frame_id.partition("-")[0] / f"{frame_id}.JPG"
 
 
 def identify_frame_to_fetch(photo: object) -> str | None:
-    """Archive id of a photo that belongs into the data folder, and is not there with its record."""
+    """Return the archive id of a data folder photo if it or its record must be downloaded."""
     if not isinstance(photo, Path) or photo.parent.parent != photos_folder():
         return None
     there = photo.exists() and record_place(photo).exists()
@@ -53,25 +53,25 @@ def identify_frame_to_fetch(photo: object) -> str | None:
 
 
 def list_light_maps() -> tuple[Path, ...]:
-    """The maps of the data folder, by name."""
+    """Return the light maps of the data folder, sorted by name."""
     return tuple(
         path for path in _list_files(lights_folder()) if path.suffix.lower() in MAP_ENDINGS
     )
 
 
 def list_references(kind: Literal["streets", "day"]) -> tuple[Path, ...]:
-    """The street maps, or pictures by day, of the data folder, by name."""
+    """Return the street maps or daytime images of the data folder, sorted by name."""
     found = _list_files(data_folder() / kind)
     return tuple(path for path in found if path.suffix.lower() in MAP_ENDINGS)
 
 
 def find_element_sets() -> Path | None:
-    """The data folder's folder of element sets, if there are some."""
+    """Return the element set folder of the data folder, or None if it has no files."""
     return element_set_folder() if _list_files(element_set_folder()) else None
 
 
 def choose_element_sets(given: Path | None) -> Path:
-    """The element sets that were given, or those of the data folder; EphemerisError if none."""
+    """Return the given element sets, or those of the data folder; EphemerisError if none exist."""
     chosen = given or find_element_sets()
     if chosen is None:
         raise EphemerisError(
@@ -82,9 +82,9 @@ def choose_element_sets(given: Path | None) -> Path:
 
 
 def keep_element_sets(content: bytes, name: str) -> Path:
-    """Put the text of a file of element sets into the data folder, under a name of its own there.
+    """Save the text of an element set file in the data folder, under an unused name.
 
-    ConfigError if it cannot be written.
+    Raises ConfigError if the file cannot be written.
     """
     folder = element_set_folder()
     path = folder / name
@@ -101,7 +101,7 @@ def keep_element_sets(content: bytes, name: str) -> Path:
 
 
 def choose_light_maps(given: Sequence[Path]) -> tuple[Path, ...]:
-    """The maps that were given, or those of the data folder; LightMapError if there are none."""
+    """Return the given light maps, or those of the data folder; LightMapError if none exist."""
     chosen = tuple(given) or list_light_maps()
     if not chosen:
         raise LightMapError(
@@ -113,9 +113,9 @@ def choose_light_maps(given: Sequence[Path]) -> tuple[Path, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class RunFiles:
-    """The files that a run was made with, as far as they are still there.
+    """Input files of an earlier run that still exist unchanged.
 
-    lost: Of each that is not there any more, or has changed: its option, and a sentence.
+    lost: Option and message for each file that is missing or has changed.
     """
 
     lights: tuple[Path, ...] = ()
@@ -127,17 +127,18 @@ class RunFiles:
 
 
 def find_run_files(store: Path) -> RunFiles:
-    """Maps, element sets and records of a run where its store says, if they are the same still.
+    """Find light maps, element sets and records of a run at the paths in its store, if unchanged.
 
-    Of a store that was written with several settings, those of the first frame, and street and day
-    maps of all. None of a store that cannot be read or does not say.
+    If frames of the store have different settings, the files of the first frame are returned, with
+    the street and day maps of all. The result is empty if the store cannot be read or names no
+    files.
     """
     import numpy as np
 
     from regengine.store.read import iter_blocks, read_frames_numbered
     from regengine.store.schema import select
 
-    first: dict[bytes, int] = {}  # the first frame of each settings
+    first: dict[bytes, int] = {}  # the first frame with each hash of settings
     try:
         for tables in iter_blocks(store, select("frames/frame", "provenance/parameters_sha256")):
             table = tables["provenance"]
@@ -163,7 +164,7 @@ def find_run_files(store: Path) -> RunFiles:
 
 @lru_cache(maxsize=64)
 def find_settings_files(parameters: str) -> RunFiles:
-    """Files that the settings of a stored result name, if they are the same still."""
+    """Find the files that the settings of a stored result name, if they are unchanged."""
     try:
         known = json.loads(parameters)
         maps = ("lights", "streets", "day")
@@ -173,7 +174,7 @@ def find_settings_files(parameters: str) -> RunFiles:
         lost = []
         for option, entry in entries:
             path = Path(entry.get("path") or entry["name"])
-            # Element sets are added to a folder, and map tiles
+            # Folders of element sets or map tiles may have grown since
             if path.is_dir() or (path.is_file() and fingerprint(path) == entry["fingerprint"]):
                 found[option].append(path)
             else:
@@ -193,7 +194,7 @@ def find_settings_files(parameters: str) -> RunFiles:
 
 
 def _list_files(folder: Path) -> list[Path]:
-    """The files of a folder that are no leftovers; none where there is no folder."""
+    """Return the files of a folder except hidden ones; empty if the folder does not exist."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")

@@ -1,4 +1,4 @@
-"""A batch on an existing Dask cluster: this process plans, stores and reports; workers search."""
+"""Run a batch on an existing Dask cluster: workers search; this process plans and stores."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ CONNECT_S = 10.0
 SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")
 SAFE = "results reported so far are saved; run the same command again to continue"
 ANSWER_S = 60.0  # for an answer of the scheduler, or of all workers
-STOP_S = 5.0  # for workers to hear that they are to stop
-GATHER_S = 30.0  # for a result to come over the network
-# Photos that wait beside those under way: by them a cluster that adapts sees that there is more
+STOP_S = 5.0  # for the stop signal to reach the workers
+GATHER_S = 30.0  # for a result to be transferred over the network
+# Photos queued in addition to those in progress: an adaptive cluster starts workers for them
 WAITING = 2
 
 
@@ -49,14 +49,14 @@ def run_on_cluster(
     scheduler: str,
     check: Callable[[], object] | None = None,
 ) -> BatchSummary:
-    """Process photos on a cluster; each is reported once it is safely on disk here.
+    """Process photos on a cluster; report each once its result is safely on the local disk.
 
-    The first five are as in `regengine.batch.run.run_batch`; ``process`` must pickle, all paths
-    within it be absolute, and ``workers`` counts for nothing. ``scheduler`` is an address such as
-    ``tcp://node1:8786``. ``check`` is called on each worker and raises where it does not see what
-    the run needs; it must pickle, too. ConfigError if Dask is not installed, or the address is
-    none; ClusterError if the cluster cannot be used (what was reported is safe); StoreError if the
-    store cannot be written any more.
+    The first five parameters are those of `regengine.batch.run.run_batch`. ``process`` must be
+    picklable, and all its paths absolute; ``workers`` is ignored. ``scheduler`` is an address such
+    as ``tcp://node1:8786``. ``check`` is called on each worker and raises if the worker does not
+    see what the run needs; it must be picklable, too. Raises ConfigError if Dask is not installed
+    or the address is invalid. Raises ClusterError if the cluster cannot be used; results that were
+    reported are safe. Raises StoreError if the store can no longer be written.
     """
     with connect_client(scheduler) as client:
         check_workers(client, check)
@@ -67,11 +67,11 @@ def run_on_cluster(
 
 
 class ClusterWorkers:
-    """Workers of a Dask cluster, a photo a task; see `regengine.batch.map_photos.Executor`.
+    """Workers of a Dask cluster, one task per photo; see `regengine.batch.map_photos.Executor`.
 
-    The scheduler runs a task whose worker is lost again by itself, and gives it up after some
-    times; then it is tried once more while nothing else runs: it may only have been beside the one
-    that took its workers down.
+    The scheduler repeats a task whose worker is lost, and gives the task up after several losses.
+    The task is then tried once more while nothing else runs, because another photo may have crashed
+    its workers.
     """
 
     n_tries = 2
@@ -97,17 +97,17 @@ class ClusterWorkers:
             check=check,
         )
         self._running: set[Future] = set()
-        self._waits = False  # for workers, and has said so
+        self._waits = False  # whether it waits for workers, and has logged that
         self._is_stopped = False
 
     @property
     def slots(self) -> int:
-        """Two photos a worker, and some beside them."""
+        """Two photos per worker, and a few more in the queue."""
         return 2 * self._count_workers() + WAITING
 
     def submit(self, task: Task) -> Future:
-        """Give a photo to the scheduler."""
-        # Found from another folder, and told of as it was given
+        """Submit a photo to the scheduler."""
+        # Workers run in another folder, so the path is absolute; messages use the given name
         absolute = replace(task, path=task.path.absolute(), given_as=task.name)
         with cluster_errors():
             future = self._client.submit(self._work, absolute, pure=False)
@@ -115,7 +115,7 @@ class ClusterWorkers:
         return future
 
     def wait(self, running: Sequence[Future]) -> Sequence[Future]:
-        """Those that are done."""
+        """Return the photos that are done."""
         from distributed import wait
 
         with cluster_errors(), suppress(TimeoutError, CancelledError), self._client.as_current():
@@ -123,7 +123,7 @@ class ClusterWorkers:
         return [future for future in running if future.done()]
 
     def outcome(self, done: Future, task: Task) -> FrameResult | Reason:
-        """What became of a photo; ClusterError if a worker cannot do the work."""
+        """Return the result of a photo; raise ClusterError if a worker cannot do the work."""
         from distributed import KilledWorker
 
         self._running.discard(done)
@@ -137,7 +137,7 @@ class ClusterWorkers:
                 "it on its own."
             )
             raise LostError(Reason(code="worker_died", text=text)) from error
-        except TimeoutError:  # its worker was lost before the result could leave it
+        except TimeoutError:  # its worker was lost before the result was transferred
             done.cancel()
             raise LostError(None) from None
         except (CancelledError, OSError) as error:
@@ -146,28 +146,28 @@ class ClusterWorkers:
             raise make_connection_error(error) from error
         except Exception as error:
             raise make_unusable_error("a worker", error) from error
-        if result is None:  # its worker had heard that the run is stopped
+        if result is None:  # its worker has received the stop signal
             raise LostError(None)
         return result
 
     def stop(self) -> None:
-        """Let workers leave photos alone whose turn comes later."""
+        """Make the workers skip photos that they have not begun."""
         self._is_stopped = True
-        # A worker that hangs does not hear it
+        # A worker that hangs does not receive the signal
         with cluster_errors(), suppress(TimeoutError):
             self._client.run(stop_run, self._run, on_error="ignore", callback_timeout=STOP_S)
-            if not self._count_workers():  # that would ever begin what waits
+            if not self._count_workers():  # no worker will ever begin the queued photos
                 self._client.cancel(list(self._running))
 
     def close(self) -> None:
-        """Take back what is under way."""
+        """Cancel the photos in progress."""
         if self._running:
-            with suppress(Exception):  # the cluster may be what went away
+            with suppress(Exception):  # the connection to the cluster may be lost
                 self.stop()
                 self._client.cancel(list(self._running))
 
     def _count_workers(self) -> int:
-        """How many there are now; that one waits for some is said once."""
+        """Return the current number of workers; log once if there are none."""
         with cluster_errors():
             workers = len(self._client.nthreads(callback_timeout=ANSWER_S))
         if not workers and not self._waits:
@@ -181,7 +181,7 @@ class ClusterWorkers:
 
 
 def check_address(scheduler: str) -> None:
-    """Raise ConfigError where this is no address of a scheduler."""
+    """Raise ConfigError if this is not a valid scheduler address."""
     if not scheduler.startswith(SCHEMES):
         raise ConfigError(
             f"--scheduler {hide_secrets(scheduler)!r} is not a valid address: write it like "
@@ -191,12 +191,12 @@ def check_address(scheduler: str) -> None:
 
 @contextmanager
 def connect_client(scheduler: str) -> Iterator[Any]:
-    """A client of a scheduler, closed at the end of the block."""
+    """Connect to a scheduler; close the client at the end of the block."""
     try:
         from distributed import Client
     except ImportError as error:
         raise make_missing_error("--scheduler", error) from None
-    # What they have to say is said here, in a sentence
+    # Their messages are replaced by one sentence of this module
     for name in ("distributed", "distributed.client", "distributed.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
@@ -215,7 +215,7 @@ def connect_client(scheduler: str) -> Iterator[Any]:
 
 
 def check_workers(client: Any, check: Callable[[], object] | None) -> None:
-    """Refuse a cluster of which a worker cannot do the work."""
+    """Raise ClusterError if a worker of the cluster cannot do the work."""
     with cluster_errors():
         try:
             answers = client.run(
@@ -225,17 +225,19 @@ def check_workers(client: Any, check: Callable[[], object] | None) -> None:
                 on_error="return",
                 callback_timeout=ANSWER_S,
             )
-        except TimeoutError:  # one hangs; each that does not looks for itself with its first photo
+        except (
+            TimeoutError
+        ):  # a worker hangs; each of the others checks itself before its first photo
             return
     for address, answer in answers.items():
         if isinstance(answer, OSError) and not isinstance(answer, RegengineError):
-            continue  # it went away meanwhile
+            continue  # the worker has left the cluster
         if isinstance(answer, Exception):
             raise make_unusable_error(address, answer)
 
 
 def make_unusable_error(worker: str, error: BaseException) -> ClusterError:
-    """The error that tells of a worker that cannot do the work."""
+    """Return the error for a worker that cannot do the work."""
     if isinstance(error, ClusterError):
         return ClusterError(f"{worker} of the cluster cannot run: {error}.")
     if isinstance(error, ModuleNotFoundError | AttributeError):
@@ -248,7 +250,7 @@ def make_unusable_error(worker: str, error: BaseException) -> ClusterError:
 
 @contextmanager
 def cluster_errors() -> Iterator[None]:
-    """Turn what a lost connection raises into one sentence."""
+    """Raise errors of a lost connection as ClusterError."""
     try:
         yield
     except RegengineError:
@@ -258,32 +260,32 @@ def cluster_errors() -> Iterator[None]:
 
 
 def make_connection_error(error: BaseException) -> ClusterError:
-    """The error that tells of a connection that ended."""
+    """Return the error for a lost connection."""
     return ClusterError(
         f"connection to the Dask scheduler lost ({describe_exception(error)}): {SAFE}."
     )
 
 
 def describe_exception(error: BaseException) -> str:
-    """What an exception says, on one line."""
+    """Return type and message of an exception on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-# What one worker does
+# Functions that run on a worker
 
-# For the result of a photo to leave a worker that is given up: one that is not fetched by then is
-# worked out again
+# Time for the result of a photo to leave a worker that is given up. A result that is not fetched by
+# then is computed again.
 LAST_WORDS_S = GATHER_S
 
-# A worker with several threads does one photo at a time all the same: the engine's libraries are
-# not made for threads.
+# A worker with several threads processes one photo at a time nevertheless: the libraries of the
+# engine are not thread-safe.
 _one_at_a_time = Lock()
 _stopped: set[str] = set()
 _limit_threads_once = cache(limit_threads)
 
 
 def versions_here() -> tuple[str, str]:
-    """Version of the engine, and of Python without its last number."""
+    """Return the versions of the engine and of Python (major and minor) on this machine."""
     return version("regengine"), ".".join(platform.python_version_tuple()[:2])
 
 
@@ -296,10 +298,11 @@ def work_photo(
     versions: tuple[str, str],
     check: Callable[[], object] | None,
 ) -> FrameResult | None:
-    """Work on a photo of a run, None once that was stopped; nothing but overlays is written.
+    """Process a photo of a run; return None if the run was stopped.
 
-    The task's path is absolute. A photo that takes longer than ``limit_s`` is given up, and the
-    worker with it. ``versions`` and ``check`` are those of `check_worker`.
+    Only overlays are written. The path of the task is absolute. If a photo takes longer than
+    ``limit_s``, the photo and its worker are given up. ``versions`` and ``check`` are those of
+    `check_worker`.
     """
     check_worker(versions, check)
     with _one_at_a_time:
@@ -317,7 +320,7 @@ def work_photo(
 
 
 def check_worker(versions: tuple[str, str], check: Callable[[], object] | None) -> None:
-    """Refuse where this worker has other versions or does not see what the run needs."""
+    """Raise ClusterError if this worker has other versions or does not see what the run needs."""
     here = versions_here()
     if here != versions:
         raise ClusterError(
@@ -333,14 +336,14 @@ def check_worker(versions: tuple[str, str], check: Callable[[], object] | None) 
 
 
 def stop_run(run: str) -> None:
-    """Let this worker leave the photos of a run alone, but for the one under way."""
+    """Make this worker skip all photos of a run that it has not begun."""
     _stopped.add(run)
 
 
 def _call_within(
     limit_s: float, function: Callable[[Task], FrameResult], task: Task
 ) -> FrameResult | None:
-    """The result of a photo; None where it takes too long."""
+    """Return the result of a photo; None if it takes too long."""
     results: list[FrameResult] = []
     worker = Thread(target=lambda: results.append(function(task)), daemon=True)
     worker.start()

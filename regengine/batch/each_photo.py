@@ -1,4 +1,4 @@
-"""The loop of commands that say a line of each photo: take up, work, make safe, tell."""
+"""The main loop of commands that write one line per photo: reuse, process, save, report."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from regengine.batch.plan import Task, describe_failure, list_reasons_to_redo, l
 from regengine.batch.worker_processes import TeamOptions, start_executor
 from regengine.result import Answer, Reason
 
-WINDOW = 4  # photos a worker may be ahead of the oldest that is not done
-# Of a photo; of one whose line is there already the state that the line tells
+WINDOW = 4  # maximum lead of a worker, in photos, over the oldest unfinished photo
+# Outcome of a photo; if its line is already in the file, the state in that line
 Outcome = Answer | Reason | State
 
 
@@ -28,36 +28,37 @@ def answer_photos(
     file: LineFile | None = None,
     retry_failed: bool = False,
 ) -> Generator[Outcome]:
-    """Work through photos; each is told once its line is safe, in the order of the photos.
+    """Process photos; yield each outcome once its line is safe, in the order of the photos.
 
-    As soon as ``stop`` gives True, what is under way is finished, and nothing else.
+    As soon as ``stop`` returns True, photos in progress are finished, and no more are started.
 
     Parameters
     ----------
     photos : sequence of Path
         The photos.
     function : callable
-        Takes a photo's path, and must pickle if there are workers; where it fails, that costs a
-        sentence, not the run.
+        Takes the path of a photo; must be picklable if there are workers. An exception fails the
+        photo, not the run.
     options : TeamOptions
-        Who does the work.
+        Options of the workers.
     stop : callable
         Whether to end.
     file : LineFile, optional
-        Where the lines go. What it has of photos is taken over.
+        File for the lines. Lines that it has already are reused.
     retry_failed : bool
-        Of that, do photos again that failed.
+        Process photos again whose line in the file is a failure.
 
     Raises
     ------
     StoreError
-        If the file cannot be written any more.
+        If the file can no longer be written.
     WorkerError
         If no worker can be started.
     """
     tasks = take_up(photos, file, retry_failed)
     window = WINDOW * options.workers or None
-    waiting: dict[int, tuple[Task, Outcome]] = {}  # for those before
+    # Finished out of order, until all earlier photos are done
+    waiting: dict[int, tuple[Task, Outcome]] = {}
     n_told = 0
     with (
         closing(start_executor(partial(answer_photo, function), options)) as executor,
@@ -80,7 +81,7 @@ def answer_photos(
 
 
 def answer_photo(function: Callable[[Path], Answer], task: Task) -> Answer | Reason:
-    """What a function says of a photo, or what went wrong: some exceptions do not pickle."""
+    """Return the answer for a photo, or its failure: some exceptions cannot be pickled."""
     try:
         return function(task.path)
     except Exception as error:
@@ -90,7 +91,7 @@ def answer_photo(function: Callable[[Path], Answer], task: Task) -> Answer | Rea
 def take_up(
     photos: Iterable[Path], file: LineFile | None, retry_failed: bool
 ) -> Iterator[tuple[Task, State | None]]:
-    """Photos in their order, those whose line stands with what it tells."""
+    """Yield photos in order, each with its state if its line in the file is reused."""
     if file is None:
         for number, path in enumerate(photos):
             yield Task(path=path, frame_index=number), None

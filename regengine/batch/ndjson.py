@@ -1,4 +1,4 @@
-"""A file of NDJSON lines, one a photo, that survives whatever ends the run that writes it."""
+"""Write a file of NDJSON lines, one per photo; it survives a crash of the run."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ from regengine.photo.frame_ids import frame_id_of
 from regengine.result import Answer, Reason
 from regengine.store.read import identity_key
 
-BEGINNING = b'{"frame": "'  # of all records
-State = Literal["done", "failed"]  # of a photo that has a line
-# What each says of its photo; ``sha256`` is empty where it could not be read
+BEGINNING = b'{"frame": "'  # of each record
+State = Literal["done", "failed"]  # state of a photo that has a line
+# Fields of each line that identify its photo and run; ``sha256`` is empty if the photo was
+# unreadable
 FACTS = ("path", "command", "sha256", "parameters_sha256")
 
 
 def format_failed_line(path: Path, failure: Reason) -> str:
-    """The record of a photo without a result."""
+    """Return the record of a photo without a result."""
     return json.dumps(
         {
             "frame": make_printable(frame_id_of(path)),
@@ -45,7 +46,7 @@ def format_failed_line(path: Path, failure: Reason) -> str:
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:
-    """The record of a whole line, its end included; None if it was not stamped."""
+    """Return the record of a line; None if it is incomplete or lacks the fields of a run."""
     if not (line.startswith(BEGINNING) and line.endswith(b"\n")):
         return None
     try:
@@ -56,14 +57,14 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
 
 
 class LineFile:
-    """The one writer of a file of lines.
+    """Writes a file of lines; only one process can write a file at a time.
 
-    A line is safe once `flush` has returned. A torn last line, which a crash leaves, is cut off
-    when the file is opened again. Of a photo that is done again both lines are in the file until
-    `finish` leaves the newer one, in the place of the older. With ``anew`` all lines are written
-    anew, into ``NAME.new`` until `finish`; a run that is ended before is taken up there by the next
-    one. StoreError if the file is a foreign one (not written by this class for this command), is in
-    use or cannot be written.
+    A line is safe once `flush` has returned. A torn last line, left by a crash, is cut off when the
+    file is opened again. If a photo is processed again, the file contains both lines until
+    `finish`, which keeps the newer line in the position of the older. With ``anew``, all lines are
+    written again, to ``NAME.new`` until `finish`; if the run ends before that, the next run
+    continues there. Raises StoreError if the file was not written by this class for this command,
+    is in use, or cannot be written.
     """
 
     def __init__(
@@ -71,11 +72,11 @@ class LineFile:
     ) -> None:
         self.path = path
         self._command, self._parameters = command, parameters_sha256
-        # By the identity of a photo, where its newest line is, what became of the photo, and
-        # whether that was with these settings
+        # By identity of the photo: offset of its newest line, state of the photo, and whether the
+        # line was written with these settings
         self._lines: dict[int, tuple[int, State, bool]] = {}
-        self._surplus = False  # whether lines are in the file that `finish` leaves out
-        self._size = 0  # up to the end of the last whole line that was there
+        self._surplus = False  # whether the file has lines that `finish` leaves out
+        self._size = 0  # offset of the end of the last complete line in the existing file
         try:
             self._open(anew)
         except StoreError:
@@ -84,7 +85,7 @@ class LineFile:
             raise make_refusal(path, error) from error
 
     def find(self, path: str, sha256: str) -> tuple[State, tuple[str, ...]] | None:
-        """What became of a photo, and what differs of the settings; None where it has no line."""
+        """Return the state of a photo and the differences of settings; None if it has no line."""
         known = self._lines.get(identity_key(path, sha256))
         if known is None:
             return None
@@ -92,9 +93,9 @@ class LineFile:
         return state, () if same_settings else ("other settings",)
 
     def add(self, path: Path, sha256: str, outcome: Answer | Reason) -> Answer | Reason:
-        """Take a photo's line, to which what it depends on is added; not safe before `flush`.
+        """Append the line of a photo, with the fields of the run; it is not safe before `flush`.
 
-        What is said of the photo is given back with the line as it is written.
+        Returns the outcome with the line as it is written.
         """
         line = outcome.line if isinstance(outcome, Answer) else format_failed_line(path, outcome)
         known = {"command": self._command, "sha256": sha256, "parameters_sha256": self._parameters}
@@ -104,14 +105,14 @@ class LineFile:
         return replace(outcome, line=line) if isinstance(outcome, Answer) else outcome
 
     def flush(self) -> None:
-        """Bring all lines to the disk."""
+        """Write all lines to the disk."""
         try:
             self._journal.flush()
         except OSError as error:
             raise self._failure(error) from error
 
     def finish(self) -> None:
-        """Put the file into its final shape: a line a photo, under its own name."""
+        """Bring the file into its final form: one line per photo, under its own name."""
         self.flush()
         try:
             if self._surplus:
@@ -130,7 +131,7 @@ class LineFile:
             raise self._failure(error) from error
 
     def close(self) -> None:
-        """Let go of the file; lines that were never flushed are dropped."""
+        """Close the file; lines that were not flushed are dropped."""
         self._opened.close()
 
     def _open(self, anew: bool) -> None:
@@ -156,7 +157,7 @@ class LineFile:
             self._opened = opened.pop_all()
 
     def _file_to_write(self, anew: bool) -> Path:
-        """The file itself, or the one beside it that will take its place."""
+        """Return the file itself, or the file next to it that will replace it."""
         beside = self.path.with_name(f"{self.path.name}.new")
         if anew:
             beside.unlink(missing_ok=True)
@@ -170,12 +171,13 @@ class LineFile:
         return beside
 
     def _scan(self) -> None:
-        """Take in the lines of the file; what follows the last whole one was torn by a crash."""
+        """Read the lines of the file; the part after the last complete line was torn by a crash."""
         damaged = 0
         with self._current.open("rb") as stream:
             for line in stream:
                 known = self._note(line, self._size)
-                # The first line may be ours, damaged or cut; not if it is whole without its stamp
+                # A first line that is damaged or cut may be ours. A complete record without the
+                # fields of a run is not.
                 torn = BEGINNING.startswith(line) or line.startswith(BEGINNING)
                 whole = line.endswith(b"}") and parse_line(line + b"\n") is None
                 if not known and self._size == 0 and (whole or not torn):
@@ -193,7 +195,7 @@ class LineFile:
             logging.getLogger("regengine").warning(text, self._current, lines)
 
     def _note(self, line: bytes, offset: int) -> bool:
-        """Take in the line at an offset; False if it says of no photo."""
+        """Register the line at an offset; return False if it is not a record of a photo."""
         facts = parse_line(line)
         if facts is None:
             return False
@@ -208,12 +210,12 @@ class LineFile:
         if key != unreadable and self._lines.pop(unreadable, None) is not None:
             self._surplus = True
         same_settings = facts["parameters_sha256"] == self._parameters
-        # In the place of an older one
+        # Replaces an older line
         self._lines[key] = offset, "failed" if "failed" in facts else "done", same_settings
         return True
 
     def _foreign(self, path: Path) -> StoreError:
-        """The error for a file that must not be touched."""
+        """Return the error for a file of another program, which must not be changed."""
         return StoreError(
             f"{path} was not written by regengine {self._command} --out: name another file.",
         )
@@ -224,9 +226,10 @@ class LineFile:
 
 
 def hash_line_parameters(command: str, settings: Mapping[str, Any]) -> str:
-    """Hash of all that the lines of a run depend on, the photos excepted.
+    """Return the hash of all settings that the lines of a run depend on, except the photos.
 
-    Files among the settings count by name and content, so that moving them changes nothing.
+    Files among the settings are identified by name and content, so that moving them does not change
+    the hash.
     """
     known = {"engine_version": version("regengine"), "command": command}
     known |= {name: _plain(value) for name, value in settings.items()}

@@ -1,7 +1,7 @@
-"""Photos of a batch that learn from each other, without their number of workers showing.
+"""Use solved photos of a batch as priors for the others, independent of the number of workers.
 
-When all photos were searched by themselves, those that are not accepted are searched once more with
-what the accepted ones of the same camera body tell.
+After the first search of all photos, those that were not accepted are searched once more. The prior
+of the second search comes from accepted photos of the same camera body.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from regengine.store.writer import StoreWriter
 
 
 def was_searched_again(stored: StoredFrame) -> bool:
-    """Whether a stored result comes of a second search."""
+    """Whether a stored result comes from a second search."""
     if stored.search_pass:
         return stored.search_pass >= AGAIN
-    # Stores of format version 1 have no number of the search
+    # Stores of format version 1 do not record the number of the search
     return dict(stored.result.sources).get(SOURCE, "").startswith(SEARCHED_AGAIN)
 
 
-# Where nothing was searched others do not help; a wrong clock may lead outside the map
+# If nothing was searched, other photos do not help; a wrong clock may lead outside the map
 BEYOND_HELP = {"not_a_night_city_frame", "no_ephemeris"}
-# The nearest in time decide: a time-lapse has thousands in a day, and they agree
+# Only the nearest in time are used: a time-lapse has thousands per day, and they agree
 MAX_REFERENCES = 64
 MAX_KEPT_REFERENCES = 4096  # in memory, 2 kB each
 
 
 class SecondSearch:
-    """What is not accepted is searched once more, with what all others tell."""
+    """Searches photos that were not accepted once more, with a prior from all accepted photos."""
 
     def __init__(self, store: StoreWriter) -> None:
         self._read = store.frames.frame
@@ -54,26 +54,27 @@ class SecondSearch:
         self._reference = lru_cache(maxsize=MAX_KEPT_REFERENCES)(self._read_reference)
 
     def note(self, stored: StoredFrame) -> None:
-        """Take in a frame of the first search, or one that was stored before this run."""
+        """Register a frame of the first search, or one that was stored before this run."""
         facts = FrameFacts.from_record(stored.result)
         if facts is None:
             return
         if may_gain(stored.result):
             self._open.add(stored.frame_index)
-        elif was_searched_again(stored):  # it was not there in the run that searched it
+        elif was_searched_again(stored):  # it was not a reference in the run that searched it
             return
         elif SolvedReference.from_result(stored.result) is not None:
             moment_s = facts.time_utc.timestamp()
             self._references[facts.camera_body].append((moment_s, stored.frame_index))
 
     def may_change(self, frame_index: int) -> bool:
-        """Whether a frame is not final yet."""
+        """Whether the result of a frame is not final yet."""
         return frame_index in self._open
 
     def plan(self) -> Iterator[tuple[Task, StoredFrame | None]]:
-        """What is to be searched again, in the order of the frames, when all others are stored.
+        """Yield the frames to search again, in frame order; all others must be stored by then.
 
-        With frames that are not, since others tell nothing new of them, comes what is stored.
+        A frame for which other photos provide no new information is not searched again. It is
+        yielded with its stored result.
         """
         for references in self._references.values():
             references.sort()
@@ -89,7 +90,7 @@ class SecondSearch:
                 yield replace(task, hints=hints, search_pass=AGAIN), None
 
     def settle(self, task: Task, result: FrameResult) -> FrameResult:
-        """Take in the result of a second search: the one that stands."""
+        """Return the result that is kept after a second search; the frame is final from now on."""
         self._open.discard(task.frame_index)
         old = self._read(task.frame_index, detections=True).result
         return choose_result(old, result)
@@ -105,12 +106,12 @@ class SecondSearch:
 
     def _read_reference(self, frame_index: int) -> SolvedReference:
         reference = SolvedReference.from_result(self._read(frame_index).result)
-        assert reference is not None  # it was one when it was noted
+        assert reference is not None  # it was a reference when it was registered
         return reference
 
 
 def may_gain(result: FrameResult) -> bool:
-    """Whether hints may lead a search farther than it came."""
+    """Whether a prior from other photos can improve the result of a search."""
     if result.verdict not in ("review", "no_match"):
         return False
     if result.nadir is None or result.nadir.source != "tle":
@@ -119,13 +120,13 @@ def may_gain(result: FrameResult) -> bool:
 
 
 def choose_result(old: FrameResult, new: FrameResult) -> FrameResult:
-    """The result that stands after a second search; its seconds are those of both."""
+    """Return the result that is kept after a second search, with the seconds of both."""
     kept = new if new.replaces(old.probability or 0.0) else old
     return replace(kept, seconds=old.seconds + new.seconds)
 
 
 def _find_nearest(references: list[tuple[float, int]], moment: datetime) -> list[int]:
-    """Numbers of the frames within half a day that were taken next to a moment, in their order."""
+    """Return the frames nearest in time, at most half a day apart, in ascending frame order."""
     moment_s = moment.timestamp()
     apart_s = NeighbourParams().max_apart_s
     first = bisect_left(references, (moment_s - apart_s, -1))

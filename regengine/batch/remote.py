@@ -1,6 +1,6 @@
-"""Photos of a batch as they are given: paths, patterns, lists, URLs and names of archive photos.
+"""Find the photos that arguments name: paths, patterns, lists, URLs and ids of archive photos.
 
-What is not at hand is fetched a few ahead of the search.
+Photos that are not on disk are downloaded, a few ahead of the search.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 LIST_MARK, LIST_ENDING = "@", ".txt"
-AHEAD = 4  # photos that are being fetched at the same time
+AHEAD = 4  # number of simultaneous downloads
 
 
 def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path | Url]:
-    """Photos that arguments stand for, as given, each once.
+    """Return the photos that arguments name, in the order of the arguments, without duplicates.
 
-    Arguments are what `regengine.batch.discover.find_photos` takes; URLs; names of photos of the
-    archive, which stand for their places in the data folder; and text files that name one of these
-    a line, ``@LIST`` or ``LIST.txt``. A file that has such a name itself comes first. Files and
-    folders of ``exclude`` are never taken. ConfigError if a list cannot be read, nothing is fetched
-    by the scheme of a URL, or what fetches it is not installed.
+    An argument is one that `regengine.batch.discover.find_photos` takes, a URL, or the id of an
+    archive photo, which stands for its place in the data folder. It can also be a text file that
+    names one of these per line, ``@LIST`` or ``LIST.txt``. An existing file with such a name takes
+    precedence. Files and folders of ``exclude`` are never returned. Raises ConfigError if a list
+    cannot be read, the scheme of a URL is not supported, or its client is not installed.
     """
     found: dict[object, Path | Url] = {}
     schemes = set()
@@ -76,7 +76,7 @@ def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
 
 
 def has_any_photo(photos: Sequence[Path | Url]) -> bool:
-    """Whether there is a photo to begin with; what is to be fetched is not tried for that."""
+    """Whether at least one photo exists; photos to download count without being tried."""
     return any(
         isinstance(photo, Url) or is_there(photo) or identify_frame_to_fetch(photo)
         for photo in photos
@@ -84,9 +84,9 @@ def has_any_photo(photos: Sequence[Path | Url]) -> bool:
 
 
 def fetch_photo_path(given: str) -> Path:
-    """The path of one photo; a photo of the archive that is named is fetched if need be.
+    """Return the path of one photo; a photo of the archive is downloaded if necessary.
 
-    FrameError if it does not come.
+    Raises FrameError if the download fails.
     """
     if (frame_id := _find_archive_name(given)) is None:
         return Path(given)
@@ -115,7 +115,7 @@ def _spelled_out(arguments: Sequence[str]) -> list[str]:
 
 
 def _read_list(path: Path) -> list[str]:
-    """A photo a line; empty lines and ``#`` lines do not count."""
+    """Read a list with one photo per line; empty lines and ``#`` lines are ignored."""
     try:
         lines = decode_text(path.read_bytes()).splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -130,9 +130,9 @@ def _read_list(path: Path) -> list[str]:
 def provide_photos(
     photos: Sequence[Path | Url], writer: StoreWriter, options: BatchOptions
 ) -> Iterator[tuple[Iterable[Path | Task], BatchOptions]]:
-    """Photos as `regengine.batch.run.run_batch` takes them, and its options for them.
+    """Provide photos, and options for them, as `regengine.batch.run.run_batch` takes them.
 
-    A URL of which the open store has a result with the same settings is not fetched again.
+    A URL is not downloaded again if the open store has its result with the same settings. Raises
     StoreError if the store is damaged.
     """
     paths = [photo for photo in photos if isinstance(photo, Path)]
@@ -160,13 +160,13 @@ def provide_photos(
 
 
 class RemotePhotos:
-    """Goes through photos like a list of paths; those given by URL are copies that lie ready.
+    """Iterates over photos like a list of paths; URLs are replaced by local copies.
 
-    Photos of the archive are fetched into the data folder, where they stay.
+    Photos of the archive are downloaded into the data folder, where they stay.
 
-    Whoever makes ``folder``, for the copies, deletes it. ``done`` takes a URL as records show it
-    and gives the hash of its content if the store has a result that will be taken over, so that it
-    need not be fetched; else None.
+    The caller creates and deletes ``folder``, which contains the copies. ``done`` takes a URL as
+    written in records. It returns the hash of its content if the store has a reusable result, so
+    that no download is necessary; otherwise None.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class RemotePhotos:
         self._folder = folder
         self._done = done
         self._numbers = count()
-        # As a path that was made of what the store has
+        # By the path of a task that was made from a stored result
         self._by_path = {Path(str(photo)): photo for photo in photos if isinstance(photo, Url)}
 
     def __iter__(self) -> Iterator[Path | Task]:
@@ -197,7 +197,7 @@ class RemotePhotos:
     def again(
         self, items: Iterator[tuple[Task, StoredFrame | None]]
     ) -> Iterator[tuple[Task, StoredFrame | None]]:
-        """Tasks of a second search with copies of photos, which were deleted after the first."""
+        """Yield tasks of a second search; download the deleted copies again."""
 
         def wanted(item: tuple[Task, StoredFrame | None]) -> Path | Url | None:
             task, stored = item
@@ -216,7 +216,7 @@ class RemotePhotos:
     def _ahead(
         self, items: Iterable[Item], wanted: Callable[[Item], Path | Url | None]
     ) -> Iterator[tuple[Item, Task | None]]:
-        """The items in their order; of each what was fetched for it."""
+        """Yield the items in order, each with the task of its download, or None."""
         waiting: deque[tuple[Item, Future[Task] | None]] = deque()
         for item in items:
             photo = wanted(item)
@@ -238,7 +238,7 @@ class RemotePhotos:
         return self._folder / f"{next(self._numbers):06d}" / file_name(url.address)
 
     def _fetch(self, url: Url, place: Path) -> Task:
-        # Not above: runs without URLs need no client
+        # Imported here: runs without URLs need no client
         from regengine.io.fetch import fetch
 
         def copy() -> None:
@@ -255,7 +255,7 @@ class RemotePhotos:
 
 
 def _fetch_or_fail(photo: Path | Url, place: Path, fetch: Callable[[], object]) -> Task:
-    """A photo that is fetched, or why it is not there."""
+    """Download a photo; return its task, with the reason if the download fails."""
     try:
         fetch()
     except FrameError as error:
@@ -267,7 +267,7 @@ def _fetch_or_fail(photo: Path | Url, place: Path, fetch: Callable[[], object]) 
 
 
 def read_stored_urls(store: Path) -> dict[str, str]:
-    """Hash of the content behind each URL of a store, as it was when it was fetched."""
+    """Return the content hash of each URL in a store, as of its download."""
     known: dict[str, str] = {}
     if not store.exists():
         return known

@@ -1,9 +1,9 @@
-"""Whether a stored result stands for the settings of a run: by what its photo could have used.
+"""Decide whether a stored result is valid for the settings of a run.
 
-A photo depends on all settings of its run but for maps that it cannot have used: lights where it
-was not searched for, streets where it is not as fine as they are or lies far from them, ground by
-day where it was taken at night. The settings are those of
-`regengine.batch.register.collect_settings`.
+A result depends on all settings of its run, except maps that its photo cannot have used. A photo
+cannot have used light maps if it was not searched for lights. It cannot have used street maps if
+its resolution is too low or the maps are too far away, nor day maps if it was taken at night. The
+settings are those of `regengine.batch.register.collect_settings`.
 """
 
 from __future__ import annotations
@@ -28,32 +28,33 @@ Bounds = tuple[float, float, float, float]  # west, south, east, north, degrees;
 KINDS: tuple[KindName, ...] = ("lights", "streets", "day")
 WORDS = {"lights": "night-light map", "streets": "street map", "day": "day map"}
 SKIPPED = "not_a_night_city_frame"
-FARTHEST_KM = 3000.0  # beyond the horizon of the station, wherever the clock put it along its orbit
-# A lens profile, and rounding, may make a frame so much finer than its nominal focal length says
+FARTHEST_KM = 3000.0  # beyond the horizon of the station, for any clock error along its orbit
+# A lens profile and rounding may make the resolution finer than the nominal focal length implies,
+# by up to this factor
 FINER = 1.5
-MAX_DIFFERENCES = 3  # told of
+MAX_DIFFERENCES = 3  # listed in a message
 
 
-Map = tuple[str, str]  # its name and its fingerprint
+Map = tuple[str, str]  # name and fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """What the results of a run depend on, the photo excepted.
+    """Settings that the results of a run depend on, except the photo.
 
     Attributes
     ----------
     parameters : str
-        A JSON object.
+        The settings as a JSON object.
     sha256 : str
-        Its hash; results of the same hash were made with the same settings.
+        Hash of the settings; results with the same hash were made with the same settings.
     """
 
     parameters: str
     sha256: str
 
     def differences(self, stored: StoredFrame) -> tuple[str, ...]:
-        """What differs of the settings that a stored result depends on, each in words."""
+        """Describe the differences of settings that affect a stored result."""
         if stored.parameters_sha256 == self.sha256:
             return ()
         (maps_before, others_before, _), (maps, others, paths) = (
@@ -72,11 +73,11 @@ class RunSettings:
         return tuple(differing)
 
 
-@lru_cache(maxsize=64)  # of runs, that is, not of photos
+@lru_cache(maxsize=64)  # keyed by run settings, not by photos
 def _read_parameters(
     parameters: str,
 ) -> tuple[Mapping[str, tuple[Map, ...]], Mapping[str, Any], Mapping[str, Path]]:
-    """Maps of each kind, all other settings by dotted names, and paths of maps by fingerprint."""
+    """Return maps by kind, other settings by dotted name, and paths of maps by fingerprint."""
     try:
         known = json.loads(parameters)
         entries = {kind: known.pop(kind, None) or () for kind in KINDS}
@@ -99,9 +100,9 @@ def _read_parameters(
 
 
 def could_use(result: FrameResult, kind: str, bounds: Bounds | None) -> bool:
-    """Whether a photo could have used a map of a kind and region, None for anywhere.
+    """Whether a photo could have used a map of a kind and region; None is any region.
 
-    Where that cannot be told of a stored result, it could.
+    Returns True if the stored result does not determine it.
     """
     if kind == "day":
         return result.category in (*BY_DAY, None) and _is_near(result, bounds)
@@ -114,7 +115,7 @@ def could_use(result: FrameResult, kind: str, bounds: Bounds | None) -> bool:
 
 
 def _is_fine(result: FrameResult) -> bool:
-    """Whether a frame may be as fine as streets are drawn, its focal length known."""
+    """Whether the resolution may suffice for streets; False if the focal length is unknown."""
     if result.focal_mm is None:
         return False
     if result.pixel_pitch_um is None:
@@ -125,7 +126,7 @@ def _is_fine(result: FrameResult) -> bool:
 
 
 def _is_near(result: FrameResult, bounds: Bounds | None) -> bool:
-    """Whether a region may be in sight from where the photo is said, or was found, to be taken."""
+    """Whether a region may be visible from the nominal or the solved position of the camera."""
     if bounds is None or result.nadir is None:
         return True
     places = [(result.nadir.lon, result.nadir.lat)]
@@ -134,7 +135,7 @@ def _is_near(result: FrameResult, bounds: Bounds | None) -> bool:
         places.append((float(lon), float(lat)))
     west, south, east, north = bounds
     for from_lon, from_lat in places:
-        # The nearest place of the region, but for a little near the poles
+        # The nearest point of the region; slightly inexact near the poles
         inside = (from_lon - west) % 360.0 <= east - west
         to_east, to_west = (from_lon - east) % 360.0, (west - from_lon) % 360.0
         nearest_lon = from_lon if inside else east if to_east < to_west else west
@@ -152,7 +153,7 @@ def _read_bounds(kind: KindName, path: Path) -> Bounds:
 
 
 def _flatten_settings(value: Any, name: str = "") -> list[tuple[str, Any]]:
-    """Values of nested settings by dotted names; files by name and content, not by their path."""
+    """Return nested settings by dotted name; files are given by name and content, not by path."""
     if not isinstance(value, dict):
         return [(name, value)]
     if "fingerprint" in value:
@@ -165,7 +166,7 @@ def _flatten_settings(value: Any, name: str = "") -> list[tuple[str, Any]]:
 
 
 def _list_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Settings that differ, those that options give in words."""
+    """Describe the settings that differ, as option names with their new and old values."""
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     told = [
         f"{name} {_format_setting(now.get(name))}, was {_format_setting(before.get(name))}"
@@ -176,13 +177,13 @@ def _list_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list
 
 
 def _format_setting(value: Any) -> str:
-    """A setting in few letters: a file by its name."""
+    """Shorten a setting for a message; a file is given by its name."""
     text = str(value[0] if isinstance(value, tuple) else "none" if value is None else value)
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 
 def _list_changed_maps(before: tuple[Map, ...], now: tuple[Map, ...]) -> dict[str, str]:
-    """Maps that are new, changed or gone, by fingerprint, each in words."""
+    """Describe maps that are new, changed or missing, by fingerprint."""
     changed = {}
     names = {name for name, _ in before}
     for name, fingerprint in now:
