@@ -1,4 +1,4 @@
-"""What a batch tells its terminal and is told by it: progress, messages, wishes to stop."""
+"""Terminal input and output of a batch: results, messages, progress bars and stop signals."""
 
 from __future__ import annotations
 
@@ -27,39 +27,39 @@ LINE_EVERY_S = 30.0
 VERDICTS = ("accepted", "review", "no_match", "failed")
 
 
-Advance = Callable[..., None]  # to be called after each photo, with its outcome
-_results: list[TextIO] = []  # where results go now, the last of them; `sys.stdout` without any
+Advance = Callable[..., None]  # called after each photo with its outcome
+_results: list[TextIO] = []  # current result stream, the last in the list; `sys.stdout` if empty
 
 
 def open_result_stream() -> TextIO:
-    """The standard output that results are printed to."""
+    """The standard output on which results are printed."""
     return _results[-1] if _results else sys.stdout
 
 
 @contextmanager
 def reserve_standard_output() -> Iterator[None]:
-    """Let nothing but results go to standard output: what is printed by `say` and `print_data`.
+    """Reserve standard output for what `say` and `print_data` print.
 
-    What libraries print there goes to standard error, by ``sys.stdout`` or, in C and in processes
-    that begin within the block, by file descriptor 1.
+    Everything else that libraries print there goes to standard error. This covers ``sys.stdout``
+    and, in C and in processes that start within the block, file descriptor 1.
     """
     before = sys.stdout
-    if before is None or sys.stderr is None:  # closed by the caller: there is nothing to keep clean
+    if before is None or sys.stderr is None:  # closed by the caller: no output to protect
         yield
         return
-    with suppress(OSError, ValueError):  # a flush of what is full or gone fails at its own place
+    with suppress(OSError, ValueError):  # a full or closed stream raises where it is written
         before.flush()
     kept = None
     results = before
     try:
-        if before.fileno() == 1:  # else it was replaced, as tests do
+        if before.fileno() == 1:  # otherwise it was replaced, as tests do
             kept = os.dup(1)
             os.dup2(2, 1)
             results = open(  # noqa: SIM115
                 kept, "w", encoding=before.encoding, errors=before.errors, closefd=False
             )
     except (OSError, ValueError):
-        pass  # it has no descriptor, or standard error has none
+        pass  # standard output or standard error has no descriptor
     _results.append(results)
     sys.stdout = sys.stderr
     try:
@@ -69,7 +69,7 @@ def reserve_standard_output() -> Iterator[None]:
         _results.remove(results)
         sys.stdout = before
         if kept is not None:
-            with suppress(OSError):  # its reader has gone, which was raised before
+            with suppress(OSError):  # its reader is gone, which was raised before
                 results.close()
             os.dup2(kept, 1)
             os.close(kept)
@@ -77,10 +77,10 @@ def reserve_standard_output() -> Iterator[None]:
 
 @contextmanager
 def show_progress(total: int, *, quiet: bool, doing: str = "registering") -> Generator[Advance]:
-    """Show on standard error how far the block is; it calls what it gets after each photo.
+    """Show progress on standard error; the block calls the yielded function after each photo.
 
-    On a terminal that is a bar with rate, time to go and counts; elsewhere a line of the log
-    every half minute. Photos that were done before (``resumed``) count for no rate.
+    A terminal shows a bar with rate, remaining time and counts. Elsewhere, a line is logged every
+    half minute. Reused results (``resumed``) do not count for the rate.
     """
     outcomes: Counter[str] = Counter()
     done = fresh = 0
@@ -122,7 +122,7 @@ def show_progress(total: int, *, quiet: bool, doing: str = "registering") -> Gen
             TextColumn("{task.description}", markup=False),
             console=Console(stderr=True),
             transient=True,
-            redirect_stdout=bool(_results),  # of libraries
+            redirect_stdout=bool(_results),  # output of libraries
         ) as bar,
         _results_above(bar.console),
     ):
@@ -133,12 +133,12 @@ def show_progress(total: int, *, quiet: bool, doing: str = "registering") -> Gen
 
 @contextmanager
 def show_progress_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Show on standard error how far the steps of the block are.
+    """Show the progress of the steps of the block on standard error.
 
-    What it gets is called with the step, such as "Building", with what of it is done, and in total
-    (0: not known). On a terminal that is a bar each with the time to go; elsewhere a line every
-    half minute. The time is that of what was done since the step's first call, so that it tells of
-    this machine.
+    The yielded function is called with the step, such as "Building", the amount done, and the total
+    (0: unknown). A terminal shows one bar per step with the remaining time. Elsewhere, a line is
+    logged every half minute. The rate counts from the first call of a step, so that it is the rate
+    of this machine.
     """
     if quiet:
         yield lambda step, done, total: None
@@ -164,7 +164,7 @@ def show_progress_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    # On a copy of standard error: while a map is written, what appears on the real one is caught
+    # On a copy of standard error: while a map is written, output to the real one is captured
     with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal:
         console = Console(file=terminal, force_terminal=True)
         with Progress(console=console, transient=True) as bar:
@@ -180,7 +180,7 @@ def show_progress_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None
 
 @contextmanager
 def _results_above(console: Console) -> Iterator[None]:
-    """Print results for the same terminal above its bar; those for a file do not touch it."""
+    """Print results above the bar if both use the same terminal; files are unaffected."""
     from rich.file_proxy import FileProxy
 
     if not open_result_stream().isatty():
@@ -196,7 +196,7 @@ def _results_above(console: Console) -> Iterator[None]:
 
 
 def say(*lines: str, err: bool = False) -> None:
-    """Print lines for people; no name in them commands a terminal or begins another line."""
+    """Print lines for people; control characters and line breaks in names are escaped."""
     print(
         "\n".join(map(escape_terminal, lines)),
         file=sys.stderr if err else open_result_stream(),
@@ -205,7 +205,7 @@ def say(*lines: str, err: bool = False) -> None:
 
 
 def print_data(text: str) -> None:
-    """Print data, which may be several lines: exactly into files, harmlessly on a terminal."""
+    """Print data, which may have several lines: unchanged to files, escaped on a terminal."""
     if open_result_stream().isatty():
         say(*text.split("\n"))
     else:
@@ -213,10 +213,10 @@ def print_data(text: str) -> None:
 
 
 class StandardError(logging.StreamHandler):
-    """Writes messages to the ``sys.stderr`` of the moment: a progress bar may have redirected it.
+    """Writes messages to the current ``sys.stderr``, which a progress bar may have redirected.
 
-    As JSON a message is an object with time, level, message and, where there is one, traceback;
-    else a line that is harmless on a terminal, and tracebacks as they are.
+    As JSON, a message is an object with time, level, message and, if there is one, traceback.
+    Otherwise, it is a line with control characters escaped; tracebacks are unchanged.
     """
 
     def __init__(self, *, as_json: bool) -> None:
@@ -225,11 +225,11 @@ class StandardError(logging.StreamHandler):
 
     @property
     def stream(self) -> TextIO:
-        """The standard error of now."""
+        """The current standard error."""
         return sys.stderr
 
     def format(self, record: logging.LogRecord) -> str:
-        """The message as it is written."""
+        """Return the message as it is written."""
         message, error = record.getMessage(), record.exc_info
         traceback = logging.Formatter().formatException(error) if error else None
         if not self._as_json:
@@ -240,22 +240,23 @@ class StandardError(logging.StreamHandler):
 
 
 def configure_logging(*, quiet: bool, as_json: bool) -> None:
-    """Send regengine's messages to standard error; only errors where it is to be quiet."""
+    """Send messages of regengine to standard error; only errors if quiet."""
     logger = logging.getLogger("regengine")
     logger.handlers = [StandardError(as_json=as_json)]
     logger.setLevel(logging.ERROR if quiet else logging.INFO)
     logger.propagate = False
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)  # SIGTERM is what schedulers send
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # schedulers send SIGTERM
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C or SIGTERM within the block into a request to stop.
 
-    What the block gets tells whether a run was asked to; the second one raises `KeyboardInterrupt`.
-    Outside of the main thread, where Python takes no signals, none ever comes.
+    The block receives a function that returns whether a stop was requested. The second signal
+    raises `KeyboardInterrupt`. Outside of the main thread, Python handles no signals, and no stop
+    is requested.
     """
     is_asked = False
 

@@ -1,4 +1,4 @@
-"""Photos behind files, folders and patterns, and shares of them."""
+"""Find photos by files, folders and glob patterns, and divide them into shares."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from regengine.errors import ConfigError, NoPhotoError
 from regengine.io.plain import format_count
 from regengine.io.urls import hide_secrets, is_photo, is_url
 
-# Folders in which disks and systems keep thumbnails, deleted files and pieces of files, by their
-# names in small letters; those that begin with a dot are hidden anyhow
+# Folders of thumbnails, deleted files and file fragments that systems create, in lower case.
+# Folders that begin with a dot are hidden in any case.
 NO_PHOTOS = frozenset(
     {
         *("@eadir", "@recycle", "@recently-snapshot", "@tmp", "#recycle", "#snapshot"),
@@ -27,16 +27,16 @@ NO_PHOTOS = frozenset(
 
 
 def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path]:
-    """Photos that files, folders and glob patterns stand for, each once.
+    """Return the photos of files, folders and glob patterns, without duplicates.
 
-    A file stands for itself, whatever its ending and even if it is missing; a folder for the photos
-    in it and below, but for hidden folders and those of `NO_PHOTOS`, which count where they are
-    named themselves; a pattern (``**`` goes into folders) for what matches it; both in alphabetical
-    order. ``exclude`` are files, and folders with their content, that are never taken: the
-    night-light maps, and the folder that overlays are written to.
+    A file stands for itself, with any suffix and even if it is missing. A folder stands for the
+    photos in it and its subfolders, except hidden folders and those of `NO_PHOTOS`; these count if
+    they are named explicitly. A pattern (``**`` matches folders) stands for its matches. Photos of
+    folders and patterns are in alphabetical order. ``exclude`` lists files, and folders with their
+    content, that are never returned: the night-light maps and the overlay folder.
     """
     found: dict[Path, Path] = {}
-    # Not Path.resolve, which raises where a link leads in circles
+    # Not Path.resolve, which raises for circular links
     left_out = [Path(os.path.realpath(path)) for path in exclude]
     for pattern in patterns:
         for path in _expand(pattern):
@@ -50,7 +50,7 @@ def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
 def find_existing_photos(
     patterns: Sequence[str], *, exclude: Sequence[Path | None] = ()
 ) -> list[Path]:
-    """As `find_photos`; None in ``exclude`` excludes nothing; NoPhotoError if none exists."""
+    """Like `find_photos`; None in ``exclude`` is ignored; NoPhotoError if no photo exists."""
     found = find_photos(patterns, exclude=[path for path in exclude if path is not None])
     if not any(is_there(path) for path in found):
         raise make_no_photo_error(patterns)
@@ -58,12 +58,12 @@ def find_existing_photos(
 
 
 def is_there(path: Path) -> bool:
-    """Whether a folder has an entry of this name, be it a photo or something else."""
+    """Whether a folder has an entry of this name, of any type."""
     return os.path.lexists(path)
 
 
 def make_no_photo_error(patterns: Sequence[str]) -> NoPhotoError:
-    """The error for patterns that stand for no photo."""
+    """Return the error for patterns that match no photo."""
     names = ", ".join(patterns[:3]) + (" and others" if len(patterns) > 3 else "")
     return NoPhotoError(
         f"{names}: no photo found; name image files, a folder of them, or a pattern in quotes."
@@ -72,7 +72,7 @@ def make_no_photo_error(patterns: Sequence[str]) -> NoPhotoError:
 
 def _expand(pattern: str) -> list[Path]:
     path = Path(pattern)
-    # Those of os.path take whatever a name or a link is made of for an answer, and raise nothing
+    # The functions of os.path accept any name or link and raise nothing
     if os.path.isdir(path):
         return _walk_photos(path)
     if is_url(pattern) and not is_there(path):
@@ -82,14 +82,14 @@ def _expand(pattern: str) -> list[Path]:
         )
     if is_there(path) or not glob.has_magic(pattern):
         return [path]
-    # Folders that bear the very name that is written are no patterns: pictures[1]/*.jpg
+    # Existing folders whose names contain glob characters are not patterns: pictures[1]/*.jpg
     there = next((one for one in path.parents if os.path.isdir(one)), Path())
     below = str(path.relative_to(there))
     matches = sorted(
         Path(match)
         for match in glob.glob(os.path.join(glob.escape(str(there)), below), recursive=True)
     )
-    # Names that are written in a pattern are meant
+    # Names that a pattern contains explicitly are not skipped
     written = {part.lower() for part in path.parts}
     matches = [
         match
@@ -123,7 +123,7 @@ def _walk_photos(folder: Path) -> list[Path]:
 
 
 def _tell_unread(error: OSError) -> None:
-    """A folder that may not be read costs its own photos, and says so."""
+    """Log a folder that cannot be read; only its own photos are missing."""
     logging.getLogger("regengine").warning(
         "%s cannot be read (%s): its photos are skipped.", error.filename, error.strerror
     )
@@ -133,9 +133,9 @@ Photo = TypeVar("Photo")
 
 
 def select_share(photos: Sequence[Photo], share: str) -> list[Photo]:
-    """A share of the photos, written ``3/16``: the third of sixteen; neighbours stay together.
+    """Return a share of the photos, written ``3/16``: the third of sixteen, in contiguous blocks.
 
-    ConfigError if it is no such text, or there is no such share.
+    Raises ConfigError if the text is invalid, or there is no such share.
     """
     match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", share.strip())
     if match is None or not 1 <= int(match[1]) <= int(match[2]):

@@ -1,4 +1,4 @@
-"""Overlays of results that a store has: each photo found again, drawn by a worker."""
+"""Draw overlays of stored results in worker processes; the photos are located again."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from regengine.store.read import iter_blocks, iter_frames_numbered
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import select
 
-CLOCK_S = 2.0  # the store keeps whole seconds, and a result waits a moment for its place in it
+CLOCK_S = 2.0  # the store rounds times to seconds, and a result is stored with a short delay
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """What an overlay is made of; pickles."""
+    """Inputs of an overlay; picklable."""
 
     result: FrameResult
-    photos: tuple[Path, ...]  # where the photo may lie
+    photos: tuple[Path, ...]  # possible paths of the photo
     maps: RunFiles
 
     @property
     def path(self) -> Path:
-        """The photo, as the result names it."""
+        """The path of the photo in the result."""
         return Path(self.result.path)
 
 
 def draw_overlay(drawing: Drawing, folder: Path, *, hashed: bool) -> Path | Reason:
-    """The overlay that was written, or why it could not be; ``hashed`` as of `overlay_path`."""
+    """Draw an overlay; return its path or the failure; ``hashed`` as in `overlay_path`."""
     from regengine.references.run_maps import map_of_kind
     from regengine.registration.overlay import write_overlay
 
@@ -53,12 +53,12 @@ def draw_overlay(drawing: Drawing, folder: Path, *, hashed: bool) -> Path | Reas
             reference = map_of_kind(result.reference_kind, drawing.maps)
         photo = find_photo(result, drawing.photos)
         return write_overlay(result, photo, reference, folder, hashed=hashed)
-    except Exception as error:  # one photo or map that fails costs its own picture
+    except Exception as error:  # a photo or map that fails affects only its own overlay
         return describe_failure(Path(result.path), error)
 
 
 def is_drawn(stored: StoredFrame, folder: Path, *, hashed: bool) -> bool:
-    """Whether there is an overlay that was drawn when the result was made, or later."""
+    """Whether an overlay exists that is not older than the result."""
     from regengine.registration.overlay import overlay_path
 
     path = overlay_path(stored.result, folder, hashed=hashed)
@@ -70,7 +70,7 @@ def is_drawn(stored: StoredFrame, folder: Path, *, hashed: bool) -> bool:
 
 
 def find_photo(result: FrameResult, photos: Iterable[Path]) -> Path:
-    """The photo of a result among files; FrameError if it is none of them."""
+    """Return the photo of a result among files; FrameError if it is not among them."""
     for path in photos:
         if result.sha256 and compute_file_sha256(path) == result.sha256:
             return path
@@ -80,9 +80,9 @@ def find_photo(result: FrameResult, photos: Iterable[Path]) -> Path:
 def list_stored_drawings(
     store: Path, numbers: Sequence[int], maps: Mapping[str, tuple[Path, ...]] = MappingProxyType({})
 ) -> Iterator[Drawing]:
-    """What overlays of stored results are made of: photos where the store says, maps of their run.
+    """List inputs of overlays of stored results: photos by stored path, maps of their run.
 
-    ``maps`` are those of a kind, ``lights``, ``streets`` or ``day``, that take the place of these.
+    ``maps`` replace the maps of their kind, ``lights``, ``streets`` or ``day``.
     """
     for stored in iter_frames_numbered(store, np.array(numbers, dtype=np.int64)):
         photo = photo_file(stored.result.path, store)
@@ -94,7 +94,7 @@ def list_stored_drawings(
 
 
 def has_repeated_names(store: Path) -> bool:
-    """Whether photos of a store have one name, so that overlays need more to be told apart."""
+    """Whether photos of a store share a name, so that overlay names need a hash."""
     seen: set[str] = set()
     for tables in iter_blocks(store, select("frames/path")):
         for path in tables["frames"]["path"].tolist():
@@ -113,9 +113,9 @@ def draw_overlays(
     *,
     hashed: bool,
 ) -> Generator[tuple[FrameResult, Path | Reason]]:
-    """Draw overlays into a folder, ``hashed`` as of `overlay_path`.
+    """Draw overlays into a folder, with ``hashed`` as in `overlay_path`.
 
-    Of each result comes the picture, or why there is none, as they are finished.
+    Yields each result with its overlay or failure, in the order of completion.
     """
     draw = partial(draw_overlay, folder=folder, hashed=hashed)
     tasks = ((drawing, None) for drawing in drawings)

@@ -1,4 +1,4 @@
-"""One file of a store: which files are accepted as one, read in stretches of frames, written."""
+"""Read and write one HDF5 file of a store, in blocks of frames, and check that it is one."""
 
 from __future__ import annotations
 
@@ -32,44 +32,45 @@ from regengine.store.schema import (
     Column,
 )
 
-# HDF5 1.10 and later read it (2016). Its bookkeeping has check sums: damage there is told, where
-# that of older formats sends the library into endless loops and other programs' memory.
+# Readable by HDF5 1.10 and later (2016). Its metadata has checksums, so that damage is detected.
+# Damaged metadata of older formats sends the library into endless loops and into memory of other
+# data.
 LIBVER = ("v110", "v110")
 CHUNK_ROWS = 1024  # 8 kB of float64
-# What reading a file raises whose bytes are not what was written
+# Exceptions when reading a file whose bytes are damaged
 DAMAGE = (
     OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, ArithmeticError,
     MemoryError,
 )  # fmt: skip
 HEAP_SIGNATURE = b"GCOL\x01"
 SEARCHED_BYTES = 1 << 20  # of a store: its attributes are written first, their heaps soon after
-PIECE_ROWS = 16 * CHUNK_ROWS  # read at a time where chunks cannot be taken as they are
-GROWN_BYTES = 1 << 22  # smaller files are written anew as fast, and without holes
-MAX_UNUSED = 1.25  # size of a file that may be grown, over that of its columns
+PIECE_ROWS = 16 * CHUNK_ROWS  # read at a time if chunks cannot be copied directly
+GROWN_BYTES = 1 << 22  # smaller files are rewritten as fast, and without unused space
+MAX_UNUSED = 1.25  # maximum ratio of file size to column size for a file that is extended
 
 
 def _create_groups(file: h5py.File, attributes: Mapping[str, str]) -> None:
-    """Write the root attributes and make the groups."""
+    """Write the root attributes and create the groups."""
     file.attrs.update({"format": FORMAT, "format_version": FORMAT_VERSION, **attributes})
     for name in GROUPS:
         file.create_group(name).attrs["description"] = GROUP_DESCRIPTIONS[name]
 
 
 def _create_column(group: h5py.Group, column: Column, length: int, chunk_rows: int) -> h5py.Dataset:
-    """Make a column's dataset, empty; ``length`` is that of a text, in bytes."""
+    """Create the empty dataset of a column; ``length`` is that of a text, in bytes."""
     row = () if column.width == 1 else (column.width,)
     is_text = column.dtype == "text"
     dataset = group.create_dataset(
         column.name,
         shape=(0, *row),
         dtype=h5py.string_dtype("utf-8", max(1, length)) if is_text else column.dtype,
-        # Open-ended and of fixed-length text: PyTables opens neither empty fixed-size datasets
-        # nor text of variable length.
+        # Resizable and of fixed-length text: PyTables opens neither empty fixed-size datasets nor
+        # text of variable length.
         maxshape=(None, *row),
         chunks=(chunk_rows, *row),
         compression="gzip",
         shuffle=not is_text,
-        fletcher32=True,  # a bit that flips on the disk is noticed when it is read
+        fletcher32=True,  # a flipped bit on the disk is detected when it is read
     )
     dataset.attrs["units"] = column.units
     dataset.attrs["description"] = column.description
@@ -78,12 +79,12 @@ def _create_column(group: h5py.Group, column: Column, length: int, chunk_rows: i
 
 
 def _extend(dataset: h5py.Dataset, data: NDArray[Any]) -> None:
-    """Add rows to a column."""
+    """Append rows to a column."""
     if len(data) == 0:
         return
     start = len(dataset)
     dataset.resize(start + len(data), axis=0)
-    # HDF5 converts no text of one character set to another: the type must be the same
+    # HDF5 does not convert between character sets of text: the type must be the same
     values = np.empty(data.shape, dtype=dataset.dtype)
     values[...] = data
     dataset[start:] = values
@@ -92,7 +93,7 @@ def _extend(dataset: h5py.Dataset, data: NDArray[Any]) -> None:
 def open_store(path: Path) -> h5py.File:
     """Open a store, or one part of it, for reading, if this version can read it.
 
-    StoreError, with ``code="store_busy"`` where another program has it open for writing.
+    Raises StoreError, with ``code="store_busy"`` if another program has it open for writing.
     """
     try:
         with open_regular(path) as stream:
@@ -108,7 +109,7 @@ def open_store(path: Path) -> h5py.File:
     if not heaps_end(start):
         raise make_damage_error(path, "its attributes of text are damaged")
     try:
-        # Chunks are read once and whole: a cache in each of eighty columns would only take memory
+        # Chunks are read once and whole: a cache in each of eighty columns would only use memory
         file = open_hdf5(path, partial(StoreError, code="store_busy"), rdcc_nbytes=0)
     except StoreError:
         raise
@@ -123,13 +124,13 @@ def open_store(path: Path) -> h5py.File:
 
 
 def check(path: Path) -> None:
-    """StoreError unless a file, which is only opened for reading, is a store that we can read."""
+    """Raise StoreError if an open file is not a store that this version can read."""
     open_store(path).close()
 
 
 @contextmanager
 def raise_as_damage(path: Path) -> Iterator[None]:
-    """Turn what HDF5 and NumPy say of a broken file into one sentence, a StoreError."""
+    """Raise errors of HDF5 and NumPy about a broken file as a StoreError of one sentence."""
     try:
         yield
     except StoreError:
@@ -139,7 +140,7 @@ def raise_as_damage(path: Path) -> Iterator[None]:
 
 
 def make_damage_error(path: Path, why: str) -> StoreError:
-    """The error for a store whose content makes no sense."""
+    """Return the error for a store whose content is inconsistent."""
     return StoreError(
         f"{path} is a damaged store ({why}): restore it from a copy, or name another file "
         "with --store.",
@@ -176,10 +177,11 @@ def _short(error: BaseException) -> str:
 
 
 def heaps_end(data: bytes | mmap.mmap) -> bool:
-    """Whether HDF5 comes to the end of the global heaps in some bytes of a file.
+    """Whether HDF5 reaches the end of the global heaps in the given bytes of a file.
 
-    It goes from object to object by their sizes, for ever where free space has none (HDF5 2.0).
-    Heaps and objects have heads of 16 bytes: HDF5 File Format Specification 3.0, section III.E.
+    HDF5 2.0 steps from object to object by their sizes, and loops forever if free space has size
+    zero. Heaps and objects have headers of 16 bytes: HDF5 File Format Specification 3.0, section
+    III.E.
     """
     heap = data.find(HEAP_SIGNATURE)
     while heap >= 0:
@@ -187,7 +189,8 @@ def heaps_end(data: bytes | mmap.mmap) -> bool:
         place = heap + 16
         while place + 16 <= end:
             index, size = struct.unpack_from("<H6xQ", data, place)
-            step = size if index == 0 else 16 + -(-size // 8) * 8  # 0 is what is free, its head too
+            # Object 0 is free space, including its header
+            step = size if index == 0 else 16 + -(-size // 8) * 8
             if step == 0:
                 return False
             place += step
@@ -196,15 +199,15 @@ def heaps_end(data: bytes | mmap.mmap) -> bool:
 
 
 def photo_file(text: str, store: Path) -> Path | None:
-    """Where a photo of a store lies, a regular file, if it is still there.
+    """Return the path of a stored photo if it still exists as a regular file.
 
-    The path is as the store has it: any text. Web addresses are not followed.
+    The stored path can be any text. Web addresses are not followed.
     """
     for path in (Path(text), store.absolute().parent / text):
         try:
             if path.is_file():
                 return path
-        except (OSError, ValueError):  # too long for a name, say
+        except (OSError, ValueError):  # for example, the name is too long
             continue
     return None
 
@@ -212,10 +215,10 @@ def photo_file(text: str, store: Path) -> Path | None:
 class StoreFile:
     """A store, or one part of it, open for reading.
 
-    Only ``frame_index``, the numbers of its frames, ascending, is held in memory. Columns that an
-    older format does not have are filled with what stands for a missing value. ``attributes`` are
-    those of the root beside ``format`` and ``format_version``. StoreError, of every method, too, if
-    the file is no store, damaged, or of a newer format.
+    Only ``frame_index``, the ascending frame numbers, is kept in memory. Columns that an older
+    format does not have are filled with the missing value. ``attributes`` are the root attributes
+    except ``format`` and ``format_version``. Every method raises StoreError if the file is not a
+    store, is damaged, or has a newer format.
     """
 
     def __init__(self, path: Path) -> None:
@@ -244,26 +247,26 @@ class StoreFile:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._datasets.clear()
         self._file.close()
 
     def column(
         self, group: str, name: str, start: int = 0, stop: int | None = None
     ) -> NDArray[Any]:
-        """Rows of one column, shape (rows,) or (rows, width); texts are bytes of fixed length."""
+        """Return rows of a column, shape (rows,) or (rows, width); texts are bytes."""
         with raise_as_damage(self.path):
             return self._read(
                 COLUMNS[group, name], group, start, self.rows(group) if stop is None else stop
             )
 
     def rows(self, group: str, name: str = "frame_index") -> int:
-        """Number of rows of a group, as one of its columns has it."""
+        """Return the number of rows of a group, from one of its columns."""
         with raise_as_damage(self.path):
             return int(self._dataset(group, name).shape[0])
 
     def text_lengths(self) -> dict[tuple[str, str], int]:
-        """Bytes that each text column gives to a text, by group and column."""
+        """Return the length in bytes of each text column, by group and column."""
         with raise_as_damage(self.path):
             return {
                 (group, name): self._dataset(group, name).dtype.itemsize
@@ -272,10 +275,10 @@ class StoreFile:
             }
 
     def can_grow(self, text_lengths: Mapping[tuple[str, str], int]) -> bool:
-        """Whether a copy of the file can be gone on with, see `GrowingStore`.
+        """Whether a copy of the file can be extended, see `GrowingStore`.
 
-        It is to have all columns, with room for texts of such lengths, and little room unused: what
-        is written anew in a copy leaves holes.
+        The file must have all columns, space for texts of the given lengths, and little unused
+        space: data rewritten in a copy leaves unused space.
         """
         used = 0
         with raise_as_damage(self.path):
@@ -292,9 +295,9 @@ class StoreFile:
             )
 
     def row_of(self, group: str, frame_index: int) -> int:
-        """The first row of a group that belongs to a frame of at least this number.
+        """Return the first row of a group whose frame has at least this number.
 
-        Found by halving, so that a column of any length costs a few reads.
+        A binary search: a column of any length needs only a few reads.
         """
         if group == "frames":
             return int(np.searchsorted(self.frame_index, frame_index))
@@ -309,7 +312,7 @@ class StoreFile:
         return low + int(np.searchsorted(column, frame_index))
 
     def tables(self, first: int, beyond: int, groups: Selection = GROUPS) -> Tables:
-        """Rows of the frames ``first <= frame_index < beyond``; texts are bytes of fixed length."""
+        """Return rows of the frames ``first <= frame_index < beyond``; texts are bytes."""
         return {
             group: self.table(group, self.row_of(group, first), self.row_of(group, beyond), columns)
             for group, columns in groups.items()
@@ -318,7 +321,7 @@ class StoreFile:
     def table(
         self, group: str, start: int, stop: int, columns: Sequence[Column] | None = None
     ) -> Table:
-        """Rows of a group by their place in the file."""
+        """Return rows of a group by their position in the file."""
         wanted = GROUPS[group] if columns is None else columns
         with raise_as_damage(self.path):
             return {column.name: self._read(column, group, start, stop) for column in wanted}
@@ -338,7 +341,8 @@ class StoreFile:
         if (column.dtype == "text") != (values.dtype.kind == "S"):
             raise make_damage_error(self.path, f"column {group}/{column.name} has the wrong type")
         if values.size:
-            # As h5py's own slicing does it, in a tenth of its time: columns are many, parts small
+            # Like h5py's own slicing, in a tenth of its time: there are many columns with small
+            # parts
             rows = dataset.get_space()
             rows.select_hyperslab((start, *(0 for _ in shape[1:])), shape)
             dataset.read(h5py.h5s.create_simple(shape), rows, values)
@@ -352,14 +356,14 @@ class StoreFile:
 
 
 class GrowingStore:
-    """Writes the rows of a store in their order; at most some chunks of it are in memory.
+    """Writes the rows of a store in order; at most a few chunks are in memory.
 
-    ``attributes`` are those of the root beside ``format`` and ``format_version``; ``text_lengths``
-    are the bytes that hold every text of each text column, by group and column. With an old
-    ``store`` the file is a copy of it, to go on behind its frames ``frame_index < first``: no
-    column is read, but for the last rows of each, so that it takes no longer for many frames than
-    copying a file does; see `StoreFile.can_grow`. OSError, of every method, too, if the disk is
-    full or the file cannot be written.
+    ``attributes`` are the root attributes except ``format`` and ``format_version``.
+    ``text_lengths`` are the lengths in bytes that every text of a column fits into, by group and
+    column. If an old ``store`` is given, the file is a copy of it, which is extended after its
+    frames ``frame_index < first``. Only the last rows of each column are then read, so that the
+    time is that of a file copy, for any number of frames; see `StoreFile.can_grow`. Every method
+    raises OSError if the disk is full or the file cannot be written.
     """
 
     def __init__(
@@ -372,7 +376,7 @@ class GrowingStore:
     ) -> None:
         if store is not None:
             shutil.copyfile(store.path, path)
-        # Chunks are written once and whole: a cache of them would only take memory
+        # Chunks are written once and whole: a cache would only use memory
         self._file = h5py.File(path, "w" if store is None else "r+", libver=LIBVER, rdcc_nbytes=0)
         self._waiting: Tables = {}  # rows of chunks that are not full yet
         if store is None:
@@ -394,7 +398,7 @@ class GrowingStore:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
-        """Write what is left, and make the file complete."""
+        """Write the remaining rows and complete the file."""
         try:
             if error is None:
                 for group, table in self._waiting.items():
@@ -404,19 +408,19 @@ class GrowingStore:
             self._file.close()
 
     def append(self, tables: Tables) -> None:
-        """Add rows to all groups; texts are bytes."""
+        """Append rows to all groups; texts are bytes."""
         for group, table in tables.items():
             for name, waiting in self._waiting[group].items():
                 values = np.concatenate([waiting, table[name]])
                 full = len(values) - len(values) % CHUNK_ROWS
                 _extend(self._file[group][name], values[:full])
-                # A copy: a slice would keep the whole alive
+                # A copy: a slice would keep the whole array in memory
                 self._waiting[group][name] = values[full:].copy()
 
 
 @contextmanager
 def _raise_disk_errors() -> Iterator[None]:
-    """Raise what the system refused HDF5, which tells it in long sentences, as plain OSError."""
+    """Raise system errors, which HDF5 reports in long sentences, as plain OSError."""
     try:
         yield
     except (OSError, RuntimeError) as error:
@@ -435,9 +439,9 @@ def open_growing(
     attributes: Mapping[str, str],
     text_lengths: Mapping[tuple[str, str], int],
 ) -> Iterator[tuple[GrowingStore, int]]:
-    """A store of these frames, which takes its place at the end of the block, and where to begin.
+    """Provide a growing store, which replaces ``path`` at the end, and its first frame to write.
 
-    Where an old ``store`` begins with most of them as they are, these are copied already.
+    If most leading frames of an old ``store`` are unchanged, they are copied already.
     """
     first = int(np.argmax(changed)) if changed.any() else len(numbers)
     beyond = np.append(numbers, numbers[-1:] + 1)

@@ -1,9 +1,9 @@
-"""Results of a run that are not in its store yet: a line each, in ``run.h5.journal`` beside it.
+"""The journal of a run: results that are not in its store yet, in ``run.h5.journal`` next to it.
 
-The first line says which run writes it. Each other line has the number of a frame, a checksum and
-the frame's rows of all groups: compressed JSON in base64. Of two lines of a frame the newer one
-counts. Readers need no lock and write nothing: a journal that a writer has merged and deleted
-meanwhile stays readable as long as it is open, and what it holds is in the store.
+The first line identifies the run. Each other line has the number of a frame, a checksum, and the
+frame's rows of all groups as compressed JSON in base64. If a frame has two lines, the newer one is
+valid. Readers need no lock and write nothing. If a writer merges and deletes a journal meanwhile, a
+reader that has it open can still read it, and its content is in the store.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ BEGINNING = b'{"format": "regengine journal", '
 LINE = re.compile(
     rb'\{"frame_index": (\d{1,18}), "crc32": (\d{1,10}), "rows": "([A-Za-z0-9+/]+={0,2})"\}\n'
 )
-LONGEST = 1 << 26  # bytes of a line; thousands of lights take a hundredth
-LEVEL = 6  # of the compression: 1 makes lines a fifth longer and takes as long
+LONGEST = 1 << 26  # maximum bytes of a line; thousands of lights need a hundredth
+LEVEL = 6  # compression level: 1 makes lines a fifth longer and takes as long
 
 
 def journal_path(store: Path) -> Path:
-    """Where the journal of a store lies: ``run.h5.journal`` beside ``run.h5``."""
+    """Return the path of a store's journal: ``run.h5.journal`` next to ``run.h5``."""
     return store.with_name(f"{store.name}.journal")
 
 
 def encode_frame(frame: StoredFrame) -> bytes:
-    """The line of a frame, its end included."""
+    """Return the line of a frame, including its line break."""
     return encode_rows(frame.frame_index, to_tables([frame]))
 
 
 def encode_rows(frame_index: int, tables: Tables) -> bytes:
-    """The line of one frame whose rows these are; texts are `str`."""
+    """Return the line of the frame with these rows; texts are `str`."""
     rows = {
         group: {name: values.tolist() for name, values in table.items()}
         for group, table in tables.items()
@@ -58,17 +58,17 @@ def encode_rows(frame_index: int, tables: Tables) -> bytes:
 
 
 def encode_head(attributes: Mapping[str, str]) -> bytes:
-    """The first line of a journal: its format, and what a run says of itself."""
+    """Return the first line of a journal: its format and the attributes of its run."""
     head = {"format": "regengine journal", "format_version": FORMAT_VERSION}
     return json.dumps(head | {"attributes": dict(attributes)}).encode() + b"\n"
 
 
 class JournalFile:
-    """A journal open for reading, as it was when it was opened; without one it holds nothing.
+    """A journal open for reading, as of its opening; without a file it is empty.
 
-    ``frame_index`` are the numbers of its frames, ascending, ``attributes`` what the run that wrote
-    it says of itself. Damaged lines are left out and told. StoreError if it cannot be read, is a
-    foreign file or of a newer format.
+    ``frame_index`` are the ascending numbers of its frames, and ``attributes`` are those of the run
+    that wrote it. Damaged lines are skipped and reported. Raises StoreError if the file cannot be
+    read, is not a journal, or has a newer format.
     """
 
     def __init__(self, path: Path) -> None:
@@ -76,7 +76,7 @@ class JournalFile:
         self.frame_index: NDArray[np.int64] = np.empty(0, np.int64)
         self.attributes: dict[str, str] = {}
         self.format_version = FORMAT_VERSION
-        self.n_damaged = 0  # lines
+        self.n_damaged = 0  # damaged lines
         self._offsets: dict[int, int] = {}
         self._stream: BufferedReader | None = None
         if not os.path.lexists(path):
@@ -89,7 +89,7 @@ class JournalFile:
             raise
         except FrameError as error:
             self.close()
-            if isinstance(error.__cause__, FileNotFoundError):  # merged this moment
+            if isinstance(error.__cause__, FileNotFoundError):  # merged and deleted just now
                 return
             raise StoreError(f"{error}.") from error
         except OSError as error:
@@ -102,7 +102,7 @@ class JournalFile:
 
     @property
     def is_there(self) -> bool:
-        """Whether there was a file when it was opened."""
+        """Whether the file existed when it was opened."""
         return self._stream is not None
 
     def __enter__(self) -> JournalFile:
@@ -113,14 +113,15 @@ class JournalFile:
 
     def _scan(self, stream: BufferedReader) -> None:
         place = 0
-        while (line := stream.readline(LONGEST)).endswith(b"\n"):  # else under way, or torn
+        # Otherwise being written, or torn
+        while (line := stream.readline(LONGEST)).endswith(b"\n"):
             known = LINE.fullmatch(line)
             if known is not None and zlib.crc32(known[3]) == int(known[2]):
                 self._offsets[int(known[1])] = place
             elif place or not line.startswith(BEGINNING) or not self._take_head(line):
                 self.n_damaged += 1
             place += len(line)
-        # A line that is not whole can be the first of a run that was ended
+        # An incomplete line can be the first line of a run that was killed
         is_foreign = place == 0 and not BEGINNING.startswith(line[: len(BEGINNING)])
         if is_foreign or (self.n_damaged and not self._offsets and not self.attributes):
             raise StoreError(
@@ -137,7 +138,7 @@ class JournalFile:
         self.frame_index = np.array(sorted(self._offsets), np.int64)
 
     def _take_head(self, line: bytes) -> bool:
-        """Take in the first line; False where it is damaged."""
+        """Parse the first line; return False if it is damaged."""
         try:
             head = json.loads(line)
             self.format_version = int(head["format_version"])
@@ -154,22 +155,22 @@ class JournalFile:
         return True
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._stream is not None:
             self._stream.close()
 
     def numbers_within(self, first: int, beyond: int) -> list[int]:
-        """Its frames ``first <= frame_index < beyond``."""
+        """Return its frames ``first <= frame_index < beyond``."""
         start, stop = np.searchsorted(self.frame_index, [first, beyond])
         numbers: list[int] = self.frame_index[start:stop].tolist()
         return numbers
 
     def tables(self, first: int, beyond: int) -> Tables:
-        """All rows of the frames ``first <= frame_index < beyond``, as `StoreFile.tables` does."""
+        """Return rows of the frames ``first <= frame_index < beyond``, like `StoreFile.tables`."""
         return self.rows_of(self.numbers_within(first, beyond))
 
     def rows_of(self, numbers: Sequence[int], groups: Selection = GROUPS) -> Tables:
-        """Rows of frames of the journal, in this order; texts are bytes of fixed length."""
+        """Return rows of frames of the journal, in this order; texts are bytes of fixed length."""
         with raise_as_damage(self.path):
             return decode_lines([self._line(number) for number in numbers], groups)
 
@@ -180,10 +181,10 @@ class JournalFile:
 
 
 def decode_lines(lines: Sequence[bytes], groups: Selection = GROUPS) -> Tables:
-    """Rows of the frames of some lines, in their order; texts are bytes of fixed length.
+    """Return the rows of the frames in some lines, in order; texts are bytes of fixed length.
 
-    ValueError if a line is damaged. Columns that an older format does not have are filled with
-    what stands for a missing value.
+    Raises ValueError if a line is damaged. Columns that an older format does not have are filled
+    with the missing value.
     """
     frames = []
     for line in lines:

@@ -1,4 +1,4 @@
-"""Several stores as one: the shards of a batch that ran on many machines."""
+"""Merge several stores into one, such as the shards of a batch that ran on many machines."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ READ_FRAMES = 65536
 
 @dataclass(frozen=True, kw_only=True)
 class MergeSummary:
-    """What was merged: frames of the new store, and how many came from each.
+    """Result of a merge: the frames of the new store, and the number from each source.
 
-    ``taken`` is in the order of the stores; a store that grew is the first. ``repeated`` frames
-    were in several stores, of which one was taken.
+    ``taken`` is in the order of the stores; a store that is extended is the first. ``repeated``
+    counts frames that several stores have; one copy is kept.
     """
 
     frames: int
@@ -47,21 +47,21 @@ class _Chosen:
 
 
 def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> MergeSummary:
-    """Write the frames of several stores, which are only read, and of their journals, into one.
+    """Merge the frames of several stores and their journals into one; sources are only read.
 
-    A photo that several stores hold is taken once: a result that did not fail rather than one that
-    did, else the one that was made later, else that of the store that was named later. Frames are
-    numbered anew, in the order of the stores and of the frames in them; a store that exists and is
-    to ``grow`` comes first and keeps its numbers. The new one appears whole or not at all. Memory:
-    some tens of bytes a frame.
+    A photo that is in several stores is kept once. A result that did not fail has priority, then
+    the one that was made later, then that of the later store in the list. Frames are renumbered in
+    the order of the stores and of their frames. With ``grow``, an existing store comes first and
+    keeps its numbers. The new store is written completely or not at all. Memory: some tens of bytes
+    per frame.
 
-    ConfigError if ``into`` exists and is not to grow; StoreError if a store cannot be read, or the
-    new one cannot be written or is in use.
+    Raises ConfigError if ``into`` exists and ``grow`` is false. Raises StoreError if a store cannot
+    be read, or the new one cannot be written or is in use.
     """
     exists = is_there(into)
     if exists and not grow:
         raise ConfigError(f"{into} exists: name another file with --out, or add to it with --grow.")
-    distinct = {into.resolve(): into}  # which comes first
+    distinct = {into.resolve(): into}  # the target comes first
     for store in stores:
         distinct.setdefault(store.resolve(), store)
     named = list(distinct.values())[0 if exists else 1 :]
@@ -94,11 +94,11 @@ def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> M
 def _choose(
     sources: Sequence[Snapshot], paths: Sequence[Path], *, keep_first: bool
 ) -> tuple[_Chosen, int]:
-    """Which frame of which store; and how many there are in all."""
+    """Return the chosen frame of each photo with its store, and the total number of frames."""
     sets = [_scan_store(source, path) for source, path in zip(sources, paths, strict=True)]
     keys, old, made, sound = (np.concatenate(parts) for parts in zip(*sets, strict=True))
     source = np.repeat(np.arange(len(sets), dtype=np.int32), [len(s[1]) for s in sets])
-    # Best last within each identity: sound, then made later, then named later
+    # Within each identity the best is last: not failed, then made later, then named later
     order = np.lexsort((np.arange(len(old)), made, sound, keys))
     ends = np.ones(len(order), dtype=bool)
     ends[:-1] = keys[order][1:] != keys[order][:-1]
@@ -118,7 +118,7 @@ def _choose(
 def _scan_store(
     source: Snapshot, path: Path
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bytes_], NDArray[np.bool_]]:
-    """Identity, number, time of making and success of every frame of a store."""
+    """Return identity, number, processing time and success of every frame of a store."""
     keys, made, sound = [np.empty(0, np.int64)], [np.empty(0, "S32")], [np.empty(0, bool)]
     with raise_as_damage(path):
         for tables in source.blocks(groups=LOOKED_AT, frames=READ_FRAMES):
@@ -130,7 +130,7 @@ def _scan_store(
 
 
 def _find_changed(chosen: _Chosen, grown: Snapshot, store: StoreFile | None) -> NDArray[np.bool_]:
-    """Which frames are not where the store that grows, if one does, has them already."""
+    """Mark the frames that the extended store, if there is one, does not have in this position."""
     if store is None:
         return np.ones(len(chosen.source), dtype=bool)
     moved = np.searchsorted(store.frame_index, chosen.new_index) != np.arange(len(chosen.source))
@@ -151,7 +151,7 @@ def _block(sources: Sequence[Snapshot], chosen: _Chosen, block: slice) -> Tables
 def _renumber_rows(
     source: Snapshot, old: NDArray[np.int64], new: NDArray[np.int64]
 ) -> Iterator[Tables]:
-    """Rows of some frames of a store under their new numbers."""
+    """Return rows of some frames of a store under their new numbers."""
     borders = np.flatnonzero(np.diff(old) > FAR_APART) + 1
     for near, numbers in zip(np.split(old, borders), np.split(new, borders), strict=True):
         tables = source.tables(int(near[0]), int(near[-1]) + 1)

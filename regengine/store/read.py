@@ -1,6 +1,6 @@
-"""A store and the journal beside it, read as one: frames by number, by photo, by name, in blocks.
+"""Read a store together with its journal: frames by number, photo or name, or in blocks.
 
-The journal holds what a run under way, or a killed one, has not brought into the store yet.
+The journal contains results that a running or killed run has not merged into the store.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ from regengine.store.rows import (
 )
 from regengine.store.schema import DETECTIONS, GROUPS, TEXT_COLUMNS, select
 
-BLOCK_FRAMES = 256  # of 60 lights each, 5 MB: with 1024 a merge takes 20 MB more and no less time
+BLOCK_FRAMES = 256  # with 60 lights each, 5 MB: with 1024 a merge uses 20 MB more and takes as long
 
 
 def is_there(store: Path) -> bool:
-    """Whether there is a store, or the journal of one that its first run is making."""
+    """Whether a store exists, or the journal of a first run that has no store yet."""
     return store.exists() or journal_path(store).exists()
 
 
 class Snapshot:
-    """A store, None where there is none yet, and its journal as they lie at one moment.
+    """A store, or None if it does not exist yet, and its journal, both as of one moment.
 
-    Each frame counts as the journal has it, else as the store does. ``store`` is open for as long
-    as the snapshot is; ``frame_index`` are the numbers of all frames, ascending. StoreError, of
-    every method, too, if there is neither store nor journal, or one of them cannot be read.
+    A frame of the journal replaces that of the store. ``store`` is open as long as the snapshot is.
+    ``frame_index`` are the numbers of all frames, ascending. Every method raises StoreError if
+    neither store nor journal exists, or one of them cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         if path.is_dir():
             raise StoreError(f"{path} is a folder, not a store: name the .h5 file in it.")
-        # Before the store: what a journal that vanishes meanwhile held is in the store by then
+        # Opened before the store: if the journal is merged meanwhile, the store has its content
         self.journal = JournalFile(journal_path(path))
         self.store: StoreFile | None = None
         try:
@@ -81,13 +81,13 @@ class Snapshot:
         self.close()
 
     def close(self) -> None:
-        """Let go of both files."""
+        """Close both files."""
         self.journal.close()
         if self.store is not None:
             self.store.close()
 
     def blocks(self, *, groups: Selection = GROUPS, frames: int = BLOCK_FRAMES) -> Iterator[Tables]:
-        """All frames, so many at a time; texts are bytes of a fixed length.
+        """Yield all frames in blocks; texts are bytes of a fixed length.
 
         ``groups`` are the columns to read and must include ``frames``.
         """
@@ -96,7 +96,7 @@ class Snapshot:
             yield self.tables(int(block[0]), int(block[-1]) + 1, groups)
 
     def tables(self, first: int, beyond: int, groups: Selection = GROUPS) -> Tables:
-        """Rows of the frames ``first <= frame_index < beyond``; texts are bytes of fixed length."""
+        """Return rows of the frames ``first <= frame_index < beyond``; texts are bytes."""
         newer = self.journal.numbers_within(first, beyond)
         if self.store is None:
             return self.journal.rows_of(newer, groups)
@@ -104,7 +104,7 @@ class Snapshot:
         return join([stored, self.journal.rows_of(newer, groups)], groups) if newer else stored
 
     def text_lengths(self) -> dict[tuple[str, str], int]:
-        """Bytes that hold every text of each text column, by group and column."""
+        """Return the length in bytes that every text of a column fits into, by group and column."""
         lengths = dict.fromkeys(TEXT_COLUMNS, 1)
         if self.store is not None:
             lengths |= self.store.text_lengths()
@@ -121,35 +121,35 @@ class Snapshot:
         return lengths
 
 
-# What a frame consists of; its detections are rows of their own, hundreds a frame
+# Groups of a frame without its detections, which are hundreds of rows per frame
 OF_FRAMES = {group: columns for group, columns in GROUPS.items() if group != "detections"}
 
 
 def iter_blocks(
     path: Path, groups: Selection = GROUPS, frames: int = BLOCK_FRAMES
 ) -> Iterator[Tables]:
-    """`Snapshot.blocks` of a store that a run may be writing."""
+    """Yield `Snapshot.blocks` of a store that a run may be writing."""
     with Snapshot(path) as snapshot:
         yield from snapshot.blocks(groups=groups, frames=frames)
 
 
 def iter_frames(path: Path) -> Iterator[StoredFrame]:
-    """Frames of a store and of its journal, in the order of their numbers.
+    """Yield the frames of a store and of its journal, in the order of their numbers.
 
-    Few are in memory at a time. The store need not exist while its first run is under way; what a
-    run adds meanwhile is left out. StoreError if there is neither store nor journal, or one of them
-    cannot be read.
+    Few frames are in memory at a time. The store need not exist during its first run. Frames that a
+    run adds meanwhile are not included. Raises StoreError if neither store nor journal exists, or
+    one of them cannot be read.
     """
-    for tables in iter_blocks(path, OF_FRAMES, CHUNK_ROWS):  # each chunk is unpacked once
+    for tables in iter_blocks(path, OF_FRAMES, CHUNK_ROWS):  # each chunk is decompressed once
         yield from make_frames(tables, path)
 
 
 def iter_frames_numbered(
     path: Path, numbers: NDArray[np.int64], *, hypotheses: bool = False
 ) -> Iterator[StoredFrame]:
-    """Those of `iter_frames` that have some numbers, which ascend; the others are not made.
+    """Yield the frames of `iter_frames` with the given ascending numbers; skip the others.
 
-    Their hypotheses, of which the proposal is one, are left out unless they are asked for.
+    Their hypotheses, including the proposal, are only read on request.
     """
     if hypotheses:
         for tables in iter_blocks(path, OF_FRAMES, CHUNK_ROWS):
@@ -162,13 +162,13 @@ def iter_frames_numbered(
 
 
 def make_frames(tables: Tables, path: Path) -> list[StoredFrame]:
-    """Frames out of tables that were read from a file; StoreError if the rows make no sense."""
+    """Build frames from tables read from a file; StoreError if the rows are inconsistent."""
     with raise_as_damage(path):
         return from_tables(tables)
 
 
 def read_frames_numbered(path: Path, numbers: Iterable[int]) -> list[StoredFrame]:
-    """Frames of a store by their numbers, without reading the others; those that it has."""
+    """Return the frames of a store with these numbers, if present; read no others."""
     with Snapshot(path) as snapshot:
         return [
             stored
@@ -178,50 +178,50 @@ def read_frames_numbered(path: Path, numbers: Iterable[int]) -> list[StoredFrame
 
 
 def read_tables(path: Path, groups: Collection[str] = tuple(GROUPS)) -> Tables:
-    """All rows of groups of a store and of its journal, texts as `str`."""
+    """Return all rows of groups of a store and of its journal, texts as `str`."""
     joined_by = {"frames": tuple(one for one in GROUPS["frames"] if one.name == "frame_index")}
     columns = joined_by | {group: GROUPS[group] for group in groups}
     with Snapshot(path) as snapshot, raise_as_damage(path):
         return with_texts(join(list(snapshot.blocks(groups=columns)), columns))
 
 
-# Frames by their photos
+# Look up frames by their photos
 
-READ_ROWS = 8192  # 7 MB for 100,000 frames; with 65536 31 MB, in no less time
+READ_ROWS = 8192  # 7 MB for 100,000 frames; with 65536 31 MB, in the same time
 
 
 def frame_identity(path: str, sha256: str) -> tuple[str, str]:
-    """Identity of a photo: its content (its path, if that is unreadable) and its file name."""
+    """Return the identity of a photo: its content (or path, if it is unreadable) and file name."""
     path = make_printable(path)
     return sha256 or path, os.path.basename(path)  # a tenth of the time of pathlib
 
 
 def identity_key(path: str, sha256: str) -> int:
-    """`frame_identity` as a number of 64 bits, which holds within this process.
+    """Return `frame_identity` as a 64-bit number, valid within this process.
 
-    That two of a million frames have the same by chance has a probability of 3e-8.
+    The probability that two of a million frames have the same number by chance is 3e-8.
     """
     return hash(frame_identity(path, sha256))
 
 
 def identity_keys(paths: NDArray[Any], hashes: NDArray[Any]) -> NDArray[np.int64]:
-    """`identity_key` of photos whose paths and hashes are bytes of fixed length."""
+    """Return `identity_key` of photos whose paths and hashes are bytes of fixed length."""
     texts = zip(paths.tolist(), hashes.tolist(), strict=True)
     return np.array(
         [identity_key(path.decode(), sha256.decode()) for path, sha256 in texts], dtype=np.int64
     )
 
 
-LOOK_BACK_FRAMES = 512  # half a chunk: what is read for one frame serves its neighbours
+LOOK_BACK_FRAMES = 512  # half a chunk: a read for one frame also serves its neighbours
 KEPT_BLOCKS = 4
 
 
 class StoredFrames:
-    """What a writer looks back at: frames by photo and by number, as they were stored last.
+    """Frames that a writer can read back, by photo and by number, as stored last.
 
-    The store is read once for the identities of its photos, and need not exist; ``journal`` is what
-    this run appends to. A few blocks of rows are kept, not the frames. StoreError if the store is
-    damaged.
+    The store is read once for the identities of its photos, and need not exist. ``journal`` is the
+    file that this run appends to. A few blocks of rows are cached, not the frames. Raises
+    StoreError if the store is damaged.
     """
 
     def __init__(self, store: Path, journal: Path) -> None:
@@ -247,15 +247,15 @@ class StoredFrames:
         self._sorted = whole[self._order]
 
     def free_numbers(self) -> Iterator[int]:
-        """Numbers that no frame has, ascending, without end."""
+        """Yield the numbers that no frame has, ascending, without end."""
         used = np.unique(self._frame_index)
         above = int(used[-1]) + 1 if len(used) else 0
         yield from np.setdiff1d(np.arange(above), used, assume_unique=True).tolist()
         yield from count(above)
 
     def find(self, path: str, sha256: str) -> StoredFrame | None:
-        """The frame of a photo that the store held; of several of one identity the last."""
-        for known in dict.fromkeys((sha256, "")):  # or as it was stored while it was unreadable
+        """Return the stored frame of a photo; of several with one identity, the last."""
+        for known in dict.fromkeys((sha256, "")):  # or as stored while it was unreadable
             key = identity_key(path, known)
             place = np.searchsorted(self._sorted, key, side="right") - 1
             if place >= 0 and self._sorted[place] == key:
@@ -263,11 +263,11 @@ class StoredFrames:
         return None
 
     def note(self, frame_index: int, offset: int) -> None:
-        """Know that the journal has a line of a frame from a byte on."""
+        """Register the byte offset of a frame's line in the journal."""
         self._offsets[frame_index] = offset
 
     def frame(self, frame_index: int, *, detections: bool = False) -> StoredFrame:
-        """The frame of a number, as it was flushed last; KeyError if there is none."""
+        """Return the frame of a number as flushed last; KeyError if there is none."""
         groups = GROUPS if detections else OF_FRAMES
         if frame_index in self._offsets:
             with raise_as_damage(self._journal), self._journal.open("rb") as stream:
@@ -292,7 +292,7 @@ class StoredFrames:
         )
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         if self._store is not None:
             self._store.close()
 
@@ -302,21 +302,21 @@ class StoredFrames:
         return self._store.tables(int(held[0]), int(held[-1]) + 1, OF_FRAMES)
 
 
-# Frames of a store by the names that people give them
+# Look up frames of a store by name
 
 READ_FRAMES = 65536
-HASH_DIGITS = 6  # of a SHA-256, at least: fewer would stand for many photos
+HASH_DIGITS = 6  # minimum number of SHA-256 digits: fewer would match many photos
 
 Match = Callable[[NDArray[Any]], NDArray[np.bool_]]
 
 
 def find_frames(path: Path, name: str) -> list[StoredFrame]:
-    """Frames that a name stands for, without reading the others.
+    """Return the frames with a name, without reading the others.
 
-    A name is a frame id in any spelling, else file name or path, else at least six digits of the
-    SHA-256. Only the column of names is read whole; those of paths and of hashes where it does not
-    hold the name. The store need not exist while its first run is under way. NoFrameError if there
-    is no such frame; StoreError if the store cannot be read.
+    A name is a frame id in any spelling, else a file name or path, else at least six digits of the
+    SHA-256. Only the column of names is read completely. The columns of paths and hashes are read
+    if it does not contain the name. The store need not exist during its first run. Raises
+    NoFrameError if there is no such frame, and StoreError if the store cannot be read.
     """
     with Snapshot(path) as snapshot:
         numbers = _numbers(snapshot, name)

@@ -1,4 +1,4 @@
-"""Frame results as rows of the store, and back; tables are groups of columns of equal length."""
+"""Convert frame results to rows of the store and back; tables are columns of equal length."""
 
 from __future__ import annotations
 
@@ -35,13 +35,14 @@ Selection = Mapping[str, Sequence[Column]]
 def table_from_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> Table:
     """Turn rows into columns.
 
-    What is infinite is missing, as a store has it; ValueError where a value is that is required.
+    Infinite values become missing values, as in a store. Raises ValueError if a required value is
+    missing.
     """
     return {column.name: _array(column, [row[column.name] for row in rows]) for column in columns}
 
 
 def missing(column: Column) -> Any:
-    """What stands for None in a column: NaN, -1, 0 (uint8) or an empty string."""
+    """Return the missing value of a column: NaN, -1, 0 (uint8) or an empty string."""
     if column.dtype == "text":
         return ""
     if column.dtype == "uint8":
@@ -50,10 +51,10 @@ def missing(column: Column) -> Any:
 
 
 def join(sets: Sequence[Tables], groups: Selection = GROUPS) -> Tables:
-    """Join sets of tables; a later set takes the place of a frame that an earlier one holds.
+    """Join sets of tables; a later set replaces frames of an earlier one.
 
-    The groups must include ``frames/frame_index``, by which the tables come ordered; rows of one
-    frame stay in the given order.
+    The groups must include ``frames/frame_index``, by which the tables are sorted. Rows of one
+    frame keep their order.
     """
     if not sets:
         return {group: table_from_rows(columns, []) for group, columns in groups.items()}
@@ -71,7 +72,7 @@ def join(sets: Sequence[Tables], groups: Selection = GROUPS) -> Tables:
 
 
 def select_frames(tables: Tables, numbers: NDArray[np.int64]) -> Tables:
-    """The rows of those frames that have some numbers, which ascend."""
+    """Return the rows of the frames with the given ascending numbers."""
     kept: Tables = {}
     for group, table in tables.items():
         index = table["frame_index"]
@@ -81,7 +82,7 @@ def select_frames(tables: Tables, numbers: NDArray[np.int64]) -> Tables:
 
 
 def with_texts(tables: Tables) -> Tables:
-    """The same tables with texts as `str` where they are bytes of a fixed length."""
+    """Return the tables with texts as `str` instead of fixed-length bytes."""
 
     def decoded(array: NDArray[Any]) -> NDArray[Any]:
         if array.dtype.kind != "S":
@@ -116,7 +117,8 @@ def _array(column: Column, values: list[Any]) -> NDArray[Any]:
 
 Row = dict[str, Any]
 
-# Where a value of a column stands in a result, if not under its name. What is not there is missing
+# Dotted name of a column's value in a result, if it differs from the column name. Values that do
+# not exist are missing.
 _OF_CAMERA = {name: f"solved.camera.{name}" for name in CAMERA_FIELDS} | {
     name: f"solved.{name}" for name in ("along_track_offset_s", "off_nadir_deg")
 }
@@ -131,17 +133,17 @@ OF_FRAME = _OF_CAMERA | {
     "sigma_cross_km": "nadir.sigma_cross_km",
     **{field.name: f"fit.{field.name}" for field in fields(Fit)},
 }
-# Columns of a frame that are made of several values, or of another record
+# Columns of a frame that combine several values, or come from another record
 MADE = ("frame_index", "reasons", "reason_texts", "centre_lon", "centre_lat",
         "footprint_lon", "footprint_lat")  # fmt: skip
-# Records within records: their class, and what of them is missing where there is none
+# Nested records: their class, and the value that is missing if there is no record
 WITHIN = {
     "nadir": (NadirInput, "source"),
     "solved": (SolvedCamera, "camera.focal_px"),
     "camera": (Camera, "focal_px"),
     "fit": (Fit, "matched_lights"),
 }
-# Of provenance, in `StoredFrame` under the same names
+# Columns of provenance with the same names in `StoredFrame`
 ORIGIN_FIELDS = (
     "parameters", "parameters_sha256", "processed_utc", "search_pass", "hints_sha256",
 )  # fmt: skip
@@ -149,20 +151,20 @@ ORIGIN_FIELDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFrame:
-    """One frame as the store holds it."""
+    """One frame as in the store."""
 
     frame_index: int  # its number within the store
     result: FrameResult
     parameters: str = "{}"  # JSON text of the settings that the result depends on
     parameters_sha256: str = ""
-    processed_utc: str = ""  # when it was finished, ISO 8601
-    search_pass: int = 0  # in which search it was found; see the column of that name
-    # Of what other photos had told at its last search; empty if nothing
+    processed_utc: str = ""  # time of completion, ISO 8601
+    search_pass: int = 0  # search that produced the result; see the column of that name
+    # Hash of the prior from other photos in its last search; empty if there was none
     hints_sha256: str = ""
 
 
 def to_tables(frames: Sequence[StoredFrame]) -> Tables:
-    """Rows of all groups for some frames, in their order."""
+    """Return the rows of all groups for some frames, in order."""
     rows: dict[str, list[Row]] = {group: [] for group in GROUPS}
     for stored in frames:
         index, result = {"frame_index": stored.frame_index}, stored.result
@@ -187,7 +189,7 @@ def to_tables(frames: Sequence[StoredFrame]) -> Tables:
 
 
 def _value(record: Any, path: str) -> Any:
-    """What a record has under a dotted name; None where one on the way is None."""
+    """Return the value of a record under a dotted name; None if a parent is None."""
     for name in path.split("."):
         record = None if record is None else getattr(record, name)
     return record
@@ -212,7 +214,7 @@ def _frame_row(result: FrameResult) -> Row:
 
 
 def _detection_rows(result: FrameResult) -> list[Row]:
-    """Rows of what a result tells of its lights: arrays of equal length by column name."""
+    """Return the detections of a result as arrays of equal length, by column name."""
     found = result.detections
     if found is None:
         return []
@@ -227,7 +229,7 @@ def _detection_rows(result: FrameResult) -> list[Row]:
 
 
 def from_tables(tables: Tables) -> list[StoredFrame]:
-    """Frames from the rows of all groups, without their detections."""
+    """Build frames from the rows of all groups, without their detections."""
     frames, points, hypotheses = (
         tables[group] for group in ("frames", "control_points", "hypotheses")
     )
@@ -256,7 +258,7 @@ Made = TypeVar("Made")
 
 
 def _records(kind: type[Made], columns: Table, **more: Iterable[Any]) -> list[Made]:
-    """Records of a class, one a row, of columns by the dotted names of their values."""
+    """Build one record of a class per row, from columns under the dotted names of their values."""
     types = {field.name: str(field.type) for field in fields(kind)}  # type: ignore[arg-type]
     values: dict[str, Iterable[Any]] = dict(more)
     within: defaultdict[str, Table] = defaultdict(dict)
@@ -279,7 +281,7 @@ def _records(kind: type[Made], columns: Table, **more: Iterable[Any]) -> list[Ma
 
 
 def _split_by_frame(table: Table, made: list[Made], numbers: list[int]) -> list[tuple[Made, ...]]:
-    """What belongs to each frame of those numbers, of what was made of the rows of a table."""
+    """Split objects made from the rows of a table by frame number."""
     grouped: defaultdict[int, list[Made]] = defaultdict(list)
     for number, one in zip(table["frame_index"].tolist(), made, strict=True):
         grouped[number].append(one)
@@ -287,7 +289,7 @@ def _split_by_frame(table: Table, made: list[Made], numbers: list[int]) -> list[
 
 
 def first_of(table: Table, numbers: NDArray[np.int64]) -> Table:
-    """A row of each of these frames; LookupError where there is none."""
+    """Return the row of each of these frames; LookupError if one is missing."""
     if np.array_equal(table["frame_index"], numbers):
         return table
     found: dict[int, int] = {}
@@ -297,9 +299,9 @@ def first_of(table: Table, numbers: NDArray[np.int64]) -> Table:
     return {name: array[rows] for name, array in table.items()}
 
 
-@lru_cache(maxsize=1024)  # few differ
+@lru_cache(maxsize=1024)  # few are distinct
 def reasons_of(codes: str, texts: str) -> tuple[Reason, ...]:
-    """Reasons out of the two columns that hold them."""
+    """Build the reasons of a frame from their two columns."""
     told = zip(codes.split(",") if codes else (), texts.split("\n"), strict=False)
     return tuple(Reason(code=code, text=text) for code, text in told)
 
@@ -310,38 +312,39 @@ def _sources(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _footprints(frames: Table) -> Iterator[tuple[tuple[float, float] | None, ...] | None]:
-    """The four corners of each frame; None where there is no camera."""
+    """Return the four corners of each frame; None if there is no camera."""
     corners = np.stack([frames["footprint_lon"], frames["footprint_lat"]], axis=2).tolist()
     for there, four in zip(~np.isnan(frames["focal_px"]), corners, strict=True):
         yield tuple(None if math.isnan(lon) else (lon, lat) for lon, lat in four) if there else None
 
 
 def dict_rows(table: Table) -> list[Row]:
-    """Rows of a table as plain Python values; those of columns with a width are tuples."""
+    """Return rows of a table as plain Python values; columns with a width become tuples."""
     columns = [values_of(array) for array in table.values()]
     return [dict(zip(table, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def values_of(array: NDArray[Any]) -> list[Any]:
-    """Plain values, texts decoded, tuples of columns with a width."""
+    """Return plain values with texts decoded; columns with a width become tuples."""
     if array.ndim > 1:
         return [tuple(row) for row in array.tolist()]
     if array.dtype.kind == "S":
         texts = array.tolist()
-        told = {text: text.decode("utf-8") for text in set(texts)}  # of few, one object for all
+        # Few are distinct: one object for each
+        told = {text: text.decode("utf-8") for text in set(texts)}
         return [told[text] for text in texts]
     return array.tolist()
 
 
 def _is_missing(array: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where what stands for a missing value is: NaN, the whole number -1, an empty text."""
+    """Return a mask of the missing values: NaN, the whole number -1, an empty text."""
     if array.dtype.kind == "f":
         return np.isnan(array)
     return np.asarray(array == {"i": -1, "S": b""}.get(array.dtype.kind, ""))
 
 
 def _optional(array: NDArray[Any]) -> list[Any]:
-    """Values, None for what is missing."""
+    """Return the values with None for missing ones."""
     values = values_of(array)
     for row in np.flatnonzero(_is_missing(array)).tolist():
         values[row] = None
