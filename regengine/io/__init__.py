@@ -1,1 +1,1 @@
-"""What every part needs once: atomic files, HTTP, tables, GDAL, HTML."""
+"""Input and output for all packages: atomic files, HTTP, tables, GDAL, HTML."""

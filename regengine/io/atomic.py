@@ -1,7 +1,7 @@
-"""Files that appear whole or not at all, by one writer at a time.
+"""Write files atomically, and lock them so that one writer at a time changes them.
 
-A new file is written beside the old one, brought to the disk and renamed over it: the order that
-survived 20 of 20 kills where appending lost rows in 14.
+A new file is written next to the old one, flushed to the disk and renamed over it. This order
+survived 20 of 20 kills; appending lost rows in 14.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pathlib import Path
 from regengine.errors import ConfigError, RegengineError, StoreError
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NUMBERS = count()  # of new files, so that two threads can write one at a time
+_NUMBERS = count()  # numbers of new files, so that two threads can write one at the same time
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that any crash leaves either the old one or the new one.
 
-    OSError if the disk is full or the folder cannot be written; no temporary file remains.
+    Raises OSError if the disk is full or the folder cannot be written; no temporary file remains.
     """
     with provide_replacements((path,), ending=".tmp") as (new,):
         new.write_bytes(content)
@@ -31,16 +31,14 @@ def write_whole(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replace_files(paths: tuple[Path, ...], *, sync: bool = True) -> Iterator[tuple[Path, ...]]:
-    """Paths for new files of the same endings, see `provide_replacements`; StoreError if they
-    fail.
-    """
+    """Like `provide_replacements`, with the suffixes of the old files; StoreError on failure."""
     with raise_as_store_error(paths[0]), provide_replacements(paths, sync=sync) as temporary:
         yield temporary
 
 
 @contextmanager
 def raise_as_store_error(out: Path) -> Iterator[None]:
-    """Tell in a sentence, a `StoreError`, that something cannot be written."""
+    """Raise write errors as a `StoreError` with one sentence."""
     try:
         yield
     except OSError as error:
@@ -50,7 +48,7 @@ def raise_as_store_error(out: Path) -> Iterator[None]:
 
 
 def make_refusal(out: Path, error: OSError, *, safe: str = "") -> StoreError:
-    """The error for what a disk or folder refuses; ``safe`` is what is in it all the same."""
+    """Return the error for a failed write; ``safe`` names what is in the file nevertheless."""
     what = f"({(error.strerror or str(error)).lower()})"
     what += f"; {safe} of this run are saved" if safe else ""
     if error.errno in FULL_DISK:
@@ -64,11 +62,11 @@ def make_refusal(out: Path, error: OSError, *, safe: str = "") -> StoreError:
 def provide_replacements(
     paths: tuple[Path, ...], *, ending: str = "", sync: bool = True
 ) -> Iterator[tuple[Path, ...]]:
-    """Paths for new files that take the place of others at the end of the block, or vanish.
+    """Provide paths for new files that replace others at the end; on errors, delete them.
 
-    They are in the same folders; the block makes the files. ``ending`` is of their names: the old
-    ones', for writers that go by it, if not given. Without ``sync`` they are whole whatever becomes
-    of the program, but not if the power fails.
+    They are in the same folders; the block creates the files. ``ending`` is the suffix of their
+    names; by default, that of the old files, for writers that depend on it. Without ``sync``, the
+    files survive a crash of the program, but possibly not a power failure.
     """
     temporary = []
     for path in paths:
@@ -90,7 +88,7 @@ def provide_replacements(
 
 
 def put_in_place(made: Path, path: Path) -> None:
-    """Bring a finished file to the disk and put it in the place of another of its folder."""
+    """Flush a finished file to the disk, and rename it over another file of its folder."""
     _sync_file(made)
     made.replace(path)
     sync_folder(path.absolute().parent)
@@ -102,7 +100,7 @@ def _sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring a folder's entries to the disk."""
+    """Flush the entries of a folder to the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -112,10 +110,10 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def hold_lock(path: Path, tell_busy: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Hold a file's lock, ``NAME.lock`` beside it, once whoever else holds it is done.
+    """Hold the lock of a file, ``NAME.lock`` next to it; wait while another process holds it.
 
-    ``tell_busy`` is called if that has to be waited for. Disks that know no locks, as some of
-    networks, go without. OSError if the folder cannot be written.
+    ``tell_busy`` is called before waiting. File systems without locks, such as some network drives,
+    are used without one. Raises OSError if the folder cannot be written.
     """
     beside = path.with_name(f"{path.name}.lock")
     try:
@@ -136,11 +134,11 @@ def hold_lock(path: Path, tell_busy: Callable[[], object] = lambda: None) -> Ite
 
 
 class FileLock:
-    """A locked file, made if need be with its folder; the kernel lets go of it with the process.
+    """A lock file, created with its folder if necessary; the kernel releases it with the process.
 
-    Held from its making until `release`, or until the process ends, however it does. ``busy`` is
-    raised where another process or thread holds it, which without one is waited for; OSError if the
-    folder cannot be written.
+    The lock is held from construction until `release` or the end of the process, even by a crash.
+    If another process or thread holds it, ``busy`` is raised; without ``busy``, the constructor
+    waits. Raises OSError if the folder cannot be written.
     """
 
     def __init__(self, path: Path, busy: StoreError | None = None) -> None:
@@ -149,7 +147,7 @@ class FileLock:
             path.parent.mkdir(exist_ok=True)
             try:
                 self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            except FileNotFoundError:  # who held it until just now deleted the folder
+            except FileNotFoundError:  # the previous holder has just deleted the folder
                 continue
             try:
                 fcntl.flock(self._handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
@@ -160,10 +158,10 @@ class FileLock:
                 raise
             if self._is_there():
                 return
-            os.close(self._handle)  # who held it until just now deleted it
+            os.close(self._handle)  # the previous holder has just deleted the file
 
     def release(self, *, delete: bool = True) -> None:
-        """Give it up, and delete the file where that can be done and is wanted."""
+        """Release the lock, and delete the file if possible and requested."""
         if delete:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
@@ -177,10 +175,10 @@ class FileLock:
 
 
 def check_new_file(out: Path, endings: Sequence[str], *, force: bool) -> None:
-    """Refuse, before any work is done, an ``--out`` that cannot be written (ConfigError).
+    """Raise ConfigError, before any work is done, if an ``--out`` file cannot be written.
 
-    Its name must end in one of ``endings``, if there are any; with ``force`` a file that exists may
-    be replaced.
+    Its name must have one of the suffixes ``endings``, if there are any. With ``force``, an
+    existing file may be replaced.
     """
     if endings and out.suffix.lower() not in endings:
         raise ConfigError(f"--out {out}: the file's name must end in {' or '.join(endings)}.")

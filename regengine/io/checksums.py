@@ -1,4 +1,4 @@
-"""What tells whether a file of any size is the same as before; check sums as sha256sum has them."""
+"""Compute fingerprints that identify files of any size, and read and write sha256sum lists."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from pathlib import Path
 from regengine.io.atomic import write_whole
 from regengine.io.regular import open_regular
 
-NAME = "SHA256SUMS"  # of a folder, which ``sha256sum --check`` reads, too
-EDGE_BYTES = 1 << 20  # maps of gigabytes: their size, beginning and end tell them apart
+NAME = "SHA256SUMS"  # list of a folder, which ``sha256sum --check`` reads, too
+EDGE_BYTES = 1 << 20  # for maps of gigabytes: size, beginning and end distinguish them
 _LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9._-]+)")
 
 
 def compute_sha256(path: Path) -> str:
-    """SHA-256 of a regular file, hexadecimal; OSError where it is none or cannot be read."""
+    """Return the SHA-256 of a regular file, hexadecimal; OSError if it cannot be read."""
     with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of a file's size, beginning and end; of a folder's names with those of its files.
+    """Return the SHA-256 of a file's size, beginning and end, or of a folder's names and files.
 
-    Hexadecimal; a file is read whole up to 2 MiB.
+    Hexadecimal; a file of up to 2 MiB is read completely.
     """
     digest = hashlib.sha256()
     if path.is_dir():
         for below in sorted(p for p in path.rglob("*") if p.is_file()):
             try:
                 known = fingerprint(below)
-            except OSError:  # whoever needs it will tell that it cannot be read
+            except OSError:  # the caller that needs the file reports that it cannot be read
                 known = str(below.stat().st_size)
             digest.update(f"{below.relative_to(path)} {known}\n".encode())
         return digest.hexdigest()
@@ -45,7 +45,7 @@ def fingerprint(path: Path) -> str:
 
 
 def read_sums(folder: Path) -> dict[str, str]:
-    """Check sums by file name, none without a list; a line that was cut short does not count."""
+    """Return checksums by file name; empty without a list; truncated lines are ignored."""
     try:
         lines = (folder / NAME).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -55,7 +55,7 @@ def read_sums(folder: Path) -> dict[str, str]:
 
 
 def add_sum(folder: Path, name: str, sha256: str, known: dict[str, str]) -> None:
-    """Note a file's sum in the folder's list and in ``known``, on the disk when this returns."""
+    """Add a file's checksum to the folder's list, flushed to the disk, and to ``known``."""
     replaces = name in known
     known[name] = sha256
     if replaces:
@@ -66,7 +66,7 @@ def add_sum(folder: Path, name: str, sha256: str, known: dict[str, str]) -> None
         stream.seek(0, os.SEEK_END)
         if stream.tell():
             stream.seek(-1, os.SEEK_END)
-            if stream.read(1) != b"\n":  # the last line was cut short by a kill
+            if stream.read(1) != b"\n":  # the last line was truncated by a kill
                 stream.write(b"\n")
         stream.write(f"{sha256}  {name}\n".encode())
         stream.flush()

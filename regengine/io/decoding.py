@@ -1,4 +1,4 @@
-"""What image libraries raise and warn of, as one error with one sentence."""
+"""Turn errors and warnings of image libraries into one exception with one sentence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from threading import RLock
 from regengine.errors import FrameError, is_short_of_memory
 from regengine.io.extras import make_missing_error
 
-# What libraries say is written for programmers: only what it means is told
+# Messages of libraries are written for programmers: users get their meaning
 _MEANING = (
     (r"unexpected end|end of file|truncated|buffer of|read error", "the file ends too early"),
     (r"checksum|crc", "a checksum is wrong"),
@@ -26,16 +26,16 @@ _MEANING = (
     (r"gzip|compressed|deflate|zlib", "a compressed part cannot be unpacked"),
 )
 _ELSE = "its image data cannot be decoded"
-# Three times the largest picture of a camera flown on the station (45 megapixels). One decoded
-# pixel takes 4 bytes, so the largest image that is let through takes 600 MB.
+# Three times the largest picture of a camera flown on the station (45 megapixels). A decoded pixel
+# takes 4 bytes, so the largest accepted image takes 600 MB.
 MAX_PIXELS = 150_000_000
-# Standard error is the process's: two threads that turn it aside at once would lose it
+# Standard error belongs to the process: two threads that redirect it at once would lose it
 _LISTENING = RLock()
 
 
 @contextmanager
 def raise_as_frame_error(path: Path) -> Iterator[None]:
-    """Turn whatever an image library raises into a FrameError, and its warnings into silence."""
+    """Raise any error of an image library as FrameError, and suppress its warnings."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -58,7 +58,7 @@ def raise_as_frame_error(path: Path) -> Iterator[None]:
 
 @contextmanager
 def capture_stderr(most_bytes: int = 4000) -> Iterator[list[str]]:
-    """Keep away what libraries in C write to standard error: its lines, once the block ended."""
+    """Capture what C libraries write to standard error; its lines are complete after the block."""
     said: list[str] = []
     with _LISTENING, tempfile.TemporaryFile() as file:
         try:
@@ -79,7 +79,7 @@ def capture_stderr(most_bytes: int = 4000) -> Iterator[list[str]]:
 
 
 def _detail(error: Exception, path: Path) -> str:
-    """What a library means by its error, in words for people."""
+    """Explain a library's exception in words for users."""
     if type(error).__name__ == "UnidentifiedImageError":
         return "its header cannot be read"
     if isinstance(error, gzip.BadGzipFile):
@@ -95,17 +95,17 @@ def _detail(error: Exception, path: Path) -> str:
 
 
 def explain_library_error(said: str) -> str:
-    """What is wrong with a file of which an image library says something, for people."""
+    """Explain a library's message about a file in words for users."""
     return next((told for words, told in _MEANING if re.search(words, said, re.I)), _ELSE)
 
 
 def make_damage_error(path: Path, detail: str) -> FrameError:
-    """The error that says what is wrong with a file's contents."""
+    """Return the error for damaged file contents."""
     return FrameError(f"{path} is damaged or truncated: {detail}; get a complete copy of the file")
 
 
 def make_size_error(path: Path, size: str, *, limit_px: int = MAX_PIXELS) -> FrameError:
-    """The error that says that a picture has too many pixels."""
+    """Return the error for a picture with too many pixels."""
     return FrameError(
         f"{path} claims {size}more than the limit of {limit_px // 1_000_000} megapixels; if it is "
         "a real photo, give a smaller copy",

@@ -1,4 +1,4 @@
-"""Packages that are installed at need: the extra of each, and the sentence where one is missing."""
+"""Optional packages: the extra that installs each, and the error if one is missing."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from importlib import import_module
 
 from regengine.errors import ConfigError
 
-# An extra, and the packages that it brings
+# Packages by extra
 PACKAGES = {
     "dask": ("distributed",),
     "gis": ("duckdb", "geopandas", "matplotlib", "pandas", "pyarrow", "pyogrio", "pystac"),
     "raw": ("rawpy",),
     "review": ("fastapi", "uvicorn"),
 }
-# A module that the core does without: its package, and its extra
+# Package and extra by module, for modules outside of the core
 EXTRAS = {name: (name, extra) for extra, names in PACKAGES.items() for name in names}
 EXTRAS |= dict.fromkeys(("pydantic", "starlette"), EXTRAS["fastapi"])
 
@@ -24,9 +24,9 @@ def is_missing(error: BaseException) -> bool:
 
 
 def make_missing_error(what: str, error: ImportError, *, instead: str = "") -> ConfigError:
-    """The error that says what needs a package which is not installed, and how to install it.
+    """Return the error for a missing package: what needs it, and how to install it.
 
-    ``instead`` says what does without it.
+    ``instead`` names an alternative that works without the package.
     """
     package, name = EXTRAS.get(_top(error), (_top(error) or str(error), ""))
     mend = f"pip install 'regengine[{name}]'" if name else f"pip install {package}"
@@ -37,9 +37,7 @@ def make_missing_error(what: str, error: ImportError, *, instead: str = "") -> C
 
 
 def need(what: str, *modules: str) -> None:
-    """See to it that modules are there; ConfigError as `make_missing_error` makes it where one
-    is not.
-    """
+    """Raise ConfigError, see `make_missing_error`, if one of some modules is not installed."""
     for name in modules:
         try:
             import_module(name)

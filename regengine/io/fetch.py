@@ -1,7 +1,7 @@
-"""One photo by URL into one file, within limits.
+"""Download one photo by URL into one file, with limits of size and time.
 
-What the web serves comes through `regengine.io.http`; all else (s3, gs, sftp, ...) through the
-filesystems of fsspec that are installed.
+HTTP URLs are fetched by `regengine.io.http`; all others (s3, gs, sftp, ...) by the installed
+filesystems of fsspec.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from regengine.io.http import MEGABYTE, HttpClient, HttpFailure, Kind, RetryPoli
 from regengine.io.urls import hide_secrets, parse_scheme
 
 CHUNK_BYTES = MEGABYTE
-MAX_MEGABYTES = 512  # of a file; raw photos of the largest sensors have 100
+MAX_MEGABYTES = 512  # maximum size of a file; raw photos of the largest sensors have 100
 # A whole batch waits for its photo
 PATIENCE = RetryPolicy(attempts=3, longest_wait_s=60.0, idle_s=30.0, total_s=600.0)
-# What is said behind the address
+# Message after the address
 LATER = "{tries} times): check the address and the network, and try again later"
 SENTENCES: Sentences = {
     "absent": "does not exist: check the address",
@@ -44,7 +44,7 @@ CODES: dict[Kind, str] = {"absent": "not_found", "gone": "not_found", "too_large
 
 
 def require(url: str) -> None:
-    """Refuse, by ConfigError, a URL for which something is not installed."""
+    """Raise ConfigError if a package that fetches this URL is not installed."""
     scheme = parse_scheme(url)
     if scheme in ("http", "https"):
         return
@@ -67,11 +67,11 @@ def fetch(
     megabytes: int = MAX_MEGABYTES,
     sleep: Callable[[float], object] = time.sleep,
 ) -> None:
-    """Fetch a URL into a file, of which nothing remains after an error.
+    """Download a URL into a file; after an error, no file remains.
 
-    The URL is fetched as it is given: a redirection is followed on the same host alone. ``sleep``
-    waits between tries. FrameError if it cannot be fetched: ``not_found``, ``too_large``, else
-    ``unreadable``.
+    The URL is used unchanged; redirections are only followed on the same host. ``sleep`` waits
+    between attempts. Raises FrameError if the download fails, with the code ``not_found``,
+    ``too_large`` or otherwise ``unreadable``.
     """
     login = _login(url)
     client = HttpClient(
@@ -128,18 +128,18 @@ def _copy_from_filesystem(url: str, stream: BinaryIO, total_s: float, megabytes:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL_DISK:
             raise
-        # What libraries say may hold the URL with its secrets: only the kind of it is told
+        # Messages of libraries may contain the URL with its secrets: only the type is reported
         raise HttpFailure("broken", type(error).__name__, passes=True) from None
 
 
 def _stays(source: str, target: str) -> bool:
-    """Whether a redirection stays on its host, and encrypted where it was."""
+    """Whether a redirection stays on its host, and does not drop encryption."""
     here, there = urlsplit(source), urlsplit(target)
     return here.hostname == there.hostname and there.scheme in (here.scheme, "https")
 
 
 def _login(url: str) -> str | None:
-    """The header for user and password of a URL, else for those that ~/.netrc has for its host."""
+    """Return the header for user and password of a URL, or of its host in ~/.netrc."""
     parts = urlsplit(url)
     login = unquote(parts.username or ""), unquote(parts.password or "")
     if not any(login):

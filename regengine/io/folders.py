@@ -1,4 +1,4 @@
-"""Where a user's files lie on each system: what is kept, and what may be fetched again."""
+"""Folders of the user's files on each system: data that is kept, and a cache of downloads."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from regengine.errors import ConfigError
 
 
 def data_folder() -> Path:
-    """Folder for maps and element sets: REGENGINE_DATA, or the place for data of a system."""
+    """Return the folder for maps and element sets: REGENGINE_DATA, or the system's data folder."""
     return _folder("REGENGINE_DATA", "Application Support", "XDG_DATA_HOME", ".local/share")
 
 
 def cache_folder() -> Path:
-    """Folder for what is downloaded: REGENGINE_CACHE, or the place for caches of a system."""
+    """Return the folder for downloads: REGENGINE_CACHE, or the system's cache folder."""
     return _folder("REGENGINE_CACHE", "Caches", "XDG_CACHE_HOME", ".cache")
 
 
 def make_folder(folder: Path, *, variable: str = "REGENGINE_DATA") -> Path:
-    """Make a folder of the user's files, if need be; ConfigError where that cannot be."""
+    """Create a folder for the user's files if necessary; ConfigError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""GDAL with a bounded cache; what it reports goes to exceptions and not to the terminal."""
+"""Use GDAL with a bounded cache, and turn its messages into exceptions."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOEr
 from regengine.errors import LightMapError, RegengineError
 from regengine.io.decoding import capture_stderr
 
-CACHE_BYTES = 128 * 1024**2  # GDAL would take 5 % of the machine's memory, and keep it
+# GDAL's default is 5 % of the machine's memory, which is never released
+CACHE_BYTES = 128 * 1024**2
 
 
 @contextmanager
 def open_gdal_session() -> Iterator[None]:
-    """Run what reads or writes through GDAL."""
+    """Provide a GDAL environment for reading or writing."""
     with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        # rasterio 1.4 multiplies transforms in a way that affine 3.1 is about to give up.
+        # rasterio 1.4 multiplies transforms in a way that affine 3.1 deprecates.
         warnings.simplefilter("ignore", PendingDeprecationWarning)
         yield
 
 
 @contextmanager
 def raise_read_failures(path: Path) -> Iterator[None]:
-    """Run a read of ``path``; GDAL's failures become a LightMapError that it is damaged."""
+    """Raise failures of a read of ``path`` as a LightMapError that it is damaged."""
     try:
         with open_gdal_session():
             yield
@@ -45,18 +46,16 @@ def raise_read_failures(path: Path) -> Iterator[None]:
 
 
 def open_dataset(path: Path, *, driver: str) -> rasterio.DatasetReader:
-    """A raster of one format, by GDAL's name of it.
+    """Open a raster of one format, given by GDAL's driver name.
 
-    LightMapError if the file is missing, not of this format, damaged or cut short.
+    Raises LightMapError if the file is missing, not of this format, damaged or truncated.
     """
     if not path.is_file():
         raise LightMapError(f"{path} does not exist: check the path of the night-light map.")
     with raise_read_failures(path):
         try:
-            with (
-                capture_stderr()
-            ):  # rasterio cannot pass on what GDAL says in bytes that are no text
-                # From the root, or a folder called "http:" would make GDAL fetch what is below it
+            with capture_stderr():  # rasterio cannot pass on GDAL messages that are not valid text
+                # Absolute: GDAL would treat a relative path in a folder "http:" as a web address
                 return rasterio.open(path.absolute(), driver=driver)
         except RasterioIOError as error:
             raise LightMapError(
@@ -67,9 +66,7 @@ def open_dataset(path: Path, *, driver: str) -> rasterio.DatasetReader:
 
 @contextmanager
 def open_raster(path: Path, *, driver: str) -> Iterator[rasterio.DatasetReader]:
-    """The same for a block, whose failures become errors of a damaged file, see
-    `raise_read_failures`.
-    """
+    """Open a raster for a block; failures within it are raised as by `raise_read_failures`."""
     dataset = open_dataset(path, driver=driver)
     with raise_read_failures(path), dataset:
         yield dataset
@@ -77,13 +74,13 @@ def open_raster(path: Path, *, driver: str) -> Iterator[rasterio.DatasetReader]:
 
 @contextmanager
 def raise_write_failures(out: Path, leftovers: Sequence[Path]) -> Iterator[None]:
-    """Write files on the way to ``out``; any failure, even one only mentioned, is an error.
+    """Raise any failure to write ``out`` as LightMapError, even one that GDAL only logs.
 
-    ``leftovers`` are removed in the end, if they are still there. LightMapError if the disk is
-    full, the folder may not be written to or is not there.
+    ``leftovers`` are deleted at the end if they exist. Causes are a full disk, or a folder that is
+    missing or not writable.
     """
     complaints, logger = StringIO(), logging.getLogger("rasterio")
-    handler = logging.StreamHandler(complaints)  # GDAL raises nothing where closing fails to write
+    handler = logging.StreamHandler(complaints)  # GDAL raises nothing if a write fails on closing
     handler.setLevel(logging.ERROR)
     logger.addHandler(handler)
     said: list[str] = []
@@ -93,7 +90,7 @@ def raise_write_failures(out: Path, leftovers: Sequence[Path]) -> Iterator[None]
         try:
             with open_gdal_session(), capture_stderr(most_bytes=-1) as said:
                 yield
-        finally:  # what libtiff prints past GDAL are failed writes; all else is passed on
+        finally:  # libtiff prints failed writes directly to standard error; all else is passed on
             for line in said:
                 of_tiff = re.match(r"_?tiff", line, re.IGNORECASE)
                 print(line, file=complaints if of_tiff else sys.stderr)

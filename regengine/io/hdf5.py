@@ -1,4 +1,4 @@
-"""HDF5 files opened to be read: one that another program has open is in use, not damaged."""
+"""Open HDF5 files for reading, and distinguish files in use from damaged ones."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import h5py
 from regengine.errors import RegengineError
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # HDF5 File Format Specification 3.0, section II.A
-# What HDF5 says of a file whose superblock is marked as open for writing
+# Messages of HDF5 for a file whose superblock is marked as open for writing
 MARKED_OPEN = ("already open for write", "already open for SWMR")
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether a file begins as HDF5 does, also one that HDF5 itself cannot open now."""
+    """Whether a file begins with the HDF5 signature, even if HDF5 cannot open it now."""
     try:
         with path.open("rb") as stream:
             return stream.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
@@ -32,8 +32,8 @@ def open_hdf5(path: Path, busy: Callable[[str], RegengineError], **options: Any)
     Parameters
     ----------
     busy : callable
-        Makes the error, of a sentence, for a file that another program has open for writing, or
-        that one did not close.
+        Takes a sentence; returns the error for a file that another program has open for writing,
+        or did not close.
     **options
         Those of `h5py.File`.
 
@@ -42,7 +42,7 @@ def open_hdf5(path: Path, busy: Callable[[str], RegengineError], **options: Any)
     RegengineError
         That of ``busy``.
     OSError, RuntimeError
-        Whatever else HDF5 says of it.
+        Other errors of HDF5.
     """
     try:
         return h5py.File(path, "r", **options)

@@ -1,4 +1,4 @@
-"""One frame for all pages: head, styles, lightbox, and a policy that lets nothing else run."""
+"""Render HTML pages from one template with head, styles, lightbox and content security policy."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 from regengine.io.atomic import raise_as_store_error, write_whole
 from regengine.io.plain import plain
 
-THUMBNAIL_PX = 240  # twice the height at which it is shown, for dense screens: some 8 kB each
+THUMBNAIL_PX = 240  # twice the displayed height, for dense screens: some 8 kB each
 THUMBNAIL_QUALITY = 78
-_OF_A_URL = ":/?#[]@!$&'()*+,;=%~"  # RFC 3986: what may stand in a URL as it is
-# Control characters, line and paragraph separators, what turns the direction of writing (a name
-# could show its end first), and halves of surrogate pairs, which no encoding can hold
+_OF_A_URL = ":/?#[]@!$&'()*+,;=%~"  # RFC 3986: characters that may stand unescaped in a URL
+# Control characters, line and paragraph separators, characters that change the writing direction (a
+# name could show its end first), and single surrogates, which no encoding can represent
 _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 
 
 def escape_invisible(text: str) -> str:
-    r"""Text of strangers in which nothing is invisible: such characters become ``\uXXXX``.
+    r"""Escape invisible characters of untrusted text as ``\uXXXX``.
 
     Line breaks are escaped, too; the result can be encoded as UTF-8.
     """
@@ -38,7 +38,7 @@ def escape_invisible(text: str) -> str:
 
 
 def encode_script_json(value: Any) -> str:
-    """JSON that stands inside a ``<script>`` element and cannot end it."""
+    """Return JSON that is safe inside a ``<script>`` element and cannot end it."""
     text = json.dumps(
         plain(value, escape_invisible), ensure_ascii=True, allow_nan=False, separators=(",", ":")
     )
@@ -46,13 +46,13 @@ def encode_script_json(value: Any) -> str:
 
 
 def render_page(content: str, data: Any, *, title: str) -> str:
-    """A page (HTML) of a kind with its data.
+    """Return an HTML page of a kind with its data.
 
     ``content`` is what the kind of page adds to the template: style rules, ``<!--BODY-->``, markup,
-    ``<!--SCRIPT-->``, script. It is the program's own; nothing of a photo is in it. ``data``, which
-    the script reads from ``page.data``, and ``title`` may hold any text. The page's content
-    security policy names the hashes of its scripts and styles, so nothing else runs or is fetched
-    whatever the data are; images may be data and local files.
+    ``<!--SCRIPT-->``, script. It comes from the program and contains nothing of a photo. ``data``,
+    which the script reads from ``page.data``, and ``title`` may contain any text. The content
+    security policy of the page lists the hashes of its scripts and styles. Nothing else is run or
+    fetched, whatever the data are. Images may be data URLs and local files.
     """
     style, _, rest = content.partition("<!--BODY-->")
     body, _, script = rest.partition("<!--SCRIPT-->")
@@ -72,7 +72,7 @@ def render_page(content: str, data: Any, *, title: str) -> str:
 
 
 def write_page(path: Path, page: str) -> None:
-    """Write a page of `render_page`, whole or not at all; StoreError if that cannot be done."""
+    """Write a page of `render_page` atomically; StoreError if that fails."""
     with raise_as_store_error(path):
         write_whole(path, page.encode())
 
@@ -82,16 +82,16 @@ def _hash(text: str) -> str:
 
 
 def link_to(path: str | Path, folder: Path) -> str:
-    """A photo, by its file or http address, as seen from a page in a folder.
+    """Return the link to a photo, by its file or http address, from a page in a folder.
 
-    Relative to the page where it can be, so that both may move together. All that could begin a
-    scheme (``javascript:``) is percent-encoded.
+    The link is relative if possible, so that page and photo can be moved together. Characters that
+    could begin a scheme (``javascript:``) are percent-encoded.
     """
     text = str(path)
     if text.lower().startswith(("http://", "https://")):
         return quote(_octets(text), safe=_OF_A_URL)
     try:
-        # Asks for the working directory alone: it works for names that no file can have
+        # Only needs the working directory: works for names that no file can have
         relative = os.path.relpath(text or os.curdir, folder)
     except ValueError:  # another drive
         return Path(text).absolute().as_uri()
@@ -99,7 +99,7 @@ def link_to(path: str | Path, folder: Path) -> str:
 
 
 def _octets(text: str) -> bytes:
-    """The bytes that a file name stands for."""
+    """Return the bytes of a file name."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -107,9 +107,9 @@ def _octets(text: str) -> bytes:
 
 
 def thumbnail_jpeg(rgb: NDArray[Any]) -> bytes:
-    """A small JPEG, `THUMBNAIL_PX` on its longer side, for a page that holds it itself.
+    """Return a small JPEG, `THUMBNAIL_PX` on its longer side, to embed in a page.
 
-    ``rgb``, shape (h, w, 3), is as displayed: uint8, or floats of 0 to 1.
+    ``rgb``, shape (h, w, 3), is in display colours: uint8, or floats of 0 to 1.
     """
     import cv2
 
@@ -124,5 +124,5 @@ def thumbnail_jpeg(rgb: NDArray[Any]) -> bytes:
 
 
 def data_address(jpeg: bytes) -> str:
-    """A JPEG as the address of an image element."""
+    """Return a JPEG as a data URL for an image element."""
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"

@@ -1,7 +1,7 @@
-"""The one HTTP client: paced, retried, bounded, and no further than it was sent.
+"""HTTP client with rate limit, retries, size limits and restricted redirections.
 
-What goes wrong is raised as an `HttpFailure` that knows whether another try may help. Who asks
-has a table of sentences: what a user can do about it differs between maps, archive and photos.
+Failures are raised as `HttpFailure`, which indicates whether another attempt may help. Callers
+provide a table of messages, because the remedy differs between maps, archive and photos.
 """
 
 from __future__ import annotations
@@ -27,36 +27,36 @@ from urllib3.exceptions import HTTPError, IncompleteRead, InvalidHeader, Locatio
 MEGABYTE = 1 << 20
 CHUNK_BYTES = 1 << 18
 MAX_REDIRECTS = 10
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses: may be over in a moment
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses that may be temporary
 Answer = TypeVar("Answer")
-# What went wrong: by the status that came, by what became of the body, by the way there
+# Kinds of failures: by status, by the received body, by the connection
 Kind = Literal[
     "absent",  # 404
     "gone",  # 410
     "denied",  # 401, 403
-    "refused",  # another status that another try does not change
-    "failing",  # a status that may be over in a moment
-    "cut",  # fewer bytes than were announced
-    "overdue",  # the whole takes too long
+    "refused",  # another permanent status
+    "failing",  # a status that may be temporary
+    "cut",  # fewer bytes than announced
+    "overdue",  # the total time limit is exceeded
     "too_large",
-    "wrong",  # not what was asked for
-    "silent",  # nothing for too long
-    "nobody",  # no such host, or none there listens
-    "broken",  # the connection
-    "address",  # it is none
+    "wrong",  # unexpected content
+    "silent",  # no data for too long
+    "nobody",  # no such host, or nothing listens there
+    "broken",  # the connection failed
+    "address",  # not a valid address
     "away",  # a redirection that may not be followed
-    "circles",  # more redirections than are followed
+    "circles",  # too many redirections
 ]
 STATUS_KINDS: dict[int, Kind] = {401: "denied", 403: "denied", 404: "absent", 410: "gone"}
-# What who asked says of each kind, and of every ``other``
+# Messages of a caller by kind, and for every ``other``
 Sentences = Mapping[Kind | Literal["other"], str]
 
 
 class HttpFailure(Exception):
-    """A request that failed; as text part of a sentence, without the address: it may be secret.
+    """A failed request; its text is part of a sentence, without the address, which may be secret.
 
-    ``passes`` says whether another try may help, ``wait_s`` how long the server asks to wait,
-    ``place`` where a redirection leads, ``tries`` how often it was tried.
+    ``passes`` indicates whether another attempt may help, ``wait_s`` how long the server asks to
+    wait, ``place`` the target of a redirection, and ``tries`` the number of attempts.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class HttpFailure(Exception):
         self.wait_s, self.place, self.tries = wait_s, place, 1
 
     def sentence(self, sentences: Sentences, **names: object) -> str:
-        """The one of some sentences for what went wrong.
+        """Return the message for this failure from a table of messages.
 
-        Its braces are filled with ``failure``, this text, ``status``, ``tries``, ``place``, and
-        what else is given.
+        Its placeholders are ``failure``, this text, ``status``, ``tries``, ``place``, and any
+        further keyword.
         """
         text = sentences.get(self.kind) or sentences["other"]
         about = {"status": self.status, "tries": self.tries, "place": self.place}
@@ -86,27 +86,27 @@ class HttpFailure(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """How often, how patiently, how long."""
+    """Limits of attempts, pauses and durations of requests."""
 
     attempts: int = 5  # per request
-    connect_attempts: int | None = None  # where nobody is there at all; None: as many
-    pause_s: float = 0.0  # from the beginning of one request to the next
-    # Before the second try, doubled each time, times a random 1 - jitter to 1 + jitter so that many
-    # clients do not come back at once
+    connect_attempts: int | None = None  # if the host does not answer at all; None: the same number
+    pause_s: float = 0.0  # from the start of one request to the next
+    # Before the second attempt, doubled each time; multiplied by a random 1 - jitter to 1 + jitter
+    # so that many clients do not return at once
     backoff_s: float = 1.0
     jitter: float = 0.0
-    longest_wait_s: float = 300.0  # a server that asks for more (Retry-After) is left alone
+    longest_wait_s: float = 300.0  # no retry if the server asks for a longer wait (Retry-After)
     idle_s: float = 30.0  # longest silence of the server
     total_s: float = 1800.0  # longest time for one body
-    passing: frozenset[int] = PASSING  # statuses after which another try may help
+    passing: frozenset[int] = PASSING  # statuses after which another attempt may help
 
 
 class HttpClient:
-    """Asks servers; one for all that must keep its distance in time, safe to share by threads.
+    """Sends requests; thread-safe, and shared by all requests that obey a common rate limit.
 
-    ``may_follow`` says whether a redirection from one address to another may be followed;
-    ``authorization`` gives the header for an address, asked anew at each redirection: no host
-    inherits another's; ``connections`` are to one host at a time.
+    ``may_follow`` returns whether a redirection from one address to another may be followed.
+    ``authorization`` returns the header for an address and is called for each redirection, so that
+    no host receives the header of another. ``connections`` is the limit per host.
     """
 
     def __init__(
@@ -125,10 +125,10 @@ class HttpClient:
         self._sleep = sleep or time.sleep
         self._pools: dict[str | None, PoolManager] = {}
         self._making_pools = threading.Lock()
-        self._next_s = 0.0  # not to begin a request before, by the monotonic clock
+        self._next_s = 0.0  # earliest start of the next request, by the monotonic clock
 
     def retry(self, once: Callable[[], Answer]) -> Answer:
-        """What the first try that works returns; the failure, with its ``tries``, if none does."""
+        """Return the first successful result, or raise the failure with ``tries``."""
         policy = self.policy
         for attempt in count(1):
             pause_s = self._next_s - time.monotonic()
@@ -147,10 +147,10 @@ class HttpClient:
                     raise
                 spread = random.uniform(1.0 - policy.jitter, 1.0 + policy.jitter)
                 self._sleep(max(policy.backoff_s * 2.0 ** (attempt - 1) * spread, failure.wait_s))
-        raise AssertionError  # count has no end
+        raise AssertionError  # unreachable: count is infinite
 
     def read(self, url: str, megabytes: int) -> bytes:
-        """A whole body of a bounded size, tried again where that may help."""
+        """Return a whole body of limited size; retry if that may help."""
 
         def once() -> bytes:
             body = io.BytesIO()
@@ -160,9 +160,9 @@ class HttpClient:
         return self.retry(once)
 
     def copy(self, url: str, stream: BinaryIO, megabytes: float = float("inf")) -> None:
-        """One request, followed where it may be led: its body, whole, in time and of bounded size.
+        """Copy the body of one request, with permitted redirections, limited in time and size.
 
-        Statuses but 2xx are failures. OSError where the stream takes no more.
+        Statuses other than 2xx are failures. Raises OSError if the stream cannot be written.
         """
         with self._open(url) as response:
             self._copy_body(response, stream, megabytes)
@@ -175,12 +175,12 @@ class HttpClient:
         begin: Callable[[int, int], None] = lambda there, total: None,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> str:
-        """Download into a file, from where an earlier try ended; its Last-Modified, or "".
+        """Download into a file, resuming an earlier attempt; return its Last-Modified, or "".
 
-        A file beside it, ``NAME.tag``, says which version of the body it is the beginning of: of
-        another one it is begun anew. ``check`` may raise an HttpFailure of what came; ``begin`` is
-        told, and may refuse, how many bytes are there and how many it has in total (0: not said);
-        ``progress`` is told the same as they come.
+        ``NAME.tag`` next to the file identifies the version of the partial body. If the version has
+        changed, the download starts again. ``check`` may raise an HttpFailure about the content.
+        ``begin`` receives the number of existing bytes and the total (0: unknown), and may refuse.
+        ``progress`` receives the same numbers during the download.
         """
         tag_file = part.with_name(part.name + ".tag")
 
@@ -195,13 +195,13 @@ class HttpClient:
                     begin(there, total)
                     tag_file.unlink(missing_ok=True)
                     tag = response.headers.get("ETag", "")
-                    if tag.startswith('"'):  # not a weak one
+                    if tag.startswith('"'):  # not a weak tag
                         tag_file.write_text(tag)
                     with part.open("ab" if there else "wb") as file:
                         stream = _Counted(file, progress, total)
                         self._copy_body(response, stream, float("inf"))
             except HttpFailure as failure:
-                if failure.status == 416:  # not the file that it was: the next try is anew
+                if failure.status == 416:  # the file has changed: the next attempt starts again
                     tag_file.unlink(missing_ok=True)
                     failure.kind, failure.passes = "failing", True
                 raise
@@ -213,7 +213,7 @@ class HttpClient:
 
     @contextmanager
     def _open(self, url: str, also: Mapping[str, str] | None = None) -> Iterator[BaseHTTPResponse]:
-        """The answer to one request, followed where it may be led; it has a status of success."""
+        """Return the successful response to one request, with permitted redirections followed."""
         for _ in range(MAX_REDIRECTS + 1):
             with self._ask(url, also) as response:
                 location = response.get_redirect_location()
@@ -232,7 +232,8 @@ class HttpClient:
         left = response.length_remaining or 0
         while received + left <= megabytes * MEGABYTE:
             with _as_failures():
-                chunk = response.read1(CHUNK_BYTES)  # what has come, not more
+                # Returns available bytes without waiting for more
+                chunk = response.read1(CHUNK_BYTES)
             if not chunk:
                 return
             if time.monotonic() > deadline_s:
@@ -246,7 +247,7 @@ class HttpClient:
         if (authorization := self._authorization(url)) is not None:
             headers["Authorization"] = authorization
         with _as_failures():
-            # Authorization goes as a header: of the address it might go on to other hosts
+            # Authorization is sent as a header: in the address, it could reach other hosts
             parts = urlsplit(url)
             bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
             return self._pool(bare).urlopen(
@@ -260,7 +261,7 @@ class HttpClient:
             )
 
     def _pool(self, url: str) -> PoolManager:
-        """Connections to where an address is asked for: its host, or the environment's proxy."""
+        """Return the connection pool for an address: of its host, or of the environment's proxy."""
         parts = urlsplit(url)
         proxy = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
         with self._making_pools:
@@ -292,7 +293,7 @@ class HttpClient:
 
 @dataclass(frozen=True)
 class _Counted:
-    """A file that says how long it has become."""
+    """A file that counts its bytes."""
 
     file: BinaryIO
     progress: Callable[[int, int], None]
@@ -314,7 +315,7 @@ def _connect(proxy: str | None, connections: int) -> PoolManager:
 
 @contextmanager
 def _as_failures() -> Iterator[None]:
-    """Raise what urllib3 and the system raise as failures of ours."""
+    """Raise errors of urllib3 and the system as `HttpFailure`."""
     try:
         yield
     except (LocationValueError, UnicodeError) as error:
@@ -330,6 +331,6 @@ def _as_failures() -> Iterator[None]:
         if isinstance(reason, TimeoutError):
             raise HttpFailure("silent", "it does not answer in time", passes=True) from error
         nobody = isinstance(reason, socket.gaierror | ConnectionRefusedError)
-        # What libraries say may hold the address with a key: the kind of it is enough
+        # Messages of libraries may contain the address with a key: the type is enough
         text = type(reason).__name__
         raise HttpFailure("nobody" if nobody else "broken", text, passes=True) from error

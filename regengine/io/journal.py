@@ -1,7 +1,7 @@
-"""A file that grows by whole lines and survives whatever ends the process that writes it.
+"""Append whole lines to a file so that they survive a crash of the process.
 
-What is appended is safe once it was brought to the disk. What a crash leaves of a last line is cut
-off when the file is opened again; whoever reads meanwhile leaves it out.
+A line is safe once it has been flushed to the disk. A torn last line, left by a crash, is cut off
+when the file is opened again; readers ignore it meanwhile.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from regengine.io.atomic import sync_folder
 
 
 class Journal:
-    """The one writer of a file of lines.
+    """Writes a file of lines; only one writer at a time.
 
     Parameters
     ----------
     path : Path
-        The file, made if need be.
+        The file, created if necessary.
     size : int
-        Bytes of its whole lines; what follows was torn by a crash and is cut off.
+        Bytes of its complete lines; the rest was torn by a crash and is cut off.
 
     Raises
     ------
     OSError
-        Of every method, if the file cannot be written. What was flushed before stays.
+        By every method, if the file cannot be written. Lines flushed earlier stay.
     """
 
     def __init__(self, path: Path, size: int) -> None:
         self.size = size  # bytes that are safe
-        self.n_flushed = 0  # lines that this writer has brought to the disk
+        self.n_flushed = 0  # lines that this writer has flushed to the disk
         self._pending: list[bytes] = []
         self._pending_bytes = 0
-        # Unbuffered: what could not be written must not be written later, at close
+        # Unbuffered: a failed write must not be repeated later, on closing
         self._stream = FileIO(path, "a")
         try:
             if self._stream.tell() > size:
@@ -46,19 +46,19 @@ class Journal:
             raise
 
     def append(self, line: bytes) -> int:
-        """Take a line, its end included; where it begins. It is not safe before `flush`."""
+        """Add a line, with its line break; return its offset. It is not safe before `flush`."""
         begin = self.size + self._pending_bytes
         self._pending.append(line)
         self._pending_bytes += len(line)
         return begin
 
     def flush(self) -> None:
-        """Bring all lines to the disk: all that wait, or none of them."""
+        """Write all waiting lines to the disk, or none of them."""
         if not self._pending:
             return
         rest = memoryview(b"".join(self._pending))
         try:
-            while rest:  # a disk that fills up takes a part first, and then fails
+            while rest:  # a disk that fills up accepts a part first, and then fails
                 rest = rest[self._stream.write(rest) :]
             os.fsync(self._stream.fileno())
         except OSError:
@@ -70,5 +70,5 @@ class Journal:
         self._pending, self._pending_bytes = [], 0
 
     def close(self) -> None:
-        """Let go of the file; lines that were never flushed are dropped."""
+        """Close the file; lines that were not flushed are dropped."""
         self._stream.close()

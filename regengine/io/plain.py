@@ -1,4 +1,4 @@
-"""Values as JSON, terminals and sentences take them: plain, finite, valid UTF-8, counted."""
+"""Convert values for JSON, terminals and sentences: plain types, finite, valid UTF-8, counts."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 
 def make_printable(text: str) -> str:
-    r"""Text that is valid UTF-8: bytes of odd file names become ``\udcXX``."""
+    r"""Return text that is valid UTF-8: bytes of odd file names become ``\udcXX``."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def plain(value: Any, text: Callable[[str], str]) -> Any:
-    """Plain JSON values of dictionaries, lists, tuples, text, numbers (NumPy's, too) and None.
+    """Return plain JSON values of dictionaries, lists, tuples, text, numbers (also NumPy) and None.
 
-    ``text`` says what becomes of texts, keys among them, such as `make_printable`. Tuples become
-    lists, and what is not finite None.
+    ``text`` converts texts, including keys, for example `make_printable`. Tuples become lists;
+    values that are not finite become None.
     """
     if isinstance(value, dict):
         return {text(str(key)): plain(item, text) for key, item in value.items()}
@@ -32,10 +32,10 @@ def plain(value: Any, text: Callable[[str], str]) -> Any:
 
 
 def round_or_none(value: float | None, digits: int) -> float | None:
-    """A number to so many decimals; None for what is missing or not finite."""
+    """Round a number to some decimals; None if it is missing or not finite."""
     return None if value is None or not math.isfinite(value) else round(value, digits)
 
 
 def format_count(count: int, noun: str, plural: str = "") -> str:
-    """A count and what is counted, in its right number: ``1 photo``, ``2,000 photos``."""
+    """Format a count with its noun in singular or plural: ``1 photo``, ``2,000 photos``."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

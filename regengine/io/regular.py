@@ -1,4 +1,4 @@
-"""Files opened to be read, so that nothing else that bears such a name can stop a run."""
+"""Open regular files only, so that pipes, devices and sockets cannot block a run."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """A regular file, to be read, or the one that a symbolic link leads to.
+    """Open a regular file for reading, or the one that a symbolic link leads to.
 
-    Pipes, devices and sockets are told apart before they are opened, and once more of what was
-    opened, which waits for nobody. FrameError, which is an OSError, where there is no such file, or
-    it may not be read.
+    The type is checked before opening, so that opening a pipe does not block, and again on the
+    opened file. Raises FrameError, which is an OSError, if there is no such file, or it is not
+    readable.
     """
     try:
         _check(path, path.stat().st_mode)

@@ -1,9 +1,9 @@
-"""Tables as CSV: UTF-8, a header, empty cells for what is missing, and nothing that runs.
+"""Read and write CSV tables: UTF-8, a header, empty cells for missing values, no formulas.
 
-Tables that are read may be in UTF-16, too, as spreadsheets write "Unicode text".
+Input tables may also be in UTF-16, as spreadsheets write "Unicode text".
 
 Spreadsheets run what begins with ``=``, ``+``, ``-`` or ``@``, also in a CSV file (OWASP, "CSV
-Injection"). Names of photos come from strangers, so they are not to begin so.
+Injection"). Names of photos are untrusted, so cells must not begin with these characters.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def name_cell(text: str) -> str:
-    """A name as a cell: with an apostrophe before what would be a formula."""
+    """Return a name as a cell: an apostrophe is added if it would be a formula."""
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def unquote_name(text: str) -> str:
-    """The name of a cell that `name_cell` may have made."""
+    """Return the name from a cell that `name_cell` may have written."""
     return text[1:] if text[:1] == "'" and text[1:].startswith(FORMULA_STARTS) else text
 
 
 def path_cell(path: Path | str) -> str:
-    """A path as a cell: ``./=a.jpg`` names the same file as ``=a.jpg``."""
+    """Return a path as a cell: ``./=a.jpg`` names the same file as ``=a.jpg``."""
     text = str(path)
     return f"./{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def cell(column: str, value: object) -> object:
-    """A value as a cell of its column: text that is no formula, true or false, or a number."""
+    """Format a value as a cell of its column: text without formulas, true, false, or a number."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -45,7 +45,7 @@ def cell(column: str, value: object) -> object:
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Write rows of cells, see `cell`, below a header; numbers to their last digit."""
+    """Write rows of cells, see `cell`, below a header; numbers with all digits."""
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns)
@@ -53,15 +53,16 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[object
 
 
 def csv_lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
-    """Rows of cells as lines without their end."""
+    """Yield rows of cells as lines without line breaks."""
     for row in rows:
         line = io.StringIO(newline="")
-        csv.writer(line, lineterminator="\n").writerow(row)  # quotes what holds its line's end
+        # Quotes cells that contain the line terminator
+        csv.writer(line, lineterminator="\n").writerow(row)
         yield line.getvalue().removesuffix("\n")
 
 
 def utf16_codec(data: bytes) -> str | None:
-    """The codec of a text in UTF-16, by its byte-order mark or its first letter; None of others."""
+    """Return the UTF-16 codec of a text, by its byte-order mark or first letter; else None."""
     first = data[:2]
     if first in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return "utf-16"
@@ -71,22 +72,22 @@ def utf16_codec(data: bytes) -> str | None:
 
 
 def decode_text(data: bytes, errors: str = "strict") -> str:
-    """Text of a file: UTF-8 or UTF-16, with or without a byte-order mark.
+    """Decode the text of a file: UTF-8 or UTF-16, with or without a byte-order mark.
 
-    UnicodeDecodeError where it is neither, unless ``errors`` says otherwise.
+    Raises UnicodeDecodeError if it is neither, unless ``errors`` specifies otherwise.
     """
     return data.decode(utf16_codec(data) or "utf-8-sig", errors)
 
 
 def read_csv(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers and cells of a table separated by commas, semicolons or tabs, header first.
+    """Yield line numbers and rows of a table separated by commas, semicolons or tabs; header first.
 
-    Pages of answers are often put one behind the other: a header that comes again is left out.
+    Pages of query results are often concatenated: a repeated header is left out.
 
     Raises
     ------
     csv.Error
-        It is no such table; the message names the line.
+        It is not such a table; the message names the line.
     """
     separator = max(",;\t", key=text.partition("\n")[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)

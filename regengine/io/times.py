@@ -1,4 +1,4 @@
-"""Times as people and programs write them, with any time zone and with leap seconds."""
+"""Parse and format times in common notations, with any time zone and with leap seconds."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _SIXTIETH_SECOND = re.compile(r"^(\d\d:?\d\d:?)60(?!\d)", re.ASCII)
 
 
 def utc_now() -> str:
-    """The time, ISO 8601, UTC, whole seconds."""
+    """Return the current time, ISO 8601, UTC, whole seconds."""
     return iso_utc(datetime.now(UTC), "seconds")
 
 
 def iso_utc(moment: datetime, timespec: str = "auto") -> str:
-    """A time as records spell it: ``2012-03-28T15:46:41Z``, with what it has of a second.
+    """Format a time as in records: ``2012-03-28T15:46:41Z``, with fractions of a second if any.
 
-    ``timespec``, as of `datetime.isoformat`, says to how much of a second it is cut.
+    ``timespec``, as in `datetime.isoformat`, is the unit to which it is truncated.
     """
     return to_utc(moment).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def parse_zone(text: str) -> timezone | None:
-    """Time zone out of ``Z``, ``UTC``, ``+02:00``, ``+9:00``, ``-0330``, ``UTC+9``.
+    """Parse a time zone: ``Z``, ``UTC``, ``+02:00``, ``+9:00``, ``-0330``, ``UTC+9``.
 
-    None where there is none that places have. ``09:00`` leaves open on which side of Greenwich.
+    None if no place has such a zone. ``09:00`` is ambiguous: east or west of Greenwich.
     """
     text = text.strip()
     if text.upper() in ("Z", "UTC", "UT", "GMT"):
@@ -48,9 +48,9 @@ def parse_zone(text: str) -> timezone | None:
 
 
 def parse_iso_time(text: str, *, day_is_midnight: bool = False) -> datetime | None:
-    """Time in UTC out of ISO 8601 text, which is UTC where it names no zone; see `parse_zone`.
+    """Parse ISO 8601 text as UTC time; without a zone it is taken as UTC; see `parse_zone`.
 
-    A day without a time of day is no time: the station circles the Earth sixteen times in it.
+    A date without a time of day is rejected: the station circles the Earth sixteen times in a day.
     """
     text = text.strip()
     found = _ISO.fullmatch(text)
@@ -72,15 +72,15 @@ def names_zone(text: str) -> bool:
 
 
 def parse_date_and_time(date: str, time: str) -> datetime | None:
-    """Time in UTC out of ``20120328`` and ``154641`` (leading zeros may have been lost)."""
+    """Parse ``20120328`` and ``154641`` as UTC time (leading zeros may have been lost)."""
     time = time.zfill(6)
     return parse_iso_time(f"{date}T{time}") if f"{date}{time}".isdecimal() else None
 
 
 def pass_leap_second(before: datetime) -> datetime | None:
-    """Time in UTC of a leap second, given that a second before it: it counts as the next day's.
+    """Return a leap second, given as the second before it, as the first second of the next day.
 
-    None where none can be: they end a month in UTC, and 10:14:60 is no time.
+    None if no leap second is possible: they end a month in UTC, and 10:14:60 is not a time.
     """
     after = to_utc(before) + timedelta(seconds=1)
     is_first = (after.day, after.hour, after.minute, after.second) == (1, 0, 0, 0)
@@ -88,5 +88,5 @@ def pass_leap_second(before: datetime) -> datetime | None:
 
 
 def to_utc(time: datetime) -> datetime:
-    """A time in UTC, which it is where it has no zone."""
+    """Convert a time to UTC; without a zone it is taken as UTC."""
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

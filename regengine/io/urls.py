@@ -1,4 +1,4 @@
-"""Names of photos, and URLs as people write them and as records may show them."""
+"""Recognise names of photos and URLs, and hide secrets in URLs."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ SUFFIXES = frozenset(
 )
 GZIPPED = (".fits.gz", ".fit.gz", ".fts.gz")
 NO_PICTURE = "_wcs.fits"  # headers that `regengine solve --wcs` writes
-# What is read over a network and can hold a photo. Not what fsspec knows beside: local files,
+# Network protocols that can serve a photo. Excluded are other protocols of fsspec: local files,
 # caches and archives, in which one URL may hide another.
 SCHEMES = ("https", "http", "s3", "gs", "az", "abfs", "ftp", "sftp")
 HIDDEN = "***"
 LONGEST_NAME = 100  # characters of a file's name
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
-_URL_WITHIN = re.compile(r"[a-z][a-z0-9+.]*://", re.IGNORECASE)  # not the dashes of an option
-# Names of query parameters that let one in: signed URLs of stores, tokens, keys
+_URL_WITHIN = re.compile(r"[a-z][a-z0-9+.]*://", re.IGNORECASE)  # excludes the dashes of an option
+# Names of query parameters that grant access: signed URLs of stores, tokens, keys
 _SECRET = re.compile(r"sig|token|secret|pass|pwd|key|auth|credential", re.IGNORECASE)
 _SECRET_WITHIN = re.compile(rf"({_SECRET.pattern})[^=&;]*=", re.IGNORECASE)
 
 
 def is_photo(name: str) -> bool:
-    """Whether a file's name has the ending of a photo."""
+    """Whether a file's name has the suffix of a photo."""
     name = name.lower()
     if name.endswith(NO_PICTURE):
         return False
@@ -43,7 +43,7 @@ def is_photo(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Url:
-    """A photo that is given by URL; ``address`` may hold secrets, which ``str`` leaves out."""
+    """A photo given by URL; ``address`` may contain secrets, which ``str`` leaves out."""
 
     address: str
 
@@ -55,17 +55,17 @@ class Url:
 
     @property
     def stem(self) -> str:
-        """As that of a path: the name of a copy, without its ending."""
+        """Like that of a path: the name of a copy, without its suffix."""
         return Path(file_name(self.address)).stem
 
 
 def is_url(text: str) -> bool:
-    """Whether an argument is a URL and no path."""
+    """Whether an argument is a URL and not a path."""
     return _URL.match(text) is not None
 
 
 def parse_scheme(url: str) -> str:
-    """Scheme of a URL that may be fetched; ConfigError if nothing is fetched by it."""
+    """Return the scheme of a URL; ConfigError if it is not supported."""
     found = _URL.match(url)
     scheme = "" if found is None else found[1].lower()
     if scheme == "file":
@@ -77,14 +77,14 @@ def parse_scheme(url: str) -> str:
 
 
 def command_line() -> str:
-    """The words that started this process, as stores and reports have them: without secrets."""
+    """Return the command line of this process without secrets, for stores and reports."""
     return shlex.join(map(hide_secrets, sys.argv))
 
 
 def hide_secrets(text: str) -> str:
-    """A URL as records, messages and stores have it: no user and password, keys hidden.
+    """Return a URL for records, messages and stores: without user and password, keys hidden.
 
-    Of other text, such as an option with its value, the URLs in it; what is none stays.
+    In other text, such as an option with its value, only the URLs are changed.
     """
     borders = [found.start() for found in _URL_WITHIN.finditer(text)] + [len(text)]
     return text[: borders[0]] + "".join(
@@ -96,7 +96,7 @@ def _hide_url_secrets(url: str) -> str:
     try:
         parts = urlsplit(url)
         query = parse_qsl(parts.query, keep_blank_values=True)
-        _ = parts.port  # what is no number may be a part of a password
+        _ = parts.port  # an invalid port may be part of a password
     except ValueError:
         return HIDDEN
     host = parts.netloc.rpartition("@")[2]
@@ -107,17 +107,17 @@ def _hide_url_secrets(url: str) -> str:
 
 
 def _is_secret(name: str, value: str) -> bool:
-    # Stores call the name of a file its key
+    # Cloud stores call the name of a file its key
     if _SECRET_WITHIN.search(value) or hide_secrets(value) != value:
         return True
     return _SECRET.search(name) is not None and not is_photo(value)
 
 
 def file_name(url: str) -> str:
-    """Name for a copy of what a URL stands for: the last part of its path.
+    """Return the name for a copy of a URL's file: the last part of its path.
 
-    Where a query names the photo, ``get?file=a/b.jpg``, the last part of that. Of letters, digits
-    and ``._-`` alone; never hidden, never empty.
+    If a query names the photo, ``get?file=a/b.jpg``, it is the last part of that. The name has only
+    letters, digits and ``._-``; it is never hidden and never empty.
     """
     parts = urlsplit(url)
     candidates = [parts.path.rstrip("/"), *(value for _, value in parse_qsl(parts.query))]
@@ -131,7 +131,7 @@ def _harmless(name: str) -> str:
 
 
 def parse_host(url: str) -> str:
-    """Host of an address, which is all that sentences tell of it."""
+    """Return the host of an address, the only part that messages contain."""
     return urlsplit(url).hostname or "the server"
 
 

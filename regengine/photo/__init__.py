@@ -1,1 +1,1 @@
-"""What is in a picture file: pixels, EXIF, raw, FITS, records, lens profiles."""
+"""Read picture files: pixels, EXIF, raw, FITS, records and lens profiles."""

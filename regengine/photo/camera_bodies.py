@@ -1,14 +1,15 @@
-"""Camera bodies flown on the station, and the pixel pitch of a photo taken with one."""
+"""Camera bodies flown on the station, and the pixel pitch of their photos."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-FULL_FRAME_MM = (36.0, 24.0)  # the sensor taken for granted where the body is not known
+FULL_FRAME_MM = (36.0, 24.0)  # assumed sensor if the body is unknown
 # Nikon's DX crop of a full-frame sensor: 2784 px of 8.46 um (D3S), 3648 px of 6.45 um (D5).
 _DX_FACTOR, _DX_MM = 1.5, (23.5, 15.65)
-_KNOWN_SHAPE, _ANY_3_TO_2 = 0.001, 0.007  # pictures run from 1.500 (D5) to 1.510 (DCS 760)
+# Aspect ratios of pictures run from 1.500 (D5) to 1.510 (DCS 760)
+_KNOWN_SHAPE, _ANY_3_TO_2 = 0.001, 0.007
 
 
 @dataclass(frozen=True)
@@ -23,21 +24,21 @@ class CameraBody:
 
     @property
     def native_pitch_um(self) -> float:
-        """Distance of neighbouring pixels of an uncropped, unresized picture."""
+        """Pixel pitch of an uncropped picture that is not resized."""
         return self.long_mm * 1000.0 / self.long_px
 
 
 @dataclass(frozen=True, kw_only=True)
 class PixelPitch:
-    """Pitch of a file's pixels, and whether the file's shape says that it was cropped."""
+    """Pixel pitch of a file, and whether the aspect ratio of the file indicates a crop."""
 
     pitch_um: float
     may_be_cropped: bool
 
 
 # Sensor and picture sizes from the makers' data sheets. Checked against the focal-plane resolution
-# that the cameras themselves write into EXIF: D4 7.305, D5 6.443, Z 9 4.345 um.
-# The first column is searched for in the upper-case name, between non-alphanumeric neighbours.
+# that the cameras themselves write into EXIF: D4 7.305, D5 6.443, Z 9 4.345 um. The first column is
+# searched for in the upper-case name, between non-alphanumeric neighbours.
 _BODIES = (
     ("D3S", CameraBody("NIKON D3S", 36.0, 23.9, 4256, 2832)),
     ("D3X", CameraBody("NIKON D3X", 35.9, 24.0, 6048, 4032)),
@@ -68,10 +69,10 @@ _PATTERNS = tuple(
 
 
 def find_body(name: str) -> CameraBody | None:
-    """Body that a name out of EXIF or an archive record means; None where the table has none.
+    """Return the body for a name from EXIF or an archive record; None if it is not in the table.
 
-    Such as ``"NIKON D3S"``, ``"NIKON D3S S/N: 2053892"``, ``"KODAK S/N:  K760C-01390"`` or
-    ``"Nikon D2Xs Electronic Still Camera"``.
+    Names are, for example, ``"NIKON D3S"``, ``"NIKON D3S S/N: 2053892"``,
+    ``"KODAK S/N:  K760C-01390"`` or ``"Nikon D2Xs Electronic Still Camera"``.
     """
     upper = name.upper()
     return next((body for pattern, body in _PATTERNS if pattern.search(upper)), None)
@@ -80,10 +81,10 @@ def find_body(name: str) -> CameraBody | None:
 def find_body_pitch(
     body: CameraBody, width_px: int, height_px: int, *, crop_factor: float | None = None
 ) -> PixelPitch:
-    """Pitch of a file's pixels in a photo of a known body.
+    """Return the pixel pitch of a file, for a photo of a known body.
 
-    A file that has the sensor's own number of pixels along one side has the sensor's own pitch.
-    Any other is taken for a resized copy of the whole picture.
+    A file that has the sensor's number of pixels along one side has the sensor's pitch. Any other
+    file is assumed to be a resized copy of the full picture.
     """
     long_px, short_px = max(width_px, height_px), min(width_px, height_px)
     native = body.native_pitch_um
@@ -98,7 +99,7 @@ def find_body_pitch(
 
 
 def assume_pitch(width_px: int, height_px: int, *, crop_factor: float | None = None) -> PixelPitch:
-    """Pitch of a file's pixels where the body is not known."""
+    """Return the pixel pitch of a file if the body is unknown."""
     factor = crop_factor or 1.0
     long_px, short_px = max(width_px, height_px), min(width_px, height_px)
     long_mm, short_mm = FULL_FRAME_MM[0] / factor, FULL_FRAME_MM[1] / factor
@@ -106,7 +107,7 @@ def assume_pitch(width_px: int, height_px: int, *, crop_factor: float | None = N
 
 
 def _shapes_agree(long_px: int, short_px: int, ratio: float, tolerance: float) -> bool:
-    """Whether a picture's shape is the sensor's, but for one pixel of rounding."""
+    """Whether a picture has the aspect ratio of the sensor, within one pixel of rounding."""
     expected_short = long_px / ratio
     return abs(short_px - expected_short) <= max(1.0, tolerance * expected_short)
 
@@ -114,10 +115,10 @@ def _shapes_agree(long_px: int, short_px: int, ratio: float, tolerance: float) -
 def _compute_resized_pitch(
     long_px: int, short_px: int, long_mm: float, short_mm: float, tolerance: float
 ) -> PixelPitch:
-    """Sensor side over file side; of a cropped copy the largest pitch that fits the sensor."""
+    """Return sensor side over file side; for a crop, the largest pitch that fits the sensor."""
     by_long, by_short = long_mm * 1000.0 / long_px, short_mm * 1000.0 / short_px
     if _shapes_agree(long_px, short_px, long_mm / short_mm, tolerance):
         return PixelPitch(pitch_um=by_long, may_be_cropped=False)
-    # A crop that fills one side of the sensor cannot exceed the other: a square cut out of a
-    # 3:2 picture is at most as wide as the sensor is high.
+    # A crop that fills one side of the sensor cannot exceed the other: a square crop of a 3:2
+    # picture is at most as wide as the sensor is high.
     return PixelPitch(pitch_um=min(by_long, by_short), may_be_cropped=True)

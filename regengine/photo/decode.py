@@ -1,6 +1,6 @@
-"""Decoded images, some rows at a time, brought down by area averages.
+"""Decode images in strips of rows, and reduce them by area averages.
 
-Large photos need little memory so.
+Strips keep the memory for large photos small.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 _WHITE_IS_ZERO = 0  # PhotometricInterpretation (TIFF 6.0)
-# Of one strip or tile, which is decoded whole: a picture of 45 megapixels in 16 bits may be one
+# Of one strip or tile, which is decoded as a whole: it can be a picture of 45 megapixels in 16 bits
 MAX_BLOCK_BYTES = 500_000_000
-_STRIP_ROWS = 256  # at a time: 12 MB of a 45-megapixel photo's colours
-_END_OF_IMAGE, _TAIL_BYTES = b"\xff\xd9", 4096  # some programs write on after the end
-_DEPTHS = (10, 12, 14)  # bits of cameras' converters
-_PREMULTIPLIED = 1  # ExtraSamples (TIFF 6.0): colours multiplied by alpha already
+_STRIP_ROWS = 256  # rows per strip: 12 MB of a 45-megapixel colour photo
+_END_OF_IMAGE, _TAIL_BYTES = b"\xff\xd9", 4096  # some programs append data after the end
+_DEPTHS = (10, 12, 14)  # bits of the cameras' A/D converters
+_PREMULTIPLIED = 1  # ExtraSamples (TIFF 6.0): colours are premultiplied by alpha
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +51,10 @@ class Strip:
 
 
 def read_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
-    """Rows of a JPEG, PNG or TIFF from top to bottom, as stored.
+    """Yield the rows of a JPEG, PNG or TIFF from top to bottom, as stored.
 
-    JPEG and 8-bit PNG come through Pillow, which knows Adobe's inverted CMYK and fails where data
-    is missing; TIFF and 16-bit PNG through GDAL, since Pillow drops the low byte of colours.
+    Pillow decodes JPEG and 8-bit PNG: it handles Adobe's inverted CMYK and fails if data is
+    missing. GDAL decodes TIFF and 16-bit PNG, because Pillow drops the low byte of colours.
     """
     if file.format == "tiff" or file.deep:
         return _gdal_strips(file, rows)
@@ -62,10 +62,10 @@ def read_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
 
 
 def open_picture(file: PhotoFile) -> BinaryIO:
-    """The file of a picture for Pillow; a JPEG that lacks its end mark alone is given one.
+    """Open a picture for Pillow; if a JPEG lacks its end marker, the marker is appended.
 
-    Whether the picture itself is all there shows in what follows it: bits that are appended change
-    a picture that ended too early, and none that is whole.
+    The decoder then detects whether the picture is complete: appended bits change a truncated
+    picture, but not a complete one.
     """
     stream = open_regular(file.path)
     if file.format != "jpeg":
@@ -87,7 +87,7 @@ def open_picture(file: PhotoFile) -> BinaryIO:
 
 
 def check_unchanged(file: PhotoFile, width_px: int, height_px: int) -> None:
-    """Refuse a picture of another size than its file had when that was read."""
+    """Raise FrameError if a picture has another size than when its file was read."""
     if (width_px, height_px) != (file.width_px, file.height_px):
         raise FrameError(
             f"{file.path} changed while it was read (from {file.width_px} x {file.height_px} to "
@@ -105,7 +105,7 @@ def _pillow_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
             image: Image.Image = Image.open(stream, formats=[file.format.upper()])
         check_unchanged(file, *image.size)
         with raise_as_frame_error(file.path):
-            image.load()  # fails where data is missing: no grey filling
+            image.load()  # fails if data is missing, without grey filling
         for top in range(0, image.height, rows):
             with raise_as_frame_error(file.path):
                 rows_there = (0, top, image.width, min(top + rows, image.height))
@@ -114,7 +114,7 @@ def _pillow_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
 
 
 def _pillow_strip(strip: Image.Image) -> Strip:
-    """Grey or RGB samples of a JPEG or 8-bit PNG, whose modes are 1, L, LA, P, RGB, RGBA, CMYK."""
+    """Return grey or RGB samples of a JPEG or 8-bit PNG of mode 1, L, LA, P, RGB, RGBA or CMYK."""
     if strip.mode in ("1", "L") and "transparency" not in strip.info:
         return Strip(samples=np.asarray(strip.convert("L")))
     if strip.mode in ("LA", "RGBA") or "transparency" in strip.info:
@@ -129,7 +129,7 @@ def _gdal_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
     import rasterio
     from rasterio.windows import Window
 
-    # From the root, or a folder called "http:" would make GDAL fetch what is below it
+    # Absolute: GDAL would treat a relative path in a folder "http:" as a web address
     place = file.path.absolute()
     with open_gdal_session():
         with raise_as_frame_error(file.path), capture_stderr():
@@ -151,17 +151,17 @@ def _gdal_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
                 with (
                     raise_as_frame_error(file.path),
                     capture_stderr(),
-                ):  # libtiff writes of offsets beyond files
+                ):  # libtiff reports offsets beyond the end of the file
                     bands = source.read(list(layout.bands), window=window)
                 yield _gdal_strip(bands, layout)
 
 
 @lru_cache(maxsize=64)
 def _count_bits_used(path: Path, driver: str, modified_ns: int, size: int) -> int:
-    """Bits that 16-bit samples of a file really have: cameras of 10, 12 or 14 fill the lower ones.
+    """Return the bits that 16-bit samples use: cameras of 10, 12 or 14 bits fill the lower ones.
 
-    That is believed where the greatest sample lies in the upper half of what such a depth reaches,
-    as hardly any photo of lights has less; a darker picture keeps its 16 bits.
+    A smaller depth is only assumed if the greatest sample is in the upper half of its range, which
+    holds for nearly all photos of lights. A darker picture keeps its 16 bits.
     """
     import rasterio
     from rasterio.enums import ColorInterp
@@ -187,9 +187,9 @@ def _count_bits_used(path: Path, driver: str, modified_ns: int, size: int) -> in
 
 
 def _check_blocks(file: PhotoFile, source: DatasetReader) -> None:
-    """Refuse what has to be decoded in pieces that are too large."""
+    """Raise FrameError if a strip or tile, which is decoded as a whole, is too large."""
     rows, columns = source.block_shapes[0]
-    # A block of a TIFF holds all its bands unless they are stored one behind the other
+    # A block of a TIFF contains all bands unless they are stored one after the other
     size = rows * columns * source.count * np.dtype(source.dtypes[0]).itemsize
     if size > MAX_BLOCK_BYTES:
         raise FrameError(
@@ -201,7 +201,7 @@ def _check_blocks(file: PhotoFile, source: DatasetReader) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Layout:
-    """How a GDAL image codes colour: its bands (from 1), the colours', then alpha's if any."""
+    """Colour layout of a GDAL image: bands (from 1) of the colours, and then of alpha if any."""
 
     bands: tuple[int, ...]
     colours: Literal["grey", "palette", "rgb", "cmyk"]
@@ -221,7 +221,7 @@ def _layout(file: PhotoFile, source: DatasetReader) -> _Layout:
     premultiplied = extra == _PREMULTIPLIED or extra == (_PREMULTIPLIED,)
     has_alpha = Band.alpha in meaning and not premultiplied
     alpha = (meaning.index(Band.alpha) + 1,) if has_alpha else ()
-    if file.tiff_tags.get(TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:  # GDAL calls it a palette
+    if file.tiff_tags.get(TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:  # GDAL reports a palette for it
         return _Layout(bands=(1, *alpha), colours="grey", bits=bits, white_is_zero=True)
     if meaning[:3] == (Band.red, Band.green, Band.blue):
         return _Layout(bands=(1, 2, 3, *alpha), colours="rgb", bits=bits)
@@ -251,8 +251,8 @@ def _gdal_strip(bands: NDArray[Any], layout: _Layout) -> Strip:
     full_scale = int(np.iinfo(bands.dtype).max)
     if 2**layout.bits - 1 != full_scale:  # such as 12 bits in 16
         scaled = bands.astype(np.uint32) * full_scale // (2**layout.bits - 1)
-        bands = np.minimum(scaled, full_scale).astype(bands.dtype)  # alpha may have all 16
-    if layout.colours == "cmyk":  # ink that covers the paper's light
+        bands = np.minimum(scaled, full_scale).astype(bands.dtype)  # alpha may use all 16 bits
+    if layout.colours == "cmyk":  # ink absorbs the light of the paper
         paper = (full_scale - bands[:4]).astype(np.uint32)
         light = ((paper[:3] * paper[3] + full_scale // 2) // full_scale).astype(bands.dtype)
         alpha = bands[4] if len(bands) > 4 else None
@@ -266,11 +266,11 @@ def _gdal_strip(bands: NDArray[Any], layout: _Layout) -> Strip:
 
 @dataclass(frozen=True, kw_only=True)
 class Reduction:
-    """How an image comes down to a size: whole blocks while it is read, the rest afterwards.
+    """Reduction of an image to a size: integer blocks while it is read, the rest afterwards.
 
-    A place (x, y) of the image lies at ((x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5) of
-    the result, whose ``width_px`` and ``height_px`` are the rounded products. ``block`` pixels
-    squared are averaged in every strip; the remaining factor is at least one half.
+    A position (x, y) of the image is at ((x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5) in the
+    result, whose ``width_px`` and ``height_px`` are the rounded products. Squares of ``block``
+    pixels a side are averaged in every strip; the remaining factor is at least one half.
     """
 
     factor: float
@@ -280,11 +280,11 @@ class Reduction:
 
     @property
     def strip_rows(self) -> int:
-        """Rows a strip must have (the last may have fewer): whole blocks."""
+        """Number of rows of a strip, a multiple of the block (the last strip may have fewer)."""
         return self.block * math.ceil(_STRIP_ROWS / self.block)
 
     def blocks_of(self, strip: NDArray[Any]) -> NDArray[Any]:
-        """Block means of one strip; its edge is repeated to fill the last blocks."""
+        """Return the block means of one strip; edge pixels are repeated to fill the last blocks."""
         if self.block == 1:
             return strip
         import cv2
@@ -298,12 +298,12 @@ class Reduction:
         return means.reshape(*means.shape[:2], *channels)  # OpenCV drops a single channel
 
     def finish(self, image: NDArray[Any], *, scale: float) -> NDArray[Any]:
-        """The result, out of an image that has come down to ``scale`` of the original already."""
+        """Return the result from an image that is already reduced to ``scale`` of the original."""
         factor = self.factor / scale
         if math.isclose(factor, 1.0, rel_tol=1e-9):
             return np.ascontiguousarray(image[: self.height_px, : self.width_px])
-        # Not cv2.resize: it goes by rounded sizes and copies where these are equal, which puts
-        # the far edge up to half a pixel off.
+        # Not cv2.resize: it uses rounded sizes and copies if these are equal, which displaces the
+        # far edge by up to half a pixel.
         down = _area_weights(image.shape[0], self.height_px, factor)
         across = _area_weights(image.shape[1], self.width_px, factor)
         planes = image[..., None] if image.ndim == 2 else image
@@ -322,13 +322,13 @@ class Reduction:
 def reduce_around_gaps(
     image: NDArray[Any], missing: NDArray[np.bool_], reduction: Reduction
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Bring an image down by averages of the pixels that have values."""
+    """Reduce an image by averages over the pixels that have values."""
 
     def down(plane: NDArray[Any]) -> NDArray[Any]:
         return reduction.finish(reduction.blocks_of(plane), scale=1.0 / reduction.block)
 
     def for_all(plane: NDArray[Any]) -> NDArray[Any]:
-        """A plane beside each channel of the image."""
+        """Repeat a plane for each channel of the image."""
         return plane if image.ndim == 2 else plane[..., None]
 
     if not missing.any():
@@ -341,11 +341,11 @@ def reduce_around_gaps(
 
 
 def _area_weights(length: int, size: int, factor: float) -> csr_array:
-    """Sparse matrix (size, length) of the shares that pixels have in cells of 1 / factor pixels."""
+    """Return a sparse matrix (size, length): weights of pixels in cells of 1 / factor pixels."""
     from scipy.sparse import coo_array
 
     cells = np.arange(size)
-    start = np.minimum(cells / factor, length - 1.0)  # the last cell may end beyond the image
+    start = np.minimum(cells / factor, length - 1.0)  # the last cell may extend beyond the image
     end = np.minimum((cells + 1) / factor, float(length))
     rows, columns, shares = [], [], []
     for step in range(math.ceil(1.0 / factor) + 1):
@@ -360,7 +360,7 @@ def _area_weights(length: int, size: int, factor: float) -> csr_array:
 
 
 def plan_reduction(width_px: int, height_px: int, max_long_side_px: int) -> Reduction:
-    """Reduction that brings an image's longer side down to a length."""
+    """Return the reduction of an image's longer side to a length."""
     if max_long_side_px < 1:
         raise ValueError(f"max_long_side_px must be 1 or more, not {max_long_side_px}")
     long_side = max(width_px, height_px)

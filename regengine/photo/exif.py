@@ -1,6 +1,6 @@
-"""What EXIF, or the header of a FITS image, says of a photo.
+"""Read EXIF and FITS headers of photos.
 
-Nothing in it is trusted: a damaged tag is a missing tag.
+No value is trusted: a damaged tag counts as missing.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 _MODEL, _ORIENTATION, _EXIF_IFD = 0x0110, 0x0112, 0x8769
 _EXPOSURE, _F_NUMBER, _ISO, _RECOMMENDED_INDEX = 0x829A, 0x829D, 0x8827, 0x8832
 _FOCAL_LENGTH, _FOCAL_LENGTH_35MM, _LENS_MODEL = 0x920A, 0xA405, 0xA434
-_ISO_OVERFLOW = 65535  # what the 16-bit ISO tag holds where the true value is larger
-# (time, sub-seconds, offset). The modification time 0x0132 is the editor's and its offset 0x9010
-# the editor's time zone: 78 of 161 looked-at station photos carry "+02:00" there beside a GMT
-# original, so neither is read.
+_ISO_OVERFLOW = 65535  # value of the 16-bit ISO tag if the true value is larger
+# (time, sub-seconds, offset). The modification time 0x0132 is that of an editor, and its offset
+# 0x9010 is the editor's time zone: 78 of 161 examined station photos have "+02:00" there and an
+# original time in GMT, so neither is read.
 _TIME_TAGS = ((0x9003, 0x9291, 0x9011), (0x9004, 0x9292, 0x9012))
 _TIME_FORM = re.compile(
     r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)(?P<fraction>\.\d{1,9})?"
@@ -39,15 +39,15 @@ _TIME_FORM = re.compile(
 MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
 FIRST_MJD = 36_000.0  # June 1957: no frame of a digital camera is older than satellites
 LAST_MJD = 88_000.0  # October 2099
-_BLANK = re.compile(r"[\s:0-]*")  # what programs write where they do not know
+_BLANK = re.compile(r"[\s:0-]*")  # what programs write for an unknown value
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exif:
-    """The EXIF values that registration uses; None where the file does not tell.
+    """EXIF values for registration; None if the file does not contain them.
 
-    ``time_remark`` says what of its time cannot be read, ``focal_remark`` that no lens has the
-    focal length that it tells: 0 of a lens without a chip, or the overflow of a counter.
+    ``time_remark`` describes what is unreadable in its time. ``focal_remark`` states that no lens
+    has the recorded focal length: 0 for a lens without a chip, or the overflow of a counter.
     """
 
     time_utc: datetime | None = None
@@ -65,14 +65,14 @@ class Exif:
 
     @property
     def crop_factor(self) -> float | None:
-        """35 mm equivalent focal length over focal length, where both are known."""
+        """35 mm equivalent focal length over focal length; None if one is unknown."""
         if self.focal_mm is None or self.focal_35mm_equivalent_mm is None:
             return None
         return self.focal_35mm_equivalent_mm / self.focal_mm
 
 
 def read_exif(path: Path) -> Exif:
-    """EXIF of a picture or a TIFF-like raw file; all empty where it is missing or damaged."""
+    """Read the EXIF of a picture or a TIFF-like raw file; empty if it is missing or damaged."""
     try:
         with open_regular(path) as stream:
             return read_exif_of(stream)
@@ -81,36 +81,36 @@ def read_exif(path: Path) -> Exif:
 
 
 def read_exif_of(stream: BinaryIO) -> Exif:
-    """The same of an open file."""
+    """Read the EXIF of an open file; empty if it is missing or damaged."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             main, exposure = _read_directories(stream)
-        except Exception:  # any: damaged EXIF makes the parser fail in many ways
+        except Exception:  # damaged EXIF makes the parser fail in many ways
             return Exif()
     return interpret_exif(main, exposure)
 
 
 def _read_directories(stream: BinaryIO) -> tuple[dict[int, Any], dict[int, Any]]:
-    """Main and EXIF directories, tag number to value."""
+    """Return the main and the EXIF directory, tag number to value."""
     from PIL import Image
 
     stream.seek(0)
-    is_tiff = stream.read(4) in (b"II*\0", b"MM\0*")  # and raw files, which have its structure
+    is_tiff = stream.read(4) in (b"II*\0", b"MM\0*")  # also raw files with TIFF structure
     stream.seek(0)
     if is_tiff:
         exif = Image.Exif()
         exif.load_from_fp(stream)
         return dict(exif), dict(exif.get_ifd(_EXIF_IFD))
     with Image.open(stream, formats=["JPEG", "PNG", "WEBP", "AVIF"]) as image:
-        # Not image.getexif(): Pillow's own for PNG decodes the whole picture first, for EXIF that
-        # stands behind it
+        # Not image.getexif(): for PNG, Pillow's own method first decodes the whole picture, to find
+        # EXIF that may follow it
         exif = Image.Image.getexif(image)
         return dict(exif), dict(exif.get_ifd(_EXIF_IFD))
 
 
 def interpret_exif(main: Mapping[int, Any], exposure: Mapping[int, Any]) -> Exif:
-    """EXIF values out of raw tags, number to value, of the main and of the EXIF directory."""
+    """Convert raw tags, number to value, of the main and of the EXIF directory to EXIF values."""
     time_utc, naive, remark = _time(exposure)
     orientation = _positive(main.get(_ORIENTATION)) or 1.0
     iso = _positive(exposure.get(_ISO))
@@ -134,7 +134,7 @@ def interpret_exif(main: Mapping[int, Any], exposure: Mapping[int, Any]) -> Exif
 
 
 def _focal_length(value: object, told_by: str) -> tuple[float | None, str | None]:
-    """A focal length that lenses have, or why a number is none."""
+    """Return a possible focal length, or a remark why the number is impossible."""
     told_mm = _number(value)
     if told_mm is None or FOCAL_RANGE_MM[0] <= told_mm <= FOCAL_RANGE_MM[1]:
         return told_mm, None
@@ -148,13 +148,13 @@ def _text(value: object) -> str:
 
 
 def _positive(value: Any) -> float | None:
-    """A finite number above zero; of several the first."""
+    """Return a finite number above zero, the first if there are several; else None."""
     number = _number(value)
     return number if number is not None and number > 0.0 else None
 
 
 def _number(value: Any) -> float | None:
-    """A finite number; of several the first."""
+    """Return a finite number, the first if there are several; else None."""
     if isinstance(value, tuple | list):
         value = value[0] if value else None
     if value is None:
@@ -167,7 +167,7 @@ def _number(value: Any) -> float | None:
 
 
 def _time(exposure: Mapping[int, Any]) -> tuple[datetime | None, bool, str | None]:
-    """Time of exposure in UTC, whether EXIF left its time zone open, what of it is unreadable."""
+    """Return the exposure time in UTC, whether it lacks a time zone, and what is unreadable."""
     remark = None
     for time_tag, subsecond_tag, offset_tag in _TIME_TAGS:
         text, zone_text = (_text(exposure.get(tag)) for tag in (time_tag, offset_tag))
@@ -192,11 +192,11 @@ def _format_value(text: str) -> str:
 
 
 def parse_exif_time(text: str, zone: tzinfo | None = None) -> datetime | None:
-    """Time out of EXIF's ``YYYY:MM:DD hh:mm:ss``; None where it is none.
+    """Parse EXIF's ``YYYY:MM:DD hh:mm:ss``; None if it is not a time.
 
-    Dashes, a ``T``, fractions, AM or PM and a time zone, which some programs write, are understood
-    too. The time is aware where it has a zone, its own before the one given. What else follows the
-    seconds makes it no time: nothing that may move it is dropped.
+    Dashes, a ``T``, fractions, AM or PM and a time zone, which some programs write, are accepted.
+    The time is aware if a zone is known: its own zone has priority over the given one. Any other
+    text after the seconds makes the time invalid, because it could change the time.
     """
     found = _TIME_FORM.fullmatch(text.strip())
     if found is None:
@@ -221,7 +221,7 @@ def parse_exif_time(text: str, zone: tzinfo | None = None) -> datetime | None:
 
 
 def exif_of_fits(headers: list[Header]) -> Exif:
-    """Time, exposure, focal length and camera out of the headers of a FITS file."""
+    """Read time, exposure, focal length and camera from the headers of a FITS file."""
     time_utc, remark = _fits_time(headers)
     focal_mm, focal_remark = _focal_length(_first(headers, "FOCALLEN"), "the header's")
     return Exif(
@@ -235,7 +235,7 @@ def exif_of_fits(headers: list[Header]) -> Exif:
 
 
 def _fits_time(headers: list[Header]) -> tuple[datetime | None, str | None]:
-    """Time of exposure in UTC, and what of it is unreadable."""
+    """Return the exposure time in UTC, and what is unreadable in it."""
     scale = _fits_text(headers, "TIMESYS")
     if scale is not None and scale.upper() not in ("UTC", "UT", "UT1", "GMT"):
         return None, f"the header's time system {_format_value(scale)} is not supported"
@@ -256,7 +256,7 @@ def _first(headers: list[Header], *names: str) -> Any:
     for name in names:
         for header in headers:
             value = None
-            with suppress(Exception):  # a card that cannot be read tells nothing
+            with suppress(Exception):  # an unreadable card counts as missing
                 value = header.get(name)
             if value not in (None, ""):
                 return value

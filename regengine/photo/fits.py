@@ -1,6 +1,6 @@
-"""FITS files: one walk over their units, the first picture as linear light, the sky it shows.
+"""Read FITS files: header units, the first picture as linear light, and its celestial WCS.
 
-Astropy reads cards and unpacks tiles; what a header claims of sizes is checked here before it does.
+Astropy parses cards and decompresses tiles. Sizes claimed by a header are checked here before.
 """
 
 from __future__ import annotations
@@ -35,29 +35,31 @@ if TYPE_CHECKING:
 CARD, BLOCK = 80, 2880
 END_CARD = b"END" + b" " * 77
 FITS_SIGNATURE, GZIP_SIGNATURE = b"SIMPLE  =", b"\x1f\x8b"
-# Headers of real files have some hundred cards, 3 to 20 blocks, and mosaics some hundred units
+# Headers of real files have up to several hundred cards, 3 to 20 blocks; mosaics have several
+# hundred units
 MAX_BLOCKS = 400
 MAX_UNITS = 1000
 MAX_AXES = 999  # and columns (FITS Standard 4.0, 4.4.1 and 7.3.1)
-# What is unpacked of a gzip to get to a picture: two seconds' worth
+# Limit of gzip decompression to reach a picture: two seconds of work
 MAX_UNPACKED_BYTES = 600_000_000
-# Samples that are decoded: a full-frame camera for astronomy has 61 million. With all that is
-# made of them one takes 18 bytes, or 36 where it needs double precision: 1.2 GB at the most.
+# Limit of decoded samples: a full-frame astronomy camera has 61 million. With all derived arrays, a
+# sample takes 18 bytes, or 36 if it needs double precision: at most 1.2 GB.
 MAX_SAMPLES = 64_000_000
 _STORED = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
-# Detectors take noise below one step of 8-bit sRGB in the dark over sqrt(12), 8.8e-5, for rounding.
-# Light is scaled so that the noise of the file lies above that; 1 is then 4,500 sigma or more.
+# Detectors attribute noise below one step of 8-bit sRGB in the dark over sqrt(12), 8.8e-5, to
+# rounding. Light is scaled so that the noise of the file is above that; 1 is then 4,500 sigma or
+# more.
 MIN_NOISE = 2.2e-4
-# Nothing real is 45 million sigma away: such samples are marks of bad pixels
+# Nothing real is 45 million sigma away: such samples mark bad pixels
 MAX_LIGHT = 1e4
-NOISE_ROWS = 400  # of the image, to estimate its noise from
+NOISE_ROWS = 400  # rows of the image for the noise estimate
 _COLOURS = 3
 _WCS_KEY = re.compile(
     r"(CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CROTA)[12]|(CD|PC)[12]_[12]|LONPOLE|[AB]_(ORDER|\d_\d)"
     r"|RADE(C?)SYS|EQUINOX|EPOCH"
 )
-# Keywords that bend or turn the field otherwise: polynomials as SCAMP writes them, tables of
-# distortion, matrices as they were spelt before the standard. All but the first moves pixels
+# Keywords of other distortions or rotations: polynomials of SCAMP, distortion tables, and matrices
+# in notations older than the standard. All but the first displace pixels
 _UNREAD_WCS_KEY = re.compile(
     r"PV[12]_\d+|C[PQ]DIS[12]|D[PQ][12]|D2IMDIS[12]|D2IM\d|PC00[12]00[12]|CD00[12]00[12]"
 )
@@ -67,10 +69,10 @@ Keywords = dict[str, float | str | bool]
 
 @dataclass(frozen=True, kw_only=True)
 class FitsLayout:
-    """What a header says of its unit's data.
+    """Layout of a unit's data according to its header.
 
-    ``shape`` has the slowest axis first, as arrays have it; of a picture packed tile by tile it
-    is that of the picture. ``bits`` is BITPIX, or ZBITPIX where ``packed``.
+    ``shape`` has the slowest axis first, as in arrays; for a tile-compressed picture, it is the
+    shape of the picture. ``bits`` is BITPIX, or ZBITPIX if ``packed``.
     """
 
     data_bytes: int
@@ -82,7 +84,7 @@ class FitsLayout:
 
 @dataclass(frozen=True)
 class FitsUnit:
-    """One unit: its header as it stands in the file, and where its data begin."""
+    """One unit: its header as in the file, and the offset of its data."""
 
     path: Path
     text: bytes
@@ -90,7 +92,7 @@ class FitsUnit:
 
     @cached_property
     def header(self) -> Header:
-        """The header's cards."""
+        """The cards of the header."""
         from astropy.io.fits import Header
 
         with warnings.catch_warnings():
@@ -99,7 +101,7 @@ class FitsUnit:
 
     @cached_property
     def layout(self) -> FitsLayout:
-        """Size and kind of the data; FrameError where the header makes no sense."""
+        """Size and type of the data; FrameError if the header is invalid."""
         with raise_as_frame_error(self.path):
             return self._layout()
 
@@ -116,7 +118,7 @@ class FitsUnit:
         stored = bits
         if packed:
             self._check_tiles(shape)
-            self._whole("TFIELDS", most=MAX_AXES)  # Astropy counts as far as it says
+            self._whole("TFIELDS", most=MAX_AXES)  # Astropy loops over as many columns as it states
             stored = self._whole("ZBITPIX", least=-64, most=64)
         return FitsLayout(
             data_bytes=abs(bits) // 8 * count * (heap + samples),
@@ -131,7 +133,7 @@ class FitsUnit:
         return tuple(self._whole(f"{prefix}NAXIS{k + 1}") for k in range(axes))
 
     def _check_tiles(self, sides: tuple[int, ...]) -> None:
-        """Tiles are unpacked into memory of their own: one larger than the picture is a lie."""
+        """Raise FrameError if a tile is larger than the picture: its memory would be allocated."""
         for number, side in enumerate(sides, start=1):
             if self._whole(f"ZTILE{number}", 1) > max(side, 1):
                 raise make_damage_error(self.path, "a tile is larger than the picture")
@@ -140,7 +142,7 @@ class FitsUnit:
         self, name: str, default: int | None = None, *, least: int = 0, most: int = 1 << 62
     ) -> int:
         times = self.header.count(name) if name in self.header else 1
-        # Of two that differ Astropy takes the one or the other, by what it is about to do
+        # If two values differ, the one that Astropy uses depends on the operation
         if len({self.header[name, k] for k in range(times if times > 1 else 0)}) > 1:
             raise make_damage_error(self.path, f"its header has {name} twice")
         value = self.header.get(name, default)
@@ -150,15 +152,15 @@ class FitsUnit:
 
 
 def is_gzip(start: bytes) -> bool:
-    """Whether a file is packed by gzip, by its first bytes."""
+    """Whether a file is gzip-compressed, by its first bytes."""
     return start.startswith(GZIP_SIGNATURE)
 
 
 @contextmanager
 def unpack_file(path: Path, plain: BinaryIO) -> Iterator[BinaryIO]:
-    """An open file from its beginning, or what the gzip that it is holds.
+    """Provide an open file from its beginning, decompressed if it is gzip.
 
-    Damage in the gzip is an OSError or EOFError.
+    Damage in the gzip raises OSError or EOFError.
     """
     plain.seek(0)
     start = plain.read(2)
@@ -174,7 +176,7 @@ def unpack_file(path: Path, plain: BinaryIO) -> Iterator[BinaryIO]:
 
 
 def units(path: Path, stream: BinaryIO) -> Iterator[FitsUnit]:
-    """Units of a FITS file from the first on; data are passed over."""
+    """Yield the units of a FITS file from the first; data are skipped."""
     for _ in range(MAX_UNITS):
         text = _header_text(path, stream)
         if text is None:
@@ -191,14 +193,14 @@ def units(path: Path, stream: BinaryIO) -> Iterator[FitsUnit]:
 
 
 def _header_text(path: Path, stream: BinaryIO) -> bytes | None:
-    """Blocks up to the END card; None where the file is over."""
+    """Read blocks up to the END card; None at the end of the file."""
     blocks: list[bytes] = []
     while len(blocks) < MAX_BLOCKS:
         block = stream.read(BLOCK)
         if not block and not blocks:
             return None
         if not blocks and not block.startswith((b"SIMPLE", b"XTENSION")):
-            return None  # what may stand behind the last unit (FITS Standard 4.0, 3.5)
+            return None  # data that may follow the last unit (FITS Standard 4.0, 3.5)
         whole = any(block[at : at + CARD] == END_CARD for at in range(0, BLOCK, CARD))
         if len(block) < BLOCK:
             raise make_damage_error(path, "a header has no end")
@@ -212,7 +214,7 @@ def _header_text(path: Path, stream: BinaryIO) -> bytes | None:
 class FitsImage:
     """A FITS image, row 0 first; ``light`` has shape (h, w) or (h, w, 3), all else (h, w)."""
 
-    # Samples over `full_scale`, with their sign; missing ones hold the median.
+    # Samples over `full_scale`, with their sign; missing samples are the median.
     light: NDArray[np.float32]
     # 1 where a sample reaches the header's SATURATE or the end of its integer type.
     saturated: NDArray[np.float32]
@@ -230,17 +232,17 @@ def is_fits(path: Path, plain: BinaryIO) -> bool:
 
 
 def fits_size(path: Path, plain: BinaryIO) -> tuple[int, int]:
-    """Width and height of the first image of an open FITS file; nothing is decoded."""
+    """Return width and height of the first image of an open FITS file; nothing is decoded."""
     with raise_as_frame_error(path), unpack_file(path, plain) as stream:
         unit = _image_unit(path, units(path, stream))
     return _size_of(path, unit)
 
 
 def _size_of(path: Path, unit: FitsUnit) -> tuple[int, int]:
-    """Width and height of an image; FrameError if it should not be decoded."""
+    """Return width and height of an image; FrameError if it is too large to decode."""
     layout = unit.layout
     height, width = _plane_shape(layout.shape) or (0, 0)
-    wide = abs(layout.bits) > 16 and layout.bits != -32  # what only double precision holds
+    wide = abs(layout.bits) > 16 and layout.bits != -32  # needs double precision
     limit = MAX_SAMPLES // 2 if wide else MAX_SAMPLES
     if math.prod(layout.shape) > limit:
         size = f"{width} x {height} pixels of {abs(layout.bits)} bits, "
@@ -249,7 +251,7 @@ def _size_of(path: Path, unit: FitsUnit) -> tuple[int, int]:
 
 
 def fits_headers(path: Path, plain: BinaryIO) -> list[Header]:
-    """Headers that tell of the image in an open file: its own, and the file's first."""
+    """Return the headers about the image in an open file: its own, and the file's first."""
     with raise_as_frame_error(path), unpack_file(path, plain) as stream:
         walk = units(path, stream)
         first = next(walk, None)
@@ -258,7 +260,7 @@ def fits_headers(path: Path, plain: BinaryIO) -> list[Header]:
 
 
 def read_fits_image(path: Path) -> FitsImage:
-    """Linear light of the first image of a FITS file."""
+    """Read the linear light of the first image of a FITS file."""
     with raise_as_frame_error(path):
         with open_regular(path) as plain, unpack_file(path, plain) as stream:
             unit = _image_unit(path, units(path, stream))
@@ -284,7 +286,7 @@ def read_fits_image(path: Path) -> FitsImage:
 
 
 def _image_unit(path: Path, found: Iterable[FitsUnit]) -> FitsUnit:
-    """The first unit with an image; the others are not even looked at."""
+    """Return the first unit with an image; later units are not read."""
     cubes = []
     for unit in found:
         shape = unit.layout.shape
@@ -302,9 +304,9 @@ def _image_unit(path: Path, found: Iterable[FitsUnit]) -> FitsUnit:
 
 
 def _samples(path: Path, unit: FitsUnit, stream: BinaryIO) -> tuple[Header, NDArray[Any]]:
-    """A unit's header as that of a plain image, and its samples as they are stored.
+    """Return a unit's header as that of a plain image, and its samples as stored.
 
-    Astropy is given the bytes of a packed unit alone: it neither walks nor unpacks the rest.
+    Astropy receives only the bytes of a compressed unit: it neither reads nor decompresses others.
     """
     layout = unit.layout
     if layout.data_bytes > MAX_SAMPLES * 8:
@@ -319,11 +321,12 @@ def _samples(path: Path, unit: FitsUnit, stream: BinaryIO) -> tuple[Header, NDAr
 
     first = fits.PrimaryHDU().header.tostring().encode("ascii")
     content = first + unit.text + data + bytes(-len(data) % BLOCK)
-    if str(unit.header.get("ZCMPTYPE")).strip() == "HCOMPRESS_1":  # unpacked beyond its memory
+    # Its decompression writes beyond its memory
+    if str(unit.header.get("ZCMPTYPE")).strip() == "HCOMPRESS_1":
         raise FrameError(
             f"{path} is compressed by HCOMPRESS, which is not supported: unpack it with funpack"
         )
-    # Samples as stored: astropy scales integers with a BLANK in other ways than those without
+    # Samples as stored: astropy scales integers differently with and without a BLANK
     with fits.open(io.BytesIO(content), memmap=False, do_not_scale_image_data=True) as hdus:
         samples = np.asarray(hdus[1].data)
         if samples.shape != layout.shape:
@@ -332,12 +335,12 @@ def _samples(path: Path, unit: FitsUnit, stream: BinaryIO) -> tuple[Header, NDAr
 
 
 def _longest(path: Path, stream: BinaryIO) -> int:
-    """Bytes that can be there at the most: reading more would take memory for nothing."""
+    """Return the maximum number of bytes in the data: more must not be allocated."""
     return MAX_SAMPLES * 8 if isinstance(stream, gzip.GzipFile) else path.stat().st_size
 
 
 def _plane_shape(shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """Height and width of an image's plane; None where it is no picture."""
+    """Return height and width of an image plane; None if the data are not a picture."""
     while len(shape) > 2 and shape[0] == 1:
         shape = shape[1:]
     if len(shape) == 3 and shape[0] == _COLOURS:
@@ -356,7 +359,7 @@ def _with_colours_last(samples: NDArray[Any]) -> NDArray[Any]:
 
 
 def _number(header: Header, name: str, default: float) -> float:
-    """A number of the header; the default where it is missing, text or no finite number."""
+    """Return a number of the header; the default if it is missing or not a finite number."""
     try:
         value = float(header.get(name, default))
     except (TypeError, ValueError, OverflowError):
@@ -365,7 +368,7 @@ def _number(header: Header, name: str, default: float) -> float:
 
 
 def _top(header: Header, stored: np.dtype[Any], zero: float, slope: float) -> float | None:
-    """Where samples are clipped: SATURATE, else the end of an integer type of 8 or 16 bits."""
+    """Return the saturation level: SATURATE, else the end of an integer type of 8 or 16 bits."""
     saturate = _number(header, "SATURATE", 0.0)
     if saturate > 0.0:
         return saturate
@@ -375,7 +378,7 @@ def _top(header: Header, stored: np.dtype[Any], zero: float, slope: float) -> fl
 
 
 def _as_light(path: Path, values: NDArray[Any], top: float | None) -> FitsImage:
-    """Samples as light; they are changed in place."""
+    """Convert samples to light in place."""
     grey = values.ndim == 2
     missing = np.asarray(~np.isfinite(values))
     if missing.all():
@@ -407,7 +410,7 @@ def _as_light(path: Path, values: NDArray[Any], top: float | None) -> FitsImage:
 
 
 def _noise(values: NDArray[Any]) -> float:
-    """Standard deviation of the noise, out of differences of neighbours; 0 where it has none."""
+    """Return the standard deviation of the noise, from differences of neighbours; 0 if none."""
     rows = values[:: max(1, values.shape[0] // NOISE_ROWS)]
     with np.errstate(invalid="ignore", over="ignore"):
         steps = np.abs(rows[:, 1:] - rows[:, :-1])
@@ -416,11 +419,10 @@ def _noise(values: NDArray[Any]) -> float:
 
 
 def read_headers(path: Path) -> list[Keywords]:
-    """Keywords of each unit of a FITS file, also in gzip, or of a header alone (``.wcs``).
+    """Read the keywords of each unit of a FITS file, also in gzip, or of a header file (``.wcs``).
 
-    Pictures are passed over; what follows a unit whose size makes no sense is not looked for.
-    Numbers are float, texts without trailing blanks. FrameError if the file cannot be read or is
-    no FITS file.
+    Pictures are skipped. Reading ends at a unit whose size is invalid. Numbers are float, texts
+    have no trailing blanks. Raises FrameError if the file cannot be read or is not FITS.
     """
     found: list[Keywords] = []
     try:
@@ -443,7 +445,7 @@ def read_headers(path: Path) -> list[Keywords]:
 
 
 def _keywords(unit: FitsUnit) -> Keywords:
-    """The keywords that have values, the first of each; cards that cannot be read tell nothing."""
+    """Return the keywords that have values, the first of each; unreadable cards are skipped."""
     found: Keywords = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -463,10 +465,10 @@ def _keywords(unit: FitsUnit) -> Keywords:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HeaderField:
-    """Where a picture looks by its header, TAN or TAN-SIP; pixels count from zero.
+    """Pointing of a picture by its header, TAN or TAN-SIP; pixels count from zero.
 
     to_icrs: Rotation from the header's celestial frame into ICRS, shape (3, 3).
-    scale: Size of the picture that the header was made of over that of this one.
+    scale: Size of the picture that the header was made for over that of this one.
     """
 
     width_px: int
@@ -476,21 +478,21 @@ class HeaderField:
     scale: float
 
     def to_sky(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Unit vectors in ICRS of pixels, shape (..., 3)."""
+        """Return unit vectors in ICRS of pixels, shape (..., 3)."""
         x, y = ((np.asarray(at, float) + 0.5) * self.scale - 0.5 for at in (x, y))
         return np.asarray(self._own_sky(x, y) @ self.to_icrs.T)
 
     def project(self, vectors_icrs: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Pixels of directions; NaN behind the picture and where its polynomials mean nothing."""
+        """Return pixels of directions; NaN behind the picture and where polynomials are invalid."""
         own_x, own_y = self._own_project(np.asarray(vectors_icrs, float) @ self.to_icrs)
         return (own_x + 0.5) / self.scale - 0.5, (own_y + 0.5) / self.scale - 0.5
 
     def _own_sky(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Unit vectors in the header's frame, of pixels of the picture that it was made of."""
+        """Return unit vectors in the header's frame, for pixels of the header's picture."""
         return sky_vectors(*self.wcs.all_pix2world(x, y, 0, ra_dec_order=True))
 
     def _own_project(self, vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The same of directions in that frame."""
+        """Return pixels of the header's picture, for directions in the header's frame."""
         pixels = np.full((2, *vectors.shape[:-1]), np.nan)
         ahead = vectors @ sky_vectors(*self.wcs.wcs.crval[[self.wcs.wcs.lng, self.wcs.wcs.lat]]) > 0
         x, y, z = vectors[ahead].T
@@ -498,7 +500,7 @@ class HeaderField:
         pixels[:, ahead] = self.wcs.wcs_world2pix(*ra_dec, 0, ra_dec_order=True)
         if self.wcs.sip is None:
             return pixels[0], pixels[1]
-        # Polynomials are fitted to the picture: farther out than its long side they may fold
+        # Polynomials are fitted to the picture: beyond its long side, they may fold
         place = np.moveaxis(pixels, 0, -1) - (self.wcs.wcs.crpix - 1.0)
         longest = self.scale * max(self.width_px, self.height_px)
         near = np.linalg.norm(place, axis=-1) < 1.5 * longest
@@ -513,10 +515,10 @@ class HeaderField:
 
 
 def header_field(path: Path, size_px: tuple[int, int]) -> HeaderField:
-    """The projection of the first unit of a FITS file that has one.
+    """Return the projection of the first unit of a FITS file that has one.
 
-    ``size_px`` is the picture's width and height. FrameError if there is none, one that is neither
-    TAN nor TAN-SIP, or one of a picture of another shape.
+    ``size_px`` is the picture's width and height. Raises FrameError if there is no projection, it
+    is neither TAN nor TAN-SIP, or it belongs to a picture of another aspect ratio.
     """
     for header in read_headers(path):
         if str(header.get("CTYPE1", "")).strip():
@@ -528,7 +530,7 @@ def header_field(path: Path, size_px: tuple[int, int]) -> HeaderField:
 
 
 def _field_of(header: Keywords, path: Path, size_px: tuple[int, int]) -> HeaderField:
-    """The projection of a header; FrameError where it cannot be used."""
+    """Return the projection of a header; FrameError if it cannot be used."""
     from astropy.io.fits import Header
     from astropy.wcs import WCS
 
@@ -560,12 +562,12 @@ def _field_of(header: Keywords, path: Path, size_px: tuple[int, int]) -> HeaderF
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             cards = {key: value for key, value in header.items() if _WCS_KEY.fullmatch(key)}
-            if "A_ORDER" in cards:  # terms that are there count, also where CTYPE does not say so
+            if "A_ORDER" in cards:  # existing terms count, even if CTYPE does not declare them
                 cards |= {f"CTYPE{k}": f"{kind[:8]}-SIP" for k, kind in enumerate(kinds, 1)}
             wcs = WCS(Header(cards), naxis=2, fix=False)
         if not abs(np.linalg.det(wcs.pixel_scale_matrix)) > 1e-16:
             raise ValueError("CD is singular")
-    except Exception as error:  # wcslib refuses in many ways
+    except Exception as error:  # wcslib fails in many ways
         raise FrameError(
             f"{path}: its projection has no scale or orientation: solve it again."
         ) from error
@@ -579,19 +581,19 @@ def _field_of(header: Keywords, path: Path, size_px: tuple[int, int]) -> HeaderF
 
 
 def _bends(key: str, value: float | str | bool) -> bool:
-    """Whether a keyword moves pixels in a way that is not read."""
+    """Whether a keyword describes a distortion that is not supported."""
     neutral = 1.0 if re.fullmatch(r"PV[12]_1|(PC|CD)00(1001|2002)", key) else 0.0
     return bool(_UNREAD_WCS_KEY.fullmatch(key)) and value != neutral
 
 
 def _header_scale(header: Keywords, path: Path, size_px: tuple[int, int]) -> float:
-    """Size of the picture that a header was made of over that of the one at hand."""
+    """Return the size of the picture that a header was made for over that of the current one."""
     for names in (("IMAGEW", "IMAGEH"), ("ZNAXIS1", "ZNAXIS2"), ("NAXIS1", "NAXIS2")):
         own = [header.get(name) for name in names]
         if all(isinstance(side, float) and side >= 1.0 for side in own):
             width, height = (float(side) for side in own)  # type: ignore[arg-type]
             scale = max(width, height) / max(size_px)
-            # Each side was rounded to whole pixels on its own
+            # Each side was rounded separately to whole pixels
             off = (abs(s * scale - o) for s, o in zip(size_px, (width, height), strict=True))
             if max(off) > max(scale, 1.0):
                 raise FrameError(
@@ -604,10 +606,10 @@ def _header_scale(header: Keywords, path: Path, size_px: tuple[int, int]) -> flo
 
 
 def _rotation_to_icrs(header: Keywords, path: Path) -> FloatArray:
-    """Rotation (3, 3) from the celestial frame that a header names into ICRS.
+    """Return the rotation (3, 3) from the celestial frame of a header into ICRS.
 
-    As in Calabretta & Greisen (2002), section 3.1: without RADESYS it is ICRS, or of an EQUINOX
-    FK4 before 1984 and FK5 from then on.
+    The frame follows Calabretta & Greisen (2002), section 3.1. Without RADESYS, it is ICRS; with an
+    EQUINOX, it is FK4 before 1984 and FK5 from then on.
     """
     from astropy.coordinates import FK5, ICRS, CartesianRepresentation, FK4NoETerms
     from astropy.time import Time
@@ -632,15 +634,15 @@ def _rotation_to_icrs(header: Keywords, path: Path) -> FloatArray:
     if frame == "ICRS":
         return np.eye(3)
     axes = CartesianRepresentation(np.eye(3))
-    with iers.conf.set_temp("auto_download", False):  # the Earth's rotation plays no part
+    with iers.conf.set_temp("auto_download", False):  # the Earth's rotation is not used
         if frame == "FK5":
             named = FK5(axes, equinox=Time(year or 2000.0, format="jyear"))
-        else:  # the terms of aberration that FK4 has beside its rotation are 0.3 arcseconds
+        else:  # the aberration terms of FK4, in addition to its rotation, are 0.3 arcseconds
             named = FK4NoETerms(axes, equinox=Time(year or 1950.0, format="byear"))
         return np.asarray(named.transform_to(ICRS()).cartesian.xyz.value, float)
 
 
 def _year(text: str) -> float | None:
-    """A year as people write equinoxes: 2000.0, J2000, B1950; None if it is none."""
+    """Parse a year of an equinox: 2000.0, J2000, B1950; None if it is invalid."""
     spelt = re.fullmatch(r"[JB]?(\d{4}(?:\.\d*)?)", text.strip().upper())
     return None if spelt is None else float(spelt[1])

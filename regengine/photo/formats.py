@@ -1,4 +1,4 @@
-"""What a photo's file says of itself, read once: kind, size, EXIF, hash. Nothing is decoded."""
+"""Read the headers of photo files once: format, size, EXIF, hash. Nothing is decoded."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from regengine.photo.raw import raw_size
 
 ImageFormat = Literal["jpeg", "png", "tiff", "webp", "avif", "raw", "fits"]
 
-MIN_SIDE_PX = 32  # fewer pixels than this hold no pattern of lights
-# JPEG's longest side. Pictures are read some rows at a time, which helps only if rows are short
+MIN_SIDE_PX = 32  # smaller pictures contain no pattern of lights
+# JPEG's longest side. Pictures are read in strips of rows, which only saves memory if rows are
+# short
 MAX_SIDE_PX = 65_535
-# A progressive JPEG is decoded whole, two bytes a coefficient, before its first row is known
+# A progressive JPEG is decoded as a whole, two bytes per coefficient, before its first row is known
 MAX_PROGRESSIVE_PIXELS = 90_000_000
-# LibRaw holds sensor, colours and result at once, 22 bytes a pixel; no camera on the station has
-# more than 46 megapixels
+# LibRaw keeps sensor data, colours and result in memory at once, 22 bytes per pixel; no camera on
+# the station has more than 46 megapixels
 MAX_RAW_PIXELS = 56_000_000
 RAW_EXTENSIONS = frozenset({".nef", ".nrw", ".dng", ".cr2"})
 
@@ -41,7 +42,7 @@ _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _AVIF_BRANDS = (b"avif", b"avis")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# Other things that end up under a photo's name, for the sentence that says so.
+# Other file types that occur under a photo's name, for the error message.
 _OTHER_SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"GIF8", "a GIF image"),
     (b"BM", "a BMP image"),
@@ -57,11 +58,11 @@ _OTHER_SIGNATURES: tuple[tuple[bytes, str], ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoFile:
-    """What a photo's file says of itself, read in one opening and passed on from there.
+    """Header data of a photo's file, read once and passed on from there.
 
-    ``deep`` says that it has more than eight bits a sample, ``progressive`` that a JPEG is one that
-    is decoded whole; ``tiff_tags`` holds the main directory of a TIFF. ``exif`` is empty where it
-    is missing or damaged; ``sha256``, hexadecimal, where nobody asked for it.
+    ``deep`` is true for more than eight bits per sample, ``progressive`` for a JPEG that is decoded
+    as a whole. ``tiff_tags`` is the main directory of a TIFF. ``exif`` is empty if it is missing or
+    damaged. ``sha256``, hexadecimal, is empty if it was not requested.
     """
 
     path: Path
@@ -76,10 +77,10 @@ class PhotoFile:
 
 
 def read_photo_file(path: Path, *, hashed: bool = False) -> PhotoFile:
-    """Format and size of a photo as stored, its EXIF and, if asked for, the hash of its content.
+    """Read format and size of a photo as stored, its EXIF and, on request, the hash of its content.
 
-    An EXIF orientation turns nothing. The extension matters for raw files (NEF, DNG, CR2) only.
-    FrameError if it is no readable image file, or one that is too small to register or too large to
+    The EXIF orientation is not applied. The extension matters only for raw files (NEF, DNG, CR2).
+    Raises FrameError if the file is not a readable image, too small to register, or too large to
     decode.
     """
     path = Path(path)
@@ -91,12 +92,12 @@ def read_photo_file(path: Path, *, hashed: bool = False) -> PhotoFile:
 
 
 def as_photo_file(photo: Path | PhotoFile) -> PhotoFile:
-    """A photo's file as it was read; it is read now where only its path is given."""
+    """Return the header data of a photo; if only its path is given, read them now."""
     return photo if isinstance(photo, PhotoFile) else read_photo_file(photo)
 
 
 def _read_header(path: Path, stream: BinaryIO) -> PhotoFile:
-    """Format and size of an open file."""
+    """Read format and size of an open file."""
     with raise_as_frame_error(path):
         start = stream.read(64)
     if not start:
@@ -144,7 +145,7 @@ def _looks_like(start: bytes) -> str:
 
 
 def _reads_avif() -> bool:
-    """Whether Pillow was built with it, as most wheels since 11.3 are."""
+    """Whether Pillow was built with AVIF, as most wheels since 11.3 are."""
     from PIL import features
 
     return bool(features.check("avif"))
@@ -191,7 +192,7 @@ def _tiff_header(path: Path, stream: BinaryIO, start: bytes) -> PhotoFile:
 
 
 def _tiff_directory(stream: BinaryIO) -> dict[int, Any]:
-    """Tags of the first directory of a TIFF, big or not."""
+    """Read the tags of the first directory of a TIFF or BigTIFF."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     stream.seek(0)
@@ -214,7 +215,7 @@ def _raw_header(path: Path) -> PhotoFile:
 def _check_size(file: PhotoFile) -> PhotoFile:
     width, height = file.width_px, file.height_px
     limit = {"raw": MAX_RAW_PIXELS}.get(file.format, MAX_PIXELS)
-    if file.progressive or file.format in ("webp", "avif"):  # these are decoded whole, too
+    if file.progressive or file.format in ("webp", "avif"):  # these are also decoded as a whole
         limit = MAX_PROGRESSIVE_PIXELS
     if width * height > limit:
         raise make_size_error(file.path, f"{width} x {height} pixels, ", limit_px=limit)

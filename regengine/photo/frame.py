@@ -1,4 +1,4 @@
-"""A photo and what is known of it before its lights are looked at."""
+"""A photo and its metadata, read before any detection: time, lens and place."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from regengine.photo.record_values import wrap_lon
 from regengine.photo.records import FrameRecord, FrameRecords, record_beside
 
 NAIVE_AS_UTC = "naive, taken as UTC"
-# LibRaw shows the sensor's rim too: 4284 px of a D3S whose own pictures have 4256.
+# LibRaw includes the rim of the sensor: 4284 px for a D3S, whose own pictures have 4256.
 _RAW_RIM = 0.03
-# Within which a picture shows a city that is named without a radius
+# Default radius for a named city within which the picture shows ground
 CENTRE_RADIUS_KM = 100.0
 _OPTION_RANGES = {
     "focal_mm": FOCAL_RANGE_MM,
@@ -45,12 +45,12 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, kw_only=True)
 class FrameOptions:
-    """What the user says of a photo; it overrides EXIF and record.
+    """User options for a photo; they override EXIF and record.
 
     ``time_utc`` without a time zone is UTC; ``pixel_pitch_um`` is that of the file's pixels;
-    ``nadir`` is (lon, lat) in degrees; some part of the picture shows ground within ``radius_km``
-    of ``centre``, (lon, lat); ``altitude_km`` is above WGS84; ``lenses`` are calibrated lenses, of
-    which each photo takes its own. Values that cannot be raise ConfigError.
+    ``nadir`` is (lon, lat) in degrees. Some part of the picture shows ground within ``radius_km``
+    of ``centre``, (lon, lat). ``altitude_km`` is above WGS84. ``lenses`` are calibrated lenses,
+    from which each photo uses its own. Impossible values raise ConfigError.
     """
 
     time_utc: datetime | None = None
@@ -83,19 +83,18 @@ class FrameOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """One photo: its file, its picture as stored, and what is known of time, lens and place.
+    """One photo: its file, its picture as stored, and its time, lens and place as far as known.
 
-    ``pixel_pitch_um`` is that of this file's pixels: sensor side over file side in a resized
-    copy. ``sources`` says where each value came from: ``exif``, ``record``, ``option``,
-    ``filename``, ``table``, ``assumed``, with a remark in brackets where one is due.
-    Some part of the picture shows ground within ``radius_km`` of ``centre``.
-    ``may_be_cropped`` says that the file's shape is not the sensor's; ``profile`` is the
-    calibration of camera and lens, where one was given.
+    ``pixel_pitch_um`` is that of this file's pixels: sensor side over file side in a resized copy.
+    ``sources`` is the source of each value: ``exif``, ``record``, ``option``, ``filename``,
+    ``table`` or ``assumed``, with remarks in brackets. Some part of the picture shows ground within
+    ``radius_km`` of ``centre``. ``may_be_cropped`` is true if the aspect ratio of the file differs
+    from the sensor's. ``profile`` is the calibration of camera and lens, if one was given.
     """
 
     file: PhotoFile
     frame_id: str
-    orientation: int = 1  # EXIF's 1 to 8; applied to nothing
+    orientation: int = 1  # EXIF's 1 to 8; not applied
     time_utc: datetime | None = None
     focal_mm: float | None = None
     pixel_pitch_um: float | None = None
@@ -114,12 +113,12 @@ class Frame:
 
     @property
     def path(self) -> Path:
-        """Where the photo lies."""
+        """Path of the photo."""
         return self.file.path
 
     @property
     def sha256(self) -> str:
-        """Of the file's content, hexadecimal."""
+        """SHA-256 of the file's content, hexadecimal."""
         return self.file.sha256
 
     @property
@@ -134,7 +133,7 @@ class Frame:
 
     @property
     def focal_px(self) -> float | None:
-        """Focal length in pixels of this file; None where it is not known."""
+        """Focal length in pixels of this file; None if it is unknown."""
         if self.focal_mm is None or self.pixel_pitch_um is None:
             return None
         return self.focal_mm * 1000.0 / self.pixel_pitch_um
@@ -146,10 +145,10 @@ def read_frame(
     records: FrameRecords | None = None,
     options: FrameOptions = FrameOptions(),
 ) -> Frame:
-    """Read what is known of a photo: option before EXIF before record.
+    """Read the metadata of a photo; options have priority over EXIF, and EXIF over the record.
 
-    Missing EXIF is no error: what nobody knows is None. FrameError if the file is no readable
-    image, or one too small or too large to register.
+    Missing EXIF is not an error: unknown values are None. Raises FrameError if the file is not a
+    readable image, or too small or too large to register.
     """
     path = Path(path)
     file = read_photo_file(path, hashed=True)
@@ -199,7 +198,7 @@ def read_frame(
 
 
 def _first(name: str, sources: dict[str, str], **values: _Value | None) -> _Value | None:
-    """First known value, in the order given; its source is noted."""
+    """Return the first known value, in the given order, and record its source."""
     for source, value in values.items():
         if value is not None:
             sources[name] = source
@@ -208,7 +207,7 @@ def _first(name: str, sources: dict[str, str], **values: _Value | None) -> _Valu
 
 
 def with_remark(source: str, remark: str) -> str:
-    """A source with one remark more in its brackets."""
+    """Return a source with one more remark in its brackets."""
     return f"{source[:-1]}; {remark})" if source.endswith(")") else f"{source} ({remark})"
 
 
@@ -230,7 +229,7 @@ def _time(
 def _camera(
     exif: Exif, record: FrameRecord, sources: dict[str, str]
 ) -> tuple[str | None, CameraBody | None]:
-    """Name of the body, the table's where it has it, and its row there."""
+    """Return the name of the body, as in the table if it is listed there, and its table row."""
     name = _first("camera_body", sources, exif=exif.camera_body, record=record.camera or None)
     body = find_body(name) if name else None
     return (body.name if body else name), body
@@ -261,7 +260,7 @@ def _pixel_pitch(
     body: CameraBody | None,
     sources: dict[str, str],
 ) -> PixelPitch:
-    """Pitch of the file's pixels: option, else the table's sensor, else a full-frame one."""
+    """Return the pixel pitch: from the option, else from the table's sensor, else full-frame."""
     exif, size = file.exif, (file.width_px, file.height_px)
     if body is None:
         pitch = assume_pitch(*size, crop_factor=exif.crop_factor)

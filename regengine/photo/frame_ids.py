@@ -1,4 +1,4 @@
-"""Ids of the archive's photos: in names of files, in tables and in links; where a record lies."""
+"""Ids of archive photos in file names, tables and links, and the paths of records."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ RECORD_ENDING = ".record.csv"
 
 
 def archive_frame_id(text: str) -> str | None:
-    """Archive id found in a text, such as ``"ISS030-E-184140"``, in the archive's own spelling."""
+    """Return the archive id in a text, in the archive's spelling, such as ``"ISS030-E-184140"``."""
     found = _STATION_ID.search(text)
     return None if found is None else f"ISS{int(found[1]):03d}-E-{int(found[2])}"
 
 
 def archive_name(text: str) -> str | None:
-    """Archive id that a text is, ``iss030e184140`` or with ``.JPG``, or whose page it links to.
+    """Return the archive id if a text is one, ``iss030e184140`` or with ``.JPG``, or its link.
 
-    None for other texts, such as paths that hold an id.
+    None for other texts, such as paths that contain an id.
     """
     if _ARCHIVE_PAGE.match(text) is not None:
         asked = parse_query(text)
@@ -47,7 +47,7 @@ def archive_name(text: str) -> str | None:
 
 
 def compose_frame_id(mission: str, roll: str, frame: str) -> str | None:
-    """Archive id out of its three parts, as the archive writes it."""
+    """Compose an archive id from its three parts, as the archive writes it."""
     found = _MISSION.fullmatch(mission.strip())
     number, roll = frame.strip(), roll.strip().upper()
     if found is None or not re.fullmatch(r"[A-Z0-9]{1,4}", roll) or not number.isdecimal():
@@ -58,7 +58,7 @@ def compose_frame_id(mission: str, roll: str, frame: str) -> str | None:
 
 
 def find_frame_id(text: str) -> str | None:
-    """Archive id that a text holds, in a name or a link to the archive's pages or pictures."""
+    """Return the archive id in a name, or in a link to the archive's pages or pictures."""
     if "=" in text and "?" in text:
         asked = parse_query(text)
         if (found := compose_frame_id(*(asked.get(part, "") for part in ID_PARTS))) is not None:
@@ -70,13 +70,13 @@ def find_frame_id(text: str) -> str | None:
 
 
 def find_mission(text: str) -> str | None:
-    """Mission that a file's name tells, such as ``ISS030`` in ``City_ISS030.txt``."""
+    """Return the mission in a file's name, such as ``ISS030`` in ``City_ISS030.txt``."""
     found = _MISSION_OF_TABLE.search(text.replace("_", " "))
     return None if found is None else f"ISS{int(found[1]):03d}"
 
 
 def parse_query(link: str) -> dict[str, str]:
-    """What a link asks for, of several values the first; nothing where it is no link."""
+    """Parse the query of a link, the first of several values; empty if it is not a link."""
     try:
         asked = parse_qs(urlsplit(link.strip()).query, max_num_fields=20, errors="replace")
     except ValueError:
@@ -85,7 +85,7 @@ def parse_query(link: str) -> dict[str, str]:
 
 
 def frame_id_of(path: Path) -> str:
-    """Archive id of a photo by its file name, else the name without its extension.
+    """Return the archive id of a photo by its file name, else the name without its extension.
 
     ``"ISS073-E-206244"`` for ``iss073e0206244.jpg``, ``"espana"`` for ``espana.png``.
     """
@@ -93,5 +93,5 @@ def frame_id_of(path: Path) -> str:
 
 
 def record_place(path: Path) -> Path:
-    """Where the record of a photo lies, if it has one of its own."""
+    """Return the path of a photo's own record, which need not exist."""
     return path.with_name(path.stem + RECORD_ENDING)

@@ -1,4 +1,4 @@
-"""Photos as arrays: linear light for measuring, display colours for drawing."""
+"""Read photos as arrays: linear light for measurement, display colours for drawing."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from regengine.photo.raw import decode_raw
 
 # Linear-light luminance of sRGB's primaries (IEC 61966-2-1).
 LUMINANCE_WEIGHTS = (0.2126, 0.7152, 0.0722)
-# A sample counts as clipped from 252 of 255 on: JPEG compression scatters a clipped plateau over
-# the last few values.
+# A sample counts as clipped from 252 of 255 on: JPEG compression spreads a clipped plateau over the
+# last few values.
 CLIPPED_FROM = 252.0 / 255.0
-# In display colours of FITS images black lies so many sigma below the median, and light is
-# compressed beyond so many above it
+# In display colours of FITS images, black is this many sigma below the median, and light is
+# compressed above this many sigma over it
 BLACK_SIGMAS, LINEAR_SIGMAS = 2.0, 4.0
-CAPTION_MARGIN_PX = 3  # that pictures have beside their captions
-WHITE_SHARE = 0.9995  # of the pixels lie below white
+CAPTION_MARGIN_PX = 3  # margin of pictures next to their captions
+WHITE_SHARE = 0.9995  # share of the pixels below white
 MIN_WHITE_SIGMAS = 40.0
 
 
@@ -46,11 +46,12 @@ MIN_WHITE_SIGMAS = 40.0
 class LinearLight:
     """A photo as linear luminance.
 
-    ``light`` (float32, height x width, 0 to 1; of FITS images any sign) and ``saturated``
-    (float32, same shape, share of the pixel's area in which a colour is clipped). A place (x, y)
-    of the stored picture lies at ((x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5) of these
-    arrays. ``missing`` (bool, same shape) is true where the file has no values; None where it has
-    all. ``full_scale`` is light of 1 in units of the file: other than 1 for FITS images alone.
+    ``light`` (float32, height x width, 0 to 1; any sign for FITS images) and ``saturated``
+    (float32, same shape, share of the pixel's area in which a colour is clipped). A position (x, y)
+    of the stored picture is at ((x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5) in these
+    arrays. ``missing`` (bool, same shape) is true where the file has no values, or None if it has
+    all. ``full_scale`` is the value of light 1 in units of the file: other than 1 only for FITS
+    images.
     """
 
     light: NDArray[np.float32]
@@ -60,14 +61,14 @@ class LinearLight:
     full_scale: float = 1.0
 
     def without(self, mask: NDArray[np.bool_] | None = None) -> NDArray[np.bool_] | None:
-        """Pixels to ignore: those of a mask, if any, and those without values; None if none."""
+        """Return the pixels to ignore: those of a mask and those without values; None if none."""
         if mask is None or self.missing is None:
             return self.missing if mask is None else mask
         return mask | self.missing
 
 
 def mask_captions(light: LinearLight) -> NDArray[np.bool_]:
-    """White strips along the picture's borders, as archives print captions into."""
+    """Mask white strips along the picture's borders, into which archives print captions."""
     return mask_caption_strips(light.saturated > 0.5, margin_px=CAPTION_MARGIN_PX)
 
 
@@ -78,21 +79,21 @@ def read_linear_light(
     whole_mosaic: bool = False,
     small_jpeg: bool = False,
 ) -> LinearLight:
-    """Linear luminance of a photo, brought down by area averages.
+    """Read the linear luminance of a photo, reduced by area averages.
 
-    Samples go through the inverse of the sRGB curve (IEC 61966-2-1) before anything is averaged,
-    so that a lamp keeps its flux; embedded colour profiles are not applied. Transparent parts
-    are dark. Raw and FITS files are linear already. Pixels are as stored: the EXIF orientation
-    turns nothing. Smaller pictures than asked for stay as they are.
+    The inverse of the sRGB curve (IEC 61966-2-1) is applied to samples before averaging, so that a
+    lamp keeps its flux. Embedded colour profiles are not applied. Transparent parts are dark. Raw
+    and FITS files are linear already. Pixels are as stored: the EXIF orientation is not applied.
+    Pictures smaller than the requested size are not enlarged.
 
-    ``whole_mosaic`` interpolates the colours of raw files also where the picture is halved or more
-    anyway. It takes four times as long. Without it a coloured star lies up to 0.1 stored pixels
-    off, for red and blue are seen by pixels on opposite sides of each block.
+    ``whole_mosaic`` interpolates the colours of raw files even if the picture is reduced by a
+    factor of two or more. It takes four times as long. Without it, a coloured star is displaced by
+    up to 0.1 stored pixels, because red and blue are sampled on opposite sides of each block.
 
-    ``small_jpeg`` begins with a JPEG as `read_small_jpeg` gives it, twice the size asked for or
-    more: half the time, but lamps narrower than two pixels lose flux. Not for measuring it.
+    ``small_jpeg`` starts from the result of `read_small_jpeg`, of at least twice the requested
+    size. It takes half the time, but lamps narrower than two pixels lose flux: not for photometry.
 
-    FrameError if the file is no readable image, or damaged or cut short anywhere.
+    Raises FrameError if the file is not a readable image, or is damaged or truncated.
     """
     file = as_photo_file(photo)
     reduction = plan_reduction(file.width_px, file.height_px, max_long_side_px)
@@ -106,11 +107,11 @@ def read_linear_light(
 
 
 def read_small_jpeg(file: PhotoFile, min_long_side_px: int) -> NDArray[np.uint8] | None:
-    """Colours of a JPEG as displayed, shape (h, w, 3), not much larger than is needed.
+    """Read the display colours of a JPEG, shape (h, w, 3), not much larger than requested.
 
-    Decoded (by its own cosine transform) at the smallest of 1, 1/2, 1/4 and 1/8 that has so many
-    pixels; the last one is kept for the next who asks. None of what is no JPEG or has four inks;
-    FrameError as of `read_linear_light`.
+    The JPEG is decoded (by its own cosine transform) at the smallest of the scales 1, 1/2, 1/4 and
+    1/8 that has enough pixels. The last result is cached. Returns None if the file is not a JPEG or
+    has four inks. Raises FrameError as `read_linear_light` does.
     """
     if file.format != "jpeg":
         return None
@@ -133,17 +134,17 @@ def _small_jpeg(
         check_unchanged(file, *image.size)
         if image.mode not in ("RGB", "L"):
             return None
-        # Sides that do not divide are decoded larger: the scene model has seen them so
+        # Sides that are not divisible are rounded up: the scene model was trained on such pictures
         size = math.ceil(image.width / divisor), math.ceil(image.height / divisor)
         image.draft(image.mode, size)
-        # What is in colour already would be copied
+        # Avoids a copy if the picture is in colour already
         return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def read_linear_channels(
     photo: Path | PhotoFile, *, max_long_side_px: int
 ) -> tuple[NDArray[np.float32], float]:
-    """Linear light of a photo channel by channel, and its scale, both as of `read_linear_light`.
+    """Read the linear light of each channel, and its scale, as `read_linear_light` does.
 
     Red, green and blue, or grey, shape (height, width, 3 or 1).
     """
@@ -157,7 +158,7 @@ def read_linear_channels(
 
 
 def reduce_light(light: LinearLight, max_long_side_px: int) -> LinearLight:
-    """Linear light, averaged over areas once more, its longer side at most so many pixels."""
+    """Reduce linear light again by area averages, to a maximum length of its longer side."""
     height, width = light.light.shape
     reduction = plan_reduction(width, height, max_long_side_px)
     missing = np.zeros((height, width), bool) if light.missing is None else light.missing
@@ -174,7 +175,7 @@ def reduce_light(light: LinearLight, max_long_side_px: int) -> LinearLight:
 def read_display_rgb(
     photo: Path | PhotoFile, max_long_side_px: int
 ) -> tuple[NDArray[np.uint8], float]:
-    """Photo in display colours, to draw on, and its scale; errors as of `read_linear_light`.
+    """Read display colours, to draw on, and their scale; errors are those of `read_linear_light`.
 
     Red, green, blue, sRGB, shape (height, width, 3), as stored; transparent parts are black.
     """
@@ -196,9 +197,9 @@ def _planes(
     for_display: bool = False,
     small: NDArray[np.uint8] | None = None,
 ) -> list[NDArray[Any]]:
-    """Planes that are made of strips, and of whether these are linear light, brought down.
+    """Return reduced planes that are computed from strips, and whether the strips are linear light.
 
-    The strips are of ``small``, if given: the same picture at a fraction of its size.
+    The strips are those of ``small``, if given: the same picture at a fraction of its size.
     """
     if file.format == "raw":
         halved = reduction.factor <= 0.5 and not whole_mosaic
@@ -218,7 +219,7 @@ def _planes(
 
 
 def _compress_colours(light: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Linear light of any range, shape (h, w, 1 or 3), as colours: dark sky, faint light seen.
+    """Compress linear light of any range, shape (h, w, 1 or 3), to colours that show faint light.
 
     References
     ----------
@@ -228,7 +229,7 @@ def _compress_colours(light: NDArray[np.float32]) -> NDArray[np.uint8]:
     for k in range(light.shape[2]):
         plane = light[..., k].astype(np.float64)
         middle = np.median(plane)
-        # The darker half: stars and nebulae do not count
+        # Only the darker half: stars and nebulae are excluded
         sigma = 1.4826 * float(np.median(middle - plane[plane <= middle]))
         planes.append((plane - middle, sigma))
     sigma = max(sigma for _, sigma in planes)
@@ -268,11 +269,11 @@ def _fits_light(fits: FitsImage, reduction: Reduction) -> LinearLight:
 def _raw_picture(
     file: PhotoFile, *, halved: bool, for_display: bool
 ) -> tuple[NDArray[np.uint16], float]:
-    """Picture of a raw file and its scale; halved, a pixel of each block of the colour filter."""
+    """Read a raw file and its scale; if halved, with one pixel per block of the colour filter."""
     scale = 0.5 if halved else 1.0
     picture = decode_raw(file.path, half_size=halved, for_display=for_display)
     shape = (math.ceil(file.height_px * scale), math.ceil(file.width_px * scale))
-    if picture.shape[:2] != shape:  # LibRaw stretches oblong pixels and turns slanted sensors
+    if picture.shape[:2] != shape:  # LibRaw stretches non-square pixels and rotates slanted sensors
         raise FrameError(
             f"{file.path} is from a sensor with non-square pixels; give the camera's JPEG or a "
             "TIFF of it"
@@ -282,7 +283,7 @@ def _raw_picture(
 
 @cache
 def _curve(full_scale: int, linear: bool) -> NDArray[np.float32]:
-    """Linear light, 0 to 1, of every possible sample."""
+    """Return the linear light, 0 to 1, of every possible sample value."""
     value = np.arange(full_scale + 1) / full_scale
     if not linear:
         value = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
@@ -290,7 +291,7 @@ def _curve(full_scale: int, linear: bool) -> NDArray[np.float32]:
 
 
 def _strip_light(strip: Strip, linear: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Luminance and clipped pixels of a strip at full resolution."""
+    """Return luminance and clipped pixels of a strip at full resolution."""
     full_scale = int(np.iinfo(strip.samples.dtype).max)
     curve = _curve(full_scale, linear)
     if strip.samples.ndim == 2:
@@ -310,7 +311,7 @@ def _strip_light(strip: Strip, linear: bool) -> tuple[NDArray[np.float32], NDArr
 
 
 def _strip_channels(strip: Strip, linear: bool) -> list[NDArray[np.float32]]:
-    """Linear light of each channel of a strip at full resolution."""
+    """Return the linear light of each channel of a strip at full resolution."""
     full_scale = int(np.iinfo(strip.samples.dtype).max)
     curve = _curve(full_scale, linear)
     grey = strip.samples.ndim == 2
@@ -330,7 +331,7 @@ def _look_up(samples: NDArray[Any], curve: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def _strip_rgb(strip: Strip, _linear: bool) -> tuple[NDArray[np.uint8]]:
-    """Colours as displayed, which raw pictures have already."""
+    """Return display colours; raw pictures are in display colours already."""
     samples = strip.samples if strip.samples.ndim == 3 else np.stack([strip.samples] * 3, -1)
     if samples.dtype == np.uint16:
         samples = (samples >> 8).astype(np.uint8)

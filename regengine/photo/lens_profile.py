@@ -1,4 +1,4 @@
-"""What is known of one camera with one lens: geometry, falloff, sensitivity, out of its stars."""
+"""Calibration of one camera with one lens from stars: geometry, falloff and photometry."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from matchers.geometry.camera import Lens
 from matchers.geometry.sky_camera import LENS_PARAMETERS
 
 Matrix = tuple[tuple[float, ...], ...]
-# What a file may say of a number
+# Constraints on a number in a file
 ABOVE_ZERO, FROM_ZERO = {"above": 0.0}, {"min": 0.0}
 FOCAL_MM = dict(zip(("min", "max"), FOCAL_RANGE_MM, strict=True))
 
-# The nominal focal lengths that cameras write differ by rounding: 85 and 85.0, 17 and 17.35
+# Nominal focal lengths from cameras differ by rounding: 85 and 85.0, 17 and 17.35
 SAME_FOCAL = 0.03
-# No lens gives more light beside its axis than on it; the sky that tells it may be brighter there
-# by this, and noise may let the curve rise by the other
+# A lens does not transmit more light off its axis than on it. The sky that determines the falloff
+# may be brighter there by the first value; noise may let the curve rise by the second
 MAX_LIGHT, MAX_RISE = 1.2, 0.05
-# BP - RP of the Sun (Casagrande & VandenBerg 2018, MNRAS 479, L102), about the mean of bright stars
+# BP - RP of the Sun (Casagrande & VandenBerg 2018, MNRAS 479, L102), near the mean of bright stars
 SUN_COLOUR = 0.82
 
 
 @dataclass(frozen=True, kw_only=True)
 class Falloff:
-    """Vignetting: 1 + a1 r^2 + a2 r^4 + a3 r^6 of the light on the axis arrives.
+    """Vignetting: a share 1 + a1 r^2 + a2 r^4 + a3 r^6 of the on-axis light arrives.
 
     r is the distance from the principal point in half diagonals of the picture.
     """
 
     coefficients: tuple[float, float, float]  # a1, a2, a3
     covariance: Matrix  # 3 x 3
-    frames: int  # whose backgrounds tell it
-    reach: float = field(metadata=ABOVE_ZERO)  # largest r of those
+    frames: int  # number of frames whose backgrounds were fitted
+    reach: float = field(metadata=ABOVE_ZERO)  # largest r of the fitted backgrounds
 
     def arrives(self, r: FloatArray | float) -> FloatArray:
-        """Share of the light that arrives at some distances."""
+        """Return the share of the light that arrives at given distances."""
         r2 = np.asarray(r, float) ** 2
         a1, a2, a3 = self.coefficients
         return np.asarray(1.0 + r2 * (a1 + r2 * (a2 + r2 * a3)), float)
 
     def impossibility(self) -> str:
-        """Why no lens is like that, within `reach`; empty where one may be."""
+        """Return why this falloff is impossible within `reach`; empty if it is possible."""
         r = np.linspace(0.0, self.reach, 101)
         share = self.arrives(r)
         rise = share - np.minimum.accumulate(share)
@@ -60,7 +60,7 @@ class Falloff:
         return ""
 
     def sigma(self, r: FloatArray | float) -> FloatArray:
-        """One sigma of that share."""
+        """Return one sigma of the share of the light that arrives."""
         r2 = np.asarray(r, float) ** 2
         powers = np.stack([r2, r2**2, r2**3], axis=-1)
         square = np.einsum("...i,ij,...j->...", powers, np.array(self.covariance), powers)
@@ -69,12 +69,12 @@ class Falloff:
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelPhotometry:
-    """How bright stars are in one colour channel: red, green, blue; light in pictures without.
+    """Photometry of stars in one colour channel: red, green or blue; light for grey pictures.
 
-    A star of Gaia magnitude G and colour BP - RP gives, after the falloff is taken out, the flux
+    A star of Gaia magnitude G and colour BP - RP has, corrected for falloff, the flux
     ``10 ** (0.4 * (zero_point_mag - G - colour_term * (BP - RP - SUN_COLOUR)))``, in full scales
-    of a pixel times stored pixels a second. ``colour_term`` is 0 with sigma 0 where too few stars
-    have known colours; ``scatter_mag`` is the robust spread of single stars about that.
+    of a pixel times stored pixels per second. ``colour_term`` is 0 with sigma 0 if too few stars
+    have known colours; ``scatter_mag`` is the robust scatter of single stars about this relation.
     """
 
     channel: str
@@ -88,11 +88,11 @@ class ChannelPhotometry:
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
-    """What the photometry holds for: zero points change with aperture and sensitivity.
+    """Exposure settings of the photometry: zero points depend on aperture and sensitivity.
 
-    Where the time is unknown fluxes are by exposure and not by second. The limiting magnitude is
-    Gaia G of stars with a signal-to-noise ratio of 5 in the frames' luminance, its scatter the
-    robust spread of single stars' own values of that.
+    If the exposure time is unknown, fluxes are per exposure and not per second. The limiting
+    magnitude is the Gaia G of stars with a signal-to-noise ratio of 5 in the luminance of the
+    frames; its scatter is the robust scatter of its values for single stars.
     """
 
     exposure_s: float | None = field(metadata=ABOVE_ZERO)
@@ -106,24 +106,24 @@ class Exposure:
 class LensProfile:
     """One camera with one lens at one focal length; terms as in `matchers.geometry.camera.Lens`."""
 
-    camera: str | None  # names as the photos have them
+    camera: str | None  # names as in the photos
     lens: str | None
-    # As the camera writes it: what photos are recognised by
+    # As written by the camera: identifies the photos of this lens
     focal_mm: float | None = field(metadata=FOCAL_MM)
-    width_px: int  # of the picture that all pixels of this profile belong to
+    width_px: int  # of the picture that all pixel values of this profile refer to
     height_px: int
     focal_px: float = field(metadata=ABOVE_ZERO)
     principal_point: tuple[float, float]
     distortion: tuple[float, float, float, float, float]
-    free: tuple[str, ...]  # which of `LENS_PARAMETERS` the stars determined
+    free: tuple[str, ...]  # members of `LENS_PARAMETERS` that were fitted to the stars
     covariance: Matrix  # 8 x 8, of `LENS_PARAMETERS`
     stars: int
     frames: int
-    rms_px: float = field(metadata=ABOVE_ZERO)  # residual per axis of its stars
-    # And of stars left out; None: too few to leave any out
+    rms_px: float = field(metadata=ABOVE_ZERO)  # residual per axis of the fitted stars
+    # Residual of held-out stars; None if there were too few to hold out any
     held_out_px: float | None = field(metadata=ABOVE_ZERO)
-    catalogue: str  # stars it was held against
-    catalogue_epoch: float = field(metadata=ABOVE_ZERO)  # Julian year of their positions
+    catalogue: str  # star catalogue of the fit
+    catalogue_epoch: float = field(metadata=ABOVE_ZERO)  # Julian year of its positions
     made_with: str  # program and version
     made_at: str  # ISO 8601, UTC
     falloff: Falloff | None = None
@@ -131,7 +131,7 @@ class LensProfile:
     channels: tuple[ChannelPhotometry, ...] = ()
 
     def sigma(self, parameter: str) -> float:
-        """One sigma of one of `LENS_PARAMETERS`, for the profile's own size of picture."""
+        """One sigma of one of `LENS_PARAMETERS`, for the profile's own picture size."""
         row = LENS_PARAMETERS.index(parameter)
         return float(np.sqrt(self.covariance[row][row]))
 
@@ -139,7 +139,7 @@ class LensProfile:
         """Whether a photo with these names and this focal length was taken with this lens.
 
         Camera and focal length must be known on both sides and agree; names of lenses must agree
-        where both are known.
+        if both are known.
         """
         if camera is None or focal_mm is None or self.camera is None or self.focal_mm is None:
             return False
@@ -150,10 +150,10 @@ class LensProfile:
         return abs(focal_mm / self.focal_mm - 1.0) <= SAME_FOCAL
 
     def for_picture(self, width_px: int, height_px: int) -> Lens | None:
-        """The lens for a picture of another size, as stored; None where the shape is another's.
+        """Return the lens for a stored picture of another size; None for another aspect ratio.
 
-        Distortion has no unit (tangents of angles), focal length and principal point scale with
-        the picture. A picture of another shape was cropped, and nobody knows where.
+        Distortion has no unit (tangents of angles); focal length and principal point scale with the
+        picture. A picture of another aspect ratio was cropped in an unknown position.
         """
         long_side, own_long = max(width_px, height_px), max(self.width_px, self.height_px)
         factor = long_side / own_long
@@ -162,7 +162,8 @@ class LensProfile:
             or abs(self.height_px * factor - height_px) > 1.0
         ):
             return None
-        # Each side was rounded to whole pixels on its own; the picture's middle stays its middle
+        # Each side was rounded separately to whole pixels; the centre of the picture stays the
+        # centre
         px, py = self.principal_point
         own_middle = ((self.width_px - 1) / 2.0, (self.height_px - 1) / 2.0)
         return Lens(
@@ -186,9 +187,9 @@ def choose_profile(
     width_px: int,
     height_px: int,
 ) -> LensProfile | None:
-    """The profile of a photo's camera and lens, made of the most stars if there are several.
+    """Return the profile of a photo's camera and lens; of several, the one with the most stars.
 
-    Names, focal length and size (as stored) are the photo's.
+    Names, focal length and size (as stored) are those of the photo.
     """
     fitting = [
         profile
@@ -200,12 +201,12 @@ def choose_profile(
 
 
 def _plain(name: str) -> str:
-    """A name without case, spaces and punctuation."""
+    """Normalise a name: without case, spaces and punctuation."""
     return "".join(character for character in name.casefold() if character.isalnum())
 
 
 def profile_lines(profile: LensProfile) -> list[str]:
-    """What a profile says to people, one thing a line."""
+    """Describe a profile for users, one property per line."""
     name = " with ".join(part for part in (profile.camera, profile.lens) if part) or "unnamed"
     nominal = "" if profile.focal_mm is None else f", {profile.focal_mm:g} mm"
     px, py = profile.principal_point

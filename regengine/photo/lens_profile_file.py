@@ -1,4 +1,4 @@
-"""Lens profiles as TOML files: written whole, read strictly."""
+"""Read and write lens profiles as TOML files, with strict validation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LARGEST_FILE = 1 << 20
 
 
 def save_profile(profile: LensProfile, path: Path) -> None:
-    """Write a profile, whole or not at all; ConfigError if that cannot be done."""
+    """Write a profile atomically; ConfigError if that fails."""
     try:
         write_whole(path, profile_text(profile).encode())
     except OSError as error:
@@ -40,7 +40,7 @@ def save_profile(profile: LensProfile, path: Path) -> None:
 
 
 def profile_text(profile: LensProfile) -> str:
-    """A profile as TOML; what is None is left out."""
+    """Format a profile as TOML; values of None are left out."""
     lines = [_ABOUT, f"format = {json.dumps(FORMAT)}", f"format_version = {VERSION}"]
     lines += _assignments(profile)
     for name in ("falloff", "exposure"):
@@ -52,7 +52,7 @@ def profile_text(profile: LensProfile) -> str:
 
 
 def load_profiles(paths: Iterable[Path]) -> tuple[LensProfile, ...]:
-    """Read profiles, and those in folders (``*.toml``); ConfigError also if a folder holds none."""
+    """Read profile files, and folders of them (``*.toml``); ConfigError if a folder has none."""
     files: list[Path] = []
     for path in paths:
         inside = sorted(path.glob("*.toml")) if path.is_dir() else [path]
@@ -63,12 +63,12 @@ def load_profiles(paths: Iterable[Path]) -> tuple[LensProfile, ...]:
 
 
 def load_profile(path: Path) -> LensProfile:
-    """Read a profile; anything that does not belong into it is an error.
+    """Read a profile; unknown names are errors.
 
-    A falloff that no lens has is left out with a warning.
+    A physically impossible falloff is left out with a warning.
 
-    ConfigError if the file cannot be read, is no lens profile, or has names or values that make no
-    sense.
+    Raises ConfigError if the file cannot be read, is not a lens profile, or has invalid names or
+    values.
     """
     try:
         with path.open("rb") as stream:
@@ -108,12 +108,12 @@ def load_profile(path: Path) -> LensProfile:
 
 
 def _profile(content: dict[str, Any]) -> LensProfile:
-    """A profile out of the file's tables; ValueError tells what is wrong."""
+    """Build a profile from the file's tables; the message of a ValueError describes the error."""
     profile: LensProfile = _read("the file", content, LensProfile)
     unknown = set(profile.free) - set(LENS_PARAMETERS)
     if unknown:
         raise ValueError(f"free names the unknown parameter {sorted(unknown)[0]!r}")
-    # As a lens of such a focal length would on a full frame
+    # The same range as for a lens of this focal length on a full-frame camera
     low, high = (mm / FULL_FRAME_MM[0] for mm in FOCAL_RANGE_MM)
     if not low <= profile.focal_px / max(profile.width_px, profile.height_px) <= high:
         raise ValueError("focal_px is impossible for a picture of this size")
@@ -126,7 +126,7 @@ def _profile(content: dict[str, Any]) -> LensProfile:
 
 
 def _read(where: str, table: Any, kind: type) -> Any:
-    """A dataclass out of a table with exactly its names."""
+    """Build a dataclass from a table that must have exactly its names."""
     if not isinstance(table, dict):
         raise ValueError(f"{where} is not a table")
     types = get_type_hints(kind)
@@ -145,7 +145,7 @@ def _read(where: str, table: Any, kind: type) -> Any:
 
 
 def _value(name: str, value: Any, kind: Any, limits: Mapping[str, float]) -> Any:
-    """A value of an annotated type; ValueError where it is none, or beyond the limits."""
+    """Convert a value to an annotated type; ValueError if it is invalid or out of range."""
     if NoneType in get_args(kind):
         (kind,) = (one for one in get_args(kind) if one is not NoneType)
     if isinstance(kind, type) and is_dataclass(kind):
@@ -200,7 +200,7 @@ def _check_covariance(name: str, matrix: tuple[tuple[float, ...], ...], size: in
 
 
 def _assignments(part: Any) -> list[str]:
-    """Lines ``name = value`` of a dataclass, without its tables."""
+    """Format a dataclass as lines ``name = value``, without its tables."""
     pairs = ((f.name, getattr(part, f.name)) for f in fields(part) if f.name not in _TABLES)
     return [f"{name} = {_toml(value)}" for name, value in pairs if value is not None]
 
@@ -211,7 +211,7 @@ def _toml(value: Any) -> str:
             return "[\n" + "".join(f"    {_toml(row)},\n" for row in value) + "]"
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     if isinstance(value, str):
-        # A JSON text is a basic string of TOML, but for what cannot be printed
+        # A JSON string is a basic string of TOML, except for unprintable characters
         printable = "".join(c for c in value if c.isprintable())
         return json.dumps(printable, ensure_ascii=False)
     return repr(int(value) if isinstance(value, int) else float(value))

@@ -1,4 +1,4 @@
-"""Raw camera files through LibRaw (extra ``raw``)."""
+"""Read raw camera files with LibRaw (extra ``raw``)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _rawpy(path: Path) -> ModuleType:
 
 
 def raw_size(path: Path) -> tuple[int, int]:
-    """Width and height of the visible part of the sensor, unturned."""
+    """Return width and height of the visible part of the sensor, not rotated."""
     rawpy = _rawpy(path)
     with raise_as_frame_error(path), _listening(path), rawpy.imread(str(path)) as raw:
         return int(raw.sizes.width), int(raw.sizes.height)
@@ -41,10 +41,10 @@ def raw_size(path: Path) -> tuple[int, int]:
 
 @contextmanager
 def _listening(path: Path) -> Iterator[None]:
-    """Take what LibRaw writes to standard error for the damage that it tells of.
+    """Raise errors that LibRaw writes to standard error as damage of the file.
 
-    Of a file that is cut short it says "Unexpected end of file" there, and nothing by any other
-    way; the rest of the picture is then left as it was in memory.
+    For a truncated file, LibRaw only prints "Unexpected end of file" and reports no error. The rest
+    of the picture is then uninitialised memory.
     """
     with capture_stderr() as said:
         yield
@@ -54,14 +54,14 @@ def _listening(path: Path) -> Iterator[None]:
 
 
 def decode_raw(path: Path, *, half_size: bool, for_display: bool = False) -> NDArray[np.uint16]:
-    """Picture of a raw file, neither turned nor brightened."""
+    """Decode a raw file, without rotation or brightening."""
     rawpy = _rawpy(path)
     with raise_as_frame_error(path), _listening(path), rawpy.imread(str(path)) as raw:
         picture: NDArray[np.uint16] = raw.postprocess(
             half_size=half_size,
             use_camera_wb=True,
             output_bps=16,
-            user_flip=0,  # as stored, whatever the orientation says
+            user_flip=0,  # as stored, the orientation is ignored
             no_auto_bright=not for_display,
             **({} if for_display else {"gamma": (1.0, 1.0)}),
         )

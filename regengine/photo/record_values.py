@@ -1,4 +1,4 @@
-"""Values in tables of photos, as archives and people write them: one way to read each."""
+"""Parse values in tables of photos, in the notations of archives and volunteers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from regengine.photo.exif import parse_exif_time
 from regengine.photo.frame_ids import parse_query
 
 NAUTICAL_MILE_KM = 1.852
-MAX_TEXT_LENGTH = 2000  # characters of a caption
+MAX_TEXT_LENGTH = 2000  # maximum characters of a caption
 UNKNOWN = frozenset({"", "-", "--", "nan", "none", "null", "n/a", "¿?", "?", "unknown"})
 _ECCENTRICITY_SQ = 0.00669437999014
 _SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d\d)(?::(\d\d))?$")
@@ -25,7 +25,7 @@ _ARCS = re.compile(
     r"(\d+)°\s*(\d+)['′]\s*(\d+(?:\.\d+)?)[\"″]\s*([EWO])$"
 )
 _NAMED_PAIR = re.compile(r"Latitude:\s*([+-]?\d+(?:\.\d+)?)\D*?Longitude:\s*([+-]?\d+(?:\.\d+)?)")
-# Cameras by the codes of the archive's database: the list in its search form
+# Cameras by the codes of the archive's database, from the list in its search form
 CAMERAS: Mapping[str, str] = {
     "C1": "Canon Digital IXUS 700",
     "E2": "Kodak DCS460",
@@ -50,7 +50,7 @@ CAMERAS: Mapping[str, str] = {
 
 
 def parse_number(text: str) -> float | None:
-    """Finite number that makes up the whole text; None where there is none."""
+    """Parse a text that is one finite number; else None."""
     try:
         value = float(text)
     except ValueError:
@@ -59,12 +59,12 @@ def parse_number(text: str) -> float | None:
 
 
 def parse_focal_mm(text: str) -> float | None:
-    """Focal length out of ``85``, ``24.0 mm``; None for ``Length:`` and the like."""
+    """Parse a focal length ``85``, ``24.0 mm``; None for ``Length:`` and the like."""
     return parse_number(re.sub(r"\s*mm$", "", text.strip(), flags=re.IGNORECASE))
 
 
 def parse_exposure_s(text: str) -> float | None:
-    """Exposure time in seconds out of ``1/30``, ``0.5``, ``1.3s``; None where it is none."""
+    """Parse an exposure time ``1/30``, ``0.5``, ``1.3s`` in seconds; None if it is invalid."""
     found = re.match(r"(\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?\s*(?:s|\"|\\|$)", text)
     if found is None:
         return None
@@ -73,22 +73,22 @@ def parse_exposure_s(text: str) -> float | None:
 
 
 def parse_aperture(text: str) -> float | None:
-    """F-number out of ``2.8``, ``f/2.8``, ``F1.4``; None for ``f--`` and the like."""
+    """Parse an f-number ``2.8``, ``f/2.8``, ``F1.4``; None for ``f--`` and the like."""
     found = re.match(r"(?:f/?)?\s*(\d+(?:\.\d+)?)\s*(?:\\|$)", text, re.IGNORECASE)
     return float(found[1]) or None if found else None
 
 
 def parse_iso(text: str) -> float | None:
-    """Sensitivity out of ``3200``, ``12800.0``, ``ISO800``, ``Hi 6400``; None for ``HI-1``."""
+    """Parse a sensitivity ``3200``, ``12800.0``, ``ISO800``, ``Hi 6400``; None for ``HI-1``."""
     found = re.match(r"(?:iso|hi)?\s*(\d+(?:\.\d+)?)\s*(?:\\|$)", text, re.IGNORECASE)
     return float(found[1]) or None if found else None
 
 
 def parse_time(text: str) -> datetime | None:
-    """Time in UTC out of ISO 8601, EXIF's form, or ``1/30/2008 22:42:27``.
+    """Parse ISO 8601, EXIF's form, or ``1/30/2008 22:42:27`` as UTC time.
 
-    Of the last, day and month must be told apart by their size; where both may be a month, and
-    differ, there is no time.
+    In the last form, day and month must be distinguishable by their values. If both can be a month
+    and differ, the time is ambiguous, and the result is None.
     """
     text = text.strip()
     found = _SLASHED.match(text)
@@ -105,12 +105,12 @@ def parse_time(text: str) -> datetime | None:
 
 
 def parse_day_and_clock(day: str, clock: str) -> datetime | None:
-    """Time in UTC out of a day and a time of day; ``20120328`` and ``154641`` may lack zeros."""
+    """Parse a date and a time of day as UTC; ``20120328`` and ``154641`` may lack leading zeros."""
     return parse_date_and_time(day, clock) or parse_time(f"{day} {clock}")
 
 
 def parse_coordinates(text: str) -> tuple[float, float] | None:
-    """Latitude and longitude out of the forms in which people note them."""
+    """Parse latitude and longitude in common notations."""
     text = text.strip()
     if (arcs := _ARCS.match(text)) is not None:
         parts = arcs.groups()
@@ -124,13 +124,13 @@ def parse_coordinates(text: str) -> tuple[float, float] | None:
 
 
 def _parse_arc(parts: tuple[str, ...]) -> float:
-    """Degrees, minutes, seconds and a letter as degrees; O is a Spanish west."""
+    """Convert degrees, minutes, seconds and a letter to degrees; O is a Spanish west."""
     whole = int(parts[0]) + int(parts[1]) / 60.0 + float(parts[2]) / 3600.0
     return -whole if parts[3] in "SWO" else whole
 
 
 def parse_map_link(text: str) -> tuple[float, float] | None:
-    """Latitude and longitude that a link to the archive's map of a photo's nadir carries."""
+    """Parse latitude and longitude in a link to the archive's map of a photo's nadir."""
     if "MapCoordinate" not in text:
         return None
     asked = parse_query(text)
@@ -138,12 +138,12 @@ def parse_map_link(text: str) -> tuple[float, float] | None:
 
 
 def wrap_lon(lon_deg: float) -> float:
-    """Longitude in [-180, 180); one that lies there already is not touched."""
+    """Wrap a longitude to [-180, 180); a value in this range is unchanged."""
     return lon_deg if -180.0 <= lon_deg < 180.0 else (lon_deg + 180.0) % 360.0 - 180.0
 
 
 def archive_altitude_km(altitude_nmi: float, lat_deg: float) -> float:
-    """Height above WGS84, km along the nadir's vertical, of an altitude as the archive prints it.
+    """Convert an altitude of the archive to height above WGS84, km along the nadir's vertical.
 
     The archive's altitude (nautical miles) is the distance from the Earth's centre minus the radius
     of the equator: at 52 degrees of geodetic latitude 13 km below the height above the ellipsoid.
@@ -159,13 +159,13 @@ def archive_altitude_km(altitude_nmi: float, lat_deg: float) -> float:
 
 
 def parse_camera(text: str) -> str:
-    """Name of a camera, without what follows on further lines; a code stands for its name."""
+    """Return the name of a camera, without further lines; a code is replaced by its name."""
     name = clean_text(re.split(r"[\r\n]|\\r|\\n", text)[0])
     return CAMERAS.get(name.upper(), name)
 
 
 def clean_text(text: str) -> str:
-    """Text on one line, of bounded length, without marks that command a terminal."""
+    """Return a text on one line, of limited length, without terminal control characters."""
     plain = text
     if not text.isprintable():
         plain = "".join(letter if letter.isprintable() else " " for letter in text)

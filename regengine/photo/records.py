@@ -1,4 +1,4 @@
-"""Tables that tell of photos, whoever has written them, read as one record a photo."""
+"""Read tables of photo metadata from any source, as one record per photo."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ from regengine.photo.record_values import (
     wrap_lon,
 )
 
-MAX_BYTES = 1 << 28  # the whole archive, 5 million photos, is asked for in parts
-MAX_LINE_LENGTH = 1 << 20  # of a record that is a line
-# From where on two records contradict each other. Clocks of cameras are off by up to half a minute;
+MAX_BYTES = 1 << 28  # the whole archive, 5 million photos, is queried in parts
+MAX_LINE_LENGTH = 1 << 20  # for a record that is a line
+# Limit above which two records contradict each other. Camera clocks are off by up to half a minute;
 # nadirs are printed to 0.1 degrees, and drift by up to 180 km on some days.
 OTHER_TIME_S = 60.0
 OTHER_NADIR_DEG = 2.0
 OTHER_FOCAL = 0.05
 _WEB_PAGE = ("<!doctype", "<html", "<?xml")
 _PHOTO_EXTENSION = re.compile(r"\.(?:jpe?g|png|tiff?|nef|nrw|dng|cr2)$", re.IGNORECASE)
-# Our name of a column, and how its heading is written as bare lower-case letters and digits. The
-# first spelling that a table has counts. Tables of the archive's database are TABLE.FIELD.
+# Our name of a column, and the spellings of its heading as bare lower-case letters and digits. The
+# first spelling that a table has is used. Headings of the archive's database are TABLE.FIELD.
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "frame_id": ("frameid",),
     "archive_id": ("issid", "nasaid", "idiss", "imagesfilename", "filename", "photo"),
@@ -79,7 +79,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
         *("focalmm", "lensmm", "focallengthmm", "fclt"),
         *("focal", "focalfocallength", "focallength"),
     ),
-    "lens": ("lens",),  # its focal length, or its name
+    "lens": ("lens",),  # its focal length or its name
     "exposure": (
         *("exposures", "shutter", "exposure", "exp", "texposicionshutter", "exposuretime"),
     ),
@@ -120,11 +120,11 @@ _FIELD = re.compile(rf"(?:{_TABLES})[.|](\w+)", re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FrameRecord:
-    """What tables tell of one photo; None or empty where nobody tells.
+    """Metadata of one photo from tables; None or empty if no table contains a value.
 
-    Latitudes and longitudes are geodetic, in degrees: ``nadir`` below the station; ``centre`` where
-    people put the picture's centre; ``place`` what the table says the photo shows, such as a city,
-    or a position of which it does not say what it is.
+    Latitudes and longitudes are geodetic, in degrees. ``nadir`` is below the station, ``centre`` is
+    the centre of the picture as estimated by people. ``place`` is what the photo shows according to
+    the table, such as a city, or a position of unspecified meaning.
     """
 
     frame_id: str  # as the archive writes it, ``ISS030-E-184140``, else the name of the photo
@@ -132,26 +132,27 @@ class FrameRecord:
     nadir_lat: float | None = None
     nadir_lon: float | None = None
     altitude_km: float | None = None  # above WGS84
-    camera: str = ""  # body, with its serial number where the table has it
+    camera: str = ""  # body, with its serial number if the table has it
     focal_mm: float | None = None
     exposure_s: float | None = None
     aperture_f: float | None = None
     iso: float | None = None
     centre_lat: float | None = None
     centre_lon: float | None = None
-    radius_km: float | None = None  # some part of the picture shows ground so near to the centre
+    # Some part of the picture shows ground within this radius of the centre
+    radius_km: float | None = None
     place_lat: float | None = None
     place_lon: float | None = None
     place: str = ""
     features: str = ""
     caption: str = ""
-    sun_azimuth_deg: float | None = None  # at the nadir, as the elevation
+    sun_azimuth_deg: float | None = None  # at the nadir, like the elevation
     sun_elevation_deg: float | None = None
-    cloud_percent: float | None = None  # as people estimated it
-    record_type: str = ""  # the archive's word for how far the photo is catalogued
+    cloud_percent: float | None = None  # as estimated by people
+    record_type: str = ""  # the archive's status of cataloguing
     # A sentence for each value that is left out, or that tables disagree on.
     problems: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()  # names of the files or tables that tell of it
+    sources: tuple[str, ...] = ()  # names of the files or tables with data of the photo
 
     @property
     def nadir(self) -> tuple[float, float] | None:
@@ -164,8 +165,8 @@ class FrameRecord:
     def centre(self) -> tuple[float, float] | None:
         """Longitude and latitude of a place that the picture shows within the radius.
 
-        None where no radius is told: the archive's own centre points may be anywhere in a picture,
-        or beside it.
+        None if there is no radius: the archive's own centre points may be anywhere in a picture, or
+        outside of it.
         """
         if self.centre_lat is None or self.centre_lon is None or self.radius_km is None:
             return None
@@ -174,7 +175,7 @@ class FrameRecord:
 
 COLUMNS = tuple(field.name for field in fields(FrameRecord))
 LISTS = ("problems", "sources")
-# Values that only make sense together
+# Values that are only meaningful together
 _GROUPS = (
     ("nadir_lat", "nadir_lon"),
     ("centre_lat", "centre_lon", "radius_km"),
@@ -186,10 +187,10 @@ _ALONE = tuple((name,) for name in COLUMNS[1:] if name not in {*LISTS, *_IN_GROU
 
 @dataclass(frozen=True, kw_only=True)
 class FrameRecords:
-    """Records of photos by their ids, in the order in which the photos came first.
+    """Records of photos by their ids, in order of first appearance.
 
-    ``n_rows`` rows were read; of these, ``n_unnamed`` name no photo. ``problems`` holds a sentence
-    for every value that a row has but that could not be understood, and says where it stands.
+    ``n_rows`` is the number of rows read, ``n_unnamed`` the number of those without a photo's name.
+    ``problems`` has a sentence for every value that could not be parsed, with its position.
     """
 
     by_id: Mapping[str, FrameRecord]
@@ -198,7 +199,7 @@ class FrameRecords:
     problems: tuple[str, ...] = ()
 
     def get(self, frame_id: str) -> FrameRecord | None:
-        """Record of a frame, however its archive id is spelt; None where the table lacks it."""
+        """Return the record of a frame, by any spelling of its archive id; None if missing."""
         known = self.by_id.get(archive_frame_id(frame_id) or frame_id)
         return known or self.by_id.get(find_frame_id(frame_id) or frame_id)
 
@@ -212,41 +213,41 @@ class FrameRecords:
 
     @property
     def n_doubtful(self) -> int:
-        """How many photos have a value that was left out or that tables disagree on."""
+        """Number of photos with a value that was left out or that tables disagree on."""
         return sum(bool(record.problems) for record in self.by_id.values())
 
 
 def load_frame_records(path: Path) -> FrameRecords:
-    """Read a table of the photos of a run; their names may be any.
+    """Read a table of the photos of a run, which may have any names.
 
-    A text in a column ``frame_id``, ``frame`` or ``id`` is a photo's name, whether the archive has
-    such an id or not. A table may have no rows. Else as `read_tables`.
+    A text in a column ``frame_id``, ``frame`` or ``id`` is a photo's name, whether or not it is an
+    archive id. A table may have no rows. Otherwise like `read_tables`.
     """
     return merge_records(_read_table(Path(path), any_name=True))
 
 
 def read_tables(paths: Iterable[Path]) -> FrameRecords:
-    """Read files that tell of photos of the archive, whoever has written them, into one table.
+    """Read files with metadata of archive photos from any source into one table.
 
-    Files are CSV (comma, semicolon or tab separated), JSON, NDJSON, a Python dictionary a line, or
-    Parquet, with columns in any of the `SPELLINGS`; other columns are passed over. What an earlier
-    row tells of a photo comes before what a later one tells. ConfigError if a file cannot be read,
-    or names no photo at all.
+    Files are CSV (comma, semicolon or tab separated), JSON, NDJSON, lines of Python dictionaries,
+    or Parquet, with columns in any of the `SPELLINGS`; other columns are ignored. Values of an
+    earlier row have priority over those of a later one. Raises ConfigError if a file cannot be
+    read, or names no photo.
     """
     return merge_records(row for path in paths for row in _read_table(path, any_name=False))
 
 
 def record_beside(path: Path) -> FrameRecord | None:
-    """A photo's record in a table of its own, ``ISS030-E-184140.record.csv`` beside the picture.
+    """Read a photo's record, ``ISS030-E-184140.record.csv`` next to the picture, if any.
 
-    ConfigError if there is one that cannot be read.
+    Raises ConfigError if it cannot be read.
     """
     table = record_place(path)
     return load_frame_records(table).get(frame_id_of(path)) if table.is_file() else None
 
 
 def _read_table(path: Path, *, any_name: bool) -> list[tuple[str, FrameRecord | None]]:
-    """The record of each row, and where the row stands."""
+    """Yield the record of each row, and the position of the row."""
     name, mission = clean_text(path.name), find_mission(path.stem)
     rows = [
         (f"{path} {place}", interpret(cells, source=name, mission=mission, any_name=any_name))
@@ -262,9 +263,9 @@ def _read_table(path: Path, *, any_name: bool) -> list[tuple[str, FrameRecord | 
 
 
 def read_cells(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Rows of a file of any kind that archives and volunteers keep: where they stand, their cells.
+    """Yield the rows of a file of any supported format: their positions and their cells.
 
-    ConfigError where it is no such file.
+    Raises ConfigError if the format is not supported.
     """
     if path.suffix.lower() == ".parquet":
         yield from _read_parquet(path)
@@ -287,7 +288,7 @@ def read_cells(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def unreadable_table(path: Path, why: str) -> ConfigError:
-    """The error, one sentence, of a file that is not read."""
+    """Return the error for an unreadable file, one sentence."""
     return ConfigError(
         f"{path} cannot be read as a table of photos ({why}); give the archive's text tables or "
         "JSON, or CSV with column names."
@@ -295,7 +296,7 @@ def unreadable_table(path: Path, why: str) -> ConfigError:
 
 
 def _read_text(path: Path) -> str:
-    """Text of a file: UTF-8 or UTF-16, else each line that is not UTF-8 as Windows-1252."""
+    """Read the text of a file: UTF-8 or UTF-16, else lines not in UTF-8 as Windows-1252."""
     try:
         with open_regular(path) as file:
             if os.fstat(file.fileno()).st_size > MAX_BYTES:
@@ -324,7 +325,7 @@ def _read_csv(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
     rows = read_csv(text)
     try:
         _, headings = next(rows, (0, []))
-        column_of: dict[str, int] = {}  # of headings that come again the first
+        column_of: dict[str, int] = {}  # the first of repeated headings
         for index, heading in enumerate(headings):
             column_of.setdefault(heading.strip() or f"#{index}", index)
         is_empty = True
@@ -345,7 +346,7 @@ def _read_json(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
     except (ValueError, RecursionError) as error:
         raise unreadable_table(path, f"its JSON is damaged or truncated: {error}") from error
     if isinstance(data, dict) and find_columns(map(str, data)).keys() & _NAMES:
-        data = [data]  # one record
+        data = [data]  # a single record
     elif isinstance(data, dict) and not all(isinstance(value, dict) for value in data.values()):
         words = next((str(v) for k, v in data.items() if k in ("error", "result")), "")
         raise unreadable_table(path, f"it has no rows{': ' + words[:100] if words else ''}")
@@ -376,7 +377,7 @@ def _parse_line(line: str) -> Any:
     try:
         return json.loads(line)
     except ValueError:
-        return ast.literal_eval(line.strip())  # constants alone, nothing is run
+        return ast.literal_eval(line.strip())  # only constants, nothing is executed
 
 
 def _read_parquet(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
@@ -397,7 +398,7 @@ def _read_parquet(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _texts(item: Mapping[Any, Any]) -> dict[str, str]:
-    """Values of a record as texts."""
+    """Return the values of a record as texts."""
 
     def text(value: Any) -> str:
         if isinstance(value, list):
@@ -411,7 +412,7 @@ def _texts(item: Mapping[Any, Any]) -> dict[str, str]:
 
 
 def bare_heading(heading: str) -> str:
-    """A heading as lower-case ASCII letters and digits, without accents and marks."""
+    """Return a heading as lower-case ASCII letters and digits, without accents and punctuation."""
     text = _TABLE_FIELDS.get(heading.lower().replace("|", "."))
     if text is None:
         field = _FIELD.fullmatch(heading.strip())
@@ -421,12 +422,12 @@ def bare_heading(heading: str) -> str:
 
 
 def find_columns(headings: Iterable[str]) -> dict[str, str]:
-    """Which of a table's headings holds each value that we know."""
+    """Return the headings of a table that contain the known values."""
     written: dict[str, str] = {}
     for heading in headings:
         written.setdefault(bare_heading(heading), heading)
     if "exifversion" in written:
-        written.pop("datetime", None)  # in EXIF, when the file was changed
+        written.pop("datetime", None)  # in EXIF, the time when the file was changed
     found = {}
     for name, spellings in SPELLINGS.items():
         for spelling in spellings:
@@ -448,7 +449,7 @@ def _columns(headings: tuple[str, ...]) -> dict[str, str]:
 
 
 class _Row:
-    """Cells of a row by our names of the columns; what they have but is not understood is noted."""
+    """Cells of a row by our names of the columns; cells that cannot be parsed are recorded."""
 
     def __init__(self, by_heading: Mapping[str, str]) -> None:
         self.by_heading = by_heading
@@ -462,11 +463,11 @@ class _Row:
         self.problems: list[str] = []
 
     def cell(self, name: str) -> str:
-        """Text of a cell; empty where nobody knows."""
+        """Return the text of a cell; empty if it is unknown."""
         return self.cells.get(name, "")
 
     def number(self, name: str, low: float, high: float, *, zero: bool = True) -> float | None:
-        """Number of a cell; without ``zero``, one of 0 is the archive's word for "not known"."""
+        """Return the number of a cell; unless ``zero``, 0 means "not known", as in the archive."""
         text = self.cell(name)
         value = parse_focal_mm(text) if name in ("focal_mm", "lens") else parse_number(text)
         if not text or (value == 0.0 and not zero):
@@ -477,12 +478,12 @@ class _Row:
         return None
 
     def place(self, lat_name: str, lon_name: str) -> tuple[float | None, float | None]:
-        """Latitude and longitude; half a place is none."""
+        """Return latitude and longitude; None if one of them is missing."""
         lat, lon = self.number(lat_name, -90.0, 90.0), self.number(lon_name, -180.0, 360.0)
         return (None, None) if lat is None or lon is None else (lat, wrap_lon(lon))
 
     def time(self) -> datetime | None:
-        """Time of the photo; without a time zone it is UTC."""
+        """Return the time of the photo; without a time zone it is UTC."""
         text = f"{self.cell('time')}{self.cell('time_zone')}" if self.cell("time") else ""
         time = parse_time(text) if text else None
         day, clock = self.cell("gmt_date"), self.cell("gmt_time")
@@ -499,7 +500,7 @@ class _Row:
         return time
 
     def altitude_km(self, nadir_lat: float | None) -> float | None:
-        """Height above WGS84."""
+        """Return the height above WGS84."""
         altitude_km = self.number("altitude_km", 0.0, HEIGHT_RANGE_KM[1], zero=False)
         altitude_nmi = self.number("altitude_nmi", 0.0, 5_000.0, zero=False)
         if altitude_km is None and altitude_nmi is not None and nadir_lat is not None:
@@ -507,7 +508,7 @@ class _Row:
         return altitude_km
 
     def frame_id(self, mission: str | None, *, any_name: bool) -> str | None:
-        """Id by its parts, its column, a link, or the number and the table's mission."""
+        """Return the id from its parts, its column, a link, or number and mission of the table."""
         own = [name for name in OWN_NAMES if name in self.columns]
         if any_name and own:
             name = self.cell(own[0])
@@ -532,7 +533,7 @@ def interpret(
     mission: str | None = None,
     any_name: bool = False,
 ) -> FrameRecord | None:
-    """What a row tells of its photo; None where it names none.
+    """Return the record of a row; None if the row names no photo.
 
     Parameters
     ----------
@@ -541,9 +542,9 @@ def interpret(
     source
         Name of the table.
     mission
-        That of photos of which a row has the number alone.
+        Mission of photos for which a row has only the number.
     any_name
-        Whether a column ``frame_id``, ``frame`` or ``id`` holds names of any kind, see
+        Whether a column ``frame_id``, ``frame`` or ``id`` contains names of any kind, see
         `load_frame_records`.
     """
     row = _Row(by_heading)
@@ -569,7 +570,7 @@ def interpret(
         elif shown[0] is None:
             shown = unnamed
     radius_km = row.number("radius_km", *SEEN_RANGE_KM)
-    # A lens that is told by its name, such as 50mm f/1.4, has no number that is one focal length
+    # A lens given by its name, such as 50mm f/1.4, is not a single number for the focal length
     has_lens = not row.cell("focal_mm") and parse_focal_mm(row.cell("lens")) is not None
     words = (clean_text(row.cell(name)) for name in ("place", "country"))
     return FrameRecord(
@@ -604,7 +605,7 @@ def interpret(
 
 
 def merge_records(rows: Iterable[tuple[str, FrameRecord | None]]) -> FrameRecords:
-    """Put records of the same photo together, see `merge`; each row says where it stands."""
+    """Merge records of the same photo, see `merge`; each row comes with its position."""
     by_id: dict[str, FrameRecord] = {}
     problems: list[str] = []
     n_rows = n_unnamed = 0
@@ -623,9 +624,9 @@ def merge_records(rows: Iterable[tuple[str, FrameRecord | None]]) -> FrameRecord
 
 
 def merge(first: FrameRecord, second: FrameRecord) -> FrameRecord:
-    """One record out of two of the same photo: the second fills the gaps of the first.
+    """Merge two records of the same photo: the second fills the gaps of the first.
 
-    Values that only make sense together come from the one that has more of them.
+    Values that are only meaningful together are taken from the record that has more of them.
     """
     given: dict[str, Any] = {}
     for group in (*_ALONE, *_GROUPS):

@@ -1,6 +1,6 @@
-"""What people decided of a store's frames: added, never changed, kept beside the store.
+"""Decisions of reviewers on the frames of a store: an append-only file next to the store.
 
-With it lies unfinished work. What counts of it, for exports, is told by `read_reviews`.
+The file also contains drafts. `read_reviews` returns the decisions that count, for exports.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from regengine.store.read import iter_blocks
 from regengine.store.schema import select
 
 Choice = Literal["accepted", "rejected", "unsure"]
-Work = dict[str, Any]  # camera, points, hypothesis, comment, tags, quality, place, given: JSON
+Work = dict[str, Any]  # JSON: camera, points, hypothesis, comment, tags, quality, place, given
 
 APPLICATION_ID = 0x52454752  # "REGR"
 FORMAT_VERSION = 1
-# Another process writes for milliseconds; a slow disk may make it seconds
+# Another process writes for milliseconds; on a slow disk, possibly for seconds
 BUSY_S = 10.0
-LONGEST_NAME = 80  # of a reviewer
+LONGEST_NAME = 80  # characters of a reviewer's name
 READ_FRAMES = 4096
-GROUND_PER_SIDE = 17  # looks for ground in a photo
-# Origins of points that a person stands behind
+GROUND_PER_SIDE = 17  # samples per side when searching ground in a photo
+# Origins of points that a person has confirmed
 CONFIRMED = ("person", "snap", "confirmed")
-# No hand, and no pixel of a screen, puts a point as near to where its camera has it
+# No hand, and no screen pixel, places a point this close to its position by the camera
 FOLLOWS_PX = 0.05
 STATE = select(
     *(f"frames/{name}" for name in ("sha256", "width_px", "height_px")),
     *(f"control_points/{name}" for name in ("x", "y", "lon", "lat")),
 )
 
-# Decisions are added and never changed: triggers refuse everything else
+# Decisions are added and never changed: triggers reject everything else
 SCHEMA = f"""
 BEGIN IMMEDIATE;
 PRAGMA application_id = {APPLICATION_ID};
@@ -86,14 +86,14 @@ COMMIT;
 
 
 def decisions_path(store: Path) -> Path:
-    """Where the decisions on a store's frames lie: ``run.h5.review.sqlite`` beside ``run.h5``."""
+    """Return the path of a store's decisions: ``run.h5.review.sqlite`` next to ``run.h5``."""
     return store.with_name(f"{store.name}.review.sqlite")
 
 
 def reviewer_name(given: str | None) -> str:
-    """Under which name decisions are kept; the user's on this machine for None.
+    """Return the name of the reviewer; for None, the user name on this machine.
 
-    ConfigError if there is none, or it is no name.
+    Raises ConfigError if there is none, or it is not a valid name.
     """
     name = given
     if name is None:
@@ -111,7 +111,7 @@ def reviewer_name(given: str | None) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """What a decision is about: the photo, and what the engine said of it then."""
+    """Subject of a decision: the photo, and the engine's result at that time."""
 
     frame_index: int
     sha256: str
@@ -122,10 +122,10 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """One decision of one person, as it was saved: `work` is what the page sent.
+    """One decision of one person as saved; `work` is what the page sent.
 
-    Times are ISO 8601, UTC; `seconds` is how long the frame was in view; `base` is the reviewer's
-    latest revision of the frame that the page knew, 0 for none.
+    Times are ISO 8601, UTC. `seconds` is how long the frame was displayed. `base` is the reviewer's
+    latest revision of the frame that the page had loaded, 0 for none.
     """
 
     revision: int  # counts all decisions of the file
@@ -153,9 +153,9 @@ class Brief(NamedTuple):
 class Decisions:
     """Decisions and drafts in an SQLite file; safe to use from several threads and processes.
 
-    The file, see `decisions_path`, is made where there is none; with ``readonly`` nothing is
-    written, and a file that is not there counts as empty. StoreError if the file cannot be used; of
-    every method, too.
+    The file, see `decisions_path`, is created if it does not exist. With ``readonly``, nothing is
+    written, and a missing file counts as empty. The constructor and every method raise StoreError
+    if the file cannot be used.
     """
 
     def __init__(self, path: Path, readonly: bool = False) -> None:
@@ -164,7 +164,7 @@ class Decisions:
         self._lock = RLock()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._connection.close()
 
@@ -178,14 +178,14 @@ class Decisions:
         base: int = 0,
         seconds: float | None = None,
     ) -> tuple[Decision, Decision | None]:
-        """Add a decision; the reviewer's draft of the frame goes.
+        """Add a decision and delete the reviewer's draft of the frame.
 
-        The same decision once more adds nothing: its answer was lost when the server ended.
-        ``base`` is the reviewer's latest revision of this frame that the page knew, 0 for none;
-        ``seconds`` is how long the frame was in view. Gives what was saved, and a decision of the
-        same reviewer that the page had not seen, if any.
+        A repeated decision is not added again: it is sent if the server ended before it answered.
+        ``base`` is the reviewer's latest revision of this frame that the page had loaded, 0 for
+        none. ``seconds`` is how long the frame was displayed. Returns the saved decision, and a
+        decision of the same reviewer that the page had not loaded, if there is one.
         """
-        work = json.loads(json.dumps(work))  # as it is read again
+        work = json.loads(json.dumps(work))  # in the form in which it is read again
         with self._write_whole() as connection:
             about = "frame_index = ? AND sha256 = ? AND reviewer = ?"
             before = self._heads(about, judged.frame_index, judged.sha256, reviewer)
@@ -213,22 +213,22 @@ class Decisions:
         return saved, unseen[0] if unseen else None
 
     def heads(self, frame_index: int, sha256: str) -> list[Decision]:
-        """The latest decision of each reviewer on a photo, newest first."""
+        """Return the latest decision of each reviewer on a photo, newest first."""
         with self._read():
             return self._heads("frame_index = ? AND sha256 = ?", frame_index, sha256)
 
     def all_heads(self) -> list[Decision]:
-        """The latest decision of each reviewer on every photo, newest first."""
+        """Return the latest decision of each reviewer on every photo, newest first."""
         with self._read():
             return self._heads("TRUE")
 
     def history(self, frame_index: int, sha256: str) -> list[Decision]:
-        """All decisions on a photo, newest first."""
+        """Return all decisions on a photo, newest first."""
         with self._read():
             return self._select("frame_index = ? AND sha256 = ?", frame_index, sha256)
 
     def keep_draft(self, frame_index: int, sha256: str, reviewer: str, work: Work) -> str:
-        """Keep unfinished work in place of what was there; when it was kept (ISO 8601, UTC)."""
+        """Save a draft in place of an earlier one; return the time (ISO 8601, UTC)."""
         now = utc_now()
         with self._write_whole() as connection:
             connection.execute(
@@ -238,7 +238,7 @@ class Decisions:
         return now
 
     def draft(self, frame_index: int, sha256: str, reviewer: str) -> Work | None:
-        """Unfinished work on a photo, if there is any."""
+        """Return the draft of a photo, or None."""
         with self._read() as connection:
             row = connection.execute(
                 "SELECT work FROM drafts WHERE frame_index = ? AND sha256 = ? AND reviewer = ?",
@@ -247,17 +247,17 @@ class Decisions:
         return None if row is None else json.loads(row[0])
 
     def drop_draft(self, frame_index: int, reviewer: str) -> None:
-        """Forget unfinished work."""
+        """Delete a draft."""
         with self._write_whole() as connection:
             _delete_draft(connection, frame_index, reviewer)
 
     def since(self, revision: int) -> list[Brief]:
-        """What was decided after a revision, oldest first; quick for many."""
+        """Return the decisions after a revision, oldest first; fast for many decisions."""
         with self._read() as connection:
             rows = connection.execute(
                 "SELECT revision, frame_index, sha256, reviewer, decision, "
                 "json_extract(work, '$.tags'), "
-                # Few have such points, and only their work is read
+                # Few decisions have such points, and only their work is read
                 "CASE WHEN decision = 'accepted' AND EXISTS (SELECT 1 FROM "
                 "json_each(work, '$.points') WHERE json_extract(value, '$.origin') = 'person' "
                 "AND json_extract(value, '$.by_hand') IS NOT TRUE) THEN work END "
@@ -274,7 +274,7 @@ class Decisions:
         ]
 
     def _heads(self, where: str, *values: object) -> list[Decision]:
-        # Conditions are this module's own words; what comes from outside is bound
+        # Conditions are constants of this module; external values are bound
         return self._select(
             f"revision IN (SELECT max(revision) FROM decisions WHERE {where} "  # noqa: S608
             "GROUP BY frame_index, sha256, reviewer)",
@@ -297,7 +297,7 @@ class Decisions:
 
     @contextmanager
     def _write_whole(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is on the disk, or none."""
+        """Run one transaction: everything in it is written to the disk, or nothing."""
         with self._lock:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -325,13 +325,13 @@ def _decision(row: sqlite3.Row) -> Decision:
 
 
 def _open_file(path: Path, *, readonly: bool) -> sqlite3.Connection:
-    """Open the file, making it where there is none."""
+    """Open the file; create it if it does not exist."""
     there = path.exists() and path.stat().st_size > 0
     address = path.absolute().as_uri()
     try:
         if not readonly:
             connection = _connect(f"{address}?mode=rwc", path)
-            # What was answered to the page is on the disk, also after a power cut
+            # What the page received as saved is on the disk, even after a power failure
             connection.executescript(
                 f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; {SCHEMA}"
             )
@@ -341,8 +341,8 @@ def _open_file(path: Path, *, readonly: bool) -> sqlite3.Connection:
             except sqlite3.OperationalError as error:
                 if _is_locked(error):
                     raise
-                # Beside a file in a folder that is not writable there is no place for the shared
-                # memory of a write-ahead log; nobody can be writing it there
+                # In a folder that is not writable, the shared memory of a write-ahead log cannot be
+                # created; nobody can be writing there
                 connection = _connect(f"{address}?mode=ro&immutable=1", path)
         else:
             connection = _connect(":memory:", path)
@@ -359,7 +359,7 @@ def _open_file(path: Path, *, readonly: bool) -> sqlite3.Connection:
 
 
 def _is_locked(error: sqlite3.Error) -> bool:
-    """Whether a database is sound, and another program kept it locked for `BUSY_S`."""
+    """Whether a database is intact, and another program kept it locked for `BUSY_S`."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF  # of an extended code
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
@@ -373,7 +373,7 @@ def _in_use(path: Path) -> StoreError:
 
 
 def _connect(address: str, path: Path) -> sqlite3.Connection:
-    """Open a database; StoreError if it is another program's, or a later version's."""
+    """Open a database; StoreError if it belongs to another program or a later version."""
     connection = sqlite3.connect(
         address,
         uri=address.startswith("file:"),
@@ -408,27 +408,27 @@ class Reviewed:
     frame_index: int
     decision: Choice
     reviewer: str
-    time_utc: str  # when, ISO 8601
-    # The camera that was decided on, with its control points: those that are not switched off
+    time_utc: str  # time of the decision, ISO 8601
+    # The accepted camera, with its control points that are not switched off
     camera: Camera | None
     points: tuple[ReviewedPoint, ...]
     comment: str
     tags: tuple[str, ...]
     quality: int | None  # 0 (useless) to 5 (excellent)
-    # name, country, lon, lat and population of a place that the person named.
+    # Name, country, lon, lat and population of the place that the person named
     place: dict[str, Any] | None
     disputed: bool  # whether the latest decisions of two people differ
-    stale: bool  # whether the engine proposes something else by now
+    stale: bool  # whether the engine has a different proposal now
     independent: bool  # see `is_independent`
     size_px: tuple[int, int]  # of the photo
 
 
 def read_reviews(store: Path) -> dict[int, Reviewed]:
-    """What people decided of a store's frames, by their numbers, ascending.
+    """Return the decisions on a store's frames by frame number, ascending.
 
-    Decisions on a photo that the store does not have under the same number any more are left out;
-    empty where nobody decided anything. StoreError if the store or the file beside it cannot be
-    read.
+    Decisions on a photo that no longer has the same number in the store are left out. The result is
+    empty if there are no decisions. Raises StoreError if the store or the file of decisions cannot
+    be read.
     """
     if not decisions_path(store).exists():
         return {}
@@ -456,9 +456,9 @@ def read_reviews(store: Path) -> dict[int, Reviewed]:
 
 
 def find_unsound(store: Path) -> list[tuple[int, str]]:
-    """Number of the frame and what is wrong, of decisions that count and cannot be as they are.
+    """Return frame number and error of each decision that counts and is impossible.
 
-    StoreError if the store or the file beside it cannot be read.
+    Raises StoreError if the store or the file of decisions cannot be read.
     """
     found = []
     for number, one in read_reviews(store).items():
@@ -473,7 +473,7 @@ def find_unsound(store: Path) -> list[tuple[int, str]]:
 def check_work(
     pixels: Iterable[tuple[float, float]], camera: Camera | None, size_px: tuple[int, int]
 ) -> None:
-    """Refuse points outside of a photo, and cameras that no station carries: ConfigError."""
+    """Raise ConfigError for points outside of a photo and for cameras impossible on a station."""
     width_px, height_px = size_px
     for x, y in pixels:
         if not (-0.5 <= x <= width_px - 0.5 and -0.5 <= y <= height_px - 0.5):
@@ -494,11 +494,11 @@ def check_work(
 
 
 def is_independent(decision: Choice, work: Work) -> bool:
-    """Whether a decision rests on more than its own camera.
+    """Whether a decision has evidence that is independent of its own camera.
 
-    One that accepts confirmed points does not where some of them only repeat the camera, see
-    `independent_pixels`, and fewer than `MIN_POINTS` do not: pages of earlier versions took its
-    guesses for confirmations.
+    An accepted decision has not if some of its confirmed points only repeat the camera, see
+    `independent_pixels`, and fewer than `MIN_POINTS` do not. The reason is that pages of earlier
+    versions saved positions predicted by the camera as confirmed points.
     """
     camera = _camera_of(work)
     if decision != "accepted" or camera is None:
@@ -511,12 +511,12 @@ def is_independent(decision: Choice, work: Work) -> bool:
 def independent_pixels(
     points: Sequence[Mapping[str, Any]], camera: Camera
 ) -> set[tuple[float, float]]:
-    """Pixels of the confirmed points that tell something which their camera does not say itself.
+    """Return the pixels of confirmed points that are independent of their camera.
 
-    ``points`` are those of a `Work`. Snapped ones do, and pairs as the engine measured them
-    ("confirmed"), and what a hand put where it is, clicked or dragged (``by_hand``). Where that is
-    not told, a point of a person does not if it lies where the camera has it. None does that is
-    switched off.
+    ``points`` are those of a `Work`. Independent points are snapped points, pairs as measured by
+    the engine ("confirmed"), and points placed by hand, clicked or dragged (``by_hand``). If
+    ``by_hand`` is not recorded, a person's point is independent unless it lies where the camera
+    predicts it. Points that are switched off are left out.
     """
     held = _select_confirmed(points)
     away_px = off_camera_px(held, camera)
@@ -528,9 +528,9 @@ def independent_pixels(
 
 
 def off_camera_px(points: Sequence[Mapping[str, Any]], camera: Camera) -> FloatArray:
-    """How far points lie from where a camera has their places, shape (n,), pixels.
+    """Return the distances of points from their positions by a camera, shape (n,), pixels.
 
-    NaN where it does not see the place.
+    NaN if the place is not visible to the camera.
     """
     x, y, lon, lat = (
         np.array([[point[name] for name in ("x", "y", "lon", "lat")] for point in points])
@@ -543,7 +543,7 @@ def off_camera_px(points: Sequence[Mapping[str, Any]], camera: Camera) -> FloatA
 
 
 def _select_confirmed(points: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those that a person stands behind."""
+    """Select the points that a person has confirmed."""
     return [point for point in points if point["origin"] in CONFIRMED and not point.get("off")]
 
 
@@ -561,7 +561,7 @@ def _camera_of(work: Work) -> Camera | None:
 
 
 def describe_judged_state(frame_index: int, result: FrameResult) -> Judged:
-    """What a decision on a frame is about."""
+    """Return the subject of a decision on a frame."""
     points = [(point.x, point.y, point.lon, point.lat) for point in result.control_points]
     return Judged(
         frame_index=frame_index,

@@ -1,4 +1,4 @@
-"""Every field, said once: store, exports, SQL, catalogue and docs take theirs from here."""
+"""Define every field once: store, exports, SQL, catalogue and docs use these definitions."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 FORMAT = "regengine"
-# 2: search_pass and hints_sha256; 3: the interval of the probability; 4: without decoys;
-# 5: pixel_aspect
+# 2: search_pass and hints_sha256; 3: the interval of the probability; 4: without decoys; 5:
+# pixel_aspect
 FORMAT_VERSION = 5
 
-# The table of fields: stores take their columns from here, exports, SQL and the catalogue theirs
-# where they tell the same thing.
+# The table of fields: stores take their columns from it, and exports, SQL and the catalogue take
+# the fields that they have in common with stores.
 
 Kind = Literal[
     "text", "real", "whole", "flag", "moment", "day", "point", "polygons", "key", "loaded"
@@ -29,29 +29,30 @@ KIND_OF_DTYPE: dict[str, Kind] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One thing that is told of a photo, a control point or a light, in whatever product.
+    """One value of a photo, a control point or a light, in any product.
 
     Kinds are ``text``, ``real`` (64-bit float), ``whole`` (64-bit integer), ``flag``, ``moment``
     (UTC), ``day`` (a date), ``point`` (longitude, latitude), ``polygons``, ``key`` (64 hexadecimal
-    digits), ``loaded`` (a server's own time of the load); each product spells them in its own way.
-    Every value may be missing, unless it is ``required``, or a key; infinite is none.
+    digits) and ``loaded`` (time of the load, set by a server). Each product has its own spelling of
+    them. Every value may be missing, unless it is ``required`` or a key. No value is infinite.
     """
 
-    name: str  # beyond the store units are in it
+    name: str  # includes the unit, except in the store
     kind: Kind
     description: str
-    units: str = ""  # empty where the values have none, or where the name tells it
+    units: str = ""  # empty if the values have no unit, or the name includes it
     required: bool = False  # whether every row has a value
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column(Field):
-    """A field as a store holds it: one dataset of a group."""
+    """A field in a store: one dataset of a group."""
 
     dtype: Dtype  # ``text`` is UTF-8 of a fixed length, padded with zero bytes
-    width: int = 1  # values per row: more give a dataset of shape (rows, width)
+    width: int = 1  # values per row: more than one gives a dataset of shape (rows, width)
     volatile: bool = False  # whether two runs of the same photos and settings may differ
-    since: int = 1  # format version that brought it; read from older ones as if values were missing
+    # Format version that introduced it; older stores are read as if values were missing
+    since: int = 1
 
 
 def _column(
@@ -69,7 +70,7 @@ def _column(
 
 
 def _declare_needed(name: str, units: str, description: str, width: int = 1, **more: Any) -> Column:
-    """A column of real numbers of which no row may be without."""
+    """Return a column of real numbers that is required in every row."""
     return _column(name, "float64", units, description, width, required=True, **more)
 
 
@@ -210,7 +211,7 @@ HYPOTHESES = (
     *_camera_columns("focal length"),
 )
 
-# Of a detection method's measures only those that it makes; NaN elsewhere.
+# Measures of a detection method are NaN if the method does not compute them.
 DETECTIONS = (
     FRAME_INDEX,
     _column("kind", "text", "", "what was detected: light"),
@@ -279,7 +280,7 @@ TEXT_COLUMNS = tuple(key for key, column in COLUMNS.items() if column.dtype == "
 
 
 def select(*names: str) -> dict[str, tuple[Column, ...]]:
-    """Some columns, such as ``frames/verdict``, and the ``frame_index`` of their groups."""
+    """Return some columns, such as ``frames/verdict``, and the ``frame_index`` of their groups."""
     chosen: dict[str, tuple[Column, ...]] = {}
     for group, _, name in (name.partition("/") for name in names):
         chosen[group] = (*chosen.get(group, (FRAME_INDEX,)), COLUMNS[group, name])
@@ -287,7 +288,7 @@ def select(*names: str) -> dict[str, tuple[Column, ...]]:
 
 
 def column_tables() -> str:
-    """The tables of docs/store.md, Markdown; ``python -m regengine.store.schema`` prints them."""
+    """Return the tables of docs/store.md; printed by ``python -m regengine.store.schema``."""
     sections = []
     for group, columns in GROUPS.items():
         lines = [

@@ -1,7 +1,7 @@
-"""Looks through a store and its parts for anything that is not as it should be.
+"""Check a store, its journal and its decisions for errors.
 
-First whether each file is laid out as its format says, then whether its rows say what rows of a
-store can say, at last whether two frames are of one photo.
+The first check is that each file has the layout of its format, the second that the values of its
+rows are valid and consistent, the last that no photo has two frames.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from regengine.store.rows import Table, Tables
 from regengine.store.schema import FORMAT_VERSION, GROUPS, Column, select
 
 READ_FRAMES = 65536
-FAR_APART = 64  # frames between two that are worth a read of their own
-EXAMPLES = 3  # frames named in a sentence
+FAR_APART = 64  # gap between two frames, in frames, above which separate reads are faster
+EXAMPLES = 3  # frames named in a message
 PROPOSALS = np.array([b"accepted", b"review"])
 POINTS = 4
-HALF_PX = 0.5  # an image reaches half a pixel beyond the centres of its outermost ones
-UNIT = 1e-6  # how far a quaternion's length may be from one
+HALF_PX = 0.5  # an image extends half a pixel beyond the centres of its outermost pixels
+UNIT = 1e-6  # tolerance of a quaternion's length around one
 
 
 def is_json_object(text: str) -> bool:
@@ -52,7 +52,7 @@ def is_time(text: str) -> bool:
     return not text or parse_iso_time(text) is not None
 
 
-# What a column may hold, in whatever group: of a text, and of numbers that are not missing
+# Valid values of a column in any group: of texts, and of numbers that are not missing
 TEXTS: dict[str, Callable[[str], object]] = {
     "verdict": lambda text: text in get_args(Verdict),
     "sha256": re.compile("([0-9a-fA-F]{64})?").fullmatch,
@@ -80,10 +80,11 @@ for _place in ("", "nadir_", "centre_", "footprint_"):
 
 @dataclass(frozen=True)
 class Problem:
-    """One kind of thing that is wrong in one file, the store or its journal.
+    """One kind of error in one file, the store or its journal.
 
-    ``code`` is short and stable, ``text`` a sentence that names the file; ``count`` is 1 for what
-    concerns the file as a whole, ``frame_index`` numbers the first frames that it concerns.
+    ``code`` is short and stable; ``text`` is a sentence that names the file. ``count`` is the
+    number of errors, 1 if the whole file is concerned. ``frame_index`` are the numbers of the first
+    frames concerned.
     """
 
     code: str
@@ -95,25 +96,25 @@ class Problem:
 
 @dataclass
 class Findings:
-    """Gathers what is wrong in one file while it is read in blocks."""
+    """Collects the errors of one file while it is read in blocks."""
 
     file: Path
     whole: list[Problem] = field(default_factory=list)
     rows: dict[tuple[str, str], list[NDArray[np.int64]]] = field(default_factory=dict)
 
     def file_wrong(self, code: str, text: str) -> None:
-        """Note something about the file as a whole."""
+        """Record an error of the whole file."""
         self.whole.append(Problem(code, f"{self.file}: {text}.", self.file))
 
     def rows_wrong(self, code: str, what: str, wrong: Any, frame_index: NDArray[np.int64]) -> None:
-        """Note rows."""
+        """Record erroneous rows."""
         wrong = np.asarray(wrong, dtype=bool)
         numbers = frame_index[wrong if wrong.ndim == 1 else wrong.any(axis=1)]
         if len(numbers):
             self.rows.setdefault((code, what), []).append(numbers)
 
     def problems(self) -> list[Problem]:
-        """Everything that was noted."""
+        """Return all recorded errors."""
         found = list(self.whole)
         for (code, what), pieces in self.rows.items():
             numbers = np.concatenate(pieces).tolist()
@@ -127,7 +128,7 @@ class Findings:
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What was found: frames that can be read, those in the journal alone, what is wrong."""
+    """Result of a check: counts of readable frames and of those only in the journal; errors."""
 
     frames: int
     unmerged_frames: int
@@ -135,9 +136,9 @@ class Verification:
 
 
 def verify_store(path: Path) -> Verification:
-    """Check a store and the journal beside it; memory is flat in the number of sound frames.
+    """Check a store and its journal; memory does not grow with the number of intact frames.
 
-    StoreError if the store cannot be opened at all, or another program writes it now.
+    Raises StoreError if the store cannot be opened, or another program is writing it.
     """
     problems = _check_file(path) if path.exists() else []
     n_frames = n_unmerged = 0
@@ -156,16 +157,16 @@ def verify_store(path: Path) -> Verification:
 
 
 def check_frames(path: Path, numbers: NDArray[np.int64]) -> tuple[Problem, ...]:
-    """Check the layout of a store and the rows of some of its frames, whose numbers ascend.
+    """Check the layout of a store and the rows of some frames, with ascending numbers.
 
-    Other frames are left alone: it takes about as long as these frames took to be written.
-    StoreError if the store cannot be opened.
+    Other frames are not checked, so that the check takes about as long as writing these frames did.
+    Raises StoreError if the store cannot be opened.
     """
     return tuple(_check_file(path, numbers))
 
 
 def _check_file(path: Path, numbers: NDArray[np.int64] | None = None) -> list[Problem]:
-    """What is wrong with a file, or with some of its frames."""
+    """Return the errors of a file, or of some of its frames."""
     findings = Findings(path)
     with open_store(path) as file:
         with raise_as_damage(path):
@@ -188,7 +189,7 @@ def _check_file(path: Path, numbers: NDArray[np.int64] | None = None) -> list[Pr
 
 
 def _check_layout(file: h5py.File, findings: Findings) -> None:
-    """Note root attributes and columns that are missing, or not as the format says."""
+    """Record missing or invalid root attributes and columns."""
     forms = {
         "created": is_time,
         "command_line": str.isprintable,
@@ -236,7 +237,7 @@ def _check_layout(file: h5py.File, findings: Findings) -> None:
 
 
 def _check_bytes(file: h5py.File, findings: Findings) -> None:
-    """Note columns whose bytes are not what was written; takes time, for all are read."""
+    """Record columns with corrupt bytes; slow, because all bytes are read."""
     for name in GROUPS:
         for column, dataset in file[name].items():
             for start in range(0, len(dataset), PIECE_ROWS):
@@ -252,7 +253,7 @@ def _check_bytes(file: h5py.File, findings: Findings) -> None:
 
 
 def _check_joins(store: StoreFile, findings: Findings) -> None:
-    """Note rows that are out of order, or that belong to no frame."""
+    """Record rows that are out of order, or that belong to no frame."""
     for group in GROUPS:
         rows, last = store.rows(group), -1
         for start in range(0, rows, READ_FRAMES):
@@ -265,7 +266,7 @@ def _check_joins(store: StoreFile, findings: Findings) -> None:
 
 
 def _check_identities(path: Path, snapshot: Snapshot) -> list[Problem]:
-    """Note photos that the store holds twice."""
+    """Record photos that are twice in the store."""
     keys = [np.empty(0, dtype=np.int64)]
     columns = select("frames/path", "frames/sha256")
     for tables in snapshot.blocks(groups=columns, frames=READ_FRAMES):
@@ -279,7 +280,7 @@ def _check_identities(path: Path, snapshot: Snapshot) -> list[Problem]:
 
 
 def _check_decisions(store: Path) -> list[Problem]:
-    """Note what people accepted and cannot be as they did."""
+    """Record impossible decisions of reviewers."""
     from regengine.store.reviews import decisions_path, find_unsound
 
     beside = decisions_path(store)
@@ -298,7 +299,7 @@ def _check_decisions(store: Path) -> list[Problem]:
 def _check_blocks(
     store: StoreFile | JournalFile, numbers: NDArray[np.int64], findings: Findings
 ) -> None:
-    """Note what is wrong with the rows of frames that lie near each other."""
+    """Record errors in the rows of frames with nearby numbers."""
     for start in range(0, len(numbers), BLOCK_FRAMES):
         block = numbers[start : start + BLOCK_FRAMES]
         tables = store.tables(int(block[0]), int(block[-1]) + 1)
@@ -312,7 +313,7 @@ def _check_blocks(
 
 
 def _wrong_values(values: NDArray[Any], column: Column) -> Iterator[tuple[str, str, Any]]:
-    """Code, sentence and rows of what one column cannot hold."""
+    """Return code, message and rows of invalid values of one column."""
     if column.dtype == "text":
         codes = {text: _wrong_text(column.name, text) for text in set(values.tolist())}
         for code in set(filter(None, codes.values())):
@@ -330,7 +331,7 @@ def _wrong_values(values: NDArray[Any], column: Column) -> Iterator[tuple[str, s
 
 
 def _wrong_text(name: str, content: bytes) -> str:
-    """The code of what is wrong with a text; empty where nothing is."""
+    """Return the error code of a text; empty if it is valid."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
@@ -339,7 +340,7 @@ def _wrong_text(name: str, content: bytes) -> str:
 
 
 def _wrong_rows(tables: Tables) -> Iterator[tuple[str, str, str, Any]]:
-    """Group, code, sentence and rows of values that do not go with each other."""
+    """Return group, code, message and rows of values that are inconsistent with each other."""
     frames, points = tables["frames"], tables["control_points"]
     hypotheses, detections = tables["hypotheses"], tables["detections"]
     index = frames["frame_index"]

@@ -1,6 +1,6 @@
-"""Writes the results of a run: to a journal while it runs, merged into the store at its end.
+"""Write the results of a run to a journal, and merge the journal into the store at the end.
 
-A merge holds neither store nor journal in memory.
+A merge reads neither store nor journal completely into memory.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ PACKAGES = (
 
 
 def root_attributes(grown: StoreFile | None = None) -> dict[str, str]:
-    """Attributes of a store written by this process now.
+    """Return the attributes of a store that this process writes now.
 
-    ``created`` (ISO 8601, UTC) is that of a store that is grown; ``command_line`` and
-    ``package_versions`` (a JSON object) are this run's.
+    ``created`` (ISO 8601, UTC) is kept from a store that is extended; ``command_line`` and
+    ``package_versions`` (a JSON object) are those of this run.
     """
     created = utc_now()
     return {
@@ -66,33 +66,35 @@ def root_attributes(grown: StoreFile | None = None) -> dict[str, str]:
 
 @cache
 def package_versions() -> dict[str, str]:
-    """Versions of Python and of the installed packages that results depend on."""
+    """Return the versions of Python and of the installed packages that results depend on."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
             versions[name] = version(name)
-        except PackageNotFoundError:  # OpenCV comes under one of two names
+        except PackageNotFoundError:  # OpenCV is installed under one of two names
             continue
     return versions
 
 
 class StoreWriter:
-    """The one writer of a store, from opening to the merge at the end of a ``with`` block.
+    """Writes a store, from opening to the merge at the end of a ``with`` block; one at a time.
 
-    While it is open, results go to the journal beside the store; at the end the store is grown, or
-    written anew, and the journal deleted. The file is made at the end of the first run, its folder
-    now if need be. What an earlier, killed run left in the journal, or in parts as older versions
-    wrote them, is merged first; ``frames`` finds what the store held then, and what was flushed
-    since. A frame is safe once `flush` has returned it. The merge happens however the block is
-    left; if it fails, the journal stays and the next start merges it. What was merged is read back
-    and checked then; ``problems`` tells what is wrong with it.
-    StoreError if the store is a foreign or damaged file, cannot be written, or is in use.
+    While it is open, results go to the journal next to the store. At the end, the store is extended
+    or rewritten, and the journal is deleted. The folder is created now if necessary, the file at
+    the end of the first run. A journal of an earlier, killed run, or parts as older versions wrote
+    them, are merged first. ``frames`` finds frames in the store as of then, and those flushed
+    since.
+
+    A frame is safe once `flush` has returned it. The merge is done however the block ends. If it
+    fails, the journal stays and the next start merges it. Merged frames are read back and checked;
+    ``problems`` lists the errors. Raises StoreError if the file is damaged or not a store, cannot
+    be written, or is in use.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.problems: tuple[Problem, ...] = ()
-        self._pending: dict[int, tuple[StoredFrame, int]] = {}  # with the place of its line
+        self._pending: dict[int, tuple[StoredFrame, int]] = {}  # with the offset of its line
         self._n_safe = 0
         self._merged = np.empty(0, dtype=np.int64)
         self._journal: Journal | None = None
@@ -117,7 +119,7 @@ class StoreWriter:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
-        """Merge the journal and let go of the store; frames never flushed are dropped."""
+        """Merge the journal and close the store; frames that were not flushed are dropped."""
         assert self._journal is not None
         self.frames.close()
         self._journal.close()
@@ -128,22 +130,22 @@ class StoreWriter:
         except StoreError:
             raise
         except OSError as failure:
-            if not isinstance(error, StoreError):  # the first failure is the one to tell
+            if not isinstance(error, StoreError):  # the first failure is the one to report
                 raise self._make_refusal(failure) from failure
         finally:
             self._lock.release()
 
     def add(self, frame: StoredFrame) -> None:
-        """Take a finished frame; it is not safe before the next `flush`."""
+        """Add a finished frame; it is not safe before the next `flush`."""
         assert self._journal is not None
         place = self._journal.append(encode_frame(frame))
         self._pending.pop(frame.frame_index, None)
         self._pending[frame.frame_index] = frame, place
 
     def flush(self) -> list[StoredFrame]:
-        """Bring what is pending to the disk: the frames that are safe now, by their numbers.
+        """Write pending frames to the disk; return the frames that are safe now, by number.
 
-        StoreError if the journal cannot be written; what was flushed before stays.
+        Raises StoreError if the journal cannot be written; frames flushed earlier stay safe.
         """
         assert self._journal is not None
         if not self._pending:
@@ -174,7 +176,7 @@ class StoreWriter:
         return make_refusal(self.path, error, safe=f"{self._n_safe} frames" if self._n_safe else "")
 
     def _merge(self) -> None:
-        """Bring what the journal holds into the store, and delete it."""
+        """Merge the journal into the store, and delete it."""
         journal = journal_path(self.path)
         if not journal.exists():
             return
@@ -187,10 +189,10 @@ class StoreWriter:
 
 
 def lock_store(store: Path) -> FileLock:
-    """Be the one writer of a store until the lock is released.
+    """Lock a store for writing until the lock is released.
 
-    StoreError (``code="store_busy"``) if another process writes to it; OSError if its folder cannot
-    be written. What writers that were killed left of files under way is deleted.
+    Raises StoreError (``code="store_busy"``) if another process writes to it, and OSError if its
+    folder cannot be written. Temporary files of killed writers are deleted.
     """
     lock = FileLock(
         store.with_name(f".{store.name}.lock"),
@@ -206,7 +208,7 @@ def lock_store(store: Path) -> FileLock:
 
 
 def grow_store(path: Path, snapshot: Snapshot) -> None:
-    """Grow a store by what its journal holds, or write it anew; the journal stays."""
+    """Extend a store by the content of its journal, or rewrite it; the journal stays."""
     numbers, newer = snapshot.frame_index, snapshot.journal.frame_index
     changed, lengths = np.isin(numbers, newer), snapshot.text_lengths()
     attributes = root_attributes(snapshot.store)
@@ -220,10 +222,10 @@ def grow_store(path: Path, snapshot: Snapshot) -> None:
 
 
 def take_in_parts(store: Path) -> None:
-    """Bring parts, as format versions up to 5 wrote them beside a store, into its journal.
+    """Move parts, as format versions up to 5 wrote them next to a store, into its journal.
 
-    One that is damaged is left where it is, under another name. StoreError if a version that writes
-    parts is at work; OSError if the journal cannot be written.
+    A damaged part is kept under another name. Raises StoreError if a version that writes parts is
+    running, and OSError if the journal cannot be written.
     """
     folder = store.with_name(f"{store.name}.parts")
     if not folder.is_dir():
