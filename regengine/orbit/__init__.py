@@ -1,7 +1,7 @@
-"""Where the station was: element sets, propagation and its uncertainty, Earth, Sun and Moon.
+"""Position of the station: element sets, propagation, uncertainty, Earth rotation, Sun and Moon.
 
-Documented for use from Python: times are UTC, arrays in kilometres, radians or degrees as their
-names say, whatever the shape of the times.
+The functions can be used from Python. Times are UTC. Arrays are in kilometres, radians or degrees,
+as their names indicate, for any shape of the times.
 """
 
 from regengine.orbit.propagation import (

@@ -1,4 +1,4 @@
-"""Element sets against positions that the Station told of itself."""
+"""Compare element sets with positions that the Station measured itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from regengine.orbit.uncertainty import orbit_sigma
 
 
 class Track(Protocol):
-    """Positions that are known: seconds of UTC since 2000-01-01 12:00; ECEF, (n, 3), metres."""
+    """Known positions: seconds of UTC since 2000-01-01 12:00; ECEF, (n, 3), metres."""
 
     @property
     def time_s(self) -> FloatArray:
@@ -26,31 +26,32 @@ class Track(Protocol):
 
     @property
     def position_ecef_m(self) -> FloatArray:
-        """Positions."""
+        """Positions, ECEF, (n, 3), metres."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CheckedSet:
-    """How far an element set has the Station from where it was, over a track.
+    """Position error of an element set, from comparison with a track.
 
-    Values have shape (3,): along the orbit, across it and in height, kilometres, from where the set
-    has it to where it was, negative where the Station was behind; across and in height once the
-    place along the orbit is right. ``sigma_km`` is what `orbit_sigma` has for a set of that age.
+    Values have shape (3,): along the orbit, across it and in height, kilometres. They point from
+    the predicted to the true position, negative where the Station was behind. The values across and
+    in height are those at the corrected place along the orbit. ``sigma_km`` is `orbit_sigma` for a
+    set of that age.
     """
 
     element_set: ElementSet
-    age_h: float  # of the set at the middle of the track; negative where it was issued afterwards
-    is_chosen: bool  # whether a photo of that time would be placed by it
-    contradiction: str | None  # a sentence where it contradicts its neighbours
+    age_h: float  # of the set at the middle of the track; negative if it was issued afterwards
+    is_chosen: bool  # whether it would be used for a photo of that time
+    contradiction: str | None  # a sentence if it contradicts its neighbours
     mean_km: FloatArray
     sd_km: FloatArray
     sigma_km: tuple[float, float, float]
 
 
 def check_element_sets(tles: TleSet, track: Track, within_days: float) -> list[CheckedSet]:
-    """Compare the sets around a track with it, by age.
+    """Compare the sets around a track with it, ordered by age.
 
-    EphemerisError if there is none within so many days of its middle.
+    Raises EphemerisError if there is none within the given number of days of its middle.
     """
     middle = utc_of(0.5 * (track.time_s[0] + track.time_s[-1]) / DAY_S)
     chosen = tles.best_for(middle)
@@ -83,10 +84,10 @@ def check_element_sets(tles: TleSet, track: Track, within_days: float) -> list[C
 def measure_track_error(
     element_set: ElementSet, time_s: FloatArray, position_ecef_m: FloatArray
 ) -> FloatArray:
-    """Along, across, in height, shape (n, 3), km: from where a set has the Station to where it was.
+    """Return the error of a set along, across and in height, shape (n, 3), km, predicted to true.
 
-    Along the orbit is the way to the point that is nearest to the truth; the others are what is
-    left there.
+    The error along the orbit is the distance to the point that is nearest to the true position. The
+    others are the remaining distances there.
     """
     days = time_s / DAY_S
     angle = sidereal_angle_rad(days)
@@ -108,7 +109,7 @@ def measure_track_error(
 
 
 def describe_checked_set(one: CheckedSet) -> dict[str, Any]:
-    """A checked set, ready for JSON."""
+    """Describe a checked set, ready for JSON."""
     parts = ("along", "cross", "radial")
     values = (("mean", one.mean_km), ("sd", one.sd_km), ("sigma", one.sigma_km))
     return {

@@ -1,4 +1,4 @@
-"""What a file of element sets covers, and where its satellite was, as facts for JSON."""
+"""Describe the coverage of an element set file and the satellite's position, as facts for JSON."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from regengine.orbit.rotation import utc_of
 from regengine.orbit.sun_moon import sun_moon
 from regengine.orbit.tle import TleSet
 
-MIN_GAP_DAYS = 10.0  # between epochs: further from one, only the orbit's plane is known
+# Between epochs: with larger distances to an epoch, only the orbital plane is known
+MIN_GAP_DAYS = 10.0
 _SIGMAS = ("sigma_along_km", "sigma_cross_km", "sigma_radial_km")
 _ANGLES = ("sun_elevation_deg", "sun_azimuth_deg", "moon_elevation_deg", "moon_azimuth_deg")
 
 
 def describe_element_sets(tles: TleSet) -> dict[str, Any]:
-    """What a file of element sets covers, ready for JSON."""
+    """Describe the coverage of a file of element sets, ready for JSON."""
     days = tles.epoch_days
     gaps = [
         {
@@ -43,9 +44,9 @@ def describe_element_sets(tles: TleSet) -> dict[str, Any]:
 
 
 def describe_position(tles: TleSet, time: datetime) -> dict[str, Any]:
-    """Where the satellite was at a time, how well that is known, and what light there was.
+    """Describe the satellite's position at a time, its uncertainty, and the illumination.
 
-    EphemerisError if the element sets do not reach the time.
+    Raises EphemerisError if the element sets do not cover the time.
     """
     chosen, refused = tles.choose(time)
     position = position_from_elements(chosen, time)
@@ -70,5 +71,5 @@ def describe_position(tles: TleSet, time: datetime) -> dict[str, Any]:
 
 
 def _stamp(time: datetime) -> str:
-    """A time in UTC to milliseconds, where it has any."""
+    """Format a time in UTC, with milliseconds if it has any."""
     return iso_utc(time, "milliseconds" if time.microsecond else "seconds")

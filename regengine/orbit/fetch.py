@@ -1,4 +1,4 @@
-"""Element sets of today, from a source that asks for no account."""
+"""Download current element sets from a source that requires no account."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from regengine.io.urls import parse_host
 from regengine.orbit.tle_format import check_pairs, pair_lines
 
 CELESTRAK = "https://celestrak.org/NORAD/elements/gp.php?CATNR=25544&FORMAT=tle"
-# What is fetched is of now; older than this the place along the orbit is not known any more
+# Downloaded sets are current; for older photos, the place along the orbit is unknown
 LATEST_DAYS = 30.0
 WHERE_ELSE = (
     "get element sets of the ISS (25544) around that date from space-track.org (GP history, free "
@@ -22,7 +22,7 @@ WHERE_ELSE = (
 
 
 def check_reach(around: datetime, now: datetime | None = None) -> None:
-    """EphemerisError, with where to get a file, for a time that today's sets do not reach."""
+    """Raise EphemerisError, with a source of files, for a time that current sets do not cover."""
     days = abs(((now or datetime.now(UTC)) - around).total_seconds()) / DAY_S
     if days > LATEST_DAYS:
         raise EphemerisError(
@@ -31,14 +31,14 @@ def check_reach(around: datetime, now: datetime | None = None) -> None:
 
 
 def fetch_latest() -> bytes:
-    """The ISS's latest element sets; EphemerisError if the source cannot be reached or has none.
+    """Download the ISS's latest element sets; EphemerisError if the source fails or has none.
 
-    The source is CelesTrak, or what the environment variable REGENGINE_CELESTRAK names.
+    The source is CelesTrak, or the address in the environment variable REGENGINE_CELESTRAK.
     """
     url = os.environ.get("REGENGINE_CELESTRAK") or CELESTRAK
     client = HttpClient(
         RetryPolicy(attempts=3, connect_attempts=2),
-        # To another host only where that is as safe
+        # Redirections to another host are only followed to https
         may_follow=lambda source, target: target.startswith("https://"),
     )
     try:

@@ -1,4 +1,4 @@
-"""Missions of the station: how high it flew in each."""
+"""Missions of the station and their orbital heights."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from regengine.errors import ConfigError
 
-# The station flew at 330 to 400 km until it was raised in the summer of 2011, in which expedition
-# 28 was on board, and above 395 km since
+# The station flew at 330 to 400 km until it was raised in the summer of 2011, during expedition 28,
+# and above 395 km since
 RAISED_MISSION = 28
 # The first module's launch
 FIRST_FLOWN_UTC = datetime(1998, 11, 20, 6, 40, tzinfo=UTC)
@@ -16,9 +16,9 @@ LOW_KM, HIGH_KM, ANY_KM = (325.0, 405.0), (390.0, 440.0), (325.0, 440.0)
 
 
 def mission_heights_km(mission: str) -> tuple[float, float]:
-    """Heights between which the station flew in a mission, ``ISS030``, ``ISS030-E`` or ``30``.
+    """Return the range of heights of the station in a mission, ``ISS030``, ``ISS030-E`` or ``30``.
 
-    ConfigError if it is no mission.
+    Raises ConfigError if it is not a mission.
     """
     found = re.fullmatch(r"(?:ISS)?0*([1-9][0-9]{0,2})(?:-E)?", mission.strip(), re.IGNORECASE)
     if found is None:
@@ -32,10 +32,10 @@ def mission_heights_km(mission: str) -> tuple[float, float]:
 
 
 def doubt_time(time_utc: datetime, now_utc: datetime | None = None) -> str | None:
-    """Why no photo can have been taken from the station then, half a sentence; None if one can."""
+    """Return why no photo from the station is possible at a time, as a clause; None if it is."""
     if time_utc < FIRST_FLOWN_UTC:
         return f"before the station's first flight ({FIRST_FLOWN_UTC:%B %Y})"
-    # Of this machine, whose own clock and zone may be off
+    # By the clock of this machine, whose time and zone may be wrong
     if time_utc > (now_utc or datetime.now(UTC)) + timedelta(days=1):
         return "in the future"
     return None

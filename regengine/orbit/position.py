@@ -1,4 +1,4 @@
-"""Which of the known positions to start from: an option, an element set, or a record."""
+"""Choose the position where a search starts: from an option, an element set, or a record."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
 RAISED_UTC = datetime(2011, 7, 1, tzinfo=UTC)
 LOW_ALTITUDE_KM, HIGH_ALTITUDE_KM = 350.0, 415.0
 ASSUMED_ALTITUDE_SIGMA_KM = 20.0
-# Nine in ten recorded nadirs lie within 66 km along the orbit and 6 km across it, on some days they
-# drift along it by up to 180 km, and 2 % lie hundreds of kilometres away: those contradict it.
+# Nine in ten recorded nadirs lie within 66 km along the orbit and 6 km across it. On some days they
+# drift along it by up to 180 km. 2 % lie hundreds of kilometres away: those contradict the orbit.
 WRONG_CROSS_KM, WRONG_ALONG_KM = 100.0, 400.0
-MAX_TOLD = 10  # values of a table that are left out, a sentence each
+MAX_TOLD = 10  # messages about values of a table that are left out
 
 
 def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
-    """Position of the camera from what is known of a frame.
+    """Choose the position of the camera from the known data of a frame.
 
-    A nadir given as an option counts most. Then comes the element set, unless it is so old that a
-    recorded nadir is better known along the track; a record that contradicts the orbit comes last,
-    since in 2 % of the archive's night frames time and nadir cannot both be right. Orbit or record,
-    the other one is kept as the alternative. EphemerisError if nothing is known, or the element
-    sets do not reach the photo's time.
+    A nadir given as an option has priority. The element set is next, unless it is so old that a
+    recorded nadir is more accurate along the track. A record that contradicts the orbit is last,
+    because in 2 % of the archive's night frames time and nadir cannot both be right. Of orbit and
+    record, the one not chosen is returned as the alternative. Raises EphemerisError if nothing is
+    known, or the element sets do not cover the photo's time.
     """
     orbit = None
     if tles is not None and frame.time_utc is not None:
@@ -92,7 +92,7 @@ def _place_above(
     sigma_km: tuple[float, float, float],
     orbit: CameraPosition | None,
 ) -> CameraPosition:
-    """The position above a place, at the height of the frame, of its orbit, or of its time."""
+    """Return the position above a place, at the height of the frame, its orbit, or its time."""
     lon, lat = place
     along_km, cross_km, radial_km = sigma_km
     altitude_km = frame.altitude_km
@@ -110,7 +110,7 @@ def _place_above(
 
 
 def contradicts(given: CameraPosition, orbit: CameraPosition) -> bool:
-    """Whether a nadir lies further from the orbit than an honest one can."""
+    """Whether a nadir is further from the orbit than errors of correct records explain."""
     up = local_axes(orbit.lon, orbit.lat)[2]
     assert orbit.velocity_ecef_m_s is not None
     across = np.cross(up, orbit.velocity_ecef_m_s)
@@ -124,13 +124,13 @@ def contradicts(given: CameraPosition, orbit: CameraPosition) -> bool:
     )
 
 
-# Of a file, read once for many photos
+# Each file is read once for many photos
 element_sets = lru_cache(maxsize=4)(load_tle_file)
 
 
 @lru_cache(maxsize=4)
 def frame_records(path: Path) -> FrameRecords:
-    """Records of a table; what of it is not understood is told once, not by each worker."""
+    """Read the records of a table; unparsable values are logged once, not by each worker."""
     records = load_frame_records(path)
     if parent_process() is None:
         log = logging.getLogger("regengine")

@@ -1,4 +1,4 @@
-"""Where the camera was: an element set and a time, or a known nadir."""
+"""Compute the camera position from an element set and a time, or from a known nadir."""
 
 from __future__ import annotations
 
@@ -30,52 +30,53 @@ from regengine.orbit.uncertainty import orbit_sigma
 # the track and 5.8 km across it (printed to 0.1 degrees), 66 / 1.645 = 40 and 5.8 / 1.645 = 3.5.
 # Their altitude, in whole nautical miles, scatters by 0.6 km.
 RECORD_SIGMA_KM = (40.0, 4.0, 1.0)
-# From what a place that a photo shows is seen: as far as most frames look
+# Distance of the camera from a place that a photo shows: the range of most frames
 CENTRE_SIGMA_KM = (900.0, 900.0, 5.0)
-# Of a nadir that a person gives: no better along the track, and often read off a map.
+# Nadir given by a person: no more accurate along the track, and often read off a map.
 NADIR_SIGMA_KM = (40.0, 15.0, 5.0)
 
-# Of 15,748 element sets of the ISS, 1998-2026, nine in ten have B* between these, half more and
-# half less than the middle one (per Earth radius)
+# Nine in ten of 15,748 element sets of the ISS, 1998-2026, have B* (per Earth radius) between
+# these, with as many above the median as below
 USUAL_BSTAR = (2.1e-5, 8.2e-4)
-TYPICAL_BSTAR = 2.1e-4  # the middle one of 15,748 element sets
+TYPICAL_BSTAR = 2.1e-4  # median of 15,748 element sets
 SGP4_EPOCH_JULIAN_DATE = 2433281.5  # 1949-12-31, from which SGP4 counts days
 
-INCLINATION_DEG = 51.64  # the ISS's, within 0.03 degrees since 1998
+INCLINATION_DEG = 51.64  # of the ISS, within 0.03 degrees since 1998
 GRAVITATION_M3_S2 = 3.986004418e14  # WGS84, NIMA TR8350.2, table 3.1
-# The plane turns westward by 5.0 degrees a day (the Earth's oblateness, at 400 km), the Earth
-# eastward below it: what a track on the ground shows is both together.
+# The orbital plane precesses westward by 5.0 degrees a day (Earth oblateness, at 400 km), and the
+# Earth rotates eastward below it: a ground track results from both.
 NODE_RATE_RAD_S = np.radians(-5.0) / DAY_S
 GROUND_RATE_RAD_S = EARTH_RATE_RAD_S - NODE_RATE_RAD_S
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CameraPosition:
-    """Where the camera was, and one sigma of that along the orbit, across it and in height.
+    """Position of the camera, with one sigma along the orbit, across it and in height.
 
     Vectors have shape (3,), Earth-centred, Earth-fixed; places are geodetic, degrees (WGS84).
     """
 
     time_utc: datetime | None  # of the photograph
     position_ecef_m: FloatArray
-    velocity_ecef_m_s: FloatArray | None  # over the turning Earth; None: only a nadir is known
+    # Relative to the rotating Earth; None if only a nadir is known
+    velocity_ecef_m_s: FloatArray | None
     lon: float
     lat: float
     altitude_km: float  # above the WGS84 ellipsoid
-    source: str  # "tle", "option", "record", "centre"; "lights" where the photo's own told
+    source: str  # "tle", "option", "record", "centre", or "lights" if found from the photo's lights
     tle_age_h: float | None = None  # time of the photograph minus the element set's epoch
     sigma_along_km: float
     sigma_cross_km: float
     sigma_radial_km: float
-    element_set: ElementSet | None = None  # what the position was computed from
-    # What another source says; worth a search where this one leads nowhere
+    element_set: ElementSet | None = None  # element set from which the position was computed
+    # Position by another source; used for a search if this one gives no solution
     alternative: CameraPosition | None = None
 
 
 def camera_position(tles: TleSet, time_utc: datetime) -> CameraPosition:
-    """Position of the satellite at a time, by SGP4 from the best element set.
+    """Compute the position of the satellite at a time, by SGP4 from the best element set.
 
-    EphemerisError if no element set lies within a year of the time, or SGP4 cannot reach it.
+    Raises EphemerisError if no element set lies within a year of the time, or SGP4 fails there.
 
     References
     ----------
@@ -85,7 +86,7 @@ def camera_position(tles: TleSet, time_utc: datetime) -> CameraPosition:
 
 
 def position_from_elements(element_set: ElementSet, time_utc: datetime) -> CameraPosition:
-    """Position of the satellite at a time, by SGP4 from one given element set."""
+    """Compute the position of the satellite at a time, by SGP4 from a given element set."""
     days = days_since_j2000(time_utc)
     position_km, velocity_km_s = propagate_teme(element_set, np.array([days]))
     angle = sidereal_angle_rad(days)
@@ -117,15 +118,16 @@ def track_positions(
     clock_offsets_s: ArrayLike,
     slide_offsets_s: ArrayLike,
 ) -> FloatArray:
-    """Positions if the camera's clock, or the satellite's place on its orbit, was off.
+    """Compute positions for offsets of the camera's clock or of the satellite along its orbit.
 
-    A clock offset moves the satellite *and* turns the Earth: the photograph was taken that much
-    later than its clock says. A slide moves the satellite alone, along an orbit that stands still
-    in space: the element set has it that much too late. The plane's own slow turning (5 degrees a
-    day) belongs to the time, not to the slide.
+    A clock offset moves the satellite *and* rotates the Earth: the photograph was taken that much
+    later than its clock indicates. A slide only moves the satellite, along an orbit that is fixed
+    in space: the element set is late by that time. The slow precession of the plane (5 degrees a
+    day) is part of a clock offset, not of a slide.
 
     Offsets have shape (n,) or are broadcast to it; positive ones move the satellite forward.
-    Positions are ECEF, metres, shape (n, 3). EphemerisError if SGP4 cannot reach one of the times.
+    Positions are ECEF, metres, shape (n, 3). Raises EphemerisError if SGP4 fails at one of the
+    times.
     """
     clock_s, slide_s = np.broadcast_arrays(
         np.atleast_1d(np.asarray(clock_offsets_s, float)),
@@ -139,7 +141,7 @@ def track_positions(
 
 
 def propagate_teme(element_set: ElementSet, days: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Position (km) and velocity (km/s) in SGP4's frame at days since J2000, shape (n, 3) each."""
+    """Compute TEME position (km) and velocity (km/s) at days since J2000, shape (n, 3) each."""
     from sgp4.api import SGP4_ERRORS
 
     julian = np.full(len(days), J2000_JULIAN_DATE)
@@ -163,11 +165,11 @@ def position_from_nadir(
     time_utc: datetime | None = None,
     sigma_km: tuple[float, float, float] | None = None,
 ) -> CameraPosition:
-    """Position above a geodetic nadir; the direction of flight stays unknown.
+    """Return the position above a geodetic nadir; the direction of flight is unknown.
 
-    ``sigma_km`` is one sigma along the track, across it and in height; without it that of the
-    ``source``, "option", "record", "centre" or "lights". EphemerisError if the place is none on
-    Earth, or the altitude is not above it.
+    ``sigma_km`` is one sigma along the track, across it and in height. By default, it is that of
+    the ``source``, "option", "record", "centre" or "lights". Raises EphemerisError if the place is
+    not a valid position on Earth, or the altitude is not above it.
     """
     if not (abs(lat) <= 90.0 and abs(lon) <= 360.0):
         raise EphemerisError(
@@ -199,10 +201,10 @@ def _as_utc(time: datetime) -> datetime:
 
 
 def drag_shift_km(element_set: ElementSet, time_utc: datetime) -> float:
-    """How far along the orbit usual drag has the station from where a set's own drag has it.
+    """Compute the along-track shift of the station for typical drag instead of a set's own.
 
-    Kilometres, positive ahead, more than an orbit where drag says so; 0 for sets whose drag is
-    usual, or that SGP4 cannot propagate with other drag.
+    Kilometres, positive ahead, possibly more than one revolution. 0 for sets with usual drag, and
+    for sets that SGP4 cannot propagate with other drag.
     """
     own = element_set.satrec()
     if USUAL_BSTAR[0] <= own.bstar <= USUAL_BSTAR[1]:
@@ -212,13 +214,14 @@ def drag_shift_km(element_set: ElementSet, time_utc: datetime) -> float:
     turn, quarter = (ahead_rad(own, usual, part * days) for part in (1.0, 0.25))
     if not np.isfinite(turn + quarter):
         return 0.0
-    # Drag counts as the square of time: a quarter of it tells how many whole turns there are
+    # The effect of drag grows with the square of time: a quarter of the time gives the number of
+    # whole revolutions
     turn += 2.0 * np.pi * round((16.0 * quarter - turn) / (2.0 * np.pi))
     return ORBIT_RADIUS_KM * turn
 
 
 def with_drag_term(record: Satrec, bstar: float) -> Satrec:
-    """The same mean elements with another drag term."""
+    """Return the same mean elements with another drag term."""
     other = Satrec()
     other.sgp4init(
         WGS72,
@@ -239,7 +242,7 @@ def with_drag_term(record: Satrec, bstar: float) -> Satrec:
 
 
 def ahead_rad(record: Satrec, other: Satrec, days: float) -> float:
-    """Angle by which another set is ahead of one so long after its epoch; NaN where SGP4 fails."""
+    """Return the angle by which another set is ahead some time after epoch; NaN if SGP4 fails."""
     error, position, velocity = record.sgp4_tsince(1440.0 * days)
     other_error, there, _ = other.sgp4_tsince(1440.0 * days)
     if error or other_error:
@@ -250,7 +253,7 @@ def ahead_rad(record: Satrec, other: Satrec, days: float) -> float:
 def turn_ahead_rad(
     position: Sequence[float], velocity: Sequence[float], there: Sequence[float]
 ) -> float:
-    """Angle along an orbit from where the station is to another place, at most half a turn."""
+    """Return the angle along an orbit from the station to another place, within half a turn."""
     up = np.array(position, float) / np.linalg.norm(position)
     across = np.cross(up, velocity)
     ahead = np.cross(across / np.linalg.norm(across), up)
@@ -260,11 +263,11 @@ def turn_ahead_rad(
 def nadir_track_positions(
     lon_deg: float, lat_deg: float, altitude_km: float, along_km: ArrayLike, ascending: bool
 ) -> FloatArray:
-    """ECEF positions (n, 3), metres, along the orbit through a nadir, over the turning Earth.
+    """Compute ECEF positions (n, 3), metres, along the orbit through a nadir; the Earth rotates.
 
-    They are where the ISS was a little earlier or later, at constant height: good to 2 km within
-    500 km of the nadir. Distances (n,) on the ground along the track are positive forward;
-    ``ascending`` says whether the ISS flew northward there.
+    They are the positions of the ISS a little earlier or later, at constant height, accurate to
+    2 km within 500 km of the nadir. Distances (n,) on the ground along the track are positive
+    forward. ``ascending`` indicates whether the ISS flew northward there.
     """
     position, velocity = _state(lon_deg, lat_deg, altitude_km, ascending)
     radius_m = float(np.linalg.norm(position))
@@ -282,13 +285,13 @@ def nadir_track_positions(
 def _state(
     lon_deg: float, lat_deg: float, altitude_km: float, ascending: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """ECEF position (m) and velocity over the ground (m/s) of a circular orbit at a nadir."""
+    """Return ECEF position (m) and ground velocity (m/s) of a circular orbit at a nadir."""
     position = geodetic_to_ecef(lon_deg, lat_deg, 1000.0 * altitude_km)
     radius_m = float(np.linalg.norm(position))
     up = position / radius_m
     east = np.array([-up[1], up[0], 0.0]) / np.hypot(up[0], up[1])
     north = np.cross(up, east)
-    # The angle between plane and equator fixes the direction at a geocentric latitude.
+    # The inclination determines the direction of flight at a geocentric latitude.
     eastward = min(1.0, np.cos(np.radians(INCLINATION_DEG)) / np.hypot(up[0], up[1]))
     northward = np.sqrt(1.0 - eastward**2) * (1.0 if ascending else -1.0)
     speed_m_s = np.sqrt(GRAVITATION_M3_S2 / radius_m)

@@ -1,7 +1,7 @@
-"""How the Earth has turned: UTC to UT1 to sidereal angle, and SGP4's frame to Earth-fixed.
+"""Earth rotation: UTC to UT1 to sidereal angle, and SGP4's frame to Earth-fixed.
 
-Written out rather than taken from astropy, whose import alone takes half a second; the tests hold
-it against astropy to 50 m. Polar motion (0.5 arc seconds, 16 m at the orbit) is left out.
+Implemented here and not with astropy, whose import takes half a second. Tests compare it with
+astropy to 50 m. Polar motion (0.5 arc seconds, 16 m at the orbit) is neglected.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ LIGHT_AU_PER_DAY = 173.1446326846693  # IAU 2012 system of astronomical constant
 
 
 def days_since_j2000(time_utc: datetime) -> float:
-    """Days of UTC since 2000-01-01 12:00, good to a microsecond; a naive time is UTC."""
+    """Return days of UTC since 2000-01-01 12:00, to a microsecond; a naive time is UTC."""
     if time_utc.tzinfo is None:
         time_utc = time_utc.replace(tzinfo=UTC)
     return (time_utc - J2000) / timedelta(days=1)
 
 
 def utc_of(days: float) -> datetime:
-    """UTC time of a number of days since 2000-01-01 12:00."""
+    """Return the UTC time of a number of days since 2000-01-01 12:00."""
     return J2000 + timedelta(days=float(days))
 
 
 @lru_cache(maxsize=1)
 def ut1_table() -> tuple[FloatArray, FloatArray, FloatArray]:
-    """UT1 − UTC by day, from the IERS table that comes with the package astropy-iers-data."""
+    """Read UT1 − UTC by day, from the IERS table in the package astropy-iers-data."""
     import astropy_iers_data
 
     days, offsets = [], []
     with Path(astropy_iers_data.IERS_A_FILE).open(encoding="ascii") as table:
-        for line in table:  # columns 8-15 and 59-68: ReadMe.finals2000A beside the table
+        for line in table:  # columns 8-15 and 59-68: ReadMe.finals2000A next to the table
             if line[58:68].strip():
                 days.append(float(line[7:15]) - J2000_MODIFIED_JULIAN_DATE)
                 offsets.append(float(line[58:68]))
@@ -56,10 +56,10 @@ def ut1_table() -> tuple[FloatArray, FloatArray, FloatArray]:
 
 
 def ut1_minus_utc_s(days: ArrayLike) -> FloatArray:
-    """UT1 − UTC, seconds, at days since J2000 (UTC); past the table's ends its last value.
+    """Return UT1 − UTC, seconds, at days since J2000 (UTC); beyond the table, its last value.
 
     One second of it is 465 m at the equator. The Earth drifts by less than half a second a year
-    from the last tabulated value, so an old table costs at most 0.2 km in a year.
+    from the last tabulated value, so an old table causes an error of at most 0.2 km in a year.
     """
     tabulated, smooth_s, leap_s = ut1_table()
     wanted = np.asarray(days, float)
@@ -80,7 +80,7 @@ def sidereal_angle_rad(days: ArrayLike) -> FloatArray:
     utc = np.asarray(days, float)
     ut1 = utc + ut1_minus_utc_s(utc) / DAY_S
     century = ut1 / 36525.0
-    # Whole turns leave by the remainder of the day, so that nothing is lost to rounding.
+    # Whole rotations are removed by the remainder of the day, to avoid rounding errors.
     seconds = (
         67310.54841
         + DAY_S * np.mod(ut1, 1.0)
@@ -90,7 +90,7 @@ def sidereal_angle_rad(days: ArrayLike) -> FloatArray:
 
 
 def teme_to_ecef(vector_teme: ArrayLike, angle_rad: ArrayLike) -> FloatArray:
-    """Turn vectors (..., 3) of SGP4's frame (true equator, mean equinox) into Earth-fixed axes.
+    """Rotate vectors (..., 3) from SGP4's frame (true equator, mean equinox) to Earth-fixed axes.
 
     The angle is that of `sidereal_angle_rad`; velocities stay inertial.
     """
@@ -98,7 +98,7 @@ def teme_to_ecef(vector_teme: ArrayLike, angle_rad: ArrayLike) -> FloatArray:
 
 
 def turn_about_pole(vector: ArrayLike, angle_rad: ArrayLike) -> FloatArray:
-    """Turn vectors, shape (..., 3), eastward about the third axis by an angle in radians."""
+    """Rotate vectors, shape (..., 3), eastward about the third axis by an angle in radians."""
     given = np.asarray(vector, float)
     cosine, sine = np.cos(angle_rad), np.sin(angle_rad)
     return np.stack(
@@ -113,7 +113,7 @@ def turn_about_pole(vector: ArrayLike, angle_rad: ArrayLike) -> FloatArray:
 
 @contextmanager
 def far_times() -> Iterator[None]:
-    """ERFA without its warnings of leap seconds to come and of centuries far off."""
+    """Suppress ERFA's warnings about future leap seconds and distant centuries."""
     import erfa
 
     with warnings.catch_warnings():
@@ -122,7 +122,7 @@ def far_times() -> Iterator[None]:
 
 
 def terrestrial_time(days: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Terrestrial Time at days of UTC since J2000, as Julian dates in two parts."""
+    """Return Terrestrial Time at days of UTC since J2000, as two-part Julian dates."""
     import erfa
 
     with far_times():
@@ -131,7 +131,7 @@ def terrestrial_time(days: ArrayLike) -> tuple[FloatArray, FloatArray]:
 
 
 def icrs_to_itrf(time_utc: datetime) -> FloatArray:
-    """Rotation matrix (3, 3) from ICRS to Earth-fixed axes at a moment; a naive time is UTC.
+    """Return the rotation matrix (3, 3) from ICRS to Earth-fixed axes; a naive time is UTC.
 
     IAU 2006 precession, IAU 2000A nutation and the Earth rotation angle, without polar motion.
 
@@ -148,7 +148,7 @@ def icrs_to_itrf(time_utc: datetime) -> FloatArray:
 
 
 def turn_by_clock(rotation: FloatArray, seconds: float) -> FloatArray:
-    """The rotation of `icrs_to_itrf` some seconds later, good to 0.1 arc seconds in half a day."""
+    """Return `icrs_to_itrf` some seconds later, accurate to 0.1 arc seconds in half a day."""
     angle = EARTH_RATE_RAD_S * seconds
     cosine, sine = np.cos(angle), np.sin(angle)
     turn = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]])
@@ -156,9 +156,9 @@ def turn_by_clock(rotation: FloatArray, seconds: float) -> FloatArray:
 
 
 def earth_velocity(time_utc: datetime) -> FloatArray:
-    """Velocity (3,) of the Earth about the Solar System's centre of mass, as a share of light's.
+    """Return the Earth's barycentric velocity (3,) in units of the speed of light.
 
-    ICRS axes; about 1e-4 long, 20.5 arc seconds. A naive time is UTC.
+    ICRS axes; magnitude about 1e-4, 20.5 arc seconds. A naive time is UTC.
     """
     import erfa
 
@@ -168,12 +168,12 @@ def earth_velocity(time_utc: datetime) -> FloatArray:
 
 
 def aberration_turn(towards: ArrayLike, velocity: FloatArray) -> FloatArray:
-    """Rotation vector (radians) by which aberration turns the sky about a direction.
+    """Return the rotation vector (radians) of stellar aberration about a direction.
 
-    It takes directions of the catalogue to those seen. A moving observer sees a star at s where it
-    would stand at s + v - (v . s) s without motion, to first order. About one direction that is the
-    turn s x v; across 30 degrees of sky it differs from it by at most half a radian's share, 10 arc
-    seconds for the Earth's velocity. The observer's velocity is a share of light's.
+    It rotates catalogue directions to apparent ones. To first order, a moving observer sees a star
+    at s that would be at s + v - (v . s) s without motion. About one direction, this is the
+    rotation s x v. Across 30 degrees of sky, the difference is at most half a radian's share, 10
+    arc seconds for the Earth's velocity. The observer's velocity is in units of the speed of light.
 
     References
     ----------

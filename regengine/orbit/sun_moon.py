@@ -1,4 +1,4 @@
-"""Where the Sun and the Moon stood over a place, which makes it night, twilight or moonlit."""
+"""Compute Sun and Moon over a place, which determine night, twilight and moonlight."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from regengine.orbit.rotation import (
 )
 
 AU_M = 149_597_870_700.0  # IAU 2012, resolution B2
-STEP_DAYS = 1.0 / 24.0  # in which the Moon's way bends by 2 arc seconds from a straight line
+# The Moon's path deviates by 2 arc seconds from a straight line in this time
+STEP_DAYS = 1.0 / 24.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class SunMoon:
-    """Directions seen from a place on the ellipsoid (height 0), without refraction.
+    """Directions from a place on the ellipsoid (height 0), without refraction.
 
     Elevations are above the horizontal plane, azimuths east of north, degrees.
-    ``moon_illumination`` is the lit fraction of the Moon's disc, 0 to 1.
+    ``moon_illumination`` is the illuminated fraction of the Moon's disc, 0 to 1.
     """
 
     sun_elevation_deg: float
@@ -36,10 +37,10 @@ class SunMoon:
 
 
 def sun_moon(time_utc: datetime, lon: float, lat: float) -> SunMoon:
-    """Sun and Moon at a time (a naive one is UTC) and place, by ``ephem`` (good to 0.01 degrees).
+    """Compute Sun and Moon at a time (naive: UTC) and place, by ``ephem`` (to 0.01 degrees).
 
-    The Moon's parallax is that of this place at height 0; at the ISS's height the Moon stands up to
-    0.06 degrees elsewhere.
+    The Moon's parallax is that of this place at height 0. At the ISS's height, the Moon's position
+    differs by up to 0.06 degrees.
     """
     import ephem
 
@@ -60,10 +61,10 @@ def sun_moon(time_utc: datetime, lon: float, lat: float) -> SunMoon:
 
 
 def sun_direction(time_utc: datetime) -> FloatArray:
-    """Direction of the Sun in ECEF, a unit vector, shape (3,)."""
+    """Return the direction of the Sun in ECEF, a unit vector, shape (3,)."""
     seen = sun_moon(time_utc, 0.0, 0.0)
     elevation, azimuth = np.radians([seen.sun_elevation_deg, seen.sun_azimuth_deg])
-    # Where the equator meets the prime meridian, up is x, east y and north z
+    # At the intersection of equator and prime meridian, up is x, east is y and north is z
     return np.array(
         [
             np.sin(elevation),
@@ -75,10 +76,11 @@ def sun_direction(time_utc: datetime) -> FloatArray:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SunMoonOver:
-    """What stood over places at times; arrays of shape (n,).
+    """Sun and Moon over places at given times; arrays of shape (n,).
 
-    Elevations are of the middles of the discs above the horizontal plane of the ellipsoid, without
-    refraction, degrees; ``moon_illumination`` is the lit share of the disc, 0 to 1.
+    Elevations are those of the centres of the discs above the horizontal plane of the ellipsoid,
+    without refraction, degrees. ``moon_illumination`` is the illuminated fraction of the disc, 0 to
+    1.
     """
 
     sun_elevation_deg: FloatArray
@@ -86,19 +88,19 @@ class SunMoonOver:
     moon_illumination: FloatArray
 
     def take(self, rows: IndexArray) -> SunMoonOver:
-        """Some of them."""
+        """Return a subset."""
         return SunMoonOver(**{name: values[rows] for name, values in vars(self).items()})
 
 
 def sun_moon_over(days: FloatArray, lon: FloatArray, lat: FloatArray) -> SunMoonOver:
-    """Sun and Moon over places (n,), at one time for each; good to 0.01 degrees.
+    """Compute Sun and Moon over places (n,), at one time for each, to 0.01 degrees.
 
     Times are days since 2000-01-01 12:00 UTC.
 
     References
     ----------
-    ERFA's ``epv00`` (the Earth, arc seconds) and ``moon98`` (Meeus 1998, 10 arc seconds), turned
-    by ``pnm06a``; hourly, straight lines between.
+    ERFA's ``epv00`` (the Earth, arc seconds) and ``moon98`` (Meeus 1998, 10 arc seconds), rotated
+    by ``pnm06a``; hourly, with linear interpolation.
     """
     if len(days) == 0:
         none = np.empty(0)
@@ -111,13 +113,13 @@ def sun_moon_over(days: FloatArray, lon: FloatArray, lat: FloatArray) -> SunMoon
     return SunMoonOver(
         sun_elevation_deg=_elevation_deg(to_sun, up),
         moon_elevation_deg=_elevation_deg(to_moon, up),
-        # Of a ball lit from the Sun, seen from the place
+        # Of a sphere lit by the Sun, as viewed from the place
         moon_illumination=0.5 * (1.0 + _cosine(-to_moon, sun - moon)),
     )
 
 
 def _compute_of_date(days: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Sun and Moon from the Earth's centre, metres, in the equator of date, shape (n, 3)."""
+    """Return geocentric Sun and Moon, metres, in the equator of date, shape (n, 3)."""
     import erfa
 
     first = float(np.floor(days.min() / STEP_DAYS)) * STEP_DAYS

@@ -1,4 +1,4 @@
-"""TLE files: any number of element sets, the best of them for a time, and which fit the others."""
+"""Read TLE files of any size, choose the best element set for a time, and reject outliers."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from regengine.orbit.uncertainty import compute_along_track_p90_km
 
 ISS = "25544"
 ISS_LAUNCH = datetime(1998, 11, 20, 6, 40, tzinfo=UTC)  # Zarya, the station's first module
-MAX_AGE_DAYS = 365.0  # the plane itself is known to 1,000 km no more (docs/orbit.md)
-# Orbits from an epoch after the photograph err a third as much as from one as long before it:
+MAX_AGE_DAYS = 365.0  # beyond it, even the orbital plane is uncertain by 1,000 km (docs/orbit.md)
+# An epoch after the photograph gives a third of the position error of an epoch as long before it:
 # the elements are a fit to the days before their epoch.
 COST_OF_AGE_BEFORE = 3.0
 ORBIT_RADIUS_KM = 6780.0
 
 NEIGHBOURS = 3  # on either side
-SAME_EPOCH_DAYS = 1.0 / 1440.0  # sets within a minute are copies, no independent witnesses
+SAME_EPOCH_DAYS = 1.0 / 1440.0  # sets within a minute are copies, not independent
 # Good sets hours apart agree along the track within 4 km (90 %). Of 15,748 archived sets these two
 # numbers reject 122; 116 of those are published predictions (see docs/orbit.md), 6 are doubtful.
 ALONG_TOLERANCE_KM = 30.0
 ALONG_TOLERANCE_IN_P90 = 3.0
-# Older neighbours say nothing of the place along the track: a single reboost moves it by more.
+# Older neighbours do not constrain the place along the track: a single reboost moves it by more.
 ALONG_MAX_AGE_DAYS = 10.0
 
 
@@ -49,7 +49,7 @@ class TleSet:
     path: Path
     pairs: tuple[ElementSet, ...]
     epoch_days: FloatArray = field(repr=False)  # since 2000-01-01 12:00 UTC, ascending, shape (n,)
-    skipped: tuple[SkippedSet, ...] = ()  # left out on reading
+    skipped: tuple[SkippedSet, ...] = ()  # rejected on reading
     other_satellites: tuple[str, ...] = ()  # catalogue numbers
 
     def __len__(self) -> int:
@@ -62,19 +62,19 @@ class TleSet:
 
     @property
     def satellite(self) -> str:
-        """Catalogue number of the satellite that all sets describe."""
+        """Catalogue number of the satellite of all sets."""
         return self.pairs[0].satellite
 
     def best_for(self, time_utc: datetime) -> ElementSet:
-        """The set to place the camera with at a time; see :meth:`choose`."""
+        """Return the best set for the camera position at a time; see :meth:`choose`."""
         return self.choose(time_utc)[0]
 
     def choose(self, time_utc: datetime) -> tuple[ElementSet, tuple[SkippedSet, ...]]:
-        """The set of the least cost, and the cheaper ones passed over for lying beside the rest.
+        """Return the set of lowest cost, and sets of lower cost that contradict their neighbours.
 
-        The cost is the age in days where the epoch follows the time, three times the age where it
-        precedes it. A set that contradicts its neighbours in time is passed over. EphemerisError if
-        the time lies more than a year from every set, or before the ISS was launched.
+        The cost is the age in days if the epoch is after the time, and three times the age if it is
+        before. A set that contradicts its neighbours in time is skipped. Raises EphemerisError if
+        the time is more than a year from every set, or before the launch of the ISS.
         """
         days = days_since_j2000(time_utc)
         age = days - self.epoch_days
@@ -92,11 +92,11 @@ class TleSet:
         return self[order[0]], ()
 
     def disagreement(self, index: int) -> str | None:
-        """One sentence if a set contradicts the sets around it that agree with each other.
+        """Return one sentence if a set contradicts its neighbours, which agree with each other.
 
-        A set is contradicted when at most one of the three sets before and three after it agrees
-        with it, although some set before it and some set after it agree with each other. The second
-        half keeps the sets on either side of a reboost, which no longer agree with each other.
+        A set is contradicted if at most one of the three sets before and three after it agrees with
+        it, although some set before it and some set after it agree with each other. The second
+        condition keeps the sets on either side of a reboost, which do not agree with each other.
         """
         before, after = self._distinct(index, -1), self._distinct(index, +1)
         if not before or not after:
@@ -121,7 +121,7 @@ class TleSet:
         return None
 
     def _distinct(self, subject: int, step: int) -> list[int]:
-        """Indices of the nearest sets on one side, no two within a minute of each other."""
+        """Return indices of the nearest sets on one side, no two within a minute of each other."""
         found: list[int] = []
         last = self.epoch_days[subject]
         index = subject + step
@@ -135,10 +135,10 @@ class TleSet:
     def _differences(
         self, witnesses: list[int], everyone: IndexArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Along-track distance (km) and angle between planes (degrees) of sets at others' epochs.
+        """Return along-track distance (km) and plane angle (degrees) of sets at others' epochs.
 
-        Rows are witnesses propagated, columns the sets whose own epoch and state they are held
-        against; infinite where SGP4 gives up.
+        Rows are the propagated neighbours; columns are the sets with which they are compared at
+        their own epochs. Infinite where SGP4 fails.
         """
         records = {int(index): self[int(index)].satrec() for index in everyone}
         days = self.epoch_days[everyone]
@@ -180,13 +180,14 @@ class TleSet:
 
 
 def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
-    """Read a TLE file, or all of a folder.
+    """Read a TLE file, or all files of a folder.
 
     Two-line and three-line files, CRLF, comments (#), blank lines, names, a byte-order mark and
-    trailing blanks are all read; sets with a line missing or cut, a wrong checksum or a field that
-    is no number are left out and listed in ``skipped``. Kept is the ``satellite`` of a catalogue
-    number; without one the ISS (25544), or the only one there is. EphemerisError if the file cannot
-    be read, holds no usable set, or holds several satellites none of which is the wanted one.
+    trailing blanks are accepted. Sets with a missing or truncated line, a wrong checksum or an
+    invalid number are left out and listed in ``skipped``. The sets of the catalogue number
+    ``satellite`` are returned; by default, the ISS (25544), or the only satellite in the file.
+    Raises EphemerisError if the file cannot be read, has no usable set, or has several satellites
+    but not the requested one.
     """
     given = Path(path)
     files = [given]
@@ -230,7 +231,8 @@ def _is_wanted_satellite(path: Path, present: list[str], satellite: str | None) 
     listing = ", ".join(present[:5]) + (" and others" if len(present) > 5 else "")
     if satellite is not None:
         number = satellite.strip().upper().zfill(5)
-        if number.isdecimal() and 99_999 < int(number) < 340_000:  # written with a letter in sets
+        # Represented with a letter in sets
+        if number.isdecimal() and 99_999 < int(number) < 340_000:
             number = to_alpha5(int(number))
         if number in present:
             return number
@@ -259,7 +261,7 @@ def _nothing_usable(path: Path, skipped: list[SkippedSet]) -> str:
 
 
 def _judge_agreement(agree: BoolArray, before: int) -> bool:
-    """Judge by agreement of witnesses (rows) with witnesses and, last column, the subject."""
+    """Decide by agreement of neighbours (rows) with each other and the subject (last column)."""
     supports = agree[:, -1]
     if np.count_nonzero(supports) > 1:
         return False

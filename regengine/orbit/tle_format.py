@@ -1,6 +1,6 @@
-"""The text of a TLE file: pair its lines, check every column that matters, say what is wrong.
+"""Parse the text of a TLE file: pair its lines, validate all relevant columns, describe errors.
 
-SGP4 itself accepts wrong checksums and cut lines, so nothing here leaves the checking to it.
+SGP4 accepts wrong checksums and truncated lines, so all validation is done here.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
     from sgp4.api import Satrec
 
 LINE_LENGTH = 69
-# Of an orbit mean-elements message: what SGP4 does not need, where a catalogue leaves it out
+# Fields of an orbit mean-elements message that SGP4 does not need, and that some catalogues omit
 NOT_NEEDED = ("EPHEMERIS_TYPE", "ELEMENT_SET_NO", "REV_AT_EPOCH", "MEAN_MOTION_DOT")
 OMM_DEFAULTS: dict[str, object] = dict.fromkeys((*NOT_NEEDED, "MEAN_MOTION_DDOT"), 0)
 OMM_DEFAULTS |= {"OBJECT_NAME": "", "OBJECT_ID": "", "CLASSIFICATION_TYPE": "U"}
 COMMENT_MARKS = "#*"
 PAIR = "p"
-# In lines of random order, so many pairs one after the other come once in 2^28: never in the
-# 100,000 lines of the largest archives
+# In lines of random order, this many consecutive pairs occur once in 2^28: never in the 100,000
+# lines of the largest archives
 PAIRS_BEYOND_CHANCE = 14
 LINE_START = re.compile(r"[12] [ 0-9A-Z][ 0-9]{4}")  # the number may be padded or Alpha-5
-# What a character adds to the checksum: its digit, 1 for a minus sign, nothing for the rest.
+# Contribution of a character to the checksum: its digit, 1 for a minus sign, else 0.
 CHECKSUM_VALUE = bytes(
     max(b"0123456789".find(code), int(code == ord("-")), 0) for code in range(256)
 )
-# Columns (zero-based) that the choice of a set depends on, with the range each must lie in.
+# Columns (zero-based) that the choice of a set depends on, and their valid ranges.
 EPOCH_YEAR, EPOCH_DAY = slice(18, 20), slice(20, 32)
-FIRST_YEAR = "57"  # the two-digit years of the format: 1957-2056
+FIRST_YEAR = "57"  # first two-digit year of the format: 1957-2056
 MEAN_MOTION, REVOLUTIONS = slice(52, 63), slice(63, 68)
 CHECKED_FIELDS = (
     (0, EPOCH_YEAR, "epoch year", 0.0, 99.0),
@@ -56,15 +56,15 @@ CHECKED_FIELDS = (
     (1, MEAN_MOTION, "mean motion", 0.01, 20.0),
 )
 
-# Planes of good sets differ by 0.01 degrees a day or less; a wrong node shows as degrees.
+# Planes of good sets differ by 0.01 degrees a day or less; a wrong node causes degrees.
 PLANE_TOLERANCE_DEG, PLANE_TOLERANCE_DEG_PER_DAY = 0.3, 0.05
-# Over so many days a reboost does not make a revolution
+# In this many days, a reboost changes the count by less than a revolution
 COUNTED_DAYS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class SkippedSet:
-    """An element set that was left out, the line it stands on and one sentence why."""
+    """An element set that was left out: its line number and the reason, one sentence."""
 
     line_number: int
     reason: str
@@ -72,7 +72,7 @@ class SkippedSet:
 
 @dataclass(frozen=True, kw_only=True)
 class ElementSet:
-    """One element set: its two lines, where they stand in which file, and the name above them."""
+    """One element set: its two lines, their file and line number, and the name above them."""
 
     line1: str
     line2: str
@@ -88,13 +88,13 @@ class ElementSet:
 
     @property
     def epoch_utc(self) -> datetime:
-        """Time that the elements are of."""
+        """Epoch of the elements."""
         return utc_of(float(_epoch_days([self])[0]))
 
     def satrec(self) -> Satrec:
-        """SGP4's own record of the set (WGS72 constants, as the elements were made with).
+        """SGP4's own record of the set (WGS72 constants, with which the elements were fitted).
 
-        EphemerisError if SGP4 cannot use the lines.
+        Raises EphemerisError if SGP4 cannot use the lines.
         """
         from sgp4.api import Satrec
 
@@ -107,12 +107,12 @@ class ElementSet:
             ) from error
 
     def age_h(self, time_utc: datetime) -> float:
-        """Hours from the epoch to a time: positive where the set is older than the photograph."""
+        """Return the hours from the epoch to a time: positive if the epoch is before it."""
         return 24.0 * (days_since_j2000(time_utc) - days_since_j2000(self.epoch_utc))
 
 
 def read_tle_text(path: Path) -> str:
-    """The file's text: UTF-8 or UTF-16, with or without a byte-order mark."""
+    """Read the file's text: UTF-8 or UTF-16, with or without a byte-order mark."""
     if path.exists() and not path.is_file():  # a pipe would never end
         raise EphemerisError(f"{path} is not a file; check the path given with --tle")
     try:
@@ -126,10 +126,10 @@ def read_tle_text(path: Path) -> str:
 
 
 def read_pairs(path: Path) -> tuple[list[ElementSet], list[SkippedSet]]:
-    """Element sets of a file, unchecked, and what of it makes none.
+    """Read the element sets of a file, unchecked, and what cannot be read as one.
 
-    Two-line sets, or orbit mean-elements messages (CCSDS 502.0-B) as JSON or CSV, which catalogues
-    give, written as the lines that they stand for.
+    The file has two-line sets, or orbit mean-elements messages (CCSDS 502.0-B) as JSON or CSV, as
+    catalogues provide them. Messages are converted to the equivalent lines.
     """
     text = read_tle_text(path)
     start = text.lstrip()[:4096]
@@ -150,7 +150,7 @@ def read_pairs(path: Path) -> tuple[list[ElementSet], list[SkippedSet]]:
 def _pairs_of_messages(
     messages: Iterable[tuple[int, object]],
 ) -> tuple[list[ElementSet], list[SkippedSet]]:
-    """Orbit mean-elements messages, each with its line or place in the file, as pairs of lines."""
+    """Convert orbit mean-elements messages, with their lines or positions, to pairs of lines."""
     from sgp4 import omm
     from sgp4.api import Satrec
     from sgp4.exporter import export_tle
@@ -184,7 +184,7 @@ def _pairs_of_messages(
 
 
 class ElementLine(NamedTuple):
-    """A first or a second line of a set, where it stands, and the name right above it."""
+    """A first or a second line of a set, its line number, and the name directly above it."""
 
     number: int
     text: str
@@ -202,10 +202,10 @@ class ElementLine(NamedTuple):
 
 
 def pair_lines(text: str) -> tuple[list[ElementSet], list[SkippedSet]]:
-    """Pairs of lines among names, comments and blank lines, unchecked; lines without partner.
+    """Pair the lines of sets among names, comments and blank lines, unchecked; list unpaired lines.
 
-    A pair is a first line and the second that follows it, with no name between them. Left out are
-    pairs that lines of different sets may have made, where lines of a satellite were moved.
+    A pair is a first line and the second line that follows it, with no name between them. Pairs
+    that may combine lines of different sets are left out, if lines of a satellite were moved.
     """
     pairs: list[ElementSet] = []
     lone: list[ElementLine] = []
@@ -247,7 +247,7 @@ def pair_lines(text: str) -> tuple[list[ElementSet], list[SkippedSet]]:
 
 
 def _element_lines(text: str) -> Iterator[ElementLine]:
-    """First and second lines of sets in the file's order; one that is repeated counts once."""
+    """Return first and second lines of sets in the file's order; a repeated line counts once."""
     name: str | None = None
     last = ""
     for number, raw in enumerate(text.splitlines(), start=1):
@@ -262,12 +262,13 @@ def _element_lines(text: str) -> Iterator[ElementLine]:
 
 
 def _find_doubtful(pairs: Sequence[ElementSet], lone: Sequence[ElementLine]) -> list[ElementSet]:
-    """Pairs that lines of different sets of their satellite may have made.
+    """Return the pairs that may combine lines of different sets of their satellite.
 
-    A satellite whose lone lines are all of one kind has lost the others, and the rest is in order.
-    With lone lines of both kinds, its lines may have been sorted or moved. Of those, long runs of
-    pairs stay, but for the pairs beside a lone line, which it may have displaced. From a lone
-    second line to a lone first, the lines may stand in reverse order, unless epochs ascend.
+    A satellite whose unpaired lines are all of one kind has lost their partners, and the rest is in
+    order. With unpaired lines of both kinds, its lines may have been sorted or moved. In this case,
+    long runs of pairs are kept, except for the pairs next to an unpaired line, which it may have
+    displaced. Between an unpaired second line and an unpaired first line, the lines may be in
+    reverse order, unless epochs ascend.
     """
     marks: list[tuple[int, str, str, ElementSet | None]] = [
         (line.number, line.satellite, line.kind, None) for line in lone
@@ -300,7 +301,7 @@ def _find_doubtful(pairs: Sequence[ElementSet], lone: Sequence[ElementLine]) -> 
 
 
 def _ascend(pairs: Sequence[ElementSet]) -> bool:
-    """Whether the epochs of pairs, as written, grow in the file's order."""
+    """Whether the epochs of pairs, as written, ascend in the file's order."""
     epochs = [pair.line1[EPOCH_YEAR.start : EPOCH_DAY.stop] for pair in pairs]
     years = [("19" if epoch >= FIRST_YEAR else "20") + epoch for epoch in epochs]
     return years == sorted(years)
@@ -309,9 +310,9 @@ def _ascend(pairs: Sequence[ElementSet]) -> bool:
 def check_pairs(
     pairs: Sequence[ElementSet],
 ) -> tuple[list[ElementSet], FloatArray, list[SkippedSet]]:
-    """The pairs whose two lines are whole, sum up, belong together and hold numbers; the others.
+    """Return valid pairs, whose lines are complete, match, and have valid numbers; the others.
 
-    Between them the good ones' epochs, days since 2000-01-01 12:00 UTC, shape (n,).
+    The second value is the epochs of the valid pairs, days since 2000-01-01 12:00 UTC, shape (n,).
     """
     whole: list[ElementSet] = []
     skipped: list[SkippedSet] = []
@@ -333,12 +334,12 @@ def check_pairs(
 
 
 def _are_crossed(pairs: Sequence[ElementSet], epoch_days: FloatArray) -> BoolArray:
-    """Which pairs have a second line of another epoch than their first, shape (n,).
+    """Return a mask of the pairs whose second line belongs to another epoch, shape (n,).
 
-    Between neighbours in time the revolutions counted and the turn of the node must fit the time
-    from epoch to epoch. Second lines that lie another time apart, and the same by both, are not of
-    those epochs: a wrong count alone, which catalogues have, does not turn the node. A pair is
-    crossed where it fits none of its neighbours so.
+    Between neighbours in time, the counted revolutions and the motion of the node must fit the time
+    between the epochs. Second lines that are another time apart, and the same by both criteria, do
+    not belong to those epochs. A wrong count, which occurs in catalogues, does not move the node. A
+    pair is crossed if it fits none of its neighbours.
     """
     satellites = np.array([pair.satellite for pair in pairs])
     order = np.lexsort((epoch_days, satellites))
@@ -352,7 +353,8 @@ def _are_crossed(pairs: Sequence[ElementSet], epoch_days: FloatArray) -> BoolArr
     gained = count[other] - count[one] - days * 0.5 * (motion[one] + motion[other])
     gained = (gained + 5e4) % 1e5 - 5e4  # five digits are written
     crossed = np.zeros(len(one), bool)
-    for k in np.flatnonzero(np.abs(gained) >= 2.0):  # whole revolutions: one is rounding
+    # Whole revolutions: a difference of one is rounding
+    for k in np.flatnonzero(np.abs(gained) >= 2.0):
         first, second = (pairs[end].satrec() for end in (one[k], other[k]))
         node_deg, turn_deg = np.degrees([second.nodeo - first.nodeo, 1440.0 * first.nodedot])
         beside_deg = (node_deg - turn_deg * days[k] + 180.0) % 360.0 - 180.0
@@ -368,7 +370,7 @@ def _are_crossed(pairs: Sequence[ElementSet], epoch_days: FloatArray) -> BoolArr
 
 
 def _problem(pair: ElementSet) -> str | None:
-    """One sentence if a pair of lines is no element set."""
+    """Return one sentence if a pair of lines is not a valid element set."""
     numbers = pair.line_number, pair.line2_number
     lines = pair.line1.encode("ascii", "replace"), pair.line2.encode("ascii", "replace")
     for number, line in zip(numbers, lines, strict=True):

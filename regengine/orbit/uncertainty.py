@@ -1,11 +1,11 @@
-"""How far an element set may be trusted, by its age at the time of the photograph.
+"""Uncertainty of positions from an element set, by its age at the time of the photograph.
 
 Measured by ``python -m benchmarks orbit-uncertainty`` on 9,363 element sets of the ISS, 2003-2026
-(``benchmarks/results/orbit-uncertainty.md``); where the measured numbers fell with age, by chance
-of the sample, the younger age's larger one stands. Along the track the errors have a heavy tail,
-for one set in ten has a reboost between its epoch and the photograph. One sigma is therefore the
-larger of 1.4826 times the median and the 90 % quantile divided by 1.645, both of which would be
-sigma if the errors were normal; nearly always the second is the larger.
+(``benchmarks/results/orbit-uncertainty.md``). Where the measured numbers fell with age, by chance
+of the sample, the larger number of the younger age is used. Along the track, the errors have a
+heavy tail, because one set in ten has a reboost between its epoch and the photograph. One sigma is
+therefore the larger of 1.4826 times the median and the 90 % quantile divided by 1.645. Both would
+be sigma if the errors were normal; nearly always the second is the larger.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ALONG_AFTER_KM = np.array(
         [1.68, 1.68, 2.11, 6.66, 23, 89.1, 322, 918, 1790, 3530, 6560, 12500, 18400, 19300, 19300],
     ]
 )
-# Across the track and in height, measured where the set's orbit comes nearest to the true place.
+# Across the track and in height, measured where the set's orbit is nearest to the true position.
 CROSS_BEFORE_KM = np.array(
     [
         [0.03, 0.06, 0.09, 0.15, 0.28, 0.45, 0.74, 1.12, 1.62, 2.35, 3.59, 5.99, 19.4, 61.5, 215],
@@ -56,17 +56,17 @@ RADIAL_AFTER_KM = np.array(
         [0.17, 0.18, 0.22, 0.27, 0.37, 0.62, 1.12, 1.99, 2.86, 4, 5.34, 7.29, 11.7, 15.7, 29],
     ]
 )
-# Nothing known of the place along the orbit: uniform over half an orbit (21,300 km) either way,
-# whose standard deviation is 21,300 / sqrt(3).
+# Unknown place along the orbit: uniform over half an orbit (21,300 km) either way, with a standard
+# deviation of 21,300 / sqrt(3).
 ALONG_UNKNOWN_KM = 12300.0
-# The "true" places are element sets at their own epochs, themselves good to about this much.
+# The "true" positions are element sets at their own epochs, which are accurate to about this much.
 FLOOR_KM = 0.3
 
 BIN_KM = 20.0
 HALF_ORBIT_KM = 21_300.0
 LEVELS = np.array([0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.995])
 # Rows: ages as in `AGE_DAYS`, to 120 days, beyond which nothing is known. Columns: quantiles at
-# `LEVELS` of the distance from where the set has the station to where it was, kilometres.
+# `LEVELS` of the distance from the predicted to the true position of the station, kilometres.
 # BEFORE: the set was issued before the photograph.
 SLIDE_BEFORE_KM = np.array(
     [
@@ -106,19 +106,19 @@ SLIDE_AFTER_KM = np.array(
 )
 CENTRES_KM = BIN_KM * np.arange(-round(HALF_ORBIT_KM / BIN_KM), round(HALF_ORBIT_KM / BIN_KM) + 1)
 EDGES_KM = np.append(CENTRES_KM - 0.5 * BIN_KM, CENTRES_KM[-1] + 0.5 * BIN_KM)
-# Of clocks within two minutes: six in nine fresh element sets' frames lay within 8 s of the orbit,
-# the others 18, 32 and 65 s from it; for seven in ten this sigma, the rest anywhere
+# Of clocks within two minutes: with fresh element sets, six in nine frames were within 8 s of the
+# orbit, the others 18, 32 and 65 s from it. Seven in ten have this sigma, the rest is uniform
 CLOCK_CORE_SIGMA_S = 10.0
 CLOCK_CORE_SHARE = 0.7
-# The last half percent on either side lies within so many times the farthest quantile
+# The last half percent on either side extends to this multiple of the farthest quantile
 BEYOND_TABLE = 1.5
-# Where a set's drag is none of air, usual drag says how far it is off; the station was at these
-# shares of that ("Sets with unusual drag" on the same page, 800 km and more; quartiles, and chosen
-# ends, for the tails are those of all sets of that age)
+# For a set whose drag is physically implausible, typical drag gives the size of its error. The
+# station was at these shares of that ("Sets with unusual drag" on the same page, 800 km and more;
+# quartiles, and chosen ends, because the tails are those of all sets of that age)
 DRAG_LEVELS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
 DRAG_SHARES = np.array([0.0, 0.4, 0.89, 1.24, 1.6])
-MIN_DRAG_SHIFT_KM = 300.0  # two or three looks
-# A nadir that was written down is within its sigma or anywhere within three
+MIN_DRAG_SHIFT_KM = 300.0  # two or three hypotheses
+# A recorded nadir is either within its sigma or uniform within three
 NADIR_CORE_SHARE = 0.85
 NADIR_REACH_SIGMAS = 3.0
 
@@ -127,8 +127,8 @@ NADIR_REACH_SIGMAS = 3.0
 class OrbitSigma:
     """One sigma of a position from an element set, kilometres.
 
-    ``along_km`` is a distance along the orbit (7.66 km a second), ``cross_km`` and ``radial_km``
-    are what remains beside and above it once the place along it is right.
+    ``along_km`` is a distance along the orbit (7.66 km a second). ``cross_km`` and ``radial_km``
+    are the remaining distances across and in height, at the correct place along the orbit.
     """
 
     along_km: float
@@ -137,7 +137,7 @@ class OrbitSigma:
 
 
 def orbit_sigma(age_h: float) -> OrbitSigma:
-    """One sigma of a position by its element set's age, hours; negative where issued afterwards."""
+    """Return one sigma of a position by its set's age, hours; negative if issued afterwards."""
     before = age_h > 0.0
     days = abs(age_h) / 24.0
     along = _sigma(ALONG_BEFORE_KM if before else ALONG_AFTER_KM, days)
@@ -149,7 +149,7 @@ def orbit_sigma(age_h: float) -> OrbitSigma:
 
 
 def compute_along_track_p90_km(age_days: ArrayLike) -> FloatArray:
-    """Along-track error (km) that one set in ten exceeds, by its age in days of either sign."""
+    """Return the along-track error (km) that one set in ten exceeds, by signed age in days."""
     return _interpolate_by_age(ALONG_BEFORE_KM[1], np.abs(np.asarray(age_days, float)))
 
 
@@ -159,7 +159,7 @@ def _sigma(median_and_p90_km: FloatArray, days: float) -> float:
 
 
 def _interpolate_by_age(values_km: FloatArray, days: ArrayLike) -> FloatArray:
-    """Interpolate straight between logarithms; flat below the table, the last slope above it."""
+    """Interpolate linearly in log-log; constant below the table, with the last slope above it."""
     age = np.log(np.maximum(np.asarray(days, float), AGE_DAYS[0]))
     table_age, table_value = np.log(AGE_DAYS), np.log(values_km)
     slope = (table_value[-1] - table_value[-2]) / (table_age[-1] - table_age[-2])
@@ -169,35 +169,35 @@ def _interpolate_by_age(values_km: FloatArray, days: ArrayLike) -> FloatArray:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OffsetBelief:
-    """Probability of places along a track.
+    """Probability distribution of the offset along a track.
 
-    ``cumulative``, shape (n + 1,), is that of offsets below each edge of the bins, which are
-    `BIN_KM` wide and centred on multiples of it.
+    ``cumulative``, shape (n + 1,), is the cumulative probability at each edge of the bins, which
+    are `BIN_KM` wide and centred on multiples of it.
     """
 
     cumulative: FloatArray
-    reach_km: float  # offsets beyond this have none
+    reach_km: float  # offsets beyond this have zero probability
 
     def share(self, first_km: ArrayLike, last_km: ArrayLike) -> FloatArray:
-        """Probability of the offsets between two, kilometres along the track."""
+        """Return the probability of offsets between two values, kilometres along the track."""
         below = np.interp([first_km, last_km], EDGES_KM, self.cumulative)
         return np.asarray(below[1] - below[0])
 
 
 def make_belief(shares: FloatArray, reach_km: float) -> OffsetBelief:
-    """A belief from the shares of the bins."""
+    """Return a distribution from the shares of the bins."""
     reach_km = min(reach_km, HALF_ORBIT_KM)
     kept = np.where(np.abs(CENTRES_KM) <= reach_km + 0.5 * BIN_KM, shares, 0.0)
     return OffsetBelief(cumulative=np.concatenate([[0.0], np.cumsum(kept)]), reach_km=reach_km)
 
 
 def make_slide_belief(sigma_km: float, *, before: bool) -> OffsetBelief:
-    """Where an element set may have lost the station along its orbit.
+    """Return the distribution of an element set's error along its orbit.
 
-    One sigma along the track stands for the set's age (`orbit_sigma`); ``before`` says whether it
-    was issued before the photograph. Between the quantiles measured at that age the cumulative
-    probability runs straight over the inverse hyperbolic sine of the offset, which is its logarithm
-    far out.
+    One sigma along the track represents the set's age (`orbit_sigma`); ``before`` indicates whether
+    it was issued before the photograph. Between the quantiles measured at that age, the cumulative
+    probability is linear in the inverse hyperbolic sine of the offset, which approaches its
+    logarithm for large offsets.
     """
     table = SLIDE_BEFORE_KM if before else SLIDE_AFTER_KM
     ages_h = 24.0 * AGE_DAYS[: len(table)]
@@ -207,7 +207,7 @@ def make_slide_belief(sigma_km: float, *, before: bool) -> OffsetBelief:
     stretched = np.arcsinh(table / core)
     low = min(int(row), len(table) - 2)
     quantiles = stretched[low] + (row - low) * (stretched[low + 1] - stretched[low])
-    shrunk = min(1.0, sigma_km / sigmas[0])  # fresher than any that was measured
+    shrunk = min(1.0, sigma_km / sigmas[0])  # fresher than any measured set
     quantiles = np.arcsinh(shrunk * np.sinh(quantiles))
     reach_km = BEYOND_TABLE * float(core * np.sinh(np.abs(quantiles).max()))
     ends = np.arcsinh(reach_km / core) * np.array([-1.0, 1.0])
@@ -217,9 +217,9 @@ def make_slide_belief(sigma_km: float, *, before: bool) -> OffsetBelief:
 
 
 def with_drag(slide: OffsetBelief, shift_km: float) -> OffsetBelief:
-    """Where an element set may have lost the station whose drag term is out of the ordinary.
+    """Return the distribution of an element set's error if its drag term is unusual.
 
-    ``shift_km`` is how far along the orbit typical drag has the station from where the set has it.
+    ``shift_km`` is the shift along the orbit if the set's drag is replaced by typical drag.
     """
     if abs(shift_km) < MIN_DRAG_SHIFT_KM:
         return slide
@@ -229,7 +229,7 @@ def with_drag(slide: OffsetBelief, shift_km: float) -> OffsetBelief:
 
 
 def make_nadir_belief(sigma_km: float) -> OffsetBelief:
-    """Where a camera may have been along the track through a nadir that was written down."""
+    """Return the distribution of a camera's place along the track through a recorded nadir."""
     from scipy.special import ndtr
 
     reach_km = NADIR_REACH_SIGMAS * sigma_km
@@ -242,10 +242,10 @@ def make_nadir_belief(sigma_km: float) -> OffsetBelief:
 def with_clock(
     slide: OffsetBelief, clock: FloatArray, widest_km: float, least_km: float = 0.0
 ) -> OffsetBelief:
-    """The sum of a slide and what the clock moves the station by.
+    """Return the distribution of the sum of an element set's error and the clock's shift.
 
-    Of the clock's shares of the bins, shape (n,), those beyond ``widest_km`` are zero; offsets
-    smaller than ``least_km`` are left out: others stand for them.
+    ``clock`` is the share of each bin for the clock's shift, shape (n,), zero beyond ``widest_km``.
+    Offsets smaller than ``least_km`` are excluded: other hypotheses cover them.
     """
     both = np.convolve(np.diff(slide.cumulative), clock, mode="same")
     both[np.abs(CENTRES_KM) < least_km] = 0.0
@@ -253,7 +253,7 @@ def with_clock(
 
 
 def usual_clock(widest_km: float, speed_km_s: float) -> FloatArray:
-    """Shares of the bins for a clock that is meant to be right, within a bound."""
+    """Return the shares of the bins for a clock that is nominally right, within a limit."""
     from scipy.special import ndtr
 
     cut = np.clip(EDGES_KM, -widest_km, widest_km)
@@ -263,7 +263,7 @@ def usual_clock(widest_km: float, speed_km_s: float) -> FloatArray:
 
 
 def even(least_km: float, most_km: float) -> FloatArray:
-    """Shares of the bins for offsets anywhere between two sizes, on either side."""
+    """Return the shares of the bins for a uniform offset between two sizes, of either sign."""
     inner, outer = (
         np.diff(np.clip(EDGES_KM, -size, size)) for size in (least_km, max(most_km, BIN_KM))
     )
