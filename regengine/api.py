@@ -1,7 +1,7 @@
-"""The front door: photos in, results out, in Python; commands are callers of what stands here.
+"""The Python interface: photos in, results out; commands call these functions.
 
-Options have the names and meanings of the commands' (``--max-seconds`` is ``max_seconds``). What
-is wrong raises an error of `regengine.errors`; what is not known is None, with a reason beside it.
+Options have the names and meanings of the commands' (``--max-seconds`` is ``max_seconds``). Errors
+are those of `regengine.errors`. Unknown values are None, with a reason in the result.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ Fields = ParamSpec("Fields")
 
 
 def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInputs:
-    """What options say of photos, checked, with map, element sets and records read.
+    """Return the checked options of photos, with map, element sets and records read.
 
-    ConfigError, EphemerisError or LightMapError if an option makes no sense, or a file cannot be
+    Raises ConfigError, EphemerisError or LightMapError if an option is invalid, or a file cannot be
     used.
     """
     from regengine.batch.at_hand import (
@@ -72,7 +72,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
     day = tuple(_paths(options.day)) or list_references("day")
     lights = tuple(_paths(options.lights))
     inputs = RunInputs(
-        # Photos by day need none, and those of a run may all be by day
+        # Daytime photos need no light map, and all photos of a run may be by day
         lights=lights if lights or (day and not list_light_maps()) else choose_light_maps(lights),
         streets=tuple(_paths(options.streets)) or list_references("streets"),
         day=day,
@@ -131,7 +131,7 @@ def _frame_options(
 
 
 def utc_time(time: Time) -> datetime:
-    """A moment in UTC; what names no zone is UTC."""
+    """Convert a time to UTC; without a time zone it is UTC."""
     from regengine.io.times import parse_iso_time
 
     moment = parse_iso_time(time if isinstance(time, str) else time.isoformat())
@@ -143,7 +143,7 @@ def utc_time(time: Time) -> datetime:
 
 
 def lon_lat(place: Place, option: str = "--nadir") -> tuple[float, float]:
-    """Longitude and latitude, degrees."""
+    """Convert to longitude and latitude, degrees."""
     try:
         lon, lat = (float(part) for part in (place.split(",") if isinstance(place, str) else place))
     except ValueError:
@@ -281,7 +281,7 @@ def register_many(
     from regengine.batch import console
     from regengine.store.writer import StoreWriter
 
-    assert options is not None  # keywords stand for it
+    assert options is not None  # the keywords replace it
     run = register_run(_each(photos), Path(store), options)
     with (
         StoreWriter(run.store) as writer,
@@ -294,7 +294,7 @@ def register_many(
 
 
 def register_run(photos: Sequence[str], store: Path, options: RunOptions) -> RegisterRun:
-    """A run that is ready to begin; see `register_many`."""
+    """Return a run that is ready to start; see `register_many`."""
     from regengine.batch.discover import make_no_photo_error, select_share
     from regengine.batch.register import RegisterRun
     from regengine.batch.remote import find_given, has_any_photo
@@ -339,7 +339,7 @@ def open_store(path: AnyPath, *, lights: Paths = ()) -> Store:
 
 
 def classify_inputs(options: ClassifyOptions) -> ClassifyInputs:
-    """What photos that are classified share, checked and read."""
+    """Return the common inputs of photos to classify, checked and read."""
     from regengine.batch.at_hand import find_element_sets
     from regengine.orbit.position import element_sets, frame_records
     from regengine.scene.classify import ClassifyInputs
@@ -354,7 +354,7 @@ def classify_inputs(options: ClassifyOptions) -> ClassifyInputs:
         quality=options.quality,
         thumbnails=options.thumbnails,
     )
-    # What cannot be used is told before the first photo
+    # Errors are raised before the first photo
     load_scene_model(inputs.model)
     if inputs.tle is not None:
         element_sets(inputs.tle)
@@ -400,7 +400,7 @@ def detect(photo: AnyPath, kind: Kind, options: DetectOptions) -> Detections:
 
 
 def detect_job(kind: str, options: DetectOptions) -> Callable[[Path], PhotoDetections[Any]]:
-    """What `detect` does with the path of a photo."""
+    """Return the function with which `detect` processes the path of a photo."""
     from regengine.sky.detection.kinds import SOUGHT
 
     if kind not in SOUGHT:
@@ -414,7 +414,7 @@ def detect_job(kind: str, options: DetectOptions) -> Callable[[Path], PhotoDetec
 
 
 def solve_job(photos: Sequence[Path], options: SolveOptions) -> SolveJob:
-    """What `solve` does with each of these photos; pickles."""
+    """Return the function with which `solve` processes each of these photos; picklable."""
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile_file import load_profiles
     from regengine.sky.detection.kinds import STARS

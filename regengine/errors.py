@@ -1,22 +1,22 @@
-"""The errors that regengine raises: one small tree, one clear sentence each."""
+"""Exceptions of regengine: one small hierarchy; each message is one clear sentence."""
 
 from __future__ import annotations
 
 import re
 
-# What OpenCV and other C++ libraries say where Python would raise MemoryError
+# Messages of OpenCV and other C++ libraries that correspond to Python's MemoryError
 NO_MEMORY = ("Insufficient memory", "bad_alloc", "Unable to allocate")
-# A file's name is no longer than this on any common system, so paths are never shortened
+# Maximum length of a file name on common systems, so that paths are never shortened
 LONGEST_NAME = 255
-LONGEST_SENTENCE = 5000  # longer than any path with any words of ours
+LONGEST_SENTENCE = 5000  # longer than any path with any message of regengine
 _ENDLESS = re.compile(rf"[^\s/]{{{LONGEST_NAME + 1},}}")
 
 
 def escape_terminal(text: str) -> str:
-    """Text as one line that a terminal only prints, whatever is in it.
+    """Return text as one line that is safe to print on a terminal.
 
-    Names of files may hold line breaks, which become spaces, codes that command a terminal and
-    marks that turn the direction of writing, which become their escapes.
+    File names may contain line breaks, which become spaces. They may also contain control codes and
+    characters that change the writing direction, which are escaped.
     """
     if text.isprintable():
         return text
@@ -28,9 +28,9 @@ def escape_terminal(text: str) -> str:
 
 
 def shorten_to_line(text: str) -> str:
-    """Text as one line that a terminal only prints, of bounded length.
+    """Return text as one line of limited length that is safe to print on a terminal.
 
-    Names of files and cells of tables end up in sentences, and may hold a megabyte of anything.
+    File names and table cells are parts of messages, and may contain a megabyte of anything.
     """
     if len(text) > LONGEST_NAME:
         text = _ENDLESS.sub(lambda found: f"{found[0][:60]}…{found[0][-20:]}", text)[
@@ -42,8 +42,8 @@ def shorten_to_line(text: str) -> str:
 class RegengineError(Exception):
     """Base of every error that regengine raises on purpose.
 
-    Its message is one sentence that names the file, says what is wrong and what to do; ``code`` is
-    short, stable, machine-readable, and ends up among a record's reasons.
+    Its message is one sentence that names the file, the error and the remedy. ``code`` is short,
+    stable and machine-readable; it appears among the reasons of a record.
     """
 
     code = "error"
@@ -55,7 +55,7 @@ class RegengineError(Exception):
 
 
 class FrameError(RegengineError, OSError):
-    """A photograph cannot be read or understood."""
+    """A photo cannot be read or interpreted."""
 
     code = "unreadable"
 
@@ -67,7 +67,7 @@ class EphemerisError(RegengineError, ValueError):
 
 
 class LightMapError(RegengineError, LookupError):
-    """A night-light map cannot be read or does not hold what was asked for."""
+    """A night-light map cannot be read or does not cover the requested area."""
 
     code = "light_map"
 
@@ -79,13 +79,13 @@ class StoreError(RegengineError, OSError):
 
 
 class ArchiveError(RegengineError, OSError):
-    """The archive of photos cannot be asked, or answers something else."""
+    """The archive of photos cannot be queried, or gives an unexpected answer."""
 
     code = "archive"
 
 
 class LightningError(RegengineError, OSError):
-    """A file of lightning cannot be read or used."""
+    """A lightning file cannot be read or used."""
 
     code = "lightning"
 
@@ -97,29 +97,29 @@ class WorkerError(RegengineError, RuntimeError):
 
 
 class ClusterError(RegengineError, OSError):
-    """A cluster of other machines cannot be used, or not any more."""
+    """A cluster of other machines cannot be used, or is no longer available."""
 
     code = "cluster"
 
 
 class NoPhotoError(RegengineError, LookupError):
-    """Nothing that was named stands for a photograph."""
+    """No photo matches the given names."""
 
     code = "no_photo"
 
 
 class ConfigError(RegengineError, ValueError):
-    """An option or setting makes no sense."""
+    """An option or setting is invalid."""
 
     code = "config"
 
 
 class NoFrameError(ConfigError, KeyError):
-    """A store holds no frame of a name."""
+    """A store has no frame with the given name."""
 
-    __str__ = Exception.__str__  # of a KeyError that would be the sentence in quotation marks
+    __str__ = Exception.__str__  # that of KeyError puts the sentence in quotation marks
 
 
 def is_short_of_memory(error: BaseException) -> bool:
-    """Whether an exception means that memory could not be had, in Python or in a C++ library."""
+    """Whether an exception means that memory is exhausted, in Python or in a C++ library."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY)

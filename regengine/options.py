@@ -1,7 +1,7 @@
-"""The options that Python and the command line share: type, default, bounds and help, each once.
+"""Options shared by Python and the command line: type, default, bounds and help of each.
 
-A field of these classes is a keyword of `regengine.api` and an option of a command, of the same
-name but for dashes: ``max_seconds`` is ``--max-seconds``.
+A field of these classes is a keyword of `regengine.api` and an option of a command. The names are
+the same except for dashes: ``max_seconds`` is ``--max-seconds``.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ MAX_MEMORY_MB = 3000  # streaks of 17 megapixels take 1.6 GB, stars and solving 
 
 
 class OptionInfo(NamedTuple):
-    """What is said of an option beside its name, type and default.
+    """Properties of an option in addition to its name, type and default.
 
-    ``names`` are its spellings on the command line where they do not follow from its name, and
-    ``typed_default`` its default there, where it is another one; without ``help`` it is an option
-    in Python alone.
+    ``names`` are its spellings on the command line if they do not follow from its name.
+    ``typed_default`` is its default there, if it differs. An option without ``help`` exists only in
+    Python.
     """
 
     help: str = ""
@@ -69,14 +69,14 @@ def option(
     metavar: str | None = None,
     typed_default: Any = None,
 ) -> Any:
-    """A field of a class of options."""
+    """Return a field of a class of options."""
     info = OptionInfo(help, minimum, maximum, metavar, names, typed_default)
     return field(default=default, metadata={"option": info})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Options as people give them; ConfigError for a number beyond its bounds."""
+    """Options as given by the user; ConfigError for a number out of bounds."""
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -91,12 +91,12 @@ class Options:
 
 
 def option_info(one: Any) -> OptionInfo:
-    """What is said of a field of a class of options."""
+    """Return the properties of a field of a class of options."""
     info: OptionInfo = one.metadata.get("option", OptionInfo())
     return info
 
 
-# What several classes say alike
+# Help texts that several classes share
 _LENS = (
     "Lens profile by regengine lens fit, or a folder of profiles, matched by camera and lens; "
     "may be given several times."
@@ -104,12 +104,12 @@ _LENS = (
 _METHOD = "Detection method.  [the best in the benchmark]"
 _OVERLAY = "Draw an overlay per photo into this folder."
 
-# Fields come in the order of the classes from last to first: inputs, what is known, the search
+# Fields are in the order of the classes from last to first: inputs, known values, the search
 
 
 @dataclass(frozen=True, kw_only=True)
 class MapOptions(Options):
-    """Maps that photos are placed on."""
+    """Maps on which photos are placed."""
 
     lights: Paths | None = option(
         None,
@@ -129,7 +129,7 @@ class MapOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class TimeOptions(Options):
-    """What tells when and above which place a photo was taken."""
+    """Sources of time and position of a photo."""
 
     tle: AnyPath | None = option(
         None,
@@ -226,7 +226,7 @@ class RegisterOptions(TimeOptions, MapOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerOptions(Options):
-    """Who works on photos."""
+    """Worker processes and their limits."""
 
     workers: int = option(
         0, "Worker processes; 0 works in this process.", minimum=0, typed_default=1
@@ -240,7 +240,7 @@ class WorkerOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(WorkerOptions, RegisterOptions):
-    """Options of `regengine.register_many`: those of each photo, and how the run is done."""
+    """Options of `regengine.register_many`: those of each photo, and those of the run."""
 
     resume: bool = option(
         True,
@@ -317,7 +317,7 @@ class SolveOptions(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions(Options):
-    """What a command prints."""
+    """Output format of a command."""
 
     as_json: bool = option(False, "Print JSON instead of text.", "--json")
     quiet: bool = option(False, "Print no progress and no messages.", "--quiet")
@@ -325,14 +325,14 @@ class OutputOptions(Options):
 
 
 class Retry(StrEnum):
-    """What of the file of ``--out`` is done again."""
+    """Which results in the file of ``--out`` are computed again."""
 
     FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LineOptions(WorkerOptions, OutputOptions):
-    """How a command that says a line of each photo goes through them."""
+    """Options of commands that write one line per photo."""
 
     out: AnyPath | None = option(
         None,
@@ -359,12 +359,11 @@ def takes(
 ) -> Callable[
     [Callable[[FirstT, OptionsT], FoundT]], Callable[Concatenate[FirstT, Fields], FoundT]
 ]:
-    """Let a function of something and options take these as keywords.
+    """Make a function of one argument and options take the options as keywords.
 
-    ``help()`` and completion show them; those that its documentation does not explain are explained
-    by their help. Former names are taken for the present ones (`regengine.former_names`). Errors
-    name keywords where they name options of the command line. TypeError for a keyword that is none
-    of them.
+    ``help()`` and completion list them; those not in its docstring are documented by their help
+    texts. Former names are replaced by the present ones (`regengine.former_names`). Errors name
+    keywords in place of options of the command line. Raises TypeError for an unknown keyword.
     """
 
     def decorate(
@@ -381,7 +380,7 @@ def takes_after_two(
     [Callable[[FirstT, SecondT, OptionsT], FoundT]],
     Callable[Concatenate[FirstT, SecondT, Fields], FoundT],
 ]:
-    """As `takes`, of a function of two things and options."""
+    """Like `takes`, for a function of two arguments and options."""
 
     def decorate(
         function: Callable[[FirstT, SecondT, OptionsT], FoundT],
@@ -394,7 +393,7 @@ def takes_after_two(
 def spread_options(
     options: type[Options], function: Callable[..., FoundT]
 ) -> Callable[..., FoundT]:
-    """The function that takes the fields of options in the place of its last parameter."""
+    """Return a function that takes the fields of options in place of its last parameter."""
     types = get_type_hints(options)
     own = list(signature(function).parameters.values())[:-1]
     given = [
@@ -432,17 +431,17 @@ def spread_options(
     return called
 
 
-# An option and the space before its value, where that is a quoted text, a number or a tuple; a
-# command of the program is taken whole, and left alone
+# An option and the space before its value, if that is a quoted text, a number or a tuple; a command
+# of the program is matched as a whole, and not changed
 _OPTION = re.compile(
     r"\bregengine [a-z][^:;,]*|(?<![\w-])--([a-z][a-z-]*)( (?=['\"(\[]|-?\d|-?inf|nan))?"
 )
 
 
 def name_keywords(text: str, names: Collection[str]) -> str:
-    """A sentence for the command line as Python says it: ``max_seconds=`` for ``--max-seconds``.
+    """Rewrite a sentence for the command line for Python: ``max_seconds=`` for ``--max-seconds``.
 
-    Options that are not among the names of keywords stay.
+    Options that are not names of keywords are unchanged.
     """
 
     def keyword(found: re.Match[str]) -> str:
@@ -453,7 +452,7 @@ def name_keywords(text: str, names: Collection[str]) -> str:
 
 
 def explain_options(text: str, options: type[Options]) -> str:
-    """Documentation in numpydoc's form, with the options that it does not explain itself."""
+    """Add the options that a numpydoc docstring does not explain to its text."""
     explained = {
         name.strip()
         for line in text.splitlines()

@@ -1,4 +1,4 @@
-"""What the front door gives: the outcome of a photo, stores of many, and their tables."""
+"""Results of the Python interface: the outcome of a photo, stores of many photos, and tables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from regengine.sky.detection.detect import PhotoDetections
     from regengine.sky.stars.photo import SolvedPhoto
 
-SHOWN_PX = 800  # long side of an overlay in a notebook
+SHOWN_PX = 800  # longer side of an overlay in a notebook
 SHOWN_ROWS = 8
 SHOWN_LETTERS = 100
 
@@ -38,7 +38,7 @@ SHOWN_LETTERS = 100
 class Table:
     """Columns of equal length: ``table["lon"]`` and ``table.lon`` are arrays.
 
-    ``table[3]`` is a row, ``table[mask]`` a table of some rows; iterated, it gives its rows, named
+    ``table[3]`` is a row, ``table[mask]`` a table of some rows. Iteration yields the rows as named
     tuples.
     """
 
@@ -47,7 +47,7 @@ class Table:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns; docs/store.md tells what those of a store hold."""
+        """Names of the columns; docs/store.md describes those of a store."""
         return tuple(self._columns)
 
     def __getattr__(self, name: str) -> NDArray[Any]:
@@ -87,9 +87,9 @@ class Table:
         return namedtuple("Row", self._columns)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A DataFrame; columns of several values become ``name_0``, ``name_1`` ...
+        """Return a DataFrame; columns of several values become ``name_0``, ``name_1`` ...
 
-        ConfigError if pandas is not installed.
+        Raises ConfigError if pandas is not installed.
         """
         try:
             import pandas
@@ -98,10 +98,11 @@ class Table:
         return pandas.DataFrame(self._flat())
 
     def to_geodataframe(self) -> geopandas.GeoDataFrame:
-        """A GeoDataFrame in WGS84: points at ``lon`` and ``lat``, or outlines of footprints.
+        """Return a GeoDataFrame in WGS84: points at ``lon`` and ``lat``, or outlines of footprints.
 
-        A footprint with a corner in the sky has no geometry; one across the antimeridian runs
-        beyond 180 degrees. ConfigError if geopandas is not installed, or there are no places.
+        A footprint with a corner in the sky has no geometry; one across the antimeridian extends
+        beyond 180 degrees. Raises ConfigError if geopandas is not installed, or there are no
+        places.
         """
         try:
             import geopandas
@@ -126,7 +127,7 @@ class Table:
         return geopandas.GeoDataFrame(self.to_pandas(), geometry=shapes, crs="EPSG:4326")
 
     def _flat(self) -> dict[str, NDArray[Any]]:
-        """The columns, of one value a row each."""
+        """Return the columns with one value per row each."""
         flat: dict[str, NDArray[Any]] = {}
         for name, column in self._columns.items():
             if column.ndim == 1:
@@ -137,7 +138,7 @@ class Table:
         return flat
 
     def _cells(self) -> list[list[str]]:
-        """The first rows as text, below the names of the columns."""
+        """Return the first rows as text, below the names of the columns."""
         flat = self._flat()
         rows = zip(*(column[:SHOWN_ROWS] for column in flat.values()), strict=True)
         return [list(flat), *([_cell(value) for value in row] for row in rows)]
@@ -178,15 +179,15 @@ def _cell(value: Any) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Registration:
-    """What is said of one photo; a notebook shows its overlay.
+    """Result of one photo; a notebook displays its overlay.
 
     Attributes
     ----------
     result : FrameResult
-        Everything, in the form in which it is stored.
+        The complete result as stored.
     lights, streets, day : tuple of Path
-        The maps of its run: the overlay draws those over the photo that it was placed on, if there
-        are any.
+        The maps of its run. The overlay draws those of the kind on which the photo was placed, if
+        there are any.
     """
 
     result: FrameResult
@@ -196,12 +197,12 @@ class Registration:
 
     @property
     def frame(self) -> str:
-        """What the photo is called."""
+        """Name of the photo."""
         return self.result.frame
 
     @property
     def path(self) -> Path:
-        """The photo, as it was given."""
+        """Path of the photo, as given."""
         return Path(self.result.path)
 
     @property
@@ -221,27 +222,27 @@ class Registration:
 
     @property
     def category(self) -> str | None:
-        """What the photo shows: ``cities``, ``stars`` ..."""
+        """Category of the photo: ``cities``, ``stars`` ..."""
         return self.result.category
 
     @property
     def time_utc(self) -> datetime | None:
-        """When the photo was taken, as far as is known."""
+        """Time of the photo, as far as it is known."""
         return (
             None if self.result.time_utc is None else datetime.fromisoformat(self.result.time_utc)
         )
 
     @property
     def nadir(self) -> NadirInput | None:
-        """The prior nadir: where the camera was thought to be before the lights were looked at."""
+        """The prior nadir: the position of the camera as known before the search for lights."""
         return self.result.nadir
 
     @property
     def camera(self) -> Camera | None:
         """The solved camera; None without a proposal.
 
-        Its ``pixel_to_lonlat(x, y)`` and ``lonlat_to_pixel(lon, lat)`` take numbers or arrays, and
-        give NaN where a pixel sees the sky, or a place is not in front of the camera.
+        Its ``pixel_to_lonlat(x, y)`` and ``lonlat_to_pixel(lon, lat)`` take numbers or arrays. They
+        return NaN for a pixel in the sky, or a place that is not in front of the camera.
         """
         return None if self.result.solved is None else self.result.solved.camera
 
@@ -252,7 +253,7 @@ class Registration:
 
     @cached_property
     def control_points(self) -> Table:
-        """Four pixels and the places that they show; empty without a proposal."""
+        """Four pixels and their places on the ground; empty without a proposal."""
         import numpy as np
 
         from regengine.result import ControlPoint
@@ -267,27 +268,27 @@ class Registration:
 
     @property
     def fit(self) -> Fit | None:
-        """How well the lights agree with the camera."""
+        """Agreement of the lights with the camera."""
         return self.result.fit
 
     @property
     def hypotheses(self) -> tuple[Hypothesis, ...]:
-        """Candidates that were looked at to the end, the proposal first."""
+        """Hypotheses that were evaluated completely, the proposal first."""
         return self.result.hypotheses
 
     def to_dict(self) -> dict[str, Any]:
-        """The record of docs/records.md, plain values that JSON takes."""
+        """Return the record of docs/records.md, plain values for JSON."""
         from regengine.records import record
 
         return record(self.result)
 
     def picture(self) -> Image:
-        """The overlay: the photo with the proposal drawn over it, and the verdict in words.
+        """Draw the overlay: the photo with the proposal drawn over it, and the verdict in words.
 
         Raises
         ------
         FrameError
-            If the photo cannot be read any more.
+            If the photo can no longer be read.
         """
         from PIL import Image
 
@@ -304,7 +305,7 @@ class Registration:
     def plot(self, ax: Axes) -> Axes: ...
 
     def plot(self, ax: Axes | None = None) -> Image | Axes:
-        """The overlay as a picture, which a notebook shows; or drawn into axes of matplotlib."""
+        """Return the overlay as an image for a notebook, or draw it into matplotlib axes."""
         picture = self.picture()
         if ax is None:
             return picture
@@ -313,7 +314,7 @@ class Registration:
         return ax
 
     def _repr_jpeg_(self) -> bytes | None:
-        """The overlay for notebooks; None, which shows the text, where the photo is gone."""
+        """Return the overlay for notebooks; None, which shows the text, if the photo is missing."""
         import io
 
         from regengine.errors import FrameError
@@ -336,7 +337,7 @@ class Registration:
 
 
 class Detections(Table):
-    """What one method found in one photo: a row each, in pixels of the photo as stored.
+    """Detections of one method in one photo, one per row, in pixels of the photo as stored.
 
     Attributes
     ----------
@@ -360,7 +361,7 @@ class Detections(Table):
         self.kind = kind
 
     def to_dict(self) -> dict[str, Any]:
-        """The record of docs/records.md."""
+        """Return the record of docs/records.md."""
         from regengine.sky.detection.kinds import SOUGHT
 
         return SOUGHT[self.kind].to_dict(self.photo)
@@ -373,7 +374,7 @@ class Detections(Table):
 
 @dataclass(frozen=True, repr=False)
 class StarField:
-    """What became of a photo of stars.
+    """Result of a photo of stars.
 
     Attributes
     ----------
@@ -390,14 +391,14 @@ class StarField:
 
     @property
     def reason(self) -> Reason | None:
-        """Why they were not."""
+        """Why they were not identified."""
         from regengine.result import Reason
 
         return self.photo.outcome if isinstance(self.photo.outcome, Reason) else None
 
     @property
     def camera(self) -> SkyCamera | None:
-        """Attitude and lens; None where the stars were not identified.
+        """Attitude and lens; None if the stars were not identified.
 
         ``ra_dec_deg``, ``roll_deg`` and ``fov_x_deg`` are those of the image's centre, ICRS.
         """
@@ -406,14 +407,14 @@ class StarField:
 
     @cached_property
     def stars(self) -> Table:
-        """The identified stars: pixel, ICRS direction, magnitude, residual; empty without any."""
+        """The identified stars: pixel, ICRS direction, magnitude, residual; empty if none."""
         import numpy as np
 
         names = ("x", "y", "vectors_icrs", "magnitude_g", "residual_px")
         return Table({name: getattr(self.photo.outcome, name, np.array([])) for name in names})
 
     def to_dict(self, *, matches: bool = False) -> dict[str, Any]:
-        """The record of docs/records.md; with ``matches``, every identified star."""
+        """Return the record of docs/records.md; with ``matches``, every identified star."""
         from regengine.sky.stars.photo import record_of
 
         return record_of(self.photo, matches=matches)
@@ -425,11 +426,11 @@ class StarField:
 
 
 class Store:
-    """The results of a run, in its store and in the parts beside it: ``len``, ``in``, iteration.
+    """The results of a run, from its store and journal: supports ``len``, ``in`` and iteration.
 
-    Iterated, it gives the `Registration` of each photo; ``store[name]`` gives that of a frame id,
-    file name, path, or the start of a file's SHA-256. Its tables are read when they are first asked
-    for; a store under way is opened again to see what was added.
+    Iteration yields the `Registration` of each photo. ``store[name]`` is that of a frame id, file
+    name, path, or the start of a file's SHA-256. Tables are read when first used. A store that a
+    run is writing must be opened again to read new results.
     """
 
     def __init__(self, path: str | PathLike[str], lights: tuple[Path, ...] = ()) -> None:
@@ -442,36 +443,36 @@ class Store:
 
     @cached_property
     def frames(self) -> Table:
-        """A row a photo."""
+        """One row per photo."""
         return self._read("frames")
 
     @cached_property
     def control_points(self) -> Table:
-        """Four rows a placed photo; ``frame_index`` joins it to the others."""
+        """Four rows per placed photo; ``frame_index`` joins it to the others."""
         return self._read("control_points")
 
     @cached_property
     def hypotheses(self) -> Table:
-        """Candidates that were looked at to the end."""
+        """Hypotheses that were evaluated completely."""
         return self._read("hypotheses")
 
     @cached_property
     def detections(self) -> Table:
-        """Lights of the photos."""
+        """Detected lights of the photos."""
         return self._read("detections")
 
     @cached_property
     def provenance(self) -> Table:
-        """How each result was made."""
+        """Origin of each result: settings, versions and times."""
         return self._read("provenance")
 
     def find(self, name: str) -> list[Registration]:
-        """Photos that a name stands for, at least one.
+        """Return the photos with a name, at least one.
 
         Raises
         ------
         NoFrameError
-            If there is none; a KeyError, too.
+            If there is none; it is also a KeyError.
         """
         from regengine.store.read import find_frames
 
@@ -496,7 +497,7 @@ class Store:
             yield Registration(stored.result, self._lights)
 
     def close(self) -> None:
-        """Forget the tables; no file is open between two calls."""
+        """Drop the tables; no file is open between two calls."""
         for name in ("frames", "control_points", "hypotheses", "detections", "provenance"):
             self.__dict__.pop(name, None)
 

@@ -1,6 +1,6 @@
-"""Settings files: where they lie, what they say, which of them wins.
+"""Read settings files, and determine the order of precedence of settings.
 
-An option's value comes from, strongest first: the command line; the environment variable
+The value of an option is taken from the first of: the command line; the environment variable
 ``REGENGINE_COMMAND_OPTION``; ``regengine.toml`` in the current folder; ``regengine.toml`` in the
 user's configuration folder; the built-in default. Each command has its table::
 
@@ -23,15 +23,15 @@ from typing import Any
 from regengine.errors import ConfigError
 
 FILE_NAME = "regengine.toml"
-# What each settings file says, by its path, strongest first
+# Content of each settings file, by its path, in order of precedence
 Settings = Mapping[Path, Mapping[str, Any]]
 
 
 def read_settings(given: Path | None = None) -> Settings:
-    """Read the settings files that are there.
+    """Read the settings files that exist.
 
-    ``given`` is read instead of those in the usual places, and must exist. ConfigError if a file
-    cannot be read, or is no TOML.
+    ``given`` is read instead of those in the usual places, and must exist. Raises ConfigError if a
+    file cannot be read, or is not TOML.
     """
     import typer
 
@@ -56,11 +56,11 @@ def settings_of(
     known: Collection[str],
     former: Mapping[str, str] | None = None,
 ) -> dict[str, tuple[Any, Path]]:
-    """Values in the table of a command such as ("lights", "get"), each with the file it is from.
+    """Return values in the table of a command such as ("lights", "get"), each with its file.
 
-    Former names of options stand for the present ones, which ``known`` and what is given have.
-    ConfigError for a name that is not among the known ones, which would be silently lost, and for
-    a plain value where a table belongs.
+    Former names of options are replaced by the present ones, which ``known`` and the result use.
+    Raises ConfigError for an unknown name, which would otherwise be ignored silently, and for a
+    plain value in place of a table.
     """
     found: dict[str, tuple[Any, Path]] = {}
     for path, table in settings.items():
@@ -82,7 +82,7 @@ def settings_of(
 
 
 def _expand_home(value: Any) -> Any:
-    """A value, the ``~/`` at the start of its texts replaced by the home folder."""
+    """Replace ``~/`` at the start of the texts of a value by the home folder."""
     if isinstance(value, list):
         return [_expand_home(item) for item in value]
     return str(Path(value).expanduser()) if str(value).startswith("~/") else value

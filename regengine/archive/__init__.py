@@ -1,1 +1,1 @@
-"""The archive of astronaut photos: its tables read, its database asked, its files fetched."""
+"""Access to the archive of astronaut photos: tables, database queries, and downloads."""

@@ -1,4 +1,4 @@
-"""Answers of the photo database: rows, none, or one sentence on what they are instead."""
+"""Parse and cache answers of the photo database: rows, no rows, or an error message."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from regengine.io.atomic import write_whole
 from regengine.photo.frame_ids import ID_PARTS
 from regengine.photo.record_values import clean_text
 
-# Without these a row is of no use; all of them missing from all rows means that the shape changed
+# A row without these is useless; if they are missing from all rows, the format has changed
 NEEDED = {"frames": ("pdate", "ptime", "nlat", "nlon"), "nadir": ("pdate", "ptime", "lat", "lon")}
 KEY_VARIABLE = "JSC_PHOTOS_KEY"
 _TITLE = re.compile(r"<title>(.{1,80}?)</title>", re.IGNORECASE | re.DOTALL)
@@ -30,7 +30,7 @@ Row = dict[str, str]
 
 
 def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> list[Row]:
-    """Rows of an answer."""
+    """Return the rows of an answer."""
     text = body.decode("utf-8-sig", errors="replace").strip()
     said = _json(text, host, secret)
     if isinstance(said, dict):
@@ -70,7 +70,7 @@ def _json(text: str, host: str, secret: str) -> Any:
 
 
 def _interpret_missing_rows(said: dict[str, Any], host: str, secret: str) -> list[Row]:
-    """What an object means where a list of rows should be."""
+    """Interpret an object that was returned instead of a list of rows."""
     if "no records" in str(said.get("result", "")).lower():
         return []
     message = next(
@@ -88,7 +88,7 @@ def _interpret_missing_rows(said: dict[str, Any], host: str, secret: str) -> lis
 
 
 def _clean_message(text: str, secret: str) -> str:
-    """Words of a server, bounded, without the key."""
+    """Return the message of a server, with limited length and without the key."""
     if secret:
         text = text.replace(secret, "***")
     return clean_text(text)[:120]
@@ -106,7 +106,7 @@ def _row(item: Any, host: str) -> Row:
 
 
 def _check(rows: Sequence[Row], table: str, host: str) -> None:
-    """See to it that rows name their photos and have what registration needs."""
+    """Raise an error if rows lack the names of their photos or fields that registration needs."""
     for name in (f"{table}.{part}" for part in ID_PARTS):
         if any(not row.get(name) for row in rows):
             raise ArchiveError(f"{host} answered without {name!r}: {CHANGED}.")
@@ -123,17 +123,17 @@ def _check(rows: Sequence[Row], table: str, host: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerCache:
-    """A folder of answers, so that an interrupted query goes on; nothing in it holds the key.
+    """A folder of answers, with which an interrupted query resumes; it never contains the key.
 
-    Questions are told apart by address, conditions and fields. Answers older than
-    ``max_age_days`` are asked for anew.
+    Questions are identified by address, conditions and fields. Answers older than ``max_age_days``
+    are requested again.
     """
 
     folder: Path
     max_age_days: float = 7.0
 
     def find(self, question: str) -> list[Row] | None:
-        """Rows of a question that was asked lately; None where it was not."""
+        """Return the rows of a recently answered question, or None."""
         path = self._path(question)
         try:
             age_days = (time.time() - path.stat().st_mtime) / DAY_S
@@ -145,10 +145,10 @@ class AnswerCache:
                 return None
             return [{str(name): str(value) for name, value in row.items()} for row in rows]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return None  # a damaged answer is asked for anew
+            return None  # a damaged answer is requested again
 
     def keep(self, question: str, rows: Sequence[Row]) -> None:
-        """Keep an answer; a disk without room only costs the next run the question."""
+        """Save an answer; if the disk is full, the next run asks the question again."""
         path = self._path(question)
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)

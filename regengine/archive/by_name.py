@@ -1,4 +1,4 @@
-"""Photos of the archive by their names: each picture with its record, kept in the data folder."""
+"""Download photos of the archive by id: each picture with its record, into the data folder."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ PAGE = "/SearchPhotos/photo.pl"
 
 
 class ArchivePhotos:
-    """Fetches photos one at a time, for many threads, and leaves a server alone that fails.
+    """Downloads photos one at a time, for many threads, and stops asking a server that fails.
 
-    The archive is that of the environment variable REGENGINE_ARCHIVE, if it names a copy. Where
-    nobody answers at all, a photo is tried once: others of the batch are waiting.
+    The archive is that of the environment variable REGENGINE_ARCHIVE, if it names a copy. If no
+    server answers, a photo is tried once: others of the batch are waiting.
     """
 
     def __init__(self, web: ArchiveClient | None = None) -> None:
@@ -39,10 +39,10 @@ class ArchivePhotos:
         self._failed_in_a_row = 0
 
     def fetch(self, picture: Path) -> None:
-        """Fetch what is missing of a photo: the picture, and the record beside it.
+        """Download the missing parts of a photo: the picture, and the record next to it.
 
-        FrameError if the archive has no such picture, or it does not come: what came stays. A
-        record that does not come costs a warning, and is asked for again the next time.
+        Raises FrameError if the archive has no such picture, or the download fails; downloaded
+        parts are kept. A missing record is logged as a warning, and requested again the next time.
         """
         with self._one_at_a_time:
             frame_id = archive_name(picture.name) or picture.stem

@@ -1,4 +1,4 @@
-"""Pictures of the archive, fetched into a folder with their check sums."""
+"""Download pictures of the archive into a folder with their checksums."""
 
 from __future__ import annotations
 
@@ -20,25 +20,26 @@ PICTURES = "/DatabaseImages/ESC"
 SIZES = ("large", "small")
 JPEG = b"\xff\xd8\xff"
 JPEG_END = b"\xff\xd9"
-GIVE_UP = 3  # pictures in a row that the server fails to send
-TAIL = 4096  # some cameras write a little behind the end mark
+GIVE_UP = 3  # consecutive pictures that the server fails to send
+TAIL = 4096  # some cameras write a few bytes after the end marker
 
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadResult:
-    """What became of one frame."""
+    """Result of the download of one frame."""
 
     frame: str
-    # "fetched", "present" (it was there), "absent" (the archive has no such picture) or "failed".
+    # "fetched", "present" (it existed already), "absent" (the archive has no such picture) or
+    # "failed".
     status: str
-    # file, sha256: the picture, where there is one.
+    # file, sha256: the picture, if there is one.
     file: Path | None = None
     sha256: str | None = None
-    bytes: int = 0  # size of what came
-    why: str = ""  # sentence, of what failed
+    bytes: int = 0  # size of the download
+    why: str = ""  # reason of a failure, one sentence
 
     def record(self) -> dict[str, Any]:
-        """As an object of NDJSON."""
+        """Return the result as an object for NDJSON."""
         return {
             "frame": self.frame,
             "status": self.status,
@@ -51,23 +52,23 @@ class DownloadResult:
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadOptions:
-    """What is fetched, and how much."""
+    """Size and limits of downloads."""
 
     size: str = "large"  # of `SIZES`: the original's, or 640 pixels
     pictures: str  # address of the folder of sizes
-    # max_megabytes, max_gigabytes: of one file, and in all.
+    # max_megabytes, max_gigabytes: limits per file and in total.
     max_megabytes: int = 100
     max_gigabytes: float = 20.0
-    force: bool = False  # fetch again what is there
+    force: bool = False  # download existing files again
 
 
 def make_picture_address(frame_id: str, size: str, pictures: str) -> str:
-    """Address of a frame's picture: ``…/large/ISS030/ISS030-E-184140.JPG``."""
+    """Return the address of a frame's picture: ``…/large/ISS030/ISS030-E-184140.JPG``."""
     return f"{pictures.rstrip('/')}/{size}/{frame_id.partition('-')[0]}/{picture_name(frame_id)}"
 
 
 def picture_name(frame_id: str) -> str:
-    """File name of a frame's picture, as the archive has it."""
+    """Return the file name of a frame's picture in the archive."""
     parts = frame_id.split("-")
     if len(parts) != 3 or compose_frame_id(*parts) != frame_id:
         raise ArchiveError(f"{frame_id!r} is not an archive id, such as ISS030-E-184140.")
@@ -81,11 +82,11 @@ def download(
     web: ArchiveClient,
     report: Callable[[DownloadResult], object] = lambda outcome: None,
 ) -> str:
-    """Fetch pictures one after the other; each appears under its name when it is whole.
+    """Download pictures one after the other; each appears under its name when it is complete.
 
-    The folder is made if need be and gets ``SHA256SUMS``; ``report`` gets the outcome of each frame
-    once it is on the disk. Returns why it ended before the last frame; empty if it did not.
-    StoreError if the folder cannot be written to.
+    The folder is created if necessary and gets ``SHA256SUMS``. ``report`` receives the result of
+    each frame once it is on the disk. Returns the reason if the download ended before the last
+    frame, else an empty text. Raises StoreError if the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -155,7 +156,7 @@ def _note(target: Path, sha256: str, sums: dict[str, str]) -> None:
 
 
 def _verify_known_sum(target: Path, sums: dict[str, str]) -> str:
-    """Sum of a picture that is there, which must be the one that was noted, if one was."""
+    """Return the checksum of an existing picture; it must equal the recorded one, if any."""
     try:
         sha256 = compute_sha256(target)
     except OSError as error:
@@ -172,7 +173,7 @@ def _verify_known_sum(target: Path, sums: dict[str, str]) -> str:
 
 
 def _check_picture(picture: bytes, address: str) -> None:
-    """See to it that what came is a whole JPEG."""
+    """Raise an error if a download is not a complete JPEG."""
     if picture.startswith(JPEG) and JPEG_END in picture[-TAIL:]:
         return
     if picture[:512].lstrip().lower().startswith((b"<!doctype", b"<html")):
@@ -185,10 +186,10 @@ def _check_picture(picture: bytes, address: str) -> None:
 
 
 def list_given_frames(arguments: Sequence[str]) -> list[str]:
-    """Archive ids that arguments stand for, each once, in their order.
+    """Return the archive ids of arguments, without duplicates, in order.
 
-    Arguments are ids in any spelling, and files as `regengine frames read` takes them. ConfigError
-    if an argument is neither.
+    Arguments are ids in any spelling, and files as `regengine frames read` takes them. Raises
+    ConfigError if an argument is neither.
     """
     found: dict[str, None] = {}
     for argument in arguments:

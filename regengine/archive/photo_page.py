@@ -1,4 +1,4 @@
-"""What the archive's page of a photo tells: when and where it was taken, and with what."""
+"""Parse the archive's page of a photo: time, position and camera."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from regengine.io.urls import parse_host
 from regengine.photo.records import FrameRecord, interpret
 
 PAGE_MB = 4
-# Tags, and what lies between those of scripts and styles
+# Tags, and the content of scripts and styles
 _UNSEEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
-# Values behind their labels, whatever marks them up
+# Values that follow their labels, with any markup
 _LABELLED = {
     "date": r"Date taken\s*:?\s*(\d{4})\D(\d{1,2})\D(\d{1,2})\b",
     "time": r"Time taken\s*:?\s*(\d{1,2}):(\d\d):(\d\d)\s*GMT",
@@ -25,15 +25,15 @@ _LABELLED = {
 
 
 def page_address(frame_id: str, page: str) -> str:
-    """Address of the page of a photo."""
+    """Return the address of the page of a photo."""
     mission, roll, frame = frame_id.split("-")
     return f"{page}?{urlencode({'mission': mission, 'roll': roll, 'frame': frame})}"
 
 
 def read_page(content: bytes, frame_id: str, address: str) -> FrameRecord | None:
-    """What a photo's page tells; None where that is neither time nor nadir.
+    """Parse the page of a photo; None if it contains neither time nor nadir.
 
-    ArchiveError if it is the page of something else.
+    Raises ArchiveError if it is not the page of a photo.
     """
     words = _UNSEEN.sub(" ", content.decode("utf-8", errors="replace"))
     text = " ".join(unescape(words).split())

@@ -1,4 +1,4 @@
-"""A query from beginning to end: asked in parts, cut finer where answers are, put together."""
+"""Query the photo database: in parts, subdivided where answers are truncated, and merged."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from regengine.references.reference import Bounds
 
 DATABASE = "/SearchPhotos/PhotosDatabaseAPI/PhotosDatabaseAPI.pl"
 ANSWER_MB = 64
-# Servers cut answers at round numbers of rows. One answer in fifty is as long by chance, and costs
-# two further questions.
+# Servers truncate answers at round numbers of rows. One answer in fifty has such a number by
+# chance, and causes two more questions.
 ROUND_ROWS, MIN_CUT_ROWS = 50, 100
 MANNERED_QUESTIONS = 5000
 MISSION = re.compile(r"[A-Z]{2,4}\d{2,3}[A-Z]?")
 LAST_FRAME = 9_999_999
 TABLES = ("frames", "nadir")  # photos with a catalogued picture; photos with a nadir
-NIGHT_DEG = (-90.0, -6.0)  # civil twilight has ended: city lights are seen
+NIGHT_DEG = (-90.0, -6.0)  # civil twilight has ended: city lights are visible
 Range = tuple[float, float]
 
-# Fields of the database by table. Two tables asked for in one question are joined: a photo that
-# one of them lacks is not in the answer.
+# Fields of the database by table. Two tables in one question are joined: a photo that one of them
+# lacks is not in the answer.
 FIELDS = {
     "frames": (
         *("mission", "roll", "frame", "pdate", "ptime", "nlat", "nlon", "lat", "lon"),
@@ -42,13 +42,13 @@ CAMERA_FIELDS = ("camera|fclt", "camera|camera")
 
 @dataclass(frozen=True, kw_only=True)
 class FrameQuery:
-    """Which photos are wanted; what is None or empty does not count."""
+    """Selection of photos; criteria that are None or empty are ignored."""
 
     missions: tuple[str, ...] = ()  # such as ``ISS030``
-    first: date | None = None  # GMT days, both included
+    first: date | None = None  # GMT days, both inclusive
     last: date | None = None
-    bbox: Bounds | None = None  # of nadirs; east runs beyond 180 across the antimeridian
-    # focal_mm, sun_elevation_deg: lowest and highest.
+    bbox: Bounds | None = None  # of nadirs; east exceeds 180 across the antimeridian
+    # focal_mm, sun_elevation_deg: minimum and maximum.
     focal_mm: Range | None = None
     sun_elevation_deg: Range | None = None
     tables: tuple[str, ...] = TABLES
@@ -89,7 +89,7 @@ class Question:
 
     @property
     def conditions(self) -> str:
-        """The question's conditions as the database takes them: TABLE|FIELD|OPERATOR|VALUE|…."""
+        """The question's conditions in the database's syntax: TABLE|FIELD|OPERATOR|VALUE|…."""
         parts: list[str] = []
 
         def between(field: str, low: object, high: object) -> None:
@@ -119,12 +119,12 @@ class Question:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """What the answer shall tell, each as TABLE|FIELD."""
+        """The requested fields, each as TABLE|FIELD."""
         own = tuple(f"{self.table}|{field}" for field in FIELDS[self.table])
         return own + CAMERA_FIELDS if self.with_camera else own
 
     def halves(self, seen: Sequence[int]) -> tuple[Question, Question] | None:
-        """Two questions that ask for the same together."""
+        """Split a question into two that are equivalent together."""
         if self.days is not None and self.days[0] < self.days[1]:
             first, last = self.days
             middle = first + (last - first) // 2
@@ -139,10 +139,10 @@ class Question:
 
 
 def make_questions(wanted: FrameQuery) -> list[Question]:
-    """The questions to begin with: by table, mission, month and side of the antimeridian."""
+    """Return the initial questions: by table, mission, month and side of the antimeridian."""
     found = []
     for table in wanted.tables:
-        # Photos without a record of their camera would be lost in a join
+        # A join would lose photos without a record of their camera
         joins = (False,) if table == "frames" else (True,) if wanted.focal_mm else (False, True)
         for mission in wanted.missions or (None,):
             for days in _list_months(wanted.first, wanted.last):
@@ -185,13 +185,13 @@ def _number(value: float) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class QueryResult:
-    """What a query found."""
+    """Result of a query."""
 
     table: FrameRecords
-    # requests, kept: questions that were sent, and those that had been answered before.
+    # requests, kept: number of questions sent, and of those answered from the cache.
     requests: int
     kept: int
-    n_off_query: int  # rows that the database sent although they were not asked for: left out
+    n_off_query: int  # rows that do not match the query, which the database sent: left out
 
 
 def ask(
@@ -203,11 +203,12 @@ def ask(
     url: str,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> QueryResult:
-    """Ask the database for all photos that are wanted, in parts, finer where answers are cut.
+    """Query the database for all selected photos, in parts that are split if answers are truncated.
 
-    ``key`` is the user's own, needed where something has to be asked; ``progress`` is called with
-    questions answered, and known so far. ConfigError if there is no key; ArchiveError if the
-    database cannot be reached, refuses, or answers something else: what came is kept.
+    ``key`` is the user's own, required if a request is necessary. ``progress`` is called with the
+    number of answered questions and of those known so far. Raises ConfigError if there is no key.
+    Raises ArchiveError if the database cannot be reached, refuses, or gives an unexpected answer;
+    answers received so far are kept.
     """
     waiting = make_questions(wanted)[::-1]
     rows: list[tuple[str, FrameRecord | None]] = []
@@ -267,13 +268,13 @@ def _answer(question: Question, web: ArchiveClient, key: str, url: str) -> list[
 
 
 def make_address(question: Question, url: str) -> str:
-    """Address of a question, without the key."""
+    """Return the address of a question, without the key."""
     asked = {"query": question.conditions, "return": "|".join(question.fields)}
     return f"{url}?{urlencode(asked, safe='|')}"
 
 
 def looks_cut(rows: list[Row]) -> bool:
-    """Whether an answer has as many rows as a server allows rather than as there are."""
+    """Whether the number of rows of an answer looks like a server limit."""
     return len(rows) >= MIN_CUT_ROWS and len(rows) % ROUND_ROWS == 0
 
 
@@ -283,7 +284,7 @@ def _numbers(rows: Iterable[Row], question: Question) -> list[int]:
 
 
 def matches_query(row: FrameRecord, wanted: FrameQuery) -> bool:
-    """Whether a row is what was asked for, as far as it tells."""
+    """Whether a row matches the query, as far as its values are known."""
     if wanted.missions and row.frame_id.partition("-")[0] not in wanted.missions:
         return False
     if wanted.first is not None and wanted.last is not None and row.time_utc is not None:

@@ -1,4 +1,4 @@
-"""Tables of the archive's photos: checked against the orbit, and written."""
+"""Tables of the archive's photos: check them against the orbit, and write them."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 ENDINGS = (".csv", ".ndjson", ".jsonl", ".parquet")
 _TEXTS = ("frame_id", "camera", "place", "features", "caption", "record_type")
-# Nine in ten element sets of this age are right to 180 km (docs/orbit.md); of older ones only the
-# orbit's plane is sure, and honest rows would be accused.
+# Nine in ten element sets of this age are accurate to 180 km (docs/orbit.md). For older sets, only
+# the orbital plane is certain, and correct rows would be reported as wrong.
 MAX_SET_AGE_H = 72.0
-_ANY_ALTITUDE_KM = 400.0  # what lies below does not depend on it by more than the tolerance
+_ANY_ALTITUDE_KM = 400.0  # the nadir depends on it by less than the tolerance
 
 
 def check_orbit(table: FrameRecords, tle: Path) -> FrameRecords:
-    """A table with a problem noted at each row that the orbit of element sets contradicts.
+    """Return a table with a problem in each row that contradicts the orbit of element sets.
 
-    Rows without time or nadir stay as they are, as do those three days and more from any set.
-    EphemerisError if the file holds no element sets.
+    Rows without time or nadir are unchanged, like those at least three days from any set. Raises
+    EphemerisError if the file has no element sets.
     """
     tles = element_sets(tle)
     by_id = {frame_id: _check_record(one, tles) for frame_id, one in table.by_id.items()}
@@ -63,7 +63,7 @@ def _check_record(row: FrameRecord, tles: TleSet) -> FrameRecord:
 
 
 def check_table(out: Path, force: bool) -> None:
-    """See to it that a table can be written, before anything is asked for; ConfigError if not."""
+    """Raise ConfigError, before any request, if a table cannot be written."""
     if out.suffix.lower() not in ENDINGS:
         raise ConfigError(f"--out {out}: the table's file name must end in {', '.join(ENDINGS)}.")
     if out.is_dir() or not out.absolute().parent.is_dir():
@@ -75,9 +75,10 @@ def check_table(out: Path, force: bool) -> None:
 
 
 def write_table(rows: Sequence[FrameRecord], out: Path) -> None:
-    """Write a table whole or not at all, in the format that its name ends in, see `check_table`.
+    """Write a table atomically, in the format of its file name, see `check_table`.
 
-    ConfigError if pyarrow is missing for Parquet; StoreError if the file cannot be written.
+    Raises ConfigError if pyarrow is missing for Parquet, and StoreError if the file cannot be
+    written.
     """
     ending = out.suffix.lower()
     with replace_files((out,)) as (temporary,):
@@ -89,18 +90,18 @@ def write_table(rows: Sequence[FrameRecord], out: Path) -> None:
 
 
 def format_csv(rows: Sequence[FrameRecord]) -> str:
-    """Rows as CSV with a header; ``register --metadata`` reads it."""
+    """Yield rows as CSV with a header, which ``register --metadata`` reads."""
     cells = ([_cell(*one) for one in record(row).items()] for row in rows)
     return "".join(f"{line}\n" for line in (*csv_lines([COLUMNS]), *csv_lines(cells)))
 
 
 def format_ndjson(rows: Sequence[FrameRecord]) -> str:
-    """Rows as a JSON object a line; what nobody tells is null."""
+    """Yield rows as JSON objects, one per line; unknown values are null."""
     return "".join(json.dumps(record(row)) + "\n" for row in rows)
 
 
 def record(row: FrameRecord) -> dict[str, Any]:
-    """A row as values that JSON has; empty texts are None."""
+    """Convert a row to JSON values; empty texts are None."""
     return {name: _plain(getattr(row, name)) for name in COLUMNS}
 
 

@@ -1,4 +1,4 @@
-"""The archive's server: one request at a time, with pauses, from the host that was asked."""
+"""HTTP access to the archive's server: one request at a time, with pauses, on the same host."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ MANNERS = RetryPolicy(
 
 
 class Absent(Exception):
-    """The server has no such thing."""
+    """The server has no such resource."""
 
 
 class UnreachableError(ArchiveError):
-    """The server keeps failing; the next request will hardly fare better."""
+    """The server keeps failing; the next request is likely to fail, too."""
 
 
 class TooMuchError(ArchiveError):
-    """The answer was cut or too large: less may be asked for."""
+    """The answer was truncated or too large: a smaller request may succeed."""
 
 
 class CutError(UnreachableError, TooMuchError):
-    """The server keeps failing, but less may come through."""
+    """The server keeps failing, but a smaller request may succeed."""
 
 
 LATER = "run the same command again later; what was fetched is kept."
@@ -71,20 +71,21 @@ ERRORS: dict[Kind, type[Exception]] = {
 
 
 class ArchiveClient(HttpClient):
-    """One client of the archive's server.
+    """A client of the archive's server.
 
-    ``manners`` are fields of `RetryPolicy` that are other than in `MANNERS`, such as ``pause_s``.
+    ``manners`` are fields of `RetryPolicy` that replace those in `MANNERS`, such as ``pause_s``.
     """
 
     def __init__(self, **manners: Any) -> None:
         super().__init__(replace(MANNERS, **manners), may_follow=_same_server)
 
     def fetch(self, url: str, megabytes: int, *, larger: str = "which is too large") -> bytes:
-        """A whole answer; failures are sentences that name the host alone, no key.
+        """Return a complete answer; error messages contain only the host, no key.
 
-        UnreachableError if the server keeps failing, or asks to be left alone for long;
-        TooMuchError if it is larger than allowed (``larger`` says what to do), or was cut
-        (`CutError`); ArchiveError if the server refuses; Absent if it does not exist.
+        Raises UnreachableError if the server keeps failing or asks for a long pause. Raises
+        TooMuchError if the answer is larger than allowed (``larger`` is the remedy), or was
+        truncated (`CutError`). Raises ArchiveError if the server refuses, and Absent if there is no
+        such resource.
         """
         host = parse_host(url)
         try:
@@ -102,7 +103,7 @@ class ArchiveClient(HttpClient):
 
 
 def _same_server(source: str, target: str) -> bool:
-    """Whether a redirection stays on the host that was asked, and never goes from https to http."""
+    """Whether a redirection stays on the same host, and does not go from https to http."""
     old, new = urlsplit(source), urlsplit(target)
     safe = new.scheme == old.scheme or (old.scheme, new.scheme) == ("http", "https")
     return (
@@ -115,9 +116,9 @@ ARCHIVE = "https://eol.jsc.nasa.gov"
 
 
 def archive_address(path: str) -> str:
-    """Address of a page of the archive, or of the copy that REGENGINE_ARCHIVE names.
+    """Return the address of a page of the archive, or of its copy in REGENGINE_ARCHIVE.
 
-    ConfigError if that is no address.
+    Raises ConfigError if the address is invalid.
     """
     archive = (os.environ.get(ARCHIVE_VARIABLE) or ARCHIVE).rstrip("/")
     check_address(archive, ARCHIVE_VARIABLE)
@@ -125,7 +126,7 @@ def archive_address(path: str) -> str:
 
 
 def check_address(url: str, named: str) -> None:
-    """Refuse, by ConfigError, an address to which no key may be sent: none of https but our own."""
+    """Raise ConfigError for an address that must not receive a key: only https or this machine."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
