@@ -177,26 +177,27 @@ def register(photo: AnyPath, options: RegisterOptions) -> Registration:
     Parameters
     ----------
     photo : path
-        JPEG, PNG, TIFF, FITS or raw file; or the name of a photo of the archive of astronaut
-        photos, ``"ISS030-E-188140"``, which is fetched with its record and kept.
+        JPEG, PNG, TIFF, FITS or raw file; or the id of a photo in the archive of astronaut photos,
+        ``"ISS030-E-188140"``, which is downloaded with its record and kept.
     lights : path or sequence of paths, optional
-        Night-light map; without it, what ``regengine lights get`` made.
+        Night-light map; by default, the one that ``regengine lights get`` created.
     streets : path or sequence of paths, optional
-        Street maps, for telephoto frames; without them, those of the data folder.
+        Street maps, for telephoto frames; by default, those of the data folder.
     day : path or sequence of paths, optional
-        Pictures of the Earth by day, for photos by day; without it, what ``regengine day`` made.
+        Daytime images of the Earth, for daytime photos; by default, those that ``regengine day``
+        created.
     tle : path, optional
-        Element sets around the photo's date, a file or a folder of files; without it, those of the
+        Element sets around the photo's date, a file or a folder of files; by default, those of the
         data folder.
     time, nadir : optional
-        A datetime or ISO 8601 text, UTC where it names no zone; (lon, lat) in degrees, or text
-        such as ``"136.9,35.7"``. Both override what the photo and ``tle`` say.
+        A datetime or ISO 8601 text, UTC without a time zone; (lon, lat) in degrees, or text such as
+        ``"136.9,35.7"``. Both have priority over the values of the photo and ``tle``.
     centre, radius_km : optional
-        A place, as ``nadir``, that some part of the picture shows within so many kilometres (100),
-        where that is what is known.
+        A place, in the form of ``nadir``, that some part of the picture shows within this radius
+        (default 100 km), if that is what is known.
     params : RegisterParams, optional
-        Everything that can be tuned of the search (`regengine.registration.parameters`); its
-        work budget takes the place of ``effort``.
+        All tunable parameters of the search (`regengine.registration.parameters`); their work
+        budget replaces that of ``effort``.
 
     Returns
     -------
@@ -207,7 +208,7 @@ def register(photo: AnyPath, options: RegisterOptions) -> Registration:
     FrameError
         If the photo cannot be read.
     ConfigError, EphemerisError, LightMapError
-        If an option makes no sense, or a file cannot be used.
+        If an option is invalid, or a file cannot be used.
 
     Examples
     --------
@@ -246,26 +247,26 @@ def _with_run_options(
 def register_many(
     photos: Paths, store: AnyPath = "run.h5", options: RunOptions | None = None
 ) -> Store:
-    """Register photos into a store; an interrupted run is taken up by the same call.
+    """Register photos into a store; the same call resumes an interrupted run.
 
     Parameters
     ----------
     photos : path or sequence of paths
-        Files, folders, patterns, URLs, names of photos of the archive, or ``@LIST``.
+        Files, folders, patterns, URLs, ids of archive photos, or ``@LIST``.
     store : path
-        Where results go; an existing one grows.
+        Store for the results; they are added to an existing one.
     workers : int
-        Processes; 0 works in this one. With some, a script needs the usual
+        Worker processes; 0 works in this process. With workers, a script needs the usual
         ``if __name__ == "__main__":``.
     retry : collection of str
-        Verdicts of the store that are worked out again.
+        Verdicts in the store that are processed again.
     progress : bool
-        A bar on standard error, or a message of the log now and then.
+        Show a progress bar on standard error, or log the progress periodically.
 
     Returns
     -------
     Store
-        Photos that failed are in it, with the reason.
+        Includes failed photos, with the reason.
 
     Raises
     ------
@@ -274,9 +275,9 @@ def register_many(
     StoreError
         If the store cannot be used.
     ConfigError, EphemerisError, LightMapError, WorkerError, ClusterError
-        If an option makes no sense, or what is needed cannot be used.
+        If an option is invalid, or a file, the workers or the cluster cannot be used.
     KeyboardInterrupt
-        After an interrupt, once what was finished is stored.
+        After an interrupt, once the finished results are stored.
     """
     from regengine.batch import console
     from regengine.store.writer import StoreWriter
@@ -318,14 +319,14 @@ def register_run(photos: Sequence[str], store: Path, options: RunOptions) -> Reg
 
 
 def open_store(path: AnyPath, *, lights: Paths = ()) -> Store:
-    """Open the store of a run, which may be under way.
+    """Open the store of a run, which may still be running.
 
     Parameters
     ----------
     path : path
         ``run.h5``.
     lights : path or sequence of paths, optional
-        The maps that overlays of its photos show.
+        Night-light maps for the overlays of its photos.
 
     Raises
     ------
@@ -365,14 +366,14 @@ def classify_inputs(options: ClassifyOptions) -> ClassifyInputs:
 
 @takes(ClassifyOptions)
 def classify(photo: AnyPath, options: ClassifyOptions) -> Scene:
-    """Tell what a photo shows: ``category``, ``probabilities``, and the rest of `Scene`.
+    """Classify what a photo shows: ``category``, ``probabilities``, and the rest of `Scene`.
 
     Raises
     ------
     FrameError
         If the photo cannot be read.
     ConfigError, EphemerisError
-        If an option makes no sense, or a file cannot be used.
+        If an option is invalid, or a file cannot be used.
     """
     from regengine.scene.classify import classify_photo
 
@@ -441,20 +442,20 @@ def solve_job(photos: Sequence[Path], options: SolveOptions) -> SolveJob:
 
 @takes(SolveOptions)
 def solve(photo: AnyPath, options: SolveOptions) -> StarField:
-    """Identify the stars of a photo; nothing needs to be known of the lens.
+    """Identify the stars of a photo; the lens need not be known.
 
     Raises
     ------
     FrameError
         If the photo cannot be read.
     ConfigError, EphemerisError
-        If an option makes no sense, or a file cannot be used.
+        If an option is invalid, or a file cannot be used.
     """
     return StarField(solve_job([Path(photo)], options)(Path(photo)))
 
 
 def open_light_map(maps: Paths) -> LightMap:
-    """Night-light maps as one, of which ``window(west, south, east, north, …)`` gives a part.
+    """Open night-light maps as one; its ``window(west, south, east, north, …)`` returns a part.
 
     Parameters
     ----------

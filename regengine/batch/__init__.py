@@ -1,1 +1,1 @@
-"""Many photos: find them, skip what is done, run the rest, report what is safely stored."""
+"""Process many photos: find them, reuse stored results, run the rest, and report what is stored."""

@@ -46,7 +46,6 @@ class BatchOptions(TeamOptions):
     neighbours: bool = False  # whether photos provide priors for each other, see `SecondSearch`
     stop: Callable[[], bool] = bool  # if true, finish running photos and start no more
     advance: Advance | None = None  # called when a photo is finished for the first time
-    # Brings back the copies of photos that the tasks of the second search need; None where photos
     # Provides the copies of photos again for the tasks of the second search; None if photos are not
     # copies
     again: Callable[[Iterator[Item]], Iterator[Item]] | None = None

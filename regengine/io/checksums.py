@@ -16,7 +16,7 @@ _LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9._-]+)")
 
 
 def compute_sha256(path: Path) -> str:
-    """Return the SHA-256 of a regular file, hexadecimal; OSError if it cannot be read."""
+    """Return the SHA-256 of a regular file, hexadecimal; OSError if another type or unreadable."""
     with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -33,8 +33,7 @@ from regengine.store.schema import (
 )
 
 # Readable by HDF5 1.10 and later (2016). Its metadata has checksums, so that damage is detected.
-# Damaged metadata of older formats sends the library into endless loops and into memory of other
-# data.
+# Damaged metadata of older formats sends the library into endless loops and beyond its memory.
 LIBVER = ("v110", "v110")
 CHUNK_ROWS = 1024  # 8 kB of float64
 # Exceptions when reading a file whose bytes are damaged
