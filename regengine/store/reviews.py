@@ -496,9 +496,9 @@ def check_work(
 def is_independent(decision: Choice, work: Work) -> bool:
     """Whether a decision has evidence that is independent of its own camera.
 
-    An accepted decision is not independent if some of its confirmed points only repeat the
-    camera, see `independent_pixels`, and fewer than `MIN_POINTS` do not. The reason is that pages of earlier
-    versions saved positions predicted by the camera as confirmed points.
+    An accepted decision is not independent if some of its confirmed points only repeat the camera,
+    see `independent_pixels`, and fewer than `MIN_POINTS` do not. The reason is that pages of
+    earlier versions saved positions predicted by the camera as confirmed points.
     """
     camera = _camera_of(work)
     if decision != "accepted" or camera is None:
