@@ -14,7 +14,7 @@ from regengine.batch.plan import Task, describe_failure, list_reasons_to_redo, l
 from regengine.batch.worker_processes import TeamOptions, start_executor
 from regengine.result import Answer, Reason
 
-WINDOW = 4  # maximum lead of a worker, in photos, over the oldest unfinished photo
+WINDOW = 4  # photos per worker that may start ahead of the oldest unfinished one
 # Outcome of a photo; if its line is already in the file, the state in that line
 Outcome = Answer | Reason | State
 

@@ -96,7 +96,7 @@ def map_photos(
     stop : callable
         Whether to end.
     window : int, optional
-        Maximum distance, in photos, between the oldest unfinished photo and a photo that starts.
+        A photo only starts if it is fewer than this many photos after the oldest unfinished one.
     """
     coming = iter(tasks)
     # Each with its number in input order
