@@ -23,8 +23,8 @@ MISMATCH_IN_FIT = 0.03
 MISMATCH_IN_TEST = 0.3
 MIN_PIXELS = 9
 AROUND_PIXELS = 23.5
-# A hot pixel on a star exceeds the fit by this many sigma and its neighbours by this factor. The core
-# is exempt, since the core of a sharp star is also a single pixel
+# A hot pixel on a star exceeds the fit by this many sigma and its neighbours by this factor. The
+# core is exempt, since the core of a sharp star is also a single pixel
 LONE_SIGMA, LONE_TIMES = 6.0, 2.5
 CORE_PX = 1.25
 LONE_MISMATCH = 0.15

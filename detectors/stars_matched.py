@@ -50,8 +50,8 @@ THIN, THIN_SNR = 0.6, 10.0
 # Fainter sources this thin and elongated differ from a star by 4 sigma of the shape
 FAINT_THIN, FAINT_LONG, FAINT_THIN_SNR = 0.45, 0.6, 6.0
 
-# Minor-axis width, and mean of both widths, relative to the bright stars nearby. Cosmic rays and hot
-# pixels behind a colour filter array have 0.8 or less; 1 % of simulated stars are below the limits
+# Minor-axis width, and mean of both widths, relative to the bright stars nearby. Particle tracks
+# and hot pixels behind a colour filter array have 0.8 or less; 1 % of simulated stars have less
 THINNEST, THIN_NOISE, SMALLEST, SMALL_NOISE = 0.92, 2.9, 0.95, 1.7
 MIN_WIDTHS, MAX_WIDTHS = 8, 25
 # Widths scatter with the position within the pixel, more so for sharp sources. A bright star is not
@@ -187,8 +187,8 @@ def find_sharp_ones(found: FittedStars, psf: PointSpread, shape: tuple[int, ...]
 
     A source is sharp if a pixel or a pair explains the light better than a star and little light
     remains around it, or if it is thinner than the stars of the frame. This includes sources
-    widened by demosaicing. `shape`: shape of the frame; stars cut by its border are not judged by
-    their width.
+    widened by demosaicing. `shape`: shape of the frame; stars cut by its border are not tested as
+    particle tracks.
     """
     better = found.narrow_snr**2 - found.star_snr**2 > 2.0 * SHARPER
     better &= found.narrow_snr > SHARPNESS * found.star_snr
@@ -239,12 +239,12 @@ def measure_relative_widths(found: FittedStars, psf: PointSpread) -> FloatArray:
 
 
 def find_particle_tracks(found: FittedStars, left: BoolImage, psf: PointSpread) -> BoolImage:
-    """Tracks of particles, which a mosaic's interpolation makes a few pixels wide.
+    """Find particle tracks (cosmic rays) that demosaicing has widened to a few pixels.
 
-    Bright light that is thinner than stars are in one direction, and longer in the other; where
-    much bright light is thinner or smaller than stars of its brightness about it, all such light.
-    Elsewhere, what looks smaller lies among blended stars. `left` (N,): what is not known to be too
-    sharp for a star.
+    A track is a bright source thinner than stars in one direction and longer in the other. If many
+    bright sources are thinner or smaller than nearby stars of the same brightness, all such sources
+    count as tracks. If only a few are, they are probably stars among blended ones.
+    `left` (N,): sources not yet rejected as too sharp for a star.
     """
     thin, long = measure_relative_widths(found, psf).T
     noise = 1.0 / np.maximum(found.star_snr, 1e-6)
@@ -424,7 +424,7 @@ class StarField:
         return FittedStars.joined([stay, self._fit_at(seen, psf, x, y, beside=stay)])
 
     def _split_pairs(self, seen: Filtered, psf: PointSpread, stars: FittedStars) -> FittedStars:
-        """Split blended pairs of stars; trails are not split, as their shape does not show pairs."""
+        """Split blended pairs of stars; trails are not split: their shape does not show pairs."""
         if psf.trail_length_px > 0.0:
             return stars
         able = stars.settled & (stars.star_snr > PAIR_SNR) & ~self._lie_on_clipped(stars)

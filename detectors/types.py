@@ -131,7 +131,7 @@ class PointDetections(Detections):
     x: FloatArray
     y: FloatArray
     flux: FloatArray  # light above the background, in units of the image times square pixels
-    # Matched-filter SNR: flux over the noise of the flux, where that noise excludes the source's own
+    # Matched-filter SNR: flux over its noise without the shot noise of the source itself
     snr: FloatArray
     covariance_px2: FloatArray  # (N, 2, 2): covariance of the centroid (x, y), square pixels
     flag_type: ClassVar[type[IntFlag]] = PointFlag
