@@ -150,8 +150,8 @@ def fit_rotations(
 ) -> FloatArray:
     """Fit least-squares rotations (v, 3, 3) of points to targets (Wahba's problem; Markley 1988).
 
-    Points and targets broadcast to (v, n, 3); the weights ``share`` are (v, n). Rotations with
-    fewer than two points are taken from ``otherwise``.
+    Points and targets have shape (v, n, 3), the weights ``share`` (v, n). Rotations with fewer than
+    two points are taken from ``otherwise``.
     """
     profile = np.einsum("vn,vni,vnj->vij", share, targets, points)
     u, _, vt = np.linalg.svd(profile)
