@@ -150,7 +150,7 @@ def draw(
             while level < count - 1 and side * scale >= step * 2.0**0.75:
                 level, scale = level + 1, 0.5 * scale
             values = levels[level]
-            # Within the map, and so within all of its levels: NaN is not
+            # Inside the map, and so inside all of its levels; False for NaN
             edge = 1.0 / scale
             most_c, most_r = map_width - 2.0 * edge, map_height - 2.0 * edge
             if (
