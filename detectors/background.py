@@ -22,7 +22,8 @@ NORMAL_Q25_MINUS_Q05 = 0.9703
 NORMAL_MEDIAN_MINUS_Q16 = 0.9945
 NORMAL_Q75 = 0.6745
 
-# Level, in sigma, of the sky added to background-subtracted images; shot noise is uniform there
+# Level, in sigma, of the sky added to background-subtracted images, so that the modelled shot noise
+# is nearly the same in all pixels
 LIFTED_SIGMAS = 5.0
 # One dark step of 8-bit sRGB, 1 / 255 / 12.92, over sqrt(12). Clipped blacks have less apparent
 # noise than actual noise; smaller values cannot be distinguished from rounding

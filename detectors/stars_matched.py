@@ -275,12 +275,13 @@ def find_particle_tracks(found: FittedStars, left: BoolImage, psf: PointSpread) 
 def _estimate_usual_width(
     width: FloatArray, snr: FloatArray, near: IndexArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Width that stars of each one's brightness have, and the scatter of the wider ones.
+    """Estimate the usual width at the brightness of each star, and the scatter of wider stars.
 
-    Where light is not linear, bright stars are narrower than faint ones: the trend joins the
-    medians of the fainter and of the brighter half of the stars about. Gives shapes (N,).
+    With a non-linear response, bright stars are narrower than faint ones. The trend is the line
+    through the medians of the fainter and of the brighter half of the nearby stars. Returns shapes
+    (N,).
 
-    `width`, `snr` (N,): of all; `near` (N, K): the bright stars about each, as of
+    `width`, `snr` (N,): of all stars. `near` (N, K): bright stars near each star, from
     `find_bright_neighbours`.
     """
     bright = np.log(snr[near])

@@ -80,7 +80,7 @@ class Path:
         )
 
     def scaled(self, factor: float) -> Path:
-        """The same in a frame of which so many pixels a side were one."""
+        """Scale coordinates by a factor, such as from a binned frame to the full frame."""
         shift = 0.5 * (factor - 1.0)
         return Path(
             x1=factor * self.x1 + shift,
@@ -180,7 +180,7 @@ class Line:
     log10_false_alarm: float = float("nan")  # expected number of such lines by chance
 
     def scaled(self, factor: float) -> Line:
-        """The same in a frame of which so many pixels a side were one."""
+        """Scale coordinates by a factor, such as from a binned frame to the full frame."""
         return replace(
             self,
             path=self.path.scaled(factor),

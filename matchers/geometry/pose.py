@@ -52,8 +52,8 @@ def off_nadir_attitude(
     azimuth_deg : float
         Azimuth of the boresight as seen from the nadir, clockwise from north.
     roll_deg : float
-        Rotation of the camera about its boresight, positive from x to y (clockwise as seen from
-        behind the camera). At 0 the image top points along the azimuth.
+        Rotation of the camera about its boresight, positive from x to y (clockwise when viewed
+        from behind the camera). At 0 the image top points along the azimuth.
     """
     from scipy.spatial.transform import Rotation
 
