@@ -1,4 +1,4 @@
-"""The diffuse part of an image: what is left when every light is taken away."""
+"""Estimation of diffuse background and noise; stripes, hot pixels and input checks."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ from scipy.special import ndtri
 
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
-SAMPLES_ACROSS_BOX = 48  # 2,300 samples a box: its median is good to 0.03 sigma
-CLIP_SIGMA = 2.5  # pixels this far above a box' level hold lights
+SAMPLES_ACROSS_BOX = 48  # 2,300 samples per box: the median is accurate to 0.03 sigma
+CLIP_SIGMA = 2.5  # pixels further above the level of a box are taken as lights
 CLIP_PASSES = 6
-MIN_SAMPLES = 0.1  # of a box' pixels; with fewer the box is a hole
+MIN_SAMPLES = 0.1  # minimum share of valid samples; with fewer the box is a hole
 # (q25 - q05), (q50 - q16), q75 of a normal distribution, in sigma
 NORMAL_Q25_MINUS_Q05 = 0.9703
 NORMAL_MEDIAN_MINUS_Q16 = 0.9945
 NORMAL_Q75 = 0.6745
 
-# Sky that was taken away is put back at so many of its sigma: there, photons' noise is even
+# Level, in sigma, of the sky added to background-subtracted images, so that the modelled shot noise
+# is nearly the same in all pixels
 LIFTED_SIGMAS = 5.0
-# One step of 8-bit sRGB in the dark, 1 / 255 / 12.92, over sqrt(12). Black that was clipped shows
-# less noise than it has; less than this cannot be told from rounding.
+# One dark step of 8-bit sRGB, 1 / 255 / 12.92, over sqrt(12). Clipped blacks have less apparent
+# noise than actual noise; smaller values cannot be distinguished from rounding
 ROUNDING_SIGMA = 1.0 / 255.0 / 12.92 / 12.0**0.5
 RING = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
-# Rows and columns by the mean clipped light of pieces, and the median of these (1.25 times the
-# sigma of the mean); stars take little part, and eight bits do not step
+# The level of a row or column is the median over pieces of their mean clipped light (1.25 times the
+# sigma of a mean). It is insensitive to stars and to 8-bit quantisation
 STRIPE_PX, STRIPE_CLIP, STRIPE_REACH_PX, MIN_PIECES, MEDIAN_SIGMA = 128, 3.0, 9, 3, 1.2533
 STRIPE_SIGMA, DEFECT_SIGMA = 3.0, 5.5
-DEFECT_BESIDE = 0.35  # of a line of FWHM 1.8 px along a row, the rows beside have 0.46
+DEFECT_BESIDE = 0.35  # light in adjacent rows; 0.46 for a line of FWHM 1.8 px along a row
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mesh:
-    """Equal boxes that cover an image, by a few pixels more than it has."""
+    """Boxes of equal size that cover an image and may extend a few pixels beyond it."""
 
     shape: tuple[int, int]
     rows: int
@@ -49,7 +50,7 @@ class Mesh:
 
     @classmethod
     def with_boxes(cls, shape: tuple[int, ...], rows: int, cols: int) -> Mesh:
-        """Mesh of so many boxes, what is too much shared by both sides."""
+        """Make a mesh with given numbers of boxes, centred on the image."""
         h, w = shape[0], shape[1]
         box_h, box_w = -(-h // rows), -(-w // cols)
         return cls(
@@ -64,12 +65,12 @@ class Mesh:
 
     @classmethod
     def with_scale(cls, shape: tuple[int, ...], scale_px: float) -> Mesh:
-        """Mesh of boxes of about that size."""
+        """Make a mesh with boxes of about the given size."""
         rows, cols = (max(1, round(side / scale_px)) for side in shape[:2])
         return cls.with_boxes(shape, rows, cols)
 
     def samples(self, image: FloatImage, across: int = SAMPLES_ACROSS_BOX) -> FloatImage:
-        """Pixels by box, thinned to about so many across; NaN beyond the image.
+        """Sample pixels by box, about ``across`` per side; NaN outside the image.
 
         Shape (rows, cols, n).
         """
@@ -87,10 +88,9 @@ class Mesh:
         return np.asarray(by_box, np.float32)
 
     def upsample(self, boxes: FloatImage) -> FloatImage:
-        """Bicubic interpolation between the centres of the boxes, for every pixel.
+        """Interpolate between the centres of the boxes at each pixel (bicubic).
 
-        Slopes go on beyond the outermost centres. Boxes that are nowhere negative give pixels
-        that are nowhere negative.
+        Slopes are extrapolated beyond the outermost centres. If no box is negative, no pixel is.
         """
         (h, w), top, left = self.shape, self.top + self.box_h, self.left + self.box_w
         down = _make_cubic_weights(self.rows, self.box_h)[top : top + h]
@@ -98,7 +98,7 @@ class Mesh:
         return _interpolate_boxes(boxes, down, across)
 
     def samples_of(self, boxes: FloatImage, across: int = SAMPLES_ACROSS_BOX) -> FloatImage:
-        """`samples` of what `upsample` makes of some boxes; beyond the image it goes on.
+        """Interpolate as `upsample` does, at the positions of `samples`, also outside the image.
 
         Shape (rows, cols, n).
         """
@@ -111,7 +111,7 @@ class Mesh:
         return by_box.transpose(0, 2, 1, 3).reshape(self.rows, self.cols, -1)
 
     def at(self, boxes: FloatImage, row: IndexArray, col: IndexArray) -> FloatArray:
-        """Linear interpolation between the centres of the boxes, at some pixels."""
+        """Interpolate linearly between the centres of the boxes, at selected pixels."""
         box_row = (row + self.top + 0.5) / self.box_h - 0.5
         box_col = (col + self.left + 0.5) / self.box_w - 0.5
         where = np.stack([box_row, box_col])
@@ -119,13 +119,14 @@ class Mesh:
 
 
 def estimate_lowest_mode(samples: FloatImage, least_sigma: float) -> tuple[FloatImage, FloatImage]:
-    """Level and sigma of the lowest mode of each box; NaN where a box has too few pixels.
+    """Estimate level and sigma of the lowest mode of each box; NaN for boxes with few pixels.
 
-    From the lower quartile upwards: pixels more than 2.5 sigma above the level are left out, again
-    and again. Sigma is taken from the darker side, where no lights are.
+    The estimate starts at the lower quartile. Pixels more than 2.5 sigma above the level are
+    clipped iteratively. Sigma follows from the darker side of the distribution, which has no
+    lights.
 
-    `samples` (rows, cols, n): pixels by box; NaN is none; `least_sigma`: no sigma below this is
-    believed while pixels are left out. Gives `level`, `sigma` (rows, cols).
+    `samples` (rows, cols, n): pixels by box; NaN for missing ones. `least_sigma`: lower bound of
+    sigma during clipping. Returns `level`, `sigma` (rows, cols).
     """
     ordered = np.sort(samples, axis=-1)  # NaN last
     valid = np.isfinite(ordered).sum(axis=-1)
@@ -143,7 +144,7 @@ def estimate_lowest_mode(samples: FloatImage, least_sigma: float) -> tuple[Float
 
 
 def spread_about_zero(samples: FloatImage) -> FloatImage:
-    """Robust sigma of each box about zero; NaN where a box has too few pixels."""
+    """Compute the robust sigma of each box about zero; NaN for boxes with too few pixels."""
     ordered = np.sort(np.abs(samples), axis=-1)
     valid = np.isfinite(ordered).sum(axis=-1)
     sigma = select_ranks(ordered, 0.5 * valid) / np.float32(NORMAL_Q75)
@@ -154,7 +155,10 @@ def spread_about_zero(samples: FloatImage) -> FloatImage:
 def estimate_upper_spread(
     samples: FloatImage, quantiles: tuple[float, ...] = (0.75,)
 ) -> FloatImage:
-    """Sigma that upper quantiles of each box tell, the greatest; not negative; NaN as above."""
+    """Estimate sigma from upper quantiles of each box: the largest estimate, at least 0.
+
+    NaN for boxes with too few pixels.
+    """
     ordered = np.sort(samples, axis=-1)
     valid = np.isfinite(ordered).sum(axis=-1)
     sigma = np.zeros(valid.shape, np.float32)
@@ -166,7 +170,7 @@ def estimate_upper_spread(
 
 
 def smooth_boxes(boxes: FloatImage) -> FloatImage:
-    """3 x 3 median of the boxes, holes (NaN) filled from their neighbours."""
+    """Apply a 3 x 3 median to boxes, after filling holes (NaN) from their neighbours."""
     full = fill_holes(boxes)
     if min(full.shape) < 3:
         return full
@@ -174,7 +178,7 @@ def smooth_boxes(boxes: FloatImage) -> FloatImage:
 
 
 def fill_holes(boxes: FloatImage) -> FloatImage:
-    """Holes (NaN) filled by the mean of the boxes around them, from their rims inwards."""
+    """Fill holes (NaN) with the mean of the adjacent boxes, from their rims inwards."""
     if not np.isfinite(boxes).any():
         return np.zeros_like(boxes)
     full = boxes.copy()
@@ -188,58 +192,58 @@ def fill_holes(boxes: FloatImage) -> FloatImage:
 
 @lru_cache(maxsize=64)
 def _make_cubic_weights(count: int, size: int) -> FloatImage:
-    """Share of each of count + 2 boxes in each of their pixels, bicubic, along one axis."""
+    """Make bicubic weights of count + 2 boxes at each of their pixels, along one axis."""
     boxes = count + 2
     unit = np.eye(boxes, dtype=np.float32)
     return np.asarray(cv2.resize(unit, (boxes, boxes * size), interpolation=cv2.INTER_CUBIC))
 
 
 def _select_sampled_rows(weights: FloatImage, size: int, across: int) -> FloatImage:
-    """Rows of weights that `Mesh.samples` takes, without those of the extension."""
+    """Select rows of weights at the positions of `Mesh.samples`, without the extension."""
     step = max(1, size // across)
     inner = weights[size:-size].reshape(-1, size, weights.shape[1])
     return inner[:, step // 2 :: step].reshape(-1, weights.shape[1])
 
 
 def _interpolate_boxes(boxes: FloatImage, down: FloatImage, across: FloatImage) -> FloatImage:
-    """Boxes under the weights of rows and of columns."""
+    """Interpolate boxes with given weights of rows and columns."""
     full = down @ _extend_boxes(boxes) @ across.T
     return np.maximum(full, np.float32(min(float(boxes.min()), 0.0)), out=full)
 
 
 def _extend_boxes(boxes: FloatImage) -> FloatImage:
-    """One more ring of boxes, on the slopes that the outermost two rings show."""
+    """Pad by one ring of boxes, linearly extrapolated from the outermost two rings."""
     return np.pad(boxes, 1, mode="reflect", reflect_type="odd")
 
 
 def select_ranks(ordered: FloatImage, rank: NDArray[np.floating]) -> FloatImage:
-    """The samples of those ranks (fractions are cut off) in each box."""
+    """Select the samples of given ranks (rounded down) in each box."""
     index = np.clip(rank, 0, ordered.shape[-1] - 1).astype(np.intp)
     return np.asarray(np.take_along_axis(ordered, index[..., None], axis=-1)[..., 0])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Background:
-    """Diffuse light of an image and the noise about it."""
+    """Diffuse light of an image and its noise."""
 
     level: FloatImage  # (h, w): diffuse light
-    # (h, w): one sigma of the pixels about the level where no light is; at least that of rounding
+    # (h, w): one sigma of pixels without lights about the level; at least the rounding noise
     noise: FloatImage
 
 
 def estimate_diffuse_background(
     light: NDArray[np.generic], *, scale_px: float, mask: BoolImage | None = None
 ) -> Background:
-    """Large-scale background: moonlit cloud, airglow, aurora, haze, reflections.
+    """Estimate the large-scale background: moonlit cloud, airglow, aurora, haze, reflections.
 
-    The image is cut into boxes; of each, the lowest mode of the pixels is taken, so that lights
-    do not lift it (`estimate_lowest_mode`). The boxes pass a 3 x 3 median, boxes that are
-    lights all over are replaced by their neighbours, and the rest is interpolated bicubically.
+    The image is divided into boxes. The level of a box is the lowest mode of its pixels, which is
+    insensitive to lights (`estimate_lowest_mode`). Boxes full of lights are replaced by their
+    neighbours. The boxes are then filtered by a 3 x 3 median and interpolated bicubically.
 
-    `light` (h, w): linear; integers count as fractions of their full scale; `scale_px`: size of a
-    box; structure larger than about twice this counts as diffuse; `mask` (h, w): True where pixels
-    must be ignored: they have a level and noise, too. Raises ValueError if the image is not
-    two-dimensional or empty, the mask has another shape, or the scale is below 4 pixels.
+    `light` (h, w): linear light. Integers are divided by the full scale of their type. `scale_px`:
+    box size; structure larger than about twice this counts as diffuse. `mask` (h, w): True for
+    pixels to ignore; level and noise are interpolated there. Raises ValueError if the image is not
+    two-dimensional or empty, if the mask has another shape, or if the scale is below 4 pixels.
 
     References
     ----------
@@ -257,19 +261,20 @@ def estimate_diffuse_level(
     mask: BoolImage | None = None,
     samples_across: int = SAMPLES_ACROSS_BOX,
 ) -> FloatImage:
-    """The level of `estimate_diffuse_background` alone, in two thirds of the time.
+    """Estimate only the level of `estimate_diffuse_background`, in two thirds of the time.
 
-    With fewer samples across a box the level is found sooner, and less surely.
+    Fewer samples across a box are faster and less accurate.
     """
     mesh, level, _ = _measure_boxes(light, scale_px, mask, samples_across)
     return mesh.upsample(level)
 
 
 def remove_stripes(residual: FloatImage) -> tuple[FloatImage, BoolImage]:
-    """The residual without what whole rows or columns have in common, and defect ones.
+    """Remove row and column offsets from the residual, and mask defective rows and columns.
 
-    Pieces of a row tell: read-out adds the same to all of it, and a hot or dead one is a
-    pixel wide, as no lens draws. Whole parts of them only: what is shorter than a piece stays.
+    Rows and columns are divided into pieces. Read-out adds the same offset to all pieces. A hot or
+    dead row is one pixel wide, sharper than any image of a lens. Defects shorter than a piece are
+    not detected.
 
     `residual` (h, w): light above the background in units of its noise; changed in place.
     """
@@ -300,13 +305,13 @@ def remove_stripes(residual: FloatImage) -> tuple[FloatImage, BoolImage]:
 def find_hot_pixels(
     light: NDArray[np.generic], *, threshold_sigma: float = 8.0, neighbour_fraction: float = 0.1
 ) -> BoolImage:
-    """Single bright pixels without any light around them: defects of the sensor.
+    """Find hot pixels: single bright pixels without light around them.
 
-    A lamp blurred by no more than 0.4 px still puts a seventh of its peak into a neighbour.
+    Even a lamp blurred by only 0.4 px has a seventh of its peak in an adjacent pixel.
 
-    `light` (h, w): linear; integers count as fractions of their full scale; `threshold_sigma`: how
-    far a pixel must rise above its eight neighbours; `neighbour_fraction`: the brightest
-    neighbour's rise must stay below this fraction of the pixel's own. Gives (h, w).
+    `light` (h, w): linear light. Integers are divided by the full scale of their type.
+    `threshold_sigma`: minimum rise of a pixel above its eight neighbours. `neighbour_fraction`:
+    maximum rise of the brightest neighbour, as a fraction of that of the pixel. Returns (h, w).
     """
     image = as_float_image(light)
     if min(image.shape) < 3:
@@ -315,14 +320,14 @@ def find_hot_pixels(
     step = np.abs(np.diff(image[::2]))[:, ::2]
     sigma = max(1.4826 * float(np.median(step)) / 2.0**0.5, ROUNDING_SIGMA)
     ring = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
-    # Of eight noisy pixels the darkest lies 1.4 sigma below their mean (normal order statistics)
+    # The darkest of eight noisy pixels is 1.4 sigma below their mean (normal order statistics)
     floor = cv2.erode(image, ring) + np.float32(1.4 * sigma)
     rise, lifted = image - floor, cv2.dilate(image, ring) - floor
     return np.asarray((rise > threshold_sigma * sigma) & (lifted < neighbour_fraction * rise))
 
 
 def as_float_image(light: NDArray[np.generic]) -> FloatImage:
-    """The image as contiguous float32; integers become fractions; ValueError if it is none."""
+    """Convert to contiguous float32, with integers scaled to 0..1; ValueError if not an image."""
     image: FloatImage = np.ascontiguousarray(light, np.float32)
     if light.dtype.kind in "iu":
         full_scale = np.iinfo(light.dtype.name).max
@@ -333,10 +338,10 @@ def as_float_image(light: NDArray[np.generic]) -> FloatImage:
 
 
 def lift_above_zero(image: FloatImage, ignored: BoolImage) -> FloatImage:
-    """The image on a sky of five sigma where its own was taken away; as it is where it was not.
+    """Add a sky of 5 sigma to a background-subtracted image; others are returned unchanged.
 
-    Detectors reckon photons' noise from zero light, and no camera gives less: of an image with
-    negative pixels the zero is unknown, and what is found may not depend on it.
+    Detectors model shot noise relative to zero light, and cameras do not record negative light. In
+    an image with negative pixels the true zero is unknown, and detections must not depend on it.
     """
     known = image[~ignored]
     if known.size == 0 or known.min() >= 0.0:
@@ -348,7 +353,7 @@ def lift_above_zero(image: FloatImage, ignored: BoolImage) -> FloatImage:
 
 
 def mask_ignored_pixels(image: FloatImage, mask: BoolImage | None) -> BoolImage:
-    """Masked pixels and those that are not finite; ValueError where the mask does not fit."""
+    """Mask given and non-finite pixels; raises ValueError if the mask has another shape."""
     bad = ~np.isfinite(image)
     if mask is None:
         return bad
@@ -358,7 +363,7 @@ def mask_ignored_pixels(image: FloatImage, mask: BoolImage | None) -> BoolImage:
 
 
 def read_clipped_map(saturated: NDArray[np.generic] | None, image: FloatImage) -> BoolImage:
-    """Pixels half of which a map says are clipped; ValueError where the map does not fit."""
+    """Mask pixels that are at least half clipped; ValueError if the map has another shape."""
     if saturated is None:
         return np.zeros(image.shape, bool)
     if saturated.shape != image.shape:
@@ -372,7 +377,7 @@ def _measure_boxes(
     mask: BoolImage | None,
     samples_across: int = SAMPLES_ACROSS_BOX,
 ) -> tuple[Mesh, FloatImage, FloatImage]:
-    """Boxes over an image, their level and their noise."""
+    """Measure level and noise in boxes over an image."""
     image = as_float_image(light)
     if not scale_px >= 4.0:
         raise ValueError(f"scale_px must be at least 4 pixels, not {scale_px}")
@@ -380,7 +385,7 @@ def _measure_boxes(
     mesh = Mesh.with_scale(image.shape, scale_px)
     samples = mesh.samples(np.where(ignored, np.float32(np.nan), image), samples_across)
     level = smooth_boxes(estimate_lowest_mode(samples, ROUNDING_SIGMA)[0])
-    # Once more about the interpolated level: a slope within a box is neither noise nor light.
+    # Repeat relative to the interpolated level: a slope within a box is neither noise nor a light
     slope = mesh.samples_of(level, samples_across)
     correction, noise = estimate_lowest_mode(samples - slope, ROUNDING_SIGMA)
     level = smooth_boxes(_remove_lit_boxes(level + correction, noise))
@@ -388,7 +393,7 @@ def _measure_boxes(
 
 
 def _remove_lit_boxes(level: FloatImage, noise: FloatImage) -> FloatImage:
-    """Boxes far above and more uneven than those around are lights all over: made holes."""
+    """Turn boxes full of lights into holes: brighter and more uneven than their neighbours."""
     if min(level.shape) < 5:
         return level
     full, spread = fill_holes(level), fill_holes(noise)

@@ -1,4 +1,4 @@
-"""Blobs fitted by Gaussian windows that move and stretch until they sit on them, and measured."""
+"""Fitting and measurement of blobs with adaptive Gaussian windows."""
 
 from __future__ import annotations
 
@@ -24,42 +24,43 @@ RING_PRODUCTS = np.stack(
 REGULAR = np.array([[1.0], [0.0], [1.0]], np.float32)  # keeps an empty ring solvable
 PLANE_PASSES = 1
 PASSES = 4
-NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX = 0.9, 3.0  # the stamp must hold more than two sigma
-# The window may grow and shrink by this about the scale at which the blob was found
+NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX = 0.9, 3.0  # the stamp must contain more than two sigma
+# Factor by which the window may grow or shrink relative to the scale of detection
 STRETCH = 1.7
 NEIGHBOUR_ROUNDS = 2
 LONGEST_AXIS = 1.8
-# What surrounds a blob is judged by the darker quarter of its ring: the rest may hold neighbours
+# The level around a blob follows from the darker quarter of its ring: the rest may contain lights
 NORMAL_QUARTILE = 0.6745
 
 HALF_LIGHT_SIGMAS = 1.17741  # half-light radius of a round Gaussian, sqrt(2 ln 2)
-NARROWEST_LIGHT_SIGMA_PX = 0.5  # the pixel itself blurs by 0.3, no lens by less than 0.4
-# A light this close to a finer one, in its radii, that holds this much of its flux, is its wings
+NARROWEST_LIGHT_SIGMA_PX = 0.5  # the pixel itself blurs by 0.3, a lens by at least 0.4
+# A light within this many of its radii of a finer one, which has at least this share of its flux,
+# is the wings of the finer one
 ECHO_RADII, ECHO_FLUX = 0.5, 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
 class FittedBlobs:
-    """Gaussians that fit blobs best, in pixels of the image they were fitted on."""
+    """Gaussians fitted to blobs, in pixels of the image used for the fit."""
 
-    # x, y, flux, (N,): centre and integral
+    # x, y, flux, (N,): centre and total flux
     x: FloatArray
     y: FloatArray
     flux: FloatArray
     moments: FloatArray  # (N, 2, 2): second central moments, order (x, y)
-    settled: BoolImage  # (N,): false where the window ran to the end of its leash
+    settled: BoolImage  # (N,): False if the window reached its limit or the flux is not positive
 
 
 def fit_blobs(
     image: FloatImage, x: FloatArray, y: FloatArray, sigma_px: FloatArray, noise: FloatArray
 ) -> FittedBlobs:
-    """Fit neighbouring blobs, each without the light of the others.
+    """Fit neighbouring blobs, each with the light of the others subtracted.
 
-    At first all are fitted alone under windows of the guessed width; then, twice, each on the
-    image less all the others as they were fitted before.
+    First, each blob is fitted independently under a window of the initial width. Then, twice, each
+    is fitted to the image minus all others as fitted before.
 
-    `image` (h, w): light, background removed; `x`, `y`, `sigma_px` (N,): first guesses of centre
-    and sigma; `noise` (N,): sigma of a pixel of the image there.
+    `image` (h, w): background-subtracted light. `x`, `y`, `sigma_px` (N,): initial centre and
+    sigma. `noise` (N,): 1 sigma of a pixel of the image there.
     """
     col, row = np.rint(x).astype(np.intp), np.rint(y).astype(np.intp)
     stamps = cut_stamps(image, row, col, HALF_STAMP_PX)
@@ -73,7 +74,7 @@ def fit_blobs(
 
 
 def draw_blobs(shape: tuple[int, ...], blobs: FittedBlobs) -> FloatImage:
-    """The sum of Gaussian blobs as an image."""
+    """Render Gaussian blobs into an image."""
     row, col = find_nearest_pixels(shape, blobs.x, blobs.y)
     centred = replace(blobs, x=blobs.x - col, y=blobs.y - row)
     return sum_of_stamps(shape, row, col, _draw_blobs(centred))
@@ -88,11 +89,12 @@ def _fit(
     *,
     stretch: float,
 ) -> FittedBlobs:
-    """Fit each stamp's blob; positions count from the middle of the stamp.
+    """Fit the blob of each stamp; positions are relative to the stamp centre.
 
-    Each pass moves a round Gaussian window to the windowed centroid (by twice the step, since the
-    window itself pulls back half of it: SExtractor's XWIN_IMAGE) and gives it the blob's width:
-    under a window of moments S a Gaussian blob of moments M shows (M^-1 + S^-1)^-1.
+    Each pass moves a round Gaussian window to the windowed centroid, and sets it to the width of
+    the blob. It moves by twice the offset, since the window halves it (as for SExtractor's
+    XWIN_IMAGE). A Gaussian with moments M under a window with moments S has moments (M^-1 +
+    S^-1)^-1.
 
     References
     ----------
@@ -120,11 +122,11 @@ def _fit(
 
 
 def _fit_surroundings(stamps: FloatImage, noise: FloatArray) -> FloatImage:
-    """The plane of light that each blob stands on, from the darker part of its ring."""
+    """Fit the plane of background light under each blob to the darker part of its ring."""
     ring = stamps.reshape(len(stamps), -1)[:, RING_INDEX]
     slopes = ring @ RING_SLOPES
     flat = ring - slopes @ RING_PLACES.T
-    for _ in range(PLANE_PASSES):  # without what stands out: neighbours
+    for _ in range(PLANE_PASSES):  # excluding bright pixels, which belong to neighbours
         quarter, middle = _compute_quantiles(flat)
         kept = (flat <= (2.0 * middle - quarter)[:, None]).astype(np.float32)
         xx, xy, yy = (kept @ RING_PRODUCTS).T + REGULAR
@@ -141,24 +143,24 @@ def _fit_surroundings(stamps: FloatImage, noise: FloatArray) -> FloatImage:
 
 
 def _compute_quantiles(flat: FloatImage) -> tuple[FloatImage, FloatImage]:
-    """Lower quartile and median of each row."""
+    """Compute lower quartile and median of each row."""
     count = flat.shape[1]
     ordered = np.partition(flat, (count // 4, count // 2), axis=1)
     return ordered[:, count // 4], ordered[:, count // 2]
 
 
 def _moments_behind(seen: FloatArray, sigma: FloatArray, stretch: float) -> FloatArray:
-    """Moments of the Gaussian blob behind windowed moments, both of shape (N, 2, 2)."""
+    """Correct windowed moments of Gaussian blobs for the window, both of shape (N, 2, 2)."""
     values, vectors = np.linalg.eigh(seen)
     weight = 1.0 / sigma[:, None] ** 2
-    # no axis beyond three windows, where the window would see nothing but a plateau
+    # Limit axes to three window widths: under the window, larger blobs look like a plateau
     axes = 1.0 / np.maximum(1.0 / np.maximum(values, 0.05) - weight, weight / 9.0)
     axes = np.minimum(axes, (LONGEST_AXIS * stretch * sigma[:, None]) ** 2)
     return np.asarray(np.einsum("nij,nj,nkj->nik", vectors, axes, vectors))
 
 
 def _draw_blobs(blobs: FittedBlobs) -> FloatImage:
-    """Each blob on a stamp of its own, shape (N, 15, 15)."""
+    """Render each blob into its stamp, shape (N, 15, 15)."""
     inverse = np.linalg.inv(blobs.moments)
     dx, dy = OFFSETS - blobs.x[:, None], OFFSETS - blobs.y[:, None]
     exponent = (
@@ -175,8 +177,8 @@ def _draw_blobs(blobs: FittedBlobs) -> FloatImage:
 class MeasuredLights(Columns):
     """Measured lights, in pixels of the image.
 
-    ``noise`` is the white noise per pixel between the lights there, ``own_noise`` the same under
-    the light.
+    ``noise`` is the white noise per pixel between the lights nearby, ``own_noise`` that under the
+    light itself.
     """
 
     x: FloatArray
@@ -196,7 +198,7 @@ class MeasuredLights(Columns):
         noise: FloatArray,
         own_noise: FloatArray,
     ) -> MeasuredLights:
-        """Undo the octave's blur and scale; where a fit ran away the peak stands."""
+        """Correct for the octave's blur and scale; use the peak position if a fit failed."""
         values, vectors = np.linalg.eigh(fitted.moments - BASE_SIGMA**2 * np.eye(2))
         values = np.maximum(values, (NARROWEST_LIGHT_SIGMA_PX / step) ** 2)
         return cls(
@@ -220,13 +222,13 @@ class MeasuredLights(Columns):
 
     @property
     def signal(self) -> FloatArray:
-        """What a matched filter sees: the signal-to-noise ratio in noise of one per pixel."""
+        """Matched-filter signal: the signal-to-noise ratio for unit noise per pixel."""
         return self.flux / (np.sqrt(4.0 * np.pi) * self.sigma_px)
 
     def echoes(self) -> BoolImage:
-        """Wings of lights found before, which no Gaussian takes away: larger, fainter, concentric.
+        """Find wings of earlier lights, which a Gaussian does not remove: larger and concentric.
 
-        Lights stand in the order they were found, from the finest octave to the largest.
+        Lights must be in order of detection, from the finest octave to the coarsest.
         """
         places = np.column_stack([self.x, self.y])
         echo = np.zeros(self.x.size, bool)

@@ -1,6 +1,6 @@
-"""Constants of the Earth and of the station's orbit, each once, with its source.
+"""Physical constants of the Earth and of the station's orbit, with sources.
 
-They stand in the lowest package, so that every other may use them.
+They are defined in the lowest-level package, so that all other packages can import them.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ FLATTENING = 1.0 / 298.257223563  # the same
 SEMI_MINOR_M = SEMI_MAJOR_M * (1.0 - FLATTENING)
 ECCENTRICITY_SQ = FLATTENING * (2.0 - FLATTENING)
 EARTH_GM_M3_S2 = 3.986004418e14  # the same
-# Mean radius (IUGG: 6371.0088), for formulas on a sphere: the ellipsoid is up to 0.3 % off it
+# Mean radius (IUGG: 6371.0088), for formulas on a sphere; the ellipsoid deviates by up to 0.3 %
 EARTH_RADIUS_KM = 6371.0
-HEIGHT_RANGE_KM = (50.0, 2000.0)  # of cameras of photographs from orbit
-FOCAL_RANGE_MM = (1.0, 3000.0)  # of lenses that such cameras have
-SEEN_RANGE_KM = (1.0, 2000.0)  # radii within which people know what a photo shows
-PIXEL_PITCH_RANGE_UM = (0.1, 100.0)  # of the pixels of their pictures
+HEIGHT_RANGE_KM = (50.0, 2000.0)  # valid heights of cameras in orbit
+FOCAL_RANGE_MM = (1.0, 3000.0)  # valid focal lengths of their lenses
+SEEN_RANGE_KM = (1.0, 2000.0)  # valid radii of a user's prior on the ground position of a photo
+PIXEL_PITCH_RANGE_UM = (0.1, 100.0)  # valid pixel pitches of their sensors
 KM_PER_DEGREE = 111.2  # of a great circle on that sphere, rounded
 ORBITAL_SPEED_KM_S = 7.66  # of the ISS at 410 km; the ground below passes at 7.2 km/s

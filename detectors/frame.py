@@ -1,4 +1,4 @@
-"""A frame as detectors of lights and stars take it: what is ignored, what is clipped, flags."""
+"""Input frames of light and star detectors: masks, clipped areas and flags."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ from detectors.types import (
 )
 
 SHORTEST_SIDE_PX = 8
-# Pixels at or above this are clipped, also where no map of saturation is given: JPEG scatters a
-# clipped plateau over the last few of its values
+# Pixels at or above this count as clipped even without a saturation map: JPEG compression spreads a
+# clipped plateau over its last few values
 SATURATION_LIGHT = 0.97
-# Clipped areas longer than this are no stars: the Moon, lamps of the Station, captions. Sirius is
-# some 25 px in exposures of seconds
+# Longer clipped areas are not stars but the Moon, lamps of the Station or captions. Sirius is about
+# 25 px in exposures of seconds
 LARGEST_CLIPPED_PX = 40.0
-RIM_PX = 1  # a clipped area's rim is bright by blur, not by a light of its own
-# Two lights are blended where they lie closer than this many times the sum of their radii: at
-# half-light radii r the light of each has fallen to 1/16 half-way between them
+RIM_PX = 1  # the rim of a clipped area is bright due to blur, not due to another light
+# Two lights are blended if they are closer than this many times the sum of their radii. For
+# half-light radii r the light of each has then fallen to 1/16 half-way between them
 BLENDED_RADII = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class StarFrame:
-    """An image and what is known of its pixels."""
+    """An image with its masks of ignored and clipped pixels."""
 
     light: FloatImage  # (h, w): linear light
-    # (h, w): pixels that are masked, no numbers, or parts of clipped areas too large for a star
+    # (h, w): pixels that are masked, not finite, or in clipped areas too large for a star
     ignored: BoolImage
-    clipped: BoolImage  # (h, w): pixels as bright as can be
-    areas: ClippedAreas  # these, connected
+    clipped: BoolImage  # (h, w): clipped pixels
+    areas: ClippedAreas  # connected areas of clipped pixels
 
     @classmethod
     def of(
@@ -58,9 +58,10 @@ class StarFrame:
         mask: BoolImage | None,
         saturated: NDArray[np.generic] | None,
     ) -> StarFrame:
-        """Look at an image; arguments as of `detectors.types.Detector.detect`.
+        """Prepare an image; arguments as for `detectors.types.Detector.detect`.
 
-        Raises ValueError if the image is not two-dimensional or mask or saturation do not fit.
+        Raises ValueError if the image is not two-dimensional, or if the shape of mask or saturation
+        differs from it.
         """
         image = as_float_image(light)
         ignored = mask_ignored_pixels(image, mask)
@@ -72,7 +73,7 @@ class StarFrame:
         return cls(light=image, ignored=ignored, clipped=clipped & ~ignored, areas=areas)
 
     def part(self, rows: slice, cols: slice) -> StarFrame:
-        """A rectangle of the frame."""
+        """Cut out a rectangle of the frame."""
         clipped = np.ascontiguousarray(self.clipped[rows, cols])
         return StarFrame(
             light=np.ascontiguousarray(self.light[rows, cols]),
@@ -83,12 +84,12 @@ class StarFrame:
 
     @cached_property
     def usable(self) -> BoolImage:
-        """Pixels that show how bright they are."""
+        """Mask of pixels that are neither ignored nor clipped."""
         return ~(self.ignored | self.clipped)
 
     @cached_property
     def is_blank(self) -> bool:
-        """Whether nothing can be found: too small, all ignored, or all equal."""
+        """Whether detection is impossible: too small, all ignored, or all pixels equal."""
         if min(self.light.shape) < SHORTEST_SIDE_PX or self.ignored.all():
             return True
         brightest = np.max(self.light, initial=-np.inf, where=~self.ignored)
@@ -100,13 +101,13 @@ class StarFrame:
         return float(np.min(self.light, initial=np.inf, where=~self.ignored))
 
     def background(self, scale_px: float) -> Background:
-        """Diffuse light in boxes of that size, and the noise about it."""
+        """Estimate diffuse light and noise in boxes of the given size."""
         return estimate_diffuse_background(self.light, scale_px=scale_px, mask=self.ignored)
 
     def flags(
         self, x: FloatArray, y: FloatArray, fwhm_px: FloatArray, *, trail_length_px: float = 0.0
     ) -> NDArray[np.uint8]:
-        """Bits of `detectors.types.PointFlag` of stars inside the image."""
+        """Compute flags (`detectors.types.PointFlag`) of stars inside the image."""
         flags = flag_lights(x, y, 0.5 * (fwhm_px + trail_length_px), self.ignored, self.clipped)
         if trail_length_px > 0.0:
             flags |= np.uint8(PointFlag.TRAILED)
@@ -114,7 +115,7 @@ class StarFrame:
 
 
 class StarMethod(ABC):
-    """A detector that looks for stars in a `StarFrame`."""
+    """Base class of detectors that find stars in a `StarFrame`."""
 
     def detect(
         self,
@@ -128,12 +129,12 @@ class StarMethod(ABC):
 
     @abstractmethod
     def find_in(self, frame: StarFrame) -> StarDetections:
-        """The stars of a frame that is not blank."""
+        """Find the stars of a frame that is not blank."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClippedAreas:
-    """Connected clipped pixels with a rim; label 0 is none."""
+    """Connected areas of clipped pixels including a rim; label 0 is the background."""
 
     labels: NDArray[np.int32]
     half_sides_px: FloatArray
@@ -150,11 +151,11 @@ class ClippedAreas:
         return cls(labels=np.asarray(labels, np.int32), half_sides_px=half)
 
     def half_side_px(self, row: IndexArray, col: IndexArray) -> FloatArray:
-        """Half of the longer side of the clipped area at pixels; 0 outside."""
+        """Half of the longer side of the clipped area at given pixels; 0 outside areas."""
         return self.half_sides_px[self.labels[row, col]]
 
     def larger_than(self, half_side_px: float) -> BoolImage:
-        """Pixels of areas of which half of the longer side exceeds this."""
+        """Mask areas with half of the longer side larger than a limit."""
         large = self.half_sides_px > half_side_px
         if not large.any():
             return np.zeros(self.labels.shape, bool)
@@ -164,7 +165,7 @@ class ClippedAreas:
 def flag_lights(
     x: FloatArray, y: FloatArray, radius_px: FloatArray, ignored: BoolImage, clipped: BoolImage
 ) -> NDArray[np.uint8]:
-    """Bits of `detectors.types.PointFlag` of lights inside an image."""
+    """Compute flags (`detectors.types.PointFlag`) of lights inside an image."""
     h, w = ignored.shape
     row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
     saturated = _grow_mask(clipped, 1)[row, col] > 0

@@ -1,4 +1,4 @@
-"""Lights as blobs: peaks of a scale space, measured and taken away, the finest first."""
+"""Multi-scale blob detection of lights: scale-space peaks, fitted and subtracted, finest first."""
 
 from __future__ import annotations
 
@@ -22,32 +22,33 @@ from detectors.frame import ClippedAreas, flag_lights
 from detectors.scale_space import BASE_SIGMA, make_first_base, make_next_base, make_octave
 from detectors.types import BoolImage, FloatImage, LightDetections
 
-BASE_NOISE_GAIN = 1.0 / (2.0 * np.pi**0.5 * BASE_SIGMA)  # white noise under the base's Gaussian
-SHORTEST_SIDE_PX = 8  # an octave smaller than this has no inside
-RADIUS_MARGIN = 1.25  # radii are measured, so the limit is not sharp
-# Centroids of bright lights on real pixels are not better than this, however bright (measured on
-# simulated isolated lights at SNR > 200)
+BASE_NOISE_GAIN = 1.0 / (2.0 * np.pi**0.5 * BASE_SIGMA)  # of white noise under the base Gaussian
+SHORTEST_SIDE_PX = 8  # smaller octaves consist only of border
+RADIUS_MARGIN = 1.25  # measured radii are noisy: accept slightly larger ones than the limit
+# Lower bound of centroid errors, independent of brightness (measured on simulated isolated lights
+# at SNR > 200)
 CENTROID_FLOOR_PX = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blobs:
-    """Multi-scale blob detector for towns and lamps over bright glow.
+    """Multi-scale blob detector for towns and lamps on a bright diffuse background.
 
-    Octave by octave, from lamps of a pixel to towns, maxima of a difference-of-Gaussians scale
-    space are found, fitted by Gaussians and taken away, so that a group of lights does not come
-    back as one great light. ``docs/methods/lights.md`` gives the equations.
+    It works octave by octave, from lamps of one pixel to towns. In each octave it finds maxima of
+    a difference-of-Gaussians scale space, fits Gaussians to them and subtracts these. Subtraction
+    keeps a group of lights from being detected again as one large light.
+    ``docs/methods/lights.md`` gives the equations.
     """
 
-    min_snr: float = 5.0  # that a peak of the filtered image needs
-    largest_radius_px: float = 40.0  # half-light radius of the largest lights sought
-    background_scale_px: float = 128.0  # size of the boxes in which the diffuse light is estimated
-    # Fraction of its height by which a peak must rise above any way across it: the limb, edges of
-    # hardware and smooth roads do not
+    min_snr: float = 5.0  # minimum SNR of a peak in the filtered image
+    largest_radius_px: float = 40.0  # half-light radius of the largest lights to detect
+    background_scale_px: float = 128.0  # box size for the estimate of the diffuse light
+    # Minimum prominence of a peak, as a fraction of its height: it must rise this far above every
+    # profile across it. Excludes the limb, edges of hardware and smooth roads
     min_prominence: float = 0.5
-    min_unexplained: float = 0.6  # of a peak, by finer lights found before
-    clutter_weight: float = 0.8  # how much texture all around counts as noise (cloud, hardware)
-    saturation_light: float = 0.97  # pixels at or above are clipped, also without a map of that
+    min_unexplained: float = 0.6  # minimum fraction of a peak not explained by finer lights
+    clutter_weight: float = 0.8  # weight of surrounding texture (cloud, hardware) as noise
+    saturation_light: float = 0.97  # pixels at or above count as clipped even without `saturated`
     name: ClassVar[str] = "blobs"
 
     def detect(
@@ -62,7 +63,7 @@ class Blobs:
         clipped = (image >= self.saturation_light) | read_clipped_map(saturated, image)
         clipped &= ~ignored
         areas = ClippedAreas.of(clipped)
-        # Caption strips, lightning, the sunlit limb: too large for a town
+        # Clipped areas too large for a town: caption strips, lightning, the sunlit limb
         ignored |= areas.larger_than(2.0 * self.largest_radius_px)
         if ignored.all() or np.ptp(image[~ignored]) == 0.0:
             return LightDetections.empty()
@@ -79,7 +80,7 @@ class Blobs:
         ignored: BoolImage,
         areas: ClippedAreas,
     ) -> MeasuredLights:
-        """Octave by octave: peaks, their measures, and their light taken away."""
+        """Find, fit and subtract peaks octave by octave."""
         full = rest = make_first_base(image - level)
         around: Surroundings | None = None
         lights, step = [MeasuredLights.none()], 1
@@ -119,7 +120,7 @@ class Blobs:
     def _describe_blobs(
         self, found: MeasuredLights, ignored: BoolImage, clipped: BoolImage
     ) -> LightDetections:
-        """Signal-to-noise ratios, covariances and flags; sorted by flux."""
+        """Compute signal-to-noise ratios, covariances and flags; sort by flux."""
         h, w = ignored.shape
         inside = (found.x >= 0) & (found.x <= w - 1) & (found.y >= 0) & (found.y <= h - 1)
         found = found.select(inside & (found.flux > 0.0))

@@ -1,4 +1,4 @@
-"""The Earth's limb in a photo: which way is down, and what is sky."""
+"""Detection of the Earth's limb in a photo, which gives the nadir direction and a sky mask."""
 
 from __future__ import annotations
 
@@ -36,32 +36,34 @@ from detectors.types import BoolImage, FloatArray, FloatImage
 
 Layer = Literal["airglow", "hard_edge"]
 
-# Where the other edge of the pair may lie from the one found, as a share of its nominal distance
+# Allowed distance between the two edges of the pair, as a share of the nominal distance
 PAIR_LIMITS = (0.75, 1.4)
 MIN_PAIR_LOG10_ODDS = 5.0
-# Mean normalised gradient of the other edge above what lies around
+# Minimum mean normalised gradient of the other edge above its surroundings
 MIN_PAIR_RISE = 0.2
 PAIR_SIGMAS = 5.0
-FOCAL_ERROR = 0.03  # nominal focal lengths of originals are good to 2 to 3 %
-PLACE_ERROR_DEG = 0.2  # the ellipsoid's, the height of the airglow, weak distortion
-# As if one in fifteen arcs without a pair were the other edge, 2.3 degrees off (assumed)
+FOCAL_ERROR = 0.03  # nominal focal lengths of original photos are accurate to 2 to 3 %
+PLACE_ERROR_DEG = 0.2  # due to the ellipsoid, the height of the airglow and weak distortion
+# Corresponds to 1 in 15 unpaired arcs being the other edge, 2.3 degrees away (assumed)
 UNPAIRED_ERROR_DEG = 0.6
 
-# Long sides, one after the other: the airglow's 10 km are 1.4 px of a 28 mm lens in the first; the
-# second averages the noise of short exposures away
+# Long sides to try in turn. At the first, the 10 km of the airglow are 1.4 px for a 28 mm lens; the
+# second averages the noise of short exposures
 WORKING_PX = (400, 200)
-TRIALS_LOG10 = 4.5  # 135 by 360 cells of directions, fewer than that independent
+TRIALS_LOG10 = 4.5  # 135 x 360 cells of directions, of which fewer are independent
 MIN_LOG10_ODDS = 16.0
-# Rivers and rims of windows fit some lens or other; coasts are seen here and there along an arc
+# For an unknown lens, or an incomplete arc. Rivers and window rims fit some focal length, and
+# coasts match parts of an arc
 MIN_LOG10_ODDS_DOUBTED = 28.0
 MIN_SHOWN = 0.8
 MIN_ARC_PX = 90.0
-# The curvature seen over that expected: focal lengths of edited crops are up to 1.4 times off
+# Measured over expected curvature: focal lengths of edited crops are wrong by up to a factor of 1.4
 CURVATURE_LIMITS = (0.5, 1.8)
-FITTED_CURVATURE_LIMITS = (0.7, 1.4)  # where the focal length was fitted to it
+FITTED_CURVATURE_LIMITS = (0.7, 1.4)  # if the focal length was fitted to the curvature
 MAX_CURVATURE_SIGMA = 0.22
-# Edges of clouds scatter by more pixels than the limb about its circle (0.2 to 0.7 in 160 simulated
-# limbs), except where an editor's lens correction bent it; then the curvature must be certain
+# The limb scatters about its circle by 0.2 to 0.7 px (160 simulated limbs), and edges of clouds by
+# more. A lens correction in an editor also increases the scatter: a rougher arc is accepted if its
+# curvature is well determined
 ROUGH_PX = 1.2
 MAX_ROUGH_CURVATURE_SIGMA = 0.08
 LENSES_PER_LONG_SIDE = (0.5, 0.78, 1.15, 1.7, 2.4)  # 18 to 85 mm on a sensor 36 mm long
@@ -70,7 +72,7 @@ LENSES_PER_LONG_SIDE = (0.5, 0.78, 1.15, 1.7, 2.4)  # 18 to 85 mm on a sensor 36
 def layer_of(
     field: EdgeField, found: FoundArc, angles: tuple[float, float], chance: float
 ) -> tuple[Layer, bool]:
-    """Which of the two edges an arc is, and whether the other one was seen, too."""
+    """Identify which of the two edges an arc is, and whether the other edge was found, too."""
     gap = angles[0] - angles[1]
     above, room_above = _find_other_edge(field, found, gap, chance)
     if above:
@@ -78,14 +80,14 @@ def layer_of(
     below, _ = _find_other_edge(field, found, -gap, chance)
     if below:
         return "airglow", True
-    # Where the airglow would be out of the picture, the hard edge may well be the only one
+    # If the airglow would be outside the image, the arc is probably the hard edge
     return "airglow" if room_above else "hard_edge", False
 
 
 def _find_other_edge(
     field: EdgeField, found: FoundArc, gap_deg: float, chance: float
 ) -> tuple[bool, bool]:
-    """Whether there is an edge beside an arc at about a distance, and whether that is in view."""
+    """Whether an edge exists near a given distance from an arc, and whether that is in view."""
     pixel = pixel_deg(found.focal_px)
     far = (PAIR_LIMITS[1] + 0.7) * abs(gap_deg)
     step = max(0.5 * pixel, far / 80.0)
@@ -100,7 +102,7 @@ def _find_other_edge(
         find_edges_along(strip, step / pixel, chance, float(offset)).log10_odds
         for offset in strip.offset_deg[asked]
     ]
-    # Means along the arc see an edge that is lost in the noise of every single place
+    # Averaging along the arc reveals an edge that is lost in the noise at single positions
     count = np.maximum(strip.inside.sum(axis=1), 1)
     mean = strip.signed.sum(axis=1) / count
     spread = np.sqrt((strip.signed**2).sum(axis=1) / count / count)
@@ -120,7 +122,7 @@ def compute_nadir_covariance(
     paired: bool,
     known_focal: bool,
 ) -> FloatArray:
-    """Covariance of the nadir's direction, square degrees (along off-nadir angle, across)."""
+    """Compute the covariance of the nadir direction, square degrees (along off-nadir, across)."""
     ratio, ratio_sigma = focal_ratio
     edges = found.edges
     pixel = pixel_deg(found.focal_px)
@@ -128,7 +130,7 @@ def compute_nadir_covariance(
     _, normal = fit_nadir_to_places(found.nadir, edges.azimuth_deg, edges.offset_deg, weight)
     scatter = measure_scatter_deg(found)
     covariance = scatter**2 * np.linalg.pinv(normal)
-    # The arc's middle is this far from the axis; a wrong focal length stretches that
+    # Angle of the arc's middle from the axis, which scales with the error of the focal length
     away = np.radians(angle_deg - compute_pointing(found.nadir)[0])
     error = max(FOCAL_ERROR, ratio_sigma, abs(ratio - 1.0) if known_focal else 0.0)
     stretched = np.degrees(0.5 * np.sin(2.0 * away) * error)
@@ -141,33 +143,33 @@ def compute_nadir_covariance(
 
 @dataclass(frozen=True, kw_only=True)
 class Limb:
-    """The Earth's limb in an image."""
+    """The Earth's limb detected in an image."""
 
-    # (3,): unit vector towards the Earth's centre in the camera frame: x right, y down, z forward,
-    # of the image as it is (of a mirrored one: mirrored)
+    # (3,): unit vector towards the Earth's centre in the camera frame (x right, y down, z forward)
+    # of the image as given (for a mirrored image, the mirrored frame)
     nadir: FloatArray
-    # The same as angles: how far the optical axis is from the nadir, and the camera's turn, 0 where
-    # the nadir lies below the image's centre, 90 where to the right of it
+    # The nadir as angles: between the optical axis and the nadir, and the camera's roll. The roll
+    # is 0 if the nadir is below the image centre, and 90 if it is to the right
     off_nadir_deg: float
     roll_deg: float
-    # (2, 2): of the nadir's direction, square degrees: along growing off-nadir angle, and across it
-    # (roll times the sine of the off-nadir angle)
+    # (2, 2): covariance of the nadir direction, square degrees: along the off-nadir angle, and
+    # across it (roll times the sine of the off-nadir angle)
     covariance_deg2: FloatArray
-    layer: Layer  # which edge the nadir was fitted to
-    paired: bool  # whether both edges were seen, 2.3 degrees apart, so that the layer is certain
-    shown: float  # share of the arc's length along which an edge was seen
+    layer: Layer  # edge that the nadir was fitted to
+    paired: bool  # whether both edges, 2.3 degrees apart, were found, so that the layer is certain
+    shown: float  # share of the arc's length with an edge
     log10_odds: float  # against chance edges, corrected for the number of arcs tried
-    angle_deg: float  # between the nadir and the arc of `layer`
-    hard_edge_deg: float  # between the nadir and the ground's horizon: the sky begins there
-    focal_px: float  # in pixels of that image: as given, or as the arc's curvature has it
-    # Focal length that the curvature suggests, over the one used
+    angle_deg: float  # angle between the nadir and the arc of `layer`
+    hard_edge_deg: float  # angle between the nadir and the ground horizon, where the sky begins
+    focal_px: float  # in pixels of the image: as given, or fitted to the curvature of the arc
+    # Focal length implied by the curvature, relative to the one used
     focal_ratio: float
     focal_ratio_sigma: float
     shape: tuple[int, int]  # height and width of the image
 
     def nadir_at_scale(self, scale: float) -> FloatArray:
-        """The nadir when the arc stays where it is in the image and the focal length changes."""
-        arc_deg = self.off_nadir_deg - self.angle_deg  # from the optical axis, along the roll
+        """Compute the nadir for a scaled focal length, with the arc fixed in the image."""
+        arc_deg = self.off_nadir_deg - self.angle_deg  # angle from the optical axis to the arc
         if abs(arc_deg) >= 85.0:
             return self.nadir
         turned = np.degrees(np.arctan(np.tan(np.radians(arc_deg)) / scale))
@@ -183,14 +185,15 @@ def find_limb(
 ) -> Limb | None:
     """Find the Earth's limb or the airglow above it.
 
-    Edges vote for the nadir whose horizon they lie on; the best arcs are aligned with the image
-    and judged by the edges along them, against the chance of such edges measured in the image.
-    An arc counts if it is also curved as a horizon is; None where none is beyond doubt.
+    Each edge votes for the nadirs whose horizon passes through it. The best arcs are aligned with
+    the image. Each is scored by the edges along it against the rate of chance edges, which is
+    measured in the image. An arc is accepted if its curvature is also that of a horizon. None if no
+    arc is certain.
 
-    `light` (h, w): linear luminance, 0 to 1; any size, worked on at 400 px; `focal_px`: in pixels
-    of it; None searches lenses of 18 to 85 mm; `altitude_km`: of the camera; `ignored` (h, w):
-    where edges must not count: captions, window frames. Raises ValueError if `light` is no image,
-    or the altitude is below the airglow.
+    `light` (h, w): linear luminance, 0 to 1, of any size; processed at 400 px. `focal_px`: focal
+    length in pixels of `light`; None tries lenses of 18 to 85 mm. `altitude_km`: altitude of the
+    camera. `ignored` (h, w): pixels to ignore, such as captions and window frames. Raises
+    ValueError if `light` is not an image, or if the altitude is below the airglow.
     """
     if light.ndim != 2 or min(light.shape) < 16:
         raise ValueError(f"light must be an image of 16 pixels or more, not {light.shape}")
@@ -208,10 +211,10 @@ def find_limb(
 
 
 def mask_sky(limb: Limb, shape: tuple[int, int], *, margin_deg: float = 0.5) -> BoolImage:
-    """Sky, airglow and the haze at the horizon, as a mask of the same picture at any scale.
+    """Mask sky, airglow and the haze at the horizon, for the same image at any scale.
 
-    It reaches `margin_deg` below the horizon: ground there is seen at more than 86 degrees of
-    incidence.
+    The mask extends to `margin_deg` below the horizon, where the incidence angle at the ground
+    exceeds 86 degrees.
     """
     height, width = shape
     scale = max(shape) / max(limb.shape)
@@ -228,7 +231,7 @@ def mask_sky(limb: Limb, shape: tuple[int, int], *, margin_deg: float = 0.5) -> 
 def _find_limb_at_size(
     field: EdgeField, focal_px: float | None, angles: tuple[float, float]
 ) -> Limb | None:
-    """The limb at one working size; its focal length and shape are of that size."""
+    """Find the limb at one working size; the focal length returned is for that size."""
     focals = [ratio * max(field.gx.shape) for ratio in LENSES_PER_LONG_SIDE]
     chance = estimate_edge_chance(field)
     candidates = [
@@ -250,7 +253,7 @@ def _find_limb_at_size(
 def _make_working_field(
     light: FloatImage, ignored: BoolImage | None, working_px: int
 ) -> tuple[EdgeField, float]:
-    """Edges at the working size, and that size over the given one."""
+    """Compute edges at the working size, and the scale factor from the given size."""
     height, width = light.shape
     scale = min(1.0, working_px / max(height, width))
     size = (max(16, round(width * scale)), max(16, round(height * scale)))
@@ -269,7 +272,7 @@ def _judge_candidate(
     *,
     known_focal: bool,
 ) -> Limb | None:
-    """The limb that a candidate is, None where it is none for sure."""
+    """Make a limb from a candidate arc; None if it is not certainly a limb."""
     if not _is_beyond_doubt(found, known_focal=known_focal):
         return None
     limits = CURVATURE_LIMITS if known_focal else FITTED_CURVATURE_LIMITS
@@ -307,9 +310,9 @@ def _judge_candidate(
 
 
 def _fit_to_curvature(field: EdgeField, found: FoundArc, chance: float) -> FoundArc | None:
-    """An arc with the focal length by which a horizon would be curved as it is."""
+    """Fit the focal length for which a horizon has the curvature of the arc."""
     bent = float(np.clip(measure_curvature_ratio(found)[0], 0.6, 1.6))
-    # The arc stays where it is in the picture
+    # Keep the arc's position in the image
     focal_px, middle = found.focal_px / bent, compute_pointing(found.nadir)
     away = np.radians(middle[0] - found.angle_deg)
     turned = np.degrees(np.arctan(np.tan(away) * bent))
@@ -318,7 +321,7 @@ def _fit_to_curvature(field: EdgeField, found: FoundArc, chance: float) -> Found
 
 
 def _is_curved_as_horizon(field: EdgeField, found: FoundArc, limits: tuple[float, float]) -> bool:
-    """Whether an arc is not as good as straight, nor bent otherwise, as edges of other things."""
+    """Whether the curvature of an arc is significant and matches that of a horizon."""
     low, high = limits
     ratio, sigma = measure_curvature_ratio(found)
     rough_px = ROUGH_PX * max(field.gx.shape) / WORKING_PX[0]

@@ -1,4 +1,4 @@
-"""What hides the ground or dazzles: captions, blank bars, window frames, hardware, smooth glare."""
+"""Masks of captions, blank bars, window frames, station hardware and smooth glare."""
 
 from __future__ import annotations
 
@@ -9,81 +9,81 @@ from numpy.typing import NDArray
 from detectors.types import BoolImage, FloatArray, FloatImage
 
 WORKING_PX = 400
-# Linear light of one and a half 8-bit sRGB steps: what is darker everywhere was filled in
+# Linear light of 1.5 8-bit sRGB steps: areas that are darker everywhere are filled in, not exposed
 BLANK_LIGHT = 1.5 / 255.0 / 12.92
 MIN_BLANK_SHARE = 0.004
-BLANK_BORDER_PX = 4  # copies have thin lines drawn around them
+BLANK_BORDER_PX = 4  # edited copies may have thin lines drawn around them
 RING_PX = 6
-# About the bars and the corner of two real copies 0.1 to 0.3; about the clipped sea of a frame it
-# must be far higher, since black goes on there
+# Share of black pixels around an area: 0.1 to 0.3 around the bars and the corner of two real
+# copies. It is far higher around a sea with clipped blacks, where the black continues
 MAX_DARK_RING = 0.5
 MAX_CORNERS = 6
-# A bar or a corner is black all over; of a night sea with a town in it this share is lit
+# Maximum lit share: a bar or corner is entirely black, a night sea with a town in it is not
 MAX_HOLES = 1e-3
-# Lengths below in working pixels
+# The following lengths are in working pixels
 MIN_LINE_PX = 24.0
-SIDES_PX = (2.0, 4.0)  # light is compared so far to both sides of a chord
+SIDES_PX = (2.0, 4.0)  # distances on both sides of a line at which light is compared
 MIN_STEP = 0.012  # three 8-bit steps
-MIN_EDGED = 0.7  # share of a chord with such a step of one sign
+MIN_EDGED = 0.7  # minimum share of a line with a step of at least MIN_STEP and the same sign
 MIN_FRAME_SHARE, MAX_FRAME_SHARE = 0.004, 0.35
-LIGHT_RISE = 0.06  # of a point of light above what is 4 px around, in compressed light
-MAX_POINTS = 3e-4  # share of a frame's pixels that may be points of light: glints
-MAX_TEXTURE = 0.5  # spread of light in a frame over the step at its edge
+LIGHT_RISE = 0.06  # contrast of a point of light against 4 px around it, in compressed light
+MAX_POINTS = 3e-4  # maximum share of points of light (glints) in a window frame
+MAX_TEXTURE = 0.5  # spread of light in a window frame relative to the step at its edge
 SKY_MARGIN_PX = 6
 MAX_LINES = 60
 
-# A strip: rows that are mostly white, from the border at most this far in
+# A caption strip: rows with at least this share of white, starting at the border
 CAPTION_SHARE = 0.6
-CAPTION_REACH = 0.12  # captions are no deeper
+CAPTION_REACH = 0.12  # maximum depth of a caption, as a share of the image
 
-# Grain is what is finer than this, measured over windows of WINDOW_PX
+# Grain is structure finer than this, measured over windows of WINDOW_PX
 GRAIN_PX = 1.5
 WINDOW_PX = 9
-# Its root mean square over the mean light: of the city light of archive photographs near nadir 0.32
-# to 1.9 (2nd to 80th percentile; Osaka, Nagoya, Tokyo), of simulated ones from 0.23, of lightning,
-# reflections and twilight 0 to 0.15
+# RMS grain over mean light. City light in archive photographs near nadir: 0.32 to 1.9 (2nd to 80th
+# percentile; Osaka, Nagoya, Tokyo); simulated: 0.23 and more; lightning, reflections and twilight:
+# 0 to 0.15
 MIN_GRAIN = 0.16
-# What adjoins such light and has hardly more grain belongs to it
+# Light with slightly more grain also counts as smooth if it adjoins smooth light
 NEARLY_GRAIN = 0.25
-STRONG_SIGMAS = 6.0  # grain of weaker light drowns in noise
-# Clipped or nearly smooth light belongs to the smooth light around it where that is this much of it
+STRONG_SIGMAS = 6.0  # the grain of weaker light is lost in noise
+# Minimum smooth share of a connected area of smooth, nearly smooth and clipped light
 MIN_SMOOTH_SHARE = 0.3
-# The rim of such a light is steep, and its window is half outside. A disc blurred by a quarter of
-# its radius, as a thundercloud lit from within, goes on for two of these sigmas
+# The rim of smooth light is steep, and half of its window is outside. A disc blurred by a quarter
+# of its radius, like a thundercloud lit from within, extends outwards by 2 sigma of that blur
 RIM_SHARE = 0.5
-# Share of the background's noise that is finer than GRAIN_PX, for white noise
+# Share of the background noise that is finer than GRAIN_PX, for white noise
 NOISE_SHARE = 0.9
 
-# What is wider than this is smooth. On 27 telephoto frames of the training half, at 640 to 1,600 px
-# along the long side, 3, 5 and 7 px served alike
+# Structure wider than this counts as smooth. 3, 5 and 7 px performed alike on 27 telephoto frames
+# of the training half, at 640 to 1,600 px along the long side
 WIDEST_GRAIN_PX = 5
 
 HARDWARE_WORKING_PX = 640
-# Shorter segments are found along roads and coasts: none of this length on Osaka and Nagoya
+# Roads and coasts give shorter segments: none of this length in images of Osaka and Nagoya
 MIN_LENGTH = 0.1  # of the long side
-STRIP_PX = 5  # half width of what is masked along an edge, working pixels
-SKY_RIM_PX = 25  # the limb's glow reaches this far below it, working pixels
-# Edges that run side by side: the two of a truss, the rows of a panel
+STRIP_PX = 5  # half width of the mask along an edge, working pixels
+SKY_RIM_PX = 25  # extent of the limb's glow below the limb, working pixels
+# Parallel edges: the two edges of a truss, the rows of a solar panel
 SAME_DIRECTION_DEG = 6.0
 FARTHEST_APART = 0.2  # of the long side
-MIN_OVERLAP = 0.3  # of the shorter one
+MIN_OVERLAP = 0.3  # of the shorter edge
 MIN_SIDE_BY_SIDE = 3
-# Range of brightness that the detector sees: quantiles of the logarithm
+# Brightness range passed to the line detector: quantiles of the logarithm
 SEEN_QUANTILES = (0.02, 0.998)
 
 
 def mask_caption_strips(white: BoolImage, *, margin_px: int) -> BoolImage:
-    """Mask the caption strips of a picture, shape (h, w), by where it is white.
+    """Mask caption strips, given the white pixels of an image, shape (h, w).
 
-    A strip begins within `margin_px` rows of the border; as many beyond its last white row, the
-    blur at its edge, belong to it (that row among them).
+    A strip begins within `margin_px` rows of the border. It includes `margin_px` rows from its last
+    white row on, to cover the blurred edge.
     """
     masked = np.zeros(white.shape, bool)
     for axis in (0, 1):
         share = white.mean(axis=1 - axis)
         for step in (1, -1):
             rows = share[::step] >= CAPTION_SHARE
-            # Letters in the strip and the blur at its edge: as far as the last white row in reach
+            # Rows with letters are less white: the strip extends to the last white row in reach
             reach = int(CAPTION_REACH * len(rows)) + 1
             found = np.flatnonzero(rows[:reach])
             if rows[:margin_px].any() and len(found):
@@ -94,11 +94,12 @@ def mask_caption_strips(white: BoolImage, *, margin_px: int) -> BoolImage:
 
 
 def blank_parts(light: FloatImage) -> BoolImage:
-    """Black bars, corners of turned copies and window frames without any light.
+    """Mask black bars, corners of rotated copies and entirely dark window frames.
 
-    In linear luminance, 0 to 1, shape (h, w): black areas at the border with outlines of few
-    corners against what is not black, without any lights in them. The sea of a photo whose blacks
-    were clipped is none: it is ragged, or holds the lights of a coast, and black goes on beyond.
+    `light` (h, w): linear luminance, 0 to 1. A blank part is a black area at the border. Its
+    outline has few corners, the pixels around it are not black, and it contains no lights. A sea
+    with clipped blacks fails these tests: its outline is ragged, it contains the lights of a
+    coast, or the pixels around it are black, too.
     """
     height, width = light.shape
     black = (light < BLANK_LIGHT).astype(np.uint8)
@@ -117,7 +118,7 @@ def blank_parts(light: FloatImage) -> BoolImage:
 
 
 def _has_plain_outline(part: NDArray[np.uint8]) -> bool:
-    """Whether a polygon of few corners describes an area, and no lights lie in it."""
+    """Whether a polygon with few corners fits the area, and the area contains no lights."""
     outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(outlines, key=len)
     inside = cv2.drawContours(np.zeros_like(part), [outline], -1, 1, cv2.FILLED)
@@ -127,7 +128,7 @@ def _has_plain_outline(part: NDArray[np.uint8]) -> bool:
 
 
 def _measure_dark_ring(part: NDArray[np.uint8], light: FloatImage) -> float:
-    """Share of black pixels just outside an area."""
+    """Measure the share of black pixels just outside an area."""
     near = cv2.dilate(part, np.ones((5, 5), np.uint8))
     side = 2 * RING_PX + 5
     ring = (cv2.dilate(part, np.ones((side, side), np.uint8)) > 0) & (near == 0)
@@ -135,10 +136,10 @@ def _measure_dark_ring(part: NDArray[np.uint8], light: FloatImage) -> float:
 
 
 def mask_window_frames(light: FloatImage, *, sky: BoolImage | None = None) -> BoolImage:
-    """Parts cut off by a straight edge from border to border, without any points of light.
+    """Mask parts cut off by a straight edge from border to border, without points of light.
 
-    `light` (h, w): linear luminance, 0 to 1; `sky` (h, w): what is known to be sky: the limb is no
-    window frame.
+    `light` (h, w): linear luminance, 0 to 1. `sky` (h, w): known sky; keeps the limb from being
+    taken for a window frame.
     """
     height, width = light.shape
     size = _choose_working_size(light.shape, WORKING_PX)
@@ -160,7 +161,7 @@ def mask_window_frames(light: FloatImage, *, sky: BoolImage | None = None) -> Bo
 
 
 def _find_long_edges(value: FloatImage) -> FloatArray:
-    """The longest straight edges of an image of compressed light: x1, y1, x2, y2, shape (N, 4)."""
+    """Find the longest straight edges in compressed light: x1, y1, x2, y2, shape (N, 4)."""
     brightest = max(float(np.percentile(value[::2, ::2], 99.5)), 0.05)
     image = (np.clip(value / brightest, 0.0, 1.0) * 255.0).astype(np.uint8)
     lines, length = _find_straight_edges(image, cv2.LSD_REFINE_STD)
@@ -171,7 +172,7 @@ def _find_long_edges(value: FloatImage) -> FloatArray:
 def _cut_off(
     value: FloatImage, points: BoolImage, line: FloatArray, above: BoolImage
 ) -> BoolImage | None:
-    """The smaller side of a line through the whole image, if that is a window frame."""
+    """Mask the smaller side of a line across the image; None if it is not a window frame."""
     height, width = value.shape
     along = (line[2:] - line[:2]) / np.hypot(*(line[2:] - line[:2]))
     across = np.array([-along[1], along[0]])
@@ -203,7 +204,7 @@ def _cut_off(
 def _measure_steps(
     value: FloatImage, start: FloatArray, along: FloatArray, across: FloatArray, above: BoolImage
 ) -> FloatArray:
-    """Light beyond a line less light before it, at each of its pixels clear of the limb."""
+    """Measure the step in light across a line, at each of its pixels away from the limb."""
     height, width = value.shape
     way = np.arange(-np.hypot(height, width), np.hypot(height, width))
     places = start + way[:, None] * along
@@ -230,14 +231,14 @@ def _measure_steps(
 
 
 def mask_hardware(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
-    """Station hardware and rims of windows, where straight edges give them away.
+    """Mask station hardware and window rims by their straight edges.
 
-    Lamps, streets, coasts and clouds make no straight edge over a tenth of a picture; solar
-    panels, trusses, arms and window frames do. Their edges are masked, and what lies between
-    edges that run side by side.
+    Solar panels, trusses, arms and window frames have straight edges longer than a tenth of the
+    image; lamps, streets, coasts and clouds do not. The mask covers these edges and the area
+    between parallel ones.
 
-    `light` (h, w): linear luminance, 0 to 1; `sky` (h, w): what is known to be sky: the limb is no
-    hardware, and what lies above it is masked anyway.
+    `light` (h, w): linear luminance, 0 to 1. `sky` (h, w): known sky; edges in it or along the limb
+    are ignored, since the sky is masked separately.
     """
     height, width = light.shape
     size = _choose_working_size(light.shape, HARDWARE_WORKING_PX)
@@ -257,7 +258,7 @@ def mask_hardware(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
 
 
 def _lie_in_sky(segments: FloatArray, sky: BoolImage, size: tuple[int, int]) -> BoolImage:
-    """Which edges lie in the sky or along its rim, by their middles and ends."""
+    """Find edges in the sky or along its rim: at least two of both ends and the midpoint."""
     wide = cv2.resize(sky.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     wide = cv2.dilate(wide, np.ones((SKY_RIM_PX, SKY_RIM_PX), np.uint8))
     part = np.array([0.0, 0.5, 1.0])
@@ -269,7 +270,7 @@ def _lie_in_sky(segments: FloatArray, sky: BoolImage, size: tuple[int, int]) -> 
 
 
 def find_hardware_edges(light: FloatImage) -> FloatArray:
-    """Long straight edges of a picture, too long for roads: x1, y1, x2, y2, shape (N, 4)."""
+    """Find straight edges that are too long for roads: x1, y1, x2, y2, shape (N, 4)."""
     logarithm = np.log(light + 0.3 * float(np.median(light)) + 2e-4)
     low, high = np.quantile(logarithm, SEEN_QUANTILES)
     if high - low < 1e-6:
@@ -280,7 +281,7 @@ def find_hardware_edges(light: FloatImage) -> FloatArray:
 
 
 def group_parallel_edges(segments: FloatArray, long_side_px: float) -> list[list[int]]:
-    """Indices of groups of three or more edges that run side by side."""
+    """Group parallel neighbouring edges; return the indices of groups of three or more."""
     groups: list[list[int]] = []
     for index in range(len(segments)):
         near = [
@@ -294,7 +295,7 @@ def group_parallel_edges(segments: FloatArray, long_side_px: float) -> list[list
 
 
 def are_neighbours(first: FloatArray, second: FloatArray, long_side_px: float) -> bool:
-    """Whether two edges have the same direction, overlap along it and are not far apart."""
+    """Whether two edges have the same direction, overlap along it and are close to each other."""
     along = first[2:] - first[:2]
     length = float(np.hypot(*along))
     along = along / length
@@ -314,14 +315,14 @@ def are_neighbours(first: FloatArray, second: FloatArray, long_side_px: float) -
 
 
 def _choose_working_size(shape: tuple[int, ...], long_side_px: int) -> tuple[int, int]:
-    """Width and height of a picture brought down to a long side; neither below 16."""
+    """Width and height of an image downscaled to a given long side; both at least 16."""
     height, width = shape
     scale = min(1.0, long_side_px / max(height, width))
     return max(16, round(width * scale)), max(16, round(height * scale))
 
 
 def _find_straight_edges(grey: NDArray[np.uint8], refinement: int) -> tuple[FloatArray, FloatArray]:
-    """Straight edges, x1, y1, x2, y2, shape (N, 4), and their lengths.
+    """Detect straight edges with LSD: x1, y1, x2, y2, shape (N, 4), and their lengths.
 
     References
     ----------
@@ -342,15 +343,15 @@ def smooth_light(
     saturated: FloatImage,
     least_px: int,
 ) -> BoolImage:
-    """Where strong light has no grain over more than a few pixels.
+    """Mask strong light without grain over more than a few pixels, including its rims, (h, w).
 
-    City light is made of lamps and streets and stays grainy at every scale; light that reaches the
-    camera through cloud or glass does not.
+    City light consists of lamps and streets and is grainy at every scale. Light that reaches the
+    camera through cloud or glass is smooth.
 
-    `light` (h, w): linear; `level`, `noise` (h, w): diffuse background and the noise about it;
-    `saturated` (h, w): share of clipped pixels: clipped light has no grain to show, and counts only
-    together with smooth light around it; `least_px`: smooth areas narrower than this are left
-    alone: lamps out of focus are small. Gives such areas and their rims, (h, w).
+    `light` (h, w): linear light. `level`, `noise` (h, w): diffuse background and its noise.
+    `saturated` (h, w): share of clipped pixels. Clipped light has no grain, so it is masked only
+    together with smooth light around it. `least_px`: narrower smooth areas are not masked, since
+    they may be defocused lamps.
     """
     excess = np.maximum(light - level, 0.0)
     grain = light - cv2.GaussianBlur(light, (0, 0), GRAIN_PX)
@@ -372,7 +373,7 @@ def smooth_light(
 
 
 def with_rims(solid: BoolImage) -> BoolImage:
-    """Areas and what lies around them: steep rims, the broader the larger the area."""
+    """Extend areas by their steep rims, which are wider for larger areas."""
     label = np.asarray(cv2.connectedComponents(solid.astype(np.uint8))[1], np.intp)
     depth = cv2.distanceTransform(solid.astype(np.uint8), cv2.DIST_L2, 5)
     radius = np.zeros(int(label.max()) + 1, np.float32)
@@ -380,7 +381,7 @@ def with_rims(solid: BoolImage) -> BoolImage:
     outside, nearest = cv2.distanceTransformWithLabels(
         (~solid).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    # Every lit pixel's own number, as the transform has numbered them, leads to its area
+    # Map the label that the transform gives to each pixel of an area to the label of that area
     area_of = np.zeros(int(nearest.max()) + 1, np.intp)
     area_of[nearest[solid]] = label[solid]
     reach = np.maximum(WINDOW_PX, RIM_SHARE * radius)
@@ -388,7 +389,7 @@ def with_rims(solid: BoolImage) -> BoolImage:
 
 
 def mask_smooth_light(solid: BoolImage, doubtful: BoolImage) -> BoolImage:
-    """Connected areas of smooth and doubtful light of which enough is smooth."""
+    """Mask connected areas of smooth and doubtful light with a sufficient smooth share."""
     count, label = cv2.connectedComponents((solid | doubtful).astype(np.uint8))
     size = np.bincount(label.ravel(), minlength=count)
     smooth = np.bincount(label[solid], minlength=count)
@@ -398,11 +399,11 @@ def mask_smooth_light(solid: BoolImage, doubtful: BoolImage) -> BoolImage:
 
 
 def extract_grainy_light(light: FloatImage) -> FloatImage:
-    """What of a photo's light is narrower than a few pixels: its white top-hat.
+    """Extract light narrower than a few pixels by a white top-hat transform.
 
-    A photo that resolves streets shows city light as grain. Moonlit cloud, lightning, reflections
-    and haze are smooth, however bright, and an opening holds nothing else: given is linear light,
-    shape (h, w), less its opening by a disc of `WIDEST_GRAIN_PX`; not negative.
+    In a photo that resolves streets, city light is grainy. Moonlit cloud, lightning, reflections
+    and haze are smooth, and only smooth light remains after a morphological opening. The result is
+    linear light, shape (h, w), minus its opening by a disc of `WIDEST_GRAIN_PX`; not negative.
 
     References
     ----------

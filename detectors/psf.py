@@ -1,4 +1,4 @@
-"""What a point of light looks like in a frame: a sum of Gaussians, drawn out along a trail."""
+"""Point spread function of a frame: a sum of Gaussians, elongated along a trail."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from detectors.stamps import cut_stamps, find_nearest_pixels, measure_window_mom
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
 FWHM_PER_SIGMA = 2.0 * (2.0 * np.log(2.0)) ** 0.5
-# A core and wings twice as wide: what SDSS calls the double Gaussian of its frames; core and wings
-# together follow Moffat profiles of beta 2.5 to 5 to 2 % of the peak
+# Width of the wings relative to the core, as in the double-Gaussian PSF of SDSS. Core and wings
+# approximate Moffat profiles of beta 2.5 to 5 to within 2 % of the peak
 WING_SIGMAS = 2.0
-# Gaussians nearer than this along a trail add up to an even line: ripples of 2 exp(-2 pi^2 / s^2)
+# Gaussians at this spacing along a trail sum to a uniform line, with ripples of 2 exp(-2 pi^2 /
+# s^2)
 TRAIL_STEP_SIGMAS = 1.4
 LONGEST_TRAIL_PX = 80.0
 
@@ -22,18 +23,18 @@ HALF_STAMP_PX, HALF_MIDDLE_PX = 10, 3
 MAX_STARS = 150
 MIN_STARS = 4
 PASSES = 4
-# Nothing sharper is starlight: the pixel alone blurs by 0.29, lenses in focus by 0.4 and more
+# Stars are not sharper: the pixel itself blurs by 0.29, a lens in focus by 0.4 or more
 NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX = 0.48, 4.0
-# The same pixel's blur where linear numbers are taken for sRGB's: their power makes it narrower by
-# the root of 2.2. A hot pixel shows 0.19 and less
+# Blur of the pixel if linear values are decoded as sRGB, which narrows it by the square root of
+# 2.2. A hot pixel has 0.19 or less
 LINEAR_SIGMA_PX = 0.195
 WING_SHARES = (0.0, 0.1, 0.2, 0.3, 0.45)
 SIGMA_STEPS = np.linspace(0.7, 1.25, 12)
-# Of few or clipped stars the width is not known before: from the narrowest to the widest
+# Widths to try for few or clipped stars, which give no initial estimate: the whole range
 FLANK_SIGMAS_PX = np.geomspace(NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX, 24)
-MIN_ON_FLANKS = 12  # pixels that tell, in the stamp of a clipped star
+MIN_ON_FLANKS = 12  # minimum number of usable pixels in the stamp of a clipped star
 
-WINDOW = 1.5  # of the moments' window, over the star's own width
+WINDOW = 1.5  # width of the window for moments, relative to the star
 MIN_SIGMA_PX = 0.25
 
 
@@ -41,12 +42,12 @@ MIN_SIGMA_PX = 0.25
 class PointSpread:
     """A point spread function of unit flux, integrated over square pixels."""
 
-    sigma_px: float  # of the core's Gaussian
-    # Share of the light that lies in a Gaussian of `WING_SIGMAS` times that width
+    sigma_px: float  # sigma of the Gaussian core
+    # Share of the flux in the wings, a Gaussian of `WING_SIGMAS` times that width
     wings: float = 0.15
-    # (x, y) from end to end of the trail that a star draws; (0, 0) for a point
+    # Vector (x, y) from end to end of a star trail; (0, 0) for a point
     trail_px: tuple[float, float] = (0.0, 0.0)
-    bow_px: float = 0.0  # of the trail: its middle lies so far to the right of the chord
+    bow_px: float = 0.0  # offset of the trail's middle to the right of the chord
 
     @property
     def trail_length_px(self) -> float:
@@ -55,7 +56,7 @@ class PointSpread:
 
     @property
     def fwhm_px(self) -> float:
-        """Full width at half maximum, of a trail across it; from the profile itself."""
+        """Full width at half maximum of the profile; for a trail, across the trail."""
         radius = np.linspace(0.0, 3.0 * self.sigma_px, 301)
         profile = np.zeros(radius.size)
         for weight, sigma in self._layers():
@@ -64,20 +65,20 @@ class PointSpread:
 
     @property
     def half_stamp_px(self) -> int:
-        """Half side of the square that holds what matters of a star."""
+        """Half side of a square stamp that contains nearly all light of a star."""
         reach = 3.5 * self.sigma_px + 0.5 * max(abs(self.trail_px[0]), abs(self.trail_px[1]))
         reach += 0.7 * abs(self.bow_px)
         return max(4, int(np.ceil(reach)) + 1)
 
     def kernel(self) -> FloatImage:
-        """The profile about the middle of a pixel, shape (n, n)."""
+        """The PSF centred on a pixel, shape (n, n)."""
         return self.draw(np.zeros(1), np.zeros(1), self.half_stamp_px)[0]
 
     def draw(self, x: FloatArray, y: FloatArray, half: int) -> FloatImage:
-        """Profiles at places counted from the middle of their stamps.
+        """Render the PSF at subpixel positions, shape (N, 2 half + 1, 2 half + 1).
 
-        `x`, `y` (N,): pixels from the middle pixel's centre; `half`: half side of the stamps. Gives
-        (N, 2 half + 1, 2 half + 1).
+        `x`, `y` (N,): offsets from the centre of the central pixel. `half`: half side of the
+        stamps.
         """
         weights, sigma, offset = self._gaussians()
         in_x = _integrate_over_pixels(x, offset[:, 0], sigma, half)
@@ -87,7 +88,7 @@ class PointSpread:
     def draw_with_slopes(
         self, x: FloatArray, y: FloatArray, half: int
     ) -> tuple[FloatImage, FloatImage, FloatImage]:
-        """As `draw`, with the derivatives by x and by y of the star's place."""
+        """Render the PSF as `draw` does, with its derivatives by the star's x and y."""
         weights, sigma, offset = self._gaussians()
         in_x = _integrate_over_pixels(x, offset[:, 0], sigma, half)
         in_y = np.swapaxes(
@@ -100,13 +101,13 @@ class PointSpread:
         return np.asarray(in_y @ in_x), np.asarray(in_y @ by_x), np.asarray(by_y @ in_x)
 
     def _gaussians(self) -> tuple[FloatImage, FloatArray, FloatArray]:
-        """Share, sigma and offset (x, y) of all Gaussians, shapes (K,), (K,), (K, 2)."""
+        """Weight, sigma and offset (x, y) of all Gaussians, shapes (K,), (K,), (K, 2)."""
         weights, sigmas, offsets = [], [], []
         for share, sigma in self._layers():
             along = _place_along_trail(self.trail_length_px / sigma)
             weights += [share / along.size] * along.size
             sigmas += [sigma] * along.size
-            bent = 4.0 * self.bow_px * (np.mean(along**2) - along**2)  # about the middle of light
+            bent = 4.0 * self.bow_px * (np.mean(along**2) - along**2)  # relative to the centroid
             normal = np.array([-self.trail_px[1], self.trail_px[0]]) / max(
                 self.trail_length_px, 1.0
             )
@@ -114,13 +115,13 @@ class PointSpread:
         return np.array(weights, np.float32), np.array(sigmas), np.concatenate(offsets)
 
     def _layers(self) -> tuple[tuple[float, float], ...]:
-        """Share and sigma of the Gaussians of a point."""
+        """Weight and sigma of the Gaussians of a point source."""
         core = (1.0 - self.wings, self.sigma_px)
         return (core, (self.wings, WING_SIGMAS * self.sigma_px)) if self.wings else (core,)
 
 
 def _place_along_trail(length_sigmas: float) -> FloatArray:
-    """Where along a trail its Gaussians lie, -0.5 to 0.5; of the variance that an even line has."""
+    """Positions of the Gaussians along a trail, about -0.5 to 0.5, with a line's variance."""
     if length_sigmas == 0.0:
         return np.zeros(1)
     steps = 1 + int(np.ceil(length_sigmas / TRAIL_STEP_SIGMAS))
@@ -131,7 +132,7 @@ def _place_along_trail(length_sigmas: float) -> FloatArray:
 def _scale_pixel_edges(
     place: FloatArray, offset: FloatArray, sigma: FloatArray, half: int
 ) -> FloatImage:
-    """Sides of the pixels in sigmas of each Gaussian, shape (N, K, 2 half + 2)."""
+    """Positions of pixel edges in units of each Gaussian's sigma, shape (N, K, 2 half + 2)."""
     sides = np.arange(-half, half + 2) - 0.5
     middle = place[:, None] + offset
     scaled = (sides - middle[:, :, None]) / sigma[:, None]
@@ -141,7 +142,7 @@ def _scale_pixel_edges(
 def _integrate_over_pixels(
     place: FloatArray, offset: FloatArray, sigma: FloatArray, half: int
 ) -> FloatImage:
-    """Share of each Gaussian in each pixel, shape (N, K, 2 half + 1)."""
+    """Integrate each Gaussian over each pixel, shape (N, K, 2 half + 1)."""
     below = erf(_scale_pixel_edges(place, offset, sigma, half) * np.float32(0.5**0.5))
     return np.asarray(np.float32(0.5) * np.diff(below, axis=2))
 
@@ -149,7 +150,7 @@ def _integrate_over_pixels(
 def _differentiate_integrals(
     place: FloatArray, offset: FloatArray, sigma: FloatArray, half: int
 ) -> FloatImage:
-    """Their derivatives by the Gaussian's place."""
+    """Derivatives of these integrals by the position of the Gaussian."""
     height = np.exp(np.float32(-0.5) * _scale_pixel_edges(place, offset, sigma, half) ** 2)
     scale = (-1.0 / ((2.0 * np.pi) ** 0.5 * sigma)).astype(np.float32)
     return np.asarray(scale[:, None] * np.diff(height, axis=2))
@@ -165,15 +166,14 @@ def measure_width(
     col: IndexArray,
     noise: FloatArray,
 ) -> PointSpread | None:
-    """Width and wings of the stars at some places, the brightest first.
+    """Measure width and wings of the PSF from stars at given peaks, sorted brightest first.
 
-    Each star's sigma is found by a Gaussian window that takes its width; the median of what is
-    neither a single pixel nor wide is refined, with the wings, by the profile that explains most
-    of the stars' light.
+    Adaptive moments give the sigma of each star. The median excludes single pixels and wide
+    sources. A fit of the profile to the stars' light then refines the sigma and gives the wings.
 
-    `image` (h, w): light, background removed; `usable` (h, w): false where a pixel is clipped or
-    ignored; `row`, `col` (N,): peaks; `noise` (N,): sigma of a pixel there. Gives None
-    where too few stars tell.
+    `image` (h, w): background-subtracted light. `usable` (h, w): False for clipped or ignored
+    pixels. `row`, `col` (N,): peaks. `noise` (N,): 1 sigma of a pixel there. None if there are too
+    few suitable stars.
     """
     stamps = cut_stamps(image, row, col, HALF_STAMP_PX)
     whole = cut_stamps(usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
@@ -197,9 +197,9 @@ def measure_width(
 def find_sharp_star_places(
     image: FloatImage, usable: BoolImage, row: IndexArray, col: IndexArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Places `x`, `y` (M,) of peaks that may be stars of any width, sharper ones than usual, too.
+    """Find positions `x`, `y` (M,) of possible stars of any width, including very sharp ones.
 
-    `row`, `col` (N,): peaks. Hot pixels and pairs of them are none.
+    `row`, `col` (N,): peaks. Hot pixels and pairs of hot pixels are excluded.
     """
     whole = cut_stamps(usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
     row, col = row[whole], col[whole]
@@ -216,12 +216,12 @@ def measure_width_of_few(
     y: FloatArray,
     noise: FloatArray,
 ) -> PointSpread | None:
-    """Width of clipped stars, by their flanks, and of some sharper than a lens makes them.
+    """Measure the width of few, clipped or very sharp stars; clipped ones by their flanks.
 
-    Core and wings cannot be told apart there: the profile is one Gaussian.
+    The profile is one Gaussian, because core and wings cannot be distinguished there.
 
-    `image`, `usable`: as of `measure_width`; `x`, `y` (N,): their middles; `noise` (N,): sigma of a
-    pixel there. Gives None where too few stars tell.
+    `image`, `usable`: as for `measure_width`. `x`, `y` (N,): centres. `noise` (N,): 1 sigma of a
+    pixel there. None if there are too few suitable stars.
     """
     row, col = find_nearest_pixels(image.shape, x, y)
     shown = cut_stamps(usable, row, col, HALF_STAMP_PX).astype(np.float32)
@@ -244,10 +244,10 @@ def measure_width_of_few(
 def measure_adaptive_moments(
     stamps: FloatImage,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Centre, short and long sigma, and windowed sum of the light in stamps.
+    """Measure centre, minor and major sigma, and windowed flux of stamps.
 
-    A round Gaussian window moves to the centroid (by twice the step) and takes the star's width:
-    under a window of sigma equal to its own a Gaussian shows half of its variance.
+    A round Gaussian window moves to the centroid (by twice the step) and adapts to the width of
+    the star. A Gaussian multiplied by a window of the same sigma has half of its own variance.
 
     References
     ----------
@@ -268,7 +268,7 @@ def measure_adaptive_moments(
 
 
 def _undo_window(seen: FloatArray, window: FloatArray) -> FloatArray:
-    """Variance of a Gaussian that shows this variance under a window of that sigma."""
+    """Correct the variance measured under a Gaussian window of given sigma for that window."""
     return np.asarray(1.0 / np.maximum(1.0 / seen - 1.0 / window**2, 1.0 / (3.0 * window) ** 2))
 
 
@@ -282,20 +282,20 @@ def _fit_profile(
     half: int,
     wing_shares: tuple[float, ...] = WING_SHARES,
 ) -> PointSpread:
-    """Width and wings with the greatest share of the stars' light explained, where it is shown."""
+    """Find the width and wings that explain most of the stars' light in the usable pixels."""
     best, most = USUAL, -np.inf
     cut = slice(HALF_STAMP_PX - half, HALF_STAMP_PX + half + 1)
     data = stamps[:, cut, cut].reshape(len(stamps), -1)
     shown = shown[:, cut, cut].reshape(len(stamps), -1)
     level = np.nanmedian(np.where(shown > 0.0, data, np.nan), axis=1, keepdims=True)
     data = (data - level) * shown
-    # Stars of equal say beyond a signal-to-noise ratio of some 50: the brightest are not all
+    # Equal weights beyond an SNR of about 50, so that the brightest stars do not dominate
     scale = np.hypot(noise, 0.02 * np.abs(data).max(axis=1))
     data = data / scale[:, None].astype(np.float32)
     for width in widths.tolist():
         core = _draw_centred(x, y, half, width, shown)
         wide = _draw_centred(x, y, half, WING_SIGMAS * width, shown)
-        # All mixtures of both from the sums of products
+        # Sums of products give the fit of any mixture of core and wings
         by_core, by_wide = _multiply_rows(data, core), _multiply_rows(data, wide)
         cores, wides, crossed = (
             _multiply_rows(core, core),
@@ -316,7 +316,7 @@ def _fit_profile(
 def _draw_centred(
     x: FloatArray, y: FloatArray, half: int, sigma: float, shown: FloatImage
 ) -> FloatImage:
-    """Gaussians at places, less their mean over what is shown of them, shape (N, pixels)."""
+    """Render Gaussians minus their mean over usable pixels, shape (N, pixels)."""
     drawn = PointSpread(sigma_px=sigma, wings=0.0).draw(x, y, half).reshape(x.size, -1) * shown
     mean = drawn.sum(axis=1, keepdims=True) / shown.sum(axis=1, keepdims=True)
     return np.asarray((drawn - mean) * shown)
@@ -327,9 +327,10 @@ def _multiply_rows(one: FloatImage, other: FloatImage) -> FloatArray:
 
 
 def measure_narrow_light(alone: FloatImage, half: int) -> tuple[FloatArray, FloatArray]:
-    """Best single pixel or pair of pixels, over the root of their number; and what is around it.
+    """Measure the brightest pixel or pair of pixels, and the light around it.
 
-    The light around is that of the other pixels of the middle 5 x 5.
+    The first is divided by the square root of the number of pixels. The second is the sum of the
+    other pixels of the central 5 x 5.
     """
     c = half
     core = alone[:, c - 2 : c + 3, c - 2 : c + 3].astype(float)
@@ -346,9 +347,10 @@ def measure_narrow_light(alone: FloatImage, half: int) -> tuple[FloatArray, Floa
 def measure_star_moments(
     alone: FloatImage, x: FloatArray, y: FloatArray, psf: PointSpread, half: int
 ) -> FloatArray:
-    """Second moments behind a Gaussian window somewhat wider than the star, shape (N, 2, 2).
+    """Measure second moments under a Gaussian window wider than the star, shape (N, 2, 2).
 
-    Under a window of moments S a Gaussian of moments M shows (M^-1 + S^-1)^-1.
+    A Gaussian with moments M under a window with moments S has moments (M^-1 + S^-1)^-1. The result
+    is corrected for the window.
     """
     offsets = np.arange(-half, half + 1)
     dx = (offsets - x[:, None])[:, None, :]

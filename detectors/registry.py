@@ -1,5 +1,7 @@
-"""Detectors are found by being there: each ``detectors/lights_*.py`` and so on lists its own as
-``DETECTORS``, with their default parameters.
+"""Registry of the detectors, discovered by module name.
+
+Each module such as ``detectors/lights_*.py`` lists its detectors, with default parameters, in
+``DETECTORS``.
 """
 
 from __future__ import annotations
@@ -25,15 +27,15 @@ D = TypeVar("D", bound=Detections)
 
 @dataclass(frozen=True)
 class Kind(Generic[D]):
-    """What some detectors find."""
+    """A kind of object to detect, such as stars."""
 
-    # The files of its methods are called ``detectors/NAME.py`` or ``detectors/NAME_*.py``
+    # Its detectors are in modules named ``detectors/NAME.py`` or ``detectors/NAME_*.py``
     name: str
 
     def detectors(self) -> dict[str, Detector[D]]:
-        """Every method that finds it, with its default parameters, by name and in their order.
+        """Load all detectors of this kind, with default parameters, keyed and sorted by name.
 
-        Raises TypeError if two detectors share a name.
+        Raises TypeError if two detectors have the same name.
         """
         return cast("dict[str, Detector[D]]", _load_detectors(self.name))
 

@@ -1,4 +1,4 @@
-"""Peaks of an image at many scales: differences of Gaussians, octave by octave."""
+"""Difference-of-Gaussians scale space in octaves, and its peaks."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ import numpy as np
 from detectors.types import FloatArray, FloatImage, IndexArray
 
 BASE_SIGMA = 1.0  # blur of an octave's first image, in pixels of the octave
-# Inner sigmas of an octave's two differences, in its pixels; the outer Gaussian is twice as wide
+# Inner sigmas of the two differences of an octave, in its pixels; the outer sigma is twice as large
 INNER_SIGMAS = (1.0, 2.0**0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Octave:
-    """Two differences of Gaussians of an image and what comes above them."""
+    """Two differences of Gaussians of an image, and the response of the next octave."""
 
     base: FloatImage  # (h, w): the octave's image, blurred by `BASE_SIGMA`
     responses: tuple[FloatImage, FloatImage]  # (h, w): differences of Gaussians at `INNER_SIGMAS`
     # (h, w): the next octave's first response, interpolated to this octave's pixels
     above: FloatImage
     halved: FloatImage  # base of the next octave: pixel i of it is pixel 2 i of this one
-    outer: FloatImage  # (h, w): the image blurred by 2: the light around a blob of this octave
+    outer: FloatImage  # (h, w): the image blurred by 2 px, the light around a blob of this octave
 
 
 def make_first_base(image: FloatImage) -> FloatImage:
-    """Base of the first octave."""
+    """Make the base of the first octave."""
     return blur_image(image, BASE_SIGMA)
 
 
 def make_octave(base: FloatImage) -> Octave:
-    """Differences of Gaussians of one octave.
+    """Compute the differences of Gaussians of one octave.
 
-    The octave is halved where it is blurred by 2 of its pixels: what lies above the new Nyquist
-    frequency is below 0.7 %.
+    Halving applies to the image blurred by 2 of its pixels. The amplitude above the new Nyquist
+    frequency is then below 0.7 %.
 
     `base` (h, w): image blurred by `BASE_SIGMA` pixels.
 
@@ -58,12 +58,12 @@ def make_octave(base: FloatImage) -> Octave:
 
 
 def make_next_base(base: FloatImage) -> FloatImage:
-    """Base of the octave above, without the differences."""
+    """Make the base of the next octave, without computing differences."""
     return _halve_image(blur_image(base, 3.0**0.5))  # from sigma 1 to 2
 
 
 def compute_noise_gain(inner_sigma_px: float) -> float:
-    """Sigma of a difference of Gaussians (s, 2 s) of white noise of one sigma per pixel.
+    """Compute the sigma of a difference of Gaussians (s, 2 s) for unit white noise per pixel.
 
     The integral of the product of two unit Gaussians a and b is 1 / (2 pi (a^2 + b^2)).
     """
@@ -71,7 +71,7 @@ def compute_noise_gain(inner_sigma_px: float) -> float:
 
 
 def find_local_maxima(response: FloatImage, threshold: float) -> tuple[IndexArray, IndexArray]:
-    """Rows and columns of the 3 x 3 maxima above a threshold; none on the border."""
+    """Find rows and columns of 3 x 3 maxima above a threshold, excluding the border."""
     highest = cv2.dilate(response, np.ones((3, 3), np.uint8))
     found = (response >= highest) & (response > threshold)
     found[[0, -1], :] = False
@@ -83,10 +83,10 @@ def find_local_maxima(response: FloatImage, threshold: float) -> tuple[IndexArra
 def fit_quadratic_peak(
     response: FloatImage, row: IndexArray, col: IndexArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Sub-pixel offsets (dx, dy) of local maxima away from the border: a paraboloid's vertex.
+    """Compute subpixel offsets (dx, dy) of local maxima by fitting a paraboloid.
 
-    `response` (h, w): the image of the maxima; `row`, `col` (N,): local maxima away from the
-    border. Gives `dx`, `dy` (N,): at most one pixel.
+    `response` (h, w): filtered image. `row`, `col` (N,): local maxima away from the border. Returns
+    `dx`, `dy` (N,): at most one pixel.
     """
 
     def pixel(i: int, j: int) -> FloatArray:
@@ -106,18 +106,18 @@ def fit_quadratic_peak(
 
 
 def blur_image(image: FloatImage, sigma: float) -> FloatImage:
-    """Gaussian blur to 3.5 sigma; the image goes on beyond its border as it ends."""
+    """Apply a Gaussian blur truncated at 3.5 sigma, with replicated border pixels."""
     size = _choose_kernel_size(sigma)
     return np.asarray(cv2.GaussianBlur(image, (size, size), sigma, borderType=cv2.BORDER_REPLICATE))
 
 
 def compute_blurred_noise(sigma: float) -> float:
-    """Sigma of white noise of one sigma a pixel after a Gaussian blur."""
+    """Compute the sigma of unit white noise after a Gaussian blur."""
     return float(1.0 / (2.0 * np.sqrt(np.pi) * sigma))
 
 
 def make_gaussian_kernel(sigma: float) -> FloatImage:
-    """The kernel of `blur_image`, shape (n, n)."""
+    """Make the kernel of `blur_image`, shape (n, n)."""
     line = cv2.getGaussianKernel(_choose_kernel_size(sigma), sigma, cv2.CV_32F)
     return np.asarray(line @ line.T)
 
@@ -131,7 +131,7 @@ def _halve_image(image: FloatImage) -> FloatImage:
 
 
 def _double_image(image: FloatImage, shape: tuple[int, ...]) -> FloatImage:
-    """Linear interpolation to twice the pixels, pixel i landing on pixel 2 i."""
+    """Upsample by linear interpolation by a factor of 2, with pixel i at pixel 2 i."""
     shift = np.array([[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = (shape[1], shape[0])

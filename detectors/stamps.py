@@ -1,4 +1,4 @@
-"""Small squares around places of an image: cut out, put back, and summed under windows."""
+"""Stamps: small squares of an image, cut out, added up, and measured under windows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from detectors.types import BoolArray, BoolImage, FloatArray, FloatImage, IndexA
 def find_nearest_pixels(
     shape: tuple[int, ...], x: FloatArray, y: FloatArray
 ) -> tuple[IndexArray, IndexArray]:
-    """Rows and columns of the pixels nearest to places; those outside an image are on its rim."""
+    """Find rows and columns of the pixels nearest to positions, clipped to the image."""
     row = np.clip(np.rint(y), 0, shape[0] - 1).astype(np.intp)
     col = np.clip(np.rint(x), 0, shape[1] - 1).astype(np.intp)
     return row, col
 
 
 def mark_first_of_each(places: FloatArray, nearer: float) -> BoolArray:
-    """Places, shape (N, 2), without an earlier one nearer than that."""
+    """Mark positions, shape (N, 2), without an earlier one closer than a given distance."""
     keep = np.ones(len(places), bool)
     if len(places) > 1:
         for one, other in cKDTree(places).query_pairs(nearer):
@@ -30,10 +30,10 @@ def mark_first_of_each(places: FloatArray, nearer: float) -> BoolArray:
 def measure_window_moments(
     stamps: FloatImage, x: FloatArray, y: FloatArray, sigma: FloatArray
 ) -> tuple[FloatArray, ...]:
-    """Light under round Gaussian windows about places counted from the stamps' middles.
+    """Measure moments of light under round Gaussian windows at offsets from the stamp centres.
 
-    Its sum (0 where it is not positive), its centroid from the window's middle (x, y), and its
-    second central moments (xx, yy, xy), each of shape (N,).
+    Returns the sum (0 if it is not positive), the centroid relative to the window's centre (x, y),
+    and the second central moments (xx, yy, xy), each of shape (N,).
     """
     half = stamps.shape[1] // 2
     offsets = np.arange(-half, half + 1)
@@ -53,10 +53,10 @@ def measure_window_moments(
 def cut_stamps(
     image: NDArray[np.generic], row: IndexArray, col: IndexArray, half: int
 ) -> FloatImage:
-    """Squares around pixels; the image goes on beyond its border as it ends.
+    """Cut stamps around pixels; border pixels are replicated outside the image.
 
-    `image` (h, w); `row`, `col` (N,): middle pixels; `half`: pixels from the middle to the side.
-    Gives (N, 2 half + 1, 2 half + 1): of the image's type.
+    `image` (h, w). `row`, `col` (N,): central pixels. `half`: half side of a stamp. Returns
+    (N, 2 half + 1, 2 half + 1), with the type of the image.
     """
     h, w = image.shape
     offsets = np.arange(-half, half + 1)
@@ -68,7 +68,7 @@ def cut_stamps(
 def mask_inside_image(
     shape: tuple[int, ...], row: IndexArray, col: IndexArray, half: int
 ) -> BoolImage:
-    """Which pixels of squares around pixels lie in the image, shape (N, 2 half + 1, 2 half + 1)."""
+    """Mask stamp pixels that are inside the image, shape (N, 2 half + 1, 2 half + 1)."""
     h, w = shape
     offsets = np.arange(-half, half + 1)
     rows, cols = row[:, None] + offsets, col[:, None] + offsets
@@ -78,9 +78,9 @@ def mask_inside_image(
 def sum_of_stamps(
     shape: tuple[int, ...], row: IndexArray, col: IndexArray, stamps: FloatImage
 ) -> FloatImage:
-    """Stamps added up where they lie; what lies beyond the image is left out.
+    """Add stamps into an image of the given shape; parts outside the image are ignored.
 
-    `row`, `col` (N,): middle pixels; `stamps` (N, n, n). Gives (h, w).
+    `row`, `col` (N,): central pixels. `stamps` (N, n, n). Returns (h, w).
     """
     h, w = shape
     half = stamps.shape[1] // 2

@@ -1,4 +1,4 @@
-"""Stars fitted by the frame's point spread function, each without the light of the others."""
+"""PSF fitting of stars, with the light of neighbouring stars subtracted."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from detectors.stamps import cut_stamps, find_nearest_pixels, mask_inside_image,
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
 
 PASSES = 2
-# Where a picture is all one value its noise is none; rounding to 16 bits alone makes 1e-11
+# Lower bound for images of constant value, whose noise is 0; 16-bit rounding gives 1e-11
 MIN_VARIANCE = 1e-20
-ROUNDS = 2  # with the neighbours as fitted before
+ROUNDS = 2  # each subtracts neighbours as fitted in the previous round
 LONGEST_STEP_PX = 0.7
 LEASH_TRAILS = 0.3
-LEASH_SIGMAS = 1.5  # a star does not move farther from where it was seen
-# Of a star's light: profiles of real lenses differ by so much from the frame's mean one
+LEASH_SIGMAS = 1.5  # maximum distance between the fitted and the initial position
+# PSF mismatch as a fraction of the star's light: real profiles vary this much over a frame
 MISMATCH_IN_FIT = 0.03
 MISMATCH_IN_TEST = 0.3
 MIN_PIXELS = 9
 AROUND_PIXELS = 23.5
-# A hot pixel on a star: so many sigma above the fit, and so many times its neighbours; never its
-# core, which in pictures of sharp points is a pixel, too
+# A hot pixel on a star exceeds the fit by this many sigma and its neighbours by this factor. The
+# core is exempt, since the core of a sharp star is also a single pixel
 LONE_SIGMA, LONE_TIMES = 6.0, 2.5
 CORE_PX = 1.25
 LONE_MISMATCH = 0.15
@@ -32,22 +32,22 @@ LONE_MISMATCH = 0.15
 
 @dataclass(frozen=True, kw_only=True)
 class FittedStars(Columns):
-    """Stars as the point spread function fits them."""
+    """Results of the PSF fit, one row per star."""
 
-    # x, y, flux, (N,): centre, in pixels of the image, and integral
+    # x, y, flux, (N,): centre in pixels of the image, and total flux
     x: FloatArray
     y: FloatArray
     flux: FloatArray
-    covariance: FloatArray  # (N, 2, 2): of the centre, order (x, y), from noise alone
-    # (N,): mean squared residual in units of the noise and of what profiles may differ: 1 is good
+    covariance: FloatArray  # (N, 2, 2): covariance of the centre (x, y) due to noise only
+    # (N,): reduced chi-square, where the variance includes noise and PSF mismatch: 1 is good
     misfit: FloatArray
     # narrow_snr, star_snr, (N,): signal-to-noise ratio of the best single pixel or pair of pixels,
     # and of the star
     narrow_snr: FloatArray
     star_snr: FloatArray
-    around_snr: FloatArray  # (N,): of the light in the other pixels of the middle 5 x 5
-    moments: FloatArray  # (N, 2, 2): second moments of the light under a window, the window undone
-    # (N,): false where the centre ran to the end of its leash or the flux is not positive
+    around_snr: FloatArray  # (N,): SNR of the other pixels of the central 5 x 5
+    moments: FloatArray  # (N, 2, 2): windowed second moments, corrected for the window
+    # (N,): False if the centre reached the limit of its motion or the flux is not positive
     settled: BoolImage
 
     def __len__(self) -> int:
@@ -57,7 +57,7 @@ class FittedStars(Columns):
 def draw_stars(
     shape: tuple[int, ...], x: FloatArray, y: FloatArray, flux: FloatArray, psf: PointSpread
 ) -> FloatImage:
-    """The sum of stars as an image."""
+    """Render stars into an image."""
     row, col = find_nearest_pixels(shape, x, y)
     half = psf.half_stamp_px
     drawn = psf.draw(x - col, y - row, half) * flux.astype(np.float32)[:, None, None]
@@ -74,11 +74,11 @@ def fit_stars(
     noise: FloatArray,
     gain: FloatArray,
 ) -> FittedStars:
-    """Least squares for flux, place and local level of each star; neighbours are taken away.
+    """Fit flux, position and local level of each star by least squares, neighbours subtracted.
 
-    `image` (h, w): light, background removed; `usable` (h, w): false where a pixel is clipped,
-    ignored or no number: it takes no part; `x`, `y` (N,): first guesses; `noise` (N,): sigma of a
-    pixel without the star; `gain` (N,): variance that light adds, per unit of light (shot noise).
+    `image` (h, w): background-subtracted light. `usable` (h, w): False for pixels that are
+    clipped, ignored or not finite; these are excluded. `x`, `y` (N,): initial positions. `noise`
+    (N,): 1 sigma of a pixel without the star. `gain` (N,): shot-noise variance per unit of light.
     """
     if x.size == 0:
         return replace(FittedStars.none(), settled=np.zeros(0, bool))
@@ -118,7 +118,7 @@ def fit_stars(
 
 @dataclass(kw_only=True)
 class _State:
-    """The parameters of all stars while they are fitted."""
+    """Parameters of all stars during the fit."""
 
     dx: FloatArray
     dy: FloatArray
@@ -131,22 +131,22 @@ class _State:
     covariance: FloatArray | None = None
 
     def draw_unit_stars(self) -> FloatImage:
-        """Stars of unit flux, a stamp each."""
+        """Render each star with unit flux into its stamp."""
         return self.psf.draw(self.dx, self.dy, self.psf.half_stamp_px)
 
     def light(self) -> FloatImage:
-        """Stars as they are fitted, a stamp each."""
+        """Render each star with its fitted flux into its stamp."""
         return np.asarray(self.draw_unit_stars() * column(np.maximum(self.flux, 0.0)))
 
     def first_flux(self, stamps: FloatImage, shown: FloatImage) -> FloatArray:
-        """Flux of a matched filter at the first guesses, the level taken from the stamp's rim."""
+        """Matched-filter flux at the initial positions."""
         drawn = self.draw_unit_stars()
         power = (np.square(drawn) * shown).sum(axis=(1, 2))
         seen = (stamps * drawn * shown).sum(axis=(1, 2))
         return np.asarray(np.maximum(seen / np.maximum(power, 1e-6), 0.0), float)
 
     def improve(self, stamps: FloatImage, shown: FloatImage) -> None:
-        """One Gauss-Newton step for flux, place and level."""
+        """Make one Gauss-Newton step for flux, position and level."""
         half, leash = self.psf.half_stamp_px, _limit_moves(self.psf)
         drawn, by_x, by_y = self.psf.draw_with_slopes(self.dx, self.dy, half)
         flux = column(np.maximum(self.flux, 1e-12))
@@ -173,7 +173,10 @@ class _State:
         self.covariance = inverse[:, 1:3, 1:3]
 
     def measured(self, stamps: FloatImage, whole: FloatImage, shown: FloatImage) -> FittedStars:
-        """What the fit tells, places from the stamps' middles; tests of shape on what is left."""
+        """Measure the stars; positions are relative to the stamp centres.
+
+        Shape statistics are computed on the light of each star without its neighbours.
+        """
         alone = stamps - column(self.level)
         half, leash = self.psf.half_stamp_px, _limit_moves(self.psf)
         drawn = self.draw_unit_stars()
@@ -204,7 +207,7 @@ class _State:
             narrow_snr=narrow / sigma,
             around_snr=around / (AROUND_PIXELS**0.5 * sigma),
             star_snr=np.asarray(flux * power / sigma, float),
-            # A clipped core is as bright as the fit to its flanks: its width is theirs
+            # Unusable pixels, such as a clipped core, are replaced by the fit
             moments=measure_star_moments(
                 np.where(shown > 0.0, alone, light), self.dx, self.dy, self.psf, half
             ),
@@ -215,13 +218,13 @@ class _State:
 def compute_pixel_variance(
     light: FloatImage, variance: FloatArray, gain: FloatArray, mismatch: float
 ) -> FloatImage:
-    """Variance of pixels that show so much of a star."""
+    """Variance of pixels with the given light of a star: background, shot noise, PSF mismatch."""
     shot = np.maximum(light, 0.0) * column(gain)
     return np.asarray(column(variance) + shot + np.square(np.float32(mismatch) * light))
 
 
 def find_lone_pixels(rest: FloatImage, variance: FloatImage) -> BoolImage:
-    """Single pixels far above a fit: defects of the sensor that lie on stars."""
+    """Find single pixels far above the fit: sensor defects superposed on stars."""
     far = rest > np.float32(LONE_SIGMA) * np.sqrt(variance)
     some = np.flatnonzero(far.any(axis=(1, 2)))
     padded = np.pad(rest[some], ((0, 0), (1, 1), (1, 1)))
@@ -231,14 +234,14 @@ def find_lone_pixels(rest: FloatImage, variance: FloatImage) -> BoolImage:
 
 
 def mask_away_from_core(psf: PointSpread, x: FloatArray, y: FloatArray, half: int) -> BoolImage:
-    """Pixels of stamps that no sharp star's middle can be; all of them where stars are trails."""
+    """Mask stamp pixels outside the core of a star; all pixels if stars are trails."""
     offsets = np.arange(-half, half + 1)
     squared = np.square(offsets - y[:, None])[:, :, None] + np.square(offsets - x[:, None])[:, None]
     return np.asarray((squared > CORE_PX**2) | (psf.trail_length_px > 0.0))
 
 
 def _limit_moves(psf: PointSpread) -> tuple[float, float]:
-    """How far a star may move in x and y; the peak of a trail is broad along it."""
+    """Maximum motion of a star in x and y; larger along a trail, whose peak is broad."""
     x, y = (LEASH_SIGMAS * psf.sigma_px + LEASH_TRAILS * abs(side) for side in psf.trail_px)
     return x, y
 
@@ -248,24 +251,24 @@ def _bound_around(start: FloatArray, leash: float) -> tuple[FloatArray, FloatArr
 
 
 def column(values: FloatArray) -> FloatImage:
-    """Values of stamps, to be broadcast over their pixels: shape (N, 1, 1)."""
+    """Reshape one value per stamp to (N, 1, 1), for broadcasting over pixels."""
     return np.asarray(values, np.float32)[:, None, None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class StarStamps(Columns):
-    """Stars' own light, and how much each pixel tells."""
+    """Stamps of stars with neighbours subtracted, and the weights of their pixels."""
 
     light: FloatImage  # (N, n, n): without the light of the other stars
-    shown: FloatImage  # (N, n, n): 1 where a pixel takes part, 0 elsewhere
-    # row, col, (N,): middle pixels
+    shown: FloatImage  # (N, n, n): 1 for pixels that are used, else 0
+    # row, col, (N,): central pixels
     row: IndexArray
     col: IndexArray
-    # dx, dy, flux, (N,): the fitted star, its place from the middle of the stamp
+    # dx, dy, flux, (N,): the fitted star, its position relative to the stamp centre
     dx: FloatArray
     dy: FloatArray
     flux: FloatArray
-    # variance, gain, (N,): of a pixel without the star, and what light adds per unit of it
+    # variance, gain, (N,): variance of a pixel without the star, and per unit of its light
     variance: FloatArray
     gain: FloatArray
 
@@ -281,10 +284,10 @@ class StarStamps(Columns):
         noise: FloatArray,
         gain: FloatArray,
     ) -> StarStamps:
-        """Stamps of some stars of an image.
+        """Cut stamps of selected stars from an image.
 
-        `image`, `usable`, `psf`: as of `detectors.star_fit.fit_stars`; `chosen` (N,): whose stamps
-        are wanted; `noise`, `gain` (N,): at these, as of `detectors.star_fit.fit_stars`.
+        `image`, `usable`, `psf`: as for `detectors.star_fit.fit_stars`. `chosen` (N,): indices of
+        the stars. `noise`, `gain` (N,): for these stars, as for `detectors.star_fit.fit_stars`.
         """
         half = psf.half_stamp_px
         places = np.column_stack([stars.x, stars.y])
@@ -316,11 +319,11 @@ class StarStamps(Columns):
 
     @property
     def half(self) -> int:
-        """Pixels from the middle of a stamp to its side."""
+        """Half side of a stamp, pixels."""
         return self.light.shape[1] // 2
 
     def weight(self, drawn: FloatImage, mismatch: float) -> FloatImage:
-        """Inverse variance of the pixels, which show so much of stars."""
+        """Inverse variance of the pixels, given the light of stars in them."""
         return np.asarray(
             self.shown / compute_pixel_variance(drawn, self.variance, self.gain, mismatch)
         )

@@ -1,4 +1,4 @@
-"""Two stars that look like one: told by their long shape, and fitted together."""
+"""Blended pairs of stars: detection by their elongation, and joint fits of two stars."""
 
 from __future__ import annotations
 
@@ -10,29 +10,27 @@ from detectors.psf import FWHM_PER_SIGMA, PointSpread
 from detectors.star_fit import MISMATCH_IN_FIT, FittedStars, StarStamps, column
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
 
-STEP_PX = 0.25  # of the differences that make second derivatives
-# Noise makes a shape that long once in 3 million stars (chi squared of two degrees)
+STEP_PX = 0.25  # step of finite differences for second derivatives
+# Noise causes such an elongation in 1 of 3 million stars (chi-square, two degrees of freedom)
 MIN_SIGNIFICANCE = 30.0
-# What the frame's bright stars have in common, and how they differ, is the lens: coma, astigmatism
+# The common elongation of the bright stars, and its spread, are due to aberrations of the lens
 BRIGHT_SNR, MIN_BRIGHT, OWN_SPREADS = 30.0, 8, 4.0
-MIN_STRETCH = 0.1  # in squared sigmas: profiles differ by that much
-SHARES = (0.3, 0.5, 0.7)  # of the light in the first of two stars, to begin with
+MIN_STRETCH = 0.1  # in units of sigma squared: the variation of stellar profiles
+SHARES = (0.3, 0.5, 0.7)  # initial shares of the flux in the first star
 FIRST_APART_SIGMAS = (1.0, 3.0)
 ROUNDS = 8
 LONGEST_STEP_SIGMAS = 0.6
-# Two stars must explain the light better by so much in chi squared, with three parameters more
+# Minimum decrease of chi-square from one star to two, with three more parameters
 GAIN = 30.0
 FAINTEST_SHARE = 0.1
 APART_SIGMAS = (0.8, 4.0)
 
 
 def find_long_stars(stars: FittedStars, psf: PointSpread) -> BoolImage:
-    """Stars longer than what the frame's stars have in common.
+    """Find stars more elongated than the stars of the frame in general, mask (N,).
 
-    Two stars of shares q and 1 - q at a distance d have second moments that differ, by q (1 - q)
-    d^2, from those of one.
-
-    Gives (N,).
+    The second moment of two stars with flux shares q and 1 - q at a distance d exceeds that of one
+    star by q (1 - q) d^2.
     """
     stretch = _measure_stretch(stars)
     bright = stars.star_snr > BRIGHT_SNR
@@ -40,7 +38,7 @@ def find_long_stars(stars: FittedStars, psf: PointSpread) -> BoolImage:
     if np.count_nonzero(bright) < MIN_BRIGHT:
         return np.hypot(*stretch.T) > least
     own = np.hypot(*(stretch - np.median(stretch[bright], axis=0)).T)
-    # Of lengths of two normal variates the median is 1.18 sigma (Rayleigh)
+    # The median length of a vector of two normal deviates is 1.18 sigma (Rayleigh distribution)
     usual = float(np.median(own[bright])) / 1.18
     return np.asarray(own > max(least, OWN_SPREADS * usual))
 
@@ -48,14 +46,14 @@ def find_long_stars(stars: FittedStars, psf: PointSpread) -> BoolImage:
 def fit_pairs(
     stars: FittedStars, index: IndexArray, stamps: StarStamps, psf: PointSpread
 ) -> FittedStars:
-    """Stars, those that are two made two.
+    """Replace stars by two stars if these fit significantly better.
 
-    Two stars nearer than their width look like a long one: their light less that of one star is,
-    to second order, the profile's second derivative along the line through them. Where that is
-    seen beyond noise, two are fitted.
+    Two stars closer than their width look like one elongated star. To second order, the difference
+    from one star is the second derivative of the PSF along the line through both. If this term is
+    significant, two stars are fitted.
 
-    `index` (N,): which may be two; `stamps`: light of these, N of them. The fainter of each two
-    come last.
+    `index` (N,): candidates. `stamps`: N stamps of these. The fainter stars of pairs are last in
+    the result.
     """
     significance, chi2 = _test_shape(stamps, psf)
     long = significance > MIN_SIGNIFICANCE
@@ -68,21 +66,21 @@ def fit_pairs(
 
 
 def _measure_stretch(stars: FittedStars) -> FloatArray:
-    """Second moments: half of those along x less those along y, and xy; shape (N, 2)."""
+    """Compute the elongation from second moments, (xx - yy) / 2 and xy; shape (N, 2)."""
     m = stars.moments
     return np.stack([0.5 * (m[:, 0, 0] - m[:, 1, 1]), m[:, 0, 1]], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Pairs(Columns):
-    """Two stars each: (flux, x, y, flux, x, y, level), x and y from the stamp's middle."""
+    """Pairs of stars: (flux, x, y, flux, x, y, level), x and y relative to the stamp centre."""
 
     parameters: FloatArray
     covariance: FloatArray
     chi2: FloatArray
 
     def plausible(self, psf: PointSpread) -> BoolImage:
-        """Neither one on top of the other, nor far off, nor much too faint."""
+        """Select pairs with a plausible separation and flux ratio."""
         p = self.parameters
         apart = np.hypot(p[:, 1] - p[:, 4], p[:, 2] - p[:, 5]) / psf.sigma_px
         faint = np.minimum(p[:, 0], p[:, 3]) / np.maximum(p[:, 0] + p[:, 3], 1e-30)
@@ -91,7 +89,7 @@ class _Pairs(Columns):
 
 
 def _test_shape(stamps: StarStamps, psf: PointSpread) -> tuple[FloatArray, FloatArray]:
-    """Chi squared, of two degrees, of a long shape; and that of one star's fit."""
+    """Compute chi-square of an elongation (two degrees of freedom), and of the one-star fit."""
     half, step = stamps.half, STEP_PX
 
     def moved(x: float, y: float) -> FloatImage:
@@ -112,7 +110,7 @@ def _test_shape(stamps: StarStamps, psf: PointSpread) -> tuple[FloatArray, Float
 def _solve_linear(
     light: FloatImage, weight: FloatImage, columns: list[FloatImage]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Weighted least squares in each stamp: coefficients, covariance, chi squared."""
+    """Solve weighted least squares in each stamp: coefficients, covariance, chi-square."""
     count = len(light)
     design = np.stack(columns, axis=1).reshape(count, len(columns), -1).astype(float)
     data, w = light.reshape(count, -1).astype(float), weight.reshape(count, -1).astype(float)
@@ -127,7 +125,7 @@ def _solve_linear(
 
 
 def _fit_best_pair(stamps: StarStamps, stretch: FloatArray, psf: PointSpread) -> _Pairs:
-    """The best of several fits of two stars to each stamp."""
+    """Fit two stars to each stamp from several initial flux shares, and select the best."""
     tried = [_fit_jointly(stamps, _start(stamps, stretch, psf, share), psf) for share in SHARES]
     best = np.argmin([fit.chi2 for fit in tried], axis=0)
     every = np.arange(best.size)
@@ -140,7 +138,7 @@ def _fit_best_pair(stamps: StarStamps, stretch: FloatArray, psf: PointSpread) ->
 
 
 def _start(stamps: StarStamps, stretch: FloatArray, psf: PointSpread, share: float) -> FloatArray:
-    """Two stars on the long axis whose middle of light is the one star's place."""
+    """Place two stars on the major axis, with the centroid at the position of the single star."""
     angle = 0.5 * np.arctan2(stretch[:, 1], stretch[:, 0])
     apart = np.sqrt(2.0 * np.hypot(*stretch.T) / (share * (1.0 - share)))
     apart = np.clip(apart, *(psf.sigma_px * np.array(FIRST_APART_SIGMAS)))
@@ -151,7 +149,7 @@ def _start(stamps: StarStamps, stretch: FloatArray, psf: PointSpread, share: flo
 
 
 def _fit_jointly(stamps: StarStamps, start: FloatArray, psf: PointSpread) -> _Pairs:
-    """Gauss-Newton for flux and place of two stars and the level below them."""
+    """Fit flux and position of two stars, and the local level, by Gauss-Newton steps."""
     p, ones = start, np.ones_like(stamps.light)
     for _ in range(ROUNDS):
         first, x1, y1 = psf.draw_with_slopes(p[:, 1], p[:, 2], stamps.half)
@@ -176,7 +174,7 @@ def _with_pairs(
     pairs: _Pairs,
     psf: PointSpread,
 ) -> FittedStars:
-    """Stars with the brighter of each two in the one's place and the fainter added."""
+    """Replace single stars by the fitted pairs."""
     if index.size == 0:
         return stars
     p, old = pairs.parameters, stars.select(index)

@@ -1,4 +1,4 @@
-"""Where stars may be: peaks of the frame filtered by what a star looks like."""
+"""Star candidates: peaks of the matched-filtered frame, and its noise."""
 
 from __future__ import annotations
 
@@ -19,29 +19,30 @@ from detectors.psf import PointSpread
 from detectors.scale_space import blur_image, find_local_maxima, make_gaussian_kernel
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
-# The light around a star is taken from a Gaussian this many times as wide: costs 3 % of the
-# signal-to-noise ratio and follows airglow, haze and the Milky Way
+# Width of the Gaussian that estimates the local background, relative to the star. This value loses
+# 3 % of the signal-to-noise ratio and follows airglow, haze and the Milky Way
 AROUND_SIGMAS = 4.0
-# Pixels that rise so many sigma above the light around count as so bright there: stars dig no rings
+# Pixels are clipped at this many sigma above the local background, to avoid dark rings around stars
 BRIGHT_SIGMA = 4.0
 NORMAL_QUARTILE = 0.6745
 NOISE_BOX_PX = 64.0
 CLUTTER_BOX_PX = 32.0
 TOE_LIGHT = np.float32(0.0031308)  # IEC 61966-2-1
-SAMPLES_ACROSS = 16  # 256 samples a box: sigma is good to 8 %, the median of nine boxes to 4 %
-CLUTTER_WEIGHT = 0.8  # as of lights: texture all around counts as noise
-# Noise that was clipped at black or processed has longer tails than its dark side tells
+SAMPLES_ACROSS = 16  # 256 per box: sigma is accurate to 8 %, the median of nine boxes to 4 %
+CLUTTER_WEIGHT = 0.8  # weight of surrounding texture as noise, as for lights
+# Noise that is clipped at black, or processed, has a longer upper tail than its dark side implies
 TAIL_QUANTILES, TAIL_WEIGHT = (0.9, 0.95, 0.98), 0.85
-MAX_TAIL = 2.0  # times the dark side: what is brighter are stars, as in the Milky Way
+MAX_TAIL = 2.0  # times the dark side; larger tails are due to stars, as in the Milky Way
 TRAILS_A_BOX = 4.0
-LEFT_OVER = 0.3  # of a star that was taken away
+LEFT_OVER = 0.3  # assumed residual after subtraction, as a fraction of the star
 
 
 def stabilise_noise(light: FloatImage) -> FloatImage:
-    """Light on a scale on which its noise hardly depends on it: a root with a linear toe.
+    """Apply a variance-stabilising transform: the square root of light plus a small offset.
 
-    Photons' noise grows with the root of the light, and cameras store about the root of it, so
-    that noise which is even there is skewed in light. sRGB is linear below 0.0031, and so is this.
+    Shot noise is proportional to the square root of the light. Cameras also store roughly the
+    square root, so noise that is symmetric there is skewed in linear light. The offset is 0.0031,
+    below which sRGB is linear.
     """
     root = np.maximum(light, np.float32(0.0))
     root += TOE_LIGHT
@@ -49,33 +50,33 @@ def stabilise_noise(light: FloatImage) -> FloatImage:
 
 
 def compute_light_slope(stable: FloatArray) -> FloatArray:
-    """Light per unit of `stabilise_noise` light.
+    """Compute the derivative of light by its `stabilise_noise` transform.
 
-    Nothing is darker than no light: a level that was carried on over masked ground may be, and
-    noise of no height would make one pixel outweigh all others.
+    It is at least that at zero light. Levels extrapolated over masked areas may be lower, and a
+    noise of zero would give a single pixel excessive weight.
     """
     return 2.0 * np.maximum(stable, float(TOE_LIGHT) ** 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filtered:
-    """A frame under the matched filter, and its noise."""
+    """A matched-filtered frame and its noise."""
 
-    response: FloatImage  # (h, w): the filter's answer, in units of the image
+    response: FloatImage  # (h, w): filter response, in units of the image
     mesh: Mesh  # boxes over the frame
-    boxes: FloatImage  # (rows, cols): its sigma between the stars, by box
-    gain: float  # sigma of the answer to white noise of one per pixel
+    boxes: FloatImage  # (rows, cols): sigma of the response between stars, by box
+    gain: float  # sigma of the response to unit white noise per pixel
 
     def noise_at(self, row: IndexArray, col: IndexArray) -> FloatArray:
-        """Sigma of the answer at pixels."""
+        """Interpolate the sigma of the response at pixels."""
         return self.mesh.at(self.boxes, row, col)
 
     def pixel_noise(self, row: IndexArray, col: IndexArray) -> FloatArray:
-        """White noise of a pixel that would make the noise of the answer there."""
+        """Compute the white noise per pixel that corresponds to the noise of the response."""
         return self.noise_at(row, col) / self.gain
 
     def above(self, snr: float) -> tuple[IndexArray, IndexArray, FloatArray]:
-        """Rows, columns and signal-to-noise ratio of the pixels that exceed one."""
+        """Find rows, columns and signal-to-noise ratio of the pixels above a given ratio."""
         row, col = _find_above(self.response, snr * float(self.boxes.min()))
         ratio = self.response[row, col] / self.noise_at(row, col)
         keep = ratio > snr
@@ -90,12 +91,11 @@ def filter_frame(
     least_noise: float,
     black_clipped: bool = False,
 ) -> Filtered:
-    """Filter a frame by a star's profile less the light around, and measure the noise left.
+    """Filter a frame with the PSF minus a local background, and measure the noise of the response.
 
-    `image` (h, w): stabilised light (`stabilise_noise`), large-scale background removed; `ignored`
-    (h, w): pixels that tell nothing of the noise; `least_noise`: no sigma of a pixel below this is
-    believed; `black_clipped`: the dark side of the noise is not to be believed: many pixels are
-    black.
+    `image` (h, w): stabilised light (`stabilise_noise`), background subtracted. `ignored` (h, w):
+    pixels excluded from the noise estimate. `least_noise`: lower bound of the sigma of a pixel.
+    `black_clipped`: many pixels are black, so the dark side of the noise is unreliable.
     """
     response, gain = filter_answer(image, psf)
     known = np.where(ignored, np.float32(np.nan), response) if ignored.any() else response
@@ -122,10 +122,11 @@ def find_peaks(
     allowed: BoolImage,
     before: FloatImage | None = None,
 ) -> tuple[IndexArray, IndexArray]:
-    """Rows and columns of the peaks that rise far enough above the noise, the strongest first.
+    """Find peaks above a minimum signal-to-noise ratio, highest ratio first.
 
-    `allowed` (h, w): where a peak may be; `before` (h, w): the answer before stars were taken away:
-    what they may leave counts as noise. Gives `row`, `col` (N,).
+    `allowed` (h, w): mask of permitted positions. `before` (h, w): response before stars were
+    subtracted, from which residuals of these stars are estimated and added to the noise. Returns
+    `row`, `col` (N,).
     """
     row, col = _find_maxima(seen.response, min_snr * float(seen.boxes.min()))
     keep = allowed[row, col]
@@ -141,9 +142,7 @@ def find_peaks(
 
 
 def _find_maxima(response: FloatImage, threshold: float) -> tuple[IndexArray, IndexArray]:
-    """As `detectors.scale_space.find_local_maxima`; soon where few pixels are above the
-    threshold.
-    """
+    """Find maxima as `detectors.scale_space.find_local_maxima`, faster if few exceed the limit."""
     row, col = _find_above(response, threshold)
     if 8 * row.size > response.size:
         return find_local_maxima(response, threshold)
@@ -157,13 +156,13 @@ def _find_maxima(response: FloatImage, threshold: float) -> tuple[IndexArray, In
 
 
 def _find_above(image: FloatImage, threshold: float) -> tuple[IndexArray, IndexArray]:
-    """Rows and columns of pixels above a threshold."""
+    """Find rows and columns of pixels above a threshold."""
     row, col = np.divmod(np.flatnonzero(image > np.float32(threshold)), image.shape[1])
     return row, col
 
 
 def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, float]:
-    """The filter's answer, and the sigma that white noise of one has in it."""
+    """Compute the filter response, and its sigma for unit white noise."""
     if psf.trail_length_px == 0.0:
         matched = blur_image(image, psf.sigma_px)
         kernel = make_gaussian_kernel(psf.sigma_px)
@@ -183,7 +182,7 @@ def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, floa
 
 
 def _estimate_light_around(image: FloatImage, sigma: float) -> FloatImage:
-    """A Gaussian blur without the bright stars, at half the pixels: it shows nothing finer."""
+    """Estimate the local background by a Gaussian blur, clipping bright stars, at half size."""
     h, w = image.shape
     size = (-(-w // 2), -(-h // 2))
     half: FloatImage = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)

@@ -1,4 +1,4 @@
-"""Stars by a matched filter: the frame's own star profile, local noise, neighbours taken away."""
+"""Matched-filter star detection with the frame's own PSF, local noise and neighbour subtraction."""
 
 from __future__ import annotations
 
@@ -42,43 +42,46 @@ from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, StarD
 
 ALONG_TRAIL, ACROSS_TRAIL_SIGMAS = 0.35, 1.5
 PROMINENCE = 0.4
-# Log-likelihood by which a single pixel, or a pair, must explain the light better than a star
+# Minimum gain in log-likelihood of a single pixel or a pair over a star, to be called sharp
 SHARPER = 4.5
 SHARPNESS = 1.1
-LIGHT_AROUND = 0.04  # 20 % of the pixel's light, over the root of 23 pixels
+LIGHT_AROUND = 0.04  # 20 % of the pixel's light, over the square root of 23 pixels
 THIN, THIN_SNR = 0.6, 10.0
-# Fainter light as thin and as long is no star by four sigma of its shape
+# Fainter sources this thin and elongated differ from a star by 4 sigma of the shape
 FAINT_THIN, FAINT_LONG, FAINT_THIN_SNR = 0.45, 0.6, 6.0
 
-# Width across, and the mean of both widths, over those of the bright stars about: tracks and hot
-# pixels behind a mosaic of colours show 0.8 and less; of simulated stars one in a hundred has less
+# Minor-axis width, and mean of both widths, relative to the bright stars nearby. Particle tracks
+# and hot pixels behind a colour filter array have 0.8 or less; 1 % of simulated stars have less
 THINNEST, THIN_NOISE, SMALLEST, SMALL_NOISE = 0.92, 2.9, 0.95, 1.7
 MIN_WIDTHS, MAX_WIDTHS = 8, 25
-# Widths scatter with the place in the pixel, more of what is sharp. What is sure, and a star, is
-# not three sigma below the usual width; fainter light may be a hot pixel nearly as wide as stars
+# Widths scatter with the position within the pixel, more so for sharp sources. A bright star is not
+# 3 sigma narrower than usual; a fainter source may be a hot pixel nearly as wide as stars
 SCATTERS, SURE_SNR, SURE_SCATTERS = 1.0, 60.0, 3.0
-MIN_TREND = 0.5  # of ln brightness, between the halves that tell how width changes with it
-ALIKE_SHARE = 0.25  # of the field's diagonal: so far apart count stars e times as bright
-# Of stars behind a mosaic one in 500 is as thin and as long, and one in 100 in crowds
+MIN_TREND = 0.5  # minimum range of ln brightness between the halves that give the width trend
+ALIKE_SHARE = 0.25  # of the field's diagonal: distance equivalent to a brightness ratio of e
+# 1 in 500 stars behind a colour filter array is this thin and long, 1 in 100 in crowded fields
 THIN_TRACK, THIN_TRACK_NOISE, LONG_TRACK = 0.85, 1.7, 1.2
 TRACK_SNR, TRACK_SNR_AMONG_TRAILS = 20.0, 8.0
-MOSAIC_SIGMA_PX = 1.0  # sharper stars did not pass a mosaic's interpolation
-CLIPPED_THIN = 0.6  # over the others' width; what flanks there are tells little of a sharp star's
+MOSAIC_SIGMA_PX = 1.0  # sharper stars have not been demosaiced by interpolation
+CLIPPED_THIN = (
+    0.6  # relative to other stars; the flanks of a sharp clipped star constrain it poorly
+)
 PARTICLE_SNR, MIN_PARTICLES, MIN_N_PARTICLES = 20.0, 3, 0.06
 
-LEVEL_SAMPLES_ACROSS = 16  # 256 of a box: its level is good to 0.08 sigma, and fits have their own
-WIDTH_SNR = 12.0  # stars that tell the width
-TWICE_SIGMAS = 1.2  # two fits nearer than this are one star
-PAIR_SNR = 12.0  # fainter ones do not show that they are two
-# Fragments of a streak: so near each other and so far apart, light between them and straightness
+# 256 samples per box: the level is accurate to 0.08 sigma, and each fit has its own level
+LEVEL_SAMPLES_ACROSS = 16
+WIDTH_SNR = 12.0  # minimum SNR of stars used to measure the width
+TWICE_SIGMAS = 1.2  # two fits closer than this are the same star
+PAIR_SNR = 12.0  # fainter pairs cannot be resolved
+# Fragments of a streak: maximum and minimum separation, light between them, and straightness
 JOINED_PX, APART_FWHM, JOINED_STEPS, JOINED_SHARE = 60.0, 2.5, 24, 0.4
 MIN_FRAGMENTS, STRAIGHT_PX, STRAIGHT_SHARE, STANDS_OUT = 8, 1.5, 0.005, 2.5
-NEAR_STAMPS = 2.0  # stars within so many half stamps of what was found later are fitted again
+NEAR_STAMPS = 2.0  # stars within this many half stamps of later detections are fitted again
 WORST_MISFIT = 4.0
-# Where trails differ over the frame: change of a trail over a cell, and cells along a side
+# If trails vary over the frame: maximum change of a trail over a cell, and of cells per side
 CELL_CHANGE_PX, MAX_CELLS = 4.0, 8
-# Of white sky, light counts photons: its noise is sqrt(light); where the level is so dark that
-# black may be clipped, at least this many sigma of it
+# The gain follows from shot noise: variance proportional to the background level. Where black may
+# be clipped, the level is taken to be at least this many sigma
 DARKEST_LEVEL_SIGMAS = 5.0
 CENTROID_FLOOR_PX = 0.01
 ROUNDING_SAMPLES = 20_000
@@ -89,14 +92,14 @@ CLIPPED_BLACK_SHARE = 0.05
 class Matched(StarMethod):
     """Matched-filter star detector; ``docs/methods/stars.md`` gives the equations.
 
-    The frame's point spread function, trail and all, is measured on its own stars. Peaks of the
-    frame filtered by it are fitted by it, each without the light of its neighbours; hot pixels,
-    cosmic rays, ridges and what is no star's shape are left out.
+    The point spread function, including any trail, is measured on the stars of the frame. The
+    frame is filtered with it, and each peak is fitted with it after subtraction of neighbours. Hot
+    pixels, cosmic rays, ridges and sources with a shape unlike a star are rejected.
     """
 
-    min_snr: float = 4.5  # of the filtered frame, that a star needs
-    background_scale_px: float = 64.0  # size of the boxes in which the diffuse light is estimated
-    max_stars: int = 5000  # the brightest so many peaks are measured
+    min_snr: float = 4.5  # minimum SNR of a star in the filtered frame
+    background_scale_px: float = 64.0  # box size for the estimate of the diffuse light
+    max_stars: int = 5000  # number of brightest peaks to measure
     name: ClassVar[str] = "matched"
 
     def find_in(self, frame: StarFrame) -> StarDetections:
@@ -111,10 +114,10 @@ class Matched(StarMethod):
         return field.describe_stars(found, psf, self.min_snr)
 
     def _find_in_cells(self, field: StarField, turning: TurningTrails) -> StarDetections:
-        """The stars of a frame whose trails differ from place to place: each cell with its own.
+        """Detect stars cell by cell, each with its own trail, if trails vary over the frame.
 
-        Cells are so small that a trail changes by `CELL_CHANGE_PX` over one; around each so much
-        is looked at that its stars' trails are whole.
+        Cells are small enough for a trail to change by at most `CELL_CHANGE_PX` over one. Each is
+        searched with a margin, so that the trails of its stars are complete.
         """
         height, width = field.frame.light.shape
         n_cells = [
@@ -152,7 +155,7 @@ class Matched(StarMethod):
 def leave_out_ridges(
     seen: Filtered, psf: PointSpread, row: IndexArray, col: IndexArray
 ) -> tuple[IndexArray, IndexArray]:
-    """Peaks that stand out on all sides: not the limb, nor edges of hardware."""
+    """Reject peaks on ridges, such as the limb and edges of hardware, by their prominence."""
     if row.size == 0:
         return row, col
     if psf.trail_length_px > 0.0:
@@ -166,7 +169,7 @@ def leave_out_ridges(
 def _keep_one_per_trail(
     psf: PointSpread, row: IndexArray, col: IndexArray
 ) -> tuple[IndexArray, IndexArray]:
-    """Peaks without a stronger one along the same trail; the strongest come first."""
+    """Keep the strongest peak along each trail; input must be sorted, strongest first."""
     along = np.array(psf.trail_px) / psf.trail_length_px
     reach = psf.sigma_px + ALONG_TRAIL * psf.trail_length_px
     places = np.column_stack(
@@ -180,11 +183,12 @@ def _keep_one_per_trail(
 
 
 def find_sharp_ones(found: FittedStars, psf: PointSpread, shape: tuple[int, ...]) -> BoolImage:
-    """Single pixels, pairs and thin tracks: hot pixels and cosmic rays, also behind a mosaic.
+    """Find hot pixels and cosmic rays: single pixels, pairs of pixels and thin tracks.
 
-    A pixel or a pair explains the light better than a star does, and little is left around it; or
-    the light is thinner than the frame's stars are. `shape`: of the frame, whose border cuts
-    stars.
+    A source is sharp if a pixel or a pair explains the light better than a star and little light
+    remains around it, or if it is thinner than the stars of the frame. This includes sources
+    widened by demosaicing. `shape`: shape of the frame; stars cut by its border are not tested as
+    particle tracks.
     """
     better = found.narrow_snr**2 - found.star_snr**2 > 2.0 * SHARPER
     better &= found.narrow_snr > SHARPNESS * found.star_snr
@@ -193,7 +197,7 @@ def find_sharp_ones(found: FittedStars, psf: PointSpread, shape: tuple[int, ...]
     thin = (short < THIN * psf.sigma_px) & (found.star_snr > THIN_SNR)
     faint = (short < FAINT_THIN * psf.sigma_px) & (found.star_snr > FAINT_THIN_SNR)
     thin |= faint & (short < (1.0 - FAINT_LONG) * long)
-    thin &= psf.trail_length_px == 0.0  # thinness of trails is lost where they cross neighbours
+    thin &= psf.trail_length_px == 0.0  # crossing neighbours make trail widths unreliable
     sharp = (better & alone) | thin
     row, col = find_nearest_pixels(shape, found.x, found.y)
     whole = mask_inside_image(shape, row, col, psf.half_stamp_px).all(axis=(1, 2))
@@ -201,9 +205,10 @@ def find_sharp_ones(found: FittedStars, psf: PointSpread, shape: tuple[int, ...]
 
 
 def find_bright_neighbours(found: FittedStars) -> IndexArray | None:
-    """The bright stars about each place and about as bright, shape (N, K); None where few are.
+    """Find bright stars near each star and of similar brightness, indices of shape (N, K).
 
-    Light that is not linear makes bright stars wider or narrower than faint ones.
+    Similar brightness matters because a non-linear response makes bright stars wider or narrower
+    than faint ones. None if there are too few bright stars.
     """
     bright = np.flatnonzero(found.settled & (found.star_snr > WIDTH_SNR))
     if bright.size < MIN_WIDTHS:
@@ -216,10 +221,10 @@ def find_bright_neighbours(found: FittedStars) -> IndexArray | None:
 
 
 def measure_relative_widths(found: FittedStars, psf: PointSpread) -> FloatArray:
-    """Least and greatest width of each star over those of the bright stars about it, shape (N, 2).
+    """Minor and major width of each star relative to the bright stars nearby, shape (N, 2).
 
-    Widths of the light on which coma, as the median of their moments tells it, is undone; where
-    stars are trails or bright ones are few, the profile.
+    The moments are whitened by the median moments of these stars, which corrects for aberrations
+    such as coma. If stars are trails or bright stars are few, the PSF is the reference.
     """
     near = find_bright_neighbours(found) if psf.trail_length_px == 0.0 else None
     if near is None:
@@ -234,12 +239,12 @@ def measure_relative_widths(found: FittedStars, psf: PointSpread) -> FloatArray:
 
 
 def find_particle_tracks(found: FittedStars, left: BoolImage, psf: PointSpread) -> BoolImage:
-    """Tracks of particles, which a mosaic's interpolation makes a few pixels wide.
+    """Find particle tracks (cosmic rays) that demosaicing has widened to a few pixels.
 
-    Bright light that is thinner than stars are in one direction, and longer in the other; where
-    much bright light is thinner or smaller than stars of its brightness about it, all such light.
-    Elsewhere, what looks smaller lies among blended stars. `left` (N,): what is not known to be too
-    sharp for a star.
+    A track is a bright source thinner than stars in one direction and longer in the other. If many
+    bright sources are thinner or smaller than nearby stars of the same brightness, all such sources
+    count as tracks. If only a few are, they are probably stars among blended ones.
+    `left` (N,): sources not yet rejected as too sharp for a star.
     """
     thin, long = measure_relative_widths(found, psf).T
     noise = 1.0 / np.maximum(found.star_snr, 1e-6)
@@ -270,12 +275,13 @@ def find_particle_tracks(found: FittedStars, left: BoolImage, psf: PointSpread) 
 def _estimate_usual_width(
     width: FloatArray, snr: FloatArray, near: IndexArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Width that stars of each one's brightness have, and the scatter of the wider ones.
+    """Estimate the usual width at the brightness of each star, and the scatter of wider stars.
 
-    Where light is not linear, bright stars are narrower than faint ones: the trend joins the
-    medians of the fainter and of the brighter half of the stars about. Gives shapes (N,).
+    With a non-linear response, bright stars are narrower than faint ones. The trend is the line
+    through the medians of the fainter and of the brighter half of the nearby stars. Returns shapes
+    (N,).
 
-    `width`, `snr` (N,): of all; `near` (N, K): the bright stars about each, as of
+    `width`, `snr` (N,): of all stars. `near` (N, K): bright stars near each star, from
     `find_bright_neighbours`.
     """
     bright = np.log(snr[near])
@@ -293,7 +299,7 @@ def _estimate_usual_width(
 
 
 def estimate_rounding_noise(image: FloatImage, ignored: BoolImage) -> float:
-    """Noise of rounding to the finest step that the dark half of some pixels shows."""
+    """Estimate quantisation noise from the smallest step between values of the darker pixels."""
     every = max(1, (ignored.size - np.count_nonzero(ignored)) // ROUNDING_SAMPLES)
     sample = image.ravel()[::every][~ignored.ravel()[::every]]
     dark = np.unique(sample[sample <= np.median(sample)])
@@ -304,16 +310,16 @@ def estimate_rounding_noise(image: FloatImage, ignored: BoolImage) -> float:
 
 @dataclass(frozen=True)
 class StarField:
-    """A frame without its large-scale background, and what is known of its pixels."""
+    """A frame with the large-scale background subtracted, and its noise model."""
 
     frame: StarFrame
-    stable: FloatImage  # stabilised light above the background
+    stable: FloatImage  # variance-stabilised light above the background
     stable_level: FloatImage
     least_noise: float
 
     @classmethod
     def of(cls, frame: StarFrame, background_scale_px: float) -> StarField:
-        """A frame less the light in boxes of that size."""
+        """Subtract the background, estimated in boxes of the given size."""
         stable = stabilise_noise(frame.light)
         level = estimate_diffuse_level(
             stable,
@@ -327,7 +333,7 @@ class StarField:
         noise = max(float(np.median(np.abs(above[::3, ::3]))) / NORMAL_QUARTILE, least)
         flat, defects = remove_stripes(np.asarray(above / np.float32(noise)))
         flat *= np.float32(noise)
-        level += above - flat  # what rows and columns have in common is no star's
+        level += above - flat  # row and column patterns belong to the background
         above = flat
         if defects.any():  # hot and dead columns
             frame = replace(frame, ignored=frame.ignored | defects)
@@ -335,7 +341,7 @@ class StarField:
         return cls(frame=frame, stable=np.asarray(above), stable_level=level, least_noise=least)
 
     def part(self, rows: slice, cols: slice) -> StarField:
-        """A rectangle of the field; places in it count from its corner."""
+        """Cut out a rectangle; positions in it are relative to its corner."""
         return StarField(
             frame=self.frame.part(rows, cols),
             stable=np.ascontiguousarray(self.stable[rows, cols]),
@@ -344,7 +350,7 @@ class StarField:
         )
 
     def filtered(self, psf: PointSpread) -> Filtered:
-        """The frame under the matched filter of stars of that look."""
+        """Apply the matched filter for a point spread function."""
         return filter_frame(
             self.stable,
             psf,
@@ -355,7 +361,7 @@ class StarField:
 
     @cached_property
     def black_clipped(self) -> bool:
-        """Whether many pixels are as dark as any can be."""
+        """Whether many pixels have the darkest possible value."""
         seen = ~self.frame.ignored
         black = np.count_nonzero((self.frame.light <= self.frame.darkest) & seen)
         return bool(black > CLIPPED_BLACK_SHARE * np.count_nonzero(seen))
@@ -370,12 +376,12 @@ class StarField:
         return above
 
     def _noise(self, seen: Filtered, row: IndexArray, col: IndexArray) -> FloatArray:
-        """Sigma of a pixel's light."""
+        """Noise (1 sigma) of a pixel in linear light."""
         slope = compute_light_slope(self.stable_level[row, col].astype(float))
         return seen.pixel_noise(row, col) * slope
 
     def width(self, seen: Filtered) -> PointSpread:
-        """The look of the frame's stars."""
+        """Measure the point spread function of the frame."""
         trail = find_common_trail(self.above, seen, self.frame.usable)
         if trail is not None:
             return trail
@@ -392,7 +398,7 @@ class StarField:
     def find_stars(
         self, seen: Filtered, psf: PointSpread, min_snr: float, max_stars: int
     ) -> FittedStars:
-        """Stars fitted; those that are two made two; those that appear when all are taken away."""
+        """Fit stars, split blended pairs, and add stars detected after subtraction of the first."""
         row, col = leave_out_ridges(seen, psf, *find_peaks(seen, min_snr, self.frame.usable))
         x, y = self._with_clipped(col[:max_stars].astype(float), row[:max_stars].astype(float))
         stars = self._fit_at(seen, psf, x, y)
@@ -419,7 +425,7 @@ class StarField:
         return FittedStars.joined([stay, self._fit_at(seen, psf, x, y, beside=stay)])
 
     def _split_pairs(self, seen: Filtered, psf: PointSpread, stars: FittedStars) -> FittedStars:
-        """Stars, those that are two made two; trails have no shape that tells."""
+        """Split blended pairs of stars; trails are not split: their shape does not show pairs."""
         if psf.trail_length_px > 0.0:
             return stars
         able = stars.settled & (stars.star_snr > PAIR_SNR) & ~self._lie_on_clipped(stars)
@@ -440,7 +446,7 @@ class StarField:
         y: FloatArray,
         beside: FittedStars | None = None,
     ) -> FittedStars:
-        """Stars fitted from first guesses; those beside them stay as they were."""
+        """Fit stars from initial positions; subtract the stars `beside`, which are not refitted."""
         noise, gain = self._noise_and_gain(seen, x, y)
         image = self.above
         if beside is not None:
@@ -450,16 +456,16 @@ class StarField:
     def _noise_and_gain(
         self, seen: Filtered, x: FloatArray, y: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Sigma of a pixel, and variance per unit of light, at places."""
+        """Noise (1 sigma) of a pixel, and variance per unit of light, at positions."""
         row, col = find_nearest_pixels(self.above.shape, x, y)
         noise = self._noise(seen, row, col)
         level = self.stable_level[row, col].astype(float) ** 2 - float(TOE_LIGHT)
         level = np.maximum(level, DARKEST_LEVEL_SIGMAS * noise)
-        level[level == 0.0] = np.inf  # no light and no noise around: no noise of the light either
+        level[level == 0.0] = np.inf  # without background and noise, the shot noise is zero too
         return noise, noise**2 / level
 
     def _subtract_stars(self, stars: FittedStars, hot: FittedStars, psf: PointSpread) -> FloatImage:
-        """`stable` without stars and with the background in place of hot pixels."""
+        """Subtract stars from `stable` and replace hot pixels by the background."""
         drawn = draw_stars(self.frame.light.shape, stars.x, stars.y, stars.flux, psf).ravel()
         where = np.flatnonzero(drawn)
         rest = self.stable.copy()
@@ -470,7 +476,7 @@ class StarField:
         return rest
 
     def _index_around(self, hot: FittedStars) -> tuple[IndexArray, IndexArray]:
-        """Rows and columns of the 3 x 3 pixels about hot ones."""
+        """Rows and columns of the 3 x 3 pixels centred on hot pixels."""
         h, w = self.frame.light.shape
         offsets = np.arange(-1, 2)
         row = np.rint(hot.y).astype(np.intp)[:, None, None] + offsets[:, None]
@@ -478,12 +484,12 @@ class StarField:
         return np.clip(row, 0, h - 1), np.clip(col, 0, w - 1)
 
     def _with_clipped(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Peaks and one place for each clipped area, its middle."""
+        """Replace peaks on clipped areas by one position per area, its centroid."""
         if not self.frame.clipped.any():
             return x, y
         rows, cols = np.nonzero((self.frame.areas.labels > 0) & ~self.frame.ignored)
         labels = self.frame.areas.labels[rows, cols]
-        # One channel may be clipped beside the middle of a coloured star
+        # A clipped channel of a coloured star may be off the star's centre
         light = np.maximum(self.above[rows, cols], np.float32(1e-6))
         total = np.bincount(labels, light)
         some = total > 0.0
@@ -493,12 +499,12 @@ class StarField:
         return np.append(x[~at], middle_x), np.append(y[~at], middle_y)
 
     def _lie_on_clipped(self, stars: FittedStars) -> BoolImage:
-        """Stars on clipped areas: their wings place them, and their shape is not known."""
+        """Find stars on clipped areas; their wings give the position, but no shape is known."""
         at = find_nearest_pixels(self.frame.light.shape, stars.x, stars.y)
         return np.asarray(self.frame.areas.labels[at] > 0)
 
     def _are_clipped_stars(self, stars: FittedStars, psf: PointSpread) -> BoolImage:
-        """Those on clipped areas that are as wide as the others, as clipped stars are."""
+        """Find sources on clipped areas that are as wide as other stars."""
         return self._lie_on_clipped(stars) & (
             measure_relative_widths(stars, psf)[:, 0] > CLIPPED_THIN
         )
@@ -511,9 +517,9 @@ class StarField:
         return self.frame.usable & (near == 0)
 
     def _lie_on_streaks(self, stars: FittedStars, psf: PointSpread) -> BoolImage:
-        """Fragments of an unbroken streak: light joins them in a line, and it is as their own.
+        """Find fragments of a continuous streak: in a line, with as much light between them.
 
-        A star that lies on a streak stands out of it, and stays.
+        A star superposed on a streak is brighter than the streak, and is kept.
         """
         if len(stars) < MIN_FRAGMENTS:
             return np.zeros(len(stars), bool)
@@ -548,7 +554,7 @@ class StarField:
     def describe_stars(
         self, found: FittedStars, psf: PointSpread, min_snr: float
     ) -> StarDetections:
-        """What counts as a star, its measures and flags; sorted by flux."""
+        """Select valid stars and make the table with measurements and flags, sorted by flux."""
         h, w = self.above.shape
         inside = (found.x >= 0) & (found.x <= w - 1) & (found.y >= 0) & (found.y <= h - 1)
         found = found.select(inside & (found.flux > 0.0) & (found.star_snr >= min_snr))

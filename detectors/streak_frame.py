@@ -1,4 +1,4 @@
-"""A frame as streak detectors take it: light above a smooth background, in units of its noise."""
+"""Input frames of streak detectors: background-subtracted light in units of the noise."""
 
 from __future__ import annotations
 
@@ -27,29 +27,30 @@ from detectors.types import BoolImage, FloatArray, FloatImage
 SHORTEST_SIDE_PX = 16
 LEVEL_BOX_PX, NOISE_BOX_PX = 32.0, 48.0
 LEVEL_SAMPLES, NOISE_SAMPLES = 16, 20  # across a box
-# Pixels of a plateau at the very top count as clipped where no map of saturation is given
+# Minimum number of pixels at the maximum value to count as clipped without a saturation map
 MIN_ON_PLATEAU = 6
 SAMPLES = 50_000
 FLAT_SIGMA_PX, MAX_LIGHT = 10.0, 3.0
-# A finer blur takes a quarter from a streak: it must leave so much less of the clouds
+# Subtracting a finer blur removes a quarter of a streak's light, so it must reduce the cloud
+# texture by this factor
 FINE_SIGMA_PX, FINE_GAIN, MIN_TEXTURE = 4.5, 0.8, 1.2
 BRIGHT_BLUR_PX, BRIGHT_SIGMA = 1.2, 4.0
 TEXTURE_SIGMA_PX = 1.5
 
 LONGEST_SHARE, MIN_LENGTH_PX = 6.0, 15.0
-# Of the clipped area of a star that is bright enough for spikes: its radius, long over short side
+# Minimum radius and maximum axis ratio of the clipped area of a star with diffraction spikes
 MIN_STAR_RADIUS_PX, LONGEST_STAR = 1.5, 2.0
 ALONG_AXIS = np.sin(np.radians(1.5))  # charge bleeds along columns or rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreakFrame:
-    """An image in units of its noise, and which of its pixels tell something."""
+    """An image in units of its noise, with masks of ignored and clipped pixels."""
 
     residual: FloatImage  # (h, w): light above the background over `noise`; 0 where ignored
     noise: FloatImage  # (h, w): one sigma of a pixel, in units of the image
-    ignored: BoolImage  # (h, w): masked pixels and those that are no numbers
-    clipped: BoolImage  # (h, w): as bright as can be
+    ignored: BoolImage  # (h, w): masked pixels and pixels that are not finite
+    clipped: BoolImage  # (h, w): clipped pixels
 
     @classmethod
     def of(
@@ -58,11 +59,12 @@ class StreakFrame:
         mask: BoolImage | None,
         saturated: NDArray[np.generic] | None,
     ) -> StreakFrame | None:
-        """Look at an image; arguments as of `detectors.types.Detector.detect`.
+        """Prepare an image; arguments as for `detectors.types.Detector.detect`.
 
-        None where nothing can be found: too small, all ignored, or all equal.
+        None if detection is impossible: too small, all ignored, or all pixels equal.
 
-        Raises ValueError if the image is not two-dimensional or mask or saturation do not fit.
+        Raises ValueError if the image is not two-dimensional, or if the shape of mask or saturation
+        differs from it.
         """
         image = as_float_image(light)
         ignored = mask_ignored_pixels(image, mask)
@@ -76,7 +78,7 @@ class StreakFrame:
             return None
         clipped = _find_plateau(image, ignored, high)
         clipped |= told & ~ignored
-        # Units of the frame's own range: float32 carries it whatever the offset
+        # Scale to the frame's own range, so that float32 is precise enough for any offset
         darker, lighter = np.quantile(sample, (0.16, 0.84))
         scale = max(float(lighter - darker) / 2.0, 1e-6 * (high - low))
         shifted = np.where(ignored, np.float32(0.0), (image - np.median(sample)) / scale)
@@ -94,7 +96,7 @@ class StreakFrame:
 
 
 def _find_plateau(image: FloatImage, ignored: BoolImage, high: float) -> BoolImage:
-    """Pixels at the top value, if several are; a brightest star has one such pixel."""
+    """Mask pixels at the maximum value if there are several; one may be an unclipped star."""
     top = (image >= high - 1e-6 * abs(high)) & ~ignored
     if np.count_nonzero(top) < MIN_ON_PLATEAU or np.mean(top) > 0.5:
         return np.zeros(image.shape, bool)
@@ -102,7 +104,7 @@ def _find_plateau(image: FloatImage, ignored: BoolImage, high: float) -> BoolIma
 
 
 def _whiten_noise(image: FloatImage, hidden: BoolImage) -> tuple[FloatImage, FloatImage]:
-    """Light above the large-scale background over the pixels' noise; and that noise."""
+    """Subtract the large-scale background and divide by the noise; also return the noise."""
     known = np.where(hidden, np.float32(np.nan), image)
     mesh = Mesh.with_scale(image.shape, LEVEL_BOX_PX)
     level = mesh.upsample(
@@ -114,10 +116,10 @@ def _whiten_noise(image: FloatImage, hidden: BoolImage) -> tuple[FloatImage, Flo
 
 
 def estimate_pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:
-    """Sigma of the pixels from differences of neighbours: texture of clouds hardly counts.
+    """Estimate the noise of pixels from second differences, which suppress cloud texture.
 
-    The quarter of the second difference (1, -2, 1) x (1, -2, 1), which has the sigma of a pixel
-    times 1.5, knows nothing of slopes and bends.
+    The second difference (1, -2, 1) x (1, -2, 1) divided by 4 has 1.5 times the sigma of a pixel.
+    It is insensitive to slopes and curvature of the light.
     """
     kernel = np.outer([1.0, -2.0, 1.0], [1.0, -2.0, 1.0]).astype(np.float32) / 6.0
     rough = cv2.filter2D(above, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT_101)
@@ -127,8 +129,8 @@ def estimate_pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:
     with np.errstate(all="ignore"):
         ordered = np.sort(samples, axis=-1)
     count = np.isfinite(ordered).sum(axis=-1)
-    # The 45th percentile of |x| of a normal x is 0.598 sigma: a little below the median, as
-    # stars and streaks only add
+    # The 45th percentile of |x| for a normal x is 0.598 sigma. It is slightly below the median,
+    # since stars and streaks only increase |x|
     boxes = select_ranks(ordered, 0.45 * count) / 0.598
     boxes[count < 20] = np.nan
     boxes = smooth_boxes(fill_holes(np.asarray(boxes, np.float32)))
@@ -139,15 +141,14 @@ def estimate_pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:
 def flatten_residual(
     residual: FloatImage, hidden: BoolImage, *, roughly: bool = False
 ) -> tuple[FloatImage, FloatImage]:
-    """The residual without what is left of the background at scales far above a streak's width.
+    """Remove residual background at scales much larger than the width of a streak.
 
-    A Gaussian blur is taken away, and the rest evened out. A streak as faint as the
-    noise loses about its width over that of the Gaussian, a tenth; what stands out is left out of
-    a second blur. Where clouds have
-    texture, a finer blur is taken away if that leaves less of it. Hidden pixels have no say.
-    Roughly is without the second blur and the finer one.
+    A Gaussian blur is subtracted, and the result is divided by its texture. A streak as faint as
+    the noise loses about a tenth, the ratio of its width to that of the Gaussian. Bright pixels are
+    excluded from a second blur. If clouds have texture, a finer blur is subtracted where that
+    reduces the texture. Hidden pixels are ignored. `roughly`: omit the second and the finer blur.
 
-    Gives `flat` and `texture`: by how much the blurred noise exceeded white noise, at least 1.
+    Returns `flat` and `texture`, the ratio of blurred noise to white noise, at least 1.
     """
     known = ~hidden
     flat, texture = _even_texture(subtract_level(residual, known, FLAT_SIGMA_PX), hidden)
@@ -164,7 +165,7 @@ def flatten_residual(
 
 
 def subtract_level(residual: FloatImage, known: BoolImage, sigma_px: float) -> FloatImage:
-    """The residual less its Gaussian blur; only known pixels tell of that."""
+    """Subtract the Gaussian blur of the residual, computed from known pixels only."""
     h, w = residual.shape
     weight = known.astype(np.float32)
     cut = np.clip(residual, -MAX_LIGHT, MAX_LIGHT) * weight
@@ -178,9 +179,10 @@ def subtract_level(residual: FloatImage, known: BoolImage, sigma_px: float) -> F
 
 
 def _even_texture(flat: FloatImage, hidden: BoolImage) -> tuple[FloatImage, FloatImage]:
-    """The frame over what its blurred noise has more than white noise, and that: clouds' texture.
+    """Divide the frame by its cloud texture: the ratio of blurred noise to white noise.
 
-    In boxes, by the dark side of the blurred frame; calm parts stay as they are.
+    The texture is measured in boxes on the negative values of the blurred frame. It is at least 1,
+    so smooth parts are unchanged. Also returns the texture.
     """
     h, w = flat.shape
     size = (-(-w // 2), -(-h // 2))
@@ -190,7 +192,7 @@ def _even_texture(flat: FloatImage, hidden: BoolImage) -> tuple[FloatImage, Floa
     lost = cv2.resize(hidden.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.25
     coarse = Mesh.with_scale(half.shape, 0.5 * NOISE_BOX_PX)
     dark = np.where(lost | (blurred >= 0.0), np.float32(np.nan), blurred)
-    # Squares of two pixels blur by 1/4 px^2 more
+    # Averaging 2 x 2 pixels adds 1/4 px^2 to the variance of the blur
     unit = np.float32(compute_blurred_noise(float(np.hypot(TEXTURE_SIGMA_PX, 0.5))))
     boxes = smooth_boxes(spread_about_zero(coarse.samples(dark, NOISE_SAMPLES))) / unit
     mesh = Mesh.with_boxes(flat.shape, coarse.rows, coarse.cols)
@@ -199,7 +201,7 @@ def _even_texture(flat: FloatImage, hidden: BoolImage) -> tuple[FloatImage, Floa
 
 
 def find_clipped_streaks(clipped: BoolImage) -> BoolImage:
-    """Clipped areas that are long, thin and lie askew: no stars, and nothing that bled.
+    """Find clipped areas that are long, thin and oblique: neither stars nor charge bleeding.
 
     `clipped` (h, w).
     """
@@ -213,7 +215,7 @@ def find_clipped_streaks(clipped: BoolImage) -> BoolImage:
 
 
 def find_saturated_stars(clipped: BoolImage) -> FloatArray:
-    """Middle and radius in pixels of the round clipped areas, shape (N, 3): x, y, radius.
+    """Find round clipped areas: centre and radius in pixels, shape (N, 3): x, y, radius.
 
     `clipped` (h, w).
     """
@@ -225,8 +227,10 @@ def find_saturated_stars(clipped: BoolImage) -> FloatArray:
 
 
 def _label_areas(lit: BoolImage) -> tuple[NDArray[Any], ...]:
-    """Each pixel's number of connected area; of the areas, the first what lies in none, by their
-    moments: pixels, middle x and y, long and short side as of a rectangle, angle.
+    """Label connected areas and measure them by their moments; label 0 is the background.
+
+    Returns labels, and for each area the number of pixels, centre x and y, long and short side of
+    the equivalent rectangle, and angle.
     """
     count, labels = cv2.connectedComponents(lit.astype(np.uint8))
     rows, cols = np.nonzero(lit)

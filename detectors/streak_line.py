@@ -1,4 +1,4 @@
-"""A streak's line: from a rough segment to path, bow, width and ends, and the light along it."""
+"""Line fitting of streaks: path, bow, width, ends and light profile from an initial segment."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, Strea
 LIT_CHUNKS = 120
 NEAR_END_PX = 24.0
 REACH_PX, STEP_PX = 6.0, 0.25
-MIN_WEIGHT = 0.2  # of a step, one sigma squared of noise: a fifth of a pixel's
+MIN_WEIGHT = 0.2  # minimum noise variance of a step, as a fraction of that of a pixel
 
 BEYOND_PX = 24.0
-SIDE_PX = 30.0  # lines to both sides, as far as this, tell the frame's own scatter
-THIRD_OF_MANY, COMMON_SLACK = 1.9, 1.15  # the third largest of 20 normal numbers is 1.5
+SIDE_PX = 30.0  # parallel lines up to this distance on both sides give the scatter of the frame
+THIRD_OF_MANY, COMMON_SLACK = 1.9, 1.15  # the third largest of 20 normal deviates is 1.5
 PIECE_PX, MAX_OF_PIECE = 12, 4.0
 
-# Beyond its end a line goes on where so many pieces in a row are lit by so many sigma each, and
-# dark beside, so many sigmas of its width away
+# A line is extended beyond its end if at least MIN_FOLLOWED consecutive pieces exceed FOLLOW_SIGMA
+# each, and the flanks, FLANK_SIGMAS times its width away, are dark
 FOLLOW_SIGMA, MIN_FOLLOWED, FLANK_SIGMAS, FLANK_DARK = 4.0, 3, 4.0, 0.5
 
 PASSES = 5
 SETTLED_PX, SETTLED_WIDTH = 0.5, 0.1
-NARROWEST_PX, WIDEST_PX = 0.45, 4.0  # sigma across; wider ones are found in binned frames
-WIDTH_PRIOR = 0.35  # of ln sigma about that of the filter
-BOW_PRIOR = 0.01  # of the length
+NARROWEST_PX, WIDEST_PX = 0.45, 4.0  # sigma across; wider lines are found in binned frames
+WIDTH_PRIOR = 0.35  # 1 sigma of ln width about the width of the filter
+BOW_PRIOR = 0.01  # 1 sigma of the bow, as a fraction of the length
 MIN_BENT_PX = 60.0
 BEYOND_SHARE = 0.35
 CHUNK_SNR = 3.0
 MAX_CHUNKS = 32
-# An end nearer than this to the border is cut by it, if the streak would leave the frame so soon
+# An end within BORDER_PX of the border is cut by it if the streak leaves the frame within AHEAD_PX
 BORDER_PX, AHEAD_PX = 2.5, 10.0
 CURVED_SIGMAS, MIN_BOW_PX = 4.0, 1.0
 BOTH_OUTSIDE = StreakFlag.FIRST_END_OUTSIDE | StreakFlag.SECOND_END_OUTSIDE
@@ -41,7 +41,7 @@ BOTH_OUTSIDE = StreakFlag.FIRST_END_OUTSIDE | StreakFlag.SECOND_END_OUTSIDE
 
 @dataclass(frozen=True, kw_only=True)
 class Path:
-    """A straight line or parabola from (x1, y1) to (x2, y2); `bow_px` lies to the right."""
+    """A straight line or parabola from (x1, y1) to (x2, y2); `bow_px` is positive to the right."""
 
     x1: float
     y1: float
@@ -51,7 +51,7 @@ class Path:
 
     @property
     def length_px(self) -> float:
-        """Distance of the ends."""
+        """Distance between the ends."""
         return float(np.hypot(self.x2 - self.x1, self.y2 - self.y1))
 
     @property
@@ -61,14 +61,14 @@ class Path:
         return (self.x2 - self.x1) / length, (self.y2 - self.y1) / length
 
     def at(self, u: FloatArray, v: FloatArray | float) -> tuple[FloatArray, FloatArray]:
-        """Pixels at distances along the chord and to the right of the path."""
+        """Pixel positions at distances along the chord and to the right of the path."""
         cos, sin = self.along
         t = u / max(self.length_px, 1e-9)
         off = v + 4.0 * self.bow_px * t * (1.0 - t)
         return self.x1 + u * cos - off * sin, self.y1 + u * sin + off * cos
 
     def cut(self, u1: float, u2: float) -> Path:
-        """The part between two distances, or more of it if they lie beyond the ends."""
+        """Cut the path at two distances along it; it is extended if these are beyond the ends."""
         part = (u2 - u1) / max(self.length_px, 1e-9)
         xs, ys = self.at(np.array([u1, u2]), 0.0)
         return Path(
@@ -80,7 +80,7 @@ class Path:
         )
 
     def scaled(self, factor: float) -> Path:
-        """The same in a frame of which so many pixels a side were one."""
+        """Scale coordinates by a factor, such as from a binned frame to the full frame."""
         shift = 0.5 * (factor - 1.0)
         return Path(
             x1=factor * self.x1 + shift,
@@ -106,13 +106,13 @@ class Path:
 def flag_streak(
     path: Path, shape: tuple[int, ...], *, bow_sigma_px: float, clipped: bool
 ) -> StreakFlag:
-    """What place, bow and clipped pixels of a streak say."""
+    """Set the flags that follow from position, bow and clipped pixels of a streak."""
     h, w = shape
     flags = StreakFlag.SATURATED if clipped else StreakFlag(0)
     u = np.array([[0.0, -AHEAD_PX], [path.length_px, path.length_px + AHEAD_PX]])
     x, y = path.at(u, 0.0)
     near, ahead = np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y)).T
-    # What runs beside the border does not leave there
+    # A streak parallel to the border does not leave the frame there
     first, second = (near < BORDER_PX) & (ahead < -0.5)
     flags |= StreakFlag.FIRST_END_OUTSIDE if first else StreakFlag(0)
     flags |= StreakFlag.SECOND_END_OUTSIDE if second else StreakFlag(0)
@@ -123,22 +123,21 @@ def flag_streak(
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """The frame at equal steps of a pixel along and across a path."""
+    """The frame resampled along and across a path, in steps of one pixel."""
 
-    # u, v, (n,) and (m,): distances along from the first end, and to the right
+    # u, v, (n,) and (m,): distances along the path from the first end, and to the right
     u: FloatArray
     v: FloatArray
-    light: FloatImage  # (n, m): light in units of the noise, 0 where nothing is known
-    known: FloatImage  # (n, m): 1 where it is known, 0 where not or beyond the image
+    light: FloatImage  # (n, m): light in units of the noise, 0 for unknown pixels
+    known: FloatImage  # (n, m): 1 for known pixels, 0 for unknown ones and outside the image
 
 
 def strip_along(
     light: FloatImage, known: FloatImage, path: Path, *, beyond_px: float, half_px: float
 ) -> Strip:
-    """Cut the strip out, by linear interpolation.
+    """Resample a strip along a path by linear interpolation.
 
-    `light`, `known` (h, w); `beyond_px`: how far it goes on beyond both ends; `half_px`: how far it
-    reaches to both sides.
+    `light`, `known` (h, w). `beyond_px`: extent beyond both ends. `half_px`: extent to both sides.
     """
     u = np.arange(-np.ceil(beyond_px), np.ceil(path.length_px + beyond_px) + 1.0)
     v = np.arange(-np.ceil(half_px), np.ceil(half_px) + 1.0)
@@ -153,7 +152,7 @@ def strip_along(
 
 
 def _remap_image(image: FloatImage, x: FloatImage, y: FloatImage) -> FloatImage:
-    """Linear interpolation, 0 beyond the image."""
+    """Resample by linear interpolation, with 0 outside the image."""
     mapped = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return np.asarray(mapped, np.float32)
 
@@ -163,25 +162,25 @@ class Line:
     """A fitted streak."""
 
     path: Path
-    sigma_px: float  # width across, one sigma of a Gaussian
-    snr: float  # over the scatter of parallel lines beside it, at least that of white noise
+    sigma_px: float  # width across: sigma of a Gaussian
+    snr: float  # relative to the scatter of parallel lines next to it, at least white noise
     scatter: float  # that scatter, in units of white noise
-    # bow_sigma_px, line_sigma_px, sigma_width: standard deviations of the bow, of the place across
-    # at the ends, and of ln `sigma_px`
+    # bow_sigma_px, line_sigma_px, sigma_width: standard deviations of the bow, of the position
+    # across at the ends, and of ln `sigma_px`
     bow_sigma_px: float
     line_sigma_px: float
     sigma_width: float
-    end_sigma_px: tuple[float, float]  # of both ends, along
-    # u, signal, weight, (n,): distance along, filter sum and its variance at steps of a pixel,
-    # beyond the ends, too
+    end_sigma_px: tuple[float, float]  # standard deviations of both ends along the line
+    # u, signal, weight, (n,): distance along the line, filter sum and its variance, at steps of one
+    # pixel, including steps beyond the ends
     u: FloatArray
     signal: FloatArray
     weight: FloatArray
-    bin_px: int = 1  # side of the squares of pixels that the steps were measured in
+    bin_px: int = 1  # bin size of the frame in which the steps were measured
     log10_false_alarm: float = float("nan")  # expected number of such lines by chance
 
     def scaled(self, factor: float) -> Line:
-        """The same in a frame of which so many pixels a side were one."""
+        """Scale coordinates by a factor, such as from a binned frame to the full frame."""
         return replace(
             self,
             path=self.path.scaled(factor),
@@ -195,12 +194,12 @@ class Line:
 
     @property
     def inside(self) -> BoolImage:
-        """Steps between the ends."""
+        """Mask of the steps between the ends."""
         return (self.u >= 0.0) & (self.u <= self.path.length_px)
 
 
 def find_longest_run(along: FloatArray, gap: float) -> tuple[float, float]:
-    """The longest part of a line without a greater gap between places."""
+    """Find the longest run of positions along a line without a gap larger than `gap`."""
     along = np.sort(along)
     breaks = np.flatnonzero(np.diff(along) > gap)
     first, last = np.append(0, breaks + 1), np.append(breaks, along.size - 1)
@@ -209,10 +208,10 @@ def find_longest_run(along: FloatArray, gap: float) -> tuple[float, float]:
 
 
 def find_lit_part(signal: FloatArray, weight: FloatArray) -> tuple[int, int, float]:
-    """Steps [i, j) with the greatest sum of signal over the root of the sum of weights.
+    """Find the steps [i, j) that maximise sum(signal) / sqrt(sum(weight)), and that ratio.
 
-    For a streak of even light that is its likeliest extent (a generalised likelihood ratio of two
-    change points).
+    For a streak of uniform brightness this is the maximum-likelihood extent (a generalised
+    likelihood ratio of two change points).
 
     `signal`, `weight` (n,): filter sum and its variance at each step along the path.
     """
@@ -221,11 +220,11 @@ def find_lit_part(signal: FloatArray, weight: FloatArray) -> tuple[int, int, flo
     edges = np.unique(np.append(np.arange(0, count, size), count))
     total, spread = np.append(0.0, np.cumsum(signal)), np.append(0.0, np.cumsum(weight))
     a, b, snr = _find_best_pair(total, spread, edges, edges)
-    if size > 1:  # around both, step by step
+    if size > 1:  # refine both ends in single steps
         near_a = np.arange(max(0, a - 2 * size), min(count, a + 2 * size) + 1)
         near_b = np.arange(max(0, b - 2 * size), min(count, b + 2 * size) + 1)
         a, b, snr = _find_best_pair(total, spread, near_a, near_b)
-    seen = np.flatnonzero(weight[a:b] > MIN_WEIGHT)  # not beyond the image
+    seen = np.flatnonzero(weight[a:b] > MIN_WEIGHT)  # inside the image
     return (a + int(seen[0]), a + int(seen[-1]) + 1, snr) if seen.size else (a, b, snr)
 
 
@@ -244,10 +243,10 @@ def _find_best_pair(
 def refine_end(
     u: FloatArray, signal: FloatArray, weight: FloatArray, end: float, side: int, sigma_px: float
 ) -> tuple[float, float]:
-    """An end to a fraction of a pixel, and its sigma.
+    """Refine an end to a fraction of a pixel, and estimate its sigma.
 
-    The light near the end is fitted by an even level that the blur rounds off. The sigma joins
-    the blurred edge's Cramer-Rao bound and the scatter of a change point in noise, sqrt(26)
+    The model near the end is a constant level with a blurred edge. The sigma combines the
+    Cramer-Rao bound of the blurred edge and the scatter of a change point in noise, sqrt(26)
     (noise / level)^2 (Hinkley 1970, Biometrika 57, 1).
     """
     inward = side * (end - u)
@@ -274,7 +273,7 @@ def refine_end(
 
 
 def sum_across(strip: Strip, off: float, sigma: float) -> tuple[FloatArray, FloatArray]:
-    """Filter sum across the path and its variance in white noise, step by step."""
+    """Compute the filter sum across the path and its variance in white noise at each step."""
     kernel = np.exp(-0.5 * ((strip.v - off) / sigma) ** 2).astype(np.float32)
     signal = strip.light @ kernel
     weight = strip.known @ np.square(kernel)
@@ -289,10 +288,10 @@ def measure_line(
     errors: tuple[float, float, float],
     ends: tuple[float, float] | None = None,
 ) -> Line | None:
-    """Ends to a fraction of a pixel unless they are given, and the final signal-to-noise ratio.
+    """Measure the final signal-to-noise ratio and, unless they are given, subpixel ends.
 
-    `light`, `known` (h, w); `errors`: standard deviations of bow, place across and ln width;
-    `ends`: the path's ends stay; these are their standard deviations.
+    `light`, `known` (h, w). `errors`: standard deviations of bow, position across and ln width.
+    `ends`: standard deviations of the ends; if given, the ends of the path are kept.
     """
     strip = strip_along(light, known, path, beyond_px=BEYOND_PX, half_px=SIDE_PX + 4.0 * sigma)
     signal, weight = sum_across(strip, 0.0, sigma)
@@ -326,10 +325,10 @@ def measure_line(
 
 
 def _measure_beside(strip: Strip, inside: BoolImage, sigma: float) -> tuple[float, float]:
-    """Level of parallel lines beside the path, and their scatter in units of white noise.
+    """Measure the level and scatter of lines parallel to the path, scatter in units of white noise.
 
-    A piece of them counts with no more than four sigma: what is left of a star or of another
-    streak that crosses is no noise. The scatter is at least 1.
+    Pieces of these lines are clipped at 4 sigma, because residuals of stars and crossing streaks
+    are not noise. The scatter is at least 1.
     """
     far = np.arange(4.0 * sigma + 2.0, SIDE_PX + 1.0, 2.0 * sigma)
     offs = np.concatenate([-far, far])
@@ -346,8 +345,8 @@ def _measure_beside(strip: Strip, inside: BoolImage, sigma: float) -> tuple[floa
     level = total[seen] / np.maximum(spread[seen], 1e-6)
     base = float(np.median(level))
     size = np.sort(np.abs(level - base) * np.sqrt(spread[seen]))
-    # Noise alone shows a little more in one case in six; clouds have long tails. A second streak
-    # beside takes one or two of the lines
+    # White noise exceeds this by a little in 1 of 6 cases; clouds have long tails. The third
+    # largest value is robust to a second streak, which affects one or two of the lines
     common = float(np.quantile(size, 0.68)) / COMMON_SLACK
     return base, max(1.0, common, float(size[-3]) / THIRD_OF_MANY)
 
@@ -355,7 +354,7 @@ def _measure_beside(strip: Strip, inside: BoolImage, sigma: float) -> tuple[floa
 def clip_to_frame(
     path: Path, u1: float, u2: float, shape: tuple[int, ...], near_px: float
 ) -> tuple[float, float]:
-    """Ends cut off at the outline of the frame's pixels; those that nearly reach it, on it."""
+    """Clip ends to the frame; ends close to its outline are moved to the outline."""
     u = np.arange(min(u1, 0.0) - near_px, max(u2, path.length_px) + near_px, 0.25)
     x, y = path.at(u, 0.0)
     h, w = shape[:2]
@@ -374,11 +373,11 @@ def clip_to_frame(
 def fit_line(
     light: FloatImage, known: FloatImage, rough: Path, sigma_px: float, least_snr: float
 ) -> Line | None:
-    """Fit a streak from a rough segment; None where it comes to nothing.
+    """Fit a streak, starting from an approximate segment; None if the fit fails.
 
-    `light` (h, w): in units of the noise, 0 where not known; `known` (h, w): 1 or 0; `sigma_px`:
-    width of the filter that showed it; `least_snr`: below this signal-to-noise ratio a fit is given
-    up.
+    `light` (h, w): in units of the noise, 0 for unknown pixels. `known` (h, w): 1 or 0. `sigma_px`:
+    width of the filter that detected the segment. `least_snr`: target signal-to-noise ratio; a fit
+    below 0.8 of it is abandoned.
     """
     path, snr = align_ends(light, known, rough, sigma_px, max(3.0, 2.0 * sigma_px))
     if snr < 0.8 * least_snr:
@@ -408,9 +407,9 @@ def fit_line(
 
 
 def refit_line(light: FloatImage, known: FloatImage, line: Line) -> Line:
-    """A line fitted again in other light of its frame, where its ends stay.
+    """Refit a line in other light of the same frame, with its ends fixed along the line.
 
-    `light`, `known` (h, w): as of `fit_line`.
+    `light`, `known` (h, w): as for `fit_line`.
     """
     path, sigma = line.path, line.sigma_px
     errors = (line.bow_sigma_px, line.line_sigma_px, line.sigma_width)
@@ -425,12 +424,12 @@ def refit_line(light: FloatImage, known: FloatImage, line: Line) -> Line:
 
 
 def follow_line(light: FloatImage, known: FloatImage, line: Line) -> Line:
-    """A bright line carried on as far as its light goes on, however faint it becomes.
+    """Extend a bright line as far as its light continues.
 
-    The likeliest extent of even light leaves out an end that has faded, of which there is no doubt
-    all the same.
+    The maximum-likelihood extent assumes uniform brightness. It misses a faded end, even if that
+    end is significant.
 
-    `light`, `known` (h, w): as of `fit_line`.
+    `light`, `known` (h, w): as for `fit_line`.
     """
     path, size = line.path, float(np.hypot(*light.shape))
     half = FLANK_SIGMAS * line.sigma_px + 2.0
@@ -462,7 +461,7 @@ def follow_line(light: FloatImage, known: FloatImage, line: Line) -> Line:
 def align_ends(
     light: FloatImage, known: FloatImage, path: Path, sigma: float, reach: float
 ) -> tuple[Path, float]:
-    """Both ends moved to the sides so that most light lies on the line between."""
+    """Move both ends sideways to maximise the signal-to-noise ratio of the line between them."""
     strip = strip_along(light, known, path, beyond_px=0.0, half_px=reach + 3.5 * sigma)
     step = 0.5 * sigma
     offs = np.arange(-reach, reach + 0.5 * step, step)
@@ -484,10 +483,10 @@ def align_ends(
 def _solve_line_step(
     strip: Strip, path: Path, sigma: float, prior: float
 ) -> tuple[tuple[float, float, float], float, tuple[float, float, float]]:
-    """Moves of both ends and the bow, the width, and sigmas of bow, place and ln width.
+    """Compute moves of ends and bow, the width, and sigmas of bow, position and ln width.
 
-    One Gauss-Newton step of light = A(u) exp(-(v - c(u))^2 / 2 sigma^2) with a parabola c;
-    A is that of the light itself, chunk by chunk.
+    This is one Gauss-Newton step for the model light = A(u) exp(-(v - c(u))^2 / 2 sigma^2) with a
+    parabola c. The amplitude A is measured on the light itself, in chunks.
     """
     signal, weight = sum_across(strip, 0.0, sigma)
     level = _measure_levels(signal, weight)
@@ -497,7 +496,7 @@ def _solve_line_step(
     shape = np.exp(-0.5 * (strip.v / sigma) ** 2)
     model = level[:, None] * shape
     slope = model * (strip.v / sigma**2)
-    # What a change of the amplitude cannot do as well
+    # The derivative by ln width, orthogonal to a change of the amplitude
     widening = model * ((strip.v / sigma) ** 2 - 0.5)
     columns = [(slope * b[:, None]).ravel() for b in basis] + [widening.ravel()]
     jacobian = np.stack(columns, axis=1)
@@ -525,7 +524,7 @@ def _solve_line_step(
 
 
 def _measure_levels(signal: FloatArray, weight: FloatArray) -> FloatArray:
-    """Light along the path in as many chunks as show it well, never negative."""
+    """Measure the amplitude along the path in chunks of sufficient SNR; never negative."""
     total = max(float(weight.sum()), 1e-6)
     snr = float(signal.sum()) / np.sqrt(total)
     count = int(np.clip((snr / CHUNK_SNR) ** 2, 1, min(MAX_CHUNKS, signal.size // 4 + 1)))

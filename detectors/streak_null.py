@@ -1,4 +1,4 @@
-"""What chance shows in a frame: shuffled, its own pieces hold lines of chance alone."""
+"""False-alarm statistics of streaks, from white noise and from the shuffled frame."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from detectors.streak_line import Line
 from detectors.streak_search import Hunt
 from detectors.types import FloatArray, FloatImage, IndexArray
 
-# Tiles are wider than a star and shorter than a streak; they stay within blocks, as stars, clouds
-# and noise are not alike all over a frame
+# Tiles are wider than a star and shorter than a streak. They are shuffled within blocks, since
+# stars, clouds and noise vary over a frame
 TILE_PX, BLOCK_TILES = 16, 8
-# Independent segments a pixel: places, directions and lengths that a fit may choose from. An
-# estimate: in white noise as many candidates rise above a threshold as 14 normal numbers a pixel
-# would, and the fit, free to move ends, bow and width, is given ten times that
+# Independent segments (positions, directions, lengths) per pixel, estimated. In white noise, the
+# number of candidates above a threshold is that of 14 normal deviates per pixel. The fit, which
+# also adjusts ends, bow and width, is assumed to have ten times as many
 TRIALS_PER_PIXEL = 150.0
-# Lines of a shuffled frame count from where white noise would show so many
+# log10 of the number of lines in white noise at the SNR from which lines of a shuffled frame count
 LOG10_WHITE_LINES = 0.2
-# White noise's own tail is worth so many lines
+# Prior of the tail: equivalent number of lines, and mean excess SNR of white noise
 PRIOR_LINES, PRIOR_EXCESS = 2.0, 0.17
-# Rows of a few stars are short: short and long lines have tails of their own
+# Rows of a few stars are short, so short and long lines have separate tails
 SHORT_PX = 60.0
-CLEAR_SNR = 40.0  # beyond, chance is out of the question
-CHAINS_PASS = 0.3  # of rows of stars; where all were refused, their number still tells
-# Of 144 simulated frames of three generators five showed a line that no chance made: a curled or a
-# clipped track, a row of star trails, a wisp of cloud; none was as long as this
+CLEAR_SNR = 40.0  # above it, a chance line is excluded
+CHAINS_PASS = 0.3  # share of star chains that pass; used even if all of them were rejected
+# 5 of 144 simulated frames of three generators had a line that is not due to chance: a curled or
+# clipped track, a row of star trails, or a wisp of cloud. All were shorter than STRUCTURE_PX
 SHORT_STRUCTURE, LONG_STRUCTURE, STRUCTURE_PX = 0.035, 0.007, 250.0
 
 
 def log10_false_alarm(snr: ArrayLike, pixels: int) -> FloatArray:
-    """Decimal logarithm of the expected number of streaks of white noise of at least that SNR.
+    """Compute log10 of the expected number of white-noise streaks of at least the given SNR.
 
-    Expected number = trials a pixel x pixels x Q(snr), with the tail Q of the normal distribution:
-    the look-elsewhere correction.
+    Expected number = trials per pixel x pixels x Q(snr), where Q is the tail of the normal
+    distribution. The number of trials is the look-elsewhere correction.
     """
     tail = log_ndtr(-np.asarray(snr, float)) / np.log(10.0)
     return np.asarray(tail + np.log10(TRIALS_PER_PIXEL * pixels))
 
 
 def snr_for(log10_expected: float, pixels: int) -> float:
-    """Signal-to-noise ratio at which white noise shows so many streaks in a frame."""
+    """Find the SNR at which white noise gives a certain expected number of streaks in a frame."""
     return float(
         brentq(lambda snr: float(log10_false_alarm(snr, pixels)) - log10_expected, 0.0, 40.0)
     )
@@ -53,11 +53,11 @@ def snr_for(log10_expected: float, pixels: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Chance:
-    """Lines that a frame shows without a streak, by their signal-to-noise ratio."""
+    """Distribution of the signal-to-noise ratio of chance lines in a frame without streaks."""
 
     pixels: int
     least_snr: float = 0.0
-    # Of short and of long lines: their number above `least_snr`, and by how much they exceed it
+    # For short and for long lines: number above `least_snr`, and mean excess above it
     counts: tuple[float, float] = (0.0, 0.0)
     excess: tuple[float, float] = (PRIOR_EXCESS, PRIOR_EXCESS)
 
@@ -65,9 +65,9 @@ class Chance:
     def of(
         cls, lines: Sequence[Line], chains: Sequence[Line], least_snr: float, pixels: int
     ) -> Chance:
-        """From the lines found in a shuffled frame, with lengths in pixels of the frame.
+        """Estimate from lines found in a shuffled frame, with lengths in pixels of the frame.
 
-        `chains`: those refused as rows of stars, of which some pass.
+        `chains`: lines rejected as star chains; a share of such chains passes in other cases.
         """
         counts, excess = [], []
         for is_long in (False, True):
@@ -90,10 +90,10 @@ class Chance:
         )
 
     def log10_expected(self, line: Line) -> float:
-        """Decimal logarithm of the number of lines as clear that chance shows in the frame.
+        """Compute log10 of the expected number of chance lines with at least the SNR of a line.
 
-        The greater of white noise's and of the shuffled frame's, which falls off exponentially
-        beyond the least: as tails do that are no heavier than a sum of a few stars.
+        It is the larger of the numbers for white noise and for the shuffled frame. The latter
+        decreases exponentially above `least_snr`, as the sum of a few stars does.
         """
         white = float(log10_false_alarm(line.snr, self.pixels))
         which = int(line.path.length_px >= SHORT_PX)
@@ -104,16 +104,16 @@ class Chance:
 
 
 def with_structure(log10_chance: FloatArray, length_px: FloatArray) -> FloatArray:
-    """Decimal logarithm of the expected number by chance, and by what looks like a streak."""
+    """Add the rate of streak-like structures to log10 of the expected number of chance lines."""
     other = np.where(length_px < STRUCTURE_PX, SHORT_STRUCTURE, LONG_STRUCTURE)
     return np.asarray(np.logaddexp(log10_chance * np.log(10.0), np.log(other)) / np.log(10.0))
 
 
 def shuffle_tiles(hunt: Hunt) -> Hunt:
-    """A frame in tiles that have changed places with others about them, half of them upside down.
+    """Shuffle the tiles of a frame within blocks, half of them rotated by 180 degrees.
 
-    What is longer than a tile is gone; stars, noise of neighbours, and the direction of rows and of
-    trails stay.
+    This removes structures longer than a tile. Stars, correlated noise, and the directions of rows
+    and trails are preserved.
     """
     rng = np.random.default_rng(0)
     rows, cols = (side // TILE_PX for side in hunt.light.shape)

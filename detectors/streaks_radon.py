@@ -1,4 +1,4 @@
-"""Streaks by the fast Radon transform: a matched filter of all places, directions and lengths."""
+"""Streak detection by the fast Radon transform, a matched filter over all line segments."""
 
 from __future__ import annotations
 
@@ -51,34 +51,36 @@ from detectors.streak_stars import (
 )
 from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections
 
-# A segment of the transform shows at least this part of the fitted streak's SNR
+# A segment of the transform has at least this fraction of the SNR of the fitted streak
 SEGMENT_SHARE = 0.75
 WIDE_RARER = 2.0
 DARK_TRIES, DARK_MARGIN = 12, 1.1
 
-# So many points explain this part of a row of blended stars: of its squared signal-to-noise ratio.
-# Of even light at 10 sigma they explain 0.92 once in a hundred 30 px, and less of longer ones
+# Number of points, and the maximum fraction of a line's squared SNR that they may explain. In a
+# uniform line of 30 px at 10 sigma they explain 0.92 in 1 of 100 cases, and less in longer lines.
+# In a row of blended stars they explain more
 POINTS, MAX_BY_POINTS = 3, 0.92
 TRAIL_DEG, TRAIL_LENGTHS, LONGEST_TRAILS, TRAIL_SLACK_PX = 12.0, 1.8, 2.2, 10.0
-# Several faint trails in a row look like a longer one
+# Several faint star trails in a row look like one longer trail
 ROW_SNR, ROW_TRAILS, ROW_SLACK_PX = 25.0, 12.0, 100.0
 SHORTEST_PX, SHORTEST_SIGMAS, SHORTEST_SIGMAS_CLEAR, LONG_SNR = 20.0, 15.0, 10.0, 15.0
-# Width over that of a star: cosmic rays are narrower, clouds are wider. What is near (meteors,
-# aircraft) is out of focus, and two lamps side by side are wider still
+# Width relative to a star: cosmic rays are narrower, clouds are wider. Nearby objects (meteors,
+# aircraft) are out of focus, and two lamps side by side are even wider
 NARROWEST, WIDEST, WIDEST_MORE_PX, MIN_STAR_PX = 0.7, 2.2, 0.5, 0.85
-# Of a short line, with so many sigma of its width: simulated streaks show 0.96 and more of the
-# stars' width about them, tracks behind a mosaic of colours mostly 0.93 and less
+# Width of a short line relative to nearby stars, and the margin in sigma of the width: 0.96 or more
+# for simulated streaks, mostly 0.93 or less for particle tracks behind a colour filter array
 NARROW_SHORT, NARROW_SIGMAS, NARROW_LENGTH_PX = 0.95, 1.0, 120.0
-NEAR_BORDER_SIGMAS, FAINT_AT_BORDER_SNR = 1.5, 30.0  # what stands out is left out of the level
-# Simulated bright streaks of up to 75 px, with lenses' bows, wander by 0.24 px and less
+# Brighter lines near the border are excluded from the background level
+NEAR_BORDER_SIGMAS, FAINT_AT_BORDER_SNR = 1.5, 30.0
+# Simulated bright streaks of up to 75 px, bent by lens distortion, wander by 0.24 px or less
 BENT_SNR, BENT_LENGTH_PX, BENT_PX, BENT_SIGMAS, BENT_WINDOW = 12.0, 75.0, 0.3, 2.5, 1.5
 BENT_PIECE_PX = 4.0
 WIDEST_IN_CLOUDS, CLOUD_TEXTURE, CLOUD_SNR, WISP_SIGMAS = 1.8, 1.1, 8.0, 30.0
 WIDE_SNR, WIDE_SIGMAS = 12.0, 24.0
-FAINTEST_WIDE_SNR, FAINT_WIDEST = 10.0, 1.7  # faint and wide is what crowds and nebulae look like
+FAINTEST_WIDE_SNR, FAINT_WIDEST = 10.0, 1.7  # faint wide lines: star crowds and nebulae
 BORDER_PX, LONG_ROW_PX, ROW_DRIFT_PX, FAINT_ROW_SNR = 2.0, 256.0, 1.5, 20.0
-OUTER_SIGMAS = 1.5  # a streak beside the border is seen to fall to a third to the outside
-MIN_BINNED_SIGMA = 0.9  # narrower ones are seen without binning
+OUTER_SIGMAS = 1.5  # from the border; the profile then falls to a third inside the frame
+MIN_BINNED_SIGMA = 0.9  # narrower lines are detected without binning
 
 SHORT_PX, MIN_COUNT, CROWD_CLEAR_SNR = 60.0, 4, 30.0
 MIN_ALIKE, MIN_TRAILS, TRAIL_REACH_PX, SIDE_BY_SIDE_PX = 2, 5, 350.0, 8.0
@@ -87,12 +89,12 @@ LONGEST_TRAIL_PX, ROW_OF_TRAILS = 80.0, 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Radon:
-    """Streaks by the fast Radon transform; ``docs/methods/streaks.md`` has the equations."""
+    """Streak detector using the fast Radon transform; equations in ``docs/methods/streaks.md``."""
 
-    # Streaks that chance would show more often than this in a frame are left out
+    # Maximum log10 of the expected number of false alarms per frame
     max_log10_false_alarm: float = -3.0
-    max_streaks: int = 50  # the clearest so many are given
-    max_tries: int = 120  # so many candidates are fitted
+    max_streaks: int = 50  # maximum number of streaks returned, highest SNR first
+    max_tries: int = 120  # maximum number of candidates to fit
     name: ClassVar[str] = "radon"
 
     def detect(
@@ -117,7 +119,7 @@ class Radon:
         hidden = sky.hidden
         pixels = frame.residual.size
         for size in BINS:
-            # Most streaks are seen without binning: what is wide must be clearer
+            # Most streaks are found without binning: wider ones need a lower false-alarm rate
             rare = self.max_log10_false_alarm - (WIDE_RARER if size > 1 else 0.0)
             if min(frame.residual.shape) < size * MIN_SIDE_PX and size > 1:
                 break
@@ -130,7 +132,7 @@ class Radon:
                 hidden |= mask_streak_band(hidden.shape, line.scaled(size))
         lines = [line for line in lines if not is_bent(line, frame.residual)]
         lines = sorted(leave_out_crowds(lines), key=lambda line: -line.snr)[: self.max_streaks]
-        # Only now, for what is found and left out goes by the light that showed it
+        # Measured last: detection and rejection use the light in which the lines were found
         lines = measure_in_own_light(frame, lines, hidden)
         chance = [
             float(log10_false_alarm(one.snr, pixels))
@@ -144,7 +146,7 @@ class Radon:
     def _find_streaks(
         self, hunt: Hunt, sky: Sky, rare: float, pixels: int
     ) -> tuple[list[Line], list[Line]]:
-        """Streaks, and all lines that were taken away, in the order of their finding."""
+        """Find streaks, and all lines that were subtracted, in order of detection."""
         least = snr_for(rare, pixels)
         lines, gone, hunt, dark = self._lines(hunt, sky, least)
         if not lines:
@@ -163,7 +165,7 @@ class Radon:
     def _lines(
         self, hunt: Hunt, sky: Sky, least: float
     ) -> tuple[list[Line], list[Line], Hunt, Segments]:
-        """Streaks, all lines taken away, the frame without them, and dark candidates."""
+        """Find streaks, all subtracted lines, the frame without them, and dark candidates."""
         lines: list[Line] = []
         gone: list[Line] = []
         whole, hunt = hunt, hunt.copied()
@@ -185,7 +187,7 @@ class Radon:
         return lines, gone, hunt, dark
 
     def _chance(self, hunt: Hunt, sky: Sky, pixels: int) -> Chance:
-        """What chance shows in a frame without its streaks."""
+        """Measure chance lines in the shuffled tiles of the frame without its streaks."""
         mixed = shuffle_tiles(hunt)
         least = snr_for(LOG10_WHITE_LINES, mixed.light.size)
         lines, gone, *_ = self._lines(mixed, sky, least)
@@ -196,7 +198,7 @@ class Radon:
 
 
 def make_path(some: Segments, index: int) -> Path:
-    """One segment as a path from left to right."""
+    """Convert one segment to a path from left to right."""
     ends = [
         (float(some.x1[index]), float(some.y1[index])),
         (float(some.x2[index]), float(some.y2[index])),
@@ -206,9 +208,9 @@ def make_path(some: Segments, index: int) -> Path:
 
 
 def find_dark_snr(hunt: Hunt, dark: Segments, sky: Sky, least: float) -> float:
-    """SNR of the clearest dark line that would pass for a streak if it were bright.
+    """Find the highest SNR of a dark line that would be accepted as a streak if it were bright.
 
-    Noise has none; the texture of clouds has, and as many bright ones.
+    Pure noise has no such lines. Cloud texture has about as many dark lines as bright ones.
     """
     negative = replace(hunt, light=-hunt.light)
     found = 0.0
@@ -223,7 +225,7 @@ def find_dark_snr(hunt: Hunt, dark: Segments, sky: Sky, least: float) -> float:
 
 
 def find_sky(frame: StreakFrame, bright: BrightLines) -> Sky:
-    """Find stars, cosmic rays and defects; bright lines that are known already are hidden."""
+    """Find stars, cosmic rays and defects, with the bright lines found before masked."""
     taken = np.zeros(frame.ignored.shape, bool)
     for line in (*bright.streaks, *bright.tracks):
         taken |= mask_streak_band(taken.shape, line)
@@ -249,16 +251,16 @@ def find_sky(frame: StreakFrame, bright: BrightLines) -> Sky:
 
 @dataclass(frozen=True, kw_only=True)
 class Sky:
-    """What of a frame is no streak: hidden pixels, and its stars' look."""
+    """Masked pixels of a frame, and the width and trail of its stars."""
 
     hidden: BoolImage
     trail: StarTrail | None
     star_sigma_px: float
-    star_sigma_told: bool  # by stars; else a usual one
+    star_sigma_told: bool  # whether the width was measured on stars; otherwise it is a default
 
 
 class Rejection(StrEnum):
-    """Why a line is no streak."""
+    """Reason to reject a line as a streak."""
 
     SHORT = "short"
     UNBINNED = "seen without binning"
@@ -271,7 +273,7 @@ class Rejection(StrEnum):
 
 
 def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> Rejection | None:
-    """Why a line, in pixels of that frame, is no streak; None if it is one."""
+    """Find the reason to reject a line, in pixels of the binned frame; None for a streak."""
     full = line.scaled(hunt.bin_px)
     length = full.path.length_px
     shortest = SHORTEST_SIGMAS if line.snr < LONG_SNR else SHORTEST_SIGMAS_CLEAR
@@ -288,7 +290,7 @@ def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> Rejection | None:
     if measure_points_share(line, sky.star_sigma_px / hunt.bin_px) > MAX_BY_POINTS:
         return Rejection.STAR_CHAIN
     cloudy = _measure_texture(line, hunt) > CLOUD_TEXTURE
-    # Short streaks of some width are seen without binning; wisps of cloud are not
+    # Short wide streaks are found without binning; wisps of cloud only with binning
     wisp = hunt.bin_px > 1 and length < WISP_SIGMAS * full.sigma_px
     if wisp or (cloudy and line.snr < CLOUD_SNR):
         return Rejection.CLOUD
@@ -302,11 +304,12 @@ def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> Rejection | None:
 
 
 def is_narrow(line: Line, sky: Sky) -> bool:
-    """Whether a line, in pixels of the frame, is narrower than light is there.
+    """Whether a line, in pixels of the frame, is narrower than the point spread function.
 
-    Tracks of particles and columns of the sensor, also where the interpolation of a mosaic has
-    widened them. The profiles of stars change over a frame, that of a long line hardly tells, nor
-    does that of a faint one along the border: the level takes twice as much of its wings there.
+    Such lines are particle tracks and sensor columns, possibly widened by demosaicing. The stricter
+    limit applies to short lines only, since the PSF varies over the frame and along a long line. It
+    does not apply to faint lines along the border, where background subtraction removes twice as
+    much of the line's wings.
     """
     ratio = line.sigma_px / sky.star_sigma_px
     if ratio < NARROWEST:
@@ -320,11 +323,11 @@ def is_narrow(line: Line, sky: Sky) -> bool:
 
 
 def measure_points_share(line: Line, star_sigma_px: float) -> float:
-    """Part of a line's squared signal-to-noise ratio that its clearest few points explain.
+    """Measure the fraction of a line's squared SNR that its brightest few points explain.
 
-    Points as wide as stars are taken away one after the other (Hogbom 1974, A&AS 15, 417). Squares
-    of signal-to-noise ratios are twice the log-likelihoods, so that beyond 1 a row of stars
-    explains the light better than an even line does.
+    Point sources with the width of stars are subtracted one after another (CLEAN; Hogbom 1974, A&AS
+    15, 417). The square of an SNR is twice a log-likelihood. Above 1, a row of stars therefore
+    explains the light better than a uniform line does.
 
     `star_sigma_px`: in pixels of the frame in which the line was measured.
     """
@@ -345,7 +348,7 @@ def measure_points_share(line: Line, star_sigma_px: float) -> float:
 
 
 def is_bent(line: Line, residual: FloatImage) -> bool:
-    """Whether the middle of a short, bright line's light wanders: a slow particle's track.
+    """Whether the centre of a short, bright line wanders, as in the track of a slow particle.
 
     `line`: in pixels of the frame.
     """
@@ -367,17 +370,17 @@ def is_bent(line: Line, residual: FloatImage) -> bool:
 
 
 def measure_border_distances_px(line: Line, shape: tuple[int, ...]) -> FloatArray:
-    """How far a line, in pixels of the frame, runs from the border, from end to end, shape (9,)."""
+    """Measure distances of a line from the border at 9 points, in pixels of the frame, (9,)."""
     x, y = line.path.at(np.linspace(0.0, line.path.length_px, 9), 0.0)
     h, w = shape
     return np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y))
 
 
 def _is_on_border_or_row(line: Line, shape: tuple[int, ...]) -> bool:
-    """Whether a line is the border, where sensors end, or, faint, runs along a row."""
+    """Whether a line is along the sensor border, or is faint and along a row or column."""
     away = measure_border_distances_px(line, shape)
-    # Rows and columns of a sensor differ, more than their neighbours tell; where the frame grows
-    # dark, to its border, short parts of them stand out
+    # Row and column offsets of a sensor are not fully removed. Where the frame darkens towards its
+    # border, short parts of rows and columns stand out
     path = line.path
     drift = min(abs(path.x2 - path.x1), abs(path.y2 - path.y1))
     long = path.length_px > LONG_ROW_PX or min(away[0], away[-1]) < BORDER_PX
@@ -386,13 +389,13 @@ def _is_on_border_or_row(line: Line, shape: tuple[int, ...]) -> bool:
 
 
 def _measure_texture(line: Line, hunt: Hunt) -> float:
-    """Mean texture of clouds along a line."""
+    """Measure the mean cloud texture along a line."""
     x, y = line.path.at(np.linspace(0.0, line.path.length_px, 32), 0.0)
     return float(hunt.texture[find_nearest_pixels(hunt.texture.shape, x, y)].mean())
 
 
 def is_star_trail(line: Line, trail: StarTrail) -> bool:
-    """Whether a line, in pixels of the frame, is what stars draw."""
+    """Whether a line, in pixels of the frame, matches the common star trail."""
     cos, sin = line.path.along
     angle = np.arctan2(sin, cos)
     middle = line.path.at(np.array([0.5 * line.path.length_px]), 0.0)
@@ -401,17 +404,17 @@ def is_star_trail(line: Line, trail: StarTrail) -> bool:
     longest = LONGEST_TRAILS * trail_px + TRAIL_SLACK_PX
     if line.snr < ROW_SNR:
         longest = ROW_TRAILS * trail_px + ROW_SLACK_PX
-    # Short lines have no sure direction, and the halves of a bent trail have others than the whole
+    # Short lines have uncertain directions, and parts of a bent trail differ in direction from it
     unsure = np.arctan2(2.0 * line.sigma_px, line.path.length_px)
     unsure += np.arctan2(4.0 * trail.bow_px, trail.length_px) + trail.turned_rad
     return bool(away < np.radians(TRAIL_DEG) + unsure and line.path.length_px < longest)
 
 
 def leave_out_crowds(lines: list[Line]) -> list[Line]:
-    """Lines without the short ones if these are many: knots of galaxies, and stars side by side.
+    """Remove short lines if there are many: knots of galaxies, and star trails side by side.
 
-    Streaks come alone, in trains, or as dashes of one line. Short ones that are parallel to their
-    neighbours are trails of stars, however bright, and so are rows of them.
+    Streaks are single, in trains, or dashes of one line. Short lines parallel to their neighbours
+    are star trails, regardless of brightness, and so are rows of such trails.
 
     `lines`: in pixels of the frame.
     """
@@ -437,9 +440,9 @@ def leave_out_crowds(lines: list[Line]) -> list[Line]:
 
 
 def are_star_trails(lines: list[Line]) -> list[bool]:
-    """Which lines are like others about them in length and direction, side by side.
+    """Find lines that are parallel to neighbouring lines of similar length, as star trails are.
 
-    The direction may turn over the frame, as about a pole.
+    The direction may vary over the frame, as around a celestial pole.
     """
     marks = []
     for line in lines:

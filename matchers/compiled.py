@@ -1,12 +1,13 @@
-"""How the inner loops of the search are compiled: by numba, once on a machine.
+"""Compilation of inner loops with numba, cached on disk.
 
-Compiled code is kept beside its source, in the user's cache folder where that cannot be written,
-or in ``NUMBA_CACHE_DIR``; where nothing can be kept it is made anew in every process. Modules
-``compiled_*.py`` are imported by the functions that need them, since numba takes as long to load as
-all else together. Each stands alone: what is kept is made anew when its own file changes, not when
-another one does.
+Compiled code is cached next to its source, in the user's cache folder if the source folder is not
+writable, or in ``NUMBA_CACHE_DIR``. Without a writable folder it is compiled in every process.
 
-Nothing is reordered (no "fast math") and nothing runs in threads: the same numbers everywhere.
+Modules ``compiled_*.py`` are imported inside the functions that use them, since importing numba
+takes as long as all other imports together. Each is self-contained: its cache is rebuilt when its
+own file changes, not when another one does.
+
+Results are reproducible across machines: no reordering of operations ("fast math"), no threads.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ from numba import njit, types
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-helper = njit(error_model="numpy")  # compiled into what calls it
+helper = njit(error_model="numpy")  # compiled into the calling function
 
 
 def array(kind: Any, dimensions: int) -> Any:
-    """Type of arguments that are whole arrays, and are not written to."""
+    """Numba type of contiguous, read-only array arguments."""
     return types.Array(kind, dimensions, "C", readonly=True)
 
 
 def compile_for(signature: Any) -> Callable[[Function], Function]:
-    """Compile a function for arguments of these types, as its module is imported."""
+    """Compile a function for given argument types when its module is imported."""
 
     def decorate(function: Function) -> Function:
         options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
         try:
             made = njit(signature, cache=True, **options)(function)
-        except RuntimeError:  # there is no folder to keep it in
+        except RuntimeError:  # no writable cache folder
             made = njit(signature, **options)(function)
         return cast(Function, made)
 

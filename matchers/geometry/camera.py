@@ -1,4 +1,4 @@
-"""A camera, or many at once: pinhole with OpenCV distortion, placed and turned in ECEF."""
+"""Pinhole cameras with OpenCV distortion and a pose in ECEF, single or many at once."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from matchers.geometry.earth import (
 
 @dataclass(frozen=True, kw_only=True)
 class Lens:
-    """A lens and its image, wherever they look.
+    """Intrinsic parameters of a camera and its image size.
 
     width_px, height_px: Size of the image as stored.
     focal_px: Focal length in pixels of that image.
     principal_point: (x, y) of the optical axis, zero-based, integers at pixel centres.
     distortion: OpenCV's k1, k2, p1, p2, k3.
     mirrored: x is replaced by ``width_px - 1 - x`` before projection.
-    pixel_aspect: Focal length down the image over that across it, of one whose sides were
-        stretched; None for square pixels.
+    pixel_aspect: Vertical over horizontal focal length, for an image that was stretched; None for
+        square pixels.
     """
 
     width_px: int
@@ -43,7 +43,7 @@ class Lens:
 
     @cached_property
     def numbers(self) -> FloatArray:
-        """The lens as `matchers.geometry.projection` takes it."""
+        """The lens as an array, in the layout of `matchers.geometry.projection`."""
         lens = self.width_px, self.focal_px, *self.principal_point, *self.distortion, self.mirrored
         return np.array([*lens, self.pixel_aspect or 1.0], float)
 
@@ -54,9 +54,9 @@ class Lens:
         return np.stack([u, v, np.ones_like(u)], axis=-1)
 
     def image_of(self, local: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Pixels (as stored) of vectors (..., 3) of the camera frame; NaN behind the camera.
+        """Project vectors (..., 3) of the camera frame to stored pixels; NaN behind the camera.
 
-        They may have any length; x right, y down, z forward.
+        Vectors may have any length; x right, y down, z forward.
         """
         vectors = np.asarray(local, float)
         parts = (vectors[..., axis] for axis in range(3))
@@ -64,10 +64,10 @@ class Lens:
         return x, y
 
     def holds(self, local: ArrayLike) -> BoolArray:
-        """Whether vectors (..., 3) of the camera frame have an image by this lens.
+        """Whether the lens model is valid for vectors (..., 3) of the camera frame.
 
-        They lie in front of the camera, and no farther off its axis than where the distortion turns
-        back: beyond, its polynomial would lay them into the image again.
+        Valid vectors are in front of the camera, within the angle up to which the distorted radius
+        increases. Beyond that angle the polynomial would project them back into the image.
         """
         x, y, z = np.moveaxis(np.asarray(local, float), -1, 0)
         widest = widest_tangent(self.distortion) if any(self.distortion) else np.inf
@@ -76,7 +76,7 @@ class Lens:
         return np.asarray((z > 0.0) & (np.hypot(x, y) <= widest * z))
 
     def scaled(self, factor: float, width_px: int, height_px: int) -> Self:
-        """The same for an image resized by a factor (pixel areas, not corners, scale)."""
+        """Scale to an image resized by a factor (pixel areas scale, not pixel centres)."""
         px, py = self.principal_point
         return replace(
             self,
@@ -88,12 +88,12 @@ class Lens:
 
 
 def widest_tangent(distortion: tuple[float, ...]) -> float:
-    """Tangent of the angle from the axis up to which the radial distortion grows outwards.
+    """Tangent of the angle from the axis up to which the distorted radius increases.
 
-    Infinite where the distorted radius always grows; the distortion is k1, k2, p1, p2, k3.
+    Infinite if it always increases. The distortion is k1, k2, p1, p2, k3.
     """
     k1, k2, _, _, k3 = distortion
-    # d(r (1 + k1 r^2 + ...)) / dr = 0, written in 1 / r^2: its leading factor is never zero
+    # d(r (1 + k1 r^2 + ...)) / dr = 0 as a polynomial in 1 / r^2, whose leading coefficient is 1
     inverse = np.roots([1.0, 3.0 * k1, 5.0 * k2, 7.0 * k3])
     real = inverse[np.abs(inverse.imag) < 1e-9 * (1.0 + np.abs(inverse.real))].real
     return float(1.0 / np.sqrt(real.max())) if real.size and real.max() > 0.0 else float("inf")
@@ -101,10 +101,10 @@ def widest_tangent(distortion: tuple[float, ...]) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Camera(Lens):
-    """A camera in space that looks at the Earth: a `Lens`, where it is and how it is turned.
+    """A camera in space that looks at the Earth: a `Lens` with position and attitude.
 
     quaternion: [x, y, z, w]; rotates camera vectors (x right, y down, z forward) into ECEF.
-    position_ecef_m: Where the camera is, metres.
+    position_ecef_m: Position of the camera, metres.
     """
 
     quaternion: tuple[float, float, float, float]
@@ -117,8 +117,8 @@ class Camera(Lens):
 
     @cached_property
     def numbers(self) -> FloatArray:
-        """The camera as `matchers.geometry.projection` takes it."""
-        # First what may fail: the lens' own would be kept in its place
+        """The camera as an array, in the layout of `matchers.geometry.projection`."""
+        # Compute the matrix first: if it failed later, the cached `numbers` would be the lens's
         turned = self.matrix.ravel()
         return np.array([*super().numbers, *self.position_ecef_m, *turned])
 
@@ -140,14 +140,14 @@ class Camera(Lens):
         return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
 
     def pixel_to_ecef(self, x: ArrayLike, y: ArrayLike, height_m: float = 0.0) -> FloatArray:
-        """Ground points (ECEF, metres) that pixels see; NaN where they see the sky."""
+        """Intersect pixel rays with the ground (ECEF points, metres); NaN for the sky."""
         at_x, at_y = np.asarray(x, float), np.asarray(y, float)
         return np.stack(projection.to_ground(self.numbers.tolist(), at_x, at_y, height_m), axis=-1)
 
     def pixel_to_lonlat(
         self, x: ArrayLike, y: ArrayLike, height_m: float = 0.0
     ) -> tuple[FloatArray, FloatArray]:
-        """Geodetic longitude and latitude (degrees) that pixels see; NaN for the sky."""
+        """Compute geodetic longitude and latitude (degrees) of pixels; NaN for the sky."""
         ground = self.pixel_to_ecef(x, y, height_m)
         if height_m == 0.0:
             return surface_to_lonlat(ground)
@@ -155,7 +155,7 @@ class Camera(Lens):
         return lon, lat
 
     def ecef_to_pixel(self, point_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Pixels of ECEF points (..., 3), metres; NaN behind the camera, hidden or not."""
+        """Project ECEF points (..., 3), metres, even if occluded; NaN behind the camera."""
         points = np.asarray(point_ecef_m, float)
         parts = (points[..., axis] for axis in range(3))
         x, y = projection.to_pixel(self.numbers.tolist(), *parts)
@@ -164,9 +164,9 @@ class Camera(Lens):
     def lonlat_to_pixel(
         self, lon_deg: ArrayLike, lat_deg: ArrayLike, height_m: ArrayLike = 0.0
     ) -> tuple[FloatArray, FloatArray]:
-        """Project geodetic places; NaN where the Earth hides them or the camera cannot see them.
+        """Project geodetic positions; NaN if occluded by the Earth or outside the lens model.
 
-        That is behind it, and beyond what its lens has an image of; see `Lens.holds`.
+        The lens model excludes points behind the camera and too far off its axis; see `Lens.holds`.
         """
         ground = geodetic_to_ecef(lon_deg, lat_deg, height_m)
         x, y = self.ecef_to_pixel(ground)
@@ -176,7 +176,7 @@ class Camera(Lens):
 
 
 def quaternion_matrix(quaternion: tuple[float, float, float, float]) -> FloatArray:
-    """Rotation matrix of a quaternion [x, y, z, w] of any length, shape (3, 3)."""
+    """Convert a quaternion [x, y, z, w] of any length to a rotation matrix, shape (3, 3)."""
     x, y, z, w = quaternion
     s = 2.0 / (x * x + y * y + z * z + w * w)
     return np.array(
@@ -189,26 +189,26 @@ def quaternion_matrix(quaternion: tuple[float, float, float, float]) -> FloatArr
 
 
 def is_turned(camera: Camera) -> bool:
-    """Whether a camera's quaternion is a rotation: a damaged one may be zero."""
+    """Whether a camera's quaternion is a valid rotation; it may be zero in damaged data."""
     return sum(part * part for part in camera.quaternion) != 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ManyCameras:
-    """Cameras, one a row; see `Camera`. Scalars have shape (n, 1), ``matrix`` leads to ECEF."""
+    """Many cameras as arrays, one per row; see `Camera`. Scalars have shape (n, 1)."""
 
-    numbers: FloatArray  # (CAMERA, n, 1): as `matchers.geometry.projection` takes them
+    numbers: FloatArray  # (CAMERA, n, 1): in the layout of `matchers.geometry.projection`
     height_px: FloatArray
 
     @classmethod
     def of(cls, cameras: Sequence[Camera]) -> Self:
-        """Cameras as arrays; ZeroDivisionError where a quaternion is zero."""
+        """Convert cameras to arrays; raises ZeroDivisionError if a quaternion is zero."""
         numbers = np.array([one.numbers for one in cameras]).reshape(-1, projection.CAMERA)
         heights = np.array([[one.height_px] for one in cameras], float).reshape(-1, 1)
         return cls(numbers=numbers.T[..., None], height_px=heights)
 
     def __getitem__(self, rows: NDArray[np.int64]) -> Self:
-        """Some of the cameras, in any order, as often as they are named."""
+        """Select cameras by row, in any order and with repetition."""
         return type(self)(numbers=self.numbers[:, rows], height_px=self.height_px[rows])
 
     @property
@@ -223,17 +223,17 @@ class ManyCameras:
 
     @property
     def matrix(self) -> FloatArray:
-        """Rotation matrices, shape (n, 3, 3)."""
+        """Rotation matrices, camera to ECEF, shape (n, 3, 3)."""
         return np.asarray(self.numbers[projection.MATRIX :, :, 0].T.reshape(-1, 3, 3))
 
     def rays(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Directions in ECEF, of any length, shape (n, m, 3), of each camera's pixels (n, m)."""
+        """Compute ray directions in ECEF, not normalised, (n, m, 3), of pixels (n, m)."""
         return np.stack(projection.to_ray(self.numbers, x, y), axis=-1)
 
     def pixel_to_ecef(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Ground points (ECEF, metres), (n, m, 3), of each camera's pixels; NaN for the sky."""
+        """Intersect pixel rays with the ground (ECEF, metres), (n, m, 3); NaN for the sky."""
         return np.stack(projection.to_ground(self.numbers, x, y, 0.0), axis=-1)
 
     def incidence_deg(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Incidence at the ground that pixels see, degrees, shape (n, m); NaN for the sky."""
+        """Compute incidence angles at the ground, degrees, shape (n, m); NaN for the sky."""
         return incidence_deg(self.position_ecef_m[:, None, :], self.pixel_to_ecef(x, y))

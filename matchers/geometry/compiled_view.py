@@ -1,4 +1,4 @@
-"""Compiled: the formulas of `matchers.geometry.projection`, and the map drawn through a camera."""
+"""Compiled versions of `matchers.geometry.projection` and of map rendering through a camera."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from matchers.geometry import projection
 
 f4, f8, i8 = types.float32, types.float64, types.int64
 
-LEVELS = 6  # of a pyramid
-SEEN = 1e-3  # a sample is sky where lattice points that are have this weight
+LEVELS = 6  # maximum number of pyramid levels
+SEEN = 1e-3  # a sample counts as sky if sky lattice points have more than this weight
 
 
 @overload(projection.nan_unless, strict=False)
 def nan_unless(condition: Any, value: Any) -> Any:
-    """Of a number."""
+    """Implement `projection.nan_unless` for scalars."""
     return lambda condition, value: value if condition else nan
 
 
@@ -47,7 +47,7 @@ fill_views = compile_for(types.void(one, two, two, nodes, f8[:, :, ::1]))(projec
 
 @helper
 def bilinear(values: Any, x: float, y: float) -> float:
-    """Value between pixels; dark beyond the edges."""
+    """Interpolate bilinearly between pixels; 0 outside the image."""
     height, width = values.shape
     left, top = floor(x), floor(y)
     fx, fy = x - left, y - top
@@ -61,10 +61,10 @@ def bilinear(values: Any, x: float, y: float) -> float:
 
 @helper
 def interpolate_between(values: Any, x: float, y: float) -> float:
-    """Value between pixels that are all there."""
+    """Interpolate bilinearly between pixels that are all inside the image."""
     left, top = np.int64(x), np.int64(y)
     fx, fy = x - left, y - top
-    # Without a sign: what may be negative counts from the end, which costs a comparison
+    # Unsigned indices avoid the check for negative ones, which count from the end
     i, j, one = np.uint64(top), np.uint64(left), np.uint64(1)
     above = values[i, j] + fx * (values[i, j + one] - values[i, j])
     below = values[i + one, j] + fx * (values[i + one, j + one] - values[i + one, j])
@@ -73,7 +73,7 @@ def interpolate_between(values: Any, x: float, y: float) -> float:
 
 @helper
 def mix_corners(a: float, b: float, c: float, d: float, fx: float, fy: float) -> float:
-    """Bilinear between the corners of a cell, of which those that are NaN must not count."""
+    """Interpolate bilinearly between the corners of a cell; NaN if NaN corners have weight."""
     total = sky = 0.0
     for corner, weight in (
         (a, (1.0 - fx) * (1.0 - fy)),
@@ -114,18 +114,18 @@ def draw(
     light: Any,
     known: Any,
 ) -> None:
-    """Fill in the light of a map in an image, and how much of each pixel the map knows.
+    """Render a map pyramid into an image, with the covered share of each pixel.
 
     Parameters
     ----------
     levels : tuple of ndarray of float32
-        The map's pyramid, of which the first ``count`` count.
+        The map's pyramid; the first ``count`` levels are used.
     valid : ndarray of bool
-        Where the finest holds data; of size 0 where it does everywhere.
+        Mask of data in the finest level; of size 0 if all pixels have data.
     light, known : ndarray of float32, shape (h, w)
-        Filled with 0.
+        Output; must be 0 on entry.
 
-    Others are those of `matchers.geometry.view.draw`.
+    Others are as for `matchers.geometry.view.draw`.
     """
     height, width = light.shape[0] * samples, light.shape[1] * samples
     map_height, map_width = levels[0].shape
@@ -150,7 +150,7 @@ def draw(
             while level < count - 1 and side * scale >= step * 2.0**0.75:
                 level, scale = level + 1, 0.5 * scale
             values = levels[level]
-            # Within the map, and so within all of its levels: NaN is not
+            # Inside the map, and so inside all of its levels; False for NaN
             edge = 1.0 / scale
             most_c, most_r = map_width - 2.0 * edge, map_height - 2.0 * edge
             if (

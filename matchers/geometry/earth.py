@@ -1,4 +1,4 @@
-"""The WGS84 ellipsoid: rays meet it, positions on it convert, distances along it."""
+"""The WGS84 ellipsoid: coordinate conversion, ray intersection, incidence and distances."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from matchers.geometry.projection import meet_ellipsoid, surface_lonlat
 def geodetic_to_ecef(
     lon_deg: ArrayLike, lat_deg: ArrayLike, height_m: ArrayLike = 0.0
 ) -> FloatArray:
-    """Earth-centred, Earth-fixed positions of geodetic ones.
+    """Convert geodetic positions to Earth-centred, Earth-fixed (ECEF) ones.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ def geodetic_to_ecef(
 
 
 def ecef_to_geodetic(position_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Geodetic longitude, latitude and height of ECEF positions.
+    """Convert ECEF positions to geodetic longitude, latitude and height.
 
-    Bowring's formula with two iterations: better than 1e-9 degrees from the ground up to 2,000 km.
+    Uses Bowring's formula with two iterations, accurate to better than 1e-9 degrees up to 2,000 km.
 
     Parameters
     ----------
@@ -89,12 +89,12 @@ def ecef_to_geodetic(position_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArray
 
 
 def surface_to_lonlat(position_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Geodetic longitude and latitude of points *on* the ellipsoid, in closed form.
+    """Convert points *on* the ellipsoid to geodetic longitude and latitude, in closed form.
 
     Parameters
     ----------
     position_ecef_m : array_like, shape (..., 3)
-        ECEF points of height 0 (1 km of height costs 1e-5 degrees), metres.
+        ECEF points of height 0 (a height of 1 km causes an error of 1e-5 degrees), metres.
 
     Returns
     -------
@@ -108,16 +108,16 @@ def surface_to_lonlat(position_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArra
 def intersect_ellipsoid(
     origin_ecef_m: ArrayLike, direction: ArrayLike, height_m: float = 0.0
 ) -> FloatArray:
-    """First points where rays meet the ellipsoid raised by a height.
+    """Find the first intersections of rays with the ellipsoid raised by a height.
 
     Parameters
     ----------
     origin_ecef_m : array_like, shape (3,) or (..., 3)
-        Where the rays start, metres, outside the ellipsoid.
+        Origins of the rays, metres, outside the ellipsoid.
     direction : array_like, shape (..., 3)
         Directions in ECEF, of any length.
     height_m : float, optional
-        Both semi-axes are lengthened by this much (exact to 0.2 % of the height).
+        Added to both semi-axes (accurate to 0.2 % of the height).
 
     Returns
     -------
@@ -130,7 +130,7 @@ def intersect_ellipsoid(
 
 
 def local_axes(lon_deg: ArrayLike, lat_deg: ArrayLike) -> FloatArray:
-    """East, north and up unit vectors (ECEF) of geodetic places, as rows, shape (..., 3, 3)."""
+    """Compute east, north and up unit vectors (ECEF) as rows, shape (..., 3, 3)."""
     lon, lat = np.radians(lon_deg), np.radians(lat_deg)
     axes = [
         [-np.sin(lon), np.cos(lon), np.zeros_like(lon)],
@@ -141,7 +141,7 @@ def local_axes(lon_deg: ArrayLike, lat_deg: ArrayLike) -> FloatArray:
 
 
 def incidence_deg(camera_ecef_m: ArrayLike, ground_ecef_m: ArrayLike) -> FloatArray:
-    """Angle at the ground between the local vertical and the line to the camera.
+    """Compute the incidence angle: between the local vertical and the line to the camera.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def incidence_deg(camera_ecef_m: ArrayLike, ground_ecef_m: ArrayLike) -> FloatAr
 def great_circle_km(
     lon1_deg: ArrayLike, lat1_deg: ArrayLike, lon2_deg: ArrayLike, lat2_deg: ArrayLike
 ) -> FloatArray:
-    """Distance on a sphere of the mean Earth radius (haversine), good to 0.6 %."""
+    """Compute distances on a sphere of mean Earth radius (haversine), accurate to 0.6 %."""
     lon1, lat1, lon2, lat2 = (
         np.radians(np.asarray(v, float)) for v in (lon1_deg, lat1_deg, lon2_deg, lat2_deg)
     )

@@ -1,4 +1,4 @@
-"""The ground that a photo shows: its corners, its outline, its diagonal."""
+"""Ground footprint of a photo: corners, outline and diagonal."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pyproj import Geod
 from detectors.types import BoolArray, FloatArray
 from matchers.geometry.camera import Camera, ManyCameras
 
-# Ground seen at a flatter angle than this is lost in haze and stretches without end
+# Ground at larger incidence angles is lost in haze, and would make the footprint very long
 MAX_INCIDENCE_DEG = 80.0
 WGS84 = Geod(ellps="WGS84")
 
 
 def corner_lonlat(camera: Camera) -> tuple[tuple[float, float] | None, ...]:
-    """Ground positions (lon, lat) of the image's corner pixels; None where one sees no ground.
+    """Compute ground positions (lon, lat) of the corner pixels; None for a corner in the sky.
 
     Order: top-left, top-right, bottom-right, bottom-left.
     """
@@ -28,10 +28,10 @@ def corner_lonlat(camera: Camera) -> tuple[tuple[float, float] | None, ...]:
 
 
 def trace_visible_outline(camera: Camera, per_side: int = 129) -> tuple[FloatArray, FloatArray]:
-    """Pixels x, y (n,) around the visible ground: the border, or where the incidence limit crosses.
+    """Trace the outline of the visible ground in pixels x, y (n,).
 
-    Directions are looked along to ``per_side`` points of each side, the corners included; empty
-    where the image shows no ground.
+    The outline is the image border, or the line of maximum incidence inside the image. It has
+    ``per_side`` points per side, including the corners. Empty if the image does not show ground.
     """
     x, y, seen = trace_visible_outlines(ManyCameras.of([camera]), per_side)
     return (x[0], y[0]) if seen[0] else (np.zeros(0), np.zeros(0))
@@ -40,9 +40,9 @@ def trace_visible_outline(camera: Camera, per_side: int = 129) -> tuple[FloatArr
 def trace_visible_outlines(
     cameras: ManyCameras, per_side: int, limit_deg: float = MAX_INCIDENCE_DEG
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Outlines of many images, see `trace_visible_outline`, and which of them show ground.
+    """Trace outlines of many images, see `trace_visible_outline`, and which of them show ground.
 
-    Pixels x and y, shape (n, 4 * per_side - 4); ``limit_deg`` is that of the incidence.
+    Returns pixels x and y, shape (n, 4 * per_side - 4). ``limit_deg`` is the maximum incidence.
     """
     across = np.linspace(0.0, cameras.width_px[:, 0] - 1.0, per_side, axis=1)
     down = np.linspace(0.0, cameras.height_px[:, 0] - 1.0, per_side, axis=1)
@@ -55,7 +55,7 @@ def trace_visible_outlines(
     border = np.concatenate([number[0], number[1:-1, -1], number[-1], number[1:-1, 0]])
     to_x, to_y = x[:, border] - start_x, y[:, border] - start_y
     share = np.where(angle[:, border] <= limit_deg, 1.0, 0.0)
-    # Ground within a limit of incidence lies in a cone: from its midst, its edge is met once
+    # Ground within the incidence limit is in a convex cone: each ray from inside crosses it once
     row, direction = np.nonzero((share < 1.0) & seen[:, None])
     near, far, some = np.zeros((len(row), 1)), np.ones((len(row), 1)), cameras[row]
     for _ in range(14):
@@ -70,14 +70,14 @@ def trace_visible_outlines(
 
 @lru_cache(maxsize=8)
 def diagonal_km(camera: Camera) -> float:
-    """Footprint diagonal: the greatest distance between points of the visible ground, kilometres.
+    """Compute the footprint diagonal: the maximum distance between visible ground points, km.
 
-    Ground counts with incidence of at most 80 degrees; 0 where there is none.
+    Only ground with incidence of at most 80 degrees counts. 0 if there is no such ground.
     """
     lon, lat = camera.pixel_to_lonlat(*trace_visible_outline(camera))
     if len(lon) == 0:
         return 0.0
-    # The farthest pair of a region lies on its outline, and is so on the sphere and the ellipsoid
+    # The farthest pair is on the outline, and is the same pair on the sphere and the ellipsoid
     at_lon, at_lat = np.radians(lon), np.radians(lat)
     across = np.cos(at_lat)
     there = np.stack([across * np.cos(at_lon), across * np.sin(at_lon), np.sin(at_lat)], axis=1)

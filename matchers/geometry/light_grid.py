@@ -1,4 +1,4 @@
-"""A window of a night-light map on a regular grid of longitude and latitude, and pyramids of it."""
+"""Windows of a night-light map on a longitude-latitude grid, and their image pyramids."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class LightGrid:
 
     values: ``log10(1 + L / L0)`` with radiance L and ``L0 = 1 nW cm^-2 sr^-1``; 0 where dark, shape
         (rows, cols). For display products, L is an approximate radiance.
-    valid: False where the map holds no data; None where all of it is valid, shape (rows, cols).
-    lon0_deg, lat0_deg: Position of the *centre* of the pixel in row 0, column 0. ``lon0_deg`` may
-        be such that columns run beyond 180 degrees: longitudes are continuous within a grid.
-    step_deg: Pixel size, the same east and south: column j lies at ``lon0_deg + j * step_deg``, row
-        i at ``lat0_deg - i * step_deg``.
+    valid: False for pixels without data, shape (rows, cols); None if all pixels are valid.
+    lon0_deg, lat0_deg: Position of the *centre* of the pixel in row 0, column 0. Longitudes are
+        continuous within a grid, so columns may extend beyond 180 degrees.
+    step_deg: Pixel size in both directions: column j is at ``lon0_deg + j * step_deg``, row i at
+        ``lat0_deg - i * step_deg``.
     saturation: Value at and above which the map is saturated; None for radiance products.
     """
 
@@ -32,9 +32,9 @@ class LightGrid:
     saturation: float | None = None
 
     def to_pixel(self, lon_deg: FloatArray, lat_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Column and row of geographic positions, pixel centres at integers.
+        """Convert geographic positions to column and row, with pixel centres at integers.
 
-        Longitudes may be in any turn of the circle; outside the grid where the position is.
+        Longitudes may differ by multiples of 360 degrees. Results may be outside the grid.
         """
         middle = self.lon0_deg + 0.5 * (self.values.shape[1] - 1) * self.step_deg
         wrapped = middle + (np.asarray(lon_deg) - middle + 180.0) % 360.0 - 180.0
@@ -44,9 +44,9 @@ class LightGrid:
 
 
 def make_pyramid(grid: LightGrid, levels: int) -> tuple[LightGrid, ...]:
-    """Halve a grid again and again by averaging 2 x 2 pixels, finest first.
+    """Make an image pyramid by averaging 2 x 2 pixels, finest level first.
 
-    At most so many levels, the given one included; stops at 8 pixels.
+    It has at most ``levels`` levels, including the given grid, with sides of at least 8 pixels.
     """
     result = [grid]
     while len(result) < levels and min(result[-1].values.shape) >= 16:
@@ -74,9 +74,9 @@ def make_pyramid(grid: LightGrid, levels: int) -> tuple[LightGrid, ...]:
 
 
 def fill_missing(grid: LightGrid) -> LightGrid:
-    """A grid whose pixels without data hold the mean of the others, so that no edge shows.
+    """Fill pixels without data with the mean of the others, to avoid artificial edges.
 
-    The same object where nothing is to be filled.
+    Returns the same object if there is nothing to fill.
     """
     if grid.valid is None or grid.valid.all() or not grid.valid.any():
         return grid

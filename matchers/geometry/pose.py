@@ -1,8 +1,8 @@
-"""The unknowns of a photo and what is believed of them beforehand.
+"""Pose parameters of a photo and their prior.
 
 A pose step is a vector of ten numbers: rotation about the camera's x, y, z (radians), relative
-change of the focal length, movement of the camera along its track, across it and up (metres), the
-change of the radial distortion k1, and the movement of the principal point (pixels; only in crops).
+change of the focal length, movement of the camera along its track, across it and up (metres),
+change of the radial distortion k1, and movement of the principal point (pixels; only in crops).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ PRINCIPAL_X, PRINCIPAL_Y = 8, 9
 
 
 def point_at_nadir(position_ecef_m: ArrayLike) -> FloatArray:
-    """Rotation matrix (camera to ECEF) that looks straight down with north at the top.
+    """Compute the attitude (camera to ECEF) that looks straight down with north at the top.
 
-    Its columns are the camera's x (east), y (south), z (down).
+    The columns of the matrix are the camera's x (east), y (south), z (down).
     """
     lon, lat, _ = ecef_to_geodetic(position_ecef_m)
     east, north, up = local_axes(float(lon), float(lat))
@@ -41,7 +41,7 @@ def point_at_nadir(position_ecef_m: ArrayLike) -> FloatArray:
 def off_nadir_attitude(
     position_ecef_m: ArrayLike, off_nadir_deg: float, azimuth_deg: float, roll_deg: float
 ) -> FloatArray:
-    """Rotation matrix (camera to ECEF) from look angles.
+    """Compute the attitude, a rotation matrix (camera to ECEF), from look angles.
 
     Parameters
     ----------
@@ -50,10 +50,10 @@ def off_nadir_attitude(
     off_nadir_deg : float
         Angle between boresight and nadir.
     azimuth_deg : float
-        Direction in which the boresight leaves the nadir, clockwise from north.
+        Azimuth of the boresight as seen from the nadir, clockwise from north.
     roll_deg : float
-        Turn of the camera about its boresight, positive from x to y (clockwise as seen from
-        behind the camera); at 0 the image top points along the azimuth.
+        Rotation of the camera about its boresight, positive from x to y (clockwise when viewed
+        from behind the camera). At 0 the image top points along the azimuth.
     """
     from scipy.spatial.transform import Rotation
 
@@ -62,7 +62,7 @@ def off_nadir_attitude(
 
 
 def turn_camera(camera: Camera, rotation_vector_rad: ArrayLike) -> Camera:
-    """The same camera turned about its own axes by a rotation vector (radians)."""
+    """Rotate a camera about its own axes by a rotation vector (radians)."""
     turn = np.asarray(rotation_vector_rad, float).tolist()
     return replace(camera, quaternion=turn_quaternion(camera.quaternion, turn))
 
@@ -70,8 +70,8 @@ def turn_camera(camera: Camera, rotation_vector_rad: ArrayLike) -> Camera:
 def turn_quaternion(
     quaternion: tuple[float, float, float, float], rotation_vector_rad: Sequence[float]
 ) -> tuple[float, float, float, float]:
-    """A quaternion [x, y, z, w] turned about its own axes by a rotation vector (radians)."""
-    # Plain numbers, as in `track_axes`: every step of a fit makes one such product
+    """Rotate a quaternion [x, y, z, w] about its own axes by a rotation vector (radians)."""
+    # Python floats for speed, as in `track_axes`: each step of a fit computes such a product
     u, v, w = rotation_vector_rad
     angle = math.sqrt(u * u + v * v + w * w)
     share = math.sin(angle / 2.0) / angle if angle > 0.0 else 0.5
@@ -89,7 +89,7 @@ def turn_quaternion(
 
 
 def with_attitude(camera: Camera, matrix: ArrayLike) -> Camera:
-    """The same camera with another rotation matrix (camera to ECEF), shape (3, 3)."""
+    """Replace the attitude of a camera by a rotation matrix (camera to ECEF), shape (3, 3)."""
     from scipy.spatial.transform import Rotation
 
     x, y, z, w = Rotation.from_matrix(np.asarray(matrix, float)).as_quat().tolist()
@@ -103,7 +103,7 @@ def look_at(
     pixel: FloatArray,
     roll_rad: float,
 ) -> Camera:
-    """The camera at a position that sees a place at a pixel, with north up before the roll."""
+    """Place a camera so that a ground target is at a given pixel, with north up before the roll."""
     from scipy.spatial.transform import Rotation
 
     x, y, z = np.asarray(position_ecef_m, float).tolist()
@@ -123,11 +123,12 @@ def look_at(
 
 
 def mirror_pose(camera: Camera) -> Camera | None:
-    """The camera on the other side of what it looks at, that sees almost the same.
+    """Compute the camera mirrored about the ground normal, which has almost the same view.
 
-    Seen from afar, level ground looks the same from both sides of its normal, at the same angle to
-    it: a fit that is near the one camera ends there, however little of the picture bears it out.
-    None where the middle of the picture shows no ground.
+    From afar, flat ground looks the same from both sides of its normal, at the same angle to it.
+    This is the two-fold ambiguity of the pose of a planar target. A fit that starts near the wrong
+    pose converges to it, even with little support in the image. None if the image centre is not on
+    the ground.
 
     References
     ----------
@@ -140,7 +141,7 @@ def mirror_pose(camera: Camera) -> Camera | None:
         return None
     lon, lat = (float(v) for v in ecef_to_geodetic(ground_m)[:2])
     up = local_axes(lon, lat)[2]
-    mirror = np.eye(3) - 2.0 * np.outer(up, up)  # in the ground
+    mirror = np.eye(3) - 2.0 * np.outer(up, up)  # reflection in the ground plane
     x, y, z = (ground_m - mirror @ (np.asarray(camera.position_ecef_m) - ground_m)).tolist()
     moved = replace(camera, position_ecef_m=(x, y, z))
     return with_attitude(moved, mirror @ camera.matrix @ np.diag([1.0, 1.0, -1.0]))
@@ -148,21 +149,20 @@ def mirror_pose(camera: Camera) -> Camera | None:
 
 @dataclass(frozen=True, kw_only=True)
 class PosePrior:
-    """What is believed of a photo before its lights are looked at; one sigma each.
+    """Gaussian prior of the pose of a photo; all uncertainties are one sigma.
 
-    position_ecef_m: Believed camera position.
+    position_ecef_m: Prior camera position.
     velocity_ecef: Direction of motion over the ground, of any length.
-    focal_px: Believed focal length in pixels of the image at hand.
+    focal_px: Prior focal length in pixels of the image used.
     sigma_along_m, sigma_across_m, sigma_up_m: Uncertainty of the position along the track, across
         it, and of the height.
     sigma_log_focal: Relative uncertainty of the focal length.
-    sigma_k1: Uncertainty of the radial distortion around the believed one.
-    principal_point: Believed principal point of the image at hand.
-    sigma_principal_px: Its uncertainty; 0 where the image is no crop.
-    k1: Believed radial distortion.
-    quaternion: Believed attitude, as a camera has it; stars tell one.
-    sigma_rotation_rad: Its uncertainty about each of the camera's axes; infinite where nothing is
-        known of it.
+    sigma_k1: Uncertainty of the radial distortion `k1`.
+    principal_point: Prior principal point in the image used.
+    sigma_principal_px: Uncertainty of the principal point; 0 unless the image is a crop.
+    k1: Prior radial distortion.
+    quaternion: Prior attitude, as in `Camera`, for example from stars.
+    sigma_rotation_rad: Uncertainty of the attitude about each camera axis; infinite if unknown.
     """
 
     position_ecef_m: tuple[float, float, float]
@@ -181,7 +181,7 @@ class PosePrior:
 
     @property
     def sigmas(self) -> FloatArray:
-        """One sigma of every pose parameter; infinite for an attitude that nothing is known of."""
+        """One sigma of each pose parameter; infinite for an unknown attitude."""
         rotation = [self.sigma_rotation_rad] * 3
         position = [self.sigma_along_m, self.sigma_across_m, self.sigma_up_m]
         principal = [self.sigma_principal_px] * 2
@@ -189,11 +189,11 @@ class PosePrior:
 
     @cached_property
     def axes(self) -> FloatArray:
-        """Unit vectors along the track, across it and up at the believed position, as rows."""
+        """Unit vectors along the track, across it and up at the prior position, as rows."""
         return track_axes(self.position_ecef_m, self.velocity_ecef)
 
     def for_image(self, factor: float) -> PosePrior:
-        """The same belief for the image resized by a factor."""
+        """Scale the prior to the image resized by a factor."""
         x, y = self.principal_point
         return replace(
             self,
@@ -203,9 +203,9 @@ class PosePrior:
         )
 
     def departure(self, camera: Camera) -> FloatArray:
-        """How far a camera is from the belief, in the units of a pose step.
+        """Compute the difference between a camera and the prior, in the units of a pose step.
 
-        The attitude's part is 0 where nothing is believed of it.
+        The rotation is 0 if the prior has no attitude.
         """
         along, across, up = track_offsets_m(self, camera.position_ecef_m)
         focal = math.log(camera.focal_px / self.focal_px)
@@ -224,8 +224,8 @@ class PosePrior:
 
 
 def track_axes(position_ecef_m: ArrayLike, velocity_ecef: ArrayLike) -> FloatArray:
-    """Unit vectors along the track, across it (to the right) and up, as rows."""
-    # Plain numbers: three of them take NumPy ten times as long
+    """Compute unit vectors along the track, across it (to the right) and up, as rows."""
+    # Python floats: for vectors of three, NumPy is ten times slower
     x, y, z = np.asarray(position_ecef_m, float).tolist()
     vx, vy, vz = np.asarray(velocity_ecef, float).tolist()
     length = math.sqrt(x * x + y * y + z * z)
@@ -239,7 +239,7 @@ def track_axes(position_ecef_m: ArrayLike, velocity_ecef: ArrayLike) -> FloatArr
 
 
 def track_offsets_m(prior: PosePrior, position_ecef_m: ArrayLike) -> tuple[float, float, float]:
-    """Along-track, across-track (arc lengths at orbit height) and height offsets of a position."""
+    """Compute along-track, across-track (arcs at orbit height) and height offsets of a position."""
     start = prior.position_ecef_m
     radius = math.sqrt(sum(part * part for part in start))
     local = prior.axes @ np.asarray(position_ecef_m, float)
@@ -268,10 +268,10 @@ def move_on_orbit(
 
 
 def step_camera(camera: Camera, velocity_ecef: ArrayLike, step: FloatArray) -> Camera:
-    """The camera after a pose step, shape (10,): see the module."""
+    """Apply a pose step, shape (10,), to a camera; see the module docstring."""
     *turn, zoom, along_m, across_m, up_m, more_k1, right_px, down_px = step.tolist()
     x, y, z = camera.position_ecef_m
-    if along_m or across_m or up_m:  # what is not free stays as it is, to the last bit
+    if along_m or across_m or up_m:  # otherwise keep the position unchanged to the last bit
         x, y, z = move_on_orbit((x, y, z), velocity_ecef, along_m, across_m, up_m).tolist()
     k1, k2, p1, p2, k3 = camera.distortion
     principal_x, principal_y = camera.principal_point
@@ -288,9 +288,10 @@ def step_camera(camera: Camera, velocity_ecef: ArrayLike, step: FloatArray) -> C
 def pixel_derivatives(
     camera: Camera, velocity_ecef: ArrayLike, ground_ecef_m: FloatArray
 ) -> FloatArray:
-    """How the pixels of ground points (..., 3; ECEF, metres) move with each pose parameter.
+    """Compute derivatives of the pixels of ground points by each pose parameter.
 
-    Pixels per unit of each, shape (..., 2, 10); 0 where a point is not visible.
+    Ground points are (..., 3), ECEF, metres. The result is in pixels per unit of each parameter,
+    shape (..., 2, 10); 0 for points that are not visible.
     """
     axes = track_axes(camera.position_ecef_m, velocity_ecef) @ camera.matrix
     x, y, z = np.moveaxis(np.asarray(ground_ecef_m, float), -1, 0)

@@ -1,4 +1,4 @@
-"""The camera that points of known ground speak for: robust least squares with beliefs."""
+"""Camera pose from ground control points: robust least squares with a Gaussian prior."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from matchers.geometry.pose import PARAMETERS, PosePrior, step_camera, track_axe
 
 @dataclass(frozen=True, kw_only=True)
 class PoseOptions:
-    """How `fit_pose` goes about it."""
+    """Options of `fit_pose`."""
 
     max_rounds: int = 30
-    outlier_sigmas: float = np.inf  # of the Cauchy weight; infinite takes every point at its word
-    converged: float = 1e-6  # of the belief's sigmas: a step is the last that is no longer
-    behind_sigmas: float = 1e6  # so far off a place behind the camera is
+    outlier_sigmas: float = np.inf  # scale of the Cauchy weight; infinite for no robust weighting
+    converged: float = 1e-6  # maximum step at convergence, in units of the prior's sigmas
+    behind_sigmas: float = 1e6  # residual of points behind the camera, in sigmas
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PoseFit:
-    """A camera from points.
+    """Result of `fit_pose`.
 
-    covariance: Of the pose parameters, the beliefs included, scaled by the residuals where these
-        are larger than expected and outliers tamed, shape (10, 10).
-    residual_px: Points minus camera; NaN where the place is behind the camera, shape (n, 2).
-    weights: Robust weight of each, in (0, 1], shape (n,).
-    chi_square: Of all residuals and of the departure from the beliefs.
+    covariance: Covariance of the pose parameters including the prior, shape (10, 10). If robust
+        weighting is on, it is scaled up by residuals that are larger than expected.
+    residual_px: Observed minus projected pixels; NaN for points behind the camera, shape (n, 2).
+    weights: Robust weight of each point, in (0, 1], shape (n,).
+    chi_square: Sum over all residuals and the departure from the prior.
     """
 
     camera: Camera
@@ -40,7 +40,7 @@ class PoseFit:
 
     @property
     def inliers(self) -> BoolArray:
-        """Points within the sigmas beyond which they count by less than half, shape (n,)."""
+        """Points with a robust weight of at least one half, shape (n,)."""
         return self.weights >= 0.5
 
 
@@ -55,34 +55,34 @@ def fit_pose(
     covariance_px: FloatArray,
     counted: FloatArray | float = 1.0,
 ) -> PoseFit:
-    """Fit a camera to points: Gauss-Newton, Cauchy weights, a Gaussian prior, steps downhill.
+    """Fit a camera to points by Gauss-Newton with Cauchy weights, a prior and step halving.
 
     Parameters
     ----------
     points2d : ndarray, shape (n, 2)
         Pixels.
     points3d : ndarray, shape (n, 3)
-        The places (ECEF, metres) that they show.
+        Ground points (ECEF, metres) at these pixels.
     camera : Camera
-        Where the fit starts; gives what is not free.
+        Initial camera; also gives the parameters that are not free.
     prior : PosePrior
-        What is believed of the camera.
+        Prior of the camera.
     free : ndarray of bool, shape (10,)
-        The unknowns of a pose step, see `matchers.geometry.pose`.
+        Parameters of a pose step to fit, see `matchers.geometry.pose`.
     covariance_px : ndarray, shape (n, 2, 2)
-        Of the pixels.
+        Covariance of the pixels.
     counted : float or ndarray, shape (n,), optional
-        What each point counts for, less than 1 where several tell the same.
+        Weight of each point, less than 1 for points that are not independent.
 
     Returns
     -------
     PoseFit
-        Camera, covariance, inliers, and what is left.
+        Camera, covariance, robust weights and residuals.
 
     Raises
     ------
     numpy.linalg.LinAlgError
-        If the points and beliefs leave an unknown open.
+        If points and prior do not determine all free parameters.
 
     References
     ----------
@@ -93,7 +93,7 @@ def fit_pose(
     columns = np.flatnonzero(free)
     sigmas = prior.sigmas[columns]
     believed = np.isfinite(sigmas)
-    # Of a turn that nothing is believed of, which points on one spot leave open
+    # Parameters without a prior get weak stiffness, in case coincident points do not determine them
     unit = np.where(believed, sigmas, 0.01)
     stiffness = np.diag(np.where(believed, 1.0, 1e-6))
     whiten = make_whitening(covariance_px)
@@ -101,7 +101,7 @@ def fit_pose(
     count = len(points2d)
 
     def observe(camera: Camera) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Residuals in pixels and in sigmas, departures in sigmas, derivatives."""
+        """Compute residuals in pixels and sigmas, prior departures in sigmas, and derivatives."""
         predicted, motion = np.empty((count, 2)), np.zeros((count, 2, PARAMETERS))
         axes = track_axes(camera.position_ecef_m, prior.velocity_ecef) @ camera.matrix
         fill_views(camera.numbers, axes, points3d, predicted, motion)
@@ -150,12 +150,12 @@ def fit_pose(
 
 
 def make_whitening(covariance: FloatArray) -> FloatArray:
-    """Matrices that make residuals of such covariances, (n, 2, 2), independent and of unit size.
+    """Compute whitening matrices W, (n, 2, 2), for residuals with given covariances, (n, 2, 2).
 
-    Their product with themselves, transposed, is the inverse; upper triangles.
+    They are upper triangular, and W^T W is the inverse of the covariance.
     """
     xx, xy, yy = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
     whiten = np.zeros((len(covariance), 2, 2))
-    root = np.sqrt(yy * (xx * yy - xy * xy))  # of yy times the determinant
+    root = np.sqrt(yy * (xx * yy - xy * xy))  # square root of yy times the determinant
     whiten[:, 0, 0], whiten[:, 0, 1], whiten[:, 1, 1] = yy / root, -xy / root, 1.0 / np.sqrt(yy)
     return whiten

@@ -1,10 +1,11 @@
-"""The lens, the camera and the ellipsoid as formulas, written once for numbers and for arrays.
+"""Projection formulas of lens, camera and ellipsoid, for scalars and arrays.
 
 Coordinates are numbers or arrays that broadcast. A ``lens`` is a sequence of `LENS` numbers and a
-``camera`` one of `CAMERA`, of which the first are its lens': those of
-`matchers.geometry.camera.Camera`, or arrays of the numbers of many. What stands here is compiled by
-`matchers.geometry.compiled_view`: numba is not imported, and what it keeps is made anew when this
-file changes.
+``camera`` one of `CAMERA` numbers, which begin with those of its lens. They are the numbers of a
+`matchers.geometry.camera.Camera`, or arrays of the numbers of many cameras.
+
+`matchers.geometry.compiled_view` compiles these functions with numba, which is not imported here.
+Its cache is rebuilt when this file changes.
 
 References
 ----------
@@ -19,20 +20,20 @@ import numpy as np
 
 from detectors.constants import ECCENTRICITY_SQ, SEMI_MAJOR_M, SEMI_MINOR_M
 
-# Where its numbers stand: width, focal length, principal point, k1 k2 p1 p2 k3, whether it is
-# mirrored, focal length down over that across; position (ECEF, metres), rotation from the camera's
-# frame to ECEF by rows
+# Indices of the numbers: width, focal length, principal point, k1 k2 p1 p2 k3, whether mirrored,
+# vertical over horizontal focal length; position (ECEF, metres), rotation from the camera frame to
+# ECEF by rows
 WIDTH, FOCAL, PRINCIPAL, DISTORTION, MIRRORED, ASPECT, POSITION, MATRIX = 0, 1, 2, 4, 9, 10, 11, 14
 LENS, CAMERA = 11, 23
 
 
 def nan_unless(condition: Any, value: Any) -> Any:
-    """The value, NaN where a condition does not hold."""
+    """Replace values by NaN unless a condition is true."""
     return np.where(condition, value, np.nan)
 
 
 def distort(u: Any, v: Any, distortion: Any) -> Any:
-    """OpenCV's five-coefficient lens distortion of normalised coordinates.
+    """Apply OpenCV's five-coefficient lens distortion to normalised coordinates.
 
     Parameters
     ----------
@@ -56,9 +57,7 @@ def distort(u: Any, v: Any, distortion: Any) -> Any:
 
 
 def distortion_jacobian(u: Any, v: Any, distortion: Any) -> Any:
-    """Derivatives of distorted by ideal coordinates: of u by u, of v by v, and of either by the
-    other.
-    """
+    """Derivatives of distorted by ideal coordinates: du/du, dv/dv, and du/dv = dv/du."""
     k1, k2, p1, p2, k3 = distortion
     r2 = u * u + v * v
     radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
@@ -71,10 +70,10 @@ def distortion_jacobian(u: Any, v: Any, distortion: Any) -> Any:
 
 
 def undistort(u: Any, v: Any, distortion: Any) -> Any:
-    """Ideal coordinates of distorted ones, by Newton's method.
+    """Compute ideal coordinates from distorted ones by Newton's method.
 
-    Far outside of what the polynomial can reach there is no ideal place, and some place within a
-    few times the radius is given.
+    Far outside the range of the polynomial there is no solution. The result is then arbitrary, but
+    within a few times the radius.
     """
     ideal_u, ideal_v, longest = u, v, 0.3 * np.hypot(u, v)
     for _ in range(10):
@@ -82,7 +81,7 @@ def undistort(u: Any, v: Any, distortion: Any) -> Any:
         miss_u, miss_v = u - bent_u, v - bent_v
         uu, vv, uv = distortion_jacobian(ideal_u, ideal_v, distortion)
         area = uu * vv - uv * uv
-        area = np.copysign(np.maximum(np.abs(area), 0.05), area)  # less is no lens
+        area = np.copysign(np.maximum(np.abs(area), 0.05), area)  # smaller is not physical
         step_u = np.minimum(np.maximum((vv * miss_u - uv * miss_v) / area, -longest), longest)
         step_v = np.minimum(np.maximum((uu * miss_v - uv * miss_u) / area, -longest), longest)
         ideal_u, ideal_v = ideal_u + step_u, ideal_v + step_v
@@ -92,14 +91,14 @@ def undistort(u: Any, v: Any, distortion: Any) -> Any:
 
 
 def distortion_of(lens: Any) -> Any:
-    """k1, k2, p1, p2, k3 of a lens, and whether any is not 0."""
+    """Extract k1, k2, p1, p2, k3 of a lens, and whether any of them is non-zero."""
     k1, k2, p1, p2, k3 = lens[4], lens[5], lens[6], lens[7], lens[8]
     bent = np.any(k1 * k1 + k2 * k2 + p1 * p1 + p2 * p2 + k3 * k3 > 0.0)
     return (k1, k2, p1, p2, k3), bent
 
 
 def to_tangents(lens: Any, x: Any, y: Any) -> Any:
-    """Ideal coordinates (camera frame, z = 1) of pixels of the image as stored."""
+    """Convert pixels of the image as stored to ideal coordinates (camera frame, z = 1)."""
     x = x + lens[MIRRORED] * (lens[WIDTH] - 1.0 - 2.0 * x)
     u = (x - lens[PRINCIPAL]) / lens[FOCAL]
     v = (y - lens[PRINCIPAL + 1]) / (lens[FOCAL] * lens[ASPECT])
@@ -110,7 +109,7 @@ def to_tangents(lens: Any, x: Any, y: Any) -> Any:
 
 
 def to_image(lens: Any, x: Any, y: Any, z: Any) -> Any:
-    """Pixels of vectors of any length in the camera frame; NaN behind the camera."""
+    """Project vectors of any length in the camera frame to pixels; NaN behind the camera."""
     z = nan_unless(z > 0.0, z)
     u, v = x / z, y / z
     distortion, bent = distortion_of(lens)
@@ -122,7 +121,7 @@ def to_image(lens: Any, x: Any, y: Any, z: Any) -> Any:
 
 
 def to_local(camera: Any, x: Any, y: Any, z: Any) -> Any:
-    """Points (ECEF, metres) in the camera frame."""
+    """Transform points (ECEF, metres) to the camera frame."""
     x, y, z = x - camera[POSITION], y - camera[POSITION + 1], z - camera[POSITION + 2]
     m = MATRIX
     return (
@@ -133,13 +132,13 @@ def to_local(camera: Any, x: Any, y: Any, z: Any) -> Any:
 
 
 def to_pixel(camera: Any, x: Any, y: Any, z: Any) -> Any:
-    """Pixels of points (ECEF, metres), hidden or not; NaN behind the camera."""
+    """Project points (ECEF, metres) to pixels, even if occluded; NaN behind the camera."""
     x, y, z = to_local(camera, x, y, z)
     return to_image(camera, x, y, z)
 
 
 def to_ray(camera: Any, x: Any, y: Any) -> Any:
-    """Directions in ECEF, of any length, that pixels look in."""
+    """Compute ray directions of pixels in ECEF, not normalised."""
     u, v = to_tangents(camera, x, y)
     m = MATRIX
     return (
@@ -150,7 +149,7 @@ def to_ray(camera: Any, x: Any, y: Any) -> Any:
 
 
 def meet_ellipsoid(start: Any, ray: Any, height_m: Any) -> Any:
-    """First points where rays meet the ellipsoid, both semi-axes lengthened by a height.
+    """Find first intersections of rays with the ellipsoid, both semi-axes enlarged by a height.
 
     NaN where a ray misses the Earth or points away from it.
     """
@@ -165,28 +164,28 @@ def meet_ellipsoid(start: Any, ray: Any, height_m: Any) -> Any:
 
 
 def to_ground(camera: Any, x: Any, y: Any, height_m: Any) -> Any:
-    """Points (ECEF, metres) at a height that pixels see; NaN for the sky."""
+    """Intersect pixel rays with the ground at a height (ECEF, metres); NaN for the sky."""
     position = camera[POSITION], camera[POSITION + 1], camera[POSITION + 2]
     return meet_ellipsoid(position, to_ray(camera, x, y), height_m)
 
 
 def surface_lonlat(x: Any, y: Any, z: Any) -> Any:
-    """Geodetic longitude (-180 to 180) and latitude, degrees, of points on the ellipsoid."""
+    """Compute geodetic longitude (-180 to 180) and latitude, degrees, of ellipsoid points."""
     across = (1.0 - ECCENTRICITY_SQ) * np.sqrt(x * x + y * y)
     return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, across))
 
 
 def fill_motion(camera: Any, axes: Any, x: Any, y: Any, z: Any, change: Any) -> None:
-    """Fill in how the pixels of points (ECEF, metres) move.
+    """Compute derivatives of the pixels of points (ECEF, metres) by the pose parameters.
 
     See `matchers.geometry.pose.pixel_derivatives`.
 
     Parameters
     ----------
     axes : ndarray of float64, shape (3, 3)
-        Those of `matchers.geometry.pose.track_axes`, in the camera's frame.
+        Axes of `matchers.geometry.pose.track_axes` in the camera frame.
     change : ndarray of float64, shape (2, 10, ...)
-        0 before; NaN for points behind the camera, where it is not 0.
+        Output; must be 0 on entry. Non-zero entries become NaN for points behind the camera.
     """
     x, y, z = to_local(camera, x, y, z)
     z = nan_unless(z > 0.0, z)
@@ -197,7 +196,7 @@ def fill_motion(camera: Any, axes: Any, x: Any, y: Any, z: Any, change: Any) -> 
     focal = camera[FOCAL] + 0.0 * u
     focal_x, focal_y = focal * (1.0 - 2.0 * camera[MIRRORED]), focal * camera[ASPECT]
     for k in range(7):
-        # Turning the camera by r turns the point by -r: d(local) = local x r
+        # Rotating the camera by r rotates the point by -r: d(local) = local x r
         du, dv = bent_u, bent_v
         if k == 0:
             du, dv = u * v, 1.0 + v * v
@@ -215,14 +214,14 @@ def fill_motion(camera: Any, axes: Any, x: Any, y: Any, z: Any, change: Any) -> 
     change[0, 8], change[1, 9] = focal_x / focal, focal / focal  # 1, or NaN
 
 
-# Loops that run compiled
+# Loops for compilation
 
 
 def moves_less(first: Any, second: Any, height: int, places: Any, most_px: float) -> bool:
-    """Whether most ground that one camera sees is nearly at the same pixels of another.
+    """Whether most ground points have nearly the same pixels in both cameras.
 
-    Of what lies at ``places``, shape (n, 2) and shares of the image's sides; no where all of it is
-    sky.
+    The points are at ``places`` in the first image, shape (n, 2), as fractions of the image sides.
+    False if all of them are sky.
     """
     seen = far = 0
     for n in range(len(places)):
@@ -239,9 +238,9 @@ def moves_less(first: Any, second: Any, height: int, places: Any, most_px: float
 
 
 def fill_views(camera: Any, axes: Any, points: Any, pixels: Any, change: Any) -> None:
-    """Fill in pixels (n, 2) of points (n, 3), and `fill_motion` of those that are seen.
+    """Compute pixels (n, 2) of points (n, 3), and `fill_motion` for those before the camera.
 
-    ``change``, shape (n, 2, 10), is 0 before.
+    ``change``, shape (n, 2, 10), must be 0 on entry.
     """
     for n in range(len(points)):
         x, y, z = points[n, 0], points[n, 1], points[n, 2]

@@ -1,4 +1,4 @@
-"""A camera that looks at the sky: its attitude in ICRS; stars are infinitely far."""
+"""Camera model for stars at infinity, with an attitude in ICRS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LENS_PARAMETERS = ("focal_px", "x_px", "y_px", "k1", "k2", "p1", "p2", "k3")
 
 @dataclass(frozen=True, kw_only=True)
 class SkyCamera(Lens):
-    """A lens and where it points among the stars.
+    """A lens with an attitude in ICRS.
 
     quaternion_icrs: [x, y, z, w]; rotates camera vectors (x right, y down, z forward) into ICRS.
     """
@@ -29,24 +29,24 @@ class SkyCamera(Lens):
         return quaternion_matrix(self.quaternion_icrs)
 
     def rays(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Unit vectors in the camera frame, shape (..., 3), of pixels of the image as stored."""
+        """Compute unit vectors in the camera frame, (..., 3), of pixels of the stored image."""
         rays = super().rays(x, y)
         return np.asarray(rays / np.linalg.norm(rays, axis=-1, keepdims=True))
 
     def to_sky(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Unit vectors in ICRS, shape (..., 3), of pixels of the image as stored."""
+        """Compute unit vectors in ICRS, shape (..., 3), of pixels of the image as stored."""
         return np.asarray(self.rays(x, y) @ self.matrix.T)
 
     def project(self, vectors_icrs: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Pixels of directions (..., 3) in ICRS, also outside the image.
+        """Project directions (..., 3) in ICRS to pixels, which may be outside the image.
 
-        NaN behind the camera and beyond what the lens model can tell.
+        NaN behind the camera and outside the valid range of the lens model.
         """
         local = np.asarray(vectors_icrs, float) @ self.matrix
         return self.image_of(np.where(self.holds(local)[..., None], local, np.nan))
 
     def sees(self, x: ArrayLike, y: ArrayLike, margin_px: float = 0.0) -> BoolArray:
-        """Whether pixels lie in the image, or within a margin around it; NaN do not."""
+        """Whether pixels are inside the image or within a margin around it; False for NaN."""
         px, py = np.asarray(x, float), np.asarray(y, float)
         low = -0.5 - margin_px
         inside = (px >= low) & (px <= self.width_px - 1 - low)
@@ -55,14 +55,11 @@ class SkyCamera(Lens):
     def find_in_view(
         self, vectors_icrs: FloatArray, margin_px: float = 0.0
     ) -> tuple[IndexArray, FloatArray, FloatArray]:
-        """Numbers and pixels of those of many directions (n, 3) that lie in the image.
-
-        Or within a margin around it.
-        """
+        """Find directions (n, 3) inside the image or within a margin: indices and pixels x, y."""
         right, bottom = self.width_px - 1.0, self.height_px - 1.0
         corners = self.to_sky([0.0, right, 0.0, right], [0.0, 0.0, bottom, bottom])
         reach = np.arccos(np.clip((corners @ self.centre_icrs).min(), -1.0, 1.0))
-        # Half a degree is more than what distorted borders stand out
+        # Half a degree allows for borders that lens distortion curves outwards
         reach = min(reach + 0.01 + margin_px / self.focal_px, np.pi)
         near = np.flatnonzero(vectors_icrs @ self.centre_icrs > np.cos(reach))
         x, y = self.project(vectors_icrs[near])
@@ -100,7 +97,7 @@ class SkyCamera(Lens):
 
     @property
     def fov_x_deg(self) -> float:
-        """Angle between the middles of the left and the right edge, both halves added."""
+        """Horizontal field of view: sum of the angles from the centre to left and right edge."""
         mx, my = (self.width_px - 1) / 2.0, (self.height_px - 1) / 2.0
         first, middle, last = self.rays([-0.5, mx, self.width_px - 0.5], [my, my, my])
         halves = [
@@ -110,13 +107,13 @@ class SkyCamera(Lens):
 
 
 def sky_vectors(ra_deg: ArrayLike, dec_deg: ArrayLike) -> FloatArray:
-    """Unit vectors of right ascensions and declinations (degrees), shape (..., 3)."""
+    """Convert right ascensions and declinations (degrees) to unit vectors, shape (..., 3)."""
     ra, dec = np.radians(np.asarray(ra_deg, float)), np.radians(np.asarray(dec_deg, float))
     return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
 
 
 def matrix_quaternion(matrix: FloatArray) -> tuple[float, float, float, float]:
-    """Unit quaternion [x, y, z, w], w >= 0, of a rotation matrix of shape (3, 3)."""
+    """Convert a rotation matrix, shape (3, 3), to a unit quaternion [x, y, z, w], w >= 0."""
     from scipy.spatial.transform import Rotation
 
     x, y, z, w = Rotation.from_matrix(matrix).as_quat(canonical=True).tolist()
@@ -124,6 +121,6 @@ def matrix_quaternion(matrix: FloatArray) -> tuple[float, float, float, float]:
 
 
 def solid_angle(lens: Lens) -> float:
-    """Steradians of the picture, distortion left out."""
+    """Compute the solid angle of the image, steradians, without distortion."""
     w, h = lens.width_px / 2.0 / lens.focal_px, lens.height_px / 2.0 / lens.focal_px
     return float(4.0 * np.arcsin(w * h / np.sqrt((1.0 + w * w) * (1.0 + h * h))))

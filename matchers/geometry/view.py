@@ -1,4 +1,4 @@
-"""What is seen of a night-light map: through a camera, along rays, or all around a position.
+"""Rendering of a night-light map through a camera or along given rays.
 
 References
 ----------
@@ -18,7 +18,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import surface_to_lonlat
 from matchers.geometry.light_grid import LightGrid
 
-# Rays are traced on a lattice of this spacing, and interpolated between
+# Spacing of the lattice on which rays are traced; positions between nodes are interpolated
 LATTICE_PX = 4
 EVERYWHERE = np.zeros((0, 0), bool)
 
@@ -26,24 +26,24 @@ EVERYWHERE = np.zeros((0, 0), bool)
 def render_known(
     levels: Sequence[LightGrid], camera: Camera, supersample: int = 2
 ) -> tuple[FloatImage, FloatImage]:
-    """The map's lights through a camera, and which pixels show ground that the map holds.
+    """Render the map through a camera, with a mask of the pixels that the map covers.
 
-    Every pixel takes the pyramid level whose pixels are about as wide as its own footprint is
-    narrow; the long way of a slanted footprint is covered by supersampling.
+    For each pixel, the pyramid level is chosen by the short side of the pixel's footprint.
+    Supersampling covers the long side of a slanted footprint.
 
     Parameters
     ----------
     levels : sequence of LightGrid
         A map pyramid, finest first.
     supersample : int
-        Samples a pixel along each axis.
+        Samples per pixel along each axis.
 
     Returns
     -------
     light : ndarray of float32, shape (h, w)
         Mean log radiance, 0 for the sky and outside the map.
     known : ndarray of float32, shape (h, w)
-        0 where the map has no data and beyond the window's edge, else 1, the sky included.
+        0 where the map has no data and outside the window, else 1, including the sky.
     """
     s = supersample
     fine = camera.scaled(s, camera.width_px * s, camera.height_px * s) if s > 1 else camera
@@ -62,17 +62,18 @@ def draw(
     samples: int = 1,
     mean_side: bool = False,
 ) -> tuple[FloatImage, FloatImage]:
-    """Light of a map pyramid in an image (h, w), and how much of each pixel the map knows.
+    """Render a map pyramid into an image (h, w), with the covered share of each pixel.
 
     Parameters
     ----------
     ground_ecef_m : ndarray of float64, shape (n_y, n_x, 3)
-        What every ``step``-th sample of a `lattice` sees, NaN for the sky.
+        Ground points of every ``step``-th sample, on a `lattice`; NaN for the sky.
     samples : int
-        Along each side of a pixel.
+        Samples per pixel along each axis.
     mean_side : bool
-        Take the pyramid level that suits the mean side of a slanted footprint, not its narrow one:
-        its long side would blur towns into each other, its narrow one miss towns between samples.
+        Choose the pyramid level by the mean side of a slanted footprint instead of the short one.
+        The long side would blur towns into each other; the short side would miss towns between
+        samples.
     """
     from matchers.geometry import compiled_view
 
@@ -89,14 +90,15 @@ def draw(
 
 
 def lattice(size_px: int, step_px: int = LATTICE_PX) -> FloatArray:
-    """Pixels of the lattice along one side of an image; the last reaches past the far edge."""
+    """Make lattice positions along one side of an image; the last is beyond the far edge."""
     return np.arange(0.0, size_px + step_px, step_px)
 
 
 def stereographic_rays(x: ArrayLike, y: ArrayLike, focal_px: float) -> FloatArray:
-    """Unit vectors (z forward), (..., 3), of positions in a stereographic image (Snyder 1987).
+    """Compute unit rays (z forward), (..., 3), of a stereographic image (Snyder 1987).
 
-    Positions are pixels from its middle, right and down; the focal length is pixels a radian there.
+    Positions are pixels from the image centre, right and down. The focal length is in pixels per
+    radian at the centre.
     """
     # (u, v) is tan(theta / 2) times the direction
     u, v = np.asarray(x, float) / (2.0 * focal_px), np.asarray(y, float) / (2.0 * focal_px)

@@ -1,4 +1,4 @@
-"""Compiled: how an image changes with the pose, pixel by pixel."""
+"""Compiled derivatives of a rendered image by the pose parameters."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ f4, f8, i8 = types.float32, types.float64, types.int64
 def fill_design(
     view: Any, weight: Any, motion: Any, scale: Any, design: Any, weighted: Any
 ) -> None:
-    """Fill in how an image changes with its offset, its gain and the pose, and that by weight.
+    """Compute derivatives of an image by offset, gain and pose, and the same times the weight.
 
     Parameters
     ----------
     motion : ndarray of float64, shape (n_y, n_x, 2, p)
-        Pixels per unit of each parameter on a lattice from corner to corner.
+        Pixel motion per unit of each parameter, on a lattice from corner to corner.
     scale : ndarray of float64, shape (p,)
         Units of the parameters.
     design, weighted : ndarray of float32, shape (2 + p, h, w)

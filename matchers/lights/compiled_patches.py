@@ -1,4 +1,4 @@
-"""Compiled: what the patches of a photo say of the places that rotations carry them to."""
+"""Compiled correlation of a photo's patches with the reference under rotation hypotheses."""
 
 from __future__ import annotations
 
@@ -41,28 +41,28 @@ def fill_best_matches(
     best: Any,
     which: Any,
 ) -> None:
-    """Fill in how well each patch of a photo looks like what it falls on, and on what.
+    """Find the best correlation of each patch with nearby reference points, and the point.
 
     Parameters
     ----------
     distance, places : ndarray, shape (v, n, k)
-        The nearest places of the reference to each patch under each rotation.
+        Distance and index of the reference points nearest to each patch under each rotation.
     reach : ndarray of float64, shape (v, n)
-        How near they must be; 0 for a patch that has no say.
+        Maximum distance; 0 to exclude a patch.
     rotations : ndarray of float64, shape (v, 3, 3)
     frames : ndarray of float64, shape (m, 3, 3)
-        Of the reference's places.
+        Local frames of the reference points.
     right : ndarray of float64, shape (n, 3)
-        Where each patch has its right.
+        Direction of the right side of each patch.
     coefficients : ndarray of int8, shape (harmonics, m, c)
     asked : ndarray of float32, shape (n, harmonics, 2, c)
-        What coefficients are multiplied by for the real and the imaginary part of a spectrum.
+        Factors of the coefficients for the real and the imaginary part of a cross-spectrum.
     turns_rad : ndarray of float64
-        That are tried beside the one that the rotation means.
+        Angles to try relative to that of the rotation.
     best : ndarray of float64, shape (v, n)
-        Correlations, -1 before.
+        Output: correlations; must be -1 on entry.
     which : ndarray of int, shape (v, n)
-        Which of the nearest places it is, 0 before.
+        Output: which of the nearest points it is; must be 0 on entry.
     """
     harmonics, _, width = coefficients.shape
     real, imaginary = np.empty(harmonics), np.empty(harmonics)

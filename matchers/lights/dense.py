@@ -1,13 +1,13 @@
-"""Dense search of the view sphere for the attitudes at which the photo fits the map.
+"""Dense search of the view sphere for attitudes at which the photo correlates with the map.
 
-From a camera position the map is seen on tiles around a grid of boresights; the photo's small light
-image, turned to many rolls, is compared with every tile at every shift by masked normalised
-cross-correlation, computed by FFT (Padfield 2012).
+For a camera position, the map is rendered on tiles around a grid of boresights. The photo's small
+light image, rotated to many roll angles, is compared with each tile at each shift by masked
+normalised cross-correlation, computed by FFT (Padfield 2012).
 
-Tiles are stereographic: a direction at an angle theta from the boresight lies at the radius
-``2 f tan(theta / 2)``. Unlike a pinhole's this projection keeps shapes everywhere, so the photo,
-brought to it about its own axis, is found far from the tile's centre by a shift and a turn alone:
-few large tiles cover the view sphere.
+Tiles are stereographic: a direction at an angle theta from the boresight is at the radius
+``2 f tan(theta / 2)``. This projection is conformal, so shapes are preserved everywhere. A photo in
+stereographic projection about its own axis therefore matches a tile, even far from the tile's
+centre, after a shift and a rotation only. A few large tiles thus cover the view sphere.
 """
 
 from __future__ import annotations
@@ -37,40 +37,40 @@ from matchers.lights.photo_light import detail
 
 @dataclass(frozen=True, kw_only=True)
 class DenseParameters:
-    """How finely the dense search looks."""
+    """Resolution and thresholds of the dense search."""
 
     template_px: int = 64  # long side of the photo's small light image
-    # The template is turned in steps so small that its corners are off by at most this, about the
-    # blur: 11 telephoto frames of the training half were ranked alike by 6, 9 and 12 degrees of
-    # 32 px
+    # Maximum error of the template's corners due to the roll step, about as large as the blur.
+    # Steps of 6, 9 and 12 degrees at 32 px ranked 11 telephoto frames of the training half alike
     corner_px: float = 2.1
-    # What lies in the template's corners may be off by this share of its half diagonal where the
-    # template lies in the corner of a tile: sets how large tiles are
+    # Maximum displacement of the template's corners if the template is in the corner of a tile, as
+    # a share of its half diagonal; determines the tile size
     displaced_share: float = 0.06
-    # Tiles reach beyond half a step, since neighbours in other rings do not face each other
+    # Tiles extend beyond half a step, since boresights of adjacent rings are not aligned
     tile_overlap: float = 1.2
-    max_tile_px: int = 256  # all turns of a larger tile leave the processor's cache
-    max_off_nadir_deg: float = 70.0  # of boresights: the horizon of the ISS
-    peaks_per_view: int = 3  # of every tile and roll
-    peak_reach_px: int = 3  # they are farther apart than this
+    max_tile_px: int = 256  # larger tiles at all rolls do not fit into the processor's cache
+    max_off_nadir_deg: float = 70.0  # maximum of boresights: the horizon of the ISS
+    peaks_per_view: int = 3  # peaks per tile and roll
+    peak_reach_px: int = 3  # minimum separation of these peaks
     smooth_px: float = 0.8  # blur of both images, template pixels
-    # Broader structure is taken out of both images, template pixels: five photographs with known
-    # places
+    # Scale above which structure is removed from both images, template pixels; chosen on five
+    # photographs with known positions
     detail_px: float = 4.0
-    min_light: float = 0.02  # log10(1 + L): tiles whose brightest pixel is darker hold no lights
-    # The map under a template must vary by this, and by this share of the whole tile's spread
+    min_light: float = 0.02  # log10(1 + L): tiles with a lower maximum do not contain lights
+    # Minimum spread of the map under a template, absolute and relative to the tile's spread
     min_spread: float = 0.01
     min_spread_share: float = 0.1
-    min_ground: float = 0.02  # share of a tile that the map holds, for it to be looked at
-    min_overlap: float = 0.6  # share of a template that must lie on such ground
-    # Opposite rolls share one window for the map's spread unless half a turn changes this share of
-    # the mask: with sky or hardware on one side it would be taken where the photo shows nothing
+    min_ground: float = 0.02  # minimum share of a tile covered by the map
+    min_overlap: float = 0.6  # minimum share of a template on covered ground
+    # Opposite rolls share one window for the map's spread, unless a rotation by 180 degrees changes
+    # more than this share of the mask. With sky or hardware on one side, the shared window would
+    # include areas where the photo is masked
     max_turned_share: float = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peak:
-    """One candidate attitude of the coarse search."""
+    """A candidate attitude of the coarse search."""
 
     score: float
     camera: Camera
@@ -78,9 +78,9 @@ class Peak:
 
 @dataclass(frozen=True)
 class TurnedTemplates:
-    """Spectra of the photo's template at every roll, and of fewer windows, for tiles of one size.
+    """Spectra of the photo's template and its windows at all rolls, for tiles of one size.
 
-    Where there are windows for half of the rolls, they serve the opposite ones, too.
+    There may be windows for half of the rolls only. They then also serve the opposite rolls.
     """
 
     rolls_deg: FloatArray
@@ -88,13 +88,13 @@ class TurnedTemplates:
     image_spectra: NDArray[np.complex64]
     window_spectra: NDArray[np.complex64]
     window_pixels: FloatImage
-    side_px: int  # of a turned template
-    fft_px: int  # of a tile
-    step_deg: float  # between boresights of tiles
+    side_px: int  # side of a rotated template
+    fft_px: int  # side of a tile
+    step_deg: float  # step between boresights of tiles
 
     @cached_property
     def square_spectra(self) -> NDArray[np.complex64]:
-        """Spectra of the templates' squares."""
+        """Spectra of the squared templates."""
         return np.conj(fft.rfft2(self.images**2))
 
 
@@ -105,14 +105,14 @@ def search(
     directions: FloatArray,
     parameters: DenseParameters,
 ) -> Iterator[Peak]:
-    """Candidate attitudes of a camera at a known position.
+    """Search candidate attitudes of a camera at a known position.
 
     Parameters
     ----------
     photo : Camera
         Camera of the *template* (its size and focal length); its attitude is not used.
     directions : ndarray of float64, shape (n, 2)
-        Off-nadir angles and azimuths of the tiles.
+        Off-nadir angles and azimuths of the tiles, degrees.
 
     Yields
     ------
@@ -149,9 +149,9 @@ def search(
                     scores[roll, top:bottom, left:right] = -1.0
     found.sort(reverse=True)
     for value, tile, roll, i, j in found:
-        # Where the template's centre lies in the tile, in tan(theta / 2)
+        # Position of the template's centre in the tile, in units of tan(theta / 2)
         v, u = ((at + 0.5 * (templates.side_px - side)) / (2.0 * photo.focal_px) for at in (i, j))
-        # Shortest turn that carries the tile's axis (0, 0, 1) there, then the roll
+        # Smallest rotation of the tile's axis (0, 0, 1) to that position, then the roll
         share = 2.0 * math.atan(math.hypot(u, v)) / max(math.hypot(u, v), 1e-12)
         there = turn_camera(with_attitude(photo, attitudes[tile]), (-v * share, u * share, 0.0))
         camera = turn_camera(there, (0.0, 0.0, math.radians(float(templates.rolls_deg[roll]))))
@@ -159,15 +159,15 @@ def search(
 
 
 def spread_boresights(step_deg: float, nearest_deg: float, farthest_deg: float) -> FloatArray:
-    """Directions spread evenly over a zone of the view sphere, the inner ones first.
+    """Distribute directions evenly over a zone of the view sphere, inner ones first.
 
     Parameters
     ----------
     step_deg : float
-        Largest spacing of the rings and along them.
+        Maximum spacing between rings and along rings.
     nearest_deg, farthest_deg : float
-        Off-nadir angles that the zone reaches between; every direction in it is within about half
-        a step, along and across the rings, of one of those returned.
+        Range of off-nadir angles of the zone. Each direction in it is within about half a step,
+        along and across the rings, of a returned direction.
 
     Returns
     -------
@@ -190,12 +190,12 @@ def spread_boresights(step_deg: float, nearest_deg: float, farthest_deg: float) 
 def choose_templates(
     template: FloatImage, mask: FloatImage, focal_px: float, parameters: DenseParameters
 ) -> TurnedTemplates:
-    """Turned templates, and how large and dense tiles of a focal length are for them.
+    """Make rotated templates, and choose the size and spacing of tiles for a focal length.
 
     Parameters
     ----------
     template, mask : ndarray of float32, shape (h, w)
-        The photo's small light image and what of it counts.
+        The photo's small light image and its mask, 1 for valid pixels.
     focal_px : float
         Focal length of that image, pixels.
 
@@ -204,9 +204,9 @@ def choose_templates(
     TurnedTemplates
     """
     p, diagonal = parameters, float(np.hypot(*template.shape))
-    # Between stereographic images about two axes, an angle theta apart, a photo's centre is
-    # enlarged by 1 + a^2 with a = tan(theta / 2), and a point at t = tan(phi / 2) from it is
-    # displaced by a further a t of that distance. Of a square grid's cells the corners are
+    # Consider stereographic projections about two axes an angle theta apart. At the photo's centre
+    # the scale differs by 1 + a^2 with a = tan(theta / 2), and a point at t = tan(phi / 2) from the
+    # centre is displaced by a further a t of that distance. In a square grid, the cell corners are
     # farthest from a node
     t = math.tan(0.5 * math.atan(0.5 * diagonal / focal_px))
     a = 0.5 * (math.sqrt(t * t + 4.0 * p.displaced_share) - t)
@@ -214,7 +214,7 @@ def choose_templates(
     side = math.ceil(diagonal) | 1
     reach_px = min(4.0 * focal_px * math.tan(0.25 * reach_rad), p.max_tile_px - side)
     fft_px = int(fft.next_fast_len(int(side + reach_px), real=True))
-    # As many opposite ones, such that corners are off by at most some pixels
+    # An even number of rolls, in pairs of opposite ones, with a corner error of at most `corner_px`
     rolls = 2 * math.ceil(180.0 / math.degrees(2.0 * p.corner_px / (0.5 * diagonal)))
     rolls_deg = np.arange(rolls) * 360.0 / rolls
     images, windows = np.zeros((2, rolls, fft_px, fft_px), np.float32)
@@ -245,9 +245,9 @@ def choose_templates(
 
 
 def project_stereographic(image: FloatImage, focal_px: float) -> FloatImage:
-    """A pinhole image, brought to the stereographic projection about its middle; 0 outside of it.
+    """Reproject a pinhole image to stereographic projection about its centre; 0 outside.
 
-    The scale at the middle stays.
+    The scale at the centre is preserved.
     """
     height, width = image.shape
     x = np.arange(width, dtype=np.float32) - (width - 1) / 2.0
@@ -266,12 +266,12 @@ def correlate(
     templates: TurnedTemplates,
     parameters: DenseParameters,
 ) -> FloatImage:
-    """Normalised cross-correlation of a tile with a template at every roll and shift.
+    """Compute normalised cross-correlation of a tile with the template at each roll and shift.
 
-    Of a tile that is all ``ground``, the spread is taken about 0, the mean of a tile without broad
-    structure: a sum less for every window, and never above the correlation about the mean under
-    the template. Otherwise mean and spread of template and tile are taken where both exist
-    (Padfield 2012, eq. 6-12).
+    ``ground`` is None if the map covers the whole tile. The spread is then taken about 0, which is
+    the mean of a tile without broad structure. This saves one sum per window, and the result never
+    exceeds the correlation about the mean under the template. Otherwise mean and spread of template
+    and tile are taken over pixels where both exist (Padfield 2012, eq. 6-12).
     """
     side = len(tile)
     n = side - templates.side_px + 1
@@ -279,16 +279,16 @@ def correlate(
     least = max(parameters.min_spread, parameters.min_spread_share * float(tile.std())) ** 2
 
     def sweep(image: FloatImage, kernels: NDArray[np.complex64]) -> FloatImage:
-        """The first n rows and columns: no other row is made."""
+        """Correlate, computing only the first n rows and columns."""
         rows = fft.ifft(fft.rfft2(image) * kernels, axis=-2, overwrite_x=True)[..., :n, :]
         return np.asarray(fft.irfft(rows, side, axis=-1)[..., :n], np.float32)
 
     if ground is None:
         spread = np.maximum(sweep(tile * tile, templates.window_spectra), least * pixels)
         np.sqrt(spread, out=spread)
-        spread[spread == 0.0] = np.inf  # a template that is masked all over is like nothing
+        spread[spread == 0.0] = np.inf  # a fully masked template has correlation 0
         product = sweep(tile, templates.image_spectra)
-        # A window serves the rolls that are as many apart as there are windows
+        # Window k serves rolls k, k + n, ... for n windows
         return (product.reshape(-1, *spread.shape) / spread).reshape(product.shape)
     window = np.arange(len(templates.rolls_deg)) % len(pixels)
     lit = tile * ground

@@ -1,7 +1,8 @@
-"""Dense alignment: move the camera until the rendered map correlates best with the photo.
+"""Dense alignment of a camera by maximising the correlation of photo and rendered map.
 
-Gauss-Newton on the normalised correlation: the rendered image's change with the camera is its
-gradient times the motion of the ground points, so one rendering an iteration is enough.
+It uses Gauss-Newton steps on the normalised correlation. The derivative of the rendered image by
+the pose is the image gradient times the motion of the ground points. One rendering per iteration is
+therefore sufficient.
 
 References
 ----------
@@ -27,9 +28,9 @@ from matchers.lights.photo_light import count_around, detail, normalize_contrast
 
 @dataclass(frozen=True, kw_only=True)
 class Alignment:
-    """A camera and how well the map rendered through it correlates with the photo.
+    """A camera, and the correlation of the map rendered through it with the photo.
 
-    ``even_ncc`` is the correlation of both pictures with their contrast evened, see
+    ``even_ncc`` is the correlation after contrast normalisation of both images, see
     `matchers.lights.photo_light.normalize_contrast`.
     """
 
@@ -39,7 +40,7 @@ class Alignment:
 
 
 def correlation(photo: FloatImage, view: FloatImage, weight: FloatImage) -> float:
-    """Weighted correlation coefficient of two images."""
+    """Compute the weighted correlation coefficient of two images."""
     total = float(weight.sum(dtype=float))
     if total <= 0.0:
         return 0.0
@@ -69,17 +70,17 @@ def align(
     photo, weight : ndarray of float32, shape (h, w)
         The photo's light image and the weight of its pixels.
     prior : PosePrior
-        Belief about position and focal length, for an image of that size.
+        Prior of position and focal length, for an image of that size.
     smooth_px : float
         Blur of the rendered image.
     detail_px : float
-        Scale of the structure that is taken out of the rendered image, as it was out of the
-        photo; 0 for none.
+        Scale above which structure is removed from the rendered image, the same as for the photo;
+        0 to keep it.
 
     Returns
     -------
     Alignment
-        The best camera on the way, never worse than the start.
+        The camera with the highest correlation of all iterations, including the start.
     """
     best: Alignment | None = None
     best_view: tuple[FloatImage, FloatImage] | None = None
@@ -92,7 +93,7 @@ def align(
         if detail_px > 0.0:
             view = detail(view, detail_px, weight, broad)
         counted = weight * known
-        if counted.sum() < 0.3 * weight.sum():  # a correlation over less says too little
+        if counted.sum() < 0.3 * weight.sum():  # too little overlap for a reliable correlation
             break
         ncc = correlation(photo, view, counted)
         if best is not None and ncc <= best.ncc + 1e-5 and iteration > 2:
@@ -125,7 +126,7 @@ def gauss_newton_step(
     prior: PosePrior,
     free: BoolArray,
 ) -> FloatArray | None:
-    """One step of all free parameters; None where the images say nothing."""
+    """Compute one step of all free parameters; None if the images do not constrain them."""
     from matchers.geometry.compiled_view import fill_views
     from matchers.lights.compiled_gauss_newton import fill_design
 
@@ -146,20 +147,20 @@ def gauss_newton_step(
     design, weighted = (each.reshape(len(design), -1) for each in (design, weighted))
     normal = (weighted @ design.T).astype(float)
     right = (weighted @ photo.ravel()).astype(float)
-    # Gain of the view against the photo, and the variance that it leaves
+    # Offset and amplitude that fit the view to the photo, and the residual variance
     (a, b), (_, c) = normal[:2, :2].tolist()
     first, second = right[:2].tolist()
     area = a * c - b * b
-    if area <= 1e-6 * a * c:  # the view is even
+    if area <= 1e-6 * a * c:  # the view is constant
         return None
     offset, amplitude = (c * first - b * second) / area, (a * second - b * first) / area
     if amplitude <= 1e-6:
         return None
     left = float((weight * photo**2).sum()) - offset * first - amplitude * second
     noise = max(left / max(float(weight.sum()), 1.0), 1e-9)
-    # Unknowns of the linear system are amplitude x step / scale; the prior acts on the step
-    # Neighbouring pixels of blurred images are not independent: an area of about 3 x 3 px counts
-    # once, and at most 400 of them do
+    # Unknowns of the linear system are amplitude x step / scale; the prior applies to the step.
+    # Neighbouring pixels of blurred images are not independent: assume one independent sample per
+    # about 3 x 3 px, and at most 400 of them
     per_sample = max(9.0, view.size / 400.0)
     departure = prior.departure(camera)[columns] / scale
     stiffness = np.where(np.isfinite(sigmas), noise * per_sample / amplitude**2, 1e-9)
@@ -174,5 +175,5 @@ def gauss_newton_step(
     step = np.zeros(PARAMETERS)
     step[columns] = solution[2:] / solution[1] * scale
     largest = float(np.abs(motion @ step[columns]).max())
-    limit = 0.08 * max(view.shape)  # the linearisation holds for a few pixels
+    limit = 0.08 * max(view.shape)  # the linearisation is valid for a few pixels
     return step * min(1.0, limit / max(largest, 1e-9))

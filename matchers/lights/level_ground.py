@@ -1,8 +1,8 @@
-"""A photo's ground as seen from a height where nothing but the way down is known.
+"""Ground coordinates of a photo for which only altitude and nadir direction are known.
 
-In the level frame the Earth is a sphere about the origin and the camera stands on the z axis. A
-rotation that carries the photo's points from there onto the towns of the Earth places the camera:
-the third axis points to its nadir, the turn about it is its azimuth.
+In the level frame the Earth is a sphere about the origin, and the camera is on the z axis. A
+rotation that maps the photo's points from there onto towns on the Earth determines the camera pose:
+the third axis gives the nadir point, and the rotation about it gives the azimuth.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from matchers.points.asterisms import lengths
 
 @dataclass(frozen=True, kw_only=True)
 class PlaneParameters:
-    """How a photo is drawn on its ground."""
+    """Parameters of the projection of a photo onto its ground plane."""
 
     max_half_px: int = 260
-    outline_points: int = 17  # along each side, to find out how far the ground reaches
-    min_points: int = 10  # of these, on ground
-    min_cosine: float = 0.15  # of incidence: ground that is seen flatter is left out
+    outline_points: int = 17  # samples per side, to find the extent of the ground
+    min_points: int = 10  # minimum number of these samples on the ground
+    min_cosine: float = 0.15  # minimum cosine of incidence of ground that is used
 
 
 USUAL = PlaneParameters()
 
 
 def level_axes(nadir: ArrayLike) -> FloatArray:
-    """Rotation (3, 3) from the camera's frame (x right, y down, z forward) to the level frame.
+    """Compute the rotation (3, 3) from the camera frame to the level frame.
 
-    Its z axis points away from ``nadir``; its x axis lies along the picture's rows, or where these
-    point down, along its columns.
+    The camera frame has x right, y down, z forward. The z axis of the level frame points away from
+    ``nadir``. Its x axis is along the image rows, or along the columns if the rows point down.
     """
     down = np.asarray(nadir, float)
     down = down / np.linalg.norm(down)
@@ -54,9 +54,9 @@ def level_axes(nadir: ArrayLike) -> FloatArray:
 def ground_points(
     camera: Camera, axes: FloatArray, altitude_km: float, x: ArrayLike, y: ArrayLike
 ) -> FloatArray:
-    """What pixels (n,) see, as unit vectors (n, 3) of the level frame; NaN for the sky.
+    """Intersect pixels (n,) with the ground, unit vectors (n, 3) of the level frame; NaN for sky.
 
-    Of the camera only its lens is used; ``axes`` are those of `level_axes`.
+    Only the lens of the camera is used. ``axes`` are those of `level_axes`.
     """
     rays = camera.rays(x, y) @ axes.T
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
@@ -71,10 +71,10 @@ def ground_points(
 def place_camera(
     camera: Camera, axes: FloatArray, altitude_km: float, rotation: FloatArray
 ) -> Camera:
-    """The camera where a rotation (3, 3) of the level frame into ECEF puts it.
+    """Compute the camera pose from a rotation (3, 3) of the level frame into ECEF.
 
-    Of the camera its lens and size count; ``axes`` are those of `level_axes`, the altitude is above
-    the ellipsoid.
+    Only lens and image size of the camera are used. ``axes`` are those of `level_axes`. The
+    altitude is above the ellipsoid.
     """
     lon, lat = surface_to_lonlat(rotation[:, 2])
     x, y, z = geodetic_to_ecef(lon, lat, 1e3 * altitude_km).tolist()
@@ -83,12 +83,11 @@ def place_camera(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GroundPlane:
-    """A photo as a map of its ground.
+    """A photo projected onto a plane tangent to the ground.
 
-    values, weight: Light and what counts of it, shape (h, w).
-    axes: Rows: the plane's right, its up, and the point where it touches, in the level frame, shape
-        (3, 3).
-    pixel_km: Size of its pixels.
+    values, weight: Light and weight of the pixels, shape (h, w).
+    axes: Rows are right, up and tangent point of the plane, in the level frame, shape (3, 3).
+    pixel_km: Pixel size.
     """
 
     values: FloatImage
@@ -97,7 +96,7 @@ class GroundPlane:
     pixel_km: float
 
     def points(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Unit vectors of the level frame at pixels, shape (n, 3)."""
+        """Convert pixels to unit vectors of the level frame, shape (n, 3)."""
         height, width = self.values.shape
         step = self.pixel_km / EARTH_RADIUS_KM
         right = (np.asarray(x, float) - (width - 1) / 2.0) * step
@@ -110,9 +109,9 @@ class GroundPlane:
 def ground_plane(
     image: LightImage, camera: Camera, axes: FloatArray, altitude_km: float, pixel_km: float
 ) -> GroundPlane | None:
-    """Draw a photo on its ground; None where it shows hardly any, or all of it too flat.
+    """Project a photo onto its ground plane; None if too little ground has a small incidence.
 
-    Of the camera only its lens is used; ``axes`` are those of `level_axes`.
+    Only the lens of the camera is used. ``axes`` are those of `level_axes`.
     """
     height, width = image.values.shape
     count = USUAL.outline_points
@@ -132,7 +131,7 @@ def ground_plane(
     half_x, half_y = np.minimum(half, USUAL.max_half_px).astype(int)
     empty = np.zeros((2 * half_y + 1, 2 * half_x + 1), np.float32)
     drawn = GroundPlane(values=empty, weight=empty, axes=plane, pixel_km=pixel_km)
-    # Rays are traced on a lattice, and interpolated between
+    # Rays are traced on a lattice and interpolated between its nodes
     nodes = (lattice(2 * half + 1) for half in (half_x, half_y))
     there = drawn.points(*np.meshgrid(*nodes))
     high = 1.0 + altitude_km / EARTH_RADIUS_KM
@@ -157,7 +156,7 @@ def ground_plane(
 
 
 def incidence_cosine(points: FloatArray, altitude_km: float) -> FloatArray:
-    """Cosines of the angles at which a camera sees points (..., 3) of its level frame."""
+    """Compute cosines of the incidence at points (..., 3) of the camera's level frame."""
     high = 1.0 + altitude_km / EARTH_RADIUS_KM
     up = points[..., 2]
     return np.asarray((high * up - 1.0) / np.sqrt(high * high - 2.0 * high * up + 1.0))

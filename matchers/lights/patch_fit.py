@@ -1,4 +1,4 @@
-"""Fine camera from patch matches: robust least squares over the physical unknowns."""
+"""Camera refinement from patch matches by robust least squares over the pose parameters."""
 
 from __future__ import annotations
 
@@ -16,32 +16,34 @@ from matchers.lights.patches import PatchMatches
 
 @dataclass(frozen=True, kw_only=True)
 class PatchFitParams:
-    """How a camera is fitted to patches, and fitted again without some of them."""
+    """Parameters of the camera fit to patches, and of its refits without some of them."""
 
-    # A match is never better than this: map pixels, light growth and parallax of towns on hills
+    # Minimum error of a match, due to map pixels, growth of towns and parallax of towns on hills
     floor_px: float = 0.25
     min_matches: int = 4
 
 
 PATCH_FIT = PatchFitParams()
-# The Cauchy weight that tames wrong matches; 2.5 sigmas are usual. Refits begin at the solution
+# Scale of the Cauchy weight against wrong matches; 2.5 sigma is common. Refits start at the
+# solution
 FIT = PoseOptions(outlier_sigmas=2.5, max_rounds=12, converged=1e-4)
 REFIT = replace(FIT, converged=1e-3)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Refinement:
-    """A fine camera, what it was fitted to and how sure it is.
+    """A refined camera with its matches, residuals and uncertainty.
 
-    rendered: The camera whose view the patches were taken from: the start of the last round.
-    covariance: Of the pose parameters, the prior included, scaled by the residuals where these are
+    rendered: Camera whose view the patches were taken from, at the start of the last round.
+    covariance: Covariance of the pose parameters including the prior, scaled up if residuals are
         larger than expected, shape (10, 10).
-    matches: Patches of the last round, as found before its step.
-    residual_px: What the solution leaves of them, shape (n, 2).
-    weights: Robust weight of each, in (0, 1], shape (n,).
-    prior: What was believed before.
-    free: The unknowns, shape (10,).
-    alternative_log10_odds: Of what a last look at the widest reach fits, against this camera.
+    matches: Patch matches of the last round, before its step.
+    residual_px: Residuals of the matches after the fit, shape (n, 2).
+    weights: Robust weight of each match, in (0, 1], shape (n,).
+    prior: Prior of the pose.
+    free: Parameters that were fitted, shape (10,).
+    alternative_log10_odds: Odds, against this camera, of the alternative fitted in a final search
+        at maximum reach.
     """
 
     camera: Camera
@@ -71,9 +73,9 @@ def fit_to_patches(
 ) -> Refinement:
     """Fit the pose to patch matches, see `matchers.geometry.pose_fit.fit_pose`.
 
-    Patches that overlap tell the same twice: each counts by the inverse of what lies on it. The
-    camera is the one that the matches were rendered with, and where the fit starts if nothing else
-    is given.
+    Overlapping patches are not independent, so each is weighted by the inverse of its total overlap
+    with all patches. ``camera`` is the one with which the view of the matches was rendered. The fit
+    starts there unless ``start`` is given.
     """
     ground = camera.pixel_to_ecef(matches.x, matches.y)
     visible = np.isfinite(ground[:, 0])
@@ -108,9 +110,9 @@ def refit_without(
     free: BoolArray,
     start: Camera,
 ) -> tuple[Camera, ...]:
-    """Cameras fitted as by `fit_to_patches` without some of the patches, shape (n,), each.
+    """Fit cameras as `fit_to_patches` does, each without some of the patches, masks of shape (n,).
 
-    They begin at a solution, and end sooner than that.
+    The fits start at a solution, and use a looser convergence criterion.
     """
     ground = camera.pixel_to_ecef(matches.x, matches.y)
     visible = np.isfinite(ground[:, 0])
@@ -134,22 +136,23 @@ def refit_without(
 
 
 def state_noise(matches: PatchMatches) -> tuple[FloatArray, FloatArray]:
-    """Covariance of every match, shape (n, 2, 2), never below the floor, and what whitens it."""
+    """Compute covariances of matches with the minimum error added, and their whitening matrices."""
     noise = matches.covariance + PATCH_FIT.floor_px**2 * np.eye(2)
     return noise, make_whitening(noise)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Refits:
-    """A camera, and those of the same fit without one part of the picture each."""
+    """A camera, and jackknife refits, each without one part of the image."""
 
     camera: Camera
     without: tuple[Camera, ...]
 
     def covariance_px(self, ground_ecef_m: FloatArray) -> FloatArray:
-        """Of where the camera sees places (k, 3), square pixels of the fitted image, (k, 2, 2).
+        """Compute the jackknife covariance of projected points (k, 3), square pixels, (k, 2, 2).
 
-        It has one degree of freedom less than there are refits.
+        Pixels are those of the fitted image. The degrees of freedom are the number of refits minus
+        one.
         """
         count = len(self.without)
         here, *there = (
@@ -161,25 +164,25 @@ class Refits:
 
 
 def jackknife(refinement: Refinement, groups: IndexArray, max_parts: int = 16) -> Refits | None:
-    """Fit a camera again without a part of the picture, each in turn.
+    """Refit a camera without each part of the image in turn (block jackknife).
 
-    The covariance of a least-squares fit holds where patches err as they say and apart from each
-    other. Towns grow on one side, a lone one pulls all patches that show it, and a string of them
-    may be taken for the next ones; a camera with many unknowns follows. What happens without them
-    tells by how much.
+    The covariance of a least-squares fit is valid if errors of patches are independent and have the
+    stated size. This is not so in practice: towns grow on one side, an isolated town shifts all
+    patches that contain it, and a row of towns may be matched to the adjacent ones. A camera with
+    many free parameters follows such errors. Refits without these lights show by how much.
 
     Parameters
     ----------
     groups : ndarray of int, shape (n,)
-        Light that each of its patches shows, see `matchers.lights.patches.group_patches`: patches
-        of one are left out together.
+        Light in each of the patches, see `matchers.lights.patches.group_patches`. Patches with the
+        same light are left out together.
     max_parts : int
-        Into so many the picture is cut at most, a power of two.
+        Maximum number of parts of the image, a power of two.
 
     Returns
     -------
     Refits or None
-        None where there are too few lights to leave any out.
+        None if there are too few lights for a jackknife.
 
     References
     ----------
@@ -192,7 +195,7 @@ def jackknife(refinement: Refinement, groups: IndexArray, max_parts: int = 16) -
     places = np.stack([matches.x[first], matches.y[first]], axis=-1)
     parts = [np.arange(len(found))]
     while 2 * len(parts) <= max_parts and any(len(part) > 1 for part in parts):
-        halves = []  # of halves, each across its longer side
+        halves = []  # split each part across its longer side
         for part in parts:
             axis = int(np.argmax(np.ptp(places[part], axis=0)))
             order = part[np.argsort(places[part, axis], kind="stable")]
@@ -207,6 +210,6 @@ def jackknife(refinement: Refinement, groups: IndexArray, max_parts: int = 16) -
         refinement.free,
         refinement.camera,
     )
-    if len(without) < 4:  # of how much refits differ fewer say nothing
+    if len(without) < 4:  # too few to estimate a spread
         return None
     return Refits(camera=refinement.camera, without=without)

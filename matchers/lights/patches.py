@@ -1,4 +1,4 @@
-"""Local agreement of photo and map: small patches, each moved to where it fits best."""
+"""Patch matching of photo and rendered map by normalised cross-correlation."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 
 from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 
-MIN_NCC = 0.35  # patches whose best correlation is lower hold no usable texture
+MIN_NCC = 0.35  # minimum peak correlation; patches below it do not have usable texture
 
 
 @dataclass(frozen=True, kw_only=True)
 class PatchMatches:
-    """Where patches of the rendered map lie in the photo.
+    """Matches of patches of the rendered map in the photo.
 
     x, y: Patch centres in the rendered view, pixels, shape (n,).
-    dx, dy: Photo position minus view position, pixels, sub-pixel, shape (n,).
-    covariance: Of (dx, dy), from the peak's height and curvature, shape (n, 2, 2).
+    dx, dy: Photo position minus view position, subpixel, in pixels, shape (n,).
+    covariance: Covariance of (dx, dy) from height and curvature of the peak, shape (n, 2, 2).
     ncc: Correlation at the peak, shape (n,).
     size_px: Side of the patches.
     """
@@ -36,11 +36,11 @@ class PatchMatches:
 
     @property
     def centres(self) -> IndexArray:
-        """Pixels (x, y) of the patches' middles in the view, shape (n, 2)."""
+        """Pixels (x, y) of the patch centres in the view, shape (n, 2)."""
         return np.stack([self.x, self.y], axis=-1).astype(np.intp)
 
     def chosen(self, which: BoolArray | IndexArray) -> PatchMatches:
-        """Some of the matches, by mask or index."""
+        """Select matches by mask or index."""
         columns = {name: column for name, column in vars(self).items() if name != "size_px"}
         return PatchMatches(
             size_px=self.size_px, **{name: column[which] for name, column in columns.items()}
@@ -48,9 +48,9 @@ class PatchMatches:
 
     @property
     def overlap(self) -> FloatArray:
-        """Share of their area that every two patches have in common, shape (n, n).
+        """Fraction of area shared by each pair of patches, shape (n, n).
 
-        So much of their errors they have in common, too.
+        It approximates the correlation of their errors.
         """
         across = 1.0 - np.abs(self.x[:, None] - self.x[None]) / self.size_px
         down = 1.0 - np.abs(self.y[:, None] - self.y[None]) / self.size_px
@@ -58,7 +58,7 @@ class PatchMatches:
 
 
 def measure_texture(view: FloatImage, weight: FloatImage, size_px: int) -> FloatImage:
-    """How well a patch about each pixel of a view differs from its neighbours; 0 where hidden.
+    """Compute the texture strength (minimum eigenvalue) around each pixel; 0 for masked patches.
 
     References
     ----------
@@ -69,7 +69,7 @@ def measure_texture(view: FloatImage, weight: FloatImage, size_px: int) -> Float
 
 
 def count_cells(along: int, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Cells across and down a picture (h, w) of which so many lie along its long side."""
+    """Number of grid cells across and down an image (h, w), given that along its long side."""
     height, width = shape
     longest = max(shape)
     return max(2, round(along * width / longest)), max(2, round(along * height / longest))
@@ -78,9 +78,10 @@ def count_cells(along: int, shape: tuple[int, ...]) -> tuple[int, int]:
 def choose_patches(
     texture: FloatImage, size_px: int, cells: tuple[int, int], reach_px: int
 ) -> IndexArray:
-    """The best-textured place (x, y) of every cell of a grid laid over a view, strongest first.
+    """Choose the position (x, y) with the strongest texture in each grid cell, strongest first.
 
-    Cells count across and down; patches stay ``reach_px``, which they may move, inside the frame.
+    ``cells`` is the number across and down. Patches are inside the frame with a margin of
+    ``reach_px``, the maximum displacement.
     """
     height, width = texture.shape
     border = size_px // 2 + reach_px + 1
@@ -101,7 +102,7 @@ def choose_patches(
 def match_patches(
     photo: FloatImage, view: FloatImage, centres: IndexArray, size_px: int, reach_px: int
 ) -> PatchMatches:
-    """Find patches of the rendered map in the photo: `correlate_patches`, then `find_peaks`."""
+    """Match patches of the rendered map in the photo: `correlate_patches`, then `find_peaks`."""
     surfaces = correlate_patches(photo, view, centres, size_px, reach_px)
     return find_peaks(surfaces, centres, size_px, reach_px)[0]
 
@@ -109,19 +110,20 @@ def match_patches(
 def correlate_patches(
     photo: FloatImage, view: FloatImage, centres: IndexArray, size_px: int, reach_px: int
 ) -> FloatImage:
-    """Normalised correlation of patches of the rendered map with the photo around them.
+    """Correlate patches of the rendered map with the photo around them (normalised correlation).
 
     Parameters
     ----------
     photo, view : ndarray of float32, shape (h, w)
-        Photo's light image and the map rendered through the camera.
+        The photo's light image and the map rendered through the camera.
     centres : ndarray of int, shape (n, 2)
         Patch centres (x, y) in the view, at least ``size_px // 2 + reach_px`` inside.
 
     Returns
     -------
     ndarray of float32, shape (n, 2 reach_px + 1, 2 reach_px + 1)
-        By displacement, none in the middle; 0 all over where either picture is even.
+        Correlation by displacement, with zero displacement at the centre. All 0 if either image is
+        constant.
     """
     half, far = size_px // 2, size_px // 2 + reach_px
     surfaces = np.zeros((len(centres), 2 * reach_px + 1, 2 * reach_px + 1), np.float32)
@@ -136,25 +138,25 @@ def correlate_patches(
 def find_peaks(
     surfaces: FloatImage, centres: IndexArray, size_px: int, reach_px: int
 ) -> tuple[PatchMatches, IndexArray]:
-    """Where the patches of correlation surfaces lie in the photo, within a reach.
+    """Find peaks of correlation surfaces within a maximum displacement.
 
     Parameters
     ----------
     surfaces : ndarray, shape (n, k, k)
-        See `correlate_patches`; of wider ones only the middle counts.
+        See `correlate_patches`; only the centre of wider surfaces is used.
     centres : ndarray of int, shape (n, 2)
-        Where the patches are in the view.
+        Patch centres in the view.
 
     Returns
     -------
     matches : PatchMatches
-        Those with a peak inside the reach, `MIN_NCC` high and curved both ways.
+        Matches with a peak of at least `MIN_NCC` inside the surface, concave in both directions.
     index : ndarray of int
-        Which of the patches these are.
+        Indices of the matched patches.
     """
     rim = surfaces.shape[1] // 2 - reach_px
     middle = surfaces[:, rim : rim + 2 * reach_px + 1, rim : rim + 2 * reach_px + 1]
-    # Blurred images hold one independent sample in about 3 x 3 px
+    # Blurred images have one independent sample per about 3 x 3 px
     index, ncc, px, py, covariance = locate_peaks(middle, (size_px // 2 * 2 + 1) ** 2 / 9.0)
     high = ncc >= MIN_NCC
     index = index[high]
@@ -174,20 +176,20 @@ def find_peaks(
 def locate_peaks(
     surfaces: FloatImage, samples: float
 ) -> tuple[IndexArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Highest points of correlation surfaces, by quadratics through their 3 x 3 surroundings.
+    """Locate peaks of correlation surfaces by fitting quadratics to their 3 x 3 neighbourhood.
 
-    The variance of the place follows from the peak: correlation ``r`` leaves a noise of
-    ``(1 - r^2)`` in ``samples`` independent samples, so the surface wavers by that over
-    ``samples``, and the place by that times the inverse curvature.
+    The variance of the position follows from the peak. A correlation ``r`` leaves a noise variance
+    of ``(1 - r^2)`` in ``samples`` independent samples. The surface has this noise divided by
+    ``samples``, and the position has that times the inverse curvature.
 
     Returns
     -------
     index : ndarray of int, shape (m,)
-        The surfaces that have a peak off their border, curved both ways.
+        Surfaces with a peak away from the border, concave in both directions.
     ncc, x, y : ndarray, shape (m,)
-        Height, at most 0.999, and place.
+        Height, at most 0.999, and position.
     covariance : ndarray, shape (m, 2, 2)
-        Of the place.
+        Covariance of the position.
     """
     count, height, width = surfaces.shape
     index = np.arange(count)
@@ -218,11 +220,11 @@ def locate_peaks(
 
 
 def group_patches(view: FloatImage, centres: IndexArray, size_px: int) -> IndexArray:
-    """Number of every patch's group, from 0 on; patches of a group show the same light.
+    """Group patches that show the same light; return a group number, from 0, for each patch.
 
-    One lone town lies in as many patches as overlap it, and all of them say where that town is. The
-    first patch of a group leads it; the others' lights, where their structure lies, are near the
-    leader's.
+    An isolated town is in all patches that overlap it, so their matches are not independent. The
+    light of a patch is at the centroid of its gradient energy. Each group has a leader, its first
+    patch; the lights of the others are near that of the leader.
     """
     half = size_px // 2
     square = cv2.Sobel(view, cv2.CV_32F, 1, 0) ** 2 + cv2.Sobel(view, cv2.CV_32F, 0, 1) ** 2
@@ -236,7 +238,7 @@ def group_patches(view: FloatImage, centres: IndexArray, size_px: int) -> IndexA
         if total > 0.0:
             lights[k] += (inside * offset).sum(axis=(1, 2)) / total
         away = np.linalg.norm(lights[leaders] - lights[k], axis=1)
-        # Patches whose lights are nearer to each other than half a side show the same
+        # Lights closer to each other than half a patch side are the same
         if not leaders or away.min() >= 0.5 * size_px:
             leaders.append(k)
             groups[k] = len(leaders) - 1

@@ -1,4 +1,4 @@
-"""The photo's side of the comparison: its city light, freed of everything diffuse."""
+"""City-light images of photos, with the diffuse background removed, and their filtering."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ import numpy as np
 from detectors.types import FloatImage
 from matchers.geometry.camera import Camera
 
-# Normalized pictures take this share of the whole picture's variance for the least spread
+# Share of the image's overall variance added to the local variance in contrast normalisation
 EVEN_FLOOR = 0.1
-KEPT_PX = 256  # light images up to this size are made once
+KEPT_PX = 256  # resized light images up to this size are cached
 
 
 @dataclass(frozen=True, kw_only=True)
 class LightImage:
     """City light of a photo, log-compressed like the map.
 
-    values: ``log10(1 + excess / knee)``; 0 where there is only diffuse light, shape (h, w).
-    weight: 1 where the pixel counts, 0 where it does not (hot pixels, borders of edited copies),
-        shape (h, w).
-    factor: Size of this image over the size of the stored one.
+    values: ``log10(1 + excess / knee)``; 0 for purely diffuse light, shape (h, w).
+    weight: 1 for valid pixels, 0 for others (hot pixels, borders of edited copies), shape (h, w).
+    factor: Size of this image relative to the stored image.
     """
 
     values: FloatImage
     weight: FloatImage
     factor: float
-    # Small ones that `resized` made: a photo's cameras are compared at few sizes
+    # Cache of small images made by `resized`, since cameras of a photo are compared at few sizes
     _resized: dict[tuple[int, float, float], LightImage] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -37,12 +36,12 @@ class LightImage:
     def resized(
         self, long_side_px: int, smooth_px: float = 0.7, detail_px: float = 0.0
     ) -> LightImage:
-        """Area-averaged and slightly blurred copy; never larger than this one.
+        """Make an area-averaged and slightly blurred copy; never larger than this image.
 
         Parameters
         ----------
         detail_px : float
-            If above 0, structure broader than this is taken out, see `detail`.
+            If above 0, broader structure is removed, see `detail`.
         """
         wanted = long_side_px, smooth_px, detail_px
         if wanted in self._resized:
@@ -60,7 +59,7 @@ class LightImage:
         if scale < 1.0:
             values = np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA))
             weight = np.asarray(cv2.resize(weight, size, interpolation=cv2.INTER_AREA))
-            # Sizes are whole pixels: bring the height, stretched by that, to the width's scale
+            # Rounding to whole pixels stretches the height: rescale it to the scale of the width
             stretch = height * size[0] / (width * size[1])
             undo = np.array([[1.0, 0.0, 0.0], [0.0, stretch, (stretch - 1.0) / 2.0]])
             values = np.asarray(cv2.warpAffine(values, undo, size), np.float32)
@@ -75,40 +74,40 @@ class LightImage:
         )
 
     def flipped(self) -> LightImage:
-        """The image left to right: a mirrored picture as it would have been."""
+        """Flip the image horizontally, to undo the mirroring of a mirrored photo."""
         return replace(self, values=self.values[:, ::-1].copy(), weight=self.weight[:, ::-1].copy())
 
     def camera(self, stored: Camera) -> Camera:
-        """The stored image's camera for this image."""
+        """Scale a camera of the stored image to this image."""
         height, width = self.values.shape
         return stored.scaled(self.factor, width, height)
 
     def stored_camera(self, camera: Camera, stored: Camera) -> Camera:
-        """A camera of this image for the stored one, whose size ``stored`` has."""
+        """Scale a camera of this image to the stored image, whose size ``stored`` gives."""
         return camera.scaled(1.0 / self.factor, stored.width_px, stored.height_px)
 
 
 def blur(image: FloatImage, sigma_px: float) -> FloatImage:
-    """An image blurred by a Gaussian; a broad one on a coarser grid, good to 1 % within."""
-    step = int(sigma_px / 2.5)  # the coarsest grid that has so many steps to a sigma
+    """Blur by a Gaussian; wide ones use a coarser grid, accurate to 1 % away from the border."""
+    step = int(sigma_px / 2.5)  # at least 2.5 steps of the coarse grid per sigma
     if step < 2:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma_px), np.float32)
     height, width = image.shape
     size = (math.ceil(width / step), math.ceil(height / step))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    # Averaging over pixels of s blurs by s^2 / 12, and drawing lines between them by s^2 / 6
+    # Averaging over pixels of size s adds a variance of s^2 / 12, linear interpolation s^2 / 6
     sigmas = [
         math.sqrt((sigma_px * coarse / fine) ** 2 - 0.25)
         for coarse, fine in zip(size, (width, height), strict=True)
     ]
-    # Mirrored at the edge of the pixels, which is nearly where the fine grid is
+    # Reflect at the pixel edge, which nearly coincides with the edge of the fine grid
     edge = cv2.BORDER_REFLECT
     small = cv2.GaussianBlur(small, (0, 0), sigmas[0], sigmaY=sigmas[1], borderType=edge)
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def count_around(weight: FloatImage, scale_px: float) -> FloatImage:
-    """How much counts around every pixel, by a Gaussian of that sigma; never nothing."""
+    """Compute the Gaussian-weighted mean of the weight around each pixel; at least 0.001."""
     return np.maximum(blur(weight, scale_px), np.float32(1e-3))
 
 
@@ -118,21 +117,21 @@ def detail(
     weight: FloatImage | None = None,
     around: FloatImage | None = None,
 ) -> FloatImage:
-    """What remains of an image when its broad structure is taken out.
+    """Remove the broad structure of an image (high-pass filter).
 
-    One bright blob looks like any other; the streets and suburbs around it do not.
+    Bright blobs look alike; the streets and suburbs around them are distinctive.
 
     Parameters
     ----------
     image : ndarray of float32, shape (h, w)
-        Photo or rendered map, in the logarithm of light.
+        Photo or rendered map, in log light.
     scale_px : float
         Sigma of the Gaussian that is subtracted.
     weight : ndarray of float32, shape (h, w), optional
-        What counts: nothing beyond its edge enters the mean (normalised convolution, Knutsson &
-        Westin 1993).
+        Weight of the pixels; pixels of weight 0 do not affect the mean (normalised convolution,
+        Knutsson & Westin 1993).
     around : ndarray of float32, shape (h, w), optional
-        `count_around` of that weight and scale, where it is at hand.
+        `count_around` of that weight and scale, if already computed.
     """
     if weight is None:
         return image - blur(image, scale_px)
@@ -141,18 +140,18 @@ def detail(
 
 
 def normalize_contrast(image: FloatImage, scale_px: float, weight: FloatImage) -> FloatImage:
-    """An image whose contrast is alike everywhere: divided by its spread around every pixel.
+    """Normalise the local contrast: divide by the local spread around each pixel.
 
-    A great city outshines all else in a photo, and a wrong camera need only lay another great city
-    on it to correlate well. So small towns count as much as cores.
+    Otherwise a large city dominates the correlation, and a wrong camera that puts another large
+    city on it correlates well. After normalisation, small towns count as much as city centres.
 
     Parameters
     ----------
     image : ndarray of float32, shape (h, w)
-        Photo or rendered map without broad structure, see `detail`; darkness, whose spread is far
-        below the picture's, stays dark.
+        Photo or rendered map without broad structure, see `detail`. Dark areas, whose spread is far
+        below that of the image, remain dark.
     scale_px : float
-        Sigma of the Gaussian that the spread is taken over.
+        Sigma of the Gaussian window for the spread.
 
     References
     ----------
@@ -174,17 +173,17 @@ def light_image(
     factor: float,
     most_share: float = np.inf,
 ) -> LightImage:
-    """City light of a photo from its linear light, its diffuse background and the noise about it.
+    """Compute the city-light image of a photo from linear light, diffuse background and noise.
 
-    Light is cut off at ``most_share`` of the brightest lights, as a map that saturates does.
+    Light is clipped at ``most_share`` of the brightest lights, to imitate a saturated map.
     """
     excess = np.maximum(light - level, 0.0)
     counted = excess[::2, ::2][weight[::2, ::2] > 0.5]
     brightest = float(np.quantile(counted, 0.995)) if counted.size else 0.0
     excess = np.minimum(excess, most_share * max(brightest, 1e-9))
-    # Lights below three sigma of the noise are compressed away. The excess at which compression
-    # turns logarithmic is never below 2 % of the brightest lights: the map's 1 nW/cm2/sr stands in
-    # about that relation to its city cores (60 nW/cm2/sr)
+    # Compression is linear below the knee and logarithmic above it. The knee is at 3 sigma of the
+    # noise, which suppresses fainter light, and at least 2 % of the brightest lights. That is about
+    # the ratio of the map's knee (1 nW/cm2/sr) to its city centres (60 nW/cm2/sr)
     knee = np.maximum(3.0 * noise, 0.02 * brightest)
     values = np.log10(1.0 + excess / np.maximum(knee, 1e-9))
     return LightImage(values=values.astype(np.float32), weight=weight, factor=factor)

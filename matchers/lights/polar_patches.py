@@ -1,12 +1,12 @@
-"""Light around a place in rings: what a turn only shifts, and a scale or tilt hardly changes.
+"""Polar patch descriptors: light in rings around a point, for matching at any rotation.
 
-Rings grow with their radius, and so does the blur with which they are sampled (geometric blur): far
-from the middle, where errors of scale and tilt move light the most, it is looked at the most
-coarsely. Of each ring the harmonics of its angle are kept, without the mean, which says how bright
-the ring is and not where.
+A rotation only shifts a ring, and small errors of scale or tilt hardly change it. Rings are sampled
+with a blur that grows with their radius (geometric blur), because errors of scale and tilt displace
+light more at larger radii. The descriptor has the angular harmonics of each ring, without the mean,
+which carries brightness but no position.
 
-A patch that is placed on the reference at some turn carries all of the photo there. The photo's
-other patches must then look like what lies where they fall.
+A patch matched to a reference point at a rotation angle determines the rotation of the whole photo.
+The other patches of the photo must then correlate with the reference where they are projected.
 
 References
 ----------
@@ -29,14 +29,14 @@ from matchers.points.asterisms import lengths, turns_about_z
 
 ComplexArray = NDArray[np.complex64]
 
-# Of the patches in the file of an index
+# Layout of the patches stored in index files
 RINGS_PX = (2.0, 3.0, 4.5, 6.5, 9.0, 12.5, 17.0, 23.0, 31.0)
 ANGLES, HARMONICS = 32, 8
-UNIT = 127.0 / 0.5  # of the stored whole numbers; beyond 0.5 they are cut
+UNIT = 127.0 / 0.5  # scale of the stored integers; coefficients are clipped at 0.5
 
 
 def _turn_back(n_harmonics: int, n_angles: int) -> tuple[FloatImage, FloatImage]:
-    """What brings spectra of odd and of even harmonics back to the first half of the turns."""
+    """Make inverse-transform matrices of odd and even harmonics for the first half of angles."""
     turns = 2.0 * np.pi * np.arange(n_angles // 2) / n_angles
     odd, even = (np.outer(turns, range(first, n_harmonics + 1, 2)) for first in (1, 2))
     odd_back, even_back = (
@@ -48,43 +48,44 @@ def _turn_back(n_harmonics: int, n_angles: int) -> tuple[FloatImage, FloatImage]
     return odd_back, even_back
 
 
-# Most places are told apart by low harmonics, at fewer turns
+# Low harmonics, at fewer angles, are sufficient to reject most reference points
 LOW_ANGLES, LOW_HARMONICS = 16, 6
 ALL_BACK, LOW_BACK = _turn_back(HARMONICS, ANGLES), _turn_back(LOW_HARMONICS, LOW_ANGLES)
-BATCH = 48  # patches that are compared with the reference at once
-CHUNK = 128  # with so many of its places: correlations of these stay in the cache
+BATCH = 48  # number of patches compared with the reference at once
+CHUNK = 128  # number of reference points per step, so that correlations fit into the cache
 
 
 @dataclass(frozen=True, kw_only=True)
 class PatchParameters:
-    """How patches are made, which an index rests on, and compared."""
+    """Parameters of patch descriptors, which stored indices depend on, and of their matching."""
 
-    blur_share: float = 0.16  # of a ring's radius: near to the angle between its samples
+    blur_share: float = 0.16  # of a ring's radius: about the spacing of its samples
     min_blur_px: float = 0.8
-    min_weight: float = 0.6  # blurred, for a sample to count
-    min_samples: int = 10  # of a ring, for it to count
-    whitening: float = 0.5  # halves the logarithm of how much coefficients' spreads differ
-    ridge: float = 0.3  # of the median structure: fainter places are not blown up to as much
-    # Logarithm (base 10) of how much likelier a correlation is at the right place than at a wrong
-    # one that the photo was carried to: a straight line through histograms of the training half
-    # at 0.65 km. Below, and where the reference has no place, it says nothing
+    min_weight: float = 0.6  # minimum blurred weight of a valid sample
+    min_samples: int = 10  # minimum number of valid samples in a ring
+    whitening: float = 0.5  # exponent: halves the log ratio of the coefficients' spreads
+    ridge: float = 0.3  # of the median structure; limits the amplification of faint points
+    # log10 likelihood ratio of a correlation at the correct point against one at a wrong point to
+    # which the photo was rotated. It is linear above min_correlation (fitted to histograms of the
+    # training half at 0.65 km), and 0 below it or without a reference point
     min_correlation: float = 0.25
     log10_per_unit: float = 3.0
-    # Places compared by all harmonics for each one wanted, the likeliest by the low ones: the right
-    # camera kept its rank in 147 looks at 69 simulated frames, two of which lost it with four
-    # harmonics and 16. It pays in tables of many times as many
+    # Number of reference points compared by all harmonics per point wanted; they are the best by
+    # the low harmonics. The correct camera kept its rank in 147 hypotheses of 69 simulated frames;
+    # two lost it with four harmonics and 16. The preselection is used for tables that are larger by
+    # min_table_share
     compared_per_place: int = 32
     min_table_share: int = 16
-    nearest: int = 2  # places of the reference that a patch may have fallen on
-    turns_rad: tuple[float, ...] = (-0.1, 0.0, 0.1)  # tried beside the turn of a rotation
-    # Places are met within so many pixels and a share of the distance from the placed patch;
-    # less once the rotation is fitted
+    nearest: int = 2  # number of nearest reference points that a patch may match
+    turns_rad: tuple[float, ...] = (-0.1, 0.0, 0.1)  # angles to try relative to the rotation
+    # Maximum distance of matches: pixels, plus a share of the distance from the placed patch;
+    # smaller after the fit of the rotation
     rough_reach: tuple[float, float] = (4.0, 0.1)
     fine_reach: tuple[float, float] = (3.0, 0.03)
     max_log_scale: float = 0.15  # heights of 330 to 430 km, and a focal length within 3 %
     fit_rounds: int = 2
-    min_own_share: float = 0.3  # weight of the placed patch, whose own evidence is its rank
-    kept: int = 5  # placements of each patch are returned
+    min_own_share: float = 0.3  # minimum weight of the placed patch, whose evidence is its rank
+    kept: int = 5  # maximum number of placements returned per patch
 
 
 PATCHES = PatchParameters()
@@ -92,11 +93,11 @@ PATCHES = PatchParameters()
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PatchTable:
-    """Patches of many places, to compare others with.
+    """Patches of many reference points.
 
     coefficients: Real and imaginary parts of each harmonic, rings side by side, in units of 1 /
         `UNIT`; of about unit length together, shape (HARMONICS, n, 2 * rings).
-    weights: What harmonics were multiplied by before, shape (rings, HARMONICS).
+    weights: Factors applied to the harmonics before, shape (rings, HARMONICS).
     """
 
     coefficients: NDArray[np.int8]
@@ -108,7 +109,7 @@ class PatchTable:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PatchMap:
-    """Places of the reference: unit vectors, frames (`matchers.points.asterisms`), and patches."""
+    """Reference points: unit vectors, local frames (`matchers.points.asterisms`), and patches."""
 
     vectors: FloatArray
     frames: FloatArray
@@ -119,17 +120,17 @@ class PatchMap:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PatchPhoto:
-    """Places of a photo."""
+    """Points of a photo with their patches."""
 
     vectors: FloatArray  # (n, 3): unit vectors of the level frame
-    # (n, 3, 3): right and up of the picture that the patches were cut from, and the place, columns
+    # (n, 3, 3): columns are right and up of the image from which patches were cut, and the point
     frames: FloatArray
     queries: ComplexArray  # (n, rings, HARMONICS): of `normalize_queries`
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PatchPlacement:
-    """A way to place a photo on the reference by one of its patches."""
+    """A rotation hypothesis from the match of one patch of a photo."""
 
     rotation: FloatArray  # (3, 3): level frame to that of the reference, after `rescale_tangents`
     scale: float
@@ -144,18 +145,18 @@ def sample_rings(
     y: ArrayLike,
     stretch_x: ArrayLike = 1.0,
 ) -> tuple[FloatImage, FloatImage]:
-    """Light in rings around places of a picture.
+    """Sample light in rings around points of an image.
 
     Parameters
     ----------
     picture : ndarray of float32, shape (h, w)
-        Log light; north or what stands for it is up.
+        Log light; north, or the direction that represents it, is up.
     weight : ndarray of float32, shape (h, w), or None
-        0 where nothing counts.
+        0 for pixels to ignore.
     x, y : array_like, shape (n,)
-        Places, pixels.
+        Points, pixels.
     stretch_x : array_like, shape (n,), optional
-        How much wider a picture is at each than high.
+        Horizontal over vertical scale of the image at each point.
 
     Returns
     -------
@@ -175,7 +176,7 @@ def sample_rings(
         light = blur_to_dark(lit, sigma_px) / np.maximum(covered, 1e-3)
         columns = (at_x[:, None] + wide * radius_px * np.cos(angles)).astype(np.float32)
         rows = (at_y[:, None] - radius_px * np.sin(angles)).astype(np.float32)
-        for start in range(0, len(at_x), 30_000):  # OpenCV's pictures have fewer than 32,767 rows
+        for start in range(0, len(at_x), 30_000):  # OpenCV's remap allows fewer than 32,767 rows
             part = np.s_[start : start + 30_000]
             values[part, ring] = cv2.remap(light, columns[part], rows[part], cv2.INTER_LINEAR)
             weights[part, ring] = cv2.remap(covered, columns[part], rows[part], cv2.INTER_LINEAR)
@@ -183,16 +184,16 @@ def sample_rings(
 
 
 def blur_to_dark(picture: FloatImage, sigma_px: float) -> FloatImage:
-    """A picture that is dark beyond its edges, blurred."""
+    """Blur an image with zero padding."""
     return np.asarray(
         cv2.GaussianBlur(picture, (0, 0), sigma_px, borderType=cv2.BORDER_CONSTANT), np.float32
     )
 
 
 def harmonics(values: FloatImage, weights: FloatImage) -> ComplexArray:
-    """Harmonics (n, rings, HARMONICS) of `sample_rings`; what does not count is as nothing.
+    """Compute harmonics (n, rings, HARMONICS) of `sample_rings`.
 
-    It is taken for the ring's mean.
+    Samples of weight 0 are replaced by the mean of the ring.
     """
     count = weights.sum(axis=2, keepdims=True)
     mean = (values * weights).sum(axis=2, keepdims=True) / np.maximum(count, 1.0)
@@ -201,7 +202,7 @@ def harmonics(values: FloatImage, weights: FloatImage) -> ComplexArray:
 
 
 def build_table(found: ComplexArray) -> PatchTable:
-    """A table of harmonics of many places, shape (n, rings, HARMONICS)."""
+    """Make a table from harmonics of many points, shape (n, rings, HARMONICS)."""
     spread = np.sqrt((np.abs(found) ** 2).mean(axis=0)) if len(found) else np.ones(found.shape[1:])
     weights = np.maximum(spread, 1e-9) / max(float(np.median(spread)), 1e-9)
     weights **= -PATCHES.whitening
@@ -217,16 +218,16 @@ def build_table(found: ComplexArray) -> PatchTable:
 
 
 def normalize_queries(table: PatchTable, found: ComplexArray) -> ComplexArray:
-    """Harmonics of a photo's places as they are held against a table: of unit length each."""
+    """Weight the harmonics of a photo's points as in a table, and normalise to unit length."""
     weighted = found * table.weights
     size = np.sqrt((np.abs(weighted) ** 2).sum(axis=(1, 2), keepdims=True))
     return np.asarray(weighted / np.maximum(size, 1e-9), np.complex64)
 
 
 def project(queries: ComplexArray) -> FloatImage:
-    """What rows of a table are multiplied by, shape (q, HARMONICS, 2, 2 * rings).
+    """Make factors, (q, HARMONICS, 2, 2 * rings), whose product with a table is the cross-spectrum.
 
-    Real and imaginary parts of the cross-spectrum come of it, in units of correlation.
+    The product has its real and imaginary parts, in units of correlation.
     """
     real, imaginary = queries.real.transpose(0, 2, 1), queries.imag.transpose(0, 2, 1)
     parts = [np.concatenate(pair, axis=2) for pair in ((real, imaginary), (-imaginary, real))]
@@ -234,9 +235,9 @@ def project(queries: ComplexArray) -> FloatImage:
 
 
 def correlate(coefficients: NDArray[np.int8], projections: FloatImage) -> FloatImage:
-    """Correlation (ANGLES, q, n) of patches of `project` with columns of a table, at every turn.
+    """Correlate patches of `project` with columns of a table at all rotations, (ANGLES, q, n).
 
-    In steps of 1 / ANGLES of the circle, anticlockwise.
+    Rotations are in steps of 1 / ANGLES of the circle, anticlockwise.
     """
     even, odd = _correlate_halves(coefficients, projections, ALL_BACK)
     turned = np.concatenate([even + odd, even - odd])
@@ -248,9 +249,9 @@ def correlate_at_best(
     projections: FloatImage,
     back: tuple[FloatImage, FloatImage],
 ) -> FloatImage:
-    """The highest correlation (q, n) of each patch with each column at any turn.
+    """Compute the maximum correlation (q, n) over rotations of each patch with each column.
 
-    ``back`` is `ALL_BACK`, or `LOW_BACK` for low harmonics alone.
+    ``back`` is `ALL_BACK`, or `LOW_BACK` for low harmonics only.
     """
     even, odd = _correlate_halves(coefficients, projections, back)
     np.abs(odd, out=odd)
@@ -261,9 +262,9 @@ def correlate_at_best(
 def _correlate_halves(
     coefficients: NDArray[np.int8], projections: FloatImage, back: tuple[FloatImage, FloatImage]
 ) -> tuple[FloatImage, FloatImage]:
-    """What even and odd harmonics give at the first half of the turns, (turns / 2, q * n) each.
+    """Compute correlations of even and odd harmonics for half of the angles, (angles / 2, q * n).
 
-    Half a circle farther on even ones are the same, and odd ones have the other sign.
+    After a further rotation by 180 degrees, even terms are the same and odd terms change sign.
     """
     found = []
     for first, turned_back in enumerate(back):
@@ -279,22 +280,22 @@ def _correlate_halves(
 def place_patches(
     reference: PatchMap, photos: Sequence[PatchPhoto], chosen: Sequence[IndexArray], n_places: int
 ) -> list[list[PatchPlacement]]:
-    """Place some patches of each photo on the places of the reference that look alike.
+    """Match selected patches of each photo to similar points of the reference.
 
     Parameters
     ----------
     photos : sequence of PatchPhoto
-        Their patches are compared with the reference together, which takes less time than one photo
-        after the other.
+        Patches of all photos are compared with the reference at once, which is faster than one
+        photo after another.
     chosen : sequence of ndarray of int
-        The patches of each that are placed.
+        Indices of the patches to match, for each photo.
     n_places : int
-        So many places are tried for each of them.
+        Number of reference points to try for each patch.
 
     Returns
     -------
     list of list of PatchPlacement
-        The likeliest few of each patch, photo by photo.
+        The most probable placements of each patch, by photo.
     """
     if not photos or len(reference.vectors) < PATCHES.nearest:
         return [[] for _ in photos]
@@ -332,10 +333,10 @@ def place_patches(
 def find_places(
     table: PatchTable, queries: ComplexArray, n_places: int
 ) -> tuple[IndexArray, FloatArray]:
-    """The places of a table that look most like each query, and the turns at which they do.
+    """Find the points of a table most similar to each query, and the rotation angles in radians.
 
-    The likeliest first, and radians, shape (q, n_places) each. Of large tables all places are
-    compared by their low harmonics, and by all of them those that are likeliest so.
+    Both have shape (q, n_places), best first. In large tables, all points are compared by their low
+    harmonics first. The best of these are then compared by all harmonics.
     """
     count, projections = len(table), project(queries)
     n_compared = PATCHES.compared_per_place * n_places
@@ -353,7 +354,7 @@ def find_places(
         for row, found in enumerate(scores):
             query, likely = batch[row : row + 1], everywhere
             if in_two_passes:
-                # About so many, by every eighth score: where all are equal, all of them
+                # Estimate the threshold from every eighth score; if all are equal, keep all
                 every_eighth, most = found[::8], n_compared // 8
                 least = np.partition(every_eighth, -most)[-most]
                 likely = np.flatnonzero(found >= least)
@@ -370,7 +371,7 @@ def find_places(
 def fit_placements(
     reference: PatchMap, photo: PatchPhoto, placements: Sequence[PatchPlacement]
 ) -> list[PatchPlacement]:
-    """Placements of a photo fitted, with their scales, to all that each brings together."""
+    """Fit rotations and scales of placements to all patches that each of them matches."""
     if not placements:
         return []
     p, which = PATCHES, np.arange(len(placements))
@@ -411,10 +412,10 @@ def weigh(
     scales: FloatArray,
     reach: tuple[float, float],
 ) -> tuple[FloatArray, IndexArray, FloatArray]:
-    """Odds of rotations by all patches but one each, what each patch fell on, and what it says.
+    """Compute odds of rotations, the reference point matched by each patch, and its log odds.
 
-    What patch ``own`` of each rotation falls on is not looked for. The reach is in pixels, and a
-    share of the distance from that patch.
+    Patch ``own`` of each rotation is excluded. The ``reach`` is in pixels, plus a share of the
+    distance from that patch.
     """
     from matchers.lights.compiled_patches import fill_best_matches
 

@@ -1,8 +1,8 @@
-"""Light peaks of a picture, and the odds that they lie where a camera puts the map's.
+"""Light peaks, and the odds that those of a photo match those of the map for a given camera.
 
-Every light peak of the photo either matches one of the map or not. What chance alone would give is
-measured on the photo itself, for each peak: how often does it match one when the map's peaks are
-shifted by many different amounts? The rest is Bayes' rule for one hypothesis against chance.
+Each light peak of the photo matches a peak of the map or not. The chance of a random match is
+measured for each peak: the fraction of many shifts, applied to the photo's peaks, at which it
+matches. Bayes' rule then gives the odds of the camera hypothesis against chance.
 
 References
 ----------
@@ -26,28 +26,30 @@ from detectors.types import FloatArray, FloatImage, IndexArray
 
 @dataclass(frozen=True, kw_only=True)
 class LightParams:
-    """How light peaks are found and matched, and images weighed."""
+    """Parameters for detection and matching of light peaks, and for image odds."""
 
-    # Sigma of the inner Gaussian; photo and map agree to about half of it
+    # Sigma of the inner Gaussian; positions in photo and map agree to about half of it
     scale_px: float = 2.5
-    min_contrast: float = 0.02  # a rise of 5 % in light against the surroundings
-    # Of photo and map, that are compared, the strongest
+    min_contrast: float = 0.02  # in log light: 5 % brighter than the surroundings
+    # Number of strongest peaks to compare, of photo and map
     n_photo: int = 150
     n_map: int = 300
-    # Share of a photo's lights that the map confirms under the right camera: half of them in clear
-    # frames (quartiles 0.44, 0.55 and 0.64 of 92 simulated ones), far fewer where clouds,
-    # reflections and boats are taken for towns. Each is tried, with as many of the strongest lights
+    # Share of the photo's lights that match the map for the correct camera. It is about one half in
+    # clear frames (quartiles 0.44, 0.55 and 0.64 of 92 simulated frames), and far lower if clouds,
+    # reflections or boats are detected as lights. Each share is tried with each number of strongest
+    # lights
     matched_shares: tuple[float, ...] = (0.15, 0.25, 0.4, 0.55, 0.7)
     strongest: tuple[int, ...] = (40, 10_000)
-    # Lights that match are never taken as rarer than this by chance: the map's and the photo's
-    # are both strung along roads and coasts
+    # Lower bound of the chance of a random match, since lights of both map and photo are
+    # concentrated along roads and coasts
     min_chance: float = 0.02
-    # Where the view is emptier than this share of its mean variance, anything would correlate
+    # Lower bound of the view's local variance, as a share of its mean: an empty view would
+    # correlate with anything
     min_variance: float = 0.1
 
     @property
     def match_px(self) -> float:
-        """Within which lights match."""
+        """Maximum distance of matching lights, pixels."""
         return 1.5 * self.scale_px
 
 
@@ -56,7 +58,7 @@ LIGHTS = LightParams()
 
 @dataclass(frozen=True, kw_only=True)
 class LightPeaks:
-    """Positions (pixels) and contrast of light peaks, the strongest first; each shape (n,)."""
+    """Positions (pixels) and contrast of light peaks, strongest first; each of shape (n,)."""
 
     x: FloatArray
     y: FloatArray
@@ -71,7 +73,7 @@ class LightPeaks:
         return np.stack([self.x, self.y], axis=-1)
 
     def chosen(self, which: IndexArray) -> LightPeaks:
-        """Some of them, by index."""
+        """Select peaks by index."""
         return LightPeaks(x=self.x[which], y=self.y[which], contrast=self.contrast[which])
 
 
@@ -81,12 +83,12 @@ def find_light_peaks(
     count: int,
     scale_px: float = LIGHTS.scale_px,
 ) -> LightPeaks:
-    """Local maxima of a log-light image after a difference of Gaussians, sub-pixel.
+    """Find subpixel local maxima of the difference of Gaussians of a log-light image.
 
     Parameters
     ----------
     weight : ndarray of float32, shape (h, w), or None
-        0 where nothing counts.
+        0 for pixels to ignore.
     scale_px : float
         Sigma of the inner Gaussian.
     """
@@ -117,13 +119,13 @@ def find_light_peaks(
 
 
 def _vertex(before: FloatImage, here: FloatImage, after: FloatImage) -> FloatArray:
-    """Where the parabola through three samples peaks, relative to the middle one."""
+    """Compute the vertex of the parabola through three samples, relative to the middle one."""
     curvature = np.minimum(after - 2.0 * here + before, -1e-9).astype(float)
     return np.clip(-0.5 * (after - before) / curvature, -1.0, 1.0)
 
 
 def spread_shifts() -> FloatArray:
-    """Shifts (pixels) spread over a ring by the golden angle; shape (n, 2)."""
+    """Make shifts (pixels) distributed over a ring by the golden angle; shape (n, 2)."""
     count, inner_px, outer_px = 160, 10.0, 60.0
     k = np.arange(count)
     angle = k * np.pi * (3.0 - np.sqrt(5.0))
@@ -132,12 +134,12 @@ def spread_shifts() -> FloatArray:
 
 
 def score_lights(photo: LightPeaks, view: LightPeaks) -> tuple[float, IndexArray]:
-    """Weigh the matches of a photo's light peaks and the map's, in the same pixels, against chance.
+    """Score matches of light peaks of photo and map, in the same pixel frame, against chance.
 
     Returns
     -------
     log10_odds : float
-        Of "this camera" against "chance", the number of cameras tried not yet counted.
+        Odds of this camera against chance, not corrected for the number of cameras tried.
     matched : ndarray of int
         Indices of the photo's peaks that match.
     """
@@ -156,8 +158,8 @@ def score_lights(photo: LightPeaks, view: LightPeaks) -> tuple[float, IndexArray
         if_matched = np.log10(expected / chance[part])
         if_not = np.log10((1 - expected) / (1 - chance[part]))
         odds = max(odds, float(np.where(matched[part], if_matched, if_not).sum()))
-        # Lights strung along one road or coast match together or not at all: what the luckiest
-        # shift reaches as a whole says nothing
+        # Lights along one road or coast are not independent: they match together or not at all. The
+        # highest odds at any shift are therefore subtracted
         shifted_odds = np.where(by_chance[:, part], if_matched, if_not).sum(axis=1)
         luckiest = max(luckiest, float(shifted_odds.max()))
     odds -= float(np.log10(len(LIGHTS.strongest) * len(LIGHTS.matched_shares)))
@@ -167,26 +169,27 @@ def score_lights(photo: LightPeaks, view: LightPeaks) -> tuple[float, IndexArray
 def image_log10_odds(
     photo: FloatImage, view: FloatImage, weight: FloatImage, nearest_px: float
 ) -> float:
-    """How much less than once a wrong place would be expected to agree so well.
+    """Compute log odds of the correlation of photo and view against wrong alignments.
+
+    The reference is the extreme-value distribution (Gumbel) of the correlation at all shifts.
 
     Parameters
     ----------
     photo, view : ndarray of float32, shape (h, w)
-        Photo and rendered map without broad structure, their contrast evened.
+        Photo and rendered map without broad structure, with normalised contrast.
     weight : ndarray of float32, shape (h, w)
-        What of the photo counts, 0 to 1.
+        Weight of the photo's pixels, 0 to 1.
     nearest_px : float
-        Shifts shorter than this are no other places.
+        Shifts up to this length do not count as other alignments.
 
     Returns
     -------
     float
-        Decimal logarithm of 1 / (chance that one shift does as well); 0 where either picture is
-        empty.
+        log10 of 1 / (chance that one shift correlates as well); 0 if either image is empty.
     """
     surfaces = correlate_displaced(photo, view, weight)
     height, width = photo.shape
-    n_blocks = 4  # along each side of each of the four surfaces: 64 extreme values
+    n_blocks = 4  # per side of each of the four surfaces, which gives 64 extreme values
     down = np.minimum(np.arange(height), height - np.arange(height))
     across = np.minimum(np.arange(width), width - np.arange(width))
     here = float(surfaces[0, 0, 0])
@@ -210,7 +213,7 @@ def image_log10_odds(
 
 
 def correlate_displaced(photo: FloatImage, view: FloatImage, weight: FloatImage) -> FloatArray:
-    """Correlation of a photo with a view at every shift on a torus, and with its reflections."""
+    """Correlate a photo with a view and its reflections at every cyclic shift."""
     total = max(float(weight.sum()), 1e-9)
     centred = photo - float((weight * photo).sum()) / total
     spread = float((weight * centred**2).sum())

@@ -1,4 +1,4 @@
-"""Rotations and scales that carry points onto each other, and their odds against chance.
+"""Fit of rotations and scales to matched points, and their odds against chance.
 
 References
 ----------
@@ -20,46 +20,46 @@ from matchers.points.asterisms import AsterismIndex, lengths
 
 @dataclass(frozen=True, kw_only=True)
 class MatchParameters:
-    """How a photo's points are compared with the reference's."""
+    """Parameters for matching a photo's points to those of the reference."""
 
-    brightest: int = 30  # of the photo's points are used
+    brightest: int = 30  # number of brightest photo points to use
     neighbours: int = 8  # as in `AsterismParameters`, for the photo
-    sigma_rad: float = 1e-3  # one sigma of the places of points, per axis
-    # What is added to it for every radian from the points that the rotation rests on: errors of
-    # the focal length, of the lens and of the camera's position
+    sigma_rad: float = 1e-3  # one sigma of the positions of points, per axis
+    # Added to `sigma_rad` per radian of distance from the centre of the rotation, for errors of the
+    # focal length, of the lens and of the camera's position
     sigma_share: float = 0.0
-    max_sigmas: float = 3.5  # points farther from any of the reference are met by chance alone
-    # Share of the photo's points that the right rotation brings together with others, as in
-    # `matchers.lights.verify.LightParams`: light peaks of right training frames met at 0.44 to 0.64
+    max_sigmas: float = 3.5  # maximum distance between matching points
+    # Fraction of the photo's points that match for the correct rotation, as in
+    # `matchers.lights.verify.LightParams`; 0.44 to 0.64 for light peaks of training frames
     match_share: float = 0.5
-    # Alike asterisms whose turns agree to this (and up to twice it) vote together
+    # Matches whose rotation angles agree to this (and up to twice it) vote for the same rotation
     turn_step_deg: float = 4.0
-    weighed: int = 300  # rotations, the most often named
-    # Rotations, the best at first sight
+    weighed: int = 300  # number of rotations with most votes to score
+    # Number of rotations with the best initial odds to fit
     fitted: int = 120
-    kept: int = 20  # rotations are returned at most
-    fit_rounds: int = 2  # of fitting rotations to what they bring together
-    scale_free: bool = False  # fit the scale, too, within the asterisms' tolerance of size
-    # Tangents of the photo's angles are multiplied by each of these in turn: 1 where the focal
-    # length is known
+    kept: int = 20  # maximum number of rotations returned
+    fit_rounds: int = 2  # rounds of refitting rotations to their matches
+    scale_free: bool = False  # also fit the scale, within the size tolerance of the asterisms
+    # Factors of the tangents of the photo's angles to try in turn; 1 for a known focal length
     scales: tuple[float, ...] = (1.0,)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rotations:
-    """Rotations of a photo's points, and what the points say of them."""
+    """Rotations of a photo's points, with their matches and odds."""
 
     rotations: FloatArray  # (v, 3, 3): photo to reference
     scales: FloatArray  # (v,)
-    own: BoolArray  # (v, n): points of the asterism that proposed the rotation: they do not count
+    # (v, n): points of the asterism that proposed the rotation, which are excluded from the odds
+    own: BoolArray
     log10_odds: FloatArray  # (v,): against chance
     near: IndexArray  # (v, n): reference point nearest to each photo point
-    met: BoolArray  # (v, n): whether it speaks for the rotation
+    met: BoolArray  # (v, n): whether the photo point matches it
 
     def fit_again(
         self, index: AsterismIndex, rays: FloatArray, parameters: MatchParameters
     ) -> Rotations:
-        """Fitted to the points that they bring together, and weighed again."""
+        """Refit the rotations to their matched points, and recompute the odds."""
         targets = index.vectors[self.near % len(index.vectors)]
         share = self.met.astype(float)
         scales = self.scales
@@ -77,7 +77,7 @@ class Rotations:
         )
 
     def better_of(self, other: Rotations) -> Rotations:
-        """Of each rotation, the one with the better odds."""
+        """Select, for each rotation, the version with the better odds."""
         better = other.log10_odds > self.log10_odds
         columns = {}
         for name, column in vars(self).items():
@@ -93,11 +93,12 @@ def weigh(
     own: BoolArray,
     parameters: MatchParameters,
 ) -> tuple[FloatArray, IndexArray, BoolArray]:
-    """Odds of rotations against chance, the nearest reference points, and whether they are met.
+    """Compute odds of rotations against chance, nearest reference points, and matches.
 
-    A photo point is a reference point with a Gaussian error, or anything else anywhere:
-    1 - h + h G / density, against 1 for chance, the density being that of the reference there.
-    Of several photo points at one reference point, the nearest counts.
+    A photo point is either a reference point with a Gaussian error G, with the probability h, or an
+    unrelated point at a random position. The likelihood ratio against chance is 1 - h + h G /
+    density, where the density is that of reference points there. If several photo points match one
+    reference point, only the nearest counts.
     """
     sigma = parameters.sigma_rad + parameters.sigma_share * lengths(placed - centres[:, None])
     distance, near = index.point_tree.query(
@@ -105,7 +106,7 @@ def weigh(
     )
     distance, near = distance.reshape(sigma.shape), near.reshape(sigma.shape)
     inside = distance < parameters.max_sigmas * sigma
-    # Points that count come first of those at the same reference point, the nearest before others
+    # For each reference point, sort photo points within the limit first, nearest first among them
     nearness = np.where(inside, 0.5 * distance / parameters.max_sigmas / sigma.max(), 0.75)
     order = np.argsort(near + nearness, axis=1)
     first = np.diff(np.take_along_axis(near, order, axis=1), axis=1, prepend=-1) != 0
@@ -118,7 +119,7 @@ def weigh(
 
 
 def rescale_tangents(vectors: FloatArray, scale: FloatArray | float) -> FloatArray:
-    """Unit vectors whose tangents to the z axis are multiplied by a scale."""
+    """Multiply the tangents of angles from the z axis by a scale; return unit vectors."""
     factors = np.ones((*np.shape(scale)[:-1], 3)) if np.ndim(scale) else np.ones(3)
     factors[..., :2] = scale
     stretched = vectors * factors
@@ -128,10 +129,10 @@ def rescale_tangents(vectors: FloatArray, scale: FloatArray | float) -> FloatArr
 def fit_scales(
     rays: FloatArray, targets: FloatArray, share: FloatArray, now: FloatArray, most: float
 ) -> FloatArray:
-    """Scales (v,) at which photo points that were paired spread as far as their partners.
+    """Fit scales (v,) at which matched photo points have the same spread as their targets.
 
-    ``rays``, shape (n, 3), are not rescaled; ``share``, shape (v, n), are weights of the pairs;
-    ``most`` bounds the logarithms.
+    ``rays``, shape (n, 3), are not rescaled. ``share``, shape (v, n), are weights of the matches.
+    ``most`` is the maximum absolute logarithm of a scale.
     """
     scaled = rescale_tangents(rays[None], now[:, None, None])
     count = np.maximum(share.sum(axis=1), 1.0)[:, None]
@@ -147,9 +148,10 @@ def fit_scales(
 def fit_rotations(
     points: FloatArray, targets: FloatArray, share: FloatArray, otherwise: FloatArray
 ) -> FloatArray:
-    """Least-squares rotations (v, 3, 3) of points onto targets (Wahba's problem; Markley 1988).
+    """Fit least-squares rotations (v, 3, 3) of points to targets (Wahba's problem; Markley 1988).
 
-    Both have shape (v, n, 3), the weights ``share`` (v, n); ``otherwise`` where not two count.
+    Points and targets have shape (v, n, 3), the weights ``share`` (v, n). Rotations with fewer than
+    two points are taken from ``otherwise``.
     """
     profile = np.einsum("vn,vni,vnj->vij", share, targets, points)
     u, _, vt = np.linalg.svd(profile)

@@ -1,8 +1,9 @@
-"""Which rotation carries a photo's points onto the reference's: asterisms propose, points decide.
+"""Point-pattern matching: find the rotation of a photo's points to those of a reference.
 
-Asterisms of the photo meet asterisms of the reference that have the same code. Each meeting names
-pairs of points, and the turn about them; pairs and turns that many of them name become
-rotations. A rotation is weighed by all other points that it brings together, against chance.
+Asterisms of the photo are matched to asterisms of the reference with a similar code. Each match
+votes for pairs of points and for a rotation angle about them. The pairs and angles with most votes
+give rotation hypotheses. Each hypothesis is scored by all other points that it matches, against
+chance.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ from matchers.points.asterisms import (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Attitude:
-    """A rotation that a photo's points may have to the reference's.
+    """An attitude hypothesis: a rotation of a photo's points to those of the reference.
 
-    rotation: Carries photo vectors (rescaled as below) into the reference's frame, shape (3, 3).
-    scale: Tangents of the photo's angles were multiplied by it: the focal length is the nominal one
-        divided by it.
-    inliers: Photo points and the reference points that they fall on, shape (k, 2).
-    log10_odds: Of this rotation against chance, without the points of the asterism that proposed it
-        and less the logarithm of the number of asterisms that met.
-    own: The photo points of that asterism, shape (m,).
-    figures_met: That number.
+    rotation: Rotates photo vectors (rescaled by `scale`) into the reference frame, shape (3, 3).
+    scale: Factor of the tangents of the photo's angles. The focal length is the nominal one divided
+        by it.
+    inliers: Indices of photo points and of the reference points that they match, shape (k, 2).
+    log10_odds: Odds of this rotation against chance, without the points of the asterism that
+        proposed it, and minus the logarithm of the number of matched asterisms.
+    own: Photo points of the asterism that proposed it, shape (m,).
+    figures_met: Number of matched asterisms.
     """
 
     rotation: FloatArray
@@ -56,19 +57,19 @@ def match(
     photo_brightness: ArrayLike,
     parameters: MatchParameters,
 ) -> list[Attitude]:
-    """Attitudes of a photo's points, the likeliest first.
+    """Find attitudes of a photo's points, most probable first.
 
     Parameters
     ----------
     photo_vectors : array_like, shape (n, 3)
         Directions in the camera frame, z forward, of any length.
     photo_brightness : array_like, shape (n,)
-        In any unit; more is brighter.
+        In any unit; larger is brighter.
 
     Returns
     -------
     list of Attitude
-        Distinct ones; empty where no asterism of the photo meets one of the reference.
+        Distinct attitudes; empty if the photo and the reference do not have similar asterisms.
 
     Raises
     ------
@@ -107,11 +108,11 @@ def match(
 def find_alike_asterisms(
     index: AsterismIndex, rays: FloatArray, brightness: FloatArray, neighbours: int
 ) -> tuple[IndexArray, IndexArray, FloatArray, FloatArray]:
-    """The asterisms of the reference that look like some of the photo's unit vectors (n, 3).
+    """Match asterisms of the photo's unit vectors (n, 3) to similar ones of the reference.
 
-    Members in the photo and in the reference, in the same order, and the turns that lead from the
-    photo's frame at each to the reference's, shape (c, 3); the natural logarithms of the
-    reference's lengths over the photo's, shape (c,).
+    Returns members in the photo and in the reference, in the same order, and the rotation angles
+    from the photo's frame at each member to that of the reference, all of shape (c, 3). The last
+    item is the natural logarithm of the ratio of lengths, reference over photo, shape (c,).
     """
     p = index.parameters
     slack = np.exp(p.log_size_tolerance)
@@ -140,17 +141,17 @@ def rotate_as_voted(
     log_scale: FloatArray,
     parameters: MatchParameters,
 ) -> Rotations:
-    """The rotations that most alike asterisms (at least one) name, those with the best odds first.
+    """Find the rotations with most votes of at least one asterism match, best odds first.
 
-    A vote is for a pair of points and the turn about them. Cells of turns are two steps wide and
-    overlap, so that no border cuts a cluster.
+    A vote is for a pair of points and a rotation angle about them. Bins of the angle are two steps
+    wide and overlap, so that a bin edge does not split a cluster.
     """
     n = len(rays)
     steps = max(3, round(360.0 / parameters.turn_step_deg))
     turn, photo, reference = (each.ravel() for each in (turn_rad, members, reference_members))
     pair = (photo * np.int64(len(index.vectors)) + reference) * steps
     step = np.floor(turn / (2.0 * np.pi) * steps).astype(np.int64) % steps
-    # Cells with the numbers of their votes in the last bits: sorted at once
+    # Store the vote number in the low bits, so that one sort orders votes by bin
     bits = (2 * len(turn)).bit_length()
     votes = np.concatenate([pair + step, pair + (step + 1) % steps]) << bits
     votes = np.sort(votes | np.arange(len(votes)))
@@ -168,8 +169,8 @@ def rotate_as_voted(
     first = voters[begins]
     own = np.zeros((len(top), n), bool)
     own[np.arange(len(top))[:, None], members[first // 3]] = True
-    # The voted rotation carries the point that it rests on as it was before the scale moved it:
-    # two reflections are the smallest rotation back
+    # The voted rotation maps the pair's photo point before scaling. Correct it by the smallest
+    # rotation that undoes the shift due to the scale, as a product of two reflections
     centres, at = index.vectors[reference[first]], rays[photo[first]]
     turned = frames(centres) @ turns_about_z(np.arctan2(sine, cosine))
     rotations = turned @ np.swapaxes(frames(at), 1, 2)
@@ -193,9 +194,10 @@ def rotate_as_voted(
 def keep_distinct(
     attitudes: list[Attitude], vectors: FloatArray, parameters: MatchParameters
 ) -> list[Attitude]:
-    """The likeliest attitudes, without those that place or pair the photo's points as one before.
+    """Keep the most probable attitudes without duplicates.
 
-    Two are the same when they place the points together, or share half of their inliers.
+    Two attitudes are duplicates if they rotate the points to nearly the same positions, or if they
+    share more than half of their inliers.
     """
     if not attitudes:
         return []

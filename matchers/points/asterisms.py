@@ -1,8 +1,8 @@
 """Asterisms: an index of small groups of points on the sphere.
 
-Stars of a catalogue and light peaks seen from a camera are described alike: both are unit vectors
-with a brightness. `matchers.points.asterism_match` finds the rotation of a photo's points to those
-of an index.
+Catalogue stars and light peaks viewed from a camera have the same representation: unit vectors with
+a brightness. `matchers.points.asterism_match` finds the rotation of a photo's points to those of an
+index.
 
 References
 ----------
@@ -22,26 +22,25 @@ from scipy.spatial import cKDTree
 
 from detectors.types import BoolArray, FloatArray, IndexArray
 
-# Of frames on the sphere, which the file of an index rests on: beyond this sine of the latitude
-# they are taken from the x axis
+# Sine of the latitude beyond which local frames on the sphere refer to the x axis instead of the
+# pole. Stored index files depend on this value
 POLAR = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
 class AsterismParameters:
-    """Which asterisms are made of points, and when two are alike."""
+    """Parameters for making asterisms of points, and tolerances for matching them."""
 
-    neighbours: int = 8  # asterisms are made of a point and of two of its nearest, this many
-    # Only points of at least this share of a point's brightness are its neighbours: faint points
-    # that one picture shows and the other does not stay out of the asterisms of bright ones. 0
-    # lets all in
+    neighbours: int = 8  # an asterism is a point and two of this many nearest neighbours
+    # Minimum brightness of neighbours relative to the point. Faint points may be detected in one
+    # image only, so they are excluded from asterisms of bright points. 0 includes all points
     brightness_share: float = 0.0
-    # Where brightness decides, neighbours are chosen among this many times as many points
+    # With a minimum brightness, neighbours are selected from this many times as many nearest points
     candidates_per_neighbour: int = 3
-    size_rad: tuple[float, float] = (0.0, 2.0)  # shorter and longer ones (chords) are not made
-    shape_tolerance: float = 0.02  # of places of the other members, as a share of the length
-    log_size_tolerance: float = 0.02  # of the natural logarithms of the lengths
-    density_neighbours: int = 8  # the density around a point is that of its nearest ones
+    size_rad: tuple[float, float] = (0.0, 2.0)  # minimum and maximum length (chord)
+    shape_tolerance: float = 0.02  # of the third member's position, as a fraction of the length
+    log_size_tolerance: float = 0.02  # of the natural logarithm of the length
+    density_neighbours: int = 8  # number of nearest points used to estimate the local density
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,8 +48,9 @@ class Figures:
     """Asterisms of points, and their codes."""
 
     members: IndexArray  # (m, 3): indices of the points; the first two are the farthest apart
-    # (m, 3): place (x, y) of the third member in the frame of the first two, x along it, both in
-    # units of its length, and the logarithm of that length
+    # (m, 3): position (x, y) of the third member, with x along the line from the first to the
+    # second member, both in units of the length of that line; and the natural logarithm of that
+    # length
     codes: FloatArray
     axes: FloatArray  # (m, 3): unit vectors from the first member towards the second
 
@@ -58,11 +58,11 @@ class Figures:
         return len(self.members)
 
     def chosen(self, which: BoolArray) -> Figures:
-        """Those that are marked."""
+        """Select asterisms by mask."""
         return Figures(**{name: column[which] for name, column in vars(self).items()})
 
     def within(self, size_rad: tuple[float, float]) -> Figures:
-        """Those whose length is within limits."""
+        """Select asterisms with a length within limits."""
         low, high = np.log(np.maximum(size_rad, 1e-12))
         return self.chosen((self.codes[:, -1] >= low) & (self.codes[:, -1] <= high))
 
@@ -70,9 +70,9 @@ class Figures:
 def group_neighbours(
     points: FloatArray, brightness: FloatArray, parameters: AsterismParameters
 ) -> IndexArray:
-    """Points (n, 3) with pairs of their nearest neighbours that are bright enough.
+    """Group each point (n, 3) with pairs of its nearest neighbours that are bright enough.
 
-    Distinct groups of indices, ascending, shape (m, 3).
+    Returns distinct groups of indices, each in ascending order, shape (m, 3).
     """
     n = len(points)
     if n < 3:
@@ -84,7 +84,7 @@ def group_neighbours(
     distance, near = distance[:, 1:], near[:, 1:]
     fits = brightness[near] >= parameters.brightness_share * brightness[:, None]
     fits &= (distance > 0.0) & (distance <= parameters.size_rad[1])
-    # Neighbours that fit come first, the nearest of them before the others
+    # Sort valid neighbours first, nearest first among them
     order = np.argsort(~fits, axis=1, kind="stable")[:, : parameters.neighbours]
     near, fits = np.take_along_axis(near, order, axis=1), np.take_along_axis(fits, order, axis=1)
     found = [np.zeros((0, 3), np.intp)]
@@ -97,12 +97,12 @@ def group_neighbours(
 
 
 def encode(points: FloatArray, members: IndexArray) -> Figures:
-    """Codes of asterisms in the order in which their members are given."""
+    """Compute codes of asterisms in the given order of their members."""
     at = points[members]
     along = at[:, 1] - at[:, 0]
     length = np.maximum(lengths(along), 1e-12)
     along /= length[:, None]
-    # Inside the sphere, y grows to the left of x about the asterism's middle
+    # As seen from inside the sphere; perpendicular to x and to the direction of the centroid
     side = np.cross(at.mean(axis=1), along)
     side /= np.maximum(lengths(side), 1e-12)[:, None]
     third = (at[:, 2] - at[:, 0]) / length[:, None]
@@ -111,9 +111,10 @@ def encode(points: FloatArray, members: IndexArray) -> Figures:
 
 
 def encode_canonical(points: FloatArray, members: IndexArray) -> Figures:
-    """Codes of asterisms in their one canonical order.
+    """Compute codes of asterisms in canonical order.
 
-    The first two members are the farthest apart; the third is nearer to the first.
+    The first two members are the pair with the largest separation. The third is closer to the first
+    than to the second.
     """
     at = points[members]
     sides = [((at[:, a] - at[:, b]) ** 2).sum(axis=1) for a, b in ((0, 1), (0, 2), (1, 2))]
@@ -124,13 +125,13 @@ def encode_canonical(points: FloatArray, members: IndexArray) -> Figures:
 
 
 def encode_every_order(points: FloatArray, members: IndexArray, slack: float) -> Figures:
-    """Codes of asterisms in every order that noise might make the canonical one, at least one each.
+    """Compute codes of asterisms in each order that may be canonical in the presence of noise.
 
-    The order may be missed by ``slack``, a share of an asterism's length.
+    ``slack`` is the tolerance of this test as a fraction of the asterism's length.
     """
     at = points[members]
     apart = lengths(at[:, :, None] - at[:, None])
-    # Chords are longer than what they are in an asterism's plane, by less than 5 % at any size
+    # Chords exceed their length in the asterism's plane by less than 5 % at any size
     least = apart.max(axis=(1, 2)) / (1.05 * (1.0 + slack))
     orders = [
         members[apart[:, order[0], order[1]] >= least][:, list(order)]
@@ -143,7 +144,7 @@ def encode_every_order(points: FloatArray, members: IndexArray, slack: float) ->
 
 
 def frames(vectors: FloatArray) -> FloatArray:
-    """Right-handed frames on the sphere: matrices (..., 3, 3) whose third column is the vector."""
+    """Compute right-handed local frames (..., 3, 3) whose third column is the given vector."""
     polar = np.abs(vectors[..., 2:]) > POLAR
     pole = np.where(polar, [1.0, 0.0, 0.0], [0.0, 0.0, 1.0])
     first = np.cross(pole, vectors)
@@ -152,7 +153,7 @@ def frames(vectors: FloatArray) -> FloatArray:
 
 
 def turns_about_z(angle_rad: FloatArray) -> FloatArray:
-    """Rotations (n, 3, 3) about the third axis, from the first towards the second."""
+    """Compute rotations (n, 3, 3) about the third axis, from the first towards the second."""
     cosine, sine = np.cos(angle_rad), np.sin(angle_rad)
     turns = np.zeros((len(angle_rad), 3, 3))
     turns[:, 0, 0], turns[:, 0, 1], turns[:, 1, 0], turns[:, 1, 1] = cosine, -sine, sine, cosine
@@ -161,7 +162,7 @@ def turns_about_z(angle_rad: FloatArray) -> FloatArray:
 
 
 def azimuths(points: FloatArray, figures: Figures) -> FloatArray:
-    """Directions (radians) of asterisms' axes in the frames of their members, shape (m, 3)."""
+    """Compute azimuths (radians) of asterisms' axes in their members' frames, shape (m, 3)."""
     local = frames(points)[figures.members]
     along = np.einsum("mkij,mi->mkj", local[..., :2], figures.axes)
     return np.arctan2(along[..., 1], along[..., 0])
@@ -169,12 +170,12 @@ def azimuths(points: FloatArray, figures: Figures) -> FloatArray:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AsterismIndex:
-    """Points of the reference, their asterisms, and what finds both quickly.
+    """Reference points and their asterisms, with k-d trees of both.
 
     vectors: Unit vectors, shape (n, 3).
-    figures: Each in one canonical order of its members.
-    azimuths_rad: Directions of the asterisms' axes in the frames of their members, shape (m, 3).
-    code_tree: Of the codes in units of the tolerances.
+    figures: Asterisms in canonical order.
+    azimuths_rad: Azimuths of the asterisms' axes in the frames of their members, shape (m, 3).
+    code_tree: Tree of the codes in units of the tolerances.
     """
 
     vectors: FloatArray
@@ -192,7 +193,7 @@ class AsterismIndex:
         if k < 1:
             return np.full(n, n / (4.0 * np.pi))
         distance = self.point_tree.query(self.vectors, k=k + 1)[0][:, -1]
-        # A cap of chord c covers pi c^2 of the unit sphere, exactly
+        # A spherical cap of chord radius c has an area of exactly pi c^2 on the unit sphere
         return k / (np.pi * np.maximum(distance, 1e-9) ** 2)
 
 
@@ -204,9 +205,9 @@ def build_index(
     Parameters
     ----------
     vectors : array_like, shape (n, 3)
-        Directions, of any length but zero.
+        Directions, of any non-zero length.
     brightness : array_like, shape (n,)
-        In any unit; more is brighter.
+        In any unit; larger is brighter.
 
     Returns
     -------
@@ -215,7 +216,7 @@ def build_index(
     Raises
     ------
     ValueError
-        If the shapes do not fit, or a number is not finite.
+        If the shapes do not match, or if a vector is zero or not finite.
     """
     points = unit(vectors)
     bright = np.asarray(brightness, float)
@@ -236,12 +237,12 @@ def build_index(
 
 
 def lengths(vectors: FloatArray) -> FloatArray:
-    """Lengths (...) of vectors (..., 3): `numpy.linalg.norm` in less than half the time."""
+    """Compute lengths (...) of vectors (..., 3), twice as fast as `numpy.linalg.norm`."""
     return np.asarray(np.sqrt(np.vecdot(vectors, vectors)))
 
 
 def unit(vectors: ArrayLike) -> FloatArray:
-    """Vectors of shape (n, 3) at unit length; ValueError where that cannot be."""
+    """Normalise vectors (n, 3) to unit length; raises ValueError if one is zero or not finite."""
     points = np.asarray(vectors, float).reshape(-1, 3) if np.size(vectors) else np.zeros((0, 3))
     length = np.linalg.norm(points, axis=1, keepdims=True)
     if not (np.isfinite(points).all() and (length > 0.0).all()):
@@ -250,6 +251,6 @@ def unit(vectors: ArrayLike) -> FloatArray:
 
 
 def scale_codes(codes: FloatArray, parameters: AsterismParameters) -> FloatArray:
-    """Codes in units of the tolerances: alike within a distance of 1."""
+    """Scale codes to units of the tolerances: asterisms match within a distance of 1."""
     places = codes[:, :-1] / parameters.shape_tolerance
     return np.column_stack([places, codes[:, -1] / parameters.log_size_tolerance])
