@@ -448,10 +448,10 @@ def test_processes_that_need_the_same_features_at_once_look_for_them_once(tmp_pa
     lines = (
         "import logging, sys; logging.basicConfig(level=logging.INFO);"
         "from regengine.references.day import open_day_map;"
-        "from regengine.registration.day.map_features import features_for;"
+        "from regengine.registration.day.map_features import make_features;"
         "from regengine.registration.day.parameters import FeatureParams;"
         "one, = open_day_map(sys.argv[1:]);"
-        "features_for(one, 0.1, FeatureParams())"
+        "make_features(one, 0.1, FeatureParams())"
     )
     both = [
         subprocess.Popen((sys.executable, "-c", lines, path), stderr=subprocess.PIPE, text=True)
@@ -470,7 +470,7 @@ def test_a_full_disk_costs_the_file_of_features_alone(tmp_path: Path) -> None:
     lines = (
         "import logging, resource, sys; logging.basicConfig(level=logging.INFO);"
         "from regengine.references.day import open_day_map;"
-        "from regengine.registration.day.map_features import features_for;"
+        "from regengine.registration.day.map_features import make_features;"
         "from regengine.registration.day.parameters import FeatureParams;"
         "one, = open_day_map(sys.argv[1:]);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000));"
