@@ -40,9 +40,9 @@ MAX_INCIDENCE_DEG = 82.0
 
 
 def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
-    """Look up all attitudes at once of a camera at a place, by asterisms of light peaks.
+    """Propose attitudes of a camera at a place by asterisms of light peaks, and align the best.
 
-    The likeliest by its asterisms and the best by the picture are aligned.
+    The likeliest by asterisms and the best by correlation are aligned.
     """
     photo, place, params = problem.photo, stage.place, problem.params.asterisms
     assert place is not None
@@ -57,7 +57,7 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
     image = photo.image(kind)
     field_km = problem.altitude_km / lens.focal_px * max(lens.width_px, lens.height_px)
 
-    # Light peaks of the photo, and of the index as they are seen from the place
+    # Light peaks of the photo, and of the index as projected from the place
     side_px = int(np.clip(field_km / MAP_PIXEL_KM, *params.side_px))
     small = image.resized(side_px)
     camera = small.camera(lens)

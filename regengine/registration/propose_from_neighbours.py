@@ -68,14 +68,14 @@ def propose_from_neighbours(problem: Problem, stage: Stage) -> list[Hypothesis]:
 
 
 def carry_camera(neighbour: Neighbour, place: Place) -> Camera:
-    """A neighbour's camera carried along the orbit.
+    """Move a neighbour's camera along the orbit.
 
-    It keeps its attitude to the vertical and the direction of flight, as a camera does that is
-    fixed to a window of a station that turns with its orbit.
+    It keeps its attitude relative to the vertical and the direction of flight, like a camera that
+    is fixed to a window of a station that rotates with its orbit.
     """
     position, velocity = place.position_ecef_m, place.track.velocity(place.offset_km)
     here = track_axes(position, velocity)
-    # The neighbour flew in the same plane: its level part of this velocity points along its flight
+    # The orbital plane is the same: the horizontal part of this velocity is the neighbour's heading
     there = track_axes(neighbour.camera.position_ecef_m, velocity)
     x, y, z = position.tolist()
     moved = replace(neighbour.camera, position_ecef_m=(x, y, z))

@@ -23,7 +23,7 @@ from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage
 
 
 def propose_from_placement(problem: Problem, stage: Stage) -> list[Hypothesis]:
-    """The placed camera and those around it: what is placed by eye lies a little beside itself."""
+    """Propose the placed camera and those around it, because a placement by eye is imprecise."""
     place, placed = stage.place, problem.prior.placement
     assert place is not None
     assert placed is not None
