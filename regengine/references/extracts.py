@@ -23,9 +23,9 @@ GEOFABRIK_INDEX = "https://download.geofabrik.de/index-v1.json"
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractParams:
-    """What is looked for about a place."""
+    """Which extract is chosen around a place."""
 
-    near_km: float = 10.0  # the extract covers so much each way about a place, at least
+    near_km: float = 10.0  # minimum distance around a place that the extract covers
     reach_km: float = (
         60.0  # distance to which streets are drawn: twice the field of a lens of 180 mm
     )

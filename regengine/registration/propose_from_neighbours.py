@@ -52,9 +52,7 @@ def propose_from_neighbours(problem: Problem, stage: Stage) -> list[Hypothesis]:
         target = neighbour.camera.pixel_to_ecef(*neighbour.camera.principal_point)
         if np.isfinite(target).all():
             towards = target - np.asarray(carried.position_ecef_m)
-            turn, _ = Rotation.align_vectors(
-                towards, carried.boresight_ecef
-            )  # the smallest rotation
+            turn, _ = Rotation.align_vectors(towards, carried.boresight_ecef)  # the smallest
             cameras.append(with_attitude(carried, turn.as_matrix() @ carried.matrix))
     lens = problem.photo.nominal
     long = is_telephoto(replace(lens, focal_px=lens.focal_px * stage.lens.ratio))

@@ -84,7 +84,7 @@ class StreetParams(CellParams):
     n_compared: int = 12
     n_refined: int = 3
     min_share_of_best: float = 0.5
-    # Levels of the fit, metres per pixel; radial distortion is fitted from 25 m on
+    # Levels of the fit, metres per pixel; radial distortion is fitted from `max_bent_m` on
     levels_m: tuple[float, ...] = (50.0, 25.0, 12.5)
     max_bent_m: float = 25.0
     # A rival of the best camera is fitted further if its correlation is less by at most this, and
