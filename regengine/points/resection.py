@@ -105,7 +105,9 @@ class ResectionParameters:
 
 
 USUAL = ResectionParameters()
-ATTITUDE_UNKNOWNS = 3  # beliefs count as observations of what they are about: it alone has none
+ATTITUDE_UNKNOWNS = (
+    3  # priors count as observations of their parameters; only the attitude has no prior
+)
 SIGMA_ANY_LOG_FOCAL = USUAL.sigma_any_log_focal
 
 

@@ -197,7 +197,7 @@ def pair_points(camera: Camera, points: Sequence[ReviewedPoint], params: ClickPa
 def fit_points(
     start: Start, pairs: PointPairs, freed: tuple[Freed, ...], params: ClickParams
 ) -> PointFit:
-    """Fit a camera to points, tell the suspects, and fit it again without them.
+    """Fit a camera to points, find the suspects, and fit it again without them.
 
     The others then have the precision that their own disagreement shows, where it is worse: clicks
     on cities are often ten times less precise than clicks on lamps; taken for precise, they would

@@ -334,7 +334,7 @@ def get_streets(
                 )
             except LightMapError as error:
                 if error.code == "damaged":
-                    path.unlink()  # the next time it is got anew
+                    path.unlink()  # it is downloaded again next time
                 raise
             listener.message(f"{path} is no longer needed.")
     return out

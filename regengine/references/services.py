@@ -208,7 +208,7 @@ class TileSet:
     template: str
     level: int
     bounds: Bounds
-    sampled: int = 24  # tiles by whose sizes those of the others are told
+    sampled: int = 24  # number of tiles from which the size of the others is estimated
 
     def __post_init__(self) -> None:
         names = sorted(re.findall(r"\{(.*?)\}", self.template))

@@ -90,7 +90,7 @@ def find_window_around(
     margin_km: float,
     step_km: float,
 ) -> Pyramid | None:
-    """Pyramid of the window that holds some places; None outside the map.
+    """Read the pyramid of a window that contains some places; None outside the map.
 
     It is cut to a regional map and a rim of no data around it, which says where it ends.
     """
@@ -135,7 +135,7 @@ class MapWindows:
         self._cached: list[tuple[int, float, tuple[float, float], Pyramid | None]] = []
 
     def around(self, position_ecef_m: ArrayLike, reach_km: float, step_km: float) -> Pyramid | None:
-        """Map pyramid around the nadir of a position; None where the map holds none of it."""
+        """Read the map pyramid around the nadir of a position; None outside the map."""
         lon, lat, _ = (float(value) for value in ecef_to_geodetic(position_ecef_m))
         # Maps are read at their own pixels or those doubled: in between nothing is to be had
         finest_km = self._map.info.resolution_deg * KM_PER_DEGREE

@@ -397,7 +397,7 @@ def view_from_afar(
 def _select_seen_parts(
     bounds: Bounds, position: CameraPosition, params: DayParams
 ) -> Iterator[Bounds]:
-    """Of a map what a box holds around all that is not seen too flat, on either side of 180°."""
+    """Cut the part of a map within the maximum incidence angle, on either side of 180°."""
     west, south, east, north = bounds
     flattest = np.radians(params.max_incidence_deg)
     distance_m = float(np.linalg.norm(position.position_ecef_m))
