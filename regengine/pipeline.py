@@ -1,4 +1,4 @@
-"""One photo from file to result: read, tell the scene, place the camera, register, draw."""
+"""Process one photo from file to result: read, classify, locate the camera, register, draw."""
 
 from __future__ import annotations
 

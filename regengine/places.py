@@ -1,4 +1,4 @@
-"""Towns and cities of the world by GeoNames, near a place, by name, in a box; and its outlines."""
+"""Find towns and cities of GeoNames near a place, by name or in a box; and read map outlines."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MAX_HITS = 5000
 
 
 def fold_letters(text: str) -> str:
-    """Letters that do not tell upper from lower case or with accents from without."""
+    """Fold text to letters without case and accents."""
     plain = _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold()))
     for letter, same in _LETTERS.items():  # ten times faster than by a table
         plain = plain.replace(letter, same)
@@ -59,7 +59,7 @@ class PlaceNames:
         self._starts = np.array(ends[:-1])
 
     def find(self, typed: str, most: int) -> list[int]:
-        """Places with a name that is, or begins with, what is typed."""
+        """Find places with a name that begins with the typed text."""
         sought = fold_letters(typed[:MAX_LETTERS]).strip()
         if len(sought) < MIN_LETTERS or "\n" in sought or "\t" in sought:
             return []
@@ -141,7 +141,7 @@ class PlaceTable:
 
     @cached_property
     def tree(self) -> KDTree:
-        """The places as directions from the middle of the Earth."""
+        """KD-tree of the places as directions from the centre of the Earth."""
         from scipy.spatial import KDTree
 
         return KDTree(directions(self.lon, self.lat))
@@ -162,18 +162,18 @@ class PlaceTable:
 
 
 def directions(lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unit vectors of places on a sphere, shape (n, 3)."""
+    """Compute unit vectors of places on a sphere, shape (n, 3)."""
     lon, lat = np.radians(lon_deg), np.radians(lat_deg)
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
 
 
 def chord(distance_km: float) -> float:
-    """How far the ends of an arc on the Earth's surface lie apart, in its radii."""
+    """Chord of an arc on the Earth's surface, in units of its radius."""
     return 2.0 * math.sin(0.5 * distance_km / EARTH_RADIUS_KM)
 
 
 def arc_km(straight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How long the arcs on the Earth's surface are whose ends lie so far apart, in its radii."""
+    """Arc length on the Earth's surface, km, of a chord in units of the Earth's radius."""
     return 2.0 * EARTH_RADIUS_KM * np.arcsin(0.5 * straight)
 
 
@@ -262,7 +262,7 @@ class PlaceIndex:
     def inside(
         self, west: float, south: float, east: float, north: float, most: int = 60
     ) -> list[Place]:
-        """The largest places of a box, the largest first."""
+        """List the largest places in a box, largest first."""
         towns = self._towns()
         lon, lat = towns.lon, towns.lat
         across = (lon >= west) & (lon <= east) if west <= east else (lon >= west) | (lon <= east)
@@ -315,7 +315,7 @@ def outlines() -> dict[str, Any]:
 
 @cache
 def _coast_tiles() -> dict[str, NDArray[np.float64]]:
-    """Tiles that hold a coast, "z/x/y", and the box of each: west, south, east, north."""
+    """List the tiles with a coast, "z/x/y", and the bounds of each: west, south, east, north."""
     found = {}
     for tile, kinds in outlines()["tiles"].items():
         zoom, x, y = map(int, tile.split("/"))

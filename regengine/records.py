@@ -1,4 +1,4 @@
-"""Frame results as the NDJSON records of docs/records.md."""
+"""Convert frame results to the NDJSON records of docs/records.md, and to text."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ FIT_FIELDS = (
 
 
 def record(result: FrameResult) -> Record:
-    """The record of one frame, of plain JSON values, its keys in the documented order.
+    """Make the record of one frame from JSON values, with its keys in the documented order.
 
-    Numbers are finite; None stands for what is missing.
+    Numbers are finite; missing values are None.
     """
     values = {
         "frame": result.frame,
@@ -64,12 +64,12 @@ def record(result: FrameResult) -> Record:
 
 
 def record_line(result: FrameResult) -> str:
-    """The record of one frame as one line of JSON, without the line break."""
+    """Make the record of one frame as one line of JSON, without the line break."""
     return json.dumps(record(result), allow_nan=False)
 
 
 def centre_lonlat(camera: Camera) -> tuple[float, float]:
-    """Place that the middle of the image shows; NaN for sky, or a camera that makes no sense."""
+    """Ground position at the centre of the image; NaN for sky or an invalid camera."""
     try:
         with np.errstate(all="ignore"):
             lon, lat = camera.pixel_to_lonlat((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
@@ -79,9 +79,9 @@ def centre_lonlat(camera: Camera) -> tuple[float, float]:
 
 
 def find_looked_at(camera: Camera) -> tuple[float, float]:
-    """Ground that a photo looks at: of its middle, or, where that is sky, the nearest to it.
+    """Find the ground at the centre of a photo, or the ground nearest to it if that is sky.
 
-    That is sought where the ground is not at the limb, if there is any; NaN without ground.
+    Ground away from the limb is preferred, if there is any. The result is NaN without ground.
     """
     lon, lat = centre_lonlat(camera)
     if math.isfinite(lon):
@@ -137,36 +137,36 @@ VERDICT_WORDS = {
 
 
 def degrees_text(lon: float, lat: float, *, digits: int = 2) -> str:
-    """A place as latitude and longitude with hemispheres: ``35.18 N 136.91 E``."""
+    """Format a place as latitude and longitude with hemispheres: ``35.18 N 136.91 E``."""
     north, east = "N" if lat >= 0 else "S", "E" if lon >= 0 else "W"
     return f"{abs(lat):.{digits}f} {north} {abs(lon):.{digits}f} {east}"
 
 
 def centre_text(result: FrameResult, *, digits: int = 2) -> str:
-    """Place that the photo looks at; ``sky`` where it shows no ground, empty without a solution."""
+    """Format the ground at the centre; ``sky`` without ground, empty without a solution."""
     return "" if result.solved is None else ground_text(result.solved.camera, digits=digits)
 
 
 def ground_text(camera: Camera, *, digits: int = 2) -> str:
-    """The place of `find_looked_at` in words."""
+    """Format the place of `find_looked_at`."""
     lon, lat = find_looked_at(camera)
     return "sky" if lon != lon else degrees_text(lon, lat, digits=digits)
 
 
 def prior_nadir(result: FrameResult) -> NadirInput | None:
-    """The nadir by element set, option or record; None where the lights alone told the place."""
+    """Nadir from element set, option or record; None if only the lights determine the place."""
     nadir = result.nadir
     return None if nadir is None or nadir.source == "lights" else nadir
 
 
 def nadir_text(camera: Camera, *, digits: int = 2) -> str:
-    """The place below a solved camera, and its height."""
+    """Format the nadir of a solved camera, and its altitude."""
     lon, lat, height_m = (float(value) for value in ecef_to_geodetic(camera.position_ecef_m))
     return f"{degrees_text(lon, lat, digits=digits)}, {height_m / 1e3:.{max(digits - 2, 0)}f} km"
 
 
 def summary_words(result: FrameResult) -> list[str]:
-    """The numbers that tell how good a result is, each as a short phrase; none without any."""
+    """List the quality figures of a result as short phrases; empty without any."""
     words, prior = [], prior_nadir(result)
     if result.probability is not None:
         words.append(f"probability {probability_words(result)}")
@@ -203,9 +203,9 @@ def summary_words(result: FrameResult) -> list[str]:
 
 
 def evidence_text(result: FrameResult) -> str:
-    """What placed a photo: ``57 lights``, or ``41/64 patches`` of streets or ground by day.
+    """Format the evidence of a match: ``57 lights``, or ``41/64 patches`` of streets or a day map.
 
-    Patches are those that the fit did not see, at the finest scale. Empty without a fit.
+    Patches are held-out patches at the finest scale. The text is empty without a fit.
     """
     if result.fit is None:
         return ""
@@ -216,9 +216,9 @@ def evidence_text(result: FrameResult) -> str:
 
 
 def margin_of(result: FrameResult) -> float | None:
-    """Correlation above that of the best distinct other camera; None where none is compared.
+    """Correlation minus that of the best distinct other camera; None without a comparison.
 
-    On streets and by day chance is what a camera is weighed against, not another camera.
+    On streets and day maps a camera is compared with chance, not with another camera.
     """
     if result.fit is None or result.reference_kind != "lights":
         return None
@@ -226,7 +226,7 @@ def margin_of(result: FrameResult) -> float | None:
 
 
 def probability_words(result: FrameResult) -> str:
-    """The probability with its interval: ``0.98 (0.97 to 1)``; empty without one."""
+    """Format the probability with its interval: ``0.98 (0.97 to 1)``; empty without one."""
     text = probability_text(result.probability)
     if result.probability_low is None or result.probability_high is None:
         return text
@@ -238,7 +238,7 @@ def probability_words(result: FrameResult) -> str:
 
 
 def probability_text(probability: float | None) -> str:
-    """A probability with as many digits as tell it from 0 and 1."""
+    """Format a probability with enough digits to distinguish it from 0 and 1."""
     if probability is None:
         return ""
     if 0.01 <= probability <= 0.99:

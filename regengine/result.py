@@ -1,4 +1,4 @@
-"""What is said of one frame: the record behind the NDJSON line and the store's rows."""
+"""Define the result of one frame, which NDJSON records and the store's rows are made from."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from matchers.geometry.camera import Camera
 
 Verdict = Literal["accepted", "review", "no_match", "failed"]
 
-# Classes of photos that a picture of the Earth by day places
+# Classes of photos that are registered on day maps
 BY_DAY = ("day", "infrared")
-# Fewer control points, or such within a smaller part of the picture, place no photo
+# Minimum number of control points, and minimum share of the image that they cover, to georeference
+# a photo
 MIN_POINTS = 4
 MIN_HULL = 0.01
 _PROOF = re.compile(r"(\d+) of (\d+) held-out patches agree at ([\d.e+]+) m \(chance 1e-([\d.]+)\)")
@@ -23,7 +24,7 @@ _PROOF = re.compile(r"(\d+) of (\d+) held-out patches agree at ([\d.e+]+) m \(ch
 
 @dataclass(frozen=True, kw_only=True)
 class NadirInput:
-    """Where the camera was thought to be before the lights were looked at."""
+    """Prior nadir of the camera, before the photo is compared with the map."""
 
     lon: float
     lat: float
@@ -36,7 +37,7 @@ class NadirInput:
 
 @dataclass(frozen=True, kw_only=True)
 class ControlPoint:
-    """A pixel and the place it shows, each axis with one sigma, and the full covariances.
+    """A pixel and its ground position, with one sigma per axis, and the full covariances.
 
     ``covariance_px`` is (xx, xy, yy) in square pixels; ``covariance_m`` is (ee, en, nn) in square
     metres, east and north.
@@ -55,11 +56,11 @@ class ControlPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewedPoint:
-    """A control point as a person left it.
+    """A control point after review by a person.
 
     Pixel ``(x, y)``; longitude and latitude, degrees, WGS84; ``sigma_px`` is one sigma per axis,
-    None where nobody knows it; ``origin`` is "engine", "person", "snap", "search", or "confirmed":
-    the engine's, which a person confirmed as it was measured.
+    None if it is not known; ``origin`` is "engine", "person", "snap", "search", or "confirmed" for
+    a point of the engine that a person confirmed without change.
     """
 
     x: float
@@ -72,7 +73,7 @@ class ReviewedPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class SolvedCamera:
-    """A camera together with how it sits on its orbit."""
+    """A solved camera, with its time offset along the orbit."""
 
     camera: Camera
     along_track_offset_s: float
@@ -81,14 +82,14 @@ class SolvedCamera:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """How well the lights agree with the solved camera."""
+    """Quality of the fit of the solved camera."""
 
     ncc: float
     runner_up_ncc: float
     residual_px: float
     residual_m: float
     matched_lights: int
-    held_out_residual_px: float | None  # None where too few lights could be left out
+    held_out_residual_px: float | None  # None if too few lights could be held out
     log10_odds: float
     runner_up_log10_odds: float
 
@@ -100,16 +101,16 @@ class Fit:
 
 @dataclass(frozen=True, kw_only=True)
 class PatchProof:
-    """How patches that a fit to streets or ground by day did not see agree with it, at one scale.
+    """Agreement of held-out patches with a fit to streets or a day map, at one scale.
 
     Attributes
     ----------
     n_agreeing, n_patches : int
-        Patches that lie where the camera says, of those that were matched.
+        Number of patches that lie where the camera predicts them, and of matched patches.
     sample_m : float
-        Ground that a pixel shows at this scale, metres.
+        Ground sample at this scale, metres per pixel.
     log10_chance : float
-        Of the probability that chance has so many agree; 0 or less.
+        Log10 of the probability that as many agree by chance; 0 or less.
     """
 
     n_agreeing: int
@@ -119,7 +120,7 @@ class PatchProof:
 
     @property
     def text(self) -> str:
-        """The proof as ``sources.proof`` of a record has it; `parse` reads it again."""
+        """Text of the proof in ``sources.proof`` of a record; `parse` reads it."""
         return (
             f"{self.n_agreeing} of {self.n_patches} held-out patches agree at "
             f"{self.sample_m:.4g} m (chance 1e-{-self.log10_chance:.1f})"
@@ -127,7 +128,7 @@ class PatchProof:
 
     @classmethod
     def parse(cls, text: str) -> tuple[PatchProof, ...]:
-        """Proofs out of texts that are joined by semicolons; others are passed over."""
+        """Parse proofs from texts joined by semicolons; other texts are ignored."""
         return tuple(
             cls(
                 n_agreeing=int(found[1]),
@@ -142,7 +143,7 @@ class PatchProof:
 
 @dataclass(frozen=True, kw_only=True)
 class Hypothesis:
-    """One candidate solution that was looked at to the end (rank 0 is the proposal)."""
+    """One camera hypothesis that was compared (rank 0 is the proposal)."""
 
     rank: int
     solved: SolvedCamera
@@ -154,22 +155,22 @@ class Hypothesis:
 
 @dataclass(frozen=True, kw_only=True)
 class Reason:
-    """Why a photo has no result, or none that may be used: a short stable code and its sentence.
+    """Reason for a review or for no match: a short stable code and a sentence.
 
-    The sentence is one line whatever name is in it.
+    The sentence is always one line, even if a file name in it has line breaks.
     """
 
     code: str
     text: str
 
     def __post_init__(self) -> None:
-        """Keep the sentence as the store has it."""
+        """Normalize the sentence to the form in the store."""
         object.__setattr__(self, "text", " ".join(self.text.split()))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DetectedLights:
-    """Lights of the photo, pixels of the image as stored; arrays of equal length.
+    """Lights of the photo, in pixels of the stored image; arrays of equal length.
 
     ``contrast`` is logarithmic, against the surroundings; ``matched`` is 1 where the light agrees
     with the map under the proposal.
@@ -183,7 +184,7 @@ class DetectedLights:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameResult:
-    """Everything that is known of one processed frame.
+    """The result of one processed frame.
 
     ``footprint`` holds four (lon, lat) pairs, top-left, top-right, bottom-right, bottom-left of
     the image; None where that corner sees no ground. ``probability_low`` and ``probability_high``
@@ -224,16 +225,16 @@ class FrameResult:
 
     @property
     def reference_kind(self) -> str:
-        """What the photo was placed on: "lights", "streets" or "day"."""
+        """Kind of reference that the photo is registered on: "lights", "streets" or "day"."""
         return dict(self.sources).get("reference", "lights").split(",")[0]
 
     @property
     def patch_proofs(self) -> tuple[PatchProof, ...]:
-        """What placed a photo on streets or by day, the coarse scale first; empty by lights."""
+        """Held-out patches of a photo on streets or a day map, coarse scale first; else empty."""
         return PatchProof.parse(dict(self.sources).get("proof", ""))
 
     def replaces(self, probability: float) -> bool:
-        """Whether it replaces a first result of this probability (0 for none)."""
+        """Whether it replaces an earlier result of this probability (0 if there is no other)."""
         if self.verdict == "accepted":
             return True
         return self.verdict == "review" and (self.probability or 0.0) > probability

@@ -1,1 +1,1 @@
-"""A person's points: the camera that fits them."""
+"""Fit a camera to points that a person has matched."""

@@ -1,4 +1,4 @@
-"""The camera from points that a person has matched, by least squares with beliefs."""
+"""Space resection of a camera from manual points, by least squares with priors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ COLUMNS: dict[Freed, tuple[int, ...]] = {
     "position": (ALONG, ACROSS, UP),
     "distortion": (K1,),
 }
-# Points from which on each may be free; with one the picture is shifted, not turned
+# Minimum number of points for each parameter to be free; one point shifts the image without a roll
 MIN_POINTS: dict[Freed, int] = {
     "aim": 1,
     "attitude": 2,
@@ -56,7 +56,7 @@ ASKED: dict[Free, tuple[Freed, ...]] = {
     "position": ("attitude", "focal length", "position"),
     "all": ("attitude", "focal length", "position", "distortion"),
 }
-# Asked for by name, each may be free as soon as the beliefs and the points together determine it
+# Parameters requested by name may be free as soon as priors and points together determine them
 MIN_POINTS_ASKED: dict[Freed, int] = {
     "attitude": 2,
     "focal length": 2,
@@ -67,23 +67,21 @@ MIN_POINTS_ASKED: dict[Freed, int] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ResectionParameters:
-    """What is believed of a camera of a person's points, and what is beyond chance."""
+    """Priors of the camera of manual points, and significance limits of the tests."""
 
     sigma_along_m: float = 100e3  # clocks are off by seconds, 7 km each, along the track
     sigma_across_m: float = 10e3  # an orbit is known to a few kilometres
     sigma_up_m: float = 5e3
-    sigma_level_m: float = 60e3  # where nobody knows in which direction it flew
+    sigma_level_m: float = 60e3  # if the direction of flight is not known
     sigma_log_focal: float = 0.1
     sigma_k1: float = 0.03
-    sigma_anywhere_m: float = (
-        1e6  # of a place of which nothing is believed, see `make_starts_around`
-    )
+    sigma_anywhere_m: float = 1e6  # of an unknown position, see `make_starts_around`
     sigma_any_up_m: float = 40e3  # the station has flown between 330 and 435 km
     sigma_any_log_focal: float = 0.7
-    # How much the attitude of the start weighs beside the points: it decides where they leave it
-    # open, such as the roll about a single one
+    # Weight of the initial attitude relative to the points: it only fixes what they leave free,
+    # such as the roll around a single point
     share_of_start: float = 1e-9
-    # What another start must take off chi square to be kept instead of the first: chance does so
+    # Minimum decrease of chi square for another start to replace the first: it occurs by chance
     # once in a thousand for two unknowns, and for the three of a position
     other_chi_square: float = 13.8
     anywhere_chi_square: float = 16.3
@@ -94,27 +92,31 @@ class ResectionParameters:
         *(800.0, 1000.0, 1250.0, 1500.0, 1750.0, 2000.0, 2250.0),
     )
     azimuths: int = 24
-    max_starts: int = 8  # of one kind that are fitted, so far apart
+    max_starts: int = 8  # of one kind that are fitted, at least `starts_apart_m` apart
     starts_apart_m: float = 120e3
-    # What leaving a point out must take off chi square, which chance does once in a thousand, and
-    # how much more than leaving out any other: the odds are twenty to one
+    # Minimum decrease of chi square without a suspect point, which occurs by chance once in a
+    # thousand, and minimum difference to the decrease without any other point: odds of 20 to 1
     suspect_chi_square: float = 13.8
     lead_chi_square: float = 6.0
-    min_told: int = 5  # of four points, leaving one out leaves a camera that fits any three
-    max_suspects: int = 20  # and a third: where more are wrong, nothing tells right from wrong
+    min_told: int = 5  # with four points, a camera without one fits any three
+    max_suspects: int = (
+        20  # and at most a third: with more, right and wrong points cannot be distinguished
+    )
 
 
 USUAL = ResectionParameters()
-ATTITUDE_UNKNOWNS = 3  # beliefs count as observations of what they are about: it alone has none
+ATTITUDE_UNKNOWNS = (
+    3  # priors count as observations of their parameters; only the attitude has no prior
+)
 SIGMA_ANY_LOG_FOCAL = USUAL.sigma_any_log_focal
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PointPairs:
-    """Pixels and the places that they show.
+    """Pixels and their ground positions.
 
-    pixels: Of the image as stored, shape (n, 2).
-    ground_ecef_m: Places, shape (n, 3).
+    pixels: Pixels of the stored image, shape (n, 2).
+    ground_ecef_m: Ground positions, ECEF in metres, shape (n, 3).
     sigma_px: Precision of each pair along each axis of the image, shape (n,).
     """
 
@@ -126,12 +128,12 @@ class PointPairs:
         return len(self.pixels)
 
     def chosen(self, kept: BoolArray) -> PointPairs:
-        """Those that are marked, shape (n,)."""
+        """Select the pairs that are marked, shape (n,)."""
         return PointPairs(**{name: column[kept] for name, column in vars(self).items()})
 
 
 def point_pairs(pixels: ArrayLike, lonlat: ArrayLike, sigma_px: ArrayLike) -> PointPairs:
-    """Pairs of pixels, shape (n, 2), and geodetic places in degrees, shape (n, 2)."""
+    """Make pairs of pixels, shape (n, 2), and geodetic places in degrees, shape (n, 2)."""
     places = np.asarray(lonlat, float)
     return PointPairs(
         pixels=np.asarray(pixels, float),
@@ -141,10 +143,10 @@ def point_pairs(pixels: ArrayLike, lonlat: ArrayLike, sigma_px: ArrayLike) -> Po
 
 
 def free_parameters(points: int, free: Free) -> tuple[Freed, ...]:
-    """What so many points, at least one, can bear of what is asked for.
+    """List the requested parameters that a number of points, at least one, can determine.
 
-    "auto" frees what the points alone determine well; a name frees it as soon as points and beliefs
-    together do.
+    "auto" frees what the points determine well without priors. A parameter requested by name is
+    free as soon as points and priors together determine it.
     """
     least = MIN_POINTS if free == "auto" else MIN_POINTS_ASKED
     freed = tuple(name for name in ASKED[free] if points >= least[name])
@@ -152,7 +154,7 @@ def free_parameters(points: int, free: Free) -> tuple[Freed, ...]:
 
 
 def make_rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> PosePrior:
-    """What is believed of the camera of points where a person started from a rough one.
+    """Make the prior of a camera of manual points, around a rough initial camera.
 
     Parameters
     ----------
@@ -184,11 +186,11 @@ def make_rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> Po
 
 @dataclass(frozen=True, kw_only=True)
 class Unknowns:
-    """What is free, what is believed of it, and the points that tell it.
+    """Free parameters of a fit, their prior, and the points.
 
     pairs: The points.
-    belief: Of position, focal length and distortion; of the attitude nothing is believed.
-    freed: What is free, see `free_parameters`.
+    belief: Prior of position, focal length and distortion; the attitude has no prior.
+    freed: Free parameters, see `free_parameters`.
     """
 
     pairs: PointPairs
@@ -197,16 +199,16 @@ class Unknowns:
 
     @property
     def columns(self) -> IndexArray:
-        """Of a pose step, those that are free."""
+        """Indices of the free parameters in a pose step."""
         return np.array([column for name in self.freed for column in COLUMNS[name]])
 
 
 def fit_from_starts(start: Camera, unknowns: Unknowns) -> PoseFit:
-    """Fit a camera to points, from wherever it started.
+    """Fit a camera to points from any initial attitude.
 
-    The attitude is begun in closed form, so that the start may look anywhere: it gives what is not
-    freed. Gauss-Newton with beliefs follows. Every point counts: `disagreeing_points` tells which
-    should not.
+    The attitude is initialized in closed form, so that the start may point anywhere; it provides
+    the parameters that are not free. Gauss-Newton iterations with priors follow. All points are
+    used: `disagreeing_points` finds the wrong ones.
     """
     pairs = unknowns.pairs
 
@@ -230,9 +232,9 @@ def residuals_px(camera: Camera, pairs: PointPairs) -> FloatArray:
 
 
 def turn_to_places(start: Camera, pairs: PointPairs) -> Camera:
-    """The start turned so that its rays point at the places, in closed form.
+    """Rotate the initial camera so that its rays point at the places, in closed form.
 
-    Any attitude will do; a single pair turns it by as little as can be.
+    Any initial attitude is possible. For a single pair the rotation is the smallest one.
     """
     rays = start.rays(*pairs.pixels.T)
     away = pairs.ground_ecef_m - np.asarray(start.position_ecef_m)
@@ -240,10 +242,10 @@ def turn_to_places(start: Camera, pairs: PointPairs) -> Camera:
 
 
 def carry_to_places(start: Camera, pairs: PointPairs) -> Camera:
-    """The start carried over the Earth until its pixels see their places, at the same height.
+    """Move the initial camera over the Earth so that its pixels show their places.
 
-    Where nobody knows the position, the picture keeps its scale and its slant so. Pixels that see
-    the sky do not count; if all do, the start is as it was.
+    The altitude is kept. If the position is not known, this keeps scale and incidence angle. Pixels
+    with sky are ignored; if all show sky, the camera is unchanged.
     """
     seen = start.pixel_to_ecef(*pairs.pixels.T)
     ground = np.isfinite(seen[:, 0])
@@ -259,9 +261,9 @@ def carry_to_places(start: Camera, pairs: PointPairs) -> Camera:
 
 
 def _rotation(of: FloatArray, to: FloatArray, sigma: FloatArray, about: FloatArray) -> FloatArray:
-    """The rotation, shape (3, 3), of directions to others, shape (n, 3), of any length.
+    """Compute the rotation, shape (3, 3), from directions to others, shape (n, 3), of any length.
 
-    What they leave open is as in ``about``.
+    Degrees of freedom that they leave undetermined are taken from ``about``.
     """
     from scipy.spatial.transform import Rotation
 
@@ -276,9 +278,9 @@ def _rotation(of: FloatArray, to: FloatArray, sigma: FloatArray, about: FloatArr
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Start:
-    """Where a fit may begin, what is believed of the camera there, and whether of its position.
+    """An initial camera of a fit, its prior, and whether its position is known.
 
-    ``placed`` is False where it is one place out of many, of which nothing is known.
+    ``placed`` is False for one of many places without a prior of the position.
     """
 
     camera: Camera
@@ -287,11 +289,11 @@ class Start:
 
 
 def choose_best(first: Start, others: Iterable[Sequence[Start]], pairs: PointPairs) -> Start:
-    """The start whose beliefs the points agree with best.
+    """Choose the start whose prior agrees best with the points.
 
     Each is fitted with attitude, focal length and position free. The first is kept unless another
-    is better by more than chance, measured by how well the points agree with that one; of the
-    ``others``, a list after the other, later ones are not made where earlier ones serve.
+    is significantly better, relative to how well the points agree with that one. The lists of
+    ``others`` are evaluated one by one, and later ones are skipped if an earlier one suffices.
     """
     spare = max(1, 2 * len(pairs) - ATTITUDE_UNKNOWNS)
 
@@ -320,10 +322,10 @@ def choose_best(first: Start, others: Iterable[Sequence[Start]], pairs: PointPai
 def make_starts_along(
     like: Camera, pairs: PointPairs, track_ecef_m: FloatArray, flight_ecef: FloatArray
 ) -> list[Start]:
-    """Starts at the places of a track, shape (n, 3), that see the points best.
+    """Make starts at the places of a track, shape (n, 3), that fit the points best.
 
-    Height is the track's, the lens that of ``like``; ``flight_ecef``, shape (n, 3), is the
-    direction of flight at each.
+    The altitude is that of the track, the lens that of ``like``. ``flight_ecef``, shape (n, 3), is
+    the direction of flight at each place.
     """
     return [
         Start(
@@ -335,10 +337,9 @@ def make_starts_along(
 
 
 def make_starts_around(like: Camera, pairs: PointPairs, *, lens_known: bool) -> list[Start]:
-    """Starts at the places that see the points best, of all within the horizon around them.
+    """Make starts at the places that fit the points best, of all within the horizon around them.
 
-    Height is that of ``like``, and so is the lens, which may be of any focal length where it is
-    not known.
+    Altitude and lens are those of ``like``. If the lens is not known, its focal length may be any.
     """
     height_m = float(ecef_to_geodetic(like.position_ecef_m)[2])
     lon, lat = surface_to_lonlat(pairs.ground_ecef_m.mean(axis=0))
@@ -405,12 +406,12 @@ def _best_places(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Disagreement:
-    """What is odd about some points."""
+    """Points that disagree with the others."""
 
-    # (n,): how far each is from the camera of the others; NaN with fewer than three points
+    # (n,): residual of each point to the camera of the others; NaN with fewer than three points
     left_out_px: FloatArray
-    suspect: BoolArray  # (n,): those that disagree with the others beyond chance
-    undecided: bool  # whether points disagree of which it cannot be told which is wrong
+    suspect: BoolArray  # (n,): points that disagree significantly with the others
+    undecided: bool  # whether points disagree and the wrong one cannot be identified
 
 
 def disagreeing_points(start: Camera, unknowns: Unknowns) -> Disagreement:
@@ -441,7 +442,7 @@ def disagreeing_points(start: Camera, unknowns: Unknowns) -> Disagreement:
         clear = bool(gain[worst] - gain[second] >= USUAL.lead_chi_square)
         rest = replace(unknowns, pairs=unknowns.pairs.chosen(fewer))
         _, gain, excess = _fit_without_each(start, rest)
-        # Two that are both wrong look alike, too: then the second stands out after the first
+        # Two wrong points can be equally bad: then the second stands out after the first is removed
         undecided = not clear and bool(excess.max() < USUAL.suspect_chi_square)
         if undecided:
             break

@@ -1,4 +1,4 @@
-"""The camera of a person's points, with what is odd about each, and points moved to the lights."""
+"""Solve the camera of manual points, find points that disagree, and snap points to lights."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ from regengine.result import FrameResult, ReviewedPoint
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PositionPrior:
-    """What is known of where a photo was taken, beside the camera that a person has before them.
+    """Prior of the camera position, in addition to the current camera of the person.
 
-    cameras: Of the engine's hypotheses.
-    track_ecef_m: Where the station was around the photo's time, in the order of time; one where
-        only its nadir is known, shape (n, 3).
-    lens_known: Whether the photo's file tells its focal length.
+    cameras: Cameras of the engine's hypotheses.
+    track_ecef_m: Positions of the station around the photo's time, in order of time, shape (n, 3);
+        a single one if only its nadir is known.
+    lens_known: Whether the focal length is given in the photo's metadata.
     """
 
     cameras: tuple[Camera, ...] = ()
@@ -66,7 +66,7 @@ class PositionPrior:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PointFit:
-    """How points lie to a camera, which is fitted without the suspect ones.
+    """Residuals of points to a camera that is fitted without the suspect ones.
 
     residual_px: Point minus camera, shape (n, 2); NaN where the place is behind the camera.
     residual_m: On the ground, shape (n,); NaN where the pixel sees the sky.
@@ -82,13 +82,13 @@ class PointFit:
 
     @property
     def observations(self) -> int:
-        """How many the camera is fitted to: two of each point that is not suspect."""
+        """Number of observations of the fit: two for each point that is not suspect."""
         return 2 * int((~self.doubts.suspect).sum())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PointSolution:
-    """The camera of some points, the same with the attitude alone free, and a warning.
+    """The camera of some points, a fit with only the attitude free, and a warning.
 
     ``attitude_only`` is None where nothing else is free in ``fit`` either, or no position is known
     to hold.
@@ -129,7 +129,7 @@ def solve(
     freed = free_parameters(n, asked)
 
     def begin(camera: Camera) -> Start:
-        """From a camera, with the direction of flight of the track's nearest place."""
+        """Start from a camera, with the direction of flight of the track's nearest place."""
         away = np.linalg.norm(track - np.asarray(camera.position_ecef_m), axis=1)
         belief = make_rough_prior(camera, None if flight is None else flight[int(away.argmin())])
         if not known.lens_known:
@@ -137,7 +137,7 @@ def solve(
         return Start(camera=camera, belief=belief)
 
     def begin_elsewhere(pairs: PointPairs) -> Iterator[Sequence[Start]]:
-        """The hypotheses, the first camera's lens along the track, and anywhere."""
+        """Start from the hypotheses, from places along the track, and from anywhere."""
         yield [begin(camera) for camera in known.cameras]
         if flight is not None:
             yield make_starts_along(first, pairs, track, flight)
@@ -179,7 +179,7 @@ def solve(
 
 
 def pair_points(camera: Camera, points: Sequence[ReviewedPoint], params: ClickParams) -> PointPairs:
-    """Points for the fit; those of unknown precision get that of a click on photo and map."""
+    """Pair points for the fit; unknown precision is set to that of a click on photo and map."""
     pairs = point_pairs(
         np.array([[point.x, point.y] for point in points]),
         np.array([[point.lon, point.lat] for point in points]),
@@ -197,7 +197,7 @@ def pair_points(camera: Camera, points: Sequence[ReviewedPoint], params: ClickPa
 def fit_points(
     start: Start, pairs: PointPairs, freed: tuple[Freed, ...], params: ClickParams
 ) -> PointFit:
-    """Fit a camera to points, tell the suspects, and fit it again without them.
+    """Fit a camera to points, find the suspects, and fit it again without them.
 
     The others then have the precision that their own disagreement shows, where it is worse: clicks
     on cities are often ten times less precise than clicks on lamps; taken for precise, they would
@@ -225,10 +225,10 @@ def fit_points(
 
 @dataclass(frozen=True, kw_only=True)
 class SnapResult:
-    """What came of moving a point to the best match."""
+    """Result of snapping a point to the best match."""
 
-    point: ReviewedPoint | None = None  # where photo and map agree; None where they do nowhere near
-    ncc: float | None = None  # correlation there; None where there is nothing to compare
+    point: ReviewedPoint | None = None  # position of the match; None without one
+    ncc: float | None = None  # correlation there; None without data to compare
     # How far the point moved, in pixels of the photo, whichever side moved
     moved_px: float | None = None
     why: str | None = None  # why there is no match
@@ -243,10 +243,10 @@ def snap(
     light_map: NightLights,
     params: ClickParams = ClickParams(),
 ) -> SnapResult:
-    """Find where the map around a point's place lies in the photo around its pixel.
+    """Match the map around a point's place with the photo around its pixel.
 
-    The map is drawn as the camera sees it, turned so that the point lies on itself: only how photo
-    and map are turned, scaled and slanted is taken from the camera, not where it looks.
+    The map is rendered through the camera, rotated so that the place is projected to the pixel.
+    So only rotation, scale and perspective are taken from the camera, but not its pointing.
     """
     nothing = SnapResult(why="the night-light map has no lights there.")
     height, width = light.values.shape

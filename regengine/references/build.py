@@ -41,16 +41,16 @@ ReadBlock = Callable[[PixelGrid], NDArray[Any] | None]
 class BuildParams:
     """How a reference is written."""
 
-    block_px: int = 512  # side of the file's tiles: windows of a search are 300 to 2,000 pixels
-    strip_blocks: int = 16  # written at once: 4 million pixels, 50 MB with all their copies
+    block_px: int = 512  # side of the file's tiles; windows of a search have 300 to 2,000 pixels
+    strip_blocks: int = 16  # blocks written at once: 4 million pixels, 50 MB with all their copies
     min_level_px: int = 256  # smaller maps need no coarser overview
     max_pixels: float = 4e9  # the world at 15 arcsec has 3.7e9; a country at 12 m about as many
 
 
 def plan_grid(bounds: Bounds, step_deg: float, params: BuildParams | None = None) -> PixelGrid:
-    """The grid over west, south, east, north, padded to whole pixels of every overview.
+    """Plan the grid over west, south, east, north, padded to whole pixels of every overview.
 
-    ConfigError if it would have too many pixels.
+    Raises ConfigError if it would have too many pixels.
     """
     params = params or BuildParams()
     corner = PixelGrid(west=bounds[0], north=bounds[3], step_deg=step_deg, cols=1, rows=1)
@@ -66,13 +66,13 @@ def plan_grid(bounds: Bounds, step_deg: float, params: BuildParams | None = None
 
 
 def estimate_bytes(kind: KindName, grid: PixelGrid) -> float:
-    """About the room on disk that writing a reference takes, of which half is its file."""
+    """Estimate the disk space to write a reference, in bytes; half of it is for the file."""
     raw = np.dtype(KINDS[kind].dtype).itemsize * KINDS[kind].bands * grid.cols * grid.rows
     return KINDS[kind].disk_share * raw
 
 
 def check_free_space(folder: Path, needed: float, what: str) -> None:
-    """Refuse, by LightMapError, to begin what takes more bytes than a disk has left."""
+    """Raise LightMapError if a folder's disk has less free space than needed, in bytes."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise LightMapError(
@@ -99,7 +99,7 @@ def write_reference(
     Parameters
     ----------
     kind : str
-        One of `KINDS`: what the pixels hold.
+        One of `KINDS`, the content of the pixels.
     out : Path
         File to make.
     bounds : tuple of float
@@ -107,10 +107,10 @@ def write_reference(
     step_deg : float
         Pixel size, degrees, the same east and north.
     read_block : callable
-        Gives the codes of a grid's pixels, (rows, cols) or (bands, rows, cols), None where there is
-        nothing. Called row by row from the north.
+        Returns the codes of a grid's pixels, (rows, cols) or (bands, rows, cols), or None without
+        data. Called row by row from the north.
     tags : mapping
-        PRODUCT, DATE, CREDIT, SOURCES and what else the file should say of itself.
+        PRODUCT, DATE, CREDIT, SOURCES and other tags of the file.
     progress : callable
         Called with pixels done and in total.
     overwrite : bool
@@ -121,7 +121,7 @@ def write_reference(
     ConfigError
         ``out`` exists and may not be replaced, or the reference would have too many pixels.
     LightMapError
-        The disk has too little room, or ``out`` cannot be written; nothing is left behind.
+        The disk has too little space, or ``out`` cannot be written; no partial file remains.
     """
     params = params or BuildParams()
     if out.exists() and not overwrite:
@@ -162,7 +162,7 @@ def write_reference(
                 dataset.colorinterp = names
             place = f"{grid.west:.9f} {grid.north:.9f} {grid.step_deg:.13f} {grid.cols} {grid.rows}"
             digest, done = hashlib.sha256(place.encode()), 0
-            # Parts that hold whole tiles of the file
+            # Parts that consist of whole tiles of the file
             high, wide = params.block_px, params.block_px * params.strip_blocks
             for row, col in product(range(0, grid.rows, high), range(0, grid.cols, wide)):
                 shape = min(high, grid.rows - row), min(wide, grid.cols - col)
@@ -200,7 +200,7 @@ def write_reference(
 
 
 def _level_factors(cols: int, rows: int, params: BuildParams) -> tuple[int, ...]:
-    """Factors of the full grid and its overviews."""
+    """List the factors of the full grid and its overviews."""
     return tuple(f for f in FACTORS if f == 1 or max(cols, rows) // f >= params.min_level_px)
 
 
@@ -216,8 +216,8 @@ def build(
 ) -> None:
     """Write references as one file that opens fast and is read in windows.
 
-    The pixels are those of the first one's grid, so that a single one in longitude and latitude is
-    not resampled; overviews are means of them.
+    The grid is that of the first reference, so that a single reference in longitude and latitude is
+    not resampled. Overviews are means of its pixels.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ def build(
     Raises
     ------
     LightMapError
-        A source is damaged, the region lies outside; else as `write_reference`.
+        A source is damaged, or the region lies outside; also as in `write_reference`.
     """
     west, south, east, north = region or sources.info.bounds
     reaching = sources.reaching((west, south, east, north))
@@ -271,7 +271,7 @@ def build(
 
 
 def encode(kind: KindName, values: Values, valid: Mask) -> NDArray[Any]:
-    """Codes of a built reference; of a day picture red, green, blue and opacity."""
+    """Encode values for a built reference; a day map has red, green, blue and opacity."""
     spec = KINDS[kind]
     if spec.nodata is None:
         shown = np.broadcast_to(values, (3, *valid.shape)) if values.ndim == 2 else values

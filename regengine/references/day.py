@@ -1,4 +1,4 @@
-"""Pictures of the Earth by day as what a photo by day is compared with: red light."""
+"""Read day maps of the Earth as red light, which daytime photos are compared with."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from regengine.references.reference import LightMap
 
 @dataclass(frozen=True, kw_only=True)
 class SeaParams:
-    """How the sea is told by its colour, and drawn.
+    """How the sea is classified by its colour, and drawn.
 
-    The sea floor that is painted into Blue Marble would be found in photos as coasts are. Its codes
-    go from (3, 7, 20) over the deep to (26, 71, 130) over shelves, while land is never as much
-    bluer than red.
+    Blue Marble has a painted sea floor, which would be matched with photos like a coast. Its codes
+    range from (3, 7, 20) in deep water to (26, 71, 130) over shelves. Land never has such an excess
+    of blue over red.
 
     Attributes
     ----------
     blue_over_red, max_red : float
-        The sea has so much more blue than red, and at most so much red, codes.
+        Minimum excess of blue over red, and maximum red, of the sea, codes.
     sea_colour : tuple of float
-        What is drawn of it, red to blue.
+        Colour with which the sea is drawn, red to blue.
     painted_deg : float
-        Pictures as fine as this show no painted floor but true water.
+        Maps as fine as this show true water, not a painted floor.
     """
 
     blue_over_red: float = 12.0
@@ -42,12 +42,12 @@ SEA = SeaParams()
 
 
 class DayMap(LightMap):
-    """Red light of pictures by day, 0 to 1 as displayed, the same all over the sea."""
+    """Red light of day maps, 0 to 1 as displayed, with a constant value over the sea."""
 
     def bands(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
     ) -> LightGrid:
-        """All bands of a region, codes, see `LightMap.window`."""
+        """Read all bands of a region as codes, see `LightMap.window`."""
         grid = super().window(west, south, east, north, resolution_deg)
         bands = grid.values.reshape(-1, *grid.values.shape[-2:])
         if grid.step_deg > SEA.painted_deg:
@@ -60,14 +60,14 @@ class DayMap(LightMap):
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
     ) -> LightGrid:
-        """Red light of a region, see `LightMap.window`."""
+        """Read red light of a region, see `LightMap.window`."""
         grid = self.bands(west, south, east, north, resolution_deg)
         return replace(grid, values=grid.values[0] / np.float32(255.0))
 
 
 def open_day_map(paths: Sequence[Path | str]) -> DayMap:
-    """Open pictures by day: files or folders of them; see `open_references`."""
+    """Open day maps: files or folders of them; see `open_references`."""
     return DayMap(open_references("day", paths))
 
 
-day_map_of = lru_cache(maxsize=4)(open_day_map)  # of a run, opened once per process
+day_map_of = lru_cache(maxsize=4)(open_day_map)  # opened once per process

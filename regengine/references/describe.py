@@ -1,4 +1,4 @@
-"""A reference in words and numbers, for people and for programs."""
+"""Describe references in words and numbers, as text or JSON."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 
 
 def list_facts(kind: KindName, paths: Sequence[Path], *, as_json: bool) -> list[str]:
-    """What there is to say of files of a kind together, as lines or as a line of JSON."""
+    """List the facts of the files of a kind, as lines of text or as one line of JSON."""
     facts = facts_of(open_references(kind, paths))
     return [json.dumps(facts)] if as_json else table(facts)
 
 
 def facts_of(references: References) -> dict[str, Any]:
-    """What there is to say of references of one kind: names with units, as ``info`` has them."""
+    """Collect the facts of references of one kind: names with units, as in ``info``."""
     match references[0].kind:
         case "lights":
             return _facts_of_lights(references)
@@ -39,11 +39,10 @@ def facts_of(references: References) -> dict[str, Any]:
 
 
 def _facts_of_lights(references: References) -> dict[str, Any]:
-    """The facts of night lights.
+    """Collect the facts of night-light maps.
 
-    Quantiles are shares of the pixels that have data, and the radiance, nW cm^-2 sr^-1, that they
-    stay at or below; lit and saturated pixels, those above 0.5 nW and those at the map's
-    saturation, are shares of them, too.
+    Quantiles are of the pixels with data, as radiance in nW cm^-2 sr^-1. Lit pixels are above
+    0.5 nW, saturated ones at the map's saturation; both are shares of the pixels with data.
     """
     about = references.info
     values, total, is_sampled = sample_values(references)
@@ -69,7 +68,7 @@ def _facts_of_lights(references: References) -> dict[str, Any]:
 
 
 def _sample_facts(references: References) -> tuple[NDArray[np.float32], dict[str, Any]]:
-    """Values, and what there is to say of streets and of pictures by day."""
+    """Sample values of street or day maps, and collect their facts."""
     about = references.info
     values, total, is_sampled = sample_values(references)
     return values, {
@@ -86,7 +85,7 @@ def _sample_facts(references: References) -> tuple[NDArray[np.float32], dict[str
 
 
 def _place(references: References) -> dict[str, Any]:
-    """Where references lie, and how fine they are."""
+    """Describe extent and resolution of references."""
     about = references.info
     return {
         "resolution_deg": about.resolution_deg,
@@ -99,9 +98,9 @@ def _place(references: References) -> dict[str, Any]:
 def sample_values(
     references: References, blocks: int = 20, block_px: int = 256
 ) -> tuple[NDArray[np.float32], int, bool]:
-    """Values of the pixels that have data, shape (n,) or (bands, n), and of how many pixels.
+    """Sample the pixels with data, shape (n,) or (bands, n); also return the number of pixels.
 
-    They are those of all pixels, or (third: True) of so many blocks a side, spread evenly.
+    All pixels are read, or (third value True) a number of blocks per side, spread evenly.
     """
     (west, south, east, north), step = references.bounds, references.info.resolution_deg
     is_sampled = (east - west) * (north - south) > (blocks * block_px * step) ** 2
@@ -126,7 +125,7 @@ def sample_values(
 
 
 def table(facts: dict[str, Any]) -> list[str]:
-    """The facts as lines for people."""
+    """Format the facts as lines of text."""
     lines = []
     for name, value in facts.items():
         if name == "doubts":

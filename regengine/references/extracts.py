@@ -1,4 +1,4 @@
-"""Public extracts of OpenStreetMap: which covers a place, how large it is, and to get it."""
+"""Find and download public extracts of OpenStreetMap that cover a place or region."""
 
 from __future__ import annotations
 
@@ -17,23 +17,25 @@ from regengine.references.reference import Bounds
 from regengine.references.services import Downloader
 from regengine.references.streets import LampParams
 
-# Geofabrik's list of extracts, made anew every day: outlines, and addresses of .osm.pbf
+# Geofabrik's list of extracts, updated daily: outlines, and addresses of .osm.pbf
 GEOFABRIK_INDEX = "https://download.geofabrik.de/index-v1.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractParams:
-    """What is looked for about a place."""
+    """Which extract is chosen around a place."""
 
-    near_km: float = 10.0  # the extract covers so much each way about a place, at least
-    reach_km: float = 60.0  # streets are built so far: twice what a lens of 180 mm shows
+    near_km: float = 10.0  # minimum distance around a place that the extract covers
+    reach_km: float = (
+        60.0  # distance to which streets are drawn: twice the field of a lens of 180 mm
+    )
     total_s: float = 12 * 3600.0  # longest time for one extract: some have gigabytes
 
 
 def locate_place(place: str) -> tuple[str, float, float]:
-    """Name, longitude and latitude of a town of GeoNames, or of ``LON,LAT``.
+    """Find name, longitude and latitude of a town of GeoNames, or of ``LON,LAT``.
 
-    ConfigError if there is no such town.
+    Raises ConfigError if there is no such town.
     """
     try:
         lon, lat = (float(part) for part in place.split(","))
@@ -52,16 +54,16 @@ def locate_place(place: str) -> tuple[str, float, float]:
 
 
 def box_around(lon: float, lat: float, reach_km: float) -> Bounds:
-    """West, south, east, north of a square about a place."""
+    """Compute west, south, east, north of a square around a place."""
     north = reach_km / KM_PER_DEGREE
     east = north / math.cos(math.radians(lat))
     return lon - east, lat - north, lon + east, lat + north
 
 
 def find_extract(bounds: Bounds, index_url: str = GEOFABRIK_INDEX) -> tuple[str, str]:
-    """Name and address of the smallest extract of a list like Geofabrik's that covers a region.
+    """Find name and address of the smallest listed extract (Geofabrik's format) of a region.
 
-    LightMapError if the list cannot be got, or no extract covers the region.
+    Raises LightMapError if the list cannot be downloaded, or no extract covers the region.
     """
     import shapely
     from shapely.geometry import shape
@@ -75,10 +77,10 @@ def find_extract(bounds: Bounds, index_url: str = GEOFABRIK_INDEX) -> tuple[str,
             outline = shape(one["geometry"])
         except (KeyError, TypeError, AttributeError, shapely.GEOSException):
             continue  # no outline, or no file
-        # On the host of the list: it sends nobody elsewhere
+        # Only files on the host of the list are accepted
         same = urlsplit(url)[:2] == urlsplit(index_url)[:2]
         if same and shapely.covers(outline, wanted):
-            # By the area, which their sizes go with: those are told only file by file
+            # Compare areas, which correlate with file sizes: the list has no sizes
             area = outline.area * math.cos(math.radians(outline.centroid.y))
             covering.append((area, name, url))
     if not covering:
@@ -98,11 +100,12 @@ def download_extract(
     tell_size: Progress = lambda there, total: None,
     progress: Progress = lambda done, total: None,
 ) -> tuple[Path, str]:
-    """Download an extract into a folder, going on where it was interrupted; its path and day.
+    """Download an extract into a folder, resuming if interrupted; return its path and date.
 
-    A complete file that is there is taken as it is, its day is "". ``tell_size`` is called with
-    the bytes that are there and in total before the first byte comes, ``progress`` with each.
-    LightMapError if it cannot be got, or the disk has too little room; what came is kept.
+    An existing complete file is used without a download, and its date is "". ``tell_size`` is
+    called with the bytes present and in total before the download, and ``progress`` during it.
+    Raises LightMapError if the download fails, or the disk has too little space. Partial files are
+    kept.
     """
     path = folder / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', name)}.osm.pbf"
     if path.exists():

@@ -1,4 +1,4 @@
-"""Find out what a file is: its grid, and what its samples mean."""
+"""Identify the format of a reference file: its grid, and the meaning of its samples."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ DATA_SETS = (
 
 @dataclass(frozen=True, kw_only=True)
 class FormatParams:
-    """What passes for what."""
+    """Tolerances and limits by which formats are identified."""
 
     # A grid counts as square and north-up if its far corner is off by less than this, pixels
     grid_tolerance_px: float = 0.02
@@ -90,7 +90,7 @@ PARAMS = FormatParams()
 
 
 def open_files(kind: KindName, path: Path) -> list[Reference]:
-    """The reference or, of a folder, references of a kind at a path; LightMapError if none."""
+    """Open the references of a kind in a file or folder; LightMapError if there are none."""
     if path.is_dir():
         # Newest name first: of two tiles of the same place the later one counts.
         files = sorted(
@@ -136,7 +136,7 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
 
 
 def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"]) -> Reference:
-    """A built reference, or one in any coordinate system that is to be one."""
+    """Open a built reference, or a source raster in any coordinate system."""
     with open_raster(path, driver=driver) as dataset:
         if dataset.count == 0:
             raise LightMapError(
@@ -190,7 +190,7 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
 
 
 def read_content_sha256(path: Path) -> str | None:
-    """SHA-256 of the grid and lights of a built map, hexadecimal; None for maps that have none."""
+    """Read the SHA-256 of grid and lights of a built map, hexadecimal; None for other maps."""
     try:
         with open_raster(path, driver="GTiff") as dataset:
             return dataset.tags().get(KINDS["lights"].content_tag)
@@ -201,7 +201,7 @@ def read_content_sha256(path: Path) -> str | None:
 def _identify_built(
     raw: Reference, dataset: rasterio.DatasetReader, tags: dict[str, str]
 ) -> Reference:
-    """What `regengine KIND build` made."""
+    """Identify a reference made by `regengine KIND build`."""
     spec = KINDS[raw.kind]
     if tags[FORMAT_TAG] != spec.format:
         other = next((kind for kind in KINDS if KINDS[kind].format == tags[FORMAT_TAG]), None)
@@ -229,7 +229,7 @@ def _identify_built(
 
 
 def _picture(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
-    """A picture by day, as displayed."""
+    """Identify a day map, with values as displayed."""
     opacity = find_opacity(dataset)
     n_shown = dataset.count - (opacity is not None)
     if set(dataset.dtypes) != {"uint8"} or n_shown not in (1, 3, 4):
@@ -250,7 +250,7 @@ def _picture(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
 
 
 def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
-    """Night lights, by the tags, the type and the name of a file."""
+    """Identify a night-light map by the tags, the data type and the name of a file."""
     path, about = raw.path, dataset.tags().get("PRODUCT", "")
     raw = replace(
         raw,
@@ -266,7 +266,7 @@ def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
         for number, text in enumerate(dataset.descriptions, start=1)
         if text and re.search(RADIANCE_BAND_PATTERN, text)
     )
-    # Of several times of a netCDF the last
+    # Use the last of several times of a netCDF
     band = next(named, dataset.count if raw.driver == "netCDF" else 1)
     since = re.match(r"days since (\d{4}-\d\d-\d\d)", dataset.tags().get("time#units", ""))
     days = re.match(r"\d+", dataset.tags(band).get("NETCDF_DIM_time", ""))
@@ -316,7 +316,7 @@ def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
 
 
 def _doubt_unit(raw: Reference, samples: NDArray[Any], unit: str) -> str:
-    """A sentence on radiances that would be lost in the noise if they were nW/cm2/sr, else ""."""
+    """Warn if radiances would be below the noise if they were in nW/cm2/sr; "" otherwise."""
     radiance_nw = samples[samples != raw.nodata] * raw.scale + raw.offset
     with np.errstate(invalid="ignore"):
         is_measured = (radiance_nw > MIN_RADIANCE) & (radiance_nw < MAX_RADIANCE)
@@ -333,7 +333,7 @@ def _doubt_unit(raw: Reference, samples: NDArray[Any], unit: str) -> str:
 
 
 def find_opacity(dataset: rasterio.DatasetReader) -> tuple[int, float] | None:
-    """The band of opacity and its value where a map is opaque; None where there is none.
+    """Find the opacity band and its value where a map is opaque; None without such a band.
 
     It is the last one: as the file declares, or, as many programs write it undeclared, one without
     a name that holds nothing but 0 and the highest value.
@@ -355,7 +355,7 @@ def find_opacity(dataset: rasterio.DatasetReader) -> tuple[int, float] | None:
 
 
 def sample_band(dataset: rasterio.DatasetReader, band: int) -> NDArray[Any]:
-    """Samples of a band: all of a clip, of larger maps some blocks spread evenly."""
+    """Read samples of a band: all of a clip, or evenly spread blocks of a larger map."""
     if dataset.width * dataset.height <= PARAMS.max_clip_pixels:
         return np.asarray(dataset.read(band)).ravel()
     high, wide = dataset.block_shapes[band - 1]
@@ -366,7 +366,7 @@ def sample_band(dataset: rasterio.DatasetReader, band: int) -> NDArray[Any]:
 
 
 def zeros_mean_no_data(dataset: rasterio.DatasetReader, band: int) -> bool:
-    """Whether exact zeros lie outside of what a clip holds.
+    """Whether exact zeros mark the area outside a clip.
 
     Exports of a circle or a country leave 0 around it. In a composite that keeps its background an
     exact 0 hardly occurs inside, so: all other pixels are one patch, with hardly any zero in it.
@@ -392,7 +392,7 @@ def zeros_mean_no_data(dataset: rasterio.DatasetReader, band: int) -> bool:
 
 
 def _lonlat_grid(dataset: rasterio.DatasetReader, crs: CRS) -> PixelGrid:
-    """A north-up WGS84 grid with square pixels as fine as the dataset's, over all of it.
+    """Make a north-up WGS84 grid with square pixels as fine as the dataset's, over all of it.
 
     Of a map across the antimeridian the longitudes go on beyond 180 degrees.
     """
@@ -426,7 +426,7 @@ def has_all_blocks(path: Path, dataset: rasterio.DatasetReader, last: int | None
 
 
 def _check_own_values(path: Path, name: str, thing: h5py.Group | h5py.Dataset) -> None:
-    """Refuse values in other files: a map from a stranger could choose them."""
+    """Raise if values are stored in other files, which an untrusted map could choose."""
     if isinstance(thing, h5py.Dataset) and (thing.external or thing.is_virtual):
         raise LightMapError(
             f"{path} refers to other files for its values: give a file that contains them."
@@ -434,7 +434,7 @@ def _check_own_values(path: Path, name: str, thing: h5py.Group | h5py.Dataset) -
 
 
 def open_vnp46(path: Path) -> Reference:
-    """A Black Marble tile, placed by hHHvVV in its name."""
+    """Open a Black Marble tile, located by hHHvVV in its name."""
     data_sets: dict[str, h5py.Dataset] = {}
 
     def note(name: str, thing: h5py.Group | h5py.Dataset) -> None:

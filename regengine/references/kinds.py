@@ -1,4 +1,4 @@
-"""The kinds of reference: what the pixels of a built file hold, and the tags that say so."""
+"""Define the kinds of reference: the coding of pixels in a built file, and its tags."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ class Kind:
     Attributes
     ----------
     format : str
-        What the tag ``REGENGINE_FORMAT`` of a built file says.
+        Value of the tag ``REGENGINE_FORMAT`` of a built file.
     content_tag : str
-        Tag of the SHA-256 of grid and pixels: the same whatever the file is called.
+        Tag with the SHA-256 of grid and pixels, independent of the file name.
     bands : int
-        The fourth band is opacity; of fewer, ``nodata`` is the code of what is not covered.
+        Number of bands. The fourth band is opacity; with fewer, ``nodata`` marks pixels without
+        data.
     """
 
     format: str
@@ -30,8 +31,10 @@ class Kind:
     nodata: int | None
     scale: float
     units: str
-    disk_share: float  # room for draft and file by bytes of pixels: pictures shrink little
-    sigma_m: float | None  # of places in it; None: a pixel
+    disk_share: (
+        float  # space for draft and file relative to bytes of pixels; colour images compress little
+    )
+    sigma_m: float | None  # position error; None: one pixel
     credit: str = ""
 
 

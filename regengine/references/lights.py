@@ -1,7 +1,7 @@
-"""The scale that every night-light map is brought to: log10(1 + L) of an approximate radiance L.
+"""Convert night-light maps to a common scale: log10(1 + L) of an approximate radiance L.
 
-L is in nW cm^-2 sr^-1. Radiance products hold it directly; display products (pictures) hold a
-digital number from which it is estimated by a measured curve.
+L is in nW cm^-2 sr^-1. Radiance products contain it directly. Display products (images) contain a
+digital number, from which it is estimated by a measured curve.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _DATES = (
 
 
 def radiance_factor(unit: str) -> float | None:
-    """How many nW cm^-2 sr^-1 a unit is; None of what is no unit of radiance, or unknown."""
+    """Factor from a unit to nW cm^-2 sr^-1; None if it is unknown or not a unit of radiance."""
     found = _UNIT.match(unit)
     if found is None:
         return None
@@ -67,35 +67,35 @@ def radiance_factor(unit: str) -> float | None:
 
 
 def log_radiance(radiance_nw: ArrayLike) -> Values:
-    """Value of a radiance on the map's scale."""
+    """Convert a radiance to the map's scale."""
     radiance = np.asarray(radiance_nw, np.float32)
     return np.asarray(np.log10(np.float32(1.0) + np.maximum(radiance, 0.0)), np.float32)
 
 
 def radiance_values(radiance_nw: NDArray[np.floating]) -> tuple[Values, Mask]:
-    """Map values of measured radiance, and where it is a measurement at all."""
+    """Convert measured radiance to map values, with a mask of valid measurements."""
     with np.errstate(invalid="ignore"):
         valid = (radiance_nw > MIN_RADIANCE) & (radiance_nw < MAX_RADIANCE)
     return log_radiance(np.where(valid, radiance_nw, 0.0)), valid
 
 
 def display_table() -> Values:
-    """Map values of the 256 grey levels of a Black Marble picture."""
+    """Map values of the 256 grey levels of a Black Marble image."""
     number = np.minimum(np.arange(256.0), DISPLAY_TOP_DN)
     return log_radiance(-DISPLAY_SCALE_NW * np.log1p(-number / 256.0))
 
 
 def display_saturation() -> float:
-    """Map value at and above which Black Marble pictures are saturated."""
+    """Map value at and above which Black Marble images are saturated."""
     return float(display_table()[DISPLAY_SATURATED_DN])
 
 
 def lights_only_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Grey levels of the lights alone in a colour picture of the Earth at night.
+    """Extract the grey levels of lights, without background, from a colour image of the night.
 
-    Moonlit land and sea are bluish in Black Marble pictures, lights are not: the blue excess gives
-    the background to subtract. The same formula made the grey product that the display curve was
-    measured on, levels below 4 dropped.
+    In Black Marble images moonlit land and sea are bluish, and lights are not. So the excess of
+    blue gives the background to subtract. The same formula, without levels below 4, was used for
+    the grey product on which the display curve was measured.
     """
     red, green, blue = (band.astype(np.float32) for band in rgb)
     luma = 0.299 * red + 0.587 * green + 0.114 * blue  # ITU-R BT.601, as in JPEG
@@ -106,7 +106,7 @@ def lights_only_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def product_of_name(name: str) -> str:
-    """Product that a file name speaks of, or ""."""
+    """Parse the product from a file name; "" without one."""
     for pattern, product in _PRODUCTS:
         found = re.search(pattern, name.lower())
         if found:
@@ -115,10 +115,10 @@ def product_of_name(name: str) -> str:
 
 
 def period_of(date_text: str, product: str) -> tuple[date, date] | None:
-    """First and last day of what a reference shows; None where its date is not known.
+    """First and last day of a reference; None if its date is not known.
 
-    The day of a composite is the first of its month or year; Black Marble by day (VNP46A1, A2) is
-    of that day.
+    The date of a composite is the first day of its month or year. Daily Black Marble (VNP46A1, A2)
+    covers only that day.
     """
     days = []
     for part in re.split(r", |/", date_text):
@@ -143,7 +143,7 @@ def period_of(date_text: str, product: str) -> tuple[date, date] | None:
 
 
 def date_of_name(name: str) -> str:
-    """Year, month, day or span that a file name speaks of, or "".
+    """Parse the year, month, day or period from a file name; "" without one.
 
     "2016", "2019-01", "2012-04-18", and "2012-04/2013-03" from month to month.
     """

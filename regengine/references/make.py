@@ -1,7 +1,7 @@
-"""Get, build and index maps of lights, streets and days: what the commands of these names do.
+"""Get, build and index maps of lights, streets and days, as the commands of these names do.
 
-Each function makes one file and returns its path. What was interrupted goes on when it is called
-again; what may be said meanwhile goes to a `Listener`.
+Each function makes one file and returns its path. An interrupted call is resumed when it is
+repeated. Progress and messages go to a `Listener`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ SEEN = (-180.0, -72.0, 180.0, 72.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """Who hears how the work goes on; nobody, if not given.
+    """Callbacks for progress and messages; by default they do nothing.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Listener:
     warning: Callable[[str], object] = lambda text: None
 
     def begin(self, step: str) -> Progress:
-        """Begin a step; what comes back is to be called with done and total."""
+        """Begin a step; return a callback to call with done and total."""
 
         def advance(done: int, total: int) -> None:
             self.progress(step, done, total)
@@ -95,7 +95,7 @@ def get_lights(
     overwrite: bool = False,
     listener: Listener = NOBODY,
 ) -> Path:
-    """Make the map that every command finds by itself, and its index: of tiles, if not told more.
+    """Make the default night-light map and its index; from tiles unless sources are given.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def build_lights(
     overwrite: bool = False,
     listener: Listener = NOBODY,
 ) -> Path:
-    """Make one map of maps of any format, see `build`, and its index beside it."""
+    """Make one map from maps of any format, see `build`, and its index next to it."""
     maps = _open_lights(sources, listener)
     begun_s, progress = time.monotonic(), listener.begin("Building")
     tags = {"PRODUCT": product, "DATE": date}
@@ -184,7 +184,7 @@ def index_lights(
     overwrite: bool = False,
     listener: Listener = NOBODY,
 ) -> Path:
-    """Index the towns of maps, so that photos are found anywhere on Earth.
+    """Index the light peaks of maps for blind searches.
 
     Raises
     ------
@@ -202,7 +202,7 @@ def index_lights(
 
 
 def _index_if_towns(path: Path, listener: Listener) -> None:
-    """Make the index beside a map; of one with too few towns say that it has none."""
+    """Make the index next to a map, or report that the map has too few lights for one."""
     try:
         _write_index([path], index_beside(path), listener)
     except (ConfigError, StoreError) as error:
@@ -222,7 +222,7 @@ def _write_index(maps: Sequence[Path], out: Path, listener: Listener) -> None:
 
 
 def _open_lights(maps: Sequence[Path], listener: Listener) -> LightMap:
-    """Open maps; what is doubtful of them is told."""
+    """Open maps, and report warnings about them."""
     light_map = open_light_map(maps)
     for doubt in light_map.doubts:
         listener.warning(f"Warning: {doubt}")
@@ -238,7 +238,7 @@ def get_day(
     overwrite: bool = False,
     listener: Listener = NOBODY,
 ) -> Path:
-    """Make a picture by day of a region of tiles; errors as of `get_lights`.
+    """Make a day map of a region from tiles; errors as in `get_lights`.
 
     ``out`` lies in the data folder, if not given; for the rest see `get_lights`.
     """
@@ -264,7 +264,7 @@ def build_day(
     overwrite: bool = False,
     listener: Listener = NOBODY,
 ) -> Path:
-    """Make one picture by day of GeoTIFFs of 8 bits, see `build`."""
+    """Make one day map from 8-bit GeoTIFFs, see `build`."""
     sources, progress = open_references("day", pictures), listener.begin("Building")
     tags = {"PRODUCT": product, "DATE": date, "CREDIT": credit}
     build("day", sources, out, region=bounds, overwrite=overwrite, progress=progress, **tags)
@@ -279,7 +279,7 @@ def get_streets(
     overwrite: bool = False,
     listener: Listener = NOBODY,
 ) -> Path:
-    """Make a street map of the smallest public extract that covers a place, or a region.
+    """Make a street map from the smallest public extract that covers a place or a region.
 
     Parameters
     ----------
@@ -334,7 +334,7 @@ def get_streets(
                 )
             except LightMapError as error:
                 if error.code == "damaged":
-                    path.unlink()  # the next time it is got anew
+                    path.unlink()  # it is downloaded again next time
                 raise
             listener.message(f"{path} is no longer needed.")
     return out
@@ -350,7 +350,7 @@ def build_streets(
     overwrite: bool = False,
     listener: Listener = NOBODY,
 ) -> Path:
-    """Make a street map of extracts of OpenStreetMap, see `draw_streets`.
+    """Make a street map from extracts of OpenStreetMap, see `draw_streets`.
 
     ``out`` lies in the data folder, if not given.
     """
@@ -392,7 +392,7 @@ def build_streets(
 
 @contextmanager
 def _make_alone(out: Path, listener: Listener) -> Iterator[None]:
-    """Make a file that no other run is making: that one is waited for, once this is told."""
+    """Lock a file that is made; if another run is making it, report this and wait."""
     is_busy = False
 
     def tell_busy() -> None:
@@ -409,7 +409,7 @@ def _make_alone(out: Path, listener: Listener) -> Iterator[None]:
 def _fetch_tiles(
     kind: KindName, bounds: Bounds, url: str | None, level: int, out: Path, listener: Listener
 ) -> TileSet:
-    """Fetch the tiles of a region, once it is told how much that is and there is room for it."""
+    """Fetch the tiles of a region, after reporting their size and checking the disk space."""
     tiles = TileSet(kind=kind, template=url or SERVICES[kind], level=level, bounds=bounds)
     missing, made = tiles.missing(), "map and index" if kind == "lights" else "the map"
     fetched_bytes = tiles.measure_bytes(missing)
@@ -428,7 +428,7 @@ def _fetch_tiles(
 
 
 def _write_tiles(tiles: TileSet, out: Path, listener: Listener, *, overwrite: bool) -> None:
-    """Write the tiles of a region as one file."""
+    """Write the tiles of a region to one file."""
     grid, progress = tiles.grid, listener.begin("Building")
     write_reference(
         tiles.kind,

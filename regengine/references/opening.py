@@ -1,4 +1,4 @@
-"""Open references: the files that a user names, or those of the data folder, best first."""
+"""Open references from given files or from the data folder, best first."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from regengine.references.reference import LightMap, References
 def open_references(kind: KindName, paths: Sequence[Path | str] | None = None) -> References:
     """Open references of one kind: files, or folders of them; best first.
 
-    What is measured comes before pictures, finer before clearly coarser, else the order given
-    counts; so a clip of a city with true radiance replaces its part of a world picture.
+    Measured radiance comes before images, and finer before clearly coarser maps; otherwise the
+    given order is kept. So a clip of a city with radiance replaces its part of a world image.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def open_references(kind: KindName, paths: Sequence[Path | str] | None = None) -
     if paths is None:
         paths = sorted((data_folder() / kind).glob("*.tif"))
     found = [one for path in paths for one in open_files(kind, Path(path))]
-    # Steps are compared in octaves: 15 arcsec, the 16.2 of exports and the 20 of tiles are equal.
+    # Pixel sizes are compared in octaves: 15 arcsec, 16.2 (exports) and 20 (tiles) are equal
     found.sort(key=lambda one: (not one.measured, round(math.log2(one.grid.step_deg))))
     return References(found)
 
@@ -44,12 +44,12 @@ def open_references(kind: KindName, paths: Sequence[Path | str] | None = None) -
 def open_light_map(paths: Sequence[Path | str]) -> LightMap:
     """Open night-light maps: GeoTIFF, built maps, VNP46, netCDF, or folders of those.
 
-    For their order see `open_references`. LightMapError if a file is missing, unknown, damaged or
-    without coordinate system.
+    For their order see `open_references`. Raises LightMapError if a file is missing, unknown,
+    damaged or without coordinate system.
     """
     if not paths:
         raise LightMapError("No night-light map was given: name at least one.")
     return LightMap(open_references("lights", paths))
 
 
-light_map_of = lru_cache(maxsize=4)(open_light_map)  # of a run, opened once per process
+light_map_of = lru_cache(maxsize=4)(open_light_map)  # opened once per process

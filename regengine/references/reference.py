@@ -1,4 +1,4 @@
-"""References: georeferenced rasters of one kind that photos are compared with, in windows."""
+"""Read references, the georeferenced rasters that photos are compared with, in windows."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ from regengine.references.lights import (
 )
 
 Bounds = tuple[float, float, float, float]  # west, south, east, north, degrees
-# 64 x 15 arcsec = 16 arcmin: one pixel is then as large as a metropolis and nothing is left to
-# match.
+# 64 x 15 arcsec = 16 arcmin: one pixel is then as large as a metropolis, without structure to match
 FACTORS = (1, 2, 4, 8, 16, 32, 64)
 MEANINGS = {
     "lights": "built map of log radiance",
@@ -50,15 +49,15 @@ MEANINGS = {
 class ReadParams:
     """How references are read."""
 
-    aligned_px: float = 0.01  # grids that agree this well over a window are copied
-    rounding: float = 1e-6  # of steps: 15 arcsec is no binary number
-    strip_pixels: int = 4_000_000  # decoded at once of files without overviews: 50 MB
-    square_px: int = 256  # side of what is kept decoded
-    kept_squares: int = 384  # of all references: 130 MB of lights
-    max_kept_pixels: int = 10_000_000  # of a window: larger ones would drive out all others
-    open_files: int = 64  # of all threads; GDAL keeps the tiles that were decoded with them
-    warp_tolerance_px: float = 0.005  # GDAL's default is 0.125; 0 it does not take
-    # A world of 0.1 degrees: 0.1 s. That of a map of 15 arc seconds without overviews took 20 s
+    aligned_px: float = 0.01  # grids that agree within this over a window are copied, not resampled
+    rounding: float = 1e-6  # relative tolerance of steps: 15 arcsec has no exact binary form
+    strip_pixels: int = 4_000_000  # decoded at once in files without overviews: 50 MB
+    square_px: int = 256  # side of the cached squares
+    kept_squares: int = 384  # cache size for all references: 130 MB of lights
+    max_kept_pixels: int = 10_000_000  # larger windows are not cached, to keep the others
+    open_files: int = 64  # of all threads; GDAL caches decoded tiles with them
+    warp_tolerance_px: float = 0.005  # GDAL's default is 0.125; it does not accept 0
+    # A world map of 0.1 degrees takes 0.1 s. One of 15 arc seconds without overviews took 20 s
     overview_pixels: int = 7_000_000
 
 
@@ -95,11 +94,11 @@ class PixelGrid:
 
     @property
     def transform(self) -> Affine:
-        """From pixels to degrees."""
+        """Affine transform from pixels to degrees."""
         return Affine(self.step_deg, 0.0, self.west, 0.0, -self.step_deg, self.north)
 
     def part(self, row: int, col: int, rows: int, cols: int) -> PixelGrid:
-        """Some of its rows and columns."""
+        """Select some of its rows and columns."""
         west, north = self.west + col * self.step_deg, self.north - row * self.step_deg
         return replace(self, west=west, north=north, cols=cols, rows=rows)
 
@@ -120,26 +119,28 @@ class PixelGrid:
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """One raster file as a grid of longitude and latitude; no open file, may be pickled.
+    """One raster file as a grid of longitude and latitude; it has no open file and can be pickled.
 
     Attributes
     ----------
     measured : bool
         Whether values were measured (radiance, streets), not estimated from a picture.
     crs : str
-        Of the file as it is; what is not north up and square in EPSG:4326 is warped.
+        Coordinate system of the file. A raster that is not north-up and square in EPSG:4326 is
+        warped.
     saturation : float or None
-        Value from which on the map is saturated, if any.
+        Value at and above which the map is saturated, if any.
     content_sha256 : str
-        Of grid and pixels of a built file, the same whatever the file is called; "" of others.
+        SHA-256 of grid and pixels of a built file, independent of its name; "" for other files.
     coding : str
-        What samples mean: codes of a `Kind`, or radiance, grey levels and colours not yet built.
+        Meaning of the samples: codes of a `Kind`, or radiance, grey levels and colours of source
+        files.
     opacity : tuple of int and float, or None
-        Of what is not yet built: the band of opacity and its value where all is opaque.
+        The opacity band of a source file, and its value where it is opaque.
     overviews : tuple of int
         Factors at which the file has exact overviews.
     doubt : str
-        A sentence, where the file is probably not what it is taken for.
+        A warning if the file is probably not of the assumed kind.
     """
 
     path: Path
@@ -167,7 +168,7 @@ class Reference:
 
     @property
     def sigma_m(self) -> float:
-        """Standard deviation of where things lie in it: of day pictures a pixel."""
+        """Standard deviation of positions in the map, metres; one pixel for day maps."""
         return KINDS[self.kind].sigma_m or self.grid.step_deg * 111_195.0
 
     @property
@@ -177,7 +178,7 @@ class Reference:
         return f"{name}: {MEANINGS[self.kind if self.coding == 'built' else self.coding]}"
 
     def pixels_read(self, step_deg: float) -> int:
-        """How many pixels of the file, or of its overviews, make all of it at a step."""
+        """Number of pixels of the file, or of its overviews, to read all of it at a step."""
         factor = max(f for f in (1, *self.overviews) if f <= self.factor_for(step_deg))
         return self.grid.cols * self.grid.rows // factor**2
 
@@ -187,8 +188,8 @@ class Reference:
         return max((factor for factor in FACTORS if factor <= limit), default=1)
 
     def read(self, row: int, col: int, rows: int, cols: int, factor: int) -> tuple[Values, Mask]:
-        """Values and validity of a block that lies within ``grid.reduced(factor)``."""
-        # What is warped depends on what else is read with it
+        """Read values and validity of a block that lies within ``grid.reduced(factor)``."""
+        # Warped values depend slightly on the extent that is read, so they are not cached
         if self.warp or rows * cols > PARAMS.max_kept_pixels:
             return self.read_level(row, col, rows, cols, factor)
         side, version = PARAMS.square_px, self.version
@@ -206,7 +207,7 @@ class Reference:
 
     @property
     def version(self) -> tuple[int, int] | None:
-        """Another one once the file is written anew; None where reading will say what is wrong."""
+        """Version of the file, which changes when it is rewritten; None if it is not readable."""
         try:
             state = self.path.stat()
         except OSError:
@@ -216,7 +217,7 @@ class Reference:
     def read_level(
         self, row: int, col: int, rows: int, cols: int, factor: int
     ) -> tuple[Values, Mask]:
-        """The same, of the file itself, continued beyond its edges by what is not valid."""
+        """Read a block from the file without the cache; pixels beyond its edges are not valid."""
         if factor in (1, *self.overviews):
             level = self.grid.reduced(factor)
             high, wide = min(rows, level.rows - row), min(cols, level.cols - col)
@@ -231,12 +232,12 @@ class Reference:
                 np.concatenate(each, axis=-2) for each in zip(upper, lower, strict=True)
             )
             return values, valid
-        # Means of means, as overviews are
+        # Means of means, as in overviews
         finer = self.read_level(2 * row, 2 * col, 2 * rows, 2 * cols, factor // 2)
         return _average_pixels(*finer)
 
     def read_onto(self, out: PixelGrid) -> tuple[Values, Mask] | None:
-        """Values, 0 where there are none, and validity on a grid; None where nothing of it is."""
+        """Read values (0 without data) and validity on a grid; None if it does not intersect."""
         factor = self.factor_for(out.step_deg)
         level = self.grid.reduced(factor)
         ratio = out.step_deg / level.step_deg
@@ -265,7 +266,7 @@ class Reference:
                     src_nodata=np.nan,
                     dst_nodata=np.nan,
                     resampling=Resampling.bilinear,
-                    XSCALE=1.0 / ratio,  # else taken from the sizes
+                    XSCALE=1.0 / ratio,  # otherwise derived from the sizes
                     YSCALE=1.0 / ratio,
                 )
             valid = np.asarray(np.isfinite(result.reshape(-1, out.rows, out.cols)).all(axis=0))
@@ -276,7 +277,7 @@ class Reference:
     def _decode_block(
         self, row: int, col: int, rows: int, cols: int, factor: int
     ) -> tuple[Values, Mask]:
-        """Values and validity of a block of full pixels, or of those of its overview."""
+        """Decode values and validity of a block of full pixels, or of an overview."""
         if self.driver == "HDF5":
             from regengine.io.hdf5 import open_hdf5
 
@@ -285,7 +286,7 @@ class Reference:
             return self._values_of(samples[None], None)
         shape = rows // factor, cols // factor
         window, bands = Window(col, row, cols, rows), list(self.bands)
-        # Datasets are not safe to share; a forked process has none
+        # Datasets cannot be shared between threads or with forked processes
         dataset = _open_dataset(self, self.version, os.getpid(), threading.get_ident())
         mask = None
         with raise_read_failures(self.path):
@@ -300,9 +301,9 @@ class Reference:
         return self._values_of(samples, mask)
 
     def _values_of(self, samples: NDArray[Any], mask: Mask | None) -> tuple[Values, Mask]:
-        """Values and validity of samples of the bands."""
+        """Convert samples of the bands to values and validity."""
         valid = np.ones(samples.shape[-2:], np.bool_) if mask is None else mask
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is not valid
+        with np.errstate(over="ignore", invalid="ignore"):  # non-finite values are not valid
             if self.coding == "radiance":
                 radiance_nw = samples[0] * self.scale + self.offset
                 values, is_measured = radiance_values(radiance_nw)
@@ -322,7 +323,7 @@ class Reference:
 def _open_dataset(
     reference: Reference, version: object, pid: int, thread: int
 ) -> rasterio.DatasetReader:
-    """The file as longitude and latitude, kept open."""
+    """Open the file as longitude and latitude, and keep it open."""
     dataset = open_dataset(reference.path, driver=reference.driver)
     if not reference.warp:
         return dataset
@@ -352,7 +353,7 @@ def _open_dataset(
 def _read_square(
     reference: Reference, version: object, factor: int, i: int, j: int
 ) -> tuple[Values, Mask]:
-    """A square of a level, decoded, or what of it there is: one photo looks again and again."""
+    """Read a decoded square of a level through a cache, because a search reads it repeatedly."""
     side, level = PARAMS.square_px, reference.grid.reduced(factor)
     rows, cols = min(side, level.rows - i * side), min(side, level.cols - j * side)
     return reference.read_level(i * side, j * side, rows, cols, factor)
@@ -361,7 +362,7 @@ def _read_square(
 def _pad(
     part: tuple[Values, Mask], down: int, across: int, rows: int, cols: int
 ) -> tuple[Values, Mask]:
-    """A block amid what is not valid."""
+    """Pad a block with pixels that are not valid."""
     values, valid = part
     if valid.shape == (rows, cols):
         return part
@@ -370,7 +371,7 @@ def _pad(
 
 
 def _average_pixels(values: Values, valid: Mask) -> tuple[Values, Mask]:
-    """Mean of the valid pixels of each two by two; of value if two of them are."""
+    """Average the valid pixels of each two by two; the mean is valid if two of them are."""
     corners = [np.s_[..., i::2, j::2] for i in (0, 1) for j in (0, 1)]
     total = sum((values[corner] for corner in corners[1:]), values[corners[0]])
     if valid.all():
@@ -383,12 +384,12 @@ def _average_pixels(values: Values, valid: Mask) -> tuple[Values, Mask]:
 
 @dataclass(frozen=True, kw_only=True)
 class LightMapInfo:
-    """What is known of one or several references; product and date are "" if unknown."""
+    """Metadata of one or several references; product and date are "" if unknown."""
 
     paths: tuple[Path, ...]  # files they are read from
     product: str
-    date: str  # what they show: "2016", "2019-01", "2016-01-01"
-    kind: Literal["radiance", "display"]  # measured, or estimated from pictures
+    date: str  # date of the content: "2016", "2019-01", "2016-01-01"
+    kind: Literal["radiance", "display"]  # measured, or estimated from images
     resolution_deg: float  # finest pixel size, degrees of longitude
     bounds: Bounds  # edges of all; east may exceed 180
     crs: str  # of the files as they are ("EPSG:4326", …)
@@ -397,9 +398,9 @@ class LightMapInfo:
 
 
 class References(tuple[Reference, ...]):
-    """References of one kind, best first: the first that has data at a place counts there.
+    """References of one kind, best first: at each place the first that has data is used.
 
-    Holds no open file, may be pickled.
+    They have no open file and can be pickled.
     """
 
     @property
@@ -409,7 +410,7 @@ class References(tuple[Reference, ...]):
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Sentences on those that are probably not what they are taken for."""
+        """Warnings about references that are probably not of the assumed kind."""
         return tuple(one.doubt for one in self if one.doubt)
 
     @cached_property
@@ -436,20 +437,20 @@ class References(tuple[Reference, ...]):
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
     ) -> LightGrid | None:
-        """A region, widened to whole pixels; where there are no data it is 0 and not valid.
+        """Read a region, widened to whole pixels; pixels without data are 0 and not valid.
 
         Parameters
         ----------
         west, south, east, north : float
-            Degrees, east > west, at most 360 apart, in any turn, which is the result's, too: 170 to
-            190 crosses the antimeridian. Latitudes are clamped.
+            Degrees, east > west, at most 360 apart. Longitudes may be in any turn, which the result
+            keeps: 170 to 190 crosses the antimeridian. Latitudes are clamped.
         resolution_deg : float
-            Pixels are the largest at hand that are not larger, or the finest there are.
+            Maximum pixel size. The largest available one not above it is used, or the finest.
 
         Returns
         -------
         LightGrid or None
-            None where nothing has data. Its saturation is that of the pictures used, if any of
+            None if no reference has data. Its saturation is that of the references used, if any of
             their pixels reaches it.
 
         Raises
@@ -476,7 +477,7 @@ class References(tuple[Reference, ...]):
         if not levels:
             return None
         limit = resolution_deg * (1.0 + PARAMS.rounding)
-        # The coarsest that fits, else the finest; of equals the first
+        # The coarsest level within the limit, else the finest; the first of equal ones
         level = min(levels, key=lambda one: one.step_deg * (-1 if one.step_deg <= limit else 1))
         out = level.covering(region)
         values, valid, saturation = mosaic(reaching, out)
@@ -492,7 +493,7 @@ class References(tuple[Reference, ...]):
         )
 
     def reaching(self, region: Bounds) -> list[tuple[Reference, float]]:
-        """Those that reach into a region, each with the turn of the globe in which it does."""
+        """List the references that intersect a region, each with its shift in longitude."""
         west, south, east, north = region
         return [
             (one, turn)
@@ -508,7 +509,7 @@ class References(tuple[Reference, ...]):
 def mosaic(
     reaching: Sequence[tuple[Reference, float]], out: PixelGrid
 ) -> tuple[Values, Mask, float | None]:
-    """Values and validity on a grid, the first reference first; the saturation that is reached."""
+    """Combine references on a grid, the first with priority; also return the saturation reached."""
     values, valid = np.zeros((out.rows, out.cols), np.float32), np.zeros((0, 0), np.bool_)
     saturation: float | None = None
     for one, turn in reaching:
@@ -531,12 +532,12 @@ def mosaic(
 
 
 class LightMap(References):
-    """Night-light maps, of which the first that has data counts; no open file, may be pickled."""
+    """Night-light maps; at each place the first that has data is used."""
 
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
     ) -> LightGrid:
-        """The lights of a region, see `References.window`.
+        """Read the lights of a region, see `References.window`.
 
         Raises
         ------
@@ -561,7 +562,7 @@ class LightMap(References):
         return grid
 
     def overview(self, resolution_deg: float) -> LightGrid | None:
-        """All of it at a coarse resolution; None where it is large and has no such overviews."""
+        """Read the whole map at a coarse resolution; None if it is large and lacks overviews."""
         pixels = sum(one.pixels_read(resolution_deg) for one in self)
         if pixels > PARAMS.overview_pixels:
             return None
@@ -569,7 +570,7 @@ class LightMap(References):
 
 
 def parse_bounds(text: str, option: str = "--bbox") -> Bounds:
-    """West, south, east, north out of an option's text; east runs beyond 180 if need be."""
+    """Parse west, south, east, north from an option's text; east may exceed 180."""
     try:
         west, south, east, north = (float(part) for part in text.split(","))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The maps of a run, and the one among them that a photo was placed on."""
+"""Define the maps of a run, and open the one that a photo is registered on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from regengine.references.reference import LightMap, References
 
 
 class RunMaps(Protocol):
-    """Files of maps, by their kind: inputs of a run, or what a store says of them."""
+    """Files of maps by their kind, from the inputs of a run or from a store."""
 
     @property
     def lights(self) -> tuple[Path, ...]:
@@ -24,17 +24,17 @@ class RunMaps(Protocol):
 
     @property
     def day(self) -> tuple[Path, ...]:
-        """Pictures of the Earth by day."""
+        """Day maps."""
 
 
 @lru_cache(maxsize=4)
 def street_maps_of(paths: tuple[Path, ...]) -> tuple[References, ...]:
-    """The street maps of a run, each by itself, opened once per process."""
+    """Open the street maps of a run, each separately, once per process."""
     return tuple(References([one]) for one in open_references("streets", paths))
 
 
 def map_of_kind(kind: str, maps: RunMaps) -> LightMap | None:
-    """What photos of a ``reference_kind`` were placed on; None where there is no such map."""
+    """Open the map that photos of a ``reference_kind`` are registered on; None without one."""
     if kind == "day":
         return day_map_of(maps.day) if maps.day else None
     if kind == "streets":

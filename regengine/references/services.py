@@ -1,4 +1,4 @@
-"""Get what services offer of a region: tiles of pictures, or NASA's archive of Black Marble."""
+"""Download a region from services: image tiles, or NASA's archive of Black Marble."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SERVICES: dict[str, str] = {
 LAADS = "https://ladsweb.modaps.eosdis.nasa.gov/api/v2/content/details/allData/5200"
 PRODUCTS = {"VNP46A2": "YYYY-MM-DD", "VNP46A3": "YYYY-MM", "VNP46A4": "YYYY"}
 FILE_NAME = r"{product}\.A\d{{7}}\.h(\d\d)v(\d\d)\.\d{{3}}\.\d+\.h5"
-# The name of a variable, not what is in it
+# Name of the environment variable, not its content
 TOKEN_VARIABLE = "EARTHDATA_TOKEN"  # noqa: S105
 TOKEN_HOSTS = ("earthdata.nasa.gov", "earthdatacloud.nasa.gov", "eosdis.nasa.gov")
 # What serves without a network
@@ -141,7 +141,7 @@ class Downloader:
     def read_list(
         self, url: str, key: str, hint: str, *, may_be_missing: bool = False
     ) -> list[dict[str, Any]]:
-        """The entries that a JSON object has under a key; LightMapError if it cannot be got."""
+        """Read the entries of a JSON object under a key; LightMapError if the download fails."""
         try:
             return [
                 {**entry} for entry in json.loads(self.client.read(url, self.list_megabytes))[key]
@@ -158,7 +158,7 @@ class Downloader:
     def save_all(
         self, jobs: Sequence[Callable[[], object]], progress: Progress = lambda done, total: None
     ) -> None:
-        """Run jobs, a few at a time; a failure stops those not begun and is raised."""
+        """Run jobs, a few at a time; a failure cancels those not started and is raised."""
         with ThreadPoolExecutor(max_workers=self.connections) as pool:
             try:
                 for done, _ in enumerate(pool.map(lambda job: job(), jobs), start=1):
@@ -168,7 +168,7 @@ class Downloader:
 
     @cached_property
     def client(self) -> HttpClient:
-        """Asks servers; redirections may lead anywhere, the token goes to NASA's hosts alone."""
+        """Client for all servers; redirections are followed, the token is sent only to NASA."""
         return HttpClient(
             RetryPolicy(connect_attempts=2, total_s=self.total_s),
             may_follow=lambda source, target: True,
@@ -189,7 +189,7 @@ def may_have_token(url: str) -> bool:
 
 
 def explain_failure(failure: HttpFailure, url: str, kind: KindName) -> LightMapError:
-    """The error for what a server of references did: a sentence that says what to do."""
+    """Make the error of a failed download, with a sentence that says what to do."""
     sentences = OF_LIGHTS if kind == "lights" else SENTENCES
     text = failure.sentence(sentences, host=parse_host(url), own=OWN_FILES[kind])
     has_answered = failure.kind in SENTENCES and failure.kind != "cut"
@@ -208,7 +208,7 @@ class TileSet:
     template: str
     level: int
     bounds: Bounds
-    sampled: int = 24  # tiles by whose sizes those of the others are told
+    sampled: int = 24  # number of tiles from which the size of the others is estimated
 
     def __post_init__(self) -> None:
         names = sorted(re.findall(r"\{(.*?)\}", self.template))
@@ -231,7 +231,7 @@ class TileSet:
 
     @cached_property
     def wanted(self) -> list[Tile]:
-        """All that lie in the bounds, row by row from the north."""
+        """List all tiles in the bounds, row by row from the north."""
         west, south, east, north = self.bounds
         count = 2**self.level
         top, bottom = (float(mercator_row(lat, self.level)) for lat in (north, south))
@@ -241,13 +241,13 @@ class TileSet:
         return [(x % count, y) for y in rows for x in columns]
 
     def path_of(self, tile: Tile, suffix: str = "") -> Path:
-        """Where a tile is kept."""
+        """Path of a tile in the cache."""
         ending = Path(urlsplit(self.template).path).suffix.lower()
         suffix = suffix or (ending if ending in SUFFIXES else ".png")
         return self.folder / str(self.level) / str(tile[0]) / f"{tile[1]}{suffix}"
 
     def missing(self) -> list[Tile]:
-        """The tiles that are not there and may exist."""
+        """List the tiles that are not in the cache and may exist."""
         return [
             tile
             for tile in self.wanted
@@ -255,7 +255,7 @@ class TileSet:
         ]
 
     def fetch(self, tiles: Sequence[Tile], progress: Progress = lambda done, total: None) -> None:
-        """Fetch some tiles; LightMapError if that fails: what came is kept."""
+        """Fetch some tiles; LightMapError if that fails. Tiles already fetched are kept."""
         downloader = Downloader(kind=self.kind)
         hint = "check the address of the tiles, or log in to the network first"
         check = partial(_check_file, magics=MAGICS, what="a picture", hint=hint, read=read_tile)
@@ -270,7 +270,7 @@ class TileSet:
         downloader.save_all([partial(fetch_one, tile) for tile in tiles], progress)
 
     def measure_bytes(self, tiles: Sequence[Tile]) -> float:
-        """About how large some tiles are: by a few of them, which are fetched."""
+        """Estimate the size of some tiles in bytes from a few of them, which are fetched."""
         few = tiles[:: max(1, len(tiles) // self.sampled)]
         self.fetch(few)
         paths = [self.path_of(tile) for tile in few]
@@ -279,7 +279,7 @@ class TileSet:
 
     @cached_property
     def tile_px(self) -> int:
-        """Side of the tiles at hand."""
+        """Side of the tiles in the cache, in pixels."""
         at_hand = (self.path_of(tile) for tile in self.wanted)
         path = next((path for path in at_hand if path.exists()), None)
         if path is None:
@@ -300,7 +300,7 @@ class TileSet:
 
     @property
     def tags(self) -> dict[str, str]:
-        """What a reference made of them says of itself."""
+        """Tags of a reference that is made from the tiles."""
         host = urlsplit(self.template).hostname or "map tiles"
         limit = round(display_saturation() / KINDS["lights"].scale)
         shown = {"KIND": "display", "SATURATION_CODE": str(limit)} if self.kind == "lights" else {}
@@ -340,11 +340,11 @@ class TileSet:
 
 
 def _integrate_rows(samples: NDArray[np.floating], edges: NDArray[Any]) -> NDArray[np.float64]:
-    """Integrals over row intervals [edges[i], edges[i + 1]]."""
+    """Integrate samples over row intervals [edges[i], edges[i + 1]]."""
     rows, cols = samples.shape[-2:]
     below = np.zeros((*samples.shape[:-2], rows + 1, cols))
     np.cumsum(samples, axis=-2, out=below[..., 1:, :])
-    whole = np.minimum(edges.astype(int), rows - 1)  # the last edge may be a rounding beyond
+    whole = np.minimum(edges.astype(int), rows - 1)  # rounding may put the last edge beyond
     part = (edges - whole)[:, None]
     lower, upper = below[..., whole, :], below[..., whole + 1, :]
     return np.diff(lower + part * (upper - lower), axis=-2)
@@ -353,7 +353,7 @@ def _integrate_rows(samples: NDArray[np.floating], edges: NDArray[Any]) -> NDArr
 def read_tile(
     path: Path, tile_px: int | None = None, kind: KindName = "lights"
 ) -> NDArray[np.uint8]:
-    """Red, green, blue and opacity of a tile; LightMapError if it is no square picture so wide."""
+    """Read red, green, blue and opacity of a tile; LightMapError if its size is wrong."""
     try:
         with Image.open(path, formats=PICTURE_FORMATS) as picture:
             sides = {*picture.size, tile_px or picture.width}
@@ -368,13 +368,13 @@ def read_tile(
 
 
 def mercator_row(lat_deg: ArrayLike, zoom: int) -> NDArray[np.float64]:
-    """Latitudes counted in tiles from the northern edge of the map, where they lie on it."""
+    """Convert latitudes to tile rows from the northern edge of the map, clamped to it."""
     lat = np.radians(np.clip(np.asarray(lat_deg, float), -MAX_LAT_DEG, MAX_LAT_DEG))
     return np.asarray((0.5 - np.arctanh(np.sin(lat)) / (2.0 * np.pi)) * 2.0**zoom)
 
 
 def row_lat_deg(row: ArrayLike, zoom: int) -> NDArray[np.float64]:
-    """Latitudes, degrees, of places counted in tiles from the northern edge."""
+    """Convert tile rows from the northern edge to latitudes in degrees."""
     height = np.pi * (1.0 - 2.0 * np.asarray(row, float) / 2.0**zoom)
     return np.asarray(np.degrees(np.arctan(np.sinh(height))))
 
@@ -382,7 +382,7 @@ def row_lat_deg(row: ArrayLike, zoom: int) -> NDArray[np.float64]:
 def _check_file(
     path: Path, magics: tuple[bytes, ...], what: str, hint: str, read: Callable[[Path], object]
 ) -> None:
-    """Make sure that a file is what it should be and whole, by reading it; HttpFailure if not."""
+    """Check by reading it that a file is complete and of the right type, or raise HttpFailure."""
     with path.open("rb") as file:
         start = file.read(512)
     if not start.startswith(magics):

@@ -1,8 +1,8 @@
-"""Roads drawn as lamps: any extract of OpenStreetMap becomes one file of lamp density.
+"""Draw the roads of an OpenStreetMap extract as lamps, into one file of lamp density.
 
-A pixel holds ``min(254, round(100 d))`` as uint8, ``d`` the metres of road in it, weighted by
-class, over its area and times 12.5 m: 1.0 is a road through every square of 12.5 m. 255 is where
-the extract tells nothing.
+A pixel is ``min(254, round(100 d))`` as uint8. The density ``d`` is the length of road in the
+pixel in metres, weighted by class, divided by its area and multiplied by 12.5 m. So 1.0 is one road
+through every square of 12.5 m. The code 255 marks pixels that the extract does not cover.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ STEPS_PER_DEG = 9000  # pixels of 12.4 m in latitude
 WORLD_COLS = 360 * STEPS_PER_DEG
 MAX_CODE, NO_DATA = 254, 255
 LAMP_LENGTH_M = 12.5
-# Rows of the world's grid whose roads are kept together, and what is kept of a pixel: its place
-# among them, and centimetres of road
+# Rows of the world's grid whose roads are stored together; of each pixel, its position among them
+# and the centimetres of road are stored
 BAND_ROWS = 512
 RECORD = np.dtype([("place", "<u4"), ("cm", "<u2")])
-# What holds the class of a road: of OpenStreetMap, of Geofabrik's layers, of OpenMapTiles and
+# Fields with the class of a road: in OpenStreetMap, in Geofabrik's layers, in OpenMapTiles and
 # Overture
 CLASS_FIELDS = ("highway", "fclass", "class")
 NOT_NO = r"(?!(?:no|f|false|0|0\.0|nan|none|)(?:$|\"))"
@@ -72,22 +72,21 @@ class LampParams:
     Attributes
     ----------
     class_weights : Mapping
-        Light of a metre of road by its class; roads of other classes (service, paths, tracks) are
-        not drawn. Motorways are often dark: least squares against one photo of Paris give 0.0 for
-        them, 0.4 for trunks and 1.2 for streets, for which rounder numbers stand.
+        Light per metre of road by class. Roads of other classes (service, paths, tracks) are not
+        drawn. Motorways are often dark: least squares against one photo of Paris give 0.0 for them,
+        0.4 for trunks and 1.2 for streets, which are rounded here.
     sample_m : float
-        Spacing of the points that a road is drawn by, at most: a quarter of a pixel.
+        Maximum spacing of the points with which a road is drawn: a quarter of a pixel.
     cell_px : int
-        Side of the cells, pixels, in which any line of the extract shows that it covers them
-        (64: 0.8 km).
+        Side of a cell in pixels (64: 0.8 km). A cell is covered by the extract if it has any line.
     max_gap_cells : int
-        Gaps between such cells are covered, too, up to twice as many cells across: forests and
-        lakes are dark, beyond the extract's edge nothing is known.
+        Gaps between covered cells are counted as covered, too, up to twice this many cells across.
+        They are forests and lakes, which are dark; outside the extract nothing is known.
     batch_lines : int
-        Lines read at a time.
+        Number of lines read at a time.
     disk_share : float
-        Room that building takes on the disk meanwhile, in sizes of the extracts: GDAL keeps the
-        places of an ``.osm.pbf``'s nodes there.
+        Temporary disk space, as a multiple of the size of the extracts: GDAL stores the positions
+        of the nodes of an ``.osm.pbf`` there.
     """
 
     class_weights: Mapping[str, float] = field(default_factory=_class_weights)
@@ -100,7 +99,7 @@ class LampParams:
 
 @dataclass(frozen=True, kw_only=True)
 class StreetMapSummary:
-    """What was built."""
+    """Summary of a street map that was built."""
 
     n_lines: int  # read
     n_roads: int  # of them drawn
@@ -127,8 +126,8 @@ def draw_streets(
     ----------
     sources : sequence of Path
         ``.osm.pbf``, GeoPackage, FlatGeobuf, Shapefile, GeoJSON or GeoParquet, in any coordinate
-        system, with the classes of OpenStreetMap, Geofabrik, OpenMapTiles or Overture. What lies in
-        two of them is drawn twice.
+        system, with the classes of OpenStreetMap, Geofabrik, OpenMapTiles or Overture. Roads that
+        are in two of them are drawn twice.
     out : Path
         File to make; it appears when it is complete.
     region : tuple of float, optional
@@ -138,8 +137,8 @@ def draw_streets(
     overwrite : bool, optional
         Replace ``out`` if it exists.
     progress : callable, optional
-        Called with lines read (of 0: nobody knows how many there are), then with pixels written and
-        in total.
+        Called with lines read and 0 (their total is not known), then with pixels written and in
+        total.
     params : LampParams, optional
         How roads are drawn.
 
@@ -154,8 +153,8 @@ def draw_streets(
         ``out`` exists, the region makes more than ``BuildParams.max_pixels``, or a package is
         missing.
     LightMapError
-        A source cannot be read, holds no roads, or none in the region; ``out`` cannot be written,
-        or the disk has too little room.
+        A source cannot be read, or has no roads in the region; ``out`` cannot be written, or the
+        disk has too little space.
     """
     params = params or LampParams()
     need("Reading roads", "pyarrow", "pyogrio", "geopandas")
@@ -163,11 +162,11 @@ def draw_streets(
         raise ConfigError(f"{out} exists: give another name, or --force to replace it.")
     names = ", ".join(path.name for path in sources)
     if region is not None:
-        # To whole cells, or those at its edge would be dark where nothing was read
+        # Extend to whole cells: those at the edge would be dark where no roads are read
         cell_deg = params.cell_px / STEPS_PER_DEG
         corner = PixelGrid(west=-180.0, north=90.0, step_deg=cell_deg, cols=1, rows=1)
         region = corner.covering(region).bounds
-        plan_grid(region, 1.0 / STEPS_PER_DEG)  # refuses what is too large
+        plan_grid(region, 1.0 / STEPS_PER_DEG)  # raises if it is too large
     size = sum(path.stat().st_size for path in sources if path.is_file())
     newest = max((path.stat().st_mtime for path in sources if path.is_file()), default=0.0)
     tags = {
@@ -178,8 +177,8 @@ def draw_streets(
     n_lines = n_roads = n_broken = 0
     road_m = 0.0
     cells: set[int] = set()
-    # Extracts have their lines in no order of place, and a country has more pixels than memory
-    # holds: they lie on the disk, a file for each band
+    # Lines of extracts are not sorted by place, and a country has more pixels than fit in memory:
+    # so they are stored on disk, one file per band
     with (
         raise_as_store_error(out),
         tempfile.TemporaryDirectory(dir=out.absolute().parent) as folder,
@@ -252,10 +251,10 @@ def draw_streets(
 def _read_roads(
     path: Path, region: Bounds | None, out: Path, params: LampParams
 ) -> Iterator[tuple[NDArray[np.object_], FloatArray, int, int]]:
-    """Lines of an extract in longitude and latitude, some at a time, and the weight of each.
+    """Read the lines of an extract in batches, in longitude and latitude, with their weights.
 
-    Also how many were read, and how many of these left out as broken. LightMapError if the file
-    cannot be read, or does not say its coordinate system.
+    Each batch has the number of lines read, and of those skipped as broken. Raises LightMapError if
+    the file cannot be read, or has no coordinate system.
     """
     if not path.exists():
         raise LightMapError(f"{path} does not exist: check the path of the extract.")
@@ -298,7 +297,7 @@ def _read_roads(
 def _read_tables(
     path: Path, region: Bounds | None, out: Path, params: LampParams
 ) -> Iterator[geopandas.GeoDataFrame]:
-    """Tables of the layers with roads, some lines at a time."""
+    """Read the tables of the layers with roads, in batches."""
     import geopandas
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -331,7 +330,7 @@ def _read_tables(
                         table = geopandas.GeoDataFrame.from_arrow(batch)
                         yield table.set_crs(crs, allow_override=True)
         return
-    # GDAL keeps the places of an .osm.pbf's nodes in a file while it reads
+    # GDAL stores the positions of the nodes of an .osm.pbf in a temporary file
     scratch = {"CPL_TMPDIR": str(out.absolute().parent), "OGR_INTERLEAVED_READING": None}
     pyogrio.set_gdal_config_options(scratch)
     try:
@@ -365,7 +364,7 @@ def _read_tables(
 
 
 def _check_pbf(path: Path) -> None:
-    """Refuse an .osm.pbf that is not whole: GDAL would read what is there and say nothing."""
+    """Raise if an .osm.pbf is truncated: GDAL would read the rest without an error."""
     size, end = path.stat().st_size, 0
     with path.open("rb") as file:
         while end < size:
@@ -388,9 +387,9 @@ def _check_pbf(path: Path) -> None:
 def _sample_roads(
     lines: NDArray[np.object_], weights: FloatArray, params: LampParams
 ) -> tuple[FloatArray, FloatArray]:
-    """Points along roads, (n, 2), and the weighted metres that each stands for.
+    """Sample points along roads, (n, 2), and the weighted metres that each represents.
 
-    They lie in the middle of equal parts of each segment, ``params.sample_m`` long at most.
+    Points are at the centres of equal parts of each segment, at most ``params.sample_m`` long.
     """
     xy, owner = shapely.get_coordinates(lines[weights > 0.0], return_index=True)
     weight = weights[weights > 0.0][owner[1:]]
@@ -418,7 +417,7 @@ def _metres_per_deg(lat_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
 def _find_pixels(
     points: FloatArray, region: Bounds | None
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Keys on the world's grid, from 90 N, 180 W, of places in a region, and which those are."""
+    """Compute keys on the world's grid, from 90 N, 180 W, of places in a region, and a mask."""
     lon, lat = points.T
     inside = np.ones(len(lon), bool)
     if region is not None:
@@ -430,20 +429,20 @@ def _find_pixels(
 
 
 def _close_cells(cells: set[int], params: LampParams) -> tuple[NDArray[np.bool_], int, int]:
-    """Coverage by cell, gaps closed, and the world's row and column of its first pixel."""
+    """Close gaps in the coverage by cell; also return world row and column of its first pixel."""
     places = np.stack(np.divmod(sorted(cells), WORLD_COLS), axis=-1)
     (top, left), (bottom, right) = places.min(axis=0), places.max(axis=0)
     held = np.zeros((bottom - top + 1, right - left + 1), bool)
     held[places[:, 0] - top, places[:, 1] - left] = True
     reach = params.max_gap_cells
     disc = np.hypot(*np.ogrid[-reach : reach + 1, -reach : reach + 1]) <= reach
-    # Padded, or the dilation would be cut off at the edge that the erosion eats from
+    # Pad the cells, because the dilation must not be cut off at the edge before the erosion
     covered = ndimage.binary_closing(np.pad(held, reach), disc)[reach:-reach, reach:-reach]
     return covered, int(top) * params.cell_px, int(left) * params.cell_px
 
 
 def _explain_nothing(sources: Sequence[Path], names: str, region: Bounds | None) -> str:
-    """Say why nothing could be drawn."""
+    """Explain why no road is drawn."""
     import pyogrio
 
     where = lies = ""

@@ -1,4 +1,4 @@
-"""Evidence to probability to verdict; what a photo's place without orbit must show besides."""
+"""Convert evidence to a probability and a verdict, with additional tests of blind matches."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from regengine.result import ControlPoint, Reason, Verdict
 
 
 def place_probability(evidence: Evidence) -> float:
-    """P(right) of the place alone."""
+    """Probability that the place is right, regardless of the accuracy of the fit."""
     return float(read_shipped_calibration().steps.probability(evidence.log10_odds))
 
 
 def share_right(evidence: Evidence, params: AcceptParams | None = None) -> float:
-    """Of fits of the right place, those whose control points are right, as far as trials say."""
+    """Share of fits at the right place whose control points are right, as estimated by trials."""
     params = params or AcceptParams()
     odds = evidence.patch_log10_odds
     if is_tested(evidence, params) and evidence.light_log10_odds >= params.covering_log10_odds:
@@ -31,26 +31,27 @@ def share_right(evidence: Evidence, params: AcceptParams | None = None) -> float
 
 
 def probability(evidence: Evidence, params: AcceptParams | None = None) -> float:
-    """P(right) of a match: that of its place, and less where its fit is not tested."""
+    """Probability that a match is right: that of its place, reduced if its fit is not tested."""
     return share_right(evidence, params) * place_probability(evidence)
 
 
 def probability_interval(evidence: Evidence) -> tuple[float, float]:
-    """The least and the most that the trials behind `probability` allow for."""
+    """Lower and upper bound of `probability`, from the trials of the calibration."""
     low, high = read_shipped_calibration().steps.interval(evidence.log10_odds)
     return share_right(evidence) * float(low), share_right(evidence) * float(high)
 
 
 def is_tested(evidence: Evidence, params: AcceptParams) -> bool:
-    """Whether patches that are left out of the fit lie where it says.
+    """Whether held-out patches lie where the fit predicts them.
 
-    Lights and the picture tell the place, and agree with a camera that is kilometres off.
+    This test is necessary because the odds of lights and image confirm the place, but also agree
+    with a camera that is off by kilometres.
     """
     return evidence.patch_log10_odds >= params.tested_log10_odds
 
 
 def find_least_accepted(params: AcceptParams, is_blind: bool) -> float:
-    """Probability from which on a match is accepted; infinite where none is."""
+    """Lowest probability at which a match is accepted; infinite if no match is accepted."""
     least = params.accept_probability_blind if is_blind else params.accept_probability
     return math.inf if least is None else least
 
@@ -58,7 +59,7 @@ def find_least_accepted(params: AcceptParams, is_blind: bool) -> float:
 def decide(
     p_right: float, reasons: tuple[Reason, ...], params: AcceptParams, *, is_blind: bool = False
 ) -> Verdict:
-    """Verdict from the probability and what speaks against trusting it."""
+    """Decide the verdict from the probability and the reasons for a review."""
     if p_right < params.review_probability:
         return "no_match"
     return (
@@ -67,9 +68,10 @@ def decide(
 
 
 def is_proven(match: Match | None, params: AcceptParams) -> bool:
-    """Whether the evidence is so strong that searching on is pointless.
+    """Whether the evidence is so strong that the search can stop.
 
-    The place may be beyond doubt where the fit is not. One that is held by stars gets no better.
+    A certain place is not sufficient: the fit must be tested as well. A camera whose attitude comes
+    from stars does not improve further, so its fit need not be tested.
     """
     if match is None:
         return False
@@ -79,9 +81,9 @@ def is_proven(match: Match | None, params: AcceptParams) -> bool:
 
 
 def choose_match(new: Match, known: Match | None, share: float, params: AcceptParams) -> Match:
-    """The better of two matches; of the same view, the better tested fit.
+    """Choose the better of two matches; for the same view, a tested fit is better.
 
-    Another view stays as the runner-up, and as a rival for people to see.
+    A match of another view is kept as the runner-up, and as a rival that is reported.
     """
     if known is None:
         return new
@@ -105,11 +107,12 @@ def choose_match(new: Match, known: Match | None, share: float, params: AcceptPa
 def check_blind_fit(
     points: tuple[ControlPoint, ...], match: Match, focal_mm: float | None, params: AcceptParams
 ) -> tuple[Reason, ...]:
-    """Why a place that only lights tell is not to be used unseen; empty where its fit holds.
+    """List the reasons to review a blind match; empty if its control points are stable.
 
-    Odds tell the place where there are few others; of billions a dozen were looked at here. Tilt,
-    height, focal length and the axis of a crop make up for each other, and for what single lights
-    are off: how far control points move without some of the lights tells whether they hold.
+    The odds determine the place reliably if there are few alternatives. A blind search has billions
+    of them, and compares only about a dozen. Tilt, altitude, focal length and the optical axis of a
+    crop compensate each other, and errors of single lights. So the shift of the control points
+    without some of the lights indicates whether the fit is reliable.
     """
     guessed = match.hypothesis.prior.sigma_log_focal > LENS.sigma_log_focal
     refits = match.fit.refits
@@ -135,11 +138,12 @@ def check_blind_fit(
 
 
 def bound_any_beyond(sigma_m: FloatArray, allowed_m: float, n_refits: int) -> float:
-    """Probability, at most, that any of some points is off by more than is allowed.
+    """Upper bound of the probability that any point exceeds the allowed error.
 
-    A sigma found from n refits is itself uncertain: the error over it follows Student's
-    distribution with n - 1 degrees of freedom, and of two axes with the same sigma the squared
-    distance Fisher's, whose tail is (1 + r^2 / (n - 1))^(-(n - 1) / 2).
+    A sigma estimated from n refits is itself uncertain. The ratio of error to sigma follows
+    Student's distribution with n - 1 degrees of freedom. With the same sigma on both axes, the
+    squared distance follows Fisher's distribution, whose tail is
+    (1 + r^2 / (n - 1))^(-(n - 1) / 2). The bound is the sum over the points.
     """
     freedom = n_refits - 1
     square = (allowed_m / sigma_m) ** 2

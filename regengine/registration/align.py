@@ -1,4 +1,4 @@
-"""Hypotheses aligned on small images, kept distinct, and weighed by the picture as a whole."""
+"""Align hypotheses on small images, merge equal ones, and compute their image odds."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LATTICE = np.array([(x, y) for y in np.linspace(0.1, 0.9, 5) for x in np.linspac
 
 
 def is_same_view(a: Camera, b: Camera, share: float) -> bool:
-    """Whether two cameras of one image show nearly the same ground in the same place."""
+    """Whether two cameras of one image show nearly the same ground at the same pixels."""
     from matchers.geometry.compiled_view import moves_less
 
     if a.mirrored != b.mirrored:
@@ -51,10 +51,10 @@ def is_same_view(a: Camera, b: Camera, share: float) -> bool:
 def merge_hypotheses(
     known: Sequence[Hypothesis], new: Iterable[Hypothesis], share: float
 ) -> list[Hypothesis]:
-    """Distinct hypotheses, best first: the better of each pair that is the same view.
+    """Merge hypotheses of the same view, keeping the better one; return them best first.
 
-    Small clipped pictures of one view do not say from which place on the track it was taken: there
-    the finer pictures decide, and hypotheses 100 km apart are kept both.
+    A small clipped image does not determine from which place on the track it was taken. So
+    hypotheses on it that are 100 km apart are both kept, and the finer images decide.
     """
 
     def is_same(a: Hypothesis, b: Hypothesis) -> bool:
@@ -73,10 +73,10 @@ def merge_hypotheses(
 
 
 def score_hypothesis(hypothesis: Hypothesis) -> float:
-    """Evened correlation as far as it can be compared between lenses.
+    """Correlation with normalized contrast, corrected so that it is comparable between lenses.
 
-    A telephoto frame shows few of the map's pixels, and few pixels correlate well by chance: about
-    by the inverse square root of the field's width.
+    A telephoto frame covers few of the map's pixels. The correlation of few pixels is higher by
+    chance, roughly with the inverse square root of the field's width.
     """
     full_field_km = 180.0  # 256 px of the map's 0.7 km resolution
     camera = hypothesis.camera
@@ -88,10 +88,11 @@ def score_hypothesis(hypothesis: Hypothesis) -> float:
 
 
 def free_unknowns(prior: PosePrior, *, fine: bool, k1: bool = False) -> BoolArray:
-    """Unknowns that an image can tell.
+    """Mark the unknowns that an image can determine.
 
-    A small one tells attitude, focal length and the place along the track; a fine one all, but the
-    radial distortion only where asked for and the principal point only of what may be a crop.
+    A small image determines attitude, focal length and the position along the track. A fine one
+    determines all. Radial distortion is free only if requested, and the principal point only for a
+    possible crop.
     """
     if not fine:
         free = np.zeros(PARAMETERS, bool)
@@ -105,7 +106,7 @@ def free_unknowns(prior: PosePrior, *, fine: bool, k1: bool = False) -> BoolArra
 
 
 def unmirror(image: LightImage, mirrored: bool) -> LightImage:
-    """A picture as it would have been, had nobody mirrored it: searches know no mirrors."""
+    """Undo the mirroring of an image, because the search methods assume unmirrored images."""
     return image.flipped() if mirrored else image
 
 
@@ -116,10 +117,10 @@ def align_first(
     *,
     size_px: int | None = None,
 ) -> list[Hypothesis]:
-    """Align hypotheses on the photo's small image; those that turn out to be distinct.
+    """Align hypotheses on the photo's small image, and return the distinct ones.
 
-    ``levels`` is a map pyramid that holds what all of them see; without it each has its own window.
-    Those whose ground the map does not hold are left out.
+    ``levels`` is a map pyramid that covers all of them; without it each has a separate window.
+    Hypotheses whose ground is not on the map are left out.
     """
     params, nominal = problem.params.refine, problem.photo.nominal
     found: list[Hypothesis] = []
@@ -131,7 +132,7 @@ def align_first(
         image = unmirror(image, mirrored)
         around = levels
         if around is None:
-            # Alignment moves a camera by one sigma of its place, and its sight with it
+            # Alignment can move a camera by one sigma of its position, and its footprint with it
             field_km = compute_ground_sample_km(camera) * max(camera.width_px, camera.height_px)
             step_km = field_km / (size_px or params.first_px) / 1.5
             around = find_footprint_window(problem.references.light_map, camera, 150.0, step_km)
@@ -157,9 +158,9 @@ def align_first(
 
 
 def align_hypothesis(problem: Problem, hypothesis: Hypothesis, size_px: int) -> Hypothesis | None:
-    """A hypothesis aligned on an image of some size, and weighed; None where the map has nothing.
+    """Align a hypothesis on an image of some size, and compute its image odds; None off the map.
 
-    The clipped image leads to a place; there the picture is weighed on the narrow one.
+    The clipped image serves only to find a place; the odds are computed on the narrow image.
     """
     params = problem.params.refine
     image = problem.photo.image(hypothesis.image).resized(size_px, detail_px=params.detail_px)
@@ -200,7 +201,7 @@ def weigh_image(
     size_px: int,
     params: RefineParams,
 ) -> float:
-    """Odds of the picture as a whole under a camera, against displaced and reflected ones."""
+    """Compute the odds of the image under a camera, against displaced and reflected copies."""
     scale_px = params.odds_detail_px
     picture = image.resized(size_px, detail_px=scale_px)
     view, known = render_known(levels, picture.camera(camera), 2)

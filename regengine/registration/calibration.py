@@ -1,6 +1,6 @@
-"""How odds become a probability, with what that and the acceptance threshold rest on.
+"""Convert odds to probabilities by a calibration from trials, with the acceptance thresholds.
 
-Kept as a JSON file of plain numbers, which is checked on reading; nothing in it is executed.
+The calibration is a JSON file of plain numbers, which is checked on reading.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ FORMAT_VERSION = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """Probability of being right by the odds over the runner-up: steps that never fall.
+    """Probability of being right as a function of the odds: monotonic steps.
 
-    Of a new proposal two probabilities are known, see `docs/methods/probability.md`: what trials
-    say if it is taken for wrong, and if it is taken for right. The truth of the trials lies
-    between; they are the wider apart the fewer trials were like it.
+    A new proposal has two probabilities, see `docs/methods/probability.md`: the estimate from the
+    trials if it is counted as wrong, and if it is counted as right. The calibrated value lies
+    between them. They are farther apart if fewer trials have similar odds.
 
-    log10_odds: Where a step begins; increasing, shape (n,).
-    low, high: Both probabilities before the first step and from each on, shape (n + 1,).
+    log10_odds: Odds at which each step begins; increasing, shape (n,).
+    low, high: Both probabilities before the first step and from each step on, shape (n + 1,).
     """
 
     log10_odds: tuple[float, ...]
@@ -39,7 +39,7 @@ class Steps:
     high: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        """Raise ValueError where they are no such steps."""
+        """Raise ValueError if the steps are not valid."""
         odds, low, high = (np.asarray(v, float) for v in (self.log10_odds, self.low, self.high))
         if not len(low) == len(high) == len(odds) + 1:
             raise ValueError("log10_odds, low and high are not of lengths n, n + 1 and n + 1")
@@ -51,25 +51,25 @@ class Steps:
             raise ValueError("low and high are not in order between 0 and 1")
 
     def interval(self, log10_odds: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Both probabilities at some odds, any shape; what is not a number counts as the worst."""
+        """Both probabilities at odds of any shape; NaN counts as the lowest odds."""
         odds = np.nan_to_num(np.asarray(log10_odds, float), nan=-np.inf)
         step = np.searchsorted(self.log10_odds, odds, side="right")
         return np.asarray(self.low, float)[step], np.asarray(self.high, float)[step]
 
     def probability(self, log10_odds: ArrayLike) -> FloatArray:
-        """Between both: the one whose log-loss is least in the worse case; never 0 or 1."""
+        """Probability between both that minimizes the worst-case log loss; never 0 or 1."""
         low, high = self.interval(log10_odds)
         return np.asarray(high / (1.0 - low + high), np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Odds → probability, the acceptance thresholds, and for people what they rest on.
+    """Steps from odds to probability, the acceptance thresholds, and documentation of the trials.
 
-    accept_probability_blind: Where neither time nor place was given; None where no trials of that
-        kind tell of any, so that nothing is accepted.
-    trials: Counts and rates of the trials that the steps come from.
-    tested: The same of the trials that the thresholds were tested on, which are others.
+    accept_probability_blind: Threshold without time and place; None if no trials of that kind
+        support one, so that nothing is accepted.
+    trials: Counts and rates of the trials from which the steps are derived.
+    tested: The same for the independent trials on which the thresholds were tested.
     """
 
     steps: Steps
@@ -79,7 +79,7 @@ class Calibration:
     tested: dict[str, Any]
 
     def __post_init__(self) -> None:
-        """Raise ValueError where nothing could reach the threshold, or everything would."""
+        """Raise ValueError if no proposal could reach the threshold, or if all would."""
         least, most = self.steps.probability([-np.inf, np.inf])
         for threshold in (self.accept_probability, self.accept_probability_blind):
             if threshold is not None and not least < threshold <= most:
@@ -116,11 +116,11 @@ def read_calibration(path: Path) -> Calibration:
 
 
 def calibration_text(calibration: Calibration) -> str:
-    """A calibration as the text of its file; the same calibration gives the same bytes."""
+    """Format a calibration as the text of its file, reproducible byte for byte."""
     content: dict[str, Any] = {"format": FORMAT, "format_version": FORMAT_VERSION}
     content |= asdict(calibration)
     steps = content.pop("steps")
-    # A line for each column of the steps, not for each of their numbers
+    # One line for each column of the steps, not for each of their numbers
     columns = ",\n".join(f'    "{name}": {json.dumps(v)}' for name, v in steps.items())
     rest = json.dumps(content, indent=2, allow_nan=False)
     return f'{rest[:-2]},\n  "steps": {{\n{columns}\n  }}\n}}\n'
@@ -128,5 +128,5 @@ def calibration_text(calibration: Calibration) -> str:
 
 @lru_cache(maxsize=1)
 def read_shipped_calibration() -> Calibration:
-    """The calibration of this version, read when first asked for."""
+    """Read the calibration of this version, once per process."""
     return read_calibration(Path(str(files("regengine.registration") / "calibration.json")))

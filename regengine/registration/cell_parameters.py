@@ -1,4 +1,4 @@
-"""What streets and pictures by day have in common: a fit to a drawn map, proved by its cells."""
+"""Define the parameters of a fit to a drawn map, common to street maps and daytime frames."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ from regengine.registration.calibration import Steps
 
 @dataclass(frozen=True, kw_only=True)
 class CellParams:
-    """How a frame is fitted to a drawn map on half of its cells, and proved on the others.
+    """How a frame is fitted to a drawn map on half of its cells, and verified on the others.
 
     Attributes
     ----------
     smooth_px, detail_px, deviation_px : float
-        Both pictures are blurred, structure broader than the second is taken out, and the rest
-        divided by its spread over the third.
+        Both images are blurred with the first. Structure broader than the second is subtracted. The
+        rest is divided by its local standard deviation at the scale of the third.
     fit_reach_px, proof_reach_px : int
-        How far patches are looked for.
+        Search radius of patches in the fit, and in its verification.
     agreeing_px : float
-        A patch of the proof agrees with the camera if it is found as near as that.
+        A held-out patch agrees with the camera if it is found within this distance.
     min_structure : float
-        A patch holds structure where the mean square of the evened pictures is at least this.
+        A patch has structure if the mean square of both normalized images is at least this.
     max_cells, answer_cells : int
-        A chessboard of cells of two by two patches; at most about so many cells, and of the last
-        fit, to even and odd cells together.
+        Approximate maximum number of chessboard cells, each of two by two patches: in a fit, and in
+        the last fit, which uses even and odd cells together.
     max_rounds : int
-        Of a fit, that ends where nothing moves by `settled_px`; `min_matches` are needed.
+        Maximum number of rounds of a fit. It ends earlier if all positions move by less than
+        `settled_px`, or if there are fewer than `min_matches`.
     supersample : int
         Samples along each side of a pixel of the rendered map.
     is_noise_found : bool
-        Whether the noise of patches is taken from what the last fit leaves of them where that is
-        less than they state, and a fit's covariance holds unless leaving out parts of the picture
-        moves it by `max_refit_variance` times that.
+        Whether the noise of patches is taken from the residuals of the last fit if these are
+        smaller than stated. Then the covariance of the fit is kept unless refits without parts of
+        the image have more than `max_refit_variance` times this variance.
     max_score : float
-        -log10 of the least chance that is told.
+        Upper limit of the score: -log10 of the smallest probability that is reported.
     """
 
     smooth_px: float
@@ -53,8 +54,9 @@ class CellParams:
     is_noise_found: bool = False
     max_refit_variance: float = 4.0
     max_score: float = 300.0
-    # Accepted from this lower score of both levels on. Of 445 wrong ones on streets the highest had
-    # 1.33: by Laplace's rule at most one in 447 that have 6 is wrong; no trial tells more
+    # Minimum of the lower score of both levels for acceptance. Of 445 wrong matches on streets the
+    # highest had 1.33: by Laplace's rule at most one in 447 with a score of 6 is wrong. The trials
+    # allow no stronger statement
     min_score: float = 6.0
     probability_steps: Steps = field(
         default_factory=lambda: Steps(

@@ -1,4 +1,4 @@
-"""Four good places out of a solved camera."""
+"""Select four control points from a solved camera, and estimate their uncertainty."""
 
 from __future__ import annotations
 
@@ -26,17 +26,19 @@ from regengine.result import ControlPoint
 def select_control_points(
     fit: Fit, stored: Camera, params: PointParams = PointParams()
 ) -> tuple[ControlPoint, ...]:
-    """Four well-spread control points, each placed by the camera and the patches around it.
+    """Select four well-spread control points, located by the camera and the patches around them.
 
-    The ground position is that of the map under the brightest light of a patch that the photo
-    shows, too, so that an eye finds it in both; of a patch without one, that under its middle. The
-    pixel is where the camera shows it, moved by what the patches around it have in common. A patch
-    that disagrees with that gets the disagreement added to its sigma.
+    The ground position of a point is the map position of the brightest light in a patch that is
+    also in the photo, so that a person can find it in both. In a patch without such a light it is
+    the map position of the centre. The pixel position is the projection by the camera, corrected
+    by the local offset that the surrounding patches have in common. If a patch disagrees with this,
+    the disagreement is added to its sigma.
 
-    `stored`: the solved camera for the stored image. The four span at least `min_hull_share` of the
-    lights' hull, none near another, and lie on lights that the map confirms, or near such, where
-    precise patches allow it: beyond these nothing holds the camera. Fewer than four come of a photo
-    with fewer patches on ground that is not at the limb; they go clockwise from the top left.
+    `stored`: the solved camera for the stored image. If precise patches allow it, the four points
+    span at least `min_hull_share` of the lights' hull, are not close together, and lie on or near
+    lights that the map confirms: away from these the camera is not constrained. There are fewer
+    than four points if fewer patches lie on ground away from the limb. Points are ordered clockwise
+    from the top left.
     """
     refinement, lights, scale = fit.refinement, fit.matched_lights, 1.0 / fit.image.factor
     x, y, shown = place_on_lights(fit)
@@ -76,21 +78,22 @@ def select_control_points(
     ncc, weights = refinement.matches.ncc[index], refinement.weights[index]
     places = np.array([(point.x, point.y) for point in points]).reshape(-1, 2)
     hull_px2 = hull_area((lights.positions + 0.5) * scale - 0.5)
-    # Beside the area that four span, a place is worth its agreement and its light, and half where
-    # three of its sigmas are what counts as right: where one of four is wrong, it is a vague one
+    # In addition to the area that four points span, a place is rated by its correlation and its
+    # light. Its rating is halved if three sigmas equal the allowed error: if one of four points is
+    # wrong, it is usually an uncertain one
     vagueness = np.array([p.sigma_m for p in points]) / (compute_allowed_error_m(stored) / 3.0)
     worth = ncc * (1.0 + shown[index]) / (1.0 + vagueness**2)
     believed = weights >= params.min_weight
     precise = believed & (vagueness <= 1.0)
     lit = np.array([point.lights for point in points], int) > 0
-    # Precise ones at lights of the photo, near lights, anywhere
+    # Precise points on lights of the photo first, then near lights, then anywhere
     for usable in (precise & (shown[index] > 0.0), precise & lit, precise):
         four = choose_four(places, worth, usable, params)
         share, wide = measure_spread(places[four], hull_px2, params)
         if wide:
             break
     if len(four) == 4:
-        # Those that agree well are taken alone where they span half as much
+        # Points that agree well are preferred if they span at least half the area
         agreeing = (ncc >= params.min_ncc) & (weights >= params.min_good_weight)
         good = choose_four(places, worth, usable & agreeing, params)
         good_share, wide = measure_spread(places[good], hull_px2, params)
@@ -104,24 +107,24 @@ def select_control_points(
 
 @dataclass(frozen=True, kw_only=True)
 class LocalOffsets:
-    """How far the photo lies from the fitted camera, at every patch or at other places."""
+    """Local offsets of the photo from the fitted camera, at every patch or at other places."""
 
-    offset_px: FloatArray  # (k, 2): photo minus camera, as far as neighbouring patches bear it out
-    covariance: FloatArray  # (k, 2, 2): of that; 0 where neighbours have nothing in common
-    noise: FloatArray  # (n, 2, 2): of each patch by itself
+    offset_px: FloatArray  # (k, 2): photo minus camera, the part that neighbouring patches share
+    covariance: FloatArray  # (k, 2, 2): of the offset; 0 if neighbours have nothing in common
+    noise: FloatArray  # (n, 2, 2): covariance of each single patch
 
 
 def estimate_offsets(
     refinement: Refinement, params: PointParams, places_px: FloatArray | None = None
 ) -> LocalOffsets:
-    """Smooth part of what a fit leaves of its patches, by Gaussian-process regression.
+    """Estimate the smooth part of the residuals of a fit by Gaussian-process regression.
 
-    At the patches, or at `places_px` of the rendered view, shape (k, 2).
+    The offsets are estimated at the patches, or at `places_px` of the rendered view, shape (k, 2).
 
-    A patch by itself is off by a pixel: its towns have grown, or shine more on one side than on
-    the map. Twenty patches of a camera are not, unless the camera is wrong there (a lens that one
-    coefficient does not describe, heights, an edited picture), and then neighbours are off by the
-    same. How much follows from the residuals of pairs side by side.
+    A single patch is typically off by a pixel, because towns have grown or are brighter on one side
+    than on the map. Twenty adjacent patches have a common offset only if the camera is wrong there
+    (a lens that one coefficient does not describe, terrain heights, an edited image). The variance
+    of the common offset is estimated from the residuals of pairs of adjacent patches.
 
     References
     ----------
@@ -137,8 +140,8 @@ def estimate_offsets(
             covariance=np.zeros((count, 2, 2)),
             noise=np.zeros((0, 2, 2)),
         )
-    # Each patch as the fit has found it: as stated, widened by the residuals, and for what the fit
-    # believes little by its weight
+    # Noise of each patch: the stated covariance, scaled by the residuals, and larger for patches
+    # that have a low weight in the fit
     stated, whiten = state_noise(matches)
     white = np.einsum("nij,nj->ni", whiten, residual)
     widened = max(1.0, 1.4826 * float(np.median(np.abs(white)))) ** 2
@@ -148,9 +151,9 @@ def estimate_offsets(
     distance /= matches.size_px
     nearness = np.exp(-0.5 * (distance / params.reach_sides) ** 2)
     kernel, to_places = np.split(nearness, [len(patches)])
-    # Patches that overlap share their noise, too
+    # Overlapping patches share their noise as well, so they are not paired
     paired = np.triu((distance[: len(patches)] >= 1.0) & (distance[: len(patches)] <= 2.0))
-    variance = 0.0  # an axis, of what neighbours share
+    variance = 0.0  # per axis, of the common offset
     if paired.sum() >= params.min_pairs:
         pair = np.outer(refinement.weights, refinement.weights)[paired]
         product = (residual @ residual.T / 2.0)[paired]
@@ -159,7 +162,7 @@ def estimate_offsets(
         return LocalOffsets(
             offset_px=np.zeros((count, 2)), covariance=np.zeros((count, 2, 2)), noise=noise
         )
-    # What widened the sigmas of single patches is partly what they have in common
+    # The scaled noise of single patches includes the common offset, which is subtracted
     typical = float(np.median(np.trace(noise, axis1=1, axis2=2))) / 2.0
     noise = noise * max(1.0 - variance / typical, 1.0 / widened)
     root = np.linalg.cholesky(noise)
@@ -176,12 +179,17 @@ def estimate_offsets(
 
 
 def place_on_lights(fit: Fit) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Where in the rendered view each patch has its point, and how well an eye finds that light.
+    """Place the point of each patch on a light of the rendered view, and rate its visibility.
 
-    Lights of the rendered view count that match a light of the photo under the camera. The
-    brightest choose first, each the nearest of the patches that hold it. The third is 0 where a
-    patch has no light, one half for one as bright as half of the photo's, towards 1 for brighter
-    ones.
+    Only lights of the rendered view that match a light of the photo are used. Starting with the
+    brightest, each light is assigned to the nearest patch that contains it. The visibility is 0 if
+    a patch has no light, one half for a light of the median contrast of the photo's lights, and
+    approaches 1 for brighter ones.
+
+    Returns
+    -------
+    x, y, visibility : ndarray, shape (n,)
+        Pixels of the rendered view, and the visibility of each point.
     """
     matches, lights = fit.refinement.matches, fit.matched_lights
     x, y, shown = matches.x.copy(), matches.y.copy(), np.zeros(len(matches))
@@ -191,7 +199,7 @@ def place_on_lights(fit: Fit) -> tuple[FloatArray, FloatArray, FloatArray]:
     ground = fit.refinement.rendered.pixel_to_ecef(of_map.x, of_map.y)
     places_px = np.stack(fit.camera.ecef_to_pixel(ground), axis=-1)
     distance, matched = cKDTree(lights.positions).query(np.nan_to_num(places_px, nan=1e9))
-    # Of the fainter of both pictures
+    # Contrast in the image where the light is fainter
     contrast = np.minimum(of_map.contrast, lights.contrast[matched])
     half = matches.size_px / 2.0
     for k in np.argsort(-contrast, kind="stable"):
@@ -207,11 +215,11 @@ def place_on_lights(fit: Fit) -> tuple[FloatArray, FloatArray, FloatArray]:
 def compute_sigma_at_lights_m(
     fit: Fit, lights: LightPeaks, refits: Refits | None, params: PointParams = PointParams()
 ) -> FloatArray:
-    """How unsure the camera is, metres on the ground (one sigma), where it shows lights.
+    """Uncertainty of the camera at the lights, metres on the ground (one sigma).
 
-    `refits`: see `compute_camera_covariances`; `lights`: pixels of the solution's image; those far
-    off nadir are left out, where a pixel of the camera is kilometres of ground, and every camera is
-    unsure.
+    `refits`: see `compute_camera_covariances`; `lights`: in pixels of the solution's image. Lights
+    at a large incidence angle are left out, because a pixel there covers kilometres of ground and
+    every camera is uncertain.
     """
     ground = fit.camera.pixel_to_ecef(lights.x, lights.y)
     incidence = incidence_deg(fit.camera.position_ecef_m, ground)
@@ -223,18 +231,19 @@ def compute_sigma_at_lights_m(
 
 
 def compute_chance_within(sigma_m: float, camera: Camera) -> float:
-    """Probability that what has this sigma along both axes lies within the allowed error."""
+    """Probability that a point with this sigma along both axes lies within the allowed error."""
     return -math.expm1(-0.5 * (compute_allowed_error_m(camera) / sigma_m) ** 2)
 
 
 def compute_camera_covariances(
     fit: Fit, ground_ecef_m: FloatArray, refits: Refits | None
 ) -> FloatArray:
-    """Covariance that the camera's uncertainty causes where it sees places, shape (k, 2, 2).
+    """Covariance of projected places due to the uncertainty of the camera, shape (k, 2, 2).
 
-    As the fit states it, and wider where leaving out lights (`refits`) moves the camera by more:
-    towards the limb single lights bend it, and all patches with it. Both tell of the same errors,
-    so that they do not add up. Pixels of the solution's image.
+    It is the covariance stated by the fit, widened if refits without some lights (`refits`) move
+    the camera by more. Towards the limb a single light can distort the camera, and shift all
+    patches with it. Both estimates describe the same errors, so they are not added. The unit is
+    pixels of the solution's image.
     """
     refinement = fit.refinement
     flow = pixel_derivatives(fit.camera, refinement.prior.velocity_ecef, ground_ecef_m)
@@ -243,9 +252,10 @@ def compute_camera_covariances(
 
 
 def widen(covariance: FloatArray, other: FloatArray) -> FloatArray:
-    """Covariances (..., 2, 2) that are in no direction less than either of two.
+    """Widen covariances (..., 2, 2) so that they are at least as large as others in any direction.
 
-    In the axes that make a circle of the first one the second is at least as long as that.
+    The first covariance is whitened to a unit circle. In this frame the eigenvalues of the second
+    are raised to at least 1.
     """
     root = np.linalg.cholesky(covariance)
     inverse = np.linalg.inv(root)
@@ -255,7 +265,7 @@ def widen(covariance: FloatArray, other: FloatArray) -> FloatArray:
 
 
 def compute_allowed_error_m(camera: Camera) -> float:
-    """What a control point may be off and still count as right: 1 % of the diagonal, or 1 km."""
+    """Allowed error of a control point: 1 % of the footprint's diagonal, but at least 1 km."""
     return max(1000.0, 10.0 * diagonal_km(camera))
 
 
@@ -269,9 +279,10 @@ def hull_area(places_px: FloatArray) -> float:
 def measure_spread(
     places_px: FloatArray, hull_px2: float, params: PointParams = PointParams()
 ) -> tuple[float, bool]:
-    """The share of the hull of a photo's lights that four places cover, shape (4, 2).
+    """Measure the share of the lights' hull that four places, shape (4, 2), cover.
 
-    And whether that is enough, and none is near another; fewer than four never are.
+    Also return whether the spread is sufficient: the share is large enough, and the places are not
+    close together. Fewer than four places are never sufficient.
     """
     if len(places_px) < 4:
         return 0.0, False
@@ -282,10 +293,11 @@ def measure_spread(
 
 
 def measure_quadrilaterals(places_px: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Areas of sets of four places, shape (n, 4, 2), shortest and longest of their distances."""
+    """Measure areas and shortest and longest distances of sets of four places, shape (n, 4, 2)."""
     first, second = np.array(list(combinations(range(4), 2))).T
     dx, dy = np.moveaxis(places_px[:, first] - places_px[:, second], -1, 0)
-    # Half the product of the diagonals: of three ways the one that does not cross itself
+    # Half the cross product of the diagonals. Of the three orders of four points, the one that does
+    # not cross itself has the largest area
     areas = np.abs(dx[:, :3] * dy[:, :2:-1] - dy[:, :3] * dx[:, :2:-1]) / 2.0
     distance = np.hypot(dx, dy)
     return areas.max(axis=1), distance.min(axis=1), distance.max(axis=1)
@@ -294,17 +306,17 @@ def measure_quadrilaterals(places_px: FloatArray) -> tuple[FloatArray, FloatArra
 def choose_four(
     places_px: FloatArray, worth: FloatArray, usable: BoolArray, params: PointParams = PointParams()
 ) -> list[int]:
-    """Indices of four places that span the largest area, those of higher `worth` preferred.
+    """Choose four places that span a large area, preferring those of higher `worth`.
 
-    Places have shape (n, 2). None of the four lies near another, if that can be; they go clockwise
-    from the top left; fewer come where fewer are usable.
+    Places have shape (n, 2). If possible, the four are not close together. Their indices are
+    returned clockwise from the top left. There are fewer than four if fewer places are usable.
     """
     index = np.flatnonzero(usable)
     if len(index) <= 3:
         return index.tolist()
     places, worth = places_px[index], worth[index]
-    # Of many, first the outermost in each of 24 directions, its reach weighed by its worth; then,
-    # one after the other, the farthest from all that were taken
+    # To limit the combinations, take the outermost place in each of 24 directions, weighted by its
+    # worth; then add, one by one, the place farthest from all that are already taken
     angles = np.linspace(0.0, 2.0 * np.pi, 24, endpoint=False)
     around = places - places.mean(axis=0)
     reach = np.stack([np.cos(angles), np.sin(angles)], axis=-1) @ around.T
@@ -328,14 +340,14 @@ def choose_four(
 def project_covariance(
     camera: Camera, ground_ecef_m: FloatArray, covariance_px: FloatArray
 ) -> FloatArray:
-    """Covariances in pixels as those of metres east and north at places, shape (..., 2, 2)."""
+    """Convert covariances from pixels to metres east and north at places, shape (..., 2, 2)."""
     lon, lat, _ = ecef_to_geodetic(ground_ecef_m)
     per_pixel = np.linalg.inv(ground_jacobian(camera, lon, lat))
     return np.asarray(per_pixel @ covariance_px @ np.swapaxes(per_pixel, -1, -2))
 
 
 def ground_jacobian(camera: Camera, lon: ArrayLike, lat: ArrayLike) -> FloatArray:
-    """Pixels per metre east and north at places, shape (..., 2, 2)."""
+    """Jacobian of the projection: pixels per metre east and north at places, shape (..., 2, 2)."""
     here = np.asarray(geodetic_to_ecef(lon, lat))[..., None, :]
     step_m = 100.0
     step = step_m * local_axes(lon, lat)[..., :2, :]

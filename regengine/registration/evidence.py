@@ -1,4 +1,4 @@
-"""What speaks for a fitted camera."""
+"""Compute the evidence for a fitted camera."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def weigh_evidence(
     *,
     is_ambiguous: bool,
 ) -> Match:
-    """Three odds against chance: of the lights, the held-out patches and the picture as a whole.
+    """Combine three odds against chance: of the lights, the held-out patches and the whole image.
 
-    Of a fit that another lens contradicts the patches say nothing.
+    Patches do not support a fit that another lens contradicts.
     """
     (fit, test), params = tested, problem.params.refine
     camera = fit.image.stored_camera(fit.camera, problem.photo.nominal)

@@ -1,4 +1,4 @@
-"""A hypothesis fitted to the end on patches at the map's scale, with the lens lights confirm."""
+"""Fit a hypothesis to patches at the map's scale, with the lens that the lights confirm."""
 
 from __future__ import annotations
 
@@ -39,31 +39,32 @@ def fit_with_lens_beliefs(
 ) -> tuple[TestedFit | None, bool, int]:
     """Fit a hypothesis with the lens that its lights confirm.
 
-    A crop that has the shape of a whole picture, or a wrong focal length, brings a hypothesis to
-    the right place with the wrong lens. So up to four beliefs about the lens are fitted and tested:
+    A hypothesis can have the right place and the wrong lens, because the frame is a crop with the
+    aspect ratio of a full frame, or because the given focal length is wrong. So up to four priors
+    of the lens are fitted and tested:
 
     ====  ===============  ================  ==================================================
-    fit   focal length     optical axis      made
+    fit   focal length     optical axis      condition
     ====  ===============  ================  ==================================================
-    1     as proposed      as proposed       always; it ends the matter where held-out patches
-                                             confirm it and it leaves the focal length in place
-    2     any              anywhere          else
-    3     as proposed      the other way     where the best of these is not confirmed, and the
-                                             place is beyond chance
+    1     as proposed      as proposed       always; it is the only one if held-out patches
+                                             confirm it and its focal length stays in place
+    2     any              anywhere          if 1 is not sufficient
+    3     as proposed      the alternative   if the best of 1 and 2 is not confirmed, and the
+                                             place is better than chance
     4     any              in the middle     with 3
     ====  ===============  ================  ==================================================
 
-    "The other way" is anywhere for what was proposed as a whole frame, in the middle for a crop.
+    "The alternative" is anywhere for a hypothesis of a full frame, and in the middle for a crop.
 
     Returns
     -------
     best : tuple of Fit and FitTest, or None
         See `choose_fit`.
     is_ambiguous : bool
-        Whether another is confirmed as well and has some patches elsewhere: nothing tells which is
-        right, so neither is to be believed.
+        Whether another fit is equally confirmed and has some patches elsewhere. Then neither can be
+        trusted, since there is no evidence which of them is right.
     n_fits : int
-        How many were made.
+        Number of fits that were made.
     """
     accept, prior = problem.params.accept, hypothesis.prior
     better_log10_odds = problem.params.refine.better_log10_odds
@@ -109,14 +110,14 @@ def fit_with_lens_beliefs(
 
 
 def choose_fit(fits: Sequence[TestedFit], better_log10_odds: float) -> TestedFit | None:
-    """The fit that held-out patches confirm most; of those as good as that, a stable one."""
+    """Choose the fit with the best odds of held-out patches; among equal ones, a stable one."""
     most = max((test.patch_log10_odds for _, test in fits), default=0.0)
     good = [one for one in fits if one[1].patch_log10_odds >= most - better_log10_odds]
     return max(good, key=lambda one: (one[1].is_stable, one[1].patch_log10_odds), default=None)
 
 
 def contradicts(other: TestedFit, best: TestedFit, better_log10_odds: float) -> bool:
-    """Whether a fit that is confirmed as well has patches farther off than is allowed."""
+    """Whether an equally confirmed fit moves any patch by more than the allowed error."""
     if other[1].log10_odds < best[1].log10_odds - better_log10_odds:
         return False
     fit = best[0]
@@ -131,14 +132,14 @@ def contradicts(other: TestedFit, best: TestedFit, better_log10_odds: float) -> 
 def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
     """Fit a camera to patches of the photo's finest light image, and match the lights.
 
-    None where the map holds nothing of its ground, or too few patches agree.
+    None if the map does not cover its ground, or if too few patches match.
     """
     params = problem.params.refine
     fine = problem.photo.image("narrow")
     size_px = max(fine.values.shape)
     if hypothesis.image == "clipped":
-        # The finest image is made for slanted views: below, it shows streets that no map has. Of
-        # telephoto frames pixels suit the map where they look
+        # The finest image suits slanted views. In a nadir view it shows streets that are not in the
+        # map. So pixels of a telephoto frame are matched to the map at the distance of its ground
         stored = hypothesis.camera
         middle = stored.pixel_to_ecef((stored.width_px - 1) / 2.0, (stored.height_px - 1) / 2.0)
         slant_km = float(np.linalg.norm(middle - np.asarray(stored.position_ecef_m))) / 1e3
@@ -207,23 +208,24 @@ def refine_on_patches(
 ) -> Refinement | None:
     """Fit the camera to patches of the rendered map found in the photo, round after round.
 
-    The widest reach comes first, and again at the end: a camera that took lights for their
-    neighbours holds itself there, and the rest of the picture lies beyond where its patches are
-    sought. What is fitted to the wide look and is so much likelier is followed.
+    The widest search radius is used first, and again at the end. A camera that mistakes lights for
+    their neighbours is stable, and the correct matches of the other patches lie outside a narrow
+    search radius. If a fit to the widest matches is clearly likelier, the iteration continues from
+    it.
 
     Parameters
     ----------
     photo, weight : ndarray of float32, shape (h, w)
-        The photo's light image and what of it counts.
+        The photo's light image and the weight of its pixels.
     camera : Camera
-        Start, good to a few pixels.
+        Initial camera, accurate to a few pixels.
     prior : PosePrior
-        Belief about position, focal length and distortion.
+        Prior of position, focal length and distortion.
 
     Returns
     -------
     Refinement or None
-        None where fewer than four patches match.
+        None if fewer than four patches match.
     """
     cells = count_cells(params.cells, photo.shape)
 
@@ -235,10 +237,11 @@ def refine_on_patches(
 
     widest, *narrower = params.reaches_px
     result: Refinement | None = None
-    for _ in range(4):  # in turn it follows what is better, or back
+    for _ in range(4):  # limits switching back and forth between cameras
         matches, fits = find_patches(camera, widest), []
         if len(matches) >= PATCH_FIT.min_matches:
-            # The other pose sees almost the same: begun there, too, where it sees the ground
+            # The mirrored pose has almost the same view: the fit also starts there if all ground
+            # of the patches is visible
             starts, other = [camera], mirror_pose(camera)
             ground = camera.pixel_to_ecef(matches.x, matches.y)
             visible = ground[np.isfinite(ground[:, 0])]
@@ -262,10 +265,11 @@ def refine_on_patches(
 
 
 def weigh_alternative(wide: Refinement, params: RefineParams) -> float:
-    """Odds of a camera that was fitted to patches within the widest reach, against its start.
+    """Log10 odds of a camera fitted to patches of the widest search radius, against its start.
 
-    Half of the patches lie where a camera has them but for a pixel (one sigma), the others anywhere
-    within reach. Patches that overlap tell the same twice, and count once.
+    The model is a mixture: half of the patches lie where the camera predicts them, with a standard
+    deviation of one pixel, and the others anywhere within the search window. Overlapping patches
+    repeat the same information, so they are counted once.
     """
     matches, area = wide.matches, (2.0 * params.reaches_px[0] + 1.0) ** 2
     peak = area / (2.0 * np.pi)

@@ -1,9 +1,9 @@
-"""Stages of a search, generated from the prior: boxes of views, most hits for a unit of work first.
+"""Generate the stages of a search from the prior, ordered by expected success per unit of work.
 
-Boxes are region x hand x lens x tilt band x method, or place x hand x lens; each has the chance
-that the true camera is in it and the method shows it, and what that costs. They are taken as
-independent: then chance over work is the best fixed order, and nothing is planned again. Shares,
-success and work are `stage_yields.csv`.
+A stage is a box of views: region x hand x lens x tilt band x method, or place x hand x lens. Each
+box has the probability that the true camera is in it and the method finds it, and a cost. The boxes
+are treated as independent. Then the ratio of probability to work gives the best fixed order, and
+no replanning is needed. Shares, success rates and work come from `stage_yields.csv`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from regengine.registration.windows import FARTHEST_DEG, compute_ground_reach_km
 
 
 def generate_stages(problem: Problem) -> list[Stage]:
-    """All that is worth trying for a photo, the most hits for a unit of work first."""
+    """List all stages worth trying for a photo, highest chance per unit of work first."""
     prior, params = problem.prior, problem.params.search
     if is_dark(problem.references.light_map):
         return []
@@ -41,7 +41,7 @@ def generate_stages(problem: Problem) -> list[Stage]:
     if prior.placement is not None:
         return list(generate_around_placement(problem, yields))
     stages = list(generate_from_neighbours(problem, yields))
-    if prior.neighbours is None:  # else the rest was tried before
+    if prior.neighbours is None:  # with neighbours, the rest was already tried
         regions = list_regions(problem, yields)
         stages += generate_from_regions(problem, regions, yields)
         if problem.references.index is None or any(one.name != "earth" for one in regions):
@@ -58,7 +58,7 @@ def generate_stages(problem: Problem) -> list[Stage]:
 def list_places(
     problem: Problem, step_km: float, max_track_neg_log_prior: float, *, between: bool = False
 ) -> list[tuple[float, Place]]:
-    """Places a step apart on the likelier tracks with their negative log-prior, likeliest first."""
+    """List places along the likelier tracks with their negative log-prior, likeliest first."""
     found = [
         (float(neg_log_prior), track, float(offset_km))
         for track in problem.tracks
@@ -84,7 +84,7 @@ def list_places(
 
 
 def list_regions(problem: Problem, yields: StageYields) -> list[Region]:
-    """Ground that the photo may show: near the likeliest places, the others, all of the Earth."""
+    """List the regions that the photo may show: near the likeliest places, wider, whole Earth."""
     index, params = problem.references.index, problem.params.search
     if index is None:
         return []
@@ -123,11 +123,11 @@ def list_regions(problem: Problem, yields: StageYields) -> list[Region]:
 def generate_from_regions(
     problem: Problem, regions: list[Region], yields: StageYields
 ) -> Iterator[Stage]:
-    """Light of the index, where the limb tells the tilt and in all bands of it."""
+    """Generate stages of the light index: at the tilt given by the limb, and in all tilt bands."""
     photo, params = problem.photo, problem.params.index
     limb = photo.limb
     sizes_km = () if problem.references.index is None else problem.references.index.sizes_km
-    boxes: list[tuple[LensBelief, Views, float]] = []  # with the chance of each
+    boxes: list[tuple[LensBelief, Views, float]] = []  # with the chance of each box
     limb_share = 0.0
     if limb is not None:
         limb_share = yields.at("limb", "right")
@@ -160,7 +160,7 @@ def generate_from_regions(
         n_aligned = 8 if is_earth else 3
         n_views = sum(len(nadirs) for _, nadirs in views)
         work = n_views * yields.at("work", "light")
-        if is_earth:  # of a map of a region there is less to look up
+        if is_earth:  # the index of a regional map is smaller and costs less
             lights = max(len(region.index[level_km].vectors) for level_km, _ in views)
             each = yields.at("work", "light few") + lights * yields.at("work", "light each peak")
             work = n_views * min(each, yields.at("work", "light earth"))
@@ -172,7 +172,7 @@ def generate_from_regions(
             lens=lens,
             region=region,
             mirrored=hand == "mirrored",
-            # The limb's nadir is that of the picture as it is
+            # The nadir from the limb belongs to the unmirrored image, so it is flipped as well
             views=tuple((level, nadir * flip) for level, nadir in views) if of_limb else views,
             n_aligned=n_aligned,
         )
@@ -185,9 +185,9 @@ def list_views(
     band: str,
     rank: int,
 ) -> Views:
-    """Nadir directions of a band of tilts, by the level of the index that suits each ring.
+    """List the nadir directions of a tilt band, grouped by the index level that suits each ring.
 
-    That is the coarsest level at which the photo's ground has a useful size in pixels, or
+    The level is the coarsest at which the ground in the photo has a useful size in pixels, or
     (``rank`` 1) the next finer one.
     """
     params = problem.params.index
@@ -206,9 +206,10 @@ def list_views(
 
 @lru_cache(maxsize=64)
 def list_nadirs(tilt_deg: float, count: int, band: str, level_turn_deg: float) -> FloatArray:
-    """Directions of the nadir in the camera frame on a ring of tilts, shape (n, 3).
+    """List nadir directions in the camera frame on a ring of constant tilt, shape (n, 3).
 
-    Where the horizon is near, cameras are mostly held level: far ones are those, or the others.
+    Near the horizon most photos are taken level. So the far bands are split: ``far_level`` has
+    the level directions, ``far_turned`` the others.
     """
     turns_deg = [360.0 * k / count for k in range(count)]
     if band.startswith("far"):
@@ -221,7 +222,7 @@ def list_nadirs(tilt_deg: float, count: int, band: str, level_turn_deg: float) -
 
 
 def stretch_ground(off_nadir_deg: float, altitude_km: float) -> float:
-    """How much longer a pixel is on the ground than straight down: the mean of its two sides."""
+    """Ground size of a pixel relative to nadir: the geometric mean of its two sides."""
     high = 1.0 + altitude_km / EARTH_RADIUS_KM
     angle = math.radians(off_nadir_deg)
     incidence = math.asin(min(high * math.sin(angle), 1.0))
@@ -230,7 +231,7 @@ def stretch_ground(off_nadir_deg: float, altitude_km: float) -> float:
 
 
 def limb_ratio(photo: Photo) -> float:
-    """Focal length that the limb was found with, over the nominal one."""
+    """Ratio of the focal length used to find the limb to the nominal one."""
     limb, nominal = photo.limb, photo.nominal
     assert limb is not None
     factor = max(limb.shape) / max(nominal.width_px, nominal.height_px)
@@ -238,7 +239,7 @@ def limb_ratio(photo: Photo) -> float:
 
 
 def list_limb_lenses(photo: Photo, yields: StageYields) -> list[LensBelief]:
-    """Focal lengths of a photo with a limb: as it was found, by its curvature, and crops."""
+    """List focal lengths for a photo with a limb: as used for it, by its curvature, crops."""
     assert photo.limb is not None
     ratio = limb_ratio(photo)
     sigma = LENS.sigma_log_focal if photo.focal_known else LENS.sigma_log_focal_unsure
@@ -265,7 +266,7 @@ def list_limb_lenses(photo: Photo, yields: StageYields) -> list[LensBelief]:
 
 
 def generate_from_places(problem: Problem, yields: StageYields) -> Iterator[Stage]:
-    """Asterisms and dense correlation from likely places: all attitudes at once."""
+    """Generate asterism and dense-correlation stages at likely places, each for all attitudes."""
     photo, params = problem.photo, problem.params.search
     nominal = photo.nominal
     known = {
@@ -283,7 +284,7 @@ def generate_from_places(problem: Problem, yields: StageYields) -> Iterator[Stag
         camera = replace(nominal, focal_px=nominal.focal_px * lens.ratio)
         step_km = space_places(camera, problem.altitude_km)
         if not is_telephoto(camera):
-            step_km = max(step_km, 160.0)  # asterisms bear places farther apart
+            step_km = max(step_km, 160.0)  # asterisms tolerate wider spacing
         for between in (False, True) if has_index else ():
             rare = yields.at("success between", "asterisms") if between else 1.0
             for _, place in places_at(step_km, between=between):
@@ -299,27 +300,28 @@ def generate_from_places(problem: Problem, yields: StageYields) -> Iterator[Stag
 
 
 def space_places(camera: Camera, altitude_km: float) -> float:
-    """Distance between places on the track that need a look of their own.
+    """Spacing of the places on a track that are tested separately, in kilometres.
 
-    From one place ground is seen well enough to be found while the distortion that a wrong place
-    causes stays below 6 % of the picture's half side.
+    A camera is still found from a wrong place if the distortion that the error in position causes
+    stays below 6 % of half the image side.
     """
     half = max(camera.width_px, camera.height_px) / 2.0 / camera.focal_px
-    # A few steps serve all lenses, so that places are weighed once
+    # Rounding to a few spacings lets lenses share the same weighted places
     return float(np.clip(2.0 * altitude_km * 0.06 / half // 30.0 * 30.0, 90.0, 180.0))
 
 
 def full_frame_mm(camera: Camera) -> float:
-    """Focal length on a full frame that shows as much."""
+    """Focal length in millimetres with the same field of view on a full-frame sensor."""
     return camera.focal_px / max(camera.width_px, camera.height_px) * 36.0
 
 
 def look_from_place(
     yields: StageYields, lens: LensBelief, camera: Camera, place: Place, rare: float = 1.0
 ) -> Iterator[Stage]:
-    """Asterisms from one place, either hand; more lights where the camera likely was.
+    """Generate asterism stages at one place, plain and mirrored; more lights at likely places.
 
-    Of 23 hard frames of the training half 45 lights found 8 at their places, 30 found 3.
+    Of 23 hard frames of the training half, 45 lights found 8 at their places, and 30 lights
+    found 3.
     """
     success = yields.below("success asterisms", full_frame_mm(camera))
     for hand in ("plain", "mirrored"):
@@ -341,7 +343,7 @@ def look_from_place(
 def correlate_from_place(
     yields: StageYields, lens: LensBelief, camera: Camera, place: Place
 ) -> Iterator[Stage]:
-    """Dense correlation from one place, near the nadir and far from it, either hand."""
+    """Generate dense-correlation stages at one place: near nadir and far, plain and mirrored."""
     telephoto = is_telephoto(camera)
     success = yields.below("success dense", full_frame_mm(camera))
     n_aligned = 10 if telephoto else 8
@@ -363,12 +365,12 @@ def correlate_from_place(
 
 
 def generate_from_neighbours(problem: Problem, yields: StageYields) -> Iterator[Stage]:
-    """The place where neighbours' clock and lens lead, by every method; and their cameras."""
+    """Generate stages at the place that clock and lens of neighbours give, and at their cameras."""
     told = problem.prior.neighbours
     position = problem.prior.position
     if told is None or position is None or position.velocity_ecef_m_s is None:
         return
-    if problem.photo.doubted_focal_px is not None:  # it was tried with the lens that was told
+    if problem.photo.doubted_focal_px is not None:  # already tried with the given lens
         return
     place = expect_place(told, problem.tracks, problem.params.neighbours.place_step_km)
     if place is None:
@@ -380,7 +382,7 @@ def generate_from_neighbours(problem: Problem, yields: StageYields) -> Iterator[
     if problem.references.index is not None:
         stages += look_from_place(yields, lens, camera, place)
     for stage in stages:
-        # Either hand is told, too
+        # The neighbours also determine whether the image is mirrored
         if not stage.mirrored:
             yield replace(stage, mirrored=told.mirrored)
     if told.neighbours:
@@ -395,10 +397,10 @@ def generate_from_neighbours(problem: Problem, yields: StageYields) -> Iterator[
 
 
 def generate_around_placement(problem: Problem, yields: StageYields) -> Iterator[Stage]:
-    """The camera that a person placed and those around it, then all directions from there."""
+    """Generate stages around a camera that a person placed, then for all directions from there."""
     placed = problem.prior.placement
     assert placed is not None
-    # Any direction of flight serves where none is known
+    # The direction of flight does not matter here, so any track serves
     spread_km = problem.params.tracks.placed_sigma_km[0]
     place = Place(track=problem.tracks[0], offset_km=0.0, spread_km=spread_km, share=1.0)
     lens = LensBelief(ratio=1.0, sigma_log_focal=LENS.sigma_log_focal_placed)

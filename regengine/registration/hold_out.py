@@ -1,4 +1,4 @@
-"""A fit tested: by patches that were left out of it, and by what moves it without some lights."""
+"""Test a fit with held-out patches, and with refits that leave out some of the lights."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ RAYLEIGH_MEDIAN = 1.1774
 
 
 def test_fit(fit: Fit, params: RegisterParams) -> FitTest:
-    """Test whether a fit holds all over the picture, and without some of its lights.
+    """Test whether a fit is valid all over the image, and stable without some of its lights.
 
-    Patches of several sizes are predicted by fits to others, see `predict_patches`. They land where
-    they are found within a pixel (strict), by which patches scatter, or within half of what a
-    control point may be off (wide); of each size and landing the odds against chance are taken, and
-    their mean counts. It does not speak for a fit that is distorted: where hardly any patch of some
-    quarter lands wide, while the map does not confirm the lights there, or where patches farther
-    away fit another camera far better.
+    Patches of several sizes are predicted by fits to the other patches, see `predict_patches`. A
+    patch has landed if it is found within a pixel, the usual scatter of patches (strict), or within
+    half of the allowed error of a control point (wide). The odds against chance are computed for
+    each size and tolerance, and averaged. The mean cannot support a fit that is distorted. A fit is
+    distorted if hardly any patch of some quarter lands (wide) and the map does not confirm the
+    lights there, or if patches farther away fit another camera far better.
 
-    Then, of fits that the patches confirm, lights are left out in turn: one that moves by more than
-    control points may is not stable.
+    If the patches confirm the fit, lights are left out in turn. A fit that moves by more than
+    the allowed error of control points is not stable.
     """
     hold_out, accept = params.hold_out, params.accept
     allowed_px = compute_allowed_error_px(fit.camera, fit.image)
@@ -71,7 +71,7 @@ def test_fit(fit: Fit, params: RegisterParams) -> FitTest:
     has_empty_quarter, lights_agree = False, True
     if right_px >= hold_out.min_quarter_px:
         has_empty_quarter, lights_agree = check_quarters(wide, fit.lights, fit.matched, hold_out)
-    # Clouds and boats leave a quarter empty, too: there the lights may say that the fit holds
+    # Clouds and boats can leave a quarter empty, too: then the lights can confirm the fit
     lights_cover = lights_agree and fit.light_log10_odds >= accept.covering_log10_odds
     alternative_log10_odds = fit.refinement.alternative_log10_odds
     is_distorted = alternative_log10_odds >= accept.clear_log10_odds
@@ -95,21 +95,21 @@ def test_fit(fit: Fit, params: RegisterParams) -> FitTest:
 
 
 def compute_allowed_error_px(camera: Camera, image: LightImage) -> float:
-    """What a control point may be off, pixels of the image, in the mean over it."""
+    """Allowed error of a control point in pixels of the image, as a mean over the image."""
     share = compute_allowed_error_m(camera) / 1e3 / diagonal_km(camera)
     return share * float(np.hypot(*image.values.shape))
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictedPatches:
-    """Patches, and how far each lies from where fits to the others put it.
+    """Held-out patches, and their distance from the position that fits to the others predict.
 
-    x, y: Where they are in the picture, pixels, shape (n,).
-    distance_px: From where the fit to the others, or the solution, has them, whichever is farther;
-        infinite where that is nowhere, shape (n,).
-    n_independent: Of patches that overlap or show one light, no more than fit side by side, or than
-        there are lights.
-    landed_px: Who is nearer has landed.
+    x, y: Positions in the image, pixels, shape (n,).
+    distance_px: Distance from the position by the fit to the others or by the solution, whichever
+        is farther, shape (n,); infinite if the position is not visible.
+    n_independent: Number of independent patches. Patches that overlap or show the same light count
+        no more than patches that fit next to each other, or than there are lights.
+    landed_px: Distance below which a patch has landed.
     """
 
     x: FloatArray
@@ -129,17 +129,18 @@ def predict_patches(
     landings_px: Sequence[float],
     params: HoldOutParams,
 ) -> list[PredictedPatches]:
-    """Match patches of some size, so many along the picture, and predict each by fits to others.
+    """Match patches of one size, and predict the position of each by fits to the others.
 
-    They are matched once, as far as the widest landing asks for; a narrower one looks for its peaks
-    in the middle of that. Those that show one light go together. The others follow the patches,
-    within their reach, to where the solution has not gone: so it has to have them there, too.
+    `along`: number of cells along the image. Patches are matched once, within the search radius of
+    the widest tolerance; a narrower one uses the centre of that correlation surface. Patches that
+    show the same light are left out together. A fit to the others can follow wrong matches away
+    from the solution. So a patch must also be near the position that the solution predicts.
     """
     reaches_px = [math.ceil(params.reach * landed_px) for landed_px in landings_px]
     cells = count_cells(along, image.values.shape)
     centres = choose_patches(texture, size_px, cells, max(reaches_px))
     surfaces = correlate_patches(image.values, view, centres, size_px, max(reaches_px))
-    # What is found anywhere within the widest reach leads the groups
+    # Patches that are found within the widest search radius come first and define the groups
     found = find_peaks(surfaces, centres, size_px, max(reaches_px))[1]
     order = np.concatenate([found, np.setdiff1d(np.arange(len(centres)), found)])
     groups = np.empty(len(centres), np.intp)
@@ -181,10 +182,13 @@ def predict_patches(
 def weigh_landed(
     patches: PredictedPatches, shares: Sequence[float], params: HoldOutParams
 ) -> float:
-    """Odds that one of these shares of patches should land, against chance."""
+    """Log10 odds that one of these shares of patches lands under the right camera, against chance.
+
+    Zero if there are too few patches.
+    """
     if len(patches.x) < params.min_patches:
         return 0.0
-    # A wrong camera's patches peak anywhere within their reach
+    # With a wrong camera, peaks lie anywhere within the search radius
     reach_px = math.ceil(params.reach * patches.landed_px)
     chance = np.pi * patches.landed_px**2 / (2.0 * reach_px - 1.0) ** 2
     landed = float((patches.distance_px < patches.landed_px).mean())
@@ -202,9 +206,10 @@ def check_quarters(
     matched: IndexArray,
     params: HoldOutParams,
 ) -> tuple[bool, bool]:
-    """Whether hardly any patch lands in some quarter, and whether lights are matched there.
+    """Check whether hardly any patch lands in some quarter, and whether lights are matched there.
 
-    Quarters are halves of halves as the patches lie: along their longest extent, then across.
+    The patches are split at their median into halves along their principal axis, and each half into
+    quarters across it.
     """
     counted = [test for test in tests if len(test.x) >= params.min_patches]
     if not counted:
@@ -238,14 +243,14 @@ def check_quarters(
 
 
 def measure_pose_sigma_m(fit: Fit, patch_log10_odds: float, params: AcceptParams) -> float:
-    """How unsure a camera is, one sigma, at the worst of its lights; 0 where it is sure enough.
+    """Uncertainty of a camera at the worst of its lights, one sigma; 0 if it is small enough.
 
-    Lights that were taken for their neighbours, and too few others there, leave the place, the
-    patches of the rest and four control points as they are: the camera moves without them.
+    If lights are mistaken for their neighbours and few others are near, the place, the patches of
+    the rest and four control points do not reveal it. But the camera moves without these lights.
 
-    A lens other than proposed, and a fit that held-out patches barely confirm, have to hold without
-    a quarter of the picture, too: along one coast between clouds they err together over more than a
-    sixteenth.
+    A fit with another lens than the proposed one, or one that held-out patches barely confirm, must
+    also be stable without a quarter of the image. Along a coast between clouds, patches can share
+    an error over more than a sixteenth of it.
     """
     refits = [fit.refits]
     barely = patch_log10_odds < params.sure_log10_odds or fit.hypothesis.is_other_lens

@@ -1,4 +1,4 @@
-"""What all that propose cameras share: hypotheses made of cameras, and the size of a first look."""
+"""Common functions of all methods that propose cameras."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from regengine.registration.types import Hypothesis, ImageKind, Place, Problem, 
 def make_hypothesis(
     problem: Problem, stage: Stage, place: Place, camera: Camera, kind: ImageKind
 ) -> Hypothesis:
-    """A camera at a place with the focal length that it was found with."""
+    """Make the hypothesis of a camera at a place, with a prior around its focal length."""
     nominal = problem.photo.nominal
     lens = replace(stage.lens, ratio=camera.focal_px / nominal.focal_px)
     return Hypothesis(
@@ -32,16 +32,16 @@ def make_hypothesis(
 
 
 def locate_camera(camera: Camera, params: TrackParams) -> CameraPosition:
-    """Where a camera is, as a position that only the lights tell."""
+    """Make the position of a camera that only the lights determine."""
     lon, lat, height_m = (float(value) for value in ecef_to_geodetic(camera.position_ecef_m))
     sigma_km = params.blind_sigma_km
     return position_from_nadir(lon, lat, height_m / 1e3, "lights", sigma_km=sigma_km)
 
 
 def choose_template_px(problem: Problem, lens: LensBelief) -> int:
-    """Long side of the picture of a first look: smaller for a frame within one city.
+    """Choose the long side of the image of the first look; smaller for a frame within one city.
 
-    Its outline and its parks tell it, not single places.
+    Such a frame is recognized by the outline of the city and its parks, not by single places.
     """
     nominal, params = problem.photo.nominal, problem.params.refine
     camera = replace(nominal, focal_px=nominal.focal_px * lens.ratio)

@@ -1,4 +1,4 @@
-"""A photo, what is known of its camera and the references made one problem."""
+"""Combine a photo, the prior of its camera and the references to a problem."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from regengine.registration.windows import MapWindows, NightLights
 def pose_problem(
     photo: Photo, prior: Prior, references: SearchReferences, params: RegisterParams
 ) -> Problem:
-    """Pose a photo to be placed; one that is skipped needs no tracks."""
+    """Make the problem of a photo; a photo that is skipped needs no tracks."""
     is_sought = photo.skip_reason is None
     return Problem(
         photo=photo,
@@ -25,7 +25,7 @@ def pose_problem(
 
 
 def list_tracks(prior: Prior, light_map: NightLights, params: RegisterParams) -> tuple[Track, ...]:
-    """Along which the camera may have been; none where it may have been anywhere."""
+    """List the tracks along which the camera may have been; empty if it may be anywhere."""
     if prior.position is None:
         return ()
     lit_dex = measure_lit_ground(light_map)

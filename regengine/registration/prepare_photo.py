@@ -1,4 +1,4 @@
-"""A photo made ready for a search: its nominal camera, its limb, and its city light."""
+"""Prepare a photo for the search: its nominal camera, its limb, and its city light."""
 
 from __future__ import annotations
 
@@ -37,41 +37,42 @@ from regengine.registration.priors.limb import sample_sky
 from regengine.registration.types import NOMINAL_ALTITUDE_KM, LightImages, Photo, Prior
 from regengine.result import Reason
 
-# The photo's finest light image: pixels of a third of a kilometre below, so that light is averaged
-# to about the map's pixels *before* it is compressed, as the map's own was
+# Ground sample at nadir of the photo's finest light image. Light is averaged to about the map's
+# pixels *before* its dynamic range is compressed, as in the map
 FINE_SAMPLE_KM = 0.33
-# Telephoto frames are mostly slanted and show more ground than straight down
+# Range of its long side. Telephoto frames are mostly slanted and show more ground than at nadir
 FINE_LIMITS_PX = (256, 1200)
-# Telephoto frames are read at this size, where streets are grain
+# Telephoto frames are read at this size, so that streets are visible as texture
 GRAIN_PX = 1024
-# Diffuse light is what is broader than cities
+# Light that is broader than cities is diffuse
 DIFFUSE_KM = 12.0
 LONGEST_CROP = 1.95  # a crop to half of the sensor
 MIN_DIFFUSE_PX = 16.0
-# Of frames hardly larger than that nothing is known to be diffuse
+# If a frame is hardly larger than that, diffuse light cannot be separated
 MAX_DIFFUSE_SHARE = 0.5
-# Light without grain over more than this is no city
+# Light that is smooth over more than this is not a city
 SMOOTH_KM = 5.0
 MIN_SMOOTH_PX = 9  # the windows in which grain is measured
 DARKEST_QUANTILE = 0.01
-# Light is blurred to about a map pixel of a telephoto frame before it is compressed, and cut off at
-# this share of its brightest: of nine frames of the training half at 400 mm the right camera came
-# first among the coarse correlations in 3 as the light is, in 7 with a share of 0.3 or 0.15
+# In the clipped image of a telephoto frame, light is blurred to about a map pixel before it is
+# compressed, and clipped at this share of its maximum. In nine frames of the training half at
+# 400 mm, the right camera had the best coarse correlation in 3 without clipping, and in 7 with a
+# share of 0.3 or 0.15
 FLAT_BLURS = 128.0
 FLAT_SHARE = 0.2  # nine frames of the training half: 0.15 and 0.3 are alike
-# City cores saturate in patches; what is white over a solid disc of this size is no city
+# City cores saturate in patches; a solid saturated disc of this size is not a city
 GLARE_KM = 10.0
 MIN_GLARE_PX = 7
 DAY_LIGHT = 0.18  # median linear luminance of a frame exposed for daylight (mid grey)
-# and its darkest tenth is brighter than this: that of such photographs of ground by day has 0.12
-# and more, lightning over half a night frame leaves it at 0.04
+# The darkest tenth of a daytime frame is brighter than this. It is 0.12 or more in photographs of
+# ground by day, and 0.04 in a night frame with lightning over half of it
 DAY_DARKEST, DAY_DARKEST_SHARE = 0.07, 0.1
 
 
-# Lights are told from noise by the brightest thousandth of the photo; in linear light
+# The signal-to-noise ratio of lights is that of the brightest thousandth; noise in linear light
 BRIGHTEST_LIT_QUANTILE, MIN_NOISE = 0.999, 1e-5
 
-# What is compiled of a search
+# Compiled modules of the search
 COMPILED = (
     "matchers.lights.compiled_gauss_newton",
     "matchers.lights.compiled_patches",
@@ -80,7 +81,7 @@ COMPILED = (
 
 
 def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
-    """Read a photo and make ready whatever searches for it, wherever they look.
+    """Read a photo and compute what all search methods need.
 
     Raises FrameError if the photo cannot be read.
     """
@@ -92,7 +93,7 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
     finest = read_linear_light(frame.file, max_long_side_px=side_px, small_jpeg=True)
     light = reduce_light(finest, fine_px(nominal, altitude_km))
     photo = Photo(frame=frame, nominal=nominal, focal_known=focal_known)
-    # A city fills telephoto frames, and may be exposed until none of it is dark
+    # A city can fill a telephoto frame and be exposed so long that no part of it is dark
     may_be_filled = False
     if (
         focal_known
@@ -109,7 +110,7 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
     limb = find_photo_limb(light, nominal, focal_known, altitude_km)
     images = find_photo_lights(light, altitude_km / nominal.focal_px / light.factor, limb, finest)
     load_compiled()
-    # Where a person placed the photo, that tells more than a limb
+    # A placement by a person is more reliable than the limb
     if limb is not None and placed is None:
         sky_px = sample_sky(limb, nominal.width_px, nominal.height_px)
         photo = replace(photo, limb=limb, sky_px=sky_px)
@@ -126,15 +127,15 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
 
 
 def count_light_peaks(photo: Photo) -> int:
-    """Light peaks that can be told apart in the photo, 15 at most."""
+    """Count the resolved light peaks in the photo, up to 15."""
     small = photo.image("narrow").resized(200, 0.8)
     return len(find_light_peaks(small.values, small.weight, 15))
 
 
 def make_nominal_camera(frame: Frame, placed: Camera | None = None) -> Camera:
-    """Camera of the stored image as the metadata have it; its pose means nothing.
+    """Make the camera of the stored image from the metadata; its pose is arbitrary.
 
-    Where the lens was calibrated, or a person has placed the photo, it is that lens.
+    If the lens is calibrated, or a person placed the photo, the camera has that lens.
     """
     size = frame.width_px, frame.height_px
     longest = max(size)
@@ -161,7 +162,7 @@ def make_nominal_camera(frame: Frame, placed: Camera | None = None) -> Camera:
 
 
 def explain_nothing_to_register(light: LinearLight, any_category: bool) -> Reason | None:
-    """Why a photo need not be searched for cities at all; None where it must."""
+    """Reason to skip a photo because it is a daytime frame; None if it must be searched."""
     darkest, middle = np.quantile(light.light[::4, ::4], [DAY_DARKEST_SHARE, 0.5])
     if middle > DAY_LIGHT and darkest > DAY_DARKEST and not any_category:
         return Reason(
@@ -173,13 +174,13 @@ def explain_nothing_to_register(light: LinearLight, any_category: bool) -> Reaso
 
 
 def fine_px(stored: Camera, altitude_km: float) -> int:
-    """Long side of the photo's finest light image."""
+    """Long side of the photo's finest light image, in pixels."""
     longest = max(stored.width_px, stored.height_px)
     return int(np.clip(longest / stored.focal_px * altitude_km / FINE_SAMPLE_KM, *FINE_LIMITS_PX))
 
 
 def read_px(stored: Camera, altitude_km: float, focal_known: bool) -> int:
-    """Long side at which a photo is read: finer than its light images where it may be telephoto."""
+    """Long side at which a photo is read; finer than its light images if it may be telephoto."""
     longest_lens = replace(stored, focal_px=stored.focal_px * LONGEST_CROP)
     fine = fine_px(stored, altitude_km)
     return fine if focal_known and not is_telephoto(longest_lens) else max(fine, GRAIN_PX)
@@ -188,7 +189,7 @@ def read_px(stored: Camera, altitude_km: float, focal_known: bool) -> int:
 def find_photo_limb(
     light: LinearLight, stored: Camera, focal_known: bool, altitude_km: float
 ) -> Limb | None:
-    """The Earth's limb, where the photo shows it beyond doubt."""
+    """Find the Earth's limb; None unless it is detected with certainty."""
     return find_limb(
         light.light,
         focal_px=stored.focal_px * light.factor if focal_known else None,
@@ -203,10 +204,10 @@ def find_photo_lights(
     limb: Limb | None = None,
     finest: LinearLight | None = None,
 ) -> LightImages:
-    """Step 1: the photo's city light without diffuse light, hot pixels, glare and captions.
+    """Extract the photo's city light, without diffuse light, hot pixels, glare and captions.
 
-    `sample_km`: size of the light's pixels on the ground below; `limb`: the sky above it does not
-    count; `finest`: what `light` was brought down from; its grain makes the flat image.
+    `sample_km`: ground size of a pixel of `light` at nadir; `limb`: the sky above it is masked;
+    `finest`: the image that `light` was reduced from, whose texture gives the clipped image.
     """
     hot = find_hot_pixels(light.light)
     ignored = find_glare(light, sample_km) | mask_captions(light) | blank_parts(light.light)
@@ -242,7 +243,7 @@ def find_photo_lights(
 
 
 def extract_clipped_light(light: LinearLight, weight: NDArray[np.float32]) -> LightImage:
-    """City light of a photo that may be city all over, cut off where maps saturate."""
+    """Extract the city light of a photo that may lie within a city, clipped where maps saturate."""
     sigma_px = max(light.light.shape) / FLAT_BLURS
     lit = cv2.GaussianBlur(light.light * weight, (0, 0), sigma_px)
     counted = cv2.GaussianBlur(weight, (0, 0), sigma_px)
@@ -262,20 +263,20 @@ def extract_clipped_light(light: LinearLight, weight: NDArray[np.float32]) -> Li
 def estimate_background(
     light: LinearLight, scale_px: float, ignored: NDArray[np.bool_]
 ) -> Background:
-    """What is broader than a scale, and the noise about it."""
+    """Estimate the background, which is broader than a scale, and the noise around it."""
     if scale_px <= MAX_DIFFUSE_SHARE * max(light.light.shape):
         return estimate_diffuse_background(light.light, scale_px=scale_px, mask=ignored)
-    # A telephoto frame may be city all over: nothing in it is known to be diffuse but what
-    # its darkest places have; its pixels are means of hundreds, without noise
+    # A telephoto frame may lie within a city. Then only the level of its darkest pixels is known to
+    # be diffuse. Its pixels are means of hundreds of raw pixels, so the noise is zero
     darkest = np.float32(np.quantile(light.light, DARKEST_QUANTILE))
     return Background(level=np.full_like(light.light, darkest), noise=np.zeros_like(light.light))
 
 
 def find_glare(light: LinearLight, sample_km: float) -> NDArray[np.bool_]:
-    """Where lightning, the Moon or lit hardware is saturated more broadly than any city.
+    """Mask lightning, the Moon and lit hardware, which saturate more broadly than any city.
 
-    Solid saturated areas wider than `GLARE_KM` and their halo; `sample_km`: size of the light's
-    pixels on the ground below.
+    The mask covers solid saturated areas wider than `GLARE_KM` and their halo. `sample_km`: ground
+    size of a pixel of `light` at nadir.
     """
     side = max(MIN_GLARE_PX, round(GLARE_KM / sample_km)) | 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
@@ -286,12 +287,12 @@ def find_glare(light: LinearLight, sample_km: float) -> NDArray[np.bool_]:
 
 
 def load_compiled() -> None:
-    """Load what is compiled of a search; of processes that begin together, one compiles it."""
+    """Load the compiled modules; of processes that start together, only one compiles them."""
     if all(name in sys.modules for name in COMPILED):
         return
     spec = find_spec("matchers.compiled")
     handle = None
-    # On a file system without locks, or out of an archive, each process compiles for itself
+    # Without file locks, or when run from an archive, each process compiles for itself
     with suppress(OSError):
         handle = os.open(str(spec and spec.origin), os.O_RDONLY | os.O_CLOEXEC)
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,8 +1,8 @@
-"""Hypotheses from asterisms of light peaks, seen from a place on a track: all attitudes at once.
+"""Propose hypotheses from asterisms of light peaks, at a place on a track for all attitudes.
 
-Triangles of the photo's light peaks are compared with those of the index's, as they are seen from
-the place. Each attitude that they propose is weighed by the picture: aligning a camera takes
-several renderings, so the map is drawn once around the place, filtered once, and looked up under
+Triangles of the photo's light peaks are compared with those of the index, projected from the place.
+Each attitude that they propose is rated by its correlation with the map. Aligning a camera needs
+several renderings. So the map is drawn and filtered once around the place, and then sampled for
 every attitude, which takes a fiftieth of the time.
 """
 
@@ -35,14 +35,14 @@ from regengine.registration.windows import FARTHEST_DEG, MIN_SAMPLE_KM, compute_
 
 MAP_PIXEL_KM = 0.5
 MAX_OFF_NADIR_DEG = 68.5  # of ground: the horizon is at 70
-# Flatter ground is lost in haze and too compressed to tell lights apart
+# At larger incidence angles, ground is lost in haze and too foreshortened to resolve lights
 MAX_INCIDENCE_DEG = 82.0
 
 
 def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
-    """Look up all attitudes at once of a camera at a place, by asterisms of light peaks.
+    """Propose attitudes of a camera at a place by asterisms of light peaks, and align the best.
 
-    The likeliest by its asterisms and the best by the picture are aligned.
+    The likeliest by asterisms and the best by correlation are aligned.
     """
     photo, place, params = problem.photo, stage.place, problem.params.asterisms
     assert place is not None
@@ -57,7 +57,7 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
     image = photo.image(kind)
     field_km = problem.altitude_km / lens.focal_px * max(lens.width_px, lens.height_px)
 
-    # Light peaks of the photo, and of the index as they are seen from the place
+    # Light peaks of the photo, and of the index as projected from the place
     side_px = int(np.clip(field_km / MAP_PIXEL_KM, *params.side_px))
     small = image.resized(side_px)
     camera = small.camera(lens)
@@ -100,7 +100,7 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
         if keeps_sky_free(photo, stored):
             cameras.append(stored)
 
-    # The best few of them by the picture
+    # The best few of them by correlation
     size_px = choose_template_px(problem, stage.lens)
     step_km = max(field_km / size_px / 1.5, MIN_SAMPLE_KM)
     reach_km = compute_ground_reach_km(problem.altitude_km, FARTHEST_DEG)
@@ -126,9 +126,9 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
 
 
 def view_index_lights(problem: Problem, camera: Camera) -> tuple[FloatArray, FloatArray]:
-    """Directions (ECEF, shape (n, 3)) and contrast of the index's light peaks from a camera.
+    """Compute directions (ECEF, shape (n, 3)) and contrast of the index's peaks from a camera.
 
-    Farther ones are of a coarser level, as the camera tells them apart.
+    Farther peaks are taken from a coarser level, according to the resolution of the camera.
     """
     index, params = problem.references.index, problem.params.asterisms
     assert index is not None
@@ -147,8 +147,8 @@ def view_index_lights(problem: Problem, camera: Camera) -> tuple[FloatArray, Flo
         sight = geodetic_to_ecef(*surface_to_lonlat(up)) - position
         range_m = np.linalg.norm(sight, axis=1)
         cosine = -np.einsum("ij,ij->i", sight, up) / range_m
-        # Mean side of a pixel's footprint on the slanted ground; in pixels the index's peaks are
-        # larger than those that are sought in the photo
+        # Mean side of a pixel's footprint on the slanted ground; in pixels, the index's peaks are
+        # larger than those detected in the photo
         cosine = np.maximum(cosine, 1e-3)
         pixel_km = range_m / 1e3 / camera.focal_px / np.sqrt(cosine)
         sample_km = params.scale_px / LIGHTS.scale_px * pixel_km
@@ -173,35 +173,35 @@ def correlate_attitudes(
     smooth_px: float,
     detail_px: float,
 ) -> FloatArray:
-    """Correlation of the photo with the map under many cameras at one position, contrast evened.
+    """Correlate photo and map for many cameras at one position, with normalized contrast.
 
     Parameters
     ----------
     photo : LightImage
         A small light image without broad structure.
     cameras : sequence of Camera
-        Of that image, all at one position, of any focal lengths.
+        Cameras of that image, all at one position, with any focal lengths.
     off_nadir_deg : float
-        The map is drawn to this angle.
+        Off-nadir angle up to which the map is drawn.
     smooth_px, detail_px : float
-        Blur of the image, and the scale of the structure that was taken out of it, pixels.
+        Blur of the image, and the scale of the structure that is subtracted from it, pixels.
 
     Returns
     -------
     ndarray of float64, shape (n,)
-        The best of all shifts; 0 where the map is dark.
+        The maximum over all shifts; 0 where the map is dark.
     """
     even = normalize_contrast(photo.values, detail_px, photo.weight)
     total = float(photo.weight.sum())
     height, width = even.shape
     share = photo.weight.ravel() / total
     centred = even.ravel() - float(share @ even.ravel())
-    # Attitudes that rest on light peaks are off by a pixel of the small image or two: shifts of a
-    # pixel are tried
+    # Attitudes from light peaks are off by one or two pixels of the small image: shifts of a pixel
+    # are tried
     x, y = (np.arange(-1.0, side + 1.0) for side in (width, height))
     inside = np.s_[1 : 1 + height, 1 : 1 + width]
-    # The map is drawn about the nadir, stereographically: its pixels a radian there, half of its
-    # side, its light without broad structure, and the square of that blurred
+    # The map is drawn in stereographic projection around the nadir. A view has the pixels per
+    # radian there, half of the side, the light without broad structure, and its blurred square
     views: dict[int, tuple[float, int, FloatImage, FloatImage]] = {}
     position = np.asarray(cameras[0].position_ecef_m)
     axes, reach = point_at_nadir(position), 2.0 * np.tan(np.radians(off_nadir_deg) / 2.0)
@@ -210,8 +210,8 @@ def correlate_attitudes(
         # Cameras whose focal lengths agree to a third of an octave share a view of the map
         octave = round(float(np.log2(camera.focal_px)) / 0.35)
         if octave not in views:
-            # It stretches by up to 1.4 towards the horizon, and the photo by up to 1.2 towards its
-            # own corners
+            # Its scale grows by up to 1.4 towards the horizon, and that of the photo by up to 1.2
+            # towards its own corners
             focal_px = 0.9 * camera.focal_px
             half_px = int(min(np.ceil(focal_px * reach), 800))
             focal_px, step = min(focal_px, half_px / reach), 2 * LATTICE_PX

@@ -1,4 +1,4 @@
-"""Hypotheses by dense correlation of the photo with the map, all directions from a place."""
+"""Propose hypotheses by dense correlation of photo and map, in all directions from a place."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from regengine.registration.windows import (
 
 
 def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
-    """The best distinct directions from a place, aligned.
+    """Propose the best distinct directions from a place, aligned.
 
-    For what has no asterisms: long lenses and few lights. Clipped pictures of cities are alike: of
-    eleven telephoto frames of the training half the right camera was the first in seven, and within
-    the first 13 in nine.
+    The method serves frames without asterisms: long lenses and few lights. Clipped images of cities
+    resemble each other. Of eleven telephoto frames of the training half, the right camera was the
+    first in seven, and within the first 13 in nine.
     """
     place, nominal = stage.place, problem.photo.nominal
     assert place is not None
@@ -42,12 +42,12 @@ def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
     sample_km = problem.altitude_km / lens.focal_px * max(lens.width_px, lens.height_px) / size_px
     step_km = sample_km / 1.5
     if clipped:
-        # Ground farther off is seen coarser, and windows of whole cities are slow to read
+        # Distant ground has a coarser sample, and windows of whole cities are slow to read
         nearest_km = compute_slant_range_km(
             problem.altitude_km, math.cos(math.radians(nearest_deg))
         )
         step_km = sample_km * nearest_km / problem.altitude_km / 1.2
-    # Tiles around boresights at the rim of the zone see 12 degrees beyond it
+    # Tiles around boresights at the edge of the zone extend 12 degrees beyond it
     reach_deg = min(farthest_deg + (12.0 if farthest_deg < 60.0 else 0.0), FARTHEST_DEG)
     levels = problem.windows.around(
         place.position_ecef_m,

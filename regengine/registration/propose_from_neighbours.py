@@ -1,6 +1,6 @@
-"""Hypotheses from neighbours in a batch: their cameras, carried along the orbit.
+"""Propose hypotheses from neighbours in a batch, by moving their cameras along the orbit.
 
-What neighbours tell changes what is tried first, not how it is proven.
+A neighbour prior changes the order of the search, but not the evidence that is required.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from regengine.registration.types import Hypothesis, ImageKind, Place, Problem, 
 
 
 def expect_place(prior: NeighbourPrior, tracks: tuple[Track, ...], step_km: float) -> Place | None:
-    """Where on the tracks neighbours lead; None beyond reach: such a clock is not believed."""
+    """Compute the place that neighbours predict; None if it is outside the range of the tracks."""
     offsets_km = [(prior.offset_s - track.clock_s) * track.speed_km_s for track in tracks]
     neg_log_prior = [
         float(weigh_offsets(offset_km, track, step_km))
@@ -37,9 +37,10 @@ def expect_place(prior: NeighbourPrior, tracks: tuple[Track, ...], step_km: floa
 
 
 def propose_from_neighbours(problem: Problem, stage: Stage) -> list[Hypothesis]:
-    """The neighbours' cameras, carried to where this photo was taken, aligned on it.
+    """Propose the neighbours' cameras, moved to the position of this photo and aligned.
 
-    And turned back to what the neighbour looks at, as a hand does that follows.
+    Each is also tried with the boresight on the ground target of the neighbour, as if the
+    photographer followed it by hand.
     """
     place, told = stage.place, problem.prior.neighbours
     assert place is not None
@@ -51,7 +52,7 @@ def propose_from_neighbours(problem: Problem, stage: Stage) -> list[Hypothesis]:
         target = neighbour.camera.pixel_to_ecef(*neighbour.camera.principal_point)
         if np.isfinite(target).all():
             towards = target - np.asarray(carried.position_ecef_m)
-            turn, _ = Rotation.align_vectors(towards, carried.boresight_ecef)  # the least of all
+            turn, _ = Rotation.align_vectors(towards, carried.boresight_ecef)  # the smallest
             cameras.append(with_attitude(carried, turn.as_matrix() @ carried.matrix))
     lens = problem.photo.nominal
     long = is_telephoto(replace(lens, focal_px=lens.focal_px * stage.lens.ratio))
@@ -65,14 +66,14 @@ def propose_from_neighbours(problem: Problem, stage: Stage) -> list[Hypothesis]:
 
 
 def carry_camera(neighbour: Neighbour, place: Place) -> Camera:
-    """A neighbour's camera carried along the orbit.
+    """Move a neighbour's camera along the orbit.
 
-    It keeps its attitude to the vertical and the direction of flight, as a camera does that is
-    fixed to a window of a station that turns with its orbit.
+    It keeps its attitude relative to the vertical and the direction of flight, like a camera that
+    is fixed to a window of a station that rotates with its orbit.
     """
     position, velocity = place.position_ecef_m, place.track.velocity(place.offset_km)
     here = track_axes(position, velocity)
-    # The neighbour flew in the same plane: its level part of this velocity points along its flight
+    # The orbital plane is the same: the horizontal part of this velocity is the neighbour's heading
     there = track_axes(neighbour.camera.position_ecef_m, velocity)
     x, y, z = position.tolist()
     moved = replace(neighbour.camera, position_ecef_m=(x, y, z))

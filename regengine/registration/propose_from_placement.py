@@ -1,4 +1,4 @@
-"""Hypotheses from where a person placed the photo: aligned from there, judged as any other."""
+"""Propose hypotheses around the camera that a person placed; they need the same evidence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage
 
 
 def propose_from_placement(problem: Problem, stage: Stage) -> list[Hypothesis]:
-    """The placed camera and those around it: what is placed by eye lies a little beside itself."""
+    """Propose the placed camera and those around it, because a placement by eye is imprecise."""
     place, placed = stage.place, problem.prior.placement
     assert place is not None
     assert placed is not None
@@ -44,7 +44,7 @@ def propose_from_placement(problem: Problem, stage: Stage) -> list[Hypothesis]:
 def locate_placed(
     placed: Camera, frame: Frame, tles: TleSet | None, params: TrackParams = TrackParams()
 ) -> CameraPosition:
-    """Where a person placed the camera, with the direction of flight where an orbit tells it."""
+    """Position of the placed camera, with the direction of flight if an orbit is known."""
     lon, lat, height_m = (float(v) for v in ecef_to_geodetic(placed.position_ecef_m))
     nadir = position_from_nadir(
         lon, lat, height_m / 1e3, "option", time_utc=frame.time_utc, sigma_km=params.placed_sigma_km

@@ -1,8 +1,8 @@
-"""The proposer of photos whose stars tell their attitude: over the time alone, as a sextant does.
+"""Propose cameras of photos with stars, whose attitude they determine; only the time is free.
 
-Every place on the track is a time, and with the attitude among the stars it is a whole camera: the
-position slides along the orbit and the Earth turns under it. What such cameras show is held
-against the map as everything else, and proven by the same evidence.
+Every place on the track corresponds to a time, and with the attitude from the stars it gives a
+complete camera: the position moves along the orbit, and the Earth rotates under it. Such cameras
+are compared with the map like all others, and need the same evidence.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from regengine.sky.stars.attitude import (
 
 
 def propose_from_stars(problem: Problem, stage: Stage) -> list[Hypothesis]:
-    """Read the attitude off the sky, and align the cameras at the likeliest places.
+    """Measure the attitude from the stars, and align the cameras at the likeliest places.
 
-    The attitude turns with the Earth by as much of the offset as is the clock's, and how much that
-    is is known as little as everywhere (`regengine.registration.priors.tracks`).
+    The attitude relative to the Earth changes with the part of the offset that is due to the clock.
+    As elsewhere, this part is uncertain (`regengine.registration.priors.tracks`).
     """
     limb, read_stars = problem.photo.limb, problem.prior.read_stars
     assert limb is not None
@@ -74,7 +74,7 @@ def propose_from_stars(problem: Problem, stage: Stage) -> list[Hypothesis]:
 
 
 def read_sky(problem: Problem) -> StarAttitude | None:
-    """The attitude that the stars above the photo's limb tell, if they prove one.
+    """Measure the attitude from the stars above the photo's limb; None if it is not proven.
 
     Raises FrameError if the photo cannot be read, CatalogueError if the star catalogue is missing
     or damaged.
@@ -96,7 +96,7 @@ def read_sky(problem: Problem) -> StarAttitude | None:
     mask = ~mask_sky(limb, picture.light.shape, margin_deg=-raised_deg)
     stars = detect_in_picture(picture, STARS.detector(), mask=mask)
     focal_px, sigma_log_focal = stored.focal_px, LENS.sigma_log_focal
-    if not photo.focal_known:  # as long as the limb's curvature says
+    if not photo.focal_known:  # use the focal length from the curvature of the limb
         scale = max(stored.width_px, stored.height_px) / max(limb.shape)
         focal_px = limb.focal_px * limb.focal_ratio * scale
         sigma_log_focal = math.hypot(limb.focal_ratio_sigma, LENS.sigma_log_focal)
@@ -115,10 +115,10 @@ def read_sky(problem: Problem) -> StarAttitude | None:
 def list_star_places(
     attitude: StarAttitude, tracks: Sequence[Track], limb: Limb, params: StarParams = StarParams()
 ) -> list[tuple[float, Track, float, Camera]]:
-    """Places where the camera may have been, by orbit, stars and limb; the likeliest first.
+    """List possible places of the camera from orbit, stars and limb, likeliest first.
 
-    Negative log-probability, but for a constant; track; offset along it, kilometres; and the camera
-    that the stars make of the place.
+    Each has its negative log-probability up to a constant, its track, its offset along the track in
+    kilometres, and the camera with the attitude from the stars.
     """
     rotation = icrs_to_itrf(attitude.time_utc)
     nadir = refit_nadir(limb, attitude.camera)

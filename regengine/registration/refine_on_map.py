@@ -1,4 +1,4 @@
-"""A frame fitted to a drawn map: cells of the picture fit the camera, others prove it."""
+"""Fit a frame to a drawn map on half of the image cells, and verify the fit on the other half."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from regengine.registration.cell_parameters import CellParams
 
 
 def even_picture(values: FloatImage, weight: FloatImage, params: CellParams) -> FloatImage:
-    """What photo and map have in common: structure, as strong everywhere."""
+    """Normalize an image to structure of equal local contrast, which photo and map share."""
     smooth = np.asarray(cv2.GaussianBlur(values, (0, 0), params.smooth_px), np.float32)
     return (
         normalize_contrast(detail(smooth, params.detail_px, weight), params.deviation_px, weight)
@@ -39,13 +39,15 @@ class MapPicture:
     image : LightImage
         Square root of the photo's light.
     evened : ndarray of float32, shape (h, w)
-        Its structure, see `even_picture`.
+        Structure of the photo, see `even_picture`.
     levels : tuple of LightGrid
-        The map around what it shows, finest first.
+        The map around the ground in the photo, finest first.
+    params : CellParams
+        Parameters of the fit.
     draw : callable
-        What a photo shows of the rendered map.
+        Converts the rendered map to the appearance of a photo.
     rendered : dict
-        What was rendered last, by its camera.
+        Cache of the last rendering, by its camera.
     """
 
     image: LightImage
@@ -56,7 +58,7 @@ class MapPicture:
     rendered: dict[Camera, tuple[FloatImage, FloatImage]] = field(default_factory=dict, repr=False)
 
     def render(self, camera: Camera) -> tuple[FloatImage, FloatImage]:
-        """The map's structure through a camera of this image, and what of it counts."""
+        """Render the map's structure through a camera of this image, with the weight of pixels."""
         if camera not in self.rendered:
             values, known = render_known(self.levels, camera, self.params.supersample)
             weight = np.asarray(known * self.image.weight, np.float32)
@@ -65,7 +67,7 @@ class MapPicture:
         return self.rendered[camera]
 
     def correlate(self, camera: Camera) -> float:
-        """Correlation of photo and map through a camera of the stored image."""
+        """Correlate photo and map through a camera of the stored image."""
         return correlation(self.evened, *self.render(self.image.camera(camera)))
 
     def match(
@@ -76,10 +78,10 @@ class MapPicture:
         patch_px: int,
         reach_px: int,
     ) -> PatchMatches:
-        """Patches of a view's even (0) or odd (1) cells of a chessboard found in the photo.
+        """Match patches of a view's even (0) or odd (1) chessboard cells in the photo.
 
-        Cells hold two by two patches, and more ground between them where there are more of them
-        than are needed.
+        Each cell has two by two patches. If there would be more cells than `CellParams.max_cells`,
+        the cells are larger and the patches farther apart.
         """
         height, width = view.shape
         rim = patch_px // 2 + reach_px + 1
@@ -114,7 +116,7 @@ def settle(
     patch_px: int,
     reach_px: int | None = None,
 ) -> Camera:
-    """Fit a camera (of the stored image) to the even cells of a picture until nothing moves."""
+    """Fit a camera (of the stored image) to the even cells of a picture until it converges."""
     params = picture.params
     at = picture.image.camera(camera)
     belief = prior.for_image(picture.image.factor)
@@ -140,11 +142,13 @@ def settle(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CellProof:
-    """How patches of cells that the fit did not see agree with it, at one scale.
+    """Agreement of patches in held-out cells with the fit, at one scale.
 
-    score: -log10 of the probability that chance has so many agree.
-    residual_px: Of those that agree, shape (n, 2).
-    ncc: Correlation of photo and map in the whole frame.
+    sample_m: Scale, metres per pixel.
+    n_matched, n_agreeing: Number of matched patches, and of those that agree with the camera.
+    score: -log10 of the probability that as many patches agree by chance.
+    residual_px: Residuals of the agreeing patches, shape (n, 2).
+    ncc: Normalized cross-correlation of photo and map over the whole frame.
     """
 
     sample_m: float
@@ -156,16 +160,16 @@ class CellProof:
 
 
 def prove_on_map(picture: MapPicture, camera: Camera, sample_m: float, patch_px: int) -> CellProof:
-    """Count the patches of odd cells that lie where a camera says, against chance."""
+    """Count patches of odd cells that lie where a camera predicts them, and compare with chance."""
     params = picture.params
     reach_px = params.proof_reach_px
     view, weight = picture.render(picture.image.camera(camera))
     matches = picture.match(view, weight, (1,), patch_px, reach_px)
     agree = np.hypot(matches.dx, matches.dy) <= params.agreeing_px
-    # A peak lies anywhere within the reach but on its border
+    # By chance a peak lies anywhere within the search window except on its border
     chance = np.pi * params.agreeing_px**2 / (2.0 * reach_px - 1.0) ** 2
     n_agreeing = int(agree.sum())
-    # So many or more of them
+    # Probability of at least this many
     tail = float(bdtrc(n_agreeing - 1, len(matches), chance)) if len(matches) else 1.0
     return CellProof(
         sample_m=sample_m,

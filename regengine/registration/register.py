@@ -1,6 +1,6 @@
-"""A photo's path: propose cameras, test them against the references, report the proven one.
+"""Register a frame: propose cameras, test them against the references, and report the result.
 
-Everything else of this package is called from these functions.
+These functions are the entry points of the package and call its other modules.
 """
 
 from __future__ import annotations
@@ -67,28 +67,31 @@ PROPOSERS: dict[Method, Callable[[Problem, Stage], list[Hypothesis]]] = {
 def register_frame(
     frame: Frame, prior: Prior, references: SearchReferences, params: RegisterParams | None = None
 ) -> FrameResult:
-    """Find out where on Earth a photo's pixels lie.
+    """Register a photo: find the position on Earth of each of its pixels.
 
     Parameters
     ----------
     frame : Frame
         The photo and its metadata.
     prior : Prior
-        What is known of its camera; without a position its lights alone tell.
+        What is known about its camera. Without a position the search is blind: only the lights
+        determine the place.
     references : SearchReferences
         The map of night lights and its index, and street maps for telephoto frames.
+    params : RegisterParams, optional
+        Parameters of the search; the defaults if not given.
 
     Returns
     -------
     FrameResult
-        With a proposal ("accepted" or "review"), or "no_match" with the reason.
+        Contains a proposal ("accepted" or "review"), or "no_match" with the reason.
 
     Raises
     ------
     FrameError
         If the photo cannot be read.
     LightMapError
-        If the map cannot be.
+        If the map cannot be read.
     """
     problem, state, street_match = search_frame(frame, prior, references, params)
     if state is None:
@@ -108,19 +111,20 @@ def register_frame(
 def search_frame(
     frame: Frame, prior: Prior, references: SearchReferences, params: RegisterParams | None = None
 ) -> tuple[Problem, SearchState | None, StreetMatch | None]:
-    """Prepare a photo and search: the problem, how far the search came, what fits streets best.
+    """Prepare a photo and search; return the problem, the search state and the best street match.
 
-    No search where the photo shows a reason to skip it, and None for streets that fit nowhere.
+    The search state is None if the photo is skipped. The street match is None if no street map
+    fits.
     """
     params = params or RegisterParams()
     photo = prepare_photo(frame, prior, params)
-    # What a process loads, or a first run compiles, is no part of the seconds of a search
+    # The timer starts after preparation, so that loading and first-run compilation do not count
     started_s = params.clock()
     problem = pose_problem(photo, prior, references, params)
     if photo.skip_reason:
         return problem, None, None
-    # Where streets are at hand a telephoto frame is placed on them, from the prior or, where that
-    # shows nothing, from what lights tell
+    # If street maps are available, a telephoto frame is registered on them: first from the prior
+    # and, if that gives no proven match, from the match of the lights
     state = SearchState()
     street_match = register_on_streets(problem, state)
     if is_proven_on_streets(street_match, params.streets):
@@ -135,11 +139,11 @@ def search_frame(
 
 
 def search(problem: Problem, started_s: float, state: SearchState | None = None) -> SearchState:
-    """Try stage after stage until something is proven, or the work of a photo is done.
+    """Try the stages in turn until a match is proven or the work budget is used up.
 
-    A lens that was told may be any other. Where most of the work leads nowhere with it, the rest is
-    done as if nothing was known of the lens; else with what is left to try.
-    What a state says was done before is not taken from that work.
+    The given focal length may be wrong. If most of the budget finds no promising match with it, the
+    rest is spent as if the lens was unknown. Otherwise the rest is spent on the remaining stages.
+    Work that a given state has already recorded does not count against the budget.
     """
     params = problem.params
     state = state or SearchState()
@@ -165,25 +169,27 @@ def search(problem: Problem, started_s: float, state: SearchState | None = None)
 
 
 def may_doubt_lens(problem: Problem) -> bool:
-    """Whether a lens is told that may be another.
+    """Whether the focal length is given and may be wrong.
 
-    What a person placed, or what is searched again with what neighbours tell, has shown its lens.
+    The lens of a frame that a person placed, or that is searched again with a neighbour prior, is
+    already confirmed.
     """
     prior = problem.prior
     return problem.photo.focal_known and prior.placement is None and prior.neighbours is None
 
 
 def is_promising(match: Match | None, params: AcceptParams) -> bool:
-    """Whether a match is worth a person's look."""
+    """Whether a match is probable enough for a person to review it."""
     return match is not None and place_probability(match.evidence) >= params.review_probability
 
 
 def try_any_lens(
     problem: Problem, state: SearchState, most_work: float, started_s: float
 ) -> list[Stage]:
-    """Try a photo whose told lens led nowhere as if nothing was known of it; what is passed over.
+    """Search as if the lens was unknown, after the given one failed; return the skipped stages.
 
-    Its light is made ready anew: what is a city, and what glare, depends on the lens, too.
+    The light images are computed again, because the separation of city light from glare depends on
+    the focal length.
     """
     photo, told = problem.photo, state.match
     frame = replace(photo.frame, focal_mm=None, profile=None)
@@ -205,10 +211,10 @@ def try_any_lens(
 def try_stages(
     problem: Problem, stages: list[Stage], state: SearchState, most_work: float, started_s: float
 ) -> list[Stage]:
-    """Try stages in turn, and fit what they found; those that would take more work are passed over.
+    """Try stages in turn and fit their best hypotheses; return stages skipped for their work.
 
-    A camera is fitted as soon as the odds of its picture say that it may be the right one; at the
-    end the best that is left, whatever its odds.
+    A camera is fitted as soon as its image odds exceed the number of views tested. At the end, the
+    best remaining hypothesis is fitted regardless of its odds.
     """
     params, passed_over = problem.params, []
     for stage in stages:
@@ -240,11 +246,11 @@ def try_stages(
 
 
 def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
-    """The hypothesis of the highest image odds that was not fitted, aligned to be fitted.
+    """Choose the hypothesis with the highest image odds that is not fitted yet, and align it.
 
-    The best of the small pictures are aligned at half the scale at which they are compared, then
-    the best of these at the whole of it, until one stands out. A view that was fitted is fitted
-    again only from a camera whose odds are ten times as high.
+    The best hypotheses of the first look are aligned at half the scale of the comparison. The best
+    of these are aligned at the full scale, until one stands out. A view that is already fitted is
+    fitted again only from a camera whose odds are ten times as high.
     """
     params, refine = problem.params.search, problem.params.refine
     size_px = refine.compared_px
@@ -281,19 +287,19 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
 
 
 def stands_out(problem: Problem, state: SearchState, hypothesis: Hypothesis) -> bool:
-    """Whether the odds of a picture exceed the number of views that were tried."""
+    """Whether the image odds of a hypothesis exceed the number of views that were tested."""
     return hypothesis.image_log10_odds >= count_views(problem, state, hypothesis)
 
 
 def count_views(problem: Problem, state: SearchState, hypothesis: Hypothesis) -> float:
-    """Decimal logarithm of the number of views that were tried where a hypothesis is from."""
+    """Log10 of the number of views that were tested in the search that found a hypothesis."""
     params = problem.params.search
     boxes = params.earth_boxes if hypothesis.is_blind else max(state.n_views_tested, 1.0)
     return params.log10_attitudes + math.log10(boxes)
 
 
 def test_hypothesis(problem: Problem, state: SearchState, chosen: Hypothesis) -> None:
-    """Fit an aligned hypothesis, weigh its evidence, and keep the better match."""
+    """Fit an aligned hypothesis, weigh its evidence, and keep the better of old and new match."""
     params = problem.params
     state.tested.append(chosen)
     best, is_ambiguous, n_fits = fit_with_lens_beliefs(problem, chosen)

@@ -1,4 +1,4 @@
-"""The result of a frame that was placed on a drawn map by its held-out cells."""
+"""Report the result of a frame that is registered on a drawn map and verified by held-out cells."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from regengine.result import MIN_POINTS, FrameResult, PatchProof, Reason
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MapMatch(Match):
-    """A camera fitted to a drawn map, with its proof; its fit knows no lights.
+    """A camera fitted to a drawn map, with its verification; its fit does not use lights.
 
     Attributes
     ----------
     proofs : tuple of CellProof
-        By cells that the fit did not see, of a fit to the others, the coarse level first.
+        Agreement of held-out cells with a fit to the others, coarse level first.
     """
 
     proofs: tuple[CellProof, ...]
 
     @property
     def score(self) -> float:
-        """The lower of the scores of both levels."""
+        """The lower score of both levels."""
         return self.evidence.patch_log10_odds
 
 
@@ -46,7 +46,7 @@ def fit_all_cells(
     free: tuple[int, ...],
     patch_px: int,
 ) -> MapMatch | None:
-    """Fit a camera to even and odd cells together, once, for the answer; None for too few."""
+    """Fit the final camera to even and odd cells together, once; None if patches are too few."""
     params = picture.params
     at = picture.image.camera(hypothesis.camera)
     view, known = picture.render(at)
@@ -92,7 +92,8 @@ def fit_all_cells(
         groups=np.arange(len(refinement.matches)),
     )
     if params.is_noise_found and fit.refits is not None:
-        # A jackknife is too wide in the mean (Efron & Stein 1981): it counts where it is far wider
+        # A jackknife overestimates variance on average (Efron & Stein 1981), so it is used only
+        # where it is much larger
         ground = refinement.rendered.pixel_to_ecef(refinement.matches.x, refinement.matches.y)
         stated = compute_camera_covariances(fit, ground, None)
         moved = fit.refits.covariance_px(ground)
@@ -121,7 +122,7 @@ def fit_all_cells(
 
 
 def tell_proofs(proofs: Sequence[CellProof]) -> str:
-    """What the held-out cells say, for the record."""
+    """Format the agreement of held-out cells for the record."""
     return "; ".join(
         PatchProof(
             n_agreeing=one.n_agreeing,
@@ -143,20 +144,20 @@ def report_on_map(
     reference: str,
     reasons: tuple[Reason, ...] = (),
 ) -> FrameResult:
-    """The result of a match: "accepted", "review" or "no_match", by its proof's scores.
+    """Make the result of a match: "accepted", "review" or "no_match", from its scores.
 
-    Control points' sigmas rest on the patches alone and on how well the map lies on the ground.
+    The sigmas of control points combine only the noise of the patches and the error of the map.
 
     Parameters
     ----------
     unplaced : FrameResult
-        What is known of the frame.
+        Result with the metadata of the frame.
     map_sigma_m : float
-        Standard deviation of where things lie in the map, metres.
+        Standard deviation of positions in the map, metres.
     reference : str
         Kind of the map, and its credit.
     reasons : tuple of Reason
-        Why the place is not to be used unseen.
+        Reasons to review the match.
     """
     on_map = replace(register.points, map_sigma_m=map_sigma_m)
     points = select_control_points(match.fit, match.camera, on_map)

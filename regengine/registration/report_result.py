@@ -1,4 +1,4 @@
-"""The result of a frame from what its search found: proposal, reasons, verdict."""
+"""Convert a finished search to the result of a frame: proposal, reasons and verdict."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ from regengine.result import (
 )
 from regengine.result import Hypothesis as HypothesisRecord
 
-# The Sun's elevation after civil dusk, when lamps are lit
+# Elevation of the Sun at civil dusk, when lamps are lit
 DUSK_DEG = -6.0
 
 
 def report_skipped(problem: Problem) -> FrameResult:
-    """The result of a photo that was not searched for."""
+    """Make the result of a photo that was skipped, with the reason."""
     reason = problem.photo.skip_reason
     assert reason is not None
     info = problem.references.light_map.info
@@ -70,9 +70,9 @@ def report_skipped(problem: Problem) -> FrameResult:
 
 
 def report_result(problem: Problem, state: SearchState) -> FrameResult:
-    """The result of a search that has ended: "accepted", "review" or "no_match".
+    """Make the result of a finished search: "accepted", "review" or "no_match".
 
-    A camera that was found on all of the Earth has a nadir of the source ``lights``.
+    The nadir of a camera that was found by a blind search has the source ``lights``.
     """
     frame, position = problem.photo.frame, problem.prior.position
     info, match, sources = problem.references.light_map.info, state.match, {}
@@ -86,8 +86,8 @@ def report_result(problem: Problem, state: SearchState) -> FrameResult:
     points = select_control_points(fit, match.camera, problem.params.points)
     chance = 1.0
     if points:
-        # The place may be beyond doubt where a point of the photo is not: near the limb, or in a
-        # crop whose lens the fit hardly knows
+        # The place can be certain while a control point is not: near the limb, or in a crop whose
+        # lens is poorly determined by the fit
         chance = compute_chance_within(max(point.sigma_m for point in points), match.camera)
     verdict, reasons = judge(problem, state, match, points, chance)
     if verdict != "no_match":
@@ -128,7 +128,7 @@ def report_result(problem: Problem, state: SearchState) -> FrameResult:
 def record_match(
     result: FrameResult, match: Match, points: tuple[ControlPoint, ...]
 ) -> FrameResult:
-    """A result with its proposal, and the best distinct other camera that was compared.
+    """Add the proposal to a result, and the best distinct other camera that was compared.
 
     Residuals are in pixels of the stored image.
     """
@@ -176,9 +176,9 @@ def judge(
     points: tuple[ControlPoint, ...],
     chance: float,
 ) -> tuple[Verdict, tuple[Reason, ...]]:
-    """The verdict on a match, and the reasons of what is not accepted.
+    """Decide the verdict on a match, and list the reasons if it is not accepted.
 
-    `chance`: that the control points of a right camera are right.
+    `chance`: probability that the control points are right if the camera is right.
     """
     params, evidence = problem.params.accept, match.evidence
     p_right = chance * probability(evidence, params)
@@ -187,7 +187,7 @@ def judge(
     least = find_least_accepted(params, is_blind)
     verdict = decide(p_right, reasons, params, is_blind=is_blind)
     if verdict == "accepted":
-        # The camera may be bent where no control point is
+        # The camera may be distorted away from the control points
         worst_m = match.pose_sigma_m
         if not math.isfinite(worst_m):
             worst_m = measure_pose_sigma_m(match.fit, evidence.patch_log10_odds, params)
@@ -200,7 +200,7 @@ def judge(
             reasons = (Reason(code="imprecise", text=text),)
         verdict = decide(p_right, reasons, params, is_blind=is_blind)
     if probability(evidence, params) < params.review_probability:
-        reasons = explain_no_match(problem, state)  # how well it fits there is no matter
+        reasons = explain_no_match(problem, state)  # the quality of the fit is irrelevant
     elif verdict == "review" and p_right < least:
         reasons = (*reasons, *diagnose(match, points, chance, params))
         if not reasons:
@@ -225,7 +225,7 @@ def judge(
 
 
 def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]:
-    """Why nothing fits; where time ran out that alone is said: what was not tried may fit."""
+    """List the reasons for no match; only the CPU limit if it was reached before all was tested."""
     unfinished = tell_unfinished(problem, state)
     if state.stop_reason is StopReason.CPU_LIMIT:
         return unfinished
@@ -268,7 +268,7 @@ def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]
 
 
 def tell_unfinished(problem: Problem, state: SearchState) -> tuple[Reason, ...]:
-    """That a search ended before all was tried: no doubt of its own."""
+    """Reason if a search ended before all hypotheses were tested; not a doubt about the match."""
     if state.stop_reason is StopReason.CPU_LIMIT:
         text = "CPU-time limit reached before all hypotheses were tested; raise --max-seconds"
         return (Reason(code="search_budget", text=text),)
@@ -281,11 +281,11 @@ def tell_unfinished(problem: Problem, state: SearchState) -> tuple[Reason, ...]:
 
 
 def measure_covered_share(problem: Problem) -> float:
-    """Share of the ground in sight of the position that lies within the map's bounds."""
+    """Share of the ground visible from the camera position that lies within the map's bounds."""
     position = problem.prior.position
     if position is None:
         return 1.0
-    # Even over a disc (Vogel's spiral, of the golden angle)
+    # Uniform samples of a disc (Vogel's spiral, with the golden angle)
     number = np.arange(1200)
     reach_m = 1e3 * compute_ground_reach_km(problem.altitude_km, FARTHEST_DEG)
     away_m = reach_m * np.sqrt((number + 0.5) / len(number))
@@ -297,7 +297,7 @@ def measure_covered_share(problem: Problem) -> float:
 
 
 def tell_uncovered(covered_share: float, params: AcceptParams) -> tuple[Reason, ...]:
-    """That the map holds little of what the photo can show, where that was to be searched."""
+    """Reason if the map covers too little of the ground that the photo can show."""
     if covered_share >= params.min_covered_share:
         return ()
     text = (
@@ -308,8 +308,8 @@ def tell_uncovered(covered_share: float, params: AcceptParams) -> tuple[Reason, 
 
 
 def doubt_clock(problem: Problem, match: Match, given: CameraPosition) -> tuple[Reason, ...]:
-    """That a camera is not where the photo was said to be from, and at which time it would be."""
-    if given.source == "centre":  # which tells no time, see `doubt_centre`
+    """Reason if the camera is not at the given position, with the time at which it would be."""
+    if given.source == "centre":  # it does not depend on the clock, see `doubt_centre`
         return ()
     solved = make_solved_camera(match.camera, match.hypothesis)
     if not match.hypothesis.is_blind:
@@ -338,7 +338,7 @@ def doubt_clock(problem: Problem, match: Match, given: CameraPosition) -> tuple[
 
 
 def doubt_time_told(result: FrameResult, time_utc: datetime | None) -> tuple[Reason, ...]:
-    """That a photo cannot have been taken when it says: never, or not in that light."""
+    """Reason if the photo's time is impossible, by itself or by the elevation of the Sun."""
     if time_utc is None or any(reason.code == "clock_suspect" for reason in result.reasons):
         return ()
     why = doubt_time(time_utc)
@@ -346,7 +346,7 @@ def doubt_time_told(result: FrameResult, time_utc: datetime | None) -> tuple[Rea
     if why is None and points:
         is_day = result.reference_kind == "day"
         sun_deg = [sun_moon(time_utc, point.lon, point.lat).sun_elevation_deg for point in points]
-        # The brightest place of a photo by day, the darkest of one by night
+        # Use the point with the highest Sun in a daytime photo, and with the lowest at night
         nearest_deg = max(sun_deg) if is_day else min(sun_deg)
         if is_day and nearest_deg < DUSK_DEG:
             why = f"when the Sun was {-nearest_deg:.0f} degrees below the horizon there"
@@ -362,7 +362,7 @@ def doubt_time_told(result: FrameResult, time_utc: datetime | None) -> tuple[Rea
 
 
 def doubt_centre(problem: Problem, camera: Camera) -> tuple[Reason, ...]:
-    """That a photo does not show the place that it was said to show."""
+    """Reason if the photo does not show the given place."""
     seen = problem.prior.seen
     if seen is None or seen.is_shown_by(camera):
         return ()
@@ -374,7 +374,7 @@ def doubt_centre(problem: Problem, camera: Camera) -> tuple[Reason, ...]:
 
 
 def doubt_lens(frame: Frame, match: Match) -> tuple[Reason, ...]:
-    """That a photo was found with another focal length than the one told."""
+    """Reason if the solved focal length differs from the given one."""
     assert frame.focal_px is not None
     assert frame.focal_mm is not None
     ratio = match.camera.focal_px / frame.focal_px
@@ -390,9 +390,9 @@ def doubt_lens(frame: Frame, match: Match) -> tuple[Reason, ...]:
 def find_time_that_fits_s(
     camera: Camera, given: CameraPosition, night_sun_deg: float
 ) -> float | None:
-    """Seconds after the given time at which the station was nearest to a camera; None for never.
+    """Time offset at which the station was nearest to a camera, seconds after the given time.
 
-    Of the passes within a day the one at night that is nearest in time.
+    Of the passes within a day it is the one at night that is nearest in time; None without one.
     """
     assert given.element_set is not None
     assert given.time_utc is not None
@@ -415,7 +415,7 @@ def find_time_that_fits_s(
 def list_review_reasons(
     match: Match, points: tuple[ControlPoint, ...], params: AcceptParams
 ) -> tuple[Reason, ...]:
-    """What a probability does not tell of: for any of these a person must look."""
+    """List reasons for a review that the probability does not include."""
     found = []
     if not is_tested(match.evidence, params):
         residual_px = match.evidence.held_out_residual_px
@@ -438,7 +438,7 @@ def list_review_reasons(
 def diagnose(
     match: Match, points: tuple[ControlPoint, ...], chance: float, params: AcceptParams
 ) -> Iterator[Reason]:
-    """Why a proposal may be improbable, and what can be done about it."""
+    """Explain why a proposal may be improbable, and what can be done about it."""
     evidence = match.evidence
     if min(evidence.n_lights, evidence.n_matched_lights) < params.min_lights:
         text = f"only {evidence.n_matched_lights} of {evidence.n_lights} lights of the photo match "
@@ -446,7 +446,7 @@ def diagnose(
     if evidence.runner_up_log10_odds > 0.0:
         text = f"another place fits nearly as well (odds of 10^{evidence.log10_odds:.0f} against "
         yield Reason(code="low_margin", text=f"{text}10^{evidence.runner_up_log10_odds:.0f})")
-    # Without structure a place has twins
+    # Without structure in the map a place is not distinctive
     saturation, lit = match.fit.levels[0].saturation, match.fit.view > 0.05
     if saturation is not None and lit.any():
         share = float((match.fit.view[lit] >= 0.97 * saturation).mean())
@@ -465,9 +465,9 @@ def diagnose(
 def remark_on_points(
     points: tuple[ControlPoint, ...], lights: DetectedLights, factor: float, params: PointParams
 ) -> Iterator[Reason]:
-    """What the four points do not tell: no doubt of the camera.
+    """Remark on the limits of the four points; these are not doubts about the camera.
 
-    `factor`: size of the searched image over that of the stored one.
+    `factor`: ratio of the size of the searched image to that of the stored one.
     """
     if len(points) < MIN_POINTS:
         return
@@ -499,9 +499,9 @@ def make_no_match_result(
     *reasons: Reason,
     **sources: str,
 ) -> FrameResult:
-    """The result of a frame without a proposal: what is known of it, and the reasons.
+    """Make the result of a frame without a proposal: its metadata, and the reasons.
 
-    `sources`: what was used beyond the frame's own.
+    `sources`: sources that were used in addition to those of the frame.
     """
     nadir = None
     if position is not None:
@@ -536,7 +536,7 @@ def make_no_match_result(
 
 
 def make_solved_camera(camera: Camera, hypothesis: Hypothesis) -> SolvedCamera:
-    """A camera together with how it sits on the orbit that was believed."""
+    """Make the record of a solved camera, with its time offset along the assumed orbit."""
     track = hypothesis.track
     along_m = track_offsets_m(hypothesis.prior, camera.position_ecef_m)[0]
     offset_km = hypothesis.offset_km + along_m / 1e3
@@ -548,7 +548,7 @@ def make_solved_camera(camera: Camera, hypothesis: Hypothesis) -> SolvedCamera:
 
 
 def compute_residual_m(camera: Camera, residual_px: float) -> float:
-    """A residual in pixels as metres on the ground, at the middle of the visible ground."""
+    """Convert a residual from pixels to metres, by the median pixel size of the visible ground."""
     x, y = np.meshgrid(
         np.linspace(0.0, camera.width_px - 1.0, 9), np.linspace(0.0, camera.height_px - 1.0, 9)
     )

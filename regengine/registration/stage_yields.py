@@ -1,4 +1,4 @@
-"""How likely views are, how often methods find them, and what that costs: ``stage_yields.csv``."""
+"""Read ``stage_yields.csv``: probabilities of views, success rates of methods, and their cost."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from importlib.resources import files
 class StageYields:
     """Tables of numbers, each row with its origin in the file.
 
-    ``lens_*``: shares of focal lengths (ratio to the one given, or millimetres of a full frame);
+    ``lens_*``: shares of focal lengths (ratio to the given one, or full-frame millimetres);
     ``tilt``, ``region``, ``hand``, ``half``: shares of views; ``success …``: how often a method
-    shows the true camera where its box is right, given that those before it did not; ``work …``:
-    seconds of one core of the machine where they were measured.
+    finds the true camera in its box, given that earlier stages did not; ``work …``: seconds of one
+    core of the machine where they were measured.
     """
 
     tables: dict[str, dict[str, float]]
 
     def table(self, name: str) -> dict[float, float]:
-        """A table whose keys are numbers."""
+        """Return a table whose keys are numbers."""
         return {float(key): value for key, value in self.tables[name].items()}
 
     def at(self, name: str, key: str) -> float:
-        """One value."""
+        """Return one value."""
         return self.tables[name][key]
 
     def below(self, name: str, number: float) -> float:
-        """The value of the least key above a number; that of the last beyond all of them."""
+        """Return the value of the smallest key not below a number, or of the largest key."""
         table = self.table(name)
         return table[min((key for key in table if key >= number), default=max(table))]
 
 
 @lru_cache(maxsize=1)
 def read_stage_yields() -> StageYields:
-    """The tables of this version, read when first asked for."""
+    """Read the tables of this version, once per process."""
     tables: dict[str, dict[str, float]] = {}
     path = files("regengine.registration") / "stage_yields.csv"
     for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):

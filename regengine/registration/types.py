@@ -1,9 +1,9 @@
-"""What a registration knows, tries and finds: its types, in the order in which they are made.
+"""Define the data types of a registration, in the order in which they are created.
 
-`Prior`, `Photo` and `SearchReferences` make a `Problem` (`pose_problem`); `generate_stages` makes
-`Stage` objects of it, for a `Place` or a `Region`; a stage proposes a `Hypothesis`; the best are
-fitted, each a `Fit` with its `FitTest`, and weighed as a `Match` with its `Evidence`; `SearchState`
-holds how far the search is.
+`Prior`, `Photo` and `SearchReferences` make a `Problem` (`pose_problem`). `generate_stages` divides
+it into `Stage` objects, each for a `Place` or a `Region`. A stage proposes `Hypothesis` objects.
+The best of them are fitted, each a `Fit` with its `FitTest`, and weighed as a `Match` with its
+`Evidence`. `SearchState` records the progress of the search.
 """
 
 from __future__ import annotations
@@ -39,27 +39,31 @@ if TYPE_CHECKING:
     from regengine.registration.priors.neighbours import NeighbourPrior
     from regengine.sky.stars.attitude import StarAttitude
 
-# Where nothing tells the height: geometric mean of the 330 and 430 km between which the ISS flew.
-# Straight down, a height is but a scale
+# Altitude used if it is not known: the geometric mean of 330 and 430 km, the range of the ISS. In a
+# nadir view an error in altitude is only an error in scale
 NOMINAL_ALTITUDE_KM = 377.0
 
-# Which of the photo's two light images is compared
+# Which of the photo's two light images is compared with the map
 ImageKind = Literal["narrow", "clipped"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prior:
-    """What is known of a photo's camera besides the photo.
+    """What is known about the camera before the photo is compared with the map.
 
-    position: By time and element set, a nadir, or a place that the photo shows; None where it may
-        be from anywhere.
-    seen: A place that some part of the photo shows.
-    altitude_range_km: Where no orbit tells the height.
-    may_be_elsewhere: The position may be wrong altogether: all the Earth is tried late.
-    neighbours: What other photos of the batch tell of clock, lens and attitude.
-    placement: Where a person placed the photo (stored image): only around it is searched.
-    read_stars: Reads the attitude off the stars above the limb, see `propose_from_stars.read_sky`.
-    cities_probability: Of the photo's class, see `SearchParams.min_cities_probability`.
+    position: From time and element set, from a nadir, or from a place in the photo. None if the
+        camera may be anywhere.
+    seen: A place that is visible somewhere in the photo.
+    altitude_range_km: Range of altitudes if no orbit determines the altitude.
+    may_be_elsewhere: Whether the position may be entirely wrong, so that the whole Earth is
+        searched last.
+    neighbours: Clock offset, lens and attitude from other frames of the batch.
+    placement: The camera (of the stored image) that a person placed. Only its surroundings are
+        searched.
+    read_stars: Measures the attitude from the stars above the limb, see
+        `propose_from_stars.read_sky`.
+    cities_probability: Probability of the class *cities*, see
+        `SearchParams.min_cities_probability`.
     """
 
     position: CameraPosition | None = None
@@ -74,12 +78,12 @@ class Prior:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LightImages:
-    """City light of a photo, in two ways.
+    """The city light of a photo as two images.
 
-    narrow: Without anything broader than a city.
-    clipped: With the grain of lamps and streets, light cut off where maps saturate: for frames
-        within one city.
-    brightest_sigmas: How far the brightest thousandth of the narrow image stands out of the noise.
+    narrow: Structure broader than a city is subtracted.
+    clipped: Fine detail of lamps and streets is kept, and light is clipped where maps saturate. For
+        frames that lie within one city.
+    brightest_sigmas: Signal-to-noise ratio of the brightest thousandth of the narrow image.
     """
 
     narrow: LightImage
@@ -89,14 +93,15 @@ class LightImages:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Photo:
-    """A photo made ready to be searched for.
+    """A photo prepared for the search.
 
-    nominal: Of the stored image, as the metadata have it; its attitude means nothing.
-    focal_known: Whether its focal length does.
-    doubted_focal_px: A focal length that was told, with which the photo was not found.
-    images: None where there is a reason to skip the photo.
-    limb: The Earth's limb, where the photo shows it beyond doubt.
-    sky_px: Places all over the stored image, x and y, that surely show sky; None without a limb.
+    nominal: Camera of the stored image from the metadata. Its attitude is arbitrary.
+    focal_known: Whether its focal length is given.
+    doubted_focal_px: A given focal length with which the search failed.
+    images: The light images; None if the photo is skipped.
+    limb: The Earth's limb, if it is detected with certainty.
+    sky_px: Pixels all over the stored image, x and y, that certainly show sky; None without a limb.
+    skip_reason: Why the photo is not searched; None if it is searched.
     """
 
     frame: Frame
@@ -116,7 +121,7 @@ class Photo:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SearchReferences:
-    """What photos are held against: night lights, the index of their peaks, and street maps."""
+    """References for photos: the map of night lights, the index of its peaks, and street maps."""
 
     light_map: NightLights
     index: EarthIndex | None = None
@@ -125,10 +130,10 @@ class SearchReferences:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
-    """A photo to be placed: all that does not change while it is searched for.
+    """A photo to be registered: everything that stays constant during its search.
 
-    tracks: Along which the camera may have been; none where it may have been anywhere.
-    windows: The pieces of the map that were read, kept while they serve.
+    tracks: Tracks along which the camera may have been; empty if it may have been anywhere.
+    windows: Cache of the map windows that were read.
     """
 
     photo: Photo
@@ -140,12 +145,12 @@ class Problem:
 
     @property
     def is_blind(self) -> bool:
-        """Whether neither orbit nor nadir is known."""
+        """Whether the search is blind: neither orbit nor nadir is known."""
         return self.prior.position is None
 
     @property
     def altitude_km(self) -> float:
-        """Height of the camera above the ellipsoid, as far as it is known."""
+        """Height of the camera above the ellipsoid; nominal if it is not known."""
         position = self.prior.position
         return NOMINAL_ALTITUDE_KM if position is None else position.altitude_km
 
@@ -154,8 +159,8 @@ class Problem:
 class Place:
     """A place on a track where the camera may have been.
 
-    share: Probability that it was nearer to this place than to its neighbours.
-    spread_km: One sigma along the track around it.
+    share: Probability that the camera was nearer to this place than to the neighbouring places.
+    spread_km: Standard deviation of the camera's position around it, along the track.
     """
 
     track: Track
@@ -165,16 +170,17 @@ class Place:
 
     @property
     def position_ecef_m(self) -> FloatArray:
-        """Where that is, shape (3,)."""
+        """Position of the place, ECEF in metres, shape (3,)."""
         return self.track.position(self.offset_km)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Region:
-    """Ground that the photo may show: what is in sight of some places, or all of the Earth.
+    """Ground that the photo may show: what is visible from some places, or the whole Earth.
 
-    places: Where the camera stands; none for the Earth, where the lights say it.
-    share: Probability that the photo is of it, and of none of the regions before.
+    places: Possible camera positions; empty for the whole Earth, where the lights determine them.
+    share: Probability that the photo shows this region and no earlier one.
+    index: Index of the light peaks in the region.
     """
 
     name: Literal["near", "wide", "earth"]
@@ -184,7 +190,7 @@ class Region:
 
     @cached_property
     def places_ecef_m(self) -> FloatArray:
-        """Its places, shape (n, 3)."""
+        """Positions of its places, ECEF in metres, shape (n, 3)."""
         return np.array([place.position_ecef_m for place in self.places])
 
 
@@ -193,17 +199,17 @@ Views = tuple[tuple[float, FloatArray], ...]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stage:
-    """A box of hypotheses that are looked up together.
+    """A box of hypotheses that one call of a method tests together.
 
-    method: What looks them up.
-    chance: Probability that the true camera is in the box and the method shows it.
-    work: What that costs, see `stage_yields.csv`.
-    lens: The focal length tried.
+    method: The method that tests them.
+    chance: Probability that the true camera is in the box and the method finds it.
+    work: Computing cost, in the units of `stage_yields.csv`.
+    lens: The focal length that is tried.
     region, place: Where the camera may have been.
-    mirrored: Whether the picture is flipped first.
-    views: Level of the index (kilometres a pixel) and nadir directions of the camera frame, shape
-        (n, 3), that are tried at it.
-    off_nadir_deg: Range of the view directions of the dense method.
+    mirrored: Whether the image is mirrored first.
+    views: Pairs of an index level (kilometres per pixel) and the nadir directions in the camera
+        frame, shape (n, 3), that are tried at it.
+    off_nadir_deg: Range of view directions of the dense method.
     """
 
     method: Method
@@ -221,20 +227,20 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Hypothesis:
-    """A camera that the photo may have been taken with, and how well it fits so far.
+    """A camera hypothesis, and how well it fits so far.
 
-    camera: Of the stored image.
-    prior: What is believed of it, for the stored image: how far a fit may move it.
-    track: Along which it stands.
-    offset_km: Where on the track it was proposed.
+    camera: Camera of the stored image.
+    prior: Prior of the pose for the stored image; it limits how far a fit moves the camera.
+    track: The track on which the camera lies.
+    offset_km: Position along the track at which it was proposed.
     source: The method that proposed it.
-    is_blind: Whether it was looked up on all of the Earth.
-    image: The light image that it was found on.
-    ncc, even_ncc: Correlation with the map, plain and with the contrast of both pictures evened, at
-        the scale of the last alignment.
-    image_log10_odds: Odds of that picture against shifts of itself, see `align.weigh_image`.
-    n_stars: Stars that hold its attitude.
-    is_other_lens: Whether another lens is believed than the one it was proposed with.
+    is_blind: Whether it comes from a search of the whole Earth.
+    image: The light image in which it was found.
+    ncc, even_ncc: Normalized cross-correlation with the map, plain and with the local contrast of
+        both images normalized, at the scale of the last alignment.
+    image_log10_odds: Odds of the alignment against shifted copies, see `align.weigh_image`.
+    n_stars: Number of stars that determine its attitude.
+    is_other_lens: Whether its prior assumes another lens than the one it was proposed with.
     """
 
     camera: Camera
@@ -253,13 +259,16 @@ class Hypothesis:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fit:
-    """A hypothesis fitted to the end.
+    """A hypothesis after the final fit.
 
-    camera: For `image`, which it was fitted to, with the map pyramid ``levels``.
-    view, known: The map rendered through the camera, and where it holds data, shape (h, w).
-    lights: Light peaks of the photo, pixels of the image; the map confirms those `matched`.
-    patch_view: The same of the camera whose view the patches were taken from.
-    groups: Which of these show the same light, see `matchers.lights.patches.group_patches`.
+    camera: Camera of `image`, which it was fitted to, using the map pyramid ``levels``.
+    view, known: The map rendered through the camera, and where it has data, shape (h, w).
+    lights: Light peaks of the photo, in pixels of the image.
+    light_log10_odds: Odds that the light peaks of photo and map coincide.
+    matched: Indices of the lights that the map confirms.
+    patch_view: As `view` and `known`, for the camera from whose view the patches were cut.
+    groups: Group number of each patch: patches of one group show the same light, see
+        `matchers.lights.patches.group_patches`.
     """
 
     hypothesis: Hypothesis
@@ -276,33 +285,33 @@ class Fit:
     groups: IndexArray
 
     def leave_out_parts(self, n_parts: int) -> Refits | None:
-        """Cameras without each of so many parts of the picture; None for too few lights."""
+        """Refit the camera without each part of the image in turn; None if lights are too few."""
         return jackknife(self.refinement, self.groups, n_parts)
 
     @cached_property
     def refits(self) -> Refits | None:
-        """Cameras without some of the lights; None for too few lights."""
+        """Cameras refitted without some of the lights; None if there are too few lights."""
         return self.leave_out_parts(16)
 
     @property
     def matched_lights(self) -> LightPeaks:
-        """Light peaks of the photo that the map confirms, pixels of the image."""
+        """Light peaks of the photo that the map confirms, in pixels of the image."""
         return self.lights.chosen(self.matched)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitTest:
-    """How a fit stands its tests, see `hold_out.test_fit`.
+    """Results of the tests of a fit, see `hold_out.test_fit`.
 
-    residual_px: Of patches that were left out of it, one sigma per axis; infinite for too few.
-    log10_odds: That these land where it has them, against chance.
-    is_distorted: Whether it holds in a part of the picture alone, or bends away from what fits
-        better.
-    patch_log10_odds: The same as far as they speak for it: at most 0 where it is distorted.
-    pose_sigma_m: How unsure the camera is where it shows lights, as leaving out some of them tells;
-        0 where it is sure enough, NaN where the patches do not confirm it.
-    is_stable: Whether it is sure enough.
-    is_confirmed: Whether it is stable and the patches confirm it all over the picture.
+    residual_px: Residual of held-out patches, one sigma per axis; infinite if they are too few.
+    log10_odds: Odds against chance that held-out patches match where the fit predicts them.
+    is_distorted: Whether the fit is valid only in part of the image, or another camera fits
+        patches farther away clearly better.
+    patch_log10_odds: As `log10_odds`, but at most 0 if the fit is distorted.
+    pose_sigma_m: Uncertainty on the ground at the lights, from refits without some of them. 0 if it
+        is small enough, NaN if the patches do not confirm the fit.
+    is_stable: Whether this uncertainty is small enough.
+    is_confirmed: Whether the fit is stable and the patches confirm it all over the image.
     """
 
     residual_px: float
@@ -316,16 +325,20 @@ class FitTest:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Figures from which the probability follows; odds are base-10 logarithms against chance.
+    """Quantities that determine the probability; odds are base-10 logarithms against chance.
 
     ncc, runner_up_ncc: Correlation of the match and of the best distinct other hypothesis.
-    light_log10_odds: That the photo's light peaks lie where the map's are.
-    patch_log10_odds: That held-out patches land where they should; at most 0 for a distorted fit.
-    image_log10_odds: Of the picture as a whole against displaced and reflected ones.
-    log10_views_tested: Of the number of camera views that were tried: taken off once.
-    runner_up_log10_odds: Image odds of the best distinct other hypothesis, the same taken off.
-    n_lights, n_matched_lights: Light peaks of the photo, and those that the map confirms.
-    residual_px, held_out_residual_px: Of the patches, one sigma per axis, pixels of the image.
+    light_log10_odds: Odds that the light peaks of photo and map coincide.
+    patch_log10_odds: Odds that held-out patches match where the fit predicts them; at most 0 for a
+        distorted fit.
+    image_log10_odds: Odds of the whole image against displaced and reflected copies.
+    log10_views_tested: Log10 of the number of camera views that were tested; subtracted once.
+    runner_up_log10_odds: Image odds of the best distinct other hypothesis, with the same
+        subtracted.
+    n_lights, n_matched_lights: Number of light peaks in the photo, and of those that the map
+        confirms.
+    residual_px, held_out_residual_px: Residuals of the fitted and of the held-out patches, one
+        sigma per axis, in pixels of the image.
     """
 
     ncc: float
@@ -342,9 +355,10 @@ class Evidence:
 
     @property
     def log10_odds(self) -> float:
-        """Lights, patches and picture together against chance, the views tried taken off.
+        """Sum of the odds of lights, patches and image, less the number of views tested.
 
-        Chance hardly ever brings about more than one of them.
+        Two of them rarely agree by chance at the same time, so the number of views is subtracted
+        only once.
         """
         together = self.light_log10_odds + self.patch_log10_odds + self.image_log10_odds
         return together - self.log10_views_tested
@@ -354,9 +368,9 @@ class Evidence:
 class Match:
     """A fit with its evidence.
 
-    camera: Of the stored image.
-    rivals: Distinct other hypotheses that were compared, the best first.
-    pose_sigma_m: How unsure the camera is where it shows lights; 0 where it is sure enough.
+    camera: Camera of the stored image.
+    rivals: Distinct other hypotheses that were compared, best first.
+    pose_sigma_m: Uncertainty on the ground at the lights; 0 if it is small enough.
     """
 
     fit: Fit
@@ -367,12 +381,12 @@ class Match:
 
     @property
     def hypothesis(self) -> Hypothesis:
-        """What was fitted."""
+        """The hypothesis that was fitted."""
         return self.fit.hypothesis
 
 
 class StopReason(Enum):
-    """Why a search ended."""
+    """Why a search stopped."""
 
     PROVEN = "proven"
     EXHAUSTED = "all hypotheses tested"
@@ -382,17 +396,18 @@ class StopReason(Enum):
 
 @dataclass(kw_only=True, eq=False)
 class SearchState:
-    """How far a search is.
+    """Progress of a search.
 
-    work: Done so far, in the units of `stage_yields.csv`; ``work_of``: by method.
-    n_views_tested: Boxes of views that were tried; the odds bear them.
-    hypotheses: Distinct ones at the scale of a first look, best first.
-    aligned: Those that led, by the long side in pixels at which each was aligned; None off the map.
+    work: Work done so far, in the units of `stage_yields.csv`.
+    work_of: Work done by each method.
+    n_views_tested: Number of boxes of views that were tested; it is subtracted from the odds.
+    hypotheses: Distinct hypotheses at the scale of the first look, best first.
+    aligned: Aligned hypotheses by hypothesis and long side in pixels; None outside the map.
     compared: The best of them at half the scale of the last comparison, best first.
-    tested: As compared last, that were fitted.
-    match: The best that was fitted.
-    is_lens_doubted: Whether that was found as if nothing was known of the lens that was told.
-    stop_reason: None while it goes on.
+    tested: Hypotheses that were fitted, as aligned for the last comparison.
+    match: The best match so far.
+    is_lens_doubted: Whether the match was found with the given lens treated as unknown.
+    stop_reason: Why the search stopped; None while it runs.
     """
 
     work: float = 0.0
@@ -408,10 +423,10 @@ class SearchState:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is to be tried: a proof is there, or no time."""
+        """Whether the search must stop: a match is proven, or the CPU limit is reached."""
         return self.stop_reason in (StopReason.PROVEN, StopReason.CPU_LIMIT)
 
     def charge(self, work: float, method: str) -> None:
-        """Count work: that ends a search, so that it finds the same on every machine."""
+        """Add work of a method; a budget of work gives the same result on every machine."""
         self.work += work
         self.work_of[method] = self.work_of.get(method, 0.0) + work

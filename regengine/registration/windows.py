@@ -1,4 +1,4 @@
-"""Pieces of the map that a camera sees, or that lie around a place."""
+"""Cut the windows of the map that a camera sees, or that lie around a place."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ Pyramid = tuple[LightGrid, ...]
 
 
 class NightLights(Protocol):
-    """What the search needs of a night-light map."""
+    """Interface of a night-light map for the search."""
 
     def __hash__(self) -> int:
-        """What is found out of a map is kept."""
+        """Maps are keys of caches."""
         ...
 
     @property
     def info(self) -> LightMapInfo:
-        """What is known of the map, its bounds above all."""
+        """Metadata of the map, such as its bounds."""
         ...
 
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
     ) -> LightGrid:
-        """A window at (or just finer than) a resolution."""
+        """Read a window at a resolution, or the next finer one."""
         ...
 
     def overview(self, resolution_deg: float) -> LightGrid | None:
-        """All of it at a coarse resolution; None where that would take long."""
+        """Read the whole map at a coarse resolution; None if that would take long."""
         ...
 
 
 class StreetMap(Protocol):
-    """What the search needs of streets drawn as lamps."""
+    """Interface of a street map, in which roads are drawn as lamps, for the search."""
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -62,15 +62,16 @@ class StreetMap(Protocol):
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
     ) -> LightGrid | None:
-        """Lamps (density, 1 for a street a pixel of 12.5 m) of a region; None where it has none.
+        """Read the density of lamps in a region; None if it has no data.
 
-        Pixels are the largest at hand that are not larger than a step.
+        The density is 1 for one street per pixel of 12.5 m. Pixels are the largest available ones
+        that do not exceed a step.
         """
         ...
 
 
 def compute_ground_sample_km(camera: Camera) -> float:
-    """Size on the ground of a pixel that looks straight down."""
+    """Ground sample of a pixel at nadir, in kilometres."""
     return float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3 / camera.focal_px
 
 
@@ -89,7 +90,7 @@ def find_window_around(
     margin_km: float,
     step_km: float,
 ) -> Pyramid | None:
-    """Pyramid of the window that holds some places; None outside the map.
+    """Read the pyramid of a window that contains some places; None outside the map.
 
     It is cut to a regional map and a rim of no data around it, which says where it ends.
     """
@@ -134,7 +135,7 @@ class MapWindows:
         self._cached: list[tuple[int, float, tuple[float, float], Pyramid | None]] = []
 
     def around(self, position_ecef_m: ArrayLike, reach_km: float, step_km: float) -> Pyramid | None:
-        """Map pyramid around the nadir of a position; None where the map holds none of it."""
+        """Read the map pyramid around the nadir of a position; None outside the map."""
         lon, lat, _ = (float(value) for value in ecef_to_geodetic(position_ecef_m))
         # Maps are read at their own pixels or those doubled: in between nothing is to be had
         finest_km = self._map.info.resolution_deg * KM_PER_DEGREE

@@ -1,1 +1,1 @@
-"""Frames by day placed on pictures of the Earth."""
+"""Register daytime frames on day maps of the Earth."""

@@ -1,4 +1,4 @@
-"""Local features of a day map: of a region, or of all of it, kept in a file beside it."""
+"""Extract local features of a day map or a region of it, and store them in a file next to it."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from regengine.registration.day.parameters import FeatureParams
 from regengine.registration.day.propose_from_features import Features, find_features, split_bands
 
 FORMAT, VERSION = "regengine day features", 1
-UNIT = 255.0  # of descriptors, which are kept as bytes
-FARTHEST_DEG = 85.0  # of latitude: Mercator's pole is infinitely far
+UNIT = 255.0  # scale of descriptors, which are stored as bytes
+FARTHEST_DEG = 85.0  # limit of latitude: Mercator's pole is infinitely far
 # A scene of Sentinel-2 has 1.2e8 pixels, whose features take 0.3 GB of memory and some minutes
 MAX_KEPT_PIXELS = 2e8
 COLUMNS = {"places": (2,), "sizes": (), "turns": (), "bands": (), "described": (128,)}
-# Parameters on which features of a map depend
+# Parameters that affect the features of a map
 OF_MAPS = ("clip_limit", "contrast", "map_density", "block_px", "block_rim_px")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MapFeatures:
-    """Features of grey and red of a map in Mercator's projection, in which they keep their shape.
+    """Features of grey and red of a map in Mercator's projection, which is conformal.
 
     Attributes
     ----------
@@ -62,12 +62,12 @@ class MapFeatures:
         return len(self.columns["sizes"])
 
     def ground(self, places: FloatArray) -> FloatArray:
-        """Ground points (ECEF, metres) of pixels, shape (n, 3)."""
+        """Convert pixels to ground points (ECEF, metres), shape (n, 3)."""
         lon = self.west + self.step_deg * places[:, 0]
         return geodetic_to_ecef(lon, _latitude(self.top - self.step_deg * places[:, 1]))
 
     def within(self, bounds: Bounds) -> tuple[Features, Features]:
-        """Those of grey and of red in a part of the map."""
+        """Select the features of grey and of red in a part of the map."""
         west, south, east, north = bounds
         x, y = self.columns["places"].T
         left, right = ((lon - self.west) / self.step_deg for lon in (west, east))
@@ -83,12 +83,12 @@ class MapFeatures:
         return _features(grey), _features(red)
 
     def pixel_km(self, y: FloatArray) -> FloatArray:
-        """Side of a pixel on the ground."""
+        """Side of a pixel on the ground, in kilometres."""
         shrink = np.cos(np.radians(_latitude(self.top - self.step_deg * y)))
         return np.asarray(self.step_deg * KM_PER_DEGREE * shrink)
 
     def cells(self, side_px: int) -> Iterator[tuple[Features, ...]]:
-        """Those of grey and red in squares of the map."""
+        """Iterate over squares of the map, with the features of grey and red in each."""
         col, row = (self.columns["places"] // side_px).astype(int).T
         cell = 2 * (row * (int(col.max(initial=0)) + 1) + col) + self.columns["bands"]
         order = np.argsort(cell, kind="stable")
@@ -121,9 +121,9 @@ def _features(columns: dict[str, NDArray[Any]]) -> Features:
 def make_features(
     reference: Reference, sample_km: float, params: FeatureParams, part: Bounds | None = None
 ) -> MapFeatures:
-    """Features of a map at about so large pixels, or its own; made where they are not yet.
+    """Load the features of a map at about a pixel size, or extract them if they are not stored.
 
-    Of a map that is too large to be kept those of a part of it alone, if one is given.
+    Features of a map that is too large to store are extracted only for `part`, if it is given.
     """
     grid = reference.grid
     ratio = sample_km / (grid.step_deg * KM_PER_DEGREE)
@@ -136,7 +136,7 @@ def make_features(
 
 @lru_cache(maxsize=16)
 def _load(reference: Reference, version: object, octave: int, params: FeatureParams) -> MapFeatures:
-    """From the file beside the map or in the cache, else found and written there."""
+    """Load features from the file next to the map or in the cache, or extract and store them."""
     known = _identify(reference, params)
     beside = reference.path.with_name(f"{reference.path.name}.features")
     in_cache = cache_folder() / "day" / f"{known[:32]}.features"
@@ -149,13 +149,13 @@ def _load(reference: Reference, version: object, octave: int, params: FeaturePar
     at = f"{reference.path.name} at {step_deg * KM_PER_DEGREE:.3g} km"
     day_map = DayMap([reference])
     found = None
-    writable = beside.parent.stat().st_mode & 0o222  # whose mode says so is left alone by root, too
+    writable = beside.parent.stat().st_mode & 0o222  # respect the mode even as root
     for path in (beside, in_cache) if writable else (in_cache,):
         try:
             if path is in_cache:
                 make_folder(path.parent, variable="REGENGINE_CACHE")
             with raise_as_store_error(path), hold_lock(path):
-                kept = _read(path, known)  # another process may have made them meanwhile
+                kept = _read(path, known)  # another process may have stored them meanwhile
                 if octave in kept:
                     return kept[octave]
                 if found is None:
@@ -175,7 +175,7 @@ def _load(reference: Reference, version: object, octave: int, params: FeaturePar
 
 
 def _identify(reference: Reference, params: FeatureParams) -> str:
-    """What features depend on, as a check sum: a map's file, its grid, how they are found."""
+    """Checksum of everything that features depend on: the map file, its grid, the parameters."""
     with raise_read_failures(reference.path):
         file = fingerprint(reference.path)
     ways = [*asdict(SEA).items(), *((name, getattr(params, name)) for name in OF_MAPS)]
@@ -186,10 +186,10 @@ def _identify(reference: Reference, params: FeatureParams) -> str:
 def find_map_features(
     day_map: DayMap, bounds: Bounds, source_deg: float, params: FeatureParams
 ) -> MapFeatures:
-    """Features of a region of a map, block by block, with pixels as large as asked for."""
+    """Extract features of a region of a map, block by block, at the given pixel size."""
     west, south, east, north = bounds
     south, north = max(south, -FARTHEST_DEG), min(north, FARTHEST_DEG)
-    # As many pixels as the map has in the middle of its latitudes
+    # The pixel size equals that of the map at the middle latitude
     shrink = float(np.cos(np.radians(0.5 * (south + north))))
     step_deg, top = source_deg / np.sqrt(shrink), _ordinate(north)
     cols, rows = (int(each / step_deg) for each in (east - west, top - _ordinate(south)))
@@ -240,7 +240,7 @@ def find_map_features(
 
 
 def _read(path: Path, known: str) -> dict[int, MapFeatures]:
-    """What a file holds of a map, by octave; nothing of one missing, damaged or of another map."""
+    """Read the features in a file, by octave; empty if it is missing, damaged or of another map."""
     try:
         with open_hdf5(path, ConfigError) as file:
             if (file.attrs["format"], int(file.attrs["version"])) != (FORMAT, VERSION):
@@ -263,9 +263,10 @@ def _read(path: Path, known: str) -> dict[int, MapFeatures]:
 
 
 def _write(path: Path, kept: dict[int, MapFeatures], known: str) -> None:
-    """Write a file whole; OSError if that cannot be.
+    """Write a complete file, or raise OSError.
 
-    It is built in memory: HDF5 ends the program where it closes a file that its disk refuses.
+    The file is built in memory, because HDF5 aborts the program if it cannot write when it closes a
+    file.
     """
     name = f"features {path}"
     with h5py.File(name, "w", driver="core", backing_store=False, libver="v110") as file:

@@ -1,4 +1,4 @@
-"""Cameras from a day map around the nadir: a frame that looks down, laid level in all turns."""
+"""Propose cameras by dense correlation of a near-nadir frame with a day map, in all rotations."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from regengine.registration.refine_on_map import MapPicture, even_picture
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NadirMap:
-    """A map drawn around a nadir, azimuthal-equidistant (Snyder 1987, p. 191).
+    """A map in azimuthal equidistant projection around a nadir (Snyder 1987, p. 191).
 
     Attributes
     ----------
     evened : ndarray of float32, shape (n, n)
-        Its structure; the nadir is at the middle pixel.
+        Its normalized structure; the nadir is at the middle pixel.
     sample_km : float
-        Side of a pixel.
+        Side of a pixel in kilometres.
     axes : ndarray, shape (3, 3)
         Unit vectors to the right, down and to the zenith of the nadir (ECEF), as rows.
     position_ecef_m : ndarray, shape (3,)
-        Of the camera above.
+        Position of the camera above the nadir.
     """
 
     evened: FloatImage
@@ -43,26 +43,26 @@ class NadirMap:
     position_ecef_m: FloatArray
 
     def ground(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Ground points (ECEF, metres), shape (..., 3), of pixels."""
+        """Convert pixels to ground points (ECEF, metres), shape (..., 3)."""
         return geodetic_to_ecef(*_ground_around(self.axes, self.sample_km, len(self.evened), x, y))
 
 
 def _ground_around(
     axes: FloatArray, sample_km: float, side_px: int, x: FloatArray, y: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Longitudes and latitudes of pixels of a view around a nadir."""
+    """Convert pixels of a map around a nadir to longitudes and latitudes."""
     half = side_px // 2
     right, down = (np.asarray(each, float) - half for each in (x, y))
     away = np.hypot(right, down) * sample_km / EARTH_RADIUS_KM
     share = np.sinc(away / np.pi) * sample_km / EARTH_RADIUS_KM
-    # The ellipsoid's normal there; geodetic longitude and latitude are its direction
+    # Normal of the ellipsoid, whose direction is given by geodetic longitude and latitude
     normal = np.stack([share * right, share * down, np.cos(away)], axis=-1) @ axes
     lon = np.degrees(np.arctan2(normal[..., 1], normal[..., 0]))
     return lon, np.degrees(np.arcsin(np.clip(normal[..., 2], -1.0, 1.0)))
 
 
 def orient_nadir(position_ecef_m: FloatArray, ahead_ecef: FloatArray) -> FloatArray:
-    """Unit vectors to the right, backwards and to the zenith of a nadir, shape (3, 3)."""
+    """Compute unit vectors to the right, backwards and to the zenith at a nadir, shape (3, 3)."""
     lon, lat, _ = ecef_to_geodetic(position_ecef_m)
     up = local_axes(float(lon), float(lat))[2]
     ahead = ahead_ecef - (ahead_ecef @ up) * up
@@ -78,7 +78,7 @@ def draw_nadir_map(
     half_width_km: float,
     params: DayParams,
 ) -> NadirMap:
-    """Draw a map around the nadir of a position, and even it."""
+    """Draw a map around the nadir of a position, and normalize its contrast."""
     side = 2 * round(half_width_km / sample_km)
     step = 2 * LATTICE_PX
     around = _ground_around(axes, sample_km, side, *np.meshgrid(*2 * (lattice(side, step),)))
@@ -98,9 +98,9 @@ def propose_dense_on_day(
     drawn: NadirMap,
     params: DayParams,
 ) -> list[Camera]:
-    """Cameras whose photo, laid level, correlates with the map, the likeliest first.
+    """Propose cameras for which the rectified photo correlates with the map, likeliest first.
 
-    Masked correlation by Fourier transforms (Padfield 2012) of pictures of zero mean.
+    The method is masked correlation by Fourier transforms (Padfield 2012) of images of zero mean.
     """
     camera, weight, evened = picture.image.camera(nominal), picture.image.weight, picture.evened
     altitude_km = float(ecef_to_geodetic(drawn.position_ecef_m)[2]) / 1e3
@@ -161,13 +161,13 @@ def propose_dense_on_day(
 
 
 def aim(nominal: Camera, drawn: NadirMap, x: float, y: float, yaw_rad: float) -> Camera:
-    """The camera above a map that looks at one of its pixels, turned clockwise from its top."""
+    """Point the camera above a map at one of its pixels, rotated clockwise from the map's top."""
     right, back, up = drawn.axes
     cosine, sine = np.cos(yaw_rad), np.sin(yaw_rad)
     level = np.stack([cosine * right + sine * back, cosine * back - sine * right, -up], axis=-1)
     ahead = drawn.ground(np.array(x), np.array(y)) - drawn.position_ecef_m
     ahead /= np.linalg.norm(ahead)
-    turn, _ = Rotation.align_vectors(ahead, -up)  # the least of all
+    turn, _ = Rotation.align_vectors(ahead, -up)  # the smallest rotation
     x_m, y_m, z_m = drawn.position_ecef_m.tolist()
     there = replace(nominal, position_ecef_m=(x_m, y_m, z_m))
     return with_attitude(there, turn.as_matrix() @ level)

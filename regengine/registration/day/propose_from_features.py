@@ -1,4 +1,4 @@
-"""Where a photo by day may lie on a map: local features that look alike, and agree with each other.
+"""Locate a daytime photo on a map by matches of local features that agree geometrically.
 
 References
 ----------
@@ -24,16 +24,16 @@ from regengine.registration.day.parameters import FeatureParams
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Features:
-    """Local features of a picture.
+    """Local features of an image.
 
     Attributes
     ----------
     places : ndarray, shape (n, 2)
-        Pixels.
+        Positions in pixels.
     sizes, turns : ndarray, shape (n,)
-        Pixels, and directions in degrees.
+        Sizes in pixels, and orientations in degrees.
     described : ndarray of float32, shape (n, 128)
-        Root-SIFT, of unit length.
+        RootSIFT descriptors of unit length.
     """
 
     places: FloatArray
@@ -45,12 +45,12 @@ class Features:
         return len(self.places)
 
     def scaled(self, factor: float) -> Features:
-        """The same of the picture resized by a factor."""
+        """Scale the features to the image resized by a factor."""
         return replace(self, places=(self.places + 0.5) * factor - 0.5, sizes=self.sizes * factor)
 
 
 def split_bands(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
-    """Grey, and red, where haze is thin, of a picture (h, w, 3); of a grey one (h, w, 1) that."""
+    """Split an image (h, w, 3) into grey and red, which has less haze; a grey one is used twice."""
     if picture.shape[2] == 1:
         return (picture[:, :, 0], picture[:, :, 0])
     return (
@@ -62,7 +62,7 @@ def split_bands(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
 def find_features(
     picture: NDArray[np.uint8], counted: BoolArray | None, most: int, params: FeatureParams
 ) -> Features:
-    """The strongest features of a picture where it counts."""
+    """Extract the strongest features of an image within a mask."""
     clahe = cv2.createCLAHE(clipLimit=params.clip_limit, tileGridSize=(8, 8))
     mask = None if counted is None else counted.astype(np.uint8)
     sift = cv2.SIFT_create(nfeatures=most, contrastThreshold=params.contrast)  # type: ignore[attr-defined]
@@ -86,14 +86,14 @@ def find_features(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Matches:
-    """Features of a photo and those of a map that look like them.
+    """Matched features of a photo and a map.
 
     Attributes
     ----------
     here, there : ndarray, shape (n, 2)
         Pixels of the photo and of the map.
     turn_deg : ndarray, shape (n,)
-        From the direction of the first to that of the second.
+        Rotation from the orientation in the photo to that on the map.
     octaves : ndarray, shape (n,)
         Logarithm to base two of the ratio of their sizes.
     """
@@ -107,7 +107,7 @@ class Matches:
         return len(self.here)
 
     def chosen(self, which: BoolArray | IndexArray) -> Matches:
-        """Some of them."""
+        """Select some of the matches."""
         return Matches(
             here=self.here[which],
             there=self.there[which],
@@ -117,16 +117,16 @@ class Matches:
 
     @classmethod
     def together(cls, some: Iterable[Matches]) -> Matches:
-        """Those of several bands."""
+        """Concatenate matches, for example of several bands."""
         parts = [(one.here, one.there, one.turn_deg, one.octaves) for one in some]
         here, there, turn, octaves = (np.concatenate(each) for each in zip(*parts, strict=True))
         return cls(here=here, there=there, turn_deg=turn, octaves=octaves)
 
 
 def match_features(photo: Features, there: Features, params: FeatureParams) -> Matches:
-    """For each feature of a photo the map's nearest, where the next one elsewhere is clearly less.
+    """Match each feature of a photo to the nearest of a map, if the second is clearly farther.
 
-    Features on one spot, of several directions, are the same; they are no rivals.
+    Features at the same place with several orientations are not compared with each other.
     """
     n = len(photo) if len(there) > 1 else 0
     near = photo.described[:n] @ there.described.T
@@ -155,9 +155,10 @@ def match_features(photo: Features, there: Features, params: FeatureParams) -> M
 
 
 def count_places(here: FloatArray, there: FloatArray, cell_px: float) -> int:
-    """How many distinct places matches have, in the photo or on the map, whichever has fewer.
+    """Count the distinct places of matches, in the photo or on the map, whichever has fewer.
 
-    On a grid, the least of three ways to lay it: many features of one spot tell the same.
+    Places are cells of a grid, since many features of one spot are not independent. The result is
+    the minimum over three grid offsets.
     """
     if not len(here):
         return 0
@@ -171,10 +172,10 @@ def count_places(here: FloatArray, there: FloatArray, cell_px: float) -> int:
 def gather_by_votes(
     matches: Matches, middle: FloatArray, long_px: FloatArray, side_px: int, params: FeatureParams
 ) -> list[Matches]:
-    """Matches that put the photo at nearly the same place and turn, those of most places first.
+    """Group matches that imply nearly the same position and rotation, by number of places.
 
-    A match of a frame that looks down tells where its middle lies, and how it is turned. Votes are
-    counted in bins, laid in two ways.
+    Each match of a near-nadir frame determines the position of its centre and its rotation. These
+    votes are counted in two sets of bins, offset from each other.
 
     Parameters
     ----------
@@ -192,7 +193,7 @@ def gather_by_votes(
     votes = matches.there + np.stack(
         [np.cos(turn) * x - np.sin(turn) * y, np.sin(turn) * x + np.cos(turn) * y], axis=1
     )
-    # Where all lie equally far north bins are equally wide
+    # The bins have one width for all votes, from the median scale
     across = votes / (params.vote_share * float(np.median(long_px)) if len(long_px) else 1.0)
     turns = round(360.0 / params.vote_turn_deg)
     bins = [
@@ -216,7 +217,7 @@ def gather_by_votes(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Agreement:
-    """Matches that one homography of photo and map explains, and how many places they have."""
+    """Matches that agree with one homography of photo and map, and their number of places."""
 
     here: FloatArray
     there: FloatArray
@@ -225,11 +226,12 @@ class Agreement:
 
 
 def find_agreements(matches: Matches, params: FeatureParams) -> list[Agreement]:
-    """Homographies that matches agree on, the best first.
+    """Find homographies that matches agree on, best first.
 
-    Matches are sorted by turn and by ratio of sizes into windows that overlap: where a photo shows
-    a part of the map, right ones fall into one, and wrong ones into all. There three of them are an
-    affine map; the best ones gather all matches nearby for a homography.
+    Matches are sorted by rotation and by ratio of sizes into overlapping windows. If the photo
+    shows a part of the map, correct matches are in one window, and wrong ones are spread over all.
+    In each window, three matches determine an affine map. All matches near the best affine maps are
+    used to fit a homography.
     """
     rng = np.random.default_rng(params.seed)
     found: list[tuple[int, FloatArray]] = []
@@ -246,7 +248,7 @@ def find_agreements(matches: Matches, params: FeatureParams) -> list[Agreement]:
             found.append((count_places(here[near], there[near], params.cell_px), affine))
     found.sort(key=lambda one: -one[0])
     agreements: list[Agreement] = []
-    known: set[bytes] = set()  # which matches agreed: several windows hold the same
+    known: set[bytes] = set()  # sets of agreeing matches, since several windows can give the same
     for _, affine in found[: params.n_affines]:
         gathered = np.flatnonzero(
             _measure_away(affine, matches.here, matches.there)[0] < params.gather_px
@@ -279,7 +281,7 @@ def find_agreements(matches: Matches, params: FeatureParams) -> list[Agreement]:
 def _find_affine(
     here: FloatArray, there: FloatArray, rng: np.random.Generator, params: FeatureParams
 ) -> FloatArray | None:
-    """The affine map, (1, 3, 2), of three matches that most others agree with; None for none."""
+    """Find the affine map, (1, 3, 2), of three matches that most others agree with, or None."""
     chosen = rng.random((params.n_samples, len(here))).argpartition(2, axis=1)[:, :3]
     corners = np.concatenate([here[chosen], np.ones((len(chosen), 3, 1))], axis=-1)
     spread = np.abs(np.linalg.det(corners)) > params.cell_px**2
@@ -297,13 +299,13 @@ def _find_affine(
 
 
 def _stretches(linear: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Both singular values of matrices, shape (n, 2, 2)."""
+    """Compute both singular values of matrices, shape (n, 2, 2)."""
     half = 0.5 * (linear**2).sum(axis=(1, 2))
     root = np.sqrt(np.maximum(half**2 - np.linalg.det(linear) ** 2, 0.0))
     return np.sqrt(half + root), np.sqrt(np.maximum(half - root, 1e-12))
 
 
 def _measure_away(affine: FloatArray, here: FloatArray, there: FloatArray) -> FloatArray:
-    """How far affine maps, (k, 3, 2), bring places from where they should be, shape (k, n)."""
+    """Compute the residuals of places under affine maps, (k, 3, 2); shape (k, n)."""
     moved = here @ affine[:, :2] + affine[:, 2:]
     return np.asarray(np.hypot(*np.moveaxis(moved - there, -1, 0)))

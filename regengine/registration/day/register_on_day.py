@@ -1,4 +1,4 @@
-"""A frame by day placed on a picture of the Earth: by its attitude around the prior's nadir."""
+"""Register a daytime frame on a day map: propose cameras from the prior, fit and verify them."""
 
 from __future__ import annotations
 
@@ -78,20 +78,20 @@ POSE = (*ANGLES, FOCAL, ALONG, ACROSS, UP, K1)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DayPhoto:
-    """A photo by day made ready to be placed.
+    """A daytime photo prepared for registration.
 
     Attributes
     ----------
     light : LightImage
-        Square root of its red light, and what of it counts.
+        Square root of its red light, and the weight of its pixels.
     shown : ndarray of uint8, shape (h, w, 3 or 1)
-        The same of all its bands.
+        Square root of the light of all its bands.
     nominal : Camera
-        Of the stored image, as the metadata have it; its pose means nothing.
+        Camera of the stored image from the metadata; its pose is arbitrary.
     long_km : float
-        Long side of the ground that it shows straight down.
+        Long side of its footprint in a nadir view.
     white_share : float
-        Of what counts: cloud, snow or glare.
+        Share of cloud, snow or glare in the valid pixels.
     """
 
     frame: Frame
@@ -102,21 +102,22 @@ class DayPhoto:
     white_share: float
 
     def picture(self, side_px: int, levels: Sequence[LightGrid], params: DayParams) -> MapPicture:
-        """The photo with its long side so long, and a map."""
+        """Combine the photo, resized to a long side, with a map."""
         image = self.light.resized(side_px, params.smooth_px)
         structure = even_picture(image.values, image.weight, params)
         return MapPicture(image=image, evened=structure, levels=tuple(levels), params=params)
 
     def shapes(self, params: DayParams) -> tuple[DayPhoto, ...]:
-        """The photo, and where its sides are equal as it was if it has been squared.
+        """List the possible aspect ratios of the photo: as stored, and if square, as stretched.
 
-        No camera of the station has such a sensor: copies for machine vision are squared.
+        No camera of the station has a square sensor, but copies for machine vision are stretched to
+        squares.
         """
         stored = self.nominal
         if stored.width_px != stored.height_px:
             return (self,)
-        # A square's side is taken for the short one of a sensor that was cropped; here it is the
-        # long one, and the other was as long as that before
+        # The assumed pixel pitch takes the side of a square for the short side of a cropped sensor.
+        # Here it is the long side, and the other side was stretched to it
         is_assumed = self.frame.sources.get("pixel_pitch_um") == "assumed"
         focal_px = stored.focal_px / (params.squared_from if is_assumed else 1.0)
         lying = replace(stored, focal_px=focal_px, pixel_aspect=params.squared_from)
@@ -132,7 +133,7 @@ class DayPhoto:
     def find_features(
         self, side_px: int, most: int, params: FeatureParams, *, squared: bool = False
     ) -> tuple[Features, ...]:
-        """Features of grey and red, in pixels of the stored image, or of it made square."""
+        """Extract features of grey and red, in pixels of the stored image or of its square copy."""
         height, width = self.light.values.shape
         factor = min(1.0, side_px / max(width, height))
         size = round(width * factor), round(height * factor)
@@ -150,20 +151,20 @@ class DayPhoto:
         return tuple(one.scaled(1.0 / (factor * self.light.factor)) for one in found)
 
     def find_wide_features(self, params: FeatureParams) -> tuple[int, tuple[Features, ...]]:
-        """Long side and features of grey and red in pixels as large as wide maps' are."""
+        """Extract features of grey and red at the pixel size of wide maps; also return the side."""
         side_px = round(self.long_km / params.wide_km)
         factor = side_px / max(self.nominal.width_px, self.nominal.height_px)
         found = self.find_features(side_px, params.n_wide, params)
         return side_px, tuple(one.scaled(factor) for one in found)
 
     def reach_km(self, params: DayParams) -> float:
-        """Half of the side of the map around the nadir that is searched."""
+        """Half of the side of the map around the nadir that is searched, in kilometres."""
         return max(params.half_width_km, params.half_width_share * self.long_km)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DayMatch:
-    """A camera fitted to a day map, with its proofs: coarse, and fine where that is worth it."""
+    """A camera fitted to a day map, with its coarse and, if worthwhile, fine verification."""
 
     picture: MapPicture
     camera: Camera
@@ -171,12 +172,12 @@ class DayMatch:
 
     @property
     def score(self) -> float:
-        """The lower of both proofs."""
+        """The lower score of its verifications."""
         return min(proof.score for proof in self.proofs)
 
 
 def read_day_photo(frame: Frame, altitude_km: float, params: DayParams) -> DayPhoto:
-    """Red light of a photo without what is no ground: dark round windows and burned-in text."""
+    """Read a daytime photo, and mask window frames and burned-in text."""
     nominal = make_nominal_camera(frame)
     light, factor = read_linear_channels(frame.file, max_long_side_px=params.read_px)
     shown = np.sqrt(np.clip(light, 0.0, 1.0))
@@ -209,12 +210,12 @@ def read_day_photo(frame: Frame, altitude_km: float, params: DayParams) -> DayPh
 def believe_day_camera(
     position: CameraPosition, nominal: Camera, params: DayParams
 ) -> tuple[PosePrior, FloatArray]:
-    """What is believed of the camera, and the direction of its inertial velocity; else north."""
+    """Make the prior of the camera; also return its inertial velocity, or north if unknown."""
     at = np.asarray(position.position_ecef_m, float)
     sigma_along_m = 1e3 * float(np.clip(position.sigma_along_km, *params.sigma_along_km))
     sigma_across_m = 1e3 * position.sigma_cross_km
     if position.velocity_ecef_m_s is None:
-        # Which way is along is not known
+        # The direction of flight is not known
         ahead, sigma_across_m = local_axes(position.lon, position.lat)[1], sigma_along_m
     else:
         ahead = position.velocity_ecef_m_s + np.cross([0.0, 0.0, EARTH_RATE_RAD_S], at)
@@ -243,19 +244,19 @@ class DayView:
     Attributes
     ----------
     photo : DayPhoto
-        In the shape in which it is compared, see `DayPhoto.shapes`.
+        The photo with one of its possible aspect ratios, see `DayPhoto.shapes`.
     belief : PosePrior
-        Of its camera.
+        Prior of its camera.
     levels : tuple of LightGrid
-        The map, fine enough for the last proof, and coarser ones.
+        Pyramid of the map, with a finest level that suffices for the last verification.
     n_places : int
-        At which photo and map were found to look alike, if they were compared so.
+        Number of places with matched features; 0 if features were not used.
     starts : iterator of Camera
-        Cameras that may have taken the frame, the likeliest first; they are looked for one by one.
+        Camera hypotheses, likeliest first; they are computed on demand.
     long_km : float
-        Long side of the ground that the frame shows there.
+        Long side of the footprint of the frame at this part.
     params : DayParams
-        What suits its lens.
+        Parameters for its lens.
     """
 
     photo: DayPhoto
@@ -275,10 +276,10 @@ def view_around_nadir(
     params: DayParams,
     started: Sequence[Camera],
 ) -> Iterator[DayView]:
-    """The map around the nadir, with cameras that are given, then those that look down there.
+    """Propose views on the map around the nadir: given cameras first, then near-nadir ones.
 
-    First those whose view correlates best with the map, of all turns; then, for a lens that is not
-    as it is said to be, those that features vote for.
+    The first proposals are those with the best correlation over all rotations. Then follow those
+    from votes of features, which also work if the given lens is wrong.
     """
     region = _box_around(position.lon, position.lat, np.sqrt(2.0) * photo.reach_km(params))
     step_deg = photo.long_km / params.fine_side_px / KM_PER_DEGREE
@@ -311,7 +312,7 @@ def view_around_nadir(
 
 
 def _box_around(lon: float, lat: float, reach_km: float) -> Bounds:
-    """West, south, east, north of what lies within a distance of a place, or a little more."""
+    """Compute bounds (west, south, east, north) that contain a circle around a place."""
     reach_deg = reach_km / KM_PER_DEGREE
     reach_lon = reach_deg / float(np.cos(np.radians(min(abs(lat), 80.0))))
     return lon - reach_lon, max(lat - reach_deg, -90.0), lon + reach_lon, min(lat + reach_deg, 90.0)
@@ -320,12 +321,12 @@ def _box_around(lon: float, lat: float, reach_km: float) -> Bounds:
 def view_from_afar(
     photo: DayPhoto, position: CameraPosition, day_map: DayMap, params: DayParams
 ) -> Iterator[DayView]:
-    """What a telephoto frame may show, where its local features and those of a map agree.
+    """Propose views of a telephoto frame where its local features agree with those of a map.
 
-    Maps are cut into parts that overlap by a frame, the finest and nearest first; a part is left
-    out where it is seen too flat, or shows the frame with too few pixels. Where the photo as it is
-    shows nothing, it is looked at with its sides made equal: ground that is seen flat may look more
-    as it does on the map.
+    Maps are cut into parts that overlap by a frame, the finest and nearest first. A part is skipped
+    if its incidence angle is too large, or if the frame covers too few of its pixels. If the stored
+    image gives no result, it is stretched to a square: foreshortened ground can then be more
+    similar to the map.
     """
     looking = params.features
     shapes = [
@@ -357,7 +358,7 @@ def view_from_afar(
     width, height = photo.nominal.width_px, photo.nominal.height_px
     for squared in (False,) if width == height else (False, True):
         seen = photo.find_features(looking.photo_px, looking.n_photo, looking, squared=squared)
-        # Of the picture with equal sides over the stored one
+        # Scale of the square image relative to the stored one
         stretch = max(width, height) / np.array([width, height]) if squared else np.ones(2)
         for reference, part, part_km in parts[: params.max_parts]:
             features = make_features(reference, part_km / looking.photo_px, looking, part)
@@ -396,7 +397,7 @@ def view_from_afar(
 def _select_seen_parts(
     bounds: Bounds, position: CameraPosition, params: DayParams
 ) -> Iterator[Bounds]:
-    """Of a map what a box holds around all that is not seen too flat, on either side of 180°."""
+    """Cut the part of a map within the maximum incidence angle, on either side of 180°."""
     west, south, east, north = bounds
     flattest = np.radians(params.max_incidence_deg)
     distance_m = float(np.linalg.norm(position.position_ecef_m))
@@ -481,19 +482,19 @@ def propose_by_votes(
     station: CameraPosition | float,
     params: DayParams,
 ) -> Iterator[tuple[Camera, PosePrior, int]]:
-    """Cameras of a wide frame that looks down, where features of it and of a map look alike.
+    """Propose cameras of a wide near-nadir frame from matched features of it and a map.
 
     Parameters
     ----------
     seen : tuple of int and of Features
         See `DayPhoto.find_wide_features`.
     station : CameraPosition or float
-        Where the camera was; else its altitude (km), above what it shows.
+        Position of the camera. If it is not known, its altitude (km) above the matched ground.
 
     Yields
     ------
     camera, belief, n_places : Camera, PosePrior, int
-        With what is believed of it, and how many places look alike, most first.
+        A camera, its prior, and the number of matched places; most places first.
     """
     if not len(there):
         return
@@ -515,7 +516,7 @@ def propose_by_votes(
             if isinstance(station, CameraPosition):
                 position = station
             else:
-                # By the matches' scale
+                # The camera is assumed to be above the matched ground
                 lon, lat, _ = ecef_to_geodetic(ground.mean(axis=0))
                 position = position_from_nadir(
                     float(lon), float(lat), station, "lights", sigma_km=params.sigma_above_km
@@ -530,11 +531,11 @@ def propose_by_votes(
 def fit_to_places(
     nominal: Camera, here: FloatArray, ground: FloatArray, prior: PosePrior, params: DayParams
 ) -> PoseFit | None:
-    """The camera that sees ground (ECEF) at pixels, near to where it is believed; None for none.
+    """Fit a camera to ground points (ECEF) at pixels, close to its prior; None if it fails.
 
-    Its attitude by Kabsch's (1976) rotation of rays to sights from the believed place, then all by
-    least squares. A camera on the other side of the scene may see nearly the same: what is believed
-    of the position keeps it away.
+    The attitude is initialized by Kabsch's (1976) rotation of rays to lines of sight from the prior
+    position. Then all parameters are fitted by least squares. A camera on the other side of the
+    scene can have nearly the same view, which the prior of the position excludes.
     """
     camera = replace(nominal, position_ecef_m=prior.position_ecef_m)
     rays, sights = camera.rays(*here.T), ground - np.array(prior.position_ecef_m)
@@ -557,13 +558,13 @@ def fit_to_places(
 
 
 def place_on_day(view: DayView) -> DayMatch | None:
-    """Fit and prove the cameras of a view; the first match that is proven, else the best."""
+    """Fit and verify the cameras of a view; return the first proven match, or else the best."""
     photo, prior = view.photo, view.belief
     params, levels, long_km = view.params, view.levels, view.long_km
     coarse = photo.picture(params.coarse_side_px, levels, params)
     last = (coarse, POSE, params.patch_px, params.fit_reach_px)
     steps: list[tuple[MapPicture, tuple[int, ...], int, int]] = [last]
-    if not view.n_places:  # what features found is near enough for this one
+    if not view.n_places:  # cameras from features are accurate enough for the last step
         rough = photo.picture(2 * params.dense_side_px, levels, params)
         steps = [
             (rough, ANGLES, params.rough_patch_px, params.rough_reach_px),
@@ -574,7 +575,9 @@ def place_on_day(view: DayView) -> DayMatch | None:
     fine_px = max(min(params.fine_side_px, round(long_km / finest_km)), params.coarse_side_px)
     best: DayMatch | None = None
     met: list[Camera] = []
-    near = 1.0 + 2.0 * np.cos(np.radians(params.same_attitude_deg))  # trace of such a rotation
+    near = 1.0 + 2.0 * np.cos(
+        np.radians(params.same_attitude_deg)
+    )  # trace of a rotation by this angle
     for start in view.starts:
         if any(float((start.matrix * other.matrix).sum()) > near for other in met):
             continue
@@ -601,26 +604,26 @@ def place_on_day(view: DayView) -> DayMatch | None:
 def register_on_day(
     frame: Frame, prior: Prior, day_map: DayMap, params: RegisterParams | None = None
 ) -> FrameResult:
-    """Find out where on Earth the pixels of a photo by day lie.
+    """Register a daytime photo: find the position on Earth of each of its pixels.
 
     Parameters
     ----------
     prior : Prior
-        Telephoto frames need its position; neighbours tell the attitude.
+        Telephoto frames need its position. Its neighbours determine the attitude.
     day_map : DayMap
-        Pictures of the Earth by day.
+        Day maps of the Earth.
 
     Returns
     -------
     FrameResult
-        With a proposal ("accepted" or "review"), or "no_match" with the reason.
+        Contains a proposal ("accepted" or "review"), or "no_match" with the reason.
 
     Raises
     ------
     FrameError
         If the photo cannot be read.
     LightMapError
-        If a map cannot be.
+        If a map cannot be read.
     """
     params = params or RegisterParams()
     position, day = prior.position, params.day
@@ -730,7 +733,7 @@ def register_on_day(
 def explain(
     photo: DayPhoto, grid: LightGrid | None, position: CameraPosition, params: DayParams
 ) -> Reason:
-    """Why a photo was not placed: what it shows, on a map around its nadir where one was drawn."""
+    """Explain why a photo was not registered, from its content and the map around its nadir."""
     if photo.white_share > params.max_white_share:
         text = f"{100.0 * photo.white_share:.0f} % of the frame is white: cloud or snow"
         return Reason(code="cloud", text=text)

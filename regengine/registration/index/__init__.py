@@ -1,1 +1,1 @@
-"""The index of a map: light peaks and the light around them, and how photos are looked up."""
+"""Index a map's light peaks and the light around them, for blind searches."""

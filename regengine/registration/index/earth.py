@@ -1,4 +1,4 @@
-"""The index of the Earth: the map's light peaks at several scales, and the light around each."""
+"""Build, write and read the index of a map: its light peaks at several scales, with patches."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ from regengine.registration.windows import NightLights
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LightLevel:
-    """Light peaks of the map, sought in pixels of one size.
+    """Light peaks of the map, detected at one pixel size.
 
     vectors: Unit vectors from the Earth's centre to places on the ellipsoid, shape (n, 3).
-    contrast: How far each stands out, shape (n,).
+    contrast: Contrast of each peak, shape (n,).
     patches: The light around each, in the same order.
     """
 
@@ -54,23 +54,23 @@ class LightLevel:
 
     @cached_property
     def tree(self) -> cKDTree:
-        """Of the vectors."""
+        """KD-tree of the vectors."""
         return cKDTree(self.vectors)
 
 
 class EarthIndex:
-    """Levels by the size of their pixels, kilometres, each made when it is first asked for."""
+    """Index levels by their pixel size in kilometres; each is computed on first access."""
 
     def __init__(self, sizes_km: Sequence[float], make: Callable[[float], LightLevel]) -> None:
         self.sizes_km = tuple(sizes_km)
         self._make = cache(make)
 
     def __getitem__(self, size_km: float) -> LightLevel:
-        """A level."""
+        """Return the level of a pixel size."""
         return self._make(size_km)
 
     def where(self, wanted: Callable[[FloatArray], BoolArray]) -> EarthIndex:
-        """Only the peaks whose vectors, shape (n, 3), are wanted."""
+        """Select the peaks whose vectors, shape (n, 3), satisfy a condition."""
 
         def cut(size_km: float) -> LightLevel:
             level, kept = self[size_km], wanted(self[size_km].vectors)
@@ -84,14 +84,14 @@ class EarthIndex:
         return EarthIndex(self.sizes_km, cut)
 
     def around(self, places: FloatArray, reach_rad: float) -> EarthIndex:
-        """Only what lies within a reach (chord) of some places, unit vectors of shape (n, 3)."""
+        """Select the peaks within a chord of some places, given as unit vectors of shape (n, 3)."""
         tree = cKDTree(places)
         return self.where(
             lambda vectors: np.isfinite(tree.query(vectors, distance_upper_bound=reach_rad)[0])
         )
 
     def within(self, bounds: Bounds) -> EarthIndex:
-        """Only what lies within west, south, east, north (degrees)."""
+        """Select the peaks within west, south, east, north (degrees)."""
         west, south, east, north = bounds
 
         def inside(vectors: FloatArray) -> BoolArray:
@@ -104,11 +104,10 @@ class EarthIndex:
 def build_earth_index(
     light_map: NightLights, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> EarthIndex:
-    """Find the Earth's light peaks in a map at every scale.
+    """Detect the light peaks of a map at every scale, and build its index.
 
-    `progress` is called with the work done and in total. Coarse levels come first: they cost least,
-    and finer ones take their time in the same places. Raises LightMapError if the map cannot be
-    read.
+    `progress` is called with the work done and in total. Coarse levels are built first, because
+    they cost least. Raises LightMapError if the map cannot be read.
     """
     made, before = {}, 0
     whole = sum(map(_level_work, INDEX.sizes_km))
@@ -124,16 +123,16 @@ def build_earth_index(
 
 
 def _level_work(size_km: float) -> int:
-    """About what a level costs beside others: by its pieces, and by their pixels."""
+    """Estimate the relative cost of a level, from its number of pieces and of their pixels."""
     return round(1000.0 * (0.45 + size_km**-2))
 
 
 def index_in_memory(light_map: NightLights) -> EarthIndex | None:
-    """The index of a map of a region, each level made when it is first asked for.
+    """Make the index of a regional map in memory; each level is computed on first access.
 
-    None for maps so large that this would take minutes.
+    Returns None for maps so large that this would take minutes.
     """
-    if len(list_pieces(light_map.info.bounds)) > 60:  # a twentieth of a second each, at each scale
+    if len(list_pieces(light_map.info.bounds)) > 60:  # 0.05 s each, at each scale
         return None
     return EarthIndex(INDEX.sizes_km, partial(build_level, light_map))
 
@@ -143,14 +142,14 @@ def build_level(
     size_km: float,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> LightLevel:
-    """Light peaks of a map, sought in pictures of it with square pixels of some size."""
+    """Detect the light peaks of a map, resampled to square pixels of a given size."""
     peaks = [np.zeros((0, 3))]  # longitude, latitude, contrast
     rings = [np.zeros((0, len(RINGS_PX), HARMONICS), np.complex64)]
     wanted = list_pieces(light_map.info.bounds)
-    margin_deg = 40.0 * size_km / KM_PER_DEGREE  # pixels that the widest ring and its blur reach
+    margin_deg = 40.0 * size_km / KM_PER_DEGREE  # radius of the widest ring and its blur
     rim_deg = INDEX.same_px * size_km / KM_PER_DEGREE
     for done, (west, south) in enumerate(wanted, start=1):
-        # A piece with what surrounds it, as a picture whose pixels are square in its middle
+        # A piece with a margin, resampled to pixels that are square at its centre
         east, north = west + INDEX.piece_deg, south + INDEX.strip_deg
         shrink = float(np.cos(np.radians(south + 0.5 * INDEX.strip_deg)))
         margin_lon = margin_deg / shrink
@@ -175,7 +174,7 @@ def build_level(
             found = find_light_peaks(smooth, None, picture.size)
             lon = grid.lon0_deg + ((found.x + 0.5) * width / columns - 0.5) * grid.step_deg
             lat = grid.lat0_deg - ((found.y + 0.5) * height / rows - 0.5) * grid.step_deg
-            # Places found in two pieces differ by parts of a pixel: those on a border are in both
+            # Positions from two pieces differ by fractions of a pixel, so both keep border peaks
             inside = (lon >= west - rim_deg / shrink) & (lon < east + rim_deg / shrink)
             inside &= (lat >= south - rim_deg) & (lat < north + rim_deg)
             x, y, lon, lat = (side[inside] for side in (found.x, found.y, lon, lat))
@@ -187,7 +186,7 @@ def build_level(
         progress(done, len(wanted))
     lon, lat, contrast = np.concatenate(peaks).T
     vectors = unit(geodetic_to_ecef(lon, lat, np.zeros(len(lon))))
-    # Two neighbouring pieces both have those on their border
+    # Peaks on a border are in both adjacent pieces: remove the duplicates
     same_km = INDEX.same_px * size_km
     twins = cKDTree(EARTH_RADIUS_KM * vectors).query_pairs(same_km, output_type="ndarray")
     kept = np.ones(len(vectors), bool)
@@ -201,7 +200,7 @@ def build_level(
 
 
 def list_pieces(bounds: Bounds) -> list[tuple[float, float]]:
-    """West and south of all pieces that a map within west, south, east, north may have."""
+    """List west and south of all pieces that intersect west, south, east, north of a map."""
     west, south, east, north = bounds
     # The station's orbit reaches 51.7 degrees, and its photos some 15 degrees beyond
     farthest, piece_deg = 68.0, INDEX.piece_deg
@@ -215,10 +214,10 @@ def list_pieces(bounds: Bounds) -> list[tuple[float, float]]:
     ]
 
 
-# The file of an index of the Earth: written whole, mapped into memory, checked before use.
+# File format of an index: written completely, memory-mapped, and verified before use
 
 FORMAT = "regengine earth index"
-FORMAT_VERSION, READ_VERSIONS = 4, (3, 4)  # 3 held asterisms, too
+FORMAT_VERSION, READ_VERSIONS = 4, (3, 4)  # version 3 also has asterisms
 AGAIN = "make it again with regengine lights index"
 
 
@@ -235,7 +234,7 @@ def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> Non
         )
     with (
         replace_files((out,)) as (new,),
-        new.open("w+b", buffering=0) as raw,  # what the disk refuses is told by it, not by HDF5
+        new.open("w+b", buffering=0) as raw,  # disk errors are raised here, not in HDF5
         h5py.File(raw, "w", libver="v110") as file,
     ):
         file.attrs["format"] = FORMAT
@@ -259,11 +258,10 @@ def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> Non
 
 
 def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
-    """Read an index that was made of these maps.
+    """Read the index of these maps.
 
-    Its large arrays are mapped: only what is looked at is read, and processes share it. Raises
-    ConfigError if there is no such file, it is no index or of another version, it is damaged, or
-    was made of other maps.
+    Its large arrays are memory-mapped, so that processes share them. Raises ConfigError if the file
+    does not exist, is not an index, has another version, is damaged, or was made from other maps.
     """
     try:
         levels = {}
@@ -275,7 +273,7 @@ def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
                     f"{path}: this index has format {file.attrs['format_version']}, and this "
                     f"program reads {FORMAT_VERSION}: {AGAIN}."
                 )
-            # A map is known by a fingerprint, that of its lights or that of its file
+            # A map is identified by the fingerprint of its lights or of its file
             made_of = [str(known) for known in file.attrs["map_fingerprints"]]
             if len(made_of) != len(maps) or not all(
                 known in (read_content_sha256(one), fingerprint(one))
@@ -308,7 +306,7 @@ def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
 
 
 def map_array(path: Path, dataset: h5py.Dataset) -> NDArray[Any]:
-    """A dataset as an array in the file itself; ValueError if its check sum is not right."""
+    """Memory-map a dataset of the file; ValueError if its checksum is wrong."""
     offset = dataset.id.get_offset()
     if offset is None or dataset.size == 0:
         values = dataset[()]
@@ -320,6 +318,6 @@ def map_array(path: Path, dataset: h5py.Dataset) -> NDArray[Any]:
 
 
 def digest(values: NDArray[Any]) -> str:
-    """SHA-256 of an array's bytes, hexadecimal."""
+    """Compute the SHA-256 of an array's bytes, hexadecimal."""
     content = np.ascontiguousarray(values).data.cast("B") if values.size else b""
     return hashlib.sha256(content).hexdigest()

@@ -1,4 +1,4 @@
-"""What the user decides of blind searches, and the index that they need, read once."""
+"""Define the user's options for blind searches, and load the index that they need."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Mode = Literal["auto", "always", "never"]
 
 @dataclass(frozen=True, kw_only=True)
 class BlindOptions:
-    """When photos are searched for all over the Earth, and with which index.
+    """When photos are searched on the whole Earth, and with which index.
 
-    mode: "always", all photos; "auto", those of which neither time with an element set nor nadir is
-        known; "never".
-    index: None for the one beside the map, or one made in memory.
-    bounds: West, south, east, north of the towns that may be seen, degrees; None for all.
-    altitude_km: Between which the camera flew.
+    mode: "always" for all photos; "auto" for those without a nadir and without a time with an
+        element set; "never".
+    index: File of the index; None for the one next to the map, or one computed in memory.
+    bounds: West, south, east, north of the lights that are searched, degrees; None for all.
+    altitude_km: Range of the camera's altitude.
     """
 
     mode: Mode = "auto"
@@ -40,7 +40,7 @@ class BlindOptions:
 def parse_blind_options(
     mode: str, index: Path | None, bbox: str | None, mission: str | None
 ) -> BlindOptions:
-    """The options out of the command line's texts.
+    """Parse the options from the texts of the command line.
 
     Raises ConfigError if an option makes no sense.
     """
@@ -60,22 +60,22 @@ def parse_blind_options(
 
 
 def index_beside(path: Path) -> Path:
-    """Where the index of a map is looked for: ``earth.tif.idx`` for ``earth.tif``."""
+    """Path of the index next to a map: ``earth.tif.idx`` for ``earth.tif``."""
     return path.with_name(f"{path.name}.idx")
 
 
 def index_file(options: BlindOptions, maps: Sequence[Path]) -> Path | None:
-    """The file of the index that is used, the one named or the one beside a map, if any."""
+    """File of the index that is used: the given one or the one next to a map; None without one."""
     beside = (index_beside(path) for path in maps)
     return options.index or next((path for path in beside if path.is_file()), None)
 
 
 @lru_cache(maxsize=2)
 def load_earth_index(options: BlindOptions, maps: tuple[Path, ...]) -> EarthIndex | None:
-    """The index of a map, read once per process: the one named, the one beside it, or in memory.
+    """Load the index of a map once per process: the given one, the one next to it, or in memory.
 
-    None where there is no file and the map is so large that to make one takes minutes. Raises
-    ConfigError if the one named cannot be used.
+    Returns None if there is no file and the map is so large that building an index takes minutes.
+    Raises ConfigError if the given file cannot be used.
     """
     from regengine.references.opening import light_map_of
     from regengine.registration.index.earth import index_in_memory, read_earth_index

@@ -1,4 +1,4 @@
-"""The focal lengths that a search tries: the one given, crops of it, or the usual lenses."""
+"""List the focal lengths that a search tries: the given one, crops of it, or the usual lenses."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from regengine.registration.stage_yields import StageYields
 
 @dataclass(frozen=True, kw_only=True)
 class LensBelief:
-    """A focal length to try.
+    """A focal length to try, with its prior.
 
-    ratio: Over the nominal one.
+    ratio: Ratio to the nominal focal length.
     share: Probability that the true one is nearer to it than to the others that are tried.
-    sigma_log_focal: How well it is believed.
-    is_cropped: Whether the axis may be off the middle.
-    ladder: Asterisms are compared with the focal length divided by each of these in turn.
+    sigma_log_focal: Standard deviation of its natural logarithm.
+    is_cropped: Whether the optical axis may be off the middle.
+    ladder: Divisors of the focal length; asterisms are compared at each of these in turn.
     """
 
     ratio: float
@@ -31,7 +31,7 @@ class LensBelief:
 
 
 def is_telephoto(camera: Camera) -> bool:
-    """Whether a frame lies within one city: by the angle that its long side covers."""
+    """Whether a frame lies within one city, by the field of view of its long side."""
     longest = max(camera.width_px, camera.height_px)
     return bool(
         np.degrees(2.0 * np.arctan(0.5 * longest / camera.focal_px)) < LENS.telephoto_field_deg
@@ -47,18 +47,18 @@ def list_lens_beliefs(
     may_be_cropped: bool,
     doubted_focal_px: float | None = None,
 ) -> list[LensBelief]:
-    """Focal lengths that are worth trying.
+    """List the focal lengths that are worth trying.
 
     Parameters
     ----------
     steps : {"single", "ladder"}
-        Whether they are tried one by one, or asterisms at a ladder about each.
+        Whether each is tried by itself, or asterisms with a ladder of focal lengths around each.
     may_be_cropped : bool
-        Whether the picture has another shape than the sensor.
+        Whether the image has another aspect ratio than the sensor.
     doubted_focal_px : float, optional
-        A focal length that was tried, with crops of it, and led nowhere: it is left out.
+        A focal length that was tried, with crops of it, without success. It is left out.
     """
-    ladder = (1.0, 0.8, 1.25) if steps == "ladder" else (1.0,)  # reaches from 0.7 to 1.4 times
+    ladder = (1.0, 0.8, 1.25) if steps == "ladder" else (1.0,)  # covers 0.7 to 1.4 times
     given = yields.table(f"lens_{steps}_{'crop' if may_be_cropped else 'whole'}")
     if focal_known:
         return [
@@ -73,7 +73,7 @@ def list_lens_beliefs(
             )
             for ratio, share in given.items()
         ]
-    # Lenses of the archive's night frames, as of a full frame
+    # Lenses of the archive's night frames, in full-frame equivalents
     longest = max(nominal.width_px, nominal.height_px)
     was_doubted = doubted_focal_px is not None
     tried_px = [] if doubted_focal_px is None else [doubted_focal_px * ratio for ratio in given]

@@ -1,10 +1,12 @@
-"""Where and when city lights are photographed: how lit the ground is, and how low the Sun.
+"""Weigh where city lights are photographed, by the light on the ground and the Sun's elevation.
 
-A stale element set or a wrong clock leaves tens of thousands of kilometres of track. Most of it is
-ocean, and a part of the rest is in twilight: few frames are taken there, so it is looked at later.
+With a stale element set or a wrong clock, tens of thousands of kilometres of track are possible.
+Most of it is ocean, and a part of the rest is in twilight. Few frames are taken there, so these
+places are tried later.
 
-The numbers are those of 9,403 archive records of night frames, 2003-2014, against the time that an
-orbit of 51.6 degrees inclination spends (20,000 places; 4,000 moments): logarithms of the ratio.
+The values are logarithms of a ratio: the frequency in 9,403 archive records of night frames,
+2003-2014, over the time that an orbit of 51.6 degrees inclination spends there (20,000 places;
+4,000 moments).
 """
 
 from __future__ import annotations
@@ -19,23 +21,24 @@ from matchers.geometry.earth import ecef_to_geodetic
 from regengine.registration.windows import NightLights
 
 # Half of the located photos show a city less than 315 km from the nadir, nine in ten less than
-# 1,134 km. Records tell the orbit's places apart best with 400 km (1.3 nats) and as well with 800
-# (1.2; 1,500 km: 1.1); obliques ask for the larger
+# 1,134 km. A radius of 400 km discriminates places on the orbit best (1.3 nats), and 800 km hardly
+# less (1.2; 1,500 km: 1.1). Oblique views require the larger one
 REACH_KM = 800.0
-# Decimal logarithm of the light within reach, the sum of map values times square kilometres
+# Decimal logarithm of the light within `REACH_KM`, the sum of map values times square kilometres
 LIGHT_DEX = np.array([2.25, 2.75, 3.25, 3.75, 4.25, 4.75, 5.25])
 LIGHT_NEG_LOG_PRIOR = np.array([3.2, 2.0, 1.6, 0.7, 0.0, -1.1, -2.1])
-# The Sun's elevation at the nadir, degrees. Above the horizon there is no record: chosen
+# The Sun's elevation at the nadir, degrees. No record has the Sun above the horizon, so the last
+# value is chosen
 SUN_DEG = np.array([-27.5, -22.5, -17.5, -12.5, -7.5, -2.5, 10.0])
 SUN_NEG_LOG_PRIOR = np.array([0.0, 0.6, 1.9, 2.4, 2.6, 3.1, 4.5])
 
 
 @lru_cache(maxsize=4)
 def measure_lit_ground(light_map: NightLights) -> FloatArray | None:
-    """How much light lies within reach of every place.
+    """Measure how much light lies within `REACH_KM` of every place; None without an overview.
 
-    Decimal logarithm of one plus the sum of map values times square kilometres, shape (180, 360),
-    by degrees of latitude from the south pole and of longitude from 180 degrees west.
+    Returns the decimal logarithm of one plus the sum of map values times square kilometres, shape
+    (180, 360), by degrees of latitude from the south pole and of longitude from 180 degrees west.
     """
     overview = light_map.overview(0.5)
     if overview is None:
@@ -51,13 +54,13 @@ def measure_lit_ground(light_map: NightLights) -> FloatArray | None:
 
 
 def is_dark(light_map: NightLights) -> bool:
-    """Whether a map holds no light at all, as far as that is seen at once."""
+    """Whether a map has no light at all, as far as its overview shows."""
     lit_dex = measure_lit_ground(light_map)
     return lit_dex is not None and not lit_dex.any()
 
 
 def sum_within_reach(light: FloatArray) -> FloatArray:
-    """Sums over all cells of a degree whose middle lies within `REACH_KM` of each cell's."""
+    """Sum over all one-degree cells whose centre lies within `REACH_KM` of each cell's centre."""
     reach = REACH_KM / EARTH_RADIUS_KM
     rows, columns = np.arange(180), np.arange(360)
     lat = np.radians(rows - 89.5)
@@ -70,7 +73,7 @@ def sum_within_reach(light: FloatArray) -> FloatArray:
             np.cos(lat[here]) * np.cos(lat[there])
         )
         half = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))).astype(int)
-        # A circle around a pole holds whole rows, once
+        # A circle around a pole contains whole rows, each counted once
         first = np.maximum(columns - half[:, None], columns - 180) + 360
         last = np.minimum(columns + half[:, None], columns + 179) + 361
         total[here] += below[there[:, None], last] - below[there[:, None], first]
@@ -80,9 +83,9 @@ def sum_within_reach(light: FloatArray) -> FloatArray:
 def weigh_places(
     positions_ecef_m: FloatArray, lit_dex: FloatArray | None, sun: FloatArray
 ) -> FloatArray:
-    """How unlikely it is that a night frame was taken from places, as against from others.
+    """Weigh how unlikely it is that a night frame was taken from places, relative to others.
 
-    Negative log-probability ratio, shape (n,); ``lit_dex``: see `measure_lit_ground`.
+    Returns a negative log-probability ratio, shape (n,). ``lit_dex``: see `measure_lit_ground`.
     """
     sine = positions_ecef_m @ sun / np.linalg.norm(positions_ecef_m, axis=1)
     sun_deg = np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0)))

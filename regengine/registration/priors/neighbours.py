@@ -1,4 +1,4 @@
-"""What frames of one camera share, from those that are accepted to those that are not yet."""
+"""Derive a prior from accepted frames of the same camera, for frames not yet accepted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from regengine.photo.frame import Frame
 from regengine.registration.parameters import LENS, NeighbourParams
 from regengine.result import FrameResult
 
-# How results made after a hint tell of it among their sources
+# Name and value of the source that results with a neighbour prior record
 SOURCE = "hint"
 SEARCHED_AGAIN = "searched again"
 
@@ -31,15 +31,15 @@ class Neighbour:
 
 @dataclass(frozen=True, kw_only=True)
 class NeighbourPrior:
-    """What accepted frames of the same camera body tell of a frame.
+    """Prior of a frame from accepted frames of the same camera body.
 
-    frames: Frame ids of those that tell it.
-    offset_s: Their common offset along the track, as in `regengine.result.SolvedCamera`.
-    spread_s: How far they are from each other in it.
-    focal_ratio: Their focal length over the nominal one.
-    mirrored, cropped: Whether their pictures are mirrored, or have the lens' axis off their middle.
-    neighbours: Those taken so shortly before or after that the camera may not have been turned.
-    first_probability: Of what was found without them; the rest is not searched again.
+    frames: Frame ids of the accepted frames.
+    offset_s: Their common time offset along the track, as in `regengine.result.SolvedCamera`.
+    spread_s: Standard deviation of their offsets, with a lower limit.
+    focal_ratio: Ratio of their focal length to the nominal one.
+    mirrored, cropped: Whether their images are mirrored, or have the optical axis off the middle.
+    neighbours: Frames taken so shortly before or after that the attitude may be unchanged.
+    first_probability: Probability of the match found without this prior.
     """
 
     frames: tuple[str, ...]
@@ -53,7 +53,7 @@ class NeighbourPrior:
 
     @property
     def source(self) -> str:
-        """What the record says of them."""
+        """Description of the prior for the sources of a result."""
         near = " and ".join(neighbour.frame for neighbour in self.neighbours)
         shared = f"clock and lens of {', '.join(self.frames)}"
         camera = f", neighbour {near}" if near else ""
@@ -61,15 +61,15 @@ class NeighbourPrior:
 
     @property
     def sha256(self) -> str:
-        """Hash of all that is told, hexadecimal: equal where it is the same."""
+        """Hexadecimal hash of the prior; equal for equal priors."""
         told = asdict(self)
-        del told["first_probability"]  # of the frame itself, not of what others tell
-        # NumPy's numbers as Python's
+        del told["first_probability"]  # property of the frame, not of its neighbours
+        # Convert NumPy scalars to Python numbers
         text = json.dumps(told, sort_keys=True, default=lambda number: number.item())
         return hashlib.sha256(text.encode()).hexdigest()
 
     def is_worth_trying(self, params: NeighbourParams = NeighbourParams()) -> bool:
-        """Whether it leads elsewhere than where a search without it begins."""
+        """Whether it differs enough from the prior of a search without neighbours."""
         return (
             bool(self.neighbours)
             or self.mirrored
@@ -80,9 +80,9 @@ class NeighbourPrior:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameFacts:
-    """What decides which frames share something: the time is by the camera's clock.
+    """Metadata that determine which frames share a camera; the time is by the camera's clock.
 
-    One day's frames of a camera model are taken to be of one camera.
+    Frames of one camera model on one day are assumed to be from the same camera.
     """
 
     frame: str
@@ -92,12 +92,12 @@ class FrameFacts:
     size_px: tuple[int, int]
 
     def seconds_after(self, other: FrameFacts) -> float:
-        """How much later than another frame this one was taken, by the clock."""
+        """Seconds from another frame to this one, by the camera's clock."""
         return (self.time_utc - other.time_utc).total_seconds()
 
     @classmethod
     def from_record(cls, record: Frame | FrameResult) -> FrameFacts | None:
-        """Of a photo or of its result; None without a time or a camera body."""
+        """Make the facts of a photo or its result; None without a time or a camera body."""
         body, time = record.camera_body, record.time_utc
         width, height = record.width_px, record.height_px
         if body is None or time is None or width is None or height is None:
@@ -113,7 +113,7 @@ class FrameFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class SolvedReference:
-    """An accepted frame: its camera, offset along the track, and focal length over nominal."""
+    """An accepted frame: its camera, time offset along the track, and focal-length ratio."""
 
     facts: FrameFacts
     camera: Camera
@@ -122,7 +122,7 @@ class SolvedReference:
 
     @classmethod
     def from_result(cls, result: FrameResult) -> SolvedReference | None:
-        """None for others than accepted ones, and for frames not placed by an orbit."""
+        """Make the reference; None if the result is not accepted or its nadir is not from a TLE."""
         facts = FrameFacts.from_record(result)
         if facts is None or result.verdict != "accepted" or result.solved is None:
             return None
@@ -143,10 +143,11 @@ def make_neighbour_prior(
     references: Sequence[SolvedReference],
     params: NeighbourParams = NeighbourParams(),
 ) -> NeighbourPrior | None:
-    """What accepted frames tell of another one.
+    """Derive the prior of a frame from accepted frames.
 
-    They come in any order; another copy of the frame may be among them, itself not. None where no
-    frame of the body is near, or those within a day do not agree.
+    The references may be in any order. They may include another copy of the frame, but not the
+    frame itself. The result is None if no frame of the camera body is near in time and those within
+    a day do not agree.
     """
 
     def away_s(one: SolvedReference) -> float:
@@ -161,7 +162,7 @@ def make_neighbour_prior(
     if not near and (len(group) < 2 or 2 * len(group) < len(pool)):
         return None
     lens = facts.focal_mm, sorted(facts.size_px)
-    # The focal length of a stretched copy is that of none of a sensor's sides
+    # The focal length of a stretched copy does not correspond to either side of the sensor
     same_lens = [
         one
         for one in group
@@ -192,9 +193,10 @@ def make_neighbour_prior(
 
 
 def find_agreeing(values: Sequence[float], width: float) -> list[int]:
-    """Indices, ascending, of the most values that lie within a width of each other.
+    """Find the largest group of values within a width of each other; return ascending indices.
 
-    The weightiest value comes first; of equally many, those with the weightiest are taken.
+    Values are ordered by importance, most important first. Among equally large groups, the one with
+    the most important value is chosen.
     """
     groups = [[k for k, v in enumerate(values) if low <= v <= low + width] for low in values]
     return max(groups, key=lambda group: (len(group), -group[0]), default=[])

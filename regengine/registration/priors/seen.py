@@ -1,8 +1,8 @@
-"""What is known of the ground that a photo shows: a place, with a radius.
+"""Define the prior from a place that a photo is known to show, with a radius.
 
-It tells less of where the camera was: half of the located photos of the archive show a city less
-than 315 km from the nadir, nine in ten less than 1,134 km (see `lit_ground`), as an exponential
-distribution of distances does.
+The place determines the camera position only roughly. Half of the located photos of the archive
+show a city less than 315 km from the nadir, nine in ten less than 1,134 km (see `lit_ground`). This
+agrees with an exponential distribution of distances.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from regengine.photo.frame import Frame
 
 MEAN_AWAY_KM = 454.0
-# Of places that are wrong, as of all that is given 3 %, which spreads over ten times as many places
+# Probability density of a wrong place: 3 % of given places are wrong, as with other input, and
+# these spread over ten times as many places
 OUTLIER_SHARE = 0.003
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """Some part of the photo shows ground within a radius of a place (degrees)."""
+    """Some part of the photo shows ground within a radius of a place (lon and lat in degrees)."""
 
     lon: float
     lat: float
@@ -31,16 +32,17 @@ class Seen:
 
     @classmethod
     def of(cls, frame: Frame) -> Seen | None:
-        """What is known of a frame; None where that is nothing."""
+        """Make the prior of a frame; None if no place is given for it."""
         if frame.centre is None:
             return None
         lon, lat = frame.centre
         return cls(lon=lon, lat=lat, radius_km=frame.radius_km)
 
     def weigh(self, positions_ecef_m: FloatArray) -> FloatArray:
-        """How unlikely it is that cameras at places (n, 3) see it, as against from above it.
+        """Weigh how unlikely it is that the camera was at places (n, 3), relative to above it.
 
-        A negative log-probability of an area: rings farther away hold more of it.
+        Returns a negative log-probability per area, so the probability of a ring of distances is
+        divided by its circumference.
         """
         lon, lat, _ = ecef_to_geodetic(positions_ecef_m)
         away_km = np.asarray(great_circle_km(self.lon, self.lat, lon, lat), float)
@@ -50,7 +52,7 @@ class Seen:
         return np.asarray(-np.log((1.0 - OUTLIER_SHARE) * share + OUTLIER_SHARE))
 
     def is_shown_by(self, camera: Camera) -> bool:
-        """Whether a camera of the stored image sees ground within the radius."""
+        """Whether ground within the radius is visible to a camera of the stored image."""
         x, y = np.meshgrid(
             np.linspace(0.0, camera.width_px - 1.0, 25),
             np.linspace(0.0, camera.height_px - 1.0, 25),

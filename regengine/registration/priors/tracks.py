@@ -1,4 +1,4 @@
-"""A line along which the camera may have been, with the belief that the search walks along."""
+"""Define tracks, along which the camera may have been, and the prior of each position on them."""
 
 from __future__ import annotations
 
@@ -44,21 +44,22 @@ from regengine.registration.priors.seen import Seen
 class Track:
     """A one-dimensional family of camera positions.
 
-    Functions are of offsets along the track, kilometres, one or of shape (n,).
+    The functions take offsets along the track in kilometres, a number or an array of shape (n,).
 
-    position: In ECEF, metres, shape (3,).
-    velocity: Direction of motion over the ground, shape (3,).
-    sigma_along_km: One sigma of the offset around 0, its long tail left aside.
-    belief: How probable each stretch of the track is, and how far it reaches.
-    sigma_across_km, sigma_up_km: One sigma of the distance across it, and of the height.
-    speed_km_s: Kilometres along the track (at orbit height) a second.
-    clock_s: How far the camera's clock is taken to be behind at offset 0.
-    shares_start: Whether another track has the same offset 0.
-    neg_log_prior: How unlikely the track is, as a negative log-probability.
-    may_be_night: Whether a camera there may have photographed city lights.
-    place_neg_log_prior: How unlikely such photographs are there as against elsewhere.
-    clock_at: Seconds that the clock is taken to be behind there: by so much the Earth, and an
-        attitude among the stars with it, has turned on.
+    position: ECEF position, metres, shape (3,).
+    velocity: Direction of motion over the ground, ECEF, shape (3,).
+    sigma_along_km: Standard deviation of the offset around 0, without its long tail.
+    belief: Prior of the offset, and its range.
+    sigma_across_km, sigma_up_km: Standard deviations of the distance across the track, and of the
+        altitude.
+    speed_km_s: Speed along the track at orbit altitude, kilometres per second.
+    clock_s: Assumed delay of the camera's clock at offset 0.
+    shares_start: Whether another track has the same position at offset 0.
+    neg_log_prior: Negative log-prior of the track.
+    may_be_night: Whether city lights may be visible at the offsets.
+    place_neg_log_prior: Negative log-prior of photographs at the offsets, relative to other places.
+    clock_at: Assumed delay of the clock in seconds. During this time the Earth rotates, so an
+        attitude from the stars must be rotated with it.
     """
 
     position: Callable[[float], FloatArray]
@@ -79,7 +80,7 @@ class Track:
 def believe_camera(
     track: Track, offset_km: float, spread_km: float, nominal: Camera, lens: LensBelief
 ) -> PosePrior:
-    """Belief about a camera at a place of a track with one focal length, for the stored image."""
+    """Make the pose prior of a camera at a place on a track with one lens (of the stored image)."""
     x, y, z = track.position(offset_km).tolist()
     vx, vy, vz = track.velocity(offset_km).tolist()
     longest = max(nominal.width_px, nominal.height_px)
@@ -104,9 +105,9 @@ def make_tracks(
     lit_dex: FloatArray | None = None,
     params: TrackParams = TrackParams(),
 ) -> tuple[Track, ...]:
-    """The tracks along which the camera may have been: by an element set or a nadir.
+    """Make the tracks along which the camera may have been, from an element set or a nadir.
 
-    Of the two orbits through a nadir the one that a velocity, where there is one, points along.
+    Two orbits pass through a nadir. If a velocity is given, only the one in its direction is used.
     """
     if position.alternative is not None:
         more = params.alternative_neg_log_prior
@@ -155,10 +156,11 @@ def make_tle_track(
     lit_dex: FloatArray | None,
     params: TrackParams,
 ) -> Track:
-    """The orbit of an element set, from where it has the station by a clock so many hours off.
+    """Make the track of an element set, starting at the time of a clock that is some hours off.
 
-    Where the clock may be off by little, an offset is shared between it and the orbit; where it is
-    off by more than is usual, the clock has all of it, as far as it may.
+    For small clock errors, an offset along the track is divided between clock and orbit. If the
+    clock error is larger than usual, the whole offset is attributed to the clock, up to the maximum
+    of its range.
     """
     element_set, time_utc = position.element_set, position.time_utc
     assert element_set is not None
@@ -171,10 +173,10 @@ def make_tle_track(
     off_s = 3600.0 * hours
     sun = sun_direction(time_utc + timedelta(seconds=off_s))
     neg_log_prior = params.minutes_neg_log_prior if least_s > 0.0 else 0.0
-    if abs(hours) == 1:  # as likely as minutes, half to either side
+    if abs(hours) == 1:  # as likely as minutes, half for each sign
         neg_log_prior = params.minutes_neg_log_prior + math.log(2.0)
     elif hours:
-        neg_log_prior = params.hours_neg_log_prior + 0.1 * abs(hours)  # the nearer first
+        neg_log_prior = params.hours_neg_log_prior + 0.1 * abs(hours)  # smaller errors first
 
     def clock(offsets_km: FloatArray) -> FloatArray:
         return np.clip(clock_share * (offsets_km / speed_km_s), -most_s, most_s)
@@ -213,7 +215,7 @@ def make_tle_track(
 
 
 def make_nadir_track(position: CameraPosition, ascending: bool, params: TrackParams) -> Track:
-    """The orbit through a nadir, northward or southward."""
+    """Make the track of the orbit through a nadir, northward or southward."""
     radius_m = float(np.linalg.norm(position.position_ecef_m))
     nadir = position.lon, position.lat, position.altitude_km
 
@@ -234,10 +236,14 @@ def make_nadir_track(position: CameraPosition, ascending: bool, params: TrackPar
 
 
 def make_tracks_around(position: CameraPosition, params: TrackParams) -> Iterator[Track]:
-    """Parallel tracks about a place, along all of which the camera is as likely to have been."""
+    """Make parallel tracks around a place; the camera is equally likely on all of them."""
     middle = make_nadir_track(position, True, params)
     start_m, ahead = middle.position(0.0), middle.velocity(0.0)
-    step_km, reach_km, farthest_deg = 300.0, position.sigma_along_km, 51.9  # the orbit's
+    step_km, reach_km, farthest_deg = (
+        300.0,
+        position.sigma_along_km,
+        51.9,
+    )  # latitude limit of the orbit
     n_aside = round(reach_km / step_km)
     for number in range(-n_aside, n_aside + 1):
         aside_m = move_on_orbit(start_m, ahead, 0.0, 1e3 * number * step_km, 0.0)
@@ -253,7 +259,7 @@ def make_tracks_around(position: CameraPosition, params: TrackParams) -> Iterato
             sigma_km=(reach_km, 0.5 * step_km, position.sigma_radial_km),
         )
         track = make_nadir_track(nadir, True, params)
-        # What is seen weighs the places along it, which are as likely as those of a known nadir
+        # The prior along a track is uniform; the given place weighs the positions (`expect_seen`)
         yield replace(
             track,
             belief=make_belief(even(0.0, reach_km), reach_km),
@@ -262,7 +268,7 @@ def make_tracks_around(position: CameraPosition, params: TrackParams) -> Iterato
 
 
 def expect_seen(track: Track, seen: Seen) -> Track:
-    """A track with the places from which cameras see a place likelier than others."""
+    """Add to the prior of a track how likely a given place is visible from its positions."""
 
     def weigh(offsets_km: FloatArray) -> FloatArray:
         each = np.asarray(offsets_km, float)
@@ -275,7 +281,7 @@ def expect_seen(track: Track, seen: Seen) -> Track:
 
 
 def weigh_offsets(offset_km: ArrayLike, track: Track, step_km: float) -> FloatArray:
-    """Negative log-probability that the camera was within half a step of offsets."""
+    """Negative log-prior that the camera was within half a step of each offset."""
     middle = np.asarray(offset_km, float)
     share = track.belief.share(middle - 0.5 * step_km, middle + 0.5 * step_km)
     return np.asarray(track.neg_log_prior - np.log(np.maximum(share, 1e-9)))
@@ -284,10 +290,10 @@ def weigh_offsets(offset_km: ArrayLike, track: Track, step_km: float) -> FloatAr
 def list_offsets(
     track: Track, step_km: float, *, between: bool = False
 ) -> tuple[FloatArray, FloatArray]:
-    """Offsets a step apart at which it may be night, and their negative log-priors, ascending.
+    """List offsets at which it may be night, and their negative log-priors, likeliest first.
 
-    They begin at offset 0, or (``between``) half a step from it; one that two tracks share is the
-    first one's.
+    Offsets are multiples of the step, or (``between``) lie half a step between them. A start that
+    two tracks share is listed only for the first.
     """
     count = max(0, math.ceil((track.belief.reach_km - 0.5 * step_km) / step_km))
     numbers = np.arange(-count, count + (not between), dtype=np.float64)

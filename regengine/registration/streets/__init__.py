@@ -1,1 +1,1 @@
-"""Telephoto frames placed on streets drawn as lamps."""
+"""Register telephoto frames on street maps, in which roads are drawn as lamps."""

@@ -1,4 +1,4 @@
-"""What can be tuned of frames on streets, a line each: what it does, its unit, where it is from."""
+"""Define the parameters of registration on streets, each with its purpose, unit and origin."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from regengine.registration.cell_parameters import CellParams
 
 @dataclass(frozen=True, kw_only=True)
 class StreetParams(CellParams):
-    """How a telephoto frame is placed on streets drawn as lamps.
+    """How a telephoto frame is registered on streets drawn as lamps.
 
-    Values without an origin are those of a prototype that placed 63 of 64 simulated frames.
+    Values without an origin are those of a prototype that registered 63 of 64 simulated frames.
     """
 
-    # Frames of so many metres a pixel, across the line of sight; coarser ones stay with the lights,
-    # which place them better
+    # Maximum ground sample of a frame, metres per pixel across the line of sight. For coarser
+    # frames the lights are more accurate
     max_sample_m: float = 60.0
-    # One that is bright all over is tried where the Sun is as low at the nadir: after nautical dusk
-    # lamps or the Moon have lit it
+    # A frame that is bright all over is tried if the Sun at the nadir is below this elevation:
+    # after nautical dusk its light is from lamps or the Moon
     dark_sun_deg: float = -12.0
-    # Maps farther than this from the nadir given are not searched, km: what is in sight, and two
-    # minutes of the clock
+    # Maps farther than this from the given nadir are not searched, km: the visible range, plus two
+    # minutes of clock error
     max_distance_km: float = 2500.0
-    # Both pictures are blurred, structure broader than `detail_px` is taken out, and the rest
-    # divided by its spread over `deviation_px`; lamps are blurred before their root is taken
+    # Both images are blurred, structure broader than `detail_px` is subtracted, and the rest is
+    # divided by its local standard deviation at the scale of `deviation_px`. Lamps are blurred
+    # before their square root is taken
     smooth_px: float = 0.5
     detail_px: float = 6.0
     deviation_px: float = 8.0
@@ -51,16 +52,16 @@ class StreetParams(CellParams):
         (2.5, 100.0),
         (0.0, 50.0),
     )
-    # Least energy under the square, of the map's 90th percentile: with 0.15 its empty borders
-    # correlated by 0.9 with small frames
+    # Minimum energy under the square, relative to the map's 90th percentile. With 0.15, empty
+    # borders of the map had a correlation of 0.9 with small frames
     energy_floor: float = 0.5
     # The likeliest views that are tried, each at all rolls: of likely places, then of all
     max_views: tuple[int, int] = (6, 64)
     # Work of streets for one of the budget of all else, by one square and then with all of the
     # photo: with clocks two minutes off and lenses a fifth off the right view was up to the 45th
     work_share: tuple[float, float] = (2.0, 3.0)
-    # Work in seconds of one core, as in `stage_yields.csv`: a template, what a million pixels of
-    # the map add to each of its squares, a candidate that is compared, and a fit of a wrong one
+    # Work in seconds of one core, as in `stage_yields.csv`: of a template, of a million pixels of
+    # the map for each of its squares, of a compared candidate, and of the fit of a wrong one
     work_of_template: float = 0.0008
     work_of_megapixel: float = 0.009
     work_of_candidate: float = 0.03
@@ -72,7 +73,7 @@ class StreetParams(CellParams):
     # from which the search ends: set right, wrong ones reach 13 and 9, right ones have 12 to 200
     # and 30 to 700
     clear_log10_odds: tuple[float, float] = (8.0, 15.0)
-    # At half of it, below which a candidate is not fitted: of wrong ones most have less
+    # Odds at half of the scale below which a candidate is not fitted: most wrong ones have less
     worth_log10_odds: float = 7.0
     # Places that are tried: steps along a track, km, and at a spread of so much across it (one
     # sigma) those at minus and plus one sigma, too
@@ -83,11 +84,11 @@ class StreetParams(CellParams):
     n_compared: int = 12
     n_refined: int = 3
     min_share_of_best: float = 0.5
-    # Levels of the fit, metres a pixel, and sides of their patches; the lens bends from 25 m on
+    # Levels of the fit, metres per pixel; radial distortion is fitted from `max_bent_m` on
     levels_m: tuple[float, ...] = (50.0, 25.0, 12.5)
     max_bent_m: float = 25.0
-    # A rival of the best camera goes on where it correlates by at most so much less, and sees some
-    # ground elsewhere by this share of the frame's long side
+    # A rival of the best camera is fitted further if its correlation is less by at most this, and
+    # if it moves some ground by a minimum share of the frame's long side
     rival_ncc: float = 0.02
     rival_share: float = 3e-4
     # A tenth of the short side of the picture, within these
@@ -98,25 +99,25 @@ class StreetParams(CellParams):
     fit_cells: int = 160
     near_px: float = 0.3
     near_rounds: int = 4
-    # Smeared frames took more than 4 rounds to come to rest
+    # Frames with motion blur need more than 4 rounds to converge
     max_rounds: int = 8
-    # Noise as stated is 1.7 times what 21 simulated frames have (seeds 21000 on), and refits move
-    # them by up to 3.5 times the variance but for one, whose patches err together (10)
+    # The stated noise is 1.7 times that of 21 simulated frames (seeds 21000 on). Refits move the
+    # frames by up to 3.5 times the variance; the exception has correlated patch errors (10 times)
     is_noise_found: bool = True
     # Ground around the frame, km
     margin_km: float = 3.0
-    # One sigma of the radial distortion at the corner, as a share of its distance from the axis
+    # Standard deviation of radial distortion at the corner, as a share of its distance to the axis
     sigma_corner: float = 0.01
-    # Proof on the other cells
+    # Verification on the held-out cells
     agreeing_px: float = 2.5
     proof_levels_m: tuple[float, ...] = (25.0, 12.5)
-    # Below this a fit is not followed to the finest level
+    # A fit with a lower score is not continued to the finest level
     worth_score: float = 1.5
-    # How far streets lie beside the ground: the held-out cells of a real frame at 12.5 m
+    # Position error of the street map: held-out cells of a real frame at 12.5 m
     map_sigma_m: float = 5.0
-    # Of the median of held-out residuals, pixels of the finest level: one caught half-way is off
+    # Maximum median of held-out residuals, pixels of the finest level: an incomplete fit exceeds it
     max_median_px: float = 0.5
-    # Short side of the frame: smaller ones have no null of their own yet
+    # Minimum short side of the frame: there is no null distribution for smaller ones yet
     min_short_side_km: float = 4.0
-    # A share of the frame below this that the map covers is told: of a third it places frames, too
+    # A smaller coverage of the frame by the map is reported; a third still suffices to register it
     min_covered_share: float = 0.5

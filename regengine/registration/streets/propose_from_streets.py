@@ -1,4 +1,4 @@
-"""Hypotheses from a street map: a square of the photo laid on whole cities by FFT."""
+"""Propose hypotheses from a street map by FFT correlation of a square of the photo with cities."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from regengine.registration.windows import StreetMap
 
 
 def draw_lamps(density: FloatImage, params: StreetParams) -> FloatImage:
-    """Lamps as a photo shows them: blurred, and brighter where there are more, but not as much."""
+    """Render lamps as in a photo: blurred, with compressed brightness (square root of density)."""
     blurred = cv2.GaussianBlur(density, (0, 0), params.lamp_px)
     return np.sqrt(np.maximum(blurred, 0.0), dtype=np.float32)
 
@@ -39,34 +39,34 @@ def search_streets(
     *,
     is_fine: bool,
 ) -> Iterator[list[tuple[Camera, int, float]]]:
-    """Lay a photo on a whole street map, in every view and turn.
+    """Correlate a photo with a whole street map, in all views and rolls.
 
-    First its middle square. Where clouds, haze or lights that are no lamps leave too little in
-    that, all of the photo at a finer scale: in squares that may each lie a little beside where the
-    view has them, so that as few views and turns do. Views that show too little ground for a frame
-    to be accepted are left out of that.
+    By default only its middle square is used. If clouds, haze or lights that are not lamps leave
+    too little structure there, the whole photo is used at a finer scale. It is divided into squares
+    that may each be displaced a little from the view, so that fewer views and rolls are needed.
+    Views with too little ground for a frame to be accepted are then skipped.
 
-    What a view does to level ground is, but for the turn about its axis, the symmetric matrix
-    $(f / d)^2 (I - h h^T)$ of the focal length, the distance and the horizontal part of the unit
-    vector towards the camera. Views whose logarithms of its root differ by less than the step of
-    the scale look alike, and one of them is tried.
+    Apart from the roll, the effect of a view on level ground is given by the symmetric matrix
+    $(f / d)^2 (I - h h^T)$. Here $f$ is the focal length, $d$ the distance and $h$ the horizontal
+    part of the unit vector towards the camera. Views are similar if the logarithms of its square
+    root differ by less than the step of the scale; only one of these is tried.
 
     Parameters
     ----------
     state : SearchState
-        Bears the work, as "streets"; its stop reason says if that ended before the views did.
+        Records the work as "streets". Its stop reason shows if the budget ended before the views.
     light : LightImage
         Linear light of the photo.
     positions_ecef_m : ndarray, shape (n, 3)
-        Where the camera may be, the likeliest first.
+        Possible camera positions, likeliest first.
     focals_px : ndarray, shape (m,)
-        Focal lengths of the stored image that it may have, the likeliest first.
+        Possible focal lengths of the stored image, likeliest first.
     tried : list of ndarray, shape (3,)
-        Views of this map that were tried before; those tried now are added.
+        Views of this map that are already tried; new ones are appended.
     max_views : int
-        The likeliest other views that are tried, each at all rolls.
+        Maximum number of other views that are tried, each at all rolls.
     is_fine : bool
-        Whether all of the photo is laid on the map, at up to half of the scale.
+        Whether the whole photo is correlated, at up to half of the scale.
 
     Yields
     ------
@@ -86,7 +86,7 @@ def search_streets(
     in_sight = views[np.isfinite(views[..., 0])]
     if not len(in_sight):
         return
-    # Ground that a pixel shows across the line of sight
+    # Ground sample across the line of sight
     sample_m = float(np.median(np.exp(-in_sight[:, :2].max(axis=1)))) / nominal.focal_px
     short_px = min(nominal.width_px, nominal.height_px)
     short_km = short_px * sample_m / 1e3
@@ -105,7 +105,7 @@ def search_streets(
             continue
         for m, log_focal in enumerate(log_focals):
             stretch = views[t, n] + [log_focal, log_focal, 0.0]
-            # What is too small to be accepted is not worth the longest search
+            # Frames that are too small to be accepted do not get the longest search
             widest_km = short_px * float(np.exp(-stretch[:2].min())) / 1e3
             if is_fine and widest_km < params.min_short_side_km:
                 continue
@@ -147,7 +147,7 @@ def search_streets(
     )
     floor = params.energy_floor * float(np.percentile(energy[: n_rows - side, : n_cols - side], 90))
     gain = np.asarray(1.0 / np.sqrt(np.maximum(energy, floor)), np.float32)
-    # Where the photo's first corner may lie
+    # Possible positions of the photo's first corner
     n_rows, n_cols = n_rows - extent + 1, n_cols - extent + 1
     roll_step = coarser * params.roll_step_rad[is_fine]
     # Squares of the photo with how far they are from the innermost
@@ -180,7 +180,7 @@ def search_streets(
         away = (at_x - middle_px[0]) + 1j * (at_y - middle_px[1])
         peaks = []
         for roll in rolls:
-            # The camera turned by an angle turns its picture by the opposite one
+            # A roll of the camera rotates its image by the opposite angle
             at = np.exp(-1j * roll) * away * small.factor
             start_x, start_y = (middle_px + 0.5) * small.factor - 0.5
             laid = [
@@ -220,9 +220,9 @@ def search_streets(
                 break
             lon_deg = west + (at_col + 0.5) / drawn.shape[1] * (east - west)
             lat_deg = north - (at_row + 0.5) / drawn.shape[0] * (north - south)
-            # The place from which this target looks most as the template did
+            # The position from which the view of this target is most similar to the template
             seen = see_ground(positions_ecef_m, lon_deg, lat_deg)
-            if not np.isfinite(seen).any():  # a slant that another target was seen at, not this one
+            if not np.isfinite(seen).any():  # not visible at this target
                 continue
             log_focal = np.clip(
                 (stretch[:2].mean() - seen[:, :2].mean(axis=1)), log_focals.min(), log_focals.max()
@@ -237,10 +237,10 @@ def search_streets(
 
 
 def see_ground(positions_ecef_m: FloatArray, lon_deg: float, lat_deg: float) -> FloatArray:
-    """Logarithm of how positions (n, 3) see level ground, pixels a metre for a focal length of 1.
+    """Logarithm of the scale of level ground from positions (n, 3), for a focal length of 1.
 
-    Its parts east-east, north-north and east-north, shape (n, 3); NaN beyond 63 degrees of
-    incidence.
+    The scale is a symmetric matrix in pixels per metre. The result has its components east-east,
+    north-north and east-north, shape (n, 3); NaN beyond 63 degrees of incidence.
     """
     east, north, up = local_axes(lon_deg, lat_deg)
     towards = positions_ecef_m - geodetic_to_ecef(lon_deg, lat_deg)
@@ -248,7 +248,7 @@ def see_ground(positions_ecef_m: FloatArray, lon_deg: float, lat_deg: float) -> 
     towards /= distance[:, None]
     h = towards @ np.stack([east, north], axis=1)
     cosine = towards @ up
-    # The matrix I - h h^T has the root's logarithm log(cosine) h h^T / |h|^2
+    # The logarithm of the square root of I - h h^T is log(cosine) h h^T / |h|^2
     share = np.log(np.maximum(cosine, 1e-3)) / np.maximum((h**2).sum(axis=1), 1e-12)
     parts = np.stack(
         [share * h[:, 0] ** 2, share * h[:, 1] ** 2, share * h[:, 0] * h[:, 1]], axis=1

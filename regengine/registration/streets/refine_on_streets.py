@@ -1,4 +1,4 @@
-"""A telephoto frame and the streets under it at one scale."""
+"""Prepare a telephoto frame and the streets under it at one scale."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from regengine.registration.windows import StreetMap
 def scale_picture(
     light: LightImage, streets: StreetMap, camera: Camera, sample_m: float, params: StreetParams
 ) -> MapPicture | None:
-    """Photo and streets at pixels of some size on the ground; None where the map has none of it.
+    """Scale photo and streets to a ground sample; None if the map does not cover the frame.
 
-    Never finer than the photo. Across the line of sight, that is: along it they are longer.
+    The sample is never finer than that of the photo. It is measured across the line of sight;
+    pixels are longer along it.
     """
     long_m = max(measure_sides_m(camera))
     if not np.isfinite(long_m):
@@ -53,13 +54,13 @@ def scale_picture(
 
 
 def suit_patch_px(picture: MapPicture, params: StreetParams) -> int:
-    """Side of patches: a tenth of the picture's short side, so that there are some of each cell."""
+    """Choose the side of patches: a tenth of the image's short side, for enough cells."""
     least, most = params.patch_px
     return min(most, max(least, min(picture.evened.shape) // 10))
 
 
 def measure_sides_m(camera: Camera) -> tuple[float, float]:
-    """Width and height of a frame across the line of sight, at the distance of its middle."""
+    """Measure width and height of a frame across the line of sight, at its centre's distance."""
     middle = camera.pixel_to_ecef((camera.width_px - 1) / 2.0, (camera.height_px - 1) / 2.0)
     slant_m = float(np.linalg.norm(middle - np.asarray(camera.position_ecef_m)))
     per_pixel = slant_m / camera.focal_px

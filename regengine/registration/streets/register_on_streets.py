@@ -1,4 +1,4 @@
-"""A telephoto frame placed on streets drawn as lamps, from what lights found or from the prior."""
+"""Register a telephoto frame on street maps, from a match of lights or from the prior."""
 
 from __future__ import annotations
 
@@ -48,22 +48,22 @@ from regengine.registration.windows import StreetMap
 
 ANGLES = (0, 1, 2, FOCAL)
 POSE = (*ANGLES, ALONG, ACROSS, UP)
-# As long as a problem is there
+# Cache of photos at street scale, for the lifetime of each problem
 STREET_LIGHTS: WeakKeyDictionary[Problem, LightImage] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StreetMatch(MapMatch):
-    """A camera fitted to streets, with its proof.
+    """A camera fitted to streets, with its verification.
 
     Attributes
     ----------
     credit : str
-        Of the street map that it is placed on.
+        Credit of the street map.
     covered_share : float
-        Of the frame, by that map.
+        Share of the frame that the map covers.
     short_side_km : float
-        Of the frame on the ground.
+        Short side of the frame on the ground.
     """
 
     credit: str
@@ -72,7 +72,7 @@ class StreetMatch(MapMatch):
 
     @property
     def median_px(self) -> float:
-        """How far the median of the held-out residuals is from none, at the finest level."""
+        """Length of the median held-out residual vector at the finest level, in pixels."""
         residual = self.proofs[-1].residual_px
         return float(np.hypot(*np.median(residual, axis=0))) if len(residual) else float("inf")
 
@@ -80,14 +80,14 @@ class StreetMatch(MapMatch):
 def register_on_streets(
     problem: Problem, state: SearchState, known: Match | None = None
 ) -> StreetMatch | None:
-    """Place a telephoto frame on the street maps at hand; None where nothing is worth a proof.
+    """Register a telephoto frame on the available street maps; None without a good candidate.
 
     Parameters
     ----------
     state : SearchState
-        Bears the work, as "streets"; its stop reason says if not all was tried for that.
+        Records the work as "streets". Its stop reason shows if the budget ended the search early.
     known : Match, optional
-        What lights have found: it alone is refined. Without it the prior is searched.
+        A match of the lights: only this is refined. Without it the prior is searched.
     """
     params, prior = problem.params.streets, problem.prior
     near = problem.references.streets if known is not None else list_near_streets(problem)
@@ -101,7 +101,7 @@ def register_on_streets(
     share = problem.params.search.same_view_share
     light = read_street_light(problem)
     best: StreetMatch | None = None
-    # Of each map the views that were tried by one square
+    # Views of each map that were tried with one square
     tried: list[list[FloatArray]] = [[] for _ in near]
     searches = [(False, False), (True, False), (False, True)]
     for is_far, is_fine in searches if known is None else searches[:1]:
@@ -123,8 +123,8 @@ def register_on_streets(
                 state.charge(params.work_of_candidate * len(starts), "streets")
                 aligned = align_on_streets(problem, light, streets, starts, halvings=is_fine)
                 compared += aligned
-                # One that stands out here and at half of the scale is fitted at once; the search
-                # ends if it is proven
+                # A candidate that stands out here and at half of the scale is fitted at once. The
+                # search ends if it is proven
                 first = max(aligned, key=lambda one: one.ncc, default=None)
                 if first is None or first.image_log10_odds < params.clear_log10_odds[0]:
                     continue
@@ -161,16 +161,17 @@ def register_on_streets(
 
 
 def read_street_light(problem: Problem) -> LightImage:
-    """Linear light of the photo, as fine as streets are drawn, and what of it counts.
+    """Read the photo's linear light at the resolution of street maps, with the weight of pixels.
 
-    Read once a problem, that may be asked for by its prior and then by what lights tell.
+    The result is cached per problem, because a search from the prior and one from a match of lights
+    both need it.
     """
     if problem in STREET_LIGHTS:
         return STREET_LIGHTS[problem]
     nominal = problem.photo.nominal
     sample_m = 1e3 * problem.altitude_km / nominal.focal_px
     longest = max(nominal.width_px, nominal.height_px)
-    # Slanted frames show the ground coarser
+    # Slanted frames have a coarser ground sample
     side_px = round(1.25 * longest * sample_m / min(problem.params.streets.levels_m))
     light = read_linear_light(problem.photo.frame.file, max_long_side_px=max(side_px, 256))
     height, width = light.light.shape
@@ -183,13 +184,13 @@ def read_street_light(problem: Problem) -> LightImage:
 
 
 def suits_streets(problem: Problem) -> bool:
-    """Whether a frame is as fine as streets are drawn, its focal length known."""
+    """Whether a frame has a fine enough ground sample for streets, and a known focal length."""
     sample_m = 1e3 * problem.altitude_km / problem.photo.nominal.focal_px
     return problem.photo.focal_known and sample_m <= problem.params.streets.max_sample_m
 
 
 def list_near_streets(problem: Problem) -> list[StreetMap]:
-    """The street maps that the frame may show from where it is said to be from."""
+    """List the street maps that may be visible from the given position."""
     position, params = problem.prior.position, problem.params.streets
     if position is None:
         return []
@@ -210,7 +211,7 @@ def align_on_streets(
     *,
     halvings: int,
 ) -> list[Hypothesis]:
-    """Hypotheses set right at the search's scale, halved so many times."""
+    """Align hypotheses at the scale of the search, halved a number of times."""
     params = problem.params.streets
     sides_m = [measure_sides_m(one.camera) for one in hypotheses]
     samples_m = [
@@ -229,14 +230,14 @@ def align_on_streets(
         patch_px = suit_patch_px(picture, params)
         camera = settle(picture, hypothesis.camera, hypothesis.prior, ANGLES, patch_px)
         ncc = picture.correlate(camera)
-        # A Gaussian's tail: evened pictures hold one independent sample in about 3 x 3 px
+        # Tail of a Gaussian: normalized images have one independent sample in about 3 x 3 px
         odds = 0.5 * max(ncc, 0.0) ** 2 * float(picture.image.weight.sum()) / 9.0 / np.log(10.0)
         aligned.append(replace(hypothesis, camera=camera, ncc=ncc, image_log10_odds=odds))
     return aligned
 
 
 def choose_distinct(problem: Problem, hypotheses: list[Hypothesis], most: int) -> list[Hypothesis]:
-    """The best that see other ground, and correlate by a good share of the first."""
+    """Choose the best hypotheses of distinct ground with a correlation close to the first one's."""
     share = problem.params.search.same_view_share
     chosen: list[Hypothesis] = []
     ranked = sorted(hypotheses, key=lambda one: -one.ncc)
@@ -260,11 +261,11 @@ def propose_on_streets(
     is_far: bool,
     is_fine: bool,
 ) -> Iterator[list[Hypothesis]]:
-    """Cameras of a search of a street map, by view, from the likely places or from all (far).
+    """Propose cameras from a search of a street map, by view, from likely places or all (far).
 
-    All cost four times as much, and are tried where the likely ones show nothing; so are the other
-    focal lengths of what may be a crop. Streets have a budget of their own; what they tried is
-    added to a list, and not tried again.
+    All places cost four times as much, so they are tried only if the likely ones give no match. The
+    same applies to the other focal lengths of a possible crop. Streets have a separate budget.
+    Views that are tried are added to a list, and not tried again.
     """
     params, nominal = problem.params.streets, problem.photo.nominal
     search = problem.params.search
@@ -319,7 +320,7 @@ def propose_on_streets(
 def fit_on_streets(
     problem: Problem, light: LightImage, streets: StreetMap, hypothesis: Hypothesis
 ) -> StreetMatch | None:
-    """Fit a camera to even cells of finer and finer pictures, and prove it on the odd ones."""
+    """Fit a camera to even cells at increasingly fine scales, and verify it on the odd ones."""
     camera = hypothesis.camera
     params = problem.params.streets
     nominal = problem.photo.nominal
@@ -334,7 +335,7 @@ def fit_on_streets(
     for unknown in (ANGLES, POSE):
         camera = settle(picture, camera, prior, unknown, patch_px)
     cameras = [camera]
-    # The lens bends about its axis, which a crop may have anywhere
+    # Distortion is radial around the optical axis, which may be anywhere in a crop
     axis = (PRINCIPAL_X, PRINCIPAL_Y) if prior.sigma_principal_px > 0.0 else ()
     bent = (*POSE, K1, *axis)
     proofs: list[CellProof] = []
@@ -344,7 +345,7 @@ def fit_on_streets(
             return None
         picture, patch_px = finer, suit_patch_px(finer, params)
         free = bent if sample_m <= params.max_bent_m else POSE
-        # A tilt and its mirror image see almost the same: both go on until one fits better
+        # A tilt and its mirror image have almost the same view: both are fitted until one is better
         if sample_m >= params.max_bent_m:
             cameras += [one for one in map(mirror_pose, cameras) if one is not None]
         fewer = replace(params, max_cells=params.fit_cells)

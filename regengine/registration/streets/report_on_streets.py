@@ -1,4 +1,4 @@
-"""The result of a frame that was placed on streets."""
+"""Report the result of a frame that is registered on streets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from regengine.result import FrameResult, Reason
 
 
 def is_proven_on_streets(match: StreetMatch | None, params: StreetParams) -> bool:
-    """Whether a match may be accepted."""
+    """Whether a match on streets can be accepted."""
     return (
         match is not None
         and match.score >= params.min_score
@@ -28,7 +28,7 @@ def is_proven_on_streets(match: StreetMatch | None, params: StreetParams) -> boo
 
 
 def report_on_streets(problem: Problem, match: StreetMatch) -> FrameResult:
-    """The result of a frame on streets, by its proof's scores."""
+    """Make the result of a frame on streets, from the scores of its verification."""
     params, given = problem.params.streets, problem.prior.position
     info = problem.references.light_map.info
     blind = match.hypothesis.is_blind
@@ -56,7 +56,7 @@ def report_on_streets(problem: Problem, match: StreetMatch) -> FrameResult:
 
 
 def doubt_streets(match: StreetMatch, params: StreetParams) -> Iterator[Reason]:
-    """Why a place on streets is not to be used unseen."""
+    """List the reasons to review a match on streets."""
     if match.short_side_km < params.min_short_side_km:
         text = (
             f"the frame is {match.short_side_km:.1f} km wide: the false-match rate on streets "
@@ -75,7 +75,7 @@ def doubt_streets(match: StreetMatch, params: StreetParams) -> Iterator[Reason]:
 
 
 def advise_streets(problem: Problem, result: FrameResult) -> FrameResult:
-    """The result, with the sentence that streets would place it where they were not tried."""
+    """Add to a result the advice to use street maps, if these were not tried and may help."""
     least = problem.params.search.min_cities_probability
     if result.verdict == "accepted" or problem.prior.cities_probability < least:
         return result
