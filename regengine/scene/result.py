@@ -40,7 +40,7 @@ class Scene:
     thumbnail: bytes | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The record of docs/commands/classify.md: JSON-serialisable values, in the documented order."""
+        """The record of docs/commands/classify.md: plain JSON values, in documented order."""
         record: dict[str, Any] = {
             "frame": make_printable(self.frame),
             "path": make_printable(str(self.path)),

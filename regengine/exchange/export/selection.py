@@ -166,9 +166,7 @@ def choose(store: Path, choice: FrameChoice) -> Chosen:
     chosen = Chosen(store=store, reviews=read_reviews(store))
     with closing(sqlite3.connect(":memory:")) as base:
         if choice.where is not None:
-            _select_meeting(
-                base, choice.where, []
-            )  # validates the condition even if there is no frame
+            _select_meeting(base, choice.where, [])  # validates it even without frames
         for rows in read_frame_rows(store, names):
             for row in rows:
                 if review := chosen.reviews.get(row["frame_index"]):

@@ -64,9 +64,7 @@ def fit_tilted(camera: Camera) -> TiltedPerspective:
         )
     lon, lat, height_m = (float(part) for part in ecef_to_geodetic(camera.position_ecef_m))
     radius_m = SEMI_MAJOR_M * np.sqrt(1.0 - ECCENTRICITY_SQ)
-    radius_m /= (
-        1.0 - ECCENTRICITY_SQ * np.sin(np.radians(lat)) ** 2
-    )  # mean of both radii of curvature
+    radius_m /= 1.0 - ECCENTRICITY_SQ * np.sin(np.radians(lat)) ** 2  # mean of both curvatures
     east, north, up = local_axes(lon, lat) @ camera.boresight_ecef
     start = np.array([height_m / radius_m, lat, lon, north / -up, east / -up])
     freedom = FREEDOM * np.array([start[0], 1.0, 1.0, 1.0 + np.hypot(*start[3:]), 1.0])
