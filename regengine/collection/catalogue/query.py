@@ -105,9 +105,7 @@ class Catalogue:
 
         with self._raise_in_words(sql):
             kinds = [statement.type for statement in self._base.extract_statements(sql)]
-            if kinds != [
-                duckdb.StatementType.SELECT
-            ]:  # EXPLAIN ANALYZE would execute its statement
+            if kinds != [duckdb.StatementType.SELECT]:  # EXPLAIN ANALYZE would execute its query
                 example = "SELECT place, count(*) FROM frames GROUP BY place"
                 raise ConfigError(f'{sql!r} is not one query: write one such as "{example}".')
         return self._answer(sql, (), sql)

@@ -77,9 +77,7 @@ def make_polygons(lon: FloatArray, lat: FloatArray) -> list[Ring]:
     run = np.unwrap(np.append(lon, lon[0]), period=360.0)
     corners = np.stack([run[:-1], lat], axis=1)
     turn = round(float(run[-1] - run[0]) / 360.0)
-    if (
-        turn
-    ):  # around a pole: three copies, so that one complete map is covered, closed along the pole
+    if turn:  # around a pole: three copies, to cover one complete map, closed along the pole
         laps = np.concatenate([corners + np.array([360.0 * lap, 0.0]) for lap in (-turn, 0, turn)])
         pole = 90.0 if lat.mean() > 0.0 else -90.0
         corners = np.concatenate([laps, [[laps[-1, 0], pole], [laps[0, 0], pole]]])
