@@ -35,9 +35,7 @@ SETTINGS = (
     "python_enable_replacements = false",
 )
 BATCH = 8192
-CELL_DEG = (
-    5.0 / KM_PER_DEGREE
-)  # side of the cells of places: frames in one cell belong to one place
+CELL_DEG = 5.0 / KM_PER_DEGREE  # side of a cell: frames in one cell belong to one place
 
 # Duplicates of a photo: a person's latest decision takes precedence, then the engine's highest
 # probability. A night extends from one mean solar noon to the next, so that photos before and after

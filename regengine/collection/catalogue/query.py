@@ -267,7 +267,7 @@ def about_places(
 
 
 def rows_showing(catalogue: Catalogue, name: str) -> list[str]:
-    """Store and number of the frames whose footprint has a town in it; none of an unknown town."""
+    """Store and number of the frames whose footprint contains a town; empty for an unknown town."""
     import shapely
 
     from regengine.places import place_index
@@ -286,11 +286,11 @@ def changes(
 ) -> Question:  # fmt: skip
     """Pairs of frames of one place at different dates, the best pairs first.
 
-    The score of a pair is the lower of the two qualities, times the share of ground that both
-    show (of the boxes around their footprints), times how alike their resolutions are, times the
-    cosine of the difference of their angles from the nadir: what changes should be the town, not
-    the view (Li et al. 2019, Remote Sensing of Environment 233, 111357, on how much lights seem
-    to change with the angle alone). Pairs are of the best frames of each ``year``, or, of one
+    The score of a pair is the lower of the two qualities, times the share of ground that both cover
+    (of the boxes around their footprints), times the similarity of their resolutions, times the
+    cosine of the difference of their off-nadir angles. The difference should be due to the town,
+    not the view (Li et al. 2019, Remote Sensing of Environment 233, 111357, on the apparent change
+    of lights with the view angle). Pairs are of the best frames of each ``year``, or, for one
     place, of each ``month``, at least so many days apart.
     """
     if each not in BEST_OF:

@@ -120,13 +120,14 @@ class PassLimits:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
-    """Passes of places.
+    """Passes over places.
 
     wanted: Places, the most urgent first, with their best frames, ``priority`` and ``need``.
     passes: Those of `find_passes` that are worth a photo, by place (its number in `wanted`), then
-        time, with what stands over the place, one sigma of the pass's time (``sigma_time_s``) and
-        of how far beside the place that leads (``sigma_ground_km``), and ``tle_age_h``.
-    uncertain: Passes that were left out for their time being too uncertain.
+        time. They include the Sun and Moon over the place, one sigma of the pass's time
+        (``sigma_time_s``) and of the resulting distance from the place (``sigma_ground_km``), and
+        ``tle_age_h``.
+    uncertain: Passes that were excluded because their time is too uncertain.
     """
 
     wanted: pd.DataFrame
