@@ -37,8 +37,8 @@ class NamingParams:
         frame; and satellites (secret, recently launched, lost) per listed one that may be visible.
     companion_share: Number of unlisted satellites per listed one from the same launch, anywhere on
         the predicted part of its track.
-    faded_share: Share of satellites that dim: other ends within the border are those of the
-        exposure.
+    faded_share: Share of ends within the border where the satellite dimmed. The others are those
+        of the exposure.
     broken_share: Share of satellites with two streaks: they tumble, or the detector lost the line.
     min_length_px: Shorter streaks are as frequent as those of this length.
     max_beside_sigmas: Tracks farther from a streak than this, in sigmas of the wide errors, are
