@@ -1,4 +1,4 @@
-"""How detections are scored against the truth: found, false, and how far off."""
+"""Score detections against ground truth: completeness, false detections, centroid errors."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from regengine.evaluate.tables import FactTable, numbers, read_labelled_rows
 from regengine.records import plain
 from regengine.sky.drawing import draw_comparison
 
-# A detection within this of a light is that light: three pixels, as is usual for stars.
+# Matching radius: three pixels, as is usual for stars.
 MATCH_RADIUS_PX = 3.0
-# A town's centre is known to a fraction of its size: so much of its half-light radius is added.
+# The centre of a town is uncertain by a fraction of its size: this share of its half-light radius
+# is added.
 MATCH_RADIUS_FRACTION = 0.25
 
-# From a photo to what was found in it, shape (N, 2), and the seconds it took
+# Takes a photo; returns the detections in it, shape (N, 2), and the processing time in seconds
 Finder = Callable[[Path], tuple[FloatArray, float]]
 DETECTION_TABLE = FactTable(
     method_width=12,
@@ -41,7 +42,7 @@ DETECTION_TABLE = FactTable(
 
 @dataclass(frozen=True, kw_only=True)
 class Matches:
-    """Pairs of truth and detection, one to one: their indices and distances, shape (M,)."""
+    """One-to-one pairs of truth and detection: their indices and distances, shape (M,)."""
 
     truth: IndexArray
     found: IndexArray
@@ -50,11 +51,11 @@ class Matches:
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionScore:
-    """How a method did on some frames.
+    """Score of a method on some frames.
 
-    True lights that had to be found are ``wanted``; fluxes are NaN where the truth has none.
-    ``false`` detections are no true light. ``distance_px``, shape (found,), are centroid errors of
-    the wanted lights that were found; ``seconds`` is the time of all frames.
+    ``wanted`` is the number of true lights that should be detected; fluxes are NaN where the truth
+    has none. ``false`` detections match no true light. ``distance_px``, shape (found,), are
+    centroid errors of the detected wanted lights; ``seconds`` is the time of all frames.
     """
 
     frames: int
@@ -69,21 +70,21 @@ class DetectionScore:
 
     @property
     def completeness(self) -> float:
-        """Found fraction of the wanted lights; NaN where none were wanted."""
+        """Detected fraction of the wanted lights; NaN if none were wanted."""
         return self.found / self.wanted if self.wanted else float("nan")
 
     @property
     def flux_completeness(self) -> float:
-        """Found fraction of the wanted lights' flux; NaN where fluxes are unknown."""
+        """Detected fraction of the wanted lights' flux; NaN if fluxes are unknown."""
         return self.found_flux / self.wanted_flux if self.wanted_flux else float("nan")
 
     @property
     def false_fraction(self) -> float:
-        """Fraction of the detections that are no true light; NaN without detections."""
+        """Fraction of the detections that match no true light; NaN without detections."""
         return self.false / self.detections if self.detections else float("nan")
 
     def error_px(self, quantile: float) -> float:
-        """Quantile of the centroid errors; NaN where nothing was found."""
+        """Quantile of the centroid errors; NaN if nothing was detected."""
         return float(np.quantile(self.distance_px, quantile)) if self.found else float("nan")
 
 
@@ -114,7 +115,7 @@ def match_positions(
 
 
 def match_tolerance_px(radius_px: FloatArray) -> FloatArray:
-    """How far off a detection of a light of that half-light radius may lie; NaN: a point."""
+    """Matching tolerance for lights with that half-light radius; NaN: a point."""
     return MATCH_RADIUS_PX + MATCH_RADIUS_FRACTION * np.nan_to_num(radius_px)
 
 
@@ -128,8 +129,8 @@ def score_frame(
 ) -> DetectionScore:
     """Score one frame.
 
-    ``wanted``, shape (N,), are true lights that have to be found; a detection of one of the others
-    is not false. ``flux``, shape (N,), is of the true lights.
+    ``wanted``, shape (N,), marks true lights that should be detected; a detection of one of the
+    others is not false. ``flux``, shape (N,), is of the true lights.
     """
     known = wanted[matches.truth]
     weights = np.full(wanted.size, np.nan) if flux is None else flux
@@ -147,7 +148,7 @@ def score_frame(
 
 
 def total_score(scores: Sequence[DetectionScore]) -> DetectionScore:
-    """The score of several frames together."""
+    """Combine the scores of several frames."""
     counts = [field.name for field in fields(DetectionScore) if field.name != "distance_px"]
     return DetectionScore(
         distance_px=np.concatenate([np.zeros(0), *(score.distance_px for score in scores)]),
@@ -157,7 +158,7 @@ def total_score(scores: Sequence[DetectionScore]) -> DetectionScore:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledPhoto:
-    """A photo and the lights that a person marked in it."""
+    """A photo and the lights that a person labelled in it."""
 
     path: Path  # the photo
     # x, y, (N,): positions, pixels of the picture as stored
@@ -171,9 +172,9 @@ class LabelledPhoto:
 def read_light_labels(path: Path) -> list[LabelledPhoto]:
     """Read a table of labelled lights: photos in the order of their first rows.
 
-    CSV with the columns path, x, y and, if wanted, flux and radius_px; others are ignored. A row
-    with a path alone says that the photo shows no light. Relative paths count from the table's
-    folder. ConfigError if the file cannot be read, lacks a column, has no row, or a value is no
+    CSV with the columns path, x, y and optionally flux and radius_px; others are ignored. A row
+    with only a path means that the photo shows no light. Relative paths start at the table's
+    folder. ConfigError if the file cannot be read, lacks a column, has no row, or a value is not a
     number.
     """
     photos: dict[str, list[list[float]]] = {}
@@ -202,7 +203,7 @@ def read_light_labels(path: Path) -> list[LabelledPhoto]:
 def score_photo(
     photo: LabelledPhoto, find: Finder, tolerance_px: float, picture: Path | None
 ) -> DetectionScore:
-    """Score of one method on one photo, drawn where a picture is named; FrameError if it fails."""
+    """Score one method on one photo, and draw it if a path is given; FrameError if it fails."""
     truth = np.column_stack([photo.x, photo.y])
     tolerance = match_tolerance_px(photo.radius_px) - MATCH_RADIUS_PX + tolerance_px
     found, seconds = find(photo.path)
@@ -221,7 +222,7 @@ def score_photo(
 
 
 def summary(method: str, scores: list[DetectionScore]) -> dict[str, Any]:
-    """What is said of one method, ready for JSON; None stands for what is not known."""
+    """Summary of one method as JSON-serialisable values; None for unknown values."""
     total = total_score(scores)
     frames = max(total.frames, 1)
     facts: dict[str, Any] = {

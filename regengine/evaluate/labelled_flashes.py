@@ -1,4 +1,4 @@
-"""How a method that finds lightning does on labelled photos: boxes, and what lies in them."""
+"""Score lightning detectors on labelled photos: detections in labelled boxes."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from regengine.sky.drawing import draw_comparison
 BOX = ("x1", "y1", "x2", "y2")
 IGNORED = "ignore"
 ADVICE = "its first line must name path, x1, y1, x2, y2"
-# The middle of the light need not be that of its box: the box counts with so much more around it
+# The centre of the light may differ from that of its box: the box is extended by this margin
 MARGIN_SHARE, MARGIN_PX = 0.25, 3.0  # of its shorter side, and pixels
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledFlashes:
-    """A photo and the flashes that a person marked in it."""
+    """A photo and the flashes that a person labelled in it."""
 
     path: Path  # the photo
     boxes: FloatArray  # (N, 4): x1, y1, x2, y2 around the light, pixels of the picture as stored
-    ignored: BoolArray  # (N,): what may be lightning: need not be found, and is not false
+    ignored: BoolArray  # (N,): possible lightning: need not be detected, and is not false
 
 
 def read_flash_labels(path: Path) -> list[LabelledFlashes]:
     """Read labelled flashes: photos in the order of their first rows.
 
-    CSV with the columns path, x1, y1, x2, y2, and kind if wanted; others are ignored. A row with a
-    path alone says that the photo shows no lightning. Relative paths count from the table's folder.
-    ConfigError if the file cannot be read, lacks a column, has no row, or a value is no number.
+    CSV with the columns path, x1, y1, x2, y2, and optionally kind; others are ignored. A row with
+    only a path means that the photo shows no lightning. Relative paths start at the table's folder.
+    ConfigError if the file cannot be read, lacks a column, has no row, or a value is not a number.
     """
     photos: dict[str, tuple[list[list[float]], list[bool]]] = {}
     for photo, place, row in read_labelled_rows(path, BOX, ADVICE):
@@ -61,10 +61,10 @@ def read_flash_labels(path: Path) -> list[LabelledFlashes]:
 
 
 def match_flashes(boxes: FloatArray, found: FloatArray) -> tuple[IndexArray, BoolArray]:
-    """Which detection, x and y of (M, 2), is each labelled flash; -1 for none; which are false.
+    """Detection, x and y of (M, 2), of each labelled flash; -1 for none; and which are false.
 
-    A detection in a box, or just beside it, may be that flash, and of all pairs as many are made
-    as can be, each used once. Others in the same box are pieces of one flash and not false.
+    A detection in a box, or within its margin, may be that flash. The number of pairs is maximised,
+    with each used once. Other detections in the same box are pieces of the flash and not false.
     """
     low, high = boxes[:, None, :2], boxes[:, None, 2:]
     margin = MARGIN_PX + MARGIN_SHARE * (high - low).min(axis=2, keepdims=True)
@@ -79,7 +79,7 @@ def match_flashes(boxes: FloatArray, found: FloatArray) -> tuple[IndexArray, Boo
 
 
 def score_flash_photo(photo: LabelledFlashes, find: Finder, picture: Path | None) -> DetectionScore:
-    """Score of one method on one photo, drawn where a picture is named; FrameError if it fails."""
+    """Score one method on one photo, and draw it if a path is given; FrameError if it fails."""
     found, seconds = find(photo.path)
     of_label, false = match_flashes(photo.boxes, found)
     hit = of_label >= 0

@@ -1,4 +1,4 @@
-"""How a method that finds streaks does on labelled photos: facts and tables."""
+"""Score streak detectors on labelled photos: summaries and tables."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from regengine.sky.drawing import draw_comparison
 
 SNR_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 10.0, math.inf)
 LENGTH_EDGES_PX = (0.0, 30.0, 100.0, 300.0, 1200.0, math.inf)
-MASK_LEVEL = 64  # of 255: labels of masks are bright, traces of JPEG are dark
-WHOLE_PX = 1_000_000  # masks are never brought down
+MASK_LEVEL = 64  # of 255: labels of masks are bright, JPEG artefacts are dark
+WHOLE_PX = 1_000_000  # masks are never reduced
 
 STREAK_TABLE = FactTable(
     method_width=14,
@@ -46,8 +46,8 @@ STREAK_TABLE = FactTable(
 )
 
 
-# From a photo to what was found in it, rows of ends and bow in pixels as stored, shape (M, 5), and
-# the seconds it took
+# Takes a photo; returns the detections, rows of ends and bow in stored pixels, shape (M, 5), and
+# the processing time in seconds
 StreakFinder = Callable[[Path], tuple[FloatArray, float]]
 
 
@@ -65,11 +65,11 @@ def _read_mask(photo: LabelledStreaks, mask: Path) -> BoolImage:
 def score_streak_photo(
     photo: LabelledStreaks, find: StreakFinder, picture: Path | None = None
 ) -> StreakScore:
-    """Score of one method on one photo.
+    """Score one method on one photo.
 
-    The comparison is drawn where a picture is named. Of a mask's streaks neither length nor
-    brightness is known. FrameError if the photo or its mask cannot be read or their sizes differ,
-    or the picture cannot be written.
+    The comparison is drawn if a path is given. Length and brightness of a mask's streaks are
+    unknown. FrameError if the photo or its mask cannot be read or their sizes differ, or the
+    picture cannot be written.
     """
     found, seconds = find(photo.path)
     if photo.mask is not None:
@@ -92,7 +92,7 @@ def score_streak_photo(
         outside[match_streaks(photo.rows, found).false] = True
         score = score_streaks(photo.rows, found, peak_snr=photo.peak_snr, seconds=seconds)
         missed = photo.rows[~score.found & ~photo.ignored]
-        # What was found of the ignored ones is not false
+        # Detections of ignored streaks are not false
         told = ("peak_snr", "matched_snr", "length_px", "found", "end_error_px")
         score = replace(score, **{name: getattr(score, name)[~photo.ignored] for name in told})
     if picture is not None:
@@ -103,7 +103,7 @@ def score_streak_photo(
 
 
 def streak_summary(method: str, scores: Sequence[StreakScore]) -> dict[str, Any]:
-    """What is said of one method, ready for JSON; None stands for what is not known."""
+    """Summary of one method as JSON-serialisable values; None for unknown values."""
     total = total_streak_score(scores)
     facts: dict[str, Any] = {
         "method": method,
@@ -120,7 +120,7 @@ def streak_summary(method: str, scores: Sequence[StreakScore]) -> dict[str, Any]
 
 
 def recall_cells(total: StreakScore) -> list[dict[str, Any]]:
-    """Recall in each cell of brightness and length that holds a label."""
+    """Recall in each cell of brightness and length with at least one label."""
     cells = []
     for snr in itertools.pairwise(SNR_EDGES):
         bright = (total.peak_snr >= snr[0]) & (total.peak_snr < snr[1])
@@ -139,7 +139,7 @@ def recall_cells(total: StreakScore) -> list[dict[str, Any]]:
 
 
 def recall_lines(methods: list[dict[str, Any]]) -> list[str]:
-    """Recall of all methods by brightness and length; no line where neither is known."""
+    """Recall of all methods by brightness and length; empty if neither is known."""
     names = [facts["method"] for facts in methods]
     table: dict[tuple[str, str], dict[str, str]] = {}
     for facts in methods:

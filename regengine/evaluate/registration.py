@@ -1,4 +1,4 @@
-"""Control points of any system, scored against the true cameras of photographs."""
+"""Score the control points of any registration system against true cameras of photographs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from regengine.evaluate.tables import bound_share, csv_rows, numbers, table
 from regengine.io.plain import format_count
 from regengine.result import MIN_HULL, MIN_POINTS
 
-# "Right": every control point this near its true place, whichever is larger (docs/benchmark.md)
+# "Right": every control point within the larger of these of its true position (docs/benchmark.md)
 RIGHT_SHARE = 0.01
 RIGHT_KM = 1.0
-# Shares of the judged photos that may be wrongly placed
+# Permitted shares of wrongly registered photos among the judged ones
 FALSE_SHARES = (0.0, 0.001, 0.01, 0.05)
 ANSWER_COLUMNS = ("photo", "x", "y", "lon", "lat")
 PROBABILITY = "probability"
@@ -34,11 +34,11 @@ _DISTORTION = ("k1", "k2", "p1", "p2", "k3")
 
 @dataclass(frozen=True, kw_only=True)
 class TruePhoto:
-    """What is true of one photo of the benchmark."""
+    """Ground truth of one photo of the benchmark."""
 
     name: str
-    # `PLACED`: `camera` is its camera; `UNPLACED`: nobody knows it, so that nothing is judged;
-    # `NOTHING`: it shows nothing that could be placed, and whatever is answered is false
+    # `PLACED`: `camera` is its camera; `UNPLACED`: its camera is unknown, so that nothing is
+    # judged; `NOTHING`: it shows nothing that could be registered, and any answer is false
     status: str
     split: str
     camera: Camera | None
@@ -46,37 +46,37 @@ class TruePhoto:
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoAnswer:
-    """What a system says of one photo."""
+    """A system's answer for one photo."""
 
     # Shape (n,): pixels of the picture as stored; degrees
     x: FloatArray
     y: FloatArray
     lon: FloatArray
     lat: FloatArray
-    probability: float  # that it is right, or any number that grows with it; 1 where none is told
+    probability: float  # of being right, or any monotonic score; 1 if not given
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoScore:
-    """How the answer about one photo was judged."""
+    """Judgement of the answer for one photo."""
 
     name: str
     split: str
     outcome: str  # "right", "wrong", "none" (no answer), or "unjudged"
     placeable: bool  # whether its true camera is known
     probability: float | None
-    # Of the control points, by the true camera, metres; infinite where their pixels show sky
+    # Errors of the control points by the true camera, metres; infinite if their pixels show sky
     error_m: FloatArray
     allowed_m: float | None
 
 
 def right_within_km(diagonal_km: float) -> float:
-    """Largest error that counts as right on a footprint of some diagonal, km."""
+    """Largest error that counts as right for a footprint with this diagonal, km."""
     return max(RIGHT_KM, RIGHT_SHARE * diagonal_km)
 
 
 def distance_m(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLike) -> FloatArray:
-    """Geodesic distances on WGS84, metres; infinite where a place is not finite (the sky)."""
+    """Geodesic distances on WGS84, metres; infinite where a position is not finite (the sky)."""
     places = np.broadcast_arrays(
         *(np.atleast_1d(np.asarray(value, float)) for value in (lon1, lat1, lon2, lat2))
     )
@@ -89,7 +89,7 @@ def distance_m(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLik
 
 
 def camera_of(row: Mapping[str, str]) -> Camera:
-    """A camera from the cells of a row of true cameras; ValueError or KeyError where one lacks."""
+    """A camera from a row of the table of true cameras; ValueError or KeyError if incomplete."""
 
     def value(key: str) -> float:
         return float(row[key])
@@ -114,14 +114,14 @@ def camera_of(row: Mapping[str, str]) -> Camera:
 
 
 def photo_key(name: str) -> str:
-    """What a photo is told by: its file's name without folders, extension and capitals."""
+    """Key of a photo: its file name without folders and extension, in lower case."""
     return PurePosixPath(name.replace("\\", "/")).stem.casefold()
 
 
 def read_true_photos(path: Path) -> list[TruePhoto]:
     """Read a table of true cameras, see docs/benchmark.md.
 
-    Raises ConfigError: it cannot be read, lacks a column or a number, or names a photo twice.
+    Raises ConfigError if it cannot be read, lacks a column or a number, or contains a photo twice.
     """
     photos: dict[str, TruePhoto] = {}
     for place, row in csv_rows(path, ("file", "status"), "give a table of true cameras"):
@@ -148,9 +148,9 @@ def read_true_photos(path: Path) -> list[TruePhoto]:
 
 
 def read_answers(path: Path) -> dict[str, PhotoAnswer]:
-    """Read a system's control points, by `photo_key`: CSV, HDF5 of equal columns, or a store.
+    """Read a system's control points, by `photo_key`: CSV, HDF5 with the same columns, or a store.
 
-    Raises ConfigError: it cannot be read, lacks a column, or a value is none.
+    Raises ConfigError if it cannot be read, lacks a column, or a value is not valid.
     """
     from regengine.io.hdf5 import is_hdf5
 
@@ -222,7 +222,7 @@ def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:
 
 
 def _store_answers(path: Path) -> list[_AnswerRow]:
-    """What a run's store stands for: its accepted proposals."""
+    """Answers of a run's store: its accepted proposals."""
     from regengine.store.read import iter_frames
 
     rows: list[_AnswerRow] = []
@@ -239,9 +239,9 @@ def score_answers(
 ) -> list[PhotoScore]:
     """Judge each photo's answer.
 
-    Right: at least `MIN_POINTS` control points, spread over `MIN_HULL` of the picture, all of
-    them within the bar of what their pixels truly show. Answers about other photos are left out,
-    and said so. Raises ConfigError if none is about a photo of the benchmark.
+    Right: at least `MIN_POINTS` control points, spread over `MIN_HULL` of the picture, all of them
+    within the tolerance of the true positions of their pixels. Answers for other photos are
+    ignored, with a warning. Raises ConfigError if no answer is for a photo of the benchmark.
     """
     known = {photo_key(photo.name) for photo in photos}
     strange = [key for key in answers if key not in known]
@@ -285,7 +285,7 @@ def _judge_photos(photo: TruePhoto, answer: PhotoAnswer | None) -> PhotoScore:
 
 
 def enough_points(camera: Camera, x: FloatArray, y: FloatArray) -> bool:
-    """Whether points place a photo: `MIN_POINTS` on the picture, over `MIN_HULL` of it."""
+    """Whether points are sufficient: `MIN_POINTS` within the picture, over `MIN_HULL` of it."""
     import cv2
 
     inside = (
@@ -302,8 +302,8 @@ def find_operating_points(
 ) -> list[dict[str, Any]]:
     """The lowest threshold that accepts at most each share of the judged photos wrongly.
 
-    ``most_wrong_of_accepted`` is the upper bound (95 %) of the share of wrong ones from there on;
-    the threshold is None where nothing can be accepted.
+    ``most_wrong_of_accepted`` is the upper bound (95 %) of the share of wrong ones above the
+    threshold; the threshold is None if no answer can be accepted.
     """
     judged = [one for one in scores if one.outcome != "unjudged"]
     said = sorted(
@@ -331,7 +331,7 @@ def find_operating_points(
 
 
 def split_facts(split: str, scores: Sequence[PhotoScore]) -> dict[str, Any]:
-    """One split's figures, ready for JSON."""
+    """Statistics of one split as JSON-serialisable values."""
     right = [one for one in scores if one.outcome == "right"]
     errors = np.concatenate([np.zeros(0), *(one.error_m for one in right)])
     of_bar = np.concatenate(
@@ -356,7 +356,7 @@ def split_facts(split: str, scores: Sequence[PhotoScore]) -> dict[str, Any]:
 
 
 def registration_facts(scores: Sequence[PhotoScore]) -> list[dict[str, Any]]:
-    """Figures of all photos, then of each split, where there are several."""
+    """Statistics of all photos, then of each split, if there are several."""
     splits = sorted({one.split for one in scores})
     facts = [split_facts(ALL, scores)]
     if len(splits) > 1:
@@ -365,7 +365,7 @@ def registration_facts(scores: Sequence[PhotoScore]) -> list[dict[str, Any]]:
 
 
 def registration_lines(facts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The same as tables for people."""
+    """The statistics as text tables."""
 
     def metres(value: float | None) -> str:
         return "-" if value is None else f"{value:.0f}"

@@ -1,4 +1,4 @@
-"""The report of scene classification in words and numbers: tables, and lines of JSON."""
+"""Format the report of scene classification: tables, and lines of JSON."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ SHOWN_MISTAKES = 30
 
 
 def confusion_lines(classes: Sequence[str], matrix: IndexArray) -> list[str]:
-    """A confusion matrix, shape (C, C), as a table: what photos show down, what was said across.
+    """A confusion matrix, shape (C, C), as a table: true classes down, predicted ones across.
 
-    Classes of which there is nothing are left out.
+    Empty classes are omitted.
     """
     shown = [i for i in range(len(classes)) if matrix[i].any()]
     said = [i for i in range(len(classes)) if matrix[i].any() or matrix[:, i].any()]
@@ -38,7 +38,7 @@ def confusion_lines(classes: Sequence[str], matrix: IndexArray) -> list[str]:
 
 
 def report_lines(samples: Samples, report: SceneReport) -> list[str]:
-    """The whole report as Markdown, which reads as well on a terminal."""
+    """The complete report as Markdown, which is also readable on a terminal."""
     best = report.chosen_report
     real, simulated = int((~samples.simulated).sum()), int(samples.simulated.sum())
     return [
@@ -65,7 +65,7 @@ def report_lines(samples: Samples, report: SceneReport) -> list[str]:
 
 
 def method_lines(report: SceneReport) -> list[str]:
-    """A row for each kind of model."""
+    """One row per kind of model."""
     header = [
         "method",
         "macro-F1",
@@ -95,7 +95,7 @@ def method_lines(report: SceneReport) -> list[str]:
 
 
 def class_lines(report: SceneReport, method: MethodReport) -> list[str]:
-    """A row for each class."""
+    """One row per class."""
     header = ["class", "photos", "groups", "missed", "precision", "recall", "F1", ""]
     rows = [
         [
@@ -114,7 +114,7 @@ def class_lines(report: SceneReport, method: MethodReport) -> list[str]:
 
 
 def mistake_lines(report: SceneReport) -> list[str]:
-    """A row for each mistake."""
+    """One row per mistake."""
     header = ["photo", "shows", "said", "P(said)", "P(true)", ""]
     rows = [
         [
@@ -131,7 +131,7 @@ def mistake_lines(report: SceneReport) -> list[str]:
 
 
 def report_facts(report: SceneReport) -> list[dict[str, Any]]:
-    """The report as JSON objects, each with its table's name; None is what is not known."""
+    """The report as JSON objects, each with its table's name; None for unknown values."""
     facts: list[dict[str, Any]] = []
     for m in report.methods:
         facts.append(
@@ -165,10 +165,10 @@ def _real_groups(samples: Samples) -> list[str]:
 
 
 def draw_report(report: SceneReport, folder: Path) -> list[Path]:
-    """Draw confusion and calibration.
+    """Draw confusion matrix and calibration.
 
-    The folder is made if it does not exist. ConfigError if matplotlib is not installed or the
-    folder cannot be written.
+    The folder is created if necessary. ConfigError if matplotlib is not installed or the folder
+    cannot be written.
     """
     pictures = {}
     for name, size, draw in (
@@ -213,7 +213,7 @@ def _figure(width: float, height: float, grid: tuple[int, int] = (1, 1)) -> tupl
 def _save(figure: Any, path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Without the version of the library, equal reports give equal bytes
+        # Without the library's version, so that equal reports give equal bytes
         figure.savefig(path, dpi=100, metadata={"Software": None})
     except OSError as error:
         raise ConfigError(f"{path} cannot be written ({error.strerror or error}).") from error
@@ -238,7 +238,7 @@ def _confusion(axes: Any, report: SceneReport) -> None:
 
 
 def _reliability(axes: Any, report: SceneReport) -> None:
-    """Of all probabilities as lines, of the classes that were said as crosses."""
+    """Calibration of all probabilities as lines, of the predicted classes as crosses."""
     for method in report.methods:
         found, said = method.calibration, method.calibration_said
         (line,) = axes.plot(

@@ -1,4 +1,4 @@
-"""How every kind of scene model does on photos of groups that it has not seen."""
+"""Score every kind of scene model on photos of left-out groups."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ BINS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScore:
-    """How one class was told."""
+    """Scores of one class."""
 
     name: str  # the class
-    # Frames that show it above all, their groups, and the groups of which less than half of the
-    # frames were told
+    # Frames whose main content it is, their groups, and the groups of which less than half of the
+    # frames were classified correctly
     frames: int
     groups: int
     groups_missed: int
-    # Of frames; NaN where nothing was said to be it, or nothing is
+    # Of frames; NaN if undefined
     precision: float
     recall: float
     f1: float
@@ -31,39 +31,40 @@ class ClassScore:
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationScore:
-    """How well probabilities fit what is seen."""
+    """Calibration of probabilities."""
 
-    # Mean distance of probability and frequency over `BINS` equal bins, weighted by number
+    # Mean difference of probability and frequency over `BINS` equal bins, weighted by count
     expected_error: float
-    brier: float  # mean squared distance of probability and outcome
-    # Shape (B,): of the bins that hold anything
+    brier: float  # mean squared difference of probability and outcome
+    # Shape (B,): of the non-empty bins
     mean_probability: FloatArray
     frequency: FloatArray
-    counts: IndexArray  # shape (B,): how many probabilities each of them holds
+    counts: IndexArray  # shape (B,): number of probabilities per bin
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodReport:
-    """How one kind of model did."""
+    """Scores of one kind of model."""
 
     name: str  # one of `regengine.scene.training.METHODS`
-    # macro_f1, macro_f1_groups: mean F1 of the scored classes: every photo one vote; every group
-    # one vote
+    # macro_f1, macro_f1_groups: mean F1 of the scored classes, with equal weight of each photo, and
+    # of each group
     macro_f1: float
     macro_f1_groups: float
-    accuracy: float  # share of photos that were told
-    confusion: IndexArray  # (C, C): what photos show (rows), what was said (columns)
+    accuracy: float  # share of photos that were classified correctly
+    confusion: IndexArray  # (C, C): true class (rows), predicted class (columns)
     classes: list[ClassScore]  # of every class
-    # Of the probabilities of all classes, every group one vote. Most are near 0, and rightly so
+    # Of the probabilities of all classes, with equal weight of each group. Most are correctly near
+    # 0
     calibration: CalibrationScore
-    # Of the probability of the class that was said, which is the harder test
+    # Of the probability of the predicted class, which is the harder test
     calibration_said: CalibrationScore
-    unexplained: int  # photos that the gate let fall
+    unexplained: int  # photos that the gate rejected
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """A photo of which something was said that it does not show."""
+    """A photo with a predicted class that it does not show."""
 
     name: str
     labels: tuple[str, ...]
@@ -75,10 +76,10 @@ class Mistake:
 
 @dataclass(frozen=True, kw_only=True)
 class SceneReport:
-    """Everything that is told of a cross-validation.
+    """Results of a cross-validation.
 
     ``scored`` classes count for macro-F1; ``chosen`` is the kind of model that `regengine train`
-    would take, and ``mistakes`` are its own, the surest first.
+    would choose, and ``mistakes`` are that model's, the most confident first.
     """
 
     classes: tuple[str, ...]
@@ -130,7 +131,7 @@ def report_method(validation: CrossValidation, method: str) -> MethodReport:
 def score_class(
     name: str, shown: NDArray[np.bool_], said: NDArray[np.bool_], groups: NDArray[np.str_]
 ) -> ClassScore:
-    """Precision, recall and F1 of a class by which frames show it, which were said to, (N,)."""
+    """Precision, recall and F1 of a class from its true and predicted frames, (N,)."""
     right, total = int((shown & said).sum()), int(shown.sum() + said.sum())
     told = [said[shown & (groups == group)].mean() for group in np.unique(groups[shown])]
     return ClassScore(
@@ -147,7 +148,7 @@ def score_class(
 def score_calibration(
     probabilities: FloatArray, outcomes: NDArray[np.bool_], weights: FloatArray | None = None
 ) -> CalibrationScore:
-    """Compare probabilities with what was so; all of one shape, votes equal by default."""
+    """Compare probabilities with outcomes; all of one shape, with equal weights by default."""
     p, happened = probabilities.ravel(), outcomes.ravel().astype(float)
     w = np.ones(len(p)) if weights is None else weights.ravel()
     bins = np.minimum((p * BINS).astype(int), BINS - 1)
@@ -165,7 +166,7 @@ def score_calibration(
 
 
 def find_mistakes(validation: CrossValidation, method: str) -> list[Mistake]:
-    """Photos of which something was said that they do not show, the surest first."""
+    """Photos with a predicted class that they do not show, the most confident first."""
     samples, said = validation.samples, validation.said(method)
     found = []
     for row, p in enumerate(validation.probabilities[method]):

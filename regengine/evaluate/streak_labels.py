@@ -1,4 +1,4 @@
-"""Labelled streaks: the CSV files of docs/labels.md."""
+"""Read labelled streaks from the CSV files of docs/labels.md."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ ADVICE = "the first line must name path, x1, y1, x2, y2, or path, mask"
 
 REACH_PX = 3.0  # beside a mask, as beside a line
 COVERED = 0.5  # of an object's length
-SMALLEST = 0.1  # of the largest object: specks beside it are none that has to be found
+SMALLEST = 0.1  # of the largest object: smaller specks need not be found
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledStreaks:
-    """A photo and the streaks that a person marked in it."""
+    """A photo and the streaks that a person labelled in it."""
 
     path: Path  # the photo
     rows: FloatArray  # (N, 5): ends x1, y1, x2, y2 and bow, pixels of the picture as stored
@@ -84,10 +84,10 @@ def read_streak_labels(path: Path) -> list[LabelledStreaks]:
 
 @dataclass(frozen=True, kw_only=True)
 class MaskScore:
-    """Detections held against a mask.
+    """Comparison of detections with a mask.
 
-    Along ``found`` of the ``wanted`` objects detections run for half of their length; ``outside``,
-    shape (M,), are detections of whose length less than half lies in the mask.
+    For ``found`` of the ``wanted`` objects, detections cover half of their length; ``outside``,
+    shape (M,), are detections with less than half of their length in the mask.
     """
 
     wanted: int
@@ -96,12 +96,12 @@ class MaskScore:
 
     @property
     def false(self) -> int:
-        """Detections of whose length less than half lies in the mask."""
+        """Number of detections with less than half of their length in the mask."""
         return int(self.outside.sum())
 
 
 def score_mask(truth: BoolArray, found: FloatArray) -> MaskScore:
-    """Hold detections against a mask whose objects may be wide, and may touch; see `as_rows`."""
+    """Compare detections with a mask whose objects may be wide, and may touch; see `as_rows`."""
     rows = as_rows(found)
     side = 2 * int(REACH_PX) + 1
     near = cv2.dilate(truth.astype(np.uint8), np.ones((side, side), np.uint8))
@@ -127,7 +127,7 @@ def score_mask(truth: BoolArray, found: FloatArray) -> MaskScore:
 
 
 def _labels(label: NDArray[np.int32], points: FloatArray) -> NDArray[np.int32]:
-    """The object at each place; 0 outside of all and outside of the image."""
+    """The object at each position; 0 outside of all and outside of the image."""
     h, w = label.shape
     x, y = np.rint(points).astype(int).T
     inside = (x >= 0) & (x < w) & (y >= 0) & (y < h)
@@ -137,7 +137,7 @@ def _labels(label: NDArray[np.int32], points: FloatArray) -> NDArray[np.int32]:
 
 
 def _share(object_xy: IndexArray, points: FloatArray) -> float:
-    """How much of an object's length, along its longest axis, has places on it."""
+    """Share of an object's length, along its longest axis, that is covered by points."""
     if len(points) == 0:
         return 0.0
     middle = object_xy.mean(axis=0)

@@ -1,12 +1,13 @@
-"""How detected streaks are scored against true ones: found, false, in pieces, and how far off.
+"""Score detected streaks against ground truth: found, false, fragments, and position errors.
 
 A streak is a row of five numbers: its ends x1, y1, x2, y2 and its bow (`StreakDetections.bow_px`),
-the parabola through both ends whose middle lies that far off the straight line. Two measures say
-whether a detection is a true streak. Both are taken along the straight line between the true ends:
+the parabola through both ends whose middle is at that distance from the straight line. Two measures
+determine whether a detection is a true streak. Both are computed along the straight line between
+the true ends:
 
-- *overlap*: the stretch that both cover over the stretch that either covers;
+- *overlap*: the interval that both cover divided by the interval that either covers;
 - *line RMS*: the root mean square distance across, of the detection from the true curve, over the
-  stretch that both cover.
+  interval that both cover.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from detectors.types import (
 
 LINE_RMS_PX = 3.0
 OVERLAP = 0.5
-# A detection is a piece of a true streak if so much of its own length lies along one
+# A detection is a fragment of a true streak if this share of its own length lies along one
 PIECE = 0.5
 SAMPLES = 129
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreakMatches:
-    """Which detection is which true streak, each used once."""
+    """One-to-one assignment of detections to true streaks."""
 
     # truth, found, line_rms_px, overlap, (K,): indices of the pairs, and their measures
     truth: IndexArray
@@ -42,18 +43,18 @@ class StreakMatches:
     line_rms_px: FloatArray
     overlap: FloatArray
     end_error_px: FloatArray  # (K, 2): distances of both ends from the true ones
-    # Detections without a pair that lie along a true streak: a part of one, or one found twice
+    # Unpaired detections along a true streak: fragments or duplicates
     pieces: IndexArray
     false: IndexArray  # detections where no streak is
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreakScore:
-    """How a method did on some frames; true streaks one after the other, N of them.
+    """Score of a method on some frames; the N true streaks are concatenated.
 
-    ``peak_snr``, ``matched_snr``, ``length_px``, shape (N,), are NaN where nobody knows,
-    ``end_error_px``, shape (N, 2), where a streak was not found. ``false``, ``pieces`` (see
-    `StreakMatches`) and ``seconds``, processor time, have shape (frames,).
+    ``peak_snr``, ``matched_snr``, ``length_px``, shape (N,), are NaN if unknown; ``end_error_px``,
+    shape (N, 2), if a streak was not found. ``false``, ``pieces`` (see `StreakMatches`) and
+    ``seconds``, processor time, have shape (frames,).
     """
 
     frames: int
@@ -67,24 +68,24 @@ class StreakScore:
     seconds: FloatArray
 
     def recall(self, wanted: BoolArray | None = None) -> float:
-        """Found part of the streaks that a mask wants, or of all; NaN of none."""
+        """Detected share of the streaks that a mask selects, or of all; NaN without streaks."""
         found = self.found if wanted is None else self.found[wanted]
         return float(found.mean()) if found.size else float("nan")
 
     def end_error(self, quantile: float, wanted: BoolArray | None = None) -> float:
-        """Quantile of the distances of found ends from the true ones; NaN of none."""
+        """Quantile of the distances of detected ends from the true ones; NaN without detections."""
         errors = self.end_error_px if wanted is None else self.end_error_px[wanted]
         errors = errors[np.isfinite(errors)]
         return float(np.quantile(errors, quantile)) if errors.size else float("nan")
 
     @property
     def false_per_frame(self) -> float:
-        """Detections where no streak is, a frame; NaN without frames."""
+        """Detections without a streak, per frame; NaN without frames."""
         return float(self.false.mean()) if self.frames else float("nan")
 
     @property
     def pieces_per_frame(self) -> float:
-        """Detections beyond the first along true streaks, a frame; NaN without frames."""
+        """Detections beyond the first along true streaks, per frame; NaN without frames."""
         return float(self.pieces.mean()) if self.frames else float("nan")
 
 
@@ -116,7 +117,7 @@ def curve_points(row: FloatArray, count: int = SAMPLES) -> FloatArray:
 
 
 def line_measures(truth: FloatArray, found: FloatArray) -> tuple[float, float, float]:
-    """Line RMS in pixels, overlap, and the part of the detection that lies beside the truth."""
+    """Line RMS in pixels, overlap, and the share of the detection away from the truth."""
     step = truth[2:4] - truth[:2]
     length = float(np.hypot(*step))
     if length == 0.0:
@@ -136,14 +137,14 @@ def line_measures(truth: FloatArray, found: FloatArray) -> tuple[float, float, f
 
 
 def end_errors(truth: FloatArray, found: FloatArray) -> FloatArray:
-    """Distances of both ends in pixels, paired so that their sum is least, shape (2,)."""
+    """Distances of both ends in pixels, paired for the smallest sum, shape (2,)."""
     straight = np.hypot(*(found[:4] - truth[:4]).reshape(2, 2).T)
     crossed = np.hypot(*(found[[2, 3, 0, 1]] - truth[:4]).reshape(2, 2).T)
     return np.asarray(straight if straight.sum() <= crossed.sum() else crossed)
 
 
 def match_streaks(truth: FloatArray, found: FloatArray) -> StreakMatches:
-    """Pair detections with true streaks so that most have a partner, and the nearest one."""
+    """Pair as many detections with true streaks as possible, at the smallest distances."""
     truth, found = as_rows(truth), as_rows(found)
     shape = (len(truth), len(found))
     rms, overlap, beside = np.full(shape, np.inf), np.zeros(shape), np.zeros(shape)
@@ -151,7 +152,7 @@ def match_streaks(truth: FloatArray, found: FloatArray) -> StreakMatches:
         rms[i, j], overlap[i, j], beside[i, j] = line_measures(truth[i], found[j])
     fits = np.zeros(shape, bool)
     fits[(rms <= LINE_RMS_PX) & (overlap >= OVERLAP)] = True
-    # More than any sum of fitting pairs costs: a pair more is worth more than nearer ones
+    # Greater than any sum of valid pairs: an additional pair has priority over nearer ones
     never = 3.0 * (1.0 + min(shape, default=0))
     cost = np.full(shape, never)
     cost[fits] = rms[fits] / LINE_RMS_PX + 1.0 - overlap[fits]
@@ -173,7 +174,7 @@ def match_streaks(truth: FloatArray, found: FloatArray) -> StreakMatches:
 
 
 def _may_touch(truth: FloatArray, found: FloatArray) -> BoolArray:
-    """Pairs whose surrounding boxes come near each other: thousands of detections are possible."""
+    """Pairs with adjacent bounding boxes: a preselection for thousands of detections."""
     reach = LINE_RMS_PX * SAMPLES**0.5
 
     def box(rows: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -1,4 +1,4 @@
-"""Tables that labels are read from, and that scores are printed in."""
+"""Read tables of labels, and format tables of scores."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read_labelled_rows(
 
 
 def numbers(place: str, texts: Iterable[str]) -> list[float]:
-    """Numbers of cells; NaN of empty ones; ConfigError names the place of what is none."""
+    """Parse cells as numbers, NaN if empty; ConfigError with the place of an invalid one."""
     try:
         return [float(text) if text else math.nan for text in texts]
     except ValueError as error:
@@ -54,7 +54,7 @@ def numbers(place: str, texts: Iterable[str]) -> list[float]:
 
 
 def bound_share(hits: int, tried: int, confidence: float = 0.95) -> float:
-    """Exact one-sided upper bound of a share (Clopper and Pearson 1934); 1 where none was tried."""
+    """Exact one-sided upper bound of a share (Clopper and Pearson 1934); 1 without trials."""
     from scipy.special import betaincinv
 
     return float(betaincinv(hits + 1, tried - hits, confidence)) if hits < tried else 1.0

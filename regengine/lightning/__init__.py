@@ -1,1 +1,1 @@
-"""Lightning that other instruments saw from orbit, beside the flashes of placed photos."""
+"""Compare lightning in registered photos with orbital lightning instruments."""

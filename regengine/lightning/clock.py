@@ -1,7 +1,7 @@
-"""The clock of a time-lapse from the pattern of its flashes.
+"""Determine the clock offset of a time-lapse from the pattern of its flashes.
 
-One flash is known to an exposure, and there is always another like it. Of several flashes at their
-places only one offset of the clock has each within an exposure of a pulse.
+The time of one flash is known to an exposure, and there is always another similar pulse. With
+several flashes at known places, only one clock offset puts a pulse within the exposure of each.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ from regengine.lightning.pulses import Pulses
 
 @dataclass(frozen=True, kw_only=True)
 class ClockParams:
-    """How a clock is looked for; measured on simulated time-lapses (lightning-match)."""
+    """Parameters of the clock search; measured on simulated time-lapses (lightning-match)."""
 
-    window_s: float = 130.0  # offsets that are tried, on either side
+    window_s: float = 130.0  # range of offsets to either side
     step_s: float = 0.02
     min_flashes: int = 3
-    sigma_km: float = 5.5  # of a pulse's place less a flash's
+    sigma_km: float = 5.5  # of the distance between a pulse and its flash
     reach_km: float = 16.5
-    # Share of the flashes that the instrument saw, too; the others match by chance alone
+    # Share of the flashes that the instrument also detects; the others match only by chance
     seen: float = 0.7
     peaks: int = 6
     apart_s: float = 0.8
-    around_s: float = 1.5  # of a peak, within which the offset is averaged
+    around_s: float = 1.5  # the offset is averaged within this range of a peak
     max_systematic_km: float = 14.0
-    systematic_km: float = 5.0  # one sigma of the common offset of places, on each axis
+    systematic_km: float = 5.0  # one sigma of the common position offset, on each axis
     min_probability: float = 0.999
     shuffles: int = 99
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clock:
-    """What the pattern of flashes says of a clock.
+    """Clock offset from the pattern of flashes.
 
     Attributes
     ----------
     offset_s, sigma_s : float
-        What has to be added to the camera's times, and one sigma of it.
+        Correction to add to the camera's times, and one sigma of it.
     margin : float
-        Natural logarithm of the odds for that offset, against all others and none of them.
+        Natural logarithm of the odds for that offset, against all others and no offset.
     log10_chance : float
-        Of the probability that flashes of these places in frames drawn at random fit as well.
+        Of the probability that flashes at these places in randomly drawn frames fit as well.
     is_sure : bool
-        Whether the odds are those of `ClockParams.min_probability`.
+        Whether the odds reach `ClockParams.min_probability`.
     flashes, matched : int
-        Flashes that were compared, pieces as one, and those with a pulse at that offset.
+        Number of flashes, with pieces counted as one, and number with a pulse at that offset.
     east_km, north_km : float
         Systematic offset of the pulses from the flashes.
     """
@@ -74,18 +74,18 @@ def find_clock(
     params: ClockParams = ClockParams(),
     seed: int = 0,
 ) -> Clock | None:
-    """Find the offset of a time-lapse's clock; None for too few flashes, or pulses near them.
+    """Find a time-lapse's clock offset; None with too few flashes or pulses nearby.
 
     Parameters
     ----------
     sightings : Sightings
         Flashes, by the camera's times.
     frame_starts_s : ndarray of float64, shape (m,)
-        When all frames of the time-lapse were begun, with and without flashes.
+        Start times of all frames of the time-lapse, with and without flashes.
     slack_s : float
-        How far times may be off from frame to frame.
+        Maximum error of times from frame to frame.
     """
-    # Pieces of one flash in one frame are no more evidence than one: a microsecond counts as 1 km
+    # Pieces of one flash in one frame are one piece of evidence: a microsecond counts as 1 km
     apart_m = np.column_stack([sightings.position_ecef_m, 1e9 * sightings.start_s])
     piece_of = group_near(apart_m, params.reach_km)
     _, first = np.unique(piece_of, return_index=True)
@@ -102,15 +102,16 @@ def find_clock(
     offsets = np.arange(-params.window_s, params.window_s + params.step_s, params.step_s)
 
     def score(start_s: FloatArray, shift_km: tuple[float, float] = (0.0, 0.0)) -> FloatArray:
-        """Log likelihood ratio of each offset to chance; pulses lie so far east and north.
+        """Log likelihood ratio of each offset to chance, for pulses shifted east and north.
 
-        Of each flash, the best pulse of its exposure counts, beside what is usual at its place.
+        For each flash, the best pulse of its exposure counts, relative to the usual rate at its
+        place.
         """
         total = np.zeros(len(offsets))
         for k, (rows, east_north_km) in enumerate(zip(near.rows, near.east_north_km, strict=True)):
             away_km = np.hypot(*(east_north_km - shift_km).T)
             close = np.flatnonzero(away_km <= params.reach_km)
-            close = close[np.argsort(-away_km[close])]  # the nearest last, which stays
+            close = close[np.argsort(-away_km[close])]  # nearest last: it overwrites others
             late_s = pulses.time_s[rows[close]] - start_s[k]
             value = np.exp(-0.5 * (away_km[close] / params.sigma_km) ** 2)
             first = np.searchsorted(offsets, late_s - length_s[k] - slack_s)
@@ -123,8 +124,8 @@ def find_clock(
 
     likelihood = score(sightings.start_s)
 
-    # The best offsets, each with the common offset of places that suits it, and its evidence: the
-    # integral over the offsets around, and (Laplace) over the offset of places
+    # The best offsets, each with its best common position offset and its evidence: the integral
+    # over the offsets around, and (Laplace) over the position offset
     found = []
     for peak_s in find_peaks(offsets, likelihood, params):
         residual_km = measure_residuals(sightings, near, pulses, peak_s, slack_s, params)
@@ -143,18 +144,18 @@ def find_clock(
         found.append((float(evidence), offset_s, float(sigma_s), shift_km))
     found.sort(key=lambda one: -one[0])
     evidence, offset_s, sigma_s, shift_km = found[0]
-    # Beside it the other peaks, and that the right one is none of these, as likely beforehand
+    # Alternatives: the other peaks, and none of these, with equal prior probability
     others = [one[0] for one in found[1:] if abs(one[1] - offset_s) > params.apart_s]
     margin = evidence - float(np.logaddexp.reduce([np.log(2.0 * params.window_s), *others]))
 
-    # Chance: the same flashes in frames drawn at random; the largest of many values is Gumbel's
+    # Chance: the same flashes in randomly drawn frames; the maximum has a Gumbel distribution
     rng = np.random.default_rng(seed)
     by_chance = [
         score(rng.choice(frame_starts_s, len(length_s))).max() for _ in range(params.shuffles)
     ]
     scale = max(float(np.std(by_chance)) * np.sqrt(6.0) / np.pi, 1e-3)
     middle = float(np.mean(by_chance)) - np.euler_gamma * scale
-    # 1 - exp(-exp(-z)), which is exp(-z) far out
+    # 1 - exp(-exp(-z)), which approaches exp(-z) for large z
     tail = np.exp(np.clip((middle - float(likelihood.max())) / scale, -600.0, 600.0))
     log10_chance = float(np.log10(max(-np.expm1(-tail), 1e-300)))
 
@@ -174,7 +175,7 @@ def find_clock(
 
 
 def find_peaks(offsets_s: FloatArray, likelihood: FloatArray, params: ClockParams) -> list[float]:
-    """The offsets of the highest likelihoods, none near another; of a plateau its middle."""
+    """Offsets of the highest likelihoods, well separated; of a plateau its middle."""
     left, peaks = likelihood.copy(), []
     for _ in range(params.peaks):
         top = np.flatnonzero(left == left.max())
@@ -192,7 +193,7 @@ def measure_residuals(
     slack_s: float,
     params: ClockParams,
 ) -> FloatArray:
-    """East and north, km, from each flash to the nearest pulse of its time; NaN for none."""
+    """East and north, km, from each flash to the nearest simultaneous pulse; NaN without one."""
     residual_km = np.full((len(sightings.start_s), 2), np.nan)
     rows: IndexArray
     for k, rows in enumerate(near.rows):
@@ -206,18 +207,20 @@ def measure_residuals(
 
 
 def restore_fractions(times_s: FloatArray, numbers: FloatArray) -> tuple[FloatArray, float]:
-    """Times of frames with the fractions that whole seconds leave out, and one sigma of them.
+    """Restore the fractions of frame times in whole seconds, and estimate their one sigma.
 
-    Cameras cut the fraction off, half a second on average. Where the frames' numbers tell that they
-    were taken at even intervals, these give it; an offset common to all belongs to the clock.
+    Cameras truncate the fraction, half a second on average. If the frame numbers show that frames
+    were taken at equal intervals, the intervals determine it; an offset common to all is part of
+    the clock offset.
     """
     if np.any(np.abs(times_s - np.round(times_s)) > 1e-4):
-        return times_s, 0.01  # they have fractions
+        return times_s, 0.01  # the times have fractions
     cut_s = float(1.0 / np.sqrt(12.0))
     if len(times_s) >= 8 and np.ptp(numbers) > 0:
         slope, start = np.polyfit(numbers - numbers[0], times_s - times_s[0], 1)
         fitted = times_s[0] + start + slope * (numbers - numbers[0])
-        # Cut off, even times lie within a second of a line; it is known better, the more there are
+        # Truncated equidistant times lie within a second of a line; the error decreases with their
+        # number
         if slope > 0.0 and np.ptp(times_s - fitted) < 1.2:
             return fitted + 0.5, 2.0 * cut_s / float(np.sqrt(len(times_s)))
     return times_s + 0.5, cut_s

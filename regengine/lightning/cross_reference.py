@@ -1,4 +1,4 @@
-"""Flashes of placed photos beside the pulses of GLM or ISS-LIS, time-lapse by time-lapse."""
+"""Match flashes of registered photos with pulses of GLM or ISS-LIS, by time-lapse."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from regengine.lightning.pulses import PulseSeries, seconds_since_j2000, stamp
 from regengine.photo.frame_ids import frame_id_of
 
 MAX_GAP_S = 60.0  # between frames of one time-lapse
-UNKNOWN_EXPOSURE_S = 1.0  # no frame of a flash and of cities is exposed for much longer
-SUSPECT_S = 1.0  # seconds of a clock are whole
-MIN_COVERED = 0.95  # share of the times that a clock is looked for in
-# Columns of the table, and decimals of those that are rounded
+UNKNOWN_EXPOSURE_S = 1.0  # frames with flashes and cities are not exposed for much longer
+SUSPECT_S = 1.0  # clock offsets are whole seconds
+MIN_COVERED = 0.95  # minimum share of the searched time range
+# Columns of the table, and their decimals if rounded
 COLUMNS = {
     "frame": None, "path": None, "flash": None, "x": 3, "y": 3, "time_utc": None,
     "begun_utc": None, "exposure_s": 5,
@@ -39,7 +39,7 @@ COLUMNS = {
     "pulse_lat": 5, "pulse_area_km2": 1, "pulse_flash": None, "clock_offset_s": 3,
     "clock_sigma_s": 3,
 }  # fmt: skip
-# Those that a match has by the same names
+# Columns with the same names in matches
 MATCHED = (
     *("distance_km", "time_off_s", "chance", "east_km", "north_km"),
     *("offset_east_km", "offset_north_km"),
@@ -48,11 +48,11 @@ MATCHED = (
 
 @dataclass(frozen=True, kw_only=True)
 class CrossParams:
-    """How flashes are compared."""
+    """Parameters of the comparison."""
 
     cloud_height_m: float
-    exposure_s: float | None = None  # instead of what photos tell
-    clock_sigma_s: float = 1.0  # of a clock that its flashes do not tell
+    exposure_s: float | None = None  # overrides the photos' values
+    clock_sigma_s: float = 1.0  # of a clock that flashes do not determine
     clock: ClockParams = field(default_factory=ClockParams)
     seed: int = 0
 
@@ -72,15 +72,15 @@ class PlacedFrame:
 
 @dataclass(kw_only=True)
 class CrossReference:
-    """What came of it: an object of plain values for each time-lapse, and what was left out."""
+    """Results as plain values for each time-lapse, and the excluded photos."""
 
     lapses: list[dict[str, Any]] = field(default_factory=list)
-    left_out: Counter[str] = field(default_factory=Counter)  # photos, by why
+    left_out: Counter[str] = field(default_factory=Counter)  # number of photos by reason
     doubts: list[str] = field(default_factory=list)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each flash; see `COLUMNS`."""
+        """One row per flash; see `COLUMNS`."""
         return [row for lapse in self.lapses for row in lapse["flashes"]]
 
 
@@ -89,8 +89,8 @@ def cross_reference(
 ) -> CrossReference:
     """Compare the flashes of chosen frames with pulses.
 
-    Frames of one camera that follow each other within a minute are one time-lapse, whose clock is
-    looked for. LightningError if no flash can be compared.
+    Frames of one camera within a minute of each other are one time-lapse, for which the clock
+    offset is determined. LightningError if no flash can be compared.
     """
     done = CrossReference(doubts=list(series.doubts))
     frames = place_frames(chosen, flashes, params, done)
@@ -123,9 +123,9 @@ def cross_reference(
 def place_frames(
     chosen: Chosen, flashes: list[PhotoFlash], params: CrossParams, done: CrossReference
 ) -> list[PlacedFrame]:
-    """All chosen frames that have a camera and a time, with their flashes.
+    """Chosen frames that have a camera and a time, with their flashes.
 
-    Photos are known by their hash, else by path, frame id or name: runs may name folders otherwise.
+    Photos are matched by hash, else by path, frame id or name: folders may differ between runs.
     """
     by_photo: defaultdict[str, list[PhotoFlash]] = defaultdict(list)
     for flash in flashes:
@@ -164,7 +164,7 @@ def _name(path: str) -> str:
 
 
 def split_lapses(frames: list[PlacedFrame]) -> list[list[PlacedFrame]]:
-    """Frames of one camera that follow each other, by time."""
+    """Split the frames of each camera into time-lapses, in order of time."""
     lapses: list[list[PlacedFrame]] = []
     for frame in sorted(frames, key=lambda one: (one.body, one.time_s, one.path)):
         before = lapses[-1][-1] if lapses else None
@@ -181,7 +181,7 @@ def compare_lapse(
     params: CrossParams,
     doubts: list[str],
 ) -> dict[str, Any]:
-    """Tell the clock of a time-lapse, match its flashes by it, and put both into plain values."""
+    """Determine the clock offset of a time-lapse, match its flashes, and return plain values."""
     told_s = np.array([frame.time_s for frame in lapse])
     begun_s, frame_sigma_s = restore_fractions(told_s, read_frame_numbers(lapse))
     flashes = [(k, n, flash) for k, one in enumerate(lapse) for n, flash in enumerate(one.flashes)]
@@ -189,12 +189,12 @@ def compare_lapse(
     exposure_s = np.array([one.exposure_s or UNKNOWN_EXPOSURE_S for one in lapse])
     height_m = params.cloud_height_m
     place = np.array([lapse[k].camera.pixel_to_ecef(f.x, f.y, height_m) for k, _, f in flashes])
-    on_cloud = np.isfinite(place).all(axis=1)  # others see the sky
+    on_cloud = np.isfinite(place).all(axis=1)  # others are in the sky
     seen = Sightings(
         start_s=begun_s[which], end_s=(begun_s + exposure_s)[which], position_ecef_m=place
     ).select(on_cloud)
 
-    # A box as wide as the jitter: of seconds cut off, half a second on either side
+    # The width of the timing jitter: for truncated seconds, half a second on either side
     slack_s = max(0.03, 1.75 * frame_sigma_s)
     clock = find_clock(seen, begun_s, series.pulses, slack_s, params.clock, params.seed)
     offset_s, sigma_s = 0.0, params.clock_sigma_s
@@ -266,14 +266,14 @@ def compare_lapse(
 
 
 def read_frame_numbers(lapse: list[PlacedFrame]) -> FloatArray:
-    """Numbers that file names end in, where they rise with time; zeros where they do not."""
+    """Numbers at the end of file names, if they increase with time; otherwise zeros."""
     digits = [re.findall(r"\d+", frame_id_of(Path(frame.path))) for frame in lapse]
     numbers = np.array([float(found[-1]) if found else np.nan for found in digits])
     return numbers if np.all(np.diff(numbers) > 0.0) else np.zeros(len(lapse))
 
 
 def describe_clock(clock: Clock, first: PlacedFrame, begun_s: float) -> dict[str, Any]:
-    """What is said of a clock, with a sentence, and the code of a reason where it is wrong."""
+    """Description of a clock with a message, and a reason code if it is wrong."""
     said = f"{clock.offset_s:+.2f} ± {clock.sigma_s:.2f} s"
     begun_utc = None
     code = None

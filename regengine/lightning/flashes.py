@@ -1,4 +1,4 @@
-"""Flashes of photos, as a detector's file has them: lines of JSON, or a table."""
+"""Read flashes in photos from a detector's output: NDJSON or a table."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 from regengine.errors import LightningError
 from regengine.io.tables import decode_text, read_csv, unquote_name
 
-NAMES = ("lightning", "flashes")  # keys of lines that hold flashes
+NAMES = ("lightning", "flashes")  # keys of records with flashes
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoFlash:
     """A flash in a photo, pixels of the image as stored.
 
-    ``photo`` is the path of the photo, or its frame id; ``sha256`` is empty where it is not told.
+    ``photo`` is the path of the photo, or its frame id; ``sha256`` is empty if not given.
     """
 
     photo: str
@@ -31,10 +31,10 @@ class PhotoFlash:
 
 
 def read_flashes(path: Path) -> list[PhotoFlash]:
-    """Read what a detector found: NDJSON of ``regengine detect``, or CSV with path (frame), x, y.
+    """Read detections: NDJSON of ``regengine detect``, or CSV with path (frame), x, y.
 
-    Of a photo with several lines the last counts. LightningError if it is neither, or of others
-    things than flashes.
+    If a photo has several lines, the last is used. LightningError if the file is neither, or
+    contains other detections than flashes.
     """
     try:
         text = decode_text(path.read_bytes())

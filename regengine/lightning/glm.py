@@ -1,8 +1,8 @@
-"""GLM L2 files of the GOES-R satellites: groups of events, put back where their light came from.
+"""GLM L2 files of the GOES-R satellites: groups of events, with the light's true position.
 
-Published places are those of the *lightning ellipsoid*, cloud tops as NOAA assumes them: a point on
-it, told by the geodetic latitude that GRS80 (WGS84 to 0.1 mm) has for it. From the satellite the
-same light may come from another height, along the same ray.
+Published positions are on the *lightning ellipsoid*, cloud tops as NOAA assumes them: a point on
+it, given by its geodetic latitude on GRS80 (WGS84 to 0.1 mm). As viewed from the satellite, the
+same light may come from another height along the same ray.
 
 References
 ----------
@@ -39,16 +39,16 @@ LIGHT_M_S = 299_792_458.0
 FIRST_ELLIPSOID_M = (6_394_140.0, 6_362_755.0)
 ELLIPSOID_M = (SEMI_MAJOR_M + 14_000.0, SEMI_MINOR_M + 6_000.0)
 ELLIPSOID_CHANGED = datetime(2018, 10, 15, tzinfo=UTC)
-# Until then times were those of arrival at the satellite
+# Before this date, times are those of arrival at the satellite
 LIGHT_PATH_LEFT_IN = datetime(2018, 10, 18, tzinfo=UTC)
-# Sources have the ellipsoid changed from the ninth on
+# According to some sources, the ellipsoid changed already on the ninth
 DOUBTFUL = (datetime(2018, 10, 9, tzinfo=UTC), LIGHT_PATH_LEFT_IN)
 
 
 def read_glm(path: Path, cloud_height_m: float) -> PulseSeries:
     """Read the groups of one file of 20 seconds, at a height of the cloud tops.
 
-    LightningError if the file cannot be read, or is something else.
+    LightningError if the file cannot be read, or is not a GLM file.
     """
     with open_netcdf(path, "GLM L2 (OR_GLM-L2-LCFA_…)") as file:
         time_s = read_times(file, "group_time_offset")
@@ -91,10 +91,10 @@ def read_glm(path: Path, cloud_height_m: float) -> PulseSeries:
 def published_to_ecef(
     lon_deg: FloatArray, lat_deg: FloatArray, axes_m: tuple[float, float]
 ) -> FloatArray:
-    """Points (..., 3), ECEF metres, that published places stand for.
+    """Points (..., 3), ECEF metres, of published positions.
 
-    From the geodetic latitude φ follows the geocentric one, tan φc = (b/a)² tan φ, with the axes of
-    GRS80, and along that the radius of the lightning ellipsoid.
+    The geocentric latitude follows from the geodetic latitude φ by tan φc = (b/a)² tan φ, with the
+    axes of GRS80; the point is at the radius of the lightning ellipsoid in that direction.
     """
     lon, lat = np.radians(lon_deg), np.radians(lat_deg)
     geocentric = np.arctan((SEMI_MINOR_M / SEMI_MAJOR_M) ** 2 * np.tan(lat))

@@ -1,4 +1,4 @@
-"""ISS-LIS files: groups that the Station's own lightning imager saw, and where the Station was.
+"""ISS-LIS files: groups observed by the Station's lightning imager, and the Station's track.
 
 References
 ----------
@@ -28,17 +28,18 @@ from regengine.lightning.pulses import (
 )
 
 KIND = "ISS-LIS (ISS_LIS_SC_…)"
-# TAI93 counts them since 1993: ten by 2017, and none since; the instrument flew 2017 to 2023
+# TAI93 counts leap seconds since 1993: ten by 2017, and none since; the instrument flew 2017 to
+# 2023
 LEAP_SECONDS = 10.0
 VIEW_S = 90.0  # a place crosses its view of 655 km (Blakeslee et al. 2020)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StationTrack(Columns):
-    """Where the Station was by its own reckoning, a row a second.
+    """The Station's own position data, one row per second.
 
-    Times are seconds of UTC since 2000-01-01 12:00; positions and velocities over the turning
-    Earth, shape (n, 3), are ECEF, metres and metres a second.
+    Times are seconds of UTC since 2000-01-01 12:00; positions and Earth-fixed velocities, shape (n,
+    3), are ECEF, metres and metres per second.
     """
 
     time_s: FloatArray
@@ -49,8 +50,8 @@ class StationTrack(Columns):
 def read_lis(path: Path, cloud_height_m: float) -> PulseSeries:
     """Read the groups of one orbit, at a height of the cloud tops.
 
-    Published places are taken for those at 13.5 km, from where they are moved along the line to the
-    Station. LightningError if the file cannot be read, or is something else.
+    Published positions are taken to be at 13.5 km, and are moved along the line of sight to the
+    Station. LightningError if the file cannot be read, or is not an ISS-LIS file.
     """
     with open_netcdf(path, KIND) as file:
         track = _track_of(file)
@@ -75,7 +76,7 @@ def read_lis(path: Path, cloud_height_m: float) -> PulseSeries:
 
 
 def read_station_track(path: Path) -> StationTrack:
-    """Read the records of each second; LightningError if they cannot be read or are none."""
+    """Read the record of each second; LightningError if the records are invalid."""
     with open_netcdf(path, KIND) as file:
         return _track_of(file)
 

@@ -1,4 +1,4 @@
-"""Flashes that were seen elsewhere, matched with pulses in space and time, storm by storm."""
+"""Match flashes with another instrument's pulses in space and time, storm by storm."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from regengine.lightning.pulses import Pulses, PulseSeries
 
 @dataclass(frozen=True, kw_only=True)
 class Sightings(Columns):
-    """Flashes of placed photos, or pulses of another instrument: a row each.
+    """Flashes of registered photos, or pulses of another instrument: one row each.
 
-    They were seen at some time between ``start_s`` and ``end_s``, seconds of UTC since 2000-01-01
-    12:00, at ``position_ecef_m``, shape (n, 3), at the height of the cloud tops.
+    They occurred between ``start_s`` and ``end_s``, seconds of UTC since 2000-01-01 12:00, at
+    ``position_ecef_m``, shape (n, 3), at the height of the cloud tops.
     """
 
     start_s: FloatArray
@@ -26,20 +26,20 @@ class Sightings(Columns):
 
 @dataclass(frozen=True, kw_only=True)
 class MatchParams:
-    """What counts as the same light."""
+    """Tolerances of a match."""
 
-    # On either side of a sighting. The second is three sigma of a group's place: 3.5 to 5 km of
-    # GLM's own (GLM and ISS-LIS on 2020-08-23), and a photo's
+    # Distance to either side of a sighting. The second is three sigma of a group's position: 3.5 to
+    # 5 km for GLM (GLM and ISS-LIS on 2020-08-23), and the photo's
     reach_before_offset_km: float = 25.0
     reach_km: float = 16.5
     sigma_km: float = 5.5
-    storm_km: float = 50.0  # flashes no farther from each other are of one storm
-    min_for_offset: int = 3  # matches from which a storm's offset is fitted
+    storm_km: float = 50.0  # flashes linked by at most this distance belong to one storm
+    min_for_offset: int = 3  # minimum number of matches to fit a storm's offset
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matches(Columns):
-    """What became of sightings, a row each; NaN where there is no match.
+    """Results of matching, one row per sighting; NaN without a match.
 
     Attributes
     ----------
@@ -48,18 +48,18 @@ class Matches(Columns):
     covered : ndarray of bool
         Whether the instrument's files cover the time.
     east_km, north_km : ndarray of float64
-        From the sighting to its pulse, as both are told.
+        From the sighting to its pulse, without correction.
     storm : ndarray of int
         Number of the storm.
     offset_east_km, offset_north_km : ndarray of float64
-        Systematic offset of the storm: the median of the first matches; of a storm with too few of
-        them that of all, else 0.
+        Systematic offset of the storm: the median of the first matches; for a storm with too few of
+        them, that of all, else 0.
     distance_km : ndarray of float64
-        What is left without the offset.
+        Residual distance after subtraction of the offset.
     time_off_s : ndarray of float64
-        Time of the pulse less that of the sighting, whose nearest moment counts.
+        Time of the pulse minus the nearest time within the sighting.
     chance : ndarray of float64
-        Share of the covered times at which a pulse as near, at least, would have been found.
+        Share of the covered times at which a pulse at least as near would have been found.
     """
 
     pulse: IndexArray
@@ -82,7 +82,7 @@ def match(
 ) -> Matches:
     """Match sightings with the pulses that are nearest in space and time.
 
-    ``slack_s`` is how far times may differ: three sigma.
+    ``slack_s`` is the maximum difference of times: three sigma.
     """
     count, pulses = len(sightings.start_s), series.pulses
     first, last = sightings.start_s - slack_s, sightings.end_s + slack_s
@@ -92,7 +92,7 @@ def match(
     reach_km = max(params.reach_before_offset_km, params.reach_km)
     near = Neighbours(sightings.position_ecef_m, pulses, reach_km * 2.0)
 
-    # First with no offset, then with that of each storm, or of all where it has too few
+    # First without an offset, then with that of each storm, or of all if a storm has too few
     offset_km = np.zeros((count, 2))
     for reach in (params.reach_before_offset_km, params.reach_km):
         pulse, residual_km = np.full(count, -1), np.full((count, 2), np.nan)
@@ -122,7 +122,8 @@ def match(
         time_off_s[k] = time_s - np.clip(time_s, begin_s, end_s)
         as_near = np.hypot(*(near.east_north_km[k] - offset_km[k]).T) <= distance_km[k]
         found_s = pulses.time_s[near.rows[k][as_near]]
-        # Beginnings of the exposure that would have met one of them, while the place was looked at
+        # Start times of the exposure that would have included one of them, while the place was in
+        # view
         met_s = merge(np.stack([found_s - (end_s - begin_s) - slack_s, found_s + slack_s], axis=1))
         looked_s = begin_s + 0.5 * series.view_s * np.array([-1.0, 1.0])
         met_s = measure(covered_s, np.clip(met_s, *looked_s))
@@ -142,7 +143,7 @@ def match(
 
 
 class Neighbours:
-    """Pulses near each of some places: their rows, and how far east and north they lie."""
+    """Pulses near each of some places: their rows, and their distances to the east and north."""
 
     def __init__(self, position_ecef_m: FloatArray, pulses: Pulses, reach_km: float) -> None:
         from scipy.spatial import KDTree
@@ -162,7 +163,7 @@ class Neighbours:
 
 
 def group_near(position_m: FloatArray, within_km: float) -> IndexArray:
-    """Number of the group of each place, (n, m): so near one of the others of it, at most."""
+    """Group number of each place, (n, m): single linkage with this maximum distance."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
     from scipy.spatial import KDTree
@@ -176,7 +177,7 @@ def group_near(position_m: FloatArray, within_km: float) -> IndexArray:
 
 
 def merge(spans: FloatArray) -> FloatArray:
-    """Spans (n, 2) of numbers as ones that do not touch, ascending."""
+    """Merge overlapping spans (n, 2) into disjoint ones, ascending."""
     spans = spans[np.argsort(spans[:, 0], kind="stable")]
     highest = np.maximum.accumulate(spans[:, 1])
     new = np.concatenate([[True], spans[1:, 0] > highest[:-1]])
@@ -185,7 +186,7 @@ def merge(spans: FloatArray) -> FloatArray:
 
 
 def measure(spans: FloatArray, up_to: FloatArray) -> FloatArray:
-    """How much of merged spans lies below numbers."""
+    """Length of merged spans below the given numbers."""
     lengths = np.concatenate([[0.0], np.cumsum(spans[:, 1] - spans[:, 0])])
     ends = np.interp(up_to, spans.ravel(), np.stack([lengths[:-1], lengths[1:]], axis=1).ravel())
     return np.asarray(ends)

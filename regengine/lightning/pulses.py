@@ -1,4 +1,4 @@
-"""Pulses of lightning as instruments in orbit tell them, and how their netCDF files are read."""
+"""Lightning pulses of orbital instruments, and functions to read their netCDF files."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from regengine.io.times import iso_utc, parse_iso_time
 from regengine.orbit.rotation import days_since_j2000, utc_of
 
 CLOUD_HEIGHT_KM = 13.5  # of cloud tops: NASA's for the pictures of ISS-LIS
-# Seconds and square kilometres in the units that such files are in
+# Conversion to seconds and square kilometres from the units of such files
 TIME_UNITS = {"seconds": 1.0, "milliseconds": 1e-3, "microseconds": 1e-6}
 AREA_UNITS = {"km2": 1.0, "m2": 1e-6}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pulses(Columns):
-    """Pulses of lightning, what GLM and ISS-LIS call groups: a row each.
+    """Pulses of lightning, which GLM and ISS-LIS call groups: one row each.
 
     Attributes
     ----------
     time_s : ndarray of float64, shape (n,)
-        When the light left the cloud, seconds of UTC since 2000-01-01 12:00.
+        Time of emission at the cloud, seconds of UTC since 2000-01-01 12:00.
     position_ecef_m : ndarray of float64, shape (n, 3)
-        Where, at the height of the cloud tops, metres.
+        Position at the height of the cloud tops, metres.
     area_km2 : ndarray of float64, shape (n,)
-        Cloud that was lit.
+        Illuminated cloud area.
     flash : ndarray of int64, shape (n,)
-        Number of the flash that it is part of; those of one file alone can be compared.
+        Number of its flash; only those of one file can be compared.
     """
 
     time_s: FloatArray
@@ -49,10 +49,10 @@ class Pulses(Columns):
 
 @dataclass(frozen=True, kw_only=True)
 class PulseSeries:
-    """Pulses of one file or of several, by time, and when their instrument looked.
+    """Pulses of one or several files, in order of time, and the instrument's coverage.
 
-    ``spans_s``, shape (n, 2), are the times that files cover; a place is looked at for ``view_s``;
-    ``doubts`` are sentences to be shown.
+    ``spans_s``, shape (n, 2), are the time spans of the files; a place stays in view for
+    ``view_s``; ``doubts`` are warnings to report.
     """
 
     instrument: str  # "GLM" or "ISS-LIS"
@@ -63,13 +63,13 @@ class PulseSeries:
 
     @property
     def first_and_last(self) -> str:
-        """When the files begin and end, in words."""
+        """Start and end of the files, as text."""
         ends = (self.spans_s[0, 0], self.spans_s[:, 1].max())
         return " to ".join(stamp(end, "seconds") for end in ends)
 
 
 def join_series(parts: list[PulseSeries]) -> PulseSeries:
-    """Series of one instrument as one; a file that was given twice counts once."""
+    """Join series of one instrument; a file that was given twice counts once."""
     by_content = {(part.spans_s.tobytes(), part.pulses.time_s.tobytes()): part for part in parts}
     kept = sorted(by_content.values(), key=lambda part: part.spans_s[0, 0])
     pulses = Pulses.joined([part.pulses for part in kept])
@@ -88,13 +88,13 @@ def seconds_since_j2000(time_utc: datetime) -> float:
 
 
 def stamp(time_s: float, timespec: str = "milliseconds") -> str:
-    """Seconds since 2000-01-01 12:00 as records spell times."""
+    """Format seconds since 2000-01-01 12:00 as in records."""
     return iso_utc(utc_of(time_s / DAY_S), timespec)
 
 
 @contextmanager
 def open_netcdf(path: Path, kind: str) -> Iterator[h5py.File]:
-    """Open a netCDF-4 file; LightningError if it is cut, damaged, or none of its kind."""
+    """Open a netCDF-4 file; LightningError if it is truncated, damaged or of another kind."""
     if not path.is_file():
         raise LightningError(f"{path} does not exist; give files of {kind}.")
     try:
@@ -113,10 +113,10 @@ def open_netcdf(path: Path, kind: str) -> Iterator[h5py.File]:
 
 
 def read_variable(file: h5py.File, name: str) -> FloatArray:
-    """Values of a variable as the CF conventions have them; NaN for what is missing.
+    """Values of a variable by the CF conventions; NaN where missing.
 
-    ``_Unsigned`` says that integers are stored under a type with a sign, their fill value among
-    them; that comes first, then scale and offset.
+    ``_Unsigned`` means that unsigned integers, including their fill value, are stored in a signed
+    type; that is converted first, then scale and offset are applied.
     """
     variable = file[name]
     told = {key: np.ravel(variable.attrs[key]) for key in variable.attrs}
@@ -135,7 +135,7 @@ def read_variable(file: h5py.File, name: str) -> FloatArray:
 
 
 def read_times(file: h5py.File, name: str) -> FloatArray:
-    """Times by a variable's own units, seconds of its time scale since 2000-01-01 12:00."""
+    """Times in a variable's units, as seconds of its time scale since 2000-01-01 12:00."""
     unit, _, since = as_text(file[name].attrs["units"]).partition(" since ")
     start = parse_iso_time(since)
     if unit not in TIME_UNITS or start is None:
@@ -144,7 +144,7 @@ def read_times(file: h5py.File, name: str) -> FloatArray:
 
 
 def read_areas(file: h5py.File, name: str) -> FloatArray:
-    """Areas by a variable's own units, square kilometres."""
+    """Areas in a variable's units, as square kilometres."""
     unit = as_text(file[name].attrs["units"])
     if unit not in AREA_UNITS:
         raise LightningError(f"{file.filename}: the units of {name} are not those of an area.")
@@ -152,6 +152,6 @@ def read_areas(file: h5py.File, name: str) -> FloatArray:
 
 
 def as_text(value: Any) -> str:
-    """An attribute's text, which may be bytes or an array of one."""
+    """An attribute's text, which may be bytes or an array of one element."""
     first = np.ravel(value)[0]
     return first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)

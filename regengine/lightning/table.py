@@ -1,4 +1,4 @@
-"""Compared flashes as a table, or as points of a map."""
+"""Write compared flashes as a table or as points of a map."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NUMBERS = ("flash", "storm", "pulse_flash")
 
 
 def check_packages(out: Path) -> None:
-    """See to it that what writes a file of its ending is there."""
+    """Check that the package to write a file of this ending is installed."""
     if out.suffix.lower() == ".gpkg":
         need("--out FILE.gpkg", "geopandas", "pyogrio")
 
@@ -32,7 +32,7 @@ def to_cells(row: dict[str, Any]) -> list[object]:
 
 
 def write_table(rows: list[dict[str, Any]], path: Path) -> None:
-    """Write rows into a new file: GeoPackage, or CSV where its name ends so."""
+    """Write rows to a new file: GeoPackage, or CSV by the ending of its name."""
     if path.suffix.lower() == ".csv":
         write_csv(path, COLUMNS, map(to_cells, rows))
         return
@@ -48,7 +48,7 @@ def write_table(rows: list[dict[str, Any]], path: Path) -> None:
     with TemporaryDirectory() as folder:
         file = Path(folder, "flashes.gpkg")
         layer.to_file(file, driver="GPKG", layer=LAYER, engine="pyogrio")
-        # Equal tables have equal bytes, whenever they are written
+        # Fixed time, so that equal tables have equal bytes
         with closing(sqlite3.connect(file)) as base, base:
             base.execute("UPDATE gpkg_contents SET last_change = '1970-01-01T00:00:00.000Z'")
         copyfile(file, path)

@@ -1,1 +1,1 @@
-"""What a run did, in figures and on one page."""
+"""Statistics of a run, and the report page."""

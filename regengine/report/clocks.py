@@ -1,8 +1,8 @@
-"""What accepted photos tell of cameras: how wrong each clock was each day, how long lenses are.
+"""Clock offsets and focal lengths of cameras, from accepted photos.
 
-An offset along the orbit is the sum of two errors: the camera's clock, and the element set's
-place of the station. Fresh element sets are wrong by less than a second, so there the clock
-remains; the ages and the sigma of the element sets stand beside each median.
+An offset along the orbit is the sum of two errors: the camera's clock, and the station's position
+in the element set. Fresh element sets have errors of less than a second, so the clock error
+dominates; the ages and the sigma of the element sets are listed with each median.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ from regengine.registration.priors.neighbours import find_agreeing
 from regengine.report.figures import Photos
 
 NORMAL_SPREAD = 1.4826  # standard deviation of normal values over their median absolute deviation
-# Agreement is looked for among so many, evenly spread over the day
+# Agreement is computed for at most this many, evenly distributed over the day
 MAX_COMPARED = 500
 
 Row = dict[str, Any]
 
 
 def camera_figures(photos: Photos) -> tuple[list[Row], list[Row]]:
-    """Clocks and lenses, of what accepted photos teach that element sets placed.
+    """Clock and focal length statistics of accepted photos with positions from element sets.
 
     Clocks are by camera body and day by its clock, ISO 8601, UTC; see `clock_offset`. Lenses, by
-    body and nominal focal length, have the solved over the nominal one: crops are 1.2 to 2 times.
+    body and nominal focal length, have the ratio of solved to nominal focal length: crops are 1.2
+    to 2.
     """
     offset_s, pitch_um = photos["along_track_offset_s"], photos["pixel_pitch_um"]
     teaching = (
@@ -55,7 +56,7 @@ def camera_figures(photos: Photos) -> tuple[list[Row], list[Row]]:
     for row, fact, body, time_utc in zip(rows.tolist(), facts, *texts, strict=True):
         try:
             day = datetime.fromisoformat(time_utc).date().isoformat()
-        except ValueError:  # none, or one that this program never wrote
+        except ValueError:  # missing, or not in this program's format
             continue
         offsets[body, day].append(fact)
         if math.isfinite(ratios[row]):
@@ -75,10 +76,10 @@ def clock_offset(
 ) -> Row:
     """The offset along the orbit of one camera body's photos of one day.
 
-    Positive where the station was further along than the photo's time says, as with a clock that
-    is late; ``agree`` is the share of the photos that lie within five seconds of each other,
-    ``median_km`` what the median makes along the orbit. How wrong the element sets may be (one
-    sigma) and how old they are stands beside it by their medians.
+    Positive if the station was further along than the photo's time implies, as with a clock that is
+    slow. ``agree`` is the share of the photos within five seconds of each other; ``median_km`` is
+    the median as a distance along the orbit. The medians of the element sets' one sigma and age are
+    included.
     """
     told = _spread(offsets_s, "_s")
     compared = offsets_s[:: -(-len(offsets_s) // MAX_COMPARED)]
@@ -91,9 +92,10 @@ def clock_offset(
 
 
 def _spread(values: Sequence[float], unit: str = "") -> Row:
-    """How many photos, median, spread and extremes, with the unit in their names.
+    """Count, median, spread and extremes, with the unit in their names.
 
-    The spread is a standard deviation, told by the median absolute deviation; nan of one photo.
+    The spread is a standard deviation, estimated from the median absolute deviation; nan for one
+    photo.
     """
     median = float(np.median(values))
     off = float(np.median(np.abs(np.subtract(values, median))))

@@ -1,7 +1,7 @@
-"""Figures of a run, out of the columns of all its photos.
+"""Statistics of a run, from the columns of all its photos.
 
-How many came out how, how far its answers can be trusted as far as the run itself can tell, when it
-worked and on what longest, and what failed.
+Counts of results, reliability as far as the run itself can determine it, processing times and the
+slowest photos, and failures.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from regengine.store.rows import Tables, first_of, reasons_of, values_of
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 CHOICES: tuple[str, ...] = get_args(Choice)
 UNKNOWN = "unknown"
-# Sentences carry numbers and file names: of each code so many different ones are told apart
+# Messages contain numbers and file names: for each code, at most this many are distinguished
 MAX_SENTENCES = 200
 SHOWN_SENTENCES = 3
-# Of categories, camera bodies and codes the commonest are told; of versions and maps, too
+# The most frequent categories, camera bodies and codes are listed, and versions and maps
 MAX_NAMES, MAX_ORIGINS = 200, 20
-MAX_FAILED, MAX_DEPENDENT, SLOWEST = 200, 200, 20  # photos shown
+MAX_FAILED, MAX_DEPENDENT, SLOWEST = 200, 200, 20  # photos listed
 QUANTILES = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
 PROPOSED = ("accepted", "review")
-# Narrow where it matters: the acceptance threshold aims at one wrong in a thousand
+# Narrow near 1: the acceptance threshold aims at one wrong in a thousand
 PROBABILITY_EDGES = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 0.9999, 1.0)
 MARGIN_EDGES = tuple(step / 20.0 for step in range(-1, 17))
 OFF_NADIR_EDGES = tuple(float(degrees) for degrees in range(0, 95, 5))
@@ -60,11 +60,11 @@ class Photos:
         return values_of(self[name][rows])
 
     def where(self, name: str, text: str) -> NDArray[np.bool_]:
-        """Which photos have a text in a column."""
+        """Which photos have a given text in a column."""
         return np.asarray(self[name] == text.encode())
 
     def rows(self, group: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Rows of another group, and the places of their photos among these."""
+        """Rows of another group, and the indices of their photos."""
         numbers, wanted = self["frame_index"], self.tables[group]["frame_index"]
         places = np.minimum(np.searchsorted(numbers, wanted), len(numbers) - 1)
         rows = np.flatnonzero(numbers[places] == wanted)
@@ -72,7 +72,7 @@ class Photos:
 
 
 def verdict_figures(photos: Photos) -> dict[str, Any]:
-    """Counts of all verdicts, those that did not occur among them, by category and camera too."""
+    """Counts of all four verdicts, including zeros, also by category and camera."""
     figures = {"photos": len(photos), "verdicts": verdict_counts(Counter(photos.verdicts))}
     for name in ("category", "camera_body"):
         texts = (text or UNKNOWN for text in photos.texts(name))
@@ -82,12 +82,12 @@ def verdict_figures(photos: Photos) -> dict[str, Any]:
 
 
 def reason_figures(photos: Photos) -> list[dict[str, Any]]:
-    """Codes with their counts and commonest sentences, the commonest code first."""
+    """Reason codes with counts and most frequent messages, the most frequent code first."""
     told = zip(photos.verdicts, photos.texts("reasons"), photos.texts("reason_texts"), strict=True)
     codes: Counter[tuple[str, str]] = Counter()
     sentences: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for (verdict, listed, texts), count in Counter(told).items():
-        # Each code of a photo once
+        # Each code once per photo
         for code, text in {one.code: one.text for one in reasons_of(listed, texts)}.items():
             codes[code, verdict] += count
             if text in sentences[code] or len(sentences[code]) < MAX_SENTENCES:
@@ -105,12 +105,12 @@ def reason_figures(photos: Photos) -> list[dict[str, Any]]:
 
 
 def verdict_counts(counts: Mapping[str, int]) -> dict[str, int]:
-    """Counts of all four verdicts in their usual order."""
+    """Counts of all four verdicts in standard order."""
     return {verdict: counts.get(verdict, 0) for verdict in VERDICTS}
 
 
 def count_by(pairs: Iterable[tuple[Key, str]]) -> dict[Key, dict[str, Any]]:
-    """How many photos and verdicts each key has; of pairs of key and verdict, or their counts."""
+    """Number of photos and verdicts per key, from pairs of key and verdict, or their counts."""
     found: defaultdict[Key, Counter[str]] = defaultdict(Counter)
     for (key, verdict), count in Counter(pairs).items():
         found[key][verdict] = count
@@ -125,9 +125,9 @@ def _commonest(counts: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def distribution(values: NDArray[Any], edges: Sequence[float]) -> dict[str, Any]:
-    """Count, mean, quantiles (None without values), bins of what is finite.
+    """Count, mean, quantiles (None without values) and histogram of the finite values.
 
-    What lies beyond the edges counts in the outer bins.
+    Values beyond the edges count in the outer bins.
     """
     values = values[np.isfinite(values)].astype(float)
     inside = np.clip(values, edges[0], np.nextafter(edges[-1], -math.inf))
@@ -144,26 +144,27 @@ def distribution(values: NDArray[Any], edges: Sequence[float]) -> dict[str, Any]
 
 
 def reference_kinds(photos: Photos) -> list[str]:
-    """What each photo was placed on: "lights", "streets" or "day", as its reference begins."""
+    """Reference kind of each photo: "lights", "streets" or "day", from its reference's prefix."""
     kinds = (text.partition(",")[0] for text in photos.texts("lights"))
     return [kind if kind in ("streets", "day") else "lights" for kind in kinds]
 
 
 def decades(lowest: int, highest: int) -> list[float]:
-    """Edges of bins for values of many sizes: 1, 2, 5, 10, 20 … between two powers of ten."""
+    """Bin edges for values of a wide range: 1, 2, 5, 10, 20 … between two powers of ten."""
     edges = [step * 10.0**power for power in range(lowest, highest) for step in (1.0, 2.0, 5.0)]
     return [*edges, 10.0**highest]
 
 
 def reliability_figures(photos: Photos) -> dict[str, Any]:
-    """Probabilities by verdict, the expected number of right ones, how well proposals fit."""
+    """Probabilities by verdict, expected number of correct ones, and fit residuals."""
     probability, fitted = photos["probability"], photos["matched_lights"] >= 0
-    # Of four points the worst: it bounds what the proposal can be used for
+    # The worst of the control points limits the use of the proposal
     worst = np.full(len(photos), np.nan)
     rows, places = photos.rows("control_points")
     np.fmax.at(worst, places, photos.tables["control_points"]["sigma_m"][rows])
     margin = photos["ncc"] - photos["runner_up_ncc"]
-    # On streets and by day no lights are matched, and chance is the rival, not another camera
+    # With streets and daytime imagery, no lights are matched, and the alternative is chance, not
+    # another camera
     by_lights = fitted & np.array([kind == "lights" for kind in reference_kinds(photos)], bool)
     every = np.ones(len(photos), bool)
     spreads = {
@@ -200,7 +201,7 @@ def time_figures(photos: Photos) -> dict[str, Any]:
     seconds = np.where(np.isfinite(photos["seconds"]), photos["seconds"], np.nan)
     done = [_posix(text) for text in photos.texts("processed_utc")]
     done = [posix_s for posix_s in done if math.isfinite(posix_s)]
-    rows = np.argsort(-seconds, kind="stable")[:SLOWEST]  # what is missing last
+    rows = np.argsort(-seconds, kind="stable")[:SLOWEST]  # missing values last
     rows = rows[np.isfinite(seconds[rows])]
     names = ("frame", "path", "verdict")
     facts = zip(*(photos.texts(name, rows) for name in names), strict=True)
@@ -219,7 +220,7 @@ def time_figures(photos: Photos) -> dict[str, Any]:
 
 
 def _posix(text: str) -> float:
-    """Seconds since 1970; nan for what is no time."""
+    """Seconds since 1970; nan if the text is not a time."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
@@ -232,7 +233,7 @@ def _iso(posix_s: float) -> str:
 
 
 def failure_figures(photos: Photos) -> dict[str, Any]:
-    """How many photos failed, by code, and the first `MAX_FAILED` of them."""
+    """Number of failed photos, by code, and the first `MAX_FAILED` of them."""
     rows = np.flatnonzero(photos.where("verdict", "failed"))
     columns = (photos.texts(name, rows) for name in ("reasons", "reason_texts"))
     told = list(map(reasons_of, *columns))
@@ -254,9 +255,9 @@ def failure_figures(photos: Photos) -> dict[str, Any]:
 
 
 def decision_figures(photos: Photos, reviews: Mapping[int, Reviewed]) -> dict[str, Any]:
-    """How many photos people decided how, and the first `MAX_DEPENDENT` not independent ones.
+    """Numbers of decisions by kind, and the first `MAX_DEPENDENT` photos without independence.
 
-    These were accepted for points that tell nothing beyond their own camera.
+    These were accepted with points that contain no information beyond their own camera.
     """
     choices: Counter[str] = Counter(one.decision for one in reviews.values())
     dependent = [number for number, one in reviews.items() if not one.independent]
@@ -277,7 +278,7 @@ def decision_figures(photos: Photos, reviews: Mapping[int, Reviewed]) -> dict[st
 
 
 def origin_figures(photos: Photos) -> dict[str, Any]:
-    """Versions, maps and sources of positions, the commonest first; hours of element sets."""
+    """Versions, maps and position sources, the most frequent first; element set ages, hours."""
 
     def counts(name: str) -> dict[str, int]:
         return dict(Counter(photos.texts(name)).most_common(MAX_ORIGINS))
@@ -296,14 +297,14 @@ Item = TypeVar("Item")
 
 
 def thin_items(items: Sequence[Item], most: int) -> Sequence[Item]:
-    """At most so many of some items, evenly spread over them."""
+    """At most this many items, evenly distributed."""
     if len(items) <= most:
         return items
     return [items[k * len(items) // most] for k in range(most)]
 
 
 def fair_shares(counts: Mapping[str, int], most: int) -> dict[str, int]:
-    """How many of each kind to show: kinds with few whole, the rest shared equally."""
+    """Number of items to show per kind: rare kinds completely, the rest in equal shares."""
     shares: dict[str, int] = {}
     left = most
     for done, (name, count) in enumerate(sorted(counts.items(), key=lambda pair: pair[1])):

@@ -1,4 +1,4 @@
-"""A frame as text: everything that a store knows of it, and its line in the table of a run.
+"""Text of a frame: the complete record in a store, and its line in the table of a run.
 
 `register` and `show` print the table.
 """
@@ -33,7 +33,7 @@ Section = list[tuple[str, str]]
 
 
 def frame_sheet(stored: StoredFrame) -> str:
-    """Text about one frame, for a person: several lines, without a final line break."""
+    """A multi-line description of one frame, without a final line break."""
     result = stored.result
     lines = [f"{result.frame}  {VERDICT_WORDS[result.verdict]}"]
     lines += [f"  {reason.code}: {reason.text}" for reason in result.reasons]
@@ -45,7 +45,7 @@ def frame_sheet(stored: StoredFrame) -> str:
 
 
 def frame_sections(stored: StoredFrame) -> list[tuple[str, Section]]:
-    """What a store knows of a frame, by subject: names and values, those that are not empty."""
+    """The non-empty values of a frame's record, by section: names and values."""
     result = stored.result
     sections = {
         "photo": _photo(result),
@@ -182,7 +182,7 @@ def _format_origin(stored: StoredFrame) -> Section:
 
 
 def _settings(parameters: str) -> Section:
-    """Options and files that the result depends on, and what was tuned of the search."""
+    """Options and files that the result depends on, and changed search parameters."""
     from regengine.registration.parameters import RegisterParams
 
     try:
@@ -192,7 +192,7 @@ def _settings(parameters: str) -> Section:
         return []
     known.pop("engine_version", None)
     usual = json.loads(json.dumps(asdict(RegisterParams()), default=str))
-    # Options are told; the hundreds of numbers of the search only where they are not the usual ones
+    # Options are listed; the hundreds of search parameters only if they differ from the defaults
     told = {name: value for name, value in search.items() if not isinstance(value, dict)}
     tuned = {
         f"{group}.{name}": value
@@ -210,7 +210,7 @@ def _settings(parameters: str) -> Section:
 
 
 def _setting(value: Any) -> str:
-    """A value of the settings in words: files by their names, nothing for what is not set."""
+    """Text of a setting: files by name, empty if it is not set."""
     if isinstance(value, dict):
         if "fingerprint" in value:
             return str(value.get("path") or value.get("name"))
@@ -234,7 +234,7 @@ WIDTHS = (24, 9, 11, 18, 9, 7, 15, 6, 7)
 TITLES = (
     "frame", "verdict", "probability", "centre", "off-nadir", "on", "matched", "margin", "seconds",
 )  # fmt: skip
-WORDS = (0, 1, 3, 5)  # columns of words
+WORDS = (0, 1, 3, 5)  # text columns
 
 
 def table_header() -> str:
@@ -243,9 +243,9 @@ def table_header() -> str:
 
 
 def table_line(result: FrameResult) -> str:
-    """One frame: `TITLES`, and the sentences of its reasons.
+    """One frame's line: `TITLES`, and the messages of its reasons.
 
-    The margin is that of the correlation over the best other solution.
+    The margin is that of the correlation over the best alternative solution.
     """
     solved, margin = result.solved, margin_of(result)
     cells = (
@@ -275,7 +275,7 @@ def csv_header() -> str:
 
 
 def csv_row(result: FrameResult) -> str:
-    """One frame as a line of CSV: what `table_line` tells, in numbers."""
+    """One frame as a line of CSV: the content of `table_line` in numbers."""
     fit, solved, proofs = result.fit, result.solved, result.patch_proofs
     lon, lat = (None, None) if solved is None else centre_lonlat(solved.camera)
     by_lights = result.reference_kind == "lights"
@@ -308,7 +308,7 @@ def csv_row(result: FrameResult) -> str:
 
 
 def _line(cells: tuple[str, ...], last: str) -> str:
-    # Words to the left, numbers to the right.
+    # Texts left-aligned, numbers right-aligned.
     texts = [
         f"{cell:<{width}}" if number in WORDS else f"{cell:>{width}}"
         for number, (cell, width) in enumerate(zip(cells, WIDTHS, strict=True))

@@ -1,4 +1,4 @@
-"""The report as one HTML page."""
+"""Write the report as one HTML page."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from regengine.store.file import photo_file
 LONGEST_SENTENCE = 300
 
 
-# A photo, and its longitude and latitude; NaN where it has no place
+# A photo, and its longitude and latitude; NaN if unknown
 Listed = tuple[FrameResult, list[float]]
 
 
 def frame_row(
     result: FrameResult, place: list[float], page_folder: Path, overlays: Path | None
 ) -> dict[str, Any]:
-    """One photo's row."""
+    """One photo's row of the page."""
     fit, solved, by_lights = result.fit, result.solved, result.reference_kind == "lights"
     drawn = None if overlays is None else overlay_of(result, overlays)
     return {
@@ -63,7 +63,7 @@ def frame_row(
 
 
 def overlay_of(result: FrameResult, overlays: Path) -> Path | None:
-    """The overlay of a photo, if there is one; that with the photo's hash in its name first."""
+    """A photo's overlay, if it exists; one with the photo's hash in its name has priority."""
     found = [overlay_path(result, overlays, hashed=hashed) for hashed in (True, False)]
     return next((path for path in found if path.is_file()), None)
 
@@ -98,7 +98,7 @@ def thumbnails(
     most: int,
     advance: Callable[[], object] = lambda: None,
 ) -> dict[int, bytes]:
-    """Small pictures of some photos, each verdict with its fair share."""
+    """Thumbnails of some photos, with a fair share of each verdict."""
     found: dict[str, list[tuple[int, FrameResult, Path]]] = {verdict: [] for verdict in VERDICTS}
     for number, result in enumerate(frames):
         path = None if result.verdict == "failed" or most == 0 else photo_file(result.path, store)
@@ -116,7 +116,7 @@ def thumbnails(
 
 
 def photo_thumbnail(result: FrameResult, path: Path) -> bytes | None:
-    """A small picture, the right way up."""
+    """A thumbnail with the EXIF orientation applied."""
     from regengine.scene.picture import read_scene_picture
 
     try:
@@ -128,7 +128,7 @@ def photo_thumbnail(result: FrameResult, path: Path) -> bytes | None:
 
 
 def turn_picture(rgb: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """A picture as EXIF says that it is to be looked at."""
+    """Apply the EXIF orientation to a picture."""
     if 5 <= orientation <= 8:
         rgb = rgb.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):

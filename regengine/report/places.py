@@ -1,4 +1,4 @@
-"""Where photos looked: outlines of single ones, counts on a grid of all."""
+"""Ground positions of photos: outlines of single photos, and counts on a grid."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from regengine.result import FrameResult
 
 CELL_DEG = 2
 AXES = ("lon", "lat")
-# Directions along each side of a photo in which its outline is sought where it shows the horizon
+# Directions along each side of a photo to sample its outline if the horizon is visible
 OUTLINE_PER_SIDE = 5
 
 LonLat = tuple[float, float]
-# What cameras raise that this program never made: a damaged store's, or a stranger's
+# Exceptions due to invalid cameras, from a damaged or foreign store
 ABSURD = (ValueError, ArithmeticError, np.linalg.LinAlgError)
 
 
 def place_figures(photos: Photos) -> dict[str, Any]:
-    """Counts by cell of a grid and verdict, cells by their south-western corners, from the west.
+    """Counts by grid cell and verdict; cells by their south-western corners, from the west.
 
-    Photos lie where they looked, else where they were taken from; others are left out.
+    A photo's position is the ground it shows, or else its nadir; photos without either are
+    excluded.
     """
     places = places_of(photos)
     there = np.isfinite(places[:, 0])
@@ -45,13 +46,13 @@ def place_figures(photos: Photos) -> dict[str, Any]:
 
 
 def places_of(photos: Photos) -> NDArray[np.float64]:
-    """What the middle of photos shows (a corner, if that is sky), else where they were taken.
+    """Ground position of the image centre (or a corner, if that is sky), or else the nadir.
 
-    Rows of lon, lat, nan where there is none.
+    Rows of lon, lat; nan if unknown.
     """
     hypotheses = photos.tables["hypotheses"]
     rows, of = photos.rows("hypotheses")
-    of, first = np.unique(of, return_index=True)  # the best of a photo comes first
+    of, first = np.unique(of, return_index=True)  # a photo's first one is the best
     best = np.full((len(photos), 2), np.nan)
     best[of] = np.column_stack([hypotheses[f"centre_{axis}"] for axis in AXES])[rows[first]]
     prior = ~(photos.where("nadir_source", "") | photos.where("nadir_source", "lights"))
@@ -73,7 +74,7 @@ def places_of(photos: Photos) -> NDArray[np.float64]:
 
 
 def outline_of(result: FrameResult) -> list[LonLat]:
-    """The ground that a solved photo shows."""
+    """Outline of the ground that a solved photo shows."""
     if result.solved is None:
         return []
     corners = [corner for corner in result.footprint or () if corner is not None]
@@ -83,7 +84,7 @@ def outline_of(result: FrameResult) -> list[LonLat]:
 
 
 def coastline() -> list[list[float]]:
-    """Outlines of the land, one list of lon, lat in turn a ring, in tenths of degrees."""
+    """Coastlines: each ring is a list of alternating lon, lat in tenths of degrees."""
     text = files("regengine.report").joinpath("coastline.json").read_text(encoding="utf-8")
     rings: list[list[float]] = json.loads(text)["rings"]
     return rings
@@ -95,8 +96,8 @@ def _outline(camera: Camera) -> list[LonLat]:
             x, y = trace_visible_outline(camera, OUTLINE_PER_SIDE)
             if len(x) == 0:
                 return []
-            # What a photo shows of the Earth is convex: by angle about its midst, its edge is a
-            # ring
+            # The visible part of the Earth is convex in the image: sorted by angle about its
+            # centre, its edge is a ring
             order = np.argsort(np.arctan2(y - y.mean(), x - x.mean()))
             lon, lat = camera.pixel_to_lonlat(x[order], y[order])
     except ABSURD:

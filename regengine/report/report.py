@@ -1,4 +1,4 @@
-"""From a store to its figures and its page."""
+"""Compute the statistics of a store, and write the report page."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from regengine.store.schema import select
 
 
 def run_attributes(store: Path) -> dict[str, Any]:
-    """What a store says of its making."""
+    """A store's attributes of its creation."""
     with Snapshot(store) as found:
         known = found.journal if found.store is None else found.store
         with raise_as_damage(store):
@@ -52,7 +52,7 @@ def run_attributes(store: Path) -> dict[str, Any]:
 
 
 def _parse_object(text: str | None) -> Any:
-    """A JSON object; null for anything else."""
+    """A JSON object; null for any other value."""
     try:
         value = json.loads(text or "null")
     except (ValueError, RecursionError):
@@ -60,10 +60,10 @@ def _parse_object(text: str | None) -> Any:
     return value if isinstance(value, dict) else None
 
 
-# Camera bodies times days, and lenses: those with most photos are told
+# Camera bodies by day, and lenses: those with most photos are listed
 MAX_CAMERA_ROWS = 500
-READ_FRAMES = 65536  # of few columns
-# What figures are made of: some 400 bytes a photo
+READ_FRAMES = 65536  # with few columns
+# Columns needed for statistics: some 400 bytes per photo
 COLUMNS = select(
     *(
         f"frames/{name}"
@@ -82,7 +82,7 @@ COLUMNS = select(
 
 
 def run_figures(photos: Photos) -> dict[str, Any]:
-    """The figures of all photos."""
+    """Statistics of all photos."""
     clocks, lenses = camera_figures(photos)
     return {
         **verdict_figures(photos),
@@ -99,13 +99,13 @@ def run_figures(photos: Photos) -> dict[str, Any]:
 
 
 def _select_decisions(photos: Photos, reviews: Mapping[int, Reviewed]) -> dict[int, Reviewed]:
-    """Decisions on photos that the store had when they were read: a run may have added some."""
+    """Decisions on photos that were in the store when it was read: a run may have added others."""
     known = set(photos["frame_index"].tolist())
     return {number: one for number, one in reviews.items() if number in known}
 
 
 def to_list(photos: Photos, most: int) -> NDArray[np.int64]:
-    """Numbers of at most so many photos, ascending: each verdict has its fair share, evenly."""
+    """Numbers of at most this many photos, ascending, with a fair share of each verdict."""
     those = {verdict: photos.where("verdict", verdict) for verdict in VERDICTS}
     numbers = {verdict: photos["frame_index"][rows].tolist() for verdict, rows in those.items()}
     shares = fair_shares({verdict: len(of) for verdict, of in numbers.items()}, most)
@@ -114,7 +114,7 @@ def to_list(photos: Photos, most: int) -> NDArray[np.int64]:
 
 
 def _select_most_telling(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rows with most photos, in the order given, and how many there are."""
+    """Rows with most photos, in the given order, and their total number."""
     if len(rows) <= MAX_CAMERA_ROWS:
         return {"groups": len(rows), "rows": rows}
     least = sorted((row["photos"] for row in rows), reverse=True)[MAX_CAMERA_ROWS - 1]
@@ -123,10 +123,10 @@ def _select_most_telling(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def collect_store(store: Path, most_frames: int) -> tuple[dict[str, Any], list[Listed]]:
-    """Figures of a store as `regengine report --json` prints them, and at most so many photos.
+    """Statistics of a store for `regengine report --json`, and at most this many photos.
 
-    Photos are in the store's order, each verdict with its fair share, with their places. A run may
-    be writing the store. StoreError if there is none, or it cannot be read.
+    Photos are in the store's order, with a fair share of each verdict, and with their positions. A
+    run may be writing the store. StoreError if there is none, or it cannot be read.
     """
     with raise_as_damage(store):
         photos = Photos(join(list(iter_blocks(store, COLUMNS, READ_FRAMES)), COLUMNS))
@@ -154,7 +154,7 @@ def write_report(
     overlays: Path | None = None,
     advance: Callable[[], object] = lambda: None,
 ) -> int:
-    """Write the page, whole or not at all: how many thumbnails are on it.
+    """Write the page atomically; returns the number of thumbnails on it.
 
     ``frames`` and ``figures`` are those of `collect_store`; ``overlays`` is a folder of overlays to
     link to; ``advance`` is called after each photo that was read. StoreError if it cannot be

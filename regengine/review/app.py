@@ -1,4 +1,4 @@
-"""The review's server put together: routes, page, guard."""
+"""Assemble the review server: routes, page and access control."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 UNPROCESSABLE = 422
 MAX_BODY_BYTES = 256 * 1024
-MAX_NAMED = 3  # of the values that are wrong
+MAX_NAMED = 3  # invalid values named in a message
 
 
 def make_guarded_app(
     context: ReviewContext, access: Access, *, port: int, hosts: Iterable[str] = ()
 ) -> ASGIApp:
-    """The server as it listens."""
+    """The ASGI app of the server, with access control."""
     app = FastAPI(
         title="regengine review",
         openapi_url="/api/openapi.json",
-        docs_url=None,  # both would load scripts from the internet
+        docs_url=None,  # docs pages would load scripts from the internet
         redoc_url=None,
         responses=PROBLEMS,
         max_body_size=MAX_BODY_BYTES,
@@ -54,7 +54,7 @@ def make_guarded_app(
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    # Not the framework's: that would repeat a NaN that was sent, which JSON cannot have
+    # Not the framework's handler: it would repeat a received NaN, which JSON cannot represent
     assert isinstance(error, RequestValidationError)
     named = [
         f"{'.'.join(str(step) for step in each['loc'])}: {each['msg']}"

@@ -1,4 +1,4 @@
-"""Cameras, points and decisions: as the page sends them, checked, and as it is told them."""
+"""Request and response bodies: cameras, points and decisions, with validation."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from regengine.store.reviews import (
 )
 
 MAX_POINTS = 1000
-# A camera farther away than this, or a lens longer, is no photograph from orbit
+# A camera farther away, or a lens with a longer focal length, is not a photograph from orbit
 FARTHEST_M = 1e8
 MAX_PX = 1e7
 
 
 def _without_controls(text: str) -> str:
-    """Line breaks and tabs stay; what no one can see, or no file can hold, goes."""
+    """Remove control characters except line breaks and tabs."""
     kept = "".join(c for c in text if c in "\n\t" or not (ord(c) < 32 or 127 <= ord(c) < 160))
     return kept.encode("utf-8", "replace").decode("utf-8")
 
@@ -62,7 +62,7 @@ Line = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
 
 
 class Body(BaseModel):
-    """What the page sends: nothing unknown, no number that is none."""
+    """Base of request bodies: unknown fields and non-finite numbers are rejected."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -81,7 +81,7 @@ class CameraBody(Body):
     pixel_aspect: Annotated[float, Field(gt=0.0, le=100.0)] | None = None
 
     def camera(self) -> Camera:
-        """The camera, its quaternion of length one."""
+        """The camera, with a normalised quaternion."""
         unit = np.array(self.quaternion) / np.linalg.norm(self.quaternion)
         return Camera(**self.model_dump() | {"quaternion": tuple(unit.tolist())})
 
@@ -89,8 +89,8 @@ class CameraBody(Body):
 class PointBody(Body):
     """A control point.
 
-    ``by_hand``: a hand put it where it is, clicked or dragged; ``off``: a person switched it off:
-    it takes no part in a solution, and does not count.
+    ``by_hand``: a person placed it, by a click or drag; ``off``: a person disabled it: it is not
+    used in a solution and does not count.
     """
 
     x: Px
@@ -103,12 +103,12 @@ class PointBody(Body):
     off: bool = False
 
     def point(self) -> ReviewedPoint:
-        """The point, without how it came to be there."""
+        """The point without its origin."""
         return ReviewedPoint(**self.model_dump(exclude={"by_hand", "off"}))
 
 
 class PlaceBody(Body):
-    """A place by name."""
+    """A named place."""
 
     name: Line
     country: Line
@@ -119,7 +119,7 @@ class PlaceBody(Body):
 
 
 class NadirBody(Body):
-    """Where the station stood."""
+    """Nadir of the station."""
 
     lon: Lon
     lat: Lat
@@ -127,11 +127,11 @@ class NadirBody(Body):
 
 
 class GivenBody(Body):
-    """What a person says of how a photo was taken, where its file does not."""
+    """Parameters of the exposure that a person gives if the file does not contain them."""
 
     time_utc: Annotated[str, Field(max_length=40), AfterValidator(_one_line)] | None = None
     nadir: NadirBody | None = None
-    # Focal length, pixels of the photo
+    # Focal length in pixels of the photo
     focal_px: Annotated[float, Field(gt=0.0, le=MAX_PX)] | None = None
 
 
@@ -151,37 +151,38 @@ class DraftBody(Body):
     given: GivenBody | None = None
 
     def work(self) -> dict[str, Any]:
-        """What is kept of it: plain JSON values."""
+        """The work as stored: JSON-serialisable values."""
         names = list(DraftBody.model_fields)
         work = self.model_dump(mode="json", include=set(names))
         for point in work["points"]:
             for name in ("by_hand", "off"):
-                if not point[name]:  # as most have it, and all had once
+                if not point[name]:  # the default, and older stores lack the field
                     del point[name]
         work["tags"] = list(dict.fromkeys(tag for tag in self.tags if tag))
-        if self.given is None:  # as most have it, and all had once
+        if self.given is None:  # the default, and older stores lack the field
             names.remove("given")
         return {name: work[name] for name in names}
 
 
-PLACED = ("accepted", "review")  # verdicts with a camera to believe
+PLACED = ("accepted", "review")  # verdicts with a credible camera
 
 
 class DecisionBody(DraftBody):
-    """A person's work with what was decided."""
+    """A person's work and decision."""
 
     base: Annotated[int, Field(ge=0, lt=2**63)]
     decision: Choice
     seconds: Annotated[float, Field(ge=0.0, le=1e9)] | None = None
 
     def check(self, result: FrameResult) -> None:
-        """Refuse what cannot be decided of a frame: ConfigError.
+        """Reject invalid decisions on a frame: ConfigError.
 
-        Accepted is a camera with four points that a person confirmed, each by something that the
-        camera did not say itself (`independent_pixels`), or one that the engine found, as it is: in
-        the frame's proposals, or by a search (``search``). Pairs that the engine measured speak for
-        its proposal: they count where nothing that a person moved speaks against it. Points that
-        are switched off do not count. The page says the same (``whyNotAccepted``).
+        A frame can be accepted with a camera and four points that a person confirmed, each with
+        information independent of the camera (`independent_pixels`). It can also be accepted with
+        an unchanged camera of the engine, from the frame's proposals or a search (``search``).
+        Pairs measured by the engine support its proposal: they count unless a point that a person
+        moved contradicts it. Disabled points do not count. The page applies the same rules
+        (``whyNotAccepted``).
         """
         if self.decision != "accepted":
             return
@@ -212,7 +213,7 @@ class DecisionBody(DraftBody):
     def _is_found(
         self, result: FrameResult, camera: Camera, points: Sequence[Mapping[str, Any]]
     ) -> bool:
-        """Whether the engine found the camera, and these are the points that it has there."""
+        """Whether the engine found the camera, and these are the points that it found with it."""
         if len({(point["x"], point["y"]) for point in points}) < MIN_POINTS:
             return False
         if all(point["origin"] == "search" for point in points):
@@ -220,7 +221,7 @@ class DecisionBody(DraftBody):
         proposed = _list_proposed_cameras(result)
         if self.camera not in proposed:
             return False
-        # Pairs are of the first; points of the others are where these have them
+        # Pairs belong to the first proposal; points of the others are at positions projected by it
         measured = points_json(result, origin="engine") if self.camera == proposed[0] else ()
         pairs = {_pair(point) for point in measured}
         others = [point for point in points if _pair(point) not in pairs]
@@ -228,11 +229,11 @@ class DecisionBody(DraftBody):
 
 
 def agreeing_px(result: FrameResult) -> float:
-    """How far from where the proposal has its place a click may lie by chance, pixels.
+    """Tolerance between a click and the proposal's position of the same place, pixels.
 
-    Chance leads farther once in a thousand, for the precision of clicks on photo and map.
+    The error of clicks on photo and map exceeds it once in a thousand.
     """
-    from regengine.points.parameters import ClickParams  # takes a moment
+    from regengine.points.parameters import ClickParams  # slow import
 
     if result.solved is None:
         return math.inf
@@ -249,7 +250,7 @@ def _pair(point: Mapping[str, Any]) -> tuple[float, ...]:
 
 
 def _list_proposed_cameras(result: FrameResult) -> list[CameraBody]:
-    """Cameras that the engine proposes, where it found any."""
+    """Cameras that the engine proposes; empty if there are none."""
     if result.verdict not in PLACED:
         return []
     solved = [result.solved, *(hypothesis.solved for hypothesis in result.hypotheses)]
@@ -257,12 +258,12 @@ def _list_proposed_cameras(result: FrameResult) -> list[CameraBody]:
 
 
 def camera_json(camera: Camera) -> dict[str, Any]:
-    """A camera as the page is told of it, and sends it: see `CameraBody`."""
+    """JSON of a camera, in the format of `CameraBody`."""
     return {name: getattr(camera, name) for name in CameraBody.model_fields}
 
 
 def points_json(result: FrameResult, *, origin: str) -> list[dict[str, Any]]:
-    """A result's control points as the page has them."""
+    """JSON of a result's control points."""
     names = ("x", "y", "lon", "lat", "sigma_px")
     return [
         {name: getattr(point, name) for name in names} | {"origin": origin}
@@ -271,7 +272,7 @@ def points_json(result: FrameResult, *, origin: str) -> list[dict[str, Any]]:
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:
-    """A decision as the page has it."""
+    """JSON of a decision."""
     names = ("revision", "decision", "reviewer", "time_utc", "seconds")
     said = {name: getattr(decision, name) for name in names}
     return said | decision.work | {"independent": is_independent(decision.decision, decision.work)}

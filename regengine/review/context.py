@@ -1,4 +1,4 @@
-"""What all parts of the review server share: the review itself, and how they say what is wrong."""
+"""Shared state of the review server, and its error responses."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from regengine.run_inputs import RunInputs
     from regengine.store.reviews import Decision, Decisions
 
-# What a store says of a photo whose decoding may take this process with it, too
+# Reason code of a photo whose decoding crashed a worker, and might crash this process, too
 DEADLY = "worker_died"
 MAX_FILES = 10_000
-# Of the specification of an online layer, and what its address must hold
+# Limit of the specification of an online layer, and the required placeholders of its URL
 LONGEST_LAYER = 500
 PLACEHOLDERS = ("{z}", "{x}", "{y}")
 TILE_URL = re.compile(r"https?://[a-zA-Z0-9.-]+(:[1-9][0-9]{0,4})?/\S+")
@@ -37,42 +37,42 @@ TILE_URL = re.compile(r"https?://[a-zA-Z0-9.-]+(:[1-9][0-9]{0,4})?/\S+")
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewContext:
-    """What a running review works on; the parts of the server take it and keep nothing else."""
+    """State of a running review, shared by all parts of the server; they keep no other state."""
 
     store: Path
     frames: ReviewFrames
     decisions: Decisions
     light_map: LightMap | None
     tles: TleSet | None
-    # Makes what a search needs; None where there is no map
+    # Creates the inputs of a search; None without a map
     search_inputs: Callable[[], RunInputs] | None
-    reviewer: str  # name under which decisions are kept
+    reviewer: str  # name under which decisions are saved
     readonly: bool = False
     blind: bool = False  # whether others' decisions stay hidden until the reviewer has decided
-    layers: tuple[OnlineLayer, ...] = ()  # online layers that the page may show
-    # Streets and pictures by day that the page may show, by their kind
+    layers: tuple[OnlineLayer, ...] = ()  # that the page may show
+    # Streets and daytime imagery that the page may show, by kind
     references: Mapping[str, LightMap] = field(default_factory=dict)
     pyramids: PhotoPyramids = field(default_factory=PhotoPyramids)
 
     @cached_property
     def inputs(self) -> RunInputs | None:
-        """What a search needs, made when first asked: it loads the whole engine."""
+        """Inputs of a search, created on first use: this loads the whole engine."""
         return None if self.search_inputs is None else self.search_inputs()
 
     def result(self, number: int) -> FrameResult:
-        """What the engine says of a frame; 404 where there is none of this number."""
+        """The engine's result of a frame; 404 if there is none of this number."""
         try:
             return self.frames.frame(number).result
         except KeyError:
             raise make_no_frame_error(number) from None
 
     def shown(self, decisions: Sequence[Decision]) -> Sequence[Decision]:
-        """Those decisions on one frame that the reviewer may see."""
+        """Decisions on one frame that the reviewer may see."""
         own = any(one.reviewer == self.reviewer for one in decisions)
         return decisions if own or not self.blind else []
 
     def photo_path(self, number: int) -> Path:
-        """The file of a photo that is to be looked at by the engine."""
+        """Path of a photo for the engine."""
         path = self.frames.photo(number)
         if path is None:
             raise ConfigError(f"the photo of frame {number} is not where the store says it is.")
@@ -80,9 +80,9 @@ class ReviewContext:
 
 
 def find_registered_photo(frames: ReviewFrames, number: int) -> tuple[Path, str]:
-    """The file of a frame's photo and its hash, the same as when it was registered.
+    """Path and hash of a frame's photo, unchanged since registration.
 
-    HTTPException: 404 if there is none, 409 if it changed, 422 if it may not be opened.
+    HTTPException: 404 if it is missing, 409 if it has changed, 422 if it may not be opened.
     """
     try:
         result, path = frames.frame(number).result, frames.photo(number)
@@ -109,7 +109,7 @@ def find_registered_photo(frames: ReviewFrames, number: int) -> tuple[Path, str]
 
 
 def _sha256_of(path: Path) -> str:
-    """What a file hashes to, asked again only when it changes."""
+    """SHA-256 of a file, cached until the file changes."""
     status = path.stat()
     return _hash_file(path, status.st_mtime_ns, status.st_size)
 
@@ -121,37 +121,37 @@ def _hash_file(path: Path, mtime_ns: int, size: int) -> str:
 
 
 class Problem(BaseModel):
-    """What went wrong and what to do."""
+    """An error message with a remedy."""
 
     detail: str
 
 
 def make_problem(status: int, sentence: str) -> JSONResponse:
-    """An answer that is an error."""
+    """An error response."""
     return JSONResponse({"detail": shorten_to_line(sentence)}, status_code=status)
 
 
 def make_no_frame_error(number: int) -> HTTPException:
-    """What is answered where there is no such frame."""
+    """The error for an unknown frame number."""
     return HTTPException(404, f"the store has no frame {number}: GET /api/frames lists them.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnlineLayer:
-    """Map tiles of somebody else's server."""
+    """Map tiles from an external server."""
 
-    name: str  # what the page calls it
-    url: str  # address of a tile, Web Mercator, with ``{z}``, ``{x}`` and ``{y}``
-    attribution: str  # whom the page names as its maker
+    name: str  # label on the page
+    url: str  # URL of a tile, Web Mercator, with ``{z}``, ``{x}`` and ``{y}``
+    attribution: str  # credit on the page
 
     @property
     def origin(self) -> str:
-        """The server, as a content security policy names it."""
+        """Origin of the server, for a content security policy."""
         return self.url[: self.url.index("/", len("https://"))]
 
 
 def parse_layers(texts: Sequence[str]) -> tuple[OnlineLayer, ...]:
-    """Layers out of ``NAME | URL | ATTRIBUTION``, of which the last may be left out."""
+    """Parse layers from ``NAME | URL | ATTRIBUTION``; the attribution is optional."""
     layers = tuple(_parse(text) for text in texts)
     if len({layer.name for layer in layers}) < len(layers):
         raise ConfigError("--layer: two layers have the same name; give each its own.")

@@ -1,4 +1,4 @@
-"""The frames under review: columns of all, small enough for 100,000 of them, and single ones."""
+"""Access to the frames under review: columns for up to 100,000 frames, and single frames."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from regengine.store.rows import StoredFrame, Table, join
 from regengine.store.schema import select
 
 KEPT_FRAMES = 256
-# A run writes a part every ten seconds; 100,000 frames are read anew in less than one
+# A run writes a part every ten seconds; 100,000 frames are read again in less than one second
 LOOK_AGAIN_S = 5.0
-READ_FRAMES = 131072  # at once, for the columns
+READ_FRAMES = 131072  # number of frames read at once for the columns
 CODED = ("verdict", "reasons", "category", "camera_body")
 ODDS = ("log10_odds", "runner_up_log10_odds")
 PLAIN = ("frame", "path", "sha256", "probability", "time_utc", "orientation", *ODDS)
@@ -36,38 +36,38 @@ OF_QUEUE = select(
     "control_points/lat",
     "control_points/sigma_m",
 )
-# The order in which a person should look at frames: proposals that need a look; those that may be
-# used without one; frames to place from nothing; files that could not be read
+# Review order: proposals that need review; those that may be used without review; frames without a
+# proposal; unreadable files
 VERDICT_ORDER = ("review", "accepted", "no_match", "failed")
-# Reasons after which nothing is to be placed
+# Reasons after which no position can be found
 NOTHING_THERE = ("not_a_night_city_frame",)
-# Probabilities read alike within this of 0 and 1, and to a hundredth elsewhere: there, what they
-# are made of tells which is the more doubtful
+# Two probabilities are equivalent within this distance of 0 and 1, and within a hundredth
+# elsewhere. Equivalent ones are ordered by the evidence behind them
 READS_ALIKE = 0.005
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Coded:
-    """A column of texts of which few differ."""
+    """A text column with few distinct values, stored as codes."""
 
-    codes: NDArray[np.int32]  # shape (frames,): which text each frame has
-    texts: list[str]  # the texts; "" stands for none
+    codes: NDArray[np.int32]  # shape (frames,): index of each frame's text
+    texts: list[str]  # the texts; "" for no value
 
     def __getitem__(self, row: int) -> str:
         return self.texts[self.codes[row]]
 
     def are(self, wanted: Sequence[str]) -> NDArray[np.bool_]:
-        """Which frames have one of some texts."""
+        """Which frames have one of the given texts."""
         return np.array([text in wanted for text in self.texts], bool)[self.codes]
 
     def hold(self, wanted: Sequence[str]) -> NDArray[np.bool_]:
-        """Which frames have one of some words in a text of words with commas between them."""
+        """Which frames have one of the given words in their comma-separated text."""
         words = set(wanted)
         found = [not words.isdisjoint(text.split(",")) for text in self.texts]
         return np.array(found, bool)[self.codes]
 
     def counts(self) -> dict[str, int]:
-        """How many frames have each text, the commonest first; none is left out."""
+        """Number of frames per text, the most frequent first; empty texts are excluded."""
         tally = np.bincount(self.codes, minlength=len(self.texts)).tolist()
         pairs = [(text, number) for text, number in zip(self.texts, tally, strict=True) if text]
         return dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))
@@ -78,30 +78,31 @@ class FrameColumns:
     """Columns of all frames, in the order of their numbers."""
 
     frame_index: NDArray[np.int64]
-    # UTF-8; times sort as texts
+    # UTF-8; times sort as text
     frame: NDArray[Any]
     path: NDArray[Any]
     sha256: NDArray[Any]
     time_utc: NDArray[Any]
-    # Reasons are codes with commas between them
+    # Reasons are comma-separated codes
     verdict: Coded
     reasons: Coded
     category: Coded
     camera_body: Coded
-    # Degrees; NaN where there is none
+    # Degrees; NaN if unknown
     probability: NDArray[np.float64]
     nadir_lon: NDArray[np.float64]
     nadir_lat: NDArray[np.float64]
     centre_lon: NDArray[np.float64]
     centre_lat: NDArray[np.float64]
-    # A place that the photo shows: its middle, amid its control points where the middle is sky
+    # A place that the photo shows: its centre, or the centre of its control points if the centre is
+    # sky
     shown_lon: NDArray[np.float64]
     shown_lat: NDArray[np.float64]
     orientation: NDArray[np.int32]  # EXIF
-    # Evidence for the proposal, and for the best distinct other one; NaN where there is none
+    # Evidence for the proposal, and for the best distinct alternative; NaN if there is none
     log10_odds: NDArray[np.float64]
     runner_up_log10_odds: NDArray[np.float64]
-    # Of the control points: the greatest on the ground; NaN without points
+    # Greatest sigma of the control points on the ground; NaN without points
     sigma_m: NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -109,7 +110,7 @@ class FrameColumns:
 
     @cached_property
     def searched(self) -> list[str]:
-        """Frame id and path of each frame in small letters, for a search by text."""
+        """Frame id and path of each frame in lower case, for text search."""
         pairs = zip(self.frame.tolist(), self.path.tolist(), strict=True)
         return [f"{a.decode()}\n{b.decode()}".casefold() for a, b in pairs]
 
@@ -117,11 +118,10 @@ class FrameColumns:
     def by_doubt(self) -> NDArray[np.int64]:
         """Rows, the most doubtful frame first.
 
-        A proposal is the more doubtful the nearer its probability is to one half: there a person's
-        look tells most. Where probabilities read alike, it is the more doubtful the less it leads
-        its runner-up, the less likely it is against chance, and the less precise its points. Frames
-        without a proposal come after all proposals, those that hardly show city lights after the
-        others.
+        A proposal is more doubtful the closer its probability is to one half: a review is most
+        informative there. Equivalent probabilities are ordered by the lead over the runner-up, the
+        odds against chance and the precision of the points. Frames without a proposal follow all
+        proposals, and among them, those that hardly show city lights come last.
         """
         ranks = [
             VERDICT_ORDER.index(verdict) if verdict in VERDICT_ORDER else len(VERDICT_ORDER)
@@ -137,17 +137,17 @@ class FrameColumns:
 
     @cached_property
     def log10_lead(self) -> NDArray[np.float64]:
-        """Evidence for each proposal over its runner-up; NaN where there is none."""
+        """Evidence for each proposal minus that for its runner-up; NaN if there is none."""
         return self.log10_odds - self.runner_up_log10_odds
 
     @cached_property
     def by_time(self) -> NDArray[np.int64]:
-        """Rows, the oldest photo first, those of unknown time last."""
+        """Rows, the oldest photo first, those without a time last."""
         return np.lexsort((self.time_utc, self.time_utc == b""))
 
     @cached_property
     def by_time_known(self) -> NDArray[np.int64]:
-        """The same without those of unknown time."""
+        """Rows, the oldest photo first, without those of unknown time."""
         return self.by_time[: np.count_nonzero(self.time_utc != b"")]
 
     @cached_property
@@ -156,11 +156,11 @@ class FrameColumns:
         return np.argsort(self.frame, kind="stable")
 
     def text(self, name: str, row: int) -> str:
-        """One text of a column, as a page may show it."""
+        """One value of a text column, escaped for display."""
         return escape_invisible(getattr(self, name)[row].decode())
 
     def rows_of(self, numbers: Sequence[int]) -> NDArray[np.int64]:
-        """Rows of the frames of some numbers, those that the store has."""
+        """Rows of the frames with the given numbers that exist in the store."""
         wanted = np.unique(np.array(numbers, dtype=np.int64))
         rows = np.searchsorted(self.frame_index, wanted)
         rows = rows[rows < len(self)]
@@ -168,7 +168,7 @@ class FrameColumns:
 
 
 def read_columns(snapshot: Snapshot) -> FrameColumns:
-    """Read them out of a store."""
+    """Read the columns from a store."""
     blocks = [*snapshot.blocks(groups=OF_QUEUE, frames=READ_FRAMES)]
     tables = join(blocks or [snapshot.tables(0, 0, OF_QUEUE)], OF_QUEUE)
     table: dict[str, Any] = {**tables["frames"]}
@@ -185,7 +185,7 @@ def read_columns(snapshot: Snapshot) -> FrameColumns:
 def _amid_points(
     frame_index: NDArray[np.int64], wanted: NDArray[np.bool_], points: Table
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Longitude and latitude amid the control points of some frames; NaN where there are none."""
+    """Centre of the control points of some frames, longitude and latitude; NaN without points."""
     rows = np.searchsorted(frame_index, points["frame_index"])
     used = np.append(wanted, False)[rows]
     rows, lon, lat = rows[used], np.radians(points["lon"][used]), np.radians(points["lat"][used])
@@ -199,7 +199,7 @@ def _amid_points(
 
 
 def _encode_texts(values: NDArray[Any]) -> Coded:
-    # A dictionary knows a repeated text in a tenth of the time that sorting takes
+    # A dictionary finds repeated texts in a tenth of the time that sorting takes
     known: dict[bytes, int] = {}
     codes = [known.setdefault(text, len(known)) for text in values.tolist()]
     texts = [escape_invisible(text.decode()) for text in known]
@@ -207,11 +207,10 @@ def _encode_texts(values: NDArray[Any]) -> Coded:
 
 
 class ReviewFrames:
-    """Reads a store for the review; safe to use from several threads.
+    """Reader of a store for the review; thread-safe.
 
-    A run may be writing the store: `refresh` takes in what it added. ``rows`` is what the queue
-    knows of every frame. StoreError if there is no store, or it cannot be read; of `frame` and
-    `refresh`, too.
+    A run may be writing the store: `refresh` reads what it added. ``rows`` are the columns of all
+    frames. StoreError if there is no store or it cannot be read, also from `frame` and `refresh`.
     """
 
     def __init__(self, store: Path) -> None:
@@ -224,7 +223,7 @@ class ReviewFrames:
         self._open()
 
     def frame(self, number: int) -> StoredFrame:
-        """The frame of a number, without its detections; KeyError if there is none."""
+        """Read a frame by number, without its detections; KeyError if there is none."""
         with self._lock:
             if number not in self._kept:
                 self._kept[number] = self._read(number)
@@ -234,14 +233,14 @@ class ReviewFrames:
             return self._kept[number]
 
     def photo(self, number: int) -> Path | None:
-        """The photo's file: its path as the store has it, else from the store's folder.
+        """Path of the photo: as stored, or relative to the store's folder.
 
         KeyError if there is no such frame.
         """
         return photo_file(self.frame(number).result.path, self._store)
 
     def refresh(self) -> None:
-        """Take in what a run has written meanwhile; looks at most every few seconds."""
+        """Read what a run has written since; checks at most every few seconds."""
         with self._lock:
             if time.monotonic() - self._looked_s < LOOK_AGAIN_S:
                 return
@@ -250,7 +249,7 @@ class ReviewFrames:
                 self._open()
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         with self._lock:
             if self._snapshot is not None:
                 self._snapshot.close()
@@ -276,7 +275,7 @@ class ReviewFrames:
 
 
 def _signature(store: Path) -> tuple[tuple[int, int, int] | None, ...]:
-    """What changes when a run writes to the journal, or merges it."""
+    """File attributes that change when a run writes to the journal or merges it."""
     return tuple(_state(path) for path in (store, journal_path(store)))
 
 

@@ -1,4 +1,4 @@
-"""What can be said of a photo before it is placed: the ground track, and the ground in sight."""
+"""Ground track and visible ground of a photo before registration."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from regengine.orbit.tle import TleSet
 
 LonLat = tuple[float, float]
 HORIZON_POINTS = 72
-# The station is two minutes from the horizon to the nadir; clocks are rarely wronger than ten
+# The station moves from the horizon to the nadir in two minutes; clock errors rarely exceed ten
 REACH_S = 600.0
 STEP_S = 20.0
 OFFSETS_S = np.arange(-REACH_S, REACH_S + 1.0, STEP_S)
 
 
 def track(time_utc: str | None, tles: TleSet | None) -> list[LonLat]:
-    """Nadirs from ten minutes before a photo's time to ten minutes after it; none where unknown."""
+    """Nadirs from ten minutes before a photo's time to ten minutes after; empty if unknown."""
     when = parse_iso_time(time_utc or "")
     if tles is None or when is None:
         return []
     try:
         return track_at(tles, when)
-    except EphemerisError:  # too far from all of them: the nadir serves
+    except EphemerisError:  # too far from all epochs: the nadir is shown instead
         return []
 
 
 def track_at(tles: TleSet, time_utc: datetime) -> list[LonLat]:
-    """Nadirs from ten minutes before a time to ten minutes after it, by the element sets.
+    """Nadirs from ten minutes before a time to ten minutes after, from the element sets.
 
-    EphemerisError if they do not reach that time.
+    EphemerisError if they do not cover that time.
     """
     elements = camera_position(tles, time_utc).element_set
     if elements is None:
@@ -45,16 +45,16 @@ def track_at(tles: TleSet, time_utc: datetime) -> list[LonLat]:
 
 
 def horizon(lon: float, lat: float, altitude_km: float) -> list[LonLat]:
-    """Outline of the ground in sight from above a nadir.
+    """Outline of the ground visible from above a nadir.
 
-    Rays that touch an ellipsoid touch it in a plane; scaled so that it is a unit sphere, the eye at
-    distance d, those are the points at the angle arccos(1 / d) from the eye's direction.
+    Rays tangent to an ellipsoid touch it in a plane. Scaled to a unit sphere, with the eye at
+    distance d, these are the points at the angle arccos(1 / d) from the eye's direction.
     """
     axes = np.array([SEMI_MAJOR_M, SEMI_MAJOR_M, SEMI_MINOR_M])
     eye = geodetic_to_ecef(lon, lat, 1000.0 * altitude_km) / axes
     distance = float(np.linalg.norm(eye))
     towards = eye / distance
-    # Any two directions across that one; the pole's own serves where it is not near
+    # Any two perpendicular directions; the pole is used unless it is close
     beside = np.cross(towards, [0.0, 0.0, 1.0] if abs(towards[2]) < 0.9 else [1.0, 0.0, 0.0])
     beside /= np.linalg.norm(beside)
     upright = np.cross(beside, towards)

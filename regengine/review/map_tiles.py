@@ -1,4 +1,4 @@
-"""Tiles of the maps for the review page: Web Mercator, made on the fly."""
+"""Tiles of the maps for the review page: Web Mercator, rendered on request."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from regengine.references.reference import Bounds, LightMap
 from regengine.references.services import row_lat_deg
 
 TILE_PX = 256
-MARGIN_PX = 2.0  # of the map around a tile, for the interpolation at its edges
+MARGIN_PX = 2.0  # margin of the map around a tile, for interpolation at its edges
 MAX_ZOOM = 22
-# What is drawn white. Lights are log10(1 + L), 3 is 999 nW cm^-2 sr^-1: the cores of cities are a
-# few hundred, and keep their streets below it. Streets: metres a square metre times 12.5 m. Days:
-# red light as displayed
+# Values drawn white. Lights are log10(1 + L); 3 is 999 nW cm^-2 sr^-1: city cores are a few
+# hundred, so that their streets stay below white. Streets: metres per square metre times 12.5 m.
+# Day: red light as displayed
 WHITE_OF = {"lights": 3.0, "streets": 0.6, "day": 1.0}
-KEPT_TILES = 4096  # of some kilobytes
+KEPT_TILES = 4096  # of a few kilobytes
 
 Tile = NDArray[np.uint8]  # (256, 256, 2): grey, and alpha of 0 or 255
 Place = tuple[int, int, int]  # zoom, column, row
 
 
 class MapTiles:
-    """Tiles of a map, the most recent ones kept; may be asked by many threads.
+    """Tiles of a map, with a cache of the most recent ones; thread-safe.
 
-    ``kind`` says what is drawn white.
-    ``max_pixels`` of the map are read for a single tile. A tile of more, such as the whole world of
-    a map without overviews (2.9 gigapixels, 20 s), is put together from smaller ones.
+    ``kind`` determines the value drawn white. At most ``max_pixels`` of the map are read for one
+    tile. A tile of more, such as the whole world of a map without overviews (2.9 gigapixels, 20 s),
+    is assembled from smaller ones.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class MapTiles:
         self.tile = lru_cache(maxsize=KEPT_TILES)(self._tile)
 
     def _tile(self, z: int, x: int, y: int) -> bytes:
-        """One tile of the map."""
+        """Render one tile of the map."""
         if not (0 <= z <= MAX_ZOOM and 0 <= x < 2**z and 0 <= y < 2**z):
             raise LookupError(f"The map has no tile {z}/{x}/{y}.")
         return _png(self._pixels((z, x, y)))
@@ -70,7 +70,7 @@ class MapTiles:
         return np.stack([grey, 255.0 * there], axis=-1).astype(np.uint8)
 
     def _from_smaller(self, place: Place) -> Tile:
-        """The mean of the four tiles below, where these have data."""
+        """The mean of the four tiles of the next zoom level, where they have data."""
         z, x, y = place
         large = np.zeros((2 * TILE_PX, 2 * TILE_PX, 2), np.float32)
         for right in (0, 1):
@@ -101,7 +101,7 @@ def _pixels_of(png: bytes) -> Tile:
 
 
 def pixels_to_read(light_map: LightMap, region: Bounds) -> float:
-    """About how many of a map's pixels, or of its overviews', a tile takes."""
+    """Approximate number of pixels of a map, or of its overviews, that a tile requires."""
     west, south, east, north = region
     step = _step_deg(region)
     total = 0.0
@@ -118,10 +118,10 @@ def pixels_to_read(light_map: LightMap, region: Bounds) -> float:
 
 
 def warp_values(light_map: LightMap, region: Bounds) -> NDArray[np.float32]:
-    """Map values on the pixels of a tile."""
+    """Map values at the pixels of a tile."""
     west, south, east, north = region
     step = _step_deg(region)
-    # A world that is widened would overlap itself
+    # The whole world with a margin would overlap itself
     margin = min(MARGIN_PX * step, 0.5 * (360.0 - (east - west)))
     around = west - margin, south - MARGIN_PX * step, east + margin, north + MARGIN_PX * step
     grid = light_map.window(*around, step)
@@ -150,7 +150,7 @@ def warp_values(light_map: LightMap, region: Bounds) -> NDArray[np.float32]:
 
 
 def _step_deg(region: Bounds) -> float:
-    """Height of a tile's pixels, degrees: they are lower than wide away from the equator."""
+    """Height of a tile's pixels, degrees: away from the equator, they are less high than wide."""
     west, south, east, north = region
     nearest = min(abs(south), abs(north)) if south * north > 0.0 else 0.0
     return (east - west) / TILE_PX * math.cos(math.radians(nearest))

@@ -1,4 +1,4 @@
-"""Frames of the same camera taken moments before or after one, and their cameras carried to it."""
+"""Frames of the same camera taken moments before or after, and their propagated cameras."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from regengine.review.bodies import PLACED, CameraBody, camera_json
 from regengine.review.context import ReviewContext
 from regengine.review.queue import Queue
 
-REACH_S = 300.0  # in which the station flies from over one place to its horizon
+REACH_S = 300.0  # the station flies from above a place to its horizon in this time
 MAX_COUNT = 8
-MIN_WAY_M = 1000.0  # of the station: less tells no direction of flight
+MIN_WAY_M = 1000.0  # of the station: a shorter distance does not determine the direction of flight
 
 
 def list_neighbours(queue: Queue, here: FrameResult, number: int) -> list[dict[str, Any]]:
-    """Lines of the queue, with ``seconds`` after the frame of a number, in the order of time."""
+    """Queue entries in order of time, with ``seconds`` after the given frame."""
     rows, when = queue.rows, parse_iso_time(here.time_utc or "")
     if when is None or not here.camera_body:
         return []
     reach = timedelta(seconds=REACH_S)
-    # Times sort as texts
+    # Times sort as text
     first, own, last = (
         f"{at:%Y-%m-%dT%H:%M:%S}".encode() for at in (when - reach, when, when + reach)
     )
@@ -51,10 +51,10 @@ def list_neighbours(queue: Queue, here: FrameResult, number: int) -> list[dict[s
 def carry_neighbour(
     context: ReviewContext, number: int, here: FrameResult, seconds: float
 ) -> dict[str, Any] | None:
-    """The camera of a neighbour, so many seconds after a frame, carried along the orbit to it.
+    """The camera of a neighbour, so many seconds after a frame, propagated to the frame's time.
 
-    It is what a person accepted, else the engine's proposal; None where there is none, or it is for
-    a picture of another size.
+    It is the camera that a person accepted, or else the engine's proposal. None if there is none,
+    or it is for another image size.
     """
     there = context.result(number)
     camera = _camera(context, number, there)
@@ -64,7 +64,7 @@ def carry_neighbour(
 
 
 def _camera(context: ReviewContext, number: int, result: FrameResult) -> Camera | None:
-    """What a person accepted, else what the engine proposes and nobody refused."""
+    """The camera that a person accepted, or else the engine's proposal unless rejected."""
     heads = context.shown(context.decisions.heads(number, result.sha256))
     if heads:
         work = heads[0].work
@@ -75,10 +75,10 @@ def _camera(context: ReviewContext, number: int, result: FrameResult) -> Camera 
 
 
 def _carry_camera(camera: Camera, there: FrameResult, here: FrameResult, seconds: float) -> Camera:
-    """The camera as far along the orbit as the station flew, with its attitude to the vertical.
+    """Move the camera along the orbit, with constant attitude relative to the vertical.
 
-    As of a camera that is fixed to a window. Where the station was is what is known without the
-    photos; where it is not, the camera stays where it stood.
+    This holds for a camera fixed to a window. The station's positions are those known independently
+    of the photos; if they are unknown, the camera is not moved.
     """
     if there.focal_mm and here.focal_mm:
         camera = replace(camera, focal_px=camera.focal_px * here.focal_mm / there.focal_mm)

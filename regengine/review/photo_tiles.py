@@ -1,4 +1,4 @@
-"""Tiles and previews of photos for the review page, made on the fly, with bounded memory."""
+"""Tiles and previews of photos for the review page, rendered on request with bounded memory."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from regengine.photo.formats import PhotoFile, read_photo_file
 from regengine.photo.image import read_display_rgb
 
 TILE_PX = 512
-# A JPEG's own cosine transform gives 1/2, 1/4 and 1/8 of its size, on the same grid
+# A JPEG's cosine transform decodes to 1/2, 1/4 and 1/8 of its size, on the same grid
 MAX_HALVINGS = 3
 MAX_BYTES = 250_000_000  # a photo of 45 megapixels with all its levels takes 180 MB
 MAX_FILES = 1000
 JPEG_QUALITY = 90
 
-FileKey = tuple[Path, int, int]  # with time of change (ns) and size
+FileKey = tuple[Path, int, int]  # with modification time (ns) and size
 Picture = NDArray[np.uint8]  # (h, w) grey or (h, w, 3) red, green, blue, as displayed
 
 
 def max_zoom(width_px: int, height_px: int) -> int:
-    """Level of a photo at its full size: level 0 is the one that fits into one tile."""
+    """Pyramid level of a photo's full size: level 0 fits into one tile."""
     return max(0, math.ceil(math.log2(max(width_px, height_px) / TILE_PX)))
 
 
 def level_size(file: PhotoFile, z: int) -> tuple[int, int]:
-    """Width and height of a level: its last pixels may reach beyond the photo."""
+    """Width and height of a level: its last pixels may extend beyond the photo."""
     factor = 2 ** (max_zoom(file.width_px, file.height_px) - z)
     return -(-file.width_px // factor), -(-file.height_px // factor)
 
 
 class PhotoPyramids:
-    """Levels of photos, the most recent ones kept; may be asked by many threads at once.
+    """Image pyramids of photos, with a cache of the most recent ones; thread-safe.
 
-    ``most_bytes`` is of decoded levels kept. The level asked for last is kept, even if it is
-    larger.
+    ``most_bytes`` limits the decoded levels in the cache. The most recent level is kept even if it
+    is larger.
     """
 
     def __init__(self, most_bytes: int = MAX_BYTES) -> None:
@@ -51,7 +51,7 @@ class PhotoPyramids:
         self._lock = Lock()
 
     def tile(self, path: Path, z: int, x: int, y: int) -> bytes:
-        """One tile of a photo as stored: the EXIF orientation turns nothing."""
+        """One tile of a photo as stored: the EXIF orientation is not applied."""
         key, file = _read_file(path)
         if not _has_tile(file, z, x, y):
             raise LookupError(f"The photo has no tile {z}/{x}/{y}.")
@@ -61,7 +61,7 @@ class PhotoPyramids:
         return _encode_jpeg(np.pad(part, missing[: part.ndim], "edge"))
 
     def preview(self, path: Path, long_side_px: int) -> bytes:
-        """All of a photo, small."""
+        """A reduced copy of the whole photo."""
         key, file = _read_file(path)
         longest = max(file.width_px, file.height_px)
         top = max_zoom(file.width_px, file.height_px)
@@ -87,7 +87,7 @@ class PhotoPyramids:
 
     @property
     def kept_bytes(self) -> int:
-        """Bytes of decoded levels that are kept now."""
+        """Bytes of decoded levels in the cache."""
         return sum(picture.nbytes for picture in self._levels.values())
 
 
@@ -96,7 +96,7 @@ def _read_file(path: Path) -> tuple[FileKey, PhotoFile]:
         status = path.stat()
         key = (path, status.st_mtime_ns, status.st_size)
     except (OSError, ValueError):
-        key = (path, 0, -1)  # reading the header says what is wrong
+        key = (path, 0, -1)  # reading the header raises the error
     return key, _file_of(key)
 
 
@@ -113,7 +113,7 @@ def _has_tile(file: PhotoFile, z: int, x: int, y: int) -> bool:
 
 
 def _resize_level(level: Picture, edges: tuple[float, float], size: tuple[int, int]) -> Picture:
-    """A level at a smaller size, from its left and upper edge to where the photo ends in it."""
+    """Resample a level to a smaller size, from its upper left corner to the end of the photo."""
     if level.shape[1::-1] == size:
         return level
     if level.shape[1::-1] == edges:
@@ -130,7 +130,7 @@ def _resize_level(level: Picture, edges: tuple[float, float], size: tuple[int, i
 def _encode_jpeg(picture: Picture) -> bytes:
     import cv2
 
-    # Lamps are small and coloured: no colour is averaged over pixels
+    # Lamps are small and coloured: no chroma subsampling
     options = [
         cv2.IMWRITE_JPEG_QUALITY,
         JPEG_QUALITY,
@@ -148,7 +148,7 @@ def read_level(file: PhotoFile, z: int) -> dict[int, Picture]:
     if file.format == "jpeg":
         decoded = _decode_scaled_jpeg(file, top - finest)
     elif file.format == "raw" and z < top and not (file.width_px % 2 or file.height_px % 2):
-        # Without interpolation of its colours, four times faster
+        # Without demosaicing interpolation, four times faster
         half_px = max(file.width_px, file.height_px) // 2
         finest, decoded = top - 1, read_display_rgb(file, half_px)[0]
     if decoded is None:
@@ -158,7 +158,7 @@ def read_level(file: PhotoFile, z: int) -> dict[int, Picture]:
 
 
 def halve_picture(picture: Picture, times: int) -> Picture:
-    """A picture at half its size, so many times; each pixel the mean of four."""
+    """Halve a picture repeatedly; each pixel is the mean of four."""
     import cv2
 
     for _ in range(times):
@@ -170,7 +170,7 @@ def halve_picture(picture: Picture, times: int) -> Picture:
 
 
 def _decode_scaled_jpeg(file: PhotoFile, halvings: int) -> Picture | None:
-    """A JPEG decoded at a fraction of its size; None where its colours are not plain."""
+    """Decode a JPEG at a fraction of its size; None if its colours need conversion."""
     from PIL import Image
 
     with (
@@ -180,7 +180,7 @@ def _decode_scaled_jpeg(file: PhotoFile, halvings: int) -> Picture | None:
     ):
         if image.mode not in ("RGB", "L"):
             return None
-        # Pillow takes the fraction whose sides are at least those asked for: rounded down
+        # Pillow chooses the fraction whose sides are at least those requested: rounded down
         sides = file.width_px >> halvings, file.height_px >> halvings
         image.draft(image.mode, (max(sides[0], 1), max(sides[1], 1)))
         whole = 2**halvings

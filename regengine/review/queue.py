@@ -1,4 +1,4 @@
-"""The queue of the review: which frames, in which order, and what the page is told of each."""
+"""The review queue: filters, order, and the data of each frame for the page."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ from regengine.store.reviews import Brief, Decisions
 Bounds = tuple[float, float, float, float]
 Status = Literal["open", "done", "disputed", "dependent", "second", "all"]
 Texts = Annotated[list[str], Field(max_length=64)]
-# The start of an ISO 8601 time, UTC
+# Prefix of an ISO 8601 time, UTC
 Date = Annotated[str, Field(pattern=r"^(\d{4}(-\d{2}(-\d{2}(T[\d:.]{0,15}Z?)?)?)?)?$")]
-# Leading digits of a photo's sha256 that addresses of its pictures repeat
+# Number of leading digits of a photo's sha256 in the URLs of its pictures
 VERSION_DIGITS = 16
-# First pictures do not wait for the list of towns: they are made within this
+# The list of towns is loaded after this delay, so that the first pictures do not wait for it
 FIRST_PICTURE_S = 2.0
 NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
 class Standings:
-    """Where every frame stands: decided by whom, disputed, with which tags.
+    """Review status of every frame: decisions, disagreements and tags.
 
-    Keeps up with the decisions, also of other processes: only what is new is read. A decision
-    counts for a frame whose photo is still the one that was decided on. ``decided``, ``disputed``,
-    ``dependent`` and ``second``, bool of shape (frames,), tell whether anybody decided, people
-    differ, what counts rests on its own camera alone, others decided and ``reviewer`` did not; as
-    of the last `update`. With ``blind`` only the last of them knows of others' decisions on frames
-    that the reviewer has not decided.
+    Follows the decisions, also of other processes: each update reads only new ones. A decision
+    counts only if the frame's photo is unchanged since. The status is in four bool arrays of shape
+    (frames,), as of the last `update`. ``decided``: somebody decided. ``disputed``: people differ.
+    ``dependent``: the decision that counts relies on its own camera only. ``second``: others
+    decided and ``reviewer`` did not. With ``blind``, only ``second`` uses others' decisions on
+    frames that the reviewer has not decided.
     """
 
     def __init__(self, decisions: Decisions, reviewer: str, *, blind: bool = False) -> None:
@@ -65,7 +65,7 @@ class Standings:
         self.decided = self.disputed = self.dependent = self.second = np.zeros(0, bool)
 
     def update(self, rows: FrameColumns) -> None:
-        """Read what was decided since the last time."""
+        """Read new decisions."""
         with self._lock:
             touched = set()
             for brief in self._decisions.since(self._last):
@@ -87,7 +87,7 @@ class Standings:
                 self._tag(row, frozenset().union(*(head.tags for head in heads)))
 
     def heads(self, row: int) -> list[Brief]:
-        """The latest decision of each person on the frame of a row that are shown, newest first."""
+        """Each person's latest visible decision on the frame of a row, newest first."""
         latest = self._latest(row)
         return [] if self._blind and not self._is_own(latest) else latest
 
@@ -103,18 +103,18 @@ class Standings:
         return found if len(found) < 2 else sorted(found, key=lambda head: -head.revision)
 
     def tagged(self, tag: str) -> NDArray[np.bool_]:
-        """Which frames somebody gave a tag."""
+        """Which frames have a tag."""
         found = np.zeros(len(self.decided), bool)
         found[list(self._tagged.get(tag, ()))] = True
         return found
 
     def tags(self) -> dict[str, int]:
-        """How many frames have each tag, the commonest first."""
+        """Number of frames per tag, the most frequent first."""
         counts = [(tag, len(rows)) for tag, rows in self._tagged.items() if rows]
         return dict(sorted(counts, key=lambda pair: (-pair[1], pair[0])))
 
     def _tag(self, row: int, tags: frozenset[str]) -> None:
-        """Note the tags that a frame has now."""
+        """Update the index with the current tags of a frame."""
         before = self._tags.get(row, frozenset())
         for tag in before - tags:
             self._tagged[tag].discard(row)
@@ -125,7 +125,7 @@ class Standings:
 
 
 class FramePlaces:
-    """Towns by row; the list of the world's towns takes a second to read, so none waits for it."""
+    """Towns by row, loaded in the background: reading the world's towns takes a second."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -135,7 +135,7 @@ class FramePlaces:
         self._wanted: FrameColumns | None = None
 
     def ready(self, rows: FrameColumns) -> bool:
-        """Whether the towns of these frames are known; if not, they soon will be."""
+        """Whether the towns of these frames are loaded; otherwise, loading starts."""
         with self._lock:
             if self._rows is rows:
                 return True
@@ -147,13 +147,13 @@ class FramePlaces:
             return False
 
     def name(self, rows: FrameColumns, row: int) -> str | None:
-        """Town and country that a frame shows; None where there is none, or not yet."""
+        """Town and country that a frame shows; None if there is none or it is not yet loaded."""
         if not self.ready(rows):
             return None
         return self._names[int(self._numbers[row])] or None
 
     def near(self, lon_deg: float, lat_deg: float) -> str | None:
-        """Town and country at a place; None where there is none, or the towns are not read yet."""
+        """Nearest town and country of a place; None if there is none or it is not yet loaded."""
         with self._lock:
             if self._rows is None:
                 return None
@@ -163,7 +163,7 @@ class FramePlaces:
         return None if place is None else escape_invisible(place.label)
 
     def hold(self, rows: FrameColumns, sought: str) -> NDArray[np.bool_]:
-        """Which frames show a town of such a name or country, in small letters."""
+        """Which frames show a town with such a name or country, in lower case."""
         if not self.ready(rows):
             return np.zeros(len(rows), bool)
         found = [number for number, name in self._names.items() if sought in name.casefold()]
@@ -179,17 +179,17 @@ class FramePlaces:
             for number in np.unique(numbers[numbers >= 0]).tolist():
                 place = index.place(number)
                 names[number] = "" if place is None else escape_invisible(place.label)
-        except Exception as error:  # names are a help, not the matter
+        except Exception as error:  # names are optional
             logging.getLogger("regengine").warning("frames go without their towns: %s", error)
             numbers, names = np.full(len(rows), -1), {-1: ""}
-        # What the first search and the first other order would wait for
+        # Computed here, so that the first search and the first change of order do not wait
         _ = rows.searched, rows.by_time_known, rows.by_name
         with self._lock:
             self._rows, self._numbers, self._names = rows, numbers, names
 
 
 def edges_of(text: str) -> Bounds:
-    """Four numbers out of ``west,south,east,north``, degrees; ValueError if they are no box."""
+    """Parse ``west,south,east,north``, degrees; ValueError if it is not a box."""
     try:
         west, south, east, north = (float(edge) for edge in text.split(","))
     except ValueError:
@@ -206,24 +206,24 @@ def _box(text: str) -> str:
 
 
 class QueueFilter(BaseModel):
-    """Which frames to show, as an address has it; empty says nothing."""
+    """Filters of the frame list, from the query string; empty values do not filter."""
 
     id: Annotated[list[int], Field(max_length=500)] = []
     verdict: Texts = []
     reason: Texts = []
     category: Texts = []
     camera: Texts = []
-    # The last day (or hour) counts whole
+    # The whole last day (or hour) is included
     date_from: Date = ""
     date_to: Date = ""
-    # West, south, east, north, degrees, around a place that the photo shows, or the nadir where
-    # none is known; west > east crosses the antimeridian
+    # West, south, east, north, degrees, around a place that the photo shows, or the nadir if none
+    # is known; west > east crosses the antimeridian
     bbox: Annotated[str, Field(max_length=100), AfterValidator(_box)] = ""
-    # In the frame id, the path, or the name of the town or country, in small or capital letters
+    # In the frame id, the path, or the name of the town or country, case-insensitive
     text: Annotated[str, Field(max_length=200)] = ""
     # "open": nobody decided; "done": somebody did; "disputed": people differ; "dependent": accepted
-    # for points that tell nothing beyond their camera; "second": others decided, the reviewer did
-    # not yet
+    # with points that contain no information beyond their camera; "second": others decided, the
+    # reviewer has not yet
     status: Status = "all"
     tag: Annotated[str, Field(max_length=100)] = ""
     sort: Literal["doubt", "time", "name"] = "doubt"
@@ -233,21 +233,21 @@ class QueueFilter(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """All frames as they stand at a moment; rows are those of the columns."""
+    """A snapshot of all frames and their status; rows are those of the columns."""
 
     rows: FrameColumns
     standings: Standings
     places: FramePlaces
 
     def chosen(self, wanted: QueueFilter, keep: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Rows of the frames to show out of those that pass, in the order to show them."""
+        """Rows of the frames that pass and have the requested status, in display order."""
         if wanted.status != "all":
             keep = keep & _standing(self.standings, wanted.status)
         order: NDArray[np.int64] = getattr(self.rows, f"by_{wanted.sort}")
         return order[keep[order]]
 
     def passing(self, wanted: QueueFilter) -> NDArray[np.bool_]:
-        """Which frames a filter asks for, whoever decided them."""
+        """Which frames pass a filter, regardless of review status."""
         rows = self.rows
         keep = np.ones(len(rows), bool)
         if wanted.id:
@@ -277,7 +277,7 @@ class Queue:
         return keep
 
     def line(self, row: int) -> dict[str, Any]:
-        """One frame in the list of the page."""
+        """One entry of the page's frame list."""
         rows, heads = self.rows, self.standings.heads(row)
         lon, lat = float(rows.centre_lon[row]), float(rows.centre_lat[row])
         codes = rows.reasons[row]
@@ -304,7 +304,7 @@ class Queue:
         }
 
     def facets(self) -> dict[str, Any]:
-        """How many frames of the store have each value of what can be filtered by."""
+        """Number of frames per value of each filter."""
         rows = self.rows
         reasons: dict[str, int] = {}
         for codes, number in rows.reasons.counts().items():
@@ -322,9 +322,9 @@ class Queue:
         }
 
     def frame(self, context: ReviewContext, number: int) -> dict[str, Any]:
-        """Everything that the page is told of one frame.
+        """All data of one frame for the page.
 
-        KeyError if there is none of this number.
+        KeyError if there is no frame of this number.
         """
         result = context.frames.frame(number).result
         (row,) = self.rows.rows_of([number]).tolist() or [None]
@@ -351,7 +351,8 @@ class Queue:
             "agreeing_px": None if result.solved is None else agreeing_px(result),
             "hypotheses": [self._hypothesis(hypothesis) for hypothesis in result.hypotheses],
             "fit": fit and {name: getattr(fit, name) for name in about_fit},
-            # What placed it: lights, or patches of streets or ground by day, the coarse scale first
+            # Evidence for the position: lights, or patches of streets or daytime imagery, the
+            # coarse scale first
             "reference": result.reference_kind,
             "proofs": [asdict(proof) for proof in result.patch_proofs],
             "margin": margin_of(result),

@@ -1,4 +1,4 @@
-"""The session, the queue, single frames and what is decided of them: what the page asks first."""
+"""Routes of the session, the queue, single frames and decisions."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def _add_session(routes: APIRouter, context: ReviewContext) -> None:
 
 
 def _credits(light_map: LightMap) -> str:
-    """Who made its files."""
+    """Credits of the light map's files."""
     makers = dict.fromkeys(one.credit for one in light_map if one.credit)
     return escape_invisible(", ".join(makers))
 
 
 def _name(light_map: LightMap) -> str:
-    """The product's, else the names of its files."""
+    """Name of the product, or the names of its files."""
     info = light_map.info
     return escape_invisible(info.product or ", ".join(path.name for path in info.paths))
 
@@ -78,7 +78,7 @@ def _name(light_map: LightMap) -> str:
 def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
     standings = Standings(context.decisions, context.reviewer, blind=context.blind)
     places = FramePlaces()
-    one_at_a_time = Lock()  # the standings are those of the rows that were asked for
+    one_at_a_time = Lock()  # the status belongs to the rows that were requested
 
     def up_to_date() -> Queue:
         context.frames.refresh()
@@ -92,14 +92,14 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
             return up_to_date().facets()
 
     def listed(wanted: QueueFilter) -> tuple[list[int], dict[str, Any]]:
-        """Numbers of all frames that pass, in order, and what is told of those that are shown."""
+        """Numbers of all frames that pass, in order, and the data of those on the page."""
         with one_at_a_time:
             now = up_to_date()
             passing = now.passing(wanted)
             chosen = now.chosen(wanted, passing)
             shown = chosen[wanted.offset : wanted.offset + wanted.limit].tolist()
             lines = [now.line(row) for row in shown]
-        # Of the frames that pass, whoever decided them: how far one is
+        # Progress: of the frames that pass the filter, the number that are decided
         decided = int((passing & standings.decided).sum())
         return now.rows.frame_index[chosen].tolist(), {
             "total": len(chosen),
@@ -111,12 +111,12 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
 
     @routes.get("/frames")
     def frames(wanted: Annotated[QueueFilter, Query()]) -> dict[str, Any]:
-        """Some frames that pass a filter."""
+        """A page of the frames that pass a filter."""
         return listed(wanted)[1]
 
     @routes.get("/queue")
     def queue(wanted: Annotated[QueueFilter, Query()]) -> dict[str, Any]:
-        """The same, and the numbers of all that pass."""
+        """A page of the frames that pass a filter, and the numbers of all that pass."""
         ids, told = listed(wanted)
         return told | {"ids": ids}
 
@@ -132,7 +132,7 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
     def near_in_time(number: FrameId) -> dict[str, Any]:
         """Frames of the same camera taken moments before or after.
 
-        ``camera`` is theirs, carried along the orbit to where this frame was taken.
+        ``camera`` is theirs, propagated along the orbit to this frame's time.
         """
         here = context.result(number)
         with one_at_a_time:
@@ -149,12 +149,12 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
 
 
 def describe_judged(context: ReviewContext, number: int, work: DraftBody | None = None) -> Judged:
-    """What a decision on a frame is about; 403 where nothing can be decided."""
+    """The subject of a decision on a frame; 403 if it cannot be decided."""
     if context.readonly:
         raise HTTPException(403, "this review is for looking only: nothing can be decided.")
     result = context.result(number)
     if work is not None:
-        # An unfinished camera may be anywhere
+        # The camera of an unfinished draft is not used: it may be anywhere
         camera = work.camera.camera() if work.camera and isinstance(work, DecisionBody) else None
         size_px = result.width_px or 0, result.height_px or 0
         check_work(((point.x, point.y) for point in work.points), camera, size_px)
@@ -164,25 +164,25 @@ def describe_judged(context: ReviewContext, number: int, work: DraftBody | None 
 
 
 def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
-    """Decisions and drafts are saved at once, or refused with a sentence."""
+    """Add the routes of decisions and drafts, which are saved at once or refused with a message."""
     decisions, reviewer = context.decisions, context.reviewer
 
     @routes.put("/frames/{number}/draft")
     def keep_draft(number: FrameId, draft: DraftBody) -> dict[str, str]:
-        """Keep unfinished work: what a reload brings back."""
+        """Save unfinished work, which a reload restores."""
         about = describe_judged(context, number, draft)
         time_utc = decisions.keep_draft(number, about.sha256, reviewer, draft.work())
         return {"time_utc": time_utc}
 
     @routes.delete("/frames/{number}/draft", status_code=204, response_class=Response)
     def drop_draft(number: FrameId) -> None:
-        """Forget unfinished work."""
+        """Discard unfinished work."""
         describe_judged(context, number)
         decisions.drop_draft(number, reviewer)
 
     @routes.put("/frames/{number}/decision")
     def decide(number: FrameId, body: DecisionBody) -> dict[str, Any]:
-        """Add a decision; one that the page had not seen comes back as a conflict."""
+        """Add a decision; returns a conflict if the page had not seen the latest one."""
         about = describe_judged(context, number, body)
         saved, conflict = decisions.save(
             about, reviewer, body.decision, body.work(), base=body.base, seconds=body.seconds

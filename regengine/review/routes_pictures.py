@@ -1,4 +1,4 @@
-"""Pictures of the review page: tiles and previews of photos, tiles of the night-light map."""
+"""Routes of images: photo tiles, photo previews and tiles of the night-light map."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from regengine.review.queue import VERSION_DIGITS
 if TYPE_CHECKING:
     from regengine.review.map_tiles import MapTiles
 
-# Without a version in the address, another run on this port may mean something else by it
+# Without a version in the URL, another run on this port may serve another image under it
 ASK_AGAIN = "private, no-cache"
 FOR_EVER = "private, max-age=31536000, immutable"
 MIN_PREVIEW_PX, MAX_PREVIEW_PX = 64, 2048
 
 
 def describe_response(media_type: str, what: str) -> dict[int | str, dict[str, Any]]:
-    """What a route answers, for the server's description of itself."""
+    """Describe a route's response for the OpenAPI schema."""
     return {200: {"description": what, "content": {media_type: {}}}}
 
 
@@ -35,7 +35,7 @@ def make_cached_response(
     made_of: str,
     version: str | None = None,
 ) -> Response:
-    """An answer, or word that the browser's copy is good: as long as what it is made of stays."""
+    """A response with ETag, or 304 Not Modified while the sources of the content are unchanged."""
     address = f"{made_of}\n{request.url.path}\n{request.query_params.get('size', '')}"
     tag = f'"{hashlib.sha256(address.encode("utf-8", "replace")).hexdigest()[:32]}"'
     for_ever = version is not None and request.query_params.get("v") == version
@@ -66,7 +66,7 @@ def router(context: ReviewContext) -> APIRouter:
 
     @cache
     def tiles_of(kind: str) -> MapTiles:
-        # Only now: its libraries take longer to import than a photo to show
+        # Imported late: its libraries take longer to import than the first photo takes to display
         from regengine.review.map_tiles import MapTiles
 
         return MapTiles(maps[kind], kind)
@@ -102,7 +102,7 @@ def router(context: ReviewContext) -> APIRouter:
         number: int,
         size: Annotated[int, Query(ge=MIN_PREVIEW_PX, le=MAX_PREVIEW_PX)] = 1024,
     ) -> Response:
-        """All of a photo as stored, its longer side `size` pixels at most."""
+        """The whole photo as stored, its longer side at most `size` pixels."""
         return photo_response(request, number, lambda path: pyramids.preview(path, size))
 
     @routes.get("/lights/{z}/{x}/{y}.png", response_class=Response, responses=MAP)
@@ -112,7 +112,7 @@ def router(context: ReviewContext) -> APIRouter:
 
     @routes.get("/maps/{kind}/{z}/{x}/{y}.png", response_class=Response, responses=MAP)
     def reference_tile(request: Request, kind: str, z: int, x: int, y: int) -> Response:
-        """A tile of 256 pixels of the streets or the picture by day, Web Mercator."""
+        """A tile of 256 pixels of the street map or daytime imagery, Web Mercator."""
         return map_response(request, kind, z, x, y)
 
     return routes

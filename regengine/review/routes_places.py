@@ -1,4 +1,4 @@
-"""Names of places, and coast, borders and lakes, for the map of the review page."""
+"""Routes of place names, coastlines, borders and lakes for the map of the review page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def router(context: ReviewContext) -> APIRouter:
         bbox: Annotated[str, Query(max_length=200)],
         limit: Annotated[int, Query(ge=1, le=MAX_PLACES)] = 60,
     ) -> dict[str, list[dict[str, Any]]]:
-        """The largest towns of a box: west, south, east and north edge, degrees."""
+        """The largest towns within a box: west, south, east and north edge, degrees."""
         try:
             edges = edges_of(bbox)
         except ValueError as error:
@@ -41,12 +41,12 @@ def router(context: ReviewContext) -> APIRouter:
         q: Annotated[str, Query(max_length=MAX_LETTERS)],
         limit: Annotated[int, Query(ge=1, le=MAX_PLACES)] = 20,
     ) -> dict[str, list[dict[str, Any]]]:
-        """Towns whose names begin so, best first; "paris, us" is sought in one country."""
+        """Towns whose names begin with the text, best first; "paris, us" searches one country."""
         return _answer(place_index().search(q, limit))
 
     @routes.get("/outlines/{z}/{x}/{y}.json", response_class=Response, responses=LINES)
     def outline_tile(request: Request, z: int, x: int, y: int) -> Response:
-        """Coast, borders and lakes of a tile of Web Mercator: of zoom 0, and finer of zoom 5."""
+        """Coastlines, borders and lakes of a Web Mercator tile: zoom 0, finer at zoom 5."""
         data = outlines()
         if str(z) not in data["units_deg"] or not (0 <= x < 2**z and 0 <= y < 2**z):
             raise HTTPException(404, f"There are no outlines {z}/{x}/{y}: they have zoom 0 and 5.")

@@ -1,4 +1,4 @@
-"""Points of a frame as a file of QGIS's georeferencer."""
+"""Route of a frame's control points as a file of QGIS's georeferencer."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from regengine.review.routes_frames import FrameId
 
 
 class PointsBody(Body):
-    """Points, and the camera that they lie to."""
+    """Control points, and the camera that they belong to."""
 
     points: Annotated[list[PointBody], Field(min_length=1, max_length=MAX_POINTS)]
     camera: CameraBody | None
 
 
 def router(context: ReviewContext) -> APIRouter:
-    """Routes of files of points."""
+    """Routes of control point files."""
     routes = APIRouter(prefix="/api")
 
     @routes.post("/frames/{number}/points")
     def points_file(number: FrameId, body: PointsBody) -> dict[str, str]:
-        """A file of QGIS's georeferencer: its name, and its text."""
+        """A points file of QGIS's georeferencer: its name and its text."""
         from regengine.exchange.export.format import photo_stem
         from regengine.exchange.export.formats.gcp_qgis import points_text
         from regengine.exchange.export.frame import ExportFrame, ExportPoint, sigma_on_ground

@@ -1,7 +1,7 @@
-"""What the engine works out for a person: cameras from points, points snapped, searches.
+"""Routes of computations for a person: cameras from points, snapping points, searches.
 
-The engine takes a second to import, for which the first pictures would wait: its parts are imported
-when they are asked for.
+The engine takes a second to import, which would delay the first pictures: its modules are imported
+on first use.
 """
 
 from __future__ import annotations
@@ -49,23 +49,23 @@ if TYPE_CHECKING:
     from regengine.references.reference import LightMap
     from regengine.review.search_jobs import SearchJob, SearchJobs
 
-KEPT_PHOTOS = 3  # their city light, while a person works on them
-SMOOTH_PX = 1.0  # about the map's own blur
-BEHIND_PX = 1e6  # of what the camera has behind it
+KEPT_PHOTOS = 3  # whose city light is cached while a person works on them
+SMOOTH_PX = 1.0  # about the map's own point spread
+BEHIND_PX = 1e6  # position of points behind the camera
 KEPT_FRAMES = 256
-# From fewer points than four a search finds the place of a view that is less slanted than this; of
-# one that is more only where they agree with the camera
+# With fewer than four points, a search finds the position of a view with a smaller tilt than this.
+# A view with a larger tilt is accepted only if the points agree with the camera
 OBLIQUE_DEG = 40.0
 AMISS_PX = 20.0
-USUAL_ALTITUDE_KM = 410.0  # of the station, to a few per cent
-MAX_COMPARED = 40  # points in one question: each takes a twentieth of a second
+USUAL_ALTITUDE_KM = 410.0  # of the station, within a few per cent
+MAX_COMPARED = 40  # points in one request: each takes a twentieth of a second
 NO_MAP = "end the review, and begin it with one."
 ABOUT_NADIR = ("lon", "lat", "altitude_km", "source", "sigma_along_km")
 JobName = Annotated[str, PathParameter(pattern="^[0-9a-f]{16}$")]
 
 
 class SolveBody(Body):
-    """Points, and the camera that they put right; whether a person told that it stood there."""
+    """Points, and the camera that they correct; whether a person placed that camera."""
 
     points: Annotated[list[PointBody], Field(min_length=1, max_length=MAX_POINTS)]
     start: CameraBody
@@ -74,7 +74,7 @@ class SolveBody(Body):
 
 
 class SnapBody(Body):
-    """A point, the camera that it is seen with, and which side of it moves."""
+    """A point, the camera of the view, and which side of the point moves."""
 
     camera: CameraBody
     point: PointBody
@@ -82,27 +82,27 @@ class SnapBody(Body):
 
 
 class EvidenceBody(Body):
-    """Points, and the camera that they are seen with."""
+    """Points, and the camera of the view."""
 
     camera: CameraBody
     points: Annotated[list[PointBody], Field(min_length=1, max_length=MAX_COMPARED)]
 
 
 class LightsBody(Body):
-    """A camera whose view is compared with the photo."""
+    """A camera whose predicted view is compared with the photo."""
 
     camera: CameraBody
 
 
 class SearchBody(Body):
-    """Where to search from, and for how many seconds of processor time."""
+    """Where to start the search, and its limit of processor time in seconds."""
 
     camera: CameraBody
     seconds: Annotated[float, Field(ge=1.0, le=120.0)] = 15.0
 
 
 def router(context: ReviewContext) -> APIRouter:
-    """Routes of the solution by points, and of the search."""
+    """Routes of the solution from points, and of the search."""
     routes = APIRouter(prefix="/api")
     _add_solution(routes, context)
     _add_search(routes, context)
@@ -115,7 +115,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
     one_at_a_time = Lock()  # each takes a second and some hundred megabytes
 
     def city_light(path: Path, camera: Camera) -> LightImage:
-        """The photo's city light in pixels of about a third of a kilometre."""
+        """The photo's city light at a resolution of about a third of a kilometre."""
         from regengine.registration.prepare_photo import find_photo_lights, fine_px
         from regengine.registration.windows import compute_ground_sample_km
 
@@ -133,7 +133,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
 
     @routes.post("/frames/{number}/solve")
     def solved(number: FrameId, body: SolveBody) -> dict[str, Any]:
-        """The camera of some points, and how far each is from it."""
+        """Fit a camera to points; returns it with the residual of each point."""
         from regengine.points.solve_points import solve
 
         result = context.result(number)
@@ -170,7 +170,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
         }
 
     def lights_for(number: int, camera: Camera) -> tuple[LightImage, LightMap]:
-        """What a photo's lights are compared by: its own, and the map's."""
+        """City light of the photo, and the light map, for comparison."""
         from regengine.points.solve_points import check_camera
 
         result = context.result(number)
@@ -198,9 +198,9 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
 
     @routes.post("/frames/{number}/evidence")
     def compared(number: FrameId, body: EvidenceBody) -> dict[str, Any]:
-        """How far the map's light lies from the photo's at each point, whatever the camera says.
+        """Offset between the map's light and the photo's at each point, independent of the camera.
 
-        ``sigma_px`` is its standard deviation. Both are None, with the reason, where photo and map
+        ``sigma_px`` is its standard deviation. Both are None, with the reason, if photo and map
         cannot be compared.
         """
         from regengine.points.solve_points import compare_lights
@@ -224,9 +224,9 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
 
     @routes.post("/frames/{number}/lights")
     def in_view(number: FrameId, body: LightsBody) -> dict[str, Any]:
-        """The map's strongest lights in a camera's view, and whether the photo's meet them.
+        """The map's strongest lights in a camera's view, and whether the photo's lights match them.
 
-        ``chance`` is the share that would be met if the camera had nothing to do with the photo.
+        ``chance`` is the expected share of matches for an unrelated camera.
         """
         from regengine.points.solve_points import lights_in_view
 
@@ -247,7 +247,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
 
     @routes.get("/nadir")
     def nadir(time_utc: Annotated[str, Query(max_length=40)]) -> dict[str, Any]:
-        """Where the station was at a time, by the element sets, and its track."""
+        """Nadir of the station at a time from the element sets, and its ground track."""
         if context.tles is None:
             raise ConfigError("the review has no element sets: write the nadir instead.")
         when = parse_iso_time(time_utc)
@@ -260,7 +260,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
 
 
 def _recall_position(context: ReviewContext) -> Callable[[int], PositionPrior]:
-    """A function that tells what is known of where the photo of a frame's number was taken."""
+    """A function that returns the position prior of a frame's photo."""
 
     @lru_cache(maxsize=KEPT_FRAMES)
     def known(number: int) -> PositionPrior:
@@ -282,7 +282,7 @@ def _recall_position(context: ReviewContext) -> Callable[[int], PositionPrior]:
 
 
 def _fit_json(fit: PointFit) -> dict[str, Any]:
-    """A camera as the page has it, and what is said of each point."""
+    """JSON of a fitted camera, and of the result of each point."""
     told = zip(
         fit.residual_px.tolist(),
         fit.residual_m.tolist(),
@@ -324,7 +324,7 @@ def _add_search(routes: APIRouter, context: ReviewContext) -> None:
 
     @routes.post("/frames/{number}/search")
     def begin(number: FrameId, body: SearchBody) -> dict[str, str]:
-        """Begin a search; its job tells how it goes."""
+        """Start a search; its job reports the progress."""
         from regengine.points.solve_points import check_camera
 
         result = context.result(number)
@@ -339,17 +339,17 @@ def _add_search(routes: APIRouter, context: ReviewContext) -> None:
 
     @routes.get("/jobs/{job}")
     def look(job: JobName) -> dict[str, Any]:
-        """How a search goes."""
+        """Progress of a search."""
         return _job_json(jobs().look(job))
 
     @routes.delete("/jobs/{job}")
     def cancel(job: JobName) -> dict[str, Any]:
-        """End a search."""
+        """Cancel a search."""
         return _job_json(jobs().cancel(job))
 
 
 def _job_json(job: SearchJob | None) -> dict[str, Any]:
-    """A search as the page has it; 404 where there is none."""
+    """JSON of a search; 404 if there is none."""
     if job is None:
         raise HTTPException(404, "there is no such search.")
     said = {
@@ -363,7 +363,7 @@ def _job_json(job: SearchJob | None) -> dict[str, Any]:
 
 
 def _found_json(result: FrameResult) -> dict[str, Any]:
-    """A search's verdict and reasons, its camera and points, and what speaks for them."""
+    """JSON of a search result: verdict, reasons, camera, points and evidence."""
     placed = result.verdict in PLACED
     return {
         "verdict": result.verdict,

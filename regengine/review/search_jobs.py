@@ -1,4 +1,4 @@
-"""Searches from where a person placed a photo, one at a time, in a process of their own."""
+"""Run searches from a rough camera, one at a time, in a separate process."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 MAX_WAITING = 8
 KEPT_JOBS = 64
-# The search ends by its own clock of processor time; on a busy machine that takes longer, and a
-# process that hangs takes for ever
+# The search ends by its own limit of processor time. Wall-clock time is longer on a busy machine,
+# and unlimited if the process hangs
 LIMIT_SHARE, LIMIT_S = 4.0, 60.0
 
 
 def search(path: Path, rough: Camera, inputs: RunInputs) -> FrameResult:
-    """The engine's search; only its process imports what it needs."""
+    """Run the engine's search; only its process imports the engine."""
     from regengine.pipeline import register_from
 
     return register_from(path, rough, inputs)
@@ -41,7 +41,7 @@ def search(path: Path, rough: Camera, inputs: RunInputs) -> FrameResult:
 
 @dataclass(kw_only=True)
 class SearchJob:
-    """One search: its name, which nobody guesses, and what becomes of it."""
+    """One search: its unguessable name, its state and its result."""
 
     job: str = field(default_factory=lambda: secrets.token_hex(8))
     future: Future[FrameResult]
@@ -50,12 +50,12 @@ class SearchJob:
 
     @property
     def seconds(self) -> float:
-        """Since it was asked for, until it ended."""
+        """Seconds from the request to the end, or until now."""
         return (time.monotonic() if self.ended_s is None else self.ended_s) - self.asked_s
 
     @property
     def state(self) -> State:
-        """How it goes."""
+        """State of the search."""
         if self.future.cancelled():
             return "cancelled"
         if self.future.done():
@@ -64,12 +64,12 @@ class SearchJob:
 
     @property
     def result(self) -> FrameResult | None:
-        """What it found; None until it is done."""
+        """Result of the search; None until it is done."""
         return self.future.result() if self.state == "done" else None
 
     @property
     def message(self) -> str | None:
-        """Why it failed."""
+        """Error message if it failed."""
         error = self.future.exception() if self.state == "failed" else None
         if error is None:
             return None
@@ -83,7 +83,7 @@ class SearchJob:
 
 
 class SearchJobs:
-    """Runs searches one after another; may be asked by many threads."""
+    """Runs searches one after another; thread-safe."""
 
     def __init__(self) -> None:
         self._jobs: OrderedDict[str, SearchJob] = OrderedDict()
@@ -91,7 +91,7 @@ class SearchJobs:
         self._lock = Lock()
 
     def start(self, path: Path, rough: Camera, inputs: RunInputs) -> SearchJob:
-        """Ask for a search."""
+        """Queue a search."""
         with self._lock:
             if sum(not job.future.done() for job in self._jobs.values()) >= MAX_WAITING:
                 raise ConfigError("too many searches are waiting: cancel one, or wait.")
@@ -113,18 +113,18 @@ class SearchJobs:
             return job
 
     def look(self, job: str) -> SearchJob | None:
-        """A search as it is now; None where there is none of that name."""
+        """A search by name; None if there is none."""
         return self._jobs.get(job)
 
     def cancel(self, job: str) -> SearchJob | None:
-        """End a search, if it has not ended: its process is killed."""
+        """Cancel a search that has not ended: its process is killed."""
         found = self._jobs.get(job)
         if found is not None:
             found.future.cancel()
         return found
 
     def close(self) -> None:
-        """End all searches and their process."""
+        """Cancel all searches and end their process."""
         if self._pool is not None:
             self._pool.stop()
             self._pool.join()

@@ -1,4 +1,4 @@
-"""Who may talk to the review's server: this page with its cookie, and nobody else."""
+"""Access control of the review server: only this page, with its cookie, is admitted."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ ONCE_MORE = '<!doctype html><meta http-equiv="refresh" content="0; url=/"><title
 
 @dataclass
 class Access:
-    """The secrets of one run of the server."""
+    """Secrets of one run of the server."""
 
-    # In the address that the server prints: whoever opens it gets the cookie
+    # In the URL that the server prints: opening it sets the cookie
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
-    # The same for the browser that the server starts; good for one use, since other people on the
-    # machine can read with which address a program was started
+    # The same for the browser that the server starts. It is valid once, because other users of the
+    # machine can read the URL in the process list
     once: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     session: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
     def admits(self, token: str) -> bool:
-        """Whether a token is one of those; the browser's is used up."""
+        """Whether a token is valid; the one for the browser is used up."""
         if self.once and _same(token, self.once):
             self.once = ""
             return True
@@ -43,12 +43,13 @@ class Access:
 
 
 class Guard:
-    """ASGI middleware that lets nothing through but what comes from the page itself.
+    """ASGI middleware that admits only requests from the page itself.
 
-    ``port`` is part of the cookie's name, since browsers share cookies among the ports of a
-    machine. ``hosts`` are names of this machine by which it may be addressed, beside ``localhost``
-    and numbers; other names are refused: a stranger's name that points here is how his page would
-    reach in. ``layers`` are origins of online layers that images may come from.
+    ``port`` is part of the cookie's name, because browsers share cookies among the ports of a
+    machine. ``hosts`` are permitted names of this machine, besides ``localhost`` and numeric
+    addresses. Other names are rejected: an attacker's page could otherwise gain access by a name
+    that resolves to this machine (DNS rebinding). ``layers`` are origins of online layers that
+    images may come from.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Guard:
         self._headers = security_headers(layers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or let it through."""
+        """Respond to a request, or pass it on."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -81,7 +82,7 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
-                # The page's files are asked for again each time, and sent if they have changed
+                # The page's files are revalidated each time, and sent if they have changed
                 caching = "no-store" if scope["path"].startswith("/api/") else "no-cache"
                 headers.setdefault("cache-control", caching)
             await send(message)
@@ -93,7 +94,7 @@ class Guard:
         await self._app(scope, receive, send_with_headers)
 
     def _answer(self, scope: Scope) -> Response | None:
-        """What to answer at once; None lets the request through."""
+        """Immediate response; None passes the request on."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._is_own(host):
@@ -110,8 +111,8 @@ class Guard:
             return self._exchange(token)
         if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             if scope["path"] == "/" and scope["method"] == "GET":
-                # A link on another page led here: the browser keeps the cookie back, unless this
-                # page itself asks
+                # Followed a link on another site: the browser sends the cookie only if this page
+                # itself makes the request
                 return Response(ONCE_MORE, media_type="text/html")
             return make_problem(403, "requests from other sites are refused.")
         if not self._access.knows(_cookie(headers, self._cookie)):
@@ -141,7 +142,7 @@ class Guard:
 
 
 def security_headers(layers: Iterable[str] = ()) -> dict[str, str]:
-    """Headers of every answer."""
+    """Security headers of every response."""
     origins = sorted(set(layers))
     here = " ".join(["'self'", *origins])
     policy = (
@@ -153,7 +154,7 @@ def security_headers(layers: Iterable[str] = ()) -> dict[str, str]:
         "content-security-policy": policy,
         "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",
-        # Servers of map tiles ask from which page they are used
+        # Tile servers require the referrer of the page
         "referrer-policy": "strict-origin-when-cross-origin" if origins else "no-referrer",
         "cross-origin-opener-policy": "same-origin",
         "cross-origin-resource-policy": "same-origin",
@@ -161,7 +162,7 @@ def security_headers(layers: Iterable[str] = ()) -> dict[str, str]:
 
 
 def own_names() -> tuple[str, ...]:
-    """Names of this machine."""
+    """Host names of this machine."""
     return socket.gethostname(), socket.getfqdn()
 
 

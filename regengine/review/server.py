@@ -1,4 +1,4 @@
-"""Runs the review's server until it is stopped, and opens the browser."""
+"""Run the review server until it is stopped, and open the browser."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
-    """How the server is reached, and whether a browser is opened."""
+    """Address of the server, and whether to open a browser."""
 
     host: str = LOOPBACK
-    port: int = 0  # any that is free
+    port: int = 0  # 0: any free port
     browser: bool = True
 
 
 def serve(context: ReviewContext, options: ServerOptions, started: Callable[[str], object]) -> None:
     """Serve a review until Ctrl-C or SIGTERM.
 
-    ``started`` is told the address of the page, with its token, once the server listens.
+    ``started`` is called with the URL of the page, including its token, once the server listens.
     ConfigError if it cannot listen there.
     """
     import uvicorn
@@ -66,7 +66,7 @@ def serve(context: ReviewContext, options: ServerOptions, started: Callable[[str
     )
     base = f"http://{_page_host(options.host)}:{port}/"
     if options.browser:
-        # Of its own: some browsers are waited for
+        # In a thread: with some browsers, the call blocks
         opener = threading.Thread(
             target=webbrowser.open, args=(f"{base}?token={access.once}",), daemon=True
         )
@@ -78,7 +78,7 @@ def serve(context: ReviewContext, options: ServerOptions, started: Callable[[str
 
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
-    """A signal ends the server, which raises it once more when it has ended: that is left aside."""
+    """Ignore the signal that ended the server, which the server raises again after shutdown."""
     before = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
     try:
         yield
@@ -88,10 +88,10 @@ def _ended_in_order() -> Iterator[None]:
 
 
 def usual_port(store: Path) -> int:
-    """The port of a store, where it is free: a page that waited for the server finds it again.
+    """The usual port of a store: a page that waits for a restarted server finds it again.
 
-    What a browser keeps (work that was not sent when a server died) belongs to an address with its
-    port.
+    The browser's local data (work that was not sent when a server died) belongs to an address
+    including its port.
     """
     first = 49152
     digest = hashlib.sha256(os.fsencode(store.resolve())).digest()
@@ -99,11 +99,12 @@ def usual_port(store: Path) -> int:
 
 
 def listen(options: ServerOptions, usual: int) -> socket.socket:
-    """A socket that listens; for port 0 on the usual one, or where that is taken, any other."""
+    """Open a listening socket; for port 0 on the usual port or, if that is in use, any other."""
     for port in (usual, 0) if options.port == 0 else (options.port,):
         try:
             family = socket.getaddrinfo(options.host, port, type=socket.SOCK_STREAM)[0][0]
-            # By its name: asyncio sends small answers at once only on what is known to be TCP
+            # With the protocol given: asyncio sends small responses without delay only on known TCP
+            # sockets
             listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             try:
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -143,11 +144,11 @@ def open_review(
     blind: bool = False,
     layers: Sequence[str] = (),
 ) -> Iterator[ReviewContext]:
-    """Open what a review works on.
+    """Open the data of a review.
 
-    ``tle`` and ``metadata`` are for tracks and searches; ``reviewer`` is who decides, None for the
-    user's name on this machine; with ``blind`` others' decisions on a frame stay hidden until that
-    person has decided it; ``layers`` are online layers, see
+    ``tle`` and ``metadata`` are for tracks and searches; ``reviewer`` is the person who decides,
+    None for the user's name on this machine. With ``blind``, others' decisions on a frame stay
+    hidden until that person has decided it. ``layers`` are online layers, see
     `regengine.review.context.parse_layers`. StoreError, LightMapError, EphemerisError or
     ConfigError if one of them cannot be used.
     """
@@ -183,7 +184,7 @@ def open_review(
 
 
 def _references_by_kind(streets: Sequence[Path], day: Sequence[Path]) -> dict[str, LightMap]:
-    """Streets and pictures by day that are given."""
+    """The given maps of streets and daytime imagery, by kind."""
     found: dict[str, LightMap] = {}
     if streets or day:
         from regengine.references.day import open_day_map
@@ -200,7 +201,7 @@ def _references_by_kind(streets: Sequence[Path], day: Sequence[Path]) -> dict[st
 def _maps_and_orbits(
     lights: Sequence[Path], tle: Path | None, metadata: Path | None
 ) -> tuple[LightMap | None, TleSet | None]:
-    """What the page shows itself; all files are read, so that bad ones are told at once."""
+    """Light map and element sets; all files are read, so that errors are reported at once."""
     from regengine.orbit.position import element_sets, frame_records
 
     if metadata is not None:

@@ -1,4 +1,4 @@
-"""From a photo's file to what it shows: picture, model, Sun and Moon."""
+"""Scene classification of a photo file: image features, model, Sun and Moon."""
 
 from __future__ import annotations
 
@@ -21,45 +21,45 @@ from regengine.scene.picture import read_scene_picture
 from regengine.scene.quality import photo_quality, read_for_quality
 from regengine.scene.result import Scene, table_line
 
-# Classes without night ground. The Moon is not among them: the model has seen simulated Moons
-# alone, and takes one dim night in a hundred for one
+# Classes without ground at night. The Moon is not among them: the model was trained only on
+# simulated Moons, and takes one dim night frame in a hundred for a Moon
 NO_NIGHT_GROUND = ("day", "inside", "infrared", "sunset_sunrise")
-# Nor does what the model knows to be something else: spacecraft, hardware, empty windows. What it
-# does not know at all, beyond its gate, may be anything
+# The same holds for known other content: spacecraft, hardware, empty windows. Content outside the
+# model's gate may be anything
 KNOWN_OTHER = "something else"
-# Their probabilities added up to 0.56 at most in 349 registrable frames of the simulated
-# benchmark's training half, without something else, by the first model that shipped; with it to
-# 0.07 at most in 68 more by the present one
+# The sum of their probabilities was 0.56 at most in 349 registrable frames of the simulated
+# benchmark's training half, without "something else", by the first model that shipped; with it,
+# 0.07 at most in 68 further frames by the present model
 SKIP_PROBABILITY = 0.7
-# A picture that surely shows the sky alone is none of the ground either: of 150 drawn photos of
-# cities (training half) none was as sure, two were stars at 0.95 and 0.96
+# A picture that certainly shows only the sky has no ground either: of 150 drawn photos of cities
+# (training half) none had this probability; two had 0.95 and 0.96 for stars
 NIGHT_SKY = ("aurora", "moon", "stars")
 SURE_PROBABILITY = 0.97
-# and nothing is left untried that may show cities beside them: of 42 photos of cities left out of
-# training in turn the least probable of those that look like sunset, by lightning, had 0.07
+# No photo is skipped that may show cities as well: of 42 photos of cities, left out of training in
+# turn, the lowest probability was 0.07, in a photo with lightning that resembles a sunset
 MIN_CITIES_PROBABILITY = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifyInputs:
-    """What all photos of a run share; pickles, so that workers can have it."""
+    """Inputs that all photos of a run share; picklable, for worker processes."""
 
-    model: Path | None = None  # model file; the shipped model for None
-    # Element sets and frame records, for the ephemeris
+    model: Path | None = None  # model file; None: the shipped model
+    # Element sets and frame records for the ephemeris
     tle: Path | None = None
     metadata: Path | None = None
-    frame: FrameOptions = field(default_factory=FrameOptions)  # what options say of every photo
-    # What else to measure
+    frame: FrameOptions = field(default_factory=FrameOptions)  # metadata given as options
+    # Additional measurements
     features: bool = False
     quality: bool = False
     thumbnails: bool = False
 
 
 def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
-    """Tell what a photo shows.
+    """Classify the scene of a photo.
 
-    Raises FrameError if it cannot be read; ConfigError or EphemerisError if model, element sets or
-    records cannot be used, which are read once per process.
+    Raises FrameError if the photo cannot be read; ConfigError or EphemerisError if the model,
+    element sets or records cannot be used. These are read once per process.
     """
     model = load_scene_model(inputs.model)
     records = None if inputs.metadata is None else frame_records(inputs.metadata)
@@ -91,13 +91,13 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
 
 
 def answer_scene(path: Path, *, inputs: ClassifyInputs, keep: bool) -> Answer:
-    """What ``regengine classify`` says of a photo; with ``keep`` the whole `Scene`, too."""
+    """Output of ``regengine classify`` for a photo; with ``keep``, the complete `Scene`, too."""
     scene = classify_photo(path, inputs)
     return Answer(line=scene.to_json(), text=table_line(scene), kept=scene if keep else None)
 
 
 def _find_position(frame: Frame, tle: Path | None) -> tuple[CameraPosition | None, str | None]:
-    """Where and when a photo was taken, well enough for Sun and Moon, or why it is not known."""
+    """Position and time of a photo, accurate enough for Sun and Moon, or why they are unknown."""
     try:
         position = choose_position(frame, None if tle is None else element_sets(tle))
     except EphemerisError as error:
@@ -111,17 +111,18 @@ def _find_position(frame: Frame, tle: Path | None) -> tuple[CameraPosition | Non
 
 @dataclass(frozen=True, kw_only=True)
 class SceneForSearch:
-    """Whether a photo is to be searched for city lights, and what it shows in its place."""
+    """Scene of a photo, and whether to search it for city lights."""
 
     in_place: SceneAnswer
-    cities_probability: float  # the higher of that by its picture and that in its place
-    skip_reason: Reason | None  # why it need not be searched; None where it must
+    cities_probability: float  # the higher of the values with and without ephemeris
+    skip_reason: Reason | None  # why it need not be searched; None: it must be
 
 
 def assess_for_search(frame: Frame, position: CameraPosition | None) -> SceneForSearch:
-    """Tell what a photo shows by its picture, and what it does where it was taken.
+    """Classify a photo by its picture alone, and with the ephemeris of its position.
 
-    A clock may be wrong, and a picture deceive: what either leaves open is tried.
+    The clock may be wrong and the picture ambiguous: a photo is searched unless both exclude city
+    lights.
     """
     picture = load_scene_model().answer(measure_features(read_scene_picture(frame.file)))
     in_place, ephemeris, _ = apply_context(picture, frame.camera_body, position)
@@ -133,7 +134,7 @@ def assess_for_search(frame: Frame, position: CameraPosition | None) -> SceneFor
 def combine_for_search(
     picture: SceneAnswer, in_place: SceneAnswer, *, night: bool
 ) -> SceneForSearch:
-    """The same of both answers; ``night`` where it is known that the photo was taken then."""
+    """Combine both answers; ``night`` where the photo is known to be taken at night."""
     seen = (picture, in_place)
     reasons = [find_skip_reason(answer, night=night) for answer in seen]
     return SceneForSearch(
@@ -144,16 +145,16 @@ def combine_for_search(
 
 
 def may_show_cities(answer: SceneAnswer) -> bool:
-    """Whether a photo is not unlikely to show city lights."""
+    """Whether a photo may show city lights."""
     return answer.probabilities.get("cities", 0.0) >= MIN_CITIES_PROBABILITY
 
 
 def find_skip_reason(answer: SceneAnswer, *, night: bool = False) -> Reason | None:
-    """Why a photo need not be searched for city lights; None where it must.
+    """Reason not to search a photo for city lights; None where it must be searched.
 
-    Night frames are tried unless they surely show the sky alone: towns under moonlit cloud are hard
-    to see at the size at which scenes are told. Where it was ``night``, towns may stand behind
-    hardware.
+    Night frames are searched unless they certainly show only the sky: city lights under moonlit
+    cloud are hard to see at the size used for classification. If the photo was taken at ``night``,
+    cities may be visible behind hardware.
     """
     found = {name: answer.probabilities.get(name, 0.0) for name in NO_NIGHT_GROUND}
     if answer.explained and not night:

@@ -1,4 +1,4 @@
-"""What is known of a photo beside its picture: camera, Sun and Moon, as factors on the odds."""
+"""Adjust scene probabilities by camera model, Sun and Moon."""
 
 from __future__ import annotations
 
@@ -13,82 +13,83 @@ from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.sun_moon import sun_moon
 from regengine.scene.models import SceneAnswer, also_shown
 
-# Cameras of the schools' computers (Astro Pi), as they write themselves into EXIF: they take no
-# lamps, stars or aurora with their short exposures. One of two has no infrared filter, which is
-# what the model takes for granted of any camera: it weighs infrared as much as day
+# Cameras of the school computers (Astro Pi), by their EXIF names: with their short exposures they
+# record no lamps, stars or aurora. One of two has no infrared filter. The model assumes this of
+# every camera: it gives infrared the same weight as day
 _SCHOOLS = re.compile(r"raspberry|\brp_|ov5647|imx477|imx708|imx219", re.IGNORECASE)
 _SCHOOLS_FACTORS = {"cities": 0.25, "stars": 0.25, "aurora": 0.25}
-# Crews' own, which have the filter; one that was rebuilt is rare, and more so a wrong EXIF
+# Cameras of the crews, which have the filter; a converted camera is rare, and a wrong EXIF entry
+# rarer
 _CREWS = re.compile(r"nikon|kodak|canon|sony|hasselblad|red\b", re.IGNORECASE)
 _CREWS_FACTORS = {"infrared": 0.05}
-# One sigma along the track, from which on the Sun's elevation is worse than 10 degrees
+# One sigma along the track, above which the error of the Sun's elevation exceeds 10 degrees
 MAX_SIGMA_ALONG_KM = 1100.0
 SUN_RADIUS_DEG = 0.27
-# Sun's elevation at the nadir, degrees, at which `SUN_FACTORS` are given; between them their
-# logarithms run straight, beyond the ends they stay.
+# Sun elevations at the nadir, degrees, for which `SUN_FACTORS` are given. Between them, the
+# logarithms of the factors are interpolated linearly; outside, they are constant.
 SUN_KNOTS_DEG = (-40.0, -30.0, -20.0, -10.0, 0.0, 10.0, 30.0)
 # In 2 % of the archive's night frames time and nadir cannot both be right: no factor is lower.
 WRONG_CLOCK = 0.02
-# How frequent 9,403 night frames of the archive are at these elevations, as a share of -35, where
-# they are most frequent: a long exposure needs a dark ground and an unlit station.
+# Frequency of 9,403 night frames of the archive at these elevations, relative to the maximum at
+# -35: a long exposure needs dark ground and an unlit station.
 _DARK = (1.0, 1.0, 0.30, 0.06, 0.03, 0.02, 0.02)
-# The visible ground reaches 20 degrees from the nadir: dawn creeps in from -20 on. Below that
-# only a wrong clock shows daylight.
+# The visible ground reaches 20 degrees from the nadir: twilight enters the view from -20 on. Below
+# that, daylight is possible only with a wrong clock.
 _LIT = (0.02, 0.02, 0.05, 0.30, 0.80, 1.0, 1.0)
 _ALWAYS = (1.0,) * len(SUN_KNOTS_DEG)
 SUN_FACTORS: Mapping[str, tuple[float, ...]] = {
     "cities": _DARK,
     "stars": _DARK,
     "aurora": _DARK,
-    # As the others of the night, and cameras that run by themselves see the dusk go black
+    # As the other night classes; automatic cameras also record the dusk as black
     "night_nocity": (1.0, 1.0, 0.50, 0.15, 0.03, 0.02, 0.02),
     "day": _LIT,
     "infrared": _LIT,
-    # The disc sets at -20; its arc stays for 18 degrees more. Before that clouds and limb redden
-    # where the ground ahead has its evening, at most 20 degrees away.
+    # The disc sets at -20; its arc remains visible for 18 degrees more. Before that, clouds and
+    # limb redden where it is evening on the ground ahead, at most 20 degrees away.
     "sunset_sunrise": (0.05, 0.40, 1.0, 1.0, 0.60, 0.15, 0.03),
     "moon": _ALWAYS,
     "inside": _ALWAYS,
     "other": _ALWAYS,
 }
-# A Moon below the camera's horizon, or too thin a one, is in no picture
+# Factor for a Moon below the camera's horizon; smallest illumination of a visible Moon
 MOON_BELOW, THINNEST_MOON = WRONG_CLOCK, 0.03
-# A picture contradicts the clock where it and the ephemeris agree in less than this
+# Picture and clock contradict each other if the agreement with the ephemeris is below this
 MIN_AGREEMENT = 0.10
 IMPOSSIBLE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class SceneEphemeris:
-    """Sun and Moon for the camera and for the ground below it."""
+    """Sun and Moon for the camera and for the ground at its nadir."""
 
-    # Of the Sun's centre above the horizontal plane at the nadir, without refraction
+    # Elevation of the Sun's centre above the horizontal plane at the nadir, without refraction
     sun_elevation_deg: float
-    moon_elevation_deg: float  # of the Moon, alike
-    moon_illumination: float  # lit fraction of the Moon's disc, 0 to 1
-    # How far below its horizontal plane the camera sees the Earth's limb; about 20 for the ISS
+    moon_elevation_deg: float  # elevation of the Moon's centre, likewise
+    moon_illumination: float  # illuminated fraction of the Moon's disc, 0 to 1
+    # Angle between the camera's horizontal plane and the Earth's limb; about 20 for the ISS
     horizon_dip_deg: float
-    # "day": the Sun is up at the nadir; "night": it is below the camera's own horizon, so that
-    # neither ground nor station is lit; "twilight" between the two
+    # "day": the Sun is above the horizon at the nadir; "night": it is below the camera's own
+    # horizon, so that neither ground nor station is lit; "twilight": between the two
     light: str
 
     @property
     def moon_above_limb_deg(self) -> float:
-        """Elevation of the Moon's centre above the limb as the camera sees it."""
+        """Elevation of the Moon's centre above the limb from the camera's position."""
         return self.moon_elevation_deg + self.horizon_dip_deg
 
     def record(self) -> dict[str, float | str]:
-        """As it stands in a frame's NDJSON record."""
+        """The values as written to a frame's NDJSON record."""
         return {"sun_elevation_deg": round(self.sun_elevation_deg, 1), "class": self.light}
 
 
 def apply_context(
     answer: SceneAnswer, camera_body: str | None, position: CameraPosition | None
 ) -> tuple[SceneAnswer, SceneEphemeris | None, str | None]:
-    """What a picture shows once its camera, Sun and Moon are asked, too.
+    """Adjust a scene answer by camera, Sun and Moon.
 
-    Besides these two, and in which way they contradict the picture: a clock that is wrong tells
-    nothing.
+    Also returns the ephemeris and how it contradicts the picture. If they contradict each other,
+    the clock may be wrong: the ephemeris is then not used.
     """
     ephemeris = contradiction = None
     probabilities = scale_odds(answer.probabilities, camera_factors(camera_body))
@@ -107,10 +108,10 @@ def apply_context(
 
 
 def camera_factors(camera: str | None) -> Mapping[str, float]:
-    """How much likelier or unlikelier classes are by a camera's name; none where it tells nothing.
+    """Factors on the odds of classes from a camera's name; empty if it provides no information.
 
-    The name is that of EXIF or of a frame record. It is evidence and no rule: a picture that leaves
-    no doubt is not moved.
+    The name comes from EXIF or a frame record. It is evidence, not a rule: it does not change a
+    probability that is close to 0 or 1.
     """
     if camera and _SCHOOLS.search(camera):
         return _SCHOOLS_FACTORS
@@ -122,11 +123,11 @@ def camera_factors(camera: str | None) -> Mapping[str, float]:
 def scale_odds(
     probabilities: Mapping[str, float], factors: Mapping[str, float]
 ) -> dict[str, float]:
-    """Probabilities of what a picture shows, once something else has been asked.
+    """Multiply the odds of each class by its factor.
 
-    Every class's odds are multiplied by its factor over the mean of the factors as the picture
-    weighs them: a picture that leaves no doubt is not moved, one between two classes goes to the
-    one that is likelier otherwise.
+    Each factor is divided by the mean of the factors, weighted by the probabilities from the
+    picture. A certain result does not change; an ambiguous result moves to the class with the
+    greater factor.
     """
     total = sum(probabilities.values())
     mean = sum(p * factors.get(name, 1.0) for name, p in probabilities.items()) / total
@@ -138,7 +139,7 @@ def scale_odds(
 
 
 def scene_ephemeris(position: CameraPosition) -> SceneEphemeris | None:
-    """Sun and Moon at a camera's place and time; None where the time is not known."""
+    """Sun and Moon at a camera's position and time; None if the time is unknown."""
     if position.time_utc is None:
         return None
     seen = sun_moon(position.time_utc, position.lon, position.lat)
@@ -153,14 +154,14 @@ def scene_ephemeris(position: CameraPosition) -> SceneEphemeris | None:
 
 
 def light_class(sun_elevation_deg: float, dip_deg: float) -> str:
-    """Day, twilight or night by the Sun at the nadir and the dip of the camera's horizon."""
+    """Day, twilight or night, from the Sun's elevation at the nadir and the horizon dip."""
     if sun_elevation_deg > 0.0:
         return "day"
     return "night" if sun_elevation_deg <= -(dip_deg + SUN_RADIUS_DEG) else "twilight"
 
 
 def prior(ephemeris: SceneEphemeris) -> dict[str, float]:
-    """How much likelier or unlikelier a scene class is made by Sun and Moon."""
+    """Factors on the odds of scene classes from Sun and Moon."""
     factors = {
         name: float(np.exp(np.interp(ephemeris.sun_elevation_deg, SUN_KNOTS_DEG, np.log(values))))
         for name, values in SUN_FACTORS.items()
@@ -171,7 +172,7 @@ def prior(ephemeris: SceneEphemeris) -> dict[str, float]:
 
 
 def disagreement(ephemeris: SceneEphemeris, probabilities: Mapping[str, float]) -> str | None:
-    """Whether picture and ephemeris contradict each other."""
+    """Describe how picture and ephemeris contradict each other; None if they do not."""
     total = sum(probabilities.values())
     if total <= 0.0:
         return None
@@ -188,7 +189,7 @@ def disagreement(ephemeris: SceneEphemeris, probabilities: Mapping[str, float]) 
 
 
 def _hindrance(ephemeris: SceneEphemeris, shown: str) -> str:
-    """What keeps the camera from seeing a class, half a sentence."""
+    """Why the camera cannot see a class, as a clause for a message."""
     if shown == "moon" and ephemeris.moon_above_limb_deg < 0.0:
         return f"the Moon was {-ephemeris.moon_above_limb_deg:.0f} degrees below the limb"
     if shown == "moon":

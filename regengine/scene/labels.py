@@ -1,4 +1,4 @@
-"""Labelled photos: the tables of docs/labels.md, rows of features, and folds that part them."""
+"""Labelled photos: the tables of docs/labels.md, feature rows, and cross-validation folds."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from regengine.io.tables import decode_text
 
 REQUIRED_COLUMNS = ("path", "label")
 SEPARATOR = ";"
-# The class of what none of the others explains; every model has it
+# The class of photos that no other class describes; every model has it
 OTHER = "other"
-# The classes of the shipped model, in the order in which tables show them
+# The classes of the shipped model, in the order of tables
 USUAL_CLASSES = (
     "cities",
     "stars",
@@ -34,11 +34,11 @@ USUAL_CLASSES = (
     "moon",
     OTHER,
 )
-# As many groups as all simulated frames of a class count for: they must help where photos are few
-# and not outvote them where there are many
+# All simulated frames of a class count as at most this many groups: they must help where photos are
+# few and not outvote them where there are many
 SIMULATED_VOTES = 5.0
 FOLDS = 10
-# Classes with fewer groups are tested by leaving out one group at a time, and are not scored
+# Classes with fewer groups are tested by leave-one-group-out, and are not scored
 MIN_GROUPS = 5
 
 IndexArray = NDArray[np.intp]
@@ -46,17 +46,17 @@ IndexArray = NDArray[np.intp]
 
 @dataclass(frozen=True, kw_only=True)
 class SceneLabel:
-    """What a person says that a photo shows."""
+    """A person's labels of a photo."""
 
     path: Path
-    labels: tuple[str, ...]  # what it shows, most important first; at least one
-    # Photos of one group, such as a sequence or copies of one frame, are alike: they are never
-    # parted into training and test
+    labels: tuple[str, ...]  # its classes, most important first; at least one
+    # Photos of one group, such as a sequence or copies of one frame, are similar: they are never
+    # split between training and test
     group: str
 
 
 def sort_classes(classes: Iterable[str]) -> tuple[str, ...]:
-    """Different classes, the usual ones first and in their order, `OTHER` at the end."""
+    """Distinct classes: the usual ones first, in their order, `OTHER` last."""
     found = set(classes)
     known = [name for name in USUAL_CLASSES if name in found and name != OTHER]
     return (*known, *sorted(found - set(USUAL_CLASSES)), *((OTHER,) if OTHER in found else ()))
@@ -65,11 +65,11 @@ def sort_classes(classes: Iterable[str]) -> tuple[str, ...]:
 def read_scene_labels(path: Path) -> list[SceneLabel]:
     """Read a table of labelled photos, in the order of its rows.
 
-    CSV with the columns path, label and, if wanted, group; others are ignored. A label may hold
-    several, separated by semicolons; the first is what the photo shows above all. Relative paths
-    count from the table's folder; a photo without a group is a group of its own. Raises ConfigError
-    if the file cannot be read, lacks a column or has no row, a path or label is empty, or a photo
-    is labelled twice.
+    CSV with the columns path, label and optionally group; others are ignored. A label may contain
+    several classes, separated by semicolons; the first is the main content. Relative paths start at
+    the table's folder; a photo without a group is a group of its own. Raises ConfigError if the
+    file cannot be read, lacks a column or has no row, a path or label is empty, or a photo is
+    labelled twice.
     """
     found: dict[str, SceneLabel] = {}
     try:
@@ -103,7 +103,7 @@ def _check_columns(path: Path, columns: object) -> None:
 
 
 def check_photos_exist(labels: Path, photos: Iterable[Path]) -> None:
-    """Refuse a table of labels of which no photo is there; NoPhotoError."""
+    """Raise NoPhotoError if no photo of a table of labels exists."""
     if not any(path.exists() for path in photos):
         raise NoPhotoError(
             f"none of the photos of {labels} exists: paths are relative to its folder."
@@ -125,13 +125,13 @@ class Samples:
     """Features of labelled photos."""
 
     features: FloatArray  # shape (N, F): in the order of `regengine.scene.features.feature_names`
-    labels: tuple[tuple[str, ...], ...]  # length N: what each photo shows, most important first
-    groups: tuple[str, ...]  # length N: photos of one group are never parted into training and test
-    # Shape (N,): simulated frames, and changed copies of photos, which have their groups: both are
-    # used in training alone
+    labels: tuple[tuple[str, ...], ...]  # length N: classes of each photo, most important first
+    groups: tuple[str, ...]  # length N: a group is never split between training and test
+    # Shape (N,): True for simulated frames and for altered copies, which have their photos' groups:
+    # both are used only in training
     simulated: NDArray[np.bool_]
     names: tuple[str, ...]  # length N: for reports
-    # Length C: all classes, `OTHER` among them; those of the labels where not given
+    # Length C: all classes, including `OTHER`; by default those of the labels
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -155,13 +155,13 @@ class Samples:
 
     @cached_property
     def copies(self) -> NDArray[np.bool_]:
-        """Which rows are changed copies of photos, shape (N,)."""
+        """Which rows are altered copies of photos, shape (N,)."""
         groups = np.array(self.groups)
         return np.asarray(self.simulated & np.isin(groups, groups[~self.simulated]))
 
     @cached_property
     def weights(self) -> FloatArray:
-        """One vote a group, shape (N,): each row counts as one over the rows of its group.
+        """One vote per group, shape (N,): each row has the weight one over the rows of its group.
 
         The simulated frames of a class share `SIMULATED_VOTES`, or have one each if that is less.
         """
@@ -172,7 +172,7 @@ class Samples:
         return np.where(alone, shared, 1.0 / np.bincount(of)[of])
 
     def subset(self, index: Sequence[int] | IndexArray | NDArray[np.bool_]) -> Samples:
-        """Some of the rows, with the classes of all."""
+        """Some of the rows, with all classes."""
         taken = np.arange(len(self))[np.asarray(index)]
         return Samples(
             features=self.features[taken],
@@ -196,7 +196,7 @@ class Samples:
 
 
 def join_samples(parts: Sequence[Samples]) -> Samples:
-    """Several sets of samples as one, with the classes of all."""
+    """Concatenate sets of samples, with the classes of all."""
     return Samples(
         features=np.concatenate([part.features for part in parts]),
         labels=tuple(labels for part in parts for labels in part.labels),
@@ -217,12 +217,12 @@ class Fold:
 def deal_folds(
     samples: Samples, *, count: int = FOLDS, seed: int = 0, alone_below: int = MIN_GROUPS
 ) -> tuple[Fold, ...]:
-    """Deal the groups of real photos into folds, the classes evenly: no group is parted.
+    """Split the real photos into folds by groups, stratified by class.
 
-    There are `count` folds, fewer where there are fewer groups. Groups with a photo whose first
+    There are `count` folds, or fewer if there are fewer groups. Groups with a photo whose first
     class has fewer groups than `alone_below` are a fold each: leaving out more of them would leave
-    too few to learn from. Each real photo is tested once. Simulated frames are in training alone,
-    and not even there if they share a group with a tested photo.
+    too few for training. Each real photo is tested once. Simulated frames are used only in
+    training, and are excluded if they share a group with a tested photo.
     """
     groups = np.array(samples.groups)
     real = ~samples.simulated
@@ -236,7 +236,7 @@ def deal_folds(
     alone = {group for group, kinds in classes_of.items() if groups_of[kinds].min() < alone_below}
     rng = np.random.default_rng(seed)
     shared = [group for group in rng.permutation(sorted(classes_of)).tolist() if group not in alone]
-    # Dealt class after class: each fold gets its share of every class
+    # Distributed class by class: each fold gets its share of every class
     shared.sort(key=lambda group: max(set(classes_of[group]), key=classes_of[group].count))
     dealt = [shared[start::count] for start in range(min(count, len(shared)))]
     tested = [np.isin(groups, fold) for fold in [*dealt, *([group] for group in sorted(alone))]]

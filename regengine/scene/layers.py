@@ -1,7 +1,7 @@
-"""A picture as a stack of layers: sky, airglow, twilight and Earth lie along arcs of one centre.
+"""Model a picture as layers (sky, airglow, twilight, Earth) along arcs with a common centre.
 
-Every direction and a few curvatures are tried at 64 px; the one along which the layers explain most
-of the brightness wins. Its strongest edge is then followed at 256 px.
+Every direction and a few curvatures are tried at 64 px; the one whose layers explain the largest
+share of the brightness variance is chosen. Its strongest edge is then traced at 256 px.
 """
 
 from __future__ import annotations
@@ -19,76 +19,76 @@ from detectors.types import FloatArray
 FloatImage = NDArray[np.float32]
 
 DIRECTIONS = 36
-# Of arcs, in units of one over half the long side: 0.15 to 0.6 for the horizon through lenses of
-# 50 to 20 mm, more through a fisheye
+# Curvatures of arcs, in units of one over half the long side: 0.15 to 0.6 for the horizon with
+# lenses of 50 to 20 mm, more with a fisheye
 CURVATURES = (0.0, 0.2, 0.45, 0.8)
-# Layers of one pixel at 64 px, from beyond one corner to beyond the other
+# Layers of one pixel at 64 px, from beyond one corner to beyond the opposite one
 BINS = 96
 REACH = 1.5
 MIN_IN_LAYER = 8
-CANDIDATES = 3  # edges of the profile that are followed, this many layers apart or more
+CANDIDATES = 3  # edges of the profile that are traced, at least this many layers apart
 APART = 3
 MIN_STEP = 0.5 / 255.0
-# An edge, followed across the picture and fitted with an arc
+# Tracing of an edge across the picture, and the fitted arc
 COLUMNS = 65
 STRIP_REACH = 0.16
 STRIP_STEP = 1.0 / 128.0  # one pixel of 256
 BRIGHTEST_QUANTILE = 0.97
-STRAIGHT = 0.05  # curvature below which the two sides are told apart by their light
+STRAIGHT = 0.05  # curvature below which brightness determines which side is the sky
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
     """An arc between two layers; lengths in units of half the picture's long side."""
 
-    curvature: float  # of the fitted arc, positive where it bulges towards the strip's end
-    seen: float  # share of the columns whose edge lies on the arc
-    # Shape (m, 3): linear red, green and blue across the edge, which lies in the middle; medians
-    # along it. Ends on the side to which the arc bulges
+    curvature: float  # of the fitted arc, positive where it is convex towards the strip's end
+    seen: float  # share of the columns with an edge on the arc
+    # Shape (m, 3): linear red, green and blue across the edge, which is in the middle; medians
+    # along it. The strip ends on the convex side
     strip: FloatArray
     beyond: NDArray[np.bool_]  # shape (h, w): pixels at 64 px on that side
 
     @property
     def certain(self) -> float:
-        """How far it is a limb at all, 0 to 1, by how much of it lies on the arc."""
+        """Confidence that it is a limb, 0 to 1, from the share of the edge on the arc."""
         return float(np.clip((self.seen - 0.2) / 0.4, 0.0, 1.0))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layers:
-    """The layers that explain a picture best, and its strongest edge among them.
+    """The layers that explain a picture best, and the strongest edge between them.
 
     Lengths are in units of half the long side.
     """
 
-    explained: float  # share of the variance of brightness between the layers, 0 to 1
-    # Shape (n, 3): mean linear red, green and blue of each layer that has pixels, in their order
+    explained: float  # share of the variance of brightness that is between the layers, 0 to 1
+    # Shape (n, 3): mean linear red, green and blue of each non-empty layer, in order
     across: FloatArray
-    counts: FloatArray  # shape (n,): pixels in each of them
-    edge: Edge | None  # the strongest edge; None where no layer has two neighbours
+    counts: FloatArray  # shape (n,): number of pixels in each of them
+    edge: Edge | None  # the strongest edge; None if no layer has two neighbours
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Grid:
-    """Layers of every trial for pictures of one shape."""
+    """Layer indices of every trial for pictures of one shape."""
 
     x: FloatArray
     y: FloatArray
     trials: tuple[tuple[float, float], ...]  # direction in radians, curvature
-    index: NDArray[np.int32]  # (trials, pixels): which layer a pixel falls into
+    index: NDArray[np.int32]  # (trials, pixels): layer of each pixel
     counts: FloatArray  # (trials, BINS)
-    sums: Any  # sparse (trials * BINS, pixels): adds a picture up into all layers at once
+    sums: Any  # sparse (trials * BINS, pixels): sums a picture over all layers at once
 
 
 def find_layers(small: FloatImage, fine: FloatImage) -> Layers:
-    """Find the layers of a picture."""
+    """Find the layers that explain a picture best."""
     grid = _grid(small.shape[0], small.shape[1])
     value = _compress_brightness(small)
     sums = (grid.sums @ value.ravel()).reshape(len(grid.trials), BINS)
     number, total = value.size, float(value.sum())
     between = np.sum(sums**2 / np.maximum(grid.counts, 1.0), axis=1) - total**2 / number
     variance = float(np.sum(np.square(value))) - total**2 / number
-    # One eight-bit step of noise a pixel keeps a blank picture from having layers
+    # One eight-bit step of noise per pixel prevents layers in a blank picture
     explained = between / (variance + number * (0.5 / 255.0) ** 2)
     best = int(np.argmax(explained))
     counts = grid.counts[best]
@@ -108,7 +108,7 @@ def find_layers(small: FloatImage, fine: FloatImage) -> Layers:
 
 @lru_cache(maxsize=8)
 def _grid(height: int, width: int) -> _Grid:
-    """The layers into which pixels of a picture of this shape fall, for every trial."""
+    """Layer indices of the pixels of a picture of this shape, for every trial."""
     from scipy.sparse import csc_array
 
     scale = 2.0 / max(height, width)
@@ -118,7 +118,7 @@ def _grid(height: int, width: int) -> _Grid:
         (2.0 * np.pi * turn / DIRECTIONS, curvature)
         for turn in range(DIRECTIONS)
         for curvature in CURVATURES
-        # Straight layers of the opposite direction are the same
+        # Straight layers of the opposite direction are equal
         if curvature > 0.0 or turn < DIRECTIONS // 2
     )
     index = np.empty((len(trials), x.size), np.int32)
@@ -130,7 +130,7 @@ def _grid(height: int, width: int) -> _Grid:
         place = np.floor((level + REACH) / (2.0 * REACH) * BINS)
         index[k] = np.clip(place, 0, BINS - 1).ravel().astype(np.int32)
         counts[k] = np.bincount(index[k], minlength=BINS)
-    # Filled by columns: each pixel lies in one layer of every trial
+    # Sorted by columns: each pixel is in one layer of every trial
     rows = index + BINS * np.arange(len(trials), dtype=np.int32)[:, None]
     shape = len(trials) * BINS, x.size
     starts = np.arange(x.size + 1, dtype=np.int32) * len(trials)
@@ -145,7 +145,7 @@ def _edge(
     profile: FloatArray,
     fine: FloatImage,
 ) -> Edge | None:
-    """Follow the strongest edges of the profile; the one that lies on an arc best is returned."""
+    """Trace the strongest edges of the profile; return the one that fits an arc best."""
     if len(profile) < 5:
         return None
     steps = profile[2:] - profile[:-2]
@@ -167,7 +167,7 @@ def _edge(
 
 
 def _compress_brightness(light: FloatImage) -> FloatArray:
-    """Brightness in which a faint airglow counts and lamps and lightning do not."""
+    """Compressed brightness, in which faint airglow counts and lamps and lightning do not."""
     value = np.sqrt(light.mean(axis=2, dtype=np.float64))
     return np.asarray(np.minimum(value, np.quantile(value, BRIGHTEST_QUANTILE)))
 
@@ -179,7 +179,7 @@ def _follow_edge(
     level: float,
     sign: float,
 ) -> Edge | None:
-    """Fit an arc to the edge near a layer and look across it."""
+    """Fit an arc to the edge near a layer, and sample the picture across it."""
     angle, curvature = direction
     x, y = places
     aside = np.linspace(-1.2, 1.2, COLUMNS)
@@ -195,7 +195,7 @@ def _follow_edge(
     along = x * np.cos(angle) + y * np.sin(angle)
     beside = y * np.cos(angle) - x * np.sin(angle)
     beyond = along > level - curvature * beside**2 / 2.0 + np.polyval(arc, beside)
-    # Without a bulge to tell the two sides apart: the darker one is the sky
+    # Without a curvature to distinguish the two sides, the darker one is the sky
     third = len(across) // 3
     straight = abs(bulge) < STRAIGHT
     flip = across[-third:].mean() > across[:third].mean() if straight else bulge < 0.0
@@ -210,7 +210,7 @@ def _follow_edge(
 def _strip(
     fine: FloatImage, angle: float, aside: FloatArray, centre: FloatArray
 ) -> tuple[FloatImage, NDArray[np.bool_]]:
-    """The picture across a line, shape (columns, m, 3), and the columns whose centre is inside."""
+    """Samples across a line, shape (columns, m, 3), and the columns with a centre inside."""
     height, width = fine.shape[:2]
     half = max(height, width) / 2.0
     along = centre[:, None] + np.arange(-STRIP_REACH, STRIP_REACH + 1e-9, STRIP_STEP)
@@ -231,7 +231,7 @@ def _strip(
 
 
 def _follow(value: FloatArray, sign: float) -> FloatArray:
-    """Where in each column of a strip the edge of this sign is strongest, as an offset."""
+    """Offset of the strongest edge of this sign in each column of a strip."""
     smooth = cv2.GaussianBlur(value, (0, 0), sigmaX=1.0, sigmaY=1.0)
     offsets = (np.arange(value.shape[1]) - value.shape[1] // 2) * STRIP_STEP
     step = sign * np.gradient(smooth, axis=1) * np.exp(-((offsets / 0.09) ** 2) / 2.0)
@@ -239,7 +239,7 @@ def _follow(value: FloatArray, sign: float) -> FloatArray:
 
 
 def _fit_arc(aside: FloatArray, offset: FloatArray) -> tuple[FloatArray, float]:
-    """A parabola that outliers do not move, and the share of places on it."""
+    """Fit a parabola robustly; also the share of positions on it."""
     powers = np.vander(aside, 3)
     weights = np.ones(len(aside))
     arc: FloatArray = np.zeros(3)

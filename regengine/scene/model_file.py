@@ -1,4 +1,4 @@
-"""The model's file: one JSON of plain arrays, checked on reading; nothing in it is executed."""
+"""Read and write the model's file: one validated JSON of plain arrays, without executable code."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ FORMAT_VERSION = 2
 SHIPPED = "scene_model.json"
 AGAIN = "train it again with `regengine train LABELS.csv --out {name}`"
 
-# Arrays of each part and their lengths: F features, D axes, K clusters, C classes
+# Arrays of each part and their shapes: F features, D axes, K clusters, C classes
 SCALER = {"mean": "F", "scale": "F"}
 MIXTURE = {"directions": "FD", "weights": "K", "means": "KD", "whitening": "KDD"}
 LOGISTIC = {"coefficients": "FC", "intercepts": "C"}
 
 
 def read_scene_model(path: Path) -> SceneModel:
-    """Read a model that `write_scene_model` wrote, and check it.
+    """Read and validate a model written by `write_scene_model`.
 
-    Raises ConfigError if the file cannot be read, is damaged, is of another format, or was trained
-    on other features than these.
+    Raises ConfigError if the file cannot be read, is damaged, has another format, or was trained on
+    other features than the present ones.
     """
     again = AGAIN.format(name=path.name)
     try:
@@ -72,7 +72,7 @@ def read_scene_model(path: Path) -> SceneModel:
 
 
 def write_scene_model(path: Path, model: SceneModel) -> None:
-    """Write a model, whole or not at all; equal models give equal bytes.
+    """Write a model atomically; equal models give equal bytes.
 
     Raises ConfigError if the file cannot be written.
     """
@@ -85,7 +85,7 @@ def write_scene_model(path: Path, model: SceneModel) -> None:
 
 
 def scene_model_text(model: SceneModel) -> str:
-    """A model as the text of its file: a line for each part, and a seal over all of them."""
+    """A model as the text of its file: one line per part, with a checksum of all of them."""
     content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(model)}
     lines = {name: _line(value) for name, value in content.items()}
     lines["sha256"] = json.dumps(_seal(content))
@@ -94,7 +94,7 @@ def scene_model_text(model: SceneModel) -> str:
 
 @lru_cache(maxsize=4)
 def load_scene_model(path: Path | None = None) -> SceneModel:
-    """A model, by default that of this version; read and checked when first asked for."""
+    """Load a model, by default that of this version; cached."""
     return read_scene_model(path or Path(str(files("regengine.scene") / SHIPPED)))
 
 
@@ -103,13 +103,13 @@ def _line(value: Any) -> str:
 
 
 def _seal(content: Mapping[str, Any]) -> str:
-    """SHA-256 over the content, whatever the spaces between."""
+    """SHA-256 of the content, independent of white space."""
     text = json.dumps(content, default=np.ndarray.tolist, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _check_features(path: Path, content: Mapping[str, Any]) -> None:
-    """Refuse a model of other features: its numbers would mean something else."""
+    """Reject a model of other features: its coefficients would not apply."""
     theirs, ours = dict(content["feature_versions"]), feature_versions()
     differ = [
         f"{family} has version {theirs.get(family, 0)} there and {ours.get(family, 0)} here"
@@ -126,7 +126,7 @@ def _check_features(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def _model(content: Mapping[str, Any]) -> SceneModel:
-    """A model from the content of its file: shapes that fit, numbers that are finite."""
+    """Build a model from the content of its file; checks shapes and finite numbers."""
     names = _names("feature_names", content["feature_names"])
     classes = _names("classes", content["classes"])
     if OTHER not in classes:
@@ -217,7 +217,7 @@ def _number(part: Mapping[str, Any], name: str) -> float:
 def _arrays(
     part: Mapping[str, Any], shapes: Mapping[str, str], length: Mapping[str, int]
 ) -> dict[str, FloatArray]:
-    """Arrays of a part, each letter of a shape one length throughout, and none 0."""
+    """Arrays of a part; each letter of a shape has one length, greater than 0, throughout."""
     known, found = dict(length), {}
     for name, shape in shapes.items():
         array = np.array(part[name], np.float64)

@@ -1,11 +1,12 @@
-"""Models that tell what a photo shows: fitted as scikit-learn pipelines, kept as plain arrays.
+"""Scene classification models, fitted with scikit-learn and stored as plain arrays.
 
-Features are centred, scaled and limited; a classifier gives each class a score, of the nature of
-log odds; one curve makes probabilities of scores; and a gate before all of it lets fall what is
-unlike all training photos. Classifiers are either taught by labels (logistic regression of all
-classes at once) or found without them, as mixtures of Gaussians whose number has the least Bayesian
-information criterion (Schwarz 1978) or as k-means clusters with the greatest silhouette (Rousseeuw
-1987), which labels only name. Only fitting needs scikit-learn: numpy evaluates the arrays.
+Features are centred, scaled and clipped. A classifier gives each class a score that resembles log
+odds. One calibration curve turns scores into probabilities. An outlier gate runs before all of it
+and rejects photos that are unlike all training photos. Classifiers are either supervised
+(multinomial logistic regression on the labels) or unsupervised: Gaussian mixtures with the number
+of components of least Bayesian information criterion (Schwarz 1978), or k-means clusters with the
+greatest silhouette (Rousseeuw 1987). Labels only name the clusters. Only fitting needs
+scikit-learn: numpy evaluates the arrays.
 """
 
 from __future__ import annotations
@@ -23,49 +24,52 @@ from scipy.special import expit, log_softmax, logsumexp
 from detectors.types import FloatArray
 from regengine.scene.labels import OTHER, IndexArray, Samples, deal_folds
 
-# Beyond so many standard deviations a feature is as odd as can be: one that hardly varied in
-# training (a count that was always 0) must not drown all others
+# Standardised features are clipped at this many standard deviations: a feature that hardly varied
+# in training (a count that was always 0) must not dominate all others
 LIMIT_SIGMA = 3.0
 
-# Numbers of clusters that are tried, as far as there are rows for them
+# Numbers of clusters to try, up to what the number of rows allows
 COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 32, 40)
 ROWS_PER_CLUSTER = 4
 SHAPES = ("spherical", "tied", "diag", "full")
-# Principal axes: more would need more photos than a person labels
+# Principal axes: a larger number would need more labelled photos than a person provides
 VARIANCE_KEPT, MAX_AXES = 0.9, 12
-# By so much the covariance within classes is drawn toward a sphere; without, axes fit a hundred
-# photos and no others. Copies of a frame have no width of their own
+# Shrinkage of the within-class covariance toward a sphere; without it, the axes overfit a hundred
+# photos. Copies of a frame have no width of their own
 AXES_SHRINKAGE, MIN_WIDTH = 0.3, 0.01
-# Added to variances, which are of order 1: a cluster of copies of one frame must not be a spike
+# Added to variances, which are of order 1: a cluster of copies of one frame must not become a spike
 MIN_VARIANCE = 0.05
-# A cluster's share of a class counts as many labels as it has, and this many of the overall share
+# A cluster's share of a class is estimated from its labels plus this many labels distributed as the
+# overall share
 PRIOR_LABELS, MIN_SHARE = 0.5, 1e-9
 
-# Inverse of the penalty of the logistic regression; of 0.01 to 1 this told the most of the shipped
-# model's photos, groups left out
+# Inverse of the L2 penalty of the logistic regression. Among 0.01 to 1, this value classified most
+# of the shipped model's photos correctly, with groups left out
 STRENGTH = 0.03
-# Of a photo that shows several classes the first has this share of its vote, the others the rest
+# In a photo that shows several classes, the first class has this share of the vote; the others
+# share the rest
 FIRST_SHARE = 0.7
-# Log odds of a class that no training row shows, and its log density, below any other
+# Log odds of a class without training rows, and its log density: below any other value
 NEVER, NOWHERE = -50.0, -1e9
 
-# Of training groups that their own classes should explain, so many are let fall by the gate
+# The gate rejects this share of the training groups that their own classes should explain
 QUANTILE, HELD_OUT_FOLDS = 0.01, 5
-# A photo beyond the gate is rather `OTHER` than not, however few fell before it
+# Minimum probability of `OTHER` for a photo outside the gate, however few photos it rejected in
+# training
 MIN_UNEXPLAINED = 0.51
-# Slopes between these: a class model that is worse than chance must not be turned round
+# Bounds of the slope: a class model that is worse than chance must not be inverted
 MIN_SLOPE, MAX_SLOPE = 1e-3, 1e2
-# Another class is named beside the first from here on. Photos are mostly labelled with what they
-# show above all, so probabilities of what they show besides come out low.
+# Further classes are reported from this probability on. Most labels name only the main content of a
+# photo, so probabilities of additional content come out low.
 ALSO_PROBABILITY = 0.3
 
 
-# ---- Standard features, and axes among them
+# ---- Standardised features and their projection axes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scaler:
-    """How features of unlike units are made comparable: centred, scaled and limited."""
+    """Centring, scaling and clipping, which make features of different units comparable."""
 
     mean: FloatArray  # shape (F,): subtracted
     scale: FloatArray  # shape (F,): divided by
@@ -76,7 +80,7 @@ class Scaler:
 
 
 def limit_sigma(z: FloatArray) -> FloatArray:
-    """Standardised features between the limits."""
+    """Standardised features, clipped to the limits."""
     return np.clip(z, -LIMIT_SIGMA, LIMIT_SIGMA)
 
 
@@ -89,24 +93,24 @@ def make_standardised(*steps: Any) -> Any:
 
 
 def scaler_of(pipeline: Any) -> Scaler:
-    """What the first step of a fitted pipeline learned."""
+    """The `Scaler` that corresponds to the first step of a fitted pipeline."""
     return Scaler(mean=pipeline[0].mean_, scale=pipeline[0].scale_)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Axes:
-    """Directions among standardised features."""
+    """Projection axes in the space of standardised features."""
 
     scaler: Scaler
     directions: FloatArray  # shape (F, D)
 
     def apply(self, features: FloatArray) -> FloatArray:
-        """Features along the axes; shape (N, F) → (N, D)."""
+        """Features projected onto the axes; shape (N, F) → (N, D)."""
         return self.scaler.apply(features) @ self.directions
 
 
 def fit_principal_axes(features: FloatArray) -> Axes:
-    """Axes along which standardised features vary most."""
+    """Principal axes: the directions of greatest variance of standardised features."""
     from sklearn.decomposition import PCA
 
     pipeline = make_standardised(PCA(min(MAX_AXES, *features.shape), svd_solver="full"))
@@ -119,7 +123,10 @@ def fit_principal_axes(features: FloatArray) -> Axes:
 
 
 def fit_discriminant_axes(features: FloatArray, classes: IndexArray) -> Axes:
-    """Axes along which classes, shape (N,), lie furthest apart for their width (Fisher 1936)."""
+    """Axes of greatest ratio of between-class to within-class variance (Fisher 1936).
+
+    The shape of ``classes`` is (N,).
+    """
     from scipy.linalg import eigh
 
     scaler = scaler_of(make_standardised().fit(features))
@@ -142,14 +149,14 @@ def fit_discriminant_axes(features: FloatArray, classes: IndexArray) -> Axes:
 class Mixture:
     """A mixture of K Gaussians on D axes."""
 
-    shape: str  # of the Gaussians, as scikit-learn calls it: "spherical", "tied", "diag" or "full"
+    shape: str  # covariance type in scikit-learn's terms: "spherical", "tied", "diag" or "full"
     axes: Axes
-    weights: FloatArray  # shape (K,): share of each cluster; they sum to one
+    weights: FloatArray  # shape (K,): weight of each cluster; they sum to one
     means: FloatArray  # shape (K, D): centres
     whitening: FloatArray  # shape (K, D, D): ``(z - mean) @ whitening`` has unit covariance
 
     def log_joint(self, features: FloatArray) -> FloatArray:
-        """Log density of features and cluster together; shape (N, F) → (N, K)."""
+        """Joint log density of features and cluster; shape (N, F) → (N, K)."""
         z = self.axes.apply(features)
         away = np.einsum("nkd,kde->nke", z[:, None] - self.means, self.whitening)
         log_determinant = np.log(np.einsum("kdd->kd", self.whitening)).sum(axis=1)
@@ -167,7 +174,10 @@ class Mixture:
 
 
 def fit_gmm(features: FloatArray, *, seed: int, axes: Axes | None = None) -> Mixture:
-    """Fit mixtures of Gaussians, on principal axes if none are given; keep that of least BIC."""
+    """Fit Gaussian mixtures and keep the one of least BIC.
+
+    Without ``axes``, they are fitted on principal axes.
+    """
     axes = axes or fit_principal_axes(features)
     z = axes.apply(features)
     best, least = None, np.inf
@@ -179,22 +189,22 @@ def fit_gmm(features: FloatArray, *, seed: int, axes: Axes | None = None) -> Mix
             worse = worse + 1 if criterion >= least else 0
             if criterion < least:
                 best, least = fitted, criterion
-            if worse == 3:  # the criterion has one valley
+            if worse == 3:  # the criterion has a single minimum
                 break
     return _export_mixture(best, axes)
 
 
 def refit_gmm(mixture: Mixture, features: FloatArray, *, seed: int) -> Mixture:
-    """Fit as many Gaussians of the same shape to other rows, on the same axes."""
+    """Fit a mixture of the same size and covariance type to other rows, on the same axes."""
     z = mixture.axes.apply(features)
     count = min(len(mixture.weights), len(z))
     return _export_mixture(_fit_mixture(z, count, mixture.shape, seed), mixture.axes)
 
 
 def fit_kmeans(features: FloatArray, *, seed: int) -> Mixture:
-    """Fit k-means; keep the number of clusters with the greatest silhouette.
+    """Fit k-means and keep the number of clusters with the greatest silhouette.
 
-    The clusters are evaluated as round Gaussians of one common width.
+    The clusters are evaluated as spherical Gaussians of one common width.
     """
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
@@ -206,7 +216,7 @@ def fit_kmeans(features: FloatArray, *, seed: int) -> Mixture:
         with _few_rows():
             fitted = KMeans(count, n_init=4, random_state=seed).fit(z)
         parts = len(np.unique(fitted.labels_))
-        # The silhouette of one cluster alone is 0 by definition
+        # The silhouette of a single cluster is 0 by definition
         merit = silhouette_score(z, fitted.labels_) if 1 < parts < len(z) else 0.0
         if merit > greatest:
             best, greatest = fitted, merit
@@ -262,7 +272,7 @@ def _export_mixture(fitted: Any, axes: Axes) -> Mixture:
 
 @contextmanager
 def _few_rows() -> Iterator[None]:
-    """Copies of a frame, or few rows, make scikit-learn warn; the criteria judge such fits, too."""
+    """Silence scikit-learn's warnings about few or identical rows: the criteria judge the fits."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
@@ -275,11 +285,11 @@ def _few_rows() -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class NamedClusters:
-    """K clusters with what their photos show."""
+    """K clusters and the shares of the classes in each."""
 
     mixture: Mixture
-    # Shape (K, C): probability that a photo of the cluster shows the class, each strictly between 0
-    # and 1. A row need not sum to one: a photo may show several
+    # Shape (K, C): probability that a photo of the cluster shows the class, strictly between 0 and
+    # 1. A row need not sum to one: a photo may show several classes
     shares: FloatArray
 
     def scores(self, features: FloatArray) -> FloatArray:
@@ -290,9 +300,10 @@ class NamedClusters:
 
 
 def name_clusters(mixture: Mixture, samples: Samples) -> NamedClusters:
-    """Name clusters by labelled photos, each by as much as it belongs to them.
+    """Estimate the class shares of clusters from labelled photos.
 
-    A cluster without labels has the shares of all photos.
+    Each photo counts in each cluster with its responsibility. A cluster without labels has the
+    shares of all photos.
     """
     weights, targets = samples.weights, samples.targets
     overall = weights @ targets + PRIOR_LABELS / targets.shape[1]
@@ -306,7 +317,7 @@ def name_clusters(mixture: Mixture, samples: Samples) -> NamedClusters:
 
 @dataclass(frozen=True, kw_only=True)
 class Logistic:
-    """Logistic regression of all classes at once with an L2 penalty."""
+    """Multinomial logistic regression with an L2 penalty."""
 
     scaler: Scaler
     coefficients: FloatArray  # shape (F, C)
@@ -317,16 +328,16 @@ class Logistic:
         log_p = log_softmax(
             self.scaler.apply(features) @ self.coefficients + self.intercepts, axis=1
         )
-        with np.errstate(divide="ignore"):  # a class that is certain
+        with np.errstate(divide="ignore"):  # a class with probability 1
             odds = log_p - np.log(-np.expm1(log_p))
         return np.asarray(np.clip(odds, NEVER, -NEVER), np.float64)
 
 
 def fit_logistic(samples: Samples) -> Logistic:
-    """Fit all classes at once; each class weighs the same, and within it each group.
+    """Fit all classes at once, with equal weight for each class and each group within it.
 
-    A photo of several classes stands for each with a part of its vote. The samples are of two
-    classes or more; classes that no row shows get the log odds `NEVER`.
+    A photo of several classes counts for each with a part of its vote. The samples have two or more
+    classes. Classes without rows get the log odds `NEVER`.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -344,7 +355,7 @@ def fit_logistic(samples: Samples) -> Logistic:
     fitted, present = pipeline[-1], pipeline[-1].classes_
     coefficients = np.zeros((samples.features.shape[1], len(samples.classes)))
     intercepts = np.full(len(samples.classes), NOWHERE)
-    if len(present) == 2:  # one function, of the second class against the first
+    if len(present) == 2:  # a single function: the second class against the first
         coefficients[:, present[1]] = fitted.coef_[0]
         intercepts[present] = [0.0, fitted.intercept_[0]]
     else:
@@ -356,31 +367,31 @@ def fit_logistic(samples: Samples) -> Logistic:
 Classifier = NamedClusters | Logistic
 
 
-# ---- The gate
+# ---- Outlier gate
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """Clusters, and how unlikely a photo may be under them: what none explains is unlike training.
+    """Outlier gate: photos with a low likelihood under all clusters are unlike the training photos.
 
-    `threshold` is the least log-likelihood of a photo that they explain.
+    `threshold` is the minimum log-likelihood of a photo that the clusters explain.
     """
 
     mixture: Mixture
     threshold: float
 
     def explains(self, features: FloatArray) -> NDArray[np.bool_]:
-        """Whether the clusters explain photos; shape (N, F) → (N,)."""
+        """Whether the clusters explain each photo; shape (N, F) → (N,)."""
         return np.asarray(self.mixture.log_likelihood(features) >= self.threshold)
 
 
 def fit_gate(mixture: Mixture, samples: Samples, *, seed: int) -> Gate:
-    """Set the threshold from the training photos' own likelihoods.
+    """Set the threshold from the likelihoods of the training photos.
 
-    A photo is likelier under clusters that were fitted to it than a new one would be. So each is
-    judged by as many clusters fitted without its group, and the threshold is a low quantile of
-    those. Photos that are called `OTHER`, and those whose class has no other group, say nothing:
-    the clusters need not explain them.
+    A photo has a higher likelihood under clusters that were fitted to it than a new photo would
+    have. Each photo is therefore evaluated under the same number of clusters fitted without its
+    group. The threshold is a low quantile of these likelihoods. Photos labelled `OTHER`, and photos
+    whose class has no other group, are not used: the clusters need not explain them.
     """
     likelihood = np.full(len(samples), np.nan)
     for fold in deal_folds(samples, count=HELD_OUT_FOLDS, seed=seed, alone_below=0):
@@ -399,37 +410,37 @@ def fit_gate(mixture: Mixture, samples: Samples, *, seed: int) -> Gate:
 
 
 def compute_weighted_quantile(values: FloatArray, weights: FloatArray, share: float) -> float:
-    """The value that a share of the weight lies below, between values linearly."""
+    """Weighted quantile, linearly interpolated between the values."""
     order = np.argsort(values)
     below = np.cumsum(weights[order]) - 0.5 * weights[order]
     return float(np.interp(share * weights.sum(), below, values[order]))
 
 
-# ---- Probabilities
+# ---- Probability calibration
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """From scores to probabilities: Platt's curve through answers about photos left out.
+    """Conversion of scores to probabilities: Platt's curve, fitted to left-out photos.
 
-    ``s = floor + (1 - floor) * sigmoid(slope * score + margin_slope * margin + offset)`` for each
-    class, where the margin is how far its score is before the best of all others, and of that
-    ``s - (1 - ceiling) * s ** (1 / (1 - ceiling))``: it rises to the ceiling and is nearly s below,
-    so that a class of few photos is at no disadvantage where the picture leaves doubts. A photo
-    that the gate does not explain is `OTHER` with a probability of at least ``unexplained``, and
-    anything else with at most the rest.
+    For each class, ``s = floor + (1 - floor) * sigmoid(slope * score + margin_slope * margin +
+    offset)``, where the margin is the difference between its score and the best of all others. The
+    probability is ``s - (1 - ceiling) * s ** (1 / (1 - ceiling))``: it rises to the ceiling and is
+    nearly s below it, so that a class with few photos has no disadvantage where the picture is
+    ambiguous. A photo that the gate does not explain is `OTHER` with a probability of at least
+    ``unexplained``, and has at most the rest for any other class.
     """
 
-    # Of all classes together: a class of three photos has no curve of its own. The margin tells the
-    # class that is ahead of all others, however low its score
+    # Common to all classes: a class of three photos cannot have a curve of its own. The margin
+    # identifies the leading class, however low its score
     slope: float
     margin_slope: float
     offset: float
-    floor: float  # no probability is below
-    # Shape (C,): None is above: after n groups of a class that were all told, the next is with a
-    # probability of (n + 1) / (n + 2) (Laplace's rule of succession)
+    floor: float  # lower bound of each probability
+    # Shape (C,): upper bounds. After n groups of a class that were all classified correctly, the
+    # next one is with a probability of (n + 1) / (n + 2) (Laplace's rule of succession)
     ceiling: FloatArray
-    unexplained: float  # from the photos that the gate let fall, `MIN_UNEXPLAINED` at least
+    unexplained: float  # from the photos that the gate rejected, at least `MIN_UNEXPLAINED`
 
     def probabilities(
         self, scores: FloatArray, explained: NDArray[np.bool_], other: int
@@ -447,7 +458,7 @@ class Calibration:
 
 
 def margins(scores: FloatArray) -> FloatArray:
-    """How far each score is before the greatest other of its row; shape (N, C), C at least 2."""
+    """Each score minus the greatest other one of its row; shape (N, C), C at least 2."""
     two = np.sort(scores, axis=1)[:, -2:]
     greatest = scores == two[:, 1:]
     return np.where(greatest, scores - two[:, :1], scores - two[:, 1:])
@@ -456,7 +467,7 @@ def margins(scores: FloatArray) -> FloatArray:
 def most_probable(
     probabilities: FloatArray, explained: NDArray[np.bool_], other: int
 ) -> IndexArray:
-    """Index of the class that photos show above all, shape (N,); `OTHER` if unexplained."""
+    """Index of the most probable class of each photo, shape (N,); `OTHER` if unexplained."""
     return np.where(explained, probabilities.argmax(axis=1), other).astype(np.intp)
 
 
@@ -468,9 +479,10 @@ def fit_calibration(
     groups: IndexArray,
     other: int,
 ) -> Calibration:
-    """Fit the curve to scores of photos that the classifier had not seen.
+    """Fit the calibration curve to scores of photos left out of the classifier's training.
 
-    Platt's smoothed targets (1999) stand for certainty, so that few photos never give a step.
+    Platt's smoothed targets (1999) replace 0 and 1, so that few photos never result in a step
+    function.
     """
     from scipy.optimize import minimize
 
@@ -506,39 +518,39 @@ def fit_calibration(
 
 @dataclass(frozen=True, kw_only=True)
 class SceneAnswer:
-    """What a photo shows."""
+    """Classification of one photo."""
 
-    category: str  # the class that it shows above all
+    category: str  # the most probable class
     probabilities: Mapping[str, float]  # of every class; they need not sum to one
-    also: tuple[str, ...]  # other classes of at least `ALSO_PROBABILITY`, the likeliest first
-    # False where the photo is unlike all that the model was trained on; it is `OTHER` then
+    also: tuple[str, ...]  # other classes of at least `ALSO_PROBABILITY`, the most probable first
+    # False if the photo is unlike all training photos; its category is then `OTHER`
     explained: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRecord:
-    """What a model was trained on, and how its kind did on photos that were left out."""
+    """Training photos of a model, and its scores on left-out photos."""
 
-    source: str  # which photos these were
-    libraries: Mapping[str, str]  # versions of what fitted the model
-    # Length C, of each class: real photos that show it, their groups, simulated frames
+    source: str  # description of the photos
+    libraries: Mapping[str, str]  # versions of the libraries that fitted the model
+    # Length C, for each class: real photos that show it, their groups, simulated frames
     photos: tuple[int, ...]
     groups: tuple[int, ...]
     simulated: tuple[int, ...]
-    # Shape (C, C): real photos left out in turn: what they show (rows), what was said (columns)
+    # Shape (C, C): real photos, left out in turn: true class (rows), predicted class (columns)
     confusion: IndexArray
-    scored: tuple[str, ...]  # classes with enough groups to be scored
-    # Mean F1 of the scored classes, left out in turn, of each kind of model that was tried
+    scored: tuple[str, ...]  # classes with enough groups for a score
+    # Mean F1 of the scored classes, left out in turn, for each kind of model that was tested
     macro_f1: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SceneModel:
-    """From features to what a photo shows."""
+    """A complete scene classifier: features in, class probabilities out."""
 
-    feature_names: tuple[str, ...]  # length F: features in their order
+    feature_names: tuple[str, ...]  # length F: names of the features, in order
     feature_versions: Mapping[str, int]
-    classes: tuple[str, ...]  # length C: `OTHER` is one of them
+    classes: tuple[str, ...]  # length C; includes `OTHER`
     method: str  # kind of classifier, one of `regengine.scene.training.METHODS`
     classifier: Classifier
     gate: Gate
@@ -546,7 +558,7 @@ class SceneModel:
     training: TrainingRecord
 
     def answer(self, features: FloatArray) -> SceneAnswer:
-        """What one photo shows; features, shape (F,), as `measure_features` gives them."""
+        """Classify one photo; features, shape (F,), as returned by `measure_features`."""
         row, other = np.asarray(features, np.float64)[None], self.classes.index(OTHER)
         explained = self.gate.explains(row)
         p = self.calibration.probabilities(self.classifier.scores(row), explained, other)
@@ -561,6 +573,6 @@ class SceneModel:
 
 
 def also_shown(probabilities: Mapping[str, float], category: str) -> tuple[str, ...]:
-    """Classes beside the first that a photo rather shows than not, the likeliest first."""
+    """Additional classes that a photo probably shows, the most probable first."""
     shown = [n for n, p in probabilities.items() if p >= ALSO_PROBABILITY and n != category]
     return tuple(sorted(shown, key=lambda name: -probabilities[name]))

@@ -1,4 +1,4 @@
-"""Clusters of photos without labels, proposed as a table in which a person names their classes."""
+"""Cluster unlabelled photos, and write a table in which a person names the clusters' classes."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from regengine.io.tables import csv_lines, name_cell, path_cell
 from regengine.scene.models import fit_gmm
 from regengine.scene.result import Scene
 
-# Fewer photos make no clusters that a person could name
+# With fewer photos, clusters are not meaningful
 MIN_PHOTOS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterProposal:
-    """A photo, the cluster that it most likely belongs to, and how likely."""
+    """A photo, its most probable cluster, and the probability."""
 
-    scene: Scene  # what the present model says
-    cluster: str  # such as ``cluster_03``; the largest is the first
+    scene: Scene  # answer of the present model
+    cluster: str  # such as ``cluster_03``, numbered by decreasing size
     share: float  # probability of the cluster by Bayes' rule
 
     def for_sheet(self) -> Scene:
-        """The photo as a contact sheet shows it: by its cluster, beside it the model's guess."""
+        """The scene with its cluster as category for the contact sheet, with the model's guess."""
         guess = self.scene.category
         return replace(
             self.scene,
@@ -43,7 +43,7 @@ def propose_clusters(scenes: Sequence[Scene], *, seed: int) -> list[ClusterPropo
     """Find clusters of photos that look alike (Gaussian mixture, number by BIC).
 
     They come by cluster, the most typical photo of each first. Raises ConfigError if there are
-    fewer than `LEAST_PHOTOS` photos.
+    fewer than `MIN_PHOTOS` photos.
     """
     if len(scenes) < MIN_PHOTOS:
         raise ConfigError(
@@ -79,7 +79,7 @@ def write_proposals(path: Path, proposals: Sequence[ClusterProposal]) -> None:
     folder = path.absolute().parent
     for proposal in proposals:
         scene = proposal.scene
-        # An edit and its original have one frame id: they are never parted
+        # An edited copy and its original have the same frame id, which keeps them in one group
         photo = os.path.relpath(scene.path.absolute(), folder)
         rows.append((path_cell(photo), proposal.cluster, name_cell(scene.frame), scene.category))
     text = "".join(f"{line}\n" for line in csv_lines(rows))

@@ -1,4 +1,4 @@
-"""A photo as the scene features see it: one small picture of a standard size."""
+"""The standard picture of scene features: a photo resampled to one size."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from regengine.photo.formats import PhotoFile, as_photo_file
 from regengine.photo.image import LUMINANCE_WEIGHTS, read_display_rgb, read_small_jpeg
 from regengine.scene.layers import Layers, find_layers
 
-# Long side of the picture that is measured. Every photo is brought to it, smaller ones up: no
-# feature may tell a source by its size. The archive's own small copies have 640 px.
+# Long side of the measured picture. Every photo is resampled to it, smaller ones upwards: no
+# feature may identify a source by its size. The archive's own small copies have 640 px.
 SIDE_PX = 512
-# A JPEG is decoded at the smallest of 1/2, 1/4 or 1/8 that still has this many pixels: 3 times
+# A JPEG is decoded at the smallest of 1/2, 1/4 or 1/8 with at least this many pixels: 3 times
 # faster at 12 megapixels.
 MIN_DECODED_PX = 1000
 CAPTION_MARGIN_PX = 2
@@ -27,12 +27,11 @@ CAPTION_WHITE = 250.0 / 255.0
 
 @dataclass(frozen=True)
 class ScenePicture:
-    """A photo brought to a long side of `SIDE_PX` pixels."""
+    """A photo resampled to a long side of `SIDE_PX` pixels."""
 
-    # Shape (h, w, 3): red, green and blue as displayed (sRGB), 0 to 1. A grey photo has three equal
-    # ones
+    # Shape (h, w, 3): red, green and blue as displayed (sRGB), 0 to 1; equal for a grey photo
     rgb: NDArray[np.float32]
-    # Shape (h, w): false on caption strips, which are no part of the scene
+    # Shape (h, w): False on caption strips, which are not part of the scene
     shown: NDArray[np.bool_]
 
     @cached_property
@@ -60,7 +59,7 @@ class ScenePicture:
 
     @cached_property
     def scene(self) -> ScenePicture:
-        """The picture without its caption strips, for what looks at neighbouring pixels."""
+        """The picture without its caption strips, for operations on neighbouring pixels."""
         if self.shown.all():
             return self
         rows, columns = (np.flatnonzero(self.shown.any(axis=axis)) for axis in (1, 0))
@@ -69,7 +68,7 @@ class ScenePicture:
 
     @cached_property
     def half(self) -> ScenePicture:
-        """The scene at half its size, each pixel the mean of four: most is seen there as well."""
+        """The scene at half size, each pixel the mean of four: sufficient for most features."""
         rgb = self.scene.rgb
         height, width = ((side + 1) // 2 for side in rgb.shape[:2])
         small = np.asarray(
@@ -97,15 +96,15 @@ def _linear_table() -> NDArray[np.float32]:
 
 
 def read_scene_picture(photo: Path | PhotoFile) -> ScenePicture:
-    """Read a photo (JPEG, PNG, TIFF, FITS or raw) at the size at which its scene is told.
+    """Read a photo (JPEG, PNG, TIFF, FITS or raw) at the size used for classification.
 
-    Raises FrameError: the file is no readable image, or damaged or cut short anywhere.
+    Raises FrameError if the file is not a readable image, or is damaged or truncated.
     """
     return scene_picture(read_scene_rgb(photo))
 
 
 def read_scene_rgb(photo: Path | PhotoFile) -> NDArray[np.uint8]:
-    """A photo's colours as displayed (sRGB), shape (h, w, 3), not much larger than is needed.
+    """A photo's colours as displayed (sRGB), shape (h, w, 3), close to the size needed.
 
     Raises FrameError, as `read_scene_picture` does.
     """
@@ -115,7 +114,7 @@ def read_scene_rgb(photo: Path | PhotoFile) -> NDArray[np.uint8]:
 
 
 def scene_picture(rgb: NDArray[np.uint8]) -> ScenePicture:
-    """Bring decoded colours (sRGB, any size, shape (h, w, 3)) to the standard size."""
+    """Resample decoded colours (sRGB, any size, shape (h, w, 3)) to the standard size."""
     height, width = rgb.shape[:2]
     scale = SIDE_PX / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -127,8 +126,8 @@ def scene_picture(rgb: NDArray[np.uint8]) -> ScenePicture:
 
 
 def _captions(rgb: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """White strips along the borders, as archives print captions into."""
+    """Mask of white strips along the borders, in which archives print captions."""
     white = rgb.min(axis=2) > CAPTION_WHITE
-    if white.mean() > CAPTION_SHARE:  # a picture that is white all over has no caption
+    if white.mean() > CAPTION_SHARE:  # an entirely white picture has no caption
         return np.zeros(white.shape, bool)
     return mask_caption_strips(white, margin_px=CAPTION_MARGIN_PX)

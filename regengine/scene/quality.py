@@ -1,4 +1,4 @@
-"""How good a photo is, to rank frames of one place: sharpness, exposure, cloud."""
+"""Photo quality, to rank frames of one place: sharpness, exposure and cloud cover."""
 
 from __future__ import annotations
 
@@ -18,78 +18,79 @@ from regengine.scene.picture import ScenePicture
 # Blur
 TILE_PX = 256
 MAX_TILES = 20
-# Tiles are chosen where detail of this size is strong, whatever the noise
+# Tiles are chosen by the strength of detail of this size, which noise does not affect
 COARSE_PX = 8
-# Gaussians (sigma, pixels) at which the energy of gradients is measured; the coarser ones on
-# copies reduced by their second number
+# Gaussians (sigma in pixels, reduction) at which the gradient energy is measured; the coarser ones
+# on copies reduced by the second number
 SCALES_PX = ((0.7, 1), (1.0, 1), (1.4, 1), (2.0, 1), (2.8, 2), (4.0, 2), (5.6, 4))
-# Differences of neighbours blur by themselves: the variance of a box of two pixels and of a pixel
+# Differences of neighbours cause blur themselves: the variance of a box of two pixels and of a
+# pixel
 OWN_VARIANCE_PX2 = 2.0 / 12.0
 SIGMAS_PX = np.concatenate([[0.0], np.geomspace(0.2, 12.0, 48)])
-# Exponents of point fields (2) down to lone soft edges
+# Exponents from point fields (2) to isolated soft edges
 MIN_EXPONENT, MAX_EXPONENT = 0.25, 2.0
-# Land and clouds have about this one; it is preferred so much where blur and scene look alike
+# Typical exponent of land and clouds, and the weight of this prior where blur and scene are
+# ambiguous
 USUAL_EXPONENT, USUAL_WEIGHT = 1.0, 0.003
-# Of the law's logarithm, and of the noise as a share of itself
+# Error of the law's logarithm, and relative error of the noise
 MODEL_ERROR, NOISE_ERROR = 0.05, 0.3
-# Noise is told from a tile's calmest eighth of blocks, by their energy at the fifth scale
+# Noise is estimated from the calmest eighth of a tile's blocks, by their energy at the fifth scale
 BLOCK_PX, CALM_SHARE, CALM_SCALE = 32, 8, 4
 SURE_NOISE = 0.9
 NOISE_PARTS = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 1.0)
 MIN_DETAIL = 2.0  # of 255, standard deviation of a tile's coarse samples
 DIFFERENCE = np.array([[-0.5, 0.0, 0.5]], np.float32)
-# Half of the sharpness is lost at this sigma
+# Sharpness is one half at this sigma
 HALF_SHARP_PX = 1.6
-# Clouds, by day and by moonlight
+# Clouds by day and by moonlight
 DAY, NIGHT = ("day",), ("night_nocity", "cities")
 # Space, station and window frames are darker than ground by day
 DARK_BY_DAY = 0.08
 MIN_GROUND = 0.05  # share of the picture
-# Haze lies over the whole ground: what the darkest twentieth has of each colour is taken off.
+# Haze covers the whole ground: the darkest twentieth of each colour is subtracted.
 DARKEST = 0.05
-# Clouds are then white: their least colour is above this (as displayed, 0 to 1) and above this
-# share of the brightest cloud's, and they are not more colourful than that. Set on 23 real day
-# photos whose cover was estimated by eye: 0.11 mean error, rank correlation 0.83.
+# Clouds are then white: their smallest colour is above this (as displayed, 0 to 1) and above this
+# share of the brightest cloud's, and their saturation is not above this. Set on 23 real day photos
+# whose cover was estimated by eye: 0.11 mean error, rank correlation 0.83.
 WHITE_FROM, WHITE_SHARE, COLOURFUL = 0.20, 0.45, 0.60
-# By moonlight ground and clouds must be this light, and clouds no more colourful than this
+# By moonlight, ground and clouds must have at least this brightness, and clouds at most this
+# saturation
 LIGHT_BY_NIGHT, GREY_BY_NIGHT = 0.07, 0.30
-FLASH = 0.75  # lightning and the lit limb are lighter
-MIN_MOONLIT = 0.12  # share of the picture that is lit evenly, as only the Moon does it
-# How far two classes of brightness must stand apart: share of the variance (Otsu 1979)
+FLASH = 0.75  # lightning and the lit limb are brighter
+MIN_MOONLIT = 0.12  # share of the picture with even illumination, as only the Moon provides
+# Minimum separation of two classes of brightness: share of the variance (Otsu 1979)
 APART = 0.6
 # Lamps make their surroundings uneven: standard deviation over mean, as displayed
 EVEN = 0.16
 LAMP_PX, SMOOTH_PX = 9, 5
-# Exposure
-# Grey of this luminance is what a light meter aims at
+# Exposure. A light meter aims at a grey of this luminance
 MIDDLE_GREY = 0.18
-# Longer sides are brought down to keep the memory small; 45 megapixels have 8,256 px
+# Longer sides are reduced to limit memory; 45 megapixels have 8,256 px
 MAX_PX = 8_400
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
-    """How a photo is exposed."""
+    """Exposure of a photo."""
 
-    stops: float  # mean luminance over that of an 18 % grey, powers of two; nights are far below 0
-    # Shares of pixels at the upper and lower end of what the file holds
+    stops: float  # mean luminance relative to 18 % grey, powers of two; nights are far below 0
+    # Shares of pixels at the upper and lower limit of the file's range
     clipped: float
     black: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoQuality:
-    """What ``classify --quality`` says of a photo."""
+    """Quality measures of ``classify --quality``."""
 
-    # At full resolution: 1 for detail as fine as the pixels, towards 0 for a smear; 0 where there
-    # is no detail
+    # At full resolution: 1 for detail at pixel scale, towards 0 for motion blur; 0 without detail
     sharpness: float
-    # Share of the visible ground under clouds; None where it cannot be told
+    # Share of the visible ground under clouds; None where it cannot be determined
     cloud_fraction: float | None
     exposure: Exposure
 
     def record(self) -> dict[str, Any]:
-        """As it stands in a photo's NDJSON record."""
+        """The values as written to a photo's NDJSON record."""
         cloud = self.cloud_fraction
         return {
             "sharpness": round(self.sharpness, 3),
@@ -101,9 +102,9 @@ class PhotoQuality:
 
 
 def read_for_quality(photo: Path | PhotoFile) -> NDArray[np.uint8]:
-    """Read a photo at full resolution, or nearly so if it is very large: sRGB as stored, (h, w, 3).
+    """Read a photo as stored sRGB, (h, w, 3), at full resolution unless it is very large.
 
-    Raises FrameError if the file is no readable image, or damaged or cut short anywhere.
+    Raises FrameError if the file is not a readable image, or is damaged or truncated.
     """
     return read_display_rgb(photo, MAX_PX)[0]
 
@@ -129,15 +130,15 @@ def measure_exposure(picture: ScenePicture) -> Exposure:
 
 
 def measure_sharpness(grey: NDArray[np.uint8]) -> float:
-    """Sharpness of a photo, from 0 to 1, by the sigma of the Gaussian that blurs as much.
+    """Sharpness of a photo, from 0 to 1, by the sigma of the equivalent Gaussian blur.
 
-    A scene whose power falls as a power of frequency, seen through a Gaussian blur of sigma b and
-    through a Gaussian window of sigma s, has gradients of the energy ``A (b^2 + s^2)^-p``: p is
-    1/2 for edges, 2 for a field of points, between for land and clouds. Four windows give A, p and
-    b; the energy of a tile's calmest blocks is taken for noise and subtracted. Motion is told by
-    the tensor of gradients: fine detail is lost along it, coarse detail is not, and the
-    eigenvectors of the one against the other do not see which way the scene's own edges run. The
-    blur is measured in both of these directions and the larger one counts.
+    A scene whose power falls as a power of frequency, observed through a Gaussian blur of sigma b
+    and through a Gaussian window of sigma s, has gradients of the energy ``A (b^2 + s^2)^-p``: p is
+    1/2 for edges, 2 for a field of points, between for land and clouds. Four windows determine A, p
+    and b; the energy of a tile's calmest blocks is taken as noise and subtracted. Motion blur is
+    determined from the gradient tensor: fine detail is lost along it, coarse detail is not. The
+    eigenvectors of the fine tensor relative to the coarse one are independent of the direction of
+    the scene's own edges. The blur is measured in both directions, and the larger one counts.
 
     References
     ----------
@@ -154,13 +155,13 @@ def measure_sharpness(grey: NDArray[np.uint8]) -> float:
     for along in (worst, worst + 0.5 * np.pi):
         signal, noisy = _energy(tensors, along), _energy(noise, along)
         fitted = [_fit_sigma(e, n) for e, n in zip(signal, noisy, strict=True)]
-        # Soft clouds and empty air are in many tiles; the sharper third shows what the lens can do
+        # Many tiles show only soft clouds or clear air; the sharper third represents the lens
         sigmas.append(float(np.quantile(fitted, 0.33)))
     return 1.0 / (1.0 + (max(sigmas) / HALF_SHARP_PX) ** 2)
 
 
 def _energy(tensors: FloatArray, along: float | None = None) -> FloatArray:
-    """Energy of gradients of tensors (..., 3), of all or of those along a direction, radians."""
+    """Gradient energy of tensors (..., 3), in total or along a direction, radians."""
     xx, yy, xy = tensors[..., 0], tensors[..., 1], tensors[..., 2]
     if along is None:
         return np.asarray(xx + yy)
@@ -177,7 +178,7 @@ def _choose_tiles(grey: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     step = side // COARSE_PX
     rows, cols = height // side, width // side
     whole = grey[: rows * side, : cols * side]
-    # Means of blocks, in which noise is lost
+    # Means of blocks, which suppress noise
     coarse = cv2.resize(whole, (cols * step, rows * step), interpolation=cv2.INTER_AREA)
     detail = coarse.reshape(rows, step, cols, step).std(axis=(1, 3)).ravel()
     tiles = []
@@ -191,7 +192,7 @@ def _choose_tiles(grey: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
 def _tensors(tile: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:
     """Gradient tensors xx, yy, xy of a tile at the scales, shape (scales, 3), and of its noise.
 
-    Noise is what its calmest blocks have.
+    The noise is estimated from its calmest blocks.
     """
     blocks = []
     image, reduced = tile.astype(np.float32), 1
@@ -201,7 +202,7 @@ def _tensors(tile: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:
             half = (image.shape[1] // 2, image.shape[0] // 2)
             image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.float32)
             reduced = factor
-        # What is left to blur after the means of the reduction
+        # Remaining blur after the means of the reduction
         sigma_there = np.sqrt(sigma**2 - (factor**2 - 1) / 12.0) / factor
         smooth = cv2.GaussianBlur(image, (0, 0), sigma_there)
         x = cv2.filter2D(smooth, -1, DIFFERENCE / factor)
@@ -215,7 +216,7 @@ def _tensors(tile: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:
 
 
 def _fit_sigma(energy: FloatArray, noise: FloatArray) -> float:
-    """The blur whose ``A (b^2 + s^2)^-p`` comes nearest to energies at the scales."""
+    """Fit the blur of ``A (b^2 + s^2)^-p`` to energies at the scales."""
     own = np.array([sigma**2 + factor**2 * OWN_VARIANCE_PX2 for sigma, factor in SCALES_PX])
     size = np.log(SIGMAS_PX[:, None] ** 2 + own[None, :])
     clear = np.maximum(energy - SURE_NOISE * noise, 0.05 * energy + 1e-12)
@@ -223,7 +224,7 @@ def _fit_sigma(energy: FloatArray, noise: FloatArray) -> float:
     weight /= weight.sum()
     away = size - (size @ weight)[:, None]
     best, sigma = np.inf, 0.0
-    # Calm blocks may have detail as well: how much of theirs is noise is fitted too
+    # Calm blocks may have detail, too: their share of noise is also fitted
     for part in NOISE_PARTS:
         signal = np.log(np.maximum(energy - part * noise, 0.05 * energy + 1e-12))
         value = signal - weight @ signal
@@ -238,7 +239,7 @@ def _fit_sigma(energy: FloatArray, noise: FloatArray) -> float:
 
 
 def _worst_direction(tensors: FloatArray) -> float:
-    """Direction, radians, in which the fine tensor has least of the coarse one."""
+    """Direction, radians, with the lowest ratio of the fine to the coarse tensor."""
     from scipy.linalg import eigh
 
     fine, coarse = (np.array([[xx, xy], [xy, yy]]) for xx, yy, xy in (tensors[0], tensors[-1]))
@@ -280,7 +281,7 @@ def _measure_clouds_by_day(picture: ScenePicture) -> float | None:
 
 def _measure_clouds_by_moonlight(picture: ScenePicture) -> float | None:
     stored = np.round(255.0 * picture.rgb).astype(np.uint8)
-    # Lamps are small: the median about them is that of the ground
+    # Lamps are small: the median around them is that of the ground
     calm = cv2.medianBlur(stored, LAMP_PX).astype(np.float32) / np.float32(255.0)
     mean = np.asarray(cv2.GaussianBlur(calm, (0, 0), SMOOTH_PX), np.float32)
     raw = picture.rgb.max(axis=2)
@@ -300,13 +301,13 @@ def _measure_clouds_by_moonlight(picture: ScenePicture) -> float | None:
 
 
 def _colourfulness(rgb: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Saturation, 0 for greys to 1."""
+    """Saturation, from 0 for grey to 1."""
     highest, lowest = rgb.max(axis=-1), rgb.min(axis=-1)
     return np.asarray((highest - lowest) / np.maximum(highest, 1e-6), np.float32)
 
 
 def _threshold(values: NDArray[np.float32]) -> tuple[float, float]:
-    """Otsu's threshold, and the share of the variance that lies between the two sides."""
+    """Otsu's threshold, and the share of the variance between the two classes."""
     counts, edges = np.histogram(values, 128, (0.0, 1.0))
     middle = 0.5 * (edges[1:] + edges[:-1])
     share = counts / counts.sum()

@@ -1,4 +1,4 @@
-"""What is said of a photo's scene: its record, its line, its place on a contact sheet."""
+"""Scene results: record, table line, and contact sheet."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from regengine.scene.context import SceneEphemeris
 from regengine.scene.quality import PhotoQuality
 
 UNLIKE = "unlike all training photos"
-MIN_SHOWN_PROBABILITY = 0.1  # on the sheet other classes are named from this probability on
+MIN_SHOWN_PROBABILITY = 0.1  # the sheet names other classes from this probability on
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What one photo shows."""
+    """Scene classification of one photo."""
 
     frame: str
     path: Path
-    category: str  # the class that it shows above all
-    # Of every class, by picture and ephemeris; they need not sum to one
+    category: str  # the most probable class
+    # Of every class, from picture and ephemeris; they need not sum to one
     probabilities: Mapping[str, float]
-    also: tuple[str, ...]  # other classes that it probably shows, too
-    explained: bool  # false where the picture is unlike all that the model was trained on
-    ephemeris: SceneEphemeris | None = None  # Sun and Moon, where time and place are known
-    # Code and sentence, where picture and ephemeris contradict each other
+    also: tuple[str, ...]  # other probable classes
+    explained: bool  # False if the picture is unlike all training photos
+    ephemeris: SceneEphemeris | None = None  # Sun and Moon, if time and place are known
+    # Code and message if picture and ephemeris contradict each other
     disagreement: str | None = None
-    no_ephemeris: str | None = None  # why Sun and Moon are not known
-    # Where they were asked for
+    no_ephemeris: str | None = None  # why Sun and Moon are unknown
+    # If requested
     quality: PhotoQuality | None = None
     features: Mapping[str, float] | None = None
     thumbnail: bytes | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The record of docs/commands/classify.md: plain JSON values, in the documented order."""
+        """The record of docs/commands/classify.md: plain JSON values, in documented order."""
         record: dict[str, Any] = {
             "frame": make_printable(self.frame),
             "path": make_printable(str(self.path)),
@@ -64,18 +64,18 @@ class Scene:
 
     @property
     def flags(self) -> list[str]:
-        """What a person should know: that the clock disagrees, that nothing like it is known."""
+        """Warnings: a contradiction with the clock, or a picture unlike all training photos."""
         clock = [] if self.disagreement is None else [self.disagreement]
         return clock + [UNLIKE] * (not self.explained)
 
 
 def table_header() -> str:
-    """First line of the table that people read."""
+    """Header of the table."""
     return f"{'frame':<24} {'category':<15} {'p':>5}  also"
 
 
 def table_line(scene: Scene) -> str:
-    """One photo in that table."""
+    """One photo's line of the table."""
     others = [f"{name} {scene.probabilities[name]:.2f}" for name in scene.also]
     others += [flag.split(":")[0] for flag in scene.flags]
     p = scene.probabilities[scene.category]
@@ -84,9 +84,9 @@ def table_line(scene: Scene) -> str:
 
 
 def write_sheet(path: Path, scenes: Iterable[Scene]) -> None:
-    """Write the contact sheet, one HTML page that needs no network, whole or not at all.
+    """Write the contact sheet atomically, as one HTML page without external resources.
 
-    Raises StoreError: the file cannot be written.
+    Raises StoreError if the file cannot be written.
     """
     folder = path.absolute().parent
     frames = [_sheet_entry(scene, folder) for scene in scenes]

@@ -1,4 +1,4 @@
-"""Labelled features in, the frozen model out: every kind judged on groups left out, one taken."""
+"""Train the scene model: cross-validate every kind of classifier by groups, and choose one."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ from regengine.scene.models import (
 )
 from regengine.scene.picture import read_scene_picture
 
-# Mixtures on principal axes, k-means on those, mixtures on the axes that part the classes
+# Mixtures on principal axes, k-means on principal axes, mixtures on discriminant axes
 CLUSTERINGS = ("gmm", "kmeans", "gmm_discriminant")
 SUPERVISED = "supervised"
 METHODS = (*CLUSTERINGS, SUPERVISED)
-# Simulated frames of a class that clusters and gate are fitted to, at most: they know no weights of
-# rows. With 72 in place of 24 real photos were outvoted, and macro-F1 of the mixtures fell from
-# 0.47 to 0.35.
+# Maximum number of simulated frames per class for clusters and gate, which do not support row
+# weights. With 72 instead of 24, they outnumbered the real photos, and macro-F1 of the mixtures
+# fell from 0.47 to 0.35.
 CLUSTERED_SIMULATED = 24
-# Clusters are taken unless a supervised model's macro-F1 is greater by more than this
+# Clusters are chosen unless a supervised model's macro-F1 exceeds theirs by more than this
 WORTH_SUPERVISION = 0.02
 LIBRARIES = ("regengine", "numpy", "scipy", "scikit-learn")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """One classifier of each kind, by the names of `METHODS`, and the gate before all of them."""
+    """One classifier of each kind in `METHODS`, by name, and the gate that they share."""
 
     gate: Gate
     classifiers: Mapping[str, Classifier]
@@ -82,7 +82,7 @@ def fit_methods(samples: Samples, *, seed: int) -> Fitted:
 
 
 def thin_samples(samples: Samples, most: int) -> Samples:
-    """All photos, no changed copies, and the first simulated frames of each class."""
+    """All original photos and the first simulated frames of each class, without altered copies."""
     alone = samples.simulated & ~samples.copies
     first = np.zeros(len(samples), bool)
     for kind in range(len(samples.classes)):
@@ -92,16 +92,16 @@ def thin_samples(samples: Samples, most: int) -> Samples:
 
 @dataclass(frozen=True, kw_only=True)
 class CrossValidation:
-    """What every kind of model says of photos whose groups it has not seen."""
+    """Predictions of every kind of model for photos of left-out groups."""
 
-    samples: Samples  # the M photos that were tested: all that are real
-    explained: NDArray[np.bool_]  # shape (M,): by gates that had not seen them
-    probabilities: Mapping[str, FloatArray]  # of each method, shape (M, C)
-    # Of each method, fitted to the scores of all photos left out
+    samples: Samples  # the M photos that were tested: all real ones
+    explained: NDArray[np.bool_]  # shape (M,): by gates fitted without them
+    probabilities: Mapping[str, FloatArray]  # for each method, shape (M, C)
+    # For each method, fitted to the scores of all left-out photos
     calibrations: Mapping[str, Calibration]
 
     def said(self, method: str) -> IndexArray:
-        """The class that each photo shows above all by a method, shape (M,)."""
+        """Class that a method predicts for each photo, shape (M,)."""
         other = self.samples.classes.index(OTHER)
         return most_probable(self.probabilities[method], self.explained, other)
 
@@ -121,7 +121,7 @@ class CrossValidation:
         )
 
     def confusion(self, method: str) -> IndexArray:
-        """Photos by what they show (rows) and what was said (columns), shape (C, C)."""
+        """Confusion matrix: true class (rows) and predicted class (columns), shape (C, C)."""
         from sklearn.metrics import confusion_matrix
 
         every = range(len(self.samples.classes))
@@ -138,9 +138,9 @@ def cross_validate(
 ) -> CrossValidation:
     """Fit every kind of model to all folds but one, in turn.
 
-    Nothing of a fold is seen by what judges it: mean and scale, axes, number of clusters, the
-    gate's threshold and the curve from scores to probabilities are found anew for each. The samples
-    are of two classes or more with two groups or more.
+    The test fold does not influence the model that predicts it: mean and scale, axes, number of
+    clusters, gate threshold and calibration curve are fitted anew for each fold. The samples have
+    two or more classes with two or more groups.
     """
     real = np.flatnonzero(~samples.simulated)
     tested, other = samples.subset(real), samples.classes.index(OTHER)
@@ -187,7 +187,7 @@ def cross_validate(
 
 
 def choose_scored_classes(samples: Samples) -> IndexArray:
-    """Classes with at least `LEAST_GROUPS` groups of real photos; if there is none, all tested."""
+    """Classes with at least `MIN_GROUPS` groups of real photos; if there is none, all tested."""
     groups, real = np.array(samples.groups), ~samples.simulated
     counts = np.array(
         [len(set(groups[real & (samples.primary == i)])) for i in range(len(samples.classes))]
@@ -197,7 +197,7 @@ def choose_scored_classes(samples: Samples) -> IndexArray:
 
 
 def choose_method(validation: CrossValidation) -> str:
-    """The kind of classifier that is taken: the better clustering, or the supervised model."""
+    """Choose the kind of classifier: the better clustering or the supervised model."""
     scores = {method: validation.macro_f1(method) for method in METHODS}
     clustering = max(CLUSTERINGS, key=lambda method: scores[method])
     gain = scores[SUPERVISED] - scores[clustering]
@@ -205,7 +205,7 @@ def choose_method(validation: CrossValidation) -> str:
 
 
 def check_samples(samples: Samples) -> None:
-    """Refuse samples that nothing can be learned from and judged by.
+    """Reject samples that are too few to train and to test a model.
 
     Raises ConfigError if fewer than two classes have two groups of real photos each.
     """
@@ -230,11 +230,11 @@ def train_scene_model(
     seed: int,
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[SceneModel, CrossValidation]:
-    """Fit a model to all samples, judged by groups left out in turn.
+    """Fit a model to all samples and cross-validate it by groups.
 
-    Simulated frames and changed copies are used in training alone; `source` says which photos these
-    are, for the record. The choice of the classifier and its probabilities rest on the
-    cross-validation returned. Raises ConfigError if the samples are too few.
+    Simulated frames and altered copies are used only in training. `source` describes the photos for
+    the record. The choice of the classifier and its probabilities are based on the
+    cross-validation, which is also returned. Raises ConfigError if the samples are too few.
     """
     check_samples(samples)
     validation = cross_validate(samples, seed=seed, advance=advance)
@@ -279,7 +279,7 @@ def measure_labelled(
     labels
         The table.
     progress
-        Called with the number of photos; what it gives is called after each photo.
+        Called with the number of photos; its result is called after each photo.
 
     Returns
     -------
@@ -291,7 +291,7 @@ def measure_labelled(
     ConfigError
         The table cannot be used, or its photos are too few.
     NoPhotoError
-        None of its photos is there.
+        None of its photos exists.
     """
     wanted = read_scene_labels(labels)
     check_photos_exist(labels, (label.path for label in wanted))
@@ -306,7 +306,7 @@ def measure_photos(
 ) -> Samples:
     """Measure the labelled photos that can be read.
 
-    An error is logged for each that cannot; `advance` is called after each photo.
+    An error is logged for each photo that cannot be read. `advance` is called after each photo.
     """
     rows = []
     read: list[SceneLabel] = []

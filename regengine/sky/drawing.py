@@ -1,4 +1,4 @@
-"""Pictures of what the sky shows: detections, solved stars, satellites, drawn over the photo."""
+"""Draw detections, solved stars and satellites over the photo."""
 
 from __future__ import annotations
 
@@ -52,24 +52,26 @@ LABEL_RIGHT_PX, LABEL_UP_PX = 5, 4  # from what a label names
 LETTER_SIZE = 0.42
 LEGEND_LEFT_PX, LEGEND_LINE_PX = 8, 18
 CURVE_POINTS = 33
-# 8-bit display values are drawn with this power: faint towns come out, cores stay apart
+# 8-bit display values are raised to this power: it enhances faint towns and keeps cores distinct
 BRIGHTEN_POWER = 0.6
-BRIGHTEST = 40  # stars; what solvers of star fields look at
-MISSED_MARGIN_MAG = 1.0  # missed are stars so much brighter than the faintest tenth of those met
+BRIGHTEST = 40  # stars; the number that star solvers use
+MISSED_MARGIN_MAG = (
+    1.0  # missed stars are brighter than the faintest tenth of the matched ones by this margin
+)
 MAX_UNMATCHED = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class PicturePaths:
-    """Where the picture of each photo goes; the same size for ten photos and for a million."""
+    """Paths of the overlays of photos; the same memory for ten photos and for a million."""
 
     folder: Path
-    suffix: str  # what stands behind a photo's name, with the ending: ``_lights.png``
-    # Names, in small letters, that several photos have: theirs are told apart
+    suffix: str  # appended to a photo's name, with the ending: ``_lights.png``
+    # Names, in lower case, that several photos share: their overlays get a unique suffix
     repeated: frozenset[str]
 
     def of(self, photo: Path) -> Path:
-        """The picture of a photo."""
+        """Path of a photo's overlay."""
         name = photo.stem
         if name.lower() in self.repeated:
             name += "_" + hashlib.sha256(str(photo.absolute()).encode()).hexdigest()[:8]
@@ -79,7 +81,7 @@ class PicturePaths:
 def picture_paths(
     photos: Sequence[Path], folder: Path, what: str, *, ending: str = ".png"
 ) -> PicturePaths:
-    """Where the pictures of all photos of a command go: named after them and what is drawn."""
+    """Paths of the overlays of a command, named after the photos and the drawn content."""
     uses = Counter(photo.stem.lower() for photo in photos)
     repeated = frozenset(name for name, count in uses.items() if count > 1)
     return PicturePaths(folder=folder, suffix=f"_{what}{ending}", repeated=repeated)
@@ -151,10 +153,10 @@ def draw_streaks(photo: Path, streaks: StreakDetections, target: Path) -> None:
 def draw_comparison(
     photo: Path, found: FloatArray, false: FloatArray, missed: FloatArray, target: Path
 ) -> None:
-    """Draw how detections compare with labels: found green, false red, missed cyan.
+    """Draw the comparison of detections and labels: found green, false red, missed cyan.
 
     Positions (N, 2), or end points x1, y1, x2, y2 of streaks (N, 4), pixels of the picture as
-    stored. Raises FrameError if the photo cannot be read or the picture not be written.
+    stored. Raises FrameError if the photo cannot be read or the picture cannot be written.
     """
     picture, factor = brighten(photo)
     for places, colour in ((found, GREEN), (false, RED), (missed, CYAN)):
@@ -176,8 +178,8 @@ def draw_solution(
 ) -> None:
     """Draw a solved frame.
 
-    Green: detections that are stars. Cyan: where bright stars should be and nothing was detected.
-    Red: bright detections that are no star of the catalogue. Names of bright stars in yellow.
+    Green: identified stars. Cyan: predicted bright stars without a detection. Red: bright
+    detections that are not in the catalogue. Names of bright stars in yellow.
     """
     from regengine.sky.stars.catalogue import compute_named_star_vectors, star_names
 
@@ -212,9 +214,9 @@ def draw_solution(
 def draw_track(
     picture: Picture, x: FloatArray, y: FloatArray, factor: float, colour: Colour, name: str | None
 ) -> None:
-    """Draw a line with an arrow's head at its end, and a name beside its middle.
+    """Draw a line with an arrowhead at its end, and a name next to its middle.
 
-    It is broken where a place is NaN.
+    It is interrupted where a position is NaN.
     """
     height, width = picture.shape[:2]
     near = np.isfinite(x + y) & (np.maximum(abs(x), abs(y)) * factor < 3 * max(height, width))
@@ -237,7 +239,7 @@ def draw_track(
 
 
 def brighten(photo: Path) -> tuple[Picture, float]:
-    """A photo to draw on, its faint parts brought out, and its scale."""
+    """A photo to draw on, with faint parts enhanced, and its scale."""
     rgb, factor = read_display_rgb(photo, LONG_SIDE_PX)
     bright = np.rint(255.0 * (np.arange(256) / 255.0) ** BRIGHTEN_POWER).astype(np.uint8)
     return np.asarray(cv2.LUT(rgb, bright)), factor
@@ -258,7 +260,7 @@ def picture_pixel(x: float, y: float, factor: float) -> tuple[int, int]:
 
 
 def draw_label(picture: Picture, text: str, at: tuple[int, int], colour: Colour) -> None:
-    """Write a text with a dark edge, moved into the picture where it would leave it."""
+    """Draw a text with a dark outline, shifted into the picture if necessary."""
     font = cv2.FONT_HERSHEY_SIMPLEX
     (width, height), _ = cv2.getTextSize(text, font, LETTER_SIZE, 1)
     x = int(np.clip(at[0], 2, max(2, picture.shape[1] - width - 2)))
@@ -269,7 +271,7 @@ def draw_label(picture: Picture, text: str, at: tuple[int, int], colour: Colour)
 
 
 def draw_legend(picture: Picture, marks: Mapping[str, Colour]) -> None:
-    """Write what each colour means into the picture's upper left corner."""
+    """Draw the legend of the colours in the picture's upper left corner."""
     for line, (meaning, colour) in enumerate(marks.items(), start=1):
         draw_label(picture, meaning, (LEGEND_LEFT_PX, line * LEGEND_LINE_PX), colour)
 
@@ -284,7 +286,7 @@ def draw_streak_outline(
     bow_px: float = 0.0,
     gap_px: float = STREAK_GAP_PX,
 ) -> tuple[FloatArray, FloatArray]:
-    """Draw two lines beside a streak, closed at its ends, so that the light stays in view."""
+    """Draw an outline around a streak, at a distance that keeps its light visible."""
     first, second = np.array(ends[:2], float), np.array(ends[2:], float)
     along = (second - first) / max(float(np.hypot(*(second - first))), 1e-9)
     across = np.array([-along[1], along[0]])  # to the right of who goes along and sees y down
@@ -300,13 +302,13 @@ def draw_streak_outline(
 
 
 def write_picture(picture: Picture, target: Path) -> None:
-    """Write a PNG whole or not at all; FrameError if that cannot be done."""
+    """Write a PNG atomically; FrameError if that fails."""
     _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     write_photo_file(target, data.tobytes())
 
 
 def write_photo_file(target: Path, content: bytes) -> None:
-    """Write a file of a photo, and its folder; FrameError if that cannot be done."""
+    """Write a file of a photo and create its folder; FrameError if that fails."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, content)

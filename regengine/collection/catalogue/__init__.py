@@ -1,1 +1,1 @@
-"""Frames of many stores by place, quality and date: one Parquet file, asked with DuckDB."""
+"""Catalogue of frames of many stores by place, quality and date: one Parquet file, with DuckDB."""

@@ -1,4 +1,4 @@
-"""Answers as text: a table to read, CSV for spreadsheets, JSON a line for programs."""
+"""Format query results: a text table, CSV, or one JSON object per line."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from regengine.io.tables import cell, csv_lines, name_cell
 from regengine.io.times import iso_utc
 
 FORMS = ("table", "csv", "json")
-LOOKED_AT = 1000  # rows that the widths of a table's columns are taken from
-WIDEST = 60  # letters of a column of a table
+LOOKED_AT = 1000  # rows that determine the column widths of a table
+WIDEST = 60  # maximum characters of a table's column
 
 
 def format_lines(answer: Answer, form: str) -> Iterator[str]:
-    """An answer as lines of a ``table``, of ``csv`` or of ``json``; ConfigError for other forms.
+    """Format a result as lines of a ``table``, of ``csv`` or of ``json``.
 
-    They have no line breaks, but for those within a cell of CSV.
+    Lines contain no line breaks except within a cell of CSV. ConfigError for other forms.
     """
     if form not in FORMS:
         raise ConfigError(f"--format {form} is unknown: choose from {', '.join(FORMS)}.")
@@ -46,7 +46,7 @@ def format_lines(answer: Answer, form: str) -> Iterator[str]:
 
 
 def _to_json(value: Any) -> object:
-    """A value that JSON does not know: times as ISO 8601 in UTC, bytes as hexadecimal digits."""
+    """Convert a value for JSON: times to ISO 8601 in UTC, bytes to hexadecimal digits."""
     if isinstance(value, datetime) and value.tzinfo is not None:
         return iso_utc(value)
     if isinstance(value, date):
@@ -62,7 +62,7 @@ def _table(names: tuple[str, ...], rows: Iterator[dict[str, Any]]) -> Iterator[s
     for name in names:
         column = [row[name] for row in first]
         width = min(max([len(name), *(len(_format_cell(value)) for value in column)]), WIDEST)
-        # Numbers stand at the right
+        # Numbers are right-aligned
         numbers = column and all(value is None or type(value) in (int, float) for value in column)
         forms.append(f"{'>' if numbers else '<'}{width}")
     for texts in chain([names], (map(_format_cell, row.values()) for row in chain(first, rows))):

@@ -1,7 +1,7 @@
-"""From rows as they came to the catalogue: each photo once, places, the best of each month, order.
+"""Arrange raw rows into a catalogue: unique photos, places, the best of each month, order.
 
-DuckDB does it on disk, within `SETTINGS`; only what is a few numbers a row, or a row of each cell
-of the globe, is in memory.
+DuckDB processes the rows on disk, within `SETTINGS`. Only a few numbers per row, and one row per
+cell of the globe, are in memory.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ SETTINGS = (
     "TimeZone = 'UTC'",
     "enable_progress_bar = false",
     "memory_limit = '512MB'",
-    "threads = 2",  # each takes memory
-    "preserve_insertion_order = false",  # as does order nobody asked for
+    "threads = 2",  # each thread needs memory
+    "preserve_insertion_order = false",  # preserving the order needs memory, too
     "enable_geoparquet_conversion = false",
     "python_enable_replacements = false",
 )
 BATCH = 8192
-CELL_DEG = 5.0 / KM_PER_DEGREE  # side of the cells of places: what lies in one is of one place
+CELL_DEG = 5.0 / KM_PER_DEGREE  # side of a cell: frames in one cell belong to one place
 
-# Of one photo counts what a person decided last, then what the engine is surest of. A night goes
-# from one mean solar noon to the next, so that photos before and after midnight, and on both sides
-# of the date line, belong to one; its date is that of its evening.
+# Duplicates of a photo: a person's latest decision takes precedence, then the engine's highest
+# probability. A night extends from one mean solar noon to the next, so that photos before and after
+# midnight, and on both sides of the date line, belong to one; its date is that of its evening.
 KEPT = f"""
 CREATE TABLE kept AS
 SELECT file_row_number AS number, verdict, centre_lon, centre_lat, time_utc, quality, copies,
@@ -62,7 +62,7 @@ FROM (
 WHERE rank = 1
 """  # noqa: S608
 
-# Cells of frames whose place is sure, with the mean direction of what is in them
+# Cells of frames with a certain position, and the mean direction of their frames
 CELLS = """
 SELECT cell, count(*) AS frames,
     sum(cos(radians(centre_lat)) * cos(radians(centre_lon))) AS x,
@@ -71,14 +71,14 @@ SELECT cell, count(*) AS frames,
 FROM kept WHERE cell IS NOT NULL AND verdict = 'accepted' GROUP BY cell ORDER BY cell
 """
 
-# What towns these frames show
+# Towns that these frames show
 TOWNS = """
 SELECT cell, city AS place, country AS place_country, count(*) AS frames
 FROM kept JOIN raw ON file_row_number = number
 WHERE cell IS NOT NULL AND kept.verdict = 'accepted' AND city IS NOT NULL GROUP BY ALL ORDER BY ALL
 """
 
-# Frames to be reviewed belong to the place in whose cells they lie, if there is one
+# Frames to be reviewed belong to the place of the cell they lie in, if there is one
 ARRANGED = """
 CREATE TABLE arranged AS
 SELECT number, copies, places.* EXCLUDE (cell), time_utc, night, month,
@@ -117,9 +117,9 @@ DIVISIONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Arranged:
-    """What there is in a catalogue: rows, places, nights with frames that are accepted.
+    """Contents of a catalogue: numbers of rows, places, and nights with accepted frames.
 
-    ``copies`` are frames of the stores that were left out, being of a photo of another row.
+    ``copies`` are frames of the stores that were excluded as duplicates of another row's photo.
     """
 
     frames: int
@@ -129,9 +129,9 @@ class Arranged:
 
 
 def arrange(raw: Path, out: Path) -> Arranged:
-    """Make a catalogue of the rows that `build` wrote, in a new file.
+    """Create a catalogue from the rows that `build` wrote, in a new file.
 
-    What DuckDB has no memory for is put beside them.
+    DuckDB's temporary files are in the same folder.
     """
     import duckdb
 
@@ -166,7 +166,7 @@ def arrange(raw: Path, out: Path) -> Arranged:
 
 
 def _make_places(base: DuckDBPyConnection) -> int:
-    """View of the cells that places have, the places with most frames first: how many there are."""
+    """Create the view of the places' cells, the largest places first; returns their number."""
     import pandas as pd
 
     cells = base.sql(CELLS).df()
@@ -174,7 +174,7 @@ def _make_places(base: DuckDBPyConnection) -> int:
     places = cells.groupby("label", as_index=False).agg(
         {"frames": "sum", "cell": "min", "x": "sum", "y": "sum", "z": "sum"}
     )
-    # Of as many frames, in the order of the globe's cells
+    # Equal counts are sorted by the globe's cells
     places = places.sort_values(["frames", "cell"], ascending=[False, True], ignore_index=True)
     lon = np.degrees(np.arctan2(places["y"], places["x"]))
     lat = np.degrees(np.arctan2(places["z"], np.hypot(places["x"], places["y"])))
@@ -190,18 +190,18 @@ def _make_places(base: DuckDBPyConnection) -> int:
     return len(places)
 
 
-# Places: clusters of cells of a globe that is cut into cells of about the same size; what lies in
-# one cell is of one place.
+# Places are clusters of cells of a globe that is divided into cells of about the same size; frames
+# in one cell belong to one place.
 
-REACH_KM = 15.0  # from frame to frame of one place
-WIDEST_KM = 120.0  # a place and its surroundings
+REACH_KM = 15.0  # maximum distance between neighbouring frames of one place
+WIDEST_KM = 120.0  # maximum size of a place and its surroundings
 
 
 def find_places(directions: FloatArray, frames: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number of the place of each cell: places are no wider than a city and what belongs to it.
+    """Place number of each cell; a place is at most as wide as a city and its surroundings.
 
-    What is linked by short steps is one place (DBSCAN), or, where that is too wide, several about
-    its crowded middles.
+    Cells linked by short distances are one place (DBSCAN), or, if that is too wide, several places
+    about its densest cells.
     """
     from sklearn.cluster import DBSCAN
 
@@ -218,10 +218,10 @@ def find_places(directions: FloatArray, frames: NDArray[np.int64]) -> NDArray[np
 
 
 def _nearest_middle(directions: FloatArray, frames: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number of the nearest crowded middle; none is farther than half a place's width.
+    """Number of the nearest dense centre; at most half the maximum size of a place away.
 
-    A middle is where most frames are within `REACH_KM`, then where most are of those farther from
-    it than that, and so on.
+    The first centre has the most frames within `REACH_KM`; each further centre is chosen in the
+    same way among the frames that are farther away than that.
     """
     from scipy.spatial import KDTree
 

@@ -1,4 +1,4 @@
-"""From stores to a catalogue: read frame by frame, arranged on disk, whole or not at all."""
+"""Build a catalogue from stores: read frame by frame, arranged on disk, written atomically."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from regengine.store.read import Snapshot, iter_frames
 from regengine.store.reviews import read_reviews
 
 Row = dict[str, Any]
-# Columns that mean what they mean in ``--table frames``
+# Columns with the same meaning as in ``--table frames``
 SAME = (
     "frame", "sha256", "frame_index", "path", "verdict", "probability", "decision", "reviewer",
     "category", "category_probability", "camera_body", "focal_mm", "width_px", "height_px",
@@ -32,11 +32,14 @@ SAME = (
     "time_utc",
 )  # fmt: skip
 EXPORTED = [column for column in FRAME_COLUMNS if column.name in SAME]
-BLOCK_FRAMES = 256  # whose footprints are worked out, and whose rows are written, at once
+BLOCK_FRAMES = 256  # footprints are computed and rows are written in blocks of this size
 
 
 def make_catalogue_row(frame: ExportFrame, seen: PictureFacts) -> Row:
-    """What a store and a photo tell of a frame, but for what only all frames together tell."""
+    """Catalogue row of a frame from its store and photo.
+
+    Columns that depend on other frames are not included.
+    """
     row: Row = {column.name: none_if_unknown(column.value(frame, 0)) for column in EXPORTED}
     row |= {
         "rating": row["quality"],
@@ -57,7 +60,7 @@ def make_catalogue_row(frame: ExportFrame, seen: PictureFacts) -> Row:
 
 
 def _describe_view(frame: ExportFrame) -> Row:
-    """Where the photo looks; nothing of a camera that makes no sense."""
+    """View geometry of a frame; empty if its camera is not valid."""
     camera, stance = frame.camera, frame.stance
     if camera is None or stance is None:
         start = frame.result.nadir
@@ -95,9 +98,9 @@ def check_out(out: Path, force: bool) -> None:
 
 
 def count_frames(stores: Sequence[Path]) -> int:
-    """How many frames stores have.
+    """Total number of frames of stores.
 
-    Raises StoreError if one of them is none. Raises ConfigError if one is named twice.
+    Raises StoreError if one of them is not a store. Raises ConfigError if one is named twice.
     """
     places = [store.resolve() for store in stores]
     for number, place in enumerate(places):
@@ -117,11 +120,11 @@ def build(
     look: Callable[[ExportFrame], PictureFacts] = lambda frame: NOTHING_SEEN,
     advance: Callable[[], object] = lambda: None,
 ) -> Arranged:
-    """Build a catalogue of stores, which runs may be writing; a file that is there is replaced.
+    """Build a catalogue of stores, which runs may be writing; an existing file is replaced.
 
-    ``look`` tells what is seen in a frame's photo; ``advance`` is called after each frame.
+    ``look`` returns measurements of a frame's photo; ``advance`` is called after each frame.
 
-    Raises StoreError if a store cannot be read, or the catalogue not be written.
+    Raises StoreError if a store cannot be read, or the catalogue cannot be written.
     """
     import duckdb
     import pyarrow as pa

@@ -1,4 +1,4 @@
-"""What cameras see of the ground: small polygons, a few numbers, and the area seen by many."""
+"""Ground footprints for the catalogue: simplified polygons, resolution, and total area seen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from matchers.geometry.footprint import WGS84
 if TYPE_CHECKING:
     from shapely import MultiPolygon
 
-# Share of a ring's extent by which a corner may be moved: polygons of 65 corners become some ten
+# Tolerance of corners, as a share of a ring's extent: polygons of 65 corners are reduced to some
+# ten
 SIMPLER = 0.004
 AREAS = "regengine.area_seen_km2"  # key in the file's metadata
 CELL_KM2 = 100.0
@@ -46,7 +47,7 @@ def simplify(shape: MultiPolygon) -> MultiPolygon:
 
 
 def resolution_m(camera: Camera) -> float | None:
-    """Size on the ground of the pixel in the middle of the image."""
+    """Ground size of the central pixel of the image."""
     x, y = (camera.width_px - 1) / 2, (camera.height_px - 1) / 2
     ground = camera.pixel_to_ecef([x - 0.5, x + 0.5, x, x], [y, y, y - 0.5, y + 0.5])
     area = float(np.linalg.norm(np.cross(ground[1] - ground[0], ground[3] - ground[2])))
@@ -54,7 +55,7 @@ def resolution_m(camera: Camera) -> float | None:
 
 
 def area_seen_km2(footprints: Iterable[bytes]) -> float:
-    """Ground that at least one of many footprints (WKB) shows, in cells of `CELL_KM2`."""
+    """Ground area covered by at least one of many footprints (WKB), in cells of `CELL_KM2`."""
     import shapely
     from pyproj import Transformer
     from rasterio import Affine

@@ -1,4 +1,4 @@
-"""How good a frame is for looking at its place: one score out of four measures.
+"""Quality score of a frame for viewing its place, from four measures.
 
 ==========  ========================================  ===========================================
 measure     part, 0 to 1                              source
@@ -6,14 +6,14 @@ measure     part, 0 to 1                              source
 sharpness   as measured, `regengine.scene.quality`  Zhuo & Sim 2011, Pattern Recognition 44, 1852
 cloud       1 - cloud
 off-nadir   cosine of the incidence at the centre:    Kasten & Young 1989, Applied Optics 28, 4735
-            the air in the way grows as its inverse
+            the air mass grows as its inverse
 resolution  1 / (1 + resolution / 100 m): at 100 m    Elvidge et al. 2007, Int. J. Remote Sensing
             the features of a town begin to be lost   28, 2645 (50 to 100 m for settlements)
 ==========  ========================================  ===========================================
 
-The score is the geometric mean of the four parts, so that one that is bad is not outweighed. A
-measure that is not known counts as `UNKNOWN`, which is better than a frame that is known to be bad
-and worse than one that is known to be good.
+The score is the geometric mean of the four parts, so that good parts cannot compensate for a bad
+one. An unknown measure counts as `UNKNOWN`, which is better than a known bad value and worse than a
+known good one.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ from regengine.store.file import photo_file
 
 HALF_RESOLUTION_M = 100.0
 UNKNOWN = 0.5
-MIN_COUNT = 0.01  # of a part, so that one part alone never makes all frames equal
+MIN_COUNT = 0.01  # minimum of a part, so that a single part never makes all frames equal
 
 
 def incidence_part(off_nadir_deg: float, altitude_km: float) -> float:
-    """Cosine of the angle at which the ground at the image centre is seen."""
+    """Cosine of the incidence angle at the image centre."""
     sine = (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM * math.sin(math.radians(off_nadir_deg))
     if off_nadir_deg >= 90.0 or sine >= 1.0:
         return 0.0
@@ -64,10 +64,10 @@ def quality_score(
     altitude_km: float | None,
     resolution_m: float | None,
 ) -> float | None:
-    """Score of a frame, 0 to 1; None without a place on the ground.
+    """Score of a frame, 0 to 1; None without a position on the ground.
 
-    Sharpness and cloud, 0 to 1, are None where they are not known, the others, of the solved
-    camera, where there is none, or its centre shows the sky.
+    Sharpness and cloud, 0 to 1, are None if unknown; the others, of the solved camera, are None
+    without a camera, or if its centre shows the sky.
     """
     if off_nadir_deg is None or altitude_km is None or resolution_m is None:
         return None
@@ -81,16 +81,16 @@ def quality_score(
 
 
 Source = Literal["photo", "lights"]
-READ_PX = 1024  # long side at which lights are sought
+READ_PX = 1024  # long side for the detection of lights
 
 
 @dataclass(frozen=True, kw_only=True)
 class PictureFacts:
-    """What is seen in a photo.
+    """Measurements of a photo.
 
-    Sharpness is 1 for detail as fine as the pixels, towards 0 for a smear, None where there is no
-    detail, or no photo; cloud is the share of the ground that clouds hide, None where that cannot
-    be told.
+    Sharpness is 1 for detail at pixel scale, towards 0 for motion blur, None without detail or
+    without a photo. Cloud is the share of the ground that clouds hide, None if it cannot be
+    determined.
     """
 
     sharpness: float | None = None
@@ -102,10 +102,10 @@ NOTHING_SEEN = PictureFacts()
 
 
 def look(frame: ExportFrame, light_map: NightLights | None = None) -> PictureFacts:
-    """Look at a frame's photo: `NOTHING_SEEN` where it is gone, changed, or cannot be read.
+    """Measure a frame's photo: `NOTHING_SEEN` if it is missing, changed, or unreadable.
 
-    Where a light map can tell how much clouds hide, it does so; else the photo does, by day or
-    moonlight.
+    The share hidden by clouds is estimated from a light map if possible; otherwise from the photo,
+    by day or moonlight.
     """
     from regengine.scene.picture import scene_picture
     from regengine.scene.quality import photo_quality, read_for_quality
@@ -131,7 +131,7 @@ def look(frame: ExportFrame, light_map: NightLights | None = None) -> PictureFac
 
 
 def _measure_hidden(path: Path, frame: ExportFrame, light_map: NightLights) -> float | None:
-    """Share of the map's lights that are not seen; None without a camera that is believed."""
+    """Share of the map's lights that are not detected; None without a credible camera."""
     from regengine.photo.image import read_linear_light
     from regengine.registration.prepare_photo import find_photo_lights
 
@@ -146,27 +146,27 @@ def _measure_hidden(path: Path, frame: ExportFrame, light_map: NightLights) -> f
         return None
 
 
-# How much of the ground clouds hide, by night: the share of the map's lights that are not seen.
+# Cloud cover at night: the share of the map's lights that are not detected.
 
 COMPARED_PX = 512  # long side
 MARGIN_KM = 25.0
-EXPECTED = 40  # strongest of the map: 20 and 80 did no better
+EXPECTED = 40  # number of the map's strongest lights: 20 and 80 were no better
 MIN_EXPECTED = 15
-MIN_SEEN = 5  # of the photo: with fewer its exposure is in doubt
+MIN_SEEN = 5  # lights in the photo: with fewer, its exposure is doubtful
 MAX_SEEN = 400
 NEIGHBOURS = 4
-# Grain of clouds and noise meet many: what is seen counts if its contrast, over the map's, is this
-# share of what it is in the median of the frame; 0 and 0.5 did no better in the mean, but without
-# it a sample half under moonlit cloud came out at 0.13 instead of 0.24
+# Grain of clouds and noise cause many chance matches: a detection counts if its contrast relative
+# to the map's is this share of the frame's median. 0 and 0.5 were no better on average, but without
+# it, a sample half under moonlit cloud resulted in 0.13 instead of 0.24
 MIN_SHARE = 0.3
-# Median share of the expected that was met beyond chance in the clear frames (quartiles 0.79, 0.89)
+# Median share of expected lights matched beyond chance in the clear frames (quartiles 0.79, 0.89)
 MET_IF_CLEAR = 0.84
 
 
 def estimate_hidden_share(
     image: LightImage, camera: Camera, light_map: NightLights
 ) -> float | None:
-    """Share of the expected lights that clouds hide."""
+    """Estimate the share of expected lights that clouds hide."""
     picture = image.resized(COMPARED_PX)
     small = picture.camera(camera)
     levels = find_footprint_window(
@@ -190,7 +190,7 @@ def estimate_hidden_share(
 def measure_met_shares(
     expected: LightPeaks, seen: LightPeaks, size_px: tuple[int, int]
 ) -> tuple[float, float]:
-    """Share of expected towns that are met by seen ones as strong, and what chance alone gives."""
+    """Share of expected lights with an equally strong detected match, and that by chance."""
     brightest = brightest_within(expected.positions, seen)
     share = brightest / expected.contrast
     met = brightest > 0.0
@@ -205,9 +205,9 @@ def measure_met_shares(
 
 
 def brightest_within(places: FloatArray, towns: LightPeaks) -> FloatArray:
-    """Contrast of the strongest town that meets each place, shape (n,); 0 where none does."""
+    """Contrast of the strongest light that matches each place, shape (n,); 0 without a match."""
     near = cKDTree(towns.positions).query(
         places, k=min(NEIGHBOURS, len(towns)), distance_upper_bound=LIGHTS.match_px
     )[1]
-    contrast = np.append(towns.contrast, 0.0)  # for the neighbours that are not there
+    contrast = np.append(towns.contrast, 0.0)  # for missing neighbours
     return np.asarray(contrast[near.reshape(len(places), -1)].max(axis=1), np.float64)

@@ -1,4 +1,4 @@
-"""Asks a catalogue questions in SQL: nothing but this file is read, and nothing is written."""
+"""Query a catalogue in SQL: DuckDB may read only this file, and write nothing."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ SETTINGS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """Names of columns, no two the same, and rows of values, of which few are in memory."""
+    """Unique column names, and rows of values, of which only a few are in memory."""
 
     names: tuple[str, ...]
     rows: Iterator[tuple[Any, ...]]
 
     def dicts(self) -> Iterator[dict[str, Any]]:
-        """The rows with the names of the columns."""
+        """The rows as dictionaries by column name."""
         for row in self.rows:
             yield dict(zip(self.names, row, strict=True))
 
 
 class Catalogue:
-    """A catalogue to ask, in the file that ``regengine catalogue build`` wrote.
+    """A catalogue written by ``regengine catalogue build``, opened for queries.
 
-    A context manager. StoreError if it is none, ConfigError if DuckDB or PyArrow is missing.
+    A context manager. StoreError if the file is not a catalogue, ConfigError if DuckDB or PyArrow
+    is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,11 +50,11 @@ class Catalogue:
         import duckdb
 
         file = str(path.absolute())
-        if set("*?") & set(file):  # DuckDB takes them for a pattern
+        if set("*?") & set(file):  # DuckDB would take them for a glob pattern
             raise StoreError(f"{path} cannot be read: rename it without * and ?.")
         self.path = path
         self.metadata = _metadata(path)
-        # A database in memory that may read this one file and nothing else, for good
+        # An in-memory database that may read only this file, permanently
         self._base = duckdb.connect(":memory:")
         self._base.execute("SET allowed_paths = $paths", {"paths": [file]})
         for setting in SETTINGS:
@@ -68,9 +69,9 @@ class Catalogue:
         self._base.close()
 
     def narrow(self, choice: FrameChoice) -> None:
-        """Leave the frames that meet conditions; the best of a place are the best of these.
+        """Restrict the catalogue to frames that meet conditions, and rank within places again.
 
-        ConfigError if the condition on columns is none.
+        ConfigError if the condition on columns is not valid.
         """
         quoted = ", ".join(f"'{verdict}'" for verdict in choice.verdicts)
         conditions = [f"verdict IN ({quoted})"]
@@ -99,12 +100,12 @@ class Catalogue:
         return self._answer(sql, values, None)
 
     def query(self, sql: str) -> Answer:
-        """Ask a stranger's question; ConfigError if it is no one statement that reads, or fails."""
+        """Run a query from a user; ConfigError if it is not a single SELECT statement, or fails."""
         import duckdb
 
         with self._raise_in_words(sql):
             kinds = [statement.type for statement in self._base.extract_statements(sql)]
-            if kinds != [duckdb.StatementType.SELECT]:  # EXPLAIN ANALYZE would run what it explains
+            if kinds != [duckdb.StatementType.SELECT]:  # EXPLAIN ANALYZE would execute its query
                 example = "SELECT place, count(*) FROM frames GROUP BY place"
                 raise ConfigError(f'{sql!r} is not one query: write one such as "{example}".')
         return self._answer(sql, (), sql)
@@ -129,7 +130,7 @@ class Catalogue:
 
     @contextmanager
     def _raise_in_words(self, asked: str | None = None) -> Iterator[None]:
-        """Tell in a sentence what DuckDB says of a stranger's question, or of the file."""
+        """Convert DuckDB's errors about a user's query, or about the file, to messages."""
         import duckdb
         import pyarrow as pa
 
@@ -147,7 +148,7 @@ class Catalogue:
 
 
 def _metadata(path: Path) -> dict[str, str]:
-    """What a catalogue's file tells of itself."""
+    """Metadata of a catalogue's file."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -185,7 +186,7 @@ SELECT * REPLACE (
 ) FROM all_frames
 """
 
-# The questions that everybody asks, as SQL on ``frames``.
+# Predefined queries, as SQL on ``frames``.
 
 Question = tuple[str, dict[str, Any]]
 # Rows that show a place, or are of one of that name or number, of a country, of a month or year;
@@ -220,7 +221,7 @@ SELECT concat(store, ' ', frame_index) AS key, geometry FROM frames
 WHERE place_id IS NOT NULL AND geometry IS NOT NULL AND $lat BETWEEN south AND north
     AND CASE WHEN west <= east THEN $lon BETWEEN west AND east ELSE $lon >= west OR $lon <= east END
 """
-MIN_DAYS = 180  # between two frames that are to show a change
+MIN_DAYS = 180  # between two frames to compare for changes
 CHANGES = """
 WITH best AS MATERIALIZED (
     SELECT place_id, place, place_country AS country, frame, night,
@@ -258,7 +259,7 @@ BEST_OF = {"year": "best_of_year", "month": "best_of_month"}
 def about_places(
     place: str | None, country: str | None, month: str | None, limit: int
 ) -> dict[str, Any]:
-    """Values for `PLACES` and `BEST`; ConfigError where the limit is none."""
+    """Values for `PLACES` and `BEST`; ConfigError if the limit is not valid."""
     if limit < 0:
         raise ConfigError(f"--limit {limit}: give the maximum number of rows, or 0 for all.")
     values = {"place": place, "country": country, "month": month, "limit": limit or None}
@@ -266,7 +267,7 @@ def about_places(
 
 
 def rows_showing(catalogue: Catalogue, name: str) -> list[str]:
-    """Store and number of the frames whose footprint has a town in it; none of an unknown town."""
+    """Store and number of the frames whose footprint contains a town; empty for an unknown town."""
     import shapely
 
     from regengine.places import place_index
@@ -285,11 +286,11 @@ def changes(
 ) -> Question:  # fmt: skip
     """Pairs of frames of one place at different dates, the best pairs first.
 
-    The score of a pair is the lower of the two qualities, times the share of ground that both
-    show (of the boxes around their footprints), times how alike their resolutions are, times the
-    cosine of the difference of their angles from the nadir: what changes should be the town, not
-    the view (Li et al. 2019, Remote Sensing of Environment 233, 111357, on how much lights seem
-    to change with the angle alone). Pairs are of the best frames of each ``year``, or, of one
+    The score of a pair is the lower of the two qualities, times the share of ground that both cover
+    (of the boxes around their footprints), times the similarity of their resolutions, times the
+    cosine of the difference of their off-nadir angles. The difference should be due to the town,
+    not the view (Li et al. 2019, Remote Sensing of Environment 233, 111357, on the apparent change
+    of lights with the view angle). Pairs are of the best frames of each ``year``, or, for one
     place, of each ``month``, at least so many days apart.
     """
     if each not in BEST_OF:

@@ -1,4 +1,4 @@
-"""The columns of the catalogue, for its writer, its reader and the docs."""
+"""The columns of the catalogue, for writing, reading and documentation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from regengine.store.schema import Field, Kind
 
 FORMAT = "regengine.catalogue"  # key in the file's metadata
 FORMAT_VERSION = 1
-ROWS = 65_536  # of a row group: what is not asked for is skipped by the group
+ROWS = 65_536  # rows per row group: groups without requested rows are skipped
 
 _EXPORTED = {column.name: column for column in FRAME_COLUMNS}
 
@@ -21,7 +21,7 @@ def _declare_column(name: str, kind: Kind, description: str) -> Field:
 
 
 def _declare_exported(name: str) -> Field:
-    """A field that means what it means in ``--table frames``."""
+    """A field with the same meaning as in ``--table frames``."""
     return _declare_column(name, _EXPORTED[name].kind, _EXPORTED[name].description)
 
 
@@ -111,7 +111,7 @@ NAMES = tuple(column.name for column in COLUMNS)
 
 
 def arrow_schema() -> Any:
-    """The columns as Arrow knows them."""
+    """The columns as an Arrow schema."""
     import pyarrow as pa
 
     types = arrow_types()
@@ -119,10 +119,10 @@ def arrow_schema() -> Any:
 
 
 def file_metadata() -> dict[str, str]:
-    """What every catalogue tells of itself: its version, and that it is a GeoParquet file."""
+    """Metadata of every catalogue: its version, and GeoParquet's."""
     return {FORMAT: str(FORMAT_VERSION), "geo": geoparquet_metadata("MultiPolygon")}
 
 
 def need_packages() -> None:
-    """See to it that what reads and writes catalogues is there."""
+    """Check that the packages to read and write catalogues are installed."""
     need("The catalogue", "duckdb", "pyarrow", "pandas", "shapely")

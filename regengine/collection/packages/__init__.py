@@ -1,1 +1,1 @@
-"""A target's package: its best photos with all that is needed to work with them."""
+"""Package of a target: its best photos with all data needed to work with them."""

@@ -1,4 +1,4 @@
-"""Which frames of a catalogue go into a package."""
+"""Choose the frames of a catalogue for a package."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ class PackagePlace:
 
 @dataclass(frozen=True, kw_only=True)
 class PackageChoice:
-    """Conditions that frames are to meet."""
+    """Conditions on frames."""
 
     place: PackagePlace | None = None  # that they show
-    radius_km: float | None = None  # instead, that their middle is no farther from it
+    radius_km: float | None = None  # or instead: maximum distance of their centre from it
     place_id: int | None = None  # of the catalogue
     frames: tuple[str, ...] = ()  # ids; empty for all
     verdicts: tuple[str, ...] = ("accepted",)
     first_utc: datetime | None = None
-    end_utc: datetime | None = None  # they are before it
+    end_utc: datetime | None = None  # they were taken before it
     least_quality: float | None = None
     max_off_nadir_deg: float | None = None
-    best: int | None = None  # so many at most, those of the best quality
+    best: int | None = None  # maximum number, by best quality
 
 
 def choose_rows(catalogue: Catalogue, choice: PackageChoice) -> list[dict[str, Any]]:
     """Rows of the catalogue that meet the conditions, the best first.
 
-    Frames without a quality come last; of equals the earlier ids come first.
+    Frames without a quality come last; equal ones are sorted by id.
     """
     import shapely
 

@@ -1,4 +1,4 @@
-"""The folder of a package: written beside its place, and put there whole or not at all."""
+"""Write a package's folder atomically."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ README = "README.md"
 
 
 class ChangedError(Exception):
-    """A file is gone, or not the one that it was; the sentence says which."""
+    """A file is missing or has changed; the message says which."""
 
 
 class PackageFolder:
-    """Takes a package's files one by one; photos may be links to where they lie."""
+    """Adds files to a package one by one; photos may be links to the originals."""
 
     def __init__(self, folder: Path, *, link: bool) -> None:
         self.folder, self.link = folder, link
@@ -34,11 +34,11 @@ class PackageFolder:
         return path
 
     def add_text(self, name: str, text: str) -> None:
-        """A text that was made for the package."""
+        """Add a text that was generated for the package."""
         self.path(name).write_text(text, encoding="utf-8", newline="")
 
     def add_file(self, name: str, source: Path, sha256: str | None = None) -> None:
-        """A file as it is, byte for byte; ChangedError if it is gone or has another hash."""
+        """Add a file unchanged; ChangedError if it is missing or has another hash."""
         content = read_file(source)
         if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
             raise ChangedError(f"{source} is not the photo that was registered")
@@ -50,7 +50,7 @@ class PackageFolder:
 
 
 def read_file(source: Path) -> bytes:
-    """What is in a file; ChangedError where it cannot be read."""
+    """Contents of a file; ChangedError if it cannot be read."""
     try:
         return source.read_bytes()
     except OSError as error:
@@ -60,7 +60,7 @@ def read_file(source: Path) -> bytes:
 def check_package(out: Path, *, force: bool) -> None:
     """ConfigError, before anything is read, unless a package can be written.
 
-    What is no package is not replaced, whatever is forced.
+    A folder that is not a package is never replaced, even with ``force``.
     """
     folder = out.absolute().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK) or out.name in ("", ".", ".."):
@@ -75,7 +75,7 @@ def check_package(out: Path, *, force: bool) -> None:
 
 
 def is_package(folder: Path) -> bool:
-    """Whether a folder is a package that was made here."""
+    """Whether a folder is a package written by this program."""
     if folder.is_symlink() or not folder.is_dir():
         return False
     return all((folder / name).is_file() for name in (SUMS, README))
@@ -88,7 +88,7 @@ def _may_replace(out: Path, force: bool) -> bool:
 
 @contextmanager
 def package_folder(out: Path, *, link: bool, force: bool) -> Iterator[PackageFolder]:
-    """A package that appears at the end of the block, with its sums, or not at all."""
+    """A package that is completed, with checksums, at the end of the block, or not at all."""
     out = out.absolute()
     made = out.with_name(f".{os.getpid()}.{out.name[:100]}.tmp")
     try:

@@ -1,4 +1,4 @@
-"""A package, file by file: photos with all that is known of them, calibration files, a README."""
+"""Write a package: photos with their metadata, calibration files, a README."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ PHOTOS = "photos"
 class PackedFrame:
     """A frame of a package."""
 
-    frame: ExportFrame  # what a person accepted counts; its path is that in the package
+    frame: ExportFrame  # with a person's accepted camera; its path is that in the package
     row: dict[str, Any]  # of the catalogue
     name: str  # of its photo in the package
-    photo: Path  # where the photo lies
+    photo: Path  # path of the original photo
 
 
 def pack_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[PackedFrame], dict[str, str]]:
-    """Frames of rows of `chosen_rows`, in their order, and photos that cannot be had.
+    """Frames of rows of `choose_rows`, in their order, and unavailable photos.
 
-    The latter by their names in the package, with why.
+    The latter by their names in the package, with the reason.
     """
     names = photo_names(
         {number: photo_name(row["path"], number) for number, row in enumerate(rows)},
@@ -80,7 +80,7 @@ def pack_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[PackedFrame], dict
 
 
 def read_stored_frame(store: Path, frame_index: int, sha256: str) -> StoredFrame:
-    """One frame of a store, without reading the others."""
+    """Read one frame of a store, without reading the others."""
     found = read_frames_numbered(store, [frame_index])
     if len(found) != 1 or found[0].result.sha256 != sha256:
         raise StoreError(
@@ -93,9 +93,9 @@ CALIBRATION = "calibration"
 
 
 def list_calibration_files(paths: Sequence[Path]) -> dict[str, Path]:
-    """Files to pack by their names in the package: lens profiles, flat fields, dark frames.
+    """Calibration files by their names in the package: lens profiles, flat fields, dark frames.
 
-    ConfigError if one is no file, or cannot be read.
+    ConfigError if one is not a file, or cannot be read.
     """
     hashes = {}
     for number, path in enumerate(paths):
@@ -110,7 +110,7 @@ def list_calibration_files(paths: Sequence[Path]) -> dict[str, Path]:
     return {f"{CALIBRATION}/{names[number]}": path for number, path in enumerate(paths)}
 
 
-# The README of a package: what, where, when, how well placed, and whom to credit.
+# The README of a package: content, places, times, accuracy, and credits.
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#~$])")
 _TEXT = """\
@@ -160,17 +160,17 @@ checks that no file has changed. The photos are byte for byte those that were re
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """What goes into a package, and what its README says of it."""
+    """Contents of a package and its README."""
 
     title: str
-    chosen: str  # a sentence: which photos these are
+    chosen: str  # a sentence that describes the choice of photos
     frames: Sequence[PackedFrame]
     calibration: Mapping[str, Path] = field(default_factory=dict)  # of `list_calibration_files`
-    failed: Mapping[str, str]  # photos that were chosen and cannot be had, by name, and why
+    failed: Mapping[str, str]  # chosen but unavailable photos, by name, with the reason
 
 
 def format_readme(contents: Contents) -> str:
-    """The text, Markdown."""
+    """Format the README as Markdown."""
     frames = contents.frames
     maps = sorted({one.frame.result.lights for one in frames if one.frame.result.lights})
     credits = [_credit(one) for one in frames]
@@ -195,7 +195,7 @@ def format_readme(contents: Contents) -> str:
 
 
 def plain_text(text: object) -> str:
-    """Text of strangers that Markdown takes for text."""
+    """Escape text so that Markdown displays it literally."""
     return _MARKUP.sub(r"\\\1", escape_invisible(str(text)))
 
 
@@ -247,7 +247,7 @@ def _how(one: PackedFrame) -> str:
 
 
 def _odds(probability: float) -> str:
-    """As many digits as tell it from 1."""
+    """A probability with enough digits to distinguish it from 1."""
     for digits in range(2, 8):
         text = f"{probability:.{digits}f}"
         if float(text) < 1.0:
@@ -278,7 +278,7 @@ TABLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
-    """Ids of the frames that are in a package; photos that are not, by their names, and why."""
+    """Ids of the packed frames; unavailable photos by name, with the reason."""
 
     frames: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -292,9 +292,9 @@ def write_package(
     force: bool = False,
     advance: Callable[[], object] = lambda: None,
 ) -> Packed:
-    """Write a package into a folder; see `folder.check_package`.
+    """Write a package into a folder; see `check_package`.
 
-    ``link`` takes links to photos instead of copies; ``force`` replaces a package that exists;
+    ``link`` creates links to photos instead of copies; ``force`` replaces an existing package;
     ``advance`` is called after each photo.
 
     Raises FrameError if no frame at all can be packed: nothing is written. Raises StoreError if it

@@ -1,1 +1,1 @@
-"""A photo's luminance against a map's radiance: gain, background, new and lost lights."""
+"""Compare a photo's luminance with a map's radiance: gain, background, new and lost lights."""

@@ -1,8 +1,8 @@
-"""A photo's luminance and a map's radiance in the cells of the map.
+"""Average a photo's luminance and a map's radiance over the cells of the map.
 
-The photo's light is linear, without hot pixels and falloff, and knows what of it does not count. A
-cell has the mean over its ground: the cell is cut into squares, each taken from where the solved
-camera sees its middle, so that a pixel weighs with the ground of the cell that it covers.
+The photo's light is linear, corrected for hot pixels and falloff, with a mask of invalid pixels. A
+cell has the mean over its ground: it is divided into squares, each sampled where the solved camera
+projects its centre, so that a pixel is weighted by the ground of the cell that it covers.
 """
 
 from __future__ import annotations
@@ -39,36 +39,37 @@ from regengine.registration.prepare_photo import find_glare
 
 MIN_RISE_SHARE = 0.2
 FOUR_BESIDE = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4.0
-MASKED_PX = 1000  # what does not count is told at this size
+MASKED_PX = 1000  # long side at which the mask is computed
 # Samples across a cell: bilinear means of pixels no larger than these are area means
 MAX_SAMPLES = 4
 MIN_SAMPLES = 2
-# Height above the ellipsoid that registration takes for none: it moves places away from the nadir
-# by its tangent. Half of all people live below 194 m (Cohen & Small 1998, PNAS 95, 14009)
+# Terrain height above the ellipsoid, which registration takes as zero: it shifts positions by the
+# tangent of the angle from the nadir. Half of all people live below 194 m (Cohen & Small 1998, PNAS
+# 95, 14009)
 TERRAIN_SIGMA_M = 200.0
 MIN_AIR_MASS_COSINE = 0.1
 MAX_CELLS = 4_000_000
 MIN_CELLS = 100
-# A cell is no smaller than this share of a pixel of the photo at its finer parts
+# Minimum size of a cell, as a share of a pixel of the photo in its finer parts
 MIN_PIXEL_SHARE = 0.8
-SATURATED_AT = 0.999  # of the value from which a map is saturated: codes are rounded
+SATURATED_AT = 0.999  # of the map's saturation value: codes are rounded
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MapCells:
-    """Cells of a map on longitude and latitude; arrays of shape (h, w)."""
+    """Cells of a map in longitude and latitude; arrays of shape (h, w)."""
 
     grid: MapGrid  # in EPSG:4326. Cells are the map's own pixels or squares of several
     radiance_nw: FloatImage  # mean radiance, nW cm^-2 sr^-1; 0 where unknown
-    known: BoolArray  # where the map has data all over the cell
-    # Where a part of the cell is saturated in the map: there is at least so much light
+    known: BoolArray  # where the map has data in the whole cell
+    # Where a part of the cell is saturated in the map: the radiance is a lower bound
     saturated: BoolArray
     map_step_deg: float  # side of the map's own pixels
-    photo_pixel_deg: float  # side of a pixel of the stored photo at its finer parts
+    photo_pixel_deg: float  # side of a pixel of the stored photo in its finer parts
 
 
 def select_cells_in_view(camera: Camera, light_map: LightMap) -> MapCells:
-    """The map's cells where a photo shows ground.
+    """Select the map's cells where a photo shows ground.
 
     Radiance is averaged, not its logarithm, so that a cell of several pixels keeps its light.
     """
@@ -115,21 +116,21 @@ def select_cells_in_view(camera: Camera, light_map: LightMap) -> MapCells:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PhotoLight:
-    """A photo to be measured."""
+    """Linear light of a photo, and its mask."""
 
     light: FloatImage  # (height, width): linear luminance; 1 is full scale
     saturated: FloatImage  # (height, width): share of the pixel's area in which a colour is clipped
-    # (height, width): where the photo shows the ground: no caption, no hardware, no lightning
+    # (height, width): where the photo shows ground: without captions, hardware and lightning
     counts: BoolArray
     camera: Camera  # of this picture, which may be smaller than the stored one
-    # ``srgb`` where that curve was undone; ``raw`` or ``fits`` where the file is linear
+    # ``srgb`` if that curve was inverted; ``raw`` or ``fits`` if the file is linear
     linear_by: str
 
 
 def photo_light(
     frame: ExportFrame, camera: Camera, factor: float, falloff: Falloff | None = None
 ) -> PhotoLight:
-    """Read a frame's photo, brought down by area averages."""
+    """Read a frame's photo, reduced by area averages."""
     longest = max(round(max(camera.width_px, camera.height_px) * min(factor, 1.0)), 16)
     try:
         file = read_photo_file(find_photo(frame))
@@ -155,7 +156,7 @@ def photo_light(
 
 
 def radius_sq(camera: Camera, x: NDArray[np.floating], y: NDArray[np.floating]) -> FloatImage:
-    """Square of the distance from the principal point, in half diagonals of the picture."""
+    """Squared distance from the principal point, in half diagonals of the picture."""
     half_sq = 0.25 * (camera.width_px**2 + camera.height_px**2)
     px, py = camera.principal_point
     return np.asarray(((x - px) ** 2 + (y - py) ** 2) / half_sq, np.float32)
@@ -168,10 +169,11 @@ def _arrives(falloff: Falloff, camera: Camera) -> FloatArray:
 
 
 def remove_hot_pixels(light: FloatImage) -> FloatImage:
-    """Light without single bright pixels, also those that JPEG has spread a little.
+    """Remove single bright pixels, including those that JPEG has spread slightly.
 
-    Beside what `find_hot_pixels` finds, pixels in the dark whose four neighbours rise by less than
-    a fifth of their own rise: of a lamp blurred by 0.6 pixels they rise by a quarter.
+    In addition to the pixels of `find_hot_pixels`, pixels in the dark are removed if their four
+    neighbours rise by less than a fifth of their own rise: for a lamp blurred by 0.6 pixels, they
+    rise by a quarter.
     """
     around = cv2.medianBlur(np.ascontiguousarray(light), 3)
     rise = light - around
@@ -185,7 +187,7 @@ def remove_hot_pixels(light: FloatImage) -> FloatImage:
 
 
 def _mask_ignored(read: LinearLight, camera: Camera) -> BoolArray:
-    """Captions, bars, window frames, hardware, lightning, and what the file has no values for."""
+    """Mask of captions, bars, window frames, hardware, lightning, and missing values."""
     small = reduce_light(read, MASKED_PX)
     height, width = small.light.shape
     own = camera.scaled(small.factor / read.factor, width, height)
@@ -200,7 +202,7 @@ def _mask_ignored(read: LinearLight, camera: Camera) -> BoolArray:
 
 
 def _sky_and_sample(camera: Camera) -> tuple[BoolArray, float]:
-    """Which pixels see no ground, and how many kilometres a pixel covers at the finer parts."""
+    """Which pixels see no ground, and the ground size of a pixel in the finer parts, km."""
     x, y = np.meshgrid(
         np.linspace(0.0, camera.width_px - 1.0, 65), np.linspace(0.0, camera.height_px - 1.0, 65)
     )
@@ -215,22 +217,22 @@ def _sky_and_sample(camera: Camera) -> tuple[BoolArray, float]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PhotoCells:
-    """What a photo shows of each cell; arrays of shape (h, w)."""
+    """A photo's means over cells; arrays of shape (h, w)."""
 
-    luminance: FloatImage  # mean luminance over the cell's ground; 0 where nothing is seen
-    seen: FloatImage  # share of the cell that the photo shows and that counts
+    luminance: FloatImage  # mean luminance over the cell's ground; 0 without data
+    seen: FloatImage  # share of the cell that is visible and valid
     saturated: FloatImage  # share of it that is clipped
-    # Side of a pixel of the stored photo, in cells; NaN where nothing is seen
+    # Side of a pixel of the stored photo, in cells; NaN without data
     pixel_cells: FloatImage
-    # Square of the distance from the picture's principal point, in half diagonals
+    # Squared distance from the principal point, in half diagonals
     radius_sq: FloatImage
     air_mass: FloatImage  # of the line of sight, 1 towards the zenith
-    # One sigma per axis of the cell's place: the registration's, and the terrain's
+    # One sigma per axis of the cell's position: from the registration and the terrain
     sigma_m: FloatImage
 
 
 def samples_across(photo_pixels_per_cell: float) -> int:
-    """How many samples across a cell are taken of a photo with so many pixels across it."""
+    """Number of samples across a cell, by the number of photo pixels across it."""
     return MIN_SAMPLES if photo_pixels_per_cell < 1.5 else MAX_SAMPLES
 
 
@@ -291,7 +293,7 @@ def _means(values: FloatImage, samples: int) -> FloatImage:
 def _geometry(
     camera: Camera, points: tuple[ExportPoint, ...], grid: MapGrid
 ) -> dict[str, FloatImage]:
-    """What depends on the line of sight to the middle of each cell."""
+    """Quantities that depend on the line of sight to the centre of each cell."""
     shape = (grid.height, grid.width)
     x, y, sigma, cosine = (np.full(shape, np.nan, np.float32) for _ in range(4))
     known = estimate_ground_sigma(camera, points)
@@ -318,7 +320,7 @@ def _geometry(
 
 
 def air_mass(cosine: NDArray[np.floating]) -> FloatImage:
-    """Air along a line of sight, 1 towards the zenith, by the cosine of its angle to the vertical.
+    """Air mass along a line of sight, by the cosine of its zenith angle; 1 at the zenith.
 
     References
     ----------
@@ -330,7 +332,7 @@ def air_mass(cosine: NDArray[np.floating]) -> FloatImage:
 
 
 def _pixel_cells(x: FloatImage, y: FloatImage) -> FloatImage:
-    """Side of a square of the area that a pixel covers, in cells."""
+    """Side of a square with the area of a pixel, in cells."""
     if min(x.shape) < 2:
         return np.full(x.shape, np.nan, np.float32)
     (xr, xc), (yr, yc) = np.gradient(x), np.gradient(y)

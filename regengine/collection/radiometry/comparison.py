@@ -1,4 +1,4 @@
-"""Photo and map side by side: blurred alike, the photo's diffuse background taken away."""
+"""Prepare photo and map for comparison: equal blur, without the photo's diffuse background."""
 
 from __future__ import annotations
 
@@ -14,48 +14,48 @@ from detectors.types import BoolArray, FloatImage
 from regengine.collection.radiometry.cells import MIN_CELLS, MapCells, PhotoCells
 from regengine.exchange.export.format import LeftOutError
 
-MIN_SIGMA = 0.15  # cells: less changes nothing
-STEPS = 1.6  # between the blurs that a blur of changing width is mixed from
+MIN_SIGMA = 0.15  # cells: a smaller blur has no effect
+STEPS = 1.6  # ratio of the blurs from which a variable blur is interpolated
 
-# Structure finer than this blur of Gaussian shape is fine, cells
+# Structure that a Gaussian blur of this size removes counts as fine, cells
 FINE_CELLS = 1.5
-# Blurs that are tried, cells; between them straight lines
+# Blurs that are tested, cells; with linear interpolation between them
 TRIED_CELLS = (0.0, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
 
-FULLY = 0.99  # share of a cell that is seen
-CLIPPED = 0.002  # share of a cell that is clipped: less is a single lamp's core
-MAX_PIXEL_CELLS = 3.0  # cells that share a pixel of the photo with more others tell nothing
-# Blur of a pixel of a stored photo (lens, hand, interpolation of colours, its own area), one sigma
+FULLY = 0.99  # visible share of a cell
+CLIPPED = 0.002  # clipped share of a cell: less is the core of a single lamp
+MAX_PIXEL_CELLS = 3.0  # cells that share a photo pixel with more others contain no information
+# One sigma of the blur of a stored photo (lens, motion, demosaicing, pixel area)
 PHOTO_SIGMA_PX = 0.7
-DIFFUSE_KM = 30.0  # what is broader is background
+DIFFUSE_KM = 30.0  # broader structure is background
 MIN_DIFFUSE_CELLS = 16.0
-DARK_NW = 0.5  # composites set less to zero, or have as much noise
+DARK_NW = 0.5  # composites set lower values to zero, or have as much noise
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison:
-    """Arrays of shape (h, w), of the map's cells."""
+    """Compared quantities; arrays of shape (h, w), of the map's cells."""
 
     light: FloatImage  # photo's luminance above the background
     background: FloatImage  # diffuse luminance
     noise: FloatImage  # one sigma about it
     radiance_nw: FloatImage  # the map's
-    usable: BoolArray  # cells that the fit may use: seen, known, nowhere saturated
+    usable: BoolArray  # cells used in the fit: visible, known, nowhere saturated
     judged: BoolArray  # those, and saturated ones
-    photo_full: BoolArray  # where there is more light than the photo or the map tells
+    photo_full: BoolArray  # where photo or map is saturated, so that the light is a lower bound
     map_full: BoolArray
-    sigma_cells: FloatImage  # one sigma of each cell's place, in cells
-    blur_cells: float  # sigma of the blur of both, down, cells
-    map_sigma_m: float  # blur of the map that the photo was given, one sigma, metres
-    # Blur that the map was given beyond that of the photo's pixels, one sigma, metres
+    sigma_cells: FloatImage  # one sigma of each cell's position, in cells
+    blur_cells: float  # sigma of the common blur, vertical, cells
+    map_sigma_m: float  # the map's blur, applied to the photo, one sigma, metres
+    # Blur applied to the map in addition to that of the photo's pixels, one sigma, metres
     photo_sigma_m: float
 
 
 def compare(cells: MapCells, photo: PhotoCells, map_sigma_m: float | None = None) -> Comparison:
-    """Blur photo and map alike and take the photo's background away.
+    """Blur photo and map equally, and subtract the photo's background.
 
-    The map gets the blur of the photo's pixels, the photo that of the map, both that of the
-    registration. Light that is saturated in one of them is left out of both.
+    The blur of the photo's pixels is applied to the map, that of the map to the photo, and that of
+    the registration to both. Light that is saturated in one of them is excluded from both.
     """
     grid = cells.grid
     cell_km = grid.resolution * KM_PER_DEGREE
@@ -79,7 +79,7 @@ def compare(cells: MapCells, photo: PhotoCells, map_sigma_m: float | None = None
     own = float(np.hypot(place, of_map))
     radiance = blur_by_width(cells.radiance_nw, weight, fuzzy, stretch)
     light = blur_cells(photo.luminance, weight, (own, own * stretch))
-    # Saturated cells have no say in the others, but are judged themselves
+    # Saturated cells do not contribute to others, but are evaluated themselves
     every = judged.astype(np.float32)
     full = photo_full | map_full
     if full.any():
@@ -105,13 +105,13 @@ def compare(cells: MapCells, photo: PhotoCells, map_sigma_m: float | None = None
 def _background(
     light: FloatImage, radiance: FloatImage, judged: BoolArray, blur_cells: float, cell_km: float
 ) -> tuple[FloatImage, FloatImage]:
-    """Diffuse light and the noise about it, from the cells where the map has no lights."""
+    """Diffuse light and its noise, from the cells where the map has no lights."""
     side = 2 * int(np.ceil(2.0 * blur_cells)) + 1
     near = cv2.dilate((radiance > DARK_NW).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
     dark = judged & ~near
     scale = max(MIN_DIFFUSE_CELLS, DIFFUSE_KM / cell_km)
     if np.count_nonzero(dark) < max(MIN_CELLS, 0.01 * np.count_nonzero(judged)):
-        # Lights all over: what the darkest cells have is all that is known to be no light
+        # Lights everywhere: only the darkest cells are known to be without light
         dark = judged & (radiance <= np.quantile(radiance[judged], 0.02))
         level = np.full_like(light, np.median(light[dark]))
         spread = 1.4826 * np.median(np.abs(light[dark] - level[dark]))
@@ -122,9 +122,10 @@ def _background(
 
 @dataclass(frozen=True)
 class Pair:
-    """Luminance of the photo and radiance of the map, shape (h, w), and what of them counts.
+    """Luminance of the photo and radiance of the map, shape (h, w), and the mask of valid cells.
 
-    ``stretch`` is the size of a cell across over that down, inverted: blurs across over down.
+    ``stretch`` is the inverse of the ratio of a cell's width to its height: horizontal over
+    vertical blur.
     """
 
     luminance: FloatImage
@@ -136,10 +137,10 @@ class Pair:
 def match_blurs(
     pair: Pair, pixels: FloatImage, place: float, given: float | None
 ) -> tuple[float, float]:
-    """Blurs that make photo and map equally sharp.
+    """Find the blurs that make photo and map equally sharp.
 
-    Pictures of the same lights have the same share of fine structure if they are equally sharp,
-    also where single lights differ: a correlation would ask for ever more blur then.
+    Images of the same lights have the same share of fine structure if they are equally sharp, even
+    if single lights differ. Maximising the correlation would then select too much blur.
     """
     if given is not None:
         return given, 0.0
@@ -159,7 +160,7 @@ def match_blurs(
 
 
 def fine_share(image: FloatImage, pair: Pair) -> float:
-    """Share of an image's spread that lies in its fine structure."""
+    """Share of an image's standard deviation that is fine structure."""
     counts = pair.weight > 0.0
     smooth = blur_cells(image, pair.weight, (FINE_CELLS, FINE_CELLS * pair.stretch))
     spread = float(np.var(image[counts], dtype=float))
@@ -168,7 +169,7 @@ def fine_share(image: FloatImage, pair: Pair) -> float:
 
 
 def _where(share: Callable[[float], float], first: float, aim: float) -> float:
-    """The blur at which the share of fine structure comes down to a value."""
+    """The blur at which the share of fine structure falls to a value."""
     before, value = 0.0, first
     for sigma in TRIED_CELLS[1:]:
         now = share(sigma)
@@ -182,9 +183,9 @@ def _where(share: Callable[[float], float], first: float, aim: float) -> float:
 def blur_by_width(
     image: FloatImage, weight: FloatImage, sigma: FloatImage, stretch: float
 ) -> FloatImage:
-    """A Gaussian mean of a width that changes from cell to cell.
+    """Gaussian mean with a width that varies from cell to cell.
 
-    It is mixed from a few blurs so that the variance is right.
+    It is interpolated from a few blurs so that the variance is correct.
     """
     known = sigma[np.isfinite(sigma) & (weight > 0.0)]
     if not known.size:
@@ -206,7 +207,7 @@ def blur_by_width(
 
 
 def blur_cells(image: FloatImage, weight: FloatImage, sigma: tuple[float, float]) -> FloatImage:
-    """A Gaussian mean of the cells that count (normalised convolution).
+    """Gaussian mean of the valid cells (normalised convolution).
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The photo's luminance for each unit of radiance, and how far the two agree."""
+"""Fit the photo's luminance per unit of radiance, and the scatter about the fit."""
 
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ Blocks = NDArray[np.int64]
 MAP_NOISE_NW = DARK_NW
 TUKEY = 4.685  # 95 % efficiency for normal errors
 PASSES = 40
-SETTLED = 1e-4  # of logarithms
-LIT_FLOORS = 4.0  # cells that tell the gain: that far above the additive errors of both
+SETTLED = 1e-4  # convergence, in logarithms
+LIT_FLOORS = 4.0  # cells used for the gain: this factor above the additive errors of both
 MIN_LIT = MIN_CELLS // 2
 SCATTER_LIMITS = (0.1, 1.0)
-LONGEST_STEP = 0.5  # of logarithms, in one pass
-# What is known beforehand of ln(gain): nothing; from the middle to the corners lenses that are wide
-# open lose a third to two thirds; each further air mass takes 0.2 to 0.4 by clear air, while bare
-# lamps, which shine to all sides, gain up to 1 on the ground that is foreshortened between them
+LONGEST_STEP = 0.5  # maximum step per iteration, in logarithms
+# Priors of ln(gain): none for the gain. From the centre to the corners, wide open lenses lose a
+# third to two thirds. Each additional air mass removes 0.2 to 0.4 in clear air; unshielded lamps,
+# which emit in all directions, gain up to 1 because the ground between them is foreshortened
 PRIOR_MEAN, PRIOR_SIGMA = np.array([0.0, -0.4, 0.1]), np.array([np.inf, 0.4, 0.4])
-# No lens brightens its corners, and few leave them less than a third; what else changes from the
-# middle outwards (haze, towns that differ) belongs to the scatter
+# No lens brightens its corners, and few leave them less than a third. Other radial changes (haze,
+# towns that differ) are part of the scatter
 FALLOFF_LIMITS = (-1.1, 0.0)
 HELD = 1e12
 BLOCK_KM = 25.0  # towns and cities differ as a whole: cells closer than this are not independent
-# A few cities have most of the light, so few blocks decide: gains of twelve simulated photos
-# (seeds 200 to 211, lights that differ by 40 %) spread by so much more than blocks alone say
+# Most of the light is in a few cities, so that few blocks dominate: gains of twelve simulated
+# photos (seeds 200 to 211, lights that differ by 40 %) scatter by this factor more than blocks
+# predict
 CLUSTERED = 1.6
 
 MIN_BLOCKS = 3
 
-# Relative error of gains of simulated photos that differ from the map in nothing: blooming, halos
+# Relative error of gains of simulated photos without any difference to the map: blooming, halos
 GAIN_FLOOR = 0.03
 
 
@@ -47,25 +48,25 @@ GAIN_FLOOR = 0.03
 class Gain:
     """Luminance of the photo = offset + gain · trend · radiance, above the background."""
 
-    # Luminance (1 is full scale) for each nW cm^-2 sr^-1, in the middle of the picture and at
+    # Luminance (1 is full scale) per nW cm^-2 sr^-1, at the centre of the picture and at
     # ``air_mass``; its statistical sigma
     gain: float
     gain_sigma: float
-    offset: float  # luminance that dark cells still have
+    offset: float  # luminance of dark cells after background subtraction
     offset_sigma: float
-    # Change of ln(gain) from the middle of the picture to its corners, within `FALLOFF_LIMITS`
+    # Change of ln(gain) from the centre of the picture to its corners, within `FALLOFF_LIMITS`
     falloff: float
     falloff_sigma: float
-    slant: float  # change of ln(gain) with each further air mass
+    slant: float  # change of ln(gain) per additional air mass
     slant_sigma: float
-    air_mass: float  # that the gain is given for: the middle one of the lit cells
+    air_mass: float  # reference of the gain: the median of the lit cells
     scatter: float  # robust spread of single cells about the fit, natural logarithm
     exponent: float  # slope of ln(luminance) with ln(radiance): 1 if the photo is linear
     exponent_sigma: float
     # Squared correlation over all cells, and on the scale of the fit over the lit ones
     r_squared: float
     r_squared_log: float
-    cells: int  # cells that were compared, and those of them that tell the gain
+    cells: int  # cells that were compared, and those used for the gain
     lit_cells: int
     trend: FloatImage  # (h, w): gain of each cell over ``gain``
     knee_nw: FloatImage  # (h, w): see `glog`
@@ -82,10 +83,11 @@ def fit_gain(
 ) -> Gain:
     """Fit gain, offset, falloff and slant.
 
-    Cells count by Tukey's biweight. What they tell is summed over blocks of 25 km, and weighed by
-    how much these differ (the sandwich of Liang and Zeger), before it is put together with what is
-    known of lenses and air beforehand. That rules alone, with its sigma, where cells say nothing:
-    falloff if they lie equally far from the middle, slant if they are seen through equal air.
+    Cells are weighted by Tukey's biweight. Their scores are summed over blocks of 25 km, whose
+    scatter gives the covariance (the sandwich estimator of Liang and Zeger), before they are
+    combined with priors of lenses and air. Where cells contain no information, the prior and its
+    sigma determine the result: falloff if all cells are equally far from the centre, slant if their
+    air mass is equal.
 
     References
     ----------
@@ -114,7 +116,7 @@ def fit_gain(
         knee = floor / scatter
         value = (light - offset) / own
         residual = glog(value, knee) - glog(radiance, knee)
-        # By both axes alike, or the choice itself would tilt the fit
+        # Selected by both axes equally, or the selection would bias the fit
         over, under = glog(value, floor), glog(radiance, floor)
         lit = over + under > 2.0 * np.arcsinh(LIT_FLOORS)
         if np.count_nonzero(lit) < MIN_LIT:
@@ -156,7 +158,7 @@ def fit_gain(
     levels[judged] = glog(comparison.radiance_nw[judged], here)
     told = glog((comparison.light[judged] - offset) / of_cell, here)
     residuals[judged] = told - levels[judged]
-    # Places are known to so many cells: so much of the step to a neighbour may be their error
+    # Positions have this error in cells: the same share of the step to a neighbour may be due to it
     scale[judged] = np.hypot(
         scatter, (neighbour_step(levels, judged) * comparison.sigma_cells)[judged]
     )
@@ -187,7 +189,7 @@ def fit_gain(
 def _step(
     information: FloatArray, likeliest: FloatArray, sure: FloatArray, to_mean: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Covariance of the parameters, and the step to where cells and what is known meet."""
+    """Covariance of the parameters, and the step to the optimum of cells and priors."""
     covariance = np.asarray(np.linalg.inv(information + sure), np.float64)
     return covariance, covariance @ (information @ likeliest + sure @ to_mean)
 
@@ -202,7 +204,7 @@ def _first_gain(light: FloatImage, radiance: FloatImage) -> float:
 
 
 def _edges(comparison: Comparison, knee: Values) -> Values:
-    """What the registration's error may make of each cell's residual."""
+    """Effect of the registration error on each cell's residual."""
     usable = comparison.usable
     levels = np.zeros(usable.shape, np.float32)
     levels[usable] = glog(comparison.radiance_nw[usable], knee)
@@ -214,7 +216,7 @@ def _biweight(u: Values) -> Values:
 
 
 def _measure_scatter(residual: Values, edge: Values) -> float:
-    """Robust spread of residuals without what the registration's error makes of edges."""
+    """Robust scatter of residuals without the effect of the registration error at edges."""
     spread = 1.4826 * float(np.median(np.abs(residual - np.median(residual))))
     own = np.sqrt(max(spread**2 - float(np.median(edge)) ** 2, 0.0))
     return float(np.clip(own, *SCATTER_LIMITS))

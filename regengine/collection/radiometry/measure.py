@@ -1,4 +1,4 @@
-"""One photo against the map: cells, gain, and changes that chance does not make."""
+"""Compare one photo with a map: cells, gain, and statistically significant changes."""
 
 from __future__ import annotations
 
@@ -26,24 +26,23 @@ from regengine.exchange.export.warp import MapGrid
 from regengine.photo.lens_profile import LensProfile, choose_profile
 from regengine.references.reference import LightMap
 
-# Chance that one photo without any change shows one
+# Probability that a photo without any change shows one
 FALSE_ALARM = 0.01
-# Around a cell beyond the limit, what is beyond this belongs to it
+# Cells next to a cell beyond the limit belong to the change if they are beyond this
 REACH_SIGMA = 3.0
 MAX_GROUPS, MIN_IN_GROUP = 12, 150
-# Shares of the residuals of like cells, and what they are of a normal distribution
+# Quantile ranges of the residuals of similar cells, as shares of a normal distribution
 TAILS = (0.683, 0.90, 0.954)
-# What a cell is worth; the greater one where two are true
+# Values of the mask; the greater one if two apply
 COMPARED, NOT_SEEN, PHOTO_FULL, MAP_FULL, BRIGHTER, FAINTER = 0, 1, 2, 3, 4, 5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Radiometry:
-    """What came of a photo and a map.
+    """Results of the comparison of a photo and a map.
 
-    ``linear_by`` says where linear light comes from: ``srgb``, the inverse of that curve; ``raw``
-    or ``fits``, linear files. ``falloff_known``: a lens profile freed the photo of the lens's
-    falloff.
+    ``linear_by`` is the source of linear light: ``srgb``, the inverse of that curve; ``raw`` or
+    ``fits``, linear files. ``falloff_known``: the falloff was corrected by a lens profile.
     """
 
     cells: MapCells
@@ -56,7 +55,7 @@ class Radiometry:
     linear_by: str
 
     def mask(self) -> NDArray[np.uint8]:
-        """What each cell is worth: see the constants of this module."""
+        """Mask value of each cell: see the constants of this module."""
         compared, found = self.comparison, self.significance
         sigma = np.nan_to_num(found.sigma, nan=0.0)
         mask = np.where(compared.judged, COMPARED, NOT_SEEN).astype(np.uint8)
@@ -76,9 +75,10 @@ def measure(
 ) -> Radiometry:
     """Compare a registered photo with a map.
 
-    `profiles`: calibrated lenses; the falloff of the photo's is taken out. `map_sigma_m`: blur of
-    the map, one sigma, metres; measured without it. Raises LeftOutError if the photo is gone or too
-    little of it can be compared, LightMapError if the map has nothing there or is damaged.
+    `profiles`: calibrated lenses; the falloff of the photo's lens is corrected. `map_sigma_m`: blur
+    of the map, one sigma, metres; by default it is measured. Raises LeftOutError if the photo is
+    missing or too little of it can be compared, LightMapError if the map has no data there or is
+    damaged.
     """
     camera = frame.camera
     assert camera is not None
@@ -115,36 +115,36 @@ def measure(
 class Change:
     """A place where photo and map differ."""
 
-    # ``new``: no light in the map; ``lost``: none in the photo; ``brighter``, ``fainter``
+    # ``new``: no light in the map; ``lost``: no light in the photo; ``brighter``, ``fainter``
     kind: str
-    lon: float  # middle of the difference, WGS84, degrees
+    lon: float  # centre of the difference, WGS84, degrees
     lat: float
     cells: int  # cells of the map that it covers
     sigma: float  # largest residual; positive where the photo is brighter
-    # Radiance by the photo and by the map in that cell, nW cm^-2 sr^-1, both blurred
+    # Radiance from the photo and from the map in that cell, nW cm^-2 sr^-1, both blurred
     photo_nw: float
     map_nw: float
-    at_least: bool  # whether photo or map is saturated there: the difference is larger
+    at_least: bool  # whether photo or map is saturated there: the difference is a lower bound
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Significance:
-    """Residuals as chance would make them."""
+    """Standardised residuals and their limit."""
 
-    # (h, w): residual over what cells of that radiance usually have; NaN where nothing is compared
+    # (h, w): residual over the typical spread of cells of that radiance; NaN without comparison
     sigma: FloatImage
-    limit: float  # beyond it chance makes one in a hundred photos
-    places: float  # independent places that were looked at
+    limit: float  # exceeded by chance in one of a hundred photos
+    places: float  # number of independent places
     photo_nw: FloatImage  # (h, w): the photo in units of the map
 
 
 def significance(comparison: Comparison, gain: Gain) -> Significance:
-    """Hold each cell's residual against those of cells of like radiance.
+    """Standardise each cell's residual by those of cells of similar radiance.
 
-    The middle and the spread to either side are measured, from tails that hold 5 to 32 % of the
-    cells, so that neither a curve of the photo nor heavy tails make outliers. Residuals have been
-    divided by their own sigma before, in which the registration's error at edges is. The limit
-    takes account of the number of places (Šidák), each as large as the blur.
+    The centre and the spread to either side are measured from tails with 5 to 32 % of the cells, so
+    that neither non-linearity of the photo nor heavy tails cause outliers. Residuals are first
+    divided by their own sigma, which includes the registration error at edges. The limit is
+    corrected for the number of places (Šidák), each as large as the blur.
 
     References
     ----------
@@ -159,7 +159,7 @@ def significance(comparison: Comparison, gain: Gain) -> Significance:
     here = level[judged]
     off = unit[judged] - np.interp(here, at, middle)
     sigma[judged] = off / np.where(off > 0, np.interp(here, at, above), np.interp(here, at, below))
-    # Where one of the two is saturated, only a difference that more light would make larger counts
+    # If one of the two is saturated, only a difference counts that more light would increase
     sigma = np.where(comparison.photo_full, np.maximum(sigma, 0.0), sigma)
     sigma = np.where(comparison.map_full, np.minimum(sigma, 0.0), sigma)
     area = max(4.0 * np.pi * comparison.blur_cells**2, 1.0)
@@ -176,7 +176,7 @@ def significance(comparison: Comparison, gain: Gain) -> Significance:
 def _usual(
     level: FloatArray, unit: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Middle and spreads of residuals by the level of the map: places, middle, below, above."""
+    """Centre and spreads of residuals by the map's level: levels, centre, below, above."""
     order = np.argsort(level, kind="stable")
     dark = int(np.searchsorted(level[order], 0.5))
     rest = order[dark:]
@@ -202,7 +202,7 @@ def _usual(
 def find_changes(
     comparison: Comparison, gain: Gain, found: Significance, grid: MapGrid
 ) -> tuple[Change, ...]:
-    """Group cells beyond the limit, with what is next to them, into changes."""
+    """Group cells beyond the limit, with adjacent ones, into changes."""
     sigma = np.nan_to_num(found.sigma, nan=0.0)
     photo_nw, radiance_nw = found.photo_nw, comparison.radiance_nw
     changes = []
@@ -213,7 +213,7 @@ def find_changes(
         peaks = ndimage.maximum(sign * sigma, wide, np.arange(1, count + 1))
         sizes = np.bincount(wide.ravel(), minlength=count + 1)[1:]
         boxes = ndimage.find_objects(wide)
-        # Whatever changes on the ground is as wide as the blur
+        # A change on the ground is at least as wide as the blur
         fewest = 1 + np.ceil(np.pi * comparison.blur_cells**2)
         wanted = (np.asarray(peaks) > found.limit) & (sizes >= fewest)
         for number in np.flatnonzero(wanted) + 1:
@@ -225,7 +225,7 @@ def find_changes(
             apart = np.abs(photo_nw - radiance_nw)[row, column] + 1e-6
             lon = grid.west + (float(np.average(column, weights=apart)) + 0.5) * grid.resolution
             lat = grid.north - (float(np.average(row, weights=apart)) + 0.5) * grid.resolution
-            knee = float(gain.knee_nw[at] * gain.scatter)  # the additive error alone
+            knee = float(gain.knee_nw[at] * gain.scatter)  # only the additive error
             kinds = ("new", "brighter") if sign > 0.0 else ("lost", "fainter")
             dark = (radiance_nw if sign > 0.0 else photo_nw)[at] < 2.0 * knee
             changes.append(

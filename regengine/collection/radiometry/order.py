@@ -1,4 +1,4 @@
-"""Whether photo or map is the older one, and so what became of a light between them."""
+"""Order of photo and map in time, and the resulting interpretation of changes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNKNOWN = "unknown"
 
 
 def find_earlier(time_utc: str | None, maps: Iterable[Reference]) -> Earlier:
-    """Which of a photo and the maps that it is compared with is the older one.
+    """Which of a photo and the maps that it is compared with is older.
 
     "neither" if the photo was taken while the maps were, "unknown" without one of the dates.
     """
@@ -43,7 +43,7 @@ def find_earlier(time_utc: str | None, maps: Iterable[Reference]) -> Earlier:
 
 
 def explain_order(earlier: str, lights_date: str) -> str:
-    """Which came first, and what follows for the changes, in words."""
+    """Order in time and its consequence for the changes, in words."""
     match earlier:
         case "map":
             return f"the photo is newer than the map ({lights_date}): new lights appeared after it"

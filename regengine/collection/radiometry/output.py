@@ -1,4 +1,4 @@
-"""What is said of each photo, and of each change, as rows of tables and as JSON."""
+"""Write results of photos and changes as table rows and JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CHANGE_COLUMNS = (
     *("frame_index", "frame", "change", *(field.name for field in fields(Change))),
     "over_time",
 )
-DIGITS = 8  # of a number: more than anything here is worth
+DIGITS = 8  # significant digits, more than any value's accuracy
 
 RADIANCE_UNIT = "nW cm-2 sr-1"
 # Name and unit of each band
@@ -50,7 +50,7 @@ BANDS = (
     ("photo background luminance", "1"),
 )
 
-# Radiance at which the colours turn from linear to logarithmic
+# Radiance at which the colour scale changes from linear to logarithmic
 KNEE_NW = 1.0
 TICKS_NW = (0, 1, 3, 10, 30, 100, 300, 1000)
 
@@ -58,7 +58,7 @@ TICKS_NW = (0, 1, 3, 10, 30, 100, 300, 1000)
 def photo_row(
     found: Radiometry, frame: ExportFrame, light_map: LightMap, raster: str
 ) -> dict[str, Any]:
-    """What is said of a photo: a value for each of `PHOTO_COLUMNS`."""
+    """A photo's result: a value for each of `PHOTO_COLUMNS`."""
     gain, compared, result, lights = found.gain, found.comparison, frame.result, light_map.info
     usable, judged = compared.usable, max(int(np.count_nonzero(compared.judged)), 1)
     background = float(np.median(compared.background[usable]))
@@ -96,7 +96,7 @@ def photo_row(
 
 
 def change_rows(found: Radiometry, frame: ExportFrame, earlier: str) -> list[dict[str, Any]]:
-    """What is said of a photo's changes: values for `CHANGE_COLUMNS`."""
+    """A photo's changes: values for `CHANGE_COLUMNS`."""
     about = {"frame_index": frame.stored.frame_index, "frame": frame.result.frame}
     return [
         {
@@ -126,7 +126,7 @@ def _cell(name: str, value: Any) -> object:
 
 
 def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
-    """Write the bands of `BANDS`; NaN where nothing is compared."""
+    """Write the bands of `BANDS`; NaN for cells without comparison."""
     from rasterio.windows import Window
 
     mask, compared = found.mask(), found.comparison
@@ -156,7 +156,7 @@ def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
 
 
 def check_figures() -> None:
-    """See to it that pictures can be drawn."""
+    """Check that matplotlib is available."""
     need("--plot", "matplotlib.figure")
 
 
@@ -221,7 +221,7 @@ def _residual(axes: Any, found: Radiometry) -> None:
 
 
 def _upright(axes: Any, found: Radiometry) -> None:
-    """Show what is compared alone, a kilometre as long across as down."""
+    """Show only compared cells, with equal scales in kilometres."""
     grid, judged = found.cells.grid, found.comparison.judged
     rows, columns = (np.flatnonzero(judged.any(axis=axis)) for axis in (1, 0))
     south, north = (grid.north - grid.resolution * row for row in (rows[-1] + 1.0, rows[0]))

@@ -1,4 +1,4 @@
-"""Chosen photos of a store against a map: a raster each, and tables of all."""
+"""Compare chosen photos of a store with a map: one raster per photo, and tables of all."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ RASTER_ENDING, FIGURE_ENDING = ".radiometry.tif", ".radiometry.png"
 
 @dataclass(frozen=True, kw_only=True)
 class RadiometryOptions:
-    """What is asked for."""
+    """Options of the comparison."""
 
     profiles: tuple[LensProfile, ...] = ()  # lenses whose falloff is known
-    map_sigma_m: float | None = None  # blur of the map, one sigma, metres; None to measure it
+    map_sigma_m: float | None = None  # blur of the map, one sigma, metres; None: it is measured
     plot: bool = False  # draw a picture of each photo
     force: bool = False  # replace files that exist
 
 
 @dataclass(kw_only=True)
 class Measured:
-    """What became of the photos: rows of the tables, and how many were left out by why.
+    """Results: rows of the tables, and the number of excluded photos by reason.
 
-    ``failed`` are photos that should be in the tables but cannot, by path, and why.
+    ``failed`` are photos that could not be measured, by path, with the reason.
     """
 
     photos: list[dict[str, Any]] = field(default_factory=list)
@@ -74,14 +74,14 @@ def measure_chosen(
     advance: Callable[[], object] = lambda: None,
     said: Callable[[str], object] = lambda line: None,
 ) -> Measured:
-    """Compare chosen photos with a map and write what came of it into a folder, made if need be.
+    """Compare chosen photos with a map and write the results into a folder, created if necessary.
 
-    ``advance`` is called after each photo, ``said`` takes its line of JSON, once its files are in
+    ``advance`` is called after each photo; ``said`` receives its line of JSON once its files are in
     place.
 
-    Raises ConfigError if a file exists and is not to be replaced, or pictures cannot be drawn.
-    Raises StoreError if the store cannot be read or the output not be written. Raises LightMapError
-    if the map is damaged.
+    Raises ConfigError if a file exists and must not be replaced, or pictures cannot be drawn.
+    Raises StoreError if the store cannot be read or the output cannot be written. Raises
+    LightMapError if the map is damaged.
     """
     if options.plot:
         check_figures()
@@ -89,7 +89,7 @@ def measure_chosen(
         raise ConfigError(f"--out {out} is a file: rasters and tables need a folder.")
     own, hashes = {}, {}
     for number, path, sha256 in chosen.photos():
-        # Of the photo's own name without its ending: a.jpg and a.png must not share a raster
+        # From the photo's own name without its ending: a.jpg and a.png must not share a raster
         own[number], hashes[number] = f"{stem(photo_name(path, number))}.tif", sha256
     endings = (RASTER_ENDING, FIGURE_ENDING) if options.plot else (RASTER_ENDING,)
     names = {
@@ -105,7 +105,7 @@ def measure_chosen(
         raise StoreError(
             f"{out} cannot be created ({error.strerror}): choose another folder."
         ) from error
-    # Tables must not stand beside rasters of which some are replaced
+    # Tables must not exist while only some of the rasters are replaced
     for table in tables:
         take_away(out / table, chosen)
     measured = Measured(left_out=chosen.left_out.copy())
@@ -139,7 +139,7 @@ def _measure_one(
     options: RadiometryOptions,
     measured: Measured,
 ) -> str:
-    """Compare a photo, write what came of it, and tell its line of JSON."""
+    """Compare a photo, write the results, and return its line of JSON."""
     guard_photo(frame, paths)
     found = measure(frame, light_map, profiles=options.profiles, map_sigma_m=options.map_sigma_m)
     with replace_files(paths) as temporary:

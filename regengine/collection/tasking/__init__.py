@@ -1,1 +1,1 @@
-"""What to photograph next: places without a good frame, and when the station passes them."""
+"""Plan photos: places without a good frame, and the station's passes over them."""

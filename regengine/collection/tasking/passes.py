@@ -1,4 +1,4 @@
-"""When the station passes places: moments of closest approach, and how they look from there."""
+"""Compute the station's passes over places: times of closest approach and view geometry."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STEP_S = 60.0
-# How far the nearest of moments a step apart may be from the closest approach, over the ground:
-# half a step at 7.4 km/s, as an angle about the Earth's centre
+# Maximum distance along the ground from the nearest time step to the closest approach: half a step
+# at 7.4 km/s, as an angle about the Earth's centre
 SLACK_RAD = 0.5 * STEP_S * 7.4 / EARTH_RADIUS_KM
 BLOCK = 4_000_000  # cosines of angles at a time: 32 MB
-KNOT_H = 6.0  # between ages at which the uncertainty is looked up
+KNOT_H = 6.0  # step between ages at which the uncertainty is tabulated
 
 
 def find_passes(
@@ -62,7 +62,7 @@ def find_passes(
     grid = np.arange(-STEP_S, span_s + 2.0 * STEP_S, STEP_S)
     place, seconds = _nearest_steps(grid, station(grid), ground, max_off_nadir_deg)
     towards = ground[place]
-    for half_s in (30.0, 5.0, 1.0):  # the vertex of a parabola through three squares of distances
+    for half_s in (30.0, 5.0, 1.0):  # the vertex of a parabola through three squared distances
         before, now, after = (
             np.sum((station(seconds + off) - towards) ** 2, axis=-1)
             for off in (-half_s, 0.0, half_s)
@@ -103,7 +103,7 @@ def find_passes(
 def _nearest_steps(
     grid: FloatArray, track: FloatArray, ground: FloatArray, max_off_nadir_deg: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Places and steps at which the track is nearer to the place than a step before and after."""
+    """Places and steps at which the track is closer to the place than a step before and after."""
     ratio = float(np.linalg.norm(track, axis=-1).max()) / 6.35e6  # the poles' radius, rounded down
     reach_rad = np.arccos(1.0 / ratio)  # to the horizon
     sine = ratio * np.sin(np.radians(min(max_off_nadir_deg, 90.0)))
@@ -132,7 +132,7 @@ def _axes(lon_deg: FloatArray, lat_deg: FloatArray) -> tuple[FloatArray, FloatAr
 
 
 def pass_sigma(element_set: ElementSet, ages_h: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """One sigma of an orbit at times after its epoch: along the track, seconds; across it, km."""
+    """One sigma of an orbit by age of its element set: along the track, seconds; across it, km."""
     if len(ages_h) == 0:
         return np.empty(0), np.empty(0)
     knots = np.arange(ages_h.min(), ages_h.max() + 2.0 * KNOT_H, KNOT_H)

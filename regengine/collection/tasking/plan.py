@@ -1,4 +1,4 @@
-"""The plan: for each place without a good frame, the passes that could bring one."""
+"""Plan passes for each place without a good frame."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ WHERE verdict = 'accepted' AND geometry IS NOT NULL
 """
 BATCH = 50_000  # frames in memory
 OF_BEST = ["frame", "time_utc", "quality", "off_nadir_deg", "lacks"]
-GOOD = ("quality", "off_nadir", "age")  # what a good frame has
+GOOD = ("quality", "off_nadir", "age")  # criteria of a good frame
 
-# A place of which there is a frame that lacks something can wait longer than one without any
+# A place with a frame that fails a criterion is less urgent than one without any
 SHARE_WITH_A_FRAME = 0.5
-EQUATOR_KM_S = 0.465  # by which the Earth turns away below a station that comes late
+EQUATOR_KM_S = 0.465  # speed at which the Earth rotates below a station that is late
 
 
 @dataclass(frozen=True, kw_only=True)
 class Good:
-    """What makes a frame a good one of a place."""
+    """Criteria of a good frame of a place."""
 
     least_quality: float  # of the catalogue's score, 0 to 1
     max_off_nadir_deg: float  # angle at the camera between the nadir and the place
@@ -85,7 +85,7 @@ def find_best_frames(
 
 
 def _frames_of_places(catalogue: Catalogue, targets: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Frames in blocks, a row for each place that one shows."""
+    """Frames in blocks, one row for each place that a frame shows."""
     import pandas as pd
     import shapely
 
@@ -109,24 +109,25 @@ def _frames_of_places(catalogue: Catalogue, targets: pd.DataFrame) -> Iterator[p
 
 @dataclass(frozen=True, kw_only=True)
 class PassLimits:
-    """Which passes are worth a photo."""
+    """Criteria of passes that are worth a photo."""
 
     max_off_nadir_deg: float = 45.0  # angle at the camera between the nadir and the place
     max_sun_deg: float = -12.0  # elevation over the place
-    max_moon_deg: float | None = None  # the same; None: as it comes
+    max_moon_deg: float | None = None  # likewise; None: any
     max_sigma_s: float = 180.0  # of the time of a pass
-    most: int = 3  # of each place, those that look down most steeply
+    most: int = 3  # passes per place, those with the smallest off-nadir angle
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
-    """Passes of places.
+    """Passes over places.
 
     wanted: Places, the most urgent first, with their best frames, ``priority`` and ``need``.
     passes: Those of `find_passes` that are worth a photo, by place (its number in `wanted`), then
-        time, with what stands over the place, one sigma of the pass's time (``sigma_time_s``) and
-        of how far beside the place that leads (``sigma_ground_km``), and ``tle_age_h``.
-    uncertain: Passes that were left out for their time being too uncertain.
+        time. They include the Sun and Moon over the place, one sigma of the pass's time
+        (``sigma_time_s``) and of the resulting distance from the place (``sigma_ground_km``), and
+        ``tle_age_h``.
+    uncertain: Passes that were excluded because their time is too uncertain.
     """
 
     wanted: pd.DataFrame
@@ -139,7 +140,7 @@ class Plan:
 def select_wanted_places(targets: pd.DataFrame, best: pd.DataFrame | None) -> pd.DataFrame:
     """Places without a good frame, the most urgent first; of equals, in the order given.
 
-    They have ``priority``, and ``need``: why they are wanted, in short words.
+    They have ``priority``, and ``need``: the reason in a few words.
     """
     wanted = targets.assign(**dict.fromkeys(OF_BEST)) if best is None else targets.join(best)
     wanted = wanted[wanted["lacks"] != ""]
@@ -153,9 +154,9 @@ def select_wanted_places(targets: pd.DataFrame, best: pd.DataFrame | None) -> pd
 def plan_passes(
     wanted: pd.DataFrame, tles: TleSet, start: datetime, days: float, limits: PassLimits
 ) -> Plan:
-    """Passes of places in the days from a time on, by the best element set for the start.
+    """Passes over places in the days after a start time, by the best element set for the start.
 
-    EphemerisError if that is too old to tell the time of a pass at the start.
+    EphemerisError if the element set is too old to predict the time of a pass at the start.
     """
     element_set = tles.best_for(start)
     age_h = element_set.age_h(start)

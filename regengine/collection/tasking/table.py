@@ -1,4 +1,4 @@
-"""The plan as a table and as a layer of a map."""
+"""Write the plan as a table or a map layer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from regengine.io.plain import plain
 from regengine.io.tables import cell, write_csv
 
 ENDINGS = (".csv", ".geojson", ".json")
-# Columns, and the decimals of those that are rounded
+# Columns, and their decimals if rounded
 COLUMNS = {
     "rank": None, "place": None, "country": None, "place_lon": 5, "place_lat": 5,
     "population": None, "priority": 3, "need": None, "best_frame": None, "best_quality": 3,
@@ -27,7 +27,7 @@ COLUMNS = {
 
 
 def write_plan(plan: Plan, path: Path) -> None:
-    """Write the plan into a new file: GeoJSON, or CSV where its name ends so."""
+    """Write the plan to a new file: GeoJSON, or CSV by the ending of its name."""
     names = {"name": "place", "lon": "place_lon", "lat": "place_lat"}
     of_best = ("frame", "quality", "off_nadir_deg", "time_utc")
     wanted = plan.wanted.rename(columns=names | {name: f"best_{name}" for name in of_best})
@@ -38,7 +38,7 @@ def write_plan(plan: Plan, path: Path) -> None:
         best_time_utc=wanted["best_time_utc"].map(_moment, na_action="ignore"),
     )
     passes = plan.passes.rename(columns={"place": "number"}).join(wanted, on="number")
-    # On which side of the ground track the place lies
+    # Side of the ground track on which the place is
     turn_deg = (passes["azimuth_deg"] - passes["heading_deg"]) % 360.0
     passes = passes.assign(
         rank=passes["number"] + 1,

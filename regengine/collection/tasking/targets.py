@@ -1,4 +1,4 @@
-"""The places that are to be photographed: cities of GeoNames, or a list of the user's."""
+"""Target places: cities of GeoNames, or a user's list."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _REMEDY = "give a CSV file with the columns name, lon, lat, and optionally prior
 
 
 def list_city_targets(least_people: int) -> pd.DataFrame:
-    """Cities of GeoNames with so many people or more, the largest first.
+    """Cities of GeoNames with at least this population, the largest first.
 
-    At least 500, since GeoNames' lists hold no smaller ones.
+    At least 500, because GeoNames' lists contain no smaller ones.
     """
     import pandas as pd
 
@@ -40,10 +40,10 @@ def list_city_targets(least_people: int) -> pd.DataFrame:
 
 
 def read_listed_targets(path: Path) -> pd.DataFrame:
-    """Places of a list: CSV with a header, separated by commas, semicolons or tabs.
+    """Read a list of places: CSV with a header, separated by commas, semicolons or tabs.
 
-    It has ``name``, ``lon``, ``lat``, and may have ``country``, ``population``, ``priority``; other
-    columns are passed over. ConfigError if it cannot be read, or a row is no place.
+    It has ``name``, ``lon``, ``lat``, and optionally ``country``, ``population``, ``priority``;
+    other columns are ignored. ConfigError if it cannot be read, or a row is not a valid place.
     """
     import pandas as pd
 

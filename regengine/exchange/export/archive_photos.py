@@ -1,4 +1,4 @@
-"""What is said of photos of NASA's archive of astronaut photography: whose they are, where."""
+"""Links and credits for photos of NASA's archive of astronaut photography."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from regengine.photo.frame_ids import archive_frame_id
 UNIT = "Earth Science and Remote Sensing Unit, NASA Johnson Space Center"
 HOME = "https://eol.jsc.nasa.gov/"
 GUIDELINES = "https://www.nasa.gov/nasa-brand-center/images-and-media/"
-# As NASA's Gateway to Astronaut Photography of Earth asks for it
+# As required by NASA's Gateway to Astronaut Photography of Earth
 COURTESY = f"Image courtesy of the {UNIT}"
-FIRST_MADE_UP = 900  # expedition: such ids are of simulated photos, as our samples
+FIRST_MADE_UP = 900  # expedition number: such ids are of simulated photos, as in our samples
 
 
 def archive_page(frame: str) -> str | None:
-    """Address of a photo's page; None where its id is none of the archive's."""
+    """URL of a photo's page; None if its id is not one of the archive's."""
     if archive_frame_id(frame) != frame:
         return None
     mission, roll, number = frame.split("-")
@@ -21,5 +21,5 @@ def archive_page(frame: str) -> str | None:
 
 
 def is_made_up(frame: str) -> bool:
-    """Whether an id of the archive's kind is that of a simulated photo."""
+    """Whether an archive-style id belongs to a simulated photo."""
     return int(frame.split("-")[0].removeprefix("ISS")) >= FIRST_MADE_UP

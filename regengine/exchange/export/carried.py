@@ -1,4 +1,4 @@
-"""What a photo carries of its place already: a world file, tags, control points, coefficients."""
+"""Georeferencing already in a photo's files: world file, tags, control points, coefficients."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from regengine.exchange.importing.decisions import RIGHT_KM, RIGHT_SHARE
 from regengine.exchange.importing.points import read_qgis_points
 from regengine.store.file import photo_file
 
-PER_SIDE = 5  # pixels along each side at which a place of the whole photo is asked for
+PER_SIDE = 5  # pixels along each side at which georeferencing of the whole photo is compared
 
 Places = tuple[FloatArray, FloatArray, FloatArray, FloatArray]  # pixels x, y; lon, lat
 
 
 def find_contradiction(frame: ExportFrame, copy: Path) -> str:
-    """What a photo, or a copy of it, carries that puts it elsewhere than its camera; else nothing.
+    """Georeferencing in a photo's files that contradicts its camera; empty if there is none.
 
-    Elsewhere is where the camera would not be right, if what the photo carries were true; see
-    `regengine.exchange.importing.decisions.score`.
+    ``copy`` is searched, too. Georeferencing contradicts the camera if the camera would not count
+    as right with it taken as truth; see `regengine.exchange.importing.decisions.score`.
     """
     camera = frame.camera
     if camera is None:
@@ -52,7 +52,7 @@ def find_contradiction(frame: ExportFrame, copy: Path) -> str:
 
 
 def _read_carried(photo: Path) -> Iterator[tuple[str, Places]]:
-    """Files that tell of the place of a photo, the photo itself among them, and what they tell."""
+    """Files with georeferencing of a photo, including the photo itself, and their positions."""
     import rasterio
     from rasterio.errors import RasterioError
     from rasterio.transform import RPCTransformer
@@ -62,7 +62,7 @@ def _read_carried(photo: Path) -> Iterator[tuple[str, Places]]:
 
     points = photo.with_name(f"{photo.name}.points")
     if points.is_file():
-        with suppress(RegengineError):  # another program's, or a person's notes
+        with suppress(RegengineError):  # files of another program, or a person's notes
             (listed,) = read_qgis_points(points)
             yield points.name, _columns([(p.x, p.y, p.lon, p.lat) for p in listed.points])
     try:
@@ -90,7 +90,7 @@ def _read_carried(photo: Path) -> Iterator[tuple[str, Places]]:
                     lon, lat = transformer.xy(y, x, np.zeros_like(x), offset="center")
                 yield name, (x, y, np.asarray(lon), np.asarray(lat))
     except (RegengineError, RasterioError, OSError):
-        return  # what is wrong with it is told where it is read to be written
+        return  # errors in the file are reported where it is read for writing
 
 
 def _columns(rows: list[tuple[float, float, float, float]]) -> Places:
@@ -99,7 +99,7 @@ def _columns(rows: list[tuple[float, float, float, float]]) -> Places:
 
 
 def _lonlat(crs: Any, east: FloatArray, north: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Longitudes and latitudes; NaN of what is none in a system that is not named."""
+    """Longitudes and latitudes; NaN where values in an unnamed system cannot be degrees."""
     from pyproj import Transformer
 
     if crs is None:

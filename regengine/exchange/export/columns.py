@@ -1,4 +1,4 @@
-"""The two tables that are handed over: a row for each control point, or for each frame."""
+"""The two export tables: one row per control point, or one row per frame."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class TableColumn(Field):
-    """A field as a table has it."""
+    """A column of an export table."""
 
-    # Takes the frame and the number of the row among its rows in the table.
+    # Takes the frame and the index of the row among the frame's rows.
     value: Callable[[ExportFrame, int], Any]
-    written: bool = True  # false where the column is left to people: nothing is written into it
+    written: bool = True  # False if the column is left empty, to be filled in by people
 
 
 def column(name: str, path: str, description: str = "", kind: Kind | None = None) -> TableColumn:
-    """A column of what a path leads to, None where a part of the way is missing.
+    """A column that reads an attribute path, None where a part of the path is missing.
 
     Parameters
     ----------
     path : str
         From an `ExportFrame`: ``"camera.distortion[0]"``, ``"review.place[country]"``; ``[#]`` is
-        the number of the row.
+        the index of the row.
     description, kind : optional
-        Those of the store's column of that name, if not given.
+        By default those of the store's column of that name.
     """
     stored = COLUMNS.get(("frames", name)) or COLUMNS.get(("control_points", name))
     if kind is None:
@@ -60,14 +60,14 @@ def column(name: str, path: str, description: str = "", kind: Kind | None = None
 def of_frame(
     name: str, kind: Kind, description: str, value: Callable[[ExportFrame], Any]
 ) -> TableColumn:
-    """A column of what a function makes of a frame."""
+    """A column whose value is computed by a function of a frame."""
     return TableColumn(
         name=name, kind=kind, description=description, value=lambda frame, _: value(frame)
     )
 
 
 def _town_columns(prefix: str, of: str, path: str) -> tuple[TableColumn, ...]:
-    """Columns of the city near a place: its name, its country, and how far it is."""
+    """Columns of the nearest city of a place: name, country and distance."""
     near = f"town nearest to {of}, GeoNames spelling; none farther than 300 km"
     return (
         column(f"{prefix}city", f"{path}.city", near, "text"),
@@ -191,7 +191,7 @@ FRAME_COLUMNS = (
     column("log10_odds", "fit.log10_odds"),
     column("runner_up_log10_odds", "fit.runner_up_log10_odds"),
     column("ncc", "fit.ncc"),
-    # Points have a number of lights: in GeoJSON one name is of one kind
+    # Points have a column ``lights`` with a number: in GeoJSON, equal names have equal types
     column("light_map", "result.lights", COLUMNS["provenance", "lights"].description, "text"),
     column("engine_version", "result.engine_version", "version of regengine", "text"),
 )
@@ -238,12 +238,12 @@ OF_POINTS = POINT_COLUMNS[len(KEYS) :]
 
 
 def frame_row(frame: ExportFrame) -> Row:
-    """A value for each of `FRAME_COLUMNS`, by name; None for what is missing or not finite."""
+    """A value for each of `FRAME_COLUMNS`, by name; None for missing or non-finite values."""
     return {one.name: none_if_unknown(one.value(frame, 0)) for one in FRAME_COLUMNS}
 
 
 def point_rows(frame: ExportFrame) -> list[Row]:
-    """For each control point a value for each of `POINT_COLUMNS`, as `frame_row` has them."""
+    """For each control point, a value for each of `POINT_COLUMNS`, as in `frame_row`."""
     keys = {one.name: none_if_unknown(one.value(frame, 0)) for one in KEYS if frame.points}
     return [
         keys | {one.name: none_if_unknown(one.value(frame, number)) for one in OF_POINTS}
@@ -252,7 +252,7 @@ def point_rows(frame: ExportFrame) -> list[Row]:
 
 
 def frame_record(frame: ExportFrame, **more: Any) -> str:
-    """All that is known of a frame, and more, as a JSON text of its own."""
+    """The complete record of a frame, with additional fields, as JSON text."""
     told = {
         "frame": frame_row(frame),
         "camera": None if frame.camera is None else {"model": "pinhole", **asdict(frame.camera)},
@@ -263,12 +263,12 @@ def frame_record(frame: ExportFrame, **more: Any) -> str:
 
 
 def make_storable_text(text: str) -> str:
-    r"""Text as files and servers hold it: valid UTF-8, with ``\u0000`` for a zero byte."""
+    r"""Text that files and servers can store: valid UTF-8, with ``\u0000`` for a zero byte."""
     return make_printable(text).replace("\0", "\\u0000")
 
 
 def none_if_unknown(value: Any) -> Any:
-    """A value, or None for what is empty or not finite."""
+    """A value, or None if it is empty or not finite."""
     if isinstance(value, float) and not -float("inf") < value < float("inf"):
         return None
     return None if value == "" else value
@@ -276,7 +276,7 @@ def none_if_unknown(value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportTable:
-    """A table's columns, and the rows that a frame has in it."""
+    """An export table: its columns and the rows of a frame."""
 
     columns: tuple[TableColumn, ...]
     rows: Callable[[ExportFrame], list[Row]]
@@ -289,7 +289,7 @@ TABLES = {
 
 
 def find_table(name: str) -> ExportTable:
-    """A table by its name; ConfigError if there is none."""
+    """Find a table by its name; ConfigError if there is none."""
     if name not in TABLES:
         raise ConfigError(f"--table {name} is unknown: choose from {', '.join(TABLES)}.")
     return TABLES[name]

@@ -1,7 +1,7 @@
-"""The ground that a photo shows as polygons that any map can draw.
+"""Footprint polygons that any map can draw.
 
-The outline ends where the photo does, or where the ground is seen at more than 80 degrees of
-incidence. It is cut at the antimeridian; around a pole it is closed along the map's edge.
+The outline ends at the edge of the photo, or where the incidence reaches 80 degrees. It is cut at
+the antimeridian; around a pole it is closed along the map's edge.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from matchers.geometry.footprint import MAX_INCIDENCE_DEG, trace_visible_outline
 Ring = list[tuple[float, float]]
 PER_SIDE = 17  # directions along each side of the photo
 DIGITS = 7  # of degrees: a centimetre
-SMALLEST = 1e-10  # square degrees: what is cut off smaller is none
+SMALLEST = 1e-10  # square degrees: smaller fragments of the cut are dropped
 
 
 def make_footprints(
     cameras: Sequence[Camera], limit_deg: float = MAX_INCIDENCE_DEG
 ) -> list[list[Ring]]:
-    """Polygons of the ground in sight, up to an incidence."""
+    """Polygons of the visible ground, up to a maximum incidence."""
     found: list[list[Ring]] = [[] for _ in cameras]
     sound = [number for number, camera in enumerate(cameras) if is_turned(camera)]
     with np.errstate(all="ignore"):
@@ -40,7 +40,7 @@ def make_footprints(
 
 
 def _outlines(cameras: ManyCameras, limit_deg: float) -> tuple[FloatArray, FloatArray]:
-    """Places around the visible ground, in order, shape (n, m); NaN where none is in sight."""
+    """Outline of the visible ground, in order, shape (n, m); NaN where none is visible."""
     x, y = _border(cameras)
     ground = cameras.pixel_to_ecef(x, y)
     angle = incidence_deg(cameras.position_ecef_m[:, None, :], ground)
@@ -48,7 +48,8 @@ def _outlines(cameras: ManyCameras, limit_deg: float) -> tuple[FloatArray, Float
     if limb.size:
         to_limb = cameras[limb]
         x, y, seen = trace_visible_outlines(to_limb, PER_SIDE, limit_deg)
-        # What a photo shows of the Earth is convex: by angle about its midst, its edge is a ring
+        # The visible part of the Earth is convex in the image: sorted by angle about its centre,
+        # its edge is a ring
         middle_x, middle_y = x.mean(axis=1, keepdims=True), y.mean(axis=1, keepdims=True)
         order = np.argsort(np.arctan2(y - middle_y, x - middle_x), axis=1)
         x, y = (np.take_along_axis(a, order, axis=1) for a in (x, y))
@@ -57,7 +58,7 @@ def _outlines(cameras: ManyCameras, limit_deg: float) -> tuple[FloatArray, Float
 
 
 def _border(cameras: ManyCameras) -> tuple[FloatArray, FloatArray]:
-    """Pixels around each picture, in order, shape (n, 4 * PER_SIDE - 4)."""
+    """Pixels along the border of each image, in order, shape (n, 4 * PER_SIDE - 4)."""
     along, down = np.linspace(0.0, 1.0, PER_SIDE)[:-1], np.zeros(PER_SIDE - 1)
     x = np.concatenate([along, down + 1.0, 1.0 - along, down])
     y = np.concatenate([down, along, down + 1.0, 1.0 - along])
@@ -65,7 +66,7 @@ def _border(cameras: ManyCameras) -> tuple[FloatArray, FloatArray]:
 
 
 def make_polygons(lon: FloatArray, lat: FloatArray) -> list[Ring]:
-    """Polygons of a ring on the globe, in whichever direction it runs; see `make_footprints`.
+    """Polygons of a ring on the globe, of either orientation; see `make_footprints`.
 
     Its corners, degrees, shape (n,), are less than 180 degrees of longitude from their neighbours.
     """
@@ -76,7 +77,7 @@ def make_polygons(lon: FloatArray, lat: FloatArray) -> list[Ring]:
     run = np.unwrap(np.append(lon, lon[0]), period=360.0)
     corners = np.stack([run[:-1], lat], axis=1)
     turn = round(float(run[-1] - run[0]) / 360.0)
-    if turn:  # around a pole: three times, so that one whole map is within, and along the pole
+    if turn:  # around a pole: three copies, to cover one complete map, closed along the pole
         laps = np.concatenate([corners + np.array([360.0 * lap, 0.0]) for lap in (-turn, 0, turn)])
         pole = 90.0 if lat.mean() > 0.0 else -90.0
         corners = np.concatenate([laps, [[laps[-1, 0], pole], [laps[0, 0], pole]]])
@@ -94,12 +95,12 @@ def make_polygons(lon: FloatArray, lat: FloatArray) -> list[Ring]:
 
 
 def _rings(part: Any, middle: float) -> list[Ring]:
-    """Outlines of all polygons among some shapes, counter-clockwise, about a middle longitude."""
+    """Outlines of all polygons in a geometry, counter-clockwise, about a central longitude."""
     import shapely
 
     part = shapely.transform(part, lambda xy: np.round(xy - [middle, 0.0], DIGITS))
     part = shapely.remove_repeated_points(part)
-    pieces = shapely.get_parts(shapely.get_parts(part))  # of collections, too
+    pieces = shapely.get_parts(shapely.get_parts(part))  # also of nested collections
     return [
         list(shapely.orient_polygons(piece).exterior.coords)
         for piece in pieces
@@ -108,19 +109,19 @@ def _rings(part: Any, middle: float) -> list[Ring]:
 
 
 def as_shape(rings: Sequence[Ring]) -> Any:
-    """Rings as several polygons; None where there are none."""
+    """Rings as a multipolygon; None if there are none."""
     import shapely
 
     return shapely.MultiPolygon([shapely.Polygon(ring) for ring in rings]) if rings else None
 
 
-# Boxes on a globe: from west to east, also where that leads across the antimeridian.
+# Bounding boxes on the globe: from west to east, also across the antimeridian.
 
-Span = tuple[float, float]  # of longitudes, eastward; the first is the larger across 180 degrees
+Span = tuple[float, float]  # longitudes, eastward; the first is greater if it crosses 180 degrees
 
 
 def rings_bbox(rings: Sequence[Ring]) -> list[float] | None:
-    """Box of polygons that are cut at the antimeridian."""
+    """Bounding box of polygons that are cut at the antimeridian."""
     if not rings:
         return None
     lons = [[lon for lon, _ in ring] for ring in rings]
@@ -130,7 +131,7 @@ def rings_bbox(rings: Sequence[Ring]) -> list[float] | None:
 
 
 def find_shortest_span(spans: Iterable[Span]) -> Span:
-    """The shortest span that holds some."""
+    """The shortest longitude span that contains the given ones."""
     joined = unite_spans(spans)
     gaps = [after[0] - before[1] for before, after in pairwise(joined)]
     over_180 = joined[0][0] + 360.0 - joined[-1][1]
@@ -141,7 +142,7 @@ def find_shortest_span(spans: Iterable[Span]) -> Span:
 
 
 def unite_spans(spans: Iterable[Span]) -> list[Span]:
-    """Spans that do not touch, none across the antimeridian, from west to east."""
+    """Merge spans into disjoint ones from west to east, none across the antimeridian."""
     pieces: list[Span] = []
     for west, east in spans:
         pieces += [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]

@@ -1,6 +1,6 @@
-"""What a format is: one file for all frames, or files for each frame in a folder.
+"""Interface of export formats: one file for all frames, or a folder with files for each frame.
 
-Also what can be chosen of what is written, and how a frame's files are named.
+Also the options of formats, and the naming of a frame's files.
 """
 
 from __future__ import annotations
@@ -16,24 +16,26 @@ from regengine.exchange.export.frame import ExportFrame
 from regengine.io.html import escape_invisible
 
 DIALECTS = ("mysql", "postgresql")
-# What XML 1.0 cannot hold in any spelling
+# Characters that XML 1.0 cannot represent, even escaped
 UNHOLDABLE_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """Options of all formats; each reads those that it knows."""
+    """Options of all formats; each format reads those that apply to it."""
 
-    table: str = "points"  # a row a control point; frames: a row a frame
-    kinds: tuple[str, ...] = ()  # which of several files of a format; empty for its usual one
+    table: str = "points"  # points: one row per control point; frames: one row per frame
+    kinds: tuple[str, ...] = ()  # which of a format's files to write; empty: the default one
     layers: tuple[str, ...] = ()  # of footprints, nadirs, points; empty for all
-    crs: str = "EPSG:4326"  # of warped pictures, as PROJ understands it
-    resolution: float | None = None  # of their pixels in its units; None: the photo's own detail
+    crs: str = "EPSG:4326"  # of warped images, as PROJ understands it
+    resolution: float | None = (
+        None  # pixel size in units of the CRS; None: from the photo's own resolution
+    )
     dialect: str | None = None  # of SQL, one of `DIALECTS`
 
 
 def check_dialect(format_name: str, dialect: str | None) -> None:
-    """ConfigError unless ``sql``, and no other format, is told for which server it is."""
+    """ConfigError unless the dialect is given for ``sql`` and only for it."""
     if format_name != "sql" and dialect is not None:
         raise ConfigError(f"--dialect {dialect} is for SQL: use --format sql.")
     if format_name == "sql" and dialect not in DIALECTS:
@@ -41,17 +43,17 @@ def check_dialect(format_name: str, dialect: str | None) -> None:
         raise ConfigError(f"{said}: name the server, --dialect {' or --dialect '.join(DIALECTS)}.")
 
 
-LONGEST_BYTES = 200  # of the photo's own name; endings follow, and a file's name may have 255
+LONGEST_BYTES = 200  # of the photo's own name; endings follow, and the limit of file names is 255
 _SEPARATORS = re.compile(r"[/\\\0]")
-_MARK = re.compile("[0-9a-f]{8}")  # a damaged store may have anything in a hash's place
+_MARK = re.compile("[0-9a-f]{8}")  # a damaged store may have anything instead of a hash
 
 
 def photo_name(path: str, number: int) -> str:
-    """Name of a photo's file as a new file's name may begin with it.
+    """A photo's file name, made safe as the start of a new file's name.
 
-    The path is any text, also a web address, or a path of another system; the frame's number
-    names those that have no name. The name leads to no other folder, and holds nothing that cannot
-    be seen; an ordinary one stays as it is.
+    The path is any text, including a web address or a path of another operating system; a photo
+    without a name is named by the frame's number. The result contains no folder and no invisible
+    character; an ordinary name is unchanged.
     """
     path = path.partition("?")[0] if "://" in path else path
     parts = [part for part in _SEPARATORS.split(path) if part]
@@ -62,14 +64,14 @@ def photo_name(path: str, number: int) -> str:
 
 
 def photo_stem(path: str, number: int) -> str:
-    """`photo_name` without its ending, for files that have none of it."""
+    """`photo_name` without its ending, for derived files."""
     return stem(photo_name(path, number))
 
 
 def file_names(
     frames: dict[int, str], hashes: dict[int, str], names: Callable[[str], tuple[str, ...]]
 ) -> dict[int, tuple[str, ...]]:
-    """Names of files for frames: no two are the same, also where letters' case does not count."""
+    """Unique names of files for frames, also on case-insensitive file systems."""
     found: dict[int, tuple[str, ...]] = dict.fromkeys(frames, ())
     for kind in range(len(names("photo"))):
 
@@ -84,11 +86,11 @@ def file_names(
 def photo_names(
     frames: dict[int, str], hashes: dict[int, str], file_of: Callable[[str], str] = str
 ) -> dict[int, str]:
-    """Names that differ from each other, also where letters' case does not count.
+    """Unique names, also on case-insensitive file systems.
 
-    ``frames`` are names of `photo_name`, ``hashes`` the photos' SHA-256, by the frames' numbers;
-    ``file_of`` makes of a name that of the file, which is to differ. A name that several photos
-    have gets the start of the photo's SHA-256, before its ending; where that is not enough, the
+    ``frames`` are names of `photo_name`, ``hashes`` the photos' SHA-256, by the frames' numbers.
+    ``file_of`` converts a name to that of the file, which must be unique. A name shared by several
+    photos gets the start of the photo's SHA-256, before its ending, or if that is not enough, the
     frame's number.
     """
     held: dict[str, list[int]] = {}
@@ -121,14 +123,14 @@ def _mark_name(name: str, mark: str) -> str:
 
 
 class LeftOutError(Exception):
-    """A frame has not what a format needs; the sentence says what."""
+    """A frame lacks what a format needs; the message says what."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileFormat:
-    """A format that holds all frames in one file, whose name has one of some endings.
+    """A format with all frames in one file, with one of several file name endings.
 
-    ``write`` takes the frames, a path of a new file, and the options.
+    ``write`` takes the frames, the path of a new file, and the options.
     """
 
     endings: tuple[str, ...]
@@ -137,23 +139,24 @@ class FileFormat:
 
 @dataclass(frozen=True, kw_only=True)
 class FolderFormat:
-    """A format with files of its own for each frame."""
+    """A format with separate files for each frame."""
 
-    # Takes the photo's name and the options; names of the files.
+    # Takes the photo's name and the options; returns the names of the files.
     names: Callable[[str, ExportOptions], tuple[str, ...]]
-    # Takes a frame, paths of new files in the order of the names, the paths whose place they take,
-    # and the options; what it returns goes to ``write_last``, or, of formats without it, is told of
-    # the photo if it is a text. Raises `LeftOutError`.
+    # Takes a frame, paths of new files in the order of the names, the paths that they replace, and
+    # the options. The result is passed to ``write_last``; in formats without it, a text is reported
+    # as a remark on the photo. Raises `LeftOutError`.
     write: Callable[[ExportFrame, tuple[Path, ...], tuple[Path, ...], ExportOptions], Any]
-    # Takes a frame; what a frame lacks for this format, in a few words, or nothing.
+    # Takes a frame; returns what it lacks for this format, in a few words, or an empty text.
     lacks: Callable[[ExportFrame], str]
-    # Takes the photo's path and the frame's number; the name that ``names`` is given, once names
-    # that several photos have are told apart.
+    # Takes the photo's path and the frame's number; returns the name for ``names``, before
+    # duplicates are made unique.
     photo_name: Callable[[str, int], str] = photo_name
-    # Whether the files say where the photo's own pixels lie, as other files beside it may, too
+    # Whether the files georeference the photo's own pixels, as other files next to it may, too
     places_photo: bool = False
-    # A file that tells of all others: where it is, they are. ``write_last`` takes what ``write``
-    # said of each frame, a path of a new file, and the folder; frames are written as it asks.
+    # Name of a file that lists all others: if it exists, they do. ``write_last`` takes the results
+    # of ``write``, a path of a new file, and the folder; frames are written as it iterates over
+    # them.
     last: str | None = None
     write_last: Callable[[Iterator[Any], Path, Path], None] | None = None
 
@@ -161,7 +164,7 @@ class FolderFormat:
 def choose_kinds(
     options: ExportOptions, known: Collection[str], usual: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Which of several files a format writes; ConfigError for one that it does not know."""
+    """Which of a format's files to write; ConfigError for an unknown one."""
     kinds = options.kinds or usual
     if unknown := [kind for kind in kinds if kind not in known]:
         raise ConfigError(f"--files {unknown[0]} is unknown: choose from {', '.join(known)}.")
@@ -169,10 +172,10 @@ def choose_kinds(
 
 
 def explain_no_points(frame: ExportFrame) -> str:
-    """What a frame without control points lacks."""
+    """Message for a frame without control points; empty if it has some."""
     return "" if frame.points else "no control points"
 
 
 def explain_no_camera(frame: ExportFrame) -> str:
-    """What a frame without a solved camera lacks."""
+    """Message for a frame without a solved camera; empty if it has one."""
     return "" if frame.camera is not None else "no solved camera"

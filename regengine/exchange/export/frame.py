@@ -1,4 +1,4 @@
-"""A frame as it is handed over: the proposal, or what a person made of it."""
+"""A frame as exported: the engine's proposal, or the camera and points accepted in review."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from regengine.result import Fit, FrameResult, NadirInput, ReviewedPoint
 from regengine.store.reviews import Reviewed
 from regengine.store.rows import StoredFrame
 
-METRES = 3  # decimals of kilometres: a city's middle is not known better
+METRES = 3  # decimals of kilometres: the position of a city's centre is no more accurate
 
 
 @dataclass(frozen=True, kw_only=True)
 class Town:
-    """The city near a place, spelled as GeoNames does, and how far its middle is; None far away."""
+    """Nearest city (name in GeoNames) and the distance to its centre; None if far away."""
 
     city: str | None = None
     country: str | None = None
@@ -35,7 +35,7 @@ class Town:
 
 
 def find_towns(places: Sequence[LonLat | None]) -> list[Town]:
-    """The nearest city of each place."""
+    """Find the nearest city of each place."""
     from regengine.places import place_index
 
     index, no_place = place_index(), (float("nan"), float("nan"))
@@ -55,24 +55,24 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, kw_only=True)
 class GroundBlock:
-    """Cameras and points of frames; what follows is worked out when it is first asked for."""
+    """Cameras and points of several frames; derived values are computed on first use."""
 
-    cameras: tuple[Camera | None, ...]  # a camera for each frame, where it has one
+    cameras: tuple[Camera | None, ...]  # one per frame; None without a camera
     points: tuple[tuple[LonLat, ...], ...]
 
     @cached_property
     def stances(self) -> list[View | None]:
-        """Where each camera is, and where it looks."""
+        """Position and viewing direction of each camera."""
         return self._make_for_cameras(view_geometry)
 
     @cached_property
     def footprints(self) -> list[list[Ring]]:
-        """The ground that each photo shows; nothing without a camera."""
+        """Footprint of each photo; empty without a camera."""
         return [rings or [] for rings in self._make_for_cameras(make_footprints)]
 
     @cached_property
     def towns(self) -> list[list[Town]]:
-        """The cities near each nadir, image centre and control point."""
+        """The nearest cities of each nadir, image centre and control point."""
         places = [
             (_place(stance, "camera"), _place(stance, "centre"), *points)
             for stance, points in zip(self.stances, self.points, strict=True)
@@ -88,7 +88,7 @@ class GroundBlock:
 
 
 def _place(stance: View | None, name: str) -> LonLat | None:
-    """The place below a camera, or in the middle of its picture; None where there is none."""
+    """Nadir or image centre of a view; None where there is none."""
     if stance is None or not isfinite(stance[f"{name}_lon"]):
         return None
     return stance[f"{name}_lon"], stance[f"{name}_lat"]
@@ -96,7 +96,7 @@ def _place(stance: View | None, name: str) -> LonLat | None:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportPoint:
-    """A control point, and who made it."""
+    """A control point and its origin."""
 
     # x, y: pixels of the image as stored, zero-based, integers at pixel centres.
     x: float
@@ -104,39 +104,39 @@ class ExportPoint:
     # lon, lat: WGS84, degrees.
     lon: float
     lat: float
-    # sigma_px, sigma_m: one sigma per axis in the image and on the ground; None where nobody knows.
+    # sigma_px, sigma_m: one sigma per axis in the image and on the ground; None if unknown.
     sigma_px: float | None = None
     sigma_m: float | None = None
     # covariance_px, covariance_m: (xx, xy, yy) in square pixels, (ee, en, nn) in square metres.
     covariance_px: tuple[float, float, float] | None = None
     covariance_m: tuple[float, float, float] | None = None
-    lights: int | None = None  # lights that support it
-    # ``engine``, or how a person made it: ``person``, ``snap``, ``search``, ``confirmed``
+    lights: int | None = None  # number of lights that support it
+    # ``engine``, or how a person placed it: ``person``, ``snap``, ``search``, ``confirmed``
     origin: str = "engine"
-    enabled: bool = True  # whether a fit is to use it
+    enabled: bool = True  # whether a fit uses it
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportFrame:
-    """A frame that is handed over, with the camera and the control points that count."""
+    """A frame to export, with the camera and the control points that apply."""
 
     stored: StoredFrame
-    store: Path  # beside which photos are looked for
-    verdict: str  # the engine's; accepted where a person accepted
+    store: Path  # photos are searched for next to it
+    verdict: str  # by the engine; accepted if a person accepted
     camera: Camera | None  # None without a proposal
     points: tuple[ExportPoint, ...]
-    review: Reviewed | None = None  # what a person decided, if anybody did
-    # Where it is worked out what follows from camera and points, and as which frame there
+    review: Reviewed | None = None  # a person's decision, if there is one
+    # Block that computes values derived from camera and points, and the frame's index in it
     ground: tuple[GroundBlock, int] | None = None
 
     @property
     def result(self) -> FrameResult:
-        """What the engine said."""
+        """The engine's result."""
         return self.stored.result
 
     @property
     def fit(self) -> Fit | None:
-        """Figures of the engine's fit; None where a person chose another camera."""
+        """Statistics of the engine's fit; None if a person chose another camera."""
         solved = self.result.solved
         if solved is None or not (self.review is None or same_camera(self.camera, solved.camera)):
             return None
@@ -144,60 +144,60 @@ class ExportFrame:
 
     @property
     def accepted_by_person(self) -> bool:
-        """Whether camera and points are those that a person accepted."""
+        """Whether camera and points were accepted by a person."""
         return self.review is not None and self.review.decision == "accepted"
 
     @property
     def worst_sigma_m(self) -> float | None:
-        """Sigma of the control point that is known least."""
+        """Greatest sigma of the control points on the ground."""
         return max((p.sigma_m for p in self.points if p.sigma_m is not None), default=None)
 
     @property
     def stance(self) -> View | None:
-        """Where the camera is, and where it looks; see `regengine.exchange.export.viewing`."""
+        """Position and viewing direction of the camera; see `regengine.exchange.export.viewing`."""
         block, number = self._ground
         return block.stances[number]
 
     @property
     def nadir(self) -> LonLat | None:
-        """The place below the solved camera."""
+        """Nadir of the solved camera."""
         return _place(self.stance, "camera")
 
     @property
     def centre(self) -> LonLat | None:
-        """The place that the image centre shows; None for the sky."""
+        """Ground position of the image centre; None for the sky."""
         return _place(self.stance, "centre")
 
     @property
     def footprint(self) -> list[Ring]:
-        """The ground in sight as closed rings; see `regengine.exchange.export.footprint`."""
+        """The visible ground as closed rings; see `regengine.exchange.export.footprint`."""
         block, number = self._ground
         return block.footprints[number]
 
     @property
     def towns(self) -> list[Town]:
-        """The cities near nadir, image centre and each of the control points."""
+        """The nearest cities of nadir, image centre and each control point."""
         block, number = self._ground
         return block.towns[number]
 
     @property
     def point_towns(self) -> list[Town]:
-        """The city near each of the control points."""
+        """The nearest city of each control point."""
         return self.towns[2:]
 
     @property
     def prior_nadir(self) -> NadirInput | None:
-        """The nadir that the search started from, where one was given."""
+        """The nadir given to the search, if any."""
         return prior_nadir(self.result)
 
     @cached_property
     def looked_at(self) -> LonLat:
-        """The ground that the photo looks at; not finite where there is none."""
+        """Ground position that the photo is centred on; not finite if there is none."""
         return (nan, nan) if self.camera is None else find_looked_at(self.camera)
 
     @cached_property
     def shown(self) -> Town:
-        """The town that the photo shows most of, else the city near the ground it looks at."""
+        """The town that the photo shows most of, or the city nearest to `looked_at`."""
         if self.camera is None:
             return Town()
         from regengine.places import place_index
@@ -215,7 +215,7 @@ class ExportFrame:
 
 
 def as_block(frames: Sequence[ExportFrame]) -> list[ExportFrame]:
-    """The same frames; what follows from camera and points is worked out for all at once."""
+    """The same frames as one block, for which derived values are computed together."""
     block = _block_of(frames)
     return [replace(frame, ground=(block, number)) for number, frame in enumerate(frames)]
 
@@ -228,7 +228,7 @@ def _block_of(frames: Sequence[ExportFrame]) -> GroundBlock:
 
 
 def make_engine_frame(stored: StoredFrame, store: Path) -> ExportFrame:
-    """A frame as the engine left it."""
+    """A frame with the engine's result."""
     result = stored.result
     return ExportFrame(
         stored=stored,
@@ -239,15 +239,15 @@ def make_engine_frame(stored: StoredFrame, store: Path) -> ExportFrame:
     )
 
 
-# What a number keeps on its way through a page and back
+# Relative difference that remains after a number is sent to the page and back
 SAME = 1e-9
 
 
 def with_review(frame: ExportFrame, review: Reviewed | None) -> ExportFrame:
-    """A frame with what a person made of it.
+    """A frame with a person's decision applied.
 
-    Where the person accepted, it has their camera and points; the camera may be missing where they
-    moved points alone. Else it has the engine's.
+    If the person accepted, the frame has their camera and points; the camera may be missing if they
+    moved only points. Otherwise it has the engine's.
     """
     if review is None:
         return frame
@@ -266,7 +266,7 @@ def with_review(frame: ExportFrame, review: Reviewed | None) -> ExportFrame:
 
 
 def same_camera(one: Camera | None, other: Camera | None) -> bool:
-    """Whether two cameras are the same but for the last digits."""
+    """Whether two cameras are equal except for rounding."""
     if one is None or other is None:
         return one is other
     return (
@@ -276,7 +276,7 @@ def same_camera(one: Camera | None, other: Camera | None) -> bool:
 
 
 def _point(point: ReviewedPoint, frame: ExportFrame, camera: Camera | None) -> ExportPoint:
-    """A person's point; what the engine knows of it where they left it alone."""
+    """Convert a person's point; if unchanged, with the engine's uncertainty and lights."""
     place = (point.x, point.y, point.lon, point.lat)
     for known in frame.points:
         if np.allclose((known.x, known.y, known.lon, known.lat), place, rtol=SAME, atol=SAME):
@@ -293,7 +293,7 @@ def _point(point: ReviewedPoint, frame: ExportFrame, camera: Camera | None) -> E
 
 
 def sigma_on_ground(camera: Camera | None, point: ReviewedPoint) -> float | None:
-    """One sigma per axis on the ground of a point whose sigma in the image is known, metres."""
+    """One sigma per axis on the ground, metres, from a point's sigma in the image."""
     if camera is None or point.sigma_px is None:
         return None
     pixels_per_metre = ground_jacobian(camera, point.lon, point.lat)

@@ -1,4 +1,4 @@
-"""The three layers of a map: what photos show, where they were taken, their control points."""
+"""The three map layers: footprints, nadirs and control points."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from regengine.store.schema import Kind
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """A layer of a map, whose features are rows of one of `TABLES`."""
+    """A map layer, whose features are rows of one of `TABLES`."""
 
     name: str
     description: str
     geometry: Literal["Point", "MultiPolygon"]
     table: str
-    # Takes a frame; the shape of each of its rows in the table, or None
+    # Takes a frame; returns the geometry of each of its rows in the table, or None
     shapes: Callable[[ExportFrame], list[Any]]
 
 
@@ -69,7 +69,7 @@ LAYERS = (FOOTPRINTS, NADIRS, POINTS)
 
 
 def list_features(frame: ExportFrame, layers: Iterable[Layer]) -> Iterator[tuple[Layer, Row, Any]]:
-    """Rows of a frame that have a shape, layer by layer; those of one table are made once."""
+    """Rows of a frame that have a geometry, layer by layer; each table is computed once."""
     rows: dict[str, list[Row]] = {}
     for layer in layers:
         if layer.table not in rows:
@@ -80,7 +80,7 @@ def list_features(frame: ExportFrame, layers: Iterable[Layer]) -> Iterator[tuple
 
 
 def choose_layers(names: tuple[str, ...]) -> list[Layer]:
-    """Layers by their names, all without any; ConfigError if there is none of that name."""
+    """Layers by name, all if no name is given; ConfigError if there is none of that name."""
     known = [layer.name for layer in LAYERS]
     if unknown := [name for name in names if name not in known]:
         raise ConfigError(f"--layers {unknown[0]} is unknown: choose from {', '.join(known)}.")
@@ -88,7 +88,7 @@ def choose_layers(names: tuple[str, ...]) -> list[Layer]:
 
 
 def geojson_geometry(shape: Any) -> dict[str, Any] | None:
-    """A shape as GeoJSON has it; several polygons that are but one are a polygon."""
+    """A geometry as GeoJSON; a multipolygon with one part becomes a polygon."""
     from shapely.geometry import mapping
 
     if shape is None:
@@ -98,19 +98,19 @@ def geojson_geometry(shape: Any) -> dict[str, Any] | None:
 
 
 def geojson_feature(layer: Layer, row: Row, shape: Any) -> dict[str, Any]:
-    """A feature as plain JSON values."""
-    # Rows are plain and finite already; names of files may hold what no text can
+    """A GeoJSON feature as JSON-serialisable values."""
+    # Rows have only plain and finite values; file names may contain characters that text cannot
     properties: dict[str, Any] = {"layer": layer.name}
     for name, value in row.items():
         properties[name] = make_printable(value) if isinstance(value, str) else value
     return {"type": "Feature", "geometry": geojson_geometry(shape), "properties": properties}
 
 
-GEOMETRY = "geometry"  # the column of Parquet files
+GEOMETRY = "geometry"  # name of the geometry column of Parquet files
 
 
 def geoparquet_metadata(geometry: str) -> str:
-    """What GeoParquet wants to know of `GEOMETRY`; without a CRS it is OGC:CRS84."""
+    """GeoParquet metadata of `GEOMETRY`; without a CRS it is OGC:CRS84."""
     column: dict[str, Any] = {"encoding": "WKB", "geometry_types": [geometry]}
     if geometry != "Point":
         column["orientation"] = "counterclockwise"
@@ -120,7 +120,7 @@ def geoparquet_metadata(geometry: str) -> str:
 
 
 def arrow_types() -> dict[Kind, Any]:
-    """How Arrow spells the kinds of fields."""
+    """Arrow types of the kinds of fields."""
     import pyarrow as pa
 
     return {
@@ -135,7 +135,7 @@ def arrow_types() -> dict[Kind, Any]:
 
 
 def arrow_schema(layer: Layer) -> Any:
-    """Columns of a layer's table and `GEOMETRY`, as GeoParquet has them."""
+    """Columns of a layer's table and `GEOMETRY`, as in GeoParquet."""
     import pyarrow as pa
 
     types = arrow_types()
@@ -147,7 +147,7 @@ def arrow_schema(layer: Layer) -> Any:
 def arrow_table(
     layer: Layer, rows: list[tuple[Row, Any]], text: Callable[[str], str] = make_printable
 ) -> Any:
-    """Rows of a layer's table with their shapes; ``text`` makes of texts what a file can hold."""
+    """Rows of a layer's table with geometries; ``text`` converts texts to what a file can store."""
     import numpy as np
     import pyarrow as pa
     import shapely

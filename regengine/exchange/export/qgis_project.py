@@ -1,15 +1,15 @@
-"""A project of QGIS 3: a photo's control points, the photo by them, and the map of lights below.
+"""QGIS 3 project: control points, the photo georeferenced by them, and the light map below.
 
-The elements are those that QGIS itself writes, as far as it reads them again: `QgsProject::read`,
-`QgsMapLayer::readLayerXml`, `QgsLayerTreeUtils::readLayerTree`, and of the raster renderers
-``create``. What is left out takes QGIS's own defaults. Paths beside the project are relative.
+The elements are those that QGIS itself writes and reads: `QgsProject::read`,
+`QgsMapLayer::readLayerXml`, `QgsLayerTreeUtils::readLayerTree`, and ``create`` of the raster
+renderers. Omitted elements have QGIS's defaults. Paths next to the project are relative.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 from urllib.parse import quote
-from xml.etree import ElementTree  # only writes
+from xml.etree import ElementTree  # used only for writing
 
 import numpy as np
 
@@ -17,9 +17,9 @@ from regengine.exchange.export.format import UNHOLDABLE_IN_XML
 from regengine.exchange.export.frame import ExportFrame
 
 DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
-VERSION = "3.34.0-Prizren"  # whose elements these are; later ones read them, too
-MARGIN_DEG = 0.5  # around the points, in view at first
-BRIGHT_PERCENTILE = 99.5  # of the map's light there is white
+VERSION = "3.34.0-Prizren"  # the version of these elements; later versions read them, too
+MARGIN_DEG = 0.5  # around the points, in the initial view
+BRIGHT_PERCENTILE = 99.5  # this percentile of the map's light is drawn white
 READ_PX = 512
 MARKER = {
     "name": "circle",
@@ -42,14 +42,14 @@ def project_text(
     ----------
     points, photo : str
         Names of the points file of QGIS's georeferencer and of the photo's virtual raster with
-        control points, both beside the project.
+        control points, both next to the project.
     n_bands : int
-        How many it has.
+        Number of bands of the raster.
     light_map : path or None
-        A raster to lie below, which GDAL reads.
+        A raster for the lowest layer, which GDAL can read.
     """
     lon, lat = np.array([(point.lon, point.lat) for point in frame.points]).T
-    lon = (lon - lon[0] + 180.0) % 360.0 - 180.0 + lon[0]  # they run on over the antimeridian
+    lon = (lon - lon[0] + 180.0) % 360.0 - 180.0 + lon[0]  # continuous across the antimeridian
     low, high = np.array([lon, lat]).min(axis=1), np.array([lon, lat]).max(axis=1)
     seen: Box = (*(low - MARGIN_DEG).tolist(), *(high + MARGIN_DEG).tolist())
     title = UNHOLDABLE_IN_XML.sub("_", frame.result.frame)
@@ -65,7 +65,7 @@ def project_text(
     layers = ElementTree.SubElement(root, "projectlayers")
     order = ElementTree.SubElement(root, "layerorder")
 
-    # The file's first line tells its reference system, the second the columns' names
+    # The file's first line is the reference system, the second the columns' names
     columns = "type=csv&skipLines=1&xField=mapX&yField=mapY&crs=EPSG:4326"
     source = f"file:./{quote(points)}?{columns}"
     _add_points(_layer(layers, tree, order, "points", "Control points", source, "delimitedtext"))
@@ -86,7 +86,7 @@ def _texts(parent: ElementTree.Element, **texts: str) -> None:
 
 
 def _add_crs(parent: ElementTree.Element) -> None:
-    """WGS 84 in degrees, as QGIS spells it out."""
+    """WGS 84 in degrees, with QGIS's elements."""
     from pyproj import CRS
 
     system = ElementTree.SubElement(parent, "spatialrefsys", nativeFormat="Wkt")
@@ -94,7 +94,7 @@ def _add_crs(parent: ElementTree.Element) -> None:
         system,
         wkt=CRS.from_epsg(4326).to_wkt("WKT2_2019"),
         proj4="+proj=longlat +datum=WGS84 +no_defs",
-        srsid="3452",  # QGIS's own number
+        srsid="3452",  # QGIS's internal number
         srid="4326",
         authid="EPSG:4326",
         description="WGS 84",
@@ -119,7 +119,7 @@ def _layer(
     source: str,
     provider: str,
 ) -> ElementTree.Element:
-    """A layer below those that were added before."""
+    """Add a layer below those that were added before."""
     kind = "vector" if provider == "delimitedtext" else "raster"
     ElementTree.SubElement(
         tree,
@@ -141,7 +141,7 @@ def _layer(
 
 
 def _add_points(layer: ElementTree.Element) -> None:
-    """Rings that leave the light in them to be seen."""
+    """Draw points as rings, which leave the light inside visible."""
     layer.set("geometry", "Point")
     renderer = ElementTree.SubElement(layer, "renderer-v2", type="singleSymbol", symbollevels="0")
     symbols = ElementTree.SubElement(renderer, "symbols")
@@ -155,7 +155,7 @@ def _add_points(layer: ElementTree.Element) -> None:
 
 
 def _renderer(n_bands: int, opacity: str) -> ElementTree.Element:
-    """Red, green and blue as they are, or one band in grey."""
+    """Draw red, green and blue unchanged, or a single band in grey."""
     bands = {"type": "singlebandgray", "grayBand": "1", "gradient": "BlackToWhite"}
     if n_bands >= 3:
         bands = {"type": "multibandcolor", "redBand": "1", "greenBand": "2", "blueBand": "3"}
@@ -175,7 +175,7 @@ def _add_lights(
     light_map: Path,
     seen: Box,
 ) -> None:
-    """The map of lights in grey, from dark to the brightest that is in view."""
+    """Add the light map in grey, from dark to the brightest light in view."""
     import rasterio
     from rasterio.windows import from_bounds
 

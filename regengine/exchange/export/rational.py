@@ -1,8 +1,8 @@
-"""A solved camera as rational polynomial coefficients, as programs read cameras of satellites.
+"""Fit rational polynomial coefficients (RPCs), as used for satellites, to a solved camera.
 
-Row and column are each a ratio of two cubic polynomials of longitude, latitude and height (RPC00B),
-fitted to the camera, with its distortion, over the ground that the photo shows up to 80 degrees of
-incidence. Ground that the polynomials do not follow is left out of what they hold for.
+Row and column are each a ratio of two cubic polynomials of longitude, latitude and height (RPC00B).
+They are fitted to the camera, including its distortion, over the visible ground up to 80 degrees of
+incidence. Ground where the polynomials do not fit is excluded from their range of validity.
 
 References
 ----------
@@ -23,29 +23,29 @@ from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, trace_visible_outlines
 from regengine.exchange.export.format import LeftOutError
 
-HEIGHTS_M = (0.0, 2000.0, 4000.0)  # of the ground that is fitted
-BETWEEN_M = (0.0, 1000.0, 2000.0, 3000.0, 4000.0)  # of the ground on which the fit is judged
-PER_SIDE = 25  # pixels along each side of the grid that is fitted
+HEIGHTS_M = (0.0, 2000.0, 4000.0)  # heights of the ground for the fit
+BETWEEN_M = (0.0, 1000.0, 2000.0, 3000.0, 4000.0)  # heights of the ground for the test of the fit
+PER_SIDE = 25  # pixels along each side of the grid for the fit
 JUDGED_PER_SIDE = 47
-# How small coefficients are kept that the ground does not tell, and in how many rounds they are
-# weighed; where a denominator comes to nothing within the ground, the next does better
+# Attempts as (ridge, number of reweighting rounds): the ridge limits coefficients that the ground
+# does not determine. If a denominator has a zero within the ground, the next attempt is better
 ATTEMPTS = ((1e-6, 3), (1e-6, 1), (1e-3, 3))
-MIN_PLACES = 200  # places, or 78 coefficients are not told by them
-GOOD_PX = 0.5  # what is farther off is told
-WORST_PX = 3.0  # what is farther off is refused
-STEP_DEG = 1.0  # by which the limit of incidence is lowered
+MIN_PLACES = 200  # places: with fewer, they do not determine 78 coefficients
+GOOD_PX = 0.5  # a greater error is reported
+WORST_PX = 3.0  # a greater error is rejected
+STEP_DEG = 1.0  # step by which the limit of incidence is lowered
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rational:
-    """Coefficients of a camera, and how well they follow it.
+    """Coefficients of a camera, and their residuals.
 
     offsets, scales: Of row, column, latitude, longitude (degrees) and height (metres above the
-        ellipsoid); (0, 0) is the middle of the upper left pixel.
+        ellipsoid); (0, 0) is the centre of the upper left pixel.
     line_num, line_den, samp_num, samp_den: In the order of RPC00B, shape (20,).
-    incidence_deg: Ground seen flatter than this is not held.
+    incidence_deg: The coefficients are valid up to this incidence.
     rms_px, worst_px: Distance from the camera's pixels up to there, from 0 to 4 km of height.
-    worst_at: Pixel x and y, and incidence, degrees, of the worst.
+    worst_at: Pixel x and y, and incidence, degrees, of the greatest error.
     """
 
     offsets: tuple[float, float, float, float, float]
@@ -61,7 +61,7 @@ class Rational:
 
 
 def fit_rational(camera: Camera) -> Rational:
-    """Coefficients of a camera, for as much of the ground as they follow to three pixels.
+    """Fit coefficients to a camera, on as much ground as they fit to three pixels.
 
     The limit of incidence is lowered by whole degrees from 80 until they do. LeftOutError if no
     ground is left.
@@ -87,7 +87,7 @@ def fit_rational(camera: Camera) -> Rational:
 
 
 def _fit(camera: Camera, places: FloatArray, limit: float, ridge: float, rounds: int) -> Rational:
-    """Coefficients over places up to an incidence, and how well they follow the camera there."""
+    """Fit coefficients to places up to an incidence, and compute their residuals."""
     low, high = places[:, :5].min(axis=0), places[:, :5].max(axis=0)
     offsets, scales = (high + low) / 2.0, (high - low) / 2.0
     line, samp, lat, lon, height = ((places[:, :5] - offsets) / scales).T
@@ -104,7 +104,7 @@ def _fit(camera: Camera, places: FloatArray, limit: float, ridge: float, rounds:
         (terms @ line_num / below[0] - line) * scales[0],
         (terms @ samp_num / below[1] - samp) * scales[1],
     )
-    if min(part.min() for part in below) <= 0.0:  # they reach infinity within the ground
+    if min(part.min() for part in below) <= 0.0:  # a pole of the ratio within the ground
         off = np.full_like(off, np.inf)
     worst = int(np.argmax(off))
     offsets[3] = (offsets[3] + 180.0) % 360.0 - 180.0
@@ -130,9 +130,9 @@ def _five(values: FloatArray) -> tuple[float, float, float, float, float]:
 def ground_places(
     camera: Camera, limit_deg: float, per_side: int, heights_m: tuple[float, ...]
 ) -> FloatArray:
-    """Row, column, latitude, longitude, height and incidence of ground in sight, shape (n, 6).
+    """Row, column, latitude, longitude, height and incidence of visible ground, shape (n, 6).
 
-    Pixels are of a grid around the ground on the ellipsoid that is seen up to the limit.
+    Pixels are of a grid around the ground on the ellipsoid that is visible up to the limit.
     """
     edge_x, edge_y, seen = trace_visible_outlines(ManyCameras.of([camera]), 17, limit_deg)
     if not seen[0]:
@@ -168,11 +168,11 @@ def _terms(lat: FloatArray, lon: FloatArray, height: FloatArray) -> FloatArray:
 def _ratio(
     terms: FloatArray, values: FloatArray, ridge: float, rounds: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Numerator and denominator, whose first coefficient is 1, of a ratio that gives the values.
+    """Fit numerator and denominator, whose first coefficient is 1, of a ratio to values.
 
-    What is least is the sum of squares of numerator less value times denominator, over the
-    denominator of the round before, so that it is that of the ratio. Three heights do not tell the
-    cube of the height, which has no coefficient.
+    Minimises the sum of squares of numerator minus value times denominator, divided by the
+    denominator of the previous round, so that it converges to the residual of the ratio. Three
+    heights do not determine the cubic term of the height, which has no coefficient.
     """
     told = terms[:, :19]
     rows = np.concatenate([told, -values[:, None] * told[:, 1:]], axis=1)

@@ -1,4 +1,4 @@
-"""From a store to files of a format: nothing half written, nothing replaced unasked."""
+"""Export frames of a store to files of a format, atomically and without unrequested overwriting."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from regengine.store.file import photo_file
 
 
 def check_free(paths: list[Path]) -> None:
-    """Refuse, before anything is written, to replace what exists."""
+    """Refuse to overwrite existing files, before anything is written."""
     taken = [path for path in paths if os.path.lexists(path)]
     if taken:
         more = f" and {len(taken) - 1:,} more" if len(taken) > 1 else ""
@@ -37,7 +37,7 @@ def check_free(paths: list[Path]) -> None:
 
 
 def guard_photo(frame: ExportFrame, paths: tuple[Path, ...]) -> None:
-    """Never write over a photo, whatever its name and whatever is forced."""
+    """Never overwrite a photo, whatever its name, even with ``force``."""
     photo = photo_file(frame.result.path, frame.store)
     for path in paths:
         if photo is not None and path.exists() and path.samefile(photo):
@@ -45,10 +45,10 @@ def guard_photo(frame: ExportFrame, paths: tuple[Path, ...]) -> None:
 
 
 def take_away(last: Path, chosen: Chosen) -> None:
-    """Remove the file that tells of all others, before the first of these is replaced.
+    """Remove the file that lists all others, before the first of these is replaced.
 
-    Where it is, a folder is whole: it must not stand beside files of which some are replaced.
-    ConfigError if it is one of the photos, StoreError if it cannot be removed.
+    Its presence means that a folder is complete: it must not exist while only some of the files are
+    replaced. ConfigError if it is one of the photos, StoreError if it cannot be removed.
     """
     if not os.path.lexists(last):
         return
@@ -69,11 +69,11 @@ def take_away(last: Path, chosen: Chosen) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What was written: frames that are in the files, and files.
+    """Result of an export: counts of frames and files.
 
     ``reviewed`` frames have the camera and points that a person accepted. ``left_out`` counts the
-    frames that are not in the files, by why; ``failed`` tells by path why wanted ones cannot be,
-    ``remarks`` what there is to know of those that were written.
+    frames that are not in the files, by reason. ``failed`` gives, by path, the reason why a
+    requested frame could not be written; ``remarks`` are notes on written frames.
     """
 
     frames: int
@@ -85,10 +85,10 @@ class Exported:
 
 
 def check_out(out: Path, name: str, force: bool) -> None:
-    """See to it, before the store is read, that the output can be what it is to be.
+    """Check before the store is read that the output can be written.
 
     ``out`` is the file, or the folder for formats that write files for each frame. ConfigError if
-    it cannot be written, or exists and is not to be replaced by force.
+    it cannot be written, or exists and ``force`` is not set.
     """
     kind = find_format(name)
     if isinstance(kind, FileFormat):
@@ -109,11 +109,11 @@ def write_chosen(
     force: bool = False,
     advance: Callable[[], object] = lambda: None,
 ) -> Exported:
-    """Write chosen frames in the format of a name.
+    """Write the chosen frames in the named format.
 
-    A folder (see `check_out`) is made if need be; ``advance`` is called after each frame.
-    ConfigError if a file exists and is not to be replaced, or an option makes no sense; StoreError
-    if the store cannot be read or the output not be written.
+    The folder (see `check_out`) is created if necessary; ``advance`` is called after each frame.
+    ConfigError if a file exists and must not be replaced, or an option is not valid; StoreError if
+    the store cannot be read or the output cannot be written.
     """
     kind = find_format(name)
     if isinstance(kind, FolderFormat):
@@ -141,7 +141,7 @@ def _write_folder(
     force: bool,
     advance: Callable[[], object],
 ) -> Exported:
-    """Write files for each chosen frame into a folder, and the file that tells of them all."""
+    """Write files for each chosen frame into a folder, and the file that lists them all."""
     own, hashes = {}, {}
     for number, path, sha256 in chosen.photos():
         own[number], hashes[number] = kind.photo_name(path, number), sha256

@@ -1,4 +1,4 @@
-"""Which frames of a store are handed over, and why others are not."""
+"""Select frames of a store for export, and count the reasons for exclusion."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from regengine.store.schema import FRAMES, Kind, select
 
 TYPES: dict[Kind, str] = {"text": "TEXT", "whole": "INTEGER", "flag": "INTEGER", "real": "REAL"}
 ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
-# What people decided, beside what the store has
+# People's decisions, in addition to the store's columns
 REVIEW_COLUMNS = ("decision", "reviewer", "disputed", "quality")
 COLUMNS = {
     field.name: TYPES[field.kind]
@@ -38,27 +38,27 @@ COLUMNS = {
     )
 }
 WHOLE = {name for name, kind in COLUMNS.items() if kind == "INTEGER"}  # -1: unknown
-LONGEST = 10_000  # letters of a condition
+LONGEST = 10_000  # characters of a condition
 
 
 def _select_meeting(
     base: sqlite3.Connection, where: str, rows: Iterable[Mapping[str, Any]]
 ) -> set[int]:
-    """Numbers of frames that meet a condition, by a database in memory; ConfigError if it is none.
+    """Numbers of the frames that meet a condition, by an in-memory database.
 
-    A condition is an SQL expression on columns of the store's ``frames``, such as
-    ``off_nadir_deg < 30 AND category = 'cities'``.
+    A condition is an SQL expression on columns of the store's ``frames``, such as ``off_nadir_deg <
+    30 AND category = 'cities'``. ConfigError if it is not valid.
     """
     names = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
     marks = ", ".join("?" * len(COLUMNS))
-    # On a line of its own a comment ends itself alone; within CASE nothing but an expression
-    # can stand, whatever its brackets; what it may do is up to _authorise
+    # On its own line, a comment in the condition ends before ours; within CASE only an expression
+    # is possible, whatever its brackets; _authorise limits what it may do
     case = f"CASE WHEN (\n{where}\n) THEN 1 ELSE 0 END"
     base.set_authorizer(None)
     base.execute("DROP TABLE IF EXISTS frames")
     base.execute(f"CREATE TABLE frames ({names})")
     base.executemany(
-        f"INSERT INTO frames VALUES ({marks})",  # noqa: S608 - names of our own columns alone
+        f"INSERT INTO frames VALUES ({marks})",  # noqa: S608 - only names of our own columns
         [[_cell(row.get(name), name) for name in COLUMNS] for row in rows],
     )
     base.set_authorizer(_authorise)
@@ -89,11 +89,11 @@ def _cell(value: Any, name: str) -> Any:
     return None if value == "" or (value == -1 and name in WHOLE) else value
 
 
-BLOCK_FRAMES = 1024  # 5 MB of all columns that hold one value
+BLOCK_FRAMES = 1024  # 5 MB of all columns with a single value
 
 
 def read_frame_rows(store: Path, names: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-    """Columns of all frames, in the order of their numbers, some frames at a time."""
+    """Read columns of all frames in the order of their numbers, a block of frames at a time."""
     columns = select(*(f"frames/{name}" for name in names))
     for tables in iter_blocks(store, columns, BLOCK_FRAMES):
         with raise_as_damage(store):
@@ -102,28 +102,28 @@ def read_frame_rows(store: Path, names: Sequence[str]) -> Iterator[list[dict[str
 
 
 VERDICTS = ("accepted", "review", "no_match", "failed")
-GROUND_FRAMES = 128  # frames whose footprints and cities are worked out at once
+GROUND_FRAMES = 128  # footprints and cities are computed for this number of frames at once
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameChoice:
-    """Conditions that frames are to meet."""
+    """Conditions on frames to export."""
 
-    # Verdicts that are wanted; what a person accepted counts as accepted, and what a person
-    # rejected is never handed over.
+    # Verdicts to include. A frame accepted by a person counts as accepted; a frame rejected by a
+    # person is never exported.
     verdicts: tuple[str, ...] = ("accepted",)
     reviewed: bool = False  # only what a person accepted
-    # Verdicts are the engine's, whatever people decided, and what they rejected is not left out
+    # Use the engine's verdicts, whatever people decided, and include what they rejected
     by_engine: bool = False
     where: str | None = None  # an SQL expression on columns of frames
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """The frames of a store that were chosen, by their numbers, in order.
+    """The chosen frames of a store, by their numbers, in order.
 
-    ``reviews`` tells what people decided, by the frames' numbers; ``left_out`` how many frames were
-    not chosen, by why.
+    ``reviews`` contains people's decisions by frame number; ``left_out`` counts the excluded frames
+    by reason.
     """
 
     store: Path
@@ -132,13 +132,13 @@ class Chosen:
     left_out: Counter[str] = field(default_factory=Counter)
 
     def frames(self) -> Iterator[ExportFrame]:
-        """The frames themselves, one by one; few of them are in memory at a time."""
+        """Iterate over the frames; only a few of them are in memory at a time."""
         frames = self._frames()
         while block := list(islice(frames, GROUND_FRAMES)):
             yield from as_block(block)
 
     def photos(self) -> Iterator[tuple[int, str, str]]:
-        """Number, path and SHA-256 of each of the photos."""
+        """Number, path and SHA-256 of each photo."""
         for rows in read_frame_rows(self.store, ("frame_index", "path", "sha256")):
             for row in rows:
                 if self.holds(row["frame_index"]):
@@ -156,9 +156,9 @@ class Chosen:
 
 
 def choose(store: Path, choice: FrameChoice) -> Chosen:
-    """Choose frames by their columns alone; a run may be writing the store.
+    """Choose frames by their columns; a run may be writing the store at the same time.
 
-    StoreError if the store cannot be read; ConfigError if the condition is none.
+    StoreError if the store cannot be read; ConfigError if the condition is not valid.
     """
     names = ["frame_index", "verdict"]
     if choice.where is not None:
@@ -166,7 +166,7 @@ def choose(store: Path, choice: FrameChoice) -> Chosen:
     chosen = Chosen(store=store, reviews=read_reviews(store))
     with closing(sqlite3.connect(":memory:")) as base:
         if choice.where is not None:
-            _select_meeting(base, choice.where, [])  # also where there is no frame
+            _select_meeting(base, choice.where, [])  # validates it even without frames
         for rows in read_frame_rows(store, names):
             for row in rows:
                 if review := chosen.reviews.get(row["frame_index"]):
@@ -182,16 +182,16 @@ def choose(store: Path, choice: FrameChoice) -> Chosen:
 
 
 def select_named(chosen: Chosen, names: Sequence[str]) -> Chosen:
-    """Those of the chosen frames that names stand for; ConfigError if one stands for none."""
+    """Select the chosen frames with the given names; ConfigError if a name matches no frame."""
     named = {one.frame_index for name in names for one in find_frames(chosen.store, name)}
     kept = array("q", (number for number in chosen.numbers if number in named))
     return replace(chosen, numbers=kept)
 
 
 def sort_numbers(chosen: Chosen, order: str) -> list[int]:
-    """Numbers of the chosen frames by a column of `COLUMNS`, as ``-NAME`` the largest first.
+    """Sort the chosen frames by a column of `COLUMNS`; ``-NAME`` sorts in descending order.
 
-    What lacks the value comes last, and frames of one value stay in the store's order.
+    Frames without the value come last, and frames of equal value stay in the store's order.
     ConfigError if there is no such column.
     """
     name = order.removeprefix("-")
@@ -223,7 +223,7 @@ def sort_numbers(chosen: Chosen, order: str) -> list[int]:
 def _explain_exclusion(
     row: dict[str, Any], review: Reviewed | None, choice: FrameChoice, meets: set[int] | None
 ) -> str:
-    """Why a frame is not chosen; empty if it is."""
+    """Reason why a frame is excluded; empty if it is chosen."""
     accepted = review is not None and review.decision == "accepted"
     rejected = review is not None and review.decision == "rejected"
     verdict = "accepted" if accepted and not choice.by_engine else row["verdict"]

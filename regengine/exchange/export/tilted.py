@@ -1,8 +1,8 @@
-"""A solved camera as a coordinate system: PROJ's tilted perspective, in which the photo is a plane.
+"""Fit PROJ's tilted perspective to a solved camera: a CRS in which the photo is a plane.
 
-PROJ sees a sphere, and takes latitudes of the ellipsoid for its own. The sphere's place in front of
-the camera (how high above it, above which place, how tilted) and the lines of the photo in the
-plane are fitted together to what the camera sees, so that one makes up for the other.
+PROJ uses a sphere, with the latitudes of the ellipsoid. Two things are fitted together to the
+camera's view, so that one compensates for the other: the pose of the sphere (height of the camera
+above it, the point below it, tilt) and the affine transform from photo to plane.
 
 References
 ----------
@@ -24,23 +24,23 @@ from matchers.geometry.footprint import MAX_INCIDENCE_DEG
 from regengine.exchange.export.format import LeftOutError
 from regengine.exchange.export.rational import MIN_PLACES, WORST_PX, ground_places
 
-PER_SIDE = 25  # pixels along each side of the grid that is fitted
+PER_SIDE = 25  # pixels along each side of the grid for the fit
 JUDGED_PER_SIDE = 79
-# By how much the sphere may stand elsewhere than the Earth: a share of the height, degrees of
-# latitude and longitude, tangents of the tilt; a hundredth of a pixel counts as much
+# Priors of the sphere's deviation from the Earth's pose: a share of the height, degrees of latitude
+# and longitude, tangents of the tilt. One of these has the weight of a hundredth of a pixel
 FREEDOM = np.array([0.01, 0.5, 0.5, 0.05, 0.05])
 HELD_PX = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
 class TiltedPerspective:
-    """A tilted perspective, and where the photo lies in it.
+    """A tilted perspective, and the photo's affine transform to it.
 
     proj: As PROJ reads it.
     transform: x and y, metres, of a pixel's column and row, which are zero at the corner of the
         upper left one: ``x = a column + b row + c``, ``y = d column + e row + f``.
     rms_px, worst_px: Distance from the camera's pixels on ground up to 80 degrees of incidence.
-    worst_at: Pixel x and y of the worst.
+    worst_at: Pixel x and y of the greatest error.
     """
 
     proj: str
@@ -51,9 +51,9 @@ class TiltedPerspective:
 
 
 def fit_tilted(camera: Camera) -> TiltedPerspective:
-    """The tilted perspective that a camera sees.
+    """Fit a tilted perspective to a camera.
 
-    LeftOutError if it shows no ground, or bends lines so much that none follows it to three pixels.
+    LeftOutError if it shows no ground, or if distortion makes the error exceed three pixels.
     """
     places = ground_places(camera, MAX_INCIDENCE_DEG, PER_SIDE, (0.0,))
     judged = ground_places(camera, MAX_INCIDENCE_DEG, JUDGED_PER_SIDE, (0.0,))
@@ -70,7 +70,7 @@ def fit_tilted(camera: Camera) -> TiltedPerspective:
     freedom = FREEDOM * np.array([start[0], 1.0, 1.0, 1.0 + np.hypot(*start[3:]), 1.0])
 
     def miss(sphere: FloatArray) -> FloatArray:
-        """Pixels off the camera's, and how far the sphere stands from where the Earth does."""
+        """Residuals in pixels, and deviation of the sphere from its prior."""
         plane = _plane(sphere, places)
         off = plane @ _lines(plane, places) - places[:, [1, 0]]
         return np.concatenate([off.ravel(), HELD_PX * (sphere - start) / freedom])
@@ -93,7 +93,7 @@ def fit_tilted(camera: Camera) -> TiltedPerspective:
         "azi": np.degrees(np.arctan2(to_east, to_north)),
         "R": radius_m,
     }
-    # Pixels of the plane became the plane of pixels; GDAL counts from the corner of a pixel
+    # Invert: from pixels to the plane; GDAL counts from the corner of a pixel
     matrix = np.linalg.inv(lines[:2].T)
     corner = matrix @ (-0.5 - lines[2])
     (a, b), (d, e) = (matrix * radius_m).tolist()
@@ -110,10 +110,10 @@ def fit_tilted(camera: Camera) -> TiltedPerspective:
 
 
 def _plane(sphere: FloatArray, places: FloatArray) -> FloatArray:
-    """Places in the tilted plane, in radii of the sphere, with a column of ones, shape (n, 3).
+    """Positions in the tilted plane, in sphere radii, with a column of ones, shape (n, 3).
 
-    As PROJ's ``tpers`` has it; the sphere is the height in radii, the latitude and longitude below
-    the camera, degrees, and the tangent of the tilt to the north and to the east.
+    As in PROJ's ``tpers``; the sphere is the height in radii, the latitude and longitude below the
+    camera, degrees, and the tangent of the tilt to the north and to the east.
     """
     high, lat_0, lon_0, to_north, to_east = sphere
     lat, lam, phi = np.radians(places[:, 2]), np.radians(places[:, 3] - lon_0), np.radians(lat_0)
@@ -129,5 +129,5 @@ def _plane(sphere: FloatArray, places: FloatArray) -> FloatArray:
 
 
 def _lines(plane: FloatArray, places: FloatArray) -> FloatArray:
-    """How pixels x and y follow from the plane, shape (3, 2), in least squares."""
+    """Least-squares affine transform from the plane to pixels x and y, shape (3, 2)."""
     return np.asarray(np.linalg.lstsq(plane, places[:, [1, 0]], rcond=None)[0])

@@ -1,6 +1,6 @@
-"""How photos look: at their scenes, at the compass, among the stars.
+"""View geometry of photos relative to ground, compass and stars.
 
-A scene's centre is what the middle of the picture shows.
+The scene centre is the ground position of the image centre.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ VIEW = (
     "off_nadir_deg",  # of the optical axis
     "centre_lon",
     "centre_lat",
-    "line_off_nadir_deg",  # of the line to the scene's centre; 90 and more where it looks up
-    "look_bearing_deg",  # direction of that line over the ground, east of north, 0 to 360
-    "incidence_deg",  # between that line and the vertical of the ground
-    "gsd_m",  # side of the square with the area of ground that the middle pixel shows
-    "up_bearing_deg",  # of the upward direction of the picture as stored, at the centre
+    "line_off_nadir_deg",  # of the line of sight to the scene centre; > 90 upward
+    "look_bearing_deg",  # azimuth of that line over the ground, east of north, 0 to 360
+    "incidence_deg",  # between that line and the vertical at the ground
+    "gsd_m",  # side of the square with the ground area of the central pixel
+    "up_bearing_deg",  # azimuth of the upward direction of the image as stored, at the centre
 )
-# The middle of a pixel, and half a pixel to its left, right, upper and lower side
+# Centre of a pixel, and half a pixel to its left, right, top and bottom
 AROUND_X = np.array([0.0, -0.5, 0.5, 0.0, 0.0])
 AROUND_Y = np.array([0.0, 0.0, 0.0, -0.5, 0.5])
 
 
 def view_geometry(cameras: Sequence[Camera]) -> list[View]:
-    """`VIEW` of cameras; NaN for those that are none, and for what the sky leaves open."""
+    """`VIEW` of cameras; NaN for missing cameras, and for values undefined in the sky."""
     found: list[View] = [dict.fromkeys(VIEW, float("nan")) for _ in cameras]
     sound = [number for number, camera in enumerate(cameras) if is_turned(camera)]
     with np.errstate(all="ignore"):
@@ -78,7 +78,7 @@ def view_geometry(cameras: Sequence[Camera]) -> list[View]:
 
 
 def _local(vectors: FloatArray, lon: FloatArray, lat: FloatArray) -> FloatArray:
-    """Vectors (n, 3) in ECEF as parts to the east, north and up at places, shape (3, n)."""
+    """East, north and up components of ECEF vectors (n, 3) at places, shape (3, n)."""
     x, y, z = vectors.T
     (sin_lon, cos_lon), (sin_lat, cos_lat) = (
         (np.sin(np.radians(angle)), np.cos(np.radians(angle))) for angle in (lon, lat)
@@ -94,16 +94,16 @@ def _local(vectors: FloatArray, lon: FloatArray, lat: FloatArray) -> FloatArray:
 
 
 def _bearing(east: FloatArray, north: FloatArray) -> FloatArray:
-    # Twice: a hair west of north is 360.0 after the first
+    # Twice: a value slightly below zero becomes 360.0 after the first modulo
     return np.asarray(np.degrees(np.arctan2(east, north)) % 360.0 % 360.0)
 
 
 COMPASS = ("north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest")
-LOOKS_DOWN_DEG = 5.0  # off nadir, below which nobody sees a photo as oblique
+LOOKS_DOWN_DEG = 5.0  # off-nadir angle below which a photo is not perceived as oblique
 
 
 def describe_orientation(view: View) -> str | None:
-    """Such as ``north up, looking southwest``; None for a camera that is none."""
+    """A text such as ``north up, looking southwest``; None without a camera."""
     up, look = (
         COMPASS[round(bearing / 45.0) % 8] if math.isfinite(bearing) else None
         for bearing in (view["up_bearing_deg"], view["look_bearing_deg"])
@@ -113,14 +113,14 @@ def describe_orientation(view: View) -> str | None:
     return f"{up} up, looking {'down' if view['off_nadir_deg'] < LOOKS_DOWN_DEG else look}"
 
 
-# Where among the stars a camera looks that was placed by the lights of the ground, and where the
-# Earth stands there.
+# Position among the stars of the image centre of a camera located by ground lights, and of the
+# Earth.
 
-LIMB_DEG = 1.0  # a picture that ends so far within the Earth's disc need not be looked at
+LIMB_DEG = 1.0  # an image farther than this within the Earth's disc shows no sky
 
 
 def sees_sky(camera: Camera, per_side: int = 33) -> bool:
-    """Whether some of the picture's border is above the horizon."""
+    """Whether a part of the image border is above the horizon."""
     along_x = np.linspace(0.0, camera.width_px - 1.0, per_side)
     along_y = np.linspace(0.0, camera.height_px - 1.0, per_side)
     right, bottom = np.full(per_side, along_x[-1]), np.full(per_side, along_y[-1])
@@ -133,25 +133,25 @@ def sees_sky(camera: Camera, per_side: int = 33) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class SkyPosition:
-    """Directions in ICRS: of the image centre, and of the Earth's disc as the camera sees it."""
+    """ICRS directions of the image centre and of the centre of the Earth's disc."""
 
     ra_deg: float
     dec_deg: float
-    position_angle_deg: float  # of the picture's upward direction there, from north to east
+    position_angle_deg: float  # of the image's upward direction there, from north to east
     radius_deg: float  # from the image centre to its farthest corner
-    sees_sky: bool  # whether some of the picture is above the horizon
+    sees_sky: bool  # whether a part of the image is above the horizon
     earth_ra_deg: float
     earth_dec_deg: float
     earth_radius_deg: float
 
 
-@lru_cache(maxsize=4)  # of one frame after the other, a column at a time
+@lru_cache(maxsize=4)  # for one frame after the other, one column at a time
 def sky_position(camera: Camera, time_utc: datetime) -> SkyPosition:
-    """Where a camera looks among the stars."""
+    """Direction of a camera among the stars."""
     to_icrs = icrs_to_itrf(time_utc).T
     right, bottom = camera.width_px - 1.0, camera.height_px - 1.0
     x, y = right / 2.0, bottom / 2.0
-    # The middle of the picture, half a pixel above it, and the corners
+    # Centre of the image, half a pixel above it, and the corners
     rays = camera.rays([x, x, 0.0, right, right, 0.0], [y, y - 0.5, 0.0, 0.0, bottom, bottom])
     rays = rays @ camera.matrix.T / np.linalg.norm(rays, axis=-1, keepdims=True)
     middle, above, *corners = rays @ to_icrs.T
@@ -180,7 +180,7 @@ def sky_position(camera: Camera, time_utc: datetime) -> SkyPosition:
 
 def _ra_dec(vector: FloatArray) -> tuple[float, float]:
     x, y, z = vector
-    # Twice: a hair below zero is 360.0 after the first
+    # Twice: a value slightly below zero becomes 360.0 after the first modulo
     ra = float(np.degrees(np.arctan2(y, x)) % 360.0 % 360.0)
     return ra, float(np.degrees(np.arctan2(z, np.hypot(x, y))))
 

@@ -1,6 +1,6 @@
-"""Virtual rasters of the photo's own pixels, and what GDAL keeps beside a photo, with its place.
+"""Georeferenced virtual rasters of a photo's pixels, and GDAL's auxiliary files next to a photo.
 
-The photo itself is never opened for writing: GDAL would write it anew.
+The photo itself is never opened for writing: GDAL would rewrite it.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Only of what GDAL has written for us
+# Parses only files that GDAL has written for us
 from xml.etree import ElementTree
 
 from regengine.exchange.export.format import UNHOLDABLE_IN_XML, LeftOutError
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.warp import open_photo
 
-PLACES = ("SRS", "GeoTransform", "GCPList")  # elements of a VRT that say where its pixels lie
-PLACE_DOMAINS = ("RPC", "GEOLOCATION")  # and domains of its metadata
+PLACES = ("SRS", "GeoTransform", "GCPList")  # VRT elements with georeferencing
+PLACE_DOMAINS = ("RPC", "GEOLOCATION")  # metadata domains with georeferencing
 
 
 def metadata(frame: ExportFrame) -> dict[str, str]:
-    """What a raster's metadata tell of where its place comes from."""
+    """Metadata for a raster about the source of its georeferencing."""
     result = frame.result
     told: dict[str, Any] = {
         "REGENGINE_FRAME": result.frame,
@@ -43,10 +43,10 @@ def metadata(frame: ExportFrame) -> dict[str, str]:
 
 
 def write_vrt(frame: ExportFrame, path: Path, place: Callable[[Any], None]) -> None:
-    """A virtual raster of the photo's own pixels.
+    """Write a virtual raster of the photo's pixels.
 
-    ``place`` takes it as a rasterio data set and says where its pixels lie; what the photo carries
-    of that itself is left out.
+    ``place`` takes it as a rasterio dataset and georeferences it; georeferencing in the photo's own
+    file is removed.
     """
     import rasterio
     import rasterio.shutil
@@ -67,7 +67,7 @@ def write_vrt(frame: ExportFrame, path: Path, place: Callable[[Any], None]) -> N
 
 
 def write_aux(frame: ExportFrame, path: Path, place: Callable[[Any], None]) -> None:
-    """``PHOTO.aux.xml``, which GDAL reads with ``PHOTO`` in the same folder."""
+    """Write ``PHOTO.aux.xml``, which GDAL reads together with ``PHOTO`` in the same folder."""
     write_vrt(frame, path, place)
     root = ElementTree.Element("PAMDataset")
     known = ElementTree.parse(path).getroot()  # noqa: S314 - ours

@@ -1,8 +1,9 @@
-"""A photo drawn onto a map by its own camera, block by block.
+"""Warp a photo onto a map projection by its camera, block by block.
 
-Where each pixel of the map lies in the photo is worked out exactly on every sixteenth of them, and
-in between as well where straight lines between those would be off by more than a fiftieth of a
-pixel, or where the photo, the ground or what is seen flatter than 80 degrees ends.
+The position in the photo is computed exactly for every sixteenth pixel of the map. Between these
+nodes it is interpolated linearly if the error is below a fiftieth of a pixel. It is computed
+exactly where the error would be greater, and at the edges of the photo, the visible ground or the
+region of incidence below 80 degrees.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ from regengine.io.checksums import compute_sha256
 from regengine.store.file import photo_file
 
 MAX_PIXELS = 400_000_000
-PER_SIDE = 65  # places of the photo that tell extent and detail
-# Of the detail found in the photo: a quarter of it is finer than the pixels of the map
+PER_SIDE = 65  # nodes along each side of the photo for extent and resolution
+# Quantile of the photo's resolution on the ground: a quarter of the photo is finer than the pixels
+# of the map
 DETAIL_SHARE = 0.25
-TORN = 30.0  # times the usual stretch of the ground on the map: its edge lies between
+TORN = 30.0  # times the median stretch from ground to map: the map's edge lies between
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,10 @@ class MapGrid:
         return _transformer(self.crs, "EPSG:4326")
 
     def lonlat(self, column: FloatArray, row: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Longitude and latitude of places in the grid, degrees.
+        """Longitude and latitude of grid positions, degrees.
 
-        Columns and rows are zero-based, whole numbers at pixels' middles; longitude and latitude
-        are NaN or infinite where the system has none.
+        Columns and rows are zero-based, with integers at pixel centres; longitude and latitude are
+        NaN or infinite where the projection is undefined.
         """
         x = self.west + (column + 0.5) * self.resolution
         y = self.north - (row + 0.5) * self.resolution
@@ -68,13 +70,14 @@ class MapGrid:
 
 
 def map_grid(camera: Camera, crs: str, resolution: float | None) -> MapGrid:
-    """The grid that holds all ground that a photo shows up to 80 degrees of incidence.
+    """The grid that covers all ground visible in a photo up to 80 degrees of incidence.
 
-    The resolution is the size of pixels; None stands for the photo's own detail, of which three
-    quarters are kept. Corners of the grid lie at its multiples, so that grids of one resolution fit
-    together. Where the system goes around the Earth, x runs on beyond its edge. LeftOutError if no
-    ground is in sight, the system does not reach there, or there would be too many pixels;
-    ConfigError if there is no such system.
+    The resolution is the size of pixels. None: it follows from the photo's own resolution, so that
+    three quarters of the photo keep their detail. Corners of the grid are at multiples of the
+    resolution, so that grids of equal resolution are aligned. Where the projection wraps around the
+    Earth, x continues beyond its edge. LeftOutError if no ground is visible, the projection is
+    undefined there, or there would be too many pixels; ConfigError if there is no such coordinate
+    reference system.
     """
     forward = _transformer("EPSG:4326", crs)
     pixels = np.linspace(0.0, camera.width_px - 1.0, PER_SIDE)
@@ -107,20 +110,20 @@ def map_grid(camera: Camera, crs: str, resolution: float | None) -> MapGrid:
 
 
 def _round_the_earth(forward: Any) -> float | None:
-    """By how much x grows once around the Earth; None where that differs by latitude."""
+    """Increase of x for 360 degrees of longitude; None where it varies with latitude."""
     if forward.target_crs.is_geographic:
         return 360.0
     lon = np.arange(-180.0, 180.0)
     with np.errstate(invalid="ignore"):
         steps = np.diff([forward.transform(lon, np.full(360, lat))[0] for lat in (0.0, 50.0)])
     step = float(np.median(steps))
-    # All steps but the one across the edge, in whatever longitude that is
+    # All steps except the one across the edge, at whatever longitude that is
     even = np.abs(steps - step) < 1e-6 * abs(step)
     return 360.0 * step if step and (even.sum(axis=1) >= lon.size - 2).all() else None
 
 
 def _is_torn(camera: Camera, px: FloatArray, py: FloatArray, x: FloatArray, y: FloatArray) -> bool:
-    """Whether places beside each other in the photo are far apart on the map alone."""
+    """Whether neighbouring pixels are close on the ground but far apart on the map."""
     ground = camera.pixel_to_ecef(px, py)
     for axis in (0, 1):
         apart = np.linalg.norm(np.diff(ground, axis=axis), axis=-1)
@@ -134,7 +137,7 @@ def _is_torn(camera: Camera, px: FloatArray, py: FloatArray, x: FloatArray, y: F
 def _locate_on_map(
     camera: Camera, px: FloatArray, py: FloatArray, forward: Any
 ) -> tuple[FloatArray, FloatArray]:
-    """Places of pixels on the map; NaN for sky and flat ground."""
+    """Map coordinates of pixels; NaN for sky and grazing incidence."""
     ground = camera.pixel_to_ecef(px, py)
     angle = incidence_deg(camera.position_ecef_m, ground)
     lon, lat = camera.pixel_to_lonlat(px, py)
@@ -144,7 +147,7 @@ def _locate_on_map(
 
 
 def _detail(camera: Camera, x: FloatArray, y: FloatArray) -> float:
-    """Side of the square on the map that a pixel of the photo covers, at the finer parts."""
+    """Side of the square on the map that a pixel of the photo covers, in its finer parts."""
     across = (camera.width_px - 1.0) / (PER_SIDE - 1)
     down = (camera.height_px - 1.0) / (PER_SIDE - 1)
     xx, xy = np.diff(x, axis=1)[:-1] / across, np.diff(x, axis=0)[:, :-1] / down
@@ -173,17 +176,18 @@ def _transformer(source: str, target: str) -> Any:
 BLOCK = 512
 STRIDE = 16
 GOOD_ENOUGH_PX = 0.02
-HIDDEN_DEG = 86.0  # incidence of places that are far behind the limit, whatever lies between them
+HIDDEN_DEG = 86.0  # incidence far beyond the limit, which interpolation cannot reach
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MapBlock:
-    """A block of the map, and where its pixels lie in the photo."""
+    """A block of the map, and its positions in the photo."""
 
-    # column, row: of its upper left pixel.
+    # column, row: upper left pixel.
     column: int
     row: int
-    # Pixels of the photo, shape (height, width); outside it where nothing is seen.
+    # Positions in the photo, pixels, shape (height, width); outside the photo where nothing is
+    # visible.
     x: NDArray[np.float32]
     y: NDArray[np.float32]
     # Whether the photo shows the place, at no more than 80 degrees of incidence.
@@ -191,14 +195,14 @@ class MapBlock:
 
 
 def map_blocks(camera: Camera, grid: MapGrid) -> Iterator[MapBlock]:
-    """Blocks of a map from the upper left on, row by row."""
+    """Iterate over the blocks of a map from the upper left, row by row."""
     for row in range(0, grid.height, BLOCK):
         for column in range(0, grid.width, BLOCK):
             yield _block(camera, grid, column, row)
 
 
 def draw_block(block: MapBlock, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A block's colours, shape (height, width, 3); black where nothing is seen."""
+    """A block's colours, shape (height, width, 3); black where nothing is visible."""
     colours = cv2.remap(photo, block.x, block.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(np.where(block.seen[..., None], colours, 0), np.uint8)
 
@@ -206,10 +210,10 @@ def draw_block(block: MapBlock, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def spread(
     grid: MapGrid, block: MapBlock, value: Callable[[FloatArray, FloatArray], FloatArray]
 ) -> NDArray[np.float32]:
-    """A smooth quantity of longitude and latitude over a block, shape (height, width).
+    """Evaluate a smooth function of longitude and latitude over a block, shape (height, width).
 
-    ``value`` takes longitudes and latitudes, shape (n,), and gives positive values. NaN where
-    nothing is seen.
+    ``value`` takes longitudes and latitudes, shape (n,), and returns positive values. NaN where
+    nothing is visible.
     """
     height, width = block.seen.shape
     found = np.full((height, width), np.nan, np.float32)
@@ -236,7 +240,7 @@ def _block(camera: Camera, grid: MapGrid, column: int, row: int) -> MapBlock:
     exact = _photo_places(camera, *_places(grid, column + middles[0], row + middles[1]))
     straight = [(n[1:, 1:] + n[:-1, 1:] + n[1:, :-1] + n[:-1, :-1]) / 4.0 for n in nodes]
     miss = [np.abs(a - b) for a, b in zip(exact, straight, strict=True)]
-    # Incidence in degrees is as good as that, too; NaN is never good
+    # The same tolerance is sufficient for incidence in degrees; NaN never passes
     if all(bool((one <= GOOD_ENOUGH_PX).all()) for one in miss):
         x, y, angle = (_interpolate_nodes(n, rows, columns) for n in nodes)
     elif all((np.isnan(x) | ~(angle < HIDDEN_DEG)).all() for x, _, angle in (nodes, exact)):
@@ -262,7 +266,7 @@ def _choose_nodes(count: int) -> FloatArray:
 
 
 def _interpolate_nodes(nodes: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArray:
-    """Values at all pixels along straight lines between nodes, the last of which is the last."""
+    """Interpolate linearly between nodes; the last node is the last pixel."""
     down, across = (
         np.array([np.interp(np.arange(n[-1] + 1.0), n, one) for one in np.eye(len(n))])
         for n in (rows, columns)
@@ -278,7 +282,7 @@ def _places(grid: MapGrid, columns: FloatArray, rows: FloatArray) -> tuple[Float
 def _photo_places(
     camera: Camera, lon: FloatArray, lat: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Pixels of the photo and incidence of places; NaN where the lens cannot see."""
+    """Positions in the photo and incidence of places; NaN where the lens model is undefined."""
     with np.errstate(invalid="ignore"):
         known = np.isfinite(lon) & np.isfinite(lat)
         ground = geodetic_to_ecef(np.where(known, lon, np.nan), np.where(known, lat, np.nan))
@@ -288,12 +292,12 @@ def _photo_places(
     return x, y, angle
 
 
-# Drivers of GDAL by what the file is: others follow names and addresses in a file
+# GDAL drivers by file content: others would follow names and addresses in a file
 DRIVERS = {"jpeg": "JPEG", "png": "PNG", "tiff": "GTiff", "fits": "FITS"}
 
 
 def find_photo(frame: ExportFrame) -> Path:
-    """The photo's file; `LeftOutError` where it is gone or another one by now."""
+    """Path of the photo; `LeftOutError` if it is missing or has changed."""
     path = photo_file(frame.result.path, frame.store)
     if path is None:
         raise LeftOutError("the photo is missing")
@@ -304,7 +308,7 @@ def find_photo(frame: ExportFrame) -> Path:
 
 @contextmanager
 def open_photo(frame: ExportFrame) -> Iterator[Any]:
-    """The photo as a rasterio data set, only read."""
+    """Open the photo as a read-only rasterio dataset."""
     import rasterio
     from rasterio.errors import RasterioError
 
@@ -320,7 +324,8 @@ def open_photo(frame: ExportFrame) -> Iterator[Any]:
         raise LeftOutError("GDAL cannot read raw files: convert it to TIFF")
     with open_gdal_session():
         try:
-            # From the root, or a folder called "http:" would make GDAL fetch what is below it
+            # An absolute path: otherwise a folder called "http:" would make GDAL fetch what is
+            # below it
             dataset = rasterio.open(path.absolute(), driver=driver)
         except RasterioError as error:
             raise LeftOutError(f"GDAL cannot read the photo ({error})") from error

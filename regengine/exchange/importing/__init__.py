@@ -1,1 +1,1 @@
-"""Takes back control points that people made in other programs."""
+"""Import control points that people made in other programs."""

@@ -1,4 +1,4 @@
-"""Imported points: of which frame they are, a decision of them, and how our camera lies to them."""
+"""Convert imported points to a decision on a frame, and compare them with its camera."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ from regengine.store.schema import select
 
 
 def read_imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
-    """A person's work on a frame: the points, and the camera that they make of the engine's.
+    """A person's work on a frame: the points, and the engine's camera refitted to them.
 
-    Points that only repeat where the engine's camera has them are not told to be a hand's.
+    Points that only repeat the engine's camera are not counted as placed by hand.
 
-    ConfigError if points lie outside of the photo, or their camera is where none can be.
+    ConfigError if points lie outside of the photo, or the fitted camera is at an impossible
+    position.
     """
     pixels = [(point.x, point.y) for point in imported.points]
     size_px = result.width_px or 0, result.height_px or 0
@@ -85,23 +86,23 @@ def _camera(result: FrameResult, points: tuple[ReviewedPoint, ...]) -> Camera | 
         return None
     try:
         return solve(result.solved.camera, points).fit.camera
-    except ConfigError:  # no camera fits: the points are theirs all the same
+    except ConfigError:  # no camera fits: the points are saved without one
         return None
 
 
-# What counts as right: within 1 % of the footprint's diagonal, or within 1 km where that is larger
+# A position is right within 1 % of the footprint's diagonal, or within 1 km if that is larger
 RIGHT_SHARE = 0.01
 RIGHT_KM = 1.0
 READ_FRAMES = 65536
 
 
 def score(result: FrameResult, points: tuple[ReviewedPoint, ...]) -> dict[str, FloatArray]:
-    """Points against the camera that the engine solved, arrays of shape (n,).
+    """Compare points with the engine's camera, arrays of shape (n,).
 
-    ``dx_px``, ``dy_px`` and ``residual_px`` are point minus camera, NaN where the camera does not
-    see the place; ``residual_m`` is between the place and what the camera shows at the pixel, NaN
-    where that is sky; ``right`` tells (1 or 0) whether our camera is right there, taking the point
-    for the truth. All are NaN where there is no camera.
+    ``dx_px``, ``dy_px`` and ``residual_px`` are point minus camera, NaN where the place is not
+    visible. ``residual_m`` is the distance between the place and the ground position of the pixel,
+    NaN for sky. ``right`` is 1 if the engine's camera is right there, with the point as truth, else
+    0. All are NaN without a camera.
     """
     px, py, lon, lat = np.array([(p.x, p.y, p.lon, p.lat) for p in points]).T
     x = y = ground_lon = ground_lat = np.full(len(points), np.nan)
@@ -141,10 +142,10 @@ def _rms(values: FloatArray) -> float | None:
 
 
 def frames_by_name(store: Path, photos: Iterable[str]) -> dict[str, StoredFrame]:
-    """Frames that some names stand for, by these names, with one look at the store's names.
+    """Find the frames of the given names, reading the store's names once.
 
-    Names are frame ids, or names of files with or without their endings. ConfigError if a name
-    stands for no frame, or for several; StoreError if the store cannot be read.
+    Names are frame ids, or file names with or without endings. ConfigError if a name matches no
+    frame, or several; StoreError if the store cannot be read.
     """
     wanted: dict[str, set[str]] = {}
     for photo in photos:
@@ -163,7 +164,7 @@ def frames_by_name(store: Path, photos: Iterable[str]) -> dict[str, StoredFrame]
 
 
 def frame_named(store: Path, name: str) -> StoredFrame:
-    """The one frame of a name that a person gave; ConfigError if it is none, or several."""
+    """Find the frame of a name; ConfigError if none or several match."""
     found = find_frames(store, name)
     if len(found) > 1:
         raise ConfigError(
@@ -183,7 +184,7 @@ def _one(store: Path, photo: str, numbers: set[int]) -> StoredFrame:
 
 
 def _spellings(name: str) -> set[str]:
-    """A name without its folder, without its ending, and as the archive spells it."""
+    """Variants of a name: without its folder, without its ending, and as spelled in the archive."""
     base = re.split(r"[/\\]", name)[-1]
     found = {base, Path(base).stem or base}
     return {spelling.casefold() for spelling in (*found, archive_frame_id(base) or base)}

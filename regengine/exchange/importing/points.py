@@ -1,4 +1,4 @@
-"""Files of control points: whatever they are, points of photos in our coordinates come out."""
+"""Read files of control points of several formats, and convert them to our coordinates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-# Entities, with which XML could be made endless, are refused before it is parsed
+# Entities, which could expand XML without limit, are rejected before parsing
 from xml.etree import ElementTree
 
 from regengine.errors import ConfigError
@@ -25,7 +25,7 @@ MAX_BYTES = 50_000_000
 class PhotoPoints:
     """At least one point of a photo, in our coordinates.
 
-    ``photo`` is its name or its frame's, as the file tells.
+    ``photo`` is the name of the photo or frame given in the file.
     """
 
     file: Path
@@ -34,7 +34,7 @@ class PhotoPoints:
 
 
 def make_refusal(path: Path, why: str) -> ConfigError:
-    """What is said of a file that cannot be used."""
+    """The error for a file that cannot be used."""
     return ConfigError(
         f"{path}: {why}; give a .points file of QGIS, control points of GDAL (.aux.xml, .vrt, "
         ".tif), or a CSV with the columns frame, x, y, lon, lat."
@@ -42,7 +42,7 @@ def make_refusal(path: Path, why: str) -> ConfigError:
 
 
 def read_text(path: Path) -> str:
-    """Text of a file of bearable length."""
+    """Read a text file of limited length."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise make_refusal(path, "it is too large for a file of control points")
@@ -55,7 +55,7 @@ Place = tuple[float, float, float, float, float | None]  # x, y, lon, lat, sigma
 
 
 def check_points(path: Path, rows: Iterable[Place]) -> tuple[ReviewedPoint, ...]:
-    """Points with longitudes in [-180, 180), all of them places and pixels."""
+    """Validate points, and normalise longitudes to [-180, 180)."""
     found = []
     for number, (x, y, lon, lat, sigma_px) in enumerate(rows, start=1):
         if not all(math.isfinite(value) for value in (x, y, lon, lat, sigma_px or 0.0)):
@@ -79,7 +79,7 @@ def _place_points(
     *,
     mapped: bool = True,
 ) -> tuple[ReviewedPoint, ...]:
-    """Points out of pixels counted from the picture's corner, and places in a coordinate system.
+    """Points from pixels counted from the image corner, and places in a coordinate system.
 
     Places are (x, y) where they are mapped, else in the order of the system's own axes.
     """
@@ -105,7 +105,7 @@ def _place_points(
     )
 
 
-# CSV, a row a point: the first of a row's columns that is there
+# CSV, one row per point: the first of these columns that exists is used
 COLUMNS = {
     "photo": ("frame", "photo", "file", "filename", "image", "path"),
     "x": ("x", "column", "col", "pixel"),
@@ -118,9 +118,9 @@ NEEDED = ("x", "y", "lon", "lat")
 
 
 def read_csv_points(path: Path) -> list[PhotoPoints]:
-    """Points of each photo that a table names, or of the one that the table is named after."""
+    """Points of each photo named in a table, or of the photo that the table is named after."""
     text = read_text(path)
-    lines = io.StringIO(text, newline=None)  # whatever ends them
+    lines = io.StringIO(text, newline=None)  # any line ends
     delimiter = max(",;\t", key=lines.readline().count)
     lines.seek(0)
     rows = csv.DictReader(lines, delimiter=delimiter)
@@ -156,7 +156,7 @@ def read_csv_points(path: Path) -> list[PhotoPoints]:
 
 
 AUX_ENDING = ".aux.xml"
-# Entities, with which XML could be made endless, are refused before it is parsed
+# Entities, which could expand XML without limit, are rejected before parsing
 ENTITIES = re.compile(r"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
@@ -220,7 +220,7 @@ CRS_MARK = "#CRS: "
 
 
 def read_qgis_points(path: Path) -> list[PhotoPoints]:
-    """Enabled points of a file of the QGIS georeferencer, by the rules of QGIS's own reader.
+    """Enabled points of a QGIS georeferencer file, by the rules of QGIS's own reader.
 
     The photo is the one after which the file is named.
     """
@@ -251,7 +251,7 @@ def read_qgis_points(path: Path) -> list[PhotoPoints]:
     if not rows:
         raise make_refusal(path, "it has no enabled point")
     if all(row[3] > 0.0 for row in rows):
-        # Rows count downwards as negative numbers: only a picture with a place has others
+        # Rows count downwards as negative numbers: only a georeferenced image has others
         raise make_refusal(path, "its points are on a picture that is already georeferenced")
     pixels = [[row[2], -row[3]] for row in rows]
     placed: dict[int, ReviewedPoint] = {}
@@ -277,9 +277,9 @@ READERS: dict[str, Callable[[Path], list[PhotoPoints]]] = {
 
 
 def read_points(path: Path) -> list[PhotoPoints]:
-    """Points of a file, by photo; the file's ending tells what it is.
+    """Points of a file, by photo; the format follows from the file name's ending.
 
-    ConfigError if it is of no known kind, or cannot be read as what it seems.
+    ConfigError if the format is unknown, or the file cannot be read as that format.
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:

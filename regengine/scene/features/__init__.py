@@ -1,12 +1,12 @@
 """Hand-crafted features in families.
 
-A family has a version, raised whenever a feature's value for the same picture changes; its meaning
-tells by each feature's name what it measures and for which class it speaks, and its function gives
-exactly these, as finite floats.
+A family has a version, which is increased whenever the value of a feature for the same picture
+changes. Its ``meaning`` documents what each feature measures and which class it supports. Its
+function returns exactly these features, as finite floats.
 
-Features see the standard picture alone, never its original size, EXIF or JPEG tables: these tell
-the source, not the scene. Turning or mirroring the picture changes none of them beyond rounding:
-an astronaut's camera has no up.
+Features use only the standard picture, never its original size, EXIF or JPEG tables: these identify
+the source, not the scene. Rotating or mirroring the picture changes none of them beyond rounding:
+an astronaut's camera has no preferred orientation.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def feature_names() -> tuple[str, ...]:
 
 
 def feature_versions() -> dict[str, int]:
-    """Version of every family, by its name."""
+    """Version of every family, by name."""
     return {name: family.version for name, family in FAMILIES.items()}
 
 

@@ -1,4 +1,4 @@
-"""Detail: small bright sources, and how much there is of every size."""
+"""Detail features: small bright sources, and the amount of detail at each size."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ HIGH_CONTRAST = 0.6
 CELLS = 8
 FINE_CELLS = 16
 CLIPPED = 0.97
-# Red minus blue over the sum: white up to the first, warm or blue from the second on, part of each
-# between, for editors warm and cool whole frames
+# Red minus blue over the sum: white below the first value, warm or blue above the second, in part
+# between, because editors shift the white balance of whole frames
 WHITE, WARM = 0.05, 0.2
 WARM_DETAIL = 0.15  # brightness above the surroundings, as displayed
 MAX_LIGHT = 0.5  # linear
 CORE_PX, AROUND_PX = 0.8, 3.0
 NOISE_SIGMAS = 6.0
-MIN_HEIGHT = 10.0 / 255.0  # as displayed: below, compression makes peaks
+MIN_HEIGHT = 10.0 / 255.0  # as displayed: lower peaks may be compression artefacts
 MAX_THRESHOLD = 0.1
 MIN_ABOVE = 1e-4  # over its neighbours, beyond rounding
-MAX_PEAKS = 500  # that are looked at one by one, the strongest
+MAX_PEAKS = 500  # that are measured individually, the strongest
 
 FloatImage = NDArray[np.float32]
 TEXTURE = {
@@ -67,20 +67,21 @@ TEXTURE = {
     "texture_grain": "log contrast within the quiet blocks: a sensor's noise at night",
 }
 BLOCK_PX = 8
-# One eight-bit step: contrasts below are rounding
+# One eight-bit step: lower contrasts are rounding
 FLOOR = 1.0 / 255.0
-# Blocks count in full below the first and above twice the second, in part up to twice and from once
+# Blocks count in full below the first and above twice the second, and in part up to twice the first
+# and from the second
 FLAT = 1.5 / 255.0
 BUSY = 13.0 / 255.0
 
 
 def measure_points(picture: ScenePicture) -> dict[str, float]:
-    """Small bright sources: how many, how large, of what colour, and how they lie together.
+    """Point features: number, size, colour and spatial distribution of small bright sources.
 
-    Speaks for cities (many, warm, clustered, grown together into webs), for stars (many, even
-    over the frame, small) and against lightning and moonlit cloud (few large white blobs). One
-    cheap detector: peaks of a difference of Gaussians above the noise, on the brightest channel
-    as displayed.
+    Supports cities (many, warm, clustered, merged into webs) and stars (many, uniform over the
+    frame, small); evidence against lightning and moonlit cloud (few large white blobs). Fast
+    detection: peaks of a difference of Gaussians above the noise, on the brightest channel as
+    displayed.
     """
     value = picture.scene.brightest
     if min(value.shape) < 16:
@@ -112,14 +113,14 @@ def _numbers(peaks: Peaks, contrast: NDArray[np.bool_]) -> dict[str, float]:
         "points_strong": np.log10(1.0 + np.sum(peaks.heights > STRONG_HEIGHT)),
         "points_contrast": np.log10(1.0 + np.sum(contrast)),
         "points_wide": np.sqrt(len(cells)) / FINE_CELLS,
-        # Three of each sign stand for not knowing
+        # Three of each sign are added as a neutral prior
         "points_bright_only": (peaks.high - peaks.deep) / (peaks.high + peaks.deep + 6.0),
         "points_slope": slope,
     }
 
 
 def _sides(peaks: Peaks, contrast: NDArray[np.bool_], edge: Edge | None) -> dict[str, float]:
-    """Peaks on either side of the limb, as far as it is one."""
+    """Peaks on either side of the limb, weighted by the confidence in the limb."""
     number = float(contrast.sum())
     in_sky = 0.0
     if edge is not None:
@@ -136,7 +137,7 @@ def _sides(peaks: Peaks, contrast: NDArray[np.bool_], edge: Edge | None) -> dict
 
 
 def _shapes(peaks: Peaks) -> dict[str, float]:
-    """Widths by the peaks' curvature against their height; directions by structure tensors."""
+    """Widths from the ratio of height and curvature; directions from structure tensors."""
     names = ("extended", "common_direction")
     if len(peaks.rows) < 3:
         return {f"points_{name}": 0.0 for name in names}
@@ -156,7 +157,7 @@ def _shapes(peaks: Peaks) -> dict[str, float]:
 
 
 def _places(peaks: Peaks) -> dict[str, float]:
-    """Clark-Evans ratio with Donnelly's correction for the border, and evenness over the frame."""
+    """Clark-Evans ratio with Donnelly's border correction, and uniformity over the frame."""
     from scipy.spatial import cKDTree
 
     height, width = peaks.detail.shape
@@ -181,11 +182,11 @@ def _places(peaks: Peaks) -> dict[str, float]:
 
 
 def _colours(peaks: Peaks, contrast: NDArray[np.bool_], rgb: FloatImage) -> dict[str, float]:
-    """Colours of the peaks above what is around them."""
+    """Colours of the peaks relative to their surroundings."""
     names = ("warm", "white", "blue", "warm_count")
     if len(peaks.rows) == 0:
         return {f"points_{name}": 0.0 for name in names}
-    # 5 px: small JPEGs keep colour at half of their size
+    # 5 px: small JPEGs have colour at half resolution
     near = _windows_around(rgb, peaks, np.arange(-2, 3)).mean(axis=(1, 2))
     far = _windows_around(rgb, peaks, np.arange(-6, 7, 3)).mean(axis=(1, 2))
     above = np.maximum(near - far, 0.0)
@@ -201,7 +202,7 @@ def _colours(peaks: Peaks, contrast: NDArray[np.bool_], rgb: FloatImage) -> dict
 
 
 def _patches(value: FloatImage, threshold: float) -> dict[str, float]:
-    """What lies above its wide surroundings, at half size: thin or thick, one patch or many."""
+    """Areas brighter than their wide surroundings, at half size: thin or thick, one or many."""
     small = cv2.resize(value, None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA)
     ground = cv2.blur(small, (9, 9), borderType=cv2.BORDER_REPLICATE)
     ground = cv2.resize(ground, value.shape[::-1], interpolation=cv2.INTER_LINEAR)
@@ -215,7 +216,7 @@ def _patches(value: FloatImage, threshold: float) -> dict[str, float]:
     thick_light = float(above[(thick > 0) & (bright > 0)].sum())
     clipped = int(np.count_nonzero((value > CLIPPED) & (bright > 0)))
     return {
-        # Some light and area stand for not knowing
+        # Some light and area are added as a neutral prior
         "points_web": 1.0 - (thick_light + 0.5) / (light + 1.0),
         "points_patches": np.log10(1.0 + np.sum(stats[1:, cv2.CC_STAT_AREA] >= 2)),
         "points_clipped": np.sqrt(clipped / (area + 5.0)),
@@ -223,8 +224,8 @@ def _patches(value: FloatImage, threshold: float) -> dict[str, float]:
 
 
 def _excess(half: ScenePicture) -> dict[str, float]:
-    """Light above the dark ground, and where brightness and warmth stand out together."""
-    # Clipped: one flash must not stand for the frame
+    """Light above the dark ground, and the coincidence of local brightness and warmth."""
+    # Clipped: a single flash must not dominate the frame
     light = np.minimum(linear_light(half.brightest), np.float32(MAX_LIGHT))
     smooth = cv2.GaussianBlur(light, (0, 0), 0.7, borderType=cv2.BORDER_REPLICATE)
     ground = cv2.blur(cv2.erode(smooth, np.ones((7, 7), np.uint8)), (7, 7))
@@ -241,23 +242,23 @@ def _excess(half: ScenePicture) -> dict[str, float]:
 class Peaks:
     """Peaks of a difference of Gaussians."""
 
-    # Shape (n,): of the strongest, at most `MAX_PEAKS`, falling in height
+    # Shape (n,): of the strongest, at most `MAX_PEAKS`, in descending height
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
-    heights: FloatImage  # shape (n,): above what is around, as displayed, 0 to 1
+    heights: FloatImage  # shape (n,): above the surroundings, as displayed, 0 to 1
     count: int  # of all peaks above the threshold
-    # Peaks of at least half the height of the high ones, and holes as deep
+    # Number of peaks of at least half the height of the high ones, and of holes as deep
     high: int
     deep: int
-    threshold: float  # from which on a peak counts
-    # Shape (h, w): the picture smoothed a little and much, and the difference
+    threshold: float  # minimum height of a peak
+    # Shape (h, w): the picture with slight and with strong smoothing, and the difference
     core: FloatImage
     around: FloatImage
     detail: FloatImage
 
 
 def _find_peaks(value: FloatImage) -> Peaks:
-    """Find peaks above the noise, and count holes as deep."""
+    """Find peaks above the noise, and count holes of the same depth."""
     core, around = (
         np.asarray(
             cv2.GaussianBlur(value, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32
@@ -265,17 +266,18 @@ def _find_peaks(value: FloatImage) -> Peaks:
         for sigma_px in (CORE_PX, AROUND_PX)
     )
     detail = core - around
-    # The quietest fifth tells the noise: roads may cover the rest. 0.2533 sigma is its limit
+    # The noise is estimated from the quietest fifth, because roads may cover the rest. Its limit is
+    # 0.2533 sigma
     quiet = np.sort(np.abs(detail[1::3, 1::3]), axis=None)
     noise = float(quiet[len(quiet) // 5]) / 0.2533
     threshold = float(np.clip(NOISE_SIGMAS * noise, MIN_HEIGHT, MAX_THRESHOLD))
-    # Higher than all eight around it: on a straight edge, pixels are alike
+    # Higher than all eight neighbours: on a straight edge, pixels are equal
     ring = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
     peak = (detail > cv2.dilate(detail, ring) + MIN_ABOVE) & (detail > threshold)
     hole = (detail < cv2.erode(detail, ring) - MIN_ABOVE) & (detail < -threshold)
     rows, columns = np.nonzero(peak)
     heights, depths = detail[rows, columns], -detail[hole]
-    # Gaps between lamps are holes too, but shallow ones
+    # Gaps between lamps are also holes, but shallow ones
     high = 0.5 * float(np.quantile(np.append(heights, depths), 0.9)) if len(rows) else threshold
     strongest = np.argsort(-heights, kind="stable")[:MAX_PEAKS]
     return Peaks(
@@ -293,19 +295,18 @@ def _find_peaks(value: FloatImage) -> Peaks:
 
 
 def _windows_around(image: FloatImage, peaks: Peaks, reach: NDArray[np.int_]) -> FloatImage:
-    """Windows of an image around the peaks; the border's pixels go on beyond it."""
+    """Windows of an image around the peaks; border pixels are replicated."""
     rows = np.clip(peaks.rows[:, None] + reach, 0, image.shape[0] - 1)
     columns = np.clip(peaks.columns[:, None] + reach, 0, image.shape[1] - 1)
     return image[rows[:, :, None], columns[:, None, :]]
 
 
 def measure_texture(picture: ScenePicture) -> dict[str, float]:
-    """How much detail a picture has at which size, and how it is spread.
+    """Texture features: amount of detail at each size, and its distribution.
 
-    Speaks for day (much, everywhere, at all sizes), for cities (few sharp peaks above a smooth
-    ground), for moonlit cloud (soft: little at small sizes) and for empty nights (grain alone).
-    Measured from half size downwards: what is smaller depends on the camera and on how often
-    the photo was saved.
+    Supports day (much, everywhere, at all sizes), cities (few sharp peaks above a smooth ground),
+    moonlit cloud (soft: little at small sizes) and empty nights (only grain). Measured from half
+    size downwards: smaller detail depends on the camera and on how often the photo was saved.
     """
     value = picture.half.lightness
     if min(value.shape) < 2 * BLOCK_PX:
@@ -332,7 +333,7 @@ def measure_texture(picture: ScenePicture) -> dict[str, float]:
 
 
 def _bands(value: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Differences of Gaussians, an octave each; the coarser ones at a quarter of the size."""
+    """Differences of Gaussians, one per octave; the coarser ones at a quarter of the size."""
 
     def smooth(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
         blurred = cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT)
@@ -350,7 +351,7 @@ def _bands(value: NDArray[np.float32]) -> list[NDArray[np.float32]]:
 
 
 def _block_contrast(detail: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Root mean square of fine detail in blocks; what is left over at the borders, evenly cut."""
+    """Root mean square of fine detail in blocks; the remainder is cut evenly at the borders."""
     height, width = (side // BLOCK_PX * BLOCK_PX for side in detail.shape)
     top, left = (detail.shape[0] - height) // 2, (detail.shape[1] - width) // 2
     squares = np.square(detail[top : top + height, left : left + width], dtype=np.float64)
@@ -359,13 +360,13 @@ def _block_contrast(detail: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _ends(ordered: NDArray[np.float32]) -> tuple[float, float]:
-    """How far the lowest and the highest of a thousand reach from zero."""
+    """Distance from zero of the lowest and the highest thousandth."""
     reach = max(1, len(ordered) // 500)
     return -float(ordered[:reach].mean()), float(ordered[-reach:].mean())
 
 
 def _peakedness(ordered: NDArray[np.float32]) -> float:
-    """Log ratio of the extremes to the middle half's spread: 0.6 for Gaussian noise."""
+    """Log ratio of the extremes to the interquartile spread: 0.6 for Gaussian noise."""
     low, high = _ends(ordered)
     quarter = len(ordered) // 4
     middle = float(ordered[-quarter] - ordered[quarter])

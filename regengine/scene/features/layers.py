@@ -1,4 +1,4 @@
-"""What lies in layers along arcs: the limb and its airglow, sunrise and sunset."""
+"""Features of layers along arcs: limb and airglow, sunrise and sunset."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ LIMB_FLOOR = 0.5 / 255.0 / 12.92
 
 
 def measure_gradient(picture: ScenePicture) -> dict[str, float]:
-    """Bright, warm, thin bands from end to end of a frame: the Sun's light in the air.
+    """Gradient features: bright, warm, thin bands across a frame, as of the Sun's light in air.
 
-    Speaks for sunset_sunrise: across the strongest direction the light climbs steeply from
-    black to a band that turns from red over white to blue, and falls to black again.
+    Supports sunset_sunrise: across the strongest direction, brightness rises steeply from black to
+    a band that changes from red over white to blue, and falls to black again.
     """
     layers = picture.layers
     if len(layers.across) < 5:
@@ -68,11 +68,10 @@ def measure_gradient(picture: ScenePicture) -> dict[str, float]:
 
 
 def measure_limb(picture: ScenePicture) -> dict[str, float]:
-    """The arc between Earth and sky, and the layer of airglow or haze along it.
+    """Limb features: the arc between Earth and sky, and the layer of airglow or haze along it.
 
-    Speaks for oblique frames: cities, night_nocity and aurora with a dark sky over a thin
-    coloured layer, day with a blue one, sunset with a bright one; against nadir frames and
-    inside.
+    Supports oblique frames: cities, night_nocity and aurora with a dark sky over a thin coloured
+    layer, day with a blue one, sunset with a bright one; evidence against nadir frames and inside.
     """
     layers = picture.layers
     features = dict.fromkeys(LIMB, 0.0)
@@ -81,7 +80,7 @@ def measure_limb(picture: ScenePicture) -> dict[str, float]:
     if edge is None:
         return features
     features["limb_seen"] = edge.seen
-    # What lies beside an edge that is on no arc says nothing: it fades to zero
+    # The surroundings of an edge that is not on an arc are irrelevant: they fade to zero
     beside = _sides(picture, edge.beyond) | _measure_across(edge.strip)
     beside["limb_curvature"] = min(edge.curvature, 2.0)
     features |= {name: edge.certain * value for name, value in beside.items()}
@@ -89,7 +88,7 @@ def measure_limb(picture: ScenePicture) -> dict[str, float]:
 
 
 def _sides(picture: ScenePicture, beyond: NDArray[np.bool_]) -> dict[str, float]:
-    """The sky against the Earth."""
+    """Difference of sky and Earth."""
     value = picture.half.half.half.lightness
     share = float(beyond.mean())
     if min(share, 1.0 - share) < 0.01:

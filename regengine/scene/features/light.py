@@ -1,4 +1,4 @@
-"""How light is spread over brightness, and which colours it has there."""
+"""Features of the brightness distribution, and of colours as a function of brightness."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ COLOUR = {
     "colour_detail_green": "how much greener it is: aurora's curtains, fishing boats",
     "colour_hues": "bits of the hues' histogram weighted by saturation; inside high",
 }
-# Ten eight-bit steps at the sRGB curve's foot: below, chromaticity fades to grey, for editors make
-# colours there
+# Ten eight-bit steps at the foot of the sRGB curve: below, chromaticity fades to grey, because
+# editors distort colours there
 FLOOR = 10.0 / 255.0 / 12.92
 LIT = 0.1  # as displayed, of the brightest channel
-GREEN = 0.05  # of the light beyond red and blue; airglow over a frame's Earth stays below
+GREEN = 0.05  # of the light, excess over red and blue; airglow above the Earth stays below
 HUES = 24
-# Lit ground: a share of what is nearly brightest, and so many pixels away from what is darker,
-# where windows end and colours run
+# Lit ground: brighter than a share of nearly the maximum, and this many pixels away from darker
+# areas, where windows end and colours bleed
 GROUND = 0.25
 RIM = np.ones((5, 5), np.uint8)
-# Ranks by luminance of its darker and of its brightest pixels; what is clipped is left out
+# Luminance quantiles of its darker and of its brightest pixels; clipped ones are excluded
 DARKER, BRIGHTEST = (0.05, 0.35), (0.80, 0.97)
 LUMINANCE = {
     "luminance_mode": "brightness that most of the picture has; day and inside are high",
@@ -60,17 +60,17 @@ BINS = 64
 
 
 def measure_colour(picture: ScenePicture) -> dict[str, float]:
-    """What colours a picture has, and at which brightness.
+    """Colour features: hues, and their dependence on brightness.
 
-    Speaks for aurora (green line of oxygen at 557.7 nm, red at 630 nm, purple of nitrogen), for
-    cities (orange lamps), for day (blue haze), for cameras without an infrared filter (dark
-    ground is brown, not blue) and for inside (white panels, many hues). Measured at a quarter
-    of the size: colours spread far.
+    Supports aurora (green line of oxygen at 557.7 nm, red at 630 nm, purple of nitrogen), cities
+    (orange lamps), day (blue haze), cameras without an infrared filter (dark ground is brown, not
+    blue) and inside (white panels, many hues). Measured at a quarter of the size: colours vary
+    slowly.
 
-    Through the air dark ground is bluer than cloud, for air scatters blue light most (as the
-    fourth power of its frequency; Rayleigh 1871). A camera that sees the near infrared sees
-    next to none of that light, but stray infrared in its optics, which red pixels see best: its
-    dark ground is as grey as its clouds, or brown.
+    Through the air, dark ground is bluer than cloud, because air scatters blue light most (as the
+    fourth power of its frequency; Rayleigh 1871). A near-infrared camera records almost none of
+    that light, but stray infrared in its optics, to which red pixels are most sensitive: its dark
+    ground is as grey as its clouds, or brown.
     """
     quarter = picture.half.half
     light = _planes(quarter.linear)
@@ -88,7 +88,7 @@ def measure_colour(picture: ScenePicture) -> dict[str, float]:
     whole = float(total.sum())
     brightness = quarter.brightest.ravel()
     lit = brightness > LIT
-    # Aurora over moonlit cloud is a pale green, told by light alone
+    # Aurora over moonlit cloud is pale green, recognisable only by its light
     greener = green - np.maximum(red, blue)
     pale = greener > GREEN * total
     features |= {
@@ -104,7 +104,7 @@ def measure_colour(picture: ScenePicture) -> dict[str, float]:
 
 
 def _planes(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The channels one after the other, shape (3, h * w): sums over pixels are fast."""
+    """The channels as rows, shape (3, h * w): sums over pixels are fast."""
     return np.ascontiguousarray(image.reshape(-1, 3).T)
 
 
@@ -118,7 +118,7 @@ def _areas(lit: NDArray[np.float32]) -> dict[str, float]:
     coloured = saturation > 0.25
     weights = saturation * value
     counts = np.histogram(hue, HUES, (0.0, 360.0), weights=weights)[0]
-    # Nearly grey pixels have a hue by rounding alone: an even floor stands for them
+    # The hue of nearly grey pixels is only rounding: a uniform floor dominates it
     floor = 0.02 * lit.shape[1]
     share = (counts + floor / HUES) / (counts.sum() + floor)
     return {
@@ -131,7 +131,7 @@ def _areas(lit: NDArray[np.float32]) -> dict[str, float]:
 
 
 def _ground(quarter: ScenePicture) -> dict[str, float]:
-    """Medians of red against blue where lit ground is dark and where it is bright."""
+    """Medians of red relative to blue where lit ground is dark and where it is bright."""
     brightness = quarter.brightest
     lit = brightness > LIT
     ground = np.zeros(lit.shape, bool)
@@ -152,12 +152,12 @@ def _ground(quarter: ScenePicture) -> dict[str, float]:
 
 
 def _warmth(warmth: NDArray[np.float32], brightness: NDArray[np.float32]) -> dict[str, float]:
-    """How red stands against blue over the brightness of the lit pixels."""
+    """Red relative to blue as a function of the brightness of lit pixels."""
     lit = brightness > LIT
     if lit.sum() < 16:
         return {"colour_warmth_slope": 0.0}
     offset = brightness[lit] - brightness[lit].mean()
-    # The floor keeps a picture of one brightness from having a slope
+    # The floor suppresses the slope of a picture of uniform brightness
     slope = float(np.mean(offset * warmth[lit]) / (np.mean(offset**2) + 0.002))
     return {"colour_warmth_slope": -slope}
 
@@ -183,16 +183,16 @@ def _colourfulness(shown: NDArray[np.float32]) -> dict[str, float]:
 
 
 def measure_luminance(picture: ScenePicture) -> dict[str, float]:
-    """How light is spread over brightness: night frames are dark with few bright pixels.
+    """Brightness distribution: night frames are dark with few bright pixels.
 
-    Speaks for day and inside (bright middle), for night_nocity and stars (all dark), for cities
-    (dark with a bright tail), and for frames of the Sun (both ends clipped).
+    Supports day and inside (bright middle), night_nocity and stars (all dark), cities (dark with a
+    bright tail), and frames of the Sun (both ends clipped).
     """
     value = picture.lightness[picture.shown]
     light = picture.luminance[picture.shown]
     counts = np.histogram(value, BINS, (0.0, 1.0))[0]
     share = counts[counts > 0] / counts.sum()
-    # Sorted whole, which is faster than six partitions
+    # A complete sort is faster than six partitions
     ranks = np.array((0.01, 0.1, 0.5, 0.9, 0.99, 0.999)) * (len(value) - 1)
     p01, p10, p50, p90, p99, p999 = np.sort(value)[np.round(ranks).astype(int)]
     brightest = light[value >= p99]

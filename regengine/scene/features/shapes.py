@@ -1,4 +1,4 @@
-"""What has an outline: the Moon and the Sun, and what people build."""
+"""Features of outlines: the Moon, the Sun, and man-made structures."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ STRUCTURE = {
     "structure_panes": "log number of large bright patches on dark: windows of the cupola",
     "structure_rim_dark": "how much darker it is beyond that circle than within: port-holes",
 }
-LEVEL = 0.6  # as displayed: to which the 98th percentile is brought, by at most
+LEVEL = 0.6  # as displayed: the 98th percentile is raised to this, by at most
 MAX_GAIN = 4.0
-STRONG = 0.06  # gradient a pixel, as displayed after that
+STRONG = 0.06  # gradient per pixel, as displayed after that
 RINGS = 32
 MIN_EDGES = 40
 MIN_PANE = 0.004  # of the frame
-MIN_APART = 0.15  # of the two levels, after that
+MIN_APART = 0.15  # separation of the two levels, after that
 
 
 def measure_disc(picture: ScenePicture) -> dict[str, float]:
-    """The largest bright patch: how large, how round, how sharp its rim, what glows around it.
+    """Disc features: size, roundness, edge sharpness and halo of the largest bright patch.
 
-    Speaks for moon (round or a crescent, sharp rim, on black), for the Sun (clipped, halo,
-    rays), for lightning (rough, bluish, soft rim) and for windows and port-holes (large, with
-    structure inside).
+    Supports moon (round or a crescent, sharp edge, on black), the Sun (clipped, halo, rays),
+    lightning (irregular, bluish, soft edge) and windows and port-holes (large, with structure
+    inside).
     """
     value = picture.half.brightest
     if min(value.shape) < 8:
@@ -81,14 +81,14 @@ def _shape(patch: NDArray[np.bool_], area: float) -> dict[str, float]:
     hull = cv2.convexHull(outline)
     centre, radius = cv2.minEnclosingCircle(hull)
     away = np.hypot(*(outline[:, 0].astype(float) - centre).T)
-    # One pixel of rounding, and what a blurred rim wobbles
+    # Tolerance: one pixel of rounding, and the irregularity of a blurred edge
     on_circle = float(np.mean(away > radius * 0.96 - 1.0))
-    # Contours run through pixel centres: half a pixel more on every side
+    # Contours run through pixel centres: half a pixel is added on every side
     hull_area = cv2.contourArea(hull) + 0.5 * cv2.arcLength(hull, True) + 1.0
     return {
         "disc_round": min(1.0, area / (np.pi * (radius + 0.5) ** 2)),
         "disc_solid": min(1.0, area / hull_area),
-        # In patches of a few pixels everything lies on the circle
+        # In patches of a few pixels, all points are on the circle
         "disc_arc": on_circle * min(1.0, radius / 6.0),
     }
 
@@ -112,12 +112,12 @@ def _light(smooth: NDArray[np.float32], patch: NDArray[np.bool_], top: float) ->
 
 
 def measure_structure(picture: ScenePicture) -> dict[str, float]:
-    """Straight lines and hard edges: what people build.
+    """Structure features: straight lines and hard edges of man-made objects.
 
-    Speaks for inside (many lines, long ones, two or three directions at right angles), for
-    hardware in other frames (few very long hard edges) and against land, cloud and city webs
-    (short, any direction). Lines by the detector of Grompone von Gioi et al. 2010 at half size,
-    after bringing the brightest part to one level: a dark frame's hardware counts as much.
+    Supports inside (many lines, long ones, two or three directions at right angles) and hardware in
+    other frames (few very long hard edges); evidence against land, cloud and city webs (short, any
+    direction). Lines by the detector of Grompone von Gioi et al. 2010 at half size, after
+    normalising the brightest part, so that hardware in dark frames counts equally.
     """
     value = picture.half.lightness
     if min(value.shape) < 16:
@@ -144,7 +144,7 @@ def measure_structure(picture: ScenePicture) -> dict[str, float]:
 def _turn_halves(
     value: NDArray[np.float32], strong: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Both turned so that the brighter halves are first: the line detector goes by rows."""
+    """Flip both so that the brighter halves come first: the line detector scans by rows."""
     height, width = value.shape
     across, along = value.mean(axis=0), value.mean(axis=1)
     if height > width or (height == width and np.var(along) < np.var(across)):
@@ -154,13 +154,13 @@ def _turn_halves(
 
 
 def _later(means: NDArray[np.float32]) -> bool:
-    """Whether the centre of light lies in the second half."""
+    """Whether the centroid of light is in the second half."""
     places = np.arange(len(means)) - (len(means) - 1) / 2.0
     return bool(places @ means > 0.0)
 
 
 def _lines(value: NDArray[np.float32], strong: NDArray[np.bool_]) -> dict[str, float]:
-    """Counts, lengths and directions of straight lines."""
+    """Number, lengths and directions of straight lines."""
     bytes_ = (value * 255.0).astype(np.uint8)
     found = cv2.createLineSegmentDetector().detect(bytes_)[0]
     ends = np.zeros((0, 4)) if found is None else found.reshape(-1, 4).astype(float)
@@ -171,7 +171,7 @@ def _lines(value: NDArray[np.float32], strong: NDArray[np.bool_]) -> dict[str, f
     long = length > 0.1 * side
     weight = length[long] ** 2
     turn = (along[long] / np.maximum(length[long], 1e-9)) ** 2
-    # A long line's worth of length stands for no direction
+    # The length of one long line is added as a neutral prior
     norm = float(weight.sum()) + (0.15 * side) ** 2
     drawn = np.zeros(value.shape, np.uint8)
     for x1, y1, x2, y2 in np.round(ends[length > 0.04 * side]).astype(int):
@@ -187,14 +187,14 @@ def _lines(value: NDArray[np.float32], strong: NDArray[np.bool_]) -> dict[str, f
 
 
 def _panes(value: NDArray[np.float32]) -> dict[str, float]:
-    """Large patches of the brighter of two levels, as Otsu parts them."""
+    """Large patches of the brighter of two levels, by Otsu's threshold."""
     bytes_ = np.round(value * 255.0).astype(np.uint8)
     _, bright = cv2.threshold(bytes_, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     _, _, stats, _ = cv2.connectedComponentsWithStats(bright, connectivity=4)
     large = np.sum(stats[1:, cv2.CC_STAT_AREA] > MIN_PANE * value.size)
     lit = bright > 0
     apart = float(value[lit].mean() - value[~lit].mean()) if 0 < lit.sum() < lit.size else 0.0
-    # Patches that hardly stand out are no panes
+    # Patches of low contrast are not panes
     certain = float(np.clip(apart / MIN_APART - 1.0, 0.0, 1.0))
     return {"structure_panes": certain * float(np.log10(1.0 + large))}
 
@@ -207,7 +207,7 @@ def _gradient(value: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[
 
 
 def _circle(value: NDArray[np.float32]) -> dict[str, float]:
-    """The circle most edges lie on: its centre is where the normals of the edges meet."""
+    """The circle with most edge pixels: its centre is where the edge normals intersect."""
     names = ("round", "round_size", "rim_dark")
     gx, gy = _gradient(value)
     slope = np.hypot(gx, gy)
@@ -236,9 +236,9 @@ def _circle(value: NDArray[np.float32]) -> dict[str, float]:
     rings = np.histogram(radius[usable], RINGS, (0.0, 1.28))[0]
     smooth = np.convolve(rings, (0.5, 1.0, 0.5), "same")
     size = (np.argmax(smooth) + 0.5) * 1.28 / RINGS
-    # Over the circle's own length in pixels: 1 where it is seen all around, one pixel wide
+    # Relative to the circle's length in pixels: 1 if it is complete and one pixel wide
     seen = float(smooth.max() / (2.0 * np.pi * size * half))
-    # Edges that lie on no circle have neither size nor rim: both fade to zero
+    # Without a circle, size and rim are undefined: both fade to zero
     certain = float(np.clip((seen - 0.2) / 0.4, 0.0, 1.0))
     y, x = np.ogrid[: value.shape[0], : value.shape[1]]
     distance = np.hypot((x - middle[1]) / half - centre[0], (y - middle[0]) / half - centre[1])

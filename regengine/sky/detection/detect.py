@@ -1,4 +1,4 @@
-"""What is sought on photos, and what a method finds in one: in pixels of the picture as stored."""
+"""Detection kinds and their results, in pixels of the picture as stored."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ PLACES = ("x", "y", "x1", "y1", "x2", "y2")
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoDetections(Generic[D]):
-    """What one method found in one photo."""
+    """Detections of one method in one photo."""
 
     path: Path
     frame: str
     method: str
     found: D  # in pixels of the picture as stored
     seconds: float  # time of the detection, without reading the file
-    reasons: tuple[Reason, ...] = ()  # why it was not searched; none where it was
+    reasons: tuple[Reason, ...] = ()  # why it was not searched; empty if it was
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionKind(Generic[D]):
-    """One thing that is sought on photos: by which methods, at which size, and what is said."""
+    """A kind of detection: its methods, working size and output columns."""
 
-    kind: Kind[D]  # of the methods that find it
-    best_method: str  # name of the one that its benchmark puts first
-    long_side_px: int  # larger photos are averaged down to this unless something else is asked for
-    # Columns that are told of each detection, and how they are rounded: as a number's format, with
-    # places or digits; "" for words
+    kind: Kind[D]  # of the methods that detect it
+    best_method: str  # the best method of its benchmark
+    long_side_px: int  # larger photos are reduced to this by default
+    # Output columns of each detection, and their number formats, with decimals or significant
+    # digits; "" for words
     values: Mapping[str, str]
     draw: Callable[[Path, D, Path], None]  # draws the detections of a photo into a picture file
-    # Where of a picture it is not sought unless in the whole frame
+    # Mask of the picture's parts to exclude unless the whole frame is searched
     hidden: Callable[[LinearLight], BoolImage] | None = None
-    # The mosaics of raw files are taken as one grey picture of all their pixels
+    # Raw mosaics are treated as one grey picture of all their pixels
     whole_mosaic: bool = False
 
     @property
@@ -83,14 +83,13 @@ class DetectionKind(Generic[D]):
         sky_only: bool = True,
         overlays: PicturePaths | None = None,
     ) -> PhotoDetections[D]:
-        """Read a photo (JPEG, PNG, TIFF, FITS or raw) and find it there.
+        """Read a photo (JPEG, PNG, TIFF, FITS or raw) and run the detection.
 
-        `detector`: the method; the best one if not given; `max_long_side_px`: larger photos are
-        averaged down to this first; `long_side_px` if not given; `sky_only`: leave out what
-        `hidden` tells: captions, and what lies below the Earth's limb; `overlays`: where a picture
-        of it is drawn.
+        `detector`: the method; the best one by default; `max_long_side_px`: larger photos are
+        reduced to this first; `long_side_px` by default; `sky_only`: exclude what `hidden` masks:
+        captions, and the area below the Earth's limb; `overlays`: paths of drawn overlays.
 
-        Raises FrameError if the file is no readable image, or the picture cannot be written.
+        Raises FrameError if the file is not a readable image, or the overlay cannot be written.
         """
         method = self.detector() if detector is None else detector
         side = self.long_side_px if max_long_side_px is None else max_long_side_px
@@ -109,7 +108,7 @@ class DetectionKind(Generic[D]):
         )
 
     def to_dict(self, photo: PhotoDetections[D]) -> Record:
-        """The record of one photo; values are rounded to what they are worth."""
+        """The record of one photo; values are rounded to their accuracy."""
         found = photo.found
         columns: dict[str, list[Any]] = {
             name: [round_as(value, rounding) for value in _column(found, name)]
@@ -124,15 +123,15 @@ class DetectionKind(Generic[D]):
                 dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
             ],
         }
-        if isinstance(found, StarDetections):  # the common trail; None where stars are points
+        if isinstance(found, StarDetections):  # the common trail; None if stars are points
             trail = found.trail_px
             record["trail_px"] = None if trail is None else [round(side, 2) for side in trail]
         return record
 
     def answer(self, path: Path, **looked_at: Any) -> Answer:
-        """What ``regengine detect`` says of a photo: its record as JSON, its rows of CSV.
+        """Output of ``regengine detect`` for a photo: its record as JSON, its rows of CSV.
 
-        ``looked_at`` is of `in_photo`. A photo without detections has no row.
+        ``looked_at`` are arguments of `in_photo`. A photo without detections has no row.
         """
         photo = self.in_photo(path, **looked_at)
         record = self.to_dict(photo)
@@ -147,19 +146,19 @@ class DetectionKind(Generic[D]):
 def detect_in_picture(
     picture: LinearLight, detector: Detector[D], *, mask: BoolImage | None = None
 ) -> D:
-    """Apply a detector to a picture that was read, but where a mask of ``picture.light`` is True.
+    """Apply a detector to a picture, except where a mask of ``picture.light`` is True.
 
-    What it finds is in pixels of the picture as stored.
+    Results are in pixels of the picture as stored.
     """
     found = detector.detect(picture.light, picture.without(mask), picture.saturated)
     return convert_to_stored_pixels(found, picture.factor, picture.full_scale)
 
 
 def convert_to_stored_pixels(found: D, factor: float, full_scale: float = 1.0) -> D:
-    """Detections of a picture that was resized by a factor, as of the picture before.
+    """Convert detections of a picture that was resized by a factor to the original pixels.
 
-    Columns say by their names what they are: places, lengths (``_px``), areas (``_px2``) and
-    light; what is none of these stays.
+    Column names determine the quantity: positions, lengths (``_px``), areas (``_px2``) and light;
+    other columns are unchanged.
     """
     if factor == 1.0 == full_scale:
         return found
@@ -179,7 +178,7 @@ def convert_to_stored_pixels(found: D, factor: float, full_scale: float = 1.0) -
 
 
 def round_as(value: Any, rounding: str) -> float | str | None:
-    """A value rounded as a format does; None for digits of what JSON has no word for."""
+    """Round a value according to a format; None for numbers that JSON cannot represent."""
     if not rounding:
         return str(value)
     if rounding.endswith("g") and not math.isfinite(value):

@@ -1,4 +1,4 @@
-"""What can be sought on photos: lights, lightning, stars and streaks."""
+"""The kinds of detection: lights, lightning, stars and streaks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from regengine.sky.detection.detect import DetectionKind
 from regengine.sky.detection.lightning import ALTITUDE_KM, MIN_LIMB_PX, LightningKind
 from regengine.sky.drawing import draw_lightning, draw_lights, draw_stars, draw_streaks
 
-# What records and tables say of each, rounded to what it is worth
+# Columns of records and tables, rounded to their accuracy
 PLACE = {"x": ".3f", "y": ".3f", "flux": ".5g", "snr": ".4g"}
 SIGMAS = {"sigma_x_px": ".4f", "sigma_y_px": ".4f"}
 BOX = ("x1", "y1", "x2", "y2")
@@ -22,9 +22,9 @@ ENDS = dict.fromkeys(BOX, ".2f")
 
 
 def mask_not_sky(picture: LinearLight) -> BoolImage:
-    """Captions, and the Earth where its limb is seen: city lights there are no stars.
+    """Mask of captions and, if the limb is visible, the Earth: city lights there are not stars.
 
-    No limb is sought in FITS images: telescopes take them, from the ground.
+    The limb is not searched in FITS images: they are from telescopes on the ground.
     """
     hidden = mask_captions(picture)
     if _is_fits(picture) or min(picture.light.shape) < MIN_LIMB_PX:
@@ -37,9 +37,9 @@ def mask_not_sky(picture: LinearLight) -> BoolImage:
 
 
 def mask_not_sky_or_blank(picture: LinearLight) -> BoolImage:
-    """What is no sky, and black bars, whose straight edges look like streaks."""
+    """Mask of everything except sky, and of black bars, whose straight edges resemble streaks."""
     hidden = mask_not_sky(picture)
-    if not _is_fits(picture):  # black of FITS images has no level, and their gaps are known
+    if not _is_fits(picture):  # black of FITS images has no fixed level, and their gaps are known
         hidden = hidden | blank_parts(picture.light)
     return hidden
 

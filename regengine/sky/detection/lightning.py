@@ -1,4 +1,4 @@
-"""Lightning in photos: in which of them it is sought, where, and beside which neighbours."""
+"""Lightning detection: selection of photos, ground mask, and neighbouring frames."""
 
 from __future__ import annotations
 
@@ -40,28 +40,28 @@ from regengine.sky.detection.detect import (
 from regengine.sky.drawing import PicturePaths
 
 ALTITUDE_KM = 410.0  # of the Station, to half a degree of the horizon's dip
-# Tops of thunderclouds, their halo, and the limb's own error reach so far above it
+# Heights of thundercloud tops and their halo, and the error of the limb, extend this far above it
 ABOVE_LIMB_DEG = 0.6
-MIN_LIMB_PX = 16  # a narrower picture shows no arc
+MIN_LIMB_PX = 16  # a narrower picture has no measurable arc
 FULL_FRAME_MM = 36.0
-# Clouds that lightning lights are five kilometres wide and more: through longer lenses lamps and
-# streets under thin cloud are as wide in the picture
+# Clouds lit by lightning are five kilometres wide and more: with longer lenses, lamps and streets
+# under thin cloud have the same width in the picture
 MAX_EQUIVALENT_MM = 150.0
-# Classes of photos of the night, and what they must add up to: 0.87 and more for the 15 photos with
-# lightning of the tuning half, 0.14 and less for those by day and of hardware in the light
+# Night classes, and the minimum sum of their probabilities: 0.87 and more for the 15 photos with
+# lightning of the tuning half, 0.14 and less for those by day and of lit hardware
 NIGHT = ("cities", "night_nocity", *NIGHT_SKY)
 MIN_NIGHT_PROBABILITY = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbours:
-    """The photos of a command in the order in which they were taken, as their names have it."""
+    """The photos of a command in order of time, according to their names."""
 
     ordered: tuple[Path, ...] = ()
 
     @classmethod
     def among(cls, photos: Sequence[Path]) -> Neighbours:
-        """Order photos by folder and name; numbers in names count as numbers."""
+        """Sort photos by folder and name; numbers in names are compared as numbers."""
 
         def in_order(photo: Path) -> tuple[str, list[tuple[int, str]]]:
             parts = re.findall(r"\d+|\D+", photo.name.lower())
@@ -76,7 +76,7 @@ class Neighbours:
         return {photo: place for place, photo in enumerate(self.ordered)}
 
     def of(self, photo: Path) -> tuple[Path, ...]:
-        """The photo before and the one after, of the same folder."""
+        """The previous and the next photo of the same folder."""
         place = self._place.get(photo)
         if place is None:
             return ()
@@ -86,7 +86,7 @@ class Neighbours:
 
 @dataclass(frozen=True, kw_only=True)
 class LightningKind(DetectionKind[LightningDetections]):
-    """Lightning: sought in colours, below the limb, in photos of the night alone."""
+    """Lightning, detected in colour, below the limb, and only in night photos."""
 
     def in_photo(
         self,
@@ -98,11 +98,11 @@ class LightningKind(DetectionKind[LightningDetections]):
         overlays: PicturePaths | None = None,
         neighbours: Neighbours = Neighbours(),
     ) -> PhotoDetections[LightningDetections]:
-        """Read a photo and find its lightning; see `DetectionKind.in_photo`.
+        """Read a photo and detect its lightning; see `DetectionKind.in_photo`.
 
-        `sky_only`: leave out photos of which `why_not` tells, and what `not_ground` covers;
-        `neighbours`: the photo before and the one after are laid over it, where they show the same
-        ground. One that cannot be read is left out.
+        `sky_only`: skip photos for which `why_not` returns a reason, and exclude what `not_ground`
+        masks; `neighbours`: the previous and the next photo are registered to it if they show the
+        same ground. Unreadable ones are ignored.
         """
         method = self.detector() if detector is None else detector
         side = self.long_side_px if max_long_side_px is None else max_long_side_px
@@ -136,7 +136,7 @@ class LightningKind(DetectionKind[LightningDetections]):
         )
 
     def to_dict(self, photo: PhotoDetections[LightningDetections]) -> Record:
-        """The record of one photo, with why it was not searched, where it was not."""
+        """The record of one photo, with the reason if it was not searched."""
         record = super().to_dict(photo)
         record["reasons"] = [reason.code for reason in photo.reasons]
         record["reason_texts"] = [reason.text for reason in photo.reasons]
@@ -144,7 +144,7 @@ class LightningKind(DetectionKind[LightningDetections]):
 
 
 def why_not(file: PhotoFile, channels: int) -> Reason | None:
-    """Why lightning is not sought in a photo; None where it is."""
+    """Reason not to search a photo for lightning; None where it is searched."""
     if channels != 3:
         return Reason(
             code="no_colour",
@@ -173,7 +173,7 @@ def why_not(file: PhotoFile, channels: int) -> Reason | None:
 
 
 def not_ground(picture: LinearLight) -> BoolImage:
-    """Captions, black bars, window frames, and the sky above the limb."""
+    """Mask of captions, black bars, window frames, and the sky above the limb."""
     hidden = mask_captions(picture) | blank_parts(picture.light)
     if picture.full_scale != 1.0 or min(picture.light.shape) < MIN_LIMB_PX:
         return hidden
@@ -186,7 +186,7 @@ def not_ground(picture: LinearLight) -> BoolImage:
 
 
 def _read_neighbour(path: Path, side_px: int, *, sky_only: bool) -> NeighbourFrame | None:
-    """A neighbour as it is laid over a frame; None where it cannot be read."""
+    """A neighbour, prepared for registration; None if it cannot be read."""
     try:
         file = as_photo_file(path)
         picture = read_linear_light(file, max_long_side_px=side_px)

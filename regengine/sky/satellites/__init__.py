@@ -1,1 +1,1 @@
-"""Which satellites of a catalogue cross a photo of the sky, and which of them drew its streaks."""
+"""Predict satellites that cross a photo of the sky, and identify its streaks."""

@@ -1,4 +1,4 @@
-"""A catalogue of satellites: thousands of element sets, and the best of each for a time."""
+"""Satellite catalogue: thousands of element sets, and the best set of each satellite for a time."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from sgp4.api import Satrec
 
 
-# Drag has taken a low satellite hundreds of kilometres along its orbit by then: no streak of one
-# frame tells it from others (docs/methods/satellites.md)
+# By then, drag has shifted a low satellite hundreds of kilometres along its orbit: a streak of one
+# frame cannot distinguish it from others (docs/methods/satellites.md)
 OLDEST_DAYS = 14.0
-# How far a catalogued satellite may be from where its element set has it
+# One sigma of the distance of a catalogued satellite from its predicted position
 ALONG_EPOCH_KM, ALONG_KM_A_DAY = 0.6, 0.8
 DRAG_KM_A_DAY2, DRAG_AT_KM, DRAG_SCALE_KM = 2.1, 415.0, 60.0
-MAX_DRAG = 20.0  # below some 240 km nothing stays for days
+MAX_DRAG = 20.0  # below some 240 km no satellite stays in orbit for days
 CROSS_EPOCH_KM, CROSS_KM_A_DAY = 0.25, 0.12
 RADIAL_EPOCH_KM, RADIAL_KM_A_DAY = 0.2, 0.1
-# A share of the satellites has manoeuvred, or was fitted badly: their errors are so many times
-# larger, along the track and (thrust changes planes, too) across it
+# A share of the satellites has manoeuvred, or has a bad fit: their errors are larger by these
+# factors, along the track and (thrust changes planes, too) across it
 TAIL_SHARE, TAIL_FACTOR, TAIL_ACROSS = 0.12, 8.0, 3.0
 
 
@@ -41,14 +41,14 @@ class SatelliteCatalogue:
 
     path: Path
     sets: tuple[ElementSet, ...] = field(repr=False)
-    # Shape (n,): their epochs, days since 2000-01-01 12:00 UTC
+    # Shape (n,): epochs, days since 2000-01-01 12:00 UTC
     epoch_days: FloatArray = field(repr=False)
     skipped: int = 0
 
     def at(self, time_utc: datetime) -> Satellites:
-        """One set of each satellite, the best for a time; those too old are left out.
+        """The best set of each satellite for a time; satellites with only old sets are excluded.
 
-        Raises EphemerisError if all sets are too far from the time, or SGP4 refuses them.
+        Raises EphemerisError if all sets are too far from the time, or SGP4 rejects them.
         """
         age = days_since_j2000(time_utc) - self.epoch_days
         cost = np.where(age > 0.0, COST_OF_AGE_BEFORE * age, -age)
@@ -90,16 +90,16 @@ class Satellites:
     """One element set of each of n satellites, ready for SGP4."""
 
     sets: tuple[ElementSet, ...] = field(repr=False)
-    records: tuple[Satrec, ...] = field(repr=False)  # SGP4's own
+    records: tuple[Satrec, ...] = field(repr=False)  # SGP4 records
     age_h: FloatArray  # shape (n,): time of the photo minus epoch, hours
-    skipped: int = 0  # sets left out because they are damaged, or SGP4 refuses them
-    stale: int = 0  # satellites left out because their sets are too old
+    skipped: int = 0  # sets excluded because they are damaged or SGP4 rejects them
+    stale: int = 0  # satellites excluded because their sets are too old
 
     def __len__(self) -> int:
         return len(self.records)
 
     def sigma_km(self) -> FloatArray:
-        """One sigma along, across and above the orbit, shape (3, n), if nothing has gone wrong."""
+        """One sigma along, across and above the orbit, shape (3, n), without manoeuvres."""
         days = np.abs(self.age_h) / 24.0
         perigee_km = np.array([record.radiusearthkm * record.altp for record in self.records])
         air = np.minimum(np.exp((DRAG_AT_KM - perigee_km) / DRAG_SCALE_KM), MAX_DRAG)
@@ -116,10 +116,10 @@ class Satellites:
 def load_catalogue(path: str | Path) -> SatelliteCatalogue:
     """Read a catalogue of two- or three-line element sets; satellites may have several.
 
-    Sets with a line missing or cut, a wrong checksum or a field that is no number are left out
-    and counted.
+    Sets with a missing or truncated line, a wrong checksum or an invalid number are skipped and
+    counted.
 
-    Raises EphemerisError if the file cannot be read or holds no usable set.
+    Raises EphemerisError if the file cannot be read or has no usable set.
     """
     file = Path(path)
     pairs, lone = read_pairs(file)

@@ -1,4 +1,4 @@
-"""Pictures of satellites: their tracks and the streaks that they name, drawn over the photo."""
+"""Draw predicted satellite tracks and identified streaks over the photo."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from regengine.sky.drawing import (
 from regengine.sky.satellites.naming import NAMED_FROM, NamedPhoto
 from regengine.sky.satellites.tracks import sample_track, touch_picture
 
-CERTAIN_FROM = 0.9  # probability of a name
-NAMED_GAP_PX = 9.0  # between a streak's edge and the lines beside it
-MAX_TRACK_LABELS = 40  # more cover each other
+CERTAIN_FROM = 0.9  # probability of an identification
+NAMED_GAP_PX = 9.0  # between a streak's edge and its outline
+MAX_TRACK_LABELS = 40  # more would overlap
 
 
 def draw_satellites(photo: NamedPhoto, target: Path) -> None:
-    """Draw predicted tracks and named streaks.
+    """Draw predicted tracks and identified streaks.
 
-    Tracks are cyan where the satellite is sunlit and grey in the Earth's shadow, with an arrow's
-    head at their end. Streaks have a line around them: green with a name of 0.9 and more, yellow
-    with a less certain one, red where no satellite of the catalogue explains them.
+    Tracks are cyan where the satellite is sunlit and grey in the Earth's shadow, with an arrowhead
+    at their end. Streaks are outlined: green with a probability of 0.9 and more, yellow with a
+    lower one, red if no satellite of the catalogue explains them.
     """
     picture, factor = brighten(photo.frame.path)
     tracks, middle = photo.tracks, len(photo.tracks.seconds) // 2
@@ -56,7 +56,7 @@ def draw_satellites(photo: NamedPhoto, target: Path) -> None:
         elif naming.unlisted < NAMED_FROM:
             text, colour = "ambiguous", YELLOW
         at, across = draw_streak_outline(picture, end, factor, colour, gap_px=NAMED_GAP_PX)
-        # To the right of the line that is further right, so that the label covers no light
+        # To the right of the rightmost outline, so that the label covers no light
         beside = across if across[0] > 0.0 else -across
         x, y = at + 1.5 * NAMED_GAP_PX / factor * beside
         column, row = picture_pixel(x, y, factor)

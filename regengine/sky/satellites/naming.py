@@ -1,4 +1,4 @@
-"""The satellites in a photo, the names of its streaks, and what is printed of both."""
+"""Predict the satellites in a photo, identify its streaks, and format the results."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from regengine.sky.satellites.streak_naming import (
 )
 from regengine.sky.satellites.tracks import Tracks, predict_tracks, sample_track, touch_picture
 
-# What detectors that say nothing of it reach at a signal-to-noise ratio of some 10
+# Typical accuracy at a signal-to-noise ratio of some 10, for detectors without uncertainties
 USUAL_END_PX, USUAL_LINE_PX = 2.0, 0.5
-MIN_END_PX, MIN_LINE_PX = 0.7, 0.3  # the light's own width, the lens' distortion
-# Probability that a camera sees a sunlit satellite of the field. Debris is a hundred times fainter
-# than spacecraft, high orbits a hundred times farther; nothing in shadow shines, but flashes and
-# the edge of the shadow (refraction, 30 km wide) do
+MIN_END_PX, MIN_LINE_PX = 0.7, 0.3  # width of the streak, lens distortion
+# Probability that a sunlit satellite in the field is detected. Debris is a hundred times fainter
+# than spacecraft, high orbits are a hundred times farther. In the shadow, only flashes are visible,
+# and satellites at its edge (refraction, 30 km wide)
 SEEN, SEEN_DEBRIS, SEEN_SHADOW = 0.5, 0.08, 0.004
 FAR_KM = 3000.0
-FRAGMENTS = (" DEB", " COOLANT", " SHROUD")  # how a catalogue's names of debris end
+FRAGMENTS = (" DEB", " COOLANT", " SHROUD")  # endings of debris names in catalogues
 LISTED, MIN_LISTED = 5, 0.001
-NAMED_FROM = 0.5  # probability from which a streak is said to be a satellite
+NAMED_FROM = 0.5  # a streak with this probability is reported as a satellite
 TRACK_POINTS = 9
 CSV_COLUMNS = (
     *("frame", "path", "what", "x1", "y1", "x2", "y2", "name", "norad", "probability"),
@@ -45,9 +45,9 @@ TERMINAL_HEADER = f"{'photo':18s} what      x1    y1    x2    y2 {'name':20s} p"
 
 
 def measure_streaks(found: StreakDetections, exposure: Exposure) -> list[Streak]:
-    """Detected streaks in the picture of the exposure's middle.
+    """Detected streaks, in the picture at mid-exposure.
 
-    Where uncertainties are not known they are the usual ones.
+    Unknown uncertainties are replaced by typical ones.
     """
     known = np.stack([found.sigma_end_px, found.sigma_line_px], axis=-1)
     usual = np.where(np.isfinite(known) & (known > 0.0), known, (USUAL_END_PX, USUAL_LINE_PX))
@@ -77,7 +77,7 @@ def measure_streaks(found: StreakDetections, exposure: Exposure) -> list[Streak]
 def predict_and_name(
     satellites: Satellites, exposure: Exposure, streaks: Sequence[Streak] = ()
 ) -> tuple[Tracks, list[Naming]]:
-    """Predict all tracks in a picture and name its streaks."""
+    """Predict all tracks in a picture and identify its streaks."""
     tracks = predict_tracks(satellites, exposure)
     kinds = tracks.per_sigma.shape[-1]
     namings = name_streaks(
@@ -101,7 +101,7 @@ def predict_and_name(
 
 
 def _compute_seen_probability(satellites: Satellites, tracks: Tracks) -> FloatArray:
-    """Probability that each satellite is bright enough at each moment, shape (n, T)."""
+    """Probability that each satellite is bright enough at each time, shape (n, T)."""
     names = [(satellites.sets[row].name or "").upper() for row in tracks.rows]
     debris = np.array([name.endswith(FRAGMENTS) for name in names], bool)
     usual = np.where(debris, SEEN_DEBRIS, SEEN)[:, None]
@@ -119,11 +119,11 @@ class NamedPhoto:
     satellites: Satellites
     tracks: Tracks  # of the satellites near the picture
     streaks: StreakDetections
-    namings: Sequence[Naming]  # one for each streak
+    namings: Sequence[Naming]  # one per streak
 
 
 def record_of(photo: NamedPhoto) -> dict[str, Any]:
-    """Plain values of one photo: tracks, the nearest first; streaks with their candidates."""
+    """JSON-serialisable record of a photo: tracks, the nearest first; streaks with candidates."""
     exposure, satellites, tracks = photo.exposure, photo.satellites, photo.tracks
     middle = len(tracks.seconds) // 2
     inside = np.flatnonzero(touch_picture(tracks, exposure))
@@ -203,7 +203,7 @@ def _satellite(photo: NamedPhoto, row: int, step: int) -> dict[str, Any]:
 
 
 def csv_rows(record: dict[str, Any]) -> list[list[object]]:
-    """A record as rows of `CSV_COLUMNS`: its tracks, then its streaks with their best names."""
+    """A record as rows of `CSV_COLUMNS`: its tracks, then its streaks with the best candidate."""
     return [
         [value if isinstance(value, bool) else cell(column, value) for column, value in one]
         for one in ([(k, (record | row).get(k)) for k in CSV_COLUMNS] for row in _rows(record))
@@ -211,7 +211,7 @@ def csv_rows(record: dict[str, Any]) -> list[list[object]]:
 
 
 def terminal_lines(record: dict[str, Any]) -> list[str]:
-    """The same as lines below `TERMINAL_HEADER`, with what a terminal's 80 columns hold."""
+    """A record as lines below `TERMINAL_HEADER`, reduced to 80 columns."""
     return [
         f"{record['frame']:18.18s} {row['what']:6s} "
         + " ".join(
@@ -226,7 +226,7 @@ def terminal_lines(record: dict[str, Any]) -> list[str]:
 def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for track in record["tracks"]:
-        # None of its points may be in view where it is between two of them
+        # A track may have no visible sample if it is visible only between two of them
         seen = [point for point in track["points"] if point is not None] or [(None, None)]
         (x1, y1), (x2, y2) = seen[0], seen[-1]
         rows.append({**track, "x1": x1, "y1": y1, "x2": x2, "y2": y2, "what": "track"})

@@ -1,4 +1,4 @@
-"""Who takes a photo of satellites, and when: sites, stations, exposures, lines of sight."""
+"""Observer of satellites: sites, stations, exposures and lines of sight."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ if TYPE_CHECKING:
     from sgp4.api import Satrec
 
 HIGHEST_SITE_M, LOWEST_SITE_M = 9000.0, -500.0
-SWAPPED_DEG = 1.0  # between two statements of one place
+SWAPPED_DEG = 1.0  # tolerance between two statements of one place
 LIGHT_KM_S = 299792.458
 EARTH_KM = SEMI_MAJOR_M / 1000.0
-# Refraction lifts what is 0.6 degrees below the horizontal plane above it: a line of sight that
-# dips so far passes this much below a site at sea level
+# Refraction raises objects 0.6 degrees below the horizontal plane above it: a line of sight with
+# this dip passes this far below a site at sea level
 DIP_KM = 0.4
 SUN_RADIUS_RAD = 0.004652  # 696,000 km at one astronomical unit: 16.0 arc minutes
-# Stretched along the pole, the Earth's ellipsoid becomes a sphere
+# Scaled along the pole, the Earth's ellipsoid becomes a sphere
 TO_SPHERE = np.array([1.0, 1.0, 1.0 / (1.0 - FLATTENING)])
-EDGE_PLACES = 9  # along each side, for the cone that holds the picture
+EDGE_PLACES = 9  # along each side, for the cone that contains the picture
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroundSite:
-    """A place on the Earth: WGS84 degrees, and metres above the ellipsoid.
+    """A site on the Earth: WGS84 degrees, and metres above the ellipsoid.
 
-    Raises ConfigError if it is no place on Earth.
+    Raises ConfigError if the coordinates are out of range.
     """
 
     lat: float
@@ -73,7 +73,7 @@ class GroundSite:
             )
 
     def is_swapped(self, other: GroundSite) -> bool:
-        """Whether its longitude and latitude are the latitude and longitude of another place."""
+        """Whether longitude and latitude are swapped relative to another site."""
         apart = abs(self.lon - other.lat), abs(self.lat - other.lon)
         own = abs(self.lon - other.lon), abs(self.lat - other.lat)
         return max(apart) < SWAPPED_DEG < max(own)
@@ -81,17 +81,17 @@ class GroundSite:
     def position_km(self, days: FloatArray) -> FloatArray:
         """Positions, shape (T, 3), at days since J2000 (UTC).
 
-        The Earth turns; polar motion (15 m) is left out.
+        Includes the Earth's rotation; polar motion (15 m) is ignored.
         """
         fixed = geodetic_to_ecef(self.lon, self.lat, self.height_m) / 1000.0
         return turn_about_pole(np.broadcast_to(fixed, (len(days), 3)), sidereal_angle_rad(days))
 
     def uncertainty_km(self, days: float) -> FloatArray:
-        """One sigma along k directions, shape (k, 3): none beside what orbits leave open."""
+        """One sigma along k directions, shape (k, 3): none in addition to the satellites' own."""
         return np.zeros((0, 3))
 
     def turning_rad_s(self, days: float) -> FloatArray:
-        """Rotation vector of a camera that is held still: with the Earth."""
+        """Rotation vector of a fixed camera: that of the Earth."""
         return np.array([0.0, 0.0, EARTH_RATE_RAD_S])
 
     def describe(self, days: float) -> dict[str, object]:
@@ -106,16 +106,16 @@ class GroundSite:
 
 @dataclass(frozen=True, kw_only=True)
 class SatelliteObserver:
-    """A satellite with a camera, such as the ISS, by one of its element sets."""
+    """A satellite with a camera, such as the ISS, from one of its element sets."""
 
     element_set: ElementSet
 
     def position_km(self, days: FloatArray) -> FloatArray:
-        """By SGP4."""
+        """Positions from SGP4."""
         return propagate_teme(self.element_set, np.asarray(days, float))[0]
 
     def uncertainty_km(self, days: float) -> FloatArray:
-        """Along, across and above its orbit, by the age of the set."""
+        """Along, across and above its orbit, from the age of the set."""
         along, across, up = orbit_axes(*propagate_teme(self.element_set, np.array([days])))
         sigma = orbit_sigma(self.element_set.age_h(utc_of(days)))
         return np.concatenate(
@@ -123,7 +123,7 @@ class SatelliteObserver:
         )
 
     def turning_rad_s(self, days: float) -> FloatArray:
-        """Once in an orbit, as the Station flies: its nadir stays its nadir."""
+        """One rotation per orbit: the Station keeps its attitude relative to the nadir."""
         (position,), (velocity,) = propagate_teme(self.element_set, np.array([days]))
         return np.asarray(np.cross(position, velocity) / (position @ position))
 
@@ -141,54 +141,56 @@ class SatelliteObserver:
         }
 
 
-# A place from which photos are taken, moving or not, in SGP4's axes (TEME), kilometres; and a
-# picture among the stars
+# An observer, moving or fixed, in SGP4's axes (TEME), kilometres; and a picture among the stars
 Observer = GroundSite | SatelliteObserver
 SkyProjection = SkyCamera | HeaderField
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Exposure:
-    """When and from where a picture was taken, and where it looks in the middle of that time."""
+    """Time and observer of an exposure, and its attitude at mid-exposure."""
 
-    field: SkyProjection  # attitude in the middle of the exposure, fitted to stars of a catalogue
-    start_utc: datetime  # when the exposure began
-    exposure_s: float  # how long it was
+    field: SkyProjection  # attitude at mid-exposure, fitted to catalogued stars
+    start_utc: datetime  # start of the exposure
+    exposure_s: float  # its duration
     observer: Observer
     clock_sigma_s: float = 1.0  # one sigma of the start
-    attitude_sigma_px: float = 0.5  # one sigma of the field's place, per axis
-    # The camera turns with its observer, and stars trail; without it the stars stand still
+    attitude_sigma_px: float = 0.5  # one sigma of the field's position, per axis
+    # True: the camera rotates with its observer, and stars trail; False: the stars are fixed
     held_still: bool = False
 
     @cached_property
     def middle_utc(self) -> datetime:
-        """Middle of the exposure."""
+        """Time of mid-exposure."""
         return self.start_utc + timedelta(seconds=0.5 * self.exposure_s)
 
     @cached_property
     def middle_days(self) -> float:
-        """The same, days since J2000 (UTC)."""
+        """Time of mid-exposure, days since J2000 (UTC)."""
         return days_since_j2000(self.middle_utc)
 
     def days(self, seconds: ArrayLike) -> FloatArray:
-        """Days since J2000 of seconds from the middle."""
+        """Days since J2000 of seconds from mid-exposure."""
         return self.middle_days + np.asarray(seconds, float) / DAY_S
 
     @cached_property
     def to_icrs(self) -> FloatArray:
-        """SGP4's axes to ICRS; they turn by less than a thousandth of an arc second meanwhile."""
+        """Rotation from SGP4's axes to ICRS; changes during the exposure are negligible.
+
+        They are less than a thousandth of an arc second.
+        """
         return teme_to_icrs(self.middle_utc)
 
     @cached_property
     def turning(self) -> FloatArray:
-        """Rotation vector of the camera in ICRS, radians a second."""
+        """Rotation vector of the camera in ICRS, radians per second."""
         if not self.held_still:
             return np.zeros(3)
         return np.asarray(self.to_icrs @ self.observer.turning_rad_s(self.middle_days))
 
     @cached_property
     def cone(self) -> tuple[FloatArray, float]:
-        """Direction of the picture's middle, and the angle that holds all of it, radians."""
+        """Direction of the picture's centre, and half angle of the enclosing cone, radians."""
         w, h = self.field.width_px, self.field.height_px
         x, y = np.meshgrid(
             np.linspace(-0.5, w - 0.5, EDGE_PLACES), np.linspace(-0.5, h - 0.5, EDGE_PLACES)
@@ -198,14 +200,14 @@ class Exposure:
         return middle, float(np.arccos(cosine.min()))
 
     def pixels(self, sight_km: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Where lines of sight (TEME, shape (..., 3)) meet the picture of the middle."""
+        """Project lines of sight (TEME, shape (..., 3)) into the picture at mid-exposure."""
         towards = turn_to_stars(sight_km, self.to_icrs, earth_velocity(self.middle_utc))
         return self.field.project(towards)
 
     def carried(
         self, x: ArrayLike, y: ArrayLike, seconds: ArrayLike
     ) -> tuple[FloatArray, FloatArray]:
-        """Pixels of the middle that look where others look some seconds from the middle."""
+        """Pixels at mid-exposure with the directions of pixels some seconds earlier or later."""
         px, py = np.asarray(x, float), np.asarray(y, float)
         if not self.held_still:
             return px, py
@@ -218,7 +220,7 @@ class Exposure:
 def orbit_axes(
     position: FloatArray, velocity: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Unit vectors along orbits, across them and up, each of shape (..., 3)."""
+    """Unit vectors along, across and above orbits, each of shape (..., 3)."""
     up = position / np.linalg.norm(position, axis=-1, keepdims=True)
     across = np.cross(position, velocity)
     across /= np.linalg.norm(across, axis=-1, keepdims=True)
@@ -226,7 +228,7 @@ def orbit_axes(
 
 
 def states(records: Sequence[Satrec], days: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Positions and velocities of many satellites at some moments, by SGP4.
+    """Positions and velocities of many satellites at several times, by SGP4.
 
     References
     ----------
@@ -242,10 +244,10 @@ def states(records: Sequence[Satrec], days: FloatArray) -> tuple[FloatArray, Flo
 
 
 def teme_to_icrs(time_utc: datetime) -> FloatArray:
-    """Rotation matrix from SGP4's axes to ICRS at a moment, shape (3, 3).
+    """Rotation matrix from SGP4's axes to ICRS at a time, shape (3, 3).
 
-    By way of the turning Earth: the sidereal angle of 1982 that defines SGP4's axes, then the IAU's
-    rotation of 2006. Neither has polar motion, so it drops out.
+    By way of Earth-fixed axes: the sidereal angle of 1982 that defines SGP4's axes, then the IAU's
+    rotation of 2006. Polar motion is omitted in both, so it cancels.
     """
     angle = sidereal_angle_rad(days_since_j2000(time_utc))
     to_earth = turn_about_pole(np.eye(3), -angle).T
@@ -255,7 +257,7 @@ def teme_to_icrs(time_utc: datetime) -> FloatArray:
 def lines_of_sight(
     position_km: FloatArray, velocity_km_s: FloatArray, observer_km: FloatArray
 ) -> FloatArray:
-    """From the observer to where satellites were when the light left them."""
+    """Vectors from the observer to the satellites at the time of light emission."""
     straight = position_km - observer_km
     delay_s = np.linalg.norm(straight, axis=-1, keepdims=True) / LIGHT_KM_S
     return np.asarray(straight - velocity_km_s * delay_s)
@@ -264,11 +266,11 @@ def lines_of_sight(
 def turn_to_stars(
     sight_km: FloatArray, to_icrs: FloatArray, earth_velocity: FloatArray
 ) -> FloatArray:
-    """Directions as an attitude that was fitted to catalogued stars has them.
+    """Directions relative to stars at their catalogue positions, in ICRS.
 
-    The observer's motion shifts stars and satellites alike, so whoever leaves the aberration of
-    stars in the attitude must take the Earth's motion out of a satellite's direction: the satellite
-    moves along with the Earth while its light travels. That is up to 20.5 arc seconds.
+    The observer's motion shifts stars and satellites alike. If the aberration of stars is left in
+    the attitude, the Earth's motion must be removed from a satellite's direction: the satellite
+    moves with the Earth while its light travels. The correction is up to 20.5 arc seconds.
     """
     unit = sight_km / np.linalg.norm(sight_km, axis=-1, keepdims=True)
     seen = unit @ to_icrs.T - earth_velocity
@@ -276,7 +278,7 @@ def turn_to_stars(
 
 
 def are_hidden_by_earth(position_km: FloatArray, observer_km: FloatArray) -> BoolArray:
-    """Whether the Earth stands between an observer and satellites."""
+    """Whether the Earth blocks the line of sight to satellites."""
     start, end = observer_km * TO_SPHERE, position_km * TO_SPHERE
     step = end - start
     along = -np.sum(start * step, axis=-1) / np.sum(step * step, axis=-1)
@@ -285,7 +287,7 @@ def are_hidden_by_earth(position_km: FloatArray, observer_km: FloatArray) -> Boo
 
 
 def sunlit_share(position_km: ArrayLike, sun_teme: FloatArray) -> FloatArray:
-    """Share of the Sun's disc that satellites see past the Earth, 0 to 1."""
+    """Visible share of the Sun's disc at satellites, 0 to 1."""
     position = np.asarray(position_km, float) * TO_SPHERE
     sun = sun_teme * TO_SPHERE
     sun = sun / np.linalg.norm(sun)
@@ -297,6 +299,6 @@ def sunlit_share(position_km: ArrayLike, sun_teme: FloatArray) -> FloatArray:
 
 
 def sun_teme(time_utc: datetime) -> FloatArray:
-    """Unit vector to the Sun along SGP4's axes, shape (3,)."""
+    """Unit vector to the Sun in SGP4's axes, shape (3,)."""
     angle = sidereal_angle_rad(days_since_j2000(time_utc))
     return turn_about_pole(sun_direction(time_utc), angle)

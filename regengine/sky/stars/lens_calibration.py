@@ -1,4 +1,4 @@
-"""From solved photos of one camera and lens to its profile: geometry, falloff, zero points."""
+"""Calibrate a lens from solved photos of one camera: geometry, falloff and zero points."""
 
 from __future__ import annotations
 
@@ -27,26 +27,28 @@ from regengine.sky.stars.lens_fit import LensFit, LensFrame, choose_lens, measur
 from regengine.sky.stars.lens_photo import LensPhoto, check_one_lens
 from regengine.sky.stars.star_fit import StarPairs, pair_stars
 
-# Detections are paired anew with the whole catalogue under the fitted lens, in rounds: pixels that
-# they may be apart, and how many of the brightest. What the solution did not know of the lens moves
-# corners by pixels; among few stars that leads to no wrong pair
+# Detections are matched again with the whole catalogue under the fitted lens, in rounds of
+# decreasing tolerance: (maximum distance in pixels, number of brightest detections). Errors of the
+# initial lens move corners by pixels; with few stars, this results in no wrong pair
 ROUNDS = ((6.0, 150), (3.0, 500), (1.5, 5000))
-STARS_A_DETECTION = 2  # colours and falloff shuffle the order of brightness
+STARS_A_DETECTION = 2  # colours and falloff change the order of brightness
 BLEND_FWHMS = 3.0
-# The catalogue package ends at 10: neighbours up to two magnitudes fainter are known of stars to 8
+# The catalogue package ends at 10: for stars down to 8, neighbours up to two magnitudes fainter are
+# known
 FAINTEST_G, FAINTEST_NEIGHBOUR_G = 8.0, 10.0
-# Pairs whose brightness differs by more from what the others have are wrong: colours make 0.3
+# Pairs whose magnitude difference deviates from the median by more than this are wrong: colours
+# cause 0.3
 MAX_MAG_OFF = 1.2
 MIN_STARS = 12
-# Not even the best of photos has its stars' places better than this
+# Even in the best photos, star positions are no more accurate than this
 MIN_SIGMA_PX = 0.01
 UNFIT = PointFlag.EDGE | PointFlag.BLENDED
 # Zero points, colour terms and limiting magnitude
 LIMIT_SNR = 5.0
-MIN_SNR = 20.0  # of stars that zero points are made of, by their magnitude
+MIN_SNR = 20.0  # expected from the magnitude; of stars used for zero points
 MIN_ZERO_STARS = 10
 MIN_COLOURS = 20
-MIN_COLOUR_SPREAD = 0.15  # magnitudes: of fewer, no slope
+MIN_COLOUR_SPREAD = 0.15  # magnitudes: below this spread, no slope is fitted
 MAG_PER_RATIO = 2.5 / float(np.log(10.0))
 TUKEY = 4.685  # 95 % efficient for normal errors
 STEPS = 30
@@ -54,11 +56,11 @@ STEPS = 30
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Calibration:
-    """A profile, and the fit that it rests on."""
+    """A lens profile and the fit that it is based on."""
 
     profile: LensProfile
-    fit: LensFit  # its cameras are the photos' attitudes
-    falloff_refused: str  # why the sky's falloff is not in the profile; empty if nothing is wrong
+    fit: LensFit  # its cameras have the photos' attitudes
+    falloff_refused: str  # why the profile has no falloff; empty if it has one
 
 
 def calibrate(
@@ -67,12 +69,12 @@ def calibrate(
     *,
     faintest_g: float = FAINTEST_G,
 ) -> Calibration:
-    """Fit one lens to the stars of all photos, its falloff to their skies, its zero points.
+    """Fit one lens to the stars of all photos, its falloff to their skies, and zero points.
 
-    The photos are solved, of one camera, lens, focal length and size; the catalogue goes down to
-    fainter stars than are used, to know which of these stand alone; those fainter than `faintest_g`
-    do not enter the geometry. Raises ConfigError if the photos differ in camera, lens or size, or
-    have too few stars.
+    The photos are solved, and have the same camera, lens, focal length and size. The catalogue
+    includes stars fainter than those used, to identify isolated stars; stars fainter than
+    `faintest_g` are not used for the geometry. Raises ConfigError if the photos differ in camera,
+    lens or size, or have too few stars.
     """
     check_one_lens([photo.frame for photo in photos])
     skies = [
@@ -135,9 +137,9 @@ def _pair_stars(
     tolerance_px: float,
     most: int,
 ) -> StarPairs:
-    """Stars of a photo that stand alone and are as bright as they should be.
+    """Match detections with isolated stars of consistent brightness.
 
-    `sky`, shape (N, 3): the catalogue's stars as they appeared.
+    `sky`, shape (N, 3): apparent directions of the catalogue's stars.
     """
     stars = photo.stars
     seen = np.nonzero(camera.sees(*camera.project(sky)))[0][: STARS_A_DETECTION * most]
@@ -185,7 +187,7 @@ def _lens_frames(
 
 
 def _falloff(photos: Sequence[LensPhoto], axis: tuple[float, float]) -> Falloff | None:
-    """The falloff; None where no sky is bright and even enough to tell it."""
+    """Fit the falloff; None where no sky is bright and uniform enough."""
     skies = [photo.sky for photo in photos if len(photo.sky.x) >= 60]
     if not skies:
         return None
@@ -206,7 +208,7 @@ def _light_of_stars(
     lens: SkyCamera,
     falloff: Falloff | None,
 ) -> tuple[Exposure | None, tuple[ChannelPhotometry, ...]]:
-    """Zero points of the photos that share the first one's aperture and sensitivity."""
+    """Zero points from the photos with the first photo's aperture and sensitivity."""
     first = photos[0].frame
     alike = [
         k
@@ -249,7 +251,7 @@ def _starlight(
     lens: SkyCamera,
     falloff: Falloff | None,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Magnitudes, colours, light a second without the falloff, and its sigma, of whole stars."""
+    """Magnitude, colour, flux per second without falloff, and flux sigma of complete stars."""
     light = photo.channels[channel]
     clear = (photo.stars.flags[pairs.detection] & PointFlag.SATURATED) == 0
     kept = clear & light.whole[pairs.detection]
@@ -276,11 +278,11 @@ def fit_channel(
     flux: FloatArray,
     sigma: FloatArray,
 ) -> ChannelPhotometry | None:
-    """Zero point and colour term of a channel.
+    """Fit zero point and colour term of a channel.
 
-    A robust straight line (Tukey's weights) of G + 2.5 log10(flux) over the colour. Stars without
-    a colour are left out where enough have one; else there is no colour term, and the zero point
-    is the median.
+    A robust straight line (Tukey's weights) of G + 2.5 log10(flux) over the colour. Stars without a
+    colour are excluded where enough have one; otherwise no colour term is fitted, and the zero
+    point is the median.
 
     References
     ----------
@@ -315,8 +317,10 @@ def fit_channel(
 def _bright_enough(
     magnitude_g: FloatArray, flux: FloatArray, sigma: FloatArray, good: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Stars that by the catalogue give `MIN_SNR`: chosen by their own light, they would be those
-    that noise and colour make bright.
+    """Stars with an expected signal-to-noise ratio of at least `MIN_SNR`.
+
+    It is predicted from the catalogue magnitude: a selection by measured flux would be biased
+    towards stars made bright by noise and colour.
     """
     if not good.any():
         return good
@@ -325,10 +329,10 @@ def _bright_enough(
 
 
 def limiting_magnitude(magnitude_g: FloatArray, snr: FloatArray) -> tuple[float, float] | None:
-    """Magnitude of stars with a signal-to-noise ratio of 5, and the spread of single stars' values.
+    """Magnitude of stars with a signal-to-noise ratio of 5, and the scatter of single stars.
 
-    Where the sky's noise rules, the ratio falls in proportion to the light; only stars with ratios
-    up to 50 are asked, so that their own noise counts little.
+    Where the sky's noise dominates, the ratio is proportional to the flux. Only stars with ratios
+    up to 50 are used, so that their own photon noise is small.
     """
     faint = np.isfinite(magnitude_g) & (snr > LIMIT_SNR) & (snr < 10.0 * LIMIT_SNR)
     if faint.sum() < MIN_ZERO_STARS:
@@ -341,7 +345,7 @@ def limiting_magnitude(magnitude_g: FloatArray, snr: FloatArray) -> tuple[float,
 def _robust_line(
     columns: FloatArray, value: FloatArray, noise: FloatArray
 ) -> tuple[FloatArray, FloatArray, float]:
-    """Solution, its covariance, and the scatter of single values beyond nothing."""
+    """Fit a robust line: solution, its covariance, and the scatter of single values."""
     solution: FloatArray = np.zeros(columns.shape[1])
     solution[0] = np.median(value)
     scatter = 0.0
@@ -349,14 +353,14 @@ def _robust_line(
     for _ in range(STEPS):
         residual = value - columns @ solution
         scatter = max(1.4826 * float(np.median(np.abs(residual))), 1e-6)
-        # What stars scatter beyond their own noise is one and the same for all
+        # The intrinsic scatter of stars, beyond their own noise, is assumed equal for all
         own = np.sqrt(np.maximum(scatter**2 - np.median(noise) ** 2, 0.0) + noise**2)
         away = residual / np.maximum(own, 1e-6)
         weight = np.where(np.abs(away) < TUKEY, (1.0 - (away / TUKEY) ** 2) ** 2, 0.0)
         weight /= np.maximum(own, 1e-6) ** 2
         normal = (columns * weight[:, None]).T @ columns
         new = np.linalg.solve(normal, (columns * weight[:, None]).T @ value)
-        # Of M-estimates: (X'WX)^-1 X'W r r' W X (X'WX)^-1 (Huber 1981, 7.6)
+        # Covariance of M-estimates: (X'WX)^-1 X'W r r' W X (X'WX)^-1 (Huber 1981, 7.6)
         inverse = np.linalg.inv(normal)
         middle = columns * (weight * residual)[:, None]
         covariance = inverse @ (middle.T @ middle) @ inverse

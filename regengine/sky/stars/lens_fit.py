@@ -1,4 +1,4 @@
-"""One lens out of the stars of many frames: a joint fit of the lens and every frame's attitude.
+"""Joint fit of one lens and the attitude of every frame to the stars of many frames.
 
 References
 ----------
@@ -18,30 +18,32 @@ from detectors.types import BoolArray, FloatArray
 from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera
 from regengine.sky.stars.star_fit import jacobian, move_camera
 
-# What every lens has: the decentring is kept small where stars do not tell it
+# Parameters that are always fitted: the prior keeps the decentring small where the stars do not
+# determine it
 ALWAYS = ("focal_px", "x_px", "y_px", "p1", "p2")
 RADIAL_SETS: tuple[tuple[str, ...], ...] = ((), ("k1",), ("k1", "k2"), ("k1", "k2", "k3"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class LensFitParams:
-    """What is believed of a lens and its stars beforehand.
+    """Priors of a lens, and parameters of the fit.
 
-    principal_sigma_share: How far the principal point may lie from the middle of the picture, one
-        sigma, as a share of its long side: 0.36 mm on a full-frame sensor. Calibrated SLR lenses
-        have some tenths of a millimetre (Fraser 2013, Photogramm. Eng. 79, 381).
-    decentring_sigma_share: What decentred elements move a star by in the corners, one sigma, as a
-        share of the long side: 14 um on a full-frame sensor. Decentring of digital cameras stays in
-        the tens of micrometres (Fraser 1997, ISPRS J. Photogramm. 52, 149). Without this, it could
-        not be told from the principal point in narrow fields, and left out, it would make that one
-        wrong.
-    huber_sigma: Stars farther off count less.
-    outlier_sigma: Stars farther off are left out: 3 of 10,000 good ones (two-dimensional normal).
-    min_stars_a_term: Of all frames, for each parameter of the lens.
-    strong_evidence: A fuller lens is kept where a simpler one's criterion is not better by more
-        than this (Kass & Raftery 1995, JASA 90, 773). A term left out by mistake makes the others
-        wrong by many of their sigmas, one too many only makes sigmas larger.
-    folds: Parts of each frame's stars that are left out in turn.
+    principal_sigma_share: One sigma of the principal point's distance from the image centre, as a
+        share of the long side: 0.36 mm on a full-frame sensor. Calibrated SLR lenses have some
+        tenths of a millimetre (Fraser 2013, Photogramm. Eng. 79, 381).
+    decentring_sigma_share: One sigma of the shift of corner stars by decentred elements, as a share
+        of the long side: 14 um on a full-frame sensor. Decentring of digital cameras stays in the
+        tens of micrometres (Fraser 1997, ISPRS J. Photogramm. 52, 149). Without this prior,
+        decentring and principal point could not be separated in narrow fields. Without decentring,
+        the principal point would be biased.
+    huber_sigma: Residuals above this have a reduced weight.
+    outlier_sigma: Residuals above this are rejected: 3 of 10,000 good ones (two-dimensional
+        normal).
+    min_stars_a_term: Minimum number of stars in all frames for each lens parameter.
+    strong_evidence: A lens with more terms is kept unless the criterion of a simpler one is better
+        by more than this (Kass & Raftery 1995, JASA 90, 773). A missing term biases the others by
+        many of their sigmas; a superfluous one only increases the sigmas.
+    folds: Number of parts of each frame's stars that are left out in turn.
     """
 
     principal_sigma_share: float = 0.01
@@ -60,10 +62,10 @@ DEFAULT_PARAMS = LensFitParams()
 class LensFrame:
     """Identified stars of one frame.
 
-    camera: Where it is believed to look, and the lens to start from.
-    x, y: Where the stars are, pixels of the image as stored, shape (N,).
-    sigma_px: Of these places, per axis, shape (N,).
-    directions_icrs: Unit vectors of the stars as they appear, shape (N, 3).
+    camera: Approximate attitude, and the initial lens.
+    x, y: Positions of the stars, pixels of the image as stored, shape (N,).
+    sigma_px: One sigma of these positions, per axis, shape (N,).
+    directions_icrs: Unit vectors of the stars' apparent directions, shape (N, 3).
     """
 
     camera: SkyCamera
@@ -74,7 +76,7 @@ class LensFrame:
 
     @property
     def radius_squared(self) -> FloatArray:
-        """Square of the stars' distances from the picture's middle, in half diagonals."""
+        """Squared distances of the stars from the image centre, in half diagonals."""
         width, height = self.camera.width_px, self.camera.height_px
         x, y = self.x - (width - 1) / 2.0, self.y - (height - 1) / 2.0
         return np.asarray((x * x + y * y) / (0.25 * (width**2 + height**2)))
@@ -82,12 +84,12 @@ class LensFrame:
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorModel:
-    """Variance of a star's place per axis: (scale (1 + growth r^2) sigma)^2 + floor^2."""
+    """Variance of a star's position per axis: (scale (1 + growth r^2) sigma)^2 + floor^2."""
 
-    floor_px: float = 0.0  # what the stars' sigmas do not know of
-    scale: float = 1.0  # what the stars' sigmas are multiplied by
-    # By how much more in the corners (r in half diagonals), where stars are less sharp than
-    # detectors take them to be
+    floor_px: float = 0.0  # error that the stars' sigmas do not include
+    scale: float = 1.0  # factor on the stars' sigmas
+    # Relative increase of the sigmas towards the corners (r in half diagonals), where stars are
+    # less sharp than detectors assume
     growth: float = 0.0
 
     def variance(self, frame: LensFrame) -> FloatArray:
@@ -98,26 +100,25 @@ class ErrorModel:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LensFit:
-    """A lens, the frames' attitudes, and how well the stars agree."""
+    """Fitted lens and attitudes, with covariance and residuals."""
 
-    cameras: tuple[SkyCamera, ...]  # one a frame; they share the lens
-    free: tuple[str, ...]  # lens parameters that were fitted; the others stayed as they were
-    # (8, 8): of `LENS_PARAMETERS`, the attitudes being unknown; zero where not fitted
+    cameras: tuple[SkyCamera, ...]  # one per frame; they share the lens
+    free: tuple[str, ...]  # lens parameters that were fitted; the others are unchanged
+    # (8, 8): of `LENS_PARAMETERS`, marginalised over the attitudes; zero where not fitted
     covariance: FloatArray
-    # (F, 3, 3): of each frame's turn about the camera's axes, the lens' uncertainty included
+    # (F, 3, 3): of each frame's rotation about the camera's axes, including the lens' uncertainty
     attitude_covariance_rad2: FloatArray
-    residual_px: tuple[FloatArray, ...]  # (N, 2): seen less predicted
-    used: tuple[BoolArray, ...]  # (N,): stars that are no outliers
-    error: ErrorModel  # what the residuals make of the stars' sigmas
-    # Of the stars used by Huber's loss, the floor included, with what is known beforehand
+    residual_px: tuple[FloatArray, ...]  # (N, 2): observed minus predicted
+    used: tuple[BoolArray, ...]  # (N,): stars that are not outliers
+    error: ErrorModel  # error model fitted to the residuals
+    # Huber's loss of the stars used, with the floor and the priors
     chi2: float
-    # By how much the covariances were widened for residuals with longer tails than a normal
-    # distribution's
+    # Factor on the covariances for residuals with longer tails than a normal distribution
     tails: float
 
     @property
     def stars(self) -> int:
-        """How many stars were used, over all frames."""
+        """Number of stars used in all frames."""
         return int(sum(used.sum() for used in self.used))
 
     @property
@@ -135,21 +136,21 @@ def fit_lens(
     used: Sequence[BoolArray] | None = None,
     params: LensFitParams = DEFAULT_PARAMS,
 ) -> LensFit:
-    """Fit one lens and the attitude of every frame to the places of stars.
+    """Fit one lens and the attitude of every frame to star positions.
 
-    Gauss-Newton steps with Huber weights, halved while they make things worse. The error model is
-    fitted to the residuals, then outliers are left out.
+    Gauss-Newton steps with Huber weights; a step is halved until it reduces the cost. The error
+    model is fitted to the residuals, then outliers are rejected.
 
     Parameters
     ----------
     frames : sequence of LensFrame
-        Of images of equal size; the lens to start from is the first frame's.
+        Images of equal size; the initial lens is the first frame's.
     free : collection of str, optional
-        Lens parameters to fit; with none, attitudes alone are fitted.
+        Lens parameters to fit; if empty, only attitudes are fitted.
     error : ErrorModel, optional
-        Taken as it is.
+        A fixed error model.
     used : sequence of ndarray of bool, optional
-        Stars to fit; no others are left out then.
+        Stars to fit; no outliers are rejected then.
 
     Raises
     ------
@@ -174,7 +175,7 @@ def fit_lens(
     cameras = [replace(first, quaternion_icrs=f.camera.quaternion_icrs) for f in frames]
     model = error or ErrorModel()
     kept = [np.ones(f.x.size, bool) for f in frames] if used is None else list(used)
-    passes = 5 if used is None else 1  # the error model settles in four
+    passes = 5 if used is None else 1  # the error model converges in four
     for to_come in reversed(range(passes)):
         normal = NormalEquations(frames, cameras, columns, kept, model, params)
         share = 1.0
@@ -221,13 +222,13 @@ def _residuals(frame: LensFrame, camera: SkyCamera) -> FloatArray:
 
 
 class NormalEquations:
-    """The linearised fit at cameras that share a lens: lens parameters, then each frame's turn.
+    """The linearised fit of cameras that share a lens: lens parameters, then frame rotations.
 
-    solution: The whole step: the free lens parameters (the focal length by its logarithm), then
+    solution: The full step: the free lens parameters (the focal length by its logarithm), then
         three angles for each frame, shape (u,).
     covariance: Inverse of the normal matrix, shape (u, u).
-    cost: Huber's loss over all stars, and what is known beforehand.
-    tails: By how much the residuals' tails widen the covariance.
+    cost: Huber's loss over all stars, and the priors.
+    tails: Factor on the covariance for the tails of the residuals.
     """
 
     def __init__(
@@ -273,13 +274,13 @@ class NormalEquations:
             right[place] += weighed @ residual.ravel()
         self.covariance = np.linalg.inv(normal)
         self.solution = self.covariance @ right
-        # Of M-estimates (Huber 1981, 7.6): mean psi^2 / (mean psi')^2, the normal matrix having
+        # For M-estimates (Huber 1981, 7.6): mean psi^2 / (mean psi')^2, where the normal matrix has
         # mean w
         spread = np.concatenate(pulls).mean() * np.concatenate(shares).mean()
         self.tails = max(float(spread / np.concatenate(bends).mean() ** 2), 1.0)
 
     def step(self, share: float) -> list[SkyCamera]:
-        """Cameras after a share of the solution's step."""
+        """Cameras after a fraction of the solution's step."""
         size = len(self.columns)
         lens = np.zeros(len(LENS_PARAMETERS))
         lens[self.columns] = share * self.solution[:size]
@@ -293,13 +294,13 @@ class NormalEquations:
 def fit_error_model(frames: Sequence[LensFrame], away: Sequence[FloatArray]) -> ErrorModel:
     """Fit scale, growth and floor to residuals, (N, 2) for each frame.
 
-    Their ratios are the likeliest under Student's distribution with four degrees of freedom, whose
-    tails are as long as those of residuals among neighbours that nobody knows; their size makes the
-    median residual that of a normal distribution.
+    Their ratios maximise the likelihood of Student's distribution with four degrees of freedom,
+    whose tails match those of residuals of stars with unknown neighbours. Their size is scaled so
+    that the median residual is that of a normal distribution.
     """
     square = np.concatenate([(r**2).sum(axis=1) for r in away])
     claimed = np.concatenate([f.sigma_px for f in frames])
-    median = 2.0 * np.log(2.0)  # of a chi-square with two degrees of freedom
+    median = 2.0 * np.log(2.0)  # of a chi-square distribution with two degrees of freedom
     usual = max(float(np.sqrt(np.median(square) / median)), 1e-6)
     ratio = max(float(np.sqrt(np.median(square / claimed**2) / median)), 1e-6)
 
@@ -326,11 +327,11 @@ def fit_error_model(frames: Sequence[LensFrame], away: Sequence[FloatArray]) -> 
 
 
 def choose_lens(frames: Sequence[LensFrame], params: LensFitParams = DEFAULT_PARAMS) -> LensFit:
-    """Fit a lens with as many radial terms of distortion as the stars support.
+    """Fit a lens with as many radial distortion terms as the stars support.
 
-    All sets of terms are compared on the same stars with the same sigmas, those of the fullest
-    set (its long tails included), by the Bayesian information criterion: the fullest wins that is
-    not clearly worse than the best (`LensFitParams.strong_evidence`).
+    All sets of terms are compared on the same stars with the same sigmas, those of the largest set
+    (including its long tails), by the Bayesian information criterion. The largest set is chosen
+    that is not clearly worse than the best (`LensFitParams.strong_evidence`).
 
     References
     ----------
@@ -343,7 +344,7 @@ def choose_lens(frames: Sequence[LensFrame], params: LensFitParams = DEFAULT_PAR
         free = (*ALWAYS, *terms)
         if terms and stars < params.min_stars_a_term * len(free):
             continue
-        # Terms that are not fitted are none; fewer than all begin without the start's distortion
+        # Terms that are not fitted are zero; smaller sets start without the initial distortion
         distortion = frames[0].camera.distortion if len(terms) == 3 else (0.0,) * 5
         first = replace(frames[0].camera, distortion=distortion)
         start = [replace(frames[0], camera=first), *frames[1:]]
@@ -363,7 +364,7 @@ def choose_lens(frames: Sequence[LensFrame], params: LensFitParams = DEFAULT_PAR
 def measure_held_out_px(
     frames: Sequence[LensFrame], fit: LensFit, params: LensFitParams = DEFAULT_PARAMS
 ) -> float:
-    """Root mean square residual per axis of stars that were left out of the fit, fold by fold.
+    """Root mean square residual per axis of stars left out of the fit, fold by fold.
 
     NaN where too few stars are left.
     """

@@ -1,4 +1,4 @@
-"""What a solved photo tells of its lens: places and light of its stars, and light of its sky."""
+"""Measure a solved photo for lens calibration: star positions, star flux and sky brightness."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from regengine.sky.stars.catalogue import FILE_EPOCH_YEAR, julian_year
 from regengine.sky.stars.photo import EXIF_LOG_FOCAL_SIGMA, camera_of_record, sky
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 
-# Clipped from here on, as in `regengine.photo.image.CLIPPED_FROM`, after the sRGB curve
+# Values from here on are clipped, as in `regengine.photo.image.CLIPPED_FROM`, after the sRGB curve
 CLIPPED_LIGHT = 0.97
-APERTURE_FWHMS = 2.5  # radius: 98 % of a Moffat star of beta 3
-MASKED_FWHMS = 3.0  # around every star, before the sky's light is measured
+APERTURE_FWHMS = 2.5  # aperture radius: contains 98 % of a Moffat star of beta 3
+MASKED_FWHMS = 3.0  # around every star, before the sky is measured
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LensPhoto:
-    """A solved photo, measured."""
+    """Measurements of a solved photo."""
 
     frame: Frame
-    camera: SkyCamera  # where it looks, good to some pixels
-    stars: StarDetections  # all that were detected, pixels of the picture as stored
-    channels: dict[str, ApertureLight]  # light of these stars by colour channel, stored pixels
-    sky: SkyBoxes  # luminance between the stars, stored pixels
+    camera: SkyCamera  # approximate camera, accurate to some pixels
+    stars: StarDetections  # all detections, pixels of the image as stored
+    channels: dict[str, ApertureLight]  # flux of these stars by colour channel, stored pixels
+    sky: SkyBoxes  # luminance of the sky between the stars, stored pixels
 
 
 def measure_photos(
@@ -52,27 +52,27 @@ def measure_photos(
     solutions: Mapping[str, dict[str, Any]] | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[list[LensPhoto], int]:
-    """Measure photos of stars of one camera with one lens.
+    """Measure star photos of one camera with one lens.
 
-    What cannot be read is logged as an error, what is not solved as a warning.
+    An unreadable photo is logged as an error, an unsolved one as a warning.
 
     Parameters
     ----------
     paths
         The photos.
     records, options
-        What is known of them, see `read_frame`.
+        Metadata, see `read_frame`.
     camera, lens
-        Names, where the photos have none.
+        Names to use if the photos have none.
     solutions
-        Records of photos that are solved, see `find_camera`.
+        Records of solved photos, see `find_camera`.
     advance
         Called after each photo.
 
     Returns
     -------
     tuple[list[LensPhoto], int]
-        The solved photos, measured, and how many could not be read.
+        The measured photos, and the number of unreadable ones.
     """
     logger = logging.getLogger("regengine")
     measured: list[LensPhoto] = []
@@ -99,7 +99,7 @@ def measure_photos(
 
 
 def mean_epoch_year(photos: Iterable[LensPhoto]) -> float:
-    """Mean of the times of photos as a Julian year; the catalogue's where none has one."""
+    """Mean time of photos as a Julian year; the catalogue's epoch if none has a time."""
     times = [photo.frame.time_utc for photo in photos if photo.frame.time_utc is not None]
     return mean(map(julian_year, times)) if times else FILE_EPOCH_YEAR
 
@@ -113,7 +113,7 @@ def measure_light(
 ) -> LensPhoto:
     """Measure a solved photo's colours, shape (h, w, 3) or (h, w, 1), and its sky.
 
-    `factor`: the size of its light over that of the picture as stored.
+    `factor`: size of its light image divided by that of the picture as stored.
     """
     clipped = np.asarray(np.any(light >= CLIPPED_LIGHT, axis=2))
     x, y = (stars.x + 0.5) * factor - 0.5, (stars.y + 0.5) * factor - 0.5
@@ -146,7 +146,7 @@ def measure_light(
 
 
 def check_one_lens(frames: Sequence[Frame]) -> None:
-    """Refuse photos that were not taken with one camera, lens and focal length, at one size."""
+    """Reject photos that differ in camera, lens, focal length or size."""
     first = frames[0]
     for frame in frames[1:]:
         theirs, ours = (
@@ -169,7 +169,7 @@ def check_one_lens(frames: Sequence[Frame]) -> None:
 def _discs(
     shape: tuple[int, ...], x: FloatArray, y: FloatArray, radius_px: float
 ) -> NDArray[np.bool_]:
-    """True within a distance of any of the places."""
+    """Mask of the pixels within a radius of any of the positions."""
     height, width = shape[:2]
     points = np.zeros((height, width), np.uint8)
     column, row = np.round(x).astype(int), np.round(y).astype(int)
@@ -183,10 +183,10 @@ def _discs(
 def find_camera(
     frame: Frame, stars: StarDetections, solutions: Mapping[str, dict[str, Any]] | None = None
 ) -> SkyCamera | str:
-    """The camera of a photo with these stars, or the sentence why there is none.
+    """The camera of a photo with these stars, or a message why it is not solved.
 
-    It is that of the photo's record among ``solutions``, see `read_solved`. Without any the stars
-    are solved, blindly but for what EXIF says of the lens.
+    The camera comes from the photo's record in ``solutions``, see `read_solved`. Without one, the
+    stars are solved blindly, with only the focal length from EXIF as a prior.
 
     Raises CatalogueError if the star catalogue is missing or damaged.
     """

@@ -1,4 +1,4 @@
-"""The stars of one photo, detected and identified; its files; its record, written and read back."""
+"""Detect and identify the stars of a photo, write its files, and write and read its record."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 from regengine.sky.stars.star_search import StarIndices
 from regengine.sky.stars.wcs import write_wcs
 
-FAINTEST_G = 10.0  # where the catalogue's file ends: 5 degree fields need its stars
-EXIF_LOG_FOCAL_SIGMA = 0.05  # zooms and focusing: 2-3 % on originals; crops are tried as all lenses
-FOV_LOG_FOCAL_SIGMA = 0.1  # what people know of a field of view
+FAINTEST_G = 10.0  # limit of the catalogue file: 5 degree fields need its stars
+EXIF_LOG_FOCAL_SIGMA = 0.05  # zoom and focus: 2-3 % on originals; crops are solved as any lens
+FOV_LOG_FOCAL_SIGMA = 0.1  # typical accuracy of a field of view given by a user
 _REMEDY = "give the output of regengine solve --json"
 _FOCAL_STEPS = 30
-# No lens is like that, but a damaged file may say so
+# A greater value is not a lens but a damaged file
 _MAX_DISTORTION = 1e3
-_FARTHEST_AXIS = 10.0  # of the principal point, in sizes of the picture
+_FARTHEST_AXIS = 10.0  # of the principal point, in image sizes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SolvedPhoto:
-    """What became of one photo."""
+    """Result of solving one photo."""
 
     frame: Frame
-    stars: StarDetections  # in pixels of the picture as stored
+    stars: StarDetections  # in pixels of the image as stored
     outcome: StarSolution | Reason
     seconds: float
 
 
 @cache
 def sky() -> tuple[StarCatalogue, StarIndices]:
-    """The catalogue and its figures, read once a process.
+    """The catalogue and its asterism indices, loaded once per process.
 
     Raises CatalogueError if the catalogue is missing or damaged.
     """
@@ -88,12 +88,12 @@ def solve_photo(
 
 @dataclass(frozen=True, kw_only=True)
 class SolveJob:
-    """What to do with each photo; call it with a path; pickles."""
+    """Settings for solving photos; call it with a path; picklable."""
 
     detector: StarDetector
     frame_options: FrameOptions
     options: SolveOptions
-    fov_deg: float | None = None  # field of view along x, where it was given
+    fov_deg: float | None = None  # field of view along x, if given
     # Files to write for each photo
     headers: PicturePaths | None = None
     overlays: PicturePaths | None = None
@@ -101,7 +101,7 @@ class SolveJob:
     def __call__(self, path: Path) -> SolvedPhoto:
         """Solve a photo and write its files.
 
-        Raises RegengineError if the photo cannot be read, or a file not be written.
+        Raises RegengineError if the photo cannot be read or a file cannot be written.
         """
         options = self.options
         if self.fov_deg is not None:
@@ -121,13 +121,13 @@ class SolveJob:
         return solved
 
     def answer(self, path: Path, *, matches: bool) -> Answer:
-        """What ``regengine solve`` says of a photo."""
+        """Output of ``regengine solve`` for a photo."""
         solved = self(path)
         return Answer(line=json.dumps(record_of(solved, matches=matches)), text=text_line(solved))
 
 
 def record_of(solved: SolvedPhoto, *, matches: bool = False) -> dict[str, Any]:
-    """The record of a photo, plain values."""
+    """The record of a photo as JSON-serialisable values."""
     head = {"frame": solved.frame.frame_id, "path": str(solved.frame.path)}
     outcome = solved.outcome
     if not isinstance(outcome, StarSolution):
@@ -163,7 +163,7 @@ def record_of(solved: SolvedPhoto, *, matches: bool = False) -> dict[str, Any]:
         "stars": len(solved.stars),
         "seconds": round(solved.seconds, 3),
     }
-    if matches:  # each identified star: where it was seen, which it is, by how far it is off
+    if matches:  # each identified star: position, identifier and residual
         x, y, z = outcome.vectors_icrs.T
         ra, dec = np.degrees(np.arctan2(y, x)) % 360.0, np.degrees(np.arcsin(z))
         record["matches"] = [
@@ -183,7 +183,7 @@ def record_of(solved: SolvedPhoto, *, matches: bool = False) -> dict[str, Any]:
 
 
 def text_line(solved: SolvedPhoto) -> str:
-    """One photo's outcome for people."""
+    """One photo's result as a line of text."""
     outcome = solved.outcome
     if not isinstance(outcome, StarSolution):
         return (
@@ -200,9 +200,9 @@ def text_line(solved: SolvedPhoto) -> str:
 
 
 def read_solved(path: Path) -> dict[str, dict[str, Any]]:
-    """Records of ``regengine solve --json``, by frame id; of frames that were solved alone.
+    """Read the records of solved frames from ``regengine solve --json``, by frame id.
 
-    Raises ConfigError if the file cannot be read or a line is no such record.
+    Raises ConfigError if the file cannot be read or a line is not such a record.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -214,7 +214,7 @@ def read_solved(path: Path) -> dict[str, dict[str, Any]]:
             continue
         try:
             record = json.loads(line)
-            if "failed" in record:  # a photo that could not be read
+            if "failed" in record:  # an unreadable photo
                 continue
             if record["solved"]:
                 _numbers(record["quaternion_icrs"], 4)
@@ -227,13 +227,13 @@ def read_solved(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> SkyCamera:
-    """Camera of a record of `read_solved`, for a picture of this size as stored.
+    """Camera of a record of `read_solved`, for an image of this size as stored.
 
-    Its focal length is that of the record's field of view; where it has no principal point, the
-    picture's middle is taken. The record may be of a smaller or larger copy.
+    Its focal length follows from the record's field of view. Where the record has no principal
+    point, the image centre is taken. The record may be of a smaller or larger copy.
 
-    Raises ConfigError if attitude, field of view or distortion are no numbers that make sense, or
-    the record is of a picture of another shape.
+    Raises ConfigError if attitude, field of view or distortion are not plausible numbers, or the
+    record is of an image with another aspect ratio.
     """
     own_px = record.get("width_px", width_px), record.get("height_px", height_px)
     try:
@@ -276,7 +276,7 @@ def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> S
         quaternion_icrs=(qx, qy, qz, qw),
         mirrored=bool(record.get("mirrored", False)),
     )
-    for _ in range(_FOCAL_STEPS):  # distortion changes the field a little
+    for _ in range(_FOCAL_STEPS):  # distortion changes the field slightly
         ratio = camera.fov_x_deg / field_deg
         camera = replace(camera, focal_px=camera.focal_px * ratio)
         if abs(ratio - 1.0) < 1e-9:

@@ -1,4 +1,4 @@
-"""From detections to a camera among the stars, with or without a notion of the lens."""
+"""Star solution: from detections to a camera in ICRS, with or without a prior of the lens."""
 
 from __future__ import annotations
 
@@ -25,38 +25,39 @@ from regengine.sky.stars.star_search import (
 )
 from regengine.sky.stars.star_verify import StarField, Verified, VerifyParameters, verify
 
-ACCEPT_LOG10_ODDS = 9.0  # as astrometry.net: Lang et al. (2010), section 3
-CLEAR_LOG10_ODDS = 6.0  # of a proposal: verified before other lenses are tried
+ACCEPT_LOG10_ODDS = 9.0  # as in astrometry.net: Lang et al. (2010), section 3
+CLEAR_LOG10_ODDS = 6.0  # of a proposal: above this, it is verified before other lenses are tried
 MIN_FLUX = 1e-12
-NO_CHANGE = 1e-9  # one sigma of a term that is held
-MIN_STARS = 5  # four that a figure and a fit need, and one to judge by
-# Fields of 5 to 120 degrees across corners: 400 mm to 12 mm on a full frame
+NO_CHANGE = 1e-9  # one sigma of a fixed term
+MIN_STARS = 5  # four for an asterism and a fit, and one for verification
+# Fields of 5 to 120 degrees along the diagonal: 400 mm to 12 mm on a full frame
 WIDEST_TANGENT, NARROWEST_TANGENT = 1.75, 0.045
-# A detection against the fitted lens, as a share of the long side: trails and soft corners
+# Maximum error of a detection under the fitted lens, as a share of the long side: trailed stars and
+# soft corners
 CEILING_SHARE = 0.001
 ALL_DETECTIONS = 3000
-# Once stars have proven a camera they say how its lens bends: cheap lenses and old zooms move the
-# corners by a tenth. The narrower prior of the search stays where they do not ask for more
+# Once a camera is verified, its stars determine the distortion: cheap lenses and old zooms shift
+# the corners by a tenth. The narrower prior of the search is kept unless the stars require more
 FINAL = VerifyParameters(detections=ALL_DETECTIONS, depths=(25, 75, 225, 700, 2500))
 BENT_LENS = replace(FINAL.prior, k1=(0.05, 0.1), k2=(0.02, 0.05), k3=(0.01, 0.02))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StarSolution:
-    """A camera among the stars, and the stars that prove it."""
+    """A camera in ICRS, and the stars that it was verified with."""
 
-    camera: SkyCamera  # attitude, focal length and distortion, in pixels of the image as stored
-    # Of this camera against chance, by detections that did not propose it, less the logarithm of
-    # the number of cameras tried
+    camera: SkyCamera  # attitude, focal length and distortion, pixels of the image as stored
+    # Log odds of this camera against chance, from detections that were not used to propose it,
+    # minus the logarithm of the number of cameras tried
     log10_odds: float
-    # Shape (k,): detections that were identified, pixels of the image as stored
+    # Shape (k,): identified detections, pixels of the image as stored
     x: FloatArray
     y: FloatArray
-    detection: IndexArray  # shape (k,): which of the detections given they are
-    star: IndexArray  # shape (k,): which stars of the catalogue they are
+    detection: IndexArray  # shape (k,): indices of the given detections
+    star: IndexArray  # shape (k,): indices of the catalogue's stars
     vectors_icrs: FloatArray  # shape (k, 3): directions of these stars
     magnitude_g: FloatArray  # shape (k,): their magnitudes
-    residual_px: FloatArray  # shape (k, 2): detection less projected star, (x, y)
+    residual_px: FloatArray  # shape (k, 2): detection minus projected star, (x, y)
     catalogue_epoch: float  # Julian year of the catalogue's positions
 
     def __len__(self) -> int:
@@ -70,35 +71,41 @@ class StarSolution:
 
 @dataclass(frozen=True, kw_only=True)
 class SolveOptions:
-    """What is known beforehand, and how long to search."""
+    """Priors and limits of the search."""
 
-    # Focal length in pixels of the stored image, if there is a notion of it
+    # Prior focal length in pixels of the stored image, if known
     focal_px: float | None = None
-    log_focal_sigma: float = 0.1  # how well it is known: one sigma of its natural logarithm
-    focal_only: bool = False  # other lenses are not tried when this one does not fit
-    # k1, k2, p1, p2, k3 of the lens, where they are known
+    log_focal_sigma: float = 0.1  # one sigma of its natural logarithm
+    focal_only: bool = False  # try no other lens if this one does not fit
+    # k1, k2, p1, p2, k3 of the lens, if known
     distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
-    principal_point: tuple[float, float] | None = None  # the same; None: the middle
+    principal_point: tuple[float, float] | None = None  # of the lens; None: the image centre
     max_seconds: float = 30.0  # processor time after which no further lens is tried
 
 
 @dataclass(frozen=True, kw_only=True)
 class WholeParams:
-    """When a camera counts as that of the whole picture.
+    """Criteria for whether a solution covers the whole image.
 
-    rings: Bounds of rings about the middle, in half diagonals; each is cut into quarters.
-    beyond: The stars beyond each of these radii are judged by themselves.
-    min_share, usual_share, max_chance: It is not if fewer than so many of them are where the camera
-        has them, and that would be so seldom a chance where usually so many are. Of 120 drawn
-        fields of four kinds of lens, a quarter of them half covered, right ones had 0.65 and more
-        in each part with ten stars, nearly all 0.75; real ones 0.67; wrong ones 0.34 and less.
-    min_asked: So few ask for nothing: what shines beside hidden stars may be anything.
-    wrong_share: A lens bends alike all around. A quarter that has its share, and more than wrong
-        cameras show by chance, speaks for others, which hardware, clouds and their lights may hide.
-    bright_quantile: Stars are asked for as bright as this share of the identified ones.
-    max_corner_share: So much of the diagonal may the corners move by the lens' last term. Of 190
-        drawn fields every one with corners farther off than that was above it.
-    max_size_ratio: A star is at most so many times wider or narrower than the median of those.
+    rings: Outer radii of rings about the image centre, in half diagonals; each is divided into
+        quadrants.
+    beyond: The stars beyond each of these radii are tested separately.
+    min_share, usual_share, max_chance: A part fails if fewer than this share of its stars are at
+        their predicted positions, and if this would have a lower probability than `max_chance` at
+        the usual share. Of 120 simulated fields of four kinds of lens, a quarter of them half
+        covered, correct solutions had 0.65 and more in each part with ten stars, nearly all 0.75;
+        real ones 0.67; wrong ones 0.34 and less.
+    min_asked: Parts with fewer stars are not tested: detections next to hidden stars may be
+        anything.
+    wrong_share: Distortion is symmetric about the axis. A quadrant with the required share, and a
+        higher share than wrong cameras reach by chance, also supports other quadrants, where
+        hardware, clouds and their lights may hide stars.
+    bright_quantile: Stars are expected down to the brightness that this share of the identified
+        ones reaches.
+    max_corner_share: The last distortion term may move the corners by at most this share of the
+        diagonal. Of 190 simulated fields, all with greater corner errors were above it.
+    max_size_ratio: The maximum ratio of a star's width to the median of the identified ones, or its
+        inverse.
     """
 
     rings: tuple[float, ...] = (0.35, 0.65, 0.8)
@@ -121,11 +128,11 @@ def solve_stars(
     indices: StarIndices,
     options: SolveOptions | None = None,
 ) -> StarSolution | Reason:
-    """Identify the stars of a picture of this size, in pixels of the picture as stored.
+    """Identify the stars of an image of this size, in pixels of the image as stored.
 
-    The indices are those of the catalogue; figures made for one picture serve the next. Where they
-    are not identified, the reason has the code ``few_stars`` or ``no_match``, and ``lens`` where
-    those in the middle alone are.
+    The indices belong to the catalogue; asterisms computed for one image are reused for the next.
+    If identification fails, the reason has the code ``few_stars`` or ``no_match``, or ``lens`` if
+    only the stars near the centre are identified.
     """
     options = options or SolveOptions()
     chosen = _usable(stars)
@@ -191,10 +198,10 @@ def _generate_proposals(
     indices: StarIndices,
     limit: float,
 ) -> Iterator[tuple[Proposal, float]]:
-    """Cameras worth a verification, and how many were tried up to then.
+    """Generate cameras to verify, each with the number of cameras tried so far.
 
-    Clear ones of a lens at once, the likeliest others of a stage after all its lenses. `limit`:
-    processor time after which no further lens is tried.
+    Clear proposals of a lens are yielded at once, the best others of a stage after all its lenses.
+    `limit`: processor time after which no further lens is tried.
     """
     tried = 1.0
     for stage, lenses in stages:
@@ -216,10 +223,10 @@ def _generate_proposals(
 def accept_proposal(
     proposal: Proposal, tried: float, field: StarField, ceiling_px: float
 ) -> Verified | None:
-    """The camera of a proposal, fitted to all its stars, if they prove it.
+    """Fit the camera of a proposal to all its stars; None if they do not verify it.
 
-    Its odds are those of the stars by which it was proven, less the logarithm of the number of
-    cameras `tried`. `ceiling_px`: of a detection's error against the fitted lens.
+    Its odds are those of the stars that verified it, minus the logarithm of the number of cameras
+    `tried`. `ceiling_px`: maximum error of a detection under the fitted lens.
     """
     verified = verify(
         proposal.camera,
@@ -233,7 +240,7 @@ def accept_proposal(
     log10_odds = verified.log10_odds - float(np.log10(tried))
     if log10_odds < ACCEPT_LOG10_ODDS:
         return None
-    # All detections and fainter stars, the lens fitted once more
+    # Refit the lens with all detections and fainter stars
     best = verified
     for prior in (FINAL.prior, BENT_LENS):
         deeper = verify(
@@ -258,9 +265,9 @@ def _reason_if_partial(
     believed: SkyCamera,
     options: SolveOptions,
 ) -> Reason | None:
-    """Why a solution explains a part of the picture alone; None where it explains the whole.
+    """Reason if a solution explains only a part of the image; None if it explains the whole.
 
-    `chosen`: detections that may be stars; `believed`: the lens as it was before the fit.
+    `chosen`: detections that may be stars; `believed`: the lens before the fit.
     """
     params = WholeParams()
     if any(options.distortion):
@@ -298,10 +305,10 @@ def _reason_if_partial(
 
 
 def _corner_doubt_px(found: StarSolution, believed: SkyCamera) -> float:
-    """How far the last term of the distortion moves the picture's corners, pixels.
+    """Shift of the image corners by the last distortion term, pixels.
 
-    The other terms are fitted anew to the same stars without it. Where it matters the series of a
-    lens is cut off too early, and its corners are extrapolated.
+    The other terms are refitted to the same stars without it. A large shift indicates that the
+    distortion series is truncated too early, so that the corners are extrapolated.
     """
     camera = found.camera
     without = replace(camera, distortion=(*camera.distortion[:4], believed.distortion[4]))
@@ -322,13 +329,13 @@ def _count_explained(
     beyond: float,
     params: WholeParams,
 ) -> tuple[IndexArray, IndexArray]:
-    """Count the camera's own bright stars that are seen, and those that may be seen elsewhere.
+    """Count predicted bright stars that are detected, and those that may be detected elsewhere.
 
-    Of each quarter of the picture, shapes (4,).
+    For each quadrant of the image, shapes (4,).
 
-    A star that is not where it should be may be any detection nearby, of its shape and brightness,
-    that no star explains. Lamps and letters beside stars that are found ask for nothing, nor do
-    stars behind clouds and hardware.
+    A star that is missing at its predicted position may be any unexplained detection nearby of
+    similar shape and brightness. Lamps and letters next to identified stars are not counted, nor
+    are stars behind clouds and hardware.
     """
     camera = found.camera
     limit = np.quantile(found.magnitude_g, params.bright_quantile)
@@ -368,7 +375,7 @@ def _usable(stars: StarDetections) -> IndexArray:
 def _generate_stages(
     width_px: int, height_px: int, options: SolveOptions, params: StarSearchParams
 ) -> Iterator[tuple[SearchStage, list[SkyCamera]]]:
-    """What is tried, in order: the lens that is believed in, then all others."""
+    """The search stages in order: the prior lens, then all others."""
     half = float(np.hypot(width_px, height_px)) / 2.0
     middle = ((width_px - 1) / 2.0, (height_px - 1) / 2.0)
     blank = SkyCamera(
@@ -386,7 +393,7 @@ def _generate_stages(
         )
         spread = np.exp(2.0 * options.log_focal_sigma)
         tangent = half / options.focal_px
-        # Rungs overlap: with the tolerance of size, the outermost reach beyond two sigma
+        # Rungs overlap: with the size tolerance, the outermost rungs extend beyond two sigma
         rungs = [options.focal_px]
         if spread > 1.12:
             rungs += focal_ladder(half, tangent * spread, tangent / spread, params.ladder_step)

@@ -1,4 +1,4 @@
-"""How deep star photos are: which share of the catalogue's stars is found, by magnitude."""
+"""Depth of star photos: completeness of the detected catalogue stars by magnitude."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from regengine.sky.stars.solve import FINAL
 
 MIN_EXPECTED = 20
 MIN_FOUND = 8
-# A limit this near to the faintest star that was looked for may lie beyond it
+# A limit this close to the faintest star searched for may be fainter than it
 MARGIN_MAG = 0.1
 BIN_MAG = 0.5
-STEEPEST, FLATTEST = 30.0, 0.3  # slopes, per magnitude
-# Of real star fields, 4 to 10 where noise is the limit. A belief so wide decides where few stars
-# would be told apart by chance alone
+STEEPEST, FLATTEST = 30.0, 0.3  # bounds of the slope, per magnitude
+# Real star fields have 4 to 10 where noise is the limit. With so wide a prior, it matters only
+# where few stars leave the slope undetermined
 USUAL_SLOPE, SLOPE_LOG_SIGMA = 4.0, 0.7
 _STEP = 1e-2
-# `regengine solve` looks for so many of the brightest stars in view, and no others
+# `regengine solve` searches for at most this many of the brightest stars in view
 LOOKED_FOR = FINAL.depths[-1]
 _REMEDY = "solve it again with regengine solve --json --matches"
-_MAX_PIXELS = 100_000  # of a side
+_MAX_PIXELS = 100_000  # of one side
 FRAME_COLUMNS = (
     *("rank", "frame", "path", "limiting_g", "limiting_g_sigma", "limit_reached"),
     *("expected", "found", "completeness", "plateau", "slope_per_mag", "faintest_sought_g"),
@@ -42,10 +42,10 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Completeness:
-    """Share of stars that is found, by magnitude.
+    """Completeness of star detection as a function of magnitude.
 
-    A star of magnitude m is found with the probability ``plateau / 2 * (1 - a (m - limit) /
-    sqrt(1 + a^2 (m - limit)^2))``, a the slope.
+    A star of magnitude m is detected with the probability ``plateau / 2 * (1 - a (m - limit) /
+    sqrt(1 + a^2 (m - limit)^2))``, where a is the slope.
 
     References
     ----------
@@ -53,36 +53,36 @@ class Completeness:
     Astron. J. 109, 1044.
     """
 
-    limit_g: float  # Gaia magnitude at which half of the stars are found of those that could be
+    limit_g: float  # Gaia magnitude at which completeness is half of the plateau
     limit_sigma: float | None  # one sigma; None where the limit was not reached
-    # Whether stars as faint as that were looked for; else the limit is at least ``limit_g``
+    # Whether stars of this magnitude were searched for; if not, ``limit_g`` is a lower bound
     reached: bool
-    # Share of bright stars that is found, 0 to 1: the rest is behind the Earth, hardware or clouds,
-    # saturated, or too near to another star
+    # Share of bright stars that are detected, 0 to 1: the rest are behind the Earth, hardware or
+    # clouds, saturated, or too close to another star
     plateau: float
-    slope: float  # how fast the share falls, per magnitude
+    slope: float  # decrease of completeness, per magnitude
 
 
 @dataclass(frozen=True, kw_only=True)
 class StarCounts:
-    """Stars of one frame."""
+    """Star counts of one frame."""
 
     record: dict[str, Any]  # of `regengine solve --json`
-    bins: list[Row]  # counts by magnitude
-    depth: Completeness | None  # none of too few stars
-    # Stars of the catalogue in the picture to the limit, and those of them that were found
+    bins: list[Row]  # counts per magnitude bin
+    depth: Completeness | None  # None if there are too few stars
+    # Number of catalogue stars in the image to the limit, and of those detected
     expected: int
     found: int
-    faintest_sought_g: float  # stars fainter than this were not looked for
+    faintest_sought_g: float  # fainter stars were not searched for
 
 
 def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
     """Count a solved frame's stars.
 
-    The record, of `regengine.sky.stars.photo.read_solved`, has its matches; the catalogue is the
-    one that the frame was solved with.
+    The record, as returned by `regengine.sky.stars.photo.read_solved`, includes its matches; the
+    catalogue is the one that the frame was solved with.
 
-    Raises ConfigError if the record lacks its matches or its size, or they make no sense.
+    Raises ConfigError if the record lacks its matches or its size, or they are not plausible.
     """
     frame = record["frame"]
     matches = record.get("matches")
@@ -115,12 +115,12 @@ def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
 
 
 def stars_in_view(camera: SkyCamera, catalogue: StarCatalogue) -> NDArray[np.intp]:
-    """Numbers of the stars in a picture, the brightest first."""
+    """Indices of the stars within an image, the brightest first."""
     return camera.find_in_view(catalogue.vectors)[0]
 
 
 def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Completeness | None:
-    """Fit the share of stars that is found, star by star, by maximum likelihood."""
+    """Fit the completeness function to single stars by maximum likelihood."""
     from scipy.optimize import minimize
 
     if len(found) < MIN_EXPECTED or found.sum() < MIN_FOUND:
@@ -133,7 +133,7 @@ def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Compl
         belief = (values[2] - np.log(USUAL_SLOPE)) / SLOPE_LOG_SIGMA
         return float(-np.log(np.maximum(likely, 1e-12)).sum()) + 0.5 * float(belief**2)
 
-    # The likelihood may have several hills: start at every half magnitude
+    # The likelihood may have several maxima: start at every half magnitude
     starts = np.arange(magnitude_g.min(), faintest + BIN_MAG, BIN_MAG)
     first = [np.array([1.0, limit, np.log(USUAL_SLOPE)]) for limit in starts]
     start = min(first, key=cost)
@@ -150,7 +150,7 @@ def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Compl
 
 
 def magnitude_bins(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> list[Row]:
-    """Counts by half magnitude, from the brightest that has a star to the faintest."""
+    """Counts per half magnitude, from the brightest bin with a star to the faintest."""
     if len(magnitude_g) == 0:
         return []
     number = np.floor(magnitude_g / BIN_MAG).astype(int)
@@ -175,14 +175,14 @@ def _share(magnitude_g: FloatArray, plateau: float, limit: float, slope: float) 
 
 
 def _natural(values: FloatArray) -> tuple[float, float, float]:
-    """Plateau, limit and slope out of numbers that may be anything."""
+    """Plateau, limit and slope from unbounded parameters."""
     plateau = 1.0 / (1.0 + np.exp(-np.clip(values[0], -30.0, 30.0)))
     slope = float(np.clip(np.exp(np.clip(values[2], -9.0, 9.0)), FLATTEST, STEEPEST))
     return float(plateau), float(values[1]), slope
 
 
 def _sigma(cost: Callable[[FloatArray], float], at: FloatArray, number: int) -> float | None:
-    """One sigma of a value by the curvature of the likelihood, the others left free."""
+    """One sigma of a parameter from the curvature of the likelihood, with the others free."""
     steps = np.eye(len(at)) * _STEP
     curvature = np.empty((len(at), len(at)))
     for i, one in enumerate(steps):
@@ -190,13 +190,13 @@ def _sigma(cost: Callable[[FloatArray], float], at: FloatArray, number: int) -> 
             ahead, back = cost(at + one + other), cost(at - one - other)
             left, right = cost(at + one - other), cost(at - one + other)
             curvature[i, j] = (ahead + back - left - right) / (4.0 * one[i] * other[j])
-    # A plateau of 1 and a slope at its bound have no curvature: they count as known
+    # A plateau of 1 and a slope at its bound have no curvature: they are treated as known
     variance = np.linalg.pinv(curvature, rcond=1e-6, hermitian=True)[number, number]
     return float(np.sqrt(variance)) if variance > 0.0 else None
 
 
 def rank_frames(counts: Iterable[StarCounts]) -> list[StarCounts]:
-    """Frames by how faint the stars are that they show; of equals by how many they show."""
+    """Sort frames by limiting magnitude, the deepest first, then by the number of stars."""
 
     def order(one: StarCounts) -> tuple[bool, float, int, str]:
         limit = -np.inf if one.depth is None else one.depth.limit_g
@@ -206,7 +206,7 @@ def rank_frames(counts: Iterable[StarCounts]) -> list[StarCounts]:
 
 
 def frame_rows(counts: Sequence[StarCounts]) -> list[Row]:
-    """A row for each frame; None for what is missing."""
+    """One row per frame; None for missing values."""
     return [_frame_row(rank, one) for rank, one in enumerate(counts, start=1)]
 
 
@@ -239,7 +239,7 @@ def _frame_row(rank: int, one: StarCounts) -> Row:
 
 
 def magnitude_rows(counts: Sequence[StarCounts]) -> list[Row]:
-    """A row for each half magnitude of each frame."""
+    """One row per half magnitude of each frame."""
     return [{"frame": str(one.record["frame"]), **part} for one in counts for part in one.bins]
 
 

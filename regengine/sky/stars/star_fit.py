@@ -1,8 +1,8 @@
-"""A camera fitted to identified stars: attitude, focal length and distortion, all at once.
+"""Fit a camera to identified stars: attitude, focal length and distortion in one adjustment.
 
-Every parameter has a prior, so that few stars determine what they can and the rest stays where
-lenses usually are: no switch from one model to another as stars become more. The covariance of the
-fit says how far off the stars may be that were not used.
+Every parameter has a prior. Few stars thus determine what they can, and the rest keeps typical
+values; the model does not change with the number of stars. The covariance of the fit predicts the
+position errors of stars that were not used.
 
 References
 ----------
@@ -28,20 +28,21 @@ from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quat
 
 @dataclass(frozen=True, kw_only=True)
 class LensPrior:
-    """One sigma of what is believed of a lens before stars are seen.
+    """Prior standard deviations (one sigma) of the lens parameters.
 
-    Distortion is counted as what each term moves at the corner of the picture, as a share of the
-    corner's distance from the middle. Makers' data sheets have 0.5 % and less for long lenses and
-    up to 5 % (here two sigma) for the widest rectilinear ones: each sigma is a constant and a part
-    that grows with the tangent of the angle to the corner.
+    Distortion terms are expressed as the shift that each causes at the image corner, as a share of
+    the corner's distance from the centre. Makers' data sheets have 0.5 % and less for long lenses
+    and up to 5 % (here two sigma) for the widest rectilinear ones: each sigma is a constant and a
+    part that grows with the tangent of the angle to the corner.
 
-    log_focal: Natural logarithm of the focal length, about that of the camera at hand.
-    principal_share: Principal point, as a share of the picture's long side: mild crops are off by
-        this.
-    k1, k2, k3, tangential: Terms of the distortion at the corner: the constant, and the part per
-        unit of tangent.
-    max_sigmas: Farther off is no lens.
-    min_reach: The lens model must hold beyond the corner by so much, for the principal point.
+    log_focal: Natural logarithm of the focal length, about that of the initial camera.
+    principal_share: Principal point, as a share of the image's long side: moderate crops shift it
+        by this.
+    k1, k2, k3, tangential: Distortion terms at the corner: the constant, and the part per unit of
+        tangent.
+    max_sigmas: A lens farther from the prior is rejected.
+    min_reach: The lens model must be valid beyond the corner by this factor, to allow for the
+        principal point.
     """
 
     log_focal: float = 0.5
@@ -56,12 +57,12 @@ class LensPrior:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CameraFit:
-    """A fitted camera and what its parameters are worth."""
+    """A fitted camera and its covariance."""
 
     camera: SkyCamera
     # (11, 11): of the parameters, in the order of `jacobian`, for errors of `sigma_px`
     covariance: FloatArray
-    sigma_px: float  # error of a star's place that was assumed, per axis
+    sigma_px: float  # assumed error of a star's position, per axis
 
 
 def fit_camera(
@@ -73,7 +74,7 @@ def fit_camera(
     prior: LensPrior,
     centre: SkyCamera | None = None,
 ) -> CameraFit:
-    """Fit the likeliest camera to identified stars (Levenberg-Marquardt, maximum a posteriori).
+    """Fit the most probable camera to identified stars (Levenberg-Marquardt, maximum a posteriori).
 
     Parameters
     ----------
@@ -84,9 +85,9 @@ def fit_camera(
     sigma_px : float
         Error of a detection per axis.
     prior : LensPrior
-        Its middle is the lens of `centre`.
+        Centred on the lens of `centre`.
     centre : SkyCamera, optional
-        The lens believed in beforehand; `start` if not given.
+        The prior lens; `start` by default.
     """
     believed = start if centre is None else centre
     sigma = prior_sigmas(believed, prior)
@@ -98,7 +99,7 @@ def fit_camera(
         return np.concatenate([away.ravel(), off + step[3:] / sigma])
 
     def slopes(step: FloatArray) -> FloatArray:
-        # By turns of the moved camera: near enough to those of the start, and the same minimum
+        # With rotations of the updated camera: close to those of the start, and the same minimum
         camera = move_camera(start, step)
         seen = np.isfinite(camera.project(vectors_icrs)[0])
         rows = np.zeros((len(x), 2, len(step)))
@@ -110,7 +111,7 @@ def fit_camera(
         residuals, np.zeros(3 + len(sigma)), slopes, method="lm", x_scale="jac", max_nfev=20
     )
     normal = found.jac.T @ found.jac
-    normal[range(3), range(3)] += 1e-9  # of stars that all lie behind the camera
+    normal[range(3), range(3)] += 1e-9  # for stars that all lie behind the camera
     return CameraFit(
         camera=move_camera(start, found.x),
         covariance=np.asarray(np.linalg.inv(normal), float),
@@ -119,19 +120,19 @@ def fit_camera(
 
 
 def is_plausible(camera: SkyCamera, believed: SkyCamera, prior: LensPrior) -> bool:
-    """Whether a lens is near what was believed, and does not fold the picture's corners back."""
+    """Whether a lens is close to its prior and maps the image corners without folding."""
     off = lens_offsets(camera, believed) / prior_sigmas(believed, prior)
     unfolded = widest_tangent(camera.distortion) > prior.min_reach * corner_tangent(camera)
     return bool((np.abs(off) < prior.max_sigmas).all() and unfolded)
 
 
 def corner_tangent(camera: SkyCamera) -> float:
-    """Tangent of the angle to the picture's corner, distortion left out."""
+    """Tangent of the angle between the axis and the image corner, without distortion."""
     return float(np.hypot(camera.width_px, camera.height_px) / 2.0 / camera.focal_px)
 
 
 def prior_sigmas(camera: SkyCamera, prior: LensPrior) -> FloatArray:
-    """One sigma of `LENS_PARAMETERS` (of the focal length by its logarithm), shape (8,)."""
+    """Prior sigmas of `LENS_PARAMETERS` (of the focal length by its logarithm), shape (8,)."""
     r = corner_tangent(camera)
     principal = prior.principal_share * max(camera.width_px, camera.height_px)
     k1, k2, k3, tangential = (
@@ -146,14 +147,14 @@ def prior_sigmas(camera: SkyCamera, prior: LensPrior) -> FloatArray:
 
 
 def lens_offsets(camera: SkyCamera, other: SkyCamera) -> FloatArray:
-    """By how much the lenses of two cameras differ, the focal length by its logarithm."""
+    """Differences of two cameras' lens parameters, the focal length by its logarithm."""
     off = camera.lens_values - other.lens_values
     off[0] = np.log(camera.focal_px / other.focal_px)
     return off
 
 
 def move_camera(camera: SkyCamera, step: FloatArray) -> SkyCamera:
-    """The camera with its parameters changed by a step of shape (11,), as of `jacobian`."""
+    """Apply a parameter step of shape (11,), in the order of `jacobian`."""
     turn = Rotation.from_rotvec(step[:3]).as_matrix()
     k1, k2, p1, p2, k3 = (old + new for old, new in zip(camera.distortion, step[6:], strict=True))
     return replace(
@@ -169,7 +170,7 @@ def move_camera(camera: SkyCamera, step: FloatArray) -> SkyCamera:
 
 
 def jacobian(camera: SkyCamera, vectors_icrs: FloatArray) -> FloatArray:
-    """How projected places of directions (k, 3) change with the parameters, shape (2 k, 11).
+    """Jacobian of the projected positions of directions (k, 3), shape (2 k, 11).
 
     Rows are x, y in turn; pixels per radian, per unit of log focal length, per pixel, per unit of
     k1, k2, p1, p2, k3.
@@ -180,7 +181,7 @@ def jacobian(camera: SkyCamera, vectors_icrs: FloatArray) -> FloatArray:
     r2 = u * u + v * v
     uu, vv, uv = distortion_jacobian(u, v, camera.distortion)
     bent_u, bent_v = distort(u, v, camera.distortion)
-    # A turn w of the camera's frame moves local vectors by -w x local
+    # A rotation w of the camera's frame moves local vectors by -w x local
     du = np.stack([u * v, -(1.0 + u * u), v], axis=1)
     dv = np.stack([1.0 + v * v, -u * v, -u], axis=1)
     f, one, zero = camera.focal_px, np.ones_like(u), np.zeros_like(u)
@@ -196,9 +197,9 @@ def jacobian(camera: SkyCamera, vectors_icrs: FloatArray) -> FloatArray:
 
 
 def place_variance(fit: CameraFit, vectors_icrs: FloatArray) -> FloatArray:
-    """Variance (k,), square pixels, that the camera's uncertainty gives the places of stars.
+    """Variance (k,), square pixels, of star positions due to the camera's covariance.
 
-    Per axis, the mean over x and y; the directions lie before the camera.
+    Per axis, the mean over x and y; the directions lie in front of the camera.
     """
     slopes = jacobian(fit.camera, vectors_icrs)
     variance = np.einsum("ij,jk,ik->i", slopes, fit.covariance, slopes)
@@ -209,8 +210,8 @@ def place_variance(fit: CameraFit, vectors_icrs: FloatArray) -> FloatArray:
 class StarPairs:
     """Detections and their stars.
 
-    detection, star: Rows of the detections and of the catalogue, shape (N,).
-    alone: No other star blends into it, shape (N,).
+    detection, star: Indices of the detections and of the catalogue's stars, shape (N,).
+    alone: Whether no other star blends with it, shape (N,).
     """
 
     detection: IndexArray
@@ -229,16 +230,16 @@ def pair_stars(
     blend_px: float,
     blend_mag: float = 2.5,
 ) -> StarPairs:
-    """Pair detections and stars that are nearest to each other.
+    """Pair detections and stars that are mutual nearest neighbours.
 
     Parameters
     ----------
     magnitudes : ndarray, shape (M,)
     tolerance_px : float
-        Pairs are at most so far apart.
+        Maximum distance of a pair.
     blend_px, blend_mag : float
-        Stars that have another one within this, at most so much fainter, are not alone: it draws
-        their centroid towards itself, at 2.5 magnitudes by 0.1 of the distance.
+        Stars with a neighbour within this distance, at most this much fainter, are blended: the
+        neighbour shifts their centroid, at 2.5 magnitudes by 0.1 of the distance.
     """
     near, px, py = camera.find_in_view(vectors_icrs, margin_px=blend_px)
     if not len(near) or not len(x):

@@ -1,8 +1,9 @@
-"""Cameras that a star field may have been taken with, by figures.
+"""Propose cameras for a star field by matching asterisms.
 
-Of any lens: rungs of a ladder of focal lengths are tried in turn. On each the catalogue is cut off
-where a picture of that lens shows a few dozen stars, and its figures are compared with the
-picture's (`matchers.points.asterism_match`), the focal length free between rungs.
+Without a known lens, the rungs of a ladder of focal lengths are tried in turn. For each, the
+catalogue is cut at the magnitude at which an image of that lens shows a few dozen stars, and its
+asterisms are matched with the image's (`matchers.points.asterism_match`). The focal length is free
+between rungs.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from matchers.points.asterisms import AsterismIndex, AsterismParameters, build_i
 
 @dataclass(frozen=True, kw_only=True)
 class SearchStage:
-    """One way to choose stars for figures.
+    """One selection of stars for asterisms.
 
-    brightest: So many detections make figures.
-    stars_in_view: So many stars of the catalogue would stand in the picture.
-    spread: Detections are the brightest of cells over the picture, not of the whole.
-    mirrored: The picture is taken as flipped left to right.
-    verified: So many proposals of all lenses are verified, the likeliest.
+    brightest: Number of detections that form asterisms.
+    stars_in_view: Expected number of catalogue stars within the image.
+    spread: Whether detections are the brightest of cells over the image instead of the whole image.
+    mirrored: Whether the image is taken as flipped left to right.
+    verified: Number of proposals of all lenses to verify, the most probable first.
     """
 
     brightest: int = 30
@@ -39,23 +40,24 @@ class SearchStage:
 
 @dataclass(frozen=True, kw_only=True)
 class StarSearchParams:
-    """How cameras are proposed.
+    """Parameters of the search for proposals.
 
-    stages: In their order. The first two are for a handful of bright stars above much noise: few
-        figures, so that few stars prove a camera. Noise spoils figures of thirty where twenty are
-        stars; the sky may fill a third of a picture (a limb frame), its stars are then fainter;
-        hardware may hold most of the brightest.
-    ladder_step: Ratio of focal lengths: rungs overlap with the figures' tolerance of size.
-    figures: Of the smallest cut of the catalogue.
-    min_shape_tolerance, tightening: The tolerance falls with this power of a cut's size. Distortion
-        bends figures of wide fields, which the small cuts serve; half a pixel of figures of 100 is
-        what the narrow ones need.
-    cut_step: Sizes of the catalogue's cuts are powers of this: few indices serve all lenses.
-    min_cut, max_cut: Stars of the smallest and the largest cut.
-    sigma_px, sigma_share: One sigma of a detection, and what is added for every radian from the
-        figure.
-    weighed, fitted, kept: As in `MatchParameters`. In 120 searches of 14 training lists the right
-        camera was the first of its rung wherever it was met.
+    stages: In order. The first two are for a few bright stars in strong noise: few asterisms, so
+        that few stars verify a camera. Noise spoils asterisms of thirty detections of which twenty
+        are stars. The sky may fill a third of an image (a limb frame); its stars are then fainter.
+        Most of the brightest detections may be on hardware.
+    ladder_step: Ratio of focal lengths: rungs overlap with the size tolerance of asterisms.
+    figures: Asterisms of the smallest cut of the catalogue.
+    min_shape_tolerance, tightening: The tolerance decreases with this power of a cut's size.
+        Distortion deforms asterisms in wide fields, for which the small cuts are used; in narrow
+        fields, half a pixel in asterisms of 100 pixels is sufficient.
+    cut_step: Sizes of the catalogue's cuts are powers of this: few indices are sufficient for all
+        lenses.
+    min_cut, max_cut: Number of stars of the smallest and the largest cut.
+    sigma_px, sigma_share: One sigma of a detection, and its increase for every radian from the
+        asterism.
+    weighed, fitted, kept: As in `MatchParameters`. In 120 searches of 14 training lists, the
+        correct camera was the first of its rung whenever it was found.
     """
 
     stages: tuple[SearchStage, ...] = (
@@ -91,17 +93,17 @@ class StarSearchParams:
 class Proposal:
     """A camera to verify."""
 
-    camera: SkyCamera  # without distortion that was not given
-    pairs: IndexArray  # (k, 2): detections and stars that it brings together
-    own: IndexArray  # detections of the figure that proposed it
-    log10_odds: float  # by the few stars that made figures: for ordering
-    figures_met: int  # on its rung
-    shape_tolerance: float  # within which they did, as a share of their length
+    camera: SkyCamera  # without distortion unless it was given
+    pairs: IndexArray  # (k, 2): matched detections and stars
+    own: IndexArray  # detections of the asterism that proposed it
+    log10_odds: float  # by the few stars that form asterisms: for sorting
+    figures_met: int  # number of matched asterisms on its rung
+    shape_tolerance: float  # of the match, as a share of their length
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StarIndices:
-    """The catalogue, cut off at several magnitudes, with the figures of each cut when first used.
+    """The catalogue, cut at several magnitudes; asterisms of a cut are computed on first use.
 
     vectors: Unit vectors in ICRS, the brightest first, shape (n, 3).
     """
@@ -111,7 +113,7 @@ class StarIndices:
     made: dict[int, AsterismIndex] = field(default_factory=dict)
 
     def cut(self, stars: float) -> AsterismIndex | None:
-        """Index of about so many of the brightest stars; None beyond the largest cut."""
+        """Index of about this number of the brightest stars; None beyond the largest cut."""
         params, step = self.params, np.log(self.params.cut_step)
         size = round(params.cut_step ** round(np.log(max(stars, params.min_cut)) / step))
         if size > params.max_cut:
@@ -145,12 +147,12 @@ def propose(
     significance: FloatArray,
     stage: SearchStage,
 ) -> Iterator[Proposal]:
-    """Propose cameras of about one focal length that a picture may have been taken with.
+    """Propose cameras of about one focal length for an image.
 
     Parameters
     ----------
     lens : SkyCamera
-        Size of the picture, focal length and distortion to start from; its attitude is not used.
+        Image size, and the initial focal length and distortion; its attitude is not used.
     x, y : ndarray of float64, shape (n,)
         Detections, the most significant first.
     significance : ndarray of float64, shape (n,)
@@ -158,13 +160,13 @@ def propose(
     Yields
     ------
     Proposal
-        The likeliest first.
+        The most probable first.
     """
     params = indices.params
     index = indices.cut(stage.stars_in_view * 4.0 * np.pi / solid_angle(lens))
     chosen = np.arange(min(stage.brightest, len(x)))
     if stage.spread:
-        # The most significant, none of a cell twice before all cells had their turn
+        # The most significant ones; the second of a cell follows after the first ones of all cells
         side = np.sqrt(lens.width_px * lens.height_px / stage.brightest)
         cell = (x // side) * lens.height_px + y // side
         order = np.argsort(cell, kind="stable")

@@ -1,10 +1,11 @@
-"""Is this camera right? Its lens is fitted, and the stars that it predicts are looked for.
+"""Verify a proposed camera: fit its lens, and match predicted stars with detections.
 
-The odds are a product over detections, the brightest first: of a star at the predicted place with
-the predicted error, against a star of the catalogue's density there by chance; where brightness is
-known, times its agreement. A star that the fit used counts with the place
-where the fit without it would have put it. Of the triangle that proposed the camera, two members
-do not count with their places; the third does against the area in which it met.
+The odds are a product over detections, the brightest first: the likelihood of a star at the
+predicted position with the predicted error, divided by that of a chance match at the catalogue's
+density there. Where brightness is known, its likelihood ratio is a further factor. A star used by
+the fit is compared with its position predicted by a fit without it. Of the triangle that proposed
+the camera, the positions of two members do not count; the third counts relative to the area in
+which it was matched.
 
 References
 ----------
@@ -34,12 +35,12 @@ from regengine.sky.stars.star_fit import (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StarField:
-    """Detections of a picture, and the catalogue that they are held against.
+    """Detections of an image, and the catalogue to compare them with.
 
     x, y: Detections, pixels, the most significant first, shape (n,).
     vectors_icrs: Stars of the catalogue, the brightest first, shape (c, 3).
-    magnitude: Of detections, from any zero point; without it places alone count, shape (n,).
-    star_magnitude: Of the catalogue, where the detections have theirs, shape (c,).
+    magnitude: Of detections, with any zero point; without it, only positions count, shape (n,).
+    star_magnitude: Of the catalogue, if the detections have magnitudes, shape (c,).
     """
 
     x: FloatArray
@@ -51,14 +52,15 @@ class StarField:
 
 @dataclass(frozen=True, kw_only=True)
 class MagnitudeParams:
-    """What is believed of the brightness of stars before any is met.
+    """Priors of the brightness of stars.
 
-    sigma_mag, n_stars: One sigma of a detection's magnitude against Gaia's G (colours 0.3,
-        vignetting and clipping more), which counts as so many stars beside those that measure it.
-    strange_share, strange_span_mag: Variables, doubles, clipped cores: so many are of any
-        brightness within a span.
-    slopes: A photo whose values were taken for sRGB and are linear has magnitudes 2.2 times too far
-        apart.
+    sigma_mag, n_stars: One sigma of a detection's magnitude relative to Gaia's G (colours 0.3,
+        vignetting and clipping more); this prior counts as this many stars in addition to those
+        that measure it.
+    strange_share, strange_span_mag: Variables, doubles, clipped cores: this share of stars has any
+        magnitude within a span.
+    slopes: In a photo with linear values that were taken for sRGB, magnitude differences are 2.2
+        times too large.
     """
 
     sigma_mag: float = 0.5
@@ -70,22 +72,22 @@ class MagnitudeParams:
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyParameters:
-    """How a camera is held against the catalogue.
+    """Parameters of the verification of a camera.
 
-    detections: So many of the brightest are asked.
-    depths: The brightest stars in the picture that are predicted: each of these numbers is tried.
-    floor_px, ceiling_px: Limits of the error of a detection against the fitted lens, per axis; it
-        is measured.
-    sigma_px, n_stars: Where few stars measure it, it is as if so many more had been off by so much.
-    shape_tolerance: Of the triangle that proposes, as a share of its length.
-    min_pairs: To fit attitude and focal length with something left over.
-    max_sigmas: A detection farther from a predicted star is not it.
-    density_neighbours: So many stars around each say how dense they stand.
-    max_rounds: Of fitting and meeting more stars.
-    min_log10_odds: Below these a proposal is given up after each round. Right ones of the real star
-        fields had 2.5 and more after the first round, 8 and more after the second.
-    prior: What is believed of the lens beforehand.
-    light: What is believed of brightness.
+    detections: Number of the brightest detections that are tested.
+    depths: Numbers of the brightest predicted stars in the image: each is tried.
+    floor_px, ceiling_px: Limits of the measured error of a detection under the fitted lens, per
+        axis.
+    sigma_px, n_stars: Prior of this error, which counts as this many stars with this residual.
+    shape_tolerance: Of the proposing triangle, as a share of its length.
+    min_pairs: Minimum for a fit of attitude and focal length with redundancy.
+    max_sigmas: A detection farther from a predicted star does not match it.
+    density_neighbours: Number of neighbours of a star from which the local density is computed.
+    max_rounds: Of fitting and matching more stars.
+    min_log10_odds: A proposal below these is abandoned after each round. Correct ones of the real
+        star fields had 2.5 and more after the first round, 8 and more after the second.
+    prior: Prior of the lens.
+    light: Prior of brightness.
     """
 
     detections: int = 150
@@ -106,11 +108,11 @@ class VerifyParameters:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Verified:
-    """A camera after its fit, and what the detections say of it."""
+    """A fitted camera, its odds and its matched stars."""
 
     fit: CameraFit  # the camera and its covariance
-    log10_odds: float  # against chance, for one camera tried
-    pairs: IndexArray  # (k, 2): detections and the stars that they are
+    log10_odds: float  # against chance, for a single camera tried
+    pairs: IndexArray  # (k, 2): detections and their stars
 
 
 def verify(
@@ -120,19 +122,19 @@ def verify(
     field: StarField,
     parameters: VerifyParameters,
 ) -> Verified | None:
-    """Fit a proposed camera to ever more stars, and weigh it.
+    """Fit a proposed camera to a growing number of stars, and compute its odds.
 
     Parameters
     ----------
     pairs : ndarray of int, shape (k, 2)
-        Detections and stars that the proposal brought together.
+        Matched detections and stars of the proposal.
     own : ndarray of int, shape (m,)
-        Detections of the figure that proposed it: they do not count.
+        Detections of the asterism that proposed it: they do not count.
 
     Returns
     -------
     Verified or None
-        The best met on the way; None where too few stars were met to fit a camera.
+        The best of all rounds; None where too few stars match to fit a camera.
     """
     vectors, depths = field.vectors_icrs, parameters.depths
     asked = min(len(field.x), parameters.detections)
@@ -147,8 +149,8 @@ def verify(
         camera = fit.camera
         if not is_plausible(camera, believed, parameters.prior):
             break
-        # The error of detections, from residuals as if each star had been left out. The median of a
-        # Rayleigh distribution is 1.177 sigma; few stars say it badly
+        # Error of the detections from leave-one-out residuals. The median of a Rayleigh
+        # distribution is 1.177 sigma; with few stars it is uncertain
         px, py = camera.project(met)
         seen = np.isfinite(px)
         sigma = parameters.ceiling_px
@@ -160,12 +162,12 @@ def verify(
             sigma = float(np.sqrt(square / (len(off) + parameters.n_stars)))
             sigma = min(max(sigma, parameters.floor_px), parameters.ceiling_px)
         fit = replace(fit, covariance=fit.covariance * (sigma / fit.sigma_px) ** 2, sigma_px=sigma)
-        # Where the sky is thinnest it has a third of its mean density of stars
+        # The sparsest parts of the sky have a third of the mean star density
         enough = round(3.0 * max(depths) * 4.0 * np.pi / solid_angle(camera))
         star, px, py = camera.find_in_view(vectors[:enough])
         star, places = star[: max(depths)], np.column_stack([px, py])[: max(depths)]
         variance = sigma**2 + place_variance(fit, vectors[star])
-        # Beyond the first depth that takes all stars there is nothing more to try
+        # A depth beyond the first that includes all stars adds nothing
         tried = depths[: sum(depth < len(star) for depth in depths) + 1]
         ways = [
             weigh_detections(
@@ -194,16 +196,16 @@ def weigh_detections(
     field: StarField,
     parameters: VerifyParameters,
 ) -> tuple[float, IndexArray]:
-    """Log10 odds of detections against predicted stars, and the pairs that speak for the camera.
+    """Log10 odds of detections against predicted stars, and the pairs that support the camera.
 
     Parameters
     ----------
     star, places, variance_px2 : ndarray, shapes (p,), (p, 2), (p,)
-        Stars in the picture, the brightest first, where they should be, and how surely.
+        Stars in the image, the brightest first, their predicted positions and variances.
     used : ndarray of int, shape (k, 2)
         Pairs that the fit used.
     counts : ndarray of bool, shape (n,)
-        The brightest detections are asked; these of them count.
+        Which of the brightest detections, which are all tested, count.
     """
     if len(star) < parameters.min_pairs:
         return -np.inf, np.zeros((0, 2), np.intp)
@@ -212,7 +214,7 @@ def weigh_detections(
     widest = parameters.max_sigmas * float(np.sqrt(variance_px2.max()))
     distance, near = tree.query(np.column_stack([x, y]), distance_upper_bound=widest)
     near = np.where(np.isfinite(distance), near, 0)
-    # What the fit used is judged by the place that the fit without it gives
+    # Stars used by the fit are compared with their leave-one-out predictions
     partner = np.full(len(x), -1, np.intp)
     inside = used[:, 0] < len(x)
     partner[used[inside, 0]] = used[inside, 1]
@@ -222,25 +224,25 @@ def weigh_detections(
     variance = np.where(in_fit, fit.sigma_px**2 / (1.0 - share), variance_px2[near])
     close = apart < parameters.max_sigmas * np.sqrt(variance)
     gauss = np.exp(-0.5 * np.where(close, apart, 0.0) ** 2 / variance) / (2.0 * np.pi * variance)
-    # Against stars as dense as around there, at least as in the whole picture
+    # Chance density: the local density, at least that of the whole image
     k = min(parameters.density_neighbours, len(star) - 1)
     reach = np.maximum(tree.query(places, k=k + 1)[0][:, -1], 1e-3)
     whole = len(star) / (fit.camera.width_px * fit.camera.height_px)
     ratio = np.where(close, gauss / np.maximum(k / (np.pi * reach**2), whole)[near], 0.0)
-    # Of detections that claim the same star the nearest has it
+    # If several detections match the same star, the nearest is kept
     order = np.lexsort((np.where(close, apart, np.inf), near))
     first = np.zeros(len(x), bool)
     first[order[np.unique(near[order], return_index=True)[1]]] = True
     met = close & first & (ratio > 1.0)
     ratio = np.where(first, ratio, 0.0)
-    # Laplace's rule of succession: the share of the detections before that met a star
+    # Laplace's rule of succession: share of the previous detections that match a star
     before = np.cumsum(met & counts) - (met & counts)
     h = (1.0 + before) / (2.0 + np.cumsum(counts) - counts)
     pairs = np.column_stack([np.flatnonzero(met), star[near[met]]]).astype(np.intp)
     own = np.flatnonzero(~counts)
     if len(own) == 3:
-        # Two members of the proposing triangle fix it, the ends of its longest side do not tell the
-        # third. It met within the figures' tolerance; here it is asked how well
+        # Two members, the ends of the longest side, determine the triangle but not the third
+        # member. That was matched within the asterisms' tolerance; here its accuracy is evaluated
         corners = np.column_stack([x[own], y[own]])
         sides = np.linalg.norm(np.roll(corners, -1, axis=0) - np.roll(corners, 1, axis=0), axis=1)
         third = own[np.argmax(sides)]
@@ -255,7 +257,7 @@ def weigh_detections(
             seen = slope * field.magnitude[: len(x)]
             light = light_ratios(seen, stars[near], met, stars, parameters.light)
             ways.append(np.where(counts, 1.0 - h + h * ratio * light, light))
-    # Each way has the same share beforehand; their mean is a fair game, too
+    # All ways have the same prior probability; their mean is a fair game, too
     so_far = np.logaddexp.reduce(np.cumsum(np.log(ways), axis=1), axis=0) - np.log(len(ways))
     return float(so_far.max(initial=0.0) / np.log(10.0)), pairs
 
@@ -267,15 +269,15 @@ def light_ratios(
     predicted: FloatArray,
     params: MagnitudeParams,
 ) -> FloatArray:
-    """How much likelier each met star's brightness is than that of any ``predicted`` star.
+    """Likelihood ratio of each matched star's brightness against any ``predicted`` star.
 
-    In the order in which detections are asked, from any zero point, shape (n,); 1 where nothing was
-    met, and for the first that was.
+    In the order in which detections are tested, with any zero point, shape (n,); 1 for unmatched
+    detections and for the first match.
     """
     ratios = np.ones(len(magnitude))
     later = np.flatnonzero(met)[1:]
     count = np.arange(1, len(later) + 1)
-    # Row by row the zero points of the stars that were met before
+    # Row by row, the zero points of the stars matched before
     zero = (star_magnitude - magnitude)[met][: len(later)]
     before = np.sort(np.where(np.tri(len(later), dtype=bool), zero, np.inf), axis=1)
     middle = 0.5 * (before[count - 1, (count - 1) // 2] + before[count - 1, count // 2])

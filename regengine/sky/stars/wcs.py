@@ -1,7 +1,8 @@
-"""FITS headers of solved frames: the gnomonic projection, with SIP where the lens is not straight.
+"""FITS headers of solved frames: gnomonic projection, with SIP polynomials for distortion.
 
-The reference pixel is the lens' principal point, where a pinhole camera is exactly a TAN. The
-distortion becomes SIP polynomials, of the lowest order that follows it to a twentieth of a pixel.
+The reference pixel is the lens' principal point, about which a pinhole camera is exactly a TAN
+projection. The distortion is converted to SIP polynomials of the lowest order that fits it to a
+twentieth of a pixel.
 
 References
 ----------
@@ -26,20 +27,20 @@ Value = bool | int | float | str
 
 ORDERS = (3, 5, 7, 9)  # radial terms are odd; SIP ends at nine
 GOOD_ENOUGH_PX = 0.05
-GRID = 41  # places along each side that the polynomials are fitted to
+GRID = 41  # nodes along each side for the polynomial fit
 
 
 def wcs_header(solution: StarSolution) -> dict[str, Value]:
-    """Keywords of the FITS header of a solved frame, in their order.
+    """Keywords of the FITS header of a solved frame, in order.
 
-    FITS counts pixels from one: a place (x, y) of the contract is pixel (x + 1, y + 1), and row
-    one is the picture's upper one.
+    FITS counts pixels from one: a position (x, y) of the interface is pixel (x + 1, y + 1), and row
+    one is the image's upper one.
     """
     camera = solution.camera
     px, py = camera.principal_point
     if camera.mirrored:
         px = camera.width_px - 1 - px
-    # Radians of (east, north) for each pixel of (x, y) at the axis
+    # Radians of (east, north) per pixel of (x, y) at the axis
     axis = camera.matrix[:, 2]
     tangents = _tangent_axes(axis)
     right = -camera.matrix[:, 0] if camera.mirrored else camera.matrix[:, 0]
@@ -77,7 +78,7 @@ def wcs_header(solution: StarSolution) -> dict[str, Value]:
 
 
 def write_wcs(solution: StarSolution, target: Path) -> None:
-    """Write the header of a solved frame as a FITS file without a picture."""
+    """Write the header of a solved frame as a FITS file without image data."""
     from astropy.io.fits import Header
 
     text = Header(wcs_header(solution).items()).tostring(padding=True)
@@ -99,7 +100,7 @@ def _distortion_part(
     tangents: FloatArray,
     reference_px: tuple[float, float],
 ) -> tuple[int, dict[str, dict[tuple[int, int], float]]]:
-    """Order and SIP polynomials A, B (pixels to straight ones) and AP, BP (back); 0 for none."""
+    """SIP order, and polynomials A, B (pixels to undistorted) and AP, BP (inverse); 0 for none."""
     if not any(camera.distortion):
         return 0, {}
     x, y = np.meshgrid(
@@ -125,7 +126,7 @@ def _distortion_part(
 def _polynomial(
     source: FloatArray, wanted: FloatArray, order: int
 ) -> tuple[dict[tuple[int, int], float], float]:
-    """Least-squares polynomial of two variables, without its linear part, and its worst miss."""
+    """Least-squares polynomial of two variables, without its linear part, and its maximum error."""
     powers = [(p, q) for p in range(order + 1) for q in range(order + 1) if 2 <= p + q <= order]
     scale = float(np.abs(source).max())
     u, v = source / scale

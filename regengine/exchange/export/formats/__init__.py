@@ -63,7 +63,7 @@ def format_name(text: str) -> str:
 
 
 def format_of(out: Path) -> str:
-    """The format that the name of a file ends in; ConfigError if that tells none."""
+    """The format of a file name's ending; ConfigError if the ending is unknown."""
     ending = out.suffix.lower().removeprefix(".")
     name = ALSO_CALLED.get(ending, ending)
     if name in (*TEXTS, "gpkg", "parquet"):

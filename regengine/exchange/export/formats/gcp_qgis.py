@@ -1,6 +1,6 @@
-"""Control points for GDAL and for the QGIS georeferencer, in files beside or of a photo.
+"""Control points for GDAL and for the QGIS georeferencer.
 
-For GDAL they stand beside the photo, in a VRT that refers to it, or with a copy of it.
+For GDAL, they are in a file next to the photo, in a VRT that refers to it, or in a copy of it.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from regengine.io.gdal import raise_write_failures
 
 @cache
 def wgs84(version: str) -> str:
-    """WGS84 as well-known text: ``WKT1_GDAL`` for every GDAL, ``WKT2_2019`` as QGIS writes it."""
+    """WGS84 as well-known text: ``WKT1_GDAL`` for any GDAL, ``WKT2_2019`` as written by QGIS."""
     from pyproj import CRS
 
     return CRS.from_epsg(4326).to_wkt(version)
 
 
 def continuous_lon(frame: ExportFrame) -> list[float]:
-    """Longitudes of the points that run on over the antimeridian, beyond 180 or below -180."""
+    """Longitudes of the points, continuous across the antimeridian: beyond 180 or below -180."""
     first = frame.points[0].lon if frame.points else 0.0
     return [(point.lon - first + 180.0) % 360.0 - 180.0 + first for point in frame.points]
 
 
 def _points_of(frame: ExportFrame) -> Callable[[Any], None]:
-    """What gives a raster the frame's control points."""
+    """A function that adds the frame's control points to a raster."""
     import rasterio
     from rasterio.control import GroundControlPoint
 
@@ -56,17 +56,17 @@ def _points_of(frame: ExportFrame) -> Callable[[Any], None]:
 
 
 def write_virtual(frame: ExportFrame, path: Path) -> None:
-    """A virtual raster of the photo with control points."""
+    """Write a virtual raster of the photo with control points."""
     write_vrt(frame, path, _points_of(frame))
 
 
 def write_beside(frame: ExportFrame, path: Path) -> None:
-    """``PHOTO.aux.xml`` with control points."""
+    """Write ``PHOTO.aux.xml`` with control points."""
     write_aux(frame, path, _points_of(frame))
 
 
 def write_tif(frame: ExportFrame, path: Path) -> None:
-    """A GeoTIFF with a lossless copy of the photo's pixels, and control points."""
+    """Write a GeoTIFF with a lossless copy of the photo's pixels, and control points."""
     import rasterio
     import rasterio.shutil
 
@@ -86,7 +86,7 @@ def write_tif(frame: ExportFrame, path: Path) -> None:
 
 
 Writer = Callable[[ExportFrame, Path], None]
-# What a file is called after the photo, and who writes it
+# File name derived from the photo's, and the function that writes the file
 KINDS: dict[str, tuple[Callable[[str], str], Writer]] = {
     "vrt": (lambda photo: f"{stem(photo)}.gcp.vrt", write_virtual),
     "aux": (lambda photo: f"{photo}.aux.xml", write_beside),
@@ -113,11 +113,11 @@ HEADER = "mapX,mapY,sourceX,sourceY,enable,dX,dY,residual"
 def points_text(frame: ExportFrame) -> str:
     """A points file of the QGIS georeferencer, which QGIS opens with the photo.
 
-    QGIS counts pixels of a picture without a place from its upper left corner, rows downwards as
-    negative numbers: the middle of the first pixel is (0.5, -0.5) (`QgsGCPList::loadGcps`; the
-    format is that of `saveGcps`). Longitudes run on over the antimeridian, so that a fit of them
-    makes sense. Residuals are pixel less camera, zero where there is no camera; they are QGIS's to
-    compute again.
+    In an image without georeferencing, QGIS counts pixels from the upper left corner, with rows
+    downwards as negative numbers: the centre of the first pixel is (0.5, -0.5)
+    (`QgsGCPList::loadGcps`; the format is that of `saveGcps`). Longitudes are continuous across the
+    antimeridian, so that a transform can be fitted. Residuals are pixel minus camera, zero without
+    a camera; QGIS computes them again.
     """
     lines = [f"#CRS: {wgs84('WKT2_2019')}", HEADER]
     for point, lon in zip(frame.points, continuous_lon(frame), strict=True):
@@ -132,7 +132,7 @@ def points_text(frame: ExportFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-# Beside the points, for ``project``: the photo's virtual raster, and what opens both
+# Written together with the points for ``project``: the photo's virtual raster, and the project file
 PROJECT_KINDS = ("points", "project")
 
 
@@ -163,7 +163,7 @@ def _write_points(
 
 
 def _light_map(frame: ExportFrame) -> Path | None:
-    """The map that placed the photo, where it is a raster and still the same."""
+    """The light map used to locate the photo, if it is a raster and unchanged."""
     from regengine.batch.at_hand import find_settings_files
 
     maps = find_settings_files(frame.stored.parameters).lights

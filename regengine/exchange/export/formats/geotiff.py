@@ -1,7 +1,7 @@
-"""Photos warped onto the map: cloud-optimised GeoTIFF, how well each pixel is placed, and a record.
+"""Photos warped onto a map: cloud-optimised GeoTIFF, positional uncertainty, and a record.
 
-The set that NASA delivers for a georeferenced astronaut photo; the un-warped picture with control
-points is ``--format gcp --files tif``.
+The set of files that NASA delivers for a georeferenced astronaut photo; the un-warped image with
+control points is ``--format gcp --files tif``.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ from regengine.registration.parameters import PointParams
 
 TURN_RAD = 1e-5  # steps of the numerical derivatives
 STRETCH = 1e-5
-# A lens is known to some per cent, and how it was held to some tenths of a radian, without points
+# Priors without points: rotations to some tenths of a radian, the focal length to some per cent
 PRIOR_SIGMA = np.array([0.3, 0.3, 0.3, 0.05])
-UNKNOWN_SIGMA_PX = 1.0  # at least, of points of which nobody says
+UNKNOWN_SIGMA_PX = 1.0  # minimum for points of unknown uncertainty
 STEP_M = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroundSigma:
-    """A solved camera with what is open of it.
+    """A solved camera with its covariance.
 
-    The covariance, shape (4, 4), is of three turns (radians, about the camera's axes) and the
+    The covariance, shape (4, 4), is of three rotations (radians, about the camera's axes) and the
     logarithm of the focal length.
     """
 
@@ -73,7 +73,7 @@ class GroundSigma:
 
 
 def estimate_ground_sigma(camera: Camera, points: tuple[ExportPoint, ...]) -> GroundSigma:
-    """What control points, at least one, leave open of a solved camera."""
+    """Covariance of a solved camera from its control points, at least one."""
     lon, lat = np.array([p.lon for p in points]), np.array([p.lat for p in points])
     flow = differentiate_pixels(camera, geodetic_to_ecef(lon, lat))
     known = point_covariances(camera, points)
@@ -89,7 +89,7 @@ def estimate_ground_sigma(camera: Camera, points: tuple[ExportPoint, ...]) -> Gr
 
 
 def point_covariances(camera: Camera, points: tuple[ExportPoint, ...]) -> FloatArray:
-    """Covariances of points in the image, shape (n, 2, 2); where nobody knows, from residuals."""
+    """Covariances of points in the image, shape (n, 2, 2); from residuals where unknown."""
     x, y = camera.lonlat_to_pixel([p.lon for p in points], [p.lat for p in points])
     miss = np.hypot(x - [p.x for p in points], y - [p.y for p in points])
     spread = float(np.sqrt(np.nanmean(miss**2) / 2.0)) if np.isfinite(miss).any() else 0.0
@@ -101,12 +101,12 @@ def point_covariances(camera: Camera, points: tuple[ExportPoint, ...]) -> FloatA
         else:
             sigma = point.sigma_px or max(UNKNOWN_SIGMA_PX, spread)
             found.append([[sigma**2, 0.0], [0.0, sigma**2]])
-    # Nothing is known better than to a hundredth of a pixel
+    # Minimum uncertainty: a hundredth of a pixel
     return np.array(found) + 1e-4 * np.eye(2)
 
 
 def differentiate_pixels(camera: Camera, ground_ecef_m: FloatArray) -> FloatArray:
-    """How pixels of ground points move with three turns and the logarithm of the focal length."""
+    """Derivatives of the pixels of ground points by three rotations and the log focal length."""
     columns = []
     turned = Rotation.from_quat(camera.quaternion)
     for axis in np.eye(3):
@@ -124,7 +124,7 @@ def differentiate_pixels(camera: Camera, ground_ecef_m: FloatArray) -> FloatArra
 
 
 def _metres_per_pixel(camera: Camera, lon: FloatArray, lat: FloatArray) -> FloatArray:
-    """Metres to the east and north for each pixel of x and y, shape (n, 2, 2)."""
+    """Metres to the east and north per pixel of x and y, shape (n, 2, 2)."""
     here = geodetic_to_ecef(lon, lat)
     lam, phi = np.radians(lon), np.radians(lat)
     east = np.stack([-np.sin(lam), np.cos(lam), np.zeros_like(lam)], axis=-1)
@@ -139,12 +139,12 @@ def _metres_per_pixel(camera: Camera, lon: FloatArray, lat: FloatArray) -> Float
     return np.where(flat[:, None, None], np.nan, np.linalg.inv(pixels))
 
 
-# A map of pixels this much larger than the photo's is drawn from a smaller copy of the photo
+# If map pixels are larger than the photo's by this factor, a reduced photo is warped
 COARSE = 2.0
 
 
 def write_warped(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportOptions) -> None:
-    """The photo in its colours; a mask tells where it shows nothing."""
+    """Write the warped photo in colour; a mask excludes pixels without data."""
     from rasterio.windows import Window
 
     camera, photo = _photo(frame, grid, options)
@@ -157,7 +157,7 @@ def write_warped(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportO
 
 
 def write_sigma(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportOptions) -> None:
-    """One sigma per axis of the place of each pixel, metres; NaN where it shows nothing."""
+    """Write one sigma per axis of each pixel's position, metres; NaN without data."""
     from rasterio.windows import Window
 
     assert frame.camera is not None
@@ -173,7 +173,7 @@ def write_sigma(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportOp
 
 
 def write_record(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportOptions) -> None:
-    """What is known of the photo and of the map, as JSON."""
+    """Write the metadata of the photo and of the map as JSON."""
     told = {
         "crs": grid.crs,
         "resolution": grid.resolution,
@@ -196,7 +196,7 @@ KINDS: dict[str, tuple[str, Writer]] = {
 def cloud_optimised(
     path: Path, grid: MapGrid, frame: ExportFrame, profile: dict[str, Any]
 ) -> Iterator[Any]:
-    """A raster to write block by block, which becomes a cloud-optimised GeoTIFF at the end."""
+    """A raster to write block by block, converted to a cloud-optimised GeoTIFF at the end."""
     import rasterio
     import rasterio.shutil
     from affine import Affine
@@ -233,7 +233,7 @@ def cloud_optimised(
 
 
 def _photo(frame: ExportFrame, grid: MapGrid, options: ExportOptions) -> tuple[Camera, np.ndarray]:
-    """The photo, brought down where the map is coarser, and its camera."""
+    """The photo, reduced if the map is coarser, and its camera."""
     from regengine.photo.image import read_display_rgb
 
     camera = frame.camera

@@ -1,7 +1,8 @@
-"""The solved camera as rational polynomial coefficients, beside the photo or in a VRT of it.
+"""Write rational polynomial coefficients of a solved camera, next to the photo or in a VRT of it.
 
-GDAL reads ``PHOTO_RPC.TXT`` and ``PHOTO.RPB`` beside TIFFs alone, the VRT and ``PHOTO.aux.xml``
-with any photo. The footprint is the ground for which the coefficients hold: a cutline for gdalwarp.
+GDAL reads ``PHOTO_RPC.TXT`` and ``PHOTO.RPB`` only next to TIFF files, the VRT and
+``PHOTO.aux.xml`` with any photo. The footprint is the ground where the coefficients are valid: a
+cutline for gdalwarp.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from regengine.exchange.export.virtual import metadata, write_aux, write_vrt
 from regengine.io.gdal import raise_write_failures
 from regengine.io.plain import make_printable, plain
 
-UNKNOWN = "-1.0"  # errors on the ground, metres: the standard's word for what nobody knows
+UNKNOWN = "-1.0"  # errors on the ground, metres: the standard's value for unknown
 OF_FIVE = ("LINE", "SAMP", "LAT", "LONG", "HEIGHT")
-fit_once = lru_cache(maxsize=4)(fit_rational)  # several files of a frame ask for the same
+fit_once = lru_cache(maxsize=4)(fit_rational)  # several files of a frame need the same fit
 
 
 def coefficients(fitted: Rational) -> dict[str, list[float]]:
@@ -53,7 +54,7 @@ def normalisation(fitted: Rational) -> dict[str, float]:
 
 
 def residuals(fitted: Rational) -> dict[str, str]:
-    """How well the coefficients follow the camera, and up to where, for metadata."""
+    """Residuals of the coefficients and their limit of incidence, for metadata."""
     x, y, angle = fitted.worst_at
     return {
         "REGENGINE_RPC_RMS_PX": f"{fitted.rms_px:.3f}",
@@ -66,7 +67,7 @@ def residuals(fitted: Rational) -> dict[str, str]:
 
 
 def residual_text(fitted: Rational) -> str:
-    """The same in a sentence."""
+    """Residuals and limit in a sentence."""
     text = f"coefficients match the camera to {max(fitted.worst_px, 0.01):.2f} px"
     if fitted.worst_px > GOOD_PX:
         x, y, angle = fitted.worst_at
@@ -83,7 +84,7 @@ def residual_text(fitted: Rational) -> str:
 
 
 def place_by(fitted: Rational) -> Callable[[Any], None]:
-    """What gives a raster the coefficients."""
+    """A function that adds the coefficients to a raster."""
     told = {"ERR_BIAS": UNKNOWN, "ERR_RAND": UNKNOWN}
     told |= {name: repr(value) for name, value in normalisation(fitted).items()}
     told |= {name: " ".join(map(repr, values)) for name, values in coefficients(fitted).items()}
@@ -96,17 +97,17 @@ def place_by(fitted: Rational) -> Callable[[Any], None]:
 
 
 def write_virtual(frame: ExportFrame, fitted: Rational, path: Path) -> None:
-    """A virtual raster of the photo with the coefficients."""
+    """Write a virtual raster of the photo with the coefficients."""
     write_vrt(frame, path, place_by(fitted))
 
 
 def write_beside(frame: ExportFrame, fitted: Rational, path: Path) -> None:
-    """``PHOTO.aux.xml`` with the coefficients."""
+    """Write ``PHOTO.aux.xml`` with the coefficients."""
     write_aux(frame, path, place_by(fitted))
 
 
 def write_txt(frame: ExportFrame, fitted: Rational, path: Path) -> None:
-    """``PHOTO_RPC.TXT``, a line for each number."""
+    """Write ``PHOTO_RPC.TXT``, one line per number."""
     lines = [f"ERR_BIAS: {UNKNOWN}", f"ERR_RAND: {UNKNOWN}"]
     lines += [f"{name}: {value!r}" for name, value in normalisation(fitted).items()]
     for name, values in coefficients(fitted).items():
@@ -115,7 +116,7 @@ def write_txt(frame: ExportFrame, fitted: Rational, path: Path) -> None:
 
 
 def write_rpb(frame: ExportFrame, fitted: Rational, path: Path) -> None:
-    """``PHOTO.RPB``, the same in the spelling of DigitalGlobe."""
+    """Write ``PHOTO.RPB``, the same in DigitalGlobe's format."""
     lines = ['satId = "ISS";', 'bandId = "RGB";', 'SpecId = "RPC00B";', "BEGIN_GROUP = IMAGE"]
     lines += [f"\terrBias = {UNKNOWN};", f"\terrRand = {UNKNOWN};"]
     for name, value in normalisation(fitted).items():
@@ -130,7 +131,7 @@ def write_rpb(frame: ExportFrame, fitted: Rational, path: Path) -> None:
 
 
 def write_footprint(frame: ExportFrame, fitted: Rational, path: Path) -> None:
-    """The ground for which the coefficients hold, as GeoJSON."""
+    """Write the ground where the coefficients are valid, as GeoJSON."""
     assert frame.camera is not None
     (rings,) = make_footprints([frame.camera], fitted.incidence_deg)
     feature = {
@@ -143,7 +144,7 @@ def write_footprint(frame: ExportFrame, fitted: Rational, path: Path) -> None:
 
 
 Writer = Callable[[ExportFrame, Rational, Path], None]
-# What a file is called after the photo, and who writes it
+# File name derived from the photo's, and the function that writes the file
 KINDS: dict[str, tuple[Callable[[str], str], Writer]] = {
     "txt": (lambda photo: f"{stem(photo)}_RPC.TXT", write_txt),
     "vrt": (lambda photo: f"{stem(photo)}.rpc.vrt", write_virtual),

@@ -1,4 +1,4 @@
-"""A script for a database server, a batch of frames at a time."""
+"""Write a script for a database server, a batch of frames at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.sql.columns import SqlTable
 from regengine.exchange.export.sql.dialects import DIALECTS, NULL, Dialect
 
-# MySQL's servers refuse statements longer than max_allowed_packet, 1 MiB in the oldest
+# MySQL servers reject statements longer than max_allowed_packet, 1 MiB in the oldest
 BATCH_BYTES = 256 * 1024
 BATCH_FRAMES = 200
 
@@ -30,7 +30,7 @@ def _write(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) ->
             rows = {table.name: _rows_of(table, frame, dialect) for table in tables}
             sizes = {name: sum(len(row.encode()) + 2 for row in of) for name, of in rows.items()}
             full = any(held[name] + size > BATCH_BYTES for name, size in sizes.items())
-            # No statement may meet the same photo twice
+            # No statement may contain the same photo twice
             if keys and (full or len(keys) >= BATCH_FRAMES or key_of(frame, 0) in keys):
                 _write_batch(stream, dialect, keys, batch)
                 keys, batch, held = set(), {name: [] for name in batch}, dict.fromkeys(batch, 0)
@@ -55,12 +55,12 @@ def _rows_of(table: SqlTable, frame: ExportFrame, dialect: Dialect) -> list[str]
 def _write_batch(
     stream: TextIO, dialect: Dialect, keys: set[str], batch: dict[str, list[str]]
 ) -> None:
-    """Replace photos that are there already, and the rows that hang on them."""
+    """Replace existing photos and the rows that refer to them."""
     key_column = dialect.photos.columns[0]
     literals = ", ".join(dialect.literal(key_column.kind, key) for key in sorted(keys))
     for table in (dialect.photos, *dialect.parts):
         if table is not dialect.photos:
-            # Names of our own tables alone, and keys of hexadecimal digits
+            # Contains only names of our own tables, and keys of hexadecimal digits
             where = f"WHERE {key_column.name} IN ({literals})"
             stream.write(f"DELETE FROM {table.name} {where};\n")  # noqa: S608
         if rows := batch[table.name]:

@@ -1,6 +1,6 @@
-"""A static STAC catalogue: ``ID.stac.json`` for each photo, and ``collection.json`` at the end.
+"""A static STAC catalogue: ``ID.stac.json`` for each photo, and a final ``collection.json``.
 
-Addresses of files are relative where they can be, so that folders can be moved.
+URLs of files are relative where possible, so that folders can be moved.
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ from regengine.orbit.sun_moon import sun_moon
 from regengine.photo.frame_ids import frame_id_of
 from regengine.store.file import photo_file
 
-# What items are called: names that are the same in a file system, in an address and in a query.
+# Names of items: the same in a file system, in a URL and in a query.
 
 ENDING = ".stac.json"
 POINTS_ENDING = ".points.geojson"
 COLLECTION = "collection.json"
-LONGEST = 150  # letters; a mark of photos of one name and an ending follow
-# RFC 3986 lets these stand in an address as they are, so that programs that take a relative
-# address for a path, and those that do not, find the same file
+LONGEST = 150  # characters; a suffix for photos of equal names and an ending follow
+# RFC 3986 allows these in a URL without escaping, so that programs find the same file whether or
+# not they take a relative URL for a path
 _OTHERS = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def item_id(path: str, number: int) -> str:
-    """Id of a photo's item, and how the names of its files begin."""
+    """Id of a photo's item, and the prefix of its file names."""
     return _plain(frame_id_of(Path(photo_name(path, number)))) or f"frame{number}"
 
 
@@ -73,25 +73,25 @@ def _plain(text: str) -> str:
     return _OTHERS.sub("_", text)[:LONGEST].strip("._-")
 
 
-_OF_A_URL = ":/?#[]@!$&'()*+,;=%~"  # RFC 3986: what may stand in an address as it is
+_OF_A_URL = ":/?#[]@!$&'()*+,;=%~"  # RFC 3986: characters allowed in a URL without escaping
 
 
 def photo_href(path: str, found: Path | None, store: Path, folder: Path) -> str:
-    """Address of a photo as seen from a folder."""
+    """URL of a photo relative to a folder."""
     if is_url(path) and path.partition(":")[0].lower() in SCHEMES:
         return quote(hide_secrets(path).encode("utf-8", "replace"), safe=_OF_A_URL)
     return href(found or store.absolute().parent / path, folder)
 
 
 def href(path: Path, folder: Path) -> str:
-    """Address of a file as seen from a folder."""
+    """URL of a file relative to a folder."""
     text = link_to(path, folder)
     return text if text.startswith(("../", "file:")) else f"./{text}"
 
 
-# Files of an item: the photo, its control points, and the warped pictures that lie beside.
+# Files of an item: the photo, its control points, and the warped images in the same folder.
 
-# Registered with IANA where there is such a type; of raw files, what programs know them by
+# IANA's media types where registered; for raw files, the customary ones
 MEDIA_TYPES = {
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
@@ -107,7 +107,7 @@ MEDIA_TYPES = {
     ".cr2": "image/x-canon-cr2",
 }
 SHA256 = "1220"  # multihash: SHA-256, of 32 bytes
-# Key, ending of the file, role, title of what `--format geotiff` writes
+# Key, ending of the file, role, title of the files of `--format geotiff`
 MAPS = (
     ("warped", ".warped.tif", "visual", "The photo on the map"),
     ("sigma", ".sigma.tif", "uncertainty", "1 sigma per axis of each position, metres"),
@@ -116,7 +116,7 @@ _HASH = re.compile("[0-9a-f]{64}")
 
 
 def add_photo(item: pystac.Item, frame: ExportFrame, folder: Path) -> None:
-    """Tell of the photo itself; nothing where the store does not know its file."""
+    """Add the photo itself; nothing if the store does not know its file."""
     result = frame.result
     if not result.path:
         return
@@ -137,7 +137,7 @@ def add_photo(item: pystac.Item, frame: ExportFrame, folder: Path) -> None:
 
 
 def add_points(item: pystac.Item, name: str) -> None:
-    """Tell of the control points in a file beside the item."""
+    """Add the file of control points next to the item."""
     asset = pystac.Asset(
         href=f"./{name}",
         title="Control points: pixels, positions and uncertainties",
@@ -148,11 +148,11 @@ def add_points(item: pystac.Item, name: str) -> None:
 
 
 def add_maps(item: pystac.Item, frame: ExportFrame, folder: Path) -> None:
-    """Tell of warped pictures of this very photo that lie beside the item."""
+    """Add warped images of the same photo that exist next to the item."""
     name = photo_stem(frame.result.path, frame.stored.frame_index)
     for key, ending, role, title in MAPS:
         for start in (name, f"{name}-{frame.result.sha256[:8]}"):
-            beside = os.path.join(folder, f"{start}{ending}")  # quicker than a Path, for thousands
+            beside = os.path.join(folder, f"{start}{ending}")  # faster than a Path, for thousands
             found = map_facts(Path(beside), frame.result.sha256) if is_file(beside) else None
             if found is None:
                 continue
@@ -169,7 +169,7 @@ def add_maps(item: pystac.Item, frame: ExportFrame, folder: Path) -> None:
 
 
 def map_facts(path: Path, sha256: str) -> dict[str, Any] | None:
-    """Where a warped picture lies on the map; None if it is not one of this photo."""
+    """Extent of a warped image on the map; None if it is not one of this photo."""
     import rasterio
     from rasterio.errors import RasterioError
 
@@ -193,7 +193,7 @@ def map_facts(path: Path, sha256: str) -> dict[str, Any] | None:
 
 
 def is_file(path: str) -> bool:
-    """Whether there is such a file; names that no file can have are none."""
+    """Whether a file exists; False for names that no file can have."""
     try:
         return os.path.isfile(path)
     except ValueError:
@@ -201,10 +201,10 @@ def is_file(path: str) -> bool:
 
 
 PREFIX = "regengine:"
-# Columns that STAC has a place of its own for
+# Columns with their own fields in STAC
 TOLD_ELSEWHERE = ("path", "sha256", "time_utc", "width_px", "height_px")
 PLATFORM = "iss"
-# No photo is older than the launch of the station's first module, or younger than its planned end
+# No photo is older than the launch of the station's first module, or newer than its planned end
 FIRST_MOMENT = datetime(1998, 11, 20, 6, 40, tzinfo=UTC)
 LAST_MOMENT = datetime(2031, 1, 1, tzinfo=UTC)
 DIGITS = 4  # of degrees: the Sun is known to 0.01
@@ -212,11 +212,11 @@ GSD_FIGURES = 4
 
 
 def photo_item(frame: ExportFrame, folder: Path, name: str) -> pystac.Item:
-    """The item of a frame."""
+    """The STAC item of a frame."""
     result = frame.result
     rings = frame.footprint
     time = parse_iso_time(result.time_utc or "")
-    # A photo without a time was taken before it was looked at
+    # A photo without a time was taken before it was processed
     seen = max(parse_iso_time(frame.stored.processed_utc) or LAST_MOMENT, FIRST_MOMENT)
     start, end = (FIRST_MOMENT, seen) if time is None else (None, None)
     item = pystac.Item(
@@ -233,7 +233,7 @@ def photo_item(frame: ExportFrame, folder: Path, name: str) -> pystac.Item:
         item.properties["instruments"] = [make_printable(result.camera_body)]
     if frame.stance is not None:
         _add_view(item, frame.stance, time)
-    # Photos have no coordinate system, but control points
+    # Photos have no coordinate reference system, but control points
     ProjectionExtension.ext(item, add_if_missing=True).apply(code=None)
     for rel in (pystac.RelType.ROOT, pystac.RelType.PARENT, pystac.RelType.COLLECTION):
         item.add_link(pystac.Link(rel, f"./{COLLECTION}", pystac.MediaType.JSON))
@@ -265,7 +265,7 @@ def _add_view(item: pystac.Item, view: View, time: datetime | None) -> None:
 
 
 def _add_archive(item: pystac.Item, frame: str) -> None:
-    """Whose a photo is, where it is of NASA's archive."""
+    """Add credits and links if the photo is from NASA's archive."""
     page = archive_page(frame)
     if page is None or is_made_up(frame):
         return
@@ -277,17 +277,17 @@ def _add_archive(item: pystac.Item, frame: str) -> None:
 
 
 def archive_provider() -> pystac.Provider:
-    """The unit that keeps the archive of astronaut photography."""
+    """The unit that maintains the archive of astronaut photography."""
     roles = [pystac.ProviderRole.PRODUCER, pystac.ProviderRole.LICENSOR]
     return pystac.Provider(name=UNIT, roles=roles, url=HOME)
 
 
 def license_link() -> pystac.Link:
-    """Where NASA tells what may be done with its pictures."""
+    """NASA's terms of use for its images."""
     return pystac.Link(pystac.RelType.LICENSE, GUIDELINES, pystac.MediaType.HTML)
 
 
-# The collection that tells of all items: where and when they are, and what they are like.
+# The collection of all items: extent in space and time, and summaries.
 
 DESCRIPTION = (
     "Photographs taken at night from the International Space Station, placed on the map by their "
@@ -307,7 +307,7 @@ MAX_OF_A_SET = 100
 
 
 def collection(items: Iterable[pystac.Item], folder: Path) -> dict[str, Any]:
-    """The collection of a folder's items, as plain JSON values."""
+    """The collection of a folder's items, as JSON-serialisable values."""
     links: list[dict[str, str]] = []
     boxes: list[list[float]] = []
     times: list[datetime] = []
@@ -328,7 +328,7 @@ def collection(items: Iterable[pystac.Item], folder: Path) -> dict[str, Any]:
                 values[name] += told[name] if isinstance(told[name], list) else [told[name]]
         assets.update(item.assets)
         of_archive |= f"{PREFIX}credit" in told
-    # The Earth, and any time, where there are no items
+    # Without items: the whole Earth, and any time
     extent = [-180.0, -90.0, 180.0, 90.0]
     moments: list[datetime | None] = [min(times), max(times)] if times else [None, None]
     if boxes:
@@ -365,7 +365,7 @@ def collection(items: Iterable[pystac.Item], folder: Path) -> dict[str, Any]:
 
 
 def _item_assets(assets: set[str]) -> dict[str, pystac.ItemAssetDefinition]:
-    """What kinds of files items have."""
+    """Definitions of the items' kinds of files."""
     known: dict[str, tuple[str, str | None, str]] = {
         "photo": ("The photo as taken", None, "data"),
         "control_points": ("Control points", pystac.MediaType.GEOJSON, "metadata"),
@@ -379,12 +379,12 @@ def _item_assets(assets: set[str]) -> dict[str, pystac.ItemAssetDefinition]:
 
 
 def stac_text(told: dict[str, Any]) -> str:
-    """JSON of an item or a collection; ASCII."""
+    """JSON text of an item or a collection; ASCII."""
     return json.dumps(told, allow_nan=False, indent=1) + "\n"
 
 
 def points_text(frame: ExportFrame) -> str:
-    """Control points as GeoJSON, a line each."""
+    """Control points as GeoJSON, one line each."""
     lines = ",\n".join(
         json.dumps(geojson_feature(*feature), allow_nan=False)
         for feature in list_features(frame, [POINTS])

@@ -1,6 +1,7 @@
-"""The photo as it is in a coordinate system of its own: PROJ's tilted perspective.
+"""The photo in a coordinate reference system of its own: PROJ's tilted perspective.
 
-In a VRT of the photo, or beside it for GDAL; for lenses that bend lines in a copy without that.
+In a VRT of the photo, or in a file next to it for GDAL; for lenses with distortion, in an
+undistorted copy.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ KINDS: dict[str, Callable[[str], tuple[str, ...]]] = {
         f"{stem(photo)}.straight.tif.aux.xml",
     ),
 }
-BLOCK = 256  # rows that are straightened at once
-fit_once = lru_cache(maxsize=4)(fit_tilted)  # several files of a frame ask for the same
+BLOCK = 256  # rows that are undistorted at once
+fit_once = lru_cache(maxsize=4)(fit_tilted)  # several files of a frame need the same fit
 
 
 def residuals(fitted: TiltedPerspective) -> dict[str, str]:
-    """How well the perspective follows the camera, for metadata."""
+    """Residuals of the perspective, for metadata."""
     x, y = fitted.worst_at
     return {
         "REGENGINE_TPERS_RMS_PX": f"{fitted.rms_px:.3f}",
@@ -56,7 +57,7 @@ def residuals(fitted: TiltedPerspective) -> dict[str, str]:
 
 
 def _place_by(fitted: TiltedPerspective) -> Callable[[Any], None]:
-    """What gives a raster the coordinate system, and its place in it."""
+    """A function that adds the coordinate reference system and transform to a raster."""
     from affine import Affine
     from rasterio.crs import CRS
 
@@ -69,12 +70,12 @@ def _place_by(fitted: TiltedPerspective) -> Callable[[Any], None]:
 
 
 def straighten_camera(camera: Camera) -> Camera:
-    """The camera with a lens that bends no lines."""
+    """The camera with a distortion-free lens."""
     return replace(camera, distortion=(0.0, 0.0, 0.0, 0.0, 0.0))
 
 
 def write_straight(frame: ExportFrame, path: Path) -> None:
-    """The photo's colours, 8 bits each, as a lens would show them that bends no lines."""
+    """Write the photo's colours, 8 bits each, without distortion."""
     import rasterio
 
     from regengine.photo.image import read_display_rgb
@@ -120,7 +121,7 @@ def write_straight(frame: ExportFrame, path: Path) -> None:
 
 
 def write_place(frame: ExportFrame, fitted: TiltedPerspective, path: Path) -> None:
-    """What GDAL reads beside a raster: TIFF cannot hold the coordinate system itself."""
+    """Write GDAL's auxiliary file: TIFF cannot store the coordinate reference system itself."""
     from rasterio.crs import CRS
 
     root = ElementTree.Element("PAMDataset")

@@ -1,8 +1,8 @@
-"""Tables as CSV and GeoParquet, the layers of a map as GeoJSON and GeoPackage.
+"""Tables as CSV and GeoParquet, map layers as GeoJSON and GeoPackage.
 
-CSV is UTF-8 with a header; cells are empty for what is missing, numbers have all their digits.
-GeoParquet 1.1 has control points as points, and frames with their footprints. GeoJSON is as
-RFC 7946 has it; the property ``layer`` tells what a feature is.
+CSV is UTF-8 with a header; cells of missing values are empty, numbers have all their digits.
+GeoParquet 1.1 has control points as points, and frames with their footprints. GeoJSON follows RFC
+7946; the property ``layer`` names a feature's layer.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from regengine.io.plain import make_printable
 from regengine.io.tables import cell, write_csv
 from regengine.io.times import parse_iso_time
 
-ROWS = 4096  # that wait as Python's values
+ROWS = 4096  # that are buffered as Python values
 
 
 def _write_csv(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
@@ -57,11 +57,11 @@ def _write_csv(frames: Iterator[ExportFrame], path: Path, options: ExportOptions
 
 
 def _cells_of(column: TableColumn) -> Callable[[Any], object]:
-    """What makes a value of a column a cell that no spreadsheet takes for a formula."""
-    if column.kind in ("real", "whole"):  # their own cells, and most of a table
+    """A function that makes values of a column safe: no spreadsheet takes a cell for a formula."""
+    if column.kind in ("real", "whole"):  # unchanged, and the majority of the cells
         return lambda value: "" if value is None else value
 
-    @lru_cache(maxsize=16)  # a frame's name, and much else, is that of all its points
+    @lru_cache(maxsize=16)  # a frame's name and other values are the same for all its points
     def made(value: Any) -> object:
         if value is not None and column.kind == "flag":
             value = bool(value)
@@ -103,7 +103,7 @@ def _write_geopackage(frames: Iterator[ExportFrame], path: Path, options: Export
     waiting: dict[Layer, list[tuple[Row, Any]]] = {layer: [] for layer in layers}
     changed = datetime(1970, 1, 1, tzinfo=UTC)
     with TemporaryDirectory() as folder:
-        # pyogrio takes some names of folders for archives or addresses
+        # pyogrio takes some folder names for archives or URLs
         link = Path(folder, "link")
         link.symlink_to(path.parent.absolute())
         for layer in layers:
@@ -117,7 +117,7 @@ def _write_geopackage(frames: Iterator[ExportFrame], path: Path, options: Export
                     waiting[layer].clear()
         for layer, rows in waiting.items():
             _append(link / path.name, layer, rows)
-    # When the last frame was registered, not now: equal exports have equal bytes
+    # Time of the last registration, not now: equal exports have equal bytes
     with closing(sqlite3.connect(path)) as base, base:
         base.execute(
             "UPDATE gpkg_contents SET last_change = ?", (f"{changed:%Y-%m-%dT%H:%M:%S.000Z}",)
@@ -125,7 +125,7 @@ def _write_geopackage(frames: Iterator[ExportFrame], path: Path, options: Export
 
 
 def _append(path: Path, layer: Layer, rows: list[tuple[Row, Any]]) -> None:
-    """Write rows into a layer of a GeoPackage, which is made where there is none."""
+    """Append rows to a layer of a GeoPackage; creates the layer if necessary."""
     import pyogrio
 
     try:
@@ -140,7 +140,7 @@ def _append(path: Path, layer: Layer, rows: list[tuple[Row, Any]]) -> None:
             append=path.exists(),
             layer_options={"DESCRIPTION": layer.description},
         )
-    except RuntimeError as error:  # as all of pyogrio's
+    except RuntimeError as error:  # base class of all pyogrio errors
         raise OSError(f"GDAL says: {error}") from error
 
 

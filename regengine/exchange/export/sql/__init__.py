@@ -1,1 +1,1 @@
-"""What database servers are told of photos, and the dialects that it is told in."""
+"""Export to database servers: the tables of photos, and the SQL dialects."""

@@ -1,4 +1,4 @@
-"""What database servers are told of photos, beside what other tables tell."""
+"""Tables and columns for database servers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from regengine.photo.exif import Exif, read_exif
 from regengine.store.file import photo_file
 from regengine.store.schema import COLUMNS, Kind
 
-FIRST_YEAR = 1000  # of MySQL's DATETIME
+FIRST_YEAR = 1000  # the first of MySQL's DATETIME
 UNITS = {
     "deg": "degrees",
     "lon": "degrees",
@@ -49,14 +49,14 @@ COVARIANCES = {"covariance_px": "square px", "covariance_m": "square m"}
 
 
 def comment_of(column: TableColumn) -> str:
-    """What a column holds, with its unit where its name tells one and its description none."""
+    """Description of a column, with its unit if its name has one and its description does not."""
     unit, said = unit_of(column.name), column.description
     told = not unit or any(word in said.split() for word in (unit, unit.split()[0]))
     return said if told else f"{said} [{unit}]"
 
 
 def make_unset_column(name: str, kind: Kind, says: str) -> TableColumn:
-    """A column that no script touches."""
+    """A column that no script writes."""
     says = f"{says}; yours to fill in, never overwritten by loading"
     return TableColumn(name=name, kind=kind, description=says, value=lambda *_: None, written=False)
 
@@ -65,7 +65,7 @@ LOADED = of_frame("loaded_at", "loaded", "time of the last load", lambda _: True
 
 
 def unit_of(name: str) -> str:
-    """Unit of a column's values by its name; empty where it has none."""
+    """Unit of a column's values by its name; empty if it has none."""
     for start, unit in COVARIANCES.items():
         if name.startswith(start):
             return unit
@@ -77,16 +77,16 @@ def unit_of(name: str) -> str:
 
 
 def moment(text: str) -> datetime | None:
-    """A time in UTC that both servers can hold; None where the text is none."""
+    """Parse a UTC time within the range of both servers; None if the text is not one."""
     time = parse_iso_time(text)
     return time if time is not None and time.year >= FIRST_YEAR else None
 
 
-# What servers are told of a photo beside the columns of ``--table frames``.
+# Columns of a photo on servers in addition to those of ``--table frames``.
 
 
 def photo_key(frame: ExportFrame) -> str:
-    """What a photo is known by, however often it is loaded."""
+    """Key of a photo, the same however often it is loaded."""
     result = frame.result
     told = [make_storable_text(text) for text in (result.frame, result.sha256 or result.path)]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()
@@ -98,7 +98,7 @@ KEY = of_frame(
 
 
 def sun_elevation_deg(frame: ExportFrame) -> float | None:
-    """Elevation of the Sun at the nadir, as the archive has it."""
+    """Elevation of the Sun at the nadir, as given in the archive."""
     from regengine.orbit.sun_moon import sun_moon
 
     prior, time = frame.result.nadir, moment(frame.result.time_utc or "")
@@ -111,11 +111,11 @@ def sun_elevation_deg(frame: ExportFrame) -> float | None:
 
 
 def read_photo_exif(frame: ExportFrame) -> Exif:
-    """What the photo itself tells, where it still lies where it lay."""
+    """EXIF of the photo, if it is still at its path."""
     return _exif(frame.result.path, frame.store)
 
 
-@lru_cache(maxsize=4)  # of one frame after the other, a column at a time
+@lru_cache(maxsize=4)  # for one frame after the other, one column at a time
 def _exif(path: str, store: Path) -> Exif:
     file = photo_file(path, store)
     return Exif() if file is None else read_exif(file)
@@ -173,7 +173,7 @@ FOOTPRINT = column(
 
 
 def find_sky(frame: ExportFrame) -> SkyPosition | None:
-    """Where a frame's camera looks among the stars; None without a camera or a time."""
+    """Direction of a frame's camera among the stars; None without a camera or a time."""
     time = moment(frame.result.time_utc or "")
     if time is None or frame.camera is None or not is_turned(frame.camera):
         return None
@@ -207,14 +207,14 @@ SKY = (
 )
 
 
-# One table is of photos; rows of the others hang on a photo.
+# One table contains photos; rows of the others refer to a photo.
 
 
 @dataclass(frozen=True, kw_only=True)
 class SqlTable:
     """A table on a server; its first column is the photo's key.
 
-    ``rows`` takes a frame and tells how many rows it has in the table.
+    ``rows`` takes a frame and returns its number of rows in the table.
     """
 
     name: str
@@ -269,10 +269,10 @@ POSTGRESQL_SKY = SqlTable(
     rows=lambda frame: find_sky(frame) is not None,
 )
 
-# The record that the project NightISS keeps of a registered photo, in its table `imagenesISS`. What
-# only that project knows has a column that is never written: what people fill in there stays.
+# The record of a registered photo in the NightISS project, in its table `imagenesISS`. Columns that
+# only that project can fill in are never written: values that people enter there are kept.
 
-# By archives: the position came with the photo's record; by time: from an element set
+# Position source: by archive, from the photo's record; by time, from an element set
 BY_ARCHIVE, BY_TIME = "record", "tle"
 
 
@@ -286,7 +286,7 @@ def _nadir(source: str, axis: str, says: str) -> TableColumn:
 
 
 def place_of(frame: ExportFrame) -> tuple[str | None, str | None]:
-    """Name and country of what a photo shows: a person's, else the largest town in it."""
+    """Name and country of the place shown: a person's entry, else the largest town in the photo."""
     if frame.review is not None and frame.review.place is not None:
         return frame.review.place["name"], frame.review.place["country"]
     return frame.shown.city, frame.shown.country
@@ -300,7 +300,7 @@ def _author(frame: ExportFrame) -> str | None:
 
 
 def _rename_column(name: str, of: str, says: str = "") -> TableColumn:
-    """A column of ``--table frames`` under the name that it has in this record."""
+    """A column of ``--table frames`` under its name in this record."""
     (found,) = (one for one in FRAME_COLUMNS if one.name == of)
     return replace(found, name=name, description=says or found.description)
 
@@ -336,7 +336,7 @@ RECORD = (
     SUN,
     _rename_column("gmt", "time_utc", "date and time of the photo, GMT"),
 )
-# What the record has under names of its own
+# Values that the record contains under its own names
 TOLD = {
     "frame",
     "place",

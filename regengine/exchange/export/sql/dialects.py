@@ -1,10 +1,10 @@
-"""MySQL and MariaDB, PostgreSQL: how tables are made, values written and rows replaced.
+"""SQL dialects (MySQL and MariaDB, PostgreSQL): create tables, write values and replace rows.
 
-Literals are read alike whatever a server's settings are. MySQL takes a backslash in a string for an
-escape unless ``NO_BACKSLASH_ESCAPES`` is set, and its client turns line ends; PostgreSQL does the
-former where ``standard_conforming_strings`` is off. So text with a backslash or a control character
-is written in a way that has one meaning only: as hexadecimal digits for MySQL, as an ``E'...'``
-string for PostgreSQL.
+Literals have the same meaning with all server settings. MySQL takes a backslash in a string as an
+escape unless ``NO_BACKSLASH_ESCAPES`` is set, and its client converts line ends; PostgreSQL does
+the former if ``standard_conforming_strings`` is off. Text with a backslash or a control character
+is therefore written unambiguously: as hexadecimal digits for MySQL, as an ``E'...'`` string for
+PostgreSQL.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def mysql_text(text: str) -> str:
-    """Text as a literal of MySQL and MariaDB under any ``sql_mode``."""
+    """Text as a literal of MySQL and MariaDB with any ``sql_mode``."""
     held = make_storable_text(text)
     if _TRICKY.search(held):
         return f"_utf8mb4 X'{held.encode().hex()}'"
@@ -44,7 +44,7 @@ def mysql_text(text: str) -> str:
 
 
 def postgresql_text(text: str) -> str:
-    """Text as a literal of PostgreSQL whatever ``standard_conforming_strings`` is."""
+    """Text as a literal of PostgreSQL with any ``standard_conforming_strings``."""
     held = make_storable_text(text).replace("'", "''")
     if not _TRICKY.search(held):
         return f"'{held}'"
@@ -52,12 +52,12 @@ def postgresql_text(text: str) -> str:
 
 
 def number(value: float) -> str:
-    """A number with all its digits; ``NULL`` where it is not finite."""
+    """A number with all its digits; ``NULL`` if it is not finite."""
     return repr(float(value)) if math.isfinite(value) else NULL
 
 
 def point_wkt(place: tuple[float, float]) -> str | None:
-    """A place as well-known text, longitude first; None where there is none."""
+    """A place as well-known text, longitude first; None if there is none."""
     lon, lat = place
     if not (math.isfinite(lon) and -90.0 <= lat <= 90.0):
         return None
@@ -65,7 +65,7 @@ def point_wkt(place: tuple[float, float]) -> str | None:
 
 
 def polygons_wkt(rings: list[Ring]) -> str | None:
-    """Polygons as well-known text, longitude first; None where there are none."""
+    """Polygons as well-known text, longitude first; None if there are none."""
     if not rings:
         return None
     parts = (",".join(f"{lon!r} {lat!r}" for lon, lat in ring) for ring in rings)
@@ -78,14 +78,14 @@ def _escape_text(letter: Any) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """A kind of server: a table of photos, and those whose rows are replaced with their photo's."""
+    """A kind of server: a table of photos, and tables replaced together with their photo."""
 
     photos: SqlTable
     parts: tuple[SqlTable, ...]
-    head: str  # statements before the rows: settings, tables, the start of the transaction
+    head: str  # statements before the rows: settings, tables, start of the transaction
     tail: str  # statements after the rows
-    literal: Callable[[Kind, Any], str]  # a value that is not None, under any settings
-    on_known_photo: str  # end of an INSERT: what becomes of a photo that is there already
+    literal: Callable[[Kind, Any], str]  # a value that is not None, with any settings
+    on_known_photo: str  # end of an INSERT: handling of a photo that already exists
 
 
 MYSQL_TYPES: dict[Kind, str] = {
@@ -105,7 +105,7 @@ MYSQL_ID = (
 MYSQL_STORAGE = (
     "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci"
 )
-# The connection's own settings come back at the end
+# The connection's own settings are restored at the end
 MYSQL_SETTINGS = """\
 SET @regengine_sql_mode = @@SESSION.sql_mode,
     @regengine_client = @@SESSION.character_set_client,
@@ -124,7 +124,7 @@ SET SESSION sql_mode = @regengine_sql_mode,
 
 
 def mysql_literal(kind: Kind, value: Any) -> str:
-    """A value as a literal under any ``sql_mode``."""
+    """A value as a literal with any ``sql_mode``."""
     match kind:
         case "text" | "key":
             return mysql_text(str(value))
@@ -156,13 +156,13 @@ def _mysql_table(table: SqlTable, *last: str, first: Sequence[str] = ()) -> str:
 
 
 def _format_replacement(table: SqlTable, form: str) -> str:
-    """Of a photo that is there already: all that is written, but its key."""
+    """Assignments for a photo that already exists: all written columns except its key."""
     names = [column.name for column in table.written if column.kind != "key"]
     return ", ".join(f"{name} = {form.format(name)}" for name in names)
 
 
-# NightISS's table of registered photos, and control points; MySQL makes tables outside of
-# transactions. A row is replaced but for its number and what is left to people.
+# NightISS's table of registered photos, and control points. MySQL creates tables outside of
+# transactions. A row is replaced except for its number and the columns left to people.
 MYSQL = Dialect(
     photos=NIGHTISS_IMAGES,
     parts=(NIGHTISS_POINTS,),
@@ -205,7 +205,7 @@ POSTGRESQL_TYPES: dict[Kind, str] = {
     "polygons": "geometry(MultiPolygon, 4326)",
     "loaded": "timestamptz",
 }
-# One box on each side of the antimeridian: an index cannot use both as one
+# One box on each side of the antimeridian: an index cannot use both in one condition
 IN_BOX = """\
 CREATE OR REPLACE FUNCTION regengine.in_box(west double precision, south double precision,
     east double precision, north double precision)
@@ -242,7 +242,7 @@ CREATE SCHEMA IF NOT EXISTS regengine;
 
 
 def postgresql_literal(kind: Kind, value: Any) -> str:
-    """A value as a literal whatever ``standard_conforming_strings`` is."""
+    """A value as a literal with any ``standard_conforming_strings``."""
     match kind:
         case "text" | "key":
             return postgresql_text(str(value))
