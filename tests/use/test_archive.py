@@ -736,7 +736,7 @@ def test_a_photo_by_name_comes_once_with_what_the_archive_knows(
     assert said.code == 1
     by_frame = {record["frame"]: record for record in said.records}
     assert by_frame["ISS990-E-9"]["reasons"] == ["not_found"]
-    assert by_frame["ISS990-E-9"]["reason_texts"][0].startswith("ISS990-E-9 is no photo of the")
+    assert by_frame["ISS990-E-9"]["reason_texts"][0].startswith("ISS990-E-9 is not in the archive")
     assert by_frame["ISS990-E-102"]["nadir"] is None
     assert "ISS990-E-102: time and place unknown" in said.err
     photo = by_frame[FRAME]
