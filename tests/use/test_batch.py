@@ -197,7 +197,10 @@ def test_a_worker_that_is_killed_costs_no_photo_and_changes_no_result(photos: Pa
                 break
         else:
             pytest.fail("no worker was found")
-        out, err = process.communicate(timeout=300)
+        # Not `communicate`: what stands in the buffer behind the first line would be lost
+        assert process.stderr is not None
+        out, err = process.stdout.read(), process.stderr.read()
+        process.wait(timeout=300)
     assert process.returncode == 0, err
     assert first + out == alone.out
     assert Path("two.ndjson").read_bytes() == Path("alone.ndjson").read_bytes()

@@ -474,7 +474,7 @@ def test_a_full_disk_costs_the_file_of_features_alone(tmp_path: Path) -> None:
         "from regengine.registration.day.parameters import FeatureParams;"
         "one, = open_day_map(sys.argv[1:]);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000));"
-        "print(len(features_for(one, 0.1, FeatureParams()).columns['sizes']))"
+        "print(len(make_features(one, 0.1, FeatureParams()).columns['sizes']))"
     )
     said = subprocess.run(
         (sys.executable, "-c", lines, path), capture_output=True, text=True, check=False
