@@ -313,8 +313,7 @@ def main(argv: list[str]) -> int:
             right=6,
         ),
     ]
-    shown = ["--real", "FOLDER", "--trials", str(options.trials), "--seed", str(options.seed)]
-    command = command_of("lightning-match", shown)
+    command = command_of("lightning-match", argv)
     title = title_lines("Lightning, clocks and element sets beside GLM and ISS-LIS", command, "")
     write_page(options.out, "lightning-match", [*title, *lines])
     return 0

@@ -208,8 +208,7 @@ def main(argv: list[str]) -> int:
     given.add_argument("--seed", type=int, default=0)
     options = given.parse_args(argv)
     lines = report(options.real / "orbit" / "iss_tles.txt", options.since, options.seed)
-    shown = ["--real", "FOLDER", "--since", str(options.since), "--seed", str(options.seed)]
-    command = command_of("orbit-uncertainty", shown)
+    command = command_of("orbit-uncertainty", argv)
     title = title_lines("Error of a propagated element set by its age", command, "")
     write_page(options.out, "orbit-uncertainty", [*title, *lines])
     return 0

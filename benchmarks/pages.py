@@ -36,13 +36,15 @@ def title_lines(title: str, command: str, map_note: str) -> list[str]:
 
 
 def command_of(name: str, arguments: Sequence[str]) -> str:
-    """A benchmark's command again, without the folder of one machine that it wrote to."""
+    """A benchmark's command again, without the folders of one machine."""
     shown = ["python -m benchmarks", name, *arguments]
     for k, word in enumerate(shown):
-        if word == "--out" and k + 1 < len(shown):
-            shown[k + 1] = "FOLDER"
-        elif word.startswith("--out="):
-            shown[k] = "--out=FOLDER"
+        name, equals, _ = word.partition("=")
+        if name in ("--out", "--real"):
+            if equals:
+                shown[k] = f"{name}=FOLDER"
+            elif k + 1 < len(shown):
+                shown[k + 1] = "FOLDER"
     return " ".join(shown)
 
 

@@ -63,7 +63,9 @@ class TurningTrails:
         return sign * along_x, sign * along_y
 
 
-def find_turning_trails(seen: Filtered, seed: int = 0) -> TurningTrails | None:
+def find_turning_trails(
+    spots: tuple[FloatArray, ...], shape: tuple[int, ...], seed: int = 0
+) -> TurningTrails | None:
     """How the trails of a frame turn about a pole; None where one trail describes them all.
 
     The ends of a trail at p lie t + w J (p - m) apart: t at the frame's middle m, w the angle by
@@ -71,11 +73,8 @@ def find_turning_trails(seen: Filtered, seed: int = 0) -> TurningTrails | None:
     seen, so both signs are tried); the pair that most spots agree with is refined on these, and
     taken where an F test says that one trail for all leaves more.
 
-    `seen`: the frame under the filter of point-like stars; `seed`: of the pairs that are tried.
+    `spots`: as of `measure_spots`; `shape` (h, w): of the frame; `seed`: of the pairs tried.
     """
-    spots = _measure_spots(seen)
-    if spots is None:
-        return None
     x, y, long, short, angle = (column[:MAX_TURN_SPOTS] for column in spots)
     is_long = long > MIN_ELONGATION * short
     n_long = np.count_nonzero(is_long)
@@ -84,7 +83,7 @@ def find_turning_trails(seen: Filtered, seed: int = 0) -> TurningTrails | None:
     x, y, long, short, angle = (column[is_long] for column in (x, y, long, short, angle))
     length = np.sqrt(12.0 * (long**2 - short**2))
     trail = length[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
-    height, width = seen.response.shape
+    height, width = shape
     middle = (0.5 * (width - 1.0), 0.5 * (height - 1.0))
     dx, dy = x - middle[0], y - middle[1]
     # (N, 2, 3): the trail at each spot by the three unknowns tx, ty, w
@@ -140,19 +139,17 @@ def find_turning_trails(seen: Filtered, seed: int = 0) -> TurningTrails | None:
     )
 
 
-def find_common_trail(above: FloatImage, seen: Filtered, usable: BoolImage) -> PointSpread | None:
+def find_common_trail(
+    above: FloatImage, spots: tuple[FloatArray, ...], usable: BoolImage
+) -> PointSpread | None:
     """What a star looks like in a frame where the stars are trails; None where they are not.
 
-    Spots of the filtered frame are measured by their second moments. Where most of the bright ones
-    are long and parallel, the segment blurred by a Gaussian that explains most of their light is
-    the common trail.
+    Where most of the bright spots are long and parallel, the segment blurred by a Gaussian that
+    explains most of their light is the common trail.
 
-    `above` (h, w): light above the background; `seen`: the frame under the filter of point-like
-    stars; `usable` (h, w): false where a pixel is clipped or ignored.
+    `above` (h, w): light above the background; `spots`: as of `measure_spots`; `usable` (h, w):
+    false where a pixel is clipped or ignored.
     """
-    spots = _measure_spots(seen)
-    if spots is None:
-        return None
     x, y, long, short, angle = spots
     found = select_parallel_spots(long, short, angle)
     if found is None:
@@ -199,8 +196,11 @@ def _find_commonest_angle(angle: FloatArray) -> float | None:
     return float(angle[best])
 
 
-def _measure_spots(seen: Filtered) -> tuple[FloatArray, ...] | None:
-    """Centre, long and short sigma, and angle of the bright spots; None where there are few."""
+def measure_spots(seen: Filtered) -> tuple[FloatArray, ...] | None:
+    """Measure centre, long and short sigma, and angle of bright spots, by second moments.
+
+    `seen`: the frame under the filter of point-like stars. None if there are few.
+    """
     rows, cols, strength = seen.above(SPOT_SNR)
     if rows.size < MIN_TRAILS * MIN_PIXELS:
         return None

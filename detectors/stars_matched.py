@@ -37,7 +37,12 @@ from detectors.star_peaks import (
     find_peaks,
     stabilise_noise,
 )
-from detectors.star_trails import TurningTrails, find_common_trail, find_turning_trails
+from detectors.star_trails import (
+    TurningTrails,
+    find_common_trail,
+    find_turning_trails,
+    measure_spots,
+)
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, StarDetections
 
 ALONG_TRAIL, ACROSS_TRAIL_SIGMAS = 0.35, 1.5
@@ -106,10 +111,14 @@ class Matched(StarMethod):
         """See `detectors.frame.StarMethod`."""
         field = StarField.of(frame, self.background_scale_px)
         seen = field.filtered(USUAL)
-        turning = find_turning_trails(seen)
-        if turning is not None:
-            return self._find_in_cells(field, turning)
-        psf = field.width(seen)
+        spots = measure_spots(seen)
+        trail = None
+        if spots is not None:
+            turning = find_turning_trails(spots, frame.light.shape)
+            if turning is not None:
+                return self._find_in_cells(field, turning)
+            trail = find_common_trail(field.above, spots, field.frame.usable)
+        psf = trail or field.width(seen)
         found = field.find_stars(field.filtered(psf), psf, self.min_snr, self.max_stars)
         return field.describe_stars(found, psf, self.min_snr)
 
@@ -381,10 +390,7 @@ class StarField:
         return seen.pixel_noise(row, col) * slope
 
     def width(self, seen: Filtered) -> PointSpread:
-        """Measure the point spread function of the frame."""
-        trail = find_common_trail(self.above, seen, self.frame.usable)
-        if trail is not None:
-            return trail
+        """Measure the point spread function of a frame without trails."""
         row, col = find_peaks(seen, WIDTH_SNR, self.frame.usable)
         noise = self._noise(seen, row, col)
         told = measure_width(self.above, self.frame.usable, row, col, noise)

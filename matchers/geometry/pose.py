@@ -223,6 +223,16 @@ class PosePrior:
         return np.array([*turn, focal, along, across, up, k1, dx, dy])
 
 
+def turn_along_track(
+    before_ecef_m: ArrayLike, after_ecef_m: ArrayLike, velocity_ecef: ArrayLike
+) -> FloatArray:
+    """Compute the rotation of a platform fixed to the vertical and the direction of flight.
+
+    It moves in one orbital plane from one position to another; shape (3, 3), ECEF.
+    """
+    return track_axes(after_ecef_m, velocity_ecef).T @ track_axes(before_ecef_m, velocity_ecef)
+
+
 def track_axes(position_ecef_m: ArrayLike, velocity_ecef: ArrayLike) -> FloatArray:
     """Compute unit vectors along the track, across it (to the right) and up, as rows."""
     # Python floats: for vectors of three, NumPy is ten times slower

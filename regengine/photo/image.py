@@ -157,6 +157,24 @@ def read_linear_channels(
     return np.stack(_planes(file, reduction, _strip_channels), axis=-1), reduction.factor
 
 
+def read_linear_colours(
+    photo: Path | PhotoFile, *, max_long_side_px: int
+) -> tuple[LinearLight, NDArray[np.float32]]:
+    """Read what `read_linear_light` and `read_linear_channels` give, in one decoding."""
+    file = as_photo_file(photo)
+    reduction = plan_reduction(file.width_px, file.height_px, max_long_side_px)
+    if file.format == "fits":
+        channels, _ = read_linear_channels(file, max_long_side_px=max_long_side_px)
+        return _fits_light(_fits_image(file), reduction), channels
+    light, saturated, *planes = _planes(
+        file,
+        reduction,
+        lambda strip, linear: [*_strip_light(strip, linear), *_strip_channels(strip, linear)],
+    )
+    picture = LinearLight(light=light, saturated=saturated, factor=reduction.factor)
+    return picture, np.stack(planes, axis=-1)
+
+
 def reduce_light(light: LinearLight, max_long_side_px: int) -> LinearLight:
     """Reduce linear light again by area averages, to a maximum length of its longer side."""
     height, width = light.light.shape

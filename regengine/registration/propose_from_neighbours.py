@@ -11,7 +11,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from matchers.geometry.camera import Camera
-from matchers.geometry.pose import track_axes, with_attitude
+from matchers.geometry.pose import turn_along_track, with_attitude
 from regengine.registration.align import align_first
 from regengine.registration.hypotheses import choose_template_px, make_hypothesis
 from regengine.registration.priors.lens import is_telephoto
@@ -72,9 +72,7 @@ def carry_camera(neighbour: Neighbour, place: Place) -> Camera:
     is fixed to a window of a station that rotates with its orbit.
     """
     position, velocity = place.position_ecef_m, place.track.velocity(place.offset_km)
-    here = track_axes(position, velocity)
-    # The orbital plane is the same: the horizontal part of this velocity is the neighbour's heading
-    there = track_axes(neighbour.camera.position_ecef_m, velocity)
+    turn = turn_along_track(neighbour.camera.position_ecef_m, position, velocity)
     x, y, z = position.tolist()
     moved = replace(neighbour.camera, position_ecef_m=(x, y, z))
-    return with_attitude(moved, here.T @ there @ neighbour.camera.matrix)
+    return with_attitude(moved, turn @ neighbour.camera.matrix)

@@ -11,7 +11,7 @@ import numpy as np
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
-from matchers.geometry.pose import track_axes, with_attitude
+from matchers.geometry.pose import turn_along_track, with_attitude
 from regengine.io.times import parse_iso_time
 from regengine.result import FrameResult
 from regengine.review.bodies import PLACED, CameraBody, camera_json
@@ -86,7 +86,7 @@ def _carry_camera(camera: Camera, there: FrameResult, here: FrameResult, seconds
     if before is None or after is None or float(np.linalg.norm(after - before)) < MIN_WAY_M:
         return camera
     flight = after - before if seconds < 0.0 else before - after
-    turn = track_axes(after, flight).T @ track_axes(before, flight)
+    turn = turn_along_track(before, after, flight)
     x, y, z = (turn @ np.asarray(camera.position_ecef_m)).tolist()
     return with_attitude(replace(camera, position_ecef_m=(x, y, z)), turn @ camera.matrix)
 

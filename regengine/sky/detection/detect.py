@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
+from detectors.limb import Limb, find_limb
 from detectors.registry import Kind
 from detectors.types import BoolImage, Detections, Detector, PointDetections, StarDetections
 from regengine.errors import ConfigError
@@ -23,6 +24,8 @@ from regengine.sky.drawing import PicturePaths
 D = TypeVar("D", bound=Detections)
 Record = dict[str, Any]
 
+ALTITUDE_KM = 410.0  # of the station, to half a degree of the horizon's dip
+MIN_LIMB_PX = 16  # a narrower picture has no measurable arc
 HEAD_COLUMNS = ("frame", "path", "method")
 PLACES = ("x", "y", "x1", "y1", "x2", "y2")
 
@@ -141,6 +144,13 @@ class DetectionKind(Generic[D]):
             for one in record[self.kind.name]
         ]
         return Answer(line=json.dumps(record), text="\n".join(csv_lines(rows)))
+
+
+def find_picture_limb(picture: LinearLight, hidden: BoolImage) -> Limb | None:
+    """Find the Earth's limb in a photo of the station; None if it is not visible."""
+    if min(picture.light.shape) < MIN_LIMB_PX:
+        return None
+    return find_limb(picture.light, focal_px=None, altitude_km=ALTITUDE_KM, ignored=hidden)
 
 
 def detect_in_picture(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from detectors import registry
-from detectors.limb import find_limb, mask_sky
+from detectors.limb import mask_sky
 from detectors.masks import blank_parts
 from detectors.types import BoolImage, LightDetections, StarDetections, StreakDetections
 from regengine.photo.image import LinearLight, mask_captions
 from regengine.sky.detection import LONG_SIDE_PX
-from regengine.sky.detection.detect import DetectionKind
-from regengine.sky.detection.lightning import ALTITUDE_KM, MIN_LIMB_PX, LightningKind
+from regengine.sky.detection.detect import DetectionKind, find_picture_limb
+from regengine.sky.detection.lightning import LightningKind
 from regengine.sky.drawing import draw_lightning, draw_lights, draw_stars, draw_streaks
 
 # Columns of records and tables, rounded to their accuracy
@@ -27,9 +27,9 @@ def mask_not_sky(picture: LinearLight) -> BoolImage:
     The limb is not searched in FITS images: they are from telescopes on the ground.
     """
     hidden = mask_captions(picture)
-    if _is_fits(picture) or min(picture.light.shape) < MIN_LIMB_PX:
+    if _is_fits(picture):
         return hidden
-    limb = find_limb(picture.light, focal_px=None, altitude_km=ALTITUDE_KM, ignored=hidden)
+    limb = find_picture_limb(picture, hidden)
     if limb is None:
         return hidden
     height, width = picture.light.shape

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from detectors.lightning import NeighbourFrame
-from detectors.limb import find_limb, mask_sky
+from detectors.limb import mask_sky
 from detectors.masks import blank_parts, mask_window_frames
 from detectors.types import BoolImage, Detector, LightningDetections
 from regengine.errors import FrameError
@@ -23,8 +23,7 @@ from regengine.photo.frame_ids import frame_id_of
 from regengine.photo.image import (
     LinearLight,
     mask_captions,
-    read_linear_channels,
-    read_linear_light,
+    read_linear_colours,
 )
 from regengine.result import Reason
 from regengine.scene.classify import NIGHT_SKY
@@ -32,17 +31,17 @@ from regengine.scene.features import measure_features
 from regengine.scene.model_file import load_scene_model
 from regengine.scene.picture import read_scene_picture
 from regengine.sky.detection.detect import (
+    MIN_LIMB_PX,
     DetectionKind,
     PhotoDetections,
     Record,
     convert_to_stored_pixels,
+    find_picture_limb,
 )
 from regengine.sky.drawing import PicturePaths
 
-ALTITUDE_KM = 410.0  # of the Station, to half a degree of the horizon's dip
 # Heights of thundercloud tops and their halo, and the error of the limb, extend this far above it
 ABOVE_LIMB_DEG = 0.6
-MIN_LIMB_PX = 16  # a narrower picture has no measurable arc
 FULL_FRAME_MM = 36.0
 # Clouds lit by lightning are five kilometres wide and more: with longer lenses, lamps and streets
 # under thin cloud have the same width in the picture
@@ -107,8 +106,7 @@ class LightningKind(DetectionKind[LightningDetections]):
         method = self.detector() if detector is None else detector
         side = self.long_side_px if max_long_side_px is None else max_long_side_px
         file = as_photo_file(photo)
-        picture = read_linear_light(file, max_long_side_px=side)
-        colours, _ = read_linear_channels(file, max_long_side_px=side)
+        picture, colours = read_linear_colours(file, max_long_side_px=side)
         started = time.perf_counter()
         reason = why_not(file, colours.shape[2]) if sky_only else None
         if reason is not None:
@@ -177,7 +175,7 @@ def not_ground(picture: LinearLight) -> BoolImage:
     hidden = mask_captions(picture) | blank_parts(picture.light)
     if picture.full_scale != 1.0 or min(picture.light.shape) < MIN_LIMB_PX:
         return hidden
-    limb = find_limb(picture.light, focal_px=None, altitude_km=ALTITUDE_KM, ignored=hidden)
+    limb = find_picture_limb(picture, hidden)
     sky = None
     if limb is not None:
         sky = mask_sky(limb, picture.light.shape, margin_deg=-ABOVE_LIMB_DEG)
@@ -189,8 +187,7 @@ def _read_neighbour(path: Path, side_px: int, *, sky_only: bool) -> NeighbourFra
     """A neighbour, prepared for registration; None if it cannot be read."""
     try:
         file = as_photo_file(path)
-        picture = read_linear_light(file, max_long_side_px=side_px)
-        colours, _ = read_linear_channels(file, max_long_side_px=side_px)
+        picture, colours = read_linear_colours(file, max_long_side_px=side_px)
     except FrameError:
         return None
     hidden = picture.without(not_ground(picture) if sky_only else None)
