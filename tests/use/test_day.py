@@ -9,8 +9,8 @@ import httpx
 import numpy as np
 import pytest
 import rasterio
-from rasterio.windows import Window
 from PIL import Image
+from rasterio.windows import Window
 
 import regengine
 from regengine.errors import LightMapError
