@@ -402,8 +402,9 @@ def _read_parquet(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         raise make_missing_error("Parquet", error, instead="give a .csv or .ndjson file") from error
     try:
         with open_regular(path) as file:
-            table = parquet.read_table(file)
-            check_columns_once(table.column_names, _meaning)
+            stored = parquet.ParquetFile(file)
+            check_columns_once(stored.schema_arrow.names, _meaning)
+            table = stored.read()
             items = table.to_pylist()
     except csv.Error as error:
         raise unreadable_table(path, str(error)) from error
