@@ -309,6 +309,25 @@ def test_bad_files_of_flashes_are_one_sentence(
     refused(compare(replace(lapse, flashes=flashes)), 3, words)
 
 
+@pytest.mark.parametrize("at", [(640.0, 10.0), (-0.6, 10.0), (10.0, 426.0), (3.0, -300.0)])
+@pytest.mark.parametrize("ending", ["csv", "ndjson"])
+def test_a_flash_outside_of_its_photo_is_refused(
+    lapse: TimeLapse, tmp_path: Path, at: tuple[float, float], ending: str
+) -> None:
+    """Those within it, to the edge of its last pixels, are compared."""
+    made = replace(proposal(NAME), time_utc="2022-09-29T03:20:10Z")
+    store = write_store(tmp_path / "run.h5", [made])
+    flashes = tmp_path / f"flashes.{ending}"
+    begin = ("lightning", store, "--flashes", flashes, "--glm", *lapse.glm)
+    for (x, y), code in ((at, 3), ((-0.5, 425.5), 0), ((639.5, -0.5), 0)):
+        text = f'{{"path": "{made.path}", "lightning": [{{"x": {x}, "y": {y}}}]}}\n'
+        flashes.write_text(f"path,x,y\n{made.path},{x},{y}\n" if ending == "csv" else text)
+        said = run(*begin)
+        assert said.code == code, said.err
+        if code:
+            refused(said, 3, f"pixel ({x:.1f}, {y:.1f}) is outside the photo of 640 x 426 pixels")
+
+
 def test_frames_without_camera_or_time_are_told(lapse: TimeLapse, tmp_path: Path) -> None:
     made = [nothing_found("ISS001-E-1"), replace(proposal("ISS001-E-2"), time_utc=None)]
     store = write_store(tmp_path / "run.h5", made)
