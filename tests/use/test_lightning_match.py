@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import h5py
 import numpy as np
 import pytest
 from sgp4.api import Satrec
@@ -86,6 +87,23 @@ def test_a_pulse_is_put_where_its_light_came_from(
     assert WGS84.inv(float(row["lon"]), float(row["lat"]), *place)[2] < (
         50 if height_km > 10 else 2e3
     )
+
+
+@pytest.mark.parametrize("word", [b"True", "TRUE", np.array(["true"], "S4"), np.bool_(True), 1])
+def test_however_unsigned_is_spelt_numbers_are_read_as_such(tmp_path: Path, word: Any) -> None:
+    moment, place = datetime(2020, 7, 2, 4, 33, 5, tzinfo=UTC), (-70.0, 14.0)
+    store, flashes = one_frame(tmp_path, moment, *place)
+    # 17 s are stored above the largest signed number
+    pulses = [Pulse(5.052, *place), Pulse(17.0, -69.0, 14.0)]
+    glm = write_glm(tmp_path / "glm.nc", moment.replace(second=0), pulses, "2020")
+    begin = ("lightning", store, "--flashes", flashes, "--glm", glm)
+    wanted = rows_of(run(*begin))
+    with h5py.File(glm, "r+") as file:
+        for variable in file.values():
+            if "_Unsigned" in variable.attrs:
+                variable.attrs["_Unsigned"] = word
+    assert rows_of(run(*begin)) == wanted
+    assert float(wanted[0]["pulse_area_km2"]) == pytest.approx(130.0, abs=1.0)
 
 
 def test_groups_of_the_station_are_moved_along_its_own_line_of_sight(tmp_path: Path) -> None:
