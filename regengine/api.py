@@ -59,6 +59,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
         list_light_maps,
         list_references,
     )
+    from regengine.orbit.tle_format import describe_skipped
     from regengine.registration.index.options import parse_blind_options
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
     from regengine.run_inputs import RunInputs
@@ -105,7 +106,9 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
             options.mission,
         ),
     )
-    light_map, _, _ = inputs.open()
+    light_map, tles, _ = inputs.open()
+    if tles is not None and tles.skipped:
+        logging.getLogger("regengine").warning("%s", describe_skipped(tles.path, tles.skipped))
     for doubt in () if light_map is None else light_map.doubts:
         logging.getLogger("regengine").warning("%s", doubt)
     return inputs

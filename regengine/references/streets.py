@@ -489,9 +489,9 @@ def _explain_nothing(sources: Sequence[Path], names: str, region: Bounds | None)
         layer = "lines" if source.suffix.lower() in OSM else pyogrio.list_layers(source)[0][0]
         info = pyogrio.read_info(source, layer=layer, force_total_bounds=True)
         if info["total_bounds"] is not None:
-            west, _, east, _ = info["total_bounds"]
-            lies = ", which are no degrees" if max(-west, east) > 361.0 else ""
-            lies = " (it covers {:.2f},{:.2f},{:.2f},{:.2f}{})".format(*info["total_bounds"], lies)
+            west, south, east, north = info["total_bounds"]
+            what = ", which are no degrees" if max(-west, east) > 361.0 else ""
+            lies = f" (it covers {west:.2f},{south:.2f},{east:.2f},{north:.2f}{what})"
     return (
         f"{names} has no lit roads{where}{lies}: give an extract of OpenStreetMap of that place, "
         f"with a layer of lines that has one of the fields {', '.join(CLASS_FIELDS)}."
