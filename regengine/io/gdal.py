@@ -81,7 +81,8 @@ def expand_palette(dataset: rasterio.DatasetReader) -> rasterio.DatasetReader:
     return rasterio.open(
         f'<VRTDataset rasterXSize="{dataset.width}" rasterYSize="{dataset.height}">'
         f"<SRS>{escape(dataset.crs.to_wkt())}</SRS><GeoTransform>{place}</GeoTransform>{bands}"
-        "</VRTDataset>"
+        "</VRTDataset>",
+        driver="VRT",
     )
 
 
