@@ -308,7 +308,7 @@ def _check_degrees(path: Path, crs: CRS, geometries: NDArray[np.object_]) -> Non
         np.maximum(bounds[:, 1], bounds[:, 3]) <= 90.0
     )
     if crs.is_geographic and not is_degrees.any():
-        what = "are no degrees of longitude and latitude"
+        what = "are not degrees of longitude and latitude"
     elif crs.is_projected and is_degrees.all() and np.nanmax(shapely.length(geometries)) < 1.0:
         what = "look like degrees"
     else:
@@ -490,7 +490,7 @@ def _explain_nothing(sources: Sequence[Path], names: str, region: Bounds | None)
         info = pyogrio.read_info(source, layer=layer, force_total_bounds=True)
         if info["total_bounds"] is not None:
             west, south, east, north = info["total_bounds"]
-            what = ", which are no degrees" if max(-west, east) > 361.0 else ""
+            what = ", which are not degrees" if max(-west, east) > 361.0 else ""
             lies = f" (it covers {west:.2f},{south:.2f},{east:.2f},{north:.2f}{what})"
     return (
         f"{names} has no lit roads{where}{lies}: give an extract of OpenStreetMap of that place, "

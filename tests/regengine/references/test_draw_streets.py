@@ -244,10 +244,10 @@ def test_coordinates_that_are_no_degrees_are_told(tmp_path: Path, ending: str) -
     lines = list(geopandas.GeoSeries([EAST, NORTH], crs="EPSG:4326").to_crs("EPSG:3857"))
     path = write(tmp_path / f"metres{ending}", lines, highway=["primary"] * 2)
     said = refusal(path)
-    assert f"metres{ending} has coordinates that are no degrees of longitude and latitude" in said
+    assert f"metres{ending} has coordinates that are not degrees of longitude and latitude" in said
     assert "ogr2ogr -a_srs EPSG:3857" in said
     if ending != ".parquet":  # GDAL tells the extent of others
-        assert "which are no degrees" in refusal(path, region="2,48,3,49")
+        assert "which are not degrees" in refusal(path, region="2,48,3,49")
     if ending != ".geojson":  # GDAL writes it in degrees
         path = write(tmp_path / f"degrees{ending}", [EAST], "EPSG:2154", highway=["primary"])
         assert "look like degrees" in refusal(path)
