@@ -239,6 +239,8 @@ def test_what_is_no_text_does_not_go_to_standard_output(
         (["*.nef", "x", "y", "w"], 3, "*.nef, x, y and others: no photo found"),
         ([PHOTO, "--nadir", "12"], 2, "--nadir '12' is not a valid LON,LAT"),
         ([PHOTO, "--nadir", "12,95"], 2, "--nadir must be longitude"),
+        ([PHOTO, "--nadir", "48,80"], 2, "--nadir 48,80 is a place that the station never flies"),
+        ([PHOTO, "--centre", "0,90"], 2, "--centre 0,90 is a place that the station never sees"),
         ([PHOTO, "--time", "yesterday"], 2, "'yesterday' is not a valid time"),
         ([PHOTO, "--metadata", "gone.csv"], 2, "gone.csv cannot be read"),
         ([PHOTO, "--retry", "good"], 2, "--retry 'good' is not a verdict"),
