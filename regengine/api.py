@@ -57,6 +57,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
         choose_element_sets,
         choose_maps,
     )
+    from regengine.orbit.tle_format import describe_skipped
     from regengine.registration.index.options import parse_blind_options
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
     from regengine.run_inputs import RunInputs
@@ -100,7 +101,9 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
             options.mission,
         ),
     )
-    light_map, _, _ = inputs.open()
+    light_map, tles, _ = inputs.open()
+    if tles is not None and tles.skipped:
+        logging.getLogger("regengine").warning("%s", describe_skipped(tles.path, tles.skipped))
     for doubt in light_map.doubts:
         logging.getLogger("regengine").warning("%s", doubt)
     return inputs

@@ -11,7 +11,6 @@ import typer
 from regengine.commands import options as common
 from regengine.commands.line_output import begin_lines, print_answers
 from regengine.commands.typer_options import with_options
-from regengine.io.plain import format_count
 from regengine.options import LineOptions
 
 if TYPE_CHECKING:
@@ -90,6 +89,7 @@ def main(
     from regengine.errors import ConfigError
     from regengine.orbit.position import element_sets
     from regengine.orbit.tle import load_tle_file
+    from regengine.orbit.tle_format import describe_skipped
     from regengine.sky.detection.kinds import STREAKS
     from regengine.sky.drawing import picture_paths
     from regengine.sky.satellites.catalogue import load_catalogue
@@ -106,12 +106,7 @@ def main(
         )
     catalogue = load_catalogue(tle)
     if catalogue.skipped:
-        logger.warning(
-            "%s: %s out of %d skipped.",
-            tle,
-            format_count(catalogue.skipped, "damaged element set", "damaged element sets"),
-            catalogue.skipped + len(catalogue.sets),
-        )
+        logger.warning("%s", describe_skipped(tle, catalogue.skipped))
     job = SatelliteJob(
         catalogue=catalogue,
         site=None if site is None else parse_site(site),

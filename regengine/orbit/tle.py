@@ -219,7 +219,7 @@ def load_element_sets(paths: Sequence[Path], *, satellite: str | None = None) ->
                 continue
             good += fine if file is paths[0] else [replace(pair, path=file) for pair in fine]
             days.append(epoch_days)
-            where = "" if file is given else f"{file.name}, "
+            where = "" if file is given and len(paths) == 1 else f"{file.name}, "
             for one in sorted(wrong, key=lambda one: one.line_number):
                 skipped.append(replace(one, reason=where + one.reason))
     if not good:

@@ -21,7 +21,7 @@ from rasterio.windows import Window
 
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import ConfigError, LightMapError
-from regengine.io.gdal import open_dataset, open_gdal_session, raise_read_failures
+from regengine.io.gdal import expand_palette, open_dataset, open_gdal_session, raise_read_failures
 from regengine.references.kinds import KINDS, KindName
 from regengine.references.lights import (
     Mask,
@@ -137,6 +137,8 @@ class Reference:
         files.
     opacity : tuple of int and float, or None
         The opacity band of a source file, and its value where it is opaque.
+    palette : bool
+        Whether samples are indices of a palette; it is read as red, green, blue and opacity.
     overviews : tuple of int
         Factors at which the file has exact overviews.
     doubt : str
@@ -162,6 +164,7 @@ class Reference:
     offset: float = 0.0
     masked: bool = False  # by opacity, or by a mask of the file
     opacity: tuple[int, float] | None = None
+    palette: bool = False
     warp: bool = False
     overviews: tuple[int, ...] = ()
     doubt: str = ""
@@ -333,6 +336,9 @@ def _open_dataset(
 ) -> rasterio.DatasetReader:
     """Open the file as longitude and latitude, and keep it open."""
     dataset = open_dataset(reference.path, driver=reference.driver)
+    if reference.palette:
+        with raise_read_failures(reference.path), dataset as indices:
+            dataset = expand_palette(indices)
     if not reference.warp:
         return dataset
     band, top = reference.opacity or (None, None)

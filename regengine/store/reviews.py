@@ -26,6 +26,7 @@ from matchers.geometry.earth import ecef_to_geodetic
 from matchers.geometry.footprint import trace_visible_outline
 from regengine.errors import ConfigError, StoreError
 from regengine.io.times import utc_now
+from regengine.photo.formats import check_pixels
 from regengine.result import MIN_POINTS, FrameResult, ReviewedPoint
 from regengine.store.read import iter_blocks
 from regengine.store.schema import select
@@ -474,12 +475,7 @@ def check_work(
     pixels: Iterable[tuple[float, float]], camera: Camera | None, size_px: tuple[int, int]
 ) -> None:
     """Raise ConfigError for points outside of a photo and for cameras impossible on a station."""
-    width_px, height_px = size_px
-    for x, y in pixels:
-        if not (-0.5 <= x <= width_px - 0.5 and -0.5 <= y <= height_px - 0.5):
-            raise ConfigError(
-                f"pixel ({x:.1f}, {y:.1f}) is outside the photo of {width_px} x {height_px} pixels"
-            )
+    check_pixels(pixels, *size_px)
     if camera is None:
         return
     height_km = float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3

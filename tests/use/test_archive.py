@@ -282,7 +282,7 @@ def test_texts_of_strangers_command_neither_spreadsheet_nor_terminal(tmp_path: P
         ('[{"frames.mission": "ISS0', "truncated"),
         ("[1, 2]", "not an object"),
         ('{"result": "SQL found no records that match"}', "has no rows: SQL found"),
-        ("a,b\n1,2\n", "no row names a photo"),
+        ("a,b\n1,2\n", "no known column"),
         ("{'x': print(1)}\n", "line 1 is not a record"),
         ("[" * 100_000, "damaged"),
         ("ab\0c", "it is not text"),

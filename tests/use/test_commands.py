@@ -239,6 +239,8 @@ def test_what_is_no_text_does_not_go_to_standard_output(
         (["*.nef", "x", "y", "w"], 3, "*.nef, x, y and others: no photo found"),
         ([PHOTO, "--nadir", "12"], 2, "--nadir '12' is not a valid LON,LAT"),
         ([PHOTO, "--nadir", "12,95"], 2, "--nadir must be longitude"),
+        ([PHOTO, "--nadir", "48,80"], 2, "--nadir 48,80 is a place that the station never flies"),
+        ([PHOTO, "--centre", "0,90"], 2, "--centre 0,90 is a place that the station never sees"),
         ([PHOTO, "--time", "yesterday"], 2, "'yesterday' is not a valid time"),
         ([PHOTO, "--metadata", "gone.csv"], 2, "gone.csv cannot be read"),
         ([PHOTO, "--retry", "good"], 2, "--retry 'good' is not a verdict"),
@@ -331,6 +333,32 @@ def test_a_fault_of_a_library_is_one_sentence(folder: Path, raised: str, told: s
     assert said.err.splitlines()[-1].startswith("Error: ")
     assert told in said.err
     assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(("words", "is_shown"), [((), False), (("-W", "always"), True)])
+def test_a_warning_of_a_library_reaches_no_user_unless_asked_for(
+    folder: Path, words: tuple[str, ...], is_shown: bool
+) -> None:
+    """Neither of this process nor of those that it starts."""
+    warns = "import warnings; warnings.warn('Mean of empty slice', RuntimeWarning)"
+    text = (
+        "import atexit, subprocess, sys, warnings\n"
+        "from regengine.__main__ import run\n"
+        "sys.argv = ['regengine', '--version']\n"
+        f"atexit.register(subprocess.run, [sys.executable, '-c', {warns!r}])\n"
+        "atexit.register(warnings.warn, 'Mean of empty slice', RuntimeWarning)\n"
+        "run()\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"}
+    done = subprocess.run(
+        [sys.executable, *words, "-c", text],
+        capture_output=True,
+        text=True,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    assert ("Mean of empty slice" in done.stderr) == is_shown
+    assert is_shown or done.stderr == ""
 
 
 def test_names_of_files_cannot_command_the_terminal(folder: Path) -> None:

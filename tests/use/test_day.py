@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from PIL import Image
+from rasterio.windows import Window
 
 import regengine
 from tests.kit.pages import ReviewProcess
@@ -63,6 +64,21 @@ def test_a_picture_is_told_in_words_and_numbers(tmp_path: Path) -> None:
     said = run("streets", "info", built)
     assert (said.code, said.err.count("\n")) == (3, 1)
     assert "is a map of day, not of streets" in said.err
+
+
+def test_the_colours_of_a_palette_are_built(tmp_path: Path) -> None:
+    path, built = tmp_path / "palette.tif", tmp_path / "day.tif"
+    shape = {"count": 1, "height": 60, "width": 90, "dtype": "uint8", "crs": "EPSG:4326"}
+    place = rasterio.Affine(1 / 240, 0.0, 5.0, 0.0, -1 / 240, 50.0)
+    with rasterio.open(path, "w", driver="GTiff", transform=place, nodata=3, **shape) as file:
+        file.write(np.full((1, 60, 90), 39, np.uint8))
+        file.write(np.full((1, 60, 30), 3, np.uint8), window=Window(0, 0, 30, 60))
+        file.write_colormap(1, {39: (99, 163, 221, 255), 3: (9, 9, 9, 255)})
+    assert run("day", "build", path, "--out", built, "-q").code == 0
+    with rasterio.open(built) as file:
+        samples = file.read()
+    assert samples[:, 20, 60].tolist() == [99, 163, 221, 255]
+    assert samples[3, 20, 10] == 0
 
 
 def test_what_is_no_picture_is_one_sentence(tmp_path: Path) -> None:

@@ -770,6 +770,24 @@ def test_a_project_of_qgis_names_what_lies_beside_it(result: Any, tmp_path: Path
     assert len(without.findall("projectlayers/maplayer")) == 2
 
 
+def test_a_project_of_qgis_shows_a_map_of_a_palette_in_its_colours(
+    result: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "palette.tif"
+    with rasterio.open(LIGHTS) as dataset:
+        shape = {"height": dataset.height, "width": dataset.width, "transform": dataset.transform}
+    with rasterio.open(
+        path, "w", driver="GTiff", crs="EPSG:4326", count=1, dtype="uint8", **shape
+    ) as dataset:
+        dataset.write_colormap(1, {7: (99, 163, 221, 255)})
+    store = write_store(tmp_path / "run.h5", [result], settings=settings_with(path))
+    export(store, "qgis", tmp_path, "--files", "project")
+    root = ElementTree.parse(tmp_path / "a b & 'c'.qgs")
+    (renderer,) = root.findall(".//rasterrenderer[@type='paletted']")
+    (entry,) = renderer.findall("colorPalette/paletteEntry[@value='7']")
+    assert (entry.get("color"), entry.get("alpha")) == ("#63a3dd", "255")
+
+
 def test_photos_that_are_gone_or_changed_are_told(result: Any, tmp_path: Path) -> None:
     changed = replace(result, frame="changed", sha256="0" * 64)
     gone = replace(proposal("gone"), path=str(tmp_path / "gone.jpg"))

@@ -541,6 +541,18 @@ def test_an_empty_quarter_is_a_bend_unless_lights_are_matched_there(
         assert check_quarters([patches], lights, matched, HOLD_OUT) == expected
 
 
+@pytest.mark.parametrize("side", [1.0, -1.0])
+@pytest.mark.parametrize("landed", [True, False])
+def test_patches_of_which_none_is_before_the_median_have_halves(side: float, landed: bool) -> None:
+    """Most are at one end of their principal axis, as in a picture of text."""
+    x = side * np.repeat([0.0, 400.0], [60, 40])
+    lights = LightPeaks(x=x, y=np.zeros(100), contrast=np.ones(100))
+    patches = predicted(np.full(100, 0.5 if landed else 9.0), 100.0)
+    patches = replace(patches, x=x, y=np.zeros(100))
+    expected = (False, True) if landed else (True, True)
+    assert check_quarters([patches], lights, np.arange(100), HOLD_OUT) == expected
+
+
 def test_two_fits_that_are_confirmed_alike_and_differ_are_both_doubted(over_city: Solved) -> None:
     fit = over_city.match.fit
     test = hold_out.test_fit(fit, over_city.problem.params)
