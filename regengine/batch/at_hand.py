@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from regengine import data
+from regengine.data import ELEMENT_SETS, MAPS, check_packaged
 from regengine.errors import ConfigError, StoreError
 from regengine.io.atomic import write_whole
 from regengine.io.checksums import fingerprint
@@ -62,7 +62,7 @@ def choose_maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[Path, ...]:
     if given:
         return tuple(given)
     own = _list_maps(kind)
-    packaged = data.MAPS[kind]
+    packaged = MAPS[kind]
     if own and packaged:
         from regengine.references.opening import open_references
 
@@ -70,7 +70,7 @@ def choose_maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[Path, ...]:
             west, south, east, north = one.grid.bounds
             if east - west >= 359.0 and south <= -60.0 and north >= 60.0:
                 return own
-    return own + tuple(map(data.check_packaged, packaged))
+    return own + tuple(map(check_packaged, packaged))
 
 
 def _list_maps(kind: KindName) -> tuple[Path, ...]:
@@ -88,7 +88,7 @@ def choose_element_sets(given: Path | None = None) -> tuple[Path, ...]:
         return (given,)
     folder = element_set_folder()
     own = (folder,) if _list_files(folder) else ()
-    return (*own, data.check_packaged(data.ELEMENT_SETS))
+    return (*own, check_packaged(ELEMENT_SETS))
 
 
 def keep_element_sets(content: bytes, name: str) -> Path:

@@ -35,7 +35,7 @@ class Finding:
 def main(
     lights: Annotated[
         list[Path] | None,
-        typer.Option(help="Check these maps instead of those at hand."),
+        typer.Option(help="Check these maps instead of the available ones."),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 import regengine as rg
-from regengine.data import ELEMENT_SETS
 from regengine.errors import FrameError
-from regengine.orbit.tle import load_tle_file
+from regengine.orbit import load_tle_file
+from tests.conftest import ROOT
 from tests.kit.program import Said, run
 
 NIGHT = ("--time", "2012-03-28T15:46:41Z", "--nadir", "136.9,35.7")
@@ -101,7 +101,9 @@ def test_the_element_sets_of_the_package_tell_where_the_sun_stood(
     scenes: Path, tmp_path: Path
 ) -> None:
     photo, time = scenes / "kinds" / "stars_1.png", ("--time", "2016-05-02T00:00:00Z")
-    used = load_tle_file(ELEMENT_SETS).best_for(datetime(2016, 5, 2, tzinfo=UTC))
+    used = load_tle_file(ROOT / "regengine" / "data" / "element_sets.npz").best_for(
+        datetime(2016, 5, 2, tzinfo=UTC)
+    )
     (tmp_path / "iss.txt").write_text(f"{used.line1}\n{used.line2}\n")
     (named,) = run("classify", photo, "--json", *time, "--tle", tmp_path / "iss.txt").records
     assert named["ephemeris"] is not None

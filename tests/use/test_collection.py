@@ -22,8 +22,7 @@ import pytest
 from pyproj import Geod
 from shapely import Point
 
-from regengine.data import ELEMENT_SETS
-from regengine.orbit.tle import load_tle_file
+from regengine.orbit import load_tle_file
 from tests.conftest import ROOT
 from tests.example_results import nadir_camera, proposal
 from tests.kit.exports import seen_by
@@ -449,7 +448,9 @@ def test_a_plan_takes_the_element_sets_of_the_package(
     plan_files: tuple[Path, Path], tmp_path: Path
 ) -> None:
     (tle, sites), named, found = plan_files, tmp_path / "named.csv", tmp_path / "found.csv"
-    used = load_tle_file(ELEMENT_SETS).best_for(datetime(2016, 5, 2, tzinfo=UTC))
+    used = load_tle_file(ROOT / "regengine" / "data" / "element_sets.npz").best_for(
+        datetime(2016, 5, 2, tzinfo=UTC)
+    )
     tle.write_text(f"{used.line1}\n{used.line2}\n")
     assert plan(plan_files, named).code == 0
     words = ("catalogue", "tasking", "--places", sites, "--out", found, "--time", START)
