@@ -140,10 +140,20 @@ def test_places_and_best_frames_are_those_of_chosen_frames(catalogue: Path) -> N
     usual = ask("best", catalogue, "--limit", 0)
     assert ask("best", catalogue, "--limit", 0, "--where", "true") == usual
     assert ask("places", catalogue, "--reviewed") == []
-    for wrong in ("no_column < 3", "1 < 2; SELECT 1", ""):
+    for wrong in (
+        *("no_column < 3", "1 < 2; SELECT 1", "", "1 = 1) OR (1 = 1", '"no_column" > 3'),
+        *('verdict = "accepted"', "'city' > 'a'", "frame_index IN (FROM frames SELECT 1)"),
+    ):
         said = run("catalogue", "best", catalogue, "--where", wrong)
         assert (said.code, said.out) == (2, "")
         assert "is not a valid condition" in said.err
+    said = run("catalogue", "best", catalogue, "--where", "verdict = accepted")
+    assert (
+        "text is in single quotes, 'accepted', and there is no column accepted; the columns are "
+        in said.err
+    )
+    said = run("catalogue", "query", catalogue, 'SELECT "off_nadir" FROM frames')
+    assert (said.code, "no column off_nadir, but off_nadir_deg;" in said.err) == (2, True)
     said = run("catalogue", "changes", catalogue, "--verdict", "sure")
     assert (said.code, "--verdict sure is unknown: choose from" in said.err) == (2, True)
 

@@ -275,8 +275,20 @@ def test_frames_are_chosen_by_verdict_and_condition(store: Path) -> None:
     assert len(table) == 1 + len(steep)
     for words, told in (
         (("--where", "nonsense ="), "--where"),
+        (
+            ("--where", "verdict = accepted"),
+            "in single quotes, 'accepted', and there is no column accepted;",
+        ),
+        (("--where", "off_nadir < 30"), "there is no column off_nadir, but off_nadir_deg;"),
+        (("--where", "prob > 0.9"), "there is no column prob, but probability;"),
+        (
+            ("--sort", "foo"),
+            "there is no column foo, but footprint_diagonal_km; the columns are frame_index, ",
+        ),
+        (("--sort", "-probabilty"), "there is no column probabilty, but probability;"),
         (("--verdict", "good"), "--verdict good"),
         (("--sort", "nonsense"), "--sort 'nonsense'"),
+        (("--sort", '"off_nadir_deg"'), "--sort"),
         (("--format", "xml"), "--format xml"),
         (("--format", "csv", "--json"), "two formats"),
         (("ISS030-E-184140", "--verdict", "review"), "one frame is named"),

@@ -18,6 +18,11 @@ import numpy as np
 
 from regengine.errors import ConfigError
 from regengine.exchange.export.columns import FRAME_COLUMNS
+from regengine.exchange.export.condition import (
+    describe_unknown_column,
+    make_condition_error,
+    wrap_condition,
+)
 from regengine.exchange.export.frame import ExportFrame, as_block, make_engine_frame, with_review
 from regengine.store.file import raise_as_damage
 from regengine.store.read import find_frames, iter_blocks, iter_frames_numbered
@@ -38,7 +43,6 @@ COLUMNS = {
     )
 }
 WHOLE = {name for name, kind in COLUMNS.items() if kind == "INTEGER"}  # -1: unknown
-LONGEST = 10_000  # characters of a condition
 
 
 def _select_meeting(
@@ -51,9 +55,7 @@ def _select_meeting(
     """
     names = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
     marks = ", ".join("?" * len(COLUMNS))
-    # On its own line, a comment in the condition ends before ours; within CASE only an expression
-    # is possible, whatever its brackets; _authorise limits what it may do
-    case = f"CASE WHEN (\n{where}\n) THEN 1 ELSE 0 END"
+    case, bare = wrap_condition(where, COLUMNS)
     base.set_authorizer(None)
     base.execute("DROP TABLE IF EXISTS frames")
     base.execute(f"CREATE TABLE frames ({names})")
@@ -63,22 +65,18 @@ def _select_meeting(
     )
     base.set_authorizer(_authorise)
     try:
-        if not where.strip() or len(where) > LONGEST or "\0" in where:
-            raise sqlite3.Error("it is empty or too long")
+        base.execute(f"SELECT {bare} FROM frames LIMIT 0")  # noqa: S608 - may only compare
         found = base.execute(f"SELECT frame_index FROM frames WHERE {case}")  # noqa: S608
         return {number for (number,) in found}
     except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
-        raise ConfigError(
-            f"--where {where!r} is not a valid condition on frames ({error}): write an SQL "
-            'expression on columns of docs/store.md, such as "off_nadir_deg < 30 AND category = '
-            "'cities'\"."
-        ) from error
+        raise make_condition_error(where, str(error), COLUMNS) from error
 
 
 def _authorise(action: int, first: str | None, second: str | None, *_: str | None) -> int:
     if action == sqlite3.SQLITE_FUNCTION and second == "load_extension":
         return sqlite3.SQLITE_DENY
-    if action == sqlite3.SQLITE_READ and first != "frames":
+    # Row numbers count within a block of frames
+    if action == sqlite3.SQLITE_READ and (first != "frames" or second not in {*COLUMNS, ""}):
         return sqlite3.SQLITE_DENY
     return sqlite3.SQLITE_OK if action in ALLOWED else sqlite3.SQLITE_DENY
 
@@ -196,10 +194,7 @@ def sort_numbers(chosen: Chosen, order: str) -> list[int]:
     """
     name = order.removeprefix("-")
     if name not in COLUMNS:
-        raise ConfigError(
-            f"--sort {order!r} is not a column of frames: choose one of docs/store.md, such as "
-            "probability, or -probability for descending order."
-        )
+        raise ConfigError(f"--sort {order!r}: {describe_unknown_column(name, COLUMNS)}.")
     known: list[tuple[Any, int]] = []
     unknown: list[int] = []
     stored = ("frames", name) in STORED
