@@ -14,10 +14,11 @@ from regengine.errors import FrameError
 from regengine.io.checksums import compute_sha256
 from regengine.io.html import data_address, link_to, render_page, thumbnail_jpeg
 from regengine.io.plain import round_or_none
+from regengine.places import coastline
 from regengine.records import VERDICT_WORDS, evidence_text, margin_of
 from regengine.registration.overlay import overlay_path
 from regengine.report.figures import VERDICTS, fair_shares, thin_items
-from regengine.report.places import coastline, outline_of
+from regengine.report.places import outline_of
 from regengine.result import FrameResult
 from regengine.store.file import photo_file
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -81,13 +79,6 @@ def outline_of(result: FrameResult) -> list[LonLat]:
     if len(corners) == 4:
         return _run_on(corners)
     return _run_on(_outline(result.solved.camera))
-
-
-def coastline() -> list[list[float]]:
-    """Coastlines: each ring is a list of alternating lon, lat in tenths of degrees."""
-    text = files("regengine.report").joinpath("coastline.json").read_text(encoding="utf-8")
-    rings: list[list[float]] = json.loads(text)["rings"]
-    return rings
 
 
 def _outline(camera: Camera) -> list[LonLat]:
