@@ -28,9 +28,9 @@ COUNTED_AGAIN = 1.6
 def make_towns(out: Path = TOWNS) -> None:
     """Write the towns of GeoNames, the largest first: equal packages, equal bytes.
 
-    ``lon_e5``, ``lat_e5`` (hundred-thousandths of a degree), ``population``, ``country`` and ``state`` (indices of
-    ``countries`` and ``states``; 0 is none), ``main`` (row of the town that each is a part of, or
-    its own), and ``names``, a line each; ``others`` has the names in other languages of the first
+    ``lon_e5``, ``lat_e5`` (hundred-thousandths of a degree), ``population``, ``country`` and
+    ``state`` (indices of ``countries`` and ``states``; 0 is none), ``main`` (row of the town that
+    each is a part of, or its own), and ``names``, a line each; ``others`` has the names in other languages of the first
     towns, a line each, between tabs, compressed by zlib. All else is not compressed: it is read
     for the first photo.
     """
@@ -46,7 +46,7 @@ def make_towns(out: Path = TOWNS) -> None:
     state_numbers = {code: number for number, code in enumerate(states, start=1)}
     named = [city for city in cities if city["population"] >= OTHER_NAMES_PEOPLE]
     others = "\n".join("\t".join(_other_names(city)) for city in named)
-    columns = {
+    columns: dict[str, Any] = {
         "lon_e5": np.array([round(1e5 * city["longitude"]) for city in cities], np.int32),
         "lat_e5": np.array([round(1e5 * city["latitude"]) for city in cities], np.int32),
         "population": np.array([city["population"] for city in cities], np.uint32),

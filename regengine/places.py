@@ -95,9 +95,14 @@ class Place:
     state: str = ""  # where its country has several of that name, and it is known
 
     @property
+    def local_name(self) -> str:
+        """Name, and the state where its country has several of that name."""
+        return ", ".join(part for part in (self.name, self.state) if part)
+
+    @property
     def label(self) -> str:
         """Name, state and country."""
-        return ", ".join(part for part in (self.name, self.state, self.country) if part)
+        return ", ".join(part for part in (self.local_name, self.country) if part)
 
 
 TOWNS = Path(str(files("regengine"))) / "data" / "towns.npz"
@@ -263,7 +268,8 @@ class PlaceIndex:
         """The country of the nearest town, for land without towns."""
         if lat < ANTARCTICA_LAT:
             return Place(name="Antarctica", country="", lon=lon, lat=lat, population=0)
-        away = np.linalg.norm(self._towns.directions - directions(lon, lat), axis=-1)
+        there = directions(np.array([lon]), np.array([lat]))
+        away = np.linalg.norm(self._towns.directions - there, axis=-1)
         country = self._towns[int(away.argmin())].country
         return Place(name="", country=country, lon=lon, lat=lat, population=0)
 
@@ -348,7 +354,10 @@ def name_sea(lon_deg: float, lat_deg: float) -> str:
 
 # Latitudes and longitudes between the oceans, which lie on land where there is any
 ARCTIC_LAT = 66.5
-AMERICAS = ((-56, -40, -18, -4, 7, 9, 15, 20, 30, 50, 66), (-68, -71, -69.5, -79, -77.7, -79.5, -92, -100, -110, -120, -150))  # fmt: skip
+AMERICAS = (
+    (-56, -40, -18, -4, 7, 9, 15, 20, 30, 50, 66),
+    (-68, -71, -69.5, -79, -77.7, -79.5, -92, -100, -110, -120, -150),
+)
 AFRICA = ((-35, -34, 0, 30), (20, 21, 25, 35))
 INDIES = ((-38, -20, -11, -8.5, -6, 0, 6), (146, 132, 132, 117, 105.5, 99.5, 96))
 
@@ -452,3 +461,11 @@ def _may_reach(
 def place_index() -> PlaceIndex:
     """The one index of the program."""
     return PlaceIndex()
+
+
+def name_view(camera: Camera | None) -> Place | None:
+    """Name what a photo shows, see `PlaceIndex.name_view`; None for no or an impossible camera."""
+    try:
+        return None if camera is None else place_index().name_view(camera)
+    except (ValueError, ArithmeticError, np.linalg.LinAlgError):  # of a damaged store
+        return None

@@ -26,6 +26,7 @@ from matchers.geometry.earth import ecef_to_geodetic
 from matchers.geometry.footprint import trace_visible_outline
 from regengine.errors import ConfigError, StoreError
 from regengine.io.times import utc_now
+from regengine.places import name_view
 from regengine.result import MIN_POINTS, FrameResult, ReviewedPoint
 from regengine.store.read import iter_blocks
 from regengine.store.schema import select
@@ -421,6 +422,55 @@ class Reviewed:
     stale: bool  # whether the engine has a different proposal now
     independent: bool  # see `is_independent`
     size_px: tuple[int, int]  # of the photo
+
+
+def decide_state(verdict: str, review: Reviewed | None) -> str:
+    """The one state of a frame: the engine's verdict until somebody decides.
+
+    Then it is ``accepted`` or ``rejected``; what a person could not say of is no more than
+    ``review``.
+    """
+    if review is None or (review.decision == "unsure" and verdict != "accepted"):
+        return verdict
+    return "review" if review.decision == "unsure" else review.decision
+
+
+def name_shown(camera: Camera | None, review: Reviewed | None) -> tuple[str, str]:
+    """Name and country of what a photo shows; empty if unknown.
+
+    The place is the one that the reviewer named, else that of the camera that they accepted, else
+    that of the engine's ``camera``; see `regengine.places.name_view`.
+    """
+    if review is not None and review.place is not None:
+        return review.place["name"], review.place["country"]
+    if review is not None and review.decision == "accepted" and review.camera is not None:
+        camera = review.camera
+    place = name_view(camera)
+    return ("", "") if place is None else (place.local_name, place.country)
+
+
+def apply_review(row: Mapping[str, Any], review: Reviewed) -> dict[str, Any]:
+    """A row of ``frames`` with what follows from a person's decision.
+
+    ``verdict`` is the state, ``place`` and ``country`` those of the reviewer; with ``decision``,
+    ``reviewer``, ``reviewed_utc``, ``disputed`` and ``quality``.
+    """
+    said = {name: getattr(review, name) for name in ("decision", "reviewer", "disputed", "quality")}
+    changed: dict[str, Any] = {
+        "verdict": decide_state(row["verdict"], review),
+        "reviewed_utc": review.time_utc,
+    }
+    if review.place is not None or (review.decision == "accepted" and review.camera is not None):
+        changed["place"], changed["country"] = name_shown(None, review)
+    return {**row, **said, **changed}
+
+
+def describe_decision(review: Reviewed | None) -> str:
+    """Say who decided and when: ``accepted by Ada, 2026-11-28``; empty if nobody did."""
+    if review is None:
+        return ""
+    differ = ", others differ" if review.disputed else ""
+    return f"{review.decision} by {review.reviewer}, {review.time_utc[:10]}{differ}"
 
 
 def read_reviews(store: Path) -> dict[int, Reviewed]:

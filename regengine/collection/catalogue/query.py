@@ -148,9 +148,9 @@ class Catalogue:
             ours = isinstance(error, damage | pa.ArrowException) or type(error) is duckdb.Error
             if asked is None or ours:
                 raise StoreError(f"{self.path} cannot be read ({said}): build it again.") from error
+            why = find_unknown_column(said, NAMES) or said
             raise ConfigError(
-                f"{asked!r} cannot be run ({find_unknown_column(said, NAMES) or said}): the columns "
-                "are described in docs/catalogue.md."
+                f"{asked!r} cannot be run ({why}): docs/catalogue.md describes the columns."
             ) from error
 
 

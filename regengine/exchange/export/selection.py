@@ -26,7 +26,7 @@ from regengine.exchange.export.condition import (
 from regengine.exchange.export.frame import ExportFrame, as_block, make_engine_frame, with_review
 from regengine.store.file import raise_as_damage
 from regengine.store.read import find_frames, iter_blocks, iter_frames_numbered
-from regengine.store.reviews import Reviewed, read_reviews
+from regengine.store.reviews import Reviewed, apply_review, read_reviews
 from regengine.store.rows import dict_rows
 from regengine.store.schema import COLUMNS as STORED
 from regengine.store.schema import FRAMES, Kind, select
@@ -100,6 +100,7 @@ def read_frame_rows(store: Path, names: Sequence[str]) -> Iterator[list[dict[str
 
 
 VERDICTS = ("accepted", "review", "no_match", "failed")
+STATES = (*VERDICTS, "rejected")
 GROUND_FRAMES = 128  # footprints and cities are computed for this number of frames at once
 
 
@@ -107,12 +108,10 @@ GROUND_FRAMES = 128  # footprints and cities are computed for this number of fra
 class FrameChoice:
     """Conditions on frames to export."""
 
-    # Verdicts to include. A frame accepted by a person counts as accepted; a frame rejected by a
-    # person is never exported.
+    # States to include, see `regengine.store.reviews.decide_state`; what a person rejected is never
+    # exported
     verdicts: tuple[str, ...] = ("accepted",)
     reviewed: bool = False  # only what a person accepted
-    # Use the engine's verdicts, whatever people decided, and include what they rejected
-    by_engine: bool = False
     where: str | None = None  # an SQL expression on columns of frames
 
 
@@ -166,9 +165,12 @@ def choose(store: Path, choice: FrameChoice) -> Chosen:
         if choice.where is not None:
             _select_meeting(base, choice.where, [])  # validates it even without frames
         for rows in read_frame_rows(store, names):
-            for row in rows:
-                if review := chosen.reviews.get(row["frame_index"]):
-                    row |= {name: getattr(review, name) for name in REVIEW_COLUMNS}
+            rows = [
+                apply_review(row, review)
+                if (review := chosen.reviews.get(row["frame_index"]))
+                else row
+                for row in rows
+            ]
             meets = None if choice.where is None else _select_meeting(base, choice.where, rows)
             for row in rows:
                 why = _explain_exclusion(row, chosen.reviews.get(row["frame_index"]), choice, meets)
@@ -197,16 +199,15 @@ def sort_numbers(chosen: Chosen, order: str) -> list[int]:
         raise ConfigError(f"--sort {order!r}: {describe_unknown_column(name, COLUMNS)}.")
     known: list[tuple[Any, int]] = []
     unknown: list[int] = []
-    stored = ("frames", name) in STORED
-    for rows in read_frame_rows(
-        chosen.store, ("frame_index", name) if stored else ("frame_index",)
-    ):
+    read = {"frame_index", "verdict", *([name] if ("frames", name) in STORED else [])}
+    for rows in read_frame_rows(chosen.store, sorted(read)):
         for row in rows:
             number = row["frame_index"]
             if not chosen.holds(number):
                 continue
-            review = chosen.reviews.get(number)
-            value = _cell(row[name] if stored else getattr(review, name, None), name)
+            if review := chosen.reviews.get(number):
+                row = apply_review(row, review)
+            value = _cell(row.get(name), name)
             if value is None:
                 unknown.append(number)
             else:
@@ -220,12 +221,10 @@ def _explain_exclusion(
 ) -> str:
     """Reason why a frame is excluded; empty if it is chosen."""
     accepted = review is not None and review.decision == "accepted"
-    rejected = review is not None and review.decision == "rejected"
-    verdict = "accepted" if accepted and not choice.by_engine else row["verdict"]
     if meets is not None and row["frame_index"] not in meets:
         return "not --where"
-    if rejected and not choice.by_engine:
+    if row["verdict"] == "rejected" and "rejected" not in choice.verdicts:
         return "rejected in review"
     if choice.reviewed and not accepted:
         return "not accepted in review"
-    return "" if verdict in choice.verdicts else f"verdict {verdict}"
+    return "" if row["verdict"] in choice.verdicts else f"verdict {row['verdict']}"
