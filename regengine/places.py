@@ -189,7 +189,6 @@ FARTHEST_KM = 300.0  # over open sea, no town says where a photo looks
 # Of half the picture's diagonal: where a town counts a third of one in the centre, and where one is
 # no more what a photo of the sea shows
 CENTRE_WEIGHT, OUTER_PART = 0.7, 0.6
-ANTARCTICA_LAT = -60.0
 
 
 class PlaceIndex:
@@ -237,8 +236,8 @@ class PlaceIndex:
 
         The town is the one whose people's light is the brightest in the picture, as it falls with
         the square of the distance, and counts less away from the centre (`CENTRE_WEIGHT`). A part
-        of a city goes by the city's name. Where the centre is sea, a town in the outer part of the
-        picture does not name it. None without ground.
+        of a city goes by the city's name. Where the centre is sea, towns in the outer part of the
+        picture alone do not name it. None without ground.
         """
         lon, lat = find_looked_at(camera)
         if not math.isfinite(lon):
@@ -256,18 +255,15 @@ class PlaceIndex:
         )
         light = towns.population[near] / np.linalg.norm(ground - position, axis=-1) ** 2
         light = np.where(inside, light * np.exp(-((off_centre / CENTRE_WEIGHT) ** 2)), 0.0)
-        best = int(light.argmax()) if inside.any() else None
-        if best is None or off_centre[best] > OUTER_PART:
-            if not is_land(lon, lat):
-                return Place(name=name_sea(lon, lat), country="", lon=lon, lat=lat, population=0)
-            if best is None:
-                return self._name_country(lon, lat)
-        return self.place(int(towns.main[near[best]]))
+        amid = inside & (off_centre <= OUTER_PART)
+        if not amid.any() and not is_land(lon, lat):
+            return Place(name=name_sea(lon, lat), country="", lon=lon, lat=lat, population=0)
+        if not inside.any():
+            return self._name_country(lon, lat)
+        return self.place(int(towns.main[near[int(light.argmax())]]))
 
-    def _name_country(self, lon: float, lat: float) -> Place | None:
+    def _name_country(self, lon: float, lat: float) -> Place:
         """The country of the nearest town, for land without towns."""
-        if lat < ANTARCTICA_LAT:
-            return Place(name="Antarctica", country="", lon=lon, lat=lat, population=0)
         there = directions(np.array([lon]), np.array([lat]))
         away = np.linalg.norm(self._towns.directions - there, axis=-1)
         country = self._towns[int(away.argmin())].country
@@ -342,8 +338,8 @@ def name_sea(lon_deg: float, lat_deg: float) -> str:
     for name, outline in _seas().items():
         if any(_is_within(outline, lon_deg + turn, lat_deg) for turn in (0.0, 360.0)):
             return name
-    if lat_deg < ANTARCTICA_LAT:
-        return "Southern Ocean"
+    if lat_deg < SOUTHERN_LAT:
+        return "Southern Ocean" if lat_deg > -ARCTIC_LAT else "Antarctica"
     if lat_deg > ARCTIC_LAT:
         return "Arctic Ocean"
     to_pacific = np.interp(lat_deg, *AMERICAS)
@@ -353,7 +349,7 @@ def name_sea(lon_deg: float, lat_deg: float) -> str:
 
 
 # Latitudes and longitudes between the oceans, which lie on land where there is any
-ARCTIC_LAT = 66.5
+ARCTIC_LAT, SOUTHERN_LAT = 66.5, -60.0  # the coarse coastline is without Antarctica
 AMERICAS = (
     (-56, -40, -18, -4, 7, 9, 15, 20, 30, 50, 66),
     (-68, -71, -69.5, -79, -77.7, -79.5, -92, -100, -110, -120, -150),
@@ -466,6 +462,7 @@ def place_index() -> PlaceIndex:
 def name_view(camera: Camera | None) -> Place | None:
     """Name what a photo shows, see `PlaceIndex.name_view`; None for no or an impossible camera."""
     try:
-        return None if camera is None else place_index().name_view(camera)
+        with np.errstate(all="ignore"):
+            return None if camera is None else place_index().name_view(camera)
     except (ValueError, ArithmeticError, np.linalg.LinAlgError):  # of a damaged store
         return None
