@@ -91,7 +91,7 @@ def _decision(result: FrameResult, review: Reviewed | None) -> Section:
         ("decision", review.decision),
         ("by", review.reviewer),
         ("at", review.time_utc),
-        ("verdict of the engine", result.verdict),
+        ("engine's verdict", result.verdict),
     ]
     proposed = None if result.solved is None else result.solved.camera
     if review.decision == "accepted" and review.camera not in (None, proposed):

@@ -186,7 +186,7 @@ def test_a_place_is_what_photos_show_by_its_largest_town(tmp_path: Path) -> None
     (row,) = [one for one in rows if one["frame"] == "limb"]
     assert (row["centre_lon"], row["centre_lat"]) == ("", "")
     # ... and what is shown is told all the same, and is the same
-    shown = ", ".join([table.city["limb"], table.country["limb"]])
+    shown = ", ".join(table[["city", "country"]].loc["limb"].dropna())
     assert table.place["limb"] == table.city["limb"]
     assert (row["place"], shown in lines["limb"]) == (shown, True)
     assert regengine.open_store(store)["limb"].place == shown
