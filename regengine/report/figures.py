@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.io.times import iso_utc
-from regengine.result import Verdict
-from regengine.store.reviews import Choice, Reviewed, decide_state
+from regengine.result import Choice, Reviewed, Verdict, decide_state
 from regengine.store.rows import Tables, first_of, reasons_of, values_of
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)  # of the engine

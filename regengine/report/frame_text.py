@@ -26,8 +26,8 @@ from regengine.records import (
     probability_text,
     probability_words,
 )
-from regengine.result import FrameResult, Hypothesis, PatchProof
-from regengine.store.reviews import Reviewed, decide_state, describe_decision, name_shown
+from regengine.result import FrameResult, Hypothesis, PatchProof, Reviewed, decide_state
+from regengine.store.reviews import describe_decision, name_shown
 from regengine.store.rows import StoredFrame
 
 Section = list[tuple[str, str]]
@@ -51,6 +51,7 @@ def frame_sheet(
 
 
 NAME_WIDTH = 21
+IN_THE_SKY = "the middle of the photo shows the sky"  # as the review page says
 
 
 def _wrap(line: str, width: int) -> list[str]:
@@ -140,8 +141,8 @@ def _solution(result: FrameResult) -> Section:
     solved, camera = result.solved, result.solved.camera
     rows = [
         ("probability", probability_words(result) or "unknown"),
-        ("shows", _shown(result, None) or "unknown"),
-        ("centre", centre_text(result, digits=4)),
+        ("shows", _name_place(result, None) or "unknown"),
+        ("centre", centre_text(result, digits=4).replace("sky", IN_THE_SKY)),
         ("nadir", nadir_text(camera, digits=3)),
         ("off-nadir", f"{solved.off_nadir_deg:.2f}°"),
         ("along-track offset", f"{solved.along_track_offset_s:+.2f} s"),
@@ -288,7 +289,7 @@ COLUMNS = (
     ("margin", 6, False, 6),
     ("seconds", 7, False, 5),
 )
-LEAST_REASON = 24  # characters that columns leave to the reason; more columns go before it
+MIN_REASON = 24  # characters that columns leave to the reason; more columns go before it
 SENTENCE = 60  # characters from which on reasons are sentences, and codes below
 
 
@@ -301,7 +302,7 @@ def _kept_columns(width: int | None) -> tuple[list[int], int | None]:
     for number in sorted(range(len(COLUMNS)), key=lambda number: COLUMNS[number][3]):
         needed = COLUMNS[number][1] + 2
         if number not in kept:
-            if left - needed < LEAST_REASON:
+            if left - needed < MIN_REASON:
                 break
             kept.append(number)
             left -= needed
@@ -326,7 +327,7 @@ def table_line(
         escape_terminal(result.frame),
         decide_state(result.verdict, review),
         probability_text(result.probability),
-        escape_terminal(_shown(result, review)),
+        escape_terminal(_name_place(result, review)),
         centre_text(result),
         "" if solved is None else f"{solved.off_nadir_deg:.0f}°",
         "" if result.fit is None else result.reference_kind,
@@ -342,7 +343,7 @@ def table_line(
     return _line(cells, decided or told, width)
 
 
-def _shown(result: FrameResult, review: Reviewed | None) -> str:
+def _name_place(result: FrameResult, review: Reviewed | None) -> str:
     """What the photo shows: as named or placed in review, else by the proposal."""
     camera = None if result.solved is None else result.solved.camera
     return ", ".join(filter(None, name_shown(camera, review)))
@@ -384,7 +385,7 @@ def csv_row(result: FrameResult, review: Reviewed | None = None) -> str:
         round(result.seconds, 3),
         ",".join(reason.code for reason in result.reasons),
         " ".join(reason.text for reason in result.reasons),
-        _shown(result, review) or None,
+        _name_place(result, review) or None,
         *(getattr(review, name, None) for name in ("decision", "reviewer", "time_utc")),
     )
     cells = [

@@ -19,9 +19,9 @@ from regengine.records import VERDICT_WORDS, evidence_text, margin_of
 from regengine.registration.overlay import overlay_path
 from regengine.report.figures import VERDICTS, fair_shares, thin_items
 from regengine.report.places import outline_of
-from regengine.result import FrameResult
+from regengine.result import FrameResult, Reviewed, decide_state
 from regengine.store.file import photo_file
-from regengine.store.reviews import Reviewed, decide_state, describe_decision
+from regengine.store.reviews import describe_decision
 
 LONGEST_SENTENCE = 300
 
@@ -63,14 +63,14 @@ def frame_row(photo: Listed, page_folder: Path, overlays: Path | None) -> dict[s
         "off_nadir_deg": None if solved is None else round_or_none(solved.off_nadir_deg, 1),
         "offset_s": None if solved is None else round_or_none(solved.along_track_offset_s, 1),
         "seconds": round_or_none(result.seconds, 2),
-        "place": _rounded(photo.place),
-        "nadir": _rounded(photo.nadir),
+        "place": _round_place(photo.place),
+        "nadir": _round_place(photo.nadir),
         "outline": outline_of(result),
         "thumbnail": None,
     }
 
 
-def _rounded(place: list[float]) -> list[float] | None:
+def _round_place(place: list[float]) -> list[float] | None:
     return [round(degrees, 2) for degrees in place] if np.isfinite(place).all() else None
 
 

@@ -30,9 +30,10 @@ from regengine.report.figures import (
 )
 from regengine.report.page import Listed, report_page, thumbnails
 from regengine.report.places import nadirs_of, place_figures, places_of
+from regengine.result import Reviewed
 from regengine.store.file import CHUNK_ROWS, raise_as_damage
 from regengine.store.read import OF_FRAMES, Snapshot, iter_blocks
-from regengine.store.reviews import Reviewed, read_reviews
+from regengine.store.reviews import read_reviews
 from regengine.store.rows import from_tables, join, select_frames
 from regengine.store.schema import select
 

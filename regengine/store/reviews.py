@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from threading import RLock
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,11 +27,17 @@ from matchers.geometry.footprint import trace_visible_outline
 from regengine.errors import ConfigError, StoreError
 from regengine.io.times import utc_now
 from regengine.places import name_view
-from regengine.result import MIN_POINTS, FrameResult, ReviewedPoint
+from regengine.result import (
+    MIN_POINTS,
+    Choice,
+    FrameResult,
+    Reviewed,
+    ReviewedPoint,
+    decide_state,
+)
 from regengine.store.read import iter_blocks
 from regengine.store.schema import select
 
-Choice = Literal["accepted", "rejected", "unsure"]
 Work = dict[str, Any]  # JSON: camera, points, hypothesis, comment, tags, quality, place, given
 
 APPLICATION_ID = 0x52454752  # "REGR"
@@ -400,39 +406,6 @@ def _connect(address: str, path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reviewed:
-    """The decision that counts for a frame: the latest of all reviewers."""
-
-    frame_index: int
-    decision: Choice
-    reviewer: str
-    time_utc: str  # time of the decision, ISO 8601
-    # The accepted camera, with its control points that are not switched off
-    camera: Camera | None
-    points: tuple[ReviewedPoint, ...]
-    comment: str
-    tags: tuple[str, ...]
-    quality: int | None  # 0 (useless) to 5 (excellent)
-    # Name, country, lon, lat and population of the place that the person named
-    place: dict[str, Any] | None
-    disputed: bool  # whether the latest decisions of two people differ
-    stale: bool  # whether the engine has a different proposal now
-    independent: bool  # see `is_independent`
-    size_px: tuple[int, int]  # of the photo
-
-
-def decide_state(verdict: str, review: Reviewed | None) -> str:
-    """The one state of a frame: the engine's verdict until somebody decides.
-
-    Then it is ``accepted`` or ``rejected``; what a person could not say of is no more than
-    ``review``.
-    """
-    if review is None or (review.decision == "unsure" and verdict != "accepted"):
-        return verdict
-    return "review" if review.decision == "unsure" else review.decision
 
 
 def name_shown(camera: Camera | None, review: Reviewed | None) -> tuple[str, str]:

@@ -150,11 +150,11 @@ def test_places_and_best_frames_are_those_of_chosen_frames(catalogue: Path) -> N
         assert "is not a valid condition" in said.err
     said = run("catalogue", "best", catalogue, "--where", "verdict = accepted")
     assert (
-        "text is in single quotes, 'accepted', and there is no column accepted; the columns are "
+        "text is in single quotes, 'accepted', and accepted is not a column; the columns are "
         in said.err
     )
     said = run("catalogue", "query", catalogue, 'SELECT "off_nadir" FROM frames')
-    assert (said.code, "no column off_nadir, but off_nadir_deg;" in said.err) == (2, True)
+    assert (said.code, "off_nadir is not a column, but off_nadir_deg;" in said.err) == (2, True)
     said = run("catalogue", "changes", catalogue, "--verdict", "sure")
     assert (said.code, "--verdict sure is unknown: choose from" in said.err) == (2, True)
 

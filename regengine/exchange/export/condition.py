@@ -76,4 +76,4 @@ def describe_unknown_column(name: str, columns: Collection[str]) -> str:
     close = difflib.get_close_matches(name.casefold(), columns, n=1)
     close = close or [one for one in columns if name and one.startswith(name.casefold())]
     meant = f", but {close[0]}" if close else ""
-    return f"there is no column {name}{meant}; the columns are {', '.join(columns)}"
+    return f"{name} is not a column{meant}; the columns are {', '.join(columns)}"

@@ -18,8 +18,7 @@ from regengine.exchange.export.footprint import Ring, make_footprints
 from regengine.exchange.export.viewing import LonLat, View, view_geometry
 from regengine.records import find_looked_at, prior_nadir
 from regengine.registration.control_points import ground_jacobian
-from regengine.result import Fit, FrameResult, NadirInput, ReviewedPoint
-from regengine.store.reviews import Reviewed, decide_state
+from regengine.result import Fit, FrameResult, NadirInput, Reviewed, ReviewedPoint, decide_state
 from regengine.store.rows import StoredFrame
 
 METRES = 3  # decimals of kilometres: the position of a city's centre is no more accurate
