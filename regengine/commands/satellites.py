@@ -84,9 +84,11 @@ def main(
     begin_lines(run)
     import logging
 
+    from regengine.batch.at_hand import choose_element_sets
     from regengine.batch.console import open_result_stream
     from regengine.batch.discover import find_existing_photos
     from regengine.errors import ConfigError
+    from regengine.orbit.position import element_sets
     from regengine.orbit.tle import load_tle_file
     from regengine.sky.detection.kinds import STREAKS
     from regengine.sky.drawing import picture_paths
@@ -114,6 +116,7 @@ def main(
         catalogue=catalogue,
         site=None if site is None else parse_site(site),
         station=None if station_tle is None else load_tle_file(station_tle),
+        iss=element_sets(choose_element_sets()) if site is None else None,
         time_utc=None if time is None else common.parse_time(time),
         exposure_s=exposure_s,
         clock_sigma_s=clock_sigma_s,
