@@ -15,7 +15,6 @@ from regengine.places import PlaceTable
 if TYPE_CHECKING:
     import pandas as pd
 
-GEONAMES_LISTS = (500, 1000, 5000, 15000)  # people; the list from which fewer are missing
 # Of a table of places. ``weight``: the larger, the sooner; own priority, else thousands of people,
 # else 1
 COLUMNS = ("name", "country", "lon", "lat", "population", "weight")
@@ -30,12 +29,11 @@ _REMEDY = "give a CSV file with the columns name, lon, lat, and optionally prior
 def list_city_targets(least_people: int) -> pd.DataFrame:
     """Cities of GeoNames with at least this population, the largest first.
 
-    At least 500, because GeoNames' lists contain no smaller ones.
+    At least 5,000, because the table of towns has few smaller ones.
     """
     import pandas as pd
 
-    table = PlaceTable(max(size for size in GEONAMES_LISTS if size <= least_people))
-    cities = [place for place in table if place.population >= least_people]
+    cities = [place for place in PlaceTable() if place.population >= least_people]
     rows = [(c.name, c.country, c.lon, c.lat, c.population, c.population / 1e3) for c in cities]
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -263,7 +263,7 @@ def test_what_is_no_list_is_refused(tmp_path: Path, text: str, told: str) -> Non
 
 
 def test_cities_are_all_with_so_many_people_the_largest_first() -> None:
-    everywhere = [one.population for one in PlaceTable(15_000)]
+    everywhere = [one.population for one in PlaceTable()]
     people = min(size for size in everywhere if size >= 500_000)
     at = list_city_targets(people)
     assert len(at) == sum(size >= people for size in everywhere) > 900
