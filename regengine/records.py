@@ -185,7 +185,7 @@ def summary_words(result: FrameResult) -> list[str]:
             f"off-nadir {result.solved.off_nadir_deg:.0f}°",
             f"focal length {result.solved.camera.focal_px:.0f} px",
         ]
-        if prior is not None or result.nadir is None:
+        if result.is_timed and result.solved.along_track_offset_s is not None:
             words.append(f"along-track {result.solved.along_track_offset_s:+.1f} s")
         if result.solved.camera.mirrored:
             words.append("mirrored")

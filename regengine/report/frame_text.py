@@ -99,7 +99,6 @@ def _solution(result: FrameResult) -> Section:
         ("centre", centre_text(result, digits=4)),
         ("nadir", nadir_text(camera, digits=3)),
         ("off-nadir", f"{solved.off_nadir_deg:.2f}°"),
-        ("along-track offset", f"{solved.along_track_offset_s:+.2f} s"),
         ("focal length", f"{camera.focal_px:.2f} px"),
         ("principal point", "({:.2f}, {:.2f}) px".format(*camera.principal_point)),
         ("distortion", " ".join(f"{value:.5g}" for value in camera.distortion)),
@@ -107,6 +106,8 @@ def _solution(result: FrameResult) -> Section:
         ("position ECEF", " ".join(f"{value:.1f}" for value in camera.position_ecef_m) + " m"),
         ("mirrored", "yes" if camera.mirrored else "no"),
     ]
+    if result.is_timed and solved.along_track_offset_s is not None:
+        rows.append(("along-track offset", f"{solved.along_track_offset_s:+.2f} s"))
     if camera.pixel_aspect is not None:
         rows.append(("pixel aspect", f"{camera.pixel_aspect:.3f}, stretched"))
     if result.footprint is not None:
