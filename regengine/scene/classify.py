@@ -190,9 +190,10 @@ def find_skip_reason(answer: SceneAnswer, *, night: bool = False) -> Reason | No
 def explain_by_class(reason: Reason, answer: SceneAnswer) -> Reason:
     """Explain why no lights match, or too few, by the class of a photo, unless that is cities."""
     name = answer.category
+    named = {OTHER: KNOWN_OTHER, "night_nocity": "night without cities"}.get(name, name)
     if reason.code not in ("no_agreement", "few_lights") or name == "cities":
         return reason
-    text = f"classified as {name} (probability {answer.probabilities[name]:.2f}), and "
+    text = f"classified as {named} (probability {answer.probabilities[name]:.2f}), and "
     text += "no lights match the map" if reason.code == "no_agreement" else reason.text
     advice = ADVICE.get(name)
     return replace(reason, text=f"{text}: {advice}" if advice else text)
