@@ -194,7 +194,8 @@ def summary_words(result: FrameResult) -> list[str]:
         words.append(f"nadir {nadir_text(result.solved.camera)}")
     if prior is not None:
         place = degrees_text(prior.lon, prior.lat)
-        words.append(f"prior nadir {place}, {prior.altitude_km:.0f} km ({prior.source})")
+        assumed = " assumed" if dict(result.sources).get("altitude_km") == "assumed" else ""
+        words.append(f"prior nadir {place}, {prior.altitude_km:.0f} km{assumed} ({prior.source})")
     if result.time_utc is not None:
         words.append(result.time_utc)
     if result.orientation != 1:

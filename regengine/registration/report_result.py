@@ -20,7 +20,7 @@ from matchers.lights.verify import LIGHTS
 from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
 from regengine.orbit.missions import ANY_KM, doubt_time, flown_heights_km
-from regengine.orbit.position import contradicts
+from regengine.orbit.position import ASSUMED_ALTITUDE_SIGMA_KM, contradicts
 from regengine.orbit.propagation import (
     NADIR_SIGMA_KM,
     RECORD_SIGMA_KM,
@@ -346,47 +346,48 @@ def doubt_given(
 def doubt_position(
     frame: Frame, prior: Prior, match: Match, params: TrackParams
 ) -> Iterator[Reason]:
-    """Doubt the time if the camera is not on its orbit then, and the nadir if it is elsewhere."""
+    """Doubt the nadir if the camera is elsewhere, and the time if it is not on its orbit then."""
     hypothesis, solved = match.hypothesis, locate_camera(match.camera, params)
-    sources = frame.sources
+    time_from = frame.sources.get("time", "given").partition(" ")[0]
+    if frame.nadir is not None:
+        is_option = frame.sources.get("nadir") == "option"
+        lon, lat = frame.nadir
+        away_km = float(great_circle_km(lon, lat, solved.lon, solved.lat))
+        claimed_km = (NADIR_SIGMA_KM if is_option else RECORD_SIGMA_KM)[0]
+        sigma_km = math.hypot(claimed_km, find_sigmas(match)[:2].max() / 1e3)
+        if away_km > MAX_SIGMAS * sigma_km:
+            by = "--nadir" if is_option else "the frame record"
+            text = (
+                f"solved position is {away_km:,.0f} km from the nadir that {by} gives, "
+                f"{lon:g},{lat:g}: check the nadir"
+            )
+            if time_from == "record" and not is_option:
+                text += "; the time is from the same record"
+            yield Reason(code="clock_suspect", text=text)
     first = prior.position
-    for given in () if first is None else (first, first.alternative):
-        if given is None or given.source == "centre":  # see `doubt_centre`
-            continue
-        if given.source != "tle":
-            away_km = float(great_circle_km(given.lon, given.lat, solved.lon, solved.lat))
-            sigma_km = np.hypot(given.sigma_along_km, find_sigmas(match)[:2].max() / 1e3)
-            if away_km > MAX_SIGMAS * sigma_km:
-                by = "--nadir" if given.source == "option" else "the frame record"
-                text = (
-                    f"solved position is {away_km:,.0f} km from the nadir that {by} gives, "
-                    f"{given.lon:g},{given.lat:g}: check the nadir"
-                )
-                if sources.get("time", "").startswith("record"):
-                    text += "; the time is from the same record"
-                yield Reason(code="clock_suspect", text=text)
-            continue
-        assert given.time_utc is not None
-        time_from = f"the time ({sources.get('time', 'given')})"
-        if hypothesis.track.source == "tle" and not hypothesis.is_blind:
-            late_s: float | None = make_solved_camera(match.camera, hypothesis).along_track_offset_s
-            assert late_s is not None
-            slide_s = given.sigma_along_km / hypothesis.track.speed_km_s
-            if abs(late_s) <= max(params.usual_clock_s, MAX_SIGMAS * slide_s):
-                continue
-            text = f"the lights fit {late_s:+,.0f} s from {time_from}"
-        elif not contradicts(solved, given):
-            continue
-        else:
-            away_km = float(np.linalg.norm(solved.position_ecef_m - given.position_ecef_m)) / 1e3
-            text = f"solved position is {away_km:,.0f} km from the one that {time_from} gives"
-            late_s = find_time_that_fits_s(match.camera, given, params.night_sun_deg)
-        if late_s is None:
-            text += ", and the station was not near it within a day: check date and time"
-        else:
-            there = given.time_utc + timedelta(seconds=late_s)
-            text += f"; the station was there at {there:%Y-%m-%d %H:%M:%S} UTC: check the clock"
-        yield Reason(code="clock_suspect", text=text)
+    either = () if first is None else (first, first.alternative)
+    orbit = next((one for one in either if one is not None and one.source == "tle"), None)
+    if orbit is None or orbit.time_utc is None:
+        return
+    if hypothesis.track.source == "tle" and not hypothesis.is_blind:
+        late_s = make_solved_camera(match.camera, hypothesis).along_track_offset_s
+        assert late_s is not None
+        slide_s = orbit.sigma_along_km / hypothesis.track.speed_km_s
+        if abs(late_s) <= max(params.usual_clock_s, MAX_SIGMAS * slide_s):
+            return
+        text = f"the lights fit {late_s:+,.0f} s from the time ({time_from})"
+    elif not contradicts(solved, orbit):
+        return
+    else:
+        away_km = float(np.linalg.norm(solved.position_ecef_m - orbit.position_ecef_m)) / 1e3
+        text = f"solved position is {away_km:,.0f} km from that of the time ({time_from})"
+        late_s = find_time_that_fits_s(match.camera, orbit, params.night_sun_deg)
+    if late_s is None:
+        text += ", and the station was not near it within a day: check date and time"
+    else:
+        there = orbit.time_utc + timedelta(seconds=late_s)
+        text += f"; the station was there at {there:%Y-%m-%d %H:%M:%S} UTC: check the clock"
+    yield Reason(code="clock_suspect", text=text)
 
 
 def doubt_altitude(
@@ -643,6 +644,8 @@ def make_no_match_result(
             sigma_along_km=position.sigma_along_km,
             sigma_cross_km=position.sigma_cross_km,
         )
+        if position.sigma_radial_km == ASSUMED_ALTITUDE_SIGMA_KM:
+            sources["altitude_km"] = "assumed"
     return FrameResult(
         frame=frame.frame_id,
         path=str(frame.path),

@@ -83,6 +83,8 @@ def _start(result: FrameResult) -> Section:
     if nadir is None:
         return []
     place = f"{degrees_text(nadir.lon, nadir.lat, digits=3)}, {nadir.altitude_km:.1f} km"
+    if dict(result.sources).get("altitude_km") == "assumed":
+        place += " assumed"
     rows = [("prior nadir", f"{place}, from {nadir.source}")]
     if nadir.tle_age_h is not None:
         rows.append(("age of the TLE", f"{nadir.tle_age_h:.1f} h"))

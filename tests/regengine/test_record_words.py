@@ -118,6 +118,8 @@ def test_fit_offset_prior_and_orientation_are_told_as_they_are() -> None:
         "EXIF orientation 6",
     ):
         assert words in text, words
+    (assumed,) = words_of(replace(result, sources=(("altitude_km", "assumed"),)))
+    assert "prior nadir 35.70 N 136.90 E, 391 km assumed (tle)" in assumed
     assert "along-track" not in lights
     assert "prior nadir" not in lights
     assert "along-track" not in other
