@@ -347,7 +347,13 @@ def doubt_position(
     frame: Frame, prior: Prior, match: Match, params: TrackParams
 ) -> Iterator[Reason]:
     """Doubt the nadir if the camera is elsewhere, and the time if it is not on its orbit then."""
-    hypothesis, solved = match.hypothesis, locate_camera(match.camera, params)
+    hypothesis, solved, first = (
+        match.hypothesis,
+        locate_camera(match.camera, params),
+        prior.position,
+    )
+    either = () if first is None else (first, first.alternative)
+    orbit = next((one for one in either if one is not None and one.source == "tle"), None)
     time_from = frame.sources.get("time", "given").partition(" ")[0]
     if frame.nadir is not None:
         is_option = frame.sources.get("nadir") == "option"
@@ -361,12 +367,9 @@ def doubt_position(
                 f"solved position is {away_km:,.0f} km from the nadir that {by} gives, "
                 f"{lon:g},{lat:g}: check the nadir"
             )
-            if time_from == "record" and not is_option:
+            if orbit is None and time_from == "record" and not is_option:
                 text += "; the time is from the same record"
             yield Reason(code="clock_suspect", text=text)
-    first = prior.position
-    either = () if first is None else (first, first.alternative)
-    orbit = next((one for one in either if one is not None and one.source == "tle"), None)
     if orbit is None or orbit.time_utc is None:
         return
     if hypothesis.track.source == "tle" and not hypothesis.is_blind:

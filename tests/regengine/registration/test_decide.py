@@ -384,9 +384,10 @@ def test_a_reason_asks_only_for_what_was_not_given(
     free = decided(problem, both(blind, GUESSED, LITTLE)(over_city.match), row)
     nothing = decided(problem, both(blind, CHANCE)(over_city.match), row)
     for result, code in ((free, "guessed_lens"), (nothing, "no_agreement")):
-        assert [one.code for one in result.reasons] == [code]
-        assert ("--focal-mm" in result.reasons[0].text) is (focal_mm is None)
-    assert ("35 mm, does not fit" in free.reasons[0].text) is (focal_mm is not None)
+        assert [one.code for one in result.reasons if one.code != "lens_suspect"] == [code]
+        assert ("--focal-mm" in result.reasons[-1].text) is (focal_mm is None)
+    assert ("35 mm, does not fit" in free.reasons[-1].text) is (focal_mm is not None)
+    assert ("lens_suspect" in suspects(free)) is (focal_mm is not None)
 
 
 def test_the_time_that_fits_is_told(over_city: Solved) -> None:
