@@ -414,45 +414,39 @@ def doubt_height(frame: Frame, prior: Prior, match: Match, params: TrackParams) 
 
     Heights are outside if they are so by three sigmas, or by more than a search lists.
     """
-    low_km, high_km = list_flown_km(frame, prior)
     height_km, sigma_km = find_height_km(match)
-    outside_km = max(low_km - height_km, height_km - high_km)
-    if outside_km <= min(MAX_SIGMAS * sigma_km, params.blind_sigma_km[2]):
+    low_km, high_km = flown_heights_km(frame.time_utc)
+    spare_km = params.blind_sigma_km[2]
+    allowed_km = min(MAX_SIGMAS * sigma_km, spare_km)
+    is_dated = frame.time_utc is not None and doubt_time(frame.time_utc) is None
+    if not is_dated and prior.altitude_range_km != ANY_KM:  # of a mission, as they are listed
+        (low_km, high_km), allowed_km = prior.altitude_range_km, spare_km
+    if low_km - allowed_km <= height_km <= high_km + allowed_km:
         return
-    when = "" if frame.time_utc is None else f" in {frame.time_utc.year}"
+    when = f" in {frame.time_utc:%Y}" if is_dated else ""
     text = (
         f"solved height is {height_km:.0f} km, and the station flew at {low_km:g} to {high_km:g} km"
         f"{when}: check "
     )
-    lens_km = find_height_of_lens_km(frame, match)
+    # The height at which the given focal length shows the ground at the solved scale
+    lens_km = None
+    if frame.focal_px is not None:
+        lens_km = height_km * frame.focal_px / match.camera.focal_px
     fits_lens = lens_km is not None and low_km <= lens_km <= high_km
-    sources = frame.sources
+    sources, doubted = frame.sources, []
     if frame.altitude_km is not None and (fits_lens or lens_km is None):
         by_option = sources.get("altitude_km") == "option"
-        text += f"{'--altitude-km' if by_option else 'the altitude of the frame record'}"
-        text += f", {frame.altitude_km:g} km"
+        by = "--altitude-km" if by_option else "the altitude of the frame record"
+        doubted.append(f"{by}, {frame.altitude_km:g} km")
         if fits_lens:
-            text += f"; the focal length, {frame.focal_mm:g} mm, fits a height of {lens_km:.0f} km"
-    elif frame.focal_mm is not None:
-        text += f"the focal length, {frame.focal_mm:g} mm ({sources.get('focal_mm', 'given')})"
-    else:
-        text += "the overlay, or give the focal length (--focal-mm)"
+            doubted[0] += f" (at {frame.focal_mm:g} mm the scale fits {lens_km:.0f} km)"
+    elif is_lens_off(frame, match):
+        by = sources.get("focal_mm", "given")
+        doubted.append(f"the focal length, {frame.focal_mm:g} mm ({by})")
     if when:
-        text += f", or the date ({sources.get('time', 'given')})"
+        doubted.append(f"the date ({sources.get('time', 'given')})")
+    text += " and ".join(doubted) or "the overlay, or give the focal length (--focal-mm)"
     yield Reason(code="altitude_suspect", text=text)
-
-
-def list_flown_km(frame: Frame, prior: Prior) -> tuple[float, float]:
-    """Range of heights at which the photo may have been taken: of its mission, or its time."""
-    is_of_mission = prior.altitude_range_km != ANY_KM
-    return prior.altitude_range_km if is_of_mission else flown_heights_km(frame.time_utc)
-
-
-def find_height_of_lens_km(frame: Frame, match: Match) -> float | None:
-    """Height at which the given focal length shows the ground at the solved scale."""
-    if frame.focal_px is None:
-        return None
-    return find_height_km(match)[0] * frame.focal_px / match.camera.focal_px
 
 
 def find_sigmas(match: Match) -> FloatArray:
@@ -505,19 +499,26 @@ def doubt_centre(prior: Prior, camera: Camera) -> tuple[Reason, ...]:
 
 def doubt_lens(frame: Frame, prior: Prior, match: Match, params: TrackParams) -> tuple[Reason, ...]:
     """Reason if the solved focal length differs from the given one, and no wrong height does it."""
-    if frame.focal_px is None or frame.focal_mm is None or match.camera.pixel_aspect is not None:
+    if not is_lens_off(frame, match):
         return ()
-    ratio = match.camera.focal_px / frame.focal_px
-    sigma = math.hypot(LENS.sigma_log_focal, match.fit.refinement.covariance[FOCAL, FOCAL] ** 0.5)
-    if abs(math.log(ratio)) <= MAX_SIGMAS * sigma:
+    if any("the scale fits" in one.text for one in doubt_height(frame, prior, match, params)):
         return ()
-    if any("fits a height" in one.text for one in doubt_height(frame, prior, match, params)):
-        return ()
+    assert frame.focal_px is not None
+    assert frame.focal_mm is not None
+    solved_mm = match.camera.focal_px / frame.focal_px * frame.focal_mm
     text = (
-        f"the lights fit a focal length of {ratio * frame.focal_mm:.3g} mm, not the given "
+        f"the lights fit a focal length of {solved_mm:.3g} mm, not the given "
         f"{frame.focal_mm:g} mm: check the lens, or whether the picture was cropped"
     )
     return (Reason(code="lens_suspect", text=text),)
+
+
+def is_lens_off(frame: Frame, match: Match) -> bool:
+    """Whether the solved focal length differs from the given one by more than both allow."""
+    if frame.focal_px is None or match.camera.pixel_aspect is not None:
+        return False
+    sigma = math.hypot(LENS.sigma_log_focal, match.fit.refinement.covariance[FOCAL, FOCAL] ** 0.5)
+    return abs(math.log(match.camera.focal_px / frame.focal_px)) > MAX_SIGMAS * sigma
 
 
 def find_time_that_fits_s(
