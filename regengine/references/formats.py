@@ -282,7 +282,8 @@ def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
             "same composite."
         )
     why = "by its name" if "DMSP" in raw.product else ""
-    if dtype == "uint8" and not why and abs(raw.grid.step_deg / PARAMS.dmsp_step_deg - 1.0) < 0.01:
+    is_dmsp_grid = abs(raw.grid.step_deg / PARAMS.dmsp_step_deg - 1.0) < 0.01
+    if dtype == "uint8" and is_dmsp_grid and not why and "Black Marble" not in raw.product:
         shape = tuple(min(side, PARAMS.dmsp_sample_px) for side in dataset.shape)
         samples = dataset.read(band, out_shape=shape)
         if samples[samples != nodata].max(initial=0) <= PARAMS.dmsp_top:

@@ -172,6 +172,14 @@ class Reference:
         return KINDS[self.kind].sigma_m or self.grid.step_deg * 111_195.0
 
     @property
+    def title(self) -> str:
+        """Product, or file name, date and pixel size."""
+        pixel_m = self.grid.step_deg * 111_195.0
+        size = f"{pixel_m:.2g} m" if pixel_m < 100.0 else f"{round(pixel_m, -1):,.0f} m"
+        date = f" {self.date}" if self.product and self.date else ""
+        return f"{self.product or self.path.name}{date}, {size} per pixel"
+
+    @property
     def description(self) -> str:
         """One sentence for people."""
         name = " ".join(part for part in (self.product or "unknown product", self.date) if part)
@@ -387,6 +395,7 @@ class LightMapInfo:
     """Metadata of one or several references; product and date are "" if unknown."""
 
     paths: tuple[Path, ...]  # files they are read from
+    title: str  # product, date and pixel size of each
     product: str
     date: str  # date of the content: "2016", "2019-01", "2016-01-01"
     kind: Literal["radiance", "display"]  # measured, or estimated from images
@@ -424,6 +433,7 @@ class References(tuple[Reference, ...]):
         limits = [one.saturation for one in self if one.saturation is not None]
         return LightMapInfo(
             paths=tuple(dict.fromkeys(one.path for one in self)),
+            title=join("; ", (one.title for one in self)),
             product=join(" + ", (one.product for one in self)),
             date=join(", ", (one.date for one in self)),
             kind="radiance" if all(one.measured for one in self) else "display",

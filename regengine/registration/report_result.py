@@ -17,6 +17,7 @@ from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from matchers.geometry.footprint import WGS84, corner_lonlat, diagonal_km
 from matchers.geometry.pose import ACROSS, ALONG, FOCAL, UP, track_offsets_m
 from matchers.lights.verify import LIGHTS
+from regengine.data import ELEMENT_SETS
 from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
 from regengine.orbit.missions import ANY_KM, doubt_time, flown_heights_km
@@ -75,6 +76,8 @@ from regengine.result import Hypothesis as HypothesisRecord
 DUSK_DEG = -6.0
 # What was given is doubted if it differs from the solution by more sigmas of both
 MAX_SIGMAS = 3.0
+# ``regengine lights get`` makes a map of 20 arcsec
+FINER_MAP_DEG = 21.0 / 3600.0
 
 
 def report_skipped(problem: Problem) -> FrameResult:
@@ -239,6 +242,13 @@ def judge(
         covered_share = measure_covered_share(problem)
         uncovered = tell_uncovered(covered_share, problem.params.accept)
         more = (*uncovered, *tell_unfinished(problem, state))
+        step_deg = problem.references.light_map.info.resolution_deg
+        if step_deg > FINER_MAP_DEG and any(one.code == "imprecise" for one in reasons):
+            text = (
+                f"the night-light map has pixels of {111_195.0 * step_deg:.0f} m: a finer one may "
+                "place the photo better (regengine lights get)"
+            )
+            more = (*more, Reason(code="coarse_map", text=text))
         reasons = tuple(dict.fromkeys((*reasons, *more)))
     if verdict == "accepted" and is_blind:
         reasons = check_blind_fit(points, match, problem.photo.frame.focal_mm, params)
@@ -638,7 +648,12 @@ def make_no_match_result(
     `sources`: sources that were used in addition to those of the frame.
     """
     nadir = None
+    known = dict(frame.sources)
     if position is not None:
+        if position.source == "tle" and position.element_set is not None:
+            path = position.element_set.path
+            assert path is not None
+            known["tle"] = "the package" if path == ELEMENT_SETS else path.name
         nadir = NadirInput(
             lon=position.lon,
             lat=position.lat,
@@ -664,9 +679,9 @@ def make_no_match_result(
         camera_body=frame.camera_body,
         focal_mm=frame.focal_mm,
         pixel_pitch_um=frame.pixel_pitch_um,
-        sources=tuple(sorted({**frame.sources, **sources}.items())),
+        sources=tuple(sorted({**known, **sources}.items())),
         nadir=nadir,
-        lights="" if info is None else info.product,
+        lights="" if info is None else info.title,
         engine_version=version("regengine"),
     )
 

@@ -87,7 +87,9 @@ def _start(result: FrameResult) -> Section:
         place += " assumed"
     rows = [("prior nadir", f"{place}, from {nadir.source}")]
     if nadir.tle_age_h is not None:
-        rows.append(("age of the TLE", f"{nadir.tle_age_h:.1f} h"))
+        whence = dict(result.sources).get("tle", "")
+        whence = f", from {whence}" if whence else ""
+        rows.append(("age of the TLE", f"{nadir.tle_age_h:.1f} h{whence}"))
     sigma = f"{nadir.sigma_along_km:.1f} km along the track, {nadir.sigma_cross_km:.1f} km across"
     return [*rows, ("one sigma", sigma)]
 

@@ -58,7 +58,7 @@ class ClassifyInputs:
 
     model: Path | None = None  # model file; None: the shipped model
     # Element sets and frame records for the ephemeris
-    tle: Path | None = None
+    tle: tuple[Path, ...] = ()
     metadata: Path | None = None
     frame: FrameOptions = field(default_factory=FrameOptions)  # metadata given as options
     # Additional measurements
@@ -108,10 +108,10 @@ def answer_scene(path: Path, *, inputs: ClassifyInputs, keep: bool) -> Answer:
     return Answer(line=scene.to_json(), text=table_line(scene), kept=scene if keep else None)
 
 
-def _find_position(frame: Frame, tle: Path | None) -> tuple[CameraPosition | None, str | None]:
+def _find_position(frame: Frame, tle: tuple[Path, ...]) -> tuple[CameraPosition | None, str | None]:
     """Position and time of a photo, accurate enough for Sun and Moon, or why they are unknown."""
     try:
-        position = choose_position(frame, None if tle is None else element_sets(tle))
+        position = choose_position(frame, element_sets(tle) if tle else None)
     except EphemerisError as error:
         return None, str(error)
     if position.sigma_along_km > MAX_SIGMA_ALONG_KM:

@@ -10,6 +10,7 @@ import math
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ import pytest
 from pyproj import Geod
 from shapely import Point
 
+from regengine.data import ELEMENT_SETS
+from regengine.orbit.tle import load_tle_file
 from tests.conftest import ROOT
 from tests.example_results import nadir_camera, proposal
 from tests.kit.exports import seen_by
@@ -442,17 +445,14 @@ def test_a_plan_holds_dark_passes_near_the_places_that_were_asked(
     np.testing.assert_allclose(layer["off_nadir_deg"], table["off_nadir_deg"])
 
 
-def test_a_plan_takes_the_element_sets_of_the_data_folder(
-    plan_files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_plan_takes_the_element_sets_of_the_package(
+    plan_files: tuple[Path, Path], tmp_path: Path
 ) -> None:
     (tle, sites), named, found = plan_files, tmp_path / "named.csv", tmp_path / "found.csv"
+    used = load_tle_file(ELEMENT_SETS).best_for(datetime(2016, 5, 2, tzinfo=UTC))
+    tle.write_text(f"{used.line1}\n{used.line2}\n")
     assert plan(plan_files, named).code == 0
-    monkeypatch.setenv("REGENGINE_DATA", str(tmp_path / "data"))
     words = ("catalogue", "tasking", "--places", sites, "--out", found, "--time", START)
-    said = run(*words)
-    assert (said.code, said.err.count("\n"), found.exists()) == (3, 1, False)
-    assert "download some with regengine tle get, or name a file with --tle" in said.err
-    assert run("tle", "add", tle).code == 0
     assert run(*words).code == 0
     assert found.read_bytes() == named.read_bytes()
 

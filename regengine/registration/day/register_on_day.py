@@ -722,7 +722,7 @@ def register_on_day(
         day,
         params,
         map_sigma_m=1e3 * KM_PER_DEGREE * grid.step_deg,
-        reference=", ".join(filter(None, ("day", chosen.product, chosen.credit))),
+        reference=", ".join(filter(None, ("day", chosen.title, chosen.credit))),
         reasons=tuple(doubt_height(frame, prior, answer, params.tracks)),
     )
     if result.verdict != "no_match":
