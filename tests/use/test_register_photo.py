@@ -307,11 +307,10 @@ RIGHT_ROW = {
     ("wrong", "verdict", "code", "says"),
     [
         (
-            {"altitude_km": 225},
-            "review",
-            "altitude_suspect",
-            "altitude of the frame record, 225 km",
+            {"altitude_km": 225, "time_utc": ""},
+            *("review", "altitude_suspect", "altitude of the frame record, 225 km"),
         ),
+        ({"altitude_km": 225}, "accepted", "altitude_suspect", "not the 225 km that the frame"),
         ({"nadir_lat": 40.4, "nadir_lon": -3.7}, "accepted", "clock_suspect", "-3.7,40.4: check"),
         ({"focal_mm": 100}, "accepted", "lens_suspect", "not the given 100 mm"),
         ({"time_utc": "2009-01-30T10:14:58Z"}, "review", "altitude_suspect", "check the date"),
@@ -326,7 +325,7 @@ def test_a_table_that_is_wrong_in_one_column_is_doubted_there(
     row = {"frame_id": name, **RIGHT_ROW, **wrong}
     table = tmp_path / "frames.csv"
     table.write_text(f"{','.join(row)}\n{','.join(map(str, row.values()))}\n")
-    found = regengine.register(photo, lights=LIGHTS, metadata=table)
+    found = regengine.register(photo, lights=LIGHTS, tle=ELEMENTS, metadata=table)
     told = {one.code: one.text for one in found.reasons}
     assert (found.verdict, list(told)) == (verdict, [] if code is None else [code])
     assert code is None or says in told[code]
