@@ -27,7 +27,7 @@ from regengine.registration.report_result import doubt_time_told, make_no_match_
 from regengine.registration.types import Prior, SearchReferences
 from regengine.result import BY_DAY, FrameResult, Reason
 from regengine.run_inputs import RunInputs
-from regengine.scene.classify import SceneForSearch, assess_for_search
+from regengine.scene.classify import SceneForSearch, assess_for_search, explain_by_class
 
 if TYPE_CHECKING:
     from matchers.geometry.camera import Camera
@@ -109,11 +109,14 @@ def _register(
         result = result or make_no_match_result(frame, position, light_map.info, futile)
     elif result is None or result.verdict != "accepted":
         result = _search_photo(frame, unknown or position, scene, light_map, inputs, hints)
+    reasons = result.reasons
+    if result.verdict == "no_match":
+        reasons = tuple(explain_by_class(reason, shown) for reason in reasons)
     return replace(
         result,
         category=shown.category,
         category_probability=shown.probabilities[shown.category],
-        reasons=(*doubt_time_told(result, frame.time_utc), *result.reasons),
+        reasons=(*doubt_time_told(result, frame.time_utc), *reasons),
     )
 
 

@@ -203,7 +203,7 @@ def summary_words(result: FrameResult) -> list[str]:
             f"off-nadir {result.solved.off_nadir_deg:.0f}°",
             f"focal length {result.solved.camera.focal_px:.0f} px",
         ]
-        if prior is not None or result.nadir is None:
+        if result.is_timed and result.solved.along_track_offset_s is not None:
             words.append(f"along-track {result.solved.along_track_offset_s:+.1f} s")
         if result.solved.camera.mirrored:
             words.append("mirrored")
@@ -212,7 +212,8 @@ def summary_words(result: FrameResult) -> list[str]:
         words.append(f"nadir {nadir_text(result.solved.camera)}")
     if prior is not None:
         place = degrees_text(prior.lon, prior.lat)
-        words.append(f"prior nadir {place}, {prior.altitude_km:.0f} km ({prior.source})")
+        assumed = " assumed" if dict(result.sources).get("altitude_km") == "assumed" else ""
+        words.append(f"prior nadir {place}, {prior.altitude_km:.0f} km{assumed} ({prior.source})")
     if result.time_utc is not None:
         words.append(result.time_utc)
     if result.orientation != 1:

@@ -73,10 +73,13 @@ class ReviewedPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class SolvedCamera:
-    """A solved camera, with its time offset along the orbit."""
+    """A solved camera, with its time offset along the orbit.
+
+    ``along_track_offset_s`` is None without a time and a nadir, by which it is an offset.
+    """
 
     camera: Camera
-    along_track_offset_s: float
+    along_track_offset_s: float | None
     off_nadir_deg: float
 
 
@@ -227,6 +230,12 @@ class FrameResult:
     def reference_kind(self) -> str:
         """Kind of reference that the photo is registered on: "lights", "streets" or "day"."""
         return dict(self.sources).get("reference", "lights").split(",")[0]
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether a time and a nadir were given, from which a camera is offset along its orbit."""
+        is_given = self.nadir is not None and self.nadir.source in ("tle", "option", "record")
+        return is_given and self.time_utc is not None
 
     @property
     def patch_proofs(self) -> tuple[PatchProof, ...]:

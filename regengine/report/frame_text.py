@@ -128,6 +128,8 @@ def _start(result: FrameResult) -> Section:
     if nadir is None:
         return []
     place = f"{degrees_text(nadir.lon, nadir.lat, digits=3)}, {nadir.altitude_km:.1f} km"
+    if dict(result.sources).get("altitude_km") == "assumed":
+        place += " assumed"
     rows = [("prior nadir", f"{place}, from {nadir.source}")]
     if nadir.tle_age_h is not None:
         whence = dict(result.sources).get("tle", "")
@@ -147,7 +149,6 @@ def _solution(result: FrameResult) -> Section:
         ("centre", centre_text(result, digits=4).replace("sky", IN_THE_SKY)),
         ("nadir", nadir_text(camera, digits=3)),
         ("off-nadir", f"{solved.off_nadir_deg:.2f}°"),
-        ("along-track offset", f"{solved.along_track_offset_s:+.2f} s"),
         ("focal length", f"{camera.focal_px:.2f} px"),
         ("principal point", "({:.2f}, {:.2f}) px".format(*camera.principal_point)),
         ("distortion", " ".join(f"{value:.5g}" for value in camera.distortion)),
@@ -155,6 +156,8 @@ def _solution(result: FrameResult) -> Section:
         ("position ECEF", " ".join(f"{value:.1f}" for value in camera.position_ecef_m) + " m"),
         ("mirrored", "yes" if camera.mirrored else "no"),
     ]
+    if result.is_timed and solved.along_track_offset_s is not None:
+        rows.append(("along-track offset", f"{solved.along_track_offset_s:+.2f} s"))
     if camera.pixel_aspect is not None:
         rows.append(("pixel aspect", f"{camera.pixel_aspect:.3f}, stretched"))
     if result.footprint is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from regengine.errors import EphemerisError
@@ -38,6 +38,18 @@ SURE_PROBABILITY = 0.97
 # No photo is skipped that may show cities as well: of 42 photos of cities, left out of training in
 # turn, the lowest probability was 0.07, in a photo with lightning that resembles a sunset
 MIN_CITIES_PROBABILITY = 0.05
+
+
+# What to try with photos of other classes than cities
+FROM_STARS = "try regengine solve, which finds where a camera points from its stars"
+BY_DAY = "give its time or nadir, its focal length, or a finer day map (regengine day get)"
+ADVICE = {
+    "stars": FROM_STARS,
+    "aurora": FROM_STARS,
+    "moon": FROM_STARS,
+    "day": BY_DAY,
+    "infrared": BY_DAY,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,8 +177,23 @@ def find_skip_reason(answer: SceneAnswer, *, night: bool = False) -> Reason | No
     if sum(found.values()) < SKIP_PROBABILITY or may_show_cities(answer):
         return None
     likeliest = max(found, key=lambda name: found[name])
-    return Reason(
-        code="not_a_night_city_frame",
-        text=f"the photo is classified as {likeliest} (probability {found[likeliest]:.2f}), not as "
-        "cities at night; to try it anyway, use --any-category",
+    text = (
+        f"the photo is classified as {likeliest} (probability {found[likeliest]:.2f}), not as "
+        "cities at night; to try it anyway, use --any-category"
     )
+    # By day, the pipeline tells of day maps
+    if likeliest in NIGHT_SKY:
+        text += f"; {ADVICE[likeliest]}"
+    return Reason(code="not_a_night_city_frame", text=text)
+
+
+def explain_by_class(reason: Reason, answer: SceneAnswer) -> Reason:
+    """Explain why no lights match, or too few, by the class of a photo, unless that is cities."""
+    name = answer.category
+    named = {OTHER: KNOWN_OTHER, "night_nocity": "night without cities"}.get(name, name)
+    if reason.code not in ("no_agreement", "few_lights") or name == "cities":
+        return reason
+    text = f"classified as {named} (probability {answer.probabilities[name]:.2f}), and "
+    text += "no lights match the map" if reason.code == "no_agreement" else reason.text
+    advice = ADVICE.get(name)
+    return replace(reason, text=f"{text}: {advice}" if advice else text)

@@ -85,7 +85,7 @@ def test_fit_offset_prior_and_orientation_are_told_as_they_are() -> None:
     result = proposal()
     assert result.nadir is not None
     by_lights = replace(result, frame="B", nadir=replace(result.nadir, source="lights"))
-    upright = replace(result, frame="C", orientation=1, nadir=None)
+    upright = replace(result, frame="C", orientation=1, time_utc=None)
     text, lights, other = words_of(result, by_lights, upright)
     for words in (
         *("correlation 0.71, margin 0.29", "143 matched lights", "residual 0.7 px (160 m)"),
@@ -93,9 +93,11 @@ def test_fit_offset_prior_and_orientation_are_told_as_they_are() -> None:
         "EXIF orientation 6",
     ):
         assert words in text, words
+    (assumed,) = words_of(replace(result, sources=(("altitude_km", "assumed"),)))
+    assert "prior nadir 35.70 N 136.90 E, 391 km assumed (tle)" in assumed
     assert "along-track" not in lights
     assert "prior nadir" not in lights
-    assert "along-track -131.7 s" in other
+    assert "along-track" not in other
     assert "EXIF orientation" not in other
 
 

@@ -86,8 +86,21 @@ def test_nadir_is_that_of_the_solved_camera(tmp_path: Path) -> None:
     told = repr(regengine.Registration(far))
     assert re.search(r"^  nadir +35\.700 N 136\.900 E, 391\.2 km$", sheet, re.M)
     assert re.search(r"^  prior nadir +31\.000 N 100\.000 W, 391\.2 km, from tle$", sheet, re.M)
+    assert re.search(r"^  along-track offset +-131\.70 s$", sheet, re.M)
     assert "; nadir 35.70 N 136.90 E, 391 km;" in told
     assert "; prior nadir 31.00 N 100.00 W, 391 km (tle)" in told
+
+
+@pytest.mark.parametrize("source", ["centre", "lights", None])
+def test_no_offset_is_shown_from_what_was_not_given(tmp_path: Path, source: str | None) -> None:
+    found = proposal()
+    assert found.nadir is not None
+    if source is None:
+        found = replace(found, time_utc=None)
+    else:
+        found = replace(found, nadir=replace(found.nadir, source=source))
+    store = write_store(tmp_path / "run.h5", [found])
+    assert "along-track offset" not in run("show", store, found.frame).out
 
 
 def test_a_photo_without_a_proposal_is_shown_without_points(store: Path) -> None:
