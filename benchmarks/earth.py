@@ -1,4 +1,4 @@
-"""The maps and element sets that the package brings, made from their sources, byte for byte."""
+"""The maps, element sets and towns that the package brings, made again byte for byte."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
+from benchmarks.earth_towns import make_towns
 from regengine.data import DAY, ELEMENT_SETS, FOLDER, LIGHTS
 from regengine.io.checksums import NAME, compute_sha256
 from regengine.orbit.tle import TleSet, load_tle_file, write_element_table
+from regengine.places import TOWNS
 from regengine.references.make import index_lights
 
 # Of the folder of real data
 LIGHTS_SOURCE = Path("lights/blackmarble_15as.tif")
 DAY_SOURCE = Path("day/bluemarble_z6_world_60s_75n.tif")
+SEAS = "seas.csv"
 ELEMENT_SOURCES = (Path("orbit/iss_tles.txt"), Path("orbit/iss_tles_dense.txt"))
 
 GREY_LEVELS = 15  # besides 0; on the scale of square roots they differ by the noise of the map
@@ -94,7 +97,12 @@ def main(argv: list[str]) -> int:
     shutil.copyfile(real / DAY_SOURCE, out / DAY.name)
     sets = choose_daily([load_tle_file(real / one) for one in ELEMENT_SOURCES])
     write_element_table(sets, out / ELEMENT_SETS.name)
-    files = sorted(path for path in out.iterdir() if path.suffix in (".tif", ".idx", ".npz"))
+    make_towns(out / TOWNS.name)
+    drawn = FOLDER / SEAS  # by hand
+    if out != FOLDER:
+        shutil.copyfile(drawn, out / SEAS)
+    endings = (".csv", ".idx", ".npz", ".tif")
+    files = sorted(path for path in out.iterdir() if path.suffix in endings)
     sums = "".join(f"{compute_sha256(path)}  {path.name}\n" for path in files)
     (out / NAME).write_text(sums, encoding="ascii")
     for path in files:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -126,11 +125,3 @@ def _find_main(cities: list[dict[str, Any]]) -> NDArray[np.int32]:
     part = apart_km <= reach_km[larger]
     np.minimum.at(main, smaller[part], larger[part].astype(np.int32))
     return main
-
-
-def main(argv: list[str]) -> int:
-    """Make the table, at its place in the package or elsewhere."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks earth-towns", description=__doc__)
-    parser.add_argument("--out", type=Path, default=TOWNS)
-    make_towns(parser.parse_args(argv).out)
-    return 0
