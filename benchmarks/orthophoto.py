@@ -4,8 +4,7 @@ The terrain is drawn: hills of up to 3 km around the middle of the photo. What a
 found without coefficients: its ray is followed down, shell by shell, to where it meets the ground.
 GDAL draws the numbers of columns and rows in the place of colours, so that it tells which pixel it
 takes for a place. ``--out`` gets the pictures of the page on orthophotos: the terrain with lines
-every fifth of a degree as the camera sees it, drawn by GDAL without heights and with them, and the
-photo itself with the coordinates that PROJ has for it.
+every fifth of a degree as the camera sees it, drawn by GDAL without heights and with them.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from PIL import Image
-from pyproj import Transformer
 from scipy.ndimage import map_coordinates
 
 from detectors.types import FloatArray
@@ -218,39 +216,6 @@ def draw_terrain(camera: Camera, virtual: Path, folder: Path) -> NDArray[np.uint
     return np.concatenate(shown, axis=1)
 
 
-def draw_graticule(straight: Path, step_deg: float) -> NDArray[np.uint8]:
-    """A photo in its tilted perspective, with the meridians and parallels that PROJ has for it."""
-    with open_gdal_session(), rasterio.open(straight) as photo:
-        picture = np.ascontiguousarray(np.moveaxis(photo.read(), 0, -1))
-        to_plane = Transformer.from_crs("EPSG:4326", photo.crs.to_wkt(), always_xy=True)
-        to_pixel = ~photo.transform
-    size, offset = np.array([picture.shape[1], picture.shape[0]]), np.array([8, -8])
-    frame = np.meshgrid(*(np.linspace(0.0, side, 60) for side in size))
-    east, north = ~to_pixel @ tuple(frame)
-    places = to_plane.transform(east, north, direction="INVERSE")
-    ranges = [(part[np.isfinite(part)].min(), part[np.isfinite(part)].max()) for part in places]
-    for axis, letters in ((0, "EW"), (1, "NS")):
-        first, last = (round(edge / step_deg) for edge in ranges[axis])
-        for value in np.arange(first, last + 1) * step_deg:
-            line = np.linspace(*ranges[1 - axis], 800)
-            place = (np.full_like(line, value), line)
-            x, y = to_pixel @ to_plane.transform(*(place if axis == 0 else place[::-1]))
-            points = np.stack([x, y], axis=1)
-            # PROJ has no place beyond the horizon
-            held: NDArray[np.bool_] = np.all(np.abs(points - size / 2.0) < size, axis=1)
-            for start in np.nonzero(held[1:] & held[:-1])[0]:
-                one, other = points[start : start + 2].round().astype(int).tolist()
-                cv2.line(picture, one, other, (90, 170, 255), 2, cv2.LINE_AA)
-            below_limb = points[:, 1] > 0.25 * size[1]
-            inside = ((points > 60) & (points < size - [160, 40])).all(axis=1) & below_limb
-            if inside.any():
-                at = points[np.nonzero(inside)[0][inside.sum() // 3]].round().astype(int)
-                text, where = f"{abs(value):g} {letters[int(value < 0)]}", (at + offset).tolist()
-                font, gold = cv2.FONT_HERSHEY_SIMPLEX, (255, 235, 160)
-                cv2.putText(picture, text, where, font, 1.0, gold, 2, cv2.LINE_AA)
-    return np.asarray(cv2.resize(picture, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA))
-
-
 def main(argv: list[str]) -> int:
     """Print how far GDAL is off for each photo of a store, and draw the pictures of the page."""
     parser = argparse.ArgumentParser(prog="benchmarks orthophoto", description=__doc__)
@@ -264,7 +229,6 @@ def main(argv: list[str]) -> int:
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_chosen(chosen, "rpc", folder, ExportOptions(kinds=("vrt",)))
-        write_chosen(chosen, "tpers", folder, ExportOptions(kinds=("straight",)))
         for frame in chosen.frames():
             name = photo_stem(frame.result.path, frame.stored.frame_index)
             virtual = folder / f"{name}.rpc.vrt"
@@ -273,9 +237,6 @@ def main(argv: list[str]) -> int:
             print(f"{name:24s} {len(off):6d} {np.sqrt(np.mean(off**2)):8.3f} {off.max():8.3f}")
             if given.out is not None:
                 given.out.mkdir(parents=True, exist_ok=True)
-                for kind, picture in (
-                    ("terrain", draw_terrain(frame.camera, virtual, folder)),
-                    ("perspective", draw_graticule(folder / f"{name}.straight.tif", 2.0)),
-                ):
-                    Image.fromarray(picture).save(given.out / f"{name}-{kind}.jpg", quality=85)
+                picture = draw_terrain(frame.camera, virtual, folder)
+                Image.fromarray(picture).save(given.out / f"{name}-terrain.jpg", quality=85)
     return 0
