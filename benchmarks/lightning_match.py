@@ -1,6 +1,6 @@
-"""Lightning of GLM beside ISS-LIS, clocks of simulated time-lapses, element sets beside ISS-LIS.
+"""Lightning of GLM beside ISS-LIS, and clocks of simulated time-lapses.
 
-``python -m benchmarks lightning-match --real FOLDER`` needs ``lightning/`` and ``orbit/`` in it.
+``python -m benchmarks lightning-match --real FOLDER`` needs ``lightning/`` in it.
 The storm of a simulated time-lapse is made of real flashes of GLM, each with all its pulses, put at
 random times near their places, since no files of some minutes are at hand; its photos are drawn as
 times and places alone.
@@ -9,7 +9,6 @@ times and places alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +18,9 @@ from detectors.types import FloatArray
 from matchers.geometry.earth import ecef_to_geodetic, local_axes
 from regengine.lightning.clock import Clock, ClockParams, find_clock
 from regengine.lightning.glm import read_glm
-from regengine.lightning.lis import read_lis, read_station_track
+from regengine.lightning.lis import read_lis
 from regengine.lightning.match import Sightings, match
 from regengine.lightning.pulses import CLOUD_HEIGHT_KM, Pulses, PulseSeries
-from regengine.orbit import load_tle_file
-from regengine.orbit.check import check_element_sets
 
 BOX = (-63.0, -53.0, -38.0, -28.0)  # west, east, south, north of the storm of 2018-07-02
 SERIES_S = (-160.0, 400.0)
@@ -31,7 +28,6 @@ EVERY_S, FRAMES = 2.0, 100
 PLACE_KM, SYSTEMATIC_KM, NEAR_KM = 4.0, 4.0, 15.0  # one sigma along each axis
 JITTER_S = 0.02
 WIDEST_S = 120.0
-AGES_DAYS = (0.0, 0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 20.0)
 RIGHT_S = 0.3
 PARAMS = ClockParams(shuffles=1)  # the chance by shuffling is not looked at
 
@@ -208,36 +204,6 @@ def pair_rows(glm: PulseSeries, lis: PulseSeries) -> tuple[int, list[list[str]]]
     return len(seen.time_s), rows
 
 
-def station_rows(real: Path, lis: Path) -> list[list[str]]:
-    """A row for each range of ages; sets that contradict their neighbours are left out."""
-    tles = load_tle_file(real / "orbit" / "iss_tles_dense.txt")
-    checked = check_element_sets(tles, read_station_track(lis), AGES_DAYS[-1])
-    checked = [one for one in checked if one.contradiction is None]
-    rows = []
-    for before in (True, False):
-        for low, high in pairwise(AGES_DAYS):
-            sets = [
-                one
-                for one in checked
-                if low <= abs(one.age_h) / 24.0 < high and (one.age_h > 0.0) == before
-            ]
-            if not sets:
-                continue
-            rms_km = np.array([np.hypot(one.mean_km, one.sd_km) for one in sets])
-            sigma_km = np.array([one.sigma_km for one in sets])
-            found = np.quantile(rms_km, [0.5, 0.9], axis=0).T
-            rows.append(
-                [
-                    f"{'+' if before else '−'}{low:g} to {high:g}",
-                    str(len(sets)),
-                    *(" / ".join(f"{value:.2g}" for value in part) for part in found),
-                    " / ".join(f"{value:.2g}" for value in np.median(sigma_km, axis=0)),
-                    " / ".join(f"{share:.2f}" for share in np.mean(rms_km <= sigma_km, axis=0)),
-                ]
-            )
-    return rows
-
-
 ABOUT_PAIR = (
     "{count} groups of ISS-LIS within the 20 s of one file of GLM ({when}), both at 13.5 km, each "
     "with the nearest group of GLM within that time and 25 km: medians of GLM less ISS-LIS, and "
@@ -256,20 +222,12 @@ ABOUT_CLOCKS = (
     f"beyond {RIGHT_S:g} s. Of *unrelated* ones the files are of another hour of the same "
     "storm: none may be sure."
 )
-ABOUT_STATION = (
-    "SGP4 from element sets (those that contradict their neighbours left out) against the records "
-    "of one orbit of ISS-LIS, a position a second. *Age*: positive, the set was issued before. "
-    "Root mean square over the orbit, kilometres, median / 90 % of the sets: along the orbit, and "
-    "what is left across and in height after the slide along it. *Sigma* is what "
-    "[the program takes](orbit-uncertainty.md) for sets of that age, along / across / in height, "
-    "*within* the share of the sets that lie within one of it."
-)
 
 
 def main(argv: list[str]) -> int:
     """Measure and print; 0 when done."""
     given = parser("lightning-match", __doc__)
-    given.add_argument("--real", type=Path, required=True, help="folder with lightning/ and orbit/")
+    given.add_argument("--real", type=Path, required=True, help="folder with lightning/")
     given.add_argument("--trials", type=int, default=100, help="time-lapses of each kind")
     given.add_argument("--seed", type=int, default=0)
     options = given.parse_args(argv)
@@ -302,18 +260,8 @@ def main(argv: list[str]) -> int:
             clock_rows(flashes, options.trials, options.seed),
             right=10,
         ),
-        "",
-        "## Element sets against the Station's own positions",
-        "",
-        ABOUT_STATION,
-        "",
-        *table(
-            "age (days) | sets | along | across | height | sigma | within",
-            station_rows(options.real, lis_file),
-            right=6,
-        ),
     ]
     command = command_of("lightning-match", argv)
-    title = title_lines("Lightning, clocks and element sets beside GLM and ISS-LIS", command, "")
+    title = title_lines("Lightning and clocks beside GLM and ISS-LIS", command, "")
     write_page(options.out, "lightning-match", [*title, *lines])
     return 0
