@@ -27,7 +27,7 @@ HEADINGS = {
     SELECTION: {"verdict", "reviewed", "where", "sort"},
     KNOWN: {
         *("time", "nadir", "centre", "radius-km", "altitude-km", "focal-mm", "pixel-pitch-um"),
-        *("clock-window", "fov-deg", "site", "exposure-s", "clock-sigma-s", "mount"),
+        *("clock-window", "fov-deg", "exposure-s", "clock-sigma-s", "mount"),
         "cloud-height-km",
     },
     SEARCH: {
