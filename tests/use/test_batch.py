@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ROOT
+from tests.kit.bad_servers import Manner, serve_badly
 from tests.kit.faults import write_photos
 from tests.kit.program import Said, begin, run, start
 
@@ -351,6 +352,22 @@ def test_ctrl_c_ends_a_run_of_workers_and_the_next_goes_on(photos: Path, times: 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_a_run_that_waits_for_a_server(tmp_path: Path, kind: int) -> None:
+    with serve_badly("silent") as server:
+        words = ("register", f"http://{server.address}/a.jpg", *GIVEN, "--store", tmp_path / "s.h5")
+        with begin(*words, start_new_session=True) as process:
+            assert server.is_asked.wait(60.0)
+            process.send_signal(kind)
+            assert process.stderr is not None
+            assert "press Ctrl-C again" in process.stderr.readline()
+            process.send_signal(kind)
+            _, err = process.communicate(timeout=120)
+    assert (process.returncode, server.asked) == (130, 1)  # it did not even try again
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
 def test_a_reader_that_goes_away_costs_nothing_stored(photos: Path) -> None:
     with begin("register", *GIVEN, "photos", "--workers", 0, "--json") as process:
         assert process.stdout is not None
@@ -398,3 +415,36 @@ def test_a_cluster_that_is_not_there_is_told(photos: Path, socket_enabled: None)
     assert (said.code, said.out) == (3, "")
     assert "no Dask scheduler answers at tcp://127.0.0.1:9" in said.err
     assert not Path("run.h5").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("manner", "why"),
+    [
+        ("silent", "no answer within"),
+        ("drips", "another program answers there"),
+        ("speaks HTTP", "another program answers there"),
+        ("echoes", "another program answers there"),
+    ],
+)
+def test_a_port_that_answers_and_is_no_scheduler_is_told(
+    photos: Path, manner: Manner, why: str, socket_enabled: None
+) -> None:
+    pytest.importorskip("distributed", reason="needs distributed")
+    with serve_badly(manner) as server:
+        said = register("photos", "--scheduler", f"tcp://{server.address}")
+    assert (said.code, said.out) == (3, "")
+    assert f"no Dask scheduler answers at tcp://{server.address} ({why}" in said.err
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_worker_is_no_scheduler(photos: Path, socket_enabled: None) -> None:
+    distributed = pytest.importorskip("distributed", reason="needs distributed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=":0", processes=True
+    ) as cluster:
+        (worker,) = cluster.scheduler_info["workers"]
+        said = register("photos", "--scheduler", worker)
+    assert said.code == 3
+    assert "a Worker of Dask answers there" in said.err
