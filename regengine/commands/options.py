@@ -28,6 +28,17 @@ EXIT_INTERRUPTED = 130
 
 Photos = Annotated[list[str], typer.Argument(help="Photos, folders of them, or patterns.")]
 StoreFile = Annotated[Path, typer.Argument(help="Store of a run, such as run.h5.")]
+MovedPhotos = Annotated[
+    Path | None,
+    typer.Option(
+        "--photos",
+        metavar="DIR",
+        help="Folder where the photos are now, if they have moved.  [where they were, or beside "
+        "the store]",
+        exists=True,
+        file_okay=False,
+    ),
+]
 SceneLabels = Annotated[Path, typer.Argument(help="CSV: path,label[,group]; one photo per row.")]
 Verdicts = Annotated[str, typer.Option(help="Verdicts to include, comma-separated, or all.")]
 Reviewed = Annotated[bool, typer.Option("--reviewed", help="Only photos accepted in review.")]

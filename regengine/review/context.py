@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from regengine.errors import ConfigError, shorten_to_line
-from regengine.io.regular import open_regular
+from regengine.io.checksums import compute_sha256_once
 from regengine.review.photo_tiles import PhotoPyramids
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 # Reason code of a photo whose decoding crashed a worker, and might crash this process, too
 DEADLY = "worker_died"
-MAX_FILES = 10_000
 # Limit of the specification of an online layer, and the required placeholders of its URL
 LONGEST_LAYER = 500
 PLACEHOLDERS = ("{z}", "{x}", "{y}")
@@ -75,7 +73,10 @@ class ReviewContext:
         """Path of a photo for the engine."""
         path = self.frames.photo(number)
         if path is None:
-            raise ConfigError(f"the photo of frame {number} is not where the store says it is.")
+            raise ConfigError(
+                f"the photo of frame {number} is not where the store says it is, nor beside the "
+                "store: start regengine review with --photos and the folder where it is now."
+            )
         return path
 
 
@@ -93,31 +94,21 @@ def find_registered_photo(frames: ReviewFrames, number: int) -> tuple[Path, str]
             422, "The photo made its worker process die: it is not opened, its file may be damaged."
         )
     try:
-        if path is not None and _sha256_of(path) == result.sha256:
+        if path is not None and compute_sha256_once(path) == result.sha256:
             return path, result.sha256
     except OSError:
         path = None
     if path is None:
         raise HTTPException(
-            404, "The photo's file is gone, or may not be read: put it back where it was."
+            404,
+            "The photo's file is gone, or may not be read: put it back where it was or beside the "
+            "store, or start regengine review with --photos and the folder where it is now.",
         )
     raise HTTPException(
         409,
         "The photo's file has changed since it was registered: put the former one back, or "
         "register it anew.",
     )
-
-
-def _sha256_of(path: Path) -> str:
-    """SHA-256 of a file, cached until the file changes."""
-    status = path.stat()
-    return _hash_file(path, status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=MAX_FILES)
-def _hash_file(path: Path, mtime_ns: int, size: int) -> str:
-    with open_regular(path) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 class Problem(BaseModel):

@@ -134,6 +134,7 @@ def _page_host(host: str) -> str:
 def open_review(
     store: Path,
     *,
+    photos: Path | None = None,
     lights: Sequence[Path] = (),
     streets: Sequence[Path] = (),
     day: Sequence[Path] = (),
@@ -146,11 +147,11 @@ def open_review(
 ) -> Iterator[ReviewContext]:
     """Open the data of a review.
 
-    ``tle`` and ``metadata`` are for tracks and searches; ``reviewer`` is the person who decides,
-    None for the user's name on this machine. With ``blind``, others' decisions on a frame stay
-    hidden until that person has decided it. ``layers`` are online layers, see
-    `regengine.review.context.parse_layers`. StoreError, LightMapError, EphemerisError or
-    ConfigError if one of them cannot be used.
+    Photos that have moved are searched for in the folder ``photos``, too. ``tle`` and ``metadata``
+    are for tracks and searches; ``reviewer`` is the person who decides, None for the user's name on
+    this machine. With ``blind``, others' decisions on a frame stay hidden until that person has
+    decided it. ``layers`` are online layers, see `regengine.review.context.parse_layers`.
+    StoreError, LightMapError, EphemerisError or ConfigError if one of them cannot be used.
     """
 
     def search_inputs() -> RunInputs:
@@ -165,7 +166,7 @@ def open_review(
         ).found_anywhere()
 
     name, allowed = reviewer_name(reviewer), parse_layers(layers)
-    with closing(ReviewFrames(store)) as frames:
+    with closing(ReviewFrames(store, photos)) as frames:
         light_map, tles = _maps_and_orbits(lights, tle, metadata)
         with closing(Decisions(decisions_path(store), readonly=readonly)) as decisions:
             yield ReviewContext(

@@ -38,7 +38,7 @@ def check_free(paths: list[Path]) -> None:
 
 def guard_photo(frame: ExportFrame, paths: tuple[Path, ...]) -> None:
     """Never overwrite a photo, whatever its name, even with ``force``."""
-    photo = photo_file(frame.result.path, frame.store)
+    photo = frame.photo
     for path in paths:
         if photo is not None and path.exists() and path.samefile(photo):
             raise LeftOutError(f"{path} is the photo itself, which is never overwritten")
@@ -52,8 +52,8 @@ def take_away(last: Path, chosen: Chosen) -> None:
     """
     if not os.path.lexists(last):
         return
-    for _, path, _ in chosen.photos():
-        photo = photo_file(path, chosen.store)
+    for _, path, sha256 in chosen.photos():
+        photo = photo_file(path, chosen.store, sha256, chosen.folder)
         if photo is not None and last.exists() and last.samefile(photo):
             raise ConfigError(
                 f"{last} is one of the photos, which are never overwritten: name another folder."
