@@ -26,7 +26,11 @@ EXIT_INTERRUPTED = 130
 
 # What is worked on
 
-Photos = Annotated[list[str], typer.Argument(help="Photos, folders of them, or patterns.")]
+PHOTOS = (
+    "Photos, folders, patterns, archive ids such as ISS030-E-188140, or text files that list "
+    "these, one per line."
+)
+Photos = Annotated[list[str], typer.Argument(help=PHOTOS)]
 StoreFile = Annotated[Path, typer.Argument(help="Store of a run, such as run.h5.")]
 MovedPhotos = Annotated[
     Path | None,

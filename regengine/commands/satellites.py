@@ -85,7 +85,7 @@ def main(
     import logging
 
     from regengine.batch.console import open_result_stream
-    from regengine.batch.discover import find_existing_photos
+    from regengine.batch.remote import find_existing_photos
     from regengine.errors import ConfigError
     from regengine.orbit.tle import load_tle_file
     from regengine.sky.detection.kinds import STREAKS

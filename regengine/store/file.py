@@ -198,9 +198,7 @@ def heaps_end(data: bytes | mmap.mmap) -> bool:
     return True
 
 
-def photo_file(
-    text: str, store: Path, sha256: str = "", folder: Path | None = None
-) -> Path | None:
+def photo_file(text: str, store: Path, sha256: str = "", folder: Path | None = None) -> Path | None:
     """Return the path of a stored photo if it still exists as a regular file.
 
     The stored path can be any text; web addresses are not followed. A photo that has moved is found
