@@ -142,8 +142,7 @@ def raise_as_damage(path: Path) -> Iterator[None]:
 def make_damage_error(path: Path, why: str) -> StoreError:
     """Return the error for a store whose content is inconsistent."""
     return StoreError(
-        f"{path} is a damaged store ({why}): restore it from a copy, or name another file "
-        "with --store.",
+        f"{path} is a damaged store ({why}): restore it from a copy, or name another store.",
         code="store_damaged",
     )
 
@@ -159,15 +158,14 @@ def _check_format(path: Path, file: h5py.File) -> None:
     if version > FORMAT_VERSION:
         raise StoreError(
             f"{path} was written by a newer regengine (format version {version}, this one reads "
-            f"up to {FORMAT_VERSION}): upgrade regengine, or name another file with --store.",
+            f"up to {FORMAT_VERSION}): upgrade regengine, or name another store.",
             code="store_newer",
         )
 
 
 def _foreign(path: Path, why: str) -> StoreError:
     return StoreError(
-        f"{path} is not a regengine store ({why}) and was not changed: name another file with "
-        "--store.",
+        f"{path} is not a regengine store ({why}) and was not changed: name another store.",
         code="store_foreign",
     )
 

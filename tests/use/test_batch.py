@@ -304,6 +304,34 @@ def test_shares_are_all_photos_once_and_merge_into_one_run(photos: Path) -> None
     assert sorted(column("frame", "all.h5")) == [f"night {n}" for n in range(7)]
 
 
+@pytest.mark.parametrize("words", [("classify",), ("detect", "lights"), ("solve",)])
+@pytest.mark.parametrize("given", ["photos", "photos/*.png", "list.txt", "@list"])
+def test_every_command_takes_what_register_takes(
+    photos: Path, words: tuple[str, ...], given: str
+) -> None:
+    lines = "# three\n\n" + "\n".join(f"photos/{name}.png" for name in NIGHTS) + "\n"
+    Path("list.txt").write_text(lines)
+    Path("list").write_text(lines)
+    said = run(*words, given, "--json", "--workers", 0)
+    assert said.code == 0, said.err
+    # A line for each photo
+    assert len({record["path"] for record in said.records}) == 3, said.out
+
+
+@pytest.mark.parametrize("words", [("classify",), ("detect", "lights"), ("solve",)])
+def test_lists_that_name_nothing_are_told(photos: Path, words: tuple[str, ...]) -> None:
+    Path("empty.txt").write_text("# none\n")
+    for given, why in (
+        ("empty.txt", "no photo found"),
+        ("@gone", "cannot be read as a list of photos"),
+        ("https://host/a.jpg", "give the path of a local copy"),
+    ):
+        said = run(*words, given)
+        assert said.code in (2, 3)
+        assert why in said.err
+        assert said.err.count("\n") == 1
+
+
 # ---- how a run ends
 
 

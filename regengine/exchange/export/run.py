@@ -30,9 +30,11 @@ def check_free(paths: list[Path]) -> None:
     taken = [path for path in paths if os.path.lexists(path)]
     if taken:
         more = f" and {len(taken) - 1:,} more" if len(taken) > 1 else ""
+        own = any(path.suffix == ".points" for path in taken)
+        lost = ": points of yours in them are lost, unless regengine import keeps them first"
         raise ConfigError(
-            f"{taken[0]}{more} exist: nothing was written. Name another folder, or replace them "
-            "with --force."
+            f"{taken[0]}{more} exist: nothing was written. Name another folder with --out, or "
+            f"replace them with --force{lost if own else ''}."
         )
 
 
