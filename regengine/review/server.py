@@ -138,7 +138,7 @@ def open_review(
     lights: Sequence[Path] = (),
     streets: Sequence[Path] = (),
     day: Sequence[Path] = (),
-    tle: Path | None = None,
+    tle: Sequence[Path] = (),
     metadata: Path | None = None,
     reviewer: str | None = None,
     readonly: bool = False,
@@ -161,7 +161,7 @@ def open_review(
             lights=tuple(lights),
             streets=tuple(streets),
             day=tuple(day),
-            tle=tle,
+            tle=tuple(tle),
             metadata=metadata,
         ).found_anywhere()
 
@@ -200,14 +200,14 @@ def _references_by_kind(streets: Sequence[Path], day: Sequence[Path]) -> dict[st
 
 
 def _maps_and_orbits(
-    lights: Sequence[Path], tle: Path | None, metadata: Path | None
+    lights: Sequence[Path], tle: Sequence[Path], metadata: Path | None
 ) -> tuple[LightMap | None, TleSet | None]:
     """Light map and element sets; all files are read, so that errors are reported at once."""
     from regengine.orbit.position import element_sets, frame_records
 
     if metadata is not None:
         frame_records(metadata.absolute())
-    tles = None if tle is None else element_sets(tle.absolute())
+    tles = element_sets(tuple(path.absolute() for path in tle)) if tle else None
     if not lights:
         return None, tles
     from regengine.references.opening import open_light_map

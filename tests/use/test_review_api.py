@@ -27,7 +27,7 @@ from matchers.geometry.earth import ecef_to_geodetic
 from regengine.errors import RegengineError
 from tests.example_results import nadir_camera, proposal, solved
 from tests.kit.hand import camera_error_km
-from tests.kit.pages import BASE, PORT, WORK, Client, ReviewProcess, Serve
+from tests.kit.pages import BASE, PORT, WORK, Client, ReviewProcess, Serve, serve
 from tests.kit.program import run
 from tests.kit.runs import ELEMENTS, LIGHTS
 from tests.kit.samples import camera_of, true_json, truth_of, turned_json
@@ -929,7 +929,7 @@ def test_without_a_map_search_and_snap_say_so(client: Client) -> None:
 
 
 def test_a_time_tells_the_nadir(review_server: Serve, sample_review: Path) -> None:
-    with review_server(sample_review, tle=ELEMENTS) as client:
+    with review_server(sample_review, tle=[ELEMENTS]) as client:
         truth = truth_of("ISS990-E-000101")
         told = client.told(f"nadir?time_utc={truth['time_utc']}")
         assert told["source"] == "tle"
@@ -1070,3 +1070,13 @@ def test_the_ground_in_sight_is_seen_edge_on_at_its_outline(client: Client) -> N
         sight = (eye - ground) / np.linalg.norm(eye - ground, axis=1)[:, None]
         rise = (sight * (above - ground)).sum(axis=1) / 1000.0
         assert np.abs(np.degrees(np.arcsin(rise))).max() < 0.01
+
+
+def test_photos_that_have_moved_are_shown(store_copy: Path, tmp_path: Path) -> None:
+    (store_copy.parent / "photos").rename(tmp_path / "elsewhere")
+    for photos, there in ((None, False), (tmp_path / "elsewhere", True)):
+        with serve(store_copy, photos=photos) as client:
+            assert client.told("frames/0")["photo"] is there
+            assert client.ask("GET", "/api/frames/0/preview.jpg").status_code == (
+                200 if there else 404
+            )
