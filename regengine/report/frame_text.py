@@ -122,7 +122,7 @@ def _fit(result: FrameResult) -> Section:
     if fit is None:
         return []
     held_out, by_lights = fit.held_out_residual_px, result.reference_kind == "lights"
-    rows = [("placed on", result.reference_kind)]
+    rows: list[tuple[str, str]] = [("placed on", result.reference_kind)]
     if by_lights:
         rows += [
             ("correlation", f"{fit.ncc:.3f}, runner-up {fit.runner_up_ncc:.3f}"),

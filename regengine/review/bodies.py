@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -13,6 +14,8 @@ from detectors.constants import HEIGHT_RANGE_KM
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
 from regengine.errors import ConfigError
+from regengine.io.times import parse_iso_time
+from regengine.orbit.missions import FIRST_FLOWN_UTC
 from regengine.points.resection import USUAL
 from regengine.result import MIN_POINTS, FrameResult, ReviewedPoint
 from regengine.store.reviews import (
@@ -20,6 +23,9 @@ from regengine.store.reviews import (
     FOLLOWS_PX,
     Choice,
     Decision,
+    check_camera,
+    check_focal_length,
+    check_pixels,
     independent_pixels,
     is_independent,
     off_camera_px,
@@ -29,6 +35,10 @@ MAX_POINTS = 1000
 # A camera farther away, or a lens with a longer focal length, is not a photograph from orbit
 FARTHEST_M = 1e8
 MAX_PX = 1e7
+# A point that counts lies nearer to where the camera has its place, in long sides of the photo
+AMISS_SHARE = 0.05
+NORTHERNMOST_DEG = 52.0  # of the Station, and southernmost
+ONE_DAY = timedelta(days=1)  # by which the clocks of page and server may differ
 
 
 def _without_controls(text: str) -> str:
@@ -46,9 +56,18 @@ def _longitude(lon: float) -> float:
 
 
 def _turns(quaternion: Quaternion) -> Quaternion:
-    if not 0.1 < float(np.linalg.norm(quaternion)) < 10.0:
+    if not 0.99 < float(np.linalg.norm(quaternion)) < 1.01:
         raise ValueError("a quaternion has length 1")
     return quaternion
+
+
+def _time(text: str) -> str:
+    when = parse_iso_time(text)
+    if when is None:
+        raise ValueError("write the time as 2012-03-28 15:46:41, UTC")
+    if not FIRST_FLOWN_UTC <= when <= datetime.now(UTC) + ONE_DAY:
+        raise ValueError("the Station has flown since 1998-11-20, and not at that time")
+    return text
 
 
 Px = Annotated[float, Field(ge=-MAX_PX, le=MAX_PX)]
@@ -122,14 +141,14 @@ class NadirBody(Body):
     """Nadir of the station."""
 
     lon: Lon
-    lat: Lat
+    lat: Annotated[float, Field(ge=-NORTHERNMOST_DEG, le=NORTHERNMOST_DEG)]
     altitude_km: Annotated[float, Field(ge=HEIGHT_RANGE_KM[0], le=HEIGHT_RANGE_KM[1])]
 
 
 class GivenBody(Body):
     """Parameters of the exposure that a person gives if the file does not contain them."""
 
-    time_utc: Annotated[str, Field(max_length=40), AfterValidator(_one_line)] | None = None
+    time_utc: Annotated[str, Field(max_length=40), AfterValidator(_time)] | None = None
     nadir: NadirBody | None = None
     # Focal length in pixels of the photo
     focal_px: Annotated[float, Field(gt=0.0, le=MAX_PX)] | None = None
@@ -188,6 +207,8 @@ class DecisionBody(DraftBody):
             return
         camera = None if self.camera is None else self.camera.camera()
         points = [point.model_dump() for point in self.points if not point.off]
+        if camera is not None:
+            _check_agreement(camera, self.points)
         if camera is not None and self._is_found(result, camera, points):
             return
         pairs = {_pair(point) for point in points_json(result, origin="engine")}
@@ -226,6 +247,40 @@ class DecisionBody(DraftBody):
         pairs = {_pair(point) for point in measured}
         others = [point for point in points if _pair(point) not in pairs]
         return bool((off_camera_px(others, camera) < FOLLOWS_PX).all())
+
+
+def check_sent(
+    result: FrameResult,
+    camera: CameraBody | None,
+    points: Sequence[PointBody] = (),
+    given: GivenBody | None = None,
+) -> Camera | None:
+    """Check what a page sent against the frame that it belongs to, and return the camera.
+
+    ConfigError for points outside of the photo, and for a camera of another size or one that cannot
+    have taken it.
+    """
+    size_px = result.width_px or 0, result.height_px or 0
+    check_pixels(((point.x, point.y) for point in points), size_px)
+    if given is not None and given.focal_px is not None:
+        check_focal_length(given.focal_px, size_px)
+    if camera is None:
+        return None
+    sent = camera.camera()
+    check_camera(sent, size_px)
+    return sent
+
+
+def _check_agreement(camera: Camera, points: Sequence[PointBody]) -> None:
+    """ConfigError if a point that counts is far from where the camera has its place."""
+    most_px = AMISS_SHARE * max(camera.width_px, camera.height_px)
+    off_px = off_camera_px([point.model_dump() for point in points], camera)
+    for number, (point, off) in enumerate(zip(points, off_px.tolist(), strict=True), 1):
+        if not (point.off or off <= most_px):
+            away = f"{off:,.0f} px from where" if math.isfinite(off) else "out of sight where"
+            raise ConfigError(
+                f"point {number} lies {away} the camera has its place: move it, or switch it off."
+            )
 
 
 def agreeing_px(result: FrameResult) -> float:

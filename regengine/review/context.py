@@ -20,6 +20,7 @@ from regengine.review.photo_tiles import PhotoPyramids
 
 if TYPE_CHECKING:
     from regengine.orbit.tle import TleSet
+    from regengine.references.kinds import KindName
     from regengine.references.reference import LightMap
     from regengine.result import FrameResult
     from regengine.review.frames import ReviewFrames
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 
 # Reason code of a photo whose decoding crashed a worker, and might crash this process, too
 DEADLY = "worker_died"
+NO_MAP = {
+    "lights": "this needs a night-light map: start the review with --lights",
+    "streets": "this needs the street map of this photo: start the review with --streets",
+    "day": "this needs a day map: start the review with --day",
+}
 MAX_FILES = 10_000
 # Limit of the specification of an online layer, and the required placeholders of its URL
 LONGEST_LAYER = 500
@@ -42,22 +48,20 @@ class ReviewContext:
     store: Path
     frames: ReviewFrames
     decisions: Decisions
-    light_map: LightMap | None
+    # Maps of night lights, streets and ground by day that the page shows, by kind
+    maps: Mapping[KindName, LightMap]
     tles: TleSet | None
-    # Creates the inputs of a search; None without a map
-    search_inputs: Callable[[], RunInputs] | None
+    search_inputs: Callable[[], RunInputs]  # creates the inputs of a search
     reviewer: str  # name under which decisions are saved
     readonly: bool = False
     blind: bool = False  # whether others' decisions stay hidden until the reviewer has decided
     layers: tuple[OnlineLayer, ...] = ()  # that the page may show
-    # Streets and daytime imagery that the page may show, by kind
-    references: Mapping[str, LightMap] = field(default_factory=dict)
     pyramids: PhotoPyramids = field(default_factory=PhotoPyramids)
 
     @cached_property
-    def inputs(self) -> RunInputs | None:
+    def inputs(self) -> RunInputs:
         """Inputs of a search, created on first use: this loads the whole engine."""
-        return None if self.search_inputs is None else self.search_inputs()
+        return self.search_inputs()
 
     def result(self, number: int) -> FrameResult:
         """The engine's result of a frame; 404 if there is none of this number."""
@@ -70,6 +74,12 @@ class ReviewContext:
         """Decisions on one frame that the reviewer may see."""
         own = any(one.reviewer == self.reviewer for one in decisions)
         return decisions if own or not self.blind else []
+
+    def map_of_kind(self, kind: KindName) -> LightMap:
+        """The map of a kind; ConfigError if the review has none."""
+        if kind not in self.maps:
+            raise ConfigError(NO_MAP[kind])
+        return self.maps[kind]
 
     def photo_path(self, number: int) -> Path:
         """Path of a photo for the engine."""
