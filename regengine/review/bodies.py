@@ -14,6 +14,7 @@ from detectors.constants import HEIGHT_RANGE_KM
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
 from regengine.errors import ConfigError
+from regengine.io.plain import format_count
 from regengine.io.times import parse_iso_time
 from regengine.orbit.missions import FIRST_FLOWN_UTC
 from regengine.points.resection import USUAL
@@ -207,9 +208,8 @@ class DecisionBody(DraftBody):
             return
         camera = None if self.camera is None else self.camera.camera()
         points = [point.model_dump() for point in self.points if not point.off]
-        if camera is not None:
-            _check_agreement(camera, self.points)
         if camera is not None and self._is_found(result, camera, points):
+            _check_agreement(camera, self.points)
             return
         pairs = {_pair(point) for point in points_json(result, origin="engine")}
         measured = [p for p in points if p["origin"] in CONFIRMED and _pair(p) in pairs]
@@ -218,8 +218,8 @@ class DecisionBody(DraftBody):
         confirmed = set() if camera is None else independent_pixels(held, camera)
         if camera is None or len(confirmed) < MIN_POINTS:
             raise ConfigError(
-                "accepting needs a camera and four confirmed points, or a proposal of the engine "
-                f"as it is: confirmed are {len(confirmed)} of {len(points)} points."
+                "accepting needs a camera and four confirmed points, or an unchanged proposal of the "
+                f"engine: {len(confirmed)} of {format_count(len(points), 'point')} confirmed."
             )
         if measured and result.solved is not None:
             off_px = np.append(
@@ -227,9 +227,10 @@ class DecisionBody(DraftBody):
             )
             if not (off_px <= agreeing_px(result)).all():
                 raise ConfigError(
-                    "the points as the engine measured them and those that were moved contradict "
-                    "each other: move what is wrong, or snap or click the others, too."
+                    "the points that were moved contradict those measured by the engine: move the "
+                    "wrong ones, or snap or click the others too."
                 )
+        _check_agreement(camera, self.points)
 
     def _is_found(
         self, result: FrameResult, camera: Camera, points: Sequence[Mapping[str, Any]]
