@@ -262,7 +262,9 @@ def find_marks(camera: Camera, beside: PhotoBesideMap, most: int = 100) -> MapMa
         size_px, reach_px = params.patch_px, params.reaches_px[0]
         texture = measure_texture(view, weight, size_px)
         cells = count_cells(params.marks_along, view.shape)
-        centres = choose_patches(texture, size_px, cells, reach_px)[:most]
+        centres = choose_patches(texture, size_px, cells, reach_px)
+        square = cv2.boxFilter(view * view, -1, (size_px, size_px))
+        centres = centres[square[centres[:, 1], centres[:, 0]] >= params.min_structure][:most]
         found = match_patches(image.values * image.weight, view, centres, size_px, reach_px)
         agree = np.hypot(found.dx, found.dy) <= params.agreeing_px
         agreeing = {tuple(centre) for centre in found.centres[agree].tolist()}

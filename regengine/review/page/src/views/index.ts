@@ -167,6 +167,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     lacking = picture === null && frame.photo ? frame : null;
     const kind = session.maps[frame.reference] ? frame.reference : null;
     compared = kind !== null && picture !== null ? frame : null;
+    photoElement.dataset.kind = frame.reference;
     photoElement.dataset.why = why; // shown where there is no picture
     pointed.at = null;
     photoElement.classList.remove("waiting");

@@ -71,7 +71,6 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
       ["#", "number"],
       ["Map", "map"],
       ["Residual", "residual"],
-      ["Ground", null],
       ...(strict.size > 0 ? [["3 d.o.f.", null] as [string, null]] : []),
       ["Confirmed", null],
     ];
@@ -173,8 +172,7 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
         ),
       ),
       onMap(index),
-      element("td", { className: "residual", title: !checked ? notCheckable(points.filter((each) => isIndependent(each, camera)).length) : held || point?.off ? "" : MEASURED }, held && residual === null ? MISSING : told, residual?.suspect ? element("strong", {}, " suspect") : null),
-      element("td", {}, checked ? metres(residual?.residual_m ?? null) : MISSING),
+      element("td", { className: "residual", title: !checked ? notCheckable(points.filter((each) => isIndependent(each, camera)).length) : held || point?.off ? "" : MEASURED }, held && residual === null ? MISSING : told, checked && residual?.residual_m != null && element("span", { className: "ground" }, metres(residual.residual_m)), residual?.suspect ? element("strong", {}, " suspect") : null),
       strict.size > 0 && element("td", {}, pixels(strict.get(index)?.residual_px ?? null)),
       element(
         "td",
@@ -237,8 +235,7 @@ const TO_QGIS = "Save the points as a .points file for QGIS's georeferencer";
 const TITLES: Record<string, string> = {
   "#": "Number of the point; double-click its row to zoom both views to it",
   Map: "Offset between photo and map at the point, independent of the camera",
-  Residual: "Distance between the point and its place as the camera projects it, in pixels of the photo",
-  Ground: "The same distance on the ground",
+  Residual: "Distance between the point and its place as the camera projects it: in pixels of the photo, and on the ground",
   "3 d.o.f.": "Residual when only the attitude of the camera is fitted: a bad point stands out",
   Confirmed: "Points confirmed by a person; the others follow the camera",
 };
