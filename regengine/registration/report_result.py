@@ -319,11 +319,7 @@ def doubt_clock(problem: Problem, match: Match, given: CameraPosition) -> tuple[
         ):
             return ()
         there = given.time_utc + timedelta(seconds=solved.along_track_offset_s)
-        text = (
-            f"the lights fit {solved.along_track_offset_s:+,.0f} s from the time given; the "
-            f"station was there at {there:%Y-%m-%d %H:%M:%S} UTC: check the clock"
-        )
-        return (Reason(code="clock_suspect", text=text),)
+        return (Reason(code="clock_suspect", text=describe_clock_error(given.time_utc, there)),)
     away_km = np.linalg.norm(np.subtract(match.camera.position_ecef_m, given.position_ecef_m)) / 1e3
     text = f"solved position is {away_km:,.0f} km from the one given by time or nadir"
     if given.element_set is None or given.time_utc is None:
@@ -333,8 +329,19 @@ def doubt_clock(problem: Problem, match: Match, given: CameraPosition) -> tuple[
         text += ", and the station was not near it within a day: check date and time"
     else:
         there = given.time_utc + timedelta(seconds=late_s)
-        text += f"; the station was there at {there:%Y-%m-%d %H:%M:%S} UTC: check the clock"
+        text += f"; {describe_clock_error(given.time_utc, there)}"
     return (Reason(code="clock_suspect", text=text),)
+
+
+def describe_clock_error(given_utc: datetime, true_utc: datetime) -> str:
+    """Say by how much the clock of the camera is probably wrong, and the time of the photo."""
+    off_s = (given_utc - true_utc).total_seconds()
+    units = (86400.0, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second")
+    unit_s, unit = next((each for each in units if abs(off_s) >= 2.0 * each[0]), units[-1])
+    how = format_count(round(abs(off_s) / unit_s), unit)
+    which = "fast" if off_s > 0.0 else "slow"
+    at = f"{true_utc:%Y-%m-%d %H:%M:%S} UTC"
+    return f"camera clock probably {how} {which}: the Station was there at {at}"
 
 
 def doubt_time_told(result: FrameResult, time_utc: datetime | None) -> tuple[Reason, ...]:

@@ -61,7 +61,8 @@ def _photo(result: FrameResult) -> Section:
     sources = dict(result.sources)
 
     def told(name: str, text: str) -> str:
-        return f"{text}, from {sources[name]}" if name in sources else text
+        source = sources.get(name)
+        return f"{text} ({_source_words(source)})" if source else text
 
     rows = [("path", result.path), ("sha256", result.sha256 or "unreadable")]
     if result.width_px is not None:
@@ -73,7 +74,7 @@ def _photo(result: FrameResult) -> Section:
         ("time", told("time", result.time_utc or "unknown")),
         ("camera", told("camera_body", result.camera_body or "unknown")),
         ("focal length", told("focal_mm", _number(result.focal_mm, "mm"))),
-        ("pixel pitch", told("pixel_pitch_um", _number(result.pixel_pitch_um, "um"))),
+        ("pixel pitch", told("pixel_pitch_um", _number(result.pixel_pitch_um, "µm"))),
     ]
     return rows
 
@@ -83,7 +84,7 @@ def _start(result: FrameResult) -> Section:
     if nadir is None:
         return []
     place = f"{degrees_text(nadir.lon, nadir.lat, digits=3)}, {nadir.altitude_km:.1f} km"
-    rows = [("prior nadir", f"{place}, from {nadir.source}")]
+    rows = [("prior nadir", f"{place} ({_source_words(nadir.source)})")]
     if nadir.tle_age_h is not None:
         rows.append(("age of the TLE", f"{nadir.tle_age_h:.1f} h"))
     sigma = f"{nadir.sigma_along_km:.1f} km along the track, {nadir.sigma_cross_km:.1f} km across"
@@ -223,6 +224,10 @@ def _setting(value: Any) -> str:
     else:
         text = "" if value is None else str(value)
     return textwrap.shorten(text, SETTING_LETTERS, placeholder=" …")
+
+
+def _source_words(source: str) -> str:
+    return source if source == "assumed" else f"from {source}"
 
 
 def _number(value: float | None, unit: str) -> str:

@@ -218,8 +218,8 @@ class DecisionBody(DraftBody):
         confirmed = set() if camera is None else independent_pixels(held, camera)
         if camera is None or len(confirmed) < MIN_POINTS:
             raise ConfigError(
-                "accepting needs a camera and four confirmed points, or an unchanged proposal of the "
-                f"engine: {len(confirmed)} of {format_count(len(points), 'point')} confirmed."
+                "accepting needs a camera and four confirmed points, or an unchanged proposal of "
+                f"the engine: {len(confirmed)} of {format_count(len(points), 'point')} confirmed."
             )
         if measured and result.solved is not None:
             off_px = np.append(

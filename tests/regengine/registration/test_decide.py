@@ -308,7 +308,7 @@ ROWS = {
         bounds=(-152.0, -90.0, 60.0, 90.0),
     ),
     "the clock an hour off": Row(
-        clock_off(3600.0), "accepted", ("clock_suspect",), "check the clock"
+        clock_off(3600.0), "accepted", ("clock_suspect",), "camera clock probably"
     ),
     "elsewhere than given": Row(
         both(blind, GIVEN), "accepted", ("clock_suspect",), "km from the one given by time or nadir"
