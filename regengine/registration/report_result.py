@@ -233,7 +233,7 @@ def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]
         len(list_offsets(track, problem.params.search.place_step_km)[0]) for track in problem.tracks
     ):
         text = (
-            "by its time the photo was taken by day wherever the camera may have been; correct "
+            "at the photo's time it was day below the Station for the whole clock window: correct "
             "the time, or widen --clock-window"
         )
         return (Reason(code="clock_suspect", text=text),)
@@ -358,7 +358,7 @@ def doubt_time_told(result: FrameResult, time_utc: datetime | None) -> tuple[Rea
         if is_day and nearest_deg < DUSK_DEG:
             why = f"when the Sun was {-nearest_deg:.0f} degrees below the horizon there"
         elif not is_day and nearest_deg > 0.0:
-            why = f"when the Sun stood {nearest_deg:.0f} degrees high there"
+            why = f"when the Sun was {nearest_deg:.0f} degrees above the horizon there"
     if why is None:
         return ()
     text = (

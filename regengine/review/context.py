@@ -85,7 +85,7 @@ class ReviewContext:
         """Path of a photo for the engine."""
         path = self.frames.photo(number)
         if path is None:
-            raise ConfigError(f"the photo of frame {number} is not where the store says it is.")
+            raise ConfigError(f"the photo of frame {number} was not found: restore its file.")
         return path
 
 
@@ -97,10 +97,10 @@ def find_registered_photo(frames: ReviewFrames, number: int) -> tuple[Path, str]
     try:
         result, path = frames.frame(number).result, frames.photo(number)
     except KeyError:
-        raise HTTPException(404, f"There is no frame {number} in the store.") from None
+        raise HTTPException(404, f"The store has no frame {number}.") from None
     if any(reason.code == DEADLY for reason in result.reasons):
         raise HTTPException(
-            422, "The photo made its worker process die: it is not opened, its file may be damaged."
+            422, "The photo crashed a worker process, so it is not opened: its file may be damaged."
         )
     try:
         if path is not None and _sha256_of(path) == result.sha256:
@@ -108,13 +108,11 @@ def find_registered_photo(frames: ReviewFrames, number: int) -> tuple[Path, str]
     except OSError:
         path = None
     if path is None:
-        raise HTTPException(
-            404, "The photo's file is gone, or may not be read: put it back where it was."
-        )
+        raise HTTPException(404, "The photo's file is missing or not readable: restore it.")
     raise HTTPException(
         409,
-        "The photo's file has changed since it was registered: put the former one back, or "
-        "register it anew.",
+        "The photo's file has changed since it was registered: restore the original, or register "
+        "it again.",
     )
 
 
@@ -174,7 +172,7 @@ def _parse(text: str) -> OnlineLayer:
     known = TILE_URL.fullmatch(url) and all(part in url for part in PLACEHOLDERS)
     if not (name and whole and known):
         raise ConfigError(
-            f'--layer {text}: write "NAME | URL | ATTRIBUTION", the URL that of a tile with {{z}}, '
+            f'--layer {text}: write "NAME | URL | ATTRIBUTION", with the URL of a tile with {{z}}, '
             "{x} and {y}, such as https://tiles.example.org/{z}/{x}/{y}.png."
         )
     return OnlineLayer(name=name, url=url, attribution=attribution)

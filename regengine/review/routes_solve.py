@@ -330,7 +330,7 @@ def _add_search(routes: APIRouter, context: ReviewContext) -> None:
 def _job_json(job: SearchJob | None) -> dict[str, Any]:
     """JSON of a search; 404 if there is none."""
     if job is None:
-        raise HTTPException(404, "there is no such search.")
+        raise HTTPException(404, "this search does not exist: start it again.")
     said = {
         "job": job.job,
         "state": job.state,

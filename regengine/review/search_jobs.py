@@ -77,9 +77,9 @@ class SearchJob:
         if isinstance(error, RegengineError):
             return shorten_to_line(str(error))
         if isinstance(error, TimeoutError):
-            return "the search took too long and was ended: try again."
+            return "the search timed out: try again."
         if isinstance(error, ProcessExpired):
-            return "the search's process ended, perhaps for want of memory."
+            return "the search process ended unexpectedly, perhaps out of memory."
         return f"the search failed ({shorten_to_line(repr(error))})."
 
 

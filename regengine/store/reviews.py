@@ -504,7 +504,7 @@ def check_camera(camera: Camera, size_px: tuple[int, int]) -> None:
         )
     check_focal_length(camera.focal_px, size_px)
     if not is_turned(camera):
-        raise ConfigError("the camera's quaternion is zero, which is no rotation")
+        raise ConfigError("the camera's quaternion is zero, not a rotation")
     height_km = float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3
     if not HEIGHT_RANGE_KM[0] <= height_km <= HEIGHT_RANGE_KM[1]:
         side = "below" if height_km < 0.0 else "above"

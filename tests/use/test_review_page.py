@@ -117,9 +117,9 @@ def test_a_guess_that_nobody_confirmed_does_not_count(hand: ReviewHand) -> None:
     said = hand.page.locator("#said")
     hand.go_to(FRAMES["left unplaced"])
     hand.press("a")
-    expect(said).to_contain_text("confirmed are 0 of 0 points")
+    expect(said).to_contain_text("0 of 0 points confirmed")
     missing = hand.page.locator("#missing")
-    expect(missing).to_have_text("To accept: a camera and four points are missing.")
+    expect(missing).to_have_text("To accept, place the photo and confirm four points.")
     frame_id = FRAMES["seen"]
     hand.go_to(frame_id)
     for key in ("]", "x", "="):  # one that the engine did not propose, by its camera
@@ -131,8 +131,8 @@ def test_a_guess_that_nobody_confirmed_does_not_count(hand: ReviewHand) -> None:
     expect(hand.page.locator("#verdict")).not_to_contain_text("engine's proposal")
     hand.press("a")
     expect(said).to_contain_text("four confirmed points")
-    expect(said).to_contain_text("confirmed are 1 of 4 points")
-    expect(missing).to_contain_text("3 confirmed points are missing")
+    expect(said).to_contain_text("1 of 4 points confirmed")
+    expect(missing).to_contain_text("confirm 3 more points")
     told = hand.told_of(frame_id)
     assert told["decisions"] == []
     work = told["draft"] | {"decision": "accepted", "base": 0}
@@ -196,7 +196,7 @@ def test_a_right_proposal_is_confirmed_point_by_point(hand: ReviewHand) -> None:
     engine = hand.told_of(frame_id)["points"]
     confirm(hand, 0, 1, 2, 3)
     outcome = hand.page.locator("#points .outcome").first
-    expect(outcome).to_contain_text("4 points confirmed: no check (1 of 8 observations over")
+    expect(outcome).to_contain_text("4 points confirmed. Not checkable yet: add a fifth point.")
     expect(hand.page.locator("#points")).not_to_contain_text("0.0 px")
     kept = decided(hand, frame_id)
     assert kept["points"] == [point | {"origin": "confirmed"} for point in engine]
@@ -660,7 +660,7 @@ def test_names_and_comments_of_strangers_are_text(
 def test_the_panel_tells_why_where_and_how_slanted(hand: ReviewHand) -> None:
     for name in ("seen", "oblique"):
         hand.go_to(FRAMES[name])
-        expect(hand.page.locator("#verdict")).to_contain_text("A person must look")
+        expect(hand.page.locator("#verdict")).to_contain_text("needs a human check")
         told = off_nadir_deg(COPIES[name])
         expect(hand.page.locator("#facts")).to_contain_text(f"{told:.1f}°")
         expect(hand.page.locator("#facts")).to_contain_text("Prior nadir")

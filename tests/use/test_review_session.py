@@ -102,7 +102,7 @@ def put_right(hand: ReviewHand) -> None:
     hand.wait_until_kept()
     expect(page.locator("#points td[data-agreement='off']").first).to_be_visible()
     expect(page.locator("#do-accept")).to_be_disabled()
-    expect(page.locator("#missing")).to_contain_text("3 confirmed points are missing")
+    expect(page.locator("#missing")).to_contain_text("confirm 3 more points")
     # Put aside, it takes no part; on again, it goes back to where its light is
     page.locator("#use-0").click()
     hand.wait_until_kept()
@@ -124,7 +124,7 @@ def put_right(hand: ReviewHand) -> None:
 def place_from_nothing(hand: ReviewHand) -> None:
     """Pairs of clicks bring a camera where there was none."""
     hand.go_to(NOTHING)
-    expect(hand.page.locator("#missing")).to_contain_text("a camera and four points are missing")
+    expect(hand.page.locator("#missing")).to_contain_text("place the photo and confirm four points")
     hand.press("p")
     for pair in pairs_of(FRAMES[NOTHING][0]):
         hand.click(*hand.at_pixel(pair["x"], pair["y"]))

@@ -624,7 +624,7 @@ def test_residuals_and_lights_are_told_in_pixels_of_the_photo(over_city: Solved)
     [
         (datetime(1970, 1, 1, tzinfo=UTC), "before the station's first flight (November 1998)"),
         (datetime(2190, 1, 1, tzinfo=UTC), "in the future"),
-        (datetime(2014, 1, 30, 22, tzinfo=UTC), "degrees high there"),
+        (datetime(2014, 1, 30, 22, tzinfo=UTC), "degrees above the horizon there"),
         (datetime(2014, 1, 30, 10, 15, tzinfo=UTC), None),
         (None, None),
     ],

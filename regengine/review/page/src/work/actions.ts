@@ -57,7 +57,7 @@ export function reviewActions(needs: ActionNeeds): Action[] {
     { id: "through", keys: ["h"], label: "The map drawn into the photo, with coast, towns and limb", group: "Look", button: { bar: "View", text: "In the photo", pressed: () => review.layout === "through" }, run: () => review.setLayout(review.layout === "through" ? "side" : "through") },
     { id: "lights", keys: ["l"], label: "Where the map stands out, on the photo: filled where the photo matches", group: "Look", run: () => review.views?.toggleMarks(), enabled: () => review.hasMap },
     { id: "flicker", keys: ["f"], label: "Hold: hide the photo, or swap it for the map", group: "Look", button: { bar: "View", text: "Flicker" }, run: () => review.views?.flicker(true), release: () => review.views?.flicker(false), enabled: hasFrame },
-    { id: "full", keys: ["Shift+f"], label: "Full screen: photo and map alone", group: "Look", button: { bar: "Page", text: "Full screen" }, run: () => fullScreen() },
+    { id: "full", keys: ["Shift+f"], label: "Full screen: only photo and map", group: "Look", button: { bar: "Page", text: "Full screen" }, run: () => fullScreen() },
     { id: "fit", keys: ["0"], label: "Show the whole photo and its ground", group: "Look", button: { bar: "View", text: "Fit" }, run: () => review.views?.fit(), enabled: hasFrame },
     { id: "one-to-one", keys: ["9"], label: "Show one photo pixel per screen pixel", group: "Look", run: () => review.views?.oneToOne(), enabled: hasFrame },
     { id: "layers", keys: ["d"], label: "Layers: what is shown, how opaque, how bright", group: "Look", button: { bar: "View", text: "Layers", pressed: () => !layers.element.hidden }, run: layers.toggle },
@@ -101,7 +101,7 @@ export function reviewActions(needs: ActionNeeds): Action[] {
 
 function choose(review: Review, rank: number): void {
   const hypothesis = review.frame?.hypotheses[rank - 1];
-  if (hypothesis === undefined) return say(`There is no hypothesis ${rank} for this frame.`);
+  if (hypothesis === undefined) return say(`This frame has no hypothesis ${rank}.`);
   review.editor.choose(hypothesis);
   review.views?.fit();
 }

@@ -19,12 +19,9 @@ import { delay, Watch } from "./watch";
 /** Frames fetched ahead of the one in view. */
 const AHEAD = 2;
 const KEPT_FRAMES = 12;
-const PLACING =
-  "Drag the photo over the map; its round handles turn it, the square ones zoom it. " +
-  "Then add points (P), or search from here (G).";
+const PLACING = "Drag the photo over the map; its round handles turn it, the square ones zoom it. ";
 const AT_HORIZON =
-  "Drag the dashed limb onto the photo's limb, first at the left, then at the right; then drag the ground to turn. " +
-  "Then add points (P), or search from here (G).";
+  "Drag the dashed limb onto the photo's limb, first at the left, then at the right; then drag the ground to turn. ";
 /** After so long a frame counts as seen, whatever its picture does. */
 const LONGEST_DRAWING_MS = 5000;
 
@@ -122,6 +119,9 @@ export class Review {
   get canSearch(): boolean {
     return this.frame !== null && this.session.maps[this.frame.reference === "day" ? "day" : "lights"] !== undefined;
   }
+  private get afterPlacing(): string {
+    return this.canSearch ? "Then add points (P), or search from here (G)." : "Then add points (P).";
+  }
   /** Town and country that the frame shows, as far as the server knows by now. */
   get placeName(): string | null {
     return this.frame?.place ?? this.queue.row?.place ?? null;
@@ -186,7 +186,7 @@ export class Review {
     if (index === undefined) return;
     if (index !== null) return this.openIndex(index);
     if (this.frame !== null && (queue.row?.decision === null || !queue.toDo)) {
-      say(queue.toDo ? "There is no other frame in this queue." : "That was the last frame of this list.");
+      say(queue.toDo ? "This is the only frame in this queue." : "That was the last frame of this list.");
       return;
     }
     this.opening += 1;
@@ -250,7 +250,7 @@ export class Review {
     this.setTool("select");
     this.editor.begin(`camera of ${frame}`, camera);
     this.views?.fit();
-    say(`Camera copied from ${frame} and moved along the orbit: drag points that are off, or search from here (G).`);
+    say(`Camera copied from ${frame} and moved along the orbit. ${this.afterPlacing}`);
   }
 
   setTool(tool: Tool): void {
@@ -266,7 +266,7 @@ export class Review {
     this.views?.setTool(tool);
     if (tool === "place") {
       if (begins) this.views?.fit();
-      say(PLACING);
+      say(PLACING + this.afterPlacing);
       document.getElementById(this.layout === "through" ? "photo" : "map")?.focus();
     }
     this.needs.changed();
@@ -285,7 +285,7 @@ export class Review {
     this.setTool("place");
     this.atHorizon = true;
     document.getElementById("photo")?.focus();
-    say(AT_HORIZON);
+    say(AT_HORIZON + this.afterPlacing);
     this.needs.changed();
   }
 
