@@ -36,6 +36,16 @@ def open_result_stream() -> TextIO:
     return _results[-1] if _results else sys.stdout
 
 
+def output_width() -> int | None:
+    """Columns of the terminal that results are printed on, or of COLUMNS; None for a file."""
+    with suppress(ValueError):
+        if (told := int(os.environ.get("COLUMNS", "0"))) > 0:
+            return told
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(open_result_stream().fileno()).columns or None
+    return None
+
+
 @contextmanager
 def reserve_standard_output() -> Iterator[None]:
     """Reserve standard output for what `say` and `print_data` print.

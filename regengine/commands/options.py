@@ -115,15 +115,16 @@ def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
     return low, high
 
 
-def parse_verdicts(text: str) -> tuple[str, ...]:
-    """Verdicts out of an option's text, which may be ``all``."""
+def parse_verdicts(text: str, *, with_rejected: bool = False) -> tuple[str, ...]:
+    """Verdicts out of an option's text, which may be ``all``; exports have nothing rejected."""
     from regengine.errors import ConfigError
-    from regengine.exchange.export.selection import VERDICTS
+    from regengine.exchange.export.selection import STATES, VERDICTS
 
-    verdicts = VERDICTS if text == "all" else tuple(text.split(","))
-    if unknown := [one for one in verdicts if one not in VERDICTS]:
+    known = STATES if with_rejected else VERDICTS
+    verdicts = known if text == "all" else tuple(text.split(","))
+    if unknown := [one for one in verdicts if one not in known]:
         raise ConfigError(
-            f"--verdict {unknown[0]} is unknown: choose from {', '.join(VERDICTS)}, all."
+            f"--verdict {unknown[0]} is unknown: choose from {', '.join(known)}, all."
         )
     return verdicts
 

@@ -68,8 +68,8 @@ def main(
     configure()
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file: the pictures need a folder.")
-    verdicts = common.parse_verdicts(verdict)
-    chosen = choose(store, FrameChoice(verdicts=verdicts, where=where, by_engine=True))
+    verdicts = common.parse_verdicts(verdict, with_rejected=True)
+    chosen = choose(store, FrameChoice(verdicts=verdicts, where=where))
     chosen = select_named(chosen, photos) if photos else chosen
     given = {"lights": lights, "streets": streets, "day": day}
     made_with = find_run_files(store)

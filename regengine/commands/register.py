@@ -58,6 +58,7 @@ def main(
     from regengine import api
     from regengine.batch.console import (
         configure_logging,
+        output_width,
         print_data,
         say,
         show_progress,
@@ -78,8 +79,10 @@ def main(
         return
     untried: list[str] = []  # why photos could not even be tried
 
+    width = output_width()
+
     def report(result: FrameResult) -> None:
-        say(record_line(result) if output.as_json else table_line(result))
+        say(record_line(result) if output.as_json else table_line(result, width=width))
         untried.extend(why.text for why in result.reasons if why.code == EphemerisError.code)
 
     try:
@@ -89,7 +92,7 @@ def main(
             show_progress(len(run.photos), quiet=output.quiet) as advance,
         ):
             if not output.as_json:
-                say(table_header())
+                say(table_header(width))
             summary = run.start(writer, report, stop=stop, advance=advance, prepare=configure)
     except KeyboardInterrupt:
         raise typer.Exit(common.EXIT_INTERRUPTED) from None

@@ -76,10 +76,9 @@ def main(
     import json
 
     from regengine.batch.at_hand import (
-        find_element_sets,
+        choose_element_sets,
+        choose_maps,
         find_run_files,
-        list_light_maps,
-        list_references,
     )
     from regengine.io.extras import need
     from regengine.io.plain import make_printable
@@ -99,10 +98,10 @@ def main(
 
     with open_review(
         store,
-        lights=lights or made_with.lights or list_light_maps(),
-        streets=streets or made_with.streets or list_references("streets"),
-        day=day or made_with.day or list_references("day"),
-        tle=tle or made_with.tle or find_element_sets(),
+        lights=choose_maps("lights", lights or made_with.lights),
+        streets=choose_maps("streets", streets or made_with.streets),
+        day=choose_maps("day", day or made_with.day),
+        tle=(tle and (tle,)) or made_with.tle or choose_element_sets(),
         metadata=metadata or made_with.metadata,
         reviewer=reviewer,
         readonly=readonly,

@@ -17,6 +17,7 @@ from regengine.errors import ConfigError
 from regengine.io.plain import format_count
 from regengine.io.times import parse_iso_time
 from regengine.orbit.missions import FIRST_FLOWN_UTC
+from regengine.photo.formats import check_pixels
 from regengine.points.resection import USUAL
 from regengine.result import MIN_POINTS, FrameResult, ReviewedPoint
 from regengine.store.reviews import (
@@ -26,7 +27,6 @@ from regengine.store.reviews import (
     Decision,
     check_camera,
     check_focal_length,
-    check_pixels,
     independent_pixels,
     is_independent,
     off_camera_px,
@@ -262,7 +262,7 @@ def check_sent(
     have taken it.
     """
     size_px = result.width_px or 0, result.height_px or 0
-    check_pixels(((point.x, point.y) for point in points), size_px)
+    check_pixels(((point.x, point.y) for point in points), *size_px)
     if given is not None and given.focal_px is not None:
         check_focal_length(given.focal_px, size_px)
     if camera is None:

@@ -28,7 +28,17 @@ LOOK_AGAIN_S = 5.0
 READ_FRAMES = 131072  # number of frames read at once for the columns
 CODED = ("verdict", "reasons", "category", "camera_body")
 ODDS = ("log10_odds", "runner_up_log10_odds")
-PLAIN = ("frame", "path", "sha256", "probability", "time_utc", "orientation", *ODDS)
+PLAIN = (
+    "frame",
+    "path",
+    "sha256",
+    "place",
+    "country",
+    "probability",
+    "time_utc",
+    "orientation",
+    *ODDS,
+)
 PLACES = ("nadir_lon", "nadir_lat", "centre_lon", "centre_lat")
 OF_QUEUE = select(
     *(f"frames/{name}" for name in (*PLAIN, *CODED, *PLACES)),
@@ -83,6 +93,9 @@ class FrameColumns:
     path: NDArray[Any]
     sha256: NDArray[Any]
     time_utc: NDArray[Any]
+    # What the photo shows; both empty in stores of earlier versions
+    place: NDArray[Any]
+    country: NDArray[Any]
     # Reasons are comma-separated codes
     verdict: Coded
     reasons: Coded

@@ -138,7 +138,7 @@ def open_review(
     lights: Sequence[Path] = (),
     streets: Sequence[Path] = (),
     day: Sequence[Path] = (),
-    tle: Path | None = None,
+    tle: Sequence[Path] = (),
     metadata: Path | None = None,
     reviewer: str | None = None,
     readonly: bool = False,
@@ -161,7 +161,7 @@ def open_review(
             lights=tuple(lights),
             streets=tuple(streets),
             day=tuple(day),
-            tle=tle,
+            tle=tuple(tle),
             metadata=metadata,
         ).found_anywhere()
 
@@ -202,10 +202,10 @@ def _open_maps(
     return found
 
 
-def _open_orbits(tle: Path | None, metadata: Path | None) -> TleSet | None:
-    """Element sets; both files are read, so that errors are reported at once."""
+def _open_orbits(tle: Sequence[Path], metadata: Path | None) -> TleSet | None:
+    """Element sets; all files are read, so that errors are reported at once."""
     from regengine.orbit.position import element_sets, frame_records
 
     if metadata is not None:
         frame_records(metadata.absolute())
-    return None if tle is None else element_sets(tle.absolute())
+    return element_sets(tuple(path.absolute() for path in tle)) if tle else None

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 FORMAT = "regengine"
 # 2: search_pass and hints_sha256; 3: the interval of the probability; 4: without decoys; 5:
-# pixel_aspect
-FORMAT_VERSION = 5
+# pixel_aspect; 6: place and country
+FORMAT_VERSION = 6
 
 # The table of fields: stores take their columns from it, and exports, SQL and the catalogue take
 # the fields that they have in common with stores.
@@ -152,6 +152,15 @@ FRAMES = (
     _column("off_nadir_deg", "float64", "deg", "angle of the optical axis from the nadir"),
     _column("centre_lon", "float64", "deg", "longitude of the image centre; NaN if it is sky"),
     _column("centre_lat", "float64", "deg", "geodetic latitude of the image centre"),
+    _column(
+        "place",
+        "text",
+        "",
+        "what the photo shows: the largest town in view near its centre, or the sea; empty if "
+        "unknown",
+        since=6,
+    ),
+    _column("country", "text", "", "country of that town, or about the centre", since=6),
     _column(
         "footprint_lon",
         "float64",

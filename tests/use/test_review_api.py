@@ -1008,7 +1008,7 @@ def test_without_a_map_search_and_snap_say_so(client: Client) -> None:
 
 
 def test_a_time_tells_the_nadir(review_server: Serve, sample_review: Path) -> None:
-    with review_server(sample_review, tle=ELEMENTS) as client:
+    with review_server(sample_review, tle=[ELEMENTS]) as client:
         truth = truth_of("ISS990-E-000101")
         told = client.told(f"nadir?time_utc={truth['time_utc']}")
         assert told["source"] == "tle"

@@ -65,7 +65,7 @@ from regengine.registration.refine_on_map import (
     settle,
 )
 from regengine.registration.report_on_map import fit_all_cells, report_on_map, tell_proofs
-from regengine.registration.report_result import make_no_match_result
+from regengine.registration.report_result import doubt_given, doubt_height, make_no_match_result
 from regengine.registration.types import (
     NOMINAL_ALTITUDE_KM,
     Hypothesis,
@@ -733,8 +733,12 @@ def register_on_day(
         day,
         params,
         map_sigma_m=1e3 * KM_PER_DEGREE * grid.step_deg,
-        reference=", ".join(filter(None, ("day", chosen.product, chosen.credit))),
+        reference=", ".join(filter(None, ("day", chosen.title, chosen.credit))),
+        reasons=tuple(doubt_height(frame, prior, answer, params.tracks)),
     )
+    if result.verdict != "no_match":
+        doubts = doubt_given(frame, prior, answer, params.tracks)
+        result = replace(result, reasons=(*doubts, *result.reasons))
     if view.n_places:
         said = f"{view.n_places} matched places of photo and map"
         result = replace(result, sources=tuple(sorted((*result.sources, ("features", said)))))

@@ -285,13 +285,6 @@ def _nadir(source: str, axis: str, says: str) -> TableColumn:
     return of_frame(f"nadir_{by}_{axis}", "real", says, value)
 
 
-def place_of(frame: ExportFrame) -> tuple[str | None, str | None]:
-    """Name and country of the place shown: a person's entry, else the largest town in the photo."""
-    if frame.review is not None and frame.review.place is not None:
-        return frame.review.place["name"], frame.review.place["country"]
-    return frame.shown.city, frame.shown.country
-
-
 def _author(frame: ExportFrame) -> str | None:
     if frame.review is not None:
         return frame.review.reviewer
@@ -312,13 +305,8 @@ RECORD = (
     _nadir(BY_ARCHIVE, "lat", "geodetic latitude of the nadir by the archive's record"),
     _nadir(BY_TIME, "lon", "longitude of the nadir by the photo's time and an element set"),
     _nadir(BY_TIME, "lat", "geodetic latitude of the nadir by the photo's time"),
-    of_frame("country", "text", "country of the place", lambda frame: place_of(frame)[1]),
-    of_frame(
-        "place",
-        "text",
-        "place named by a reviewer, else the largest town shown",
-        lambda frame: place_of(frame)[0],
-    ),
+    _rename_column("country", "country"),
+    _rename_column("place", "place"),
     ORIENTATION,
     _rename_column("comments", "comment", "the reviewer's"),
     LINK,
