@@ -32,6 +32,7 @@ from regengine.scene.classify import SceneForSearch, assess_for_search, explain_
 if TYPE_CHECKING:
     from matchers.geometry.camera import Camera
     from regengine.orbit.propagation import CameraPosition
+    from regengine.references.kinds import KindName
     from regengine.registration.types import Problem
     from regengine.sky.stars.attitude import StarAttitude
 
@@ -178,8 +179,12 @@ def _warn_once(text: str) -> None:
     logging.getLogger("regengine").warning("%s", text)
 
 
-def register_from(path: Path, placed: Camera, inputs: RunInputs) -> FrameResult:
+def register_from(
+    path: Path, placed: Camera, inputs: RunInputs, kind: KindName = "lights"
+) -> FrameResult:
     """Register one photo from where a person placed it, with what its run was given.
+
+    ``kind``: "day" for the day maps, else night lights, and streets where they are given.
 
     ``placed`` is for the stored image, off by up to a tenth of the picture and some degrees of
     turn. FrameError if the photo cannot be read; EphemerisError if the camera is nowhere above the
@@ -190,4 +195,9 @@ def register_from(path: Path, placed: Camera, inputs: RunInputs) -> FrameResult:
     light_map, tles, records = inputs.open()
     frame = read_frame(path, records=records, options=inputs.frame)
     prior = Prior(position=locate_placed(placed, frame, tles), placement=placed)
-    return register_frame(frame, prior, SearchReferences(light_map=light_map), inputs.register)
+    if kind == "day":
+        from regengine.registration.day.register_on_day import register_on_day
+
+        return register_on_day(frame, prior, day_map_of(inputs.day), inputs.register)
+    references = SearchReferences(light_map=light_map, streets=street_maps_of(inputs.streets))
+    return register_frame(frame, prior, references, inputs.register)

@@ -146,8 +146,8 @@ def _hypothesis(hypothesis: Hypothesis) -> Record:
 
 
 VERDICT_WORDS = {
-    "accepted": "ACCEPTED: may be used without a look",
-    "review": "REVIEW: a proposal to be checked by a person",
+    "accepted": "ACCEPTED: usable without checking",
+    "review": "REVIEW: needs a human check",
     "no_match": "NO MATCH: no match better than chance, or nothing to register",
     "failed": "FAILED: the photo could not be processed",
     "rejected": "REJECTED: a person rejected the proposal",

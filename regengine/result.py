@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matchers.geometry.camera import Camera
+from regengine.references.kinds import KindName
 
 Verdict = Literal["accepted", "review", "no_match", "failed"]
 
@@ -227,9 +228,10 @@ class FrameResult:
     seconds: float = 0.0
 
     @property
-    def reference_kind(self) -> str:
+    def reference_kind(self) -> KindName:
         """Kind of reference that the photo is registered on: "lights", "streets" or "day"."""
-        return dict(self.sources).get("reference", "lights").split(",")[0]
+        named = dict(self.sources).get("reference", "lights").split(",")[0]
+        return next((kind for kind in get_args(KindName) if kind == named), "lights")
 
     @property
     def is_timed(self) -> bool:

@@ -289,7 +289,7 @@ def _preview_text(facts: dict[str, Any]) -> str:
         return f"{frame}  to be downloaded first"
     if not facts["would_register"]:
         return f"{frame}  {facts['reason']}: {facts['reason_text']}"
-    nadir, place = facts["nadir"], "anywhere on Earth (blind search)"
+    nadir, place = facts["nadir"], "position unknown: whole Earth searched"
     if nadir is not None:
         place = f"nadir {degrees_text(nadir['lon'], nadir['lat'])} from {nadir['source']}"
     lens = "focal length unknown" if facts["focal_mm"] is None else f"{facts['focal_mm']:g} mm"

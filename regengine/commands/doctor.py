@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +17,9 @@ from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json
 from regengine.errors import RegengineError
 from regengine.io.plain import format_count
-from regengine.references.kinds import KindName
+
+if TYPE_CHECKING:
+    from regengine.references.kinds import KindName
 
 MIN_FREE_MB = 2_000
 

@@ -26,8 +26,23 @@ EXIT_INTERRUPTED = 130
 
 # What is worked on
 
-Photos = Annotated[list[str], typer.Argument(help="Photos, folders of them, or patterns.")]
+PHOTOS = (
+    "Photos, folders, patterns, archive ids such as ISS030-E-188140, or text files that list "
+    "these, one per line."
+)
+Photos = Annotated[list[str], typer.Argument(help=PHOTOS)]
 StoreFile = Annotated[Path, typer.Argument(help="Store of a run, such as run.h5.")]
+MovedPhotos = Annotated[
+    Path | None,
+    typer.Option(
+        "--photos",
+        metavar="DIR",
+        help="Folder where the photos are now, if they have moved.  [where they were, or beside "
+        "the store]",
+        exists=True,
+        file_okay=False,
+    ),
+]
 SceneLabels = Annotated[Path, typer.Argument(help="CSV: path,label[,group]; one photo per row.")]
 Verdicts = Annotated[str, typer.Option(help="Verdicts to include, comma-separated, or all.")]
 Reviewed = Annotated[bool, typer.Option("--reviewed", help="Only photos accepted in review.")]

@@ -159,14 +159,10 @@ def _tell(
             f"list them with regengine show {store}",
         ]
         if summary.verdicts["accepted"]:
-            # QGIS loads points by itself from the folder of their photo
-            folders = {photo.parent if isinstance(photo, Path) else None for photo in run.photos}
-            beside = folders.pop() if len(folders) == 1 else None
-            out = "points" if beside is None else make_printable(shlex.quote(str(beside)))
-            then = ", and move each beside its photo" if beside is None else ""
-            ways.append(
-                f"open them in QGIS with regengine export {store} --format qgis --out {out}{then}"
-            )
+            # The pictures of URLs are not kept
+            kept = all(isinstance(photo, Path) for photo in run.photos)
+            way = "geotiff --out gis" if kept else "qgis --out points"
+            ways.append(f"open them in QGIS with regengine export {store} --format {way}")
         log.info("Next: %s", "; ".join(ways))
     for problem in problems:
         log.warning("%s", problem.text)

@@ -13,6 +13,7 @@ from regengine.commands.options import (
     Json,
     LightMaps,
     Metadata,
+    MovedPhotos,
     StoreFile,
     StreetMaps,
     tell_lost,
@@ -21,6 +22,7 @@ from regengine.commands.options import (
 
 def main(
     store: StoreFile,
+    photos: MovedPhotos = None,
     lights: LightMaps = None,
     streets: StreetMaps = None,
     day: DayMaps = None,
@@ -98,6 +100,7 @@ def main(
 
     with open_review(
         store,
+        photos=photos,
         lights=choose_maps("lights", lights or made_with.lights),
         streets=choose_maps("streets", streets or made_with.streets),
         day=choose_maps("day", day or made_with.day),

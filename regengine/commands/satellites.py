@@ -75,7 +75,7 @@ def main(
 
     from regengine.batch.at_hand import choose_element_sets
     from regengine.batch.console import open_result_stream
-    from regengine.batch.discover import find_existing_photos
+    from regengine.batch.remote import find_existing_photos
     from regengine.errors import ConfigError
     from regengine.orbit.tle import load_element_sets
     from regengine.orbit.tle_format import describe_skipped

@@ -398,6 +398,15 @@ def registration_lines(facts: Sequence[Mapping[str, Any]]) -> list[str]:
         *table(heads, whole),
         "",
         *table(
-            ["split", "wrong at most", "from", "right", "of placeable", "wrong", "wrong, bound"], at
+            [
+                "split",
+                "error rate at most",
+                "from",
+                "right",
+                "of placeable",
+                "wrong",
+                "error rate, 95 % bound",
+            ],
+            at,
         ),
     ]

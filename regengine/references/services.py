@@ -171,7 +171,7 @@ class Downloader:
     def client(self) -> HttpClient:
         """Client for all servers; redirections are followed, the token is sent only to NASA."""
         return HttpClient(
-            RetryPolicy(connect_attempts=2, total_s=self.total_s),
+            RetryPolicy(total_s=self.total_s),
             may_follow=lambda source, target: True,
             authorization=lambda url: (
                 f"Bearer {self.token}" if self.token and may_have_token(url) else None

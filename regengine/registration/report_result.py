@@ -265,7 +265,7 @@ def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]
         len(list_offsets(track, problem.params.search.place_step_km)[0]) for track in problem.tracks
     ):
         text = (
-            "by its time the photo was taken by day wherever the camera may have been; correct "
+            "at the photo's time it was day below the Station for the whole clock window: correct "
             "the time, or widen --clock-window"
         )
         return (Reason(code="clock_suspect", text=text),)
@@ -388,18 +388,17 @@ def doubt_position(
         slide_s = orbit.sigma_along_km / hypothesis.track.speed_km_s
         if abs(late_s) <= max(params.usual_clock_s, MAX_SIGMAS * slide_s):
             return
-        text = f"the lights fit {late_s:+,.0f} s from the time ({time_from})"
+        text = ""
     elif not contradicts(solved, orbit):
         return
     else:
         away_km = float(np.linalg.norm(solved.position_ecef_m - orbit.position_ecef_m)) / 1e3
-        text = f"solved position is {away_km:,.0f} km from that of the time ({time_from})"
+        text = f"solved position is {away_km:,.0f} km from that of the time ({time_from}); "
         late_s = find_time_that_fits_s(match.camera, orbit, params.night_sun_deg)
     if late_s is None:
-        text += ", and the station was not near it within a day: check date and time"
+        text += "the station was not near it within a day: check date and time"
     else:
-        there = orbit.time_utc + timedelta(seconds=late_s)
-        text += f"; the station was there at {there:%Y-%m-%d %H:%M:%S} UTC: check the clock"
+        text += describe_clock_error(orbit.time_utc, late_s, time_from)
     yield Reason(code="clock_suspect", text=text)
 
 
@@ -471,6 +470,22 @@ def find_height_km(match: Match) -> tuple[float, float]:
     return height_m / 1e3, float(find_sigmas(match)[2]) / 1e3
 
 
+def describe_clock_error(given_utc: datetime, late_s: float, source: str) -> str:
+    """Say by how much the given time is probably wrong, and when the Station was there.
+
+    ``late_s``: seconds from the given to the right time; ``source``: of the given time.
+    """
+    units = (86400.0, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second")
+    unit_s, unit = next((each for each in units if abs(late_s) >= 2.0 * each[0]), units[-1])
+    how = format_count(round(abs(late_s) / unit_s), unit)
+    if source == "exif":
+        wrong = f"camera clock probably {how} {'fast' if late_s < 0.0 else 'slow'}"
+    else:
+        wrong = f"time ({source}) probably {how} too {'late' if late_s < 0.0 else 'early'}"
+    there = given_utc + timedelta(seconds=late_s)
+    return f"{wrong}: the Station was there at {there:%Y-%m-%d %H:%M:%S} UTC"
+
+
 def doubt_time_told(result: FrameResult, time_utc: datetime | None) -> tuple[Reason, ...]:
     """Reason if the photo's time is impossible, by itself or by the elevation of the Sun."""
     if time_utc is None or any(reason.code == "clock_suspect" for reason in result.reasons):
@@ -485,7 +500,7 @@ def doubt_time_told(result: FrameResult, time_utc: datetime | None) -> tuple[Rea
         if is_day and nearest_deg < DUSK_DEG:
             why = f"when the Sun was {-nearest_deg:.0f} degrees below the horizon there"
         elif not is_day and nearest_deg > 0.0:
-            why = f"when the Sun stood {nearest_deg:.0f} degrees high there"
+            why = f"when the Sun was {nearest_deg:.0f} degrees above the horizon there"
     if why is None:
         return ()
     text = (

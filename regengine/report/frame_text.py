@@ -106,7 +106,8 @@ def _photo(result: FrameResult) -> Section:
     sources = dict(result.sources)
 
     def told(name: str, text: str) -> str:
-        return f"{text}, from {sources[name]}" if name in sources else text
+        source = sources.get(name)
+        return f"{text} ({_source_words(source)})" if source else text
 
     rows = [("path", result.path), ("sha256", result.sha256 or "unreadable")]
     if result.width_px is not None:
@@ -118,7 +119,7 @@ def _photo(result: FrameResult) -> Section:
         ("time", told("time", result.time_utc or "unknown")),
         ("camera", told("camera_body", result.camera_body or "unknown")),
         ("focal length", told("focal_mm", _number(result.focal_mm, "mm"))),
-        ("pixel pitch", told("pixel_pitch_um", _number(result.pixel_pitch_um, "um"))),
+        ("pixel pitch", told("pixel_pitch_um", _number(result.pixel_pitch_um, "µm"))),
     ]
     return rows
 
@@ -130,7 +131,7 @@ def _start(result: FrameResult) -> Section:
     place = f"{degrees_text(nadir.lon, nadir.lat, digits=3)}, {nadir.altitude_km:.1f} km"
     if dict(result.sources).get("altitude_km") == "assumed":
         place += " assumed"
-    rows = [("prior nadir", f"{place}, from {nadir.source}")]
+    rows = [("prior nadir", f"{place} ({_source_words(nadir.source)})")]
     if nadir.tle_age_h is not None:
         whence = dict(result.sources).get("tle", "")
         whence = f", from {whence}" if whence else ""
@@ -173,7 +174,7 @@ def _fit(result: FrameResult) -> Section:
     if fit is None:
         return []
     held_out, by_lights = fit.held_out_residual_px, result.reference_kind == "lights"
-    rows = [("placed on", result.reference_kind)]
+    rows: list[tuple[str, str]] = [("placed on", result.reference_kind)]
     if by_lights:
         rows += [
             ("correlation", f"{fit.ncc:.3f}, runner-up {fit.runner_up_ncc:.3f}"),
@@ -274,6 +275,10 @@ def _setting(value: Any) -> str:
     else:
         text = "" if value is None else str(value)
     return textwrap.shorten(text, SETTING_LETTERS, placeholder=" …")
+
+
+def _source_words(source: str) -> str:
+    return source if source == "assumed" else f"from {source}"
 
 
 def _number(value: float | None, unit: str) -> str:

@@ -113,7 +113,8 @@ def thumbnails(
     """Thumbnails of some photos, with a fair share of each verdict."""
     found: dict[str, list[tuple[int, FrameResult, Path]]] = {verdict: [] for verdict in VERDICTS}
     for number, result in enumerate(frames):
-        path = None if result.verdict == "failed" or most == 0 else photo_file(result.path, store)
+        wanted = result.verdict != "failed" and most > 0
+        path = photo_file(result.path, store, result.sha256) if wanted else None
         if path is not None:
             found[result.verdict].append((number, result, path))
     shares = fair_shares({verdict: len(items) for verdict, items in found.items()}, most)

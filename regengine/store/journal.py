@@ -120,7 +120,7 @@ class JournalFile:
         if is_foreign or (self.n_damaged and not self._offsets and not self.attributes):
             raise StoreError(
                 f"{self.path} is not a journal of a regengine store and was not changed: move it "
-                "away, or name another file with --store.",
+                "away, or name another store.",
                 code="store_foreign",
             )
         if self.n_damaged:

@@ -48,6 +48,8 @@ BUSY_S = 10.0
 LONGEST_NAME = 80  # characters of a reviewer's name
 READ_FRAMES = 4096
 GROUND_PER_SIDE = 17  # samples per side when searching ground in a photo
+# Focal length over the long side: from wider than any fisheye to a lens of 1,400 mm
+FOCAL_RATIO = (0.2, 40.0)
 # Origins of points that a person has confirmed
 CONFIRMED = ("person", "snap", "confirmed")
 # No hand, and no screen pixel, places a point this close to its position by the camera
@@ -497,19 +499,42 @@ def find_unsound(store: Path) -> list[tuple[int, str]]:
 def check_work(
     pixels: Iterable[tuple[float, float]], camera: Camera | None, size_px: tuple[int, int]
 ) -> None:
-    """Raise ConfigError for points outside of a photo and for cameras impossible on a station."""
+    """Raise ConfigError for points outside of a photo and for cameras that cannot have taken it."""
     check_pixels(pixels, *size_px)
     if camera is None:
         return
+    check_camera(camera, size_px)
+    with np.errstate(all="ignore"):
+        if not len(trace_visible_outline(camera, GROUND_PER_SIDE)[0]):
+            raise ConfigError("the camera shows no ground")
+
+
+def check_camera(camera: Camera, size_px: tuple[int, int]) -> None:
+    """Raise ConfigError for a camera that cannot have taken a photo of this width and height."""
+    if (camera.width_px, camera.height_px) != size_px:
+        raise ConfigError(
+            f"the camera is for a picture of {camera.width_px} x {camera.height_px} pixels, but "
+            f"the photo has {size_px[0]} x {size_px[1]}"
+        )
+    check_focal_length(camera.focal_px, size_px)
+    if not is_turned(camera):
+        raise ConfigError("the camera's quaternion is zero, not a rotation")
     height_km = float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3
     if not HEIGHT_RANGE_KM[0] <= height_km <= HEIGHT_RANGE_KM[1]:
         side = "below" if height_km < 0.0 else "above"
         raise ConfigError(
             f"the camera is {abs(height_km):,.0f} km {side} the ground, where no station is"
         )
-    with np.errstate(all="ignore"):
-        if not is_turned(camera) or not len(trace_visible_outline(camera, GROUND_PER_SIDE)[0]):
-            raise ConfigError("the camera shows no ground")
+
+
+def check_focal_length(focal_px: float, size_px: tuple[int, int]) -> None:
+    """Raise ConfigError for a focal length in pixels that no lens of a photo of this size has."""
+    ratio = focal_px / max(*size_px, 1)
+    if not FOCAL_RATIO[0] <= ratio <= FOCAL_RATIO[1]:
+        raise ConfigError(
+            f"the focal length is {ratio:.2g} times the photo's long side, which is impossible: "
+            "scale the photo on the map"
+        )
 
 
 def is_independent(decision: Choice, work: Work) -> bool:

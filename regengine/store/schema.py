@@ -179,9 +179,9 @@ FRAMES = (
         "residual of lights held out of the fit; NaN if too few",
     ),
     _column("log10_odds", "float64", "", "evidence for the proposal against chance"),
-    _column("runner_up_log10_odds", "float64", "", "evidence for the best distinct other one"),
+    _column("runner_up_log10_odds", "float64", "", "evidence for the best distinct alternative"),
     _column("ncc", "float64", "", "correlation of the photo with the map seen by the camera"),
-    _column("runner_up_ncc", "float64", "", "correlation of the best distinct other one"),
+    _column("runner_up_ncc", "float64", "", "correlation of the best distinct alternative"),
 )
 
 CONTROL_POINTS = (
@@ -200,7 +200,7 @@ CONTROL_POINTS = (
 
 HYPOTHESES = (
     FRAME_INDEX,
-    _column("rank", "int32", "", "0 is the proposal, 1 the best distinct other one, and so on"),
+    _column("rank", "int32", "", "0 is the proposal, 1 the best distinct alternative, and so on"),
     _column("ncc", "float64", "", "correlation of the photo with the map seen by this camera"),
     _column("log10_odds", "float64", "", "evidence against chance"),
     _column("centre_lon", "float64", "deg", "longitude of the image centre; NaN if it is sky"),

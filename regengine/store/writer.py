@@ -188,7 +188,7 @@ def lock_store(store: Path) -> FileLock:
         store.with_name(f".{store.name}.lock"),
         StoreError(
             f"{store} is being written by another regengine: wait until it has finished, "
-            "or name another file with --store.",
+            "or name another store.",
             code="store_busy",
         ),
     )

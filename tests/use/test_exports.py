@@ -1187,3 +1187,13 @@ def test_warped_pictures_of_the_same_photo_are_told_of(tmp_path: Path) -> None:
     assert set(item.assets) == {"photo", "control_points"}
     said = run("export", store, "--format", "stac", "--out", tmp_path / "p", "--json")
     assert (said.records[0]["frames"], said.records[0]["files"]) == (1, 3)
+
+
+def test_a_project_where_points_are_says_what_to_do(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "run.h5", [photographed(proposal("a"), tmp_path / "a.jpg")])
+    export(store, "qgis", tmp_path)
+    said = export(store, "qgis", tmp_path, "--files", "project", code=2).err
+    assert "Name another folder with --out, or replace them with --force" in said
+    assert "points of yours in them are lost, unless regengine import keeps them" in said
+    export(store, "qgis", tmp_path, "--files", "project", "--force")
+    assert (tmp_path / "a.qgs").is_file()

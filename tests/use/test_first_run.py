@@ -91,7 +91,7 @@ def test_what_is_said_goes_to_standard_error_and_names_the_next_step(demo_run: P
     assert "5 accepted, 0 review, 1 no_match, 0 failed" in said
     for command in ("review", "show", "export"):
         assert f"regengine {command} run.h5" in said
-    assert f"regengine export run.h5 --format qgis --out {SAMPLES}\n" in said
+    assert "regengine export run.h5 --format geotiff --out gis\n" in said
 
 
 @pytest.mark.slow

@@ -84,7 +84,7 @@ KEYS = (
     column(
         "verdict",
         "verdict",
-        "accepted, review, no_match or failed; if somebody decided, accepted, rejected or review",
+        "accepted, review, no_match or failed; after a decision, accepted, rejected or review",
         "text",
     ),
     column("probability", "result.probability"),

@@ -19,6 +19,7 @@ from regengine.exchange.export.viewing import LonLat, View, view_geometry
 from regengine.records import find_looked_at, prior_nadir
 from regengine.registration.control_points import ground_jacobian
 from regengine.result import Fit, FrameResult, NadirInput, Reviewed, ReviewedPoint, decide_state
+from regengine.store.file import photo_file
 from regengine.store.rows import StoredFrame
 
 METRES = 3  # decimals of kilometres: the position of a city's centre is no more accurate
@@ -125,6 +126,7 @@ class ExportFrame:
     camera: Camera | None  # None without a proposal
     points: tuple[ExportPoint, ...]
     review: Reviewed | None = None  # a person's decision, if there is one
+    photos: Path | None = None  # a folder in which photos are searched for, too
     # Block that computes values derived from camera and points, and the frame's index in it
     ground: tuple[GroundBlock, int] | None = None
 
@@ -132,6 +134,11 @@ class ExportFrame:
     def result(self) -> FrameResult:
         """The engine's result."""
         return self.stored.result
+
+    @property
+    def photo(self) -> Path | None:
+        """The photo's file, if it still exists; see `regengine.store.file.photo_file`."""
+        return photo_file(self.result.path, self.store, self.result.sha256, self.photos)
 
     @property
     def fit(self) -> Fit | None:

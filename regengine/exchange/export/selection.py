@@ -120,11 +120,12 @@ class FrameChoice:
 class Chosen:
     """The chosen frames of a store, by their numbers, in order.
 
-    ``reviews`` contains people's decisions by frame number; ``left_out`` counts the excluded frames
-    by reason.
+    Photos that have moved are searched for in ``folder``, too. ``reviews`` contains people's
+    decisions by frame number; ``left_out`` counts the excluded frames by reason.
     """
 
     store: Path
+    folder: Path | None = None
     numbers: array[int] = field(default_factory=lambda: array("q"))
     reviews: dict[int, Reviewed] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -149,7 +150,7 @@ class Chosen:
 
     def _frames(self) -> Iterator[ExportFrame]:
         for stored in iter_frames_numbered(self.store, np.array(self.numbers, dtype=np.int64)):
-            frame = make_engine_frame(stored, self.store)
+            frame = replace(make_engine_frame(stored, self.store), photos=self.folder)
             yield with_review(frame, self.reviews.get(stored.frame_index))
 
 

@@ -315,7 +315,7 @@ ROWS = {
         bounds=(-152.0, -90.0, 60.0, 90.0),
     ),
     "the clock an hour off": Row(
-        clock_off(3600.0), "accepted", ("clock_suspect",), "check the clock"
+        clock_off(3600.0), "accepted", ("clock_suspect",), "camera clock probably"
     ),
     "on all of the Earth, where it was given": Row(both(blind, GIVEN), "accepted"),
     "anywhere on Earth, the lens given": Row(both(blind, GIVEN), "accepted", nowhere_given=True),
@@ -642,7 +642,7 @@ def test_residuals_and_lights_are_told_in_pixels_of_the_photo(over_city: Solved)
     [
         (datetime(1970, 1, 1, tzinfo=UTC), "before the station's first flight (November 1998)"),
         (datetime(2190, 1, 1, tzinfo=UTC), "in the future"),
-        (datetime(2014, 1, 30, 22, tzinfo=UTC), "degrees high there"),
+        (datetime(2014, 1, 30, 22, tzinfo=UTC), "degrees above the horizon there"),
         (datetime(2014, 1, 30, 10, 15, tzinfo=UTC), None),
         (None, None),
     ],

@@ -25,7 +25,6 @@ from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.viewing import SkyPosition, describe_orientation, sky_position
 from regengine.io.times import parse_iso_time
 from regengine.photo.exif import Exif, read_exif
-from regengine.store.file import photo_file
 from regengine.store.schema import COLUMNS, Kind
 
 FIRST_YEAR = 1000  # the first of MySQL's DATETIME
@@ -112,13 +111,12 @@ def sun_elevation_deg(frame: ExportFrame) -> float | None:
 
 def read_photo_exif(frame: ExportFrame) -> Exif:
     """EXIF of the photo, if it is still at its path."""
-    return _exif(frame.result.path, frame.store)
+    return _exif(frame.photo)
 
 
 @lru_cache(maxsize=4)  # for one frame after the other, one column at a time
-def _exif(path: str, store: Path) -> Exif:
-    file = photo_file(path, store)
-    return Exif() if file is None else read_exif(file)
+def _exif(photo: Path | None) -> Exif:
+    return Exif() if photo is None else read_exif(photo)
 
 
 def _make_exif_column(name: str, kind: Kind, says: str) -> TableColumn:
