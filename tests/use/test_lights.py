@@ -258,7 +258,7 @@ def test_a_tile_that_the_service_does_not_have_is_no_data(tiles: TileService, da
 def test_rows_counted_from_the_south_are_asked_for_so(tiles: TileService, data: Path) -> None:
     url = tiles.url("/{z}/{x}/{-y}.png")
     assert run("lights", "get", "--url", url, "--bbox", "11.1,42.4,11.2,42.5", *TWO_TILES[2:])
-    assert list(tiles.asked) == [f"/5/16/{2**5 - 1 - 11}.png"]
+    assert list(tiles.asked) == [f"/7/67/{2**7 - 1 - 47}.png"]
 
 
 @pytest.mark.parametrize(

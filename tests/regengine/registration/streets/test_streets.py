@@ -80,7 +80,7 @@ class Nowhere:
     """A map of night lights without any."""
 
     info = SimpleNamespace(
-        bounds=(100.0, 0.0, 101.0, 1.0), resolution_deg=1.0 / 240.0, product="none", paths=()
+        bounds=(100.0, 0.0, 101.0, 1.0), resolution_deg=1.0 / 240.0, title="none", paths=()
     )
 
     def window(self, *_: float) -> LightGrid:
