@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import center_of_mass, gaussian_filter, label, maximum_filter
 
 from benchmarks.pages import command_of, parser, table, title_lines, write_page
+from benchmarks.simulate.render import SRGB_LIGHT, through_jpeg, to_srgb
 from benchmarks.simulate.starfield import add_stamp, overlap
 from detectors.registry import LIGHTS
 from detectors.types import FloatArray, LightDetector
@@ -217,14 +218,8 @@ def _rounding_sigma(light: FloatArray) -> FloatArray:
 
 def _pass_through_jpeg(photo: FloatArray, quality: int) -> NDArray[np.float32]:
     """Encode to sRGB and JPEG, decode to linear light again."""
-    encoded = np.where(
-        photo <= 0.0031308, 12.92 * photo, 1.055 * np.maximum(photo, 1e-9) ** (1 / 2.4) - 0.055
-    )
-    grey = np.rint(255.0 * encoded).astype(np.uint8)
-    _, data = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    values = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), float) / 255.0
-    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    return linear.astype(np.float32)
+    grey = np.rint(255.0 * to_srgb(photo)).astype(np.uint8)
+    return SRGB_LIGHT[through_jpeg(grey, quality)].astype(np.float32)
 
 
 def _mark_resolved(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.simulate.camera import SimCamera, east_north_up
-from benchmarks.simulate.sky import SRGB_LIGHT
+from benchmarks.simulate.render import SRGB_LIGHT
 from benchmarks.trials.draw import draw_trial
 from benchmarks.trials.exposures import Kind
 from benchmarks.trials.source import make_source

@@ -207,7 +207,7 @@ def main(argv: list[str]) -> int:
     note = (
         f"Frames of 1024 x 1024 pixels: {', '.join(counts)}. *Open*: 100 to 400 Moffat stars each "
         "over sloping sky, Poisson and read noise, hot pixels and cosmic rays "
-        "(`benchmarks/simulate/starfield.py`). *Crowded* (`streaks_crowded.py`): 200 to 4,000 "
+        "(`benchmarks/simulate/streaks_open.py`). *Crowded* (`streaks_crowded.py`): 200 to 4,000 "
         "stars, pairs, clusters, galaxies, bleeding and hot columns, long tracks. *Camera* "
         "(`streaks_camera.py`): mosaic of colours, correlated noise, JPEG, coma, shaken hand, "
         "rows and columns, moonlit clouds.\n\n"

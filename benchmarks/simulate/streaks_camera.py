@@ -24,6 +24,7 @@ from benchmarks.simulate.exposures import (
     add_track,
     fine_grid,
 )
+from benchmarks.simulate.render import through_jpeg, to_linear, to_srgb
 from benchmarks.simulate.streaks_open import draw_kind, draw_sky
 
 CELLS = 5
@@ -102,14 +103,9 @@ def _jpeg(
     """Exposed so that the sky has some shade of grey, stored in eight bits, and read as sRGB."""
     shade = rng.uniform(0.015, 0.12)  # of the sky, linear
     gain = shade / max(level, 1e-6)
-    bright = np.clip(light * gain, 0.0, 1.0)
-    stored = np.where(bright <= 0.0031308, 12.92 * bright, 1.055 * bright ** (1 / 2.4) - 0.055)
-    coded = cv2.imencode(
-        ".jpg", np.rint(255.0 * stored).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality]
-    )[1]
-    seen = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.float32) / 255.0
-    linear = np.where(seen <= 0.04045, seen / 12.92, ((seen + 0.055) / 1.055) ** 2.4)
-    return np.asarray(linear, np.float32)
+    stored = to_srgb(np.clip(light * gain, 0.0, 1.0))
+    seen = through_jpeg(np.rint(255.0 * stored).astype(np.uint8), quality)
+    return to_linear(seen.astype(np.float32) / np.float32(255.0))
 
 
 def _defects(

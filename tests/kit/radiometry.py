@@ -1,23 +1,18 @@
-"""Photos of known gain with planted changes: gain, new and lost lights, false ones."""
+"""Photos of known gain with planted changes: new lights, lost ones, and how they are judged."""
 
 from __future__ import annotations
 
 import hashlib
-import sys
-import tempfile
-import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from benchmarks.pages import command_of, parser, table, title_lines, write_page
 from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of
 from benchmarks.simulate.cases import SAMPLE_MAP
 from benchmarks.simulate.light_map import (
@@ -30,7 +25,7 @@ from benchmarks.simulate.light_map import (
 )
 from benchmarks.simulate.orbit import nadir_for
 from benchmarks.simulate.render import LAMP_RGB, render, to_jpeg
-from benchmarks.simulate.weather import CloudLayer, SceneParameters
+from benchmarks.simulate.weather import SceneParameters
 from benchmarks.simulate.worlds import RasterWorld, Realisation
 from benchmarks.trials.attempt import camera_of
 from matchers.geometry.camera import Camera
@@ -38,9 +33,8 @@ from regengine.collection.radiometry.cells import air_mass
 from regengine.collection.radiometry.measure import Radiometry, measure
 from regengine.exchange.export.selection import FrameChoice, choose
 from regengine.references import open_light_map
-from regengine.result import ControlPoint, FrameResult, SolvedCamera
-from regengine.store.rows import StoredFrame
-from regengine.store.writer import StoreWriter
+from tests.example_results import control_point, proposal, solved
+from tests.kit.stores import write_store
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear sRGB (IEC 61966-2-1)
 HEIGHT_M = 405e3
@@ -237,42 +231,26 @@ def write_trial(scene: RadiometryScene, folder: Path, sigma_px: float | None = N
     (folder / PHOTO).write_bytes(scene.photo)
     write_geotiff(folder / MAP, scene.light_map)
     camera = scene.camera
-    x = np.array([0.1, 0.9, 0.9, 0.1]) * camera.width_px
-    y = np.array([0.1, 0.1, 0.9, 0.9]) * camera.height_px
-    lon, lat = camera.pixel_to_lonlat(x, y)
     points = tuple(
-        ControlPoint(
-            x=float(px),
-            y=float(py),
-            lon=float(a),
-            lat=float(b),
+        replace(
+            control_point(x * camera.width_px, y * camera.height_px, camera),
             sigma_px=sigma,
             sigma_m=200.0 * sigma,
             covariance_px=(sigma**2, 0.0, sigma**2),
             covariance_m=((200.0 * sigma) ** 2, 0.0, (200.0 * sigma) ** 2),
-            lights=10,
         )
-        for px, py, a, b in zip(x, y, lon, lat, strict=True)
+        for x, y in ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9))
     )
-    result = FrameResult(
-        frame=f"SIM-{scene.wish.seed}",
+    result = replace(
+        proposal(f"SIM-{scene.wish.seed}"),
         path=str(folder / PHOTO),
         sha256=hashlib.sha256(scene.photo).hexdigest(),
-        verdict="accepted",
-        probability=0.999,
-        reasons=(),
         width_px=camera.width_px,
         height_px=camera.height_px,
-        solved=SolvedCamera(
-            camera=camera, along_track_offset_s=0.0, off_nadir_deg=camera.off_nadir_deg
-        ),
+        solved=solved(camera),
         control_points=points,
     )
-    store = folder / STORE
-    with StoreWriter(store) as writer:
-        writer.add(StoredFrame(frame_index=0, result=result))
-        writer.flush()
-    return store
+    return write_store(folder / STORE, [result])
 
 
 def measure_trial(store: Path) -> Radiometry:
@@ -315,67 +293,3 @@ def judge_trial(scene: RadiometryScene, found: Radiometry) -> dict[str, Any]:
 
 def _km(lon: float, lat: float, other_lon: float, other_lat: float) -> float:
     return 111.2 * float(np.hypot((lon - other_lon) * np.cos(np.radians(lat)), lat - other_lat))
-
-
-THIN_CLOUD = CloudLayer(coverage=0.3, optical_depth=1.0, brightness_nw=1.0)
-# What each case differs in from equal lights
-CASES: dict[str, dict[str, Any]] = {
-    "equal lights": {},
-    "lights differ by 40 %": {"scatter": 0.3},
-    "the same, nothing planted": {"scatter": 0.3, "changes": 0},
-    "registration off by 1 px": {"scatter": 0.3, "sigma_px": 1.0},
-    "35° off nadir, corners lose 30 %": {
-        "scatter": 0.3,
-        "off_nadir_deg": 35.0,
-        "scene": replace(PLAIN, vignetting=0.3),
-    },
-    "tone curve, contrast 0.15": {"scatter": 0.3, "scene": replace(PLAIN, tone_contrast=0.15)},
-    "tone curve, contrast 0.3": {"scatter": 0.3, "scene": replace(PLAIN, tone_contrast=0.3)},
-    "thin cloud over 30 %": {"scatter": 0.3, "scene": replace(PLAIN, clouds=(THIN_CLOUD,))},
-}
-HEADER = (
-    "photos | gain / true, median (worst) | its sigma | within 2 sigma | exponent | R² | "
-    "changes found | false"
-)
-
-
-def cells(name: str, case: pd.DataFrame) -> list[str]:
-    """A case's row of the table."""
-    off, sigma = case.gain_ratio - 1.0, case.gain_sigma_ratio
-    middle, total = case.median(), case.sum()
-    return [
-        name,
-        f"{middle.gain_ratio:.3f} ({case.gain_ratio[off.abs().idxmax()]:.2f})",
-        f"{middle.gain_sigma_ratio:.3f}",
-        f"{(off.abs() < 2.0 * sigma).mean():.0%}",
-        f"{middle.exponent:.2f}",
-        f"{middle.r_squared:.2f}",
-        f"{total.found:.0f} of {total.planted:.0f}" if total.planted else "–",
-        f"{total.false:.0f}",
-    ]
-
-
-def main(argv: list[str]) -> int:
-    """Run the cases and print their table."""
-    given = parser("radiometry", __doc__)
-    given.add_argument("--seeds", type=int, default=10, help="scenes of each case")
-    given.add_argument("--first", type=int, default=100, help="the first seed")
-    options = given.parse_args(argv)
-    rows, seconds = [], 0.0
-    for name, changed in CASES.items():
-        outcomes = []
-        for seed in range(options.first, options.first + options.seeds):
-            scene = draw_radiometry_scene(replace(SceneWish(seed=seed), **changed))
-            with tempfile.TemporaryDirectory() as folder:
-                store = write_trial(scene, Path(folder))
-                start = time.process_time()
-                found = measure_trial(store)
-                seconds += time.process_time() - start
-            outcomes.append(judge_trial(scene, found))
-        rows.append(cells(name, pd.DataFrame(outcomes)))
-        print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
-    each_s = seconds / (options.seeds * len(CASES))
-    note = f"Photos of 800 x 533 px, {each_s:.2f} s of processor time each."
-    title = title_lines("Radiometry of simulated photos", command_of("radiometry", argv), note)
-    write_page(options.out, "radiometry", [*title, *table(HEADER, rows, right=7)])
-    return 0

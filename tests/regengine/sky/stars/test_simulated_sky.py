@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.simulate.sky import SUN_COLOUR, SkyFrame, SkySensor, SkySettings, sky_frame
 from matchers.geometry.sky_camera import SkyCamera
+from tests.kit.sky import SUN_COLOUR, SkyFrame, SkySensor, SkySettings, sky_frame
 
 CAMERA = SkyCamera(
     width_px=300,

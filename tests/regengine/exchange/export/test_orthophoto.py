@@ -11,13 +11,13 @@ import rasterio
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
-from benchmarks.orthophoto import Terrain, misses_px, nearer_middle
 from tests.kit.exports import export
+from tests.kit.orthophoto import Terrain, misses_px, nearer_middle
 from tests.kit.samples import SAMPLES, sample_store, true_camera
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 OBLIQUE, NEAR = "ISS990-E-000106", "ISS990-E-000101"  # to the limb; near the nadir
 
 
