@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from typer import Option
 
-from benchmarks.pages import command_of, parser, table, title_lines, write_page
+from benchmarks.options import Out, Real
+from benchmarks.pages import table, title_lines, write_page
 from detectors.types import FloatArray
 from regengine.orbit.propagation import ORBIT_RADIUS_KM, drag_shift_km, turn_ahead_rad
 from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000, turn_about_pole, utc_of
@@ -166,15 +169,14 @@ def report(path: Path, since_year: int, seed: int) -> list[str]:
     ]
 
 
-def main(argv: list[str]) -> int:
-    """Measure and print; 0 when done."""
-    given = parser("orbit-uncertainty", __doc__)
-    given.add_argument("--real", type=Path, required=True, help="folder with orbit/iss_tles.txt")
-    given.add_argument("--since", type=int, default=2003, help="first year of the sets used")
-    given.add_argument("--seed", type=int, default=0)
-    options = given.parse_args(argv)
-    lines = report(options.real / "orbit" / "iss_tles.txt", options.since, options.seed)
-    command = command_of("orbit-uncertainty", argv)
-    title = title_lines("Error of a propagated element set by its age", command, "")
-    write_page(options.out, "orbit-uncertainty", [*title, *lines])
-    return 0
+def main(
+    *,
+    real: Real,
+    since: Annotated[int, Option(help="first year of the sets used")] = 2003,
+    seed: int = 0,
+    out: Out = None,
+) -> None:
+    """Measure and print."""
+    lines = report(real / "orbit" / "iss_tles.txt", since, seed)
+    title = title_lines("Error of a propagated element set by its age")
+    write_page(out, "orbit-uncertainty", [*title, *lines])

@@ -252,16 +252,6 @@ class Moffat:
         fall = (1.0 + np.asarray(square_px2, float) / core2) ** -self.beta
         return np.asarray((self.beta - 1.0) / (np.pi * core2) * fall)
 
-    def across(self, distance_px: ArrayLike, widen: float = 1.0) -> FloatArray:
-        """Light per square pixel at a distance from a long line of unit flux per pixel of length.
-
-        Integrated numerically along the line.
-        """
-        reach = 60.0 * self.fwhm_px * widen
-        along = np.linspace(-reach, reach, 6001)
-        away = np.square(np.asarray(distance_px, float))[..., None]
-        return np.asarray(self.point(away + along**2, widen).sum(axis=-1) * (along[1] - along[0]))
-
     @property
     def _core(self) -> float:
         return 0.5 * self.fwhm_px / float(np.sqrt(2.0 ** (1.0 / self.beta) - 1.0))

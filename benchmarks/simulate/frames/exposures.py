@@ -1,28 +1,29 @@
 """Exposures with stars and streaks through a lens that changes over the frame.
 
-Shared by the generators that differ from `benchmarks.simulate.streaks` and `.starfield` in what
-they take for granted. A point spread is drawn once on a grid of a tenth of a pixel; stars lie on
-that grid, so that their truth is exact. Nothing here is shared with ``detectors``.
+A point spread is drawn once on a grid of a tenth of a pixel; stars lie on that grid, so that their
+truth is exact.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.arrays import FloatArray
-from benchmarks.simulate.starfield import Starfield, add_stamp
-from benchmarks.simulate.streaks import (
-    StreakFrame,
+from benchmarks.simulate.frames.courses import (
+    STEP_PX,
     TrueStreak,
     border_place,
     cell_values,
     curve,
+    dashes,
     ends_inside,
     ends_seen,
+    meteor_light,
 )
 
 FINE = 10  # steps of the grid a pixel
@@ -31,6 +32,8 @@ BRIGHT_HALF_PX, BRIGHT_PEAK = 60, 60.0  # stars of that peak SNR are drawn furth
 OWN_MAXIMUM_PX = 2.0
 CENTROID_SNR = (5.0, 200.0)  # bounds are worked out for these stars
 COUNTS = (0.3, 0.3, 0.2, 0.12, 0.05, 0.03)  # chance of 0, 1, 2 ... streaks
+# Shares of streaks that the border cuts, and that are bent, by up to so much of their length
+CUT, CURVED, BOW = 0.15, 0.12, 0.015
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,13 +114,16 @@ class Optics:
 
 @dataclass(frozen=True, kw_only=True)
 class StarTruth:
-    """The stars of an exposure; columns as of `Starfield`, light in electrons."""
+    """The stars of an exposure, columns of one length."""
 
+    # x and y: middle, pixels
     x: FloatArray
     y: FloatArray
-    flux: FloatArray
-    peak_snr: FloatArray
+    flux: FloatArray  # electrons
+    peak_snr: FloatArray  # brightest pixel over the noise of sky and read-out there
+    # (N, 2): Cramer-Rao bound of x and y: one sigma of the best unbiased centroid of the star alone
     bound_px: FloatArray
+    # Inside the frame by three pixels, and no other star hides its maximum
     resolved: NDArray[np.bool_]
 
 
@@ -208,27 +214,55 @@ class Course:
 
 
 def draw_course(
-    rng: np.random.Generator,
-    turn: int,
-    shape: tuple[int, int],
-    *,
-    cut: float,
-    curved: float,
-    bow_share: float,
+    rng: np.random.Generator, turn: int, shape: tuple[int, int]
 ) -> tuple[FloatArray, FloatArray, float, float]:
     """Places of a streak, its bow and wanted peak SNR; cells follow each other with the turn."""
     h, w = shape
     snr, length = cell_values(rng, turn)
     length = min(length, 0.95 * float(np.hypot(w, h)))
     x1, y1, x2, y2 = ends_inside(rng, length, w, h)
-    if rng.random() < cut:  # moved so that the border cuts it
+    if rng.random() < CUT:  # moved so that the border cuts it
         edge = border_place(rng, w, h)
         share = rng.uniform(0.15, 0.85)
         dx, dy = edge[0] - (x1 + share * (x2 - x1)), edge[1] - (y1 + share * (y2 - y1))
         x1, y1, x2, y2 = x1 + dx, y1 + dy, x2 + dx, y2 + dy
-    bow = float(rng.uniform(-bow_share, bow_share) * length) if rng.random() < curved else 0.0
+    bow = float(rng.uniform(-BOW, BOW) * length) if rng.random() < CURVED else 0.0
     x, y = curve(x1, y1, x2, y2, bow)
     return x, y, bow, snr
+
+
+def draw_kind(rng: np.random.Generator, turn: int, shape: tuple[int, int]) -> Course:
+    """A streak: even light, an aircraft's dashes, a tumbling satellite, or a meteor."""
+    x, y, bow, snr = draw_course(rng, turn, shape)
+    t = (np.arange(x.size) + 0.5) / x.size
+    kind, which, blur = "satellite", rng.random(), rng.uniform(0.0, 0.5)
+    light = np.ones(x.size)
+    if which < 0.08:
+        kind, light, blur = "meteor", meteor_light(t, rng.uniform(0.4, 0.8)), blur + 0.5
+    elif which < 0.16:
+        along = t * x.size * STEP_PX
+        kind, light = "aircraft", dashes(along, rng.uniform(12.0, 80.0), rng.uniform(0.3, 0.7))
+    elif which < 0.32:
+        period = float(np.exp(rng.uniform(np.log(15.0), np.log(200.0))))
+        phase = 2.0 * np.pi * (t * x.size * STEP_PX / period + rng.random())
+        light = 1.0 + rng.uniform(0.3, 0.95) * np.cos(phase)
+    return Course(x=x, y=y, light=light, blur_px=blur, bow_px=bow, peak_snr=snr, kind=kind)
+
+
+def add_streaks(
+    rng: np.random.Generator,
+    scene: FloatArray,
+    turn: int,
+    optics: Optics,
+    variance: FloatArray,
+    passed: FloatArray,
+) -> tuple[TrueStreak, ...]:
+    """Add up to five streaks to a scene in electrons, in place; those that show."""
+    shape = (scene.shape[0], scene.shape[1])
+    number = int(rng.choice(len(COUNTS), p=COUNTS))
+    courses = [draw_kind(rng, turn + 5 * k, shape) for k in range(number)]
+    truth = [add_course(scene, one, optics, variance, passed) for one in courses]
+    return tuple(one for one in truth if one is not None)
 
 
 def add_course(
@@ -312,34 +346,79 @@ class Exposure:
     streaks: tuple[TrueStreak, ...]
     seed: int
     cloudy: bool
-    trail_px: tuple[float, float] | None
-    fwhm_px: float
-    well: float
+    optics: Optics
+    well: float  # electrons of a full pixel
 
-    def streak_frame(self) -> StreakFrame:
-        """As the benchmark of streaks takes it."""
-        return StreakFrame(
-            light=self.light,
-            saturated=self.saturated,
-            truth=tuple(replace(one, flux=one.flux / self.well) for one in self.streaks),
-            seed=self.seed,
-            cloudy=self.cloudy,
-            trail_px=self.trail_px,
-            fwhm_px=self.fwhm_px,
-            stars=self.stars.x.size,
-        )
+    @property
+    def trail_px(self) -> tuple[float, float] | None:
+        """Of all stars, from end to end."""
+        return self.optics.trail_px
 
-    def starfield(self) -> Starfield:
-        """As the benchmark of stars takes it."""
-        return Starfield(
-            light=self.light,
-            saturated=self.saturated,
-            x=self.stars.x,
-            y=self.stars.y,
-            flux=self.stars.flux / self.well,
-            peak_snr=self.stars.peak_snr,
-            bound_px=self.stars.bound_px,
-            resolved=self.stars.resolved,
-            fwhm_px=self.fwhm_px,
-            trail_px=self.trail_px,
-        )
+    @property
+    def fwhm_px(self) -> float:
+        """Of a star that did not move."""
+        still = self.optics.still
+        return still[len(still) // 2][len(still) // 2].fwhm_px
+
+
+class Generator(Protocol):
+    """Draws the frame of a seed."""
+
+    def __call__(self, seed: int, *, side_px: int = 1024, streaks: bool = True) -> Exposure:
+        """Draw one frame."""
+        ...
+
+
+HOT_ELECTRONS = 50.0  # the faintest; full well is the brightest
+
+
+def add_hot_pixels(
+    rng: np.random.Generator, electrons: FloatArray, count: int, well: float
+) -> None:
+    """Add charge to single pixels, from a little to a full well, log-uniformly; in place."""
+    h, w = electrons.shape
+    charge = np.exp(rng.uniform(np.log(HOT_ELECTRONS), np.log(well), count))
+    np.add.at(electrons, (rng.integers(0, h, count), rng.integers(0, w, count)), charge)
+
+
+def add_stamp(scene: FloatArray, stamp: FloatArray, row: int, col: int) -> None:
+    """Add a square stamp about a pixel, as far as it lies inside; in place."""
+    inside, own = overlap(scene.shape, stamp.shape[0] // 2, row, col)
+    scene[inside] += stamp[own]
+
+
+Window = tuple[slice, slice]
+
+
+def overlap(shape: tuple[int, ...], half: int, row: int, col: int) -> tuple[Window, Window]:
+    """Where a square about a pixel lies in a picture, and which part of the square that is."""
+    inside, own = [], []
+    for place, size in zip((row, col), shape, strict=True):
+        first = max(0, place - half)
+        last = max(first, min(size, place + half + 1))
+        inside.append(slice(first, last))
+        own.append(slice(first - place + half, last - place + half))
+    return (inside[0], inside[1]), (own[0], own[1])
+
+
+def bleed(electrons: FloatArray, well: float) -> None:
+    """Spill what a full pixel cannot hold into its column, half up and half down; in place."""
+    full = electrons > well
+    for col in np.flatnonzero(full.any(axis=0)):
+        column = electrons[:, col]
+        rows = np.flatnonzero(full[:, col])
+        for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1):
+            excess = float((column[run] - well).sum())
+            column[run] = well
+            _spill(column, range(int(run[0]) - 1, -1, -1), 0.5 * excess, well)
+            _spill(column, range(int(run[-1]) + 1, column.size), 0.5 * excess, well)
+
+
+def _spill(column: FloatArray, rows: range, charge: float, well: float) -> None:
+    """Fill pixels one after the other until nothing is left; what passes the border is lost."""
+    for row in rows:
+        if charge <= 0.0:
+            return
+        taken = min(charge, max(0.0, well - float(column[row])))
+        column[row] += taken
+        charge -= taken

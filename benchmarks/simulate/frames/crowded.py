@@ -1,7 +1,7 @@
 """Crowded frames: a survey telescope along the Milky Way, stars without number and particles.
 
-What it takes for granted differs from `benchmarks.simulate.streaks`: images of stars are ellipses
-with exponential wings (and spikes), stars come in pairs and clusters and go on below the noise,
+What it takes for granted differs from `.open`: images of stars are ellipses with
+exponential wings (and spikes), stars come in pairs and clusters and go on below the noise,
 trails are arcs about a pole, full columns bleed, galaxies and nebulae stand behind, particles leave
 long tracks, columns are hot or dead.
 """
@@ -12,21 +12,20 @@ import cv2
 import numpy as np
 
 from benchmarks.arrays import FloatArray
-from benchmarks.simulate.exposures import (
+from benchmarks.simulate.frames.exposures import (
     BRIGHT_HALF_PX,
-    COUNTS,
     Exposure,
     Optics,
     Spread,
-    add_course,
+    add_hot_pixels,
+    add_stamp,
     add_stars,
+    add_streaks,
     add_track,
+    bleed,
     fine_grid,
 )
 from benchmarks.simulate.noise import fractal_tile
-from benchmarks.simulate.starfield import add_hot_pixels, add_stamp
-from benchmarks.simulate.streaks import bleed
-from benchmarks.simulate.streaks_open import draw_kind
 
 CELLS = 3
 
@@ -46,9 +45,7 @@ def crowded_exposure(seed: int, *, side_px: int = 1024, streaks: bool = True) ->
     stars = add_stars(scene, optics, places, strength, variance, passed)
     for _ in range(rng.poisson(3.0 * megapixels)):
         _add_galaxy(rng, scene, float(np.sqrt(np.median(variance))), optics.middle.fwhm_px)
-    count = int(rng.choice(len(COUNTS), p=COUNTS)) if streaks else 0
-    courses = [draw_kind(rng, 7 * seed + 5 * k + 3, shape) for k in range(count)]
-    truth = [add_course(scene, one, optics, variance, passed) for one in courses]
+    truth = add_streaks(rng, scene, 7 * seed + 3, optics, variance, passed) if streaks else ()
     electrons = rng.poisson(sky + scene) + rng.normal(0.0, read, shape)
     add_hot_pixels(rng, electrons, int(megapixels * rng.uniform(0, 120)), well)
     for _ in range(int(megapixels * rng.uniform(5, 40))):
@@ -63,11 +60,10 @@ def crowded_exposure(seed: int, *, side_px: int = 1024, streaks: bool = True) ->
         light=light.astype(np.float32),
         saturated=(electrons >= well).astype(np.float32),
         stars=stars,
-        streaks=tuple(one for one in truth if one is not None),
+        streaks=truth,
         seed=seed,
         cloudy=False,
-        trail_px=optics.trail_px,
-        fwhm_px=optics.still[CELLS // 2][CELLS // 2].fwhm_px,
+        optics=optics,
         well=well,
     )
 

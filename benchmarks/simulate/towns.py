@@ -1,34 +1,17 @@
-"""How well light detectors find simulated towns, by signal-to-noise ratio.
-
-``python -m benchmarks lights`` prints the tables; ``--out FOLDER`` writes them as Markdown, dated.
-"""
+"""Frames of towns by night with known lights, drawn straight onto the pixels."""
 
 from __future__ import annotations
 
-import itertools
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import center_of_mass, gaussian_filter, label, maximum_filter
 
-from benchmarks.pages import command_of, parser, table, title_lines, write_page
+from benchmarks.arrays import FloatArray
+from benchmarks.simulate.frames.exposures import add_stamp, overlap
 from benchmarks.simulate.render import SRGB_LIGHT, through_jpeg, to_srgb
-from benchmarks.simulate.starfield import add_stamp, overlap
-from detectors.registry import LIGHTS
-from detectors.types import FloatArray, LightDetector
-from regengine.evaluate.detections import (
-    DetectionScore,
-    Matches,
-    match_positions,
-    match_tolerance_px,
-    score_frame,
-    total_score,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +55,7 @@ class LightField:
     resolved: NDArray[np.bool_]
 
 
-def simulate(rng: np.random.Generator, settings: FieldSettings = FieldSettings()) -> LightField:
+def draw_towns(rng: np.random.Generator, settings: FieldSettings = FieldSettings()) -> LightField:
     """Draw one frame."""
     h, w = settings.height_px, settings.width_px
     glow = _glow(rng, settings)
@@ -110,8 +93,9 @@ def simulate(rng: np.random.Generator, settings: FieldSettings = FieldSettings()
     photo[rng.integers(0, h, hot), rng.integers(0, w, hot)] += rng.uniform(0.02, 1.0, hot)
     photo = np.minimum(photo, 1.0)
     quality = int(rng.integers(settings.jpeg_quality[0], settings.jpeg_quality[1] + 1))
+    stored = np.rint(255.0 * to_srgb(photo)).astype(np.uint8)
     return LightField(
-        light=_pass_through_jpeg(photo, quality),
+        light=SRGB_LIGHT[through_jpeg(stored, quality)].astype(np.float32),
         saturated=(electrons / well >= 1.0).astype(np.float32),
         x=x,
         y=y,
@@ -216,12 +200,6 @@ def _rounding_sigma(light: FloatArray) -> FloatArray:
     return np.asarray(slope / 255.0 / np.sqrt(12.0))
 
 
-def _pass_through_jpeg(photo: FloatArray, quality: int) -> NDArray[np.float32]:
-    """Encode to sRGB and JPEG, decode to linear light again."""
-    grey = np.rint(255.0 * to_srgb(photo)).astype(np.uint8)
-    return SRGB_LIGHT[through_jpeg(grey, quality)].astype(np.float32)
-
-
 def _mark_resolved(
     seen: FloatArray, x: FloatArray, y: FloatArray, radius: FloatArray
 ) -> NDArray[np.bool_]:
@@ -242,112 +220,5 @@ def _mark_resolved(
     return resolved
 
 
-SNR_EDGES = (3.0, 5.0, 10.0, 20.0, 50.0, 200.0, np.inf)
-GOAL_SNR = 10.0
 # Skies: smooth glow with large clouds, and broken cloud whose scraps look like towns
 SKIES = {"glow": FieldSettings(), "broken cloud": FieldSettings(finest_cloud_px=8.0)}
-
-
-class Tried(NamedTuple):
-    """A frame, what a detector found in it, shape (N, 2), and how both pair."""
-
-    field: LightField
-    found: FloatArray
-    matches: Matches
-    seconds: float
-
-
-def run_detector(detector: LightDetector, fields: Sequence[LightField]) -> list[Tried]:
-    """Run a detector on frames and pair what it finds with the truth."""
-    tried = []
-    for field in fields:
-        started = time.process_time()
-        lights = detector.detect(field.light, None, field.saturated)
-        seconds = time.process_time() - started
-        found = np.column_stack([lights.x, lights.y])
-        truth = np.column_stack([field.x, field.y])
-        matches = match_positions(truth, found, match_tolerance_px(field.radius_px))
-        tried.append(Tried(field, found, matches, seconds))
-    return tried
-
-
-def score_between(tried: Sequence[Tried], low: float, high: float) -> DetectionScore:
-    """Score of the lights with a maximum of their own and a signal-to-noise ratio in a range."""
-    return total_score(
-        [
-            score_frame(
-                matches,
-                field.resolved & (field.snr >= low) & (field.snr < high),
-                len(found),
-                flux=field.flux,
-                seconds=seconds,
-            )
-            for field, found, matches, seconds in tried
-        ]
-    )
-
-
-SNR_HEADER = "SNR | lights | completeness | centroid error px, median | 90 %"
-METHOD_HEADER = (
-    "method | sky | frames | lights | completeness | false a frame | false | "
-    "error px, median | 90 % | CPU s a frame"
-)
-
-
-def snr_table(tried: Sequence[Tried]) -> list[str]:
-    """Completeness and centroid error by signal-to-noise ratio."""
-    ranges = {
-        f"{low:g} to {high:g}" if np.isfinite(high) else f"above {low:g}": (low, high)
-        for low, high in itertools.pairwise(SNR_EDGES)
-    }
-    ranges[f"**{GOAL_SNR:g} and more**"] = GOAL_SNR, np.inf
-    scores = {name: score_between(tried, *bounds) for name, bounds in ranges.items()}
-    rows = [
-        (name, f"{score.wanted:,}", f"{score.completeness:.3f}", *errors(score))
-        for name, score in scores.items()
-    ]
-    return table(SNR_HEADER, rows, right=4)
-
-
-def errors(score: DetectionScore) -> tuple[str, str]:
-    """Centroid errors, the median and that of one in ten."""
-    return f"{score.error_px(0.5):.2f}", f"{score.error_px(0.9):.2f}"
-
-
-def report(count: int, seed: int) -> list[str]:
-    """The tables of every detector, as Markdown lines; equal arguments give equal frames."""
-    rows, details = [], []
-    for kind, (sky, settings) in enumerate(SKIES.items()):
-        fields = [simulate(np.random.default_rng([seed, kind, k]), settings) for k in range(count)]
-        for name, detector in LIGHTS.detectors().items():
-            tried = run_detector(detector, fields)
-            score = score_between(tried, GOAL_SNR, np.inf)
-            rows.append(
-                [
-                    *(name, sky, str(score.frames), f"{score.wanted:,}"),
-                    f"{score.completeness:.3f}",
-                    f"{score.false / score.frames:.1f}",
-                    f"{score.false_fraction:.1%}",
-                    *errors(score),
-                    f"{np.median([one.seconds for one in tried]):.3f}",
-                ]
-            )
-            details += ["", f"## {name}, {sky}", "", *snr_table(tried)]
-    return [*table(METHOD_HEADER, rows, right=8), *details]
-
-
-def main(argv: list[str]) -> int:
-    """Run the benchmark."""
-    given = parser("lights", __doc__)
-    given.add_argument("--frames", type=int, default=12, help="frames of each sky")
-    given.add_argument("--seed", type=int, default=1)
-    arguments = given.parse_args(argv)
-    note = (
-        "Frames of 1500 x 1000 pixels, 150 to 2,500 towns and lamps each (`benchmarks/"
-        "lights.py`). Lights are wanted that have a signal-to-noise ratio of 10 or more for "
-        "an ideal matched filter, and a maximum of their own in the noise-free scene; a detection "
-        "is false if it lies on none of the true lights, wanted or not."
-    )
-    title = title_lines("Lights in simulated frames", command_of("lights", argv), note)
-    write_page(arguments.out, "lights", [*title, *report(arguments.frames, arguments.seed)])
-    return 0

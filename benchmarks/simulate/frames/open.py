@@ -10,23 +10,20 @@ import cv2
 import numpy as np
 
 from benchmarks.arrays import FloatArray
-from benchmarks.simulate.exposures import (
+from benchmarks.simulate.frames.exposures import (
     BRIGHT_HALF_PX,
-    COUNTS,
-    Course,
     Exposure,
     Optics,
     Spread,
-    add_course,
+    add_hot_pixels,
     add_stars,
+    add_streaks,
     add_track,
-    draw_course,
+    bleed,
     fine_grid,
 )
 from benchmarks.simulate.noise import fractal_tile
 from benchmarks.simulate.render import Moffat
-from benchmarks.simulate.starfield import add_hot_pixels
-from benchmarks.simulate.streaks import STEP_PX, bleed, dashes, meteor_light
 
 WELL = 30_000.0
 
@@ -45,9 +42,7 @@ def open_exposure(seed: int, *, side_px: int = 1024, streaks: bool = True) -> Ex
     strength = 2.0 * np.minimum(1.0 + rng.pareto(rng.uniform(0.6, 1.1), count), 2e4)
     places = rng.uniform(-0.5, side_px - 0.5, (count, 2))
     stars = add_stars(scene, optics, places, strength, variance, passed)
-    number = int(rng.choice(len(COUNTS), p=COUNTS)) if streaks else 0
-    courses = [draw_kind(rng, 7 * seed + 5 * k, shape) for k in range(number)]
-    truth = [add_course(scene, one, optics, variance, passed) for one in courses]
+    truth = add_streaks(rng, scene, 7 * seed, optics, variance, passed) if streaks else ()
     electrons = rng.poisson(sky + scene) + rng.normal(0.0, read, shape)
     add_hot_pixels(rng, electrons, int(megapixels * rng.uniform(0, 80)), WELL)
     for _ in range(int(megapixels * rng.uniform(0, 20))):
@@ -60,11 +55,10 @@ def open_exposure(seed: int, *, side_px: int = 1024, streaks: bool = True) -> Ex
         light=light.astype(np.float32),
         saturated=(electrons >= WELL).astype(np.float32),
         stars=stars,
-        streaks=tuple(one for one in truth if one is not None),
+        streaks=truth,
         seed=seed,
         cloudy=cloudy,
-        trail_px=optics.trail_px,
-        fwhm_px=optics.still[0][0].fwhm_px,
+        optics=optics,
         well=WELL,
     )
 
@@ -104,21 +98,3 @@ def _optics(rng: np.random.Generator) -> Optics:
     trail = (length * np.cos(angle), length * np.sin(angle))
     path = np.linspace(-0.5, 0.5, 200)[:, None] * np.array(trail)
     return Optics(still=((spread,),), stars=((spread.drawn_out(path),),), trail_px=trail)
-
-
-def draw_kind(rng: np.random.Generator, turn: int, shape: tuple[int, int]) -> Course:
-    """A streak: even light, an aircraft's dashes, a tumbling satellite, or a meteor."""
-    x, y, bow, snr = draw_course(rng, turn, shape, cut=0.15, curved=0.12, bow_share=0.015)
-    t = (np.arange(x.size) + 0.5) / x.size
-    kind, which, blur = "satellite", rng.random(), rng.uniform(0.0, 0.5)
-    light = np.ones(x.size)
-    if which < 0.08:
-        kind, light, blur = "meteor", meteor_light(t, rng.uniform(0.4, 0.8)), blur + 0.5
-    elif which < 0.16:
-        along = t * x.size * STEP_PX
-        kind, light = "aircraft", dashes(along, rng.uniform(12.0, 80.0), rng.uniform(0.3, 0.7))
-    elif which < 0.32:
-        period = float(np.exp(rng.uniform(np.log(15.0), np.log(200.0))))
-        phase = 2.0 * np.pi * (t * x.size * STEP_PX / period + rng.random())
-        light = 1.0 + rng.uniform(0.3, 0.95) * np.cos(phase)
-    return Course(x=x, y=y, light=light, blur_px=blur, bow_px=bow, peak_snr=snr, kind=kind)

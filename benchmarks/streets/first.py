@@ -10,14 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.arrays import FloatArray
-from benchmarks.streets.city import (
-    CLASSES,
-    KM_PER_DEG,
-    City,
-    Roads,
-    SmoothField,
-)
-from matchers.geometry.camera import Camera
+from benchmarks.simulate.camera import SimCamera, ecef_of
+from benchmarks.streets.city import CLASSES, KM_PER_DEG, City, Roads, SmoothField
 
 SODIUM, LED = np.array([1.0, 0.52, 0.16]), np.array([0.86, 0.92, 1.0])
 Light = NDArray[np.float32]  # (rows, columns, 3): red, green, blue
@@ -54,11 +48,11 @@ class Scene:
         return degrees[:, 0], degrees[:, 1]
 
 
-def see_scene(city: City, camera: Camera) -> Scene:
+def see_scene(city: City, camera: SimCamera) -> Scene:
     """The roads that a camera sees, in metres about the middle of its frame."""
     x = np.linspace(-20.0, camera.width_px + 19.0, 9)
     y = np.linspace(-20.0, camera.height_px + 19.0, 9)
-    lon, lat = camera.pixel_to_lonlat(*np.meshgrid(x, y))
+    lon, lat, _ = camera.ground(*np.meshgrid(x, y))
     west, east, south, north = lon.min(), lon.max(), lat.min(), lat.max()
     middle = np.array([(west + east) / 2.0, (south + north) / 2.0])
     scale = _metres_per_degree(middle[1])
@@ -78,9 +72,6 @@ def see_scene(city: City, camera: Camera) -> Scene:
 def _metres_per_degree(lat_deg: float) -> FloatArray:
     """About how many, of longitude and latitude; roads and lamps go through the same."""
     return 1e3 * KM_PER_DEG * np.array([np.cos(np.radians(lat_deg)), 1.0])
-
-
-# ---- the first generator
 
 
 def draw_lamps(rng: np.random.Generator, scene: Scene) -> tuple[Lamps, dict[str, float]]:
@@ -166,7 +157,7 @@ def _dark_places(rng: np.random.Generator, scene: Scene, xy: FloatArray) -> Floa
 
 
 def draw_blobs(
-    rng: np.random.Generator, scene: Scene, camera: Camera, lamps: Lamps, shape: tuple[int, int]
+    rng: np.random.Generator, scene: Scene, camera: SimCamera, lamps: Lamps, shape: tuple[int, int]
 ) -> Light:
     """Lit buildings, yards and ports: even patches of 40 to 350 m."""
     canvas = np.zeros((*shape, 3), np.float32)
@@ -181,7 +172,7 @@ def draw_blobs(
     unit = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
     turn = np.stack([np.cos(angles), np.sin(angles), -np.sin(angles), np.cos(angles)], -1)
     corners = centres[:, None] + (unit * halves[:, None]) @ turn.reshape(-1, 2, 2)
-    x, y = camera.lonlat_to_pixel(*scene.to_lonlat(corners.reshape(-1, 2)))
+    x, y, _, _ = camera.project(*scene.to_lonlat(corners.reshape(-1, 2)))
     polygons = np.stack([x, y], axis=-1).reshape(n_blobs, 4, 2)
     # A lamp of one unit a pixel's area of 30 x 30 m, brighter or darker
     scale = _pixel_area_m2(camera) / 900.0
@@ -195,9 +186,9 @@ def draw_blobs(
     return canvas
 
 
-def splat(camera: Camera, scene: Scene, lamps: Lamps) -> Light:
+def splat(camera: SimCamera, scene: Scene, lamps: Lamps) -> Light:
     """Lamps as points in the picture, shared bilinearly among four pixels."""
-    x, y = camera.lonlat_to_pixel(*scene.to_lonlat(lamps.xy))
+    x, y, _, _ = camera.project(*scene.to_lonlat(lamps.xy))
     rows, cols = camera.height_px, camera.width_px
     seen = (x > -1) & (x < cols) & (y > -1) & (y < rows)
     x, y, light = x[seen] + 1, y[seen] + 1, lamps.light[seen]
@@ -213,10 +204,11 @@ def splat(camera: Camera, scene: Scene, lamps: Lamps) -> Light:
     return np.ascontiguousarray(np.moveaxis(inner, 0, -1), np.float32)
 
 
-def _pixel_area_m2(camera: Camera) -> float:
+def _pixel_area_m2(camera: SimCamera) -> float:
     """Ground area of the pixel in the middle of a frame."""
     x, y = (camera.width_px - 1) / 2.0, (camera.height_px - 1) / 2.0
-    points = camera.pixel_to_ecef([x, x + 1.0, x], [y, y, y + 1.0])
+    lon, lat, _ = camera.ground([x, x + 1.0, x], [y, y, y + 1.0])
+    points = ecef_of(lon, lat)
     return float(np.linalg.norm(np.cross(points[1] - points[0], points[2] - points[0])))
 
 
@@ -244,7 +236,9 @@ def smear(light: Light, path: FloatArray) -> Light:
     return np.asarray(cv2.filter2D(light, cv2.CV_32F, kernel[::-1, ::-1].copy()), np.float32)
 
 
-def expose(rng: np.random.Generator, scene: Scene, camera: Camera) -> tuple[Light, dict[str, Any]]:
+def expose(
+    rng: np.random.Generator, scene: Scene, camera: SimCamera
+) -> tuple[Light, dict[str, Any]]:
     """A picture of 0 to 1 by the first generator, and what was drawn for it."""
     lamps, settings = draw_lamps(rng, scene)
     light = splat(camera, scene, lamps)

@@ -1,8 +1,4 @@
-"""Streaks of known place and strength: their truth, courses, and what full pixels spill.
-
-Nothing here is shared with ``detectors``. Seeds 0 to 999 of the generators are for tuning, those
-from 10,000 on for the benchmark alone.
-"""
+"""Streaks of known place and strength: their truth, and the courses they take."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.arrays import FloatArray
 
@@ -70,32 +65,6 @@ def cell_values(rng: np.random.Generator, turn: int) -> tuple[float, float]:
     return snr, float(np.exp(rng.uniform(*np.log(length_range))))
 
 
-def _ends(
-    rng: np.random.Generator, length: float, width: int, height: int, *, cut: bool
-) -> tuple[float, float, float, float]:
-    """Ends of a streak of that visible length: inside, or from beyond the border inwards."""
-    low = np.full(2, MARGIN_PX)
-    high = np.array([width, height]) - 1.0 - MARGIN_PX
-    for _ in range(1000):
-        angle = rng.uniform(0.0, 2.0 * np.pi)
-        step = length * np.array([np.cos(angle), np.sin(angle)])
-        if cut:
-            edge = border_place(rng, width, height)
-            start, end = edge - step * rng.uniform(0.1, 1.0), edge + step
-            fits = bool((end >= low).all() and (end <= high).all())
-        else:
-            # Wherever both ends fit
-            first, last = np.maximum(low, low - step), np.minimum(high, high - step)
-            start = rng.uniform(np.minimum(first, last), last)
-            end = start + step
-            fits = bool((first <= last).all())
-        if fits:
-            return (float(start[0]), float(start[1]), float(end[0]), float(end[1]))
-    if cut:  # too long to reach in from the border by chance
-        return _ends(rng, length, width, height, cut=False)
-    raise ValueError(f"a streak of {length:.0f} px does not fit into {width} x {height} pixels")
-
-
 def border_place(rng: np.random.Generator, width: int, height: int) -> FloatArray:
     """A place on the outline of the frame."""
     along = rng.random()
@@ -109,7 +78,18 @@ def ends_inside(
     rng: np.random.Generator, length: float, width: int, height: int
 ) -> tuple[float, float, float, float]:
     """Ends of a streak of that length, anywhere inside."""
-    return _ends(rng, length, width, height, cut=False)
+    low = np.full(2, MARGIN_PX)
+    high = np.array([width, height]) - 1.0 - MARGIN_PX
+    for _ in range(1000):
+        angle = rng.uniform(0.0, 2.0 * np.pi)
+        step = length * np.array([np.cos(angle), np.sin(angle)])
+        # Wherever both ends fit
+        first, last = np.maximum(low, low - step), np.minimum(high, high - step)
+        start = rng.uniform(np.minimum(first, last), last)
+        if (first <= last).all():
+            x, y = start.tolist()
+            return x, y, *(start + step).tolist()
+    raise ValueError(f"a streak of {length:.0f} px does not fit into {width} x {height} pixels")
 
 
 def curve(
@@ -137,29 +117,6 @@ def dashes(along_px: FloatArray, period_px: float, lit: float) -> FloatArray:
     return np.asarray(np.where((along_px / period) % 1.0 <= lit + 1e-9, 1.0, 0.0))
 
 
-def bleed(electrons: FloatArray, well: float) -> None:
-    """Spill what a full pixel cannot hold into its column, half up and half down; in place."""
-    full = electrons > well
-    for col in np.flatnonzero(full.any(axis=0)):
-        column = electrons[:, col]
-        rows = np.flatnonzero(full[:, col])
-        for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1):
-            excess = float((column[run] - well).sum())
-            column[run] = well
-            _spill(column, range(int(run[0]) - 1, -1, -1), 0.5 * excess, well)
-            _spill(column, range(int(run[-1]) + 1, column.size), 0.5 * excess, well)
-
-
-def _spill(column: FloatArray, rows: range, charge: float, well: float) -> None:
-    """Fill pixels one after the other until nothing is left; what passes the border is lost."""
-    for row in rows:
-        if charge <= 0.0:
-            return
-        taken = min(charge, max(0.0, well - float(column[row])))
-        column[row] += taken
-        charge -= taken
-
-
 def ends_seen(x: FloatArray, y: FloatArray, bow_px: float, first: int, last: int) -> dict[str, Any]:
     """Ends, bow and cuts of `TrueStreak`, of a path as far as it is seen; from left to right."""
     ends = [
@@ -173,21 +130,3 @@ def ends_seen(x: FloatArray, y: FloatArray, bow_px: float, first: int, last: int
     (x1, y1, first_cut), (x2, y2, second_cut) = ends
     cuts = {"first_cut": first_cut, "second_cut": second_cut}
     return {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "bow_px": bow, **cuts}
-
-
-TEST_SEED0 = 10_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreakFrame:
-    """A simulated frame and its truth."""
-
-    # Shape (h, w): Linear light, 1 at full well, in steps of one electron
-    light: NDArray[np.float32]
-    saturated: NDArray[np.float32]  # shape (h, w): 1 where a pixel is full
-    truth: tuple[TrueStreak, ...]  # all streaks, also those too faint or too short to be wanted
-    seed: int
-    cloudy: bool
-    trail_px: tuple[float, float] | None  # of all stars, from end to end
-    fwhm_px: float  # of a star
-    stars: int

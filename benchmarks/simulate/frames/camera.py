@@ -1,6 +1,6 @@
 """Frames of a hand-held colour camera behind a window: what its electronics and lens do to light.
 
-What it takes for granted differs from `benchmarks.simulate.streaks`: a mosaic of colours whose
+What it takes for granted differs from `benchmarks.simulate.frames.open`: a mosaic of colours whose
 interpolation ties the noise of neighbours, sometimes smoothed and stored as JPEG; a lens out of
 focus with coma towards the corners; a hand that shakes; noise of rows and columns, warm pixels by
 the hundred; moonlit clouds in half of the frames.
@@ -13,19 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.arrays import FloatArray
-from benchmarks.simulate.exposures import (
+from benchmarks.simulate.frames.exposures import (
     BRIGHT_HALF_PX,
-    COUNTS,
     Exposure,
     Optics,
     Spread,
-    add_course,
     add_stars,
+    add_streaks,
     add_track,
     fine_grid,
 )
+from benchmarks.simulate.frames.open import draw_sky
 from benchmarks.simulate.render import through_jpeg, to_linear, to_srgb
-from benchmarks.simulate.streaks_open import draw_kind, draw_sky
 
 CELLS = 5
 DISC_HALF_PX = 10  # beyond that there is nothing of a disc out of focus
@@ -48,19 +47,16 @@ def camera_exposure(seed: int, *, side_px: int = 1024, streaks: bool = True) -> 
     strength = np.minimum(1.0 + rng.pareto(rng.uniform(0.6, 1.0), count), 2e4)
     places = rng.uniform(-0.5, side_px - 0.5, (count, 2))
     stars = add_stars(scene, optics, places, strength, variance, passed)
-    number = int(rng.choice(len(COUNTS), p=COUNTS)) if streaks else 0
-    courses = [draw_kind(rng, 7 * seed + 5 * k + 1, shape) for k in range(number)]
-    truth = [add_course(scene, one, optics, variance, passed) for one in courses]
+    truth = add_streaks(rng, scene, 7 * seed + 1, optics, variance, passed) if streaks else ()
     light, full = _develop_picture(rng, sky, scene, read, well, megapixels)
     return Exposure(
         light=light,
         saturated=full,
         stars=stars,
-        streaks=tuple(one for one in truth if one is not None),
+        streaks=truth,
         seed=seed,
         cloudy=cloudy,
-        trail_px=optics.trail_px,
-        fwhm_px=optics.still[CELLS // 2][CELLS // 2].fwhm_px,
+        optics=optics,
         well=well,
     )
 
