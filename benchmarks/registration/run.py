@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -258,19 +259,22 @@ HEADER = (
     *("margin", "from the reference m", "map px", "% of diagonal", "worst control point"),
     *("named places px", "within the bar", "clock s", "s", "CPU s", "MB", "reasons"),
 )
-COLUMNS = (
-    *("name", "file", "note", "plain", "verdict", "problem", "reasons", "probability", "position"),
-    *("tle_age_days", "centre", "margin", "off_nadir_deg", "clock_s", "right", "bar_km"),
-    *("point_error_m", "grid_median_m", "grid_max_m", "grid_median_percent", "grid_max_percent"),
+TEXTS = ("name", "file", "note", "verdict", "problem", "reasons", "position", "centre")
+NUMBERS = (
+    *("probability", "tle_age_days", "margin", "off_nadir_deg", "clock_s", "bar_km"),
+    *("grid_median_m", "grid_max_m", "grid_median_percent", "grid_max_percent"),
     *("places", "places_within", "places_px", "reference_places_px"),
     *("seconds_wall", "seconds_cpu", "peak_mb"),
 )
+COLUMNS = (*TEXTS, *NUMBERS, "plain", "right", "point_error_m")
 GOALS = "aims: 1.5 s in the median, 8 s for one in twenty, 1,024 MB"
 
 
 def page_lines(rows: list[Row], others: list[Row]) -> list[str]:
     """All tables, as Markdown lines."""
     tried = pd.DataFrame([*rows, *others]).reindex(columns=list(COLUMNS))
+    tried[list(TEXTS)] = tried[list(TEXTS)].fillna("")
+    tried[list(NUMBERS)] = tried[list(NUMBERS)].astype(float)
     tried["outcome"] = [
         "unknown" if right not in (True, False) else OUTCOME_OF.get(verdict, ("", ""))[not right]
         for verdict, right in zip(tried.verdict, tried.right, strict=True)
@@ -305,21 +309,21 @@ def page_lines(rows: list[Row], others: list[Row]) -> list[str]:
 
 def frame_lines(plain: pd.DataFrame) -> list[str]:
     """The frames that must be placed, and how many are: an edited frame and its copy count once."""
-    frames: dict[str, list[str]] = {}
-    references = read_reference_cameras().values()
+    references = list(read_reference_cameras().values())
     must = {one.frame_id or one.file for one in references if one.must_be_placed}
-    for reference in references:
-        frames.setdefault(reference.frame_id or reference.file, []).append(reference.file)
     rows, placed = [], 0
-    for name in sorted(must):
-        run = plain[plain.file.isin(frames[name])]
-        if run.empty:
-            continue
-        good = bool((run.outcome == RIGHT_ACCEPTED).any() and (run.outcome != WRONG_ACCEPTED).all())
-        placed += good
-        said = "; ".join(f"{one.name_}: {one.verdict}{judged_words(one.right, ', ')}"
-                         for one in run.rename(columns={"name": "name_"}).itertuples())  # fmt: skip
-        rows.append([name, said, "yes" if good else "**no**"])
+    for frame in sorted(must):
+        files = [one.file for one in references if frame in (one.frame_id, one.file)]
+        run = plain[plain.file.isin(files)]
+        if len(run):
+            right, wrong = (run.outcome == word for word in (RIGHT_ACCEPTED, WRONG_ACCEPTED))
+            good = bool(right.any() and not wrong.any())
+            placed += good
+            said = (
+                f"{name}: {verdict}{judged_words(right, ', ')}"
+                for name, verdict, right in zip(run["name"], run.verdict, run.right, strict=True)
+            )
+            rows.append([frame, "; ".join(said), "yes" if good else "**no**"])
     return [
         f"Right and accepted: {share(placed, len(rows))} (aim: 75 %). These are the city frames "
         "with an element set within 10 days or a recorded nadir, and at least eight separable lit "
@@ -361,40 +365,40 @@ def cost_lines(plain: pd.DataFrame, tried: pd.DataFrame) -> list[str]:
     ]
 
 
-def result_cells(one: object) -> list[str]:
+def result_cells(one: Any) -> list[str]:
     """One case of the main table."""
-    row = one._asdict()  # type: ignore[attr-defined]
-    errors = [NONE] * 3
-    worst = near = at = NONE
-    if row["right"] in (True, False):
-        units = (("m", 1.0, 0), ("m", MAP_PIXEL_M, 2), ("percent", 1.0, 2))
+    errors = [NONE] * 4
+    if one.right in (True, False):
+        median_m, max_m = one.grid_median_m, one.grid_max_m
+        worst_km = max(one.point_error_m, default=np.nan) / 1e3
         errors = [
-            " / ".join(number(row[f"grid_{of}_{name}"] / unit, d) for of in ("median", "max"))
-            for name, unit, d in units
+            f"{number(median_m, 0)} / {number(max_m, 0)}",
+            f"{number(median_m / MAP_PIXEL_M)} / {number(max_m / MAP_PIXEL_M)}",
+            f"{number(one.grid_median_percent)} / {number(one.grid_max_percent)}",
+            f"{number(worst_km)} of {one.bar_km:.2f} km",
         ]
-        if len(row["point_error_m"]):
-            worst = f"{number(max(row['point_error_m']) / 1e3)} of {row['bar_km']:.2f} km"
-    if row["places"] > 0:
-        at = f"{number(row['places_px'], 1)} ({number(row['reference_places_px'], 1)})"
-        near = f"{row['places_within']:.0f} of {row['places']:.0f}"
-    age = "" if np.isnan(row["tle_age_days"]) else f", {row['tle_age_days']:.1f} d"
-    said = {name: row[name] if isinstance(row[name], str) else "" for name in COLUMNS}
-    probability = None if np.isnan(row["probability"]) else row["probability"]
+    near = [NONE] * 2
+    if one.places > 0:
+        near = [
+            f"{number(one.places_px, 1)} ({number(one.reference_places_px, 1)})",
+            f"{one.places_within:.0f} of {one.places:.0f}",
+        ]
+    age = "" if np.isnan(one.tle_age_days) else f", {one.tle_age_days:.1f} d"
+    probability = NONE if np.isnan(one.probability) else probability_text(one.probability)
     return [
-        said["name"] + (f" ({said['note']})" if said["note"] else ""),
-        said["position"] + age or NONE,
-        said["centre"] or NONE,
-        number(row["off_nadir_deg"], 0),
-        said["verdict"],
-        judged_words(row["right"]) or NONE,
-        probability_text(probability) or NONE,
-        number(row["margin"]),
+        one.name + (f" ({one.note})" if one.note else ""),
+        one.position + age or NONE,
+        one.centre or NONE,
+        number(one.off_nadir_deg, 0),
+        one.verdict,
+        judged_words(one.right) or NONE,
+        probability,
+        number(one.margin),
         *errors,
-        worst,
-        at,
-        near,
-        number(row["clock_s"], 1),
-        *(number(row[name], 1) for name in ("seconds_wall", "seconds_cpu")),
-        number(row["peak_mb"], 0),
-        said["reasons"] or said["problem"] or NONE,
+        *near,
+        number(one.clock_s, 1),
+        number(one.seconds_wall, 1),
+        number(one.seconds_cpu, 1),
+        number(one.peak_mb, 0),
+        one.reasons or one.problem or NONE,
     ]

@@ -28,7 +28,14 @@ from benchmarks.trials.attempt import (
 from benchmarks.trials.draw import ENOUGH_PLACES, WITH_LIGHTS, draw_trial, kind_of, told_shot
 from benchmarks.trials.exposures import Kind
 from benchmarks.trials.mirrored import FIRST_MIRRORED, MirroredMap, against_the_mirror, index_of
-from benchmarks.trials.report import page_lines, plot_run, trials_of, worst_seeds
+from benchmarks.trials.report import (
+    FAILED,
+    OUTCOME_OF,
+    page_lines,
+    plot_run,
+    trials_of,
+    worst_seeds,
+)
 from benchmarks.trials.shot import off_nadir_deg, view_shares
 from benchmarks.trials.source import Trial, TrialSource, make_source, real_source
 from regengine.errors import ConfigError
@@ -198,10 +205,10 @@ def run_trials(
 
 def tell_row(row: Row) -> None:
     """What became of a trial, in a line."""
-    right = {True: "right, ", False: "wrong, "}.get(row.get("right", ""), "")
+    outcome = OUTCOME_OF.get(row["verdict"], (FAILED, FAILED))[not row.get("right")]
     seconds, problem = row.get("seconds_wall", float("nan")), row.get("problem", "")
     kind = row.get("kind", "not drawn")
-    tell(f"seed {row['seed']}, {kind}: {right}{row['verdict']}, {seconds:.1f} s {problem}".rstrip())
+    tell(f"seed {row['seed']}, {kind}: {outcome}, {seconds:.1f} s {problem}".rstrip())
 
 
 def draw_overlays(seeds: Iterable[int], shop: Workshop, folder: Path) -> None:

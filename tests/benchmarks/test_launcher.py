@@ -55,7 +55,7 @@ def test_every_benchmark_says_in_a_sentence_what_to_install() -> None:
     told = dict(line.split("|", 1) for line in done.stdout.splitlines())
     assert set(told) == set(launcher.available())
     wanting = {name: text for name, text in told.items() if not text.startswith("0|")}
-    assert "scenes" in wanting
+    assert "confidence" in wanting
     for name, text in wanting.items():
         assert re.fullmatch(
             rf"2\|Error: The benchmark {name} needs \w+, which is not installed: pip install .*\.",

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from example_results import nadir_camera, proposal
 
-from benchmarks.registration.run import reference_score
+from benchmarks.registration.run import page_lines, reference_score, result_columns
+from benchmarks.registration.truth import read_reference_cameras
 from benchmarks.registration.variants import VARIANTS, kept_part
 from regengine.result import ControlPoint
 
@@ -48,3 +49,21 @@ def test_the_part_that_a_crop_keeps_sees_what_it_shows(variant: str) -> None:
     halved = reference_score(CAMERA, changed_points(variant), CAMERA, variant)["diagonal_km"]
     whole = reference_score(CAMERA, changed_points(""), CAMERA, "")["diagonal_km"]
     assert halved / whole == pytest.approx(np.hypot(320, 426) / np.hypot(640, 426), rel=0.01)
+
+
+def test_the_page_counts_what_must_be_placed_and_names_what_is_wrong() -> None:
+    """A right answer, a wrong one, and a photo that failed."""
+    score = reference_score(CAMERA, changed_points(""), CAMERA, "")
+    told = {"note": "", "variant": "", "any_category": False, "plain": True}
+    spent = {"seconds_wall": 2.0, "seconds_cpu": 1.5, "peak_mb": 500.0}
+    right = told | spent | result_columns(proposal()) | score
+    (file, *_) = (one.file for one in read_reference_cameras().values() if one.must_be_placed)
+    rows = [right | {"name": "first", "file": file}]
+    rows += [right | {"name": "second", "file": "cities/none.jpg", "right": False}]
+    rows += [told | spent | {"name": "third", "file": "x", "verdict": "failed", "problem": "lost"}]
+    page = "\n".join(page_lines(rows, []))
+    assert "Right and accepted: 1 of 1 (100 %, 20.7 to 100.0)" in page
+    assert "wrong and accepted: second (aim: none)" in page
+    assert "2 accepted, 1 failed" in page
+    assert "| third |" in page
+    assert page.count("| first |") == 1
