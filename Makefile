@@ -1,5 +1,5 @@
 # make         sets up .venv/ with what the program needs
-# make demo    registers the sample photographs: table, error against the truth, overlays
+# make demo    registers twelve photographs of NASA: table, errors against the truth, contact sheet
 # make test    lint (security among it), formatting, types, and the tests that every change needs
 # make test-rest  the other tests: browsers, servers, long ones, and properties on more examples
 # make test-real  tests on the real photographs, in the folder REGENGINE_REAL_DATA
@@ -28,9 +28,10 @@ export PYTHON
 
 demo: core
 	@rm -rf $(STORE) $(STORE).* $(OVERLAYS)
-	$(BIN)/regengine register data_samples/*.jpg --tle data_samples/tle.txt \
-		--lights data_samples/lights.tif --store $(STORE) --overlay $(OVERLAYS)
-	$(BIN)/python -m benchmarks demo-truth $(STORE) $(OVERLAYS)
+	@mkdir -p out
+	$(BIN)/regengine register data_samples/photos --store $(STORE) --overlay $(OVERLAYS) --workers 2
+	$(BIN)/regengine solve data_samples/photos/ISS043-E-298868.jpg --json --overlay $(OVERLAYS) > out/stars.ndjson
+	$(BIN)/python -m benchmarks demo $(STORE) $(OVERLAYS) out/stars.ndjson --out out/demo
 
 test: dev
 	$(BIN)/ruff check .

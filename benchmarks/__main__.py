@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import inspect
 import sys
 from pathlib import Path
 
@@ -63,8 +62,6 @@ def main(argv: list[str]) -> int:
 def run(name: str, words: list[str]) -> int:
     """Run a benchmark; the exit code."""
     module = importlib.import_module(f"benchmarks.{name.replace('-', '_')}")
-    if list(inspect.signature(module.main).parameters) == ["argv"]:
-        return int(module.main(words))
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command(help=module.__doc__)(module.main)
     try:

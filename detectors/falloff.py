@@ -134,7 +134,7 @@ def fit_falloff(
         _make_sky_columns(boxes, axis) for boxes, axis in zip(frames, principal_points, strict=True)
     ]
     if not parts or min(len(r) for r, _, _ in parts) < 24:
-        raise ValueError("too few boxes of sky to tell the falloff")
+        raise ValueError("too few boxes of sky to measure the falloff")
     coefficients, spread, residual = _fit(parts)
     covariance = spread
     if len(parts) >= MIN_FRAMES_FOR_SPREAD:

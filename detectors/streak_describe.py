@@ -229,6 +229,8 @@ def _falls_off(signal: FloatArray, weight: FloatArray, away: FloatArray) -> bool
     with the distance or faster, and half of that in magnitudes counts.
     """
     light, far = signal / weight, away > np.median(away)
+    if not far.any():
+        return False
     near_px, far_px = (float(np.median(away[half])) for half in (~far, far))
     near_light, far_light = (float(np.median(light[half])) for half in (~far, far))
     near_noise, far_noise = (MEDIAN_NOISE / np.sqrt(weight[half].sum()) for half in (~far, far))

@@ -19,7 +19,8 @@ copyright = "the regengine authors, BSD-3-Clause"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "docs/index"
 include_patterns = ["*.md", "docs/**", "benchmarks/results/*.md", "data_samples/*.md"]
-exclude_patterns = [".venv", "out", "docs/examples", "regengine", "tests"]
+include_patterns += ["regengine/data/*.md"]
+exclude_patterns = [".venv", "out", "docs/examples", "tests"]
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4

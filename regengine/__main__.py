@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import warnings
 
 
 def run() -> None:
@@ -13,6 +15,10 @@ def run() -> None:
             "Error: regengine runs on Linux and macOS: on Windows, install it in the Windows "
             "Subsystem for Linux (wsl --install)."
         )
+    # A user can do nothing about a library's warnings; python -W shows them
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        os.environ["PYTHONWARNINGS"] = "ignore"
     # Until Ctrl-C can be told in order, it ends the program as it ends any other
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:

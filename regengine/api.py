@@ -54,11 +54,10 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
     used.
     """
     from regengine.batch.at_hand import (
-        choose_light_maps,
-        find_element_sets,
-        list_light_maps,
-        list_references,
+        choose_element_sets,
+        choose_maps,
     )
+    from regengine.orbit.tle_format import describe_skipped
     from regengine.registration.index.options import parse_blind_options
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
     from regengine.run_inputs import RunInputs
@@ -69,14 +68,11 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
             f"--effort {effort!r} is unknown: give {', '.join(EFFORTS[:-1])} or {EFFORTS[-1]}."
         )
     params = options.params or RegisterParams(work_budget=WORK_BUDGETS[effort])
-    day = tuple(_paths(options.day)) or list_references("day")
-    lights = tuple(_paths(options.lights))
     inputs = RunInputs(
-        # Daytime photos need no light map, and all photos of a run may be by day
-        lights=lights if lights or (day and not list_light_maps()) else choose_light_maps(lights),
-        streets=tuple(_paths(options.streets)) or list_references("streets"),
-        day=day,
-        tle=_path(options.tle) or find_element_sets(),
+        lights=choose_maps("lights", _paths(options.lights)),
+        streets=choose_maps("streets", _paths(options.streets)),
+        day=choose_maps("day", _paths(options.day)),
+        tle=choose_element_sets(_path(options.tle)),
         metadata=_path(options.metadata),
         frame=_frame_options(
             options.time,
@@ -105,8 +101,10 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
             options.mission,
         ),
     )
-    light_map, _, _ = inputs.open()
-    for doubt in () if light_map is None else light_map.doubts:
+    light_map, tles, _ = inputs.open()
+    if tles is not None and tles.skipped:
+        logging.getLogger("regengine").warning("%s", describe_skipped(tles.path, tles.skipped))
+    for doubt in light_map.doubts:
         logging.getLogger("regengine").warning("%s", doubt)
     return inputs
 
@@ -180,15 +178,15 @@ def register(photo: AnyPath, options: RegisterOptions) -> Registration:
         JPEG, PNG, TIFF, FITS or raw file; or the id of a photo in the archive of astronaut photos,
         ``"ISS030-E-188140"``, which is downloaded with its record and kept.
     lights : path or sequence of paths, optional
-        Night-light map; by default, the one that ``regengine lights get`` created.
+        Night-light map; by default, those of the data folder, then the package's.
     streets : path or sequence of paths, optional
         Street maps, for telephoto frames; by default, those of the data folder.
     day : path or sequence of paths, optional
-        Daytime images of the Earth, for daytime photos; by default, those that ``regengine day``
-        created.
+        Daytime images of the Earth, for daytime photos; by default, those of the data folder, then
+        the package's.
     tle : path, optional
         Element sets around the photo's date, a file or a folder of files; by default, those of the
-        data folder.
+        data folder and the package.
     time, nadir : optional
         A datetime or ISO 8601 text, UTC without a time zone; (lon, lat) in degrees, or text such as
         ``"136.9,35.7"``. Both have priority over the values of the photo and ``tle``.
@@ -212,7 +210,7 @@ def register(photo: AnyPath, options: RegisterOptions) -> Registration:
 
     Examples
     --------
-    >>> r = register("night.jpg", lights="lights.tif", tle="iss.txt")
+    >>> r = register("photo.jpg")
     >>> r.verdict, r.probability
     >>> r.camera.pixel_to_lonlat([0, 639], [0, 425])
     """
@@ -341,14 +339,14 @@ def open_store(path: AnyPath, *, lights: Paths = ()) -> Store:
 
 def classify_inputs(options: ClassifyOptions) -> ClassifyInputs:
     """Return the common inputs of photos to classify, checked and read."""
-    from regengine.batch.at_hand import find_element_sets
+    from regengine.batch.at_hand import choose_element_sets
     from regengine.orbit.position import element_sets, frame_records
     from regengine.scene.classify import ClassifyInputs
     from regengine.scene.model_file import load_scene_model
 
     inputs = ClassifyInputs(
         model=_path(options.model),
-        tle=_path(options.tle) or find_element_sets(),
+        tle=choose_element_sets(_path(options.tle)),
         metadata=_path(options.metadata),
         frame=_frame_options(options.time, options.nadir),
         features=options.features,
@@ -357,8 +355,7 @@ def classify_inputs(options: ClassifyOptions) -> ClassifyInputs:
     )
     # Errors are raised before the first photo
     load_scene_model(inputs.model)
-    if inputs.tle is not None:
-        element_sets(inputs.tle)
+    element_sets(inputs.tle)
     if inputs.metadata is not None:
         frame_records(inputs.metadata)
     return inputs

@@ -113,7 +113,8 @@ class MapOptions(Options):
 
     lights: Paths | None = option(
         None,
-        "Night-light map: a file or a folder; may be given several times.  [made by lights get]",
+        "Night-light map: a file or a folder; may be given several times.  [those in the data "
+        "folder, then the package's]",
     )
     streets: Paths | None = option(
         None,
@@ -123,7 +124,7 @@ class MapOptions(Options):
     day: Paths | None = option(
         None,
         "Day map, for photos by day: any georeferenced raster, or a folder; may be given several "
-        "times.  [those in the data folder]",
+        "times.  [those in the data folder, then the package's]",
     )
 
 
@@ -134,7 +135,7 @@ class TimeOptions(Options):
     tle: AnyPath | None = option(
         None,
         "TLE file with element sets around the photos' dates, or a folder of such files.  [those "
-        "in the data folder]",
+        "in the data folder and the package]",
     )
     metadata: AnyPath | None = option(
         None, "Table (CSV) of frame records: time, nadir, lens, camera."

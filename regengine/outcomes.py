@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
     from matchers.geometry.camera import Camera
     from matchers.geometry.sky_camera import SkyCamera
-    from regengine.result import Fit, FrameResult, Hypothesis, NadirInput, Reason, Verdict
+    from regengine.result import Fit, FrameResult, Hypothesis, NadirInput, Reason, Reviewed
     from regengine.sky.detection.detect import PhotoDetections
     from regengine.sky.stars.photo import SolvedPhoto
+    from regengine.store.rows import StoredFrame
 
 SHOWN_PX = 800  # longer side of an overlay in a notebook
 SHOWN_ROWS = 8
@@ -185,6 +186,8 @@ class Registration:
     ----------
     result : FrameResult
         The complete result as stored.
+    review : Reviewed or None
+        The decision of a person that counts, with ``decision``, ``reviewer`` and ``time_utc``.
     lights, streets, day : tuple of Path
         The maps of its run. The overlay draws those of the kind on which the photo was placed, if
         there are any.
@@ -194,6 +197,7 @@ class Registration:
     lights: tuple[Path, ...] = ()
     streets: tuple[Path, ...] = ()
     day: tuple[Path, ...] = ()
+    review: Reviewed | None = None
 
     @property
     def frame(self) -> str:
@@ -206,9 +210,21 @@ class Registration:
         return Path(self.result.path)
 
     @property
-    def verdict(self) -> Verdict:
-        """``accepted``, ``review``, ``no_match`` or ``failed``."""
-        return self.result.verdict
+    def verdict(self) -> str:
+        """``accepted``, ``review``, ``no_match`` or ``failed``; ``rejected`` if somebody did so.
+
+        A decision of a person counts before the verdict of the engine, ``result.verdict``.
+        """
+        from regengine.result import decide_state
+
+        return decide_state(self.result.verdict, self.review)
+
+    @property
+    def place(self) -> str | None:
+        """What the photo shows: ``Memphis, Tennessee, United States``; None if unknown."""
+        from regengine.store.reviews import name_shown
+
+        return ", ".join(filter(None, name_shown(self.camera, self.review))) or None
 
     @property
     def probability(self) -> float | None:
@@ -280,7 +296,7 @@ class Registration:
         """Return the record of docs/records.md, plain values for JSON."""
         from regengine.records import record
 
-        return record(self.result)
+        return record(self.result, self.review)
 
     def picture(self) -> Image:
         """Draw the overlay: the photo with the proposal drawn over it, and the verdict in words.
@@ -443,8 +459,21 @@ class Store:
 
     @cached_property
     def frames(self) -> Table:
-        """One row per photo."""
-        return self._read("frames")
+        """One row per photo; ``verdict`` is the engine's until somebody decides, see `review`."""
+        import numpy as np
+
+        from regengine.store.read import read_tables
+        from regengine.store.reviews import apply_review
+
+        rows = read_tables(self.path, ("frames",))["frames"]
+        for name in ("decision", "reviewer", "reviewed_utc"):
+            rows[name] = np.full(len(rows["frame_index"]), "", dtype=object)
+        for place, number in enumerate(rows["frame_index"].tolist()):
+            if review := self._reviews.get(number):
+                said = apply_review({"verdict": rows["verdict"][place]}, review)
+                for name in said.keys() & rows.keys():
+                    rows[name][place] = said[name]
+        return Table(rows)
 
     @cached_property
     def control_points(self) -> Table:
@@ -476,7 +505,7 @@ class Store:
         """
         from regengine.store.read import find_frames
 
-        return [Registration(one.result, self._lights) for one in find_frames(self.path, name)]
+        return [self._registration(one) for one in find_frames(self.path, name)]
 
     def __getitem__(self, name: str) -> Registration:
         return self.find(name)[0]
@@ -494,11 +523,12 @@ class Store:
         from regengine.store.read import iter_frames
 
         for stored in iter_frames(self.path):
-            yield Registration(stored.result, self._lights)
+            yield self._registration(stored)
 
     def close(self) -> None:
         """Drop the tables; no file is open between two calls."""
-        for name in ("frames", "control_points", "hypotheses", "detections", "provenance"):
+        tables = ("frames", "control_points", "hypotheses", "detections", "provenance")
+        for name in (*tables, "_reviews"):
             self.__dict__.pop(name, None)
 
     def __enter__(self) -> Self:
@@ -514,6 +544,16 @@ class Store:
 
     def __repr__(self) -> str:
         return f"<Store {self.path}: {format_count(len(self), 'photo')}>"
+
+    @cached_property
+    def _reviews(self) -> dict[int, Reviewed]:
+        from regengine.store.reviews import read_reviews
+
+        return read_reviews(self.path)
+
+    def _registration(self, stored: StoredFrame) -> Registration:
+        review = self._reviews.get(stored.frame_index)
+        return Registration(stored.result, self._lights, review=review)
 
     def _read(self, group: str) -> Table:
         from regengine.store.read import read_tables

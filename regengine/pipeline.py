@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from regengine.errors import EphemerisError, LightMapError
@@ -26,25 +27,18 @@ from regengine.registration.report_result import doubt_time_told, make_no_match_
 from regengine.registration.types import Prior, SearchReferences
 from regengine.result import BY_DAY, FrameResult, Reason
 from regengine.run_inputs import RunInputs
-from regengine.scene.classify import SceneForSearch, assess_for_search
+from regengine.scene.classify import SceneForSearch, assess_for_search, explain_by_class
 
 if TYPE_CHECKING:
     from matchers.geometry.camera import Camera
     from regengine.orbit.propagation import CameraPosition
+    from regengine.references.kinds import KindName
     from regengine.registration.types import Problem
     from regengine.sky.stars.attitude import StarAttitude
 
 
-NO_LIGHT_MAP = Reason(
-    code="no_light_map",
-    text="night photos are placed on a night-light map, and none is available: get one with "
-    "regengine lights get, or name one with --lights",
-)
 # A photo that may be by day with such a probability is tried on a day map, which takes seconds
 MIN_BY_DAY_PROBABILITY = 0.01
-NO_DAY_MAP = (
-    "day photos are placed on a day map, and none is available: get one with regengine day get"
-)
 # What a photo without time and nadir needs besides
 NO_INDEX = (
     "Without them, a blind search needs an index of the map: make one with regengine lights "
@@ -66,9 +60,12 @@ def process_photo(
     with threadpool_limits(limits=1, user_api="blas"):
         frame = read_frame(path, records=records, options=inputs.frame)
         result = _register(frame, tles, light_map, inputs, hints)
-    # A map without a product name goes by its files.
-    lights = result.lights or ", ".join(map_path.name for map_path in inputs.lights)
-    result = replace(result, lights=lights, seconds=time.perf_counter() - start_s)
+    if result.control_points and result.reference_kind == "lights":
+        lon, lat = np.array([(point.lon, point.lat) for point in result.control_points]).T
+        lon = lon[0] + (lon - lon[0] + 180.0) % 360.0 - 180.0
+        used, _ = light_map.reaching((lon.min(), lat.min(), lon.max(), lat.max()))[0]
+        result = replace(result, lights=used.title)
+    result = replace(result, seconds=time.perf_counter() - start_s)
     is_kept = hints is None or result.replaces(hints.first_probability)
     if inputs.overlays is not None and is_kept:
         from regengine.registration.overlay import write_overlay
@@ -85,7 +82,7 @@ def process_photo(
 def _register(
     frame: Frame,
     tles: TleSet | None,
-    light_map: LightMap | None,
+    light_map: LightMap,
     inputs: RunInputs,
     hints: NeighbourPrior | None,
 ) -> FrameResult:
@@ -100,8 +97,8 @@ def _register(
     futile = None if inputs.register.any_category else scene.skip_reason
     shown, result = scene.in_place, None
     if (
-        sum(shown.probabilities.get(name, 0.0) for name in BY_DAY) > MIN_BY_DAY_PROBABILITY
-        and inputs.day
+        inputs.day
+        and sum(shown.probabilities.get(name, 0.0) for name in BY_DAY) > MIN_BY_DAY_PROBABILITY
     ):
         from regengine.registration.day.register_on_day import register_on_day
 
@@ -109,20 +106,18 @@ def _register(
         by_day = register_on_day(frame, prior, day_map_of(inputs.day), inputs.register)
         # Where that led nowhere, what the photo looks like decides what is told of it
         result = by_day if shown.category in BY_DAY or by_day.verdict == "accepted" else None
-    elif shown.category in BY_DAY and futile is not None:
-        futile = replace(futile, text=f"{futile.text}; {NO_DAY_MAP}")
     if futile is not None:
-        info = None if light_map is None else light_map.info
-        result = result or make_no_match_result(frame, position, info, futile)
-    elif light_map is None:
-        result = result or make_no_match_result(frame, position, None, NO_LIGHT_MAP)
+        result = result or make_no_match_result(frame, position, light_map.info, futile)
     elif result is None or result.verdict != "accepted":
         result = _search_photo(frame, unknown or position, scene, light_map, inputs, hints)
+    reasons = result.reasons
+    if result.verdict == "no_match":
+        reasons = tuple(explain_by_class(reason, shown) for reason in reasons)
     return replace(
         result,
         category=shown.category,
         category_probability=shown.probabilities[shown.category],
-        reasons=(*doubt_time_told(result, frame.time_utc), *result.reasons),
+        reasons=(*doubt_time_told(result, frame.time_utc), *reasons),
     )
 
 
@@ -184,8 +179,12 @@ def _warn_once(text: str) -> None:
     logging.getLogger("regengine").warning("%s", text)
 
 
-def register_from(path: Path, placed: Camera, inputs: RunInputs) -> FrameResult:
+def register_from(
+    path: Path, placed: Camera, inputs: RunInputs, kind: KindName = "lights"
+) -> FrameResult:
     """Register one photo from where a person placed it, with what its run was given.
+
+    ``kind``: "day" for the day maps, else night lights, and streets where they are given.
 
     ``placed`` is for the stored image, off by up to a tenth of the picture and some degrees of
     turn. FrameError if the photo cannot be read; EphemerisError if the camera is nowhere above the
@@ -194,8 +193,11 @@ def register_from(path: Path, placed: Camera, inputs: RunInputs) -> FrameResult:
     from regengine.registration.propose_from_placement import locate_placed
 
     light_map, tles, records = inputs.open()
-    if light_map is None:
-        raise LightMapError(NO_LIGHT_MAP.text)
     frame = read_frame(path, records=records, options=inputs.frame)
     prior = Prior(position=locate_placed(placed, frame, tles), placement=placed)
-    return register_frame(frame, prior, SearchReferences(light_map=light_map), inputs.register)
+    if kind == "day":
+        from regengine.registration.day.register_on_day import register_on_day
+
+        return register_on_day(frame, prior, day_map_of(inputs.day), inputs.register)
+    references = SearchReferences(light_map=light_map, streets=street_maps_of(inputs.streets))
+    return register_frame(frame, prior, references, inputs.register)

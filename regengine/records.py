@@ -12,7 +12,14 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG
 from regengine.io.plain import format_count, make_printable, plain
-from regengine.result import FrameResult, Hypothesis, NadirInput, SolvedCamera
+from regengine.result import (
+    FrameResult,
+    Hypothesis,
+    NadirInput,
+    Reviewed,
+    SolvedCamera,
+    decide_state,
+)
 
 Record = dict[str, Any]
 POINT_FIELDS = ("x", "y", "lon", "lat", "sigma_px", "sigma_m", "lights")
@@ -23,10 +30,11 @@ FIT_FIELDS = (
 )
 
 
-def record(result: FrameResult) -> Record:
+def record(result: FrameResult, review: Reviewed | None = None) -> Record:
     """Make the record of one frame from JSON values, with its keys in the documented order.
 
-    Numbers are finite; missing values are None.
+    Numbers are finite; missing values are None. With a person's decision, the verdict is the state
+    that follows from it, and ``decision`` says who made it and when.
     """
     values = {
         "frame": result.frame,
@@ -60,12 +68,21 @@ def record(result: FrameResult) -> Record:
         "hypotheses": [_hypothesis(hypothesis) for hypothesis in result.hypotheses],
         "sources": dict(result.sources),
     }
+    if review is not None:
+        values["verdict"] = decide_state(result.verdict, review)
+        values["decision"] = {
+            "decision": review.decision,
+            "reviewer": review.reviewer,
+            "time_utc": review.time_utc,
+            "disputed": review.disputed,
+            "engine_verdict": result.verdict,
+        }
     return {key: plain(value, make_printable) for key, value in values.items()}
 
 
-def record_line(result: FrameResult) -> str:
+def record_line(result: FrameResult, review: Reviewed | None = None) -> str:
     """Make the record of one frame as one line of JSON, without the line break."""
-    return json.dumps(record(result), allow_nan=False)
+    return json.dumps(record(result, review), allow_nan=False)
 
 
 def centre_lonlat(camera: Camera) -> tuple[float, float]:
@@ -129,10 +146,11 @@ def _hypothesis(hypothesis: Hypothesis) -> Record:
 
 
 VERDICT_WORDS = {
-    "accepted": "ACCEPTED: may be used without a look",
-    "review": "REVIEW: a proposal to be checked by a person",
+    "accepted": "ACCEPTED: usable without checking",
+    "review": "REVIEW: needs a human check",
     "no_match": "NO MATCH: no match better than chance, or nothing to register",
     "failed": "FAILED: the photo could not be processed",
+    "rejected": "REJECTED: a person rejected the proposal",
 }
 
 
@@ -143,13 +161,13 @@ def degrees_text(lon: float, lat: float, *, digits: int = 2) -> str:
 
 
 def centre_text(result: FrameResult, *, digits: int = 2) -> str:
-    """Format the ground at the centre; ``sky`` without ground, empty without a solution."""
+    """Format the ground at the centre, see `ground_text`; empty without a solution."""
     return "" if result.solved is None else ground_text(result.solved.camera, digits=digits)
 
 
 def ground_text(camera: Camera, *, digits: int = 2) -> str:
-    """Format the place of `find_looked_at`."""
-    lon, lat = find_looked_at(camera)
+    """Format the ground at the centre of the image; ``sky`` where it shows none."""
+    lon, lat = centre_lonlat(camera)
     return "sky" if lon != lon else degrees_text(lon, lat, digits=digits)
 
 
@@ -185,7 +203,7 @@ def summary_words(result: FrameResult) -> list[str]:
             f"off-nadir {result.solved.off_nadir_deg:.0f}°",
             f"focal length {result.solved.camera.focal_px:.0f} px",
         ]
-        if prior is not None or result.nadir is None:
+        if result.is_timed and result.solved.along_track_offset_s is not None:
             words.append(f"along-track {result.solved.along_track_offset_s:+.1f} s")
         if result.solved.camera.mirrored:
             words.append("mirrored")
@@ -194,7 +212,8 @@ def summary_words(result: FrameResult) -> list[str]:
         words.append(f"nadir {nadir_text(result.solved.camera)}")
     if prior is not None:
         place = degrees_text(prior.lon, prior.lat)
-        words.append(f"prior nadir {place}, {prior.altitude_km:.0f} km ({prior.source})")
+        assumed = " assumed" if dict(result.sources).get("altitude_km") == "assumed" else ""
+        words.append(f"prior nadir {place}, {prior.altitude_km:.0f} km{assumed} ({prior.source})")
     if result.time_utc is not None:
         words.append(result.time_utc)
     if result.orientation != 1:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matchers.geometry.camera import Camera
+from regengine.references.kinds import KindName
 
 Verdict = Literal["accepted", "review", "no_match", "failed"]
 
@@ -73,10 +74,13 @@ class ReviewedPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class SolvedCamera:
-    """A solved camera, with its time offset along the orbit."""
+    """A solved camera, with its time offset along the orbit.
+
+    ``along_track_offset_s`` is None without a time and a nadir, by which it is an offset.
+    """
 
     camera: Camera
-    along_track_offset_s: float
+    along_track_offset_s: float | None
     off_nadir_deg: float
 
 
@@ -224,9 +228,16 @@ class FrameResult:
     seconds: float = 0.0
 
     @property
-    def reference_kind(self) -> str:
+    def reference_kind(self) -> KindName:
         """Kind of reference that the photo is registered on: "lights", "streets" or "day"."""
-        return dict(self.sources).get("reference", "lights").split(",")[0]
+        named = dict(self.sources).get("reference", "lights").split(",")[0]
+        return next((kind for kind in get_args(KindName) if kind == named), "lights")
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether a time and a nadir were given, from which a camera is offset along its orbit."""
+        is_given = self.nadir is not None and self.nadir.source in ("tle", "option", "record")
+        return is_given and self.time_utc is not None
 
     @property
     def patch_proofs(self) -> tuple[PatchProof, ...]:
@@ -238,6 +249,42 @@ class FrameResult:
         if self.verdict == "accepted":
             return True
         return self.verdict == "review" and (self.probability or 0.0) > probability
+
+
+Choice = Literal["accepted", "rejected", "unsure"]  # of a person
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reviewed:
+    """The decision that counts for a frame: the latest of all reviewers."""
+
+    frame_index: int
+    decision: Choice
+    reviewer: str
+    time_utc: str  # time of the decision, ISO 8601
+    # The accepted camera, with its control points that are not switched off
+    camera: Camera | None
+    points: tuple[ReviewedPoint, ...]
+    comment: str
+    tags: tuple[str, ...]
+    quality: int | None  # 0 (useless) to 5 (excellent)
+    # Name, country, lon, lat and population of the place that the person named
+    place: dict[str, Any] | None
+    disputed: bool  # whether the latest decisions of two people differ
+    stale: bool  # whether the engine has a different proposal now
+    independent: bool  # see `regengine.store.reviews.is_independent`
+    size_px: tuple[int, int]  # of the photo
+
+
+def decide_state(verdict: str, review: Reviewed | None) -> str:
+    """The one state of a frame: the engine's verdict until somebody decides.
+
+    Then it is ``accepted`` or ``rejected``; what a person could not say of is no more than
+    ``review``.
+    """
+    if review is None or (review.decision == "unsure" and verdict != "accepted"):
+        return verdict
+    return "review" if review.decision == "unsure" else review.decision
 
 
 @dataclass(frozen=True, kw_only=True)

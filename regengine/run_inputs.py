@@ -24,7 +24,7 @@ class RunInputs:
     lights: tuple[Path, ...]
     streets: tuple[Path, ...] = ()  # street maps, for telephoto frames
     day: tuple[Path, ...] = ()  # pictures of the Earth by day, for photos by day
-    tle: Path | None = None
+    tle: tuple[Path, ...] = ()  # files, or folders of files, of element sets
     metadata: Path | None = None  # table of frame records
     frame: FrameOptions = field(default_factory=FrameOptions)  # what options say of every photo
     register: RegisterParams = field(default_factory=RegisterParams)
@@ -34,7 +34,7 @@ class RunInputs:
     stars: bool = True  # whether stars above a photo's limb may tell its attitude
     blind: BlindOptions = field(default_factory=BlindOptions)  # the search of the whole Earth
 
-    def open(self) -> tuple[LightMap | None, TleSet | None, FrameRecords | None]:
+    def open(self) -> tuple[LightMap, TleSet | None, FrameRecords | None]:
         """The map of lights, element sets and records, read once per process.
 
         LightMapError, EphemerisError or ConfigError if one of them cannot be used.
@@ -49,11 +49,11 @@ class RunInputs:
             raise ConfigError(
                 "--blind needs an index of the map: make it once with regengine lights index MAP."
             )
-        light_map = light_map_of(self.lights) if self.lights else None
+        light_map = light_map_of(self.lights)
         street_maps_of(self.streets)
         if self.day:
             day_map_of(self.day)
-        tles = None if self.tle is None else element_sets(self.tle)
+        tles = element_sets(self.tle) if self.tle else None
         records = None if self.metadata is None else frame_records(self.metadata)
         return light_map, tles, records
 
@@ -65,7 +65,7 @@ class RunInputs:
             lights=tuple(path.absolute() for path in self.lights),
             streets=tuple(path.absolute() for path in self.streets),
             day=tuple(path.absolute() for path in self.day),
-            tle=None if self.tle is None else self.tle.absolute(),
+            tle=tuple(path.absolute() for path in self.tle),
             metadata=None if self.metadata is None else self.metadata.absolute(),
             overlays=None if self.overlays is None else self.overlays.absolute(),
             blind=replace(self.blind, index=index and index.absolute()),

@@ -73,7 +73,7 @@ def inputs_for(case: Case, settings: Settings) -> RunInputs:
     return replace(
         inputs,
         frame=case.options,
-        tle=settings.real / ELEMENT_SETS,
+        tle=(settings.real / ELEMENT_SETS,),
         metadata=settings.real / RECORDS,
     )
 

@@ -29,7 +29,7 @@ MAX_SET_AGE_H = 72.0
 _ANY_ALTITUDE_KM = 400.0  # the nadir depends on it by less than the tolerance
 
 
-def check_orbit(table: FrameRecords, tle: Path) -> FrameRecords:
+def check_orbit(table: FrameRecords, tle: tuple[Path, ...]) -> FrameRecords:
     """Return a table with a problem in each row that contradicts the orbit of element sets.
 
     Rows without time or nadir are unchanged, like those at least three days from any set. Raises

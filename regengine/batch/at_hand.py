@@ -1,4 +1,4 @@
-"""Find files in the user's data folder: light maps, reference maps, element sets and photos."""
+"""Find maps, element sets and photos: of the user's data folder, and of the package."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
-from regengine.errors import ConfigError, EphemerisError, LightMapError, StoreError
+from regengine.data import ELEMENT_SETS, MAPS, check_packaged
+from regengine.errors import ConfigError, StoreError
 from regengine.io.atomic import write_whole
 from regengine.io.checksums import fingerprint
 from regengine.io.folders import data_folder
 from regengine.photo.frame_ids import archive_name, record_place
+from regengine.references.kinds import KindName
 
 MAP_ENDINGS = (".tif", ".tiff")
 
@@ -52,33 +53,42 @@ def identify_frame_to_fetch(photo: object) -> str | None:
     return None if there else archive_name(photo.name)
 
 
-def list_light_maps() -> tuple[Path, ...]:
-    """Return the light maps of the data folder, sorted by name."""
-    return tuple(
-        path for path in _list_files(lights_folder()) if path.suffix.lower() in MAP_ENDINGS
-    )
+def choose_maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[Path, ...]:
+    """Return the maps of a kind: the given ones, or those of the data folder and the package.
+
+    The package's map is left out if one of the data folder covers the Earth. Raises LightMapError
+    if a map of the data folder cannot be used, ConfigError if the package's is damaged.
+    """
+    if given:
+        return tuple(given)
+    own = _list_maps(kind)
+    packaged = MAPS[kind]
+    if own and packaged:
+        from regengine.references.opening import open_references
+
+        for one in open_references(kind, own):
+            west, south, east, north = one.grid.bounds
+            if east - west >= 359.0 and south <= -60.0 and north >= 60.0:
+                return own
+    return own + tuple(map(check_packaged, packaged))
 
 
-def list_references(kind: Literal["streets", "day"]) -> tuple[Path, ...]:
-    """Return the street maps or daytime images of the data folder, sorted by name."""
+def _list_maps(kind: KindName) -> tuple[Path, ...]:
+    """Return the maps of a kind in the data folder, sorted by name."""
     found = _list_files(data_folder() / kind)
     return tuple(path for path in found if path.suffix.lower() in MAP_ENDINGS)
 
 
-def find_element_sets() -> Path | None:
-    """Return the element set folder of the data folder, or None if it has no files."""
-    return element_set_folder() if _list_files(element_set_folder()) else None
+def choose_element_sets(given: Path | None = None) -> tuple[Path, ...]:
+    """Return the given element sets, or those of the data folder and the package.
 
-
-def choose_element_sets(given: Path | None) -> Path:
-    """Return the given element sets, or those of the data folder; EphemerisError if none exist."""
-    chosen = given or find_element_sets()
-    if chosen is None:
-        raise EphemerisError(
-            f"No element sets in {element_set_folder()}: download some with regengine tle get, or "
-            "name a file with --tle."
-        )
-    return chosen
+    Raises ConfigError if the package's are damaged.
+    """
+    if given is not None:
+        return (given,)
+    folder = element_set_folder()
+    own = (folder,) if _list_files(folder) else ()
+    return (*own, check_packaged(ELEMENT_SETS))
 
 
 def keep_element_sets(content: bytes, name: str) -> Path:
@@ -100,17 +110,6 @@ def keep_element_sets(content: bytes, name: str) -> Path:
     return path
 
 
-def choose_light_maps(given: Sequence[Path]) -> tuple[Path, ...]:
-    """Return the given light maps, or those of the data folder; LightMapError if none exist."""
-    chosen = tuple(given) or list_light_maps()
-    if not chosen:
-        raise LightMapError(
-            f"No night-light map in {lights_folder()}: download one with regengine lights get, or "
-            "name one with --lights."
-        )
-    return chosen
-
-
 @dataclass(frozen=True, kw_only=True)
 class RunFiles:
     """Input files of an earlier run that still exist unchanged.
@@ -121,7 +120,7 @@ class RunFiles:
     lights: tuple[Path, ...] = ()
     streets: tuple[Path, ...] = ()
     day: tuple[Path, ...] = ()
-    tle: Path | None = None
+    tle: tuple[Path, ...] = ()
     metadata: Path | None = None
     lost: tuple[tuple[str, str], ...] = ()
 
@@ -167,10 +166,9 @@ def find_settings_files(parameters: str) -> RunFiles:
     """Find the files that the settings of a stored result name, if they are unchanged."""
     try:
         known = json.loads(parameters)
-        maps = ("lights", "streets", "day")
-        entries = [(f"--{kind}", entry) for kind in maps for entry in known.get(kind) or []]
-        entries += [(f"--{name}", known[name]) for name in ("tle", "metadata") if known.get(name)]
-        found: dict[str, list[Path]] = {f"--{name}": [] for name in (*maps, "tle", "metadata")}
+        names = ("lights", "streets", "day", "tle", "metadata")
+        entries = [(f"--{name}", entry) for name in names for entry in known.get(name) or []]
+        found: dict[str, list[Path]] = {f"--{name}": [] for name in names}
         lost = []
         for option, entry in entries:
             path = Path(entry.get("path") or entry["name"])
@@ -187,7 +185,7 @@ def find_settings_files(parameters: str) -> RunFiles:
         lights=tuple(found["--lights"]),
         streets=tuple(found["--streets"]),
         day=tuple(found["--day"]),
-        tle=next(iter(found["--tle"]), None),
+        tle=tuple(found["--tle"]),
         metadata=next(iter(found["--metadata"]), None),
         lost=tuple(lost),
     )

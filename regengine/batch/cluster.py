@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import platform
@@ -13,7 +14,7 @@ from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from threading import Lock, Thread, Timer
+from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 
 from regengine.batch.map_photos import LostError
@@ -23,6 +24,7 @@ from regengine.batch.worker_processes import TICK_S, limit_threads
 from regengine.errors import ClusterError, ConfigError, RegengineError
 from regengine.io.extras import make_missing_error
 from regengine.io.urls import hide_secrets
+from regengine.io.waiting import call_within
 from regengine.result import FrameResult, Reason
 from regengine.store.writer import StoreWriter
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from distributed import Future
 
 CONNECT_S = 10.0
+ANSWERED_S = 5.0  # for the first answer: a port at which anything else listens is refused soon
 SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")
 SAFE = "results reported so far are saved; run the same command again to continue"
 ANSWER_S = 60.0  # for an answer of the scheduler, or of all workers
@@ -199,19 +202,53 @@ def connect_client(scheduler: str) -> Iterator[Any]:
     # Their messages are replaced by one sentence of this module
     for name in ("distributed", "distributed.client", "distributed.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    check_scheduler(scheduler)
     try:
         client = Client(scheduler, timeout=CONNECT_S, set_as_default=False, name="regengine")
     except (OSError, TimeoutError, ValueError, ImportError) as error:
-        raise ClusterError(
-            f"no Dask scheduler answers at {hide_secrets(scheduler)} "
-            f"({describe_exception(error)}): check that it runs and that its port is reachable "
-            "from here."
-        ) from error
+        raise make_no_scheduler_error(scheduler, describe_exception(error)) from error
     try:
         yield client
     finally:
         with suppress(OSError, TimeoutError, RuntimeError):
             client.close(timeout=CONNECT_S)
+
+
+def check_scheduler(scheduler: str) -> None:
+    """Raise ClusterError unless a Dask scheduler answers at this address within `ANSWERED_S`.
+
+    Dask's client waits for ever for what accepts a connection and says nothing, and takes whatever
+    another server sends for a message of its own.
+    """
+    from distributed import Security, rpc
+
+    async def ask() -> Any:
+        connection = Security().get_connection_args("client")
+        async with rpc(scheduler, timeout=ANSWERED_S, connection_args=connection) as remote:
+            return await remote.identity()
+
+    try:
+        kind = call_within(ANSWERED_S + 1.0, lambda: asyncio.run(ask()))["type"]
+    except TimeoutError as error:
+        why = f"no answer within {ANSWERED_S:.0f} s"
+        raise make_no_scheduler_error(scheduler, why) from error
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        reason: BaseException = error
+        while isinstance(reason.__cause__, Exception):  # such as a refused connection
+            reason = reason.__cause__
+        raise make_no_scheduler_error(scheduler, describe_exception(reason)) from error
+    except Exception as error:  # whatever reading another program's words leads to
+        raise make_no_scheduler_error(scheduler, "another program answers there") from error
+    if kind != "Scheduler":
+        raise make_no_scheduler_error(scheduler, f"a {kind} of Dask answers there")
+
+
+def make_no_scheduler_error(scheduler: str, why: str) -> ClusterError:
+    """Return the error for an address at which no scheduler answers."""
+    return ClusterError(
+        f"no Dask scheduler answers at {hide_secrets(scheduler)} ({why}): check that it runs and "
+        "that its port is reachable from here."
+    )
 
 
 def check_workers(client: Any, check: Callable[[], object] | None) -> None:
@@ -309,9 +346,10 @@ def work_photo(
         _limit_threads_once()
         if run in _stopped:
             return None
-        result = _call_within(limit_s, function, task)
-        if result is None:
-            failure = describe_failure(task.path, TimeoutError(), limit_s)
+        try:
+            result = call_within(limit_s, partial(function, task))
+        except TimeoutError as error:
+            failure = describe_failure(task.path, error, limit_s)
             result = make_failed_result(task, failure, seconds=limit_s)
             timer = Timer(LAST_WORDS_S, os._exit, args=[1])
             timer.daemon = True
@@ -338,14 +376,3 @@ def check_worker(versions: tuple[str, str], check: Callable[[], object] | None) 
 def stop_run(run: str) -> None:
     """Make this worker skip all photos of a run that it has not begun."""
     _stopped.add(run)
-
-
-def _call_within(
-    limit_s: float, function: Callable[[Task], FrameResult], task: Task
-) -> FrameResult | None:
-    """Return the result of a photo; None if it takes too long."""
-    results: list[FrameResult] = []
-    worker = Thread(target=lambda: results.append(function(task)), daemon=True)
-    worker.start()
-    worker.join(limit_s)
-    return results[0] if results else None

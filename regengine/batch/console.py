@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from threading import current_thread, main_thread
+from threading import Timer, current_thread, main_thread
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO, cast
 
@@ -34,6 +34,16 @@ _results: list[TextIO] = []  # current result stream, the last in the list; `sys
 def open_result_stream() -> TextIO:
     """The standard output on which results are printed."""
     return _results[-1] if _results else sys.stdout
+
+
+def output_width() -> int | None:
+    """Columns of the terminal that results are printed on, or of COLUMNS; None for a file."""
+    with suppress(ValueError):
+        if (told := int(os.environ.get("COLUMNS", "0"))) > 0:
+            return told
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(open_result_stream().fileno()).columns or None
+    return None
 
 
 @contextmanager
@@ -248,22 +258,36 @@ def configure_logging(*, quiet: bool, as_json: bool) -> None:
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # schedulers send SIGTERM
+LAST_S = 5.0  # for a program that is interrupted to end in order
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt; end the program after `LAST_S`, or at the next signal, regardless.
+
+    A server that does not answer, or a thread that waits for one, may keep it from ending in order.
+    """
+    for one in SIGNALS:
+        signal.signal(one, signal.SIG_DFL)
+    timer = Timer(LAST_S, os._exit, [128 + signal.SIGINT])
+    timer.daemon = True
+    timer.start()
+    raise KeyboardInterrupt
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C or SIGTERM within the block into a request to stop.
 
-    The block receives a function that returns whether a stop was requested. The second signal
-    raises `KeyboardInterrupt`. Outside of the main thread, Python handles no signals, and no stop
-    is requested.
+    The block receives a function that returns whether a stop was requested. The second signal ends
+    the program (`interrupt`). Outside of the main thread, Python handles no signals, and no stop is
+    requested.
     """
     is_asked = False
 
     def ask(number: int, frame: FrameType | None) -> None:
         nonlocal is_asked
         if is_asked:
-            raise KeyboardInterrupt
+            interrupt(number, frame)
         is_asked = True
         logging.getLogger("regengine").warning(
             "stopping after the photos in progress; press Ctrl-C again to stop at once"

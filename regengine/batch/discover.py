@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from regengine.errors import ConfigError, NoPhotoError
 from regengine.io.plain import format_count
-from regengine.io.urls import hide_secrets, is_photo, is_url
+from regengine.io.urls import is_photo
 
 # Folders of thumbnails, deleted files and file fragments that systems create, in lower case.
 # Folders that begin with a dot are hidden in any case.
@@ -47,16 +47,6 @@ def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
     return list(found.values())
 
 
-def find_existing_photos(
-    patterns: Sequence[str], *, exclude: Sequence[Path | None] = ()
-) -> list[Path]:
-    """Like `find_photos`; None in ``exclude`` is ignored; NoPhotoError if no photo exists."""
-    found = find_photos(patterns, exclude=[path for path in exclude if path is not None])
-    if not any(is_there(path) for path in found):
-        raise make_no_photo_error(patterns)
-    return found
-
-
 def is_there(path: Path) -> bool:
     """Whether a folder has an entry of this name, of any type."""
     return os.path.lexists(path)
@@ -75,11 +65,6 @@ def _expand(pattern: str) -> list[Path]:
     # The functions of os.path accept any name or link and raise nothing
     if os.path.isdir(path):
         return _walk_photos(path)
-    if is_url(pattern) and not is_there(path):
-        raise ConfigError(
-            f"{hide_secrets(pattern)} is a URL, which only regengine register downloads: give the "
-            "path of a local copy."
-        )
     if is_there(path) or not glob.has_magic(pattern):
         return [path]
     # Existing folders whose names contain glob characters are not patterns: pictures[1]/*.jpg

@@ -74,18 +74,25 @@ def find_photo(result: FrameResult, photos: Iterable[Path]) -> Path:
     for path in photos:
         if result.sha256 and compute_file_sha256(path) == result.sha256:
             return path
-    raise FrameError(f"{result.path} is missing or has changed: its overlay cannot be drawn")
+    raise FrameError(
+        f"{result.path} is missing or has changed: put it back or beside the store, or name the "
+        "folder where it is now with --photos"
+    )
 
 
 def list_stored_drawings(
-    store: Path, numbers: Sequence[int], maps: Mapping[str, tuple[Path, ...]] = MappingProxyType({})
+    store: Path,
+    numbers: Sequence[int],
+    maps: Mapping[str, tuple[Path, ...]] = MappingProxyType({}),
+    folder: Path | None = None,
 ) -> Iterator[Drawing]:
     """List inputs of overlays of stored results: photos by stored path, maps of their run.
 
-    ``maps`` replace the maps of their kind, ``lights``, ``streets`` or ``day``.
+    ``maps`` replace the maps of their kind, ``lights``, ``streets`` or ``day``. Photos that have
+    moved are searched for in ``folder``, too.
     """
     for stored in iter_frames_numbered(store, np.array(numbers, dtype=np.int64)):
-        photo = photo_file(stored.result.path, store)
+        photo = photo_file(stored.result.path, store, stored.result.sha256, folder)
         yield Drawing(
             result=stored.result,
             photos=() if photo is None else (photo,),

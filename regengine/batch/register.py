@@ -192,6 +192,7 @@ def collect_settings(inputs: RunInputs) -> RunSettings:
     and absolute path. The hash is the SHA-256, hexadecimal, of the same object without the paths,
     so that moving files does not change it.
     """
+    records = () if inputs.metadata is None else (inputs.metadata,)
     register = asdict(inputs.register)
     del register["clock"]  # how elapsed time is measured does not change results
     frame = asdict(inputs.frame)
@@ -200,8 +201,8 @@ def collect_settings(inputs: RunInputs) -> RunSettings:
     settings: dict[str, object] = {
         "engine_version": version("regengine"),
         "lights": [_describe_file(path) for path in inputs.lights],
-        "tle": None if inputs.tle is None else _describe_file(inputs.tle),
-        "metadata": None if inputs.metadata is None else _describe_file(inputs.metadata),
+        "tle": [_describe_file(path) for path in inputs.tle],
+        "metadata": [_describe_file(path) for path in records],
         "frame": frame,
         "register": register,
         "share": inputs.neighbours,
@@ -219,12 +220,9 @@ def collect_settings(inputs: RunInputs) -> RunSettings:
     }
     text = json.dumps(settings, sort_keys=True, default=str)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
-    for kind, paths in {"lights": inputs.lights, **others}.items():
+    others |= {"lights": inputs.lights, "tle": inputs.tle, "metadata": records}
+    for kind, paths in others.items():
         settings[kind] = [_describe_placed_file(path) for path in paths]
-    settings["tle"] = None if inputs.tle is None else _describe_placed_file(inputs.tle)
-    settings["metadata"] = (
-        None if inputs.metadata is None else _describe_placed_file(inputs.metadata)
-    )
     return RunSettings(parameters=json.dumps(settings, sort_keys=True, default=str), sha256=sha256)
 
 
@@ -296,7 +294,7 @@ def _preview_text(facts: dict[str, Any]) -> str:
         return f"{frame}  to be downloaded first"
     if not facts["would_register"]:
         return f"{frame}  {facts['reason']}: {facts['reason_text']}"
-    nadir, place = facts["nadir"], "anywhere on Earth (blind search)"
+    nadir, place = facts["nadir"], "position unknown: whole Earth searched"
     if nadir is not None:
         place = f"nadir {degrees_text(nadir['lon'], nadir['lat'])} from {nadir['source']}"
     lens = "focal length unknown" if facts["focal_mm"] is None else f"{facts['focal_mm']:g} mm"

@@ -5,6 +5,7 @@ Photos that are not on disk are downloaded, a few ahead of the search.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from regengine.batch.at_hand import identify_frame_to_fetch, locate_kept_photo
-from regengine.batch.discover import find_photos, is_there
+from regengine.batch.discover import find_photos, is_there, make_no_photo_error
 from regengine.batch.plan import Task, list_reasons_to_redo_stored
 from regengine.batch.run import BatchOptions
 from regengine.errors import ConfigError, FrameError
@@ -73,6 +74,37 @@ def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
             paths.append(argument)
     take_paths()
     return list(found.values())
+
+
+def find_existing_photos(
+    arguments: Sequence[str], *, exclude: Sequence[Path | None] = ()
+) -> list[Path]:
+    """Like `find_given`, for commands that read photos where they are; None is not excluded.
+
+    Photos of the archive are downloaded first; a failure is logged, and leaves the photo missing.
+    Raises NoPhotoError if no photo exists, and ConfigError for a URL.
+    """
+    found: list[Path] = []
+    for photo in find_given(arguments, exclude=[path for path in exclude if path is not None]):
+        if isinstance(photo, Url):
+            raise ConfigError(
+                f"{photo} is a URL, which only regengine register downloads: give the path of a "
+                "local copy."
+            )
+        found.append(photo)
+    wanted = [photo for photo in found if identify_frame_to_fetch(photo) is not None]
+    if wanted:
+        from regengine.archive.by_name import ArchivePhotos
+
+        archive = ArchivePhotos()
+        for photo in wanted:
+            try:
+                archive.fetch(photo)
+            except FrameError as error:
+                logging.getLogger("regengine").error("Error: %s", error)
+    if not any(map(is_there, found)):
+        raise make_no_photo_error(arguments)
+    return found
 
 
 def has_any_photo(photos: Sequence[Path | Url]) -> bool:

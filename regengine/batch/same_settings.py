@@ -9,6 +9,7 @@ settings are those of `regengine.batch.register.collect_settings`.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ import numpy as np
 from detectors.constants import HEIGHT_RANGE_KM
 from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from regengine.references.kinds import KindName
+from regengine.registration.parameters import LENS
 from regengine.registration.streets.parameters import StreetParams
 from regengine.result import BY_DAY, FrameResult
 from regengine.store.rows import StoredFrame
@@ -115,10 +117,14 @@ def could_use(result: FrameResult, kind: str, bounds: Bounds | None) -> bool:
 
 
 def _is_fine(result: FrameResult) -> bool:
-    """Whether the resolution may suffice for streets; False if the focal length is unknown."""
+    """Whether lens or resolution may suit streets; False if the focal length is unknown."""
     if result.focal_mm is None:
         return False
     if result.pixel_pitch_um is None:
+        return True
+    sides_px = result.width_px or 0, result.height_px or 0
+    field_rad = 1e-3 * max(sides_px) * result.pixel_pitch_um / result.focal_mm
+    if field_rad <= FINER * math.radians(LENS.telephoto_field_deg):
         return True
     height_km = HEIGHT_RANGE_KM[0] if result.nadir is None else result.nadir.altitude_km
     sample_m = height_km * result.pixel_pitch_um / result.focal_mm

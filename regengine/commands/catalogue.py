@@ -375,7 +375,7 @@ def _make_choice(verdict: str, usual: str, reviewed: bool, where: str | None) ->
     """Conditions on the frames; None where they are those that answer anyway."""
     from regengine.exchange.export.selection import FrameChoice
 
-    verdicts = parse_verdicts(verdict)
+    verdicts = parse_verdicts(verdict, with_rejected=True)
     if verdict == usual and not reviewed and where is None:
         return None
     return FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where)

@@ -34,7 +34,7 @@ def tasking(
         typer.Option(help="List of places (CSV: name, lon, lat, priority) instead of cities."),
     ] = None,
     min_population: Annotated[
-        int, typer.Option(min=500, help="Minimum population of cities (GeoNames).")
+        int, typer.Option(min=5000, help="Minimum population of cities (GeoNames).")
     ] = 500_000,
     good_quality: Annotated[
         float,

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 @with_options
 def main(
     *,
-    photos: Annotated[
-        list[str] | None, typer.Argument(help="Photos, folders of them, or patterns.")
-    ] = None,
+    photos: Annotated[list[str] | None, typer.Argument(help=common.PHOTOS)] = None,
     options: ClassifyOptions,
     sheet: Annotated[
         Path | None, typer.Option(help="Write a contact sheet (HTML, works offline).")
@@ -52,7 +50,7 @@ def main(
 
     from regengine import api
     from regengine.batch.console import say
-    from regengine.batch.discover import find_existing_photos
+    from regengine.batch.remote import find_existing_photos
     from regengine.errors import ConfigError
     from regengine.result import Answer
     from regengine.scene.classify import answer_scene

@@ -57,7 +57,7 @@ def main(
     begin_lines(run)
     from functools import partial
 
-    from regengine.batch.discover import find_existing_photos
+    from regengine.batch.remote import find_existing_photos
     from regengine.errors import ConfigError
     from regengine.sky.detection.kinds import SOUGHT
     from regengine.sky.detection.lightning import Neighbours

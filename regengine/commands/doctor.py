@@ -6,10 +6,10 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json
 from regengine.errors import RegengineError
 from regengine.io.plain import format_count
+
+if TYPE_CHECKING:
+    from regengine.references.kinds import KindName
 
 MIN_FREE_MB = 2_000
 
@@ -34,11 +37,11 @@ class Finding:
 def main(
     lights: Annotated[
         list[Path] | None,
-        typer.Option(help="Check these maps instead of those of the data folder."),
+        typer.Option(help="Check these maps instead of the available ones."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check Python, OpenCV, map, index, element sets, disk and cores, one line each.
+    """Check Python, OpenCV, maps, index, element sets, disk and cores, one line each.
 
     Says how to get what is missing. Changes nothing and does not use the network. Exits with 1 if
     photos cannot be registered.
@@ -64,22 +67,20 @@ def examine(lights: list[Path]) -> Iterator[Finding]:
     checks: dict[str, Callable[[], tuple[str, str]]] = {
         "Python": lambda: (f"{sys.version.split()[0]}, {sys.executable}", ""),
         "OpenCV": _opencv,
-        "map": lambda: _map(lights),
+        "lights": lambda: _maps("lights", lights),
+        "day": lambda: _maps("day"),
+        "streets": lambda: _maps("streets"),
         "index": lambda: _index(lights),
         "element sets": _element_sets,
         "free disk": _disk,
         "cores": _cores,
     }
-    has_map = True
     for what, check in checks.items():
-        if what == "index" and not has_map:
-            continue
         try:
             found, fix = check()
             yield Finding(what=what, found=found, fix=fix)
         except (RegengineError, ImportError) as error:
             yield Finding(what=what, found="not usable", fix=str(error), ok=False)
-            has_map &= what != "map"
 
 
 def _opencv() -> tuple[str, str]:
@@ -88,46 +89,52 @@ def _opencv() -> tuple[str, str]:
     return cv2.__version__, ""
 
 
-def _map(lights: list[Path]) -> tuple[str, str]:
-    from regengine.batch.at_hand import choose_light_maps
-    from regengine.references.opening import open_light_map
+def _maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[str, str]:
+    from regengine.batch.at_hand import choose_maps
+    from regengine.references.opening import open_references
 
-    info = open_light_map(choose_light_maps(lights)).info
-    west, south, east, north = info.bounds
-    found = (
-        f"{info.description}, {west:.0f} to {east:.0f} east, {south:.0f} to {north:.0f} north "
-        f"({', '.join(str(path) for path in info.paths[:3])})"
-    )
-    return found, ""
+    found = [
+        f"{one.title}, {west:.0f} to {east:.0f} east, {south:.0f} to {north:.0f} north "
+        f"({_whence(one.path)})"
+        for one in open_references(kind, choose_maps(kind, given))
+        for west, south, east, north in [one.grid.bounds]
+    ]
+    fix = "" if found else "telephoto frames of cities need them: regengine streets get PLACE"
+    return "; ".join(found) or "none", fix
+
+
+def _whence(path: Path) -> str:
+    """Say where a file is, or that the package brings it."""
+    from regengine.data import FOLDER
+
+    return "packaged" if path.parent == FOLDER else str(path)
 
 
 def _index(lights: list[Path]) -> tuple[str, str]:
-    from regengine.batch.at_hand import choose_light_maps
+    from regengine.batch.at_hand import choose_maps
     from regengine.registration.index.earth import read_earth_index
     from regengine.registration.index.options import BlindOptions, index_beside, index_file
 
-    maps = choose_light_maps(lights)
+    maps = choose_maps("lights", lights)
     index = index_file(BlindOptions(), maps)
     if index is None:
         why = "to place photos without time or element sets"
         return "none", f"regengine lights index {maps[0]}, {why}"
     earth = read_earth_index(index, [one for one in maps if index_beside(one) == index])
     count = max(len(earth[size_km].vectors) for size_km in earth.sizes_km)
-    return f"{format_count(count, 'light')} ({index})", ""
+    return f"{format_count(count, 'light')} ({_whence(index)})", ""
 
 
 def _element_sets() -> tuple[str, str]:
-    from regengine.batch.at_hand import find_element_sets
+    from regengine.batch.at_hand import choose_element_sets
+    from regengine.orbit.position import element_sets
     from regengine.orbit.rotation import utc_of
-    from regengine.orbit.tle import load_tle_file
 
-    folder = find_element_sets()
-    if folder is None:
-        fix = "with regengine tle add FILE photos are placed faster and more reliably"
-        return "none: photos are placed by blind search", fix
-    sets = load_tle_file(folder)
+    files = choose_element_sets()
+    sets = element_sets(files)
     first, last = (f"{utc_of(sets.epoch_days[row]):%Y-%m-%d}" for row in (0, -1))
-    return f"{len(sets):,} of satellite {sets.satellite}, {first} to {last} ({folder})", ""
+    where = ", ".join(map(_whence, files))
+    return f"{len(sets):,} of satellite {sets.satellite}, {first} to {last} ({where})", ""
 
 
 def _disk() -> tuple[str, str]:

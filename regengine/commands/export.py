@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -71,6 +72,7 @@ def main(
             show_default=False,
         ),
     ] = None,
+    photos: common.MovedPhotos = None,
     force: common.Force = False,
     as_json: common.Json = False,
     quiet: common.Quiet = False,
@@ -109,6 +111,7 @@ def main(
     with common.text_out(out, f".{format}") as written_to:
         check_out(written_to, format, force)
         chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))
+        chosen = replace(chosen, folder=photos)
         with show_progress(len(chosen.numbers), quiet=quiet, doing="writing") as advance:
             written = write_chosen(
                 chosen, format, written_to, options, force=force, advance=advance

@@ -25,11 +25,9 @@ def put_out(
 ) -> None:
     """Check the rows, write the table, print the records, and say in a line what there is."""
     from regengine.archive.tables import check_orbit, format_csv, format_ndjson, write_table
-    from regengine.batch.at_hand import find_element_sets
+    from regengine.batch.at_hand import choose_element_sets
 
-    tle = tle or find_element_sets()
-    if tle is not None:
-        table = check_orbit(table, tle)
+    table = check_orbit(table, choose_element_sets(tle))
     if out is not None:
         write_table(table.rows, out)
     if as_json and len(table):

@@ -64,7 +64,7 @@ def fit(
     import logging
 
     from regengine.batch.console import configure_logging, show_progress
-    from regengine.batch.discover import find_existing_photos
+    from regengine.batch.remote import find_existing_photos
     from regengine.orbit.position import frame_records
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile_file import save_profile

@@ -26,8 +26,23 @@ EXIT_INTERRUPTED = 130
 
 # What is worked on
 
-Photos = Annotated[list[str], typer.Argument(help="Photos, folders of them, or patterns.")]
+PHOTOS = (
+    "Photos, folders, patterns, archive ids such as ISS030-E-188140, or text files that list "
+    "these, one per line."
+)
+Photos = Annotated[list[str], typer.Argument(help=PHOTOS)]
 StoreFile = Annotated[Path, typer.Argument(help="Store of a run, such as run.h5.")]
+MovedPhotos = Annotated[
+    Path | None,
+    typer.Option(
+        "--photos",
+        metavar="DIR",
+        help="Folder where the photos are now, if they have moved.  [where they were, or beside "
+        "the store]",
+        exists=True,
+        file_okay=False,
+    ),
+]
 SceneLabels = Annotated[Path, typer.Argument(help="CSV: path,label[,group]; one photo per row.")]
 Verdicts = Annotated[str, typer.Option(help="Verdicts to include, comma-separated, or all.")]
 Reviewed = Annotated[bool, typer.Option("--reviewed", help="Only photos accepted in review.")]
@@ -115,15 +130,16 @@ def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
     return low, high
 
 
-def parse_verdicts(text: str) -> tuple[str, ...]:
-    """Verdicts out of an option's text, which may be ``all``."""
+def parse_verdicts(text: str, *, with_rejected: bool = False) -> tuple[str, ...]:
+    """Verdicts out of an option's text, which may be ``all``; exports have nothing rejected."""
     from regengine.errors import ConfigError
-    from regengine.exchange.export.selection import VERDICTS
+    from regengine.exchange.export.selection import STATES, VERDICTS
 
-    verdicts = VERDICTS if text == "all" else tuple(text.split(","))
-    if unknown := [one for one in verdicts if one not in VERDICTS]:
+    known = STATES if with_rejected else VERDICTS
+    verdicts = known if text == "all" else tuple(text.split(","))
+    if unknown := [one for one in verdicts if one not in known]:
         raise ConfigError(
-            f"--verdict {unknown[0]} is unknown: choose from {', '.join(VERDICTS)}, all."
+            f"--verdict {unknown[0]} is unknown: choose from {', '.join(known)}, all."
         )
     return verdicts
 

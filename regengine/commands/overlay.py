@@ -24,6 +24,7 @@ def main(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for the pictures.", show_default=False)
     ],
+    folder: common.MovedPhotos = None,
     verdict: common.Verdicts = "accepted,review,no_match",
     where: common.Where = None,
     lights: common.LightMaps = None,
@@ -68,8 +69,8 @@ def main(
     configure()
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file: the pictures need a folder.")
-    verdicts = common.parse_verdicts(verdict)
-    chosen = choose(store, FrameChoice(verdicts=verdicts, where=where, by_engine=True))
+    verdicts = common.parse_verdicts(verdict, with_rejected=True)
+    chosen = choose(store, FrameChoice(verdicts=verdicts, where=where))
     chosen = select_named(chosen, photos) if photos else chosen
     given = {"lights": lights, "streets": streets, "day": day}
     made_with = find_run_files(store)
@@ -85,7 +86,7 @@ def main(
         show_progress(total, quiet=quiet, doing="drawing") as advance,
     ):
         hashed = has_repeated_names(store)
-        drawings = list_stored_drawings(store, chosen.numbers, maps)
+        drawings = list_stored_drawings(store, chosen.numbers, maps, folder)
         for result, outcome in draw_overlays(drawings, out, options, stop, hashed=hashed):
             lacks = isinstance(outcome, Reason)
             drawn, failed = drawn + (not lacks), failed + lacks

@@ -37,7 +37,7 @@ def main(
               regengine radiometry run.h5 --lights viirs.tif --out r --where "off_nadir_deg < 30"
               regengine radiometry run.h5 --lights viirs.tif --out r --plot --json
     """
-    from regengine.batch.at_hand import choose_light_maps, find_run_files
+    from regengine.batch.at_hand import choose_maps, find_run_files
     from regengine.batch.console import print_data, say, show_progress
     from regengine.collection.radiometry.run import RadiometryOptions, measure_chosen
     from regengine.errors import ConfigError
@@ -55,7 +55,7 @@ def main(
         made_with = find_run_files(store)
         common.tell_lost(made_with, {"--lights": lights})
         lights = list(made_with.lights)
-    light_map = open_light_map(choose_light_maps(lights))
+    light_map = open_light_map(choose_maps("lights", lights))
     for doubt in light_map.doubts:
         say(f"Warning: {doubt}", err=True)
     chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))

@@ -58,6 +58,7 @@ def main(
     from regengine import api
     from regengine.batch.console import (
         configure_logging,
+        output_width,
         print_data,
         say,
         show_progress,
@@ -78,8 +79,10 @@ def main(
         return
     untried: list[str] = []  # why photos could not even be tried
 
+    width = output_width()
+
     def report(result: FrameResult) -> None:
-        say(record_line(result) if output.as_json else table_line(result))
+        say(record_line(result) if output.as_json else table_line(result, width=width))
         untried.extend(why.text for why in result.reasons if why.code == EphemerisError.code)
 
     try:
@@ -89,7 +92,7 @@ def main(
             show_progress(len(run.photos), quiet=output.quiet) as advance,
         ):
             if not output.as_json:
-                say(table_header())
+                say(table_header(width))
             summary = run.start(writer, report, stop=stop, advance=advance, prepare=configure)
     except KeyboardInterrupt:
         raise typer.Exit(common.EXIT_INTERRUPTED) from None
@@ -156,14 +159,10 @@ def _tell(
             f"list them with regengine show {store}",
         ]
         if summary.verdicts["accepted"]:
-            # QGIS loads points by itself from the folder of their photo
-            folders = {photo.parent if isinstance(photo, Path) else None for photo in run.photos}
-            beside = folders.pop() if len(folders) == 1 else None
-            out = "points" if beside is None else make_printable(shlex.quote(str(beside)))
-            then = ", and move each beside its photo" if beside is None else ""
-            ways.append(
-                f"open them in QGIS with regengine export {store} --format qgis --out {out}{then}"
-            )
+            # The pictures of URLs are not kept
+            kept = all(isinstance(photo, Path) for photo in run.photos)
+            way = "geotiff --out gis" if kept else "qgis --out points"
+            ways.append(f"open them in QGIS with regengine export {store} --format {way}")
         log.info("Next: %s", "; ".join(ways))
     for problem in problems:
         log.warning("%s", problem.text)

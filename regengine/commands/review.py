@@ -13,6 +13,7 @@ from regengine.commands.options import (
     Json,
     LightMaps,
     Metadata,
+    MovedPhotos,
     StoreFile,
     StreetMaps,
     tell_lost,
@@ -21,6 +22,7 @@ from regengine.commands.options import (
 
 def main(
     store: StoreFile,
+    photos: MovedPhotos = None,
     lights: LightMaps = None,
     streets: StreetMaps = None,
     day: DayMaps = None,
@@ -76,10 +78,9 @@ def main(
     import json
 
     from regengine.batch.at_hand import (
-        find_element_sets,
+        choose_element_sets,
+        choose_maps,
         find_run_files,
-        list_light_maps,
-        list_references,
     )
     from regengine.io.extras import need
     from regengine.io.plain import make_printable
@@ -99,10 +100,11 @@ def main(
 
     with open_review(
         store,
-        lights=lights or made_with.lights or list_light_maps(),
-        streets=streets or made_with.streets or list_references("streets"),
-        day=day or made_with.day or list_references("day"),
-        tle=tle or made_with.tle or find_element_sets(),
+        photos=photos,
+        lights=choose_maps("lights", lights or made_with.lights),
+        streets=choose_maps("streets", streets or made_with.streets),
+        day=choose_maps("day", day or made_with.day),
+        tle=(tle and (tle,)) or made_with.tle or choose_element_sets(),
         metadata=metadata or made_with.metadata,
         reviewer=reviewer,
         readonly=readonly,

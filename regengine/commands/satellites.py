@@ -11,7 +11,6 @@ import typer
 from regengine.commands import options as common
 from regengine.commands.line_output import begin_lines, print_answers
 from regengine.commands.typer_options import with_options
-from regengine.io.plain import format_count
 from regengine.options import LineOptions
 
 if TYPE_CHECKING:
@@ -84,10 +83,13 @@ def main(
     begin_lines(run)
     import logging
 
+    from regengine.batch.at_hand import choose_element_sets
     from regengine.batch.console import open_result_stream
-    from regengine.batch.discover import find_existing_photos
+    from regengine.batch.remote import find_existing_photos
     from regengine.errors import ConfigError
+    from regengine.orbit.position import element_sets
     from regengine.orbit.tle import load_tle_file
+    from regengine.orbit.tle_format import describe_skipped
     from regengine.sky.detection.kinds import STREAKS
     from regengine.sky.drawing import picture_paths
     from regengine.sky.satellites.catalogue import load_catalogue
@@ -104,16 +106,12 @@ def main(
         )
     catalogue = load_catalogue(tle)
     if catalogue.skipped:
-        logger.warning(
-            "%s: %s out of %d skipped.",
-            tle,
-            format_count(catalogue.skipped, "damaged element set", "damaged element sets"),
-            catalogue.skipped + len(catalogue.sets),
-        )
+        logger.warning("%s", describe_skipped(tle, catalogue.skipped))
     job = SatelliteJob(
         catalogue=catalogue,
         site=None if site is None else parse_site(site),
         station=None if station_tle is None else load_tle_file(station_tle),
+        iss=element_sets(choose_element_sets()) if site is None else None,
         time_utc=None if time is None else common.parse_time(time),
         exposure_s=exposure_s,
         clock_sigma_s=clock_sigma_s,

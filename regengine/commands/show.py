@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.batch.console import print_data, say
+from regengine.batch.console import output_width, print_data, say
 from regengine.commands import options as common
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from regengine.result import FrameResult
     from regengine.store.rows import StoredFrame
 
 FORMATS = ("table", "csv", "json")
@@ -61,7 +61,7 @@ def main(
     selects = reviewed or where is not None or sort is not None or verdict != "all"
     if frame is None:
         frames, order = _select(store, verdict, reviewed, where, sort) if selects else (None, None)
-        _tell(iter_frames(store) if frames is None else frames, told_as, order)
+        _tell(store, iter_frames(store) if frames is None else frames, told_as, order)
         return
     if selects:
         raise ConfigError(
@@ -71,10 +71,13 @@ def main(
     found = find_frames(store, frame)
     if told_as == "table":
         from regengine.report.frame_text import frame_sheet
+        from regengine.store.reviews import read_reviews
 
-        say(*"\n\n".join(frame_sheet(stored) for stored in found).split("\n"))
+        reviews, width = read_reviews(store), output_width()
+        sheets = (frame_sheet(one, reviews.get(one.frame_index), width) for one in found)
+        say(*"\n\n".join(sheets).split("\n"))
     else:
-        _tell(iter(found), told_as)
+        _tell(store, iter(found), told_as)
 
 
 def _format(format: str | None, as_json: bool) -> str:
@@ -97,21 +100,25 @@ def _select(
     from regengine.exchange.export.selection import FrameChoice, choose, sort_numbers
     from regengine.store.read import iter_frames_numbered
 
-    verdicts = common.parse_verdicts(verdict)
-    choice = FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where, by_engine=True)
+    verdicts = common.parse_verdicts(verdict, with_rejected=True)
+    choice = FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where)
     chosen = choose(store, choice)
     numbers = np.array(chosen.numbers, dtype=np.int64)
     frames = iter_frames_numbered(store, numbers, hypotheses=True)
     return frames, None if sort is None else sort_numbers(chosen, sort)
 
 
-def _tell(frames: Iterator[StoredFrame], told_as: str, order: list[int] | None = None) -> None:
+def _tell(
+    store: Path, frames: Iterator[StoredFrame], told_as: str, order: list[int] | None = None
+) -> None:
     """Print a line of each frame; in another order than the store's only once all were read."""
     from regengine.records import record_line
     from regengine.report.frame_text import csv_header, csv_row, table_header, table_line
+    from regengine.store.reviews import read_reviews
 
-    forms: dict[str, tuple[Callable[[FrameResult], str], str, Callable[[str], None]]] = {
-        "table": (table_line, table_header(), say),
+    reviews, width = read_reviews(store), output_width()
+    forms: dict[str, tuple[Callable[..., str], str, Callable[[str], None]]] = {
+        "table": (partial(table_line, width=width), table_header(width), say),
         "csv": (csv_row, csv_header(), print_data),
         "json": (record_line, "", print_data),
     }
@@ -120,7 +127,7 @@ def _tell(frames: Iterator[StoredFrame], told_as: str, order: list[int] | None =
     if header:
         print_line(header)
     lines = (
-        (stored.frame_index, line_of(stored.result))
+        (stored.frame_index, line_of(stored.result, reviews.get(stored.frame_index)))
         for stored in chain([] if first is None else [first], frames)
     )
     if order is None:

@@ -34,6 +34,7 @@ def add(
     from regengine.batch.at_hand import keep_element_sets
     from regengine.orbit.describe import describe_element_sets
     from regengine.orbit.tle import load_tle_file
+    from regengine.orbit.tle_format import describe_skipped
 
     sets = [load_tle_file(file) for file in files]  # all of them can be used, or none is kept
     for one in sets:
@@ -43,6 +44,8 @@ def add(
             f"{kept}: {format_count(facts['element_sets'], 'element set')}, "
             f"{facts['first_epoch_utc']} to {facts['last_epoch_utc']}"
         )
+        if one.skipped:
+            say(f"Warning: {describe_skipped(one.path, one.skipped)}", err=True)
 
 
 @app.command()

@@ -11,8 +11,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from detectors.types import BoolImage, FloatArray, IndexArray
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, FrameError
 from regengine.evaluate.tables import FactTable, numbers, read_labelled_rows
+from regengine.photo.formats import check_pixels, read_photo_file
 from regengine.records import plain
 from regengine.sky.drawing import draw_comparison
 
@@ -200,11 +201,23 @@ def read_light_labels(path: Path) -> list[LabelledPhoto]:
     return found
 
 
+def check_labels(photo: Path, positions: FloatArray) -> None:
+    """Raise FrameError if a labelled position (N, 2) is outside of its photo."""
+    file = read_photo_file(photo)
+    try:
+        check_pixels(positions.tolist(), file.width_px, file.height_px)
+    except ConfigError as error:
+        raise FrameError(
+            f"{photo}: a label does not fit the photo ({error}); check columns and units"
+        ) from error
+
+
 def score_photo(
     photo: LabelledPhoto, find: Finder, tolerance_px: float, picture: Path | None
 ) -> DetectionScore:
     """Score one method on one photo, and draw it if a path is given; FrameError if it fails."""
     truth = np.column_stack([photo.x, photo.y])
+    check_labels(photo.path, truth)
     tolerance = match_tolerance_px(photo.radius_px) - MATCH_RADIUS_PX + tolerance_px
     found, seconds = find(photo.path)
     matches = match_positions(truth, found, tolerance)

@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 from detectors.types import BoolArray, FloatArray, IndexArray
 from regengine.errors import ConfigError
-from regengine.evaluate.detections import DetectionScore, Finder
+from regengine.evaluate.detections import DetectionScore, Finder, check_labels
 from regengine.evaluate.tables import numbers, read_labelled_rows
 from regengine.sky.drawing import draw_comparison
 
@@ -80,10 +80,11 @@ def match_flashes(boxes: FloatArray, found: FloatArray) -> tuple[IndexArray, Boo
 
 def score_flash_photo(photo: LabelledFlashes, find: Finder, picture: Path | None) -> DetectionScore:
     """Score one method on one photo, and draw it if a path is given; FrameError if it fails."""
+    middle = 0.5 * (photo.boxes[:, :2] + photo.boxes[:, 2:])
+    check_labels(photo.path, middle)
     found, seconds = find(photo.path)
     of_label, false = match_flashes(photo.boxes, found)
     hit = of_label >= 0
-    middle = 0.5 * (photo.boxes[:, :2] + photo.boxes[:, 2:])
     wanted = ~photo.ignored
     if picture is not None:
         missed = middle[wanted & ~hit]

@@ -13,6 +13,7 @@ import numpy as np
 
 from detectors.types import BoolImage, FloatArray
 from regengine.errors import FrameError
+from regengine.evaluate.detections import check_labels
 from regengine.evaluate.streak_labels import LabelledStreaks, score_mask
 from regengine.evaluate.streak_scores import (
     StreakScore,
@@ -71,6 +72,7 @@ def score_streak_photo(
     unknown. FrameError if the photo or its mask cannot be read or their sizes differ, or the
     picture cannot be written.
     """
+    check_labels(photo.path, 0.5 * (photo.rows[:, :2] + photo.rows[:, 2:4]))
     found, seconds = find(photo.path)
     if photo.mask is not None:
         counts = score_mask(_read_mask(photo, photo.mask), found)

@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from regengine.errors import ConfigError
-from regengine.io.tables import decode_text
-
-
-def csv_rows(
-    path: Path, needed: Sequence[str], advice: str
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Place in the file and cells of each row of a table with a header.
-
-    ConfigError if it cannot be read, or lacks one of the ``needed`` columns; ``advice`` says what
-    to give instead.
-    """
-    try:
-        with StringIO(decode_text(path.read_bytes()), newline="") as stream:
-            reader = csv.DictReader(stream)
-            lacking = [name for name in needed if name not in (reader.fieldnames or ())]
-            if lacking:
-                raise ConfigError(f"{path} lacks the column {', '.join(lacking)}: {advice}.")
-            for row in reader:
-                cells = {name: (cell or "").strip() for name, cell in row.items() if name}
-                yield f"{path}, line {reader.line_num}", cells
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"{path} cannot be read as a table ({error}): {advice}.") from error
+from regengine.io.tables import csv_rows
 
 
 def read_labelled_rows(

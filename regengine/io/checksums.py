@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from regengine.io.atomic import write_whole
 from regengine.io.regular import open_regular
 
 NAME = "SHA256SUMS"  # list of a folder, which ``sha256sum --check`` reads, too
+MAX_FILES = 10_000  # whose hashes are kept
 EDGE_BYTES = 1 << 20  # for maps of gigabytes: size, beginning and end distinguish them
 _LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9._-]+)")
 
@@ -19,6 +21,17 @@ def compute_sha256(path: Path) -> str:
     """Return the SHA-256 of a regular file, hexadecimal; OSError if another type or unreadable."""
     with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def compute_sha256_once(path: Path) -> str:
+    """Return `compute_sha256`, cached until the file changes."""
+    status = path.stat()
+    return _compute_sha256_of(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=MAX_FILES)
+def _compute_sha256_of(path: Path, mtime_ns: int, size: int) -> str:
+    return compute_sha256(path)
 
 
 def fingerprint(path: Path) -> str:

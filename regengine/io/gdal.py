@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
@@ -62,6 +63,27 @@ def open_dataset(path: Path, *, driver: str) -> rasterio.DatasetReader:
                 f"{path} cannot be opened as {driver}: it has another format, or is damaged or "
                 "truncated; get it again or convert it to GeoTIFF."
             ) from error
+
+
+def expand_palette(dataset: rasterio.DatasetReader) -> rasterio.DatasetReader:
+    """Open red, green, blue and opacity of a raster with a palette; GDAL looks colours up."""
+    source = (
+        f'<SourceFilename relativeToVRT="0">{escape(dataset.name)}</SourceFilename>'
+        "<SourceBand>1</SourceBand><UseMaskBand>true</UseMaskBand>"
+    )
+    bands = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{band}"><ColorInterp>{name}</ColorInterp>'
+        f"<ComplexSource>{source}<ColorTableComponent>{band}</ColorTableComponent>"
+        "</ComplexSource></VRTRasterBand>"
+        for band, name in enumerate(("Red", "Green", "Blue", "Alpha"), start=1)
+    )
+    place = ", ".join(map(repr, dataset.transform.to_gdal()))
+    return rasterio.open(
+        f'<VRTDataset rasterXSize="{dataset.width}" rasterYSize="{dataset.height}">'
+        f"<SRS>{escape(dataset.crs.to_wkt())}</SRS><GeoTransform>{place}</GeoTransform>{bands}"
+        "</VRTDataset>",
+        driver="VRT",
+    )
 
 
 @contextmanager

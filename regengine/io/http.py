@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeVar
@@ -24,9 +25,12 @@ from urllib.request import getproxies, proxy_bypass
 from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout, make_headers
 from urllib3.exceptions import HTTPError, IncompleteRead, InvalidHeader, LocationValueError
 
+from regengine.io.waiting import call_within
+
 MEGABYTE = 1 << 20
 CHUNK_BYTES = 1 << 18
 MAX_REDIRECTS = 10
+SLOWEST_BYTES_S = 100.0  # a server that drips less is as good as silent
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses that may be temporary
 Answer = TypeVar("Answer")
 # Kinds of failures: by status, by the received body, by the connection
@@ -41,7 +45,7 @@ Kind = Literal[
     "too_large",
     "wrong",  # unexpected content
     "silent",  # no data for too long
-    "nobody",  # no such host, or nothing listens there
+    "nobody",  # no such host, or nothing answers there
     "broken",  # the connection failed
     "address",  # not a valid address
     "away",  # a redirection that may not be followed
@@ -89,14 +93,14 @@ class RetryPolicy:
     """Limits of attempts, pauses and durations of requests."""
 
     attempts: int = 5  # per request
-    connect_attempts: int | None = None  # if the host does not answer at all; None: the same number
+    connect_attempts: int = 2  # if the host does not answer at all
     pause_s: float = 0.0  # from the start of one request to the next
     # Before the second attempt, doubled each time; multiplied by a random 1 - jitter to 1 + jitter
     # so that many clients do not return at once
     backoff_s: float = 1.0
     jitter: float = 0.0
     longest_wait_s: float = 300.0  # no retry if the server asks for a longer wait (Retry-After)
-    idle_s: float = 30.0  # longest silence of the server
+    idle_s: float = 30.0  # longest wait for the first answer, and silence of the server later
     total_s: float = 1800.0  # longest time for one body
     passing: frozenset[int] = PASSING  # statuses after which another attempt may help
 
@@ -141,7 +145,7 @@ class HttpClient:
                 failure.tries = attempt
                 attempts = policy.attempts
                 if failure.kind == "nobody":
-                    attempts = min(attempts, policy.connect_attempts or attempts)
+                    attempts = min(attempts, policy.connect_attempts)
                 may_help = failure.passes and failure.wait_s <= policy.longest_wait_s
                 if not may_help or attempt >= attempts:
                     raise
@@ -227,8 +231,8 @@ class HttpClient:
     def _copy_body(
         self, response: BaseHTTPResponse, stream: BinaryIO | _Counted, megabytes: float
     ) -> None:
-        deadline_s = time.monotonic() + self.policy.total_s
-        received = 0
+        begun_s = counted_s = time.monotonic()
+        received = counted = 0
         left = response.length_remaining or 0
         while received + left <= megabytes * MEGABYTE:
             with _as_failures():
@@ -236,29 +240,44 @@ class HttpClient:
                 chunk = response.read1(CHUNK_BYTES)
             if not chunk:
                 return
-            if time.monotonic() > deadline_s:
-                raise HttpFailure("overdue", f"it takes more than {self.policy.total_s:.0f} s")
             stream.write(chunk)
             received, left = received + len(chunk), 0
+            now_s = time.monotonic()
+            if now_s - begun_s > self.policy.total_s:
+                raise HttpFailure("overdue", f"it takes more than {self.policy.total_s:.0f} s")
+            if now_s - counted_s > self.policy.idle_s:
+                if received - counted < SLOWEST_BYTES_S * (now_s - counted_s):
+                    raise HttpFailure("silent", "it sends next to nothing", passes=True)
+                counted_s, counted = now_s, received
         raise HttpFailure("too_large", f"more than {megabytes} MB")
 
     def _ask(self, url: str, also: Mapping[str, str] | None = None) -> BaseHTTPResponse:
         headers = {"User-Agent": "regengine", **(also or {})}
         if (authorization := self._authorization(url)) is not None:
             headers["Authorization"] = authorization
+        # Authorization is sent as a header: in the address, it could reach other hosts
         with _as_failures():
-            # Authorization is sent as a header: in the address, it could reach other hosts
             parts = urlsplit(url)
             bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-            return self._pool(bare).urlopen(
-                "GET",
-                bare,
-                headers=headers,
-                redirect=False,
-                retries=False,
-                preload_content=False,
-                timeout=Timeout(connect=self.policy.idle_s, read=self.policy.idle_s),
-            )
+            pool = self._pool(bare)
+        ask = partial(
+            pool.urlopen,
+            "GET",
+            bare,
+            headers=headers,
+            redirect=False,
+            retries=False,
+            preload_content=False,
+            timeout=Timeout(connect=self.policy.idle_s, read=self.policy.idle_s),
+        )
+        try:
+            with _as_failures():
+                # In all: urllib3 counts anew with each byte of the headers
+                return call_within(self.policy.idle_s, ask)
+        except HttpFailure as failure:
+            if failure.kind == "silent":
+                failure.kind = "nobody"
+            raise
 
     def _pool(self, url: str) -> PoolManager:
         """Return the connection pool for an address: of its host, or of the environment's proxy."""

@@ -11,9 +11,14 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
+from regengine.errors import ConfigError
+
+MAX_LINES_ABOVE = 100  # among which the header of a table is looked for
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -79,23 +84,91 @@ def decode_text(data: bytes, errors: str = "strict") -> str:
     return data.decode(utf16_codec(data) or "utf-8-sig", errors)
 
 
-def read_csv(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield line numbers and rows of a table separated by commas, semicolons or tabs; header first.
+def check_columns_once(headings: Iterable[str], meaning: Callable[[str], str]) -> None:
+    """Raise csv.Error if two headings have the same ``meaning``, other than "" for unknown."""
+    first: dict[str, str] = {}
+    for heading in headings:
+        name = meaning(heading)
+        if name in first:
+            one, other = first[name].strip(), heading.strip()
+            spelt = repr(one) if one == other else f"{one!r}, or {other!r},"
+            raise csv.Error(f"the column {spelt} is given twice: keep one")
+        if name:
+            first[name] = heading
 
-    Pages of query results are often concatenated: a repeated header is left out.
+
+def read_csv(text: str, meaning: Callable[[str], str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield line numbers and rows of a table; header first.
+
+    Columns are separated by commas, semicolons or tabs, or as a first line ``sep=;`` says. The
+    header is the line with the most known columns, so that titles, comments and blank lines may
+    stand above it. Comments (``#``) below it are left out, and so are repeated headers, because
+    pages of query results are often concatenated.
+
+    Parameters
+    ----------
+    text : str
+        The table.
+    meaning : callable
+        The name by which a heading is known; "" for an unknown one.
 
     Raises
     ------
     csv.Error
-        It is not such a table; the message names the line.
+        It is not such a table, or a known column is given twice; the message names the line.
     """
-    separator = max(",;\t", key=text.partition("\n")[0].count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    header: list[str] | None = None
+    above = list(islice(io.StringIO(text, newline=""), MAX_LINES_ABOVE))
+    declared = re.fullmatch(r'"?sep=(\\t|.)"?\s*', above[0], re.IGNORECASE) if above else None
+    start, separator, most_known = len(above), ",", -1
+    header: list[str] = []
+    line_number = 0
     try:
+        for at, line in enumerate(above):
+            if not line.strip() or (declared and at == 0):
+                continue
+            line_number = at + 1
+            own = declared[1].replace("\\t", "\t") if declared else max(",;\t", key=line.count)
+            n_known = len({*map(meaning, next(csv.reader([line], delimiter=own)))} - {""})
+            if n_known > most_known:
+                start, separator, most_known = at, own, n_known
+        lines = islice(io.StringIO(text, newline=""), start, None)
+        reader = csv.reader(lines, delimiter=separator)
         for cells in reader:
-            if header is None or cells != header:
-                header = cells if header is None else header
-                yield reader.line_num, cells
+            line_number = start + reader.line_num
+            if not header:
+                header = cells
+                check_columns_once(header, meaning)
+            is_short = len(cells) < max(len(header), 2)
+            is_comment = is_short and "".join(cells[:1]).startswith("#")
+            if cells is header or not (is_comment or cells == header):
+                yield line_number, cells
     except csv.Error as error:
-        raise csv.Error(f"line {reader.line_num}: {error}") from error
+        raise csv.Error(f"line {line_number}: {error}") from error
+
+
+def csv_rows(
+    path: Path, needed: Sequence[str], advice: str
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Place in the file and cells of each row of a table with a header.
+
+    ConfigError if it cannot be read, lacks one of the ``needed`` columns, or has a column twice;
+    ``advice`` says what to give instead.
+    """
+
+    def meaning(heading: str) -> str:
+        return heading.strip() if heading.strip() in needed else ""
+
+    try:
+        rows = read_csv(decode_text(path.read_bytes()), meaning)
+        _, header = next(rows, (1, []))
+        names = [heading.strip() for heading in header]
+        lacking = [name for name in needed if name not in names]
+        if lacking:
+            raise ConfigError(f"{path} lacks the column {', '.join(lacking)}: {advice}.")
+        check_columns_once(names, str)
+        for line, cells in rows:
+            if any(cells):
+                texts = [*map(str.strip, cells), *[""] * (len(names) - len(cells))]
+                yield f"{path}, line {line}", dict(zip(names, texts, strict=False))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path} cannot be read as a table ({error}): {advice}.") from error

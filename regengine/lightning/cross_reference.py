@@ -13,7 +13,7 @@ import numpy as np
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
-from regengine.errors import LightningError
+from regengine.errors import ConfigError, LightningError
 from regengine.exchange.export.format import explain_no_camera
 from regengine.exchange.export.selection import Chosen
 from regengine.exchange.export.sql.columns import read_photo_exif
@@ -23,6 +23,7 @@ from regengine.lightning.clock import Clock, ClockParams, find_clock, restore_fr
 from regengine.lightning.flashes import PhotoFlash
 from regengine.lightning.match import Sightings, match, measure, merge
 from regengine.lightning.pulses import PulseSeries, seconds_since_j2000, stamp
+from regengine.photo.formats import check_pixels
 from regengine.photo.frame_ids import frame_id_of
 
 MAX_GAP_S = 60.0  # between frames of one time-lapse
@@ -126,6 +127,7 @@ def place_frames(
     """Chosen frames that have a camera and a time, with their flashes.
 
     Photos are matched by hash, else by path, frame id or name: folders may differ between runs.
+    LightningError if a flash is outside of its photo.
     """
     by_photo: defaultdict[str, list[PhotoFlash]] = defaultdict(list)
     for flash in flashes:
@@ -136,6 +138,14 @@ def place_frames(
         result = frame.result
         keys = (result.sha256, result.path, result.frame, by_name.get(_name(result.path), ""))
         own = next((by_photo.pop(key) for key in keys if key and key in by_photo), [])
+        if own and result.width_px and result.height_px:
+            try:
+                check_pixels(((one.x, one.y) for one in own), result.width_px, result.height_px)
+            except ConfigError as error:
+                raise LightningError(
+                    f"the flashes do not fit {result.frame} ({error}): check columns and units, "
+                    "and that they are of this photo."
+                ) from error
         time_utc = parse_iso_time(result.time_utc or "")
         if frame.camera is None or time_utc is None:
             if own:

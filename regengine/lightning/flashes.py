@@ -14,6 +14,7 @@ from regengine.errors import LightningError
 from regengine.io.tables import decode_text, read_csv, unquote_name
 
 NAMES = ("lightning", "flashes")  # keys of records with flashes
+COLUMNS = ("path", "frame", "sha256", "x", "y", "exposure_s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +84,19 @@ def _of_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
         yield from several
 
 
+def _column(heading: str) -> str:
+    name = heading.strip().lower()
+    return name if name in COLUMNS else ""
+
+
 def _of_table(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     try:
-        rows = read_csv(text)
+        rows = read_csv(text, _column)
         _, header = next(rows, (1, []))
         for number, cells in rows:
-            if cells:
-                yield number, dict(zip(header, cells, strict=False))
+            if any(cells):
+                yield number, dict(zip(map(_column, header), cells, strict=False))
     except csv.Error as error:
-        raise LightningError(f"{path} is not a table of flashes ({error}).") from error
+        raise LightningError(
+            f"{path} is not a table of flashes ({error}); its columns are path, x, y."
+        ) from error

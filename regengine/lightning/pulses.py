@@ -121,7 +121,7 @@ def read_variable(file: h5py.File, name: str) -> FloatArray:
     variable = file[name]
     told = {key: np.ravel(variable.attrs[key]) for key in variable.attrs}
     raw = np.asarray(variable[...])
-    unsigned = as_text(variable.attrs.get("_Unsigned", "")) == "true"
+    unsigned = as_text(variable.attrs.get("_Unsigned", "")).strip().lower() in ("true", "1")
     type_ = np.dtype(raw.dtype.str.replace("i", "u")) if unsigned else raw.dtype
     raw = raw.view(type_)
     values = raw.astype(np.float64)

@@ -37,7 +37,7 @@ def fetch_latest() -> bytes:
     """
     url = os.environ.get("REGENGINE_CELESTRAK") or CELESTRAK
     client = HttpClient(
-        RetryPolicy(attempts=3, connect_attempts=2),
+        RetryPolicy(attempts=3),
         # Redirections to another host are only followed to https
         may_follow=lambda source, target: target.startswith("https://"),
     )

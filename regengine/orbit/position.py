@@ -24,7 +24,7 @@ from regengine.orbit.propagation import (
     camera_position,
     position_from_nadir,
 )
-from regengine.orbit.tle import TleSet, load_tle_file
+from regengine.orbit.tle import TleSet, load_element_sets
 from regengine.photo.records import FrameRecords, load_frame_records
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def contradicts(given: CameraPosition, orbit: CameraPosition) -> bool:
 
 
 # Each file is read once for many photos
-element_sets = lru_cache(maxsize=4)(load_tle_file)
+element_sets = lru_cache(maxsize=4)(load_element_sets)
 
 
 @lru_cache(maxsize=4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -180,51 +182,88 @@ class TleSet:
 
 
 def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
-    """Read a TLE file, or all files of a folder.
+    """Read a TLE file, or all files of a folder; see `load_element_sets`."""
+    return load_element_sets((Path(path),), satellite=satellite)
+
+
+def load_element_sets(paths: Sequence[Path], *, satellite: str | None = None) -> TleSet:
+    """Read TLE files, folders of them and tables of `write_element_table` as one set.
 
     Two-line and three-line files, CRLF, comments (#), blank lines, names, a byte-order mark and
     trailing blanks are accepted. Sets with a missing or truncated line, a wrong checksum or an
     invalid number are left out and listed in ``skipped``. The sets of the catalogue number
-    ``satellite`` are returned; by default, the ISS (25544), or the only satellite in the file.
-    Raises EphemerisError if the file cannot be read, has no usable set, or has several satellites
-    but not the requested one.
+    ``satellite`` are returned; by default, the ISS (25544), or the only satellite in the files.
+    Raises EphemerisError if a file cannot be read, there is no usable set, or there are several
+    satellites but not the requested one.
     """
-    given = Path(path)
-    files = [given]
-    if given.is_dir():
-        files = sorted(one for one in given.iterdir() if one.is_file() and one.name[0] != ".")
     good: list[ElementSet] = []
     days = [np.zeros(0)]  # since 2000-01-01 12:00 UTC
     skipped: list[SkippedSet] = []
-    for file in files:
-        try:
-            pairs, lone = read_pairs(file)
-        except EphemerisError as error:
-            if file is given:
-                raise
-            skipped.append(SkippedSet(line_number=0, reason=str(error)))
-            continue
-        fine, epoch_days, wrong = check_pairs(pairs)
-        good += fine if file is given else [replace(pair, path=file) for pair in fine]
-        days.append(epoch_days)
-        where = "" if file is given else f"{file.name}, "
-        for one in sorted([*lone, *wrong], key=lambda one: one.line_number):
-            skipped.append(replace(one, reason=where + one.reason))
+    for given in paths:
+        files = [given]
+        if given.is_dir():
+            files = sorted(one for one in given.iterdir() if one.is_file() and one.name[0] != ".")
+        for file in files:
+            wrong: list[SkippedSet] = []
+            try:
+                if file.suffix == ".npz":
+                    fine, epoch_days = read_element_table(file)
+                else:
+                    pairs, wrong = read_pairs(file)
+                    fine, epoch_days, invalid = check_pairs(pairs)
+                    wrong = wrong + invalid
+            except EphemerisError as error:
+                if file is given:
+                    raise
+                skipped.append(SkippedSet(line_number=0, reason=str(error)))
+                continue
+            good += fine if file is paths[0] else [replace(pair, path=file) for pair in fine]
+            days.append(epoch_days)
+            where = "" if file is given and len(paths) == 1 else f"{file.name}, "
+            for one in sorted(wrong, key=lambda one: one.line_number):
+                skipped.append(replace(one, reason=where + one.reason))
     if not good:
-        raise EphemerisError(_nothing_usable(given, skipped))
+        raise EphemerisError(_nothing_usable(paths[0], skipped))
     epochs = np.concatenate(days)
     numbers = np.array([pair.satellite for pair in good])
     present = sorted(set(numbers.tolist()))
-    wanted = _is_wanted_satellite(given, present, satellite)
+    wanted = _is_wanted_satellite(paths[0], present, satellite)
     rows = np.flatnonzero(numbers == wanted)
     rows = rows[np.argsort(epochs[rows], kind="stable")]
     return TleSet(
-        path=given,
+        path=paths[0],
         pairs=tuple(good[row] for row in rows),
         epoch_days=epochs[rows],
         skipped=tuple(skipped),
         other_satellites=tuple(number for number in present if number != wanted),
     )
+
+
+def write_element_table(pairs: Sequence[tuple[str, str]], out: Path) -> None:
+    """Write checked element sets, given as their two lines, as a table that is read fast."""
+    sets = [ElementSet(line1=one, line2=two, line_number=0) for one, two in pairs]
+    fine, epoch_days, wrong = check_pairs(sets)
+    if wrong:
+        raise EphemerisError(f"{out}: {wrong[0].reason}")
+    lines = np.array([(one.line1[:LINE_LENGTH], one.line2[:LINE_LENGTH]) for one in fine], "S69")
+    np.savez_compressed(out, epoch_days=epoch_days, lines=lines)
+
+
+def read_element_table(path: Path) -> tuple[list[ElementSet], FloatArray]:
+    """Read a table of `write_element_table`: its sets, and their days since 2000-01-01 12:00 UTC.
+
+    Raises EphemerisError if it is missing or damaged.
+    """
+    try:
+        with np.load(path) as table:
+            epoch_days, lines = table["epoch_days"], table["lines"].astype(str)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise EphemerisError(f"{path} is not a table of element sets, or is damaged.") from error
+    sets = [
+        ElementSet(line1=one, line2=two, line_number=number, line2_number=number, path=path)
+        for number, (one, two) in enumerate(lines.tolist(), start=1)
+    ]
+    return sets, epoch_days
 
 
 def _is_wanted_satellite(path: Path, present: list[str], satellite: str | None) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from detectors.types import BoolArray, FloatArray
 from regengine.errors import EphemerisError
 from regengine.io.plain import format_count
-from regengine.io.tables import decode_text
+from regengine.io.tables import decode_text, read_csv
 from regengine.io.times import parse_iso_time
 from regengine.orbit.rotation import days_since_j2000, utc_of
 
@@ -68,6 +68,14 @@ class SkippedSet:
 
     line_number: int
     reason: str
+
+
+def describe_skipped(path: Path, skipped: Sequence[SkippedSet]) -> str:
+    """Say how many element sets of a file were left out, and why the first of them."""
+    first = min(skipped, key=lambda one: one.line_number)
+    others = f", and {len(skipped) - 1:,} more like it" if len(skipped) > 1 else ""
+    sets = format_count(len(skipped), "element set is", "element sets are")
+    return f"{path}: {sets} left out ({first.reason}{others}); the others are used."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +150,15 @@ def read_pairs(path: Path) -> tuple[list[ElementSet], list[SkippedSet]]:
             ) from error
         records = records if isinstance(records, list) else [records]
         return _pairs_of_messages(enumerate(records, start=1))
-    if "NORAD_CAT_ID" in start.partition("\n")[0]:
-        return _pairs_of_messages(enumerate(csv.DictReader(text.splitlines()), start=2))
+    if "NORAD_CAT_ID" in start:
+        try:
+            (_, header), *rows = read_csv(text, lambda name: name.strip() * name.strip().isupper())
+        except csv.Error as error:
+            raise EphemerisError(
+                f"{path}: it is not a valid table of element sets ({error}); download it again"
+            ) from error
+        names = [name.strip() for name in header]
+        return _pairs_of_messages((line, dict(zip(names, row, strict=False))) for line, row in rows)
     return pair_lines(text)
 
 

@@ -231,7 +231,7 @@ def _layout(file: PhotoFile, source: DatasetReader) -> _Layout:
         palette = np.zeros((256, 3), np.uint8)
         for index, colour in source.colormap(1).items():
             palette[index] = colour[:3]
-        return _Layout(bands=(1,), colours="palette", bits=8, palette=palette)
+        return _Layout(bands=(1, *alpha), colours="palette", bits=8, palette=palette)
     if meaning[0] == Band.gray:
         return _Layout(bands=(1, *alpha), colours="grey", bits=bits)
     many = f"{len(meaning)} channels that are" if len(meaning) > 1 else "one channel that is"
@@ -247,7 +247,8 @@ def _make_unsupported_error(file: PhotoFile, what: str) -> FrameError:
 
 def _gdal_strip(bands: NDArray[Any], layout: _Layout) -> Strip:
     if layout.palette is not None:
-        return Strip(samples=layout.palette[bands[0]])
+        alpha = bands[1] if len(bands) > 1 else None
+        return Strip(samples=layout.palette[bands[0]], alpha=alpha)
     full_scale = int(np.iinfo(bands.dtype).max)
     if 2**layout.bits - 1 != full_scale:  # such as 12 bits in 16
         scaled = bands.astype(np.uint32) * full_scale // (2**layout.bits - 1)

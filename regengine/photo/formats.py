@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from regengine.errors import FrameError
+from regengine.errors import ConfigError, FrameError
 from regengine.io.decoding import (
     MAX_PIXELS,
     make_damage_error,
@@ -119,6 +119,15 @@ def _read_header(path: Path, stream: BinaryIO) -> PhotoFile:
         f"{path} is {_looks_like(start)}, which is not supported; give a JPEG, PNG, TIFF, WebP, "
         "FITS or raw (NEF, DNG, CR2) file"
     )
+
+
+def check_pixels(pixels: Iterable[tuple[float, float]], width_px: int, height_px: int) -> None:
+    """Raise ConfigError for a position outside of a photo: centres of pixels are integers."""
+    for x, y in pixels:
+        if not (-0.5 <= x <= width_px - 0.5 and -0.5 <= y <= height_px - 0.5):
+            raise ConfigError(
+                f"pixel ({x:.1f}, {y:.1f}) is outside the photo of {width_px} x {height_px} pixels"
+            )
 
 
 def _sha256(path: Path, stream: BinaryIO) -> str:

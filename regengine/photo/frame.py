@@ -10,6 +10,7 @@ from typing import TypeVar
 from detectors.constants import (
     FOCAL_RANGE_MM,
     HEIGHT_RANGE_KM,
+    KM_PER_DEGREE,
     PIXEL_PITCH_RANGE_UM,
     SEEN_RANGE_KM,
 )
@@ -34,6 +35,9 @@ NAIVE_AS_UTC = "naive, taken as UTC"
 _RAW_RIM = 0.03
 # Default radius for a named city within which the picture shows ground
 CENTRE_RADIUS_KM = 100.0
+# Its orbit is inclined by 51.6 degrees, and its horizon is 21 degrees away from 450 km; a nadir
+# that is given by hand may be some degrees off
+MAX_LAT_DEG = {"nadir": 55.0, "centre": 73.0}
 _OPTION_RANGES = {
     "focal_mm": FOCAL_RANGE_MM,
     "pixel_pitch_um": PIXEL_PITCH_RANGE_UM,
@@ -76,6 +80,15 @@ class FrameOptions:
             if not (-180.0 <= lon <= 360.0 and -90.0 <= lat <= 90.0):
                 bounds = "longitude (-180 to 180), latitude (-90 to 90)"
                 raise ConfigError(f"--{name} must be {bounds}, not {lon}, {lat}.")
+            limit = MAX_LAT_DEG[name]
+            if name == "centre":
+                limit += (self.radius_km or CENTRE_RADIUS_KM) / KM_PER_DEGREE
+            if abs(lat) > limit:
+                raise ConfigError(
+                    f"--{name} {lon:g},{lat:g} is a place that the station never "
+                    f"{'sees' if name == 'centre' else 'flies over'}: write longitude, then "
+                    f"latitude, which is at most {MAX_LAT_DEG[name]:g} degrees north or south."
+                )
             object.__setattr__(self, name, (wrap_lon(lon), lat))
         if self.radius_km is not None and self.centre is None:
             raise ConfigError("--radius-km needs --centre: give both.")

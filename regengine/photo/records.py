@@ -20,7 +20,7 @@ from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, SEEN_RANGE_KM
 from regengine.errors import ConfigError
 from regengine.io.extras import make_missing_error
 from regengine.io.regular import open_regular
-from regengine.io.tables import read_csv, unquote_name, utf16_codec
+from regengine.io.tables import check_columns_once, read_csv, unquote_name, utf16_codec
 from regengine.io.times import iso_utc
 from regengine.photo.frame_ids import (
     archive_frame_id,
@@ -103,6 +103,8 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "record_type": ("recordtype",),
     "map_link": ("coordimage",),
 }
+# Numbers that a table may have only once, in any spelling
+ONLY_ONE = ("nadir_lat", "nadir_lon", "altitude_km", "focal_mm", "centre_lat", "centre_lon")
 OWN_NAMES = ("frame_id", "frame", "bare_id")  # columns in which a user may name any photo
 _NAMES = {*OWN_NAMES, "archive_id"}
 # Fields of the archive's database whose meaning depends on their table
@@ -249,10 +251,13 @@ def record_beside(path: Path) -> FrameRecord | None:
 def _read_table(path: Path, *, any_name: bool) -> list[tuple[str, FrameRecord | None]]:
     """Yield the record of each row, and the position of the row."""
     name, mission = clean_text(path.name), find_mission(path.stem)
-    rows = [
-        (f"{path} {place}", interpret(cells, source=name, mission=mission, any_name=any_name))
-        for place, cells in read_cells(path)
-    ]
+    rows, is_known = [], False
+    for place, cells in read_cells(path):
+        is_known = is_known or bool(_columns(tuple(cells)))
+        record = interpret(cells, source=name, mission=mission, any_name=any_name)
+        rows.append((f"{path} {place}", record))
+    if rows and not is_known:
+        raise unreadable_table(path, "it has no known column, such as frame_id or time_utc")
     if all(record is None for _, record in rows) and (rows or not any_name):
         where = " in a column frame_id" if any_name else ", such as ISS030-E-184140"
         raise unreadable_table(path, f"no row names a photo{where}")
@@ -322,10 +327,10 @@ def _decode_line(line: bytes) -> str:
 
 
 def _read_csv(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
-    rows = read_csv(text)
+    rows = read_csv(text, _meaning)
     try:
         _, headings = next(rows, (0, []))
-        column_of: dict[str, int] = {}  # the first of repeated headings
+        column_of: dict[str, int] = {}  # the first of repeated headings that are not known
         for index, heading in enumerate(headings):
             column_of.setdefault(heading.strip() or f"#{index}", index)
         is_empty = True
@@ -342,7 +347,9 @@ def _read_csv(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 def _read_json(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=_check_keys)
+    except csv.Error as error:
+        raise unreadable_table(path, str(error)) from error
     except (ValueError, RecursionError) as error:
         raise unreadable_table(path, f"its JSON is damaged or truncated: {error}") from error
     if isinstance(data, dict) and find_columns(map(str, data)).keys() & _NAMES:
@@ -366,6 +373,8 @@ def _read_lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
             if len(line) > MAX_LINE_LENGTH:
                 raise ValueError("it is too long")
             item = _parse_line(line)
+        except csv.Error as error:
+            raise unreadable_table(path, f"line {number}: {error}") from error
         except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
             raise unreadable_table(path, f"line {number} is not a record ({error})") from error
         if not isinstance(item, dict):
@@ -373,9 +382,15 @@ def _read_lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
         yield f"line {number}", _texts(item)
 
 
+def _check_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON, in which a key that comes again would replace the first."""
+    check_columns_once((key for key, _ in pairs), _meaning)
+    return dict(pairs)
+
+
 def _parse_line(line: str) -> Any:
     try:
-        return json.loads(line)
+        return json.loads(line, object_pairs_hook=_check_keys)
     except ValueError:
         return ast.literal_eval(line.strip())  # only constants, nothing is executed
 
@@ -387,8 +402,12 @@ def _read_parquet(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         raise make_missing_error("Parquet", error, instead="give a .csv or .ndjson file") from error
     try:
         with open_regular(path) as file:
-            table = parquet.read_table(file)
+            stored = parquet.ParquetFile(file)
+            check_columns_once(stored.schema_arrow.names, _meaning)
+            table = stored.read()
             items = table.to_pylist()
+    except csv.Error as error:
+        raise unreadable_table(path, str(error)) from error
     except (OSError, ValueError, NotImplementedError) as error:
         raise unreadable_table(path, getattr(error, "strerror", None) or str(error)) from error
     if not table.num_rows and not find_columns(table.column_names).keys() & set(OWN_NAMES):
@@ -419,6 +438,21 @@ def bare_heading(heading: str) -> str:
         text = field[1] if field else heading
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]", "", plain.lower())
+
+
+_ALL_SPELLINGS = frozenset(chain.from_iterable(SPELLINGS.values()))
+
+
+def _meaning(heading: str) -> str:
+    """Return what a table may have only one column of; "" for a heading that is not known.
+
+    Tables of people often have several texts and times, of which the first spelling counts, and
+    joined tables of the archive's database have fields of the same name.
+    """
+    bare = bare_heading(heading)
+    if bare not in _ALL_SPELLINGS or _FIELD.fullmatch(heading.strip()):
+        return heading.strip().lower() if bare in _ALL_SPELLINGS else ""
+    return next((name for name in ONLY_ONE if bare in SPELLINGS[name]), bare)
 
 
 def find_columns(headings: Iterable[str]) -> dict[str, str]:

@@ -6,17 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from detectors.constants import HEIGHT_RANGE_KM
-from detectors.types import BoolArray, FloatArray
+from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
-from matchers.geometry.view import render_known
-from matchers.lights.patch_fit import PATCH_FIT
-from matchers.lights.patches import match_patches
-from matchers.lights.photo_light import LightImage
-from matchers.lights.verify import LIGHTS, find_light_peaks, spread_shifts
 from regengine.errors import ConfigError
 from regengine.points.parameters import ClickParams
 from regengine.points.resection import (
@@ -39,14 +33,8 @@ from regengine.points.resection import (
     make_starts_around,
     point_pairs,
     residuals_px,
-    turn_to_places,
 )
-from regengine.registration.windows import (
-    NightLights,
-    compute_ground_sample_km,
-    find_footprint_window,
-)
-from regengine.result import FrameResult, ReviewedPoint
+from regengine.result import ReviewedPoint
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -223,180 +211,8 @@ def fit_points(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class SnapResult:
-    """Result of snapping a point to the best match."""
-
-    point: ReviewedPoint | None = None  # position of the match; None without one
-    ncc: float | None = None  # correlation there; None without data to compare
-    # How far the point moved, in pixels of the photo, whichever side moved
-    moved_px: float | None = None
-    why: str | None = None  # why there is no match
-
-
-def snap(
-    camera: Camera,
-    point: ReviewedPoint,
-    *,
-    photo_moves: bool,
-    light: LightImage,
-    light_map: NightLights,
-    params: ClickParams = ClickParams(),
-) -> SnapResult:
-    """Match the map around a point's place with the photo around its pixel.
-
-    The map is rendered through the camera, rotated so that the place is projected to the pixel.
-    So only rotation, scale and perspective are taken from the camera, but not its pointing.
-    """
-    nothing = SnapResult(why="the night-light map has no lights there.")
-    height, width = light.values.shape
-    now, ncc, sigma_px, first = point, None, 0.0, None
-    for reach_px in params.reaches_px:
-        held = turn_to_places(camera, point_pairs([[now.x, now.y]], [[now.lon, now.lat]], [1.0]))
-        first = first or held
-        if not np.isfinite(held.lonlat_to_pixel(now.lon, now.lat)[0]):
-            return SnapResult(why="the place is beyond the horizon of this camera.")
-        col = round((now.x + 0.5) * light.factor - 0.5)
-        row = round((now.y + 0.5) * light.factor - 0.5)
-        if not (0 <= col < width and 0 <= row < height):
-            what = "point" if now is point else "match"
-            return SnapResult(ncc=ncc, why=f"the {what} is outside the photo.")
-        # The photo's light around the point, dark beyond its edges, and the camera of that piece
-        half_px = params.patch_px // 2 + reach_px + 2
-        side = 2 * half_px + 1
-        padded = np.pad(light.values * light.weight, half_px)
-        photo = np.ascontiguousarray(padded[row : row + side, col : col + side], np.float32)
-        whole = light.camera(held)
-        x, y = whole.principal_point
-        # Of a mirrored picture the columns count from the other edge
-        left = width - 1 - col - half_px if held.mirrored else col - half_px
-        axis = (x - left, y - (row - half_px))
-        piece = replace(whole, width_px=side, height_px=side, principal_point=axis)
-        step_km = compute_ground_sample_km(piece) / params.map_pixels
-        levels = find_footprint_window(light_map, piece, params.margin_km, step_km)
-        if levels is None:
-            return nothing
-        view, covered = render_known(levels, piece, 2)
-        if float(covered.mean()) < params.min_covered_share:
-            return nothing
-        middle = np.full((1, 2), half_px, np.intp)
-        found = match_patches(photo, view, middle, params.patch_px, reach_px)
-        if len(found) == 0:
-            return SnapResult(ncc=ncc, why="photo and map have no lights to compare there.")
-        ncc = float(found.ncc[0])
-        variance_px = float(np.trace(found.covariance[0])) / 2.0 + PATCH_FIT.floor_px**2
-        sigma_px = variance_px**0.5 / light.factor
-        dx, dy = float(found.dx[0]) / light.factor, float(found.dy[0]) / light.factor
-        lon, lat = held.pixel_to_lonlat(now.x - dx, now.y - dy)
-        if photo_moves:
-            now = replace(now, x=now.x + dx, y=now.y + dy)
-        elif np.isfinite(lon):  # close to the limb, that may be sky: then the place stays
-            now = replace(now, lon=float(lon), lat=float(lat))
-    assert ncc is not None
-    assert first is not None
-    if ncc < params.min_ncc:
-        return SnapResult(ncc=ncc, why="photo and map are too different there: try another light.")
-    if not (-0.5 <= now.x <= camera.width_px - 0.5 and -0.5 <= now.y <= camera.height_px - 0.5):
-        return SnapResult(ncc=ncc, why="the match is outside the photo.")
-    shown = (now.x, now.y) if photo_moves else first.lonlat_to_pixel(now.lon, now.lat)
-    return SnapResult(
-        point=replace(now, sigma_px=sigma_px, origin="snap"),
-        ncc=ncc,
-        moved_px=float(np.hypot(shown[0] - point.x, shown[1] - point.y)),
-    )
-
-
-def compare_lights(
-    camera: Camera,
-    point: ReviewedPoint,
-    *,
-    light: LightImage,
-    light_map: NightLights,
-    params: ClickParams = ClickParams(),
-) -> SnapResult:
-    """How far the map's light lies from the photo's at a point, as `snap` finds it.
-
-    At the rim of the photo most of the patch is dark: there nothing is said.
-    """
-    half = params.patch_px // 2
-    at = ((point.x, light.values.shape[1]), (point.y, light.values.shape[0]))
-    inside = 1.0
-    for place, side in at:
-        middle = (place + 0.5) * light.factor - 0.5
-        inside *= max(min(middle + half, side - 1.0) - max(middle - half, 0.0), 0.0) / (2.0 * half)
-    if inside < params.min_inside_share:
-        return SnapResult(why="the point is too near the photo's edge to be compared.")
-    return snap(camera, point, photo_moves=True, light=light, light_map=light_map, params=params)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MapLights:
-    """Lights of the map in a camera's view, the strongest first, each shape (n,).
-
-    lon, lat: Degrees.
-    met: Whether a light of the photo lies where the camera has it.
-    chance: Share that would be met if the camera had nothing to do with the photo.
-    """
-
-    lon: FloatArray
-    lat: FloatArray
-    met: BoolArray
-    chance: float
-
-
-def lights_in_view(
-    camera: Camera,
-    *,
-    light: LightImage,
-    light_map: NightLights,
-    most: int = 100,
-    params: ClickParams = ClickParams(),
-) -> MapLights | None:
-    """The map's strongest lights in a camera's view, and which of them the photo's lights meet.
-
-    What chance alone meets is measured on the photo: the lights are shifted by many amounts, as
-    `score_lights` does. None where the map shows nothing there.
-    """
-    small = light.camera(camera)
-    step_km = compute_ground_sample_km(small) / params.map_pixels
-    levels = find_footprint_window(light_map, camera, params.margin_km, step_km)
-    if levels is None:
-        return None
-    view, covered = render_known(levels, small, 2)
-    weight = np.asarray(light.weight * covered, np.float32)
-    lights = find_light_peaks(view, weight, most)
-    seen = find_light_peaks(light.values, weight, LIGHTS.n_map)
-    lon, lat = small.pixel_to_lonlat(lights.x, lights.y)
-    if len(lights) == 0 or len(seen) == 0:
-        return MapLights(lon=lon, lat=lat, met=np.zeros(len(lights), bool), chance=0.0)
-    nearest = cKDTree(seen.positions)
-    shifted = lights.positions + spread_shifts()[:, None]
-    height, width = view.shape
-    inside = ((shifted >= 0.0) & (shifted < (width, height))).all(axis=2)
-    by_chance = (nearest.query(shifted)[0] < LIGHTS.match_px)[inside]
-    return MapLights(
-        lon=lon,
-        lat=lat,
-        met=nearest.query(lights.positions)[0] < LIGHTS.match_px,
-        chance=float(by_chance.mean()) if len(by_chance) else 0.0,
-    )
-
-
 def check_above_earth(camera: Camera) -> None:
     """Refuse a camera that is in the Earth or far away."""
     height_km = float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3
     if not HEIGHT_RANGE_KM[0] <= height_km <= HEIGHT_RANGE_KM[1]:
         raise ConfigError("the camera is not above the Earth: align the photo with the map first.")
-
-
-def check_camera(camera: Camera, result: FrameResult, params: ClickParams = ClickParams()) -> None:
-    """Refuse a camera that cannot have taken a photo: its light would be looked for for hours."""
-    check_above_earth(camera)
-    if (camera.width_px, camera.height_px) != (result.width_px, result.height_px):
-        raise ConfigError("the camera is for another picture size than the photo's.")
-    ratio = camera.focal_px / max(camera.width_px, camera.height_px)
-    if not params.focal_ratio[0] <= ratio <= params.focal_ratio[1]:
-        raise ConfigError(
-            f"the focal length is {ratio:.2g} times the photo's long side, which is impossible: "
-            "scale the photo on the map."
-        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -45,7 +46,11 @@ MAP_SUFFIXES = (".tif", ".tiff", ".h5", ".hdf5", ".he5", ".nc")
 OTHER_FORMATS = (
     (b"\x1f\x8b", "is compressed: unpack it first (gunzip, or tar -xzf for .tgz)"),
     (b"PK\x03\x04", "is a zip archive: unpack it first"),
-    ((b"\x89PNG", b"\xff\xd8\xff"), "has no georeference: get its GeoTIFF"),
+    (
+        (b"\x89PNG", b"\xff\xd8\xff"),
+        "is a picture without coordinate system: get its GeoTIFF, or, if a world file lies beside "
+        "it, make one with gdal_translate -a_srs EPSG:4326 (of a palette with -expand rgba)",
+    ),
     (b"\x0e\x03\x13\x01", "is HDF4, which no night-light product uses: get VNP46 as HDF5"),
 )
 COUNTS_PATTERN = r"cf_?cvg|cloud_?free|_Num(_|$)"
@@ -186,6 +191,8 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
             raise LightMapError(
                 f"{path} is not a street map: make one with `regengine streets build ROADS`."
             )
+        with suppress(ValueError):  # without a palette; one of GDAL's own inverts white-is-zero
+            raw = _identify_palette(raw, dataset, dataset.colormap(1))
         return _picture(raw, dataset) if kind == "day" else _lights(raw, dataset)
 
 
@@ -228,8 +235,33 @@ def _identify_built(
     )
 
 
+def _identify_palette(
+    raw: Reference,
+    dataset: rasterio.DatasetReader,
+    palette: dict[int, tuple[int, int, int, int]],
+) -> Reference:
+    """Identify a raster of indices, as grey if its palette is; transparent entries are no data."""
+    if dataset.count > 1 and ColorInterp.alpha not in dataset.colorinterp:
+        raise LightMapError(
+            f"{raw.path} has a palette and other bands besides: expand its colours first, with "
+            f"gdal_translate -b 1 -expand rgb {raw.path.name} colours.tif."
+        )
+    colours = [colour for *colour, opaque in palette.values() if opaque]
+    is_grey = all(red == green == blue for red, green, blue in colours)
+    return replace(raw, palette=True, bands=(1,) if is_grey else (1, 2, 3), opacity=(4, 255.0))
+
+
 def _picture(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
     """Identify a day map, with values as displayed."""
+    raw = replace(
+        raw,
+        coding="picture",
+        measured=False,
+        product=dataset.tags().get("PRODUCT", "") or product_of_name(raw.path.name),
+        date=date_of_name(raw.path.name),
+    )
+    if raw.palette:
+        return raw
     opacity = find_opacity(dataset)
     n_shown = dataset.count - (opacity is not None)
     if set(dataset.dtypes) != {"uint8"} or n_shown not in (1, 3, 4):
@@ -237,16 +269,8 @@ def _picture(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
             f"{raw.path} is not a picture of 8 bits in one or three bands: make one, for example "
             f"with gdal_translate -ot Byte -b 4 -b 3 -b 2 -scale {raw.path.name} shown.tif."
         )
-    return replace(
-        raw,
-        coding="picture",
-        measured=False,
-        bands=(1,) if n_shown == 1 else (1, 2, 3),
-        opacity=opacity,
-        nodata=dataset.nodatavals[0],
-        product=dataset.tags().get("PRODUCT", "") or product_of_name(raw.path.name),
-        date=date_of_name(raw.path.name),
-    )
+    bands = (1,) if n_shown == 1 else (1, 2, 3)
+    return replace(raw, bands=bands, opacity=opacity, nodata=dataset.nodatavals[0])
 
 
 def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
@@ -256,9 +280,12 @@ def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
         raw,
         product=product_of_name(path.name) or product_of_name(about),
         date=date_of_name(path.name) or date_of_name(about),
-        opacity=find_opacity(dataset) if raw.driver == "GTiff" else None,
     )
     shown = replace(raw, measured=False, saturation=display_saturation())
+    if raw.palette:
+        return replace(shown, coding="grey" if len(raw.bands) == 1 else "colour")
+    opacity = find_opacity(dataset) if raw.driver == "GTiff" else None
+    raw, shown = replace(raw, opacity=opacity), replace(shown, opacity=opacity)
     if dataset.count in (3, 4) and set(dataset.dtypes) == {"uint8"}:
         return replace(shown, coding="colour", bands=(1, 2, 3))
     named = (
@@ -282,7 +309,8 @@ def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
             "same composite."
         )
     why = "by its name" if "DMSP" in raw.product else ""
-    if dtype == "uint8" and not why and abs(raw.grid.step_deg / PARAMS.dmsp_step_deg - 1.0) < 0.01:
+    is_dmsp_grid = abs(raw.grid.step_deg / PARAMS.dmsp_step_deg - 1.0) < 0.01
+    if dtype == "uint8" and is_dmsp_grid and not why and "Black Marble" not in raw.product:
         shape = tuple(min(side, PARAMS.dmsp_sample_px) for side in dataset.shape)
         samples = dataset.read(band, out_shape=shape)
         if samples[samples != nodata].max(initial=0) <= PARAMS.dmsp_top:

@@ -21,7 +21,7 @@ from rasterio.windows import Window
 
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import ConfigError, LightMapError
-from regengine.io.gdal import open_dataset, open_gdal_session, raise_read_failures
+from regengine.io.gdal import expand_palette, open_dataset, open_gdal_session, raise_read_failures
 from regengine.references.kinds import KINDS, KindName
 from regengine.references.lights import (
     Mask,
@@ -137,6 +137,8 @@ class Reference:
         files.
     opacity : tuple of int and float, or None
         The opacity band of a source file, and its value where it is opaque.
+    palette : bool
+        Whether samples are indices of a palette; it is read as red, green, blue and opacity.
     overviews : tuple of int
         Factors at which the file has exact overviews.
     doubt : str
@@ -162,6 +164,7 @@ class Reference:
     offset: float = 0.0
     masked: bool = False  # by opacity, or by a mask of the file
     opacity: tuple[int, float] | None = None
+    palette: bool = False
     warp: bool = False
     overviews: tuple[int, ...] = ()
     doubt: str = ""
@@ -170,6 +173,14 @@ class Reference:
     def sigma_m(self) -> float:
         """Standard deviation of positions in the map, metres; one pixel for day maps."""
         return KINDS[self.kind].sigma_m or self.grid.step_deg * 111_195.0
+
+    @property
+    def title(self) -> str:
+        """Product, or file name, date and pixel size."""
+        pixel_m = self.grid.step_deg * 111_195.0
+        size = f"{pixel_m:.2g} m" if pixel_m < 100.0 else f"{round(pixel_m, -1):,.0f} m"
+        date = f" {self.date}" if self.product and self.date else ""
+        return f"{self.product or self.path.name}{date}, {size} per pixel"
 
     @property
     def description(self) -> str:
@@ -325,6 +336,9 @@ def _open_dataset(
 ) -> rasterio.DatasetReader:
     """Open the file as longitude and latitude, and keep it open."""
     dataset = open_dataset(reference.path, driver=reference.driver)
+    if reference.palette:
+        with raise_read_failures(reference.path), dataset as indices:
+            dataset = expand_palette(indices)
     if not reference.warp:
         return dataset
     band, top = reference.opacity or (None, None)
@@ -387,6 +401,7 @@ class LightMapInfo:
     """Metadata of one or several references; product and date are "" if unknown."""
 
     paths: tuple[Path, ...]  # files they are read from
+    title: str  # product, date and pixel size of each
     product: str
     date: str  # date of the content: "2016", "2019-01", "2016-01-01"
     kind: Literal["radiance", "display"]  # measured, or estimated from images
@@ -424,6 +439,7 @@ class References(tuple[Reference, ...]):
         limits = [one.saturation for one in self if one.saturation is not None]
         return LightMapInfo(
             paths=tuple(dict.fromkeys(one.path for one in self)),
+            title=join("; ", (one.title for one in self)),
             product=join(" + ", (one.product for one in self)),
             date=join(", ", (one.date for one in self)),
             kind="radiance" if all(one.measured for one in self) else "display",

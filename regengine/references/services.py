@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -170,7 +171,7 @@ class Downloader:
     def client(self) -> HttpClient:
         """Client for all servers; redirections are followed, the token is sent only to NASA."""
         return HttpClient(
-            RetryPolicy(connect_attempts=2, total_s=self.total_s),
+            RetryPolicy(total_s=self.total_s),
             may_follow=lambda source, target: True,
             authorization=lambda url: (
                 f"Bearer {self.token}" if self.token and may_have_token(url) else None
@@ -355,12 +356,15 @@ def read_tile(
 ) -> NDArray[np.uint8]:
     """Read red, green, blue and opacity of a tile; LightMapError if its size is wrong."""
     try:
-        with Image.open(path, formats=PICTURE_FORMATS) as picture:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            Image.open(path, formats=PICTURE_FORMATS) as picture,
+        ):
             sides = {*picture.size, tile_px or picture.width}
             if len(sides) > 1 or picture.width > MAX_TILE_PX:
                 raise ValueError(picture.size)
             return np.moveaxis(np.asarray(picture.convert("RGBA")), -1, 0)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise LightMapError(
             f"{path} is not a complete square tile like the others: delete it and run `regengine "
             f"{kind} get` again."

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from regengine.references.reference import FACTORS, Bounds, PixelGrid
 
 if TYPE_CHECKING:
     import geopandas
+    from pyproj import CRS
 
 STEPS_PER_DEG = 9000  # pixels of 12.4 m in latitude
 WORLD_COLS = 360 * STEPS_PER_DEG
@@ -265,8 +266,10 @@ def _read_roads(
                     f"{path} has no coordinate system: add it, for example with ogr2ogr -a_srs "
                     "EPSG:4326, and build again."
                 )
+            table = table.rename(columns=str.lower)
             name = next(name for name in CLASS_FIELDS if name in table)
-            weights = table[name].map(params.class_weights).fillna(0.0).to_numpy(float).copy()
+            classes = table[name].astype(str).str.strip().str.lower().str.replace(" ", "_")
+            weights = classes.map(params.class_weights).fillna(0.0).to_numpy(float).copy()
             for field_name in TUNNEL_PATTERNS.keys() & set(table):
                 texts = table[field_name].astype(str).str
                 weights[texts.contains(TUNNEL_PATTERNS[field_name], case=False, na=False)] = 0.0
@@ -274,6 +277,7 @@ def _read_roads(
             is_read = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
             n_broken = int(np.count_nonzero(~is_read))
             is_read &= np.isin(shapely.get_type_id(geometries), (1, 2, 5))  # lines
+            _check_degrees(path, table.crs, geometries[is_read])
             placed = table.geometry[is_read].to_crs("EPSG:4326").to_numpy()
             lines, owners = shapely.get_parts(placed, return_index=True)
             # All finite, on the globe and less than half a turn wide
@@ -294,6 +298,29 @@ def _read_roads(
         ) from error
 
 
+def _check_degrees(path: Path, crs: CRS, geometries: NDArray[np.object_]) -> None:
+    """Raise LightMapError if no line is on the Earth because of the system that a file names."""
+    bounds = np.abs(shapely.bounds(geometries))
+    bounds = bounds[np.isfinite(bounds).all(axis=1)]
+    if not len(bounds):
+        return
+    is_degrees = (np.maximum(bounds[:, 0], bounds[:, 2]) <= 361.0) & (
+        np.maximum(bounds[:, 1], bounds[:, 3]) <= 90.0
+    )
+    if crs.is_geographic and not is_degrees.any():
+        what = "are not degrees of longitude and latitude"
+    elif crs.is_projected and is_degrees.all() and np.nanmax(shapely.length(geometries)) < 1.0:
+        what = "look like degrees"
+    else:
+        return
+    east, north = bounds[0, :2]
+    raise LightMapError(
+        f"{path} has coordinates that {what} ({east:g}, {north:g}), but its coordinate system is "
+        f"{crs.name}: name their own, for example with ogr2ogr -a_srs EPSG:"
+        f"{'3857' if crs.is_geographic else '4326'} roads.gpkg {path.name}, and build again."
+    )
+
+
 def _read_tables(
     path: Path, region: Bounds | None, out: Path, params: LampParams
 ) -> Iterator[geopandas.GeoDataFrame]:
@@ -310,7 +337,13 @@ def _read_tables(
             geometries = shapely.from_wkb(table.pop(name).to_numpy(), on_invalid="ignore")
         return geopandas.GeoDataFrame(table, geometry=geometries, crs=crs)
 
-    fields = {*CLASS_FIELDS, *TUNNEL_PATTERNS}
+    def choose(names: Iterable[str]) -> list[str]:
+        """Choose one field of each kind, however it is spelt; none without a class."""
+        own = {name.lower(): name for name in sorted(names)}  # lower case is preferred
+        if not own.keys() & set(CLASS_FIELDS):
+            return []
+        return [own[name] for name in (*CLASS_FIELDS, *TUNNEL_PATTERNS) if name in own]
+
     source = path.absolute()  # from the root: a folder called "http:" would make GDAL fetch
     if path.suffix.lower() in PARQUET:  # GDAL in pyogrio's wheel cannot
         with pq.ParquetFile(source) as file:
@@ -320,9 +353,9 @@ def _read_tables(
                     f"{path} is Parquet without geometries: give a GeoParquet file (1.0 or later)."
                 )
             geo = json.loads(about[b"geo"])
-            name, columns = geo["primary_column"], fields & set(file.schema_arrow.names)
+            name, columns = geo["primary_column"], choose(file.schema_arrow.names)
             crs = geo["columns"][name].get("crs", "OGC:CRS84")
-            if columns & set(CLASS_FIELDS):
+            if columns:
                 for batch in file.iter_batches(params.batch_lines, columns=[*columns, name]):
                     if geo["columns"][name]["encoding"] == "WKB":
                         yield decode(batch, name, crs)
@@ -341,18 +374,18 @@ def _read_tables(
         for layer, kind in [("lines", "Line")] if is_osm else pyogrio.list_layers(source):
             if kind is None or not any(w in kind for w in ("Line", "Unknown", "Collection")):
                 continue
-            columns, crs = {"highway", "other_tags"}, "EPSG:4326"
+            columns, crs = ["highway", "other_tags"], "EPSG:4326"
             if not is_osm:
                 info = pyogrio.read_info(source, layer=layer)
-                columns, crs = fields & set(info["fields"]), info["crs"]
-            if not columns & set(CLASS_FIELDS):
+                columns, crs = choose(info["fields"]), info["crs"]
+            if not columns:
                 continue
             # A box in degrees finds what is stored in degrees; of others all is read
             geographic = crs is not None and CRS.from_user_input(crs).is_geographic
             with pyogrio.open_arrow(
                 source,
                 layer=layer,
-                columns=list(columns),
+                columns=columns,
                 bbox=region if geographic else None,
                 batch_size=params.batch_lines,
                 use_pyarrow=True,
@@ -456,7 +489,9 @@ def _explain_nothing(sources: Sequence[Path], names: str, region: Bounds | None)
         layer = "lines" if source.suffix.lower() in OSM else pyogrio.list_layers(source)[0][0]
         info = pyogrio.read_info(source, layer=layer, force_total_bounds=True)
         if info["total_bounds"] is not None:
-            lies = " (it covers {:.2f},{:.2f},{:.2f},{:.2f})".format(*info["total_bounds"])
+            west, south, east, north = info["total_bounds"]
+            what = ", which are not degrees" if max(-west, east) > 361.0 else ""
+            lies = f" (it covers {west:.2f},{south:.2f},{east:.2f},{north:.2f}{what})"
     return (
         f"{names} has no lit roads{where}{lies}: give an extract of OpenStreetMap of that place, "
         f"with a layer of lines that has one of the fields {', '.join(CLASS_FIELDS)}."

@@ -220,7 +220,9 @@ def check_quarters(
     axes = np.linalg.svd(places - centre, full_matrices=False)[2]
     along, across = axes @ (places - centre).T
     middle = float(np.median(along))
-    split = [float(np.median(across[half])) for half in (along < middle, along >= middle)]
+    # Of patches in a grid, none may be before the median
+    halves = (along < middle, along >= middle)
+    split = [float(np.median(across[half])) if half.any() else 0.0 for half in halves]
 
     def number_quarters(points: FloatArray) -> IndexArray:
         u, v = axes @ (points - centre).T

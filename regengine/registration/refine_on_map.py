@@ -20,14 +20,22 @@ from matchers.lights.patches import PatchMatches, match_patches
 from matchers.lights.photo_light import LightImage, detail, normalize_contrast
 from regengine.registration.cell_parameters import CellParams
 
+# Of float32, over sums of some hundred pixels; 8-bit images averaged over 16 x 16 pixels still
+# differ by seven times as much
+ROUNDING = 1e-5
+
 
 def even_picture(values: FloatImage, weight: FloatImage, params: CellParams) -> FloatImage:
-    """Normalize an image to structure of equal local contrast, which photo and map share."""
+    """Normalize an image to structure of equal local contrast, which photo and map share.
+
+    Differences that rounding makes in a constant image are no structure: normalized, they would be
+    the same pattern in photo and map.
+    """
     smooth = np.asarray(cv2.GaussianBlur(values, (0, 0), params.smooth_px), np.float32)
-    return (
-        normalize_contrast(detail(smooth, params.detail_px, weight), params.deviation_px, weight)
-        * weight
-    )
+    structure = detail(smooth, params.detail_px, weight)
+    rounding = ROUNDING * float(np.abs(smooth).max(initial=0.0))
+    structure = np.where(np.abs(structure) > rounding, structure, np.float32(0.0))
+    return normalize_contrast(structure, params.deviation_px, weight) * weight
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

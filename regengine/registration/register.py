@@ -5,6 +5,7 @@ These functions are the entry points of the package and call its other modules.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,6 +38,7 @@ from regengine.registration.report_result import report_result, report_skipped
 from regengine.registration.stage_yields import read_stage_yields
 from regengine.registration.streets.register_on_streets import StreetMatch, register_on_streets
 from regengine.registration.streets.report_on_streets import (
+    add_advice,
     advise_streets,
     is_proven_on_streets,
     report_on_streets,
@@ -97,7 +99,7 @@ def register_frame(
     if state is None:
         result = report_skipped(problem)
         too_few = any(reason.code == "few_lights" for reason in result.reasons)
-        return advise_streets(problem, result) if too_few else result
+        return add_advice(result, advise_streets(problem)) if too_few else result
     if street_match is not None and is_proven_on_streets(street_match, problem.params.streets):
         return report_on_streets(problem, street_match)
     result = report_result(problem, state)
@@ -105,7 +107,7 @@ def register_frame(
         on_streets = report_on_streets(problem, street_match)
         if on_streets.verdict != "no_match":
             return on_streets
-    return advise_streets(problem, result)
+    return add_advice(result, advise_streets(problem))
 
 
 def search_frame(
@@ -123,6 +125,9 @@ def search_frame(
     problem = pose_problem(photo, prior, references, params)
     if photo.skip_reason:
         return problem, None, None
+    advice = advise_streets(problem)
+    if advice is not None and not problem.is_blind:  # before the search, which takes seconds
+        logging.getLogger("regengine").info("%s: %s", frame.path, advice.text)
     # If street maps are available, a telephoto frame is registered on them: first from the prior
     # and, if that gives no proven match, from the match of the lights
     state = SearchState()
@@ -191,7 +196,7 @@ def try_any_lens(
     The light images are computed again, because the separation of city light from glare depends on
     the focal length.
     """
-    photo, told = problem.photo, state.match
+    photo = problem.photo
     frame = replace(photo.frame, focal_mm=None, profile=None)
     doubted = replace(
         prepare_photo(frame, problem.prior, problem.params),
@@ -202,10 +207,7 @@ def try_any_lens(
         return []
     problem = pose_problem(doubted, problem.prior, problem.references, problem.params)
     state.hypotheses, state.aligned, state.tested = [], {}, []
-    passed_over = try_stages(problem, generate_stages(problem), state, most_work, started_s)
-    found = state.match
-    state.is_lens_doubted = found is not None and (told is None or found.fit is not told.fit)
-    return passed_over
+    return try_stages(problem, generate_stages(problem), state, most_work, started_s)
 
 
 def try_stages(

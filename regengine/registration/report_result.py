@@ -11,14 +11,23 @@ from importlib.metadata import version
 import numpy as np
 
 from detectors.constants import DAY_S
+from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from matchers.geometry.footprint import WGS84, corner_lonlat, diagonal_km
-from matchers.geometry.pose import track_offsets_m
+from matchers.geometry.pose import ACROSS, ALONG, FOCAL, UP, track_offsets_m
 from matchers.lights.verify import LIGHTS
+from regengine.data import ELEMENT_SETS
 from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
-from regengine.orbit.missions import doubt_time
-from regengine.orbit.propagation import CameraPosition, track_positions
+from regengine.orbit.missions import ANY_KM, doubt_time, flown_heights_km
+from regengine.orbit.position import ASSUMED_ALTITUDE_SIGMA_KM, contradicts
+from regengine.orbit.propagation import (
+    NADIR_SIGMA_KM,
+    RECORD_SIGMA_KM,
+    CameraPosition,
+    track_positions,
+)
 from regengine.orbit.sun_moon import sun_direction, sun_moon
 from regengine.photo.frame import Frame
 from regengine.references.reference import LightMapInfo, Reference
@@ -38,10 +47,16 @@ from regengine.registration.control_points import (
 )
 from regengine.registration.hold_out import measure_pose_sigma_m
 from regengine.registration.hypotheses import locate_camera
-from regengine.registration.parameters import LENS, WORK_BUDGETS, AcceptParams, PointParams
+from regengine.registration.parameters import (
+    LENS,
+    WORK_BUDGETS,
+    AcceptParams,
+    PointParams,
+    TrackParams,
+)
 from regengine.registration.priors.lit_ground import is_dark
 from regengine.registration.priors.tracks import list_offsets
-from regengine.registration.types import Hypothesis, Match, Problem, SearchState, StopReason
+from regengine.registration.types import Hypothesis, Match, Prior, Problem, SearchState, StopReason
 from regengine.registration.windows import FARTHEST_DEG, compute_ground_reach_km
 from regengine.result import (
     MIN_HULL,
@@ -59,6 +74,10 @@ from regengine.result import Hypothesis as HypothesisRecord
 
 # Elevation of the Sun at civil dusk, when lamps are lit
 DUSK_DEG = -6.0
+# What was given is doubted if it differs from the solution by more sigmas of both
+MAX_SIGMAS = 3.0
+# ``regengine lights get`` makes a map of 20 arcsec
+FINER_MAP_DEG = 21.0 / 3600.0
 
 
 def report_skipped(problem: Problem) -> FrameResult:
@@ -91,13 +110,13 @@ def report_result(problem: Problem, state: SearchState) -> FrameResult:
         chance = compute_chance_within(max(point.sigma_m for point in points), match.camera)
     verdict, reasons = judge(problem, state, match, points, chance)
     if verdict != "no_match":
-        if problem.prior.position is not None:
-            reasons = (*doubt_clock(problem, match, problem.prior.position), *reasons)
-        reasons = (*doubt_centre(problem, match.camera), *reasons)
-        if state.is_lens_doubted:
-            reasons = (*doubt_lens(frame, match), *reasons)
+        prior = problem.prior
+        reasons = (*doubt_given(frame, prior, match, problem.params.tracks), *reasons)
         if hypothesis.is_blind:
             position = locate_camera(match.camera, problem.params.tracks)
+        elif position is not None and position.alternative is not None:
+            other = position.alternative
+            position = other if hypothesis.track.source == other.source else position
         if hypothesis.n_stars:
             sources["attitude"] = f"{hypothesis.n_stars} stars"
     low, high = (chance * limit for limit in probability_interval(evidence))
@@ -139,10 +158,13 @@ def record_match(
     records = []
     for rank, (camera, one, log10_odds) in enumerate(cameras):
         lon, lat = camera.pixel_to_lonlat((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
+        solved = make_solved_camera(camera, one)
+        if one.is_blind or not result.is_timed:
+            solved = replace(solved, along_track_offset_s=None)
         records.append(
             HypothesisRecord(
                 rank=rank,
-                solved=make_solved_camera(camera, one),
+                solved=solved,
                 ncc=one.ncc,
                 log10_odds=log10_odds,
                 centre_lon=float(lon) if np.isfinite(lon) else None,
@@ -182,7 +204,10 @@ def judge(
     """
     params, evidence = problem.params.accept, match.evidence
     p_right = chance * probability(evidence, params)
-    reasons = list_review_reasons(match, points, params)
+    reasons = (
+        *doubt_height(problem.photo.frame, problem.prior, match, problem.params.tracks),
+        *list_review_reasons(match, points, params),
+    )
     is_blind = match.hypothesis.is_blind
     least = find_least_accepted(params, is_blind)
     verdict = decide(p_right, reasons, params, is_blind=is_blind)
@@ -217,6 +242,13 @@ def judge(
         covered_share = measure_covered_share(problem)
         uncovered = tell_uncovered(covered_share, problem.params.accept)
         more = (*uncovered, *tell_unfinished(problem, state))
+        step_deg = problem.references.light_map.info.resolution_deg
+        if step_deg > FINER_MAP_DEG and any(one.code == "imprecise" for one in reasons):
+            text = (
+                f"the night-light map has pixels of {111_195.0 * step_deg:.0f} m: a finer one may "
+                "place the photo better (regengine lights get)"
+            )
+            more = (*more, Reason(code="coarse_map", text=text))
         reasons = tuple(dict.fromkeys((*reasons, *more)))
     if verdict == "accepted" and is_blind:
         reasons = check_blind_fit(points, match, problem.photo.frame.focal_mm, params)
@@ -233,7 +265,7 @@ def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]
         len(list_offsets(track, problem.params.search.place_step_km)[0]) for track in problem.tracks
     ):
         text = (
-            "by its time the photo was taken by day wherever the camera may have been; correct "
+            "at the photo's time it was day below the Station for the whole clock window: correct "
             "the time, or widen --clock-window"
         )
         return (Reason(code="clock_suspect", text=text),)
@@ -307,34 +339,151 @@ def tell_uncovered(covered_share: float, params: AcceptParams) -> tuple[Reason, 
     return (Reason(code="outside_map", text=text),)
 
 
-def doubt_clock(problem: Problem, match: Match, given: CameraPosition) -> tuple[Reason, ...]:
-    """Reason if the camera is not at the given position, with the time at which it would be."""
-    if given.source == "centre":  # it does not depend on the clock, see `doubt_centre`
-        return ()
-    solved = make_solved_camera(match.camera, match.hypothesis)
-    if not match.hypothesis.is_blind:
-        if (
-            abs(solved.along_track_offset_s) <= problem.params.tracks.usual_clock_s
-            or given.time_utc is None
-        ):
-            return ()
-        there = given.time_utc + timedelta(seconds=solved.along_track_offset_s)
-        text = (
-            f"the lights fit {solved.along_track_offset_s:+,.0f} s from the time given; the "
-            f"station was there at {there:%Y-%m-%d %H:%M:%S} UTC: check the clock"
-        )
-        return (Reason(code="clock_suspect", text=text),)
-    away_km = np.linalg.norm(np.subtract(match.camera.position_ecef_m, given.position_ecef_m)) / 1e3
-    text = f"solved position is {away_km:,.0f} km from the one given by time or nadir"
-    if given.element_set is None or given.time_utc is None:
-        return (Reason(code="clock_suspect", text=f"{text}: check them"),)
-    late_s = find_time_that_fits_s(match.camera, given, problem.params.tracks.night_sun_deg)
-    if late_s is None:
-        text += ", and the station was not near it within a day: check date and time"
+def doubt_given(
+    frame: Frame, prior: Prior, match: Match, params: TrackParams
+) -> tuple[Reason, ...]:
+    """Reasons that name what was given and contradicts the camera beyond the sigmas of both."""
+    if prior.placement is not None:  # by a person, who has seen what was given
+        return doubt_centre(prior, match.camera)
+    return (
+        *doubt_centre(prior, match.camera),
+        *doubt_position(frame, prior, match, params),
+        *doubt_lens(frame, prior, match, params),
+        *doubt_altitude(frame, prior, match, params),
+    )
+
+
+def doubt_position(
+    frame: Frame, prior: Prior, match: Match, params: TrackParams
+) -> Iterator[Reason]:
+    """Doubt the nadir if the camera is elsewhere, and the time if it is not on its orbit then."""
+    hypothesis, solved, first = (
+        match.hypothesis,
+        locate_camera(match.camera, params),
+        prior.position,
+    )
+    either = () if first is None else (first, first.alternative)
+    orbit = next((one for one in either if one is not None and one.source == "tle"), None)
+    time_from = frame.sources.get("time", "given").partition(" ")[0]
+    if frame.nadir is not None:
+        is_option = frame.sources.get("nadir") == "option"
+        lon, lat = frame.nadir
+        away_km = float(great_circle_km(lon, lat, solved.lon, solved.lat))
+        claimed_km = (NADIR_SIGMA_KM if is_option else RECORD_SIGMA_KM)[0]
+        sigma_km = math.hypot(claimed_km, find_sigmas(match)[:2].max() / 1e3)
+        if away_km > MAX_SIGMAS * sigma_km:
+            by = "--nadir" if is_option else "the frame record"
+            text = (
+                f"solved position is {away_km:,.0f} km from the nadir that {by} gives, "
+                f"{lon:g},{lat:g}: check the nadir"
+            )
+            if orbit is None and time_from == "record" and not is_option:
+                text += "; the time is from the same record"
+            yield Reason(code="clock_suspect", text=text)
+    if orbit is None or orbit.time_utc is None:
+        return
+    if hypothesis.track.source == "tle" and not hypothesis.is_blind:
+        late_s = make_solved_camera(match.camera, hypothesis).along_track_offset_s
+        assert late_s is not None
+        slide_s = orbit.sigma_along_km / hypothesis.track.speed_km_s
+        if abs(late_s) <= max(params.usual_clock_s, MAX_SIGMAS * slide_s):
+            return
+        text = ""
+    elif not contradicts(solved, orbit):
+        return
     else:
-        there = given.time_utc + timedelta(seconds=late_s)
-        text += f"; the station was there at {there:%Y-%m-%d %H:%M:%S} UTC: check the clock"
-    return (Reason(code="clock_suspect", text=text),)
+        away_km = float(np.linalg.norm(solved.position_ecef_m - orbit.position_ecef_m)) / 1e3
+        text = f"solved position is {away_km:,.0f} km from that of the time ({time_from}); "
+        late_s = find_time_that_fits_s(match.camera, orbit, params.night_sun_deg)
+    if late_s is None:
+        text += "the station was not near it within a day: check date and time"
+    else:
+        text += describe_clock_error(orbit.time_utc, late_s, time_from)
+    yield Reason(code="clock_suspect", text=text)
+
+
+def doubt_altitude(
+    frame: Frame, prior: Prior, match: Match, params: TrackParams
+) -> Iterator[Reason]:
+    """Doubt a given altitude that is not the camera's, as far as `doubt_height` does not."""
+    given_km = frame.altitude_km
+    if given_km is None or any(doubt_height(frame, prior, match, params)):
+        return
+    by_option = frame.sources.get("altitude_km") == "option"
+    height_km, sigma_km = find_height_km(match)
+    claimed_km = (NADIR_SIGMA_KM if by_option else RECORD_SIGMA_KM)[2]
+    if abs(height_km - given_km) > MAX_SIGMAS * np.hypot(claimed_km, sigma_km):
+        text = f"solved height is {height_km:.0f} km, not the {given_km:g} km that "
+        text += f"{'--altitude-km' if by_option else 'the frame record'} gives: check the altitude"
+        yield Reason(code="altitude_suspect", text=text)
+
+
+def doubt_height(frame: Frame, prior: Prior, match: Match, params: TrackParams) -> Iterator[Reason]:
+    """Reason to review a camera at a height at which the station did not fly at the photo's time.
+
+    Heights are outside if they are so by three sigmas, or by more than a search lists.
+    """
+    height_km, sigma_km = find_height_km(match)
+    low_km, high_km = flown_heights_km(frame.time_utc)
+    spare_km = params.blind_sigma_km[2]
+    allowed_km = min(MAX_SIGMAS * sigma_km, spare_km)
+    is_dated = frame.time_utc is not None and doubt_time(frame.time_utc) is None
+    if not is_dated and prior.altitude_range_km != ANY_KM:  # of a mission, as they are listed
+        (low_km, high_km), allowed_km = prior.altitude_range_km, spare_km
+    if low_km - allowed_km <= height_km <= high_km + allowed_km:
+        return
+    when = f" in {frame.time_utc:%Y}" if is_dated else ""
+    text = (
+        f"solved height is {height_km:.0f} km, and the station flew at {low_km:g} to {high_km:g} km"
+        f"{when}: check "
+    )
+    # The height at which the given focal length shows the ground at the solved scale
+    lens_km = None
+    if frame.focal_px is not None:
+        lens_km = height_km * frame.focal_px / match.camera.focal_px
+    fits_lens = lens_km is not None and low_km <= lens_km <= high_km
+    sources, doubted = frame.sources, []
+    if frame.altitude_km is not None and (fits_lens or lens_km is None):
+        by_option = sources.get("altitude_km") == "option"
+        by = "--altitude-km" if by_option else "the altitude of the frame record"
+        doubted.append(f"{by}, {frame.altitude_km:g} km")
+        if fits_lens:
+            doubted[0] += f" (at {frame.focal_mm:g} mm the scale fits {lens_km:.0f} km)"
+    elif is_lens_off(frame, match):
+        by = sources.get("focal_mm", "given")
+        doubted.append(f"the focal length, {frame.focal_mm:g} mm ({by})")
+    if when:
+        doubted.append(f"the date ({sources.get('time', 'given')})")
+    text += " and ".join(doubted) or "the overlay, or give the focal length (--focal-mm)"
+    yield Reason(code="altitude_suspect", text=text)
+
+
+def find_sigmas(match: Match) -> FloatArray:
+    """One sigma of the solved camera along and across the track, and of its height, metres."""
+    variances = np.diag(match.fit.refinement.covariance)[[ALONG, ACROSS, UP]]
+    return np.asarray(np.sqrt(variances))
+
+
+def find_height_km(match: Match) -> tuple[float, float]:
+    """Height of the solved camera above the ellipsoid, and one sigma of it, kilometres."""
+    height_m = float(ecef_to_geodetic(np.asarray(match.camera.position_ecef_m))[2])
+    return height_m / 1e3, float(find_sigmas(match)[2]) / 1e3
+
+
+def describe_clock_error(given_utc: datetime, late_s: float, source: str) -> str:
+    """Say by how much the given time is probably wrong, and when the Station was there.
+
+    ``late_s``: seconds from the given to the right time; ``source``: of the given time.
+    """
+    units = (86400.0, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second")
+    unit_s, unit = next((each for each in units if abs(late_s) >= 2.0 * each[0]), units[-1])
+    how = format_count(round(abs(late_s) / unit_s), unit)
+    if source == "exif":
+        wrong = f"camera clock probably {how} {'fast' if late_s < 0.0 else 'slow'}"
+    else:
+        wrong = f"time ({source}) probably {how} too {'late' if late_s < 0.0 else 'early'}"
+    there = given_utc + timedelta(seconds=late_s)
+    return f"{wrong}: the Station was there at {there:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def doubt_time_told(result: FrameResult, time_utc: datetime | None) -> tuple[Reason, ...]:
@@ -351,7 +500,7 @@ def doubt_time_told(result: FrameResult, time_utc: datetime | None) -> tuple[Rea
         if is_day and nearest_deg < DUSK_DEG:
             why = f"when the Sun was {-nearest_deg:.0f} degrees below the horizon there"
         elif not is_day and nearest_deg > 0.0:
-            why = f"when the Sun stood {nearest_deg:.0f} degrees high there"
+            why = f"when the Sun was {nearest_deg:.0f} degrees above the horizon there"
     if why is None:
         return ()
     text = (
@@ -361,9 +510,9 @@ def doubt_time_told(result: FrameResult, time_utc: datetime | None) -> tuple[Rea
     return (Reason(code="clock_suspect", text=text),)
 
 
-def doubt_centre(problem: Problem, camera: Camera) -> tuple[Reason, ...]:
+def doubt_centre(prior: Prior, camera: Camera) -> tuple[Reason, ...]:
     """Reason if the photo does not show the given place."""
-    seen = problem.prior.seen
+    seen = prior.seen
     if seen is None or seen.is_shown_by(camera):
         return ()
     text = (
@@ -373,18 +522,28 @@ def doubt_centre(problem: Problem, camera: Camera) -> tuple[Reason, ...]:
     return (Reason(code="centre_suspect", text=text),)
 
 
-def doubt_lens(frame: Frame, match: Match) -> tuple[Reason, ...]:
-    """Reason if the solved focal length differs from the given one."""
+def doubt_lens(frame: Frame, prior: Prior, match: Match, params: TrackParams) -> tuple[Reason, ...]:
+    """Reason if the solved focal length differs from the given one, and no wrong height does it."""
+    if not is_lens_off(frame, match):
+        return ()
+    if any("the scale fits" in one.text for one in doubt_height(frame, prior, match, params)):
+        return ()
     assert frame.focal_px is not None
     assert frame.focal_mm is not None
-    ratio = match.camera.focal_px / frame.focal_px
-    if abs(math.log(ratio)) <= 3.0 * LENS.sigma_log_focal:
-        return ()
+    solved_mm = match.camera.focal_px / frame.focal_px * frame.focal_mm
     text = (
-        f"the lights fit a focal length of {ratio * frame.focal_mm:.3g} mm, not the given "
+        f"the lights fit a focal length of {solved_mm:.3g} mm, not the given "
         f"{frame.focal_mm:g} mm: check the lens, or whether the picture was cropped"
     )
     return (Reason(code="lens_suspect", text=text),)
+
+
+def is_lens_off(frame: Frame, match: Match) -> bool:
+    """Whether the solved focal length differs from the given one by more than both allow."""
+    if frame.focal_px is None or match.camera.pixel_aspect is not None:
+        return False
+    sigma = math.hypot(LENS.sigma_log_focal, match.fit.refinement.covariance[FOCAL, FOCAL] ** 0.5)
+    return abs(math.log(match.camera.focal_px / frame.focal_px)) > MAX_SIGMAS * sigma
 
 
 def find_time_that_fits_s(
@@ -504,7 +663,12 @@ def make_no_match_result(
     `sources`: sources that were used in addition to those of the frame.
     """
     nadir = None
+    known = dict(frame.sources)
     if position is not None:
+        if position.source == "tle" and position.element_set is not None:
+            path = position.element_set.path
+            assert path is not None
+            known["tle"] = "the package" if path == ELEMENT_SETS else path.name
         nadir = NadirInput(
             lon=position.lon,
             lat=position.lat,
@@ -514,6 +678,8 @@ def make_no_match_result(
             sigma_along_km=position.sigma_along_km,
             sigma_cross_km=position.sigma_cross_km,
         )
+        if position.sigma_radial_km == ASSUMED_ALTITUDE_SIGMA_KM:
+            sources["altitude_km"] = "assumed"
     return FrameResult(
         frame=frame.frame_id,
         path=str(frame.path),
@@ -528,9 +694,9 @@ def make_no_match_result(
         camera_body=frame.camera_body,
         focal_mm=frame.focal_mm,
         pixel_pitch_um=frame.pixel_pitch_um,
-        sources=tuple(sorted({**frame.sources, **sources}.items())),
+        sources=tuple(sorted({**known, **sources}.items())),
         nadir=nadir,
-        lights="" if info is None else info.product,
+        lights="" if info is None else info.title,
         engine_version=version("regengine"),
     )
 

@@ -406,7 +406,6 @@ class SearchState:
     compared: The best of them at half the scale of the last comparison, best first.
     tested: Hypotheses that were fitted, as aligned for the last comparison.
     match: The best match so far.
-    is_lens_doubted: Whether the match was found with the given lens treated as unknown.
     stop_reason: Why the search stopped; None while it runs.
     """
 
@@ -418,7 +417,6 @@ class SearchState:
     compared: list[Hypothesis] = field(default_factory=list)
     tested: list[Hypothesis] = field(default_factory=list)
     match: Match | None = None
-    is_lens_doubted: bool = False
     stop_reason: StopReason | None = None
 
     @property

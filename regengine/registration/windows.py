@@ -76,11 +76,17 @@ def compute_ground_sample_km(camera: Camera) -> float:
 
 
 def find_footprint_window(
-    light_map: NightLights, camera: Camera, margin_km: float, step_km: float
+    light_map: NightLights,
+    camera: Camera,
+    margin_km: float,
+    step_km: float,
+    finest_deg: float = MAP_STEP_DEG,
 ) -> Pyramid | None:
     """Pyramid of the window that a camera sees; None for the sky or outside the map."""
     lon, lat = camera.pixel_to_lonlat(*trace_visible_outline(camera, per_side=33))
-    return find_window_around(light_map, lon, lat, margin_km, step_km) if len(lon) else None
+    if not len(lon):
+        return None
+    return find_window_around(light_map, lon, lat, margin_km, step_km, finest_deg)
 
 
 def find_window_around(
@@ -89,6 +95,7 @@ def find_window_around(
     lat_deg: FloatArray,
     margin_km: float,
     step_km: float,
+    finest_deg: float = MAP_STEP_DEG,
 ) -> Pyramid | None:
     """Read the pyramid of a window that contains some places; None outside the map.
 
@@ -103,7 +110,7 @@ def find_window_around(
     west, east = float(lon.min()) - margin_lon, float(lon.max()) + margin_lon
     if east - west > 360.0:
         west, east = float(middle) - 180.0, float(middle) + 180.0
-    resolution = max(MAP_STEP_DEG, step_km / KM_PER_DEGREE)
+    resolution = max(finest_deg, step_km / KM_PER_DEGREE)
     map_west, map_south, map_east, map_north = light_map.info.bounds
     if map_east - map_west <= REGIONAL_DEG:
         rim = 4.0 * resolution

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.io.times import iso_utc
-from regengine.result import Verdict
-from regengine.store.reviews import Choice, Reviewed
+from regengine.result import Choice, Reviewed, Verdict, decide_state
 from regengine.store.rows import Tables, first_of, reasons_of, values_of
 
-VERDICTS: tuple[str, ...] = get_args(Verdict)
+VERDICTS: tuple[str, ...] = get_args(Verdict)  # of the engine
+STATES = (*VERDICTS, "rejected")
 CHOICES: tuple[str, ...] = get_args(Choice)
 UNKNOWN = "unknown"
 # Messages contain numbers and file names: for each code, at most this many are distinguished
@@ -40,13 +40,22 @@ Key = TypeVar("Key")
 
 
 class Photos:
-    """The photos of a store as columns, of its groups ``frames`` and ``provenance``."""
+    """The photos of a store as columns, of its groups ``frames`` and ``provenance``.
 
-    def __init__(self, tables: Tables) -> None:
+    ``verdicts`` are the states that follow from people's decisions, too; the column ``verdict`` is
+    the engine's, whose reliability is told.
+    """
+
+    def __init__(self, tables: Tables, reviews: Mapping[int, Reviewed] | None = None) -> None:
         frames = tables["frames"]
         self.tables = tables
         self._columns = first_of(tables["provenance"], frames["frame_index"]) | frames
-        self.verdicts = self.texts("verdict")
+        self.verdicts = [
+            decide_state(verdict, (reviews or {}).get(number))
+            for number, verdict in zip(
+                frames["frame_index"].tolist(), self.texts("verdict"), strict=True
+            )
+        ]
         self.solved: NDArray[np.bool_] = ~np.isnan(self["focal_px"])
 
     def __len__(self) -> int:
@@ -72,7 +81,7 @@ class Photos:
 
 
 def verdict_figures(photos: Photos) -> dict[str, Any]:
-    """Counts of all four verdicts, including zeros, also by category and camera."""
+    """Counts of all states, including zeros, also by category and camera."""
     figures = {"photos": len(photos), "verdicts": verdict_counts(Counter(photos.verdicts))}
     for name in ("category", "camera_body"):
         texts = (text or UNKNOWN for text in photos.texts(name))
@@ -105,8 +114,8 @@ def reason_figures(photos: Photos) -> list[dict[str, Any]]:
 
 
 def verdict_counts(counts: Mapping[str, int]) -> dict[str, int]:
-    """Counts of all four verdicts in standard order."""
-    return {verdict: counts.get(verdict, 0) for verdict in VERDICTS}
+    """Counts of all states in standard order."""
+    return {verdict: counts.get(verdict, 0) for verdict in STATES}
 
 
 def count_by(pairs: Iterable[tuple[Key, str]]) -> dict[Key, dict[str, Any]]:

@@ -26,28 +26,56 @@ from regengine.records import (
     probability_text,
     probability_words,
 )
-from regengine.result import FrameResult, Hypothesis, PatchProof
+from regengine.result import FrameResult, Hypothesis, PatchProof, Reviewed, decide_state
+from regengine.store.reviews import describe_decision, name_shown
 from regengine.store.rows import StoredFrame
 
 Section = list[tuple[str, str]]
 
 
-def frame_sheet(stored: StoredFrame) -> str:
-    """A multi-line description of one frame, without a final line break."""
+def frame_sheet(
+    stored: StoredFrame, review: Reviewed | None = None, width: int | None = None
+) -> str:
+    """A multi-line description of one frame, without a final line break, and so wide at most."""
     result = stored.result
-    lines = [f"{result.frame}  {VERDICT_WORDS[result.verdict]}"]
+    lines = [f"{result.frame}  {VERDICT_WORDS[decide_state(result.verdict, review)]}"]
     lines += [f"  {reason.code}: {reason.text}" for reason in result.reasons]
-    for title, rows in frame_sections(stored):
+    for title, rows in frame_sections(stored, review):
         if title == "made":
             lines += _points(result) + _hypotheses(result.hypotheses)
-        lines += ["", title, *(f"  {name:<21}{value}" for name, value in rows)]
-    return "\n".join(map(escape_terminal, lines))
+        lines += ["", title, *(f"  {name:<{NAME_WIDTH}}{value}" for name, value in rows)]
+    lines = list(map(escape_terminal, lines))
+    if width is not None:
+        lines = [part for line in lines for part in _wrap(line, width)]
+    return "\n".join(lines)
 
 
-def frame_sections(stored: StoredFrame) -> list[tuple[str, Section]]:
+NAME_WIDTH = 21
+IN_THE_SKY = "the middle of the photo shows the sky"  # as the review page says
+
+
+def _wrap(line: str, width: int) -> list[str]:
+    """A line in parts of this width, the later ones under its value."""
+    if len(line) <= width:
+        return [line]
+    indent = " " * (2 + NAME_WIDTH if line[:2] == "  " and line[1 + NAME_WIDTH] == " " else 4)
+    start = len(line) - len(line.lstrip())
+    return textwrap.wrap(
+        line[start:],
+        max(width, 2 * len(indent)),
+        initial_indent=" " * start,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+    )
+
+
+def frame_sections(
+    stored: StoredFrame, review: Reviewed | None = None
+) -> list[tuple[str, Section]]:
     """The non-empty values of a frame's record, by section: names and values."""
     result = stored.result
     sections = {
+        "decision": _decision(result, review),
         "photo": _photo(result),
         "start of the search": _start(result),
         "solution": _solution(result),
@@ -57,11 +85,29 @@ def frame_sections(stored: StoredFrame) -> list[tuple[str, Section]]:
     return [(title, rows) for title, rows in sections.items() if rows]
 
 
+def _decision(result: FrameResult, review: Reviewed | None) -> Section:
+    if review is None:
+        return []
+    rows = [
+        ("decision", review.decision),
+        ("by", review.reviewer),
+        ("at", review.time_utc),
+        ("engine's verdict", result.verdict),
+    ]
+    proposed = None if result.solved is None else result.solved.camera
+    if review.decision == "accepted" and review.camera not in (None, proposed):
+        rows.append(("camera", "placed by the reviewer, see export; below is the proposal"))
+    if review.disputed:
+        rows.append(("disputed", "others decided differently"))
+    return rows
+
+
 def _photo(result: FrameResult) -> Section:
     sources = dict(result.sources)
 
     def told(name: str, text: str) -> str:
-        return f"{text}, from {sources[name]}" if name in sources else text
+        source = sources.get(name)
+        return f"{text} ({_source_words(source)})" if source else text
 
     rows = [("path", result.path), ("sha256", result.sha256 or "unreadable")]
     if result.width_px is not None:
@@ -73,7 +119,7 @@ def _photo(result: FrameResult) -> Section:
         ("time", told("time", result.time_utc or "unknown")),
         ("camera", told("camera_body", result.camera_body or "unknown")),
         ("focal length", told("focal_mm", _number(result.focal_mm, "mm"))),
-        ("pixel pitch", told("pixel_pitch_um", _number(result.pixel_pitch_um, "um"))),
+        ("pixel pitch", told("pixel_pitch_um", _number(result.pixel_pitch_um, "µm"))),
     ]
     return rows
 
@@ -83,9 +129,13 @@ def _start(result: FrameResult) -> Section:
     if nadir is None:
         return []
     place = f"{degrees_text(nadir.lon, nadir.lat, digits=3)}, {nadir.altitude_km:.1f} km"
-    rows = [("prior nadir", f"{place}, from {nadir.source}")]
+    if dict(result.sources).get("altitude_km") == "assumed":
+        place += " assumed"
+    rows = [("prior nadir", f"{place} ({_source_words(nadir.source)})")]
     if nadir.tle_age_h is not None:
-        rows.append(("age of the TLE", f"{nadir.tle_age_h:.1f} h"))
+        whence = dict(result.sources).get("tle", "")
+        whence = f", from {whence}" if whence else ""
+        rows.append(("age of the TLE", f"{nadir.tle_age_h:.1f} h{whence}"))
     sigma = f"{nadir.sigma_along_km:.1f} km along the track, {nadir.sigma_cross_km:.1f} km across"
     return [*rows, ("one sigma", sigma)]
 
@@ -96,10 +146,10 @@ def _solution(result: FrameResult) -> Section:
     solved, camera = result.solved, result.solved.camera
     rows = [
         ("probability", probability_words(result) or "unknown"),
-        ("centre", centre_text(result, digits=4)),
+        ("shows", _name_place(result, None) or "unknown"),
+        ("centre", centre_text(result, digits=4).replace("sky", IN_THE_SKY)),
         ("nadir", nadir_text(camera, digits=3)),
         ("off-nadir", f"{solved.off_nadir_deg:.2f}°"),
-        ("along-track offset", f"{solved.along_track_offset_s:+.2f} s"),
         ("focal length", f"{camera.focal_px:.2f} px"),
         ("principal point", "({:.2f}, {:.2f}) px".format(*camera.principal_point)),
         ("distortion", " ".join(f"{value:.5g}" for value in camera.distortion)),
@@ -107,6 +157,8 @@ def _solution(result: FrameResult) -> Section:
         ("position ECEF", " ".join(f"{value:.1f}" for value in camera.position_ecef_m) + " m"),
         ("mirrored", "yes" if camera.mirrored else "no"),
     ]
+    if result.is_timed and solved.along_track_offset_s is not None:
+        rows.append(("along-track offset", f"{solved.along_track_offset_s:+.2f} s"))
     if camera.pixel_aspect is not None:
         rows.append(("pixel aspect", f"{camera.pixel_aspect:.3f}, stretched"))
     if result.footprint is not None:
@@ -122,7 +174,7 @@ def _fit(result: FrameResult) -> Section:
     if fit is None:
         return []
     held_out, by_lights = fit.held_out_residual_px, result.reference_kind == "lights"
-    rows = [("placed on", result.reference_kind)]
+    rows: list[tuple[str, str]] = [("placed on", result.reference_kind)]
     if by_lights:
         rows += [
             ("correlation", f"{fit.ncc:.3f}, runner-up {fit.runner_up_ncc:.3f}"),
@@ -225,47 +277,93 @@ def _setting(value: Any) -> str:
     return textwrap.shorten(text, SETTING_LETTERS, placeholder=" …")
 
 
+def _source_words(source: str) -> str:
+    return source if source == "assumed" else f"from {source}"
+
+
 def _number(value: float | None, unit: str) -> str:
     return "unknown" if value is None else f"{value:g} {unit}"
 
 
 SETTING_LETTERS = 160
-WIDTHS = (24, 9, 11, 18, 9, 7, 15, 6, 7)
-TITLES = (
-    "frame", "verdict", "probability", "centre", "off-nadir", "on", "matched", "margin", "seconds",
-)  # fmt: skip
-WORDS = (0, 1, 3, 5)  # text columns
+# Columns of the table: title, width, whether text, and which go first where there is little room
+COLUMNS = (
+    ("frame", 16, True, 0),
+    ("verdict", 9, True, 0),
+    ("probability", 11, False, 0),
+    ("shows", 24, True, 0),
+    ("centre", 18, True, 1),
+    ("off-nadir", 9, False, 2),
+    ("on", 7, True, 4),
+    ("matched", 15, False, 3),
+    ("margin", 6, False, 6),
+    ("seconds", 7, False, 5),
+)
+MIN_REASON = 24  # characters that columns leave to the reason; more columns go before it
+SENTENCE = 60  # characters from which on reasons are sentences, and codes below
 
 
-def table_header() -> str:
-    """Titles of the columns."""
-    return _line(TITLES, "reason")
+def _kept_columns(width: int | None) -> tuple[list[int], int | None]:
+    """Columns for which a line of this width has room, and what is left for the reason."""
+    kept = [number for number, column in enumerate(COLUMNS) if column[3] == 0]
+    if width is None:
+        return list(range(len(COLUMNS))), None
+    left = width - sum(COLUMNS[number][1] + 2 for number in kept)
+    for number in sorted(range(len(COLUMNS)), key=lambda number: COLUMNS[number][3]):
+        needed = COLUMNS[number][1] + 2
+        if number not in kept:
+            if left - needed < MIN_REASON:
+                break
+            kept.append(number)
+            left -= needed
+    return sorted(kept), max(left, 0)
 
 
-def table_line(result: FrameResult) -> str:
-    """One frame's line: `TITLES`, and the messages of its reasons.
+def table_header(width: int | None = None) -> str:
+    """Titles of the columns for which there is room."""
+    return _line([title for title, *_ in COLUMNS], "reason", width)
 
-    The margin is that of the correlation over the best alternative solution.
+
+def table_line(
+    result: FrameResult, review: Reviewed | None = None, width: int | None = None
+) -> str:
+    """One frame's line: `COLUMNS`, who decided on it, and the messages or codes of its reasons.
+
+    The margin is that of the correlation over the best alternative solution. A line is at most
+    ``width`` long.
     """
     solved, margin = result.solved, margin_of(result)
-    cells = (
+    cells = [
         escape_terminal(result.frame),
-        result.verdict,
+        decide_state(result.verdict, review),
         probability_text(result.probability),
+        escape_terminal(_name_place(result, review)),
         centre_text(result),
         "" if solved is None else f"{solved.off_nadir_deg:.0f}°",
         "" if result.fit is None else result.reference_kind,
         evidence_text(result),
         "" if margin is None else f"{margin:.2f}",
         f"{result.seconds:.1f}",
-    )
-    return _line(cells, "; ".join(reason.text.rstrip(".") for reason in result.reasons))
+    ]
+    left = _kept_columns(width)[1]
+    codes = left is not None and left < SENTENCE
+    reasons = [reason.code if codes else reason.text.rstrip(".") for reason in result.reasons]
+    decided = escape_terminal(describe_decision(review))
+    told = ", ".join(reasons) if codes else "; ".join(reasons)
+    return _line(cells, decided or told, width)
+
+
+def _name_place(result: FrameResult, review: Reviewed | None) -> str:
+    """What the photo shows: as named or placed in review, else by the proposal."""
+    camera = None if result.solved is None else result.solved.camera
+    return ", ".join(filter(None, name_shown(camera, review)))
 
 
 CSV_COLUMNS = (
     "frame", "path", "verdict", "probability", "centre_lon", "centre_lat", "off_nadir_deg",
     "placed_on", "matched_lights", "agreeing_patches", "held_out_patches", "ncc", "margin",
-    "residual_m", "seconds", "reasons", "reason_texts",
+    "residual_m", "seconds", "reasons", "reason_texts", "place", "decision", "reviewer",
+    "reviewed_utc",
 )  # fmt: skip
 
 
@@ -274,7 +372,7 @@ def csv_header() -> str:
     return next(csv_lines([CSV_COLUMNS]))
 
 
-def csv_row(result: FrameResult) -> str:
+def csv_row(result: FrameResult, review: Reviewed | None = None) -> str:
     """One frame as a line of CSV: the content of `table_line` in numbers."""
     fit, solved, proofs = result.fit, result.solved, result.patch_proofs
     lon, lat = (None, None) if solved is None else centre_lonlat(solved.camera)
@@ -282,7 +380,7 @@ def csv_row(result: FrameResult) -> str:
     values = (
         result.frame,
         result.path,
-        result.verdict,
+        decide_state(result.verdict, review),
         result.probability,
         lon,
         lat,
@@ -297,6 +395,8 @@ def csv_row(result: FrameResult) -> str:
         round(result.seconds, 3),
         ",".join(reason.code for reason in result.reasons),
         " ".join(reason.text for reason in result.reasons),
+        _name_place(result, review) or None,
+        *(getattr(review, name, None) for name in ("decision", "reviewer", "time_utc")),
     )
     cells = [
         cell(
@@ -307,10 +407,17 @@ def csv_row(result: FrameResult) -> str:
     return next(csv_lines([cells]))
 
 
-def _line(cells: tuple[str, ...], last: str) -> str:
-    # Texts left-aligned, numbers right-aligned.
-    texts = [
-        f"{cell:<{width}}" if number in WORDS else f"{cell:>{width}}"
-        for number, (cell, width) in enumerate(zip(cells, WIDTHS, strict=True))
-    ]
-    return "  ".join([*texts, last]).rstrip()
+def _line(cells: list[str], last: str, width: int | None) -> str:
+    """Texts left-aligned, numbers right-aligned; cut where a line has an end."""
+    kept, left = _kept_columns(width)
+    texts = []
+    for number in kept:
+        _, size, is_text, _ = COLUMNS[number]
+        cell = cells[number]
+        if width is not None and len(cell) > size:
+            cell = f"{cell[: size - 1]}…"
+        texts.append(f"{cell:<{size}}" if is_text else f"{cell:>{size}}")
+    if left is not None and len(last) > left:
+        last = f"{last[: max(left - 1, 0)]}…"
+    line = "  ".join([*texts, last]).rstrip()
+    return line if width is None else line[:width]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,24 +14,30 @@ from regengine.errors import FrameError
 from regengine.io.checksums import compute_sha256
 from regengine.io.html import data_address, link_to, render_page, thumbnail_jpeg
 from regengine.io.plain import round_or_none
+from regengine.places import coastline
 from regengine.records import VERDICT_WORDS, evidence_text, margin_of
 from regengine.registration.overlay import overlay_path
 from regengine.report.figures import VERDICTS, fair_shares, thin_items
-from regengine.report.places import coastline, outline_of
-from regengine.result import FrameResult
+from regengine.report.places import outline_of
+from regengine.result import FrameResult, Reviewed, decide_state
 from regengine.store.file import photo_file
+from regengine.store.reviews import describe_decision
 
 LONGEST_SENTENCE = 300
 
 
-# A photo, and its longitude and latitude; NaN if unknown
-Listed = tuple[FrameResult, list[float]]
+class Listed(NamedTuple):
+    """A photo on the page; places are longitude and latitude, NaN if unknown."""
+
+    result: FrameResult
+    place: list[float]
+    nadir: list[float]
+    review: Reviewed | None
 
 
-def frame_row(
-    result: FrameResult, place: list[float], page_folder: Path, overlays: Path | None
-) -> dict[str, Any]:
+def frame_row(photo: Listed, page_folder: Path, overlays: Path | None) -> dict[str, Any]:
     """One photo's row of the page."""
+    result = photo.result
     fit, solved, by_lights = result.fit, result.solved, result.reference_kind == "lights"
     drawn = None if overlays is None else overlay_of(result, overlays)
     return {
@@ -39,7 +45,8 @@ def frame_row(
         "path": result.path,
         "href": link_to(result.path, page_folder),
         "overlay": None if drawn is None else link_to(drawn, page_folder),
-        "verdict": result.verdict,
+        "verdict": decide_state(result.verdict, photo.review),
+        "decided": describe_decision(photo.review),
         "probability": result.probability,
         "reasons": [reason.code for reason in result.reasons],
         "why": " ".join(reason.text for reason in result.reasons)[:LONGEST_SENTENCE],
@@ -56,10 +63,15 @@ def frame_row(
         "off_nadir_deg": None if solved is None else round_or_none(solved.off_nadir_deg, 1),
         "offset_s": None if solved is None else round_or_none(solved.along_track_offset_s, 1),
         "seconds": round_or_none(result.seconds, 2),
-        "place": [round(degrees, 2) for degrees in place] if np.isfinite(place).all() else None,
+        "place": _round_place(photo.place),
+        "nadir": _round_place(photo.nadir),
         "outline": outline_of(result),
         "thumbnail": None,
     }
+
+
+def _round_place(place: list[float]) -> list[float] | None:
+    return [round(degrees, 2) for degrees in place] if np.isfinite(place).all() else None
 
 
 def overlay_of(result: FrameResult, overlays: Path) -> Path | None:
@@ -77,8 +89,8 @@ def report_page(
 ) -> str:
     """The page of a run."""
     rows = []
-    for number, (result, place) in enumerate(frames):
-        row = frame_row(result, place, page_folder, overlays)
+    for number, photo in enumerate(frames):
+        row = frame_row(photo, page_folder, overlays)
         if number in pictures:
             row["thumbnail"] = data_address(pictures[number])
         rows.append(row)
@@ -101,7 +113,8 @@ def thumbnails(
     """Thumbnails of some photos, with a fair share of each verdict."""
     found: dict[str, list[tuple[int, FrameResult, Path]]] = {verdict: [] for verdict in VERDICTS}
     for number, result in enumerate(frames):
-        path = None if result.verdict == "failed" or most == 0 else photo_file(result.path, store)
+        wanted = result.verdict != "failed" and most > 0
+        path = photo_file(result.path, store, result.sha256) if wanted else None
         if path is not None:
             found[result.verdict].append((number, result, path))
     shares = fair_shares({verdict: len(items) for verdict, items in found.items()}, most)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -25,10 +23,9 @@ ABSURD = (ValueError, ArithmeticError, np.linalg.LinAlgError)
 
 
 def place_figures(photos: Photos) -> dict[str, Any]:
-    """Counts by grid cell and verdict; cells by their south-western corners, from the west.
+    """Counts of placed photos by grid cell and verdict; cells by their south-western corners.
 
-    A photo's position is the ground it shows, or else its nadir; photos without either are
-    excluded.
+    Cells are sorted from the west. ``nadirs`` counts photos of which only the nadir is known.
     """
     places = places_of(photos)
     there = np.isfinite(places[:, 0])
@@ -37,6 +34,7 @@ def place_figures(photos: Photos) -> dict[str, Any]:
     cells = count_by(zip(map(tuple, corners.tolist()), verdicts, strict=True))
     return {
         "photos": len(corners),
+        "nadirs": int((np.isfinite(nadirs_of(photos)[:, 0]) & ~there).sum()),
         "cell_deg": CELL_DEG,
         "cells": [
             {"lon": lon, "lat": lat, "verdicts": told["verdicts"]}
@@ -46,31 +44,29 @@ def place_figures(photos: Photos) -> dict[str, Any]:
 
 
 def places_of(photos: Photos) -> NDArray[np.float64]:
-    """Ground position of the image centre (or a corner, if that is sky), or else the nadir.
+    """Ground position of the image centre, or a corner if that is sky, of photos with a camera.
 
     Rows of lon, lat; nan if unknown.
     """
-    hypotheses = photos.tables["hypotheses"]
-    rows, of = photos.rows("hypotheses")
-    of, first = np.unique(of, return_index=True)  # a photo's first one is the best
-    best = np.full((len(photos), 2), np.nan)
-    best[of] = np.column_stack([hypotheses[f"centre_{axis}"] for axis in AXES])[rows[first]]
-    prior = ~(photos.where("nadir_source", "") | photos.where("nadir_source", "lights"))
-    centre, nadir, *corners = (
-        np.where(rows[:, None], np.column_stack(columns), np.nan)
-        for rows, columns in (
-            (photos.solved, [photos[f"centre_{axis}"] for axis in AXES]),
-            (prior, [photos[f"nadir_{axis}"] for axis in AXES]),
+    candidates = np.stack(
+        [
+            np.column_stack([photos[f"centre_{axis}"] for axis in AXES]),
             *(
-                (photos.solved, [photos[f"footprint_{axis}"][:, corner] for axis in AXES])
+                np.column_stack([photos[f"footprint_{axis}"][:, corner] for axis in AXES])
                 for corner in range(4)
             ),
-        )
+        ]
     )
-    candidates = np.stack([best, centre, *corners, nadir])
-    known = np.isfinite(candidates).all(axis=2)
+    known = np.isfinite(candidates).all(axis=2) & photos.solved
     chosen = candidates[known.argmax(axis=0), np.arange(len(photos))]
     return np.where(known.any(axis=0)[:, None], chosen, np.nan)
+
+
+def nadirs_of(photos: Photos) -> NDArray[np.float64]:
+    """Prior nadirs, which are no places of photos; rows of lon, lat; nan if unknown."""
+    prior = ~(photos.where("nadir_source", "") | photos.where("nadir_source", "lights"))
+    nadir = np.column_stack([photos[f"nadir_{axis}"] for axis in AXES])
+    return np.where(prior[:, None], nadir, np.nan)
 
 
 def outline_of(result: FrameResult) -> list[LonLat]:
@@ -81,13 +77,6 @@ def outline_of(result: FrameResult) -> list[LonLat]:
     if len(corners) == 4:
         return _run_on(corners)
     return _run_on(_outline(result.solved.camera))
-
-
-def coastline() -> list[list[float]]:
-    """Coastlines: each ring is a list of alternating lon, lat in tenths of degrees."""
-    text = files("regengine.report").joinpath("coastline.json").read_text(encoding="utf-8")
-    rings: list[list[float]] = json.loads(text)["rings"]
-    return rings
 
 
 def _outline(camera: Camera) -> list[LonLat]:

@@ -29,10 +29,11 @@ from regengine.report.figures import (
     verdict_figures,
 )
 from regengine.report.page import Listed, report_page, thumbnails
-from regengine.report.places import place_figures, places_of
+from regengine.report.places import nadirs_of, place_figures, places_of
+from regengine.result import Reviewed
 from regengine.store.file import CHUNK_ROWS, raise_as_damage
 from regengine.store.read import OF_FRAMES, Snapshot, iter_blocks
-from regengine.store.reviews import Reviewed, read_reviews
+from regengine.store.reviews import read_reviews
 from regengine.store.rows import from_tables, join, select_frames
 from regengine.store.schema import select
 
@@ -77,7 +78,7 @@ COLUMNS = select(
         )
     ),
     *(f"provenance/{name}" for name in ("engine_version", "lights", "seconds", "processed_utc")),
-    *("control_points/sigma_m", "hypotheses/centre_lon", "hypotheses/centre_lat"),
+    "control_points/sigma_m",
 )
 
 
@@ -129,17 +130,24 @@ def collect_store(store: Path, most_frames: int) -> tuple[dict[str, Any], list[L
     run may be writing the store. StoreError if there is none, or it cannot be read.
     """
     with raise_as_damage(store):
-        photos = Photos(join(list(iter_blocks(store, COLUMNS, READ_FRAMES)), COLUMNS))
+        reviews = read_reviews(store)
+        photos = Photos(join(list(iter_blocks(store, COLUMNS, READ_FRAMES)), COLUMNS), reviews)
         listed = to_list(photos, most_frames)
         rows = np.searchsorted(photos["frame_index"], listed)
-        places = dict(zip(listed.tolist(), places_of(photos)[rows].tolist(), strict=True))
+        places, nadirs = places_of(photos), nadirs_of(photos)
+        row_of = dict(zip(listed.tolist(), rows.tolist(), strict=True))
         frames = [
-            (stored.result, places[stored.frame_index])
+            Listed(
+                result=stored.result,
+                place=places[row_of[stored.frame_index]].tolist(),
+                nadir=nadirs[row_of[stored.frame_index]].tolist(),
+                review=reviews.get(stored.frame_index),
+            )
             for tables in (iter_blocks(store, OF_FRAMES, CHUNK_ROWS) if len(listed) else ())
             for stored in from_tables(select_frames(tables, listed))
         ]
         figures = run_figures(photos)
-    figures["decisions"] = decision_figures(photos, _select_decisions(photos, read_reviews(store)))
+    figures["decisions"] = decision_figures(photos, _select_decisions(photos, reviews))
     told = {"store": str(store), "reported_utc": utc_now(), "run": run_attributes(store)}
     return plain(told | figures, escape_invisible), frames
 
@@ -160,7 +168,7 @@ def write_report(
     link to; ``advance`` is called after each photo that was read. StoreError if it cannot be
     written.
     """
-    pictures = thumbnails([result for result, _ in frames], store, most_thumbnails, advance)
+    pictures = thumbnails([one.result for one in frames], store, most_thumbnails, advance)
     folder = out.absolute().parent
     write_page(out, report_page(frames, figures, pictures, folder, overlays))
     return len(pictures)

@@ -60,7 +60,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
         f"{'.'.join(str(step) for step in each['loc'])}: {each['msg']}"
         for each in error.errors()[:MAX_NAMED]
     ]
-    return make_problem(UNPROCESSABLE, f"the request makes no sense ({'; '.join(named)}).")
+    return make_problem(UNPROCESSABLE, f"invalid request ({'; '.join(named)}).")
 
 
 async def _answer_known_error(request: Request, error: Exception) -> JSONResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -13,6 +14,10 @@ from detectors.constants import HEIGHT_RANGE_KM
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
 from regengine.errors import ConfigError
+from regengine.io.plain import format_count
+from regengine.io.times import parse_iso_time
+from regengine.orbit.missions import FIRST_FLOWN_UTC
+from regengine.photo.formats import check_pixels
 from regengine.points.resection import USUAL
 from regengine.result import MIN_POINTS, FrameResult, ReviewedPoint
 from regengine.store.reviews import (
@@ -20,6 +25,8 @@ from regengine.store.reviews import (
     FOLLOWS_PX,
     Choice,
     Decision,
+    check_camera,
+    check_focal_length,
     independent_pixels,
     is_independent,
     off_camera_px,
@@ -29,6 +36,10 @@ MAX_POINTS = 1000
 # A camera farther away, or a lens with a longer focal length, is not a photograph from orbit
 FARTHEST_M = 1e8
 MAX_PX = 1e7
+# A point that counts lies nearer to where the camera has its place, in long sides of the photo
+AMISS_SHARE = 0.05
+NORTHERNMOST_DEG = 52.0  # of the Station, and southernmost
+ONE_DAY = timedelta(days=1)  # by which the clocks of page and server may differ
 
 
 def _without_controls(text: str) -> str:
@@ -46,9 +57,18 @@ def _longitude(lon: float) -> float:
 
 
 def _turns(quaternion: Quaternion) -> Quaternion:
-    if not 0.1 < float(np.linalg.norm(quaternion)) < 10.0:
+    if not 0.99 < float(np.linalg.norm(quaternion)) < 1.01:
         raise ValueError("a quaternion has length 1")
     return quaternion
+
+
+def _time(text: str) -> str:
+    when = parse_iso_time(text)
+    if when is None:
+        raise ValueError("write the time as 2012-03-28 15:46:41, UTC")
+    if not FIRST_FLOWN_UTC <= when <= datetime.now(UTC) + ONE_DAY:
+        raise ValueError("the Station has flown since 1998-11-20, and not at that time")
+    return text
 
 
 Px = Annotated[float, Field(ge=-MAX_PX, le=MAX_PX)]
@@ -122,14 +142,14 @@ class NadirBody(Body):
     """Nadir of the station."""
 
     lon: Lon
-    lat: Lat
+    lat: Annotated[float, Field(ge=-NORTHERNMOST_DEG, le=NORTHERNMOST_DEG)]
     altitude_km: Annotated[float, Field(ge=HEIGHT_RANGE_KM[0], le=HEIGHT_RANGE_KM[1])]
 
 
 class GivenBody(Body):
     """Parameters of the exposure that a person gives if the file does not contain them."""
 
-    time_utc: Annotated[str, Field(max_length=40), AfterValidator(_one_line)] | None = None
+    time_utc: Annotated[str, Field(max_length=40), AfterValidator(_time)] | None = None
     nadir: NadirBody | None = None
     # Focal length in pixels of the photo
     focal_px: Annotated[float, Field(gt=0.0, le=MAX_PX)] | None = None
@@ -189,6 +209,7 @@ class DecisionBody(DraftBody):
         camera = None if self.camera is None else self.camera.camera()
         points = [point.model_dump() for point in self.points if not point.off]
         if camera is not None and self._is_found(result, camera, points):
+            _check_agreement(camera, self.points)
             return
         pairs = {_pair(point) for point in points_json(result, origin="engine")}
         measured = [p for p in points if p["origin"] in CONFIRMED and _pair(p) in pairs]
@@ -197,8 +218,8 @@ class DecisionBody(DraftBody):
         confirmed = set() if camera is None else independent_pixels(held, camera)
         if camera is None or len(confirmed) < MIN_POINTS:
             raise ConfigError(
-                "accepting needs a camera and four confirmed points, or a proposal of the engine "
-                f"as it is: confirmed are {len(confirmed)} of {len(points)} points."
+                "accepting needs a camera and four confirmed points, or an unchanged proposal of "
+                f"the engine: {len(confirmed)} of {format_count(len(points), 'point')} confirmed."
             )
         if measured and result.solved is not None:
             off_px = np.append(
@@ -206,9 +227,10 @@ class DecisionBody(DraftBody):
             )
             if not (off_px <= agreeing_px(result)).all():
                 raise ConfigError(
-                    "the points as the engine measured them and those that were moved contradict "
-                    "each other: move what is wrong, or snap or click the others, too."
+                    "the points that were moved contradict those measured by the engine: move the "
+                    "wrong ones, or snap or click the others too."
                 )
+        _check_agreement(camera, self.points)
 
     def _is_found(
         self, result: FrameResult, camera: Camera, points: Sequence[Mapping[str, Any]]
@@ -226,6 +248,40 @@ class DecisionBody(DraftBody):
         pairs = {_pair(point) for point in measured}
         others = [point for point in points if _pair(point) not in pairs]
         return bool((off_camera_px(others, camera) < FOLLOWS_PX).all())
+
+
+def check_sent(
+    result: FrameResult,
+    camera: CameraBody | None,
+    points: Sequence[PointBody] = (),
+    given: GivenBody | None = None,
+) -> Camera | None:
+    """Check what a page sent against the frame that it belongs to, and return the camera.
+
+    ConfigError for points outside of the photo, and for a camera of another size or one that cannot
+    have taken it.
+    """
+    size_px = result.width_px or 0, result.height_px or 0
+    check_pixels(((point.x, point.y) for point in points), *size_px)
+    if given is not None and given.focal_px is not None:
+        check_focal_length(given.focal_px, size_px)
+    if camera is None:
+        return None
+    sent = camera.camera()
+    check_camera(sent, size_px)
+    return sent
+
+
+def _check_agreement(camera: Camera, points: Sequence[PointBody]) -> None:
+    """ConfigError if a point that counts is far from where the camera has its place."""
+    most_px = AMISS_SHARE * max(camera.width_px, camera.height_px)
+    off_px = off_camera_px([point.model_dump() for point in points], camera)
+    for number, (point, off) in enumerate(zip(points, off_px.tolist(), strict=True), 1):
+        if not (point.off or off <= most_px):
+            away = f"{off:,.0f} px from where" if math.isfinite(off) else "out of sight where"
+            raise ConfigError(
+                f"point {number} lies {away} the camera has its place: move it, or switch it off."
+            )
 
 
 def agreeing_px(result: FrameResult) -> float:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +14,12 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from regengine.errors import ConfigError, shorten_to_line
-from regengine.io.regular import open_regular
+from regengine.io.checksums import compute_sha256_once
 from regengine.review.photo_tiles import PhotoPyramids
 
 if TYPE_CHECKING:
     from regengine.orbit.tle import TleSet
+    from regengine.references.kinds import KindName
     from regengine.references.reference import LightMap
     from regengine.result import FrameResult
     from regengine.review.frames import ReviewFrames
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 # Reason code of a photo whose decoding crashed a worker, and might crash this process, too
 DEADLY = "worker_died"
-MAX_FILES = 10_000
+NO_MAP = {
+    "lights": "this needs a night-light map: start the review with --lights",
+    "streets": "this needs the street map of this photo: start the review with --streets",
+    "day": "this needs a day map: start the review with --day",
+}
 # Limit of the specification of an online layer, and the required placeholders of its URL
 LONGEST_LAYER = 500
 PLACEHOLDERS = ("{z}", "{x}", "{y}")
@@ -42,22 +46,20 @@ class ReviewContext:
     store: Path
     frames: ReviewFrames
     decisions: Decisions
-    light_map: LightMap | None
+    # Maps of night lights, streets and ground by day that the page shows, by kind
+    maps: Mapping[KindName, LightMap]
     tles: TleSet | None
-    # Creates the inputs of a search; None without a map
-    search_inputs: Callable[[], RunInputs] | None
+    search_inputs: Callable[[], RunInputs]  # creates the inputs of a search
     reviewer: str  # name under which decisions are saved
     readonly: bool = False
     blind: bool = False  # whether others' decisions stay hidden until the reviewer has decided
     layers: tuple[OnlineLayer, ...] = ()  # that the page may show
-    # Streets and daytime imagery that the page may show, by kind
-    references: Mapping[str, LightMap] = field(default_factory=dict)
     pyramids: PhotoPyramids = field(default_factory=PhotoPyramids)
 
     @cached_property
-    def inputs(self) -> RunInputs | None:
+    def inputs(self) -> RunInputs:
         """Inputs of a search, created on first use: this loads the whole engine."""
-        return None if self.search_inputs is None else self.search_inputs()
+        return self.search_inputs()
 
     def result(self, number: int) -> FrameResult:
         """The engine's result of a frame; 404 if there is none of this number."""
@@ -71,11 +73,20 @@ class ReviewContext:
         own = any(one.reviewer == self.reviewer for one in decisions)
         return decisions if own or not self.blind else []
 
+    def map_of_kind(self, kind: KindName) -> LightMap:
+        """The map of a kind; ConfigError if the review has none."""
+        if kind not in self.maps:
+            raise ConfigError(NO_MAP[kind])
+        return self.maps[kind]
+
     def photo_path(self, number: int) -> Path:
         """Path of a photo for the engine."""
         path = self.frames.photo(number)
         if path is None:
-            raise ConfigError(f"the photo of frame {number} is not where the store says it is.")
+            raise ConfigError(
+                f"the photo of frame {number} is not where the store says it is, nor beside the "
+                "store: start regengine review with --photos and the folder where it is now."
+            )
         return path
 
 
@@ -87,37 +98,27 @@ def find_registered_photo(frames: ReviewFrames, number: int) -> tuple[Path, str]
     try:
         result, path = frames.frame(number).result, frames.photo(number)
     except KeyError:
-        raise HTTPException(404, f"There is no frame {number} in the store.") from None
+        raise HTTPException(404, f"The store has no frame {number}.") from None
     if any(reason.code == DEADLY for reason in result.reasons):
         raise HTTPException(
-            422, "The photo made its worker process die: it is not opened, its file may be damaged."
+            422, "The photo crashed a worker process, so it is not opened: its file may be damaged."
         )
     try:
-        if path is not None and _sha256_of(path) == result.sha256:
+        if path is not None and compute_sha256_once(path) == result.sha256:
             return path, result.sha256
     except OSError:
         path = None
     if path is None:
         raise HTTPException(
-            404, "The photo's file is gone, or may not be read: put it back where it was."
+            404,
+            "The photo's file is missing or not readable: put it back where it was or beside the "
+            "store, or start regengine review with --photos and the folder where it is now.",
         )
     raise HTTPException(
         409,
-        "The photo's file has changed since it was registered: put the former one back, or "
-        "register it anew.",
+        "The photo's file has changed since it was registered: restore the original, or register "
+        "it again.",
     )
-
-
-def _sha256_of(path: Path) -> str:
-    """SHA-256 of a file, cached until the file changes."""
-    status = path.stat()
-    return _hash_file(path, status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=MAX_FILES)
-def _hash_file(path: Path, mtime_ns: int, size: int) -> str:
-    with open_regular(path) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 class Problem(BaseModel):
@@ -164,7 +165,7 @@ def _parse(text: str) -> OnlineLayer:
     known = TILE_URL.fullmatch(url) and all(part in url for part in PLACEHOLDERS)
     if not (name and whole and known):
         raise ConfigError(
-            f'--layer {text}: write "NAME | URL | ATTRIBUTION", the URL that of a tile with {{z}}, '
+            f'--layer {text}: write "NAME | URL | ATTRIBUTION", with the URL of a tile with {{z}}, '
             "{x} and {y}, such as https://tiles.example.org/{z}/{x}/{y}.png."
         )
     return OnlineLayer(name=name, url=url, attribution=attribution)

@@ -28,7 +28,17 @@ LOOK_AGAIN_S = 5.0
 READ_FRAMES = 131072  # number of frames read at once for the columns
 CODED = ("verdict", "reasons", "category", "camera_body")
 ODDS = ("log10_odds", "runner_up_log10_odds")
-PLAIN = ("frame", "path", "sha256", "probability", "time_utc", "orientation", *ODDS)
+PLAIN = (
+    "frame",
+    "path",
+    "sha256",
+    "place",
+    "country",
+    "probability",
+    "time_utc",
+    "orientation",
+    *ODDS,
+)
 PLACES = ("nadir_lon", "nadir_lat", "centre_lon", "centre_lat")
 OF_QUEUE = select(
     *(f"frames/{name}" for name in (*PLAIN, *CODED, *PLACES)),
@@ -83,6 +93,9 @@ class FrameColumns:
     path: NDArray[Any]
     sha256: NDArray[Any]
     time_utc: NDArray[Any]
+    # What the photo shows; both empty in stores of earlier versions
+    place: NDArray[Any]
+    country: NDArray[Any]
     # Reasons are comma-separated codes
     verdict: Coded
     reasons: Coded
@@ -210,11 +223,12 @@ class ReviewFrames:
     """Reader of a store for the review; thread-safe.
 
     A run may be writing the store: `refresh` reads what it added. ``rows`` are the columns of all
-    frames. StoreError if there is no store or it cannot be read, also from `frame` and `refresh`.
+    frames. Photos that have moved are searched for in ``photos``, too. StoreError if there is no
+    store or it cannot be read, also from `frame` and `refresh`.
     """
 
-    def __init__(self, store: Path) -> None:
-        self._store = store
+    def __init__(self, store: Path, photos: Path | None = None) -> None:
+        self._store, self._photos = store, photos
         self._lock = RLock()
         self._kept: OrderedDict[int, StoredFrame] = OrderedDict()
         self._snapshot: Snapshot | None = None
@@ -233,11 +247,12 @@ class ReviewFrames:
             return self._kept[number]
 
     def photo(self, number: int) -> Path | None:
-        """Path of the photo: as stored, or relative to the store's folder.
+        """Path of the photo, if it still exists; see `regengine.store.file.photo_file`.
 
         KeyError if there is no such frame.
         """
-        return photo_file(self.frame(number).result.path, self._store)
+        result = self.frame(number).result
+        return photo_file(result.path, self._store, result.sha256, self._photos)
 
     def refresh(self) -> None:
         """Read what a run has written since; checks at most every few seconds."""

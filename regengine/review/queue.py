@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections import defaultdict
 from dataclasses import asdict, dataclass
-from threading import Lock, Timer
+from threading import Lock
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, Field
 
+from matchers.geometry.camera import Camera
 from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
+from regengine.places import name_view
 from regengine.records import margin_of, prior_nadir
 from regengine.result import Hypothesis
 from regengine.review.bodies import (
@@ -24,7 +25,7 @@ from regengine.review.bodies import (
     points_json,
 )
 from regengine.review.context import ReviewContext
-from regengine.review.frames import FrameColumns
+from regengine.review.frames import FrameColumns, ReviewFrames
 from regengine.review.ground_track import horizon, track
 from regengine.review.photo_tiles import TILE_PX, max_zoom
 from regengine.store.reviews import Brief, Decisions
@@ -36,9 +37,6 @@ Texts = Annotated[list[str], Field(max_length=64)]
 Date = Annotated[str, Field(pattern=r"^(\d{4}(-\d{2}(-\d{2}(T[\d:.]{0,15}Z?)?)?)?)?$")]
 # Number of leading digits of a photo's sha256 in the URLs of its pictures
 VERSION_DIGITS = 16
-# The list of towns is loaded after this delay, so that the first pictures do not wait for it
-FIRST_PICTURE_S = 2.0
-NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
 class Standings:
@@ -125,67 +123,31 @@ class Standings:
 
 
 class FramePlaces:
-    """Towns by row, loaded in the background: reading the world's towns takes a second."""
+    """What frames show, by row: as stored, else named when first asked for."""
 
-    def __init__(self) -> None:
-        self._lock = Lock()
+    def __init__(self, frames: ReviewFrames) -> None:
+        self._frames = frames
         self._rows: FrameColumns | None = None
-        self._numbers: NDArray[np.int64] = NO_ROWS
-        self._names: dict[int, str] = {-1: ""}
-        self._wanted: FrameColumns | None = None
-
-    def ready(self, rows: FrameColumns) -> bool:
-        """Whether the towns of these frames are loaded; otherwise, loading starts."""
-        with self._lock:
-            if self._rows is rows:
-                return True
-            if self._wanted is not rows:
-                self._wanted = rows
-                timer = Timer(FIRST_PICTURE_S, self._work_out, (rows,))
-                timer.daemon = True
-                timer.start()
-            return False
+        self._names: dict[int, str] = {}  # of the rows of stores of earlier versions
 
     def name(self, rows: FrameColumns, row: int) -> str | None:
-        """Town and country that a frame shows; None if there is none or it is not yet loaded."""
-        if not self.ready(rows):
+        """Town (or sea) and country that a frame shows; None if there is none."""
+        if stored := ", ".join(filter(None, (rows.text("place", row), rows.text("country", row)))):
+            return stored
+        if math.isnan(rows.shown_lon[row]):
             return None
-        return self._names[int(self._numbers[row])] or None
-
-    def near(self, lon_deg: float, lat_deg: float) -> str | None:
-        """Nearest town and country of a place; None if there is none or it is not yet loaded."""
-        with self._lock:
-            if self._rows is None:
-                return None
-        from regengine.places import place_index
-
-        place = place_index().nearest(lon_deg, lat_deg)
-        return None if place is None else escape_invisible(place.label)
+        if self._rows is not rows:
+            self._rows, self._names = rows, {}
+        if row not in self._names:
+            solved = self._frames.frame(int(rows.frame_index[row])).result.solved
+            self._names[row] = (None if solved is None else _name(solved.camera)) or ""
+        return self._names[row] or None
 
     def hold(self, rows: FrameColumns, sought: str) -> NDArray[np.bool_]:
-        """Which frames show a town with such a name or country, in lower case."""
-        if not self.ready(rows):
-            return np.zeros(len(rows), bool)
-        found = [number for number, name in self._names.items() if sought in name.casefold()]
-        return np.isin(self._numbers, found)
-
-    def _work_out(self, rows: FrameColumns) -> None:
-        try:
-            from regengine.places import place_index
-
-            index = place_index()
-            numbers = index.nearest_of(rows.shown_lon, rows.shown_lat)
-            names = {-1: ""}
-            for number in np.unique(numbers[numbers >= 0]).tolist():
-                place = index.place(number)
-                names[number] = "" if place is None else escape_invisible(place.label)
-        except Exception as error:  # names are optional
-            logging.getLogger("regengine").warning("frames go without their towns: %s", error)
-            numbers, names = np.full(len(rows), -1), {-1: ""}
-        # Computed here, so that the first search and the first change of order do not wait
-        _ = rows.searched, rows.by_time_known, rows.by_name
-        with self._lock:
-            self._rows, self._numbers, self._names = rows, numbers, names
+        """Which frames show a place with such a name or country, in lower case."""
+        names = zip(rows.place.tolist(), rows.country.tolist(), strict=True)
+        named = [sought in f"{a.decode()}, {b.decode()}".casefold() for a, b in names]
+        return np.array(named, bool)
 
 
 def edges_of(text: str) -> Bounds:
@@ -374,8 +336,13 @@ class Queue:
             "ncc": hypothesis.ncc,
             "log10_odds": hypothesis.log10_odds,
             "centre": None if lon is None or lat is None else [lon, lat],
-            "place": None if lon is None or lat is None else self.places.near(lon, lat),
+            "place": _name(hypothesis.solved.camera),
         }
+
+
+def _name(camera: Camera) -> str | None:
+    place = name_view(camera)
+    return None if place is None else escape_invisible(place.label)
 
 
 def _standing(standings: Standings, status: Status) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
-from regengine.review.bodies import DecisionBody, DraftBody, decision_json
+from regengine.review.bodies import DecisionBody, DraftBody, check_sent, decision_json
 from regengine.review.context import ReviewContext, make_no_frame_error
 from regengine.review.neighbours import carry_neighbour, list_neighbours
 from regengine.review.queue import FramePlaces, Queue, QueueFilter, Standings
@@ -20,7 +20,6 @@ from regengine.store.reviews import Judged, check_work, describe_judged_state
 if TYPE_CHECKING:
     from regengine.references.reference import LightMap
 
-LAYER_NAMES = {"streets": "Streets", "day": "By day"}
 FrameId = Annotated[int, Path(ge=0, lt=2**63)]
 
 
@@ -38,7 +37,6 @@ def _add_session(routes: APIRouter, context: ReviewContext) -> None:
 
     @routes.get("/session")
     def session() -> dict[str, Any]:
-        light_map = context.light_map
         return {
             "store": escape_invisible(context.store.name),
             "frames": len(context.frames.rows),
@@ -46,25 +44,17 @@ def _add_session(routes: APIRouter, context: ReviewContext) -> None:
             "readonly": context.readonly,
             "blind": context.blind,
             "version": engine_version,
-            "lights": light_map is not None,
             "orbits": context.tles is not None,
-            "lights_name": "" if light_map is None else _name(light_map),
-            "layers": [
-                *(
-                    {
-                        "name": LAYER_NAMES[kind],
-                        "url": f"/api/maps/{kind}/{{z}}/{{x}}/{{y}}.png",
-                        "attribution": _credits(reference),
-                    }
-                    for kind, reference in context.references.items()
-                ),
-                *(asdict(layer) for layer in context.layers),
-            ],
+            "maps": {
+                kind: {"name": _name(one), "attribution": _credits(one)}
+                for kind, one in context.maps.items()
+            },
+            "layers": [asdict(layer) for layer in context.layers],
         }
 
 
 def _credits(light_map: LightMap) -> str:
-    """Credits of the light map's files."""
+    """Credits of a map's files."""
     makers = dict.fromkeys(one.credit for one in light_map if one.credit)
     return escape_invisible(", ".join(makers))
 
@@ -77,7 +67,7 @@ def _name(light_map: LightMap) -> str:
 
 def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
     standings = Standings(context.decisions, context.reviewer, blind=context.blind)
-    places = FramePlaces()
+    places = FramePlaces(context.frames)
     one_at_a_time = Lock()  # the status belongs to the rows that were requested
 
     def up_to_date() -> Queue:
@@ -105,7 +95,7 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
             "total": len(chosen),
             "progress": {"all": int(passing.sum()), "decided": decided},
             "offset": wanted.offset,
-            "named": places.ready(now.rows),
+            "named": True,
             "frames": plain(lines, str),
         }
 
@@ -154,11 +144,10 @@ def describe_judged(context: ReviewContext, number: int, work: DraftBody | None 
         raise HTTPException(403, "this review is for looking only: nothing can be decided.")
     result = context.result(number)
     if work is not None:
-        # The camera of an unfinished draft is not used: it may be anywhere
-        camera = work.camera.camera() if work.camera and isinstance(work, DecisionBody) else None
-        size_px = result.width_px or 0, result.height_px or 0
-        check_work(((point.x, point.y) for point in work.points), camera, size_px)
+        camera = check_sent(result, work.camera, work.points, work.given)
     if isinstance(work, DecisionBody):
+        # The camera of an unfinished draft may still look at the sky
+        check_work((), camera, (result.width_px or 0, result.height_px or 0))
         work.check(result)
     return describe_judged_state(number, result)
 

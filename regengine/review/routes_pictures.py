@@ -1,4 +1,4 @@
-"""Routes of images: photo tiles, photo previews and tiles of the night-light map."""
+"""Routes of images: photo tiles, photo previews and tiles of the maps."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
+from regengine.references.kinds import KindName
 from regengine.review.context import ReviewContext, find_registered_photo
 from regengine.review.queue import VERSION_DIGITS
 
@@ -53,33 +54,20 @@ MAP = describe_response("image/png", "PNG, grey with alpha")
 
 
 def router(context: ReviewContext) -> APIRouter:
-    """Routes of photos and of the night-light map."""
+    """Routes of photos and of the maps."""
     routes = APIRouter(prefix="/api")
     pyramids = context.pyramids
-    maps = dict(context.references)
-    if context.light_map is not None:
-        maps["lights"] = context.light_map
     states = {
-        kind: [(path.absolute(), path.stat().st_mtime_ns) for path in light_map.info.paths]
-        for kind, light_map in maps.items()
+        kind: [(path.absolute(), path.stat().st_mtime_ns) for path in one.info.paths]
+        for kind, one in context.maps.items()
     }
 
     @cache
-    def tiles_of(kind: str) -> MapTiles:
+    def tiles_of(kind: KindName) -> MapTiles:
         # Imported late: its libraries take longer to import than the first photo takes to display
         from regengine.review.map_tiles import MapTiles
 
-        return MapTiles(maps[kind], kind)
-
-    def map_response(request: Request, kind: str, z: int, x: int, y: int) -> Response:
-        if kind not in maps:
-            raise HTTPException(404, f"The review has no map of {kind}.")
-        return make_cached_response(
-            request,
-            lambda: tiles_of(kind).tile(z, x, y),
-            media_type="image/png",
-            made_of=f"{states[kind]}",
-        )
+        return MapTiles(context.maps[kind], kind)
 
     def photo_response(request: Request, number: int, make: Callable[[Path], bytes]) -> Response:
         path, sha256 = find_registered_photo(context.frames, number)
@@ -105,14 +93,16 @@ def router(context: ReviewContext) -> APIRouter:
         """The whole photo as stored, its longer side at most `size` pixels."""
         return photo_response(request, number, lambda path: pyramids.preview(path, size))
 
-    @routes.get("/lights/{z}/{x}/{y}.png", response_class=Response, responses=MAP)
-    def light_tile(request: Request, z: int, x: int, y: int) -> Response:
-        """A tile of 256 pixels of the night-light map, Web Mercator."""
-        return map_response(request, "lights", z, x, y)
-
     @routes.get("/maps/{kind}/{z}/{x}/{y}.png", response_class=Response, responses=MAP)
-    def reference_tile(request: Request, kind: str, z: int, x: int, y: int) -> Response:
-        """A tile of 256 pixels of the street map or daytime imagery, Web Mercator."""
-        return map_response(request, kind, z, x, y)
+    def map_tile(request: Request, kind: KindName, z: int, x: int, y: int) -> Response:
+        """A tile of 256 pixels of the map of lights, streets or ground by day, Web Mercator."""
+        if kind not in context.maps:
+            raise HTTPException(404, f"the review has no map of the kind {kind}.")
+        return make_cached_response(
+            request,
+            lambda: tiles_of(kind).tile(z, x, y),
+            media_type="image/png",
+            made_of=f"{states[kind]}",
+        )
 
     return routes

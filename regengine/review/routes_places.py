@@ -49,7 +49,7 @@ def router(context: ReviewContext) -> APIRouter:
         """Coastlines, borders and lakes of a Web Mercator tile: zoom 0, finer at zoom 5."""
         data = outlines()
         if str(z) not in data["units_deg"] or not (0 <= x < 2**z and 0 <= y < 2**z):
-            raise HTTPException(404, f"There are no outlines {z}/{x}/{y}: they have zoom 0 and 5.")
+            raise HTTPException(404, f"outlines have the zooms 0 and 5, not {z}/{x}/{y}.")
         return make_cached_response(
             request, lambda: _outline_json(z, x, y), media_type=JSON, made_of=data["source"]
         )

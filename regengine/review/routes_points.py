@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
-from regengine.review.bodies import MAX_POINTS, Body, CameraBody, PointBody
+from regengine.review.bodies import MAX_POINTS, Body, CameraBody, PointBody, check_sent
 from regengine.review.context import ReviewContext
 from regengine.review.routes_frames import FrameId
 
@@ -31,7 +31,7 @@ def router(context: ReviewContext) -> APIRouter:
         from regengine.exchange.export.frame import ExportFrame, ExportPoint, sigma_on_ground
 
         result = context.result(number)
-        camera = None if body.camera is None else body.camera.camera()
+        camera = check_sent(result, body.camera, body.points)
         frame = ExportFrame(
             stored=context.frames.frame(number),
             store=context.store,

@@ -7,7 +7,8 @@ on first use.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -20,14 +21,14 @@ from fastapi import Path as PathParameter
 from pydantic import Field
 
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef
+from matchers.geometry.earth import geodetic_to_ecef
 from regengine.errors import ConfigError
 from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.io.times import parse_iso_time
 from regengine.orbit.propagation import camera_position
-from regengine.photo.image import read_linear_light
 from regengine.points.resection import Free
+from regengine.references.kinds import KindName
 from regengine.result import MIN_POINTS, FrameResult
 from regengine.review.bodies import (
     MAX_POINTS,
@@ -36,21 +37,19 @@ from regengine.review.bodies import (
     CameraBody,
     PointBody,
     camera_json,
+    check_sent,
     points_json,
 )
 from regengine.review.context import ReviewContext
 from regengine.review.ground_track import track, track_at
 from regengine.review.routes_frames import FrameId
-from regengine.store.reviews import check_work
 
 if TYPE_CHECKING:
-    from matchers.lights.photo_light import LightImage
+    from regengine.points.compare_maps import PhotoBesideMap
     from regengine.points.solve_points import PointFit, PositionPrior
-    from regengine.references.reference import LightMap
     from regengine.review.search_jobs import SearchJob, SearchJobs
 
-KEPT_PHOTOS = 3  # whose city light is cached while a person works on them
-SMOOTH_PX = 1.0  # about the map's own point spread
+KEPT_PHOTOS = 3  # that are cached while a person compares them with the map
 BEHIND_PX = 1e6  # position of points behind the camera
 KEPT_FRAMES = 256
 # With fewer than four points, a search finds the position of a view with a smaller tilt than this.
@@ -59,7 +58,6 @@ OBLIQUE_DEG = 40.0
 AMISS_PX = 20.0
 USUAL_ALTITUDE_KM = 410.0  # of the station, within a few per cent
 MAX_COMPARED = 40  # points in one request: each takes a twentieth of a second
-NO_MAP = "end the review, and begin it with one."
 ABOUT_NADIR = ("lon", "lat", "altitude_km", "source", "sigma_along_km")
 JobName = Annotated[str, PathParameter(pattern="^[0-9a-f]{16}$")]
 
@@ -88,7 +86,7 @@ class EvidenceBody(Body):
     points: Annotated[list[PointBody], Field(min_length=1, max_length=MAX_COMPARED)]
 
 
-class LightsBody(Body):
+class MarksBody(Body):
     """A camera whose predicted view is compared with the photo."""
 
     camera: CameraBody
@@ -105,45 +103,25 @@ def router(context: ReviewContext) -> APIRouter:
     """Routes of the solution from points, and of the search."""
     routes = APIRouter(prefix="/api")
     _add_solution(routes, context)
+    _add_comparison(routes, context)
     _add_search(routes, context)
     return routes
 
 
 def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
     known = _recall_position(context)
-    lights: dict[tuple[Path, int, int], LightImage] = {}  # of the latest photos
-    one_at_a_time = Lock()  # each takes a second and some hundred megabytes
-
-    def city_light(path: Path, camera: Camera) -> LightImage:
-        """The photo's city light at a resolution of about a third of a kilometre."""
-        from regengine.registration.prepare_photo import find_photo_lights, fine_px
-        from regengine.registration.windows import compute_ground_sample_km
-
-        altitude_km = float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3
-        side_px = fine_px(camera, altitude_km)
-        key = path, path.stat().st_mtime_ns, side_px
-        with one_at_a_time:
-            if key not in lights:
-                linear = read_linear_light(path, max_long_side_px=side_px)
-                found = find_photo_lights(linear, compute_ground_sample_km(camera) / linear.factor)
-                while len(lights) >= KEPT_PHOTOS:
-                    del lights[next(iter(lights))]
-                lights[key] = found.narrow.resized(side_px, SMOOTH_PX)
-            return lights[key]
 
     @routes.post("/frames/{number}/solve")
     def solved(number: FrameId, body: SolveBody) -> dict[str, Any]:
         """Fit a camera to points; returns it with the residual of each point."""
         from regengine.points.solve_points import solve
 
-        result = context.result(number)
-        size_px = result.width_px or 0, result.height_px or 0
-        check_work(((point.x, point.y) for point in body.points), None, size_px)
+        start = check_sent(context.result(number), body.start, body.points)
+        assert start is not None
         if any(point.off for point in body.points):
             raise ConfigError("points that are switched off take no part: leave them out.")
         there = known(number)
         points = [point.point() for point in body.points]
-        start = body.start.camera()
         if body.placed and not len(there.track_ecef_m):
             there = replace(there, track_ecef_m=np.array([start.position_ecef_m]))
         found = solve(start, points, body.free, there)
@@ -169,82 +147,6 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
             "too_few": too_few,
         }
 
-    def lights_for(number: int, camera: Camera) -> tuple[LightImage, LightMap]:
-        """City light of the photo, and the light map, for comparison."""
-        from regengine.points.solve_points import check_camera
-
-        result = context.result(number)
-        if context.light_map is None:
-            raise ConfigError(f"comparing lights needs a night-light map: {NO_MAP}")
-        path = context.photo_path(number)
-        check_camera(camera, result)
-        return city_light(path, camera), context.light_map
-
-    @routes.post("/frames/{number}/snap")
-    def snapped(number: FrameId, body: SnapBody) -> dict[str, Any]:
-        """The point moved to where the lights of photo and map agree best."""
-        from regengine.points.solve_points import snap
-
-        camera = body.camera.camera()
-        light, light_map = lights_for(number, camera)
-        found = snap(
-            camera,
-            body.point.point(),
-            photo_moves=body.moves == "photo",
-            light=light,
-            light_map=light_map,
-        )
-        return asdict(found) | {"found": found.point is not None}
-
-    @routes.post("/frames/{number}/evidence")
-    def compared(number: FrameId, body: EvidenceBody) -> dict[str, Any]:
-        """Offset between the map's light and the photo's at each point, independent of the camera.
-
-        ``sigma_px`` is its standard deviation. Both are None, with the reason, if photo and map
-        cannot be compared.
-        """
-        from regengine.points.solve_points import compare_lights
-
-        camera = body.camera.camera()
-        light, light_map = lights_for(number, camera)
-        found = [
-            compare_lights(camera, one.point(), light=light, light_map=light_map)
-            for one in body.points
-        ]
-        return {
-            "points": [
-                {
-                    "off_px": one.moved_px,
-                    "sigma_px": None if one.point is None else one.point.sigma_px,
-                    "why": one.why,
-                }
-                for one in found
-            ]
-        }
-
-    @routes.post("/frames/{number}/lights")
-    def in_view(number: FrameId, body: LightsBody) -> dict[str, Any]:
-        """The map's strongest lights in a camera's view, and whether the photo's lights match them.
-
-        ``chance`` is the expected share of matches for an unrelated camera.
-        """
-        from regengine.points.solve_points import lights_in_view
-
-        camera = body.camera.camera()
-        light, light_map = lights_for(number, camera)
-        found = lights_in_view(camera, light=light, light_map=light_map)
-        if found is None:
-            return {"lights": [], "chance": 0.0}
-        told = zip(found.lon.tolist(), found.lat.tolist(), found.met.tolist(), strict=True)
-        return {
-            "lights": [
-                {"lon": lon, "lat": lat, "met": met}
-                for lon, lat, met in told
-                if math.isfinite(lon)  # close to the limb, that may be sky
-            ],
-            "chance": found.chance,
-        }
-
     @routes.get("/nadir")
     def nadir(time_utc: Annotated[str, Query(max_length=40)]) -> dict[str, Any]:
         """Nadir of the station at a time from the element sets, and its ground track."""
@@ -256,6 +158,85 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
         found = camera_position(context.tles, when)
         return {name: getattr(found, name) for name in ABOUT_NADIR} | {
             "track": track_at(context.tles, when)
+        }
+
+
+def _add_comparison(routes: APIRouter, context: ReviewContext) -> None:
+    """Add the routes that compare a photo with the map that placed it."""
+    photos: OrderedDict[tuple[Path, int, str, int], PhotoBesideMap] = OrderedDict()
+    one_at_a_time = Lock()  # each takes a second and some hundred megabytes
+
+    def read_compared(
+        number: int, body: CameraBody, points: Sequence[PointBody] = ()
+    ) -> tuple[Camera, PhotoBesideMap]:
+        """The camera that was sent, and the photo beside the map."""
+        from regengine.points.compare_maps import choose_side_px, read_beside_map
+
+        result = context.result(number)
+        kind, path = result.reference_kind, context.photo_path(number)
+        reference = context.map_of_kind(kind)
+        camera = check_sent(result, body, points)
+        assert camera is not None
+        side_px = choose_side_px(kind, camera, reference)
+        key = path, path.stat().st_mtime_ns, kind, side_px
+        with one_at_a_time:
+            if key not in photos:
+                photos[key] = read_beside_map(kind, path, side_px, camera, reference)
+                if len(photos) > KEPT_PHOTOS:
+                    photos.popitem(last=False)
+            return camera, photos[key]
+
+    @routes.post("/frames/{number}/snap")
+    def snapped(number: FrameId, body: SnapBody) -> dict[str, Any]:
+        """The point moved to where photo and map agree best."""
+        from regengine.points.compare_maps import snap
+
+        camera, beside = read_compared(number, body.camera, [body.point])
+        found = snap(camera, body.point.point(), beside, photo_moves=body.moves == "photo")
+        return asdict(found) | {"found": found.point is not None}
+
+    @routes.post("/frames/{number}/evidence")
+    def compared(number: FrameId, body: EvidenceBody) -> dict[str, Any]:
+        """Offset between map and photo at each point, independent of the camera.
+
+        ``sigma_px`` is its standard deviation. Both are None, with the reason, if photo and map
+        cannot be compared.
+        """
+        from regengine.points.compare_maps import compare_at_point
+
+        camera, beside = read_compared(number, body.camera, body.points)
+        found = [compare_at_point(camera, one.point(), beside) for one in body.points]
+        return {
+            "points": [
+                {
+                    "off_px": one.moved_px,
+                    "sigma_px": None if one.point is None else one.point.sigma_px,
+                    "why": one.why,
+                }
+                for one in found
+            ]
+        }
+
+    @routes.post("/frames/{number}/marks")
+    def marked(number: FrameId, body: MarksBody) -> dict[str, Any]:
+        """Where the map stands out in a camera's view, and whether the photo shows the same there.
+
+        These are the strongest lights, or the patches of streets or ground with the most structure.
+        ``chance`` is the expected share of matches for an unrelated camera.
+        """
+        from regengine.points.compare_maps import find_marks
+
+        found = find_marks(*read_compared(number, body.camera))
+        if found is None:
+            return {"marks": [], "chance": 0.0}
+        told = zip(found.lon.tolist(), found.lat.tolist(), found.met.tolist(), strict=True)
+        return {
+            "marks": [
+                {"lon": lon, "lat": lat, "met": met}
+                for lon, lat, met in told
+                if math.isfinite(lon)  # close to the limb, that may be sky
+            ],
+            "chance": found.chance,
         }
 
 
@@ -325,17 +306,15 @@ def _add_search(routes: APIRouter, context: ReviewContext) -> None:
     @routes.post("/frames/{number}/search")
     def begin(number: FrameId, body: SearchBody) -> dict[str, str]:
         """Start a search; its job reports the progress."""
-        from regengine.points.solve_points import check_camera
-
         result = context.result(number)
-        if context.inputs is None:
-            raise ConfigError(f"a search needs a night-light map: {NO_MAP}")
+        kind: KindName = "day" if result.reference_kind == "day" else "lights"
+        context.map_of_kind(kind)
         path = context.photo_path(number)
-        rough = body.camera.camera()
-        check_camera(rough, result)
+        rough = check_sent(result, body.camera)
+        assert rough is not None
         register = replace(context.inputs.register, max_seconds=body.seconds)
         inputs = replace(context.inputs, register=register)
-        return {"job": jobs().start(path.absolute(), rough, inputs).job}
+        return {"job": jobs().start(path.absolute(), rough, inputs, kind).job}
 
     @routes.get("/jobs/{job}")
     def look(job: JobName) -> dict[str, Any]:
@@ -351,7 +330,7 @@ def _add_search(routes: APIRouter, context: ReviewContext) -> None:
 def _job_json(job: SearchJob | None) -> dict[str, Any]:
     """JSON of a search; 404 if there is none."""
     if job is None:
-        raise HTTPException(404, "there is no such search.")
+        raise HTTPException(404, "this search does not exist: start it again.")
     said = {
         "job": job.job,
         "state": job.state,

@@ -20,6 +20,7 @@ from matchers.geometry.camera import Camera
 from regengine.errors import ConfigError, RegengineError, shorten_to_line
 
 if TYPE_CHECKING:
+    from regengine.references.kinds import KindName
     from regengine.result import FrameResult
     from regengine.run_inputs import RunInputs
 
@@ -32,11 +33,11 @@ KEPT_JOBS = 64
 LIMIT_SHARE, LIMIT_S = 4.0, 60.0
 
 
-def search(path: Path, rough: Camera, inputs: RunInputs) -> FrameResult:
+def search(path: Path, rough: Camera, inputs: RunInputs, kind: KindName) -> FrameResult:
     """Run the engine's search; only its process imports the engine."""
     from regengine.pipeline import register_from
 
-    return register_from(path, rough, inputs)
+    return register_from(path, rough, inputs, kind)
 
 
 @dataclass(kw_only=True)
@@ -76,9 +77,9 @@ class SearchJob:
         if isinstance(error, RegengineError):
             return shorten_to_line(str(error))
         if isinstance(error, TimeoutError):
-            return "the search took too long and was ended: try again."
+            return "the search timed out: try again."
         if isinstance(error, ProcessExpired):
-            return "the search's process ended, perhaps for want of memory."
+            return "the search process ended unexpectedly, perhaps out of memory."
         return f"the search failed ({shorten_to_line(repr(error))})."
 
 
@@ -90,8 +91,8 @@ class SearchJobs:
         self._pool: Any = None
         self._lock = Lock()
 
-    def start(self, path: Path, rough: Camera, inputs: RunInputs) -> SearchJob:
-        """Queue a search."""
+    def start(self, path: Path, rough: Camera, inputs: RunInputs, kind: KindName) -> SearchJob:
+        """Queue a search on the map of a kind."""
         with self._lock:
             if sum(not job.future.done() for job in self._jobs.values()) >= MAX_WAITING:
                 raise ConfigError("too many searches are waiting: cancel one, or wait.")
@@ -104,7 +105,7 @@ class SearchJobs:
                 )
                 atexit.register(self.close)
             limit_s = LIMIT_SHARE * inputs.register.max_seconds + LIMIT_S
-            future = self._pool.schedule(search, args=(path, rough, inputs), timeout=limit_s)
+            future = self._pool.schedule(search, args=(path, rough, inputs, kind), timeout=limit_s)
             job = SearchJob(future=future)
             future.add_done_callback(lambda _: setattr(job, "ended_s", time.monotonic()))
             self._jobs[job.job] = job

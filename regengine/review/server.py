@@ -22,6 +22,7 @@ from regengine.store.reviews import Decisions, decisions_path, reviewer_name
 
 if TYPE_CHECKING:
     from regengine.orbit.tle import TleSet
+    from regengine.references.kinds import KindName
     from regengine.references.reference import LightMap
     from regengine.run_inputs import RunInputs
 
@@ -134,10 +135,11 @@ def _page_host(host: str) -> str:
 def open_review(
     store: Path,
     *,
+    photos: Path | None = None,
     lights: Sequence[Path] = (),
     streets: Sequence[Path] = (),
     day: Sequence[Path] = (),
-    tle: Path | None = None,
+    tle: Sequence[Path] = (),
     metadata: Path | None = None,
     reviewer: str | None = None,
     readonly: bool = False,
@@ -146,11 +148,11 @@ def open_review(
 ) -> Iterator[ReviewContext]:
     """Open the data of a review.
 
-    ``tle`` and ``metadata`` are for tracks and searches; ``reviewer`` is the person who decides,
-    None for the user's name on this machine. With ``blind``, others' decisions on a frame stay
-    hidden until that person has decided it. ``layers`` are online layers, see
-    `regengine.review.context.parse_layers`. StoreError, LightMapError, EphemerisError or
-    ConfigError if one of them cannot be used.
+    Photos that have moved are searched for in the folder ``photos``, too. ``tle`` and ``metadata``
+    are for tracks and searches; ``reviewer`` is the person who decides, None for the user's name on
+    this machine. With ``blind``, others' decisions on a frame stay hidden until that person has
+    decided it. ``layers`` are online layers, see `regengine.review.context.parse_layers`.
+    StoreError, LightMapError, EphemerisError or ConfigError if one of them cannot be used.
     """
 
     def search_inputs() -> RunInputs:
@@ -160,37 +162,40 @@ def open_review(
             lights=tuple(lights),
             streets=tuple(streets),
             day=tuple(day),
-            tle=tle,
+            tle=tuple(tle),
             metadata=metadata,
         ).found_anywhere()
 
     name, allowed = reviewer_name(reviewer), parse_layers(layers)
-    with closing(ReviewFrames(store)) as frames:
-        light_map, tles = _maps_and_orbits(lights, tle, metadata)
+    with closing(ReviewFrames(store, photos)) as frames:
+        tles = _open_orbits(tle, metadata)
         with closing(Decisions(decisions_path(store), readonly=readonly)) as decisions:
             yield ReviewContext(
                 store=store,
                 frames=frames,
                 decisions=decisions,
-                light_map=light_map,
+                maps=_open_maps(lights, streets, day),
                 tles=tles,
-                search_inputs=search_inputs if lights else None,
+                search_inputs=search_inputs,
                 reviewer=name,
                 readonly=readonly,
                 blind=blind,
                 layers=allowed,
-                references=_references_by_kind(streets, day),
             )
 
 
-def _references_by_kind(streets: Sequence[Path], day: Sequence[Path]) -> dict[str, LightMap]:
-    """The given maps of streets and daytime imagery, by kind."""
-    found: dict[str, LightMap] = {}
-    if streets or day:
+def _open_maps(
+    lights: Sequence[Path], streets: Sequence[Path], day: Sequence[Path]
+) -> dict[KindName, LightMap]:
+    """The given maps by kind; their heads are read, so that errors are reported at once."""
+    found: dict[KindName, LightMap] = {}
+    if lights or streets or day:
         from regengine.references.day import open_day_map
-        from regengine.references.opening import open_references
+        from regengine.references.opening import open_light_map, open_references
         from regengine.references.reference import LightMap
 
+        if lights:
+            found["lights"] = open_light_map([path.absolute() for path in lights])
         if streets:
             found["streets"] = LightMap(open_references("streets", streets))
         if day:
@@ -198,17 +203,10 @@ def _references_by_kind(streets: Sequence[Path], day: Sequence[Path]) -> dict[st
     return found
 
 
-def _maps_and_orbits(
-    lights: Sequence[Path], tle: Path | None, metadata: Path | None
-) -> tuple[LightMap | None, TleSet | None]:
-    """Light map and element sets; all files are read, so that errors are reported at once."""
+def _open_orbits(tle: Sequence[Path], metadata: Path | None) -> TleSet | None:
+    """Element sets; all files are read, so that errors are reported at once."""
     from regengine.orbit.position import element_sets, frame_records
 
     if metadata is not None:
         frame_records(metadata.absolute())
-    tles = None if tle is None else element_sets(tle.absolute())
-    if not lights:
-        return None, tles
-    from regengine.references.opening import open_light_map
-
-    return open_light_map([path.absolute() for path in lights]), tles
+    return element_sets(tuple(path.absolute() for path in tle)) if tle else None

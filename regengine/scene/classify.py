@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from regengine.errors import EphemerisError
@@ -40,13 +40,25 @@ SURE_PROBABILITY = 0.97
 MIN_CITIES_PROBABILITY = 0.05
 
 
+# What to try with photos of other classes than cities
+FROM_STARS = "try regengine solve, which finds where a camera points from its stars"
+BY_DAY = "give its time or nadir, its focal length, or a finer day map (regengine day get)"
+ADVICE = {
+    "stars": FROM_STARS,
+    "aurora": FROM_STARS,
+    "moon": FROM_STARS,
+    "day": BY_DAY,
+    "infrared": BY_DAY,
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClassifyInputs:
     """Inputs that all photos of a run share; picklable, for worker processes."""
 
     model: Path | None = None  # model file; None: the shipped model
     # Element sets and frame records for the ephemeris
-    tle: Path | None = None
+    tle: tuple[Path, ...] = ()
     metadata: Path | None = None
     frame: FrameOptions = field(default_factory=FrameOptions)  # metadata given as options
     # Additional measurements
@@ -96,10 +108,10 @@ def answer_scene(path: Path, *, inputs: ClassifyInputs, keep: bool) -> Answer:
     return Answer(line=scene.to_json(), text=table_line(scene), kept=scene if keep else None)
 
 
-def _find_position(frame: Frame, tle: Path | None) -> tuple[CameraPosition | None, str | None]:
+def _find_position(frame: Frame, tle: tuple[Path, ...]) -> tuple[CameraPosition | None, str | None]:
     """Position and time of a photo, accurate enough for Sun and Moon, or why they are unknown."""
     try:
-        position = choose_position(frame, None if tle is None else element_sets(tle))
+        position = choose_position(frame, element_sets(tle) if tle else None)
     except EphemerisError as error:
         return None, str(error)
     if position.sigma_along_km > MAX_SIGMA_ALONG_KM:
@@ -165,8 +177,23 @@ def find_skip_reason(answer: SceneAnswer, *, night: bool = False) -> Reason | No
     if sum(found.values()) < SKIP_PROBABILITY or may_show_cities(answer):
         return None
     likeliest = max(found, key=lambda name: found[name])
-    return Reason(
-        code="not_a_night_city_frame",
-        text=f"the photo is classified as {likeliest} (probability {found[likeliest]:.2f}), not as "
-        "cities at night; to try it anyway, use --any-category",
+    text = (
+        f"the photo is classified as {likeliest} (probability {found[likeliest]:.2f}), not as "
+        "cities at night; to try it anyway, use --any-category"
     )
+    # By day, the pipeline tells of day maps
+    if likeliest in NIGHT_SKY:
+        text += f"; {ADVICE[likeliest]}"
+    return Reason(code="not_a_night_city_frame", text=text)
+
+
+def explain_by_class(reason: Reason, answer: SceneAnswer) -> Reason:
+    """Explain why no lights match, or too few, by the class of a photo, unless that is cities."""
+    name = answer.category
+    named = {OTHER: KNOWN_OTHER, "night_nocity": "night without cities"}.get(name, name)
+    if reason.code not in ("no_agreement", "few_lights") or name == "cities":
+        return reason
+    text = f"classified as {named} (probability {answer.probabilities[name]:.2f}), and "
+    text += "no lights match the map" if reason.code == "no_agreement" else reason.text
+    advice = ADVICE.get(name)
+    return replace(reason, text=f"{text}: {advice}" if advice else text)

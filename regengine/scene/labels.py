@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 
 from detectors.types import FloatArray
 from regengine.errors import ConfigError, NoPhotoError
-from regengine.io.tables import decode_text
+from regengine.io.tables import csv_rows
 
 REQUIRED_COLUMNS = ("path", "label")
 SEPARATOR = ";"
@@ -72,34 +70,15 @@ def read_scene_labels(path: Path) -> list[SceneLabel]:
     labelled twice.
     """
     found: dict[str, SceneLabel] = {}
-    try:
-        with StringIO(decode_text(path.read_bytes()), newline="") as stream:
-            table = csv.DictReader(stream)
-            _check_columns(path, table.fieldnames)
-            for row in table:
-                where = f"{path}, line {table.line_num}"
-                photo = (row["path"] or "").strip()
-                if photo in found:
-                    raise ConfigError(f"{where}: {photo} is labelled twice; keep one row.")
-                found[photo] = _label(where, path.parent, photo, row)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(
-            f"{path} cannot be read as a table of labels ({error}): give a CSV file with the "
-            f"columns {', '.join(REQUIRED_COLUMNS)}."
-        ) from error
+    advice = f"the first line must name {', '.join(REQUIRED_COLUMNS)}"
+    for where, row in csv_rows(path, REQUIRED_COLUMNS, advice):
+        photo = row["path"]
+        if photo in found:
+            raise ConfigError(f"{where}: {photo} is labelled twice; keep one row.")
+        found[photo] = _label(where, path.parent, photo, row)
     if not found:
         raise ConfigError(f"{path} labels no photo: add one row per photo, path, label.")
     return list(found.values())
-
-
-def _check_columns(path: Path, columns: object) -> None:
-    present = set(columns) if isinstance(columns, list) else set()
-    missing = [name for name in REQUIRED_COLUMNS if name not in present]
-    if missing:
-        raise ConfigError(
-            f"{path} lacks the column {', '.join(missing)}: the first line must name "
-            f"{', '.join(REQUIRED_COLUMNS)}."
-        )
 
 
 def check_photos_exist(labels: Path, photos: Iterable[Path]) -> None:
@@ -110,13 +89,13 @@ def check_photos_exist(labels: Path, photos: Iterable[Path]) -> None:
         )
 
 
-def _label(where: str, folder: Path, photo: str, row: dict[str, str | None]) -> SceneLabel:
-    parts = [part.strip() for part in (row["label"] or "").split(SEPARATOR)]
+def _label(where: str, folder: Path, photo: str, row: dict[str, str]) -> SceneLabel:
+    parts = [part.strip() for part in row["label"].split(SEPARATOR)]
     labels = tuple(dict.fromkeys(part for part in parts if part))
     if not photo or not labels:
         what = "label" if photo else "path"
         raise ConfigError(f"{where}: the {what} is empty; write one or remove the row.")
-    group = (row.get("group") or "").strip()
+    group = row.get("group", "")
     return SceneLabel(path=folder / photo, labels=labels, group=group or photo)
 
 

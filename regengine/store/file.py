@@ -8,8 +8,8 @@ import re
 import shutil
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from contextlib import contextmanager, suppress
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from regengine.errors import FrameError, StoreError
 from regengine.io.atomic import provide_replacements
+from regengine.io.checksums import compute_sha256_once
 from regengine.io.hdf5 import HDF5_SIGNATURE, open_hdf5
 from regengine.io.regular import open_regular
 from regengine.store.rows import Selection, Table, Tables, missing
@@ -141,8 +142,7 @@ def raise_as_damage(path: Path) -> Iterator[None]:
 def make_damage_error(path: Path, why: str) -> StoreError:
     """Return the error for a store whose content is inconsistent."""
     return StoreError(
-        f"{path} is a damaged store ({why}): restore it from a copy, or name another file "
-        "with --store.",
+        f"{path} is a damaged store ({why}): restore it from a copy, or name another store.",
         code="store_damaged",
     )
 
@@ -158,15 +158,14 @@ def _check_format(path: Path, file: h5py.File) -> None:
     if version > FORMAT_VERSION:
         raise StoreError(
             f"{path} was written by a newer regengine (format version {version}, this one reads "
-            f"up to {FORMAT_VERSION}): upgrade regengine, or name another file with --store.",
+            f"up to {FORMAT_VERSION}): upgrade regengine, or name another store.",
             code="store_newer",
         )
 
 
 def _foreign(path: Path, why: str) -> StoreError:
     return StoreError(
-        f"{path} is not a regengine store ({why}) and was not changed: name another file with "
-        "--store.",
+        f"{path} is not a regengine store ({why}) and was not changed: name another store.",
         code="store_foreign",
     )
 
@@ -197,18 +196,51 @@ def heaps_end(data: bytes | mmap.mmap) -> bool:
     return True
 
 
-def photo_file(text: str, store: Path) -> Path | None:
+def photo_file(text: str, store: Path, sha256: str = "", folder: Path | None = None) -> Path | None:
     """Return the path of a stored photo if it still exists as a regular file.
 
-    The stored path can be any text. Web addresses are not followed.
+    The stored path can be any text; web addresses are not followed. A photo that has moved is found
+    by its name and the hash ``sha256`` of its content: anywhere in ``folder``, or beside the store,
+    with or without the folders above it.
     """
-    for path in (Path(text), store.absolute().parent / text):
-        try:
-            if path.is_file():
+    names = [name for name in Path(text).parts if name not in ("/", "..")]
+    beside = store.absolute().parent
+    if folder is not None and names:
+        for path in _list_by_name(folder.absolute()).get(names[-1], ()):
+            if _has_hash(path, sha256):
                 return path
-        except (OSError, ValueError):  # for example, the name is too long
-            continue
+    for path in (Path(text), beside / text):
+        if _is_file(path):
+            return path
+    for first in range(len(names)) if sha256 else ():
+        path = beside.joinpath(*names[first:])
+        if _is_file(path) and _has_hash(path, sha256):
+            return path
     return None
+
+
+@lru_cache(maxsize=1)
+def _list_by_name(folder: Path) -> dict[str, list[Path]]:
+    """Files of a folder and its subfolders by their names."""
+    found: dict[str, list[Path]] = {}
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in names:
+            found.setdefault(name, []).append(Path(parent, name))
+    return found
+
+
+def _has_hash(path: Path, sha256: str) -> bool:
+    with suppress(OSError):
+        return compute_sha256_once(path) == sha256
+    return False
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # for example, the name is too long
+        return False
 
 
 class StoreFile:

@@ -126,7 +126,7 @@ class JournalFile:
         if is_foreign or (self.n_damaged and not self._offsets and not self.attributes):
             raise StoreError(
                 f"{self.path} is not a journal of a regengine store and was not changed: move it "
-                "away, or name another file with --store.",
+                "away, or name another store.",
                 code="store_foreign",
             )
         if self.n_damaged:
@@ -149,7 +149,7 @@ class JournalFile:
             raise StoreError(
                 f"{self.path} was written by a newer regengine (format version "
                 f"{self.format_version}, this one reads up to {FORMAT_VERSION}): upgrade "
-                "regengine, or name another file with --store.",
+                "regengine, or name another store.",
                 code="store_newer",
             )
         return True

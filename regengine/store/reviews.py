@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from threading import RLock
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,11 +26,19 @@ from matchers.geometry.earth import ecef_to_geodetic
 from matchers.geometry.footprint import trace_visible_outline
 from regengine.errors import ConfigError, StoreError
 from regengine.io.times import utc_now
-from regengine.result import MIN_POINTS, FrameResult, ReviewedPoint
+from regengine.photo.formats import check_pixels
+from regengine.places import name_view
+from regengine.result import (
+    MIN_POINTS,
+    Choice,
+    FrameResult,
+    Reviewed,
+    ReviewedPoint,
+    decide_state,
+)
 from regengine.store.read import iter_blocks
 from regengine.store.schema import select
 
-Choice = Literal["accepted", "rejected", "unsure"]
 Work = dict[str, Any]  # JSON: camera, points, hypothesis, comment, tags, quality, place, given
 
 APPLICATION_ID = 0x52454752  # "REGR"
@@ -40,6 +48,8 @@ BUSY_S = 10.0
 LONGEST_NAME = 80  # characters of a reviewer's name
 READ_FRAMES = 4096
 GROUND_PER_SIDE = 17  # samples per side when searching ground in a photo
+# Focal length over the long side: from wider than any fisheye to a lens of 1,400 mm
+FOCAL_RATIO = (0.2, 40.0)
 # Origins of points that a person has confirmed
 CONFIRMED = ("person", "snap", "confirmed")
 # No hand, and no screen pixel, places a point this close to its position by the camera
@@ -401,26 +411,42 @@ def _connect(address: str, path: Path) -> sqlite3.Connection:
     return connection
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reviewed:
-    """The decision that counts for a frame: the latest of all reviewers."""
+def name_shown(camera: Camera | None, review: Reviewed | None) -> tuple[str, str]:
+    """Name and country of what a photo shows; empty if unknown.
 
-    frame_index: int
-    decision: Choice
-    reviewer: str
-    time_utc: str  # time of the decision, ISO 8601
-    # The accepted camera, with its control points that are not switched off
-    camera: Camera | None
-    points: tuple[ReviewedPoint, ...]
-    comment: str
-    tags: tuple[str, ...]
-    quality: int | None  # 0 (useless) to 5 (excellent)
-    # Name, country, lon, lat and population of the place that the person named
-    place: dict[str, Any] | None
-    disputed: bool  # whether the latest decisions of two people differ
-    stale: bool  # whether the engine has a different proposal now
-    independent: bool  # see `is_independent`
-    size_px: tuple[int, int]  # of the photo
+    The place is the one that the reviewer named, else that of the camera that they accepted, else
+    that of the engine's ``camera``; see `regengine.places.name_view`.
+    """
+    if review is not None and review.place is not None:
+        return review.place["name"], review.place["country"]
+    if review is not None and review.decision == "accepted" and review.camera is not None:
+        camera = review.camera
+    place = name_view(camera)
+    return ("", "") if place is None else (place.local_name, place.country)
+
+
+def apply_review(row: Mapping[str, Any], review: Reviewed) -> dict[str, Any]:
+    """A row of ``frames`` with what follows from a person's decision.
+
+    ``verdict`` is the state, ``place`` and ``country`` those of the reviewer; with ``decision``,
+    ``reviewer``, ``reviewed_utc``, ``disputed`` and ``quality``.
+    """
+    said = {name: getattr(review, name) for name in ("decision", "reviewer", "disputed", "quality")}
+    changed: dict[str, Any] = {
+        "verdict": decide_state(row["verdict"], review),
+        "reviewed_utc": review.time_utc,
+    }
+    if review.place is not None or (review.decision == "accepted" and review.camera is not None):
+        changed["place"], changed["country"] = name_shown(None, review)
+    return {**row, **said, **changed}
+
+
+def describe_decision(review: Reviewed | None) -> str:
+    """Say who decided and when: ``accepted by Ada, 2026-11-28``; empty if nobody did."""
+    if review is None:
+        return ""
+    differ = ", others differ" if review.disputed else ""
+    return f"{review.decision} by {review.reviewer}, {review.time_utc[:10]}{differ}"
 
 
 def read_reviews(store: Path) -> dict[int, Reviewed]:
@@ -473,24 +499,42 @@ def find_unsound(store: Path) -> list[tuple[int, str]]:
 def check_work(
     pixels: Iterable[tuple[float, float]], camera: Camera | None, size_px: tuple[int, int]
 ) -> None:
-    """Raise ConfigError for points outside of a photo and for cameras impossible on a station."""
-    width_px, height_px = size_px
-    for x, y in pixels:
-        if not (-0.5 <= x <= width_px - 0.5 and -0.5 <= y <= height_px - 0.5):
-            raise ConfigError(
-                f"pixel ({x:.1f}, {y:.1f}) is outside the photo of {width_px} x {height_px} pixels"
-            )
+    """Raise ConfigError for points outside of a photo and for cameras that cannot have taken it."""
+    check_pixels(pixels, *size_px)
     if camera is None:
         return
+    check_camera(camera, size_px)
+    with np.errstate(all="ignore"):
+        if not len(trace_visible_outline(camera, GROUND_PER_SIDE)[0]):
+            raise ConfigError("the camera shows no ground")
+
+
+def check_camera(camera: Camera, size_px: tuple[int, int]) -> None:
+    """Raise ConfigError for a camera that cannot have taken a photo of this width and height."""
+    if (camera.width_px, camera.height_px) != size_px:
+        raise ConfigError(
+            f"the camera is for a picture of {camera.width_px} x {camera.height_px} pixels, but "
+            f"the photo has {size_px[0]} x {size_px[1]}"
+        )
+    check_focal_length(camera.focal_px, size_px)
+    if not is_turned(camera):
+        raise ConfigError("the camera's quaternion is zero, not a rotation")
     height_km = float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3
     if not HEIGHT_RANGE_KM[0] <= height_km <= HEIGHT_RANGE_KM[1]:
         side = "below" if height_km < 0.0 else "above"
         raise ConfigError(
             f"the camera is {abs(height_km):,.0f} km {side} the ground, where no station is"
         )
-    with np.errstate(all="ignore"):
-        if not is_turned(camera) or not len(trace_visible_outline(camera, GROUND_PER_SIDE)[0]):
-            raise ConfigError("the camera shows no ground")
+
+
+def check_focal_length(focal_px: float, size_px: tuple[int, int]) -> None:
+    """Raise ConfigError for a focal length in pixels that no lens of a photo of this size has."""
+    ratio = focal_px / max(*size_px, 1)
+    if not FOCAL_RATIO[0] <= ratio <= FOCAL_RATIO[1]:
+        raise ConfigError(
+            f"the focal length is {ratio:.2g} times the photo's long side, which is impossible: "
+            "scale the photo on the map"
+        )
 
 
 def is_independent(decision: Choice, work: Work) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from matchers.geometry.camera import Camera
 from regengine.io.plain import make_printable
+from regengine.places import name_view
 from regengine.records import centre_lonlat
 from regengine.result import (
     ControlPoint,
@@ -134,7 +135,7 @@ OF_FRAME = _OF_CAMERA | {
     **{field.name: f"fit.{field.name}" for field in fields(Fit)},
 }
 # Columns of a frame that combine several values, or come from another record
-MADE = ("frame_index", "reasons", "reason_texts", "centre_lon", "centre_lat",
+MADE = ("frame_index", "reasons", "reason_texts", "centre_lon", "centre_lat", "place", "country",
         "footprint_lon", "footprint_lat")  # fmt: skip
 # Nested records: their class, and the value that is missing if there is no record
 WITHIN = {
@@ -205,6 +206,8 @@ def _frame_row(result: FrameResult) -> Row:
     row["reason_texts"] = "\n".join(reason.text for reason in result.reasons)
     centre = (None, None) if result.solved is None else centre_lonlat(result.solved.camera)
     row["centre_lon"], row["centre_lat"] = centre
+    place = None if result.solved is None else name_view(result.solved.camera)
+    row["place"], row["country"] = ("", "") if place is None else (place.local_name, place.country)
     row["footprint_lon"] = row["footprint_lat"] = None
     if result.footprint is not None:
         corners = [corner or (float("nan"), float("nan")) for corner in result.footprint]

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 FORMAT = "regengine"
 # 2: search_pass and hints_sha256; 3: the interval of the probability; 4: without decoys; 5:
-# pixel_aspect
-FORMAT_VERSION = 5
+# pixel_aspect; 6: place and country
+FORMAT_VERSION = 6
 
 # The table of fields: stores take their columns from it, and exports, SQL and the catalogue take
 # the fields that they have in common with stores.
@@ -153,6 +153,15 @@ FRAMES = (
     _column("centre_lon", "float64", "deg", "longitude of the image centre; NaN if it is sky"),
     _column("centre_lat", "float64", "deg", "geodetic latitude of the image centre"),
     _column(
+        "place",
+        "text",
+        "",
+        "what the photo shows: the largest town in view near its centre, or the sea; empty if "
+        "unknown",
+        since=6,
+    ),
+    _column("country", "text", "", "country of that town, or about the centre", since=6),
+    _column(
         "footprint_lon",
         "float64",
         "deg",
@@ -178,9 +187,9 @@ FRAMES = (
         "residual of lights held out of the fit; NaN if too few",
     ),
     _column("log10_odds", "float64", "", "evidence for the proposal against chance"),
-    _column("runner_up_log10_odds", "float64", "", "evidence for the best distinct other one"),
+    _column("runner_up_log10_odds", "float64", "", "evidence for the best distinct alternative"),
     _column("ncc", "float64", "", "correlation of the photo with the map seen by the camera"),
-    _column("runner_up_ncc", "float64", "", "correlation of the best distinct other one"),
+    _column("runner_up_ncc", "float64", "", "correlation of the best distinct alternative"),
 )
 
 CONTROL_POINTS = (
@@ -199,7 +208,7 @@ CONTROL_POINTS = (
 
 HYPOTHESES = (
     FRAME_INDEX,
-    _column("rank", "int32", "", "0 is the proposal, 1 the best distinct other one, and so on"),
+    _column("rank", "int32", "", "0 is the proposal, 1 the best distinct alternative, and so on"),
     _column("ncc", "float64", "", "correlation of the photo with the map seen by this camera"),
     _column("log10_odds", "float64", "", "evidence against chance"),
     _column("centre_lon", "float64", "deg", "longitude of the image centre; NaN if it is sky"),

@@ -198,7 +198,7 @@ def lock_store(store: Path) -> FileLock:
         store.with_name(f".{store.name}.lock"),
         StoreError(
             f"{store} is being written by another regengine: wait until it has finished, "
-            "or name another file with --store.",
+            "or name another store.",
             code="store_busy",
         ),
     )
@@ -232,7 +232,7 @@ def take_in_parts(store: Path) -> None:
         return
     busy = StoreError(
         f"{store} is being written by another regengine: wait until it has finished, or name "
-        "another file with --store.",
+        "another store.",
         code="store_busy",
     )
     lock = FileLock(folder / "lock", busy)

@@ -203,6 +203,16 @@ def test_the_core_registers_a_photo_from_another_folder(installed: Installed) ->
 
 
 @pytest.mark.slow
+def test_the_core_places_an_archive_photo_without_an_option(installed: Installed) -> None:
+    photo = SAMPLES / "photos" / "ISS030-E-184140.jpg"
+    done = installed.run("regengine", "register", photo, "--json", "--store", "bare.h5")
+    assert json.loads(done.stdout)["verdict"] == "accepted"
+    installed.run("regengine", *["export", "bare.h5", "--format", "csv", "--out", "bare.csv"])
+    table = (installed.folder / "work" / "bare.csv").read_text(encoding="utf-8")
+    assert len(table.splitlines()) == 5
+
+
+@pytest.mark.slow
 def test_what_is_missing_is_told_with_its_extra(installed: Installed) -> None:
     done = installed.try_to("regengine", "review", "run.h5")
     assert done.returncode in (1, 2), done.stderr

@@ -15,8 +15,8 @@ from pystac.validation.stac_validator import JsonSchemaSTACValidator
 
 from matchers.geometry.camera import Camera
 from regengine.io.checksums import fingerprint
-from regengine.result import FrameResult
-from regengine.store.reviews import Choice, Decisions, decisions_path, describe_judged_state
+from regengine.result import Choice, FrameResult
+from regengine.store.reviews import Decisions, decisions_path, describe_judged_state
 from tests.example_results import nadir_camera, nothing_found, proposal, solved
 from tests.kit.program import Said, run
 from tests.kit.stores import write_store

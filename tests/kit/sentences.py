@@ -35,6 +35,22 @@ def list_sentences(*packages: str) -> list[Sentence]:
     return [one for path in files for one in _sentences_of(path)]
 
 
+def list_page_sentences() -> list[Sentence]:
+    """Texts of at least three words in the sources of the review page."""
+    source = ROOT / "regengine" / "review" / "page" / "src"
+    files = [path for path in sorted(source.rglob("*.ts")) if ".test." not in path.name]
+    found = []
+    for path in files:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if line.lstrip().startswith(("//", "*", "/*")):
+                continue
+            for text in re.findall(r'"([^"\n]*)"|`([^`\n]*)`', line.split(" // ")[0]):
+                said = re.sub(r"\$\{[^}]*\}", "{}", "".join(text))
+                if len(_WORD.findall(said)) >= MIN_WORDS:
+                    found.append(Sentence(str(path.relative_to(ROOT)), number, "page", said))
+    return found
+
+
 def _sentences_of(path: Path) -> list[Sentence]:
     file = str(path.relative_to(ROOT))
     found: list[Sentence] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from numpy.typing import NDArray
 from pyproj import Geod
 
 from regengine.places import (
+    TOWNS,
     PlaceIndex,
     PlaceNames,
+    name_view,
     place_index,
 )
+from tests.example_results import nadir_camera
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,9 @@ def distance_km(lon: float, lat: float, other_lon: Any, other_lat: Any) -> Any:
         (178.44, -18.14, "Suva", "Fiji"),
         (-181.56, -18.14, "Suva", "Fiji"),
         (-70.91, -53.16, "Punta Arenas", "Chile"),
+        # Parts that are listed with the people of the whole town
+        (-90.057, 35.087, "Memphis", "United States"),
+        (47.83, 30.50, "Basrah", "Iraq"),
     ],
 )
 def test_a_place_goes_by_its_town(
@@ -169,3 +176,49 @@ def test_the_best_name_comes_first_and_then_the_largest_place() -> None:
     assert names.find("port", 10) == [3, 2, 1, 0, 4]
     assert names.find("PORT", 2) == [3, 2]
     assert names.find("p", 10) == []
+
+
+# What a photo shows: 166 km by 110 km below the camera, or more of it obliquely
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "tilt_deg", "label"),
+    [
+        (-90.05, 35.0, 0.0, "Memphis, Tennessee, United States"),
+        (-89.6, 35.4, 0.0, "Memphis, Tennessee, United States"),
+        (-94.9, 29.3, 0.0, "Houston, United States"),  # the middle is Galveston Bay
+        (135.6, 34.48, 0.0, "Osaka, Japan"),
+        (-90.0, 26.0, 0.0, "Gulf of Mexico"),
+        (-93.0, 28.0, 0.0, "Gulf of Mexico"),
+        (-60.0, 35.0, 0.0, "Atlantic Ocean"),
+        (-178.0, 57.0, 0.0, "Bering Sea"),
+        (178.0, 57.0, 0.0, "Bering Sea"),
+        (18.0, 37.0, 0.0, "Ionian Sea"),
+        (85.0, -20.0, 0.0, "Indian Ocean"),
+        (-3.0, 23.5, 0.0, "Mali"),  # no town in view: the country of the nearest
+        (40.0, -80.0, 0.0, "Antarctica"),
+        (15.0, 44.0, 64.0, None),  # a hundred towns: one of them
+    ],
+)
+def test_a_photo_is_called_what_a_person_would_say(
+    lon: float, lat: float, tilt_deg: float, label: str | None
+) -> None:
+    place = name_view(nadir_camera(lon, lat, tilt_deg=tilt_deg))
+    assert place is not None
+    if label is None:
+        assert place.population > 100_000
+    else:
+        assert place.label == label
+
+
+def test_the_sky_has_no_name() -> None:
+    assert name_view(nadir_camera(10.0, 20.0, tilt_deg=150.0)) is None
+    assert name_view(None) is None
+
+
+@pytest.mark.slow
+def test_the_table_of_towns_is_made_again_byte_for_byte(tmp_path: Path) -> None:
+    from benchmarks.earth_towns import make_towns
+
+    make_towns(tmp_path / "towns.npz")
+    assert (tmp_path / "towns.npz").read_bytes() == TOWNS.read_bytes()

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ROOT
+from tests.kit.bad_servers import Manner, serve_badly
 from tests.kit.faults import write_photos
 from tests.kit.program import Said, begin, run, start
 
@@ -108,14 +109,13 @@ def test_the_map_and_element_sets_of_the_data_folder_are_found(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REGENGINE_DATA", "data")
-    said = run("register", "photos", "--workers", 0)
-    assert (said.code, len(said.err.splitlines())) == (3, 1)
-    assert "regengine lights get" in said.err
     Path("data/lights").mkdir(parents=True)
     shutil.copy(LIGHTS, "data/lights/lights.tif")
     said = run("register", "photos", "--blind", "never", "--workers", 0, "--json")
     assert frames(said) == NIGHTS
-    moved = register("photos")  # the same map from another place
+    Path("data").rename("moved")
+    monkeypatch.setenv("REGENGINE_DATA", "moved")  # the same map from another place
+    moved = run("register", "photos", "--blind", "never", "--workers", 0)
     assert "3 from the store" in moved.err
 
 
@@ -303,6 +303,34 @@ def test_shares_are_all_photos_once_and_merge_into_one_run(photos: Path) -> None
     assert sorted(column("frame", "all.h5")) == [f"night {n}" for n in range(7)]
 
 
+@pytest.mark.parametrize("words", [("classify",), ("detect", "lights"), ("solve",)])
+@pytest.mark.parametrize("given", ["photos", "photos/*.png", "list.txt", "@list"])
+def test_every_command_takes_what_register_takes(
+    photos: Path, words: tuple[str, ...], given: str
+) -> None:
+    lines = "# three\n\n" + "\n".join(f"photos/{name}.png" for name in NIGHTS) + "\n"
+    Path("list.txt").write_text(lines)
+    Path("list").write_text(lines)
+    said = run(*words, given, "--json", "--workers", 0)
+    assert said.code == 0, said.err
+    # A line for each photo
+    assert len({record["path"] for record in said.records}) == 3, said.out
+
+
+@pytest.mark.parametrize("words", [("classify",), ("detect", "lights"), ("solve",)])
+def test_lists_that_name_nothing_are_told(photos: Path, words: tuple[str, ...]) -> None:
+    Path("empty.txt").write_text("# none\n")
+    for given, why in (
+        ("empty.txt", "no photo found"),
+        ("@gone", "cannot be read as a list of photos"),
+        ("https://host/a.jpg", "give the path of a local copy"),
+    ):
+        said = run(*words, given)
+        assert said.code in (2, 3)
+        assert why in said.err
+        assert said.err.count("\n") == 1
+
+
 # ---- how a run ends
 
 
@@ -348,6 +376,22 @@ def test_ctrl_c_ends_a_run_of_workers_and_the_next_goes_on(photos: Path, times: 
     there = "1 was" if len(lines) == 1 else f"{len(lines)} were"
     assert f"{there} already there" in again.err
     assert len(Path("out.ndjson").read_text().splitlines()) == MANY
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_a_run_that_waits_for_a_server(tmp_path: Path, kind: int) -> None:
+    with serve_badly("silent") as server:
+        words = ("register", f"http://{server.address}/a.jpg", *GIVEN, "--store", tmp_path / "s.h5")
+        with begin(*words, start_new_session=True) as process:
+            assert server.is_asked.wait(60.0)
+            process.send_signal(kind)
+            assert process.stderr is not None
+            assert "press Ctrl-C again" in process.stderr.readline()
+            process.send_signal(kind)
+            _, err = process.communicate(timeout=120)
+    assert (process.returncode, server.asked) == (130, 1)  # it did not even try again
+    assert "Traceback" not in err
 
 
 @pytest.mark.slow
@@ -398,3 +442,36 @@ def test_a_cluster_that_is_not_there_is_told(photos: Path, socket_enabled: None)
     assert (said.code, said.out) == (3, "")
     assert "no Dask scheduler answers at tcp://127.0.0.1:9" in said.err
     assert not Path("run.h5").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("manner", "why"),
+    [
+        ("silent", "no answer within"),
+        ("drips", "another program answers there"),
+        ("speaks HTTP", "another program answers there"),
+        ("echoes", "another program answers there"),
+    ],
+)
+def test_a_port_that_answers_and_is_no_scheduler_is_told(
+    photos: Path, manner: Manner, why: str, socket_enabled: None
+) -> None:
+    pytest.importorskip("distributed", reason="needs distributed")
+    with serve_badly(manner) as server:
+        said = register("photos", "--scheduler", f"tcp://{server.address}")
+    assert (said.code, said.out) == (3, "")
+    assert f"no Dask scheduler answers at tcp://{server.address} ({why}" in said.err
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_worker_is_no_scheduler(photos: Path, socket_enabled: None) -> None:
+    distributed = pytest.importorskip("distributed", reason="needs distributed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=":0", processes=True
+    ) as cluster:
+        (worker,) = cluster.scheduler_info["workers"]
+        said = register("photos", "--scheduler", worker)
+    assert said.code == 3
+    assert "a Worker of Dask answers there" in said.err

@@ -102,6 +102,28 @@ def test_labels_count_within_the_tolerance_asked_for(six: Path) -> None:
     assert run("bench", "lights", six, "--tolerance-px", 0.0).code == 2
 
 
+@pytest.mark.parametrize(
+    ("kind", "header", "inside", "outside"),
+    [
+        ("lights", "path,x,y", (90.0, 20.0), (4000.0, 20.0)),
+        ("stars", "path,x,y", (90.0, 20.0), (90.0, -0.6)),
+        ("lightning", "path,x1,y1,x2,y2", (80, 20, 90, 30), (4000, 20, 4010, 30)),
+        ("streaks", "path,x1,y1,x2,y2", (10, 10, 90, 60), (10, -9000, 90, 60)),
+    ],
+)
+def test_labels_outside_of_their_photo_cost_its_score_alone(
+    drawn: Path, tmp_path: Path, kind: str, header: str, inside: Any, outside: Any
+) -> None:
+    dark = skies.save(skies.dim_sky(90, 150, seed=1), tmp_path / "none.png")
+    rows = [(drawn / "night.png", *inside), (dark, *inside)]
+    fine = table(tmp_path / "fine.csv", header, rows)
+    bad = table(tmp_path / "bad.csv", header, [*rows[:1], (dark, *outside)])
+    for labels, n_photos in ((fine, 2), (bad, 1)):
+        said = run("bench", kind, labels, "--json")
+        assert {facts["photos"] for facts in said.records} == {n_photos}, said.err
+        assert ("none.png: a label does not fit the photo" in said.err) == (labels == bad)
+
+
 @pytest.mark.parametrize("kind", ["lights", "stars"])
 def test_photos_are_looked_at_in_the_size_asked_for(kind: str, drawn: Path, tmp_path: Path) -> None:
     """What `detect` finds at that size is what was labelled: all is right, by every method."""

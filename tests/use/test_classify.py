@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from PIL import Image
 
 import regengine as rg
 from regengine.errors import FrameError
+from regengine.orbit import load_tle_file
+from tests.conftest import ROOT
 from tests.kit.program import Said, run
-from tests.tle_lines import Elements
 
 NIGHT = ("--time", "2012-03-28T15:46:41Z", "--nadir", "136.9,35.7")
 NOON = ("--time", "2012-03-28T03:00:00Z", "--nadir", "136.9,35.7")
@@ -95,18 +97,16 @@ def test_the_sun_is_where_it_was_and_a_picture_of_another_hour_suspects_the_cloc
     assert noon["disagreement"] is None
 
 
-def test_the_element_sets_of_the_data_folder_tell_where_the_sun_stood(
-    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_element_sets_of_the_package_tell_where_the_sun_stood(
+    scenes: Path, tmp_path: Path
 ) -> None:
     photo, time = scenes / "kinds" / "stars_1.png", ("--time", "2016-05-02T00:00:00Z")
-    (tmp_path / "iss.txt").write_text(Elements().text())
+    used = load_tle_file(ROOT / "regengine" / "data" / "element_sets.npz").best_for(
+        datetime(2016, 5, 2, tzinfo=UTC)
+    )
+    (tmp_path / "iss.txt").write_text(f"{used.line1}\n{used.line2}\n")
     (named,) = run("classify", photo, "--json", *time, "--tle", tmp_path / "iss.txt").records
     assert named["ephemeris"] is not None
-    monkeypatch.setenv("REGENGINE_DATA", str(tmp_path / "data"))
-    (without,) = run("classify", photo, "--json", *time).records
-    assert without["ephemeris"] is None
-    assert "regengine tle add" in without["no_ephemeris"]
-    assert run("tle", "add", tmp_path / "iss.txt").code == 0
     assert run("classify", photo, "--json", *time).records == [named]
     assert rg.classify(photo, time=time[1]).to_dict() == named
 

@@ -239,6 +239,8 @@ def test_what_is_no_text_does_not_go_to_standard_output(
         (["*.nef", "x", "y", "w"], 3, "*.nef, x, y and others: no photo found"),
         ([PHOTO, "--nadir", "12"], 2, "--nadir '12' is not a valid LON,LAT"),
         ([PHOTO, "--nadir", "12,95"], 2, "--nadir must be longitude"),
+        ([PHOTO, "--nadir", "48,80"], 2, "--nadir 48,80 is a place that the station never flies"),
+        ([PHOTO, "--centre", "0,90"], 2, "--centre 0,90 is a place that the station never sees"),
         ([PHOTO, "--time", "yesterday"], 2, "'yesterday' is not a valid time"),
         ([PHOTO, "--metadata", "gone.csv"], 2, "gone.csv cannot be read"),
         ([PHOTO, "--retry", "good"], 2, "--retry 'good' is not a verdict"),
@@ -333,6 +335,32 @@ def test_a_fault_of_a_library_is_one_sentence(folder: Path, raised: str, told: s
     assert "Traceback" not in said.err
 
 
+@pytest.mark.parametrize(("words", "is_shown"), [((), False), (("-W", "always"), True)])
+def test_a_warning_of_a_library_reaches_no_user_unless_asked_for(
+    folder: Path, words: tuple[str, ...], is_shown: bool
+) -> None:
+    """Neither of this process nor of those that it starts."""
+    warns = "import warnings; warnings.warn('Mean of empty slice', RuntimeWarning)"
+    text = (
+        "import atexit, subprocess, sys, warnings\n"
+        "from regengine.__main__ import run\n"
+        "sys.argv = ['regengine', '--version']\n"
+        f"atexit.register(subprocess.run, [sys.executable, '-c', {warns!r}])\n"
+        "atexit.register(warnings.warn, 'Mean of empty slice', RuntimeWarning)\n"
+        "run()\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"}
+    done = subprocess.run(
+        [sys.executable, *words, "-c", text],
+        capture_output=True,
+        text=True,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    assert ("Mean of empty slice" in done.stderr) == is_shown
+    assert is_shown or done.stderr == ""
+
+
 def test_names_of_files_cannot_command_the_terminal(folder: Path) -> None:
     name = "a\x1b[31mred\nline\u202e.jpg"
     Path(name).write_bytes(b"no photo")
@@ -373,17 +401,20 @@ def test_a_dry_run_says_what_would_be_done_and_leaves_nothing(folder: Path) -> N
     assert sorted(path.name for path in folder.iterdir()) == ["b.jpg", "photo.jpg"]
 
 
-def doctor() -> tuple[int, dict[str, dict[str, str]]]:
-    said = run("doctor", "--json")
+def doctor(*words: object) -> tuple[int, dict[str, dict[str, str]]]:
+    said = run("doctor", "--json", *words)
     return said.code, {one["what"]: one for one in json.loads(said.out)}
 
 
-def test_doctor_says_what_is_missing_and_the_command_that_brings_it(folder: Path) -> None:
+def test_doctor_says_what_is_there_and_the_command_that_brings_what_is_missing(
+    folder: Path,
+) -> None:
     code, found = doctor()
-    assert code == 1
-    assert [what for what, one in found.items() if not one["ok"]] == ["map"]
-    assert "regengine lights get" in found["map"]["fix"]
-    assert "regengine tle add FILE" in found["element sets"]["fix"]
+    assert code == 0
+    assert all(one["ok"] for one in found.values())
+    for what in ("lights", "day", "index", "element sets"):
+        assert "(packaged)" in found[what]["found"]
+    assert "regengine streets get" in found["streets"]["fix"]
     data = folder.parent / "data"
     assert not data.exists()
     for kind, file in (("lights", LIGHTS), ("tle", ELEMENTS)):
@@ -391,13 +422,15 @@ def test_doctor_says_what_is_missing_and_the_command_that_brings_it(folder: Path
         shutil.copy(file, data / kind)
     code, found = doctor()
     assert code == 0
-    assert str(data / "lights" / "lights.tif") in found["map"]["found"]
-    assert found["index"]["fix"].startswith("regengine lights index ")
-    assert "2014-01-16 to " in found["element sets"]["found"]
-    marks = {line[4:16].strip(): line[:2] for line in run("doctor").out.splitlines()}
-    assert (marks["map"], marks["index"]) == ("ok", "--")
-    (data / "lights" / "lights.tif.idx").write_text("damaged")
-    code, found = doctor()
+    assert str(data / "lights" / "lights.tif") in found["lights"]["found"]
+    assert "(packaged)" in found["lights"]["found"]  # where the other ends
+    assert str(data / "tle") in found["element sets"]["found"]
+    own = data / "lights" / "lights.tif"
+    said = run("doctor", "--lights", own)
+    marks = {line[4:16].strip(): line[:2] for line in said.out.splitlines()}
+    assert (marks["lights"], marks["index"]) == ("ok", "--")
+    own.with_name(f"{own.name}.idx").write_text("damaged")
+    code, found = doctor("--lights", own)
     assert code == 1
     assert "make it again with regengine lights index" in found["index"]["fix"]
 

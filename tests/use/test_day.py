@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import rasterio
 from PIL import Image
+from rasterio.windows import Window
 
 import regengine
-from regengine.errors import LightMapError
 from tests.kit.pages import ReviewProcess
 from tests.kit.program import run
 from tests.kit.runs import LIGHTS
@@ -66,6 +66,21 @@ def test_a_picture_is_told_in_words_and_numbers(tmp_path: Path) -> None:
     assert "is a map of day, not of streets" in said.err
 
 
+def test_the_colours_of_a_palette_are_built(tmp_path: Path) -> None:
+    path, built = tmp_path / "palette.tif", tmp_path / "day.tif"
+    shape = {"count": 1, "height": 60, "width": 90, "dtype": "uint8", "crs": "EPSG:4326"}
+    place = rasterio.Affine(1 / 240, 0.0, 5.0, 0.0, -1 / 240, 50.0)
+    with rasterio.open(path, "w", driver="GTiff", transform=place, nodata=3, **shape) as file:
+        file.write(np.full((1, 60, 90), 39, np.uint8))
+        file.write(np.full((1, 60, 30), 3, np.uint8), window=Window(0, 0, 30, 60))
+        file.write_colormap(1, {39: (99, 163, 221, 255), 3: (9, 9, 9, 255)})
+    assert run("day", "build", path, "--out", built, "-q").code == 0
+    with rasterio.open(built) as file:
+        samples = file.read()
+    assert samples[:, 20, 60].tolist() == [99, 163, 221, 255]
+    assert samples[3, 20, 10] == 0
+
+
 def test_what_is_no_picture_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "raw.tif"
     shape = {"count": 1, "height": 9, "width": 9, "dtype": "uint16", "crs": "EPSG:4326"}
@@ -86,12 +101,13 @@ def test_register_places_a_photo_by_day_where_a_map_is_at_hand(
     folder = real_data / "day"
     photo = folder / "photos" / "lampone_075759.jpg"
     given = {"lights": LIGHTS, "nadir": (9.6218, 40.5351), "altitude_km": 406.6}
-    without = regengine.register(photo, **given)
-    assert without.verdict == "no_match"
-    assert "regengine day get" in without.reasons[0].text
+    packaged = regengine.register(photo, **given)
+    assert packaged.verdict == "accepted"
+    named = dict(packaged.result.sources)["reference"]
+    assert named.startswith("day, Blue Marble, 2,290 m per pixel")
     found = regengine.register(photo, day=sorted(folder.glob("*.tif")), **given)
     assert found.verdict == "accepted"
-    assert dict(found.result.sources)["reference"].startswith("day")
+    assert dict(found.result.sources)["reference"] != named
 
 
 @pytest.mark.slow
@@ -115,20 +131,3 @@ def test_a_review_offers_the_day_map_that_the_run_was_made_with(tmp_path: Path) 
     assert refused.code == 3
     assert "notes.tif is not a GeoTIFF" in refused.err
     assert refused.err.count("\n") == 1
-
-
-def test_photos_by_day_need_no_map_of_lights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One by night in such a run says what it needs."""
-    monkeypatch.setenv("REGENGINE_DATA", str(tmp_path))
-    day = tmp_path / "day.tif"
-    transform = rasterio.Affine(0.1, 0.0, -160.0, 0.0, -0.1, 40.0)
-    profile = {"width": 100, "height": 100, "count": 3, "dtype": "uint8", "crs": "EPSG:4326"}
-    with rasterio.open(day, "w", driver="GTiff", transform=transform, **profile) as file:
-        file.write(np.full((3, 100, 100), 60, np.uint8))
-    found = regengine.register(LIGHTS.parent / "ISS990-E-000103.jpg", day=day, nadir=(-153.3, 34.5))
-    assert (found.verdict, [one.code for one in found.reasons]) == ("no_match", ["no_light_map"])
-    assert "regengine lights get" in found.reasons[0].text
-    with pytest.raises(LightMapError, match="lights get"):
-        regengine.register(LIGHTS.parent / "ISS990-E-000103.jpg", nadir=(-153.3, 34.5))

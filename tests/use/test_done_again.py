@@ -110,7 +110,7 @@ def test_a_new_day_map_is_for_photos_by_day(stored: Path) -> None:
         file.write(picture)
     said = preview("--day", "world.tif")
     assert again(said) == {"by day"}
-    assert "1 stored photo processed again: day map world.tif is new (1)" in said.err
+    assert "1 stored photo processed again: day map world.tif is new" in said.err
 
 
 def test_other_options_are_for_all_photos_and_are_named(stored: Path) -> None:

@@ -14,8 +14,9 @@ import pytest
 import rasterio
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
-from rasterio.transform import RPCTransformer
-from rasterio.warp import transform
+from rasterio.features import rasterize
+from rasterio.transform import RPCTransformer, from_bounds
+from rasterio.warp import reproject, transform
 from scipy.spatial.transform import Rotation
 from shapely import Point
 from shapely.geometry import shape
@@ -120,6 +121,37 @@ def test_all_files_say_the_same_and_the_photo_stays(tmp_path: Path) -> None:
     assert all(one == found[0] for one in found)
 
 
+@pytest.mark.parametrize("lon", [136.9, 178.9, 180.0, -179.2, -177.0])
+def test_the_cutline_is_one_ring_around_the_place_of_the_coefficients(
+    tmp_path: Path, lon: float
+) -> None:
+    camera = camera_of(30.0, lon)
+    export(one_photo(tmp_path, camera), "rpc", tmp_path)
+    (feature,) = json.loads((tmp_path / "photo.rpc.geojson").read_text())["features"]
+    ring = shape(feature["geometry"])
+    assert ring.geom_type == "Polygon"
+    west, south, east, north = ring.bounds
+    # GDAL draws it so large, on the map of the world as a plane
+    with (
+        warnings.catch_warnings(action="ignore"),
+        rasterio.open(tmp_path / "photo.rpc.vrt") as photo,
+    ):
+        assert photo.rpcs.long_off - 180.0 < west < east < photo.rpcs.long_off + 180.0
+        grid = from_bounds(west, south, east, north, 200, 200)
+        drawn = np.zeros((200, 200), np.uint8)
+        reproject(
+            np.full((photo.height, photo.width), 255, np.uint8),
+            drawn,
+            rpcs=photo.rpcs,
+            src_crs="EPSG:4326",
+            dst_crs="EPSG:4326",
+            dst_transform=grid,
+        )
+        within = rasterize([ring], (200, 200), transform=grid)
+    assert within.mean() > 0.5
+    assert (drawn > 0)[within > 0].mean() > 0.98
+
+
 @pytest.mark.slow
 def test_the_footprint_ends_before_the_limb_and_where_coefficients_do(tmp_path: Path) -> None:
     camera = camera_of(55.0, focal_px=230.0, distortion=(-0.12, *LENS[1:]))
@@ -151,7 +183,9 @@ def test_frames_without_camera_or_photo_are_told_and_stop_no_other(tmp_path: Pat
     store = write_store(tmp_path / "run.h5", [gone, nothing_found(), good])
     said = export(store, "rpc", tmp_path / "o", "--verdict", "all", "--json", code=1)
     (record,) = said.records
-    assert record["failed"] == {gone.path: "the photo is missing"}
+    (why,) = record["failed"].values()
+    assert list(record["failed"]) == [gone.path]
+    assert why.startswith("the photo is missing: put it beside the store, or name the folder")
     assert record["left_out"] == {"no solved camera": 1}
     assert sorted(path.name for path in (tmp_path / "o").iterdir()) == [
         "good.rpc.geojson", "good.rpc.vrt", "good_RPC.TXT",

@@ -489,7 +489,9 @@ def test_a_damaged_camera_spoils_no_other(store_copy: Path, tmp_path: Path) -> N
         ),
         ([*ALL, "--where", "off_nadir_deg > 1000 OR frame LIKE '%184141'"], [1]),
         ([*ALL, "--where", "probability IS NULL AND width_px IS NULL"], [20, 21, 22, 23]),
-        (["--where", "frame_index = 2 -- and a comment"], [2]),
+        (["--where", "frame_index = 2 -- and a comment ("], [2]),
+        (["--where", '/* a "comment" */ ("FRAME_INDEX" = 2)'], [2]),
+        (["--where", "frames.frame_index = 2 AND frame != ') OR (\"'"], [2]),
         (["--where", "abs(nadir_lon - 137.0) < 0.2"], [0, 32]),
     ],
 )
@@ -512,6 +514,27 @@ def test_a_condition_chooses(
         "load_extension('x')",
         "frame IN (WITH RECURSIVE t(a) AS (SELECT 1 UNION ALL SELECT a FROM t) SELECT a FROM t)",
         "1 = 1) UNION SELECT (1",
+        "1 = 1) OR (1 = 1",
+        "1 = 1 THEN 1 WHEN 1 = 1",
+        "SELECT 1",
+        "probability > (/* */ SELECT avg(probability) FROM frames)",
+        "frame_index IN (VALUES (1))",
+        "avg(probability) > 0",
+        "rowid < 3",  # of a block of frames
+        "writefile('x', 'y') = 1",
+        "frame_index = 1 /*",
+        # Text where a column is meant would be the same for every frame
+        '"off_nadir" > 50',
+        '"off_nadir" < 50',
+        'NOT "off_nadir" IS NULL',
+        'category = "cities"',
+        'frame LIKE "ISS%"',
+        'verdict IN ("accepted", "review")',
+        'off_nadir_deg > 50 OR "x""y"',
+        "'off_nadir_deg' > 50",
+        "verdict = 'accepted' AND 'off_nadir_deg' > 50",
+        "'off_nadir' > 50",
+        "'accepted'",
         "'",
         "\0",
         "\ud800",
@@ -768,6 +791,24 @@ def test_a_project_of_qgis_names_what_lies_beside_it(result: Any, tmp_path: Path
     export(plain, "qgis", tmp_path / "plain", "--files", "project")
     without = ElementTree.parse(tmp_path / "plain" / "a b & 'c'.qgs")
     assert len(without.findall("projectlayers/maplayer")) == 2
+
+
+def test_a_project_of_qgis_shows_a_map_of_a_palette_in_its_colours(
+    result: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "palette.tif"
+    with rasterio.open(LIGHTS) as dataset:
+        shape = {"height": dataset.height, "width": dataset.width, "transform": dataset.transform}
+    with rasterio.open(
+        path, "w", driver="GTiff", crs="EPSG:4326", count=1, dtype="uint8", **shape
+    ) as dataset:
+        dataset.write_colormap(1, {7: (99, 163, 221, 255)})
+    store = write_store(tmp_path / "run.h5", [result], settings=settings_with(path))
+    export(store, "qgis", tmp_path, "--files", "project")
+    root = ElementTree.parse(tmp_path / "a b & 'c'.qgs")
+    (renderer,) = root.findall(".//rasterrenderer[@type='paletted']")
+    (entry,) = renderer.findall("colorPalette/paletteEntry[@value='7']")
+    assert (entry.get("color"), entry.get("alpha")) == ("#63a3dd", "255")
 
 
 def test_photos_that_are_gone_or_changed_are_told(result: Any, tmp_path: Path) -> None:
@@ -1147,3 +1188,13 @@ def test_warped_pictures_of_the_same_photo_are_told_of(tmp_path: Path) -> None:
     assert set(item.assets) == {"photo", "control_points"}
     said = run("export", store, "--format", "stac", "--out", tmp_path / "p", "--json")
     assert (said.records[0]["frames"], said.records[0]["files"]) == (1, 3)
+
+
+def test_a_project_where_points_are_says_what_to_do(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "run.h5", [photographed(proposal("a"), tmp_path / "a.jpg")])
+    export(store, "qgis", tmp_path)
+    said = export(store, "qgis", tmp_path, "--files", "project", code=2).err
+    assert "Name another folder with --out, or replace them with --force" in said
+    assert "points of yours in them are lost, unless regengine import keeps them" in said
+    export(store, "qgis", tmp_path, "--files", "project", "--force")
+    assert (tmp_path / "a.qgs").is_file()

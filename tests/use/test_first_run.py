@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 import regengine
-from tests.conftest import ROOT
 from tests.kit.program import run
 from tests.kit.runs import BRAKE, ELEMENTS, LIGHTS, SAMPLES, offline
 from tests.kit.shared import records_of, standing_copy
@@ -92,7 +91,7 @@ def test_what_is_said_goes_to_standard_error_and_names_the_next_step(demo_run: P
     assert "5 accepted, 0 review, 1 no_match, 0 failed" in said
     for command in ("review", "show", "export"):
         assert f"regengine {command} run.h5" in said
-    assert f"regengine export run.h5 --format qgis --out {SAMPLES}\n" in said
+    assert "regengine export run.h5 --format geotiff --out gis\n" in said
 
 
 @pytest.mark.slow
@@ -125,26 +124,11 @@ def test_a_second_run_takes_everything_over(demo_run: Path, tmp_path: Path) -> N
     assert {record["frame"]: record for record in again.records} == before  # seconds, too
     assert "6 photos" in again.err
     dry = run(
-        *("register", SAMPLES, "--tle", ELEMENTS, "--lights", LIGHTS),
+        *("register", *sorted(SAMPLES.glob("*.jpg")), "--tle", ELEMENTS, "--lights", LIGHTS),
         *("--store", copy / "run.h5", "--dry-run", *BRAKE),
     )
     assert dry.code == 0
     assert dry.out.count("done: ") == 6
-
-
-@pytest.mark.slow
-def test_the_demonstration_judges_the_run(demo_run: Path) -> None:
-    judged = subprocess.run(
-        [
-            *(sys.executable, "-m", "benchmarks", "demo-truth"),
-            *(str(demo_run / "run.h5"), str(demo_run / "overlays")),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert judged.returncode == 0, judged.stderr
-    assert judged.stdout.count(" right") == 6
 
 
 @pytest.mark.slow

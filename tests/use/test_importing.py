@@ -192,7 +192,7 @@ def test_files_of_older_programs_and_both_orders_of_axes_are_read(
 def test_a_table_may_hold_many_photos(ours: Path, tmp_path: Path) -> None:
     lon, lat = (float(v) for v in nadir_camera().pixel_to_lonlat(100.0, 100.0))
     rows = [f"{name};100;100;{lon!r};{lat!r};0.5" for name in ("184140", "184141")]
-    table = "Photo;Column;Row;Longitude;Latitude;sigma_px\n"
+    table = "sep=;\n# by eva, of one night\nPhoto;Column;Row;Longitude;Latitude;sigma_px\n"
     (tmp_path / "p.csv").write_text(table + "\n".join(f"ISS030-E-{row}" for row in rows) + "\n")
     said = run("import", ours, tmp_path / "p.csv", "--reviewer", "eva")
     assert said.code == 0
@@ -201,6 +201,15 @@ def test_a_table_may_hold_many_photos(ours: Path, tmp_path: Path) -> None:
     kept = reviewed(ours, tmp_path / "k.csv")
     assert list(kept.frame) == frames
     assert list(kept.sigma_px) == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("again", ["Lon", "Longitude", "lng"])
+def test_a_column_that_is_given_twice_is_named(ours: Path, tmp_path: Path, again: str) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text(f"frame,x,y,lon,lat,{again}\nISS030-E-184140,1,2,10,50,11\n")
+    said = run("import", ours, path)
+    assert (said.code, said.out) == (2, "")
+    assert f"the column 'lon', or '{again}', is given twice" in said.err
 
 
 def test_frames_without_a_camera_take_points_all_the_same(ours: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import h5py
 import numpy as np
 import pytest
 from sgp4.api import Satrec
@@ -86,6 +87,23 @@ def test_a_pulse_is_put_where_its_light_came_from(
     assert WGS84.inv(float(row["lon"]), float(row["lat"]), *place)[2] < (
         50 if height_km > 10 else 2e3
     )
+
+
+@pytest.mark.parametrize("word", [b"True", "TRUE", np.array(["true"], "S4"), np.bool_(True), 1])
+def test_however_unsigned_is_spelt_numbers_are_read_as_such(tmp_path: Path, word: Any) -> None:
+    moment, place = datetime(2020, 7, 2, 4, 33, 5, tzinfo=UTC), (-70.0, 14.0)
+    store, flashes = one_frame(tmp_path, moment, *place)
+    # 17 s are stored above the largest signed number
+    pulses = [Pulse(5.052, *place), Pulse(17.0, -69.0, 14.0)]
+    glm = write_glm(tmp_path / "glm.nc", moment.replace(second=0), pulses, "2020")
+    begin = ("lightning", store, "--flashes", flashes, "--glm", glm)
+    wanted = rows_of(run(*begin))
+    with h5py.File(glm, "r+") as file:
+        for variable in file.values():
+            if "_Unsigned" in variable.attrs:
+                variable.attrs["_Unsigned"] = word
+    assert rows_of(run(*begin)) == wanted
+    assert float(wanted[0]["pulse_area_km2"]) == pytest.approx(130.0, abs=1.0)
 
 
 def test_groups_of_the_station_are_moved_along_its_own_line_of_sight(tmp_path: Path) -> None:
@@ -307,6 +325,25 @@ def test_bad_files_of_flashes_are_one_sentence(
     if text is not None:
         flashes.write_text(text)
     refused(compare(replace(lapse, flashes=flashes)), 3, words)
+
+
+@pytest.mark.parametrize("at", [(640.0, 10.0), (-0.6, 10.0), (10.0, 426.0), (3.0, -300.0)])
+@pytest.mark.parametrize("ending", ["csv", "ndjson"])
+def test_a_flash_outside_of_its_photo_is_refused(
+    lapse: TimeLapse, tmp_path: Path, at: tuple[float, float], ending: str
+) -> None:
+    """Those within it, to the edge of its last pixels, are compared."""
+    made = replace(proposal(NAME), time_utc="2022-09-29T03:20:10Z")
+    store = write_store(tmp_path / "run.h5", [made])
+    flashes = tmp_path / f"flashes.{ending}"
+    begin = ("lightning", store, "--flashes", flashes, "--glm", *lapse.glm)
+    for (x, y), code in ((at, 3), ((-0.5, 425.5), 0), ((639.5, -0.5), 0)):
+        text = f'{{"path": "{made.path}", "lightning": [{{"x": {x}, "y": {y}}}]}}\n'
+        flashes.write_text(f"path,x,y\n{made.path},{x},{y}\n" if ending == "csv" else text)
+        said = run(*begin)
+        assert said.code == code, said.err
+        if code:
+            refused(said, 3, f"pixel ({x:.1f}, {y:.1f}) is outside the photo of 640 x 426 pixels")
 
 
 def test_frames_without_camera_or_time_are_told(lapse: TimeLapse, tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from tests.kit.services import TileService
 
 SAMPLE = ROOT / "data_samples" / "lights.tif"
 STEP = 1.0 / 240.0  # 15 arcsec
-TWO_TILES = ("--bbox", "11,42,12,43", "--level", "5")
-WEST, EAST = "/5/11/16.png", "/5/11/17.png"
+TWO_TILES = ("--bbox", "11,42,12,43", "--level", "7")
+WEST, EAST = "/7/47/67.png", "/7/47/68.png"
 LISTING = "/VNP46A4/2020/001"
 TILES = [f"VNP46A4.A2020001.h{h}v05.002.20240101000{h}.h5" for h in (30, 31, 32)]
 PRODUCT = ("--product", "VNP46A4", "--date", "2020", "--bbox", "139,34,141,36")

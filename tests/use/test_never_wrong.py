@@ -167,7 +167,8 @@ def test_a_place_that_the_map_does_not_hold_is_told(simulated: Path, refused: Pa
     assert (found.verdict, [one.code for one in found.reasons]) == ("no_match", ["outside_map"])
 
 
-def test_a_photo_by_day_is_not_searched(tmp_path: Path) -> None:
+def test_a_bright_photo_without_structure_is_not_placed(tmp_path: Path) -> None:
+    """Rounding makes the same pattern in a constant photo and a constant sea: it is no ground."""
     day = write_png(tmp_path / "day.png", np.full((HEIGHT, WIDTH, 3), 180, np.uint8))
     found = register(day, LIGHTS, any_category=False)
     assert found.verdict == "no_match"

@@ -28,8 +28,9 @@ OPTIONS: list[tuple[tuple[object, ...], str, list[str], list[str]]] = [
     ((*REGISTER, "--centre", "1,2"), "--radius-km", ["1", "2000"], ["0.999", "2000.1"]),
     (REGISTER, "--max-seconds", ["0.1"], ["0.0999"]),
     (REGISTER, "--clock-window", ["0"], ["-0.001"]),
-    (DRY, "--nadir", ["-180,-90", "360,90"], ["-180.1,0", "360.1,0", "0,90.1", "0,-90.1"]),
-    (DRY, "--centre", ["-180,-90", "360,90"], ["-180.1,0", "360.1,0", "0,90.1", "0,-90.1"]),
+    # The orbit reaches 51.7 degrees, its horizon 73, and the photo shows ground within 100 km
+    (DRY, "--nadir", ["-180,-55", "360,55"], ["-180.1,0", "360.1,0", "0,55.1", "0,-55.1"]),
+    (DRY, "--centre", ["-180,-73.8", "360,73.8"], ["-180.1,0", "360.1,0", "0,74", "0,-90"]),
     (DRY, "--shard", ["1/1", "1/16", "16/16"], ["0/1", "17/16", "2/1"]),
     (("detect", "stars", "none.jpg"), "--max-side-px", ["64"], ["63"]),
     (("solve", "none.jpg"), "--fov-deg", ["1", "140"], ["0.99", "140.1"]),

@@ -293,6 +293,44 @@ def test_a_lens_told_wrong_by_any_factor_is_found_out(simulated: Path, focal_mm:
     assert found.to_dict()["image"]["focal_mm"] == focal_mm
 
 
+RIGHT_ROW = {
+    "time_utc": "2014-01-30T10:14:58Z",
+    "nadir_lat": 34.51,
+    "nadir_lon": -153.29,
+    "altitude_km": 418,
+    "focal_mm": 50,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("wrong", "verdict", "code", "says"),
+    [
+        (
+            {"altitude_km": 225, "time_utc": ""},
+            *("review", "altitude_suspect", "altitude of the frame record, 225 km"),
+        ),
+        ({"altitude_km": 225}, "accepted", "altitude_suspect", "not the 225 km that the frame"),
+        ({"nadir_lat": 40.4, "nadir_lon": -3.7}, "accepted", "clock_suspect", "-3.7,40.4: check"),
+        ({"focal_mm": 100}, "accepted", "lens_suspect", "not the given 100 mm"),
+        ({"time_utc": "2009-01-30T10:14:58Z"}, "review", "altitude_suspect", "check the date"),
+        ({}, "accepted", None, None),
+    ],
+)
+def test_a_table_that_is_wrong_in_one_column_is_doubted_there(
+    tmp_path: Path, wrong: dict[str, Any], verdict: str, code: str | None, says: str | None
+) -> None:
+    name = "ISS990-E-000103"
+    photo = write_png(tmp_path / f"{name}.png", picture_of(SAMPLES / f"{name}.jpg"))
+    row = {"frame_id": name, **RIGHT_ROW, **wrong}
+    table = tmp_path / "frames.csv"
+    table.write_text(f"{','.join(row)}\n{','.join(map(str, row.values()))}\n")
+    found = regengine.register(photo, lights=LIGHTS, tle=ELEMENTS, metadata=table)
+    told = {one.code: one.text for one in found.reasons}
+    assert (found.verdict, list(told)) == (verdict, [] if code is None else [code])
+    assert code is None or says in told[code]
+
+
 @pytest.mark.slow
 def test_a_clock_that_was_never_set_is_told(simulated: Path) -> None:
     camera = true_camera(simulated / "nadir.jpg")

@@ -26,7 +26,7 @@ from tests.kit.program import run
 from tests.kit.shared import make_once
 from tests.kit.stores import CORNERS, unplaced, write_store
 
-VERDICTS = ("accepted", "review", "no_match", "failed")
+STATES = ("accepted", "review", "no_match", "failed", "rejected")
 SPEED_KM_S = 7.66
 
 
@@ -103,7 +103,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], pd.D
 
 def counts(photos: pd.DataFrame) -> dict[str, Any]:
     found = Counter(photos.verdict)
-    return {"photos": len(photos), "verdicts": {name: found[name] for name in VERDICTS}}
+    return {"photos": len(photos), "verdicts": {name: found[name] for name in STATES}}
 
 
 def is_spread_of(figures: dict[str, Any], values: pd.Series) -> bool:
@@ -251,19 +251,18 @@ def test_photos_are_counted_where_they_looked_by_two_degrees(
     told: tuple[dict[str, Any], pd.DataFrame],
 ) -> None:
     figures, photos = told
-    lon = photos.centre_lon.where(photos.centre_lon.notna(), photos.nadir_lon)
-    lat = photos.centre_lat.where(photos.centre_lat.notna(), photos.nadir_lat)
-    # Hypotheses begin with the proposal, which looks at 136.9, 35.7
-    there = lon.notna()
+    # A nadir is no place
+    lon, lat, there = photos.centre_lon, photos.centre_lat, photos.centre_lon.notna()
     cells: dict[tuple[int, int], Counter[str]] = {}
     for west, south, verdict in zip(lon[there], lat[there], photos.verdict[there], strict=True):
         cell = 2 * math.floor(west / 2.0), 2 * math.floor(south / 2.0)
         cells.setdefault(cell, Counter())[verdict] += 1
     places = figures["places"]
     assert (places["photos"], places["cell_deg"]) == (int(there.sum()), 2)
+    assert places["nadirs"] == int((photos.nadir_lon.notna() & ~there).sum()) > 0
     assert [(one["lon"], one["lat"]) for one in places["cells"]] == sorted(cells)
     for one in places["cells"]:
-        assert one["verdicts"] == {name: cells[one["lon"], one["lat"]][name] for name in VERDICTS}
+        assert one["verdicts"] == {name: cells[one["lon"], one["lat"]][name] for name in STATES}
 
 
 def test_of_more_than_500_groups_those_with_most_photos_are_told_in_order(tmp_path: Path) -> None:

@@ -216,7 +216,8 @@ RECORD = schema_of(
         "nadir": {"lon": "number", "lat": "number", "altitude_km": "number", "source": "string"},
         "camera": {
             "model": "string",
-            **dict.fromkeys(("focal_px", "along_track_offset_s", "off_nadir_deg"), "number"),
+            **dict.fromkeys(("focal_px", "off_nadir_deg"), "number"),
+            "along_track_offset_s": NUMBER,
             **{key: ["number"] for key in ("distortion", "quaternion", "position_ecef_m")},
             "mirrored": "boolean",
             "pixel_aspect": "number|null",

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import re
 import signal
 import sqlite3
 import time
@@ -27,7 +28,7 @@ from matchers.geometry.earth import ecef_to_geodetic
 from regengine.errors import RegengineError
 from tests.example_results import nadir_camera, proposal, solved
 from tests.kit.hand import camera_error_km
-from tests.kit.pages import BASE, PORT, WORK, Client, ReviewProcess, Serve
+from tests.kit.pages import BASE, PORT, WORK, Client, ReviewProcess, Serve, serve
 from tests.kit.program import run
 from tests.kit.runs import ELEMENTS, LIGHTS
 from tests.kit.samples import camera_of, true_json, truth_of, turned_json
@@ -187,10 +188,11 @@ def test_streets_and_days_at_hand_are_maps_of_the_page(
     streets = tmp_path / "streets.tif"
     run("streets", "build", str(drawn), "--out", str(streets))
     with review_server(review_store, streets=[streets]) as client:
-        (layer,) = client.told("session")["layers"]
-        assert "OpenStreetMap" in layer["attribution"]
+        maps = client.told("session")["maps"]
+        assert list(maps) == ["streets"]
+        assert "OpenStreetMap" in maps["streets"]["attribution"]
         # The tile that holds 0.05 degrees north and east
-        address = layer["url"].format(z=12, x=2048, y=2047)
+        address = "/api/maps/streets/12/2048/2047.png"
         picture = np.asarray(Image.open(io.BytesIO(client.ask("GET", address).content)))
         assert picture[..., 0].max() > 100
         assert is_refused(client.ask("GET", address.replace("streets", "day")), 404)
@@ -424,11 +426,11 @@ def test_what_was_moved_and_what_the_engine_measured_must_agree(client: Client, 
         camera = client.post("frames/8/solve", body).json()["camera"]
         answer = client.decide(8, "accepted", camera=camera, points=body["points"])
         assert answer.status_code == status, answer.text
-        assert status == 200 or "contradict each other" in answer.json()["detail"]
+        assert status == 200 or "contradict those measured" in answer.json()["detail"]
     # Nor is another camera accepted for points that are right
     confirmed = [point | {"origin": "confirmed"} for point in told["points"]]
     answer = client.decide(8, "accepted", camera=wrong_drag(told)[0], points=confirmed)
-    assert "contradict each other" in answer.json()["detail"]
+    assert "contradict those measured" in answer.json()["detail"]
 
 
 def test_points_that_are_switched_off_do_not_count(client: Client, review_store: Path) -> None:
@@ -444,7 +446,7 @@ def test_points_that_are_switched_off_do_not_count(client: Client, review_store:
     for sent in (three, [*points[:3], points[3] | {"off": True}]):
         answer = client.decide(8, "accepted", camera=camera, points=sent)
         assert is_refused(answer, 422)
-        assert "confirmed are 3 of 3 points" in answer.json()["detail"]
+        assert "3 of 3 points confirmed" in answer.json()["detail"]
     assert client.decide(8, "accepted", camera=camera, points=[aside, *points]).status_code == 200
     (kept,) = client.told("frames/8/history")
     assert (kept["points"], kept["independent"]) == ([aside, *points], True)
@@ -724,6 +726,84 @@ def test_a_review_that_cannot_begin_says_why(
     assert (answer.code, said in answer.err, answer.err.count("\n")) == (2, True, 1)
 
 
+WRONG_CAMERAS: dict[str, dict[str, Any]] = {
+    "another size": {"width_px": 10, "height_px": 10},
+    "a turned size": {"width_px": 480, "height_px": 640},
+    "too short": {"focal_px": 1.0},
+    "too long": {"focal_px": 1e6},
+    "no rotation": {"quaternion": [0.0, 0.0, 0.0, 0.0]},
+    "too large a rotation": {"quaternion": [1.0, 1.0, 1.0, 1.0]},
+    "in the Earth": {"position_ecef_m": [0.0, 0.0, 0.0]},
+    "on the ground": {"position_ecef_m": [6378137.0, 0.0, 0.0]},
+    "not a number": {"focal_px": "wide"},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_CAMERAS)
+def test_a_camera_that_cannot_have_taken_the_photo_is_refused_everywhere(
+    sample_client: Client, wrong: str
+) -> None:
+    told = sample_client.told(f"frames/{RIGHT}")
+    camera = told["camera"] | WRONG_CAMERAS[wrong]
+    frame, points = f"frames/{RIGHT}", told["points"]
+    held = [point | {"origin": "person", "by_hand": True} for point in points]
+    work = WORK | {"camera": camera, "points": held}
+    answers = [
+        sample_client.ask("PUT", f"/api/{frame}/draft", json=work),
+        sample_client.decide(RIGHT, "accepted", camera=camera, points=held),
+        sample_client.decide(RIGHT, "unsure", camera=camera, points=held),
+        sample_client.post(f"{frame}/solve", {"points": held, "start": camera}),
+        sample_client.post(
+            f"{frame}/snap", {"camera": camera, "point": points[0], "moves": "photo"}
+        ),
+        sample_client.post(f"{frame}/evidence", {"camera": camera, "points": points}),
+        sample_client.post(f"{frame}/marks", {"camera": camera}),
+        sample_client.post(f"{frame}/search", {"camera": camera}),
+        sample_client.post(f"{frame}/points", {"camera": camera, "points": points}),
+    ]
+    assert [is_refused(answer, 422) for answer in answers] == [True] * len(answers)
+    assert sample_client.told(f"{frame}/history") == []
+    assert sample_client.told(frame)["draft"] is None
+
+
+def test_points_that_count_lie_where_the_camera_has_them(client: Client) -> None:
+    told = client.told("frames/8")
+    own = told["camera"] | {"focal_px": told["camera"]["focal_px"] + 1.0}
+    held = [point | {"origin": "person", "by_hand": True} for point in told["points"]]
+    far = [point | {"lon": point["lon"] + 40.0} for point in held]
+    # Off by a tenth of the picture, and one of five that is switched off
+    beside = held[0] | {"x": held[0]["x"] + (64.0 if held[0]["x"] < 320.0 else -64.0)}
+    for points, status in (
+        (far, 422),
+        ([point | {"origin": "search"} for point in far], 422),
+        ([beside, *held[1:]], 422),
+        ([*held, far[0]], 422),
+        ([*held, far[0] | {"off": True}], 200),
+    ):
+        answer = client.decide(8, "accepted", camera=own, points=points)
+        assert answer.status_code == status, answer.text
+        assert status == 200 or re.search("has its place|contradict", answer.json()["detail"])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"time_utc": "noon"},
+        {"time_utc": "1990-01-01 12:00:00"},
+        {"time_utc": "2900-01-01 12:00:00"},
+        {"focal_px": 1.0},
+        {"focal_px": 1e6},
+        {"nadir": {"lon": 0.0, "lat": 80.0, "altitude_km": 410.0}},
+        {"nadir": {"lon": 0.0, "lat": 0.0, "altitude_km": 1.0}},
+    ],
+)
+def test_what_cannot_be_of_the_station_is_not_kept(client: Client, given: dict[str, Any]) -> None:
+    draft = client.ask("PUT", "/api/frames/8/draft", json=WORK | {"given": given})
+    assert is_refused(draft, 422)
+    assert is_refused(client.decide(8, "unsure", given=given), 422)
+    assert client.told("frames/8")["draft"] is None
+
+
 # What the engine works out
 
 
@@ -877,8 +957,8 @@ def test_the_strongest_lights_of_the_map_are_met_where_the_camera_is_right(
     turned = (Rotation.from_quat(told["camera"]["quaternion"]) * turn).as_quat().tolist()
     met = []
     for camera in (told["camera"], told["camera"] | {"quaternion": turned}):
-        answer = sample_client.post(f"frames/{RIGHT}/lights", {"camera": camera}).json()
-        lights = answer["lights"]
+        answer = sample_client.post(f"frames/{RIGHT}/marks", {"camera": camera}).json()
+        lights = answer["marks"]
         assert 50 < len(lights) <= 100
         x, y = camera_of(camera).lonlat_to_pixel(
             *([each[n] for each in lights] for n in ("lon", "lat"))
@@ -891,7 +971,7 @@ def test_the_strongest_lights_of_the_map_are_met_where_the_camera_is_right(
         assert 0.0 < answer["chance"] < 0.2
     assert met[0] > 0.6
     assert met[1] < 0.2
-    unplaced = sample_client.post("frames/99/lights", {"camera": told["camera"]})
+    unplaced = sample_client.post("frames/99/marks", {"camera": told["camera"]})
     assert is_refused(unplaced, 404)
 
 
@@ -925,11 +1005,11 @@ def test_without_a_map_search_and_snap_say_so(client: Client) -> None:
     for path, sent in asked:
         answer = client.post(f"frames/8/{path}", sent)
         assert (answer.status_code, "night-light map" in answer.json()["detail"]) == (422, True)
-    assert is_refused(client.ask("GET", "/api/lights/0/0/0.png"), 404)
+    assert is_refused(client.ask("GET", "/api/maps/lights/0/0/0.png"), 404)
 
 
 def test_a_time_tells_the_nadir(review_server: Serve, sample_review: Path) -> None:
-    with review_server(sample_review, tle=ELEMENTS) as client:
+    with review_server(sample_review, tle=[ELEMENTS]) as client:
         truth = truth_of("ISS990-E-000101")
         told = client.told(f"nadir?time_utc={truth['time_utc']}")
         assert told["source"] == "tle"
@@ -1001,7 +1081,7 @@ def test_another_photo_is_not_shown_in_place_of_one_that_changed(
         assert (answer.status_code, "has changed" in answer.json()["detail"]) == (409, True)
         photo.unlink()
         answer = client.ask("GET", address)
-        assert (answer.status_code, "is gone" in answer.json()["detail"]) == (404, True)
+        assert (answer.status_code, "is missing" in answer.json()["detail"]) == (404, True)
 
 
 def test_map_tiles_show_the_lights_where_they_are(sample_client: Client) -> None:
@@ -1010,7 +1090,7 @@ def test_map_tiles_show_the_lights_where_they_are(sample_client: Client) -> None
     zoom, half_turn = 9, np.arcsinh(np.tan(np.radians(place["lat"]))) / np.pi
     x = int((place["lon"] + 180.0) / 360.0 * 2**zoom)
     y = int((1.0 - half_turn) / 2.0 * 2**zoom)
-    answer = sample_client.ask("GET", f"/api/lights/{zoom}/{x}/{y}.png")
+    answer = sample_client.ask("GET", f"/api/maps/lights/{zoom}/{x}/{y}.png")
     tile = np.asarray(Image.open(io.BytesIO(answer.content)).convert("LA"), float)
     across = (np.arange(256) + 0.5) / 256.0
     lon = (x + across) / 2**zoom * 360.0 - 180.0
@@ -1023,9 +1103,9 @@ def test_map_tiles_show_the_lights_where_they_are(sample_client: Client) -> None
     assert tile[..., 1].min() == 255
     assert np.corrcoef(expected.ravel(), tile[..., 0].ravel())[0, 1] > 0.95
     assert abs((expected - tile[..., 0]).mean()) < 3.0
-    sea = sample_client.ask("GET", "/api/lights/5/0/16.png")
+    sea = sample_client.ask("GET", "/api/maps/lights/5/0/16.png")
     assert np.asarray(Image.open(io.BytesIO(sea.content)).convert("LA"))[..., 1].max() == 0
-    assert is_refused(sample_client.ask("GET", "/api/lights/3/8/0.png"), 404)
+    assert is_refused(sample_client.ask("GET", "/api/maps/lights/3/8/0.png"), 404)
 
 
 def test_towns_are_found_by_name_and_in_a_box(client: Client) -> None:
@@ -1070,3 +1150,13 @@ def test_the_ground_in_sight_is_seen_edge_on_at_its_outline(client: Client) -> N
         sight = (eye - ground) / np.linalg.norm(eye - ground, axis=1)[:, None]
         rise = (sight * (above - ground)).sum(axis=1) / 1000.0
         assert np.abs(np.degrees(np.arcsin(rise))).max() < 0.01
+
+
+def test_photos_that_have_moved_are_shown(store_copy: Path, tmp_path: Path) -> None:
+    (store_copy.parent / "photos").rename(tmp_path / "elsewhere")
+    for photos, there in ((None, False), (tmp_path / "elsewhere", True)):
+        with serve(store_copy, photos=photos) as client:
+            assert client.told("frames/0")["photo"] is there
+            assert client.ask("GET", "/api/frames/0/preview.jpg").status_code == (
+                200 if there else 404
+            )

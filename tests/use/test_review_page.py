@@ -117,9 +117,9 @@ def test_a_guess_that_nobody_confirmed_does_not_count(hand: ReviewHand) -> None:
     said = hand.page.locator("#said")
     hand.go_to(FRAMES["left unplaced"])
     hand.press("a")
-    expect(said).to_contain_text("confirmed are 0 of 0 points")
+    expect(said).to_contain_text("0 of 0 points confirmed")
     missing = hand.page.locator("#missing")
-    expect(missing).to_have_text("To accept: a camera and four points are missing.")
+    expect(missing).to_have_text("To accept, place the photo and confirm four points.")
     frame_id = FRAMES["seen"]
     hand.go_to(frame_id)
     for key in ("]", "x", "="):  # one that the engine did not propose, by its camera
@@ -131,8 +131,8 @@ def test_a_guess_that_nobody_confirmed_does_not_count(hand: ReviewHand) -> None:
     expect(hand.page.locator("#verdict")).not_to_contain_text("engine's proposal")
     hand.press("a")
     expect(said).to_contain_text("four confirmed points")
-    expect(said).to_contain_text("confirmed are 1 of 4 points")
-    expect(missing).to_contain_text("3 confirmed points are missing")
+    expect(said).to_contain_text("1 of 4 points confirmed")
+    expect(missing).to_contain_text("confirm 3 more points")
     told = hand.told_of(frame_id)
     assert told["decisions"] == []
     work = told["draft"] | {"decision": "accepted", "base": 0}
@@ -178,10 +178,10 @@ def test_a_wrong_drag_is_not_confirmed_by_the_points_that_follow_it(hand: Review
     points = draft_of(hand, frame_id)["points"]
     assert [point["origin"] for point in points] == ["person", *["confirmed"] * 3]
     assert points[1:] == [point | {"origin": "confirmed"} for point in engine[1:]]
-    expect(hand.page.locator("#points")).to_contain_text("contradict each other")
+    expect(hand.page.locator("#points")).to_contain_text("contradict those measured")
     expect(accept).to_be_disabled()
     hand.press("a")
-    expect(hand.page.locator("#said")).to_contain_text("contradict each other")
+    expect(hand.page.locator("#said")).to_contain_text("contradict those measured")
     assert hand.told_of(frame_id)["decisions"] == []
 
 
@@ -196,7 +196,7 @@ def test_a_right_proposal_is_confirmed_point_by_point(hand: ReviewHand) -> None:
     engine = hand.told_of(frame_id)["points"]
     confirm(hand, 0, 1, 2, 3)
     outcome = hand.page.locator("#points .outcome").first
-    expect(outcome).to_contain_text("4 points confirmed: no check (1 of 8 observations over")
+    expect(outcome).to_contain_text("4 points confirmed. Not checkable yet: add a fifth point.")
     expect(hand.page.locator("#points")).not_to_contain_text("0.0 px")
     kept = decided(hand, frame_id)
     assert kept["points"] == [point | {"origin": "confirmed"} for point in engine]
@@ -222,7 +222,7 @@ def test_what_nothing_measured_is_confirmed_by_the_lights_or_not_at_all(hand: Re
             hand.press(key)
         guesses = draft_of(hand, frame_id)["points"]
         confirm(hand, 3)
-        expect(said).to_contain_text(re.compile("Snapped by|Point 4 is not confirmed: "))
+        expect(said).to_contain_text(re.compile("Snapped: moved by|Point 4 not confirmed: "))
         point = draft_of(hand, frame_id)["points"][3]
         assert point["origin"] == "snap" or point == guesses[3]
     assert hand.told_of(frame_id)["decisions"] == []
@@ -251,6 +251,46 @@ def test_a_point_that_is_switched_off_takes_no_part(hand: ReviewHand) -> None:
     hand.wait_until_kept()
 
 
+def test_the_layers_leave_the_keys_to_the_page(hand: ReviewHand) -> None:
+    hand.go_to(FRAMES["seen"])
+    views, layers = hand.page.locator("#views"), hand.page.locator("#layers")
+    hand.press("d")
+    expect(layers).to_be_visible()
+    hand.press("h")
+    expect(views).to_have_attribute("data-layout", "through")
+    # A list of maps, too, has only what chooses in it
+    hand.page.evaluate("document.querySelector('#layers select').hidden = false")
+    layers.locator("select").focus()
+    hand.press("h")
+    expect(views).to_have_attribute("data-layout", "side")
+    hand.press("d")
+    expect(layers).to_be_hidden()
+
+
+def test_a_refusal_goes_with_its_cause_and_the_table_has_room(hand: ReviewHand) -> None:
+    hand.page.set_viewport_size({"width": 1440, "height": 900})
+    frame_id, said = FRAMES["seen"], hand.page.locator("#said")
+    hand.go_to(frame_id)
+    first = hand.told_of(frame_id)["points"][0]
+    start = hand.at_pixel(first["x"], first["y"])
+    hand.drag(start, (start[0] + 10.0, start[1] + 6.0))
+    hand.wait_until_kept()
+    hand.press("a")
+    expect(said).to_contain_text("1 of 4 points confirmed")
+    hand.press("z")
+    expect(said).to_have_text("")
+    confirm(hand, 0, 1, 2, 3)
+    expect(hand.page.locator("#points th", has_text="3 d.o.f.")).to_be_visible()
+    table, panel = (
+        hand.page.locator(part).bounding_box() or {} for part in ("#points table", "#panel")
+    )
+    assert table["x"] + table["width"] <= panel["x"] + panel["width"]
+    for _ in range(4):
+        hand.press("z")
+    hand.wait_until_kept()
+    assert hand.told_of(frame_id)["decisions"] == []
+
+
 def test_undo_brings_back_what_was_decided_last(hand: ReviewHand) -> None:
     frame_id, undo = FRAMES["undone"], hand.page.locator("#do-undo")
     hand.go_to(frame_id)
@@ -260,7 +300,7 @@ def test_undo_brings_back_what_was_decided_last(hand: ReviewHand) -> None:
     expect(undo).to_be_enabled()
     hand.press("z")
     hand.page.wait_for_selector(f"#photo[data-drawn='{frame_id}']")
-    expect(hand.page.locator("#said")).to_contain_text("decide it again")
+    expect(hand.page.locator("#said")).to_contain_text("your earlier decision stands")
     assert decided(hand, frame_id)["decision"] == "accepted"
     # One frame, however often it was decided
     expect(hand.page.locator("#done")).to_have_text("1 decided now")
@@ -314,7 +354,7 @@ def test_a_list_is_worked_off_to_its_end(tmp_path: Path, desk: BrowserContext) -
         # What was skipped comes by again at the end
         assert sorted(shown[1:]) == sorted(each["frame"] for each in frames)
         assert shown[-1] == shown[0]
-        expect(page.locator("#empty")).to_have_text("This queue is done.")
+        expect(page.locator("#empty")).to_have_text("All frames in this queue are decided.")
         expect(page.locator("#progress-of-queue")).to_contain_text(
             f"{len(frames)} of {len(frames)} frames decided"
         )
@@ -385,7 +425,9 @@ def test_clicks_count_where_they_are_made_and_guesses_when_confirmed(hand: Revie
     guessed = draft_of(hand, frame_id)["points"][-1]
     # A guess alone says nothing: it is confirmed where photo and map agree near it
     hand.press("Enter")
-    expect(hand.page.locator("#said")).to_contain_text(re.compile("Snapped by|is not confirmed"))
+    expect(hand.page.locator("#said")).to_contain_text(
+        re.compile("Snapped: moved by|not confirmed")
+    )
     point = draft_of(hand, frame_id)["points"][-1]
     assert point["origin"] == "snap" or point == guessed
 
@@ -409,7 +451,7 @@ def test_a_point_snaps_to_the_lights(hand: ReviewHand) -> None:
     hand.press("]")
     hand.press("n")
     expect(hand.page.locator("#said")).to_contain_text(
-        re.compile("Snapped by|too different|no lights|outside the photo")
+        re.compile("Snapped: moved by|too different|nothing there|outside the photo")
     )
     draft = draft_of(hand, frame_id)
     if draft is not None:
@@ -431,7 +473,7 @@ def test_two_pairs_and_a_search_place_a_photo(hand: ReviewHand) -> None:
         hand.click(*hand.at_place(pair["lon"], pair["lat"]))
         hand.wait_until_kept()
     hand.search()
-    expect(hand.page.locator("#verdict")).to_contain_text("Shown is what a search found")
+    expect(hand.page.locator("#verdict")).to_contain_text("Shown: the camera that a search found")
     draft = draft_of(hand, frame_id)
     assert {point["origin"] for point in draft["points"]} == {"search"}
     assert camera_error_km(draft["camera"], CITY) < BAR_KM
@@ -498,7 +540,7 @@ def test_two_tabs_and_two_people_lose_no_decision(
     one.press("a")
     one.wait_until_left(frame_id)
     other.press("r")
-    other.page.get_by_text("You had decided this frame in another tab, too").wait_for()
+    other.page.get_by_text("You also decided this frame in another tab").wait_for()
     history = one.told(f"/api/frames/{frame_id}/history")
     assert sorted(each["decision"] for each in history) == ["accepted", "rejected"]
     for tab in (one, other):
@@ -507,7 +549,7 @@ def test_two_tabs_and_two_people_lose_no_decision(
         bob = ReviewHand(desk.new_page(), theirs.address)
         bob.go_to(frame_id)
         bob.press("a")
-        bob.page.get_by_text("Ada decided otherwise").wait_for()
+        bob.page.get_by_text("Ada decided differently").wait_for()
         bob.go_to(frame_id)
         bob.page.get_by_text("Disputed: reviewers disagree").wait_for()
         bob.page.close()
@@ -660,7 +702,7 @@ def test_names_and_comments_of_strangers_are_text(
 def test_the_panel_tells_why_where_and_how_slanted(hand: ReviewHand) -> None:
     for name in ("seen", "oblique"):
         hand.go_to(FRAMES[name])
-        expect(hand.page.locator("#verdict")).to_contain_text("A person must look")
+        expect(hand.page.locator("#verdict")).to_contain_text("needs a human check")
         told = off_nadir_deg(COPIES[name])
         expect(hand.page.locator("#facts")).to_contain_text(f"{told:.1f}°")
         expect(hand.page.locator("#facts")).to_contain_text("Prior nadir")

@@ -82,7 +82,7 @@ def look_first(hand: ReviewHand) -> None:
     """A right proposal: its lights are met, one key accepts it."""
     hand.go_to(SEEN)
     hand.press("l")
-    met = hand.page.locator("#photo .view-note", has_text="strongest lights are met")
+    met = hand.page.locator("#photo .view-note", has_text="brightest lights match")
     met.wait_for()
     words = met.inner_text().split()
     assert int(words[0]) > 50
@@ -102,7 +102,7 @@ def put_right(hand: ReviewHand) -> None:
     hand.wait_until_kept()
     expect(page.locator("#points td[data-agreement='off']").first).to_be_visible()
     expect(page.locator("#do-accept")).to_be_disabled()
-    expect(page.locator("#missing")).to_contain_text("3 confirmed points are missing")
+    expect(page.locator("#missing")).to_contain_text("confirm 3 more points")
     # Put aside, it takes no part; on again, it goes back to where its light is
     page.locator("#use-0").click()
     hand.wait_until_kept()
@@ -124,7 +124,7 @@ def put_right(hand: ReviewHand) -> None:
 def place_from_nothing(hand: ReviewHand) -> None:
     """Pairs of clicks bring a camera where there was none."""
     hand.go_to(NOTHING)
-    expect(hand.page.locator("#missing")).to_contain_text("a camera and four points are missing")
+    expect(hand.page.locator("#missing")).to_contain_text("place the photo and confirm four points")
     hand.press("p")
     for pair in pairs_of(FRAMES[NOTHING][0]):
         hand.click(*hand.at_pixel(pair["x"], pair["y"]))
@@ -169,7 +169,7 @@ def arrange_layers(hand: ReviewHand) -> None:
     page = hand.page
     hand.press("d")
     panel = page.locator("#layers")
-    for name in ("Coast, borders, lakes", "Towns", "Track and ground in sight"):
+    for name in ("Coast, borders, lakes", "Towns", "Ground track and visible ground"):
         panel.get_by_label(name, exact=True).uncheck()
     page.locator("#outline-opacity").fill("0.5")
     hand.press("d")
@@ -191,7 +191,7 @@ def give_second_opinion(hand: ReviewHand) -> None:
     expect(page.locator("#decisions")).to_have_text("")
     assert hand.told_of(SEEN)["decisions"] == []
     hand.press("r")
-    page.get_by_text("Ada decided otherwise").wait_for()
+    page.get_by_text("Ada decided differently").wait_for()
     hand.go_to(SEEN)
     expect(page.locator("#decisions")).to_contain_text("Disputed")
     hand.press("]")
@@ -201,7 +201,7 @@ def give_second_opinion(hand: ReviewHand) -> None:
     theirs.get_by_role("button", name="Compare").click()
     told = page.locator("#opinion")
     expect(told).to_contain_text("Ada's (dashed)")
-    expect(told).to_contain_text("km from what is shown")
+    expect(told).to_contain_text("km from the current camera")
     page.locator("#take-opinion").click()
     expect(told).to_have_text("")
     taken = draft_of(hand, SEEN)

@@ -9,6 +9,7 @@ import math
 import re
 import shutil
 from base64 import b64decode
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,6 @@ from tests.kit.exports import decide, work
 from tests.kit.faults import write_photos
 from tests.kit.program import run
 from tests.kit.stores import settings_of, write_store
-
-VERDICTS = ("accepted", "review", "no_match", "failed")
 
 
 def figures_of(store: Path) -> dict[str, Any]:
@@ -86,9 +85,22 @@ def test_nadir_is_that_of_the_solved_camera(tmp_path: Path) -> None:
     sheet = run("show", store, far.frame).out
     told = repr(regengine.Registration(far))
     assert re.search(r"^  nadir +35\.700 N 136\.900 E, 391\.2 km$", sheet, re.M)
-    assert re.search(r"^  prior nadir +31\.000 N 100\.000 W, 391\.2 km, from tle$", sheet, re.M)
+    assert re.search(r"^  prior nadir +31\.000 N 100\.000 W, 391\.2 km \(from tle\)$", sheet, re.M)
+    assert re.search(r"^  along-track offset +-131\.70 s$", sheet, re.M)
     assert "; nadir 35.70 N 136.90 E, 391 km;" in told
     assert "; prior nadir 31.00 N 100.00 W, 391 km (tle)" in told
+
+
+@pytest.mark.parametrize("source", ["centre", "lights", None])
+def test_no_offset_is_shown_from_what_was_not_given(tmp_path: Path, source: str | None) -> None:
+    found = proposal()
+    assert found.nadir is not None
+    if source is None:
+        found = replace(found, time_utc=None)
+    else:
+        found = replace(found, nadir=replace(found.nadir, source=source))
+    store = write_store(tmp_path / "run.h5", [found])
+    assert "along-track offset" not in run("show", store, found.frame).out
 
 
 def test_a_photo_without_a_proposal_is_shown_without_points(store: Path) -> None:
@@ -134,8 +146,11 @@ def test_what_was_refuted_is_on_no_map(tmp_path: Path) -> None:
     store, out = write_store(tmp_path / "run.h5", [told, found]), tmp_path / "report.html"
     assert run("report", store, "--out", out).code == 0
     data = data_of(out)
-    assert [row["place"] for row in data["frames"]] == [[136.9, 35.7], None]
-    assert data["figures"]["places"]["photos"] == 1
+    # A nadir is no place
+    assert [row["place"] for row in data["frames"]] == [None, None]
+    assert [row["nadir"] for row in data["frames"]] == [[136.9, 35.7], None]
+    assert (data["figures"]["places"]["photos"], data["figures"]["places"]["nadirs"]) == (0, 1)
+    assert data["figures"]["places"]["cells"] == []
 
 
 def test_text_of_strangers_stays_text(page: Path) -> None:
@@ -275,8 +290,20 @@ def test_frames_are_chosen_by_verdict_and_condition(store: Path) -> None:
     assert len(table) == 1 + len(steep)
     for words, told in (
         (("--where", "nonsense ="), "--where"),
+        (
+            ("--where", "verdict = accepted"),
+            "in single quotes, 'accepted', and accepted is not a column;",
+        ),
+        (("--where", "off_nadir < 30"), "off_nadir is not a column, but off_nadir_deg;"),
+        (("--where", "prob > 0.9"), "prob is not a column, but probability;"),
+        (
+            ("--sort", "foo"),
+            "foo is not a column, but footprint_diagonal_km; the columns are frame_index, ",
+        ),
+        (("--sort", "-probabilty"), "probabilty is not a column, but probability;"),
         (("--verdict", "good"), "--verdict good"),
         (("--sort", "nonsense"), "--sort 'nonsense'"),
+        (("--sort", '"off_nadir_deg"'), "--sort"),
         (("--format", "xml"), "--format xml"),
         (("--format", "csv", "--json"), "two formats"),
         (("ISS030-E-184140", "--verdict", "review"), "one frame is named"),
@@ -300,17 +327,94 @@ def test_frames_are_sorted_and_what_lacks_the_value_comes_last(store: Path) -> N
     assert len(angles) > 8
 
 
-def test_what_a_person_decided_is_a_condition_and_hides_nothing(store_copy: Path) -> None:
-    for number, (name, choice) in {
-        0: ("ISS030-E-184140", "rejected"),
-        8: ("ISS030-E-184148", "accepted"),
-    }.items():
+def test_a_frame_has_one_state_wherever_it_is_told(store_copy: Path, tmp_path: Path) -> None:
+    """The engine's verdict until somebody decides; then theirs, with who and when."""
+    choices = {"ISS030-E-184140": "rejected", "ISS030-E-184141": "unsure"}
+    choices |= {"ISS030-E-184148": "accepted", "ISS041-E-1000": "unsure"}
+    with h5py.File(store_copy) as file:
+        names = file["frames/frame"].asstr()[()].tolist()
+    decided = {names.index(name): (name, choice) for name, choice in choices.items()}
+    before = {
+        record["frame"]: record["verdict"] for record in run("show", store_copy, "--json").records
+    }
+    for number, (name, choice) in decided.items():
         result = regengine.open_store(store_copy)[name].result
         decide(store_copy, number, result, choice, work(None, []), "Ann")  # type: ignore[arg-type]
+    state = before | dict.fromkeys(["ISS030-E-184140"], "rejected")
+    state |= {"ISS030-E-184141": "review", "ISS030-E-184148": "accepted"}
+    assert before["ISS030-E-184148"] == "review"
+    records = run("show", store_copy, "--json").records
+    assert {record["frame"]: record["verdict"] for record in records} == state
+    assert [r["decision"]["reviewer"] for r in records if "decision" in r] == ["Ann"] * 4
+    for verdict in ("accepted", "review", "no_match", "rejected"):
+        named = [name for name, told in state.items() if told == verdict]
+        assert shown(store_copy, "--verdict", verdict) == named
+        assert shown(store_copy, "--where", f"verdict = '{verdict}'") == named
+    assert shown(store_copy, "--reviewed") == ["ISS030-E-184148"]
     assert shown(store_copy, "--where", "decision = 'rejected'") == ["ISS030-E-184140"]
-    # Verdicts are those of the column that is shown
-    assert "ISS030-E-184140" in shown(store_copy, "--verdict", "accepted")
-    assert "ISS030-E-184148" in shown(store_copy, "--verdict", "review")
+    table = {line.split()[0]: line for line in run("show", store_copy).out.splitlines()}
+    for _, (name, choice) in decided.items():
+        sheet = run("show", store_copy, name).out
+        assert state[name].replace("_", " ").upper() in sheet.splitlines()[0]
+        assert re.search(r"^  by +Ann$", sheet, re.M)
+        assert re.search(rf"^  engine's verdict +{before[name]}$", sheet, re.M)
+        assert re.search(rf" {state[name]} .* {choice} by Ann, 20\d\d-\d\d-\d\d$", table[name])
+    rows = csv.DictReader(io.StringIO(run("show", store_copy, "--format", "csv").out, newline=""))
+    assert {row["frame"]: row["verdict"] for row in rows if row["decision"]} == {
+        name: state[name] for name, _ in decided.values()
+    }
+    # The report, tables, the catalogue and Python
+    figures, counts = figures_of(store_copy), Counter(state.values())
+    assert {name: n for name, n in figures["verdicts"].items() if n} == counts
+    assert run("report", store_copy, "--out", tmp_path / "r.html", "--thumbnails", 0).code == 0
+    rows = data_of(tmp_path / "r.html")["frames"]
+    assert [row["verdict"] for row in rows] == list(state.values())
+    assert "rejected by Ann, " in rows[0]["decided"]
+    store = regengine.open_store(store_copy)
+    assert {one.frame: one.verdict for one in store} == state
+    assert dict(zip(store.frames["frame"], store.frames["verdict"], strict=True)) == state
+    assert store["ISS030-E-184140"].to_dict()["decision"]["engine_verdict"] == "accepted"
+    out = tmp_path / "f.csv"
+    said = run(
+        "export",
+        store_copy,
+        "--format",
+        "csv",
+        "--table",
+        "frames",
+        "--verdict",
+        "all",
+        "--out",
+        out,
+    )
+    assert said.code == 0
+    with out.open(encoding="utf-8", newline="") as file:
+        exported = [row["verdict"] for row in csv.DictReader(file)]
+    assert exported == [told for told in state.values() if told != "rejected"]
+    assert run("catalogue", store_copy, "--out", tmp_path / "c.parquet").code == 0
+    query = "SELECT frame, verdict FROM frames"
+    rows = run("catalogue", "query", tmp_path / "c.parquet", query, "--format", "json").records
+    assert all(state.get(row["frame"], row["verdict"]) == row["verdict"] for row in rows)
+    assert "rejected" in {row["verdict"] for row in rows}
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_lines_fit_the_terminal(
+    width: int, store_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state, and what each frame shows, are always there; piped, nothing is cut."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    table, sheet = run("show", store_copy).out, run("show", store_copy, "ISS030-E-184140").out
+    for line in (*table.splitlines(), *sheet.splitlines()):
+        assert len(line) <= width
+    monkeypatch.delenv("COLUMNS")
+    whole = run("show", store_copy).out
+    assert "…" not in whole
+    for line, full in zip(table.splitlines(), whole.splitlines(), strict=True):
+        if full.startswith("ISS"):
+            assert line.split()[:2] == full.split()[:2]
+    full = run("show", store_copy, "ISS030-E-184140").out
+    assert "".join(sheet.split()) == "".join(full.split())
 
 
 def test_csv_is_what_the_table_tells_in_numbers(store: Path) -> None:

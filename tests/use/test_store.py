@@ -63,7 +63,7 @@ def test_every_column_is_documented_and_says_the_same_of_itself(store: Path) -> 
                 assert told + " (volatile)" * int(column.attrs["volatile"]) == description
                 assert column.compression == "gzip"
                 assert column.fletcher32
-        assert (file.attrs["format"], file.attrs["format_version"]) == ("regengine", 5)
+        assert (file.attrs["format"], file.attrs["format_version"]) == ("regengine", 6)
         assert set(json.loads(file.attrs["package_versions"])) > {"regengine", "numpy", "python"}
 
 
@@ -431,14 +431,14 @@ def test_a_store_of_an_older_format_is_read_as_if_its_new_columns_were_missing(
         file.attrs["format_version"] = 1
         for name in ("provenance/search_pass", "provenance/hints_sha256", "frames/probability_low",
                      "frames/probability_high", "frames/pixel_aspect",
-                     "hypotheses/pixel_aspect"):  # fmt: skip
+                     "hypotheses/pixel_aspect", "frames/place", "frames/country"):  # fmt: skip
             del file[name]
     assert run("verify", store_copy).code == 0
     assert len(run("show", store_copy, "--json").records) == 40
     into = store_copy.with_name("new.h5")
     assert run("merge", store_copy, "--out", into).code == 0
     with h5py.File(into) as file:
-        assert file.attrs["format_version"] == 5
+        assert file.attrs["format_version"] == 6
         assert np.isnan(file["frames/probability_low"][()]).all()
 
 

@@ -57,7 +57,39 @@ def test_a_photo_that_is_gone_or_another_one_costs_its_own_picture(
     assert names(tmp_path / "out") == ["ISS030-E-184142.overlay.png"]
     assert [one["failed"] is None for one in said.records] == [False, False, True]
     assert "ISS030-E-184140.jpg is missing or has changed" in said.err
+    assert "name the folder where it is now with --photos" in said.err
     assert "1 overlay; 2 failed" in said.err
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        ("run/photos", ()),
+        ("run", ()),
+        ("elsewhere", ("--photos", "elsewhere")),
+        ("elsewhere/a/b", ("--photos", "elsewhere")),
+    ],
+)
+def test_photos_that_have_moved_are_found(
+    store_copy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    now: str,
+    words: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    frame = "ISS030-E-184140"
+    former = store_copy.parent / "photos"
+    Path("run/a").mkdir(parents=True)
+    shutil.copy(former / "ISS030-E-184142.jpg", f"run/a/{frame}.jpg")  # another of its name
+    shutil.copy(store_copy, "run/run.h5")
+    shutil.copytree(former, now, dirs_exist_ok=True)
+    shutil.rmtree(former)
+    said = run("overlay", "run/run.h5", frame, "--out", "out", *words)
+    assert (said.code, said.err) == (0, "out: 1 overlay\n")
+    where = ("--where", f"frame = '{frame}'", "--verdict", "all")
+    said = run("export", "run/run.h5", "--format", "gcp", "--out", "gis", *where, "--json", *words)
+    assert (said.code, said.records[0]["frames"]) == (0, 1), said.err
 
 
 def register(*words: object) -> Said:

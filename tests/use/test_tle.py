@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +142,35 @@ def test_a_file_is_told_with_what_cannot_be_used_of_it(tmp_path: Path) -> None:
     table = run("tle", "info", path).out
     assert "checksum" in table
     assert "20580" in table
+
+
+@pytest.mark.parametrize("name", [(), ("ISS (ZARYA)",), ("0 ISS",)])
+@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("at", [0, 2, 5])
+def test_a_set_that_lost_a_line_is_named_and_the_others_are_used(
+    kept: Path, tmp_path: Path, at: int, lost: int, name: tuple[str, ...]
+) -> None:
+    """By all commands that read the file, for the set around it may be days away."""
+    begun = Elements(epoch=datetime(2014, 1, 28, 12, tzinfo=UTC))
+    sets = [begun.later(float(k)).lines() for k in range(6)]
+    lines = [line for pair in sets for line in (*name, *pair)]
+    size = len(name) + 2
+    del lines[size * at + len(name) + lost - 1]
+    path = tmp_path / "lost.txt"
+    path.write_text("\n".join(lines) + "\n")
+    facts = info(path)
+    assert facts["element_sets"] == 5
+    (skipped,) = facts["skipped"]
+    number = size * at + len(name) + 1
+    this, other = ("second", "first") if lost == 1 else ("first", "second")
+    said = f"line {number} is the {this} line of a set whose {other} is missing"
+    assert (skipped["line"], skipped["reason"]) == (number, said)
+    added = run("tle", "add", path)
+    assert (added.code, "5 element sets" in added.out) == (0, True)
+    assert f"lost.txt: 1 element set is left out ({said}); the others are used." in added.err
+    photo, lights = SETS.with_name("ISS990-E-000103.jpg"), SETS.with_name("lights.tif")
+    told = run("register", photo, "--lights", lights, "--tle", path, "--dry-run")
+    assert said in told.err
 
 
 def in_earth_fixed_axes(moment: datetime) -> Any:
@@ -298,6 +327,7 @@ def test_mean_elements_messages_are_element_sets(tmp_path: Path, kind: str) -> N
         file.write_text(json.dumps(messages))
     else:
         rows = [",".join(messages[0])] + [",".join(map(str, one.values())) for one in messages]
+        rows = ["sep=,", "# of a catalogue, by me", "", *rows]
         file.write_text("\n".join(rows) + "\n")
     lines = tmp_path / "lines.txt"
     lines.write_text("\n".join(LINES) + "\n")

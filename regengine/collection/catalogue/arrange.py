@@ -42,10 +42,10 @@ CELL_DEG = 5.0 / KM_PER_DEGREE  # side of a cell: frames in one cell belong to o
 # midnight, and on both sides of the date line, belong to one; its date is that of its evening.
 KEPT = f"""
 CREATE TABLE kept AS
-SELECT file_row_number AS number, verdict, centre_lon, centre_lat, time_utc, quality, copies,
-    round(centre_lat / {CELL_DEG}) AS row,
-    1e6 * row + round(centre_lon * cos(radians({CELL_DEG} * row)) / {CELL_DEG}) AS cell,
-    (time_utc + to_seconds(240.0 * coalesce(centre_lon, nadir_lon) - 43200.0))::DATE AS night,
+SELECT file_row_number AS number, verdict, look_lon, look_lat, time_utc, quality, copies,
+    round(look_lat / {CELL_DEG}) AS row,
+    1e6 * row + round(look_lon * cos(radians({CELL_DEG} * row)) / {CELL_DEG}) AS cell,
+    (time_utc + to_seconds(240.0 * coalesce(look_lon, nadir_lon) - 43200.0))::DATE AS night,
     strftime(night, '%Y-%m') AS month,
     verdict = 'accepted' AND month IS NOT NULL AND quality IS NOT NULL AS judged
 FROM (
@@ -57,7 +57,7 @@ FROM (
                 ELSE 3 END,
             probability DESC NULLS LAST, file_row_number DESC) AS rank
     FROM (SELECT file_row_number, sha256, verdict, decision, reviewed_utc, probability, nadir_lon,
-        centre_lon, centre_lat, time_utc, quality FROM raw)
+        look_lon, look_lat, time_utc, quality FROM raw)
 )
 WHERE rank = 1
 """  # noqa: S608
@@ -65,9 +65,9 @@ WHERE rank = 1
 # Cells of frames with a certain position, and the mean direction of their frames
 CELLS = """
 SELECT cell, count(*) AS frames,
-    sum(cos(radians(centre_lat)) * cos(radians(centre_lon))) AS x,
-    sum(cos(radians(centre_lat)) * sin(radians(centre_lon))) AS y,
-    sum(sin(radians(centre_lat))) AS z
+    sum(cos(radians(look_lat)) * cos(radians(look_lon))) AS x,
+    sum(cos(radians(look_lat)) * sin(radians(look_lon))) AS y,
+    sum(sin(radians(look_lat))) AS z
 FROM kept WHERE cell IS NOT NULL AND verdict = 'accepted' GROUP BY cell ORDER BY cell
 """
 
@@ -179,7 +179,9 @@ def _make_places(base: DuckDBPyConnection) -> int:
     lon = np.degrees(np.arctan2(places["y"], places["x"]))
     lat = np.degrees(np.arctan2(places["z"], np.hypot(places["x"], places["y"])))
     towns = base.sql(TOWNS).df().merge(cells[["cell", "label"]], on="cell")
-    towns = towns.groupby(["label", "place", "place_country"], as_index=False)["frames"].sum()
+    towns = towns.groupby(["label", "place", "place_country"], as_index=False, dropna=False)[
+        "frames"
+    ].sum()
     towns = towns.sort_values("frames", ascending=False, kind="stable").drop_duplicates("label")
     places = places[["label"]].assign(place_id=places.index, place_lon=lon, place_lat=lat)
     places = places.merge(towns.drop(columns="frames"), on="label", how="left")

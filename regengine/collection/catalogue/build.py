@@ -70,7 +70,9 @@ def _describe_view(frame: ExportFrame) -> Row:
         return {name: _finite(value) for name, value in place.items()}
     try:
         row: Row = {
-            **dict(zip(("centre_lon", "centre_lat"), map(_finite, frame.looked_at), strict=True)),
+            "centre_lon": _finite(stance["centre_lon"]),
+            "centre_lat": _finite(stance["centre_lat"]),
+            **dict(zip(("look_lon", "look_lat"), map(_finite, frame.looked_at), strict=True)),
             "off_nadir_deg": _finite(stance["off_nadir_deg"]),
             "nadir_lon": _finite(stance["camera_lon"]),
             "nadir_lat": _finite(stance["camera_lat"]),
@@ -135,7 +137,9 @@ def build(
         for stored in iter_frames(store):
             yield with_review(make_engine_frame(stored, store), reviews.get(stored.frame_index))
 
-    schema = arrow_schema().append(pa.field("reviewed_utc", pa.string()))
+    # The ground looked at, of a photo whose centre is sky the nearest to it, makes its place
+    more = {"reviewed_utc": pa.string(), "look_lon": pa.float64(), "look_lat": pa.float64()}
+    schema = pa.schema([*arrow_schema(), *(pa.field(name, kind) for name, kind in more.items())])
     with (
         raise_as_store_error(out),
         TemporaryDirectory(prefix=".regengine-", dir=out.absolute().parent) as folder,

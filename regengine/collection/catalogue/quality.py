@@ -41,7 +41,6 @@ from regengine.registration.windows import (
     find_footprint_window,
 )
 from regengine.report.places import ABSURD
-from regengine.store.file import photo_file
 
 HALF_RESOLUTION_M = 100.0
 UNKNOWN = 0.5
@@ -110,7 +109,7 @@ def look(frame: ExportFrame, light_map: NightLights | None = None) -> PictureFac
     from regengine.scene.picture import scene_picture
     from regengine.scene.quality import photo_quality, read_for_quality
 
-    path = photo_file(frame.result.path, frame.store)
+    path = frame.photo
     if path is None:
         return NOTHING_SEEN
     try:

@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from regengine.collection.catalogue.ground import AREAS
-from regengine.collection.catalogue.table import FORMAT, FORMAT_VERSION, need_packages
+from regengine.collection.catalogue.table import FORMAT, FORMAT_VERSION, NAMES, need_packages
 from regengine.errors import ConfigError, StoreError
+from regengine.exchange.export.condition import (
+    find_unknown_column,
+    make_condition_error,
+    wrap_condition,
+)
 from regengine.exchange.export.selection import FrameChoice
 
 ROWS = 4096  # that are fetched at a time
@@ -78,14 +83,15 @@ class Catalogue:
         if choice.reviewed:
             conditions.append("decision = 'accepted'")
         if choice.where is not None:
-            conditions.append(f"CASE WHEN (\n{choice.where}\n) THEN true ELSE false END")
-            try:
-                self.query(f"SELECT 1 FROM frames WHERE {conditions[-1]} LIMIT 0")  # noqa: S608
-            except ConfigError as error:
-                raise ConfigError(
-                    f"--where {choice.where!r} is not a valid condition: write an SQL expression "
-                    'on columns of docs/catalogue.md, such as "off_nadir_deg < 30".'
-                ) from error
+            case, bare = wrap_condition(choice.where, NAMES)
+            for expression in (bare, case):
+                try:
+                    self.query(f"SELECT {expression} FROM frames LIMIT 0")  # noqa: S608
+                except ConfigError as error:
+                    said = str(error.__cause__ or "it is more than an expression")
+                    why = next(iter(said.splitlines()), said)
+                    raise make_condition_error(choice.where, why, NAMES) from error
+            conditions.append(f"{case} = 1")
         met = " AND ".join(conditions)
         self._base.execute("ALTER VIEW frames RENAME TO all_frames")
         self._base.execute(f"CREATE VIEW frames AS {NARROWED} WHERE {met}")
@@ -142,8 +148,9 @@ class Catalogue:
             ours = isinstance(error, damage | pa.ArrowException) or type(error) is duckdb.Error
             if asked is None or ours:
                 raise StoreError(f"{self.path} cannot be read ({said}): build it again.") from error
+            why = find_unknown_column(said, NAMES) or said
             raise ConfigError(
-                f"{asked!r} cannot be run ({said}): the columns are listed in docs/catalogue.md."
+                f"{asked!r} cannot be run ({why}): docs/catalogue.md describes the columns."
             ) from error
 
 

@@ -51,7 +51,7 @@ COLUMNS = (
     _declare_column(
         "centre_lon",
         "real",
-        "longitude of the image centre; where that is sky, of the nearest ground",
+        "longitude of the image centre; none for sky",
     ),
     _declare_column("centre_lat", "real", "geodetic latitude of the same point"),
     _declare_column(
@@ -67,10 +67,14 @@ COLUMNS = (
     _declare_column("north", "real", "northern edge"),
     _declare_column("area_km2", "real", "area of the footprint, square kilometres"),
     _declare_column(
-        "city", "text", "largest town shown, by its light in the photo; else the nearest town"
+        "city", "text", "what the photo shows: the largest town in view near its centre, or the sea"
     ),
-    _declare_column("country", "text", "country of that town"),
-    _declare_column("city_km", "real", "distance from the image centre to that town, kilometres"),
+    _declare_column("country", "text", "country of that town, or about the centre"),
+    _declare_column(
+        "city_km",
+        "real",
+        "distance from the image centre, or the ground nearest to it, to that town, km",
+    ),
     # which place
     _declare_column("place_id", "whole", "number of the place; frames of one place share it"),
     _declare_column("place", "text", "name of the place: the town that most of its frames show"),

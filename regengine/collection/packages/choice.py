@@ -75,6 +75,8 @@ def choose_rows(catalogue: Catalogue, choice: PackageChoice) -> list[dict[str, A
         if radius_km is None:
             return bool(shapely.intersects_xy(shapely.from_wkb(geometry), place.lon, place.lat))
         centre = row["centre_lon"], row["centre_lat"]
+        if None in centre:  # sky
+            return False
         return bool(WGS84.inv(place.lon, place.lat, *centre)[2] <= 1e3 * radius_km)
 
     named = ("place_id", "first_utc", "end_utc", "least_quality", "max_off_nadir_deg")

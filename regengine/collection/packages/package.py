@@ -69,7 +69,7 @@ def pack_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[PackedFrame], dict
         if review is not None and review.decision == "rejected":
             failed[names[number]] = "rejected in review since the catalogue was built"
             continue
-        photo = photo_file(stored.result.path, store)
+        photo = photo_file(stored.result.path, store, stored.result.sha256)
         if photo is None:
             failed[names[number]] = f"{stored.result.path} is missing"
             continue

@@ -15,26 +15,25 @@ from regengine.places import PlaceTable
 if TYPE_CHECKING:
     import pandas as pd
 
-GEONAMES_LISTS = (500, 1000, 5000, 15000)  # people; the list from which fewer are missing
 # Of a table of places. ``weight``: the larger, the sooner; own priority, else thousands of people,
 # else 1
 COLUMNS = ("name", "country", "lon", "lat", "population", "weight")
 SPELLINGS = {
-    "place": "name", "city": "name", "target": "name", "site": "name", "longitude": "lon",
-    "long": "lon", "lng": "lon", "latitude": "lat", "people": "population", "priority": "weight",
+    "longitude": "lon", "long": "lon", "lng": "lon", "latitude": "lat", "people": "population",
+    "priority": "weight",
 }  # fmt: skip
+NAMES = ("name", "place", "city", "target", "site")  # the first that there is names the place
 _REMEDY = "give a CSV file with the columns name, lon, lat, and optionally priority"
 
 
 def list_city_targets(least_people: int) -> pd.DataFrame:
     """Cities of GeoNames with at least this population, the largest first.
 
-    At least 500, because GeoNames' lists contain no smaller ones.
+    At least 5,000, because the table of towns has few smaller ones.
     """
     import pandas as pd
 
-    table = PlaceTable(max(size for size in GEONAMES_LISTS if size <= least_people))
-    cities = [place for place in table if place.population >= least_people]
+    cities = [place for place in PlaceTable() if place.population >= least_people]
     rows = [(c.name, c.country, c.lon, c.lat, c.population, c.population / 1e3) for c in cities]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -48,14 +47,15 @@ def read_listed_targets(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        (_, header), *rows = [*read_csv(decode_text(path.read_bytes()))] or [(1, [])]
+        (_, header), *rows = [*read_csv(decode_text(path.read_bytes()), _meaning)] or [(1, [])]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path}: the list of places cannot be read ({error}): {_REMEDY}.") from (
             error
         )
-    words = [re.sub(r"[^a-z]", "", word.lower()) for word in header]
-    columns = {SPELLINGS[word]: at for at, word in enumerate(words) if word in SPELLINGS}
-    columns |= {word: at for at, word in enumerate(words) if word in COLUMNS}
+    columns = {name: at for at, name in enumerate(map(_meaning, header)) if name}
+    named = next((columns[name] for name in NAMES if name in columns), None)
+    if named is not None:
+        columns["name"] = named
     if not {"name", "lon", "lat"} <= columns.keys():
         raise ConfigError(f"{path} is not a list of places: {_REMEDY}.")
     targets = [
@@ -69,6 +69,12 @@ def read_listed_targets(path: Path) -> pd.DataFrame:
     if not targets:
         raise ConfigError(f"{path} lists no places: {_REMEDY}.")
     return pd.DataFrame(targets, columns=COLUMNS)
+
+
+def _meaning(heading: str) -> str:
+    """The column of a heading; "" for one that is not known."""
+    word = re.sub(r"[^a-z]", "", heading.lower())
+    return word if word in {*COLUMNS, *NAMES} else SPELLINGS.get(word, "")
 
 
 def _target(where: str, row: dict[str, str]) -> dict[str, Any]:

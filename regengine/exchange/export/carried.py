@@ -16,7 +16,6 @@ from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.warp import DRIVERS
 from regengine.exchange.importing.decisions import RIGHT_KM, RIGHT_SHARE
 from regengine.exchange.importing.points import read_qgis_points
-from regengine.store.file import photo_file
 
 PER_SIDE = 5  # pixels along each side at which georeferencing of the whole photo is compared
 
@@ -32,7 +31,7 @@ def find_contradiction(frame: ExportFrame, copy: Path) -> str:
     camera = frame.camera
     if camera is None:
         return ""
-    photo = photo_file(frame.result.path, frame.store)
+    photo = frame.photo
     there = [] if photo is None else [photo]
     if copy.is_file() and not (photo is not None and copy.samefile(photo)):
         there.append(copy)

@@ -84,7 +84,7 @@ KEYS = (
     column(
         "verdict",
         "verdict",
-        "accepted, review, no_match or failed; accepted also if accepted in review",
+        "accepted, review, no_match or failed; after a decision, accepted, rejected or review",
         "text",
     ),
     column("probability", "result.probability"),
@@ -106,8 +106,13 @@ FRAME_COLUMNS = (
         "the reviewer's, comma-separated",
         lambda frame: None if frame.review is None else ",".join(frame.review.tags),
     ),
-    column("place", "review.place[name]", "name of a place given by the reviewer", "text"),
-    column("country", "review.place[country]", "its country", "text"),
+    column(
+        "place",
+        "shown.city",
+        "what the photo shows: as the reviewer named it, else the largest town in view near its "
+        "centre, or the sea",
+    ),
+    column("country", "shown.country", "country of that town, or about the centre"),
     of_frame(
         "reasons",
         "text",

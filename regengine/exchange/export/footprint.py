@@ -115,6 +115,21 @@ def as_shape(rings: Sequence[Ring]) -> Any:
     return shapely.MultiPolygon([shapely.Polygon(ring) for ring in rings]) if rings else None
 
 
+def join_at(rings: Sequence[Ring], lon: float) -> Any:
+    """Rings that were cut at the antimeridian as one shape, its longitudes around a given one.
+
+    They continue beyond 180 degrees, as programs need them that take the map for a plane.
+    """
+    import shapely
+
+    def turned(ring: Ring) -> Ring:
+        middle = (min(x for x, _ in ring) + max(x for x, _ in ring)) / 2.0
+        turns = 360.0 * round((lon - middle) / 360.0)
+        return [(x + turns, y) for x, y in ring]
+
+    return shapely.union_all([shapely.Polygon(turned(ring)) for ring in rings])
+
+
 # Bounding boxes on the globe: from west to east, also across the antimeridian.
 
 Span = tuple[float, float]  # longitudes, eastward; the first is greater if it crosses 180 degrees

@@ -18,8 +18,8 @@ from regengine.exchange.export.footprint import Ring, make_footprints
 from regengine.exchange.export.viewing import LonLat, View, view_geometry
 from regengine.records import find_looked_at, prior_nadir
 from regengine.registration.control_points import ground_jacobian
-from regengine.result import Fit, FrameResult, NadirInput, ReviewedPoint
-from regengine.store.reviews import Reviewed
+from regengine.result import Fit, FrameResult, NadirInput, Reviewed, ReviewedPoint, decide_state
+from regengine.store.file import photo_file
 from regengine.store.rows import StoredFrame
 
 METRES = 3  # decimals of kilometres: the position of a city's centre is no more accurate
@@ -122,10 +122,11 @@ class ExportFrame:
 
     stored: StoredFrame
     store: Path  # photos are searched for next to it
-    verdict: str  # by the engine; accepted if a person accepted
+    verdict: str  # see `regengine.store.reviews.decide_state`
     camera: Camera | None  # None without a proposal
     points: tuple[ExportPoint, ...]
     review: Reviewed | None = None  # a person's decision, if there is one
+    photos: Path | None = None  # a folder in which photos are searched for, too
     # Block that computes values derived from camera and points, and the frame's index in it
     ground: tuple[GroundBlock, int] | None = None
 
@@ -133,6 +134,11 @@ class ExportFrame:
     def result(self) -> FrameResult:
         """The engine's result."""
         return self.stored.result
+
+    @property
+    def photo(self) -> Path | None:
+        """The photo's file, if it still exists; see `regengine.store.file.photo_file`."""
+        return photo_file(self.result.path, self.store, self.result.sha256, self.photos)
 
     @property
     def fit(self) -> Fit | None:
@@ -197,17 +203,26 @@ class ExportFrame:
 
     @cached_property
     def shown(self) -> Town:
-        """The town that the photo shows most of, or the city nearest to `looked_at`."""
-        if self.camera is None:
-            return Town()
-        from regengine.places import place_index
+        """What the photo shows: as the reviewer named it, else `regengine.places.name_view`.
 
-        place = self.looked_at
-        town = place_index().shown(self.camera) if isfinite(place[0]) else None
-        if town is None:
-            return find_towns([place])[0]
-        away_km = WGS84.inv(*place, town.lon, town.lat)[2] / 1e3
-        return Town(city=town.name, country=town.country, city_km=round(away_km, METRES))
+        The city may be a sea; the distance is that from `looked_at`.
+        """
+        if self.review is not None and self.review.place is not None:
+            named = self.review.place
+            name, country, town = named["name"], named["country"], (named["lon"], named["lat"])
+        else:
+            from regengine.places import name_view
+
+            place = name_view(self.camera)
+            if place is None:
+                return Town()
+            name, country, town = place.local_name, place.country, (place.lon, place.lat)
+        away_km = WGS84.inv(*self.looked_at, *town)[2] / 1e3
+        return Town(
+            city=name or None,
+            country=country or None,
+            city_km=round(away_km, METRES) if isfinite(away_km) else None,
+        )
 
     @cached_property
     def _ground(self) -> tuple[GroundBlock, int]:
@@ -251,8 +266,9 @@ def with_review(frame: ExportFrame, review: Reviewed | None) -> ExportFrame:
     """
     if review is None:
         return frame
+    state = decide_state(frame.verdict, review)
     if review.decision != "accepted":
-        return replace(frame, review=review)
+        return replace(frame, verdict=state, review=review)
     camera = review.camera
     points = tuple(_point(point, frame, camera) for point in review.points)
     untouched = all(point.covariance_px is not None for point in points)
@@ -260,9 +276,7 @@ def with_review(frame: ExportFrame, review: Reviewed | None) -> ExportFrame:
         camera = frame.camera
     if not points and same_camera(camera, frame.camera):
         points = frame.points
-    return replace(
-        frame, verdict="accepted", camera=camera, points=points, review=review, ground=None
-    )
+    return replace(frame, verdict=state, camera=camera, points=points, review=review, ground=None)
 
 
 def same_camera(one: Camera | None, other: Camera | None) -> bool:

@@ -175,8 +175,9 @@ def _add_lights(
     light_map: Path,
     seen: Box,
 ) -> None:
-    """Add the light map in grey, from dark to the brightest light in view."""
+    """Add the light map: its palette, or grey, from dark to the brightest light in view."""
     import rasterio
+    from rasterio.enums import ColorInterp
     from rasterio.windows import from_bounds
 
     path = str(light_map.absolute())
@@ -189,14 +190,23 @@ def _add_lights(
         window = from_bounds(*seen, transform=dataset.transform).round_offsets().round_lengths()
         shape = min(READ_PX, round(window.height) or 1), min(READ_PX, round(window.width) or 1)
         light = dataset.read(1, window=window, boundless=True, fill_value=0, out_shape=shape)
-    known = light[np.isfinite(light)].astype(float)
-    bright = float(np.percentile(known, BRIGHT_PERCENTILE)) if known.size else 0.0
-    renderer = _renderer(1, opacity="1")
-    stretch = ElementTree.SubElement(renderer, "contrastEnhancement")
-    _texts(
-        stretch,
-        minValue="0",
-        maxValue=f"{max(bright, 1e-3):.6g}",
-        algorithm="StretchToMinimumMaximum",
-    )
+        palette = dataset.colormap(1) if dataset.colorinterp[0] == ColorInterp.palette else None
+    if palette:
+        bands = {"type": "paletted", "band": "1", "alphaBand": "-1", "opacity": "1"}
+        renderer = ElementTree.Element("rasterrenderer", bands)
+        entries = ElementTree.SubElement(renderer, "colorPalette")
+        for index, (red, green, blue, alpha) in palette.items():
+            colour = {"color": f"#{red:02x}{green:02x}{blue:02x}", "alpha": str(alpha)}
+            ElementTree.SubElement(entries, "paletteEntry", colour, value=str(index), label="")
+    else:
+        known = light[np.isfinite(light)].astype(float)
+        bright = float(np.percentile(known, BRIGHT_PERCENTILE)) if known.size else 0.0
+        renderer = _renderer(1, opacity="1")
+        stretch = ElementTree.SubElement(renderer, "contrastEnhancement")
+        _texts(
+            stretch,
+            minValue="0",
+            maxValue=f"{max(bright, 1e-3):.6g}",
+            algorithm="StretchToMinimumMaximum",
+        )
     _add_raster(_layer(layers, tree, order, "lights", "Night lights", path, "gdal"), renderer)

@@ -30,15 +30,17 @@ def check_free(paths: list[Path]) -> None:
     taken = [path for path in paths if os.path.lexists(path)]
     if taken:
         more = f" and {len(taken) - 1:,} more" if len(taken) > 1 else ""
+        own = any(path.suffix == ".points" for path in taken)
+        lost = ": points of yours in them are lost, unless regengine import keeps them first"
         raise ConfigError(
-            f"{taken[0]}{more} exist: nothing was written. Name another folder, or replace them "
-            "with --force."
+            f"{taken[0]}{more} exist: nothing was written. Name another folder with --out, or "
+            f"replace them with --force{lost if own else ''}."
         )
 
 
 def guard_photo(frame: ExportFrame, paths: tuple[Path, ...]) -> None:
     """Never overwrite a photo, whatever its name, even with ``force``."""
-    photo = photo_file(frame.result.path, frame.store)
+    photo = frame.photo
     for path in paths:
         if photo is not None and path.exists() and path.samefile(photo):
             raise LeftOutError(f"{path} is the photo itself, which is never overwritten")
@@ -52,8 +54,8 @@ def take_away(last: Path, chosen: Chosen) -> None:
     """
     if not os.path.lexists(last):
         return
-    for _, path, _ in chosen.photos():
-        photo = photo_file(path, chosen.store)
+    for _, path, sha256 in chosen.photos():
+        photo = photo_file(path, chosen.store, sha256, chosen.folder)
         if photo is not None and last.exists() and last.samefile(photo):
             raise ConfigError(
                 f"{last} is one of the photos, which are never overwritten: name another folder."

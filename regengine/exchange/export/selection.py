@@ -18,10 +18,16 @@ import numpy as np
 
 from regengine.errors import ConfigError
 from regengine.exchange.export.columns import FRAME_COLUMNS
+from regengine.exchange.export.condition import (
+    describe_unknown_column,
+    make_condition_error,
+    wrap_condition,
+)
 from regengine.exchange.export.frame import ExportFrame, as_block, make_engine_frame, with_review
+from regengine.result import Reviewed
 from regengine.store.file import raise_as_damage
 from regengine.store.read import find_frames, iter_blocks, iter_frames_numbered
-from regengine.store.reviews import Reviewed, read_reviews
+from regengine.store.reviews import apply_review, read_reviews
 from regengine.store.rows import dict_rows
 from regengine.store.schema import COLUMNS as STORED
 from regengine.store.schema import FRAMES, Kind, select
@@ -38,7 +44,6 @@ COLUMNS = {
     )
 }
 WHOLE = {name for name, kind in COLUMNS.items() if kind == "INTEGER"}  # -1: unknown
-LONGEST = 10_000  # characters of a condition
 
 
 def _select_meeting(
@@ -51,9 +56,7 @@ def _select_meeting(
     """
     names = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
     marks = ", ".join("?" * len(COLUMNS))
-    # On its own line, a comment in the condition ends before ours; within CASE only an expression
-    # is possible, whatever its brackets; _authorise limits what it may do
-    case = f"CASE WHEN (\n{where}\n) THEN 1 ELSE 0 END"
+    case, bare = wrap_condition(where, COLUMNS)
     base.set_authorizer(None)
     base.execute("DROP TABLE IF EXISTS frames")
     base.execute(f"CREATE TABLE frames ({names})")
@@ -63,22 +66,18 @@ def _select_meeting(
     )
     base.set_authorizer(_authorise)
     try:
-        if not where.strip() or len(where) > LONGEST or "\0" in where:
-            raise sqlite3.Error("it is empty or too long")
+        base.execute(f"SELECT {bare} FROM frames LIMIT 0")  # noqa: S608 - may only compare
         found = base.execute(f"SELECT frame_index FROM frames WHERE {case}")  # noqa: S608
         return {number for (number,) in found}
     except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
-        raise ConfigError(
-            f"--where {where!r} is not a valid condition on frames ({error}): write an SQL "
-            'expression on columns of docs/store.md, such as "off_nadir_deg < 30 AND category = '
-            "'cities'\"."
-        ) from error
+        raise make_condition_error(where, str(error), COLUMNS) from error
 
 
 def _authorise(action: int, first: str | None, second: str | None, *_: str | None) -> int:
     if action == sqlite3.SQLITE_FUNCTION and second == "load_extension":
         return sqlite3.SQLITE_DENY
-    if action == sqlite3.SQLITE_READ and first != "frames":
+    # Row numbers count within a block of frames
+    if action == sqlite3.SQLITE_READ and (first != "frames" or second not in {*COLUMNS, ""}):
         return sqlite3.SQLITE_DENY
     return sqlite3.SQLITE_OK if action in ALLOWED else sqlite3.SQLITE_DENY
 
@@ -102,6 +101,7 @@ def read_frame_rows(store: Path, names: Sequence[str]) -> Iterator[list[dict[str
 
 
 VERDICTS = ("accepted", "review", "no_match", "failed")
+STATES = (*VERDICTS, "rejected")
 GROUND_FRAMES = 128  # footprints and cities are computed for this number of frames at once
 
 
@@ -109,12 +109,10 @@ GROUND_FRAMES = 128  # footprints and cities are computed for this number of fra
 class FrameChoice:
     """Conditions on frames to export."""
 
-    # Verdicts to include. A frame accepted by a person counts as accepted; a frame rejected by a
-    # person is never exported.
+    # States to include, see `regengine.store.reviews.decide_state`; what a person rejected is never
+    # exported
     verdicts: tuple[str, ...] = ("accepted",)
     reviewed: bool = False  # only what a person accepted
-    # Use the engine's verdicts, whatever people decided, and include what they rejected
-    by_engine: bool = False
     where: str | None = None  # an SQL expression on columns of frames
 
 
@@ -122,11 +120,12 @@ class FrameChoice:
 class Chosen:
     """The chosen frames of a store, by their numbers, in order.
 
-    ``reviews`` contains people's decisions by frame number; ``left_out`` counts the excluded frames
-    by reason.
+    Photos that have moved are searched for in ``folder``, too. ``reviews`` contains people's
+    decisions by frame number; ``left_out`` counts the excluded frames by reason.
     """
 
     store: Path
+    folder: Path | None = None
     numbers: array[int] = field(default_factory=lambda: array("q"))
     reviews: dict[int, Reviewed] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -151,7 +150,7 @@ class Chosen:
 
     def _frames(self) -> Iterator[ExportFrame]:
         for stored in iter_frames_numbered(self.store, np.array(self.numbers, dtype=np.int64)):
-            frame = make_engine_frame(stored, self.store)
+            frame = replace(make_engine_frame(stored, self.store), photos=self.folder)
             yield with_review(frame, self.reviews.get(stored.frame_index))
 
 
@@ -168,9 +167,12 @@ def choose(store: Path, choice: FrameChoice) -> Chosen:
         if choice.where is not None:
             _select_meeting(base, choice.where, [])  # validates it even without frames
         for rows in read_frame_rows(store, names):
-            for row in rows:
-                if review := chosen.reviews.get(row["frame_index"]):
-                    row |= {name: getattr(review, name) for name in REVIEW_COLUMNS}
+            rows = [
+                apply_review(row, review)
+                if (review := chosen.reviews.get(row["frame_index"]))
+                else row
+                for row in rows
+            ]
             meets = None if choice.where is None else _select_meeting(base, choice.where, rows)
             for row in rows:
                 why = _explain_exclusion(row, chosen.reviews.get(row["frame_index"]), choice, meets)
@@ -196,22 +198,18 @@ def sort_numbers(chosen: Chosen, order: str) -> list[int]:
     """
     name = order.removeprefix("-")
     if name not in COLUMNS:
-        raise ConfigError(
-            f"--sort {order!r} is not a column of frames: choose one of docs/store.md, such as "
-            "probability, or -probability for descending order."
-        )
+        raise ConfigError(f"--sort {order!r}: {describe_unknown_column(name, COLUMNS)}.")
     known: list[tuple[Any, int]] = []
     unknown: list[int] = []
-    stored = ("frames", name) in STORED
-    for rows in read_frame_rows(
-        chosen.store, ("frame_index", name) if stored else ("frame_index",)
-    ):
+    read = {"frame_index", "verdict", *([name] if ("frames", name) in STORED else [])}
+    for rows in read_frame_rows(chosen.store, sorted(read)):
         for row in rows:
             number = row["frame_index"]
             if not chosen.holds(number):
                 continue
-            review = chosen.reviews.get(number)
-            value = _cell(row[name] if stored else getattr(review, name, None), name)
+            if review := chosen.reviews.get(number):
+                row = apply_review(row, review)
+            value = _cell(row.get(name), name)
             if value is None:
                 unknown.append(number)
             else:
@@ -225,12 +223,10 @@ def _explain_exclusion(
 ) -> str:
     """Reason why a frame is excluded; empty if it is chosen."""
     accepted = review is not None and review.decision == "accepted"
-    rejected = review is not None and review.decision == "rejected"
-    verdict = "accepted" if accepted and not choice.by_engine else row["verdict"]
     if meets is not None and row["frame_index"] not in meets:
         return "not --where"
-    if rejected and not choice.by_engine:
+    if row["verdict"] == "rejected" and "rejected" not in choice.verdicts:
         return "rejected in review"
     if choice.reviewed and not accepted:
         return "not accepted in review"
-    return "" if verdict in choice.verdicts else f"verdict {verdict}"
+    return "" if row["verdict"] in choice.verdicts else f"verdict {row['verdict']}"

@@ -28,7 +28,6 @@ from regengine.errors import ConfigError, FrameError
 from regengine.exchange.export.format import LeftOutError
 from regengine.exchange.export.frame import ExportFrame
 from regengine.io.checksums import compute_sha256
-from regengine.store.file import photo_file
 
 MAX_PIXELS = 400_000_000
 PER_SIDE = 65  # nodes along each side of the photo for extent and resolution
@@ -298,9 +297,12 @@ DRIVERS = {"jpeg": "JPEG", "png": "PNG", "tiff": "GTiff", "fits": "FITS"}
 
 def find_photo(frame: ExportFrame) -> Path:
     """Path of the photo; `LeftOutError` if it is missing or has changed."""
-    path = photo_file(frame.result.path, frame.store)
+    path = frame.photo
     if path is None:
-        raise LeftOutError("the photo is missing")
+        raise LeftOutError(
+            "the photo is missing: put it beside the store, or name the folder where it is now "
+            "with --photos of export, overlay or review"
+        )
     if compute_sha256(path) != frame.result.sha256:
         raise LeftOutError("the photo's file has changed (its SHA-256 differs)")
     return path

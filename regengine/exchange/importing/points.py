@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 import re
 from collections.abc import Callable, Iterable
@@ -14,7 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from regengine.errors import ConfigError
-from regengine.io.tables import decode_text, unquote_name
+from regengine.io.tables import decode_text, read_csv, unquote_name
 from regengine.photo.record_values import wrap_lon
 from regengine.result import ReviewedPoint
 
@@ -105,7 +104,7 @@ def _place_points(
     )
 
 
-# CSV, one row per point: the first of these columns that exists is used
+# CSV, one row per point, and one column of each but the photo: the first of these is used
 COLUMNS = {
     "photo": ("frame", "photo", "file", "filename", "image", "path"),
     "x": ("x", "column", "col", "pixel"),
@@ -117,36 +116,35 @@ COLUMNS = {
 NEEDED = ("x", "y", "lon", "lat")
 
 
+def _meaning(heading: str) -> str:
+    word = heading.strip().lower()
+    names = (name for name in (*NEEDED, "sigma_px") if word in COLUMNS[name])
+    return word if word in COLUMNS["photo"] else next(names, "")
+
+
 def read_csv_points(path: Path) -> list[PhotoPoints]:
     """Points of each photo named in a table, or of the photo that the table is named after."""
-    text = read_text(path)
-    lines = io.StringIO(text, newline=None)  # any line ends
-    delimiter = max(",;\t", key=lines.readline().count)
-    lines.seek(0)
-    rows = csv.DictReader(lines, delimiter=delimiter)
     try:
-        names = {name.strip().lower(): name for name in rows.fieldnames or []}
+        (_, header), *rows = [*read_csv(read_text(path), _meaning)] or [(1, [])]
     except csv.Error as error:
         raise make_refusal(path, f"it is not a valid table ({error})") from error
-    columns = {
-        field: next((names[name] for name in known if name in names), None)
-        for field, known in COLUMNS.items()
-    }
-    missing = [field for field in NEEDED if columns[field] is None]
+    columns = {name: at for at, name in enumerate(map(_meaning, header)) if name}
+    missing = [name for name in NEEDED if name not in columns]
     if missing:
         raise make_refusal(path, f"the column {missing[0]} is missing")
     found: dict[str, list[Place]] = {}
-    try:
-        for row in rows:
-            if not any(row.values()):
-                continue
-            cells = {field: row.get(name or "") or "" for field, name in columns.items()}
-            x, y, lon, lat = (float(cells[field]) for field in NEEDED)
-            sigma_px = float(cells["sigma_px"]) if cells["sigma_px"].strip() else None
-            photo = unquote_name(cells["photo"].strip()) or path.stem
-            found.setdefault(photo, []).append((x, y, lon, lat, sigma_px))
-    except (ValueError, csv.Error) as error:
-        raise make_refusal(path, f"line {rows.line_num} is not a point ({error})") from error
+    for line, cells in rows:
+        if not any(cells):
+            continue
+        row = {name: cells[at].strip() for name, at in columns.items() if at < len(cells)}
+        try:
+            x, y, lon, lat = (float(row.get(name, "")) for name in NEEDED)
+            sigma_px = float(row["sigma_px"]) if row.get("sigma_px") else None
+        except ValueError as error:
+            raise make_refusal(path, f"line {line} is not a point ({error})") from error
+        named = next((row.get(name, "") for name in COLUMNS["photo"] if name in columns), "")
+        photo = unquote_name(named) or path.stem
+        found.setdefault(photo, []).append((x, y, lon, lat, sigma_px))
     if not found:
         raise make_refusal(path, "it has no points")
     return [

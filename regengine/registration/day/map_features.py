@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
 from matchers.geometry.earth import geodetic_to_ecef
+from regengine.data import FOLDER
 from regengine.errors import ConfigError, LightMapError, StoreError
 from regengine.io.atomic import hold_lock, raise_as_store_error, write_whole
 from regengine.io.checksums import fingerprint
@@ -149,7 +150,8 @@ def _load(reference: Reference, version: object, octave: int, params: FeaturePar
     at = f"{reference.path.name} at {step_deg * KM_PER_DEGREE:.3g} km"
     day_map = DayMap([reference])
     found = None
-    writable = beside.parent.stat().st_mode & 0o222  # respect the mode even as root
+    # Not into the installed package; elsewhere respect the mode even as root
+    writable = beside.parent != FOLDER and beside.parent.stat().st_mode & 0o222
     for path in (beside, in_cache) if writable else (in_cache,):
         try:
             if path is in_cache:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -30,6 +31,7 @@ from matchers.lights.photo_light import LightImage
 from regengine.errors import LightMapError
 from regengine.orbit.propagation import CameraPosition, position_from_nadir
 from regengine.orbit.rotation import EARTH_RATE_RAD_S
+from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
 from regengine.photo.image import read_linear_channels
 from regengine.references.day import DayMap
@@ -63,7 +65,7 @@ from regengine.registration.refine_on_map import (
     settle,
 )
 from regengine.registration.report_on_map import fit_all_cells, report_on_map, tell_proofs
-from regengine.registration.report_result import make_no_match_result
+from regengine.registration.report_result import doubt_given, doubt_height, make_no_match_result
 from regengine.registration.types import (
     NOMINAL_ALTITUDE_KM,
     Hypothesis,
@@ -179,8 +181,24 @@ class DayMatch:
 def read_day_photo(frame: Frame, altitude_km: float, params: DayParams) -> DayPhoto:
     """Read a daytime photo, and mask window frames and burned-in text."""
     nominal = make_nominal_camera(frame)
-    light, factor = read_linear_channels(frame.file, max_long_side_px=params.read_px)
-    shown = np.sqrt(np.clip(light, 0.0, 1.0))
+    light, shown = read_day_light(frame.file, params)
+    brightest, darkest = shown.max(axis=2), shown.min(axis=2)
+    white = (darkest > params.white_level) & (brightest - darkest < params.white_spread)
+    counted = light.weight
+    return DayPhoto(
+        frame=frame,
+        light=light,
+        shown=np.asarray(np.rint(255.0 * shown), np.uint8),
+        nominal=nominal,
+        long_km=max(nominal.width_px, nominal.height_px) * altitude_km / nominal.focal_px,
+        white_share=float((white * counted).sum() / max(float(counted.sum()), 1.0)),
+    )
+
+
+def read_day_light(file: PhotoFile | Path, params: DayParams) -> tuple[LightImage, FloatArray]:
+    """Read red light of a daytime photo without window frames and text, and all its channels."""
+    linear, factor = read_linear_channels(file, max_long_side_px=params.read_px)
+    shown = np.sqrt(np.clip(linear, 0.0, 1.0))
     brightest, darkest = shown.max(axis=2), shown.min(axis=2)
     blurred = cv2.GaussianBlur(brightest, (0, 0), 2.0)
     _, labels = cv2.connectedComponents((blurred < params.dark_level).astype(np.uint8))
@@ -194,17 +212,8 @@ def read_day_photo(frame: Frame, altitude_km: float, params: DayParams) -> DayPh
     text = (thin > params.text_contrast) & (darkest > params.text_level)
     text_around = cv2.dilate(text.astype(np.uint8), np.ones((7, 7), np.uint8))
     weight = np.asarray((outside == 0) & (text_around == 0), np.float32)
-    white = (darkest > params.white_level) & (brightest - darkest < params.white_spread)
-    return DayPhoto(
-        frame=frame,
-        light=LightImage(
-            values=np.ascontiguousarray(shown[:, :, 0], np.float32), weight=weight, factor=factor
-        ),
-        shown=np.asarray(np.rint(255.0 * shown), np.uint8),
-        nominal=nominal,
-        long_km=max(nominal.width_px, nominal.height_px) * altitude_km / nominal.focal_px,
-        white_share=float((white * weight).sum() / max(float(weight.sum()), 1.0)),
-    )
+    red = np.ascontiguousarray(shown[:, :, 0], np.float32)
+    return LightImage(values=red, weight=weight, factor=factor), shown
 
 
 def believe_day_camera(
@@ -659,6 +668,8 @@ def register_on_day(
         here = Place(track=track, offset_km=0.0, spread_km=0.0, share=1.0)
         told = () if prior.neighbours is None else prior.neighbours.neighbours
         carried = [carry_camera(neighbour, here) for neighbour in told]
+        if prior.placement is not None:
+            carried.insert(0, prior.placement)
         views = view_around_nadir(photo, position, day_map, day, carried)
     match, view, is_on_map = None, None, True
     try:
@@ -722,8 +733,12 @@ def register_on_day(
         day,
         params,
         map_sigma_m=1e3 * KM_PER_DEGREE * grid.step_deg,
-        reference=", ".join(filter(None, ("day", chosen.product, chosen.credit))),
+        reference=", ".join(filter(None, ("day", chosen.title, chosen.credit))),
+        reasons=tuple(doubt_height(frame, prior, answer, params.tracks)),
     )
+    if result.verdict != "no_match":
+        doubts = doubt_given(frame, prior, answer, params.tracks)
+        result = replace(result, reasons=(*doubts, *result.reasons))
     if view.n_places:
         said = f"{view.n_places} matched places of photo and map"
         result = replace(result, sources=tuple(sorted((*result.sources, ("features", said)))))

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +109,9 @@ def build_earth_index(
     they cost least. Raises LightMapError if the map cannot be read.
     """
     made, before = {}, 0
-    whole = sum(map(_level_work, INDEX.sizes_km))
-    for size_km in sorted(INDEX.sizes_km, reverse=True):
+    sizes_km = list_level_sizes(light_map)
+    whole = sum(map(_level_work, sizes_km))
+    for size_km in sorted(sizes_km, reverse=True):
         work = _level_work(size_km)
 
         def tell(done: int, total: int, before: int = before, work: int = work) -> None:
@@ -119,7 +119,13 @@ def build_earth_index(
 
         made[size_km] = build_level(light_map, size_km, tell)
         before += work
-    return EarthIndex(INDEX.sizes_km, made.__getitem__)
+    return EarthIndex(sizes_km, made.__getitem__)
+
+
+def list_level_sizes(light_map: NightLights) -> tuple[float, ...]:
+    """List the pixel sizes of levels, km: those not finer than the map's own pixels."""
+    pixel_km = light_map.info.resolution_deg * KM_PER_DEGREE
+    return tuple(size for size in INDEX.sizes_km if size >= pixel_km) or INDEX.sizes_km[-1:]
 
 
 def _level_work(size_km: float) -> int:
@@ -134,7 +140,7 @@ def index_in_memory(light_map: NightLights) -> EarthIndex | None:
     """
     if len(list_pieces(light_map.info.bounds)) > 60:  # 0.05 s each, at each scale
         return None
-    return EarthIndex(INDEX.sizes_km, partial(build_level, light_map))
+    return EarthIndex(list_level_sizes(light_map), partial(build_level, light_map))
 
 
 def build_level(
@@ -239,7 +245,6 @@ def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> Non
     ):
         file.attrs["format"] = FORMAT
         file.attrs["format_version"] = FORMAT_VERSION
-        file.attrs["engine_version"] = version("regengine")
         file.attrs["maps"] = [path.name for path in maps]
         file.attrs["map_fingerprints"] = [
             read_content_sha256(path) or fingerprint(path) for path in maps
@@ -248,7 +253,7 @@ def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> Non
             level, group = index[size_km], file.create_group(f"level_{number}")
             group.attrs["pixel_km"] = size_km
             columns: dict[str, NDArray[Any]] = {
-                "vectors": level.vectors,
+                "vectors": level.vectors.astype(np.float32),  # within half a metre
                 "brightness": level.contrast.astype(np.float32),
                 "patches": level.patches.coefficients,
                 "patch_weights": level.patches.weights,
@@ -289,7 +294,7 @@ def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
                 if arrays["patches"].shape[1] != len(arrays["vectors"]):
                     raise ValueError("patches are missing")
                 levels[float(group.attrs["pixel_km"])] = LightLevel(
-                    vectors=np.array(arrays["vectors"]),
+                    vectors=np.array(arrays["vectors"], float),
                     contrast=np.array(map_array(path, group["brightness"]), float),
                     patches=PatchTable(
                         coefficients=arrays["patches"],

@@ -65,9 +65,20 @@ def index_beside(path: Path) -> Path:
 
 
 def index_file(options: BlindOptions, maps: Sequence[Path]) -> Path | None:
-    """File of the index that is used: the given one or the one next to a map; None without one."""
-    beside = (index_beside(path) for path in maps)
-    return options.index or next((path for path in beside if path.is_file()), None)
+    """File of the index that is used: the given one, or that of the widest map; None without."""
+    from regengine.references.opening import light_map_of
+
+    if options.index is not None:
+        return options.index
+    indexed = [path for path in maps if index_beside(path).is_file()]
+    if len(indexed) > 1:
+
+        def measure_deg2(path: Path) -> float:
+            west, south, east, north = light_map_of((path,)).info.bounds
+            return (east - west) * (north - south)
+
+        indexed.sort(key=measure_deg2, reverse=True)
+    return index_beside(indexed[0]) if indexed else None
 
 
 @lru_cache(maxsize=2)
@@ -80,8 +91,6 @@ def load_earth_index(options: BlindOptions, maps: tuple[Path, ...]) -> EarthInde
     from regengine.references.opening import light_map_of
     from regengine.registration.index.earth import index_in_memory, read_earth_index
 
-    if not maps:
-        return None
     file, whole = index_file(options, maps), None
     if file is not None:
         its_maps = maps if options.index else [one for one in maps if index_beside(one) == file]

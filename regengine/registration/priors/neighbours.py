@@ -128,12 +128,14 @@ class SolvedReference:
             return None
         if result.nadir is None or result.nadir.source != "tle" or result.pixel_pitch_um is None:
             return None
-        camera = result.solved.camera
+        camera, offset_s = result.solved.camera, result.solved.along_track_offset_s
+        if offset_s is None:
+            return None
         nominal_px = 1e3 * (result.focal_mm or LENS.usual_focal_mm) / result.pixel_pitch_um
         return cls(
             facts=facts,
             camera=camera,
-            offset_s=result.solved.along_track_offset_s,
+            offset_s=offset_s,
             focal_ratio=camera.focal_px / nominal_px,
         )
 

@@ -58,6 +58,7 @@ class Track:
     neg_log_prior: Negative log-prior of the track.
     may_be_night: Whether city lights may be visible at the offsets.
     place_neg_log_prior: Negative log-prior of photographs at the offsets, relative to other places.
+    source: What was given for it, as in `CameraPosition`.
     clock_at: Assumed delay of the clock in seconds. During this time the Earth rotates, so an
         attitude from the stars must be rotated with it.
     """
@@ -69,6 +70,7 @@ class Track:
     sigma_across_km: Callable[[float], float]
     sigma_up_km: float
     speed_km_s: float
+    source: str = ""
     clock_s: float = 0.0
     shares_start: bool = False
     neg_log_prior: float = 0.0
@@ -206,6 +208,7 @@ def make_tle_track(
         sigma_across_km=sigma_across_km,
         sigma_up_km=position.sigma_radial_km,
         speed_km_s=speed_km_s,
+        source=position.source,
         clock_s=off_s,
         neg_log_prior=neg_log_prior,
         may_be_night=may_be_night,
@@ -231,6 +234,7 @@ def make_nadir_track(position: CameraPosition, ascending: bool, params: TrackPar
         sigma_across_km=lambda _: max(position.sigma_cross_km, params.nadir_sigma_across_km),
         sigma_up_km=position.sigma_radial_km,
         speed_km_s=ORBITAL_SPEED_KM_S,
+        source=position.source,
         shares_start=not ascending and position.velocity_ecef_m_s is None,
     )
 

@@ -28,7 +28,7 @@ from regengine.references.kinds import KINDS
 from regengine.registration.align import is_same_view
 from regengine.registration.generate_stages import list_places
 from regengine.registration.parameters import LENS
-from regengine.registration.priors.lens import LensBelief
+from regengine.registration.priors.lens import LensBelief, is_telephoto
 from regengine.registration.priors.tracks import believe_camera
 from regengine.registration.refine_on_map import CellProof, prove_on_map, settle
 from regengine.registration.report_on_map import MapMatch, fit_all_cells
@@ -184,9 +184,13 @@ def read_street_light(problem: Problem) -> LightImage:
 
 
 def suits_streets(problem: Problem) -> bool:
-    """Whether a frame has a fine enough ground sample for streets, and a known focal length."""
-    sample_m = 1e3 * problem.altitude_km / problem.photo.nominal.focal_px
-    return problem.photo.focal_known and sample_m <= problem.params.streets.max_sample_m
+    """Whether streets place a frame: its focal length is known, and long, or its sample is fine.
+
+    A city that fills the frame is found with coarse samples, too: one of 36 km at 225 m a pixel.
+    """
+    nominal, params = problem.photo.nominal, problem.params.streets
+    sample_m = 1e3 * problem.altitude_km / nominal.focal_px
+    return problem.photo.focal_known and (is_telephoto(nominal) or sample_m <= params.max_sample_m)
 
 
 def list_near_streets(problem: Problem) -> list[StreetMap]:

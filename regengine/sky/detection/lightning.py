@@ -155,7 +155,7 @@ def why_not(file: PhotoFile, channels: int) -> Reason | None:
             return Reason(
                 code="unsuitable_lens",
                 text=f"through a lens of {equivalent_mm:.0f} mm (on full frame) lamps look as wide "
-                "as lightning; use --whole-frame to try it all the same",
+                "as lightning; use --whole-frame to try it anyway",
             )
     answer = load_scene_model().answer(measure_features(read_scene_picture(file)))
     night = sum(answer.probabilities.get(name, 0.0) for name in NIGHT)
@@ -166,7 +166,7 @@ def why_not(file: PhotoFile, channels: int) -> Reason | None:
         code="not_a_night_city_frame",
         text=f"the photo looks like {likeliest} (probability "
         f"{answer.probabilities[likeliest]:.2f}), not like the ground at night; use --whole-frame "
-        "to try it all the same",
+        "to try it anyway",
     )
 
 

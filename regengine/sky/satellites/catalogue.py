@@ -15,7 +15,7 @@ from regengine.errors import EphemerisError
 from regengine.io.plain import format_count
 from regengine.orbit.rotation import days_since_j2000, utc_of
 from regengine.orbit.tle import COST_OF_AGE_BEFORE
-from regengine.orbit.tle_format import ElementSet, check_pairs, read_pairs
+from regengine.orbit.tle_format import ElementSet, SkippedSet, check_pairs, read_pairs
 
 if TYPE_CHECKING:
     from sgp4.api import Satrec
@@ -43,7 +43,7 @@ class SatelliteCatalogue:
     sets: tuple[ElementSet, ...] = field(repr=False)
     # Shape (n,): epochs, days since 2000-01-01 12:00 UTC
     epoch_days: FloatArray = field(repr=False)
-    skipped: int = 0
+    skipped: tuple[SkippedSet, ...] = ()
 
     def at(self, time_utc: datetime) -> Satellites:
         """The best set of each satellite for a time; satellites with only old sets are excluded.
@@ -80,7 +80,7 @@ class SatelliteCatalogue:
             sets=tuple(self.sets[row] for row in records),
             records=tuple(records.values()),
             age_h=24.0 * age[list(records)],
-            skipped=self.skipped + len(fresh) - len(records),
+            skipped=len(self.skipped) + len(fresh) - len(records),
             stale=int(best.size - fresh.size),
         )
 
@@ -130,5 +130,5 @@ def load_catalogue(path: str | Path) -> SatelliteCatalogue:
         raise EphemerisError(
             f"{file}: {what}: download the catalogue again, as two- or three-line elements (TLE)."
         )
-    skipped = len(lone) + len(wrong)
+    skipped = (*lone, *wrong)
     return SatelliteCatalogue(path=file, sets=tuple(good), epoch_days=epoch_days, skipped=skipped)

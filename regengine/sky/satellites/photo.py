@@ -17,6 +17,7 @@ from regengine.io.tables import csv_lines
 from regengine.orbit.tle import TleSet
 from regengine.photo.fits import header_field, read_headers
 from regengine.photo.frame import Frame, FrameOptions, read_frame
+from regengine.photo.frame_ids import archive_frame_id
 from regengine.result import Answer
 from regengine.sky.detection.kinds import STREAKS
 from regengine.sky.drawing import PicturePaths
@@ -51,8 +52,9 @@ class SatelliteJob:
     """Settings of ``regengine satellites``; call it with a path; picklable."""
 
     catalogue: SatelliteCatalogue
-    site: GroundSite | None  # position of the camera; without it, `station` is required
+    site: GroundSite | None  # position of the camera
     station: TleSet | None  # element sets of the satellite with the camera
+    iss: TleSet | None = None  # element sets for photos of the station's archive
     # Start of the exposure; None: from EXIF or the FITS header
     time_utc: datetime | None = None
     exposure_s: float | None = None  # duration; None: likewise
@@ -121,6 +123,9 @@ class SatelliteJob:
         if self.station is not None:
             assert frame.time_utc is not None
             return SatelliteObserver(element_set=self.station.best_for(frame.time_utc))
+        if self.site is None and self.iss is not None and archive_frame_id(frame.frame_id):
+            assert frame.time_utc is not None
+            return SatelliteObserver(element_set=self.iss.best_for(frame.time_utc))
         place = header_site(frame.path) if frame.file.format == "fits" else None
         if self.site is not None:
             if place is not None and self.site.is_swapped(place):
@@ -166,7 +171,8 @@ class SatelliteJob:
         if self.mount != "auto":
             return self.mount == "still"
         if trail_px is None:
-            return self.station is not None  # telescopes track the stars, the Station does not
+            # Telescopes track the stars, the Station does not
+            return isinstance(exposure.observer, SatelliteObserver)
         still = replace(exposure, held_still=True)
         return trail_px > TRAIL_PX or compute_expected_trail_px(still) <= TRAIL_PX
 

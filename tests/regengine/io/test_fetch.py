@@ -13,6 +13,7 @@ import pytest
 from regengine.errors import FrameError
 from regengine.io.fetch import fetch
 from regengine.io.http import RetryPolicy
+from tests.kit.bad_servers import Manner, serve_badly
 from tests.regengine.io.photo_server import PhotoServer, photo_server
 
 PATIENCE = RetryPolicy(attempts=3, idle_s=60.0, total_s=300.0)
@@ -81,17 +82,23 @@ def test_too_much_is_refused(tmp_path: Path, server: PhotoServer, hidden: bool) 
     assert "has more than 1 MB" in text
 
 
-def test_silence_is_given_up(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x.jpg"
-        policy = RetryPolicy(idle_s=0.1, attempts=2)
-        code, text = refused(url, tmp_path / "x", policy)
-    assert code == "unreadable"
+@pytest.mark.parametrize(
+    ("manner", "tries"), [("silent", 2), ("drips headers", 2), ("drips a body", 3)]
+)
+def test_who_says_next_to_nothing_is_given_up(tmp_path: Path, manner: Manner, tries: int) -> None:
+    with serve_badly(manner) as server:
+        policy = RetryPolicy(idle_s=0.3, attempts=3)
+        code, text = refused(f"http://{server.address}/x.jpg", tmp_path / "x", policy)
+    assert (code, server.asked) == ("unreadable", tries)
     assert "cannot be downloaded" in text
+    assert f"{tries} times" in text
+
+
+def test_a_port_where_nobody_listens_is_given_up(tmp_path: Path) -> None:
     with socket.socket() as nobody:  # its port is taken, and nobody listens there
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}/x.jpg"
-        code, _ = refused(url, tmp_path / "x", policy)
+        code, _ = refused(url, tmp_path / "x")
     assert code == "unreadable"
 
 

@@ -8,10 +8,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import rasterio
 import tifffile
 from PIL import Image, features
+from rasterio.enums import ColorInterp
 
 from regengine.errors import FrameError
+from regengine.io.gdal import open_gdal_session
 from regengine.photo.frame import read_frame
 from regengine.photo.image import read_display_rgb, read_linear_light
 
@@ -82,6 +85,26 @@ def test_transparent_parts_are_dark(tmp_path: Path, extension: str, mode: str) -
     rgb, _ = read_display_rgb(path, 1000)
     assert rgb[0, 0].tolist() == [128, 128, 128]
     assert rgb[0, 40].tolist() == [0, 0, 0]
+
+
+def test_transparent_parts_of_a_palette_are_dark(tmp_path: Path) -> None:
+    image = Image.new("P", SIZE, 3)
+    image.putpalette([0, 0, 0, 1, 1, 1, 2, 2, 2, 255, 255, 255] + [255] * 756)
+    image.paste(9, (24, 0, *SIZE))
+    image.save(tmp_path / "image.png", transparency=9)
+    bands = np.full((2, SIZE[1], SIZE[0]), 3, np.uint8)
+    bands[1] = 255
+    bands[1, :, 24:] = 0
+    with open_gdal_session(), rasterio.open(
+        tmp_path / "image.tif", "w", driver="GTiff", dtype="uint8", count=2, height=SIZE[1],
+        width=SIZE[0], photometric="palette", alpha="yes",
+    ) as file:  # fmt: skip
+        file.write(bands)
+        file.write_colormap(1, {3: (255, 255, 255, 255)})
+        file.colorinterp = (ColorInterp.palette, ColorInterp.alpha)
+    for name in ("image.png", "image.tif"):
+        rgb, _ = read_display_rgb(tmp_path / name, 1000)
+        assert (rgb[0, 0].tolist(), rgb[0, 40].tolist()) == ([255] * 3, [0] * 3), name
 
 
 def test_sixteen_bit_alpha(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from regengine.archive.tables import write_table
 from regengine.errors import ConfigError
@@ -233,18 +235,95 @@ def test_a_table_without_photos_is_refused_and_one_that_is_to_be_filled_is_empty
 ) -> None:
     headings = table(tmp_path, "frame_id,time_utc\n", "headings.csv")
     assert len(load_frame_records(headings)) == 0
-    for text in ("a,b\n1,2\n", "a,b\n", "frame_id,iso\n,1\n"):
+    for text in ("a,b\n", "frame_id,iso\n,1\n"):
         with pytest.raises(ConfigError, match="column frame_id"):
             load_frame_records(table(tmp_path, text))
-    for path in (headings, table(tmp_path, "a,b\n1,2\n")):
-        with pytest.raises(ConfigError, match="no row names a photo"):
-            read_tables([path])
+    with pytest.raises(ConfigError, match="no row names a photo"):
+        read_tables([headings])
 
 
-def test_of_headings_that_come_again_the_first_counts(tmp_path: Path) -> None:
-    path = table(tmp_path, "frame_id,focal_mm,focal_mm\nISS030-E-1,85,400\n")
-    assert load_frame_records(path).rows[0].focal_mm == 85.0
-    assert read_tables([path]).rows[0].focal_mm == 85.0
+@pytest.mark.parametrize("name", ["t.csv", "t.json", "t.ndjson", "t.parquet"])
+def test_a_table_of_which_no_column_is_known_is_refused(tmp_path: Path, name: str) -> None:
+    """A photo's name in some cell would be a record without anything."""
+    path, row = tmp_path / name, {"whatever": "ISS030-E-1", "number": 2}
+    if name == "t.csv":
+        table(tmp_path, "ISS030-E-1,2012-03-28,50\nISS030-E-2,2012-03-28,50\n", name)
+    elif name == "t.parquet":
+        parquet.write_table(pyarrow.Table.from_pylist([row]), path)
+    else:
+        text = json.dumps(row)
+        path.write_text(f"[{text}]" if name == "t.json" else f"{text}\n{text}\n")
+    for read in (load_frame_records, lambda path: read_tables([path])):
+        with pytest.raises(ConfigError, match="no known column, such as frame_id"):
+            read(path)
+
+
+HEADINGS = ("Frame ID", "time_utc", "nadir_lat", "nadir_lon", "focal_mm")
+CELLS = ("ISS030-E-2", "2012-03-28T15:46:41Z", "34.5", "136.9", "85")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize(
+    "above",
+    [
+        "sep={separator}\n", '"sep={separator}"\r\n', "SEP={separator}\n\n", "\n \n",
+        "# exported, by me; 2014\n# with a camera\n", "Frames of a night\n\n",
+        "photo,date,who made it\n", "sep={separator}\n# a, b, c\nFrames\n",
+    ],
+)  # fmt: skip
+def test_lines_above_the_header_and_comments_below_are_no_rows(
+    tmp_path: Path, above: str, separator: str, encoding: str
+) -> None:
+    if separator == "|":  # no other reader guesses it
+        above = f"sep=|\n{above.replace('sep=', 'note=')}"
+    path = tmp_path / "t.csv"
+    lines = [separator.join(HEADINGS), "# the first night", separator.join(CELLS), "", "# end"]
+    path.write_bytes((above.format(separator=separator) + "\n".join(lines)).encode(encoding))
+    (record,) = load_frame_records(path).rows
+    assert (record.frame_id, record.nadir, record.focal_mm) == ("ISS030-E-2", (136.9, 34.5), 85.0)
+    assert record.time_utc == datetime(2012, 3, 28, 15, 46, 41, tzinfo=UTC)
+    assert read_tables([path]).rows == (record,)
+
+
+def test_a_row_below_lines_above_the_header_is_named_by_its_line(tmp_path: Path) -> None:
+    path = table(tmp_path, "sep=;\n\nframe_id;iso;focal_mm\nISS030-E-2;;9999\n")
+    (problem,) = load_frame_records(path).problems
+    assert problem.startswith(f"{path} line 4: focal_mm '9999'")
+
+
+@pytest.mark.parametrize(
+    ("again", "words"),
+    [
+        ("focal_mm", "'focal_mm' is given twice"),
+        ("Focal mm", "'focal_mm', or 'Focal mm', is given twice"),
+        ("Lens mm", "'focal_mm', or 'Lens mm', is given twice"),
+        ("NLAT", "'nadir_lat', or 'NLAT', is given twice"),
+        ("time_utc", "'time_utc' is given twice"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "json", "ndjson", "parquet"])
+def test_a_column_that_is_given_twice_is_named(
+    tmp_path: Path, kind: str, again: str, words: str
+) -> None:
+    path = tmp_path / f"t.{kind}"
+    headings, cells = [*HEADINGS, again], [*CELLS, "400"]
+    pairs = ", ".join(f'"{one}": "{cell}"' for one, cell in zip(headings, cells, strict=True))
+    if kind == "parquet":
+        columns = [pyarrow.array([cell]) for cell in cells]
+        parquet.write_table(pyarrow.table(columns, names=headings), path)
+    elif kind == "csv":
+        path.write_text(f"a title\n{','.join(headings)}\n{','.join(cells)}\n")
+    else:
+        path.write_text(f"[{{{pairs}}}]" if kind == "json" else f"{{{pairs}}}\n{{{pairs}}}\n")
+    for read in (load_frame_records, lambda path: read_tables([path])):
+        with pytest.raises(ConfigError, match=words):
+            read(path)
+
+
+def test_of_other_columns_that_come_again_none_is_refused(tmp_path: Path) -> None:
+    path = table(tmp_path, "frame_id,note,note,,,city,geon\nISS030-E-1,a,b,,,Bor,Serbia\n")
+    assert read_tables([path]).rows[0].place == "Serbia"
 
 
 def test_a_damaged_parquet_is_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +18,11 @@ from matchers.geometry.camera import Camera
 from matchers.lights.photo_light import LightImage
 from regengine import open_light_map
 from regengine.errors import ConfigError
-from regengine.points.solve_points import PositionPrior, check_camera, snap, solve
+from regengine.points.compare_maps import PhotoBesideMap, snap
+from regengine.points.solve_points import PositionPrior, solve
+from regengine.references.reference import LightMap
 from regengine.result import ReviewedPoint
+from regengine.store.reviews import check_camera
 from tests.matchers.lamp_world import (
     LampWorld,
     camera_over,
@@ -34,13 +37,6 @@ from tests.matchers.lamp_world import (
 from tests.regengine.references.light_map_makers import STEP, write_geotiff
 
 Array = NDArray[np.float64]
-
-
-class Sized(NamedTuple):
-    """What a camera is checked against of a photo's result."""
-
-    width_px: int
-    height_px: int
 
 
 SIZE = WIDTH, HEIGHT = 4256, 2832
@@ -287,12 +283,12 @@ def test_what_is_no_camera_is_refused_in_a_sentence() -> None:
     for ratio, fine in ((0.2, True), (0.199, False), (40.0, True), (40.1, False)):
         camera = replace(TRUTH, focal_px=ratio * WIDTH)
         if fine:
-            check_camera(camera, Sized(*SIZE))
+            check_camera(camera, SIZE)
         else:
             with pytest.raises(ConfigError, match="which is impossible"):
-                check_camera(camera, Sized(*SIZE))
-    with pytest.raises(ConfigError, match="another picture size"):
-        check_camera(TRUTH, Sized(HEIGHT, WIDTH))
+                check_camera(camera, SIZE)
+    with pytest.raises(ConfigError, match="but the photo has"):
+        check_camera(TRUTH, (HEIGHT, WIDTH))
 
 
 # Points that snap: a picture of towns, and the map of them
@@ -314,6 +310,10 @@ def lights(lamps: LampWorld, tmp_path_factory: pytest.TempPathFactory) -> Any:
     radiance = radiance_grid(lamps, *BOX, STEP).astype(np.float32)
     path = tmp_path_factory.mktemp("lights") / "towns.tif"
     return open_light_map([write_geotiff(path, radiance, west=BOX[0], north=BOX[3])])
+
+
+def beside(light: LightImage, lights: LightMap) -> PhotoBesideMap:
+    return PhotoBesideMap(kind="lights", image=light, reference=lights)
 
 
 def picture(camera: Camera, lamps: LampWorld, factor: float = 1.0) -> LightImage:
@@ -347,7 +347,7 @@ def test_a_point_snaps_back_by_what_it_was_shifted(
     ):
         x, y, dx, dy = (one / factor for one in (x, y, dx, dy))
         first = point_at(true, x, y, dx, dy)
-        found = snap(camera, first, photo_moves=photo_moves, light=light, light_map=lights)
+        found = snap(camera, first, beside(light, lights), photo_moves=photo_moves)
         assert found.why is None
         assert found.point is not None
         assert found.point.origin == "snap"
@@ -365,32 +365,32 @@ def test_a_point_that_does_not_snap_says_why(lamps: LampWorld, lights: Any) -> N
     light = picture(SEEN, lamps)
 
     def said(point: ReviewedPoint, light: LightImage = light, camera: Camera = SEEN) -> str:
-        found = snap(camera, point, photo_moves=True, light=light, light_map=lights)
+        found = snap(camera, point, beside(light, lights), photo_moves=True)
         assert found.point is None
         assert found.moved_px is None
         return str(found.why)
 
     good, outside = point_at(SEEN, 160.0, 120.0), "the point is outside the photo."
     dark = replace(light, values=np.zeros_like(light.values))
-    assert said(good, dark) == "photo and map have no lights to compare there."
+    assert said(good, dark) == "photo and map show nothing there to compare."
     assert said(good, replace(light, weight=dark.values)) == said(good, dark)
     for x, y in ((-1.0, 100.0), (320.0, 100.0), (100.0, -1.0), (100.0, 240.0)):
         assert said(replace(good, x=x, y=y)) == outside
     for x, y in ((0.0, 100.0), (319.0, 100.0), (100.0, 0.0), (100.0, 239.0)):
         there = replace(point_at(SEEN, x, y))
-        assert snap(SEEN, there, photo_moves=True, light=light, light_map=lights).why != outside
+        assert snap(SEEN, there, beside(light, lights), photo_moves=True).why != outside
     beyond = "the place is beyond the horizon of this camera."
     assert said(replace(good, lon=60.0)) == beyond
     nowhere = replace(good, lon=10.5, lat=30.0)
     far = camera_over(10.5, 30.0, width=320, height=240, focal_px=700.0)
-    assert said(nowhere, camera=far) == "the night-light map has no lights there."
+    assert said(nowhere, camera=far) == "the map has no data there."
     turned = light.values[::-1, ::-1]
     alike, strange = (
         replace(light, values=light.values + np.float32(share) * turned) for share in (0.8, 1.0)
     )
-    assert snap(SEEN, good, photo_moves=True, light=alike, light_map=lights).why is None
+    assert snap(SEEN, good, beside(alike, lights), photo_moves=True).why is None
     assert said(good, strange).startswith("photo and map are too different there")
     for x, y, dx, dy in ((-4, 80, 5, 0), (323, 80, -5, 0), (100, -4, 0, 5), (160, 243, 0, -5)):
         edge = point_at(SEEN, x, y, dx, dy)
         assert said(edge) == "the match is outside the photo."
-        assert snap(SEEN, edge, photo_moves=False, light=light, light_map=lights).why is None
+        assert snap(SEEN, edge, beside(light, lights), photo_moves=False).why is None

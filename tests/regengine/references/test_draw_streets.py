@@ -222,6 +222,39 @@ def test_what_cannot_be_built_is_one_sentence(tmp_path: Path) -> None:
     assert "out.tif exists" in refusal(good, code=2)
 
 
+@pytest.mark.parametrize("ending", [".geojson", ".gpkg", ".shp", ".parquet"])
+def test_classes_and_fields_in_other_spellings_are_read(tmp_path: Path, ending: str) -> None:
+    classes = ["Residential", " PRIMARY ", "Living Street", "Footway"]
+    path = write(
+        tmp_path / f"a{ending}",
+        ROADS,
+        HIGHWAY=classes,
+        Tunnel=["no", "F", "Yes", None],
+        Note=["a"] * 4,
+    )
+    summary, dataset = build(path)
+    assert (summary.n_lines, summary.n_roads, summary.n_broken) == (4, 2, 0)
+    length_m = sum(Geod(ellps="WGS84").geometry_length(line) for line in (EAST, NORTH))
+    assert metres_in(dataset) == pytest.approx(length_m, rel=0.01)
+
+
+@pytest.mark.parametrize("ending", [".geojson", ".gpkg", ".parquet"])
+def test_coordinates_that_are_no_degrees_are_told(tmp_path: Path, ending: str) -> None:
+    """And those that are degrees where a system in metres is named."""
+    lines = list(geopandas.GeoSeries([EAST, NORTH], crs="EPSG:4326").to_crs("EPSG:3857"))
+    path = write(tmp_path / f"metres{ending}", lines, highway=["primary"] * 2)
+    said = refusal(path)
+    assert f"metres{ending} has coordinates that are not degrees of longitude and latitude" in said
+    assert "ogr2ogr -a_srs EPSG:3857" in said
+    if ending != ".parquet":  # GDAL tells the extent of others
+        assert "which are not degrees" in refusal(path, region="2,48,3,49")
+    if ending != ".geojson":  # GDAL writes it in degrees
+        path = write(tmp_path / f"degrees{ending}", [EAST], "EPSG:2154", highway=["primary"])
+        assert "look like degrees" in refusal(path)
+    mixed = write(tmp_path / f"mixed{ending}", [EAST, lines[1]], highway=["primary"] * 2)
+    assert build(mixed)[0].n_broken == 1
+
+
 def test_a_small_disk_is_told_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

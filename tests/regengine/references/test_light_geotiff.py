@@ -11,6 +11,7 @@ import pytest
 import rasterio
 from affine import Affine
 from light_map_makers import STEP, blob, centroid, ones, radiance_of, whole, write_geotiff
+from numpy.typing import NDArray
 from pyproj import Transformer
 from rasterio.enums import ColorInterp
 
@@ -188,6 +189,84 @@ def test_a_second_band_that_is_no_opacity_hides_nothing(tmp_path: Path) -> None:
     assert grid.valid is None
     path = write_geotiff(tmp_path / "counts.tif", np.stack([ones(), 0.0 * ones()]))
     assert whole(open_light_map([path])).valid is None
+
+
+def write_palette(
+    path: Path, indices: NDArray[np.uint8], colours: NDArray[np.uint8], absent: str, crs: str
+) -> Path:
+    """A GeoTIFF of a palette whose first ten columns are no data, in one of the ways of TIFF."""
+    place = Affine(STEP, 0, 10, 0, -STEP, 50)
+    if crs != "EPSG:4326":
+        place = Affine(500.0, 0.0, 470_000.0, 0.0, -500.0, 5_500_000.0)
+    hidden = np.full(indices.shape, 255, np.uint8)
+    hidden[:, :10] = 0
+    count = 2 if absent == "alpha" else 1
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(
+        path, "w", driver="GTiff", dtype="uint8", count=count, height=indices.shape[0],
+        width=indices.shape[1], crs=crs, transform=place, photometric="palette",
+        alpha="yes" if absent == "alpha" else "no", nodata=77 if absent == "entry" else None,
+    ) as dataset:  # fmt: skip
+        if absent == "entry":
+            indices = np.where(hidden > 0, indices, np.uint8(77))
+        dataset.write(indices, 1)
+        dataset.write_colormap(1, {n: tuple(map(int, one)) for n, one in enumerate(colours)})
+        if absent == "alpha":
+            dataset.write(hidden, 2)
+            dataset.colorinterp = (ColorInterp.palette, ColorInterp.alpha)
+        if absent == "mask":
+            dataset.write_mask(hidden)
+    return path
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:32632"])
+@pytest.mark.parametrize("absent", ["", "entry", "mask", "alpha"])
+@pytest.mark.parametrize("is_grey", [True, False])
+def test_a_palette_is_read_as_its_colours_and_transparent_entries_as_no_data(
+    tmp_path: Path, is_grey: bool, absent: str, crs: str
+) -> None:
+    """It is the same map as the picture whose colours were looked up before it was written."""
+    rng = np.random.default_rng(5)
+    indices = rng.integers(78, 256, (60, 60), np.uint8)
+    level = np.arange(255, -1, -1, dtype=np.uint8)
+    colours = np.stack([level, level if is_grey else np.roll(level, 90), level], axis=-1)
+    paletted = write_palette(tmp_path / "p & 'q'.tif", indices, colours, absent, crs)
+    shown = np.full((4, 60, 60), 255, np.uint8)
+    shown[:3] = np.moveaxis(colours[indices], -1, 0)
+    if absent:
+        shown[3, :, :10] = 0
+    with rasterio.open(paletted) as dataset:
+        place = dataset.transform
+    bands = shown[[0, 3]] if is_grey else shown
+    plain = write_geotiff(
+        tmp_path / "plain.tif", bands, crs=crs, transform=place, alpha="yes",
+        photometric="minisblack" if is_grey else "rgb",
+    )  # fmt: skip
+    for kind in ("lights", "day"):
+        one, other = (open_references(kind, [path]) for path in (paletted, plain))
+        assert one.info.saturation == other.info.saturation
+        grids = [maps.window(*maps.bounds, maps.info.resolution_deg) for maps in (one, other)]
+        assert np.array_equal(*(grid.values for grid in grids)), kind
+        assert np.array_equal(*(np.asarray(grid.valid) for grid in grids)), kind
+        valid = grids[0].valid
+        hidden = 0.0 if valid is None else 1.0 - valid.mean()
+        assert hidden == pytest.approx(1 / 6 if absent else 0.0, abs=0.03)
+
+
+def test_where_white_is_zero_a_map_is_read_as_it_is_shown(tmp_path: Path) -> None:
+    samples = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    path = write_geotiff(tmp_path / "m.tif", samples, photometric="miniswhite")
+    grid = whole(open_light_map([path]))
+    assert grid.values.ravel() == pytest.approx(display_table()[::-1])
+
+
+def test_a_palette_beside_a_band_of_no_known_meaning_is_refused(tmp_path: Path) -> None:
+    bands = np.full((2, 20, 20), 9, np.uint8)
+    path = write_geotiff(tmp_path / "m.tif", bands, photometric="palette")
+    with rasterio.open(path, "r+") as dataset:
+        dataset.write_colormap(1, {9: (1, 2, 3, 255)})
+    for kind in ("lights", "day"):
+        with pytest.raises(LightMapError, match=r"gdal_translate -b 1 -expand rgb m\.tif"):
+            open_references(kind, [path])
 
 
 @pytest.mark.parametrize(
@@ -370,8 +449,8 @@ def test_a_truncated_map_is_refused(
         ("m.tif", b"II*\0" + bytes(40), "cannot be opened as GTiff"),
         ("m.tif.gz", b"\x1f\x8b\x08\0\0\0\0\0\0", "is compressed: unpack it first"),
         ("m.zip", b"PK\x03\x04rest", "is a zip archive"),
-        ("earth.png", b"\x89PNG\r\n\x1a\n", "has no georeference"),
-        ("earth.jpg", b"\xff\xd8\xff\xe0rest", "has no georeference"),
+        ("earth.png", b"\x89PNG\r\n\x1a\n", "is a picture without coordinate system"),
+        ("earth.jpg", b"\xff\xd8\xff\xe0rest", "is a picture without coordinate system"),
         ("m.hdf", b"\x0e\x03\x13\x01rest", "is HDF4"),
     ],
 )

@@ -13,11 +13,18 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom
 
+import regengine
 from detectors.limb import Limb
 from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef
 from matchers.geometry.pose import FOCAL, turn_camera
 from matchers.lights.patch_fit import Refits
 from matchers.lights.verify import LightPeaks
+from regengine.orbit import (
+    CameraPosition,
+    position_from_elements,
+    position_from_nadir,
+)
 from regengine.registration import hold_out
 from regengine.registration.accept import (
     bound_any_beyond,
@@ -308,11 +315,9 @@ ROWS = {
         bounds=(-152.0, -90.0, 60.0, 90.0),
     ),
     "the clock an hour off": Row(
-        clock_off(3600.0), "accepted", ("clock_suspect",), "check the clock"
+        clock_off(3600.0), "accepted", ("clock_suspect",), "camera clock probably"
     ),
-    "elsewhere than given": Row(
-        both(blind, GIVEN), "accepted", ("clock_suspect",), "km from the one given by time or nadir"
-    ),
+    "on all of the Earth, where it was given": Row(both(blind, GIVEN), "accepted"),
     "anywhere on Earth, the lens given": Row(both(blind, GIVEN), "accepted", nowhere_given=True),
     "anywhere, a given lens that moves a little": Row(
         both(blind, GIVEN, LITTLE),
@@ -376,9 +381,10 @@ def test_a_reason_asks_only_for_what_was_not_given(
     free = decided(problem, both(blind, GUESSED, LITTLE)(over_city.match), row)
     nothing = decided(problem, both(blind, CHANCE)(over_city.match), row)
     for result, code in ((free, "guessed_lens"), (nothing, "no_agreement")):
-        assert [one.code for one in result.reasons] == [code]
-        assert ("--focal-mm" in result.reasons[0].text) is (focal_mm is None)
-    assert ("35 mm, does not fit" in free.reasons[0].text) is (focal_mm is not None)
+        assert [one.code for one in result.reasons if one.code != "lens_suspect"] == [code]
+        assert ("--focal-mm" in result.reasons[-1].text) is (focal_mm is None)
+    assert ("35 mm, does not fit" in free.reasons[-1].text) is (focal_mm is not None)
+    assert ("lens_suspect" in suspects(free)) is (focal_mm is not None)
 
 
 def test_the_time_that_fits_is_told(over_city: Solved) -> None:
@@ -541,6 +547,18 @@ def test_an_empty_quarter_is_a_bend_unless_lights_are_matched_there(
         assert check_quarters([patches], lights, matched, HOLD_OUT) == expected
 
 
+@pytest.mark.parametrize("side", [1.0, -1.0])
+@pytest.mark.parametrize("landed", [True, False])
+def test_patches_of_which_none_is_before_the_median_have_halves(side: float, landed: bool) -> None:
+    """Most are at one end of their principal axis, as in a picture of text."""
+    x = side * np.repeat([0.0, 400.0], [60, 40])
+    lights = LightPeaks(x=x, y=np.zeros(100), contrast=np.ones(100))
+    patches = predicted(np.full(100, 0.5 if landed else 9.0), 100.0)
+    patches = replace(patches, x=x, y=np.zeros(100))
+    expected = (False, True) if landed else (True, True)
+    assert check_quarters([patches], lights, np.arange(100), HOLD_OUT) == expected
+
+
 def test_two_fits_that_are_confirmed_alike_and_differ_are_both_doubted(over_city: Solved) -> None:
     fit = over_city.match.fit
     test = hold_out.test_fit(fit, over_city.problem.params)
@@ -624,7 +642,7 @@ def test_residuals_and_lights_are_told_in_pixels_of_the_photo(over_city: Solved)
     [
         (datetime(1970, 1, 1, tzinfo=UTC), "before the station's first flight (November 1998)"),
         (datetime(2190, 1, 1, tzinfo=UTC), "in the future"),
-        (datetime(2014, 1, 30, 22, tzinfo=UTC), "degrees high there"),
+        (datetime(2014, 1, 30, 22, tzinfo=UTC), "degrees above the horizon there"),
         (datetime(2014, 1, 30, 10, 15, tzinfo=UTC), None),
         (None, None),
     ],
@@ -647,10 +665,135 @@ def test_a_photo_by_day_is_not_of_the_night(over_city: Solved) -> None:
     assert doubt_time_told(by_day, noon) == ()
 
 
-def test_a_photo_found_as_if_its_lens_was_unknown_says_so(over_city: Solved) -> None:
+def given(
+    over_city: Solved, position: CameraPosition | None, match: Match | None = None, **frame: Any
+) -> FrameResult:
+    """The result where the photo's camera was given to be there, and other things of the photo."""
+    problem = over_city.problem
+    photo = replace(problem.photo, frame=replace(problem.photo.frame, **frame))
+    prior = replace(problem.prior, position=position)
+    problem = replace(problem, photo=photo, prior=prior)
+    return report_result(problem, replace(over_city.state, match=match or over_city.match))
+
+
+def suspects(result: FrameResult) -> dict[str, str]:
+    return {one.code: one.text for one in result.reasons if one.code.endswith("_suspect")}
+
+
+@pytest.mark.parametrize(
+    ("given_lonlat", "source", "says"),
+    [
+        ((-3.7, 40.4), "record", "from the nadir that the frame record gives, -3.7,40.4"),
+        ((-3.7, 40.4), "option", "from the nadir that --nadir gives"),
+        ((0.4, 0.3), "record", None),  # beside it, within the sigmas of records
+        ((2.5, 0.0), "record", "from the nadir that the frame record gives"),
+    ],
+)
+@pytest.mark.parametrize("how", ["only a nadir", "beside its orbit", "set aside"])
+def test_a_nadir_that_is_not_the_cameras_is_named(
+    over_city: Solved, given_lonlat: tuple[float, float], source: str, says: str | None, how: str
+) -> None:
+    orbit = over_city.problem.prior.position
+    assert orbit is not None
+    lon, lat = given_lonlat
+    if source == "record" and lat < 1.0:  # from the true one
+        lon, lat = orbit.lon + lon, orbit.lat + lat
+    nadir = position_from_nadir(lon, lat, orbit.altitude_km, source, time_utc=orbit.time_utc)
+    frame = {"nadir": (lon, lat), "sources": {"nadir": source}}
+    if how == "beside its orbit":
+        result = given(over_city, replace(orbit, alternative=nadir), **frame)
+    else:
+        position = nadir if how == "only a nadir" else None
+        result = given(over_city, position, both(blind, GIVEN)(over_city.match), **frame)
+    assert result.verdict == "accepted"
+    assert set(suspects(result)) == (set() if says is None else {"clock_suspect"})
+    assert says is None or says in suspects(result)["clock_suspect"]
+
+
+def test_a_time_that_is_not_the_photos_is_named(over_city: Solved) -> None:
+    """Found at its nadir, and the orbit is elsewhere at its time."""
+    orbit = over_city.problem.prior.position
+    assert orbit is not None
+    assert orbit.element_set is not None
+    assert orbit.time_utc is not None
+    nadir = position_from_nadir(orbit.lon, orbit.lat, orbit.altitude_km, "record")
+    track = replace(over_city.match.hypothesis.track, source="record")
+    of_nadir = of_fit(lambda fit: replace(fit, hypothesis=replace(fit.hypothesis, track=track)))(
+        over_city.match
+    )
+    late = position_from_elements(orbit.element_set, orbit.time_utc + timedelta(hours=3.0))
+    result = given(over_city, replace(late, alternative=nadir), of_nadir)
+    assert f"{orbit.time_utc:%Y-%m-%d %H:%M}" in suspects(result)["clock_suspect"]
+    assert "km from that of the time (exif)" in suspects(result)["clock_suspect"]
+    assert result.nadir is not None
+    assert result.nadir.source == "record"  # the one that it was found from
+
+
+def at_height(match: Match, height_km: float) -> Match:
+    lon, lat, _ = ecef_to_geodetic(np.array(match.camera.position_ecef_m))
+    x, y, z = geodetic_to_ecef(float(lon), float(lat), 1e3 * height_km).tolist()
+    return replace(match, camera=replace(match.camera, position_ecef_m=(x, y, z)))
+
+
+@pytest.mark.parametrize(
+    ("height_km", "year", "frame", "verdict", "says"),
+    [
+        (418.0, 2014, {}, "accepted", None),
+        (253.5, 2014, {"altitude_km": 253.5}, "review", "the altitude of the frame record, 253.5"),
+        (253.5, 2014, {"focal_mm": 30.0}, "review", "check the focal length, 30 mm"),
+        (253.5, 2014, {}, "review", "check the date (record)"),
+        (350.0, 2014, {}, "review", "at 390 to 450 km in 2014"),
+        (350.0, 2009, {}, "accepted", None),
+        (418.0, 2009, {}, "review", "at 320 to 400 km in 2009"),
+        (600.0, None, {}, "review", "at 320 to 450 km: check the overlay"),
+        (418.0, 2014, {"altitude_km": 391.0}, "accepted", "not the 391 km that the frame record"),
+        (418.0, 2014, {"altitude_km": 418.0}, "accepted", None),
+    ],
+)
+def test_a_height_at_which_the_station_did_not_fly_is_for_review(
+    over_city: Solved,
+    height_km: float,
+    year: int | None,
+    frame: dict[str, float],
+    verdict: str,
+    says: str | None,
+) -> None:
+    sources = dict.fromkeys(("time", "altitude_km", "focal_mm"), "record")
+    time_utc = None if year is None else datetime(year, 1, 30, 10, 15, tzinfo=UTC)
+    some = {"focal_mm": None, "altitude_km": None, "time_utc": time_utc, "sources": sources}
+    match = at_height(over_city.match, height_km)
+    result = given(over_city, over_city.problem.prior.position, match, **some | frame)
+    assert result.verdict == verdict
+    assert (says is None) is ("altitude_suspect" not in suspects(result))
+    assert says is None or says in suspects(result)["altitude_suspect"]
+
+
+@pytest.mark.parametrize("case", ["without a time", "by a place in view", "on all of the Earth"])
+def test_no_offset_from_what_was_not_given(over_city: Solved, case: str) -> None:
+    position = over_city.problem.prior.position
+    assert position is not None
+    assert given(over_city, position).solved.along_track_offset_s is not None  # type: ignore[union-attr]
+    result = {
+        "without a time": lambda: given(over_city, position, time_utc=None),
+        "by a place in view": lambda: given(over_city, replace(position, source="centre")),
+        "on all of the Earth": lambda: given(over_city, position, blind(over_city.match)),
+    }[case]()
+    assert result.solved is not None
+    assert result.solved.along_track_offset_s is None
+    found = regengine.Registration(result)
+    assert "along-track" not in repr(found)
+    told = found.to_dict()
+    assert told["camera"]["along_track_offset_s"] is None
+    assert told["hypotheses"][0]["along_track_offset_s"] is None
+
+
+def test_a_photo_found_with_another_lens_says_so(over_city: Solved) -> None:
     photo = over_city.problem.photo
-    state = SearchState(match=over_city.match, stop_reason=StopReason.PROVEN, is_lens_doubted=True)
-    for focal_mm, codes in ((8.0, ["lens_suspect"]), (500.0, ["lens_suspect"]), (50.0, [])):
+    state = SearchState(match=over_city.match, stop_reason=StopReason.PROVEN)
+    for focal_mm, codes in (
+        *((focal_mm, ["lens_suspect"]) for focal_mm in (8.0, 25.0, 100.0, 500.0)),
+        (50.0, []),
+    ):
         frame = replace(photo.frame, focal_mm=focal_mm)
         problem = replace(over_city.problem, photo=replace(photo, frame=frame))
         result = report_result(problem, state)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, expect
 
 from benchmarks.registration.truth import read_reference_cameras
 from matchers.geometry.camera import Camera
@@ -18,6 +19,7 @@ from regengine.result import FrameResult
 from tests.example_results import control_point, proposal, solved
 from tests.kit.hand import ReviewHand, ground_error_km, head
 from tests.kit.pages import ReviewProcess
+from tests.kit.program import run
 from tests.kit.samples import camera_of, turned_camera
 from tests.kit.stores import write_store
 
@@ -113,3 +115,60 @@ def test_a_wrong_proposal_of_a_real_photo_is_put_right(real_hand: ReviewHand) ->
     decided = head(real_hand, WRONG)
     assert decided is not None
     assert ground_error_km(camera_of(decided["camera"]), truth) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "photo", "words", "question"),
+    [
+        (
+            "streets",
+            "streets/paris_streets.parquet",
+            "photos/cities/Paris_ISS043-E-93480.jpg",
+            ("--centre", "2.35,48.86", "--focal-mm", "400"),
+            "lit streets match the street map",
+        ),
+        (
+            "day",
+            "day/bluemarble_z8_africa_europe_asia_20w_105e_0_60n.tif",
+            "day/photos/lampone_075852.jpg",
+            ("--focal-mm", "3.6", "--pixel-pitch-um", "2.8"),
+            "ground in the photo match the day map",
+        ),
+    ],
+)
+def test_a_photo_is_reviewed_on_the_map_that_placed_it(
+    desk: BrowserContext,
+    real_data: Path,
+    tmp_path: Path,
+    kind: str,
+    source: str,
+    photo: str,
+    words: tuple[str, ...],
+    question: str,
+) -> None:
+    built, store = tmp_path / f"{kind}.tif", tmp_path / "run.h5"
+    lights = real_data / "lights" / "blackmarble_15as.tif"
+    assert run(kind, "build", real_data / source, "--out", built).code == 0
+    elements = real_data / "orbit" / "iss_tles_dense.txt"
+    maps = (f"--{kind}", built, "--lights", lights, "--tle", elements)
+    assert run("register", real_data / photo, *maps, *words, "--store", store).code == 0
+    with ReviewProcess(store, f"--{kind}", built, "--lights", lights) as server:
+        hand = ReviewHand(desk.new_page(), server.address)
+        hand.go_to()
+        page = hand.page
+        expect(page.locator("#map")).to_have_attribute("data-base", kind)
+        expect(page.locator("#verdict")).to_contain_text(question)
+        # The Map column is filled, and most points agree
+        agree = page.locator("#points td[data-agreement='agrees']")
+        expect(agree.nth(2)).to_be_visible(timeout=60_000)
+        hand.press("h")
+        hand.press("l")
+        met = page.locator("#photo .view-note", has_text="match the photo")
+        met.wait_for()
+        n_met, n_marks = (int(word) for word in re.findall(r"\d+", met.inner_text())[:2])
+        assert n_met > 0.5 * n_marks > 10
+        hand.press("]")
+        hand.press("n")
+        expect(page.locator("#said")).to_contain_text("Snapped: moved by")
+        assert hand.problems == []
+        page.close()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from detectors.limb_geometry import limb_angle_deg
 from regengine.orbit import position_from_nadir
-from regengine.scene.classify import combine_for_search, find_skip_reason
+from regengine.result import Reason
+from regengine.scene.classify import combine_for_search, explain_by_class, find_skip_reason
 from regengine.scene.context import (
     SceneEphemeris,
     camera_factors,
@@ -265,3 +266,26 @@ def test_what_picture_or_place_leaves_open_is_searched() -> None:
     scene = combine_for_search(day, day, night=False)
     assert scene.skip_reason == find_skip_reason(day)
     assert scene.cities_probability == 0.01
+
+
+@pytest.mark.parametrize(
+    ("seen", "code", "says"),
+    [
+        (answer(stars=0.9, cities=0.1), "no_agreement", "classified as stars (probability 0.90)"),
+        (answer(stars=0.9, cities=0.1), "no_agreement", "try regengine solve"),
+        (answer(aurora=0.8, cities=0.2), "no_agreement", "try regengine solve"),
+        (answer(moon=0.8, cities=0.2), "few_lights", "too few: try regengine solve"),
+        (answer(day=0.6, cities=0.4), "no_agreement", "regengine day get"),
+        (answer(night_nocity=0.9, cities=0.1), "no_agreement", "as night without cities"),
+        (answer(other=0.9, cities=0.1), "no_agreement", "as something else"),
+        (answer(cities=0.9, stars=0.1), "no_agreement", None),
+        (answer(stars=0.9, cities=0.1), "outside_map", None),
+    ],
+)
+def test_without_a_match_the_class_says_what_to_try(
+    seen: SceneAnswer, code: str, says: str | None
+) -> None:
+    reason = Reason(code=code, text="too few")
+    told = explain_by_class(reason, seen)
+    assert told.code == code
+    assert told == reason if says is None else says in told.text

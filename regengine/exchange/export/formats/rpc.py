@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG
-from regengine.exchange.export.footprint import as_shape, make_footprints
+from regengine.exchange.export.footprint import join_at, make_footprints
 from regengine.exchange.export.format import (
     ExportOptions,
     FolderFormat,
@@ -131,12 +131,16 @@ def write_rpb(frame: ExportFrame, fitted: Rational, path: Path) -> None:
 
 
 def write_footprint(frame: ExportFrame, fitted: Rational, path: Path) -> None:
-    """Write the ground where the coefficients are valid, as GeoJSON."""
+    """Write the ground where the coefficients are valid, as GeoJSON.
+
+    Across the antimeridian its longitudes continue, as those of the coefficients do: a cutline that
+    is cut there makes gdalwarp draw once around the Earth.
+    """
     assert frame.camera is not None
     (rings,) = make_footprints([frame.camera], fitted.incidence_deg)
     feature = {
         "type": "Feature",
-        "geometry": geojson_geometry(as_shape(rings)),
+        "geometry": geojson_geometry(join_at(rings, fitted.offsets[3])),
         "properties": metadata(frame) | residuals(fitted),
     }
     told = plain({"type": "FeatureCollection", "features": [feature]}, make_printable)

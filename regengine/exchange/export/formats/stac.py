@@ -46,7 +46,6 @@ from regengine.io.times import parse_iso_time
 from regengine.io.urls import SCHEMES, hide_secrets, is_url
 from regengine.orbit.sun_moon import sun_moon
 from regengine.photo.frame_ids import frame_id_of
-from regengine.store.file import photo_file
 
 # Names of items: the same in a file system, in a URL and in a query.
 
@@ -121,7 +120,7 @@ def add_photo(item: pystac.Item, frame: ExportFrame, folder: Path) -> None:
     if not result.path:
         return
     name = photo_name(result.path, frame.stored.frame_index)
-    found = photo_file(result.path, frame.store)
+    found = frame.photo
     asset = pystac.Asset(
         href=photo_href(result.path, found, frame.store, folder),
         title=escape_invisible(name),

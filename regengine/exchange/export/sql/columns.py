@@ -25,7 +25,6 @@ from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.viewing import SkyPosition, describe_orientation, sky_position
 from regengine.io.times import parse_iso_time
 from regengine.photo.exif import Exif, read_exif
-from regengine.store.file import photo_file
 from regengine.store.schema import COLUMNS, Kind
 
 FIRST_YEAR = 1000  # the first of MySQL's DATETIME
@@ -112,13 +111,12 @@ def sun_elevation_deg(frame: ExportFrame) -> float | None:
 
 def read_photo_exif(frame: ExportFrame) -> Exif:
     """EXIF of the photo, if it is still at its path."""
-    return _exif(frame.result.path, frame.store)
+    return _exif(frame.photo)
 
 
 @lru_cache(maxsize=4)  # for one frame after the other, one column at a time
-def _exif(path: str, store: Path) -> Exif:
-    file = photo_file(path, store)
-    return Exif() if file is None else read_exif(file)
+def _exif(photo: Path | None) -> Exif:
+    return Exif() if photo is None else read_exif(photo)
 
 
 def _make_exif_column(name: str, kind: Kind, says: str) -> TableColumn:
@@ -285,13 +283,6 @@ def _nadir(source: str, axis: str, says: str) -> TableColumn:
     return of_frame(f"nadir_{by}_{axis}", "real", says, value)
 
 
-def place_of(frame: ExportFrame) -> tuple[str | None, str | None]:
-    """Name and country of the place shown: a person's entry, else the largest town in the photo."""
-    if frame.review is not None and frame.review.place is not None:
-        return frame.review.place["name"], frame.review.place["country"]
-    return frame.shown.city, frame.shown.country
-
-
 def _author(frame: ExportFrame) -> str | None:
     if frame.review is not None:
         return frame.review.reviewer
@@ -312,13 +303,8 @@ RECORD = (
     _nadir(BY_ARCHIVE, "lat", "geodetic latitude of the nadir by the archive's record"),
     _nadir(BY_TIME, "lon", "longitude of the nadir by the photo's time and an element set"),
     _nadir(BY_TIME, "lat", "geodetic latitude of the nadir by the photo's time"),
-    of_frame("country", "text", "country of the place", lambda frame: place_of(frame)[1]),
-    of_frame(
-        "place",
-        "text",
-        "place named by a reviewer, else the largest town shown",
-        lambda frame: place_of(frame)[0],
-    ),
+    _rename_column("country", "country"),
+    _rename_column("place", "place"),
     ORIENTATION,
     _rename_column("comments", "comment", "the reviewer's"),
     LINK,

@@ -31,7 +31,7 @@ import { lonLat } from "./work/text";
 import { showSteps } from "./work/steps_box";
 import { topBar } from "./work/top_bar";
 
-const AWAY = "The review server does not answer. What you do is kept in this browser, and sent when it is there again.";
+const AWAY = "The review server does not answer. Your work is kept in this browser and sent when the server is back.";
 
 function begin(session: Session): void {
   const address = readAddress(location.hash);
@@ -72,7 +72,7 @@ function begin(session: Session): void {
       ];
       byId("cursor").textContent = parts.filter((part) => part !== "").join("  ·  ");
     },
-  }, api.lights);
+  }, api.marks);
   for (const side of ["photo", "map"] as const) {
     byId(side).addEventListener("focusin", () => {
       review.side = side;
@@ -179,8 +179,8 @@ function begin(session: Session): void {
   );
   const drawVerdict = drawnOnChange(
     () => {
-      const hint = hintFor(editor.draft, review.refusal, remembered("hints", { decided: 0 }).decided + review.decidedNow);
-      if (review.frame) showVerdict(byId("verdict"), review.frame, editor.draft, review.found.get(review.frame.id), hint);
+      const hint = hintFor(editor.draft, review.frame?.reference ?? "lights", review.refusal, remembered("hints", { decided: 0 }).decided + review.decidedNow);
+      if (review.frame) showVerdict(byId("verdict"), review.frame, editor.draft, review.found.get(review.frame.id), hint, review.canSearch);
     },
     () => review.frame,
     () => review.frame && review.found.get(review.frame.id),
@@ -200,7 +200,7 @@ function begin(session: Session): void {
       drawNeighbours();
     }
     const { refusal } = review;
-    missing.textContent = refusal === null || editor.readonly ? "" : `To accept: ${refusal.missing}`;
+    missing.textContent = refusal === null || editor.readonly ? "" : refusal.missing;
     for (const row of rows) row.refresh();
   }
 
@@ -208,7 +208,7 @@ function begin(session: Session): void {
     const { frame } = review;
     byId("panel").hidden = frame === null;
     byId("empty").hidden = frame !== null;
-    byId("empty").textContent = review.queue.ids.length === 0 ? "No frame passes this filter." : "This queue is done.";
+    byId("empty").textContent = review.queue.ids.length === 0 ? "No frame matches this filter." : "All frames in this queue are decided.";
     document.title = frame === null ? "regengine review" : `${frame.frame} · regengine review`;
     list.show(review.queue);
     if (frame === null) return refresh();
@@ -250,7 +250,7 @@ function begin(session: Session): void {
     away: (why) => complain(why === "unknown" ? UNKNOWN : AWAY, undefined, "server"),
     back: (was) => {
       settled("server");
-      if (was) say("The server is there again.");
+      if (was) say("The server is back.");
       review.views?.retry();
       list.draw();
       if (review.frame === null) wait(review.begin(null));

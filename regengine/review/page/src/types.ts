@@ -55,6 +55,10 @@ export interface Place {
   state?: string;
 }
 
+/** What a photo is placed on: night lights, streets, or ground by day. */
+export const KINDS = ["lights", "streets", "day"] as const;
+export type MapKind = (typeof KINDS)[number];
+
 /** GET /api/session */
 export interface Session {
   store: string;
@@ -63,8 +67,8 @@ export interface Session {
   readonly: boolean;
   /** Whether others' decisions stay hidden until this reviewer has decided. */
   blind: boolean;
-  /** Whether a night-light map was given: without one there are no map tiles, snap, search. */
-  lights: boolean;
+  /** The maps at hand: without the one that placed a photo it has no base map, snap, search. */
+  maps: Partial<Record<MapKind, { name: string; attribution: string }>>;
   /** Whether there are element sets: a time tells the nadir. */
   orbits: boolean;
   /** Online layers that the configuration allows; empty by default. */
@@ -198,7 +202,7 @@ export interface Frame extends QueueRow {
   hypotheses: Hypothesis[];
   fit: { ncc: number | null; residual_px: number | null; matched_lights: number | null } | null;
   /** What the photo was placed on. */
-  reference: "lights" | "streets" | "day";
+  reference: MapKind;
   /** Of a photo on streets or by day: patches that the fit did not see, at each scale. */
   proofs: { n_agreeing: number; n_patches: number; sample_m: number; log10_chance: number }[];
   /** Where the photo's file can be read by the server. */
@@ -271,16 +275,16 @@ export interface EvidenceAnswer {
   points: PointEvidence[];
 }
 
-/** How far the map's light lies from the photo's at a point; null where they cannot be compared. */
+/** How far the map lies from the photo at a point; null where they cannot be compared. */
 export interface PointEvidence {
   off_px: number | null;
   sigma_px: number | null;
   why: string | null;
 }
 
-/** POST /api/frames/{id}/lights: { camera } -> LightsAnswer; the strongest of the map in view. */
-export interface LightsAnswer {
-  lights: { lon: number; lat: number; met: boolean }[];
+/** POST /api/frames/{id}/marks: { camera } -> MarksAnswer; where the map stands out in view. */
+export interface MarksAnswer {
+  marks: { lon: number; lat: number; met: boolean }[];
   /** Share that would be met by chance. */
   chance: number;
 }

@@ -202,6 +202,7 @@ def test_lists_are_read_under_the_names_that_columns_have(tmp_path: Path, separa
     rows += [["", "", "", "", "", "", ""], [" Bare ", "-180", "-90"], ["Edge", "360", "0"]]
     rows += [["Most", "0", "0", "1e10", "1e12"]]
     text = "\n".join(separator.join(row) for row in [header, *rows])
+    text = f"sep={separator}\n# my places, all of them\n\n{text}\n# end\n"
     table = listed(tmp_path / "sites.csv", text)
     assert list(table["name"]) == ["Suva", "Õ", "Bare", "Edge", "Most"]
     assert list(table["lon"]) == [179.5, -160.0, -180.0, 0.0, 0.0]
@@ -212,6 +213,11 @@ def test_lists_are_read_under_the_names_that_columns_have(tmp_path: Path, separa
     assert table["population"].astype(object).where(table["population"].notna(), None).tolist() == (
         people
     )
+
+
+def test_of_several_columns_of_names_the_one_called_so_counts(tmp_path: Path) -> None:
+    table = listed(tmp_path / "sites.csv", "city,name,lon,lat\nParis,Eiffel tower,2.29,48.86\n")
+    assert list(table["name"]) == ["Eiffel tower"]
 
 
 @pytest.mark.parametrize(
@@ -245,6 +251,8 @@ def test_a_row_that_is_no_place_is_named_by_its_line(tmp_path: Path, row: str, t
         ("name,lat\nA,2\n", "is not a list of places"),
         ("name,lon\nA,2\n", "is not a list of places"),
         ("name,lon,lat\n,,\n", "lists no place"),
+        ("name,lon,lat,Longitude\nA,1,2,3\n", "'lon', or 'Longitude', is given twice"),
+        ("name,name,lon,lat\nA,B,1,2\n", "'name' is given twice"),
     ],
 )
 def test_what_is_no_list_is_refused(tmp_path: Path, text: str, told: str) -> None:
@@ -255,7 +263,7 @@ def test_what_is_no_list_is_refused(tmp_path: Path, text: str, told: str) -> Non
 
 
 def test_cities_are_all_with_so_many_people_the_largest_first() -> None:
-    everywhere = [one.population for one in PlaceTable(15_000)]
+    everywhere = [one.population for one in PlaceTable()]
     people = min(size for size in everywhere if size >= 500_000)
     at = list_city_targets(people)
     assert len(at) == sum(size >= people for size in everywhere) > 900

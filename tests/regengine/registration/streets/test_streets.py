@@ -289,9 +289,37 @@ def test_mirrored_streets_are_not_accepted(photo: Path, streets: Streets) -> Non
     assert place(photo, mirrored).verdict == "no_match"
 
 
-def test_without_streets_the_reason_names_how_to_get_them(photo: Path) -> None:
-    reasons = {reason.code: reason.text for reason in place(photo).reasons}
-    assert "regengine streets get" in reasons["no_streets"]
+@pytest.mark.parametrize("side_px", [900, 120])
+def test_without_streets_the_reason_is_how_to_get_them(
+    photo: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, side_px: int
+) -> None:
+    """Said before the search; of a small copy of the frame, too."""
+    with Image.open(photo) as whole:
+        size = side_px, round(side_px * whole.height / whole.width)
+        pitch_um = PITCH_UM * whole.width / side_px
+        whole.resize(size, Image.Resampling.BOX).save(tmp_path / "copy.png")
+    options = FrameOptions(focal_mm=FOCAL_MM, pixel_pitch_um=pitch_um)
+    frame = read_frame(tmp_path / "copy.png", options=options)
+    references = SearchReferences(light_map=Nowhere())
+    with caplog.at_level("INFO", "regengine"):
+        result = register_frame(frame, PRIOR, references)
+    assert PRIOR.position is not None
+    first = result.reasons[0]
+    assert (result.verdict, first.code) == ("no_match", "no_streets")
+    command = f"regengine streets get {PRIOR.position.lon:.2f},{PRIOR.position.lat:.2f}"
+    assert command in first.text
+    assert command in caplog.text
+    assert "no_agreement" not in {reason.code for reason in result.reasons}
+
+
+def test_a_place_without_a_lens_is_told_what_a_city_that_fills_the_frame_needs(
+    photo: Path,
+) -> None:
+    frame = read_frame(photo, options=FrameOptions(centre=(-3.7, 40.4)))
+    result = register_frame(frame, PRIOR, SearchReferences(light_map=Nowhere()))
+    assert result.reasons[0].code == "no_streets"
+    assert "give --focal-mm" in result.reasons[0].text
+    assert "regengine streets get -- -3.70,40.40" in result.reasons[0].text
 
 
 def test_with_streets_at_hand_the_focal_length_is_asked_for(photo: Path, streets: Streets) -> None:

@@ -36,7 +36,7 @@ def test_a_bad_set_is_counted_and_the_others_stay(tmp_path):
     impossible = Elements(satellite="40003", eccentricity=0.9, revolutions_a_day=16.0)
     path = file(tmp_path, broken, OTHER.text(), impossible.text(), ONE.lines()[0] + "\n")
     catalogue = load_catalogue(path)
-    assert catalogue.skipped == 2
+    assert len(catalogue.skipped) == 2
     satellites = catalogue.at(NOON)
     assert "40002" in [one.satellite for one in satellites.sets]
     assert satellites.skipped == 5 - len(satellites) - 1

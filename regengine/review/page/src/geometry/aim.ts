@@ -63,8 +63,13 @@ export function turned(camera: Camera, pixel: [number, number], angle_deg: numbe
   return rotated(camera, axis, radians(angle_deg));
 }
 
-/** The camera with another focal length; what a pixel sees stays under it. */
-export function zoomed(camera: Camera, pixel: [number, number], focal_px: number): Camera {
+/** Focal length over the long side of the photo, as the server takes it. */
+const FOCAL_RATIO = [0.2, 40] as const;
+
+/** The camera with another focal length, of a lens that there is; what a pixel sees stays under it. */
+export function zoomed(camera: Camera, pixel: [number, number], wanted_px: number): Camera {
+  const [least, most] = FOCAL_RATIO.map((ratio) => ratio * Math.max(camera.width_px, camera.height_px)) as [number, number];
+  const focal_px = Math.min(most, Math.max(least, wanted_px));
   const before = unit(pixelDirection(camera, pixel[0], pixel[1]));
   const changed = { ...camera, focal_px };
   return turnedOnto(changed, unit(pixelDirection(changed, pixel[0], pixel[1])), before);

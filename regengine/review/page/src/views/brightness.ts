@@ -17,8 +17,8 @@ export function createBrightness(views: [HTMLElement, HTMLElement]) {
   const adjusts: Record<Side, Adjust> = { photo: NEUTRAL, map: NEUTRAL };
   let photo = PLAIN;
   const over = [false, false];
-  const brighten = toggle("Brighten", "Show lights brighter than they are stored", true, refresh);
-  const difference = toggle("Difference", `Tell photo and map apart: ${LEGEND.toLowerCase()}`, false, refresh, 2);
+  const brighten = toggle("Brighten", "Stretch the brightness of photo and map", true, refresh);
+  const difference = toggle("Difference", `Compare by colour: ${LEGEND.toLowerCase()}`, false, refresh, 2);
   const legends = views.map((view) => {
     const legend = element("div", { className: "view-legend" }, LEGEND);
     view.append(legend);

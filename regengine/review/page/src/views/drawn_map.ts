@@ -1,4 +1,4 @@
-// The map drawn through the camera into the photo: its lights, coast, borders, towns, and the limb.
+// The map drawn through the camera into the photo: lights, streets or ground, coast, borders, towns, and the limb.
 // All of it follows the camera at once, while a point is dragged.
 
 import { boundingExtent, type Extent } from "ol/extent";
@@ -16,8 +16,8 @@ import { ecefToPixel } from "../geometry/camera";
 import { geodeticToEcef } from "../geometry/earth";
 import { limbPoints, seesGround } from "../geometry/horizon";
 import type { Vec3 } from "../geometry/vector";
-import type { Camera, LonLat, Place } from "../types";
-import { createLightMosaic } from "./light_mosaic";
+import type { Camera, LonLat, MapKind, Place } from "../types";
+import { createMapMosaic } from "./map_mosaic";
 import { WORLD_M as WORLD } from "./mercator";
 import { flatMesh, wholePhoto, type MeshTriangle } from "./mesh";
 import { NEAR_ZOOM, OUTLINE_STYLES, outlinesOf, WORLD_ZOOM, type OutlineKind } from "./outlines";
@@ -46,8 +46,7 @@ interface Line {
   points: Vec3[];
 }
 
-/** `lights`: whether there is a map of lights. */
-export function createDrawnMap(stage: Stage, lights: boolean) {
+export function createDrawnMap(stage: Stage) {
   let camera: Camera | null = null;
   let on = false;
   let mesh: MeshTriangle[] | null = null;
@@ -56,7 +55,8 @@ export function createDrawnMap(stage: Stage, lights: boolean) {
   let asked = ""; // which outlines
   let timer = 0;
   let asking: AbortController | null = null;
-  const mosaic = lights ? createLightMosaic(() => source?.changed()) : null;
+  let mosaic: ReturnType<typeof createMapMosaic> | null = null;
+  let drawnKind: MapKind | null = null;
 
   const draw = (context: CanvasRenderingContext2D, extent: Extent, scale: number) => {
     if (!camera || !mosaic) return;
@@ -76,9 +76,9 @@ export function createDrawnMap(stage: Stage, lights: boolean) {
       },
     );
   };
-  const lightLayer = new ImageLayer<ImageCanvas>({ className: "view-drawn", zIndex: 10, visible: false });
+  const mapLayer = new ImageLayer<ImageCanvas>({ className: "view-drawn", zIndex: 10, visible: false });
   let source: ImageCanvas | null = null;
-  const lightSource = (width_px: number, height_px: number) =>
+  const mapSource = (width_px: number, height_px: number) =>
     new ImageCanvas({
       projection: pixelProjection(width_px, height_px),
       ratio: 1.25,
@@ -109,7 +109,7 @@ export function createDrawnMap(stage: Stage, lights: boolean) {
     updateWhileInteracting: true,
     style: (feature) => placeStyle(feature.get("place") as Place, textScale()),
   });
-  for (const layer of [lightLayer, lineLayer, nameLayer]) stage.map.addLayer(layer);
+  for (const layer of [mapLayer, lineLayer, nameLayer]) stage.map.addLayer(layer);
 
   const overlays = { coast: lineLayer, names: nameLayer };
   const shown = { coast: true, names: true };
@@ -176,10 +176,12 @@ export function createDrawnMap(stage: Stage, lights: boolean) {
   };
 
   return {
-    /** Another photo, of this size. */
-    setPhoto(width_px: number, height_px: number): void {
-      source = lightSource(width_px, height_px);
-      lightLayer.setSource(source);
+    /** Another photo, of this size, and the map to draw into it; null for none. */
+    setPhoto(width_px: number, height_px: number, kind: MapKind | null): void {
+      if (kind !== drawnKind) mosaic = kind && createMapMosaic(kind, () => source?.changed());
+      drawnKind = kind;
+      source = mapSource(width_px, height_px);
+      mapLayer.setSource(source);
       [lines, places, asked] = [[], [], ""];
     },
     setCamera(next: Camera | null): void {
@@ -196,11 +198,11 @@ export function createDrawnMap(stage: Stage, lights: boolean) {
       overlays[name].setOpacity(state.opacity);
       showLayers();
     },
-    /** `hidden`: without its lights, for a moment. */
+    /** `hidden`: without the map itself, for a moment. */
     show(next: boolean, hidden: boolean): void {
       const begins = next && !on;
       on = next;
-      lightLayer.setVisible(on && !hidden);
+      mapLayer.setVisible(on && !hidden);
       showLayers();
       if (!begins) return;
       refresh();

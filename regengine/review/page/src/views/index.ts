@@ -15,7 +15,7 @@ import { bar, toggle } from "./bar";
 import { createBrightness } from "./brightness";
 import { createDrawnMap } from "./drawn_map";
 import { keepInStep, mapTurn } from "./follow";
-import { createMapLights, type AskLights } from "./map_lights";
+import { createMapMarks, type AskMarks } from "./map_marks";
 import { createGhost, type Ghost } from "./ghost";
 import { createLookTool } from "./look_tool";
 import { createMapView } from "./map_view";
@@ -31,7 +31,7 @@ const SCALE_PX = 100; // on the screen, between the two pixels that give the pho
 
 export type Views = ReturnType<typeof createViews>;
 
-export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, session: Session, events: ViewEvents, askLights: AskLights) {
+export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, session: Session, events: ViewEvents, askMarks: AskMarks) {
   const work: Work = { camera: null, points: [], selected: null, awaited: null, tool: "select" };
   let layout: Layout = "side";
   let hidden = false; // flicker
@@ -60,12 +60,12 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     host.addEventListener("pointerleave", () => pointer(side, null));
   }
 
-  const drawn = createDrawnMap(photo.stage, session.lights);
-  const lights = createMapLights(photo.stage, askLights);
+  const drawn = createDrawnMap(photo.stage);
+  const marks = createMapMarks(photo.stage, askMarks);
   const ghost = createGhost([photo.stage, map.stage]);
-  let compared: number | null = null; // the frame in view, where its lights can be compared
-  const inStep = toggle("In step", "Photo and map show the same place, at the same scale", true, turn);
-  const north = toggle("North up", "Turn photo and map so that north is up; else the photo is upright", false, turn);
+  let compared: Frame | null = null; // the one in view, where it can be compared with its map
+  const inStep = toggle("In step", "Move photo and map together, at the same scale", true, turn);
+  const north = toggle("North up", "Turn photo and map so that north is up; otherwise the photo is upright", false, turn);
   const takeMapAlong = keepInStep(
     photo,
     map,
@@ -76,11 +76,11 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
   const place = createPlaceTool(map.stage);
   const letGoOfMap = createLookTool(photo.stage);
   const brightness = createBrightness([photoElement, mapElement]);
-  const drawIn = toggle("Map in the photo", "Draw the map into the photo: coast, borders, towns and lights", false, showOverlays);
-  const met = toggle("Lights met", "The map's strongest lights in view as rings on the photo, filled where a light of the photo meets them (L)", false, () => lights.show(met.pressed()));
-  met.buttons[0]!.hidden = !session.lights;
+  const drawIn = toggle("Map in the photo", "Draw the map into the photo, with coast, borders and towns", false, showOverlays);
+  const met = toggle("Matches", "Where the map stands out, as rings on the photo, filled where the photo matches it (L)", false, () => marks.show(met.pressed()));
+  met.buttons[0]!.hidden = Object.keys(session.maps).length === 0;
   const { difference, brighten } = brightness;
-  const actual = element("button", { type: "button", title: "One pixel of the photo to one of the screen (9)", onclick: oneToOne }, "1:1");
+  const actual = element("button", { type: "button", title: "One photo pixel per screen pixel (9)", onclick: oneToOne }, "1:1");
   bar(photoElement, "Photo view", difference[0]!, actual, ...north.buttons, ...inStep.buttons);
   bar(mapElement, "Map view", difference[1]!);
   const split = createSplit(photoElement, () => {
@@ -141,7 +141,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     if (first) turn();
     map.setCamera(next);
     drawn.setCamera(next);
-    lights.setCamera(compared, compared === null ? null : next);
+    marks.setCamera(compared, next);
     ghost.setCamera(next);
     place.refresh();
     pointer(pointed.side, pointed.at);
@@ -156,7 +156,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     // Until the picture has come, no other one stands in its place
     for (const element of [photoElement, mapElement]) element.classList.add("waiting");
     work.camera = camera;
-    let why = "The photo's file is not where it was.";
+    let why = "The photo's file was not found.";
     const failed = (error: unknown) => {
       why = sentenceOf(error);
       link.lost();
@@ -165,16 +165,18 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     const picture = frame.photo ? await previews.get(frame.id).catch(failed) : null;
     if (turnOf !== shown) return;
     lacking = picture === null && frame.photo ? frame : null;
-    compared = session.lights && picture !== null && frame.reference === "lights" ? frame.id : null;
+    const kind = session.maps[frame.reference] ? frame.reference : null;
+    compared = kind !== null && picture !== null ? frame : null;
+    photoElement.dataset.kind = frame.reference;
     photoElement.dataset.why = why; // shown where there is no picture
     pointed.at = null;
     photoElement.classList.remove("waiting");
     brightness.setPhoto(picture);
     split.setShape(uprightShape(frame));
     const shownNow = photo.show(frame, picture);
-    if (frame.width_px && frame.height_px) drawn.setPhoto(frame.width_px, frame.height_px);
+    if (frame.width_px && frame.height_px) drawn.setPhoto(frame.width_px, frame.height_px, kind);
     drawn.setCamera(work.camera);
-    lights.setCamera(compared, compared === null ? null : work.camera);
+    marks.setCamera(compared, work.camera);
     turn();
     photo.fit.now();
     if (layout !== "over") await shownNow;
@@ -223,7 +225,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     controls: [map.base.chooser, ...brighten, ...drawIn.buttons, ...met.buttons],
     /** A second opinion over what is worked on; null for none. */
     setGhost: (next: Ghost | null) => ghost.set(next),
-    toggleLights: () => met.buttons[0]!.click(),
+    toggleMarks: () => met.buttons[0]!.click(),
     /** While on, the photo over the map is hidden (or, beside each other, swapped for the map). */
     flicker(on: boolean): void {
       hidden = on;

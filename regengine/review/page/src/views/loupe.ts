@@ -48,7 +48,7 @@ export function createLoupe(map: OlMap, draw?: DrawLoupe) {
 function enlarged(map: OlMap, context: CanvasRenderingContext2D, x: number, y: number): void {
   const box = map.getViewport()!.getBoundingClientRect();
   context.setTransform(TIMES, 0, 0, TIMES, LOUPE_PX / 2 - TIMES * x, LOUPE_PX / 2 - TIMES * y);
-  const canvases = map.getViewport()!.querySelectorAll<HTMLCanvasElement>(".view-lights canvas, .view-online canvas");
+  const canvases = map.getViewport()!.querySelectorAll<HTMLCanvasElement>(".view-base canvas, .view-online canvas");
   for (const each of Array.from(canvases)) {
     const { left, top, width, height } = each.getBoundingClientRect();
     if (each.width > 0 && width > 0) context.drawImage(each, left - box.left, top - box.top, width, height);

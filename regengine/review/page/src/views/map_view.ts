@@ -1,4 +1,4 @@
-// The map: night lights, coast, names, what is known of the photo, and the photo itself over it.
+// The map: lights, streets or ground by day, coast, names, what is known of the photo, and the photo itself over it.
 
 import ScaleLine from "ol/control/ScaleLine";
 import MultiPoint from "ol/geom/MultiPoint";
@@ -62,7 +62,7 @@ export function createMapView(host: HTMLElement, work: Work, events: ViewEvents,
     fit,
     show(next: Frame, preview: ImageBitmap | null): void {
       frame = next;
-      base.start();
+      base.open(next.reference);
       outlines.start();
       surroundings.setFrame(next);
       warp.setPhoto(next, preview);

@@ -57,8 +57,7 @@ export function zoomedTowards(camera: Camera, pixel: Pixel, at: Coordinate): Cam
   return approached(camera, pixel, at, (now, pivot, is, wanted) => {
     const factor = Math.hypot(...is) / Math.max(1, Math.hypot(...wanted));
     const focal_px = now.focal_px * Math.min(2, Math.max(0.5, factor));
-    const diagonal = Math.hypot(camera.width_px, camera.height_px);
-    return zoomed(now, pivot, Math.min(100 * diagonal, Math.max(diagonal / 6, focal_px)));
+    return zoomed(now, pivot, focal_px);
   });
 }
 

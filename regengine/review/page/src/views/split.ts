@@ -18,7 +18,7 @@ export function createSplit(first: HTMLElement, moved: () => void) {
   const line = element("div", {
     id: "split",
     tabIndex: 0,
-    title: "Drag for more room; double-click for the usual",
+    title: "Drag to resize; double-click to reset",
     attributes: { role: "separator", "aria-label": "Room for photo and map" },
   });
   let share = HALVES;

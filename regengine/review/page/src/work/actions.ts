@@ -27,7 +27,6 @@ export interface ActionNeeds {
 export function reviewActions(needs: ActionNeeds): Action[] {
   const { review, search, layers } = needs;
   const { editor } = review;
-  const { lights } = review.session;
   const focus = (id: string): void => byId(id).focus();
   const hasFrame = (): boolean => review.frame !== null;
   const canEdit = (): boolean => hasFrame() && !editor.readonly;
@@ -50,20 +49,20 @@ export function reviewActions(needs: ActionNeeds): Action[] {
   return [
     { id: "accept", keys: ["a"], label: "Accept and go on", group: "Decide", button: { bar: "Decide", text: "Accept", className: "accept" }, run: () => wait(review.decide("accepted")), enabled: canEdit, refusal: () => review.refusal?.why ?? null },
     { id: "reject", keys: ["r"], label: "Reject and go on", group: "Decide", button: { bar: "Decide", text: "Reject", className: "reject" }, run: () => wait(review.decide("rejected")), enabled: canEdit },
-    { id: "unsure", keys: ["u"], label: "Cannot say; go on", group: "Decide", button: { bar: "Decide", text: "Unsure" }, run: () => wait(review.decide("unsure")), enabled: canEdit },
+    { id: "unsure", keys: ["u"], label: "Unsure; go on", group: "Decide", button: { bar: "Decide", text: "Unsure" }, run: () => wait(review.decide("unsure")), enabled: canEdit },
     { id: "skip", keys: ["s"], label: "Skip for now", group: "Decide", button: { bar: "Decide", text: "Skip" }, run: () => wait(review.next()), enabled: hasFrame },
     { id: "back", keys: ["b"], label: "Back to the frame before", group: "Decide", button: { bar: "Page", text: "Back" }, run: () => wait(review.previous()) },
 
     { id: "layout", keys: ["o"], label: "Photo over the map, or beside it", group: "Look", button: { bar: "View", text: "Over the map", pressed: () => review.layout === "over" }, run: () => review.setLayout(review.layout === "side" ? "over" : "side") },
-    { id: "through", keys: ["h"], label: "The map drawn into the photo: lights, coast, towns, limb", group: "Look", button: { bar: "View", text: "In the photo", pressed: () => review.layout === "through" }, run: () => review.setLayout(review.layout === "through" ? "side" : "through") },
-    { id: "lights", keys: ["l"], label: "The map's strongest lights on the photo, filled where met", group: "Look", run: () => review.views?.toggleLights(), enabled: () => lights },
+    { id: "through", keys: ["h"], label: "The map drawn into the photo, with coast, towns and limb", group: "Look", button: { bar: "View", text: "In the photo", pressed: () => review.layout === "through" }, run: () => review.setLayout(review.layout === "through" ? "side" : "through") },
+    { id: "lights", keys: ["l"], label: "Where the map stands out, on the photo: filled where the photo matches", group: "Look", run: () => review.views?.toggleMarks(), enabled: () => review.hasMap },
     { id: "flicker", keys: ["f"], label: "Hold: hide the photo, or swap it for the map", group: "Look", button: { bar: "View", text: "Flicker" }, run: () => review.views?.flicker(true), release: () => review.views?.flicker(false), enabled: hasFrame },
-    { id: "full", keys: ["Shift+f"], label: "Full screen: photo and map alone", group: "Look", button: { bar: "Page", text: "Full screen" }, run: () => fullScreen() },
+    { id: "full", keys: ["Shift+f"], label: "Full screen: only photo and map", group: "Look", button: { bar: "Page", text: "Full screen" }, run: () => fullScreen() },
     { id: "fit", keys: ["0"], label: "Show the whole photo and its ground", group: "Look", button: { bar: "View", text: "Fit" }, run: () => review.views?.fit(), enabled: hasFrame },
-    { id: "one-to-one", keys: ["9"], label: "One pixel of the photo to one of the screen", group: "Look", run: () => review.views?.oneToOne(), enabled: hasFrame },
+    { id: "one-to-one", keys: ["9"], label: "Show one photo pixel per screen pixel", group: "Look", run: () => review.views?.oneToOne(), enabled: hasFrame },
     { id: "layers", keys: ["d"], label: "Layers: what is shown, how opaque, how bright", group: "Look", button: { bar: "View", text: "Layers", pressed: () => !layers.element.hidden }, run: layers.toggle },
-    { id: "fainter", keys: [","], label: "Photo over the map fainter", group: "Look", run: () => layers.changeOpacity(-0.1), enabled: free },
-    { id: "stronger", keys: ["."], label: "Photo over the map stronger", group: "Look", run: () => layers.changeOpacity(0.1), enabled: free },
+    { id: "fainter", keys: [","], label: "Make the photo over the map fainter", group: "Look", run: () => layers.changeOpacity(-0.1), enabled: free },
+    { id: "stronger", keys: ["."], label: "Make the photo over the map stronger", group: "Look", run: () => layers.changeOpacity(0.1), enabled: free },
     { id: "find", keys: ["j"], label: "Jump to a place on the map", group: "Look", run: () => focus("find") },
 
     { id: "edit", keys: ["e"], label: "Edit: select the point that fits worst", group: "Points", run: () => review.edit(), enabled: canEdit },
@@ -74,20 +73,20 @@ export function reviewActions(needs: ActionNeeds): Action[] {
     { id: "side", keys: ["w"], label: "Move points in the other view (photo or map)", group: "Points", run: () => switchSide(review) },
     { id: "nudge", keys: Object.keys(ARROWS), label: "Move the selected point by a pixel of the screen", group: "Points", run: nudge, enabled: () => canEdit() && hasPoint() },
     { id: "push", keys: Object.keys(ARROWS).map((key) => `Shift+${key}`), label: "Move it by ten", group: "Points", run: nudge, enabled: () => canEdit() && hasPoint() },
-    { id: "hold", keys: ["k"], label: "Confirm the selected point: as the engine measured it, else snapped to the map", group: "Points", run: selected((index) => wait(review.confirm(index))), enabled: () => canEdit() && hasPoint() },
+    { id: "hold", keys: ["k"], label: "Confirm the selected point: as measured by the engine, else snapped to the map", group: "Points", run: selected((index) => wait(review.confirm(index))), enabled: () => canEdit() && hasPoint() },
     { id: "confirm", keys: ["Enter"], label: "Confirm the guess (✓) of the point just added: it is snapped to the map", group: "Points", run: () => wait(review.confirmGuess()), enabled: () => canEdit() && editor.awaited?.index != null },
     { id: "fill", keys: ["="], label: "Fill up to four points from the camera", group: "Points", run: () => editor.fillUp(), enabled: canEdit },
-    { id: "undo", keys: ["z", "Ctrl+z"], label: "Undo; with nothing to undo here, back to the frame decided last", group: "Points", button: { bar: "Points", text: "Undo" }, run: () => wait(review.undo()), enabled: () => review.canUndo },
+    { id: "undo", keys: ["z", "Ctrl+z"], label: "Undo; with nothing to undo here, reopen the frame decided last", group: "Points", button: { bar: "Points", text: "Undo" }, run: () => wait(review.undo()), enabled: () => review.canUndo },
     { id: "redo", keys: ["y", "Ctrl+y", "Ctrl+Shift+z"], label: "Redo", group: "Points", button: { bar: "Points", text: "Redo" }, run: () => editor.redo(), enabled: () => editor.canRedo },
     { id: "delete", keys: ["Delete", "x", "Backspace"], label: "Delete the selected point", group: "Points", button: { bar: "Points", text: "Delete" }, run: selected((index) => editor.delete(index)), enabled: () => canEdit() && hasPoint() },
-    { id: "switch", keys: ["Shift+x"], label: "Switch the selected point off, so that it does not count, or on", group: "Points", run: selected((index) => editor.switchPoint(index)), enabled: () => canEdit() && hasPoint() },
-    { id: "snap", keys: ["n"], label: "Snap the selected point to the best match near it", group: "Points", button: { bar: "Points", text: "Snap" }, run: () => wait(review.snapSelected()), enabled: () => canEdit() && hasPoint() && lights },
+    { id: "switch", keys: ["Shift+x"], label: "Switch the selected point off (it does not count) or on", group: "Points", run: selected((index) => editor.switchPoint(index)), enabled: () => canEdit() && hasPoint() },
+    { id: "snap", keys: ["n"], label: "Snap the selected point to the best match near it", group: "Points", button: { bar: "Points", text: "Snap" }, run: () => wait(review.snapSelected()), enabled: () => canEdit() && hasPoint() && review.hasMap },
     { id: "deselect", keys: ["Escape"], label: "Select nothing; tool select", group: "Points", run: () => { editor.select(null); review.setTool("select"); } },
 
     { id: "hypothesis", keys: ["1", "2", "3", "4", "5"], label: "The engine's proposal, its runner-up, and further hypotheses", group: "Camera", run: (key) => choose(review, Number(key)), enabled: canEdit },
     { id: "place", keys: ["m"], label: "Tool: move the photo over the map (arrows), turn it (, and .), zoom it ([ and ]); with Shift finer", group: "Camera", button: { bar: "Tool", text: "Place", pressed: () => review.tool === "place" && !review.atHorizon }, run: () => review.setTool("place"), enabled: canEdit },
-    { id: "horizon", keys: ["Shift+h"], label: "Begin at the horizon: drag the limb to the photo's, then turn", group: "Camera", button: { bar: "Tool", text: "Horizon", pressed: () => review.atHorizon }, run: () => review.beginAtHorizon(), enabled: canEdit },
-    { id: "search", keys: ["g"], label: "Search from here: the engine goes on from this camera", group: "Camera", button: { bar: "Engine", text: "Search from here" }, run: () => searchFrom(review, search), enabled: () => canEdit() && lights && !search.running },
+    { id: "horizon", keys: ["Shift+h"], label: "Start at the horizon: drag the limb onto the photo's limb, then turn", group: "Camera", button: { bar: "Tool", text: "Horizon", pressed: () => review.atHorizon }, run: () => review.beginAtHorizon(), enabled: canEdit },
+    { id: "search", keys: ["g"], label: "Search from here: the engine starts from this camera", group: "Camera", button: { bar: "Engine", text: "Search from here" }, run: () => searchFrom(review, search), enabled: () => canEdit() && review.canSearch && !search.running },
 
     { id: "quality", keys: ["i"], label: "Quality", group: "Write", run: focusQuality, enabled: canEdit },
     { id: "location", keys: ["Shift+l"], label: "Place and country", group: "Write", run: () => focus("place"), enabled: canEdit },
@@ -102,14 +101,14 @@ export function reviewActions(needs: ActionNeeds): Action[] {
 
 function choose(review: Review, rank: number): void {
   const hypothesis = review.frame?.hypotheses[rank - 1];
-  if (hypothesis === undefined) return say(`The engine has no hypothesis ${rank} of this frame.`);
+  if (hypothesis === undefined) return say(`This frame has no hypothesis ${rank}.`);
   review.editor.choose(hypothesis);
   review.views?.fit();
 }
 
 function searchFrom({ frame, editor }: Review, search: SearchRun): void {
   const { camera } = editor.draft;
-  if (camera === null) say("The search needs a camera to begin with: place the photo (M), or click two pairs of points (P).");
+  if (camera === null) say("Place the photo first (M), or click two pairs of points (P): the search starts from a camera.");
   else if (editor.solution?.answer?.too_few) say(editor.solution.answer.too_few);
   else if (frame !== null) wait(search.start(frame.id, camera));
 }

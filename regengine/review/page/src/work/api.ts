@@ -62,7 +62,7 @@ async function sentence(answer: Response): Promise<string> {
   return `The server answered ${new URL(answer.url).pathname} with the error ${answer.status}.`;
 }
 
-export const UNKNOWN = "The server does not know this page: open the address that it printed when it was started.";
+export const UNKNOWN = "The server was restarted: open the address that it printed when it started.";
 
 export type DecisionBody = types.Draft & Pick<types.Decision, "decision" | "seconds"> & { base: number };
 
@@ -82,8 +82,8 @@ export const api = {
   snap: (id: number, body: types.SnapRequest) => call<types.SnapAnswer>("POST", `frames/${id}/snap`, body),
   evidence: (id: number, camera: types.Camera, points: types.Point[], signal: AbortSignal) =>
     call<types.EvidenceAnswer>("POST", `frames/${id}/evidence`, { camera, points }, { signal }),
-  lights: (id: number, camera: types.Camera, signal: AbortSignal) =>
-    call<types.LightsAnswer>("POST", `frames/${id}/lights`, { camera }, { signal }),
+  marks: (id: number, camera: types.Camera, signal: AbortSignal) =>
+    call<types.MarksAnswer>("POST", `frames/${id}/marks`, { camera }, { signal }),
   search: (id: number, camera: types.Camera) =>
     call<{ job: string }>("POST", `frames/${id}/search`, { camera }),
   job: (job: string) => call<types.Job>("GET", `jobs/${encodeURIComponent(job)}`),

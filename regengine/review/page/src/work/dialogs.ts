@@ -47,7 +47,7 @@ export function showHelp(keyboard: Keyboard): void {
           remember("keys", { letters: keyboard.letters });
         },
       }),
-      "Single letters are commands",
+      "Use single letters as commands",
     ),
     element("p", { className: "hint" }, SOURCES),
   );
@@ -59,8 +59,8 @@ function keysOf({ keys, label }: Action): HTMLElement[] {
 }
 
 const HOW =
-  "A proposal is right when lights in the photo lie on the same lights of the map. Hold F to compare. " +
-  "If it is wrong, drag a point to where it belongs: the camera and the points that you did not touch follow.";
+  "A proposal is right if the photo matches the map: lights on lights, streets on streets, ground on ground. Hold F to compare. " +
+  "If it is wrong, drag a point to its place: the camera and the points that you did not touch follow.";
 
 const SOURCES = "Place names: GeoNames (geonames.org), CC BY 4.0. Coast, borders, lakes: Natural Earth.";
 

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Camera, Draft, Frame, LonLat } from "../types";
+import { aimedCamera, plainLens } from "../geometry/aim";
+import { pixelToLonLat } from "../geometry/camera";
 import { addPoint, deletePoint, fillUp, follow, movePoint, sameWork, setPoint, switchPoint, whyNotAccepted, withTags } from "./draft";
 
 const camera: Camera = {
@@ -56,12 +58,20 @@ test("tags are split at commas, trimmed, and named once", () => {
 
 test("a point that is switched off stays where it is, and does not count", () => {
   const at: [number, number][] = [[10, 20], [90, 20], [90, 40], [10, 40]];
-  let draft = at.reduce((made, [x, y]) => addPoint(made, x, y, [x, y], "person"), empty);
+  const above = aimedCamera({ nadir: [0, 0], altitude_km: 410, place: [0, 0], turn_deg: 0 }, plainLens(101, 51, 100))!;
+  const start: Draft = { ...empty, camera: above };
+  let draft = at.reduce((made, [x, y]) => addPoint(made, x, y, pixelToLonLat(above, x, y)!, "person"), start);
   const frame = { verdict: "no_match", camera: null, points: [], hypotheses: [] } as unknown as Frame;
   assert.equal(whyNotAccepted(draft, frame), null);
   draft = switchPoint(draft, 1);
-  assert.deepEqual(follow(draft, camera, flat(7)).points[1], draft.points[1]);
-  assert.match(whyNotAccepted(draft, frame)?.why ?? "", /confirmed are 3 of 3 points/);
+  assert.deepEqual(follow(draft, above, flat(7)).points[1], draft.points[1]);
+  assert.match(whyNotAccepted(draft, frame)?.why ?? "", /3 of 3 points confirmed/);
   assert.equal(movePoint(draft, 1, "map", [1, 2], "person").points[1]?.off, true);
   assert.equal(whyNotAccepted(switchPoint(draft, 1), frame), null);
+  // One that is beyond the horizon, or far from where the camera has it, counts for none
+  for (const [place, said] of [[[40, 0], /out of sight/], [[1, 1], /Point 5 lies \d+ px/]] as const) {
+    const far = addPoint(switchPoint(draft, 1), 50, 25, [...place], "person");
+    assert.match(whyNotAccepted(far, frame)?.why ?? "", said);
+    assert.equal(whyNotAccepted(switchPoint(far, 4), frame), null);
+  }
 });

@@ -4,6 +4,7 @@ import type { Camera, Draft, Frame, Hypothesis, LonLat, Origin, Point } from "..
 import type { Side } from "../view_types";
 import { wrapped } from "../geometry/earth";
 import { pointResidual } from "./residuals";
+import { count, pixels } from "./text";
 
 /** Where a camera sees the ground at a pixel; null on sky. */
 export type Ground = (camera: Camera, x: number, y: number) => LonLat | null;
@@ -69,7 +70,7 @@ export function isSearched({ camera, points }: Draft): boolean {
 export interface Refusal {
   /** As the server says it (`DecisionBody` in bodies.py). */
   why: string;
-  /** In a few words: what there is to do. */
+  /** What there is to do. */
   missing: string;
 }
 
@@ -78,7 +79,7 @@ export function whyNotAccepted(work: Draft, frame: Frame): Refusal | null {
   const draft = { ...work, points: work.points.filter((each) => !each.off) };
   const { camera, points } = draft;
   const apart = (some: Point[]): number => new Set(some.map(({ x, y }) => `${x} ${y}`)).size;
-  if (camera !== null && apart(points) >= FEWEST_POINTS && (isSearched(draft) || isProposal(draft, camera, frame))) return null;
+  if (camera !== null && apart(points) >= FEWEST_POINTS && (isSearched(draft) || isProposal(draft, camera, frame))) return findFarPoint(work, camera);
   const held = points.filter(isHeld);
   const [measured, moved] = [held.filter((each) => isMeasured(frame, each)), held.filter((each) => !isMeasured(frame, each))];
   const told = camera === null ? [] : moved.filter((each) => each.origin !== "confirmed" && isIndependent(each, camera));
@@ -87,21 +88,38 @@ export function whyNotAccepted(work: Draft, frame: Frame): Refusal | null {
     const left = FEWEST_POINTS - confirmed;
     return {
       why:
-        "Accepting needs a camera and four confirmed points, or a proposal of the engine as it is: " +
-        `confirmed are ${confirmed} of ${points.length} points.`,
-      missing: camera === null ? "a camera and four points are missing." : `${left} confirmed point${left === 1 ? " is" : "s are"} missing (K, N or a click).`,
+        "Accepting needs a camera and four confirmed points, or an unchanged proposal of the engine: " +
+        `${confirmed} of ${count(points.length, "point")} confirmed.`,
+      missing:
+        camera === null
+          ? "To accept, place the photo and confirm four points."
+          : `To accept, confirm ${left} more point${left === 1 ? "" : "s"} (K, N or a click).`,
     };
   }
   const most = frame.agreeing_px ?? Infinity;
   const agree = (some: Point[], seen: Camera): boolean => some.every((each) => (pointResidual(seen, each)?.residual_px ?? Infinity) <= most);
-  if (measured.length === 0 || frame.camera === null || (agree(moved, frame.camera) && agree(measured, camera))) return null;
+  if (measured.length === 0 || frame.camera === null || (agree(moved, frame.camera) && agree(measured, camera))) return findFarPoint(work, camera);
   return {
     why:
-      "The points as the engine measured them and those that were moved contradict each other: " +
-      "move what is wrong, or snap or click the others, too.",
-    missing: "the points contradict each other.",
+      "The points that you moved contradict those measured by the engine: " +
+      "move the wrong ones, or snap or click the others too.",
+    missing: "To accept, correct the points that contradict each other.",
   };
 }
+
+/** A point that counts and is far from where the camera has its place; null without one. */
+function findFarPoint({ points }: Draft, camera: Camera): Refusal | null {
+  const most_px = AMISS_SHARE * Math.max(camera.width_px, camera.height_px);
+  const off = points.map((each) => (each.off ? 0 : (pointResidual(camera, each)?.residual_px ?? Infinity)));
+  const worst = off.findIndex((each) => !(each <= most_px));
+  if (worst < 0) return null;
+  const away = Number.isFinite(off[worst]!) ? `${pixels(off[worst]!)} from where` : "out of sight where";
+  const why = `Point ${worst + 1} lies ${away} the camera has its place: move it, or switch it off (Shift X).`;
+  return { why, missing: why };
+}
+
+/** As the server has it, in long sides of the photo. */
+const AMISS_SHARE = 0.05;
 
 /** Whether the engine proposes the camera, and these are the points that it has there. */
 function isProposal(draft: Draft, camera: Camera, frame: Frame): boolean {

@@ -159,7 +159,7 @@ export class Editor {
   /** A click of the tool "add": a point where the camera is known, else half of a pair. */
   add(side: Side, at: [number, number]): void {
     if (this.refused() || this.frame === null) return;
-    if (this.inside(side, at).some((each, i) => each !== at[i])) return this.needs.say("That is outside of the photo.");
+    if (this.inside(side, at).some((each, i) => each !== at[i])) return this.needs.say("That is outside the photo.");
     if (this.draft.camera === null && !this.beginCamera(null) && side === "map") {
       // Where nobody knows the nadir, a click on the map says it
       const began = this.beginCamera(at);
@@ -173,7 +173,7 @@ export class Editor {
         return this.needs.say(`Now click the same place ${other}.`);
       case "guess":
         this.append(clicked.pixel, clicked.place, "engine");
-        return this.needs.say(`Point added. Click its place ${other}, or press Enter where the guess (✓) is right.`);
+        return this.needs.say(`Point added. Click its place ${other}, or press Enter if the guess (✓) is right.`);
       case "other":
         this.selected = clicked.index;
         this.step(`clicked ${clicked.index + 1}`, drafts.movePoint(this.draft, clicked.index, side, at, "person"));
@@ -239,7 +239,7 @@ export class Editor {
   }
 
   fillUp(): void {
-    if (!this.refused()) this.step("filled up", drafts.fillUp(this.draft, 4, clearGround));
+    if (!this.refused()) this.step("filled up to 4 points", drafts.fillUp(this.draft, 4, clearGround));
   }
 
   place(camera: Camera, done: boolean): void {
@@ -257,7 +257,7 @@ export class Editor {
     if (this.draft.camera !== null) return true;
     const camera = startCamera(this.frame, nadir, this.draft.given);
     if (camera === null) return false;
-    this.step("a first camera", { ...this.draft, camera, hypothesis: null }, camera);
+    this.step("first camera", { ...this.draft, camera, hypothesis: null }, camera);
     return true;
   }
 
@@ -298,7 +298,7 @@ export class Editor {
     if (placed && change.focal_px) camera = { ...base, focal_px: change.focal_px };
     this.live.stop();
     this.forget();
-    this.step("told how it was taken", camera === null || camera === base ? draft : this.follow(draft, camera), camera);
+    this.step("entered how it was taken", camera === null || camera === base ? draft : this.follow(draft, camera), camera);
     if (camera !== base) this.solve();
   }
 
@@ -446,7 +446,7 @@ const MOST_STEPS = 200;
 
 const NOTHING_GIVEN: Given = { time_utc: null, nadir: null, focal_px: null };
 
-const ABOVE = "The camera now stands above this place. Move the photo over the map (M), or add pairs of points (P).";
+const ABOVE = "The camera is now above this point. Move the photo over the map (M), or add pairs of points (P).";
 
 const EMPTY: Draft = {
   camera: null,

@@ -3,14 +3,14 @@
 import { middle, pixelToLonLat } from "../geometry/camera";
 import { degrees, ecefToGeodetic, localAxes } from "../geometry/earth";
 import { dot, quaternionMatrix, times } from "../geometry/vector";
-import type { Camera, Draft, Frame, Said } from "../types";
+import type { Camera, Draft, Frame, MapKind, Said } from "../types";
 import { element, refill } from "./dom";
 import { isSearched, proposalShown, type Refusal } from "./draft";
 import { CATEGORY_WORDS, joined, lonLat, metres, MISSING, pixels, probability, utc, VERDICT_WORDS, words } from "./text";
 
-/** The engine's word on what is shown (`found`: of a search), why a person must look, which camera is
- *  before them, and for somebody new what to do about it. */
-export function showVerdict(host: HTMLElement, frame: Frame, draft: Draft, found: Said | undefined, hint: string | null): void {
+/** The engine's word on what is shown (`found`: of a search), why it needs a check, which camera is
+ *  shown, and for somebody new what to do about it. */
+export function showVerdict(host: HTMLElement, frame: Frame, draft: Draft, found: Said | undefined, hint: string | null, canSearch: boolean): void {
   // The engine's word on its own proposal stays while a person edits, and is told from theirs
   const searched = isSearched(draft) ? found : undefined;
   const own = searched === undefined && draft.camera !== null && proposalShown(draft, frame) !== 0;
@@ -26,11 +26,11 @@ export function showVerdict(host: HTMLElement, frame: Frame, draft: Draft, found
       searched === undefined ? (own && placed ? "The engine's own proposal: " : "Engine: ") : "Search: ",
       element("span", { className: "badge", data: { verdict: said.verdict } }, VERDICT_WORDS[said.verdict]),
       placed && said.probability !== null && element("strong", {}, ` ${probability(said.probability)}`),
-      placed && said.probability !== null && " to be right",
-      needed && ". A person must look:",
+      placed && said.probability !== null && " likely to be right",
+      needed && "; needs a human check:",
     ),
     (needed || said.reason_texts.length > 0) &&
-      element("ul", { className: "reasons" }, ...whyOf(said).map((text) => element("li", {}, text))),
+      element("ul", { className: "reasons" }, ...whyOf(said, draft.camera !== null, canSearch).map((text) => element("li", {}, text))),
     element("p", { className: "meant" }, meant(frame, draft)),
     hint !== null && element("p", { className: "new" }, hint),
   );
@@ -55,10 +55,12 @@ export function showFacts(host: HTMLElement, frame: Frame, camera: Camera | null
 }
 
 /** The engine's reasons with what can be done about them on this page. */
-function whyOf(said: Said): string[] {
-  if (said.reason_texts.length === 0) return ["the lights do not tell this place from all others for certain"];
+function whyOf(said: Said, hasCamera: boolean, canSearch: boolean): string[] {
+  if (said.reason_texts.length === 0) return ["other places cannot be ruled out"];
   return said.reason_texts.map((text, i) => {
-    const what = TO_DO[said.reasons[i] ?? ""];
+    const code = said.reasons[i] ?? "";
+    const search = hasCamera ? SEARCH_ON : SEARCH_AFTER_PLACING;
+    const what = code === "search_budget" || code === "no_agreement" ? (canSearch ? search : undefined) : TO_DO[code];
     // What the command line could do about it helps nobody here
     const why = text.replace(/; --[^;]*$/, "").replace(/\.$/, "");
     return what === undefined ? text : `${why}. ${what}`;
@@ -69,31 +71,38 @@ const TO_DO: Record<string, string> = {
   low_margin: "Compare with the runner-up (2).",
   guessed_lens: "Write the focal length below, if you know it.",
   no_ephemeris: "Write the time or the nadir below, if you know it.",
-  search_budget: "Search from here (G) goes on.",
-  no_agreement: "Move the photo roughly to its place (M) and search from there (G).",
 };
+
+const SEARCH_ON = "Move the photo roughly to its place (M) and search from there (G).";
+const SEARCH_AFTER_PLACING = "Place the photo roughly (M), or click two pairs of points (P); then search from there (G).";
 
 /** Which camera the views show. */
 export function meant(frame: Frame, draft: Draft): string {
-  if (draft.camera === null) return "The engine proposes no place.";
-  if (isSearched(draft)) return "Shown is what a search found.";
+  if (draft.camera === null) return "No place found by the engine.";
+  if (isSearched(draft)) return "Shown: the camera that a search found.";
   const index = proposalShown(draft, frame);
-  if (index === null) return "Shown is your own camera: placed by hand, or solved from your points.";
+  if (index === null) return "Shown: your own camera, placed by hand or solved from your points.";
   const shown = frame.hypotheses[index];
   const where = shown?.place ?? (shown?.centre ? lonLat(shown.centre) : "");
-  if (index > 0) return `Shown is hypothesis ${index + 1}${where && ` (${where})`}, not the engine's proposal.`;
-  return `Shown is the engine's proposal${frame.hypotheses.length > 1 ? " (1)" : ""}${where && `: ${where}`}.`;
+  if (index > 0) return `Shown: hypothesis ${index + 1}${where && ` (${where})`}, not the engine's proposal.`;
+  return `Shown: the engine's proposal${frame.hypotheses.length > 1 ? " (1)" : ""}${where && `: ${where}`}.`;
 }
 
 /** One line for the first decision; null for who has made one. */
-export function hintFor(draft: Draft, refusal: Refusal | null, decided: number): string | null {
+export function hintFor(draft: Draft, reference: MapKind, refusal: Refusal | null, decided: number): string | null {
   if (decided > 0) return null;
   if (draft.camera === null) {
-    return "No proposal. Click a light in the photo, then the same on the map; R rejects the frame, ? shows all keys.";
+    return "No proposal. Click a place in the photo, then the same place on the map; R rejects the frame, ? shows all keys.";
   }
-  const accepts = refusal === null ? "A accepts" : "A accepts once four points are confirmed";
-  return `Do the lights of photo and map lie on each other? Hold F to compare; ${accepts}, R rejects, ? shows all keys.`;
+  const accepts = refusal === null ? "A accepts" : "A accepts after four points are confirmed";
+  return `${QUESTIONS[reference]} Hold F to compare; ${accepts}, R rejects, ? shows all keys.`;
 }
+
+const QUESTIONS: Record<MapKind, string> = {
+  lights: "Do the photo's lights match the map's?",
+  streets: "Do the photo's lit streets match the street map?",
+  day: "Does the ground in the photo match the day map?",
+};
 
 const SOURCE_WORDS: Record<string, string> = {
   tle: "from the TLE",
@@ -143,18 +152,18 @@ function fit(frame: Frame): string {
 function matched(frame: Frame): string | false {
   if (frame.reference === "lights") {
     const lights = frame.fit?.matched_lights ?? null;
-    return lights !== null && `${lights} lights`;
+    return lights !== null && `${lights} matched lights`;
   }
-  const on = frame.reference === "streets" ? "streets" : "ground by day";
+  const on = frame.reference === "streets" ? "street map" : "day map";
   const finest = frame.proofs.at(-1);
-  return finest === undefined ? `placed on ${on}` : `${finest.n_agreeing} of ${finest.n_patches} patches of ${on}`;
+  return finest === undefined ? `placed on the ${on}` : `${finest.n_agreeing} of ${finest.n_patches} patches match the ${on}`;
 }
 
 /** Angle at the camera between the geodetic vertical and the boresight, and what lies there. */
 function offNadir(camera: Camera | null): string {
   if (camera === null) return MISSING;
   const place = pixelToLonLat(camera, ...middle(camera));
-  if (place === null) return "the middle of the photo shows the sky";
+  if (place === null) return "looking at the sky";
   return `${offNadirDeg(camera).toFixed(1)}°, looking at ${lonLat(place)}`;
 }
 

@@ -46,12 +46,17 @@ const SHOWN: Record<string, string> = {
   Delete: "Del",
 };
 
-/** Whether typing goes into this element, so that letters are no commands there. */
-export function takesText(target: EventTarget | null): boolean {
-  if (!(target instanceof HTMLElement)) return false;
-  if (target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement) return true;
-  return target instanceof HTMLInputElement && !["checkbox", "radio", "range", "button"].includes(target.type);
+/** Whether a key belongs to what has the focus: letters to fields, arrows to lists and sliders, too. */
+export function belongsTo(target: EventTarget | null, name: string): boolean {
+  if (target instanceof HTMLTextAreaElement) return true;
+  if (target instanceof HTMLSelectElement) return !target.closest("#layers") || MOVES.test(name);
+  if (!(target instanceof HTMLInputElement)) return false;
+  if (["radio", "range"].includes(target.type)) return MOVES.test(name);
+  return !["checkbox", "button"].includes(target.type);
 }
+
+/** What chooses in a list, or moves a slider. */
+const MOVES = /^(Shift\+)?(Arrow(Up|Down|Left|Right)|Home|End|PageUp|PageDown|Enter| )$/;
 
 export class Keyboard {
   private readonly byKey = new Map<string, Action>();
@@ -72,12 +77,19 @@ export class Keyboard {
     document.addEventListener("keydown", (event) => this.down(event), true);
     document.addEventListener("keyup", (event) => this.up(event), true);
     window.addEventListener("blur", () => this.letGo());
+    // A list that was opened by the pointer gives the keys back once something is chosen
+    let pressed: EventTarget | null = null;
+    document.addEventListener("pointerdown", (event) => (pressed = event.target), true);
+    document.addEventListener("keydown", () => (pressed = null), true);
+    document.addEventListener("change", ({ target }) => {
+      if (target === pressed && target instanceof HTMLSelectElement) target.blur();
+    });
   }
 
   private down(event: KeyboardEvent): void {
     const name = keyName(event);
     if (event.isComposing || document.querySelector("dialog[open]") !== null) return;
-    if (takesText(event.target)) {
+    if (belongsTo(event.target, name)) {
       if (name === "Escape") (event.target as HTMLElement).blur();
       return;
     }

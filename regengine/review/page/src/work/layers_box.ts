@@ -13,7 +13,7 @@ const TITLES: Record<Side, string> = { photo: "Photo over the map", map: "Map" }
 const NAMES: Record<LayerName, string> = {
   coast: "Coast, borders, lakes",
   names: "Towns",
-  track: "Track and ground in sight",
+  track: "Ground track and visible ground",
   outline: "Outline of the photo",
 };
 const TONES: { name: keyof Adjust; label: string; least: number; most: number }[] = [
@@ -77,19 +77,19 @@ export function layersBox({ adjust, layer, controls }: LayersNeeds) {
       ...TONES.map(({ name, label, least, most }) =>
         slider(`${side}-${name}`, element("label", { htmlFor: `${side}-${name}` }, label), [least, most], () => now[side][name], (value) => set(side, { [name]: value })),
       ),
-      element("button", { type: "button", className: "quiet", onclick: () => set(side, START[side]) }, "Back to normal"),
+      element("button", { type: "button", className: "quiet", onclick: () => set(side, START[side]) }, "Reset"),
     );
 
   const box = element(
     "div",
     { id: "layers", hidden: true, attributes: { role: "group", "aria-label": "Layers" } },
     element("div", { className: "controls" }, ...controls),
-    element("p", { className: "hint" }, "Shown, and how opaque:"),
+    element("p", { className: "hint" }, "Visible layers and their opacity:"),
     opacity("photo"),
     opacity("map"),
     ...LAYERS.map(overlay),
-    tones("photo", "Tones of the photo"),
-    tones("map", "Tones of the map"),
+    tones("photo", "Brightness of the photo"),
+    tones("map", "Brightness of the map"),
   );
   set("photo", {});
   set("map", {});
@@ -100,7 +100,7 @@ export function layersBox({ adjust, layer, controls }: LayersNeeds) {
     changeOpacity: (step: number) => set("photo", { opacity: Math.min(1, Math.max(0, now.photo.opacity + step)) }),
     toggle: () => {
       box.hidden = !box.hidden;
-      if (!box.hidden) box.querySelector<HTMLElement>("button:not([hidden]), select:not([hidden]), input")?.focus();
+      if (!box.hidden) box.querySelector<HTMLElement>("button:not([hidden]), input")?.focus();
     },
   };
 }

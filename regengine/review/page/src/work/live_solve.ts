@@ -52,7 +52,7 @@ export class LiveSolve {
     // One point only turns a camera whose position is known
     if (points.length === 1 && placed) {
       const camera = grabbed(start, [only.x, only.y], [only.lon, only.lat]);
-      if (camera === null) this.failed(new Error("That place is hidden from the camera by the Earth."));
+      if (camera === null) this.failed(new Error("That place is beyond the horizon of the camera."));
       else this.found({ camera, answer: null, residuals: new Map(), attitudeOnly: new Map() }, true);
       return;
     }

@@ -38,7 +38,7 @@ export function showNeighbours(host: HTMLElement, neighbours: Neighbour[], edito
                 id: `copy-${each.id}`,
                 type: "button",
                 className: "quiet",
-                title: `Begin with the camera of ${each.frame}, carried along the orbit: its points are guesses, to be confirmed`,
+                title: `Start from the camera of ${each.frame}, moved along the orbit: its points are guesses to be confirmed`,
                 onclick: () => copy(each),
                 attributes: { "aria-label": `Copy the camera of ${each.frame}` },
               },

@@ -11,8 +11,9 @@ export interface NoticeAction {
 const SECONDS_SHOWN = 7;
 let hiding = 0;
 
-/** Show a sentence for a while. */
-export function say(sentence: string, action?: NoticeAction): void {
+/** Show a sentence for a while, or until its cause went (`settled`). */
+export function say(sentence: string, action?: NoticeAction, cause = ""): void {
+  byId("said").dataset.cause = cause;
   show(byId("said"), sentence, action);
   window.clearTimeout(hiding);
   hiding = window.setTimeout(() => byId("said").replaceChildren(), 1000 * SECONDS_SHOWN);
@@ -24,9 +25,9 @@ export function complain(sentence: string, action?: NoticeAction, cause = ""): v
   show(byId("wrong"), sentence, action, () => byId("wrong").replaceChildren());
 }
 
-/** What went wrong for this cause is right again. */
+/** What was said for this cause is no longer so. */
 export function settled(cause: string): void {
-  if (byId("wrong").dataset.cause === cause) byId("wrong").replaceChildren();
+  for (const host of [byId("said"), byId("wrong")]) if (host.dataset.cause === cause) host.replaceChildren();
 }
 
 function show(host: HTMLElement, sentence: string, action?: NoticeAction, away?: () => void): void {

@@ -9,7 +9,7 @@ import { clearGround } from "./residuals";
 import { CHOICE_WORDS, lonLat, NOT_INDEPENDENT, utc } from "./text";
 
 const WHY_NOT_INDEPENDENT =
-  "Not independent: this was accepted for points that only follow its own camera. Check them, and decide again.";
+  "Not independent: accepted with points that only follow their own camera. Check them, and decide again.";
 
 /** "Accepted by Ann, 2026-01-31 12:00:00 UTC". */
 function decisionLine(decision: Decision): string {
@@ -71,7 +71,7 @@ export function decisionList(decisions: Decision[], editor: Editor, compare: Com
   );
 }
 
-const OVER = "Draw it over what is in view, and tell how far apart they are";
+const OVER = "Draw it over the current camera, with the distance between the two";
 
 export function showHypotheses(host: HTMLElement, frame: Frame, editor: Editor, compare: Compare): void {
   const shown = proposalShown(editor.draft, frame);

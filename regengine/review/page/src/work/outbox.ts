@@ -99,8 +99,8 @@ export class Outbox {
           wait = Math.min(2 * wait, LONGEST_WAIT_MS);
           continue;
         }
-        const what = item?.kind === "draft" ? "drafted" : "decided";
-        complain(`What was ${what} was not kept. ${sentenceOf(error)}`, this.link(item?.frame ?? 0));
+        const what = item?.kind === "draft" ? "unfinished work" : "decision";
+        complain(`Your ${what} was not saved. ${sentenceOf(error)}`, this.link(item?.frame ?? 0));
         if (item?.kind === "decision") this.needs.refused(item.frame);
       }
       this.shelf.removeItem(key);
@@ -128,18 +128,18 @@ export class Outbox {
     if (conflict !== null) {
       const theirs = CHOICE_WORDS[conflict.decision];
       complain(
-        `You had decided this frame in another tab, too (${theirs}). Both are kept; the later one, ${chosen}, counts.`,
+        `You also decided this frame in another tab (${theirs}). Both are kept; the later one, ${chosen}, counts.`,
         this.link(frame),
       );
     } else if (against !== undefined) {
       const theirs = CHOICE_WORDS[against.decision];
-      say(`Saved. ${against.reviewer} decided otherwise: ${theirs}. The frame is disputed.`, this.link(frame));
+      say(`Saved. ${against.reviewer} decided differently (${theirs}): the frame is disputed.`, this.link(frame));
     } else {
-      say(`${this.needs.nameOf(frame)}: ${chosen}. Saved.`, this.link(frame, "Back to it"));
+      say(`${this.needs.nameOf(frame)}: ${chosen}. Saved.`, this.link(frame, "Reopen"));
     }
   }
 
-  private link(frame: number, label = "Look at it"): NoticeAction {
+  private link(frame: number, label = "Open it"): NoticeAction {
     return {
       label,
       run: () => void this.needs.open(frame).catch((error: unknown) => complain(sentenceOf(error))),

@@ -11,7 +11,7 @@ import type { Origin, PointResidual } from "../types";
 import { count, joined, LEAST_SHOWN_PX, lonLat, metres, MISSING, pixels } from "./text";
 
 const FREE_WORDS: [Free, string][] = [
-  ["auto", "what the points can bear"],
+  ["auto", "automatic: by the number of points"],
   ["attitude", "attitude only (3 degrees of freedom)"],
   ["focal", "attitude and focal length"],
   ["position", "attitude, focal length and position"],
@@ -44,7 +44,7 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
     host,
     element("h3", {}, `Control points (${points.length})`),
     points.length === 0
-      ? element("p", { className: "hint" }, "None yet. Add points with the tool Add, in the photo and on the map.")
+      ? element("p", { className: "hint" }, "None yet. Add points in the photo and on the map with the tool Add (P).")
       : table(),
     selectedPoint(),
     points.length > 0 && solving(),
@@ -71,7 +71,6 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
       ["#", "number"],
       ["Map", "map"],
       ["Residual", "residual"],
-      ["Ground", null],
       ...(strict.size > 0 ? [["3 d.o.f.", null] as [string, null]] : []),
       ["Confirmed", null],
     ];
@@ -139,7 +138,7 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
     const held = point !== undefined && isIndependent(point, camera);
     // A camera that goes through its points whatever they are tells nothing by that
     const checked = !held || !isUnchecked(editor) || !isNext(residual);
-    const told = residual === null ? (point?.off ? MISSING : "follows") : checked ? pixels(residual.residual_px) : NO_CHECK;
+    const told = residual === null ? (point?.off ? MISSING : "follows") : checked ? pixels(residual.residual_px) : MISSING;
     const row = element(
       "tr",
       {
@@ -156,7 +155,7 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
           type: "checkbox",
           checked: !point?.off,
           disabled: editor.readonly,
-          title: "Off: the point takes no part in the solution, and does not count (Shift X)",
+          title: "Off: the point is not used in the fit and does not count (Shift X)",
           onclick: (event) => event.stopPropagation(),
           onchange: () => editor.switchPoint(index),
           attributes: { "aria-label": `Point ${index + 1} counts` },
@@ -173,8 +172,7 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
         ),
       ),
       onMap(index),
-      element("td", { className: "residual", title: held || point?.off ? "" : MEASURED }, held && residual === null ? MISSING : told, residual?.suspect ? element("strong", {}, " suspect") : null),
-      element("td", {}, checked ? metres(residual?.residual_m ?? null) : MISSING),
+      element("td", { className: "residual", title: !checked ? notCheckable(points.filter((each) => isIndependent(each, camera)).length) : held || point?.off ? "" : MEASURED }, held && residual === null ? MISSING : told, checked && residual?.residual_m != null && element("span", { className: "ground" }, metres(residual.residual_m)), residual?.suspect ? element("strong", {}, " suspect") : null),
       strict.size > 0 && element("td", {}, pixels(strict.get(index)?.residual_px ?? null)),
       element(
         "td",
@@ -189,9 +187,9 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
                 id: `hold-${index}`,
                 type: "button",
                 disabled: editor.readonly,
-                title: "This point is right: as the engine measured it, else snapped to the map (K)",
+                title: "Confirm this point: as measured by the engine, else snapped to the map (K)",
                 onclick: () => confirm(index),
-                attributes: { "aria-label": `Confirm and hold point ${index + 1}` },
+                attributes: { "aria-label": `Confirm point ${index + 1}` },
               },
               "confirm",
             ),
@@ -205,8 +203,8 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
     return element(
       "details",
       { className: "solving", open: solvingOpen, ontoggle: (event) => (solvingOpen = (event.target as HTMLDetailsElement).open) },
-      element("summary", {}, "How the camera is solved"),
-      element("label", { htmlFor: "free" }, "Free"),
+      element("summary", {}, "How the camera is fitted"),
+      element("label", { htmlFor: "free" }, "Fitted parameters"),
       element(
         "select",
         {
@@ -224,7 +222,7 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
           checked: editor.holdAll,
           onchange: (event) => editor.setSolving({ holdAll: (event.target as HTMLInputElement).checked }),
         }),
-        "Solve from the engine's points that I did not touch, too",
+        "Also use the engine's points that I did not touch",
       ),
     );
   }
@@ -232,15 +230,14 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
 
 let solvingOpen = false;
 
-const TO_QGIS = "Save the points as a .points file, which QGIS's georeferencer opens";
+const TO_QGIS = "Save the points as a .points file for QGIS's georeferencer";
 
 const TITLES: Record<string, string> = {
-  "#": "Number of the point; a double click on its row zooms both views to it",
-  Map: "How far the map's light lies from the photo's there, whatever the camera says",
-  Residual: "Between the point and where the camera has its place, in pixels of the photo",
-  Ground: "The same on the ground",
-  "3 d.o.f.": "Residual where only the attitude of the camera is solved: a bad point shows",
-  Confirmed: "Points that a person stands behind; the others follow the camera",
+  "#": "Number of the point; double-click its row to zoom both views to it",
+  Map: "Offset between photo and map at the point, independent of the camera",
+  Residual: "Distance between the point and its place as the camera projects it: in pixels of the photo, and on the ground",
+  "3 d.o.f.": "Residual when only the attitude of the camera is fitted: a bad point stands out",
+  Confirmed: "Points confirmed by a person; the others follow the camera",
 };
 
 /** Never -0.0. */
@@ -248,11 +245,11 @@ function signed(value: number): string {
   return Math.abs(value) < LEAST_SHOWN_PX ? "0" : value.toFixed(1);
 }
 
-const COMPARING = "Not compared: photo and map are compared by their lights, a moment after the last change";
+const COMPARING = "Not compared yet: photo and map are compared shortly after the last change";
 
 const LEVEL_WORDS = {
   agrees: "photo and map agree",
-  near: "farther than chance leads once in a thousand",
+  near: "a larger offset than chance gives once in a thousand",
   off: "photo and map disagree",
   unknown: "not compared",
 };
@@ -265,12 +262,12 @@ const ORIGIN_WORDS: Record<Origin, string> = {
   confirmed: "confirmed as measured",
 };
 
-const MEASURED = "The point follows the camera; in pixels: how far the engine measured it from there";
+const MEASURED = "The point follows the camera; a number is its distance from where the engine measured it";
 
 /** How a point came to be confirmed: in a word, and in a sentence. */
 const HOW: Partial<Record<Origin, [string, string]>> = {
   person: ["by hand", "Clicked or dragged by a person"],
-  snap: ["snapped", "Snapped to the map's lights"],
+  snap: ["snapped", "Snapped to the map"],
   confirmed: ["measured", "Confirmed as the engine measured it"],
 };
 
@@ -285,7 +282,12 @@ function isNext(residual: PointResidual | null): boolean {
   return residual !== null && residual.residual_px < LEAST_SHOWN_PX;
 }
 
-const NO_CHECK = "no check";
+/** Why residuals say nothing yet, and what to do. */
+function notCheckable(confirmed: number): string {
+  return `Not checkable yet: add a ${ORDINALS[confirmed] ?? "further"} point`;
+}
+
+const ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"];
 
 function outcome(editor: Editor): string {
   if (editor.problem !== null) return editor.problem;
@@ -295,16 +297,15 @@ function outcome(editor: Editor): string {
   const aside = off === 0 ? "" : ` ${count(off, "point")} switched off.`;
   const answer = editor.solution?.answer;
   if (answer) {
-    const freed = answer.freed.length === 0 ? "" : `; freed: ${answer.freed.join(", ")}`;
-    const over = `${answer.over > 0 ? answer.over : "none"} of ${count(answer.observations, "observation")} over`;
-    const rms = isUnchecked(editor) ? NO_CHECK : `RMS ${pixels(answer.rms_px)}, ${metres(answer.rms_m)}`;
-    const fit = `${count(held, "point")} confirmed: ${rms} (${over}${freed}).`;
+    const fitted = answer.freed.length === 0 ? "" : `; fitted: ${answer.freed.join(", ")}`;
+    const rms = `RMS ${pixels(answer.rms_px)}, ${metres(answer.rms_m)} (redundancy ${answer.over}${fitted})`;
+    const fit = `${count(held, "point")} confirmed. ${isUnchecked(editor) ? notCheckable(held) : rms}.`;
     return `${fit}${aside}${answer.warning === null ? "" : ` ${answer.warning}`}`;
   }
-  if (editor.solution !== null) return `One point turns the camera, and nothing checks it; the others follow.${aside}`;
+  if (editor.solution !== null) return `1 point confirmed: it turns the camera, and the others follow. ${notCheckable(1)}.${aside}`;
   if (held === 0 && points.length > 0) {
     const found = points.some((point) => point.origin === "search");
-    return `${found ? "Found by the search; the" : "The"} points follow the camera. Drag one to correct it.${aside}`;
+    return `${found ? "Found by the search. The" : "The"} points follow the camera: drag one to correct it.${aside}`;
   }
   return held === 0 ? "" : `${count(held, "point")} confirmed.${aside}`;
 }

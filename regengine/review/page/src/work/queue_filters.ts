@@ -53,7 +53,7 @@ export function queueFilters(host: HTMLElement, start: URLSearchParams, changed:
         ),
       ),
     ),
-    select("reason", "Why a person must look", {}),
+    select("reason", "Why it needs a check", {}),
     select("category", "What it shows", {}),
     select("camera", "Camera", {}),
     select("tag", "Tag", {}),

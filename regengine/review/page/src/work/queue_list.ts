@@ -140,11 +140,12 @@ export class QueueList {
       },
       this.pictures && picture(row),
       element("span", { className: "name" }, row.frame),
-      element("span", { className: "badge", data: { verdict: row.verdict } }, VERDICT_WORDS[row.verdict]),
-      element("span", { className: "where" }, why === "" ? where : row.independent ? `${where} · ${why}` : why),
       row.decision === null
-        ? element("span", { className: "odds", title: "Probability that the proposal is right" }, probability(row.probability))
-        : element("span", { className: "odds", data: { choice: row.decision } }, said(row)),
+        ? element("span", { className: "badge", data: { verdict: row.verdict } }, VERDICT_WORDS[row.verdict])
+        : element("span", { className: "badge", data: { choice: row.decision }, title: `Engine: ${VERDICT_WORDS[row.verdict]}` }, said(row)),
+      element("span", { className: "where" }, why === "" ? where : row.independent ? `${where} · ${why}` : why),
+      row.decision === null &&
+        element("span", { className: "odds", title: "Probability that the proposal is right" }, probability(row.probability)),
     );
     line.classList.toggle("active", index === this.active);
     line.style.top = `${rank * this.rowPx}px`;

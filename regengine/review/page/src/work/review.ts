@@ -1,6 +1,6 @@
 // A sitting of review: the queue walked, frames opened, decisions made and kept.
 
-import type { Camera, Choice, Decision, Frame, Job, Neighbour, Place, Said, Session } from "../types";
+import type { Camera, Choice, Decision, Draft, Frame, Job, Neighbour, Place, Said, Session } from "../types";
 import type { Layout, Side, Tool } from "../view_types";
 import type { Views } from "../views";
 import { api } from "./api";
@@ -8,7 +8,7 @@ import { begun, isHeld, isIndependent, whyNotAccepted, type Refusal } from "./dr
 import { Editor } from "./editor";
 import { Evidence } from "./evidence";
 import { Kept } from "./kept";
-import { say } from "./notices";
+import { say, settled } from "./notices";
 import { Outbox, type Sending } from "./outbox";
 import { Queue } from "./queue";
 import { pointResidual } from "./residuals";
@@ -19,12 +19,9 @@ import { delay, Watch } from "./watch";
 /** Frames fetched ahead of the one in view. */
 const AHEAD = 2;
 const KEPT_FRAMES = 12;
-const PLACING =
-  "Drag the photo over the map; its round handles turn it, the square ones zoom it. " +
-  "Then add points (P), or search from here (G).";
+const PLACING = "Drag the photo over the map; its round handles turn it, the square ones zoom it. ";
 const AT_HORIZON =
-  "Drag the dashed limb onto the photo's, at the left and at the right; then drag the ground to turn. " +
-  "Then add points (P), or search from here (G).";
+  "Drag the dashed limb onto the photo's limb, first at the left, then at the right; then drag the ground to turn. ";
 /** After so long a frame counts as seen, whatever its picture does. */
 const LONGEST_DRAWING_MS = 5000;
 
@@ -72,6 +69,8 @@ export class Review {
   /** Frames that were decided in this sitting, and those of them to go back to, the latest last. */
   private readonly decidedHere = new Set<number>();
   private lately: number[] = [];
+  /** The work that was refused last, which is told until it changes. */
+  private refused: Draft | null = null;
 
   constructor(private readonly needs: ReviewNeeds) {
     this.session = needs.session;
@@ -111,6 +110,17 @@ export class Review {
     const { frame, editor } = this;
     if (frame === null) return null;
     return editor.problem === null ? whyNotAccepted(editor.draft, frame) : { why: editor.problem, missing: editor.problem };
+  }
+  /** Whether the map that placed the frame in view is at hand: for snapping and comparing. */
+  get hasMap(): boolean {
+    return this.frame !== null && this.session.maps[this.frame.reference] !== undefined;
+  }
+  /** Whether the engine can search for the frame in view: it begins on lights, or by day on a day map. */
+  get canSearch(): boolean {
+    return this.frame !== null && this.session.maps[this.frame.reference === "day" ? "day" : "lights"] !== undefined;
+  }
+  private get afterPlacing(): string {
+    return this.canSearch ? "Then add points (P), or search from here (G)." : "Then add points (P).";
   }
   /** Town and country that the frame shows, as far as the server knows by now. */
   get placeName(): string | null {
@@ -176,7 +186,7 @@ export class Review {
     if (index === undefined) return;
     if (index !== null) return this.openIndex(index);
     if (this.frame !== null && (queue.row?.decision === null || !queue.toDo)) {
-      say(queue.toDo ? "There is no other frame in this queue." : "That was the last frame of this list.");
+      say(queue.toDo ? "This is the only frame in this queue." : "That was the last frame of this list.");
       return;
     }
     this.opening += 1;
@@ -201,12 +211,13 @@ export class Review {
     this.inView = null;
     await this.snapping;
     await this.editor.solved;
-    if (this.frame !== frame) return say(`${frame.frame} was left before its camera was solved: it is not decided.`);
+    if (this.frame !== frame) return say(`${frame.frame} is not decided: you left it before its camera was solved.`);
     const { draft } = this.editor;
     const refusal = choice === "accepted" ? this.refusal : null;
     if (refusal !== null) {
       this.inView = frame.id;
-      return say(`${refusal.why} Add points (P), or confirm those that are right (K).`);
+      this.refused = draft;
+      return say(`${refusal.why} Add points (P), or confirm those that are right (K).`, undefined, "refusal");
     }
     const own = frame.decisions.find((each) => each.reviewer === this.session.reviewer);
     const body = { ...draft, decision: choice, base: own?.revision ?? 0, seconds: this.watch.seconds };
@@ -239,14 +250,14 @@ export class Review {
     this.setTool("select");
     this.editor.begin(`camera of ${frame}`, camera);
     this.views?.fit();
-    say(`The camera of ${frame}, carried along the orbit: drag what is off, or search from here (G).`);
+    say(`Camera copied from ${frame} and moved along the orbit. ${this.afterPlacing}`);
   }
 
   setTool(tool: Tool): void {
     if (tool !== "select" && this.session.readonly) return say("This review is read-only.");
     const begins = tool === "place" && this.editor.draft.camera === null;
     if (tool === "place" && !this.editor.beginCamera(null)) {
-      say("Nobody knows where the station was: click on the map where it stood, straight below it.");
+      say("Position unknown: click the point directly below the station on the map.");
       tool = "add";
     }
     this.tool = tool;
@@ -255,7 +266,7 @@ export class Review {
     this.views?.setTool(tool);
     if (tool === "place") {
       if (begins) this.views?.fit();
-      say(PLACING);
+      say(PLACING + this.afterPlacing);
       document.getElementById(this.layout === "through" ? "photo" : "map")?.focus();
     }
     this.needs.changed();
@@ -274,7 +285,7 @@ export class Review {
     this.setTool("place");
     this.atHorizon = true;
     document.getElementById("photo")?.focus();
-    say(AT_HORIZON);
+    say(AT_HORIZON + this.afterPlacing);
     this.needs.changed();
   }
 
@@ -295,21 +306,21 @@ export class Review {
 
   /** A point is right: as the engine measured it; where it did not, as photo and map agree near it. */
   async confirm(index: number, moves: Side = this.side): Promise<void> {
-    const { editor, session } = this;
+    const { editor } = this;
     const point = editor.draft.points[index];
     if (point === undefined || editor.readonly) return;
     if (point.off) return say(`Point ${index + 1} is switched off: switch it on first (Shift X).`);
-    if (isIndependent(point, editor.draft.camera)) return say(`Point ${index + 1} is confirmed already.`);
+    if (isIndependent(point, editor.draft.camera)) return say(`Point ${index + 1} is already confirmed.`);
     const pair = editor.measured(index);
-    if (pair === null && !session.lights) {
-      return say(`Nothing measured point ${index + 1}, it only follows the camera: click or drag it to its place.`);
+    if (pair === null && !this.hasMap) {
+      return say(`Point ${index + 1} only follows the camera: click or drag it to its place.`);
     }
     if (pair === null) return this.snap(index, moves);
     const { camera } = editor.draft;
     const off_px = camera === null ? null : (pointResidual(camera, pair)?.residual_px ?? null);
-    const away = off_px === null || off_px < 1 ? "" : `, ${pixels(off_px)} from where your camera has it`;
+    const away = off_px === null || off_px < 1 ? "" : `, ${pixels(off_px)} from where your camera puts it`;
     editor.confirmMeasured(index);
-    say(`Point ${index + 1} is confirmed as the engine measured it${away}.`);
+    say(`Point ${index + 1} confirmed as measured by the engine${away}.`);
   }
 
   /** The camera's guess of the point that was just added is right, so far as photo and map agree. */
@@ -343,12 +354,12 @@ export class Review {
     // One that only follows the camera may have gone along with it; its pixel is what it was
     const now = editor.draft.points[index];
     const same = now === point || (now && !isHeld(now) && !isHeld(point) && now.x === point.x && now.y === point.y);
-    if (!same) return say("The point has moved meanwhile: snap it again.");
+    if (!same) return say("The point has moved since: snap it again.");
     if (answer.found && answer.point !== null) {
       editor.snapped(index, answer.point);
-      say(`Snapped by ${answer.moved_px === null ? "a little" : `${answer.moved_px.toFixed(1)} px`}.`);
+      say(`Snapped: moved by ${answer.moved_px === null ? "a little" : `${answer.moved_px.toFixed(1)} px`}.`);
     } else {
-      say(`Point ${index + 1} is not confirmed: ${answer.why ?? "nothing near it matches."}`);
+      say(`Point ${index + 1} not confirmed: ${answer.why ?? "no match near it."}`);
     }
   }
 
@@ -365,7 +376,7 @@ export class Review {
     this.lately = this.lately.filter((id) => id !== last);
     await this.open(last);
     if (this.frame?.id !== last) return;
-    say(`${this.frame.frame} is back: decide it again; until then its decision counts.`);
+    say(`${this.frame.frame} reopened; your earlier decision stands until you change it.`);
   }
 
   /** What a search found from a camera: in view, or kept as the work on a frame that was left as it was. */
@@ -430,8 +441,8 @@ export class Review {
 
   private changed(): void {
     const { frame, draft } = this.editor;
-    // A photo of streets or by day shows no lights that could be compared
-    const comparable = this.session.lights && frame?.photo && frame.reference === "lights";
+    if (draft !== this.refused) settled("refusal");
+    const comparable = frame?.photo && this.session.maps[frame.reference];
     // Pictures come first
     if (frame?.id === this.inView) this.evidence.look(comparable ? frame.id : null, draft.camera, draft.points);
     this.draw();

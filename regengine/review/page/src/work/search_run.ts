@@ -27,7 +27,7 @@ export class SearchRun {
     if (this.job !== null) return;
     this.job = "";
     this.unwanted = false;
-    this.progress("The search begins.");
+    this.progress("Starting the search …");
     try {
       const { job } = await api.search(frame, camera);
       this.job = job;
@@ -53,7 +53,7 @@ export class SearchRun {
         job = await api.job(id);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        if (error.status === 404) return complain("The search ended with the server that ran it: begin it again.");
+        if (error.status === 404) return complain("The search was lost when the server restarted: start it again.");
         if (!error.passing) throw error;
         await link.wait(LONGEST_WAIT_MS);
         continue;
@@ -71,6 +71,6 @@ export class SearchRun {
 }
 
 function ended(result: NonNullable<Job["result"]>): string {
-  const why = result.camera === null ? result.reason_texts.map(sentence) : ["Its proposal is shown."];
-  return [`The search says: ${VERDICT_WORDS[result.verdict]}.`, ...why].join(" ");
+  const why = result.camera === null ? result.reason_texts.map(sentence) : ["The camera it found is shown."];
+  return [`Search result: ${VERDICT_WORDS[result.verdict]}.`, ...why].join(" ");
 }

@@ -37,10 +37,10 @@ export function showOpinion(
 ): void {
   const apart = opinion && camera && kmApart(opinion.camera, camera);
   const told = !apart
-    ? "nothing in common with what is shown"
+    ? "shows other ground than the current camera"
     : apart.most < SAME_KM
-      ? "the same as what is shown"
-      : `${apart.median.toFixed(2)} km from what is shown, at most ${apart.most.toFixed(2)} km`;
+      ? "same ground as the current camera"
+      : `${apart.median.toFixed(2)} km from the current camera (median), at most ${apart.most.toFixed(2)} km`;
   redraw(
     host,
     opinion && element("p", { className: "new" }, element("strong", {}, `${opinion.name} (dashed): `), `${told}. `,

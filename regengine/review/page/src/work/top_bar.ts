@@ -9,7 +9,7 @@ import { count } from "./text";
 const SENDING_WORDS: Record<Sending, string> = {
   saved: "All saved",
   saving: "Saving …",
-  waiting: "Not saved yet, kept in this browser.",
+  waiting: "Not saved yet; kept in this browser.",
 };
 
 export function topBar(host: HTMLElement, session: Session, buttons: HTMLElement) {
@@ -26,7 +26,7 @@ export function topBar(host: HTMLElement, session: Session, buttons: HTMLElement
     element("span", {}, count(session.frames, "frame")),
     progress,
     element("span", { className: "reviewer" }, `Reviewer: ${session.reviewer}`),
-    session.blind && element("strong", { className: "badge", title: "What others decided on a frame is hidden until you have decided it" }, "blind"),
+    session.blind && element("strong", { className: "badge", title: "Other reviewers' decisions on a frame are hidden until you have decided it" }, "blind"),
     session.readonly ? element("strong", { className: "badge" }, "read-only") : sending,
     buttons,
   );

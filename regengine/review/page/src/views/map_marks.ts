@@ -1,5 +1,5 @@
-// The map's strongest lights in view, drawn on the photo by the camera: rings, filled where a light of
-// the photo meets them. They go along with the camera; whether they are met is asked for at rest.
+// Where the map stands out in view, drawn on the photo by the camera: rings, filled where the photo
+// shows the same. They go along with the camera; whether they are met is asked for at rest.
 
 import Feature from "ol/Feature";
 import PointGeometry from "ol/geom/Point";
@@ -10,7 +10,7 @@ import Fill from "ol/style/Fill";
 import Stroke from "ol/style/Stroke";
 import Style from "ol/style/Style";
 import { lonLatToPixel } from "../geometry/camera";
-import type { Camera, LightsAnswer } from "../types";
+import type { Camera, Frame, MapKind, MarksAnswer } from "../types";
 import { pixelToPlane } from "./pixel_plane";
 import type { Stage } from "./stage";
 
@@ -19,7 +19,13 @@ const RADIUS_PX = 6;
 const HALO = new Stroke({ color: "rgba(0, 0, 0, 0.8)", width: 4 });
 const COLOUR = "#53e6c8";
 
-export type AskLights = (frame: number, camera: Camera, signal: AbortSignal) => Promise<LightsAnswer>;
+export type AskMarks = (frame: number, camera: Camera, signal: AbortSignal) => Promise<MarksAnswer>;
+
+const WHAT: Record<MapKind, string> = {
+  lights: "brightest lights match a light in the photo",
+  streets: "street patches match the photo",
+  day: "ground patches match the photo",
+};
 
 const [MET, MISSED] = [true, false].map((met) => [
   new Style({ image: new CircleStyle({ radius: RADIUS_PX, stroke: HALO }) }),
@@ -32,7 +38,7 @@ const [MET, MISSED] = [true, false].map((met) => [
   }),
 ]);
 
-export function createMapLights(stage: Stage, ask: AskLights) {
+export function createMapMarks(stage: Stage, ask: AskMarks) {
   const source = new VectorSource<Feature>();
   const layer = new VectorLayer({
     source,
@@ -43,9 +49,9 @@ export function createMapLights(stage: Stage, ask: AskLights) {
     style: (feature) => (feature.get("met") ? MET : MISSED),
   });
   stage.map.addLayer(layer);
-  let frame: number | null = null;
+  let frame: Frame | null = null;
   let camera: Camera | null = null;
-  let known: LightsAnswer | null = null;
+  let known: MarksAnswer | null = null;
   let fresh = false; // what is known is of this camera
   let timer = 0;
   let asking = new AbortController();
@@ -56,25 +62,26 @@ export function createMapLights(stage: Stage, ask: AskLights) {
     if (!camera || !known) return;
     const seen = camera;
     source.addFeatures(
-      known.lights.flatMap(({ lon, lat, met }) => {
+      known.marks.flatMap(({ lon, lat, met }) => {
         const pixel = lonLatToPixel(seen, lon, lat);
         return pixel ? [new Feature({ geometry: new PointGeometry(pixelToPlane(pixel)), met: met && fresh })] : [];
       }),
     );
   };
   const told = (): string => {
-    if (!camera) return "There are no lights to compare.";
-    if (!known || !fresh) return "Comparing lights …";
-    const { lights, chance } = known;
-    if (lights.length === 0) return "The map shows no lights in view.";
-    const met = lights.filter((each) => each.met).length;
-    return `${met} of the map's ${lights.length} strongest lights are met; by chance ${Math.round(chance * lights.length)} would be`;
+    if (!frame) return "The photo or the map that placed it is missing";
+    if (!camera) return "Place the photo first (M)";
+    if (!known || !fresh) return "Comparing photo and map …";
+    const { marks, chance } = known;
+    if (marks.length === 0) return "The map shows nothing here";
+    const met = marks.filter((each) => each.met).length;
+    return `${met} of the map's ${marks.length} ${WHAT[frame.reference]}; ${Math.round(chance * marks.length)} would by chance`;
   };
   const compare = async (): Promise<void> => {
     if (frame === null || !camera) return;
     const mine = (asking = new AbortController());
     try {
-      const answer = await ask(frame, camera, mine.signal);
+      const answer = await ask(frame.id, camera, mine.signal);
       if (mine.signal.aborted) return;
       [known, fresh] = [answer, true];
       draw();
@@ -91,7 +98,7 @@ export function createMapLights(stage: Stage, ask: AskLights) {
   };
   return {
     /** `next`: of which frame; null where there is nothing to compare. */
-    setCamera(next: number | null, seen: Camera | null): void {
+    setCamera(next: Frame | null, seen: Camera | null): void {
       if (next === frame && seen === camera) return;
       if (next !== frame) known = null;
       [frame, camera] = [next, seen];

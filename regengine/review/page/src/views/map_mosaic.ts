@@ -1,16 +1,22 @@
-// The night lights of a part of the map in one picture, put together from its tiles.
+// A part of a map in one picture, put together from its tiles.
 
 import type { Extent } from "ol/extent";
+import type { MapKind } from "../types";
 import { WORLD_M } from "./mercator";
 
 const TILE_PX = 256;
-const FINEST_ZOOM = 10; // as on the map
 const MOST_TILES = 80;
 const KEPT = 240;
 const ROOM = 0.15; // around what was asked for, so that a drag needs no other picture
-export const LIGHT_TILES = "/api/lights/{z}/{x}/{y}.png";
+/** Finer than the maps: lights have 15 arc seconds, 460 m, streets 12.5 m, and days what they were made of. */
+export const FINEST_ZOOM: Record<MapKind, number> = { lights: 10, streets: 14, day: 13 };
 
-export interface LightPicture {
+/** Address of the tiles of a map. */
+export function mapTiles(kind: MapKind): string {
+  return `/api/maps/${kind}/{z}/{x}/{y}.png`;
+}
+
+export interface MapPicture {
   canvas: HTMLCanvasElement;
   /** Mercator metres of its upper left corner, and of a pixel. */
   left: number;
@@ -21,9 +27,9 @@ export interface LightPicture {
 /** The first and last column and row of tiles. */
 type Range = [number, number, number, number];
 
-export function createLightMosaic(loaded: () => void) {
+export function createMapMosaic(kind: MapKind, loaded: () => void) {
   const tiles = new Map<string, HTMLImageElement>();
-  let last: { z: number; range: Range; picture: LightPicture } | null = null;
+  let last: { z: number; range: Range; picture: MapPicture } | null = null;
   let timer = 0;
   const arrived = () => {
     last = null;
@@ -31,7 +37,7 @@ export function createLightMosaic(loaded: () => void) {
     timer = window.setTimeout(loaded, 30); // those that come together are drawn together
   };
   const tile = (z: number, x: number, y: number): HTMLImageElement => {
-    const address = LIGHT_TILES.replace("{z}", `${z}`).replace("{x}", `${x}`).replace("{y}", `${y}`);
+    const address = mapTiles(kind).replace("{z}", `${z}`).replace("{x}", `${x}`).replace("{y}", `${y}`);
     const known = tiles.get(address);
     const image = known ?? new Image();
     tiles.delete(address);
@@ -48,11 +54,11 @@ export function createLightMosaic(loaded: () => void) {
     return image;
   };
   return {
-    /** The lights of an extent, a pixel about so many metres; tiles that are on their way are missing. */
-    of([left, bottom, right, top]: Extent, metres: number): LightPicture | null {
+    /** The map of an extent, a pixel about so many metres; tiles that are on their way are missing. */
+    of([left, bottom, right, top]: Extent, metres: number): MapPicture | null {
       const room = Math.max(right! - left!, top! - bottom!) * ROOM;
       const wanted = Math.round(Math.log2(WORLD_M / TILE_PX / metres));
-      for (let z = Math.min(FINEST_ZOOM, Math.max(0, wanted)); z >= 0; z--) {
+      for (let z = Math.min(FINEST_ZOOM[kind], Math.max(0, wanted)); z >= 0; z--) {
         const size = WORLD_M / 2 ** z;
         const column = (x: number) => Math.floor((x + WORLD_M / 2) / size);
         const row = (y: number) => Math.min(2 ** z - 1, Math.max(0, Math.floor((WORLD_M / 2 - y) / size)));

@@ -1,0 +1,141 @@
+"""The demonstration: a table of true errors, and a contact sheet of the overlays."""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from PIL import Image, ImageDraw, ImageFont
+from typer import Argument, Option
+
+from benchmarks.pages import tell
+from regengine.evaluate.registration import distance_m, right_within_km
+from regengine.registration.overlay import overlay_path
+from regengine.result import FrameResult
+from regengine.store.read import iter_frames
+
+TRUTH = Path(__file__).resolve().parents[1] / "data_samples" / "photos" / "truth.csv"
+TILE_PX = 480, 320
+COLUMNS = 3
+
+
+def read_truth() -> dict[str, list[dict[str, str]]]:
+    """Read the points of known position, by photo."""
+    points = defaultdict(list)
+    with TRUTH.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            points[row["frame"]].append(row)
+    return points
+
+
+def judge(result: FrameResult, points: list[dict[str, str]]) -> tuple[str, bool]:
+    """Compare the camera with points of known position: a cell of the table, and if it is right."""
+    if result.solved is None:
+        return "no place" + ("" if points else ", rightly"), not points
+    if not points:
+        return "nothing there can be placed", False
+    x, y, lon, lat = (np.array([float(row[k]) for row in points]) for k in ("x", "y", "lon", "lat"))
+    camera = result.solved.camera
+    away_km = distance_m(*camera.pixel_to_lonlat(x, y)[:2], lon, lat) / 1e3
+    seen_x, seen_y = camera.lonlat_to_pixel(lon, lat)
+    away_px = float(np.median(np.hypot(seen_x - x, seen_y - y)))
+    on_map = points[0]["source"].startswith("camera")
+    against = "camera on VIIRS 2023" if on_map else f"{len(points)} towns picked by eye"
+    median_km = float(np.median(away_km))
+    cell = f"{median_km:5.2f} km  {away_px:4.1f} px  {against}"
+    return cell, median_km <= right_within_km(result.footprint_diagonal_km or 0.0)
+
+
+def open_tile(path: Path, result: FrameResult) -> Image.Image:
+    """Open an overlay without its words and insets."""
+    with Image.open(path) as picture:
+        whole = picture.convert("RGB")
+    if path != overlay_path(result, path.parent):
+        return whole
+    wide, high = result.width_px or 1, result.height_px or 1
+    zoom = max(1, round(1000 / max(wide, high)))
+    wide, high = zoom * wide, zoom * high
+    insets = 0 if result.solved is None or wide < high else 4 + (high - 4) // 2
+    top = whole.height - insets - high
+    return whole.crop((0, top, wide, top + high))
+
+
+def draw_sheet(tiles: list[tuple[Path, str, FrameResult]], out: Path) -> None:
+    """Draw pictures with captions as one PNG."""
+    wide, high = TILE_PX
+    font = ImageFont.load_default(size=16)
+    rows = -(-len(tiles) // COLUMNS)
+    sheet = Image.new("RGB", (COLUMNS * (wide + 8) + 8, rows * (high + 32) + 8), (24, 24, 28))
+    pen = ImageDraw.Draw(sheet)
+    for number, (path, caption, result) in enumerate(tiles):
+        left = 8 + (number % COLUMNS) * (wide + 8)
+        top = 8 + (number // COLUMNS) * (high + 32)
+        small = open_tile(path, result)
+        small.thumbnail(TILE_PX)
+        sheet.paste(small, (left + (wide - small.width) // 2, top + (high - small.height) // 2))
+        pen.text((left, top + high + 4), caption, fill=(235, 235, 235), font=font)
+    sheet.save(out)
+
+
+def main(
+    store: Annotated[Path, Argument(help="of `regengine register` over data_samples/photos")],
+    overlays: Annotated[Path, Argument(help="folder of its overlays")],
+    solved: Annotated[Path, Argument(help="records of `regengine solve`, NDJSON")],
+    *,
+    out: Annotated[Path, Option(help="the contact sheet, without an ending")],
+) -> None:
+    """Print the table and draw the contact sheet; 1 if something accepted is wrong."""
+    stars = {
+        one["frame"]: one
+        for one in map(json.loads, solved.read_text(encoding="utf-8").splitlines())
+    }
+    truth = read_truth()
+    wrong: list[str] = []
+    lines: list[str] = []
+    tiles: list[tuple[Path, str, FrameResult]] = []
+    results = sorted(
+        (one.result for one in iter_frames(store)),
+        key=lambda one: (90.0 if one.solved is None else one.solved.off_nadir_deg, one.frame),
+    )
+    for result in results:
+        name = result.frame
+        picture = overlay_path(result, overlays)
+        angle = "" if result.solved is None else f"{result.solved.off_nadir_deg:.0f}°"
+        error, is_right = judge(result, truth[name])
+        if result.verdict == "accepted" and not is_right:
+            wrong.append(name)
+        caption = f"{name}  {result.verdict} {angle}"
+        if name in stars and stars[name]["solved"]:
+            error = f"{stars[name]['matched_stars']} stars, {stars[name]['rms_px']:.2f} px"
+            caption, picture = f"{name}  stars solved", overlays / f"{name}_solved.png"
+        how = "" if result.time_utc else "time unknown"
+        lines.append(
+            f"{name:16} {result.category or '':20} {result.verdict:9} {angle:>4}  {error:44} {how}"
+        )
+        tiles.append((picture, caption, result))
+    head = f"{'photo':16} {'shows':20} {'verdict':9} {'tilt':>4}  {'median error, against what':44}"
+    print("\n" + "\n".join(line.rstrip() for line in (head, *lines)))
+    draw_sheet(tiles, out.with_suffix(".png"))
+    folder = overlays.absolute().as_uri()
+    figures = "".join(
+        f'<figure><a href="{folder}/{html.escape(path.name)}"><img src="{folder}/'
+        f'{html.escape(path.name)}" width="480"></a><figcaption>{html.escape(caption)}'
+        "</figcaption></figure>"
+        for path, caption, _ in tiles
+    )
+    out.with_suffix(".html").write_text(
+        "<!doctype html><meta charset=utf-8><title>regengine demo</title><style>body{background:"
+        "#18181c;color:#eee;font:15px sans-serif}figure{display:inline-block;margin:6px}</style>"
+        f"<pre>{html.escape(chr(10).join((head, *lines)))}</pre>{figures}",
+        encoding="utf-8",
+    )
+    print(f"\n{out.with_suffix('.png')}\n{out.with_suffix('.html')}")
+    if wrong:
+        tell(f"\naccepted and wrong: {', '.join(wrong)}")
+        raise typer.Exit(1)

@@ -1,0 +1,294 @@
+"""Compare a photo with the map that it is placed on: night lights, streets, or ground by day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.spatial import cKDTree
+
+from detectors.constants import KM_PER_DEGREE
+from detectors.types import BoolArray, FloatArray, FloatImage
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic
+from matchers.geometry.view import render_known
+from matchers.lights.patch_fit import PATCH_FIT
+from matchers.lights.patches import choose_patches, count_cells, match_patches, measure_texture
+from matchers.lights.photo_light import LightImage
+from matchers.lights.verify import LIGHTS, find_light_peaks, spread_shifts
+from regengine.photo.image import read_linear_light
+from regengine.points.parameters import COMPARED
+from regengine.points.resection import point_pairs, turn_to_places
+from regengine.references.kinds import KindName
+from regengine.registration.day.parameters import DayParams
+from regengine.registration.day.register_on_day import read_day_light
+from regengine.registration.prepare_photo import find_photo_lights, fine_px
+from regengine.registration.refine_on_map import even_picture
+from regengine.registration.streets.parameters import StreetParams
+from regengine.registration.streets.propose_from_streets import draw_lamps
+from regengine.registration.streets.refine_on_streets import measure_sides_m
+from regengine.registration.windows import (
+    NightLights,
+    compute_ground_sample_km,
+    find_footprint_window,
+)
+from regengine.result import ReviewedPoint
+
+SMOOTH_PX = 1.0  # of the photo's lights: about the map's own point spread
+STREETS, DAY = StreetParams(), DayParams()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PhotoBesideMap:
+    """A photo as it looks beside a map of one kind.
+
+    Attributes
+    ----------
+    kind : {"lights", "streets", "day"}
+        Kind of the map.
+    image : LightImage
+        City lights of the photo; for streets and by day, structure of equal local contrast.
+    reference : NightLights
+        The map.
+    """
+
+    kind: KindName
+    image: LightImage
+    reference: NightLights
+
+    @property
+    def map_sigma_m(self) -> float:
+        """Position error of the map, metres, beyond that of a match with it."""
+        if self.kind == "day":
+            return 1e3 * KM_PER_DEGREE * self.reference.info.resolution_deg
+        return STREETS.map_sigma_m if self.kind == "streets" else 0.0
+
+    def draw(self, camera: Camera) -> tuple[FloatImage, FloatImage] | None:
+        """Draw the map through a camera of ``image`` to look like it, with the pixels covered.
+
+        None outside the map, or if the camera sees no ground.
+        """
+        params = COMPARED[self.kind]
+        step_km = compute_ground_sample_km(camera) / params.map_pixels
+        levels = find_footprint_window(
+            self.reference, camera, params.margin_km, step_km, params.finest_deg
+        )
+        if levels is None:
+            return None
+        view, covered = render_known(levels, camera, 2)
+        weight = np.asarray(covered, np.float32)
+        if self.kind == "streets":
+            view = even_picture(draw_lamps(view, STREETS), weight, STREETS)
+        elif self.kind == "day":
+            view = even_picture(view, weight, DAY)
+        return view, weight
+
+
+def choose_side_px(kind: KindName, camera: Camera, reference: NightLights) -> int:
+    """Choose the long side of the photo, pixels, at which it is compared with a map."""
+    if kind == "lights":
+        return fine_px(camera, float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3)
+    longest, long_km = max(camera.width_px, camera.height_px), max(measure_sides_m(camera)) / 1e3
+    if kind == "streets":
+        side_px = 1e3 * long_km / min(STREETS.levels_m)
+    else:
+        finest_km = DAY.max_oversampling * reference.info.resolution_deg * KM_PER_DEGREE
+        side_px = min(DAY.fine_side_px, long_km / finest_km)
+    if not np.isfinite(side_px):  # the middle of the photo shows the sky
+        return min(longest, DAY.fine_side_px)
+    # In steps of a fifth, so that a slightly different camera needs no other image
+    return int(np.clip(2.0 ** (np.round(4.0 * np.log2(side_px)) / 4.0), 256, max(longest, 256)))
+
+
+def read_beside_map(
+    kind: KindName, file: Path, side_px: int, camera: Camera, reference: NightLights
+) -> PhotoBesideMap:
+    """Read a photo at a long side, for the comparison with a map.
+
+    ``camera`` gives the scale of its lights. FrameError if the photo cannot be read.
+    """
+    if kind == "day":
+        red, _ = read_day_light(file, DAY)
+        small = red.resized(side_px, DAY.smooth_px)
+        image = replace(small, values=even_picture(small.values, small.weight, DAY))
+    else:
+        lights_px = choose_side_px("lights", camera, reference)
+        linear = read_linear_light(file, max_long_side_px=lights_px)
+        sample_km = compute_ground_sample_km(camera) / linear.factor
+        lights = find_photo_lights(linear, sample_km).narrow
+        image = lights.resized(lights_px, SMOOTH_PX)
+        if kind == "streets":
+            # The lights tell which pixels count; streets are seen in finer ones
+            fine = read_linear_light(file, max_long_side_px=side_px)
+            size = fine.light.shape[::-1]
+            weight = cv2.resize(lights.weight, size, interpolation=cv2.INTER_NEAREST)
+            light = LightImage(
+                values=fine.light, weight=np.asarray(weight, np.float32), factor=fine.factor
+            )
+            small = light.resized(side_px, STREETS.smooth_px)
+            lamps = np.sqrt(np.maximum(small.values, 0.0), dtype=np.float32)
+            image = replace(small, values=even_picture(lamps, small.weight, STREETS))
+    return PhotoBesideMap(kind=kind, image=image, reference=reference)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapResult:
+    """Result of snapping a point to the best match."""
+
+    point: ReviewedPoint | None = None  # position of the match; None without one
+    ncc: float | None = None  # correlation there; None without data to compare
+    # How far the point moved, in pixels of the photo, whichever side moved
+    moved_px: float | None = None
+    why: str | None = None  # why there is no match
+
+
+def snap(
+    camera: Camera, point: ReviewedPoint, beside: PhotoBesideMap, *, photo_moves: bool
+) -> SnapResult:
+    """Match the map around a point's place with the photo around its pixel.
+
+    The map is rendered through the camera, rotated so that the place is projected to the pixel.
+    So only rotation, scale and perspective are taken from the camera, but not its pointing.
+    """
+    image, params = beside.image, COMPARED[beside.kind]
+    height, width = image.values.shape
+    now, ncc, sigma_px, first = point, None, 0.0, None
+    for reach_px in params.reaches_px:
+        held = turn_to_places(camera, point_pairs([[now.x, now.y]], [[now.lon, now.lat]], [1.0]))
+        first = first or held
+        if not np.isfinite(held.lonlat_to_pixel(now.lon, now.lat)[0]):
+            return SnapResult(why="the place is beyond the horizon of this camera.")
+        col = round((now.x + 0.5) * image.factor - 0.5)
+        row = round((now.y + 0.5) * image.factor - 0.5)
+        if not (0 <= col < width and 0 <= row < height):
+            what = "point" if now is point else "match"
+            return SnapResult(ncc=ncc, why=f"the {what} is outside the photo.")
+        # The photo around the point, dark beyond its edges, and the camera of that piece
+        half_px = params.patch_px // 2 + reach_px + 2 + params.rim_px
+        side = 2 * half_px + 1
+        padded = np.pad(image.values * image.weight, half_px)
+        photo = np.ascontiguousarray(padded[row : row + side, col : col + side], np.float32)
+        whole = image.camera(held)
+        x, y = whole.principal_point
+        # Of a mirrored picture the columns count from the other edge
+        left = width - 1 - col - half_px if held.mirrored else col - half_px
+        axis = (x - left, y - (row - half_px))
+        piece = replace(whole, width_px=side, height_px=side, principal_point=axis)
+        drawn = beside.draw(piece)
+        if drawn is None or float(drawn[1].mean()) < params.min_covered_share:
+            return SnapResult(why="the map has no data there.")
+        middle = np.full((1, 2), half_px, np.intp)
+        found = match_patches(photo, drawn[0], middle, params.patch_px, reach_px)
+        inner = half_px - params.patch_px // 2
+        core = np.s_[inner : side - inner, inner : side - inner]
+        structure = min(float(np.square(one[core]).mean()) for one in (photo, drawn[0]))
+        if len(found) == 0 or structure < params.min_structure:
+            return SnapResult(ncc=ncc, why="photo and map show nothing there to compare.")
+        ncc = float(found.ncc[0])
+        map_px = beside.map_sigma_m / 1e3 / compute_ground_sample_km(piece)
+        patch_variance_px = float(np.trace(found.covariance[0])) / 2.0
+        variance_px = patch_variance_px + PATCH_FIT.floor_px**2 + map_px**2
+        sigma_px = variance_px**0.5 / image.factor
+        dx, dy = float(found.dx[0]) / image.factor, float(found.dy[0]) / image.factor
+        lon, lat = held.pixel_to_lonlat(now.x - dx, now.y - dy)
+        if photo_moves:
+            now = replace(now, x=now.x + dx, y=now.y + dy)
+        elif np.isfinite(lon):  # close to the limb, that may be sky: then the place stays
+            now = replace(now, lon=float(lon), lat=float(lat))
+    assert ncc is not None
+    assert first is not None
+    if ncc < params.min_ncc:
+        return SnapResult(ncc=ncc, why="photo and map are too different there: try another place.")
+    if not (-0.5 <= now.x <= camera.width_px - 0.5 and -0.5 <= now.y <= camera.height_px - 0.5):
+        return SnapResult(ncc=ncc, why="the match is outside the photo.")
+    shown = (now.x, now.y) if photo_moves else first.lonlat_to_pixel(now.lon, now.lat)
+    return SnapResult(
+        point=replace(now, sigma_px=sigma_px, origin="snap"),
+        ncc=ncc,
+        moved_px=float(np.hypot(shown[0] - point.x, shown[1] - point.y)),
+    )
+
+
+def compare_at_point(camera: Camera, point: ReviewedPoint, beside: PhotoBesideMap) -> SnapResult:
+    """How far the map lies from the photo at a point, as `snap` finds it.
+
+    At the rim of the photo most of the patch is dark: there nothing is said.
+    """
+    image, params = beside.image, COMPARED[beside.kind]
+    half = params.patch_px // 2
+    at = ((point.x, image.values.shape[1]), (point.y, image.values.shape[0]))
+    inside = 1.0
+    for place, side in at:
+        middle = (place + 0.5) * image.factor - 0.5
+        inside *= max(min(middle + half, side - 1.0) - max(middle - half, 0.0), 0.0) / (2.0 * half)
+    if inside < params.min_inside_share:
+        return SnapResult(why="the point is too near the photo's edge to be compared.")
+    return snap(camera, point, beside, photo_moves=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapMarks:
+    """Where the map stands out in a camera's view, the strongest first, each shape (n,).
+
+    lon, lat: Degrees.
+    met: Whether the photo shows the same where the camera has it.
+    chance: Share that would be met if the camera had nothing to do with the photo.
+    """
+
+    lon: FloatArray
+    lat: FloatArray
+    met: BoolArray
+    chance: float
+
+
+def find_marks(camera: Camera, beside: PhotoBesideMap, most: int = 100) -> MapMarks | None:
+    """Where the map stands out in a camera's view, and whether the photo shows the same there.
+
+    On lights these are the strongest lights, met by lights of the photo; what chance alone meets is
+    measured on the photo: the lights are shifted by many amounts, as `score_lights` does. On
+    streets and by day these are the patches with the most structure, met if they are found in the
+    photo within `CompareParams.agreeing_px`. None where the map shows nothing there.
+    """
+    image, params = beside.image, COMPARED[beside.kind]
+    small = image.camera(camera)
+    drawn = beside.draw(small)
+    if drawn is None:
+        return None
+    view, covered = drawn
+    weight = np.asarray(image.weight * covered, np.float32)
+    if beside.kind != "lights":
+        size_px, reach_px = params.patch_px, params.reaches_px[0]
+        texture = measure_texture(view, weight, size_px)
+        cells = count_cells(params.marks_along, view.shape)
+        centres = choose_patches(texture, size_px, cells, reach_px)
+        square = cv2.boxFilter(view * view, -1, (size_px, size_px))
+        centres = centres[square[centres[:, 1], centres[:, 0]] >= params.min_structure][:most]
+        found = match_patches(image.values * image.weight, view, centres, size_px, reach_px)
+        agree = np.hypot(found.dx, found.dy) <= params.agreeing_px
+        agreeing = {tuple(centre) for centre in found.centres[agree].tolist()}
+        lon, lat = small.pixel_to_lonlat(*centres.T.astype(float))
+        return MapMarks(
+            lon=lon,
+            lat=lat,
+            met=np.array([tuple(centre) in agreeing for centre in centres.tolist()], bool),
+            # By chance a peak lies anywhere within the search window
+            chance=float(np.pi * params.agreeing_px**2 / (2.0 * reach_px - 1.0) ** 2),
+        )
+    lights = find_light_peaks(view, weight, most)
+    seen = find_light_peaks(image.values, weight, LIGHTS.n_map)
+    lon, lat = small.pixel_to_lonlat(lights.x, lights.y)
+    if len(lights) == 0 or len(seen) == 0:
+        return MapMarks(lon=lon, lat=lat, met=np.zeros(len(lights), bool), chance=0.0)
+    nearest = cKDTree(seen.positions)
+    shifted = lights.positions + spread_shifts()[:, None]
+    height, width = view.shape
+    inside = ((shifted >= 0.0) & (shifted < (width, height))).all(axis=2)
+    by_chance = (nearest.query(shifted)[0] < LIGHTS.match_px)[inside]
+    return MapMarks(
+        lon=lon,
+        lat=lat,
+        met=nearest.query(lights.positions)[0] < LIGHTS.match_px,
+        chance=float(by_chance.mean()) if len(by_chance) else 0.0,
+    )
