@@ -31,7 +31,7 @@ from benchmarks.trials.attempt import camera_of
 from matchers.geometry.camera import Camera
 from regengine.collection.radiometry.cells import air_mass
 from regengine.collection.radiometry.measure import Radiometry, measure
-from regengine.exchange.export.selection import FrameChoice, choose
+from regengine.exchange.export import selection
 from regengine.references import open_light_map
 from tests.example_results import control_point, proposal, solved
 from tests.kit.stores import write_store
@@ -255,7 +255,7 @@ def write_trial(scene: RadiometryScene, folder: Path, sigma_px: float | None = N
 
 def measure_trial(store: Path) -> Radiometry:
     """The only photo of a store of `write_trial` against its map."""
-    (frame,) = choose(store, FrameChoice()).frames()
+    (frame,) = selection.choose(store, selection.FrameChoice()).frames()
     return measure(frame, open_light_map([store.with_name(MAP)]))
 
 

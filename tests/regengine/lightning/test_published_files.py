@@ -15,11 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from matchers.geometry.earth import ecef_to_geodetic, local_axes
-from regengine.lightning.clock import Clock, ClockParams, find_clock
-from regengine.lightning.glm import LIGHT_M_S, read_glm
-from regengine.lightning.lis import read_lis, read_station_track
-from regengine.lightning.match import Sightings, match
-from regengine.lightning.pulses import Pulses
+from regengine.lightning import clock, glm, lis, match, pulses
 from regengine.orbit import load_tle_file
 from regengine.orbit.check import check_element_sets
 
@@ -45,13 +41,15 @@ def folder(real_data: Path) -> Path:
 
 def test_groups_of_both_instruments_are_the_same_light(folder: Path) -> None:
     """Within 10 ms and 25 km; by chance hardly any would be as near."""
-    glm = read_glm(next(folder.glob("*_s2020236*.nc")), CLOUD_M)
-    lis = read_lis(next(folder.glob("ISS_LIS_*.nc")), CLOUD_M).pulses
-    start_s, end_s = glm.spans_s[0]
-    seen = lis.select((lis.time_s >= start_s) & (lis.time_s <= end_s))
+    groups = glm.read_glm(next(folder.glob("*_s2020236*.nc")), CLOUD_M)
+    seen = lis.read_lis(next(folder.glob("ISS_LIS_*.nc")), CLOUD_M).pulses
+    start_s, end_s = groups.spans_s[0]
+    seen = seen.select((seen.time_s >= start_s) & (seen.time_s <= end_s))
     assert len(seen.time_s) == 23
-    at = Sightings(start_s=seen.time_s, end_s=seen.time_s, position_ecef_m=seen.position_ecef_m)
-    found = match(at, glm, 0.01)
+    at = match.Sightings(
+        start_s=seen.time_s, end_s=seen.time_s, position_ecef_m=seen.position_ecef_m
+    )
+    found = match.match(at, groups, 0.01)
     paired = found.select(found.pulse >= 0)
     assert len(paired.pulse) >= 20
     off_km = np.median(paired.east_km), np.median(paired.north_km)
@@ -62,7 +60,7 @@ def test_groups_of_both_instruments_are_the_same_light(folder: Path) -> None:
 def test_the_way_of_light_is_what_glm_itself_takes_off(folder: Path) -> None:
     """Newer files tell arrival at the satellite, too."""
     path = next(folder.glob("*_s2020236*.nc"))
-    glm = read_glm(path, CLOUD_M)
+    groups = glm.read_glm(path, CLOUD_M)
     with h5py.File(path) as file:
         arrival, left = (
             file[f"group_{name}time_offset"][...].view("<u2") * 0.00038147
@@ -70,7 +68,7 @@ def test_the_way_of_light_is_what_glm_itself_takes_off(folder: Path) -> None:
         )
         turn = np.radians(float(file["nominal_satellite_subpoint_lon"][()]))
     satellite = 42_164_160.0 * np.array([np.cos(turn), np.sin(turn), 0.0])
-    path_s = np.linalg.norm(glm.pulses.position_ecef_m - satellite, axis=1) / LIGHT_M_S
+    path_s = np.linalg.norm(groups.pulses.position_ecef_m - satellite, axis=1) / glm.LIGHT_M_S
     late_s = arrival - left - path_s
     assert np.std(late_s) < 2e-4
     assert 0.0 < np.mean(late_s) < 2e-3  # half a frame of 2 ms
@@ -78,7 +76,7 @@ def test_the_way_of_light_is_what_glm_itself_takes_off(folder: Path) -> None:
 
 def test_older_files_are_read_as_newer_ones(folder: Path) -> None:
     for path in folder.glob("OR_GLM*.nc"):
-        read = read_glm(path, CLOUD_M)
+        read = glm.read_glm(path, CLOUD_M)
         after_s = read.pulses.time_s - read.spans_s[0, 0]
         assert -2.0 < after_s.min() < after_s.max() < 20.0
         assert 100.0 < np.median(read.pulses.area_km2) < 200.0
@@ -88,7 +86,7 @@ def test_older_files_are_read_as_newer_ones(folder: Path) -> None:
 def test_fresh_element_sets_have_the_station_within_a_kilometre(folder: Path) -> None:
     """Nine in ten sets of the half day after the record, which their neighbours bear out."""
     tles = load_tle_file(folder.parent / "orbit" / "iss_tles_dense.txt")
-    track = read_station_track(next(folder.glob("ISS_LIS_*.nc")))
+    track = lis.read_station_track(next(folder.glob("ISS_LIS_*.nc")))
     fresh = [
         one
         for one in check_element_sets(tles, track, 0.5)
@@ -104,29 +102,29 @@ def test_eight_flashes_tell_the_clock(folder: Path, exposure_s: float) -> None:
     flashes = real_flashes(sorted(folder.glob("*_s2018183*.nc")))
     found = try_clocks(flashes, exposure_s, trials=20, seed=71)
     assert np.mean([error <= RIGHT_S for error, _ in found]) >= 0.95
-    for error, clock in found:
-        if clock.is_sure:
-            assert error <= max(RIGHT_S, 3.0 * clock.sigma_s)
-    assert np.mean([clock.is_sure for _, clock in found]) > 0.8
+    for error, told in found:
+        if told.is_sure:
+            assert error <= max(RIGHT_S, 3.0 * told.sigma_s)
+    assert np.mean([told.is_sure for _, told in found]) > 0.8
 
 
-def real_flashes(files: list[Path]) -> list[Pulses]:
+def real_flashes(files: list[Path]) -> list[pulses.Pulses]:
     """Flashes of GLM within the box, each with its pulses, the first at time 0."""
     found = []
     for file in files:
-        pulses = read_glm(file, CLOUD_M).pulses
-        lon, lat, _ = ecef_to_geodetic(pulses.position_ecef_m)
+        every = glm.read_glm(file, CLOUD_M).pulses
+        lon, lat, _ = ecef_to_geodetic(every.position_ecef_m)
         west, east, south, north = BOX
         inside = (lon > west) & (lon < east) & (lat > south) & (lat < north)
-        for flash in np.unique(pulses.flash[inside]):
-            one = pulses.select(inside & (pulses.flash == flash))
+        for flash in np.unique(every.flash[inside]):
+            one = every.select(inside & (every.flash == flash))
             found.append(replace(one, time_s=one.time_s - one.time_s.min()))
     return found
 
 
 def try_clocks(
-    flashes: list[Pulses], exposure_s: float, trials: int, seed: int
-) -> list[tuple[float, Clock]]:
+    flashes: list[pulses.Pulses], exposure_s: float, trials: int, seed: int
+) -> list[tuple[float, clock.Clock]]:
     """Errors of the offsets that are told, seconds, and all that is told."""
     found = []
     for k in range(trials):
@@ -135,18 +133,19 @@ def try_clocks(
         offset_s = rng.uniform(-WIDEST_S, WIDEST_S)
         sightings, frames_s = photograph(storm, exposure_s, offset_s, rng)
         if len(sightings.start_s) == FLASHES:
-            clock = find_clock(sightings, frames_s, storm, 1.5 * JITTER_S, ClockParams(shuffles=1))
-            assert clock is not None
-            found.append((abs(clock.offset_s - offset_s), clock))
+            params = clock.ClockParams(shuffles=1)
+            told = clock.find_clock(sightings, frames_s, storm, 1.5 * JITTER_S, params)
+            assert told is not None
+            found.append((abs(told.offset_s - offset_s), told))
     return found
 
 
-def draw_storm(flashes: list[Pulses], rng: np.random.Generator) -> Pulses:
+def draw_storm(flashes: list[pulses.Pulses], rng: np.random.Generator) -> pulses.Pulses:
     """Pulses of a storm by time, a flash a second, in flashes that are numbered anew."""
     first, last = SERIES_S
     drawn = rng.integers(len(flashes), size=rng.poisson(last - first))
     number = np.repeat(np.arange(len(drawn)), [len(flashes[k].time_s) for k in drawn])
-    storm = Pulses.joined([flashes[k] for k in drawn])
+    storm = pulses.Pulses.joined([flashes[k] for k in drawn])
     begun_s = rng.uniform(first, last, len(drawn))
     moved_km = NEAR_KM * rng.standard_normal((len(drawn), 2))
     storm = replace(
@@ -166,8 +165,8 @@ def move(position_ecef_m: FloatArray, east_north_km: FloatArray) -> FloatArray:
 
 
 def photograph(
-    storm: Pulses, exposure_s: float, offset_s: float, rng: np.random.Generator
-) -> tuple[Sightings, FloatArray]:
+    storm: pulses.Pulses, exposure_s: float, offset_s: float, rng: np.random.Generator
+) -> tuple[match.Sightings, FloatArray]:
     """Flashes that a time-lapse shows, by a clock to which an offset has to be added."""
     begun_s = EVERY_S * np.arange(FRAMES)
     stamped_s = begun_s - offset_s + JITTER_S * rng.standard_normal(FRAMES)
@@ -190,4 +189,6 @@ def photograph(
     noise_km += SYSTEMATIC_KM * rng.standard_normal(2)
     start_s = stamped_s[np.array(frames, int)[order]]
     seen = move(np.array(places)[order], noise_km)
-    return Sightings(start_s=start_s, end_s=start_s + exposure_s, position_ecef_m=seen), stamped_s
+    return match.Sightings(
+        start_s=start_s, end_s=start_s + exposure_s, position_ecef_m=seen
+    ), stamped_s
