@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from types import SimpleNamespace
 
 import pytest
 
@@ -72,10 +71,10 @@ def test_every_benchmark_tells_its_options(name: str, capsys: pytest.CaptureFixt
 def test_a_package_that_is_missed_on_the_way_is_told_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(argv: list[str]) -> int:
+    def fail(name: str, words: list[str]) -> int:
         raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
 
-    monkeypatch.setattr(launcher.importlib, "import_module", lambda _: SimpleNamespace(main=fail))
+    monkeypatch.setattr(launcher, "run", fail)
     assert launcher.main(["scenes"]) == 2
     said = capsys.readouterr().err
     assert said == (
@@ -85,9 +84,9 @@ def test_a_package_that_is_missed_on_the_way_is_told_too(
 
 
 def test_a_fault_of_our_own_is_no_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: str) -> None:
+    def fail(name: str, words: list[str]) -> int:
         raise ImportError("cannot import name 'x'", name="benchmarks.scenes")
 
-    monkeypatch.setattr(launcher.importlib, "import_module", fail)
+    monkeypatch.setattr(launcher, "run", fail)
     with pytest.raises(ImportError, match="cannot import name"):
         launcher.main(["scenes"])
