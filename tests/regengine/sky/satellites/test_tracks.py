@@ -9,7 +9,6 @@ import pytest
 from sgp4.api import Satrec
 from tle_lines import Elements
 
-from benchmarks.simulate.satellites import simulate_satellites
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit import J2000_JULIAN_DATE, days_since_j2000
 from regengine.sky.drawing import draw_track
@@ -22,6 +21,7 @@ from regengine.sky.satellites.observer import (
 )
 from regengine.sky.satellites.photo import compute_expected_trail_px
 from regengine.sky.satellites.tracks import predict_tracks, sample_track, touch_picture
+from tests.kit.satellites import simulate_satellites
 
 GREEN = 90, 255, 90
 
@@ -58,7 +58,7 @@ def satellites(tmp_path, text):
 
 def test_every_satellite_that_crosses_the_picture_is_there(tmp_path):
     """One after the other, by SGP4's scalar interface and without the cone."""
-    sky = simulate_satellites(2500, TIME, np.random.default_rng(8))
+    sky = simulate_satellites(8000, TIME, np.random.default_rng(8))
     known = satellites(tmp_path, sky.text())
     exposure = exposed(camera(overhead()))
     tracks = predict_tracks(known, exposure)
