@@ -1,20 +1,15 @@
 """How frames by day are placed on Blue Marble, and how often chance places what it must not.
 
-``python -m benchmarks day`` needs the real photographs (``REGENGINE_REAL_DATA``): the timed frames
-of ``day/`` by their times, telephoto frames on their Sentinel-2 squares, and as many negatives as
-asked for: timed frames mirrored at their own places, as they are more than 900 km away, and
-photographs of other things at any place. Photographs by day of unknown places are put anywhere,
-too, and may be right there. Each line of ``--lines FILE`` is one trial; those that it holds are not
+The timed frames of ``day/`` by their times, telephoto frames on their Sentinel-2 squares, and as
+many negatives as asked for: timed frames mirrored at their own places, as they are more than 900 km
+away, and photographs of other things at any place. Photographs by day of unknown places are put
+anywhere, too, and may be right there. ``--lines`` keeps a row a trial; those that it holds are not
 run again.
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
 import itertools
-import json
-import os
 import re
 import tempfile
 import time
@@ -22,25 +17,57 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import pandas as pd
+import typer
 from PIL import Image
+from typer import Option
 
-from benchmarks.pages import command_of, table, title_lines
+from benchmarks.options import Out, Real
+from benchmarks.pages import NONE, number, table, title_lines, write_page
+from benchmarks.registration.cases import list_photos
+from benchmarks.rows import Row, append_row, read_csv, read_rows
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84
 from regengine.errors import RegengineError
 from regengine.orbit.propagation import CameraPosition, camera_position, position_from_nadir
 from regengine.orbit.tle import TleSet, load_tle_file
-from regengine.photo.frame import FrameOptions, read_frame
+from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.references.day import DayMap, open_day_map
 from regengine.registration.day.register_on_day import register_on_day
 from regengine.registration.types import Prior
+from regengine.result import FrameResult
 
-PROJECT = Path(__file__).resolve().parents[1]
 # Blue Marble as it was tiled lies so far beside Sentinel-2, kilometres east and north: the truth
 # has that taken off
 MAP_OFFSET_KM = (0.56, -0.3)
+
+
+def main(
+    *,
+    real: Real,
+    negatives: Annotated[int, Option(help="trials that must not be accepted")] = 120,
+    seed: int = 1,
+    lines: Annotated[Path, Option(help="rows of trials, continued")] = Path("day-trials.jsonl"),
+    max_minutes: Annotated[float, Option(help="no trial is begun after these")] = 1e9,
+    out: Out = None,
+) -> None:
+    """Run the trials that are not in the file of lines, and write the page."""
+    day_map = open_day_map(sorted((real / "day").glob("*.tif")))
+    truth = {row["file"]: row for row in read_csv(real / "day/truth.csv")}
+    truth |= {f"{row['frame_id']}.jpg": row for row in read_csv(real / "day/tele/truth.csv")}
+    tles = load_tle_file(real / "orbit/iss_tles.txt")
+    done = {(row["kind"], row["name"]) for row in read_rows(lines)}
+    end_s = time.monotonic() + 60.0 * max_minutes
+    far = draw_far_trials(real / "day/tele")
+    for trial in itertools.chain(far, draw_trials(real, tles, negatives, seed)):
+        if (trial.kind, trial.name) not in done:
+            if time.monotonic() > end_s:
+                raise typer.Exit(1)
+            append_row(lines, run_trial(trial, day_map, truth))
+    write_page(out, "day", page_lines(read_rows(lines)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,19 +107,14 @@ WITHOUT_TRUTH = ("anywhere", *FALSE)
 REGION = "bluemarble_z8_africa_europe_asia_20w_105e_0_60n.tif"
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Rows of a table by the names of its columns."""
-    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-
-
 def draw_trials(real: Path, tles: TleSet, negatives: int, seed: int) -> Iterator[Trial]:
     """Trials in the order in which they are run; the same for the same seed."""
     rng = np.random.default_rng(seed)
-    timed = []
-    for row in read_rows(real / "day/photos/index.csv"):
-        if row["time_utc"]:
-            at = datetime.fromisoformat(row["time_utc"])
-            timed.append((row["file"], real / "day/photos" / row["file"], at))
+    timed = [
+        (row["file"], Path(row["path"]), datetime.fromisoformat(row["time_utc"]))
+        for row in list_photos(real, "day/photos")
+        if row["time_utc"]
+    ]
     for name, photo, at in timed:
         yield Trial(name=name, kind="timed", photo=photo, position=camera_position(tles, at))
     region = real / "day" / REGION
@@ -106,17 +128,14 @@ def draw_trials(real: Path, tles: TleSet, negatives: int, seed: int) -> Iterator
         for scale in (0.85, 1.15):
             label = f"{name} x{scale}"
             yield Trial(name=label, kind="lens", photo=photo, position=here, focal_scale=scale)
-    others = []
-    for folder in ("photos", "photos2"):
-        for row in read_rows(real / folder / "index.csv"):
-            others.append((row["file"], real / folder / row["file"]))
+    others = [(row["file"], Path(row["path"])) for row in list_photos(real, "photos", "photos2")]
     for name, photo in others:
         if not name.startswith(("day/", "infrared/")):
             kind = "untimed other"
             yield Trial(name=name, kind=kind, photo=photo, position=None, picture=region)
     others += [(p.name, p) for p in sorted((real / "day/photos").glob("cslab3ogel_*.jpg"))]
-    for number in range(negatives):
-        kind = ("mirrored", "elsewhere", "elsewhere", "other", "other")[number % 5]
+    for k in range(negatives):
+        kind = ("mirrored", "elsewhere", "elsewhere", "other", "other")[k % 5]
         if kind == "other":
             name, photo = others[rng.integers(len(others))]
             is_by_day = name.startswith(("day/", "infrared/", "cslab3ogel_"))
@@ -132,7 +151,7 @@ def draw_trials(real: Path, tles: TleSet, negatives: int, seed: int) -> Iterator
             away_km = WGS84.inv(here.lon, here.lat, place.lon, place.lat)[2] / 1e3
             if away_km > 900.0 and -15.0 < place.lon < 100.0 and place.lat > 4.0:
                 break
-        yield Trial(name=f"{number} {name}", kind=kind, photo=photo, position=place)
+        yield Trial(name=f"{k} {name}", kind=kind, photo=photo, position=place)
 
 
 def draw_far_trials(folder: Path) -> Iterator[Trial]:
@@ -141,7 +160,7 @@ def draw_far_trials(folder: Path) -> Iterator[Trial]:
     The copies are squared, and turned: they are tried as they are, and stretched to 3:2 and to 2:3,
     one of which is wrong.
     """
-    rows = read_rows(folder / "index.csv")
+    rows = read_csv(folder / "index.csv")
     for kind in ("squared", "telephoto", "far mirrored", "far elsewhere"):
         for row, there in itertools.product(rows, rows):
             finer = float(there["map_m_per_px"]) / float(row["map_m_per_px"])
@@ -162,188 +181,148 @@ def draw_far_trials(folder: Path) -> Iterator[Trial]:
                 )
 
 
-def run_trial(trial: Trial, day_map: DayMap, truth: dict[str, dict[str, str]]) -> dict[str, object]:
-    """One line: verdict, scores, seconds, and how far off the place is where that is known."""
+def run_trial(trial: Trial, day_map: DayMap, truth: dict[str, dict[str, str]]) -> Row:
+    """One row: verdict, scores, seconds, and how far off the place is where that is known."""
+    row: Row = {"kind": trial.kind, "name": trial.name}
     with tempfile.TemporaryDirectory() as folder:
-        photo = trial.photo
-        if "mirrored" in trial.kind or trial.shape:
-            photo = Path(folder) / trial.photo.name
-            with Image.open(trial.photo) as picture:
-                exif, shown = picture.getexif(), picture.convert("RGB")
-            if "mirrored" in trial.kind:
-                shown = shown.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-            if trial.shape:
-                width, height = shown.size
-                short = (width, round(width / trial.shape)), (round(height * trial.shape), height)
-                shown = shown.resize(short[trial.shape < 1.0], Image.Resampling.LANCZOS)
-            shown.save(photo, quality=95, exif=exif.tobytes())
-        line: dict[str, object] = {"kind": trial.kind, "name": trial.name}
         try:
-            frame = read_frame(photo)
-            if trial.focal_mm is not None:
-                frame = read_frame(photo, options=FrameOptions(focal_mm=trial.focal_mm))
-            elif frame.focal_mm is None:
-                # As wide as Astro Pi's
-                pitch_um, focal_mm = 1e3 * 36.0 / max(frame.width_px, frame.height_px), 36.0
-                options = FrameOptions(focal_mm=focal_mm, pixel_pitch_um=pitch_um)
-                frame = read_frame(photo, options=options)
-            frame = replace(frame, focal_mm=(frame.focal_mm or 1.0) * trial.focal_scale)
+            frame = prepare(trial, Path(folder))
             if trial.picture is not None:
                 day_map = open_day_map([trial.picture])
             start_s = time.process_time()
             result = register_on_day(frame, Prior(position=trial.position), day_map)
         except RegengineError as error:
-            return line | {"verdict": "failed", "reason": str(error)}
-        line |= {
-            "cpu_s": round(time.process_time() - start_s, 2),
-            "verdict": result.verdict,
-            "reason": ", ".join(reason.code for reason in result.reasons),
-            "proof": (proof := dict(result.sources).get("proof", "")),
-            # The lower of both levels
-            "score": min(map(float, re.findall(r"1e-([\d.]+)\)", proof)), default=None),
-        }
-    row = truth.get(trial.photo.name)
-    if result.solved is None or row is None or trial.kind in WITHOUT_TRUTH or not row["centre_lon"]:
-        return line
-    camera = result.solved.camera
-    line |= {"truth": row["method"], "sigma_km": float(row["sigma_km"])}
-    east, north = offset_km(camera, (camera.width_px - 1) / 2, (camera.height_px - 1) / 2, row)
-    line |= {"east_km": round(east, 3), "north_km": round(north, 3)}
-    points = [(point.sigma_m / 1e3, point.x, point.y) for point in result.control_points]
-    return line | {
-        "sigma_point_km": round(float(np.median([p[0] for p in points])), 3) if points else None
+            return row | {"verdict": "failed", "reason": str(error)}
+    proof = dict(result.sources).get("proof", "")
+    row |= {
+        "cpu_s": round(time.process_time() - start_s, 2),
+        "verdict": result.verdict,
+        "reason": ", ".join(reason.code for reason in result.reasons),
+        "proof": proof,
+        # The lower of both levels
+        "score": min(map(float, re.findall(r"1e-([\d.]+)\)", proof)), default=None),
+    }
+    known = truth.get(trial.photo.name)
+    if known is None or trial.kind in WITHOUT_TRUTH or not known["centre_lon"]:
+        return row
+    return row | judge(result, known)
+
+
+def prepare(trial: Trial, folder: Path) -> Frame:
+    """The frame as it is told, its photo mirrored or stretched."""
+    photo = trial.photo
+    if "mirrored" in trial.kind or trial.shape:
+        photo = folder / trial.photo.name
+        with Image.open(trial.photo) as picture:
+            exif, shown = picture.getexif(), picture.convert("RGB")
+        if "mirrored" in trial.kind:
+            shown = shown.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        if trial.shape:
+            width, height = shown.size
+            short = (width, round(width / trial.shape)), (round(height * trial.shape), height)
+            shown = shown.resize(short[trial.shape < 1.0], Image.Resampling.LANCZOS)
+        shown.save(photo, quality=95, exif=exif.tobytes())
+    frame = read_frame(photo)
+    if trial.focal_mm is not None:
+        frame = read_frame(photo, options=FrameOptions(focal_mm=trial.focal_mm))
+    elif frame.focal_mm is None:
+        # As wide as Astro Pi's
+        pitch_um, focal_mm = 1e3 * 36.0 / max(frame.width_px, frame.height_px), 36.0
+        options = FrameOptions(focal_mm=focal_mm, pixel_pitch_um=pitch_um)
+        frame = read_frame(photo, options=options)
+    return replace(frame, focal_mm=(frame.focal_mm or 1.0) * trial.focal_scale)
+
+
+def judge(result: FrameResult, known: dict[str, str]) -> Row:
+    """How far east and north of its true place the middle of the frame is, and what is claimed."""
+    if result.solved is None:
+        return {}
+    camera: Camera = result.solved.camera
+    lon, lat = camera.pixel_to_lonlat((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
+    true = float(known["centre_lon"]), float(known["centre_lat"])
+    azimuth, _, away_m = WGS84.inv(*true, float(lon), float(lat))
+    turn, points = np.radians(azimuth), result.control_points
+    return {
+        "truth": known["method"],
+        "sigma_km": float(known["sigma_km"]),
+        "east_km": round(float(away_m * np.sin(turn) / 1e3), 3),
+        "north_km": round(float(away_m * np.cos(turn) / 1e3), 3),
+        "sigma_point_km": round(float(np.median([p.sigma_m / 1e3 for p in points])), 3)
+        if points
+        else None,
     }
 
 
-def offset_km(camera: Camera, x: float, y: float, row: dict[str, str]) -> tuple[float, float]:
-    """How far east and north of its true place a camera shows the middle of a frame."""
-    lon, lat = camera.pixel_to_lonlat(x, y)
-    azimuth, _, away_m = WGS84.inv(
-        float(row["centre_lon"]), float(row["centre_lat"]), float(lon), float(lat)
-    )
-    turn = np.radians(azimuth)
-    return float(away_m * np.sin(turn) / 1e3), float(away_m * np.cos(turn) / 1e3)
+NOTE = (
+    "Maps: Blue Marble z8 (0.6 km at the equator) and, where that ends, z6, of the folder of real "
+    "data. Negatives: `mirrored` frames at their own places, frames `elsewhere` (more than 900 km "
+    "away), and photographs of `other` things at any place; those by day of places that are not "
+    "known, `anywhere`, may be right. `untimed` frames are looked for on the regional map alone, "
+    "their negatives mirrored or of other things. Telephoto frames are on their own Sentinel-2 "
+    "squares, the `squared` copies as they are, or stretched to 3:2 and to 2:3 (one of which is "
+    "wrong), and `far` negatives mirrored, or on another's square. Features of the maps were made "
+    "before."
+)
+FRAME_COLUMNS = {
+    "name": "frame",
+    "verdict": "verdict",
+    "reason": "reason",
+    "score": "score",
+    "truth": "truth",
+    "east_km": "km east",
+    "north_km": "km north",
+    "sigma_point_km": "σ of points, km",
+    "cpu_s": "CPU s",
+}
+KINDS = ("timed", "clock", "lens", "untimed", "telephoto", "squared", *WITHOUT_TRUTH)
 
 
-def report_lines(lines: Sequence[dict[str, object]], arguments: Sequence[str]) -> list[str]:
-    """The page: what was right, how sure, how fast; then every timed frame."""
+def page_lines(rows: Sequence[Row]) -> list[str]:
+    """The page: what was right, how sure, how fast; then every frame with a truth."""
+    trials = pd.DataFrame(rows).reindex(columns=["kind", *FRAME_COLUMNS])
+    known = trials[~trials.kind.isin(WITHOUT_TRUTH)][list(FRAME_COLUMNS)]
+    cells = known.astype(object).where(known.notna(), NONE).astype(str).to_numpy().tolist()
+    return [
+        *title_lines("Frames by day on Blue Marble", NOTE),
+        *kind_table(trials),
+        "",
+        *offset_lines(trials),
+        *table(list(FRAME_COLUMNS.values()), cells),
+    ]
 
-    def seconds(some: Sequence[dict[str, object]]) -> str:
-        values = [float(str(line["cpu_s"])) for line in some if line.get("cpu_s") is not None]
-        return f"{np.median(values):.1f} / {max(values):.1f}" if values else "–"
+
+def kind_table(trials: pd.DataFrame) -> list[str]:
+    """Verdicts, highest score and time of each kind of trial."""
+
+    def seconds(some: pd.DataFrame) -> str:
+        known = some.cpu_s.dropna()
+        return f"{known.median():.1f} / {known.max():.1f}" if len(known) else NONE
 
     rows = []
-    for kind in ("timed", "clock", "lens", "untimed", "telephoto", "squared", *WITHOUT_TRUTH):
-        some = [line for line in lines if line["kind"] == kind]
-        accepted = [line for line in some if line["verdict"] == "accepted"]
-        review = [line for line in some if line["verdict"] == "review"]
-        scores = [float(str(line["score"])) for line in some if line.get("score") is not None]
-        rows.append(
-            (
-                kind,
-                len(some),
-                len(accepted),
-                len(review),
-                f"{max(scores):.1f}" if scores else "–",
-                seconds(accepted),
-                seconds([line for line in some if line["verdict"] != "accepted"]),
-            )
-        )
-    heads = (
-        "trials",
-        "number",
-        "accepted",
-        "review",
-        "highest score",
-        "CPU s accepted (median / highest)",
-        "CPU s given up",
+    for kind in KINDS:
+        some = trials[trials.kind == kind]
+        accepted, review = (some.verdict == word for word in ("accepted", "review"))
+        counts = [str(len(some)), str(accepted.sum()), str(review.sum())]
+        spent = seconds(some[accepted]), seconds(some[~accepted])
+        rows.append([kind, *counts, number(some.score.max(), 1), *spent])
+    header = (
+        "trials | number | accepted | review | highest score | CPU s accepted (median / highest) | "
+        "CPU s given up"
     )
-    page = [*table(heads, [[str(cell) for cell in row] for row in rows]), ""]
-    surely = [
-        line
-        for line in lines
-        if line["kind"] == "timed" and line["verdict"] == "accepted" and line.get("truth") == "sift"
-    ]
-    if surely:
-        off = np.array([(line["east_km"], line["north_km"]) for line in surely], float)
-        left = np.hypot(*(off - MAP_OFFSET_KM).T)
-        page += [
-            f"Of {len(surely)} accepted frames whose truth was measured the middle lies "
-            f"{np.median(np.hypot(*off.T)):.2f} km off in the median, as the map does; with the "
-            f"map's offset taken off ({MAP_OFFSET_KM[0]} km east, {-MAP_OFFSET_KM[1]} km south) "
-            f"{np.median(left):.2f} km, {left.max():.2f} km at most.",
-            "",
-        ]
-    frames = [
-        (
-            line["name"],
-            line["verdict"],
-            line.get("reason") or "",
-            line.get("score") or "–",
-            line.get("truth", "–"),
-            line.get("east_km", "–"),
-            line.get("north_km", "–"),
-            line.get("sigma_point_km", "–"),
-            line.get("cpu_s", "–"),
-        )
-        for line in lines
-        if line["kind"] not in WITHOUT_TRUTH
-    ]
-    names = (
-        "frame",
-        "verdict",
-        "reason",
-        "score",
-        "truth",
-        "km east",
-        "km north",
-        "σ of points, km",
-        "CPU s",
-    )
-    note = (
-        "Maps: Blue Marble z8 (0.6 km at the equator) and, where that ends, z6, of "
-        "`REGENGINE_REAL_DATA`. Negatives: `mirrored` frames at their own places, frames "
-        "`elsewhere` (more than 900 km away), and photographs of `other` things at any place; "
-        "those by day of places that are not known, `anywhere`, may be right. "
-        "`untimed` frames are looked for on the regional map alone, their negatives mirrored or of "
-        "other things. Telephoto frames are on their own Sentinel-2 squares, the `squared` copies "
-        "as they are, or stretched to 3:2 and to 2:3 (one of which is wrong), and `far` negatives "
-        "mirrored, or on another's square. Features of the maps were made before."
-    )
-    title = title_lines("Frames by day on Blue Marble", command_of("day", arguments), note)
-    return [*title, *page, *table(names, [[str(cell) for cell in line] for line in frames])]
+    return table(header, rows)
 
 
-def main(argv: list[str]) -> int:
-    """Run the trials that are not in the file of lines, and write the page."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks day", description=__doc__)
-    parser.add_argument("--negatives", type=int, default=120)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--lines", type=Path, default=Path("day-trials.jsonl"))
-    parser.add_argument("--max-minutes", type=float, default=1e9)
-    parser.add_argument("--out", type=Path, help="write the page to this file")
-    options = parser.parse_args(argv)
-    real = Path(os.environ.get("REGENGINE_REAL_DATA", PROJECT.parent / "shared" / "real"))
-    day_map = open_day_map(sorted((real / "day").glob("*.tif")))
-    truth = {row["file"]: row for row in read_rows(real / "day/truth.csv")}
-    truth |= {f"{row['frame_id']}.jpg": row for row in read_rows(real / "day/tele/truth.csv")}
-    lines: dict[tuple[str, str], dict[str, object]] = {}
-    if options.lines.exists():
-        for text in options.lines.read_text(encoding="utf-8").splitlines():
-            line = json.loads(text)
-            lines[line["kind"], line["name"]] = line
-    tles = load_tle_file(real / "orbit/iss_tles.txt")
-    end_s = time.monotonic() + 60.0 * options.max_minutes
-    far = draw_far_trials(real / "day/tele")
-    for trial in itertools.chain(far, draw_trials(real, tles, options.negatives, options.seed)):
-        if (trial.kind, trial.name) in lines:
-            continue
-        if time.monotonic() > end_s:
-            return 1
-        line = run_trial(trial, day_map, truth)
-        lines[trial.kind, trial.name] = line
-        with options.lines.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-    page = "\n".join(report_lines(list(lines.values()), argv)) + "\n"
-    print(page) if options.out is None else options.out.write_text(page)
-    return 0
+def offset_lines(trials: pd.DataFrame) -> list[str]:
+    """How far off accepted frames are whose truth was measured."""
+    surely = trials[(trials.kind == "timed") & (trials.verdict == "accepted")]
+    off = surely[surely.truth == "sift"][["east_km", "north_km"]].to_numpy(float)
+    if not len(off):
+        return []
+    left = np.hypot(*(off - MAP_OFFSET_KM).T)
+    return [
+        f"Of {len(off)} accepted frames whose truth was measured the middle lies "
+        f"{np.median(np.hypot(*off.T)):.2f} km off in the median, as the map does; with the map's "
+        f"offset taken off ({MAP_OFFSET_KM[0]} km east, {-MAP_OFFSET_KM[1]} km south) "
+        f"{np.median(left):.2f} km, {left.max():.2f} km at most.",
+        "",
+    ]

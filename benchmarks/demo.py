@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import html
 import json
-import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from PIL import Image, ImageDraw, ImageFont
+from typer import Argument, Option
 
+from benchmarks.pages import tell
 from regengine.evaluate.registration import distance_m, right_within_km
 from regengine.registration.overlay import overlay_path
 from regengine.result import FrameResult
@@ -81,29 +83,29 @@ def draw_sheet(tiles: list[tuple[Path, str, FrameResult]], out: Path) -> None:
     sheet.save(out)
 
 
-def main(argv: list[str]) -> int:
-    """Print the table, write the sheet and the page; 1 if an accepted answer is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks demo", description=__doc__)
-    parser.add_argument("store", type=Path, help="of regengine register data_samples/photos")
-    parser.add_argument("overlays", type=Path, help="folder of its overlays, and those of solve")
-    parser.add_argument("solved", type=Path, help="records of regengine solve")
-    parser.add_argument("--out", type=Path, required=True, help="the sheet is OUT.png, OUT.html")
-    given = parser.parse_args(argv)
+def main(
+    store: Annotated[Path, Argument(help="of `regengine register` over data_samples/photos")],
+    overlays: Annotated[Path, Argument(help="folder of its overlays")],
+    solved: Annotated[Path, Argument(help="records of `regengine solve`, NDJSON")],
+    *,
+    out: Annotated[Path, Option(help="the contact sheet, without an ending")],
+) -> None:
+    """Print the table and draw the contact sheet; 1 if something accepted is wrong."""
     stars = {
         one["frame"]: one
-        for one in map(json.loads, given.solved.read_text(encoding="utf-8").splitlines())
+        for one in map(json.loads, solved.read_text(encoding="utf-8").splitlines())
     }
     truth = read_truth()
     wrong: list[str] = []
     lines: list[str] = []
     tiles: list[tuple[Path, str, FrameResult]] = []
     results = sorted(
-        (one.result for one in iter_frames(given.store)),
+        (one.result for one in iter_frames(store)),
         key=lambda one: (90.0 if one.solved is None else one.solved.off_nadir_deg, one.frame),
     )
     for result in results:
         name = result.frame
-        picture = overlay_path(result, given.overlays)
+        picture = overlay_path(result, overlays)
         angle = "" if result.solved is None else f"{result.solved.off_nadir_deg:.0f}°"
         error, is_right = judge(result, truth[name])
         if result.verdict == "accepted" and not is_right:
@@ -111,7 +113,7 @@ def main(argv: list[str]) -> int:
         caption = f"{name}  {result.verdict} {angle}"
         if name in stars and stars[name]["solved"]:
             error = f"{stars[name]['matched_stars']} stars, {stars[name]['rms_px']:.2f} px"
-            caption, picture = f"{name}  stars solved", given.overlays / f"{name}_solved.png"
+            caption, picture = f"{name}  stars solved", overlays / f"{name}_solved.png"
         how = "" if result.time_utc else "time unknown"
         lines.append(
             f"{name:16} {result.category or '':20} {result.verdict:9} {angle:>4}  {error:44} {how}"
@@ -119,21 +121,21 @@ def main(argv: list[str]) -> int:
         tiles.append((picture, caption, result))
     head = f"{'photo':16} {'shows':20} {'verdict':9} {'tilt':>4}  {'median error, against what':44}"
     print("\n" + "\n".join(line.rstrip() for line in (head, *lines)))
-    draw_sheet(tiles, given.out.with_suffix(".png"))
-    folder = given.overlays.absolute().as_uri()
+    draw_sheet(tiles, out.with_suffix(".png"))
+    folder = overlays.absolute().as_uri()
     figures = "".join(
         f'<figure><a href="{folder}/{html.escape(path.name)}"><img src="{folder}/'
         f'{html.escape(path.name)}" width="480"></a><figcaption>{html.escape(caption)}'
         "</figcaption></figure>"
         for path, caption, _ in tiles
     )
-    given.out.with_suffix(".html").write_text(
+    out.with_suffix(".html").write_text(
         "<!doctype html><meta charset=utf-8><title>regengine demo</title><style>body{background:"
         "#18181c;color:#eee;font:15px sans-serif}figure{display:inline-block;margin:6px}</style>"
         f"<pre>{html.escape(chr(10).join((head, *lines)))}</pre>{figures}",
         encoding="utf-8",
     )
-    print(f"\n{given.out.with_suffix('.png')}\n{given.out.with_suffix('.html')}")
+    print(f"\n{out.with_suffix('.png')}\n{out.with_suffix('.html')}")
     if wrong:
-        print(f"\naccepted and wrong: {', '.join(wrong)}", file=sys.stderr)
-    return 1 if wrong else 0
+        tell(f"\naccepted and wrong: {', '.join(wrong)}")
+        raise typer.Exit(1)

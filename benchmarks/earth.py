@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
-import sys
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.transform import from_origin
 from rasterio.windows import Window
+from typer import Argument, Option
 
 from benchmarks.earth_towns import make_towns
+from benchmarks.pages import tell
 from regengine.data import DAY, ELEMENT_SETS, FOLDER, LIGHTS
 from regengine.io.checksums import NAME, compute_sha256
 from regengine.orbit.tle import TleSet, load_tle_file, write_element_table
@@ -84,13 +85,12 @@ def choose_daily(files: list[TleSet]) -> list[tuple[str, str]]:
     return [(line1, line2) for _, (_, line1, line2) in sorted(days.items())]
 
 
-def main(argv: list[str]) -> int:
+def main(
+    real: Annotated[Path, Argument(help="folder of the real data, with the sources")],
+    *,
+    out: Annotated[Path, Option(help="folder of the files")] = FOLDER,
+) -> None:
     """Make the files of `regengine/data` and their checksums."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks earth", description=__doc__)
-    parser.add_argument("real", type=Path, help="folder of the real data, with the sources")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the files")
-    given = parser.parse_args(argv)
-    real, out = given.real, given.out
     out.mkdir(parents=True, exist_ok=True)
     write_lights(real / LIGHTS_SOURCE, out / LIGHTS.name)
     index_lights([out / LIGHTS.name], overwrite=True)
@@ -106,5 +106,4 @@ def main(argv: list[str]) -> int:
     sums = "".join(f"{compute_sha256(path)}  {path.name}\n" for path in files)
     (out / NAME).write_text(sums, encoding="ascii")
     for path in files:
-        print(f"{path.stat().st_size / 1e6:6.2f} MB  {path}", file=sys.stderr)
-    return 0
+        tell(f"{path.stat().st_size / 1e6:6.2f} MB  {path}")

@@ -1,8 +1,8 @@
 """Whether runs that are killed at random moments lose anything that they have reported.
 
-``python -m benchmarks faults`` registers a folder of small photos in two workers, with ``--dask``
-on a cluster of processes, and sends SIGKILL to the whole run or to one of its workers at moments
-that are drawn; with ``--verb`` it classifies them or detects their lights with ``--out``. Every
+A folder of small photos is registered in two workers, with ``--dask`` on a cluster of processes,
+and SIGKILL is sent to the whole run or to one of its workers at moments that are drawn; with
+``--verb`` they are classified, or their lights detected, with ``--out``. Every
 record that was printed must be in the store or file, with the same content, however the run ended.
 A run that is killed is started again until it is done; its store or file must then be equal to that
 of an undisturbed run. Nothing is used but the command line.
@@ -21,14 +21,19 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
+import typer
+from typer import Option
 
-from benchmarks.pages import command_of, parser, table, title_lines, write_page
+from benchmarks.options import Out
+from benchmarks.pages import table, tell, title_lines, write_page
 from benchmarks.same import compare
+from regengine.errors import RegengineError
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "data_samples"
@@ -59,18 +64,6 @@ def regengine(*words: object) -> list[str]:
 
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-
-
-def begin(
-    verb: str, photos: Path, store: Path, printed: Path, extra: Sequence[str]
-) -> subprocess.Popen[bytes]:
-    """A run with a process group of its own, which prints to a file."""
-    before, after, _ = VERBS[verb]
-    words = regengine(*before, photos, *after, store, "--json", "--quiet", *extra)
-    with printed.open("wb") as output, store.with_suffix(".err").open("ab") as errors:
-        return subprocess.Popen(
-            words, cwd=ROOT, env=ENVIRONMENT, stdout=output, stderr=errors, start_new_session=True
-        )
 
 
 def whole_records(text: str) -> dict[str, dict[str, Any]]:
@@ -121,89 +114,114 @@ def workers_of(pid: int) -> list[int]:
     return found
 
 
-def kill_until_done(
-    verb: str, photos: Path, store: Path, reference: Path, run_s: float, kills: int,
-    chance: random.Random, extra: Sequence[str],
-) -> tuple[int, int, int, list[str]]:  # fmt: skip
-    """Kill runs into one store up to so often, then let it finish.
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """Runs over the same photos."""
 
-    Returns how many runs and workers were killed, records looked for, and what is wrong.
-    """
-    killed = workers_killed = checked = 0
-    problems: list[str] = []
-    told: dict[str, dict[str, Any]] = {}
-    while True:
-        printed = store.with_suffix(f".{killed}.out")
-        run = begin(verb, photos, store, printed, extra)
-        end = time.monotonic() + chance.uniform(0.0, 1.2 * run_s)
-        while run.poll() is None and (killed == kills or time.monotonic() < end):
-            time.sleep(chance.uniform(0.0, 0.5))
-            may_kill = workers_killed < MAX_WORKER_KILLS and chance.random() < 0.1
+    verb: str
+    photos: Path
+    extra: Sequence[str]
+    chance: random.Random
+
+    def begin(self, store: Path, printed: Path) -> subprocess.Popen[bytes]:
+        """A run with a process group of its own, which prints to a file."""
+        before, after, _ = VERBS[self.verb]
+        words = regengine(*before, self.photos, *after, store, "--json", "--quiet", *self.extra)
+        with printed.open("wb") as output, store.with_suffix(".err").open("ab") as errors:
+            return subprocess.Popen(
+                words,
+                cwd=ROOT,
+                env=ENVIRONMENT,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            )
+
+    def disturb(self, run: subprocess.Popen[bytes], end: float, spared: int) -> int:
+        """Let it run up to a moment, killing no more workers than may be; how many were."""
+        killed = 0
+        while run.poll() is None and time.monotonic() < end:
+            time.sleep(self.chance.uniform(0.0, 0.5))
+            may_kill = killed < spared and self.chance.random() < 0.1
             if may_kill and (some := workers_of(run.pid)):
-                workers_killed += 1
+                killed += 1
                 with suppress(ProcessLookupError):
-                    os.kill(chance.choice(some), signal.SIGKILL)
-        over = run.poll() is not None
-        with suppress(ProcessLookupError):
-            os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-        told |= whole_records(printed.read_text("utf-8", errors="replace"))
-        checked += len(told)
-        problems += find_losses(told, store)
-        if over and run.returncode != 0:
-            said = store.with_suffix(".err").read_text()
-            problems.append(f"exit {run.returncode}: {said[-300:]}")
+                    os.kill(self.chance.choice(some), signal.SIGKILL)
+        return killed
+
+    def kill_until_done(
+        self, store: Path, reference: Path, run_s: float, kills: int
+    ) -> tuple[int, int, int, list[str]]:
+        """Kill runs into one store up to so often, then let it finish.
+
+        Returns how many runs and workers were killed, records looked for, and what is wrong.
+        """
+        killed = workers_killed = checked = 0
+        problems: list[str] = []
+        told: dict[str, dict[str, Any]] = {}
+        while True:
+            printed = store.with_suffix(f".{killed}.out")
+            run = self.begin(store, printed)
+            wait_s = self.chance.uniform(0.0, 1.2 * run_s) if killed < kills else np.inf
+            spared = MAX_WORKER_KILLS - workers_killed
+            workers_killed += self.disturb(run, time.monotonic() + wait_s, spared)
+            over = run.poll() is not None
+            with suppress(ProcessLookupError):
+                os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+            told |= whole_records(printed.read_text("utf-8", errors="replace"))
+            checked += len(told)
+            problems += find_losses(told, store)
+            if not over:
+                killed += 1
+                continue
+            if run.returncode != 0:
+                said = store.with_suffix(".err").read_text()
+                problems.append(f"exit {run.returncode}: {said[-300:]}")
+            else:
+                problems += [str(difference) for difference in compare(reference, store)]
             return killed, workers_killed, checked, problems
-        if over:
-            break
-        killed += 1
-    if store.suffix == ".h5":
-        problems += [str(difference) for difference in compare(reference, store)]
-    elif store.read_bytes() != reference.read_bytes():
-        problems.append("the file differs from that of an undisturbed run")
-    return killed, workers_killed, checked, problems
 
 
-def main(argv: list[str]) -> int:
+def main(
+    *,
+    kills: Annotated[int, Option(help="runs to kill")] = 20,
+    verb: Literal["register", "classify", "detect"] = "register",
+    photos: int = 60,
+    dask: Annotated[bool, Option("--dask", help="on a Dask cluster of two workers")] = False,
+    seed: int = 1,
+    out: Out = None,
+) -> None:
     """Kill runs; 1 if anything was lost, doubled or otherwise than undisturbed."""
-    given = parser("faults", __doc__)
-    given.add_argument("--kills", type=int, default=20, help="runs to kill")
-    given.add_argument("--verb", choices=VERBS, default="register")
-    given.add_argument("--photos", type=int, default=60)
-    given.add_argument("--dask", action="store_true", help="on a Dask cluster of two workers")
-    given.add_argument("--seed", type=int, default=1)
-    args = given.parse_args(argv)
-    chance = random.Random(args.seed)
+    chance = random.Random(seed)
     stores, totals, problems = 0, [0, 0, 0], []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults")))
         extra = ["--workers", "2"]
-        if args.dask:
+        if dask:
             from distributed import LocalCluster
 
             cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
             extra = ["--scheduler", stack.enter_context(cluster).scheduler_address]
-        photos, ending = folder / "photos", VERBS[args.verb][2]
-        make_photos(photos, args.photos)
+        ending = VERBS[verb][2]
+        make_photos(folder / "photos", photos)
+        runs = Runs(verb=verb, photos=folder / "photos", extra=extra, chance=chance)
         reference, begun = folder / f"reference{ending}", time.monotonic()
-        if begin(args.verb, photos, reference, folder / "reference.out", extra).wait() != 0:
-            print(reference.with_suffix(".err").read_text(), file=sys.stderr)
-            return 2
+        if runs.begin(reference, folder / "reference.out").wait() != 0:
+            raise RegengineError(reference.with_suffix(".err").read_text())
         run_s = time.monotonic() - begun
-        while totals[0] < args.kills:
-            kills = min(MAX_KILLS, args.kills - totals[0])
+        while totals[0] < kills:
             store = folder / f"run{stores}{ending}"
-            *counts, wrong = kill_until_done(
-                args.verb, photos, store, reference, run_s, kills, chance, extra
-            )
+            most = min(MAX_KILLS, kills - totals[0])
+            *counts, wrong = runs.kill_until_done(store, reference, run_s, most)
             stores += 1
             totals = [before + more for before, more in zip(totals, counts, strict=True)]
             totals[0] += counts[0] == 0  # a run that ended before its moment
             problems += wrong
-            print(f"{totals[0]} of {args.kills} kills", file=sys.stderr)
+            tell(f"{totals[0]} of {kills} kills")
     header = ("stores", "runs killed", "workers killed", "records looked for", "problems")
     row = tuple(map(str, (stores, *totals, len(problems))))
-    title = title_lines("Killed runs", command_of("faults", argv), "")
     lines = [*table(header, [row], right=5), *(f"- {problem}" for problem in problems)]
-    write_page(args.out, "faults", [*title, *lines])
-    return int(bool(problems))
+    write_page(out, "faults", [*title_lines("Killed runs"), *lines])
+    if problems:
+        raise typer.Exit(1)

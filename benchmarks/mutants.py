@@ -7,24 +7,17 @@ What the tests reach is measured once, by the quick tests of a tree::
         -m "not (slow or real or browser or server)" \
         --cov --cov-report= --cov-context=test --junitxml=TIMES.xml
 
-Then errors are drawn, and each is judged by tests that reach its line::
+Then errors are drawn, and each is judged by tests that reach its line (``make mutants``). With
+``--module regengine/registration/windows.py`` so many are drawn from each such file, and told of
+each; then the tests that reach them are all that have to be measured.
 
-    python -m benchmarks mutants --tree TREE --contexts CONTEXTS --times TIMES.xml \
-        --seed 0 -n 100 --minutes 14 --workers 2
-
-With ``--module regengine/registration/windows.py matchers/geometry/earth.py`` so many are drawn
-from each of these, and told of each; then the tests that reach them are all that have to be
-measured.
-
-TREE may be any checkout: it is copied, and its copies alone are changed. An error is *found* where
-a test fails or does not come to an end. Lines that only a fixture reached are booked on all tests
-of the file that asked for it first, and on those of ``--also``; compiled functions, whose lines
+An error is *found* where a test fails or does not come to an end. Lines that only a fixture reached
+are booked on all tests of the file that asked for it first; compiled functions, whose lines
 coverage does not see, on the tests of ``tests/matchers``.
 """
 
 from __future__ import annotations
 
-import argparse
 import ast
 import copy
 import difflib
@@ -43,8 +36,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Annotated
 
-from scipy.stats import binomtest
+from typer import Option
+
+from benchmarks.options import Workers
+from benchmarks.pages import share, tell
+from regengine.errors import ConfigError
 
 PACKAGES = ("regengine", "detectors", "matchers")
 SWAPS: dict[type[ast.AST], type[ast.AST]] = {
@@ -208,11 +206,9 @@ class Tests:
         The same session's ``--junitxml``; what failed in it is not used.
     known : set of str
         Identifiers of the tests that there are.
-    also : sequence of str
-        Beginnings of identifiers: tests of shared fixtures.
     """
 
-    def __init__(self, contexts: Path, times: Path, known: set[str], also: Sequence[str]) -> None:
+    def __init__(self, contexts: Path, times: Path, known: set[str]) -> None:
         from coverage import CoverageData
 
         self.data = CoverageData(str(contexts))
@@ -224,7 +220,6 @@ class Tests:
             case = taken.get(_junit_name(test))
             if case is None or not {child.tag for child in case} & {"failure", "error", "skipped"}:
                 self.seconds[test] = UNTIMED_S if case is None else float(case.get("time") or 0.0)
-        self.also = [test for test in self.seconds if test.startswith(tuple(also))] if also else []
         self.files = self.data.measured_files()
 
     def reaching(self, mutant: Mutant) -> list[str]:
@@ -239,7 +234,6 @@ class Tests:
         further = (
             [test for test in self.seconds if test.startswith(tuple(fixtures))] if fixtures else []
         )
-        further += self.also if fixtures else []
         return [*self._in_order(tests), *self._in_order(set(further) - set(tests))]
 
     def _in_order(self, tests: Sequence[str] | set[str]) -> list[str]:
@@ -316,66 +310,51 @@ def judge(tree: Path, original: Path, mutant: Mutant, tests: Tests) -> str:
                 shutil.copytree(cache, again, dirs_exist_ok=True)
 
 
-def main(argv: list[str]) -> int:
+def main(
+    *,
+    contexts: Annotated[Path, Option(help="coverage's file")],
+    times: Annotated[Path, Option(help="the same session's junit.xml")],
+    tree: Annotated[Path, Option(help="a checkout; its copies alone are changed")] = Path(),
+    module: Annotated[
+        list[str] | None, Option(metavar="PATH", help="file or folder: so many errors of each")
+    ] = None,
+    seed: int = 0,
+    n: Annotated[int, Option("-n", help="errors; of each module, where named")] = 100,
+    minutes: Annotated[float, Option(help="no error is begun after these")] = 14.0,
+    workers: Workers = 1,
+) -> None:
     """Draw errors, judge them in copies of the tree, print what was found and what was not."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks mutants",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--tree", type=Path, default=Path())
-    parser.add_argument("--contexts", type=Path, required=True, help="coverage's file")
-    parser.add_argument("--times", type=Path, required=True, help="the same session's junit.xml")
-    parser.add_argument("--also", nargs="*", default=[], metavar="TESTS", help="of shared fixtures")
-    parser.add_argument(
-        "--module",
-        nargs="+",
-        default=[""],
-        metavar="PATH",
-        help="files or folders, such as regengine/store: so many errors of each",
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-n", type=int, default=100, help="errors; of each module, where named")
-    parser.add_argument("--minutes", type=float, default=14.0, help="no error is begun after these")
-    parser.add_argument("--workers", type=int, default=1, help="copies of the tree, tried at once")
-    asked = parser.parse_args(argv)
-
-    end = time.monotonic() + 60.0 * asked.minutes
-    tree = asked.tree.resolve()
+    end, tree = time.monotonic() + 60.0 * minutes, tree.resolve()
     code, said = run_pytest(tree, ["--collect-only"], 600.0)
     if code != 0:
-        print(f"the tests of {tree} cannot be collected:\n{said}", file=sys.stderr)
-        return 1
-    known = {line for line in said.splitlines() if "::" in line}
-    tests = Tests(asked.contexts, asked.times, known, asked.also)
+        raise ConfigError(f"The tests of {tree} cannot be collected:\n{said}")
+    tests = Tests(contexts, times, {line for line in said.splitlines() if "::" in line})
     drawn = []
-    for module in dict.fromkeys(asked.module):
-        some = draw_mutants(tree, module, asked.n, asked.seed)
-        if not some:
-            print(f"{module} holds nothing that an error could be put at", file=sys.stderr)
-            return 1
-        drawn += some
+    for one in dict.fromkeys(module or [""]):
+        drawn += draw_mutants(tree, one, n, seed)
+        if not drawn:
+            raise ConfigError(f"{one} holds nothing that an error could be put at.")
+    fates: list[str | None] = []
     with tempfile.TemporaryDirectory() as folder:
         copies: SimpleQueue[Path] = SimpleQueue()
         skipped = shutil.ignore_patterns(".git", ".*_cache", "out", "node_modules")
-        for k in range(asked.workers):
+        for k in range(workers):
             copies.put(shutil.copytree(tree, Path(folder) / str(k), ignore=skipped, symlinks=True))
 
         def attempt(mutant: Mutant) -> str | None:
             if time.monotonic() > end:
                 return None
-            free = copies.get()
+            place = copies.get()
             try:
-                fate = judge(free, tree, mutant, tests)
+                fate = judge(place, tree, mutant, tests)
             finally:
-                copies.put(free)
-            print(f"{fate:9s} {mutant.file}:{mutant.lines[1]} {mutant.kind}", file=sys.stderr)
+                copies.put(place)
+            tell(f"{fate:9s} {mutant.file}:{mutant.lines[0]} {mutant.kind}")
             return fate
 
-        with ThreadPoolExecutor(asked.workers) as pool:
+        with ThreadPoolExecutor(workers) as pool:
             fates = list(pool.map(attempt, drawn))
-    report(tree, drawn, fates, asked.module)
-    return 0
+    report(tree, drawn, fates, module or [])
 
 
 def report(
@@ -385,8 +364,7 @@ def report(
     tried = [(mutant, fate) for mutant, fate in zip(drawn, fates, strict=True) if fate]
     caught = [mutant for mutant, fate in tried if fate in ("found", "unended")]
     if tried:
-        low, high = binomtest(len(caught), len(tried)).proportion_ci(method="wilson")
-        print(f"found {len(caught)} of {len(tried)} errors ({low:.0%} to {high:.0%})")
+        print(f"found {share(len(caught), len(tried))}")
     print(dict(Counter(fate for _, fate in tried)), f"{len(drawn) - len(tried)} not tried")
     for module in filter(None, modules):
         here = [mutant for mutant, _ in tried if is_within(mutant.file, module)]

@@ -1,46 +1,40 @@
-"""Markdown pages of results: the heading with date, machine and commit, tables, numbers."""
+"""Markdown pages of results: the heading with date, machine and commit, tables, numbers, shares."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from scipy.stats import binomtest
 
 NONE = "–"
 
 
-def parser(name: str, text: str | None) -> argparse.ArgumentParser:
-    """A benchmark's parser, with ``--out`` for `write_page`."""
-    made = argparse.ArgumentParser(prog=f"python -m benchmarks {name}", description=text)
-    made.add_argument("--out", type=Path, help="folder for the dated Markdown file")
-    return made
-
-
-def title_lines(title: str, command: str, map_note: str) -> list[str]:
+def title_lines(title: str, note: str = "") -> list[str]:
     """Heading: what was run, when, on what."""
     return [
         f"# {title}",
         "",
         f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {os.cpu_count()} CPUs "
-        f"({processor()}), Python {platform.python_version()}: `{command}`.",
+        f"({processor()}), Python {platform.python_version()}: `{command()}`.",
         "",
-        map_note,
-        "",
+        *([note, ""] if note else []),
     ]
 
 
-def command_of(name: str, arguments: Sequence[str]) -> str:
-    """A benchmark's command again, without the folders of one machine."""
-    shown = ["python -m benchmarks", name, *arguments]
+def command() -> str:
+    """The command that this process runs, without the folders of one machine."""
+    shown = ["python -m benchmarks", *sys.argv[1:]]
     for k, word in enumerate(shown):
         name, equals, _ = word.partition("=")
-        if name in ("--out", "--real"):
+        if name in ("--out", "--real", "--cache", "--overlays", "--mistakes"):
             if equals:
                 shown[k] = f"{name}=FOLDER"
             elif k + 1 < len(shown):
@@ -71,6 +65,33 @@ def number(value: float | None, digits: int = 2) -> str:
     if value is None or np.isnan(value):
         return NONE
     return "∞" if np.isinf(value) else f"{value:,.{digits}f}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share as per cent; a dash for NaN."""
+    return NONE if np.isnan(share) else f"{100.0 * share:.{digits}f} %"
+
+
+def interval(
+    hits: int, tried: int, method: Literal["wilson", "exact"] = "wilson"
+) -> tuple[float, float]:
+    """Two-sided 95 % interval of a share, Wilson's or Clopper and Pearson's; NaN of nothing."""
+    if tried == 0:
+        return float("nan"), float("nan")
+    found = binomtest(int(hits), int(tried)).proportion_ci(0.95, method)
+    return float(found.low), float(found.high)
+
+
+def share(hits: int, tried: int, method: Literal["wilson", "exact"] = "wilson") -> str:
+    """A count with its share and 95 % interval, per cent."""
+    low, high = (100.0 * end for end in interval(hits, tried, method))
+    said = f" ({100.0 * hits / tried:.0f} %, {low:.1f} to {high:.1f})" if tried else ""
+    return f"{hits} of {tried}{said}"
+
+
+def tell(line: str) -> None:
+    """Progress, on standard error."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def commit() -> str:

@@ -1,4 +1,4 @@
-"""Work in processes of its own: alone on one thread, or through many seeds with a limit."""
+"""Work in processes of its own: through many jobs with a limit, or a command to be measured."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_Job = TypeVar("_Job")
-_Answer = TypeVar("_Answer")
-Columns = dict[str, Any]
+Job = TypeVar("Job")
+Answer = TypeVar("Answer")
 
 
 @contextmanager
@@ -37,81 +36,66 @@ def one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def run_alone(work: Callable[[_Job], _Answer], job: _Job) -> _Answer | None:
-    """Do work in a fresh process on one thread; None if that process died."""
-    with one_thread():
-        context = get_context("spawn")
-        with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-            try:
-                return pool.submit(work, job).result()
-            except BrokenProcessPool:
-                return None
+def peak_memory_mb() -> float:
+    """Largest resident memory that this process has had, MB; NaN where the system does not tell.
 
-
-def peak_memory_mb(*, own: bool = False) -> float:
-    """Largest resident memory that this process has had, MB.
-
-    Its own is that without the files that it has mapped by now, such as libraries and an index,
-    which processes share; where the system does not tell, all of it. Linux's own figure of the
-    process counts from its start; that of ``getrusage`` would also hold the peak of the process
-    that started it.
+    Without the files that it has mapped by now, such as libraries and an index, which processes
+    share.
     """
     status = Path("/proc/self/status")
-    if status.is_file():
-        lines = (line.split() for line in status.read_text(encoding="ascii").splitlines())
-        told_kb = {line[0]: float(line[1]) for line in lines if line[-1] == "kB"}
-        if "VmHWM:" in told_kb:
-            return (told_kb["VmHWM:"] - own * told_kb.get("RssFile:", 0.0)) / 1024.0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024.0**2 if sys.platform == "darwin" else 1024.0)
+    if not status.is_file():
+        return float("nan")
+    lines = (line.split() for line in status.read_text(encoding="ascii").splitlines())
+    told_kb = {line[0]: float(line[1]) for line in lines if line[-1] == "kB"}
+    return (told_kb["VmHWM:"] - told_kb["RssFile:"]) / 1024.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lost:
-    """A seed whose work was not finished, and why."""
+    """Why work was not finished."""
 
     problem: str
 
 
 def work_through(
-    seeds: Iterable[int],
-    work: Callable[[int], Columns],
+    jobs: Iterable[Job],
+    work: Callable[[Job], Answer],
     *,
-    workers: int,
-    limit_s: float,
-    prepare: Callable[..., None],
+    workers: int = 1,
+    limit_s: float | None = None,
+    prepare: Callable[..., None] | None = None,
     prepare_args: tuple[Any, ...] = (),
-) -> Generator[tuple[int, Columns | Lost]]:
-    """Do work for each seed in worker processes of one thread each."""
+    fresh: bool = False,
+) -> Generator[tuple[Job, Answer | Lost]]:
+    """Do work for each job in worker processes of one thread each; `fresh`: in one for each job."""
     from pebble import ProcessExpired, ProcessPool
 
     with one_thread():
         # Started afresh, not forked: OpenCV's threads do not survive a fork.
         pool = ProcessPool(
             max_workers=workers,
+            max_tasks=int(fresh),
             context=get_context("spawn"),
             initializer=prepare,
             initargs=list(prepare_args),
         )
-        waiting, running = iter(seeds), dict[Future[Columns], int]()
+        waiting, running = iter(jobs), dict[Future[Answer], Job]()
         try:
             while True:
-                while len(running) < 2 * workers and (seed := next(waiting, None)) is not None:
-                    running[pool.schedule(work, args=[seed], timeout=limit_s)] = seed
+                for job in islice(waiting, max(2 * workers - len(running), 0)):
+                    running[pool.schedule(work, args=[job], timeout=limit_s)] = job
                 if not running:
                     break
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    answer: Columns | Lost
+                    answer: Answer | Lost
                     try:
                         answer = future.result()
                     except TimeoutError:
                         answer = Lost(problem=f"killed after {limit_s:.0f} s")
                     except ProcessExpired as error:
                         answer = Lost(problem=f"the process died (exit code {error.exitcode})")
-                    except BrokenExecutor:  # no process could be made ready: no seed's fault
+                    except BrokenExecutor:  # no process could be made ready: no job's fault
                         raise
                     except Exception as error:
                         answer = Lost(problem=f"{type(error).__name__}: {error}")

@@ -1,30 +1,31 @@
 """Whether two runs came to the same: stores, records and exports, value by value.
 
-``python -m benchmarks same RUN_A RUN_B`` compares two files, or two folders file by file. Whatever
-the format, a file is read as *rows* of named values: the frames of a store with their rows of all
-groups, the records of an NDJSON file, the features of a layer, the lines of a text. Rows are joined
-by what names them, not by where they stand, and what two equal runs may differ in is left out:
-columns that a store marks volatile, times of running, seconds, versions, and the names of the runs'
-own folders where a text tells them.
+Two files are compared, or two folders file by file. Whatever the format, a file is read as *rows*
+of named values: the frames of a store with their rows of all groups, the records of an NDJSON file,
+the features of a layer, the lines of a text. Rows are joined by what names them, not by where they
+stand, and what two equal runs may differ in is left out: columns that a store marks volatile, times
+of running, seconds, versions, and the names of the runs' own folders where a text tells them.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import filecmp
 import fnmatch
 import json
 import sqlite3
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import typer
+from typer import Argument, Option
+
+from regengine.errors import ConfigError
 
 Rows = dict[str, dict[str, Any]]  # row, column, value: what each format is read as
 
@@ -46,10 +47,6 @@ VOLATILE = (
     "TIFFTAG_SOFTWARE",
 )
 LOGS = {".err", ".log", ".lock", ".tmp"}  # what was said on the way is no result
-
-
-class UnreadableError(Exception):
-    """A run that cannot be compared; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,16 +77,16 @@ def compare(first: Path, second: Path, ignored: Sequence[str] = ()) -> Iterator[
 
     Raises
     ------
-    UnreadableError
+    ConfigError
         If a run is missing or unreadable, or one is a file and the other a folder.
     """
     for path in (first, second):
         if not path.exists():
-            raise UnreadableError(f"{path}: no such file or folder")
+            raise ConfigError(f"{path}: no such file or folder")
     if first.is_dir() != second.is_dir():
-        raise UnreadableError(f"{first} and {second}: one is a file and one a folder")
+        raise ConfigError(f"{first} and {second}: one is a file and one a folder")
     if first.is_file() and first.suffix != second.suffix:
-        raise UnreadableError(f"{first} and {second}: these are two formats")
+        raise ConfigError(f"{first} and {second}: these are two formats")
     volatile = (*VOLATILE, *ignored)
     whole = first.is_dir()
     folders = (first, second) if whole else (first.parent, second.parent)
@@ -128,7 +125,7 @@ def _compare_files(
         try:
             tables.append(read(path))
         except (OSError, ValueError, KeyError, sqlite3.Error) as problem:
-            raise UnreadableError(f"{path}: {problem}") from problem
+            raise ConfigError(f"{path}: {problem}") from problem
     count = 0
     for difference in _compare_rows(name, tables[0], tables[1], volatile):
         count += 1
@@ -193,11 +190,15 @@ def _store_rows(path: Path) -> Rows:
 
     with h5py.File(path, "r") as file:
         if "frames" not in file:
-            return {
-                name: {"": np.asarray(item[()])}
-                for name, item in _datasets(file)
-                if not item.attrs.get("volatile", 0)
-            }
+            found: Rows = {}
+            file.visititems(
+                lambda name, item: (
+                    found.update({name: {"": np.asarray(item[()])}})
+                    if hasattr(item, "dtype") and not item.attrs.get("volatile", 0)
+                    else None
+                )
+            )
+            return found
         frames = file["frames"]
         numbers = frames["frame_index"][:].tolist()
         names = _unique(
@@ -222,14 +223,6 @@ def _store_rows(path: Path) -> Rows:
                 for name, low, high in zip(names, begin, end, strict=True):
                     rows[name][f"{group}/{column}"] = values[low:high]
         return rows
-
-
-def _datasets(file: Any) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    file.visititems(
-        lambda name, item: found.append((name, item)) if hasattr(item, "dtype") else None
-    )
-    return found
 
 
 def _ndjson_rows(path: Path) -> Rows:
@@ -264,9 +257,9 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _parquet_rows(path: Path) -> Rows:
-    import pyarrow.parquet as parquet
+    from pyarrow.parquet import read_table
 
-    table = parquet.read_table(path)
+    table = read_table(path)
     metadata = {key.decode(): value for key, value in (table.schema.metadata or {}).items()}
     types = {f"type of {field.name}": str(field.type) for field in table.schema}
     return _table_rows(table.to_pylist()) | {"the table": types | metadata}
@@ -374,35 +367,28 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def main(argv: list[str]) -> int:
-    """Run the command; 0 if both are the same, 1 if not, 2 if they cannot be compared."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks same", description=(__doc__ or "").partition("\n")[0]
-    )
-    parser.add_argument("runs", type=Path, nargs=2, metavar="RUN", help="a file or a folder")
-    parser.add_argument(
-        "--ignore",
-        action="append",
-        default=[],
-        metavar="COLUMN",
-        help="a further column that may differ, also as a pattern; can be repeated",
-    )
-    parser.add_argument("--most", type=int, default=40, help="differences to print; default: 40")
-    args = parser.parse_args(argv)
+def main(
+    first: Annotated[Path, Argument(metavar="RUN_A", help="a file or a folder")],
+    second: Annotated[Path, Argument(metavar="RUN_B", help="the same of another run")],
+    *,
+    ignore: Annotated[
+        list[str] | None,
+        Option(metavar="COLUMN", help="a further column that may differ, also as a pattern"),
+    ] = None,
+    most: Annotated[int, Option(help="differences to print")] = 40,
+) -> None:
+    """0 if both are the same, 1 if not, 2 if they cannot be compared."""
     count = 0
     columns: Counter[str] = Counter()
-    try:
-        for difference in compare(args.runs[0], args.runs[1], args.ignore):
-            count += 1
-            columns[f"{difference.file} {difference.column.partition('[')[0]}".strip()] += 1
-            if count <= args.most:
-                print(difference)
-    except UnreadableError as problem:
-        print(f"Error: {problem}", file=sys.stderr)
-        return 2
-    if count > args.most:
-        print(f"... and {count - args.most} more, by column:")
-        for column, times in columns.most_common(args.most):
+    for difference in compare(first, second, ignore or ()):
+        count += 1
+        columns[f"{difference.file} {difference.column.partition('[')[0]}".strip()] += 1
+        if count <= most:
+            print(difference)
+    if count > most:
+        print(f"... and {count - most} more, by column:")
+        for column, times in columns.most_common(most):
             print(f"  {times:6d} {column}")
     print(f"{count} differences" if count else "the same")
-    return 1 if count else 0
+    if count:
+        raise typer.Exit(1)

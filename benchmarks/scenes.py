@@ -1,40 +1,35 @@
 """How well scene models tell real photographs of groups that they have not seen.
 
-``python -m benchmarks scenes`` needs the real photographs (``REGENGINE_REAL_DATA``). Simulated
-frames help in training where real ones are few, and changed copies of photos (cut, of other
-exposure, colours and sharpness) where light and colours vary; neither is ever scored. ``--model
-FILE`` writes the model that ships, trained on all of them; ``--out FOLDER`` the page and its
-figures, dated.
+Simulated frames help in training where real ones are few, and changed copies of photos (cut, of
+other exposure, colours and sharpness) where light and colours vary; neither is ever scored.
+``--model FILE`` writes the model that ships, trained on all of them.
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
-import os
 import re
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
+from typing import Annotated
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from typer import Option
 
-from benchmarks.pages import command_of, title_lines
-from benchmarks.simulate.render import to_jpeg
-from benchmarks.simulate.scenes import DRAWERS
-from benchmarks.simulate.scenes import draw as draw_scene
+from benchmarks.options import Out, Real, some_of
+from benchmarks.pages import add_date, share, title_lines, write_page
+from benchmarks.registration.cases import list_photos
+from benchmarks.simulate.moon import draw_moon
+from benchmarks.simulate.render import through_jpeg
 from benchmarks.trials.draw import draw_trial
 from benchmarks.trials.exposures import Kind
-from benchmarks.trials.outcomes import wilson_interval
 from benchmarks.trials.source import make_source
-from regengine.errors import FrameError
+from regengine.errors import ConfigError, FrameError
 from regengine.evaluate.scene_report import (
     draw_mistakes,
     draw_report,
@@ -58,34 +53,56 @@ CITIES, DAY = "cities", "day"
 GOAL_RIGHT, GOAL_RECALL, GOAL_PRECISION = 0.86, 0.90, 0.86
 
 
-def page_lines(
-    arguments: Sequence[str],
-    samples: Samples,
-    report: SceneReport,
-) -> list[str]:
-    """The page as Markdown lines."""
-    title = "Scenes of real photographs"
-    return [
-        *title_lines(
-            title, command_of("scenes", arguments), f"scikit-learn {version('scikit-learn')}."
-        ),
-        "Every photo is told by models that have seen none of its group; classes of fewer than "
-        "five groups are left out one group at a time and are not scored. Everything that is "
-        "learned (mean and scale, axes, number of clusters, the gate, the probabilities) is "
-        "learned anew without the fold. Simulated frames "
-        "and changed copies of photos train and are never scored. Nothing but the picture is "
-        "known: neither camera nor hour.",
-        "",
-        "## Goals",
-        "",
-        *goal_lines(report),
-        "",
-        "## Training",
-        "",
-        *training_lines(samples),
-        "",
-        *report_lines(samples, report),
-    ]
+PROJECT = Path(__file__).resolve().parents[1]
+NOTE = (
+    f"scikit-learn {version('scikit-learn')}. Every photo is told by models that have seen none of "
+    "its group; classes of fewer than five groups are left out one group at a time and are not "
+    "scored. Everything that is learned (mean and scale, axes, number of clusters, the gate, the "
+    "probabilities) is learned anew without the fold. Simulated frames and changed copies of "
+    "photos train and are never scored. Nothing but the picture is known: neither camera nor hour."
+)
+
+
+def main(
+    *,
+    real: Real,
+    simulated: Annotated[int, Option(help="simulated frames of each kind")] = 24,
+    kinds: Annotated[str, Option(metavar="A,B", help="kinds simulated")] = "moon,stars",
+    copies: Annotated[int, Option(help="changed copies of each photo by day")] = 4,
+    seed: int = 0,
+    model: Annotated[
+        Path | None, Option(metavar="FILE", help="write the model trained on all")
+    ] = None,
+    mistakes: Annotated[
+        Path | None, Option(help="folder outside the project for thumbnails of mistakes")
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Run the benchmark."""
+    if mistakes and mistakes.resolve().is_relative_to(PROJECT):
+        raise ConfigError("--mistakes must lie outside the project: photos are not published.")
+    labels = real_labels(real)
+    drawn = some_of(kinds, KINDS, "--kinds")
+    samples = join_samples(
+        [
+            measure_photos(labels),
+            simulated_samples(drawn, simulated, seed),
+            changed_copies(labels, copies, seed),
+        ]
+    )
+    trained, validation = train_scene_model(samples, source=source(samples), seed=seed)
+    report = evaluate_scenes(validation)
+    if model:
+        write_scene_model(model, trained)
+    if mistakes:
+        draw_mistakes(report.mistakes, mistakes)
+    if out:
+        draw_report(report, out / add_date("scenes"))
+    sections = {"Goals": goal_lines(report), "Training": training_lines(samples)}
+    lines = title_lines("Scenes of real photographs", NOTE)
+    for title, body in sections.items():
+        lines += [f"## {title}", "", *body, ""]
+    write_page(out, "scenes", [*lines, *report_lines(samples, report)])
 
 
 def goal_lines(report: SceneReport) -> list[str]:
@@ -104,10 +121,8 @@ def goal_lines(report: SceneReport) -> list[str]:
             lines.append((f"{name}: precision", right[one], said[one], GOAL_PRECISION))
     rows = []
     for name, hits, tried, goal in lines:
-        low, high = wilson_interval(int(hits), int(tried))
-        share = f"{hits / max(tried, 1):.2f} ({low:.2f} to {high:.2f})"
-        rows.append([name, f"{goal:.2f}", f"{hits} of {tried}", share])
-    return table(["", "wanted", f"by {best.name}", "share, 95 % interval (Wilson)"], rows)
+        rows.append([name, f"{goal:.2f}", share(int(hits), int(tried))])
+    return table(["", "wanted", f"by {best.name}, 95 % interval (Wilson)"], rows)
 
 
 def training_lines(samples: Samples) -> list[str]:
@@ -120,13 +135,11 @@ def training_lines(samples: Samples) -> list[str]:
     return table(["class", "photos", "groups", "simulated frames", "changed copies"], rows)
 
 
-PROJECT = Path(__file__).resolve().parents[1]
 # Folders of the real photographs that are one class to us
 MERGED = {"cities_oblique": "cities"}
 # Photographs of one camera that looked through one window all the time, and of one scene
 ONE_GROUP = ("astropi_cslab3ogel", "astropi_vlad", "astropi_cchan", "astropi_rpl")
 SAME_GROUP = {"astropi_night": "astropi_cslab3ogel", "japon": "iss30e275"}
-FOLDERS = ("photos", "photos2")
 # Night frames whose index tells no second class, and which show the lights of towns
 TOWNS_TOO = (
     *("iss053e148796.jpg", "unproc_ISS053-E-148796.JPG", "iss068e001000.jpg"),
@@ -141,54 +154,39 @@ UNCHANGED = ("cities", "stars", "aurora")
 def real_labels(real: Path) -> list[SceneLabel]:
     """What the real photographs show, by their indices; second classes by the indices' notes."""
     found = []
-    for folder in (real / name for name in FOLDERS):
-        if not (folder / "index.csv").is_file():
-            continue
-        with (folder / "index.csv").open(newline="", encoding="utf-8") as stream:
-            for row in csv.DictReader(stream):
-                shown = [row["category"], *re.findall(r"\balso (\w+)", row.get("note") or "")]
-                shown += [CITIES] * (Path(row["file"]).name in TOWNS_TOO)
-                names = [MERGED.get(name, name) for name in shown]
-                found.append(
-                    SceneLabel(
-                        path=folder / row["file"],
-                        labels=tuple(n for n in dict.fromkeys(names) if n in USUAL_CLASSES),
-                        group=_group(row["group"]),
-                    )
-                )
-    if (real / BY_DAY / "index.csv").is_file():
-        with (real / BY_DAY / "index.csv").open(newline="", encoding="utf-8") as stream:
-            found += [
-                SceneLabel(
-                    path=real / BY_DAY / row["file"], labels=("day",), group=_group(row["group"])
-                )
-                for row in csv.DictReader(stream)
-                if row["band"] == "visible"
-            ]
-    return found
+    for row in list_photos(real, "photos", "photos2"):
+        shown = [row["category"], *re.findall(r"\balso (\w+)", row.get("note") or "")]
+        shown += [CITIES] * (Path(row["file"]).name in TOWNS_TOO)
+        names = dict.fromkeys(MERGED.get(name, name) for name in shown)
+        labels = tuple(name for name in names if name in USUAL_CLASSES)
+        found.append(label_of(row, labels))
+    by_day = list_photos(real, BY_DAY)
+    return found + [label_of(row, (DAY,)) for row in by_day if row["band"] == "visible"]
 
 
-def _group(name: str) -> str:
-    for start, same in SAME_GROUP.items():
-        if name.startswith(start):
-            return same
-    return next((one for one in ONE_GROUP if name.startswith(one)), name)
+def label_of(row: dict[str, str], labels: tuple[str, ...]) -> SceneLabel:
+    """The label of a photo, in the group of its camera, window and scene."""
+    name = row["group"]
+    same = next((same for start, same in SAME_GROUP.items() if name.startswith(start)), None)
+    group = same or next((one for one in ONE_GROUP if name.startswith(one)), name)
+    return SceneLabel(path=Path(row["path"]), labels=labels, group=group)
 
 
-# Classes of which trials of registrations are photographs, by what they show
+# Classes that can be drawn, with the number that stands for each in a seed: the Moon, and what
+# trials of registrations show
+KINDS = {"cities": 0, "aurora": 1, "night_nocity": 2, "stars": 3, "moon": 7}
 TRIALS: dict[str, Kind] = {
     "cities": "city",
     "aurora": "aurora",
     "night_nocity": "dark",
     "stars": "stars",
 }
-KINDS = (*TRIALS, *DRAWERS)
 
 
 def draw(kind: str, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Draw a frame of a class."""
-    if kind in DRAWERS:
-        return draw_scene(kind, rng)
+    if kind == "moon":
+        return draw_moon(rng)
     while True:
         with suppress(RuntimeError):  # no such place was found
             seed = int(rng.integers(2**31))
@@ -200,7 +198,7 @@ def simulated_samples(kinds: Sequence[str], count: int, seed: int) -> Samples:
     """Features of simulated frames, each a group of its own."""
 
     def features(kind: str, number: int) -> NDArray[np.float64]:
-        rng = np.random.default_rng([seed, KINDS.index(kind), number])
+        rng = np.random.default_rng([seed, KINDS[kind], number])
         return measure_features(scene_picture(draw(kind, rng)))
 
     drawn = [(kind, number) for kind in kinds for number in range(count)]
@@ -257,8 +255,7 @@ def change(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8
         shown = cv2.GaussianBlur(shown, (0, 0), rng.uniform(0.5, 1.5))
     shown = shown + rng.normal(0.0, rng.uniform(0.0, 0.01), shown.shape)
     stored = np.clip(255.0 * shown + 0.5, 0.0, 255.0).astype(np.uint8)
-    file = BytesIO(to_jpeg(stored, int(rng.integers(60, 96))))
-    return np.asarray(Image.open(file).convert("RGB"))
+    return through_jpeg(stored, int(rng.integers(60, 96)))
 
 
 def source(samples: Samples) -> str:
@@ -272,52 +269,3 @@ def source(samples: Samples) -> str:
         f"{len(groups)} groups, {int(samples.copies.sum())} changed copies of them, and "
         f"{len(drawn)} simulated frames" + (f" ({', '.join(kinds)})" if kinds else "")
     )
-
-
-def main(argv: list[str]) -> int:
-    """Run the benchmark."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks scenes", description=__doc__)
-    parser.add_argument("--simulated", type=int, default=24, help="simulated frames of each kind")
-    parser.add_argument("--kinds", nargs="*", default=["moon", "stars"], help="kinds simulated")
-    parser.add_argument("--copies", type=int, default=4, help="changed copies of each photo by day")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="folder for the dated page and its figures")
-    parser.add_argument("--model", type=Path, help="write the model that was trained on all")
-    parser.add_argument(
-        "--mistakes", type=Path, help="folder outside the project for thumbnails of mistakes"
-    )
-    options = parser.parse_args(argv)
-    if options.mistakes and options.mistakes.resolve().is_relative_to(PROJECT):
-        parser.error("--mistakes must lie outside the project: photos are not ours to publish")
-    real = Path(os.environ.get("REGENGINE_REAL_DATA", PROJECT.parent / "shared" / "real"))
-    if not (real / "photos" / "index.csv").is_file():
-        print(f"no photographs at {real}: set REGENGINE_REAL_DATA to their folder", file=sys.stderr)
-        return 3
-    labels = real_labels(real)
-    samples = join_samples(
-        [
-            measure_photos(labels),
-            simulated_samples(options.kinds, options.simulated, options.seed),
-            changed_copies(labels, options.copies, options.seed),
-        ]
-    )
-    model, validation = train_scene_model(samples, source=source(samples), seed=options.seed)
-    report = evaluate_scenes(validation)
-    told = [str(word) for word in argv if word != str(options.mistakes)]
-    page = page_lines(
-        [word for word in told if word != "--mistakes"],
-        samples,
-        report,
-    )
-    print("\n".join(page))
-    if options.model:
-        write_scene_model(options.model, model)
-    if options.mistakes:
-        draw_mistakes(report.mistakes, options.mistakes)
-    if options.out:
-        name = f"scenes-{datetime.now(UTC):%Y-%m-%d}"
-        draw_report(report, options.out / name)
-        target = options.out / f"{name}.md"
-        target.write_text("\n".join(page) + "\n", encoding="utf-8")
-        print(f"written to {target}", file=sys.stderr)
-    return 0

@@ -1,23 +1,25 @@
 """How many star fields the blind solver solves, how fast, and whether any wrongly.
 
-``python -m benchmarks solve`` prints the tables: simulated star lists with and without a notion of
-the focal length, lists of no sky; ``--real FOLDER`` those of photos, beside the answers of other
-solvers; ``--out FOLDER`` writes them as Markdown, dated.
+Simulated star lists with and without a notion of the focal length, lists of no sky; ``--real
+FOLDER`` those of photos, beside the answers of other solvers.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from scipy.spatial.transform import Rotation
+from typer import Option
 
-from benchmarks.pages import NONE, command_of, parser, table, title_lines, write_page
+from benchmarks.options import Out
+from benchmarks.pages import NONE, number, percent, table, title_lines, write_page
 from detectors.types import FloatArray, StarDetections
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.evaluate.tables import bound_share
@@ -27,21 +29,103 @@ from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 from regengine.sky.stars.star_fit import corner_tangent
 from regengine.sky.stars.star_search import StarIndices
 
-Solver = Callable[["StarList"], SkyCamera | None]
-
-
 RIGHT_SHARE = 0.01  # of the picture's diagonal: farther off anywhere is wrong
 GOAL_STARS = 12
 EXIF_SIGMA = 0.05
+BLIND, TOLD = "blind", "focal length told"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tried:
-    """One list and what a solver made of it."""
+def main(
+    *,
+    fields: Annotated[int, Option(help="simulated star lists")] = 100,
+    negatives: Annotated[int, Option(help="lists of no sky, the focal length told")] = 100,
+    blind_negatives: Annotated[int, Option(help="lists of no sky, without")] = 20,
+    max_seconds: Annotated[float, Option(help="a list")] = 30.0,
+    seed: int = 1,
+    real: Annotated[
+        Path | None, Option(metavar="FOLDER", help="star fields of photos, too")
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Run the benchmark."""
+    catalogue = load_catalogue(faintest_g=10.0)
+    indices = StarIndices(vectors=catalogue.vectors)
 
-    field: StarList
-    outcome: str  # right, wrong, none
-    seconds: float
+    def solve(lists: Iterable[StarList], way: str) -> pd.DataFrame:
+        """A row for each list, solved with EXIF's focal length or without."""
+        rows = []
+        for one in lists:
+            options = SolveOptions(
+                focal_px=one.focal_px if way == TOLD else None,
+                log_focal_sigma=EXIF_SIGMA,
+                focal_only=way == TOLD,
+                max_seconds=max_seconds,
+            )
+            started = time.process_time()
+            found = solve_stars(one.stars, WIDTH_PX, HEIGHT_PX, catalogue, indices, options)
+            camera = found.camera if isinstance(found, StarSolution) else None
+            rows.append(
+                {
+                    "kind": one.kind,
+                    "in_view": one.in_view,
+                    "outcome": judge_camera(one, camera),
+                    "seconds": time.process_time() - started,
+                }
+            )
+        return pd.DataFrame(rows, columns=["kind", "in_view", "outcome", "seconds"])
+
+    rng = np.random.default_rng(seed)
+    focals = itertools.islice(itertools.cycle(FOCALS_MM), fields)
+    skies = [star_list(rng, catalogue, focal) for focal in focals]
+    lines = []
+    if skies:
+        tried = {way: solve(skies, way) for way in (TOLD, BLIND)}
+        lines += ["## Simulated star lists", "", *sky_table(tried), ""]
+    none = {}
+    for way, count in ((BLIND, blind_negatives), (TOLD, negatives)):
+        kinds = enumerate(itertools.islice(itertools.cycle(NEGATIVES), count))
+        lists = (
+            no_sky(np.random.default_rng([seed, number]), catalogue, kind) for number, kind in kinds
+        )
+        none[way] = solve(lists, way)
+    lines += ["## Lists of no sky", "", *no_sky_table(none), ""]
+    if real is not None:
+        lines += real_lines(real)
+    note = "Star lists of the catalogue through simulated lenses, lists of no sky."
+    write_page(out, "solve", [*title_lines("Star fields solved", note), *lines])
+
+
+def sky_table(tried: dict[str, pd.DataFrame]) -> list[str]:
+    """How many lists of the sky were solved, how many wrongly; blind by focal length, too."""
+    header = "focal length | lists | tried | solved | of those with 12 stars and more | wrong"
+    rows = []
+    for way, every in tried.items():
+        for kind, some in [
+            ("all", every),
+            *(every.groupby("kind", sort=False) if way == BLIND else ()),
+        ]:
+            right, wrong = ((some.outcome == word).sum() for word in ("right", "wrong"))
+            enough = (some.outcome == "right")[some.in_view >= GOAL_STARS]
+            counts = [str(len(some)), str(right), percent(enough.mean()), str(wrong)]
+            rows.append([way, str(kind), *counts, *times(some)])
+    return table(f"{header} | CPU s, median | 90 %", rows, right=6)
+
+
+def no_sky_table(tried: dict[str, pd.DataFrame]) -> list[str]:
+    """How many lists of no sky were solved, by kind."""
+    header = "focal length | lists | tried | solved | 95 % bound of wrong solutions"
+    rows = []
+    for way, every in tried.items():
+        for kind, some in [*every.groupby("kind", sort=False), ("all", every)]:
+            solved = int((some.outcome != "none").sum())
+            bound = percent(bound_share(solved, len(some)), 2)
+            rows.append([way, str(kind), str(len(some)), str(solved), bound, *times(some)])
+    return table(f"{header} | CPU s, median | 90 %", rows, right=5)
+
+
+def times(some: pd.DataFrame) -> list[str]:
+    """Processor time, the median and that of one in ten."""
+    return [number(some.seconds.quantile(share)) for share in (0.5, 0.9)]
 
 
 def judge_camera(field: StarList, camera: SkyCamera | None) -> str:
@@ -57,68 +141,6 @@ def judge_camera(field: StarList, camera: SkyCamera | None) -> str:
     # Where only a half shows stars the far corners are not measured: the middle must be right
     middle = off[-1] if np.isfinite(off[-1]) else np.inf
     return "right" if middle < RIGHT_SHARE * np.hypot(w, h) else "wrong"
-
-
-def run(fields: Iterable[StarList], solver: Solver) -> list[Tried]:
-    """Solve lists one after another."""
-    tried = []
-    for field in fields:
-        started = time.process_time()
-        camera = solver(field)
-        seconds = time.process_time() - started
-        tried.append(Tried(field=field, outcome=judge_camera(field, camera), seconds=seconds))
-    return tried
-
-
-def own_solver(
-    catalogue: StarCatalogue, indices: StarIndices, *, told: bool, max_seconds: float
-) -> Solver:
-    """The engine's solver, with EXIF's focal length or without."""
-
-    def solve(field: StarList) -> SkyCamera | None:
-        options = SolveOptions(
-            focal_px=field.focal_px if told else None,
-            log_focal_sigma=EXIF_SIGMA,
-            focal_only=told,
-            max_seconds=max_seconds,
-        )
-        found = solve_stars(field.stars, WIDTH_PX, HEIGHT_PX, catalogue, indices, options)
-        return found.camera if isinstance(found, StarSolution) else None
-
-    return solve
-
-
-HEADER = "solver | lists | tried | solved | of those with 12 stars and more | wrong"
-NEGATIVE_HEADER = "solver | lists | tried | solved | 95 % bound of wrong solutions"
-SECONDS = " | CPU s, median | 90 %"
-
-
-def cells(name: str, kind: str, tried: Sequence[Tried]) -> list[str]:
-    """One row: how many were solved, how many wrongly."""
-    enough = [t for t in tried if t.field.in_view >= GOAL_STARS]
-    share = f"{np.mean([t.outcome == 'right' for t in enough]):.1%}" if enough else "–"
-    counts = [sum(t.outcome == outcome for t in tried) for outcome in ("right", "wrong")]
-    return [name, kind, str(len(tried)), str(counts[0]), share, str(counts[1]), *times(tried)]
-
-
-def negative_cells(name: str, kind: str, tried: Sequence[Tried]) -> list[str]:
-    """One row: how many lists of no sky were solved."""
-    solved = sum(t.outcome != "none" for t in tried)
-    most = f"{bound_share(solved, len(tried)):.2%}"
-    return [name, kind, str(len(tried)), str(solved), most, *times(tried)]
-
-
-def times(tried: Sequence[Tried]) -> list[str]:
-    """Processor time, the median and that of one in ten."""
-    return [f"{np.quantile([t.seconds for t in tried], part):.2f}" for part in (0.5, 0.9)]
-
-
-def by_kind(
-    row: Callable[[str, str, Sequence[Tried]], list[str]], name: str, tried: Sequence[Tried]
-) -> list[list[str]]:
-    """A row for each kind of list."""
-    kinds = dict.fromkeys(t.field.kind for t in tried)
-    return [row(name, kind, [t for t in tried if t.field.kind == kind]) for kind in kinds]
 
 
 WIDTH_PX, HEIGHT_PX = 4256, 2832  # D3S, 8.46 um: what took most of the Station's night photos
@@ -294,54 +316,3 @@ def real_lines(folder: Path) -> list[str]:
         rows.append(row + [""] * (7 - len(row)))
     count = f"{solved} of {len(rows)} solved, median {np.median(times_s):.2f} CPU s."
     return ["## Real star fields", "", *table(REAL_HEADER, rows), "", count, ""]
-
-
-def main(argv: list[str]) -> int:
-    """Run the benchmark."""
-    given = parser("solve", __doc__)
-    given.add_argument("--fields", type=int, default=100, help="simulated star lists")
-    given.add_argument(
-        "--negatives", type=int, default=100, help="lists of no sky, the focal length told"
-    )
-    given.add_argument(
-        "--blind-negatives", type=int, default=20, help="lists of no sky without a focal length"
-    )
-    given.add_argument("--max-seconds", type=float, default=30.0, help="a list")
-    given.add_argument("--seed", type=int, default=1)
-    given.add_argument("--real", type=Path, metavar="FOLDER", help="star fields of photos, too")
-    asked = given.parse_args(argv)
-    catalogue = load_catalogue(faintest_g=10.0)
-    indices = StarIndices(vectors=catalogue.vectors)
-    blind, told = (
-        own_solver(catalogue, indices, told=is_told, max_seconds=asked.max_seconds)
-        for is_told in (False, True)
-    )
-    rng = np.random.default_rng(asked.seed)
-    focals = itertools.islice(itertools.cycle(FOCALS_MM), asked.fields)
-    fields = [star_list(rng, catalogue, focal) for focal in focals]
-    lines = []
-    if fields:
-        with_focal, without = run(fields, told), run(fields, blind)
-        rows = [cells("regengine, focal length told", "all", with_focal)]
-        rows += [cells("regengine, blind", "all", without)]
-        rows += by_kind(cells, "regengine, blind", without)
-        lines = ["## Simulated star lists", "", *table(HEADER + SECONDS, rows, right=6), ""]
-    rows = []
-    for name, count, solver in (
-        ("regengine, blind", asked.blind_negatives, blind),
-        ("regengine, focal length told", asked.negatives, told),
-    ):
-        if count:
-            kinds = enumerate(itertools.islice(itertools.cycle(NEGATIVES), count))
-            seeds = ((np.random.default_rng([asked.seed, number]), kind) for number, kind in kinds)
-            tried = run((no_sky(one, catalogue, kind) for one, kind in seeds), solver)
-            rows += by_kind(negative_cells, name, tried)
-            rows.append(negative_cells(name, "all", tried))
-    if rows:
-        lines += ["## Lists of no sky", "", *table(NEGATIVE_HEADER + SECONDS, rows, right=5), ""]
-    if asked.real is not None:
-        lines += real_lines(asked.real)
-    note = "Star lists of the catalogue through simulated lenses, lists of no sky."
-    title = title_lines("Star fields solved", command_of("solve", argv), note)
-    write_page(asked.out, "solve", [*title, *lines])
-    return 0

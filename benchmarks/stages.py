@@ -1,26 +1,25 @@
 """How often the stages of a search find photos whose box is right, and at what cost.
 
-``python -m benchmarks stages --real FOLDER --lights MAP.tif --seeds 2330:2400 --out stages.csv``
-photographs cities of the training half. Of each, the stages of one method whose box holds the true
-camera are tried in their order; a hit is a proposed camera that shows what the true one does. The
-table has the rows that `regengine/registration/stage_yields.csv` is kept up with, by hand where a
-row rests on fewer photos than the one it would replace.
+Cities of the training half are photographed. Of each, the stages of one method whose box holds the
+true camera are tried in their order; a hit is a proposed camera that shows what the true one does.
+The table has the rows that `regengine/registration/stage_yields.csv` is kept up with, by hand where
+a row rests on fewer photos than the one it would replace.
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
-import sys
 import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-from scipy.stats import binomtest
+import pandas as pd
+from typer import Option
 
-from benchmarks.pages import commit
+from benchmarks.options import Real, Seeds, seeds_of
+from benchmarks.pages import commit, interval
 from benchmarks.trials.attempt import camera_of, write_trial
 from benchmarks.trials.draw import draw_trial
 from benchmarks.trials.source import Trial, real_source
@@ -43,43 +42,36 @@ SHOWS_THE_SAME = 0.15  # of the long side; what is aligned from there comes to t
 NEAREST_TILT_DEG = 4.0  # of a nadir direction that is tried to the true one
 
 
-def main(argv: list[str]) -> int:
-    """Try the right stages of many photos; print and write what each method found."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks stages", description=__doc__)
-    parser.add_argument("--real", type=Path, required=True, help="folder of the real data")
-    parser.add_argument("--lights", type=Path, required=True, help="built map with its index")
-    parser.add_argument("--seeds", default="2330:2400", help="FIRST:LAST of the training half")
-    parser.add_argument("--out", type=Path, help="CSV to write")
-    given = parser.parse_args(argv)
-    source = real_source(given.real, "train")
-    index = load_earth_index(BlindOptions(), (given.lights,))
-    references = SearchReferences(light_map=open_light_map([given.lights]), index=index)
-    first, _, last = given.seeds.partition(":")
+def main(
+    *,
+    real: Real,
+    lights: Annotated[Path, Option(help="built map with its index")],
+    seeds: Seeds = "2330:2400",
+    out: Annotated[Path | None, Option(metavar="FILE", help="CSV to write")] = None,
+) -> None:
+    """Try the right stages of many photos of the training half; what each method found."""
+    source = real_source(real, "train")
+    index = load_earth_index(BlindOptions(), (lights,))
+    references = SearchReferences(light_map=open_light_map([lights]), index=index)
     hits: dict[tuple[str, str], list[bool]] = defaultdict(list)
     seconds: dict[str, list[float]] = defaultdict(list)
-    for seed in range(int(first), int(last)):
+    for seed in seeds_of(seeds):
         trial = draw_trial(seed, source)
         if trial.kind == "city" and trial.registrable:
             try_stages(trial, references, hits, seconds)
     rows = []
     for (method, key), found in sorted(hits.items()):
-        low, high = binomtest(sum(found), len(found)).proportion_ci(method="wilson")
+        low, high = interval(sum(found), len(found))
         origin = f"{sum(found)} of {len(found)} training photos, {low:.2f} to {high:.2f}"
         rows.append((f"success {method}", key, round(float(np.mean(found)), 3), origin))
     for method, spent in sorted(seconds.items()):
         origin = f"seconds, mean of {len(spent)}"
         rows.append((f"work {method}", "", round(float(np.mean(spent)), 4), origin))
-    for table, key, value, origin in rows:
-        print(f"{table:28s} {key:14s} {value:7.3f}  {origin}")
-    if given.out is not None:
-        with given.out.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(("table", "key", "value", "origin"))
-            mark = f"; seeds {given.seeds}, commit {commit()}"
-            writer.writerows(
-                (table, key, value, origin + mark) for table, key, value, origin in rows
-            )
-    return 0 if rows else 1
+    made = pd.DataFrame(rows, columns=["table", "key", "value", "origin"])
+    print(made.to_string(index=False))
+    if out is not None:
+        made["origin"] += f"; seeds {seeds}, commit {commit()}"
+        made.to_csv(out, index=False)
 
 
 def try_stages(
@@ -146,7 +138,3 @@ def right_stages(stages: list[Stage], truth: Camera, problem: Problem) -> list[t
                 level_km = max(level for level, _ in stage.views)
                 found.append((float(angles.min()) + level_km, stage, tilt))
     return [(stage, key) for _, stage, key in sorted(found, key=lambda one: one[0])]
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

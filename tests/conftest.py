@@ -32,6 +32,8 @@ LONGER = {"slow", "real", "browser", "server"}  # markers of what `make test` le
 MAX_QUICK_CPU_S = 6.0 + 9.0
 # What this user keeps of maps and element sets is no part of a test, and none may be put there
 os.environ["REGENGINE_DATA"] = str(Path(os.devnull) / "none")
+# Set for the processes of parallel tests, whose output is no terminal
+os.environ.pop("COLUMNS", None)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,79 +1,121 @@
-"""How real photographs are registered: errors, verdicts, time and memory.
+"""How photographs are registered: errors, verdicts, time and memory.
 
-``python -m benchmarks registration --real FOLDER`` registers every city photo of a folder of real
-data and prints the tables; ``--simulated`` registers hard simulated ones, drawn
-from seeds, by the hundred. ``--told nothing`` registers the same without time, orbit and nadir.
-``--out FOLDER`` writes the tables as Markdown, dated.
+``--real FOLDER`` alone registers every city photo of a folder of real data; ``--simulated`` hard
+simulated ones, drawn from seeds, by the hundred; ``--told nothing`` the same without time, orbit
+and nadir.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, Literal
 
-from benchmarks.pages import write_page
-from benchmarks.registration.real import real_report
-from regengine.errors import RegengineError
-from regengine.registration.parameters import RegisterParams
+from typer import Option
+
+from benchmarks.options import MaybeReal, Out, Seeds, Workers, seeds_of, some_of
+from benchmarks.pages import add_date, write_page
+from benchmarks.registration.settings import Settings
+from benchmarks.trials.exposures import KINDS
+from regengine.errors import ConfigError
+from regengine.registration.parameters import RegisterParams, SearchParams
+
+SMOKE_SEEDS, SMOKE_WORK = "0:24", 1.5
 
 
-def report(given: argparse.Namespace) -> int:
-    """Simulated or real registrations; 0 when done, 2 if they cannot be started."""
-    from benchmarks.trials import run_simulated_report
+def main(
+    *,
+    real: MaybeReal = None,
+    out: Out = None,
+    overlays: Annotated[Path | None, Option(help="folder for a picture per case")] = None,
+    told: Annotated[Literal["all", "nothing"], Option(help="of time, orbit, nadir")] = "all",
+    lights: Annotated[Path | None, Option(help="built map to register on")] = None,
+    index: Annotated[Path | None, Option(help="of the map, if not beside it")] = None,
+    max_work: Annotated[
+        float, Option(help="of a search, seconds of the machine where its costs were measured")
+    ] = RegisterParams().work_budget,
+    methods: Annotated[
+        str, Option(metavar="A,B", help="what may propose cameras: an ablation leaves some out")
+    ] = "",
+    workers: Workers = 1,
+    cache: Annotated[
+        Path, Option(help="of real photos: keeps the built world map for the next run")
+    ] = Path("out/cache"),
+    only: Annotated[str, Option(help="cases whose name contains this")] = "",
+    all_categories: Annotated[
+        bool, Option("--all-categories", help="photos that show no night city, too")
+    ] = False,
+    no_variants: Annotated[
+        bool, Option("--no-variants", help="no turned and cropped copies")
+    ] = False,
+    simulated: Annotated[bool, Option("--simulated", help="hard ones, drawn from seeds")] = False,
+    half: Annotated[Literal["train", "test"], Option(help="of the simulated world")] = "test",
+    seeds: Seeds = "",
+    table: Annotated[
+        list[Path] | None,
+        Option(help="rows of trials: the first table is continued, all are reported"),
+    ] = None,
+    kinds: Annotated[
+        str,
+        Option(metavar="A,B", help="of trials, drawn by their seeds: all but city are controls"),
+    ] = "",
+    frames: Annotated[
+        Literal["all", "steep", "limb", "unknown", "telephoto"],
+        Option(
+            help="only cities at most 30 degrees off nadir, with the limb in view, an unknown "
+            "lens, or one of 135 mm and more",
+        ),
+    ] = "all",
+    report_only: Annotated[bool, Option("--report-only", help="no trial is run")] = False,
+    smoke: Annotated[bool, Option("--smoke", help="24 trials of the self-made world")] = False,
+    only_seeds: Annotated[
+        str, Option(metavar="A,B", help="trials to draw with --overlays; the worst if not given")
+    ] = "",
+) -> None:
+    """Run the benchmark."""
+    from benchmarks.registration.run import build_world_map, real_page
+    from benchmarks.trials.run import simulated_page
 
-    words = ["registration", "simulated" if given.simulated else "real"]
-    given.page = "-".join(words + ([] if given.told == "all" else ["told-nothing"]))
-    make = run_simulated_report if given.simulated else real_report
-    try:
-        lines = make(given, tell)
-    except RegengineError as error:
-        tell(str(error))
-        return 2
+    if not simulated and real is None:
+        raise ConfigError("Say --real FOLDER or --simulated.")
+    page = f"registration-{'simulated' if simulated else 'real'}"
+    page += "-told-nothing" if told == "nothing" else ""
+    if overlays is not None:
+        overlays.mkdir(parents=True, exist_ok=True)
+    if smoke:
+        seeds, real, lights, max_work = SMOKE_SEEDS, None, None, SMOKE_WORK
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(
+            real=real,
+            lights=lights,
+            half=half,
+            told=told,
+            index=index,
+            max_work=max_work,
+            methods=some_of(methods, SearchParams().methods, "--methods"),
+            overlays=overlays,
+        )
+        if simulated:
+            lines = simulated_page(
+                settings,
+                table or ([Path(folder) / "smoke.jsonl"] if smoke else []),
+                [] if report_only else seeds_of(seeds),
+                kinds=some_of(kinds, KINDS, "--kinds"),
+                frames=frames,
+                only=[int(text) for text in only_seeds.split(",") if text.strip()],
+                workers=workers,
+                picture=None if out is None else out / f"{add_date(page)}.png",
+            )
+        else:
+            assert real is not None
+            settings = replace(settings, lights=lights or build_world_map(real, cache))
+            lines = real_page(
+                settings.with_index_named(),
+                only,
+                variants=not no_variants,
+                all_categories=all_categories,
+                workers=workers,
+            )
     if lines:
-        write_page(given.out, given.page, lines)
-    return 0
-
-
-def tell(line: str) -> None:
-    """Progress, on standard error."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def main(argv: list[str]) -> int:
-    """Run the benchmark; 0 when done, 2 if it cannot be started."""
-    from benchmarks.trials import add_options  # which imports how registrations are scored
-
-    parser = argparse.ArgumentParser(prog="python -m benchmarks registration", description=__doc__)
-    parser.add_argument("--real", type=Path, help="folder of the real data")
-    parser.add_argument("--out", type=Path, help="folder for the dated Markdown files")
-    parser.add_argument("--overlays", type=Path, help="folder for a picture per case")
-    parser.add_argument("--cache", type=Path, help="keeps the built light map for the next run")
-    parser.add_argument("--only", default="", help="cases whose name contains this")
-    parser.add_argument(
-        "--all-categories", action="store_true", help="photos that show no night city, too"
-    )
-    parser.add_argument("--no-variants", action="store_true", help="no turned and cropped copies")
-    parser.add_argument(
-        "--told", choices=("all", "nothing"), default="all", help="of time, orbit and nadir"
-    )
-    parser.add_argument("--index", type=Path, help="of the map, where it is not the one beside it")
-    parser.add_argument(
-        "--max-work",
-        type=float,
-        default=RegisterParams().work_budget,
-        help="of a search, in seconds of the machine where its costs were measured",
-    )
-    parser.add_argument("--workers", type=int, default=1, help="processes, one thread each")
-    add_options(parser)
-    given = parser.parse_args(argv)
-    if given.simulated:
-        return report(given)
-    if given.real is None:
-        parser.print_usage(sys.stderr)
-        tell("say --real FOLDER or --simulated")
-        return 2
-    if not (given.real / "photos" / "index.csv").is_file():
-        tell(f"{given.real} holds no photos/index.csv: give the folder of the real data")
-        return 2
-    return report(given)
+        write_page(out, page, lines)

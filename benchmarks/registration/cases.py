@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.row_tables import read_rows
+from benchmarks.rows import read_csv
 from regengine.errors import ConfigError
 from regengine.photo.frame import FrameOptions, read_frame
-from regengine.registration.index.options import BlindOptions, index_file, load_earth_index
-from regengine.registration.parameters import RegisterParams, SearchParams
 
 CATEGORIES = ("cities", "cities_oblique")
 WORLD_MAP = "lights/blackmarble_15as.tif"
@@ -28,8 +24,7 @@ class Told:
     """What a user tells of a photo without usable EXIF."""
 
     options: FrameOptions = field(default_factory=FrameOptions)
-    # A light map beside the world map, relative to the folder of real data; "" for none.
-    clip: str = ""
+    clip: str = ""  # light map beside the world map, relative to the folder of real data
     note: str = ""  # remark for the table
 
 
@@ -72,7 +67,6 @@ class Case:
     lights: str = WORLD  # `WORLD`, or a map relative to the folder of real data
     options: FrameOptions = field(default_factory=FrameOptions)
     note: str = ""
-    same_frame: str = ""  # frame id, for copies of one frame; "" if unknown.
     variant: str = ""  # how the picture was changed; "" for the photo as it is.
     any_category: bool = False  # whether it is tried though it does not look like a city at night
 
@@ -82,66 +76,42 @@ class Case:
         return not (self.variant or self.any_category)
 
 
-def search_parameters(
-    max_work: float,
-    *,
-    methods: tuple[str, ...] = SearchParams().methods,
-    any_category: bool = False,
-) -> RegisterParams:
-    """Parameters of searches that end by their work; the CPU limit is far."""
-    usual = RegisterParams()
-    return RegisterParams(
-        work_budget=max_work,
-        max_seconds=usual.max_seconds * max(1.0, max_work / usual.work_budget),
-        any_category=any_category,
-        clock=time.process_time,
-        search=replace(usual.search, methods=methods),
-    )
+def list_photos(real: Path, *folders: str) -> list[dict[str, str]]:
+    """Rows of the indices of the real photographs, each with its `path`, of files that are there.
 
-
-def index_words(told: str, index: Path | None, lights: Path) -> str:
-    """Which index a map has; ConfigError where it is of no use, or missing and needed."""
-    options = BlindOptions(index=index)
-    file, found = index_file(options, [lights]), load_earth_index(options, (lights,))
-    if found is None and told == "nothing":
-        raise ConfigError(
-            f"{lights.name} has no index, and photos of which nothing is told are found by it: "
-            "make it with regengine lights index, or name it with --index."
-        )
-    if found is None:
-        return "none"
-    return "made in memory" if file is None else file.name
+    Of the folder ``photos`` where none is named; ConfigError without its index.
+    """
+    if not (real / RECORDS).is_file():
+        raise ConfigError(f"{real} holds no {RECORDS}: give the folder of the real data.")
+    rows = []
+    for folder in folders or ("photos",):
+        index = real / folder / "index.csv"
+        for row in read_csv(index) if index.is_file() else []:
+            if (real / folder / row["file"]).is_file():
+                rows.append(row | {"path": str(real / folder / row["file"])})
+    return rows
 
 
 def list_cases(real: Path, *, cities: bool = True) -> list[Case]:
     """All city photos of a folder of real data; or all others, none of which shows a place."""
-    rows = (row for row in _rows_of(real) if (row["category"] in CATEGORIES) == cities)
-    cases = [case for row in rows for case in _cases_of(real, row)]
+    cases = []
+    for row in list_photos(real):
+        if (row["category"] in CATEGORIES) != cities:
+            continue
+        path = Path(row["path"])
+        told = TOLD.get(path.name, Told())
+        case = Case(
+            name=path.stem,
+            file=row["file"],
+            photo=path,
+            category=row["category"],
+            options=told.options,
+            note=told.note,
+        )
+        if told.clip:
+            cases.append(replace(case, name=f"{path.stem}, radiance clip", lights=told.clip))
+        cases.append(case)
     return sorted(cases, key=lambda case: (not case.file.startswith("cities/"), case.file))
-
-
-def _rows_of(real: Path) -> Iterator[dict[str, str]]:
-    """Rows of the table of the photos whose files are there."""
-    for row in read_rows([real / RECORDS]):
-        if (real / "photos" / row["file"]).is_file():
-            yield row
-
-
-def _cases_of(real: Path, row: Mapping[str, str]) -> Iterator[Case]:
-    path = real / "photos" / row["file"]
-    told = TOLD.get(path.name, Told())
-    case = Case(
-        name=path.stem,
-        file=row["file"],
-        photo=path,
-        category=row["category"],
-        options=told.options,
-        note=told.note,
-        same_frame=row["frame_id"],
-    )
-    if told.clip:
-        yield replace(case, name=f"{path.stem}, radiance clip", lights=told.clip)
-    yield case
 
 
 def pixel_pitch_um(case: Case) -> float | None:

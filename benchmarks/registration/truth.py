@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.row_tables import read_rows
+from benchmarks.rows import read_csv
 from matchers.geometry.camera import Camera
 from regengine.evaluate.registration import NOTHING, PLACED, camera_of
 
@@ -87,14 +87,15 @@ class NamedPlace:
 
 def read_reference_cameras(path: Path = CAMERAS) -> dict[str, ReferenceCamera]:
     """The table of cameras; of photos that show nothing to be placed it has rows, too, left out."""
-    rows = read_rows([path])
-    return {row["file"]: _reference_camera(row) for row in rows if row["status"] != NOTHING}
+    return {
+        row["file"]: _reference_camera(row) for row in read_csv(path) if row["status"] != NOTHING
+    }
 
 
 def read_named_places(path: Path = PLACES) -> dict[str, tuple[NamedPlace, ...]]:
     """The table of named places."""
     found: dict[str, tuple[NamedPlace, ...]] = {}
-    for row in read_rows([path]):
+    for row in read_csv(path):
         numbers = {key: float(row[key]) for key in ("lon", "lat", "x", "y")}
         place = NamedPlace(name=row["name"], **numbers)
         found[row["file"]] = (*found.get(row["file"], ()), place)
@@ -126,23 +127,3 @@ def _reference_camera(row: dict[str, str]) -> ReferenceCamera:
 
 def _number(text: str) -> float | None:
     return float(text) if text else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Truth:
-    """What a registration is scored with; parts are None or empty where nobody knows."""
-
-    camera: Camera | None = None  # the reference camera, which judges
-    # Its row of the table, which also says which photos count
-    reference: ReferenceCamera | None = None
-    places: tuple[NamedPlace, ...] = ()  # places recognised on the picture, independent of any map
-
-
-def load_truth(file: str) -> Truth:
-    """Everything known of one photo."""
-    reference = read_reference_cameras().get(file)
-    return Truth(
-        camera=None if reference is None else reference.camera,
-        reference=reference,
-        places=read_named_places().get(file, ()),
-    )

@@ -71,7 +71,8 @@ def variants_of(case: Case, folder: Path, only: str = "") -> list[Case]:
     """Write variants of a case's photo as PNG, with its EXIF, and give their cases."""
     found = []
     for index, (name, variant) in enumerate(VARIANTS.items()):
-        if name == AS_IT_IS or only.lower() not in variant_name(case, name).lower():
+        called = f"{case.name}, {name}"
+        if name == AS_IT_IS or only.lower() not in called.lower():
             continue
         path = folder / f"{case.photo.stem}_variant{index}.png"
         with Image.open(case.photo) as image:
@@ -81,14 +82,8 @@ def variants_of(case: Case, folder: Path, only: str = "") -> list[Case]:
         options = case.options
         if variant.crops:
             options = replace(options, pixel_pitch_um=pixel_pitch_um(case))
-        changed = replace(case, photo=path, options=options, variant=name)
-        found.append(replace(changed, name=variant_name(case, name)))
+        found.append(replace(case, name=called, photo=path, options=options, variant=name))
     return found
-
-
-def variant_name(case: Case, variant: str) -> str:
-    """What the case of a variant is called."""
-    return f"{case.name}, {variant}"
 
 
 def stored_pixels(x: FloatArray, y: FloatArray, size: Size, name: str) -> FloatArray:

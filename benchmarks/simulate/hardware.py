@@ -51,7 +51,7 @@ class Foreground:
 def draw_foreground(hardware: Hardware, width: int, height: int) -> Foreground:
     """Hardware as it stands in a picture, each part reaching in from an edge.
 
-    What covers more than ``MOST_COVER`` is drawn smaller, or in the end left out.
+    What covers more than ``MAX_COVER`` is drawn smaller, or in the end left out.
     """
     for shrink in (1.0, 0.7, 0.5, 0.35, 0.2, 0.0):
         rng = np.random.default_rng([hardware.seed, 8])

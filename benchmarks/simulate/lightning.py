@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.arrays import BoolArray, FloatArray
+from benchmarks.simulate.render import SRGB_LIGHT, to_srgb
 
 # Light of a flash through cloud as a camera balanced for daylight sees it, and how far it varies
 FLASH_RGB = (0.86, 0.93, 1.0)
@@ -55,7 +56,7 @@ def add_lightning(
 ) -> tuple[NDArray[np.uint8], Flashes]:
     """Draw flashes over the ground of a picture of 8-bit sRGB, shape (h, w, 3)."""
     height, width = ground.shape
-    light = _linear(picture)
+    light = SRGB_LIGHT.astype(np.float32)[picture]
     empty = cv2.GaussianBlur(picture.astype(np.float32).mean(axis=2), (0, 0), SNR_BLUR_PX)
     rows: list[tuple[float, float, float, float]] = []
     for _ in range(int(rng.integers(settings.count[0], settings.count[1] + 1))):
@@ -68,7 +69,7 @@ def add_lightning(
             continue
         colour = np.array(FLASH_RGB) * (1.0 + COLOUR_SPREAD * rng.standard_normal(3))
         added = flash[..., None] * colour.astype(np.float32)
-        alone = _levels(_linear(picture) + added).mean(axis=2)
+        alone = _levels(SRGB_LIGHT.astype(np.float32)[picture] + added).mean(axis=2)
         excess = cv2.GaussianBlur(alone, (0, 0), SNR_BLUR_PX) - empty
         away = np.hypot(np.arange(width) - x, (np.arange(height) - y)[:, None])
         spread = max(float(empty[away < 2.0 * fwhm].std()), 0.3)
@@ -112,15 +113,6 @@ def _shape(
     return light
 
 
-def _linear(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Linear light of 8-bit sRGB (IEC 61966-2-1)."""
-    value = np.arange(256) / 255.0
-    curve = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    return np.asarray(curve.astype(np.float32)[picture])
-
-
 def _levels(light: NDArray[np.float32]) -> NDArray[np.float32]:
     """Levels from 0 to 255, not rounded, of linear light."""
-    light = np.clip(light, 0.0, 1.0)
-    curved = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.asarray(255.0 * curved, np.float32)
+    return np.asarray(255.0 * to_srgb(np.clip(light, 0.0, 1.0)), np.float32)

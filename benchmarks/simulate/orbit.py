@@ -12,7 +12,7 @@ from sgp4.api import WGS72, Satrec
 from sgp4.exporter import export_tle
 
 from benchmarks.arrays import FloatArray
-from benchmarks.simulate.camera import east_north_up, ecef_of, geodetic_of, wgs84
+from benchmarks.simulate.camera import geodetic_of, wgs84
 
 INCLINATION_DEG = 51.64
 ECCENTRICITY = 0.0004
@@ -173,60 +173,6 @@ def tle_lines(elements: Elements, name: str) -> str:
 
 EARTH_RADIUS_M = 6_371_000.0
 EARTH_TURN_RAD_S = 7.292115e-5  # WGS84
-GRAVITY_M3_S2 = 3.986004418e14  # WGS84
-
-
-@dataclass(frozen=True, kw_only=True)
-class Vantage:
-    """A point of an orbit."""
-
-    position_ecef_m: FloatArray  # shape (3,)
-    velocity_ecef_m_s: FloatArray  # shape (3,): Relative to the rotating Earth
-
-    def nadir(self) -> tuple[float, float, float]:
-        """Longitude, latitude (degrees) and height (metres)."""
-        lon, lat, height = geodetic_of(self.position_ecef_m)
-        return float(lon), float(lat), float(height)
-
-    def moved(self, *, clock_s: float = 0.0, slide_s: float = 0.0) -> Vantage:
-        """Where the station stands a moment later."""
-        spin = np.array([0.0, 0.0, EARTH_TURN_RAD_S])
-        position = self.position_ecef_m
-        inertial = self.velocity_ecef_m_s + np.cross(spin, position)
-        normal = np.cross(position, inertial)
-        rate = np.linalg.norm(normal) / (position @ position)
-        flown = rate * (clock_s + slide_s) * normal / np.linalg.norm(normal)
-        position, inertial = _turn_vectors(position, flown), _turn_vectors(inertial, flown)
-        position, inertial = (_turn_vectors(v, -spin * clock_s) for v in (position, inertial))
-        return Vantage(
-            position_ecef_m=position, velocity_ecef_m_s=inertial - np.cross(spin, position)
-        )
-
-
-def _turn_vectors(vector: FloatArray, rotation: FloatArray) -> FloatArray:
-    """Rotate by a rotation vector (Rodrigues' formula)."""
-    angle = float(np.linalg.norm(rotation))
-    if angle == 0.0:
-        return vector
-    axis = rotation / angle
-    return np.asarray(
-        vector * np.cos(angle)
-        + np.cross(axis, vector) * np.sin(angle)
-        + axis * (axis @ vector) * (1.0 - np.cos(angle))
-    )
-
-
-def vantage_over(lon_deg: float, lat_deg: float, height_m: float, *, northbound: bool) -> Vantage:
-    """A circular orbit of the station's inclination over a place."""
-    position = ecef_of(lon_deg, lat_deg, height_m)
-    radius = float(np.linalg.norm(position))
-    sine = np.cos(np.radians(INCLINATION_DEG)) / np.cos(np.radians(lat_deg))
-    heading = np.arcsin(np.clip(sine, -1.0, 1.0))
-    heading = heading if northbound else np.pi - heading
-    east, north, _ = east_north_up(lon_deg, lat_deg)
-    inertial = np.sqrt(GRAVITY_M3_S2 / radius) * (np.sin(heading) * east + np.cos(heading) * north)
-    spin = np.array([0.0, 0.0, EARTH_TURN_RAD_S])
-    return Vantage(position_ecef_m=position, velocity_ecef_m_s=inertial - np.cross(spin, position))
 
 
 def nadir_for(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -19,30 +20,13 @@ from benchmarks.simulate.weather import (
     ViewGrid,
     boat_light,
     cloud_depth,
-    flash_light,
     limb_light,
     star_light,
     view_grid,
 )
 from benchmarks.simulate.worlds import Realisation, World
 
-
-def window_reflection(
-    rng: np.random.Generator, width: int, height: int, brightness_nw: float
-) -> ImageArray:
-    """Soft streaks of cabin lamps mirrored in the window, one plane (height, width)."""
-    small = np.zeros((max(height // 8, 2), max(width // 8, 2)), np.float32)
-    if brightness_nw > 0.0:
-        rows, cols = small.shape
-        for _ in range(3):
-            centre = (int(rng.integers(0, cols)), int(rng.integers(0, rows)))
-            axes = (
-                int(cols * rng.uniform(0.05, 0.25)) + 1,
-                int(rows * rng.uniform(0.02, 0.08)) + 1,
-            )
-            cv2.ellipse(small, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
-        small = brightness_nw * cv2.GaussianBlur(small, (0, 0), cols / 60.0 + 0.5)
-    return np.asarray(cv2.resize(small, (width, height)), dtype=np.float32)
+Floating = TypeVar("Floating", np.float32, np.float64)
 
 
 def cabin_reflection(
@@ -121,8 +105,7 @@ def vignette(width: int, height: int, loss: float) -> ImageArray:
 def tone(linear: ImageArray, contrast: float) -> NDArray[np.uint8]:
     """The camera's curve: sRGB (IEC 61966-2-1), then an S-curve that darkens the shadows."""
     clipped = np.clip(linear, 0.0, 1.0)
-    table = np.linspace(0.0, 1.0, 16385)
-    curve = np.where(table <= 0.0031308, 12.92 * table, 1.055 * table ** (1 / 2.4) - 0.055)
+    curve = to_srgb(np.linspace(0.0, 1.0, 16385))
     bent = curve - contrast * np.sin(2.0 * np.pi * curve) / (2.0 * np.pi)
     lookup = np.round(255.0 * bent).astype(np.uint8)
     return np.asarray(lookup[np.round(clipped * 16384.0).astype(np.int32)])
@@ -160,11 +143,11 @@ GLOW_KM = 6.0  # clouds spread the light of the town below over about this far
 def render(
     camera: SimCamera, world: World | None, realisation: Realisation, scene: SceneParameters
 ) -> NDArray[np.uint8]:
-    """Take a photograph."""
+    """Take a photograph, without lightning."""
     rng = np.random.default_rng([scene.seed, 2])
     view = view_grid(camera)
     light = scene_light(camera, world, realisation, scene, view, rng)
-    light += window_reflection(rng, camera.width_px, camera.height_px, scene.reflection_nw)
+    light += cabin_reflection(rng, camera.width_px, camera.height_px, scene.reflection_nw)
     return expose(light, scene, rng)
 
 
@@ -195,7 +178,6 @@ def scene_light(
     light += np.float32(scene.ground_nw) * (perigee_m < 0.0)
     light += boat_light(camera, scene.boats, rng)
     _cover_with_clouds(light, camera, scene, view, rng)
-    light += flash_light(camera, scene.lightning_nw, rng)
     light += limb_light(perigee_m, scene.airglow_nw) * np.float32(_limb_weight(view))
     light += star_light(camera, perigee_m, scene.stars_per_square_degree, rng)
     return light
@@ -228,6 +210,20 @@ def _cover_with_clouds(
             light[channel] += white * np.float32(CLOUD_RGB[channel])
 
 
+def to_srgb(light: NDArray[Floating]) -> NDArray[Floating]:
+    """Values from 0 to 1 of linear light (IEC 61966-2-1)."""
+    curve = 1.055 * np.maximum(light, 1e-9) ** (1 / 2.4) - 0.055
+    return np.where(light <= 0.0031308, 12.92 * light, curve)
+
+
+def to_linear(value: NDArray[Floating]) -> NDArray[Floating]:
+    """Linear light of values from 0 to 1 of sRGB."""
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+SRGB_LIGHT = to_linear(np.arange(256) / 255.0)  # of the 256 values of a picture
+
+
 def to_jpeg(picture: NDArray[np.uint8], quality: int, exif: bytes = b"") -> bytes:
     """Encode a picture as a JPEG with fixed settings (4:2:0, baseline, standard tables)."""
     buffer = io.BytesIO()
@@ -235,6 +231,12 @@ def to_jpeg(picture: NDArray[np.uint8], quality: int, exif: bytes = b"") -> byte
         buffer, "JPEG", quality=quality, subsampling=2, optimize=False, progressive=False, exif=exif
     )
     return buffer.getvalue()
+
+
+def through_jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """A picture as it is read from its JPEG."""
+    with Image.open(io.BytesIO(to_jpeg(picture, quality))) as image:
+        return np.asarray(image)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,16 +251,6 @@ class Moffat:
         core2 = np.square(self._core * np.asarray(widen, float))
         fall = (1.0 + np.asarray(square_px2, float) / core2) ** -self.beta
         return np.asarray((self.beta - 1.0) / (np.pi * core2) * fall)
-
-    def across(self, distance_px: ArrayLike, widen: float = 1.0) -> FloatArray:
-        """Light per square pixel at a distance from a long line of unit flux per pixel of length.
-
-        Integrated numerically along the line.
-        """
-        reach = 60.0 * self.fwhm_px * widen
-        along = np.linspace(-reach, reach, 6001)
-        away = np.square(np.asarray(distance_px, float))[..., None]
-        return np.asarray(self.point(away + along**2, widen).sum(axis=-1) * (along[1] - along[0]))
 
     @property
     def _core(self) -> float:

@@ -122,28 +122,6 @@ def _points(
     return light
 
 
-def flash_light(camera: SimCamera, brightness_nw: float, rng: np.random.Generator) -> ImageArray:
-    """A thundercloud lit by lightning somewhere on the visible ground, RGB as above."""
-    height, width = camera.height_px, camera.width_px
-    light = np.zeros((3, height, width), np.float32)
-    if brightness_nw <= 0.0:
-        return light
-    x, y = float(rng.uniform(0, width)), float(rng.uniform(0, height))
-    lon, _, distance_m = camera.ground(x, y)
-    if not np.isfinite(lon):
-        return light
-    radius_px = FLASH_KM * 1000.0 * camera.focal_px / float(distance_m)
-    spot = np.zeros((height, width), np.float32)
-    for _ in range(6):
-        jitter_x, jitter_y = radius_px * 0.6 * rng.standard_normal(2)
-        size = max(round(radius_px * rng.uniform(0.2, 0.6)), 1)
-        cv2.circle(spot, (round(x + jitter_x), round(y + jitter_y)), size, 1.0, -1)
-    spot = blur_image(spot, max(0.25 * radius_px, 1.0))
-    for channel in range(3):
-        light[channel] = np.float32(brightness_nw * FLASH_RGB[channel]) * spot
-    return light
-
-
 @dataclass(frozen=True, kw_only=True)
 class ViewGrid:
     """What a coarse grid of pixels sees; brought to full size by bilinear interpolation."""

@@ -45,14 +45,7 @@ class Clusters:
 
     def take(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> Clusters:
         """The chosen patches."""
-        return Clusters(
-            key=self.key[chosen],
-            lon=self.lon[chosen],
-            lat=self.lat[chosen],
-            power=self.power[chosen],
-            radius_m=self.radius_m[chosen],
-            row=self.row[chosen],
-        )
+        return Clusters(**{name: column[chosen] for name, column in vars(self).items()})
 
 
 @dataclass(frozen=True, kw_only=True)

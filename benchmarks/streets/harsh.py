@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from benchmarks.arrays import FloatArray
+from benchmarks.simulate.camera import SimCamera
 from benchmarks.streets.city import CLASSES, SmoothField
-from benchmarks.streets.frames import Lamps, Light, Scene, smear, splat, veil
-from matchers.geometry.camera import Camera
+from benchmarks.streets.first import Lamps, Light, Scene, smear, splat, veil
 
 COLOURS = np.array([[1.0, 0.45, 0.08], [1.0, 0.72, 0.38], [0.8, 1.0, 0.95], [0.62, 1.0, 0.66]])
 
@@ -95,7 +95,7 @@ def draw_harsh_lamps(rng: np.random.Generator, scene: Scene) -> tuple[Lamps, dic
 
 
 def expose_harshly(
-    rng: np.random.Generator, scene: Scene, camera: Camera
+    rng: np.random.Generator, scene: Scene, camera: SimCamera
 ) -> tuple[Light, dict[str, Any]]:
     """A picture of 0 to 1 by the second generator, and what was drawn for it."""
     lamps, settings = draw_harsh_lamps(rng, scene)

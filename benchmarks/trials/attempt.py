@@ -1,27 +1,14 @@
-"""A trial registered as a user would, and scored against the true camera by the contract's rule."""
+"""A trial registered as a user would, and what became of it as columns."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from benchmarks.registration.scores import (
-    MAP_PIXEL_M,
-    GroundPoints,
-    ground_errors_m,
-    score_registration,
-)
-from benchmarks.trials.outcomes import quantile
-from detectors.types import FloatArray
+from benchmarks.registration.scores import score_columns
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import incidence_deg
-from matchers.geometry.footprint import MAX_INCIDENCE_DEG, WGS84
 from regengine.errors import EphemerisError, RegengineError
 from regengine.orbit.position import choose_position
 from regengine.orbit.tle import load_tle_file
@@ -31,13 +18,15 @@ from regengine.registration.parameters import RegisterParams
 from regengine.registration.register import search_frame
 from regengine.registration.report_result import make_no_match_result, report_result, report_skipped
 from regengine.registration.types import Prior, SearchReferences, SearchState
-from regengine.result import ControlPoint, FrameResult, Reason
+from regengine.result import FrameResult, Reason
 from regengine.scene.classify import assess_for_search
 
 if TYPE_CHECKING:
     from benchmarks.simulate.camera import SimCamera
+    from benchmarks.trials.source import Trial
 
-GRID = 17  # pixels along each side at which the solved camera is compared with the true one
+REASON_MARK = "|"
+EVIDENCE = "ev_"  # before the names of the evidence's fields
 
 
 def camera_of(simulated: SimCamera) -> Camera:
@@ -53,81 +42,6 @@ def camera_of(simulated: SimCamera) -> Camera:
         distortion=(simulated.k1, 0.0, 0.0, 0.0, 0.0),
         mirrored=simulated.mirrored,
     )
-
-
-def ground_grid(camera: Camera, per_side: int = GRID) -> GroundPoints:
-    """Pixels spread over the image and the ground they show, at incidence below 80 degrees."""
-    x, y = (
-        side.ravel()
-        for side in np.meshgrid(
-            np.linspace(0.0, camera.width_px - 1.0, per_side),
-            np.linspace(0.0, camera.height_px - 1.0, per_side),
-        )
-    )
-    slant = incidence_deg(camera.position_ecef_m, camera.pixel_to_ecef(x, y))
-    seen = slant < MAX_INCIDENCE_DEG
-    lon, lat = camera.pixel_to_lonlat(x[seen], y[seen])
-    return GroundPoints(x=x[seen], y=y[seen], lon=lon, lat=lat)
-
-
-def resolution_m(camera: Camera, x: ArrayLike, y: ArrayLike) -> FloatArray:
-    """The coarser of map pixel and photo pixel on the ground, metres.
-
-    A photo pixel's size on the ground is the square root of its area there.
-    """
-    px, py = np.asarray(x, float), np.asarray(y, float)
-    across = camera.pixel_to_ecef(px + 0.5, py) - camera.pixel_to_ecef(px - 0.5, py)
-    down = camera.pixel_to_ecef(px, py + 0.5) - camera.pixel_to_ecef(px, py - 0.5)
-    pixel_m = np.sqrt(np.linalg.norm(np.cross(across, down), axis=-1))
-    return np.fmax(pixel_m, MAP_PIXEL_M)
-
-
-def normalised_errors(
-    points: Sequence[ControlPoint], truth: Camera
-) -> tuple[FloatArray, FloatArray]:
-    """Errors of control points east and north in units of their sigmas."""
-    place = np.array([[p.x, p.y, p.lon, p.lat] for p in points], float).reshape(-1, 4)
-    variance = np.array([[p.covariance_m[0], p.covariance_m[2]] for p in points]).reshape(-1, 2)
-    lon, lat = truth.pixel_to_lonlat(place[:, 0], place[:, 1])
-    seen = np.isfinite(lon)
-    azimuth, _, length_m = WGS84.inv(
-        np.where(seen, lon, 0.0), np.where(seen, lat, 0.0), place[:, 2], place[:, 3]
-    )
-    angle = np.radians(azimuth)
-    off_m = np.stack([length_m * np.sin(angle), length_m * np.cos(angle)], axis=1)
-    z = np.where(seen[:, None], off_m / np.sqrt(variance), np.inf)
-    return z[:, 0], z[:, 1]
-
-
-def score_columns(camera: Camera, points: Sequence[ControlPoint], truth: Camera) -> dict[str, Any]:
-    """Columns of the table that say how good a proposal is."""
-    grid = ground_grid(truth)
-    score = score_registration(camera, points, truth, grid)
-    units = resolution_m(truth, [p.x for p in points], [p.y for p in points])
-    z_east, z_north = normalised_errors(points, truth)
-    columns: dict[str, Any] = {
-        "right": score.right,
-        "bar_km": score.bar_km,
-        "diagonal_km": score.diagonal_km,
-        "point_error_m": score.control_point_error_m,
-        "point_error_units": score.control_point_error_m / units,
-        "z_east": z_east,
-        "z_north": z_north,
-    }
-    in_units = ground_errors_m(camera, grid) / resolution_m(truth, grid.x, grid.y)
-    percent = 100.0 * score.error_m / max(1000.0 * score.diagonal_km, 1.0)
-    for name, errors in (("m", score.error_m), ("units", in_units), ("percent", percent)):
-        for word, share in (("median", 0.5), ("p95", 0.95), ("max", 1.0)):
-            columns[f"grid_{word}_{name}"] = quantile(errors, share)
-    return columns
-
-
-if TYPE_CHECKING:
-    from benchmarks.trials.source import Trial
-
-Told = Literal["all", "nothing"]  # of time and orbit
-REASON_MARK = "|"
-EVIDENCE = "ev_"  # before the names of the evidence's fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +72,7 @@ def register_trial(
     parameters: RegisterParams,
     folder: Path,
     *,
-    told: Told = "all",
+    told: str = "all",
 ) -> Registration:
     """Write a trial's files, read them again and register the photo."""
     photo, elements = write_trial(trial, folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -55,13 +55,11 @@ class SeenWorld:
         # Neighbours move together: a new suburb looks like one.
         block = key_of(np.floor(new.lon * 20.0), np.floor(new.lat * 20.0), self.seed)
         shift_lon, shift_lat = (MOVE_DEG * normal(block, n) for n in (33, 34))
-        new = Clusters(
+        new = replace(
+            new,
             key=key_of(new.key, self.seed),
             lon=new.lon + shift_lon,
             lat=new.lat + shift_lat,
-            power=new.power,
-            radius_m=new.radius_m,
-            row=new.row,
         )
         return join_patches([clusters.take(~gone), new])
 
@@ -110,14 +108,9 @@ class SeenWorld:
             columns = np.flatnonzero(kept)
             if len(columns):
                 first, last = int(columns[0]), int(columns[-1]) + 1
-                boxes.append(
-                    (
-                        float(edges_lon[first]),
-                        float(edges_lat[row]),
-                        float(edges_lon[last]),
-                        float(edges_lat[row + 1]),
-                    )
-                )
+                west, east = edges_lon[[first, last]].tolist()
+                south, north = edges_lat[[row, row + 1]].tolist()
+                boxes.append((west, south, east, north))
         return boxes
 
 
@@ -158,16 +151,9 @@ def street_gain(lon_deg: FloatArray, lat_deg: FloatArray) -> FloatArray:
 
 def join_patches(parts: list[Clusters]) -> Clusters:
     """Patches of several tables in one; a patch on the border of two boxes counts once."""
-    key = np.concatenate([part.key for part in parts])
-    first = np.sort(np.unique(key, return_index=True)[1])
-    return Clusters(
-        key=key,
-        lon=np.concatenate([part.lon for part in parts]),
-        lat=np.concatenate([part.lat for part in parts]),
-        power=np.concatenate([part.power for part in parts]),
-        radius_m=np.concatenate([part.radius_m for part in parts]),
-        row=np.concatenate([part.row for part in parts]),
-    ).take(first)
+    columns = [vars(part) for part in parts]
+    joined = Clusters(**{n: np.concatenate([part[n] for part in columns]) for n in columns[0]})
+    return joined.take(np.sort(np.unique(joined.key, return_index=True)[1]))
 
 
 def thin_patches(clusters: Clusters, most: int) -> Clusters:
@@ -179,14 +165,7 @@ def thin_patches(clusters: Clusters, most: int) -> Clusters:
         chance = np.minimum(chance * most / float(chance.sum()), 1.0)
     keep = uniform(clusters.key, 71) < chance
     kept = clusters.take(keep)
-    return Clusters(
-        key=kept.key,
-        lon=kept.lon,
-        lat=kept.lat,
-        power=kept.power / chance[keep],
-        radius_m=kept.radius_m,
-        row=kept.row,
-    )
+    return replace(kept, power=kept.power / chance[keep])
 
 
 # Where the lights of product B truly stand: its blocks lie up to two pixels off the ground.

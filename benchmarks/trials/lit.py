@@ -79,13 +79,8 @@ class Cells:
 
     def take(self, chosen: NDArray[np.bool_]) -> Cells:
         """The chosen cells."""
-        return Cells(
-            lon=self.lon[chosen],
-            lat=self.lat[chosen],
-            power=self.power[chosen],
-            continent=self.continent[chosen],
-            step_deg=self.step_deg,
-        )
+        columns = {n: getattr(self, n)[chosen] for n in ("lon", "lat", "power", "continent")}
+        return Cells(**columns, step_deg=self.step_deg)
 
 
 def cells_of(power: FloatArray, *, west: float, north: float, step_deg: float) -> Cells:

@@ -12,6 +12,7 @@ from benchmarks.arrays import ImageArray
 from benchmarks.simulate.camera import SimCamera, ecef_of
 from benchmarks.simulate.light_map import upward_share
 from benchmarks.simulate.noise import blur_image
+from benchmarks.simulate.render import to_srgb
 from benchmarks.simulate.weather import SceneParameters
 from benchmarks.simulate.worlds import Clusters
 from benchmarks.trials.photograph import Photograph
@@ -181,7 +182,7 @@ def _file_sigma(scene: SceneParameters, size_px: int) -> float:
 def _light_of_grey_level(level: ImageArray, contrast: float) -> ImageArray:
     """How much linear light one grey level of the file is, at a level of linear light."""
     table = np.linspace(0.0, 1.0, 4096) ** 2
-    curve = np.where(table <= 0.0031308, 12.92 * table, 1.055 * table ** (1 / 2.4) - 0.055)
+    curve = to_srgb(table)
     bent = 255.0 * (curve - contrast * np.sin(2.0 * np.pi * curve) / (2.0 * np.pi))
     slope = np.gradient(table, bent)
     return np.asarray(np.interp(level, table, slope), dtype=np.float32)

@@ -1,73 +1,69 @@
-"""A range of seeds drawn, registered and scored into a table; what it holds already is skipped."""
+"""Simulated registrations: hard photographs drawn from seeds, registered and scored into a table.
+
+What the table holds already is skipped.
+"""
 
 from __future__ import annotations
 
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from benchmarks.pages import commit
-from benchmarks.processes import Columns, Lost, work_through
-from benchmarks.row_tables import RowTable
-from regengine.registration.parameters import RegisterParams
+import cv2
 
-if TYPE_CHECKING:
-    from benchmarks.trials.attempt import Registration, Told
-    from benchmarks.trials.exposures import Kind
-    from benchmarks.trials.mirrored import MirroredMap
-    from benchmarks.trials.source import Half, Trial, TrialSource
-    from regengine.references.reference import LightMap
-    from regengine.registration.index.earth import EarthIndex
-    from regengine.registration.windows import NightLights
+from benchmarks.pages import commit, tell
+from benchmarks.processes import Lost, work_through
+from benchmarks.registration.settings import Settings
+from benchmarks.rows import Row, append_row, read_rows
+from benchmarks.trials.attempt import (
+    Registration,
+    outcome_columns,
+    register_trial,
+    trial_columns,
+)
+from benchmarks.trials.draw import ENOUGH_PLACES, WITH_LIGHTS, draw_trial, kind_of, told_shot
+from benchmarks.trials.exposures import Kind
+from benchmarks.trials.mirrored import FIRST_MIRRORED, MirroredMap, against_the_mirror, index_of
+from benchmarks.trials.report import (
+    FAILED,
+    OUTCOME_OF,
+    page_lines,
+    plot_run,
+    trials_of,
+    worst_seeds,
+)
+from benchmarks.trials.shot import off_nadir_deg, view_shares
+from benchmarks.trials.source import Trial, TrialSource, make_source, real_source
+from regengine.errors import ConfigError
+from regengine.io.extras import need
+from regengine.references.build import build
+from regengine.references.opening import open_light_map, open_references
+from regengine.registration.index.earth import EarthIndex
+from regengine.registration.index.options import BlindOptions, load_earth_index
+from regengine.registration.overlay import write_overlay
+from regengine.registration.types import SearchReferences
+from regengine.registration.windows import NightLights
 
-
-# A trial is drawn in seconds and searched in its budget; what takes this much longer hangs
-LIMIT_BUDGETS, LIMIT_REST_S = 8.0, 120.0
-FRAMES = ("all", "steep", "limb", "unknown", "telephoto")
 STEEP_DEG, TELEPHOTO_MM = 30.0, 135.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrialSettings:
-    """What all trials of a run share; pickles, so that workers can have it."""
-
-    half: Half = "test"  # "train" or "test"
-    real: Path | None = None  # folder of the real data; the self-made world where None.
-    lights: Path | None = None  # map to register on; the source's own where None.
-    register: RegisterParams = field(default_factory=RegisterParams)  # settings of the registration
-    told: Told = "all"  # or "nothing" of time and orbit
-    index: Path | None = None  # of the map, where it is not the one beside it
-    index_words: str = ""  # which that is
-    mirrored_index: Path = Path("mirrored.idx")  # of a large map in the mirror, made at need
-
-    @property
-    def limit_s(self) -> float:
-        """Longest that one trial may take."""
-        return LIMIT_BUDGETS * self.register.max_seconds + LIMIT_REST_S
-
-
-@dataclass(frozen=True, kw_only=True)
 class Workshop:
-    """What a worker process keeps open."""
+    """What a worker process keeps open: the world to photograph, the map to register on."""
 
-    settings: TrialSettings
-    lights: Path
-    light_map: LightMap
-
-    @cached_property
-    def source(self) -> TrialSource:
-        """The world to photograph."""
-        return source_of(self.settings)
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        real, half = settings.real, settings.half
+        self.source: TrialSource = make_source(half) if real is None else real_source(real, half)
+        assert settings.lights is not None
+        self.lights = settings.lights
+        self.light_map = open_light_map([self.lights])
 
     def draw(self, seed: int) -> Trial:
         """Draw a trial; told nothing, all that is on the map and well lit is registrable."""
-        from benchmarks.trials.draw import ENOUGH_PLACES, draw_trial
-        from benchmarks.trials.mirrored import FIRST_MIRRORED, against_the_mirror
-
         if seed >= FIRST_MIRRORED:
             trial = draw_trial(seed - FIRST_MIRRORED, self.source, "city")
             return against_the_mirror(trial, self.mirrored_map.meridian_deg)
@@ -78,13 +74,10 @@ class Workshop:
 
     def register(self, trial: Trial, folder: Path) -> Registration:
         """Register a trial with what the settings say."""
-        from benchmarks.trials.attempt import register_trial
-        from regengine.registration.types import SearchReferences
-
         index = self.mirrored_index if trial.kind == "mirrored_map" else self.index
         references = SearchReferences(light_map=self.map_of(trial), index=index)
-        told = self.settings.told
-        return register_trial(trial, references, self.settings.register, folder, told=told)
+        parameters = self.settings.parameters()
+        return register_trial(trial, references, parameters, folder, told=self.settings.told)
 
     def map_of(self, trial: Trial) -> NightLights:
         """The map that a trial is registered on."""
@@ -93,22 +86,16 @@ class Workshop:
     @cached_property
     def index(self) -> EarthIndex | None:
         """Index of the map."""
-        from regengine.registration.index.options import BlindOptions, load_earth_index
-
         return load_earth_index(BlindOptions(index=self.settings.index), (self.lights,))
 
     @cached_property
     def mirrored_map(self) -> MirroredMap:
         """The map in the mirror."""
-        from benchmarks.trials.mirrored import MirroredMap
-
         return MirroredMap(original=self.light_map)
 
     @cached_property
     def mirrored_index(self) -> EarthIndex | None:
         """Its index, where the map has one."""
-        from benchmarks.trials.mirrored import index_of
-
         file = self.settings.mirrored_index
         return None if self.index is None else index_of(self.mirrored_map, self.lights, file)
 
@@ -116,63 +103,34 @@ class Workshop:
 _open: list[Workshop] = []
 
 
-def source_of(settings: TrialSettings) -> TrialSource:
-    """The world that trials are drawn from."""
-    from benchmarks.trials.source import make_source, real_source
-
-    real, half = settings.real, settings.half
-    return make_source(half) if real is None else real_source(real, half)
-
-
-def open_workshop(settings: TrialSettings) -> Workshop:
-    """Open the map to register on."""
-    from regengine.errors import ConfigError
-    from regengine.references.opening import open_light_map
-
-    lights = settings.lights or source_of(settings).light_map_path
-    if lights is None:
-        raise ConfigError("no map to register on: give the light map with --lights")
-    return Workshop(settings=settings, lights=lights, light_map=open_light_map([lights]))
-
-
-def prepare(settings: TrialSettings) -> None:
+def prepare(settings: Settings) -> None:
     """Make a process ready: libraries loaded, one thread, world and map open."""
-    import cv2
-
-    import benchmarks.trials.attempt  # noqa: F401  (its time is not the first trial's)
-
     cv2.setNumThreads(1)
-    _open[:] = [open_workshop(settings)]
-    _ = _open[0].index, _open[0].source  # nor is that
+    _open[:] = [Workshop(settings)]
+    _ = _open[0].index  # its time is not the first trial's
 
 
-def workshop() -> Workshop:
-    """What `prepare` has opened in this process."""
-    return _open[0]
-
-
-def run_trial(seed: int) -> Columns:
+def run_trial(seed: int) -> Row:
     """Draw, register and score one trial; an error in the engine is a row with the problem."""
-    from benchmarks.trials.attempt import outcome_columns, trial_columns
-
-    shop, started = workshop(), time.process_time()
+    shop, started = _open[0], time.process_time()
     trial = shop.draw(seed)
     columns = trial_columns(trial) | {"seconds_draw": time.process_time() - started}
     with tempfile.TemporaryDirectory() as folder:
         try:
             return columns | outcome_columns(trial, shop.register(trial, Path(folder)))
         except Exception as error:
-            return columns | make_failed_columns(f"{type(error).__name__}: {error}")
+            return columns | {"verdict": "failed", "problem": f"{type(error).__name__}: {error}"}
+
+
+def draw_only(seed: int) -> Row:
+    """What was drawn for a trial whose registration did not end."""
+    return trial_columns(_open[0].draw(seed))
 
 
 def select_seeds(
     seeds: Iterable[int], kinds: Collection[str], frames: str, shop: Workshop
 ) -> list[int]:
     """Those seeds that draw trials of some kinds, and photographs of some frames."""
-    from benchmarks.trials.draw import WITH_LIGHTS, kind_of, told_shot
-    from benchmarks.trials.mirrored import FIRST_MIRRORED
-    from benchmarks.trials.shot import off_nadir_deg, view_shares
-
     half = shop.settings.half
     drawn = {s: "mirrored_map" if s >= FIRST_MIRRORED else kind_of(s, half) for s in seeds}
     asked = [seed for seed, kind in drawn.items() if kind in kinds]
@@ -196,35 +154,30 @@ def select_seeds(
     return chosen
 
 
-def draw_only(seed: int) -> Columns:
-    """What was drawn for a trial whose registration did not end."""
-    from benchmarks.trials.attempt import trial_columns
-
-    return trial_columns(workshop().draw(seed))
-
-
-def make_failed_columns(problem: str) -> Columns:
-    """Columns of a trial that could not be registered."""
-    return {"verdict": "failed", "problem": problem}
-
-
 def run_trials(
     seeds: Iterable[int],
     table: Path,
-    settings: TrialSettings,
+    settings: Settings,
     *,
     workers: int = 1,
-    tell: Callable[[Columns], None],
-    work: Callable[[int], Columns] = run_trial,
-    describe: Callable[[int], Columns] = draw_only,
+    tell: Callable[[Row], None],
+    work: Callable[[int], Row] = run_trial,
+    describe: Callable[[int], Row] = draw_only,
     prepare: Callable[..., None] = prepare,
 ) -> None:
     """Run trials that the table does not hold yet; each appends a row as it ends."""
-    rows = RowTable(table)
-    done = {int(row["seed"]) for row in rows.rows() if row["half"] == settings.half}
-    lost: dict[int, str] = {}
+    done = {row["seed"] for row in read_rows(table) if row["half"] == settings.half}
+    parameters = settings.parameters()
+    made_with = {
+        "commit": commit(),
+        "map": settings.lights.name if settings.lights else "",
+        "budget_s": parameters.work_budget,
+        "methods": "+".join(parameters.search.methods),
+        "told": settings.told,
+        "index": settings.index_words,
+    }
 
-    def through(wanted: Iterable[int], task: Callable[[int], Columns]) -> Any:
+    def through(wanted: Iterable[int], task: Callable[[int], Row]) -> Any:
         return work_through(
             wanted,
             task,
@@ -234,25 +187,87 @@ def run_trials(
             prepare_args=(settings,),
         )
 
-    made_with = {
-        "commit": commit(),
-        "map": settings.lights.name if settings.lights else "",
-        "budget_s": settings.register.work_budget,
-        "methods": "+".join(settings.register.search.methods),
-        "told": settings.told,
-        "index": settings.index_words,
-    }
+    def keep(row: Row) -> None:
+        append_row(table, row | made_with)
+        tell(row)
 
-    def keep(columns: Columns) -> None:
-        rows.append(columns | made_with)
-        tell(columns)
-
-    for seed, columns in through([s for s in seeds if s not in done], work):
-        if isinstance(columns, Lost):
-            lost[seed] = columns.problem
+    lost: dict[int, str] = {}
+    for seed, row in through([seed for seed in seeds if seed not in done], work):
+        if isinstance(row, Lost):
+            lost[seed] = row.problem
         else:
-            keep(columns)
-    for seed, columns in through(list(lost), describe) if lost else ():
+            keep(row)
+    for seed, row in through(list(lost), describe) if lost else ():
         known = {"seed": seed, "half": settings.half}
-        known |= {} if isinstance(columns, Lost) else columns
-        keep(known | make_failed_columns(lost[seed]))
+        known |= {} if isinstance(row, Lost) else row
+        keep(known | {"verdict": "failed", "problem": lost[seed]})
+
+
+def tell_row(row: Row) -> None:
+    """What became of a trial, in a line."""
+    outcome = OUTCOME_OF.get(row["verdict"], (FAILED, FAILED))[not row.get("right")]
+    seconds, problem = row.get("seconds_wall", float("nan")), row.get("problem", "")
+    kind = row.get("kind", "not drawn")
+    tell(f"seed {row['seed']}, {kind}: {outcome}, {seconds:.1f} s {problem}".rstrip())
+
+
+def draw_overlays(seeds: Iterable[int], shop: Workshop, folder: Path) -> None:
+    """Register some trials again and draw an overlay of each."""
+    for seed in seeds:
+        trial = shop.draw(seed)
+        with tempfile.TemporaryDirectory() as name:
+            found = shop.register(trial, Path(name))
+            if found.result is None:
+                tell(f"seed {seed}: {found.problem}")
+                continue
+            path = write_overlay(found.result, Path(found.result.path), shop.map_of(trial), folder)
+        tell(f"seed {seed}: {found.result.verdict}, written to {path}")
+
+
+def build_own_map(settings: Settings, folder: Path) -> Path:
+    """The self-made world's map as a user would build it, in a folder, for windows to be fast."""
+    own = make_source(settings.half).light_map_path
+    assert own is not None  # the self-made world has one
+    path = folder / "lights.tif"
+    build("lights", open_references("lights", [own]), path)
+    return path
+
+
+def simulated_page(
+    settings: Settings,
+    tables: list[Path],
+    seeds: Iterable[int],
+    *,
+    kinds: Collection[str],
+    frames: str,
+    only: list[int],
+    workers: int,
+    picture: Path | None,
+) -> list[str]:
+    """Run what is asked for; the page, none where overlays are drawn instead."""
+    if not tables:
+        raise ConfigError("No table of trials: say --table CASES.jsonl.")
+    if picture is not None:
+        need("--out", "matplotlib.figure")  # after hours of trials is too late
+    with tempfile.TemporaryDirectory() as folder:
+        if settings.overlays is not None or seeds:
+            if settings.real is not None and settings.lights is None:
+                raise ConfigError("No map to register the real world on: say --lights MAP.tif.")
+            lights = settings.lights or build_own_map(settings, Path(folder))
+            file = tables[0].with_name("mirrored.idx")
+            settings = replace(settings, lights=lights, mirrored_index=file).with_index_named()
+            # An unusable map is said once, not by every worker, and what they share is made once
+            shop = Workshop(settings)
+        if settings.overlays is not None:
+            worst = worst_seeds(trials_of(read_rows(*tables), settings.half))
+            draw_overlays(only or worst, shop, settings.overlays)
+            return []
+        if seeds:
+            wanted = select_seeds(seeds, kinds, frames, shop)
+            if any(seed >= FIRST_MIRRORED for seed in wanted):
+                _ = shop.mirrored_index
+            run_trials(wanted, tables[0], settings, workers=workers, tell=tell_row)
+    trials = trials_of(read_rows(*tables), settings.half)
+    if picture is not None:
+        plot_run(trials, picture)
+    return page_lines(trials, "" if picture is None else picture.name)

@@ -33,7 +33,7 @@ class ClassScore:
 class CalibrationScore:
     """Calibration of probabilities."""
 
-    # Mean difference of probability and frequency over `BINS` equal bins, weighted by count
+    # Mean difference of probability and frequency over equal bins (`BINS`), weighted by count
     expected_error: float
     brier: float  # mean squared difference of probability and outcome
     # Shape (B,): of the non-empty bins
@@ -146,22 +146,25 @@ def score_class(
 
 
 def score_calibration(
-    probabilities: FloatArray, outcomes: NDArray[np.bool_], weights: FloatArray | None = None
+    probabilities: FloatArray,
+    outcomes: NDArray[np.bool_],
+    weights: FloatArray | None = None,
+    bins: int = BINS,
 ) -> CalibrationScore:
     """Compare probabilities with outcomes; all of one shape, with equal weights by default."""
     p, happened = probabilities.ravel(), outcomes.ravel().astype(float)
     w = np.ones(len(p)) if weights is None else weights.ravel()
-    bins = np.minimum((p * BINS).astype(int), BINS - 1)
-    votes = np.bincount(bins, w, BINS)
+    bin_of = np.minimum((p * bins).astype(int), bins - 1)
+    votes = np.bincount(bin_of, w, bins)
     kept = votes > 0
-    mean = np.bincount(bins, w * p, BINS)[kept] / votes[kept]
-    frequency = np.bincount(bins, w * happened, BINS)[kept] / votes[kept]
+    mean = np.bincount(bin_of, w * p, bins)[kept] / votes[kept]
+    frequency = np.bincount(bin_of, w * happened, bins)[kept] / votes[kept]
     return CalibrationScore(
         expected_error=float(np.sum(votes[kept] * np.abs(mean - frequency)) / votes.sum()),
         brier=float(np.average((p - happened) ** 2, weights=w)),
         mean_probability=mean,
         frequency=frequency,
-        counts=np.bincount(bins, minlength=BINS)[kept].astype(np.intp),
+        counts=np.bincount(bin_of, minlength=bins)[kept].astype(np.intp),
     )
 
 

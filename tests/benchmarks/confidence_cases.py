@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit
 
 from benchmarks.arrays import BoolArray, FloatArray
-from benchmarks.confidence.fit import Proposals
+from benchmarks.confidence import Proposals
 
 FLOOR, CEILING = 0.02, 0.985
 
@@ -31,7 +31,6 @@ def proposals(
         doubted=np.zeros(count, bool) if doubted is None else doubted,
         blocks=np.arange(count) // 20,
         kinds={},
-        labels=("",) * count,
         cases=count,
         source="made up",
     )

@@ -10,17 +10,19 @@ from confidence_cases import proposals
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logit
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold
 
-from benchmarks.confidence.fit import (
+from benchmarks.confidence import (
+    FOLDS,
     MIN_STEP,
+    calibration,
+    calibration_error_by_chance,
     fewer_steps,
-    folds_of,
     left_out_probability,
     probability_of,
     venn_abers,
 )
-from benchmarks.confidence.report import calibration_error_by_chance
-from benchmarks.trials.outcomes import calibration, roc_area
 
 cases = st.lists(st.tuples(st.integers(-6, 6).map(float), st.booleans()), min_size=1, max_size=14)
 
@@ -90,8 +92,9 @@ def test_left_out_probabilities_are_calibrated_and_do_not_know_their_own_truth()
     trials, _ = proposals(600, seed=10)
     p = left_out_probability(trials)
     assert calibration(p, trials.right).expected_error < 1.5 * calibration_error_by_chance(p)[1]
-    assert roc_area(p, trials.right) > 0.87
-    own = folds_of(trials.blocks) == 2
+    assert roc_auc_score(trials.right, p) > 0.87
+    own = np.zeros(600, bool)
+    own[next(GroupKFold(FOLDS).split(p, groups=trials.blocks))[1]] = True
     turned, _ = proposals(600, seed=10, right=trials.right ^ own)
     again = left_out_probability(turned)
     assert np.array_equal(p[own], again[own])
@@ -106,13 +109,3 @@ def test_a_loose_fit_of_a_sure_place_is_less_probable() -> None:
     loose = replace(trials, right_if_placed=shares)
     ratio = probability_of(loose, steps) / probability_of(trials, steps)
     assert ratio == pytest.approx(shares)
-
-
-def test_folds_hold_whole_blocks_and_about_the_same_number() -> None:
-    blocks = np.repeat(np.arange(30), np.arange(1, 31))
-    folds = folds_of(blocks)
-    for block in np.unique(blocks):
-        assert len(np.unique(folds[blocks == block])) == 1
-    sizes = np.bincount(folds)
-    assert len(sizes) == 5
-    assert sizes.max() - sizes.min() <= 30

@@ -8,17 +8,19 @@ from confidence_cases import proposals
 from scipy.special import logit
 from scipy.stats import binomtest
 
-from benchmarks.confidence.fit import (
+from benchmarks.confidence import (
     DELTA,
     THRESHOLDS,
     Proposals,
     acceptance,
+    calibration,
+    calibration_error_by_chance,
     learn_then_test,
+    reliability,
     trials_needed,
     wrong_rate_allowed,
 )
-from benchmarks.confidence.report import calibration_error_by_chance, exact_interval, reliability
-from benchmarks.trials.outcomes import calibration
+from benchmarks.pages import interval
 
 TARGET = 0.001
 
@@ -35,7 +37,7 @@ def test_bounds_are_those_of_the_exact_binomial_test(wrong: int, of: int) -> Non
     one_sided = binomtest(wrong, of, alternative="less").proportion_ci(0.95).high
     assert acceptance(p, made(p, np.arange(of) >= wrong), 0.99).upper_95 == pytest.approx(one_sided)
     two_sided = binomtest(wrong, of).proportion_ci(0.95)
-    assert exact_interval(wrong, of) == pytest.approx((two_sided.low, two_sided.high))
+    assert interval(wrong, of, "exact") == pytest.approx((two_sided.low, two_sided.high))
 
 
 def test_nothing_accepted_bounds_nothing() -> None:
@@ -118,7 +120,7 @@ def test_reliability_by_hand() -> None:
     assert [b.share_right for b in table] == [0.0, 0.5, 0.75]
     assert table[2].mean_probability == pytest.approx(3.85 / 4)
     assert (table[2].low, table[2].high) == pytest.approx((14 / 15, 1.0))
-    assert table[2].interval == exact_interval(3, 4)
+    assert table[2].interval == interval(3, 4, "exact")
 
 
 def test_error_by_chance_tells_true_probabilities_from_others() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.simulate.exposures import (
+from benchmarks.simulate.frames import GENERATORS
+from benchmarks.simulate.frames.courses import curve
+from benchmarks.simulate.frames.exposures import (
     BRIGHT_HALF_PX,
     Course,
     Exposure,
@@ -16,10 +18,6 @@ from benchmarks.simulate.exposures import (
     add_track,
     fine_grid,
 )
-from benchmarks.simulate.streaks import curve
-from benchmarks.simulate.streaks_camera import camera_exposure
-from benchmarks.simulate.streaks_crowded import crowded_exposure
-from benchmarks.simulate.streaks_open import open_exposure
 
 SIGMA_PX = 1.1
 SHAPE = (200, 240)
@@ -72,10 +70,10 @@ def test_a_track_is_a_pixel_wide() -> None:
 
 
 @pytest.mark.parametrize(
-    "draw", [open_exposure, crowded_exposure, pytest.param(camera_exposure, marks=pytest.mark.slow)]
+    "generator", ["open", "crowded", pytest.param("camera", marks=pytest.mark.slow)]
 )
-def test_equal_seeds_equal_frames_that_hold_their_truth(draw) -> None:
-    one, same, other = (draw(seed, side_px=384) for seed in (8, 8, 6))
+def test_equal_seeds_equal_frames_that_hold_their_truth(generator: str) -> None:
+    one, same, other = (GENERATORS[generator](seed, side_px=384) for seed in (8, 8, 6))
     assert np.array_equal(one.light, same.light)
     assert not np.array_equal(one.light, other.light)
     frame: Exposure = one

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import __main__ as launcher
 from benchmarks import faults
 from tests.kit.program import run
 
@@ -25,5 +26,5 @@ def test_what_was_reported_and_is_not_there_is_seen(store_copy: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_runs_lose_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert faults.main(["--kills", "1", "--photos", "3"]) == 0
+    assert launcher.main(["faults", "--kills", "1", "--photos", "3"]) == 0
     assert "runs killed" in capsys.readouterr().out

@@ -31,6 +31,10 @@ def test_the_index_of_the_photographs(tmp_path: Path) -> None:
     for folder, index in (("photos", INDEX), ("day/photos", BY_DAY)):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "index.csv").write_text(index, encoding="utf-8")
+        for line in index.splitlines()[1:]:
+            photo = tmp_path / folder / line.partition(",")[0]
+            photo.parent.mkdir(exist_ok=True)
+            photo.touch()
     labels = scenes.real_labels(tmp_path)
     assert [label.labels for label in labels] == [
         ("cities",),

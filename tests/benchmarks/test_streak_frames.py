@@ -5,27 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.simulate.render import Moffat
-from benchmarks.simulate.streaks import (
+from benchmarks.simulate.frames.courses import (
     LENGTH_EDGES_PX,
     SNR_EDGES,
-    bleed,
     cell_values,
     curve,
     ends_inside,
     ends_seen,
 )
-
-
-def test_a_line_of_points_is_as_wide_as_the_closed_form_says() -> None:
-    point = Moffat(fwhm_px=2.4, beta=3.0)
-    across = np.linspace(-6.0, 6.0, 2401)
-    profile = point.across(across)
-    above = across[profile >= profile.max() / 2.0]
-    # The integral of the profile along a line falls with beta - 1/2
-    core = 0.5 * point.fwhm_px / np.sqrt(2.0 ** (1.0 / point.beta) - 1.0)
-    width = 2.0 * core * np.sqrt(2.0 ** (1.0 / (point.beta - 0.5)) - 1.0)
-    assert above[-1] - above[0] == pytest.approx(width, abs=0.01)
+from benchmarks.simulate.frames.exposures import bleed
 
 
 def test_a_bow_lies_to_the_right_of_who_goes_along_and_shrinks_where_the_border_cuts() -> None:

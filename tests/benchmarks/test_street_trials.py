@@ -7,13 +7,11 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
-import pandas as pd
 import pytest
 from shapely import LineString
 
-from benchmarks.streets import summarise
 from benchmarks.streets.maps import CityStreets
-from benchmarks.streets.trials import TrialPlan
+from benchmarks.streets.run import Plan, page_lines
 from tests.kit.program import run
 
 LON, LAT = 2.3, 48.8
@@ -79,11 +77,12 @@ def test_shares_have_intervals_and_wrong_ones_are_told() -> None:
     wrong = row | {"right": False, "short_side_km": 3.0}
     review = row | {"verdict": "review", "cpu_s": 9.0}
     rows = [{"seed": n, **one} for n, one in enumerate([row, row, wrong, review])]
-    lines = summarise(pd.DataFrame(rows), TrialPlan(real=Path()))
+    plan = Plan(real=Path(), folder=Path())
+    lines = page_lines(rows, plan)
     by_size = {line.split("|")[1].strip(): line for line in lines if line.startswith("|")}
-    assert "2 of 4 (50 %, 6.8–93.2)" in by_size["all"]
+    assert "2 of 4 (50 %, 6.8 to 93.2)" in by_size["all"]
     assert "| 0 | 0.40 px, 4.0 m" in by_size["≥ 6 km"]
     assert "| 1 |" in by_size["< 4 km"]
     assert "62 % of 24" in by_size["all"]
-    negatives = summarise(pd.DataFrame(rows[:1]), TrialPlan(real=Path(), negatives=True))
-    assert "| own | 1 of 1 (100 %, 2.5–100.0) | 40.00 |" in negatives
+    negatives = page_lines(rows[:1], replace(plan, negatives=True))
+    assert "| own | 1 of 1 (100 %, 2.5 to 100.0) | 40.00 |" in negatives

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from trial_rows import made_row, reviewed, unmatched
 
-from benchmarks.row_tables import Row
-from benchmarks.trials.outcomes import trials_of
-from benchmarks.trials.report import Figure, figures_of
+from benchmarks.rows import Row
+from benchmarks.trials.report import Figure, figures_of, trials_of
 
 WRONG = made_row(90, right=False, point_error_m=[9e5, 1.0, 1.0, 1.0])
 NEGATIVE = unmatched(91, kind="stars", registrable=False, places=0)
@@ -44,4 +43,4 @@ def test_no_wrong_one_is_claimed_rare_before_enough_were_tried() -> None:
 def test_of_a_seed_that_comes_twice_the_last_row_counts() -> None:
     rows = [made_row(2), made_row(1, half="train"), made_row(1), reviewed(2)]
     found = trials_of(rows, "test")
-    assert list(zip(found.seed, found.verdict, strict=True)) == [("1", "accepted"), ("2", "review")]
+    assert list(zip(found.seed, found.verdict, strict=True)) == [(1, "accepted"), (2, "review")]

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Geod
 
-from benchmarks.registration.scores import MAP_PIXEL_M
-from benchmarks.simulate.camera import Pointing, SimCamera
-from benchmarks.trials.attempt import (
-    camera_of,
+from benchmarks.registration.scores import (
+    MAP_PIXEL_M,
     ground_grid,
     normalised_errors,
     score_columns,
 )
+from benchmarks.simulate.camera import Pointing, SimCamera
+from benchmarks.trials.attempt import camera_of
 from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
 
 TRUTH = nadir_camera()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from benchmarks.row_tables import Row, cell
+from benchmarks.rows import Row
 
 
 def made_row(seed: int, **known: Any) -> Row:
@@ -45,7 +45,7 @@ def made_row(seed: int, **known: Any) -> Row:
         "index": "map-a.tif.idx",
         "commit": "abc",
     }
-    return {name: cell(value) for name, value in (columns | known).items()}
+    return columns | known
 
 
 def reviewed(seed: int, **known: Any) -> Row:
@@ -68,18 +68,16 @@ def unmatched(seed: int, **known: Any) -> Row:
 
 @dataclass(frozen=True)
 class MadeUpSettings:
-    """In the place of `TrialSettings`: a worker need not load the engine to be told of them."""
+    """In the place of `Settings`: a worker need not load the engine to be told of them."""
 
     half: str = "test"
     lights: None = None
     told: str = "all"
     index_words: str = "none"
     limit_s: float = 240.0
-    register: SimpleNamespace = field(
-        default_factory=lambda: SimpleNamespace(
-            work_budget=15.0, max_seconds=240.0, search=SimpleNamespace(methods=("dense",))
-        )
-    )
+
+    def parameters(self) -> SimpleNamespace:
+        return SimpleNamespace(work_budget=15.0, search=SimpleNamespace(methods=("dense",)))
 
 
 def ready(_: object) -> None:

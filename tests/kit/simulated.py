@@ -29,11 +29,12 @@ from benchmarks.simulate.light_map import (
 )
 from benchmarks.simulate.noise import blur_image
 from benchmarks.simulate.orbit import elements_at, nadir_for, slip_elements, state_ecef, tle_lines
-from benchmarks.simulate.photo_files import WHITE, CameraSettings, exif_bytes, write_dng
+from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
 from benchmarks.simulate.render import render, to_jpeg, tone
 from benchmarks.simulate.weather import SceneParameters
 from benchmarks.simulate.worlds import RasterWorld, Realisation, TownWorld, World, draw_town_world
 from tests.conftest import ROOT
+from tests.kit.dng import WHITE, write_dng
 
 WIDTH, HEIGHT = 480, 320
 SENSOR_MM = 36.0

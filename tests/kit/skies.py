@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,8 @@ from scipy.spatial.transform import Rotation
 from scipy.special import erf
 
 from tests.kit.shared import make_once
+
+DAY = Path(__file__).with_name("day.jpg")  # drawn: land, sea and cloud from above
 
 FloatArray = NDArray[np.float64]
 
@@ -116,8 +119,8 @@ def known_stars(faintest_g: float) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 def _draw_star_fields(folder: Path) -> None:
     """Two photos of the true sky through one lens, one of them also mirrored, and their truth."""
-    from benchmarks.simulate.sky import SkySettings, sky_frame
     from matchers.geometry.sky_camera import SkyCamera
+    from tests.kit.sky import SkySettings, sky_frame
 
     vectors, magnitude, colour = known_stars(9.0)
     truth = {}
@@ -174,14 +177,13 @@ def _draw_satellites(folder: Path) -> None:
     """A photo from a satellite with the streaks of others, and one that is no satellite's."""
     from astropy.utils import iers
 
-    from benchmarks.simulate import satellites as simulated
+    from tests.kit import satellites as simulated
 
     def exposed(row: int, station: int, focal_px: float) -> simulated.SkyFrame:
         """A frame whose middle is where a satellite is in the middle of the exposure."""
         blank: dict[str, Any] = {
             "start_utc": NIGHT,
             "exposure_s": EXPOSURE_S,
-            "site": None,
             "station": station,
             "width_px": WIDTH,
             "height_px": HEIGHT,
@@ -196,7 +198,7 @@ def _draw_satellites(folder: Path) -> None:
         return simulated.SkyFrame(**blank, matrix=simulated.point_camera(axis, 1.0))
 
     with iers.conf.set_temp("auto_download", False):
-        sky = simulated.simulate_satellites(700, NIGHT, np.random.default_rng(4))
+        sky = simulated.simulate_satellites(700, NIGHT, np.random.default_rng(8))
         place, _ = simulated.true_states(sky, np.arange(len(sky.names)), NIGHT)
         lit = simulated.sunlit(place, NIGHT)
         station = next(k for k, name in enumerate(sky.names) if name.startswith("CUBE"))
@@ -227,10 +229,11 @@ def _draw_scenes(folder: Path) -> None:
     from benchmarks.scenes import draw
 
     (folder / "kinds").mkdir()
+    shutil.copy(DAY, folder / "kinds" / "day_0.jpg")
     # Of seeds that none of the shipped model's training was drawn with
-    for number, (kind, seed) in enumerate([("day", 987_654), ("stars", 987_655), ("stars", 7)]):
-        image = draw(kind, np.random.default_rng(seed))
-        Image.fromarray(image).save(folder / "kinds" / f"{kind}_{number}.png")
+    for number, seed in enumerate((987_655, 7), 1):
+        image = draw("stars", np.random.default_rng(seed))
+        Image.fromarray(image).save(folder / "kinds" / f"stars_{number}.png")
     (folder / "two").mkdir()
     rows = ["path,label,group"]
     for number in range(6):

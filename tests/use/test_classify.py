@@ -65,7 +65,7 @@ def test_python_says_what_the_command_says(scenes: Path) -> None:
 
 
 def test_sharpness_falls_with_blur_and_light_with_exposure(scenes: Path, tmp_path: Path) -> None:
-    picture = cv2.imread(str(scenes / "kinds" / "day_0.png"))
+    picture = cv2.imread(str(scenes / "kinds" / "day_0.jpg"))
     made = {"0.png": picture, "1.png": cv2.GaussianBlur(picture, (0, 0), 2.0)}
     made["2.png"] = cv2.GaussianBlur(picture, (0, 0), 6.0)
     made["3.png"] = picture // 4
@@ -80,7 +80,7 @@ def test_sharpness_falls_with_blur_and_light_with_exposure(scenes: Path, tmp_pat
 def test_the_sun_is_where_it_was_and_a_picture_of_another_hour_suspects_the_clock(
     scenes: Path,
 ) -> None:
-    by_day = scenes / "kinds" / "day_0.png"
+    by_day = scenes / "kinds" / "day_0.jpg"
     (night,) = run("classify", by_day, "--json", *NIGHT).records
     (noon,) = run("classify", by_day, "--json", *NOON).records
     for record, time in ((night, "2012/3/28 15:46:41"), (noon, "2012/3/28 03:00:00")):

@@ -50,7 +50,7 @@ def _is_fits(picture: LinearLight) -> bool:
 
 LIGHTS: DetectionKind[LightDetections] = DetectionKind(
     kind=registry.LIGHTS,
-    best_method="blobs",  # of `python -m benchmarks lights`
+    best_method="blobs",  # of `python -m benchmarks detectors lights`
     long_side_px=LONG_SIDE_PX["lights"],
     values=PLACE | {"radius_px": ".3f"} | SIGMAS,
     draw=draw_lights,
@@ -64,7 +64,7 @@ LIGHTNING = LightningKind(
 )
 STARS: DetectionKind[StarDetections] = DetectionKind(
     kind=registry.STARS,
-    best_method="matched",  # of `python -m benchmarks stars`
+    best_method="matched",  # of `python -m benchmarks detectors stars`
     long_side_px=LONG_SIDE_PX["stars"],
     values=PLACE | {"fwhm_px": ".3f", "ellipticity": ".3f"} | SIGMAS,
     draw=draw_stars,
@@ -73,7 +73,7 @@ STARS: DetectionKind[StarDetections] = DetectionKind(
 )
 STREAKS: DetectionKind[StreakDetections] = DetectionKind(
     kind=registry.STREAKS,
-    best_method="radon",  # of `python -m benchmarks streaks`
+    best_method="radon",  # of `python -m benchmarks detectors streaks`
     long_side_px=LONG_SIDE_PX["streaks"],
     values=ENDS
     | {"snr": ".4g", "width_px": ".3g", "log10_false_alarm": ".4g", "length_px": ".1f"}

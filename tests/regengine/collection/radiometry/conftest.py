@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.radiometry import (
+from regengine.collection.radiometry.measure import Radiometry
+from tests.kit.radiometry import (
     RadiometryScene,
     SceneWish,
     draw_radiometry_scene,
     measure_trial,
     write_trial,
 )
-from regengine.collection.radiometry.measure import Radiometry
 
 SMALL = SceneWish(seed=100, width_px=480, height_px=320, reach_deg=1.5)
 

@@ -14,13 +14,13 @@ import pytest
 import rasterio
 from PIL import Image
 
-from benchmarks.radiometry import MAP
 from regengine.references.lights import date_of_name, period_of
 from regengine.result import FrameResult
 from tests.conftest import ROOT
 from tests.example_results import nothing_found, proposal, solved
 from tests.kit.program import Said
 from tests.kit.program import run as regengine
+from tests.kit.radiometry import MAP
 from tests.kit.stores import write_store
 from tests.regengine.collection.radiometry.conftest import Trial
 

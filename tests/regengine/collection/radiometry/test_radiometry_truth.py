@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.radiometry import draw_radiometry_scene, judge_trial, measure_trial, write_trial
 from benchmarks.simulate.weather import SceneParameters
 from regengine.collection.radiometry import measure
 from regengine.collection.radiometry.cells import MapCells, PhotoCells
 from regengine.collection.radiometry.comparison import Comparison, compare
+from tests.kit.radiometry import draw_radiometry_scene, judge_trial, measure_trial, write_trial
 from tests.regengine.collection.radiometry.conftest import SMALL, Trial
 
 

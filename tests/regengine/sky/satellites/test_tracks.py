@@ -10,7 +10,6 @@ import pytest
 from sgp4.api import Satrec
 from tle_lines import Elements
 
-from benchmarks.simulate.satellites import simulate_satellites
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit import J2000_JULIAN_DATE, ElementSet, days_since_j2000
 from regengine.sky.drawing import draw_track
@@ -23,6 +22,7 @@ from regengine.sky.satellites.observer import (
 )
 from regengine.sky.satellites.photo import compute_expected_trail_px
 from regengine.sky.satellites.tracks import predict_tracks, sample_track, touch_picture
+from tests.kit.satellites import simulate_satellites
 
 GREEN = 90, 255, 90
 
@@ -61,7 +61,7 @@ def satellites(tmp_path, text):
 
 def test_every_satellite_that_crosses_the_picture_is_there(tmp_path):
     """One after the other, by SGP4's scalar interface and without the cone."""
-    sky = simulate_satellites(2500, TIME, np.random.default_rng(8))
+    sky = simulate_satellites(8000, TIME, np.random.default_rng(8))
     known = satellites(tmp_path, sky.text())
     exposure = exposed(camera(overhead(), focal_px=400.0))
     tracks = predict_tracks(known, exposure)
@@ -133,9 +133,9 @@ def test_a_track_is_broken_where_it_cannot_be_seen():
 
 
 def test_a_sigma_is_as_long_as_the_error_model_says(tmp_path):
-    sky = simulate_satellites(400, TIME, np.random.default_rng(9))
+    sky = simulate_satellites(2500, TIME, np.random.default_rng(9))
     known = satellites(tmp_path, sky.text())
-    exposure = exposed(camera(overhead()))
+    exposure = exposed(camera(overhead(), focal_px=400.0))
     tracks = predict_tracks(known, exposure)
     middle = len(tracks.seconds) // 2
     near = np.flatnonzero(np.isfinite(tracks.xy[:, middle, 0]) & (tracks.range_km[:, middle] < 3e3))

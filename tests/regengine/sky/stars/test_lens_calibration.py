@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from benchmarks.simulate.sky import COLOUR_TERMS, SkySensor, SkySettings, sky_frame
 from detectors.registry import STARS
 from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quaternion
 from regengine.errors import ConfigError
@@ -25,6 +24,7 @@ from regengine.sky.stars.lens_calibration import (
     limiting_magnitude,
 )
 from regengine.sky.stars.lens_photo import LensPhoto, measure_light
+from tests.kit.sky import COLOUR_TERMS, SkySensor, SkySettings, sky_frame
 
 TRUE = SkyCamera(
     width_px=900,

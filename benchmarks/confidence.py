@@ -1,0 +1,631 @@
+"""Fit the probability of registrations to simulated cases, test thresholds, and judge both.
+
+Tables of the training half (`registration --simulated --half train --table TRAIN.jsonl`) are
+fitted; without any the calibration of the package is judged. `--write` then keeps its steps, and
+writes the thresholds that they pass on the test half.
+
+References
+----------
+Vovk, V., Petej, I., Fedorova, V. (2015). Large-scale probabilistic predictors with and without
+guarantees of validity. NeurIPS; arXiv 1511.00213. Angelopoulos, A. N., Bates, S., Candès, E. J.,
+Jordan, M. I., Lei, L. (2021). Learn then Test. arXiv 2110.01052.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
+from scipy.special import logit
+from scipy.stats import binom
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold
+from typer import Argument, Option
+
+from benchmarks.arrays import BoolArray
+from benchmarks.options import Out
+from benchmarks.pages import NONE, interval, table, title_lines, write_page
+from benchmarks.rows import Row, read_rows
+from benchmarks.trials.attempt import EVIDENCE, REASON_MARK
+from benchmarks.trials.report import CALIBRATION_BINS
+from detectors.types import FloatArray
+from regengine.errors import ConfigError
+from regengine.evaluate.scenes import CalibrationScore, score_calibration
+from regengine.evaluate.tables import bound_share
+from regengine.io.extras import need
+from regengine.registration.accept import share_right
+from regengine.registration.calibration import (
+    Calibration,
+    Steps,
+    calibration_text,
+    read_shipped_calibration,
+)
+from regengine.registration.types import Evidence
+
+FOLDS = 5
+TARGET = 0.001  # wrong among accepted
+# Kinds of trials whose thresholds are tested apart
+TIME_TOLD, NOTHING_TOLD = "time told", "nothing told"
+# Steps of less than this, in the logarithm of the odds (natural), are one
+MIN_STEP = 0.1
+# Frames of one region share towns, coasts and what is wrong with the map there
+BLOCK_DEG = 15.0
+# Share of the diagonal, per cent, by which pixels may be off (median) at the right place
+PLACED_PERCENT = 5.0
+# Of these an accepted proposal may have any, or they only say why a probability is low
+NO_DOUBTS = frozenset(
+    {
+        *("low_probability", "few_lights", "low_margin", "map_saturated", ""),
+        *("search_budget", "outside_map", "clock_suspect", "narrow"),
+    }
+)
+OBLIQUE_DEG = 45.0
+
+
+def main(
+    tables: Annotated[list[Path], Argument(help="rows of simulated cases")],
+    *,
+    write: Annotated[
+        Path | None, Option(metavar="FILE", help="write the calibration (JSON)")
+    ] = None,
+    plot: Annotated[
+        Path | None, Option(metavar="FOLDER", help="write reliability.png there")
+    ] = None,
+    target: Annotated[float, Option(help="wrong among accepted")] = TARGET,
+    out: Out = None,
+) -> None:
+    """Fit on the training half where there is one; test and judge on the test half."""
+    if not 0.0 < target < 0.1:
+        raise ConfigError("--target is not a rate between 0 and 0.1.")
+    if plot:
+        need("--plot", "matplotlib.figure")
+    training, test = load(tables)
+    shipped = read_shipped_calibration()
+    steps, judged = fit(training) if training else (shipped.steps, [])
+    if test is not None:
+        judged.append(Judged(name="Test half", p=probability_of(test, steps), trials=test))
+    tested = {kind: try_thresholds(judged[-1], target, kind) for kind in KINDS} if test else {}
+    thresholds = choose(tested, shipped, fitted=bool(training or write))
+    if write:
+        write.write_text(describe(steps, thresholds, judged, tested, shipped), encoding="utf-8")
+    lines = page_lines(steps, training, tested, target, thresholds, judged)
+    if plot and judged:
+        lines += [f"Figure: {plot_reliability(judged, plot)}", ""]
+    write_page(out, "confidence", [*title_lines("How true probabilities are"), *lines])
+
+
+# Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposals:
+    """Proposals of one half of the cases, one element or row each."""
+
+    log10_odds: NDArray[np.float64]  # over the runner-up's
+    right: NDArray[np.bool_]  # whether the proposal was right
+    placed: NDArray[np.bool_]  # whether its place was, if not all control points
+    right_if_placed: FloatArray  # share of fits tested like this whose control points are right
+    # Whether a doubt kept the engine from accepting it, whatever the probability
+    doubted: NDArray[np.bool_]
+    # Region that a case belongs to; none is on both sides of a cross-validation.
+    blocks: NDArray[np.intp]
+    kinds: dict[str, NDArray[np.bool_]]  # which are of some kinds
+    cases: int  # cases of that half, those without a proposal included
+    source: str  # which these were
+
+    def __len__(self) -> int:
+        """Number of proposals."""
+        return len(self.right)
+
+
+def load(tables: Sequence[Path]) -> tuple[Proposals | None, Proposals | None]:
+    """Proposals of the training and of the test half; of a case that comes twice, the last."""
+    rows = read_rows(*tables)
+    cases = {(row["half"], row["seed"], row.get("told", "all")): row for row in rows}
+    training, test = (
+        proposals_of([row for (of, *_), row in cases.items() if of == half], half)
+        for half in ("train", "test")
+    )
+    return training, test
+
+
+def proposals_of(rows: Sequence[Row], half: str) -> Proposals | None:
+    """Proposals of the cases of one half."""
+    found = [row for row in rows if row.get("right") is not None]
+    if not found:
+        return None
+    evidence = [evidence_of(row) for row in found]
+    odds = np.array([one.log10_odds for one in evidence])
+    if not np.isfinite(odds).all():
+        seed = found[int(np.argmin(np.isfinite(odds)))]["seed"]
+        raise ConfigError(f"The proposal of seed {seed} has no odds: make the table anew.")
+    right = np.array([row["right"] for row in found])
+    lean_deg = np.array([row.get("off_nadir_deg", np.nan) for row in found], float)
+    off_percent = np.array([row.get("grid_median_percent", np.nan) for row in found], float)
+    nothing = np.array([row.get("told") == "nothing" for row in found])
+    codes = [set(row.get("reasons", "").split(REASON_MARK)) for row in found]
+    blocks = [f"{row['lon'] // BLOCK_DEG:.0f} {row['lat'] // BLOCK_DEG:.0f}" for row in found]
+    seeds = [row["seed"] for row in rows]
+    where = ", ".join(sorted({row["continent"] for row in rows if "continent" in row}))
+    half_name = {"train": "training", "test": "test"}[half]
+    return Proposals(
+        log10_odds=odds,
+        right=right,
+        placed=right | (off_percent < PLACED_PERCENT),
+        right_if_placed=np.array([share_right(one) for one in evidence]),
+        doubted=np.array([bool(some - NO_DOUBTS) for some in codes]),
+        blocks=np.unique(blocks, return_inverse=True)[1],
+        kinds={
+            TIME_TOLD: ~nothing,
+            NOTHING_TOLD: nothing,
+            "at most 45° off nadir": lean_deg <= OBLIQUE_DEG,
+            "beyond 45°": lean_deg > OBLIQUE_DEG,
+        },
+        cases=len(rows),
+        source=f"simulated cases, {half_name} half ({where}), seeds {min(seeds)} to {max(seeds)}",
+    )
+
+
+def evidence_of(row: Row) -> Evidence:
+    """Evidence of a row; what it lacks is not a number."""
+    values = {field.name: row.get(f"{EVIDENCE}{field.name}") for field in fields(Evidence)}
+    told = {name: math.nan if value is None else float(value) for name, value in values.items()}
+    return Evidence(**told)  # type: ignore[arg-type]
+
+
+# Steps of probability
+
+
+def venn_abers(log10_odds: FloatArray, right: BoolArray) -> Steps:
+    """Inductive Venn-Abers: isotonic regression with a new case taken for wrong, and for right.
+
+    Nothing but their order is used of the odds. Of the two probabilities that of the truth is
+    calibrated whatever the distribution, if trials and new case are drawn alike.
+    """
+    known, same = np.unique(log10_odds, return_inverse=True)
+    count = np.bincount(same)
+    share = np.bincount(same, weights=right) / count
+
+    def at_new(taken: float) -> list[float]:
+        """Before the first of the known, at it, before the second, at that, ... after the last."""
+        found = []
+        for k in range(len(known)):
+            found.append(
+                isotonic_regression(np.insert(share, k, taken), weights=np.insert(count, k, 1)).x[k]
+            )
+            tied = np.where(np.arange(len(known)) == k, 1, 0)
+            joined = (share * count + taken * tied) / (count + tied)
+            found.append(isotonic_regression(joined, weights=count + tied).x[k])
+        found.append(
+            isotonic_regression(np.append(share, taken), weights=np.append(count, 1)).x[-1]
+        )
+        # The last digit may differ
+        return np.maximum.accumulate(found).tolist()
+
+    begins = np.stack([known, np.nextafter(known, np.inf)], axis=1).ravel()
+    return Steps(log10_odds=tuple(begins.tolist()), low=tuple(at_new(0.0)), high=tuple(at_new(1.0)))
+
+
+def fewer_steps(steps: Steps) -> Steps:
+    """The same with small steps drawn together, of each the widest interval."""
+    p = np.asarray(steps.high) / (1.0 - np.asarray(steps.low) + np.asarray(steps.high))
+    of_p = logit(p)
+    firsts = [0]
+    for k in range(1, len(of_p)):
+        if of_p[k] - of_p[firsts[-1]] >= MIN_STEP:
+            firsts.append(k)
+    lasts = [k - 1 for k in firsts[1:]] + [len(of_p) - 1]
+    return Steps(
+        log10_odds=tuple(steps.log10_odds[k - 1] for k in firsts[1:]),
+        low=tuple(steps.low[k] for k in firsts),
+        high=tuple(steps.high[k] for k in lasts),
+    )
+
+
+def probability_of(trials: Proposals, steps: Steps) -> FloatArray:
+    """Probability of every proposal, but for the sigma of its control points."""
+    return np.asarray(steps.probability(trials.log10_odds) * trials.right_if_placed)
+
+
+def left_out_probability(trials: Proposals) -> FloatArray:
+    """Probability of every proposal by those of other regions."""
+    p = np.empty(len(trials))
+    folds = GroupKFold(min(FOLDS, len(np.unique(trials.blocks))))
+    for known, out in folds.split(p, groups=trials.blocks):
+        steps = venn_abers(trials.log10_odds[known], trials.placed[known])
+        p[out] = probability_of(trials, steps)[out]
+    return p
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """Proposals with the probabilities to be judged."""
+
+    name: str
+    p: FloatArray
+    trials: Proposals
+
+
+def fit(training: Proposals) -> tuple[Steps, list[Judged]]:
+    """Steps of the training half, and its proposals as judged by those of other regions."""
+    steps = fewer_steps(venn_abers(training.log10_odds, training.placed))
+    left_out = left_out_probability(training)
+    name = "Training half, left out in turn"
+    return steps, [Judged(name=name, p=left_out, trials=training)]
+
+
+# Thresholds
+
+# Probabilities that are tested as thresholds, in this order. For the trials less than the last
+# would do; real photographs are harder than trials
+THRESHOLDS = (0.97, 0.96, 0.95)
+DELTA = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acceptance:
+    """What a threshold lets through among cases of known truth, those with doubts never."""
+
+    accepted: int
+    wrong: int
+
+    @property
+    def upper_95(self) -> float:
+        """Exact one-sided 95 % upper bound of the rate of wrong ones."""
+        return bound_share(self.wrong, self.accepted)
+
+
+def acceptance(
+    p: FloatArray, trials: Proposals, threshold: FloatArray | float, kind: str | None = None
+) -> Acceptance:
+    """What a threshold (or one for each) lets through, of all trials or of a kind."""
+    accepted = (p >= threshold) & ~trials.doubted
+    if kind is not None:
+        accepted &= trials.kinds[kind]
+    return Acceptance(accepted=int(accepted.sum()), wrong=int((accepted & ~trials.right).sum()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    """Thresholds in the order in which they were tested, up to the first that failed.
+
+    wrong_rate: Of accepted proposals, that a threshold that passed is proven not to exceed.
+    let_in, p_value: What each let through, and how likely no more wrong ones are at that rate.
+    """
+
+    wrong_rate: float
+    thresholds: tuple[float, ...]
+    let_in: tuple[Acceptance, ...]
+    p_value: tuple[float, ...]
+
+    @property
+    def threshold(self) -> float | None:
+        """The most lenient threshold that passed; None where the strictest failed."""
+        passed = [t for t, p in zip(self.thresholds, self.p_value, strict=True) if p <= DELTA]
+        return passed[-1] if passed else None
+
+
+def learn_then_test(
+    p: FloatArray, trials: Proposals, target: float, kind: str | None = None
+) -> Tested:
+    """Learn-then-Test: thresholds tested one after the other on trials of a kind, by the binomial.
+
+    A test that follows one that failed is not made, so that with 95 % confidence no threshold that
+    passed lets through more wrong ones than the rate. That is the target, or where the trials are
+    too few the least that they can prove: how many pass the strictest threshold says it, not which
+    of them are right.
+    """
+    strictest = acceptance(p, trials, THRESHOLDS[0], kind)
+    wrong_rate = wrong_rate_allowed(strictest.accepted, target)
+    let_in: list[Acceptance] = []
+    p_value: list[float] = []
+    for threshold in THRESHOLDS:
+        let_in.append(acceptance(p, trials, threshold, kind))
+        p_value.append(float(binom.cdf(let_in[-1].wrong, let_in[-1].accepted, wrong_rate)))
+        if p_value[-1] > DELTA:
+            break
+    return Tested(
+        wrong_rate=wrong_rate,
+        thresholds=THRESHOLDS[: len(let_in)],
+        let_in=tuple(let_in),
+        p_value=tuple(p_value),
+    )
+
+
+def wrong_rate_allowed(accepted: int, target: float) -> float:
+    """The target, or the least rate that so many accepted trials, none wrong, can rule out.
+
+    To four digits, rounded up.
+    """
+    least = 1.0 - DELTA ** (1.0 / accepted) if accepted else 1.0
+    return max(target, math.ceil(1e4 * least) / 1e4)
+
+
+def trials_needed(wrong_rate: float) -> int:
+    """Accepted trials, none wrong, that rule out a rate."""
+    return math.ceil(math.log(DELTA) / math.log1p(-wrong_rate))
+
+
+KINDS = (TIME_TOLD, NOTHING_TOLD)
+
+
+def try_thresholds(test: Judged, target: float, kind: str) -> Tested:
+    """The thresholds tested on a kind of trials of the test half."""
+    return learn_then_test(test.p, test.trials, target, kind)
+
+
+def choose(
+    tested: dict[str, Tested], shipped: Calibration, *, fitted: bool
+) -> tuple[float, float | None]:
+    """Thresholds with the time told and nothing told: those that passed, or the package's."""
+    if not fitted:
+        return shipped.accept_probability, shipped.accept_probability_blind
+    if not tested:
+        return THRESHOLDS[0], None
+    threshold = tested[TIME_TOLD].threshold
+    usual = shipped.accept_probability if threshold is None else threshold
+    return usual, tested[NOTHING_TOLD].threshold
+
+
+def describe(
+    steps: Steps,
+    thresholds: tuple[float, float | None],
+    judged: Sequence[Judged],
+    tested: dict[str, Tested],
+    shipped: Calibration,
+) -> str:
+    """The calibration's file; ConfigError where the test half passes no threshold."""
+    if not tested:
+        raise ConfigError("The tables need proposals of the test half, to test thresholds with.")
+    if tested[TIME_TOLD].threshold is None:
+        raise ConfigError("No threshold passes the test on the test half: draw more cases.")
+    calibration = Calibration(
+        steps=steps,
+        accept_probability=thresholds[0],
+        accept_probability_blind=thresholds[1],
+        trials=shipped.trials if len(judged) < 2 else trials_told(judged[0]),
+        tested={
+            "source": judged[-1].trials.source,
+            "wrong_rate": tested[TIME_TOLD].wrong_rate,
+            "kinds": [
+                {
+                    "kind": kind,
+                    "accepted": one.accepted,
+                    "wrong": one.wrong,
+                    "wrong_rate_upper_95": round(one.upper_95, 5),
+                }
+                for kind, _, one in let_in_by_kind(judged[-1], thresholds)
+            ],
+        },
+    )
+    return calibration_text(calibration)
+
+
+def trials_told(left_out: Judged) -> dict[str, Any]:
+    """What a calibration tells of the trials that its steps come from."""
+    figures = calibration(left_out.p, left_out.trials.right)
+    return {
+        "source": left_out.trials.source,
+        "cases": left_out.trials.cases,
+        "proposals": len(left_out.trials),
+        "right": int(left_out.trials.right.sum()),
+        "expected_calibration_error": round(figures.expected_error, 5),
+        "brier_score": round(figures.brier, 5),
+    }
+
+
+def let_in_by_kind(
+    judged: Judged, thresholds: tuple[float, float | None]
+) -> list[tuple[str, int, Acceptance]]:
+    """Of all proposals and of each kind, how many there are and what the thresholds let through."""
+    p, trials = judged.p, judged.trials
+    blind = np.inf if thresholds[1] is None else thresholds[1]
+    least = np.where(trials.kinds[NOTHING_TOLD], blind, thresholds[0])
+    return [
+        ("all", len(trials), acceptance(p, trials, least)),
+        *(
+            (kind, int(of_kind.sum()), acceptance(p, trials, least, kind))
+            for kind, of_kind in trials.kinds.items()
+        ),
+    ]
+
+
+# The page
+
+REDRAWS = 300
+SHOWN_ODDS = (-5.0, 0.0, 2.0, 5.0, 8.0, 12.0, 15.0, 20.0, 30.0, 50.0, 100.0)
+
+
+def calibration(p: FloatArray, right: BoolArray) -> CalibrationScore:
+    """Probabilities against what came true, in 15 bins."""
+    return score_calibration(p, right, bins=CALIBRATION_BINS)
+
+
+class Bin(NamedTuple):
+    """Cases whose probability lies in one range; the interval is Clopper and Pearson's, 95 %."""
+
+    low: float
+    high: float
+    cases: int
+    mean_probability: float
+    share_right: float
+    interval: tuple[float, float]
+
+
+def reliability(p: FloatArray, right: BoolArray) -> list[Bin]:
+    """Reliability table over the bins of the calibration error, the empty ones left out."""
+    found = calibration(p, right)
+    edges = np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)
+    bins = []
+    for k in range(len(found.counts)):
+        cases, stated, share = (
+            column[k].item() for column in (found.counts, found.mean_probability, found.frequency)
+        )
+        at = min(int(np.searchsorted(edges, stated, side="right")) - 1, CALIBRATION_BINS - 1)
+        sure = interval(round(share * cases), cases, "exact")
+        bins.append(Bin(float(edges[at]), float(edges[at + 1]), cases, stated, share, sure))
+    return bins
+
+
+def calibration_error_by_chance(p: FloatArray) -> tuple[float, float]:
+    """What so many cases would show if the probabilities were true: mean and 95 % quantile."""
+    rng = np.random.default_rng(0)
+    drawn = [calibration(p, rng.random(len(p)) < p).expected_error for _ in range(REDRAWS)]
+    return float(np.mean(drawn)), float(np.quantile(drawn, 0.95))
+
+
+def page_lines(
+    steps: Steps,
+    training: Proposals | None,
+    tested: dict[str, Tested],
+    target: float,
+    thresholds: tuple[float, float | None],
+    judged: Sequence[Judged],
+) -> list[str]:
+    """What was fitted, the thresholds, and how true probabilities are."""
+    lines = ["No training rows: the calibration of the package is judged.", ""]
+    if training is not None:
+        low, high = steps.interval(SHOWN_ODDS)
+        rows = zip(SHOWN_ODDS, steps.probability(SHOWN_ODDS), low, high, strict=True)
+        lines = [
+            f"Fitted on {len(training)} proposals ({int(training.right.sum())} right) of "
+            f"{training.cases} cases: {training.source}; {len(steps.low)} steps.",
+            "",
+            *table(
+                "log₁₀ odds over the runner-up's | probability | low | high",
+                [(f"{odds:g}", f"{p:.4f}", f"{a:.4f}", f"{b:.4f}") for odds, p, a, b in rows],
+                right=4,
+            ),
+            "",
+        ]
+    for kind, one in tested.items():
+        lines += threshold_lines(one, target, steps, kind)
+    for some in judged:
+        lines += judgement_lines(some, thresholds)
+    return lines
+
+
+def threshold_lines(tested: Tested, target: float, steps: Steps, kind: str) -> list[str]:
+    """The thresholds that were tested on a kind of trials, and what follows."""
+    rows = [
+        (
+            f"{threshold:g}",
+            odds_text(steps, threshold),
+            f"{let_in.accepted}",
+            f"{let_in.wrong}",
+            f"{100.0 * let_in.upper_95:.2f} %",
+            f"{p_value:.4f}",
+            "yes" if p_value <= DELTA else "no",
+        )
+        for threshold, let_in, p_value in zip(
+            tested.thresholds, tested.let_in, tested.p_value, strict=True
+        )
+    ]
+    found = "no threshold" if tested.threshold is None else f"the threshold {tested.threshold:g}"
+    return [
+        f"## The acceptance threshold: {kind}",
+        "",
+        *table("P from | log₁₀ odds from | accepted | wrong | 95 % bound | p | passed", rows),
+        "",
+        f"Tested on the test half in this order, with 95 % confidence, for at most "
+        f"{100.0 * tested.wrong_rate:.2f} % wrong among accepted: {found}. The target of "
+        f"{100.0 * target:g} % takes {trials_needed(target):,} accepted trials, none wrong.",
+        "",
+    ]
+
+
+def odds_text(steps: Steps, threshold: float) -> str:
+    """Odds from which on a probability reaches a threshold."""
+    least = np.flatnonzero(steps.probability((-np.inf, *steps.log10_odds)) >= threshold)
+    if not len(least):
+        return NONE
+    return "any" if least[0] == 0 else f"{steps.log10_odds[least[0] - 1]:.1f}"
+
+
+def judgement_lines(judged: Judged, thresholds: tuple[float, float | None]) -> list[str]:
+    """Reliability table, scores, and what the thresholds accept, by kind."""
+    p, trials = judged.p, judged.trials
+    right = trials.right
+    figures = calibration(p, right)
+    area = float(roc_auc_score(right, p)) if right.any() and not right.all() else float("nan")
+    by_chance, most_by_chance = calibration_error_by_chance(p)
+    bins = [
+        (
+            f"{b.low:.3f} to {b.high:.3f}",
+            f"{b.cases}",
+            f"{b.mean_probability:.4f}",
+            f"{b.share_right:.4f}",
+            f"{b.interval[0]:.3f} to {b.interval[1]:.3f}",
+        )
+        for b in reliability(p, right)
+    ]
+    accepted = [
+        (kind, f"{n}", f"{one.accepted}", f"{one.wrong}", f"{100.0 * one.upper_95:.2f} %")
+        for kind, n, one in let_in_by_kind(judged, thresholds)
+    ]
+    return [
+        f"## {judged.name}",
+        "",
+        f"{len(right)} proposals ({int(right.sum())} right) of {trials.cases} cases: "
+        f"{trials.source}.",
+        "",
+        *table("P | cases | mean P | right | 95 % interval", bins),
+        "",
+        f"Expected calibration error {figures.expected_error:.4f} (true "
+        f"probabilities would show {by_chance:.4f}, in 95 % at most {most_by_chance:.4f}), Brier "
+        f"score {figures.brier:.4f}, area under the ROC curve {area:.4f}.",
+        "",
+        f"Accepted from {thresholds[0]:g} on, with {NOTHING_TOLD} from {thresholds[1] or NONE}, "
+        "without doubts:",
+        "",
+        *table("trials | proposals | accepted | wrong | 95 % bound", accepted, right=4),
+        "",
+    ]
+
+
+NAME = "reliability.png"
+COLOURS = ("tab:blue", "tab:orange")
+WIDE = (-0.03, 1.03)
+
+
+def plot_reliability(judged: Sequence[Judged], folder: Path) -> Path:
+    """Draw share right over stated probability, and how many proposals have it."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.0, 6.0), layout="constrained")
+    curve, counts = figure.subplots(2, 1, height_ratios=(3.2, 1.0))
+    for one, colour in zip(judged, COLOURS, strict=False):
+        draw_reliability(curve, one, colour)
+        counts.hist(one.p, list(np.linspace(0.0, 1.0, 21)), histtype="step", color=colour)
+    curve.plot([0, 1], [0, 1], color="0.6", linewidth=1, zorder=0)
+    curve.set(xlim=WIDE, ylim=WIDE, ylabel="share right (95 % interval)")
+    curve.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8, frameon=False)
+    counts.set(xlim=WIDE, yscale="log", ylim=(0.7, None), xlabel="probability", ylabel="proposals")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / NAME
+    # Without the version of the library, equal tables give equal bytes
+    figure.savefig(path, dpi=100, metadata={"Software": None})
+    return path
+
+
+def draw_reliability(axes: Any, judged: Judged, colour: str) -> None:
+    """Share of right proposals over the mean probability of their bin."""
+    table = reliability(judged.p, judged.trials.right)
+    share = np.array([b.share_right for b in table])
+    interval = np.array([b.interval for b in table]).T
+    error = calibration(judged.p, judged.trials.right).expected_error
+    axes.errorbar(
+        [b.mean_probability for b in table],
+        share,
+        yerr=np.maximum(np.stack([share - interval[0], interval[1] - share]), 0.0),
+        fmt="o",
+        color=colour,
+        capsize=3,
+        label=f"{judged.name}: n = {len(judged.p)}, calibration error {error:.3f}",
+    )

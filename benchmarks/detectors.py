@@ -1,0 +1,572 @@
+"""How well detectors find what simulated frames show: lights, lightning, the limb, stars, streaks.
+
+``python -m benchmarks detectors stars`` tries every method that finds stars. Photographs with
+labels of your own are scored by ``regengine bench``.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.spatial import cKDTree
+from scipy.stats import norm
+from typer import Argument, Option
+
+from benchmarks.arrays import BoolArray, FloatArray
+from benchmarks.options import Out, some_of
+from benchmarks.pages import NONE, interval, number, table, tell, title_lines, write_page
+from benchmarks.simulate.camera import SimCamera, east_north_up
+from benchmarks.simulate.frames import GENERATORS
+from benchmarks.simulate.frames.courses import LENGTH_EDGES_PX, SNR_EDGES
+from benchmarks.simulate.frames.exposures import Exposure
+from benchmarks.simulate.lightning import add_lightning
+from benchmarks.simulate.render import SRGB_LIGHT
+from benchmarks.simulate.towns import SKIES, draw_towns
+from benchmarks.simulate.weather import view_grid
+from benchmarks.trials.draw import draw_trial
+from benchmarks.trials.exposures import Kind
+from benchmarks.trials.source import make_source
+from detectors.limb import find_limb, mask_sky
+from detectors.registry import LIGHTS, STARS, STREAKS
+from regengine.evaluate.detections import match_positions, match_tolerance_px
+from regengine.evaluate.streak_scores import (
+    StreakScore,
+    score_streaks,
+    streak_rows,
+    total_streak_score,
+)
+from regengine.sky.detection.kinds import LIGHTNING
+from regengine.sky.detection.lightning import MAX_EQUIVALENT_MM
+
+
+class Asked(NamedTuple):
+    """What the command line asks for."""
+
+    frames: int
+    seed: int
+    methods: str
+    generators: str
+
+
+class Section(NamedTuple):
+    """A kind's part of the page."""
+
+    title: str
+    note: str
+    lines: list[str]
+
+
+def main(
+    kind: Annotated[
+        Literal["lights", "lightning", "limb", "stars", "streaks"], Argument(help="what is sought")
+    ],
+    *,
+    frames: Annotated[int, Option(min=1, help="of each generator or sky")] = 20,
+    seed: Annotated[int, Option(help="what the frames are drawn from")] = 1,
+    methods: Annotated[str, Option(metavar="A,B", help="these detectors alone")] = "",
+    generator: Annotated[
+        str, Option(metavar="A,B", help=f"of stars and streaks: {', '.join(GENERATORS)}")
+    ] = "",
+    out: Out = None,
+) -> None:
+    """Run the benchmark."""
+    cv2.setNumThreads(1)
+    try_kind: Callable[[Asked], Section] = {
+        "lights": try_lights,
+        "lightning": try_lightning,
+        "limb": try_limb,
+        "stars": try_stars,
+        "streaks": try_streaks,
+    }[kind]
+    section = try_kind(Asked(frames, seed, methods, generator))
+    write_page(out, kind, [*title_lines(section.title, section.note), *section.lines])
+
+
+def ranges_of(edges: Sequence[float]) -> dict[str, tuple[float, float]]:
+    """Ranges between edges, by their words."""
+    return {
+        f"{low:g} to {high:g}" if np.isfinite(high) else f"{low:g} and more": (low, high)
+        for low, high in itertools.pairwise(edges)
+    }
+
+
+def between(values: Any, low: float, high: float) -> BoolArray:
+    """Which values lie from one bound on to below the other."""
+    return np.asarray((values >= low) & (values < high))
+
+
+def quantiles(values: Any, shares: Sequence[float], digits: int = 2) -> list[str]:
+    """Quantiles as cells; dashes of nothing."""
+    known = np.asarray(values, float)
+    return [number(np.quantile(known, share) if len(known) else None, digits) for share in shares]
+
+
+def pair(
+    truth: dict[str, Any], found: FloatArray, tolerance_px: FloatArray
+) -> tuple[pd.DataFrame, int]:
+    """True objects (x, y, ...) with how far off each was found, NaN if not; detections of none."""
+    objects = pd.DataFrame(truth)
+    places = objects[["x", "y"]].to_numpy()
+    matches = match_positions(places, found, tolerance_px)
+    off = np.full((len(places), 2), np.nan)
+    off[matches.truth] = found[matches.found] - places[matches.truth]
+    objects[["off_x", "off_y"]] = off
+    objects["hit"] = np.isfinite(off[:, 0])
+    return objects, len(found) - matches.found.size
+
+
+# Lights of towns
+
+GOAL_LIGHTS_SNR = 10.0
+LIGHT_EDGES = (3.0, 5.0, 10.0, 20.0, 50.0, 200.0, np.inf)
+LIGHTS_NOTE = (
+    "Frames of 1500 x 1000 pixels, 150 to 2,500 towns and lamps each "
+    "(`benchmarks/simulate/towns.py`). Lights are wanted that have a signal-to-noise ratio of 10 "
+    "or more for an ideal matched filter, and a maximum of their own in the noise-free scene; a "
+    "detection is false if it lies on none of the true lights, wanted or not."
+)
+LIGHTS_HEADER = (
+    "method | sky | frames | lights | completeness | false a frame | false | "
+    "error px, median | 90 % | CPU s a frame"
+)
+
+
+def try_lights(asked: Asked) -> Section:
+    """Simulated towns, by signal-to-noise ratio."""
+    rows, details = [], []
+    for of_sky, (sky, settings) in enumerate(SKIES.items()):
+        fields = [
+            draw_towns(np.random.default_rng([asked.seed, of_sky, k]), settings)
+            for k in range(asked.frames)
+        ]
+        for name, detector in chosen(LIGHTS.detectors(), asked.methods).items():
+            lights, false, seconds, detections = [], 0, [], 0
+            for field in fields:
+                started = time.process_time()
+                seen = detector.detect(field.light, None, field.saturated)
+                seconds.append(time.process_time() - started)
+                found = np.column_stack([seen.x, seen.y])
+                known = {name: getattr(field, name) for name in ("x", "y", "snr", "resolved")}
+                objects, wrong = pair(known, found, match_tolerance_px(field.radius_px))
+                lights.append(objects)
+                false, detections = false + wrong, detections + len(found)
+            every = pd.concat(lights)[lambda some: some.resolved]
+            cells = light_cells(every[every.snr >= GOAL_LIGHTS_SNR])
+            rows.append(
+                [
+                    *(name, sky, str(len(fields)), *cells[:2]),
+                    *(f"{false / len(fields):.1f}", f"{false / max(detections, 1):.1%}"),
+                    *(*cells[2:], f"{np.median(seconds):.3f}"),
+                ]
+            )
+            by_snr = [
+                [words, *light_cells(every[between(every.snr, *bounds)])]
+                for words, bounds in ranges_of(LIGHT_EDGES).items()
+            ]
+            header = "SNR | lights | completeness | centroid error px, median | 90 %"
+            details += ["", f"## {name}, {sky}", "", *table(header, by_snr, right=4)]
+    lines = [*table(LIGHTS_HEADER, rows, right=8), *details]
+    return Section("Lights in simulated frames", LIGHTS_NOTE, lines)
+
+
+def light_cells(wanted: pd.DataFrame) -> list[str]:
+    """How many lights, the share found, and how far off those are."""
+    off = np.hypot(wanted.off_x, wanted.off_y)[wanted.hit]
+    return [f"{len(wanted):,}", number(wanted.hit.mean(), 3), *quantiles(off, (0.5, 0.9))]
+
+
+def chosen(known: dict[str, Any], methods: str) -> dict[str, Any]:
+    """Detectors that are asked for."""
+    return {name: known[name] for name in some_of(methods, known, "--methods")}
+
+
+# Lightning
+
+JPEG_QUALITY, ROUNDS = 90, 2
+FLASH_EDGES = (0.0, 3.0, 5.0, 8.0, 15.0, 40.0, np.inf)
+GOAL_FLASH_SNR = 5.0
+# A flash is found within this share of its width, and 4 px; what lies within twice that is its own
+FOUND_SHARE, FOUND_PX = 0.6, 4.0
+LIGHTNING_NOTE = (
+    "Flashes (`benchmarks/simulate/lightning.py`) over towns (`benchmarks/trials`, test half), "
+    "JPEG of quality 90; the signal-to-noise ratio is the peak of what the flash adds, blurred by "
+    "2.5 px, over the spread of the same blur of the empty frame within two widths."
+)
+
+
+def try_lightning(asked: Asked) -> Section:
+    """Flashes drawn over simulated towns, and the same frames without."""
+    flashes, false = [], {"with lightning": [], "without": []}  # type: ignore[var-annotated]
+    with tempfile.TemporaryDirectory() as folder:
+        for seed, picture, ground in empty_frames(asked.frames):
+            false["without"].append(len(find_lightning(Path(folder), picture)))
+            for draw in range(ROUNDS):
+                rng = np.random.default_rng([seed, draw, 71 + asked.seed])
+                lit, truth = add_lightning(rng, picture, ground)
+                found = find_lightning(Path(folder), lit)
+                apart = np.hypot(truth.x[:, None] - found[:, 0], truth.y[:, None] - found[:, 1])
+                reach = (FOUND_SHARE * truth.fwhm_px + FOUND_PX)[:, None]
+                hit = (apart <= reach).any(axis=1)
+                flashes.append(pd.DataFrame({"snr": truth.snr, "hit": hit}))
+                false["with lightning"].append(int((apart > 2.0 * reach).all(axis=0).sum()))
+    every = pd.concat(flashes)
+    rows = []
+    for words, bounds in (ranges_of(FLASH_EDGES) | ranges_of((GOAL_FLASH_SNR, np.inf))).items():
+        hit = every.hit[between(every.snr, *bounds)]
+        low, high = interval(hit.sum(), len(hit))
+        sure = f"{low:.2f} to {high:.2f}" if len(hit) else NONE
+        rows.append([words, str(len(hit)), number(hit.mean()), sure])
+    frames = [[name, str(len(some)), number(np.mean(some), 3)] for name, some in false.items()]
+    lines = [
+        *table("SNR | flashes | recall | 95 %", rows, right=3),
+        "",
+        *table("frames | number | false a frame", frames, right=2),
+        "",
+    ]
+    return Section("Lightning in simulated frames", LIGHTNING_NOTE, lines)
+
+
+def empty_frames(count: int) -> Iterator[tuple[int, NDArray[np.uint8], BoolArray]]:
+    """Seed, picture of 1,000 px and its ground, of simulated towns by night without lightning."""
+    source = make_source("test")
+    for seed in range(1, count + 1):
+        trial = draw_trial(seed, source, kind="city")
+        known = trial.factors
+        focal_mm = float(known["focal_mm"] or 0.0)
+        if known["lightning"] or known["hardware"] != "none" or focal_mm > MAX_EQUIVALENT_MM:
+            continue
+        width, height = trial.camera.width_px, trial.camera.height_px
+        view = view_grid(trial.camera)
+        ground = view.full_size(view.perigee_m, width, height) < 0.0
+        scale = min(1.0, LIGHTNING.long_side_px / max(width, height))
+        size = round(width * scale), round(height * scale)
+        yield (
+            seed,
+            np.asarray(cv2.resize(rgb_of(trial.photo), size, interpolation=cv2.INTER_AREA)),
+            cv2.resize(ground.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0,
+        )
+
+
+def rgb_of(photo: bytes) -> NDArray[np.uint8]:
+    """The picture of a trial."""
+    return np.asarray(Image.open(io.BytesIO(photo)).convert("RGB"))
+
+
+def find_lightning(folder: Path, picture: NDArray[np.uint8]) -> FloatArray:
+    """Places of the flashes that are found in a picture as a user has it, shape (N, 2)."""
+    path = folder / "frame.jpg"
+    Image.fromarray(picture).save(path, quality=JPEG_QUALITY)
+    found = LIGHTNING.in_photo(path).found
+    return np.column_stack([found.x, found.y])
+
+
+# Limb
+
+LIMB_KINDS: tuple[Kind, ...] = ("city", "aurora", "dark", "stars")
+LIMB_SEED = 5000
+SKY_M = 60_000.0  # a frame has a limb to find where it looks past this height
+STEEP_M = 1.0e6  # the closest point of sights that lead away from the Earth means nothing
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # IEC 61966-2-1
+LIMB_NOTE = (
+    "Trials of the self-made land, half of them of aurorae and stars, which have the limb in or "
+    "near the picture; focal length and height are told."
+)
+
+
+def try_limb(asked: Asked) -> Section:
+    """Nadir and sky on simulated photographs, false limbs where none is."""
+    rows, source = [], make_source("test")
+    for k in range(asked.frames):
+        trial = draw_trial(LIMB_SEED * asked.seed + k, source, LIMB_KINDS[k % len(LIMB_KINDS)])
+        camera = trial.camera
+        light = np.asarray(SRGB_LIGHT[rgb_of(trial.photo)] @ LUMINANCE, np.float32)
+        start = time.perf_counter()
+        altitude_km = camera.height_m / 1e3
+        limb = find_limb(light, focal_px=float(camera.focal_px), altitude_km=altitude_km)
+        row = {"seconds": time.perf_counter() - start, "found": limb is not None}
+        row["sky"] = float(sky_over(camera, SKY_M).mean())
+        if limb is not None and row["sky"]:
+            cosine = np.clip(limb.nadir @ nadir_of(camera), -1.0, 1.0)
+            true, found = sky_over(camera, 0.0), mask_sky(limb, light.shape, margin_deg=0.0)
+            row["off_deg"] = float(np.degrees(np.arccos(cosine)))
+            row["overlap"] = float((true & found).sum() / max(int((true | found).sum()), 1))
+        rows.append(row)
+    tried = pd.DataFrame(rows, columns=["seconds", "found", "sky", "off_deg", "overlap"])
+    off, overlap = tried.off_deg.dropna(), tried.overlap.dropna()
+
+    def counted(some: BoolArray) -> str:
+        return f"{int(tried.found[some].sum())} of {int(some.sum())}"
+
+    cells = [
+        ["found, sky over 5 % or more of the frame", counted(between(tried.sky, 0.05, np.inf))],
+        ["found, with less", counted(np.asarray((tried.sky > 0.0) & (tried.sky < 0.05)))],
+        ["false, without a limb", counted(np.asarray(tried.sky == 0.0))],
+        ["nadir off, degrees: 50, 90, 95, 100 %", " / ".join(quantiles(off, (0.5, 0.9, 0.95, 1)))],
+        ["overlap of the sky: 50, 10, 5 %", " / ".join(quantiles(overlap, (0.5, 0.1, 0.05), 3))],
+        ["seconds: 50, 95 %", " / ".join(quantiles(tried.seconds, (0.5, 0.95), 3))],
+    ]
+    return Section("The limb in simulated frames", LIMB_NOTE, table("limb | ", cells, right=1))
+
+
+def sky_over(camera: SimCamera, height_m: float) -> NDArray[np.bool_]:
+    """Pixels that look past a height above the ground."""
+    x, y = np.meshgrid(np.arange(0.0, camera.width_px), np.arange(0.0, camera.height_px))
+    perigee = camera.perigee_m(x, y)
+    return np.asarray((perigee >= height_m) & (perigee < STEEP_M))
+
+
+def nadir_of(camera: SimCamera) -> FloatArray:
+    """Nadir direction in the frame of the picture as stored."""
+    up = np.asarray(east_north_up(camera.lon_deg, camera.lat_deg)[2])
+    return (-up @ camera.axes) * np.array([-1.0 if camera.mirrored else 1.0, 1.0, 1.0])
+
+
+# Stars
+
+STAR_EDGES = (2.0, 3.0, 5.0, 10.0, 30.0, np.inf)
+CENTROID_SNR = (10.0, 100.0)
+TOLERANCE_PX = 2.0
+# Centroids are held against the bound of a star alone: no neighbour of a twentieth of its light
+# within so many widths
+ALONE_FWHM, ALONE_FLUX = 4.0, 0.05
+SEED_STEP = 1000
+GENERATORS_NOTE = (
+    "*Open* (`open.py` of `benchmarks/simulate/frames`): Moffat stars over sloping sky, Poisson "
+    "and read noise, hot pixels and cosmic rays. *Crowded* (`crowded.py`): blended stars below the "
+    "noise, pairs, clusters, galaxies, bleeding and hot columns, long tracks. *Camera* "
+    "(`camera.py`): mosaic of colours, correlated noise, JPEG, coma, shaken hand, rows and "
+    "columns, moonlit clouds."
+)
+STARS_NOTE = (
+    f"Frames of 1024 x 1024 pixels. {GENERATORS_NOTE}\n\n"
+    "Columns of numbers are the part of the stars found, by the signal-to-noise ratio of the "
+    "star's brightest pixel over sky and read-out. Stars are wanted that have a maximum of "
+    f"their own and lie three pixels inside. Found is within {TOLERANCE_PX:g} px, each star "
+    "and each detection once; a detection of no star, of any brightness, is false. Sigma is "
+    f"the root mean square error per axis at {CENTROID_SNR[0]:g} to {CENTROID_SNR[1]:g} in "
+    "frames without trails, blends counted, and of stars alone, without near neighbours: there "
+    "no method can have less than the Cramer-Rao bound on average. *Of the bound* is the root "
+    "mean square of their error over their bound."
+)
+
+
+def try_stars(asked: Asked) -> Section:
+    """Stars of every generator, by peak signal-to-noise ratio."""
+    ranges = ranges_of(STAR_EDGES) | ranges_of((10.0, np.inf))
+    header = (
+        *("method", *ranges, "false a frame", "sigma px, points", "alone"),
+        *("of the bound", "of the bound, trails", "CPU s a frame"),
+    )
+    lines = []
+    for generator in some_of(asked.generators, GENERATORS, "--generator"):
+        first = SEED_STEP * asked.seed
+        fields = [GENERATORS[generator](first + k, streaks=False) for k in range(asked.frames)]
+        rows, stars = [], pd.DataFrame()
+        for name, detector in chosen(STARS.detectors(), asked.methods).items():
+            parts, false, seconds = [], 0, []
+            for field in fields:
+                started = time.process_time()
+                seen = detector.detect(field.light, None, field.saturated)
+                seconds.append(time.process_time() - started)
+                objects, wrong = pair_stars(field, np.column_stack([seen.x, seen.y]))
+                parts.append(objects)
+                false += wrong
+            stars = pd.concat(parts)[lambda some: some.resolved]
+            found = [
+                stars.hit[between(stars.peak_snr, *bounds)].mean() for bounds in ranges.values()
+            ]
+            rows.append(
+                [
+                    *(name, *(number(share, 3) for share in found)),
+                    *(number(false / len(fields), 1), *centroid_cells(stars)),
+                    number(float(np.median(seconds)), 3),
+                ]
+            )
+            tell(" | ".join(rows[-1]))
+        bright = stars[between(stars.peak_snr, *CENTROID_SNR) & ~stars.trailed]
+        bound = number(rms(bright[["bound_x", "bound_y"]]), 3)
+        trailed = sum(field.trail_px is not None for field in fields)
+        said = f"{len(fields)} frames, {trailed} with trails; the bound is {bound} px."
+        lines += [f"## Generator: {generator}", "", said, ""]
+        lines += [*table(header, rows, right=len(header) - 1), ""]
+    return Section("Stars in simulated frames", STARS_NOTE, lines)
+
+
+def pair_stars(field: Exposure, found: FloatArray) -> tuple[pd.DataFrame, int]:
+    """True stars with what a method makes of them; detections of none."""
+    stars = field.stars
+    known = {name: getattr(stars, name) for name in ("x", "y", "flux", "peak_snr", "resolved")}
+    bounds = dict(zip(("bound_x", "bound_y"), stars.bound_px.T, strict=True))
+    objects, false = pair(known | bounds, found, np.full(stars.x.size, TOLERANCE_PX))
+    length = 0.0 if field.trail_px is None else float(np.hypot(*field.trail_px))
+    places = np.column_stack([stars.x, stars.y])
+    near = cKDTree(places).query_ball_point(places, ALONE_FWHM * field.fwhm_px + length)
+    objects["alone"] = [
+        all(j == i or stars.flux[j] < ALONE_FLUX * stars.flux[i] for j in others)
+        for i, others in enumerate(near)
+    ]
+    objects["trailed"] = field.trail_px is not None
+    return objects, false
+
+
+def centroid_cells(stars: pd.DataFrame) -> list[str]:
+    """Errors per axis of what was found, of all and of stars alone; over their bounds, too."""
+    known = stars[stars.hit & between(stars.peak_snr, *CENTROID_SNR)]
+    points, alone = known[~known.trailed], known[known.alone]
+
+    def of_bound(some: pd.DataFrame) -> float:
+        bounds = some[["bound_x", "bound_y"]].to_numpy()
+        return rms(some[["off_x", "off_y"]].to_numpy() / bounds)
+
+    return [
+        number(rms(points[["off_x", "off_y"]]), 3),
+        number(rms(points[points.alone][["off_x", "off_y"]]), 3),
+        number(of_bound(alone[~alone.trailed])),
+        number(of_bound(alone[alone.trailed])),
+    ]
+
+
+def rms(values: Any) -> float:
+    """Root of the mean square; NaN of nothing."""
+    known = np.asarray(values, float)
+    return float(np.sqrt(np.mean(np.square(known)))) if known.size else float("nan")
+
+
+# Streaks
+
+SNR_RANGES = tuple(itertools.pairwise(SNR_EDGES))
+LENGTH_RANGES = tuple(itertools.pairwise(LENGTH_EDGES_PX))
+END_SNR = 1.0
+FALSE_PER_FRAME, WIDTH_PX = 0.05, 3.0  # of the ideal matched filter
+TEST_SEED = 10_000
+STREAKS_NOTE = (
+    f"Frames of 1024 x 1024 pixels, seeds that nothing was tuned on. {GENERATORS_NOTE}\n\n"
+    "SNR is the peak of the mean cross profile over the noise of sky and read-out. Found "
+    "is a line RMS of at most 3 px and an overlap of at least a half: the stretch that both "
+    "cover over the stretch that either covers; each streak and each detection once. *Recall* "
+    "is the mean over the cells of SNR and length, so that each counts alike; streaks outside "
+    "of the cells are neither wanted nor false. *False* are detections a frame where no "
+    "streak is, *pieces* those that lie along a true streak but are not its one detection. "
+    "*End px* is the median distance of an end from the true one, at SNR 1 and more. *CPU s* "
+    "is the median processor time of a frame on one thread. The ideal matched filter knows every "
+    "shape, and needs {sigma:.1f} sigma for 0.05 false streaks a frame among all places, "
+    "directions and lengths."
+)
+STREAKS_HEADER = (
+    *("method", "frames", "streaks", "recall"),
+    *(f"SNR {low:g}-{high:g}" for low, high in SNR_RANGES),
+    *(f"{low:.0f}-{high:.0f} px" for low, high in LENGTH_RANGES),
+    *("false", "pieces", "end px", "p90", "CPU s"),
+)
+SKY_WORDS = ("clear, points", "clear, trailed stars", "clouds")
+
+
+def try_streaks(asked: Asked) -> Section:
+    """Streaks of every generator, by strength and length."""
+    lines = []
+    pixels = 1024.0**2
+    for generator in some_of(asked.generators, GENERATORS, "--generator"):
+        first = TEST_SEED + SEED_STEP * (asked.seed - 1)
+        frames = [GENERATORS[generator](first + k) for k in range(asked.frames)]
+        skies = [2 if one.cloudy else int(one.trail_px is not None) for one in frames]
+        rows, false_rows = [], []
+        for name, detector in chosen(STREAKS.detectors(), asked.methods).items():
+            scores = [score_frame(detector, frame) for frame in frames]
+            total = total_streak_score(scores)
+            rows.append(streak_cells(name, total))
+            tell(" | ".join(rows[-1]))
+            cells = [name]
+            for sky in range(len(SKY_WORDS)):
+                some = [one.false[0] for one, of in zip(scores, skies, strict=True) if of == sky]
+                cells.append(f"{number(np.mean(some) if some else None)} of {len(some)}")
+            false_rows.append(cells)
+        lines += [
+            f"## Frames: {generator}",
+            "",
+            *table(STREAKS_HEADER, [*rows, ideal_cells(total, pixels)], len(STREAKS_HEADER) - 1),
+            "",
+            "False ones a frame, by the sky:",
+            "",
+            *table(("method", *SKY_WORDS), false_rows, right=3),
+            "",
+        ]
+    note = STREAKS_NOTE.format(sigma=look_elsewhere_sigma(pixels))
+    return Section("Streaks in simulated frames", note, lines)
+
+
+def score_frame(detector: Any, frame: Exposure) -> StreakScore:
+    """What a detector makes of a frame."""
+    started = time.process_time()
+    rows = streak_rows(detector.detect(frame.light, None, frame.saturated))
+    return score_streaks(
+        np.array([one.curve for one in frame.streaks], float).reshape(-1, 5),
+        rows,
+        peak_snr=np.array([one.peak_snr for one in frame.streaks]),
+        matched_snr=np.array([one.matched_snr for one in frame.streaks]),
+        seconds=time.process_time() - started,
+    )
+
+
+def select_wanted(score: StreakScore) -> BoolArray:
+    """Streaks within the cells; the others are neither wanted nor false."""
+    strong = between(score.peak_snr, SNR_EDGES[0], SNR_EDGES[-1])
+    return strong & between(score.length_px, LENGTH_EDGES_PX[0], LENGTH_EDGES_PX[-1])
+
+
+def stratified_recall(score: StreakScore) -> float:
+    """Mean of the recalls of the cells of SNR and length that hold a streak."""
+    cells = (
+        between(score.peak_snr, *snr) & between(score.length_px, *length)
+        for snr, length in itertools.product(SNR_RANGES, LENGTH_RANGES)
+    )
+    parts = [score.recall(cell) for cell in cells if cell.any()]
+    return float(np.mean(parts)) if parts else float("nan")
+
+
+def groups_of(score: StreakScore) -> Iterable[BoolArray]:
+    """Wanted streaks of each range of SNR, and of each of length."""
+    want = select_wanted(score)
+    for values, ranges in ((score.peak_snr, SNR_RANGES), (score.length_px, LENGTH_RANGES)):
+        yield from (want & between(values, *bounds) for bounds in ranges)
+
+
+def streak_cells(name: str, score: StreakScore) -> list[str]:
+    """One row of the main table."""
+    want = select_wanted(score)
+    strong = want & (score.peak_snr >= END_SNR)
+    return [
+        *(name, str(score.frames), str(int(want.sum())), number(stratified_recall(score))),
+        *(number(score.recall(group)) for group in groups_of(score)),
+        *(number(score.false_per_frame), number(score.pieces_per_frame)),
+        *(number(score.end_error(share, strong), 1) for share in (0.5, 0.9)),
+        number(float(np.median(score.seconds))),
+    ]
+
+
+def look_elsewhere_sigma(pixels: float) -> float:
+    """The matched filter's threshold at which noise alone gives `FALSE_PER_FRAME` streaks a frame.
+
+    Of one length there are 8 pi pixels / width^2 that can be told apart; of lengths eleven, of
+    widths three.
+    """
+    trials = 8.0 * np.pi * pixels / WIDTH_PX**2 * 11 * 3
+    return float(norm.isf(FALSE_PER_FRAME / trials))
+
+
+def ideal_cells(score: StreakScore, pixels: float) -> list[str]:
+    """The row of an ideal matched filter: what it would find of the same streaks."""
+    ideal = norm.cdf(score.matched_snr - look_elsewhere_sigma(pixels))
+    groups = [number(ideal[group].mean() if group.any() else None) for group in groups_of(score)]
+    cells = ["an ideal matched filter", "", str(int(select_wanted(score).sum())), "", *groups]
+    return [*cells, number(FALSE_PER_FRAME), *[""] * (len(STREAKS_HEADER) - len(cells) - 1)]

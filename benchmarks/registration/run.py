@@ -1,0 +1,404 @@
+"""The real photographs registered and scored, each in a process of its own, and their page."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from benchmarks.pages import NONE, number, share, table, tell, title_lines
+from benchmarks.processes import Lost, peak_memory_mb, work_through
+from benchmarks.registration.cases import (
+    CATEGORIES,
+    ELEMENT_SETS,
+    RECORDS,
+    WORLD,
+    WORLD_MAP,
+    Case,
+    list_cases,
+    list_photos,
+)
+from benchmarks.registration.scores import (
+    MAP_PIXEL_M,
+    GroundPoints,
+    ground_errors_m,
+    ground_grid,
+    score_columns,
+)
+from benchmarks.registration.settings import Settings
+from benchmarks.registration.truth import (
+    misses_px,
+    read_named_places,
+    read_reference_cameras,
+)
+from benchmarks.registration.variants import VARIANTS, kept_part, stored_pixels, variants_of
+from benchmarks.rows import Row, read_csv
+from benchmarks.trials.report import OUTCOME_OF, RIGHT_ACCEPTED, WRONG_ACCEPTED
+from matchers.geometry.camera import Camera
+from matchers.geometry.footprint import diagonal_km
+from regengine.errors import RegengineError
+from regengine.pipeline import process_photo
+from regengine.records import centre_text, probability_text
+from regengine.references.build import build
+from regengine.references.opening import light_map_of, open_references
+from regengine.registration.index.options import BlindOptions, load_earth_index
+from regengine.registration.overlay import write_overlay
+from regengine.registration.prepare_photo import load_compiled
+from regengine.result import ControlPoint, FrameResult
+from regengine.run_inputs import RunInputs
+
+# What the program says of a photo that it does not try, unless told to
+TURNED_AWAY = "not_a_night_city_frame"
+
+
+def inputs_for(case: Case, settings: Settings) -> RunInputs:
+    """What `regengine register` would be given; the lens alone where nothing is told."""
+    assert settings.real is not None and settings.lights is not None  # noqa: PT018
+    world = case.lights == WORLD
+    inputs = RunInputs(
+        lights=(settings.lights if world else settings.real / case.lights,),
+        register=settings.parameters(any_category=case.any_category),
+        blind=BlindOptions(index=settings.index if world else None),
+    )
+    if settings.told == "nothing":
+        lens = replace(case.options, nadir=None, time_utc=None, altitude_km=None)
+        return replace(inputs, frame=lens, blind=replace(inputs.blind, mode="always"))
+    return replace(
+        inputs,
+        frame=case.options,
+        tle=(settings.real / ELEMENT_SETS,),
+        metadata=settings.real / RECORDS,
+    )
+
+
+def build_world_map(real: Path, folder: Path) -> Path:
+    """The world map as one indexed file, built if it is not in the folder."""
+    list_photos(real)  # which says what is wrong with the folder of real data
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "world-lights.tif"
+    if not path.is_file():
+        build("lights", open_references("lights", [real / WORLD_MAP]), path)
+    return path
+
+
+def run_case(job: tuple[Case, Settings]) -> Row:
+    """Register a case, measure what it takes, score it and draw it: the work of a process."""
+    case, settings = job
+    cv2.setNumThreads(1)
+    inputs = inputs_for(case, settings)
+    inputs.open()
+    load_earth_index(inputs.blind, inputs.lights)
+    load_compiled()
+    wall, cpu = time.perf_counter(), time.process_time()
+    result, problem = None, ""
+    try:
+        result = process_photo(case.photo, inputs)
+    except RegengineError as error:
+        problem = error.code
+    row: Row = {
+        "verdict": "failed",
+        "problem": problem,
+        # Imports, of compiled code, too, and the opening of map and element sets are not in them
+        "seconds_wall": time.perf_counter() - wall,
+        "seconds_cpu": time.process_time() - cpu,
+        "peak_mb": peak_memory_mb(),
+    }
+    if result is None:
+        return row
+    city = case.category in CATEGORIES and not case.any_category
+    if settings.overlays is not None and (city or result.verdict == "accepted"):
+        drawn = write_overlay(result, case.photo, light_map_of(inputs.lights), settings.overlays)
+        name = case.name.replace(", ", "_").replace(" ", "_").replace("°", "deg")
+        drawn.rename(settings.overlays / f"{name}.png")
+    return row | result_columns(result) | truth_columns(case, result)
+
+
+def result_columns(result: FrameResult) -> Row:
+    """What the program says."""
+    nadir, solved, fit = result.nadir, result.solved, result.fit
+    age_h = None if nadir is None else nadir.tle_age_h
+    return {
+        "verdict": result.verdict,
+        "reasons": ", ".join(reason.code for reason in result.reasons),
+        "probability": result.probability,
+        "position": "" if nadir is None else nadir.source,
+        "tle_age_days": None if age_h is None else age_h / 24.0,
+        "centre": centre_text(result),
+        "margin": None if fit is None else fit.margin,
+        "off_nadir_deg": None if solved is None else solved.off_nadir_deg,
+        "clock_s": None if solved is None else solved.along_track_offset_s,
+    }
+
+
+def truth_columns(case: Case, result: FrameResult) -> Row:
+    """What is known against a proposal: by the reference camera, and by named places."""
+    reference = read_reference_cameras().get(case.file)
+    if result.solved is None or reference is None or reference.camera is None:
+        return {}
+    camera, places = result.solved.camera, read_named_places().get(case.file, ())
+    row = reference_score(camera, result.control_points, reference.camera, case.variant)
+    if not places or case.variant:
+        return row
+    x, y, lon, lat = np.array([(p.x, p.y, p.lon, p.lat) for p in places], float).T
+    off_m = ground_errors_m(camera, GroundPoints(x=x, y=y, lon=lon, lat=lat))
+    return row | {
+        "places": len(places),
+        "places_within": int((off_m <= 1000.0 * row["bar_km"]).sum()),
+        "places_px": float(np.median(misses_px(camera, places))),
+        "reference_places_px": float(np.median(misses_px(reference.camera, places))),
+    }
+
+
+def reference_score(
+    camera: Camera, control_points: tuple[ControlPoint, ...], reference: Camera, variant: str
+) -> Row:
+    """Score a solution of a photo, or of a variant of it, by the photo's reference camera."""
+    size = reference.width_px, reference.height_px
+    x, y = np.array([[point.x, point.y] for point in control_points], float).reshape(-1, 2).T
+    back = stored_pixels(x, y, size, variant).T
+    own = tuple(
+        replace(point, x=float(there[0]), y=float(there[1]))
+        for point, there in zip(control_points, back, strict=True)
+    )
+    grid = ground_grid(reference)
+    shown_x, shown_y = VARIANTS[variant].place(grid.x, grid.y, size)
+    left = (shown_x >= 0) & (shown_x < camera.width_px)
+    left &= (shown_y >= 0) & (shown_y < camera.height_px)
+    shown = GroundPoints(x=shown_x[left], y=shown_y[left], lon=grid.lon[left], lat=grid.lat[left])
+    footprint_km = diagonal_km(kept_part(reference, variant))
+    return score_columns(camera, own, reference, shown=shown, footprint_km=footprint_km)
+
+
+def run_cases(cases: Iterable[Case], settings: Settings, workers: int) -> list[Row]:
+    """Run some cases, in their order; what goes wrong in one costs this one only."""
+    jobs = [(case, settings) for case in cases]
+    done = {}
+    for (case, _), row in work_through(jobs, run_case, workers=workers, fresh=True):
+        if isinstance(row, Lost):
+            row = {"verdict": "failed", "problem": row.problem}
+        told = {
+            name: getattr(case, name)
+            for name in ("name", "file", "category", "note", "variant", "any_category", "plain")
+        }
+        done[case.name] = told | row
+        seconds = (row.get(f"seconds_{of}", float("nan")) for of in ("cpu", "wall"))
+        tell("{}: {}, {:.1f} s CPU, {:.1f} s".format(case.name, row["verdict"], *seconds))
+    return [done[case.name] for case, _ in jobs]
+
+
+def city_cases(settings: Settings, folder: Path, only: str, *, variants: bool) -> Iterator[Case]:
+    """The cases to run, the variants of a photo after it."""
+    assert settings.real is not None
+    points = settings.real / "photos" / "reference_points.csv"
+    varied = {row["file"] for row in read_csv(points)} if points.is_file() else set()
+    for case in list_cases(settings.real):
+        if only.lower() in case.name.lower():
+            yield case
+        if variants and case.file in varied and case.plain:
+            yield from variants_of(case, folder, only)
+
+
+def other_rows(settings: Settings, rows: list[Row], only: str, workers: int) -> list[Row]:
+    """The photos of other categories, and again all that do not look like a night city."""
+    assert settings.real is not None
+    cases = [
+        case
+        for case in list_cases(settings.real, cities=False)
+        if only.lower() in case.name.lower()
+    ]
+    others = run_cases(cases, settings, workers)
+    away = {row["name"] for row in [*rows, *others] if TURNED_AWAY in row.get("reasons", "")}
+    again = [
+        replace(case, name=f"{case.name}, any category", any_category=True)
+        for case in [*list_cases(settings.real), *cases]
+        if case.name in away and case.lights == WORLD
+    ]
+    return others + run_cases(again, settings, workers)
+
+
+def real_page(
+    settings: Settings, only: str, *, variants: bool, all_categories: bool, workers: int
+) -> list[str]:
+    """Register the real photographs; the whole page."""
+    with tempfile.TemporaryDirectory() as folder:
+        cases = city_cases(settings, Path(folder), only, variants=variants)
+        rows = run_cases(cases, settings, workers)
+    others = other_rows(settings, rows, only, workers) if all_categories else []
+    heading = "Registration of real photographs"
+    heading += ", nothing told" if settings.told == "nothing" else ""
+    assert settings.lights is not None
+    note = (
+        f"Light map: {settings.lights.name}. Index: {settings.index_words}. Budget of a search: "
+        f"{settings.max_work:g} s of work."
+    )
+    return [*title_lines(heading, note), *page_lines(rows, others)]
+
+
+READING = """\
+*Judged*: right if every control point lies within 1 % of the diagonal of the true footprint, or
+within 1 km where that is more, of what its pixel shows by the photo's reference camera
+(`benchmarks/registration/reference_cameras.csv`), and the four span 1 % of the picture.
+*Worst control point*: the farthest of the four, and that bar. *From the reference*: distance
+between what the solved and the reference camera see, median / largest over a grid of pixels that
+show ground. Most reference cameras were fitted to the same map by this program's own alignment, so
+that it says how well a solution is repeated and not how true it is. A map pixel is 15 arc seconds,
+463 m. *Named places*: median distance of places recognised on the picture, without any map, from
+their lights, in brackets that of the reference camera; *within the bar*: how many lie that near
+what their pixels show. *Clock*: the along-track offset solved for. *CPU s*, and *s* of wall time:
+from opening the photo to the result on one thread. *MB*: largest resident memory of the process,
+without files that it maps and shares with others: index, map, libraries."""
+HEADER = (
+    *("photo", "position from", "centre", "off-nadir", "verdict", "judged", "probability"),
+    *("margin", "from the reference m", "map px", "% of diagonal", "worst control point"),
+    *("named places px", "within the bar", "clock s", "s", "CPU s", "MB", "reasons"),
+)
+TEXTS = ("name", "file", "note", "verdict", "problem", "reasons", "position", "centre")
+NUMBERS = (
+    *("probability", "tle_age_days", "margin", "off_nadir_deg", "clock_s", "bar_km"),
+    *("grid_median_m", "grid_max_m", "grid_median_percent", "grid_max_percent"),
+    *("places", "places_within", "places_px", "reference_places_px"),
+    *("seconds_wall", "seconds_cpu", "peak_mb"),
+)
+COLUMNS = (*TEXTS, *NUMBERS, "plain", "right", "point_error_m")
+GOALS = "aims: 1.5 s in the median, 8 s for one in twenty, 1,024 MB"
+
+
+def page_lines(rows: list[Row], others: list[Row]) -> list[str]:
+    """All tables, as Markdown lines."""
+    tried = pd.DataFrame([*rows, *others]).reindex(columns=list(COLUMNS))
+    tried[list(TEXTS)] = tried[list(TEXTS)].fillna("")
+    tried[list(NUMBERS)] = tried[list(NUMBERS)].astype(float)
+    tried["outcome"] = [
+        "unknown" if right not in (True, False) else OUTCOME_OF.get(verdict, ("", ""))[not right]
+        for verdict, right in zip(tried.verdict, tried.right, strict=True)
+    ]
+    unknown = tried[(tried.verdict == "accepted") & (tried.outcome == "unknown")]
+    wrong = tried[tried.outcome == WRONG_ACCEPTED]
+    plain = tried.iloc[: len(rows)][lambda some: some.plain.astype(bool)]
+    scope = "All categories, `--any-category` too" if others else "City photos only"
+    shown = [*tried.iloc[: len(rows)].itertuples()]
+    shown += [one for one in tried.iloc[len(rows) :].itertuples() if one.verdict == "accepted"]
+    return [
+        "## The frames that must be placed",
+        "",
+        *frame_lines(plain),
+        f"{scope}: wrong and accepted: {names_of(wrong)} (aim: none). Accepted without a reference "
+        f"camera, to be looked at: {names_of(unknown)}.",
+        "",
+        "## In short",
+        "",
+        f"- Verdicts of the photos as they are: {verdict_counts(plain)}.",
+        f"- Right, accepted or not: {names_of(plain[plain.right.eq(True)])}.",
+        f"- Wrong, accepted or not: {names_of(tried[tried.right.eq(False)])}.",
+        *cost_lines(plain, tried),
+        "",
+        READING,
+        "",
+        "## Photographs",
+        "",
+        *table(HEADER, [result_cells(one) for one in shown]),
+    ]
+
+
+def frame_lines(plain: pd.DataFrame) -> list[str]:
+    """The frames that must be placed, and how many are: an edited frame and its copy count once."""
+    references = list(read_reference_cameras().values())
+    must = {one.frame_id or one.file for one in references if one.must_be_placed}
+    rows, placed = [], 0
+    for frame in sorted(must):
+        files = [one.file for one in references if frame in (one.frame_id, one.file)]
+        run = plain[plain.file.isin(files)]
+        if len(run):
+            right, wrong = (run.outcome == word for word in (RIGHT_ACCEPTED, WRONG_ACCEPTED))
+            good = bool(right.any() and not wrong.any())
+            placed += good
+            said = (
+                f"{name}: {verdict}{judged_words(right, ', ')}"
+                for name, verdict, right in zip(run["name"], run.verdict, run.right, strict=True)
+            )
+            rows.append([frame, "; ".join(said), "yes" if good else "**no**"])
+    return [
+        f"Right and accepted: {share(placed, len(rows))} (aim: 75 %). These are the city frames "
+        "with an element set within 10 days or a recorded nadir, and at least eight separable lit "
+        "places; an edited frame and its copy in the archive count once, as placed if at least one "
+        "of the two is right and accepted and none is wrong and accepted.",
+        "",
+        *([*table("frame | files | placed", rows), ""] if rows else []),
+    ]
+
+
+def judged_words(right: object, before: str = "") -> str:
+    """Right or wrong, in bold what is wrong; nothing where it is not known."""
+    return {True: f"{before}right", False: f"{before}**wrong**"}.get(right, "")  # type: ignore[call-overload]
+
+
+def names_of(some: pd.DataFrame) -> str:
+    """Names of cases, or "none"."""
+    return ", ".join(some["name"]) or "none"
+
+
+def verdict_counts(some: pd.DataFrame) -> str:
+    """How many of each verdict."""
+    counts = some.verdict.value_counts()
+    order = ("accepted", "review", "no_match", "failed")
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in order if verdict in counts)
+
+
+def cost_lines(plain: pd.DataFrame, tried: pd.DataFrame) -> list[str]:
+    """Time of the photos as they are, of the processor and on the wall, and memory of all cases."""
+    timed = plain[plain.verdict != "failed"]
+    if timed.empty:
+        return []
+    cpu, wall = timed.seconds_cpu, timed.seconds_wall
+    return [
+        f"- Time of a photo as it is: median {cpu.median():.1f} s of CPU, {wall.median():.1f} s of "
+        f"wall time, 95th percentile {cpu.quantile(0.95):.1f} and {wall.quantile(0.95):.1f} s, "
+        f"slowest {cpu.max():.1f} s of CPU ({timed.name[cpu.idxmax()]}). Largest memory: "
+        f"{tried.peak_mb.max():.0f} MB ({GOALS})."
+    ]
+
+
+def result_cells(one: Any) -> list[str]:
+    """One case of the main table."""
+    errors = [NONE] * 4
+    if one.right in (True, False):
+        median_m, max_m = one.grid_median_m, one.grid_max_m
+        worst_km = max(one.point_error_m, default=np.nan) / 1e3
+        errors = [
+            f"{number(median_m, 0)} / {number(max_m, 0)}",
+            f"{number(median_m / MAP_PIXEL_M)} / {number(max_m / MAP_PIXEL_M)}",
+            f"{number(one.grid_median_percent)} / {number(one.grid_max_percent)}",
+            f"{number(worst_km)} of {one.bar_km:.2f} km",
+        ]
+    near = [NONE] * 2
+    if one.places > 0:
+        near = [
+            f"{number(one.places_px, 1)} ({number(one.reference_places_px, 1)})",
+            f"{one.places_within:.0f} of {one.places:.0f}",
+        ]
+    age = "" if np.isnan(one.tle_age_days) else f", {one.tle_age_days:.1f} d"
+    probability = NONE if np.isnan(one.probability) else probability_text(one.probability)
+    return [
+        one.name + (f" ({one.note})" if one.note else ""),
+        one.position + age or NONE,
+        one.centre or NONE,
+        number(one.off_nadir_deg, 0),
+        one.verdict,
+        judged_words(one.right) or NONE,
+        probability,
+        number(one.margin),
+        *errors,
+        *near,
+        number(one.clock_s, 1),
+        number(one.seconds_wall, 1),
+        number(one.seconds_cpu, 1),
+        number(one.peak_mb, 0),
+        one.reasons or one.problem or NONE,
+    ]
