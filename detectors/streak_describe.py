@@ -1,8 +1,8 @@
-"""Measures, flags and kinds of fitted streaks."""
+"""Measures and flags of fitted streaks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,18 +20,8 @@ from detectors.streak_line import (
 )
 from detectors.streak_search import Hunt, mask_streak_band
 from detectors.streak_stars import mask_clipped_stars
-from detectors.types import BoolImage, FloatArray, StreakDetections, StreakFlag, StreakKind
+from detectors.types import BoolImage, FloatArray, StreakDetections
 
-SHAPE_SNR = 15.0  # below, the light along a streak tells nothing
-PIECE_SNR, MAX_PIECES, MIN_PIECES = 4.0, 64, 8
-# Dark pieces of a dashed line, against the 80 % point of its light
-DARK, BRIGHT = 0.2, 0.6
-DASHED_SHARE = (0.15, 0.85)
-MIN_GAPS = 2
-# A sine takes this part of the scatter of even light by chance once in 1,000 streaks
-TUMBLING_AMPLITUDE, TUMBLING_SIGMAS = 0.2, 5.0
-MIN_PERIODS = 1.5
-METEOR_ENDS = 0.55  # both ends, a tenth each, over the brightest tenth
 MIN_IN_TRAIN, TRAIN_DEG, TRAIN_LENGTHS = 3, 2.0, 1.5
 
 # Distance of a piece's ends from the longer one's path, going on beyond its ends
@@ -43,85 +33,8 @@ GAP_SHARE, GAP_PX = 0.4, 30.0  # of the longer piece
 # out. Simulated spikes that fade evenly or with the square show 0.6 and less, even streaks 0.9
 SPIKE_PX, SPIKE_SHARE = 2.0, 0.3
 SPIKE_GAP_RADII, SPIKE_CLEAR_RADII, SPIKE_FALLS = 10.0, 2.5, 0.75
+MIN_STEPS = 8  # with less clear light, a line that points at a star counts as its spike
 MEDIAN_NOISE = 1.2533  # sqrt(pi / 2), over a mean's
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """Kind and flags of a streak by its light."""
-
-    kind: StreakKind
-    flags: int
-
-
-def shape_of(line: Line) -> Shape:
-    """Name a streak by the light along it."""
-    level, sigma = pieces(line)
-    if line.snr < SHAPE_SNR or level.size < MIN_PIECES:
-        return Shape(kind=StreakKind.UNKNOWN, flags=0)
-    if is_dashed(level):
-        return Shape(kind=StreakKind.AIRCRAFT, flags=int(StreakFlag.DASHED))
-    if swells(level, sigma):
-        return Shape(kind=StreakKind.METEOR, flags=0)
-    tumbling = int(StreakFlag.TUMBLING) if is_tumbling(level, sigma) else 0
-    return Shape(kind=StreakKind.SATELLITE, flags=tumbling)
-
-
-def pieces(line: Line) -> tuple[FloatArray, FloatArray]:
-    """Light along a line in equal pieces, as many as show it well, and its sigma."""
-    inside = np.flatnonzero(line.inside)
-    count = int(np.clip((line.snr / PIECE_SNR) ** 2, 1, MAX_PIECES))
-    count = max(1, min(count, inside.size // 3))
-    if inside.size == 0:
-        return np.zeros(0), np.zeros(0)
-    edges = np.linspace(0, inside.size, count, endpoint=False).astype(int)
-    signal = np.add.reduceat(line.signal[inside], edges)
-    weight = np.maximum(np.add.reduceat(line.weight[inside], edges), 1e-3)
-    seen = weight > 0.3 * np.median(weight)
-    return signal[seen] / weight[seen], 1.0 / np.sqrt(weight[seen])
-
-
-def is_dashed(level: FloatArray) -> bool:
-    """Whether several dark gaps part the light."""
-    top = float(np.quantile(level, 0.8))
-    dark = level < DARK * top
-    share = float(dark.mean())
-    if not DASHED_SHARE[0] < share < DASHED_SHARE[1]:
-        return False
-    state = np.where(dark, -1, np.where(level > BRIGHT * top, 1, 0))
-    state = state[state != 0]
-    return int(np.count_nonzero(np.diff(state) < 0)) >= MIN_GAPS
-
-
-def swells(level: FloatArray, sigma: FloatArray) -> bool:
-    """Whether the light grows from both ends to one brightest place."""
-    tenths = np.array([part.mean() for part in np.array_split(level, 10 if level.size > 9 else 5)])
-    noise = float(np.median(sigma)) / np.sqrt(max(level.size / tenths.size, 1.0))
-    peak = int(np.argmax(tenths))
-    top = float(tenths[peak])
-    if max(tenths[0], tenths[-1]) > METEOR_ENDS * top or peak in (0, tenths.size - 1):
-        return False
-    slack = 3.0 * noise + 0.08 * top
-    rise, fall = np.diff(tenths[: peak + 1]), np.diff(tenths[peak:])
-    return bool((rise > -slack).all() and (fall < slack).all())
-
-
-def is_tumbling(level: FloatArray, sigma: FloatArray) -> bool:
-    """Whether the light comes and goes regularly."""
-    count = level.size
-    mean = float(level.mean())
-    t = np.arange(count) / count
-    rates = np.arange(MIN_PERIODS, 0.45 * count, 0.25)
-    if rates.size == 0 or mean <= 0.0:
-        return False
-    slope = np.polynomial.Polynomial.fit(t, level, 1)(t)
-    waves = np.exp(2j * np.pi * rates[:, None] * t)
-    amplitude = 2.0 * np.abs((waves * (level - slope)).mean(axis=1)).max()
-    noise = float(np.median(sigma)) * np.sqrt(2.0 / count)
-    # What differs from piece to piece without order counts as noise
-    rest = float(np.std(level - slope)) * np.sqrt(2.0 / count)
-    least = max(TUMBLING_AMPLITUDE * mean, TUMBLING_SIGMAS * noise, 2.5 * rest)
-    return bool(amplitude > least)
 
 
 def are_in_trains(paths: list[Path]) -> list[bool]:
@@ -201,12 +114,12 @@ def is_spike(frame: StreakFrame, line: Line, stars: FloatArray, hidden: BoolImag
     # Away from the first and the last star on the line; another's spike may fill up one side
     before, after = along.min() - strip.u, strip.u - along.max()
     outside = clear & (np.maximum(before, after) > 0.0)
-    if np.count_nonzero(outside) < MIN_PIECES:
+    if np.count_nonzero(outside) < MIN_STEPS:
         return True
     return any(
         _falls_off(signal[some], weight[some], away[some])
         for away in (np.maximum(before, after), before, after)
-        if np.count_nonzero(some := clear & (away > 0.0)) >= MIN_PIECES
+        if np.count_nonzero(some := clear & (away > 0.0)) >= MIN_STEPS
     )
 
 
@@ -248,8 +161,6 @@ def describe_lines(
         return StreakDetections.empty()
     lines, chance = [lines[i] for i in order], np.asarray(log10_false_alarm, float)[order]
     paths = [_order_left_to_right(line) for line in lines]
-    shapes = [shape_of(line) for line in lines]
-    trains = are_in_trains(paths)
     size = frame.residual.shape
     flags = np.array(
         [
@@ -258,7 +169,6 @@ def describe_lines(
         ],
         np.uint8,
     )
-    flags |= np.array([shape.flags for shape in shapes], np.uint8)
 
     def column(values: list[float]) -> FloatArray:
         return np.array(values, float)
@@ -277,10 +187,6 @@ def describe_lines(
         sigma_end_px=column(ends),
         sigma_line_px=column([line.line_sigma_px for line in lines]),
         flags=flags,
-        kind=tuple(
-            StreakKind.TRAIN if train else shape.kind
-            for shape, train in zip(shapes, trains, strict=True)
-        ),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from enum import IntFlag, StrEnum
+from enum import IntFlag
 from typing import Any, ClassVar, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
@@ -56,18 +56,6 @@ class StreakFlag(IntFlag):
     SECOND_END_OUTSIDE = 2  # cut by the frame's border at (x2, y2)
     SATURATED = 4  # pixels along the streak are clipped: the flux is a lower limit
     CURVED = 8  # `bow_px` differs significantly from zero
-    TUMBLING = 16  # the brightness varies periodically along the streak
-    DASHED = 32  # parts of the streak are dark
-
-
-class StreakKind(StrEnum):
-    """Probable source of a streak, judged by its shape; the shape is evidence, not proof."""
-
-    SATELLITE = "satellite"  # straight with constant brightness, or slowly tumbling
-    METEOR = "meteor"  # brightens and fades, thicker in the middle
-    AIRCRAFT = "aircraft"  # dashed, or several parallel lines
-    TRAIN = "train"  # one of several in a row, like satellites soon after launch
-    UNKNOWN = "unknown"  # the shape does not indicate a source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +73,6 @@ class Detections:
     def empty(cls) -> Self:
         """Make a table without detections."""
         columns: dict[str, Any] = {f.name: np.zeros(0) for f in fields(cls)}
-        columns |= {name: () for name in ("kind",) if name in columns}
         if "covariance_px2" in columns:
             columns["covariance_px2"] = np.zeros((0, 2, 2))
         columns |= {"flags": np.zeros(0, np.uint8), **dict.fromkeys(cls.of_image)}
@@ -94,28 +81,21 @@ class Detections:
     def select(self, index: IndexArray | BoolArray | slice) -> Self:
         """Select detections by index, boolean mask or slice."""
         chosen = np.arange(len(self))[index]
-
-        def some(name: str) -> Any:
-            column = getattr(self, name)
-            if name in self.of_image:
-                return column
-            return tuple(column[i] for i in chosen) if isinstance(column, tuple) else column[chosen]
-
-        return type(self)(**{f.name: some(f.name) for f in fields(self)})
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        return type(self)(
+            **{name: c if name in self.of_image else c[chosen] for name, c in columns.items()}
+        )
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """Concatenate detections of the same image."""
         columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(cls)}
-
-        def join(name: str) -> Any:
-            if name in cls.of_image:
-                return columns[name][0]
-            if name == "kind":
-                return tuple(one for column in columns[name] for one in column)
-            return np.concatenate(columns[name])
-
-        return cls(**{name: join(name) for name in columns})
+        return cls(
+            **{
+                name: some[0] if name in cls.of_image else np.concatenate(some)
+                for name, some in columns.items()
+            }
+        )
 
     def flag_names(self, index: int) -> tuple[str, ...]:
         """Lower-case names of the flags of one detection, as written to the records."""
@@ -191,7 +171,6 @@ class StreakDetections(Detections):
     bow_px: FloatArray
     sigma_end_px: FloatArray  # 1 sigma of each end along the streak; NaN if the border cuts both
     sigma_line_px: FloatArray  # 1 sigma of the ends across the streak
-    kind: tuple[StreakKind, ...]  # probable source of each
     flag_type: ClassVar[type[IntFlag]] = StreakFlag
 
     @property

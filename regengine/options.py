@@ -27,7 +27,6 @@ from typing import (
 
 from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, PIXEL_PITCH_RANGE_UM, SEEN_RANGE_KM
 from regengine.errors import ConfigError, RegengineError
-from regengine.former_names import former_names
 from regengine.sky.detection import LONG_SIDE_PX
 
 if TYPE_CHECKING:
@@ -363,8 +362,8 @@ def takes(
     """Make a function of one argument and options take the options as keywords.
 
     ``help()`` and completion list them; those not in its docstring are documented by their help
-    texts. Former names are replaced by the present ones (`regengine.former_names`). Errors name
-    keywords in place of options of the command line. Raises TypeError for an unknown keyword.
+    texts. Errors name keywords in place of options of the command line. Raises TypeError for an
+    unknown keyword.
     """
 
     def decorate(
@@ -407,13 +406,9 @@ def spread_options(
         for one in fields(options)
     ]
     whole = signature(function).replace(parameters=[*own, *given])
-    former = former_names([function.__name__.removesuffix("_many")])
 
     @wraps(function)
     def called(*arguments: Any, **named: Any) -> FoundT:
-        for old in former.keys() & named.keys():
-            if former[old] not in named:
-                named[former[old]] = named.pop(old)
         try:
             bound = whole.bind(*arguments, **named)
         except TypeError as error:

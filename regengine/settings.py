@@ -54,11 +54,9 @@ def settings_of(
     settings: Settings,
     command: tuple[str, ...],
     known: Collection[str],
-    former: Mapping[str, str] | None = None,
 ) -> dict[str, tuple[Any, Path]]:
     """Return values in the table of a command such as ("lights", "get"), each with its file.
 
-    Former names of options are replaced by the present ones, which ``known`` and the result use.
     Raises ConfigError for an unknown name, which would otherwise be ignored silently, and for a
     plain value in place of a table.
     """
@@ -69,8 +67,7 @@ def settings_of(
             if not isinstance(table, Mapping):
                 where = ".".join(command[:depth])
                 raise ConfigError(f"{path}: {where} must be a table: write [{where}].")
-        for spelt, value in table.items():
-            name = (former or {}).get(spelt, spelt)
+        for name, value in table.items():
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=1)
                 listed = f"known settings are {', '.join(sorted(known))}."

@@ -17,8 +17,6 @@ from pathlib import Path
 from regengine.batch.plan import AGAIN, Task
 from regengine.registration.parameters import NeighbourParams
 from regengine.registration.priors.neighbours import (
-    SEARCHED_AGAIN,
-    SOURCE,
     FrameFacts,
     NeighbourPrior,
     SolvedReference,
@@ -27,15 +25,6 @@ from regengine.registration.priors.neighbours import (
 from regengine.result import FrameResult
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
-
-
-def was_searched_again(stored: StoredFrame) -> bool:
-    """Whether a stored result comes from a second search."""
-    if stored.search_pass:
-        return stored.search_pass >= AGAIN
-    # Stores of format version 1 do not record the number of the search
-    return dict(stored.result.sources).get(SOURCE, "").startswith(SEARCHED_AGAIN)
-
 
 # If nothing was searched, other photos do not help; a wrong clock may lead outside the map
 BEYOND_HELP = {"not_a_night_city_frame", "no_ephemeris"}
@@ -60,7 +49,7 @@ class SecondSearch:
             return
         if may_gain(stored.result):
             self._open.add(stored.frame_index)
-        elif was_searched_again(stored):  # it was not a reference in the run that searched it
+        elif stored.search_pass == AGAIN:  # it was not a reference in the run that searched it
             return
         elif SolvedReference.from_result(stored.result) is not None:
             moment_s = facts.time_utc.timestamp()

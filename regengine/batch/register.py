@@ -192,27 +192,23 @@ def collect_settings(inputs: RunInputs) -> RunSettings:
     and absolute path. The hash is the SHA-256, hexadecimal, of the same object without the paths,
     so that moving files does not change it.
     """
-    records = () if inputs.metadata is None else (inputs.metadata,)
+    files = {
+        "lights": inputs.lights,
+        "streets": inputs.streets,
+        "day": inputs.day,
+        "tle": inputs.tle,
+        "metadata": () if inputs.metadata is None else (inputs.metadata,),
+    }
     register = asdict(inputs.register)
     del register["clock"]  # how elapsed time is measured does not change results
-    frame = asdict(inputs.frame)
-    if not inputs.frame.lenses:
-        del frame["lenses"]  # keeps stores valid that are older than lens profiles
     settings: dict[str, object] = {
         "engine_version": version("regengine"),
-        "lights": [_describe_file(path) for path in inputs.lights],
-        "tle": [_describe_file(path) for path in inputs.tle],
-        "metadata": [_describe_file(path) for path in records],
-        "frame": frame,
+        **{kind: [_describe_file(path) for path in paths] for kind, paths in files.items()},
+        "frame": asdict(inputs.frame),
         "register": register,
-        "share": inputs.neighbours,
+        "neighbours": inputs.neighbours,
         "stars": inputs.stars,
     }
-    # Omitted if empty, to keep older stores valid
-    others = {"streets": inputs.streets, "day": inputs.day}
-    others = {kind: paths for kind, paths in others.items() if paths}
-    for kind, paths in others.items():
-        settings[kind] = [_describe_file(path) for path in paths]
     index = index_file(inputs.blind, inputs.lights)
     settings["blind"] = {
         **asdict(inputs.blind),
@@ -220,8 +216,7 @@ def collect_settings(inputs: RunInputs) -> RunSettings:
     }
     text = json.dumps(settings, sort_keys=True, default=str)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
-    others |= {"lights": inputs.lights, "tle": inputs.tle, "metadata": records}
-    for kind, paths in others.items():
+    for kind, paths in files.items():
         settings[kind] = [_describe_placed_file(path) for path in paths]
     return RunSettings(parameters=json.dumps(settings, sort_keys=True, default=str), sha256=sha256)
 

@@ -9,10 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from regengine.batch.console import print_data, say
-from regengine.commands.lazy import defaults, leaves, load_command, options, variable_of
+from regengine.commands.lazy import defaults, leaves, load_command, options
 from regengine.commands.options import Json
 from regengine.errors import ConfigError
-from regengine.former_names import former_names
 from regengine.settings import Settings, read_settings, settings_of
 
 app = typer.Typer(
@@ -102,12 +101,12 @@ def command_settings(
             names[-1], list(chosen[len(sub_commands) :]), parent=context, resilient_parsing=True
         )
         known = options(path[-1])
-        of_files = settings_of(settings, names, known, former_names(names))
+        of_files = settings_of(settings, names, known)
         for option, parameter in known.items():
             source = getattr(context.get_parameter_source(parameter.name), "name", "")
             named = {"COMMANDLINE": "option"}
             if source == "ENVIRONMENT":
-                named[source] = f"environment {variable_of(parameter)}"
+                named[source] = f"environment {parameter.envvar}"
             elif option in of_files:
                 named["DEFAULT_MAP"] = str(of_files[option][1])
             yield {

@@ -44,8 +44,7 @@ def main(
             "--files",
             metavar="LIST",
             help="Files per photo, comma-separated. gcp: vrt, aux, tif.  [vrt]  qgis: points, "
-            "project.  [points]  rpc: txt, vrt, footprint, rpb, aux.  [the first three]  "
-            "tpers: vrt, aux, straight.  [vrt]",
+            "project.  [points]  rpc: txt, vrt, footprint, rpb, aux.  [the first three]",
         ),
     ] = None,
     layers: Annotated[

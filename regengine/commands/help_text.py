@@ -12,7 +12,18 @@ SEARCH, OUTPUT, RUN = "Search", "Output", "Run"
 # Headings in the order of the help, with their options; one of a single command has that before it
 HEADINGS = {
     INPUT: {
-        *("lights", "streets", "day", "index", "tle", "station-tle", "metadata", "lens", "model", "photos"),
+        *(
+            "lights",
+            "streets",
+            "day",
+            "index",
+            "tle",
+            "station-tle",
+            "metadata",
+            "lens",
+            "model",
+            "photos",
+        ),
         *(
             "satellites wcs",
             "calibration",
@@ -27,7 +38,7 @@ HEADINGS = {
     SELECTION: {"verdict", "reviewed", "where", "sort"},
     KNOWN: {
         *("time", "nadir", "centre", "radius-km", "altitude-km", "focal-mm", "pixel-pitch-um"),
-        *("clock-window", "fov-deg", "site", "exposure-s", "clock-sigma-s", "mount"),
+        *("clock-window", "fov-deg", "exposure-s", "clock-sigma-s", "mount"),
         "cloud-height-km",
     },
     SEARCH: {

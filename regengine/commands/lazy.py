@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
 from inspect import signature
 from pathlib import Path
@@ -17,7 +17,6 @@ from typer.core import TyperCommand, TyperGroup
 
 from regengine.commands.help_text import prepare_help
 from regengine.errors import ConfigError
-from regengine.former_names import former_names, with_present_names
 from regengine.settings import Settings, read_settings, settings_of
 
 # Of options that many commands have
@@ -86,16 +85,11 @@ def load_command(name: str) -> Any:
     command.name = name
     for path in leaves(command):
         leaf, names = path[-1], [str(step.name) for step in path]
-        former = former_names(names)
         leaf.callback = _with_results_alone(leaf.callback)
-        leaf.parse_args = _with_present_names(leaf.parse_args, " ".join(names), former)
+        leaf.parse_args = _with_output_checked(leaf.parse_args, " ".join(names))
         # Every option can be set by REGENGINE_COMMAND_OPTION: the documentation states that once
         for option, parameter in options(leaf).items():
-            spellings = [option, *(old for old, new in former.items() if new == option)]
-            parameter.envvar = [
-                "_".join(["regengine", *names, spelling]).replace("-", "_").upper()
-                for spelling in spellings
-            ]
+            parameter.envvar = "_".join(["regengine", *names, option]).replace("-", "_").upper()
             parameter.show_envvar = False
             if option in SHORT_FORMS:
                 parameter.opts.append(SHORT_FORMS[option])
@@ -103,13 +97,13 @@ def load_command(name: str) -> Any:
     return command
 
 
-def _with_present_names(
-    parse_args: Callable[..., list[str]], command: str, former: Mapping[str, str]
+def _with_output_checked(
+    parse_args: Callable[..., list[str]], command: str
 ) -> Callable[..., list[str]]:
-    """A command's parser of arguments that takes former names of options, too."""
+    """A command's parser of arguments that refuses standard output where it gets no text."""
 
     def parse(ctx: Any, arguments: list[str]) -> list[str]:
-        left = parse_args(ctx, with_present_names(arguments, former))
+        left = parse_args(ctx, arguments)
         if ctx.params.get("out") == STANDARD_OUTPUT and command not in TO_STANDARD_OUTPUT:
             raise ConfigError(
                 f"--out -: regengine {command} cannot write to standard output: name a file."
@@ -159,7 +153,7 @@ def defaults(settings: Settings, command: Any, path: tuple[str, ...]) -> dict[st
         }
     known = options(command)
     found: dict[str, Any] = {}
-    for name, (value, _) in settings_of(settings, path, known, former_names(path)).items():
+    for name, (value, _) in settings_of(settings, path, known).items():
         many = known[name].multiple or known[name].nargs != 1
         found[known[name].name] = [value] if many and not isinstance(value, list) else value
     return found
@@ -172,20 +166,15 @@ def value_origin(error: typer.BadParameter, ctx: Any) -> str | None:
         return None
     source = getattr(where.get_parameter_source(parameter.name), "name", "")
     if source == "ENVIRONMENT":
-        variable = variable_of(parameter)
+        variable = str(parameter.envvar)
         return f"environment variable {variable} = {os.environ.get(variable, '')!r}"
     if source == "DEFAULT_MAP":
         path = tuple(where.command_path.split()[1:])
         read = read_settings(ctx.params.get("config"))
-        settings = settings_of(read, path, options(where.command), former_names(path))
+        settings = settings_of(read, path, options(where.command))
         name = option_name(parameter)
         return f"{settings[name][1]}, [{'.'.join(path)}] {name} = {settings[name][0]!r}"
     return None
-
-
-def variable_of(parameter: Any) -> str:
-    """The environment variable that sets an option, which it must be set by."""
-    return str(next(name for name in parameter.envvar if os.environ.get(name)))
 
 
 def option_name(parameter: Any) -> str:

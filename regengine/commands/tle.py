@@ -112,48 +112,6 @@ def info(
     say(*([json.dumps(facts)] if as_json else table(facts)))
 
 
-@app.command(no_args_is_help=True)
-def check(
-    file: Annotated[Path, typer.Argument(help="TLE file with any number of element sets.")],
-    lis: Annotated[
-        Path,
-        typer.Option(metavar="FILE", help="File of ISS-LIS (netCDF) with a position per second."),
-    ],
-    within_days: Annotated[
-        float,
-        typer.Option(
-            min=0.01, max=365.0, help="Maximum age of a set, before or after the position."
-        ),
-    ] = 2.0,
-    as_json: Json = False,
-) -> None:
-    """Compare element sets with positions that the station recorded itself.
-
-    Prints the differences in kilometres over one orbit.
-
-    \b
-    Examples:
-      regengine tle check iss.txt --lis ISS_LIS_SC_V1.0_20200823_FIN_20683.nc
-    """
-    from regengine.lightning.lis import read_station_track
-    from regengine.orbit.check import check_element_sets, describe_checked_set
-    from regengine.orbit.tle import load_tle_file
-
-    track = read_station_track(lis)
-    checked = check_element_sets(load_tle_file(file), track, within_days)
-    if as_json:
-        say(*(json.dumps(describe_checked_set(one)) for one in checked))
-        return
-    say("epoch                 age_h  along_km        cross_km      radial_km     sigma_km")
-    for one in checked:
-        along, cross, radial = (f"{one.mean_km[k]:+.2f} ± {one.sd_km[k]:.2f}" for k in range(3))
-        sigma = " / ".join(f"{value:.2g}" for value in one.sigma_km)
-        remark = "  (contradicts its neighbours)" if one.contradiction else ""
-        remark = "  (the one that is used)" if one.is_chosen else remark
-        epoch = f"{one.element_set.epoch_utc:%Y-%m-%dT%H:%M:%SZ}"
-        say(f"{epoch} {one.age_h:+7.1f}  {along:<14}  {cross:<12}  {radial:<12}  {sigma}{remark}")
-
-
 def table(facts: dict[str, Any]) -> list[str]:
     """The same facts as lines for a person, by the same names; of lists the first few."""
     lines = []

@@ -1,4 +1,4 @@
-"""ISS-LIS files: groups observed by the Station's lightning imager, and the Station's track.
+"""ISS-LIS files: groups observed by the Station's lightning imager.
 
 References
 ----------
@@ -8,13 +8,12 @@ International Space Station. J. Geophys. Res. Atmos. 125, e2020JD032918.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from detectors.types import Columns, FloatArray
+from detectors.types import FloatArray
 from matchers.geometry.earth import geodetic_to_ecef, intersect_ellipsoid
 from regengine.errors import LightningError
 from regengine.lightning.pulses import (
@@ -34,19 +33,6 @@ LEAP_SECONDS = 10.0
 VIEW_S = 90.0  # a place crosses its view of 655 km (Blakeslee et al. 2020)
 
 
-@dataclass(frozen=True, kw_only=True)
-class StationTrack(Columns):
-    """The Station's own position data, one row per second.
-
-    Times are seconds of UTC since 2000-01-01 12:00; positions and Earth-fixed velocities, shape (n,
-    3), are ECEF, metres and metres per second.
-    """
-
-    time_s: FloatArray
-    position_ecef_m: FloatArray
-    velocity_ecef_m_s: FloatArray
-
-
 def read_lis(path: Path, cloud_height_m: float) -> PulseSeries:
     """Read the groups of one orbit, at a height of the cloud tops.
 
@@ -54,15 +40,13 @@ def read_lis(path: Path, cloud_height_m: float) -> PulseSeries:
     Station. LightningError if the file cannot be read, or is not an ISS-LIS file.
     """
     with open_netcdf(path, KIND) as file:
-        track = _track_of(file)
+        told_s, told_m = _read_track(file)
         time_s = read_times(file, "lightning_group_TAI93_time") - LEAP_SECONDS
         lon, lat = (read_variable(file, f"lightning_group_{name}") for name in ("lon", "lat"))
         area_km2 = read_areas(file, "lightning_group_footprint")
         flash = read_variable(file, "lightning_group_parent_address")
     published = geodetic_to_ecef(lon, lat, 1e3 * CLOUD_HEIGHT_KM)
-    station = np.stack(
-        [np.interp(time_s, track.time_s, axis) for axis in track.position_ecef_m.T], axis=-1
-    )
+    station = np.stack([np.interp(time_s, told_s, axis) for axis in told_m.T], axis=-1)
     position = intersect_ellipsoid(station, published - station, cloud_height_m)
     known = np.isfinite(position).all(axis=-1) & np.isfinite(time_s)
     return PulseSeries(
@@ -70,25 +54,17 @@ def read_lis(path: Path, cloud_height_m: float) -> PulseSeries:
         pulses=Pulses(
             time_s=time_s, position_ecef_m=position, area_km2=area_km2, flash=flash.astype(np.int64)
         ).select(known),
-        spans_s=np.array([[track.time_s[0], track.time_s[-1] + 1.0]]),
+        spans_s=np.array([[told_s[0], told_s[-1] + 1.0]]),
         view_s=VIEW_S,
     )
 
 
-def read_station_track(path: Path) -> StationTrack:
-    """Read the record of each second; LightningError if the records are invalid."""
-    with open_netcdf(path, KIND) as file:
-        return _track_of(file)
-
-
-def _track_of(file: h5py.File) -> StationTrack:
-    track = StationTrack(
-        time_s=read_times(file, "one_second_TAI93_time") - LEAP_SECONDS,
-        position_ecef_m=read_variable(file, "one_second_position_vector"),
-        velocity_ecef_m_s=read_variable(file, "one_second_velocity_vector"),
-    )
+def _read_track(file: h5py.File) -> tuple[FloatArray, FloatArray]:
+    """Read times, shape (n,), and the Station's ECEF positions, metres, shape (n, 3)."""
+    time_s = read_times(file, "one_second_TAI93_time") - LEAP_SECONDS
+    position_ecef_m = read_variable(file, "one_second_position_vector")
     sound = read_variable(file, "one_second_ephemeris_quality_flag") == 0
-    sound &= np.isfinite(track.position_ecef_m).all(axis=1) & np.isfinite(track.time_s)
+    sound &= np.isfinite(position_ecef_m).all(axis=1) & np.isfinite(time_s)
     if np.count_nonzero(sound) < 2:
         raise LightningError(f"{file.filename}: it has no valid records of the station's position.")
-    return track.select(sound)
+    return time_s[sound], position_ecef_m[sound]

@@ -1,4 +1,4 @@
-"""Read FITS files: header units, the first picture as linear light, and its celestial WCS.
+"""Read FITS files: header units, and the first picture as linear light.
 
 Astropy parses cards and decompresses tiles. Sizes claimed by a header are checked here before.
 """
@@ -8,11 +8,10 @@ from __future__ import annotations
 import gzip
 import io
 import math
-import re
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -20,17 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from detectors.types import FloatArray
-from matchers.geometry.sky_camera import sky_vectors
 from regengine.errors import FrameError
 from regengine.io.decoding import make_damage_error, make_size_error, raise_as_frame_error
 from regengine.io.regular import open_regular
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
-    from astropy.wcs import WCS
 
 CARD, BLOCK = 80, 2880
 END_CARD = b"END" + b" " * 77
@@ -54,17 +50,6 @@ MIN_NOISE = 2.2e-4
 MAX_LIGHT = 1e4
 NOISE_ROWS = 400  # rows of the image for the noise estimate
 _COLOURS = 3
-_WCS_KEY = re.compile(
-    r"(CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CROTA)[12]|(CD|PC)[12]_[12]|LONPOLE|[AB]_(ORDER|\d_\d)"
-    r"|RADE(C?)SYS|EQUINOX|EPOCH"
-)
-# Keywords of other distortions or rotations: polynomials of SCAMP, distortion tables, and matrices
-# in notations older than the standard. All but the first displace pixels
-_UNREAD_WCS_KEY = re.compile(
-    r"PV[12]_\d+|C[PQ]DIS[12]|D[PQ][12]|D2IMDIS[12]|D2IM\d|PC00[12]00[12]|CD00[12]00[12]"
-)
-
-Keywords = dict[str, float | str | bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -416,233 +401,3 @@ def _noise(values: NDArray[Any]) -> float:
         steps = np.abs(rows[:, 1:] - rows[:, :-1])
     steps = steps[np.isfinite(steps)]
     return 1.4826 / 2.0**0.5 * float(np.median(steps)) if steps.size else 0.0
-
-
-def read_headers(path: Path) -> list[Keywords]:
-    """Read the keywords of each unit of a FITS file, also in gzip, or of a header file (``.wcs``).
-
-    Pictures are skipped. Reading ends at a unit whose size is invalid. Numbers are float, texts
-    have no trailing blanks. Raises FrameError if the file cannot be read or is not FITS.
-    """
-    found: list[Keywords] = []
-    try:
-        with (
-            open_regular(path) as plain,
-            unpack_file(path, plain) as stream,
-            suppress(FrameError),
-        ):
-            for unit in units(path, stream):
-                found.append(_keywords(unit))
-    except (OSError, EOFError) as error:
-        what = getattr(error, "strerror", None) or str(error)
-        raise FrameError(f"{path}: the FITS header cannot be read ({what}).") from error
-    if not found or len(found[0]) < 2:
-        raise FrameError(
-            f"{path} is not a FITS file, or its header is truncated: give a header of regengine "
-            "solve --wcs."
-        )
-    return found
-
-
-def _keywords(unit: FitsUnit) -> Keywords:
-    """Return the keywords that have values, the first of each; unreadable cards are skipped."""
-    found: Keywords = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for card in unit.header.cards:
-            with suppress(Exception):
-                value = card.value
-                if card.keyword in ("", "COMMENT", "HISTORY"):
-                    continue
-                if isinstance(value, str):
-                    value = value.rstrip()
-                elif not isinstance(value, bool):
-                    value = float(value)
-                if isinstance(value, str) or math.isfinite(value):
-                    found.setdefault(card.keyword, value)
-    return found
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class HeaderField:
-    """Pointing of a picture by its header, TAN or TAN-SIP; pixels count from zero.
-
-    to_icrs: Rotation from the header's celestial frame into ICRS, shape (3, 3).
-    scale: Size of the picture that the header was made for over that of this one.
-    """
-
-    width_px: int
-    height_px: int
-    wcs: WCS
-    to_icrs: FloatArray
-    scale: float
-
-    def to_sky(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Return unit vectors in ICRS of pixels, shape (..., 3)."""
-        x, y = ((np.asarray(at, float) + 0.5) * self.scale - 0.5 for at in (x, y))
-        return np.asarray(self._own_sky(x, y) @ self.to_icrs.T)
-
-    def project(self, vectors_icrs: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Return pixels of directions; NaN behind the picture and where polynomials are invalid."""
-        own_x, own_y = self._own_project(np.asarray(vectors_icrs, float) @ self.to_icrs)
-        return (own_x + 0.5) / self.scale - 0.5, (own_y + 0.5) / self.scale - 0.5
-
-    def _own_sky(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Return unit vectors in the header's frame, for pixels of the header's picture."""
-        return sky_vectors(*self.wcs.all_pix2world(x, y, 0, ra_dec_order=True))
-
-    def _own_project(self, vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return pixels of the header's picture, for directions in the header's frame."""
-        pixels = np.full((2, *vectors.shape[:-1]), np.nan)
-        ahead = vectors @ sky_vectors(*self.wcs.wcs.crval[[self.wcs.wcs.lng, self.wcs.wcs.lat]]) > 0
-        x, y, z = vectors[ahead].T
-        ra_dec = np.degrees([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))])
-        pixels[:, ahead] = self.wcs.wcs_world2pix(*ra_dec, 0, ra_dec_order=True)
-        if self.wcs.sip is None:
-            return pixels[0], pixels[1]
-        # Polynomials are fitted to the picture: beyond its long side, they may fold
-        place = np.moveaxis(pixels, 0, -1) - (self.wcs.wcs.crpix - 1.0)
-        longest = self.scale * max(self.width_px, self.height_px)
-        near = np.linalg.norm(place, axis=-1) < 1.5 * longest
-        pixels[:, ~near] = np.nan
-        bent = self.wcs.all_world2pix(
-            *ra_dec[:, near[ahead]], 0, ra_dec_order=True, tolerance=1e-5, quiet=True
-        )
-        side_rad = np.radians(abs(np.linalg.det(self.wcs.pixel_scale_matrix)) ** 0.5)
-        off = np.linalg.norm(self._own_sky(*bent) - vectors[near], axis=-1)
-        pixels[:, near] = np.where(off < 1e-3 * side_rad, bent, np.nan)
-        return pixels[0], pixels[1]
-
-
-def header_field(path: Path, size_px: tuple[int, int]) -> HeaderField:
-    """Return the projection of the first unit of a FITS file that has one.
-
-    ``size_px`` is the picture's width and height. Raises FrameError if there is no projection, it
-    is neither TAN nor TAN-SIP, or it belongs to a picture of another aspect ratio.
-    """
-    for header in read_headers(path):
-        if str(header.get("CTYPE1", "")).strip():
-            return _field_of(header, path, size_px)
-    raise FrameError(
-        f"{path}: its header has no projection (CTYPE1): solve the photo with "
-        "regengine solve --wcs, or leave --wcs out."
-    )
-
-
-def _field_of(header: Keywords, path: Path, size_px: tuple[int, int]) -> HeaderField:
-    """Return the projection of a header; FrameError if it cannot be used."""
-    from astropy.io.fits import Header
-    from astropy.wcs import WCS
-
-    kinds = [str(header.get(f"CTYPE{k}", "")).upper() for k in (1, 2)]
-    if {kind[:4] for kind in kinds} != {"RA--", "DEC-"} or any(
-        not re.fullmatch(r"(RA--|DEC-)-TAN(-SIP)?", kind) for kind in kinds
-    ):
-        raise FrameError(
-            f"{path}: its projection is {kinds[0] or 'missing'}, {kinds[1] or 'missing'}; "
-            "supported are RA---TAN, DEC--TAN, also with -SIP: solve the photo with regengine "
-            "solve."
-        )
-    needed = ["CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"]
-    if not any(re.fullmatch("CD[12]_[12]", key) for key in header):
-        needed += ["CDELT1", "CDELT2"]
-    for key in needed:
-        if not isinstance(header.get(key), float):
-            raise FrameError(
-                f"{path}: its projection lacks {key}: solve the photo with regengine solve."
-            )
-    unread = [key for key, value in header.items() if _bends(key, value)]
-    if unread:
-        raise FrameError(
-            f"{path}: its projection has the distortion {unread[0]}, which is not supported: "
-            "solve the photo with regengine solve."
-        )
-    scale = _header_scale(header, path, size_px)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            cards = {key: value for key, value in header.items() if _WCS_KEY.fullmatch(key)}
-            if "A_ORDER" in cards:  # existing terms count, even if CTYPE does not declare them
-                cards |= {f"CTYPE{k}": f"{kind[:8]}-SIP" for k, kind in enumerate(kinds, 1)}
-            wcs = WCS(Header(cards), naxis=2, fix=False)
-        if not abs(np.linalg.det(wcs.pixel_scale_matrix)) > 1e-16:
-            raise ValueError("CD is singular")
-    except Exception as error:  # wcslib fails in many ways
-        raise FrameError(
-            f"{path}: its projection has no scale or orientation: solve it again."
-        ) from error
-    return HeaderField(
-        width_px=size_px[0],
-        height_px=size_px[1],
-        wcs=wcs,
-        to_icrs=_rotation_to_icrs(header, path),
-        scale=scale,
-    )
-
-
-def _bends(key: str, value: float | str | bool) -> bool:
-    """Whether a keyword describes a distortion that is not supported."""
-    neutral = 1.0 if re.fullmatch(r"PV[12]_1|(PC|CD)00(1001|2002)", key) else 0.0
-    return bool(_UNREAD_WCS_KEY.fullmatch(key)) and value != neutral
-
-
-def _header_scale(header: Keywords, path: Path, size_px: tuple[int, int]) -> float:
-    """Return the size of the picture that a header was made for over that of the current one."""
-    for names in (("IMAGEW", "IMAGEH"), ("ZNAXIS1", "ZNAXIS2"), ("NAXIS1", "NAXIS2")):
-        own = [header.get(name) for name in names]
-        if all(isinstance(side, float) and side >= 1.0 for side in own):
-            width, height = (float(side) for side in own)  # type: ignore[arg-type]
-            scale = max(width, height) / max(size_px)
-            # Each side was rounded separately to whole pixels
-            off = (abs(s * scale - o) for s, o in zip(size_px, (width, height), strict=True))
-            if max(off) > max(scale, 1.0):
-                raise FrameError(
-                    f"{path}: its projection is for a picture of {width:g} x {height:g} px, and "
-                    f"the photo has {size_px[0]} x {size_px[1]}: solve this photo with regengine "
-                    "solve."
-                )
-            return scale
-    return 1.0
-
-
-def _rotation_to_icrs(header: Keywords, path: Path) -> FloatArray:
-    """Return the rotation (3, 3) from the celestial frame of a header into ICRS.
-
-    The frame follows Calabretta & Greisen (2002), section 3.1. Without RADESYS, it is ICRS; with an
-    EQUINOX, it is FK4 before 1984 and FK5 from then on.
-    """
-    from astropy.coordinates import FK5, ICRS, CartesianRepresentation, FK4NoETerms
-    from astropy.time import Time
-    from astropy.utils import iers
-
-    frame = str(header.get("RADESYS", header.get("RADECSYS", ""))).strip().upper()
-    year = header.get("EQUINOX", header.get("EPOCH"))
-    if isinstance(year, str):
-        year = _year(year)
-    elif isinstance(year, bool):
-        year = None
-    if year is None and ("EQUINOX" in header or "EPOCH" in header):
-        year = math.nan
-    if not frame:
-        frame = "ICRS" if year is None else "FK4" if year < 1984.0 else "FK5"
-    if frame not in ("ICRS", "FK5", "FK4", "FK4-NO-E") or not 1800.0 < (year or 2000.0) < 2200.0:
-        raise FrameError(
-            f"{path}: its celestial frame is {frame} with equinox "
-            f"{header.get('EQUINOX', header.get('EPOCH', 'missing'))}; supported are ICRS, FK5 "
-            "and FK4: solve the photo with regengine solve."
-        )
-    if frame == "ICRS":
-        return np.eye(3)
-    axes = CartesianRepresentation(np.eye(3))
-    with iers.conf.set_temp("auto_download", False):  # the Earth's rotation is not used
-        if frame == "FK5":
-            named = FK5(axes, equinox=Time(year or 2000.0, format="jyear"))
-        else:  # the aberration terms of FK4, in addition to its rotation, are 0.3 arcseconds
-            named = FK4NoETerms(axes, equinox=Time(year or 1950.0, format="byear"))
-        return np.asarray(named.transform_to(ICRS()).cartesian.xyz.value, float)
-
-
-def _year(text: str) -> float | None:
-    """Parse a year of an equinox: 2000.0, J2000, B1950; None if it is invalid."""
-    spelt = re.fullmatch(r"[JB]?(\d{4}(?:\.\d*)?)", text.strip().upper())
-    return None if spelt is None else float(spelt[1])

@@ -20,7 +20,6 @@ from detectors.types import (
     PointFlag,
     StarDetections,
     StreakDetections,
-    StreakKind,
 )
 from regengine.errors import FrameError
 from regengine.io.atomic import FULL_DISK, write_whole
@@ -34,14 +33,7 @@ Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]  # red, green, blue
 
 GREEN, YELLOW, RED, CYAN = (90, 255, 90), (255, 220, 60), (255, 80, 80), (80, 220, 255)
-MAGENTA, WHITE, SHADOW = (255, 110, 255), (230, 230, 230), (120, 120, 150)
-KIND_COLOURS: dict[StreakKind, Colour] = {
-    StreakKind.SATELLITE: GREEN,
-    StreakKind.METEOR: YELLOW,
-    StreakKind.AIRCRAFT: RED,
-    StreakKind.TRAIN: MAGENTA,
-    StreakKind.UNKNOWN: WHITE,
-}
+SHADOW = (120, 120, 150)
 # Lengths of the drawn picture, pixels
 LONG_SIDE_PX = 1600
 MIN_CIRCLE_PX = 4.0
@@ -133,20 +125,16 @@ def draw_stars(photo: Path, stars: StarDetections, target: Path) -> None:
 
 
 def draw_streaks(photo: Path, streaks: StreakDetections, target: Path) -> None:
-    """Draw the streaks of a photo, numbered as in the record, the surest first.
-
-    Satellites green, meteors yellow, aircraft red, trains magenta, others white.
-    """
+    """Draw the streaks of a photo in green, numbered as in the record, the surest first."""
     picture, factor = brighten(photo)
     ends = np.column_stack([streaks.x1, streaks.y1, streaks.x2, streaks.y2])
     for i, end in enumerate(ends):
-        colour, width_px = KIND_COLOURS[streaks.kind[i]], float(streaks.width_px[i])
+        width_px = float(streaks.width_px[i])
         middle, across = draw_streak_outline(
-            picture, end, factor, colour, width_px=width_px, bow_px=float(streaks.bow_px[i])
+            picture, end, factor, GREEN, width_px=width_px, bow_px=float(streaks.bow_px[i])
         )
         x, y = middle + ((STREAK_GAP_PX + LABEL_GAP_PX) / factor + 0.5 * width_px) * across
-        draw_label(picture, str(i + 1), picture_pixel(x, y, factor), colour)
-    draw_legend(picture, {str(kind): colour for kind, colour in KIND_COLOURS.items()})
+        draw_label(picture, str(i + 1), picture_pixel(x, y, factor), GREEN)
     write_picture(picture, target)
 
 

@@ -1,9 +1,8 @@
-"""What the light along a streak tells: pieces, gaps, a swell, a period; streaks in a row."""
+"""Streaks in a row, pieces of one line, spikes of saturated stars."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,11 @@ import pytest
 from detectors.streak_describe import (
     are_in_trains,
     are_spikes,
-    is_dashed,
     is_piece,
     is_spike,
-    is_tumbling,
-    pieces,
-    shape_of,
-    swells,
 )
 from detectors.streak_frame import StreakFrame
 from detectors.streak_line import Line, Path
-from detectors.types import StreakFlag, StreakKind
 
 
 def line_of(signal: np.ndarray, snr: float = 200.0, **other: Any) -> Line:
@@ -42,133 +35,6 @@ def line_of(signal: np.ndarray, snr: float = 200.0, **other: Any) -> Line:
         "weight": np.ones(len(signal) + 2 * beyond),
     }
     return Line(**told | other)
-
-
-@pytest.mark.parametrize(
-    ("snr", "count"), [(4.0, 1), (15.9, 15), (16.0, 16), (32.0, 64), (500.0, 64)]
-)
-def test_a_line_has_a_piece_for_every_16_of_its_squared_snr(snr: float, count: int) -> None:
-    signal = np.arange(320.0)
-    level, sigma = pieces(line_of(signal, snr))
-    assert len(level) == len(sigma) == count
-    edges = [int(k * 320 / count) for k in range(count)] + [320]
-    parts = [signal[a:b] for a, b in pairwise(edges)]
-    assert level == pytest.approx([part.mean() for part in parts])
-    assert sigma == pytest.approx([len(part) ** -0.5 for part in parts])
-
-
-def test_pieces_are_three_steps_or_longer_and_those_hardly_seen_are_left_out() -> None:
-    assert len(pieces(line_of(np.ones(30)))[0]) == 10
-    weight = np.ones(320 + 20)
-    weight[10:60] = 0.31
-    weight[60:110] = 0.29
-    level, sigma = pieces(line_of(np.ones(320), weight=weight))
-    assert len(level) == 64 - 10
-    assert level[0] == pytest.approx(1.0 / 0.31)
-    assert sigma[0] == pytest.approx((5 * 0.31) ** -0.5)
-    assert len(pieces(line_of(np.ones(1), u=np.arange(-11.0, 10.0) - 0.5))[0]) == 0
-
-
-@pytest.mark.parametrize(
-    ("dark", "is_one"),
-    [
-        ([5, 6, 12, 13], True),
-        ([5, 6, 7, 8], False),  # one gap
-        ([5, 12], False),  # a tenth of it
-        ([3, 12, 17], False),  # 0.15 of it
-        ([3, 9, 12, 17], True),
-        ([0, 1, 18, 19], False),  # light ends but once
-        ([k for k in range(20) if k not in (3, 8, 14)], False),  # 0.85 of it
-    ],
-)
-def test_dashes_are_parted_by_two_gaps_or_more(dark: list[int], is_one: bool) -> None:
-    level = np.ones(20)
-    level[dark] = 0.19
-    assert is_dashed(level) == is_one
-    level[dark] = 0.21
-    assert not is_dashed(level)
-
-
-def test_a_gap_begins_at_three_fifths_of_the_light() -> None:
-    for bright, is_one in ((0.61, True), (0.59, False)):
-        level = np.array([1.0, 1.0, 1.0, 0.0, bright, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0])
-        assert is_dashed(level) == is_one
-
-
-def hill(count: int, peak: float, end: float) -> np.ndarray:
-    t = np.linspace(0.0, 1.0, count)
-    return np.where(t < peak, end + (1 - end) * t / peak, end + (1 - end) * (1 - t) / (1 - peak))
-
-
-@pytest.mark.parametrize("count", [9, 40, 64])
-def test_light_swells_where_it_grows_from_both_ends(count: int) -> None:
-    sigma = np.full(count, 0.01)
-    for peak in (0.3, 0.5, 0.75):
-        assert swells(hill(count, peak, 0.1), sigma)
-        assert not swells(hill(count, peak, 0.7), sigma)
-    assert not swells(np.linspace(0.0, 1.0, count), sigma)
-    assert not swells(np.linspace(1.0, 0.0, count), sigma)
-    assert not swells(np.ones(count), sigma)
-    two = np.maximum(hill(count, 0.25, 0.1), 0.0)
-    two[count // 2 :] = hill(count - count // 2, 0.5, 0.0)
-    assert not swells(two, sigma)
-    # What noise may do to it, and 8 % of the top, is no second peak
-    assert swells(two, np.full(count, 0.5))
-
-
-@pytest.mark.parametrize("count", [10, 40])
-def test_an_end_may_have_eleven_twentieths_of_the_top(count: int) -> None:
-    """Of ten parts of the line, both ends and the brightest."""
-    rise = np.array([0.2, 0.5, 0.8, 0.95, 1.0])
-    sigma = np.full(count, 0.001)
-    for end, is_one in ((0.549, True), (0.551, False)):
-        tenths = np.concatenate([rise, [0.95, 0.8, 0.7, 0.6, end]])
-        assert swells(np.repeat(tenths, count // 10), sigma) == is_one
-        assert swells(np.repeat(tenths[::-1], count // 10), sigma) == is_one
-
-
-@pytest.mark.parametrize("periods", [1.6, 3.0, 11.0])
-def test_light_that_comes_and_goes_by_a_fifth_tumbles(periods: float) -> None:
-    t = np.arange(64) / 64.0
-    sigma = np.full(64, 0.01)
-    wave = np.cos(2.0 * np.pi * periods * t)
-    assert is_tumbling(1.0 + 0.3 * wave, sigma)
-    assert not is_tumbling(1.0 + 0.12 * wave, sigma)
-    assert is_tumbling(1.0 + 0.5 * t + 0.4 * wave, sigma)  # beside what grows evenly
-    # Noise: five sigma of a sine's amplitude, sqrt(2 / n) of a piece's
-    for factor, is_one in ((0.8, True), (1.3, False)):
-        noisy = np.full(64, factor * 0.3 / 5.0 / np.sqrt(2.0 / 64))
-        assert is_tumbling(1.0 + 0.3 * wave, noisy) == is_one
-
-
-def test_neither_one_swing_nor_disorder_nor_darkness_tumbles() -> None:
-    t = np.arange(64) / 64.0
-    sigma = np.full(64, 0.01)
-    assert not is_tumbling(1.0 + 0.1 * np.cos(2.0 * np.pi * t), sigma)
-    noise = np.random.default_rng(2).normal(0.0, 0.4, (20, 64))
-    assert not any(is_tumbling(1.0 + one, np.full(64, 0.4)) for one in noise)
-    assert not is_tumbling(-1.0 + 0.3 * np.cos(12.0 * t), sigma)
-    assert not is_tumbling(np.array([1.0, 2.0, 1.0]), sigma[:3])
-
-
-@pytest.mark.parametrize(
-    ("signal", "snr", "kind", "flags"),
-    [
-        (np.ones(200), 14.9, StreakKind.UNKNOWN, 0),
-        (np.ones(200), 15.1, StreakKind.SATELLITE, 0),
-        (np.ones(20), 100.0, StreakKind.UNKNOWN, 0),  # six pieces
-        (np.ones(24), 100.0, StreakKind.SATELLITE, 0),  # eight
-        (np.tile([1.0] * 20 + [0.0] * 20, 5), 100.0, StreakKind.AIRCRAFT, StreakFlag.DASHED),
-        (hill(200, 0.6, 0.1), 100.0, StreakKind.METEOR, 0),
-        (10.0 + 5.0 * np.cos(np.arange(200) * 0.2), 300.0, StreakKind.SATELLITE,
-         StreakFlag.TUMBLING),
-    ],
-)  # fmt: skip
-def test_a_streak_is_named_by_its_light(
-    signal: np.ndarray, snr: float, kind: StreakKind, flags: int
-) -> None:
-    found = shape_of(line_of(signal, snr))
-    assert (found.kind, found.flags) == (kind, int(flags))
 
 
 def row(
@@ -250,18 +116,6 @@ def test_a_short_line_may_miss_thirty_pixels_and_a_bent_one_is_followed() -> Non
     assert is_piece(straight(40.0, 7.7, 60.0, 7.7), [bent])
     assert not is_piece(straight(40.0, 0.0, 60.0, 0.0), [bent])
     assert not is_piece(straight(40.0, -7.7, 60.0, -7.7), [bent])
-
-
-def test_nine_pieces_are_looked_at_by_fifths_and_ten_by_tenths() -> None:
-    """What swells by fifths has a second peak by sixths, and the other way round by tenths."""
-    sigma = np.full(9, 0.001)
-    level = np.array([0.1, 0.3, 0.6, 0.9, 1.3, 0.7, 0.8, 0.5, 0.1])
-    fifths = [0.2, 0.75, 1.0, 0.65, 0.1]
-    assert [part.mean() for part in np.array_split(level, 5)] == pytest.approx(fifths)
-    assert swells(level, sigma)
-    assert not swells(
-        np.array([0.1, 0.9, 0.2, 0.4, 1.0, 1.0, 0.7, 0.4, 0.2, 0.1]), np.full(10, 0.001)
-    )
 
 
 STAR = np.array([[60.0, 100.0, 6.0]])  # x, y, radius

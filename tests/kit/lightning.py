@@ -144,7 +144,6 @@ def write_lis(
         file["lightning_group_footprint"].attrs["units"] = np.bytes_("km2")
         file["lightning_group_parent_address"] = np.array([one.flash for one in pulses], "<i4")
         file["one_second_position_vector"] = positions_m.astype("<f4")
-        file["one_second_velocity_vector"] = np.gradient(positions_m, axis=0).astype("<f4")
         sound = np.zeros(len(seconds), np.int32) if quality is None else quality
         file["one_second_ephemeris_quality_flag"] = sound
     return path

@@ -34,7 +34,6 @@ LENS = {"focal_px": 1250.0, "principal_point": (452.0, 298.0), "k1": -0.04, "k2"
 WIDTH, HEIGHT = 900, 600
 NIGHT = datetime(2026, 10, 14, 20, tzinfo=UTC)  # when the photos of satellites begin
 EXPOSURE_S = 40.0
-SITE = "12,41,300"  # longitude, latitude, height
 
 
 def stored(light: ArrayLike) -> NDArray[np.uint8]:
@@ -170,25 +169,22 @@ def _write_wcs(path: Path, matrix: FloatArray, focal_px: float) -> None:
     for i in range(2):
         for j in range(2):
             header[f"CD{i + 1}_{j + 1}"] = float(np.degrees(plane[i, j]))
-    header["IMAGEW"], header["IMAGEH"] = WIDTH, HEIGHT
+    header["IMAGEW"], header["IMAGEH"], header["RMSPX"] = WIDTH, HEIGHT, 1.0
     fits.PrimaryHDU(header=header).writeto(path)
 
 
 def _draw_satellites(folder: Path) -> None:
-    """Photos from the ground and from a satellite, each with the streaks of others, and one more.
-
-    The last streak of each is no satellite's.
-    """
+    """A photo from a satellite with the streaks of others, and one that is no satellite's."""
     from astropy.utils import iers
 
     from tests.kit import satellites as simulated
 
-    def exposed(row: int, station: int | None, focal_px: float) -> simulated.SkyFrame:
+    def exposed(row: int, station: int, focal_px: float) -> simulated.SkyFrame:
         """A frame whose middle is where a satellite is in the middle of the exposure."""
         blank: dict[str, Any] = {
             "start_utc": NIGHT,
             "exposure_s": EXPOSURE_S,
-            "site": None if station is not None else (41.0, 12.0, 300.0),
+            "site": None,
             "station": station,
             "width_px": WIDTH,
             "height_px": HEIGHT,
@@ -206,35 +202,26 @@ def _draw_satellites(folder: Path) -> None:
         sky = simulated.simulate_satellites(700, NIGHT, np.random.default_rng(8))
         place, _ = simulated.true_states(sky, np.arange(len(sky.names)), NIGHT)
         lit = simulated.sunlit(place, NIGHT)
-        observer = simulated.observer_teme(sky, exposed(0, None, 1100.0), NIGHT)
-        sight = place - observer
-        above = np.sum(sight * observer, axis=1) > 0.0
-        nearest = int(np.argmin(np.linalg.norm(sight, axis=1) + 1e9 * ~(lit & above)))
         station = next(k for k, name in enumerate(sky.names) if name.startswith("CUBE"))
         away = np.linalg.norm(place - place[station], axis=1) + 1e9 * ~lit
         away[station] = np.inf
-        frames = {
-            "ground": exposed(nearest, None, 1100.0),
-            "station": exposed(int(away.argmin()), station, 1100.0),
-        }
-        drawn = {name: simulated.true_streaks(sky, frame) for name, frame in frames.items()}
+        frame = exposed(int(away.argmin()), station, 1100.0)
+        drawn = simulated.true_streaks(sky, frame)
     (folder / "catalogue.txt").write_text(sky.text(), encoding="utf-8")
     (folder / "bare.txt").write_text(sky.text(with_names=False), encoding="utf-8")
     lines = "\n".join(sky.lines[station]) + "\n"
     (folder / "station.txt").write_text(lines, encoding="utf-8")
-    truth: dict[str, list[dict[str, Any]]] = {}
-    for name, frame in frames.items():
-        light = dim_sky(HEIGHT, WIDTH, noise=0.002)
-        for one in drawn[name]:
-            line(light, one.ends, 0.06)
-        line(light, (30.0, 500.0, 333.0, 577.7), 0.06)
-        save(light, folder / f"{name}.png")
-        _write_wcs(folder / f"{name}_wcs.fits", frame.matrix, frame.focal_px)
-        truth[name] = [
-            {"ends": one.ends, "cut": one.cut, "name": sky.names[k], "norad": sky.numbers[k]}
-            for one in drawn[name]
-            for k in [one.row]
-        ]
+    light = dim_sky(HEIGHT, WIDTH, noise=0.002)
+    for one in drawn:
+        line(light, one.ends, 0.06)
+    line(light, (30.0, 500.0, 333.0, 577.7), 0.06)
+    save(light, folder / "station.png")
+    _write_wcs(folder / "station_wcs.fits", frame.matrix, frame.focal_px)
+    truth = [
+        {"ends": one.ends, "cut": one.cut, "name": sky.names[k], "norad": sky.numbers[k]}
+        for one in drawn
+        for k in [one.row]
+    ]
     (folder / "truth.json").write_text(json.dumps(truth), encoding="utf-8")
 
 
@@ -280,7 +267,7 @@ def star_fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def satellites(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of `ground.png` and `station.png`, their WCS, catalogues and `truth.json`."""
+    """Folder of `station.png`, its WCS, catalogues and `truth.json`."""
     return make_once(tmp_path_factory, "satellites", _draw_satellites)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +12,6 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -87,15 +85,6 @@ def test_options_are_those_of_the_command(
         assert name.replace("-", "_") in offered, name
     with pytest.raises(TypeError, match=rf"{command}.*max_second"):
         function(PHOTO, max_second=3)
-
-
-def test_the_former_name_of_a_keyword_is_accepted(black: list[Path]) -> None:
-    options = {"lights": LIGHTS, "nadir": (136.9, 35.7), "max_seconds": 0.1}
-    r = rg.register(black[0], share=False, **options)  # type: ignore[call-arg,arg-type]
-    assert r.verdict != "accepted"
-    assert "share" not in inspect.signature(rg.register).parameters
-    with pytest.raises(TypeError, match=r"register\(\) .*share"):
-        rg.register(black[0], share=False, neighbours=True)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(
@@ -279,20 +268,6 @@ def test_a_store_is_tables_and_photos(simulated: Path) -> None:
         assert set(store.detections.columns) >= {"frame_index", "x", "y", "contrast"}
     with pytest.raises(StoreError, match="does not exist"):
         rg.open_store(simulated / "gone.h5")
-
-
-def test_a_store_of_an_older_format_is_read_and_grows(simulated: Path, black: list[Path]) -> None:
-    path = black[0].parent / "old.h5"
-    shutil.copy(simulated / "run.h5", path)
-    before = [r.to_dict() for r in rg.open_store(path)]
-    with h5py.File(path, "r+") as file:  # as format 3 had it
-        file.attrs["format_version"] = 3
-        texts = np.array([b"no_match"] * len(before))
-        file["frames"].create_dataset("decoy_verdict", data=texts, chunks=(1024,), maxshape=(None,))
-        file["frames/decoy_verdict"].attrs["units"] = ""
-    assert [r.to_dict() for r in rg.open_store(path)] == before
-    assert len(rg.register_many(black[:1], path, lights=LIGHTS)) == len(before) + 1
-    assert [r.to_dict() for r in rg.open_store(path)][: len(before)] == before
 
 
 def test_a_run_goes_on_where_it_stopped(black: list[Path], tmp_path: Path) -> None:

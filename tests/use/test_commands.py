@@ -165,45 +165,6 @@ def test_a_mistake_in_a_variable_is_named_with_the_variable(
     assert "absent.toml: the settings file cannot be read" in said.err
 
 
-FORMER = [
-    ("register", "--no-share", "neighbours", False),
-    ("report", "--overlays=o", "overlay", "o"),
-    ("export", "--as=vrt", "files", "vrt"),
-    ("merge", "--into=o.h5", "out", "o.h5"),
-    ("catalogue places", "--as=csv", "format", "csv"),
-    ("catalogue tasking", "--start=2026-05-01", "time", "2026-05-01"),
-    ("lights get", "--region=1,2,3,4", "bbox", "1,2,3,4"),
-    ("streets build", "--region=1,2,3,4", "bbox", "1,2,3,4"),
-    ("day get", "--region=1,2,3,4", "bbox", "1,2,3,4"),
-    ("day build", "--region=1,2,3,4", "bbox", "1,2,3,4"),
-    ("tle get", "--around=2026-05-01", "time", "2026-05-01"),
-]
-
-
-@pytest.mark.parametrize(("command", "former", "option", "value"), FORMER)
-def test_former_names_of_options_are_accepted_and_not_shown(
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    command: str,
-    former: str,
-    option: str,
-    value: object,
-) -> None:
-    words = command.split()
-    show = ("--json", *words)
-    assert setting(*show, former, option=option) == (value, "option")
-    if "=" in former:
-        assert setting(*show, *former.split("="), option=option) == (value, "option")
-    name = former.lstrip("-").removeprefix("no-").partition("=")[0]
-    assert f"--{name}" not in run(*words, "--help").out
-    own = folder / "regengine.toml"
-    own.write_text(f"[{'.'.join(words)}]\n{name} = {json.dumps(value)}\n")
-    assert setting(*show, option=option) == (value, str(own))
-    variable = "_".join(["REGENGINE", *words, name]).upper()
-    monkeypatch.setenv(variable, str(value))
-    assert setting(*show, option=option) == (value, f"environment {variable}")
-
-
 def test_short_forms_stand_for_options_of_many_commands() -> None:
     assert setting("--json", "merge", "-o", "o.h5", option="out") == ("o.h5", "option")
     assert setting("--json", "register", "-j", "3", option="workers") == (3, "option")

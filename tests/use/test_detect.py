@@ -88,11 +88,10 @@ def test_a_streak_is_where_it_was_drawn(drawn: Path) -> None:
     record = detect("streaks", drawn / "streak.png")
     (one,) = record["streaks"]
     assert [one[name] for name in ENDS] == pytest.approx(skies.STREAK, abs=0.5)
-    assert one["kind"] == "satellite"
     assert one["length_px"] == pytest.approx(np.hypot(170.0, 110.0), abs=1.0)
     assert one["width_px"] == pytest.approx(2.355 * skies.STAR_PX, rel=0.2)
     assert one["log10_false_alarm"] < -1.0
-    assert list(one)[:8] == [*ENDS, "snr", "width_px", "log10_false_alarm", "kind"]
+    assert list(one)[:8] == [*ENDS, "snr", "width_px", "log10_false_alarm", "length_px"]
 
 
 def test_a_picture_made_smaller_gives_the_pixels_of_the_stored_one(

@@ -1,4 +1,4 @@
-"""Solved cameras as GDAL reads them: rational polynomials, and tilted perspectives."""
+"""Solved cameras as GDAL reads them: rational polynomials."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.features import rasterize
 from rasterio.transform import RPCTransformer, from_bounds
-from rasterio.warp import reproject, transform
-from scipy.spatial.transform import Rotation
+from rasterio.warp import reproject
 from shapely import Point
 from shapely.geometry import shape
 
@@ -34,7 +33,6 @@ from tests.kit.exports import (
     write_store,
 )
 
-STRAIGHT = (0.0, 0.0, 0.0, 0.0, 0.0)
 LENS = (-0.08, 0.01, 0.001, -0.002, 0.0)
 
 
@@ -192,77 +190,6 @@ def test_frames_without_camera_or_photo_are_told_and_stop_no_other(tmp_path: Pat
     ]  # fmt: skip
 
 
-# Tilted perspectives -----------------------------------------------------------------------------
-
-
-def places_off_by(path: Path, camera: Camera) -> float:
-    """Pixels by which the coordinates under a cursor are off the camera's, at most."""
-    x, y, *_ = seen_places(camera, 0.0)
-    with rasterio.open(path) as dataset:
-        east, north = transform(dataset.crs, "EPSG:4326", *(dataset.transform @ (x + 0.5, y + 0.5)))
-    # Where the camera sees what PROJ says
-    seen_x, seen_y = camera.lonlat_to_pixel(east, north)
-    assert np.isfinite(seen_x).all()
-    return float(np.hypot(seen_x - x, seen_y - y).max())
-
-
-@pytest.mark.parametrize(
-    "camera",
-    [
-        camera_of(0.0, distortion=STRAIGHT),
-        camera_of(40.0, focal_px=900.0, distortion=STRAIGHT, mirrored=True),
-        camera_of(65.0, lon=180.0, distortion=STRAIGHT, pixel_aspect=1.02),
-        camera_of(70.0, focal_px=600.0, distortion=STRAIGHT),
-        camera_of(45.0),
-    ],
-    ids=["nadir", "mirrored", "antimeridian", "limb", "distorted"],
-)
-def test_proj_knows_the_place_of_every_pixel(camera: Camera, tmp_path: Path) -> None:
-    turned = Rotation.from_quat(camera.quaternion) * Rotation.from_euler("z", 37.0, degrees=True)
-    qx, qy, qz, qw = turned.as_quat().tolist()
-    camera = replace(camera, quaternion=(qx, qy, qz, qw))
-    store = one_photo(tmp_path, camera)
-    with warnings.catch_warnings(action="ignore"), rasterio.open(tmp_path / "photo.jpg") as photo:
-        pixels = photo.read()
-    said = export(store, "tpers", tmp_path, "--files", "vrt,aux")
-    assert "the perspective matches the camera to 0." in said.err
-    for name in ("photo.jpg", "photo.tpers.vrt"):
-        assert places_off_by(tmp_path / name, camera) < 0.15
-        with rasterio.open(tmp_path / name) as dataset:
-            assert np.array_equal(dataset.read(), pixels)
-            assert float(dataset.tags()["REGENGINE_TPERS_WORST_PX"]) < 0.15
-
-
-def test_a_lens_that_bends_lines_needs_a_straight_copy(tmp_path: Path) -> None:
-    camera = camera_of(40.0, focal_px=450.0, distortion=LENS)
-    store = one_photo(tmp_path, camera)
-    told = export(store, "tpers", tmp_path / "o", code=1).err
-    assert "its lens distortion of up to" in told
-    assert list((tmp_path / "o").iterdir()) == []
-    export(store, "tpers", tmp_path / "o", "--files", "straight")
-    straight = tmp_path / "o" / "photo.straight.tif"
-    assert places_off_by(straight, replace(camera, distortion=STRAIGHT)) < 0.1
-    with rasterio.open(straight) as copied:
-        colours, seen = copied.read(), copied.dataset_mask() > 0
-        y, x = (part.astype(float) for part in np.nonzero(seen))
-        lon, lat = replace(camera, distortion=STRAIGHT).pixel_to_lonlat(x, y)
-        at_x, at_y = camera.lonlat_to_pixel(lon, lat)
-        # The photo's colours tell where a pixel is, red across and green down
-        inside = np.isfinite(at_x) & (at_x % 256 > 8) & (at_x % 256 < 248)
-        inside &= (at_y % 256 > 8) & (at_y % 256 < 248)
-        for band, at in ((0, at_x), (1, at_y)):
-            off = colours[band][seen][inside] - at[inside] % 256
-            assert abs(np.median(off)) < 0.5
-            assert np.percentile(np.abs(off), 95) < 4.0  # JPEG
-
-
-def test_the_sky_has_no_perspective(tmp_path: Path) -> None:
-    said = export(one_photo(tmp_path, camera_of(150.0)), "tpers", tmp_path / "o", code=1)
-    assert (
-        "too little ground below an incidence angle of 80 degrees to fit a perspective" in said.err
-    )
-
-
 # What a photo carries already --------------------------------------------------------------------
 
 
@@ -304,7 +231,7 @@ def test_a_place_that_a_photo_carries_is_told_of_before_it_is_contradicted(
     name = carry(photo if place == "own folder" else out / photo.name, how)
     store = write_store(tmp_path / "run.h5", [of_photo(result, photo)])
     before = sorted(out.iterdir())
-    for format_name in ("gcp", "rpc", "tpers"):
+    for format_name in ("gcp", "rpc"):
         said = export(store, format_name, out, code=1)
         assert f"{name} places it " in said.err
         assert "km from its solved camera's ground: move that file away, or replace" in said.err
@@ -314,7 +241,6 @@ def test_a_place_that_a_photo_carries_is_told_of_before_it_is_contradicted(
         with rasterio.open(out / f"photo.{format_name}.vrt") as virtual:
             assert (len(virtual.gcps[0]) == 4) == (format_name == "gcp")
             assert (virtual.rpcs is not None) == (format_name == "rpc")
-            assert (not virtual.transform.is_identity) == (format_name == "tpers")
         for path in set(out.iterdir()) - set(before):
             path.unlink()
 
@@ -325,7 +251,6 @@ def test_our_own_places_agree_with_each_other(tmp_path: Path) -> None:
         ("qgis",),
         ("gcp", "--files", "aux"),
         ("rpc", "--files", "aux,txt,rpb", "--force"),
-        ("tpers", "--files", "vrt,aux", "--force"),
         ("gcp",),
     ):
         assert "places it" not in export(store, name, tmp_path, *words).err

@@ -69,7 +69,7 @@ FILES = {
     "sql": "all.sql",
 }
 OPTIONS = {"sql": ("--dialect", "postgresql"), "geotiff": ("--files", "record")}
-EVERY = pytest.mark.parametrize("name", [*FILES, "gcp", "geotiff", "qgis", "rpc", "stac", "tpers"])
+EVERY = pytest.mark.parametrize("name", [*FILES, "gcp", "geotiff", "qgis", "rpc", "stac"])
 MAPS = pytest.mark.parametrize("name", ["geojson", "gpkg", "parquet"])
 ALL = ("--verdict", "all")
 HOSTILE = [
@@ -186,7 +186,6 @@ def test_formats_are_known_by_what_people_call_them(
         ("gcp", "o", ["--files", "jpg"]),
         ("geotiff", "o", ["--files", "warp"]),
         ("rpc", "o", ["--files", "tif"]),
-        ("tpers", "o", ["--files", "tif"]),
         ("geotiff", "o", ["--crs", "EPSG:999999"]),
         ("geotiff", "o", ["--resolution", "-1"]),
         ("geotiff", "o", ["--resolution", "0"]),

@@ -13,7 +13,6 @@ import geopandas as gpd
 import h5py
 import numpy as np
 import pytest
-from sgp4.api import Satrec
 
 from tests.example_results import nadir_camera, nothing_found, proposal, solved
 from tests.kit.lightning import (
@@ -28,7 +27,6 @@ from tests.kit.lightning import (
 )
 from tests.kit.program import Said, run
 from tests.kit.stores import write_store
-from tests.tle_lines import Elements
 
 NAME = "ISS068-E-1000"
 LATE_S = 37.4
@@ -374,54 +372,3 @@ def test_options_that_make_no_sense_are_told(lapse: TimeLapse, tmp_path: Path) -
     refused(run(*begin), 2, "files of one instrument")
     refused(run(*begin, "--glm", "a.nc", "--lis", "b.nc"), 2, "files of one instrument")
     refused(compare(lapse, "--out", tmp_path / "a.shp"), 2, "must end in .csv or .gpkg")
-
-
-# Element sets
-
-
-def told_positions(sets: Elements, slide_s: float, raise_km: float, seconds: int) -> Any:
-    """Where the Station is each second from an epoch on, so far along and above its orbit."""
-    import astropy.units as u
-    from astropy.coordinates import ITRS, TEME, CartesianRepresentation
-    from astropy.time import Time
-    from astropy.utils import iers
-
-    record = Satrec.twoline2rv(*sets.lines())
-    times = Time(sets.epoch) + np.arange(seconds) * u.s
-    slid = times + slide_s * u.s
-    _, place, _ = record.sgp4_array(slid.utc.jd1, slid.utc.jd2)
-    place *= 1.0 + raise_km / np.linalg.norm(place, axis=1)[:, None]
-    with iers.conf.set_temp("auto_download", False):
-        frame = TEME(CartesianRepresentation(*place.T * u.km), obstime=times)
-        return frame.transform_to(ITRS(obstime=times)).cartesian.xyz.to_value("m").T
-
-
-def test_element_sets_are_compared_with_the_stations_own_positions(tmp_path: Path) -> None:
-    sets = Elements(epoch=datetime(2020, 8, 23, 20, tzinfo=UTC))
-    tle = tmp_path / "iss.txt"
-    tle.write_text(
-        sets.text() + replace(sets, anomaly_deg=sets.anomaly_deg + 1.0).later(3.0).text()
-    )
-    positions = told_positions(sets, 0.5, 0.4, 300)
-    lis = write_lis(tmp_path / "lis.nc", sets.epoch, [], positions)
-    said = run("tle", "check", tle, "--lis", lis, "--json")
-    assert said.code == 0, said.err
-    (row,) = said.records
-    assert (row["is_used"], row["contradiction"]) == (True, None)
-    assert row["tle_age_h"] == pytest.approx(0.04, abs=0.01)
-    assert row["mean_along_km"] == pytest.approx(0.5 * 7.66, abs=0.05)
-    assert row["mean_cross_km"] == pytest.approx(0.0, abs=0.03)
-    assert row["mean_radial_km"] == pytest.approx(0.4, abs=0.03)
-    assert max(row[f"sd_{part}_km"] for part in ("along", "cross", "radial")) < 0.03
-    table = run("tle", "check", tle, "--lis", lis, "--within-days", "5").out.splitlines()
-    assert len(table) == 3
-    assert "(the one that is used)" in table[-1]
-
-
-def test_sets_of_another_year_are_compared_with_nothing(tmp_path: Path) -> None:
-    sets = Elements(epoch=datetime(2020, 8, 23, 20, tzinfo=UTC))
-    lis = write_lis(tmp_path / "lis.nc", sets.epoch, [], told_positions(sets, 0.0, 0.0, 10))
-    tle = tmp_path / "iss.txt"
-    tle.write_text(replace(sets, epoch=sets.epoch + timedelta(days=40)).text())
-    refused(run("tle", "check", tle, "--lis", lis), 3, "no element set within 2 days")
-    refused(run("tle", "check", tle, "--lis", tle), 3, "not a netCDF-4 file")

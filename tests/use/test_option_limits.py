@@ -40,8 +40,6 @@ OPTIONS: list[tuple[tuple[object, ...], str, list[str], list[str]]] = [
     (("catalogue", "places", "none.parquet"), "--limit", ["0"], ["-1"]),
     (("catalogue", "changes", "none.parquet"), "--least-days", ["1"], ["0"]),
     (("catalogue", "changes", "none.parquet"), "--limit", ["0"], ["-1"]),
-    (SATELLITES, "--site", *PLACES),
-    (SATELLITES, "--site", ["0,0,9000", "0,0,-500"], ["0,0,9000.1", "0,0,-500.1"]),
     (("lights", "build", "none.tif", "--out", "x.tif"), "--bbox",
      ["-180,-90,180,90", "170,-20,-170,10", "0,0,360,1"],
      ["0,-90.1,1,0", "0,0,1,90.1", "0,5,1,5", "5,0,5,1", "0,0,360.1,1", "0,1,1,0"]),

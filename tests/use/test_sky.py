@@ -189,30 +189,26 @@ def test_a_lens_is_fitted_without_solutions_and_past_broken_photos(
     assert not out.exists()
 
 
-def name_satellites(folder: Path, name: str, *words: object, **changes: object) -> Said:
+def name_satellites(folder: Path, *words: object, **changes: object) -> Said:
     """`satellites` of a photo with all that it needs; a change to None leaves an option out."""
     given: dict[str, object] = {
         "tle": folder / "catalogue.txt",
         "time": f"{skies.NIGHT:%Y-%m-%dT%H:%M:%SZ}",
         "exposure-s": skies.EXPOSURE_S,
-        "site": skies.SITE if name == "ground" else None,
-        "station-tle": folder / "station.txt" if name == "station" else None,
+        "station-tle": folder / "station.txt",
         "mount": "stars",
-        "wcs": folder / f"{name}_wcs.fits",
+        "wcs": folder / "station_wcs.fits",
     }
     given |= {key.replace("_", "-"): value for key, value in changes.items()}
     options = [word for k, v in given.items() if v is not None for word in (f"--{k}", v)]
-    return run("satellites", folder / f"{name}.png", *options, "--quiet", *words)
+    return run("satellites", folder / "station.png", *options, "--quiet", *words)
 
 
-@pytest.mark.parametrize("name", ["ground", "station"])
-def test_streaks_are_named_and_tracks_lie_on_them(
-    satellites: Path, name: str, tmp_path: Path
-) -> None:
-    said = name_satellites(satellites, name, "--json", "--overlay", tmp_path)
+def test_streaks_are_named_and_tracks_lie_on_them(satellites: Path, tmp_path: Path) -> None:
+    said = name_satellites(satellites, "--json", "--overlay", tmp_path)
     assert said.code == 0, said.err
     (record,) = said.records
-    truth = read_truth(satellites)[name]
+    truth = read_truth(satellites)
     tracks = {track["norad"]: track for track in record["tracks"]}
     middles = {
         k: ((one["x1"] + one["x2"]) / 2, (one["y1"] + one["y2"]) / 2)
@@ -232,15 +228,15 @@ def test_streaks_are_named_and_tracks_lie_on_them(
     stranger = max(record["streaks"], key=lambda one: one["x2"] - one["x1"])
     assert (stranger["name"], stranger["norad"], stranger["probability"]) == (None, None, None)
     assert stranger["not_in_catalogue"] > 0.9
-    assert record["observer"]["kind"] == ("site" if name == "ground" else "station")
-    picture = cv2.imread(str(tmp_path / f"{name}_satellites.png"))[..., ::-1].astype(int)
+    assert record["observer"]["kind"] == "station"
+    picture = cv2.imread(str(tmp_path / "station_satellites.png"))[..., ::-1].astype(int)
     assert ((picture[..., 1] > 200) & (picture[..., 0] < 150)).any()
 
 
 @pytest.mark.slow
 def test_the_table_of_satellites_has_a_row_for_each_track_and_streak(satellites: Path) -> None:
-    (record,) = name_satellites(satellites, "ground", "--json").records
-    said = name_satellites(satellites, "ground", tle=satellites / "bare.txt")
+    (record,) = name_satellites(satellites, "--json").records
+    said = name_satellites(satellites, tle=satellites / "bare.txt")
     table = pd.read_csv(io.StringIO(said.out), dtype={"norad": str})
     assert table["what"].tolist() == ["track"] * len(record["tracks"]) + ["streak"] * len(
         record["streaks"]
@@ -254,9 +250,9 @@ def test_the_table_of_satellites_has_a_row_for_each_track_and_streak(satellites:
 
 
 def test_tracks_alone_need_no_streak(satellites: Path) -> None:
-    (record,) = name_satellites(satellites, "station", "--json", "--tracks-only").records
+    (record,) = name_satellites(satellites, "--json", "--tracks-only").records
     assert record["streaks"] == []
-    assert {one["norad"] for one in read_truth(satellites)["station"]} <= {
+    assert {one["norad"] for one in read_truth(satellites)} <= {
         one["norad"] for one in record["tracks"]
     }
 
@@ -265,7 +261,7 @@ def test_a_track_that_is_in_view_between_its_points_is_a_row_without_a_place(
     satellites: Path,
 ) -> None:
     """In two hours low satellites rise and set between two of the nine points of a track."""
-    said = name_satellites(satellites, "ground", "--tracks-only", exposure_s=7200)
+    said = name_satellites(satellites, "--tracks-only", exposure_s=7200)
     assert said.code == 0, said.err
     table = pd.read_csv(io.StringIO(said.out))
     assert table["x1"].isna().any()
@@ -277,20 +273,17 @@ def test_a_track_that_is_in_view_between_its_points_is_a_row_without_a_place(
     [
         ({"time": None}, 1, "--time"),
         ({"exposure_s": None}, 1, "--exposure-s"),
-        ({"site": None}, 1, "--site"),
-        ({"station_tle": "station.txt"}, 2, "two positions"),
-        ({"site": "north"}, 2, "--site"),
-        ({"site": "0,95"}, 2, "longitude, then latitude"),
         ({"time": "2027-03-01T00:00:00Z"}, 1, "catalogue"),
-        ({"tle": "ground.png"}, 3, "element set"),
-        ({"wcs": "ground.png"}, 1, "FITS"),
+        ({"tle": "station.png"}, 3, "element set"),
+        ({"station_tle": "station.png"}, 3, "element set"),
+        ({"wcs": "station.png"}, 1, "is not a header that regengine solve --wcs wrote"),
     ],
 )
 def test_what_satellites_lack_is_one_sentence(
     satellites: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], code: int, says: str
 ) -> None:
     monkeypatch.chdir(satellites)
-    said = name_satellites(satellites, "ground", "--tracks-only", **changes)
+    said = name_satellites(satellites, "--tracks-only", **changes)
     assert (said.code, said.out.count("\n") < 2) == (code, True), said.err
     assert says in said.err
     assert said.err.count("\n") == 1
@@ -354,25 +347,6 @@ def test_a_damaged_record_of_stars_fails_alone_and_names_run_nothing(
     shutil.copy(out, tmp_path / "before.csv")
     assert run("catalogue", "stars", path, "--out", out, "--force").code == 1
     assert out.read_bytes() == (tmp_path / "before.csv").read_bytes()
-
-
-def test_a_telescopes_frame_needs_no_option(satellites: Path, tmp_path: Path) -> None:
-    """Field, time and place stand in its header; the camera followed the stars."""
-    pixels = np.asarray(cv2.imread(str(satellites / "ground.png"), cv2.IMREAD_GRAYSCALE), float)
-    header = fits.getheader(satellites / "ground_wcs.fits")
-    header["DATE-OBS"] = f"{skies.NIGHT:%Y-%m-%dT%H:%M:%S}"
-    header["EXPTIME"] = skies.EXPOSURE_S
-    lon, lat, height = map(float, skies.SITE.split(","))
-    header["SITELAT"], header["SITELONG"], header["SITEELEV"] = lat, lon, height
-    fits.PrimaryHDU(pixels, header).writeto(tmp_path / "frame.fits")
-    words = ("--tle", satellites / "catalogue.txt", "--tracks-only", "--json", "--quiet")
-    (record,) = run("satellites", tmp_path / "frame.fits", *words).records
-    (wanted,) = name_satellites(satellites, "ground", "--tracks-only", "--json").records
-    for name in ("time_utc", "exposure_s", "observer", "mount", "catalogue", "tracks"):
-        assert record[name] == wanted[name]
-    swapped = run("satellites", tmp_path / "frame.fits", *words, "--site", f"{lat},{lon}")
-    assert (swapped.code, swapped.err.count("\n")) == (1, 1)
-    assert "write longitude, then latitude" in swapped.err
 
 
 @pytest.mark.slow

@@ -223,7 +223,7 @@ def list_pieces(bounds: Bounds) -> list[tuple[float, float]]:
 # File format of an index: written completely, memory-mapped, and verified before use
 
 FORMAT = "regengine earth index"
-FORMAT_VERSION, READ_VERSIONS = 4, (3, 4)  # version 3 also has asterisms
+FORMAT_VERSION = 4
 AGAIN = "make it again with regengine lights index"
 
 
@@ -273,7 +273,7 @@ def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
         with open_hdf5(path, ConfigError) as file:
             if file.attrs.get("format") != FORMAT:
                 raise ConfigError(f"{path} is not an index of the Earth's lights: {AGAIN}.")
-            if int(file.attrs["format_version"]) not in READ_VERSIONS:
+            if int(file.attrs["format_version"]) != FORMAT_VERSION:
                 raise ConfigError(
                     f"{path}: this index has format {file.attrs['format_version']}, and this "
                     f"program reads {FORMAT_VERSION}: {AGAIN}."

@@ -18,7 +18,6 @@ from regengine.result import FrameResult
 
 # Name and value of the source that results with a neighbour prior record
 SOURCE = "hint"
-SEARCHED_AGAIN = "searched again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +56,7 @@ class NeighbourPrior:
         near = " and ".join(neighbour.frame for neighbour in self.neighbours)
         shared = f"clock and lens of {', '.join(self.frames)}"
         camera = f", neighbour {near}" if near else ""
-        return f"{SEARCHED_AGAIN} with {shared}{camera}"
+        return f"searched again with {shared}{camera}"
 
     @property
     def sha256(self) -> str:

@@ -76,7 +76,7 @@ STREAKS: DetectionKind[StreakDetections] = DetectionKind(
     best_method="radon",  # of `python -m benchmarks detectors streaks`
     long_side_px=LONG_SIDE_PX["streaks"],
     values=ENDS
-    | {"snr": ".4g", "width_px": ".3g", "log10_false_alarm": ".4g", "kind": "", "length_px": ".1f"}
+    | {"snr": ".4g", "width_px": ".3g", "log10_false_alarm": ".4g", "length_px": ".1f"}
     | {"flux": ".5g", "bow_px": ".2f", "sigma_end_px": ".3g", "sigma_line_px": ".3g"},
     draw=draw_streaks,
     hidden=mask_not_sky_or_blank,

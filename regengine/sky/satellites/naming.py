@@ -182,7 +182,6 @@ def _streak_record(photo: NamedPhoto, number: int) -> dict[str, Any]:
             key: round(float(getattr(photo.streaks, key)[number]), 2)
             for key in ("x1", "y1", "x2", "y2")
         },
-        "kind": str(photo.streaks.kind[number]),
         **{key: best.get(key) for key in ("name", "norad", "probability")},
         "not_in_catalogue": round_or_none(naming.unlisted, 6),
         "candidates": listed,

@@ -1,4 +1,4 @@
-"""Observer of satellites: sites, stations, exposures and lines of sight."""
+"""Observer of satellites: the station, exposures and lines of sight."""
 
 from __future__ import annotations
 
@@ -14,12 +14,9 @@ from scipy.spatial.transform import Rotation
 
 from detectors.constants import DAY_S, FLATTENING, SEMI_MAJOR_M
 from detectors.types import BoolArray, FloatArray
-from matchers.geometry.earth import geodetic_to_ecef
 from matchers.geometry.sky_camera import SkyCamera
-from regengine.errors import ConfigError
 from regengine.orbit.propagation import position_from_elements, propagate_teme
 from regengine.orbit.rotation import (
-    EARTH_RATE_RAD_S,
     J2000_JULIAN_DATE,
     days_since_j2000,
     earth_velocity,
@@ -31,17 +28,15 @@ from regengine.orbit.rotation import (
 from regengine.orbit.sun_moon import sun_direction
 from regengine.orbit.tle import ElementSet
 from regengine.orbit.uncertainty import orbit_sigma
-from regengine.photo.fits import HeaderField
+from regengine.sky.stars.wcs import HeaderField
 
 if TYPE_CHECKING:
     from sgp4.api import Satrec
 
-HIGHEST_SITE_M, LOWEST_SITE_M = 9000.0, -500.0
-SWAPPED_DEG = 1.0  # tolerance between two statements of one place
 LIGHT_KM_S = 299792.458
 EARTH_KM = SEMI_MAJOR_M / 1000.0
 # Refraction raises objects 0.6 degrees below the horizontal plane above it: a line of sight with
-# this dip passes this far below a site at sea level
+# this dip passes this far below an observer at sea level
 DIP_KM = 0.4
 SUN_RADIUS_RAD = 0.004652  # 696,000 km at one astronomical unit: 16.0 arc minutes
 # Scaled along the pole, the Earth's ellipsoid becomes a sphere
@@ -50,63 +45,11 @@ EDGE_PLACES = 9  # along each side, for the cone that contains the picture
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroundSite:
-    """A site on the Earth: WGS84 degrees, and metres above the ellipsoid.
-
-    Raises ConfigError if the coordinates are out of range.
-    """
-
-    lat: float
-    lon: float
-    height_m: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not (abs(self.lat) <= 90.0 and abs(self.lon) <= 360.0):
-            raise ConfigError(
-                f"--site {self.lon:g},{self.lat:g} is not on Earth: give longitude, then "
-                "latitude, in degrees."
-            )
-        if not LOWEST_SITE_M <= self.height_m <= HIGHEST_SITE_M:
-            raise ConfigError(
-                f"--site has a height of {self.height_m:g} m, which is not on the ground: give "
-                "metres above sea level."
-            )
-
-    def is_swapped(self, other: GroundSite) -> bool:
-        """Whether longitude and latitude are swapped relative to another site."""
-        apart = abs(self.lon - other.lat), abs(self.lat - other.lon)
-        own = abs(self.lon - other.lon), abs(self.lat - other.lat)
-        return max(apart) < SWAPPED_DEG < max(own)
-
-    def position_km(self, days: FloatArray) -> FloatArray:
-        """Positions, shape (T, 3), at days since J2000 (UTC).
-
-        Includes the Earth's rotation; polar motion (15 m) is ignored.
-        """
-        fixed = geodetic_to_ecef(self.lon, self.lat, self.height_m) / 1000.0
-        return turn_about_pole(np.broadcast_to(fixed, (len(days), 3)), sidereal_angle_rad(days))
-
-    def uncertainty_km(self, days: float) -> FloatArray:
-        """One sigma along k directions, shape (k, 3): none in addition to the satellites' own."""
-        return np.zeros((0, 3))
-
-    def turning_rad_s(self, days: float) -> FloatArray:
-        """Rotation vector of a fixed camera: that of the Earth."""
-        return np.array([0.0, 0.0, EARTH_RATE_RAD_S])
-
-    def describe(self, days: float) -> dict[str, object]:
-        """Latitude, longitude and height."""
-        return {
-            "kind": "site",
-            "lat": round(self.lat, 6),
-            "lon": round(self.lon, 6),
-            "height_m": round(self.height_m, 1),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
 class SatelliteObserver:
-    """A satellite with a camera, such as the ISS, from one of its element sets."""
+    """A satellite with a camera, such as the ISS, from one of its element sets.
+
+    Positions are in SGP4's axes (TEME), kilometres.
+    """
 
     element_set: ElementSet
 
@@ -141,9 +84,7 @@ class SatelliteObserver:
         }
 
 
-# An observer, moving or fixed, in SGP4's axes (TEME), kilometres; and a picture among the stars
-Observer = GroundSite | SatelliteObserver
-SkyProjection = SkyCamera | HeaderField
+SkyProjection = SkyCamera | HeaderField  # a picture among the stars
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -153,7 +94,7 @@ class Exposure:
     field: SkyProjection  # attitude at mid-exposure, fitted to catalogued stars
     start_utc: datetime  # start of the exposure
     exposure_s: float  # its duration
-    observer: Observer
+    observer: SatelliteObserver
     clock_sigma_s: float = 1.0  # one sigma of the start
     attitude_sigma_px: float = 0.5  # one sigma of the field's position, per axis
     # True: the camera rotates with its observer, and stars trail; False: the stars are fixed

@@ -14,19 +14,29 @@ ADASS XIV, ASP Conference Series 347, 491.
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from detectors.types import FloatArray
-from matchers.geometry.sky_camera import SkyCamera
+from matchers.geometry.sky_camera import SkyCamera, sky_vectors
+from regengine.errors import FrameError
+from regengine.io.regular import open_regular
 from regengine.sky.drawing import write_photo_file
 from regengine.sky.stars.solve import StarSolution
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 Value = bool | int | float | str
 
 ORDERS = (3, 5, 7, 9)  # radial terms are odd; SIP ends at nine
 GOOD_ENOUGH_PX = 0.05
+LONGEST_BYTES = 40 * 2880  # of a header: 230 cards if polynomials have order nine
 GRID = 41  # nodes along each side for the polynomial fit
 
 
@@ -75,6 +85,79 @@ def wcs_header(solution: StarSolution) -> dict[str, Value]:
     header["NMATCH"] = len(solution)
     header["RMSPX"] = round(solution.rms_px, 4)
     return header
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HeaderField:
+    """Pointing of a picture by the header of its solved field; pixels count from zero."""
+
+    width_px: int
+    height_px: int
+    wcs: WCS
+    rms_px: float  # residual of the stars
+
+    def to_sky(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """Return unit vectors in ICRS of pixels, shape (..., 3)."""
+        return sky_vectors(*self.wcs.all_pix2world(np.asarray(x), np.asarray(y), 0))
+
+    def project(self, vectors_icrs: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Return pixels of directions; NaN behind the picture and where polynomials are invalid."""
+        vectors = np.asarray(vectors_icrs, float)
+        pixels = np.full((2, *vectors.shape[:-1]), np.nan)
+        ahead = vectors @ sky_vectors(*self.wcs.wcs.crval) > 0
+        x, y, z = vectors[ahead].T
+        ra_dec = np.degrees([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))])
+        pixels[:, ahead] = self.wcs.wcs_world2pix(*ra_dec, 0)
+        if self.wcs.sip is None:
+            return pixels[0], pixels[1]
+        # Polynomials are fitted to the picture: beyond its long side, they may fold
+        place = np.moveaxis(pixels, 0, -1) - (self.wcs.wcs.crpix - 1.0)
+        near = np.linalg.norm(place, axis=-1) < 1.5 * max(self.width_px, self.height_px)
+        pixels[:, ~near] = np.nan
+        bent = self.wcs.all_world2pix(*ra_dec[:, near[ahead]], 0, tolerance=1e-5, quiet=True)
+        side_rad = np.radians(abs(np.linalg.det(self.wcs.pixel_scale_matrix)) ** 0.5)
+        off = np.linalg.norm(self.to_sky(*bent) - vectors[near], axis=-1)
+        pixels[:, near] = np.where(off < 1e-3 * side_rad, bent, np.nan)
+        return pixels[0], pixels[1]
+
+
+def read_wcs(path: Path, size_px: tuple[int, int]) -> HeaderField:
+    """Read a header that `write_wcs` wrote.
+
+    ``size_px`` is the picture's width and height. Raises FrameError if the file is another one, or
+    of a picture of another size.
+    """
+    from astropy.io.fits import Header
+    from astropy.wcs import WCS
+
+    try:
+        with open_regular(path) as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            header = Header.fromstring(stream.read(LONGEST_BYTES))
+            kinds = [header[name][:8] for name in ("CTYPE1", "CTYPE2", "RADESYS")]
+            order, rms_px = header.get("A_ORDER", 0), float(header["RMSPX"])
+            size = header["IMAGEW"], header["IMAGEH"]
+            if kinds != ["RA---TAN", "DEC--TAN", "ICRS"] or order not in (0, *ORDERS):
+                raise ValueError("another projection")
+            wcs = WCS(header, naxis=2, fix=False)
+            numbers = [*wcs.wcs.crval, *wcs.wcs.crpix, rms_px]
+            if not (np.isfinite(numbers).all() and abs(np.linalg.det(wcs.pixel_scale_matrix)) > 0):
+                raise ValueError("no place or scale")
+    except OSError as error:
+        what = error.strerror or str(error)
+        raise FrameError(f"{path}: the header cannot be read ({what}).") from error
+    except FrameError:
+        raise
+    except Exception as error:  # wcslib fails in many ways
+        raise FrameError(
+            f"{path} is not a header that regengine solve --wcs wrote: solve the photo with it."
+        ) from error
+    if size != size_px:
+        raise FrameError(
+            f"{path}: its field is of a picture of {size[0]} x {size[1]} px, and the photo has "
+            f"{size_px[0]} x {size_px[1]}: solve this photo with regengine solve."
+        )
+    return HeaderField(width_px=size_px[0], height_px=size_px[1], wcs=wcs, rms_px=rms_px)
 
 
 def write_wcs(solution: StarSolution, target: Path) -> None:

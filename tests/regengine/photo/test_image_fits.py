@@ -12,7 +12,6 @@ import pytest
 from astropy.io import fits
 
 from regengine.errors import FrameError
-from regengine.photo.fits import header_field
 from regengine.photo.formats import read_photo_file
 from regengine.photo.frame import read_frame
 from regengine.photo.image import read_linear_channels, read_linear_light
@@ -218,16 +217,3 @@ def test_what_is_no_image_is_one_sentence(tmp_path: Path) -> None:
     assert "without any value" in refused(written(tmp_path / "void.fits", void))
     narrow = fits.PrimaryHDU(np.zeros((400, 1), np.float32))
     assert "1 x 400 pixels" in refused(written(tmp_path / "narrow.fits", narrow))
-
-
-def test_directions_come_back_to_their_pixels_and_those_behind_have_none(tmp_path: Path) -> None:
-    header = fits.Header()
-    header.update(CTYPE1="RA---TAN-SIP", CTYPE2="DEC--TAN-SIP", CRVAL1=83.8, CRVAL2=-5.4)
-    header.update(CRPIX1=100.5, CRPIX2=80.5, CD1_1=-0.05, CD1_2=0.0, CD2_1=0.0, CD2_2=0.05)
-    header.update(A_ORDER=3, B_ORDER=3, A_3_0=-4e-7, A_1_2=-4e-7, B_0_3=-4e-7)
-    written(tmp_path / "sky.wcs", fits.PrimaryHDU(header=header))
-    field = header_field(tmp_path / "sky.wcs", (200, 160))
-    x, y = np.meshgrid([0.0, 60.0, 199.0], [0.0, 159.0])
-    sky = field.to_sky(x, y)
-    assert np.array(field.project(sky)) == pytest.approx(np.array([x, y]), abs=1e-3)
-    assert np.isnan(field.project(-sky)).all()

@@ -24,7 +24,6 @@ MODULES = {
     "rpc": "rpc",
     "sql": "sql",
     "stac": "stac",
-    "tpers": "tpers",
 }
 TEXTS = ("csv", "geojson", "sql")  # formats of one file that is text
 # Packages that the core does without

@@ -11,8 +11,9 @@ from astropy.wcs import WCS
 from scipy.spatial.transform import Rotation
 
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
+from regengine.errors import FrameError
 from regengine.sky.stars.solve import StarSolution
-from regengine.sky.stars.wcs import wcs_header, write_wcs
+from regengine.sky.stars.wcs import read_wcs, wcs_header, write_wcs
 
 
 def solution(seed: int, **changes: object) -> StarSolution:
@@ -75,3 +76,45 @@ def test_first_pixel_is_one() -> None:
     assert header["CRPIX2"] == pytest.approx(1406.0)
     mirrored = wcs_header(solution(3, mirrored=True))
     assert mirrored["CRPIX1"] == pytest.approx(4256.0 - 2140.0)
+
+
+@pytest.mark.parametrize("changes", CASES)
+def test_what_was_written_is_read_as_the_same_field(
+    changes: dict[str, object], tmp_path: Path
+) -> None:
+    solved = solution(4, **changes)
+    write_wcs(solved, tmp_path / "a_wcs.fits")
+    field = read_wcs(tmp_path / "a_wcs.fits", (4256, 2832))
+    apart_px = np.linalg.norm(field.to_sky(solved.x, solved.y) - solved.vectors_icrs, axis=1)
+    assert apart_px.max() * solved.camera.focal_px < 0.1
+    x, y = field.project(solved.vectors_icrs)
+    assert np.hypot(x - solved.x, y - solved.y).max() < 0.1
+    assert np.isnan(field.project(-solved.vectors_icrs)).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"RMSPX": None}, "is not a header that regengine solve --wcs wrote"),
+        ({"CTYPE1": "RA---ZEA"}, "is not a header"),
+        ({"RADESYS": "FK5"}, "is not a header"),
+        ({"CD1_1": 0.0, "CD1_2": 0.0}, "is not a header"),
+        ({"A_ORDER": 100_000}, "is not a header"),
+        ({"IMAGEW": 2128, "IMAGEH": 1416}, "is of a picture of 2128 x 1416 px"),
+    ],
+)
+def test_other_headers_are_refused_in_a_sentence(
+    change: dict[str, object], sentence: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a_wcs.fits"
+    write_wcs(solution(5), path)
+    header = fits.getheader(path)
+    for name, value in change.items():
+        if value is None:
+            del header[name]
+        else:
+            header[name] = value
+    path.write_text(header.tostring(padding=True))
+    with pytest.raises(FrameError, match=sentence) as told:
+        read_wcs(path, (4256, 2832))
+    assert "\n" not in str(told.value)
