@@ -12,7 +12,18 @@ SEARCH, OUTPUT, RUN = "Search", "Output", "Run"
 # Headings in the order of the help, with their options; one of a single command has that before it
 HEADINGS = {
     INPUT: {
-        *("lights", "streets", "day", "index", "tle", "station-tle", "metadata", "lens", "model", "photos"),
+        *(
+            "lights",
+            "streets",
+            "day",
+            "index",
+            "tle",
+            "station-tle",
+            "metadata",
+            "lens",
+            "model",
+            "photos",
+        ),
         *(
             "satellites wcs",
             "calibration",
