@@ -35,7 +35,7 @@ from regengine.store.file import CHUNK_ROWS, raise_as_damage
 from regengine.store.read import OF_FRAMES, Snapshot, iter_blocks
 from regengine.store.reviews import read_reviews
 from regengine.store.rows import from_tables, join, select_frames
-from regengine.store.schema import FORMAT_VERSION, select
+from regengine.store.schema import select
 
 
 def run_attributes(store: Path) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def run_attributes(store: Path) -> dict[str, Any]:
                 "created": known.attributes.get("created"),
                 "command_line": known.attributes.get("command_line"),
                 "package_versions": _parse_object(known.attributes.get("package_versions")),
-                "format_version": FORMAT_VERSION,
+                "format_version": known.format_version,
                 "unmerged_frames": len(found.journal.frame_index),
             }
 

@@ -22,7 +22,7 @@ from regengine.io.atomic import provide_replacements
 from regengine.io.checksums import compute_sha256_once
 from regengine.io.hdf5 import HDF5_SIGNATURE, open_hdf5
 from regengine.io.regular import open_regular
-from regengine.store.rows import Selection, Table, Tables
+from regengine.store.rows import Selection, Table, Tables, missing
 from regengine.store.schema import (
     COLUMNS,
     FORMAT,
@@ -149,30 +149,18 @@ def make_damage_error(path: Path, why: str) -> StoreError:
 
 def _check_format(path: Path, file: h5py.File) -> None:
     with raise_as_damage(path):
-        name = file.attrs.get("format")
-        version = int(file.attrs["format_version"]) if name == FORMAT else 0
+        name, version = file.attrs.get("format"), int(file.attrs.get("format_version", 0))
         lost = name is None and all(file.id.links.exists(group.encode()) for group in GROUPS)
     if lost:
         raise make_damage_error(path, "its attributes are missing")
     if name != FORMAT:
         raise _foreign(path, "it is an HDF5 file of another program")
-    check_version(path, version)
-
-
-def check_version(path: Path, version: int) -> None:
-    """Raise StoreError if a store or journal has another format version than this program's."""
-    if version == FORMAT_VERSION:
-        return
-    age, mend, code = (
-        ("a newer", "upgrade regengine", "store_newer")
-        if version > FORMAT_VERSION
-        else ("an older", "move it away and process its photos again", "store_older")
-    )
-    raise StoreError(
-        f"{path} was written by {age} regengine (format version {version}, this one reads "
-        f"{FORMAT_VERSION}): {mend}, or name another store.",
-        code=code,
-    )
+    if version > FORMAT_VERSION:
+        raise StoreError(
+            f"{path} was written by a newer regengine (format version {version}, this one reads "
+            f"up to {FORMAT_VERSION}): upgrade regengine, or name another store.",
+            code="store_newer",
+        )
 
 
 def _foreign(path: Path, why: str) -> StoreError:
@@ -258,9 +246,10 @@ def _is_file(path: Path) -> bool:
 class StoreFile:
     """A store, or one part of it, open for reading.
 
-    Only ``frame_index``, the ascending frame numbers, is kept in memory. ``attributes`` are the
-    root attributes except ``format`` and ``format_version``. Every method raises StoreError if the
-    file is not a store, is damaged, or has another format.
+    Only ``frame_index``, the ascending frame numbers, is kept in memory. Columns that an older
+    format does not have are filled with the missing value. ``attributes`` are the root attributes
+    except ``format`` and ``format_version``. Every method raises StoreError if the file is not a
+    store, is damaged, or has a newer format.
     """
 
     def __init__(self, path: Path) -> None:
@@ -274,6 +263,7 @@ class StoreFile:
                     for name, value in self._file.attrs.items()
                     if isinstance(value, str) and name != "format"
                 }
+                self.format_version = int(self._file.attrs["format_version"])
                 self.frame_index: NDArray[np.int64] = self.column("frames", "frame_index")
             if (np.diff(self.frame_index) <= 0).any():
                 raise make_damage_error(path, "its frames are out of order")
@@ -312,25 +302,28 @@ class StoreFile:
             return {
                 (group, name): self._dataset(group, name).dtype.itemsize
                 for group, name in TEXT_COLUMNS
+                if name in self._file[group]
             }
 
     def can_grow(self, text_lengths: Mapping[tuple[str, str], int]) -> bool:
         """Whether a copy of the file can be extended, see `GrowingStore`.
 
-        The file must have space for texts of the given lengths, and little unused space: data
-        rewritten in a copy leaves unused space.
+        The file must have all columns, space for texts of the given lengths, and little unused
+        space: data rewritten in a copy leaves unused space.
         """
         used = 0
         with raise_as_damage(self.path):
             for (group, name), column in COLUMNS.items():
-                dataset = self._file[group][name]
-                if dataset.chunks is None or dataset.chunks[0] != CHUNK_ROWS:
+                dataset = self._file[group].get(name)
+                if dataset is None or dataset.chunks is None or dataset.chunks[0] != CHUNK_ROWS:
                     return False
                 length = text_lengths.get((group, name), 0)
                 if column.dtype == "text" and dataset.dtype.itemsize < length:
                     return False
                 used += dataset.id.get_storage_size()
-            return GROWN_BYTES < self.path.stat().st_size < MAX_UNUSED * used
+            return self.format_version == FORMAT_VERSION and (
+                GROWN_BYTES < self.path.stat().st_size < MAX_UNUSED * used
+            )
 
     def row_of(self, group: str, frame_index: int) -> int:
         """Return the first row of a group whose frame has at least this number.
@@ -366,6 +359,9 @@ class StoreFile:
 
     def _read(self, column: Column, group: str, start: int, stop: int) -> NDArray[Any]:
         shape = (stop - start,) if column.width == 1 else (stop - start, column.width)
+        if column.since > 1 and column.name not in self._file[group]:
+            dtype = "S1" if column.dtype == "text" else column.dtype
+            return np.full(shape, missing(column), dtype=dtype)
         dataset = self._dataset(group, column.name)
         if dataset.shape[0] < stop or dataset.shape[1:] != shape[1:]:
             raise make_damage_error(

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from regengine.errors import FrameError, StoreError
 from regengine.io.plain import format_count
 from regengine.io.regular import open_regular
-from regengine.store.file import DAMAGE, check_version, raise_as_damage
-from regengine.store.rows import Selection, StoredFrame, Table, Tables, to_tables
+from regengine.store.file import DAMAGE, raise_as_damage
+from regengine.store.rows import Selection, StoredFrame, Table, Tables, missing, to_tables
 from regengine.store.schema import FORMAT_VERSION, GROUPS, Column
 
 BEGINNING = b'{"format": "regengine journal", '
@@ -43,12 +43,17 @@ def journal_path(store: Path) -> Path:
 
 def encode_frame(frame: StoredFrame) -> bytes:
     """Return the line of a frame, including its line break."""
+    return encode_rows(frame.frame_index, to_tables([frame]))
+
+
+def encode_rows(frame_index: int, tables: Tables) -> bytes:
+    """Return the line of the frame with these rows; texts are `str`."""
     rows = {
         group: {name: values.tolist() for name, values in table.items()}
-        for group, table in to_tables([frame]).items()
+        for group, table in tables.items()
     }
     content = b64encode(zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), LEVEL))
-    head = b'{"frame_index": %d, "crc32": %d, "rows": "' % (frame.frame_index, zlib.crc32(content))
+    head = b'{"frame_index": %d, "crc32": %d, "rows": "' % (frame_index, zlib.crc32(content))
     return b'%s%s"}\n' % (head, content)
 
 
@@ -63,13 +68,14 @@ class JournalFile:
 
     ``frame_index`` are the ascending numbers of its frames, and ``attributes`` are those of the run
     that wrote it. Damaged lines are skipped and reported. Raises StoreError if the file cannot be
-    read, is not a journal, or has another format.
+    read, is not a journal, or has a newer format.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.frame_index: NDArray[np.int64] = np.empty(0, np.int64)
         self.attributes: dict[str, str] = {}
+        self.format_version = FORMAT_VERSION
         self.n_damaged = 0  # damaged lines
         self._offsets: dict[int, int] = {}
         self._stream: BufferedReader | None = None
@@ -135,11 +141,17 @@ class JournalFile:
         """Parse the first line; return False if it is damaged."""
         try:
             head = json.loads(line)
-            version = int(head["format_version"])
+            self.format_version = int(head["format_version"])
             self.attributes = {str(key): str(text) for key, text in head["attributes"].items()}
         except DAMAGE:
             return False
-        check_version(self.path, version)
+        if self.format_version > FORMAT_VERSION:
+            raise StoreError(
+                f"{self.path} was written by a newer regengine (format version "
+                f"{self.format_version}, this one reads up to {FORMAT_VERSION}): upgrade "
+                "regengine, or name another file with --store.",
+                code="store_newer",
+            )
         return True
 
     def close(self) -> None:
@@ -171,7 +183,8 @@ class JournalFile:
 def decode_lines(lines: Sequence[bytes], groups: Selection = GROUPS) -> Tables:
     """Return the rows of the frames in some lines, in order; texts are bytes of fixed length.
 
-    Raises ValueError if a line is damaged, KeyError if it lacks a column.
+    Raises ValueError if a line is damaged. Columns that an older format does not have are filled
+    with the missing value.
     """
     frames = []
     for line in lines:
@@ -186,9 +199,13 @@ def decode_lines(lines: Sequence[bytes], groups: Selection = GROUPS) -> Tables:
 
 
 def _join_rows(columns: Sequence[Column], tables: Sequence[dict[str, list[object]]]) -> Table:
+    n_rows = [len(table["frame_index"]) for table in tables]
     joined: Table = {}
     for column in columns:
-        values = [value for table in tables for value in table[column.name]]
+        blank = missing(column) if column.width == 1 else [missing(column)] * column.width
+        values: list[object] = []
+        for table, rows in zip(tables, n_rows, strict=True):
+            values += table.get(column.name, [blank] * rows)
         if column.dtype == "text":
             texts = [str(value).encode() for value in values]
             joined[column.name] = np.array(texts, dtype="S" if any(texts) else "S1")

@@ -159,7 +159,7 @@ class StoredFrame:
     parameters: str = "{}"  # JSON text of the settings that the result depends on
     parameters_sha256: str = ""
     processed_utc: str = ""  # time of completion, ISO 8601
-    search_pass: int = 1  # search that produced the result; see the column of that name
+    search_pass: int = 0  # search that produced the result; see the column of that name
     # Hash of the prior from other photos in its last search; empty if there was none
     hints_sha256: str = ""
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 FORMAT = "regengine"
-FORMAT_VERSION = 6  # the only one that is read
+# 2: search_pass and hints_sha256; 3: the interval of the probability; 4: without decoys; 5:
+# pixel_aspect; 6: place and country
+FORMAT_VERSION = 6
 
 # The table of fields: stores take their columns from it, and exports, SQL and the catalogue take
 # the fields that they have in common with stores.
@@ -49,6 +51,8 @@ class Column(Field):
     dtype: Dtype  # ``text`` is UTF-8 of a fixed length, padded with zero bytes
     width: int = 1  # values per row: more than one gives a dataset of shape (rows, width)
     volatile: bool = False  # whether two runs of the same photos and settings may differ
+    # Format version that introduced it; older stores are read as if values were missing
+    since: int = 1
 
 
 def _column(
@@ -94,6 +98,7 @@ def _camera_columns(focal: str, of: str = "") -> tuple[Column, ...]:
             "float64",
             "",
             "focal length down over across of a stretched image; NaN for square pixels",
+            since=5,
         ),
     )
 
@@ -111,12 +116,14 @@ FRAMES = (
         "float64",
         "",
         "lower limit of the probability, by the calibration trials",
+        since=3,
     ),
     _column(
         "probability_high",
         "float64",
         "",
         "upper limit of the probability, by the calibration trials",
+        since=3,
     ),
     _column("reasons", "text", "", "codes of the reasons, separated by commas"),
     _column("reason_texts", "text", "", "sentences of the reasons, one a line, in the same order"),
@@ -151,8 +158,9 @@ FRAMES = (
         "",
         "what the photo shows: the largest town in view near its centre, or the sea; empty if "
         "unknown",
+        since=6,
     ),
-    _column("country", "text", "", "country of that town, or about the centre"),
+    _column("country", "text", "", "country of that town, or about the centre", since=6),
     _column(
         "footprint_lon",
         "float64",
@@ -245,13 +253,16 @@ PROVENANCE = (
         "search_pass",
         "uint8",
         "",
-        "1 on its own, 3 again with the rest of the batch",
+        "1 on its own, 3 again with the rest of the batch, 2 after another photo of its minute "
+        "(older versions), 0 unknown",
+        since=2,
     ),
     _column(
         "hints_sha256",
         "text",
         "",
         "hash of the neighbours' results used in its last search; empty if none",
+        since=2,
     ),
     _column("processed_utc", "text", "", "when the frame was finished, ISO 8601", volatile=True),
     _declare_needed("seconds", "s", "time spent on the frame", volatile=True),

@@ -28,7 +28,7 @@ from regengine.store.file import DAMAGE, PIECE_ROWS, StoreFile, open_store, rais
 from regengine.store.journal import JournalFile
 from regengine.store.read import BLOCK_FRAMES, Snapshot, identity_keys
 from regengine.store.rows import Table, Tables
-from regengine.store.schema import GROUPS, Column, select
+from regengine.store.schema import FORMAT_VERSION, GROUPS, Column, select
 
 READ_FRAMES = 65536
 FAR_APART = 64  # gap between two frames, in frames, above which separate reads are faster
@@ -69,7 +69,7 @@ NUMBERS: dict[str, Callable[[NDArray[Any]], NDArray[np.bool_]]] = {
     "sigma_px": lambda sigma: sigma > 0,
     "sigma_m": lambda sigma: sigma > 0,
     "lights": lambda count: count >= 0,
-    "search_pass": lambda number: (number == 1) | (number == 3),
+    "search_pass": lambda number: number <= 4,
     "pixel_aspect": lambda ratio: ratio > 0,
 }
 NUMBERS |= dict.fromkeys(("width_px", "height_px"), lambda side: (side >= 1) | (side == -1))
@@ -201,9 +201,14 @@ def _check_layout(file: h5py.File, findings: Findings) -> None:
             findings.file_wrong("attribute_missing", f"the root attribute {name} is missing")
         elif not is_right(value):
             findings.file_wrong("attribute_wrong", f"the root attribute {name} is invalid")
+    version = int(file.attrs["format_version"])
+    if not 1 <= version <= FORMAT_VERSION:
+        findings.file_wrong("attribute_wrong", "the root attribute format_version is invalid")
     for group, columns in GROUPS.items():
         lengths: dict[str, int] = {}
         for column in columns:
+            if column.since > version:
+                continue
             name, dataset = f"{group}/{column.name}", None
             with suppress(*DAMAGE):
                 dataset = file.get(name)

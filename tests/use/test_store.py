@@ -22,6 +22,7 @@ import pytest
 import regengine as rg
 from tests.conftest import ROOT
 from tests.kit.exports import decide, work
+from tests.kit.faults import write_photos
 from tests.kit.program import run
 from tests.kit.runs import LIGHTS
 from tests.kit.stores import HOSTILE, make_results, write_store
@@ -218,6 +219,28 @@ def test_every_hdf5_file_that_is_held_open_is_in_use(store_copy: Path, hold_open
         assert f"{store_copy} is in use: another program has it open" in said.err
 
 
+def test_parts_of_older_versions_are_taken_in_when_no_program_uses_them(
+    store_copy: Path, hold_open: Hold
+) -> None:
+    parts = store_copy.with_name("run.h5.parts")
+    parts.mkdir()
+    part = parts / "000001.h5"
+    shutil.copyfile(store_copy, part)
+    holder = hold_open(part)
+    write_photos(store_copy.parent / "new", 1)
+    words = ("register", store_copy.parent / "new", "--lights", LIGHTS, "--blind", "never",
+             "--workers", 0, "--store", store_copy)  # fmt: skip
+    said = run(*words)
+    assert said.code == 3
+    assert f"{part} is in use" in said.err
+    assert "run.h5.parts has results of a run by an older regengine" in run("show", store_copy).err
+    assert part.exists()
+    holder.communicate("")
+    assert "1 photo: 0 accepted" in run(*words).err
+    assert not parts.exists()
+    assert run("verify", store_copy).out == f"{store_copy} is sound: 41 frames.\n"
+
+
 def test_a_store_that_was_not_closed_says_how_it_is_mended(
     store_copy: Path, hold_open: Hold
 ) -> None:
@@ -381,8 +404,7 @@ def put(name: str, value: object) -> Callable[[h5py.File], None]:
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        (put("format_version", 7), "newer regengine"),
-        (put("format_version", 5), "older regengine (format version 5, this one reads 6)"),
+        (put("format_version", 99), "newer regengine"),
         (put("format", "other"), "of another program"),
         (lambda file: file.__delitem__("frames/verdict"), "damaged store"),
     ],
@@ -400,6 +422,24 @@ def test_what_this_version_cannot_read_is_refused_and_left_untouched(
     assert words in said.err
     assert run("show", store_copy).code == 3
     assert store_copy.read_bytes() == before
+
+
+def test_a_store_of_an_older_format_is_read_as_if_its_new_columns_were_missing(
+    store_copy: Path,
+) -> None:
+    with h5py.File(store_copy, "r+") as file:
+        file.attrs["format_version"] = 1
+        for name in ("provenance/search_pass", "provenance/hints_sha256", "frames/probability_low",
+                     "frames/probability_high", "frames/pixel_aspect",
+                     "hypotheses/pixel_aspect", "frames/place", "frames/country"):  # fmt: skip
+            del file[name]
+    assert run("verify", store_copy).code == 0
+    assert len(run("show", store_copy, "--json").records) == 40
+    into = store_copy.with_name("new.h5")
+    assert run("merge", store_copy, "--out", into).code == 0
+    with h5py.File(into) as file:
+        assert file.attrs["format_version"] == 6
+        assert np.isnan(file["frames/probability_low"][()]).all()
 
 
 # ---- large

@@ -92,7 +92,7 @@ LIMITS: list[tuple[str, Any, Sequence[Any], Sequence[Any], str]] = [
     ("hypotheses/quaternion", 0, [(1, 0, 0, 0)], [(1, 1, 0, 0)], "camera"),
     ("hypotheses/rank", FIRST_2, [(0, 1)], [(1, 2), (0, 0)], "rank"),
     ("hypotheses/centre_lon", 0, [-180.0, before(180.0)], [180.0], "centre_lon"),
-    ("provenance/search_pass", 0, [1, 3], [0, 2, 4], "search_pass"),
+    ("provenance/search_pass", 0, [0, 4], [5], "search_pass"),
     ("provenance/sources", 0, [b"{}"], [b"[]", b"{"], "sources"),
     ("provenance/processed_utc", 0, [b""], [b"today"], "processed_utc"),
 ]  # fmt: skip

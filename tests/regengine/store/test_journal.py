@@ -155,16 +155,15 @@ def test_a_foreign_file_of_that_name_is_left_alone(
     assert journal.read_bytes() == content
 
 
-@pytest.mark.parametrize(("version", "age"), [(7, "newer"), (5, "older")])
-def test_a_journal_of_another_version_is_not_merged(killed: Path, version: int, age: str) -> None:
+def test_a_journal_of_a_newer_version_is_not_merged(killed: Path) -> None:
     journal = killed.with_name("run.h5.journal")
     head, *rest = journal.read_bytes().splitlines(keepends=True)
-    other = json.dumps(json.loads(head) | {"format_version": version}).encode() + b"\n"
-    journal.write_bytes(b"".join([other, *rest]))
-    with pytest.raises(StoreError, match=f"written by an? {age} regengine") as told:
+    newer = json.dumps(json.loads(head) | {"format_version": 99}).encode() + b"\n"
+    journal.write_bytes(b"".join([newer, *rest]))
+    with pytest.raises(StoreError, match="written by a newer regengine") as told:
         StoreWriter(killed)
-    assert told.value.code == f"store_{age}"
-    assert journal.read_bytes().startswith(other)
+    assert told.value.code == "store_newer"
+    assert journal.read_bytes().startswith(newer)
 
 
 def test_a_folder_that_may_only_be_read_shows_a_run_that_was_killed(killed: Path) -> None:

@@ -170,6 +170,7 @@ NAN, INFINITE = float("nan"), float("inf")
         (attribute("@created", "yesterday"), "attribute_wrong"),
         (attribute("@package_versions", "{"), "attribute_wrong"),
         (attribute("@command_line", 3), "attribute_missing"),
+        (attribute("@format_version", 0), "attribute_wrong"),
         (attribute("frames/focal_px@units", "mm"), "attribute_wrong"),
         (put("frames/frame_index", 1, 0), "damaged"),
         (put("frames/frame_index", 0, -1), "frame_index"),
