@@ -60,6 +60,8 @@ CHECKED_FIELDS = (
 PLANE_TOLERANCE_DEG, PLANE_TOLERANCE_DEG_PER_DAY = 0.3, 0.05
 # In this many days, a reboost changes the count by less than a revolution
 COUNTED_DAYS = 10.0
+# Of a satellite's neighbours in time; in archives one in a hundred contradict each other
+REARRANGED_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -354,7 +356,8 @@ def _are_crossed(pairs: Sequence[ElementSet], epoch_days: FloatArray) -> BoolArr
     Between neighbours in time, the counted revolutions and the motion of the node must fit the time
     between the epochs. Second lines that are another time apart, and the same by both criteria, do
     not belong to those epochs. A wrong count, which occurs in catalogues, does not move the node. A
-    pair is crossed if it fits none of its neighbours.
+    pair is crossed if it fits none of its neighbours, or if half of the neighbours contradict each
+    other.
     """
     satellites = np.array([pair.satellite for pair in pairs])
     order = np.lexsort((epoch_days, satellites))
@@ -381,7 +384,12 @@ def _are_crossed(pairs: Sequence[ElementSet], epoch_days: FloatArray) -> BoolArr
     ends = np.concatenate([one, other])
     links = np.bincount(ends, minlength=len(pairs))
     wrong = np.bincount(ends[np.tile(crossed, 2)], minlength=len(pairs))
-    return (links > 0) & (wrong == links)
+    found = (links > 0) & (wrong == links)
+    # Where half contradict each other the lines were rearranged, and the rest agrees by chance
+    for satellite in set(satellites[one[crossed]].tolist()):
+        if crossed[satellites[one] == satellite].mean() >= REARRANGED_SHARE:
+            found |= satellites == satellite
+    return found
 
 
 def _problem(pair: ElementSet) -> str | None:

@@ -139,7 +139,7 @@ def test_where_lightning_is_not_sought_the_record_says_why(tmp_path: Path, scene
     grey = tmp_path / "grey.png"
     Image.fromarray(night()[..., 1]).save(grey)
     tele = save(night(), tmp_path / "tele.png", focal_mm=400.0)
-    day = next((scenes / "kinds").glob("day_*.png"))
+    day = scenes / "kinds" / "day_0.jpg"
     for photo, code in ((grey, "no_colour"), (tele, "unsuitable_lens")):
         (record,) = detect(photo)
         assert (record["lightning"], record["reasons"]) == ([], [code])
