@@ -216,8 +216,10 @@ def _write_index(maps: Sequence[Path], out: Path, listener: Listener) -> None:
     write_earth_index(earth, maps, out)
     size_mb, seconds = out.stat().st_size / 1e6, time.monotonic() - begun_s
     lights = max(len(earth[size_km].vectors) for size_km in earth.sizes_km)
+    levels = ", ".join(f"{size_km:g}" for size_km in earth.sizes_km)
     listener.message(
-        f"{out}: {lights:,} lights at the finest scale, {size_mb:.1f} MB in {seconds:.0f} s"
+        f"{out}: levels of {levels} km, {lights:,} lights at the finest, {size_mb:.1f} MB in "
+        f"{seconds:.0f} s"
     )
 
 
