@@ -224,7 +224,7 @@ class Registration:
         """What the photo shows: ``Memphis, Tennessee, United States``; None if unknown."""
         from regengine.store.reviews import name_shown
 
-        return ", ".join(filter(None, name_shown(self.camera, self.review))) or None
+        return ", ".join(filter(None, name_shown(self.result, self.review))) or None
 
     @property
     def probability(self) -> float | None:

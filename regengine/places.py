@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detectors.constants import EARTH_RADIUS_KM
-from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg
+from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG
 from regengine.records import find_looked_at
 
@@ -245,7 +245,8 @@ class PlaceIndex:
         towns = self._towns
         x0, y0 = camera.lonlat_to_pixel(lon, lat)
         position = np.asarray(camera.position_ecef_m, float)
-        near = np.flatnonzero(_about(towns, position))
+        up = position / np.linalg.norm(position)
+        near = np.flatnonzero(towns.directions @ up > math.cos(math.radians(FARTHEST_SEEN_DEG)))
         ground = geodetic_to_ecef(towns.lon[near], towns.lat[near])
         x, y = camera.lonlat_to_pixel(towns.lon[near], towns.lat[near])
         inside = (x >= 0) & (x < camera.width_px) & (y >= 0) & (y < camera.height_px)
@@ -307,16 +308,6 @@ class PlaceIndex:
     @cached_property
     def _read_towns(self) -> PlaceTable:
         return PlaceTable()
-
-
-def _about(towns: PlaceTable, position_ecef_m: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which towns may lie within the horizon, a box around it."""
-    lon, lat, _ = (float(value) for value in ecef_to_geodetic(position_ecef_m))
-    about = np.abs(towns.lat - lat) <= FARTHEST_SEEN_DEG
-    if abs(lat) + FARTHEST_SEEN_DEG < 85.0:
-        wide_deg = FARTHEST_SEEN_DEG / math.cos(math.radians(abs(lat) + FARTHEST_SEEN_DEG))
-        about &= np.abs((towns.lon - lon + 180.0) % 360.0 - 180.0) <= wide_deg
-    return np.asarray(about)
 
 
 @cache

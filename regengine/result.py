@@ -226,6 +226,8 @@ class FrameResult:
     lights: str = ""
     engine_version: str = ""
     seconds: float = 0.0
+    # Name and country of what the proposal shows, as in a store; None if it is not from one
+    shows: tuple[str, str] | None = field(default=None, compare=False, repr=False)
 
     @property
     def reference_kind(self) -> KindName:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detectors.constants import EARTH_RADIUS_KM
 from matchers.geometry.earth import local_axes
 from regengine.errors import EphemerisError
 from regengine.io.plain import format_count
@@ -37,13 +38,15 @@ ASSUMED_ALTITUDE_SIGMA_KM = 20.0
 # Nine in ten recorded nadirs lie within 66 km along the orbit and 6 km across it. On some days they
 # drift along it by up to 180 km. 2 % lie hundreds of kilometres away: those contradict the orbit.
 WRONG_CROSS_KM, WRONG_ALONG_KM = 100.0, 400.0
+HORIZON_KM = 2500.0  # from 450 km, and 100 km for the radius of the place
 MAX_TOLD = 10  # messages about values of a table that are left out
 
 
 def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
     """Choose the position of the camera from the known data of a frame.
 
-    A nadir given as an option has priority. The element set is next, unless it is so old that a
+    A nadir given as an option has priority, and a place that the orbit does not see where it was
+    at the photo's time. The element set is next, unless it is so old that a
     recorded nadir is more accurate along the track. A record that contradicts the orbit is last,
     because in 2 % of the archive's night frames time and nadir cannot both be right. Of orbit and
     record, the one not chosen is returned as the alternative. Raises EphemerisError if nothing is
@@ -57,7 +60,7 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
             if frame.nadir is None and frame.centre is None:
                 raise
     if frame.nadir is None:
-        if orbit is not None:
+        if orbit is not None and (frame.centre is None or sees(orbit, frame.centre)):
             return orbit
         if frame.centre is not None:
             return _place_above(frame, frame.centre, "centre", CENTRE_SIGMA_KM, None)
@@ -76,6 +79,13 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
     trusted = orbit.sigma_along_km <= given.sigma_along_km or contradicts(given, orbit)
     first, second = (orbit, given) if trusted else (given, orbit)
     return replace(first, alternative=second)
+
+
+def sees(orbit: CameraPosition, place: tuple[float, float]) -> bool:
+    """Whether a place lies within the horizon, or could: where not, the photo's time is wrong."""
+    up, there = local_axes(orbit.lon, orbit.lat)[2], local_axes(*place)[2]
+    apart_km = EARTH_RADIUS_KM * float(np.arccos(np.clip(up @ there, -1.0, 1.0)))
+    return apart_km < HORIZON_KM + 4.0 * orbit.sigma_along_km
 
 
 def _nadir(frame: Frame, orbit: CameraPosition | None) -> CameraPosition:

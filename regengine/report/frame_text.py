@@ -355,8 +355,7 @@ def table_line(
 
 def _name_place(result: FrameResult, review: Reviewed | None) -> str:
     """What the photo shows: as named or placed in review, else by the proposal."""
-    camera = None if result.solved is None else result.solved.camera
-    return ", ".join(filter(None, name_shown(camera, review)))
+    return ", ".join(filter(None, name_shown(result, review)))
 
 
 CSV_COLUMNS = (

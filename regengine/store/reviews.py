@@ -37,6 +37,7 @@ from regengine.result import (
     decide_state,
 )
 from regengine.store.read import iter_blocks
+from regengine.store.rows import name_result
 from regengine.store.schema import select
 
 Work = dict[str, Any]  # JSON: camera, points, hypothesis, comment, tags, quality, place, given
@@ -411,18 +412,18 @@ def _connect(address: str, path: Path) -> sqlite3.Connection:
     return connection
 
 
-def name_shown(camera: Camera | None, review: Reviewed | None) -> tuple[str, str]:
+def name_shown(result: FrameResult | None, review: Reviewed | None) -> tuple[str, str]:
     """Name and country of what a photo shows; empty if unknown.
 
     The place is the one that the reviewer named, else that of the camera that they accepted, else
-    that of the engine's ``camera``; see `regengine.places.name_view`.
+    that of the engine's proposal; see `regengine.places.name_view`.
     """
     if review is not None and review.place is not None:
         return review.place["name"], review.place["country"]
     if review is not None and review.decision == "accepted" and review.camera is not None:
-        camera = review.camera
-    place = name_view(camera)
-    return ("", "") if place is None else (place.local_name, place.country)
+        place = name_view(review.camera)
+        return ("", "") if place is None else (place.local_name, place.country)
+    return ("", "") if result is None else name_result(result)
 
 
 def apply_review(row: Mapping[str, Any], review: Reviewed) -> dict[str, Any]:

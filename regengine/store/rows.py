@@ -196,6 +196,14 @@ def _value(record: Any, path: str) -> Any:
     return record
 
 
+def name_result(result: FrameResult) -> tuple[str, str]:
+    """Name what the proposal shows, and its country: as stored, or by its camera; "" if unknown."""
+    if result.shows is not None:
+        return result.shows
+    place = None if result.solved is None else name_view(result.solved.camera)
+    return ("", "") if place is None else (place.local_name, place.country)
+
+
 def _frame_row(result: FrameResult) -> Row:
     row = {
         column.name: _value(result, OF_FRAME.get(column.name, column.name))
@@ -206,8 +214,7 @@ def _frame_row(result: FrameResult) -> Row:
     row["reason_texts"] = "\n".join(reason.text for reason in result.reasons)
     centre = (None, None) if result.solved is None else centre_lonlat(result.solved.camera)
     row["centre_lon"], row["centre_lat"] = centre
-    place = None if result.solved is None else name_view(result.solved.camera)
-    row["place"], row["country"] = ("", "") if place is None else (place.local_name, place.country)
+    row["place"], row["country"] = name_result(result)
     row["footprint_lon"] = row["footprint_lat"] = None
     if result.footprint is not None:
         corners = [corner or (float("nan"), float("nan")) for corner in result.footprint]
@@ -244,12 +251,17 @@ def from_tables(tables: Tables) -> list[StoredFrame]:
     of_frames = {OF_FRAME.get(name, name): array for name, array in frames.items()}
     of_frames |= {f"solved.camera.{name}": frames[name] for name in ("width_px", "height_px")}
     of_frames |= {name: origins[name] for name in ("lights", "engine_version", "seconds")}
+    named = frames["place"], frames["country"]
     results = _records(
         FrameResult,
         {path: array for path, array in of_frames.items() if path not in MADE},
         reasons=map(reasons_of, *map(values_of, (frames["reasons"], frames["reason_texts"]))),
         sources=map(_sources, values_of(origins["sources"])),
         footprint=_footprints(frames),
+        shows=[
+            (place, country) if place or country else None  # none in stores of earlier formats
+            for place, country in zip(*map(values_of, named), strict=True)
+        ],
         control_points=_split_by_frame(points, _records(ControlPoint, of_points), numbers),
         hypotheses=_split_by_frame(hypotheses, _records(Hypothesis, of_hypotheses), numbers),
     )

@@ -710,11 +710,12 @@ def register(
     monkeypatch.setenv("REGENGINE_DATA", str(tmp_path / "data"))
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    archive.add_frame(101, lat=-35.1, lon=151.8)
+    archive.add_frame(101, day="20250827", lat=-35.1, lon=151.8)
     archive.add_picture(FRAME, picture())
 
     def register(*words: object) -> Said:
-        where = ("--lights", LIGHTS, "--store", tmp_path / "run.h5", "--workers", "0", "--json")
+        where = ("--lights", LIGHTS, "--tle", OLD_ELEMENTS, "--store", tmp_path / "run.h5")
+        where += ("--workers", "0", "--json")
         return run("register", *where, "--max-seconds", "1", *words)
 
     return register
@@ -748,13 +749,13 @@ def test_a_photo_by_name_comes_once_with_what_the_archive_knows(
     photo = by_frame[FRAME]
     assert Path(photo["path"]) == tmp_path / "data" / "photos" / "ISS990" / f"{FRAME}.JPG"
     assert Path(photo["path"]).read_bytes() == picture()
-    assert photo["time_utc"] == "2014-01-17T07:46:02Z"
+    assert photo["time_utc"] == "2025-08-27T07:46:02Z"
     assert (photo["nadir"]["lat"], photo["nadir"]["lon"]) == (-35.1, 151.8)
     assert photo["nadir"]["altitude_km"] == pytest.approx(413.0 + 7.0, abs=1.0)
     assert (photo["image"]["focal_mm"], photo["image"]["camera_body"]) == (50.0, "NIKON D3S")
     # What is there is not asked for again; what the archive learns later is
     asked = Counter(archive.asked)
-    archive.add_frame(102, lat=10.0)
+    archive.add_frame(102, day="20250827", lat=10.0)
     said = register(FRAME, "ISS990-E-102", "--no-resume", "--store", tmp_path / "again.h5")
     assert said.code == 0
     assert archive.asked - asked == {archive.PAGE: 1}

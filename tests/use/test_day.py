@@ -122,9 +122,8 @@ def test_a_review_offers_the_day_map_that_the_run_was_made_with(tmp_path: Path) 
     assert run(*words, "--day", day).code == 0
     with ReviewProcess(store) as review, httpx.Client(follow_redirects=True) as person:
         page = person.get(review.address)
-        (layer,) = person.get(page.url.join("/api/session")).json()["layers"]
-        assert person.get(page.url.join(layer["url"].format(z=0, x=0, y=0))).status_code == 200
-    assert "day" in layer["url"]
+        assert "day" in person.get(page.url.join("/api/session")).json()["maps"]
+        assert person.get(page.url.join("/api/maps/day/0/0/0.png")).status_code == 200
     (tmp_path / "notes.tif").write_text("no picture")
     refused = run(*words, "--day", tmp_path / "notes.tif")
     # As a map of night lights that cannot be read, before any photo
