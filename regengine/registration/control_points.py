@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 
 import cv2
 import numpy as np
@@ -327,7 +327,8 @@ def choose_four(
         left[taken] = False
         taken.append(int(np.argmax(np.where(left, away * worth, -1.0))))
         away = np.minimum(away, np.hypot(*(places - places[taken[-1]]).T))
-    fours = np.array(list(combinations(taken, 4)))
+    numbers = chain.from_iterable(combinations(range(len(taken)), 4))
+    fours = np.array(taken)[np.fromiter(numbers, np.intp).reshape(-1, 4)]
     area, nearest, farthest = measure_quadrilaterals(places[fours])
     apart = nearest >= params.min_apart_share * farthest
     value = area * worth[fours].min(axis=1)
