@@ -39,7 +39,8 @@ def judge(result: FrameResult, points: list[dict[str, str]]) -> tuple[str, bool]
     if result.solved is None:
         return "no place" + ("" if points else ", rightly"), not points
     if not points:
-        return "nothing there can be placed", False
+        is_checked = result.verdict == "review"
+        return "a proposal to check" if is_checked else "nothing there can be placed", False
     x, y, lon, lat = (np.array([float(row[k]) for row in points]) for k in ("x", "y", "lon", "lat"))
     camera = result.solved.camera
     away_km = distance_m(*camera.pixel_to_lonlat(x, y)[:2], lon, lat) / 1e3
