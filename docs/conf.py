@@ -18,8 +18,10 @@ release = version = version_of("regengine")
 copyright = "the regengine authors, BSD-3-Clause"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "docs/index"
-include_patterns = ["*.md", "docs/**", "benchmarks/results/*.md", "data_samples/*.md"]
-include_patterns += ["regengine/data/*.md"]
+include_patterns = ["*.md", "docs/**"]
+include_patterns += [
+    f"{folder}/*.md" for folder in ("benchmarks/results", "data_samples", "regengine/data")
+]
 exclude_patterns = [".venv", "out", "docs/examples", "tests"]
 
 myst_enable_extensions = ["dollarmath"]

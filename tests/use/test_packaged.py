@@ -61,7 +61,7 @@ def test_from_a_photo_to_an_export_in_an_empty_home_without_network(tmp_path: Pa
 
 @pytest.mark.slow
 def test_the_demonstration_judges_twelve_photos(tmp_path: Path) -> None:
-    """As `make demo` does: nine cities right, one to check, two without a place, a sheet and a page."""
+    """As `make demo` does: nine cities right, one to check, two not placed; a sheet and a page."""
     arguments = ("register", PHOTOS, "--store", "demo.h5", "--overlay", "overlays")
     assert start(*arguments, cwd=tmp_path, environment=offline(tmp_path)).code == 0
     stars = PHOTOS / "ISS043-E-298868.jpg"
