@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detectors.constants import EARTH_RADIUS_KM
-from matchers.geometry.earth import local_axes
+from matchers.geometry.earth import great_circle_km, local_axes
 from regengine.errors import EphemerisError
 from regengine.io.plain import format_count
 from regengine.orbit.missions import doubt_time
@@ -83,8 +82,7 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
 
 def sees(orbit: CameraPosition, place: tuple[float, float]) -> bool:
     """Whether a place lies within the horizon, or could: where not, the photo's time is wrong."""
-    up, there = local_axes(orbit.lon, orbit.lat)[2], local_axes(*place)[2]
-    apart_km = EARTH_RADIUS_KM * float(np.arccos(np.clip(up @ there, -1.0, 1.0)))
+    apart_km = float(great_circle_km(orbit.lon, orbit.lat, *place))
     return apart_km < HORIZON_KM + 4.0 * orbit.sigma_along_km
 
 

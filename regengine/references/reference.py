@@ -170,14 +170,19 @@ class Reference:
     doubt: str = ""
 
     @property
+    def pixel_m(self) -> float:
+        """Side of a pixel along a meridian, metres."""
+        return self.grid.step_deg * 111_195.0
+
+    @property
     def sigma_m(self) -> float:
         """Standard deviation of positions in the map, metres; one pixel for day maps."""
-        return KINDS[self.kind].sigma_m or self.grid.step_deg * 111_195.0
+        return KINDS[self.kind].sigma_m or self.pixel_m
 
     @property
     def title(self) -> str:
         """Product, or file name, date and pixel size."""
-        pixel_m = self.grid.step_deg * 111_195.0
+        pixel_m = self.pixel_m
         size = f"{pixel_m:.2g} m" if pixel_m < 100.0 else f"{round(pixel_m, -1):,.0f} m"
         date = f" {self.date}" if self.product and self.date else ""
         return f"{self.product or self.path.name}{date}, {size} per pixel"
