@@ -19,11 +19,11 @@ settings.register_profile("thorough", UNTIMED, max_examples=100)
 settings.load_profile("quick")
 
 pytest_plugins = (
-    "tests.kit.runs",
-    "tests.kit.stores",
-    "tests.kit.pages",
-    "tests.kit.services",
-    "tests.kit.skies",
+    "tests.world.runs",
+    "tests.world.stores",
+    "tests.world.pages",
+    "tests.world.services",
+    "tests.world.skies",
 )
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import __main__ as launcher
 from benchmarks import faults
-from tests.kit.program import run
+from tests.world.program import run
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from shapely import LineString
 
 from benchmarks.streets.maps import CityStreets
 from benchmarks.streets.run import Plan, page_lines
-from tests.kit.program import run
+from tests.world.program import run
 
 LON, LAT = 2.3, 48.8
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.sources import parsed
+from tests.world.sources import parsed
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("detectors", "matchers", "regengine", "cli", "benchmarks")  # lowest first
@@ -271,7 +271,7 @@ DOORS = (
     *("detectors", "matchers"),
 )
 OF_TESTS = (
-    "tests.kit",
+    "tests.world",
     "tests.example_results",
     "tests.command_line",
     "tests.conftest",

@@ -20,7 +20,7 @@ import regengine.errors
 from regengine.commands import RegengineGroup
 from regengine.commands.lazy import leaves, load_command
 from regengine.io.urls import GZIPPED, SUFFIXES, is_photo
-from tests.kit.sources import nodes_of
+from tests.world.sources import nodes_of
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_THE_ROOT = [ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING")]

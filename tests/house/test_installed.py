@@ -19,8 +19,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from regengine.io.extras import EXTRAS
-from tests.kit.shared import make_once
-from tests.kit.sources import nodes_of
+from tests.world.shared import make_once
+from tests.world.sources import nodes_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("detectors", "matchers", "regengine")

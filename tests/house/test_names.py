@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.kit.sources import parsed
+from tests.world.sources import parsed
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("regengine", "detectors", "matchers", "benchmarks")

@@ -20,8 +20,8 @@ from regengine.references.services import read_tile
 from regengine.registration.overlay import overlay_path
 from regengine.sky.drawing import picture_paths
 from tests.example_results import nothing_found
-from tests.kit.program import run
-from tests.kit.sources import nodes_of
+from tests.world.program import run
+from tests.world.sources import nodes_of
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.sentences import Sentence, list_page_sentences, list_sentences
+from tests.world.sentences import Sentence, list_page_sentences, list_sentences
 
 HELPS = sorted((Path(__file__).parents[1] / "use" / "baselines" / "help").glob("*.txt"))
 SCREEN_LINES = 50

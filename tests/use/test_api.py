@@ -19,9 +19,9 @@ from PIL import Image
 import regengine as rg
 from regengine.errors import ConfigError, FrameError, NoPhotoError, RegengineError, StoreError
 from tests.conftest import ROOT
-from tests.kit.notebooks import outputs_of
-from tests.kit.program import run
-from tests.kit.simulated import USUAL
+from tests.world.notebooks import outputs_of
+from tests.world.program import run
+from tests.world.simulated import USUAL
 
 SAMPLES = ROOT / "data_samples"
 LIGHTS = SAMPLES / "lights.tif"
@@ -324,7 +324,7 @@ def test_the_notebook_finds_its_samples(folder: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.slow
 def test_the_notebook_holds_what_running_it_gives(tmp_path: Path) -> None:
-    """Rewrite it with ``python -m tests.kit.notebooks docs/examples/register.ipynb``."""
+    """Rewrite it with ``python -m tests.world.notebooks docs/examples/register.ipynb``."""
     notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     stored = [cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
     ran = outputs_of(notebook, tmp_path)

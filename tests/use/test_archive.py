@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.conftest import ROOT
-from tests.kit.program import Said, run
-from tests.kit.services import ArchiveService
+from tests.world.program import Said, run
+from tests.world.services import ArchiveService
 
 LIGHTS = ROOT / "data_samples" / "lights.tif"
 OLD_ELEMENTS = ROOT / "data_samples" / "tle.txt"  # years from the photos: no orbit is known

@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import pytest
 
-from tests.kit.program import run
+from tests.world.program import run
 
 BASELINES = Path(__file__).parent / "baselines"
 # Names are those of commands in words, and of the program itself

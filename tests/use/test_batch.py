@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ROOT
-from tests.kit.bad_servers import Manner, serve_badly
-from tests.kit.faults import write_photos
-from tests.kit.program import Said, begin, run, start
+from tests.world.bad_servers import Manner, serve_badly
+from tests.world.faults import write_photos
+from tests.world.program import Said, begin, run, start
 
 LIGHTS = ROOT / "data_samples" / "lights.tif"
 GIVEN = ("--lights", LIGHTS, "--blind", "never")  # of photos without a nadir: quick, no_match

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.kit import skies
-from tests.kit.program import run
+from tests.world import skies
+from tests.world.program import run
 
 
 def found(kind: str, photo: Path, *words: object) -> list[dict[str, Any]]:

@@ -12,8 +12,8 @@ from astropy.io import fits
 from PIL import Image
 
 from tests.conftest import ROOT
-from tests.kit.faults import refusing
-from tests.kit.program import run
+from tests.world.faults import refusing
+from tests.world.program import run
 
 SAMPLE = ROOT / "data_samples" / "ISS990-E-000103.jpg"
 SPELLINGS = {

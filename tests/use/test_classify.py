@@ -20,7 +20,7 @@ import regengine as rg
 from regengine.errors import FrameError
 from regengine.orbit import load_tle_file
 from tests.conftest import ROOT
-from tests.kit.program import Said, run
+from tests.world.program import Said, run
 
 NIGHT = ("--time", "2012-03-28T15:46:41Z", "--nadir", "136.9,35.7")
 NOON = ("--time", "2012-03-28T03:00:00Z", "--nadir", "136.9,35.7")

@@ -26,11 +26,11 @@ import regengine
 from regengine.orbit import load_tle_file
 from tests.conftest import ROOT
 from tests.example_results import nadir_camera, proposal
-from tests.kit.exports import seen_by
-from tests.kit.program import Said, run
-from tests.kit.shared import make_once
-from tests.kit.stores import HOSTILE, write_store
 from tests.tle_lines import Elements
+from tests.world.exports import seen_by
+from tests.world.program import Said, run
+from tests.world.shared import make_once
+from tests.world.stores import HOSTILE, write_store
 
 NEXT_YEARS = range(32, 40)  # frames of places that were photographed once before
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.kit.program import begin, run, start
-from tests.kit.skies import night, save
+from tests.world.program import begin, run, start
+from tests.world.skies import night, save
 
 SAMPLES = ROOT / "data_samples"
 LIGHTS, ELEMENTS = SAMPLES / "lights.tif", SAMPLES / "tle.txt"

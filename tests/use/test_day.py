@@ -13,10 +13,10 @@ from PIL import Image
 from rasterio.windows import Window
 
 import regengine
-from tests.kit.pages import ReviewProcess
-from tests.kit.program import run
-from tests.kit.runs import LIGHTS
-from tests.kit.services import TileService
+from tests.world.pages import ReviewProcess
+from tests.world.program import run
+from tests.world.runs import LIGHTS
+from tests.world.services import TileService
 
 
 def test_a_region_is_fetched_once_and_built(

@@ -15,8 +15,8 @@ from astropy.io import fits
 from PIL import Image
 
 import regengine as rg
-from tests.kit import skies
-from tests.kit.program import run
+from tests.world import skies
+from tests.world.program import run
 
 KINDS = ("lights", "stars", "streaks")
 PHOTOS = {"lights": "night.png", "stars": "stars.png", "streaks": "streak.png"}

@@ -11,7 +11,7 @@ from astropy.io import fits
 
 import regengine as rg
 from detectors.types import StreakFlag
-from tests.kit import skies
+from tests.world import skies
 
 
 def spikes(light: np.ndarray, x: float, y: float, turn: float, length: float, peak: float) -> None:

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 import regengine as rg
-from tests.kit import skies
-from tests.kit.program import run
+from tests.world import skies
+from tests.world.program import run
 
 FLASHES = ((260.0, 150.0, 7.0), (90.0, 210.0, 10.0))  # x, y, sigma
 BOX = ["x1", "y1", "x2", "y2"]

@@ -16,9 +16,9 @@ from shapely import LineString
 
 from tests.conftest import ROOT
 from tests.example_results import proposal
-from tests.kit.faults import write_photos
-from tests.kit.program import Said, run
-from tests.kit.stores import settings_of, unplaced, write_store
+from tests.world.faults import write_photos
+from tests.world.program import Said, run
+from tests.world.stores import settings_of, unplaced, write_store
 
 LIGHTS = ROOT / "data_samples" / "lights.tif"
 TELE = {"focal_mm": 400.0, "pixel_pitch_um": 9.0}  # 9 m a pixel

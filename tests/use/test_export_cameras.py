@@ -22,7 +22,7 @@ from shapely.geometry import shape
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import incidence_deg
-from tests.kit.exports import (
+from tests.world.exports import (
     export,
     nadir_camera,
     nothing_found,

@@ -42,7 +42,7 @@ from shapely.geometry import shape
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, local_axes
-from tests.kit.exports import (
+from tests.world.exports import (
     decide,
     engine_points,
     export,
@@ -58,8 +58,8 @@ from tests.kit.exports import (
     work,
     write_store,
 )
-from tests.kit.program import begin, run
-from tests.kit.samples import LIGHTS
+from tests.world.program import begin, run
+from tests.world.samples import LIGHTS
 
 FILES = {
     "csv": "all.csv",

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 import regengine
-from tests.kit.program import run
-from tests.kit.runs import BRAKE, ELEMENTS, LIGHTS, SAMPLES, offline
-from tests.kit.shared import records_of, standing_copy
-from tests.kit.simulated import is_right, point_misses_m, sample_camera
+from tests.world.program import run
+from tests.world.runs import BRAKE, ELEMENTS, LIGHTS, SAMPLES, offline
+from tests.world.shared import records_of, standing_copy
+from tests.world.simulated import is_right, point_misses_m, sample_camera
 
 NAMES = [path.stem for path in sorted(SAMPLES.glob("*.jpg"))]
 FRAMES = [name.replace("000", "") for name in NAMES]  # numbers are those of the archive

@@ -27,8 +27,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.conftest import ROOT
-from tests.kit.program import run
-from tests.kit.simulated import write_raw
+from tests.world.program import run
+from tests.world.simulated import write_raw
 
 LIGHTS = ROOT / "data_samples" / "lights.tif"
 LONGEST_S = 120  # a test, or a damaged file

@@ -19,7 +19,7 @@ from rasterio.control import GroundControlPoint
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
-from tests.kit.exports import (
+from tests.world.exports import (
     decide,
     engine_points,
     export,
@@ -31,7 +31,7 @@ from tests.kit.exports import (
     work,
     write_store,
 )
-from tests.kit.program import Said, run
+from tests.world.program import Said, run
 
 PIXELS = [(60.0, 50.0), (600.0, 60.0), (590.0, 400.0), (50.0, 390.0), (300.0, 200.0)]
 

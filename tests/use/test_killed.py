@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from tests.kit.faults import begin_hit, refusing, start_hit, write_photos
-from tests.kit.pages import serve
-from tests.kit.program import run
-from tests.kit.shared import make_once
+from tests.world.faults import begin_hit, refusing, start_hit, write_photos
+from tests.world.pages import serve
+from tests.world.program import run
+from tests.world.shared import make_once
 
 PHOTOS = 6
 LIGHTS = ROOT / "data_samples" / "lights.tif"

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.example_results import nadir_camera, nothing_found, proposal, solved
-from tests.kit.lightning import (
+from tests.world.lightning import (
     CLOUD_M,
     ECEF,
     WGS84,
@@ -25,8 +25,8 @@ from tests.kit.lightning import (
     write_glm,
     write_lis,
 )
-from tests.kit.program import Said, run
-from tests.kit.stores import write_store
+from tests.world.program import Said, run
+from tests.world.stores import write_store
 
 NAME = "ISS068-E-1000"
 LATE_S = 37.4

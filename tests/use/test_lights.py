@@ -19,8 +19,8 @@ from affine import Affine
 
 import regengine as rg
 from tests.conftest import ROOT
-from tests.kit.program import Said, begin, run
-from tests.kit.services import TileService
+from tests.world.program import Said, begin, run
+from tests.world.services import TileService
 
 SAMPLE = ROOT / "data_samples" / "lights.tif"
 STEP = 1.0 / 240.0  # 15 arcsec

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 import regengine
 from regengine import Registration
-from tests.kit.runs import ELEMENTS, LIGHTS
-from tests.kit.shared import make_once
-from tests.kit.simulated import (
+from tests.world.runs import ELEMENTS, LIGHTS
+from tests.world.shared import make_once
+from tests.world.simulated import (
     CITY,
     CLEAR,
     EXPOSURES,

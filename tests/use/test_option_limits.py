@@ -10,8 +10,8 @@ import pytest
 
 import regengine
 from regengine import ConfigError, FrameError
-from tests.kit.program import run
-from tests.kit.runs import ELEMENTS, LIGHTS, SAMPLES
+from tests.world.program import run
+from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
 
 PHOTO = min(SAMPLES.glob("*.jpg"))
 REGISTER = ("register", "none.jpg")

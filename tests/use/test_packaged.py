@@ -12,8 +12,8 @@ import pytest
 
 import regengine
 from tests.conftest import ROOT
-from tests.kit.program import run, start
-from tests.kit.runs import SAMPLES, offline
+from tests.world.program import run, start
+from tests.world.runs import SAMPLES, offline
 
 PHOTOS = SAMPLES / "photos"
 TRUTH = PHOTOS / "truth.csv"

@@ -14,8 +14,8 @@ import tifffile
 
 import regengine
 from regengine import Registration
-from tests.kit.runs import ELEMENTS, LIGHTS, SAMPLES
-from tests.kit.simulated import (
+from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
+from tests.world.simulated import (
     EXPOSURES,
     HEIGHT,
     RARE,

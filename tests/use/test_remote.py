@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ROOT
-from tests.kit.faults import write_photos
-from tests.kit.program import Said, run
-from tests.kit.services import ArchiveService, Service
+from tests.world.faults import write_photos
+from tests.world.program import Said, run
+from tests.world.services import ArchiveService, Service
 
 LIGHTS = ROOT / "data_samples" / "lights.tif"
 

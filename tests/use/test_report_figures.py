@@ -22,9 +22,9 @@ from PIL import Image, ImageOps
 from shapely import Point, Polygon
 
 from tests.example_results import nadir_camera, nothing_found, proposal, solved
-from tests.kit.program import run
-from tests.kit.shared import make_once
-from tests.kit.stores import CORNERS, unplaced, write_store
+from tests.world.program import run
+from tests.world.shared import make_once
+from tests.world.stores import CORNERS, unplaced, write_store
 
 STATES = ("accepted", "review", "no_match", "failed", "rejected")
 SPEED_KM_S = 7.66

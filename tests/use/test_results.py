@@ -20,8 +20,8 @@ from pyproj import Geod, Transformer
 
 import regengine
 from tests.conftest import ROOT
-from tests.kit.program import run
-from tests.kit.shared import records_of
+from tests.world.program import run
+from tests.world.shared import records_of
 
 Record = dict[str, Any]
 GEOD = Geod(ellps="WGS84")

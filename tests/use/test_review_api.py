@@ -27,12 +27,12 @@ from scipy.spatial.transform import Rotation
 from matchers.geometry.earth import ecef_to_geodetic
 from regengine.errors import RegengineError
 from tests.example_results import nadir_camera, proposal, solved
-from tests.kit.hand import camera_error_km
-from tests.kit.pages import BASE, PORT, WORK, Client, ReviewProcess, Serve, serve
-from tests.kit.program import run
-from tests.kit.runs import ELEMENTS, LIGHTS
-from tests.kit.samples import camera_of, true_json, truth_of, turned_json
-from tests.kit.stores import write_store
+from tests.world.hand import camera_error_km
+from tests.world.pages import BASE, PORT, WORK, Client, ReviewProcess, Serve, serve
+from tests.world.program import run
+from tests.world.runs import ELEMENTS, LIGHTS
+from tests.world.samples import camera_of, true_json, truth_of, turned_json
+from tests.world.stores import write_store
 
 WRONG, RIGHT = 2, 3  # samples by number: turned away, and proposed as it is
 FRAME = "ISS990-E-000103"

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.kit.hand import (
+from tests.world.hand import (
     ReviewHand,
     camera_error_km,
     head,
@@ -28,8 +28,8 @@ from tests.kit.hand import (
     off_nadir_deg,
     points_error_km,
 )
-from tests.kit.pages import COPIES, FRAMES, WITH_MAP, ReviewProcess
-from tests.kit.samples import sample_store, truth_of
+from tests.world.pages import COPIES, FRAMES, WITH_MAP, ReviewProcess
+from tests.world.samples import sample_store, truth_of
 
 pytestmark = pytest.mark.browser
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.kit.hand import ReviewHand, camera_error_km, head
-from tests.kit.pages import WITH_MAP, ReviewProcess
-from tests.kit.samples import sample_store, truth_of
+from tests.world.hand import ReviewHand, camera_error_km, head
+from tests.world.pages import WITH_MAP, ReviewProcess
+from tests.world.samples import sample_store, truth_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

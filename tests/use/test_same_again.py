@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.kit.program import run
-from tests.kit.runs import ELEMENTS, LIGHTS
-from tests.kit.shared import make_once
-from tests.kit.simulated import USUAL, write_png
+from tests.world.program import run
+from tests.world.runs import ELEMENTS, LIGHTS
+from tests.world.shared import make_once
+from tests.world.simulated import USUAL, write_png
 
 NAMES = ("tele", "nadir")
 

@@ -25,7 +25,7 @@ from shapely import box
 from shapely.geometry import shape
 
 from matchers.geometry.earth import local_axes
-from tests.kit.exports import (
+from tests.world.exports import (
     decide,
     engine_points,
     export,
@@ -36,8 +36,8 @@ from tests.kit.exports import (
     work,
     write_store,
 )
-from tests.kit.hostile_text import HOSTILE, TEXTS, kept
-from tests.kit.sql_servers import MariaDb, PostgreSql, mariadb, postgresql
+from tests.world.hostile_text import HOSTILE, TEXTS, kept
+from tests.world.sql_servers import MariaDb, PostgreSql, mariadb, postgresql
 
 pytestmark = pytest.mark.server
 

@@ -22,11 +22,11 @@ import pytest
 import regengine
 from tests.conftest import ROOT
 from tests.example_results import proposal
-from tests.kit.browser import CHROMIUM, open_browser
-from tests.kit.exports import decide, work
-from tests.kit.faults import write_photos
-from tests.kit.program import run
-from tests.kit.stores import settings_of, write_store
+from tests.world.browser import CHROMIUM, open_browser
+from tests.world.exports import decide, work
+from tests.world.faults import write_photos
+from tests.world.program import run
+from tests.world.stores import settings_of, write_store
 
 
 def figures_of(store: Path) -> dict[str, Any]:

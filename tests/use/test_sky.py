@@ -19,8 +19,8 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 import regengine as rg
-from tests.kit import skies
-from tests.kit.program import Said, run
+from tests.world import skies
+from tests.world.program import Said, run
 
 FIELD_DEG = 39.78  # along x, of the lens that was drawn with
 

@@ -21,11 +21,11 @@ import pytest
 
 import regengine as rg
 from tests.conftest import ROOT
-from tests.kit.exports import decide, work
-from tests.kit.faults import write_photos
-from tests.kit.program import run
-from tests.kit.runs import LIGHTS
-from tests.kit.stores import HOSTILE, make_results, write_store
+from tests.world.exports import decide, work
+from tests.world.faults import write_photos
+from tests.world.program import run
+from tests.world.runs import LIGHTS
+from tests.world.stores import HOSTILE, make_results, write_store
 
 GROUPS = ("frames", "control_points", "hypotheses", "detections", "provenance")
 DOCUMENT = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.kit.faults import write_photos
-from tests.kit.program import Said, run
-from tests.kit.runs import LIGHTS
+from tests.world.faults import write_photos
+from tests.world.program import Said, run
+from tests.world.runs import LIGHTS
 
 NAMES = ["night 0", "night 1", "night 2"]
 

@@ -10,9 +10,9 @@ import pytest
 import rasterio
 from shapely import LineString
 
-from tests.kit.osm import osm_pbf
-from tests.kit.program import Said, run
-from tests.kit.services import Service
+from tests.world.osm import osm_pbf
+from tests.world.program import Said, run
+from tests.world.services import Service
 
 BOX = (2.0, 48.5, 2.7, 49.2)
 HERE = "2.35,48.85"  # towns by name take seconds to be read

@@ -14,9 +14,9 @@ import pytest
 from sgp4.api import Satrec
 
 from tests.conftest import ROOT
-from tests.kit.program import Said, run
-from tests.kit.services import Service
 from tests.tle_lines import Elements
+from tests.world.program import Said, run
+from tests.world.services import Service
 
 SETS = ROOT / "data_samples" / "tle.txt"
 

@@ -13,8 +13,8 @@ import pytest
 
 from matchers.geometry.earth import geodetic_to_ecef
 from tests.example_results import nothing_found, proposal
-from tests.kit.program import run
-from tests.kit.stores import write_store
+from tests.world.program import run
+from tests.world.stores import write_store
 
 
 def after(value: float) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit.program import run
+from tests.world.program import run
 
 pytestmark = pytest.mark.real
 

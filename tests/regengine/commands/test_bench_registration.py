@@ -15,7 +15,7 @@ from example_results import control_point, nothing_found, proposal
 
 from benchmarks.registration.truth import CAMERAS, read_reference_cameras
 from tests.command_line import invoke
-from tests.kit.stores import write_store
+from tests.world.stores import write_store
 
 bench = partial(invoke, "bench", "registration")
 Rows = list[tuple[str, float, float, float, float, float]]

@@ -13,8 +13,8 @@ import pytest
 from regengine.errors import FrameError
 from regengine.io.fetch import fetch
 from regengine.io.http import RetryPolicy
-from tests.kit.bad_servers import Manner, serve_badly
 from tests.regengine.io.photo_server import PhotoServer, photo_server
+from tests.world.bad_servers import Manner, serve_badly
 
 PATIENCE = RetryPolicy(attempts=3, idle_s=60.0, total_s=300.0)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.program import run
+from tests.world.program import run
 
 # Command that reads a table, a table, and a heading in another spelling of one that it has
 TABLES: dict[tuple[str, ...], tuple[str, str]] = {

@@ -13,7 +13,7 @@ from regengine.errors import FrameError
 from regengine.photo.formats import read_photo_file
 from regengine.photo.frame import read_frame
 from regengine.photo.image import read_display_rgb, read_linear_light
-from tests.kit.dng import WHITE, write_dng
+from tests.world.dng import WHITE, write_dng
 
 
 @pytest.fixture

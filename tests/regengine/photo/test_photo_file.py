@@ -16,7 +16,7 @@ from regengine.photo.exif import read_exif
 from regengine.photo.formats import read_photo_file
 from regengine.photo.image import read_display_rgb, read_linear_channels, read_linear_light
 from regengine.scene.picture import read_scene_picture
-from tests.kit.runs import ELEMENTS, LIGHTS, SAMPLES
+from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
 
 COUNTED = """
 import os, sys

@@ -15,8 +15,8 @@ from pyproj import Geod
 from shapely import LineString, MultiLineString, Point
 
 from regengine.references.streets import StreetMapSummary, draw_streets
-from tests.kit.osm import osm_pbf
-from tests.kit.program import run
+from tests.world.osm import osm_pbf
+from tests.world.program import run
 
 LON, LAT = 2.30003, 48.80003  # within a pixel
 EAST = LineString([(LON, LAT), (LON + 0.02, LAT)])  # 1.47 km

@@ -12,7 +12,7 @@ from light_map_makers import STEP, blob, centroid, write_geotiff
 
 from regengine import LightMap, open_light_map
 from regengine.errors import ConfigError, LightMapError
-from tests.kit.program import run
+from tests.world.program import run
 
 WORLD_STEP = 0.5  # a coarse world of 720 by 360 pixels stands for the fine one
 

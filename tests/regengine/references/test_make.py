@@ -10,7 +10,7 @@ import pytest
 from regengine import ConfigError, open_light_map
 from regengine.references.make import Listener, build_lights, get_day, get_lights
 from tests.conftest import ROOT
-from tests.kit.services import TileService
+from tests.world.services import TileService
 
 SAMPLE = ROOT / "data_samples" / "lights.tif"
 

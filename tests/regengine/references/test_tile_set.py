@@ -16,7 +16,7 @@ from PIL import Image
 from regengine import open_light_map
 from regengine.references.build import write_reference
 from regengine.references.services import TileSet
-from tests.kit.services import TileService, tile
+from tests.world.services import TileService, tile
 
 ZOOM, SIZE = 6, 256
 

@@ -17,7 +17,7 @@ from regengine.errors import ConfigError, LightMapError
 from regengine.references import open_references
 from regengine.references.build import estimate_bytes, plan_grid, write_reference
 from regengine.references.reference import PixelGrid
-from tests.kit.program import run
+from tests.world.program import run
 
 PARIS = (2.2, 48.8, 2.45, 48.92)
 STEP = 1.0 / 9000.0  # 12.4 m

@@ -20,8 +20,8 @@ from regengine.registration.register import search_frame
 from regengine.registration.report_result import report_result
 from regengine.registration.types import Match, Prior, Problem, SearchReferences, SearchState
 from regengine.result import FrameResult
-from tests.kit.runs import ELEMENTS, LIGHTS
-from tests.kit.simulated import picture_of, true_camera
+from tests.world.runs import ELEMENTS, LIGHTS
+from tests.world.simulated import picture_of, true_camera
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,9 +35,9 @@ from regengine.registration.types import (
     StopReason,
 )
 from regengine.sky.stars.attitude import StarAttitude
-from tests.kit.runs import ELEMENTS, LIGHTS, SAMPLES
-from tests.kit.simulated import sample_camera, true_camera, write_city_map
 from tests.regengine.registration.conftest import Solved
+from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
+from tests.world.simulated import sample_camera, true_camera, write_city_map
 
 STAGES, RANK = 12, 6
 FAR_KM = 700.0  # beyond what a clock of 20 s and a slide along the track bring about

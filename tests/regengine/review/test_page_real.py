@@ -17,11 +17,11 @@ from benchmarks.registration.truth import read_reference_cameras
 from matchers.geometry.camera import Camera
 from regengine.result import FrameResult
 from tests.example_results import control_point, proposal, solved
-from tests.kit.hand import ReviewHand, ground_error_km, head
-from tests.kit.pages import ReviewProcess
-from tests.kit.program import run
-from tests.kit.samples import camera_of, turned_camera
-from tests.kit.stores import write_store
+from tests.world.hand import ReviewHand, ground_error_km, head
+from tests.world.pages import ReviewProcess
+from tests.world.program import run
+from tests.world.samples import camera_of, turned_camera
+from tests.world.stores import write_store
 
 pytestmark = [pytest.mark.browser, pytest.mark.real]
 

@@ -19,7 +19,7 @@ from regengine.store.read import iter_frames
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 from tests.example_results import nothing_found, proposal
-from tests.kit.program import run
+from tests.world.program import run
 
 NAMES = ("ISS030-E-1", "ISS030-E-2", "ISS030-E-3")
 

@@ -16,7 +16,7 @@ from regengine.result import DetectedLights
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 from tests.example_results import nothing_found, proposal
-from tests.kit.program import run
+from tests.world.program import run
 
 FRAMES = 6
 

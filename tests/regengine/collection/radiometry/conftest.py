@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from regengine.collection.radiometry.measure import Radiometry
-from tests.kit.radiometry import (
+from tests.world.radiometry import (
     RadiometryScene,
     SceneWish,
     draw_radiometry_scene,

@@ -18,11 +18,11 @@ from regengine.references.lights import date_of_name, period_of
 from regengine.result import FrameResult
 from tests.conftest import ROOT
 from tests.example_results import nothing_found, proposal, solved
-from tests.kit.program import Said
-from tests.kit.program import run as regengine
-from tests.kit.radiometry import MAP
-from tests.kit.stores import write_store
 from tests.regengine.collection.radiometry.conftest import Trial
+from tests.world.program import Said
+from tests.world.program import run as regengine
+from tests.world.radiometry import MAP
+from tests.world.stores import write_store
 
 
 def photographed(photo: Path, trial: Trial, name: str) -> FrameResult:

@@ -12,8 +12,8 @@ from benchmarks.simulate.weather import SceneParameters
 from regengine.collection.radiometry import measure
 from regengine.collection.radiometry.cells import MapCells, PhotoCells
 from regengine.collection.radiometry.comparison import Comparison, compare
-from tests.kit.radiometry import draw_radiometry_scene, judge_trial, measure_trial, write_trial
 from tests.regengine.collection.radiometry.conftest import SMALL, Trial
+from tests.world.radiometry import draw_radiometry_scene, judge_trial, measure_trial, write_trial
 
 
 def test_the_gain_is_right_within_its_sigma(trial: Trial) -> None:

@@ -19,8 +19,8 @@ from regengine.collection.catalogue.table import FORMAT, FORMAT_VERSION
 from regengine.collection.tasking.targets import list_city_targets, read_listed_targets
 from regengine.errors import ConfigError
 from regengine.places import PlaceTable
-from tests.kit.program import Said, run
 from tests.tle_lines import Elements
+from tests.world.program import Said, run
 
 TO_ECEF = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
 START = datetime(2016, 5, 2, tzinfo=UTC)

@@ -11,9 +11,9 @@ import rasterio
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
-from tests.kit.exports import export
-from tests.kit.orthophoto import Terrain, misses_px, nearer_middle
-from tests.kit.samples import SAMPLES, sample_store, true_camera
+from tests.world.exports import export
+from tests.world.orthophoto import Terrain, misses_px, nearer_middle
+from tests.world.samples import SAMPLES, sample_store, true_camera
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from rasterio.windows import Window
 
 from regengine import open_light_map
 from regengine.registration.index.earth import EarthIndex, build_earth_index, write_earth_index
-from tests.kit.runs import LIGHTS
+from tests.world.runs import LIGHTS
 
 
 @pytest.fixture(scope="session")

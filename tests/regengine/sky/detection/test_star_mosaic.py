@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 from scipy.special import erf
 
 import regengine
-from tests.kit.dng import WHITE, write_dng
+from tests.world.dng import WHITE, write_dng
 
 HEIGHT, WIDTH = 300, 400
 SIGMA_PX = 1.7  # FWHM 4

@@ -22,7 +22,7 @@ from regengine.sky.satellites.observer import (
 )
 from regengine.sky.satellites.photo import compute_expected_trail_px
 from regengine.sky.satellites.tracks import predict_tracks, sample_track, touch_picture
-from tests.kit.satellites import simulate_satellites
+from tests.world.satellites import simulate_satellites
 
 GREEN = 90, 255, 90
 

@@ -24,7 +24,7 @@ from regengine.sky.stars.lens_calibration import (
     limiting_magnitude,
 )
 from regengine.sky.stars.lens_photo import LensPhoto, measure_light
-from tests.kit.sky import COLOUR_TERMS, SkySensor, SkySettings, sky_frame
+from tests.world.sky import COLOUR_TERMS, SkySensor, SkySettings, sky_frame
 
 TRUE = SkyCamera(
     width_px=900,

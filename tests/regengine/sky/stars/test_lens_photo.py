@@ -16,7 +16,7 @@ from regengine.errors import ConfigError
 from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
 from regengine.sky.stars import lens_photo
-from tests.kit.skies import spot
+from tests.world.skies import spot
 
 Array = NDArray[np.float64]
 SIZE = WIDTH, HEIGHT = 360, 240

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from matchers.geometry.sky_camera import SkyCamera
-from tests.kit.sky import SUN_COLOUR, SkyFrame, SkySensor, SkySettings, sky_frame
+from tests.world.sky import SUN_COLOUR, SkyFrame, SkySensor, SkySettings, sky_frame
 
 CAMERA = SkyCamera(
     width_px=300,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.kit.program import start
-from tests.kit.shared import make_once
+from tests.world.program import start
+from tests.world.shared import make_once
 
 SAMPLES = ROOT / "data_samples"
 LIGHTS, ELEMENTS = SAMPLES / "lights.tif", SAMPLES / "tle.txt"
@@ -68,7 +68,7 @@ def _register_samples(folder: Path) -> None:
 
 
 def _register_simulated(folder: Path, names: Sequence[str]) -> None:
-    from tests.kit.simulated import write_photos  # as long to load as the program
+    from tests.world.simulated import write_photos  # as long to load as the program
 
     write_photos(folder, names)
     said = start(
@@ -94,12 +94,12 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The photos of `tests.kit.simulated.USUAL`, registered in one run.
+    """The photos of `tests.world.simulated.USUAL`, registered in one run.
 
     ``NAME.jpg`` with its true camera in ``NAME.json``, ``run.h5`` and ``records.ndjson``. To be
     copied, never changed.
     """
-    from tests.kit.simulated import USUAL
+    from tests.world.simulated import USUAL
 
     return make_once(
         tmp_path_factory, "simulated", lambda folder: _register_simulated(folder, USUAL)
@@ -108,7 +108,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def rare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same of `tests.kit.simulated.RARE`."""
-    from tests.kit.simulated import RARE
+    """The same of `tests.world.simulated.RARE`."""
+    from tests.world.simulated import RARE
 
     return make_once(tmp_path_factory, "rare", lambda folder: _register_simulated(folder, RARE))

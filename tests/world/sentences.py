@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.kit.sources import parsed
+from tests.world.sources import parsed
 
 ROOT = Path(__file__).resolve().parents[2]
 MIN_WORDS = 3  # fewer are names, keys and headings

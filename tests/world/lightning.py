@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pyproj import Geod, Proj, Transformer
 
 from tests.example_results import nadir_camera, proposal, solved
-from tests.kit.stores import write_store
+from tests.world.stores import write_store
 
 ECEF = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
 WGS84 = Geod(ellps="WGS84")

@@ -34,7 +34,7 @@ from benchmarks.simulate.render import render, to_jpeg, tone
 from benchmarks.simulate.weather import SceneParameters
 from benchmarks.simulate.worlds import RasterWorld, Realisation, TownWorld, World, draw_town_world
 from tests.conftest import ROOT
-from tests.kit.dng import WHITE, write_dng
+from tests.world.dng import WHITE, write_dng
 
 WIDTH, HEIGHT = 480, 320
 SENSOR_MM = 36.0

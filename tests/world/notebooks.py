@@ -1,4 +1,4 @@
-"""Runs notebooks without Jupyter; ``python -m tests.kit.notebooks FILE`` stores outputs."""
+"""Runs notebooks without Jupyter; ``python -m tests.world.notebooks FILE`` stores outputs."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ROOT
-from tests.kit.program import Said
+from tests.world.program import Said
 
 # Seconds run a thousand times as fast, so that each result is brought to the disk by itself
 PROGRAM = """

@@ -17,7 +17,7 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 from scipy.special import erf
 
-from tests.kit.shared import make_once
+from tests.world.shared import make_once
 
 DAY = Path(__file__).with_name("day.jpg")  # drawn: land, sea and cloud from above
 
@@ -120,7 +120,7 @@ def known_stars(faintest_g: float) -> tuple[FloatArray, FloatArray, FloatArray]:
 def _draw_star_fields(folder: Path) -> None:
     """Two photos of the true sky through one lens, one of them also mirrored, and their truth."""
     from matchers.geometry.sky_camera import SkyCamera
-    from tests.kit.sky import SkySettings, sky_frame
+    from tests.world.sky import SkySettings, sky_frame
 
     vectors, magnitude, colour = known_stars(9.0)
     truth = {}
@@ -177,7 +177,7 @@ def _draw_satellites(folder: Path) -> None:
     """A photo from a satellite with the streaks of others, and one that is no satellite's."""
     from astropy.utils import iers
 
-    from tests.kit import satellites as simulated
+    from tests.world import satellites as simulated
 
     def exposed(row: int, station: int, focal_px: float) -> simulated.SkyFrame:
         """A frame whose middle is where a satellite is in the middle of the exposure."""

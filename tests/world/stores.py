@@ -24,7 +24,7 @@ from regengine.result import DetectedLights, FrameResult, Reason
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 from tests.example_results import control_point, nadir_camera, nothing_found, proposal, solved
-from tests.kit.shared import make_once
+from tests.world.shared import make_once
 
 WIDTH_PX, HEIGHT_PX = 640, 426
 CORNERS = ((0, 0), (WIDTH_PX - 1, 0), (WIDTH_PX - 1, HEIGHT_PX - 1), (0, HEIGHT_PX - 1))

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.kit.browser import CHROMIUM, open_browser
-from tests.kit.hand import ReviewHand
-from tests.kit.program import begin
-from tests.kit.runs import LIGHTS
-from tests.kit.samples import sample_store
-from tests.kit.shared import make_once
+from tests.world.browser import CHROMIUM, open_browser
+from tests.world.hand import ReviewHand
+from tests.world.program import begin
+from tests.world.runs import LIGHTS
+from tests.world.samples import sample_store
+from tests.world.shared import make_once
 
 if TYPE_CHECKING:
     import httpx

@@ -18,8 +18,8 @@ from regengine.io.checksums import fingerprint
 from regengine.result import Choice, FrameResult
 from regengine.store.reviews import Decisions, decisions_path, describe_judged_state
 from tests.example_results import nadir_camera, nothing_found, proposal, solved
-from tests.kit.program import Said, run
-from tests.kit.stores import write_store
+from tests.world.program import Said, run
+from tests.world.stores import write_store
 
 __all__ = [
     "decide", "engine_points", "export", "nadir_camera", "nothing_found", "of_photo",

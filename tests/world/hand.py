@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import great_circle_km
-from tests.kit.samples import camera_of, true_camera, truth_of
+from tests.world.samples import camera_of, true_camera, truth_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import ConsoleMessage, Page, Request

@@ -34,7 +34,7 @@ from regengine.collection.radiometry.measure import Radiometry, measure
 from regengine.exchange.export import selection
 from regengine.references import open_light_map
 from tests.example_results import control_point, proposal, solved
-from tests.kit.stores import write_store
+from tests.world.stores import write_store
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear sRGB (IEC 61966-2-1)
 HEIGHT_M = 405e3
