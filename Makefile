@@ -1,7 +1,7 @@
 # make         sets up .venv/ with what the program needs
 # make demo    registers twelve photographs of NASA: table, errors against the truth, contact sheet
 # make test    lint (security among it), formatting, types, and the tests that every change needs
-# make test-rest  the other tests: browsers, servers, long ones, and properties on more examples
+# make test-rest  the other tests: browsers, servers, long ones
 # make test-real  tests on the real photographs, in the folder REGENGINE_REAL_DATA
 # make docs    the pages of docs/ as a site, with search and the API, in out/site/
 # make coverage   all tests, and the lines that they reach
@@ -17,7 +17,12 @@
 BIN := .venv/bin
 STORE := out/demo.h5
 OVERLAYS := out/overlays
-QUICK := not (slow or real or browser or server)
+# what `make test` runs: .ci/run runs the longer ones with them
+TESTS := not (slow or real or browser or server or nightly)
+# profile of Hypothesis, see tests/conftest.py
+EXAMPLES := quick
+SEED := 0
+WANTED := 0
 # one thread a process: as many processes as cores; what is compiled is kept, for the second run
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 PARALLEL := --numprocesses auto --dist worksteal
@@ -37,11 +42,10 @@ test: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@$(COMPILE) & $(BIN)/mypy --num-workers auto; code=$$?; wait $$! || code=1; exit $$code
-	$(PYTEST) $(PARALLEL) -m "$(QUICK)"
+	$(PYTEST) $(PARALLEL) --hypothesis-profile $(EXAMPLES) -m "$(TESTS)"
 
 test-rest: dev
-	$(PYTEST) $(PARALLEL) --hypothesis-profile thorough \
-		-m "(slow or browser or server or hypothesis) and not real"
+	$(PYTEST) $(PARALLEL) -m "(slow or browser or server) and not (real or nightly)"
 
 test-real: dev
 	$(PYTEST) $(PARALLEL) -m real
@@ -50,11 +54,12 @@ coverage: dev
 	$(PYTEST) $(PARALLEL) --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 contexts: dev
-	COVERAGE_FILE=out/contexts $(PYTEST) -m "$(QUICK)" \
+	COVERAGE_FILE=out/contexts $(PYTEST) -m "$(TESTS)" \
 		--cov --cov-report= --cov-context=test --junitxml=out/times.xml
 
 mutants: dev
-	$(BIN)/python -m benchmarks mutants --contexts out/contexts --times out/times.xml --workers 2
+	$(BIN)/python -m benchmarks mutants --contexts out/contexts --times out/times.xml --workers 2 \
+		--seed $(SEED) --wanted $(WANTED) --minutes 100
 
 docs: dev
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --builder html --conf-dir docs . out/site

@@ -321,6 +321,7 @@ def main(
     seed: int = 0,
     n: Annotated[int, Option("-n", help="errors; of each module, where named")] = 100,
     minutes: Annotated[float, Option(help="no error is begun after these")] = 14.0,
+    wanted: Annotated[float, Option(help="exit with 1 where a smaller share is found")] = 0.0,
     workers: Workers = 1,
 ) -> None:
     """Draw errors, judge them in copies of the tree, print what was found and what was not."""
@@ -354,12 +355,13 @@ def main(
 
         with ThreadPoolExecutor(workers) as pool:
             fates = list(pool.map(attempt, drawn))
-    report(tree, drawn, fates, module or [])
+    if report(tree, drawn, fates, module or []) < wanted:
+        raise SystemExit(1)
 
 
 def report(
     tree: Path, drawn: Sequence[Mutant], fates: Sequence[str | None], modules: Sequence[str]
-) -> None:
+) -> float:
     """Print the share that was found, each module's, and every error that was not."""
     tried = [(mutant, fate) for mutant, fate in zip(drawn, fates, strict=True) if fate]
     caught = [mutant for mutant, fate in tried if fate in ("found", "unended")]
@@ -377,3 +379,4 @@ def report(
                 before.splitlines(), after.splitlines(), mutant.file, fate, n=1, lineterm=""
             )
             print("", *diff, sep="\n")
+    return len(caught) / max(len(tried), 1)

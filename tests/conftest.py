@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # A busy machine is no failure: no test is timed, nor is how long its examples take to be made up.
-# Every change needs the first; `make test-rest` runs the same tests with the second.
+# Every change sees the same examples: a red run is its own. `.ci/nightly` draws new ones.
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("quick", UNTIMED, max_examples=20)
-settings.register_profile("thorough", UNTIMED, max_examples=100)
+settings.register_profile("quick", UNTIMED, max_examples=20, derandomize=True)
+settings.register_profile("nightly", UNTIMED, max_examples=200, print_blob=True)
 settings.load_profile("quick")
 
 pytest_plugins = (
@@ -27,7 +27,7 @@ pytest_plugins = (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
-LONGER = {"slow", "real", "browser", "server"}  # markers of what `make test` leaves out
+LONGER = {"slow", "real", "browser", "server", "nightly"}  # markers of what `make test` leaves out
 # Six seconds of its own, and what a process loads at its first registration, on a busy machine
 MAX_QUICK_CPU_S = 6.0 + 9.0
 # What this user keeps of maps and element sets is no part of a test, and none may be put there

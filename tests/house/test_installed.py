@@ -1,4 +1,4 @@
-"""The package as others install it: what is in the wheel, what the core does, what it asks for."""
+"""The package as others install it: locks, what is in the wheel, what the core does."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from regengine.io.extras import EXTRAS
+from tests.conftest import ROOT
 from tests.world.shared import make_once
 from tests.world.sources import nodes_of
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("detectors", "matchers", "regengine")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CORE = {Requirement(line).name for line in PROJECT["dependencies"]}
@@ -82,6 +84,41 @@ def test_sentences_name_extras_that_bring_what_is_missing() -> None:
         if package not in brought.get(extra, set()) or package in CORE
     }
     assert wrong == {}
+
+
+def read_lock(name: str) -> dict[str, str]:
+    lines = (ROOT / ".ci" / f"requirements-{name}.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+LOCKS = {"core": read_lock("core"), "dev": read_lock("core") | read_lock("dev")}
+
+
+def list_unmet(lines: Iterable[str], lock: Mapping[str, str]) -> list[str]:
+    """Requirements that hold here and that a lock does not satisfy."""
+    needs = [Requirement(line) for line in lines]
+    return [
+        str(need)
+        for need in needs
+        if (need.marker is None or need.marker.evaluate({"extra": ""}))
+        and need.name != "regengine"
+        and lock.get(canonicalize_name(need.name), "0") not in need.specifier
+    ]
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_locks_pin_all_that_is_asked_for_and_name_no_address(name: str) -> None:
+    lock, extras = LOCKS[name], PROJECT["optional-dependencies"]
+    pins = [(package, version) for package, version in lock.items()]
+    assert all(canonicalize_name(package) == package for package, _ in pins)
+    assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for _, version in pins)
+    tested = [line for extra in ("gis", "dask", "raw", "docs", "dev") for line in extras[extra]]
+    declared = PROJECT["dependencies"] + (tested if name == "dev" else extras["review"])
+    assert list_unmet(declared, lock) == []
+    assert set(read_lock("core")) & set(read_lock("dev")) == set()
+    for package in lock:
+        with suppress(PackageNotFoundError):  # the other build of OpenCV is installed
+            assert list_unmet(distribution(package).requires or [], lock) == [], package
 
 
 class Installed:

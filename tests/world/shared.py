@@ -17,12 +17,9 @@ def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     """Folder that the first process of the session to ask for it fills; others wait for it.
 
     A maker that fails is not tried again: every test that asks then fails with its one sentence.
-    ``REGENGINE_TEST_FOLDER``, where it is set, keeps what is made from one session to the next.
     """
     base = factory.getbasetemp()
-    if kept := os.environ.get("REGENGINE_TEST_FOLDER"):
-        base = Path(kept)
-    elif os.environ.get("PYTEST_XDIST_WORKER"):
+    if os.environ.get("PYTEST_XDIST_WORKER"):
         base = base.parent  # that of the session, not of one of its processes
     folder, made, failed = base / name, base / f"{name}.made", base / f"{name}.failed"
     with (base / f"{name}.lock").open("w") as lock:
