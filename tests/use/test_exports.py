@@ -137,9 +137,7 @@ def test_equal_exports_have_equal_bytes_where_a_time_is_unknown(tmp_path: Path) 
     assert (start.year, end) == (1998, datetime(2026, 11, 20, 12, tzinfo=UTC))
 
 
-@pytest.mark.parametrize(
-    ("name", "package"), [("gpkg", "pyogrio"), ("parquet", "pyarrow"), ("stac", "pystac")]
-)
+@pytest.mark.parametrize(("name", "package"), [("gpkg", "pyogrio"), ("parquet", "pyarrow")])
 def test_without_its_package_it_is_said_what_to_do(
     name: str, package: str, limb: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

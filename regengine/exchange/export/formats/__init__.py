@@ -27,7 +27,7 @@ MODULES = {
 }
 TEXTS = ("csv", "geojson", "sql")  # formats of one file that is text
 # Packages that the core does without
-NEEDS = {"gpkg": ("pyarrow", "pyogrio"), "parquet": ("pyarrow",), "stac": ("pystac",)}
+NEEDS = {"gpkg": ("pyarrow", "pyogrio"), "parquet": ("pyarrow",)}
 # What people call them as well
 ALSO_CALLED = {
     "gdal": "gcp",
