@@ -32,7 +32,7 @@ def main(
     ] = 300,
     quiet: Quiet = False,
 ) -> None:
-    """Report on a run: verdicts, reasons, a map, reliability, clocks, times, errors, photos.
+    """Report on a run: verdicts, reasons, a map, reliability, clocks, photos, times.
 
     Writes one HTML file that works offline. Also works while the run is in progress.
 

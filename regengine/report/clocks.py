@@ -77,15 +77,12 @@ def clock_offset(
     """The offset along the orbit of one camera body's photos of one day.
 
     Positive if the station was further along than the photo's time implies, as with a clock that is
-    slow. ``agree`` is the share of the photos within five seconds of each other; ``median_km`` is
-    the median as a distance along the orbit. The medians of the element sets' one sigma and age are
-    included.
+    slow. ``agree`` is the share of the photos within five seconds of each other. The medians of the
+    element sets' one sigma and age are included.
     """
-    told = _spread(offsets_s, "_s")
     compared = offsets_s[:: -(-len(offsets_s) // MAX_COMPARED)]
-    return told | {
+    return _spread(offsets_s, "_s") | {
         "agree": len(find_agreeing(compared, NeighbourParams().agree_s)) / len(compared),
-        "median_km": told["median_s"] * ORBITAL_SPEED_KM_S,
         "tle_sigma_s": float(np.median(tle_sigmas_s)),
         "tle_age_h": float(np.median(tle_ages_h)),
     }

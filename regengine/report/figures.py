@@ -1,7 +1,6 @@
 """Statistics of a run, from the columns of all its photos.
 
-Counts of results, reliability as far as the run itself can determine it, processing times and the
-slowest photos, and failures.
+Counts of results, reliability as far as the run itself can determine it, and processing times.
 """
 
 from __future__ import annotations
@@ -28,13 +27,9 @@ MAX_SENTENCES = 200
 SHOWN_SENTENCES = 3
 # The most frequent categories, camera bodies and codes are listed, and versions and maps
 MAX_NAMES, MAX_ORIGINS = 200, 20
-MAX_FAILED, MAX_DEPENDENT, SLOWEST = 200, 200, 20  # photos listed
+MAX_DEPENDENT = 200  # photos listed
 QUANTILES = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
 PROPOSED = ("accepted", "review")
-# Narrow near 1: the acceptance threshold aims at one wrong in a thousand
-PROBABILITY_EDGES = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 0.9999, 1.0)
-MARGIN_EDGES = tuple(step / 20.0 for step in range(-1, 17))
-OFF_NADIR_EDGES = tuple(float(degrees) for degrees in range(0, 95, 5))
 
 Key = TypeVar("Key")
 
@@ -133,13 +128,9 @@ def _commonest(counts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return sorted(counts, key=lambda key: (-counts[key]["photos"], key))[:MAX_NAMES]
 
 
-def distribution(values: NDArray[Any], edges: Sequence[float]) -> dict[str, Any]:
-    """Count, mean, quantiles (None without values) and histogram of the finite values.
-
-    Values beyond the edges count in the outer bins.
-    """
+def distribution(values: NDArray[Any]) -> dict[str, Any]:
+    """Count, mean and quantiles of the finite values; None without values."""
     values = values[np.isfinite(values)].astype(float)
-    inside = np.clip(values, edges[0], np.nextafter(edges[-1], -math.inf))
     told = [None] * len(QUANTILES)
     if len(values):
         told = np.quantile(values, list(QUANTILES.values())).tolist()
@@ -147,8 +138,6 @@ def distribution(values: NDArray[Any], edges: Sequence[float]) -> dict[str, Any]
         "count": len(values),
         "mean": float(values.mean()) if len(values) else None,
         **dict(zip(QUANTILES, told, strict=True)),
-        "edges": list(edges),
-        "bins": np.histogram(inside, edges)[0].tolist(),
     }
 
 
@@ -156,12 +145,6 @@ def reference_kinds(photos: Photos) -> list[str]:
     """Reference kind of each photo: "lights", "streets" or "day", from its reference's prefix."""
     kinds = (text.partition(",")[0] for text in photos.texts("lights"))
     return [kind if kind in ("streets", "day") else "lights" for kind in kinds]
-
-
-def decades(lowest: int, highest: int) -> list[float]:
-    """Bin edges for values of a wide range: 1, 2, 5, 10, 20 … between two powers of ten."""
-    edges = [step * 10.0**power for power in range(lowest, highest) for step in (1.0, 2.0, 5.0)]
-    return [*edges, 10.0**highest]
 
 
 def reliability_figures(photos: Photos) -> dict[str, Any]:
@@ -177,12 +160,12 @@ def reliability_figures(photos: Photos) -> dict[str, Any]:
     by_lights = fitted & np.array([kind == "lights" for kind in reference_kinds(photos)], bool)
     every = np.ones(len(photos), bool)
     spreads = {
-        "sigma_m": (worst, every, decades(1, 5)),
-        "residual_m": (photos["residual_m"], fitted, decades(1, 5)),
-        "residual_px": (photos["residual_px"], fitted, decades(-1, 2)),
-        "margin": (margin, by_lights, MARGIN_EDGES),
-        "matched_lights": (photos["matched_lights"], by_lights, decades(0, 4)),
-        "off_nadir_deg": (photos["off_nadir_deg"], photos.solved, OFF_NADIR_EDGES),
+        "sigma_m": (worst, every),
+        "residual_m": (photos["residual_m"], fitted),
+        "residual_px": (photos["residual_px"], fitted),
+        "margin": (margin, by_lights),
+        "matched_lights": (photos["matched_lights"], by_lights),
+        "off_nadir_deg": (photos["off_nadir_deg"], photos.solved),
     }
     of = {verdict: photos.where("verdict", verdict) for verdict in VERDICTS}
     known = {verdict: those & np.isfinite(probability) for verdict, those in of.items()}
@@ -192,39 +175,27 @@ def reliability_figures(photos: Photos) -> dict[str, Any]:
         "expected_right": float(accepted.sum()),
         "expected_wrong": len(accepted) - float(accepted.sum()),
         "probability": {
-            verdict: distribution(probability[known[verdict]], PROBABILITY_EDGES)
+            verdict: distribution(probability[known[verdict]])
             for verdict in sorted(VERDICTS)
             if known[verdict].any()
         },
         "distributions": {
-            name: {
-                verdict: distribution(values[of[verdict] & there], edges) for verdict in PROPOSED
-            }
-            for name, (values, there, edges) in spreads.items()
+            name: {verdict: distribution(values[of[verdict] & there]) for verdict in PROPOSED}
+            for name, (values, there) in spreads.items()
         },
     }
 
 
 def time_figures(photos: Photos) -> dict[str, Any]:
-    """Distribution of seconds, span of the run, the slowest photos first."""
+    """Distribution of seconds, and span of the run."""
     seconds = np.where(np.isfinite(photos["seconds"]), photos["seconds"], np.nan)
     done = [_posix(text) for text in photos.texts("processed_utc")]
     done = [posix_s for posix_s in done if math.isfinite(posix_s)]
-    rows = np.argsort(-seconds, kind="stable")[:SLOWEST]  # missing values last
-    rows = rows[np.isfinite(seconds[rows])]
-    names = ("frame", "path", "verdict")
-    facts = zip(*(photos.texts(name, rows) for name in names), strict=True)
-    slowest = zip(facts, photos.texts("reasons", rows), seconds[rows].tolist(), strict=True)
     return {
-        "seconds": distribution(seconds, decades(-2, 3)),
+        "seconds": distribution(seconds),
         "total_seconds": float(np.nansum(seconds)),
         "first_utc": _iso(min(done)) if done else None,
         "last_utc": _iso(max(done)) if done else None,
-        "slowest": [
-            dict(zip(names, told, strict=True))
-            | {"seconds": spent_s, "reasons": codes.split(",") if codes else []}
-            for told, codes, spent_s in slowest
-        ],
     }
 
 
@@ -239,28 +210,6 @@ def _posix(text: str) -> float:
 
 def _iso(posix_s: float) -> str:
     return iso_utc(datetime.fromtimestamp(posix_s, UTC), "seconds")
-
-
-def failure_figures(photos: Photos) -> dict[str, Any]:
-    """Number of failed photos, by code, and the first `MAX_FAILED` of them."""
-    rows = np.flatnonzero(photos.where("verdict", "failed"))
-    columns = (photos.texts(name, rows) for name in ("reasons", "reason_texts"))
-    told = list(map(reasons_of, *columns))
-    codes = [reasons[0].code if reasons else "" for reasons in told]
-    names = (photos.texts(name, rows[:MAX_FAILED]) for name in ("frame", "path"))
-    return {
-        "photos": len(rows),
-        "codes": dict(sorted(Counter(codes).items(), key=lambda pair: (-pair[1], pair[0]))),
-        "shown": [
-            {
-                "frame": frame,
-                "path": path,
-                "code": code,
-                "text": "; ".join(reason.text for reason in reasons),
-            }
-            for frame, path, code, reasons in zip(*names, codes, told, strict=False)
-        ],
-    }
 
 
 def decision_figures(photos: Photos, reviews: Mapping[int, Reviewed]) -> dict[str, Any]:
@@ -298,7 +247,7 @@ def origin_figures(photos: Photos) -> dict[str, Any]:
         "engine_versions": counts("engine_version"),
         "lights": counts("lights"),
         "positions_from": {source or "none": count for source, count in sources.items()},
-        "tle_age_h": distribution(ages_h, decades(-1, 4)),
+        "tle_age_h": distribution(ages_h),
     }
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.constants import ORBITAL_SPEED_KM_S
 from regengine.io.html import escape_invisible, write_page
 from regengine.io.plain import plain
 from regengine.io.times import utc_now
@@ -19,7 +18,6 @@ from regengine.report.figures import (
     VERDICTS,
     Photos,
     decision_figures,
-    failure_figures,
     fair_shares,
     origin_figures,
     reason_figures,
@@ -91,9 +89,7 @@ def run_figures(photos: Photos) -> dict[str, Any]:
         "reliability": reliability_figures(photos),
         "clocks": _select_most_telling(clocks),
         "lenses": _select_most_telling(lenses),
-        "orbital_speed_km_s": ORBITAL_SPEED_KM_S,
         "places": place_figures(photos),
-        "failed": failure_figures(photos),
         "times": time_figures(photos),
         "origins": origin_figures(photos),
     }
