@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,18 +18,6 @@ from regengine.io.plain import format_count
 if TYPE_CHECKING:
     from regengine.references.kinds import KindName
 
-MIN_FREE_MB = 2_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """What was found of one thing, and what would be better; ``ok`` unless it stops work."""
-
-    what: str
-    found: str
-    fix: str = ""
-    ok: bool = True
-
 
 def main(
     lights: Annotated[
@@ -41,7 +26,7 @@ def main(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check Python, OpenCV, maps, index, element sets, disk and cores, one line each.
+    """Check Python, OpenCV, maps, index and element sets, one line each.
 
     Says how to get what is missing. Changes nothing and does not use the network. Exits with 1 if
     photos cannot be registered.
@@ -52,18 +37,21 @@ def main(
     """
     findings = list(examine(lights or []))
     if as_json:
-        print_data(json.dumps([asdict(one) for one in findings]))
+        names = ("what", "found", "fix", "ok")
+        print_data(json.dumps([dict(zip(names, one, strict=True)) for one in findings]))
     else:
-        for one in findings:
-            mark = "ok" if one.ok and not one.fix else "--" if one.ok else "!!"
-            tail = f": {one.fix}" if one.fix else ""
-            say(f"{mark}  {one.what:<13}{one.found}{tail}")
-    if not all(one.ok for one in findings):
+        for what, found, fix, ok in findings:
+            mark = "!!" if not ok else "--" if fix else "ok"
+            say(f"{mark}  {what:<13}{found}" + (f": {fix}" if fix else ""))
+    if not all(ok for *_, ok in findings):
         raise typer.Exit(EXIT_FRAMES_FAILED)
 
 
-def examine(lights: list[Path]) -> Iterator[Finding]:
-    """All that is looked at, in order; what cannot be examined says why in its sentence."""
+def examine(lights: list[Path]) -> Iterator[tuple[str, str, str, bool]]:
+    """Each thing, what was found of it, what would be better, and whether photos can be registered.
+
+    What cannot be examined says why in its sentence.
+    """
     checks: dict[str, Callable[[], tuple[str, str]]] = {
         "Python": lambda: (f"{sys.version.split()[0]}, {sys.executable}", ""),
         "OpenCV": _opencv,
@@ -72,15 +60,13 @@ def examine(lights: list[Path]) -> Iterator[Finding]:
         "streets": lambda: _maps("streets"),
         "index": lambda: _index(lights),
         "element sets": _element_sets,
-        "free disk": _disk,
-        "cores": _cores,
     }
     for what, check in checks.items():
         try:
             found, fix = check()
-            yield Finding(what=what, found=found, fix=fix)
+            yield what, found, fix, True
         except (RegengineError, ImportError) as error:
-            yield Finding(what=what, found="not usable", fix=str(error), ok=False)
+            yield what, "not usable", str(error), False
 
 
 def _opencv() -> tuple[str, str]:
@@ -135,19 +121,3 @@ def _element_sets() -> tuple[str, str]:
     first, last = (f"{utc_of(sets.epoch_days[row]):%Y-%m-%d}" for row in (0, -1))
     where = ", ".join(map(_whence, files))
     return f"{len(sets):,} of satellite {sets.satellite}, {first} to {last} ({where})", ""
-
-
-def _disk() -> tuple[str, str]:
-    from regengine.io.folders import data_folder
-
-    folder = data_folder().absolute()
-    while not folder.is_dir():
-        folder = folder.parent
-    free_mb = shutil.disk_usage(folder).free / 1e6
-    fix = "" if free_mb >= MIN_FREE_MB else "free some space before regengine lights get"
-    return f"{free_mb:,.0f} MB ({folder})", fix
-
-
-def _cores() -> tuple[str, str]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores}: regengine register --workers {cores} uses them", ""

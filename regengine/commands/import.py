@@ -17,9 +17,7 @@ def main(
     store: StoreFile,
     files: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="FILE...", help="Control points: .points, .aux.xml, .vrt, .tif, .csv."
-        ),
+        typer.Argument(metavar="FILE...", help="Control points: .points, .csv."),
     ],
     frame: Annotated[
         str | None,
@@ -38,12 +36,11 @@ def main(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Import control points from QGIS, GDAL or a table, and score the engine's camera against them.
+    """Import control points from QGIS or a table, and score the engine's camera against them.
 
     \b
     Examples: regengine import run.h5 photos/*.points
               regengine import run.h5 points.csv --no-keep --json
-              regengine import run.h5 warped.gcp.tif --frame ISS030-E-184140
     """
     from contextlib import closing
 

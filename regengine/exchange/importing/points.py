@@ -9,9 +9,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-# Entities, which could expand XML without limit, are rejected before parsing
-from xml.etree import ElementTree
-
 from regengine.errors import ConfigError
 from regengine.io.tables import decode_text, read_csv, unquote_name
 from regengine.photo.record_values import wrap_lon
@@ -35,8 +32,8 @@ class PhotoPoints:
 def make_refusal(path: Path, why: str) -> ConfigError:
     """The error for a file that cannot be used."""
     return ConfigError(
-        f"{path}: {why}; give a .points file of QGIS, control points of GDAL (.aux.xml, .vrt, "
-        ".tif), or a CSV with the columns frame, x, y, lon, lat."
+        f"{path}: {why}; give a .points file of QGIS, or a CSV with the columns frame, x, y, lon, "
+        "lat."
     )
 
 
@@ -71,30 +68,21 @@ def check_points(path: Path, rows: Iterable[Place]) -> tuple[ReviewedPoint, ...]
 
 
 def _place_points(
-    path: Path,
-    crs: str,
-    pixels: list[list[float]],
-    places: list[list[float]],
-    *,
-    mapped: bool = True,
+    path: Path, crs: str, pixels: list[list[float]], places: list[list[float]]
 ) -> tuple[ReviewedPoint, ...]:
-    """Points from pixels counted from the image corner, and places in a coordinate system.
-
-    Places are (x, y) where they are mapped, else in the order of the system's own axes.
-    """
+    """Points from pixels counted from the image corner, and their places in a coordinate system."""
     from pyproj import Transformer
     from pyproj.exceptions import ProjError
 
     if len(crs) > 20_000 or re.search(r"\+(nadgrids|geoidgrids|init)", crs):
         raise make_refusal(path, "its coordinate system cannot be used")
     try:
-        transformer = Transformer.from_crs(crs or "EPSG:4326", "EPSG:4326", always_xy=mapped)
-        first, second = transformer.transform(
+        transformer = Transformer.from_crs(crs or "EPSG:4326", "EPSG:4326", always_xy=True)
+        lon, lat = transformer.transform(
             [place[0] for place in places], [place[1] for place in places]
         )
     except ProjError as error:
         raise make_refusal(path, "PROJ does not know its coordinate system") from error
-    lon, lat = (first, second) if mapped else (second, first)
     return check_points(
         path,
         (
@@ -153,67 +141,6 @@ def read_csv_points(path: Path) -> list[PhotoPoints]:
     ]
 
 
-AUX_ENDING = ".aux.xml"
-# Entities, which could expand XML without limit, are rejected before parsing
-ENTITIES = re.compile(r"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
-
-
-def read_gdal_xml(path: Path) -> list[PhotoPoints]:
-    """Points of a ``PHOTO.aux.xml`` or of a VRT, whose source is not opened."""
-    text = read_text(path)
-    if ENTITIES.search(text):
-        raise make_refusal(path, "it declares XML entities, which are not accepted")
-    try:
-        root = ElementTree.fromstring(text)  # noqa: S314
-    except ElementTree.ParseError as error:
-        raise make_refusal(path, f"it is not valid XML ({error})") from error
-    listed = root.find("GCPList")
-    if listed is None or not len(listed):
-        raise make_refusal(path, "it has no control points (GCPList)")
-    names = ("Pixel", "Line", "X", "Y")
-    try:
-        rows = [[float(point.get(name, "")) for name in names] for point in listed.findall("GCP")]
-    except ValueError as error:
-        raise make_refusal(path, "a control point lacks Pixel, Line, X or Y") from error
-    crs = listed.get("Projection", "")
-    # "1,2": in the order of the system's own axes, which for WGS84 is latitude first
-    mapped = listed.get("dataAxisToSRSAxisMapping", "2,1") != "1,2" or not crs
-    pixels, places = [row[:2] for row in rows], [row[2:] for row in rows]
-    points = _place_points(path, crs, pixels, places, mapped=mapped)
-    return [PhotoPoints(file=path, photo=_photo(path, root), points=points)]
-
-
-def read_gdal_tiff(path: Path) -> list[PhotoPoints]:
-    """Points of a GeoTIFF."""
-    import rasterio
-    from rasterio.errors import RasterioError
-
-    from regengine.io.gdal import open_gdal_session
-
-    try:
-        with open_gdal_session(), rasterio.open(path.absolute(), driver="GTiff") as dataset:
-            found, crs = dataset.gcps
-            frame = dataset.tags().get("REGENGINE_FRAME", "")
-            wkt = crs.to_wkt() if crs else ""
-    except (RasterioError, OSError) as error:
-        raise make_refusal(path, f"GDAL cannot read it ({error})") from error
-    if not found:
-        raise make_refusal(path, "it has no control points")
-    photo = frame or path.stem.removesuffix(".gcp")
-    pixels = [[point.col, point.row] for point in found]
-    points = _place_points(path, wkt, pixels, [[point.x, point.y] for point in found])
-    return [PhotoPoints(file=path, photo=photo, points=points)]
-
-
-def _photo(path: Path, root: ElementTree.Element) -> str:
-    source = root.findtext(".//SourceFilename")
-    if source:
-        return re.split(r"[/\\]", source)[-1]
-    if path.name.lower().endswith(AUX_ENDING):
-        return path.name[: -len(AUX_ENDING)]
-    return path.stem.removesuffix(".gcp")
-
-
 CRS_MARK = "#CRS: "
 
 
@@ -264,10 +191,6 @@ def read_qgis_points(path: Path) -> list[PhotoPoints]:
 
 READERS: dict[str, Callable[[Path], list[PhotoPoints]]] = {
     ".points": read_qgis_points,
-    ".xml": read_gdal_xml,
-    ".vrt": read_gdal_xml,
-    ".tif": read_gdal_tiff,
-    ".tiff": read_gdal_tiff,
     ".csv": read_csv_points,
     ".tsv": read_csv_points,
     ".txt": read_csv_points,
