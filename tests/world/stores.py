@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -208,6 +209,26 @@ def write_store(
             )
             writer.add(stored)
         writer.flush()
+    return path
+
+
+def write_killed(path: Path, results: Iterable[FrameResult]) -> Path:
+    """Leave what a run leaves that is killed when each of these was safe: a journal; its store."""
+    with TemporaryDirectory() as folder:
+        store = Path(folder) / "run" / path.name
+        with StoreWriter(store) as writer:
+            for number, result in enumerate(results):
+                writer.add(
+                    StoredFrame(
+                        frame_index=number,
+                        result=result,
+                        parameters='{"lights": ["lights.tif"]}',
+                        parameters_sha256="0" * 64,
+                        processed_utc="2026-11-20T12:00:00Z",
+                    )
+                )
+                writer.flush()
+            shutil.copytree(store.parent, path.parent, ignore=shutil.ignore_patterns(".*"))
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import resource
 import shutil
@@ -25,9 +26,11 @@ from tests.world.exports import decide, work
 from tests.world.faults import write_photos
 from tests.world.program import run
 from tests.world.runs import LIGHTS
-from tests.world.stores import HOSTILE, make_results, write_store
+from tests.world.stores import HOSTILE, make_results, write_killed, write_store
 
 GROUPS = ("frames", "control_points", "hypotheses", "detections", "provenance")
+
+
 DOCUMENT = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
 
 
@@ -43,9 +46,6 @@ def frames_of(store: Path, *names: str) -> pd.DataFrame:
         columns = {name: file[f"frames/{name}"][()] for name in names}
     texts = {name: np.char.decode(v, "utf-8") for name, v in columns.items() if v.dtype.kind == "S"}
     return pd.DataFrame(columns | texts)
-
-
-# ---- read by others
 
 
 def test_every_column_is_documented_and_says_the_same_of_itself(store: Path) -> None:
@@ -144,8 +144,6 @@ def test_show_finds_a_frame_by_each_of_its_names(store: Path, name: str, number:
     assert "has no frame named no such frame" in said.err
 
 
-# ---- held open by another program
-
 HOLDING = """
 import sys, h5py
 file = h5py.File(sys.argv[1], "r+")
@@ -219,28 +217,6 @@ def test_every_hdf5_file_that_is_held_open_is_in_use(store_copy: Path, hold_open
         assert f"{store_copy} is in use: another program has it open" in said.err
 
 
-def test_parts_of_older_versions_are_taken_in_when_no_program_uses_them(
-    store_copy: Path, hold_open: Hold
-) -> None:
-    parts = store_copy.with_name("run.h5.parts")
-    parts.mkdir()
-    part = parts / "000001.h5"
-    shutil.copyfile(store_copy, part)
-    holder = hold_open(part)
-    write_photos(store_copy.parent / "new", 1)
-    words = ("register", store_copy.parent / "new", "--lights", LIGHTS, "--blind", "never",
-             "--workers", 0, "--store", store_copy)  # fmt: skip
-    said = run(*words)
-    assert said.code == 3
-    assert f"{part} is in use" in said.err
-    assert "run.h5.parts has results of a run by an older regengine" in run("show", store_copy).err
-    assert part.exists()
-    holder.communicate("")
-    assert "1 photo: 0 accepted" in run(*words).err
-    assert not parts.exists()
-    assert run("verify", store_copy).out == f"{store_copy} is sound: 41 frames.\n"
-
-
 def test_a_store_that_was_not_closed_says_how_it_is_mended(
     store_copy: Path, hold_open: Hold
 ) -> None:
@@ -257,7 +233,7 @@ def test_a_store_that_was_not_closed_says_how_it_is_mended(
         assert run("verify", store_copy).code == 0
 
 
-@pytest.mark.slow  # others are waited for
+@pytest.mark.nightly  # others are waited for
 def test_decisions_that_another_program_holds_are_in_use(store_copy: Path) -> None:
     decisions = store_copy.with_name("run.h5.review.sqlite")
     result = rg.open_store(store_copy)["ISS030-E-184140"].result
@@ -272,7 +248,7 @@ def test_decisions_that_another_program_holds_are_in_use(store_copy: Path) -> No
     assert run("verify", store_copy).code == 0
 
 
-# ---- merged
+# ---- merged, damaged, older
 
 
 def test_merging_is_the_union_and_of_a_photo_in_both_the_better_is_taken(tmp_path: Path) -> None:
@@ -304,33 +280,6 @@ def test_merging_is_the_union_and_of_a_photo_in_both_the_better_is_taken(tmp_pat
     assert "exists" in again.err
 
 
-def test_a_store_that_grows_keeps_its_numbers_and_when_it_was_made(tmp_path: Path) -> None:
-    results = make_results()
-    store = write_store(tmp_path / "run.h5", results)
-    archive = write_store(tmp_path / "archive.h5", results[30:])
-    with h5py.File(archive, "r+") as file:
-        file.attrs["created"] = "2020-01-01T00:00:00Z"
-    assert run("merge", store, "--out", archive, "--grow").code == 0
-    grown = frames_of(archive, "frame_index", "frame")
-    assert list(grown.frame_index) == list(range(40))
-    assert list(grown.frame) == [r.frame for r in results[30:] + results[:30]]
-    with h5py.File(archive) as file:
-        assert file.attrs["created"] == "2020-01-01T00:00:00Z"
-
-
-@pytest.mark.slow
-def test_stores_can_be_merged_in_any_order_and_pieces(tmp_path: Path) -> None:
-    results = make_results()
-    pieces = [write_store(tmp_path / f"{n}.h5", results[n::3]) for n in range(3)]
-    run("merge", *pieces[::-1], "--out", tmp_path / "at once.h5")
-    for piece in pieces[::-1]:
-        assert run("merge", piece, "--out", tmp_path / "one by one.h5", "--grow").code == 0
-    one, other = (run("show", tmp_path / f"{name}.h5", "--json").out
-                  for name in ("at once", "one by one"))  # fmt: skip
-    assert one == other
-    assert len(one.splitlines()) == len(results)
-
-
 @pytest.mark.parametrize("wrong", ["missing.h5", "text.h5", "damaged.h5"])
 def test_a_store_that_cannot_be_read_ends_a_merge_and_leaves_nothing(
     store: Path, tmp_path: Path, wrong: str
@@ -341,48 +290,6 @@ def test_a_store_that_cannot_be_read_ends_a_merge_and_leaves_nothing(
     assert (said.code, len(said.err.splitlines())) == (3, 1)
     assert wrong in said.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged.h5", "text.h5"]
-
-
-# ---- looked through
-
-
-def test_a_sound_store_is_called_sound_and_left_as_it_is(store: Path) -> None:
-    before = store.read_bytes()
-    said = run("verify", store)
-    assert (said.code, said.out) == (0, f"{store} is sound: 40 frames.\n")
-    (record,) = run("verify", store, "--json").records
-    assert (record["sound"], record["frames"], record["problems"]) == (True, 40, [])
-    assert store.read_bytes() == before
-
-
-def test_damage_is_told_a_sentence_each(store_copy: Path) -> None:
-    with h5py.File(store_copy, "r+") as file:
-        file["control_points/x"][1] = 700.0
-        file["frames/probability"][3] = 1.0
-    said = run("verify", store_copy)
-    assert (said.code, said.err) == (1, "")
-    assert said.out.splitlines() == [
-        f"{store_copy}: 1 values of frames/probability are invalid (frame_index 3).",
-        f"{store_copy}: 1 probabilities are outside their intervals (frame_index 3).",
-        f"{store_copy}: 1 control points are outside their frame (frame_index 0).",
-    ]
-    (record,) = run("verify", store_copy, "--json").records
-    assert [p["code"] for p in record["problems"]] == ["probability"] * 2 + ["point_outside"]
-
-
-def test_a_bit_that_flips_on_the_disk_is_found(store_copy: Path) -> None:
-    with h5py.File(store_copy) as file:
-        chunk = file["frames/focal_px"].id.get_chunk_info(0)
-    content = bytearray(store_copy.read_bytes())
-    content[chunk.byte_offset + chunk.size // 2] ^= 4
-    store_copy.write_bytes(content)
-    said = run("verify", store_copy)
-    assert said.code == 1
-    assert "column frames/focal_px is damaged" in said.out
-    for command in (("show", store_copy), ("report", store_copy, "--json")):
-        said = run(*command)
-        assert said.code == 3
-        assert "damaged store" in said.err
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.02, 0.4, 0.9, 0.999])
@@ -442,7 +349,78 @@ def test_a_store_of_an_older_format_is_read_as_if_its_new_columns_were_missing(
         assert np.isnan(file["frames/probability_low"][()]).all()
 
 
+# ---- the journal of a run that was killed
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    """A store that is only a journal of three frames."""
+    return write_killed(tmp_path / "killed" / "run.h5", make_results()[:3])
+
+
+def test_a_journal_is_read_as_the_store_that_it_becomes(killed: Path) -> None:
+    def read() -> dict[str, list[object]]:
+        whole = rg.open_store(killed)
+        return {
+            f"{group}/{name}": np.asarray(getattr(whole, group)[name]).tolist()
+            for group in ("frames", "control_points", "hypotheses", "detections")
+            for name in getattr(whole, group).columns
+        }
+
+    before, folder = read(), killed.parent
+    (record,) = run("verify", killed, "--json").records
+    assert (record["frames"], record["unmerged_frames"], record["problems"]) == (3, 3, [])
+    folder.chmod(0o555)
+    assert len(run("show", killed, "--json").records) == 3
+    assert [path.name for path in folder.iterdir()] == ["run.h5.journal"]
+    folder.chmod(0o755)
+    write_store(killed, [])
+    assert [path.name for path in folder.iterdir()] == ["run.h5"]
+    np.testing.assert_equal(read(), before)
+
+
+def test_a_line_that_was_changed_costs_its_photo_and_is_told(
+    killed: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = killed.with_name("run.h5.journal")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2].replace(b'"rows": "', b'"rows": "A', 1)
+    journal.write_bytes(b"".join(lines))
+    with caplog.at_level(logging.WARNING, "regengine"):
+        names = [one.frame for one in rg.open_store(killed)]
+    assert names == ["ISS030-E-184140", "ISS030-E-184142"]
+    assert "1 damaged line skipped" in caplog.text
+    (record,) = run("verify", killed, "--json").records
+    assert (record["frames"], [one["code"] for one in record["problems"]]) == (2, ["bytes_damaged"])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a diary\nof somebody\n", "not a journal of a regengine store"),
+        (b"\0" * 100, "not a journal of a regengine store"),
+        (b"newer", "written by a newer regengine"),
+    ],
+)
+def test_a_journal_that_cannot_be_read_is_refused_and_left_alone(
+    killed: Path, content: bytes, words: str
+) -> None:
+    journal = killed.with_name("run.h5.journal")
+    if content == b"newer":
+        head, *rest = journal.read_bytes().splitlines(keepends=True)
+        newer = json.dumps(json.loads(head) | {"format_version": 99}).encode() + b"\n"
+        content = b"".join([newer, *rest])
+    journal.write_bytes(content)
+    write_photos(killed.parent / "new", 1)
+    given = ("--lights", LIGHTS, "--blind", "never", "--workers", 0, "--store", killed)
+    for said in (run("show", killed), run("register", killed.parent / "new", *given)):
+        assert said.code == 3
+        assert words in said.err
+    assert journal.read_bytes() == content
+
+
 # ---- large
+
 
 MEASURED = """
 import resource, runpy, sys
@@ -475,7 +453,7 @@ def tile(store: Path, path: Path, times: int) -> Path:
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_large_store_that_grows_is_as_if_written_anew(tmp_path: Path) -> None:
     """It is copied and gone on with, where a small one is written anew."""
     results = make_results()
@@ -501,7 +479,7 @@ def test_a_large_store_that_grows_is_as_if_written_anew(tmp_path: Path) -> None:
                 np.testing.assert_array_equal(column[()], anew[group][name][()], err_msg=name)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_memory_does_not_grow_with_the_store(tmp_path: Path) -> None:
     small = write_store(tmp_path / "small.h5", make_results()[:20])
     peak_kb = {}

@@ -8,6 +8,9 @@ import os
 import resource
 import shutil
 import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +18,29 @@ import h5py
 import numpy as np
 import pytest
 
+import regengine as rg
+from regengine.errors import WorkerError
 from tests.conftest import ROOT
+from tests.world.batches import (
+    LARGE,
+    BatchOptions,
+    count_attempts,
+    die_at_every_start,
+    hurt_worker,
+    options_of,
+    run_stand_in,
+)
 from tests.world.faults import begin_hit, refusing, start_hit, write_photos
 from tests.world.pages import serve
-from tests.world.program import run
+from tests.world.program import begin, run
 from tests.world.shared import make_once
 
 PHOTOS = 6
+
+
 LIGHTS = ROOT / "data_samples" / "lights.tif"
+
+
 # The folder of the journal, each photo, the store, its folder, and once more without the journal
 OF_THE_STORE = PHOTOS + 2
 
@@ -68,7 +86,13 @@ def assert_equal_stores(one: Path, other: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "moment"),
-    [("fsync", 1), ("fsync", 4), ("replace", 1), ("fsync", OF_THE_STORE + 2)],
+    [
+        ("fsync", 4),
+        *(
+            pytest.param(name, moment, marks=pytest.mark.nightly)
+            for name, moment in (("fsync", 1), ("replace", 1), ("fsync", OF_THE_STORE + 2))
+        ),
+    ],
 )
 def test_a_killed_register_loses_nothing_and_the_next_one_goes_on(
     undisturbed: Path, tmp_path: Path, name: str, moment: int
@@ -90,7 +114,7 @@ def test_a_killed_register_loses_nothing_and_the_next_one_goes_on(
 
 
 @pytest.mark.parametrize(
-    ("moment", "more"), [(5, ()), pytest.param(4, ("--no-resume",), marks=pytest.mark.slow)]
+    ("moment", "more"), [(5, ()), pytest.param(4, ("--no-resume",), marks=pytest.mark.nightly)]
 )
 def test_a_killed_detect_keeps_its_lines_and_the_next_one_goes_on(
     undisturbed: Path, tmp_path: Path, moment: int, more: tuple[str, ...]
@@ -107,7 +131,7 @@ def test_a_killed_detect_keeps_its_lines_and_the_next_one_goes_on(
     assert [path.name for path in tmp_path.iterdir()] == ["lights.ndjson"]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("name", "number", "words"),
     [
@@ -170,7 +194,7 @@ def test_a_run_under_way_can_be_read_and_shuts_out_another(
     assert_equal_stores(store, undisturbed / "run.h5")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM"])
 def test_a_run_that_is_asked_to_stop_keeps_what_it_has(
     undisturbed: Path, tmp_path: Path, kind: str
@@ -185,7 +209,7 @@ def test_a_run_that_is_asked_to_stop_keeps_what_it_has(
     assert_equal_stores(store, undisturbed / "run.h5")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_what_a_crash_tore_is_left_out_and_done_again(undisturbed: Path, tmp_path: Path) -> None:
     store = tmp_path / "run.h5"
     words = register(undisturbed / "photos", store)
@@ -222,3 +246,147 @@ def test_a_folder_that_may_not_be_written_is_told_before_any_work(undisturbed: P
     said = run(*register(undisturbed / "photos", Path("/proc/nowhere/run.h5")))
     assert (said.code, said.out, len(said.err.splitlines())) == (3, "", 1)
     assert "/proc/nowhere/run.h5 cannot be written" in said.err
+
+
+# ---- workers
+
+
+NIGHT = ("detect", "lights", "photos", "--json")
+MANY = 150  # photos that take a worker long enough to be hit among them
+
+
+@pytest.fixture
+def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``photos`` in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    write_photos(Path("photos"), MANY)
+
+
+def children(pid: int) -> Iterator[int]:
+    """Processes that a process has started, and theirs."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            if parent == pid:
+                yield int(entry.name)
+                yield from children(int(entry.name))
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_costs_no_photo_and_changes_no_result(many: None) -> None:
+    alone = run(*NIGHT, "--workers", 0, "--out", "alone.ndjson")
+    words = (*NIGHT, "--workers", 2, "--out", "two.ndjson")
+    with begin(*words) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        for child in children(process.pid):
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(child, signal.SIGKILL)
+                break
+        else:
+            pytest.fail("no worker was found")
+        # Not `communicate`: what stands in the buffer behind the first line would be lost
+        assert process.stderr is not None
+        out, err = process.stdout.read(), process.stderr.read()
+        process.wait(timeout=300)
+    assert process.returncode == 0, err
+    assert first + out == alone.out
+    assert Path("two.ndjson").read_bytes() == Path("alone.ndjson").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.nightly)])
+def test_ctrl_c_ends_a_run_of_workers_and_the_next_goes_on(many: None, times: int) -> None:
+    words = (*NIGHT, "--workers", 1, "--out", "out.ndjson")
+    with begin(*words, start_new_session=True) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        for _ in range(times):  # a terminal signals the workers, too
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.3)
+        out, err = process.communicate(timeout=120)
+    # The second may come when the program has ended and Python has not
+    assert process.returncode in (130, -signal.SIGINT)[:times], err
+    assert "run the same command again to resume" in err
+    assert "Traceback" not in err
+    lines = Path("out.ndjson").read_text().splitlines()
+    assert set((first + out).splitlines()) <= set(lines)
+    assert 0 < len(lines) < MANY
+    again = run(*NIGHT, "--workers", 0, "--out", "out.ndjson")
+    there = "1 was" if len(lines) == 1 else f"{len(lines)} were"
+    assert f"{there} already there" in again.err
+    assert len(Path("out.ndjson").read_text().splitlines()) == MANY
+
+
+OPTIONS = options_of(workers=2, limit_s=60.0)
+
+
+def run_hurt(
+    folder: Path, names: Sequence[str], options: BatchOptions = OPTIONS
+) -> dict[str, rg.FrameResult]:
+    photos = [folder / f"{name}.jpg" for name in names]
+    for path in photos:
+        path.write_bytes(path.name.encode())
+    reported: list[rg.FrameResult] = []
+    run_stand_in(photos, folder / "run.h5", options, hurt_worker, reported)
+    assert sorted(result.frame for result in reported) == sorted(names)
+    return {result.frame: result for result in reported}
+
+
+@pytest.mark.slow
+def test_a_photo_whose_worker_was_killed_is_tried_again_and_given_up_in_the_end(
+    tmp_path: Path,
+) -> None:
+    told = run_hurt(tmp_path, ["a", "dies_1", "b", "dies_2", "dies_9", "c", "d"])
+    gone = told.pop("dies_9")
+    assert gone.reasons[0].code == "worker_died"
+    assert "dies_9.jpg" in gone.reasons[0].text
+    assert {result.verdict for result in told.values()} == {"accepted"}
+    # What waited behind the dying ones was not tried for nothing
+    assert {
+        name: count_attempts(tmp_path / f"{name}.jpg") - 1 for name in ("a", "dies_2", "dies_9")
+    } == {
+        "a": 1,
+        "dies_2": 3,
+        "dies_9": 3,
+    }
+
+
+@pytest.mark.nightly
+def test_a_worker_that_is_killed_while_it_sends_costs_a_second_try_at_most(tmp_path: Path) -> None:
+    """Delays in milliseconds, from before the first byte of 50 MB to after the last."""
+    names = [f"sends_{delay_ms}" for delay_ms in (1, 5, 10, 20, 30, 40, 60, 90, 150, 400)]
+    told = run_hurt(tmp_path, [*names, "a", "b"])
+    assert {result.verdict for result in told.values()} == {"accepted"}
+    tries = {name: count_attempts(tmp_path / f"{name}.jpg") - 1 for name in names}
+    for name in names:  # the whole large result, or that of the second try
+        lengths = [len(reason.text) for reason in told[name].reasons if reason.code == "large"]
+        assert (lengths, tries[name]) in (([LARGE], 1), ([], 2))
+    assert list(tries.values()).count(2) >= 3
+
+
+@pytest.mark.nightly
+def test_workers_that_cannot_start_end_the_run_and_the_store_stays_sound(tmp_path: Path) -> None:
+    run_hurt(tmp_path, ["a"])
+    with pytest.raises(WorkerError, match="--max-memory-mb"):
+        run_hurt(tmp_path, ["a", "b", "c"], replace(OPTIONS, prepare=die_at_every_start))
+    assert set(run_hurt(tmp_path, ["a", "b", "c"])) == {"a", "b", "c"}
+
+
+def test_a_result_that_cannot_be_stored_fails_its_photo_alone(tmp_path: Path) -> None:
+    told = run_hurt(tmp_path, ["a", "unheard_of", "b"], replace(OPTIONS, workers=0))
+    assert [reason.code for reason in told.pop("unheard_of").reasons] == ["internal_error"]
+    assert {result.verdict for result in told.values()} == {"accepted"}
+
+
+@pytest.mark.nightly
+def test_a_photo_that_takes_too_long_is_given_up_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    told = run_hurt(
+        tmp_path / "photos", ["a", "slow", "b"], replace(OPTIONS, workers=1, limit_s=5.0)
+    )
+    assert [reason.code for reason in told.pop("slow").reasons] == ["timed_out"]
+    assert {result.verdict for result in told.values()} == {"accepted"}

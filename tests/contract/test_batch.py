@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import signal
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,8 @@ from tests.world.faults import write_photos
 from tests.world.program import Said, begin, run, start
 
 LIGHTS = ROOT / "data_samples" / "lights.tif"
+
+
 GIVEN = ("--lights", LIGHTS, "--blind", "never")  # of photos without a nadir: quick, no_match
 
 
@@ -48,10 +48,6 @@ def column(name: str, store: str = "run.h5") -> list[Any]:
 
 
 NIGHTS = ["night 0", "night 1", "night 2"]
-MANY = 150  # that take a worker long enough to be hit among them
-
-
-# ---- which photos are taken
 
 
 @pytest.mark.parametrize(
@@ -131,9 +127,6 @@ def test_a_photo_is_the_same_by_content_and_name(photos: Path) -> None:
     assert column("frame") == [*NIGHTS, "other"]
 
 
-# ---- what one photo costs
-
-
 def test_a_bad_photo_costs_a_sentence_and_no_other(photos: Path) -> None:
     (photos / "cut.jpg").write_bytes(b"\xff\xd8\xff no photo")
     (photos / "empty.jpg").touch()
@@ -170,43 +163,7 @@ def test_names_reach_record_and_store_whatever_they_are_made_of(photos: Path) ->
     assert all(line.isprintable() for line in table.splitlines())
 
 
-def children(pid: int) -> Iterator[int]:
-    """Processes that a process has started, and theirs."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-            if parent == pid:
-                yield int(entry.name)
-                yield from children(int(entry.name))
-
-
-@pytest.mark.slow
-def test_a_worker_that_is_killed_costs_no_photo_and_changes_no_result(photos: Path) -> None:
-    write_photos(photos, MANY)
-    alone = run("detect", "lights", "photos", "--json", "--workers", 0, "--out", "alone.ndjson")
-    words = ("detect", "lights", "photos", "--json", "--workers", 2, "--out", "two.ndjson")
-    with begin(*words) as process:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        for child in children(process.pid):
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                os.kill(child, signal.SIGKILL)
-                break
-        else:
-            pytest.fail("no worker was found")
-        # Not `communicate`: what stands in the buffer behind the first line would be lost
-        assert process.stderr is not None
-        out, err = process.stdout.read(), process.stderr.read()
-        process.wait(timeout=300)
-    assert process.returncode == 0, err
-    assert first + out == alone.out
-    assert Path("two.ndjson").read_bytes() == Path("alone.ndjson").read_bytes()
-
-
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_photo_that_needs_more_memory_than_a_worker_has_fails_alone(photos: Path) -> None:
     dark = np.zeros((11000, 9000, 3), np.uint8)
     Image.fromarray(dark).save(photos / "large.png", compress_level=1)
@@ -215,22 +172,6 @@ def test_a_photo_that_needs_more_memory_than_a_worker_has_fails_alone(photos: Pa
     assert told.pop("large") == ["out_of_memory"]
     assert set(map(tuple, told.values())) == {("no_ephemeris",)}
     assert said.code == 1
-
-
-# ---- again
-
-
-def test_a_second_run_does_what_is_new_or_has_changed(photos: Path) -> None:
-    first = register("photos")
-    assert register("photos").out == first.out
-    write_photos(photos, 5)
-    Image.new("RGB", (48, 48), (3, 2, 1)).save(photos / "night 1.png")
-    second = register("photos")
-    assert "(2 from the store)" in second.err
-    assert sorted(frames(second)) == [f"night {n}" for n in range(5)]
-    # What has changed is another photo: the store has both
-    assert column("frame") == [*NIGHTS, "night 1", "night 3", "night 4"]
-    assert column("frame_index") == list(range(6))
 
 
 def test_a_photo_that_could_not_be_read_takes_its_place_once_it_can(photos: Path) -> None:
@@ -246,7 +187,7 @@ def test_a_photo_that_could_not_be_read_takes_its_place_once_it_can(photos: Path
     assert column("verdict") == ["no_match"] * 3
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_tile_of_a_folder_that_changed_in_place_is_another_map(photos: Path) -> None:
     Path("tiles").mkdir()
     tile = Path(shutil.copy(LIGHTS, "tiles/lights.tif"))
@@ -289,20 +230,6 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(photos: Path) -> N
     assert Path("run.h5").read_bytes() == before
 
 
-# ---- shares
-
-
-def test_shares_are_all_photos_once_and_merge_into_one_run(photos: Path) -> None:
-    write_photos(photos, 7)
-    stores = []
-    for number in (1, 2, 3):
-        stores.append(f"{number}.h5")
-        register("photos", "--shard", f"{number}/3", "--store", stores[-1])
-    assert sorted(len(column("frame", store)) for store in stores) == [2, 2, 3]
-    assert run("merge", *stores, "--out", "all.h5").code == 0
-    assert sorted(column("frame", "all.h5")) == [f"night {n}" for n in range(7)]
-
-
 @pytest.mark.parametrize("words", [("classify",), ("detect", "lights"), ("solve",)])
 @pytest.mark.parametrize("given", ["photos", "photos/*.png", "list.txt", "@list"])
 def test_every_command_takes_what_register_takes(
@@ -331,9 +258,6 @@ def test_lists_that_name_nothing_are_told(photos: Path, words: tuple[str, ...]) 
         assert said.err.count("\n") == 1
 
 
-# ---- how a run ends
-
-
 def test_a_run_that_could_try_nothing_says_so(photos: Path) -> None:
     for taken in ("", " (3 from the store)"):
         said = register("photos")
@@ -353,32 +277,7 @@ def test_records_go_out_and_messages_aside(photos: Path) -> None:
     assert len(table) == 4
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("times", [1, 2])
-def test_ctrl_c_ends_a_run_of_workers_and_the_next_goes_on(photos: Path, times: int) -> None:
-    write_photos(photos, MANY)
-    words = ("detect", "lights", "photos", "--json", "--workers", 1, "--out", "out.ndjson")
-    with begin(*words, start_new_session=True) as process:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        for _ in range(times):  # a terminal signals the workers, too
-            os.killpg(process.pid, signal.SIGINT)
-            time.sleep(0.3)
-        out, err = process.communicate(timeout=120)
-    # The second may come when the program has ended and Python has not
-    assert process.returncode in (130, -signal.SIGINT)[:times], err
-    assert "run the same command again to resume" in err
-    assert "Traceback" not in err
-    lines = Path("out.ndjson").read_text().splitlines()
-    assert set((first + out).splitlines()) <= set(lines)
-    assert 0 < len(lines) < MANY
-    again = run("detect", "lights", "photos", "--json", "--workers", 0, "--out", "out.ndjson")
-    there = "1 was" if len(lines) == 1 else f"{len(lines)} were"
-    assert f"{there} already there" in again.err
-    assert len(Path("out.ndjson").read_text().splitlines()) == MANY
-
-
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_ends_a_run_that_waits_for_a_server(tmp_path: Path, kind: int) -> None:
     with serve_badly("silent") as server:
@@ -394,7 +293,7 @@ def test_a_second_signal_ends_a_run_that_waits_for_a_server(tmp_path: Path, kind
     assert "Traceback" not in err
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_reader_that_goes_away_costs_nothing_stored(photos: Path) -> None:
     with begin("register", *GIVEN, "photos", "--workers", 0, "--json") as process:
         assert process.stdout is not None
@@ -407,9 +306,6 @@ def test_a_reader_that_goes_away_costs_nothing_stored(photos: Path) -> None:
     assert there
     register("photos", "--workers", 0)
     assert column("frame") == NIGHTS
-
-
-# ---- a cluster
 
 
 @pytest.mark.slow
@@ -435,16 +331,7 @@ def test_a_cluster_gives_what_this_process_gives(photos: Path, socket_enabled: N
     assert "3 from the store" in again.err
 
 
-@pytest.mark.slow
-def test_a_cluster_that_is_not_there_is_told(photos: Path, socket_enabled: None) -> None:
-    pytest.importorskip("distributed", reason="needs distributed")
-    said = register("photos", "--scheduler", "tcp://127.0.0.1:9")
-    assert (said.code, said.out) == (3, "")
-    assert "no Dask scheduler answers at tcp://127.0.0.1:9" in said.err
-    assert not Path("run.h5").exists()
-
-
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("manner", "why"),
     [
@@ -465,7 +352,7 @@ def test_a_port_that_answers_and_is_no_scheduler_is_told(
     assert said.err.count("\n") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_worker_is_no_scheduler(photos: Path, socket_enabled: None) -> None:
     distributed = pytest.importorskip("distributed", reason="needs distributed")
     with distributed.LocalCluster(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from matchers.geometry.earth import geodetic_to_ecef
 from tests.example_results import nothing_found, proposal
 from tests.world.program import run
-from tests.world.stores import write_store
+from tests.world.stores import make_results, write_store
 
 
 def after(value: float) -> float:
@@ -31,9 +32,17 @@ def at_height(km: float) -> tuple[float, ...]:
 
 
 TINY = 5e-324
+
+
 FIRST_4, FIRST_2 = slice(0, 4), slice(0, 2)
+
+
 LOW, HIGH = at_height(50.001), at_height(1999.999)
+
+
 TOO_LOW, TOO_HIGH = at_height(49.999), at_height(2000.001)
+
+
 # Column, rows among those of its frame, values that it may have and may not, what tells the latter.
 # Frames have a proposal, but for those of columns marked with a star
 LIMITS: list[tuple[str, Any, Sequence[Any], Sequence[Any], str]] = [
@@ -187,6 +196,87 @@ def test_layout_that_is_not_as_the_format_says_is_told_thing_by_thing(tmp_path: 
     }
 
 
+def resize(name: str, by: int) -> Callable[[h5py.File], None]:
+    def edit(file: h5py.File) -> None:
+        columns = file[name].values() if isinstance(file[name], h5py.Group) else [file[name]]
+        for column in columns:
+            column.resize(len(column) + by, axis=0)
+
+    return edit
+
+
+def attribute(name: str, value: object) -> Callable[[h5py.File], None]:
+    def edit(file: h5py.File) -> None:
+        target, _, key = name.rpartition("@")
+        file[target or "/"].attrs[key] = value
+
+    return edit
+
+
+def put(name: str, row: int, value: object) -> Callable[[h5py.File], None]:
+    return lambda file: file[name].__setitem__(row, value)
+
+
+# How a store of six frames is changed, every second without a proposal, and what tells it
+CHANGES = [
+    ("drop a group", lambda file: file.__delitem__("detections"), "column_missing"),
+    ("drop a column", lambda file: file.__delitem__("frames/verdict"), "column_missing"),
+    ("shorten a column", resize("frames/ncc", -1), "lengths_differ"),
+    ("lose a point", resize("control_points", -1), "control_points"),
+    ("lose settings", resize("provenance", -1), "provenance"),
+    ("no time", attribute("@created", "yesterday"), "attribute_wrong"),
+    ("no versions", attribute("@package_versions", "{"), "attribute_wrong"),
+    ("no command", attribute("@command_line", 3), "attribute_missing"),
+    ("no format", attribute("@format_version", 0), "attribute_wrong"),
+    ("other units", attribute("frames/focal_px@units", "mm"), "attribute_wrong"),
+    ("a number twice", put("frames/frame_index", 1, 0), "damaged"),
+    ("a number below 0", put("frames/frame_index", 0, -1), "frame_index"),
+    ("points out of order", put("control_points/frame_index", 0, 5), "order"),
+    ("a camera of no frame", put("hypotheses/frame_index", -1, 9), "orphan"),
+    ("accepted of nothing", put("frames/verdict", 1, b"accepted"), "control_points"),
+    ("failed with points", put("frames/verdict", 0, b"failed"), "control_points"),
+    ("a light outside", put("detections/y", 0, 426.0), "detection_outside"),
+]
+
+
+@pytest.mark.parametrize(
+    ("edit", "code"), [row[1:] for row in CHANGES], ids=[row[0] for row in CHANGES]
+)
+def test_what_is_wrong_with_rows_and_columns_is_told(
+    tmp_path: Path, edit: Callable[[h5py.File], None], code: str
+) -> None:
+    made = [nothing_found(f"f{n}") if n % 2 else proposal(f"f{n}") for n in range(6)]
+    lit = make_results()[0].detections
+    store = write_store(tmp_path / "run.h5", [replace(made[0], detections=lit), *made[1:]])
+    assert problems(store) == []
+    with h5py.File(store, "r+") as file:
+        edit(file)
+    found = problems(store)
+    assert code in {problem["code"] for problem in found}
+    assert all(p["text"].startswith(f"{store}") and "\n" not in p["text"] for p in found)
+
+
+def test_a_bit_that_flips_is_found_in_every_column(store_copy: Path) -> None:
+    """One at a time, somewhere in the packed bytes of a column of each group."""
+    chance = np.random.default_rng(1)
+    with h5py.File(store_copy) as file:
+        places = [
+            (f"{group}/{name}", dataset.id.get_chunk_info(0))
+            for group in file
+            for name, dataset in [list(file[group].items())[int(chance.integers(3))]]
+        ]
+    content = store_copy.read_bytes()
+    for name, chunk in places:
+        flipped = bytearray(content)
+        at = chunk.byte_offset + int(chance.integers(chunk.size))
+        flipped[at] ^= 1 << int(chance.integers(8))
+        store_copy.write_bytes(flipped)
+        (problem,) = problems(store_copy)
+        assert problem["code"] == "bytes_damaged"
+        assert f"column {name} is damaged" in problem["text"]
+    assert "damaged store" in run("report", store_copy, "--json").err
+
+
 def spread(store: Path, numbers: Sequence[int]) -> Path:
     """Give the frames of a store other numbers."""
     with h5py.File(store, "r+") as file:
@@ -215,28 +305,6 @@ def test_frames_far_apart_are_looked_at_and_merged_as_others(tmp_path: Path) -> 
         assert x[12:].reshape(-1, 4)[:, 1].tolist() == [10.0 + n for n in range(len(NUMBERS))]
         names = [name.decode() for name in file["frames/frame"][3:]]
         assert names == [f"ISS030-E-{n}" for n in range(len(NUMBERS))]
-
-
-def test_a_store_that_grows_keeps_numbers_that_are_far_apart(tmp_path: Path) -> None:
-    """Others are numbered on from the last, and of a photo in both the better is taken."""
-    changes = [("control_points/x", 1, 10.0 + n) for n in range(len(NUMBERS))]
-    store = spread(frames_with(tmp_path / "run.h5", changes), NUMBERS)
-    more = [proposal(f"ISS041-E-{n}") for n in range(3)]
-    later = write_store(
-        tmp_path / "more.h5",
-        [more[0], proposal("ISS030-E-4", "review"), *more[1:]],
-        processed_utc="2026-11-21T12:00:00Z",
-    )
-    (told,) = run("merge", later, "--out", store, "--grow", "--json").records
-    assert (told["frames"], told["repeated"]) == (len(NUMBERS) + 3, 1)
-    expected = [*NUMBERS, 70001, 70002, 70003]
-    with h5py.File(store) as file:
-        assert file["frames/frame_index"][:].tolist() == expected
-        names = [name.decode() for name in file["frames/frame"][:]]
-        assert names == [f"ISS030-E-{n}" for n in range(8)] + [f"ISS041-E-{n}" for n in range(3)]
-        assert file["frames/verdict"][:].tolist().index(b"review") == 4
-        x = file["control_points/x"][:].reshape(-1, 4)[:, 1].tolist()
-        assert x == [10.0, 11.0, 12.0, 13.0, 520.0, 15.0, 16.0, 17.0, 520.0, 520.0, 520.0]
 
 
 def test_rows_out_of_order_and_of_no_frame_are_told(tmp_path: Path) -> None:
