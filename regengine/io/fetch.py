@@ -65,7 +65,7 @@ def fetch(
     policy: RetryPolicy = PATIENCE,
     *,
     megabytes: int = MAX_MEGABYTES,
-    sleep: Callable[[float], object] = time.sleep,
+    sleep: Callable[[float], object] | None = None,
 ) -> None:
     """Download a URL into a file; after an error, no file remains.
 

@@ -16,7 +16,7 @@ from regengine.io.checksums import compute_sha256, read_sums
 from regengine.orbit.tle import load_element_sets, load_tle_file
 from regengine.references.opening import open_references
 from regengine.registration.index.earth import read_earth_index
-from tests.regengine.references.light_map_makers import write_geotiff
+from tests.world.maps import write_geotiff
 
 
 def test_the_files_are_those_of_the_checksums() -> None:

@@ -133,6 +133,14 @@ def tile(level: int = 90) -> bytes:
     return data.getvalue()
 
 
+def night_picture() -> bytes:
+    """A JPEG that looks like no town."""
+    noise = np.random.default_rng(1).integers(0, 40, (300, 300), dtype=np.uint8)
+    data = io.BytesIO()
+    Image.fromarray(noise).save(data, "JPEG", quality=90)
+    return data.getvalue()
+
+
 class TileService(Service):
     """A service of map tiles: every ``/{z}/{y}/{x}.png`` that is no file is `tile`."""
 

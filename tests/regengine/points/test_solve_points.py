@@ -34,7 +34,7 @@ from tests.matchers.lamp_world import (
     radiance_grid,
     town_lamps,
 )
-from tests.regengine.references.light_map_makers import STEP, write_geotiff
+from tests.world.maps import STEP, write_geotiff
 
 Array = NDArray[np.float64]
 

@@ -1,0 +1,404 @@
+"""Maps are got, built, replaced and indexed whole, or not at all."""
+
+from __future__ import annotations
+
+import re
+import resource
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from PIL import Image
+from pyproj import Transformer
+
+import regengine as rg
+from tests.conftest import ROOT
+from tests.world.maps import STEP, made, radiance_at, write_geotiff
+from tests.world.pages import ReviewProcess
+from tests.world.program import Said, begin, run
+from tests.world.services import TileService
+
+SAMPLES = ROOT / "data_samples"
+SAMPLE = SAMPLES / "lights.tif"
+TWO_TILES = ("--bbox", "11,42,12,43", "--level", "7")
+WEST, EAST = "/7/47/67.png", "/7/47/68.png"
+PRODUCT = ("--product", "VNP46A4", "--date", "2020", "--bbox", "139,34,141,36")
+NOISE = np.random.default_rng(7).gamma(0.3, 10.0, (1100, 1100)).astype(np.float32)
+AT = {"west": 10.0, "north": 50.0}
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]) -> Path:
+    """Where maps go."""
+    monkeypatch.setenv("REGENGINE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("REGENGINE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("EARTHDATA_TOKEN", raising=False)
+    return tmp_path / "data"
+
+
+def get(tiles: TileService, *words: object) -> Said:
+    return run("lights", "get", "--url", tiles.template, *words)
+
+
+def build(source: Path, out: Path, *words: object) -> Said:
+    return run("lights", "build", source, "--out", out, "--no-index", "-q", *words)
+
+
+# Got ---------------------------------------------------------------------------------------------
+
+
+def test_a_region_is_fetched_built_indexed_and_not_fetched_again(
+    tiles: TileService, data: Path
+) -> None:
+    said = get(tiles, *TWO_TILES)
+    out = data / "lights" / "lights.tif"
+    assert (said.code, said.out) == (0, f"{out}\n"), said.err
+    assert said.err.startswith("2 tiles, 0 already there: about ")
+    assert made(data) == ["lights.tif", "lights.tif.idx"]
+    assert sorted(tiles.asked) == [WEST, EAST]
+    assert rg.open_light_map(out).info.bounds == pytest.approx((11, 42, 12, 43), abs=0.05)
+    assert radiance_at(out, 11.1, 42.5) == pytest.approx(2.9, abs=0.3)  # grey level 90 to 92
+    again = get(tiles, *TWO_TILES)
+    assert again.code == 2
+    assert "--force" in again.err
+    assert get(tiles, *TWO_TILES, "--force", "--quiet") == Said(0, f"{out}\n", "")
+    assert tiles.asked.total() == 2
+
+
+def test_a_region_by_day_is_fetched_once_and_built(
+    tiles: TileService, data: Path, tmp_path: Path
+) -> None:
+    words = ("day", "get", "--url", tiles.template, "--bbox", "11,42,12,43", "--level", "5")
+    said = run(*words)
+    out, again = data / "day" / "day.tif", tmp_path / "again.tif"
+    assert (said.code, said.out) == (0, f"{out}\n"), said.err
+    assert said.err.startswith("2 tiles, 0 already there: about ")
+    assert run(*words).code == 2
+    assert run(*words, "--force", "-q").code == 0
+    assert tiles.asked.total() == 2
+    assert run("day", "build", out, "--out", again, "--credit", "me").code == 0
+    with rasterio.open(out) as first, rasterio.open(again) as second:
+        assert first.bounds == pytest.approx((11, 42, 12, 43), abs=0.05)
+        shown = first.read(window=first.window(11.2, 42.2, 11.8, 42.8))
+        assert (shown[3].min(), shown[:3].min(), shown[:3].max()) == (255, 90, 92)
+        assert second.tags()["CREDIT"] == "me"
+        np.testing.assert_array_equal(first.read(), second.read())
+
+
+def test_a_tile_that_the_service_does_not_have_is_no_data(tiles: TileService, data: Path) -> None:
+    tiles.always[EAST] = 404  # east of 11.25 degrees
+    assert get(tiles, *TWO_TILES).code == 0
+    light_map = rg.open_light_map(data / "lights" / "lights.tif")
+    window = light_map.window(11.0, 42.2, 12.0, 42.8, 0.05)
+    columns = window.valid.all(axis=0)
+    assert columns[:4].all()
+    assert not columns[6:].any()
+    assert get(tiles, *TWO_TILES, "--force").code == 0
+    assert tiles.asked[EAST] == 1
+
+
+def test_rows_counted_from_the_south_are_asked_for_so(tiles: TileService, data: Path) -> None:
+    url = tiles.url("/{z}/{x}/{-y}.png")
+    assert run("lights", "get", "--url", url, "--bbox", "11.1,42.4,11.2,42.5", *TWO_TILES[2:])
+    assert list(tiles.asked) == [f"/7/67/{2**7 - 1 - 47}.png"]
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_both_have_their_map(tiles: TileService, data: Path) -> None:
+    words = ("lights", "get", "--url", tiles.template, *TWO_TILES)
+    runs = [begin(*words) for _ in range(2)]
+    told = [process.communicate(timeout=300) for process in runs]
+    codes = [process.returncode for process in runs]
+    # The second one waits, or begins so late that the map is there
+    assert 0 in codes, told
+    for code, (_, err) in zip(codes, told, strict=True):
+        assert code == 0 or "and its index exist" in err
+    assert made(data) == ["lights.tif", "lights.tif.idx"]
+    assert tiles.asked[WEST] == tiles.asked[EAST] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--url", "ftp://x/{z}/{x}/{y}"], "not a valid address of map tiles"),
+        (["--url", "https://x/{z}/{x}"], "not a valid address of map tiles"),
+        (["--url", "https://x/{z}/{x}/{y}/{key}"], "not a valid address of map tiles"),
+        (["--bbox", "1,2,3"], "WEST,SOUTH,EAST,NORTH"),
+        (["--bbox", "0,50,9,40"], "WEST,SOUTH,EAST,NORTH"),
+        (["--from", SAMPLE, "--url", "https://x/{z}/{x}/{y}"], "leave it out with --from"),
+        (["--product", "VNP46A4"], "go together"),
+        ([*PRODUCT], "needs an Earthdata token"),
+        ([*PRODUCT, "--date", "2020-02-30"], "VNP46A4 is published by YYYY"),
+        ([*PRODUCT, "--product", "VNP46A2", "--date", "2020-W01-1"], "published by YYYY-MM-DD"),
+        ([*PRODUCT, "--product", "MOD09"], "choose VNP46A2, VNP46A3, VNP46A4"),
+    ],
+)
+def test_a_request_that_makes_no_sense_asks_nobody(
+    data: Path, words: list[object], sentence: str
+) -> None:
+    said = run("lights", "get", *words)
+    assert (said.code, said.out) == (2, "")
+    assert sentence in said.err
+    assert made(data) == []
+
+
+def test_a_map_that_one_has_is_taken_without_a_network(data: Path, tmp_path: Path) -> None:
+    said = run("lights", "get", "--from", SAMPLE, "--bbox", "-153,34,-151,35")
+    out = data / "lights" / "lights.tif"
+    assert (said.code, said.out) == (0, f"{out}\n")
+    # "levels of 7.4, ... km, 1,234 lights at the finest, ..."
+    assert re.search(r": levels of [\d., ]+ km, [\d,]+ lights at the finest, ", said.err)
+    assert rg.open_light_map(out).info.bounds[0] == pytest.approx(-153.0, abs=0.02)
+    said = run("lights", "get", "--from", tmp_path / "gone.tif", "--force")
+    assert said.code == 3
+    assert "gone.tif does not exist" in said.err
+    assert made(data) == ["lights.tif", "lights.tif.idx"]
+
+
+def test_a_data_folder_that_cannot_be_made_is_named() -> None:
+    said = run("lights", "get", "--from", SAMPLE)
+    assert said.code == 2
+    assert "REGENGINE_DATA" in said.err
+
+
+# Built -------------------------------------------------------------------------------------------
+
+
+def test_a_built_map_is_a_cloud_optimised_geotiff_of_log_radiance(tmp_path: Path) -> None:
+    lights = NOISE.copy()
+    lights[:64, :96] = np.nan
+    source = write_geotiff(tmp_path / "SVDNB_npp_20190101-20190131.avg_rad.tif", lights, **AT)
+    out = tmp_path / "earth.tif"
+    assert build(source, out) == Said(0, "", "")
+    with rasterio.open(out) as dataset:
+        assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert (dataset.dtypes, dataset.scales, dataset.nodata) == (("uint16",), (1e-4,), 65535)
+        assert dataset.crs.to_epsg() == 4326
+        assert dataset.overviews(1) == [2, 4]
+        codes, tags = dataset.read(1)[:1100, :1100], dataset.tags()
+    told = (tags["REGENGINE_FORMAT"], tags["KIND"], tags["DATE"])
+    assert told == ("night-lights 1", "radiance", "2019-01")
+    assert (codes == 65535).sum() == 64 * 96
+    known = np.isfinite(lights)
+    np.testing.assert_allclose(codes[known], 1e4 * np.log10(1.0 + lights[known]), atol=0.51)
+    for step in (STEP, 4 * STEP, 16 * STEP):
+        box = (10.0, 46.0, 14.0, 50.0)
+        one, two = (rg.open_light_map(path).window(*box, step) for path in (source, out))
+        assert (one.lon0_deg, one.lat0_deg) == pytest.approx((two.lon0_deg, two.lat0_deg))
+        both = one.valid & two.valid
+        np.testing.assert_allclose(one.values[both], two.values[both], atol=2.1e-4)
+
+
+def test_a_part_is_built_also_across_the_antimeridian(tmp_path: Path) -> None:
+    source = write_geotiff(tmp_path / "m.tif", np.full((200, 300), 3.0, np.float32), **AT)
+    out = tmp_path / "part.tif"
+    assert build(source, out, "--bbox", "10.5,49.5,11,50").code == 0
+    assert rg.open_light_map(out).info.bounds == pytest.approx((10.5, 49.5, 11.0, 50.0))
+    for box, code in (("a,b,c,d", 2), ("0,-95,5,5", 2), ("170,0,-170,9", 3)):
+        assert build(source, tmp_path / "x.tif", "--bbox", box).code == code
+    assert made(tmp_path) == ["m.tif", "part.tif"]
+    world = np.zeros((60, 720), np.uint8)
+    world[:, :3], world[:, -3:] = 100, 200
+    path = write_geotiff(tmp_path / "world.tif", world, west=-180.0, north=20.0, step=0.5)
+    assert build(path, out, "--bbox", "178,0,-178,10", "--force").code == 0
+    left, right = (radiance_at(out, lon, 5.0) for lon in (179.5, -179.5))
+    assert left == pytest.approx(-6.6 * np.log1p(-200 / 256), rel=1e-3)
+    assert right == pytest.approx(-6.6 * np.log1p(-100 / 256), rel=1e-3)
+
+
+def test_a_map_is_replaced_only_by_force_and_only_by_a_whole_one(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source, out = write_geotiff(tmp_path / "m.tif", NOISE, **AT), tmp_path / "out.tif"
+    out.write_bytes(b"the map of before")
+    assert build(source, out).code == 2
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit in (20_000, 2_000_000):  # in the first and in the second pass
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+        try:
+            said = build(source, out, "--force")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert said.code == 3
+        assert "out.tif cannot be written" in said.err
+        assert made(tmp_path) == ["m.tif", "out.tif"]
+        assert out.read_bytes() == b"the map of before"
+    assert capfd.readouterr().err == ""
+    assert build(source, out, "--force").code == 0
+    assert rg.open_light_map(out).info.kind == "radiance"
+
+
+@pytest.mark.parametrize("damage", ["bytes", "disk"])
+def test_a_map_that_cannot_be_built_leaves_nothing(
+    tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_geotiff(tmp_path / "m.tif", NOISE[:600, :600], compress="deflate", **AT)
+    if damage == "bytes":
+        content = bytearray(path.read_bytes())
+        middle = len(content) // 2
+        content[middle : middle + 5000] = bytes(5000)
+        path.write_bytes(content)
+    else:
+        usage = shutil.disk_usage(tmp_path)._replace(free=10_000)
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    said = run("lights", "build", path, "--out", tmp_path / "out.tif")
+    assert said.code == 3
+    named = "m.tif cannot be read: it is damaged" if damage == "bytes" else "0 MB free"
+    assert named in said.err
+    assert made(tmp_path) == ["m.tif"]
+
+
+def test_the_unit_that_is_doubted_is_told_by_who_reads_the_map(tmp_path: Path) -> None:
+    watts = write_geotiff(tmp_path / "watts.tif", 1e-9 * NOISE[:200, :200], **AT)
+    photo = SAMPLES / "ISS990-E-000101.jpg"
+    for words in (
+        ("lights", "build", watts, "--out", tmp_path / "built.tif", "--no-index"),
+        ("register", photo, "--lights", watts, "--store", tmp_path / "run.h5", "--dry-run"),
+    ):
+        assert "has no unit, and its brightest pixel would have" in run(*words).err
+
+
+def test_a_picture_by_day_is_built_in_its_colours(tmp_path: Path) -> None:
+    """From UTM; what the picture does not cover is not covered in the reference."""
+    colours = np.empty((3, 520, 550), np.uint8)
+    colours[:] = np.array([40, 90, 200], np.uint8)[:, None, None]
+    colours[0, 260:262, 270:272] = 255
+    place = Affine(10.0, 0.0, 200_000.0, 0.0, -10.0, 5_400_000.0)
+    source = write_geotiff(tmp_path / "s2.tif", colours, crs="EPSG:32631", transform=place)
+    words = ("--product", "Sentinel-2", "--credit", "Copernicus", "--quiet")
+    assert run("day", "build", source, "--out", tmp_path / "day.tif", *words).code == 0
+    (told,) = run("day", "info", tmp_path / "day.tif", "--json").records
+    assert (told["product"], told["credit"], told["bands"]) == ("Sentinel-2", "Copernicus", 3)
+    with rasterio.open(tmp_path / "day.tif") as dataset:
+        assert dataset.overviews(1) == [2]
+        red, green, blue, opaque = dataset.read()
+        half = dataset.read(out_shape=(4, dataset.height // 2, dataset.width // 2))
+        row, col = np.unravel_index(red.argmax(), red.shape)
+        lon, lat = dataset.xy(row, col)
+        rows, cols = np.indices(red.shape)
+        corner = dataset.transform
+    assert told["resolution_arcsec"] == pytest.approx(3600 * corner.a, abs=6e-4)
+    x, y = Transformer.from_crs(4326, 32631, always_xy=True).transform(lon, lat)
+    assert (x, y) == pytest.approx((202_710.0, 5_397_390.0), abs=12.0)
+    assert (half[2, 100:150, 100:150] == 200).all()
+    lon, lat = corner @ (cols + 0.5, rows + 0.5)
+    x, y = Transformer.from_crs(4326, 32631, always_xy=True).transform(lon, lat)
+    inside = np.minimum.reduce([x - 2e5, 205_500 - x, 5.4e6 - y, y - 5_394_800])
+    assert (opaque[inside > 12.0] == 255).all()
+    assert (opaque[inside < -12.0] == 0).all()
+    assert (green[inside > 12.0] == 90).all()
+    assert (blue[inside > 12.0] == 200).all()
+
+
+def test_a_picture_by_day_is_told_in_words_and_numbers(tmp_path: Path) -> None:
+    picture = np.full((3, 60, 90), 90, np.uint8)
+    picture[:, :, :30] = 0
+    path, built = tmp_path / "BlueMarble_2004.tif", tmp_path / "built.tif"
+    write_geotiff(path, picture, west=5.0, north=50.0, nodata=0)
+    assert run("day", "build", path, "--out", built, "--credit", "me", "-q").code == 0
+    for one, credit in ((path, ""), (built, "me")):
+        (told,) = run("day", "info", one, "--json").records
+        assert (told["product"], told["date"], told["credit"]) == ("Blue Marble", "2004", credit)
+        assert told["bounds"] == pytest.approx([5.0, 49.75, 5.375, 50.0])
+        assert (told["resolution_arcsec"], told["bands"]) == (15.0, 3)
+        assert told["valid_fraction"] == pytest.approx(2 / 3, abs=1e-4)
+        assert "resolution_deg     0.00416667" in run("day", "info", one).out.splitlines()
+    said = run("streets", "info", built)
+    assert (said.code, said.err.count("\n")) == (3, 1)
+    assert "is a map of day, not of streets" in said.err
+    raw = write_geotiff(tmp_path / "raw.tif", np.ones((9, 9), np.uint16), **AT)
+    said = run("day", "build", raw, "--out", tmp_path / "day.tif")
+    assert (said.code, said.out, said.err.count("\n")) == (3, "", 1)
+    assert "not a picture of 8 bits in one or three bands" in said.err
+
+
+# Indexed -----------------------------------------------------------------------------------------
+
+
+def test_an_index_is_of_lights_whatever_their_file(tmp_path: Path) -> None:
+    out, region = tmp_path / "earth.tif", "-155,33,-150,37"
+    said = run("lights", "build", SAMPLE, "--out", out, "--bbox", region)
+    assert (said.code, said.out) == (0, "")
+    assert f"{out}.idx: " in said.err
+    index, photo = Path(f"{out}.idx"), SAMPLES / "ISS990-E-000102.jpg"
+    register = ("register", photo, "--index", index, "--dry-run", "--lights")
+    renamed, other = tmp_path / "renamed.tif", tmp_path / "other.tif"
+    assert build(out, renamed, "--date", "1999").code == 0
+    assert run(*register, renamed).code == 0
+    shutil.copy(SAMPLE, other)
+    said = run(*register, other)
+    assert said.code in (2, 3)
+    assert "made from earth.tif, not from the map of --lights" in said.err
+    assert run("lights", "index", out, renamed).code == 2  # lies beside neither
+
+
+def test_a_map_of_too_few_towns_is_built_without_an_index(tmp_path: Path) -> None:
+    dark = write_geotiff(tmp_path / "dark.tif", np.full((40, 40), 0.01, np.float32), **AT)
+    said = run("lights", "build", dark, "--out", tmp_path / "earth.tif")
+    assert said.code == 0
+    assert "No index was made: " in said.err
+    assert made(tmp_path) == ["dark.tif", "earth.tif"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("index",), ("get", "--from")])
+def test_what_takes_minutes_tells_by_what_is_done_how_long_it_still_takes(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    source = shutil.copy(SAMPLE, tmp_path / "source.tif")
+    clock = iter(range(0, 10**9, 31))  # each step takes longer than the pause between lines
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    said = run("lights", *words, source)
+    told = re.findall(r"Indexing: (\d+) %, (\d+):(\d\d):(\d\d) left", said.err)
+    assert len(told) > 3
+    numbers = np.array(told, float)
+    shares, to_go_s = numbers[:, 0], numbers[:, 1:] @ [3600.0, 60.0, 1.0]
+    assert (np.diff(shares) >= 0).all()
+    assert to_go_s[0] > 31 * len(told) / 2
+    assert to_go_s[-1] < to_go_s[0]
+
+
+# Used --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_register_places_a_photo_by_day_where_a_map_is_at_hand(
+    real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGENGINE_DATA", str(tmp_path))
+    folder = real_data / "day"
+    photo = folder / "photos" / "lampone_075759.jpg"
+    known: dict[str, Any] = {"nadir": (9.6218, 40.5351), "altitude_km": 406.6}
+    packaged = rg.register(photo, lights=SAMPLE, **known)
+    assert packaged.verdict == "accepted"
+    named = dict(packaged.result.sources)["reference"]
+    assert named.startswith("day, Blue Marble, 2,290 m per pixel")
+    found = rg.register(photo, lights=SAMPLE, day=sorted(folder.glob("*.tif")), **known)
+    assert found.verdict == "accepted"
+    assert dict(found.result.sources)["reference"] != named
+
+
+@pytest.mark.slow
+def test_a_review_offers_the_day_map_that_the_run_was_made_with(tmp_path: Path) -> None:
+    import httpx
+
+    photo, store = tmp_path / "black.png", tmp_path / "run.h5"
+    place = {"west": -5.0, "north": 5.0, "step": 0.1}
+    day = write_geotiff(tmp_path / "day.tif", np.full((3, 100, 100), 90, np.uint8), **place)
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(photo)
+    words = ("register", photo, "--lights", SAMPLE, "--nadir", "0,0", "--store", store)
+    assert run(*words, "--day", day).code == 0
+    with ReviewProcess(store) as review, httpx.Client(follow_redirects=True) as person:
+        page = person.get(review.address)
+        assert "day" in person.get(page.url.join("/api/session")).json()["maps"]
+        assert person.get(page.url.join("/api/maps/day/0/0/0.png")).status_code == 200
+    (tmp_path / "notes.tif").write_text("no picture")
+    refused = run(*words, "--day", tmp_path / "notes.tif")
+    # As a map of night lights that cannot be read, before any photo
+    assert (refused.code, refused.err.count("\n")) == (3, 1)
+    assert "notes.tif is not a GeoTIFF" in refused.err

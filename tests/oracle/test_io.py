@@ -1,0 +1,248 @@
+"""Times, addresses, downloads and written rasters, as parts of the program have them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regengine.errors import ConfigError, FrameError, LightMapError
+from regengine.io.fetch import fetch
+from regengine.io.gdal import raise_write_failures
+from regengine.io.http import RetryPolicy
+from regengine.io.times import (
+    iso_utc,
+    names_zone,
+    parse_date_and_time,
+    parse_iso_time,
+    parse_zone,
+)
+from regengine.io.urls import Url, file_name, hide_secrets, is_url, parse_scheme
+from tests.world.bad_servers import Manner, serve_badly
+from tests.world.services import Service
+
+FILE = "file:" + "//"  # files of this machine
+
+# Times -------------------------------------------------------------------------------------------
+
+MOMENT = datetime(2014, 1, 30, 1, 14, 58, tzinfo=UTC)  # 10:14:58 nine hours to the east
+MIDNIGHT = datetime(2012, 7, 1, tzinfo=UTC)
+EASTERN = ("+09:00", "+9:00", "+0900", "+09", "+9", " +09:00", "UTC+9", " UTC+09:00", "GMT+9",
+           " UT +9:00")  # fmt: skip
+NO_ZONES = ("09:00", " 09:00", "+", "+15:00", "+09:60", "+090", "JST", "Etc/GMT-9", "+9:0", "Z+9")
+LEAPS = (
+    "2012-06-30T23:59:60Z", "2012-06-30 23:59:60", "20120630T235960Z", "2012-07-01T08:59:60+09:00",
+    "2012-07-01T05:29:60+5:30", "2012-06-30T18:59:60 UTC-5",
+)  # fmt: skip
+NO_TIMES = (
+    *("2012-06-30T10:14:60Z", "2012-06-30T23:58:60Z", "2012-06-29T23:59:60Z"),
+    *("2012-06-30T23:59:60+09:00", "2012-06-30T23:59:61Z", "2012-06-30T23:60:00Z"),
+    *("2014-01-30", "20140130", "2014-01-30+09:00", "", "10:14:58", "yesterday"),
+    *(f"2014-01-30T10:14:58{zone}" for zone in NO_ZONES),
+)
+TIMES: dict[str, datetime | None] = {
+    **{f"2014-01-30T10:14:58{zone}": MOMENT for zone in EASTERN},
+    **{f"20140130T101458.000{zone}": MOMENT for zone in EASTERN},
+    **{
+        f"2014-01-30 01:14:58{zone}": MOMENT
+        for zone in ("Z", " UTC", "utc", " GMT", "+00:00", "-0000", "")
+    },
+    **dict.fromkeys(LEAPS, MIDNIGHT),
+    **{
+        text.replace(":60", ":60.25"): MIDNIGHT + timedelta(seconds=0.25)
+        for text in LEAPS
+        if ":60" in text
+    },
+    **dict.fromkeys(NO_TIMES),
+}
+
+
+@pytest.mark.parametrize("text", TIMES)
+def test_a_time_is_read_as_people_write_it_or_is_none(text: str) -> None:
+    assert parse_iso_time(text) == TIMES[text]
+    if TIMES[text] == MOMENT:
+        assert names_zone(text) == (text[-2:] != "58")
+
+
+def test_zones_days_and_clocks_alone() -> None:
+    assert [parse_zone(text) for text in NO_ZONES] == [None] * len(NO_ZONES)
+    assert parse_iso_time("2014-01-30", day_is_midnight=True) == datetime(2014, 1, 30, tzinfo=UTC)
+    assert parse_date_and_time("20120630", "235960") == MIDNIGHT
+
+
+@given(
+    time=st.datetimes(datetime(1990, 1, 1), datetime(2060, 1, 1)),
+    minutes=st.integers(-12 * 60, 14 * 60),
+)
+def test_any_zone_is_undone(time: datetime, minutes: int) -> None:
+    hours, rest = divmod(abs(minutes), 60)
+    sign = "-" if minutes < 0 else "+"
+    wanted = time.replace(tzinfo=UTC) - timedelta(minutes=minutes)
+    for zone in (f"{hours:02}:{rest:02}", f"{hours}:{rest:02}"):
+        assert parse_iso_time(f"{time.isoformat()}{sign}{zone}") == wanted
+        assert parse_iso_time(f"{time.isoformat()}UTC{sign}{zone}") == wanted
+
+
+@pytest.mark.parametrize("zone", [None, UTC, parse_zone("+9")])
+def test_a_time_is_spelt_in_utc_whatever_its_zone(zone: timezone | None) -> None:
+    moment = datetime(2014, 1, 30, 10, 14, 58, 625_000, tzinfo=zone)
+    hour = "01" if zone not in (None, UTC) else "10"
+    assert iso_utc(moment) == f"2014-01-30T{hour}:14:58.625000Z"
+    assert iso_utc(moment, "milliseconds") == f"2014-01-30T{hour}:14:58.625Z"
+    assert iso_utc(moment.replace(microsecond=0)) == f"2014-01-30T{hour}:14:58Z"
+    assert iso_utc(moment, "seconds") == f"2014-01-30T{hour}:14:58Z"
+
+
+# Addresses ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given_as", "told"),
+    [
+        ("https://a.org/x.jpg", "https://a.org/x.jpg"),
+        ("https://me:pass@a.org:8443/x.jpg#part", "https://a.org:8443/x.jpg"),
+        ("https://a.org/get?frame=1&token=abc", "https://a.org/get?frame=1&token=***"),
+        (
+            "https://b.s3.amazonaws.com/x.jpg?X-Amz-Credential=me/1&X-Amz-Signature=12ab&part=2",
+            "https://b.s3.amazonaws.com/x.jpg?X-Amz-Credential=***&X-Amz-Signature=***&part=2",
+        ),
+        ("https://a.org/x?mission=ISS030&roll=E", "https://a.org/x?mission=ISS030&roll=E"),
+        ("https://a.org/x?key=p/1.jpg&apikey=1", "https://a.org/x?key=p/1.jpg&apikey=***"),
+        ("http://[::1", "***"),
+        ("https://me:pa/ss@a.org/x.jpg", "***"),
+        ("https://a.org/x?part=1;token=abc&pwd=1", "https://a.org/x?part=***&pwd=***"),
+        ("https://a.org/x?of=https%3A//me:pass@b.org/", "https://a.org/x?of=***"),
+    ],
+)
+def test_secrets_are_not_shown(given_as: str, told: str) -> None:
+    assert hide_secrets(given_as) == str(Url(given_as)) == told
+    assert repr(Url(given_as)) == f"Url({told})"
+    assert hide_secrets(f"--photo={given_as}") == f"--photo={told}"
+    assert "me:pa" not in hide_secrets(f"{given_as},{given_as}")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://a.org/p/ISS030-E-1.jpg", "ISS030-E-1.jpg"),
+        ("https://a.org/get.pl?photo=p/ISS030-E-1.NEF&size=2", "ISS030-E-1.NEF"),
+        ("https://a.org/..%2F..%2Fetc%2Fpasswd", "_.._etc_passwd"),
+        ("https://a.org/.bashrc", "bashrc"),
+        ("https://a.org/", "photo"),
+        ("https://a.org/a b;rm -rf.jpg", "a_b_rm_-rf.jpg"),
+    ],
+)
+def test_copies_have_the_name_of_the_photo(url: str, name: str) -> None:
+    assert file_name(url) == name
+
+
+@given(st.text(max_size=150))
+def test_no_name_leads_out_of_its_folder(text: str) -> None:
+    name = file_name(f"https://a.org/{text.replace('[', '').replace(']', '')}")
+    assert Path(name).name == name
+    assert name.isascii()
+    assert 0 < len(name) <= 100
+    assert not name.startswith(".")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"{FILE}/etc/passwd", "local:///etc/passwd", "memory://x.jpg",
+        "simplecache::https://a.org/x.jpg", "zip://x.jpg::https://a.org/x.zip",
+        f"https://a.org/x.zip::{FILE}/etc/passwd",
+    ],
+)  # fmt: skip
+def test_only_what_comes_over_a_network_is_fetched(url: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_scheme(url)
+
+
+def test_paths_are_no_urls() -> None:
+    assert not any(map(is_url, ("a.jpg", "/a/b.jpg", "c:\\x.jpg", "https:/a.jpg", "p/**/*.jpg")))
+    assert all(map(is_url, ("https://a.org/x.jpg", "S3://bucket/x.jpg", f"{FILE}/x")))
+
+
+# Downloads: limits that no option sets -----------------------------------------------------------
+
+
+def refused(url: str, target: Path, policy: RetryPolicy) -> tuple[str, str]:
+    with pytest.raises(FrameError) as told:
+        fetch(url, target, policy, megabytes=1, sleep=lambda seconds: None)
+    assert not target.exists()
+    return told.value.code, str(told.value)
+
+
+@pytest.mark.parametrize("manner", ["ok", "unsized"])
+def test_too_much_is_refused(tmp_path: Path, service: Service, manner: str) -> None:
+    for size in ((1 << 20) + 1, 3 << 20):
+        service.files["/x.jpg"] = bytes(size)
+        service.always["/x.jpg"] = manner
+        code, text = refused(service.url("/x.jpg"), tmp_path / "x", RetryPolicy())
+        assert (code, "has more than 1 MB" in text) == ("too_large", True)
+    service.files["/x.jpg"] = bytes(1 << 20)
+    fetch(service.url("/x.jpg"), tmp_path / "x", megabytes=1)
+    assert (tmp_path / "x").stat().st_size == 1 << 20
+    assert service.asked.total() == 3
+
+
+@pytest.mark.parametrize(
+    ("manner", "tries"), [("silent", 2), ("drips headers", 2), ("drips a body", 3)]
+)
+def test_who_says_next_to_nothing_is_given_up(tmp_path: Path, manner: Manner, tries: int) -> None:
+    with serve_badly(manner) as server:
+        policy = RetryPolicy(idle_s=0.3, attempts=3)
+        code, text = refused(f"http://{server.address}/x.jpg", tmp_path / "x", policy)
+    assert (code, server.asked) == ("unreadable", tries)
+    assert "cannot be downloaded" in text
+    assert f"{tries} times" in text
+
+
+def test_a_download_that_takes_too_long_is_given_up(tmp_path: Path, service: Service) -> None:
+    service.files["/x.jpg"] = bytes(300_000)
+    policy = RetryPolicy(total_s=-1.0, attempts=1)
+    assert "takes more than" in refused(service.url("/x.jpg"), tmp_path / "x", policy)[1]
+
+
+# Rasters that GDAL writes ------------------------------------------------------------------------
+
+
+def test_errors_that_are_only_logged_or_printed_count_and_other_text_passes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    left, out = tmp_path / ".out.tif", tmp_path / "out.tif"
+    left.write_text("half")
+    with (
+        pytest.raises(LightMapError, match=r"out\.tif cannot be written \(write error\)"),
+        raise_write_failures(out, [left, tmp_path / "never.tif"]),
+    ):
+        logging.getLogger("rasterio._env").error("write error")
+    assert not left.exists()
+    with raise_write_failures(out, []):
+        logging.getLogger("rasterio._env").warning("nothing to worry about")
+        os.write(2, b"a word from another library\n")
+    assert capfd.readouterr().err == "a word from another library\n"
+    full = "_tiffWriteProc: No space left on device"
+    with pytest.raises(LightMapError, match=re.escape(f"({full})")), raise_write_failures(out, []):
+        os.write(2, f"{full}.\n".encode())
+    assert capfd.readouterr().err == ""
+    with pytest.raises(LightMapError, match="is damaged"), raise_write_failures(out, []):
+        raise LightMapError("the source is damaged.")
+
+
+def test_a_process_without_standard_error_can_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(_: int) -> int:
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr(os, "dup", closed)
+    with raise_write_failures(tmp_path / "out.tif", []):
+        (tmp_path / "out.tif").write_text("map")
+    assert (tmp_path / "out.tif").exists()
