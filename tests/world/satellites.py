@@ -21,15 +21,15 @@ FloatArray = NDArray[np.float64]
 EARTH_KM, GRAVITY_KM3_S2 = 6378.135, 398600.8  # WGS72, as the elements
 FIRST_NUMBER = 10001
 EPOCH_1949 = datetime(1949, 12, 31, tzinfo=UTC)  # origin of sgp4init's epochs
-# Kind: share, heights, inclinations, greatest eccentricity, magnitude at 1,000 km and its scatter
+# Kind: share, heights, inclinations, greatest eccentricity
 KINDS = (
-    ("STARLINK", 0.30, (530.0, 570.0), (43.0, 97.6), 0.0003, 6.4, 0.6),
-    ("ONEWEB", 0.05, (1199.0, 1201.0), (87.8, 88.0), 0.0003, 7.2, 0.6),
-    ("SAT", 0.15, (380.0, 1500.0), (20.0, 99.0), 0.01, 6.5, 1.3),
-    ("CUBE", 0.06, (380.0, 600.0), (51.6, 97.6), 0.003, 9.0, 1.0),
-    ("R/B", 0.10, (400.0, 1600.0), (62.0, 100.0), 0.05, 4.8, 1.0),
-    ("GEO", 0.06, (35780.0, 35795.0), (0.0, 12.0), 0.0005, 4.0, 1.0),
-    ("DEB", 0.28, (450.0, 1500.0), (65.0, 99.5), 0.02, 10.0, 1.3),
+    ("STARLINK", 0.30, (530.0, 570.0), (43.0, 97.6), 0.0003),
+    ("ONEWEB", 0.05, (1199.0, 1201.0), (87.8, 88.0), 0.0003),
+    ("SAT", 0.15, (380.0, 1500.0), (20.0, 99.0), 0.01),
+    ("CUBE", 0.06, (380.0, 600.0), (51.6, 97.6), 0.003),
+    ("R/B", 0.10, (400.0, 1600.0), (62.0, 100.0), 0.05),
+    ("GEO", 0.06, (35780.0, 35795.0), (0.0, 12.0), 0.0005),
+    ("DEB", 0.28, (450.0, 1500.0), (65.0, 99.5), 0.02),
 )
 AGE_DAYS = 1.0
 # Errors: along the track at the epoch, and a day; across it; in height; Student's t of so many
@@ -45,7 +45,6 @@ class SimulatedSky:
     numbers: tuple[str, ...]
     true: tuple[Satrec, ...]  # where they are
     lines: tuple[tuple[str, str], ...]  # what the catalogue says of them
-    magnitude: FloatArray  # shape (n,): At 1,000 km in full light
 
     def text(self, *, with_names: bool = True) -> str:
         """The catalogue's file."""
@@ -56,7 +55,7 @@ class SimulatedSky:
 
 def simulate_satellites(count: int, time_utc: datetime, rng: np.random.Generator) -> SimulatedSky:
     """Draw a sky of satellites, whose errors are as drawn around a time."""
-    kinds, elements, magnitude = _population(count, rng)
+    kinds, elements = _population(count, rng)
     age_days = rng.uniform(0.0, AGE_DAYS, len(kinds))
     errors = _errors(elements, age_days, rng)
     numbers = [FIRST_NUMBER + k for k in range(len(kinds))]
@@ -75,7 +74,6 @@ def simulate_satellites(count: int, time_utc: datetime, rng: np.random.Generator
         numbers=tuple(map(str, numbers)),
         true=tuple(true),
         lines=tuple(lines),
-        magnitude=magnitude,
     )
 
 
@@ -94,12 +92,11 @@ def record_of(elements: FloatArray, number: int, epoch_utc: datetime) -> Satrec:
     return made
 
 
-def _population(count: int, rng: np.random.Generator) -> tuple[list[str], FloatArray, FloatArray]:
-    """Kinds, elements (n, 7) and magnitudes."""
+def _population(count: int, rng: np.random.Generator) -> tuple[list[str], FloatArray]:
+    """Kinds and elements (n, 7)."""
     kinds: list[str] = []
     rows: list[FloatArray] = []
-    bright: list[FloatArray] = []
-    for kind, share, heights, inclinations, most_e, magnitude, scatter in KINDS:
+    for kind, share, heights, inclinations, most_e in KINDS:
         n = max(1, round(share * count))
         height, eccentricity = rng.uniform(*heights, n), rng.uniform(0.0, most_e, n)
         axis = (EARTH_KM + height) / (1.0 - eccentricity)
@@ -116,8 +113,7 @@ def _population(count: int, rng: np.random.Generator) -> tuple[list[str], FloatA
                 axis=1,
             )
         )
-        bright.append(magnitude + rng.normal(0.0, scatter, n))
-    return kinds, np.concatenate(rows), np.concatenate(bright)
+    return kinds, np.concatenate(rows)
 
 
 def _errors(elements: FloatArray, age_days: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -149,12 +145,9 @@ class SkyFrame:
     start_utc: datetime  # when it truly began
     exposure_s: float
     station: int  # row of the satellite that carries the camera
-    # width_px, height_px, focal_px and k1: the lens
     width_px: int
     height_px: int
     focal_px: float
-    k1: float
-    limit_mag: float  # faintest satellite that draws a streak
     # Shape (3, 3): Camera (x right, y down, z forward) to ICRS, as stars without aberration have it
     matrix: FloatArray = field(default_factory=lambda: np.eye(3))
 
@@ -169,7 +162,7 @@ class TrueStreak:
 
 
 def true_streaks(sky: SimulatedSky, frame: SkyFrame) -> list[TrueStreak]:
-    """Streaks of all satellites that are bright enough, without noise."""
+    """Streaks of all satellites in sunlight, without noise."""
     middle = frame.start_utc + timedelta(seconds=0.5 * frame.exposure_s)
     rows = _near(sky, frame, middle)
     if not rows.size:
@@ -182,12 +175,8 @@ def true_streaks(sky: SimulatedSky, frame: SkyFrame) -> list[TrueStreak]:
     # Directions between the five moments: a parabola through three of them is good to 1e-7
     path = _between(direction, few, STEPS)
     x, y = project(frame, path)
-    lit = sunlit(seen[2][2], middle)
-    range_km = seen[2][1]
-    magnitude = sky.magnitude[rows] + 5.0 * np.log10(range_km / 1000.0)
-    bright = (magnitude < frame.limit_mag) & lit
     found = []
-    for k in np.flatnonzero(bright):
+    for k in np.flatnonzero(sunlit(seen[2][1], middle)):
         streak = _clip_track(x[k], y[k], frame, int(rows[k]))
         if streak is not None:
             found.append(streak)
@@ -201,9 +190,8 @@ def project(frame: SkyFrame, vectors: FloatArray) -> tuple[FloatArray, FloatArra
         u, v = local[..., 0] / local[..., 2], local[..., 1] / local[..., 2]
         r2 = u * u + v * v
         good = (local[..., 2] > 0.0) & (r2 < 4.0)
-    bend = 1.0 + frame.k1 * r2
-    x = (frame.width_px - 1) / 2.0 + frame.focal_px * u * bend
-    y = (frame.height_px - 1) / 2.0 + frame.focal_px * v * bend
+    x = (frame.width_px - 1) / 2.0 + frame.focal_px * u
+    y = (frame.height_px - 1) / 2.0 + frame.focal_px * v
     return np.where(good, x, np.nan), np.where(good, y, np.nan)
 
 
@@ -259,8 +247,8 @@ def _near(sky: SimulatedSky, frame: SkyFrame, middle: datetime) -> NDArray[np.in
 
 def _observe_directions(
     sky: SimulatedSky, rows: NDArray[np.intp], frame: SkyFrame, time: datetime
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Directions among the stars, ranges, and positions (TEME), at a moment."""
+) -> tuple[FloatArray, FloatArray]:
+    """Directions among the stars, and positions (TEME), at a moment."""
     from astropy.coordinates import get_body_barycentric_posvel
 
     observer = observer_teme(sky, frame, time)
@@ -273,7 +261,7 @@ def _observe_directions(
     seen = seen - np.asarray(earth.to_value("km/s")) / LIGHT_KM_S
     hidden = _are_hidden(position, observer)
     seen = np.where(hidden[:, None], np.nan, seen)
-    return seen / np.linalg.norm(seen, axis=1, keepdims=True), range_km, position
+    return seen / np.linalg.norm(seen, axis=1, keepdims=True), position
 
 
 def _are_hidden(position: FloatArray, observer: FloatArray) -> NDArray[np.bool_]:

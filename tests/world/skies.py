@@ -15,8 +15,8 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from scipy.spatial.transform import Rotation
-from scipy.special import erf
 
+from tests.world.fields import spot, streak_light
 from tests.world.shared import make_once
 
 DAY = Path(__file__).with_name("day.jpg")  # drawn: land, sea and cloud from above
@@ -48,23 +48,9 @@ def dim_sky(height: int, width: int, *, noise: float = 0.001, seed: int = 0) -> 
     return 0.01 + np.random.default_rng(seed).normal(0.0, noise, (height, width))
 
 
-def spot(light: FloatArray, x: float, y: float, sigma: float, peak: float) -> None:
-    """Add a Gaussian of light, in place."""
-    rows, cols = np.arange(light.shape[0]), np.arange(light.shape[1])
-    down, across = (np.exp(-0.5 * ((at - k) / sigma) ** 2) for at, k in ((rows, y), (cols, x)))
-    light += peak * np.outer(down, across)
-
-
 def line(light: FloatArray, ends: Iterable[float], peak: float, sigma: float = STAR_PX) -> None:
     """Add a segment blurred by a Gaussian, in place."""
-    x1, y1, x2, y2 = ends
-    rows, cols = np.mgrid[: light.shape[0], : light.shape[1]]
-    length = np.hypot(x2 - x1, y2 - y1)
-    dx, dy = (x2 - x1) / length, (y2 - y1) / length
-    along, across = (cols - x1) * dx + (rows - y1) * dy, (rows - y1) * dx - (cols - x1) * dy
-    scale = 2.0**0.5 * sigma
-    lit = 0.5 * (erf(along / scale) - erf((along - length) / scale))
-    light += peak * lit * np.exp(-((across / scale) ** 2))
+    light += peak * streak_light(light.shape, ends, sigma)
 
 
 def save(light: FloatArray, path: Path, **exif: int) -> Path:
@@ -188,8 +174,6 @@ def _draw_satellites(folder: Path) -> None:
             "width_px": WIDTH,
             "height_px": HEIGHT,
             "focal_px": focal_px,
-            "k1": 0.0,
-            "limit_mag": 30.0,
         }
         middle = NIGHT + timedelta(seconds=EXPOSURE_S / 2)
         place = simulated.true_states(sky, np.array([row]), middle)[0][0]

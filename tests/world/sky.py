@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmarks.arrays import FloatArray, ImageArray
+from matchers.geometry.sky_camera import SkyCamera
 
 # Wings of star images are Moffat's with beta about 3 (Trujillo et al. 2001, MNRAS 328, 977; lenses
 # between 2.5 and 4.8)
@@ -23,33 +24,6 @@ _HALF_SIDES_PX = (2, 3, 4, 6, 9, 14, 22, 35, 55, 90)
 _END_OF_NOISE = 0.05
 
 
-class SkyProjection(Protocol):
-    """What the simulator needs of a camera."""
-
-    @property
-    def width_px(self) -> int:
-        """Width of the image."""
-        ...
-
-    @property
-    def height_px(self) -> int:
-        """Height of the image."""
-        ...
-
-    @property
-    def principal_point(self) -> tuple[float, float]:
-        """Pixel of the optical axis."""
-        ...
-
-    def to_sky(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Directions (ICRS unit vectors) that pixels see."""
-        ...
-
-    def project(self, vectors_icrs: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Pixels of directions; NaN where the camera cannot see them."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class SkyLens:
     """How sharp and how bright a lens draws, by the distance from the optical axis."""
@@ -61,19 +35,19 @@ class SkyLens:
     # Share of the light that arrives: 1 + a1 r^2 + a2 r^4 + a3 r^6, r in half diagonals
     falloff: tuple[float, float, float] = (-0.75, 0.35, -0.10)
 
-    def fwhm(self, camera: SkyProjection, x: ArrayLike, y: ArrayLike) -> FloatArray:
+    def fwhm(self, camera: SkyCamera, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """Full width at half maximum of stars at some pixels."""
         grown = (self.fwhm_corner_px - self.fwhm_px) * half_diagonals(camera, x, y) ** 2
         return np.asarray(self.fwhm_px + grown, float)
 
-    def arrives(self, camera: SkyProjection, x: ArrayLike, y: ArrayLike) -> FloatArray:
+    def arrives(self, camera: SkyCamera, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """Share of the light that arrives at some pixels, 1 on the axis."""
         r2 = half_diagonals(camera, x, y) ** 2
         a1, a2, a3 = self.falloff
         return np.asarray(np.maximum(1.0 + r2 * (a1 + r2 * (a2 + r2 * a3)), 0.0), float)
 
 
-def half_diagonals(camera: SkyProjection, x: ArrayLike, y: ArrayLike) -> FloatArray:
+def half_diagonals(camera: SkyCamera, x: ArrayLike, y: ArrayLike) -> FloatArray:
     """Distance of pixels from the principal point in half diagonals of the image."""
     px, py = camera.principal_point
     half = 0.5 * float(np.hypot(camera.width_px, camera.height_px))
@@ -218,8 +192,6 @@ class SkySettings:
     # 22 mag / arcsec^2 is 36 electrons on a pixel of 99 arcsec; airglow and the window add more
     # Sky background of a pixel on the axis: red, green, blue
     sky_electrons_s: tuple[float, float, float] = (70.0, 120.0, 80.0)
-    # Relative change of that from the middle to the right and to the lower edge
-    sky_gradient: tuple[float, float] = (0.0, 0.0)
     faintest_mag: float = 12.0  # fainter catalogue stars are left out
 
 
@@ -228,7 +200,7 @@ class SkyFrame:
     """A simulated frame and its truth: the stars whose middle lies within the picture."""
 
     picture: SkyPicture  # what was photographed
-    camera: SkyProjection
+    camera: SkyCamera
     settings: SkySettings
     index: NDArray[np.int64]  # shape (N,): Rows of the directions given, brightest first
     # x and y: shape (N,): Pixel
@@ -239,7 +211,7 @@ class SkyFrame:
 
 
 def sky_frame(
-    camera: SkyProjection,
+    camera: SkyCamera,
     directions: FloatArray,
     magnitudes: FloatArray,
     settings: SkySettings,
@@ -276,7 +248,7 @@ def sky_frame(
 
 
 def _in_view(
-    camera: SkyProjection, directions: FloatArray, magnitudes: FloatArray, settings: SkySettings
+    camera: SkyCamera, directions: FloatArray, magnitudes: FloatArray, settings: SkySettings
 ) -> NDArray[np.int64]:
     """Stars that may reach the picture, brightest first.
 
@@ -309,13 +281,10 @@ def _starlight(
     return np.asarray(settings.exposure_s * rate, float)
 
 
-def _background(camera: SkyProjection, settings: SkySettings) -> ImageArray:
+def _background(camera: SkyCamera, settings: SkySettings) -> ImageArray:
     """Mean electrons without stars, shape (h, w, 3)."""
     row, column = np.mgrid[: camera.height_px, : camera.width_px].astype(np.float32)
-    right, down = settings.sky_gradient
-    slope = 1.0 + right * (2.0 * column / (camera.width_px - 1) - 1.0)
-    slope = slope + down * (2.0 * row / (camera.height_px - 1) - 1.0)
     sky = np.asarray(settings.sky_electrons_s, np.float32) * np.float32(settings.exposure_s)
-    image = slope[..., None].astype(np.float32) * sky
+    image = np.ones((*row.shape, 1), np.float32) * sky
     image *= settings.lens.arrives(camera, column, row)[..., None].astype(np.float32)
     return np.asarray(image, np.float32)

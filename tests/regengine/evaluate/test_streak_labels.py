@@ -12,9 +12,9 @@ from regengine.evaluate.labelled_streaks import (
     streak_summary,
 )
 from regengine.evaluate.streak_labels import read_streak_labels
-from tests.detectors.streak_scene import SHAPE, streak_frame
+from tests.world.fields import streak_frame
 
-HEIGHT, WIDTH = SHAPE
+SHAPE = HEIGHT, WIDTH = (208, 256)
 
 
 def photo(path, streaks=(), **more):

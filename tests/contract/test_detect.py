@@ -1,11 +1,9 @@
-"""Lights, stars and streaks are found where they were drawn, and methods are scored on labels."""
+"""The command `detect`: records, tables, overlays, labels, masks of photos, and lightning."""
 
 from __future__ import annotations
 
 import io
 import json
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,14 +14,17 @@ from PIL import Image
 
 import regengine as rg
 from tests.world import skies
+from tests.world.dng import WHITE, write_dng
+from tests.world.fields import spot, star_light
+from tests.world.pictures import add_blob, night_ground
 from tests.world.program import run
 
-KINDS = ("lights", "stars", "streaks")
-PHOTOS = {"lights": "night.png", "stars": "stars.png", "streaks": "streak.png"}
 ENDS = ["x1", "y1", "x2", "y2"]
+BOX = ENDS
+FLASHES = ((260.0, 150.0, 7.0), (90.0, 210.0, 10.0))  # x, y, sigma
 
 
-def detect(kind: str, *words: object) -> dict[str, Any]:
+def detect(kind, *words):
     """The record of the only photo."""
     said = run("detect", kind, "--json", *words)
     assert said.code == 0, said.err
@@ -31,7 +32,13 @@ def detect(kind: str, *words: object) -> dict[str, Any]:
     return record
 
 
-def assert_lights(lights: list[dict[str, Any]], scale: float = 1.0) -> None:
+KINDS = ("lights", "stars", "streaks")
+
+
+PHOTOS = {"lights": "night.png", "stars": "stars.png", "streaks": "streak.png"}
+
+
+def assert_lights(lights, scale=1.0):
     """Each light that was drawn is there, and nothing else; of a picture made larger."""
     assert len(lights) == len(skies.LIGHTS)
     for x, y, sigma in skies.LIGHTS:
@@ -43,7 +50,7 @@ def assert_lights(lights: list[dict[str, Any]], scale: float = 1.0) -> None:
         assert one["flux"] == pytest.approx(0.3 * 2 * np.pi * (sigma * scale) ** 2, rel=0.2)
 
 
-def test_lights_are_where_they_were_drawn(drawn: Path) -> None:
+def test_lights_are_where_they_were_drawn(drawn):
     record = detect("lights", drawn / "night.png")
     assert list(record) == ["frame", "path", "method", "lights"]
     assert (record["frame"], record["method"]) == ("night", "blobs")
@@ -58,7 +65,7 @@ def test_lights_are_where_they_were_drawn(drawn: Path) -> None:
         assert one["flags"] == []
 
 
-def test_stars_are_where_they_were_drawn(drawn: Path) -> None:
+def test_stars_are_where_they_were_drawn(drawn):
     record = detect("stars", drawn / "stars.png")
     assert list(record) == ["frame", "path", "method", "stars", "trail_px"]
     assert record["trail_px"] is None
@@ -71,7 +78,7 @@ def test_stars_are_where_they_were_drawn(drawn: Path) -> None:
         assert one["flags"] == []
 
 
-def test_trails_have_their_common_length_and_direction(tmp_path: Path) -> None:
+def test_trails_have_their_common_length_and_direction(tmp_path):
     light = skies.dim_sky(260, 360, noise=0.002)
     middles = [(40.0 + 31.3 * k, 40.0 + 61.7 * (k % 4)) for k in range(10)]
     for x, y in middles:
@@ -84,7 +91,7 @@ def test_trails_have_their_common_length_and_direction(tmp_path: Path) -> None:
     assert all("trailed" in one["flags"] for one in record["stars"])
 
 
-def test_a_streak_is_where_it_was_drawn(drawn: Path) -> None:
+def test_a_streak_is_where_it_was_drawn(drawn):
     record = detect("streaks", drawn / "streak.png")
     (one,) = record["streaks"]
     assert [one[name] for name in ENDS] == pytest.approx(skies.STREAK, abs=0.5)
@@ -94,9 +101,7 @@ def test_a_streak_is_where_it_was_drawn(drawn: Path) -> None:
     assert list(one)[:8] == [*ENDS, "snr", "width_px", "log10_false_alarm", "length_px"]
 
 
-def test_a_picture_made_smaller_gives_the_pixels_of_the_stored_one(
-    drawn: Path, tmp_path: Path
-) -> None:
+def test_a_picture_made_smaller_gives_the_pixels_of_the_stored_one(drawn, tmp_path):
     large = skies.save(skies.night(scale=4), tmp_path / "large.png")
     assert_lights(detect("lights", large, "--max-side-px", 260)["lights"], scale=4.0)
     triple = np.kron(skies.streaked(), np.ones((3, 3)))
@@ -109,12 +114,12 @@ def test_a_picture_made_smaller_gives_the_pixels_of_the_stored_one(
     assert one["width_px"] == pytest.approx(3.0 * same["width_px"], rel=0.05)
 
 
-def test_exif_orientation_turns_nothing(tmp_path: Path) -> None:
+def test_exif_orientation_turns_nothing(tmp_path):
     turned = skies.save(skies.night(), tmp_path / "turned.png", orientation=6)
     assert_lights(detect("lights", turned)["lights"])
 
 
-def test_fits_images_keep_their_unit_and_gaps_are_ignored(tmp_path: Path) -> None:
+def test_fits_images_keep_their_unit_and_gaps_are_ignored(tmp_path):
     light = skies.streaked()
     counts = (1000.0 * light - 20.0).astype(np.float32)
     counts[:30, 200:] = np.nan
@@ -127,7 +132,7 @@ def test_fits_images_keep_their_unit_and_gaps_are_ignored(tmp_path: Path) -> Non
     assert one["flux"] == pytest.approx(1000.0 * drawn_light.sum(), rel=0.15)
 
 
-def below_a_limb() -> np.ndarray:
+def below_a_limb():
     """A sky of stars above an arc of airglow, and lamps on the dark ground below."""
     light = skies.dim_sky(400, 600, noise=0.001)
     rows, cols = np.mgrid[:400, :600]
@@ -135,12 +140,12 @@ def below_a_limb() -> np.ndarray:
     light += 0.06 * np.exp(-0.5 * (height / 5.0) ** 2)
     light -= np.where(height > 0.0, 0.007, 0.0)
     for k in range(6):
-        skies.spot(light, 60.0 + 90.0 * k, 40.0 + 23.0 * (k % 4), skies.STAR_PX, 0.2)
-        skies.spot(light, 90.0 + 80.0 * k, 340.0 + 9.0 * (k % 4), skies.STAR_PX, 0.4)
+        spot(light, 60.0 + 90.0 * k, 40.0 + 23.0 * (k % 4), skies.STAR_PX, 0.2)
+        spot(light, 90.0 + 80.0 * k, 340.0 + 9.0 * (k % 4), skies.STAR_PX, 0.4)
     return np.clip(light, 0.0, 1.0)
 
 
-def test_the_ground_below_the_limb_of_a_photo_is_no_sky(tmp_path: Path) -> None:
+def test_the_ground_below_the_limb_of_a_photo_is_no_sky(tmp_path):
     """And a telescope's picture has no such limb, whatever it shows."""
     photo = skies.save(below_a_limb(), tmp_path / "limb.png")
     seen, whole = (detect("stars", photo, *more) for more in ((), ("--whole-frame",)))
@@ -152,7 +157,7 @@ def test_the_ground_below_the_limb_of_a_photo_is_no_sky(tmp_path: Path) -> None:
     assert sum(one["y"] > 330.0 for one in detect("stars", path)["stars"]) == 6
 
 
-def test_captions_and_black_bars_hide_no_streak_and_are_none(tmp_path: Path) -> None:
+def test_captions_and_black_bars_hide_no_streak_and_are_none(tmp_path):
     light = skies.streaked()
     light[-14:] = 1.0
     light[:, -9:] = 0.0
@@ -161,7 +166,7 @@ def test_captions_and_black_bars_hide_no_streak_and_are_none(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_table_the_record_and_python_say_the_same(drawn: Path, kind: str) -> None:
+def test_the_table_the_record_and_python_say_the_same(drawn, kind):
     photo = drawn / PHOTOS[kind]
     record = detect(kind, photo)
     table = pd.read_csv(io.StringIO(run("detect", kind, photo).out), keep_default_na=False)
@@ -179,9 +184,7 @@ def test_the_table_the_record_and_python_say_the_same(drawn: Path, kind: str) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_overlays_mark_what_was_found_and_leave_its_light_seen(
-    drawn: Path, tmp_path: Path, kind: str
-) -> None:
+def test_overlays_mark_what_was_found_and_leave_its_light_seen(drawn, tmp_path, kind):
     photos = [tmp_path / name / PHOTOS[kind] for name in ("a", "b")]
     for photo in photos:
         photo.parent.mkdir()
@@ -208,7 +211,7 @@ def test_overlays_mark_what_was_found_and_leave_its_light_seen(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_photo_of_nothing_has_a_record_and_no_row(tmp_path: Path, kind: str) -> None:
+def test_a_photo_of_nothing_has_a_record_and_no_row(tmp_path, kind):
     path = tmp_path / "black.png"
     Image.new("L", (60, 50)).save(path)
     assert detect(kind, path)[kind] == []
@@ -217,9 +220,7 @@ def test_a_photo_of_nothing_has_a_record_and_no_row(tmp_path: Path, kind: str) -
     assert said.out.startswith("frame,path,method,")
 
 
-def test_what_is_wrong_is_one_sentence_and_costs_no_other_photo(
-    drawn: Path, tmp_path: Path
-) -> None:
+def test_what_is_wrong_is_one_sentence_and_costs_no_other_photo(drawn, tmp_path):
     bad = tmp_path / "bad.png"
     bad.write_bytes((drawn / "night.png").read_bytes()[:3000])
     said = run("detect", "lights", bad, drawn / "night.png", "--json", "--workers", 0, "--quiet")
@@ -236,7 +237,7 @@ def test_what_is_wrong_is_one_sentence_and_costs_no_other_photo(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_detect_prints_serves_as_labels(drawn: Path, tmp_path: Path, kind: str) -> None:
+def test_what_detect_prints_serves_as_labels(drawn, tmp_path, kind):
     labels = tmp_path / "labels.csv"
     labels.write_text(run("detect", kind, drawn / PHOTOS[kind]).out, encoding="utf-8")
     best = {"lights": "blobs", "stars": "matched", "streaks": "radon"}[kind]
@@ -251,7 +252,7 @@ def test_what_detect_prints_serves_as_labels(drawn: Path, tmp_path: Path, kind: 
     assert json.loads(json.dumps(facts[best], allow_nan=False))
 
 
-def test_masks_serve_as_labels_of_streaks(drawn: Path, tmp_path: Path) -> None:
+def test_masks_serve_as_labels_of_streaks(drawn, tmp_path):
     mask = np.zeros((208, 256), np.uint8)
     x1, y1, x2, y2 = (round(value) for value in skies.STREAK)
     cv2.line(mask, (x1, y1), (x2, y2), 255, 5)
@@ -260,3 +261,151 @@ def test_masks_serve_as_labels_of_streaks(drawn: Path, tmp_path: Path) -> None:
     labels.write_text(f"path,mask\n{drawn / 'streak.png'},mask.png\n", encoding="utf-8")
     (facts,) = run("bench", "streaks", labels, "--method", "radon", "--json").records
     assert (facts["labels"], facts["recall"], facts["false_per_photo"]) == (1, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("colour", [(1.0, 0.7, 0.45), (0.5, 0.75, 1.0)], ids=["red", "blue"])
+@pytest.mark.parametrize("max_side_px", [400, 200])
+def test_a_mosaic_moves_no_star(tmp_path, colour, max_side_px):
+    pytest.importorskip("rawpy", reason="rawpy (extra raw) is not installed")
+    rng = np.random.default_rng(2)
+    grid = np.stack(np.meshgrid(np.arange(25, 380, 36), np.arange(25, 280, 36)), -1)
+    truth = grid.reshape(-1, 2) + rng.uniform(-6.0, 6.0, (grid.size // 2, 2))
+    peaks = rng.uniform(1e3, 3e3, len(truth))  # FWHM 4: as good as integrated over pixels
+    scene = star_light((300, 400), np.column_stack([truth, peaks]), 1.72)
+    for row, col, share in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):
+        scene[row::2, col::2] *= colour[share]
+    electrons = rng.poisson(200.0 + scene) + rng.normal(0.0, 6.0, scene.shape)
+    sensor = np.clip(np.rint(electrons / 4.0), 0, WHITE).astype(np.uint16)
+    path = write_dng(tmp_path / "stars.dng", sensor)
+    found = rg.detect(path, "stars", max_side_px=max_side_px, whole_frame=True)
+    seen = np.column_stack([found.x, found.y])
+    gaps = np.linalg.norm(seen - truth[:, None], axis=2)
+    gap, error = gaps.min(axis=1), seen[gaps.argmin(axis=1)] - truth
+    assert np.mean(gap < 0.3) > 0.95
+    assert np.abs(error[gap < 1.0].mean(axis=0)).max() < 0.03  # 0.08 of halved blocks
+
+
+# ---- lightning
+
+
+def stormy_night(flashes=FLASHES, shift=0):
+    """Ground with structure and sodium lamps, as a frame of a pass shows it, and flashes on it."""
+    seen = night_ground(340, 460, seed=5, noise=0.0)[
+        shift : shift + 300, shift : shift + 400
+    ].copy()
+    for x, y, sigma in flashes:
+        add_blob(seen, x, y, sigma, 0.5)
+    return skies.stored(seen)
+
+
+def save_as_taken(picture, path, focal_mm=None):
+    exif = Image.Exif()
+    if focal_mm is not None:
+        exif[0x0110] = "NIKON D4"
+        exif.get_ifd(0x8769).update({0x920A: focal_mm})
+    Image.fromarray(picture).save(path, exif=exif)
+    return path
+
+
+@pytest.fixture
+def stormy(tmp_path):
+    return save_as_taken(stormy_night(), tmp_path / "stormy.png")
+
+
+def test_the_record_the_table_and_python_say_where_flashes_are(stormy):
+    record = detect("lightning", stormy)
+    assert list(record) == [
+        *("frame", "path", "method", "lightning", "reasons", "reason_texts"),
+    ]
+    assert (record["method"], record["reasons"]) == ("excess", [])
+    listed = record["lightning"]
+    assert list(listed[0]) == [
+        *("x", "y", "flux", "snr", "fwhm_px", "blueness", "sigma_x_px", "sigma_y_px"),
+        *(*BOX, "flags"),
+    ]
+    assert [one["x"] for one in listed] == pytest.approx([90.0, 260.0], abs=1.5)  # largest first
+    assert [one["y"] for one in listed] == pytest.approx([210.0, 150.0], abs=1.5)
+    table = pd.read_csv(io.StringIO(run("detect", "lightning", stormy).out), keep_default_na=False)
+    assert list(table) == ["frame", "path", "method", *listed[0]]
+    assert table["x"].tolist() == [one["x"] for one in listed]
+    found = rg.detect(stormy, "lightning")
+    assert found.to_dict() == record
+    assert len(found) == 2
+
+
+def test_a_larger_photo_gives_pixels_of_the_stored_one(stormy, tmp_path):
+    large = save_as_taken(
+        np.kron(stormy_night(), np.ones((3, 3, 1), np.uint8)), tmp_path / "large.png"
+    )
+    record = detect("lightning", large, "--max-side-px", 400)
+    same = detect("lightning", stormy)
+    for one, other in zip(record["lightning"], same["lightning"], strict=True):
+        assert one["x"] == pytest.approx(3.0 * (other["x"] + 0.5) - 0.5, abs=0.1)
+        assert one["fwhm_px"] == pytest.approx(3.0 * other["fwhm_px"], rel=0.01)
+
+
+def test_overlays_box_each_flash_and_leave_it_seen(stormy, tmp_path):
+    detect("lightning", stormy, "--overlay", tmp_path / "out")
+    picture = cv2.imread(str(tmp_path / "out" / "stormy_lightning.png"))[..., ::-1].astype(int)
+    green = (picture[..., 1] > picture[..., 0] + 60) & (picture[..., 1] > picture[..., 2] + 60)
+    for x, y, _ in FLASHES:
+        assert not green[round(y), round(x)]
+        assert green[round(y) - 30 : round(y) + 30, round(x) - 30 : round(x) + 30].any()
+
+
+def test_flashes_serve_as_labels(stormy, tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text(run("detect", "lightning", stormy).out, encoding="utf-8")
+    words = ("bench", "lightning", labels, "--json", "--plot", tmp_path / "figures")
+    (facts,) = run(*words).records
+    assert (facts["method"], facts["labels"], facts["photos"]) == ("excess", 2, 1)
+    assert (facts["completeness"], facts["false_per_photo"]) == (1.0, 0.0)
+    assert len(list((tmp_path / "figures").iterdir())) == 1
+
+
+def test_labels_that_are_none_are_told_in_a_sentence(stormy, tmp_path):
+    bad = tmp_path / "bad.csv"
+    for text in ("path,x1,y1\na,1,2", f"path,x1,y1,x2,y2\n{stormy},1,2,3,", "path,x1,y1,x2,y2\n"):
+        bad.write_text(text, encoding="utf-8")
+        said = run("bench", "lightning", bad)
+        assert (said.code, said.err.count("\n")) == (2, 1)
+
+
+@pytest.mark.slow
+def test_neighbours_are_those_before_and_after_by_name(tmp_path):
+    """A light that stays is none; numbers in names count as numbers, and files that fail do not."""
+    stays = (260.0, 150.0, 7.0)
+    save_as_taken(stormy_night((stays,)), tmp_path / "f9.png")
+    moved = (stays[0] - 12, stays[1] - 12, stays[2])
+    save_as_taken(stormy_night((moved, (90.0, 210.0, 10.0)), shift=12), tmp_path / "f10.png")
+    (tmp_path / "f11.png").write_bytes(b"no picture")
+    alone = {
+        one["frame"]: len(one["lightning"])
+        for one in run("detect", "lightning", "--json", tmp_path / "f*[09].png").records
+    }
+    assert alone == {"f9": 1, "f10": 2}
+    said = run("detect", "lightning", tmp_path, "--neighbours", "--json", "--workers", 0)
+    assert said.code == 1  # of f11 alone
+    found = {one["frame"]: [round(f["x"]) for f in one["lightning"]] for one in said.records}
+    assert found == {"f9": [], "f10": [90]}
+    said = run("detect", "lights", tmp_path / "f9.png", "--neighbours")
+    assert said.code == 2
+    assert "--neighbours is for lightning" in said.err
+
+
+def test_where_lightning_is_not_sought_the_record_says_why(tmp_path, scenes):
+    grey = tmp_path / "grey.png"
+    Image.fromarray(stormy_night()[..., 1]).save(grey)
+    tele = save_as_taken(stormy_night(), tmp_path / "tele.png", focal_mm=400.0)
+    day = scenes / "kinds" / "day_0.jpg"
+    for photo, code in ((grey, "no_colour"), (tele, "unsuitable_lens")):
+        record = detect("lightning", photo)
+        assert (record["lightning"], record["reasons"]) == ([], [code])
+        assert len(record["reason_texts"]) == 1
+    assert detect("lightning", day)["reasons"] == ["not_a_night_city_frame"]
+    record = detect("lightning", tele, "--whole-frame")
+    assert (len(record["lightning"]), record["reasons"]) == (2, [])
+    record = detect(
+        "lightning", save_as_taken(stormy_night(), tmp_path / "wide.png", focal_mm=50.0)
+    )
+    assert (len(record["lightning"]), record["reasons"]) == (2, [])

@@ -1,0 +1,471 @@
+"""DETECTOR: what every method of detection promises, whichever it is."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from textwrap import dedent
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import detectors
+from detectors.registry import LIGHTNING, LIGHTS, STARS, STREAKS, Kind
+from tests.conftest import ROOT
+from tests.world.fields import (
+    NOISE,
+    STREAK_LEVEL,
+    STREAK_NOISE,
+    Light,
+    Streak,
+    centroid_pulls,
+    draw,
+    nearest,
+    nearest_streak,
+    spread_lights,
+    star_frame,
+    star_list,
+    streak_frame,
+)
+from tests.world.pictures import add_blob, night_ground
+
+SHAPE = HEIGHT, WIDTH = (168, 208)
+POINTS = (240, 320)
+DETECTORS = {
+    f"{kind.name}-{name}": (kind.name, one)
+    for kind in (LIGHTS, STARS, STREAKS)
+    for name, one in kind.detectors().items()
+}
+every = pytest.mark.parametrize(("kind", "detector"), DETECTORS.values(), ids=DETECTORS)
+
+
+@cache
+def usual(kind):
+    """A frame that shows something of each kind."""
+    if kind == "lights":
+        return draw(spread_lights(20, SHAPE), SHAPE)
+    if kind == "stars":
+        return star_frame(star_list(20, SHAPE), SHAPE)
+    return streak_frame([Streak(30.0, 45.0, 150.0, 137.0, snr=12.0)], SHAPE, seed=4, stars=9)
+
+
+def assert_sound(found, shape=SHAPE):
+    """One length, one kind of number, places in the frame, in the promised order."""
+    columns = {
+        one.name: getattr(found, one.name)
+        for one in fields(found)
+        if one.name not in found.of_image
+    }
+    assert {len(column) for column in columns.values()} == {len(found)}
+    assert columns.pop("flags").dtype == np.uint8
+    for name, values in columns.items():
+        assert values.dtype == np.float64, name
+        assert np.isfinite(values).all() or name == "sigma_end_px", name
+        if name in ("snr", "flux", "radius_px", "fwhm_px", "width_px") and "x1" not in columns:
+            assert (values > 0).all(), name
+        side = {"x": shape[1], "y": shape[0]}.get(name[0] if len(name) < 3 else "")
+        if side is not None:
+            assert ((values >= -0.5) & (values <= side - 0.5)).all(), name
+    order = found.snr if "x1" in columns else found.flux
+    assert (np.diff(order) <= 0).all()
+    if "covariance_px2" in columns and len(found):
+        assert (np.linalg.eigvalsh(found.covariance_px2) > 0).all()
+    if "x1" in columns:
+        assert (found.x1 <= found.x2).all()
+        assert ((found.snr > 0) & (found.width_px > 0)).all()
+        assert not (found.sigma_end_px <= 0).any()
+        assert not (found.sigma_line_px < 0).any()
+
+
+def assert_equal(one, other):
+    for field in fields(one):
+        values = (getattr(found, field.name) for found in (one, other))
+        np.testing.assert_equal(*values, err_msg=field.name)
+
+
+@every
+def test_the_answer_is_sound_and_the_same_again_and_the_frame_is_left_alone(kind, detector):
+    image = usual(kind).copy()
+    found = detector.detect(image)
+    assert len(found) >= 1
+    assert_sound(found)
+    assert len(found.select(found.snr > np.inf)) == 0
+    assert np.array_equal(image, usual(kind))
+    assert_equal(found, detector.detect(np.repeat(image, 2, axis=1)[:, ::2]))  # not contiguous
+
+
+@every
+def test_nothing_in_a_constant_or_hidden_frame(kind, detector):
+    for value in (0.0, 0.02, 1.0, np.nan):
+        assert len(detector.detect(np.full((64, 80), value, np.float32))) == 0
+    assert len(detector.detect(usual(kind), np.ones(SHAPE, bool))) == 0
+    nearly = np.zeros((100, 120), np.uint8)
+    nearly[50:53, 60:63] = 9
+    assert len(detector.detect(nearly)) <= (kind != "streaks")
+
+
+@every
+def test_small_and_narrow_frames_do_not_break_it(kind, detector):
+    for shape in ((1, 1), (1, 300), (300, 1), (7, 9), (8, 200), (33, 17)):
+        rng = np.random.default_rng(0)
+        noise = rng.normal(STREAK_LEVEL, STREAK_NOISE, shape).astype(np.float32)
+        assert_sound(detector.detect(noise), shape)
+        assert_sound(detector.detect(rng.uniform(0.0, 1.0, shape).astype(np.float32)), shape)
+
+
+@every
+def test_what_is_no_image_or_no_mask_of_it_is_refused(kind, detector):
+    for shape in ((0, 0), (0, 5), (10,), (40, 40, 3)):
+        with pytest.raises(ValueError, match="two-dimensional"):
+            detector.detect(np.zeros(shape, np.float32))
+    with pytest.raises(ValueError, match="mask has shape"):
+        detector.detect(usual(kind), np.zeros((3, 3), bool))
+    with pytest.raises(ValueError, match="saturated has shape"):
+        detector.detect(usual(kind), None, np.zeros((3, 3), np.float32))
+
+
+# ---- lights and stars
+
+
+@dataclass(frozen=True)
+class PointKind:
+    """Scenes of one kind, and how near a detection must come."""
+
+    points: object
+    frame: object
+    near_px: float
+    too_many: int  # more than there are, in a frame of many and in one of none
+    none: int
+    strong_snr: float
+    same_px: float
+    pulls: tuple[float, float]  # median of squared errors by the covariance; 1.39 is honest
+    pulls_of: float  # share that they are of
+    twins: tuple[str, ...]  # columns that are alike in a turned frame
+    shapes: tuple[tuple[int, int], ...] = (POINTS,)
+
+
+LAMPS = PointKind(
+    points=spread_lights,
+    frame=draw,
+    near_px=0.6,
+    too_many=0,
+    none=1,
+    strong_snr=12.0,
+    same_px=0.15,
+    pulls=(0.9, 2.8),  # estimators may lose some of the bound's efficiency
+    pulls_of=0.97,
+    twins=("flux", "radius_px"),
+    shapes=(POINTS, (241, 317)),
+)
+SKY = PointKind(
+    points=star_list,
+    frame=star_frame,
+    near_px=0.4,
+    too_many=2,
+    none=6,
+    strong_snr=20.0,
+    same_px=0.2,
+    pulls=(0.25, 4.0),  # photon noise is missing here, profiles may differ
+    pulls_of=0.8,
+    twins=("flux",),
+)
+LIGHT_DETECTORS, STAR_DETECTORS = LIGHTS.detectors(), STARS.detectors()
+ALL = {f"lights-{name}": (LAMPS, one) for name, one in LIGHT_DETECTORS.items()} | {
+    f"stars-{name}": (SKY, one) for name, one in STAR_DETECTORS.items()
+}
+every_point = pytest.mark.parametrize(("kind", "detector"), ALL.values(), ids=ALL)
+every_light = pytest.mark.parametrize("detector", LIGHT_DETECTORS.values(), ids=LIGHT_DETECTORS)
+every_star = pytest.mark.parametrize("detector", STAR_DETECTORS.values(), ids=STAR_DETECTORS)
+
+
+def many(kind, count=25, shape=POINTS, **how):
+    points = kind.points(count, shape, **how)
+    return points, kind.frame(points, shape)
+
+
+def assert_same(kind, one, other, tolerance_px=None):
+    """Every strong point of each has its twin in the other."""
+    for left, right in ((one, other), (other, one)):
+        strong = left.select(left.snr >= kind.strong_snr)
+        apart = strong.x[:, None] - right.x, strong.y[:, None] - right.y
+        gaps = np.hypot(*apart)
+        assert gaps.min(axis=1).max() < (tolerance_px or kind.same_px)
+        for column in kind.twins:
+            ratio = getattr(strong, column) / getattr(right, column)[gaps.argmin(axis=1)]
+            assert np.abs(np.log(ratio)).max() < 0.18
+
+
+def assert_there(kind, found, points):
+    assert all(nearest(found, one.x, one.y)[1] < kind.near_px for one in points)
+
+
+@every_point
+def test_it_finds_isolated_points_and_hardly_anything_else(kind, detector):
+    points, image = many(kind)
+    found = detector.detect(image)
+    assert len(points) <= len(found) <= len(points) + kind.too_many
+    assert_there(kind, found, points)
+    index = [nearest(found, one.x, one.y)[0] for one in points]
+    ratio = found.flux[index] / np.array([one.flux for one in points])
+    assert np.abs(np.log(ratio)).max() < 0.35
+    assert np.median(ratio) == pytest.approx(1.0, abs=0.1)
+
+
+@every_point
+def test_inside_the_frame_also_where_the_border_cuts_points(kind, detector):
+    border = [Light(x, y, 0.4, 1.6) for x in (0.0, 100.0, 319.0) for y in (0.0, 120.0, 239.0)]
+    found = detector.detect(kind.frame(border, POINTS))
+    assert len(found) >= 1
+    right, bottom = POINTS[1] - 1 - found.x, POINTS[0] - 1 - found.y
+    inside = np.minimum.reduce([found.x, found.y, right, bottom])
+    assert (inside >= 0.0).all()
+    for k in np.flatnonzero(inside < 0.6):
+        assert "edge" in found.flag_names(k)
+
+
+@every_point
+def test_nearly_nothing_in_noise(kind, detector):
+    assert len(detector.detect(kind.frame([], (500, 500), seed=3))) <= kind.none
+
+
+@every_point
+def test_masked_points_are_not_found_and_what_is_hidden_does_not_matter(kind, detector):
+    points, image = many(kind)
+    mask = np.zeros(POINTS, bool)
+    mask[:, :160] = True
+    bright = image.copy()
+    bright[:, :160] = 0.9
+    found = detector.detect(image, mask)
+    assert (found.x > 157.0).all()
+    assert_there(kind, found, [one for one in points if one.x > 175.0])
+    assert_same(kind, found, detector.detect(bright, mask), 1e-3)
+
+
+@every_point
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_points_turn_with_the_image(kind, detector, turns):
+    for shape in kind.shapes:
+        _, image = many(kind, shape=shape)
+        turned = np.ascontiguousarray(np.rot90(image, turns))
+        found, (height, width) = detector.detect(turned), turned.shape
+        x, y = found.x, found.y
+        for _ in range(turns):  # clockwise: np.rot90 turns the other way
+            x, y, height, width = height - 1 - y, x, width, height
+        back = type(found)(**{**vars(found), "x": x, "y": y})
+        assert_same(kind, detector.detect(image), back)
+
+
+@every_point
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_integers_count_as_fractions_of_full_scale(kind, detector, dtype):
+    scale = np.iinfo(dtype).max
+    points = star_list(12, snr=(60.0, 100.0), gap=30.0)
+    image = np.clip(np.rint(scale * 4.0 * star_frame(points, level=0.05)), 0, scale).astype(dtype)
+    whole = detector.detect(image)
+    assert len(whole) >= 11
+    assert_same(kind, whole, detector.detect((image / scale).astype(np.float32)), 1e-3)
+
+
+@every_point
+def test_covariance_tells_the_centroid_errors(kind, detector):
+    points, image = many(kind, 95, (350, 420), snr=(20.0, 60.0), gap=22.0)
+    pulls = centroid_pulls(detector.detect(image), points, 1.5)
+    assert len(pulls) > kind.pulls_of * len(points)
+    assert kind.pulls[0] < np.median(pulls) < kind.pulls[1]
+
+
+@every_light
+def test_snr_is_that_of_the_matched_filter(detector):
+    lights, image = many(LAMPS, 60, (400, 500), snr=(40.0, 40.0), sigma=(1.5, 1.5), gap=25.0)
+    found = detector.detect(image)
+    strengths = [found.snr[nearest(found, one.x, one.y)[0]] for one in lights]
+    assert np.median(strengths) == pytest.approx(40.0, rel=0.1)
+
+
+@every_star
+def test_width_is_that_of_the_star(detector):
+    stars, image = many(SKY)
+    found = detector.detect(image)
+    gaps = [nearest(found, one.x, one.y) for one in stars]
+    index = [which for which, _ in gaps]
+    assert np.median([gap for _, gap in gaps]) < 0.1
+    assert np.median(found.fwhm_px[index]) == pytest.approx(2.355 * stars[0].sigma, rel=0.12)
+    assert np.median(found.ellipticity[index]) < 0.15
+    assert found.trail_px is None
+
+
+@every_star
+def test_a_clipped_star_is_found_and_flagged(detector):
+    stars = [Light(80.3, 120.6, 60.0, 1.3), *star_list(8, seed=4, gap=50.0)]
+    found = detector.detect(np.minimum(star_frame(stars), 1.0))
+    index, gap = nearest(found, 80.3, 120.6)
+    assert gap < 0.5
+    assert "saturated" in found.flag_names(index)
+
+
+@every_star
+def test_cloud_and_a_hundred_thousand_hot_pixels_end_in_an_answer(detector):
+    rng = np.random.default_rng(5)
+    rows, cols = np.mgrid[0:400, 0:400]
+    cloud = 0.1 + 0.05 * np.sin(rows / 40.0) * np.cos(cols / 55.0)
+    image = (cloud + rng.normal(0.0, NOISE, cloud.shape)).astype(np.float32)
+    assert len(detector.detect(image)) <= 6
+    rng = np.random.default_rng(2)
+    image = star_frame([], (512, 512))
+    hot = rng.integers(0, 512, (2, 100_000))
+    image[hot[0], hot[1]] += rng.uniform(0.01, 0.5, 100_000).astype(np.float32)
+    assert len(detector.detect(image)) <= 20_000
+
+
+# ---- streaks
+
+TWO = (Streak(30.0, 45.0, 150.0, 137.0, snr=12.0), Streak(60.0, 20.0, 185.0, 90.0, snr=12.0))
+# How far ends may be off, of methods that connect bright pixels and cut stars away, too: how well
+# each does is for the benchmark to say
+END_PX = 8.0
+SAME_PX = 1.5
+CLEAR_PX = 30.0  # of stars, so that none is taken for a part of a streak
+MARGIN = 24  # around the frame, for what is moved into it
+every_streak = pytest.mark.parametrize("name", STREAKS.detectors())
+
+
+@cache
+def frame_of_two(what="two"):
+    shape = (HEIGHT + 2 * MARGIN, WIDTH + 2 * MARGIN)
+    moved = [one.moved(MARGIN, MARGIN) for one in TWO]
+    wide = streak_frame(moved, shape, seed=4, stars=24, clear_px=CLEAR_PX)
+    image = wide[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    image = {
+        "two": image,
+        "moved": wide[MARGIN - 7 : -MARGIN - 7, MARGIN - 11 : -MARGIN - 11],
+        "transposed": image.T,
+        "other unit": 4000.0 * image - 350.0,
+        "integers": np.rint(65535 * image).astype(np.uint16),
+    }[what]
+    return np.ascontiguousarray(image)
+
+
+@cache
+def detected(name, what="two"):
+    """A method's answer for a frame that several tests look at."""
+    return STREAKS.detectors()[name].detect(frame_of_two(what))
+
+
+def assert_found(found, ends, tolerance_px=END_PX):
+    assert nearest_streak(found, ends)[1] < tolerance_px
+
+
+@every_streak
+def test_two_streaks_are_found_from_end_to_end_in_any_unit(name):
+    for what in ("two", "other unit", "integers"):
+        for streak in TWO:
+            assert_found(detected(name, what), streak.ends)
+
+
+@every_streak
+def test_streaks_move_and_turn_with_the_frame(name):
+    for streak in TWO:
+        index = nearest_streak(detected(name), streak.ends)[0]
+        ends = (getattr(detected(name), end)[index] for end in ("x1", "y1", "x2", "y2"))
+        x1, y1, x2, y2 = map(float, ends)
+        assert_found(detected(name, "moved"), Streak(x1, y1, x2, y2).moved(11, 7).ends, SAME_PX)
+        assert_found(detected(name, "transposed"), (y1, x1, y2, x2), SAME_PX)
+
+
+@every_streak
+def test_masked_and_missing_pixels_hide_one_streak_and_not_the_other(name):
+    hidden, kept = TWO
+    rows, cols = np.mgrid[0:HEIGHT, 0:WIDTH]
+    dx, dy = hidden.x2 - hidden.x1, hidden.y2 - hidden.y1
+    mask = np.abs((rows - hidden.y1) * dx - (cols - hidden.x1) * dy) < 9.0 * np.hypot(dx, dy)
+    image = frame_of_two().copy()
+    image[130:, :20] = np.nan
+    image[150:, 190:] = np.inf
+    found = STREAKS.detectors()[name].detect(image, mask)
+    assert_found(found, kept.ends)
+    assert nearest_streak(found, hidden.ends)[1] > 2 * END_PX
+
+
+@every_streak
+def test_a_streak_that_leaves_the_frame_ends_at_its_border(name):
+    leaving = Streak(70.0, 60.0, 270.0, 135.0, snr=12.0)
+    found = STREAKS.detectors()[name].detect(streak_frame([leaving], SHAPE, clear_px=CLEAR_PX))
+    assert_found(found, (70.0, 60.0, 207.0, 111.4))
+
+
+@every_streak
+def test_a_frame_that_is_clipped_by_half_ends_in_an_answer(name):
+    image = frame_of_two()[:90, :110].copy()
+    image[:, :55] = 1.0
+    saturated = (image >= 1.0).astype(np.float32)
+    assert len(STREAKS.detectors()[name].detect(image, None, saturated)) <= 2
+
+
+# ---- lightning, which needs colour
+
+
+def test_lightning_leaves_its_frame_alone_and_finds_the_same_again():
+    (detector,) = LIGHTNING.detectors().values()
+    light = night_ground(260, 360)
+    add_blob(light, 140.0, 110.0, 8.0, 0.5)
+    before = light.copy()
+    first, second = detector.detect(light), detector.detect(light)
+    assert len(first) == 1
+    assert np.array_equal(light, before)
+    assert_equal(first, second)
+    assert (np.linalg.eigvalsh(first.covariance_px2) > 0.0).all()
+
+
+# ---- methods of others
+
+SOURCE = """
+from dataclasses import dataclass
+from typing import ClassVar
+from detectors.types import LightDetections
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    def detect(self, light, mask=None, saturated=None):
+        return LightDetections.empty()
+
+class One(Family):
+    name: ClassVar[str] = "one"
+
+class Other(Family):
+    name: ClassVar[str] = "{name}"
+
+DETECTORS = (Other(), One())
+"""
+
+
+@pytest.mark.parametrize("name", ["other", "one"])
+def test_methods_are_found_by_being_there_and_two_of_one_name_refused(tmp_path, monkeypatch, name):
+    (tmp_path / f"made{name}_dropped.py").write_text(SOURCE.format(name=name))
+    monkeypatch.setattr(detectors, "__path__", [*detectors.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, f"detectors.made{name}_dropped", raising=False)
+    kind = Kind(f"made{name}")
+    if name == "one":
+        with pytest.raises(TypeError, match=r"two .* detectors are named 'one'"):
+            kind.detectors()
+    else:
+        assert list(kind.detectors()) == ["one", "other"]
+
+
+def test_the_detector_that_the_page_writes_does_what_the_page_says(monkeypatch):
+    page = Path(ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    block = re.search(r"^   ```python\n(.*?)^   ```", page, re.M | re.S)
+    assert block
+    module = ModuleType("detectors.stars_peaks")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(dedent(block[1]), "CONTRIBUTING.md", "exec"), module.__dict__)
+    (detector,) = module.DETECTORS
+    assert detector.name == "peaks"
+    stars, image = many(SKY)
+    found = detector.detect(image)
+    assert len(found) <= len(stars) + 2
+    assert_there(SKY, found, stars)
+    assert len(detector.detect(star_frame([], POINTS, seed=5, level=0.1))) <= 6
