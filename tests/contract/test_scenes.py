@@ -99,10 +99,11 @@ def assert_seen(found, scene):
         assert getattr(found, name)[first] == pytest.approx(value, rel=rel, abs=off), name
 
 
-def read(table):
-    """Every row of a table of scenes is a case."""
-    rows = [pytest.param(*row, id=name) for name, row in table.items()]
-    return pytest.mark.parametrize(("detector", "scene"), rows)
+def row(detector, scene, *how, name=None, marks=()):
+    """A case: a method, and who draws its scene."""
+    said = " ".join(map(str, how))
+    name = name or f"{scene.__name__} {said}".replace("_", " ").strip()
+    return pytest.param(detector, partial(scene, *how), id=name, marks=marks)
 
 
 # ---- lights
@@ -185,22 +186,13 @@ def noise_that_differs():
     return Scene(image=image, there=[lamp], near_px=0.3, more=2)
 
 
-LIGHT_SCENES = {
-    f"radius {radius:g}": (BLOBS, partial(around, radius))
-    for radius in (1.0, 2.0, 4.0, 8.0, 15.0, 25.0, 40.0)
-} | {
-    "close neighbours": (BLOBS, close_neighbours),
-    "a group is no great light": (BLOBS, group),
-    "a lamp on the flank of a town": (BLOBS, lamp_on_the_flank_of_a_town),
-    "a saturated core": (BLOBS, saturated_core),
-    **{
-        f"limb and edge {turn}": (BLOBS, partial(limb_and_edge, turn))
-        for turn in (0.0, 0.2, 0.7, 1.3)
-    },
-    "broken cloud": (BLOBS, texture_all_around),
-    "noise of JPEG": (BLOBS, noise_of_jpeg),
-    "noise that differs": (BLOBS, noise_that_differs),
-}
+LIGHT_SCENES = [
+    *(row(BLOBS, around, radius_px) for radius_px in (1.0, 2.0, 4.0, 8.0, 15.0, 25.0, 40.0)),
+    *(row(BLOBS, limb_and_edge, turn) for turn in (0.0, 0.2, 0.7, 1.3)),
+    *(row(BLOBS, one) for one in (close_neighbours, group, lamp_on_the_flank_of_a_town)),
+    *(row(BLOBS, one) for one in (saturated_core, texture_all_around, noise_of_jpeg)),
+    row(BLOBS, noise_that_differs),
+]
 
 # ---- stars
 
@@ -394,34 +386,23 @@ def shaken_hand():
     return Scene(image=image, there=stars, median_px=0.2, near_px=2.0, missed=2, more=3)
 
 
-STAR_SCENES = {
-    **{f"width {sigma}": (MATCHED, partial(widths, sigma)) for sigma in (0.7, 1.2, 2.2)},
-    "linear numbers": (MATCHED, partial(linear_numbers_taken_for_srgb, 0)),
-    "linear numbers, one clipped": (MATCHED, partial(linear_numbers_taken_for_srgb, 1)),
-    **{
-        f"trail {trail}": (MATCHED, partial(common_trail, trail))
-        for trail in ((14.0, -6.0), (0.0, 9.0), (6.0, 3.0))
-    },
-    "turning sky": (MATCHED, partial(turning_sky, (-150.0, 520.0))),
-    "turning sky, another pole": (MATCHED, partial(turning_sky, (420.0, -60.0))),
-    "clipped trails": (MATCHED, clipped_trails),
-    "hot pixels and thin tracks": (MATCHED, hot_pixels_and_thin_tracks),
-    "a clipped star": (MATCHED, clipped_star),
-    "an edge of hardware": (MATCHED, edge_of_hardware),
-    "stars at the limit": (MATCHED, stars_at_the_limit),
-    **{
-        f"pair {how}": (MATCHED, partial(pair, *how))
-        for how in ((2.4, 0.5), (3.0, 0.7), (2.6, 0.75))
-    },
-    "coma": (MATCHED, coma),
-    "a hot pixel on a star": (MATCHED, hot_pixel_on_a_star),
-    "tracks across the trails": (MATCHED, tracks_across_the_trails),
-    **{
-        f"a lamp in the window {how}": (MATCHED, partial(lamp_in_the_window, *how))
-        for how in itertools.product((8.0, 20.0, 40.0), (3.0, None))
-    },
-    "particles behind a mosaic": (MATCHED, particles_behind_a_mosaic),
-}
+STAR_SCENES = [
+    *(row(MATCHED, widths, sigma) for sigma in (0.7, 1.2, 2.2)),
+    *(row(MATCHED, linear_numbers_taken_for_srgb, clipped) for clipped in (0, 1)),
+    *(row(MATCHED, common_trail, trail) for trail in ((14.0, -6.0), (0.0, 9.0), (6.0, 3.0))),
+    *(row(MATCHED, turning_sky, pole) for pole in ((-150.0, 520.0), (420.0, -60.0))),
+    *(row(MATCHED, pair, *how) for how in ((2.4, 0.5), (3.0, 0.7), (2.6, 0.75))),
+    *(
+        row(MATCHED, lamp_in_the_window, px, edge)
+        for px in (8.0, 20.0, 40.0)
+        for edge in (3.0, None)
+    ),
+    *(row(MATCHED, one) for one in (clipped_trails, hot_pixels_and_thin_tracks, clipped_star)),
+    *(row(MATCHED, one) for one in (edge_of_hardware, stars_at_the_limit, coma)),
+    *(row(MATCHED, one) for one in (hot_pixel_on_a_star, tracks_across_the_trails)),
+    row(MATCHED, particles_behind_a_mosaic),
+    row(MATCHED, shaken_hand, marks=pytest.mark.slow),
+]
 
 # ---- streaks, in units of the noise
 
@@ -619,69 +600,56 @@ def crowd():
     return shows(white(31) + 2.0 * cv2.GaussianBlur(light, (0, 0), 1.2))
 
 
-TUMBLING: dict[str, Callable[[Any], Any]] = {
+TUMBLING = {
     "even": lambda t: 1.0 + 0.0 * t,
     "tumbling": lambda t: 1.0 + 0.7 * np.cos(2.0 * np.pi * 7.0 * t),
     "dashed": lambda t: ((7.5 * t) % 1.0 < 0.5).astype(float),
     "swelling": lambda t: 0.1 + 0.9 * 4.0 * t * (1.0 - t),
 }
+
+
+def even_or_uneven(name):
+    return shows(white(14) + lit(ENDS, 6.0, light=TUMBLING[name]), more=1)
+
+
 CROSSING = (ENDS, (50.0, 60.0, 400.0, 330.0), (200.0, 40.0, 260.0, 350.0))
 PARALLEL = tuple((20.0, 100.0 + k, 350.0, 260.0 + k) for k in (-70.0, 0.0, 14.0))
 TRACK = (110.0, 90.0, 160.0, 130.0)
-STREAK_SCENES: dict[str, Any] = {
-    "one": (RADON, one_streak),
-    "fainter than the noise of a pixel": (
-        RADON,
-        lambda: shows(white(2) + lit(ENDS, 0.7), ENDS, near_px=20, median_px=20),
-    ),
-    **{f"turned {turn}": (RADON, partial(turned, turn)) for turn in range(4)},
-    "bent to the left": (RADON, partial(bent, -6.0)),
-    "bent to the right": (RADON, partial(bent, 6.0)),
-    "cut by the border": (RADON, cut_by_the_border),
-    "three that cross": (RADON, partial(three, CROSSING, 2.5, 6)),
-    **{
-        f"noise {seed}": (RADON, partial(lambda seed: shows(white(seed, (256, 256))), seed))
-        for seed in range(100, 104)
-    },
-    "stars alone": (RADON, lambda: shows(white(7) + faint_to_bright(8))),
-    "stars and a streak": (
-        RADON,
-        lambda: shows(white(7) + faint_to_bright(8) + lit(ENDS, 1.5), ENDS, near_px=8, median_px=9),
-    ),
-    "parallel trails": (RADON, partial(among_parallel_trails, False)),
-    "parallel trails and a streak": (RADON, partial(among_parallel_trails, True)),
-    "a slope and soft clouds": (RADON, slope_and_soft_clouds),
-    "tracks of one pixel's width": (RADON, tracks_of_one_pixel),
-    **{
-        name: (
-            RADON,
-            partial(lambda light: shows(white(14) + lit(ENDS, 6, light=light), more=1), light),
-        )
-        for name, light in TUMBLING.items()
-    },
-    "clipped, from border to border": (RADON, from_border_to_border),
-    "clipped, along a row": (RADON, partial(clipped, (60.0, 120.0, 160.0, 120.0))),
-    "clipped and short": (RADON, partial(clipped, (200.0, 60.0, 206.0, 84.0))),
-    "clipped, three parallel ones": (RADON, partial(three, PARALLEL, 200, 3, TOP, 8.0)),
-    "a wide one": (RADON, partial(wide, "streak")),
-    "a wide wisp": (RADON, partial(wide, "wisp")),
-    "a star with its bleeding column": (RADON, bleeding_column),
-    "discs and spindles": (RADON, discs_and_spindles),
-    "hot and dead columns": (RADON, hot_and_dead_columns),
-    "a track that a mosaic widened": (RADON, lambda: shows(starry(12) + lit(TRACK, 20, 0.95))),
-    "a streak as bright": (
-        RADON,
-        lambda: shows(starry(12) + lit(TRACK, 20, 1.5), TRACK, near_px=6, median_px=9),
-    ),
-    "trails about a pole": (RADON, about_a_pole),
-    "a track that wanders": (RADON, wandering_track),
-    "bent trails": (RADON, partial(among_arcs_of_a_shaken_hand, False)),
-    "bent trails and a streak": (RADON, partial(among_arcs_of_a_shaken_hand, True)),
-    "smooth cloud": (
-        RADON,
-        lambda: shows(white(5) + 60.0 * np.sin(ROWS / 40.0) * np.cos(COLS / 55.0)),
-    ),
-}
+
+
+def alone(light):
+    """What is no streak, or none that may be told."""
+    return shows(light)
+
+
+def seen(light, ends, near_px=9.0):
+    return shows(light, ends, near_px=near_px, median_px=near_px)
+
+
+CLOUD = 60.0 * np.sin(ROWS / 40.0) * np.cos(COLS / 55.0)
+STREAK_SCENES = [
+    row(RADON, one_streak),
+    *(row(RADON, turned, turn) for turn in range(4)),
+    *(row(RADON, bent, bow) for bow in (-6.0, 6.0)),
+    *(row(RADON, even_or_uneven, name) for name in TUMBLING),
+    *(row(RADON, among_parallel_trails, streak) for streak in (False, True)),
+    *(row(RADON, among_arcs_of_a_shaken_hand, streak) for streak in (False, True)),
+    *(row(RADON, wide, what) for what in ("streak", "wisp")),
+    *(row(RADON, clipped, ends) for ends in ((60, 120, 160, 120), (200, 60, 206, 84))),
+    *(row(RADON, one) for one in (cut_by_the_border, slope_and_soft_clouds, tracks_of_one_pixel)),
+    *(row(RADON, one) for one in (from_border_to_border, bleeding_column, discs_and_spindles)),
+    *(row(RADON, one) for one in (hot_and_dead_columns, about_a_pole, wandering_track)),
+    row(RADON, crowd, marks=pytest.mark.slow),
+    row(RADON, three, CROSSING, 2.5, 6, name="three that cross"),
+    row(RADON, three, PARALLEL, 200, 3, TOP, 8.0, name="three parallel clipped ones"),
+    *(row(RADON, alone, white(k, (256, 256)), name=f"noise {k}") for k in range(100, 104)),
+    row(RADON, alone, white(7) + faint_to_bright(8), name="stars alone"),
+    row(RADON, seen, white(7) + faint_to_bright(8) + lit(ENDS, 1.5), ENDS, name="among stars"),
+    row(RADON, seen, white(2) + lit(ENDS, 0.7), ENDS, 20.0, name="fainter than noise"),
+    row(RADON, alone, starry(12) + lit(TRACK, 20, 0.95), name="a track that a mosaic widened"),
+    row(RADON, seen, starry(12) + lit(TRACK, 20, 1.5), TRACK, name="a streak as bright"),
+    row(RADON, alone, white(5) + CLOUD, name="smooth cloud"),
+]
 
 # ---- the streak paper's seven methods: unit noise, streaks of 8 of it
 
@@ -718,26 +686,18 @@ def cut_and_clipped():
     return shows(light, ends, unit=1.0, near_px=6.0, median_px=6.0, flags=flags)
 
 
-PAPER_SCENES = {
-    **{f"{name}: a plain streak": (one, paper_frame) for name, one in PAPER.items()},
-    **{
-        f"{name}: stars alone": (one, partial(paper_frame, False, 5, 3))
-        for name, one in PAPER.items()
-    },
-    "paper: a saturated part": (PAPER["paper-kmeans"], partial(paper_frame, full=True)),
-    "paper: cut and clipped": (PAPER["paper-kmeans"], cut_and_clipped),
-}
+PAPER_SCENES = [
+    *(row(one, paper_frame, name=f"{name}: a plain streak") for name, one in PAPER.items()),
+    *(row(one, paper_frame, False, 5, 3, name=f"{name}: stars") for name, one in PAPER.items()),
+    row(PAPER["paper-kmeans"], paper_frame, True, 1, 0, True, name="paper: a saturated part"),
+    row(PAPER["paper-kmeans"], cut_and_clipped),
+]
 
 
-@read({**LIGHT_SCENES, **STAR_SCENES, **STREAK_SCENES, **PAPER_SCENES})
+@pytest.mark.parametrize(
+    ("detector", "scene"), [*LIGHT_SCENES, *STAR_SCENES, *STREAK_SCENES, *PAPER_SCENES]
+)
 def test_what_is_drawn_is_found_and_what_misleads_is_not(detector, scene):
-    drawn = scene()
-    assert_seen(detector.detect(drawn.image, drawn.mask, drawn.saturated), drawn)
-
-
-@pytest.mark.slow
-@read({"stars of a shaken hand": (MATCHED, shaken_hand), "a crowd": (RADON, crowd)})
-def test_what_takes_longer(detector, scene):
     drawn = scene()
     assert_seen(detector.detect(drawn.image, drawn.mask, drawn.saturated), drawn)
 
@@ -829,9 +789,9 @@ def border_streak(from_border_px, side, ends=(60.0, 270.0), peak=0.05, sigma=0.9
     return np.rot90(light, side)
 
 
-def bright_border(rows, columns):
+def bright_border(rows, first, last):
     light = skies.dim_sky(260, 340)
-    light[:rows, columns] += 0.05
+    light[:rows, first:last] += 0.05
     return light
 
 
@@ -883,59 +843,30 @@ def fading():
 
 
 slow = pytest.mark.slow
-# Light, and for the one streak, if there is one: ends or length, and how far off; its flags
-PHOTOS: list[Any] = [
-    *(
-        pytest.param(
-            partial(border_streak, px, side), 210.0, 4.0, [], id=f"{px} px beside the border {side}"
-        )
-        for px, side in ((1.5, 0), (1.5, 1), (1.5, 2), (1.5, 3), (2.0, 1), (3.0, 2))
-    ),
-    *(
-        pytest.param(
-            partial(border_streak, px, side, (150.0, 190.0), 0.004, 1.2),
-            *(40.0, 4.0, []),
-            id=f"short and faint, {px} px beside the border {side}",
-        )
-        for px, side in ((2.0, 0), (2.0, 1), (2.0, 2), (2.0, 3), (3.0, 1), (5.0, 2))
-    ),
-    *(
-        pytest.param(partial(bright_border, rows, columns), None, 0, [], id=f"bright border {k}")
-        for k, (rows, columns) in enumerate(
-            [
-                *((rows, slice(0, 340)) for rows in (1, 2, 3)),
-                *((2, slice(70, 260)), (1, slice(200, 340))),
-            ]
-        )
-    ),
-    pytest.param(
-        partial(saturated_stars_with_spikes, 1, 4),
-        (20.0, 290.0, 400.0, 250.0),
-        3.0,
-        [],
-        id="spikes",
-    ),
-    pytest.param(
-        partial(saturated_stars_with_spikes, 3, 6),
-        *((20.0, 290.0, 400.0, 250.0), 3.0, []),
-        marks=slow,
-        id="spikes of three",
-    ),
-    *(
-        pytest.param(
-            partial(spikes_from_star_to_star, *how), None, 0, [], marks=marks, id=f"spikes {how}"
-        )
-        for how, marks in (
-            ((-9.0, 60.0, 130.0), ()),
-            ((16.0, 130.0, 110.0), ()),
-            ((-24.0, 60.0, 130.0), slow),
-            ((5.0, 130.0, 110.0), slow),
-        )
-    ),
-    pytest.param(through_saturated_stars, (60, 90, 460, 330), 4.0, [], id="through stars"),
-    pytest.param(
-        fading, (40, 60, 699.5, 244.3), 4.0, ["second_end_outside"], marks=slow, id="fades"
-    ),
+
+
+def photo(wanted, off_px, light, *how, flags=(), marks=()):
+    """A case: ends or length of its one streak, or None, how far off, and who draws it."""
+    name = f"{light.__name__} {how}".replace("_", " ")
+    return pytest.param(partial(light, *how), wanted, off_px, list(flags), id=name, marks=marks)
+
+
+BORDERS = ((1.5, 0), (1.5, 1), (1.5, 2), (1.5, 3), (2.0, 1), (3.0, 2))
+SHORT_BORDERS = ((2.0, 0), (2.0, 1), (2.0, 2), (2.0, 3), (3.0, 1), (5.0, 2))
+PARTS = ((1, 0, 340), (2, 0, 340), (3, 0, 340), (2, 70, 260), (1, 200, 340))
+SPIKES = ((-9.0, 60.0, 130.0), (16.0, 130.0, 110.0))
+MORE_SPIKES = ((-24.0, 60.0, 130.0), (5.0, 130.0, 110.0))
+BELOW = (20.0, 290.0, 400.0, 250.0)
+PHOTOS = [
+    *(photo(210.0, 4.0, border_streak, *how) for how in BORDERS),
+    *(photo(40.0, 4.0, border_streak, *how, (150, 190), 0.004, 1.2) for how in SHORT_BORDERS),
+    *(photo(None, 0.0, bright_border, *how) for how in PARTS),
+    *(photo(None, 0.0, spikes_from_star_to_star, *how) for how in SPIKES),
+    *(photo(None, 0.0, spikes_from_star_to_star, *how, marks=slow) for how in MORE_SPIKES),
+    photo(BELOW, 3.0, saturated_stars_with_spikes, 1, 4),
+    photo(BELOW, 3.0, saturated_stars_with_spikes, 3, 6, marks=slow),
+    photo((60, 90, 460, 330), 4.0, through_saturated_stars),
+    photo((40, 60, 699.5, 244.3), 4.0, fading, flags=["second_end_outside"], marks=slow),
 ]
 
 

@@ -117,14 +117,6 @@ def test_lamps_are_not_hot():
         assert find_hot_pixels(image).sum() == 0
 
 
-def test_a_slope_goes_on_beyond_the_outermost_boxes_but_not_below_zero():
-    mesh = Mesh.with_scale((100, 100), 20)
-    boxes = np.tile(np.arange(5, dtype=np.float32), (5, 1))
-    full = mesh.upsample(boxes)
-    assert full[50, 99] == pytest.approx(4.475, abs=0.1)
-    assert full.min() == 0.0
-
-
 def test_holes_are_filled_from_their_rims():
     boxes = np.array([[1, np.nan, np.nan, np.nan, 3]], np.float32)
     assert fill_holes(boxes).tolist() == [[1.0, 1.0, 2.0, 3.0, 3.0]]
@@ -259,14 +251,6 @@ def test_a_line_of_one_pixel_is_a_defect_as_far_as_it_goes(axis):
     assert not np.delete(marks, 300, axis=1).any()
 
 
-def test_too_small_a_picture_has_no_stripes():
-    image = rng(7).normal(0.0, 1.0, (127, 127)).astype(np.float32)
-    image[:, 40] += 5.0
-    found, defects = remove_stripes(image.copy())
-    assert np.array_equal(found, image)
-    assert not defects.any()
-
-
 @pytest.mark.parametrize("level", [-0.3, 0.001])
 def test_sky_that_was_taken_away_is_put_back_at_five_sigma(level):
     image = (level + rng(8).normal(0.0, 0.02, (200, 300))).astype(np.float32)
@@ -346,16 +330,6 @@ def test_black_bars_are_blank():
     assert not mask[45:].any()
 
 
-def test_corner_of_a_turned_copy_is_blank():
-    light = city() + np.float32(0.002)
-    row, column = np.indices(light.shape)
-    corner = (row - 200.0) + 0.8 * (column - 320.0) > 0.0
-    light[corner] = 0.0
-    mask = blank_parts(light)
-    assert mask[corner].mean() > 0.98
-    assert mask[~corner].mean() < 0.02
-
-
 def test_clipped_dark_sea_is_no_blank_part():
     light = city()
     light[light < 0.02] = 0.0
@@ -391,12 +365,6 @@ def test_a_frame_is_neither_a_thin_line_nor_half_the_photo(share, framed):
     mask = mask_window_frames(light.astype(np.float32))
     assert mask.mean() == pytest.approx(framed, abs=0.01)
     assert not mask[rows + 4 :].any()
-
-
-def test_cities_have_no_foreground():
-    for seed in range(3):
-        light = city(seed)
-        assert not (blank_parts(light) | mask_window_frames(light)).any()
 
 
 def test_limb_is_no_window_frame_where_the_sky_is_known():
@@ -503,12 +471,6 @@ def test_a_smooth_blob_is_masked_and_lamps_as_bright_are_not(brightness):
         city = lamps(area, brightness, seed)
         assert city[area].mean() == pytest.approx(brightness)
         assert not masked(even() + city).any()
-
-
-@pytest.mark.parametrize("unit", [0.01, 0.3, 10.0])
-def test_the_unit_of_light_does_not_matter(unit):
-    light = even() + blob(around(22.0, 80.0), 0.2) + lamps(around(22.0, 220.0), 0.2)
-    assert (masked(light, unit=unit) == masked(light)).mean() > 0.999
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -624,12 +586,6 @@ def test_a_window_that_finds_nothing_does_not_settle():
     fitted = fit_blobs(empty, 20.0 * ONE, 20.0 * ONE, 1.5 * ONE, 0.0 * ONE)
     assert not fitted.settled[0]
     assert fitted.flux[0] == 0.0
-
-
-def test_a_window_on_a_slope_is_held_back():
-    slope = np.tile(np.linspace(0.0, 10.0, 60, dtype=np.float32), (60, 1))
-    fitted = fit_blobs(slope, 30.0 * ONE, 30.0 * ONE, 1.5 * ONE, 0.0 * ONE)
-    assert abs(fitted.x[0] - 30.0) <= 1.5
 
 
 # ---- falloff and apertures

@@ -25,12 +25,10 @@ from detectors.streak_frame import (
 from detectors.streak_line import Line, Path, fit_line, refine_end
 from detectors.streak_search import compute_line_sigma, find_segments
 from detectors.streaks_paper import (
-    CLUSTERINGS,
     PaperParams,
     choose_iterations,
     compute_noise_slope,
     diffuse_once,
-    fit_gmm,
     mask_stars,
 )
 from tests.world.fields import Streak as Ends
@@ -338,7 +336,6 @@ def test_spikes_are_marked_among_streaks_and_what_goes_on_from_one_is_too():
 # ---- steps of the streak paper
 
 SMALL, STREAK, PARAMS = (240, 300), (50.0, 60.0, 240.0, 170.0), PaperParams()
-each = pytest.mark.parametrize("cluster", CLUSTERINGS.values(), ids=CLUSTERINGS.keys())
 
 
 def diffused(image, iterations):
@@ -390,30 +387,6 @@ def test_the_chosen_number_of_iterations_is_near_the_best():
     assert likeness(chosen) > values[0] + 0.1
 
 
-def two_clusters(rng, count=2000):
-    labels = rng.random(count) < 0.4
-    means = np.where(labels[:, None], [8.0, 6.0], [0.0, 0.0])
-    return means + rng.standard_normal((count, 2)), labels
-
-
-@each
-def test_known_clusters_are_recovered_and_the_seed_decides(cluster):
-    for seed in range(3):
-        rng = np.random.default_rng(seed)
-        sample, labels = two_clusters(rng)
-        assert (cluster(sample, rng)(sample) == labels).mean() > 0.98
-    one, other = (cluster(sample, np.random.default_rng(7))(sample) for _ in range(2))
-    assert np.array_equal(one, other)
-
-
-def test_a_mixture_knows_that_clusters_have_widths():
-    rng = np.random.default_rng(3)
-    narrow, wide = rng.normal(0.0, 0.2, (3000, 2)), rng.normal(4.0, 2.0, (300, 2))
-    is_streak = fit_gmm(np.concatenate([narrow, wide]), rng)
-    assert is_streak(np.array([[1.5, 1.5]])).all()  # nearer to the narrow one, too far for it
-    assert not is_streak(np.array([[-4.0, -4.0], [0.1, 0.2]])).any()
-
-
 def smoothed(light):
     return diffused((light + white(0, shape=light.shape)).astype(np.float32), 12)
 
@@ -461,7 +434,7 @@ def test_a_fitted_line_is_the_likeliest_segment(ends, peak, sigma):
         assert abs(off @ right) < 0.12
         assert abs(off @ along) < 0.8
         across = np.hypot(*(errors[2 * k : 2 * k + 2] * right))
-        assert line.line_sigma_px == pytest.approx(across, rel=0.6)
+        assert line.line_sigma_px == pytest.approx(across, rel=0.3)
     # Interpolation between pixels adds up to a quarter of a square pixel to a width's square
     assert theirs.x[4] ** 2 - 0.1 < line.sigma_px**2 < theirs.x[4] ** 2 + 0.35
     assert line.sigma_width == pytest.approx(errors[4] / sigma, rel=0.35)

@@ -1,7 +1,6 @@
 """A sky of satellites: true orbits, the element sets of a catalogue, and streaks in a picture.
 
-Sets are up to a day old; what they have wrong at the time of the photos is drawn with heavy
-tails. Directions go through astropy, not through the program's own frames.
+Directions go through astropy, not through the program's own frames.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ KINDS = (
     ("DEB", 0.28, (450.0, 1500.0), (65.0, 99.5), 0.02),
 )
 AGE_DAYS = 1.0
-# Errors: along the track at the epoch, and a day; across it; in height; Student's t of so many
-ALONG_KM, ALONG_A_DAY_KM, CROSS_KM, RADIAL_KM, FREEDOM = 0.3, 0.4, 0.2, 0.15, 4.0
+# Errors along the track at the epoch, and a day, one sigma
+ALONG_KM, ALONG_A_DAY_KM = 0.3, 0.4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,21 +53,18 @@ class SimulatedSky:
 
 
 def simulate_satellites(count: int, time_utc: datetime, rng: np.random.Generator) -> SimulatedSky:
-    """Draw a sky of satellites, whose errors are as drawn around a time."""
+    """Draw a sky of satellites; sets are up to a day old, and wrong along the track."""
     kinds, elements = _population(count, rng)
-    age_days = rng.uniform(0.0, AGE_DAYS, len(kinds))
-    errors = _errors(elements, age_days, rng)
     numbers = [FIRST_NUMBER + k for k in range(len(kinds))]
     true, lines = [], []
-    for k, number in enumerate(numbers):
-        epoch = time_utc - timedelta(days=float(age_days[k]))
-        now = record_of(elements[k], number, time_utc)
-        # The same orbit described at an earlier epoch, by SGP4's own secular rates
-        there = elements[k].copy()
-        turn = np.degrees((epoch - time_utc) / timedelta(minutes=1))
-        there[1:4] += turn * np.array([now.nodedot, now.argpdot, now.mdot])
-        true.append(record_of(there, number, epoch))
-        lines.append(export_tle(record_of(there + errors[k], number, epoch)))
+    for one, number in zip(elements, numbers, strict=True):
+        epoch = time_utc - timedelta(days=rng.uniform(0.0, AGE_DAYS))
+        axis_km = (GRAVITY_KM3_S2 * (86400.0 / (2.0 * np.pi * one[5])) ** 2) ** (1.0 / 3.0)
+        wrong = np.zeros(7)
+        wrong[3] = np.degrees(rng.normal(0.0, ALONG_KM) / axis_km)
+        wrong[5] = np.degrees(rng.normal(0.0, ALONG_A_DAY_KM) / axis_km) / 360.0
+        true.append(record_of(one, number, epoch))
+        lines.append(export_tle(record_of(one + wrong, number, epoch)))
     return SimulatedSky(
         names=tuple(f"{kind}-{n}" for kind, n in zip(kinds, numbers, strict=True)),
         numbers=tuple(map(str, numbers)),
@@ -114,22 +110,6 @@ def _population(count: int, rng: np.random.Generator) -> tuple[list[str], FloatA
             )
         )
     return kinds, np.concatenate(rows)
-
-
-def _errors(elements: FloatArray, age_days: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """What the catalogue has wrong, shape (n, 7), so that the errors are right at the photos."""
-    axis_km = (GRAVITY_KM3_S2 * (86400.0 / (2.0 * np.pi * elements[:, 5])) ** 2) ** (1.0 / 3.0)
-    degrees = np.degrees(1.0 / axis_km)
-    size = np.sqrt((FREEDOM - 2.0) / FREEDOM)
-    tilt, node, along, radial, late = size * rng.standard_t(FREEDOM, (5, len(elements)))
-    inclination = np.radians(elements[:, 0])
-    errors = np.zeros((len(elements), 7))
-    errors[:, 0] = np.abs(elements[:, 0] + CROSS_KM * tilt * degrees) - elements[:, 0]
-    errors[:, 1] = CROSS_KM * node * degrees / np.maximum(np.sin(inclination), 0.1)
-    errors[:, 3] = ALONG_KM * along * degrees - errors[:, 1] * np.cos(inclination)
-    errors[:, 4] = np.abs(elements[:, 4] + RADIAL_KM * radial / axis_km) - elements[:, 4]
-    errors[:, 5] = ALONG_A_DAY_KM * late * degrees / 360.0
-    return errors
 
 
 LIGHT_KM_S, EQUATOR_KM = 299792.458, 6378.137

@@ -17,8 +17,7 @@ MOFFAT_BETA = 3
 # a = FWHM / (2 sqrt(2^(1 / beta) - 1))
 _SCALE_PER_FWHM = 0.5 / (2.0 ** (1.0 / MOFFAT_BETA) - 1.0) ** 0.5
 _GAUSS_NODE = 0.5 / 3.0**0.5  # two-point Gauss-Legendre across a pixel
-# Half sides of the windows that stars are drawn into
-_HALF_SIDES_PX = (2, 3, 4, 6, 9, 14, 22, 35, 55, 90)
+_LARGEST_HALF_PX = 90  # of the windows that stars are drawn into
 # Stars end where a pixel has less than this share of the background's noise; whose brightest pixel
 # has less are not drawn
 _END_OF_NOISE = 0.05
@@ -63,53 +62,25 @@ def add_stars(
     noise_electrons: float,
 ) -> None:
     """Draw stars as Moffat profiles, integrated over the pixels, in place."""
-    scale = fwhm_px * _SCALE_PER_FWHM
-    peak = (MOFFAT_BETA - 1) / np.pi * electrons.max(axis=1, initial=0.0) / scale**2
+    height, width, _ = image.shape
+    scales = fwhm_px * _SCALE_PER_FWHM
+    peaks = (MOFFAT_BETA - 1) / np.pi * electrons.max(axis=1, initial=0.0) / scales**2
     end = _END_OF_NOISE * noise_electrons
-    reach = scale * np.sqrt(np.maximum(peak / end, 1.0) ** (1.0 / MOFFAT_BETA) - 1.0)
-    seen = peak > end
-    least = 0.0
-    for half in _HALF_SIDES_PX:
-        most = np.inf if half == _HALF_SIDES_PX[-1] else float(half)
-        chosen = np.nonzero(seen & (reach > least) & (reach <= most))[0]
-        most_pixels = 2_000_000  # bounds the memory for the largest windows
-        step = max(1, most_pixels // (2 * half + 1) ** 2)
-        for start in range(0, chosen.size, step):
-            part = chosen[start : start + step]
-            _draw(image, x[part], y[part], electrons[part], scale[part], half)
-        least = most
-
-
-def _draw(
-    image: ImageArray,
-    x: FloatArray,
-    y: FloatArray,
-    electrons: FloatArray,
-    scale: FloatArray,
-    half: int,
-) -> None:
-    """Stars that share the size of their window."""
-    height, width, channels = image.shape
-    offset = np.arange(-half, half + 1)
-    column = np.round(x).astype(int)[:, None] + offset
-    row = np.round(y).astype(int)[:, None] + offset
-    from_x, from_y = column - x[:, None], row - y[:, None]
-    profile = np.zeros((x.size, offset.size, offset.size))
-    inverse = (1.0 / scale**2)[:, None, None]
-    for shift_y in (-_GAUSS_NODE, _GAUSS_NODE):
-        y2 = ((from_y + shift_y) ** 2)[:, :, None]
-        for shift_x in (-_GAUSS_NODE, _GAUSS_NODE):
-            x2 = ((from_x + shift_x) ** 2)[:, None, :]
-            profile += 0.25 / (1.0 + (x2 + y2) * inverse) ** MOFFAT_BETA
-    profile *= (MOFFAT_BETA - 1) / np.pi * inverse
-    inside = ((row >= 0) & (row < height))[:, :, None] & ((column >= 0) & (column < width))[
-        :, None, :
-    ]
-    index = (row[:, :, None] * width + column[:, None, :])[inside]
-    for channel in range(channels):
-        light = (profile * electrons[:, channel, None, None])[inside]
-        plane = np.bincount(index, weights=light, minlength=height * width)
-        image[..., channel] += plane.reshape(height, width).astype(np.float32)
+    for k in np.flatnonzero(peaks > end):
+        reach = scales[k] * ((peaks[k] / end) ** (1.0 / MOFFAT_BETA) - 1.0) ** 0.5
+        half = int(min(np.ceil(reach), _LARGEST_HALF_PX))
+        column, row = round(x[k]), round(y[k])
+        columns = np.arange(max(column - half, 0), min(column + half + 1, width))
+        rows = np.arange(max(row - half, 0), min(row + half + 1, height))
+        profile = np.zeros((rows.size, columns.size))
+        for down in (-_GAUSS_NODE, _GAUSS_NODE):
+            for right in (-_GAUSS_NODE, _GAUSS_NODE):
+                r2 = (rows[:, None] + down - y[k]) ** 2 + (columns + right - x[k]) ** 2
+                profile += 0.25 / (1.0 + r2 / scales[k] ** 2) ** MOFFAT_BETA
+        profile *= (MOFFAT_BETA - 1) / np.pi / scales[k] ** 2
+        if profile.size:
+            light = profile[..., None] * electrons[k]
+            image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] += light.astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,595 @@
+"""Satellites: sights against SGP4, astropy and ephem; tracks, and streaks that are named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import ephem
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import (
+    ITRS,
+    TEME,
+    AltAz,
+    CartesianRepresentation,
+    EarthLocation,
+    get_body_barycentric_posvel,
+)
+from astropy.time import Time
+from astropy.utils import iers
+from scipy.integrate import quad
+from scipy.stats import multivariate_normal, norm
+from sgp4.api import Satrec
+from tle_lines import Elements
+
+from matchers.geometry.earth import geodetic_to_ecef, local_axes
+from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
+from regengine.errors import EphemerisError
+from regengine.orbit import (
+    J2000_JULIAN_DATE,
+    ElementSet,
+    days_since_j2000,
+    earth_velocity,
+    icrs_to_itrf,
+    position_from_elements,
+    sidereal_angle_rad,
+    turn_about_pole,
+)
+from regengine.sky.drawing import draw_track
+from regengine.sky.satellites.catalogue import load_catalogue
+from regengine.sky.satellites.observer import (
+    Exposure,
+    SatelliteObserver,
+    are_hidden_by_earth,
+    lines_of_sight,
+    states,
+    sun_teme,
+    sunlit_share,
+    teme_to_icrs,
+    turn_to_stars,
+)
+from regengine.sky.satellites.photo import compute_expected_trail_px
+from regengine.sky.satellites.streak_naming import (
+    Errors,
+    PredictedTracks,
+    Streak,
+    end_density,
+    meet,
+    name_streaks,
+)
+from regengine.sky.satellites.tracks import predict_tracks, sample_track, touch_picture
+from tests.world.satellites import simulate_satellites
+
+TIME = datetime(2016, 5, 2, 20, 30, tzinfo=UTC)
+
+
+# Longitude, latitude, height of a place whose motion is that of the Earth
+PLACE = (-17.5, 52.0, 1200.0)
+
+
+ARC_SECOND = np.radians(1.0 / 3600.0)
+
+
+ORBITS = [
+    Elements(),
+    Elements(inclination_deg=98.2, revolutions_a_day=14.2, node_deg=200.0, satellite="40001"),
+    Elements(inclination_deg=55.0, revolutions_a_day=2.0057, eccentricity=0.01, satellite="40002"),
+    Elements(inclination_deg=0.05, revolutions_a_day=1.0027, satellite="40003"),
+    Elements(inclination_deg=63.4, revolutions_a_day=2.006, eccentricity=0.72, satellite="40004"),
+]
+
+
+RECORDS = [Satrec.twoline2rv(*one.lines()) for one in ORBITS]
+
+
+def place_km(days):
+    """Where the place is in SGP4's axes at some days, shape (n, 3)."""
+    fixed = np.broadcast_to(geodetic_to_ecef(*PLACE) / 1e3, (len(days), 3))
+    return turn_about_pole(fixed, sidereal_angle_rad(days))
+
+
+@pytest.fixture(autouse=True)
+def offline():
+    with iers.conf.set_temp("auto_download", False):
+        yield
+
+
+def test_many_satellites_are_where_each_is_alone():
+    days = days_since_j2000(TIME) + np.array([-0.01, 0.0, 0.3])
+    position, velocity = states(RECORDS, days)
+    assert position.shape == velocity.shape == (len(RECORDS), 3, 3)
+    for row, record in enumerate(RECORDS):
+        for k, day in enumerate(days):
+            error, alone, moving = record.sgp4(J2000_JULIAN_DATE, day)
+            assert error == 0
+            np.testing.assert_allclose(position[row, k], alone, atol=1e-6)
+            np.testing.assert_allclose(velocity[row, k], moving, atol=1e-9)
+
+
+def test_a_decayed_orbit_is_nowhere_and_spoils_no_other():
+    falling = Elements(revolutions_a_day=16.4, drag=" 99999-1")
+    record = Satrec.twoline2rv(*falling.lines())
+    position, _ = states([RECORDS[0], record], np.array([days_since_j2000(TIME) + 30.0]))
+    assert np.isfinite(position[0]).all()
+    assert np.isnan(position[1]).all()
+
+
+def test_directions_from_a_place_are_astropys_within_two_arc_seconds():
+    lon, lat, height_m = PLACE
+    days = np.array([days_since_j2000(TIME)])
+    position, _ = states(RECORDS, days)
+    ours = lines_of_sight(position[:, 0], np.zeros((len(RECORDS), 3)), place_km(days))
+    unit = turn_to_stars(ours, teme_to_icrs(TIME), np.zeros(3))
+    east, north, up = (unit @ icrs_to_itrf(TIME).T @ local_axes(lon, lat).T).T
+
+    when = Time(TIME.replace(tzinfo=None))
+    place = EarthLocation.from_geodetic(lon * u.deg, lat * u.deg, height_m * u.m)
+    teme = TEME(CartesianRepresentation(position[:, 0].T * u.km), obstime=when)
+    fixed = teme.transform_to(ITRS(obstime=when)).cartesian - place.get_itrs(when).cartesian
+    topocentric = ITRS(fixed, obstime=when, location=place)
+    theirs = topocentric.transform_to(AltAz(obstime=when, location=place))
+    altitude, azimuth = theirs.alt.rad, theirs.az.rad
+    level = np.cos(altitude)
+    expected = np.stack([level * np.sin(azimuth), level * np.cos(azimuth), np.sin(altitude)], -1)
+    apart = np.linalg.norm(np.stack([east, north, up], -1) - expected, axis=1)
+    # Polar motion, left out, is 0.5 arc seconds about the Earth's centre: 15 m at the site
+    assert apart.max() < 0.8 * ARC_SECOND + 0.015 / theirs.distance.to_value(u.km).min()
+
+
+def test_light_time_and_the_earths_motion_are_those_of_the_solar_system():
+    """Built once more about the Solar System's centre: where the satellite was, seen from here."""
+    record = RECORDS[3]
+    days = np.array([days_since_j2000(TIME)])
+    to_icrs = teme_to_icrs(TIME)
+    position, velocity = states([record], days)
+    sight = lines_of_sight(position[0], velocity[0], place_km(days))
+    seen = turn_to_stars(sight, to_icrs, earth_velocity(TIME))[0]
+
+    def earth_km(when):
+        body = get_body_barycentric_posvel("earth", Time(when.replace(tzinfo=None)))
+        return body[0].xyz.to_value(u.km)
+
+    here = earth_km(TIME) + to_icrs @ place_km(days)[0]
+    delay = 0.0
+    for _ in range(4):
+        then = TIME - timedelta(seconds=delay)
+        there, _ = states([record], np.array([days_since_j2000(then)]))
+        # Axes of the photo's moment: the place moves on while the light is under way
+        path = earth_km(then) + to_icrs @ there[0, 0] - here
+        delay = np.linalg.norm(path) / 299792.458
+    assert delay > 0.1
+    assert np.linalg.norm(seen - path / np.linalg.norm(path)) < 0.1 * ARC_SECOND
+    straight = turn_to_stars(position[0] - place_km(days), to_icrs, np.zeros(3))[0]
+    assert np.linalg.norm(seen - straight) > 5.0 * ARC_SECOND
+
+
+def test_the_station_is_where_the_engine_has_it():
+    line1, line2 = ORBITS[0].lines()
+    elements = ElementSet(line1=line1, line2=line2, path=Path("iss"), line_number=1)
+    station = SatelliteObserver(element_set=elements)
+    days = days_since_j2000(TIME)
+    found = station.describe(days)
+    known = position_from_elements(elements, TIME)
+    assert found["lat"] == pytest.approx(known.lat, abs=1e-3)
+    assert found["lon"] == pytest.approx(known.lon, abs=1e-3)
+    assert found["altitude_km"] == pytest.approx(known.altitude_km, abs=0.01)
+    along, across, up = station.uncertainty_km(days)
+    sizes = [np.linalg.norm(one) for one in (along, across, up)]
+    wanted = [known.sigma_along_km, known.sigma_cross_km, known.sigma_radial_km]
+    np.testing.assert_allclose(sizes, wanted)
+    position = station.position_km(np.array([days, days + 1.0 / 86400.0]))
+    moved = position[1] - position[0]
+    assert moved @ along / np.linalg.norm(along) == pytest.approx(7.66, abs=0.05)
+    # Held still aboard, a camera keeps its view of the Earth: it turns once in an orbit
+    turned = np.cross(station.turning_rad_s(days), position[0])
+    np.testing.assert_allclose(turned, moved, atol=0.02)
+
+
+def test_shadow_is_ephems():
+    record = RECORDS[0]
+    lit, eclipsed, edge = [], [], []
+    body = ephem.readtle("A", *ORBITS[0].lines())
+    for minute in range(0, 186, 3):
+        time = TIME + timedelta(minutes=minute)
+        position, _ = states([record], np.array([days_since_j2000(time)]))
+        share = float(sunlit_share(position[0, 0], sun_teme(time)))
+        body.compute(ephem.Date(time.replace(tzinfo=None)))
+        lit.append(share > 0.5)
+        eclipsed.append(body.eclipsed)
+        # ephem's Earth is round: at the edge of the shadow both may be right
+        turned = [
+            sunlit_share(states([record], np.array([days_since_j2000(time + step)]))[0][0, 0],
+                         sun_teme(time + step))
+            for step in (timedelta(seconds=-25), timedelta(seconds=25))
+        ]  # fmt: skip
+        edge.append(not 0.01 < min(turned) + max(turned) < 1.99)
+    clear = np.array(edge)
+    assert clear.sum() > 40
+    assert 10 < np.array(eclipsed)[clear].sum() < 35
+    np.testing.assert_array_equal(np.array(lit)[clear], ~np.array(eclipsed)[clear])
+
+
+def test_in_full_shadow_behind_the_earth_and_lit_before_it():
+    sun = np.array([1.0, 0.0, 0.0])
+    places = np.array([[-7000.0, 0, 0], [7000.0, 0, 0], [0, 7000.0, 0], [-42164.0, 7000.0, 0]])
+    np.testing.assert_allclose(sunlit_share(places, sun), [0.0, 1.0, 1.0, 1.0], atol=1e-9)
+    # 7,000 km from the centre the edge of the shadow is where the Sun's middle sets
+    edge = np.arcsin(6378.137 / 7000.0)
+    half = 7000.0 * np.array([-np.cos(edge), np.sin(edge), 0.0])
+    assert sunlit_share(half, sun) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_the_earth_hides_what_is_below_the_horizon():
+    observer = np.array([6378.2, 0.0, 0.0])
+    places = np.array([[7000.0, 0, 0], [6379.0, 3000.0, 0], [6300.0, 3000.0, 0], [-7000.0, 0, 0]])
+    np.testing.assert_array_equal(are_hidden_by_earth(places, observer), [False, False, True, True])
+
+
+# ---- catalogues
+
+ONE = Elements(satellite="40001", revolutions_a_day=14.2, inclination_deg=98.2)
+
+
+OTHER = Elements(satellite="40002", revolutions_a_day=1.0027, inclination_deg=0.05)
+
+
+NOON = ONE.epoch + timedelta(hours=3)
+
+
+def write_catalogue(tmp_path, *parts):
+    path = tmp_path / "catalogue.txt"
+    path.write_text("".join(parts), encoding="utf-8")
+    return path
+
+
+def test_each_satellite_by_its_best_set(tmp_path):
+    """A day after the photo costs as much as eight hours before it."""
+    early, late = ONE.later(-0.5), ONE.later(1.0)
+    path = write_catalogue(
+        tmp_path, early.text(), late.text(), OTHER.text(), ONE.later(-3.0).text()
+    )
+    satellites = load_catalogue(path).at(ONE.epoch)
+    assert [one.satellite for one in satellites.sets] == ["40001", "40002"]
+    assert satellites.age_h[0] == pytest.approx(-24.0)
+    assert load_catalogue(path).at(ONE.epoch - timedelta(days=0.4)).age_h[0] == pytest.approx(2.4)
+
+
+def test_a_bad_set_is_counted_and_the_others_stay(tmp_path):
+    broken = ONE.text().replace("98.2000", "98.2001", 1)
+    impossible = Elements(satellite="40003", eccentricity=0.9, revolutions_a_day=16.0)
+    path = write_catalogue(tmp_path, broken, OTHER.text(), impossible.text(), ONE.lines()[0] + "\n")
+    catalogue = load_catalogue(path)
+    assert len(catalogue.skipped) == 2
+    satellites = catalogue.at(NOON)
+    assert "40002" in [one.satellite for one in satellites.sets]
+    assert satellites.skipped == 5 - len(satellites) - 1
+
+
+def test_old_sets_are_left_out_and_a_whole_old_catalogue_is_refused(tmp_path):
+    path = write_catalogue(tmp_path, ONE.text(), OTHER.later(40.0).text())
+    satellites = load_catalogue(path).at(NOON)
+    assert [one.satellite for one in satellites.sets] == ["40001"]
+    assert satellites.stale == 1
+    with pytest.raises(EphemerisError, match=r"60 days away \(2016-06-10\)") as told:
+        load_catalogue(path).at(ONE.epoch + timedelta(days=100))
+    assert told.value.code == "tle_stale"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "no element set"),
+        ("<html>Sorry</html>\n", "no element set"),
+        (ONE.text()[:100], "no usable"),
+    ],
+)
+def test_files_without_satellites(tmp_path, content, says):
+    with pytest.raises(EphemerisError, match=says):
+        load_catalogue(write_catalogue(tmp_path, content))
+    with pytest.raises(EphemerisError, match="cannot be read"):
+        load_catalogue(tmp_path / "missing.txt")
+
+
+# ---- tracks
+
+GREEN = 90, 255, 90
+
+
+ORBIT = Elements()
+
+
+LINE1, LINE2 = ORBIT.lines()
+
+
+STATION = SatelliteObserver(element_set=ElementSet(line1=LINE1, line2=LINE2, line_number=1))
+
+
+def camera(towards, focal_px=900.0):
+    right = np.cross([0.1, 0.2, 0.9], towards)
+    right /= np.linalg.norm(right)
+    matrix = np.stack([right, np.cross(towards, right), towards], 1)
+    return SkyCamera(
+        width_px=1200, height_px=800, focal_px=focal_px, principal_point=(599.5, 399.5),
+        quaternion_icrs=matrix_quaternion(matrix),
+    )  # fmt: skip
+
+
+def exposed(field, **more):
+    told = {"exposure_s": 10.0, "clock_sigma_s": 0.5} | more
+    return Exposure(field=field, start_utc=TIME, observer=STATION, **told)
+
+
+def overhead(seconds=5.0):
+    days = np.array([days_since_j2000(TIME) + seconds / 86400.0])
+    up = STATION.position_km(days)[0]
+    return teme_to_icrs(TIME) @ up / np.linalg.norm(up)
+
+
+def satellites(tmp_path, text):
+    return load_catalogue(write_catalogue(tmp_path, text)).at(TIME)
+
+
+def test_every_satellite_that_crosses_the_picture_is_there(tmp_path):
+    """One after the other, by SGP4's scalar interface and without the cone."""
+    sky = simulate_satellites(4000, TIME, np.random.default_rng(8))
+    known = satellites(tmp_path, sky.text())
+    exposure = exposed(camera(overhead(), focal_px=400.0))
+    tracks = predict_tracks(known, exposure)
+    found = {known.sets[row].satellite for row in tracks.rows[touch_picture(tracks, exposure)]}
+    wanted = set()
+    days = [days_since_j2000(TIME) + s / 86400.0 for s in np.linspace(0.0, 10.0, 21)]
+    observer = STATION.position_km(np.array(days))
+    for one, record in zip(known.sets, known.records, strict=True):
+        places = np.array([record.sgp4(J2000_JULIAN_DATE, day)[1] for day in days])
+        x, y = exposure.pixels(places - observer)
+        seen = exposure.field.sees(x, y) & ~are_hidden_by_earth(places, observer)
+        if seen[1:-1].any():
+            wanted.add(one.satellite)
+    assert len(wanted) > 5
+    assert wanted <= found
+    assert len(found - wanted) <= 2  # at the border: light time, or the ends of the exposure
+
+
+def test_a_companion_on_the_orbit_stands_still_in_a_camera_that_is_held_still(tmp_path):
+    ahead = replace(ORBIT, anomaly_deg=ORBIT.anomaly_deg + 8.0, satellite="40001")
+    days = np.array([days_since_j2000(TIME + timedelta(seconds=5))])
+    place = Satrec.twoline2rv(*ahead.lines()).sgp4(J2000_JULIAN_DATE, days[0])[1]
+    sight = np.array(place) - STATION.position_km(days)[0]
+    field = camera(teme_to_icrs(TIME) @ sight / np.linalg.norm(sight), focal_px=4000.0)
+    known = satellites(tmp_path, ahead.text())
+    lengths = {}
+    for still in (False, True):
+        exposure = exposed(field, held_still=still)
+        x, y = sample_track(predict_tracks(known, exposure), 0, exposure)
+        assert 0 < x[16] < 1200
+        lengths[still] = float(np.hypot(x[-1] - x[0], y[-1] - y[0]))
+    among_stars = 4000.0 * 2.0 * np.pi * ORBIT.revolutions_a_day * 10.0 / 86400.0
+    assert lengths[False] == pytest.approx(among_stars, rel=0.03)
+    assert lengths[True] < 0.02 * among_stars
+    assert compute_expected_trail_px(exposed(field, held_still=True)) == pytest.approx(
+        among_stars, rel=0.05
+    )
+
+
+@pytest.mark.parametrize(("down", "name_at"), [(False, (27, 217)), (True, (307, 107))])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_track_that_leaves_the_picture_is_named_where_it_is_seen(down, name_at, backwards):
+    """Beside the middle of the part that is seen, right of it and above."""
+    picture = np.zeros((600, 200, 3) if down else (60, 400, 3), np.uint8)
+    along = np.linspace(30.0, 1830.0 if down else 1230.0, 181)[:: -1 if backwards else 1]
+    still = np.full(181, 100.0 if down else 30.0)
+    track = (still, along) if down else (along, still)
+    draw_track(picture, *track, 1.0, GREEN, None)
+    line = picture.any(axis=2)
+    first, *_, last = np.flatnonzero(line.any(axis=1 if down else 0))
+    assert (first, last) == (pytest.approx(30, abs=1), 599 if down else 399)
+    draw_track(picture, *track, 1.0, GREEN, "II")
+    rows, cols = np.nonzero(picture.any(axis=2) & ~line)
+    assert (rows.max(), cols.min()) == pytest.approx(name_at, abs=8)
+
+
+def test_a_track_is_broken_where_it_cannot_be_seen():
+    """Behind the Earth, or behind the camera."""
+    picture = np.zeros((60, 400, 3), np.uint8)
+    x = np.linspace(20.0, 380.0, 37)
+    hidden = (x > 110.0) & (x < 290.0)
+    draw_track(
+        picture, np.where(hidden, np.nan, x), np.where(x < 200.0, 20.0, 40.0), 1.0, GREEN, "II"
+    )
+    columns = np.flatnonzero(picture.any(axis=(0, 2)))
+    assert columns.min() <= 20
+    assert columns.max() >= 380
+    assert not ((columns > 112) & (columns < 285)).any()
+
+
+# ---- streaks drawn from the model itself are named as often as their probabilities say
+
+SIZE = (2000, 1500)
+
+
+EXPOSURE_S = 6.0
+
+
+SECONDS = np.linspace(-14.0, 14.0, 71)
+
+
+ERRORS = Errors(
+    exposure_s=EXPOSURE_S, clock_sigma_s=0.0, attitude_px=0.5, wide_share=0.1, wide=(6.0, 3.0)
+)
+
+
+CORE = np.array([8.0, 2.0])  # pixels along and across the track, one sigma
+
+
+def made_up_tracks(count, rng):
+    """Straight tracks at even speed, all through the picture, with errors along and across."""
+    through = rng.uniform([200.0, 200.0], [1800.0, 1300.0], (count, 2))
+    turn = rng.uniform(0.0, 2.0 * np.pi, count)
+    along = np.stack([np.cos(turn), np.sin(turn)], -1)
+    speed = rng.uniform(10.0, 90.0, count)
+    xy = through[:, None] + SECONDS[:, None] * (speed[:, None] * along)[:, None]
+    across = np.stack([-along[:, 1], along[:, 0]], -1)
+    per_sigma = np.stack([CORE[0] * along, CORE[1] * across], -1)[:, None]
+    return xy, np.broadcast_to(per_sigma, (count, len(SECONDS), 2, 2)), along, speed, across
+
+
+def drawn(k, tracks, clock_s, rng, *, ahead_s=0.0):
+    """The streak that one satellite draws: ends, and which of them lies beyond the border."""
+    xy, _, along, speed, across = tracks
+    grown = np.where(rng.random() < ERRORS.wide_share, ERRORS.wide, 1.0) * CORE
+    off = rng.normal(0.0, grown[0]) * along[k] + rng.normal(0.0, grown[1]) * across[k]
+    off = off + rng.normal(0.0, ERRORS.attitude_px, 2)
+    middle = xy[k, len(SECONDS) // 2] + off
+    times = np.array([-0.5, 0.5]) * EXPOSURE_S + clock_s + ahead_s
+    ends = middle + times[:, None] * speed[k] * along[k]
+    ends += np.outer(rng.normal(0.0, 1.5, 2), along[k])
+    ends += np.outer(rng.normal(0.0, 0.4, 2), across[k])
+    return measured(ends if rng.random() < 0.5 else ends[::-1])
+
+
+def measured(ends):
+    width, height = SIZE
+    inside = np.all((ends > 0) & (ends < np.array([width - 1, height - 1])), axis=1)
+    if not inside.any():
+        return None
+    kept = ends.copy()
+    for k in range(2):
+        if not inside[k]:
+            fine = ends[1 - k] + np.linspace(0, 1, 4000)[:, None] * (ends[k] - ends[1 - k])
+            good = np.all((fine > 0) & (fine < np.array([width - 1, height - 1])), axis=1)
+            kept[k] = fine[np.flatnonzero(good)[-1]]
+    return Streak(
+        ends=np.stack([kept, kept]),
+        cut=(not inside[0], not inside[1]),
+        sigma_end_px=1.5,
+        sigma_line_px=0.4,
+    )
+
+
+def name(streaks, tracks, clock_sigma_s):
+    xy, per_sigma, *_ = tracks
+    seen = np.full(xy.shape[:2], 0.5)
+    predicted = PredictedTracks(xy=xy, per_sigma=per_sigma, seconds=SECONDS, seen=seen)
+    return name_streaks(streaks, predicted, replace(ERRORS, clock_sigma_s=clock_sigma_s), SIZE)
+
+
+def best_of(naming):
+    return int(naming.candidates["row"][0]) if len(naming.candidates) else None
+
+
+def test_a_place_beside_a_track_is_met_where_and_when_it_should_be():
+    xy = np.stack([10.0 * SECONDS, 3.0 + 0.0 * SECONDS], -1)[None]
+    met = meet(xy, SECONDS, np.array([25.0, 8.0]))
+    assert met.seconds[0] == pytest.approx(2.5)
+    assert met.beside_px[0] == pytest.approx(5.0)
+    assert met.speed_px_s[0] == pytest.approx(10.0)
+    beyond = meet(xy, SECONDS, np.array([200.0, 3.0]))
+    assert beyond.seconds[0] == pytest.approx(20.0)
+    assert beyond.beside_px[0] == pytest.approx(0.0)
+    assert np.isinf(meet(np.full_like(xy, np.nan), SECONDS, np.zeros(2)).beside_px[0])
+
+
+@pytest.mark.parametrize("clock_sigma_s", [0.0, 1.0])
+def test_probabilities_are_honest(clock_sigma_s):
+    """Crowded on purpose: 100 satellites in the picture, so that some streaks have two answers."""
+    rng = np.random.default_rng([7, int(10 * clock_sigma_s)])
+    probability, right = [], []
+    for _ in range(14):
+        tracks = made_up_tracks(100, rng)
+        clock_s = rng.normal(0.0, clock_sigma_s) if clock_sigma_s else 0.0
+        chosen = rng.choice(100, 3, replace=False)
+        pairs = [(k, drawn(k, tracks, clock_s, rng)) for k in chosen]
+        pairs = [(k, streak) for k, streak in pairs if streak is not None]
+        for (k, _), naming in zip(pairs, name([s for _, s in pairs], tracks, clock_sigma_s),
+                                  strict=True):  # fmt: skip
+            total = naming.probability.sum() + naming.unlisted
+            assert total == pytest.approx(1.0, abs=1e-4)
+            if len(naming.candidates):
+                probability.append(naming.probability[0])
+                right.append(best_of(naming) == k)
+    probability, right = np.array(probability), np.array(right)
+    assert len(right) > 30
+    assert right.mean() > 0.9
+    # Wrong ones expected: the sum of 1 - P, with its own scatter
+    expected = np.sum(1.0 - probability)
+    scatter = np.sqrt(np.sum(probability * (1.0 - probability)) + 1.0)
+    assert abs(np.sum(~right) - expected) < 3.5 * scatter
+
+
+def test_the_clock_of_one_streak_names_the_others():
+    """Satellites 2 s apart on one track, a clock good to 2 s, and one satellite far from them."""
+    rng = np.random.default_rng(5)
+    tracks = [np.array(part) for part in made_up_tracks(6, rng)]
+    for k, speed in ((0, 60.0), (5, 90.0)):
+        tracks[0][k] += SECONDS[:, None] * (speed - tracks[3][k]) * tracks[2][k]
+        tracks[3][k] = speed
+    for k in range(1, 5):  # copies of the first, each 2 s behind the one before
+        tracks[0][k] = tracks[0][0] - 2.0 * k * tracks[3][0] * tracks[2][0]
+        for part in tracks[1:]:
+            part[k] = part[0]
+    tracks[1] = np.where(np.arange(2) == 0, 0.1, 1.0) * tracks[1]
+    train = drawn(2, tracks, 2.1, rng)
+    alone = name([train], tracks, 2.0)[0]
+    together = name([train, drawn(5, tracks, 2.1, rng)], tracks, 2.0)
+    assert alone.probability[0] < 0.7
+    assert best_of(together[0]) == 2
+    assert together[0].probability[0] > 0.85
+    assert best_of(together[1]) == 5
+
+
+@pytest.mark.parametrize("kept", [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("cut", [(False, False), (True, False)])
+def test_densities_of_ends_are_those_of_a_normal_distribution_cut_by_the_exposure(kept, cut):
+    """By scipy: over ends that are not the exposure's, integrals over when they were passed.
+
+    An end without a time of its own lies anywhere within the exposure: its density along the track
+    is one over the track's length then, or nothing where the border cuts it.
+    """
+    rng = np.random.default_rng(3)
+    root = np.tril(rng.normal(0.0, 0.1, (4, 4))) + np.diag([0.4, 0.5, 0.8, 0.7])
+    covariance, exposure_s = root @ root.T, 6.0
+    values, speeds = np.array([0.5, -0.6, 0.3, -0.4]), np.array([20.0, 25.0])
+    if not kept[0]:
+        values[0] = 1.5  # passed after the start
+    if not kept[1]:
+        values[1] = -1.2
+    clocks = np.array([-0.2, 0.0, 0.3])
+    density, companion = end_density(
+        *(covariance[None], values[None], speeds[None], np.array(kept), np.array(cut)),
+        *(exposure_s, clocks),
+    )
+    used = [k for k in range(2) if kept[k]] + [2, 3]
+    scale = 0.0
+    for k in range(2):
+        scale -= np.log(speeds[k]) if kept[k] else 0.0
+        scale -= np.log(speeds[k] * exposure_s) if not kept[k] and not cut[k] else 0.0
+    for clock, told in zip(clocks, density[0], strict=True):
+        mean = clock * np.array([1.0, 1.0, 0.0, 0.0])
+        part = np.ix_(used, used)
+        known = multivariate_normal.logpdf(values[used], mean[used], covariance[part])
+        rest = [k for k in range(2) if not kept[k]]
+        share = 1.0
+        if rest:
+            gain = covariance[np.ix_(rest, used)] @ np.linalg.inv(covariance[part])
+            middle = mean[rest] + gain @ (values[used] - mean[used])
+            spread = covariance[np.ix_(rest, rest)] - gain @ covariance[np.ix_(used, rest)]
+            # An end was passed within the exposure: its time less its error lies there
+            shares = []
+            for j, k in enumerate(rest):
+                off, one = values[k] - middle[j], np.sqrt(spread[j, j])
+                last = exposure_s if any(kept) else 12.0 * one + abs(off)
+                low, high = (0.0, last) if k == 0 else (-last, 0.0)
+                shares.append(quad(norm.pdf, low, high, (off, one), points=[off], limit=200)[0])
+            share = shares[0] if len(shares) == 1 else sum(shares) - 1.0
+        assert told == pytest.approx(scale + known + np.log(max(share, 1e-30)), abs=1e-5)
+    if kept == (True, True):
+
+        def at(clock):
+            mean = clock * np.array([1.0, 1.0, 0.0, 0.0])
+            return multivariate_normal.pdf(values, mean, covariance)
+
+        passing = quad(at, -8.0, 8.0, points=[0.0])[0] / speeds.prod()
+        assert companion[0] == pytest.approx(np.log(passing), abs=1e-5)
