@@ -3,6 +3,7 @@
 # make test    lint (security among it), formatting, types, and the tests that every change needs
 # make test-rest  the other tests: browsers, servers, long ones
 # make test-real  tests on the real photographs, in the folder REGENGINE_REAL_DATA
+# make figures  records anew what tests/figures holds
 # make docs    the pages of docs/ as a site, with search and the API, in out/site/
 # make coverage   all tests, and the lines that they reach
 # make mutants    how many small errors the tests find, by which lines they reach (make contexts)
@@ -11,7 +12,7 @@
 # Each does all the set-up it needs itself, given Python 3.11 or newer.
 # Another Python: make PYTHON=/usr/bin/python3.12 demo
 
-.PHONY: demo test test-rest test-real coverage contexts mutants docs core dev clean
+.PHONY: demo test test-rest test-real figures coverage contexts mutants docs core dev clean
 .DEFAULT_GOAL := core
 
 BIN := .venv/bin
@@ -49,6 +50,9 @@ test-rest: dev
 
 test-real: dev
 	$(PYTEST) $(PARALLEL) -m real
+
+figures: dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.figures.record
 
 coverage: dev
 	$(PYTEST) $(PARALLEL) --cov --cov-report=term:skip-covered --cov-fail-under=90

@@ -23,7 +23,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
 from matchers.geometry.footprint import WGS84
 from matchers.geometry.light_grid import LightGrid, make_pyramid
-from matchers.geometry.pose import look_at, off_nadir_attitude, with_attitude
+from matchers.geometry.pose import look_at
 from matchers.geometry.view import render_known
 from regengine.errors import LightMapError
 from regengine.io.gdal import open_gdal_session
@@ -35,50 +35,23 @@ from regengine.registration.day.parameters import FeatureParams
 from regengine.registration.day.register_on_day import register_on_day
 from regengine.registration.types import Prior
 from regengine.result import FrameResult
-
-STEP_DEG, WEST, NORTH, COLS, ROWS = 0.01, 10.0, 44.0, 1300, 1000
-ALTITUDE_KM, PITCH_UM = 400.0, 5.6
-WIDTH, HEIGHT, FOCAL_PX = 640, 480, 645.0
-SEA = (16, 35, 77)
-
-
-def draw_earth(seed: int) -> NDArray[np.uint8]:
-    """Land with structure at all scales, lakes, and a painted sea floor in the south-east."""
-    rng = np.random.default_rng(seed)
-    ground = np.zeros((ROWS, COLS))
-    for scale in (2, 5, 12, 30, 80):
-        noise = cv2.GaussianBlur(rng.normal(size=(ROWS, COLS)), (0, 0), scale)
-        ground += noise / noise.std() * scale**0.3
-    red = np.clip(110.0 + 35.0 * ground / ground.std(), 30.0, 220.0)
-    picture = np.stack([red, 0.85 * red, 0.6 * red], axis=-1).astype(np.uint8)
-    y, x = np.mgrid[:ROWS, :COLS]
-    floor = rng.integers(0, 10, (ROWS // 50, COLS // 50)).repeat(50, 0).repeat(50, 1)
-    sea = x + 0.7 * y + 10.0 * ground > 1400
-    for band, value in enumerate(SEA):
-        picture[..., band] = np.where(sea, value + floor * (0, 2, 4)[band], picture[..., band])
-    return picture
-
-
-def write_map(
-    picture: NDArray[np.uint8], path: Path, step_deg: float = STEP_DEG, west: float = WEST
-) -> DayMap:
-    with (
-        open_gdal_session(),
-        rasterio.open(
-            path,
-            "w",
-            driver="GTiff",
-            width=COLS,
-            height=ROWS,
-            count=3,
-            dtype="uint8",
-            crs="EPSG:4326",
-            transform=from_origin(west, NORTH, step_deg, step_deg),
-            photometric="RGB",
-        ) as out,
-    ):
-        out.write(np.moveaxis(picture, -1, 0))
-    return open_day_map([path])
+from tests.world.by_day import (
+    ALTITUDE_KM,
+    COLS,
+    FOCAL_PX,
+    HEIGHT,
+    NORTH,
+    PITCH_UM,
+    ROWS,
+    SEA,
+    STEP_DEG,
+    WEST,
+    WIDTH,
+    draw_earth,
+    stand_beside,
+    take_photo,
+    write_map,
+)
 
 
 @pytest.fixture(scope="module")
@@ -88,41 +61,7 @@ def earth(tmp_path_factory: pytest.TempPathFactory) -> DayMap:
 
 @pytest.fixture(scope="module")
 def truth() -> Camera:
-    """A camera 12 km beside where it is believed, tilted by 4 degrees and turned."""
-    x, y, z = geodetic_to_ecef(16.1, 39.4, 1e3 * ALTITUDE_KM).tolist()
-    camera = Camera(
-        width_px=WIDTH,
-        height_px=HEIGHT,
-        focal_px=1.01 * FOCAL_PX,
-        principal_point=((WIDTH - 1) / 2.0, (HEIGHT - 1) / 2.0),
-        distortion=(0.015, 0.0, 0.0, 0.0, 0.0),
-        quaternion=(0.0, 0.0, 0.0, 1.0),
-        position_ecef_m=(x, y, z),
-    )
-    return with_attitude(camera, off_nadir_attitude((x, y, z), 4.0, 100.0, 205.0))
-
-
-def take_photo(truth: Camera, path: Path) -> Path:
-    """What a camera sees through a round window: other contrast, a cloud, haze and noise."""
-    rng = np.random.default_rng(5)
-    red = draw_earth(1)[..., 0].astype(np.float32)
-    grid = LightGrid(
-        values=red,
-        lon0_deg=WEST + 0.5 * STEP_DEG,
-        lat0_deg=NORTH - 0.5 * STEP_DEG,
-        step_deg=STEP_DEG,
-    )
-    shown = (
-        60.0
-        + 0.5 * render_known(make_pyramid(grid, 3), truth)[0]
-        + rng.normal(0.0, 3.0, (HEIGHT, WIDTH))
-    )
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    shown = np.where(np.hypot(x - 200, y - 150) < 60, 235.0, shown)
-    shown = np.where(np.hypot(x - 330, y - 240) < 235, shown, 12.0)
-    codes = np.clip(shown, 0.0, 255.0).astype(np.uint8)
-    Image.fromarray(np.stack([codes] * 3, axis=-1)).save(path, quality=90)
-    return path
+    return stand_beside()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,97 @@
+"""Photos placed on the map: told where, blind, by streets, by day, and not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from regengine import open_light_map
+from regengine.orbit import position_from_nadir
+from regengine.photo.frame import FrameOptions, read_frame
+from regengine.references.run_maps import street_maps_of
+from regengine.registration.register import register_frame
+from regengine.registration.types import Prior, SearchReferences
+from tests.figures.summary import read_picture, read_records, read_store
+from tests.world import by_day, streets
+from tests.world.program import run
+from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
+
+QUIET = ("--workers", 0, "--quiet")
+
+
+def _register(
+    folder: Path, photos: list[Path], *words: object, lights: Path | None = LIGHTS
+) -> dict[str, Any]:
+    """What registration says and stores of photos, and its overlays."""
+    given = () if lights is None else ("--lights", lights)
+    store, drawn = folder / "run.h5", folder / "drawn"
+    out = ("--store", store, "--overlay", drawn, "--json")
+    said = run("register", *photos, *given, *words, *out, *QUIET)
+    assert said.code == 0, said.err
+    pictures = {path.name.split(".")[0]: read_picture(path) for path in sorted(drawn.glob("*.png"))}
+    records = read_records(said.out)
+    verdicts = [(one["verdict"], *one["reasons"]) for one in records]
+    return {
+        "verdicts": [" ".join(words) for words in verdicts],
+        "said": records[0],
+        "store": read_store(store),
+        "drawn": pictures,
+    }
+
+
+def _samples(*numbers: int) -> list[Path]:
+    return [SAMPLES / f"ISS990-E-000{number}.jpg" for number in numbers]
+
+
+def placed_by_time(tmp_path: Path) -> Any:
+    return _register(tmp_path, _samples(101, 103), "--tle", ELEMENTS)
+
+
+def placed_with_neighbours(tmp_path: Path) -> Any:
+    return _register(tmp_path, _samples(104, 105), "--tle", ELEMENTS, "--clock-window", 300)
+
+
+def placed_at_a_nadir(tmp_path: Path) -> Any:
+    words = ("--nadir", "-148.41,36.09", "--altitude-km", 418, "--effort", "quick", "--no-stars")
+    return _register(tmp_path, _samples(106), *words)
+
+
+def placed_real(tmp_path: Path) -> Any:
+    names = ("ISS030-E-68922", "ISS053-E-13244", "ISS031-E-151873")
+    return _register(tmp_path, [SAMPLES / "photos" / f"{name}.jpg" for name in names], lights=None)
+
+
+def placed_blind(tmp_path: Path) -> Any:
+    words = ("--blind", "always", "--bbox", "-158,28,-146,38", "--effort", "quick")
+    return _register(tmp_path, _samples(103), *words)
+
+
+def placed_on_streets(tmp_path: Path) -> Any:
+    city = streets.Streets(density=streets.draw_city(1))
+    photo = streets.take_photo(tmp_path / "tele.jpg", streets.take_aside(), city)
+    extract, built = streets.write_streets(tmp_path / "city.geojson", 1), tmp_path / "city.tif"
+    dated = ("--product", "roads", "--date", "2026-01-01", "--quiet")
+    said = run("streets", "build", extract, "--out", built, *dated)
+    assert said.code == 0, said.err
+    known = FrameOptions(focal_mm=streets.FOCAL_MM, pixel_pitch_um=streets.PITCH_UM)
+    nadir = position_from_nadir(
+        5.2, 45.1, streets.ALTITUDE_KM, "option", sigma_km=(60.0, 60.0, 8.0)
+    )
+    maps = SearchReferences(light_map=open_light_map([LIGHTS]), streets=street_maps_of((built,)))
+    placed = register_frame(read_frame(photo, options=known), Prior(position=nadir), maps)
+    told = run("streets", "info", built, "--json")
+    return {"placed": placed, "map": read_records(told.out)}
+
+
+def placed_by_day(tmp_path: Path) -> Any:
+    photo = by_day.take_photo(by_day.stand_beside(), tmp_path / "day.jpg")
+    by_day.write_map(by_day.draw_earth(1), tmp_path / "earth.tif")
+    focal_mm = 1e-3 * by_day.PITCH_UM * by_day.FOCAL_PX
+    lens = ("--focal-mm", focal_mm, "--pixel-pitch-um", by_day.PITCH_UM)
+    place = ("--nadir", "16.0,39.5", "--altitude-km", by_day.ALTITUDE_KM, "--any-category")
+    return _register(tmp_path, [photo], *lens, *place, "--day", tmp_path / "earth.tif")
+
+
+def refused(scenes: Path, tmp_path: Path) -> Any:
+    stars = SAMPLES / "photos" / "ISS043-E-298868.jpg"
+    return _register(tmp_path, [scenes / "kinds" / "day_0.jpg", stars], "--effort", "quick")

@@ -1,0 +1,100 @@
+"""Star fields solved, lenses calibrated, stars counted, satellites named, scenes classified."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.figures.summary import read_picture, read_records, read_table
+from tests.world import skies
+from tests.world.program import run
+from tests.world.runs import SAMPLES
+
+
+def solved_and_calibrated(star_fields: Path, tmp_path: Path) -> Any:
+    photos = [star_fields / f"star{k}.jpg" for k in range(2)]
+    out = ("--wcs", tmp_path, "--overlay", tmp_path, "--json", "--matches", "--workers", 0)
+    said = run("solve", *photos, *out, "--quiet")
+    assert said.code == 0, said.err
+    stars = tmp_path / "solved.ndjson"
+    stars.write_text(said.out, encoding="utf-8")
+    lens = run(
+        *("lens", "fit", *photos, "--solutions", stars, "--quiet"),
+        *("--out", tmp_path / "lens.toml"),
+    )
+    assert lens.code == 0, lens.err
+    counts = [
+        read_records(run("catalogue", "stars", stars, "--table", table, "--json").out)
+        for table in ("frames", "magnitudes")
+    ]
+    return {
+        "said": read_records(said.out),
+        "lens": json.loads(lens.out),
+        "counts": counts,
+        "wcs": _read_headers(tmp_path),
+        "drawn": {path.stem: read_picture(path) for path in sorted(tmp_path.glob("*.png"))},
+    }
+
+
+def _read_headers(folder: Path) -> dict[str, Any]:
+    from astropy.io import fits
+
+    return {
+        path.stem: {key: value for key, value in fits.getheader(path).items() if key != "DATE"}
+        for path in sorted(folder.glob("*.fits"))
+    }
+
+
+def solved_mirrored(star_fields: Path, tmp_path: Path) -> Any:
+    words = ("--fov-deg", 39.78, "--json", "--workers", 0, "--quiet", "--matches")
+    noise = skies.save(skies.dim_sky(200, 300), tmp_path / "noise.png")
+    said = run("solve", star_fields / "mirrored.png", noise, *words, "--method", "sift")
+    assert said.code == 0, said.err
+    return read_records(said.out)
+
+
+def satellites_named(satellites: Path, tmp_path: Path) -> Any:
+    words = (
+        *("satellites", satellites / "station.png", "--tle", satellites / "catalogue.txt"),
+        *("--time", f"{skies.NIGHT:%Y-%m-%dT%H:%M:%SZ}", "--exposure-s", skies.EXPOSURE_S),
+        *("--station-tle", satellites / "station.txt", "--wcs", satellites / "station_wcs.fits"),
+        *("--json", "--workers", 0, "--quiet"),
+    )
+    said = run(*words, "--mount", "stars", "--overlay", tmp_path)
+    assert said.code == 0, said.err
+    still = run(*words, "--mount", "still", "--tracks-only", "--clock-sigma-s", 5)
+    assert still.code == 0, still.err
+    return {
+        "stars": read_records(said.out),
+        "still": read_records(still.out),
+        "drawn": {path.stem: read_picture(path) for path in sorted(tmp_path.glob("*.png"))},
+    }
+
+
+def scenes_classified(scenes: Path, drawn: Path) -> Any:
+    photos = (*sorted((scenes / "kinds").iterdir()), SAMPLES / "ISS990-E-000103.jpg")
+    words = ("--workers", 0, "--quiet")
+    said = run("classify", *photos, "--json", "--quality", *words)
+    assert said.code == 0, said.err
+    features = run("classify", *photos, drawn / "streak.png", "--features", *words)
+    assert features.code == 0, features.err
+    return {"said": read_records(said.out), "features": read_records(features.out)}
+
+
+def scenes_trained(scenes: Path, tmp_path: Path) -> Any:
+    model = tmp_path / "model.json"
+    said = run("train", scenes / "labels.csv", "--out", model, "--json", "--quiet")
+    assert said.code == 0, said.err
+    words = ("--model", model, "--json", "--workers", 0, "--quiet")
+    told = run("classify", scenes / "two", *words)
+    fitted = tmp_path / "clusters.csv"
+    sheet = ("--sheet", tmp_path / "sheet.html", "--labels", fitted)
+    clusters = run("classify", "--fit", scenes / "two", *sheet, "--workers", 0, "--quiet")
+    assert clusters.code == 0, clusters.err
+    return {
+        "scores": read_records(said.out),
+        "model": json.loads(model.read_text(encoding="utf-8")),
+        "told": read_records(told.out),
+        "clusters": read_table(fitted.read_text(encoding="utf-8")),
+    }
