@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 from scipy.special import logit
 from scipy.stats import binom
@@ -28,7 +29,6 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 from typer import Argument, Option
 
-from benchmarks.arrays import BoolArray
 from benchmarks.options import Out
 from benchmarks.pages import NONE, interval, table, title_lines, write_page
 from benchmarks.rows import Row, read_rows
@@ -50,8 +50,10 @@ from regengine.registration.types import Evidence
 
 FOLDS = 5
 TARGET = 0.001  # wrong among accepted
-# Kinds of trials whose thresholds are tested apart
+# Kinds of trials; the thresholds of the first two are tested apart
 TIME_TOLD, NOTHING_TOLD = "time told", "nothing told"
+KINDS = (TIME_TOLD, NOTHING_TOLD, "at most 45° off nadir", "beyond 45°")
+OBLIQUE_DEG = 45.0
 # Steps of less than this, in the logarithm of the odds (natural), are one
 MIN_STEP = 0.1
 # Frames of one region share towns, coasts and what is wrong with the map there
@@ -65,7 +67,8 @@ NO_DOUBTS = frozenset(
         *("search_budget", "outside_map", "clock_suspect", "narrow"),
     }
 )
-OBLIQUE_DEG = 45.0
+# With the time told, and nothing told; None accepts nothing
+Thresholds = tuple[float, float | None]
 
 
 def main(
@@ -89,8 +92,9 @@ def main(
     shipped = read_shipped_calibration()
     steps, judged = fit(training) if training else (shipped.steps, [])
     if test is not None:
-        judged.append(Judged(name="Test half", p=probability_of(test, steps), trials=test))
-    tested = {kind: try_thresholds(judged[-1], target, kind) for kind in KINDS} if test else {}
+        judged.append(test.judged("Test half", probability_of(test.rows, steps)))
+    kinds = KINDS[:2] if test is not None else ()
+    tested = {kind: learn_then_test(judged[-1].rows, target, kind) for kind in kinds}
     thresholds = choose(tested, shipped, fitted=bool(training or write))
     if write:
         write.write_text(describe(steps, thresholds, judged, tested, shipped), encoding="utf-8")
@@ -105,23 +109,23 @@ def main(
 
 @dataclass(frozen=True, kw_only=True)
 class Proposals:
-    """Proposals of one half of the cases, one element or row each."""
+    """Proposals of one half of the cases.
 
-    log10_odds: NDArray[np.float64]  # over the runner-up's
-    right: NDArray[np.bool_]  # whether the proposal was right
-    placed: NDArray[np.bool_]  # whether its place was, if not all control points
-    right_if_placed: FloatArray  # share of fits tested like this whose control points are right
-    # Whether a doubt kept the engine from accepting it, whatever the probability
-    doubted: NDArray[np.bool_]
-    # Region that a case belongs to; none is on both sides of a cross-validation.
-    blocks: NDArray[np.intp]
-    kinds: dict[str, NDArray[np.bool_]]  # which are of some kinds
-    cases: int  # cases of that half, those without a proposal included
+    Columns of `rows`: `log10_odds` over the runner-up's; whether the proposal was `right`, or
+    `placed`, as its place was, if not all control points; `right_if_placed`, the share of fits
+    tested like this whose control points are right; `doubted`, where a doubt kept the engine from
+    accepting it, whatever the probability; the `block` of the Earth, none of which is on both sides
+    of a cross-validation; each of `KINDS`; and `p`, the probability to be judged.
+    """
+
+    name: str = ""
+    rows: pd.DataFrame
+    cases: int  # of that half, those without a proposal included
     source: str  # which these were
 
-    def __len__(self) -> int:
-        """Number of proposals."""
-        return len(self.right)
+    def judged(self, name: str, p: FloatArray) -> Proposals:
+        """The same with probabilities."""
+        return replace(self, name=name, rows=self.rows.assign(p=p))
 
 
 def load(tables: Sequence[Path]) -> tuple[Proposals | None, Proposals | None]:
@@ -135,41 +139,38 @@ def load(tables: Sequence[Path]) -> tuple[Proposals | None, Proposals | None]:
     return training, test
 
 
-def proposals_of(rows: Sequence[Row], half: str) -> Proposals | None:
+def proposals_of(cases: Sequence[Row], half: str) -> Proposals | None:
     """Proposals of the cases of one half."""
-    found = [row for row in rows if row.get("right") is not None]
+    found = [row for row in cases if row.get("right") is not None]
     if not found:
         return None
     evidence = [evidence_of(row) for row in found]
-    odds = np.array([one.log10_odds for one in evidence])
-    if not np.isfinite(odds).all():
-        seed = found[int(np.argmin(np.isfinite(odds)))]["seed"]
-        raise ConfigError(f"The proposal of seed {seed} has no odds: make the table anew.")
     right = np.array([row["right"] for row in found])
     lean_deg = np.array([row.get("off_nadir_deg", np.nan) for row in found], float)
     off_percent = np.array([row.get("grid_median_percent", np.nan) for row in found], float)
     nothing = np.array([row.get("told") == "nothing" for row in found])
     codes = [set(row.get("reasons", "").split(REASON_MARK)) for row in found]
-    blocks = [f"{row['lon'] // BLOCK_DEG:.0f} {row['lat'] // BLOCK_DEG:.0f}" for row in found]
-    seeds = [row["seed"] for row in rows]
-    where = ", ".join(sorted({row["continent"] for row in rows if "continent" in row}))
-    half_name = {"train": "training", "test": "test"}[half]
-    return Proposals(
-        log10_odds=odds,
-        right=right,
-        placed=right | (off_percent < PLACED_PERCENT),
-        right_if_placed=np.array([share_right(one) for one in evidence]),
-        doubted=np.array([bool(some - NO_DOUBTS) for some in codes]),
-        blocks=np.unique(blocks, return_inverse=True)[1],
-        kinds={
-            TIME_TOLD: ~nothing,
-            NOTHING_TOLD: nothing,
-            "at most 45° off nadir": lean_deg <= OBLIQUE_DEG,
-            "beyond 45°": lean_deg > OBLIQUE_DEG,
-        },
-        cases=len(rows),
-        source=f"simulated cases, {half_name} half ({where}), seeds {min(seeds)} to {max(seeds)}",
+    places = [(row["lon"] // BLOCK_DEG, row["lat"] // BLOCK_DEG) for row in found]
+    kinds = (~nothing, nothing, lean_deg <= OBLIQUE_DEG, lean_deg > OBLIQUE_DEG)
+    rows = pd.DataFrame(
+        {
+            "log10_odds": [one.log10_odds for one in evidence],
+            "right": right,
+            "placed": right | (off_percent < PLACED_PERCENT),
+            "right_if_placed": [share_right(one) for one in evidence],
+            "doubted": [bool(some - NO_DOUBTS) for some in codes],
+            "block": [f"{east:.0f} {north:.0f}" for east, north in places],
+            **dict(zip(KINDS, kinds, strict=True)),
+        }
     )
+    if not np.isfinite(rows.log10_odds).all():
+        seed = found[int(np.argmin(np.isfinite(rows.log10_odds)))]["seed"]
+        raise ConfigError(f"The proposal of seed {seed} has no odds: make the table anew.")
+    seeds = [row["seed"] for row in cases]
+    where = ", ".join(sorted({row["continent"] for row in cases if "continent" in row}))
+    name = {"train": "training", "test": "test"}[half]
+    source = f"simulated cases, {name} half ({where}), seeds {min(seeds)} to {max(seeds)}"
+    return Proposals(rows=rows, cases=len(cases), source=source)
 
 
 def evidence_of(row: Row) -> Evidence:
@@ -182,7 +183,7 @@ def evidence_of(row: Row) -> Evidence:
 # Steps of probability
 
 
-def venn_abers(log10_odds: FloatArray, right: BoolArray) -> Steps:
+def venn_abers(log10_odds: ArrayLike, right: ArrayLike) -> Steps:
     """Inductive Venn-Abers: isotonic regression with a new case taken for wrong, and for right.
 
     Nothing but their order is used of the odds. Of the two probabilities that of the truth is
@@ -190,7 +191,7 @@ def venn_abers(log10_odds: FloatArray, right: BoolArray) -> Steps:
     """
     known, same = np.unique(log10_odds, return_inverse=True)
     count = np.bincount(same)
-    share = np.bincount(same, weights=right) / count
+    share = np.bincount(same, weights=np.asarray(right)) / count
 
     def at_new(taken: float) -> list[float]:
         """Before the first of the known, at it, before the second, at that, ... after the last."""
@@ -214,8 +215,7 @@ def venn_abers(log10_odds: FloatArray, right: BoolArray) -> Steps:
 
 def fewer_steps(steps: Steps) -> Steps:
     """The same with small steps drawn together, of each the widest interval."""
-    p = np.asarray(steps.high) / (1.0 - np.asarray(steps.low) + np.asarray(steps.high))
-    of_p = logit(p)
+    of_p = logit(np.asarray(steps.high) / (1.0 - np.asarray(steps.low) + np.asarray(steps.high)))
     firsts = [0]
     for k in range(1, len(of_p)):
         if of_p[k] - of_p[firsts[-1]] >= MIN_STEP:
@@ -228,36 +228,25 @@ def fewer_steps(steps: Steps) -> Steps:
     )
 
 
-def probability_of(trials: Proposals, steps: Steps) -> FloatArray:
+def probability_of(rows: pd.DataFrame, steps: Steps) -> FloatArray:
     """Probability of every proposal, but for the sigma of its control points."""
-    return np.asarray(steps.probability(trials.log10_odds) * trials.right_if_placed)
+    return np.asarray(steps.probability(rows.log10_odds.to_numpy()) * rows.right_if_placed)
 
 
-def left_out_probability(trials: Proposals) -> FloatArray:
+def left_out_probability(rows: pd.DataFrame) -> FloatArray:
     """Probability of every proposal by those of other regions."""
-    p = np.empty(len(trials))
-    folds = GroupKFold(min(FOLDS, len(np.unique(trials.blocks))))
-    for known, out in folds.split(p, groups=trials.blocks):
-        steps = venn_abers(trials.log10_odds[known], trials.placed[known])
-        p[out] = probability_of(trials, steps)[out]
+    p = np.empty(len(rows))
+    for known, out in GroupKFold(min(FOLDS, rows.block.nunique())).split(p, groups=rows.block):
+        steps = venn_abers(rows.log10_odds.iloc[known], rows.placed.iloc[known])
+        p[out] = probability_of(rows.iloc[out], steps)
     return p
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judged:
-    """Proposals with the probabilities to be judged."""
-
-    name: str
-    p: FloatArray
-    trials: Proposals
-
-
-def fit(training: Proposals) -> tuple[Steps, list[Judged]]:
+def fit(training: Proposals) -> tuple[Steps, list[Proposals]]:
     """Steps of the training half, and its proposals as judged by those of other regions."""
-    steps = fewer_steps(venn_abers(training.log10_odds, training.placed))
-    left_out = left_out_probability(training)
-    name = "Training half, left out in turn"
-    return steps, [Judged(name=name, p=left_out, trials=training)]
+    steps = fewer_steps(venn_abers(training.rows.log10_odds, training.rows.placed))
+    left_out = left_out_probability(training.rows)
+    return steps, [training.judged("Training half, left out in turn", left_out)]
 
 
 # Thresholds
@@ -268,8 +257,7 @@ THRESHOLDS = (0.97, 0.96, 0.95)
 DELTA = 0.05
 
 
-@dataclass(frozen=True, kw_only=True)
-class Acceptance:
+class Acceptance(NamedTuple):
     """What a threshold lets through among cases of known truth, those with doubts never."""
 
     accepted: int
@@ -281,39 +269,28 @@ class Acceptance:
         return bound_share(self.wrong, self.accepted)
 
 
-def acceptance(
-    p: FloatArray, trials: Proposals, threshold: FloatArray | float, kind: str | None = None
-) -> Acceptance:
-    """What a threshold (or one for each) lets through, of all trials or of a kind."""
-    accepted = (p >= threshold) & ~trials.doubted
-    if kind is not None:
-        accepted &= trials.kinds[kind]
-    return Acceptance(accepted=int(accepted.sum()), wrong=int((accepted & ~trials.right).sum()))
+def acceptance(rows: pd.DataFrame, threshold: FloatArray | float) -> Acceptance:
+    """What a threshold (or one for each) lets through."""
+    accepted = (rows.p >= threshold) & ~rows.doubted
+    return Acceptance(int(accepted.sum()), int((accepted & ~rows.right).sum()))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Tested:
-    """Thresholds in the order in which they were tested, up to the first that failed.
+    """Thresholds in the order in which they were tested, up to the first that failed."""
 
-    wrong_rate: Of accepted proposals, that a threshold that passed is proven not to exceed.
-    let_in, p_value: What each let through, and how likely no more wrong ones are at that rate.
-    """
-
-    wrong_rate: float
-    thresholds: tuple[float, ...]
-    let_in: tuple[Acceptance, ...]
-    p_value: tuple[float, ...]
+    wrong_rate: float  # of accepted proposals, that a threshold that passed does not exceed
+    # Each with what it let through, and how likely no more wrong ones are at that rate
+    tests: list[tuple[float, Acceptance, float]]
 
     @property
     def threshold(self) -> float | None:
         """The most lenient threshold that passed; None where the strictest failed."""
-        passed = [t for t, p in zip(self.thresholds, self.p_value, strict=True) if p <= DELTA]
+        passed = [threshold for threshold, _, p in self.tests if p <= DELTA]
         return passed[-1] if passed else None
 
 
-def learn_then_test(
-    p: FloatArray, trials: Proposals, target: float, kind: str | None = None
-) -> Tested:
+def learn_then_test(rows: pd.DataFrame, target: float, kind: str) -> Tested:
     """Learn-then-Test: thresholds tested one after the other on trials of a kind, by the binomial.
 
     A test that follows one that failed is not made, so that with 95 % confidence no threshold that
@@ -321,21 +298,17 @@ def learn_then_test(
     too few the least that they can prove: how many pass the strictest threshold says it, not which
     of them are right.
     """
-    strictest = acceptance(p, trials, THRESHOLDS[0], kind)
-    wrong_rate = wrong_rate_allowed(strictest.accepted, target)
-    let_in: list[Acceptance] = []
-    p_value: list[float] = []
+    some = rows[rows[kind]]
+    wrong_rate = wrong_rate_allowed(acceptance(some, THRESHOLDS[0]).accepted, target)
+    tests: list[tuple[float, Acceptance, float]] = []
     for threshold in THRESHOLDS:
-        let_in.append(acceptance(p, trials, threshold, kind))
-        p_value.append(float(binom.cdf(let_in[-1].wrong, let_in[-1].accepted, wrong_rate)))
-        if p_value[-1] > DELTA:
+        let_in = acceptance(some, threshold)
+        tests.append(
+            (threshold, let_in, float(binom.cdf(let_in.wrong, let_in.accepted, wrong_rate)))
+        )
+        if tests[-1][-1] > DELTA:
             break
-    return Tested(
-        wrong_rate=wrong_rate,
-        thresholds=THRESHOLDS[: len(let_in)],
-        let_in=tuple(let_in),
-        p_value=tuple(p_value),
-    )
+    return Tested(wrong_rate, tests)
 
 
 def wrong_rate_allowed(accepted: int, target: float) -> float:
@@ -352,17 +325,7 @@ def trials_needed(wrong_rate: float) -> int:
     return math.ceil(math.log(DELTA) / math.log1p(-wrong_rate))
 
 
-KINDS = (TIME_TOLD, NOTHING_TOLD)
-
-
-def try_thresholds(test: Judged, target: float, kind: str) -> Tested:
-    """The thresholds tested on a kind of trials of the test half."""
-    return learn_then_test(test.p, test.trials, target, kind)
-
-
-def choose(
-    tested: dict[str, Tested], shipped: Calibration, *, fitted: bool
-) -> tuple[float, float | None]:
+def choose(tested: dict[str, Tested], shipped: Calibration, *, fitted: bool) -> Thresholds:
     """Thresholds with the time told and nothing told: those that passed, or the package's."""
     if not fitted:
         return shipped.accept_probability, shipped.accept_probability_blind
@@ -375,8 +338,8 @@ def choose(
 
 def describe(
     steps: Steps,
-    thresholds: tuple[float, float | None],
-    judged: Sequence[Judged],
+    thresholds: Thresholds,
+    judged: Sequence[Proposals],
     tested: dict[str, Tested],
     shipped: Calibration,
 ) -> str:
@@ -385,54 +348,49 @@ def describe(
         raise ConfigError("The tables need proposals of the test half, to test thresholds with.")
     if tested[TIME_TOLD].threshold is None:
         raise ConfigError("No threshold passes the test on the test half: draw more cases.")
+    kinds = [
+        {
+            "kind": kind,
+            "accepted": one.accepted,
+            "wrong": one.wrong,
+            "wrong_rate_upper_95": round(one.upper_95, 5),
+        }
+        for kind, _, one in let_in_by_kind(judged[-1].rows, thresholds)
+    ]
     calibration = Calibration(
         steps=steps,
         accept_probability=thresholds[0],
         accept_probability_blind=thresholds[1],
         trials=shipped.trials if len(judged) < 2 else trials_told(judged[0]),
         tested={
-            "source": judged[-1].trials.source,
+            "source": judged[-1].source,
             "wrong_rate": tested[TIME_TOLD].wrong_rate,
-            "kinds": [
-                {
-                    "kind": kind,
-                    "accepted": one.accepted,
-                    "wrong": one.wrong,
-                    "wrong_rate_upper_95": round(one.upper_95, 5),
-                }
-                for kind, _, one in let_in_by_kind(judged[-1], thresholds)
-            ],
+            "kinds": kinds,
         },
     )
     return calibration_text(calibration)
 
 
-def trials_told(left_out: Judged) -> dict[str, Any]:
+def trials_told(left_out: Proposals) -> dict[str, Any]:
     """What a calibration tells of the trials that its steps come from."""
-    figures = calibration(left_out.p, left_out.trials.right)
+    figures = calibration(left_out.rows.p, left_out.rows.right)
     return {
-        "source": left_out.trials.source,
-        "cases": left_out.trials.cases,
-        "proposals": len(left_out.trials),
-        "right": int(left_out.trials.right.sum()),
+        "source": left_out.source,
+        "cases": left_out.cases,
+        "proposals": len(left_out.rows),
+        "right": int(left_out.rows.right.sum()),
         "expected_calibration_error": round(figures.expected_error, 5),
         "brier_score": round(figures.brier, 5),
     }
 
 
-def let_in_by_kind(
-    judged: Judged, thresholds: tuple[float, float | None]
-) -> list[tuple[str, int, Acceptance]]:
+def let_in_by_kind(rows: pd.DataFrame, thresholds: Thresholds) -> list[tuple[str, int, Acceptance]]:
     """Of all proposals and of each kind, how many there are and what the thresholds let through."""
-    p, trials = judged.p, judged.trials
     blind = np.inf if thresholds[1] is None else thresholds[1]
-    least = np.where(trials.kinds[NOTHING_TOLD], blind, thresholds[0])
+    least = np.where(rows[NOTHING_TOLD], blind, thresholds[0])
     return [
-        ("all", len(trials), acceptance(p, trials, least)),
-        *(
-            (kind, int(of_kind.sum()), acceptance(p, trials, least, kind))
-            for kind, of_kind in trials.kinds.items()
-        ),
+        (kind, int(of_kind.sum()), acceptance(rows[of_kind], least[of_kind]))
+        for kind, of_kind in [("all", rows.p.notna()), *((kind, rows[kind]) for kind in KINDS)]
     ]
 
 
@@ -442,35 +400,32 @@ REDRAWS = 300
 SHOWN_ODDS = (-5.0, 0.0, 2.0, 5.0, 8.0, 12.0, 15.0, 20.0, 30.0, 50.0, 100.0)
 
 
-def calibration(p: FloatArray, right: BoolArray) -> CalibrationScore:
+def calibration(p: ArrayLike, right: ArrayLike) -> CalibrationScore:
     """Probabilities against what came true, in 15 bins."""
-    return score_calibration(p, right, bins=CALIBRATION_BINS)
+    return score_calibration(np.asarray(p), np.asarray(right), bins=CALIBRATION_BINS)
 
 
-class Bin(NamedTuple):
-    """Cases whose probability lies in one range; the interval is Clopper and Pearson's, 95 %."""
+def reliability(p: ArrayLike, right: ArrayLike) -> pd.DataFrame:
+    """Reliability over the bins of the calibration error, the empty ones left out.
 
-    low: float
-    high: float
-    cases: int
-    mean_probability: float
-    share_right: float
-    interval: tuple[float, float]
-
-
-def reliability(p: FloatArray, right: BoolArray) -> list[Bin]:
-    """Reliability table over the bins of the calibration error, the empty ones left out."""
+    The interval is Clopper and Pearson's, 95 %.
+    """
     found = calibration(p, right)
     edges = np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)
-    bins = []
-    for k in range(len(found.counts)):
-        cases, stated, share = (
-            column[k].item() for column in (found.counts, found.mean_probability, found.frequency)
-        )
-        at = min(int(np.searchsorted(edges, stated, side="right")) - 1, CALIBRATION_BINS - 1)
-        sure = interval(round(share * cases), cases, "exact")
-        bins.append(Bin(float(edges[at]), float(edges[at + 1]), cases, stated, share, sure))
-    return bins
+    at = np.searchsorted(edges, found.mean_probability, side="right") - 1
+    at = np.minimum(at, CALIBRATION_BINS - 1)
+    sure = [
+        interval(round(share * n), int(n), "exact")
+        for share, n in zip(found.frequency, found.counts, strict=True)
+    ]
+    columns = {
+        "low": edges[at],
+        "high": edges[at + 1],
+        "cases": found.counts,
+        "mean_probability": found.mean_probability,
+        "share_right": found.frequency,
+    }
+    return pd.DataFrame(columns).join(pd.DataFrame(sure, columns=["least", "most"]))
 
 
 def calibration_error_by_chance(p: FloatArray) -> tuple[float, float]:
@@ -485,8 +440,8 @@ def page_lines(
     training: Proposals | None,
     tested: dict[str, Tested],
     target: float,
-    thresholds: tuple[float, float | None],
-    judged: Sequence[Judged],
+    thresholds: Thresholds,
+    judged: Sequence[Proposals],
 ) -> list[str]:
     """What was fitted, the thresholds, and how true probabilities are."""
     lines = ["No training rows: the calibration of the package is judged.", ""]
@@ -494,7 +449,7 @@ def page_lines(
         low, high = steps.interval(SHOWN_ODDS)
         rows = zip(SHOWN_ODDS, steps.probability(SHOWN_ODDS), low, high, strict=True)
         lines = [
-            f"Fitted on {len(training)} proposals ({int(training.right.sum())} right) of "
+            f"Fitted on {len(training.rows)} proposals ({int(training.rows.right.sum())} right) of "
             f"{training.cases} cases: {training.source}; {len(steps.low)} steps.",
             "",
             *table(
@@ -517,15 +472,11 @@ def threshold_lines(tested: Tested, target: float, steps: Steps, kind: str) -> l
         (
             f"{threshold:g}",
             odds_text(steps, threshold),
-            f"{let_in.accepted}",
-            f"{let_in.wrong}",
-            f"{100.0 * let_in.upper_95:.2f} %",
-            f"{p_value:.4f}",
-            "yes" if p_value <= DELTA else "no",
+            *acceptance_cells(let_in),
+            f"{p:.4f}",
+            "yes" if p <= DELTA else "no",
         )
-        for threshold, let_in, p_value in zip(
-            tested.thresholds, tested.let_in, tested.p_value, strict=True
-        )
+        for threshold, let_in, p in tested.tests
     ]
     found = "no threshold" if tested.threshold is None else f"the threshold {tested.threshold:g}"
     return [
@@ -540,6 +491,11 @@ def threshold_lines(tested: Tested, target: float, steps: Steps, kind: str) -> l
     ]
 
 
+def acceptance_cells(one: Acceptance) -> tuple[str, str, str]:
+    """Accepted, wrong, and the bound."""
+    return str(one.accepted), str(one.wrong), f"{100.0 * one.upper_95:.2f} %"
+
+
 def odds_text(steps: Steps, threshold: float) -> str:
     """Odds from which on a probability reaches a threshold."""
     least = np.flatnonzero(steps.probability((-np.inf, *steps.log10_odds)) >= threshold)
@@ -548,32 +504,31 @@ def odds_text(steps: Steps, threshold: float) -> str:
     return "any" if least[0] == 0 else f"{steps.log10_odds[least[0] - 1]:.1f}"
 
 
-def judgement_lines(judged: Judged, thresholds: tuple[float, float | None]) -> list[str]:
+def judgement_lines(judged: Proposals, thresholds: Thresholds) -> list[str]:
     """Reliability table, scores, and what the thresholds accept, by kind."""
-    p, trials = judged.p, judged.trials
-    right = trials.right
+    p, right = judged.rows.p.to_numpy(), judged.rows.right.to_numpy()
     figures = calibration(p, right)
     area = float(roc_auc_score(right, p)) if right.any() and not right.all() else float("nan")
     by_chance, most_by_chance = calibration_error_by_chance(p)
     bins = [
         (
-            f"{b.low:.3f} to {b.high:.3f}",
-            f"{b.cases}",
-            f"{b.mean_probability:.4f}",
-            f"{b.share_right:.4f}",
-            f"{b.interval[0]:.3f} to {b.interval[1]:.3f}",
+            f"{one.low:.3f} to {one.high:.3f}",
+            f"{one.cases}",
+            f"{one.mean_probability:.4f}",
+            f"{one.share_right:.4f}",
+            f"{one.least:.3f} to {one.most:.3f}",
         )
-        for b in reliability(p, right)
+        for one in reliability(p, right).itertuples()
     ]
     accepted = [
-        (kind, f"{n}", f"{one.accepted}", f"{one.wrong}", f"{100.0 * one.upper_95:.2f} %")
-        for kind, n, one in let_in_by_kind(judged, thresholds)
+        (kind, str(n), *acceptance_cells(one))
+        for kind, n, one in let_in_by_kind(judged.rows, thresholds)
     ]
     return [
         f"## {judged.name}",
         "",
-        f"{len(right)} proposals ({int(right.sum())} right) of {trials.cases} cases: "
-        f"{trials.source}.",
+        f"{len(right)} proposals ({int(right.sum())} right) of {judged.cases} cases: "
+        f"{judged.source}.",
         "",
         *table("P | cases | mean P | right | 95 % interval", bins),
         "",
@@ -589,43 +544,37 @@ def judgement_lines(judged: Judged, thresholds: tuple[float, float | None]) -> l
     ]
 
 
-NAME = "reliability.png"
 COLOURS = ("tab:blue", "tab:orange")
 WIDE = (-0.03, 1.03)
 
 
-def plot_reliability(judged: Sequence[Judged], folder: Path) -> Path:
+def plot_reliability(judged: Sequence[Proposals], folder: Path) -> Path:
     """Draw share right over stated probability, and how many proposals have it."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.0, 6.0), layout="constrained")
     curve, counts = figure.subplots(2, 1, height_ratios=(3.2, 1.0))
     for one, colour in zip(judged, COLOURS, strict=False):
-        draw_reliability(curve, one, colour)
-        counts.hist(one.p, list(np.linspace(0.0, 1.0, 21)), histtype="step", color=colour)
+        p, right = one.rows.p, one.rows.right
+        bins = reliability(p, right)
+        reach = [bins.share_right - bins.least, bins.most - bins.share_right]
+        curve.errorbar(
+            bins.mean_probability,
+            bins.share_right,
+            yerr=np.maximum(np.stack(reach), 0.0),
+            fmt="o",
+            color=colour,
+            capsize=3,
+            label=f"{one.name}: n = {len(p)}, calibration error "
+            f"{calibration(p, right).expected_error:.3f}",
+        )
+        counts.hist(p, list(np.linspace(0.0, 1.0, 21)), histtype="step", color=colour)
     curve.plot([0, 1], [0, 1], color="0.6", linewidth=1, zorder=0)
     curve.set(xlim=WIDE, ylim=WIDE, ylabel="share right (95 % interval)")
     curve.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8, frameon=False)
     counts.set(xlim=WIDE, yscale="log", ylim=(0.7, None), xlabel="probability", ylabel="proposals")
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / NAME
+    path = folder / "reliability.png"
     # Without the version of the library, equal tables give equal bytes
     figure.savefig(path, dpi=100, metadata={"Software": None})
     return path
-
-
-def draw_reliability(axes: Any, judged: Judged, colour: str) -> None:
-    """Share of right proposals over the mean probability of their bin."""
-    table = reliability(judged.p, judged.trials.right)
-    share = np.array([b.share_right for b in table])
-    interval = np.array([b.interval for b in table]).T
-    error = calibration(judged.p, judged.trials.right).expected_error
-    axes.errorbar(
-        [b.mean_probability for b in table],
-        share,
-        yerr=np.maximum(np.stack([share - interval[0], interval[1] - share]), 0.0),
-        fmt="o",
-        color=colour,
-        capsize=3,
-        label=f"{judged.name}: n = {len(judged.p)}, calibration error {error:.3f}",
-    )

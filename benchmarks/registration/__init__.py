@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from typer import Option
 
 from benchmarks.options import MaybeReal, Out, Seeds, Workers, seeds_of, some_of
-from benchmarks.pages import add_date, write_page
+from benchmarks.pages import write_page
 from benchmarks.registration.settings import Settings
 from benchmarks.trials.exposures import KINDS
 from regengine.errors import ConfigError
@@ -28,7 +28,7 @@ def main(
     *,
     real: MaybeReal = None,
     out: Out = None,
-    overlays: Annotated[Path | None, Option(help="folder for a picture per case")] = None,
+    overlays: Annotated[Path | None, Option(help="folder for a picture of each real photo")] = None,
     told: Annotated[Literal["all", "nothing"], Option(help="of time, orbit, nadir")] = "all",
     lights: Annotated[Path | None, Option(help="built map to register on")] = None,
     index: Annotated[Path | None, Option(help="of the map, if not beside it")] = None,
@@ -69,9 +69,6 @@ def main(
     ] = "all",
     report_only: Annotated[bool, Option("--report-only", help="no trial is run")] = False,
     smoke: Annotated[bool, Option("--smoke", help="24 trials of the self-made world")] = False,
-    only_seeds: Annotated[
-        str, Option(metavar="A,B", help="trials to draw with --overlays; the worst if not given")
-    ] = "",
 ) -> None:
     """Run the benchmark."""
     from benchmarks.registration.run import build_world_map, real_page
@@ -103,9 +100,7 @@ def main(
                 [] if report_only else seeds_of(seeds),
                 kinds=some_of(kinds, KINDS, "--kinds"),
                 frames=frames,
-                only=[int(text) for text in only_seeds.split(",") if text.strip()],
                 workers=workers,
-                picture=None if out is None else out / f"{add_date(page)}.png",
             )
         else:
             assert real is not None
@@ -117,5 +112,4 @@ def main(
                 all_categories=all_categories,
                 workers=workers,
             )
-    if lines:
-        write_page(out, page, lines)
+    write_page(out, page, lines)

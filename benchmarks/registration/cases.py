@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.rows import read_csv
 from regengine.errors import ConfigError
-from regengine.photo.frame import FrameOptions, read_frame
+from regengine.photo.frame import FrameOptions
 
 CATEGORIES = ("cities", "cities_oblique")
 WORLD_MAP = "lights/blackmarble_15as.tif"
@@ -112,8 +112,3 @@ def list_cases(real: Path, *, cities: bool = True) -> list[Case]:
             cases.append(replace(case, name=f"{path.stem}, radiance clip", lights=told.clip))
         cases.append(case)
     return sorted(cases, key=lambda case: (not case.file.startswith("cities/"), case.file))
-
-
-def pixel_pitch_um(case: Case) -> float | None:
-    """Pixel pitch of a case's photo, which a crop of it keeps."""
-    return read_frame(case.photo, options=case.options).pixel_pitch_um

@@ -25,25 +25,18 @@ from benchmarks.registration.cases import (
     list_cases,
     list_photos,
 )
-from benchmarks.registration.scores import (
-    MAP_PIXEL_M,
-    GroundPoints,
-    ground_errors_m,
-    ground_grid,
-    score_columns,
-)
+from benchmarks.registration.scores import MAP_PIXEL_M, score_columns
 from benchmarks.registration.settings import Settings
 from benchmarks.registration.truth import (
     misses_px,
     read_named_places,
     read_reference_cameras,
 )
-from benchmarks.registration.variants import VARIANTS, kept_part, stored_pixels, variants_of
+from benchmarks.registration.variants import VARIANTS, variants_of
 from benchmarks.rows import Row, read_csv
 from benchmarks.trials.report import OUTCOME_OF, RIGHT_ACCEPTED, WRONG_ACCEPTED
-from matchers.geometry.camera import Camera
-from matchers.geometry.footprint import diagonal_km
 from regengine.errors import RegengineError
+from regengine.evaluate.registration import distance_m
 from regengine.pipeline import process_photo
 from regengine.records import centre_text, probability_text
 from regengine.references.build import build
@@ -51,7 +44,7 @@ from regengine.references.opening import light_map_of, open_references
 from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.overlay import write_overlay
 from regengine.registration.prepare_photo import load_compiled
-from regengine.result import ControlPoint, FrameResult
+from regengine.result import FrameResult
 from regengine.run_inputs import RunInputs
 
 # What the program says of a photo that it does not try, unless told to
@@ -142,38 +135,19 @@ def truth_columns(case: Case, result: FrameResult) -> Row:
     reference = read_reference_cameras().get(case.file)
     if result.solved is None or reference is None or reference.camera is None:
         return {}
-    camera, places = result.solved.camera, read_named_places().get(case.file, ())
-    row = reference_score(camera, result.control_points, reference.camera, case.variant)
-    if not places or case.variant:
+    camera, places = result.solved.camera, read_named_places().get(case.file)
+    truth = VARIANTS[case.variant].camera(reference.camera)
+    row = score_columns(camera, result.control_points, truth)
+    if places is None or case.variant:
         return row
-    x, y, lon, lat = np.array([(p.x, p.y, p.lon, p.lat) for p in places], float).T
-    off_m = ground_errors_m(camera, GroundPoints(x=x, y=y, lon=lon, lat=lat))
+    x, y, lon, lat = places[["x", "y", "lon", "lat"]].to_numpy(float).T
+    off_m = distance_m(*camera.pixel_to_lonlat(x, y), lon, lat)
     return row | {
         "places": len(places),
         "places_within": int((off_m <= 1000.0 * row["bar_km"]).sum()),
         "places_px": float(np.median(misses_px(camera, places))),
         "reference_places_px": float(np.median(misses_px(reference.camera, places))),
     }
-
-
-def reference_score(
-    camera: Camera, control_points: tuple[ControlPoint, ...], reference: Camera, variant: str
-) -> Row:
-    """Score a solution of a photo, or of a variant of it, by the photo's reference camera."""
-    size = reference.width_px, reference.height_px
-    x, y = np.array([[point.x, point.y] for point in control_points], float).reshape(-1, 2).T
-    back = stored_pixels(x, y, size, variant).T
-    own = tuple(
-        replace(point, x=float(there[0]), y=float(there[1]))
-        for point, there in zip(control_points, back, strict=True)
-    )
-    grid = ground_grid(reference)
-    shown_x, shown_y = VARIANTS[variant].place(grid.x, grid.y, size)
-    left = (shown_x >= 0) & (shown_x < camera.width_px)
-    left &= (shown_y >= 0) & (shown_y < camera.height_px)
-    shown = GroundPoints(x=shown_x[left], y=shown_y[left], lon=grid.lon[left], lat=grid.lat[left])
-    footprint_km = diagonal_km(kept_part(reference, variant))
-    return score_columns(camera, own, reference, shown=shown, footprint_km=footprint_km)
 
 
 def run_cases(cases: Iterable[Case], settings: Settings, workers: int) -> list[Row]:
@@ -236,24 +210,11 @@ def real_page(
     assert settings.lights is not None
     note = (
         f"Light map: {settings.lights.name}. Index: {settings.index_words}. Budget of a search: "
-        f"{settings.max_work:g} s of work."
+        f"{settings.max_work:g} s of work. docs/benchmarks.md explains the columns."
     )
     return [*title_lines(heading, note), *page_lines(rows, others)]
 
 
-READING = """\
-*Judged*: right if every control point lies within 1 % of the diagonal of the true footprint, or
-within 1 km where that is more, of what its pixel shows by the photo's reference camera
-(`benchmarks/registration/reference_cameras.csv`), and the four span 1 % of the picture.
-*Worst control point*: the farthest of the four, and that bar. *From the reference*: distance
-between what the solved and the reference camera see, median / largest over a grid of pixels that
-show ground. Most reference cameras were fitted to the same map by this program's own alignment, so
-that it says how well a solution is repeated and not how true it is. A map pixel is 15 arc seconds,
-463 m. *Named places*: median distance of places recognised on the picture, without any map, from
-their lights, in brackets that of the reference camera; *within the bar*: how many lie that near
-what their pixels show. *Clock*: the along-track offset solved for. *CPU s*, and *s* of wall time:
-from opening the photo to the result on one thread. *MB*: largest resident memory of the process,
-without files that it maps and shares with others: index, map, libraries."""
 HEADER = (
     *("photo", "position from", "centre", "off-nadir", "verdict", "judged", "probability"),
     *("margin", "from the reference m", "map px", "% of diagonal", "worst control point"),
@@ -299,8 +260,6 @@ def page_lines(rows: list[Row], others: list[Row]) -> list[str]:
         f"- Wrong, accepted or not: {names_of(tried[tried.right.eq(False)])}.",
         *cost_lines(plain, tried),
         "",
-        READING,
-        "",
         "## Photographs",
         "",
         *table(HEADER, [result_cells(one) for one in shown]),
@@ -310,10 +269,10 @@ def page_lines(rows: list[Row], others: list[Row]) -> list[str]:
 def frame_lines(plain: pd.DataFrame) -> list[str]:
     """The frames that must be placed, and how many are: an edited frame and its copy count once."""
     references = list(read_reference_cameras().values())
-    must = {one.frame_id or one.file for one in references if one.must_be_placed}
+    must = {one.frame for one in references if one.must_be_placed}
     rows, placed = [], 0
     for frame in sorted(must):
-        files = [one.file for one in references if frame in (one.frame_id, one.file)]
+        files = [one.row["file"] for one in references if one.frame == frame]
         run = plain[plain.file.isin(files)]
         if len(run):
             right, wrong = (run.outcome == word for word in (RIGHT_ACCEPTED, WRONG_ACCEPTED))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,39 +21,15 @@ MAP_PIXEL_M = 463.3
 GRID = 17  # pixels along each side at which a solved camera is compared with the true one
 
 
-@dataclass(frozen=True, kw_only=True)
-class GroundPoints:
-    """Pixels and the places they show."""
-
-    # x and y: shape (n,): Pixels of the image as stored
-    x: FloatArray
-    y: FloatArray
-    # lon and lat: shape (n,): WGS84 geodetic, degrees
-    lon: FloatArray
-    lat: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-
-def ground_grid(camera: Camera, per_side: int = GRID) -> GroundPoints:
-    """Pixels spread over the image and the ground they show, at incidence below 80 degrees."""
-    x, y = (
-        side.ravel()
-        for side in np.meshgrid(
-            np.linspace(0.0, camera.width_px - 1.0, per_side),
-            np.linspace(0.0, camera.height_px - 1.0, per_side),
-        )
+def ground_grid(camera: Camera) -> FloatArray:
+    """X, y, longitude, latitude (4, n) of pixels all over the image, at incidence below 80°."""
+    x, y = np.meshgrid(
+        np.linspace(0.0, camera.width_px - 1.0, GRID),
+        np.linspace(0.0, camera.height_px - 1.0, GRID),
     )
     slant = incidence_deg(camera.position_ecef_m, camera.pixel_to_ecef(x, y))
-    seen = slant < MAX_INCIDENCE_DEG
-    lon, lat = camera.pixel_to_lonlat(x[seen], y[seen])
-    return GroundPoints(x=x[seen], y=y[seen], lon=lon, lat=lat)
-
-
-def ground_errors_m(camera: Camera, points: GroundPoints) -> FloatArray:
-    """How far from the known places a camera sees their pixels, shape (n,), metres."""
-    return distance_m(*camera.pixel_to_lonlat(points.x, points.y), points.lon, points.lat)
+    x, y = x[slant < MAX_INCIDENCE_DEG], y[slant < MAX_INCIDENCE_DEG]
+    return np.stack([x, y, *camera.pixel_to_lonlat(x, y)])
 
 
 def resolution_m(camera: Camera, x: ArrayLike, y: ArrayLike) -> FloatArray:
@@ -73,52 +48,41 @@ def normalised_errors(
     points: Sequence[ControlPoint], truth: Camera
 ) -> tuple[FloatArray, FloatArray]:
     """Errors of control points east and north in units of their sigmas."""
-    place = np.array([[p.x, p.y, p.lon, p.lat] for p in points], float).reshape(-1, 4)
+    x, y, lon, lat = place_columns(points)
     variance = np.array([[p.covariance_m[0], p.covariance_m[2]] for p in points]).reshape(-1, 2)
-    lon, lat = truth.pixel_to_lonlat(place[:, 0], place[:, 1])
-    seen = np.isfinite(lon)
-    azimuth, _, length_m = WGS84.inv(
-        np.where(seen, lon, 0.0), np.where(seen, lat, 0.0), place[:, 2], place[:, 3]
-    )
-    angle = np.radians(azimuth)
-    off_m = np.stack([length_m * np.sin(angle), length_m * np.cos(angle)], axis=1)
-    z = np.where(seen[:, None], off_m / np.sqrt(variance), np.inf)
-    return z[:, 0], z[:, 1]
+    true = np.stack(truth.pixel_to_lonlat(x, y))
+    seen = np.isfinite(true[0])
+    true_lon, true_lat = np.where(seen, true, 0.0)
+    azimuth, _, length_m = WGS84.inv(true_lon, true_lat, lon, lat)
+    off_m = length_m * np.stack([np.sin(np.radians(azimuth)), np.cos(np.radians(azimuth))])
+    east, north = np.where(seen, off_m / np.sqrt(variance.T), np.inf)
+    return east, north
 
 
-def score_columns(
-    camera: Camera,
-    points: Sequence[ControlPoint],
-    truth: Camera,
-    *,
-    shown: GroundPoints | None = None,
-    footprint_km: float | None = None,
-) -> dict[str, Any]:
-    """Columns that say how good a proposal is.
+def place_columns(points: Sequence[ControlPoint]) -> FloatArray:
+    """X, y, longitude and latitude of control points, shape (4, n)."""
+    return np.array([[p.x, p.y, p.lon, p.lat] for p in points], float).reshape(-1, 4).T
 
-    `points` are those of the picture that `truth` took. Of a picture cut or turned since, `shown`
-    are pixels that `camera` is held against, and `footprint_km` the diagonal of what is left.
-    """
-    grid = ground_grid(truth) if shown is None else shown
-    own = GroundPoints(
-        **{name: np.array([getattr(p, name) for p in points], float) for name in vars(grid)}
-    )
-    error_m = ground_errors_m(truth, own)
-    diagonal = diagonal_km(truth) if footprint_km is None else footprint_km
+
+def score_columns(camera: Camera, points: Sequence[ControlPoint], truth: Camera) -> dict[str, Any]:
+    """Columns that say how good a proposal is."""
+    x, y, lon, lat = place_columns(points)
+    error_m = distance_m(*truth.pixel_to_lonlat(x, y), lon, lat)
+    diagonal = diagonal_km(truth)
     bar_km = right_within_km(diagonal)
     z_east, z_north = normalised_errors(points, truth)
-    enough = enough_points(truth, own.x, own.y)
     columns: dict[str, Any] = {
-        "right": bool(enough and error_m.max() <= 1000.0 * bar_km),
+        "right": bool(enough_points(truth, x, y) and error_m.max() <= 1000.0 * bar_km),
         "bar_km": bar_km,
         "diagonal_km": diagonal,
         "point_error_m": error_m,
-        "point_error_units": error_m / resolution_m(truth, own.x, own.y),
+        "point_error_units": error_m / resolution_m(truth, x, y),
         "z_east": z_east,
         "z_north": z_north,
     }
-    off_m = ground_errors_m(camera, grid)
-    in_units = off_m / resolution_m(truth, grid.x, grid.y)
+    grid = ground_grid(truth)
+    off_m = distance_m(*camera.pixel_to_lonlat(*grid[:2]), *grid[2:])
+    in_units = off_m / resolution_m(truth, *grid[:2])
     percent = 100.0 * off_m / max(1000.0 * diagonal, 1.0)
     for name, errors in (("m", off_m), ("units", in_units), ("percent", percent)):
         for word, share in (("median", 0.5), ("p95", 0.95), ("max", 1.0)):

@@ -21,14 +21,14 @@ away from its centre by a kilometre or two.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
 from benchmarks.rows import read_csv
+from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from regengine.evaluate.registration import NOTHING, PLACED, camera_of
 
@@ -38,92 +38,51 @@ PLACES = Path(__file__).with_name("reference_places.csv")
 NEAR_TLE_DAYS = 10.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ReferenceCamera:
-    """One row of the table of cameras."""
+    """One row of the table of cameras.
 
-    file: str  # the picture, relative to the folder of real photographs
-    frame_id: str  # frame of the archive; two files of one frame count once. "" if unknown.
-    # Whether it shows at least eight separable lit places: towns that the photo and the map of 2016
-    # share; where it is not placed, counted on the photo alone.
-    registrable: bool
-    # Time of the picture minus the epoch of the element set that the program would choose; None
-    # where the time is unknown.
-    tle_age_days: float | None
-    # Whether the archive's record of the frame has a nadir (which may be wrong)
-    has_record_nadir: bool
-    # width_px and height_px: size of the picture as stored
-    width_px: int
-    height_px: int
-    # Where it was and how it looked, for the picture as stored; None where it is not placed.
-    camera: Camera | None
-    # How far along the track it was from where the chosen element set has it at the told time,
-    # positive forward. With a set less than a day off this is the error of the camera's clock, with
-    # older ones seconds of flight over an Earth held still: the clock's error and the set's
-    # together. None where the time is unknown.
-    true_time_offset_s: float | None
-    # One sigma per axis of the map's lights against the photo's in local patches, in pixels of the
-    # picture as stored
-    residual_px: float | None
-    remark: str  # how it was checked, or why it could not be placed
+    Of its columns `registrable` says whether the photo shows at least eight separable lit places:
+    towns that it shares with the map of 2016, or where it is not placed, counted on it alone;
+    `tle_age_days` is its time minus the epoch of the element set that the program would choose.
+    `true_time_offset_s` is how far along the track it was from where that set has it at the told
+    time, positive forward: with a set less than a day off the error of the camera's clock, with
+    older ones seconds of flight over an Earth held still. `residual_px` is one sigma per axis of
+    the map's lights against the photo's in local patches.
+    """
+
+    row: dict[str, str]
+    camera: Camera | None  # for the picture as stored; None where it is not placed
+
+    @property
+    def frame(self) -> str:
+        """Frame of the archive, or the file where it is unknown: two files of one count once."""
+        return self.row["frame_id"] or self.row["file"]
 
     @property
     def must_be_placed(self) -> bool:
         """Whether it counts in the share of real photographs that the program has to place."""
-        near = self.tle_age_days is not None and abs(self.tle_age_days) <= NEAR_TLE_DAYS
-        return self.registrable and (near or self.has_record_nadir)
+        near = abs(float(self.row["tle_age_days"] or np.inf)) <= NEAR_TLE_DAYS
+        told = near or self.row["has_record_nadir"] == "true"
+        return self.row["registrable"] == "true" and told
 
 
-@dataclass(frozen=True, kw_only=True)
-class NamedPlace:
-    """A place recognised on a picture: degrees (WGS84) and the pixel of its light."""
-
-    name: str
-    lon: float
-    lat: float
-    x: float
-    y: float
-
-
-def read_reference_cameras(path: Path = CAMERAS) -> dict[str, ReferenceCamera]:
+def read_reference_cameras() -> dict[str, ReferenceCamera]:
     """The table of cameras; of photos that show nothing to be placed it has rows, too, left out."""
     return {
-        row["file"]: _reference_camera(row) for row in read_csv(path) if row["status"] != NOTHING
+        row["file"]: ReferenceCamera(row, camera_of(row) if row["status"] == PLACED else None)
+        for row in read_csv(CAMERAS)
+        if row["status"] != NOTHING
     }
 
 
-def read_named_places(path: Path = PLACES) -> dict[str, tuple[NamedPlace, ...]]:
-    """The table of named places."""
-    found: dict[str, tuple[NamedPlace, ...]] = {}
-    for row in read_csv(path):
-        numbers = {key: float(row[key]) for key in ("lon", "lat", "x", "y")}
-        place = NamedPlace(name=row["name"], **numbers)
-        found[row["file"]] = (*found.get(row["file"], ()), place)
-    return found
+def read_named_places() -> dict[str, pd.DataFrame]:
+    """By file the places recognised on it: name, degrees (WGS84), and the pixel of the light."""
+    return {str(file): places for file, places in pd.read_csv(PLACES).groupby("file")}
 
 
-def misses_px(camera: Camera, places: Sequence[NamedPlace]) -> NDArray[np.float64]:
+def misses_px(camera: Camera, places: pd.DataFrame) -> FloatArray:
     """How far from their lights a camera has some named places."""
-    x, y = camera.lonlat_to_pixel([p.lon for p in places], [p.lat for p in places])
-    apart = np.hypot(x - [p.x for p in places], y - [p.y for p in places])
+    x, y = camera.lonlat_to_pixel(places.lon.to_numpy(), places.lat.to_numpy())
+    apart = np.hypot(x - places.x.to_numpy(), y - places.y.to_numpy())
     return np.where(np.isfinite(apart), apart, np.inf)
-
-
-def _reference_camera(row: dict[str, str]) -> ReferenceCamera:
-    return ReferenceCamera(
-        file=row["file"],
-        frame_id=row["frame_id"],
-        registrable=row["registrable"] == "true",
-        tle_age_days=_number(row["tle_age_days"]),
-        has_record_nadir=row["has_record_nadir"] == "true",
-        width_px=int(row["width_px"]),
-        height_px=int(row["height_px"]),
-        camera=camera_of(row) if row["status"] == PLACED else None,
-        true_time_offset_s=_number(row["true_time_offset_s"]),
-        residual_px=_number(row["residual_px"]),
-        remark=row["remark"],
-    )
-
-
-def _number(text: str) -> float | None:
-    return float(text) if text else None

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import erf
 
 from benchmarks.pages import NONE, interval, number, percent, table, title_lines
 from benchmarks.registration.scores import quantile
@@ -81,7 +79,7 @@ def trials_of(rows: Iterable[Row], half: str) -> pd.DataFrame:
     every = (*TEXTS, *LISTS, *NUMBERS, *(factor.column for factor in FACTORS))
     every = (*every, "seed", "right", "registrable")
     trials = trials.reindex(columns=list(dict.fromkeys([*trials.columns, *every])))
-    trials[list(TEXTS)] = trials[list(TEXTS)].fillna("")
+    trials[list(TEXTS)] = trials[list(TEXTS)].astype(object).fillna("")
     trials[list(NUMBERS)] = trials[list(NUMBERS)].astype(float)
     trials["is_right"], trials["registrable"] = trials.right == True, trials.registrable == True  # noqa: E712
     trials["outcome"] = [
@@ -284,7 +282,6 @@ def sigma_figure(z: FloatArray) -> Figure:
     )  # fmt: skip
 
 
-WORST = 10
 NO_CODE = "no reason given"
 CASE_HEADER = (
     *("seed", "kind", "lit places", "off-nadir", "lens mm", "told", "clock", "TLE days"),
@@ -296,12 +293,6 @@ def list_missed(trials: pd.DataFrame) -> pd.DataFrame:
     """Registrable trials that were not right and accepted: those with most lit places first."""
     found = trials[trials.registrable & (trials.outcome != RIGHT_ACCEPTED)]
     return found.sort_values("places", ascending=False, kind="stable")
-
-
-def worst_seeds(trials: pd.DataFrame, most: int = WORST) -> list[int]:
-    """Seeds of the worst failures: wrong and accepted first, then the best-lit that were missed."""
-    wrong = trials[trials.outcome == WRONG_ACCEPTED]
-    return [int(seed) for seed in dict.fromkeys([*wrong.seed, *list_missed(trials).seed])][:most]
 
 
 def wrong_lines(trials: pd.DataFrame) -> list[str]:
@@ -409,8 +400,8 @@ def probability_lines(trials: pd.DataFrame) -> list[str]:
     return table(header, cells, right=5)
 
 
-def page_lines(trials: pd.DataFrame, picture: str = "") -> list[str]:
-    """The whole page as Markdown lines; the picture is a file beside it."""
+def page_lines(trials: pd.DataFrame) -> list[str]:
+    """The whole page as Markdown lines."""
     sections = (
         ("Numbers", table(NUMBERS_HEADER, [figure.cells() for figure in figures_of(trials)])),
         ("Outcomes by kind of trial", kind_lines(trials)),
@@ -423,40 +414,7 @@ def page_lines(trials: pd.DataFrame, picture: str = "") -> list[str]:
     heading = "Simulated registrations" + (", nothing told" if told_nothing(trials) else "")
     lines = title_lines(heading, "docs/benchmarks.md explains the terms.")
     lines += [f"{len(trials)} trials, {trials.registrable.sum()} of them registrable."]
-    if picture:
-        lines += ["", f"![Recall by angle, errors over their sigmas]({picture})"]
     for title, body in sections:
         if body:
             lines += ["", f"## {title}", "", *body]
     return lines
-
-
-MAX_SIGMAS = 4.0
-
-
-def plot_run(trials: pd.DataFrame, path: Path) -> None:
-    """Draw recall by angle, and the control points' errors over their sigmas."""
-    from matplotlib.figure import Figure as Drawing
-
-    figure = Drawing(figsize=(8.0, 4.0), layout="constrained")
-    angle, sigmas = figure.subplots(1, 2)
-    for _, group in bins_of(trials[trials.registrable], FACTORS[0]):
-        hits, tried = hits_of(group), len(group)
-        at, share = float(group[FACTORS[0].column].mean()), 100.0 * hits / tried
-        low, high = (100.0 * end for end in interval(hits, tried))
-        reach = [[share - low], [high - share]]
-        angle.errorbar(at, share, yerr=reach, fmt="o", color="tab:blue", capsize=3)
-        angle.annotate(f" {tried}", (at, share), fontsize="small")
-    angle.set(xlim=(0.0, 70.0), xlabel="off-nadir, degrees")
-    angle.set_ylabel("right and accepted of registrable, %\n(95 % interval, number of trials)")
-    right = trials[trials.outcome == RIGHT_ACCEPTED]
-    z = np.sort(np.abs(values([*right.z_east, *right.z_north])))
-    shares = 100.0 * np.arange(1, len(z) + 1) / max(len(z), 1)
-    sigmas.step(z, shares, where="post", label=f"{len(z)} errors, right and accepted")
-    normal = np.linspace(0.0, MAX_SIGMAS, 200)
-    sigmas.plot(normal, 100.0 * erf(normal / np.sqrt(2.0)), color="0.4", label="normal")
-    sigmas.set(xlim=(0.0, MAX_SIGMAS), xlabel="error over sigma", ylabel="errors no larger, %")
-    sigmas.legend(loc="lower right", fontsize="small")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Without the version of the library, equal tables give equal bytes
-    figure.savefig(path, dpi=100, metadata={"Software": None})

@@ -32,21 +32,16 @@ from benchmarks.trials.report import (
     FAILED,
     OUTCOME_OF,
     page_lines,
-    plot_run,
     trials_of,
-    worst_seeds,
 )
 from benchmarks.trials.shot import off_nadir_deg, view_shares
 from benchmarks.trials.source import Trial, TrialSource, make_source, real_source
 from regengine.errors import ConfigError
-from regengine.io.extras import need
 from regengine.references.build import build
 from regengine.references.opening import open_light_map, open_references
 from regengine.registration.index.earth import EarthIndex
 from regengine.registration.index.options import BlindOptions, load_earth_index
-from regengine.registration.overlay import write_overlay
 from regengine.registration.types import SearchReferences
-from regengine.registration.windows import NightLights
 
 STEEP_DEG, TELEPHOTO_MM = 30.0, 135.0
 
@@ -75,13 +70,10 @@ class Workshop:
     def register(self, trial: Trial, folder: Path) -> Registration:
         """Register a trial with what the settings say."""
         index = self.mirrored_index if trial.kind == "mirrored_map" else self.index
-        references = SearchReferences(light_map=self.map_of(trial), index=index)
+        light_map = self.mirrored_map if trial.kind == "mirrored_map" else self.light_map
+        references = SearchReferences(light_map=light_map, index=index)
         parameters = self.settings.parameters()
         return register_trial(trial, references, parameters, folder, told=self.settings.told)
-
-    def map_of(self, trial: Trial) -> NightLights:
-        """The map that a trial is registered on."""
-        return self.mirrored_map if trial.kind == "mirrored_map" else self.light_map
 
     @cached_property
     def index(self) -> EarthIndex | None:
@@ -211,19 +203,6 @@ def tell_row(row: Row) -> None:
     tell(f"seed {row['seed']}, {kind}: {outcome}, {seconds:.1f} s {problem}".rstrip())
 
 
-def draw_overlays(seeds: Iterable[int], shop: Workshop, folder: Path) -> None:
-    """Register some trials again and draw an overlay of each."""
-    for seed in seeds:
-        trial = shop.draw(seed)
-        with tempfile.TemporaryDirectory() as name:
-            found = shop.register(trial, Path(name))
-            if found.result is None:
-                tell(f"seed {seed}: {found.problem}")
-                continue
-            path = write_overlay(found.result, Path(found.result.path), shop.map_of(trial), folder)
-        tell(f"seed {seed}: {found.result.verdict}, written to {path}")
-
-
 def build_own_map(settings: Settings, folder: Path) -> Path:
     """The self-made world's map as a user would build it, in a folder, for windows to be fast."""
     own = make_source(settings.half).light_map_path
@@ -240,17 +219,13 @@ def simulated_page(
     *,
     kinds: Collection[str],
     frames: str,
-    only: list[int],
     workers: int,
-    picture: Path | None,
 ) -> list[str]:
-    """Run what is asked for; the page, none where overlays are drawn instead."""
+    """Run what is asked for; the page."""
     if not tables:
         raise ConfigError("No table of trials: say --table CASES.jsonl.")
-    if picture is not None:
-        need("--out", "matplotlib.figure")  # after hours of trials is too late
     with tempfile.TemporaryDirectory() as folder:
-        if settings.overlays is not None or seeds:
+        if seeds:
             if settings.real is not None and settings.lights is None:
                 raise ConfigError("No map to register the real world on: say --lights MAP.tif.")
             lights = settings.lights or build_own_map(settings, Path(folder))
@@ -258,16 +233,8 @@ def simulated_page(
             settings = replace(settings, lights=lights, mirrored_index=file).with_index_named()
             # An unusable map is said once, not by every worker, and what they share is made once
             shop = Workshop(settings)
-        if settings.overlays is not None:
-            worst = worst_seeds(trials_of(read_rows(*tables), settings.half))
-            draw_overlays(only or worst, shop, settings.overlays)
-            return []
-        if seeds:
             wanted = select_seeds(seeds, kinds, frames, shop)
             if any(seed >= FIRST_MIRRORED for seed in wanted):
                 _ = shop.mirrored_index
             run_trials(wanted, tables[0], settings, workers=workers, tell=tell_row)
-    trials = trials_of(read_rows(*tables), settings.half)
-    if picture is not None:
-        plot_run(trials, picture)
-    return page_lines(trials, "" if picture is None else picture.name)
+    return page_lines(trials_of(read_rows(*tables), settings.half))
