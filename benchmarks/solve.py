@@ -1,7 +1,7 @@
 """How many star fields the blind solver solves, how fast, and whether any wrongly.
 
-Simulated star lists with and without a notion of the focal length, lists of no sky; ``--real
-FOLDER`` those of photos, beside the answers of other solvers.
+Simulated star lists with and without a notion of the focal length, and lists of no sky. Those of
+photos are solved by ``regengine solve``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import itertools
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -19,12 +18,11 @@ from scipy.spatial.transform import Rotation
 from typer import Option
 
 from benchmarks.options import Out
-from benchmarks.pages import NONE, number, percent, table, title_lines, write_page
+from benchmarks.pages import number, percent, table, title_lines, write_page
 from detectors.types import FloatArray, StarDetections
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.evaluate.tables import bound_share
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
-from regengine.sky.stars.photo import sky, solve_photo
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 from regengine.sky.stars.star_fit import corner_tangent
 from regengine.sky.stars.star_search import StarIndices
@@ -42,9 +40,6 @@ def main(
     blind_negatives: Annotated[int, Option(help="lists of no sky, without")] = 20,
     max_seconds: Annotated[float, Option(help="a list")] = 30.0,
     seed: int = 1,
-    real: Annotated[
-        Path | None, Option(metavar="FOLDER", help="star fields of photos, too")
-    ] = None,
     out: Out = None,
 ) -> None:
     """Run the benchmark."""
@@ -89,8 +84,6 @@ def main(
         )
         none[way] = solve(lists, way)
     lines += ["## Lists of no sky", "", *no_sky_table(none), ""]
-    if real is not None:
-        lines += real_lines(real)
     note = "Star lists of the catalogue through simulated lenses, lists of no sky."
     write_page(out, "solve", [*title_lines("Star fields solved", note), *lines])
 
@@ -280,39 +273,3 @@ def streets(rng: np.random.Generator, count: int) -> tuple[FloatArray, FloatArra
         start[road, 0] + along * np.cos(angle[road]),
         start[road, 1] + along * np.sin(angle[road]),
     )
-
-
-ANSWERS = "solver_answers.csv"  # file, and for each solver NAME_ra, NAME_dec: degrees, its answer
-AGREE_SHARE = 0.02  # of the field along x, between the middles
-REAL_HEADER = "field | blind | CPU s | stars | rms px | log10 odds | who agrees"
-
-
-def real_lines(folder: Path) -> list[str]:
-    """A table of the star fields of a folder, solved blind, and how many were."""
-    answers = pd.read_csv(folder / ANSWERS).set_index("file")
-    peers = [name.removesuffix("_ra") for name in answers.columns if name.endswith("_ra")]
-    sky()
-    rows, times_s, solved = [], [], 0
-    for name, said in answers.iterrows():
-        started = time.process_time()
-        found = solve_photo(folder / str(name)).outcome
-        times_s.append(time.process_time() - started)
-        row = [str(name), NONE, f"{times_s[-1]:.2f}"]
-        if isinstance(found, StarSolution):
-            solved += 1
-            camera = found.camera
-            ra, dec = np.radians(camera.ra_dec_deg)
-            with_ra, with_dec = (
-                np.radians(said[[f"{peer}_{axis}" for peer in peers]].to_numpy(float))
-                for axis in ("ra", "dec")
-            )
-            cosine = np.sin(dec) * np.sin(with_dec)
-            cosine += np.cos(dec) * np.cos(with_dec) * np.cos(ra - with_ra)
-            near = np.degrees(np.arccos(np.minimum(cosine, 1.0))) < AGREE_SHARE * camera.fov_x_deg
-            middle = f"{np.degrees(ra):.3f} {np.degrees(dec):+.3f}, {camera.fov_x_deg:.2f}°"
-            row[1] = middle
-            row += [str(len(found)), f"{found.rms_px:.2f}", f"{found.log10_odds:.0f}"]
-            row += [", ".join(np.array(peers)[near])]
-        rows.append(row + [""] * (7 - len(row)))
-    count = f"{solved} of {len(rows)} solved, median {np.median(times_s):.2f} CPU s."
-    return ["## Real star fields", "", *table(REAL_HEADER, rows), "", count, ""]

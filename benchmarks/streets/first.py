@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,18 +18,10 @@ Light = NDArray[np.float32]  # (rows, columns, 3): red, green, blue
 
 @dataclass(frozen=True, kw_only=True)
 class Lamps:
-    """Points of light on the ground.
+    """Points of light on the ground."""
 
-    Attributes
-    ----------
-    xy : ndarray, shape (n, 2)
-        Metres east and north of the scene's middle.
-    light : ndarray, shape (n, 3)
-        Red, green and blue.
-    """
-
-    xy: FloatArray
-    light: FloatArray
+    xy: FloatArray  # (n, 2): metres east and north of the scene's middle
+    light: FloatArray  # (n, 3): red, green and blue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +48,10 @@ def see_scene(city: City, camera: SimCamera) -> Scene:
     middle = np.array([(west + east) / 2.0, (south + north) / 2.0])
     scale = _metres_per_degree(middle[1])
     roads = city.near(west, south, east, north)
-    low, high = (
-        (np.array([west, south]) - middle) * scale,
-        (np.array([east, north]) - middle) * scale,
-    )
     return Scene(
         middle=middle,
-        low=low,
-        high=high,
+        low=(np.array([west, south]) - middle) * scale,
+        high=(np.array([east, north]) - middle) * scale,
         roads=Roads(xy=(roads.xy - middle) * scale, starts=roads.starts, classes=roads.classes),
     )
 
@@ -74,7 +61,7 @@ def _metres_per_degree(lat_deg: float) -> FloatArray:
     return 1e3 * KM_PER_DEG * np.array([np.cos(np.radians(lat_deg)), 1.0])
 
 
-def draw_lamps(rng: np.random.Generator, scene: Scene) -> tuple[Lamps, dict[str, float]]:
+def draw_lamps(rng: np.random.Generator, scene: Scene) -> Lamps:
     """Lamps every 25 to 40 m along roads, with gaps, and lights that are on no map."""
     roads = scene.roads
     district_sigma = float(rng.uniform(0.6, 0.9))
@@ -129,12 +116,7 @@ def draw_lamps(rng: np.random.Generator, scene: Scene) -> tuple[Lamps, dict[str,
     is_led = led + 0.5 * rng.normal(size=len(xy)) > rng.normal(0.3, 0.7)
     gains *= np.exp(district_sigma * SmoothField(rng, scene.low, scene.high, 1500.0).at(xy))
     gains *= _dark_places(rng, scene, xy)
-    light = gains[:, None] * np.where(is_led[:, None], LED, SODIUM)
-    settings = {
-        "district_sigma": district_sigma, "missing": missing, "shifted": float(shifted),
-        "unmapped": float(unmapped), "private": private, "n_lamps": float(len(xy)),
-    }  # fmt: skip
-    return Lamps(xy=xy, light=light), settings
+    return Lamps(xy=xy, light=gains[:, None] * np.where(is_led[:, None], LED, SODIUM))
 
 
 def _dark_places(rng: np.random.Generator, scene: Scene, xy: FloatArray) -> FloatArray:
@@ -236,11 +218,9 @@ def smear(light: Light, path: FloatArray) -> Light:
     return np.asarray(cv2.filter2D(light, cv2.CV_32F, kernel[::-1, ::-1].copy()), np.float32)
 
 
-def expose(
-    rng: np.random.Generator, scene: Scene, camera: SimCamera
-) -> tuple[Light, dict[str, Any]]:
-    """A picture of 0 to 1 by the first generator, and what was drawn for it."""
-    lamps, settings = draw_lamps(rng, scene)
+def expose(rng: np.random.Generator, scene: Scene, camera: SimCamera) -> tuple[Light, int]:
+    """A picture of 0 to 1 by the first generator, and the quality of its JPEG."""
+    lamps = draw_lamps(rng, scene)
     light = splat(camera, scene, lamps)
     light += draw_blobs(rng, scene, camera, lamps, light.shape[:2])
     blur_px, motion_px = float(rng.uniform(0.6, 1.6)), float(rng.uniform(0.0, 9.0))
@@ -258,8 +238,4 @@ def expose(
     noise = rng.standard_normal(light.shape, np.float32)
     light += noise * np.sqrt(light / full + (read / full) ** 2)
     picture = np.clip(light, 0.0, 1.0) ** (1.0 / 2.2)
-    settings |= {
-        "blur_px": blur_px, "motion_px": motion_px, "haze": haze,
-        "quality": int(rng.integers(72, 97)),
-    }  # fmt: skip
-    return np.asarray(picture, np.float32), settings
+    return np.asarray(picture, np.float32), int(rng.integers(72, 97))

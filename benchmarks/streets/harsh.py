@@ -9,8 +9,6 @@ come into the picture.
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
 
@@ -22,7 +20,7 @@ from benchmarks.streets.first import Lamps, Light, Scene, smear, splat, veil
 COLOURS = np.array([[1.0, 0.45, 0.08], [1.0, 0.72, 0.38], [0.8, 1.0, 0.95], [0.62, 1.0, 0.66]])
 
 
-def draw_harsh_lamps(rng: np.random.Generator, scene: Scene) -> tuple[Lamps, dict[str, float]]:
+def draw_harsh_lamps(rng: np.random.Generator, scene: Scene) -> Lamps:
     """Lamps, glowing streets and private lights."""
     roads = scene.roads
     missing, private = float(rng.uniform(0.4, 0.6)), float(rng.uniform(1.2, 2.2))
@@ -88,18 +86,12 @@ def draw_harsh_lamps(rng: np.random.Generator, scene: Scene) -> tuple[Lamps, dic
     kind = SmoothField(rng, scene.low, scene.high, 900.0).at(xy) + 0.6 * rng.normal(size=len(xy))
     edges = np.sort(rng.normal(0.0, 0.9, len(COLOURS) - 1))
     colour = COLOURS[np.searchsorted(edges, kind)]
-    settings = {
-        "missing": missing, "private": private, "shifted": wrong, "n_lamps": float(len(xy)),
-    }  # fmt: skip
-    return Lamps(xy=xy, light=(gains * districts)[:, None] * colour), settings
+    return Lamps(xy=xy, light=(gains * districts)[:, None] * colour)
 
 
-def expose_harshly(
-    rng: np.random.Generator, scene: Scene, camera: SimCamera
-) -> tuple[Light, dict[str, Any]]:
-    """A picture of 0 to 1 by the second generator, and what was drawn for it."""
-    lamps, settings = draw_harsh_lamps(rng, scene)
-    light = splat(camera, scene, lamps)
+def expose_harshly(rng: np.random.Generator, scene: Scene, camera: SimCamera) -> tuple[Light, int]:
+    """A picture of 0 to 1 by the second generator, and the quality of its JPEG."""
+    light = splat(camera, scene, draw_harsh_lamps(rng, scene))
     rows, cols = light.shape[:2]
     light = _spread(rng, light)
     motion_px = float(rng.uniform(0.0, 14.0))
@@ -109,7 +101,7 @@ def expose_harshly(
         path = motion_px * np.stack([time, 4.0 * bend * (time**2)], axis=-1)
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         light = smear(light, path @ turn.T)
-    cloud, light = _cover(rng, light)
+    light = _cover(rng, light)
     haze = float(rng.uniform(0.0, 0.5))
     light = veil(light, haze, float(rng.uniform(20.0, 100.0)))
     y, x = np.mgrid[-1.0 : 1.0 : rows * 1j, -1.0 : 1.0 : cols * 1j].astype(np.float32)
@@ -135,10 +127,7 @@ def expose_harshly(
     picture = grey + float(rng.uniform(0.4, 1.6)) * (picture - grey)
     sharp = float(rng.uniform(0.0, 0.8))
     picture = picture + sharp * (picture - cv2.GaussianBlur(picture, (0, 0), 1.5))
-    settings |= {
-        "motion_px": motion_px, "haze": haze, "cloud": cloud, "quality": int(rng.integers(50, 90)),
-    }  # fmt: skip
-    return np.asarray(np.clip(picture, 0.0, 1.0), np.float32), settings
+    return np.asarray(np.clip(picture, 0.0, 1.0), np.float32), int(rng.integers(50, 90))
 
 
 def _spread(rng: np.random.Generator, light: Light) -> Light:
@@ -161,11 +150,11 @@ def _spread(rng: np.random.Generator, light: Light) -> Light:
     return np.asarray(share * blurred[0] + (1.0 - share) * blurred[1], np.float32)
 
 
-def _cover(rng: np.random.Generator, light: Light) -> tuple[float, Light]:
-    """Share of the frame under cloud, and the light that comes through, spread by it."""
+def _cover(rng: np.random.Generator, light: Light) -> Light:
+    """The light that comes through clouds, spread by them."""
     cover = float(rng.uniform(0.0, 0.7)) * (rng.random() < 0.6)
     if cover < 0.02:
-        return 0.0, light
+        return light
     rows, cols = light.shape[:2]
     field = np.zeros((rows, cols), np.float32)
     for size, weight in ((4, 1.0), (9, 0.6), (20, 0.35), (45, 0.2)):
@@ -175,4 +164,4 @@ def _cover(rng: np.random.Generator, light: Light) -> tuple[float, Light]:
     depth = np.clip((field - edge) / 0.35, 0.0, 1.0)[..., None]
     through = float(rng.uniform(0.05, 0.5))
     diffuse = veil(light, 1.0, float(rng.uniform(15.0, 50.0)))
-    return cover, np.asarray((1.0 - depth) * light + depth * through * diffuse, np.float32)
+    return np.asarray((1.0 - depth) * light + depth * through * diffuse, np.float32)

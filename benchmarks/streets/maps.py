@@ -26,24 +26,13 @@ Bounds = tuple[float, float, float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class CityStreets:
-    """A built street map, its middle laid somewhere else, or mirrored east to west.
+    """A built street map, its middle laid somewhere else, or mirrored east to west."""
 
-    Attributes
-    ----------
-    path : Path
-        A file of `draw_streets`.
-    file_bounds : tuple of float
-        West, south, east, north of the file.
-    at : tuple of float or None
-        Where its middle lies instead, longitude and latitude; lengths there are kept.
-    mirrored : bool
-        East is west.
-    """
-
-    path: Path
-    file_bounds: Bounds
+    path: Path  # a file of `draw_streets`
+    file_bounds: Bounds  # west, south, east, north of the file
+    # Where its middle lies instead, longitude and latitude; lengths there are kept
     at: tuple[float, float] | None = None
-    mirrored: bool = False
+    mirrored: bool = False  # east is west
 
     @classmethod
     def open(cls, path: Path) -> CityStreets:

@@ -18,13 +18,16 @@ from benchmarks.simulate.orbit import (
     tle_lines,
 )
 from benchmarks.streets.city import CLASSES, City
-from benchmarks.trials.shot import off_nadir_deg
 
 FOCALS_MM = (180.0, 200.0, 250.0, 300.0, 400.0, 500.0, 600.0, 800.0)
 PITCH_UM = 7.3  # of the station's cameras; pictures are reduced from it
 HEIGHT_M = 405e3
 SPHERE_M = 6371e3  # distances of a sphere are enough to see whether a lens gives a scale
 ELEMENTS_AGE = timedelta(days=0.5)
+MOST_OFF_NADIR_DEG = 60.0
+NADIR_SIGMA_KM = 5.0  # error of the orbit's position, each way
+K1_SIGMA = 0.004  # at the corner: 0.0050 was measured on a real 400 mm frame
+CROPPED = 0.3  # share of pictures cut out beside the optical axis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +35,10 @@ class ShotRanges:
     """What shots are drawn from."""
 
     gsd_m: tuple[float, float] = (4.0, 20.0)  # ground sample distance across the line of sight
-    off_nadir_deg: tuple[float, float] = (0.0, 60.0)
     long_side_px: tuple[int, int] = (870, 2400)  # of the stored picture
     # clock_s and focal_share: greatest error of what is told
     clock_s: float = 10.0
     focal_share: float = 0.03
-    nadir_sigma_km: float = 5.0  # error of the orbit's position, each way
-    k1_sigma: float = 0.004  # at the corner: 0.0050 was measured on a real 400 mm frame
-    cropped: float = 0.3  # share of pictures cut out beside the optical axis
 
 
 LOOSE = ShotRanges(clock_s=120.0, focal_share=0.2)
@@ -66,41 +65,32 @@ class Shot:
     short_side_km: float  # of the frame on the ground
     told: Told
 
-    @property
-    def tilt_deg(self) -> float:
-        """Of the middle of the frame."""
-        return off_nadir_deg(self.camera)
-
-
-@dataclass(frozen=True, kw_only=True)
-class View:
-    """A camera that looks at a street, before it flies."""
-
-    camera: SimCamera
-    aim: FloatArray  # longitude and latitude
-    roll: float
-    focal_mm: float
-
 
 def draw_shot(rng: np.random.Generator, city: City, ranges: ShotRanges) -> Shot:
     """Draw a shot whose frame lies within a city's roads."""
     west, south, east, north = city.bounds
     for _ in range(400):
-        view = draw_view(rng, city, ranges)
+        streets = np.flatnonzero(city.roads.classes <= CLASSES.index("minor"))
+        aim = city.roads.xy[city.roads.starts[rng.choice(streets)]]
+        view = draw_view(rng, aim, ranges)
         if view is None:
             continue
-        lon, lat, _ = view.camera.ground(*grid_of(view.camera))
+        camera, roll, focal_mm = view
+        lon, lat, _ = camera.ground(*grid_of(camera))
         inside = (lon > west) & (lon < east) & (lat > south) & (lat < north)
         if inside.mean() >= 0.97:
-            return place_on_orbit(rng, view, ranges)
+            return place_on_orbit(rng, camera, aim, roll, focal_mm, ranges)
     raise RuntimeError(f"{city.name} has no room for such a frame; draw another seed.")
 
 
-def draw_view(rng: np.random.Generator, city: City, ranges: ShotRanges) -> View | None:
-    """A view of a street, tilts even, focal lengths those that are flown; None if they clash."""
-    streets = np.flatnonzero(city.roads.classes <= CLASSES.index("minor"))
-    aim = city.roads.xy[city.roads.starts[rng.choice(streets)]]
-    tilt_deg = float(rng.uniform(*ranges.off_nadir_deg))
+def draw_view(
+    rng: np.random.Generator, aim: FloatArray, ranges: ShotRanges
+) -> tuple[SimCamera, float, float] | None:
+    """A camera that looks at a place, its roll and focal length; None where they clash.
+
+    Tilts are even, focal lengths those that are flown.
+    """
+    tilt_deg = float(rng.uniform(0.0, MOST_OFF_NADIR_DEG))
     gsd_m = float(np.exp(rng.uniform(*np.log(ranges.gsd_m))))
     focal_mm = float(rng.choice(FOCALS_MM)) * float(rng.uniform(0.985, 1.015))
     long_px = int(np.exp(rng.uniform(*np.log(ranges.long_side_px))))
@@ -114,7 +104,7 @@ def draw_view(rng: np.random.Generator, city: City, ranges: ShotRanges) -> View 
     pitch_um = 1e3 * focal_mm * gsd_m / range_m
     if abs(lat) > 51.0 or not 0.95 * PITCH_UM <= pitch_um <= 6.0 * PITCH_UM:
         return None
-    is_cropped = rng.random() < ranges.cropped
+    is_cropped = rng.random() < CROPPED
     offset = rng.uniform(-0.3, 0.3, 2) * is_cropped
     focal_px = 1e3 * focal_mm / pitch_um
     corner = 0.5 * np.hypot(width, height) / focal_px
@@ -124,56 +114,58 @@ def draw_view(rng: np.random.Generator, city: City, ranges: ShotRanges) -> View 
         focal_px=focal_px,
         principal_x=(width - 1) * (0.5 + offset[0]),
         principal_y=(height - 1) * (0.5 + offset[1]),
-        k1=float(rng.normal(0.0, ranges.k1_sigma)) / corner**2,
+        k1=float(rng.normal(0.0, K1_SIGMA)) / corner**2,
         lon_deg=lon,
         lat_deg=lat,
         height_m=HEIGHT_M,
         axes=look_at(ecef_of(lon, lat, HEIGHT_M), ecef_of(*aim), roll),
     )
-    return View(camera=camera, aim=aim, roll=roll, focal_mm=focal_mm)
+    return camera, roll, focal_mm
 
 
-def place_on_orbit(rng: np.random.Generator, view: View, ranges: ShotRanges) -> Shot:
+def place_on_orbit(
+    rng: np.random.Generator,
+    view: SimCamera,
+    aim: FloatArray,
+    roll: float,
+    focal_mm: float,
+    ranges: ShotRanges,
+) -> Shot:
     """Put a view on an orbit of the station's, and tell what is known of it.
 
     Its scale stays, from another height. The element set is half a day old, and the station runs
     ahead of it or behind by the along-track part of the drawn error.
     """
     day = datetime(2015, 10, 1, tzinfo=UTC) + timedelta(days=int(rng.integers(0, 150)))
-    local_h = float(rng.uniform(20.5, 27.5)) - view.aim[0] / 15.0
+    local_h = float(rng.uniform(20.5, 27.5)) - aim[0] / 15.0
     time_utc = day + timedelta(seconds=round(local_h * 3600.0))
     elements = pass_over(
-        view.camera.lon_deg,
-        view.camera.lat_deg,
+        view.lon_deg,
+        view.lat_deg,
         time_utc,
         northbound=bool(rng.random() < 0.5),
         revolutions_per_day=float(rng.uniform(15.47, 15.6)),
     )
     position, _ = state_ecef(elements.satrec(), time_utc)
     lon, lat, height_m = exact_geodetic(position)
-    camera = replace(
-        view.camera,
-        lon_deg=lon,
-        lat_deg=lat,
-        height_m=height_m,
-        axes=look_at(position, ecef_of(*view.aim), view.roll),
-    )
+    axes = look_at(position, ecef_of(*aim), roll)
+    camera = replace(view, lon_deg=lon, lat_deg=lat, height_m=height_m, axes=axes)
     clock_s = float(rng.uniform(-ranges.clock_s, ranges.clock_s))
     focal_error = float(rng.uniform(-ranges.focal_share, ranges.focal_share))
-    along_km = float(rng.normal(0.0, ranges.nadir_sigma_km, 2)[0])
+    along_km = float(rng.normal(0.0, NADIR_SIGMA_KM, 2)[0])
     before = elements_at(elements, time_utc - ELEMENTS_AGE)
     before = slip_elements(before, along_km / (ELEMENTS_AGE / timedelta(days=1)))
     return Shot(
         camera=camera,
         time_utc=time_utc,
-        focal_mm=view.focal_mm,
-        gsd_m=float(np.linalg.norm(ecef_of(*view.aim) - position)) / camera.focal_px,
+        focal_mm=focal_mm,
+        gsd_m=float(np.linalg.norm(ecef_of(*aim) - position)) / camera.focal_px,
         short_side_km=short_side_km(camera),
         told=Told(
             time_utc=time_utc + timedelta(seconds=clock_s),
             tle=tle_lines(before, "SIMULATED"),
-            focal_mm=view.focal_mm * (1.0 + focal_error),
-            pixel_pitch_um=float(1e3 * view.focal_mm / camera.focal_px),
+            focal_mm=focal_mm * (1.0 + focal_error),
+            pixel_pitch_um=float(1e3 * focal_mm / camera.focal_px),
         ),
     )
 

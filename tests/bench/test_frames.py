@@ -30,9 +30,9 @@ from benchmarks.simulate.frames.exposures import (
     bleed,
     fine_grid,
 )
+from benchmarks.streets import simulate_frame
 from benchmarks.streets.city import CLASSES, City, draw_grid_city
 from benchmarks.streets.maps import CityStreets
-from benchmarks.streets.run import simulate_frame
 from benchmarks.streets.shot import ShotRanges
 from tests.world.program import run
 

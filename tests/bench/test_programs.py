@@ -20,7 +20,7 @@ import pytest
 import rasterio
 
 from benchmarks import __main__ as launcher
-from benchmarks import faults, orbit_uncertainty, same, scenes
+from benchmarks import orbit_uncertainty, same, scenes
 from benchmarks.registration.settings import Settings
 from benchmarks.simulate.cases import SAMPLE_MAP
 from benchmarks.trials.attempt import outcome_columns
@@ -28,7 +28,6 @@ from benchmarks.trials.run import Workshop
 from regengine.orbit import load_tle_file
 from tests.conftest import ROOT
 from tests.tle_lines import Elements
-from tests.world.program import run
 
 # Asks each benchmark for help where nothing but the core is installed
 CORE_ALONE = """
@@ -202,18 +201,6 @@ def test_what_cannot_be_compared_ends_with_two(
 
 
 # What is measured
-
-
-@pytest.mark.slow
-def test_what_was_reported_and_is_not_there_is_seen(store_copy: Path) -> None:
-    records = faults.whole_records(run("show", store_copy, "--json").out + '{"torn')
-    assert faults.find_losses(records, store_copy) == []
-    path, record = next(iter(records.items()))
-    changed = {path: record | {"verdict": "review"}, "no.jpg": record}
-    assert faults.find_losses(changed, store_copy) == [
-        f"reported, but changed: {path}",
-        "reported, but lost: no.jpg",
-    ]
 
 
 def test_photos_of_one_window_are_one_group_and_second_classes_are_read(tmp_path: Path) -> None:
