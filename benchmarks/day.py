@@ -1,10 +1,12 @@
 """How frames by day are placed on Blue Marble, and how often chance places what it must not.
 
-The timed frames of ``day/`` by their times, telephoto frames on their Sentinel-2 squares, and as
-many negatives as asked for: timed frames mirrored at their own places, as they are more than 900 km
-away, and photographs of other things at any place. Photographs by day of unknown places are put
-anywhere, too, and may be right there. ``--lines`` keeps a row a trial; those that it holds are not
-run again.
+``timed`` frames of ``day/`` by their times, with the ``clock`` wrong by 20 s, the ``lens`` by 15 %,
+and ``untimed`` on the regional map; ``telephoto`` frames on their Sentinel-2 squares, stretched to
+3:2 and to 2:3 (one of which is wrong), and ``squared`` as the copies are. As many negatives as
+asked for: timed frames ``mirrored`` at their own places, frames ``elsewhere``, more than 900 km
+away, and photographs of ``other`` things at any place; telephoto frames mirrored, or on another's
+square. Photographs by day of unknown places are put ``anywhere``, too, and may be right there.
+``--lines`` keeps a row a trial; those that it holds are not run again.
 """
 
 from __future__ import annotations
@@ -72,17 +74,7 @@ def main(
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A photograph, and where and when it is said to be taken.
-
-    kind: "timed", "clock" (time wrong by 20 s), "lens" (focal length wrong by 15 %), "untimed" (on
-        the regional map, without time), "telephoto", "squared" (telephoto copies as they are),
-        "anywhere" (by day, of a place that is not known, and may be the one that is drawn), or of
-        what must not be accepted: "mirrored", "elsewhere", "other", "untimed mirrored",
-        "untimed other", "far mirrored", "far
-        elsewhere".
-    picture: Its own map, where it is not Blue Marble.
-    shape: Width over height of the photo, where the copy is squared.
-    """
+    """A photograph, and where and when it is said to be taken."""
 
     name: str
     kind: str
@@ -90,20 +82,14 @@ class Trial:
     position: CameraPosition | None
     focal_scale: float = 1.0
     focal_mm: float | None = None
-    picture: Path | None = None
-    shape: float = 0.0
+    picture: Path | None = None  # its own map, where it is not Blue Marble
+    shape: float = 0.0  # width over height of the photo, where the copy is squared
 
 
-FALSE = (
-    "mirrored",
-    "elsewhere",
-    "other",
-    "untimed mirrored",
-    "untimed other",
-    "far mirrored",
-    "far elsewhere",
+WITHOUT_TRUTH = (
+    *("anywhere", "mirrored", "elsewhere", "other"),
+    *("untimed mirrored", "untimed other", "far mirrored", "far elsewhere"),
 )
-WITHOUT_TRUTH = ("anywhere", *FALSE)
 REGION = "bluemarble_z8_africa_europe_asia_20w_105e_0_60n.tif"
 
 
@@ -247,7 +233,7 @@ def judge(result: FrameResult, known: dict[str, str]) -> Row:
         "sigma_km": float(known["sigma_km"]),
         "east_km": round(float(away_m * np.sin(turn) / 1e3), 3),
         "north_km": round(float(away_m * np.cos(turn) / 1e3), 3),
-        "sigma_point_km": round(float(np.median([p.sigma_m / 1e3 for p in points])), 3)
+        "sigma_point_km": round(float(np.median([p.sigma_m for p in points])) / 1e3, 3)
         if points
         else None,
     }
@@ -255,25 +241,13 @@ def judge(result: FrameResult, known: dict[str, str]) -> Row:
 
 NOTE = (
     "Maps: Blue Marble z8 (0.6 km at the equator) and, where that ends, z6, of the folder of real "
-    "data. Negatives: `mirrored` frames at their own places, frames `elsewhere` (more than 900 km "
-    "away), and photographs of `other` things at any place; those by day of places that are not "
-    "known, `anywhere`, may be right. `untimed` frames are looked for on the regional map alone, "
-    "their negatives mirrored or of other things. Telephoto frames are on their own Sentinel-2 "
-    "squares, the `squared` copies as they are, or stretched to 3:2 and to 2:3 (one of which is "
-    "wrong), and `far` negatives mirrored, or on another's square. Features of the maps were made "
-    "before."
+    "data; features of the maps were made before. `python -m benchmarks day --help` tells of the "
+    "kinds of trials."
 )
-FRAME_COLUMNS = {
-    "name": "frame",
-    "verdict": "verdict",
-    "reason": "reason",
-    "score": "score",
-    "truth": "truth",
-    "east_km": "km east",
-    "north_km": "km north",
-    "sigma_point_km": "σ of points, km",
-    "cpu_s": "CPU s",
-}
+FRAME_COLUMNS = (
+    *("name", "verdict", "reason", "score", "truth", "east_km", "north_km"),
+    *("sigma_point_km", "cpu_s"),
+)
 KINDS = ("timed", "clock", "lens", "untimed", "telephoto", "squared", *WITHOUT_TRUTH)
 
 
@@ -287,7 +261,7 @@ def page_lines(rows: Sequence[Row]) -> list[str]:
         *kind_table(trials),
         "",
         *offset_lines(trials),
-        *table(list(FRAME_COLUMNS.values()), cells),
+        *table(FRAME_COLUMNS, cells),
     ]
 
 

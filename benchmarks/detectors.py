@@ -1,4 +1,4 @@
-"""How well detectors find what simulated frames show: lights, lightning, the limb, stars, streaks.
+"""How well detectors find what simulated frames show: lights of towns, stars, streaks.
 
 ``python -m benchmarks detectors stars`` tries every method that finds stars. Photographs with
 labels of your own are scored by ``regengine bench``.
@@ -6,38 +6,24 @@ labels of your own are scored by ``regengine bench``.
 
 from __future__ import annotations
 
-import io
 import itertools
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from PIL import Image
 from scipy.spatial import cKDTree
 from scipy.stats import norm
 from typer import Argument, Option
 
 from benchmarks.arrays import BoolArray, FloatArray
 from benchmarks.options import Out, some_of
-from benchmarks.pages import NONE, interval, number, table, tell, title_lines, write_page
-from benchmarks.simulate.camera import SimCamera, east_north_up
+from benchmarks.pages import number, table, tell, title_lines, write_page
 from benchmarks.simulate.frames import GENERATORS
-from benchmarks.simulate.frames.courses import LENGTH_EDGES_PX, SNR_EDGES
-from benchmarks.simulate.frames.exposures import Exposure
-from benchmarks.simulate.lightning import add_lightning
-from benchmarks.simulate.render import SRGB_LIGHT
+from benchmarks.simulate.frames.exposures import LENGTH_EDGES_PX, SNR_EDGES, Exposure
 from benchmarks.simulate.towns import SKIES, draw_towns
-from benchmarks.simulate.weather import view_grid
-from benchmarks.trials.draw import draw_trial
-from benchmarks.trials.exposures import Kind
-from benchmarks.trials.source import make_source
-from detectors.limb import find_limb, mask_sky
 from detectors.registry import LIGHTS, STARS, STREAKS
 from regengine.evaluate.detections import match_positions, match_tolerance_px
 from regengine.evaluate.streak_scores import (
@@ -46,8 +32,6 @@ from regengine.evaluate.streak_scores import (
     streak_rows,
     total_streak_score,
 )
-from regengine.sky.detection.kinds import LIGHTNING
-from regengine.sky.detection.lightning import MAX_EQUIVALENT_MM
 
 
 class Asked(NamedTuple):
@@ -59,18 +43,8 @@ class Asked(NamedTuple):
     generators: str
 
 
-class Section(NamedTuple):
-    """A kind's part of the page."""
-
-    title: str
-    note: str
-    lines: list[str]
-
-
 def main(
-    kind: Annotated[
-        Literal["lights", "lightning", "limb", "stars", "streaks"], Argument(help="what is sought")
-    ],
+    kind: Annotated[Literal["lights", "stars", "streaks"], Argument(help="what is sought")],
     *,
     frames: Annotated[int, Option(min=1, help="of each generator or sky")] = 20,
     seed: Annotated[int, Option(help="what the frames are drawn from")] = 1,
@@ -82,15 +56,10 @@ def main(
 ) -> None:
     """Run the benchmark."""
     cv2.setNumThreads(1)
-    try_kind: Callable[[Asked], Section] = {
-        "lights": try_lights,
-        "lightning": try_lightning,
-        "limb": try_limb,
-        "stars": try_stars,
-        "streaks": try_streaks,
-    }[kind]
-    section = try_kind(Asked(frames, seed, methods, generator))
-    write_page(out, kind, [*title_lines(section.title, section.note), *section.lines])
+    trials = {"lights": try_lights, "stars": try_stars, "streaks": try_streaks}
+    note, lines = trials[kind](Asked(frames, seed, methods, generator))
+    title = title_lines(f"{kind.capitalize()} in simulated frames", note)
+    write_page(out, kind, [*title, *lines])
 
 
 def ranges_of(edges: Sequence[float]) -> dict[str, tuple[float, float]]:
@@ -142,7 +111,7 @@ LIGHTS_HEADER = (
 )
 
 
-def try_lights(asked: Asked) -> Section:
+def try_lights(asked: Asked) -> tuple[str, list[str]]:
     """Simulated towns, by signal-to-noise ratio."""
     rows, details = [], []
     for of_sky, (sky, settings) in enumerate(SKIES.items()):
@@ -176,8 +145,7 @@ def try_lights(asked: Asked) -> Section:
             ]
             header = "SNR | lights | completeness | centroid error px, median | 90 %"
             details += ["", f"## {name}, {sky}", "", *table(header, by_snr, right=4)]
-    lines = [*table(LIGHTS_HEADER, rows, right=8), *details]
-    return Section("Lights in simulated frames", LIGHTS_NOTE, lines)
+    return LIGHTS_NOTE, [*table(LIGHTS_HEADER, rows, right=8), *details]
 
 
 def light_cells(wanted: pd.DataFrame) -> list[str]:
@@ -189,147 +157,6 @@ def light_cells(wanted: pd.DataFrame) -> list[str]:
 def chosen(known: dict[str, Any], methods: str) -> dict[str, Any]:
     """Detectors that are asked for."""
     return {name: known[name] for name in some_of(methods, known, "--methods")}
-
-
-# Lightning
-
-JPEG_QUALITY, ROUNDS = 90, 2
-FLASH_EDGES = (0.0, 3.0, 5.0, 8.0, 15.0, 40.0, np.inf)
-GOAL_FLASH_SNR = 5.0
-# A flash is found within this share of its width, and 4 px; what lies within twice that is its own
-FOUND_SHARE, FOUND_PX = 0.6, 4.0
-LIGHTNING_NOTE = (
-    "Flashes (`benchmarks/simulate/lightning.py`) over towns (`benchmarks/trials`, test half), "
-    "JPEG of quality 90; the signal-to-noise ratio is the peak of what the flash adds, blurred by "
-    "2.5 px, over the spread of the same blur of the empty frame within two widths."
-)
-
-
-def try_lightning(asked: Asked) -> Section:
-    """Flashes drawn over simulated towns, and the same frames without."""
-    flashes, false = [], {"with lightning": [], "without": []}  # type: ignore[var-annotated]
-    with tempfile.TemporaryDirectory() as folder:
-        for seed, picture, ground in empty_frames(asked.frames):
-            false["without"].append(len(find_lightning(Path(folder), picture)))
-            for draw in range(ROUNDS):
-                rng = np.random.default_rng([seed, draw, 71 + asked.seed])
-                lit, truth = add_lightning(rng, picture, ground)
-                found = find_lightning(Path(folder), lit)
-                apart = np.hypot(truth.x[:, None] - found[:, 0], truth.y[:, None] - found[:, 1])
-                reach = (FOUND_SHARE * truth.fwhm_px + FOUND_PX)[:, None]
-                hit = (apart <= reach).any(axis=1)
-                flashes.append(pd.DataFrame({"snr": truth.snr, "hit": hit}))
-                false["with lightning"].append(int((apart > 2.0 * reach).all(axis=0).sum()))
-    every = pd.concat(flashes)
-    rows = []
-    for words, bounds in (ranges_of(FLASH_EDGES) | ranges_of((GOAL_FLASH_SNR, np.inf))).items():
-        hit = every.hit[between(every.snr, *bounds)]
-        low, high = interval(hit.sum(), len(hit))
-        sure = f"{low:.2f} to {high:.2f}" if len(hit) else NONE
-        rows.append([words, str(len(hit)), number(hit.mean()), sure])
-    frames = [[name, str(len(some)), number(np.mean(some), 3)] for name, some in false.items()]
-    lines = [
-        *table("SNR | flashes | recall | 95 %", rows, right=3),
-        "",
-        *table("frames | number | false a frame", frames, right=2),
-        "",
-    ]
-    return Section("Lightning in simulated frames", LIGHTNING_NOTE, lines)
-
-
-def empty_frames(count: int) -> Iterator[tuple[int, NDArray[np.uint8], BoolArray]]:
-    """Seed, picture of 1,000 px and its ground, of simulated towns by night without lightning."""
-    source = make_source("test")
-    for seed in range(1, count + 1):
-        trial = draw_trial(seed, source, kind="city")
-        known = trial.factors
-        focal_mm = float(known["focal_mm"] or 0.0)
-        if known["lightning"] or known["hardware"] != "none" or focal_mm > MAX_EQUIVALENT_MM:
-            continue
-        width, height = trial.camera.width_px, trial.camera.height_px
-        view = view_grid(trial.camera)
-        ground = view.full_size(view.perigee_m, width, height) < 0.0
-        scale = min(1.0, LIGHTNING.long_side_px / max(width, height))
-        size = round(width * scale), round(height * scale)
-        yield (
-            seed,
-            np.asarray(cv2.resize(rgb_of(trial.photo), size, interpolation=cv2.INTER_AREA)),
-            cv2.resize(ground.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0,
-        )
-
-
-def rgb_of(photo: bytes) -> NDArray[np.uint8]:
-    """The picture of a trial."""
-    return np.asarray(Image.open(io.BytesIO(photo)).convert("RGB"))
-
-
-def find_lightning(folder: Path, picture: NDArray[np.uint8]) -> FloatArray:
-    """Places of the flashes that are found in a picture as a user has it, shape (N, 2)."""
-    path = folder / "frame.jpg"
-    Image.fromarray(picture).save(path, quality=JPEG_QUALITY)
-    found = LIGHTNING.in_photo(path).found
-    return np.column_stack([found.x, found.y])
-
-
-# Limb
-
-LIMB_KINDS: tuple[Kind, ...] = ("city", "aurora", "dark", "stars")
-LIMB_SEED = 5000
-SKY_M = 60_000.0  # a frame has a limb to find where it looks past this height
-STEEP_M = 1.0e6  # the closest point of sights that lead away from the Earth means nothing
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # IEC 61966-2-1
-LIMB_NOTE = (
-    "Trials of the self-made land, half of them of aurorae and stars, which have the limb in or "
-    "near the picture; focal length and height are told."
-)
-
-
-def try_limb(asked: Asked) -> Section:
-    """Nadir and sky on simulated photographs, false limbs where none is."""
-    rows, source = [], make_source("test")
-    for k in range(asked.frames):
-        trial = draw_trial(LIMB_SEED * asked.seed + k, source, LIMB_KINDS[k % len(LIMB_KINDS)])
-        camera = trial.camera
-        light = np.asarray(SRGB_LIGHT[rgb_of(trial.photo)] @ LUMINANCE, np.float32)
-        start = time.perf_counter()
-        altitude_km = camera.height_m / 1e3
-        limb = find_limb(light, focal_px=float(camera.focal_px), altitude_km=altitude_km)
-        row = {"seconds": time.perf_counter() - start, "found": limb is not None}
-        row["sky"] = float(sky_over(camera, SKY_M).mean())
-        if limb is not None and row["sky"]:
-            cosine = np.clip(limb.nadir @ nadir_of(camera), -1.0, 1.0)
-            true, found = sky_over(camera, 0.0), mask_sky(limb, light.shape, margin_deg=0.0)
-            row["off_deg"] = float(np.degrees(np.arccos(cosine)))
-            row["overlap"] = float((true & found).sum() / max(int((true | found).sum()), 1))
-        rows.append(row)
-    tried = pd.DataFrame(rows, columns=["seconds", "found", "sky", "off_deg", "overlap"])
-    off, overlap = tried.off_deg.dropna(), tried.overlap.dropna()
-
-    def counted(some: BoolArray) -> str:
-        return f"{int(tried.found[some].sum())} of {int(some.sum())}"
-
-    cells = [
-        ["found, sky over 5 % or more of the frame", counted(between(tried.sky, 0.05, np.inf))],
-        ["found, with less", counted(np.asarray((tried.sky > 0.0) & (tried.sky < 0.05)))],
-        ["false, without a limb", counted(np.asarray(tried.sky == 0.0))],
-        ["nadir off, degrees: 50, 90, 95, 100 %", " / ".join(quantiles(off, (0.5, 0.9, 0.95, 1)))],
-        ["overlap of the sky: 50, 10, 5 %", " / ".join(quantiles(overlap, (0.5, 0.1, 0.05), 3))],
-        ["seconds: 50, 95 %", " / ".join(quantiles(tried.seconds, (0.5, 0.95), 3))],
-    ]
-    return Section("The limb in simulated frames", LIMB_NOTE, table("limb | ", cells, right=1))
-
-
-def sky_over(camera: SimCamera, height_m: float) -> NDArray[np.bool_]:
-    """Pixels that look past a height above the ground."""
-    x, y = np.meshgrid(np.arange(0.0, camera.width_px), np.arange(0.0, camera.height_px))
-    perigee = camera.perigee_m(x, y)
-    return np.asarray((perigee >= height_m) & (perigee < STEEP_M))
-
-
-def nadir_of(camera: SimCamera) -> FloatArray:
-    """Nadir direction in the frame of the picture as stored."""
-    up = np.asarray(east_north_up(camera.lon_deg, camera.lat_deg)[2])
-    return (-up @ camera.axes) * np.array([-1.0 if camera.mirrored else 1.0, 1.0, 1.0])
 
 
 # Stars
@@ -361,7 +188,7 @@ STARS_NOTE = (
 )
 
 
-def try_stars(asked: Asked) -> Section:
+def try_stars(asked: Asked) -> tuple[str, list[str]]:
     """Stars of every generator, by peak signal-to-noise ratio."""
     ranges = ranges_of(STAR_EDGES) | ranges_of((10.0, np.inf))
     header = (
@@ -400,7 +227,7 @@ def try_stars(asked: Asked) -> Section:
         said = f"{len(fields)} frames, {trailed} with trails; the bound is {bound} px."
         lines += [f"## Generator: {generator}", "", said, ""]
         lines += [*table(header, rows, right=len(header) - 1), ""]
-    return Section("Stars in simulated frames", STARS_NOTE, lines)
+    return STARS_NOTE, lines
 
 
 def pair_stars(field: Exposure, found: FloatArray) -> tuple[pd.DataFrame, int]:
@@ -472,7 +299,7 @@ STREAKS_HEADER = (
 SKY_WORDS = ("clear, points", "clear, trailed stars", "clouds")
 
 
-def try_streaks(asked: Asked) -> Section:
+def try_streaks(asked: Asked) -> tuple[str, list[str]]:
     """Streaks of every generator, by strength and length."""
     lines = []
     pixels = 1024.0**2
@@ -501,8 +328,7 @@ def try_streaks(asked: Asked) -> Section:
             *table(("method", *SKY_WORDS), false_rows, right=3),
             "",
         ]
-    note = STREAKS_NOTE.format(sigma=look_elsewhere_sigma(pixels))
-    return Section("Streaks in simulated frames", note, lines)
+    return STREAKS_NOTE.format(sigma=look_elsewhere_sigma(pixels)), lines
 
 
 def score_frame(detector: Any, frame: Exposure) -> StreakScore:

@@ -17,7 +17,6 @@ MaybeReal = Annotated[
 Out = Annotated[Path | None, typer.Option(metavar="FOLDER", help="folder for the dated page")]
 Seeds = Annotated[str, typer.Option(metavar="FIRST:LAST", help="what is drawn; LAST excluded")]
 Workers = Annotated[int, typer.Option(min=1, help="processes of one thread each")]
-Half = Annotated[str, typer.Option(metavar="train|test", help="of the simulated world")]
 
 
 def seeds_of(text: str) -> range:

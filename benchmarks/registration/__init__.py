@@ -16,7 +16,7 @@ from typer import Option
 
 from benchmarks.options import MaybeReal, Out, Seeds, Workers, seeds_of, some_of
 from benchmarks.pages import write_page
-from benchmarks.registration.settings import Settings
+from benchmarks.registration.cases import Settings
 from benchmarks.trials.exposures import KINDS
 from regengine.errors import ConfigError
 from regengine.registration.parameters import RegisterParams, SearchParams

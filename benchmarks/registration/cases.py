@@ -1,14 +1,18 @@
-"""The real photographs as cases: what a user would tell the program of each."""
+"""What is asked of a run of registrations, and the real photographs as cases of it."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from benchmarks.rows import read_csv
 from regengine.errors import ConfigError
 from regengine.photo.frame import FrameOptions
+from regengine.registration.index.options import BlindOptions, index_file, load_earth_index
+from regengine.registration.parameters import RegisterParams, SearchParams
 
 CATEGORIES = ("cities", "cities_oblique")
 WORLD_MAP = "lights/blackmarble_15as.tif"
@@ -112,3 +116,54 @@ def list_cases(real: Path, *, cities: bool = True) -> list[Case]:
             cases.append(replace(case, name=f"{path.stem}, radiance clip", lights=told.clip))
         cases.append(case)
     return sorted(cases, key=lambda case: (not case.file.startswith("cities/"), case.file))
+
+
+# What takes this much longer hangs
+LIMIT_BUDGETS, LIMIT_REST_S = 8.0, 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What all photos of a run share; pickles, so that workers can have it."""
+
+    real: Path | None = None  # folder of the real data; the self-made world where None
+    lights: Path | None = None  # map to register on
+    half: Literal["train", "test"] = "test"  # of the simulated world
+    told: str = "all"  # or "nothing" of time and orbit
+    index: Path | None = None  # of the map, where it is not the one beside it
+    index_words: str = ""  # which that is
+    mirrored_index: Path = Path("mirrored.idx")  # of a large map in the mirror, made at need
+    max_work: float = RegisterParams().work_budget  # of a search
+    methods: tuple[str, ...] = SearchParams().methods
+    overlays: Path | None = None
+
+    def parameters(self, *, any_category: bool = False) -> RegisterParams:
+        """Parameters of searches that end by their work; the CPU limit is far."""
+        usual = RegisterParams()
+        return RegisterParams(
+            work_budget=self.max_work,
+            max_seconds=usual.max_seconds * max(1.0, self.max_work / usual.work_budget),
+            any_category=any_category,
+            clock=time.process_time,
+            search=replace(usual.search, methods=self.methods),
+        )
+
+    @property
+    def limit_s(self) -> float:
+        """Longest that one simulated trial may take: it is drawn in seconds, searched in budget."""
+        return LIMIT_BUDGETS * self.parameters().max_seconds + LIMIT_REST_S
+
+    def with_index_named(self) -> Settings:
+        """The same with which index the map has; ConfigError where one is needed and missing."""
+        assert self.lights is not None
+        options = BlindOptions(index=self.index)
+        file = index_file(options, [self.lights])
+        found = load_earth_index(options, (self.lights,))
+        if found is None and self.told == "nothing":
+            raise ConfigError(
+                f"{self.lights.name} has no index, and photos of which nothing is told are found "
+                "by it: make it with regengine lights index, or name it with --index."
+            )
+        if found is None:
+            return replace(self, index_words="none")
+        return replace(self, index_words="made in memory" if file is None else file.name)

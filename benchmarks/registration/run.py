@@ -22,15 +22,16 @@ from benchmarks.registration.cases import (
     WORLD,
     WORLD_MAP,
     Case,
+    Settings,
     list_cases,
     list_photos,
 )
-from benchmarks.registration.scores import MAP_PIXEL_M, score_columns
-from benchmarks.registration.settings import Settings
 from benchmarks.registration.truth import (
+    MAP_PIXEL_M,
     misses_px,
     read_named_places,
     read_reference_cameras,
+    score_columns,
 )
 from benchmarks.registration.variants import VARIANTS, variants_of
 from benchmarks.rows import Row, read_csv

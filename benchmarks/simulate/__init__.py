@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.simulate.camera import Pointing, SimCamera
-from benchmarks.simulate.cases import SAMPLE_REGION, SAMPLE_SEED
+from benchmarks.simulate.land import Region
 from benchmarks.simulate.light_map import LightMapParameters, draw_light_map, write_geotiff
 from benchmarks.simulate.orbit import (
     Elements,
@@ -25,11 +25,20 @@ from benchmarks.simulate.orbit import (
     state_ecef,
     tle_lines,
 )
-from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
 from benchmarks.simulate.render import render, to_jpeg
-from benchmarks.simulate.truth import camera_truth, footprint, reference_points
+from benchmarks.simulate.truth import (
+    CameraSettings,
+    camera_truth,
+    exif_bytes,
+    footprint,
+    reference_points,
+)
 from benchmarks.simulate.weather import CloudLayer, SceneParameters
 from benchmarks.simulate.worlds import Realisation, TownWorld, draw_town_world
+
+SAMPLE_SEED = 991
+SAMPLE_REGION = Region(west=-162.0, south=26.0, size_deg=24.0)  # open ocean in the real world
+SAMPLE_MAP = Path(__file__).resolve().parents[2] / "data_samples" / "lights.tif"
 
 
 def utc_of_2014(month: int, day: int, hour: int, minute: int, second: int) -> datetime:

@@ -107,14 +107,8 @@ class TownWorld:
         """Places whose centres lie in a box of degrees."""
         lon, lat = self.places.lon, self.places.lat
         row = np.flatnonzero((lon >= west) & (lon <= east) & (lat >= south) & (lat <= north))
-        return Clusters(
-            key=self.key[row],
-            lon=lon[row],
-            lat=lat[row],
-            power=self.places.power[row],
-            radius_m=self.places.radius_m[row],
-            row=row,
-        )
+        columns = {n: getattr(self.places, n)[row] for n in ("lon", "lat", "power", "radius_m")}
+        return Clusters(key=self.key[row], row=row, **columns)
 
     def scatter(
         self, clusters: Clusters, counts: NDArray[np.int64], realisation: Realisation
@@ -122,36 +116,42 @@ class TownWorld:
         """Lamps of the places, so many in each."""
         # Villages come and go, cities stay.
         gone = realisation.gone_fraction * np.minimum(np.sqrt(20.0 / clusters.power), 1.5)
-        counts = np.where(uniform(clusters.key, 900 + realisation.number) < gone, 0, counts)
-        which = np.repeat(np.arange(len(counts)), counts)
-        number = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
-        key = key_of(clusters.key[which], number, realisation.number)
-        is_road = self.places.is_road[clusters.row]
+        which, key, power, colour = _spread_power(clusters, counts, realisation, gone, clusters.key)
         east, north, weight = _street_plan(
             key,
             clusters.key,
             which,
             clusters.radius_m,
             self.places.angle_rad[clusters.row],
-            is_road,
+            self.places.is_road[clusters.row],
         )
         lat = clusters.lat[which] + north / METRES_PER_DEGREE
         lon = clusters.lon[which] + east / (
             METRES_PER_DEGREE * np.cos(np.radians(clusters.lat[which]))
         )
-        gain = np.exp(realisation.gain_sigma * normal(clusters.key, 950 + realisation.number))
-        power = (clusters.power * np.clip(gain, 0.3, 3.0) / np.maximum(counts, 1))[which]
         power = power * weight * district_gain(lon, lat, realisation, common_sigma=0.55)
-        sodium_share = 0.2 + 0.75 * uniform(clusters.key, 11)
-        draw = uniform(key, 12)
-        cold = draw > sodium_share[which] + 0.6 * (1.0 - sodium_share[which])
-        colour = np.where(
-            draw < sodium_share[which], SODIUM, np.where(cold, COLD_WHITE, WARM_WHITE)
-        )
         lit = ~self.land.is_water(lon, lat)
-        return Lamps(
-            lon=lon[lit], lat=lat[lit], power=power[lit], colour=colour[lit].astype(np.uint8)
-        )
+        return Lamps(lon=lon[lit], lat=lat[lit], power=power[lit], colour=colour[lit])
+
+
+def _spread_power(
+    clusters: Clusters,
+    counts: NDArray[np.int64],
+    realisation: Realisation,
+    gone: FloatArray,
+    town: UintArray,
+) -> tuple[NDArray[np.int64], UintArray, FloatArray, NDArray[np.uint8]]:
+    """Patch, key, even share of the power, and colour of each lamp; `gone`: chances to be dark."""
+    counts = np.where(uniform(clusters.key, 900 + realisation.number) < gone, 0, counts)
+    which = np.repeat(np.arange(len(counts)), counts)
+    number = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
+    key = key_of(clusters.key[which], number, realisation.number)
+    gain = np.exp(realisation.gain_sigma * normal(town, 950 + realisation.number))
+    power = (clusters.power * np.clip(gain, 0.3, 3.0) / np.maximum(counts, 1))[which]
+    sodium = (0.2 + 0.75 * uniform(town, 11))[which]
+    draw = uniform(key, 12)
+    colour = np.where(draw > sodium + 0.6 * (1.0 - sodium), COLD_WHITE, WARM_WHITE)
+    return which, key, power, np.where(draw < sodium, SODIUM, colour).astype(np.uint8)
 
 
 def draw_town_world(
@@ -344,35 +344,20 @@ class RasterWorld:
     def scatter(
         self, clusters: Clusters, counts: NDArray[np.int64], realisation: Realisation
     ) -> Lamps:
-        """Lamps at random in the pixels, so many in each (see :class:`lamps.World`).
+        """Lamps at random in the pixels, so many in each.
 
         Gains are drawn for towns of about 8 km and districts of about a kilometre; faint single
         pixels are lit in one realisation and dark in another.
         """
-        step = self.step_deg
         # Faint pixels come and go (the median lit one has about 0.4 nW km^2), bright ones stay.
-        chance = realisation.gone_fraction * np.minimum(0.4 / clusters.power, 1.5)
-        gone = uniform(clusters.key, 900 + realisation.number) < chance
-        counts = np.where(gone, 0, counts)
-        which = np.repeat(np.arange(len(counts)), counts)
-        number = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
-        key = key_of(clusters.key[which], number, realisation.number)
+        gone = realisation.gone_fraction * np.minimum(0.4 / clusters.power, 1.5)
         town = key_of(np.floor(clusters.lon * 11.0), np.floor(clusters.lat * 14.0))
-        gain = np.exp(realisation.gain_sigma * normal(town, 950 + realisation.number))
-        power = (clusters.power * np.clip(gain, 0.3, 3.0) / np.maximum(counts, 1))[which]
-        lon = clusters.lon[which] + step * (uniform(key, 1) - 0.5)
-        lat = clusters.lat[which] + step * (uniform(key, 2) - 0.5)
+        which, key, power, colour = _spread_power(clusters, counts, realisation, gone, town)
+        lon = clusters.lon[which] + self.step_deg * (uniform(key, 1) - 0.5)
+        lat = clusters.lat[which] + self.step_deg * (uniform(key, 2) - 0.5)
         power = power * -np.log(uniform(key, 6))
         power *= district_gain(lon, lat, realisation, common_sigma=0.0)
-        sodium = (0.2 + 0.75 * uniform(town, 11))[which]
-        draw = uniform(key, 12)
-        colour = np.where(draw > sodium + 0.6 * (1.0 - sodium), COLD_WHITE, WARM_WHITE)
-        return Lamps(
-            lon=lon,
-            lat=lat,
-            power=power,
-            colour=np.where(draw < sodium, SODIUM, colour).astype(np.uint8),
-        )
+        return Lamps(lon=lon, lat=lat, power=power, colour=colour)
 
 
 def _thin_pixels(
@@ -386,12 +371,5 @@ def _thin_pixels(
 
 
 def _no_clusters() -> Clusters:
-    nothing = np.zeros(0)
-    return Clusters(
-        key=nothing.astype(np.uint64),
-        lon=nothing,
-        lat=nothing,
-        power=nothing,
-        radius_m=nothing,
-        row=nothing.astype(np.int64),
-    )
+    columns = dict.fromkeys(("lon", "lat", "power", "radius_m"), np.zeros(0))
+    return Clusters(key=np.zeros(0, np.uint64), row=np.zeros(0, np.int64), **columns)

@@ -28,11 +28,19 @@ from benchmarks.pages import NONE, number, percent, share, table, tell, title_li
 from benchmarks.processes import Lost, work_through
 from benchmarks.rows import Row, append_row, read_rows
 from benchmarks.simulate.camera import wgs84
-from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
-from benchmarks.streets.city import CITIES, City, draw_grid_city, read_city
+from benchmarks.simulate.truth import CameraSettings, exif_bytes
 from benchmarks.streets.first import expose, see_scene
 from benchmarks.streets.harsh import expose_harshly
-from benchmarks.streets.maps import CityStreets, NoLights, build_map_of, build_maps
+from benchmarks.streets.maps import (
+    CITIES,
+    City,
+    CityStreets,
+    NoLights,
+    build_map_of,
+    build_maps,
+    draw_grid_city,
+    read_city,
+)
 from benchmarks.streets.shot import LOOSE, Shot, ShotRanges, draw_shot, grid_of
 from benchmarks.trials.shot import off_nadir_deg
 from matchers.geometry.camera import Camera

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.arrays import FloatArray
 from benchmarks.simulate.camera import SimCamera, ecef_of
-from benchmarks.streets.city import CLASSES, KM_PER_DEG, City, Roads, SmoothField
+from benchmarks.streets.maps import CLASSES, KM_PER_DEG, City, Roads, SmoothField
 
 SODIUM, LED = np.array([1.0, 0.52, 0.16]), np.array([0.86, 0.92, 1.0])
 Light = NDArray[np.float32]  # (rows, columns, 3): red, green, blue

@@ -14,8 +14,8 @@ import numpy as np
 
 from benchmarks.arrays import FloatArray
 from benchmarks.simulate.camera import SimCamera
-from benchmarks.streets.city import CLASSES, SmoothField
 from benchmarks.streets.first import Lamps, Light, Scene, smear, splat, veil
+from benchmarks.streets.maps import CLASSES, SmoothField
 
 COLOURS = np.array([[1.0, 0.45, 0.08], [1.0, 0.72, 0.38], [0.8, 1.0, 0.95], [0.62, 1.0, 0.66]])
 

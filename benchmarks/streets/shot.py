@@ -17,7 +17,7 @@ from benchmarks.simulate.orbit import (
     state_ecef,
     tle_lines,
 )
-from benchmarks.streets.city import CLASSES, City
+from benchmarks.streets.maps import CLASSES, City
 
 FOCALS_MM = (180.0, 200.0, 250.0, 300.0, 400.0, 500.0, 600.0, 800.0)
 PITCH_UM = 7.3  # of the station's cameras; pictures are reduced from it

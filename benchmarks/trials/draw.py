@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,14 +11,12 @@ from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import SimCamera, east_north_up
 from benchmarks.simulate.orbit import EARTH_TURN_RAD_S
-from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
 from benchmarks.simulate.render import to_jpeg
+from benchmarks.simulate.truth import CameraSettings, exif_bytes
 from benchmarks.trials.exposures import Kind
 from benchmarks.trials.lights import SeenWorld
-from benchmarks.trials.lit import continent_of, distance_km
 from benchmarks.trials.orbits import State, Told, nadirs_of, state_at, time_of
-from benchmarks.trials.photograph import OPAQUE_DEPTH, Photograph, take_photograph
-from benchmarks.trials.places import separable_places
+from benchmarks.trials.photograph import OPAQUE_DEPTH, Photograph, separable_places, take_photograph
 from benchmarks.trials.shot import (
     Conditions,
     Shot,
@@ -26,7 +25,7 @@ from benchmarks.trials.shot import (
     off_nadir_deg,
     view_shares,
 )
-from benchmarks.trials.source import Factor, Half, Trial, TrialSource
+from benchmarks.trials.source import Factor, Half, Trial, TrialSource, continent_of, distance_km
 from detectors.types import FloatArray
 
 CLOCK_SHARES = {"2s": 0.55, "120s": 0.25, "10min": 0.08, "1h": 0.12}
@@ -60,15 +59,14 @@ class Claim:
 def draw_claim(rng: np.random.Generator, source: TrialSource, kind: Kind, shot: Shot) -> Claim:
     """Draw what the engine is told of a shot."""
     errors_km: tuple[float | None, float | None] = (None, None)
-    of_another_pass = kind == "other_time" or (kind == "elsewhere" and source.decoy_world is None)
-    if of_another_pass:
+    if kind == "other_time" or (kind == "elsewhere" and source.decoy_world is None):
         days, elements = _other_pass(rng, source, kind, shot)
     else:
         days = shot.days
         elements = source.orbits.told(rng, shot.night, days)
         given = state_at(elements.satellite, days).position_ecef_m
         errors_km = apart_km(given, shot.state)
-    clock_class = _choice(rng, CLOCK_SHARES)
+    clock_class = draw_share(rng, CLOCK_SHARES)
     wanted = time_of(days) + timedelta(seconds=draw_clock_error_s(rng, clock_class))
     clock = (wanted + timedelta(seconds=0.5)).replace(microsecond=0)
     told, focal_mm = _focal(rng, kind, shot)
@@ -84,7 +82,8 @@ def draw_claim(rng: np.random.Generator, source: TrialSource, kind: Kind, shot: 
     )
 
 
-def _choice(rng: np.random.Generator, shares: dict[str, float]) -> str:
+def draw_share(rng: np.random.Generator, shares: Mapping[str, float]) -> str:
+    """One of some words, by their shares."""
     return str(rng.choice(list(shares), p=list(shares.values())))
 
 
@@ -99,7 +98,7 @@ def draw_clock_error_s(rng: np.random.Generator, clock_class: str) -> float:
 
 def _focal(rng: np.random.Generator, kind: Kind, shot: Shot) -> tuple[str, float | None]:
     """How the focal length is told, and what EXIF says: two decimals at most."""
-    told = _choice(rng, CUPOLA_FOCAL_SHARES if kind == "cupola" else FOCAL_SHARES)
+    told = draw_share(rng, CUPOLA_FOCAL_SHARES if kind == "cupola" else FOCAL_SHARES)
     if told == "unknown":
         return told, None
     if told == "exact":
@@ -150,10 +149,8 @@ def apart_km(given_m: FloatArray, true: State) -> tuple[float, float]:
     across /= np.linalg.norm(across)
     ahead = np.cross(across, up)
     angle = np.arctan2(given_m @ ahead, given_m @ up)
-    return (
-        float(angle * np.linalg.norm(position_m) / 1000.0),
-        float(given_m @ across / 1000.0),
-    )
+    ahead_km = float(angle * np.linalg.norm(position_m) / 1000.0)
+    return ahead_km, float(given_m @ across / 1000.0)
 
 
 def factors_of(
@@ -224,13 +221,8 @@ def noise_share(conditions: Conditions) -> float:
 
 
 def _cover(conditions: Conditions, *, opaque: bool) -> float:
-    return float(
-        sum(
-            layer.coverage
-            for layer in conditions.scene.clouds
-            if (layer.optical_depth > OPAQUE_DEPTH) == opaque
-        )
-    )
+    layers = conditions.scene.clouds
+    return float(sum(o.coverage for o in layers if (o.optical_depth > OPAQUE_DEPTH) == opaque))
 
 
 def _roll_deg(camera: SimCamera) -> float:
@@ -273,8 +265,7 @@ def kind_of(seed: int, half: Half) -> Kind:
     """The kind of trial that a seed draws."""
     if seed >= FIRST_CUPOLA:
         return "cupola"
-    kinds, shares = list(KIND_SHARES), list(KIND_SHARES.values())
-    return kinds[int(stream_of(seed, half, 0).choice(len(kinds), p=shares))]
+    return draw_share(stream_of(seed, half, 0), KIND_SHARES)  # type: ignore[return-value]
 
 
 def stream_of(seed: int, half: Half, number: int) -> np.random.Generator:

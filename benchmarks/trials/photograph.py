@@ -1,19 +1,28 @@
-"""Take the photograph of a trial, keeping what its parts contribute."""
+"""Take the photograph of a trial, and count how much of it a map could be recognised by."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.arrays import ImageArray
-from benchmarks.simulate.camera import SimCamera
+from benchmarks.simulate.camera import SimCamera, ecef_of
 from benchmarks.simulate.hardware import LIGHT_RGB, draw_foreground
-from benchmarks.simulate.light_map import lamp_planes
+from benchmarks.simulate.light_map import lamp_planes, upward_share
 from benchmarks.simulate.noise import blur_image
-from benchmarks.simulate.render import CLOUD_RGB, GLOW_KM, LAMP_RGB, cabin_reflection, expose
+from benchmarks.simulate.render import (
+    CLOUD_RGB,
+    GLOW_KM,
+    LAMP_RGB,
+    cabin_reflection,
+    expose,
+    to_srgb,
+)
 from benchmarks.simulate.weather import (
+    SceneParameters,
     ViewGrid,
     aurora_light,
     boat_light,
@@ -24,8 +33,10 @@ from benchmarks.simulate.weather import (
     storm_light,
     view_grid,
 )
+from benchmarks.simulate.worlds import Clusters
 from benchmarks.trials.lights import SeenWorld
 from benchmarks.trials.shot import Conditions, Shot
+from detectors.types import FloatArray
 
 OPAQUE_DEPTH = 4.0  # layers thicker than this hide what is below them
 
@@ -157,3 +168,187 @@ def _falloff(shot: Shot, loss: float) -> ImageArray:
     corner_sq = (shot.whole.width_px**2 + shot.whole.height_px**2) / 4.0
     away = (x[None, :] ** 2 + y[:, None] ** 2) / np.float32(corner_sq)
     return np.asarray(1.0 - loss * away, dtype=np.float32)
+
+
+MIN_SIGMA = 5.0
+MIN_MAP_PIXELS = 4.0  # from a brighter place
+MAX_INCIDENCE_DEG = 80.0
+MAX_DEPTH = 1.5  # of opaque cloud over a place: a fifth of its light gets through
+MAX_COVER = 0.5
+METRES_PER_DEGREE = 111_200.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Separable lit places of a photograph, brightest first."""
+
+    # x and y: shape (n,): Pixels
+    x: FloatArray
+    y: FloatArray
+    # lon and lat: shape (n,): Ground, degrees
+    lon: FloatArray
+    lat: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def separable_places(
+    camera: SimCamera,
+    mapped: Clusters,
+    map_step_deg: float,
+    photograph: Photograph,
+    scene: SceneParameters,
+) -> Places:
+    """Peaks of the map that the photograph shows above its noise.
+
+    The map is seen through the true camera and blurred to the coarser of its own and the photo's
+    resolution. A place counts if it is at least four map pixels from any brighter one, seen at
+    less than 80 degrees of incidence, not under opaque cloud, not behind hardware, and if the
+    light of lamps there, averaged over a map pixel where that is the coarser, exceeds five sigma
+    of the noise of that average: photons of all light there, read noise, and what the file's
+    grey levels and its compression take away.
+    """
+    if not len(mapped.key):
+        nothing = np.zeros(0)
+        return Places(x=nothing, y=nothing, lon=nothing, lat=nothing)
+    image, spread = _map_image(camera, mapped, map_step_deg)
+    row, col, brightness = _peaks(image, spread)
+    lon, lat, _ = camera.ground(col, row)
+    seen = np.isfinite(lon)
+    row, col, brightness = row[seen], col[seen], brightness[seen]
+    lon, lat = lon[seen], lat[seen]
+    cosine = camera.project(lon, lat)[3]
+    good = cosine > np.cos(np.radians(MAX_INCIDENCE_DEG))
+    good &= photograph.opaque[row, col] < MAX_DEPTH
+    good &= photograph.cover[row, col] < MAX_COVER
+    good &= signal_to_noise(photograph, scene, spread)[row, col] > MIN_SIGMA
+    order = np.argsort(-brightness, kind="stable")
+    apart = _apart(lon[order], lat[order], MIN_MAP_PIXELS * map_step_deg * METRES_PER_DEGREE)
+    kept = order[apart & good[order]]
+    return Places(
+        x=col[kept].astype(float), y=row[kept].astype(float), lon=lon[kept], lat=lat[kept]
+    )
+
+
+def _map_image(
+    camera: SimCamera, mapped: Clusters, step_deg: float
+) -> tuple[ImageArray, ImageArray]:
+    """The map seen by the camera, sharp, and how many pixels a map pixel spans at each place."""
+    x, y, distance, cosine = camera.project(mapped.lon, mapped.lat)
+    column, row = np.round(x), np.round(y)
+    inside = (column >= 0) & (column < camera.width_px) & (row >= 0) & (row < camera.height_px)
+    index = (row[inside] * camera.width_px + column[inside]).astype(np.int64)
+    light = mapped.power[inside] * (camera.focal_px / (distance[inside] / 1000.0)) ** 2
+    light *= upward_share(cosine[inside], 0.25, 0.4)
+    shape = (camera.height_px, camera.width_px)
+    image = np.bincount(index, weights=light, minlength=shape[0] * shape[1]).reshape(shape)
+    return image.astype(np.float32), _pixels_per_map_pixel(camera, step_deg)
+
+
+def _pixels_per_map_pixel(camera: SimCamera, step_deg: float) -> ImageArray:
+    """Side of a map pixel's picture (root of its area), pixels; 0 for the sky."""
+    cols, rows = 48, 32
+    x, y = np.meshgrid(
+        np.linspace(0, camera.width_px - 1, cols), np.linspace(0, camera.height_px - 1, rows)
+    )
+    lon, lat, distance = camera.ground(x, y)
+    cosine = np.full(lon.shape, np.nan)
+    seen = np.isfinite(lon)
+    cosine[seen] = camera.project(lon[seen], lat[seen])[3]
+    side_m = step_deg * METRES_PER_DEGREE * np.sqrt(np.cos(np.radians(lat)))
+    pixels = side_m * camera.focal_px / distance * np.sqrt(np.maximum(cosine, 0.0))
+    small = np.nan_to_num(pixels).astype(np.float32)
+    return np.asarray(
+        cv2.resize(small, (camera.width_px, camera.height_px), interpolation=cv2.INTER_LINEAR),
+        dtype=np.float32,
+    )
+
+
+def _peaks(
+    image: ImageArray, spread: ImageArray
+) -> tuple[NDArray[np.int64], NDArray[np.int64], FloatArray]:
+    """Row, column and brightness of local maxima, each at the blur that fits its place."""
+    # A box of n pixels has the variance of a Gaussian of n / sqrt(12); twice that joins the
+    # pixels of a map that stand apart in a fine photo into one surface.
+    sigma = np.maximum(2.0 * spread / np.sqrt(12.0), 0.7)
+    level = np.round(2.0 * np.log2(sigma)).astype(np.int64)
+    found = []
+    for number in np.unique(level[spread > 0.0]):
+        smooth = blurred_exactly(image, float(2.0 ** (number / 2.0)))
+        top = cv2.dilate(smooth, np.ones((3, 3), np.uint8))
+        row, col = np.nonzero((smooth >= top) & (level == number) & (smooth > 0.0) & (spread > 0))
+        found.append((row, col, smooth[row, col].astype(float)))
+    rows, cols, brightness = zip(*found, strict=True) if found else ((), (), ())
+    nothing = np.zeros(0, np.int64)
+    return (
+        np.concatenate([nothing, *rows]),
+        np.concatenate([nothing, *cols]),
+        np.concatenate([np.zeros(0), *brightness]),
+    )
+
+
+def blurred_exactly(image: ImageArray, sigma_px: float) -> ImageArray:
+    """Gaussian blur at full resolution: peaks must not move to the grid of a reduced copy."""
+    return np.asarray(
+        cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_CONSTANT), np.float32
+    )
+
+
+def signal_to_noise(
+    photograph: Photograph, scene: SceneParameters, spread: ImageArray
+) -> ImageArray:
+    """Light of lamps over its noise, both averaged over the coarser of a map and a photo pixel."""
+    lamps = blur_image(photograph.lamps, scene.psf_sigma_px)
+    veil = blur_image(photograph.veil, scene.psf_sigma_px)
+    # Where all else already fills the sensor, lamps add nothing.
+    signal = np.minimum(lamps, np.clip(1.0 - veil, 0.0, 1.0))
+    variance = np.minimum(lamps + veil, 1.0) / np.float32(scene.full_well_electrons)
+    variance += np.float32((scene.read_noise_electrons / scene.full_well_electrons) ** 2)
+    grey = _light_of_grey_level(veil, scene.tone_contrast)
+    result = np.zeros_like(signal)
+    size_of = np.round(np.log2(np.maximum(spread, 1.0))).astype(np.int64)
+    for number in np.unique(size_of):  # averages over squares, of about the local size
+        size = int(2**number)
+        mean_signal = cv2.blur(signal, (size, size))
+        noise_sq = cv2.blur(variance, (size, size)) / np.float32(size**2)
+        noise_sq += (grey * np.float32(_file_sigma(scene, size))) ** 2
+        here = size_of == number
+        result[here] = (mean_signal / np.sqrt(noise_sq))[here]
+    return result
+
+
+def _file_sigma(scene: SceneParameters, size_px: int) -> float:
+    """Grey levels below a fifth of which a spot of a size is lost in the file.
+
+    A spot of amplitude A and s pixels' side has cosine coefficients of about A s^2 / 8 in its
+    block of 8 x 8; they are kept if one exceeds half a step q of the file's table (16 at quality
+    50 for low frequencies), A > 4 q / s^2, and a spot is no smaller than the lens's blur. Five
+    sigma are that, or one and a half grey levels.
+    """
+    step = 16.0 * (200.0 - 2.0 * scene.jpeg_quality) / 100.0
+    side = float(np.clip(max(size_px, 2.5 * scene.psf_sigma_px), 1.0, 8.0))
+    return max(0.8 * step / side**2, 1.0 / np.sqrt(12.0))
+
+
+def _light_of_grey_level(level: ImageArray, contrast: float) -> ImageArray:
+    """How much linear light one grey level of the file is, at a level of linear light."""
+    table = np.linspace(0.0, 1.0, 4096) ** 2
+    curve = to_srgb(table)
+    bent = 255.0 * (curve - contrast * np.sin(2.0 * np.pi * curve) / (2.0 * np.pi))
+    slope = np.gradient(table, bent)
+    return np.asarray(np.interp(level, table, slope), dtype=np.float32)
+
+
+def _apart(lon: FloatArray, lat: FloatArray, least_m: float) -> NDArray[np.bool_]:
+    """Which places, brightest first, have no brighter place nearer than so many metres."""
+    from scipy.spatial import cKDTree
+
+    if not len(lon):
+        return np.zeros(0, bool)
+    ground = ecef_of(lon, lat)
+    tree = cKDTree(ground)
+    apart = np.ones(len(lon), bool)
+    for one, other in tree.query_pairs(least_m, output_type="ndarray"):
+        apart[max(one, other)] = False
+    return apart

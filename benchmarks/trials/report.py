@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from benchmarks.pages import NONE, interval, number, percent, table, title_lines
-from benchmarks.registration.scores import quantile
+from benchmarks.registration.truth import quantile
 from benchmarks.rows import Row
 from benchmarks.trials.attempt import REASON_MARK
 from detectors.types import FloatArray

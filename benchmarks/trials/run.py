@@ -1,6 +1,9 @@
 """Simulated registrations: hard photographs drawn from seeds, registered and scored into a table.
 
-What the table holds already is skipped.
+What the table holds already is skipped. One control has a map and a camera in the mirror, which
+look like the Earth and are not: a flipped picture of a mirrored map is what a camera would see that
+is mirrored with it, so that is the true camera of such a trial. It stands where the element set
+does not have the station, but for places near the mirror.
 """
 
 from __future__ import annotations
@@ -8,17 +11,19 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
+import numpy as np
 
 from benchmarks.pages import commit, tell
 from benchmarks.processes import Lost, work_through
-from benchmarks.registration.settings import Settings
+from benchmarks.registration.cases import Settings
 from benchmarks.rows import Row, append_row, read_rows
+from benchmarks.simulate.camera import SimCamera
 from benchmarks.trials.attempt import (
     Registration,
     outcome_columns,
@@ -27,7 +32,6 @@ from benchmarks.trials.attempt import (
 )
 from benchmarks.trials.draw import ENOUGH_PLACES, WITH_LIGHTS, draw_trial, kind_of, told_shot
 from benchmarks.trials.exposures import Kind
-from benchmarks.trials.mirrored import FIRST_MIRRORED, MirroredMap, against_the_mirror, index_of
 from benchmarks.trials.report import (
     FAILED,
     OUTCOME_OF,
@@ -36,12 +40,105 @@ from benchmarks.trials.report import (
 )
 from benchmarks.trials.shot import off_nadir_deg, view_shares
 from benchmarks.trials.source import Trial, TrialSource, make_source, real_source
+from matchers.geometry.light_grid import LightGrid
 from regengine.errors import ConfigError
 from regengine.references.build import build
 from regengine.references.opening import open_light_map, open_references
-from regengine.registration.index.earth import EarthIndex
+from regengine.references.reference import LightMapInfo
+from regengine.registration.index.earth import (
+    EarthIndex,
+    build_earth_index,
+    index_in_memory,
+    read_earth_index,
+    write_earth_index,
+)
 from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.types import SearchReferences
+from regengine.registration.windows import REGIONAL_DEG, NightLights
+
+if TYPE_CHECKING:
+    from benchmarks.trials.source import Trial
+
+
+# Trials from this seed on are photographs of cities, drawn as those from 0 on
+FIRST_MIRRORED = 10_000_000
+# Europe falls upon Europe, Asia upon America
+WORLD_MERIDIAN_DEG = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MirroredMap:
+    """A map mirrored in longitude: about its middle, if it is of a region."""
+
+    original: NightLights
+
+    @property
+    def info(self) -> LightMapInfo:
+        """The original's."""
+        return self.original.info
+
+    @property
+    def meridian_deg(self) -> float:
+        """Longitude of the mirror."""
+        west, _, east, _ = self.info.bounds
+        return WORLD_MERIDIAN_DEG if east - west > REGIONAL_DEG else 0.5 * (west + east)
+
+    def window(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid:
+        """A window at (or just finer than) a resolution."""
+        twice = 2.0 * self.meridian_deg
+        grid = self.original.window(twice - east, south, twice - west, north, resolution_deg)
+        return self._mirrored(grid)
+
+    def overview(self, resolution_deg: float) -> LightGrid | None:
+        """All of it at a coarse resolution; None where that would take long."""
+        grid = self.original.overview(resolution_deg)
+        return None if grid is None else self._mirrored(grid)
+
+    def _mirrored(self, grid: LightGrid) -> LightGrid:
+        last_deg = grid.lon0_deg + (grid.values.shape[1] - 1) * grid.step_deg
+        return replace(
+            grid,
+            values=np.ascontiguousarray(grid.values[:, ::-1]),
+            valid=None if grid.valid is None else np.ascontiguousarray(grid.valid[:, ::-1]),
+            lon0_deg=2.0 * self.meridian_deg - last_deg,
+        )
+
+
+def index_of(mirrored: MirroredMap, lights: Path, file: Path) -> EarthIndex:
+    """Index of a map in the mirror; a large map's is kept in a file."""
+    found = index_in_memory(mirrored)
+    if found is None and not file.exists():
+        write_earth_index(build_earth_index(mirrored), [lights], file)
+    return read_earth_index(file, [lights]) if found is None else found
+
+
+def in_the_mirror(camera: SimCamera, meridian_deg: float) -> SimCamera:
+    """The camera that sees in the mirrored world what this one sees in the true one."""
+    turn = np.radians(2.0 * meridian_deg)
+    mirror = np.array(
+        [[np.cos(turn), np.sin(turn), 0.0], [np.sin(turn), -np.cos(turn), 0.0], [0.0, 0.0, 1.0]]
+    )
+    return replace(
+        camera,
+        lon_deg=(2.0 * meridian_deg - camera.lon_deg + 180.0) % 360.0 - 180.0,
+        axes=mirror @ camera.axes @ np.diag([-1.0, 1.0, 1.0]),
+        principal_x=camera.width_px - 1.0 - camera.principal_x,
+        mirrored=not camera.mirrored,
+    )
+
+
+def against_the_mirror(trial: Trial, meridian_deg: float) -> Trial:
+    """A trial that is to be registered on the mirrored map."""
+    return replace(
+        trial,
+        seed=trial.seed + FIRST_MIRRORED,
+        kind="mirrored_map",
+        camera=in_the_mirror(trial.camera, meridian_deg),
+        registrable=False,
+    )
+
 
 STEEP_DEG, TELEPHOTO_MM = 30.0, 135.0
 

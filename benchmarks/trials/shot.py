@@ -12,13 +12,15 @@ from benchmarks.simulate.hardware import PARTS, WINDOW, Hardware, draw_foregroun
 from benchmarks.simulate.weather import AuroraBand, CloudLayer, SceneParameters
 from benchmarks.simulate.worlds import Realisation
 from benchmarks.trials.exposures import Exposure, draw_exposure
-from benchmarks.trials.lit import Cells, distance_km, ground_distance_km
 from benchmarks.trials.orbits import Night, State, state_at, sun_elevation_deg
 from benchmarks.trials.source import (
+    Cells,
     Kind,
     Storage,
     TrialSource,
+    distance_km,
     draw_storage,
+    ground_distance_km,
     stored_camera,
     whole_size,
 )
@@ -77,9 +79,16 @@ def draw_shot(rng: np.random.Generator, source: TrialSource, kind: Kind) -> Shot
             continue
         night, days, target = aimed
         state = state_at(night.satellite, days)
+        width, height = whole_size(storage, exposure.body.long_px / exposure.body.short_px)
         for _ in range(AIMS):
-            pointing = _pointing(rng, kind, state, target, exposure)
-            whole = _whole_camera(exposure, focal_mm, storage, k1, state, pointing)
+            whole = SimCamera.pointed(
+                position_ecef_m=state.position_ecef_m,
+                pointing=_pointing(rng, kind, state, target, exposure),
+                width_px=round(width),
+                height_px=round(height),
+                focal_px=focal_mm / exposure.body.long_mm * width,
+                k1=k1,
+            )
             camera = stored_camera(whole, storage)
             if kind in ("stars", "aurora") or _shows_ground(kind, camera):
                 return Shot(
@@ -184,38 +193,11 @@ def _pointing(
     else:
         off_nadir = float(np.clip(off_nadir + shift[0], 0.0, MAX_OFF_NADIR_DEG))
         azimuth += float(np.clip(shift[1] / np.sin(np.radians(max(off_nadir, 5.0))), -40.0, 40.0))
-    return Pointing(
-        off_nadir_deg=off_nadir,
-        azimuth_deg=azimuth % 360.0,
-        roll_deg=_roll(rng, off_nadir),
-    )
-
-
-def _roll(rng: np.random.Generator, off_nadir_deg: float) -> float:
-    """Any; where the horizon is near, half are held upright."""
-    if off_nadir_deg > 45.0 and rng.random() < 0.5:
-        return float(rng.normal(0.0, 12.0))
-    return float(rng.uniform(-180.0, 180.0))
-
-
-def _whole_camera(
-    exposure: Exposure,
-    focal_mm: float,
-    storage: Storage,
-    k1: float,
-    state: State,
-    pointing: Pointing,
-) -> SimCamera:
-    body = exposure.body
-    width, height = whole_size(storage, body.long_px / body.short_px)
-    return SimCamera.pointed(
-        position_ecef_m=state.position_ecef_m,
-        pointing=pointing,
-        width_px=round(width),
-        height_px=round(height),
-        focal_px=focal_mm / body.long_mm * width,
-        k1=k1,
-    )
+    if off_nadir > 45.0 and rng.random() < 0.5:  # where the horizon is near, half are held upright
+        roll = float(rng.normal(0.0, 12.0))
+    else:
+        roll = float(rng.uniform(-180.0, 180.0))
+    return Pointing(off_nadir_deg=off_nadir, azimuth_deg=azimuth % 360.0, roll_deg=roll)
 
 
 def view_shares(camera: SimCamera) -> tuple[float, float]:
@@ -301,7 +283,7 @@ def _draw_scene(
     motion_px = 0.7 * still * GROUND_SPEED_M_S * exposure.exposure_s / pixel_m
     lens_px = float(rng.uniform(0.7, 1.6)) / sensor_px
     defocus_px = 0.0 if rng.random() < 0.85 else float(rng.uniform(0.8, 3.0))
-    clouds = _draw_clouds(rng, kind, moon)
+    clouds = _draw_clouds(rng, kind, moon)  # before the exposure is spread
     saturation_nw = exposure.saturation_nw() * SATURATION_BIAS
     saturation_nw *= float(np.exp(SATURATION_SPREAD * rng.standard_normal()))
     pushed = 4.0 if kind == "noise" else 1.0
@@ -323,7 +305,13 @@ def _draw_scene(
         boats=int(rng.integers(10, 80)) if rng.random() < 0.12 else 0,
         lightning_nw=float(np.exp(rng.uniform(4.5, 8.0))) if rng.random() < 0.08 else 0.0,
         airglow_nw=float(np.exp(rng.uniform(np.log(1.0), np.log(10.0)))),
-        stars_per_square_degree=_draw_stars(rng, kind, camera),
+        # Through the Cupola, where sky fills much of the picture, as many as the eye's count of
+        # them and the size of pixels say
+        stars_per_square_degree=(
+            BRIGHT_STARS * (camera.focal_px / BRIGHT_STARS_PX) ** 2.5 * float(rng.uniform(0.5, 2.0))
+            if kind == "cupola"
+            else float(rng.uniform(0.3, 2.0))
+        ),
         vignetting=float(rng.uniform(0.0, 0.5)),
         reflection_nw=saturation_nw * float(rng.uniform(0.01, 0.3)) if reflection else 0.0,
         tone_contrast=float(rng.uniform(0.0, 0.4)),
@@ -331,16 +319,6 @@ def _draw_scene(
         jpeg_quality=int(rng.integers(60, 96)),
         most_lamps=250_000,
     )
-
-
-def _draw_stars(rng: np.random.Generator, kind: Kind, camera: SimCamera) -> float:
-    """Stars a square degree; through the Cupola, where sky fills much of the picture, as many as
-    the eye's count of them and the size of pixels say.
-    """
-    if kind == "cupola":
-        focal_ratio = camera.focal_px / BRIGHT_STARS_PX
-        return BRIGHT_STARS * focal_ratio**2.5 * float(rng.uniform(0.5, 2.0))
-    return float(rng.uniform(0.3, 2.0))
 
 
 def _draw_clouds(rng: np.random.Generator, kind: Kind, moon: float) -> tuple[CloudLayer, ...]:
@@ -371,19 +349,14 @@ def _draw_aurora(
     drawn = rng.random(4)
     if drawn[0] >= chance:
         return None
-    ahead = np.linalg.inv(_local_axes(shot)) @ shot.camera.axes[:, 2]
+    local = east_north_up(shot.camera.lon_deg, shot.camera.lat_deg).T
+    ahead = np.linalg.inv(local) @ shot.camera.axes[:, 2]
     return AuroraBand(
         seed=seed,
         azimuth_deg=float(np.degrees(np.arctan2(ahead[0], ahead[1]))) + 40.0 * (drawn[1] - 0.5),
         distance_deg=5.0 + 11.0 * float(drawn[2]),
         brightness_nw=float(np.exp(np.log(5.0) + np.log(12.0) * drawn[3])),
     )
-
-
-def _local_axes(shot: Shot) -> np.ndarray:
-    from benchmarks.simulate.camera import east_north_up
-
-    return east_north_up(shot.camera.lon_deg, shot.camera.lat_deg).T
 
 
 def _draw_hardware(rng: np.random.Generator, shot: Shot, seed: int, moon: float) -> Hardware | None:

@@ -11,16 +11,10 @@ import pytest
 from shapely import LineString
 
 from benchmarks.simulate.frames import GENERATORS
-from benchmarks.simulate.frames.courses import (
-    LENGTH_EDGES_PX,
-    SNR_EDGES,
-    cell_values,
-    curve,
-    ends_inside,
-    ends_seen,
-)
 from benchmarks.simulate.frames.exposures import (
     BRIGHT_HALF_PX,
+    LENGTH_EDGES_PX,
+    SNR_EDGES,
     Course,
     Optics,
     Spread,
@@ -28,11 +22,14 @@ from benchmarks.simulate.frames.exposures import (
     add_stars,
     add_track,
     bleed,
+    cell_values,
+    curve,
+    ends_inside,
+    ends_seen,
     fine_grid,
 )
 from benchmarks.streets import simulate_frame
-from benchmarks.streets.city import CLASSES, City, draw_grid_city
-from benchmarks.streets.maps import CityStreets
+from benchmarks.streets.maps import CLASSES, City, CityStreets, draw_grid_city
 from benchmarks.streets.shot import ShotRanges
 from tests.world.program import run
 

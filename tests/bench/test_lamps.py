@@ -20,8 +20,7 @@ from benchmarks.simulate.light_map import (
 from benchmarks.simulate.noise import blur_image
 from benchmarks.simulate.worlds import Lamps, RasterWorld, Realisation, TownWorld, draw_town_world
 from benchmarks.trials.lights import SeenWorld, street_gain, thin_patches
-from benchmarks.trials.photograph import Photograph
-from benchmarks.trials.places import separable_places
+from benchmarks.trials.photograph import Photograph, separable_places
 from tests.world.lamps import CLEAN, Beacons, looking
 
 REGION = Region(west=-160.0, south=34.0, size_deg=4.0)

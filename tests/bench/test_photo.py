@@ -17,12 +17,10 @@ from benchmarks import simulate as samples
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.hardware import PARTS, Hardware, draw_foreground
 from benchmarks.simulate.light_map import lamp_planes
-from benchmarks.simulate.lightning import FlashSettings, add_lightning
 from benchmarks.simulate.moon import MoonDisc, moon_light
 from benchmarks.simulate.orbit import state_ecef
-from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
 from benchmarks.simulate.render import expose, render, to_jpeg, tone
-from benchmarks.simulate.truth import footprint, reference_points
+from benchmarks.simulate.truth import CameraSettings, exif_bytes, footprint, reference_points
 from benchmarks.simulate.weather import (
     AuroraBand,
     CloudLayer,
@@ -34,10 +32,17 @@ from benchmarks.simulate.weather import (
 from benchmarks.simulate.worlds import Realisation
 from benchmarks.trials.draw import FIRST_CUPOLA, draw_trial, stream_of, told_shot
 from benchmarks.trials.lights import SeenWorld
-from benchmarks.trials.lit import HALVES, continent_of
 from benchmarks.trials.photograph import take_photograph
 from benchmarks.trials.shot import Conditions, draw_conditions, draw_shot, view_shares
-from benchmarks.trials.source import Storage, TrialSource, make_source, real_source, stored_camera
+from benchmarks.trials.source import (
+    HALVES,
+    Storage,
+    TrialSource,
+    continent_of,
+    make_source,
+    real_source,
+    stored_camera,
+)
 from matchers.geometry.camera import Camera
 from regengine.photo.frame import read_frame
 from tests.conftest import ROOT
@@ -169,21 +174,6 @@ def test_the_moon_is_where_it_is_drawn_and_lit_by_its_phase(phase_deg: float) ->
     # The lit share of a ball's disc is (1 + cos phase) / 2
     share = lit.sum() / (np.pi * 80.0**2)
     assert share == pytest.approx(0.5 * (1.0 + np.cos(np.radians(phase_deg))), abs=0.05)
-
-
-def test_flashes_lie_on_the_ground_and_are_as_bright_as_their_truth_says() -> None:
-    picture = np.random.default_rng(0).integers(15, 26, (240, 320, 3)).astype(np.uint8)
-    ground = np.zeros((240, 320), bool)
-    ground[:, 100:] = True
-    settings = FlashSettings(count=(3, 3), fwhm_px=(10.0, 16.0), peak_light=(0.05, 0.1))
-    rows, cols = np.mgrid[:240, :320]
-    for seed in range(4):
-        drawn, truth = add_lightning(np.random.default_rng(seed), picture, ground, settings)
-        assert (truth.x >= 99.5).all()
-        added = drawn.astype(float).mean(axis=2) - picture.mean(axis=2)
-        for x, y, fwhm in zip(truth.x, truth.y, truth.fwhm_px, strict=True):
-            near = np.hypot(cols - x, rows - y) < fwhm
-            assert added[near].mean() > 5.0 * abs(added[:, :60].mean()) + 1.0
 
 
 # The samples

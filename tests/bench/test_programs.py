@@ -21,8 +21,8 @@ import rasterio
 
 from benchmarks import __main__ as launcher
 from benchmarks import orbit_uncertainty, same, scenes
-from benchmarks.registration.settings import Settings
-from benchmarks.simulate.cases import SAMPLE_MAP
+from benchmarks.registration.cases import Settings
+from benchmarks.simulate import SAMPLE_MAP
 from benchmarks.trials.attempt import outcome_columns
 from benchmarks.trials.run import Workshop
 from regengine.orbit import load_tle_file

@@ -13,8 +13,15 @@ import pytest
 from pyproj import Geod
 
 from benchmarks.registration.cases import CATEGORIES, ELEMENT_SETS, list_photos
-from benchmarks.registration.scores import MAP_PIXEL_M, ground_grid, quantile, score_columns
-from benchmarks.registration.truth import misses_px, read_named_places, read_reference_cameras
+from benchmarks.registration.truth import (
+    MAP_PIXEL_M,
+    ground_grid,
+    misses_px,
+    quantile,
+    read_named_places,
+    read_reference_cameras,
+    score_columns,
+)
 from benchmarks.registration.variants import VARIANTS
 from benchmarks.rows import Row, read_rows
 from benchmarks.trials.report import figures_of, trials_of

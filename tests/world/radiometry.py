@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from benchmarks.simulate import SAMPLE_MAP
 from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of
-from benchmarks.simulate.cases import SAMPLE_MAP
 from benchmarks.simulate.light_map import (
     RadianceMap,
     draw_light_map,

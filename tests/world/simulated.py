@@ -14,10 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from benchmarks.simulate import MAP_LIGHTS, MOONLIT_CLOUDS, PHOTO_LIGHTS, sample_world, true_orbit
+from benchmarks.simulate import (
+    MAP_LIGHTS,
+    MOONLIT_CLOUDS,
+    PHOTO_LIGHTS,
+    SAMPLE_MAP,
+    sample_world,
+    true_orbit,
+)
 from benchmarks.simulate import utc_of_2014 as utc
 from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of, geodetic_of, wgs84
-from benchmarks.simulate.cases import SAMPLE_MAP
 from benchmarks.simulate.land import Region
 from benchmarks.simulate.light_map import (
     LightMapParameters,
@@ -29,8 +35,8 @@ from benchmarks.simulate.light_map import (
 )
 from benchmarks.simulate.noise import blur_image
 from benchmarks.simulate.orbit import elements_at, nadir_for, slip_elements, state_ecef, tle_lines
-from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
 from benchmarks.simulate.render import render, to_jpeg, tone
+from benchmarks.simulate.truth import CameraSettings, exif_bytes
 from benchmarks.simulate.weather import SceneParameters
 from benchmarks.simulate.worlds import RasterWorld, Realisation, TownWorld, World, draw_town_world
 from tests.conftest import ROOT

@@ -10,7 +10,7 @@ from example_results import control_point, nadir_camera
 from pyproj import Geod
 from scipy.spatial.transform import Rotation
 
-from benchmarks.registration.scores import MAP_PIXEL_M, score_columns
+from benchmarks.registration.truth import MAP_PIXEL_M, score_columns
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import diagonal_km
 from regengine.evaluate.registration import camera_of, distance_m, right_within_km
