@@ -31,20 +31,9 @@ Rows = dict[str, dict[str, Any]]  # row, column, value: what each format is read
 
 # Names of values that say when, how fast and by what command a run was made.
 VOLATILE = (
-    "seconds",
-    "version",
-    "engine_version",
-    "package_versions",
-    "command_line",
-    "times",
-    "created",
-    "updated",
-    "processed_utc",
-    "reported_utc",
-    "made_at",
-    "last_change",
-    "TIFFTAG_DATETIME",
-    "TIFFTAG_SOFTWARE",
+    *("seconds", "version", "engine_version", "package_versions", "command_line", "times"),
+    *("created", "updated", "processed_utc", "reported_utc", "made_at", "last_change"),
+    *("TIFFTAG_DATETIME", "TIFFTAG_SOFTWARE"),
 )
 LOGS = {".err", ".log", ".lock", ".tmp"}  # what was said on the way is no result
 
@@ -66,19 +55,10 @@ class Difference:
 
 
 def compare(first: Path, second: Path, ignored: Sequence[str] = ()) -> Iterator[Difference]:
-    """Everything in which two files or folders differ.
+    """Everything in which two files of a format, or two folders, differ.
 
-    Parameters
-    ----------
-    first, second : Path
-        Two files of a format, or two folders.
-    ignored : sequence of str
-        Names or patterns of further columns that may differ.
-
-    Raises
-    ------
-    ConfigError
-        If a run is missing or unreadable, or one is a file and the other a folder.
+    `ignored`: names or patterns of further columns that may. ConfigError if a run is missing or
+    unreadable, or one is a file and the other a folder.
     """
     for path in (first, second):
         if not path.exists():
@@ -93,12 +73,17 @@ def compare(first: Path, second: Path, ignored: Sequence[str] = ()) -> Iterator[
     files = [_files(first), _files(second)] if whole else [{"": first}, {"": second}]
     for name in sorted(set(files[0]) | set(files[1])):
         if name not in files[0] or name not in files[1]:
-            here, there = ("there" if name in held else None for held in files)
-            yield Difference(file=name, row="", column="", first=here, second=there)
+            yield _missing(name, "", *(name in held for held in files))
             continue
         for one in _compare_files(name, files[0][name], files[1][name], volatile):
             if not _names_its_folder(one, *folders):
                 yield one
+
+
+def _missing(name: str, row: str, *held: bool) -> Difference:
+    """What one of both runs does not have."""
+    first, second = ("there" if one else None for one in held)
+    return Difference(file=name, row=row, column="", first=first, second=second)
 
 
 def _names_its_folder(difference: Difference, first: Path, second: Path) -> bool:
@@ -140,8 +125,7 @@ def _compare_rows(
 ) -> Iterator[Difference]:
     for row in dict.fromkeys((*first, *second)):
         if row not in first or row not in second:
-            here, there = ("there" if row in held else None for held in (first, second))
-            yield Difference(file=name, row=row, column="", first=here, second=there)
+            yield _missing(name, row, row in first, row in second)
             continue
         a, b = first[row], second[row]
         for column in dict.fromkeys((*a, *b)):
@@ -190,15 +174,7 @@ def _store_rows(path: Path) -> Rows:
 
     with h5py.File(path, "r") as file:
         if "frames" not in file:
-            found: Rows = {}
-            file.visititems(
-                lambda name, item: (
-                    found.update({name: {"": np.asarray(item[()])}})
-                    if hasattr(item, "dtype") and not item.attrs.get("volatile", 0)
-                    else None
-                )
-            )
-            return found
+            return _text_rows(path)
         frames = file["frames"]
         numbers = frames["frame_index"][:].tolist()
         names = _unique(
@@ -272,7 +248,7 @@ def _csv_rows(path: Path) -> Rows:
 
 
 def _table_rows(records: Sequence[Mapping[str, Any]]) -> Rows:
-    """Rows of a table by their frame, where they have one."""
+    """Rows by their frame, where they have one."""
     names = _unique(str(record.get("frame", "row")) for record in records)
     return dict(zip(names, map(dict, records), strict=True))
 

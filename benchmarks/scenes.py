@@ -30,20 +30,11 @@ from benchmarks.trials.draw import draw_trial
 from benchmarks.trials.exposures import Kind
 from benchmarks.trials.source import make_source
 from regengine.errors import ConfigError, FrameError
-from regengine.evaluate.scene_report import (
-    draw_mistakes,
-    draw_report,
-    report_lines,
-)
+from regengine.evaluate.scene_report import draw_mistakes, draw_report, report_lines
 from regengine.evaluate.scenes import SceneReport, evaluate_scenes
 from regengine.evaluate.tables import table
 from regengine.scene.features import feature_names, measure_features
-from regengine.scene.labels import (
-    USUAL_CLASSES,
-    Samples,
-    SceneLabel,
-    join_samples,
-)
+from regengine.scene.labels import USUAL_CLASSES, Samples, SceneLabel, join_samples
 from regengine.scene.model_file import write_scene_model
 from regengine.scene.picture import MIN_DECODED_PX, read_scene_rgb, scene_picture
 from regengine.scene.training import measure_photos, train_scene_model
@@ -83,13 +74,8 @@ def main(
         raise ConfigError("--mistakes must lie outside the project: photos are not published.")
     labels = real_labels(real)
     drawn = some_of(kinds, KINDS, "--kinds")
-    samples = join_samples(
-        [
-            measure_photos(labels),
-            simulated_samples(drawn, simulated, seed),
-            changed_copies(labels, copies, seed),
-        ]
-    )
+    made = simulated_samples(drawn, simulated, seed), changed_copies(labels, copies, seed)
+    samples = join_samples([measure_photos(labels), *made])
     trained, validation = train_scene_model(samples, source=source(samples), seed=seed)
     report = evaluate_scenes(validation)
     if model:
@@ -175,12 +161,7 @@ def label_of(row: dict[str, str], labels: tuple[str, ...]) -> SceneLabel:
 # Classes that can be drawn, with the number that stands for each in a seed: the Moon, and what
 # trials of registrations show
 KINDS = {"cities": 0, "aurora": 1, "night_nocity": 2, "stars": 3, "moon": 7}
-TRIALS: dict[str, Kind] = {
-    "cities": "city",
-    "aurora": "aurora",
-    "night_nocity": "dark",
-    "stars": "stars",
-}
+TRIALS: dict[str, Kind] = {"cities": "city", "night_nocity": "dark", "stars": "stars"}
 
 
 def draw(kind: str, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -190,7 +171,7 @@ def draw(kind: str, rng: np.random.Generator) -> NDArray[np.uint8]:
     while True:
         with suppress(RuntimeError):  # no such place was found
             seed = int(rng.integers(2**31))
-            trial = draw_trial(seed, make_source("train"), TRIALS[kind])
+            trial = draw_trial(seed, make_source("train"), TRIALS.get(kind, "aurora"))
             return np.asarray(Image.open(BytesIO(trial.photo)).convert("RGB"))
 
 
@@ -202,14 +183,24 @@ def simulated_samples(kinds: Sequence[str], count: int, seed: int) -> Samples:
         return measure_features(scene_picture(draw(kind, rng)))
 
     drawn = [(kind, number) for kind in kinds for number in range(count)]
-    rows = [features(kind, number) for kind, number in drawn]
-    names = tuple(f"simulated-{kind}-{seed}-{number}" for kind, number in drawn)
+    names = [f"simulated-{kind}-{seed}-{number}" for kind, number in drawn]
+    labels = [(kind,) for kind, _ in drawn]
+    return samples_of([features(*one) for one in drawn], labels, names, names)
+
+
+def samples_of(
+    rows: Sequence[NDArray[np.float64]],
+    labels: Sequence[tuple[str, ...]],
+    groups: Sequence[str],
+    names: Sequence[str],
+) -> Samples:
+    """Samples that train and are never scored."""
     return Samples(
         features=np.array(rows, np.float64).reshape(len(rows), len(feature_names())),
-        labels=tuple((kind,) for kind, _ in drawn),
-        groups=names,
-        simulated=np.ones(len(drawn), bool),
-        names=names,
+        labels=tuple(labels),
+        groups=tuple(groups),
+        simulated=np.ones(len(rows), bool),
+        names=tuple(names),
     )
 
 
@@ -227,13 +218,8 @@ def changed_copies(labels: Sequence[SceneLabel], count: int, seed: int) -> Sampl
             changed = change(rgb, np.random.default_rng([seed, number, copy]))
             rows.append(measure_features(scene_picture(changed)))
             taken.append(label)
-    return Samples(
-        features=np.array(rows, np.float64).reshape(len(rows), len(feature_names())),
-        labels=tuple(label.labels for label in taken),
-        groups=tuple(label.group for label in taken),
-        simulated=np.ones(len(rows), bool),
-        names=tuple(str(label.path) for label in taken),
-    )
+    labels_of, groups = [one.labels for one in taken], [one.group for one in taken]
+    return samples_of(rows, labels_of, groups, [str(one.path) for one in taken])
 
 
 def change(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

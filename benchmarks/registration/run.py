@@ -117,18 +117,18 @@ def run_case(job: tuple[Case, Settings]) -> Row:
 def result_columns(result: FrameResult) -> Row:
     """What the program says."""
     nadir, solved, fit = result.nadir, result.solved, result.fit
-    age_h = None if nadir is None else nadir.tle_age_h
-    return {
+    row: Row = {
         "verdict": result.verdict,
         "reasons": ", ".join(reason.code for reason in result.reasons),
         "probability": result.probability,
-        "position": "" if nadir is None else nadir.source,
-        "tle_age_days": None if age_h is None else age_h / 24.0,
         "centre": centre_text(result),
-        "margin": None if fit is None else fit.margin,
-        "off_nadir_deg": None if solved is None else solved.off_nadir_deg,
-        "clock_s": None if solved is None else solved.along_track_offset_s,
     }
+    if nadir is not None:
+        age = "" if nadir.tle_age_h is None else f", {nadir.tle_age_h / 24.0:.1f} d"
+        row["position"] = f"{nadir.source}{age}"
+    if solved is not None:
+        row |= {"off_nadir_deg": solved.off_nadir_deg, "clock_s": solved.along_track_offset_s}
+    return row if fit is None else row | {"margin": fit.margin}
 
 
 def truth_columns(case: Case, result: FrameResult) -> Row:
@@ -158,10 +158,7 @@ def run_cases(cases: Iterable[Case], settings: Settings, workers: int) -> list[R
     for (case, _), row in work_through(jobs, run_case, workers=workers, fresh=True):
         if isinstance(row, Lost):
             row = {"verdict": "failed", "problem": row.problem}
-        told = {
-            name: getattr(case, name)
-            for name in ("name", "file", "category", "note", "variant", "any_category", "plain")
-        }
+        told = {name: getattr(case, name) for name in ("name", "file", "note", "plain")}
         done[case.name] = told | row
         seconds = (row.get(f"seconds_{of}", float("nan")) for of in ("cpu", "wall"))
         tell("{}: {}, {:.1f} s CPU, {:.1f} s".format(case.name, row["verdict"], *seconds))
@@ -223,10 +220,9 @@ HEADER = (
 )
 TEXTS = ("name", "file", "note", "verdict", "problem", "reasons", "position", "centre")
 NUMBERS = (
-    *("probability", "tle_age_days", "margin", "off_nadir_deg", "clock_s", "bar_km"),
-    *("grid_median_m", "grid_max_m", "grid_median_percent", "grid_max_percent"),
-    *("places", "places_within", "places_px", "reference_places_px"),
-    *("seconds_wall", "seconds_cpu", "peak_mb"),
+    *("probability", "margin", "off_nadir_deg", "clock_s", "bar_km", "grid_median_m"),
+    *("grid_max_m", "grid_median_percent", "grid_max_percent", "places", "places_within"),
+    *("places_px", "reference_places_px", "seconds_wall", "seconds_cpu", "peak_mb"),
 )
 COLUMNS = (*TEXTS, *NUMBERS, "plain", "right", "point_error_m")
 GOALS = "aims: 1.5 s in the median, 8 s for one in twenty, 1,024 MB"
@@ -327,38 +323,33 @@ def cost_lines(plain: pd.DataFrame, tried: pd.DataFrame) -> list[str]:
 
 def result_cells(one: Any) -> list[str]:
     """One case of the main table."""
-    errors = [NONE] * 4
+    errors, near = [NONE] * 4, [NONE] * 2
     if one.right in (True, False):
-        median_m, max_m = one.grid_median_m, one.grid_max_m
         worst_km = max(one.point_error_m, default=np.nan) / 1e3
+        pixels = one.grid_median_m / MAP_PIXEL_M, one.grid_max_m / MAP_PIXEL_M
         errors = [
-            f"{number(median_m, 0)} / {number(max_m, 0)}",
-            f"{number(median_m / MAP_PIXEL_M)} / {number(max_m / MAP_PIXEL_M)}",
-            f"{number(one.grid_median_percent)} / {number(one.grid_max_percent)}",
+            two_numbers(one.grid_median_m, one.grid_max_m, 0),
+            two_numbers(*pixels),
+            two_numbers(one.grid_median_percent, one.grid_max_percent),
             f"{number(worst_km)} of {one.bar_km:.2f} km",
         ]
-    near = [NONE] * 2
     if one.places > 0:
         near = [
             f"{number(one.places_px, 1)} ({number(one.reference_places_px, 1)})",
             f"{one.places_within:.0f} of {one.places:.0f}",
         ]
-    age = "" if np.isnan(one.tle_age_days) else f", {one.tle_age_days:.1f} d"
-    probability = NONE if np.isnan(one.probability) else probability_text(one.probability)
-    return [
+    said = one.position, one.centre, number(one.off_nadir_deg, 0), one.verdict
+    sure = NONE if np.isnan(one.probability) else probability_text(one.probability)
+    spent = ((one.clock_s, 1), (one.seconds_wall, 1), (one.seconds_cpu, 1), (one.peak_mb, 0))
+    cells = [
         one.name + (f" ({one.note})" if one.note else ""),
-        one.position + age or NONE,
-        one.centre or NONE,
-        number(one.off_nadir_deg, 0),
-        one.verdict,
-        judged_words(one.right) or NONE,
-        probability,
-        number(one.margin),
-        *errors,
-        *near,
-        number(one.clock_s, 1),
-        number(one.seconds_wall, 1),
-        number(one.seconds_cpu, 1),
-        number(one.peak_mb, 0),
-        one.reasons or one.problem or NONE,
+        *(*said, judged_words(one.right), sure, number(one.margin), *errors, *near),
+        *(number(value, digits) for value, digits in spent),
+        one.reasons or one.problem,
     ]
+    return [cell or NONE for cell in cells]
+
+
+def two_numbers(median: float, largest: float, digits: int = 2) -> str:
+    """A median and the largest."""
+    return f"{number(median, digits)} / {number(largest, digits)}"

@@ -6,59 +6,51 @@ python -m benchmarks.simulate trial --seed 7 --half test --out out/trial7
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated, Literal
 
-if TYPE_CHECKING:
-    from benchmarks.trials.source import Trial
+from typer import Option, Typer
 
+from benchmarks.options import MaybeReal
+from benchmarks.simulate import SAMPLE_SEED, write_samples
+from benchmarks.trials.attempt import write_trial
+from benchmarks.trials.draw import draw_trial
+from benchmarks.trials.source import make_source, real_source
 
-def main(arguments: list[str] | None = None) -> None:
-    """Read the command line and write what it asks for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.simulate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    samples = commands.add_parser("samples", help="six frames, their orbit, light map and truth")
-    samples.add_argument("--out", type=Path, required=True, help="folder to write to")
-    samples.add_argument("--seed", type=int, default=991, help="of the invented land")
-    samples.add_argument("--scale", type=float, default=1.0, help="of the pictures' sides")
-    samples.add_argument("--map-step-arcsec", type=float, default=15.0, help="map pixel")
-    trial = commands.add_parser("trial", help="one trial of the registration benchmark")
-    trial.add_argument("--out", type=Path, required=True, help="folder to write to")
-    trial.add_argument("--seed", type=int, required=True)
-    trial.add_argument("--half", default="train", choices=["train", "test"])
-    trial.add_argument("--real", type=Path, help="folder of the real data; invented land without")
-    given = parser.parse_args(arguments)
-    if given.command == "samples":
-        from benchmarks.simulate import write_samples
-
-        write_samples(
-            given.out, seed=given.seed, scale=given.scale, step_arcsec=given.map_step_arcsec
-        )
-    else:
-        from benchmarks.trials.draw import draw_trial
-        from benchmarks.trials.source import make_source, real_source
-
-        source = real_source(given.real, given.half) if given.real else make_source(given.half)
-        print(write_trial(given.out, draw_trial(given.seed, source), source.light_map_path))
+app = Typer(help=__doc__, add_completion=False, rich_markup_mode=None)
+Out = Annotated[Path, Option(help="folder to write to")]
 
 
-def write_trial(folder: Path, trial: Trial, light_map: Path | None) -> str:
-    """Write a trial's photograph, element set and truth; return the command that registers it."""
-    from benchmarks.trials.attempt import write_trial as write_files
+@app.command()
+def samples(
+    out: Out,
+    seed: Annotated[int, Option(help="of the invented land")] = SAMPLE_SEED,
+    scale: Annotated[float, Option(help="of the pictures' sides")] = 1.0,
+    map_step_arcsec: Annotated[float, Option(help="map pixel")] = 15.0,
+) -> None:
+    """Six frames, their orbit, light map and truth."""
+    write_samples(out, seed=seed, scale=scale, step_arcsec=map_step_arcsec)
 
-    folder.mkdir(parents=True, exist_ok=True)
-    photo, elements = write_files(trial, folder)
-    known = {"kind": trial.kind, "registrable": trial.registrable, "factors": trial.factors}
-    truth = json.dumps(known | trial.truth, indent=1) + "\n"
+
+@app.command()
+def trial(
+    out: Out,
+    seed: Annotated[int, Option()],
+    half: Literal["train", "test"] = "train",
+    real: MaybeReal = None,
+) -> None:
+    """One trial of the registration benchmark, of the invented land without real data."""
+    source = real_source(real, half) if real else make_source(half)
+    drawn = draw_trial(seed, source)
+    out.mkdir(parents=True, exist_ok=True)
+    photo, elements = write_trial(drawn, out)
+    known = {"kind": drawn.kind, "registrable": drawn.registrable, "factors": drawn.factors}
+    truth = json.dumps(known | drawn.truth, indent=1) + "\n"
     photo.with_suffix(".json").write_text(truth, encoding="utf-8")
-    return f"regengine register {photo} --tle {elements} --lights {light_map or 'MAP.tif'}"
+    lights = source.light_map_path or "MAP.tif"
+    print(f"regengine register {photo} --tle {elements} --lights {lights}")
 
 
 if __name__ == "__main__":
-    main()
+    app()

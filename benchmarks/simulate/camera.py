@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pyproj import Geod, Transformer
+from scipy.spatial.transform import Rotation
 
 from benchmarks.arrays import FloatArray
 
@@ -164,27 +165,16 @@ class SimCamera:
         sight = ground - self.position_ecef_m
         distance = np.linalg.norm(sight, axis=-1)
         lon, lat = np.radians(np.asarray(lon_deg, float)), np.radians(np.asarray(lat_deg, float))
-        cosine = (
-            -(
-                sight[..., 0] * np.cos(lat) * np.cos(lon)
-                + sight[..., 1] * np.cos(lat) * np.sin(lon)
-                + sight[..., 2] * np.sin(lat)
-            )
-            / distance
-        )
-        x, y = self._pixel_of(sight @ self.axes, cosine > 0.0)
-        return x, y, distance, cosine
-
-    def _pixel_of(
-        self, local: FloatArray, in_sight: NDArray[np.bool_]
-    ) -> tuple[FloatArray, FloatArray]:
-        ahead = in_sight & (local[..., 2] > 1.0)
-        depth = np.where(ahead, local[..., 2], np.nan)
+        east, north, polar = (sight[..., axis] for axis in range(3))
+        level = east * np.cos(lat) * np.cos(lon) + north * np.cos(lat) * np.sin(lon)
+        cosine = -(level + polar * np.sin(lat)) / distance
+        local = sight @ self.axes
+        depth = np.where((cosine > 0.0) & (local[..., 2] > 1.0), local[..., 2], np.nan)
         tangent_x, tangent_y = local[..., 0] / depth, local[..., 1] / depth
         stretch = self.focal_px * (1.0 + self.k1 * (tangent_x**2 + tangent_y**2))
         x = self.principal_x + stretch * tangent_x
         y = self.principal_y + stretch * tangent_y
-        return (self.width_px - 1 - x if self.mirrored else x), y
+        return (self.width_px - 1 - x if self.mirrored else x), y, distance, cosine
 
     def rays(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """Unit vectors in ECEF, shape (..., 3), along which pixels look."""
@@ -210,13 +200,5 @@ class SimCamera:
 
     def quaternion(self) -> tuple[float, float, float, float]:
         """[x, y, z, w] that rotates camera vectors (x right, y down, z forward) into ECEF."""
-        m = self.axes
-        # The symmetric matrix whose leading eigenvector is the quaternion (Bar-Itzhack 2000).
-        k = np.zeros((4, 4))
-        k[:3, :3] = m + m.T - np.trace(m) * np.eye(3)
-        k[:3, 3] = k[3, :3] = [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]]
-        k[3, 3] = np.trace(m)
-        vector = np.linalg.eigh(k)[1][:, -1]
-        vector = vector if vector[3] >= 0.0 else -vector
-        x, y, z, w = (float(value) for value in vector)
+        x, y, z, w = Rotation.from_matrix(self.axes).as_quat(canonical=True).tolist()
         return x, y, z, w

@@ -51,10 +51,7 @@ def draw_light_map(
     parameters = parameters or LightMapParameters()
     step = parameters.step_deg
     west, south, east, north = bounds
-    cols, rows = (
-        int(np.ceil((east - west) / step - 1e-6)),
-        int(np.ceil((north - south) / step - 1e-6)),
-    )
+    cols, rows = (int(np.ceil(side / step - 1e-6)) for side in (east - west, north - south))
     margin = 0.5
     clusters = world.near(west - margin, south - margin, east + margin, north + margin)
     total = np.zeros(rows * cols)
@@ -65,16 +62,14 @@ def draw_light_map(
         column = np.floor((lamps.lon - west) / step).astype(np.int64)
         row = np.floor((north - lamps.lat) / step).astype(np.int64)
         inside = (column >= 0) & (column < cols) & (row >= 0) & (row < rows)
-        total += np.bincount(
-            row[inside] * cols + column[inside], weights=lamps.power[inside], minlength=rows * cols
-        )
+        cell = row[inside] * cols + column[inside]
+        total += np.bincount(cell, weights=lamps.power[inside], minlength=rows * cols)
     middle_lat = north - (np.arange(rows) + 0.5) * step
     area_km2 = (step * KM_PER_DEGREE_NORTH) ** 2 * np.cos(np.radians(middle_lat))
     sharp = (total.reshape(rows, cols) / area_km2[:, None]).astype(np.float32)
     sharp = blur_image(sharp, parameters.psf_sigma_px)
-    radiance = (1.0 - parameters.glow_share) * sharp + parameters.glow_share * blur_image(
-        sharp, parameters.glow_sigma_px
-    )
+    glow = blur_image(sharp, parameters.glow_sigma_px)
+    radiance = (1.0 - parameters.glow_share) * sharp + parameters.glow_share * glow
     radiance[radiance < parameters.floor_nw] = 0.0
     return RadianceMap(radiance=radiance, west=west, north=north, step_deg=step)
 
@@ -97,22 +92,12 @@ def write_geotiff(path: Path, light_map: RadianceMap) -> None:
     bits = light_map.radiance.view(np.uint32)
     rounded = ((bits + np.uint32(1 << 16)) & np.uint32(0xFFFE0000)).view(np.float32)
     (rows, cols), step = rounded.shape, light_map.step_deg
+    transform = Affine(step, 0.0, light_map.west, 0.0, -step, light_map.north)
+    shape = {"width": cols, "height": rows, "count": 1, "dtype": "float32", "crs": "EPSG:4326"}
+    tiles = {"tiled": True, "blockxsize": 512, "blockysize": 512}
+    packed = {"compress": "deflate", "zlevel": 9, "predictor": 2}
     with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=cols,
-        height=rows,
-        count=1,
-        dtype="float32",
-        crs="EPSG:4326",
-        transform=Affine(step, 0.0, light_map.west, 0.0, -step, light_map.north),
-        tiled=True,
-        blockxsize=512,
-        blockysize=512,
-        compress="deflate",
-        zlevel=9,
-        predictor=2,
+        path, "w", driver="GTiff", transform=transform, **shape, **tiles, **packed
     ) as target:
         target.write(rounded, 1)
         target.update_tags(
@@ -169,9 +154,8 @@ def lamps_in_view(
     x, y, distance, cosine = camera.project(clusters.lon, clusters.lat)
     radius_px = clusters.radius_m * camera.focal_px / distance
     reach = 3.0 * radius_px + 4.0
-    inside = (
-        (x > -reach) & (x < camera.width_px + reach) & (y > -reach) & (y < camera.height_px + reach)
-    )
+    inside = (x > -reach) & (x < camera.width_px + reach)
+    inside &= (y > -reach) & (y < camera.height_px + reach)
     pixels = 4.0 * np.pi * radius_px[inside] ** 2 * np.maximum(cosine[inside], 0.1)
     counts = np.minimum(pixels * LAMPS_PER_PIXEL, clusters.power[inside] / MIN_LAMP)
     counts *= min(1.0, most_lamps / max(float(counts.sum()), 1.0))
@@ -181,12 +165,7 @@ def lamps_in_view(
 
 
 def splat(
-    camera: SimCamera,
-    lamps: Lamps,
-    planes: FloatArray,
-    *,
-    extinction: float,
-    side_light: float,
+    camera: SimCamera, lamps: Lamps, planes: FloatArray, *, extinction: float, side_light: float
 ) -> None:
     """Add lamps to an image, each shared among its four nearest pixels."""
     x, y, distance, cosine = camera.project(lamps.lon, lamps.lat)

@@ -74,9 +74,8 @@ def expose(
     for channel in range(3):
         plane = smear(light[channel], scene.motion_px, scene.motion_deg)
         plane = blur_image(plane, scene.psf_sigma_px)
-        plane = (1.0 - scene.halo_share) * plane + scene.halo_share * blur_image(
-            plane, scene.halo_sigma_px
-        )
+        halo = blur_image(plane, scene.halo_sigma_px)
+        plane = (1.0 - scene.halo_share) * plane + scene.halo_share * halo
         plane *= falloff * np.float32(scene.white_balance[channel] / scene.saturation_nw)
         if scene.bloom_share > 0.0:
             over = np.maximum(plane - 1.0, 0.0)
@@ -84,11 +83,8 @@ def expose(
         # Clipped first: the Poisson spread of a full pixel is of no interest.
         plane = np.minimum(plane, 1.5)
         noise = rng.standard_normal((height, width), dtype=np.float32)
-        spread = np.sqrt(
-            plane / np.float32(scene.full_well_electrons)
-            + np.float32((scene.read_noise_electrons / scene.full_well_electrons) ** 2)
-        )
-        plane = plane + spread * noise
+        read = np.float32((scene.read_noise_electrons / scene.full_well_electrons) ** 2)
+        plane = plane + np.sqrt(plane / np.float32(scene.full_well_electrons) + read) * noise
         plane[hot[channel]] += 0.3
         picture[:, :, channel] = tone(plane, scene.tone_contrast)
     return picture
@@ -162,30 +158,36 @@ def scene_light(
     """Light that enters the lens, RGB in nW cm^-2 sr^-1, shape (3, height, width)."""
     width, height = camera.width_px, camera.height_px
     perigee_m = view.full_size(view.perigee_m, width, height)
-    light = np.zeros((3, height, width), np.float32)
-    if world is not None:
-        planes = lamp_planes(
-            camera,
-            world,
-            realisation,
-            extinction=scene.extinction,
-            side_light=scene.side_light,
-            most_lamps=scene.most_lamps,
-        )
-        for channel in range(3):
-            for kind in range(3):
-                light[channel] += np.float32(LAMP_RGB[kind, channel]) * planes[kind]
+    light = lamp_light(camera, world, realisation, scene)
     light += np.float32(scene.ground_nw) * (perigee_m < 0.0)
     light += boat_light(camera, scene.boats, rng)
     _cover_with_clouds(light, camera, scene, view, rng)
-    light += limb_light(perigee_m, scene.airglow_nw) * np.float32(_limb_weight(view))
+    # Airglow over the ground matters only where the limb is in the picture
+    near_limb = np.nanmax(view.perigee_m) > -50_000.0
+    light += limb_light(perigee_m, scene.airglow_nw) * np.float32(near_limb)
     light += star_light(camera, perigee_m, scene.stars_per_square_degree, rng)
     return light
 
 
-def _limb_weight(view: ViewGrid) -> float:
-    """Airglow over the ground matters only where the limb is in the picture."""
-    return 1.0 if np.nanmax(view.perigee_m) > -50_000.0 else 0.0
+def lamp_light(
+    camera: SimCamera, world: World | None, realisation: Realisation, scene: SceneParameters
+) -> ImageArray:
+    """Lamps of a world in clear air, RGB, nW cm^-2 sr^-1."""
+    light = np.zeros((3, camera.height_px, camera.width_px), np.float32)
+    if world is None:
+        return light
+    planes = lamp_planes(
+        camera,
+        world,
+        realisation,
+        extinction=scene.extinction,
+        side_light=scene.side_light,
+        most_lamps=scene.most_lamps,
+    )
+    for channel in range(3):
+        for kind in range(3):
+            light[channel] += np.float32(LAMP_RGB[kind, channel]) * planes[kind]
+    return light
 
 
 def _cover_with_clouds(

@@ -114,11 +114,8 @@ def _points(
     column, row = np.round(x).astype(int), np.round(y).astype(int)
     seen = np.isfinite(distance_m) & (column >= 0) & (column < width) & (row >= 0) & (row < height)
     for channel in range(3):
-        np.add.at(
-            light[channel],
-            (row[seen], column[seen]),
-            (rgb[channel] * strength[seen]).astype(np.float32),
-        )
+        added = (rgb[channel] * strength[seen]).astype(np.float32)
+        np.add.at(light[channel], (row[seen], column[seen]), added)
     return light
 
 
@@ -267,9 +264,8 @@ def aurora_light(
         green = np.exp(-0.5 * ((height_km - GREEN_KM[0]) / GREEN_KM[1]) ** 2)
         red = 0.35 * np.exp(-0.5 * ((height_km - RED_KM[0]) / RED_KM[1]) ** 2)
         for point in _crossings(origin, rays, EARTH_RADIUS_M + 1000.0 * height_km):
-            strength = (
-                band.brightness_nw * thick_km / SHEET_KM * _curtain(point, pole, side, front, waves)
-            )
+            curtain = _curtain(point, pole, side, front, waves)
+            strength = band.brightness_nw * thick_km / SHEET_KM * curtain
             light[0] += (0.15 * green + red) * strength
             light[1] += (green + 0.1 * red) * strength
             light[2] += (0.35 * green + 0.25 * red) * strength
@@ -289,11 +285,10 @@ def _crossings(
     depth = np.sqrt(np.where(closest_sq < radius_m**2, radius_m**2 - closest_sq, np.nan))
     hits_ground = (closest_sq < EARTH_RADIUS_M**2) & (nearest > 0.0)
     near, far = nearest - depth, np.where(hits_ground, np.nan, nearest + depth)
-    near, far = np.where(near > 0.0, near, np.nan), np.where(far > 0.0, far, np.nan)
-    return (
-        origin_m + near[..., None] * rays,
-        origin_m + far[..., None] * rays,
+    first, second = (
+        origin_m + np.where(along > 0.0, along, np.nan)[..., None] * rays for along in (near, far)
     )
+    return first, second
 
 
 def _curtain(
@@ -303,12 +298,8 @@ def _curtain(
     unit = _unit(point)
     from_pole = np.degrees(np.arccos(np.clip(unit @ pole, -1.0, 1.0)))
     along = np.arctan2(unit @ side, unit @ front)
-    line = OVAL_RADIUS_DEG + sum(
-        size * np.sin(number * along + phase)
-        for size, number, phase in zip(
-            (1.0, 0.5, 0.25, 0.1), (5.0, 14.0, 37.0, 90.0), waves[:4], strict=True
-        )
-    )
+    folds = zip((1.0, 0.5, 0.25, 0.1), (5.0, 14.0, 37.0, 90.0), waves[:4], strict=True)
+    line = OVAL_RADIUS_DEG + sum(size * np.sin(n * along + phase) for size, n, phase in folds)
     rays = 0.65 + 0.35 * np.sin(160.0 * along + 3.0 * np.sin(23.0 * along + waves[4]) + waves[5])
     gaps = np.clip(0.7 + 0.6 * np.sin(4.0 * along + waves[6]), 0.0, 1.0)
     away = from_pole - line
@@ -336,16 +327,9 @@ def storm_light(
     for _ in range(8):
         jitter = 0.5 * tall * rng.standard_normal(2) * (1.0, flat)
         size = max(tall * float(rng.uniform(0.1, 0.45)), 1.0)
-        cv2.ellipse(
-            spot,
-            (round(x + jitter[0]), round(y + jitter[1])),
-            (max(round(size), 1), max(round(size * flat), 1)),
-            turn,
-            0,
-            360,
-            float(rng.uniform(0.2, 1.0)),
-            -1,
-        )
+        centre = round(x + jitter[0]), round(y + jitter[1])
+        axes = max(round(size), 1), max(round(size * flat), 1)
+        cv2.ellipse(spot, centre, axes, turn, 0, 360, float(rng.uniform(0.2, 1.0)), -1)
     spot = blur_image(spot, max(0.18 * tall, 1.0))
     tile = fractal_tile(rng, 256, 1.3)
     reach = max(int(4.0 * tall), 8)

@@ -51,8 +51,7 @@ class Registration:
     result: FrameResult | None  # none where the photo failed
     search: SearchState | None = None  # none where the search never began
     problem: str = ""  # why it failed; "" otherwise.
-    # seconds_cpu and seconds_wall: from opening the photo to the result; the opening of the map is
-    # not in it.
+    # From opening the photo to the result; the opening of the map is not in it
     seconds_cpu: float = float("nan")
     seconds_wall: float = float("nan")
 
@@ -83,13 +82,13 @@ def register_trial(
         if told == "all":
             position = choose_position(frame, load_tle_file(elements))
         scene = assess_for_search(frame, position)
-        futile = scene.skip_reason
-        if futile is None:
+        if scene.skip_reason is None:
             prior = Prior(position=position, cities_probability=scene.cities_probability)
             posed, search, _ = search_frame(frame, prior, references, parameters)
             result = report_result(posed, search) if search else report_skipped(posed)
         else:
-            result = make_no_match_result(frame, position, references.light_map.info, futile)
+            info = references.light_map.info
+            result = make_no_match_result(frame, position, info, scene.skip_reason)
     except RegengineError as error:
         if isinstance(error, EphemerisError) or error.code == "outside_map":
             reason = Reason(code=error.code, text=str(error))
@@ -107,14 +106,8 @@ def register_trial(
 
 def trial_columns(trial: Trial) -> dict[str, Any]:
     """Columns that say what was drawn."""
-    own = {
-        "seed": trial.seed,
-        "half": trial.half,
-        "kind": trial.kind,
-        "registrable": trial.registrable,
-        "places": trial.places,
-    }
-    return own | {name: value for name, value in trial.factors.items() if name not in own}
+    names = ("seed", "half", "kind", "registrable", "places")
+    return trial.factors | {name: getattr(trial, name) for name in names}
 
 
 def outcome_columns(trial: Trial, registration: Registration) -> dict[str, Any]:
@@ -125,18 +118,19 @@ def outcome_columns(trial: Trial, registration: Registration) -> dict[str, Any]:
     """
     result, search = registration.result, registration.search
     columns: dict[str, Any] = {
-        "verdict": "failed" if result is None else result.verdict,
-        "probability": None if result is None else result.probability,
-        "reasons": "" if result is None else REASON_MARK.join(r.code for r in result.reasons),
+        "verdict": "failed",
         "problem": registration.problem,
-        "views": None if search is None else search.n_views_tested,
-        "stopped": None if search is None or not search.stop_reason else search.stop_reason.name,
-        "work": None if search is None else search.work,
         "seconds_cpu": registration.seconds_cpu,
         "seconds_wall": registration.seconds_wall,
     }
-    if result is None or search is None:
+    if result is None:
         return columns
+    reasons = REASON_MARK.join(reason.code for reason in result.reasons)
+    columns |= {"verdict": result.verdict, "reasons": reasons, "probability": result.probability}
+    if search is None:
+        return columns
+    stopped = search.stop_reason.name if search.stop_reason else None
+    columns |= {"views": search.n_views_tested, "stopped": stopped, "work": search.work}
     best = search.match
     if best is None or result.probability is None:
         return columns

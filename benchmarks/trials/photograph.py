@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from benchmarks.arrays import ImageArray
 from benchmarks.simulate.camera import SimCamera, ecef_of
 from benchmarks.simulate.hardware import LIGHT_RGB, draw_foreground
-from benchmarks.simulate.light_map import lamp_planes, upward_share
+from benchmarks.simulate.light_map import upward_share
 from benchmarks.simulate.noise import blur_image
 from benchmarks.simulate.render import (
     CLOUD_RGB,
     GLOW_KM,
-    LAMP_RGB,
     cabin_reflection,
     expose,
+    lamp_light,
     to_srgb,
 )
 from benchmarks.simulate.weather import (
@@ -65,7 +65,7 @@ def take_photograph(
     rng = np.random.default_rng([scene.seed, 9])
     width, height = camera.width_px, camera.height_px
     view = view_grid(camera)
-    lamps = _lamp_light(camera, world, conditions)
+    lamps = lamp_light(camera, world, conditions.lights, scene)
     perigee_m = view.full_size(view.perigee_m, width, height)
     veil = np.zeros((3, height, width), np.float32)
     veil += np.float32(scene.ground_nw) * (perigee_m < 0.0)
@@ -84,33 +84,13 @@ def take_photograph(
     veil += cabin_reflection(rng, width, height, scene.reflection_nw)
     falloff = _falloff(shot, scene.vignetting)
     unit = falloff / np.float32(scene.saturation_nw)
-    lamp_level, veil_level = lamps.mean(axis=0) * unit, veil.mean(axis=0) * unit
-    picture = expose(lamps + veil, scene, rng, falloff)
     return Photograph(
-        picture=picture, lamps=lamp_level, veil=veil_level, opaque=opaque, cover=cover
+        picture=expose(lamps + veil, scene, rng, falloff),
+        lamps=lamps.mean(axis=0) * unit,
+        veil=veil.mean(axis=0) * unit,
+        opaque=opaque,
+        cover=cover,
     )
-
-
-def _lamp_light(
-    camera: SimCamera, world: SeenWorld | None, conditions: Conditions
-) -> NDArray[np.float32]:
-    """Lamps of the world in clear air, RGB, nW cm^-2 sr^-1."""
-    light = np.zeros((3, camera.height_px, camera.width_px), np.float32)
-    if world is None:
-        return light
-    scene = conditions.scene
-    planes = lamp_planes(
-        camera,
-        world,
-        conditions.lights,
-        extinction=scene.extinction,
-        side_light=scene.side_light,
-        most_lamps=scene.most_lamps,
-    )
-    for channel in range(3):
-        for kind in range(3):
-            light[channel] += np.float32(LAMP_RGB[kind, channel]) * planes[kind]
-    return light
 
 
 def _cover_with_clouds(
@@ -210,8 +190,7 @@ def separable_places(
     grey levels and its compression take away.
     """
     if not len(mapped.key):
-        nothing = np.zeros(0)
-        return Places(x=nothing, y=nothing, lon=nothing, lat=nothing)
+        return Places(**dict.fromkeys(("x", "y", "lon", "lat"), np.zeros(0)))
     image, spread = _map_image(camera, mapped, map_step_deg)
     row, col, brightness = _peaks(image, spread)
     lon, lat, _ = camera.ground(col, row)
@@ -279,13 +258,9 @@ def _peaks(
         top = cv2.dilate(smooth, np.ones((3, 3), np.uint8))
         row, col = np.nonzero((smooth >= top) & (level == number) & (smooth > 0.0) & (spread > 0))
         found.append((row, col, smooth[row, col].astype(float)))
-    rows, cols, brightness = zip(*found, strict=True) if found else ((), (), ())
-    nothing = np.zeros(0, np.int64)
-    return (
-        np.concatenate([nothing, *rows]),
-        np.concatenate([nothing, *cols]),
-        np.concatenate([np.zeros(0), *brightness]),
-    )
+    found.append((np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)))
+    rows, cols, brightness = (np.concatenate(column) for column in zip(*found, strict=True))
+    return rows, cols, brightness
 
 
 def blurred_exactly(image: ImageArray, sigma_px: float) -> ImageArray:
