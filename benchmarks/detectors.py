@@ -132,13 +132,9 @@ def try_lights(asked: Asked) -> tuple[str, list[str]]:
                 false, detections = false + wrong, detections + len(found)
             every = pd.concat(lights)[lambda some: some.resolved]
             cells = light_cells(every[every.snr >= GOAL_LIGHTS_SNR])
-            rows.append(
-                [
-                    *(name, sky, str(len(fields)), *cells[:2]),
-                    *(f"{false / len(fields):.1f}", f"{false / max(detections, 1):.1%}"),
-                    *(*cells[2:], f"{np.median(seconds):.3f}"),
-                ]
-            )
+            wrong_cells = f"{false / len(fields):.1f}", f"{false / max(detections, 1):.1%}"
+            head = [name, sky, str(len(fields)), *cells[:2]]
+            rows.append([*head, *wrong_cells, *cells[2:], f"{np.median(seconds):.3f}"])
             by_snr = [
                 [words, *light_cells(every[between(every.snr, *bounds)])]
                 for words, bounds in ranges_of(LIGHT_EDGES).items()
@@ -213,13 +209,9 @@ def try_stars(asked: Asked) -> tuple[str, list[str]]:
             found = [
                 stars.hit[between(stars.peak_snr, *bounds)].mean() for bounds in ranges.values()
             ]
-            rows.append(
-                [
-                    *(name, *(number(share, 3) for share in found)),
-                    *(number(false / len(fields), 1), *centroid_cells(stars)),
-                    number(float(np.median(seconds)), 3),
-                ]
-            )
+            cells = [name, *(number(share, 3) for share in found)]
+            cells += [number(false / len(fields), 1), *centroid_cells(stars)]
+            rows.append([*cells, number(float(np.median(seconds)), 3)])
             tell(" | ".join(rows[-1]))
         bright = stars[between(stars.peak_snr, *CENTROID_SNR) & ~stars.trailed]
         bound = number(rms(bright[["bound_x", "bound_y"]]), 3)

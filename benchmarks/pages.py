@@ -99,12 +99,9 @@ def commit() -> str:
     # No shell: the developer's own git, with fixed words
     words = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
     try:
-        done = subprocess.run(
-            words, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
+        return subprocess.check_output(words, cwd=Path(__file__).parent, text=True).strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return done.stdout.strip()
 
 
 def add_date(name: str) -> str:

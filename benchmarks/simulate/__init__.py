@@ -256,9 +256,6 @@ def write_samples(
 def _map_bounds(world: TownWorld) -> tuple[float, float, float, float]:
     """The box of the land with a margin of a degree, in whole degrees."""
     lon, lat = world.places.lon, world.places.lat
-    return (
-        float(np.floor(lon.min() - 1.0)),
-        float(np.floor(lat.min() - 1.0)),
-        float(np.ceil(lon.max() + 1.0)),
-        float(np.ceil(lat.max() + 1.0)),
-    )
+    south_west = (float(np.floor(side.min() - 1.0)) for side in (lon, lat))
+    north_east = (float(np.ceil(side.max() + 1.0)) for side in (lon, lat))
+    return (*south_west, *north_east)  # type: ignore[return-value]

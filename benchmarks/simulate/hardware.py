@@ -94,9 +94,8 @@ class _Canvas:
     def mark(self, corners: NDArray[np.float64], shade: float, thick: float) -> None:
         """Lines on a surface that is there already."""
         points = np.round(16.0 * corners).astype(np.int32)
-        cv2.polylines(
-            self.shade, [points], False, _level(shade), max(round(thick), 1), cv2.LINE_AA, 4
-        )
+        width_px = max(round(thick), 1)
+        cv2.polylines(self.shade, [points], False, _level(shade), width_px, cv2.LINE_AA, 4)
 
 
 def _level(shade: float) -> int:
@@ -107,9 +106,8 @@ def _entry(canvas: _Canvas, rng: np.random.Generator) -> tuple[NDArray[np.float6
     """A point on an edge of the picture and a direction inwards, radians."""
     side = int(rng.integers(4))
     share = float(rng.uniform(0.05, 0.95))
-    width, height = canvas.width, canvas.height
-    point = [(share * width, 0.0), (width, share * height), (share * width, height)]
-    point.append((0.0, share * height))
+    x, y = share * canvas.width, share * canvas.height
+    point = ((x, 0.0), (canvas.width, y), (x, canvas.height), (0.0, y))
     inwards = (0.5 * np.pi, np.pi, -0.5 * np.pi, 0.0)[side]
     return np.array(point[side]), inwards + float(rng.uniform(-0.9, 0.9))
 
@@ -129,14 +127,10 @@ def _panel(canvas: _Canvas, rng: np.random.Generator, scale: float) -> None:
     face = float(rng.uniform(0.1, 0.5))
     for sign in (-1.0, 1.0):
         inner, outer = 0.06 * wide * sign, 0.5 * wide * sign
-        corners = np.array(
-            [
-                start + inner * across,
-                start + length * along + inner * narrow * across,
-                start + length * along + outer * narrow * across,
-                start + outer * across,
-            ]
-        )
+        far = start + length * along
+        near_sides = start + inner * across, start + outer * across
+        far_sides = far + inner * narrow * across, far + outer * narrow * across
+        corners = np.array([near_sides[0], *far_sides, near_sides[1]])
         canvas.polygon(corners, face)
         rungs = int(rng.integers(8, 30))
         for number in range(rungs + 1):

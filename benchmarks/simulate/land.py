@@ -39,12 +39,7 @@ class Region:
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """(west, south, east, north)."""
-        return (
-            self.west,
-            self.south,
-            self.west + self.size_deg,
-            self.south + self.size_deg,
-        )
+        return self.west, self.south, self.west + self.size_deg, self.south + self.size_deg
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,10 +144,8 @@ def settle(rng: np.random.Generator, land: Land, parameters: PlaceParameters) ->
     n_villages = max(int(parameters.villages_per_mkm2 * km2 / 1e6), 50)
     city_lon, city_lat = _draw_positions(rng, land, n_cities, power=1.1)
     rank = np.arange(1, n_cities + 1)
-    city_power = (
-        parameters.largest_power / rank**1.05 * np.exp(0.25 * rng.standard_normal(n_cities))
-    )
-    city_power = np.maximum(city_power, 400.0)
+    spread = np.exp(0.25 * rng.standard_normal(n_cities))
+    city_power = np.maximum(parameters.largest_power / rank**1.05 * spread, 400.0)
     suburb = _suburbs(rng, city_lon, city_lat, city_power)
     village_lon, village_lat = _draw_positions(rng, land, n_villages, power=1.0)
     village_power = 0.9 * (1.0 - rng.random(n_villages)) ** -0.95
@@ -188,15 +181,6 @@ def _draw_positions(
     return lon, lat
 
 
-def _shift_places(
-    lon: FloatArray, lat: FloatArray, east_km: FloatArray, north_km: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    return (
-        lon + east_km / (KM_PER_DEGREE * np.cos(np.radians(lat))),
-        lat + north_km / KM_PER_DEGREE,
-    )
-
-
 def _suburbs(
     rng: np.random.Generator, lon: FloatArray, lat: FloatArray, power: FloatArray
 ) -> FloatArray:
@@ -211,9 +195,10 @@ def _suburbs(
     start = rng.random(len(lon))[parent] * 2.0 * np.pi
     angle = start + corridor * 2.0 * np.pi / 5.0 + spread * rng.standard_normal(len(parent))
     share = 0.03 * np.exp(1.1 * rng.standard_normal(len(parent))) / (1.0 + distance / scale_km)
-    suburb_lon, suburb_lat = _shift_places(
-        lon[parent], lat[parent], distance * np.cos(angle), distance * np.sin(angle)
+    suburb_lon = lon[parent] + distance * np.cos(angle) / (
+        KM_PER_DEGREE * np.cos(np.radians(lat[parent]))
     )
+    suburb_lat = lat[parent] + distance * np.sin(angle) / KM_PER_DEGREE
     return np.stack([suburb_lon, suburb_lat, np.clip(power[parent] * share, 2.0, 2500.0)])
 
 
@@ -224,11 +209,8 @@ def _roads(
     squeeze = np.cos(np.radians(land.region.lat0_deg))
     plane = np.stack([nodes[0] * squeeze, nodes[1]], axis=1) * KM_PER_DEGREE
     neighbours = cKDTree(plane).query(plane, k=min(4, len(plane)))[1][:, 1:]
-    pairs = np.sort(
-        np.stack([np.repeat(np.arange(len(plane)), neighbours.shape[1]), neighbours.ravel()]),
-        axis=0,
-    )
-    pairs = np.unique(pairs, axis=1)
+    own = np.repeat(np.arange(len(plane)), neighbours.shape[1])
+    pairs = np.unique(np.sort(np.stack([own, neighbours.ravel()]), axis=0), axis=1)
     length = np.linalg.norm(plane[pairs[0]] - plane[pairs[1]], axis=1)
     pairs, length = pairs[:, length < 160.0], length[length < 160.0]
     stretch_km = 3.0
@@ -251,15 +233,9 @@ def _roads(
     middle, along = (begin + finish) / 2.0, finish - begin
     busy = np.minimum(nodes[2][pairs[0]], nodes[2][pairs[1]])[edge]
     power = 0.35 * busy**0.22 * np.exp(0.6 * rng.standard_normal(len(edge)))
-    road = np.stack(
-        [
-            middle[:, 0] / KM_PER_DEGREE / squeeze,
-            middle[:, 1] / KM_PER_DEGREE,
-            power,
-            500.0 * np.linalg.norm(along, axis=1),
-            np.arctan2(along[:, 1], along[:, 0]),
-        ]
-    )
+    road_lon, road_lat = middle[:, 0] / KM_PER_DEGREE / squeeze, middle[:, 1] / KM_PER_DEGREE
+    half_m, angle = 500.0 * np.linalg.norm(along, axis=1), np.arctan2(along[:, 1], along[:, 0])
+    road = np.stack([road_lon, road_lat, power, half_m, angle])
     chosen = rng.random(len(edge)) < 0.33
     beside = 0.9 * (1.0 - rng.random(int(chosen.sum()))) ** -0.9
     roadside = np.stack([road[0, chosen], road[1, chosen], np.minimum(beside, 500.0)])

@@ -159,12 +159,9 @@ def _places(
     spread = np.exp(rng.uniform(np.log(40.0), np.log(200.0), centres))
     along, angle = rng.normal(size=clustered), rng.uniform(0.0, np.pi, centres)
     across = rng.normal(size=clustered) * rng.uniform(0.08, 1.0, centres)[home]
-    x[:clustered] = cx[home] + spread[home] * (
-        along * np.cos(angle[home]) - across * np.sin(angle[home])
-    )
-    y[:clustered] = cy[home] + spread[home] * (
-        along * np.sin(angle[home]) + across * np.cos(angle[home])
-    )
+    cos, sin = np.cos(angle[home]), np.sin(angle[home])
+    x[:clustered] = cx[home] + spread[home] * (along * cos - across * sin)
+    y[:clustered] = cy[home] + spread[home] * (along * sin + across * cos)
     outside = (x < 0) | (x > w - 1) | (y < 0) | (y > h - 1)
     x[outside] = rng.uniform(0.0, w - 1.0, outside.sum())
     y[outside] = rng.uniform(0.0, h - 1.0, outside.sum())

@@ -26,8 +26,9 @@ from regengine.references.streets import draw_streets
 
 CITIES = ("paris", "osaka", "nagoya", "tokyo")
 CLASSES = (
-    "motorway", "trunk", "primary", "secondary", "tertiary", "minor", "service", "pedestrian",
-)  # fmt: skip
+    *("motorway", "trunk", "primary", "secondary", "tertiary"),
+    *("minor", "service", "pedestrian"),
+)
 KM_PER_DEG = 111.32  # of longitude at the equator; of latitude within 0.6 %
 
 
@@ -237,14 +238,8 @@ class CityStreets:
             col = (middle[0] / step + begin / stretch) * factor
             row = (middle[1] / step + first[1]) * factor
             window = Window(col, row, (end - begin) / stretch * factor, rows * factor)
-            codes = dataset.read(
-                1,
-                window=window,
-                out_shape=(rows, cols),
-                boundless=True,
-                fill_value=255,
-                resampling=Resampling.average,
-            )
+            how = {"boundless": True, "fill_value": 255, "resampling": Resampling.average}
+            codes = dataset.read(1, window=window, out_shape=(rows, cols), **how)
         if self.mirrored:
             codes = codes[:, ::-1]
         valid = codes != 255

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,19 +9,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from benchmarks.rows import read_csv
 from regengine.photo.camera_bodies import CameraBody, find_body
 
 # What a trial shows
 Kind = Literal[
-    "city",
-    "dark",
-    "stars",
-    "aurora",
-    "noise",
-    "elsewhere",
-    "other_time",
-    "mirrored_map",
-    "cupola",
+    "city", "dark", "stars", "aurora", "noise", "elsewhere", "other_time", "mirrored_map", "cupola"
 ]
 KINDS = get_args(Kind)
 SHORTEST_MM, LONGEST_MM = 24.0, 400.0
@@ -72,23 +64,14 @@ class Exposure:
 def read_exposures(path: Path) -> tuple[Exposure, ...]:
     """Complete settings among the archive's records of night frames."""
     found = []
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            body = find_body(row["camera"])
-            numbers = [_number(row[name]) for name in ("focal_mm", "shutter", "aperture", "iso")]
-            if body is None or None in numbers:
-                continue
-            focal_mm, exposure_s, aperture_f, iso = (float(n or 0.0) for n in numbers)
-            if SHORTEST_MM <= focal_mm <= LONGEST_MM and 0.002 < exposure_s < 1.0 and iso >= 400:
-                found.append(
-                    Exposure(
-                        body=body,
-                        focal_mm=focal_mm,
-                        exposure_s=exposure_s,
-                        aperture_f=aperture_f,
-                        iso=iso,
-                    )
-                )
+    for row in read_csv(path):
+        body = find_body(row["camera"])
+        numbers = [_number(row[name]) for name in ("focal_mm", "shutter", "aperture", "iso")]
+        if body is None or None in numbers:
+            continue
+        f, t, n, iso = (float(number or 0.0) for number in numbers)
+        if SHORTEST_MM <= f <= LONGEST_MM and 0.002 < t < 1.0 and iso >= 400:
+            found.append(Exposure(body=body, focal_mm=f, exposure_s=t, aperture_f=n, iso=iso))
     return tuple(found)
 
 

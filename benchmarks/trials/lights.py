@@ -55,12 +55,8 @@ class SeenWorld:
         # Neighbours move together: a new suburb looks like one.
         block = key_of(np.floor(new.lon * 20.0), np.floor(new.lat * 20.0), self.seed)
         shift_lon, shift_lat = (MOVE_DEG * normal(block, n) for n in (33, 34))
-        new = replace(
-            new,
-            key=key_of(new.key, self.seed),
-            lon=new.lon + shift_lon,
-            lat=new.lat + shift_lat,
-        )
+        lon, lat = new.lon + shift_lon, new.lat + shift_lat
+        new = replace(new, key=key_of(new.key, self.seed), lon=lon, lat=lat)
         return join_patches([clusters.take(~gone), new])
 
     def near(self, west: float, south: float, east: float, north: float) -> Clusters:
@@ -82,9 +78,7 @@ class SeenWorld:
         key = key_of(number, self.seed, len(number))
         spread = 0.4 * self.base.step_deg
         lon, lat = lamps.lon + spread * normal(key, 41), lamps.lat + spread * normal(key, 42)
-        return Lamps(
-            lon=lon, lat=lat, power=lamps.power * street_gain(lon, lat), colour=lamps.colour
-        )
+        return replace(lamps, lon=lon, lat=lat, power=lamps.power * street_gain(lon, lat))
 
     def _boxes(
         self, bounds: tuple[float, float, float, float]

@@ -129,9 +129,8 @@ class MadeOrbits:
         """Eight minutes of a pass over some place of the region, at night."""
         while True:
             lon, lat = rng.uniform(self.west, self.east), rng.uniform(self.south, self.north)
-            time_utc = datetime(self.year, 1, 1, tzinfo=UTC) + timedelta(
-                seconds=round(float(rng.uniform(0.0, 360.0 * 86400.0)), 2)
-            )
+            later_s = round(float(rng.uniform(0.0, 360.0 * 86400.0)), 2)
+            time_utc = datetime(self.year, 1, 1, tzinfo=UTC) + timedelta(seconds=later_s)
             days = days_of(time_utc)
             if sun_elevation_deg(days, lon, lat) > NIGHT_SUN_DEG - 5.0:
                 continue
@@ -144,11 +143,10 @@ class MadeOrbits:
         age = draw_age_days(rng)
         # Median along-track errors of real sets: 2.2 km at a day, 160 km at ten (docs/orbit.md).
         error_km = 2.2 * max(abs(age), 0.1) ** 1.8 * float(np.clip(rng.standard_cauchy(), -9, 9))
-        told = slip_elements(
-            elements_at(night.origin, time_of(days - age)), error_km / max(abs(age), 0.1)
-        )
-        satellite = told.satrec()
-        return Told(tle_text=tle_lines(told, "ISS (SIMULATED)"), satellite=satellite, age_days=age)
+        there = elements_at(night.origin, time_of(days - age))
+        told = slip_elements(there, error_km / max(abs(age), 0.1))
+        text = tle_lines(told, "ISS (SIMULATED)")
+        return Told(tle_text=text, satellite=told.satrec(), age_days=age)
 
 
 def draw_age_days(rng: np.random.Generator) -> float:
@@ -194,27 +192,15 @@ def sun_elevation_deg(
     The Astronomical Almanac (2012), page C5: low-precision formulas for the Sun.
     """
     anomaly = np.radians((357.528 + 0.9856003 * np.asarray(days)) % 360.0)
-    longitude = np.radians(
-        280.460
-        + 0.9856474 * np.asarray(days)
-        + 1.915 * np.sin(anomaly)
-        + 0.020 * np.sin(2 * anomaly)
-    )
+    mean = 280.460 + 0.9856474 * np.asarray(days)
+    longitude = np.radians(mean + 1.915 * np.sin(anomaly) + 0.020 * np.sin(2 * anomaly))
     obliquity = np.radians(23.439)
     right_ascension = np.arctan2(np.cos(obliquity) * np.sin(longitude), np.cos(longitude))
     declination = np.arcsin(np.sin(obliquity) * np.sin(longitude))
-    hour_angle = (
-        np.radians(280.46061837 + 360.98564736629 * np.asarray(days) + lon_deg) - right_ascension
-    )
+    local = np.radians(280.46061837 + 360.98564736629 * np.asarray(days) + lon_deg)
     lat = np.radians(lat_deg)
-    return np.asarray(
-        np.degrees(
-            np.arcsin(
-                np.sin(lat) * np.sin(declination)
-                + np.cos(lat) * np.cos(declination) * np.cos(hour_angle)
-            )
-        )
-    )
+    level = np.cos(lat) * np.cos(declination) * np.cos(local - right_ascension)
+    return np.asarray(np.degrees(np.arcsin(np.sin(lat) * np.sin(declination) + level)))
 
 
 def _night_of(satellite: Satrec, days: FloatArray, origin: Any) -> Night:

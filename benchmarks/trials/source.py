@@ -119,10 +119,8 @@ def distance_km(
 ) -> FloatArray:
     """Great-circle distances on the sphere (0.5 % are of no matter in choosing targets)."""
     lat1, lat2 = np.radians(lat_deg), np.radians(lats)
-    half = (
-        np.sin((lat2 - lat1) / 2.0) ** 2
-        + np.cos(lat1) * np.cos(lat2) * np.sin(np.radians(lons - lon_deg) / 2.0) ** 2
-    )
+    across = np.sin(np.radians(lons - lon_deg) / 2.0) ** 2
+    half = np.sin((lat2 - lat1) / 2.0) ** 2 + np.cos(lat1) * np.cos(lat2) * across
     return np.asarray(2.0 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0))))
 
 
@@ -240,12 +238,8 @@ def _raster_cells(world: RasterWorld, continents: tuple[str, ...]) -> Cells:
         if not len(seen):
             continue
         left, right = int(seen[0]), int(seen[-1]) + 1
-        window = world.read(
-            top * CELL_PIXELS,
-            left * CELL_PIXELS,
-            count * CELL_PIXELS,
-            (right - left) * CELL_PIXELS,
-        )
+        box = (CELL_PIXELS * side for side in (top, left, count, right - left))
+        window = world.read(*box)
         blocks = window.reshape(count, CELL_PIXELS, right - left, CELL_PIXELS)
         power[top : top + count, left:right] = blocks.sum(axis=(1, 3))
     middle_lat = world.north - (np.arange(rows) + 0.5) * step_deg
@@ -262,12 +256,8 @@ def make_source(half: Half) -> TrialSource:
     radiance = light_map.radiance[: rows * CELL_PIXELS, : cols * CELL_PIXELS]
     power = radiance.reshape(rows, CELL_PIXELS, cols, CELL_PIXELS).sum(axis=(1, 3), dtype=float)
     power *= (light_map.step_deg * KM_PER_DEGREE) ** 2 * np.cos(np.radians(38.0))
-    cells = cells_of(
-        power,
-        west=light_map.west,
-        north=light_map.north,
-        step_deg=CELL_PIXELS * light_map.step_deg,
-    )
+    step_deg = CELL_PIXELS * light_map.step_deg
+    cells = cells_of(power, west=light_map.west, north=light_map.north, step_deg=step_deg)
     west, south, east, north = SAMPLE_REGION.bounds
     eastern = cells.lon > 0.5 * (west + east)
     cells = cells.take(eastern if half == "test" else ~eastern)
@@ -280,10 +270,7 @@ def make_source(half: Half) -> TrialSource:
         dark={name: cells.take(cells.power == 0.0)},
         shares={name: 1.0},
         orbits=MadeOrbits(
-            west=float(cells.lon.min()) - 8.0,
-            south=south - 5.0,
-            east=float(cells.lon.max()) + 8.0,
-            north=north,
+            west=cells.lon.min() - 8.0, south=south - 5.0, east=cells.lon.max() + 8.0, north=north
         ),
         exposures=made_exposures(),
         light_map_path=SAMPLE_MAP,
@@ -317,27 +304,16 @@ def whole_size(storage: Storage, shape: float) -> tuple[float, float]:
 def stored_camera(whole: SimCamera, storage: Storage) -> SimCamera:
     """Camera of the stored picture."""
     left, top, width, height = storage.crop
-    camera = crop_camera(
+    camera = replace(
         whole,
-        round(left * whole.width_px),
-        round(top * whole.height_px),
-        round(width * whole.width_px),
-        round(height * whole.height_px),
+        width_px=round(width * whole.width_px),
+        height_px=round(height * whole.height_px),
+        principal_x=whole.principal_x - round(left * whole.width_px),
+        principal_y=whole.principal_y - round(top * whole.height_px),
     )
     for _ in range(storage.quarter_turns):
         camera = turn_camera(camera)
     return replace(camera, mirrored=storage.mirrored)
-
-
-def crop_camera(camera: SimCamera, left: int, top: int, width: int, height: int) -> SimCamera:
-    """Camera of ``picture[top : top + height, left : left + width]``."""
-    return replace(
-        camera,
-        width_px=width,
-        height_px=height,
-        principal_x=camera.principal_x - left,
-        principal_y=camera.principal_y - top,
-    )
 
 
 def turn_camera(camera: SimCamera) -> SimCamera:
@@ -374,6 +350,5 @@ def draw_storage(rng: np.random.Generator) -> Storage:
         left, top = (1.0 - width) * float(rng.random()), (1.0 - height) * float(rng.random())
         crop = (left, top, width, height)
     turns = int(rng.choice([0, 1, 2, 3], p=[0.8, 0.08, 0.04, 0.08]))
-    return Storage(
-        long_px=long_px, crop=crop, quarter_turns=turns, mirrored=bool(rng.random() < 0.03)
-    )
+    mirrored = bool(rng.random() < 0.03)
+    return Storage(long_px=long_px, crop=crop, quarter_turns=turns, mirrored=mirrored)
