@@ -165,11 +165,10 @@ TOLERANCE_PX = 2.0
 ALONE_FWHM, ALONE_FLUX = 4.0, 0.05
 SEED_STEP = 1000
 GENERATORS_NOTE = (
-    "*Open* (`open.py` of `benchmarks/simulate/frames`): Moffat stars over sloping sky, Poisson "
-    "and read noise, hot pixels and cosmic rays. *Crowded* (`crowded.py`): blended stars below the "
-    "noise, pairs, clusters, galaxies, bleeding and hot columns, long tracks. *Camera* "
-    "(`camera.py`): mosaic of colours, correlated noise, JPEG, coma, shaken hand, rows and "
-    "columns, moonlit clouds."
+    "Generators (`benchmarks/simulate/frames`): *Open*: Moffat stars over sloping sky, Poisson and "
+    "read noise, hot pixels and cosmic rays. *Crowded*: blended stars below the noise, pairs, "
+    "clusters, galaxies, bleeding and hot columns, long tracks. *Camera*: mosaic of colours, "
+    "correlated noise, JPEG, coma, shaken hand, rows and columns, moonlit clouds."
 )
 STARS_NOTE = (
     f"Frames of 1024 x 1024 pixels. {GENERATORS_NOTE}\n\n"

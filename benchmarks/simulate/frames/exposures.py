@@ -7,7 +7,7 @@ truth is exact.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -471,14 +471,6 @@ class Exposure:
         """Of a star that did not move."""
         still = self.optics.still
         return still[len(still) // 2][len(still) // 2].fwhm_px
-
-
-class Generator(Protocol):
-    """Draws the frame of a seed."""
-
-    def __call__(self, seed: int, *, side_px: int = 1024, streaks: bool = True) -> Exposure:
-        """Draw one frame."""
-        ...
 
 
 HOT_ELECTRONS = 50.0  # the faintest; full well is the brightest
