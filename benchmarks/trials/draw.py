@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,9 +83,12 @@ def draw_claim(rng: np.random.Generator, source: TrialSource, kind: Kind, shot: 
     )
 
 
-def draw_share(rng: np.random.Generator, shares: Mapping[str, float]) -> str:
+Word = TypeVar("Word", bound=str)
+
+
+def draw_share(rng: np.random.Generator, shares: Mapping[Word, float]) -> Word:
     """One of some words, by their shares."""
-    return str(rng.choice(list(shares), p=list(shares.values())))
+    return list(shares)[int(rng.choice(len(shares), p=list(shares.values())))]
 
 
 def draw_clock_error_s(rng: np.random.Generator, clock_class: str) -> float:
@@ -265,7 +269,7 @@ def kind_of(seed: int, half: Half) -> Kind:
     """The kind of trial that a seed draws."""
     if seed >= FIRST_CUPOLA:
         return "cupola"
-    return draw_share(stream_of(seed, half, 0), KIND_SHARES)  # type: ignore[return-value]
+    return draw_share(stream_of(seed, half, 0), KIND_SHARES)
 
 
 def stream_of(seed: int, half: Half, number: int) -> np.random.Generator:
