@@ -24,7 +24,7 @@ PITCH_UM = 7.3  # of the station's cameras; pictures are reduced from it
 HEIGHT_M = 405e3
 SPHERE_M = 6371e3  # distances of a sphere are enough to see whether a lens gives a scale
 ELEMENTS_AGE = timedelta(days=0.5)
-MOST_OFF_NADIR_DEG = 60.0
+MAX_OFF_NADIR_DEG = 60.0
 NADIR_SIGMA_KM = 5.0  # error of the orbit's position, each way
 K1_SIGMA = 0.004  # at the corner: 0.0050 was measured on a real 400 mm frame
 CROPPED = 0.3  # share of pictures cut out beside the optical axis
@@ -90,7 +90,7 @@ def draw_view(
 
     Tilts are even, focal lengths those that are flown.
     """
-    tilt_deg = float(rng.uniform(0.0, MOST_OFF_NADIR_DEG))
+    tilt_deg = float(rng.uniform(0.0, MAX_OFF_NADIR_DEG))
     gsd_m = float(np.exp(rng.uniform(*np.log(ranges.gsd_m))))
     focal_mm = float(rng.choice(FOCALS_MM)) * float(rng.uniform(0.985, 1.015))
     long_px = int(np.exp(rng.uniform(*np.log(ranges.long_side_px))))
