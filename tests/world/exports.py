@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pystac
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
+from pyproj import Transformer
 from pystac.validation.stac_validator import JsonSchemaSTACValidator
+from scipy.spatial.transform import Rotation
 
 from matchers.geometry.camera import Camera
+from matchers.geometry.earth import incidence_deg
 from regengine.io.checksums import fingerprint
 from regengine.result import Choice, FrameResult
 from regengine.store.reviews import Decisions, decisions_path, describe_judged_state
@@ -22,12 +27,49 @@ from tests.world.program import Said, run
 from tests.world.stores import write_store
 
 __all__ = [
-    "decide", "engine_points", "export", "nadir_camera", "nothing_found", "of_photo",
-    "offline_validator", "photographed", "proposal", "seen_by", "valid_items", "work",
-    "write_store",
+    "above", "decide", "ecef_of", "engine_points", "export", "nadir_camera", "nothing_found",
+    "of_photo", "offline_validator", "photographed", "placed", "proposal", "seen_by", "seen_places",
+    "settings_with", "turned", "valid_items", "work", "write_store",
 ]  # fmt: skip
 
 SCHEMAS = Path(__file__).parent / "stac_schemas"
+ALL = ("--verdict", "all")
+LENS = (-0.08, 0.01, 0.001, -0.002, 0.0)
+_TO_ECEF = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
+
+
+def ecef_of(lon: ArrayLike, lat: ArrayLike, height_m: ArrayLike = 0.0) -> NDArray[np.float64]:
+    """ECEF of places by PROJ, metres, shape (..., 3)."""
+    lon, lat, height_m = np.broadcast_arrays(lon, lat, height_m)
+    return np.stack(_TO_ECEF.transform(lon, lat, height_m), axis=-1)
+
+
+def turned(camera: Camera, bearing_deg: float) -> Camera:
+    """The camera turned clockwise about the vertical below it."""
+    lon, lat, _ = _TO_ECEF.transform(*camera.position_ecef_m, direction="INVERSE")
+    down = ecef_of(lon, lat, 0.0) - ecef_of(lon, lat, 1.0)
+    turn = Rotation.from_rotvec(down * bearing_deg, degrees=True)
+    quaternion = (turn * Rotation.from_quat(camera.quaternion)).as_quat()
+    return replace(camera, quaternion=tuple(quaternion.tolist()))
+
+
+def seen_places(
+    camera: Camera,
+    height_m: float = 0.0,
+    limit_deg: float = 79.9,
+    count: tuple[int, int] = (23, 19),
+) -> tuple[NDArray[np.float64], ...]:
+    """Pixels x, y of a lattice, and the places that they see at a height, lon, lat."""
+    x, y = (
+        a.ravel()
+        for a in np.meshgrid(
+            np.linspace(0.0, camera.width_px - 1.0, count[0]),
+            np.linspace(0.0, camera.height_px - 1.0, count[1]),
+        )
+    )
+    angle = incidence_deg(camera.position_ecef_m, camera.pixel_to_ecef(x, y, height_m))
+    x, y = x[angle < limit_deg], y[angle < limit_deg]
+    return x, y, *camera.pixel_to_lonlat(x, y, height_m)
 
 
 def settings_with(lights: Path) -> tuple[str, str]:
@@ -39,6 +81,23 @@ def settings_with(lights: Path) -> tuple[str, str]:
 def seen_by(result: FrameResult, camera: Camera) -> FrameResult:
     """The result with another camera; points and footprint stay."""
     return replace(result, solved=solved(camera, 0.0))
+
+
+def above(name: str, lon: float, lat: float, tilt_deg: float = 0.0, **changed: Any) -> FrameResult:
+    """The result of a camera above a place, its points where the camera has them."""
+    camera = replace(nadir_camera(lon, lat, tilt_deg=tilt_deg), **changed)
+    return placed(seen_by(proposal(name), camera))
+
+
+def placed(result: FrameResult) -> FrameResult:
+    """The result with its points where its camera has them, without those of the sky."""
+    assert result.solved is not None
+    points = [
+        replace(point, lon=float(there[0]), lat=float(there[1]))
+        for point in result.control_points
+        if np.isfinite(there := result.solved.camera.pixel_to_lonlat(point.x, point.y)).all()
+    ]
+    return replace(result, control_points=tuple(points))
 
 
 def photographed(result: FrameResult, path: Path) -> FrameResult:
@@ -66,11 +125,11 @@ def export(store: Path, name: str, out: Path, *words: object, code: int = 0) -> 
     return said
 
 
-def work(camera: Camera | None, points: list[dict[str, Any]]) -> dict[str, Any]:
+def work(camera: Camera | None, points: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What a person did: a camera, points, and words."""
     return {
         "camera": None if camera is None else json.loads(json.dumps(asdict(camera))),
-        "points": points,
+        "points": list(points),
         "hypothesis": None,
         "comment": "=1+1",
         "tags": ["delta", "haze"],

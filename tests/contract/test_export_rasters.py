@@ -1,0 +1,631 @@
+"""Exports of a photo's place: control points, projects, pictures on a map, rational polynomials."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+from xml.etree import ElementTree  # of what was just written
+
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image
+from pyproj import CRS, Transformer
+from rasterio.control import GroundControlPoint
+from rasterio.features import rasterize
+from rasterio.transform import RPCTransformer, from_bounds
+from rasterio.warp import reproject
+from scipy import ndimage
+from shapely import Point
+from shapely.geometry import shape
+
+from tests.world.exports import (
+    LENS,
+    ecef_of,
+    export,
+    nadir_camera,
+    nothing_found,
+    of_photo,
+    photographed,
+    proposal,
+    seen_by,
+    seen_places,
+    settings_with,
+    write_store,
+)
+from tests.world.samples import LIGHTS
+
+
+def camera_of(tilt_deg: float, lon: float = 136.9, lat: float = 35.7, **changed: Any) -> Any:
+    return replace(nadir_camera(lon, lat, tilt_deg=tilt_deg), **changed)
+
+
+def one_photo(folder: Path, camera: Any, ending: str = "jpg") -> Path:
+    """A store of one photo that the camera took."""
+    folder.mkdir(exist_ok=True)
+    result = photographed(proposal("photo"), folder / f"photo.{ending}")
+    return write_store(folder / "run.h5", [seen_by(result, camera)])
+
+
+# Control points ----------------------------------------------------------------------------------
+
+NAME = "a b & 'c'"
+
+
+@pytest.fixture
+def result(tmp_path: Path) -> Any:
+    return photographed(proposal(), tmp_path / f"{NAME}.jpg")
+
+
+@pytest.fixture
+def own(tmp_path: Path, result: Any) -> Path:
+    """A store of this one photo."""
+    return write_store(tmp_path / "run.h5", [result])
+
+
+def check_points(path: Path, result: Any) -> np.ndarray:
+    """GDAL finds the control points, half a pixel from the corner of a pixel; its pixels."""
+    with rasterio.open(path) as dataset:
+        points, crs = dataset.gcps
+        assert crs.to_epsg() == 4326
+        assert len(points) == 4
+        for found, point in zip(points, result.control_points, strict=True):
+            assert (found.col, found.row) == pytest.approx((point.x + 0.5, point.y + 0.5), abs=1e-4)
+            assert (found.x, found.y) == pytest.approx((point.lon, point.lat), abs=1e-9)
+        tags = dataset.tags()
+        told = ("FRAME", "VERDICT", "PROBABILITY", "TIME_UTC", "PHOTO_SHA256", "SIGMA_M", "LIGHTS")
+        assert [tags[f"REGENGINE_{name}"] for name in told] == [
+            result.frame, "accepted", "0.9997", "2012-03-28T15:46:41Z", result.sha256, "140.0",
+            "Black Marble 2016",
+        ]  # fmt: skip
+        return np.asarray(dataset.read())
+
+
+def test_gdal_reads_the_points_of_all_three_and_the_photo_stays(
+    own: Path, result: Any, tmp_path: Path
+) -> None:
+    photo = Path(result.path)
+    before = photo.read_bytes()
+    with warnings.catch_warnings(action="ignore"), rasterio.open(photo) as dataset:
+        pixels = dataset.read()
+    export(own, "gcp", tmp_path, "--files", "vrt,aux,tif")
+    # With PHOTO.aux.xml beside it the photo itself has control points
+    for name in (f"{NAME}.jpg", f"{NAME}.gcp.vrt", f"{NAME}.gcp.tif"):
+        assert np.array_equal(check_points(tmp_path / name, result), pixels), name
+    assert photo.read_bytes() == before
+    assert not list(tmp_path.glob(".*"))
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in (f"{NAME}.jpg", f"{NAME}.gcp.vrt"):
+        shutil.move(tmp_path / name, moved / name)
+    assert check_points(moved / f"{NAME}.gcp.vrt", result).any()
+
+
+def test_photos_that_are_gone_or_changed_are_told(result: Any, tmp_path: Path) -> None:
+    changed = replace(result, frame="changed", sha256="0" * 64)
+    gone = replace(proposal("gone"), path=str(tmp_path / "gone.jpg"))
+    store = write_store(tmp_path / "run.h5", [changed, gone, nothing_found(), result])
+    words = ("--verdict", "all", "--json")
+    for name, files, made in (
+        ("gcp", "tif", [".gcp.tif"]),
+        ("rpc", "vrt,rpb", [".RPB", ".rpc.vrt"]),
+    ):
+        out = tmp_path / name
+        told = export(store, name, out, "--files", files, *words, code=1)
+        (record,) = told.records
+        assert list(record["failed"]) == [result.path, gone.path]
+        assert "has changed" in record["failed"][result.path]
+        missing = "the photo is missing: put it beside the store, or name the folder"
+        assert record["failed"][gone.path].startswith(missing)
+        assert sum(record["left_out"].values()) == 1
+        # Two photos of one name: a part of the hash tells them apart
+        own = [f"{NAME}-{result.sha256[:8]}{one}" for one in made]
+        assert sorted(path.name for path in out.iterdir()) == own
+    store = write_store(tmp_path / "small.h5", [replace(result, width_px=320)])
+    assert "another picture size" in export(store, "gcp", tmp_path / "p", code=1).err
+
+
+def test_a_photo_is_never_written_to(result: Any, tmp_path: Path) -> None:
+    photo, link, out = tmp_path / "x.gcp.tif", tmp_path / "x.tif", tmp_path / "o"
+    shutil.copy(result.path, photo)
+    link.symlink_to(photo)
+    before = photo.read_bytes()
+    store = write_store(tmp_path / "run.h5", [replace(result, path=str(link))])
+    said = export(store, "gcp", tmp_path, "--files", "tif", "--force", code=1)
+    assert "is the photo itself" in said.err
+    assert photo.read_bytes() == before
+    out.mkdir()
+    shutil.copy(result.path, out / "collection.json")
+    store = write_store(tmp_path / "s.h5", [replace(result, path=str(out / "collection.json"))])
+    assert "is one of the photos" in export(store, "stac", out, "--force", code=2).err
+    assert [path.name for path in out.iterdir()] == ["collection.json"]
+    assert (out / "collection.json").read_bytes() == before
+
+
+def read_as_qgis(text: str) -> tuple[str, list[tuple[float, ...]]]:
+    """What `QgsGCPList::loadGcps` makes of a file: CRS, then map x, y, source x, y, residuals.
+
+    The first line names the CRS; the next is passed over whatever it is; every other line must
+    have four cells or more, blank ones included.
+    """
+    first, _, *lines = text.removesuffix("\n").split("\n")
+    cells = [line.split(",") for line in lines]
+    assert all(len(one) >= 5 and int(one[4]) for one in cells)
+    return first.removeprefix("#CRS: "), [tuple(map(float, one)) for one in cells]
+
+
+def test_qgis_reads_the_points_back(result: Any, tmp_path: Path) -> None:
+    first = replace(result.control_points[0], x=103.0, y=86.0)  # 3 px right of its place, 4 above
+    result = replace(result, control_points=(first, *result.control_points[1:]))
+    export(write_store(tmp_path / "run.h5", [result]), "qgis", tmp_path)
+    # QGIS opens PHOTO.points by itself with the photo
+    text = (tmp_path / f"{NAME}.jpg.points").read_bytes().decode()
+    assert "\r" not in text
+    crs, points = read_as_qgis(text)
+    assert CRS.from_wkt(crs).to_epsg() == 4326
+    for (lon, lat, sx, sy, *_), point in zip(points, result.control_points, strict=True):
+        assert (lon, lat) == pytest.approx((point.lon, point.lat), abs=1e-8)
+        # The middle of the upper left pixel is (0, 0) here and (0.5, -0.5) in QGIS
+        assert (sx - 0.5, -sy - 0.5) == (point.x, point.y)
+    assert points[0][5:] == pytest.approx((-3.0, -4.0, 5.0), abs=1e-6)  # QGIS's y runs upwards
+    assert points[1][5:] == pytest.approx((0.0, 0.0, 0.0), abs=1e-6)
+
+
+def test_across_the_antimeridian_points_stay_together(result: Any, tmp_path: Path) -> None:
+    lons = (179.9, -179.9, -179.8, 179.8)
+    points = [replace(p, lon=lon) for p, lon in zip(result.control_points, lons, strict=True)]
+    store = write_store(tmp_path / "run.h5", [replace(result, control_points=tuple(points))])
+    export(store, "gcp", tmp_path / "o", "--files", "tif")
+    with rasterio.open(tmp_path / "o" / f"{NAME}.gcp.tif") as dataset:
+        of_gdal = [point.x for point in dataset.gcps[0]]
+    export(store, "qgis", tmp_path / "o")
+    _, read = read_as_qgis((tmp_path / "o" / f"{NAME}.jpg.points").read_text())
+    for found in (of_gdal, [point[0] for point in read]):
+        assert found == pytest.approx([179.9, 180.1, 180.2, 179.8])
+
+
+# Projects of QGIS --------------------------------------------------------------------------------
+
+
+def test_a_project_of_qgis_names_what_lies_beside_it(result: Any, tmp_path: Path) -> None:
+    import pandas as pd
+
+    store = write_store(tmp_path / "run.h5", [result], settings=settings_with(LIGHTS))
+    export(store, "qgis", tmp_path, "--files", "project")
+    text = (tmp_path / f"{NAME}.qgs").read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n<qgis ")
+    root = ElementTree.fromstring(text)
+    layers = {layer.findtext("id"): layer for layer in root.iterfind("projectlayers/maplayer")}
+    in_tree = [each.attrib for each in root.iterfind("layer-tree-group/layer-tree-layer")]
+    assert [each["id"] for each in in_tree] == [*layers] == ["points", "photo", "lights"]
+    assert [each.get("id") for each in root.iterfind("layerorder/layer")] == [*layers][::-1]
+    for each in in_tree:
+        layer = layers[each["id"]]
+        assert layer.findtext("datasource") == each["source"]
+        assert layer.findtext("provider") == each["providerKey"]
+        assert layer.findtext("srs/spatialrefsys/authid") == "EPSG:4326"
+        assert CRS.from_wkt(layer.findtext("srs/spatialrefsys/wkt") or "").to_epsg() == 4326
+    check_points(tmp_path / (layers["photo"].findtext("datasource") or ""), result)
+    bands = layers["photo"].find("pipe/rasterrenderer")
+    assert bands is not None
+    assert (bands.get("type"), bands.get("redBand")) == ("multibandcolor", "1")
+    file, _, query = (layers["points"].findtext("datasource") or "").partition("?")
+    wanted = dict(part.split("=") for part in query.split("&"))
+    listed = tmp_path / unquote(file.removeprefix("file:"))
+    points = pd.read_csv(listed, skiprows=int(wanted["skipLines"]))
+    for field, axis in (("xField", "lon"), ("yField", "lat")):
+        known = [getattr(point, axis) for point in result.control_points]
+        assert points[wanted[field]].tolist() == pytest.approx(known)
+    west, south, east, north = (
+        float(root.findtext(f"mapcanvas/extent/{edge}") or "nan")
+        for edge in ("xmin", "ymin", "xmax", "ymax")
+    )
+    assert all(west < p.lon < east and south < p.lat < north for p in result.control_points)
+    assert layers["lights"].findtext("datasource") == str(LIGHTS)
+    plain = write_store(tmp_path / "plain.h5", [result])
+    export(plain, "qgis", tmp_path / "plain", "--files", "project")
+    without = ElementTree.parse(tmp_path / "plain" / f"{NAME}.qgs")
+    assert len(without.findall("projectlayers/maplayer")) == 2
+
+
+def test_a_project_of_qgis_shows_a_map_of_a_palette_in_its_colours(
+    result: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "palette.tif"
+    with rasterio.open(LIGHTS) as dataset:
+        size = {"height": dataset.height, "width": dataset.width, "transform": dataset.transform}
+    with rasterio.open(
+        path, "w", driver="GTiff", crs="EPSG:4326", count=1, dtype="uint8", **size
+    ) as dataset:
+        dataset.write_colormap(1, {7: (99, 163, 221, 255)})
+    store = write_store(tmp_path / "run.h5", [result], settings=settings_with(path))
+    export(store, "qgis", tmp_path, "--files", "project")
+    root = ElementTree.parse(tmp_path / f"{NAME}.qgs")
+    (renderer,) = root.findall(".//rasterrenderer[@type='paletted']")
+    (entry,) = renderer.findall("colorPalette/paletteEntry[@value='7']")
+    assert (entry.get("color"), entry.get("alpha")) == ("#63a3dd", "255")
+
+
+def test_a_project_where_points_are_says_what_to_do(own: Path, tmp_path: Path) -> None:
+    export(own, "qgis", tmp_path)
+    said = export(own, "qgis", tmp_path, "--files", "project", code=2).err
+    assert "Name another folder with --out, or replace them with --force" in said
+    assert "points of yours in them are lost, unless regengine import keeps them" in said
+    export(own, "qgis", tmp_path, "--files", "project", "--force")
+    assert (tmp_path / f"{NAME}.qgs").is_file()
+
+
+# Photos on the map -------------------------------------------------------------------------------
+
+LAMPS = [(60.3, 50.8), (320.5, 213.1), (600.2, 100.4), (40.6, 380.2), (590.1, 390.7)]
+GIRTH_M = 2.0 * math.pi * 6378137.0
+
+
+def bent(lon: float, lat: float, tilt_deg: float, **changed: Any) -> Any:
+    return camera_of(tilt_deg, lon, lat, **{"focal_px": 900.0, "distortion": LENS} | changed)
+
+
+def store_of_lamps(folder: Path, camera: Any, sigma_px: float = 0.6) -> Path:
+    """A photo ``lamps.png`` of lamps at known places, which are its control points."""
+    folder.mkdir(exist_ok=True)
+    y, x = np.mgrid[: camera.height_px, : camera.width_px]
+    light = sum(np.exp(-((x - lx) ** 2 + (y - ly) ** 2) / (2 * 2.0**2)) for lx, ly in LAMPS)
+    grey = np.rint(30 + 220 * np.minimum(light, 1.0)).astype(np.uint8)
+    Image.fromarray(np.stack([grey] * 3, axis=-1)).save(folder / "lamps.png")
+    lon, lat = camera.pixel_to_lonlat(*np.array(LAMPS).T)
+    base, variance = proposal().control_points[0], sigma_px**2
+    points = tuple(
+        replace(base, x=lx, y=ly, lon=float(a), lat=float(b), sigma_px=sigma_px,
+                covariance_px=(variance, 0.0, variance))
+        for (lx, ly), a, b in zip(LAMPS, lon, lat, strict=True)
+        if np.isfinite(a)
+    )  # fmt: skip
+    result = of_photo(seen_by(proposal("lamps"), camera), folder / "lamps.png")
+    return write_store(folder / "run.h5", [replace(result, control_points=points)])
+
+
+@pytest.mark.parametrize(
+    ("camera", "crs"),
+    [
+        (bent(136.9, 35.7, 45.0, mirrored=True), "EPSG:3857"),
+        (bent(179.9, -40.0, 30.0), "EPSG:4326"),
+    ],
+)
+def test_lamps_lie_on_the_map_where_the_camera_sees_them(
+    camera: Any, crs: str, tmp_path: Path
+) -> None:
+    """Their centres on the map, taken back into the photo: within a fifth of a pixel."""
+    store = store_of_lamps(tmp_path, camera)
+    export(store, "geotiff", tmp_path / "o", "--crs", crs, "--files", "warped")
+    with rasterio.open(tmp_path / "o" / "lamps.warped.tif") as dataset:
+        assert dataset.crs.to_epsg() == int(crs.partition(":")[2])
+        assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        light, transform = dataset.read(1).astype(float), dataset.transform
+    to_map = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    found, number = ndimage.label(light > 80)
+    assert number == len(LAMPS)
+    # Brightness over area of the photo, not of the map: weigh by how much a pixel covers
+    rows, columns = np.mgrid[: light.shape[0], : light.shape[1]] + 0.5
+    lon, lat = to_map.transform(*(transform @ (columns, rows)), direction="INVERSE")
+    px, py = camera.ecef_to_pixel(ecef_of(lon, lat))
+    (px_y, px_x), (py_y, py_x) = np.gradient(px), np.gradient(py)
+    weight = np.where(found > 0, (light - 80.0) * np.abs(px_x * py_y - px_y * py_x), 0.0)
+    total = ndimage.sum(weight, found, range(1, number + 1))
+    centres = [ndimage.sum(weight * p, found, range(1, number + 1)) / total for p in (px, py)]
+    for lamp in LAMPS:
+        assert np.hypot(centres[0] - lamp[0], centres[1] - lamp[1]).min() < 0.2, lamp
+
+
+def test_a_photo_of_the_limb_has_no_data_in_the_sky(tmp_path: Path) -> None:
+    camera = bent(10.0, 20.0, 68.0, focal_px=700.0)
+    store, out = store_of_lamps(tmp_path, camera, sigma_px=2.0), tmp_path / "o"
+    export(store, "geotiff", out, "--resolution", "0.02")
+    with rasterio.open(out / "lamps.warped.tif") as dataset:
+        mask, colours, transform = dataset.dataset_mask(), dataset.read(), dataset.transform
+        column, row = np.meshgrid(np.arange(dataset.width), np.arange(dataset.height))
+        lon, lat = transform @ (column.ravel() + 0.5, row.ravel() + 0.5)
+        assert max(dataset.width, dataset.height) / ([1, *dataset.overviews(1)][-1]) <= 512
+    with rasterio.open(out / "lamps.sigma.tif") as dataset:
+        sigma = dataset.read(1)
+        assert np.isnan(dataset.nodata)
+        assert dataset.units == ("m",)
+    seen = mask > 0
+    x, y = camera.lonlat_to_pixel(lon, lat)
+    inside = (x >= -0.5) & (x <= 639.5) & (y >= -0.5) & (y <= 425.5)
+    # What is seen is in the photo; what is in the photo is seen but for ground that is too flat
+    sight = np.array(camera.position_ecef_m) - ecef_of(lon, lat)
+    up = ecef_of(lon, lat, 1.0) - ecef_of(lon, lat)
+    steep = (sight * up).sum(axis=-1) / np.linalg.norm(sight, axis=-1)
+    sure = np.abs(np.degrees(np.arccos(np.clip(steep, -1.0, 1.0))) - 80.0) > 0.05
+    assert np.array_equal(
+        seen.ravel()[sure], (inside & (steep > math.cos(math.radians(80.0))))[sure]
+    )
+    assert colours[:, seen].min() >= 25
+    assert colours[:, ~seen].max() == 0
+    assert np.array_equal(np.isfinite(sigma), seen)
+    record = json.loads((out / "lamps.json").read_text())
+    assert record["map"] == {
+        "crs": "EPSG:4326", "resolution": 0.02, "width_px": mask.shape[1],
+        "height_px": mask.shape[0], "upper_left": [transform.c, transform.f],
+    }  # fmt: skip
+    assert record["camera"]["focal_px"] == 700.0
+    assert record["frame"]["frame"] == "lamps"
+    assert len(record["control_points"]) == 3  # the others are in the sky
+
+
+def test_sigma_is_that_of_the_points_and_grows_away_from_them(tmp_path: Path) -> None:
+    camera = bent(10.0, 45.0, 20.0)
+    values = []
+    for sigma_px in (2.0, 4.0):
+        folder = tmp_path / f"{sigma_px}"
+        store = store_of_lamps(folder, camera, sigma_px=sigma_px)
+        export(store, "geotiff", folder / "o", "--files", "sigma", "--resolution", "0.01")
+        with rasterio.open(folder / "o" / "lamps.sigma.tif") as dataset:
+            places = [camera.pixel_to_lonlat(x, y) for x, y in ((320.0, 213.0), (5.0, 5.0))]
+            xy = [(float(lon), float(lat)) for lon, lat in places]
+            values.append([float(value[0]) for value in dataset.sample(xy)])
+    (near, far), (near_twice, far_twice) = values
+    # Some 440 to 550 m a pixel; five points of 2 px know the middle better than one
+    assert 2 * 400 / math.sqrt(5) * 0.6 < near < 2 * 550
+    assert near < far
+    # Beside 50 m of the map's own, twice as unsure points make twice as unsure places
+    assert near_twice**2 - 50.0**2 == pytest.approx(4 * (near**2 - 50.0**2), rel=0.02)
+    assert far_twice**2 - 50.0**2 == pytest.approx(4 * (far**2 - 50.0**2), rel=0.02)
+
+
+def test_coarse_maps_are_drawn_from_averages(tmp_path: Path) -> None:
+    """A pattern that is finer than the map's pixels becomes grey instead of stripes."""
+    stripes = np.tile(np.array([[0], [250]], np.uint8), (213, 640))
+    Image.fromarray(np.stack([stripes] * 3, axis=-1)).save(tmp_path / "fine.png")
+    result = of_photo(seen_by(proposal(), bent(10.0, 45.0, 0.0)), tmp_path / "fine.png")
+    store = write_store(tmp_path / "run.h5", [result])
+    export(store, "geotiff", tmp_path / "o", "--resolution", "0.03", "--files", "warped")
+    with rasterio.open(tmp_path / "o" / "fine.warped.tif") as dataset:
+        grey = dataset.read(1)[dataset.dataset_mask() > 0].astype(float)
+    assert grey.std() < 30
+    said = export(store, "geotiff", tmp_path / "p", "--resolution", "0.0000001", code=1)
+    assert "give a larger --resolution" in said.err
+    assert not list(tmp_path.rglob("p/*"))
+
+
+@pytest.mark.parametrize(("crs", "edge"), [("EPSG:3857", 179.9), ("EPSG:3832", -30.1)])
+def test_a_photo_moved_to_the_edge_of_a_map_is_drawn_the_same(
+    tmp_path: Path, crs: str, edge: float
+) -> None:
+    """The edge of EPSG:3832 is at 30 degrees west."""
+    size = GIRTH_M / 360.0 / 128.0
+    drawn = []
+    for lon in (136.9, edge):
+        result = photographed(seen_by(proposal(), nadir_camera(lon)), tmp_path / f"{lon}.jpg")
+        store, out = write_store(tmp_path / f"{lon}.h5", [result]), tmp_path / f"o{lon}"
+        export(store, "geotiff", out, "--crs", crs, "--resolution", size, "--files", "warped")
+        (path,) = out.glob("*.tif")
+        with rasterio.open(path) as raster:
+            drawn.append((raster.read(), raster.transform))
+    (here, at_here), (there, at_edge) = drawn
+    assert here.shape == there.shape
+    assert np.abs(there.astype(int) - here).mean() < 1.0
+    moved_px = (at_edge.c - at_here.c) / size
+    assert (moved_px - 128.0 * (edge - 136.9)) % (360 * 128) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_map_that_is_torn_there_is_told(tmp_path: Path) -> None:
+    store = one_photo(tmp_path, camera_of(0.0, 179.9))
+    said = export(store, "geotiff", tmp_path / "o", "--crs", "EPSG:8857", code=1)
+    assert "crosses the edge of EPSG:8857" in said.err
+    assert "--resolution" not in said.err
+
+
+# Rational polynomials ----------------------------------------------------------------------------
+
+CAMERAS = {
+    "nadir": camera_of(0.0),
+    "distorted": camera_of(40.0, distortion=LENS, focal_px=900.0),
+    "oblique": camera_of(65.0, distortion=LENS, focal_px=1000.0, mirrored=True),
+    "antimeridian": camera_of(30.0, lon=180.0),
+    "limb": camera_of(70.0, focal_px=600.0),
+    "stretched": camera_of(50.0, pixel_aspect=1.01),
+}
+
+
+def off_by(path: Path, camera: Any, height_m: float, limit_deg: float = 79.9) -> float:
+    """Pixels by which GDAL puts places elsewhere than the camera, at most."""
+    x, y, lon, lat = seen_places(camera, height_m, limit_deg)
+    with warnings.catch_warnings(action="ignore"), rasterio.open(path) as dataset:
+        assert dataset.rpcs is not None
+        with RPCTransformer(dataset.rpcs) as transformer:
+            row, column = transformer.rowcol(lon, lat, np.full(len(x), height_m), op=lambda v: v)
+    # GDAL counts from the picture's corner
+    return float(np.hypot(np.array(column) - 0.5 - x, np.array(row) - 0.5 - y).max())
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_gdal_sees_places_of_any_height_where_the_camera_does(name: str, tmp_path: Path) -> None:
+    camera = CAMERAS[name]
+    store = one_photo(tmp_path, camera, "tif")
+    (said,) = export(store, "rpc", tmp_path, "--json").records
+    assert "match the camera to 0.0" in said["remarks"][str(tmp_path / "photo.tif")]
+    for height_m in (0.0, 700.0, 3600.0):
+        for file in ("photo.tif", "photo.rpc.vrt"):
+            assert off_by(tmp_path / file, camera, height_m) < 0.1, (file, height_m)
+
+
+def test_all_files_say_the_same_and_the_photo_stays(tmp_path: Path) -> None:
+    camera = camera_of(40.0, distortion=LENS)
+    store = one_photo(tmp_path, camera)
+    before = (tmp_path / "photo.jpg").read_bytes()
+    with warnings.catch_warnings(action="ignore"), rasterio.open(tmp_path / "photo.jpg") as photo:
+        pixels = photo.read()
+        assert photo.rpcs is None
+    export(store, "rpc", tmp_path, "--files", "txt,vrt,footprint,aux")
+    assert (tmp_path / "photo.jpg").read_bytes() == before
+    found = []
+    for name in ("photo.jpg", "photo.rpc.vrt"):
+        with rasterio.open(tmp_path / name) as dataset:
+            assert np.array_equal(dataset.read(), pixels)
+            tags = dataset.tags()
+            worst, rms = (float(tags[f"REGENGINE_RPC_{name}_PX"]) for name in ("WORST", "RMS"))
+            assert 0.0 <= rms <= worst < 0.1
+            assert tags["REGENGINE_RPC_LIMIT_INCIDENCE_DEG"] == "80"
+            found.append(dataset.rpcs)
+    assert (found[0].err_bias, found[0].err_rand) == (-1.0, -1.0)  # unknown
+    # Each spelling alone beside a TIFF
+    for kind, name in (("txt", "photo_RPC.TXT"), ("rpb", "photo.RPB")):
+        alone = one_photo(tmp_path / kind, camera, "tif")
+        export(alone, "rpc", tmp_path / kind, "--files", kind)
+        assert (tmp_path / kind / name).is_file()
+        with rasterio.open(tmp_path / kind / "photo.tif") as dataset:
+            found.append(dataset.rpcs)
+    assert all(one == found[0] for one in found)
+
+
+@pytest.mark.parametrize("lon", [136.9, 178.9, 180.0, -179.2, -177.0])
+def test_the_cutline_is_one_ring_around_the_place_of_the_coefficients(
+    tmp_path: Path, lon: float
+) -> None:
+    export(one_photo(tmp_path, camera_of(30.0, lon)), "rpc", tmp_path)
+    (feature,) = json.loads((tmp_path / "photo.rpc.geojson").read_text())["features"]
+    ring = shape(feature["geometry"])
+    assert ring.geom_type == "Polygon"
+    west, south, east, north = ring.bounds
+    # GDAL draws it so large, on the map of the world as a plane
+    with (
+        warnings.catch_warnings(action="ignore"),
+        rasterio.open(tmp_path / "photo.rpc.vrt") as photo,
+    ):
+        assert photo.rpcs.long_off - 180.0 < west < east < photo.rpcs.long_off + 180.0
+        grid = from_bounds(west, south, east, north, 200, 200)
+        drawn = np.zeros((200, 200), np.uint8)
+        reproject(
+            np.full((photo.height, photo.width), 255, np.uint8),
+            drawn,
+            rpcs=photo.rpcs,
+            src_crs="EPSG:4326",
+            dst_crs="EPSG:4326",
+            dst_transform=grid,
+        )
+    within = rasterize([ring], (200, 200), transform=grid)
+    assert within.mean() > 0.5
+    assert (drawn > 0)[within > 0].mean() > 0.98
+
+
+@pytest.mark.slow
+def test_the_footprint_ends_before_the_limb_and_where_coefficients_do(tmp_path: Path) -> None:
+    camera = camera_of(55.0, focal_px=230.0, distortion=(-0.12, *LENS[1:]))
+    told = export(one_photo(tmp_path, camera), "rpc", tmp_path / "o").err
+    assert "they would be off by more than 3 px, so the footprint ends there" in told
+    (feature,) = json.loads((tmp_path / "o" / "photo.rpc.geojson").read_text())["features"]
+    limit = float(feature["properties"]["REGENGINE_RPC_LIMIT_INCIDENCE_DEG"])
+    assert 50.0 < limit < 80.0
+    assert float(feature["properties"]["REGENGINE_RPC_WORST_PX"]) <= 3.0
+    assert off_by(tmp_path / "o" / "photo.rpc.vrt", camera, 0.0, limit) <= 3.0
+    ground = shape(feature["geometry"]).buffer(0.05)
+    for flattest, inside in ((limit - 2.0, True), (89.0, False)):
+        _, _, lon, lat = seen_places(camera, 0.0, flattest)
+        held = [ground.contains(Point(*place)) for place in zip(lon, lat, strict=True)]
+        assert all(held) == inside
+
+
+@pytest.mark.parametrize("tilt_deg", [150.0, 80.0], ids=["sky", "limb"])
+def test_sky_and_limb_have_no_coefficients(tilt_deg: float, tmp_path: Path) -> None:
+    store = one_photo(tmp_path, camera_of(tilt_deg))
+    said = export(store, "rpc", tmp_path / "o", code=1)
+    assert "too little ground below an incidence angle of 80 degrees" in said.err
+    assert list((tmp_path / "o").iterdir()) == []
+
+
+# What a photo carries already --------------------------------------------------------------------
+
+AFRICA = rasterio.Affine(0.1, 0.0, 20.0, 0.0, -0.1, 10.0)
+
+
+def carry_world_file(photo: Path) -> str:
+    a = AFRICA
+    numbers = (a.a, a.d, a.b, a.e, a.c, a.f)
+    photo.with_suffix(".jgw").write_text("\n".join(map(str, numbers)) + "\n")
+    return f"{photo.stem}.jgw"
+
+
+def carry_points(photo: Path) -> str:
+    places = ((1, 1), (600, 9), (9, 400))
+    rows = [f"{20 + x / 100},{10 - y / 100},{x},{-y},1" for x, y in places]
+    text = "\n".join(["mapX,mapY,sourceX,sourceY,enable", *rows])
+    photo.with_name(f"{photo.name}.points").write_text(text + "\n")
+    return f"{photo.name}.points"
+
+
+def carry_tags(photo: Path) -> str:
+    with warnings.catch_warnings(action="ignore"), rasterio.open(photo, "r+") as dataset:
+        dataset.crs, dataset.transform = "EPSG:4326", AFRICA
+    return photo.name
+
+
+def carry_control_points(photo: Path) -> str:
+    places = [(0, 0, 20.0, 10.0), (600, 9, 80.0, 9.0), (9, 400, 21.0, -30.0)]
+    points = [GroundControlPoint(row=y, col=x, x=lon, y=lat) for x, y, lon, lat in places]
+    with warnings.catch_warnings(action="ignore"), rasterio.open(photo, "r+") as dataset:
+        dataset.gcps = points, rasterio.crs.CRS.from_epsg(4326)
+    return photo.name
+
+
+@pytest.mark.parametrize("place", ["own folder", "copy"])
+@pytest.mark.parametrize(
+    ("carry", "ending"),
+    [
+        (carry_world_file, "jpg"),
+        (carry_points, "jpg"),
+        (carry_tags, "tif"),
+        (carry_control_points, "tif"),
+    ],
+)
+def test_a_place_that_a_photo_carries_is_told_of_before_it_is_contradicted(
+    carry: Callable[[Path], str], ending: str, place: str, tmp_path: Path
+) -> None:
+    """Four points, or the camera, near Nagoya: 12,000 km from Africa."""
+    result = photographed(proposal("photo"), tmp_path / f"photo.{ending}")
+    photo, out = tmp_path / f"photo.{ending}", tmp_path / "o"
+    out.mkdir()
+    if place == "copy":
+        shutil.copy(photo, out / photo.name)
+    name = carry(photo if place == "own folder" else out / photo.name)
+    store = write_store(tmp_path / "run.h5", [of_photo(result, photo)])
+    before = sorted(out.iterdir())
+    for format_name in ("gcp", "rpc"):
+        said = export(store, format_name, out, code=1)
+        assert f"{name} places it " in said.err
+        assert "km from its solved camera's ground: move that file away, or replace" in said.err
+        assert sorted(out.iterdir()) == before
+        forced = export(store, format_name, out, "--force", "--json")
+        remark = forced.records[0]["remarks"][str(photo)]
+        away_km = float(remark.partition(f"{name} places it ")[2].split()[0].replace(",", ""))
+        assert 5_000 < away_km < 15_000
+        with rasterio.open(out / f"photo.{format_name}.vrt") as virtual:
+            assert (len(virtual.gcps[0]) == 4) == (format_name == "gcp")
+            assert (virtual.rpcs is not None) == (format_name == "rpc")
+        for path in set(out.iterdir()) - set(before):
+            path.unlink()
+
+
+def test_our_own_places_agree_with_each_other(tmp_path: Path) -> None:
+    store = one_photo(tmp_path, camera_of(0.0))
+    for name, *words in (
+        ("qgis",),
+        ("gcp", "--files", "aux"),
+        ("rpc", "--files", "aux,txt,rpb", "--force"),
+        ("gcp",),
+    ):
+        assert "places it" not in export(store, name, tmp_path, *words).err
+
+
+def test_a_world_file_of_a_system_without_a_name_is_told_of(tmp_path: Path) -> None:
+    store = one_photo(tmp_path, camera_of(0.0))
+    (tmp_path / "photo.jgw").write_text("100\n0\n0\n-100\n400000\n3900000\n")
+    said = export(store, "rpc", tmp_path / "o", code=1)
+    assert "photo.jgw places it where its solved camera sees no ground" in said.err

@@ -1,0 +1,506 @@
+"""Numbers of exports against PROJ, OpenCV, GDAL, shapely and astropy's conventions."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from pyproj import Geod, Transformer
+from rasterio.transform import RPCTransformer
+from scipy.ndimage import map_coordinates
+from scipy.spatial.transform import Rotation
+from shapely import Point, Polygon
+from shapely.affinity import translate
+from shapely.ops import unary_union
+
+from regengine.exchange.export.footprint import (
+    find_shortest_span,
+    join_at,
+    make_footprints,
+    make_polygons,
+    rings_bbox,
+    unite_spans,
+)
+from regengine.exchange.export.formats.geotiff import (
+    PRIOR_SIGMA,
+    differentiate_pixels,
+    estimate_ground_sigma,
+)
+from regengine.exchange.export.frame import ExportPoint
+from regengine.exchange.export.rational import fit_rational
+from regengine.exchange.export.viewing import describe_orientation, sky_position, view_geometry
+from regengine.exchange.export.warp import draw_block, map_blocks, map_grid, spread
+from regengine.registration.control_points import ground_jacobian
+from tests.conftest import ROOT
+from tests.world.exports import LENS, ecef_of, export, nadir_camera, seen_places, turned
+from tests.world.samples import SAMPLES, sample_store, true_camera
+
+WGS84 = Geod(ellps="WGS84")
+TO_LONLAT = Transformer.from_crs("EPSG:4978", "EPSG:4979", always_xy=True)
+
+
+def camera_of(lon: float, lat: float, tilt_deg: float, bearing: float = 0.0, **more: Any) -> Any:
+    return replace(turned(nadir_camera(lon, lat, tilt_deg=tilt_deg), bearing), **more)
+
+
+CAMERAS = {
+    "down": camera_of(136.9, 35.7, 0.0, 8.0),
+    "east": camera_of(20.0, 50.0, 40.0, 95.0, distortion=LENS, focal_px=900.0),
+    "mirrored": camera_of(-60.0, -20.0, 45.0, 215.0, mirrored=True, distortion=LENS),
+    "date line": camera_of(179.95, -40.0, 30.0, 300.0),
+    "limb": camera_of(10.0, 20.0, 66.0, 10.0, focal_px=600.0),
+    "stretched": camera_of(3.0, 70.0, 25.0, 160.0, pixel_aspect=1.02),
+}
+EVERY = pytest.mark.parametrize("name", CAMERAS)
+
+
+def opencv_pixels(camera: Any, points_ecef_m: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels, shape (n, 2), by OpenCV's projectPoints, and its Jacobian, shape (n, 2, 15)."""
+    local = (
+        Rotation.from_quat(camera.quaternion)
+        .inv()
+        .apply(np.asarray(points_ecef_m) - camera.position_ecef_m)
+    )
+    down_px = camera.focal_px * (camera.pixel_aspect or 1.0)
+    (cx, cy), matrix = camera.principal_point, np.diag([camera.focal_px, down_px, 1.0])
+    matrix[:2, 2] = cx, cy
+    zero = np.zeros(3)
+    lens = np.array(camera.distortion, float)
+    pixels, jacobian = cv2.projectPoints(local[:, None], zero, zero, matrix, lens)
+    pixels, jacobian = pixels[:, 0], jacobian.reshape(len(local), 2, -1)
+    if camera.mirrored:
+        pixels[:, 0] = camera.width_px - 1.0 - pixels[:, 0]
+        jacobian[:, 0] *= -1.0
+    return pixels, jacobian
+
+
+# Footprints --------------------------------------------------------------------------------------
+
+
+def valid(rings: list[list[tuple[float, float]]]) -> list[Polygon]:
+    found = [Polygon(ring) for ring in rings]
+    for polygon, ring in zip(found, rings, strict=True):
+        assert polygon.is_valid
+        assert ring[0] == ring[-1]
+        assert polygon.exterior.is_ccw
+        west, south, east, north = polygon.bounds
+        assert -180.0 <= west < east <= 180.0
+        assert -90.0 <= south < north <= 90.0
+    return found
+
+
+@pytest.mark.parametrize("lon", [0.0, 136.9, 179.5, -179.9, 180.0])
+@pytest.mark.parametrize("tilt", [0.0, 40.0, 62.0, 68.0])
+def test_a_footprint_holds_what_the_photo_shows(lon: float, tilt: float) -> None:
+    camera = camera_of(lon, 45.0, tilt, focal_px=700.0)
+    (rings,) = make_footprints([camera])
+    ground = unary_union(valid(rings))
+    for limit, inside in ((79.5, True), (90.0, False)):
+        x, _, lons, lats = seen_places(camera, limit_deg=limit, count=(12, 12))
+        held = [ground.buffer(0.01).contains(Point(*at)) for at in zip(lons, lats, strict=True)]
+        assert all(held) or not inside
+        seen = len(x)
+    assert (sum(held) < seen) == (tilt > 60.0)  # beyond 80 degrees nothing is held
+    assert (len(rings) > 1) == (abs(lon) > 170)
+    joined = join_at(rings, lon)
+    assert joined.geom_type == "Polygon"
+    assert joined.contains(Point(lon, joined.centroid.y)) or tilt > 30.0
+    assert joined.area == pytest.approx(ground.area, rel=1e-6)
+
+
+def test_sky_alone_has_no_footprint() -> None:
+    sky, broken = camera_of(0.0, 0.0, 150.0), camera_of(0.0, 0.0, 0.0, focal_px=math.nan)
+    assert make_footprints([sky, broken]) == [[], []]
+
+
+@given(
+    st.floats(-180.0, 180.0),
+    st.lists(st.floats(0.5, 20.0), min_size=4, max_size=24),
+    st.sampled_from([-1.0, 1.0]),
+    st.booleans(),
+)
+def test_any_ring_about_a_pole_is_one_valid_polygon_around_the_map(
+    lon: float, distances: list[float], side: float, backwards: bool
+) -> None:
+    lons = lon + np.linspace(0.0, 360.0, len(distances), endpoint=False)
+    lats = side * (90.0 - np.array(distances))
+    order = slice(None, None, -1) if backwards else slice(None)
+    (polygon,) = valid(make_polygons(((lons + 180.0) % 360.0 - 180.0)[order], lats[order]))
+    west, _, east, _ = polygon.bounds
+    assert (west, east) == (-180.0, 180.0)
+    mean = float(np.mean(distances))  # corners are evenly apart: trapezia
+    assert polygon.area == pytest.approx(360.0 * mean, rel=1e-6)
+    assert polygon.contains(Point(12.0, side * 89.9))
+
+
+@given(
+    st.floats(-720.0, 720.0),
+    st.lists(st.floats(0.2, 1.0), min_size=3, max_size=24),
+    st.floats(1.0, 80.0),
+    st.booleans(),
+)
+def test_any_star_is_cut_into_valid_parts_of_the_same_area(
+    lon: float, radii: list[float], width: float, backwards: bool
+) -> None:
+    angle = np.linspace(0.0, 2.0 * np.pi, len(radii), endpoint=False)
+    x = lon + width * np.array(radii) * np.cos(angle)
+    y = 0.5 * width * np.array(radii) * np.sin(angle)
+    whole = Polygon(np.stack([x, y], axis=1))
+    if backwards:
+        x, y = x[::-1], y[::-1]
+    parts = [Polygon(ring) for ring in make_polygons((x + 180.0) % 360.0 - 180.0, y)]
+    assert all(part.is_valid for part in parts)
+    assert sum(part.area for part in parts) == pytest.approx(whole.area, abs=1e-3)
+    again = unary_union(
+        [translate(part, 360.0 * world) for part in parts for world in range(-3, 4)]
+    )
+    assert again.buffer(1e-4).contains(whole.buffer(-1e-4))
+
+
+WHOLE = st.integers(-180, 180).map(float)
+SPANS = st.lists(st.tuples(WHOLE, WHOLE), min_size=1, max_size=6)
+
+
+def degrees(west: float, east: float) -> set[int]:
+    """Whole degrees' middles between two longitudes, eastward, as numbers from 0 to 359."""
+    end = east if east >= west else east + 360.0
+    return {(number + 180) % 360 for number in range(int(west), int(end))}
+
+
+@given(SPANS)
+def test_spans_are_united_and_surrounded_by_the_shortest(spans: list[tuple[float, float]]) -> None:
+    wanted = set().union(*(degrees(*span) for span in spans))
+    joined = unite_spans(spans)
+    assert all(-180.0 <= west <= east <= 180.0 for west, east in joined)
+    assert all(before < after for (_, before), (after, _) in pairwise(joined))
+    assert set().union(*(degrees(*span) for span in joined)) == wanted
+    assert unite_spans(joined) == joined
+    covered = degrees(*find_shortest_span(spans))
+    assert wanted <= covered
+    # By trial: from each degree on, how far one has to go to have them all
+    ends = {one % 360 for span in spans for one in (int(span[0]) + 180, int(span[1]) + 180)}
+    points = sorted(wanted | ends)
+    shortest = min(max((one - start) % 360 + (one in wanted) for one in points) for start in points)
+    assert len(covered) <= shortest or len(covered) == 360
+
+
+def test_boxes_of_polygons() -> None:
+    east = [(170.0, 10.0), (180.0, 10.0), (180.0, 12.0), (170.0, 10.0)]
+    west = [(-180.0, 9.0), (-175.0, 10.0), (-180.0, 12.0), (-180.0, 9.0)]
+    assert rings_bbox([east]) == [170.0, 10.0, 180.0, 12.0]
+    assert rings_bbox([east, west]) == [170.0, 9.0, -175.0, 12.0]
+    assert rings_bbox([]) is None
+
+
+# Directions --------------------------------------------------------------------------------------
+
+
+def east_north_up(vectors: Any, lon: float, lat: float) -> np.ndarray:
+    """ECEF vectors in the directions of a place, by PROJ."""
+    at = f"+proj=topocentric +ellps=WGS84 +lon_0={lon:.12f} +lat_0={lat:.12f} +h_0=0"
+    origin = ecef_of(lon, lat)
+    return np.stack(
+        Transformer.from_pipeline(at).transform(*(origin + np.asarray(vectors)).T), axis=-1
+    )
+
+
+def tilt_of(vector: Any) -> float:
+    """Angle to the vertical, degrees."""
+    return math.degrees(math.atan2(math.hypot(vector[0], vector[1]), vector[2]))
+
+
+def azimuth(vector: Any) -> float:
+    return math.degrees(math.atan2(vector[0], vector[1])) % 360.0
+
+
+@EVERY
+def test_the_view_of_a_camera_is_what_proj_makes_of_its_rays(name: str) -> None:
+    camera = CAMERAS[name]
+    (view,) = view_geometry([camera])
+    eye = np.array(camera.position_ecef_m)
+    lon, lat, height_m = TO_LONLAT.transform(*eye)
+    found = [view[f"camera_{key}"] for key in ("lon", "lat", "altitude_km")]
+    assert found == pytest.approx([lon, lat, height_m / 1e3], abs=3e-6)
+    axis = east_north_up(Rotation.from_quat(camera.quaternion).apply([[0.0, 0.0, 1.0]]), lon, lat)[
+        0
+    ]
+    assert view["off_nadir_deg"] == pytest.approx(tilt_of(-axis), abs=1e-5)
+    x = 319.5 + np.array([0.0, -0.5, 0.5, 0.5, -0.5, 0.0, 0.0])
+    y = 212.5 + np.array([0.0, -0.5, -0.5, 0.5, 0.5, -0.5, 0.5])
+    at = np.stack(camera.pixel_to_lonlat(x, y), axis=-1)
+    assert (view["centre_lon"], view["centre_lat"]) == pytest.approx(tuple(at[0]), abs=1e-7)
+    ground = ecef_of(*at.T)
+    assert opencv_pixels(camera, ground)[0] == pytest.approx(np.stack([x, y], axis=-1), abs=2e-3)
+    (sight,) = east_north_up([ground[0] - eye], lon, lat)
+    line_deg = tilt_of(-sight)
+    assert view["line_off_nadir_deg"] == pytest.approx(line_deg, abs=1e-4)
+    there = east_north_up(np.stack([eye, *ground[1:]]) - ground[0], *at[0])
+    assert view["incidence_deg"] == pytest.approx(tilt_of(there[0]), abs=1e-4)
+    assert view["gsd_m"] == pytest.approx(math.sqrt(Polygon(there[1:5, :2]).area), rel=1e-3)
+    up = azimuth(there[5] - there[6])
+    assert view["up_bearing_deg"] == pytest.approx(up, abs=0.01)
+    if line_deg > 1.0:
+        assert view["look_bearing_deg"] == pytest.approx(azimuth(sight), abs=1e-3)
+    compass = ("north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest")
+    looks = "down" if name == "down" else compass[round(azimuth(sight) / 45.0) % 8]
+    assert describe_orientation(view) == f"{compass[round(up / 45.0) % 8]} up, looking {looks}"
+
+
+TIME = datetime(2012, 3, 28, 15, 46, 41, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("bearing", [0.0, 50.0, 290.0])
+def test_the_nadir_lies_opposite_of_the_zenith(bearing: float) -> None:
+    """By sidereal time alone: east and west change sides in a sky that is seen from above."""
+    found = sky_position(camera_of(136.9, 35.0, 0.0, bearing), TIME)
+    days = (TIME - datetime(2000, 1, 1, 12, tzinfo=UTC)).total_seconds() / 86400.0
+    sidereal_deg = 280.46061837 + 360.98564736629 * days + 136.9
+    # Twelve years of precession; the Earth's middle is not below the camera but 0.2 degrees beside
+    apart = {"abs": 0.25}
+    assert (found.ra_deg - sidereal_deg) % 360.0 == pytest.approx(180.0, **apart)
+    assert found.dec_deg == pytest.approx(-35.0, **apart)
+    earth = found.earth_ra_deg, found.earth_dec_deg
+    assert earth == pytest.approx((found.ra_deg, found.dec_deg), **apart)
+    assert (found.position_angle_deg + bearing + 180.0) % 360.0 == pytest.approx(180.0, **apart)
+    corner_px = np.hypot(319.5, 212.5)
+    assert found.radius_deg == pytest.approx(np.degrees(np.arctan(corner_px / 1506.1)), abs=0.05)
+    earth_deg = np.degrees(np.arcsin(6371.0 / (6371.0 + 391.2)))
+    assert found.earth_radius_deg == pytest.approx(earth_deg, abs=0.2)
+
+
+@pytest.mark.parametrize(("tilt_deg", "sky"), [(0.0, False), (55.0, False), (65.0, True)])
+def test_a_camera_that_leans_north_looks_farther_north_and_at_last_into_the_sky(
+    tilt_deg: float, sky: bool
+) -> None:
+    found = sky_position(camera_of(136.9, 35.0, tilt_deg), TIME)
+    assert found.dec_deg - found.earth_dec_deg == pytest.approx(tilt_deg, abs=0.25)
+    assert found.sees_sky == sky
+
+
+# Pictures on a map -------------------------------------------------------------------------------
+
+
+def assembled(camera: Any, grid: Any) -> tuple[np.ndarray, ...]:
+    """Places in the photo, x and y, and what is seen, over the whole map."""
+    x, y = np.full((2, grid.height, grid.width), np.nan)
+    seen = np.zeros((grid.height, grid.width), bool)
+    for block in map_blocks(camera, grid):
+        height, width = block.seen.shape
+        at = slice(block.row, block.row + height), slice(block.column, block.column + width)
+        x[at], y[at], seen[at] = block.x, block.y, block.seen
+    return x, y, seen
+
+
+def places_of(grid: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Longitudes and latitudes of the middles of a map's pixels, by rasterio and PROJ."""
+    size = grid.resolution
+    transform = rasterio.Affine(size, 0.0, grid.west, 0.0, -size, grid.north)
+    column, row = np.meshgrid(np.arange(grid.width), np.arange(grid.height))
+    east, north = transform @ (column + 0.5, row + 0.5)
+    back = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
+    return tuple(np.asarray(one) for one in back.transform(east, north))
+
+
+@EVERY
+@pytest.mark.parametrize(("crs", "coarse"), [("EPSG:4326", 3.0), ("EPSG:3857", 5.0)])
+def test_every_pixel_of_a_map_takes_its_colour_from_where_opencv_projects_it(
+    name: str, crs: str, coarse: float
+) -> None:
+    camera = CAMERAS[name]
+    grid = map_grid(camera, crs, coarse * map_grid(camera, crs, None).resolution)
+    x, y, seen = assembled(camera, grid)
+    lon, lat = places_of(grid)
+    ground = ecef_of(lon, lat)
+    pixels = opencv_pixels(camera, ground.reshape(-1, 3))[0].reshape(*seen.shape, 2)
+    sight, up = np.array(camera.position_ecef_m) - ground, ecef_of(lon, lat, 1.0) - ground
+    steep = (sight * up).sum(axis=-1) / np.linalg.norm(sight, axis=-1)
+    angle = np.degrees(np.arccos(np.clip(steep, -1.0, 1.0)))
+    off = np.hypot(pixels[..., 0] - x, pixels[..., 1] - y)[seen]
+    assert off.max() < 0.035
+    # Seen is what lies in the photo, and not too flat
+    aside = np.abs(pixels - [319.5, 212.5]) - [320.0, 213.0]
+    inside = (aside.max(axis=-1) < -0.05) & (angle < 79.95)
+    outside = (aside.max(axis=-1) > 0.05) | (angle > 80.05)
+    assert seen[inside].all()
+    assert not seen[outside].any()
+    # No ground that is seen is cut off at the map's edge, and no row or column is empty for long
+    assert not seen[[0, -1]].all(axis=1).any()
+    for axis in (0, 1):
+        ends = np.nonzero(seen.any(axis=axis))[0][[0, -1]]
+        assert ends[0] <= 2
+        assert ends[1] >= seen.shape[1 - axis] - 3
+
+
+@EVERY
+def test_a_map_has_the_detail_of_the_finer_quarter_of_the_photo(name: str) -> None:
+    camera = CAMERAS[name]
+    grid = map_grid(camera, "EPSG:3857", None)
+    x, y = np.meshgrid(np.linspace(2.0, 637.0, 128), np.linspace(2.0, 423.0, 85))
+    forward = Transformer.from_crs("EPSG:4326", "EPSG:3857", always_xy=True)
+    _, _, lon, lat = seen_places(camera)
+    corners = []
+    for dx, dy in ((-0.5, 0.0), (0.5, 0.0), (0.0, -0.5), (0.0, 0.5)):
+        corners.append(np.stack(forward.transform(*camera.pixel_to_lonlat(x + dx, y + dy))))
+    across, down = corners[1] - corners[0], corners[3] - corners[2]
+    side = np.sqrt(np.abs(across[0] * down[1] - across[1] * down[0]))
+    flat = np.isnan(side) | (side > 50.0 * np.nanmin(side))
+    assert grid.resolution == pytest.approx(np.quantile(side[~flat], 0.25), rel=0.06)
+    # The map's corners are at multiples of its pixels
+    for edge in (grid.west, grid.north):
+        assert edge / grid.resolution == pytest.approx(round(edge / grid.resolution), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["down", "east", "date line"])
+def test_gdal_draws_the_same_picture_by_rational_polynomials(name: str, tmp_path: Path) -> None:
+    """Where both see ground, they take it from the same place: the 0.1 px that they share."""
+    camera = CAMERAS[name]
+    grid = map_grid(camera, "EPSG:4326", 4.0 * map_grid(camera, "EPSG:4326", None).resolution)
+    x, y, seen = assembled(camera, grid)
+    fitted = fit_rational(camera)
+    rpcs = rasterio.rpc.RPC(
+        **dict(zip(("line_off", "samp_off", "lat_off", "long_off", "height_off"), fitted.offsets,
+                   strict=True)),
+        **dict(zip(("line_scale", "samp_scale", "lat_scale", "long_scale", "height_scale"),
+                   fitted.scales, strict=True)),
+        line_num_coeff=fitted.line_num.tolist(), line_den_coeff=fitted.line_den.tolist(),
+        samp_num_coeff=fitted.samp_num.tolist(), samp_den_coeff=fitted.samp_den.tolist(),
+        err_bias=None, err_rand=None,
+    )  # fmt: skip
+    lon, lat = (part[seen] for part in places_of(grid))
+    with RPCTransformer(rpcs) as transformer:
+        row, column = transformer.rowcol(lon, lat, np.zeros(len(lon)), op=lambda value: value)
+    off = np.hypot(np.array(column) - 0.5 - x[seen], np.array(row) - 0.5 - y[seen])
+    assert off.max() < 0.1 + 0.035
+    assert fitted.rms_px <= fitted.worst_px < 0.1
+    # What is drawn there is the photo between its pixels
+    photo = np.random.default_rng(5).integers(0, 256, (426, 640, 3), np.uint8)
+    photo = cv2.GaussianBlur(photo, (0, 0), 2.0)
+    for block in map_blocks(camera, grid):
+        drawn = draw_block(block, photo)
+        at = [block.y[block.seen], block.x[block.seen]]
+        wanted = map_coordinates(photo[..., 1].astype(float), at, order=1, mode="nearest")
+        assert np.abs(drawn[block.seen][:, 1] - wanted).max() < 3.0
+        assert not drawn[~block.seen].any()
+
+
+@EVERY
+def test_derivatives_of_pixels_are_opencvs(name: str) -> None:
+    camera = CAMERAS[name]
+    _, _, lon, lat = seen_places(camera, limit_deg=75.0, count=(5, 4))
+    ground = ecef_of(lon, lat)
+    _, jacobian = opencv_pixels(camera, ground)
+    # The camera turns, and not what it sees; both focal lengths grow
+    wide, high = camera.focal_px, camera.focal_px * (camera.pixel_aspect or 1.0)
+    longer = wide * jacobian[..., 6] + high * jacobian[..., 7]
+    wanted = np.concatenate([-jacobian[..., :3], longer[..., None]], axis=-1)
+    assert differentiate_pixels(camera, ground) == pytest.approx(wanted, rel=1e-4, abs=0.02)
+    # A metre to the east and to the north, by PROJ's geodesics
+    ahead = [ecef_of(*WGS84.fwd(lon, lat, np.full(len(lon), to), np.full(len(lon), 10.0))[:2])
+             for to in (90.0, 0.0)]  # fmt: skip
+    here = opencv_pixels(camera, ground)[0]
+    wanted = np.stack([(opencv_pixels(camera, one)[0] - here) / 10.0 for one in ahead], axis=-1)
+    assert ground_jacobian(camera, lon, lat) == pytest.approx(wanted, rel=1e-3, abs=1e-7)
+
+
+def test_sigma_on_the_ground_is_that_of_the_points_through_opencvs_derivatives() -> None:
+    camera = CAMERAS["east"]
+    x, y = np.array([60.0, 320.0, 600.0, 90.0, 590.0]), np.array([50.0, 213.0, 100.0, 380.0, 390.0])
+    lon, lat = camera.pixel_to_lonlat(x, y)
+    known = np.array([[[4.0, 0.3], [0.3, 2.0]], np.eye(2), *[9.0 * np.eye(2)] * 3])
+    points = tuple(
+        ExportPoint(x=a, y=b, lon=c, lat=d, sigma_px=3.0,
+                    covariance_px=None if k > 2 else (p[0, 0], p[0, 1], p[1, 1]))
+        for k, (a, b, c, d, p) in enumerate(zip(x, y, lon, lat, known, strict=True))
+    )  # fmt: skip
+    found = estimate_ground_sigma(camera, points)
+
+    def flow_of(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
+        jacobian = opencv_pixels(camera, ecef_of(lon, lat))[1]
+        longer = camera.focal_px * (jacobian[..., 6:7] + jacobian[..., 7:8])
+        return np.concatenate([-jacobian[..., :3], longer], axis=-1)
+
+    known = known + 1e-4 * np.eye(2)
+    flow = flow_of(lon, lat)
+    information = sum(rows.T @ np.linalg.inv(c) @ rows for rows, c in zip(flow, known, strict=True))
+    covariance = np.linalg.inv(information + np.diag(1.0 / PRIOR_SIGMA**2))
+    # What four unknowns cannot take up of the points' own uncertainty is theirs, too
+    told = np.mean([np.trace(rows @ covariance @ rows.T) for rows in flow])
+    covariance = covariance * max(1.0, np.mean([np.trace(c) for c in known]) / told)
+    assert found.covariance == pytest.approx(covariance, rel=1e-3)
+    grid = map_grid(camera, "EPSG:4326", 0.012)
+    for block in map_blocks(camera, grid):
+        drawn = spread(grid, block, found.at)[block.seen]
+        rows, columns = np.nonzero(block.seen)
+        lon, lat = (part[block.row + rows, block.column + columns] for part in places_of(grid))
+        metres = np.linalg.inv(ground_jacobian(camera, lon, lat))
+        on_ground = metres @ flow_of(lon, lat)
+        variance = np.einsum("nip,pq,niq->n", on_ground, covariance, on_ground) / 2.0 + 50.0**2
+        assert drawn == pytest.approx(np.sqrt(variance), rel=0.01)
+
+
+# The page on orthophotos -------------------------------------------------------------------------
+
+OBLIQUE = "ISS990-E-000106"
+
+
+@pytest.mark.slow
+def test_the_page_draws_an_orthophoto_over_hills(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hills of 3 km around the middle of the nearer half; what the camera sees at their heights."""
+    camera = true_camera(OBLIQUE)
+    export(
+        sample_store(tmp_path, [(OBLIQUE, OBLIQUE)]), "rpc", tmp_path / "gis", "--verdict", "all"
+    )
+    _, y, lon, lat = seen_places(camera)
+    near = y > 0.6 * camera.height_px
+    lon0, lat0 = float(np.median(lon[near])), float(np.median(lat[near]))
+    step, half = 1.0 / 240.0, 1.25
+    along = (np.arange(round(2.0 * half / step)) + 0.5) * step - half
+    lon, lat = np.meshgrid(lon0 + along / math.cos(math.radians(lat0)), lat0 - along)
+    height_m = np.zeros(lon.shape)
+    for east, north, width, share in (
+        (0, 0, 0.3, 1.0),
+        (-0.55, 0.35, 0.22, 0.7),
+        (0.6, -0.4, 0.25, 0.8),
+    ):
+        away = np.hypot((lon - lon0) * math.cos(math.radians(lat0)) - east, lat - lat0 - north)
+        height_m += 3000.0 * share * np.exp(-0.5 * (away / width) ** 2)
+    across = lon[0, 1] - lon[0, 0]
+    place = rasterio.Affine(across, 0.0, lon[0, 0] - across / 2, 0.0, -step, lat[0, 0] + step / 2)
+    with rasterio.open(
+        tmp_path / "dem.tif", "w", driver="GTiff", count=1, dtype="float32", crs="EPSG:4326",
+        height=lon.shape[0], width=lon.shape[1], transform=place,
+    ) as model:  # fmt: skip
+        model.write(height_m.astype(np.float32), 1)
+    page = (ROOT / "docs" / "orthophoto.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "orthophoto.md", "exec"), {})
+    with rasterio.open("orthophoto.tif") as drawn:
+        found = drawn.read(1).astype(float)
+    x, y = camera.lonlat_to_pixel(lon, lat, height_m)
+    seen = (x > 2) & (y > 2) & (x < camera.width_px - 3) & (y < camera.height_px - 3)
+    assert seen.mean() > 0.8
+    with rasterio.open(f"gis/{OBLIQUE}.rpc.vrt") as virtual, RPCTransformer(virtual.rpcs) as rpc:
+        row, column = rpc.rowcol(lon[seen], lat[seen], height_m[seen], op=lambda value: value)
+    off = np.hypot(np.array(column) - 0.5 - x[seen], np.array(row) - 0.5 - y[seen])
+    assert (off.max() < 1.0, np.sqrt(np.mean(off**2)) < 0.1) == (True, True)
+    photo = np.asarray(Image.open(SAMPLES / f"{OBLIQUE}.jpg"), float)[..., 0]
+    wanted = map_coordinates(photo, [y[seen], x[seen]], order=1)
+    assert np.corrcoef(found[seen], wanted)[0, 1] > 0.99
+    x, y = camera.lonlat_to_pixel(lon[seen], lat[seen])
+    without = map_coordinates(photo, [y, x], order=1)
+    assert np.corrcoef(found[seen], without)[0, 1] < 0.985
