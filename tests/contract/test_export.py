@@ -162,9 +162,7 @@ def test_a_store_that_is_missing_is_told(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("name", "package"), [("gpkg", "pyogrio"), ("parquet", "pyarrow"), ("stac", "pystac")]
-)
+@pytest.mark.parametrize(("name", "package"), [("gpkg", "pyogrio"), ("parquet", "pyarrow")])
 def test_without_its_package_it_is_said_what_to_do(
     name: str, package: str, limb: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -478,8 +476,9 @@ def test_a_condition_chooses(where: str, store: Path, tmp_path: Path) -> None:
 # Not a comparison of one frame's columns, or text where a column is meant, which would be the same
 # for every frame
 WRONG = (
-    "", "1 = 1; DROP TABLE frames", "no_such_column = 1", "(SELECT count(*) FROM sqlite_master) > 0",
-    "load_extension('x')", "writefile('x', 'y') = 1", "1 = 1) UNION SELECT (1", "1 = 1) OR (1 = 1",
+    "", "1 = 1; DROP TABLE frames", "no_such_column = 1", "load_extension('x')",
+    "(SELECT count(*) FROM sqlite_master) > 0", "writefile('x', 'y') = 1",
+    "1 = 1) UNION SELECT (1", "1 = 1) OR (1 = 1",
     "frame IN (WITH RECURSIVE t(a) AS (SELECT 1 UNION ALL SELECT a FROM t) SELECT a FROM t)",
     "1 = 1 THEN 1 WHEN 1 = 1", "SELECT 1", "frame_index IN (VALUES (1))", "avg(probability) > 0",
     "probability > (/* */ SELECT avg(probability) FROM frames)", "rowid < 3", "frame_index = 1 /*",

@@ -349,7 +349,6 @@ def test_a_map_has_the_detail_of_the_finer_quarter_of_the_photo(name: str) -> No
     grid = map_grid(camera, "EPSG:3857", None)
     x, y = np.meshgrid(np.linspace(2.0, 637.0, 128), np.linspace(2.0, 423.0, 85))
     forward = Transformer.from_crs("EPSG:4326", "EPSG:3857", always_xy=True)
-    _, _, lon, lat = seen_places(camera)
     corners = []
     for dx, dy in ((-0.5, 0.0), (0.5, 0.0), (0.0, -0.5), (0.0, 0.5)):
         corners.append(np.stack(forward.transform(*camera.pixel_to_lonlat(x + dx, y + dy))))

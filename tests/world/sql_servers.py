@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import pwd
 import shutil
@@ -80,45 +81,107 @@ def served(
         server.wait(WAIT_S)
 
 
-def fed(words: Sequence[object], text: str | Path, expect: int = 0) -> str:
-    """What a client prints when it is fed statements; its complaint where it is to fail."""
-    whole = text.read_bytes() if isinstance(text, Path) else text.encode()
-    done = subprocess.run(
-        [str(word) for word in words], input=whole, capture_output=True, check=False
-    )
-    assert done.returncode == expect, done.stderr.decode()
-    return (done.stderr if expect else done.stdout).decode()
+class SqlServer:
+    """A running server: scripts are loaded into a database of it and asked there.
+
+    ``dialect`` is that of ``--dialect``; ``photos`` and ``points`` are the tables that a script
+    fills, ``name`` and ``camera`` columns of the first; ``broken_off`` is the client's code for a
+    script with an error.
+    """
+
+    dialect: str
+    photos: str
+    points: str
+    name: str
+    camera: str
+    broken_off: int
+
+    def client(self, base: str, *options: str) -> list[str]:
+        """The client's command."""
+        raise NotImplementedError
+
+    def rows(self, base: str, question: str, *values: object) -> list[dict[str, Any]]:
+        """Rows of an answer."""
+        raise NotImplementedError
+
+    def make_base(self) -> str:
+        """A database that has nothing of ours."""
+        raise NotImplementedError
+
+    def load(self, base: str, script: str | Path, *options: str, code: int = 0) -> str:
+        """What the client prints when it is fed a script; its complaint where it is to fail."""
+        whole = script.read_bytes() if isinstance(script, Path) else script.encode()
+        words = self.client(base, *options)
+        done = subprocess.run(words, input=whole, capture_output=True, check=False)
+        assert done.returncode == code, done.stderr.decode()
+        return (done.stderr if code else done.stdout).decode()
 
 
-class MariaDb:
-    """A running server, its client, and the folder that it lives in."""
+class MariaDb(SqlServer):
+    """MariaDB, whose databases know other letters than scripts write."""
+
+    dialect, photos, points = "mysql", "imagenesISS", "imagenesISS_points"
+    name, camera, broken_off = "image_id", "camera", 1
 
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "socket"
+        self._numbers = itertools.count()
 
-    def connect(self, database: str = "") -> pymysql.Connection[Any]:
-        return pymysql.connect(
-            unix_socket=str(self.socket),
-            user="root",
-            database=database or None,
-            charset="utf8mb4",
-            autocommit=True,
-        )
+    def client(self, base: str, *options: str) -> list[str]:
+        """See `SqlServer`."""
+        own = ["mariadb", "--no-defaults", f"--socket={self.socket}", "--user=root"]
+        return [*own, *options, base]
 
-    def rows(self, database: str, question: str) -> list[dict[str, Any]]:
-        """Rows of an answer."""
-        with self.connect(database) as base, base.cursor(pymysql.cursors.DictCursor) as cursor:
-            cursor.execute(question)
+    def rows(self, base: str, question: str, *values: object) -> list[dict[str, Any]]:
+        """See `SqlServer`."""
+        with (
+            pymysql.connect(
+                unix_socket=str(self.socket), user="root", database=base, charset="utf8mb4",
+                autocommit=True,
+            ) as connection,
+            connection.cursor(pymysql.cursors.DictCursor) as cursor,
+        ):  # fmt: skip
+            cursor.execute(question, values or None)
             return list(cursor.fetchall())
 
-    def client(self, database: str, *options: str) -> list[str]:
-        """The client's command."""
-        own = ["mariadb", "--no-defaults", f"--socket={self.socket}", "--user=root"]
-        return [*own, *options, database]
+    def make_base(self) -> str:
+        """See `SqlServer`."""
+        name = f"base{next(self._numbers)}"
+        self.load("", f"CREATE DATABASE {name} CHARACTER SET latin1;")
+        return name
 
-    def load(self, database: str, script: str | Path, *options: str, expect: int = 0) -> str:
-        """Feed a script to the client."""
-        return fed(self.client(database, *options), script, expect)
+
+class PostgreSql(SqlServer):
+    """PostgreSQL with PostGIS and Q3C; new databases take a second, so that one is emptied."""
+
+    dialect, photos, points = "postgresql", "regengine.frames", "regengine.control_points"
+    name, camera, broken_off = "frame", "camera_body", 3
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def connect(self, base: str) -> psycopg.Connection[Any]:
+        """A connection to a database."""
+        return psycopg.connect(
+            host=str(self.folder), user="regengine", dbname=base, autocommit=True
+        )
+
+    def client(self, base: str, *options: str) -> list[str]:
+        """See `SqlServer`."""
+        own = ["psql", "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", "-A", "-t", *options]
+        return [*own, f"--host={self.folder}", "--username=regengine", base]
+
+    def rows(self, base: str, question: str, *values: object) -> list[dict[str, Any]]:
+        """See `SqlServer`."""
+        with self.connect(base) as connection:
+            cursor = connection.cursor(row_factory=psycopg.rows.dict_row)
+            return cursor.execute(question, values or None).fetchall()
+
+    def make_base(self) -> str:
+        """See `SqlServer`."""
+        with self.connect("postgres") as connection:
+            connection.execute("DROP SCHEMA IF EXISTS regengine CASCADE")
+        return "postgres"
 
 
 @contextmanager
@@ -131,50 +194,19 @@ def mariadb() -> Iterator[MariaDb]:
     who = as_user("mysql")
     with folder_of(who) as folder:
         data = ["--no-defaults", f"--datadir={folder / 'data'}"]
-        normal = ["--auth-root-authentication-method=normal", "--skip-test-db"]
-        run([programs[1], *data, *normal], who)
+        run([programs[1], *data, "--auth-root-authentication-method=normal", "--skip-test-db"], who)
         server = MariaDb(folder)
-        words = [programs[0], *data, f"--socket={server.socket}", f"--pid-file={folder / 'pid'}"]
-        quick = ["--skip-networking", "--innodb-flush-log-at-trx-commit=0"]
-        packets = ["--max-allowed-packet=1M"]
-
+        own = [f"--socket={server.socket}", f"--pid-file={folder / 'pid'}", "--skip-networking"]
+        quick = ["--innodb-flush-log-at-trx-commit=0", "--max-allowed-packet=1M"]
+        words = [programs[0], *data, *own, *quick]
         # Who comes early waits in line
-        with served(
-            [*words, *quick, *packets], who, folder, server.socket.is_socket, signal.SIGKILL
-        ):
+        with served(words, who, folder, server.socket.is_socket, signal.SIGKILL):
             yield server
-
-
-class PostgreSql:
-    """A running server, its client, and the folder that it lives in."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
-        return psycopg.connect(
-            host=str(self.folder), user="regengine", dbname=database, autocommit=True
-        )
-
-    def rows(self, database: str, question: str, *values: object) -> list[dict[str, Any]]:
-        """Rows of an answer."""
-        with self.connect(database) as base:
-            cursor = base.cursor(row_factory=psycopg.rows.dict_row)
-            return cursor.execute(question, values or None).fetchall()
-
-    def client(self, database: str) -> list[str]:
-        """The client's command."""
-        own = ["psql", "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", "-A", "-t"]
-        return [*own, f"--host={self.folder}", "--username=regengine", database]
-
-    def load(self, database: str, script: str | Path, expect: int = 0) -> str:
-        """Feed a script to the client."""
-        return fed(self.client(database), script, expect)
 
 
 @contextmanager
 def postgresql() -> Iterator[PostgreSql]:
-    """A PostgreSQL server that could have PostGIS and Q3C."""
+    """A PostgreSQL server that has PostGIS and Q3C, and a second database ``places``."""
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
     versions = [Path(path).parts[4] for path in found]
     for version in sorted(versions, key=int, reverse=True):
@@ -190,20 +222,19 @@ def postgresql() -> Iterator[PostgreSql]:
         plain = ["--auth=trust", "--no-sync", "--locale=C.UTF-8", "--encoding=UTF8"]
         run([programs / "initdb", "-D", data, "--username=regengine", *plain], who)
         server = PostgreSql(folder)
-        quick = ["-c", "fsync=off", "-c", "listen_addresses="]
 
         def is_up() -> bool:
             try:
-                server.connect().close()
+                server.connect("postgres").close()
             except psycopg.OperationalError:
                 return False
             return True
 
-        with served(
-            [programs / "postgres", "-D", data, "-k", folder, *quick],
-            who,
-            folder,
-            is_up,
-            signal.SIGQUIT,
-        ):
+        quick = ["-k", folder, "-c", "fsync=off", "-c", "listen_addresses="]
+        words = [programs / "postgres", "-D", data, *quick]
+        with served(words, who, folder, is_up, signal.SIGQUIT):
+            with server.connect("postgres") as base:
+                base.execute("CREATE DATABASE places TEMPLATE template0")
+                base.execute("CREATE EXTENSION postgis")
+                base.execute("CREATE EXTENSION q3c")
             yield server
