@@ -1,0 +1,692 @@
+"""Where the station was, how the Earth has turned, where Sun and Moon stand: against astropy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import ephem
+import numpy as np
+import pytest
+import sgp4
+from astropy.coordinates import (
+    GCRS,
+    ITRS,
+    TEME,
+    AltAz,
+    CartesianRepresentation,
+    EarthLocation,
+    get_body,
+    get_body_barycentric_posvel,
+    get_sun,
+)
+from astropy.time import Time
+from astropy.utils import iers
+from hypothesis import given
+from hypothesis import strategies as st
+from pyproj import Geod, Transformer
+
+from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
+from regengine.errors import ConfigError, EphemerisError
+from regengine.orbit import (
+    EARTH_RATE_RAD_S,
+    ElementSet,
+    TleSet,
+    aberration_turn,
+    camera_position,
+    days_since_j2000,
+    earth_velocity,
+    icrs_to_itrf,
+    load_tle_file,
+    nadir_track_positions,
+    orbit_sigma,
+    position_from_elements,
+    position_from_nadir,
+    sidereal_angle_rad,
+    sun_direction,
+    sun_moon,
+    teme_to_ecef,
+    track_positions,
+    turn_about_pole,
+    turn_by_clock,
+    ut1_minus_utc_s,
+    utc_of,
+)
+from regengine.orbit import uncertainty as table
+from regengine.orbit.missions import flown_heights_km, mission_heights_km
+from regengine.orbit.position import choose_position
+from regengine.orbit.propagation import drag_shift_km
+from regengine.orbit.rotation import ut1_table
+from regengine.orbit.sun_moon import sun_moon_over
+from regengine.photo.formats import PhotoFile
+from regengine.photo.frame import Frame
+from regengine.registration.parameters import TrackParams
+from regengine.registration.priors.tracks import make_tle_track, make_tracks
+from tests.conftest import ROOT
+from tests.tle_lines import Elements
+
+ARC_SECOND = math.pi / 648000.0
+DAYS = np.linspace(days_since_j2000(datetime(1998, 11, 20, tzinfo=UTC)), 9700.0, 400)
+MOMENTS = [datetime(year, 3, 28, 15, 46, 41, tzinfo=UTC) for year in (2001, 2012, 2024)]
+BASE = Elements()
+PHOTO = datetime(2016, 5, 1, 17, 23, 45, tzinfo=UTC)
+PROJ = Transformer.from_crs("EPSG:4978", "EPSG:4979", always_xy=True)
+WGS84 = Geod(ellps="WGS84")
+
+
+@pytest.fixture(autouse=True)
+def bundled_tables_only() -> Iterator[None]:
+    with iers.conf.set_temp("auto_download", False):
+        yield
+
+
+def element_set(elements: Elements = BASE) -> ElementSet:
+    line1, line2 = elements.lines()
+    return ElementSet(line1=line1, line2=line2, path=Path("iss.txt"), line_number=1)
+
+
+def as_time(moment: datetime) -> Time:
+    return Time(moment.astimezone(UTC).replace(tzinfo=None), scale="utc")
+
+
+def by_astropy(teme_km: Any, when: Time) -> np.ndarray:
+    """Earth-fixed places, metres, of places in SGP4's frame."""
+    teme = TEME(CartesianRepresentation(np.transpose(teme_km) * u.km), obstime=when)
+    return teme.transform_to(ITRS(obstime=when)).cartesian.xyz.to_value(u.m).T
+
+
+# The turning Earth -------------------------------------------------------------------------------
+
+
+def test_days_and_times_are_inverse() -> None:
+    time = datetime(2012, 3, 28, 15, 46, 41, 250000, tzinfo=UTC)
+    assert days_since_j2000(datetime(2000, 1, 1, 12, tzinfo=UTC)) == 0.0
+    assert days_since_j2000(time) == pytest.approx(as_time(time).utc.jd - 2451545.0, abs=1e-8)
+    assert abs(utc_of(days_since_j2000(time)) - time) <= timedelta(microseconds=1)
+    assert days_since_j2000(time.replace(tzinfo=None)) == days_since_j2000(time)
+
+
+def test_vallados_published_example() -> None:
+    """Vallado's book and AIAA 2006-6753: SGP4's frame to the pseudo Earth-fixed one, in km."""
+    days = days_since_j2000(datetime(2004, 4, 6, 7, 51, 28, 386009, tzinfo=UTC))
+    teme = [5094.18016210, 6127.64465950, 6380.34453270]
+    pef = [-1033.47503130, 7901.30558560, 6380.34453270]
+    np.testing.assert_allclose(teme_to_ecef(teme, sidereal_angle_rad(days)), pef, atol=0.002)
+
+
+def test_positions_agree_with_astropy_to_50_metres() -> None:
+    place = np.tile([4000.0, 3000.0, 4500.0], (len(DAYS), 1))
+    itrs = by_astropy(place, Time(2451545.0, DAYS, format="jd", scale="utc"))
+    ours = teme_to_ecef(place, sidereal_angle_rad(DAYS)) * 1000.0
+    assert np.linalg.norm(ours - itrs, axis=1).max() < 50.0
+    # Without UT1 it would be hundreds of metres: the test can tell
+    utc_only = turn_about_pole(ours, EARTH_RATE_RAD_S * ut1_minus_utc_s(DAYS))
+    assert np.linalg.norm(utc_only - itrs, axis=1).max() > 150.0
+
+
+@pytest.mark.parametrize("day", ["2012-06-30", "2012-07-01", "2016-12-31", "2017-01-01"])
+def test_ut1_keeps_its_step_at_leap_seconds(day: str) -> None:
+    times = Time([f"{day}T00:00:00", f"{day}T12:00:00", f"{day}T23:00:00"], scale="utc")
+    days = [days_since_j2000(one.to_datetime(timezone=UTC)) for one in times]
+    np.testing.assert_allclose(ut1_minus_utc_s(days), times.delta_ut1_utc, atol=1e-3)
+
+
+def test_ut1_past_the_tables_end_is_its_last_value() -> None:
+    days, smooth_s, leap_s = ut1_table()
+    last = smooth_s[-1] + leap_s[-1]
+    assert float(ut1_minus_utc_s(days[-1] + 3000.0)) == pytest.approx(last)
+    assert float(ut1_minus_utc_s(days[0] - 3000.0)) == pytest.approx(smooth_s[0] + leap_s[0])
+    assert abs(last) < 0.9
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_axes_and_velocity_agree_with_astropy(moment: datetime) -> None:
+    """Polar motion, half an arc second, is left out."""
+    time = as_time(moment)
+    axes = GCRS(CartesianRepresentation(np.eye(3), unit=u.km), obstime=time)
+    theirs = axes.transform_to(ITRS(obstime=time)).cartesian.xyz.to_value(u.km)
+    ours = icrs_to_itrf(moment)
+    assert np.abs(ours - theirs).max() < 0.7 * ARC_SECOND
+    # Without UT1 - UTC it would be off by arc seconds: the test can tell
+    assert np.abs(turn_by_clock(ours, 0.2) - theirs).max() > 1.5 * ARC_SECOND
+    moving = get_body_barycentric_posvel("earth", time, ephemeris="builtin")[1].xyz
+    light = moving.to_value(u.km / u.s) / 299792.458
+    assert earth_velocity(moment) == pytest.approx(light, abs=0.01 * ARC_SECOND)
+
+
+@pytest.mark.parametrize("seconds", [-43200.0, -90.0, 3600.0, 43200.0])
+def test_a_wrong_clock_turns_the_earth(seconds: float) -> None:
+    exact = icrs_to_itrf(MOMENTS[1] + timedelta(seconds=seconds))
+    turned = turn_by_clock(icrs_to_itrf(MOMENTS[1]), seconds)
+    assert np.abs(turned - exact).max() < 0.1 * ARC_SECOND
+
+
+@given(st.tuples(*3 * [st.floats(-1.0, 1.0)]).filter(lambda v: float(np.linalg.norm(v)) > 0.1))
+def test_aberration_moves_stars_towards_the_earths_motion(direction: tuple[float, ...]) -> None:
+    towards = np.array(direction) / np.linalg.norm(direction)
+    velocity = earth_velocity(MOMENTS[0])
+    seen = towards + np.cross(aberration_turn(towards, velocity), towards)
+    exact = towards + velocity  # of classical physics, good to v^2
+    exact /= np.linalg.norm(exact)
+    assert np.linalg.norm(seen - exact) < 0.005 * ARC_SECOND
+
+
+# Sun and Moon ------------------------------------------------------------------------------------
+
+RNG = np.random.default_rng(5)
+CASES = [
+    (
+        datetime(2000, 11, 2, tzinfo=UTC) + timedelta(days=float(RNG.uniform(0.0, 9200.0))),
+        float(RNG.uniform(-180.0, 180.0)),
+        float(RNG.uniform(-52.0, 52.0)),
+    )
+    for _ in range(12)
+]
+
+
+def angle_deg(elevation: float, azimuth: float, other: Any) -> float:
+    a, b, turn = np.radians([elevation, other.alt.deg, azimuth - other.az.deg])
+    cosine = np.sin(a) * np.sin(b) + np.cos(a) * np.cos(b) * np.cos(turn)
+    return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
+
+
+@pytest.mark.parametrize(("time", "lon", "lat"), CASES)
+def test_sun_and_moon_are_astropys(time: datetime, lon: float, lat: float) -> None:
+    when = as_time(time)
+    place = EarthLocation.from_geodetic(lon * u.deg, lat * u.deg, 0.0 * u.m)
+    frame = AltAz(obstime=when, location=place)
+    sun_there, moon_there = get_body("sun", when, place), get_body("moon", when, place)
+    phase = sun_there.separation(moon_there).rad
+    sun, moon = sun_there.transform_to(frame), moon_there.transform_to(frame)
+    ours = sun_moon(time, lon, lat)
+    assert angle_deg(ours.sun_elevation_deg, ours.sun_azimuth_deg, sun) < 0.02
+    assert angle_deg(ours.moon_elevation_deg, ours.moon_azimuth_deg, moon) < 0.1
+    assert ours.moon_illumination == pytest.approx((1.0 - np.cos(phase)) / 2.0, abs=0.015)
+    over = sun_moon_over(
+        np.array([days_since_j2000(time)] * 2), np.array([lon, 0.0]), np.array([lat, 0.0])
+    )
+    assert over.sun_elevation_deg[0] == pytest.approx(sun.alt.deg, abs=0.01)
+    assert over.moon_elevation_deg[0] == pytest.approx(moon.alt.deg, abs=0.02)
+    assert over.moon_illumination[0] == pytest.approx((1.0 - np.cos(phase)) / 2.0, abs=0.005)
+    there = get_sun(when).transform_to(ITRS(obstime=when)).cartesian.xyz.value
+    there = there / np.linalg.norm(there)
+    towards = sun_direction(time)
+    assert np.linalg.norm(towards) == pytest.approx(1.0)
+    assert np.degrees(np.arcsin(np.linalg.norm(np.cross(towards, there)))) < 0.02
+    assert towards @ there > 0.0
+    assert over.sun_elevation_deg[1] == pytest.approx(np.degrees(np.arcsin(there[0])), abs=0.01)
+
+
+def test_sun_and_moon_over_many_places_are_those_over_each() -> None:
+    days = np.sort(days_since_j2000(CASES[0][0]) + RNG.uniform(0.0, 3.0, 40))
+    lon, lat = RNG.uniform(-180.0, 180.0, 40), RNG.uniform(-52.0, 52.0, 40)
+    over = sun_moon_over(days, lon, lat)
+    each = [sun_moon(utc_of(day), *place) for day, *place in zip(days, lon, lat, strict=True)]
+    for name in ("sun_elevation_deg", "moon_elevation_deg"):
+        theirs = [getattr(one, name) for one in each]
+        np.testing.assert_allclose(getattr(over, name), theirs, atol=0.06)
+    assert len(sun_moon_over(days[:0], lon[:0], lat[:0]).moon_illumination) == 0
+    few = over.take(np.array([3, 5]))
+    assert few.sun_elevation_deg.tolist() == over.sun_elevation_deg[[3, 5]].tolist()
+
+
+def test_a_full_moon_a_new_one_and_other_zones() -> None:
+    assert sun_moon(datetime(2012, 5, 6, 3, 35), 0.0, 0.0).moon_illumination > 0.99
+    assert sun_moon(datetime(2012, 5, 20, 23, 47), 0.0, 0.0).moon_illumination < 0.01
+    japan = MOMENTS[1].astimezone(timezone(timedelta(hours=9)))
+    for other in (japan, MOMENTS[1].replace(tzinfo=None)):
+        assert sun_moon(other, 136.3, 34.8) == sun_moon(MOMENTS[1], 136.3, 34.8)
+
+
+# The station -------------------------------------------------------------------------------------
+
+
+def test_published_sgp4_positions() -> None:
+    """The verification run of AIAA 2006-6753 for satellite 06251, turned into ECEF and back."""
+    folder = Path(sgp4.__file__).parent
+    tles = load_tle_file(folder / "SGP4-VER.TLE", satellite="06251")
+    lines = (folder / "tcppver.out").read_text().splitlines()
+    start = lines.index("6251 xx")
+    rows = np.array([line.split()[:4] for line in lines[start + 1 : start + 26]], float)
+    jd = tles[0].satrec().jdsatepoch - 2451545.0 + tles[0].satrec().jdsatepochF
+    for minutes, *published_km in rows:
+        time = datetime(2000, 1, 1, 12, tzinfo=UTC) + timedelta(days=jd, minutes=minutes)
+        position = position_from_elements(tles[0], time).position_ecef_m / 1000.0
+        inertial = turn_about_pole(position, sidereal_angle_rad(days_since_j2000(time)))
+        np.testing.assert_allclose(inertial, published_km, atol=2e-5)  # a microsecond of flight
+
+
+@pytest.mark.parametrize("hours", [-30.0, -3.1, 0.0, 0.4, 0.8, 5.0, 11.3, 23.0])
+def test_ephem_agrees_to_200_metres_and_astropy_to_50(hours: float) -> None:
+    time = BASE.epoch + timedelta(hours=hours)
+    ours = position_from_elements(element_set(), time)
+    body = ephem.readtle("ISS", *BASE.lines())
+    body.compute(time.replace(tzinfo=None))
+    # ephem's latitude is geocentric, and it takes UTC for UT1.
+    late_s = float(ut1_minus_utc_s(days_since_j2000(time)))
+    lon, lat = float(body.sublong) - EARTH_RATE_RAD_S * late_s, float(body.sublat)
+    towards = [math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)]
+    there = PROJ.transform(*(np.linalg.norm(ours.position_ecef_m) * np.array(towards)))
+    assert great_circle_km(there[0], there[1], ours.lon, ours.lat) < 0.2
+    assert abs(body.elevation / 1000.0 - ours.altitude_km) < 0.2
+    when = as_time(time)
+    _, teme_km, _ = element_set().satrec().sgp4(when.jd1, when.jd2)
+    miss_m = by_astropy([teme_km], when)[0] - ours.position_ecef_m
+    assert np.linalg.norm(miss_m) < 50.0
+    assert ours.tle_age_h == pytest.approx(hours, abs=1e-6)
+    assert PROJ.transform(*ours.position_ecef_m) == pytest.approx(
+        (ours.lon, ours.lat, 1e3 * ours.altitude_km), abs=0.05
+    )
+
+
+def test_the_velocity_is_that_over_the_turning_earth() -> None:
+    ours = position_from_elements(element_set(), PHOTO)
+    either = track_positions(element_set(), PHOTO, [-0.5, 0.5], 0.0)
+    np.testing.assert_allclose(either[1] - either[0], ours.velocity_ecef_m_s, atol=0.5)
+    ahead = track_positions(element_set(), PHOTO, 0.0, 10.0)[0] - ours.position_ecef_m
+    assert ahead @ ours.velocity_ecef_m_s > 0
+    assert 70e3 < np.linalg.norm(ahead) < 80e3
+
+
+@given(st.floats(-4000.0, 4000.0))
+def test_a_clock_offset_is_another_time(offset: float) -> None:
+    there = position_from_elements(element_set(), PHOTO + timedelta(seconds=offset))
+    found = track_positions(element_set(), PHOTO, [offset], [0.0])
+    # A microsecond, which is what a datetime holds, is 8 mm of flight.
+    np.testing.assert_allclose(found[0], there.position_ecef_m, atol=0.01)
+
+
+def slid(clock_s: float, slide_s: float) -> np.ndarray:
+    """SGP4 itself at the slid time, turned back by its node's motion, carried by astropy."""
+    record = element_set().satrec()
+    when = as_time(PHOTO) + clock_s * u.s
+    later = when + slide_s * u.s
+    _, teme_km, _ = record.sgp4(later.jd1, later.jd2)
+    angle = -record.nodedot / 60.0 * slide_s
+    cosine, sine = math.cos(angle), math.sin(angle)
+    turned = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]]) @ teme_km
+    return by_astropy([turned], when)[0]
+
+
+@pytest.mark.parametrize(("least_s", "most_s", "hours"), [(0, 120, 0), (120, 600, 0), (0, 120, -3)])
+def test_the_track_of_an_element_set_is_divided_between_clock_and_orbit(
+    least_s: float, most_s: float, hours: int
+) -> None:
+    position, params = position_from_elements(element_set(), PHOTO), TrackParams()
+    belief = table.make_slide_belief(5.0, before=True)
+    track = make_tle_track(position, belief, (least_s, most_s), hours, None, params)
+    radius_m = float(np.linalg.norm(position.position_ecef_m))
+    speed_km_s = math.sqrt(3.986004418e14 / radius_m) / 1e3
+    clock_km, slide_km = 21.0 * speed_km_s, position.sigma_along_km
+    share = 1.0 if least_s else clock_km**2 / (clock_km**2 + slide_km**2)
+    assert track.speed_km_s == pytest.approx(speed_km_s, rel=1e-6)
+    assert track.sigma_along_km == pytest.approx(math.hypot(clock_km, slide_km))
+    assert (track.sigma_up_km, track.source) == (position.sigma_radial_km, "tle")
+    prior = {0: 0.0, -3: 6.5 + 0.3}[hours] + (math.log(10.0) if least_s else 0.0)
+    assert track.neg_log_prior == pytest.approx(prior)
+    for offset_km in (-3000.0, -40.0, 0.0, 700.0, 9000.0):
+        seconds = offset_km / speed_km_s
+        clock_s = min(max(share * seconds, -most_s), most_s)
+        assert track.clock_at(offset_km) == pytest.approx(3600.0 * hours + clock_s)
+        there = slid(3600.0 * hours + clock_s, seconds - clock_s)
+        assert np.linalg.norm(track.position(offset_km) - there) < 50.0
+        unknown_s = min(abs(0.4 * seconds), most_s)
+        unknown_s = min(unknown_s, slide_km / speed_km_s) if least_s else unknown_s
+        east_km_s = 7.292115e-5 * radius_m / 1e3 * math.cos(math.radians(position.lat))
+        across = math.hypot(position.sigma_cross_km, east_km_s * max(unknown_s, 10.5))
+        assert track.sigma_across_km(offset_km) == pytest.approx(across)
+    near = [track.position(one) for one in (-1.0, 1.0)]
+    np.testing.assert_allclose(track.velocity(0.0), near[1] - near[0], atol=1e-3)
+    offsets = np.linspace(-20_000.0, 20_000.0, 41)
+    sun = get_sun(as_time(PHOTO + timedelta(hours=hours)))
+    towards = sun.transform_to(ITRS(obstime=as_time(PHOTO + timedelta(hours=hours))))
+    places = np.array([track.position(one) for one in offsets])
+    height = places @ towards.cartesian.xyz.value / np.linalg.norm(places, axis=1)
+    clear = np.abs(np.degrees(np.arcsin(height)) - 10.0) > 0.1
+    assert (track.may_be_night(offsets) == (height < math.sin(math.radians(10.0))))[clear].all()
+    assert 0 < track.may_be_night(offsets).sum() < 41
+
+
+def test_clocks_by_minutes_and_hours_have_tracks_of_their_own() -> None:
+    position = position_from_elements(element_set(), PHOTO)
+    told = [round(one.neg_log_prior, 3) for one in make_tracks(position, None)]
+    hour = math.log(10.0) + math.log(2.0)
+    later = [round(value, 3) for n in range(2, 13) for value in [6.5 + 0.1 * n] * 2]
+    assert told == [0.0, round(math.log(10.0), 3), round(hour, 3), round(hour, 3), *later]
+    assert len(make_tracks(position, 60.0)) == 1
+    other = replace(position, alternative=position)
+    assert [one.neg_log_prior for one in make_tracks(other, 60.0)] == [0.0, 3.0]
+
+
+@given(st.floats(-180.0, 360.0), st.floats(-60.0, 60.0), st.floats(300.0, 450.0))
+def test_position_from_a_nadir(lon: float, lat: float, altitude_km: float) -> None:
+    ours = position_from_nadir(lon, lat, altitude_km, "option")
+    back = PROJ.transform(*ours.position_ecef_m)
+    assert great_circle_km(back[0], back[1], lon, lat) < 1e-3
+    assert back[2] == pytest.approx(1000.0 * altitude_km, abs=0.05)  # PROJ rounds
+    assert -180.0 <= ours.lon < 180.0
+    assert (ours.velocity_ecef_m_s, ours.tle_age_h) == (None, None)
+
+
+@pytest.mark.parametrize(("lon", "lat", "km"), [(0, 91, 400), (361, 0, 400), (0, 0, 0),
+                                                (0, 0, 10_000)])  # fmt: skip
+def test_what_is_no_place_of_a_camera_is_refused(lon: float, lat: float, km: float) -> None:
+    with pytest.raises(EphemerisError, match="is not"):
+        position_from_nadir(lon, lat, km, "option")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("time", "lon", "lat", "slide_s"),
+    [
+        ("2013-12-02T12:03:29Z", 136.0805, 35.4427, -7.0),
+        ("2021-09-09T22:42:31Z", 4.3753, 44.4885, 8.5),
+    ],
+)
+def test_solved_photographs_lie_on_the_slid_orbit(
+    real_data: Path, time: str, lon: float, lat: float, slide_s: float
+) -> None:
+    """Nagoya and an oblique of Italy: nadirs found from their lights, TLEs 5.8 d and 1 min away."""
+    tles = load_tle_file(real_data / "orbit" / "iss_tles.txt")
+    when = datetime.fromisoformat(time)
+    offsets = np.arange(slide_s - 20.0, slide_s + 20.0, 0.1)
+    found = track_positions(tles.best_for(when), when, 0.0, offsets)
+    at_lon, at_lat, _ = ecef_to_geodetic(found)
+    distance_km = great_circle_km(at_lon, at_lat, lon, lat)
+    assert distance_km.min() < 2.0
+    assert abs(offsets[distance_km.argmin()] - slide_s) < 1.0
+
+
+@pytest.mark.parametrize("minutes", [2, 17, 30, 41, 52, 66, 80])
+def test_the_track_through_a_nadir_is_that_of_a_real_orbit(minutes: int) -> None:
+    time = BASE.epoch + timedelta(minutes=minutes)
+    ours = position_from_elements(element_set(), time)
+    assert abs(ours.lat) < 51.5
+    seconds = np.linspace(-65.0, 65.0, 27)
+    flown_lon, flown_lat, _ = ecef_to_geodetic(track_positions(element_set(), time, seconds, 0.0))
+    ascending = bool(ours.velocity_ecef_m_s[2] > 0.0)
+    ahead = great_circle_km(ours.lon, ours.lat, flown_lon, flown_lat) * np.sign(seconds)
+    nadir = ours.lon, ours.lat, ours.altitude_km
+    lon, lat, height_m = ecef_to_geodetic(nadir_track_positions(*nadir, ahead, ascending))
+    assert great_circle_km(lon, lat, flown_lon, flown_lat).max() < 3.0
+    np.testing.assert_allclose(height_m, 1000.0 * ours.altitude_km, atol=1e-3)
+    lon, lat, _ = ecef_to_geodetic(nadir_track_positions(*nadir, ahead, not ascending))
+    assert great_circle_km(lon, lat, flown_lon, flown_lat).max() > 100.0
+
+
+@given(st.floats(-180.0, 180.0), st.floats(-52.0, 52.0), st.booleans())
+def test_distances_are_those_on_the_ground(lon: float, lat: float, ascending: bool) -> None:
+    places = nadir_track_positions(lon, lat, 415.0, np.array([-100.0, 0.0, 100.0]), ascending)
+    at_lon, at_lat, _ = ecef_to_geodetic(places)
+    assert great_circle_km(at_lon[1], at_lat[1], lon, lat) < 1e-3
+    for end in (0, 2):
+        _, _, metres = WGS84.inv(lon, lat, at_lon[end], at_lat[end])
+        assert metres == pytest.approx(100e3, rel=0.01)
+    assert (at_lat[2] > at_lat[0]) == ascending or abs(lat) > 50.0
+    assert (at_lon[2] - at_lon[0]) % 360.0 < 180.0  # the ISS flies eastward
+
+
+TYPICAL = replace(BASE, drag=" 21000-3")  # 0.21e-3
+
+
+@pytest.mark.parametrize("drag", [" 00000-0", "-58500-2", " 17700-2", " 82000-3"])
+def test_the_shift_is_what_usual_drag_makes_of_it(drag: str) -> None:
+    """A week on; the mean elements are the same, so only the drag moves the station."""
+    own, typical = element_set(replace(TYPICAL, drag=drag)), element_set(TYPICAL)
+    shift = drag_shift_km(own, TYPICAL.epoch + timedelta(days=7.0))
+    if 2.1e-5 <= own.satrec().bstar <= 8.2e-4:
+        assert shift == 0.0
+        return
+    _, here, velocity = own.satrec().sgp4_tsince(7.0 * 1440.0)
+    _, there, _ = typical.satrec().sgp4_tsince(7.0 * 1440.0)
+    angle = np.arccos(np.dot(here, there) / np.linalg.norm(here) / np.linalg.norm(there))
+    ahead = np.dot(np.subtract(there, here), velocity) > 0.0
+    assert abs(shift) == pytest.approx(6780.0 * angle, rel=0.01)
+    assert (shift > 0.0) == ahead == (own.satrec().bstar < 2.1e-4)
+
+
+# Which position a search starts from -------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tles() -> TleSet:
+    return load_tle_file(ROOT / "data_samples" / "tle.txt")
+
+
+def frame(time: datetime | None, **known: Any) -> Frame:
+    file = PhotoFile(path=Path("night.jpg"), format="jpeg", width_px=640, height_px=426)
+    return Frame(file=file, frame_id="night", time_utc=time, **known)
+
+
+def beside(tles: TleSet, time: datetime, east_deg: float, north_deg: float = 0.0) -> Any:
+    orbit = camera_position(tles, time)
+    return orbit.lon + east_deg, orbit.lat + north_deg
+
+
+def test_an_option_counts_most(tles: TleSet) -> None:
+    time = tles[0].epoch_utc - timedelta(hours=2)
+    known = frame(time, nadir=(10.0, 20.0), altitude_km=400.0, sources={"nadir": "option"})
+    chosen = choose_position(known, tles)
+    told = (chosen.source, chosen.lon, chosen.lat, chosen.altitude_km)
+    assert told == ("option", 10.0, 20.0, 400.0)
+    assert (chosen.time_utc, chosen.alternative) == (time, None)
+    assert (chosen.sigma_along_km, chosen.sigma_cross_km, chosen.sigma_radial_km) == (40, 15, 5)
+
+
+@pytest.mark.parametrize(
+    ("age", "east_deg", "source"),
+    [
+        (timedelta(hours=2), 0.3, "tle"),
+        (timedelta(days=9), 0.3, "record"),  # more accurate along the track by then
+        (timedelta(days=9), 60.0, "tle"),  # contradicts the orbit
+    ],
+)
+def test_of_orbit_and_record_the_other_one_is_kept(
+    tles: TleSet, age: timedelta, east_deg: float, source: str
+) -> None:
+    """For a search that finds nothing where the better known one has the camera."""
+    time = tles[0].epoch_utc - age
+    nadir = beside(tles, time, east_deg)
+    chosen = choose_position(frame(time, nadir=nadir, sources={"nadir": "record"}), tles)
+    assert (chosen.source, {"tle", "record"} - {chosen.source}) == (
+        source, {chosen.alternative.source}
+    )  # fmt: skip
+    assert chosen.alternative.alternative is None
+    orbit, record = sorted([chosen, chosen.alternative], key=lambda one: one.source == "record")
+    assert orbit.tle_age_h == pytest.approx(-age / timedelta(hours=1), abs=1e-6)
+    assert great_circle_km(record.lon, record.lat, *nadir) < 0.001
+    # The TLE still tells the height
+    assert record.altitude_km == pytest.approx(orbit.altitude_km)
+    assert (record.sigma_along_km, record.sigma_cross_km, record.sigma_radial_km) == (40, 4, 1)
+    assert choose_position(frame(time), tles).alternative is None
+
+
+@pytest.mark.parametrize(("km", "source"), [(2400.0, "tle"), (2800.0, "centre")])
+def test_a_place_that_the_orbit_cannot_see_counts_before_the_photos_time(
+    tles: TleSet, km: float, source: str
+) -> None:
+    time = tles[0].epoch_utc - timedelta(hours=2)
+    orbit = camera_position(tles, time)
+    lon, lat, _ = WGS84.fwd(orbit.lon, orbit.lat, 200.0, 1e3 * km)
+    chosen = choose_position(frame(time, centre=(lon, lat)), tles)
+    assert chosen.source == source
+    if source == "centre":
+        assert (chosen.sigma_along_km, chosen.sigma_cross_km) == (900.0, 900.0)
+
+
+@pytest.mark.parametrize(
+    ("time", "altitude_km"),
+    [
+        (None, 415.0),
+        (datetime(2008, 1, 1, tzinfo=UTC), 350.0),
+        (datetime(2014, 1, 1, tzinfo=UTC), 415.0),
+    ],
+)
+def test_an_unknown_height_is_assumed_by_year(time: datetime | None, altitude_km: float) -> None:
+    chosen = choose_position(frame(time, nadir=(10.0, 20.0)), None)
+    assert (chosen.altitude_km, chosen.sigma_radial_km) == (altitude_km, 20.0)
+
+
+def test_a_time_that_no_element_set_reaches_needs_a_nadir(tles: TleSet) -> None:
+    late = datetime(2031, 1, 1, tzinfo=UTC)
+    with pytest.raises(EphemerisError, match="more than a year"):
+        choose_position(frame(late), tles)
+    placed = replace(frame(late), nadir=(10.0, 20.0), sources={"nadir": "record"})
+    assert choose_position(placed, tles).source == "record"
+    for known, sets, what in ((None, tles, "time is unknown"), (late, None, "is unknown: give")):
+        with pytest.raises(EphemerisError, match=what):
+            choose_position(frame(known), sets)
+
+
+@pytest.mark.parametrize(
+    ("mission", "heights"),
+    [
+        ("ISS006", (325.0, 405.0)),
+        ("iss016-e", (325.0, 405.0)),
+        ("28", (325.0, 440.0)),
+        ("ISS030-E", (390.0, 440.0)),
+        *((wrong, None) for wrong in ("STS-60", "0", "ISS", "30-F")),
+    ],
+)
+def test_a_mission_tells_the_height(mission: str, heights: tuple[float, float] | None) -> None:
+    if heights is None:
+        with pytest.raises(ConfigError, match="is not a mission of the station"):
+            mission_heights_km(mission)
+    else:
+        assert mission_heights_km(mission) == heights
+
+
+@pytest.mark.parametrize(
+    ("date", "lowest_km", "highest_km"),
+    # Of orbits of public element sets of the year
+    [
+        ((1999, 6), 362, 417), ((2002, 6), 372, 426), ((2007, 6), 322, 373), ((2011, 6), 338, 398),
+        ((2011, 11), 374, 430), ((2012, 6), 378, 447), ((2015, 6), 396, 426), ((2026, 1), 413, 446),
+    ],
+)  # fmt: skip
+def test_a_date_tells_the_heights(date: tuple[int, int], lowest_km: int, highest_km: int) -> None:
+    for time_utc in (datetime(*date, 15, tzinfo=UTC), None, datetime(1970, 1, 1, tzinfo=UTC)):
+        low_km, high_km = flown_heights_km(time_utc)
+        assert low_km <= lowest_km < highest_km <= high_km
+
+
+# How far an element set may be trusted -----------------------------------------------------------
+
+RESULT = (ROOT / "benchmarks" / "results" / "orbit-uncertainty.md").read_text(encoding="utf-8")
+
+
+def rows_of(text: str) -> dict[float, list[str]]:
+    """Cells of the page's tables by signed age, without the number of sets."""
+    lines = [line for line in text.splitlines() if line.startswith(("| +", "| -"))]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {float(row[0]): row[2:] for row in cells}
+
+
+def test_the_numbers_are_those_of_the_benchmark() -> None:
+    sizes, sides = RESULT.split("## On which side")
+    measured, offsets = rows_of(sizes), rows_of(sides.split("\n## ")[0])
+    assert len(measured) == 2 * len(table.AGE_DAYS)
+    for sign, side in ((1.0, "BEFORE"), (-1.0, "AFTER")):
+        for column, part in enumerate(("ALONG", "CROSS", "RADIAL")):
+            cells = [measured[sign * age][column].split("/")[:2] for age in table.AGE_DAYS]
+            rising = np.maximum.accumulate(np.array(cells, float).T, axis=1)
+            constants = getattr(table, f"{part}_{side}_KM")
+            np.testing.assert_allclose(constants, rising, rtol=0.006, atol=0.006)
+        ages = table.AGE_DAYS[table.AGE_DAYS <= 120.0]
+        constants = getattr(table, f"SLIDE_{side}_KM")
+        np.testing.assert_array_equal(
+            constants, [[float(cell) for cell in offsets[sign * age]] for age in ages]
+        )
+        assert (np.diff(constants, axis=1) > 0.0).all()
+    section = RESULT.split("## Sets with unusual drag")[1]
+    (row,) = [line for line in section.splitlines() if line.startswith("| 800 to 21,300")]
+    shares = [float(cell) for cell in row.strip("|").split("|")[2:]]
+    np.testing.assert_array_equal(table.DRAG_SHARES[1:4], shares[2:5])
+
+
+def test_at_a_tabulated_age_the_sigmas_are_met_and_between_two_on_a_straight_line() -> None:
+    for row, age in enumerate(table.AGE_DAYS):
+        for side, sign in (("BEFORE", 1.0), ("AFTER", -1.0)):
+            ours = orbit_sigma(sign * 24.0 * age)
+            for part in ("along", "cross", "radial"):
+                median, p90 = getattr(table, f"{part.upper()}_{side}_KM")[:, row]
+                wanted = max(1.4826 * median, p90 / 1.645, 0.3)
+                assert getattr(ours, f"{part}_km") == pytest.approx(min(wanted, 12_300.0), 1e-6)
+    young, old = table.AGE_DAYS[4:6]
+    ends = [orbit_sigma(24.0 * age).along_km for age in (young, old)]
+    middle = orbit_sigma(24.0 * math.sqrt(young * old)).along_km
+    assert middle == pytest.approx(math.sqrt(ends[0] * ends[1]), rel=1e-6)
+
+
+@given(st.floats(0.0, 8760.0), st.floats(0.0, 8760.0))
+def test_older_is_never_better(one: float, other: float) -> None:
+    young, old = sorted([one, other])
+    for sign in (1.0, -1.0):
+        better, worse = orbit_sigma(sign * young), orbit_sigma(sign * old)
+        for part in ("along_km", "cross_km", "radial_km"):
+            assert getattr(better, part) <= getattr(worse, part) * 1.000001
+        assert better.along_km >= 0.3
+        assert worse.along_km <= 12_300.0
+
+
+def below(belief: table.OffsetBelief, offset_km: float) -> float:
+    return float(belief.share(table.EDGES_KM[0], offset_km))
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("row", [5, 7, 9])
+def test_at_a_tabulated_age_the_quantiles_are_met(row: int, before: bool) -> None:
+    age_h = 24.0 * table.AGE_DAYS[row] * (1.0 if before else -1.0)
+    belief = table.make_slide_belief(orbit_sigma(age_h).along_km, before=before)
+    constants = (table.SLIDE_BEFORE_KM if before else table.SLIDE_AFTER_KM)[row]
+    for level, quantile in zip(table.LEVELS, constants, strict=True):
+        if abs(quantile) > 100.0:  # smaller ones lie within a bin or two
+            assert below(belief, quantile) == pytest.approx(level, abs=0.006)
+    # The station falls behind far oftener than it gets ahead
+    assert below(belief, -1000.0) > 3.0 * (1.0 - below(belief, 1000.0))
+
+
+@given(sigma=st.floats(0.001, 20_000.0), before=st.booleans())
+def test_a_belief_is_a_probability(sigma: float, before: bool) -> None:
+    belief = table.make_slide_belief(sigma, before=before)
+    dragged = table.with_drag(belief, -3000.0)
+    clocked = table.with_clock(belief, table.usual_clock(900.0, 7.66), 900.0)
+    for one in (belief, dragged, clocked, table.make_nadir_belief(sigma)):
+        assert (np.diff(one.cumulative) >= -1e-12).all()
+        assert one.cumulative[-1] <= 1.0 + 1e-9
+    assert belief.cumulative[-1] > 0.95
+    assert belief.reach_km <= 21_300.0
+    inside = float(belief.share(-belief.reach_km - 20.0, belief.reach_km + 20.0))
+    assert belief.cumulative[-1] - inside == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_clock_adds_to_a_slide() -> None:
+    """A slide far ahead or far behind, by a clock that is off by up to 1,000 km."""
+    apart = np.zeros(len(table.EDGES_KM) - 1)
+    apart[np.searchsorted(table.EDGES_KM, [-5000.0, 3000.0]) - 1] = (0.8, 0.2)
+    slide = table.make_belief(apart, 6000.0)
+    both = table.with_clock(slide, table.even(0.0, 1000.0), 1000.0)
+    assert float(both.share(-6010.0, -3990.0)) == pytest.approx(0.8)
+    assert float(both.share(-5500.0, -5000.0)) == pytest.approx(0.2, abs=0.01)
+    assert float(both.share(1990.0, 4010.0)) == pytest.approx(0.2)
+    assert both.reach_km == 7000.0
+    beyond = table.with_clock(slide, table.even(0.0, 1000.0), 1000.0, least_km=3500.0)
+    assert float(beyond.share(-3400.0, 3400.0)) == 0.0
+    assert float(beyond.share(3500.0, 4010.0)) == pytest.approx(0.05, abs=0.005)
+
+
+@pytest.mark.parametrize("shift_km", [-4000.0, 1500.0])
+def test_wrong_drag_moves_the_belief_by_its_measured_share(shift_km: float) -> None:
+    """Quartiles of what of the shift was so."""
+    usual = table.make_slide_belief(5.0, before=True)
+    belief = table.with_drag(usual, shift_km)
+    for level, share in ((0.25, 0.40), (0.5, 0.89), (0.75, 1.24)):
+        farther = below(belief, share * shift_km)
+        assert (farther if shift_km > 0.0 else 1.0 - farther) == pytest.approx(level, abs=0.03)
+    assert belief.reach_km > 1.6 * abs(shift_km)
+    assert table.with_drag(usual, -200.0) is usual
