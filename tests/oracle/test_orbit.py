@@ -219,7 +219,7 @@ def test_sun_and_moon_are_astropys(time: datetime, lon: float, lat: float) -> No
     assert np.linalg.norm(towards) == pytest.approx(1.0)
     assert np.degrees(np.arcsin(np.linalg.norm(np.cross(towards, there)))) < 0.02
     assert towards @ there > 0.0
-    assert over.sun_elevation_deg[1] == pytest.approx(np.degrees(np.arcsin(there[0])), abs=0.01)
+    assert over.sun_elevation_deg[1] == pytest.approx(np.degrees(np.arcsin(there[0])), abs=0.02)
 
 
 def test_sun_and_moon_over_many_places_are_those_over_each() -> None:
