@@ -1,0 +1,647 @@
+"""Pictures as linear light and as colours, of every kind of file, by arithmetic of this file."""
+
+from __future__ import annotations
+
+import builtins
+import gzip
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from astropy.io import fits
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image, features
+from rasterio.enums import ColorInterp
+
+from regengine.errors import FrameError
+from regengine.photo.decode import plan_reduction, read_strips
+from regengine.photo.exif import read_exif
+from regengine.photo.formats import PhotoFile, read_photo_file
+from regengine.photo.frame import read_frame
+from regengine.photo.image import (
+    read_display_rgb,
+    read_linear_channels,
+    read_linear_colours,
+    read_linear_light,
+    reduce_light,
+)
+from regengine.scene.picture import read_scene_picture
+from tests.world.dng import WHITE, write_dng
+from tests.world.maps import write_geotiff
+from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
+from tests.world.tables import by_name
+
+WHOLE = 100_000  # a long side that no test image has
+SIZE = (48, 40)  # width, height
+SHAPE = (60, 80)
+
+
+def srgb_to_linear(value: Any) -> NDArray[np.float64]:
+    """IEC 61966-2-1, 0 to 1."""
+    value = np.asarray(value, float)
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def luminance(rgb: Any) -> NDArray[np.float64]:
+    return srgb_to_linear(rgb) @ np.array([0.2126, 0.7152, 0.0722])
+
+
+# Colours of every kind of file -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A file of one colour, which is black in its right half where that is transparent."""
+
+    name: str
+    write: Callable[[Path], object]
+    rgb: tuple[float, float, float]
+    within: float = 1.0
+    half: bool = False
+    light: float | None = None  # where it is not that of the colour
+
+
+def pillow(mode: str, colour: Any, **options: Any) -> Callable[[Path], object]:
+    return lambda path: Image.new(mode, SIZE, colour).save(path, **options)
+
+
+def palette(path: Path) -> None:
+    image = Image.new("P", SIZE, 3)
+    image.putpalette([0, 0, 0, 1, 1, 1, 2, 2, 2, 210, 110, 10] + [9] * 756)
+    image.save(path)
+
+
+def half_clear(mode: str) -> Callable[[Path], object]:
+    def write(path: Path) -> None:
+        white = (255,) * (len(mode) - 1)
+        image = Image.new(mode, SIZE, (*white, 0))
+        image.paste((*white, 128), (0, 0, 24, 40))
+        image.save(path)
+
+    return write
+
+
+def clear_entry(path: Path) -> None:
+    image = Image.new("P", SIZE, 3)
+    image.putpalette([0, 0, 0, 1, 1, 1, 2, 2, 2, 255, 255, 255] + [255] * 756)
+    image.paste(9, (24, 0, *SIZE))
+    image.save(path, transparency=9)
+
+
+def palette_and_alpha(path: Path) -> None:
+    bands = np.full((2, SIZE[1], SIZE[0]), 3, np.uint8)
+    bands[1] = 255
+    bands[1, :, 24:] = 0
+    write_geotiff(
+        path, bands, crs=None, photometric="palette", alpha="yes", colours={3: (255,) * 4},
+        shown_as=(ColorInterp.palette, ColorInterp.alpha),
+    )  # fmt: skip
+
+
+def deep_alpha(path: Path) -> None:
+    samples = np.full((SIZE[1], SIZE[0], 4), 65535, np.uint16)
+    samples[..., 3] = 13107  # a fifth
+    if path.suffix == ".png":
+        assert cv2.imwrite(str(path), samples)
+    else:
+        tifffile.imwrite(path, samples, photometric="rgb", extrasamples=["unassalpha"])
+
+
+def white_is_zero(dtype: type, full: int) -> Callable[[Path], object]:
+    samples = np.full((SIZE[1], SIZE[0]), full // 5, dtype)
+    return lambda path: tifffile.imwrite(path, samples, photometric="miniswhite")
+
+
+BROWN = (200, 120, 40)
+INK = (51, 102, 153, 25)
+ON_PAPER = tuple((255 - one) * (255 - INK[3]) / 255 for one in INK[:3])
+KINDS = (
+    *(
+        Kind(name=f"rgb.{end}", write=pillow("RGB", BROWN), rgb=BROWN, within=2)
+        for end in ("jpg", "png", "tif")
+    ),
+    *(Kind(name=f"grey.{end}", write=pillow("L", 90), rgb=(90,) * 3) for end in ("jpg", "png")),
+    Kind(name="grey.tif", write=pillow("L", 90), rgb=(90, 90, 90)),
+    Kind(name="progressive.jpg", write=pillow("RGB", BROWN, progressive=True), rgb=BROWN, within=2),
+    *(
+        Kind(name=f"{packed}.tif", write=pillow("RGB", BROWN, compression=packed), rgb=BROWN,
+             within=4 if packed == "jpeg" else 0)
+        for packed in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")
+    ),
+    # Pillow writes CMYK JPEG the way Adobe does, inverted; TIFF holds ink as such
+    Kind(name="ink.jpg", write=pillow("CMYK", INK, quality=100), rgb=ON_PAPER, within=3),
+    Kind(name="ink.tif", write=pillow("CMYK", INK), rgb=ON_PAPER, within=3),
+    Kind(name="palette.png", write=palette, rgb=(210, 110, 10)),
+    Kind(name="palette.tif", write=palette, rgb=(210, 110, 10)),
+    Kind(name="white8.tif", write=white_is_zero(np.uint8, 255), rgb=(204,) * 3),
+    Kind(name="white16.tif", write=white_is_zero(np.uint16, 65535), rgb=(204,) * 3),
+    *(
+        Kind(name=f"{mode}.{end}", write=half_clear(mode), rgb=(128,) * 3, half=True,
+             light=128 / 255)
+        for mode in ("RGBA", "LA") for end in ("png", "tif")
+    ),
+    Kind(name="entry.png", write=clear_entry, rgb=(255,) * 3, half=True),
+    Kind(name="alpha.tif", write=palette_and_alpha, rgb=(255,) * 3, half=True),
+    Kind(name="deep.png", write=deep_alpha, rgb=(51,) * 3, light=0.2),
+    Kind(name="deep.tif", write=deep_alpha, rgb=(51,) * 3, light=0.2),
+)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("row", KINDS, ids=by_name)
+def test_colours_and_light_are_those_of_the_file(tmp_path: Path, row: Kind) -> None:
+    path = tmp_path / row.name
+    row.write(path)
+    rgb, factor = read_display_rgb(path, 1000)
+    picture = read_linear_light(path, max_long_side_px=1000)
+    channels, _ = read_linear_channels(path, max_long_side_px=1000)
+    assert (rgb.shape, factor) == ((SIZE[1], SIZE[0], 3), 1.0)
+    shown = rgb[:, :24] if row.half else rgb
+    assert np.abs(shown - np.array(row.rgb)).max() <= row.within + 0.5
+    if row.light is None:
+        wanted = luminance(np.array(shown[20, 12]) / 255.0)
+        assert picture.light[20, 12] == pytest.approx(wanted, abs=0.003)
+        linear = srgb_to_linear(shown[20, 12] / 255.0)
+        np.testing.assert_allclose(np.ravel(channels[20, 12]) + 0 * linear, linear, atol=0.004)
+    else:
+        assert picture.light[20, 12] == pytest.approx(row.light, rel=1e-4)
+        assert picture.saturated[20, 12] == pytest.approx(row.light, rel=1e-4)
+    if row.half:
+        assert not rgb[:, 24:].any()
+        assert not picture.light[:, 24:].any()
+        assert not picture.saturated[:, 24:].any()
+
+
+@pytest.mark.parametrize(("code", "is_clipped"), [(251, False), (252, True), (255, True)])
+def test_light_counts_as_clipped_from_252_of_255(
+    tmp_path: Path, code: int, is_clipped: bool
+) -> None:
+    for mode, colour in (("L", code), ("RGB", (9, code, 9))):
+        Image.new(mode, SIZE, colour).save(tmp_path / "a.png")
+        picture = read_linear_light(tmp_path / "a.png", max_long_side_px=100)
+        assert (picture.saturated == float(is_clipped)).all()
+
+
+@pytest.mark.parametrize(
+    ("samples", "photometric", "words"),
+    [
+        (np.ones((40, 48), np.float32), "minisblack", "samples of type float32"),
+        (np.ones((40, 48), np.int16), "minisblack", "samples of type int16"),
+        (np.ones((40, 48), np.complex64), "minisblack", "samples of type complex64"),
+        (np.ones((40, 48, 3), np.uint16), "cielab", "3 channels that are neither grey"),
+    ],
+)
+def test_kinds_that_are_not_read(
+    tmp_path: Path, samples: NDArray[Any], photometric: str, words: str
+) -> None:
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, samples, photometric=photometric)
+    with pytest.raises(FrameError, match=words) as caught:
+        read_linear_light(path, max_long_side_px=100)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("extension", ["webp", "avif"])
+def test_pictures_of_the_web_are_read_with_what_the_camera_wrote(
+    tmp_path: Path, extension: str
+) -> None:
+    if not features.check(extension):
+        pytest.skip(f"this Pillow reads no {extension}")
+    path = tmp_path / f"night.{extension}"
+    exif = Image.Exif()
+    exif[0x0110] = "NIKON D5"
+    exif.get_ifd(0x8769)[0x920A] = 50.0  # focal length
+    Image.new("RGB", SIZE, BROWN).save(path, quality=100, exif=exif)
+    assert np.abs(read_display_rgb(path, 100)[0] - np.array(BROWN)).max() <= 4
+    frame = read_frame(path)
+    assert (frame.width_px, frame.height_px) == SIZE
+    assert (frame.camera_body, frame.focal_mm) == ("NIKON D5", 50.0)
+    cut = tmp_path / f"cut.{extension}"
+    cut.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(FrameError, match="damaged or truncated"):
+        read_linear_light(cut, max_long_side_px=100)
+
+
+# Samples, sizes and places -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("extension", ["png", "tif"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bits_keep_their_low_byte(tmp_path: Path, extension: str, channels: int) -> None:
+    shape = (48, 64, 3) if channels == 3 else (48, 64)
+    samples = np.random.default_rng(2).integers(0, 65536, shape, dtype=np.uint16)
+    path = tmp_path / f"image.{extension}"
+    assert cv2.imwrite(str(path), samples[..., ::-1] if channels == 3 else samples)
+    value = samples / 65535.0
+    expected = luminance(value) if channels == 3 else srgb_to_linear(value)
+    result = read_linear_light(path, max_long_side_px=WHOLE)
+    np.testing.assert_allclose(result.light, expected, rtol=1e-5, atol=1e-7)
+    rgb, _ = read_display_rgb(path, WHOLE)
+    np.testing.assert_array_equal(
+        rgb, np.broadcast_to((samples >> 8).reshape(48, 64, -1), rgb.shape)
+    )
+    if channels == 3:
+        colours, _ = read_linear_channels(path, max_long_side_px=WHOLE)
+        np.testing.assert_allclose(colours, srgb_to_linear(value), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("extension", ["jpg", "png", "tif"])
+def test_orientation_leaves_the_pixels_as_stored(
+    tmp_path: Path, orientation: int, extension: str
+) -> None:
+    samples = np.zeros((64, 96), np.uint8)
+    samples[8:16, 16:24] = 200  # not symmetric under any turn or mirroring
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"image.{extension}"
+    Image.fromarray(samples).save(path, exif=exif)
+    light = read_linear_light(path, max_long_side_px=WHOLE).light
+    np.testing.assert_allclose(light, srgb_to_linear(samples / 255.0), atol=2e-3)
+    rgb, _ = read_display_rgb(path, WHOLE)
+    np.testing.assert_allclose(rgb[..., 0], samples, atol=2)
+
+
+def exact_area_mean(
+    image: NDArray[np.float64], factor: float, shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Area averages by running sums, independent of OpenCV."""
+
+    def along(axis_image: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+        length = axis_image.shape[0]
+        edges = np.minimum(np.arange(size + 1) / factor, length)
+        total = np.concatenate([np.zeros((1, axis_image.shape[1])), np.cumsum(axis_image, axis=0)])
+        low = np.minimum(edges.astype(int), length - 1)
+        at = total[low] + (edges - low)[:, None] * axis_image[low]
+        return np.diff(at, axis=0) / np.diff(edges)[:, None]
+
+    return along(along(image, shape[0]).T, shape[1]).T
+
+
+@given(width=st.integers(33, 400), height=st.integers(33, 400), max_side=st.integers(10, 450))
+def test_reduction_is_the_exact_area_mean(width: int, height: int, max_side: int) -> None:
+    image = np.random.default_rng(width * height).random((height, width)).astype(np.float32)
+    plan = plan_reduction(width, height, max_side)
+    rows = plan.strip_rows
+    blocks = [plan.blocks_of(image[top : top + rows]) for top in range(0, height, rows)]
+    result = plan.finish(np.concatenate(blocks), scale=1.0 / plan.block)
+    assert max(result.shape) == min(max_side, max(width, height))
+    assert plan.factor == min(1.0, max_side / max(width, height))
+    padded = np.pad(image, ((0, -height % plan.block), (0, -width % plan.block)), mode="edge")
+    grid = padded.reshape(padded.shape[0] // plan.block, plan.block, -1, plan.block)
+    expected = exact_area_mean(
+        grid.mean(axis=(1, 3), dtype=float), plan.factor * plan.block, result.shape
+    )
+    np.testing.assert_allclose(result, expected, atol=1e-5)
+
+
+def test_a_lamp_keeps_its_flux_and_place_through_the_file(tmp_path: Path) -> None:
+    samples = np.zeros((1200, 1700), np.uint8)
+    samples[300, 1201] = 255
+    samples[301:303, 1200:1203] = 255
+    path = tmp_path / "image.png"
+    Image.fromarray(samples).save(path)
+    result = read_linear_light(path, max_long_side_px=500)
+    factor = 500 / 1700
+    assert (result.factor, result.light.shape) == (factor, (round(1200 * factor), 500))
+    assert result.light.sum() / factor**2 == pytest.approx(7.0, rel=1e-3)
+    assert result.saturated.sum() / factor**2 == pytest.approx(7.0, rel=1e-3)
+    rows, columns = np.indices(result.light.shape)
+    weights = result.light / result.light.sum()
+    y = (300.0 + 3 * 301.0 + 3 * 302.0) / 7
+    assert (weights * columns).sum() == pytest.approx((1201.0 + 0.5) * factor - 0.5, abs=0.2)
+    assert (weights * rows).sum() == pytest.approx((y + 0.5) * factor - 0.5, abs=0.2)
+
+
+@pytest.mark.parametrize("name", ["image.png", "image.tif", "deep.png", "deep.tif"])
+def test_strips_make_up_the_whole(tmp_path: Path, name: str) -> None:
+    deep = name.startswith("deep")
+    samples = np.random.default_rng(4).integers(0, 65536 if deep else 256, (101, 77, 3))
+    samples = samples.astype(np.uint16 if deep else np.uint8)
+    path = tmp_path / name
+    assert cv2.imwrite(str(path), samples[..., ::-1])
+    kind = "png" if name.endswith("png") else "tiff"
+    header = PhotoFile(path=path, format=kind, width_px=77, height_px=101, deep=deep)
+    for rows in (7, 101, 500):
+        strips = [strip.samples for strip in read_strips(header, rows)]
+        np.testing.assert_array_equal(np.concatenate(strips), samples)
+        last = [101 % rows] if 101 % rows else []
+        assert [len(strip) for strip in strips] == [rows] * (101 // rows) + last
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 432), (643, 431)])
+def test_a_small_jpeg_shows_the_same_in_the_same_place(
+    tmp_path: Path, width: int, height: int
+) -> None:
+    y, x = np.mgrid[:height, :width]
+    bump = np.exp(-((x - 0.7 * width) ** 2 + (y - 0.3 * height) ** 2) / (2.0 * 20.0**2))
+    path = tmp_path / "image.jpg"
+    Image.fromarray((20.0 + 200.0 * bump).astype(np.uint8)).save(path, quality=95)
+    whole = read_linear_light(path, max_long_side_px=150)
+    small = read_linear_light(path, max_long_side_px=150, small_jpeg=True)
+    assert (small.factor, small.light.shape) == (whole.factor, whole.light.shape)
+    np.testing.assert_allclose(small.light, whole.light, atol=0.01)
+
+
+# FITS --------------------------------------------------------------------------------------------
+
+
+def counts(seed: int = 0) -> NDArray[np.float64]:
+    """A sky of 1000 counts with a noise of 10, and a bright place at x = 50, y = 7."""
+    image = np.random.default_rng(seed).normal(1000.0, 10.0, SHAPE)
+    image[7, 50] += 5000.0
+    return image
+
+
+def written(path: Path, *hdus: Any) -> Path:
+    fits.HDUList(list(hdus)).writeto(path, output_verify="silentfix")
+    return path
+
+
+def light_of(path: Path) -> NDArray[np.float64]:
+    picture = read_linear_light(path, max_long_side_px=500)
+    return picture.light * picture.full_scale
+
+
+def scaled(values: NDArray[np.float64]) -> fits.PrimaryHDU:
+    hdu = fits.PrimaryHDU(values.copy())
+    hdu.scale("int16", bscale=0.5, bzero=2000.0)
+    return hdu
+
+
+def packed(kind: str, **options: Any) -> Callable[[Any], Any]:
+    return lambda v: fits.CompImageHDU(v.astype(np.uint16), compression_type=kind, **options)
+
+
+FITS: dict[str, Callable[[Any], Any]] = {
+    "float32": lambda v: fits.PrimaryHDU(v.astype(np.float32)),
+    "float64": lambda v: fits.PrimaryHDU(v),
+    "int16": lambda v: fits.PrimaryHDU(v.astype(np.int16)),
+    "uint16": lambda v: fits.PrimaryHDU(v.astype(np.uint16)),  # astropy writes BZERO = 32768
+    "int32": lambda v: fits.PrimaryHDU(v.astype(np.int32)),
+    "int64": lambda v: fits.PrimaryHDU(v.astype(np.int64)),
+    "scaled": scaled,
+    "plane": lambda v: fits.PrimaryHDU(v.astype(np.float32)[None, None]),
+    "RICE_1": packed("RICE_1"),
+    "GZIP_1": packed("GZIP_1"),
+    "GZIP_2": packed("GZIP_2"),
+}
+
+
+@pytest.mark.parametrize("kind", FITS)
+def test_samples_are_the_files_and_row_nought_comes_first(tmp_path: Path, kind: str) -> None:
+    values = counts()
+    hdu = FITS[kind](values)
+    hdus = [hdu] if isinstance(hdu, fits.PrimaryHDU) else [fits.PrimaryHDU(), hdu]
+    path = written(tmp_path / "a.fits", *hdus)
+    header = read_photo_file(path)
+    assert (header.format, header.width_px, header.height_px) == ("fits", 80, 60)
+    picture = read_linear_light(path, max_long_side_px=500)
+    assert picture.missing is None
+    assert picture.light.dtype == np.float32
+    assert picture.light.max() <= 1.0
+    assert np.unravel_index(picture.light.argmax(), SHAPE) == (7, 50)
+    np.testing.assert_allclose(picture.light * picture.full_scale, values, atol=1.001)
+    gzipped = tmp_path / "b.dat"
+    gzipped.write_bytes(gzip.compress(path.read_bytes()))
+    np.testing.assert_array_equal(light_of(gzipped), light_of(path))
+
+
+def test_colours_by_planes_and_by_pixels(tmp_path: Path) -> None:
+    planes = [counts(seed) for seed in (1, 2, 3)]
+    grey = np.tensordot([0.2126, 0.7152, 0.0722], planes, 1)
+    for name, axis in (("planes", 0), ("pixels", -1)):
+        cube = np.stack(planes, axis=axis).astype(np.float32)
+        path = written(tmp_path / f"{name}.fits", fits.PrimaryHDU(cube))
+        np.testing.assert_allclose(light_of(path), grey, rtol=1e-5)
+        channels, factor = read_linear_channels(path, max_long_side_px=500)
+        assert (channels.shape, factor) == ((*SHAPE, 3), 1.0)
+        share = channels / channels[7, 50, 1]
+        wanted = np.stack(planes, axis=-1)
+        np.testing.assert_allclose(share, wanted / wanted[7, 50, 1], rtol=1e-5)
+
+
+def test_the_first_image_of_several_hdus(tmp_path: Path) -> None:
+    table = fits.BinTableHDU.from_columns([fits.Column(name="a", format="J", array=[1, 2])])
+    path = written(
+        tmp_path / "a.fits", fits.PrimaryHDU(), table,
+        fits.ImageHDU(np.zeros(50, np.float32)),
+        fits.ImageHDU(np.zeros((7, 40, 40), np.float32)),
+        fits.ImageHDU(counts().astype(np.float32), name="SCI"),
+        fits.ImageHDU(np.ones((40, 40), np.float32), name="WHT"),
+    )  # fmt: skip
+    np.testing.assert_allclose(light_of(path), counts(), rtol=1e-5)
+
+
+def test_gaps_are_kept_and_never_averaged_in(tmp_path: Path) -> None:
+    values = counts().astype(np.float32)
+    values[20:30, 10:20] = np.nan
+    hdu = fits.CompImageHDU(values, compression_type="RICE_1", quantize_level=16.0)
+    picture = read_linear_light(
+        written(tmp_path / "a.fits", fits.PrimaryHDU(), hdu), max_long_side_px=500
+    )
+    assert np.array_equal(picture.missing, np.isnan(values))
+    there = ~np.isnan(values)
+    np.testing.assert_allclose((picture.light * picture.full_scale)[there], values[there], atol=1.0)
+    values = np.full((64, 64), 100.0, np.float32)
+    values[:, 32:] = 300.0
+    values += np.random.default_rng(0).normal(0.0, 0.01, values.shape).astype(np.float32)
+    values[:20, :20], values[40, 40], values[50, 50] = np.nan, np.inf, -1e30
+    path = written(tmp_path / "b.fits", fits.PrimaryHDU(values))
+    whole = read_linear_light(path, max_long_side_px=64)
+    assert whole.missing.sum() == 402
+    assert np.isfinite(whole.light).all()
+    half = read_linear_light(path, max_long_side_px=24)
+    assert half.missing[:7, :7].all()
+    assert not half.missing[9:, 9:].any()
+    kept = half.light * half.full_scale
+    columns = np.arange(24)
+    west, east = columns < 11, columns > 12  # the edge lies in the twelfth
+    assert kept[:, west][~half.missing[:, west]] == pytest.approx(100.0, abs=0.1)
+    assert kept[:, east][~half.missing[:, east]] == pytest.approx(300.0, abs=0.1)
+
+
+def test_saturate_says_where_light_is_clipped(tmp_path: Path) -> None:
+    hdu = fits.PrimaryHDU(counts().astype(np.float32))
+    hdu.header["SATURATE"] = 3000.0
+    picture = read_linear_light(written(tmp_path / "a.fits", hdu), max_long_side_px=500)
+    assert np.argwhere(picture.saturated > 0.5).tolist() == [[7, 50]]
+    hdu.header["SATURATE"] = "unknown"
+    picture = read_linear_light(written(tmp_path / "b.fits", hdu), max_long_side_px=500)
+    assert not picture.saturated.any()
+
+
+VOID = fits.PrimaryHDU(np.full(SHAPE, np.nan, np.float32))
+TABLE = fits.BinTableHDU.from_columns([fits.Column(name="a", format="J", array=[1, 2])])
+NO_FITS: tuple[tuple[str, tuple[Any, ...]], ...] = (
+    ("50 x 40 x 5", (fits.PrimaryHDU(np.zeros((5, 40, 50), np.float32)),)),
+    ("no data", (fits.PrimaryHDU(), TABLE)),
+    ("without any value", (VOID,)),
+    ("1 x 400 pixels", (fits.PrimaryHDU(np.zeros((400, 1), np.float32)),)),
+    (
+        "compressed by HCOMPRESS, which is not supported: unpack it",
+        (fits.PrimaryHDU(), fits.CompImageHDU(counts(), compression_type="HCOMPRESS_1")),
+    ),
+)
+
+
+@pytest.mark.parametrize(("words", "hdus"), NO_FITS, ids=[words for words, _ in NO_FITS])
+def test_what_is_no_image_is_one_sentence(
+    tmp_path: Path, words: str, hdus: tuple[Any, ...]
+) -> None:
+    path = written(tmp_path / "a.fits", *hdus)
+
+    def look_then_read() -> None:
+        read_photo_file(path)
+        read_linear_light(path, max_long_side_px=500)
+
+    with pytest.raises(FrameError) as caught:
+        look_then_read()
+    text = str(caught.value)
+    assert words in text
+    assert str(path) in text
+    assert "\n" not in text
+
+
+# Raw ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dng(tmp_path: Path) -> Path:
+    pytest.importorskip("rawpy", reason="rawpy (extra raw) is not installed")
+    sensor = np.full((120, 160), WHITE // 4, np.uint16)
+    sensor[40:48, 60:68] = WHITE
+    return write_dng(tmp_path / "iss030e001.dng", sensor, orientation=6)
+
+
+@pytest.mark.parametrize(("max_side", "factor"), [(1000, 1.0), (80, 0.5), (40, 0.25)])
+def test_raw_is_linear_unturned_and_not_brightened(dng: Path, max_side: int, factor: float) -> None:
+    """Rows 40 to 47, columns 60 to 67 of the sensor are white: centre (63.5, 43.5)."""
+    result = read_linear_light(dng, max_long_side_px=max_side)
+    assert (result.light.shape, result.factor) == ((120 * factor, 160 * factor), factor)
+    assert result.light[2, 2] == pytest.approx(0.25, abs=1e-3)
+    assert result.saturated[2, 2] == 0.0
+    rows, columns = np.nonzero(result.saturated > 0.5)
+    assert columns.mean() == pytest.approx(64.0 * factor - 0.5)
+    assert rows.mean() == pytest.approx(44.0 * factor - 0.5)
+    middle = int(44 * factor), int(64 * factor)
+    assert result.light[middle] == pytest.approx(1.0, abs=0.01)
+    assert result.saturated[middle] == pytest.approx(1.0)
+    renamed = dng.rename(dng.with_suffix(".tif"))
+    assert read_photo_file(renamed).format == "raw"
+
+
+def test_raw_for_display(dng: Path) -> None:
+    ramp = np.linspace(0, WHITE, 160).astype(np.uint16)
+    write_dng(dng, np.tile(ramp, (120, 1)), orientation=6)
+    rgb, factor = read_display_rgb(dng, 80)
+    assert (rgb.shape, rgb.dtype, factor) == ((60, 80, 3), np.uint8, 0.5)
+    assert rgb[30, 5].max() < rgb[30, 40].min() < rgb[30, 75].min()
+    assert rgb[30, 40].min() > 140  # half of the light, on a display's curve
+    light, colours = read_linear_colours(dng, max_long_side_px=80)
+    wanted = (ramp[::2].astype(float) + ramp[1::2]) / 2 / WHITE
+    np.testing.assert_allclose(light.light[30, 5:75], wanted[5:75], atol=0.01)
+    np.testing.assert_allclose(colours[30, 5:75].mean(axis=-1), wanted[5:75], atol=0.01)
+    smaller = reduce_light(light, 40)
+    assert (smaller.factor, smaller.light.shape) == (0.25, (30, 40))
+    halves = light.light.reshape(30, 2, 40, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(smaller.light, halves, atol=1e-5)
+
+
+def test_the_sensors_rim_does_not_change_the_pitch(
+    dng: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("regengine.photo.formats.raw_size", lambda path: (4284, 2844))
+    frame = read_frame(dng)
+    assert frame.pixel_pitch_um == pytest.approx(36_000 / 4256)
+    assert not frame.may_be_cropped
+
+
+def test_raw_that_cannot_be_read_is_told(dng: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = dng.read_bytes()
+    dng.write_bytes(whole[:2000])
+    with pytest.raises(FrameError, match=r"iss030e001\.dng is damaged or truncated"):
+        read_linear_light(dng, max_long_side_px=80)
+    dng.write_bytes(whole)
+    genuine = builtins.__import__
+
+    def refuse(name: str, *arguments: Any, **named: Any) -> Any:
+        if name == "rawpy":
+            raise ImportError(name, name=name)
+        return genuine(name, *arguments, **named)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(FrameError, match=r"pip install 'regengine\[raw\]'") as caught:
+        read_frame(dng)
+    assert str(dng) in str(caught.value)
+    assert caught.value.code == "raw_support_missing"
+
+
+# A photo's file is read once for what it says of itself, and once to be decoded ------------------
+
+COUNTED = """
+import os, sys
+
+photo, lights, elements = sys.argv[1:]
+opened = []
+sys.addaudithook(lambda event, args: opened.append(args[0]) if event == "open" else None)
+import regengine
+
+found = regengine.register(photo, lights=lights, tle=elements)
+paths = [path for path in opened if not isinstance(path, int)]
+print(found.verdict, sum(os.fspath(path) == photo for path in paths))
+"""
+
+
+@pytest.mark.slow
+def test_a_photo_that_is_registered_is_opened_twice() -> None:
+    photo = SAMPLES / "ISS990-E-000101.jpg"
+    run = subprocess.run(
+        [sys.executable, "-c", COUNTED, photo, LIGHTS, ELEMENTS],
+        capture_output=True,
+        check=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert run.stdout.split() == ["accepted", "2"]
+
+
+def test_what_a_file_says_of_itself() -> None:
+    photo = SAMPLES / "ISS990-E-000101.jpg"
+    file = read_photo_file(photo, hashed=True)
+    assert file.sha256 == hashlib.sha256(photo.read_bytes()).hexdigest()
+    with Image.open(photo) as image:
+        assert (file.width_px, file.height_px) == image.size
+    assert file.exif == read_exif(photo)
+    assert file.exif.time_utc is not None
+    assert read_photo_file(photo).sha256 == ""
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "a.webp"])
+def test_a_photo_that_becomes_another_one_while_it_is_read_is_refused(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    Image.new("RGB", (120, 80), (90, 60, 30)).save(path)
+    file = read_photo_file(path)
+    Image.new("RGB", (90, 80), (90, 60, 30)).save(path)
+    for read in (
+        lambda: read_linear_light(file, max_long_side_px=100),
+        lambda: read_linear_light(file, max_long_side_px=100, small_jpeg=True),
+        lambda: read_linear_channels(file, max_long_side_px=100),
+        lambda: read_display_rgb(file, 100),
+        lambda: read_scene_picture(file),
+    ):
+        with pytest.raises(FrameError, match=r"changed while it was read.*try again"):
+            read()
