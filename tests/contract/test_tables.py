@@ -1,0 +1,606 @@
+"""TABLES: the bytes of a table that tells of photos, and what is read of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from tests.conftest import ROOT
+from tests.world.faults import write_photos
+from tests.world.maps import made
+from tests.world.program import Said, run
+from tests.world.services import night_picture
+from tests.world.tables import by_name
+
+SAMPLES = ROOT / "data_samples"
+# Years from the photos: no orbit is known
+PREVIEW = ("--tle", SAMPLES / "tle.txt", "--lights", SAMPLES / "lights.tif", "--dry-run", "--json")
+# Headings as the archive's text answers have them; the values are made up
+JSC = (
+    "mission\troll\tframe\tPhoto Date\tPhoto Time GMT\tCenter Point Lat\tCenter Point Lon\t"
+    "Nadir Lat\tNadir Lon\tSpacecraft Altitude (nautical miles)\tLens mm\tgeon\tfeat\t"
+    "Clouds Percentage\tLook Angle\tLook Direction\tSun Azimuth\tSun Elevation Angle\tcamera\t"
+    "film\tCamera (uncataloged)\tcaption\tFeatures from Image Detectives (not NASA)\tRecordType"
+)
+JSC_ROW = (
+    "ISS990\tE\t    101\t20250827\t074602\t30.5\t.5\t-35.1\t-151.8\t218\t50\tPACIFIC\tCITY, COAST\t"
+    "10\tHO\tW\t201\t-33\tNikon D3S Electronic Still Camera\t4256E\t\tAT NIGHT\t\t"
+    "CatalogedWithCenterPoint"
+)
+JSC_TOLD: dict[str, Any] = {
+    "frame_id": "ISS990-E-101",
+    "time_utc": "2025-08-27T07:46:02Z",  # far from any element set: nothing contradicts the nadir
+    "nadir_lat": -35.1,
+    "nadir_lon": -151.8,
+    # 218 nmi above a sphere of the equator's radius, where the ellipsoid lies 7 km lower
+    "altitude_km": pytest.approx(403.7 + 7.0, abs=0.2),
+    "camera": "Nikon D3S Electronic Still Camera",
+    "focal_mm": 50.0,
+    **dict.fromkeys(("exposure_s", "aperture_f", "iso", "radius_km", "place_lat", "place_lon")),
+    "centre_lat": 30.5,
+    "centre_lon": 0.5,
+    "place": "PACIFIC",
+    "features": "CITY, COAST",
+    "caption": "AT NIGHT",
+    "sun_azimuth_deg": 201.0,
+    "sun_elevation_deg": -33.0,
+    "cloud_percent": 10.0,
+    "record_type": "CatalogedWithCenterPoint",
+    "problems": [],
+    "sources": ["ISS990-E.tsv"],
+}
+OWN = (
+    "frame_id,gmt_date,gmt_time,nadir_lat,nadir_lon,center_lat,center_lon,camera,focal_mm,"
+    "altitude_nmi,sun_az,sun_el,shutter,aperture,iso,place\n"
+)
+NADIR = {f"nadir.{name}": value for name, value in {
+    "mission": "ISS016", "roll": "E", "frame": "1", "pdate": "20140117", "ptime": "74602",
+    "lat": "-35.1", "lon": 208.2}.items()}  # fmt: skip
+LINK = "http://e/MapCoordinate.pl?"
+TAGS = {
+    "ExifVersion": "b'0230'", "DateTime": "2014:10:29 08:59:46",
+    "DateTimeOriginal": "2011:09:18 11:54:56", "FocalLength": "20.0", "ExposureTime": "1.3",
+    "FNumber": "2.8", "ISOSpeedRatings": "12800",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A table of one photo, ISS016-E-1; what is told of it, and each problem in part."""
+
+    name: str
+    content: str | bytes
+    told: dict[str, Any] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+def of_columns(name: str, header: str, cells: str, problem: str = "", **told: Any) -> Row:
+    problems = (problem,) if problem else ()
+    content = f"{header}\nISS016-E-1,{cells}\n"
+    return Row(name=name, content=content, told=told, problems=problems)
+
+
+def no_lens(value: str) -> Row:
+    why = f"focal_mm '{value}' is not a number from 1 to 3000"
+    return of_columns(f"lens {value}.csv", "frame_id,focal_mm", value, why, focal_mm=None)
+
+
+def by_hour(text: str, time: str | None) -> Row:
+    """An hour is a time of day where it is a whole one."""
+    return of_columns(
+        f"hour {text.replace(',', ' ')}.csv".replace(":", "-"), "frame_id,date,hour", text,
+        "" if time else text.split(",")[1], time_utc=time,
+    )  # fmt: skip
+
+
+def as_exif(name: str, time: str | None, **tags: str | None) -> Row:
+    given = {key: value for key, value in (TAGS | tags).items() if value is not None}
+    told: dict[str, Any] = {"time_utc": time}
+    if "FNumber" in given:
+        told |= {"focal_mm": 20.0, "exposure_s": 1.3, "aperture_f": 2.8, "iso": 12800.0}
+    return Row(name=name, content=json.dumps({"ISS016-E-1.jpg": given}), told=told)
+
+
+ELSEWHERE = "time and nadir contradict"  # by the orbit, of which other rows are
+ROWS = (
+    Row(
+        name="own.csv",
+        content=OWN + 'ISS016-E-1,20120328,154641,35.7,136.9,35,135,"NIKON D3S S/N: 1",'
+        "85,212,1,-36,1/13,1.6,3200,\n",
+        told={
+            "time_utc": "2012-03-28T15:46:41Z", "nadir_lat": 35.7, "nadir_lon": 136.9,
+            "camera": "NIKON D3S S/N: 1", "focal_mm": 85.0, "iso": 3200.0, "aperture_f": 1.6,
+            "exposure_s": pytest.approx(1 / 13, abs=1e-6), "sun_elevation_deg": -36.0,
+            # By the ellipse: 212 nmi + 6378.137 km from the middle, at 35.7 degrees
+            "altitude_km": pytest.approx(399.9, abs=0.1),
+        },
+    ),
+    Row(
+        name="altitude.csv",
+        content="\ufeffFrame ID;Time UTC;Nadir lat;Nadir lon;Altitude km\n"
+        "ISS016-E-1;2019-05-10T09:23:03+02:00;10;350;408.5\n",
+        told={"time_utc": "2019-05-10T07:23:03Z", "nadir_lon": -10.0, "altitude_km": 408.5},
+    ),
+    Row(
+        name="answer.tsv",
+        content="mission\troll\tframe\tPhoto Date\tPhoto Time GMT\tNadir Lat\tNadir Lon\tLens mm\n"
+        "ISS016\tE\t   1\t20001229\t95948\t51.4\t-.3\t0\n",
+        told={"time_utc": "2000-12-29T09:59:48Z", "nadir_lon": -0.3, "focal_mm": None},
+    ),
+    of_columns("flag.csv", "ISS-ID,nlon,nlat,CoordFLAG", "-100.1,24.1, 5.0", nadir_lat=24.1),
+    of_columns("city.csv", "ISS-ID,loncity,latcity,lens,coordimage",
+               f"19.1,51.9,24.0 mm,{LINK}lat=51.6&lon=21.7", nadir_lat=51.6, nadir_lon=21.7,
+               place_lat=51.9, focal_mm=24.0),
+    of_columns("dots.csv", "ISS-ID,coordimage", f"{LINK}lat=-38.&lon=.8", nadir_lat=-38.0,
+               nadir_lon=0.8),
+    of_columns("half.csv", "ISS-ID,nlat,coordimage", f"7,{LINK}lat=51.6&lon=201.7",
+               nadir_lat=51.6, nadir_lon=-158.3),
+    of_columns("edge.csv", "ISS-ID,nlat,nlon", "90,360", nadir_lat=90.0, nadir_lon=0.0),
+    Row(name="link.csv",
+        content="idiss,lon,lat,linkSmall\n1,144.9,-37.8,http://e/small/ISS016/ISS016-E-1.JPG",
+        told={"place_lat": -37.8, "place_lon": 144.9, "nadir_lat": None}),
+    Row(name="City_ISS016.txt", content="ID\n1\n"),
+    Row(name="record.txt",
+        content="\tPhoto Date\tLat\tLon\tFocal Length (mm)\tRecord Type\n"
+        "ISS016-E-1\t20191207\t38.0\t13.4\t400\tCataloged With Center Point",
+        told={"centre_lat": 38.0, "place_lat": None, "focal_mm": 400.0, "time_utc": None}),
+    Row(name="python.txt", content="{'idISS': 'ISS016-E-1', 'link': None}\n"),
+    Row(name="spanish.csv",
+        content="Fecha/Date,Pais/Country,Lugar/Place,Coordenadas del centro de la imagen/Center"
+        " cordinates,Enlace a la ficha/Link,Cámara/ Model,T. Exposición/ Shutter,ISO\n"
+        '1/30/2008 22:42:27,Spain,Madrid,"40,61, -3,74",http://e/?ID=ISS016-E-1,NIKON,0.05,¿?',
+        told={"centre_lon": -3.74, "place": "Madrid, Spain", "exposure_s": 0.05, "iso": None,
+              "time_utc": "2008-01-30T22:42:27Z"}),
+    Row(name="mixed.csv", told={"place": "Düsseldorf"},
+        content="frame_id,place\nISS016-E-1,Düsseldorf\n".encode()
+        + "ISS016-E-1,Málaga".encode("cp1252")),
+    Row(name="answer.json",
+        content=json.dumps([NADIR | {"camera|fclt": "50", "camera.camera": "N5", "nadir.azi": None,
+                                     "nadir.elev": "-33"}]),
+        told={"time_utc": "2014-01-17T07:46:02Z", "nadir_lat": -35.1, "focal_mm": 50.0,
+              "nadir_lon": pytest.approx(-151.8), "camera": "Nikon D3S",
+              "sun_azimuth_deg": None, "sun_elevation_deg": -33.0}),
+    Row(name="catalogued.json",
+        content=json.dumps([{f"frames.{key}": value for key, value in zip(
+            ("mission", "roll", "frame", "lat", "lon", "nlat", "nlon"), ("ISS016", "E", *"11234"),
+            strict=True)}]),
+        told={"centre_lat": 1.0, "centre_lon": 2.0, "nadir_lat": 3.0, "nadir_lon": 4.0}),
+    as_exif("exif.json", "2011-09-18T11:54:56Z"),
+    as_exif("zoned.json", "2011-09-18T09:54:56Z", OffsetTimeOriginal="+02:00"),
+    as_exif("changed.json", None, DateTimeOriginal=None),
+    *(no_lens(value) for value in ("-50", "0.5", "50000", "65535", "4294967295", "many")),
+    *(by_hour(f"20120418,{clock}", f"2012-04-18T{time}Z") for clock, time in (
+        ("212124", "21:21:24"), ("74602", "07:46:02"), ("21:21", "21:21:00"))),
+    *(by_hour(f"20120418,{clock}", None) for clock in ("21", "930")),
+    # A lens is a focal length or a name; 0 is not known
+    *(of_columns(f"lens {n}.csv", "frame_id,lens", lens, focal_mm=mm) for n, (lens, mm) in
+      enumerate((("50mm f/1.4", None), ("24.0 mm", 24.0), ("0.0 mm", None)))),
+    of_columns("lens 9999.csv", "frame_id,lens", "9999", "lens '9999' is not a number"),
+    of_columns("lat.csv", "frame_id,nadir_lat,nadir_lon", "91,4",
+               "'91' is not a number from -90 to 90", nadir_lat=None, nadir_lon=None),
+    of_columns("date.csv", "frame_id,gmt_date,gmt_time", "20120399,154641", "20120399",
+               time_utc=None),
+    of_columns("ambiguous.csv", "frame_id,time_utc", "1/2/2008 10:00", "1/2/2008", time_utc=None),
+    of_columns("sun.csv", "frame_id,sun_el", "x", "'x'", sun_elevation_deg=None),
+    of_columns("map.csv", "frame_id,coordimage", f"{LINK}lat=x&lon=1", "lat=x", nadir_lat=None),
+    of_columns("height.csv", "frame_id,altitude_nmi", "212", altitude_km=None),
+    of_columns("names.csv", "frame_id,note,note,,,city,geon", "a,b,,,Bor,Serbia", place="Serbia"),
+    Row(name="again.csv",
+        content="frame_id,time_utc,nadir_lat,nadir_lon,focal_mm\n"
+        "ISS016-E-1,2012-03-28T15:46:41Z,,,85\nISS016-E-1,2012-03-28T15:56:41Z,1,2,85\n",
+        told={"time_utc": "2012-03-28T15:46:41Z", "nadir_lat": 1.0, "focal_mm": 85.0},
+        problems=("again.csv has the time 2012-03-28T15:56:41Z",)),
+    Row(name="below.csv", content="sep=;\n\nframe_id;iso;focal_mm\nISS016-E-1;;9999\n",
+        problems=("focal_mm '9999'",)),
+)  # fmt: skip
+
+
+def read(path: Path, content: str | bytes) -> list[dict[str, Any]]:
+    """What ``frames read`` makes of a file."""
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    said = run("frames", "read", path, "--json", "--quiet")
+    assert said.code == 0, said.err
+    return said.records
+
+
+@pytest.mark.parametrize("row", ROWS, ids=by_name)
+def test_a_table_is_read_as_far_as_it_makes_sense(tmp_path: Path, row: Row) -> None:
+    (told,) = read(tmp_path / row.name, row.content)
+    assert told["frame_id"] == "ISS016-E-1"
+    assert {column: told[column] for column in row.told} == row.told
+    text = "\n".join(one for one in told["problems"] if not one.startswith(ELSEWHERE))
+    assert all(problem in text for problem in row.problems)
+    assert bool(text) == bool(row.problems), text
+    photo = write_photos(tmp_path / "photos", 1)[0].rename(tmp_path / "ISS016-E-1.png")
+    said = run("register", photo, "--metadata", tmp_path / row.name, *PREVIEW)
+    (used,) = said.records
+    for column, name in (("time_utc", "time_utc"), ("focal_mm", "focal_mm")):
+        assert used[name] == told[column], said.err
+    if told["nadir_lat"] is not None and used["nadir"]["source"] != "tle":
+        assert used["nadir"]["lat"] == pytest.approx(told["nadir_lat"])
+
+
+def test_the_archives_own_table_is_read_whole(tmp_path: Path) -> None:
+    # Pages of answers, one behind the other, repeat their headings
+    assert read(tmp_path / "ISS990-E.tsv", f"{JSC}\n{JSC_ROW}\n{JSC}\n") == [JSC_TOLD]
+
+
+HEADINGS = ("Frame ID", "time_utc", "nadir_lat", "nadir_lon", "focal_mm")
+CELLS = ("ISS016-E-1", "2012-03-28T15:46:41Z", "34.5", "136.9", "85")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_spreadsheets_of_any_encoding_with_lines_above_and_comments_are_read(
+    tmp_path: Path, separator: str, encoding: str
+) -> None:
+    lines = [separator.join(HEADINGS), "# the first night – ä", separator.join(CELLS), "", "# end"]
+    for above in (
+        "sep={separator}\n", '"sep={separator}"\r\n', "SEP={separator}\n\n", "\n \n",
+        "# exported, by me; 2014\n# with a camera\n", "Frames of a night\n\n",
+        "photo,date,who made it\n", "sep={separator}\n# a, b, c\nFrames\n", "",
+    ):  # fmt: skip
+        if separator == "|":  # no other reader guesses it
+            above = f"sep=|\n{above.replace('sep=', 'note=')}"
+        text = above.format(separator=separator) + "\r\n".join(lines)
+        (row,) = read(tmp_path / "t.txt", text.encode(encoding))
+        told = [row[name] for name in ("time_utc", "nadir_lat", "nadir_lon", "focal_mm")]
+        assert told == ["2012-03-28T15:46:41Z", 34.5, 136.9, 85.0], above
+
+
+def test_rows_are_counted_and_tables_fill_each_others_gaps(tmp_path: Path) -> None:
+    first, second = tmp_path / "1.csv", tmp_path / "2.csv"
+    first.write_text(
+        "frame_id,nadir_lat,nadir_lon,focal_mm,centre_lat\nISS016-E-1,1,179.5,85,9\n,1,2,,\n"
+    )
+    second.write_text("frame_id,nadir_lat,nadir_lon,focal_mm,iso\nISS016-E-1,1,-179.5,400,800\n")
+    said = run("frames", "read", first, second, "--json")
+    assert "1 photo, of 3 rows, 1 row names no photo, 1 photo with problems" in said.err
+    (row,) = said.records
+    assert (row["nadir_lon"], row["focal_mm"], row["iso"]) == (179.5, 85.0, 800.0)
+    # 1 degree apart is no other nadir; half a place is none
+    assert row["problems"] == ["2.csv has the focal length 400 mm"]
+    assert (row["sources"], row["centre_lat"]) == (["1.csv", "2.csv"], None)
+    # A centre with its radius counts before one without
+    first.write_text("frame_id,centre_lat,centre_lon\nISS016-E-1,1,2\n")
+    second.write_text("frame_id,centre_lat,centre_lon,radius_km\nISS016-E-1,3,4,20\n")
+    for paths in ((first, second), (second, first)):
+        (row,) = run("frames", "read", *paths, "--json").records
+        assert [row[f"{name}"] for name in ("centre_lat", "centre_lon", "radius_km")] == [3, 4, 20]
+
+
+# What is no table --------------------------------------------------------------------------------
+
+
+def as_file(kind: str, headings: list[str], cells: list[str]) -> Callable[[Path], object]:
+    pairs = ", ".join(f'"{one}": "{cell}"' for one, cell in zip(headings, cells, strict=True))
+    if kind == "parquet":
+        columns = [pyarrow.array([cell]) for cell in cells]
+        return lambda path: parquet.write_table(pyarrow.table(columns, names=headings), path)
+    text = {
+        "csv": f"a title\n{','.join(headings)}\n{','.join(cells)}\n",
+        "json": f"[{{{pairs}}}]",
+        "ndjson": f"{{{pairs}}}\n{{{pairs}}}\n",
+    }[kind]
+    return lambda path: path.write_text(text)
+
+
+def text_of(text: str) -> Callable[[Path], object]:
+    return lambda path: path.write_text(text)
+
+
+AGAIN = {
+    "focal_mm": "'focal_mm' is given twice",
+    "Focal mm": "'focal_mm', or 'Focal mm', is given twice",
+    "Lens mm": "'focal_mm', or 'Lens mm', is given twice",
+    "NLAT": "'nadir_lat', or 'NLAT', is given twice",
+    "time_utc": "'time_utc' is given twice",
+}
+KINDS = ("csv", "json", "ndjson", "parquet")
+NO_TABLES: tuple[tuple[str, Callable[[Path], object], str], ...] = (
+    ("t.csv", text_of(""), "it is empty"),
+    ("t.csv", text_of("<!DOCTYPE html><html>no</html>"), "it is a web page"),
+    ("t.csv", text_of('[{"frames.mission": "ISS0'), "truncated"),
+    ("t.csv", text_of("[1, 2]"), "not an object"),
+    ("t.csv", text_of('{"frame_id": "ISS990-E-101"}\n[1]\n'), "not a record"),
+    ("t.csv", text_of('{"frame_id": \n'), "cannot be read"),
+    ("t.csv", text_of('{"result": "SQL found no records that match"}'), "has no rows: SQL found"),
+    ("t.csv", text_of("a,b\n1,2\n"), "no known column"),
+    ("t.csv", text_of("{'x': print(1)}\n"), "line 1 is not a record"),
+    ("t.csv", text_of("[" * 100_000), "damaged"),
+    ("t.csv", text_of("ab\0c"), "it is not text"),
+    ("t.csv", text_of('frame_id,x\n"ISS016-E-1' + "x" * 200_000), "field larger"),
+    ("t.csv", text_of("ISS030-E-1,2012-03-28,50\nISS030-E-2,2012-03-28,50\n"), "no known column"),
+    ("t.parquet", text_of(""), "cannot be read"),
+    *((f"t.{kind}", as_file(kind, ["whatever", "number"], ["ISS030-E-1", "2"]),
+       "no known column, such as frame_id") for kind in KINDS[1:]),
+    *((f"t.{kind}", as_file(kind, [*HEADINGS, again], [*CELLS, "400"]), words)
+      for kind in KINDS for again, words in AGAIN.items()),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "why"), NO_TABLES, ids=[f"{name} {why}"[:40] for name, _, why in NO_TABLES]
+)
+def test_what_is_no_table_is_refused_in_a_sentence(
+    tmp_path: Path, name: str, write: Callable[[Path], object], why: str
+) -> None:
+    write(tmp_path / name)
+    said = run("frames", "read", tmp_path / name, "--out", tmp_path / "out.csv")
+    assert (said.code, said.err.count("\n"), why in said.err) == (2, 1, True), said.err
+    assert "cannot be read as a table of photos" in said.err or "given twice" in said.err
+    (photo,) = write_photos(tmp_path / "photos", 1)
+    said = run("register", photo, "--metadata", tmp_path / name, *PREVIEW)
+    assert (said.code, said.out, str(tmp_path / name) in said.err) == (2, "", True)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_damaged_parquet_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    path, damaged = tmp_path / "t.parquet", tmp_path / "d.parquet"
+    (tmp_path / "t.csv").write_text("frame_id,camera\nISS016-E-1,NIKON D3S\n")
+    assert run("frames", "read", tmp_path / "t.csv", "--out", path).code == 0
+    sound = path.read_bytes()
+    for content in (sound[:-50], sound.replace(b"NIKON D3S", b"\xff" * 9)):
+        damaged.write_bytes(content)
+        said = run("frames", "read", damaged, "--json")
+        assert (said.code, said.err.count("\n")) == (2, 1)
+        assert "cannot be read as a table of photos" in said.err
+
+
+TABLES = (
+    f"{JSC}\n{JSC_ROW}\n{JSC_ROW}\n",
+    f"ISS-ID,loncity,lens,coordimage\nISS016-E-1,1,24 mm,{LINK}lat=5&lon=2\n",
+    json.dumps([NADIR]),
+    "{'idISS': 'ISS016-E-1', 'link': 'http://e/photo.pl?mission=ISS016&roll=E&frame=1'}\n",
+)
+PIECES = st.sampled_from(
+    ['"', "\t", ",", "\n", "{", "[", "'", "\xff", "\u202e", "1e999", "nan", "-", "//[", "=", "\x00"]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    table=st.sampled_from(TABLES),
+    damage=st.lists(st.tuples(st.integers(0, 700), st.integers(0, 30), PIECES), max_size=12),
+)
+def test_damaged_tables_are_read_in_part_or_refused(
+    tmp_path: Path, table: str, damage: list[tuple[int, int, str]]
+) -> None:
+    for place, length, piece in damage:
+        at = place % (len(table) + 1)
+        table = table[:at] + piece + table[at + length :]
+    (tmp_path / "t.txt").write_bytes(table.encode("latin-1", "replace"))
+    said = run("frames", "read", tmp_path / "t.txt", "--json", "--quiet")
+    assert said.code in (0, 2)
+    for row in said.records:
+        assert not set(row["frame_id"]) & set("/\\. \n\0'\"")
+        assert row["nadir_lat"] is None or -90.0 <= row["nadir_lat"] <= 90.0
+        assert row["nadir_lon"] is None or -180.0 <= row["nadir_lon"] < 180.0
+        assert row["focal_mm"] is None or 0.0 < row["focal_mm"] <= 5000.0
+
+
+# What is written, and what register makes of it --------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["csv", "ndjson", "parquet"])
+def test_register_takes_what_read_writes(tmp_path: Path, ending: str) -> None:
+    photo, tsv, out = tmp_path / "ISS990-E-000101.jpg", tmp_path / "t.tsv", tmp_path / f"o.{ending}"
+    photo.write_bytes(night_picture())
+    tsv.write_text(f"{JSC}\n{JSC_ROW}\n")
+    said = run("frames", "read", tsv, "--out", out)
+    assert (said.code, said.out) == (0, "")
+    assert f"{out}: 1 photo" in said.err
+    said = run("frames", "read", tsv, "--out", out)
+    assert (said.code, "replace it with --force" in said.err) == (2, True)
+    (told,) = run("register", photo, "--metadata", out, *PREVIEW).records
+    assert told["time_utc"] == "2025-08-27T07:46:02Z"
+    assert (told["nadir"]["lat"], told["nadir"]["lon"]) == (-35.1, -151.8)
+    assert told["nadir"]["altitude_km"] == JSC_TOLD["altitude_km"]
+    assert (told["focal_mm"], told["sources"]["focal_mm"]) == (50.0, "record")
+    both = [run("frames", "read", path, "--json", "--quiet").records for path in (tsv, out)]
+    assert [row | {"sources": [out.name]} for row in both[0]] == both[1]
+    if ending == "parquet":
+        frame = pd.read_parquet(out)
+        assert str(frame.time_utc.dtype) == "datetime64[us, UTC]"
+        assert (frame.nadir_lat[0], list(frame.sources[0])) == (-35.1, ["t.tsv"])
+
+
+def registered(tmp_path: Path, table: str, *names: str) -> list[dict[str, Any]]:
+    """What ``register`` would do with photos of these names and a table."""
+    path = tmp_path / f"{names[0]}.csv"  # a table is read once in a process
+    path.write_text(table)
+    photos = write_photos(tmp_path / "photos", len(names))
+    paths = [one.rename(tmp_path / name) for one, name in zip(photos, names, strict=True)]
+    said = run("register", *paths, "--metadata", path, *PREVIEW)
+    assert said.code == 0, said.err
+    return said.records
+
+
+def test_any_photo_of_a_run_may_have_a_record_and_the_archive_has_its_own(tmp_path: Path) -> None:
+    names = ("espana.png", "ISS030-E-2", "cam01_seq_0001", "STS099-744-038", "")
+    table = "frame_id,iso,nadir_lat,nadir_lon\n" + "".join(f"{name},1,2,3\n" for name in names)
+    files = ("espana.png", "iss030e000002_lrg.png", "cam01_seq_0001.png", "STS099-744-038.png")
+    assert [one["nadir"]["lat"] for one in registered(tmp_path, table, *files)] == [2.0] * 4
+    rows = read(tmp_path / "t.csv", table)
+    assert [row["frame_id"] for row in rows] == ["ISS030-E-2", "CAM001-SEQ-1", "STS099-744-38"]
+    # Links count where the table has no names of its own
+    link = "idiss,linkSmall,nlat,nlon\n1,http://e/small/ISS016/ISS016-E-1.JPG,2,3\n"
+    (one,) = registered(tmp_path, link, "iss016e000001.png")
+    assert one["nadir"]["lat"] == 2.0
+    film = "mission,roll,frame,nlat,nlon\nSTS99,744,038,2,3\n"
+    files = ("STS99-744-038_lrg.png", "sts099-744-038.png", "STS099-744-39.png")
+    told = registered(tmp_path, film, *files)
+    assert [one["nadir"] and one["nadir"]["lat"] for one in told] == [2.0, 2.0, None]
+
+
+def test_tables_without_photos(tmp_path: Path) -> None:
+    """One that is to be filled is empty, one whose rows name none is told."""
+    (one,) = registered(tmp_path, "frame_id,time_utc\n", "a.png")
+    assert one["time_utc"] is None
+    for number, text in enumerate(("a,b\n", "frame_id,iso\n,1\n")):
+        path = tmp_path / f"{number}.csv"
+        path.write_text(text)
+        said = run("register", tmp_path / "a.png", "--metadata", path, *PREVIEW)
+        assert (said.code, "column frame_id" in said.err) == (2, True), said.err
+    (tmp_path / "t.csv").write_text("frame_id,time_utc\n")
+    said = run("frames", "read", tmp_path / "t.csv", "--json")
+    assert (said.code, "no row names a photo" in said.err) == (2, True)
+
+
+def test_texts_of_strangers_command_neither_spreadsheet_nor_terminal(tmp_path: Path) -> None:
+    text = 'frame_id,place,caption\nISS990-E-1,"=cmd(), ""x""; Ünï🚀","a\x1b[31mb"\n'
+    path, out = tmp_path / "we\nird \x1b[31m.csv", tmp_path / "out.csv"
+    (row,) = read(path, text)
+    assert row["caption"] == "a [31mb"
+    assert row["sources"] == ["we ird [31m.csv"]
+    run("frames", "read", path, "--out", out)
+    assert "'=cmd()" in out.read_text(encoding="utf-8")
+    (again,) = run("frames", "read", out, "--json", "--quiet").records
+    assert again["place"] == row["place"] == '=cmd(), "x"; Ünï🚀'
+
+
+def test_the_orbit_tells_what_cannot_be(tmp_path: Path) -> None:
+    truth = json.loads((SAMPLES / "truth" / "ISS990-E-000101.json").read_text())
+    lat, lon, time = truth["camera"]["lat"], truth["camera"]["lon"], truth["time_utc"]
+    rows = [f"ISS990-E-101,{time},{lat:.1f},{lon:.1f}", f"ISS990-E-102,{time},{-lat:.1f},{lon:.1f}"]
+    # Without a time; too far from any set
+    rows += ["ISS990-E-103,,1,2", f"ISS990-E-104,2025-08-27T00:00:00Z,{lat:.1f},{lon:.1f}"]
+    (tmp_path / "t.csv").write_text("frame_id,time_utc,nadir_lat,nadir_lon\n" + "\n".join(rows))
+    said = run("frames", "read", tmp_path / "t.csv", "--tle", SAMPLES / "tle.txt", "--json")
+    problems = [record["problems"] for record in said.records]
+    assert [bool(one) for one in problems] == [False, True, False, False]
+    assert "the station was above 35" in problems[1][0]
+    # Those of the package are used where none are named
+    real = "frame_id,time_utc,nadir_lat,nadir_lon\nISS030-E-184140,2012-03-28T15:46:41Z,{},136.9\n"
+    for lat, is_wrong in ((35.7, False), (-35.7, True)):
+        (row,) = read(tmp_path / "t.csv", real.format(lat))
+        assert bool(row["problems"]) == is_wrong
+
+
+# Tables of flashes and labels --------------------------------------------------------------------
+
+# Command that reads a table, a table, and a heading in another spelling of one that it has
+OTHERS: dict[tuple[str, ...], tuple[str, str]] = {
+    ("lightning", "none.h5", "--glm", "none.nc", "--flashes"): ("path,x,y\na.jpg,1,2\n", "X"),
+    ("bench", "scenes"): ("path,label\na.jpg,stars\n", "label "),
+    ("bench", "lights"): ("path,x,y\na.jpg,1,2\n", "x "),
+    ("bench", "lightning"): ("path,x1,y1,x2,y2\na.jpg,1,2,3,4\n", "x1 "),
+    ("bench", "streaks"): ("path,x1,y1,x2,y2\na.jpg,1,2,3,4\n", "x1 "),
+}
+
+
+@pytest.mark.parametrize("words", OTHERS, ids=lambda words: " ".join(words[:2]))
+def test_tables_of_flashes_and_labels_are_read_as_freely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """What is missing is said as of the plain table: its photo, or the other file."""
+    monkeypatch.chdir(tmp_path)
+
+    def say(text: str) -> Said:
+        Path("t.csv").write_text(text, encoding="utf-8")
+        return run(*words, "t.csv")
+
+    text, again = OTHERS[words]
+    header, first = text.splitlines()
+    plain = say(text)
+    assert "none of the photos" in plain.err or "none.nc does not exist" in plain.err
+    for separator in ",;\t":
+        lines = [line.replace(",", separator) for line in (header, "# the first", first, "")]
+        for above in ("\ufeff", f"\ufeffsep={separator}\n", "# by me, 2014\n", "Title\n\n"):
+            assert say(above + "\n".join(lines)) == plain
+    for heading in (header.split(",")[-1], again):
+        said = say(f"{header},{heading}\n{first},9\n")
+        assert (said.out, said.err.count("\n")) == ("", 1)
+        assert f"'{heading.strip()}' is given twice" in said.err or (
+            f", or '{heading.strip()}', is given twice" in said.err
+        )
+    assert made(tmp_path) == ["t.csv"]
+
+
+# Real ones ---------------------------------------------------------------------------------------
+
+
+def cells_of(path: Path) -> list[dict[str, str]]:
+    """Rows as Python's own reader has them; every heading and cell a text."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+        header = stream.readline()
+        stream.seek(0)
+        rows = list(csv.DictReader(stream, delimiter="\t" if "\t" in header else ","))
+    return [row for row in rows if row.get("mission") != "mission"]
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    said = run("frames", "read", path, "--json", "--quiet")
+    assert said.code == 0, said.err
+    return said.records
+
+
+def count(rows: list[dict[str, Any]], column: str) -> int:
+    return sum(row[column] is not None for row in rows)
+
+
+@pytest.mark.real
+def test_nothing_of_the_archives_tables_is_lost(real_data: Path) -> None:
+    for path in sorted((real_data / "orbit" / "samples" / "jsc_tsv").iterdir()):
+        rows, cells = rows_of(path), cells_of(path)
+        assert len(rows) == len({(row["mission"], row["frame"]) for row in cells}) > 390
+        for column, heading in (
+            ("nadir_lat", "Nadir Lat"),
+            ("centre_lon", "Center Point Lon"),
+            ("sun_elevation_deg", "Sun Elevation Angle"),
+            ("camera", "camera"),
+            ("features", "feat"),
+            ("record_type", "RecordType"),
+        ):
+            assert count(rows, column) == sum(bool(row[heading].strip()) for row in cells), column
+        whole = [row["Photo Date"].isdecimal() * row["Photo Time GMT"].isdecimal() for row in cells]
+        assert count(rows, "time_utc") == sum(whole)
+    for name, size in (
+        ("iss_night_photos_jsc.csv", 9403),
+        ("iss_night_frames_jsc_tsv.csv", 8597),
+    ):
+        rows, cells = rows_of(real_data / "orbit" / name), cells_of(real_data / "orbit" / name)
+        assert (
+            len(rows) == len(cells) == size == count(rows, "time_utc") == count(rows, "nadir_lon")
+        )
+        altitudes = [row["altitude_km"] for row in rows]
+        assert 320.0 < min(altitudes) < max(altitudes) < 440.0
+        for row, cell in zip(rows, cells, strict=True):
+            assert (row["frame_id"], row["problems"]) == (cell["frame_id"], [])
+            digits = "".join(letter for letter in row["time_utc"] if letter.isdecimal())
+            assert digits == cell["gmt_date"] + cell["gmt_time"].zfill(6)
+            assert row["focal_mm"] == (float(cell["focal_mm"] or 0) or None)
+            assert row["sun_elevation_deg"] == float(cell["sun_el"])
+
+
+@pytest.mark.real
+def test_tables_of_volunteers_and_their_links_to_nadirs(real_data: Path) -> None:
+    orbit = real_data / "orbit"
+    cities, skies = (orbit / "samples" / name for name in ("nightcities", "darkskies"))
+    for path in sorted([*cities.iterdir(), *skies.iterdir()]):
+        rows = rows_of(path)
+        assert sum(bool(row["problems"]) for row in rows) < 0.02 * len(rows) + 1, path
+    whole = rows_of(cities / "TablaISS_Complete.csv")
+    assert count(whole, "time_utc") == len(whole) == 302
+    assert count(whole, "centre_lat") > 270
+    records = {row["frame_id"]: row for row in rows_of(orbit / "iss_night_photos_jsc.csv")}
+    linked = [row for row in rows_of(cities / "okParaNight.csv") if row["frame_id"] in records]
+    nadirs = [
+        [(one["nadir_lat"], one["nadir_lon"]) for one in (row, records[row["frame_id"]])]
+        for row in linked
+        if row["nadir_lat"] is not None
+    ]
+    assert len(nadirs) > 200
+    same = sum(one == pytest.approx(other, abs=0.11) for one, other in nadirs)
+    assert same > 0.99 * len(nadirs)
