@@ -1,0 +1,360 @@
+"""The archive of astronaut photos: its database asked, its pictures fetched, its photos by name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import re
+import shutil
+import socket
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.conftest import ROOT
+from tests.world.maps import made
+from tests.world.program import Said, run
+from tests.world.services import ArchiveService, night_picture
+
+LIGHTS = ROOT / "data_samples" / "lights.tif"
+OLD_ELEMENTS = ROOT / "data_samples" / "tle.txt"  # years from the photos: no orbit is known
+FRAME = "ISS990-E-101"
+Ask = Callable[..., Said]
+
+
+@pytest.fixture(autouse=True)
+def place(
+    archive: ArchiveService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+) -> None:
+    """A key, a cache, a data folder and an empty folder to work in; nobody waits."""
+    monkeypatch.setenv("JSC_PHOTOS_KEY", archive.KEY)
+    monkeypatch.setenv("REGENGINE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("REGENGINE_DATA", str(tmp_path / "data"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+# The database ------------------------------------------------------------------------------------
+
+
+def ask(*words: object) -> Said:
+    return run("frames", "query", "--mission", "iss990", *words)
+
+
+def numbers(said: Said) -> list[int]:
+    assert said.code == 0, said.err
+    return sorted(int(row["frame_id"].rpartition("-")[2]) for row in said.records)
+
+
+def test_both_tables_are_asked_and_put_together(archive: ArchiveService) -> None:
+    day = "20250827"  # far from any element set: nothing contradicts the nadir
+    archive.add_frame(1, day=day, catalogued=True)
+    archive.add_frame(2, day=day)
+    archive.add_frame(3, day=day, focal=None)  # no record of its camera: a join alone would lose it
+    archive.add_frame(4, mission="ISS991")
+    said = ask("--json")
+    assert numbers(said) == [1, 2, 3]
+    first, second, third = said.records
+    assert (first["place"], first["centre_lat"]) == ("PACIFIC", 35.5)
+    assert (first["sources"], first["problems"]) == (["frames", "nadir"], [])
+    assert (second["focal_mm"], second["camera"]) == (50.0, "Nikon D3S")
+    assert (third["focal_mm"], third["nadir_lon"]) == (None, -151.8)
+    assert "3 questions, 0 from the cache" in said.err
+    assert ask("--out", "found.csv").code == 0
+    assert list(pd.read_csv("found.csv").frame_id) == [f"ISS990-E-{n}" for n in (1, 2, 3)]
+    asked = len(archive.requests)
+    said = ask("--out", "found.csv")  # never replaced, nothing asked
+    assert (said.code, len(archive.requests)) == (2, asked)
+    said = ask("--dry-run")
+    assert (len(said.out.splitlines()), len(archive.requests)) == (3, asked)
+    assert archive.KEY not in said.out
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (["--night"], [1, 3, 4]),
+        (["--sun-elevation", "-90,-6"], [1, 3, 4]),
+        (["--focal-mm", "50,85"], [1, 2]),
+        (["--focal-mm", "400"], [3]),
+        (["--from", "2014-01-18", "--to", "2014-02-02"], [2, 3]),
+        (["--bbox", "-180,-60,0,60"], [1, 2]),
+        (["--bbox", "170,-60,-150,60"], [1, 2, 3]),
+        (["--bbox", "170,50,-150,60"], []),
+        (["--table", "frames"], [2]),
+    ],
+)
+def test_conditions_hold(archive: ArchiveService, wanted: list[str], expected: list[int]) -> None:
+    archive.add_frame(1)
+    archive.add_frame(2, day="20140118", sun=5.0, focal="85", catalogued=True)
+    archive.add_frame(3, day="20140202", lon=179.9, focal="400")
+    archive.add_frame(4, lon=120.0, focal=None)
+    assert numbers(ask(*wanted, "--json")) == expected
+
+
+@pytest.mark.parametrize(("limit", "is_dated"), [("rows", True), ("bytes", False)])
+def test_answers_that_are_cut_are_asked_for_in_parts(
+    archive: ArchiveService, limit: str, is_dated: bool
+) -> None:
+    draw = random.Random(7)
+    for number in draw.sample(range(1, 2_000_000), 310):
+        archive.add_frame(number, day=f"201401{draw.choice(['05', '17', '17', '17', '30'])}")
+    if limit == "rows":
+        archive.most_rows = 150  # more on one day than an answer may have
+    else:
+        archive.most_bytes = 15_000
+    days = ("--from", "2014-01-01", "--to", "2014-01-31") if is_dated else ()
+    assert len(numbers(ask("--table", "nadir", *days, "--json"))) == 310
+    asked = len(archive.requests)
+    assert asked < 120
+    assert len(numbers(ask("--table", "nadir", *days, "--json"))) == 310
+    assert len(archive.requests) - asked < asked / 2
+    # Each half ends where the other begins
+    queries = [request.query["query"] for request in archive.requests]
+    ends = {end: {int(n) for query in queries for n in re.findall(rf"frame\|{end}\|(\d+)", query)}
+            for end in ("ge", "le")}  # fmt: skip
+    assert {low - 1 for low in ends["ge"] if low} <= ends["le"]
+    assert len(ends["ge"]) > 1
+
+
+def test_an_interrupted_query_goes_on(
+    archive: ArchiveService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.add_frame(1)
+    archive.add_frame(2, day="20140220")
+    wanted = ("--from", "2014-01-01", "--to", "2014-02-28", "--table", "nadir", "--json")
+    archive.faults["*"] = ["ok", "ok", *[500] * 5]
+    said = ask(*wanted)
+    assert (said.code, said.out) == (3, "")
+    said = ask(*wanted)
+    assert numbers(said) == [1, 2]
+    assert "2 questions, 2 from the cache" in said.err
+    kept = sorted((tmp_path / "cache").rglob("*.json"))
+    assert len(kept) == 4
+    assert not any(archive.KEY in str(path) + path.read_text() for path in kept)
+    # All is known: no key, no network
+    monkeypatch.delenv("JSC_PHOTOS_KEY")
+    asked = len(archive.requests)
+    assert (numbers(ask(*wanted)), len(archive.requests)) == ([1, 2], asked)
+    for path in kept:  # a week later
+        os.utime(path, (0, path.stat().st_mtime - 8 * 86_400))
+    said = ask(*wanted)
+    assert (said.code, "needs your own key" in said.err) == (2, True)
+    # Damaged answers are asked for anew
+    monkeypatch.setenv("JSC_PHOTOS_KEY", archive.KEY)
+    for path, content in zip(kept, ("{", "[]", '{"question": 1, "rows": 2}', "["), strict=True):
+        path.write_text(content)
+    assert (numbers(ask(*wanted)), len(archive.requests)) == ([1, 2], asked + 4)
+
+
+def test_rows_that_were_not_asked_for_are_left_out(archive: ArchiveService) -> None:
+    archive.add_frame(101)
+    (row,) = archive.tables["nadir"]
+    rows = [
+        {f"nadir.{name}": value for name, value in (row | change).items()}
+        for change in ({}, {"mission": "ISS991"})
+    ]
+    archive.always["*"] = json.dumps(rows).encode()
+    said = ask("--table", "nadir", "--json")
+    assert numbers(said) == [101]
+    assert "2 rows were outside the query" in said.err
+
+
+MISSION = ("query", "--mission", "ISS990")
+NO_COPIES = {
+    "http://example.org": "expose the key",
+    "https://me:pw@example.org": "write https",
+    "https://example.org/x?key=1": "write https",
+    "file:///etc/passwd": "write https",
+    "https://example.org:x/": "not a valid address",
+}
+# Words, address of the archive, code, part of the sentence
+SENSELESS: tuple[tuple[tuple[str, ...], str, int, str], ...] = (
+    (("query", "--night"), "", 2, "the whole database is too much"),
+    (("query", "--mission", "ISS030|x|eq|1"), "", 2, "--mission"),
+    (("query", "--from", "2014-01-01"), "", 2, "--from and --to together"),
+    (("query", "--from", "2014-01-02", "--to", "2014-01-01"), "", 2, "is later than"),
+    (("query", "--from", "yesterday", "--to", "2014-01-01"), "", 2, "--from"),
+    *(((*MISSION, option, text), "", 2, option) for option, text in (
+        ("--focal-mm", "85,50"), ("--focal-mm", "1,2,3"), ("--bbox", "1,2,3"),
+        ("--bbox", "0,50,1,40"), ("--bbox", "0,0,400,1"), ("--bbox", "200,0,210,1"))),
+    ((*MISSION, "--table", "users"), "", 2, "--table 'users'"),
+    ((*MISSION, "--night", "--sun-elevation", "-9,0"), "", 2, "not both"),
+    (("download", "../../etc/none"), "", 2, "neither a photo's id"),
+    (("download", "no-such.csv"), "", 2, "neither a photo's id"),
+    (("download", FRAME, "--size", "huge"), "", 2, "--size huge"),
+    (("download", FRAME, "--out", "file"), "", 3, "cannot be created"),
+    *((words, copy, 2, why) for copy, why in NO_COPIES.items()
+      for words in (MISSION, ("download", FRAME))),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "copy", "code", "why"), SENSELESS, ids=[f"{row[0]}{row[1]}" for row in SENSELESS]
+)
+def test_questions_without_sense_are_refused_before_anything_is_asked(
+    archive: ArchiveService, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], copy: str,
+    code: int, why: str,
+) -> None:  # fmt: skip
+    Path("file").write_text("")
+    if copy:
+        monkeypatch.setenv("REGENGINE_ARCHIVE", copy)
+    out = ("--out", "photos") if words[0] == "download" and "--out" not in words else ()
+    said = run("frames", *words, *out)
+    assert (said.code, why in said.err) == (code, True), said.err
+    assert not copy or "REGENGINE_ARCHIVE" in said.err
+    assert "pw" not in said.err.replace("passwd", "")
+    assert archive.requests == []
+
+
+# Pictures ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fetch(archive: ArchiveService) -> Ask:
+    """``frames download`` into a folder that is not there yet."""
+    for number in (101, 102, 103):
+        archive.add_picture(f"ISS990-E-{number}", night_picture())
+    return lambda *words: run("frames", "download", *words, "--out", "photos", "--json")
+
+
+def test_pictures_come_whole_with_their_sums(archive: ArchiveService, fetch: Ask) -> None:
+    Path("found.csv").write_text("frame_id\nISS990-E-102\nISS990-E-101\n")
+    said = fetch("iss990e000101", "found.csv", "ISS990-E-9")
+    assert said.code == 1
+    assert "2 fetched, 1 absent" in said.err
+    assert [one["status"] for one in said.records] == ["fetched", "fetched", "absent"]
+    assert made(Path("photos")) == ["ISS990-E-101.JPG", "ISS990-E-102.JPG", "SHA256SUMS"]
+    path = Path("photos/ISS990-E-101.JPG")
+    assert path.read_bytes() == night_picture()
+    told = [said.records[0][name] for name in ("sha256", "bytes", "file")]
+    whole = hashlib.sha256(night_picture()).hexdigest(), len(night_picture())
+    assert told == [*whole, str(path)]
+    if shutil.which("sha256sum"):  # the list is what that program reads
+        check = ["sha256sum", "--check", "--strict", "SHA256SUMS"]
+        subprocess.run(check, cwd="photos", check=True)
+    asked = len(archive.requests)
+    said = fetch("ISS990-E-101")
+    assert (said.code, said.records[0]["status"], len(archive.requests)) == (0, "present", asked)
+
+
+def test_pictures_that_were_changed_are_told_and_kept(fetch: Ask) -> None:
+    fetch(FRAME)
+    path, other = Path(f"photos/{FRAME}.JPG"), Path("photos/ISS990-E-102.JPG")
+    path.write_bytes(night_picture() + b"edited")
+    assert "has changed since it was fetched" in fetch(FRAME).records[0]["why"]
+    assert path.read_bytes() == night_picture() + b"edited"
+    fetch(FRAME, "--force")
+    assert path.read_bytes() == night_picture()
+    other.write_bytes(b"mine")  # somebody's own file
+    sums = Path("photos/SHA256SUMS")
+    sums.write_bytes(sums.read_bytes() + b"0123")  # a line that a kill cut short
+    assert fetch("ISS990-E-102", "ISS990-E-103").code == 0
+    assert other.read_bytes() == b"mine"
+    assert sums.read_text().count(".JPG") == 3
+
+
+def test_a_limit_on_all_that_comes_is_kept(fetch: Ask) -> None:
+    said = fetch(FRAME, "ISS990-E-102", "--max-gigabytes", len(night_picture()) / 2e9)
+    assert ([one["status"] for one in said.records], said.code) == (["fetched"], 1)
+    assert "raise the limit with --max-gigabytes" in said.err
+
+
+# Photos by name ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def register(archive: ArchiveService, tmp_path: Path) -> Ask:
+    archive.add_frame(101, day="20250827", lat=-35.1, lon=151.8)
+    archive.add_picture(FRAME, night_picture())
+    where = ("--lights", LIGHTS, "--tle", OLD_ELEMENTS, "--store", tmp_path / "run.h5")
+    how = ("--workers", "0", "--json", "--max-seconds", "1")
+    return lambda *words: run("register", *where, *how, *words)
+
+
+def test_a_photo_is_not_there_without_its_record(register: Ask, tmp_path: Path) -> None:
+    photo = tmp_path / "data" / "photos" / "ISS990" / f"{FRAME}.JPG"
+    photo.parent.mkdir(parents=True)
+    photo.write_bytes(night_picture())
+    assert register(FRAME, "--dry-run").records[0]["would_fetch"]
+    photo.with_name(f"{FRAME}.record.csv").write_text("frame_id\n")
+    assert "would_fetch" not in register(FRAME, "--dry-run").records[0]
+    photo.unlink()
+    assert register(FRAME, "--dry-run").records[0]["would_fetch"]
+
+
+@pytest.mark.slow  # two searches of what is no town
+def test_a_photo_by_name_comes_once_with_what_the_archive_knows(
+    archive: ArchiveService, register: Ask, tmp_path: Path
+) -> None:
+    (told,) = register("iss990e000101", "--dry-run").records
+    assert (told["frame"], told["would_fetch"]) == (FRAME, True)
+    archive.add_picture("ISS990-E-102", night_picture() + b"small", size="small")  # no large one
+    said = register("iss990e000101", "ISS990-E-9", "ISS990-E-102")
+    assert said.code == 1
+    by_frame = {record["frame"]: record for record in said.records}
+    assert by_frame["ISS990-E-9"]["reasons"] == ["not_found"]
+    assert by_frame["ISS990-E-9"]["reason_texts"][0].startswith("ISS990-E-9 is not in the archive")
+    assert by_frame["ISS990-E-102"]["nadir"] is None
+    assert "ISS990-E-102: time and place unknown" in said.err
+    photo = by_frame[FRAME]
+    assert Path(photo["path"]) == tmp_path / "data" / "photos" / "ISS990" / f"{FRAME}.JPG"
+    assert Path(photo["path"]).read_bytes() == night_picture()
+    assert photo["time_utc"] == "2025-08-27T07:46:02Z"
+    assert (photo["nadir"]["lat"], photo["nadir"]["lon"]) == (-35.1, 151.8)
+    assert photo["nadir"]["altitude_km"] == pytest.approx(413.0 + 7.0, abs=1.0)
+    assert (photo["image"]["focal_mm"], photo["image"]["camera_body"]) == (50.0, "NIKON D3S")
+    # What is there is not asked for again; what the archive learns later is
+    asked = Counter(archive.asked)
+    archive.add_frame(102, day="20250827", lat=10.0)
+    said = register(FRAME, "ISS990-E-102", "--no-resume", "--store", tmp_path / "again.h5")
+    assert said.code == 0
+    assert archive.asked - asked == {archive.PAGE: 1}
+    nadirs = {record["frame"]: record["nadir"]["lat"] for record in said.records}
+    assert nadirs == {FRAME: -35.1, "ISS990-E-102": 10.0}
+
+
+@pytest.mark.parametrize(
+    ("word", "frame"),
+    [
+        ("ISS990-E-101.JPG", FRAME),
+        ("iss990e101_lrg.jpg", FRAME),
+        ("https://eol.jsc.nasa.gov/SearchPhotos/photo.pl?mission=ISS990&roll=E&frame=101", FRAME),
+        ("iss006-370-12", "ISS006-370-12"),
+        ("@names.txt", FRAME),
+        ("names.txt", FRAME),
+    ],
+)
+def test_names_are_taken_as_people_write_them(register: Ask, word: str, frame: str) -> None:
+    Path("names.txt").write_text("# of one pass\nISS990-E-101\n\niss990e000101\n")
+    (told,) = register(word, "--dry-run").records
+    assert (told["frame"], told.get("would_fetch")) == (frame, True)
+
+
+def test_a_file_of_that_name_comes_first(archive: ArchiveService, register: Ask) -> None:
+    Path("ISS990-E-101.JPG").write_bytes(night_picture())
+    (told,) = register("ISS990-E-101.JPG", "--dry-run").records
+    assert "would_fetch" not in told
+    assert archive.requests == []
+    assert register("photos/ISS990-E-101.JPG", "--dry-run").code == 3  # a path is no name
+
+
+def test_without_a_network_each_name_fails_with_a_sentence(
+    register: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        monkeypatch.setenv("REGENGINE_ARCHIVE", f"http://127.0.0.1:{closed.getsockname()[1]}")
+    said = register(*(f"ISS990-E-{number}" for number in range(101, 106)))
+    assert said.code == 1
+    texts = sorted(record["reason_texts"][0] for record in said.records)
+    assert sum("127.0.0.1 cannot be reached: check the network" in text for text in texts) == 3
+    assert sum("was not requested" in text for text in texts) == 2
+    monkeypatch.setenv("REGENGINE_ARCHIVE", "http://example.org")
+    said = register("ISS990-E-107")
+    assert (said.code, "REGENGINE_ARCHIVE" in said.err) == (2, True)
