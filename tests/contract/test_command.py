@@ -10,15 +10,21 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import h5py
 import pytest
 
 from tests.conftest import ROOT
-from tests.world.program import begin, run, start
+from tests.world.program import run, start
 from tests.world.skies import night, save
 
 SAMPLES = ROOT / "data_samples"
+
+
 LIGHTS, ELEMENTS = SAMPLES / "lights.tif", SAMPLES / "tle.txt"
+
+
 PHOTO = SAMPLES / "ISS990-E-000102.jpg"
 
 
@@ -98,9 +104,6 @@ def test_wrong_usage_exits_with_2_and_shows_the_way(
     assert not list(folder.iterdir())
 
 
-# Settings
-
-
 def setting(*words: object, option: str = "max-seconds") -> tuple[object, str]:
     """A setting of register, and where it came from."""
     rows = run("config", "show", *words).out.splitlines()
@@ -129,6 +132,13 @@ def test_option_beats_variable_beats_folder_beats_home_beats_default(
     monkeypatch.delenv("REGENGINE_REGISTER_MAX_SECONDS")
     assert setting(*show) == (240.0, "default")  # a named file stands instead of the others
     assert setting(*show, option="workers") == (3, "mine.toml")
+    monkeypatch.setenv("REGENGINE_REGISTER_MAX_SECONDS", "soon")
+    said = run("register", PHOTO)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("Error: environment variable REGENGINE_REGISTER_MAX_SECONDS")
+    said = run("--config", "absent.toml", "register", PHOTO)
+    assert said.code == 2
+    assert "absent.toml: the settings file cannot be read" in said.err
 
 
 @pytest.mark.parametrize(
@@ -153,31 +163,6 @@ def test_a_mistake_in_a_settings_file_is_named_with_the_file(
     assert [word for word in words if word not in said.err] == []
 
 
-def test_a_mistake_in_a_variable_is_named_with_the_variable(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("REGENGINE_REGISTER_MAX_SECONDS", "soon")
-    said = run("register", PHOTO)
-    assert (said.code, said.out) == (2, "")
-    assert said.err.startswith("Error: environment variable REGENGINE_REGISTER_MAX_SECONDS")
-    said = run("--config", "absent.toml", "register", PHOTO)
-    assert said.code == 2
-    assert "absent.toml: the settings file cannot be read" in said.err
-
-
-def test_short_forms_stand_for_options_of_many_commands() -> None:
-    assert setting("--json", "merge", "-o", "o.h5", option="out") == ("o.h5", "option")
-    assert setting("--json", "register", "-j", "3", option="workers") == (3, "option")
-    assert setting("--json", "classify", "-q", option="quiet") == (True, "option")
-    assert run("-V").out == run("--version").out
-    for command, form in (
-        ("solve", "-j, --workers"),
-        ("report", "-o, --out"),
-        ("day get", "-q, --q"),
-    ):
-        assert form in run(*command.split(), "--help").out
-
-
 @pytest.mark.parametrize(
     "words", [("merge", "a.h5"), ("classify", PHOTO), ("train", "labels.csv"), ("report", "a.h5")]
 )
@@ -188,9 +173,6 @@ def test_what_is_no_text_does_not_go_to_standard_output(
     assert (said.code, said.out) == (2, "")
     assert f"--out -: regengine {words[0]} cannot write to standard output" in said.err
     assert not list(folder.iterdir())
-
-
-# Errors
 
 
 @pytest.mark.parametrize(
@@ -244,6 +226,8 @@ OF_FILES = (
     ("lights", "info"),
     ("lights", "build", "--out", "out.tif"),
 )
+
+
 OF_PHOTOS = (
     ("register", "--lights", LIGHTS),
     ("classify",),
@@ -320,46 +304,6 @@ def test_a_warning_of_a_library_reaches_no_user_unless_asked_for(
     )
     assert ("Mean of empty slice" in done.stderr) == is_shown
     assert is_shown or done.stderr == ""
-
-
-def test_names_of_files_cannot_command_the_terminal(folder: Path) -> None:
-    name = "a\x1b[31mred\nline\u202e.jpg"
-    Path(name).write_bytes(b"no photo")
-    said = run("register", name, "--lights", LIGHTS, "--workers", 0)
-    assert said.code == 1
-    assert not {"\x1b", "\u202e"} & set(said.out + said.err)
-    assert len(said.out.splitlines()) == 2  # heading and one line
-    (record,) = run("register", name, "--lights", LIGHTS, "--workers", 0, "--json").records
-    assert (record["verdict"], record["reasons"]) == ("failed", ["unreadable"])
-
-
-# What goes where
-
-
-def test_messages_are_json_lines_or_none_if_asked(folder: Path) -> None:
-    Path("a.jpg").write_bytes(b"no photo")
-    words = ("register", "a.jpg", "--lights", LIGHTS, "--workers", 0)
-    told = [json.loads(line) for line in run(*words, "--log-json").err.splitlines()]
-    assert [one["level"] for one in told] == ["info"]
-    assert told[0]["message"].startswith("1 photo")
-    again = run(*words, "--quiet")
-    assert (again.code, again.err) == (1, "")
-    assert "unreadable" in again.out or "a.jpg" in again.out
-
-
-def test_a_dry_run_says_what_would_be_done_and_leaves_nothing(folder: Path) -> None:
-    shutil.copy(PHOTO, "photo.jpg")
-    Path("b.jpg").write_bytes(b"no photo")
-    words = ("register", "photo.jpg", "b.jpg", "--lights", LIGHTS, "--dry-run")
-    place = ("--nadir", "-151.7,35.2", "--altitude-km", 417)
-    good, bad = run(*words, *place, "--json").records
-    assert (good["would_register"], good["nadir"]["source"]) == (True, "option")
-    assert (good["nadir"]["lon"], good["nadir"]["lat"]) == (-151.7, 35.2)
-    assert (bad["would_register"], bad["reason"]) == (False, "unreadable")
-    lines = run(*words, *place).out.splitlines()
-    assert "nadir 35.20 N 151.70 W from option" in lines[0]
-    assert "b.jpg" in lines[1]
-    assert sorted(path.name for path in folder.iterdir()) == ["b.jpg", "photo.jpg"]
 
 
 def doctor(*words: object) -> tuple[int, dict[str, dict[str, str]]]:
@@ -453,15 +397,15 @@ Image.open = announced
         ("detect", "lights", "a.png", "--json", "--workers", 0),
         pytest.param(
             ("detect", "lights", "a.png", "b.png", "--json", "--workers", 2),
-            marks=pytest.mark.slow,
+            marks=pytest.mark.nightly,
         ),
-        pytest.param(("classify", "a.png", "--features"), marks=pytest.mark.slow),
+        pytest.param(("classify", "a.png", "--features"), marks=pytest.mark.nightly),
         pytest.param(
             (
                 *("register", "a.png", "--lights", LIGHTS, "--blind", "never", "--json"),
                 *("--workers", 0, "--store", "r.h5"),
             ),
-            marks=pytest.mark.slow,
+            marks=pytest.mark.nightly,
         ),
     ],
     ids=["here", "workers", "classify", "register"],
@@ -495,8 +439,6 @@ def test_a_file_of_records_is_not_called_a_table(folder: Path, command: tuple[ob
     assert "ends in .ndjson or .jsonl" in said.err
     assert not Path("lights.csv").exists()
 
-
-# Ends
 
 # Interrupted when a module is first asked for
 INTERRUPTED = """
@@ -533,10 +475,64 @@ def test_an_interrupt_while_the_program_begins_leaves_no_traceback(
     assert not list(folder.iterdir())
 
 
-def test_a_reader_that_goes_away_is_met_with_silence(folder: Path) -> None:
-    with begin("config", "show", cwd=folder) as program:
-        assert program.stdout is not None
-        assert program.stderr is not None
-        program.stdout.close()
-        assert program.stderr.read() == ""
-    assert program.returncode == 141
+# ---- what is kept in files
+
+
+BASELINES = Path(__file__).parents[1] / "use" / "baselines"
+
+
+# Names are those of commands in words, and of the program itself
+KEPT = sorted(path.stem for path in (BASELINES / "help").glob("*.txt"))
+
+
+def assert_kept(name: str, text: str) -> None:
+    """A text equals the one that is kept in a file of this name."""
+    path = BASELINES / name
+    if os.environ.get("REGENGINE_KEEP_BASELINES") == "1":
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def read_help(*command: str) -> str:
+    said = run(*command, "--help")
+    assert said.code == 0
+    return said.out
+
+
+def list_commands(*above: str) -> list[tuple[str, ...]]:
+    """Commands that the help names, with those of groups, each in words."""
+    named = read_help(*above).partition("\nCommands:\n")[2]
+    found = re.findall(r"^  ([a-z]\S*)  ", named, re.MULTILINE)
+    return [above, *(words for name in found for words in list_commands(*above, name))]
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_help_says_what_it_said(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    command = [] if name == "regengine" else name.split("-")
+    assert_kept(f"help/{name}.txt", read_help(*command))
+
+
+def test_the_help_of_every_command_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    commands = {"-".join(words) or "regengine": words for words in list_commands()}
+    for name in commands.keys() - set(KEPT):
+        assert_kept(f"help/{name}.txt", read_help(*commands[name]))
+    assert set(KEPT) <= commands.keys()
+
+
+def without_path(known: dict[str, Any]) -> dict[str, Any]:
+    """Where a file lies is no part of a run's settings."""
+    return {name: value for name, value in known.items() if name != "path"}
+
+
+def test_a_run_depends_on_the_settings_that_it_depended_on(simulated: Path) -> None:
+    """What a store compares to tell whether its results hold: other settings do photos again."""
+    with h5py.File(simulated / "run.h5") as store:
+        group = store["provenance"]
+        texts = {group["parameters"].asstr()[k] for k in range(len(group["parameters"]))}
+        hashes = set(group["parameters_sha256"].asstr()[:])
+    (text,), (sha256,) = texts, hashes
+    assert len(sha256) == 64
+    kept = {"sha256": sha256, "settings": json.loads(text, object_hook=without_path)}
+    assert_kept("settings.json", json.dumps(kept, indent=1, sort_keys=True) + "\n")
