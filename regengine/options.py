@@ -184,6 +184,7 @@ class RegisterOptions(TimeOptions, MapOptions):
         None,
         "Maximum error of the camera's clock.  [2 minutes, then 10 minutes, then whole hours]",
         minimum=0.0,
+        metavar="SECONDS",
     )
     max_seconds: float = option(
         240.0,

@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from regengine.collection.catalogue.query import Answer, Question
     from regengine.exchange.export.selection import FrameChoice
 
-File = Annotated[
-    Path, typer.Argument(metavar="CATALOGUE", help="Catalogue of regengine catalogue build.")
-]
+File = Annotated[Path, typer.Argument(help="Catalogue of regengine catalogue build.")]
 Form = Annotated[
     str | None,
     typer.Option(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def package(
     catalogue: Annotated[Path, typer.Argument(help="Catalogue of regengine catalogue build.")],
-    out: Annotated[Path, typer.Option(help="Folder to create.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to create.")],
     place: Annotated[
         str | None, typer.Option(help='Photos that show a town or city: "Paris, US".')
     ] = None,

@@ -72,7 +72,7 @@ Tle = Annotated[
 def read(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Tables of photos, in any of the formats known."),
+        typer.Argument(help="Tables of photos, in any of the formats known."),
     ],
     out: Out = None,
     tle: Tle = None,
@@ -105,10 +105,12 @@ def query(
         list[str] | None, typer.Option(help="Mission, such as ISS030; may be given several times.")
     ] = None,
     first: Annotated[
-        datetime | None, typer.Option("--from", formats=[DAY], help="First day: 2012-03-01.")
+        datetime | None,
+        typer.Option("--from", formats=[DAY], metavar="DATE", help="First day: 2012-03-01."),
     ] = None,
     last: Annotated[
-        datetime | None, typer.Option("--to", formats=[DAY], help="Last day: 2012-03-31.")
+        datetime | None,
+        typer.Option("--to", formats=[DAY], metavar="DATE", help="Last day: 2012-03-31."),
     ] = None,
     bbox: Annotated[
         str | None,
@@ -212,9 +214,11 @@ def query(
 def download(
     frames: Annotated[
         list[str],
-        typer.Argument(metavar="FRAME...", help="Archive ids, or tables with a column of ids."),
+        typer.Argument(help="Archive ids, or tables with a column of ids."),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the pictures.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the pictures.", show_default=False)
+    ],
     size: Annotated[str, typer.Option(help="large, or small (640 pixels).")] = "large",
     max_megabytes: Annotated[int, typer.Option(min=1, help="Size limit per picture.")] = 100,
     max_gigabytes: Annotated[float, typer.Option(help="Size limit in all.")] = 20.0,

@@ -17,7 +17,7 @@ def main(
     store: StoreFile,
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Control points: .points, .csv."),
+        typer.Argument(help="Control points: .points, .csv."),
     ],
     frame: Annotated[
         str | None,

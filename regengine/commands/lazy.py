@@ -15,10 +15,11 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from regengine.commands.help_text import prepare_help
 from regengine.errors import ConfigError
 from regengine.settings import Settings, read_settings, settings_of
 
+# What to write for an option, by the name of its type
+VALUES = {"path": "FILE", "Path": "FILE", "str": "TEXT", "int": "N", "float": "NUMBER"}
 # Of options that many commands have
 SHORT_FORMS = {"out": "-o", "workers": "-j", "quiet": "-q"}
 STANDARD_OUTPUT = Path("-")
@@ -93,8 +94,21 @@ def load_command(name: str) -> Any:
             parameter.show_envvar = False
             if option in SHORT_FORMS:
                 parameter.opts.append(SHORT_FORMS[option])
-        prepare_help(leaf, " ".join(names))
+        for parameter in leaf.params:
+            _name_value(parameter)
     return command
+
+
+def _name_value(parameter: Any) -> None:
+    """Let the help say what to write for a parameter, in words that are no types."""
+    kind = parameter.display_type(None).strip("<>")
+    if parameter.param_type_name == "argument":
+        parameter.display_type_rich = lambda ctx: None
+    elif parameter.type_descriptor.is_choice:
+        parameter.metavar = parameter.metavar or f"[{kind}]"
+    elif not parameter.is_flag:
+        one = kind.removeprefix("list[").rstrip("]").partition(" ")[0]
+        parameter.metavar = parameter.metavar or VALUES[one]
 
 
 def _with_output_checked(

@@ -34,10 +34,10 @@ def main(
     ] = None,
     glm: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE…", help="Files of GLM L2 (netCDF), 20 s each."),
+        typer.Option(metavar="FILE", help="Files of GLM L2 (netCDF), 20 s each."),
     ] = None,
     lis: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE…", help="Files of ISS-LIS (netCDF).")
+        list[Path] | None, typer.Option(metavar="FILE", help="Files of ISS-LIS (netCDF).")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Table to write: .csv or .gpkg.  [CSV to standard output]")

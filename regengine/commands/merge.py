@@ -13,9 +13,7 @@ from regengine.commands.options import Json
 
 
 def main(
-    stores: Annotated[
-        list[Path], typer.Argument(metavar="STORE...", help="Stores of runs; not changed.")
-    ],
+    stores: Annotated[list[Path], typer.Argument(help="Stores of runs; not changed.")],
     out: Annotated[Path, typer.Option(metavar="OUT", help="Store to write.", show_default=False)],
     grow: Annotated[
         bool, typer.Option("--grow", help="Add to OUT; its frames keep their numbers.")

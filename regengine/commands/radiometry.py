@@ -13,7 +13,9 @@ from regengine.io.plain import format_count
 
 def main(
     store: common.StoreFile,
-    out: Annotated[Path, typer.Option(help="Folder for rasters and tables.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for rasters and tables.", show_default=False)
+    ],
     lights: common.LightMaps = None,
     verdict: common.Verdicts = "accepted",
     reviewed: common.Reviewed = False,

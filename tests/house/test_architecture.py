@@ -41,7 +41,7 @@ DOORS = {
     *("regengine.registration.day.parameters", "regengine.registration.streets.parameters"),
 }
 THROUGH_DOORS = ("tests.use.", "tests.contract.", "tests.state.")
-SHARED_BY_COMMANDS = {"help_text", "lazy", "line_output", "options", "typer_options"}
+SHARED_BY_COMMANDS = {"lazy", "line_output", "options", "typer_options"}
 
 
 @cache
