@@ -52,12 +52,6 @@ def main(
     readonly: Annotated[
         bool, typer.Option("--readonly", help="Show the page without saving decisions.")
     ] = False,
-    blind: Annotated[
-        bool,
-        typer.Option(
-            "--blind", help="Hide what others decided on a frame until you have decided it."
-        ),
-    ] = False,
     layer: Annotated[
         list[str] | None,
         typer.Option(
@@ -108,7 +102,6 @@ def main(
         metadata=metadata or made_with.metadata,
         reviewer=reviewer,
         readonly=readonly,
-        blind=blind,
         layers=layer or (),
     ) as context:
         serve(context, ServerOptions(host=host, port=port, browser=browser), started)

@@ -52,7 +52,6 @@ class ReviewContext:
     search_inputs: Callable[[], RunInputs]  # creates the inputs of a search
     reviewer: str  # name under which decisions are saved
     readonly: bool = False
-    blind: bool = False  # whether others' decisions stay hidden until the reviewer has decided
     layers: tuple[OnlineLayer, ...] = ()  # that the page may show
     pyramids: PhotoPyramids = field(default_factory=PhotoPyramids)
 
@@ -67,11 +66,6 @@ class ReviewContext:
             return self.frames.frame(number).result
         except KeyError:
             raise make_no_frame_error(number) from None
-
-    def shown(self, decisions: Sequence[Decision]) -> Sequence[Decision]:
-        """Decisions on one frame that the reviewer may see."""
-        own = any(one.reviewer == self.reviewer for one in decisions)
-        return decisions if own or not self.blind else []
 
     def map_of_kind(self, kind: KindName) -> LightMap:
         """The map of a kind; ConfigError if the review has none."""

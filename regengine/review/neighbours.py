@@ -65,7 +65,7 @@ def carry_neighbour(
 
 def _camera(context: ReviewContext, number: int, result: FrameResult) -> Camera | None:
     """The camera that a person accepted, or else the engine's proposal unless rejected."""
-    heads = context.shown(context.decisions.heads(number, result.sha256))
+    heads = context.decisions.heads(number, result.sha256)
     if heads:
         work = heads[0].work
         accepted = heads[0].decision == "accepted" and work["camera"] is not None

@@ -46,14 +46,12 @@ class Standings:
     counts only if the frame's photo is unchanged since. The status is in four bool arrays of shape
     (frames,), as of the last `update`. ``decided``: somebody decided. ``disputed``: people differ.
     ``dependent``: the decision that counts relies on its own camera only. ``second``: others
-    decided and ``reviewer`` did not. With ``blind``, only ``second`` uses others' decisions on
-    frames that the reviewer has not decided.
+    decided and ``reviewer`` did not.
     """
 
-    def __init__(self, decisions: Decisions, reviewer: str, *, blind: bool = False) -> None:
+    def __init__(self, decisions: Decisions, reviewer: str) -> None:
         self._decisions = decisions
         self._reviewer = reviewer
-        self._blind = blind
         self._lock = Lock()
         self._last = 0
         self._heads: defaultdict[int, dict[tuple[str, str], Brief]] = defaultdict(dict)
@@ -77,22 +75,17 @@ class Standings:
                 self._tagged.clear()
                 self._tags.clear()
             for row in rows.rows_of(list(touched)).tolist():
-                heads, everybody = self.heads(row), self._latest(row)
+                heads = self.heads(row)
                 self.decided[row] = bool(heads)
                 self.disputed[row] = len({head.decision for head in heads}) > 1
                 self.dependent[row] = bool(heads) and not heads[0].independent
-                self.second[row] = bool(everybody) and not self._is_own(everybody)
+                self.second[row] = bool(heads) and all(
+                    head.reviewer != self._reviewer for head in heads
+                )
                 self._tag(row, frozenset().union(*(head.tags for head in heads)))
 
     def heads(self, row: int) -> list[Brief]:
-        """Each person's latest visible decision on the frame of a row, newest first."""
-        latest = self._latest(row)
-        return [] if self._blind and not self._is_own(latest) else latest
-
-    def _is_own(self, heads: list[Brief]) -> bool:
-        return any(head.reviewer == self._reviewer for head in heads)
-
-    def _latest(self, row: int) -> list[Brief]:
+        """Each person's latest decision on the frame of a row, newest first."""
         if self._rows is None:
             return []
         heads = self._heads.get(int(self._rows.frame_index[row]), {})
@@ -322,7 +315,7 @@ class Queue:
             "max_zoom": max_zoom(result.width_px or 1, result.height_px or 1),
             "tile_px": TILE_PX,
         }
-        heads = context.shown(context.decisions.heads(number, result.sha256))
+        heads = context.decisions.heads(number, result.sha256)
         return plain(said, escape_invisible) | {
             "draft": context.decisions.draft(number, result.sha256, context.reviewer),
             "decisions": [decision_json(head) for head in heads],

@@ -42,7 +42,6 @@ def _add_session(routes: APIRouter, context: ReviewContext) -> None:
             "frames": len(context.frames.rows),
             "reviewer": context.reviewer,
             "readonly": context.readonly,
-            "blind": context.blind,
             "version": engine_version,
             "orbits": context.tles is not None,
             "maps": {
@@ -66,7 +65,7 @@ def _name(light_map: LightMap) -> str:
 
 
 def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
-    standings = Standings(context.decisions, context.reviewer, blind=context.blind)
+    standings = Standings(context.decisions, context.reviewer)
     places = FramePlaces(context.frames)
     one_at_a_time = Lock()  # the status belongs to the rows that were requested
 
@@ -134,7 +133,7 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
     @routes.get("/frames/{number}/history")
     def history(number: FrameId) -> list[dict[str, Any]]:
         sha256 = context.result(number).sha256
-        found = context.shown(context.decisions.history(number, sha256))
+        found = context.decisions.history(number, sha256)
         return [decision_json(each) for each in found]
 
 

@@ -143,15 +143,13 @@ def open_review(
     metadata: Path | None = None,
     reviewer: str | None = None,
     readonly: bool = False,
-    blind: bool = False,
     layers: Sequence[str] = (),
 ) -> Iterator[ReviewContext]:
     """Open the data of a review.
 
     Photos that have moved are searched for in the folder ``photos``, too. ``tle`` and ``metadata``
     are for tracks and searches; ``reviewer`` is the person who decides, None for the user's name on
-    this machine. With ``blind``, others' decisions on a frame stay hidden until that person has
-    decided it. ``layers`` are online layers, see `regengine.review.context.parse_layers`.
+    this machine. ``layers`` are online layers, see `regengine.review.context.parse_layers`.
     StoreError, LightMapError, EphemerisError or ConfigError if one of them cannot be used.
     """
 
@@ -179,7 +177,6 @@ def open_review(
                 search_inputs=search_inputs,
                 reviewer=name,
                 readonly=readonly,
-                blind=blind,
                 layers=allowed,
             )
 

@@ -507,35 +507,6 @@ def test_what_was_accepted_for_followers_is_named(client: Client, review_store: 
     assert client.told("frames?status=dependent")["frames"] == []
 
 
-def test_a_blind_review_hides_what_others_decided_until_one_has_decided(
-    review_server: Serve, review_store: Path
-) -> None:
-    with review_server(review_store) as ada:
-        assert ada.accept(8, tags=["moon"], comment="of Ada").status_code == 200
-        assert ada.decide(9, "unsure").status_code == 200
-    with review_server(review_store, reviewer="Bob", blind=True) as bob:
-        assert bob.told("session")["blind"] is True
-        (row,) = bob.told("frames?id=8")["frames"]
-        told = bob.told("frames/8")
-        for said in (row, told):
-            assert (said["decision"], said["reviewers"]) == (None, 0)
-            assert (said["disputed"], said["independent"]) == (False, True)
-        assert (told["decisions"], told["draft"]) == ([], None)
-        assert bob.told("frames/8/history") == []
-        assert bob.told("facets")["tag"] == {}
-        assert 8 in bob.told("queue?status=open")["ids"]
-        assert bob.told("queue?status=done")["ids"] == []
-        # That others decided is told, for whoever looks for frames to look at a second time
-        assert sorted(bob.told("queue?status=second")["ids"]) == [8, 9]
-        saved = bob.decide(8, "rejected").json()
-        assert [each["reviewer"] for each in saved["others"]] == ["Ada"]
-        assert {each["reviewer"] for each in bob.told("frames/8")["decisions"]} == {"Ada", "Bob"}
-        assert {each["reviewer"] for each in bob.told("frames/8/history")} == {"Ada", "Bob"}
-        assert bob.told("queue?status=disputed")["ids"] == [8]
-        assert bob.told("queue?status=second")["ids"] == [9]
-        assert bob.told("frames/9")["decisions"] == []
-
-
 def test_a_neighbours_camera_is_carried_along_the_orbit(
     review_server: Serve, tmp_path: Path
 ) -> None:

@@ -66,7 +66,6 @@ export interface Session {
   reviewer: string;
   readonly: boolean;
   /** Whether others' decisions stay hidden until this reviewer has decided. */
-  blind: boolean;
   /** The maps at hand: without the one that placed a photo it has no base map, snap, search. */
   maps: Partial<Record<MapKind, { name: string; attribution: string }>>;
   /** Whether there are element sets: a time tells the nadir. */

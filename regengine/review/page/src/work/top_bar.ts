@@ -26,7 +26,6 @@ export function topBar(host: HTMLElement, session: Session, buttons: HTMLElement
     element("span", {}, count(session.frames, "frame")),
     progress,
     element("span", { className: "reviewer" }, `Reviewer: ${session.reviewer}`),
-    session.blind && element("strong", { className: "badge", title: "Other reviewers' decisions on a frame are hidden until you have decided it" }, "blind"),
     session.readonly ? element("strong", { className: "badge" }, "read-only") : sending,
     buttons,
   );
