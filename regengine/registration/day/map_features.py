@@ -7,11 +7,12 @@ import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import cv2
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,17 +21,16 @@ from detectors.types import FloatArray
 from matchers.geometry.earth import geodetic_to_ecef
 from regengine.data import FOLDER
 from regengine.errors import ConfigError, LightMapError, StoreError
-from regengine.io.atomic import hold_lock, raise_as_store_error, write_whole
+from regengine.io.atomic import raise_as_store_error, write_whole
 from regengine.io.checksums import fingerprint
 from regengine.io.folders import cache_folder, make_folder
 from regengine.io.gdal import raise_read_failures
-from regengine.io.hdf5 import open_hdf5
 from regengine.references.day import SEA, DayMap
 from regengine.references.reference import Bounds, Reference
 from regengine.registration.day.parameters import FeatureParams
 from regengine.registration.day.propose_from_features import Features, find_features, split_bands
 
-FORMAT, VERSION = "regengine day features", 1
+VERSION = 2  # of the files
 UNIT = 255.0  # scale of descriptors, which are stored as bytes
 FARTHEST_DEG = 85.0  # limit of latitude: Mercator's pole is infinitely far
 # A scene of Sentinel-2 has 1.2e8 pixels, whose features take 0.3 GB of memory and some minutes
@@ -138,50 +138,41 @@ def make_features(
 @lru_cache(maxsize=16)
 def _load(reference: Reference, version: object, octave: int, params: FeatureParams) -> MapFeatures:
     """Load features from the file next to the map or in the cache, or extract and store them."""
-    known = _identify(reference, params)
-    beside = reference.path.with_name(f"{reference.path.name}.features")
+    known = _identify(reference, octave, params)
+    beside = reference.path.with_name(f"{reference.path.name}.{octave}.features")
     in_cache = cache_folder() / "day" / f"{known[:32]}.features"
     for path in (beside, in_cache):
-        kept = _read(path, known)
-        if octave in kept:
-            return kept[octave]
+        if (kept := _read(path, known)) is not None:
+            return kept
     logger = logging.getLogger("regengine")
     step_deg = reference.grid.step_deg * 2**octave
     at = f"{reference.path.name} at {step_deg * KM_PER_DEGREE:.3g} km"
-    day_map = DayMap([reference])
-    found = None
+    logger.info("extracting features at %s a pixel, once for all photos", at)
+    found = find_map_features(DayMap([reference]), reference.grid.bounds, step_deg, params)
     # Not into the installed package; elsewhere respect the mode even as root
     writable = beside.parent != FOLDER and beside.parent.stat().st_mode & 0o222
     for path in (beside, in_cache) if writable else (in_cache,):
         try:
             if path is in_cache:
                 make_folder(path.parent, variable="REGENGINE_CACHE")
-            with raise_as_store_error(path), hold_lock(path):
-                kept = _read(path, known)  # another process may have stored them meanwhile
-                if octave in kept:
-                    return kept[octave]
-                if found is None:
-                    logger.info("extracting features at %s a pixel, once for all photos", at)
-                    found = find_map_features(day_map, reference.grid.bounds, step_deg, params)
-                _write(path, {**kept, octave: found}, known)
+            with raise_as_store_error(path):
+                _write(path, found, known)
         except (ConfigError, StoreError) as error:
             refused = error
             continue
-        n_found = len(found.columns["sizes"])
-        logger.info("%s features at %s a pixel are cached in %s", f"{n_found:,}", at, path)
+        logger.info("%s features at %s a pixel are cached in %s", f"{len(found):,}", at, path)
         return found
     logger.warning("map features are not cached: %s", refused)
-    if found is None:
-        found = find_map_features(day_map, reference.grid.bounds, step_deg, params)
     return found
 
 
-def _identify(reference: Reference, params: FeatureParams) -> str:
+def _identify(reference: Reference, octave: int, params: FeatureParams) -> str:
     """Checksum of everything that features depend on: the map file, its grid, the parameters."""
     with raise_read_failures(reference.path):
         file = fingerprint(reference.path)
     ways = [*asdict(SEA).items(), *((name, getattr(params, name)) for name in OF_MAPS)]
-    told = (file, reference.content_sha256, *reference.grid.bounds, reference.grid.step_deg, ways)
+    grid = reference.grid
+    told = (VERSION, octave, file, reference.content_sha256, *grid.bounds, grid.step_deg, ways)
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
@@ -241,52 +232,28 @@ def find_map_features(
     return MapFeatures(west=west, top=top, step_deg=step_deg, columns=columns)
 
 
-def _read(path: Path, known: str) -> dict[int, MapFeatures]:
-    """Read the features in a file, by octave; empty if it is missing, damaged or of another map."""
+def _read(path: Path, known: str) -> MapFeatures | None:
+    """Read the features in a file; None if it is missing, damaged or of another map."""
     try:
-        with open_hdf5(path, ConfigError) as file:
-            if (file.attrs["format"], int(file.attrs["version"])) != (FORMAT, VERSION):
-                return {}
-            if file.attrs["map"] != known:
-                return {}
-            kept = {}
-            for name, group in file.items():
-                columns = {each: group[each][()] for each in COLUMNS}
-                n = len(columns["sizes"])
-                if any(columns[each].shape != (n, *more) for each, more in COLUMNS.items()):
-                    return {}
-                west, top, step_deg = (float(group.attrs[key]) for key in ("west", "top", "step"))
-                kept[int(name)] = MapFeatures(
-                    west=west, top=top, step_deg=step_deg, columns=columns
-                )
-            return kept
-    except (ConfigError, OSError, LookupError, AttributeError, ValueError, TypeError, RuntimeError):
-        return {}
+        with path.open("rb") as stream, np.load(stream) as file:
+            if file["map"] != known:
+                return None
+            west, top, step_deg = file["grid"].tolist()
+            columns = {name: file[name] for name in COLUMNS}
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, BadZipFile, EOFError):
+        return None
+    n = len(columns["sizes"])
+    if any(columns[name].shape != (n, *more) for name, more in COLUMNS.items()):
+        return None
+    return MapFeatures(west=west, top=top, step_deg=step_deg, columns=columns)
 
 
-def _write(path: Path, kept: dict[int, MapFeatures], known: str) -> None:
-    """Write a complete file, or raise OSError.
-
-    The file is built in memory, because HDF5 aborts the program if it cannot write when it closes a
-    file.
-    """
-    name = f"features {path}"
-    with h5py.File(name, "w", driver="core", backing_store=False, libver="v110") as file:
-        file.attrs["format"], file.attrs["version"], file.attrs["map"] = FORMAT, VERSION, known
-        for octave, one in kept.items():
-            group = file.create_group(str(octave))
-            group.attrs["west"], group.attrs["top"] = one.west, one.top
-            group.attrs["step"] = one.step_deg
-            for column, values in one.columns.items():
-                group.create_dataset(
-                    column,
-                    data=values,
-                    fletcher32=values.size > 0,
-                    chunks=True if values.size else None,
-                )
-        file.flush()
-        content = file.id.get_file_image()
-    write_whole(path, content)
+def _write(path: Path, found: MapFeatures, known: str) -> None:
+    grid = (found.west, found.top, found.step_deg)
+    arrays: dict[str, Any] = {"map": known, "grid": grid, **found.columns}
+    content = BytesIO()
+    np.savez(content, **arrays)
+    write_whole(path, content.getvalue())
 
 
 def _ordinate(lat_deg: float) -> float:
