@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from regengine.result import FrameResult
     from regengine.review.frames import ReviewFrames
     from regengine.run_inputs import RunInputs
-    from regengine.store.reviews import Decision, Decisions
+    from regengine.store.reviews import Decisions
 
 # Reason code of a photo whose decoding crashed a worker, and might crash this process, too
 DEADLY = "worker_died"

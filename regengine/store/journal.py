@@ -43,17 +43,12 @@ def journal_path(store: Path) -> Path:
 
 def encode_frame(frame: StoredFrame) -> bytes:
     """Return the line of a frame, including its line break."""
-    return encode_rows(frame.frame_index, to_tables([frame]))
-
-
-def encode_rows(frame_index: int, tables: Tables) -> bytes:
-    """Return the line of the frame with these rows; texts are `str`."""
     rows = {
         group: {name: values.tolist() for name, values in table.items()}
-        for group, table in tables.items()
+        for group, table in to_tables([frame]).items()
     }
     content = b64encode(zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), LEVEL))
-    head = b'{"frame_index": %d, "crc32": %d, "rows": "' % (frame_index, zlib.crc32(content))
+    head = b'{"frame_index": %d, "crc32": %d, "rows": "' % (frame.frame_index, zlib.crc32(content))
     return b'%s%s"}\n' % (head, content)
 
 

@@ -5,7 +5,6 @@ The journal contains results that a running or killed run has not merged into th
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
@@ -67,12 +66,6 @@ class Snapshot:
             raise
         in_store = np.empty(0, np.int64) if self.store is None else self.store.frame_index
         self.frame_index: NDArray[np.int64] = np.union1d(in_store, self.journal.frame_index)
-        if path.with_name(f"{path.name}.parts").is_dir():
-            logging.getLogger("regengine").warning(
-                "%s.parts has results of a run by an older regengine: the next run with this "
-                "store includes them.",
-                path,
-            )
 
     def __enter__(self) -> Snapshot:
         return self

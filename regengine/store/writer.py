@@ -8,10 +8,8 @@ from __future__ import annotations
 import errno
 import glob
 import json
-import logging
 import os
 import platform
-from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,11 +25,10 @@ from regengine.store.file import StoreFile, check, open_growing
 from regengine.store.journal import (
     encode_frame,
     encode_head,
-    encode_rows,
     journal_path,
 )
 from regengine.store.read import BLOCK_FRAMES, Snapshot, StoredFrames
-from regengine.store.rows import StoredFrame, with_texts
+from regengine.store.rows import StoredFrame
 from regengine.store.verify import Problem, check_frames
 
 # Packages whose version may change a result or a file.
@@ -81,9 +78,8 @@ class StoreWriter:
 
     While it is open, results go to the journal next to the store. At the end, the store is extended
     or rewritten, and the journal is deleted. The folder is created now if necessary, the file at
-    the end of the first run. A journal of an earlier, killed run, or parts as older versions wrote
-    them, are merged first. ``frames`` finds frames in the store as of then, and those flushed
-    since.
+    the end of the first run. A journal of an earlier, killed run is merged first.
+    ``frames`` finds frames in the store as of then, and those flushed since.
 
     A frame is safe once `flush` has returned it. The merge is done however the block ends. If it
     fails, the journal stays and the next start merges it. Merged frames are read back and checked;
@@ -101,8 +97,6 @@ class StoreWriter:
         try:
             self._lock = self._open()
             try:
-                self._merge()
-                take_in_parts(path)
                 self._merge()
                 self.frames = StoredFrames(path, journal_path(path))
                 self._journal = Journal(journal_path(path), 0)
@@ -219,46 +213,3 @@ def grow_store(path: Path, snapshot: Snapshot) -> None:
         for start in range(first, len(numbers), BLOCK_FRAMES):
             block = numbers[start : start + BLOCK_FRAMES]
             output.append(snapshot.tables(int(block[0]), int(block[-1]) + 1))
-
-
-def take_in_parts(store: Path) -> None:
-    """Move parts, as format versions up to 5 wrote them next to a store, into its journal.
-
-    A damaged part is kept under another name. Raises StoreError if a version that writes parts is
-    running, and OSError if the journal cannot be written.
-    """
-    folder = store.with_name(f"{store.name}.parts")
-    if not folder.is_dir():
-        return
-    busy = StoreError(
-        f"{store} is being written by another regengine: wait until it has finished, or name "
-        "another file with --store.",
-        code="store_busy",
-    )
-    lock = FileLock(folder / "lock", busy)
-    journal = Journal(journal_path(store), 0)
-    try:
-        parts = sorted(folder.glob("[0-9]*.h5"), key=lambda part: int(part.stem))
-        for part in parts:
-            try:
-                with StoreFile(part) as file:
-                    for number in file.frame_index.tolist():
-                        rows = with_texts(file.tables(number, number + 1))
-                        journal.append(encode_rows(number, rows))
-            except StoreError as error:
-                if error.code not in ("store_damaged", "store_foreign"):
-                    raise
-                aside = part.rename(part.with_name(f"{part.name}.damaged"))
-                logging.getLogger("regengine").warning(
-                    "%s: it was renamed to %s; the next run with its photos processes them again.",
-                    str(error).rstrip("."),
-                    aside.name,
-                )
-            else:
-                journal.flush()
-                part.unlink()
-    finally:
-        journal.close()
-        lock.release()
-        with suppress(OSError):
-            folder.rmdir()
