@@ -7,7 +7,7 @@ is not there in the next frame. ``docs/methods/lightning.md`` gives the equation
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import cv2
@@ -26,47 +26,44 @@ CENTROID_SHARE = 0.2
 MAX_PEAKS = 150  # the brightest; more have frames full of lamps or without any night
 
 
-@dataclass(frozen=True, kw_only=True)
-class LightningParams:
-    """What a flash is. Levels are those of 8-bit sRGB, lengths pixels of the frame given."""
-
-    background_px: int = 161  # side of the median that is the light around
-    blur_px: float = 2.5  # sigma of the Gaussian under which peaks are sought
-    # Of every flash; half of its peak bounds it
-    min_peak_levels: float = 25.0
-    min_blueness: float = -0.07  # (blue - red) / sum, linear, of the light above the ring about it
-    max_greenness: float = 0.08  # (2 green - red - blue) / sum: airglow, fishing boats
-    min_width_px: float = 5.5  # across, as of an even ellipse: stars and lamps are narrower
-    max_elongation: float = 6.5  # length over width
-    min_core_balance: float = 0.62  # darkest over brightest colour of its core, levels
-    # rms of what is finer than 2 px, over the mean, times the width: lamps and streets are grains
-    max_texture_px: float = 1.9
-    # Of one that is bright and white: moonlit cloud is neither
-    bright_peak_levels: float = 90.0
-    bright_core_levels: float = 135.0  # darkest colour of its core
-    bright_prominence: float = 0.25  # share of its peak by which it rises above the ring about it
-    bright_contrast: float = 4.5  # the same over the spread in the ring
-    # Of any other
-    faint_snr: float = 5.0  # of the peak over the noise of the blurred frame
-    faint_core_levels: float = 30.0
-    faint_prominence: float = 0.55
-    faint_contrast: float = 9.0
-    faint_core_balance: float = 0.86
-    faint_greenness: float = -0.12  # at least: reflections of cabin lamps are purple
-    faint_uniqueness: float = 0.3  # as prominence, of a ring six radii wide: fields of lamps
-    # Of a distant one: small, and quite alone
-    small_width_px: float = 12.0  # at most
-    small_prominence: float = 0.75
-    small_contrast: float = 7.0
-    small_uniqueness: float = 0.9
-    small_core_levels: float = 70.0
-    small_core_balance: float = 0.8
-    small_texture_px: float = 2.6  # as above; a narrow light has more
-    # Of what neighbours laid over the frame do not show
-    new_peak_levels: float = 25.0
-    new_area_px: int = 40
-    new_blueness: float = 0.0
-    new_core_levels: float = 45.0
+# What a flash is. Levels are those of 8-bit sRGB, lengths pixels of the frame given.
+BACKGROUND_PX = 161  # side of the median that is the light around
+BLUR_PX = 2.5  # sigma of the Gaussian under which peaks are sought
+# Of every flash; half of its peak bounds it
+MIN_PEAK_LEVELS = 25.0
+MIN_BLUENESS = -0.07  # (blue - red) / sum, linear, of the light above the ring about it
+MAX_GREENNESS = 0.08  # (2 green - red - blue) / sum: airglow, fishing boats
+MIN_WIDTH_PX = 5.5  # across, as of an even ellipse: stars and lamps are narrower
+MAX_ELONGATION = 6.5  # length over width
+MIN_CORE_BALANCE = 0.62  # darkest over brightest colour of its core, levels
+# rms of what is finer than 2 px, over the mean, times the width: lamps and streets are grains
+MAX_TEXTURE_PX = 1.9
+# Of one that is bright and white: moonlit cloud is neither
+BRIGHT_PEAK_LEVELS = 90.0
+BRIGHT_CORE_LEVELS = 135.0  # darkest colour of its core
+BRIGHT_PROMINENCE = 0.25  # share of its peak by which it rises above the ring about it
+BRIGHT_CONTRAST = 4.5  # the same over the spread in the ring
+# Of any other
+FAINT_SNR = 5.0  # of the peak over the noise of the blurred frame
+FAINT_CORE_LEVELS = 30.0
+FAINT_PROMINENCE = 0.55
+FAINT_CONTRAST = 9.0
+FAINT_CORE_BALANCE = 0.86
+FAINT_GREENNESS = -0.12  # at least: reflections of cabin lamps are purple
+FAINT_UNIQUENESS = 0.3  # as prominence, of a ring six radii wide: fields of lamps
+# Of a distant one: small, and quite alone
+SMALL_WIDTH_PX = 12.0  # at most
+SMALL_PROMINENCE = 0.75
+SMALL_CONTRAST = 7.0
+SMALL_UNIQUENESS = 0.9
+SMALL_CORE_LEVELS = 70.0
+SMALL_CORE_BALANCE = 0.8
+SMALL_TEXTURE_PX = 2.6  # as above; a narrow light has more
+# Of what neighbours laid over the frame do not show
+NEW_PEAK_LEVELS = 25.0
+NEW_AREA_PX = 40
+NEW_BLUENESS = 0.0
+NEW_CORE_LEVELS = 45.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +106,6 @@ class _Peak:
 class Lightning:
     """Lightning as excess of white and blue light over its surroundings and its neighbours."""
 
-    params: LightningParams = field(default_factory=LightningParams)
     name: ClassVar[str] = "excess"
 
     def detect(
@@ -120,7 +116,7 @@ class Lightning:
         neighbours: Sequence[NeighbourFrame] = (),
     ) -> LightningDetections:
         """Find the lightning of a frame; see `detect_lightning`."""
-        return detect_lightning(light, mask, saturated, neighbours, self.params)
+        return detect_lightning(light, mask, saturated, neighbours)
 
 
 def detect_lightning(
@@ -128,7 +124,6 @@ def detect_lightning(
     mask: BoolImage | None = None,
     saturated: NDArray[np.generic] | None = None,
     neighbours: Sequence[NeighbourFrame] = (),
-    params: LightningParams = LightningParams(),
 ) -> LightningDetections:
     """Find the flashes of a frame.
 
@@ -148,9 +143,9 @@ def detect_lightning(
         return LightningDetections.empty()
     levels = convert_to_levels(linear)
     white = remove_red(levels)
-    excess = white - take_median_around(white, params.background_px)
+    excess = white - take_median_around(white, BACKGROUND_PX)
     blurred = np.where(ignored, np.float32(0.0), excess)
-    blurred = cv2.GaussianBlur(blurred, (0, 0), params.blur_px)
+    blurred = cv2.GaussianBlur(blurred, (0, 0), BLUR_PX)
     noise = 0.3 + 1.4826 * float(np.median(np.abs(blurred[~ignored])))
 
     # Where neighbours show the same ground, their light is what lies around
@@ -167,7 +162,7 @@ def detect_lightning(
             continue
         ignored |= laid.still
         valid = laid.valid & ~ignored
-        added = cv2.GaussianBlur(white - remove_red(laid.levels), (0, 0), params.blur_px)
+        added = cv2.GaussianBlur(white - remove_red(laid.levels), (0, 0), BLUR_PX)
         lower = valid & (added < new)
         new[lower] = added[lower]
         base[lower] = convert_to_light(laid.levels)[lower]
@@ -177,7 +172,7 @@ def detect_lightning(
     flashes: list[_Peak] = []
     done = np.zeros(ignored.shape, bool)  # lit by a peak that was looked at
     glow = ignored.copy()  # what no ring may lie in
-    for row, col in find_brightest_peaks(blurred, params.min_peak_levels):
+    for row, col in find_brightest_peaks(blurred, MIN_PEAK_LEVELS):
         if done[row, col] or ignored[row, col]:
             continue
         lit = flood(blurred, row, col)
@@ -188,7 +183,7 @@ def detect_lightning(
         if peak is None:
             continue
         is_flash = _is_new if compared[row, col] else _stands_alone
-        if is_flash(peak, noise, params):
+        if is_flash(peak, noise):
             flashes.append(peak)
             glow[lit] = True
     return _describe(flashes, noise, ignored, read_clipped_map(saturated, linear.max(axis=2)))
@@ -322,54 +317,54 @@ def _measure_peak(
     )
 
 
-def _stands_alone(peak: _Peak, noise: float, limits: LightningParams) -> bool:
+def _stands_alone(peak: _Peak, noise: float) -> bool:
     """Whether a peak is a flash by its own looks: bright, or fainter and alone, or small."""
     width, length = peak.axes_px
     of_any = (
-        peak.blueness >= limits.min_blueness
-        and peak.greenness <= limits.max_greenness
-        and width >= limits.min_width_px
-        and length <= limits.max_elongation * width
-        and peak.core_balance >= limits.min_core_balance
+        peak.blueness >= MIN_BLUENESS
+        and peak.greenness <= MAX_GREENNESS
+        and width >= MIN_WIDTH_PX
+        and length <= MAX_ELONGATION * width
+        and peak.core_balance >= MIN_CORE_BALANCE
     )
-    smooth = peak.texture * width <= limits.max_texture_px
+    smooth = peak.texture * width <= MAX_TEXTURE_PX
     bright = (
-        peak.height >= limits.bright_peak_levels
-        and peak.core_levels >= limits.bright_core_levels
-        and peak.prominence >= limits.bright_prominence
-        and peak.contrast >= limits.bright_contrast
+        peak.height >= BRIGHT_PEAK_LEVELS
+        and peak.core_levels >= BRIGHT_CORE_LEVELS
+        and peak.prominence >= BRIGHT_PROMINENCE
+        and peak.contrast >= BRIGHT_CONTRAST
     )
     faint = (
-        peak.height >= limits.faint_snr * noise
-        and peak.core_levels >= limits.faint_core_levels
-        and peak.prominence >= limits.faint_prominence
-        and peak.contrast >= limits.faint_contrast
-        and peak.core_balance >= limits.faint_core_balance
-        and peak.greenness >= limits.faint_greenness
-        and peak.uniqueness >= limits.faint_uniqueness
+        peak.height >= FAINT_SNR * noise
+        and peak.core_levels >= FAINT_CORE_LEVELS
+        and peak.prominence >= FAINT_PROMINENCE
+        and peak.contrast >= FAINT_CONTRAST
+        and peak.core_balance >= FAINT_CORE_BALANCE
+        and peak.greenness >= FAINT_GREENNESS
+        and peak.uniqueness >= FAINT_UNIQUENESS
     )
     small = (
-        width <= limits.small_width_px
-        and peak.core_levels >= limits.small_core_levels
-        and peak.core_balance >= limits.small_core_balance
-        and peak.prominence >= limits.small_prominence
-        and peak.contrast >= limits.small_contrast
-        and peak.uniqueness >= limits.small_uniqueness
-        and peak.texture * width <= limits.small_texture_px
+        width <= SMALL_WIDTH_PX
+        and peak.core_levels >= SMALL_CORE_LEVELS
+        and peak.core_balance >= SMALL_CORE_BALANCE
+        and peak.prominence >= SMALL_PROMINENCE
+        and peak.contrast >= SMALL_CONTRAST
+        and peak.uniqueness >= SMALL_UNIQUENESS
+        and peak.texture * width <= SMALL_TEXTURE_PX
     )
     return of_any and ((smooth and (bright or faint)) or small)
 
 
-def _is_new(peak: _Peak, _noise: float, limits: LightningParams) -> bool:
+def _is_new(peak: _Peak, _noise: float) -> bool:
     """Whether a peak that no neighbour shows is a flash, and no edge that moved otherwise."""
     return (
-        peak.height >= limits.new_peak_levels
-        and peak.rows.size >= limits.new_area_px
-        and peak.blueness >= limits.new_blueness
-        and peak.core_levels >= limits.new_core_levels
-        and peak.prominence >= limits.bright_prominence
-        and peak.contrast >= limits.bright_contrast
-        and peak.texture * peak.axes_px[0] <= limits.max_texture_px
+        peak.height >= NEW_PEAK_LEVELS
+        and peak.rows.size >= NEW_AREA_PX
+        and peak.blueness >= NEW_BLUENESS
+        and peak.core_levels >= NEW_CORE_LEVELS
+        and peak.prominence >= BRIGHT_PROMINENCE
+        and peak.contrast >= BRIGHT_CONTRAST
+        and peak.texture * peak.axes_px[0] <= MAX_TEXTURE_PX
     )
 
 

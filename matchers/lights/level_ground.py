@@ -23,18 +23,11 @@ from matchers.geometry.view import LATTICE_PX, lattice
 from matchers.lights.photo_light import LightImage
 from matchers.points.asterisms import lengths
 
-
-@dataclass(frozen=True, kw_only=True)
-class PlaneParameters:
-    """Parameters of the projection of a photo onto its ground plane."""
-
-    max_half_px: int = 260
-    outline_points: int = 17  # samples per side, to find the extent of the ground
-    min_points: int = 10  # minimum number of these samples on the ground
-    min_cosine: float = 0.15  # minimum cosine of incidence of ground that is used
-
-
-USUAL = PlaneParameters()
+# Parameters of the projection of a photo onto its ground plane.
+MAX_HALF_PX = 260
+OUTLINE_POINTS = 17  # samples per side, to find the extent of the ground
+MIN_POINTS = 10  # minimum number of these samples on the ground
+MIN_COSINE = 0.15  # minimum cosine of incidence of ground that is used
 
 
 def level_axes(nadir: ArrayLike) -> FloatArray:
@@ -114,11 +107,11 @@ def ground_plane(
     Only the lens of the camera is used. ``axes`` are those of `level_axes`.
     """
     height, width = image.values.shape
-    count = USUAL.outline_points
+    count = OUTLINE_POINTS
     x, y = np.meshgrid(np.linspace(0, width - 1, count), np.linspace(0, height - 1, count))
     outline = ground_points(camera, axes, altitude_km, x.ravel(), y.ravel())
-    shown = outline[incidence_cosine(outline, altitude_km) > USUAL.min_cosine]
-    if len(shown) < USUAL.min_points:
+    shown = outline[incidence_cosine(outline, altitude_km) > MIN_COSINE]
+    if len(shown) < MIN_POINTS:
         return None
     middle = shown.mean(axis=0)
     middle /= np.linalg.norm(middle)
@@ -128,7 +121,7 @@ def ground_plane(
     seen = shown @ plane.T
     reach = np.abs(seen[:, :2] / np.maximum(seen[:, 2:], 0.1)).max(axis=0)
     half = np.ceil(reach * EARTH_RADIUS_KM / pixel_km) + 2
-    half_x, half_y = np.minimum(half, USUAL.max_half_px).astype(int)
+    half_x, half_y = np.minimum(half, MAX_HALF_PX).astype(int)
     empty = np.zeros((2 * half_y + 1, 2 * half_x + 1), np.float32)
     drawn = GroundPlane(values=empty, weight=empty, axes=plane, pixel_km=pixel_km)
     # Rays are traced on a lattice and interpolated between its nodes
@@ -144,7 +137,7 @@ def ground_plane(
         cv2.warpAffine(side.astype(np.float32), between, empty.shape[::-1], flags=flags)
         for side in (x, y, cosine)
     )
-    hit = np.asarray(steepness) > USUAL.min_cosine
+    hit = np.asarray(steepness) > MIN_COSINE
     hit &= (column > 1.0) & (column < camera.width_px - 2.0)
     hit &= (row > 1.0) & (row < camera.height_px - 2.0)
     at_x, at_y = (np.where(hit, side, np.float32(-9.0)) for side in (column, row))  # or outside

@@ -55,40 +55,34 @@ BATCH = 48  # number of patches compared with the reference at once
 CHUNK = 128  # number of reference points per step, so that correlations fit into the cache
 
 
-@dataclass(frozen=True, kw_only=True)
-class PatchParameters:
-    """Parameters of patch descriptors, which stored indices depend on, and of their matching."""
-
-    blur_share: float = 0.16  # of a ring's radius: about the spacing of its samples
-    min_blur_px: float = 0.8
-    min_weight: float = 0.6  # minimum blurred weight of a valid sample
-    min_samples: int = 10  # minimum number of valid samples in a ring
-    whitening: float = 0.5  # exponent: halves the log ratio of the coefficients' spreads
-    ridge: float = 0.3  # of the median structure; limits the amplification of faint points
-    # log10 likelihood ratio of a correlation at the correct point against one at a wrong point to
-    # which the photo was rotated. It is linear above min_correlation (fitted to histograms of the
-    # training half at 0.65 km), and 0 below it or without a reference point
-    min_correlation: float = 0.25
-    log10_per_unit: float = 3.0
-    # Number of reference points compared by all harmonics per point wanted; they are the best by
-    # the low harmonics. The correct camera kept its rank in 147 hypotheses of 69 simulated frames;
-    # two lost it with four harmonics and 16. The preselection is used for tables that are larger by
-    # min_table_share
-    compared_per_place: int = 32
-    min_table_share: int = 16
-    nearest: int = 2  # number of nearest reference points that a patch may match
-    turns_rad: tuple[float, ...] = (-0.1, 0.0, 0.1)  # angles to try relative to the rotation
-    # Maximum distance of matches: pixels, plus a share of the distance from the placed patch;
-    # smaller after the fit of the rotation
-    rough_reach: tuple[float, float] = (4.0, 0.1)
-    fine_reach: tuple[float, float] = (3.0, 0.03)
-    max_log_scale: float = 0.15  # heights of 330 to 430 km, and a focal length within 3 %
-    fit_rounds: int = 2
-    min_own_share: float = 0.3  # minimum weight of the placed patch, whose evidence is its rank
-    kept: int = 5  # maximum number of placements returned per patch
-
-
-PATCHES = PatchParameters()
+# Parameters of patch descriptors, which stored indices depend on, and of their matching.
+BLUR_SHARE = 0.16  # of a ring's radius: about the spacing of its samples
+MIN_BLUR_PX = 0.8
+MIN_WEIGHT = 0.6  # minimum blurred weight of a valid sample
+MIN_SAMPLES = 10  # minimum number of valid samples in a ring
+WHITENING = 0.5  # exponent: halves the log ratio of the coefficients' spreads
+RIDGE = 0.3  # of the median structure; limits the amplification of faint points
+# log10 likelihood ratio of a correlation at the correct point against one at a wrong point to
+# which the photo was rotated. It is linear above min_correlation (fitted to histograms of the
+# training half at 0.65 km), and 0 below it or without a reference point
+MIN_CORRELATION = 0.25
+LOG10_PER_UNIT = 3.0
+# Number of reference points compared by all harmonics per point wanted; they are the best by
+# the low harmonics. The correct camera kept its rank in 147 hypotheses of 69 simulated frames;
+# two lost it with four harmonics and 16. The preselection is used for tables that are larger by
+# min_table_share
+COMPARED_PER_PLACE = 32
+MIN_TABLE_SHARE = 16
+NEAREST = 2  # number of nearest reference points that a patch may match
+TURNS_RAD = (-0.1, 0.0, 0.1)  # angles to try relative to the rotation
+# Maximum distance of matches: pixels, plus a share of the distance from the placed patch;
+# smaller after the fit of the rotation
+ROUGH_REACH = (4.0, 0.1)
+FINE_REACH = (3.0, 0.03)
+MAX_LOG_SCALE = 0.15  # heights of 330 to 430 km, and a focal length within 3 %
+FIT_ROUNDS = 2
+MIN_OWN_SHARE = 0.3  # minimum weight of the placed patch, whose evidence is its rank
+KEPT = 5  # maximum number of placements returned per patch
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -171,7 +165,7 @@ def sample_rings(
     values = np.zeros((len(at_x), len(RINGS_PX), ANGLES), np.float32)
     weights = np.zeros_like(values)
     for ring, radius_px in enumerate(RINGS_PX):
-        sigma_px = max(PATCHES.min_blur_px, PATCHES.blur_share * radius_px)
+        sigma_px = max(MIN_BLUR_PX, BLUR_SHARE * radius_px)
         covered = blur_to_dark(counted, sigma_px)
         light = blur_to_dark(lit, sigma_px) / np.maximum(covered, 1e-3)
         columns = (at_x[:, None] + wide * radius_px * np.cos(angles)).astype(np.float32)
@@ -180,7 +174,7 @@ def sample_rings(
             part = np.s_[start : start + 30_000]
             values[part, ring] = cv2.remap(light, columns[part], rows[part], cv2.INTER_LINEAR)
             weights[part, ring] = cv2.remap(covered, columns[part], rows[part], cv2.INTER_LINEAR)
-    return values, (weights > PATCHES.min_weight).astype(np.float32)
+    return values, (weights > MIN_WEIGHT).astype(np.float32)
 
 
 def blur_to_dark(picture: FloatImage, sigma_px: float) -> FloatImage:
@@ -197,7 +191,7 @@ def harmonics(values: FloatImage, weights: FloatImage) -> ComplexArray:
     """
     count = weights.sum(axis=2, keepdims=True)
     mean = (values * weights).sum(axis=2, keepdims=True) / np.maximum(count, 1.0)
-    without = np.where(count >= PATCHES.min_samples, (values - mean) * weights, 0.0)
+    without = np.where(count >= MIN_SAMPLES, (values - mean) * weights, 0.0)
     return np.fft.rfft(without, axis=2)[..., 1 : HARMONICS + 1].astype(np.complex64)
 
 
@@ -205,10 +199,10 @@ def build_table(found: ComplexArray) -> PatchTable:
     """Make a table from harmonics of many points, shape (n, rings, HARMONICS)."""
     spread = np.sqrt((np.abs(found) ** 2).mean(axis=0)) if len(found) else np.ones(found.shape[1:])
     weights = np.maximum(spread, 1e-9) / max(float(np.median(spread)), 1e-9)
-    weights **= -PATCHES.whitening
+    weights **= -WHITENING
     weighted = found * weights
     size = np.sqrt((np.abs(weighted) ** 2).sum(axis=(1, 2)))
-    least = PATCHES.ridge * float(np.median(size)) if len(found) else 1.0
+    least = RIDGE * float(np.median(size)) if len(found) else 1.0
     weighted /= np.maximum(np.hypot(size, least), 1e-9)[:, None, None]
     parts = np.concatenate([weighted.real, weighted.imag], axis=1).transpose(2, 0, 1)
     return PatchTable(
@@ -297,7 +291,7 @@ def place_patches(
     list of list of PatchPlacement
         The most probable placements of each patch, by photo.
     """
-    if not photos or len(reference.vectors) < PATCHES.nearest:
+    if not photos or len(reference.vectors) < NEAREST:
         return [[] for _ in photos]
     n_places = min(n_places, len(reference.vectors))
     queries = [photo.queries[which] for photo, which in zip(photos, chosen, strict=True)]
@@ -315,9 +309,9 @@ def place_patches(
         frames = reference.frames[places[part].ravel()]
         rotations = frames @ turns @ np.swapaxes(photo.frames[own], 1, 2)
         unscaled = np.ones(len(own))
-        odds = weigh(reference, photo, own, rotations, unscaled, PATCHES.rough_reach)[0]
+        odds = weigh(reference, photo, own, rotations, unscaled, ROUGH_REACH)[0]
         odds = odds.reshape(-1, n_places) - np.log10(1.0 + np.arange(n_places))
-        best = np.argsort(-odds, axis=1, kind="stable")[:, : PATCHES.kept]
+        best = np.argsort(-odds, axis=1, kind="stable")[:, :KEPT]
         for i in (best + n_places * np.arange(len(which))[:, None]).ravel().tolist():
             found[-1].append(
                 PatchPlacement(
@@ -339,8 +333,8 @@ def find_places(
     harmonics first. The best of these are then compared by all harmonics.
     """
     count, projections = len(table), project(queries)
-    n_compared = PATCHES.compared_per_place * n_places
-    in_two_passes = count > PATCHES.min_table_share * n_compared
+    n_compared = COMPARED_PER_PLACE * n_places
+    in_two_passes = count > MIN_TABLE_SHARE * n_compared
     back = LOW_BACK if in_two_passes else ALL_BACK
     places = np.zeros((len(queries), n_places), np.intp)
     turns_rad = np.zeros((len(queries), n_places))
@@ -374,25 +368,25 @@ def fit_placements(
     """Fit rotations and scales of placements to all patches that each of them matches."""
     if not placements:
         return []
-    p, which = PATCHES, np.arange(len(placements))
+    which = np.arange(len(placements))
     rotations = np.stack([one.rotation for one in placements])
     scales, own = (
         np.array([one.scale for one in placements]),
         np.array([one.own for one in placements]),
     )
     unscaled = np.ones(len(placements))
-    odds, near, said = weigh(reference, photo, own, rotations, unscaled, p.rough_reach)
+    odds, near, said = weigh(reference, photo, own, rotations, unscaled, ROUGH_REACH)
     ranks = odds - [one.log10_odds for one in placements]
-    for _ in range(p.fit_rounds):
+    for _ in range(FIT_ROUNDS):
         share = np.maximum(said, 0.0)
-        share[which, own] = np.maximum(share.mean(axis=1), p.min_own_share)
+        share[which, own] = np.maximum(share.mean(axis=1), MIN_OWN_SHARE)
         placed = rescale_tangents(photo.vectors[own], scales[:, None])
         near[which, own] = reference.tree.query(np.einsum("mij,mj->mi", rotations, placed))[1]
         targets = reference.vectors[near]
-        scales = fit_scales(photo.vectors, targets, share, scales, p.max_log_scale)
+        scales = fit_scales(photo.vectors, targets, share, scales, MAX_LOG_SCALE)
         scaled = rescale_tangents(photo.vectors[None], scales[:, None, None])
         rotations = fit_rotations(scaled, targets, share, rotations)
-        odds, near, said = weigh(reference, photo, own, rotations, scales, p.fine_reach)
+        odds, near, said = weigh(reference, photo, own, rotations, scales, FINE_REACH)
     return [
         PatchPlacement(
             rotation=rotations[i],
@@ -425,7 +419,7 @@ def weigh(
     apart = lengths(photo.vectors[own][:, None] - photo.vectors[None])
     reach_rad = reach[0] * reference.pixel_rad + reach[1] * apart
     distance, places = reference.tree.query(
-        placed.reshape(-1, 3), k=PATCHES.nearest, distance_upper_bound=float(reach_rad.max())
+        placed.reshape(-1, 3), k=NEAREST, distance_upper_bound=float(reach_rad.max())
     )
     distance, places = (each.reshape(*apart.shape, -1) for each in (distance, places))
     which = np.arange(len(rotations))
@@ -440,11 +434,11 @@ def weigh(
         np.ascontiguousarray(photo.frames[:, :, 0]),
         np.require(np.asarray(reference.table.coefficients), np.int8, "C"),
         project(photo.queries),
-        np.array(PATCHES.turns_rad),
+        np.array(TURNS_RAD),
         best,
         first,
     )
     near = np.take_along_axis(places, first[..., None], axis=2)[..., 0] % len(reference.vectors)
-    said = PATCHES.log10_per_unit * np.maximum(best - PATCHES.min_correlation, 0.0)
+    said = LOG10_PER_UNIT * np.maximum(best - MIN_CORRELATION, 0.0)
     said[which, own] = 0.0
     return said.sum(axis=1), near, said

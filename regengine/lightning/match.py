@@ -24,17 +24,12 @@ class Sightings(Columns):
     position_ecef_m: FloatArray
 
 
-@dataclass(frozen=True, kw_only=True)
-class MatchParams:
-    """Tolerances of a match."""
-
-    # Distance to either side of a sighting. The second is three sigma of a group's position: 3.5 to
-    # 5 km for GLM (GLM and ISS-LIS on 2020-08-23), and the photo's
-    reach_before_offset_km: float = 25.0
-    reach_km: float = 16.5
-    sigma_km: float = 5.5
-    storm_km: float = 50.0  # flashes linked by at most this distance belong to one storm
-    min_for_offset: int = 3  # minimum number of matches to fit a storm's offset
+# Tolerances of a match.
+REACH_BEFORE_OFFSET_KM = 25.0
+REACH_KM = 16.5
+SIGMA_KM = 5.5
+STORM_KM = 50.0  # flashes linked by at most this distance belong to one storm
+MIN_FOR_OFFSET = 3  # minimum number of matches to fit a storm's offset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +73,6 @@ def match(
     sightings: Sightings,
     series: PulseSeries,
     slack_s: float,
-    params: MatchParams = MatchParams(),
 ) -> Matches:
     """Match sightings with the pulses that are nearest in space and time.
 
@@ -88,13 +82,13 @@ def match(
     first, last = sightings.start_s - slack_s, sightings.end_s + slack_s
     covered_s = merge(series.spans_s)
     covered = measure(covered_s, last) - measure(covered_s, first) > 0.0
-    storm = group_near(sightings.position_ecef_m, params.storm_km)
-    reach_km = max(params.reach_before_offset_km, params.reach_km)
+    storm = group_near(sightings.position_ecef_m, STORM_KM)
+    reach_km = max(REACH_BEFORE_OFFSET_KM, REACH_KM)
     near = Neighbours(sightings.position_ecef_m, pulses, reach_km * 2.0)
 
     # First without an offset, then with that of each storm, or of all if a storm has too few
     offset_km = np.zeros((count, 2))
-    for reach in (params.reach_before_offset_km, params.reach_km):
+    for reach in (REACH_BEFORE_OFFSET_KM, REACH_KM):
         pulse, residual_km = np.full(count, -1), np.full((count, 2), np.nan)
         for k in range(count):
             row, away_km = near.rows[k], near.east_north_km[k]
@@ -104,14 +98,14 @@ def match(
             fits = np.flatnonzero((off_s <= slack_s) & (left_km <= reach))
             if len(fits):
                 off_sigmas = 3.0 * off_s[fits] / max(slack_s, 1e-9)
-                best = fits[np.argmin(np.hypot(left_km[fits] / params.sigma_km, off_sigmas))]
+                best = fits[np.argmin(np.hypot(left_km[fits] / SIGMA_KM, off_sigmas))]
                 pulse[k], residual_km[k] = row[best], away_km[best]
-        if reach == params.reach_km:
+        if reach == REACH_KM:
             break
         every = np.ones(count, bool)
         for members in (every, *(storm == one for one in range(storm.max(initial=-1) + 1))):
             found = members & (pulse >= 0)
-            if np.count_nonzero(found) >= params.min_for_offset:
+            if np.count_nonzero(found) >= MIN_FOR_OFFSET:
                 offset_km[members] = np.median(residual_km[found], axis=0)
 
     distance_km = np.hypot(*(residual_km - offset_km).T)

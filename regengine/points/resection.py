@@ -65,50 +65,43 @@ MIN_POINTS_ASKED: dict[Freed, int] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class ResectionParameters:
-    """Priors of the camera of manual points, and significance limits of the tests."""
-
-    sigma_along_m: float = 100e3  # clocks are off by seconds, 7 km each, along the track
-    sigma_across_m: float = 10e3  # an orbit is known to a few kilometres
-    sigma_up_m: float = 5e3
-    sigma_level_m: float = 60e3  # if the direction of flight is not known
-    sigma_log_focal: float = 0.1
-    sigma_k1: float = 0.03
-    sigma_anywhere_m: float = 1e6  # of an unknown position, see `make_starts_around`
-    sigma_any_up_m: float = 40e3  # the station has flown between 330 and 435 km
-    sigma_any_log_focal: float = 0.7
-    # Weight of the initial attitude relative to the points: it only fixes what they leave free,
-    # such as the roll around a single point
-    share_of_start: float = 1e-9
-    # Minimum decrease of chi square for another start to replace the first: it occurs by chance
-    # once in a thousand for two unknowns, and for the three of a position
-    other_chi_square: float = 13.8
-    anywhere_chi_square: float = 16.3
-    hidden_chi_square: float = 100.0  # of a place behind the Earth: clicks beside the limb may be
-    # Rings around the places, out to where the station has its horizon
-    rings_km: tuple[float, ...] = (
-        *(0.0, 100.0, 200.0, 320.0, 460.0, 620.0),
-        *(800.0, 1000.0, 1250.0, 1500.0, 1750.0, 2000.0, 2250.0),
-    )
-    azimuths: int = 24
-    max_starts: int = 8  # of one kind that are fitted, at least `starts_apart_m` apart
-    starts_apart_m: float = 120e3
-    # Minimum decrease of chi square without a suspect point, which occurs by chance once in a
-    # thousand, and minimum difference to the decrease without any other point: odds of 20 to 1
-    suspect_chi_square: float = 13.8
-    lead_chi_square: float = 6.0
-    min_told: int = 5  # with four points, a camera without one fits any three
-    max_suspects: int = (
-        20  # and at most a third: with more, right and wrong points cannot be distinguished
-    )
+# Priors of the camera of manual points, and significance limits of the tests.
+SIGMA_ALONG_M = 100e3  # clocks are off by seconds, 7 km each, along the track
+SIGMA_ACROSS_M = 10e3  # an orbit is known to a few kilometres
+SIGMA_UP_M = 5e3
+SIGMA_LEVEL_M = 60e3  # if the direction of flight is not known
+SIGMA_LOG_FOCAL = 0.1
+SIGMA_K1 = 0.03
+SIGMA_ANYWHERE_M = 1e6  # of an unknown position, see `make_starts_around`
+SIGMA_ANY_UP_M = 40e3  # the station has flown between 330 and 435 km
+SIGMA_ANY_LOG_FOCAL = 0.7
+# Weight of the initial attitude relative to the points: it only fixes what they leave free,
+# such as the roll around a single point
+SHARE_OF_START = 1e-9
+# Minimum decrease of chi square for another start to replace the first: it occurs by chance
+# once in a thousand for two unknowns, and for the three of a position
+OTHER_CHI_SQUARE = 13.8
+ANYWHERE_CHI_SQUARE = 16.3
+HIDDEN_CHI_SQUARE = 100.0  # of a place behind the Earth: clicks beside the limb may be
+# Rings around the places, out to where the station has its horizon
+RINGS_KM = (
+    *(0.0, 100.0, 200.0, 320.0, 460.0, 620.0),
+    *(800.0, 1000.0, 1250.0, 1500.0, 1750.0, 2000.0, 2250.0),
+)
+AZIMUTHS = 24
+MAX_STARTS = 8  # of one kind that are fitted, at least `starts_apart_m` apart
+STARTS_APART_M = 120e3
+# Minimum decrease of chi square without a suspect point, which occurs by chance once in a
+# thousand, and minimum difference to the decrease without any other point: odds of 20 to 1
+SUSPECT_CHI_SQUARE = 13.8
+LEAD_CHI_SQUARE = 6.0
+MIN_TOLD = 5  # with four points, a camera without one fits any three
+MAX_SUSPECTS = 20  # and at most a third: with more, right and wrong points cannot be distinguished
 
 
-USUAL = ResectionParameters()
 ATTITUDE_UNKNOWNS = (
     3  # priors count as observations of their parameters; only the attitude has no prior
 )
-SIGMA_ANY_LOG_FOCAL = USUAL.sigma_any_log_focal
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -164,9 +157,9 @@ def make_rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> Po
         Direction of flight over the ground, of any length; without it the position is as
         uncertain in all level directions.
     """
-    along_m, across_m = USUAL.sigma_along_m, USUAL.sigma_across_m
+    along_m, across_m = SIGMA_ALONG_M, SIGMA_ACROSS_M
     if flight_ecef is None:
-        along_m = across_m = USUAL.sigma_level_m
+        along_m = across_m = SIGMA_LEVEL_M
         lon, lat, _ = ecef_to_geodetic(start.position_ecef_m)
         flight_ecef = local_axes(float(lon), float(lat))[0]
     x, y, z = flight_ecef.tolist()
@@ -176,9 +169,9 @@ def make_rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> Po
         focal_px=start.focal_px,
         sigma_along_m=along_m,
         sigma_across_m=across_m,
-        sigma_up_m=USUAL.sigma_up_m,
-        sigma_log_focal=USUAL.sigma_log_focal,
-        sigma_k1=USUAL.sigma_k1,
+        sigma_up_m=SIGMA_UP_M,
+        sigma_log_focal=SIGMA_LOG_FOCAL,
+        sigma_k1=SIGMA_K1,
         principal_point=start.principal_point,
         k1=start.distortion[0],
     )
@@ -271,7 +264,7 @@ def _rotation(of: FloatArray, to: FloatArray, sigma: FloatArray, about: FloatArr
     found, _ = Rotation.align_vectors(
         np.concatenate([to, about.T]),
         np.concatenate([of, np.eye(3)]),
-        weights=np.append(sigma**-2 / (sigma**-2).sum(), [USUAL.share_of_start] * 3),
+        weights=np.append(sigma**-2 / (sigma**-2).sum(), [SHARE_OF_START] * 3),
     )
     return np.asarray(found.as_matrix())
 
@@ -304,16 +297,16 @@ def choose_best(first: Start, others: Iterable[Sequence[Start]], pairs: PointPai
         except (np.linalg.LinAlgError, ValueError):
             return np.inf
         hidden = ~(incidence_deg(found.camera.position_ecef_m, pairs.ground_ecef_m) < 90.0)
-        cost = found.chi_square + USUAL.hidden_chi_square * int(hidden.sum())
+        cost = found.chi_square + HIDDEN_CHI_SQUARE * int(hidden.sum())
         return cost if np.isfinite(cost) else np.inf
 
     kept, kept_cost, lists = first, fit_cost(first), iter(others)
-    while kept_cost > USUAL.other_chi_square and (starts := next(lists, None)) is not None:
+    while kept_cost > OTHER_CHI_SQUARE and (starts := next(lists, None)) is not None:
         costs = [fit_cost(start) for start in starts]
         if not costs:
             continue
         best = int(np.argmin(costs))
-        lead = USUAL.other_chi_square if starts[best].placed else USUAL.anywhere_chi_square
+        lead = OTHER_CHI_SQUARE if starts[best].placed else ANYWHERE_CHI_SQUARE
         if costs[best] + lead * max(1.0, costs[best] / spare) < kept_cost:
             kept, kept_cost = starts[best], costs[best]
     return kept
@@ -332,7 +325,7 @@ def make_starts_along(
             camera=camera,
             belief=make_rough_prior(replace(camera, focal_px=like.focal_px), flight_ecef[number]),
         )
-        for number, camera in _best_places(like, pairs, track_ecef_m, USUAL.sigma_log_focal)
+        for number, camera in _best_places(like, pairs, track_ecef_m, SIGMA_LOG_FOCAL)
     ]
 
 
@@ -343,19 +336,19 @@ def make_starts_around(like: Camera, pairs: PointPairs, *, lens_known: bool) -> 
     """
     height_m = float(ecef_to_geodetic(like.position_ecef_m)[2])
     lon, lat = surface_to_lonlat(pairs.ground_ecef_m.mean(axis=0))
-    turns = np.linspace(0.0, 360.0, USUAL.azimuths, endpoint=False)
-    azimuth, away_m = (side.ravel() for side in np.meshgrid(turns, 1e3 * np.array(USUAL.rings_km)))
+    turns = np.linspace(0.0, 360.0, AZIMUTHS, endpoint=False)
+    azimuth, away_m = (side.ravel() for side in np.meshgrid(turns, 1e3 * np.array(RINGS_KM)))
     lon, lat = np.full_like(azimuth, lon), np.full_like(azimuth, lat)
     lon, lat, _ = WGS84.fwd(lon, lat, azimuth, away_m)
     positions = geodetic_to_ecef(lon, lat, height_m)
-    sigma_log_focal = USUAL.sigma_log_focal if lens_known else USUAL.sigma_any_log_focal
+    sigma_log_focal = SIGMA_LOG_FOCAL if lens_known else SIGMA_ANY_LOG_FOCAL
     starts = []
     for _, camera in _best_places(like, pairs, positions, sigma_log_focal):
         belief = replace(
             make_rough_prior(replace(camera, focal_px=like.focal_px)),
-            sigma_along_m=USUAL.sigma_anywhere_m,
-            sigma_across_m=USUAL.sigma_anywhere_m,
-            sigma_up_m=USUAL.sigma_any_up_m,
+            sigma_along_m=SIGMA_ANYWHERE_M,
+            sigma_across_m=SIGMA_ANYWHERE_M,
+            sigma_up_m=SIGMA_ANY_UP_M,
             sigma_log_focal=sigma_log_focal,
         )
         starts.append(Start(camera=camera, belief=belief, placed=False))
@@ -393,13 +386,13 @@ def _best_places(
     for k in np.argsort(chi_square):
         position = positions_ecef_m[numbers[k]]
         taken = np.array([camera.position_ecef_m for _, camera in found]).reshape(-1, 3)
-        if (np.linalg.norm(taken - position, axis=1) < USUAL.starts_apart_m).any():
+        if (np.linalg.norm(taken - position, axis=1) < STARTS_APART_M).any():
             continue
         x, y, z = position.tolist()
         focal_px = float(like.focal_px * zoom[k])
         there = replace(like, position_ecef_m=(x, y, z), focal_px=focal_px)
         found.append((int(numbers[k]), turn_to_places(there, pairs)))
-        if len(found) == USUAL.max_starts:
+        if len(found) == MAX_STARTS:
             break
     return found
 
@@ -431,19 +424,19 @@ def disagreeing_points(start: Camera, unknowns: Unknowns) -> Disagreement:
     left_out, kept, undecided = np.full(count, np.nan), np.ones(count, bool), False
     if count > 2:
         left_out, gain, excess = _fit_without_each(start, unknowns)
-        if count == USUAL.min_told - 1:
-            undecided = bool(excess.max() >= USUAL.suspect_chi_square)
-    while kept.sum() >= max(USUAL.min_told, count - min(count // 3, USUAL.max_suspects) + 1):
+        if count == MIN_TOLD - 1:
+            undecided = bool(excess.max() >= SUSPECT_CHI_SQUARE)
+    while kept.sum() >= max(MIN_TOLD, count - min(count // 3, MAX_SUSPECTS) + 1):
         worst, second = np.argsort(-gain)[:2]
-        if excess[worst] < USUAL.suspect_chi_square:
+        if excess[worst] < SUSPECT_CHI_SQUARE:
             break
         fewer = kept.copy()
         fewer[np.flatnonzero(kept)[worst]] = False
-        clear = bool(gain[worst] - gain[second] >= USUAL.lead_chi_square)
+        clear = bool(gain[worst] - gain[second] >= LEAD_CHI_SQUARE)
         rest = replace(unknowns, pairs=unknowns.pairs.chosen(fewer))
         _, gain, excess = _fit_without_each(start, rest)
         # Two wrong points can be equally bad: then the second stands out after the first is removed
-        undecided = not clear and bool(excess.max() < USUAL.suspect_chi_square)
+        undecided = not clear and bool(excess.max() < SUSPECT_CHI_SQUARE)
         if undecided:
             break
         kept = fewer

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -37,30 +37,26 @@ Progress = Callable[[int, int], None]
 ReadBlock = Callable[[PixelGrid], NDArray[Any] | None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class BuildParams:
-    """How a reference is written."""
-
-    block_px: int = 512  # side of the file's tiles; windows of a search have 300 to 2,000 pixels
-    strip_blocks: int = 16  # blocks written at once: 4 million pixels, 50 MB with all their copies
-    min_level_px: int = 256  # smaller maps need no coarser overview
-    max_pixels: float = 4e9  # the world at 15 arcsec has 3.7e9; a country at 12 m about as many
+# How a reference is written.
+BLOCK_PX = 512  # side of the file's tiles; windows of a search have 300 to 2,000 pixels
+STRIP_BLOCKS = 16  # blocks written at once: 4 million pixels, 50 MB with all their copies
+MIN_LEVEL_PX = 256  # smaller maps need no coarser overview
+MAX_PIXELS = 4e9  # the world at 15 arcsec has 3.7e9; a country at 12 m about as many
 
 
-def plan_grid(bounds: Bounds, step_deg: float, params: BuildParams | None = None) -> PixelGrid:
+def plan_grid(bounds: Bounds, step_deg: float) -> PixelGrid:
     """Plan the grid over west, south, east, north, padded to whole pixels of every overview.
 
     Raises ConfigError if it would have too many pixels.
     """
-    params = params or BuildParams()
     corner = PixelGrid(west=bounds[0], north=bounds[3], step_deg=step_deg, cols=1, rows=1)
     grid = corner.covering(bounds)
-    multiple = _level_factors(grid.cols, grid.rows, params)[-1]
+    multiple = _level_factors(grid.cols, grid.rows)[-1]
     cols, rows = (-(-side // multiple) * multiple for side in (grid.cols, grid.rows))
-    if cols * rows > params.max_pixels:
+    if cols * rows > MAX_PIXELS:
         raise ConfigError(
             f"The map would have {cols * rows / 1e9:,.1f} gigapixels, and the limit is "
-            f"{params.max_pixels / 1e9:g}: choose a smaller region or larger pixels."
+            f"{MAX_PIXELS / 1e9:g}: choose a smaller region or larger pixels."
         )
     return replace(grid, cols=cols, rows=rows)
 
@@ -92,7 +88,6 @@ def write_reference(
     progress: Progress = lambda done, total: None,
     *,
     overwrite: bool = False,
-    params: BuildParams | None = None,
 ) -> None:
     """Write a reference block by block; the file appears at ``out`` only when it is complete.
 
@@ -123,10 +118,9 @@ def write_reference(
     LightMapError
         The disk has too little space, or ``out`` cannot be written; no partial file remains.
     """
-    params = params or BuildParams()
     if out.exists() and not overwrite:
         raise ConfigError(f"{out} exists: give another name, or --force to replace it.")
-    grid, spec = plan_grid(bounds, step_deg, params), KINDS[kind]
+    grid, spec = plan_grid(bounds, step_deg), KINDS[kind]
     about = {FORMAT_TAG: spec.format, "UNITS": spec.units, "KIND": kind, "CREDIT": spec.credit}
     said = {**about, **tags, "AREA_OR_POINT": "Area"}
     draft = out.with_name(f".{out.name}.{os.getpid()}.plain.tif")
@@ -145,8 +139,8 @@ def write_reference(
             transform=grid.transform,
             nodata=spec.nodata,
             tiled=True,
-            blockxsize=params.block_px,
-            blockysize=params.block_px,
+            blockxsize=BLOCK_PX,
+            blockysize=BLOCK_PX,
             compress="zstd",  # of a draft: fast
             zstd_level=1,
             predictor=2,
@@ -163,7 +157,7 @@ def write_reference(
             place = f"{grid.west:.9f} {grid.north:.9f} {grid.step_deg:.13f} {grid.cols} {grid.rows}"
             digest, done = hashlib.sha256(place.encode()), 0
             # Parts that consist of whole tiles of the file
-            high, wide = params.block_px, params.block_px * params.strip_blocks
+            high, wide = BLOCK_PX, BLOCK_PX * STRIP_BLOCKS
             for row, col in product(range(0, grid.rows, high), range(0, grid.cols, wide)):
                 shape = min(high, grid.rows - row), min(wide, grid.cols - col)
                 codes = read_block(grid.part(row, col, *shape))
@@ -176,7 +170,7 @@ def write_reference(
                 done += shape[0] * shape[1]
                 progress(done, grid.cols * grid.rows)
             dataset.update_tags(**{spec.content_tag: digest.hexdigest()})
-        factors = _level_factors(grid.cols, grid.rows, params)
+        factors = _level_factors(grid.cols, grid.rows)
         rasterio.shutil.copy(
             draft,
             final,
@@ -186,7 +180,7 @@ def write_reference(
             # Differences of neighbours compress city radiances by 7 % more, pictures by 13 % less,
             # and windows of them read three times slower.
             predictor="no",
-            blocksize=params.block_px,
+            blocksize=BLOCK_PX,
             overview_resampling="average",
             overview_count=len(factors) - 1,
             sparse_ok=True,
@@ -199,9 +193,9 @@ def write_reference(
         put_in_place(final, out)
 
 
-def _level_factors(cols: int, rows: int, params: BuildParams) -> tuple[int, ...]:
+def _level_factors(cols: int, rows: int) -> tuple[int, ...]:
     """List the factors of the full grid and its overviews."""
-    return tuple(f for f in FACTORS if f == 1 or max(cols, rows) // f >= params.min_level_px)
+    return tuple(f for f in FACTORS if f == 1 or max(cols, rows) // f >= MIN_LEVEL_PX)
 
 
 def build(

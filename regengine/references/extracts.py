@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,21 +14,16 @@ from regengine.io.urls import parse_host
 from regengine.references.build import Progress, check_free_space
 from regengine.references.reference import Bounds
 from regengine.references.services import Downloader
-from regengine.references.streets import LampParams
+from regengine.references.streets import DISK_SHARE
 
 # Geofabrik's list of extracts, updated daily: outlines, and addresses of .osm.pbf
 GEOFABRIK_INDEX = "https://download.geofabrik.de/index-v1.json"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExtractParams:
-    """Which extract is chosen around a place."""
-
-    near_km: float = 10.0  # minimum distance around a place that the extract covers
-    reach_km: float = (
-        60.0  # distance to which streets are drawn: twice the field of a lens of 180 mm
-    )
-    total_s: float = 12 * 3600.0  # longest time for one extract: some have gigabytes
+# Which extract is chosen around a place.
+NEAR_KM = 10.0  # minimum distance around a place that the extract covers
+REACH_KM = 60.0  # distance to which streets are drawn: twice the field of a lens of 180 mm
+TOTAL_S = 12 * 3600.0  # longest time for one extract: some have gigabytes
 
 
 def locate_place(place: str) -> tuple[str, float, float]:
@@ -113,10 +107,10 @@ def download_extract(
 
     def begin(there: int, total: int) -> None:
         tell_size(there, total)
-        needed = (1.0 + LampParams().disk_share) * total - there
+        needed = (1.0 + DISK_SHARE) * total - there
         check_free_space(folder, needed, f"{path.name} with the map built from it")
 
-    downloader = Downloader(kind="streets", total_s=ExtractParams().total_s)
+    downloader = Downloader(kind="streets", total_s=TOTAL_S)
     made = downloader.save(url, path, begin=begin, progress=progress)
     if made is None:
         raise LightMapError(f"{path.name} is listed but missing: try again later.")

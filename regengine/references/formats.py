@@ -6,7 +6,7 @@ import math
 import mmap
 import re
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -68,30 +68,23 @@ DATA_SETS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class FormatParams:
-    """Tolerances and limits by which formats are identified."""
-
-    # A grid counts as square and north-up if its far corner is off by less than this, pixels
-    grid_tolerance_px: float = 0.02
-    # The Earth's girth is 1.3e8 feet, and in no coordinate system more; GDAL warps without end
-    # beyond
-    farthest: float = 1e9
-    min_step_deg: float = 1e-6  # a tenth of a metre
-    max_step_deg: float = 10.0
-    # Clips of one city or country are small; world maps are never looked through for border zeros
-    max_clip_pixels: int = 4_000_000
-    min_patch_share: float = 0.995  # of a country's clip 0.9999 is in one patch, of cities 0.98
-    max_zeros_inside: float = 0.02
-    dmsp_step_deg: float = 1.0 / 120.0  # 30 arcsec; VIIRS composites have 15
-    dmsp_top: int = 63  # six bits
-    dmsp_sample_px: int = 1000  # rows and columns
-    sampled_blocks: int = 16  # of maps that are not looked through
-    # Noise of VIIRS DNB: of its maps in nW/cm2/sr the brightest pixel lies above, over any desert
-    noise_nw: float = 0.1
-
-
-PARAMS = FormatParams()
+# Tolerances and limits by which formats are identified.
+GRID_TOLERANCE_PX = 0.02
+# The Earth's girth is 1.3e8 feet, and in no coordinate system more; GDAL warps without end
+# beyond
+FARTHEST = 1e9
+MIN_STEP_DEG = 1e-6  # a tenth of a metre
+MAX_STEP_DEG = 10.0
+# Clips of one city or country are small; world maps are never looked through for border zeros
+MAX_CLIP_PIXELS = 4_000_000
+MIN_PATCH_SHARE = 0.995  # of a country's clip 0.9999 is in one patch, of cities 0.98
+MAX_ZEROS_INSIDE = 0.02
+DMSP_STEP_DEG = 1.0 / 120.0  # 30 arcsec; VIIRS composites have 15
+DMSP_TOP = 63  # six bits
+DMSP_SAMPLE_PX = 1000  # rows and columns
+SAMPLED_BLOCKS = 16  # of maps that are not looked through
+# Noise of VIIRS DNB: of its maps in nW/cm2/sr the brightest pixel lies above, over any desert
+NOISE_NW = 0.1
 
 
 def open_files(kind: KindName, path: Path) -> list[Reference]:
@@ -158,12 +151,12 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
         if driver == "GTiff" and not has_all_blocks(path, dataset, 64):
             raise LightMapError(f"{path} is truncated: get it again.")
         grid, warp = None, True
-        if max(map(abs, dataset.bounds)) <= PARAMS.farthest:
+        if max(map(abs, dataset.bounds)) <= FARTHEST:
             to_lonlat, (rows, cols) = dataset.transform, dataset.shape
             step = (to_lonlat.a - to_lonlat.e) / 2.0
             skew = abs(to_lonlat.b) * rows + abs(to_lonlat.d) * cols
             skew += abs(to_lonlat.a + to_lonlat.e) / 2.0 * max(cols, rows)
-            is_square = step > 0.0 and skew <= PARAMS.grid_tolerance_px * step
+            is_square = step > 0.0 and skew <= GRID_TOLERANCE_PX * step
             warp = crs.to_epsg() != 4326 or not is_square
             west, north = to_lonlat.c, to_lonlat.f
             grid = PixelGrid(west=west, north=north, step_deg=step, cols=cols, rows=rows)
@@ -172,7 +165,7 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
             grid is None
             or not (grid.west >= -361.0 and grid.east <= 541.0)
             or not min(grid.south + 90.0, 90.0 - grid.north) >= -2.0 * grid.step_deg
-            or not PARAMS.min_step_deg <= grid.step_deg <= PARAMS.max_step_deg
+            or not MIN_STEP_DEG <= grid.step_deg <= MAX_STEP_DEG
         ):
             west, _, _, north = dataset.bounds if grid is None else grid.bounds
             raise LightMapError(
@@ -309,11 +302,11 @@ def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
             "same composite."
         )
     why = "by its name" if "DMSP" in raw.product else ""
-    is_dmsp_grid = abs(raw.grid.step_deg / PARAMS.dmsp_step_deg - 1.0) < 0.01
+    is_dmsp_grid = abs(raw.grid.step_deg / DMSP_STEP_DEG - 1.0) < 0.01
     if dtype == "uint8" and is_dmsp_grid and not why and "Black Marble" not in raw.product:
-        shape = tuple(min(side, PARAMS.dmsp_sample_px) for side in dataset.shape)
+        shape = tuple(min(side, DMSP_SAMPLE_PX) for side in dataset.shape)
         samples = dataset.read(band, out_shape=shape)
-        if samples[samples != nodata].max(initial=0) <= PARAMS.dmsp_top:
+        if samples[samples != nodata].max(initial=0) <= DMSP_TOP:
             why = "values up to 63 on pixels of 30 arcsec"
     if why:
         raise LightMapError(
@@ -349,7 +342,7 @@ def _doubt_unit(raw: Reference, samples: NDArray[Any], unit: str) -> str:
     with np.errstate(invalid="ignore"):
         is_measured = (radiance_nw > MIN_RADIANCE) & (radiance_nw < MAX_RADIANCE)
     brightest = radiance_nw.max(where=is_measured, initial=0.0)
-    if not 0.0 < brightest < PARAMS.noise_nw:
+    if not 0.0 < brightest < NOISE_NW:
         return ""
     says = f"has the unit {unit!r}" if unit else "has no unit"
     return (
@@ -384,11 +377,11 @@ def find_opacity(dataset: rasterio.DatasetReader) -> tuple[int, float] | None:
 
 def sample_band(dataset: rasterio.DatasetReader, band: int) -> NDArray[Any]:
     """Read samples of a band: all of a clip, or evenly spread blocks of a larger map."""
-    if dataset.width * dataset.height <= PARAMS.max_clip_pixels:
+    if dataset.width * dataset.height <= MAX_CLIP_PIXELS:
         return np.asarray(dataset.read(band)).ravel()
     high, wide = dataset.block_shapes[band - 1]
     rows, cols = -(-dataset.height // high), -(-dataset.width // wide)
-    chosen = np.unique(np.linspace(0, rows * cols - 1, PARAMS.sampled_blocks).astype(int))
+    chosen = np.unique(np.linspace(0, rows * cols - 1, SAMPLED_BLOCKS).astype(int))
     windows = (dataset.block_window(band, *divmod(int(block), cols)) for block in chosen)
     return np.concatenate([dataset.read(band, window=one).ravel() for one in windows])
 
@@ -403,7 +396,7 @@ def zeros_mean_no_data(dataset: rasterio.DatasetReader, band: int) -> bool:
     """
     from scipy.ndimage import binary_fill_holes, label
 
-    if dataset.width * dataset.height > PARAMS.max_clip_pixels:
+    if dataset.width * dataset.height > MAX_CLIP_PIXELS:
         return False
     samples = dataset.read(band)
     if samples.dtype.kind != "f" or not np.isfinite(samples).all() or samples.min() < -1e30:
@@ -413,10 +406,10 @@ def zeros_mean_no_data(dataset: rasterio.DatasetReader, band: int) -> bool:
     if patches.max() == 0 or other.all():
         return False
     largest = patches == np.bincount(patches[other]).argmax()
-    if np.count_nonzero(largest) < PARAMS.min_patch_share * np.count_nonzero(other):
+    if np.count_nonzero(largest) < MIN_PATCH_SHARE * np.count_nonzero(other):
         return False
     zeros_inside = np.count_nonzero(binary_fill_holes(largest) & ~other)
-    return bool(zeros_inside < PARAMS.max_zeros_inside * np.count_nonzero(largest))
+    return bool(zeros_inside < MAX_ZEROS_INSIDE * np.count_nonzero(largest))
 
 
 def _lonlat_grid(dataset: rasterio.DatasetReader, crs: CRS) -> PixelGrid:

@@ -29,7 +29,8 @@ from regengine.references.build import (
 )
 from regengine.references.extracts import (
     GEOFABRIK_INDEX,
-    ExtractParams,
+    NEAR_KM,
+    REACH_KM,
     box_around,
     download_extract,
     find_extract,
@@ -46,7 +47,7 @@ from regengine.references.services import (
     TileSet,
     fetch_vnp46,
 )
-from regengine.references.streets import LampParams, draw_streets
+from regengine.references.streets import DISK_SHARE, draw_streets
 from regengine.registration.index.earth import build_earth_index, write_earth_index
 from regengine.registration.index.options import index_beside
 
@@ -303,10 +304,9 @@ def get_streets(
         region = covered = bounds
         name = "_".join(f"{edge:g}" for edge in region)
     else:
-        params = ExtractParams()
         name, lon, lat = locate_place(place or "")
-        region = box_around(lon, lat, params.reach_km)
-        covered = box_around(lon, lat, params.near_km)
+        region = box_around(lon, lat, REACH_KM)
+        covered = box_around(lon, lat, NEAR_KM)
     stem = re.sub(r"[^\w.-]+", "-", name.partition(",")[0]).lower().strip("-")
     out = data_folder() / "streets" / f"{stem}.tif"
     if out.exists() and not overwrite:
@@ -361,7 +361,7 @@ def build_streets(
         out = make_folder(data_folder() / "streets") / f"{name}.tif"
     check_new_file(out, (".tif", ".tiff"), force=overwrite)
     size = sum(path.stat().st_size for path in roads if path.is_file())
-    needed = LampParams().disk_share * size
+    needed = DISK_SHARE * size
     listener.message(
         f"{size / 1e6:,.1f} MB of roads; building temporarily needs up to {needed / 1e6:,.0f} MB "
         f"in {out.absolute().parent}."

@@ -45,23 +45,17 @@ MEANINGS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReadParams:
-    """How references are read."""
-
-    aligned_px: float = 0.01  # grids that agree within this over a window are copied, not resampled
-    rounding: float = 1e-6  # relative tolerance of steps: 15 arcsec has no exact binary form
-    strip_pixels: int = 4_000_000  # decoded at once in files without overviews: 50 MB
-    square_px: int = 256  # side of the cached squares
-    kept_squares: int = 384  # cache size for all references: 130 MB of lights
-    max_kept_pixels: int = 10_000_000  # larger windows are not cached, to keep the others
-    open_files: int = 64  # of all threads; GDAL caches decoded tiles with them
-    warp_tolerance_px: float = 0.005  # GDAL's default is 0.125; it does not accept 0
-    # A world map of 0.1 degrees takes 0.1 s. One of 15 arc seconds without overviews took 20 s
-    overview_pixels: int = 7_000_000
-
-
-PARAMS = ReadParams()
+# How references are read.
+ALIGNED_PX = 0.01  # grids that agree within this over a window are copied, not resampled
+ROUNDING = 1e-6  # relative tolerance of steps: 15 arcsec has no exact binary form
+STRIP_PIXELS = 4_000_000  # decoded at once in files without overviews: 50 MB
+SQUARE_PX = 256  # side of the cached squares
+KEPT_SQUARES = 384  # cache size for all references: 130 MB of lights
+MAX_KEPT_PIXELS = 10_000_000  # larger windows are not cached, to keep the others
+OPEN_FILES = 64  # of all threads; GDAL caches decoded tiles with them
+WARP_TOLERANCE_PX = 0.005  # GDAL's default is 0.125; it does not accept 0
+# A world map of 0.1 degrees takes 0.1 s. One of 15 arc seconds without overviews took 20 s
+OVERVIEW_PIXELS = 7_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +104,10 @@ class PixelGrid:
     def covering(self, region: Bounds) -> PixelGrid:
         """The grid cut, or continued beyond its edges, so that it covers a region."""
         west, south, east, north = region
-        left = math.floor((west - self.west) / self.step_deg + PARAMS.rounding)
-        right = math.ceil((east - self.west) / self.step_deg - PARAMS.rounding)
-        top = math.floor((self.north - north) / self.step_deg + PARAMS.rounding)
-        bottom = math.ceil((self.north - south) / self.step_deg - PARAMS.rounding)
+        left = math.floor((west - self.west) / self.step_deg + ROUNDING)
+        right = math.ceil((east - self.west) / self.step_deg - ROUNDING)
+        top = math.floor((self.north - north) / self.step_deg + ROUNDING)
+        bottom = math.ceil((self.north - south) / self.step_deg - ROUNDING)
         return self.part(top, left, max(bottom - top, 1), max(right - left, 1))
 
 
@@ -200,15 +194,15 @@ class Reference:
 
     def factor_for(self, step_deg: float) -> int:
         """Largest factor whose pixels are not coarser than wanted."""
-        limit = step_deg * (1.0 + PARAMS.rounding) / self.grid.step_deg
+        limit = step_deg * (1.0 + ROUNDING) / self.grid.step_deg
         return max((factor for factor in FACTORS if factor <= limit), default=1)
 
     def read(self, row: int, col: int, rows: int, cols: int, factor: int) -> tuple[Values, Mask]:
         """Read values and validity of a block that lies within ``grid.reduced(factor)``."""
         # Warped values depend slightly on the extent that is read, so they are not cached
-        if self.warp or rows * cols > PARAMS.max_kept_pixels:
+        if self.warp or rows * cols > MAX_KEPT_PIXELS:
             return self.read_level(row, col, rows, cols, factor)
-        side, version = PARAMS.square_px, self.version
+        side, version = SQUARE_PX, self.version
         squares = [
             [
                 _read_square(self, version, factor, i, j)
@@ -241,7 +235,7 @@ class Reference:
                 row * factor, col * factor, high * factor, wide * factor, factor
             )
             return _pad(part, 0, 0, rows, cols)
-        if rows > 1 and rows * cols * factor**2 > PARAMS.strip_pixels:
+        if rows > 1 and rows * cols * factor**2 > STRIP_PIXELS:
             upper = self.read_level(row, col, rows // 2, cols, factor)
             lower = self.read_level(row + rows // 2, col, rows - rows // 2, cols, factor)
             values, valid = (
@@ -260,9 +254,9 @@ class Reference:
         col = (out.west - level.west) / level.step_deg
         row = (level.north - out.north) / level.step_deg
         drift = abs(ratio - 1.0) * max(out.cols, out.rows)
-        copied = drift + abs(col - round(col)) + abs(row - round(row)) < PARAMS.aligned_px
+        copied = drift + abs(col - round(col)) + abs(row - round(row)) < ALIGNED_PX
         margin = 0 if copied else 2  # bilinear, with pixels up to twice smaller
-        near = PARAMS.aligned_px
+        near = ALIGNED_PX
         top, left = (max(math.floor(start + near) - margin, 0) for start in (row, col))
         bottom = min(math.ceil(row + out.rows * ratio - near) + margin, level.rows)
         right = min(math.ceil(col + out.cols * ratio - near) + margin, level.cols)
@@ -335,7 +329,7 @@ class Reference:
         return (values if valid.all() else np.where(valid, values, np.float32(0.0))), valid
 
 
-@lru_cache(maxsize=PARAMS.open_files)
+@lru_cache(maxsize=OPEN_FILES)
 def _open_dataset(
     reference: Reference, version: object, pid: int, thread: int
 ) -> rasterio.DatasetReader:
@@ -361,19 +355,19 @@ def _open_dataset(
             width=reference.grid.cols,
             height=reference.grid.rows,
             resampling=Resampling.bilinear,
-            tolerance=PARAMS.warp_tolerance_px,
+            tolerance=WARP_TOLERANCE_PX,
             src_nodata=reference.nodata,
             nodata=reference.nodata,
             **opacity,
         )
 
 
-@lru_cache(maxsize=PARAMS.kept_squares)
+@lru_cache(maxsize=KEPT_SQUARES)
 def _read_square(
     reference: Reference, version: object, factor: int, i: int, j: int
 ) -> tuple[Values, Mask]:
     """Read a decoded square of a level through a cache, because a search reads it repeatedly."""
-    side, level = PARAMS.square_px, reference.grid.reduced(factor)
+    side, level = SQUARE_PX, reference.grid.reduced(factor)
     rows, cols = min(side, level.rows - i * side), min(side, level.cols - j * side)
     return reference.read_level(i * side, j * side, rows, cols, factor)
 
@@ -497,7 +491,7 @@ class References(tuple[Reference, ...]):
         ]
         if not levels:
             return None
-        limit = resolution_deg * (1.0 + PARAMS.rounding)
+        limit = resolution_deg * (1.0 + ROUNDING)
         # The coarsest level within the limit, else the finest; the first of equal ones
         level = min(levels, key=lambda one: one.step_deg * (-1 if one.step_deg <= limit else 1))
         out = level.covering(region)
@@ -585,7 +579,7 @@ class LightMap(References):
     def overview(self, resolution_deg: float) -> LightGrid | None:
         """Read the whole map at a coarse resolution; None if it is large and lacks overviews."""
         pixels = sum(one.pixels_read(resolution_deg) for one in self)
-        if pixels > PARAMS.overview_pixels:
+        if pixels > OVERVIEW_PIXELS:
             return None
         return self.window(*self.info.bounds, resolution_deg)
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,36 +66,23 @@ def _class_weights() -> dict[str, float]:
     return same | {"motorway": 0.25, "trunk": 0.5}
 
 
-@dataclass(frozen=True, kw_only=True)
-class LampParams:
-    """How roads are drawn.
-
-    Attributes
-    ----------
-    class_weights : Mapping
-        Light per metre of road by class. Roads of other classes (service, paths, tracks) are not
-        drawn. Motorways are often dark: least squares against one photo of Paris give 0.0 for them,
-        0.4 for trunks and 1.2 for streets, which are rounded here.
-    sample_m : float
-        Maximum spacing of the points with which a road is drawn: a quarter of a pixel.
-    cell_px : int
-        Side of a cell in pixels (64: 0.8 km). A cell is covered by the extract if it has any line.
-    max_gap_cells : int
-        Gaps between covered cells are counted as covered, too, up to twice this many cells across.
-        They are forests and lakes, which are dark; outside the extract nothing is known.
-    batch_lines : int
-        Number of lines read at a time.
-    disk_share : float
-        Temporary disk space, as a multiple of the size of the extracts: GDAL stores the positions
-        of the nodes of an ``.osm.pbf`` there.
-    """
-
-    class_weights: Mapping[str, float] = field(default_factory=_class_weights)
-    sample_m: float = 3.0
-    cell_px: int = 64
-    max_gap_cells: int = 4
-    batch_lines: int = 32_768
-    disk_share: float = 2.0
+# How roads are drawn.
+# Light per metre of road by class. Roads of other classes (service, paths, tracks) are not drawn.
+# Motorways are often dark: least squares against one photo of Paris give 0.0 for them, 0.4 for
+# trunks and 1.2 for streets, which are rounded here.
+CLASS_WEIGHTS = _class_weights()
+# Maximum spacing of the points with which a road is drawn: a quarter of a pixel.
+SAMPLE_M = 3.0
+# Side of a cell in pixels (64: 0.8 km). A cell is covered by the extract if it has any line.
+CELL_PX = 64
+# Gaps between covered cells are counted as covered, too, up to twice this many cells across. They
+# are forests and lakes, which are dark; outside the extract nothing is known.
+MAX_GAP_CELLS = 4
+# Number of lines read at a time.
+BATCH_LINES = 32_768
+# Temporary disk space, as a multiple of the size of the extracts: GDAL stores the positions of the
+# nodes of an ``.osm.pbf`` there.
+DISK_SHARE = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +106,6 @@ def draw_streets(
     date: str = "",
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
-    params: LampParams | None = None,
 ) -> StreetMapSummary:
     """Draw the roads of extracts as lamps into one cloud-optimised GeoTIFF.
 
@@ -140,8 +126,6 @@ def draw_streets(
     progress : callable, optional
         Called with lines read and 0 (their total is not known), then with pixels written and in
         total.
-    params : LampParams, optional
-        How roads are drawn.
 
     Returns
     -------
@@ -151,20 +135,18 @@ def draw_streets(
     Raises
     ------
     ConfigError
-        ``out`` exists, the region makes more than ``BuildParams.max_pixels``, or a package is
-        missing.
+        ``out`` exists, the region makes too many pixels, or a package is missing.
     LightMapError
         A source cannot be read, or has no roads in the region; ``out`` cannot be written, or the
         disk has too little space.
     """
-    params = params or LampParams()
     need("Reading roads", "pyarrow", "pyogrio", "geopandas")
     if out.exists() and not overwrite:
         raise ConfigError(f"{out} exists: give another name, or --force to replace it.")
     names = ", ".join(path.name for path in sources)
     if region is not None:
         # Extend to whole cells: those at the edge would be dark where no roads are read
-        cell_deg = params.cell_px / STEPS_PER_DEG
+        cell_deg = CELL_PX / STEPS_PER_DEG
         corner = PixelGrid(west=-180.0, north=90.0, step_deg=cell_deg, cols=1, rows=1)
         region = corner.covering(region).bounds
         plan_grid(region, 1.0 / STEPS_PER_DEG)  # raises if it is too large
@@ -184,13 +166,13 @@ def draw_streets(
         raise_as_store_error(out),
         tempfile.TemporaryDirectory(dir=out.absolute().parent) as folder,
     ):
-        check_free_space(out.absolute().parent, params.disk_share * size, "building")
+        check_free_space(out.absolute().parent, DISK_SHARE * size, "building")
         for path in sources:
-            for lines, weights, n_read, n_left_out in _read_roads(path, region, out, params):
+            for lines, weights, n_read, n_left_out in _read_roads(path, region, out):
                 n_lines, n_broken = n_lines + n_read, n_broken + n_left_out
                 n_roads += int(np.count_nonzero(weights))
                 vertices = _find_pixels(shapely.get_coordinates(lines), region)[0]
-                points, metres = _sample_roads(lines, weights, params)
+                points, metres = _sample_roads(lines, weights)
                 drawn, inside = _find_pixels(points, region)
                 road_m += float(metres[inside].sum())
                 drawn, index = np.unique(drawn, return_inverse=True)
@@ -203,12 +185,12 @@ def draw_streets(
                     with Path(folder, f"{number}").open("ab") as band:
                         band.write(part.tobytes())
                 for keys in (vertices, drawn):
-                    row, col = keys // WORLD_COLS // params.cell_px, keys % WORLD_COLS
-                    cells.update(np.unique(row * WORLD_COLS + col // params.cell_px).tolist())
+                    row, col = keys // WORLD_COLS // CELL_PX, keys % WORLD_COLS
+                    cells.update(np.unique(row * WORLD_COLS + col // CELL_PX).tolist())
                 progress(n_lines, 0)
         if not road_m:
             raise LightMapError(_explain_nothing(sources, names, region))
-        covered, row0, col0 = _close_cells(cells, params)
+        covered, row0, col0 = _close_cells(cells)
         known = np.pad(covered, [(0, FACTORS[-1])] * 2)  # what the map is padded by is not
 
         def read_block(block: PixelGrid) -> NDArray[np.uint8]:
@@ -228,11 +210,11 @@ def draw_streets(
             area_m2 = np.prod(_metres_per_deg(lat), axis=0) / STEPS_PER_DEG**2
             density = length_m / area_m2[:, None] * LAMP_LENGTH_M
             codes = np.minimum(np.rint(density / KINDS["streets"].scale), MAX_CODE)
-            at = (row - row0 + np.arange(block.rows)) // params.cell_px
-            across = (col - col0 + np.arange(block.cols)) // params.cell_px
+            at = (row - row0 + np.arange(block.rows)) // CELL_PX
+            across = (col - col0 + np.arange(block.cols)) // CELL_PX
             return np.where(known[np.ix_(at, across)], codes, NO_DATA).astype(np.uint8)
 
-        rows, cols = (side * params.cell_px for side in covered.shape)
+        rows, cols = (side * CELL_PX for side in covered.shape)
         west, north = col0 / STEPS_PER_DEG - 180.0, 90.0 - row0 / STEPS_PER_DEG
         bounds = west, north - rows / STEPS_PER_DEG, west + cols / STEPS_PER_DEG, north
         step_deg = 1.0 / STEPS_PER_DEG
@@ -250,7 +232,7 @@ def draw_streets(
 
 
 def _read_roads(
-    path: Path, region: Bounds | None, out: Path, params: LampParams
+    path: Path, region: Bounds | None, out: Path
 ) -> Iterator[tuple[NDArray[np.object_], FloatArray, int, int]]:
     """Read the lines of an extract in batches, in longitude and latitude, with their weights.
 
@@ -260,7 +242,7 @@ def _read_roads(
     if not path.exists():
         raise LightMapError(f"{path} does not exist: check the path of the extract.")
     try:
-        for table in _read_tables(path, region, out, params):
+        for table in _read_tables(path, region, out):
             if table.crs is None:
                 raise LightMapError(
                     f"{path} has no coordinate system: add it, for example with ogr2ogr -a_srs "
@@ -269,7 +251,7 @@ def _read_roads(
             table = table.rename(columns=str.lower)
             name = next(name for name in CLASS_FIELDS if name in table)
             classes = table[name].astype(str).str.strip().str.lower().str.replace(" ", "_")
-            weights = classes.map(params.class_weights).fillna(0.0).to_numpy(float).copy()
+            weights = classes.map(CLASS_WEIGHTS).fillna(0.0).to_numpy(float).copy()
             for field_name in TUNNEL_PATTERNS.keys() & set(table):
                 texts = table[field_name].astype(str).str
                 weights[texts.contains(TUNNEL_PATTERNS[field_name], case=False, na=False)] = 0.0
@@ -321,9 +303,7 @@ def _check_degrees(path: Path, crs: CRS, geometries: NDArray[np.object_]) -> Non
     )
 
 
-def _read_tables(
-    path: Path, region: Bounds | None, out: Path, params: LampParams
-) -> Iterator[geopandas.GeoDataFrame]:
+def _read_tables(path: Path, region: Bounds | None, out: Path) -> Iterator[geopandas.GeoDataFrame]:
     """Read the tables of the layers with roads, in batches."""
     import geopandas
     import pyarrow as pa
@@ -356,7 +336,7 @@ def _read_tables(
             name, columns = geo["primary_column"], choose(file.schema_arrow.names)
             crs = geo["columns"][name].get("crs", "OGC:CRS84")
             if columns:
-                for batch in file.iter_batches(params.batch_lines, columns=[*columns, name]):
+                for batch in file.iter_batches(BATCH_LINES, columns=[*columns, name]):
                     if geo["columns"][name]["encoding"] == "WKB":
                         yield decode(batch, name, crs)
                     else:
@@ -387,7 +367,7 @@ def _read_tables(
                 layer=layer,
                 columns=columns,
                 bbox=region if geographic else None,
-                batch_size=params.batch_lines,
+                batch_size=BATCH_LINES,
                 use_pyarrow=True,
             ) as (meta, reader):
                 for batch in reader:
@@ -417,12 +397,10 @@ def _check_pbf(path: Path) -> None:
         )
 
 
-def _sample_roads(
-    lines: NDArray[np.object_], weights: FloatArray, params: LampParams
-) -> tuple[FloatArray, FloatArray]:
+def _sample_roads(lines: NDArray[np.object_], weights: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Sample points along roads, (n, 2), and the weighted metres that each represents.
 
-    Points are at the centres of equal parts of each segment, at most ``params.sample_m`` long.
+    Points are at the centres of equal parts of each segment, at most ``SAMPLE_M`` long.
     """
     xy, owner = shapely.get_coordinates(lines[weights > 0.0], return_index=True)
     weight = weights[weights > 0.0][owner[1:]]
@@ -431,7 +409,7 @@ def _sample_roads(
     start, vector, weight = start[joined], vector[joined], weight[joined]
     north_m, east_m = _metres_per_deg(start[:, 1] + 0.5 * vector[:, 1])
     length_m = np.hypot(vector[:, 0] * east_m, vector[:, 1] * north_m)
-    n_parts = np.maximum(np.ceil(length_m / params.sample_m), 1.0).astype(np.int64)
+    n_parts = np.maximum(np.ceil(length_m / SAMPLE_M), 1.0).astype(np.int64)
     segment = np.repeat(np.arange(len(n_parts)), n_parts)
     part = np.arange(len(segment)) - np.repeat(np.cumsum(n_parts) - n_parts, n_parts)
     along = (part + 0.5) / n_parts[segment]
@@ -461,17 +439,17 @@ def _find_pixels(
     return row * WORLD_COLS + np.clip(col, 0, WORLD_COLS - 1), inside
 
 
-def _close_cells(cells: set[int], params: LampParams) -> tuple[NDArray[np.bool_], int, int]:
+def _close_cells(cells: set[int]) -> tuple[NDArray[np.bool_], int, int]:
     """Close gaps in the coverage by cell; also return world row and column of its first pixel."""
     places = np.stack(np.divmod(sorted(cells), WORLD_COLS), axis=-1)
     (top, left), (bottom, right) = places.min(axis=0), places.max(axis=0)
     held = np.zeros((bottom - top + 1, right - left + 1), bool)
     held[places[:, 0] - top, places[:, 1] - left] = True
-    reach = params.max_gap_cells
+    reach = MAX_GAP_CELLS
     disc = np.hypot(*np.ogrid[-reach : reach + 1, -reach : reach + 1]) <= reach
     # Pad the cells, because the dilation must not be cut off at the edge before the erosion
     covered = ndimage.binary_closing(np.pad(held, reach), disc)[reach:-reach, reach:-reach]
-    return covered, int(top) * params.cell_px, int(left) * params.cell_px
+    return covered, int(top) * CELL_PX, int(left) * CELL_PX
 
 
 def _explain_nothing(sources: Sequence[Path], names: str, region: Bounds | None) -> str:

@@ -18,7 +18,7 @@ from regengine.io.plain import format_count
 from regengine.io.times import parse_iso_time
 from regengine.orbit.missions import FIRST_FLOWN_UTC
 from regengine.photo.formats import check_pixels
-from regengine.points.resection import USUAL
+from regengine.points.resection import SUSPECT_CHI_SQUARE
 from regengine.result import MIN_POINTS, FrameResult, ReviewedPoint
 from regengine.store.reviews import (
     CONFIRMED,
@@ -298,7 +298,7 @@ def agreeing_px(result: FrameResult) -> float:
     ground = geodetic_to_ecef(*np.reshape(points, (-1, 2)).T)
     range_m = np.linalg.norm(ground - np.asarray(camera.position_ecef_m), axis=-1)
     map_px = camera.focal_px * params.map_sigma_m / np.min(range_m, initial=math.inf)
-    return math.hypot(params.click_sigma_px, map_px) * math.sqrt(USUAL.suspect_chi_square)
+    return math.hypot(params.click_sigma_px, map_px) * math.sqrt(SUSPECT_CHI_SQUARE)
 
 
 def _pair(point: Mapping[str, Any]) -> tuple[float, ...]:

@@ -24,42 +24,30 @@ from scipy.special import logsumexp, ndtr
 
 from detectors.types import BoolArray, FloatArray, IndexArray
 
-
-@dataclass(frozen=True, kw_only=True)
-class NamingParams:
-    """Priors for the identification of streaks.
-
-    max_clock_sigmas: Range of clock errors, in sigmas.
-    clock_step_s: Step of the clock error: 150 m of a low orbit, a quarter of the accuracy of
-        element sets.
-    max_clock_steps: Maximum number of steps: limits the memory for clocks with errors of minutes.
-    unlisted_rate, unlisted_share: Objects in no catalogue: meteors, aircraft, false streaks, per
-        frame; and satellites (secret, recently launched, lost) per listed one that may be visible.
-    companion_share: Number of unlisted satellites per listed one from the same launch, anywhere on
-        the predicted part of its track.
-    faded_share: Share of ends within the border where the satellite dimmed. The others are those
-        of the exposure.
-    broken_share: Share of satellites with two streaks: they tumble, or the detector lost the line.
-    min_length_px: Shorter streaks are as frequent as those of this length.
-    max_beside_sigmas: Tracks farther from a streak than this, in sigmas of the wide errors, are
-        ignored.
-    min_unlisted: Lower bound: no probability is 1.
-    """
-
-    max_clock_sigmas: float = 4.5
-    clock_step_s: float = 0.02
-    max_clock_steps: int = 6001
-    unlisted_rate: float = 0.1
-    unlisted_share: float = 0.15
-    companion_share: float = 0.05
-    faded_share: float = 0.08
-    broken_share: float = 0.01
-    min_length_px: float = 10.0
-    max_beside_sigmas: float = 7.0
-    min_unlisted: float = 1e-6
-
-
-DEFAULT_PARAMS = NamingParams()
+# Priors for the identification of streaks.
+# Range of clock errors, in sigmas.
+MAX_CLOCK_SIGMAS = 4.5
+# Step of the clock error: 150 m of a low orbit, a quarter of the accuracy of element sets.
+CLOCK_STEP_S = 0.02
+# Maximum number of steps: limits the memory for clocks with errors of minutes.
+MAX_CLOCK_STEPS = 6001
+# Objects in no catalogue: meteors, aircraft, false streaks, per frame; and satellites (secret,
+# recently launched, lost) per listed one that may be visible.
+UNLISTED_RATE = 0.1
+UNLISTED_SHARE = 0.15
+# Number of unlisted satellites per listed one from the same launch, anywhere on the predicted part
+# of its track.
+COMPANION_SHARE = 0.05
+# Share of ends within the border where the satellite dimmed. The others are those of the exposure.
+FADED_SHARE = 0.08
+# Share of satellites with two streaks: they tumble, or the detector lost the line.
+BROKEN_SHARE = 0.01
+# Shorter streaks are as frequent as those of this length.
+MIN_LENGTH_PX = 10.0
+# Tracks farther from a streak than this, in sigmas of the wide errors, are ignored.
+MAX_BESIDE_SIGMAS = 7.0
+# Lower bound: no probability is 1.
+MIN_UNLISTED = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -132,7 +120,6 @@ def name_streaks(
     tracks: PredictedTracks,
     errors: Errors,
     size_px: tuple[int, int],
-    params: NamingParams = DEFAULT_PARAMS,
 ) -> list[Naming]:
     """Compute the probabilities of all satellites for each streak of a frame.
 
@@ -143,27 +130,23 @@ def name_streaks(
     """
     clock_s, log_clock = np.zeros(1), np.zeros(1)
     if errors.clock_sigma_s > 0.0:
-        reach = params.max_clock_sigmas
-        step = min(params.clock_step_s / errors.clock_sigma_s, 0.3)
-        count = min(int(np.ceil(2.0 * reach / step)), params.max_clock_steps) | 1
+        reach = MAX_CLOCK_SIGMAS
+        step = min(CLOCK_STEP_S / errors.clock_sigma_s, 0.3)
+        count = min(int(np.ceil(2.0 * reach / step)), MAX_CLOCK_STEPS) | 1
         sigmas = np.linspace(-reach, reach, count)
         clock_s, log_clock = sigmas * errors.clock_sigma_s, -0.5 * sigmas**2
     seen, seconds = tracks.seen, tracks.seconds
     followed_s = float(seconds[-1] - seconds[0])
     expected = float(seen[:, seen.shape[1] // 2].sum()) if len(seen) else 0.0
-    log_rate = np.log(params.unlisted_rate + params.unlisted_share * expected)
+    log_rate = np.log(UNLISTED_RATE + UNLISTED_SHARE * expected)
     found, weighed, totals = [], [], []
     for streak in streaks:
-        candidates, log_density, log_companion = weigh_tracks(
-            streak, tracks, clock_s, errors, params
-        )
+        candidates, log_density, log_companion = weigh_tracks(streak, tracks, clock_s, errors)
         step_at = np.abs(seconds[None, :] - candidates["seconds"][:, None]).argmin(axis=1)
         log_seen = np.log(np.maximum(seen[candidates["row"], step_at], 1e-12))
         log_density = log_seen[:, None] + log_density
-        companions = log_seen + np.log(params.companion_share / followed_s) + log_companion
-        other = logsumexp(
-            [log_rate + compute_unlisted_density(streak, size_px, params), *companions]
-        )
+        companions = log_seen + np.log(COMPANION_SHARE / followed_s) + log_companion
+        other = logsumexp([log_rate + compute_unlisted_density(streak, size_px), *companions])
         total = logsumexp(np.vstack([np.full((1, len(clock_s)), other), log_density]), axis=0)
         found.append(candidates)
         weighed.append(log_density)
@@ -174,25 +157,23 @@ def name_streaks(
     for share, candidates, one, total in zip(shares, found, weighed, totals, strict=True):
         np.add.at(share, candidates["row"], np.exp(logsumexp(one - total + log_clock, axis=1)))
     namings = []
-    for share, candidates, one in zip(one_streak_each(shares, params), found, weighed, strict=True):
+    for share, candidates, one in zip(one_streak_each(shares), found, weighed, strict=True):
         # Each track once, in the direction of higher probability
         likely = np.argsort(-one.max(axis=1, initial=-np.inf), kind="stable")
         likely = likely[np.unique(candidates["row"][likely], return_index=True)[1]]
         order = likely[np.argsort(-share[candidates["row"][likely]], kind="stable")]
-        most = 1.0 - params.min_unlisted
+        most = 1.0 - MIN_UNLISTED
         namings.append(
             Naming(
                 candidates=candidates[order],
                 probability=np.minimum(share[candidates["row"][order]], most),
-                unlisted=float(np.clip(1.0 - share.sum(), params.min_unlisted, most)),
+                unlisted=float(np.clip(1.0 - share.sum(), MIN_UNLISTED, most)),
             )
         )
     return namings
 
 
-def compute_unlisted_density(
-    streak: Streak, size_px: tuple[int, int], params: NamingParams
-) -> float:
+def compute_unlisted_density(streak: Streak, size_px: tuple[int, int]) -> float:
     """Logarithm of the density of streaks of unlisted objects.
 
     Lines that cross a convex picture have the measure of its perimeter; two ends' offsets d1, d2
@@ -205,12 +186,12 @@ def compute_unlisted_density(
     if sum(streak.cut) < 2:
         density /= diagonal
     if not any(streak.cut):
-        octaves = np.log(max(diagonal / params.min_length_px, np.e))
-        density /= max(length, params.min_length_px) * octaves
+        octaves = np.log(max(diagonal / MIN_LENGTH_PX, np.e))
+        density /= max(length, MIN_LENGTH_PX) * octaves
     return float(np.log(density))
 
 
-def one_streak_each(shares: FloatArray, params: NamingParams) -> FloatArray:
+def one_streak_each(shares: FloatArray) -> FloatArray:
     """Probabilities with at most one streak per satellite, except for broken ones.
 
     Belief propagation between streaks and satellites, whose marginals are close to the exact ones
@@ -223,12 +204,12 @@ def one_streak_each(shares: FloatArray, params: NamingParams) -> FloatArray:
     """
     if len(shares) < 2 or not shares.shape[1]:
         return shares
-    odds = shares / np.maximum(1.0 - shares.sum(axis=1, keepdims=True), params.min_unlisted)
+    odds = shares / np.maximum(1.0 - shares.sum(axis=1, keepdims=True), MIN_UNLISTED)
     weighed = odds
     for _ in range(30):
         claim = odds / (1.0 + weighed.sum(axis=1, keepdims=True) - weighed)
         others = claim.sum(axis=0, keepdims=True) - claim
-        weighed = odds * (1.0 + params.broken_share * others) / (1.0 + others)
+        weighed = odds * (1.0 + BROKEN_SHARE * others) / (1.0 + others)
     return np.asarray(weighed / (1.0 + weighed.sum(axis=1, keepdims=True)))
 
 
@@ -237,7 +218,6 @@ def weigh_tracks(
     tracks: PredictedTracks,
     clock_s: FloatArray,
     errors: Errors,
-    params: NamingParams,
 ) -> tuple[NDArray[Any], FloatArray, FloatArray]:
     """Likelihoods of a streak for the tracks near it, for G clock errors, positive if late.
 
@@ -273,11 +253,11 @@ def weigh_tracks(
             for some in (slopes, slopes * wide)
         )
         beside_sigma = np.sqrt(np.einsum("nii->ni", loose)[:, 2:])
-        near = (np.abs(values[:, 2:]) < params.max_beside_sigmas * beside_sigma).all(axis=1)
+        near = (np.abs(values[:, 2:]) < MAX_BESIDE_SIGMAS * beside_sigma).all(axis=1)
         near &= values[:, 1] - values[:, 0] > -errors.exposure_s
         core, loose, values, speeds = (a[near] for a in (core, loose, values, speeds))
         terms, companion = [], np.zeros(len(values))
-        true_end = np.where(cut, 0.0, 1.0 - params.faded_share)
+        true_end = np.where(cut, 0.0, 1.0 - FADED_SHARE)
         for kept in np.array(list(product((True, False), repeat=2))):
             weight = float(np.where(kept, true_end, 1.0 - true_end).prod())
             if weight == 0.0:

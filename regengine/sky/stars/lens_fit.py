@@ -24,38 +24,28 @@ ALWAYS = ("focal_px", "x_px", "y_px", "p1", "p2")
 RADIAL_SETS: tuple[tuple[str, ...], ...] = ((), ("k1",), ("k1", "k2"), ("k1", "k2", "k3"))
 
 
-@dataclass(frozen=True, kw_only=True)
-class LensFitParams:
-    """Priors of a lens, and parameters of the fit.
-
-    principal_sigma_share: One sigma of the principal point's distance from the image centre, as a
-        share of the long side: 0.36 mm on a full-frame sensor. Calibrated SLR lenses have some
-        tenths of a millimetre (Fraser 2013, Photogramm. Eng. 79, 381).
-    decentring_sigma_share: One sigma of the shift of corner stars by decentred elements, as a share
-        of the long side: 14 um on a full-frame sensor. Decentring of digital cameras stays in the
-        tens of micrometres (Fraser 1997, ISPRS J. Photogramm. 52, 149). Without this prior,
-        decentring and principal point could not be separated in narrow fields. Without decentring,
-        the principal point would be biased.
-    huber_sigma: Residuals above this have a reduced weight.
-    outlier_sigma: Residuals above this are rejected: 3 of 10,000 good ones (two-dimensional
-        normal).
-    min_stars_a_term: Minimum number of stars in all frames for each lens parameter.
-    strong_evidence: A lens with more terms is kept unless the criterion of a simpler one is better
-        by more than this (Kass & Raftery 1995, JASA 90, 773). A missing term biases the others by
-        many of their sigmas; a superfluous one only increases the sigmas.
-    folds: Number of parts of each frame's stars that are left out in turn.
-    """
-
-    principal_sigma_share: float = 0.01
-    decentring_sigma_share: float = 4e-4
-    huber_sigma: float = 2.0
-    outlier_sigma: float = 4.0
-    min_stars_a_term: int = 5
-    strong_evidence: float = 6.0
-    folds: int = 5
-
-
-DEFAULT_PARAMS = LensFitParams()
+# Priors of a lens, and parameters of the fit.
+# One sigma of the principal point's distance from the image centre, as a share of the long side:
+# 0.36 mm on a full-frame sensor. Calibrated SLR lenses have some tenths of a millimetre (Fraser
+# 2013, Photogramm. Eng. 79, 381).
+PRINCIPAL_SIGMA_SHARE = 0.01
+# One sigma of the shift of corner stars by decentred elements, as a share of the long side: 14 um
+# on a full-frame sensor. Decentring of digital cameras stays in the tens of micrometres (Fraser
+# 1997, ISPRS J. Photogramm. 52, 149). Without this prior, decentring and principal point could not
+# be separated in narrow fields. Without decentring, the principal point would be biased.
+DECENTRING_SIGMA_SHARE = 4e-4
+# Residuals above this have a reduced weight.
+HUBER_SIGMA = 2.0
+# Residuals above this are rejected: 3 of 10,000 good ones (two-dimensional normal).
+OUTLIER_SIGMA = 4.0
+# Minimum number of stars in all frames for each lens parameter.
+MIN_STARS_A_TERM = 5
+# A lens with more terms is kept unless the criterion of a simpler one is better by more than this
+# (Kass & Raftery 1995, JASA 90, 773). A missing term biases the others by many of their sigmas; a
+# superfluous one only increases the sigmas.
+STRONG_EVIDENCE = 6.0
+# Number of parts of each frame's stars that are left out in turn.
+FOLDS = 5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,7 +124,6 @@ def fit_lens(
     *,
     error: ErrorModel | None = None,
     used: Sequence[BoolArray] | None = None,
-    params: LensFitParams = DEFAULT_PARAMS,
 ) -> LensFit:
     """Fit one lens and the attitude of every frame to star positions.
 
@@ -177,11 +166,11 @@ def fit_lens(
     kept = [np.ones(f.x.size, bool) for f in frames] if used is None else list(used)
     passes = 5 if used is None else 1  # the error model converges in four
     for to_come in reversed(range(passes)):
-        normal = NormalEquations(frames, cameras, columns, kept, model, params)
+        normal = NormalEquations(frames, cameras, columns, kept, model)
         share = 1.0
         for _ in range(30):
             tried = normal.step(share)
-            after = NormalEquations(frames, tried, columns, kept, model, params)
+            after = NormalEquations(frames, tried, columns, kept, model)
             if after.cost <= normal.cost * (1.0 + 1e-9):
                 cameras, normal, share = tried, after, 1.0
                 sigma = np.sqrt(np.diag(normal.covariance))
@@ -194,7 +183,7 @@ def fit_lens(
             model = fit_error_model(frames, away)
         if to_come == 1:
             kept = [
-                (r**2).sum(axis=1) < params.outlier_sigma**2 * model.variance(f)
+                (r**2).sum(axis=1) < OUTLIER_SIGMA**2 * model.variance(f)
                 for f, r in zip(frames, away, strict=True)
             ]
     unit = np.ones(len(LENS_PARAMETERS))
@@ -238,16 +227,15 @@ class NormalEquations:
         columns: list[int],
         kept: Sequence[BoolArray],
         model: ErrorModel,
-        params: LensFitParams,
     ) -> None:
         self.cameras, self.columns = cameras, columns
         lens, size = cameras[0], len(columns)
         longest = max(lens.width_px, lens.height_px)
         corner = 0.5 * float(np.hypot(lens.width_px, lens.height_px)) / lens.focal_px
         # A tangential term moves a star by at most 3 p r^2 focal lengths
-        tangential = params.decentring_sigma_share * longest / (3.0 * corner**2 * lens.focal_px)
+        tangential = DECENTRING_SIGMA_SHARE * longest / (3.0 * corner**2 * lens.focal_px)
         sigma = np.full(len(LENS_PARAMETERS), np.inf)
-        sigma[1:3], sigma[5:7] = params.principal_sigma_share * longest, tangential
+        sigma[1:3], sigma[5:7] = PRINCIPAL_SIGMA_SHARE * longest, tangential
         middle = np.array([lens.width_px - 1, lens.height_px - 1]) / 2.0
         off = np.zeros(len(LENS_PARAMETERS))
         off[1:3], off[5:7] = middle - lens.principal_point, -np.array(lens.distortion[2:4])
@@ -260,8 +248,8 @@ class NormalEquations:
         for k, (frame, camera, good) in enumerate(zip(frames, cameras, kept, strict=True)):
             residual, variance = _residuals(frame, camera)[good], model.variance(frame)[good]
             distance = np.sqrt((residual**2).sum(axis=1) / variance)
-            far = distance > params.huber_sigma
-            share = np.where(far, params.huber_sigma / np.maximum(distance, 1e-12), 1.0)
+            far = distance > HUBER_SIGMA
+            share = np.where(far, HUBER_SIGMA / np.maximum(distance, 1e-12), 1.0)
             self.cost += float(((2.0 - share) * share * distance**2).sum())
             pulls.append((share * distance) ** 2 / 2.0)
             shares.append(share)
@@ -326,12 +314,12 @@ def fit_error_model(frames: Sequence[LensFrame], away: Sequence[FloatArray]) -> 
     return replace(best, floor_px=size * best.floor_px, scale=size * best.scale)
 
 
-def choose_lens(frames: Sequence[LensFrame], params: LensFitParams = DEFAULT_PARAMS) -> LensFit:
+def choose_lens(frames: Sequence[LensFrame]) -> LensFit:
     """Fit a lens with as many radial distortion terms as the stars support.
 
     All sets of terms are compared on the same stars with the same sigmas, those of the largest set
     (including its long tails), by the Bayesian information criterion. The largest set is chosen
-    that is not clearly worse than the best (`LensFitParams.strong_evidence`).
+    that is not clearly worse than the best (`STRONG_EVIDENCE`).
 
     References
     ----------
@@ -342,43 +330,41 @@ def choose_lens(frames: Sequence[LensFrame], params: LensFitParams = DEFAULT_PAR
     fits, criteria = [], []
     for terms in reversed(RADIAL_SETS):
         free = (*ALWAYS, *terms)
-        if terms and stars < params.min_stars_a_term * len(free):
+        if terms and stars < MIN_STARS_A_TERM * len(free):
             continue
         # Terms that are not fitted are zero; smaller sets start without the initial distortion
         distortion = frames[0].camera.distortion if len(terms) == 3 else (0.0,) * 5
         first = replace(frames[0].camera, distortion=distortion)
         start = [replace(frames[0], camera=first), *frames[1:]]
         if fullest is None:
-            fit = fullest = fit_lens(start, free, params=params)
+            fit = fullest = fit_lens(start, free)
         else:
-            fit = fit_lens(start, free, error=fullest.error, used=fullest.used, params=params)
+            fit = fit_lens(start, free, error=fullest.error, used=fullest.used)
         fits.append(fit)
         criteria.append(fit.chi2 / fullest.tails + len(free) * np.log(2 * fit.stars))
     return next(
         fit
         for fit, criterion in zip(fits, criteria, strict=True)
-        if criterion <= min(criteria) + params.strong_evidence
+        if criterion <= min(criteria) + STRONG_EVIDENCE
     )
 
 
-def measure_held_out_px(
-    frames: Sequence[LensFrame], fit: LensFit, params: LensFitParams = DEFAULT_PARAMS
-) -> float:
+def measure_held_out_px(frames: Sequence[LensFrame], fit: LensFit) -> float:
     """Root mean square residual per axis of stars left out of the fit, fold by fold.
 
     NaN where too few stars are left.
     """
     rng = np.random.default_rng(0)
-    fold = [rng.permutation(np.arange(frame.x.size) % params.folds) for frame in frames]
+    fold = [rng.permutation(np.arange(frame.x.size) % FOLDS) for frame in frames]
     fitted = [replace(f, camera=c) for f, c in zip(frames, fit.cameras, strict=True)]
     unknowns = 3 * len(frames) + len(fit.free)
     squares = []
-    for out in range(params.folds):
+    for out in range(FOLDS):
         kept = [used & (number != out) for used, number in zip(fit.used, fold, strict=True)]
         left = [int(k.sum()) for k in kept]
         if min(left) < 2 or 2 * sum(left) < unknowns:
             return float("nan")
-        again = fit_lens(fitted, fit.free, error=fit.error, used=kept, params=params)
+        again = fit_lens(fitted, fit.free, error=fit.error, used=kept)
         for residual, used, number in zip(again.residual_px, fit.used, fold, strict=True):
             squares.append(residual[used & (number == out)] ** 2)
     return float(np.sqrt(np.mean(np.concatenate(squares))))

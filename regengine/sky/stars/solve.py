@@ -83,41 +83,31 @@ class SolveOptions:
     max_seconds: float = 30.0  # processor time after which no further lens is tried
 
 
-@dataclass(frozen=True, kw_only=True)
-class WholeParams:
-    """Criteria for whether a solution covers the whole image.
-
-    rings: Outer radii of rings about the image centre, in half diagonals; each is divided into
-        quadrants.
-    beyond: The stars beyond each of these radii are tested separately.
-    min_share, usual_share, max_chance: A part fails if fewer than this share of its stars are at
-        their predicted positions, and if this would have a lower probability than `max_chance` at
-        the usual share. Of 120 simulated fields of four kinds of lens, a quarter of them half
-        covered, correct solutions had 0.65 and more in each part with ten stars, nearly all 0.75;
-        real ones 0.67; wrong ones 0.34 and less.
-    min_asked: Parts with fewer stars are not tested: detections next to hidden stars may be
-        anything.
-    wrong_share: Distortion is symmetric about the axis. A quadrant with the required share, and a
-        higher share than wrong cameras reach by chance, also supports other quadrants, where
-        hardware, clouds and their lights may hide stars.
-    bright_quantile: Stars are expected down to the brightness that this share of the identified
-        ones reaches.
-    max_corner_share: The last distortion term may move the corners by at most this share of the
-        diagonal. Of 190 simulated fields, all with greater corner errors were above it.
-    max_size_ratio: The maximum ratio of a star's width to the median of the identified ones, or its
-        inverse.
-    """
-
-    rings: tuple[float, ...] = (0.35, 0.65, 0.8)
-    beyond: tuple[float, ...] = (0.0, 0.65, 0.8)
-    min_share: float = 0.5
-    usual_share: float = 0.75
-    max_chance: float = 0.01
-    min_asked: int = 20
-    wrong_share: float = 0.34
-    bright_quantile: float = 0.8
-    max_corner_share: float = 0.01
-    max_size_ratio: float = 2.0
+# Criteria for whether a solution covers the whole image.
+# Outer radii of rings about the image centre, in half diagonals; each is divided into quadrants.
+RINGS = (0.35, 0.65, 0.8)
+# The stars beyond each of these radii are tested separately.
+BEYOND = (0.0, 0.65, 0.8)
+# A part fails if fewer than this share of its stars are at their predicted positions, and if this
+# would have a lower probability than `MAX_CHANCE` at the usual share. Of 120 simulated fields of
+# four kinds of lens, a quarter of them half covered, correct solutions had 0.65 and more in each
+# part with ten stars, nearly all 0.75; real ones 0.67; wrong ones 0.34 and less.
+MIN_SHARE = 0.5
+USUAL_SHARE = 0.75
+MAX_CHANCE = 0.01
+# Parts with fewer stars are not tested: detections next to hidden stars may be anything.
+MIN_ASKED = 20
+# Distortion is symmetric about the axis. A quadrant with the required share, and a higher share
+# than wrong cameras reach by chance, also supports other quadrants, where hardware, clouds and
+# their lights may hide stars.
+WRONG_SHARE = 0.34
+# Stars are expected down to the brightness that this share of the identified ones reaches.
+BRIGHT_QUANTILE = 0.8
+# The last distortion term may move the corners by at most this share of the diagonal. Of 190
+# simulated fields, all with greater corner errors were above it.
+MAX_CORNER_SHARE = 0.01
+# The maximum ratio of a star's width to the median of the identified ones, or its inverse.
+MAX_SIZE_RATIO = 2.0
 
 
 def solve_stars(
@@ -269,22 +259,21 @@ def _reason_if_partial(
 
     `chosen`: detections that may be stars; `believed`: the lens before the fit.
     """
-    params = WholeParams()
     if any(options.distortion):
         assumed, remedy = "its profile says", "calibrate it again with `regengine lens fit`"
     else:
         assumed = "was assumed (fisheye)"
         remedy = "calibrate it with `regengine lens fit` and give its profile with --lens"
-    for beyond in params.beyond:
-        quarters, missed = _count_explained(found, stars, chosen, catalogue, beyond, params)
+    for beyond in BEYOND:
+        quarters, missed = _count_explained(found, stars, chosen, catalogue, beyond)
         asked_of = quarters + missed
         explained, asked = int(quarters.sum()), int(asked_of.sum())
-        if asked < params.min_asked:
+        if asked < MIN_ASKED:
             continue
-        by_chance = float(bdtr(explained, asked, params.usual_share))
-        is_few = explained < params.min_share * asked and by_chance < params.max_chance
-        is_shown = bdtrc(quarters - 1.0, asked_of, params.wrong_share) < params.max_chance
-        is_shown &= (quarters > 0) & (quarters >= params.min_share * asked_of)
+        by_chance = float(bdtr(explained, asked, USUAL_SHARE))
+        is_few = explained < MIN_SHARE * asked and by_chance < MAX_CHANCE
+        is_shown = bdtrc(quarters - 1.0, asked_of, WRONG_SHARE) < MAX_CHANCE
+        is_shown &= (quarters > 0) & (quarters >= MIN_SHARE * asked_of)
         if is_few and not is_shown.any():
             where = "in the outer part of the picture " if beyond else ""
             return Reason(
@@ -294,7 +283,7 @@ def _reason_if_partial(
                 f"{remedy}.",
             )
     off_px = _corner_doubt_px(found, believed)
-    if off_px > params.max_corner_share * np.hypot(believed.width_px, believed.height_px):
+    if off_px > MAX_CORNER_SHARE * np.hypot(believed.width_px, believed.height_px):
         return Reason(
             code="lens",
             text=f"The lens distortion in the corners is uncertain by {off_px:.0f} px: it differs "
@@ -327,7 +316,6 @@ def _count_explained(
     chosen: IndexArray,
     catalogue: StarCatalogue,
     beyond: float,
-    params: WholeParams,
 ) -> tuple[IndexArray, IndexArray]:
     """Count predicted bright stars that are detected, and those that may be detected elsewhere.
 
@@ -338,7 +326,7 @@ def _count_explained(
     are stars behind clouds and hardware.
     """
     camera = found.camera
-    limit = np.quantile(found.magnitude_g, params.bright_quantile)
+    limit = np.quantile(found.magnitude_g, BRIGHT_QUANTILE)
     count = np.searchsorted(catalogue.magnitude_g, limit, side="right")
     star, x, y = camera.find_in_view(catalogue.vectors[:count])
     seen = np.isin(star, found.star)
@@ -349,13 +337,13 @@ def _count_explained(
     may_be[chosen] = True
     may_be[found.detection] = False
     may_be &= zero - 2.5 * np.log10(flux) <= limit
-    may_be &= (size < params.max_size_ratio) & (size > 1.0 / params.max_size_ratio)
+    may_be &= (size < MAX_SIZE_RATIO) & (size > 1.0 / MAX_SIZE_RATIO)
 
     def count_cells(x: FloatArray, y: FloatArray) -> IndexArray:
         u, v = 2.0 * x / (camera.width_px - 1) - 1.0, 2.0 * y / (camera.height_px - 1) - 1.0
         radius = np.hypot(u, v) / 2.0**0.5
-        cell = 4 * np.digitize(radius, params.rings) + 2 * (u > 0.0) + (v > 0.0)
-        return np.bincount(cell[radius > beyond], minlength=4 * len(params.rings) + 4)
+        cell = 4 * np.digitize(radius, RINGS) + 2 * (u > 0.0) + (v > 0.0)
+        return np.bincount(cell[radius > beyond], minlength=4 * len(RINGS) + 4)
 
     missed = np.minimum(
         count_cells(x[~seen], y[~seen]), count_cells(stars.x[may_be], stars.y[may_be])
