@@ -9,7 +9,8 @@ from scipy.spatial import cKDTree
 
 from matchers.lights.polar_patches import (
     ANGLES,
-    PATCHES,
+    COMPARED_PER_PLACE,
+    MIN_TABLE_SHARE,
     PatchMap,
     PatchPhoto,
     PatchTable,
@@ -97,7 +98,7 @@ def test_two_passes_find_the_places_that_all_harmonics_do(
     found = found[np.abs(found - 110.0).max(axis=1) < 75.0][:8]
     queries = normalize_queries(table, harmonics(*sample_rings(picture, None, *found.T)))
     n_places = 2
-    assert len(table) > PATCHES.min_table_share * PATCHES.compared_per_place * n_places
+    assert len(table) > MIN_TABLE_SHARE * COMPARED_PER_PLACE * n_places
     places, turns_rad = find_places(table, queries, n_places)
     at_turns = correlate(table.coefficients, project(queries))
     likeliest = np.argsort(-at_turns.max(axis=0), axis=1)[:, :n_places]
