@@ -32,9 +32,8 @@ from regengine.registration.align import is_same_view
 from regengine.registration.generate_stages import full_frame_mm, generate_stages
 from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.parameters import RegisterParams
-from regengine.registration.pose_problem import pose_problem
 from regengine.registration.prepare_photo import prepare_photo
-from regengine.registration.register import PROPOSERS
+from regengine.registration.register import PROPOSERS, pose_problem
 from regengine.registration.stage_yields import read_stage_yields
 from regengine.registration.types import Prior, Problem, SearchReferences, Stage
 

@@ -292,8 +292,7 @@ def stars(
       regengine catalogue stars solved.ndjson
       regengine catalogue stars solved.ndjson --table magnitudes --out counts.csv
     """
-    from regengine.collection.catalogue.answers import format_lines
-    from regengine.collection.catalogue.query import Answer
+    from regengine.collection.catalogue.query import Answer, format_lines
     from regengine.errors import ConfigError
     from regengine.io.atomic import check_new_file, raise_as_store_error, write_whole
     from regengine.io.html import escape_invisible
@@ -354,7 +353,7 @@ class Output(NamedTuple):
 
 def _output(form: str | None, out: Path | None, force: bool) -> Output:
     """Where rows go, checked before they are asked for."""
-    from regengine.collection.catalogue.answers import FORMS
+    from regengine.collection.catalogue.query import FORMS
     from regengine.errors import ConfigError
     from regengine.io.atomic import check_new_file
 
@@ -399,7 +398,7 @@ def _print(answer: Answer, to: Output) -> bool:
     from dataclasses import replace
     from itertools import chain
 
-    from regengine.collection.catalogue.answers import format_lines
+    from regengine.collection.catalogue.query import format_lines
     from regengine.io.atomic import replace_files
 
     first = next(answer.rows, None)

@@ -90,9 +90,9 @@ def package(
     from regengine.batch.console import print_data, say, show_progress
     from regengine.collection.catalogue.query import Catalogue
     from regengine.collection.packages.choice import PackageChoice, choose_rows
-    from regengine.collection.packages.folder import check_package
     from regengine.collection.packages.package import (
         Contents,
+        check_package,
         list_calibration_files,
         pack_frames,
         write_package,

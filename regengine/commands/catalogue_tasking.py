@@ -92,13 +92,14 @@ def tasking(
 
     from regengine.batch.at_hand import choose_element_sets
     from regengine.collection.tasking.plan import (
+        ENDINGS,
         Good,
         PassLimits,
         find_best_frames,
         plan_passes,
         select_wanted_places,
+        write_plan,
     )
-    from regengine.collection.tasking.table import ENDINGS, write_plan
     from regengine.collection.tasking.targets import list_city_targets, read_listed_targets
     from regengine.errors import ConfigError
     from regengine.io.atomic import check_new_file, replace_files

@@ -90,9 +90,7 @@ def main(
     from regengine.lightning.clock import ClockParams
     from regengine.lightning.cross_reference import COLUMNS, CrossParams, cross_reference
     from regengine.lightning.flashes import read_flashes
-    from regengine.lightning.glm import read_glm
-    from regengine.lightning.lis import read_lis
-    from regengine.lightning.pulses import join_series
+    from regengine.lightning.pulses import join_series, read_glm, read_lis
     from regengine.lightning.table import ENDINGS, check_packages, to_cells, write_table
 
     if flashes is None:

@@ -1,19 +1,35 @@
-"""Lightning pulses of orbital instruments, and functions to read their netCDF files."""
+"""Lightning pulses of orbital instruments, read from their netCDF files.
+
+GLM L2 files of the GOES-R satellites have groups of events. Their published positions are on the
+*lightning ellipsoid*, cloud tops as NOAA assumes them: a point on it, given by its geodetic
+latitude on GRS80 (WGS84 to 0.1 mm). As viewed from the satellite, the same light may come from
+another height along the same ray. ISS-LIS files have groups observed by the Station's imager.
+
+References
+----------
+GOES-R Product Definition and Users' Guide, volume 5 (Level 2+), section 5.24: the product; volume
+3, section 5.1.2.8: the satellite's place.
+Bruning, E. et al. (2019). Meteorological imagery for the Geostationary Lightning Mapper. J.
+Geophys. Res. Atmos. 124, 14285-14309: its coordinates.
+Blakeslee, R. J. et al. (2020). Three years of the Lightning Imaging Sensor onboard the
+International Space Station. J. Geophys. Res. Atmos. 125, e2020JD032918.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from detectors.constants import DAY_S
+from detectors.constants import DAY_S, SEMI_MAJOR_M, SEMI_MINOR_M
 from detectors.types import Columns, FloatArray
+from matchers.geometry.earth import geodetic_to_ecef, intersect_ellipsoid
 from regengine.errors import LightningError, RegengineError
 from regengine.io.hdf5 import open_hdf5
 from regengine.io.times import iso_utc, parse_iso_time
@@ -155,3 +171,119 @@ def as_text(value: Any) -> str:
     """An attribute's text, which may be bytes or an array of one element."""
     first = np.ravel(value)[0]
     return first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
+
+
+LIGHT_M_S = 299_792_458.0
+# Semi-axes of the lightning ellipsoid, metres, until and since `ELLIPSOID_CHANGED`
+FIRST_ELLIPSOID_M = (6_394_140.0, 6_362_755.0)
+ELLIPSOID_M = (SEMI_MAJOR_M + 14_000.0, SEMI_MINOR_M + 6_000.0)
+ELLIPSOID_CHANGED = datetime(2018, 10, 15, tzinfo=UTC)
+# Before this date, times are those of arrival at the satellite
+LIGHT_PATH_LEFT_IN = datetime(2018, 10, 18, tzinfo=UTC)
+# According to some sources, the ellipsoid changed already on the ninth
+DOUBTFUL = (datetime(2018, 10, 9, tzinfo=UTC), LIGHT_PATH_LEFT_IN)
+
+
+def read_glm(path: Path, cloud_height_m: float) -> PulseSeries:
+    """Read the groups of one file of 20 seconds, at a height of the cloud tops.
+
+    LightningError if the file cannot be read, or is not a GLM file.
+    """
+    with open_netcdf(path, "GLM L2 (OR_GLM-L2-LCFA_…)") as file:
+        time_s = read_times(file, "group_time_offset")
+        lon, lat = (read_variable(file, f"group_{name}") for name in ("lon", "lat"))
+        area_km2 = read_areas(file, "group_area")
+        flash = read_variable(file, "group_parent_flash_id")
+        subpoint_lon = float(read_variable(file, "nominal_satellite_subpoint_lon"))
+        height_m = 1e3 * float(read_variable(file, "nominal_satellite_height"))
+        starts, ends = (
+            datetime.fromisoformat(as_text(file.attrs[f"time_coverage_{end}"]))
+            for end in ("start", "end")
+        )
+    turn = np.radians(subpoint_lon)
+    satellite = (SEMI_MAJOR_M + height_m) * np.array([np.cos(turn), np.sin(turn), 0.0])
+    published = published_to_ecef(
+        lon, lat, FIRST_ELLIPSOID_M if starts < ELLIPSOID_CHANGED else ELLIPSOID_M
+    )
+    ray = published - satellite
+    if starts < LIGHT_PATH_LEFT_IN:
+        time_s = time_s - np.linalg.norm(ray, axis=-1) / LIGHT_M_S
+    position = intersect_ellipsoid(satellite, ray, cloud_height_m)
+    known = np.isfinite(position).all(axis=-1) & np.isfinite(time_s)
+    spans_s = np.array([[seconds_since_j2000(starts), seconds_since_j2000(ends)]])
+    doubts: tuple[str, ...] = ()
+    if DOUBTFUL[0] <= starts < DOUBTFUL[1]:
+        doubts = (
+            f"{path.name}: from {stamp(spans_s[0, 0], 'seconds')}, when GLM's ellipsoid and times "
+            "changed: positions may be 2 km off, times 0.12 s.",
+        )
+    return PulseSeries(
+        instrument="GLM",
+        pulses=Pulses(
+            time_s=time_s, position_ecef_m=position, area_km2=area_km2, flash=flash.astype(np.int64)
+        ).select(known),
+        spans_s=spans_s,
+        doubts=doubts,
+    )
+
+
+def published_to_ecef(
+    lon_deg: FloatArray, lat_deg: FloatArray, axes_m: tuple[float, float]
+) -> FloatArray:
+    """Points (..., 3), ECEF metres, of published positions.
+
+    The geocentric latitude follows from the geodetic latitude φ by tan φc = (b/a)² tan φ, with the
+    axes of GRS80; the point is at the radius of the lightning ellipsoid in that direction.
+    """
+    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
+    geocentric = np.arctan((SEMI_MINOR_M / SEMI_MAJOR_M) ** 2 * np.tan(lat))
+    major, minor = axes_m
+    radius = minor / np.sqrt(1.0 - (1.0 - (minor / major) ** 2) * np.cos(geocentric) ** 2)
+    across = radius * np.cos(geocentric)
+    return np.stack(
+        [across * np.cos(lon), across * np.sin(lon), radius * np.sin(geocentric)], axis=-1
+    )
+
+
+KIND = "ISS-LIS (ISS_LIS_SC_…)"
+# TAI93 counts leap seconds since 1993: ten by 2017, and none since; the instrument flew 2017 to
+# 2023
+LEAP_SECONDS = 10.0
+VIEW_S = 90.0  # a place crosses its view of 655 km (Blakeslee et al. 2020)
+
+
+def read_lis(path: Path, cloud_height_m: float) -> PulseSeries:
+    """Read the groups of one orbit, at a height of the cloud tops.
+
+    Published positions are taken to be at 13.5 km, and are moved along the line of sight to the
+    Station. LightningError if the file cannot be read, or is not an ISS-LIS file.
+    """
+    with open_netcdf(path, KIND) as file:
+        told_s, told_m = _read_track(file)
+        time_s = read_times(file, "lightning_group_TAI93_time") - LEAP_SECONDS
+        lon, lat = (read_variable(file, f"lightning_group_{name}") for name in ("lon", "lat"))
+        area_km2 = read_areas(file, "lightning_group_footprint")
+        flash = read_variable(file, "lightning_group_parent_address")
+    published = geodetic_to_ecef(lon, lat, 1e3 * CLOUD_HEIGHT_KM)
+    station = np.stack([np.interp(time_s, told_s, axis) for axis in told_m.T], axis=-1)
+    position = intersect_ellipsoid(station, published - station, cloud_height_m)
+    known = np.isfinite(position).all(axis=-1) & np.isfinite(time_s)
+    return PulseSeries(
+        instrument="ISS-LIS",
+        pulses=Pulses(
+            time_s=time_s, position_ecef_m=position, area_km2=area_km2, flash=flash.astype(np.int64)
+        ).select(known),
+        spans_s=np.array([[told_s[0], told_s[-1] + 1.0]]),
+        view_s=VIEW_S,
+    )
+
+
+def _read_track(file: h5py.File) -> tuple[FloatArray, FloatArray]:
+    """Read times, shape (n,), and the Station's ECEF positions, metres, shape (n, 3)."""
+    time_s = read_times(file, "one_second_TAI93_time") - LEAP_SECONDS
+    position_ecef_m = read_variable(file, "one_second_position_vector")
+    sound = read_variable(file, "one_second_ephemeris_quality_flag") == 0
+    sound &= np.isfinite(position_ecef_m).all(axis=1) & np.isfinite(time_s)
+    if np.count_nonzero(sound) < 2:
+        raise LightningError(f"{file.filename}: it has no valid records of the station's position.")
+    return time_s[sound], position_ecef_m[sound]

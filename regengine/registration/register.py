@@ -21,13 +21,14 @@ from regengine.registration.align import (
     is_same_view,
     merge_hypotheses,
     score_hypothesis,
+    weigh_image,
 )
-from regengine.registration.evidence import weigh_evidence
-from regengine.registration.fit import fit_with_lens_beliefs
+from regengine.registration.fit import TestedFit, fit_with_lens_beliefs
 from regengine.registration.generate_stages import generate_stages
 from regengine.registration.parameters import AcceptParams, RegisterParams
-from regengine.registration.pose_problem import pose_problem
 from regengine.registration.prepare_photo import prepare_photo
+from regengine.registration.priors.lit_ground import measure_lit_ground
+from regengine.registration.priors.tracks import Track, expect_seen, make_tracks
 from regengine.registration.propose_asterisms import propose_asterisms
 from regengine.registration.propose_dense import propose_dense
 from regengine.registration.propose_from_neighbours import propose_from_neighbours
@@ -36,17 +37,20 @@ from regengine.registration.propose_from_stars import propose_from_stars
 from regengine.registration.propose_light import propose_light
 from regengine.registration.report_result import report_result, report_skipped
 from regengine.registration.stage_yields import read_stage_yields
-from regengine.registration.streets.register_on_streets import StreetMatch, register_on_streets
-from regengine.registration.streets.report_on_streets import (
+from regengine.registration.streets.register_on_streets import (
+    StreetMatch,
     add_advice,
     advise_streets,
     is_proven_on_streets,
+    register_on_streets,
     report_on_streets,
 )
 from regengine.registration.types import (
+    Evidence,
     Hypothesis,
     Match,
     Method,
+    Photo,
     Prior,
     Problem,
     SearchReferences,
@@ -54,7 +58,70 @@ from regengine.registration.types import (
     Stage,
     StopReason,
 )
+from regengine.registration.windows import MapWindows, NightLights
 from regengine.result import FrameResult
+
+
+def weigh_evidence(
+    problem: Problem,
+    tested: TestedFit,
+    rivals: tuple[Hypothesis, ...],
+    log10_views: float,
+    *,
+    is_ambiguous: bool,
+) -> Match:
+    """Combine three odds against chance: of the lights, the held-out patches and the whole image.
+
+    Patches do not support a fit that another lens contradicts.
+    """
+    (fit, test), params = tested, problem.params.refine
+    camera = fit.image.stored_camera(fit.camera, problem.photo.nominal)
+    patches = test.patch_log10_odds
+    hypothesis = fit.hypothesis
+    runner_up = max(rivals, key=lambda one: one.image_log10_odds, default=None)
+    evidence = Evidence(
+        ncc=hypothesis.ncc,
+        runner_up_ncc=0.0 if runner_up is None else runner_up.ncc,
+        light_log10_odds=fit.light_log10_odds,
+        patch_log10_odds=min(patches, 0.0) if is_ambiguous else patches,
+        image_log10_odds=weigh_image(fit.image, camera, fit.levels, params.compared_px, params),
+        log10_views_tested=log10_views,
+        runner_up_log10_odds=(0.0 if runner_up is None else runner_up.image_log10_odds)
+        - log10_views,
+        n_lights=len(fit.lights),
+        n_matched_lights=len(fit.matched),
+        residual_px=fit.refinement.rms_px,
+        held_out_residual_px=test.residual_px,
+    )
+    return Match(
+        fit=fit, camera=camera, evidence=evidence, rivals=rivals, pose_sigma_m=test.pose_sigma_m
+    )
+
+
+def pose_problem(
+    photo: Photo, prior: Prior, references: SearchReferences, params: RegisterParams
+) -> Problem:
+    """Make the problem of a photo; a photo that is skipped needs no tracks."""
+    is_sought = photo.skip_reason is None
+    return Problem(
+        photo=photo,
+        prior=prior,
+        references=references,
+        params=params,
+        tracks=list_tracks(prior, references.light_map, params) if is_sought else (),
+        windows=MapWindows(references.light_map),
+    )
+
+
+def list_tracks(prior: Prior, light_map: NightLights, params: RegisterParams) -> tuple[Track, ...]:
+    """List the tracks along which the camera may have been; empty if it may be anywhere."""
+    if prior.position is None:
+        return ()
+    lit_dex = measure_lit_ground(light_map)
+    tracks = make_tracks(prior.position, params.clock_window_s, lit_dex, params.tracks)
+    seen = prior.seen
+    return tracks if seen is None else tuple(expect_seen(track, seen) for track in tracks)
+
 
 PROPOSERS: dict[Method, Callable[[Problem, Stage], list[Hypothesis]]] = {
     "light": propose_light,

@@ -14,8 +14,8 @@ from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from regengine.orbit import position_from_nadir
 from regengine.registration.generate_stages import generate_stages, list_places
 from regengine.registration.parameters import LENS
-from regengine.registration.pose_problem import pose_problem
 from regengine.registration.priors.seen import Seen
+from regengine.registration.register import pose_problem
 from regengine.registration.report_result import measure_covered_share
 from regengine.registration.types import Photo, Prior, Problem
 from tests.regengine.registration.conftest import Solved

@@ -21,11 +21,10 @@ from regengine.registration.align import is_same_view, score_hypothesis
 from regengine.registration.generate_stages import generate_stages
 from regengine.registration.index.earth import EarthIndex, index_in_memory
 from regengine.registration.parameters import RegisterParams, SearchParams
-from regengine.registration.pose_problem import pose_problem
 from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.priors.limb import keeps_sky_free
 from regengine.registration.priors.neighbours import Neighbour, NeighbourPrior
-from regengine.registration.register import PROPOSERS, search, search_frame
+from regengine.registration.register import PROPOSERS, pose_problem, search, search_frame
 from regengine.registration.types import (
     Hypothesis,
     Method,

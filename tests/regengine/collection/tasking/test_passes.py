@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matchers.geometry.earth import geodetic_to_ecef
-from regengine.collection.tasking.passes import find_passes
+from regengine.collection.tasking.plan import find_passes
 from regengine.orbit import (
     J2000_JULIAN_DATE,
     ElementSet,

@@ -22,8 +22,10 @@ from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.priors.seen import Seen
 from regengine.registration.register import register_frame, search_frame
 from regengine.registration.streets.parameters import StreetParams
-from regengine.registration.streets.register_on_streets import register_on_streets
-from regengine.registration.streets.report_on_streets import report_on_streets
+from regengine.registration.streets.register_on_streets import (
+    register_on_streets,
+    report_on_streets,
+)
 from regengine.registration.types import Prior, SearchReferences, StopReason
 from regengine.result import FrameResult
 from tests.world.streets import (
