@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from regengine.batch.console import configure_logging, print_data, say
 from regengine.commands import options as common
+from regengine.commands.typer_options import typer_option
 from regengine.options import DetectOptions
-from regengine.sky.detection import LONG_SIDE_PX
 
 if TYPE_CHECKING:
     from detectors.types import FloatArray
@@ -27,129 +27,132 @@ app = typer.Typer(
 )
 
 
-Labels = Annotated[
-    Path, typer.Argument(help="CSV: path,x,y[,flux][,radius_px]; one light per row.")
-]
-Method = Annotated[str | None, typer.Option(help="Only this method.  [all methods]")]
-Tolerance = Annotated[
-    float, typer.Option(min=0.1, help="Tolerance in position, beyond the light's own size.")
-]
-Plot = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Draw correct, false and missed detections into this folder."),
-]
+SAYS = {
+    "lights": """Score light detectors against lights that you marked.
 
+    LABELS is a CSV: path,x,y[,flux][,radius_px]; one light per row. Completeness is the share of
+    labels that are detected; false detections match no label, and are given per photo and as a
+    share of all detections; the error is that of the centroids, median and 90th percentile.
+    """,
+    "lightning": """Score the methods that find lightning against flashes that you marked.
 
-@app.command(no_args_is_help=True)
-def lights(
-    labels: Labels,
-    method: Method = None,
-    tolerance_px: Tolerance = 3.0,
-    max_side_px: common.MaxSide = LONG_SIDE_PX["lights"],
-    plot: Plot = None,
-    as_json: common.Json = False,
-    quiet: common.Quiet = False,
-    log_json: common.LogJson = False,
-) -> None:
-    """Score light detectors against lights that you marked.
+    LABELS is a CSV: path,x1,y1,x2,y2 (the box around a flash a row). A flash is found if a
+    detection lies in its box, or beside it within 3 px and a quarter of its shorter side; false is
+    what lies in no box. Other columns are those of `bench lights`.
+    """,
+    "stars": """Score star detectors against stars that you marked.
 
-    Completeness is the share of labels that are detected; false detections match no label, and are
-    given per photo and as a share of all detections; the error is that of the centroids, median and
-    90th percentile.
+    LABELS and the columns are those of `bench lights`.
+    """,
+    "streaks": """Score streak detectors against streaks that you marked.
 
+    LABELS is a CSV: path,x1,y1,x2,y2 (one streak per row), or path,mask. Recall is the share of
+    labels that are detected within 3 px RMS over at least half of their length; false detections
+    match no label, pieces match part of one.
+    """,
+}
+EXAMPLES = """
     \b
     Examples:
-      regengine bench lights labels.csv
-      regengine bench lights labels.csv --json --plot figures
+      regengine bench {kind} labels.csv
+      regengine bench {kind} labels.csv --json --plot figures
     """
-    configure_logging(quiet=quiet, as_json=log_json)
-    looked_at = DetectOptions(max_side_px=max_side_px)
-    outputs = {"as_json": as_json, "quiet": quiet}
-    _bench("lights", labels, method, plot, looked_at, tolerance_px=tolerance_px, **outputs)
 
 
-@app.command(no_args_is_help=True)
-def lightning(
-    labels: Annotated[
-        Path, typer.Argument(help="CSV: path,x1,y1,x2,y2 (the box around a flash a row).")
-    ],
-    method: Method = None,
-    max_side_px: common.MaxSide = LONG_SIDE_PX["lightning"],
+def detections(
+    context: typer.Context,
+    labels: Annotated[Path, typer.Argument(help="Table of what you marked.")],
+    method: Annotated[str | None, typer.Option(help="Only this method.  [all methods]")] = None,
+    tolerance_px: Annotated[
+        float,
+        typer.Option(
+            min=0.1, help="Lights and stars: tolerance in position, beyond the light's own size."
+        ),
+    ] = 3.0,
+    max_side_px: Annotated[int | None, typer_option(DetectOptions, "max_side_px")] = None,
     whole_frame: common.WholeFrame = False,
-    plot: Plot = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Draw correct, false and missed detections into this folder."
+        ),
+    ] = None,
     as_json: common.Json = False,
     quiet: common.Quiet = False,
     log_json: common.LogJson = False,
 ) -> None:
-    """Score the methods that find lightning against flashes that you marked.
+    """Score methods of the kind that the command is named for, a line each."""
+    import json
+    import logging
+    from dataclasses import replace
+    from functools import partial
 
-    A flash is found if a detection lies in its box, or beside it within 3 px and a quarter of its
-    shorter side; false is what lies in no box. Other columns are those of `bench lights`.
+    import numpy as np
 
-    \b
-    Examples:
-      regengine bench lightning labels.csv
-      regengine bench lightning labels.csv --json --plot figures
-    """
+    from detectors import registry
+    from regengine.api import detect_job
+    from regengine.batch.console import show_progress
+    from regengine.errors import FrameError
+    from regengine.evaluate import detections, labelled_flashes, labelled_streaks
+    from regengine.evaluate.streak_labels import read_streak_labels
+    from regengine.evaluate.streak_scores import streak_rows
+    from regengine.scene.labels import check_photos_exist
+    from regengine.sky.drawing import picture_paths
+
     configure_logging(quiet=quiet, as_json=log_json)
+    kind = cast("Kind", context.info_name)
     looked_at = DetectOptions(max_side_px=max_side_px, whole_frame=whole_frame)
-    _bench("lightning", labels, method, plot, looked_at, as_json=as_json, quiet=quiet)
+    methods = [method] if method else list(registry.Kind[Any](kind).detectors())
+    jobs = {name: detect_job(kind, replace(looked_at, method=name)) for name in methods}
+    photos: dict[Path, Any]
+    score: Callable[..., Any]
+    summary: Callable[..., dict[str, Any]]
+    if kind == "streaks":
+        photos = {photo.path: photo for photo in read_streak_labels(labels)}
+        score, summary = labelled_streaks.score_streak_photo, labelled_streaks.streak_summary
+        table = labelled_streaks.STREAK_TABLE
+    elif kind == "lightning":
+        photos = {photo.path: photo for photo in labelled_flashes.read_flash_labels(labels)}
+        score = labelled_flashes.score_flash_photo
+        summary, table = detections.summary, detections.DETECTION_TABLE
+    else:
+        photos = {photo.path: photo for photo in detections.read_light_labels(labels)}
+        score = partial(detections.score_photo, tolerance_px=tolerance_px)
+        summary, table = detections.summary, detections.DETECTION_TABLE
+    check_photos_exist(labels, list(photos))
+    if not as_json:
+        say(table.header)
+    failed, summaries = 0, []
+    with show_progress(len(jobs) * len(photos), quiet=quiet, doing="scoring") as advance:
+        for name, job in jobs.items():
+            pictures = None if plot is None else picture_paths(list(photos), plot, name)
+
+            def find(path: Path, job: DetectJob = job) -> tuple[FloatArray, float]:
+                of = job(path)
+                if kind == "streaks":
+                    return streak_rows(of.found), of.seconds
+                return np.column_stack([of.found.x, of.found.y]), of.seconds
+
+            scores: list[Any] = []
+            for path, photo in photos.items():
+                try:
+                    picture = None if pictures is None else pictures.of(path)
+                    scores.append(score(photo, find, picture=picture))
+                except FrameError as error:
+                    failed += 1
+                    logging.getLogger("regengine").error("Error: %s", error)
+                advance()
+            summaries.append(summary(name, scores))
+            line = json.dumps(summaries[-1]) if as_json else table.line(summaries[-1])
+            print_data(line)
+    if kind == "streaks" and not as_json:
+        say(*labelled_streaks.recall_lines(summaries))
+    if failed:
+        raise typer.Exit(common.EXIT_FRAMES_FAILED)
 
 
-@app.command(no_args_is_help=True)
-def stars(
-    labels: Labels,
-    method: Method = None,
-    tolerance_px: Tolerance = 3.0,
-    max_side_px: common.MaxSide = LONG_SIDE_PX["stars"],
-    whole_frame: common.WholeFrame = False,
-    plot: Plot = None,
-    as_json: common.Json = False,
-    quiet: common.Quiet = False,
-    log_json: common.LogJson = False,
-) -> None:
-    """Score star detectors against stars that you marked.
-
-    The columns are those of `bench lights`.
-
-    \b
-    Examples:
-      regengine bench stars labels.csv
-      regengine bench stars labels.csv --json --plot figures
-    """
-    configure_logging(quiet=quiet, as_json=log_json)
-    looked_at = DetectOptions(max_side_px=max_side_px, whole_frame=whole_frame)
-    outputs = {"as_json": as_json, "quiet": quiet}
-    _bench("stars", labels, method, plot, looked_at, tolerance_px=tolerance_px, **outputs)
-
-
-@app.command(no_args_is_help=True)
-def streaks(
-    labels: Annotated[
-        Path,
-        typer.Argument(help="CSV: path,x1,y1,x2,y2 (one streak per row), or path,mask."),
-    ],
-    method: Method = None,
-    max_side_px: common.MaxSide = LONG_SIDE_PX["streaks"],
-    whole_frame: common.WholeFrame = False,
-    plot: Plot = None,
-    as_json: common.Json = False,
-    quiet: common.Quiet = False,
-    log_json: common.LogJson = False,
-) -> None:
-    """Score streak detectors against streaks that you marked.
-
-    Recall is the share of labels that are detected within 3 px RMS over at least half of their
-    length; false detections match no label, pieces match part of one.
-
-    \b
-    Examples:
-      regengine bench streaks labels.csv
-      regengine bench streaks labels.csv --json --plot figures
-    """
-    configure_logging(quiet=quiet, as_json=log_json)
-    looked_at = DetectOptions(max_side_px=max_side_px, whole_frame=whole_frame)
-    _bench("streaks", labels, method, plot, looked_at, as_json=as_json, quiet=quiet)
+for kind, says in SAYS.items():
+    app.command(kind, help=says + EXAMPLES.format(kind=kind), no_args_is_help=True)(detections)
 
 
 @app.command(no_args_is_help=True)
@@ -250,81 +253,3 @@ def registration(
         print_data("\n".join(json.dumps(fact) for fact in facts))
     else:
         say(*registration_lines(facts))
-
-
-def _bench(
-    kind: Kind,
-    labels: Path,
-    method: str | None,
-    plot: Path | None,
-    looked_at: DetectOptions,
-    *,
-    as_json: bool,
-    quiet: bool,
-    tolerance_px: float = 0.0,
-) -> None:
-    """Score methods on labelled photos, a line each; ``looked_at`` is how they are looked at."""
-    import json
-    import logging
-    from dataclasses import replace
-    from functools import partial
-
-    import numpy as np
-
-    from detectors import registry
-    from regengine.api import detect_job
-    from regengine.batch.console import show_progress
-    from regengine.errors import FrameError
-    from regengine.evaluate import detections, labelled_flashes, labelled_streaks
-    from regengine.evaluate.streak_labels import read_streak_labels
-    from regengine.evaluate.streak_scores import streak_rows
-    from regengine.scene.labels import check_photos_exist
-    from regengine.sky.drawing import picture_paths
-
-    methods = [method] if method else list(registry.Kind[Any](kind).detectors())
-    jobs = {name: detect_job(kind, replace(looked_at, method=name)) for name in methods}
-    photos: dict[Path, Any]
-    score: Callable[..., Any]
-    summary: Callable[..., dict[str, Any]]
-    if kind == "streaks":
-        photos = {photo.path: photo for photo in read_streak_labels(labels)}
-        score, summary = labelled_streaks.score_streak_photo, labelled_streaks.streak_summary
-        table = labelled_streaks.STREAK_TABLE
-    elif kind == "lightning":
-        photos = {photo.path: photo for photo in labelled_flashes.read_flash_labels(labels)}
-        score = labelled_flashes.score_flash_photo
-        summary, table = detections.summary, detections.DETECTION_TABLE
-    else:
-        photos = {photo.path: photo for photo in detections.read_light_labels(labels)}
-        score = partial(detections.score_photo, tolerance_px=tolerance_px)
-        summary, table = detections.summary, detections.DETECTION_TABLE
-    check_photos_exist(labels, list(photos))
-    if not as_json:
-        say(table.header)
-    failed, summaries = 0, []
-    with show_progress(len(jobs) * len(photos), quiet=quiet, doing="scoring") as advance:
-        for name, job in jobs.items():
-            pictures = None if plot is None else picture_paths(list(photos), plot, name)
-
-            def find(path: Path, job: DetectJob = job) -> tuple[FloatArray, float]:
-                of = job(path)
-                if kind == "streaks":
-                    return streak_rows(of.found), of.seconds
-                return np.column_stack([of.found.x, of.found.y]), of.seconds
-
-            scores: list[Any] = []
-            for path, photo in photos.items():
-                try:
-                    picture = None if pictures is None else pictures.of(path)
-                    scores.append(score(photo, find, picture=picture))
-                except FrameError as error:
-                    failed += 1
-                    logging.getLogger("regengine").error("Error: %s", error)
-                advance()
-            summaries.append(summary(name, scores))
-            line = json.dumps(summaries[-1]) if as_json else table.line(summaries[-1])
-            print_data(line)
-    if kind == "streaks" and not as_json:
-        say(*labelled_streaks.recall_lines(summaries))
-    if failed:
-        raise typer.Exit(common.EXIT_FRAMES_FAILED)
