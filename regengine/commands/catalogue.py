@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
-from typer.core import TyperGroup
 
 from regengine.batch.console import print_data, say
 from regengine.commands.catalogue_package import package
@@ -52,25 +50,7 @@ Limit = Annotated[int, typer.Option(help="Maximum number of rows; 0 for all.")]
 LIMIT = 20
 
 
-class CatalogueGroup(TyperGroup):
-    """Takes ``regengine catalogue STORE…`` for ``regengine catalogue build STORE…``."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the name of the sub-command before stores and options that have none."""
-        if args and args[0] not in self.commands and _is_for_build(args[0]):
-            args = ["build", *args]
-        return super().parse_args(ctx, args)
-
-
-def _is_for_build(word: str) -> bool:
-    """Whether a word is an option or a file, and no misspelt sub-command."""
-    if word.startswith("-"):
-        return word not in ("-h", "--help")
-    return os.path.exists(word) or "." in word or os.sep in word
-
-
 app = typer.Typer(
-    cls=CatalogueGroup,
     help="Find frames of many stores by place, quality and date.\n\n"
     "Example: regengine catalogue build run1.h5 run2.h5 --out archive.parquet",
     no_args_is_help=True,

@@ -171,7 +171,7 @@ def test_a_place_is_what_photos_show_by_its_largest_town(tmp_path: Path) -> None
     }
     assert np.isnan(frames["limb"].solved.camera.pixel_to_lonlat(319.5, 212.5)).all()
     store, out = write_store(tmp_path / "run.h5", list(frames.values())), tmp_path / "c.parquet"
-    assert run("catalogue", store, "--out", out).code == 0
+    assert run("catalogue", "build", store, "--out", out).code == 0
     table = pd.read_parquet(out).set_index("frame")
     for town in ("Osaka", "Tokyo"):
         assert (table.city[town], table.place[town]) == (town, town)

@@ -391,7 +391,7 @@ def test_a_frame_has_one_state_wherever_it_is_told(store_copy: Path, tmp_path: P
     with out.open(encoding="utf-8", newline="") as file:
         exported = [row["verdict"] for row in csv.DictReader(file)]
     assert exported == [told for told in state.values() if told != "rejected"]
-    assert run("catalogue", store_copy, "--out", tmp_path / "c.parquet").code == 0
+    assert run("catalogue", "build", store_copy, "--out", tmp_path / "c.parquet").code == 0
     query = "SELECT frame, verdict FROM frames"
     rows = run("catalogue", "query", tmp_path / "c.parquet", query, "--format", "json").records
     assert all(state.get(row["frame"], row["verdict"]) == row["verdict"] for row in rows)
