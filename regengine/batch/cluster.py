@@ -23,8 +23,8 @@ from regengine.batch.run import BatchOptions, BatchSummary, Process, make_failed
 from regengine.batch.worker_processes import TICK_S, limit_threads
 from regengine.errors import ClusterError, ConfigError, RegengineError
 from regengine.io.extras import make_missing_error
+from regengine.io.http import call_within
 from regengine.io.urls import hide_secrets
-from regengine.io.waiting import call_within
 from regengine.result import FrameResult, Reason
 from regengine.store.writer import StoreWriter
 

@@ -20,7 +20,7 @@ from regengine.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from regengine.collection.packages.choice import PackageChoice, PackagePlace
+    from regengine.collection.packages.package import PackageChoice, PackagePlace
 
 
 def package(
@@ -89,10 +89,11 @@ def package(
     """
     from regengine.batch.console import print_data, say, show_progress
     from regengine.collection.catalogue.query import Catalogue
-    from regengine.collection.packages.choice import PackageChoice, choose_rows
     from regengine.collection.packages.package import (
         Contents,
+        PackageChoice,
         check_package,
+        choose_rows,
         list_calibration_files,
         pack_frames,
         write_package,
@@ -165,7 +166,7 @@ def package(
 
 def _place(name: str | None, at: str | None) -> PackagePlace | None:
     from regengine.api import lon_lat
-    from regengine.collection.packages.choice import PackagePlace
+    from regengine.collection.packages.package import PackagePlace
     from regengine.errors import ConfigError
     from regengine.photo.record_values import wrap_lon
     from regengine.places import place_index

@@ -153,10 +153,11 @@ def query(
     """
     import os
 
-    from regengine.archive.answers import KEY_VARIABLE, AnswerCache
     from regengine.archive.query import (
         DATABASE,
+        KEY_VARIABLE,
         NIGHT_DEG,
+        AnswerCache,
         FrameQuery,
         ask,
         make_address,

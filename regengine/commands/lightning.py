@@ -88,10 +88,17 @@ def main(
     from regengine.io.plain import format_count
     from regengine.io.tables import csv_lines
     from regengine.lightning.clock import ClockParams
-    from regengine.lightning.cross_reference import COLUMNS, CrossParams, cross_reference
+    from regengine.lightning.cross_reference import (
+        COLUMNS,
+        ENDINGS,
+        CrossParams,
+        check_packages,
+        cross_reference,
+        to_cells,
+        write_table,
+    )
     from regengine.lightning.flashes import read_flashes
     from regengine.lightning.pulses import join_series, read_glm, read_lis
-    from regengine.lightning.table import ENDINGS, check_packages, to_cells, write_table
 
     if flashes is None:
         raise ConfigError(

@@ -83,7 +83,7 @@ def main(
 
 
 def _format_measured(row: dict[str, Any]) -> str:
-    from regengine.collection.radiometry.order import explain_order
+    from regengine.collection.radiometry.run import explain_order
 
     order = explain_order(row["earlier"], row["lights_date"])
     return (

@@ -13,11 +13,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
+from threading import Thread
 from typing import BinaryIO, Literal, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -25,7 +27,25 @@ from urllib.request import getproxies, proxy_bypass
 from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout, make_headers
 from urllib3.exceptions import HTTPError, IncompleteRead, InvalidHeader, LocationValueError
 
-from regengine.io.waiting import call_within
+Result = TypeVar("Result")
+
+
+def call_within(limit_s: float, call: Callable[[], Result]) -> Result:
+    """Return what a call returns, or raise what it raises; TimeoutError if it takes longer.
+
+    A call that is given up goes on in its thread, which does not keep the program from ending.
+    """
+    future: Future[Result] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=work, daemon=True).start()
+    return future.result(timeout=limit_s)
+
 
 MEGABYTE = 1 << 20
 CHUNK_BYTES = 1 << 18

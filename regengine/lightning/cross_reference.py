@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections import Counter, defaultdict
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,7 +21,9 @@ from regengine.errors import ConfigError, LightningError
 from regengine.exchange.export.format import explain_no_camera
 from regengine.exchange.export.selection import Chosen
 from regengine.exchange.export.sql.columns import read_photo_exif
-from regengine.io.plain import format_count, round_or_none
+from regengine.io.extras import need
+from regengine.io.plain import format_count, make_printable, round_or_none
+from regengine.io.tables import cell, write_csv
 from regengine.io.times import parse_iso_time
 from regengine.lightning.clock import Clock, ClockParams, find_clock, restore_fractions
 from regengine.lightning.flashes import PhotoFlash
@@ -316,3 +322,47 @@ def describe_clock(clock: Clock, first: PlacedFrame, begun_s: float) -> dict[str
         "east_km": round_or_none(clock.east_km, 2),
         "north_km": round_or_none(clock.north_km, 2),
     }
+
+
+ENDINGS = (".csv", ".gpkg")
+LAYER = "flashes"
+TEXTS = ("frame", "path", "time_utc", "begun_utc", "instrument", "status", "pulse_time_utc")
+NUMBERS = ("flash", "storm", "pulse_flash")
+
+
+def check_packages(out: Path) -> None:
+    """Check that the package to write a file of this ending is installed."""
+    if out.suffix.lower() == ".gpkg":
+        need("--out FILE.gpkg", "geopandas", "pyogrio")
+
+
+def to_cells(row: dict[str, Any]) -> list[object]:
+    """A row as cells of a table."""
+    return [cell(name, _text(row[name])) for name in COLUMNS]
+
+
+def write_table(rows: list[dict[str, Any]], path: Path) -> None:
+    """Write rows to a new file: GeoPackage, or CSV by the ending of its name."""
+    if path.suffix.lower() == ".csv":
+        write_csv(path, COLUMNS, map(to_cells, rows))
+        return
+    import geopandas as gpd
+    import pandas as pd
+    from shapely import Point
+
+    table = pd.DataFrame({name: [_text(row[name]) for row in rows] for name in COLUMNS})
+    kinds = dict.fromkeys(COLUMNS, "float64") | dict.fromkeys(TEXTS, object)
+    table = table.astype(kinds | dict.fromkeys(NUMBERS, "Int64"))
+    places = [None if row["lon"] is None else Point(row["lon"], row["lat"]) for row in rows]
+    layer = gpd.GeoDataFrame(table, geometry=places, crs="EPSG:4326")
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "flashes.gpkg")
+        layer.to_file(file, driver="GPKG", layer=LAYER, engine="pyogrio")
+        # Fixed time, so that equal tables have equal bytes
+        with closing(sqlite3.connect(file)) as base, base:
+            base.execute("UPDATE gpkg_contents SET last_change = '1970-01-01T00:00:00.000Z'")
+        copyfile(file, path)
+
+
+def _text(value: Any) -> Any:
+    return make_printable(value) if isinstance(value, str) else value

@@ -19,8 +19,7 @@ from matchers.lights.patches import choose_patches, count_cells, match_patches, 
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LIGHTS, find_light_peaks, spread_shifts
 from regengine.photo.image import read_linear_light
-from regengine.points.parameters import COMPARED
-from regengine.points.resection import point_pairs, turn_to_places
+from regengine.points.resection import COMPARED, point_pairs, turn_to_places
 from regengine.references.kinds import KindName
 from regengine.registration.day.parameters import DayParams
 from regengine.registration.day.register_on_day import read_day_light
@@ -28,7 +27,7 @@ from regengine.registration.prepare_photo import find_photo_lights, fine_px
 from regengine.registration.refine_on_map import even_picture
 from regengine.registration.streets.parameters import StreetParams
 from regengine.registration.streets.propose_from_streets import draw_lamps
-from regengine.registration.streets.refine_on_streets import measure_sides_m
+from regengine.registration.streets.register_on_streets import measure_sides_m
 from regengine.registration.windows import (
     NightLights,
     compute_ground_sample_km,

@@ -12,11 +12,11 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
 from regengine.errors import ConfigError
-from regengine.points.parameters import ClickParams
 from regengine.points.resection import (
     MIN_POINTS,
     MIN_POINTS_ASKED,
     SIGMA_ANY_LOG_FOCAL,
+    ClickParams,
     Disagreement,
     Free,
     Freed,

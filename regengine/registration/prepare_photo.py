@@ -33,8 +33,7 @@ from regengine.photo.frame import Frame
 from regengine.photo.image import LinearLight, mask_captions, read_linear_light, reduce_light
 from regengine.registration.parameters import LENS, RegisterParams
 from regengine.registration.priors.lens import is_telephoto
-from regengine.registration.priors.limb import sample_sky
-from regengine.registration.types import NOMINAL_ALTITUDE_KM, LightImages, Photo, Prior
+from regengine.registration.types import NOMINAL_ALTITUDE_KM, LightImages, Photo, Prior, sample_sky
 from regengine.result import Reason
 
 # Ground sample at nadir of the photo's finest light image. Light is averaged to about the map's

@@ -29,8 +29,7 @@ from matchers.points.asterisms import AsterismParameters, build_index
 from regengine.registration.align import align_first, unmirror
 from regengine.registration.hypotheses import choose_template_px, make_hypothesis
 from regengine.registration.priors.lens import is_telephoto
-from regengine.registration.priors.limb import keeps_sky_free
-from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage
+from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage, keeps_sky_free
 from regengine.registration.windows import FARTHEST_DEG, MIN_SAMPLE_KM, compute_ground_reach_km
 
 MAP_PIXEL_KM = 0.5

@@ -11,8 +11,7 @@ from matchers.lights.dense import DenseParameters, choose_templates, spread_bore
 from regengine.registration.align import align_first, is_same_view, unmirror
 from regengine.registration.hypotheses import choose_template_px, make_hypothesis
 from regengine.registration.priors.lens import is_telephoto
-from regengine.registration.priors.limb import keeps_sky_free
-from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage
+from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage, keeps_sky_free
 from regengine.registration.windows import (
     FARTHEST_DEG,
     MIN_SAMPLE_KM,

@@ -39,9 +39,8 @@ from regengine.registration.align import LATTICE, align_first, is_same_view, unm
 from regengine.registration.hypotheses import choose_template_px, locate_camera, make_hypothesis
 from regengine.registration.index.earth import LightLevel
 from regengine.registration.parameters import IndexParams
-from regengine.registration.priors.limb import keeps_sky_free
 from regengine.registration.priors.tracks import make_tracks
-from regengine.registration.types import Hypothesis, Place, Problem, Stage
+from regengine.registration.types import Hypothesis, Place, Problem, Stage, keeps_sky_free
 
 
 def propose_light(problem: Problem, stage: Stage) -> list[Hypothesis]:

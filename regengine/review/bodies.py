@@ -289,7 +289,7 @@ def agreeing_px(result: FrameResult) -> float:
 
     The error of clicks on photo and map exceeds it once in a thousand.
     """
-    from regengine.points.parameters import ClickParams  # slow import
+    from regengine.points.resection import ClickParams  # slow import
 
     if result.solved is None:
         return math.inf

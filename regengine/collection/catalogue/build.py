@@ -20,14 +20,17 @@ from numpy.typing import NDArray
 
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
-from regengine.collection.catalogue.ground import (
+from regengine.collection.catalogue.quality import (
+    ABSURD,
     AREAS,
+    NOTHING_SEEN,
+    PictureFacts,
     area_km2,
     area_seen_km2,
+    quality_score,
     resolution_m,
     simplify,
 )
-from regengine.collection.catalogue.quality import ABSURD, NOTHING_SEEN, PictureFacts, quality_score
 from regengine.collection.catalogue.table import (
     NAMES,
     ROWS,

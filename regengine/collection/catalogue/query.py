@@ -12,7 +12,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from regengine.collection.catalogue.ground import AREAS
+from regengine.collection.catalogue.quality import AREAS
 from regengine.collection.catalogue.table import FORMAT, FORMAT_VERSION, NAMES, need_packages
 from regengine.errors import ConfigError, StoreError, shorten_to_line
 from regengine.exchange.export.condition import (

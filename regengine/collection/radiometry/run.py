@@ -6,14 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regengine.collection.radiometry.measure import NOT_SEEN, Change, Radiometry, measure
-from regengine.collection.radiometry.order import OVER_TIME, UNKNOWN, find_earlier
 from regengine.errors import ConfigError, LightMapError, StoreError
 from regengine.exchange.export.format import (
     LeftOutError,
@@ -33,7 +33,56 @@ from regengine.io.extras import need
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, write_csv
 from regengine.photo.lens_profile import LensProfile
-from regengine.references.reference import Bounds, LightMap
+from regengine.references.lights import period_of
+from regengine.references.reference import Bounds, LightMap, Reference
+
+Earlier = Literal["map", "photo", "neither", "unknown"]
+# What a change by its kind, photo against map, is from the earlier of both to the later
+OVER_TIME: dict[tuple[str, str], str] = {
+    ("map", "new"): "appeared",
+    ("map", "lost"): "vanished",
+    ("map", "brighter"): "brightened",
+    ("map", "fainter"): "dimmed",
+    ("photo", "new"): "vanished",
+    ("photo", "lost"): "appeared",
+    ("photo", "brighter"): "dimmed",
+    ("photo", "fainter"): "brightened",
+}
+UNKNOWN = "unknown"
+
+
+def find_earlier(time_utc: str | None, maps: Iterable[Reference]) -> Earlier:
+    """Which of a photo and the maps that it is compared with is older.
+
+    "neither" if the photo was taken while the maps were, "unknown" without one of the dates.
+    """
+    periods = [period_of(one.date, one.product) for one in maps]
+    if time_utc is None or not periods:
+        return "unknown"
+    taken, first, last = date.fromisoformat(time_utc[:10]), date.max, date.min
+    for period in periods:
+        if period is None:
+            return "unknown"
+        first, last = min(first, period[0]), max(last, period[1])
+    if first <= taken <= last:
+        return "neither"
+    return "map" if taken > last else "photo"
+
+
+def explain_order(earlier: str, lights_date: str) -> str:
+    """Order in time and its consequence for the changes, in words."""
+    match earlier:
+        case "map":
+            return f"the photo is newer than the map ({lights_date}): new lights appeared after it"
+        case "photo":
+            return (
+                f"the photo is older than the map ({lights_date}): new lights in the photo have "
+                "since disappeared, lost ones appeared later"
+            )
+        case "neither":
+            return f"photo and map are of the same time ({lights_date}): their order is not known"
+    return "photo or map has no date: their order is not known"
+
 
 PHOTO_COLUMNS = (
     "frame_index", "frame", "path", "sha256", "verdict", "time_utc", "off_nadir_deg", "lights",

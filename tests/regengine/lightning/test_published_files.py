@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from matchers.geometry.earth import ecef_to_geodetic, local_axes
-from regengine.lightning import clock, glm, lis, match, pulses
+from regengine.lightning import clock, match, pulses
 from regengine.orbit import load_tle_file, track_positions
 
 pytestmark = pytest.mark.real
@@ -41,8 +41,8 @@ def folder(real_data: Path) -> Path:
 
 def test_groups_of_both_instruments_are_the_same_light(folder: Path) -> None:
     """Within 10 ms and 25 km; by chance hardly any would be as near."""
-    groups = glm.read_glm(next(folder.glob("*_s2020236*.nc")), CLOUD_M)
-    seen = lis.read_lis(next(folder.glob("ISS_LIS_*.nc")), CLOUD_M).pulses
+    groups = pulses.read_glm(next(folder.glob("*_s2020236*.nc")), CLOUD_M)
+    seen = pulses.read_lis(next(folder.glob("ISS_LIS_*.nc")), CLOUD_M).pulses
     start_s, end_s = groups.spans_s[0]
     seen = seen.select((seen.time_s >= start_s) & (seen.time_s <= end_s))
     assert len(seen.time_s) == 23
@@ -60,7 +60,7 @@ def test_groups_of_both_instruments_are_the_same_light(folder: Path) -> None:
 def test_the_way_of_light_is_what_glm_itself_takes_off(folder: Path) -> None:
     """Newer files tell arrival at the satellite, too."""
     path = next(folder.glob("*_s2020236*.nc"))
-    groups = glm.read_glm(path, CLOUD_M)
+    groups = pulses.read_glm(path, CLOUD_M)
     with h5py.File(path) as file:
         arrival, left = (
             file[f"group_{name}time_offset"][...].view("<u2") * 0.00038147
@@ -68,7 +68,7 @@ def test_the_way_of_light_is_what_glm_itself_takes_off(folder: Path) -> None:
         )
         turn = np.radians(float(file["nominal_satellite_subpoint_lon"][()]))
     satellite = 42_164_160.0 * np.array([np.cos(turn), np.sin(turn), 0.0])
-    path_s = np.linalg.norm(groups.pulses.position_ecef_m - satellite, axis=1) / glm.LIGHT_M_S
+    path_s = np.linalg.norm(groups.pulses.position_ecef_m - satellite, axis=1) / pulses.LIGHT_M_S
     late_s = arrival - left - path_s
     assert np.std(late_s) < 2e-4
     assert 0.0 < np.mean(late_s) < 2e-3  # half a frame of 2 ms
@@ -76,7 +76,7 @@ def test_the_way_of_light_is_what_glm_itself_takes_off(folder: Path) -> None:
 
 def test_older_files_are_read_as_newer_ones(folder: Path) -> None:
     for path in folder.glob("OR_GLM*.nc"):
-        read = glm.read_glm(path, CLOUD_M)
+        read = pulses.read_glm(path, CLOUD_M)
         after_s = read.pulses.time_s - read.spans_s[0, 0]
         assert -2.0 < after_s.min() < after_s.max() < 20.0
         assert 100.0 < np.median(read.pulses.area_km2) < 200.0
@@ -116,7 +116,7 @@ def real_flashes(files: list[Path]) -> list[pulses.Pulses]:
     """Flashes of GLM within the box, each with its pulses, the first at time 0."""
     found = []
     for file in files:
-        every = glm.read_glm(file, CLOUD_M).pulses
+        every = pulses.read_glm(file, CLOUD_M).pulses
         lon, lat, _ = ecef_to_geodetic(every.position_ecef_m)
         west, east, south, north = BOX
         inside = (lon > west) & (lon < east) & (lat > south) & (lat < north)

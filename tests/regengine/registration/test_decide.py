@@ -46,7 +46,6 @@ from regengine.registration.hold_out import (
     weigh_landed,
 )
 from regengine.registration.parameters import LENS, AcceptParams, HoldOutParams, RefineParams
-from regengine.registration.priors.limb import keeps_sky_free, sample_sky
 from regengine.registration.priors.seen import Seen
 from regengine.registration.register import pose_problem
 from regengine.registration.report_result import doubt_time_told, make_solved_camera, report_result
@@ -57,6 +56,8 @@ from regengine.registration.types import (
     Problem,
     SearchState,
     StopReason,
+    keeps_sky_free,
+    sample_sky,
 )
 from regengine.result import FrameResult
 from tests.matchers.lamp_world import camera_over

@@ -22,7 +22,6 @@ from regengine.registration.generate_stages import generate_stages
 from regengine.registration.index.earth import EarthIndex, index_in_memory
 from regengine.registration.parameters import RegisterParams, SearchParams
 from regengine.registration.prepare_photo import prepare_photo
-from regengine.registration.priors.limb import keeps_sky_free
 from regengine.registration.priors.neighbours import Neighbour, NeighbourPrior
 from regengine.registration.register import PROPOSERS, pose_problem, search, search_frame
 from regengine.registration.types import (
@@ -32,6 +31,7 @@ from regengine.registration.types import (
     Problem,
     SearchReferences,
     StopReason,
+    keeps_sky_free,
 )
 from regengine.sky.stars.attitude import StarAttitude
 from tests.regengine.registration.conftest import Solved
