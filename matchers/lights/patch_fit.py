@@ -13,17 +13,11 @@ from matchers.geometry.pose import PosePrior
 from matchers.geometry.pose_fit import PoseOptions, fit_pose, make_whitening
 from matchers.lights.patches import PatchMatches
 
-
-@dataclass(frozen=True, kw_only=True)
-class PatchFitParams:
-    """Parameters of the camera fit to patches, and of its refits without some of them."""
-
-    # Minimum error of a match, due to map pixels, growth of towns and parallax of towns on hills
-    floor_px: float = 0.25
-    min_matches: int = 4
+# Parameters of the camera fit to patches, and of its refits without some of them.
+FLOOR_PX = 0.25
+MIN_MATCHES = 4
 
 
-PATCH_FIT = PatchFitParams()
 # Scale of the Cauchy weight against wrong matches; 2.5 sigma is common. Refits start at the
 # solution
 FIT = PoseOptions(outlier_sigmas=2.5, max_rounds=12, converged=1e-4)
@@ -137,7 +131,7 @@ def refit_without(
 
 def state_noise(matches: PatchMatches) -> tuple[FloatArray, FloatArray]:
     """Compute covariances of matches with the minimum error added, and their whitening matrices."""
-    noise = matches.covariance + PATCH_FIT.floor_px**2 * np.eye(2)
+    noise = matches.covariance + FLOOR_PX**2 * np.eye(2)
     return noise, make_whitening(noise)
 
 
@@ -205,7 +199,7 @@ def jackknife(refinement: Refinement, groups: IndexArray, max_parts: int = 16) -
     without = refit_without(
         refinement.rendered,
         matches,
-        [out for out in left_out if (~out).sum() >= PATCH_FIT.min_matches],
+        [out for out in left_out if (~out).sum() >= MIN_MATCHES],
         refinement.prior,
         refinement.free,
         refinement.camera,

@@ -14,7 +14,7 @@ from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
 from matchers.geometry.view import render_known
-from matchers.lights.patch_fit import PATCH_FIT
+from matchers.lights.patch_fit import FLOOR_PX
 from matchers.lights.patches import choose_patches, count_cells, match_patches, measure_texture
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LIGHTS, find_light_peaks, spread_shifts
@@ -188,7 +188,7 @@ def snap(
         ncc = float(found.ncc[0])
         map_px = beside.map_sigma_m / 1e3 / compute_ground_sample_km(piece)
         patch_variance_px = float(np.trace(found.covariance[0])) / 2.0
-        variance_px = patch_variance_px + PATCH_FIT.floor_px**2 + map_px**2
+        variance_px = patch_variance_px + FLOOR_PX**2 + map_px**2
         sigma_px = variance_px**0.5 / image.factor
         dx, dy = float(found.dx[0]) / image.factor, float(found.dy[0]) / image.factor
         lon, lat = held.pixel_to_lonlat(now.x - dx, now.y - dy)

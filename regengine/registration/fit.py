@@ -13,7 +13,7 @@ from matchers.geometry.light_grid import LightGrid
 from matchers.geometry.pose import FOCAL, PosePrior, mirror_pose
 from matchers.geometry.view import render_known
 from matchers.lights.gauss_newton import align
-from matchers.lights.patch_fit import PATCH_FIT, Refinement, fit_to_patches
+from matchers.lights.patch_fit import MIN_MATCHES, Refinement, fit_to_patches
 from matchers.lights.patches import (
     PatchMatches,
     choose_patches,
@@ -239,7 +239,7 @@ def refine_on_patches(
     result: Refinement | None = None
     for _ in range(4):  # limits switching back and forth between cameras
         matches, fits = find_patches(camera, widest), []
-        if len(matches) >= PATCH_FIT.min_matches:
+        if len(matches) >= MIN_MATCHES:
             # The mirrored pose has almost the same view: the fit also starts there if all ground
             # of the patches is visible
             starts, other = [camera], mirror_pose(camera)
@@ -257,7 +257,7 @@ def refine_on_patches(
         camera = fits[int(np.argmax(odds))].camera if fits else camera
         for reach_px in narrower:
             matches = find_patches(camera, reach_px)
-            if len(matches) < PATCH_FIT.min_matches:
+            if len(matches) < MIN_MATCHES:
                 break
             result = fit_to_patches(camera, matches, prior, free)
             camera = result.camera

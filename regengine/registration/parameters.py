@@ -116,25 +116,6 @@ class SearchParams:
     earth_boxes: float = 105_000.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class EarthIndexParams:
-    """How the index of a map's light peaks is computed."""
-
-    # Pixel sizes of the levels: from the field of an 85 mm lens at nadir to whole regions under
-    # the limb
-    sizes_km: tuple[float, ...] = (0.65, 1.3, 2.6, 5.2)
-    # Width of a latitude strip, so narrow that a degree of longitude is equally long at both edges,
-    # within 6 %; and length of its pieces in longitude
-    strip_deg: float = 2.0
-    piece_deg: float = 20.0
-    # Peaks are maxima of nine pixels: nearer ones are the same peak
-    same_px: float = 1.5
-    smooth_px: float = 0.8
-
-
-INDEX = EarthIndexParams()
-
-
 FAR_RINGS = ((47.0, 22), (52.0, 24), (57.0, 26), (61.0, 26))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from detectors.constants import DAY_S, EARTH_RADIUS_KM, ORBITAL_SPEED_KM_S
 from detectors.types import FloatArray
-from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef
+from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
 from matchers.geometry.footprint import WGS84
 from regengine.errors import EphemerisError
 from regengine.io.html import escape_invisible
@@ -91,9 +91,9 @@ def find_passes(
     towards = ground[place] - position
     slant_m = np.linalg.norm(towards, axis=-1)
     azimuth, _, ground_m = WGS84.inv(nadir_lon, nadir_lat, lon[place], lat[place])
-    east, north, up = _axes(nadir_lon, nadir_lat)
+    east, north, up = np.moveaxis(local_axes(nadir_lon, nadir_lat), -2, 0)
     cosine = np.sum(towards * -up, axis=-1) / slant_m
-    sine = np.sum(-towards * _axes(lon[place], lat[place])[2], axis=-1) / slant_m
+    sine = np.sum(-towards * local_axes(lon[place], lat[place])[..., 2, :], axis=-1) / slant_m
     heading = np.arctan2(np.sum(flight * east, axis=-1), np.sum(flight * north, axis=-1))
     passes = pd.DataFrame(
         {
@@ -135,14 +135,6 @@ def _nearest_steps(
         numbers.append(place + start)
         moments.append(grid[column + 1])
     return np.concatenate(numbers), np.concatenate(moments)
-
-
-def _axes(lon_deg: FloatArray, lat_deg: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """East, north and up unit vectors of places, shape (n, 3) each."""
-    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
-    east = np.stack([-np.sin(lon), np.cos(lon), np.zeros_like(lon)], axis=-1)
-    up = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
-    return east, np.cross(up, east), up
 
 
 def pass_sigma(element_set: ElementSet, ages_h: FloatArray) -> tuple[FloatArray, FloatArray]:

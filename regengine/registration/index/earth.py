@@ -34,8 +34,18 @@ from regengine.io.checksums import fingerprint
 from regengine.io.hdf5 import open_hdf5
 from regengine.references.formats import read_content_sha256
 from regengine.references.reference import Bounds
-from regengine.registration.parameters import INDEX
 from regengine.registration.windows import NightLights
+
+# Pixel sizes of the levels: from the field of an 85 mm lens at nadir to whole regions under the
+# limb
+SIZES_KM = (0.65, 1.3, 2.6, 5.2)
+# Width of a latitude strip, so narrow that a degree of longitude is equally long at both edges,
+# within 6 %; and length of its pieces in longitude
+STRIP_DEG = 2.0
+PIECE_DEG = 20.0
+# Peaks are maxima of nine pixels: nearer ones are the same peak
+SAME_PX = 1.5
+SMOOTH_PX = 0.8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -125,7 +135,7 @@ def build_earth_index(
 def list_level_sizes(light_map: NightLights) -> tuple[float, ...]:
     """List the pixel sizes of levels, km: those not finer than the map's own pixels."""
     pixel_km = light_map.info.resolution_deg * KM_PER_DEGREE
-    return tuple(size for size in INDEX.sizes_km if size >= pixel_km) or INDEX.sizes_km[-1:]
+    return tuple(size for size in SIZES_KM if size >= pixel_km) or SIZES_KM[-1:]
 
 
 def _level_work(size_km: float) -> int:
@@ -153,11 +163,11 @@ def build_level(
     rings = [np.zeros((0, len(RINGS_PX), HARMONICS), np.complex64)]
     wanted = list_pieces(light_map.info.bounds)
     margin_deg = 40.0 * size_km / KM_PER_DEGREE  # radius of the widest ring and its blur
-    rim_deg = INDEX.same_px * size_km / KM_PER_DEGREE
+    rim_deg = SAME_PX * size_km / KM_PER_DEGREE
     for done, (west, south) in enumerate(wanted, start=1):
         # A piece with a margin, resampled to pixels that are square at its centre
-        east, north = west + INDEX.piece_deg, south + INDEX.strip_deg
-        shrink = float(np.cos(np.radians(south + 0.5 * INDEX.strip_deg)))
+        east, north = west + PIECE_DEG, south + STRIP_DEG
+        shrink = float(np.cos(np.radians(south + 0.5 * STRIP_DEG)))
         margin_lon = margin_deg / shrink
         low, high = max(south - margin_deg, -89.0), min(north + margin_deg, 89.0)
         try:
@@ -176,7 +186,7 @@ def build_level(
             picture = np.asarray(
                 cv2.resize(grid.values, (columns, rows), interpolation=cv2.INTER_AREA), np.float32
             )
-            smooth = np.asarray(cv2.GaussianBlur(picture, (0, 0), INDEX.smooth_px), np.float32)
+            smooth = np.asarray(cv2.GaussianBlur(picture, (0, 0), SMOOTH_PX), np.float32)
             found = find_light_peaks(smooth, None, picture.size)
             lon = grid.lon0_deg + ((found.x + 0.5) * width / columns - 0.5) * grid.step_deg
             lat = grid.lat0_deg - ((found.y + 0.5) * height / rows - 0.5) * grid.step_deg
@@ -193,7 +203,7 @@ def build_level(
     lon, lat, contrast = np.concatenate(peaks).T
     vectors = unit(geodetic_to_ecef(lon, lat, np.zeros(len(lon))))
     # Peaks on a border are in both adjacent pieces: remove the duplicates
-    same_km = INDEX.same_px * size_km
+    same_km = SAME_PX * size_km
     twins = cKDTree(EARTH_RADIUS_KM * vectors).query_pairs(same_km, output_type="ndarray")
     kept = np.ones(len(vectors), bool)
     if len(twins):
@@ -209,13 +219,13 @@ def list_pieces(bounds: Bounds) -> list[tuple[float, float]]:
     """List west and south of all pieces that intersect west, south, east, north of a map."""
     west, south, east, north = bounds
     # The station's orbit reaches 51.7 degrees, and its photos some 15 degrees beyond
-    farthest, piece_deg = 68.0, INDEX.piece_deg
+    farthest, piece_deg = 68.0, PIECE_DEG
     return [
         (left, low)
-        for low in np.arange(-farthest, farthest, INDEX.strip_deg).tolist()
+        for low in np.arange(-farthest, farthest, STRIP_DEG).tolist()
         for left in np.arange(-180.0, 180.0, piece_deg).tolist()
         if low < north
-        and low + INDEX.strip_deg > south
+        and low + STRIP_DEG > south
         and ((left - west) % 360.0 < east - west or (west - left) % 360.0 < piece_deg)
     ]
 

@@ -16,10 +16,11 @@ from regengine.result import Reason
 from regengine.sky.stars.catalogue import StarCatalogue
 from regengine.sky.stars.star_fit import fit_camera
 from regengine.sky.stars.star_search import (
+    LADDER_STEP,
+    STAGES,
     Proposal,
     SearchStage,
     StarIndices,
-    StarSearchParams,
     focal_ladder,
     propose,
 )
@@ -143,7 +144,7 @@ def solve_stars(
     if stars.trail_px is not None:
         ceiling_px = max(ceiling_px, 0.25 * float(np.hypot(*stars.trail_px)))
     limit = time.process_time() + options.max_seconds
-    stages = _generate_stages(width_px, height_px, options, indices.params)
+    stages = _generate_stages(width_px, height_px, options)
     for proposal, tried in _generate_proposals(field, stars.snr[chosen], stages, indices, limit):
         accepted = accept_proposal(proposal, tried, field, ceiling_px)
         if accepted is None:
@@ -361,7 +362,7 @@ def _usable(stars: StarDetections) -> IndexArray:
 
 
 def _generate_stages(
-    width_px: int, height_px: int, options: SolveOptions, params: StarSearchParams
+    width_px: int, height_px: int, options: SolveOptions
 ) -> Iterator[tuple[SearchStage, list[SkyCamera]]]:
     """The search stages in order: the prior lens, then all others."""
     half = float(np.hypot(width_px, height_px)) / 2.0
@@ -384,11 +385,11 @@ def _generate_stages(
         # Rungs overlap: with the size tolerance, the outermost rungs extend beyond two sigma
         rungs = [options.focal_px]
         if spread > 1.12:
-            rungs += focal_ladder(half, tangent * spread, tangent / spread, params.ladder_step)
-        for stage in params.stages:
+            rungs += focal_ladder(half, tangent * spread, tangent / spread, LADDER_STEP)
+        for stage in STAGES:
             yield stage, [replace(known, focal_px=focal) for focal in rungs]
         if options.focal_only:
             return
-    rungs = focal_ladder(half, WIDEST_TANGENT, NARROWEST_TANGENT, params.ladder_step)
-    for stage in params.stages:
+    rungs = focal_ladder(half, WIDEST_TANGENT, NARROWEST_TANGENT, LADDER_STEP)
+    for stage in STAGES:
         yield stage, [replace(blank, focal_px=focal) for focal in rungs]

@@ -38,55 +38,45 @@ class SearchStage:
     verified: int = 4
 
 
-@dataclass(frozen=True, kw_only=True)
-class StarSearchParams:
-    """Parameters of the search for proposals.
-
-    stages: In order. The first two are for a few bright stars in strong noise: few asterisms, so
-        that few stars verify a camera. Noise spoils asterisms of thirty detections of which twenty
-        are stars. The sky may fill a third of an image (a limb frame); its stars are then fainter.
-        Most of the brightest detections may be on hardware.
-    ladder_step: Ratio of focal lengths: rungs overlap with the size tolerance of asterisms.
-    figures: Asterisms of the smallest cut of the catalogue.
-    min_shape_tolerance, tightening: The tolerance decreases with this power of a cut's size.
-        Distortion deforms asterisms in wide fields, for which the small cuts are used; in narrow
-        fields, half a pixel in asterisms of 100 pixels is sufficient.
-    cut_step: Sizes of the catalogue's cuts are powers of this: few indices are sufficient for all
-        lenses.
-    min_cut, max_cut: Number of stars of the smallest and the largest cut.
-    sigma_px, sigma_share: One sigma of a detection, and its increase for every radian from the
-        asterism.
-    weighed, fitted, kept: As in `MatchParameters`. In 120 searches of 14 training lists, the
-        correct camera was the first of its rung whenever it was found.
-    """
-
-    stages: tuple[SearchStage, ...] = (
-        SearchStage(brightest=5, stars_in_view=10, verified=6),
-        SearchStage(brightest=8, stars_in_view=15, verified=6),
-        SearchStage(brightest=18),
-        SearchStage(stars_in_view=90),
-        SearchStage(brightest=12),
-        SearchStage(brightest=18, mirrored=True),
-        SearchStage(stars_in_view=90, mirrored=True),
-        SearchStage(stars_in_view=45, spread=True),
-        SearchStage(brightest=50, stars_in_view=100),
-    )
-    ladder_step: float = 1.22
-    figures: AsterismParameters = field(
-        default_factory=lambda: AsterismParameters(
-            neighbours=8, shape_tolerance=0.02, log_size_tolerance=0.12, size_rad=(1e-4, 2.0)
-        )
-    )
-    min_shape_tolerance: float = 0.008
-    tightening: float = 0.15
-    cut_step: float = 1.5
-    min_cut: int = 150
-    max_cut: int = 60_000
-    sigma_px: float = 1.5
-    sigma_share: float = 0.01
-    weighed: int = 100
-    fitted: int = 24
-    kept: int = 3
+# Stages of the search for proposals, in order. The first two are for a few bright stars in strong
+# noise: few asterisms, so that few stars verify a camera. Noise spoils asterisms of thirty
+# detections of which twenty are stars. The sky may fill a third of an image (a limb frame); its
+# stars are then fainter. Most of the brightest detections may be on hardware.
+STAGES = (
+    SearchStage(brightest=5, stars_in_view=10, verified=6),
+    SearchStage(brightest=8, stars_in_view=15, verified=6),
+    SearchStage(brightest=18),
+    SearchStage(stars_in_view=90),
+    SearchStage(brightest=12),
+    SearchStage(brightest=18, mirrored=True),
+    SearchStage(stars_in_view=90, mirrored=True),
+    SearchStage(stars_in_view=45, spread=True),
+    SearchStage(brightest=50, stars_in_view=100),
+)
+# Ratio of focal lengths: rungs overlap with the size tolerance of asterisms.
+LADDER_STEP = 1.22
+# Asterisms of the smallest cut of the catalogue.
+FIGURES = AsterismParameters(
+    neighbours=8, shape_tolerance=0.02, log_size_tolerance=0.12, size_rad=(1e-4, 2.0)
+)
+# The tolerance decreases with this power of a cut's size. Distortion deforms asterisms in wide
+# fields, for which the small cuts are used; in narrow fields, half a pixel in asterisms of 100
+# pixels is sufficient.
+MIN_SHAPE_TOLERANCE = 0.008
+TIGHTENING = 0.15
+# Sizes of the catalogue's cuts are powers of this: few indices are sufficient for all lenses.
+CUT_STEP = 1.5
+# Number of stars of the smallest and the largest cut.
+MIN_CUT = 150
+MAX_CUT = 60_000
+# One sigma of a detection, and its increase for every radian from the asterism.
+SIGMA_PX = 1.5
+SIGMA_SHARE = 0.01
+# As in `MatchParameters`. In 120 searches of 14 training lists, the correct camera was the first of
+# its rung whenever it was found.
+WEIGHED = 100
+FITTED = 24
+KEPT = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,24 +99,23 @@ class StarIndices:
     """
 
     vectors: FloatArray
-    params: StarSearchParams = field(default_factory=StarSearchParams)
     made: dict[int, AsterismIndex] = field(default_factory=dict)
 
     def cut(self, stars: float) -> AsterismIndex | None:
         """Index of about this number of the brightest stars; None beyond the largest cut."""
-        params, step = self.params, np.log(self.params.cut_step)
-        size = round(params.cut_step ** round(np.log(max(stars, params.min_cut)) / step))
-        if size > params.max_cut:
+        step = np.log(CUT_STEP)
+        size = round(CUT_STEP ** round(np.log(max(stars, MIN_CUT)) / step))
+        if size > MAX_CUT:
             return None
         if size not in self.made:
             brightest = self.vectors[:size]
-            widest = params.figures.shape_tolerance
-            tolerance = widest * (params.min_cut / size) ** params.tightening
-            tolerance = min(widest, max(params.min_shape_tolerance, tolerance))
+            widest = FIGURES.shape_tolerance
+            tolerance = widest * (MIN_CUT / size) ** TIGHTENING
+            tolerance = min(widest, max(MIN_SHAPE_TOLERANCE, tolerance))
             self.made[size] = build_index(
                 brightest,
                 np.arange(len(brightest), 0.0, -1.0),
-                replace(params.figures, shape_tolerance=tolerance),
+                replace(FIGURES, shape_tolerance=tolerance),
             )
         return self.made[size]
 
@@ -162,7 +151,6 @@ def propose(
     Proposal
         The most probable first.
     """
-    params = indices.params
     index = indices.cut(stage.stars_in_view * 4.0 * np.pi / solid_angle(lens))
     chosen = np.arange(min(stage.brightest, len(x)))
     if stage.spread:
@@ -178,13 +166,13 @@ def propose(
     lens = replace(lens, mirrored=stage.mirrored)
     matching = MatchParameters(
         brightest=stage.brightest,
-        neighbours=params.figures.neighbours,
-        sigma_rad=params.sigma_px / lens.focal_px,
-        sigma_share=params.sigma_share,
+        neighbours=FIGURES.neighbours,
+        sigma_rad=SIGMA_PX / lens.focal_px,
+        sigma_share=SIGMA_SHARE,
         scale_free=True,
-        weighed=params.weighed,
-        fitted=params.fitted,
-        kept=params.kept,
+        weighed=WEIGHED,
+        fitted=FITTED,
+        kept=KEPT,
     )
     for attitude in match(index, lens.rays(x[chosen], y[chosen]), significance[chosen], matching):
         inliers = attitude.inliers

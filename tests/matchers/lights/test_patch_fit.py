@@ -24,7 +24,7 @@ from matchers.geometry.pose import (
     pixel_derivatives,
     step_camera,
 )
-from matchers.lights.patch_fit import PATCH_FIT, Refinement, fit_to_patches, jackknife
+from matchers.lights.patch_fit import FLOOR_PX, Refinement, fit_to_patches, jackknife
 from matchers.lights.patches import PatchMatches
 from regengine.registration.control_points import estimate_offsets, widen
 from regengine.registration.fit import refine_on_patches, weigh_alternative
@@ -73,7 +73,7 @@ def matches_of(
     wrong = rng.random(count) < outliers
     gross = rng.uniform(-8.0, 8.0, (2, count))
     off = np.stack([at_x - x, at_y - y]) + np.where(wrong, gross, noise)
-    return matched(x, y, off.T, max(sigma_px**2 - PATCH_FIT.floor_px**2, 1e-4))
+    return matched(x, y, off.T, max(sigma_px**2 - FLOOR_PX**2, 1e-4))
 
 
 def a_step(rng: np.random.Generator) -> FloatArray:
@@ -263,7 +263,7 @@ def refinement_of(x: FloatArray, y: FloatArray, residual: FloatArray, sigma: flo
         camera=camera,
         rendered=camera,
         covariance=np.zeros((10, 10)),
-        matches=matched(x, y, residual, max(sigma**2 - PATCH_FIT.floor_px**2, 1e-4), size_px=SIZE),
+        matches=matched(x, y, residual, max(sigma**2 - FLOOR_PX**2, 1e-4), size_px=SIZE),
         residual_px=residual,
         weights=np.ones(len(x)),
         prior=prior_of(camera),

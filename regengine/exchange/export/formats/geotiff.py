@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import geodetic_to_ecef
+from matchers.geometry.earth import geodetic_to_ecef, local_axes
 from regengine.errors import ConfigError, FrameError
 from regengine.exchange.export.columns import frame_record
 from regengine.exchange.export.format import (
@@ -126,11 +126,8 @@ def differentiate_pixels(camera: Camera, ground_ecef_m: FloatArray) -> FloatArra
 def _metres_per_pixel(camera: Camera, lon: FloatArray, lat: FloatArray) -> FloatArray:
     """Metres to the east and north per pixel of x and y, shape (n, 2, 2)."""
     here = geodetic_to_ecef(lon, lat)
-    lam, phi = np.radians(lon), np.radians(lat)
-    east = np.stack([-np.sin(lam), np.cos(lam), np.zeros_like(lam)], axis=-1)
-    north = np.stack([-np.sin(phi) * np.cos(lam), -np.sin(phi) * np.sin(lam), np.cos(phi)], axis=-1)
     columns = []
-    for axis in (east, north):
+    for axis in np.moveaxis(local_axes(lon, lat)[:, :2], 1, 0):
         plus, minus = (camera.ecef_to_pixel(here + sign * STEP_M * axis) for sign in (1.0, -1.0))
         columns.append([(plus[k] - minus[k]) / (2.0 * STEP_M) for k in (0, 1)])
     pixels = np.moveaxis(np.array(columns), -1, 0).swapaxes(1, 2)

@@ -14,12 +14,12 @@ from matchers.geometry.earth import great_circle_km, surface_to_lonlat
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import ConfigError, LightMapError
 from regengine.registration.index.earth import (
+    SIZES_KM,
     EarthIndex,
     build_level,
     read_earth_index,
     write_earth_index,
 )
-from regengine.registration.parameters import EarthIndexParams
 
 # A kilometre from borders of strips and pieces, on both sides of the antimeridian, far north
 TOWNS = np.array(
@@ -78,7 +78,7 @@ def test_each_town_is_found_once_where_it_is() -> None:
 
 def test_a_file_gives_back_the_index(index: EarthIndex, index_path: Path, lights: Path) -> None:
     read = read_earth_index(index_path, [lights])
-    assert read.sizes_km == index.sizes_km == EarthIndexParams().sizes_km
+    assert read.sizes_km == index.sizes_km == SIZES_KM
     for size_km in index.sizes_km:
         assert read[size_km].vectors == pytest.approx(index[size_km].vectors)
         assert read[size_km].contrast == pytest.approx(index[size_km].contrast)
