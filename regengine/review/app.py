@@ -17,13 +17,12 @@ from regengine.review import (
     routes_frames,
     routes_pictures,
     routes_places,
-    routes_points,
     routes_solve,
 )
 from regengine.review.context import Problem, ReviewContext, make_problem
 from regengine.review.security import Access, Guard
 
-PARTS = (routes_frames, routes_pictures, routes_places, routes_points, routes_solve)
+PARTS = (routes_frames, routes_pictures, routes_places, routes_solve)
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (401, 403, 404, 409, 413, 421, 422, 503)
 }

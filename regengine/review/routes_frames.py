@@ -1,4 +1,4 @@
-"""Routes of the session, the queue, single frames and decisions."""
+"""Routes of the session, the queue, single frames, decisions and files of control points."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, HTTPException, Path, Query, Response
+from pydantic import Field
 
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
@@ -20,10 +21,13 @@ from regengine.io.plain import plain
 from regengine.io.times import parse_iso_time
 from regengine.result import FrameResult
 from regengine.review.bodies import (
+    MAX_POINTS,
     PLACED,
+    Body,
     CameraBody,
     DecisionBody,
     DraftBody,
+    PointBody,
     camera_json,
     check_sent,
     decision_json,
@@ -125,6 +129,7 @@ def router(context: ReviewContext) -> APIRouter:
     _add_session(routes, context)
     _add_queue(routes, context)
     _add_decisions(routes, context)
+    _add_points(routes, context)
     return routes
 
 
@@ -278,3 +283,37 @@ def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
             "conflict": None if conflict is None else decision_json(conflict),
             "others": [decision_json(head) for head in heads if head.reviewer != reviewer],
         }
+
+
+class PointsBody(Body):
+    """Control points, and the camera that they belong to."""
+
+    points: Annotated[list[PointBody], Field(min_length=1, max_length=MAX_POINTS)]
+    camera: CameraBody | None
+
+
+def _add_points(routes: APIRouter, context: ReviewContext) -> None:
+    @routes.post("/frames/{number}/points")
+    def points_file(number: FrameId, body: PointsBody) -> dict[str, str]:
+        """A points file of QGIS's georeferencer: its name and its text."""
+        from regengine.exchange.export.format import photo_stem
+        from regengine.exchange.export.formats.gcp_qgis import points_text
+        from regengine.exchange.export.frame import ExportFrame, ExportPoint, sigma_on_ground
+
+        result = context.result(number)
+        camera = check_sent(result, body.camera, body.points)
+        frame = ExportFrame(
+            stored=context.frames.frame(number),
+            store=context.store,
+            verdict=result.verdict,
+            camera=camera,
+            points=tuple(
+                ExportPoint(
+                    **vars(one.point()),
+                    sigma_m=sigma_on_ground(camera, one.point()),
+                    enabled=not one.off,
+                )
+                for one in body.points
+            ),
+        )
+        return {"name": f"{photo_stem(result.path, number)}.points", "text": points_text(frame)}
