@@ -31,7 +31,7 @@ from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 
 if TYPE_CHECKING:
-    from regengine.archive.by_name import ArchivePhotos
+    from regengine.archive.download import ArchivePhotos
 
 Item = TypeVar("Item")
 
@@ -94,7 +94,7 @@ def find_existing_photos(
         found.append(photo)
     wanted = [photo for photo in found if identify_frame_to_fetch(photo) is not None]
     if wanted:
-        from regengine.archive.by_name import ArchivePhotos
+        from regengine.archive.download import ArchivePhotos
 
         archive = ArchivePhotos()
         for photo in wanted:
@@ -123,7 +123,7 @@ def fetch_photo_path(given: str) -> Path:
     if (frame_id := _find_archive_name(given)) is None:
         return Path(given)
     if identify_frame_to_fetch(locate_kept_photo(frame_id)) is not None:
-        from regengine.archive.by_name import ArchivePhotos
+        from regengine.archive.download import ArchivePhotos
 
         ArchivePhotos().fetch(locate_kept_photo(frame_id))
     return locate_kept_photo(frame_id)
@@ -281,7 +281,7 @@ class RemotePhotos:
 
     @cached_property
     def _archive(self) -> ArchivePhotos:
-        from regengine.archive.by_name import ArchivePhotos
+        from regengine.archive.download import ArchivePhotos
 
         return ArchivePhotos()
 

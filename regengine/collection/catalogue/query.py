@@ -15,12 +15,12 @@ from typing import Any
 from regengine.collection.catalogue.quality import AREAS
 from regengine.collection.catalogue.table import FORMAT, FORMAT_VERSION, NAMES, need_packages
 from regengine.errors import ConfigError, StoreError, shorten_to_line
-from regengine.exchange.export.condition import (
+from regengine.exchange.export.selection import (
+    FrameChoice,
     find_unknown_column,
     make_condition_error,
     wrap_condition,
 )
-from regengine.exchange.export.selection import FrameChoice
 from regengine.io.plain import plain
 from regengine.io.tables import cell, csv_lines, name_cell
 from regengine.io.times import iso_utc
