@@ -23,6 +23,7 @@ import pytest
 import regengine as rg
 from tests.conftest import ROOT
 from tests.world.exports import decide, work
+from tests.world.faults import write_photos
 from tests.world.program import run
 from tests.world.runs import LIGHTS
 from tests.world.stores import HOSTILE, make_results, write_killed, write_store
