@@ -51,7 +51,7 @@ from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.register import search_frame
 from regengine.registration.report_result import report_result, report_skipped
-from regengine.registration.streets.report_on_streets import report_on_streets
+from regengine.registration.streets.register_on_streets import report_on_streets
 from regengine.registration.types import Prior, SearchReferences
 from regengine.result import FrameResult
 

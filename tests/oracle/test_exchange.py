@@ -38,8 +38,8 @@ from regengine.exchange.export.formats.geotiff import (
     differentiate_pixels,
     estimate_ground_sigma,
 )
+from regengine.exchange.export.formats.rpc import fit_rational
 from regengine.exchange.export.frame import ExportPoint
-from regengine.exchange.export.rational import fit_rational
 from regengine.exchange.export.viewing import describe_orientation, sky_position, view_geometry
 from regengine.exchange.export.warp import draw_block, map_blocks, map_grid, spread
 from regengine.registration.control_points import ground_jacobian
