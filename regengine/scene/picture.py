@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from detectors.masks import CAPTION_SHARE, mask_caption_strips
 from regengine.photo.formats import PhotoFile, as_photo_file
 from regengine.photo.image import LUMINANCE_WEIGHTS, read_display_rgb, read_small_jpeg
-from regengine.scene.layers import Layers, find_layers
 
 # Long side of the measured picture. Every photo is resampled to it, smaller ones upwards: no
 # feature may identify a source by its size. The archive's own small copies have 640 px.
@@ -75,11 +74,6 @@ class ScenePicture:
             cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.float32
         )
         return ScenePicture(rgb=small, shown=np.ones((height, width), bool))
-
-    @cached_property
-    def layers(self) -> Layers:
-        """Sky, airglow and Earth as layers along arcs, see `regengine.scene.layers`."""
-        return find_layers(self.half.half.half.linear, self.half.linear)
 
 
 def linear_light(shown: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -16,7 +16,6 @@ from regengine.scene.features import (
     FAMILIES,
     detail,
     feature_names,
-    layers,
     light,
     measure_features,
     shapes,
@@ -93,59 +92,6 @@ def test_sun_has_a_halo_and_the_moon_none():
     assert disc_of(pictures.disc(25.0))["disc_dark_around"] > 0.9
 
 
-def gradient_of(image):
-    return layers.measure_gradient(picture_of(image))
-
-
-@pytest.mark.parametrize("turned", [False, True])
-def test_sunset(turned):
-    image = pictures.sunset()
-    features = gradient_of(np.ascontiguousarray(np.rot90(image)) if turned else image)
-    assert features["gradient_contrast"] > 1.5
-    assert features["gradient_thin"] < 0.12
-    assert features["gradient_warm_end"] > 0.4
-    assert features["gradient_cold_end"] > 0.4
-    assert features["gradient_dark"] > 0.6
-
-
-@pytest.mark.parametrize("other", ["land", "night city", "rack", "moon"])
-def test_nothing_else_runs_from_warm_to_cold(other):
-    features = gradient_of(pictures.drawing(other).astype(np.float32))
-    assert features["gradient_order"] < 0.5 * gradient_of(pictures.sunset())["gradient_order"]
-
-
-EARTH, SKY = (30.0, 32.0, 34.0), (4.0, 4.0, 5.0)
-
-
-def night_limb(layer, curvature=0.3):
-    """Earth, a thin layer and sky."""
-    above = pictures.sky_above(pictures.plain(EARTH), layer, curvature, 0.40)
-    return pictures.grain(pictures.sky_above(above, SKY, curvature, 0.365))
-
-
-def limb_of(image):
-    return layers.measure_limb(picture_of(image))
-
-
-def test_limb_is_told_from_land():
-    arc, land = limb_of(night_limb((60, 90, 50))), limb_of(pictures.land())
-    assert arc["limb_seen"] > 0.6 > 0.5 > land["limb_seen"]
-    assert arc["limb_explained"] > 0.8
-    assert arc["limb_curvature"] == pytest.approx(0.3, abs=0.06)
-
-
-@pytest.mark.parametrize(("level", "share"), [(0.25, 0.4), (0.6, 0.75)])
-def test_share_of_sky(level, share):
-    image = pictures.grain(pictures.sky_above(pictures.plain((90, 90, 90)), SKY, 0.4, level))
-    assert limb_of(image)["limb_sky_share"] == pytest.approx(share, abs=0.12)
-
-
-def test_layer_outshines_both_sides():
-    airglow = limb_of(night_limb((60, 90, 50)))
-    bare = limb_of(pictures.grain(pictures.sky_above(pictures.plain(EARTH), SKY, 0.3)))
-    assert airglow["limb_layer"] > bare["limb_layer"] + 0.2
-
-
 GROUND = pictures.plain((8, 8, 9))
 
 
@@ -173,25 +119,6 @@ def test_grain_has_no_points(sigma):
     assert detail.measure_points(picture_of(image))["points_count"] < np.log10(1 + 3)
 
 
-def test_towns_cluster_and_stars_do_not():
-    towns = points_of(pictures.spots(GROUND, pictures.in_towns(150)))
-    even = points_of(pictures.spots(GROUND, pictures.evenly(150)))
-    assert towns["points_aggregation"] < 0.6
-    assert even["points_aggregation"] == pytest.approx(1.0, abs=0.2)
-    assert even["points_spread"] > towns["points_spread"] + 0.15
-
-
-@pytest.mark.parametrize(
-    ("colour", "name"),
-    [((255, 150, 60), "points_warm"), (WHITE, "points_white"), ((90, 120, 255), "points_blue")],
-)
-def test_colours_of_points(colour, name):
-    features = points_of(pictures.spots(GROUND, pictures.evenly(80), colour, sigma_px=1.6))
-    shares = {key: features[f"points_{key}"] for key in ("warm", "white", "blue")}
-    assert max(shares, key=lambda key: shares[key]) == name.removeprefix("points_")
-    assert features[name] > 0.8
-
-
 def test_trails_have_one_direction():
     trails = sum(
         pictures.spots(GROUND * 0, pictures.evenly(80) + np.array((step, 0.4 * step)), WHITE)
@@ -199,20 +126,6 @@ def test_trails_have_one_direction():
     )
     assert points_of(GROUND + trails / 3)["points_common_direction"] > 0.6
     assert points_of(pictures.spots(GROUND, pictures.evenly(80)))["points_common_direction"] < 0.2
-
-
-@pytest.mark.parametrize("upside_down", [False, True])
-def test_stars_are_beyond_the_limb_and_lamps_are_not(upside_down):
-    limb = pictures.sky_above(pictures.plain((40, 44, 40)), (5, 5, 6), 0.3, 0.5)
-    places = pictures.evenly(200)
-    for side, name in ((-1, "points_in_sky"), (1, "points_on_ground")):
-        # 40 px clear of the arc, which rises by 40 px to the borders
-        there = places[side * (places[:, 1] - 230.0) > 60.0]
-        image = pictures.spots(limb, there, (210.0, 210.0, 210.0))
-        features = points_of(image[::-1] if upside_down else image)
-        assert 10 ** features[name] > 0.6 * len(there)
-        other = {"points_in_sky", "points_on_ground"} - {name}
-        assert 10 ** features[other.pop()] < 0.1 * len(there)
 
 
 def structure_of(image):
@@ -282,45 +195,6 @@ def test_flat_busy_and_uneven():
     features = texture_of(half)
     assert features["texture_flat"] == pytest.approx(0.5, abs=0.1)
     assert features["texture_uneven"] > texture_of(blotches(2.0))["texture_uneven"] + 0.5
-
-
-# ---- arcs
-
-
-@pytest.mark.parametrize("curvature", [0.15, 0.3, 0.5])
-@pytest.mark.parametrize("turn", [0.0, 35.0])
-def test_arc_is_followed(curvature, turn):
-    image = pictures.sky_above(pictures.plain((90, 95, 100)), (6, 6, 9), curvature, 0.35)
-    image = pictures.grain(turned_by(image, turn))
-    edge = picture_of(image).layers.edge
-    assert edge.curvature == pytest.approx(curvature, abs=0.05)
-    assert edge.seen > 0.6
-
-
-def test_the_sky_lies_on_the_outer_side():
-    sky, earth = (120, 125, 140), (20, 20, 20)
-    image = pictures.grain(pictures.sky_above(pictures.plain(earth), sky, 0.4, 0.3))
-    for turned in (image, image[::-1], np.rot90(image)):
-        picture = picture_of(np.ascontiguousarray(turned))
-        edge = picture.layers.edge
-        value = picture.half.half.half.lightness
-        assert value[edge.beyond].mean() > 3 * value[~edge.beyond].mean()
-        assert edge.strip[-1].mean() > 3 * edge.strip[0].mean()
-
-
-def test_explained_by_what_was_drawn():
-    arc = pictures.grain(pictures.sky_above(pictures.plain((90, 95, 100)), (6, 6, 9), 0.5, 0.3))
-    assert picture_of(arc).layers.explained > 0.95
-    assert picture_of(pictures.land(contrast=60.0)).layers.explained < 0.7
-    assert picture_of(pictures.grain(pictures.plain((90, 95, 100)))).layers.explained < 0.2
-
-
-def turned_by(image, degrees):
-    height, width = image.shape[:2]
-    turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
-    return np.asarray(
-        cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REPLICATE), np.float32
-    )
 
 
 # ---- what every family promises

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.scene.features import detail, layers, light, shapes
+from regengine.scene.features import detail, light, shapes
 from regengine.scene.picture import ScenePicture
 
 
@@ -32,9 +32,6 @@ class Family(NamedTuple):
 FAMILIES: Mapping[str, Family] = {
     "colour": Family(2, light.COLOUR, light.measure_colour),
     "disc": Family(1, shapes.DISC, shapes.measure_disc),
-    "gradient": Family(1, layers.GRADIENT, layers.measure_gradient),
-    "limb": Family(1, layers.LIMB, layers.measure_limb),
-    "luminance": Family(2, light.LUMINANCE, light.measure_luminance),
     "points": Family(1, detail.POINTS, detail.measure_points),
     "structure": Family(1, shapes.STRUCTURE, shapes.measure_structure),
     "texture": Family(1, detail.TEXTURE, detail.measure_texture),

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.scene.layers import Edge
 from regengine.scene.picture import ScenePicture, linear_light
 
 POINTS = {
@@ -16,19 +15,10 @@ POINTS = {
     "points_bright_only": "high peaks against as deep holes; lamps and stars near 1, land near 0",
     "points_strong": "log number of peaks a fifth of the brightness range high; lamps of cities",
     "points_contrast": "log number of peaks that far outshine their surroundings; cities, stars",
-    "points_on_ground": "log number of these that are not beyond a limb: cities high, stars low",
-    "points_in_sky": "log number of these beyond a limb: stars",
     "points_wide": "root of the share of cells that have such a peak; lightning low, cities high",
     "points_slope": "mean log of peak heights over the threshold; lamps reach far above",
     "points_extended": "median width of peaks; lightning and soft cloud wide, stars narrow",
-    "points_aggregation": "Clark-Evans ratio of neighbours' distances; 1 random, cities below",
-    "points_spread": "evenness over the frame, as entropy of counts in cells; stars high",
-    "points_in_dark": "share of peaks whose surroundings are darker than the frame's mean; lamps",
     "points_common_direction": "how far peaks are drawn out along one direction: trails",
-    "points_warm": "share of warm peaks: sodium lamps, fires; stars are mostly white",
-    "points_white": "share of colourless peaks",
-    "points_blue": "share of blue peaks: lightning, hot stars, mercury lamps",
-    "points_warm_count": "log number of warm ones that far outshine their surroundings: cities",
     "points_light": "share of all light above its surroundings in the peaks",
     "points_excess": "share of all light that stands above the darkest nearby; cities, day low",
     "points_web": "share of bright detail's light in thin parts: roads high, lightning's blobs low",
@@ -38,12 +28,8 @@ POINTS = {
 }
 STRONG_HEIGHT = 0.2
 HIGH_CONTRAST = 0.6
-CELLS = 8
 FINE_CELLS = 16
 CLIPPED = 0.97
-# Red minus blue over the sum: white below the first value, warm or blue above the second, in part
-# between, because editors shift the white balance of whole frames
-WHITE, WARM = 0.05, 0.2
 WARM_DETAIL = 0.15  # brightness above the surroundings, as displayed
 MAX_LIGHT = 0.5  # linear
 CORE_PX, AROUND_PX = 0.8, 3.0
@@ -76,12 +62,11 @@ BUSY = 13.0 / 255.0
 
 
 def measure_points(picture: ScenePicture) -> dict[str, float]:
-    """Point features: number, size, colour and spatial distribution of small bright sources.
+    """Point features: number, size and shape of small bright sources.
 
-    Supports cities (many, warm, clustered, merged into webs) and stars (many, uniform over the
-    frame, small); evidence against lightning and moonlit cloud (few large white blobs). Fast
-    detection: peaks of a difference of Gaussians above the noise, on the brightest channel as
-    displayed.
+    Supports cities (many, merged into webs) and stars (many, small); evidence against lightning and
+    moonlit cloud (few large blobs). Fast detection: peaks of a difference of Gaussians above the
+    noise, on the brightest channel as displayed.
     """
     value = picture.scene.brightest
     if min(value.shape) < 16:
@@ -90,10 +75,7 @@ def measure_points(picture: ScenePicture) -> dict[str, float]:
     around = peaks.around[peaks.rows, peaks.columns]
     contrast = peaks.heights / (around + 0.05) > HIGH_CONTRAST
     features: dict[str, float] = _numbers(peaks, contrast)
-    features |= _sides(peaks, contrast, picture.layers.edge)
     features |= _shapes(peaks)
-    features |= _places(peaks)
-    features |= _colours(peaks, contrast, picture.scene.rgb)
     peaked = value[peaks.detail > peaks.threshold]
     features["points_light"] = float(peaked @ peaked) / (float(value.ravel() @ value.ravel()) + 1.0)
     features |= _patches(picture.half.brightest, peaks.threshold)
@@ -119,23 +101,6 @@ def _numbers(peaks: Peaks, contrast: NDArray[np.bool_]) -> dict[str, float]:
     }
 
 
-def _sides(peaks: Peaks, contrast: NDArray[np.bool_], edge: Edge | None) -> dict[str, float]:
-    """Peaks on either side of the limb, weighted by the confidence in the limb."""
-    number = float(contrast.sum())
-    in_sky = 0.0
-    if edge is not None:
-        (height, width), (rows, columns) = peaks.detail.shape, edge.beyond.shape
-        sky = edge.beyond[
-            (2 * peaks.rows[contrast] + 1) * rows // (2 * height),
-            (2 * peaks.columns[contrast] + 1) * columns // (2 * width),
-        ]
-        in_sky = edge.certain * float(sky.sum())
-    return {
-        "points_on_ground": np.log10(1.0 + number - in_sky),
-        "points_in_sky": np.log10(1.0 + in_sky),
-    }
-
-
 def _shapes(peaks: Peaks) -> dict[str, float]:
     """Widths from the ratio of height and curvature; directions from structure tensors."""
     names = ("extended", "common_direction")
@@ -153,51 +118,6 @@ def _shapes(peaks: Peaks) -> dict[str, float]:
     return {
         "points_extended": np.median(width),
         "points_common_direction": np.abs(twice.mean()),
-    }
-
-
-def _places(peaks: Peaks) -> dict[str, float]:
-    """Clark-Evans ratio with Donnelly's border correction, and uniformity over the frame."""
-    from scipy.spatial import cKDTree
-
-    height, width = peaks.detail.shape
-    number = len(peaks.rows)
-    if number < 3:
-        return {"points_aggregation": 1.0, "points_spread": 0.0, "points_in_dark": 0.0}
-    places = np.column_stack([peaks.rows, peaks.columns]).astype(float)
-    nearest = cKDTree(places).query(places, k=2)[0][:, 1].mean()
-    perimeter = 2.0 * (height + width)
-    expected = 0.5 * np.sqrt(height * width / number)
-    expected += (0.0514 + 0.041 / np.sqrt(number)) * perimeter / number
-    counts = np.histogram2d(
-        peaks.rows, peaks.columns, CELLS, ((-0.5, height - 0.5), (-0.5, width - 0.5))
-    )[0]
-    share = counts[counts > 0] / number
-    most = np.log(min(number, CELLS * CELLS))
-    return {
-        "points_aggregation": nearest / expected,
-        "points_spread": -np.sum(share * np.log(share)) / most,
-        "points_in_dark": np.mean(peaks.around[peaks.rows, peaks.columns] < peaks.around.mean()),
-    }
-
-
-def _colours(peaks: Peaks, contrast: NDArray[np.bool_], rgb: FloatImage) -> dict[str, float]:
-    """Colours of the peaks relative to their surroundings."""
-    names = ("warm", "white", "blue", "warm_count")
-    if len(peaks.rows) == 0:
-        return {f"points_{name}": 0.0 for name in names}
-    # 5 px: small JPEGs have colour at half resolution
-    near = _windows_around(rgb, peaks, np.arange(-2, 3)).mean(axis=(1, 2))
-    far = _windows_around(rgb, peaks, np.arange(-6, 7, 3)).mean(axis=(1, 2))
-    above = np.maximum(near - far, 0.0)
-    warmth = (above[:, 0] - above[:, 2]) / (above.sum(axis=1) + 0.015)
-    warm, blue = (np.clip((sign * warmth - WHITE) / (WARM - WHITE), 0, 1) for sign in (1, -1))
-    number = len(warmth) + 2.0
-    return {
-        "points_warm": warm.sum() / number,
-        "points_white": (1.0 - warm - blue).sum() / number,
-        "points_blue": blue.sum() / number,
-        "points_warm_count": np.log10(1.0 + warm[contrast].sum()),
     }
 
 
