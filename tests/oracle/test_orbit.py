@@ -33,36 +33,12 @@ from pyproj import Geod, Transformer
 
 from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from regengine.errors import ConfigError, EphemerisError
-from regengine.orbit import (
-    EARTH_RATE_RAD_S,
-    ElementSet,
-    TleSet,
-    aberration_turn,
-    camera_position,
-    days_since_j2000,
-    earth_velocity,
-    icrs_to_itrf,
-    load_tle_file,
-    nadir_track_positions,
-    orbit_sigma,
-    position_from_elements,
-    position_from_nadir,
-    sidereal_angle_rad,
-    sun_direction,
-    sun_moon,
-    teme_to_ecef,
-    track_positions,
-    turn_about_pole,
-    turn_by_clock,
-    ut1_minus_utc_s,
-    utc_of,
-)
+from regengine.orbit import ElementSet, TleSet, load_tle_file, missions, propagation, rotation
 from regengine.orbit import uncertainty as table
-from regengine.orbit.missions import flown_heights_km, mission_heights_km
 from regengine.orbit.position import choose_position
-from regengine.orbit.propagation import drag_shift_km
-from regengine.orbit.rotation import ut1_table
-from regengine.orbit.sun_moon import sun_moon_over
+from regengine.orbit.propagation import camera_position, position_from_elements
+from regengine.orbit.rotation import days_since_j2000, turn_about_pole
+from regengine.orbit.sun_moon import sun_direction, sun_moon, sun_moon_over
 from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
 from regengine.registration.parameters import TrackParams
@@ -107,7 +83,7 @@ def test_days_and_times_are_inverse() -> None:
     time = datetime(2012, 3, 28, 15, 46, 41, 250000, tzinfo=UTC)
     assert days_since_j2000(datetime(2000, 1, 1, 12, tzinfo=UTC)) == 0.0
     assert days_since_j2000(time) == pytest.approx(as_time(time).utc.jd - 2451545.0, abs=1e-8)
-    assert abs(utc_of(days_since_j2000(time)) - time) <= timedelta(microseconds=1)
+    assert abs(rotation.utc_of(days_since_j2000(time)) - time) <= timedelta(microseconds=1)
     assert days_since_j2000(time.replace(tzinfo=None)) == days_since_j2000(time)
 
 
@@ -116,16 +92,18 @@ def test_vallados_published_example() -> None:
     days = days_since_j2000(datetime(2004, 4, 6, 7, 51, 28, 386009, tzinfo=UTC))
     teme = [5094.18016210, 6127.64465950, 6380.34453270]
     pef = [-1033.47503130, 7901.30558560, 6380.34453270]
-    np.testing.assert_allclose(teme_to_ecef(teme, sidereal_angle_rad(days)), pef, atol=0.002)
+    np.testing.assert_allclose(
+        rotation.teme_to_ecef(teme, rotation.sidereal_angle_rad(days)), pef, atol=0.002
+    )
 
 
 def test_positions_agree_with_astropy_to_50_metres() -> None:
     place = np.tile([4000.0, 3000.0, 4500.0], (len(DAYS), 1))
     itrs = by_astropy(place, Time(2451545.0, DAYS, format="jd", scale="utc"))
-    ours = teme_to_ecef(place, sidereal_angle_rad(DAYS)) * 1000.0
+    ours = rotation.teme_to_ecef(place, rotation.sidereal_angle_rad(DAYS)) * 1000.0
     assert np.linalg.norm(ours - itrs, axis=1).max() < 50.0
     # Without UT1 it would be hundreds of metres: the test can tell
-    utc_only = turn_about_pole(ours, EARTH_RATE_RAD_S * ut1_minus_utc_s(DAYS))
+    utc_only = turn_about_pole(ours, rotation.EARTH_RATE_RAD_S * rotation.ut1_minus_utc_s(DAYS))
     assert np.linalg.norm(utc_only - itrs, axis=1).max() > 150.0
 
 
@@ -133,14 +111,16 @@ def test_positions_agree_with_astropy_to_50_metres() -> None:
 def test_ut1_keeps_its_step_at_leap_seconds(day: str) -> None:
     times = Time([f"{day}T00:00:00", f"{day}T12:00:00", f"{day}T23:00:00"], scale="utc")
     days = [days_since_j2000(one.to_datetime(timezone=UTC)) for one in times]
-    np.testing.assert_allclose(ut1_minus_utc_s(days), times.delta_ut1_utc, atol=1e-3)
+    np.testing.assert_allclose(rotation.ut1_minus_utc_s(days), times.delta_ut1_utc, atol=1e-3)
 
 
 def test_ut1_past_the_tables_end_is_its_last_value() -> None:
-    days, smooth_s, leap_s = ut1_table()
+    days, smooth_s, leap_s = rotation.ut1_table()
     last = smooth_s[-1] + leap_s[-1]
-    assert float(ut1_minus_utc_s(days[-1] + 3000.0)) == pytest.approx(last)
-    assert float(ut1_minus_utc_s(days[0] - 3000.0)) == pytest.approx(smooth_s[0] + leap_s[0])
+    assert float(rotation.ut1_minus_utc_s(days[-1] + 3000.0)) == pytest.approx(last)
+    assert float(rotation.ut1_minus_utc_s(days[0] - 3000.0)) == pytest.approx(
+        smooth_s[0] + leap_s[0]
+    )
     assert abs(last) < 0.9
 
 
@@ -150,27 +130,27 @@ def test_axes_and_velocity_agree_with_astropy(moment: datetime) -> None:
     time = as_time(moment)
     axes = GCRS(CartesianRepresentation(np.eye(3), unit=u.km), obstime=time)
     theirs = axes.transform_to(ITRS(obstime=time)).cartesian.xyz.to_value(u.km)
-    ours = icrs_to_itrf(moment)
+    ours = rotation.icrs_to_itrf(moment)
     assert np.abs(ours - theirs).max() < 0.7 * ARC_SECOND
     # Without UT1 - UTC it would be off by arc seconds: the test can tell
-    assert np.abs(turn_by_clock(ours, 0.2) - theirs).max() > 1.5 * ARC_SECOND
+    assert np.abs(rotation.turn_by_clock(ours, 0.2) - theirs).max() > 1.5 * ARC_SECOND
     moving = get_body_barycentric_posvel("earth", time, ephemeris="builtin")[1].xyz
     light = moving.to_value(u.km / u.s) / 299792.458
-    assert earth_velocity(moment) == pytest.approx(light, abs=0.01 * ARC_SECOND)
+    assert rotation.earth_velocity(moment) == pytest.approx(light, abs=0.01 * ARC_SECOND)
 
 
 @pytest.mark.parametrize("seconds", [-43200.0, -90.0, 3600.0, 43200.0])
 def test_a_wrong_clock_turns_the_earth(seconds: float) -> None:
-    exact = icrs_to_itrf(MOMENTS[1] + timedelta(seconds=seconds))
-    turned = turn_by_clock(icrs_to_itrf(MOMENTS[1]), seconds)
+    exact = rotation.icrs_to_itrf(MOMENTS[1] + timedelta(seconds=seconds))
+    turned = rotation.turn_by_clock(rotation.icrs_to_itrf(MOMENTS[1]), seconds)
     assert np.abs(turned - exact).max() < 0.1 * ARC_SECOND
 
 
 @given(st.tuples(*3 * [st.floats(-1.0, 1.0)]).filter(lambda v: float(np.linalg.norm(v)) > 0.1))
 def test_aberration_moves_stars_towards_the_earths_motion(direction: tuple[float, ...]) -> None:
     towards = np.array(direction) / np.linalg.norm(direction)
-    velocity = earth_velocity(MOMENTS[0])
-    seen = towards + np.cross(aberration_turn(towards, velocity), towards)
+    velocity = rotation.earth_velocity(MOMENTS[0])
+    seen = towards + np.cross(rotation.aberration_turn(towards, velocity), towards)
     exact = towards + velocity  # of classical physics, good to v^2
     exact /= np.linalg.norm(exact)
     assert np.linalg.norm(seen - exact) < 0.005 * ARC_SECOND
@@ -226,7 +206,9 @@ def test_sun_and_moon_over_many_places_are_those_over_each() -> None:
     days = np.sort(days_since_j2000(CASES[0][0]) + RNG.uniform(0.0, 3.0, 40))
     lon, lat = RNG.uniform(-180.0, 180.0, 40), RNG.uniform(-52.0, 52.0, 40)
     over = sun_moon_over(days, lon, lat)
-    each = [sun_moon(utc_of(day), *place) for day, *place in zip(days, lon, lat, strict=True)]
+    each = [
+        sun_moon(rotation.utc_of(day), *place) for day, *place in zip(days, lon, lat, strict=True)
+    ]
     for name in ("sun_elevation_deg", "moon_elevation_deg"):
         theirs = [getattr(one, name) for one in each]
         np.testing.assert_allclose(getattr(over, name), theirs, atol=0.06)
@@ -257,7 +239,7 @@ def test_published_sgp4_positions() -> None:
     for minutes, *published_km in rows:
         time = datetime(2000, 1, 1, 12, tzinfo=UTC) + timedelta(days=jd, minutes=minutes)
         position = position_from_elements(tles[0], time).position_ecef_m / 1000.0
-        inertial = turn_about_pole(position, sidereal_angle_rad(days_since_j2000(time)))
+        inertial = turn_about_pole(position, rotation.sidereal_angle_rad(days_since_j2000(time)))
         np.testing.assert_allclose(inertial, published_km, atol=2e-5)  # a microsecond of flight
 
 
@@ -268,8 +250,8 @@ def test_ephem_agrees_to_200_metres_and_astropy_to_50(hours: float) -> None:
     body = ephem.readtle("ISS", *BASE.lines())
     body.compute(time.replace(tzinfo=None))
     # ephem's latitude is geocentric, and it takes UTC for UT1.
-    late_s = float(ut1_minus_utc_s(days_since_j2000(time)))
-    lon, lat = float(body.sublong) - EARTH_RATE_RAD_S * late_s, float(body.sublat)
+    late_s = float(rotation.ut1_minus_utc_s(days_since_j2000(time)))
+    lon, lat = float(body.sublong) - rotation.EARTH_RATE_RAD_S * late_s, float(body.sublat)
     towards = [math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)]
     there = PROJ.transform(*(np.linalg.norm(ours.position_ecef_m) * np.array(towards)))
     assert great_circle_km(there[0], there[1], ours.lon, ours.lat) < 0.2
@@ -286,9 +268,9 @@ def test_ephem_agrees_to_200_metres_and_astropy_to_50(hours: float) -> None:
 
 def test_the_velocity_is_that_over_the_turning_earth() -> None:
     ours = position_from_elements(element_set(), PHOTO)
-    either = track_positions(element_set(), PHOTO, [-0.5, 0.5], 0.0)
+    either = propagation.track_positions(element_set(), PHOTO, [-0.5, 0.5], 0.0)
     np.testing.assert_allclose(either[1] - either[0], ours.velocity_ecef_m_s, atol=0.5)
-    ahead = track_positions(element_set(), PHOTO, 0.0, 10.0)[0] - ours.position_ecef_m
+    ahead = propagation.track_positions(element_set(), PHOTO, 0.0, 10.0)[0] - ours.position_ecef_m
     assert ahead @ ours.velocity_ecef_m_s > 0
     assert 70e3 < np.linalg.norm(ahead) < 80e3
 
@@ -296,7 +278,7 @@ def test_the_velocity_is_that_over_the_turning_earth() -> None:
 @given(st.floats(-4000.0, 4000.0))
 def test_a_clock_offset_is_another_time(offset: float) -> None:
     there = position_from_elements(element_set(), PHOTO + timedelta(seconds=offset))
-    found = track_positions(element_set(), PHOTO, [offset], [0.0])
+    found = propagation.track_positions(element_set(), PHOTO, [offset], [0.0])
     # A microsecond, which is what a datetime holds, is 8 mm of flight.
     np.testing.assert_allclose(found[0], there.position_ecef_m, atol=0.01)
 
@@ -365,7 +347,7 @@ def test_clocks_by_minutes_and_hours_have_tracks_of_their_own() -> None:
 
 @given(st.floats(-180.0, 360.0), st.floats(-60.0, 60.0), st.floats(300.0, 450.0))
 def test_position_from_a_nadir(lon: float, lat: float, altitude_km: float) -> None:
-    ours = position_from_nadir(lon, lat, altitude_km, "option")
+    ours = propagation.position_from_nadir(lon, lat, altitude_km, "option")
     back = PROJ.transform(*ours.position_ecef_m)
     assert great_circle_km(back[0], back[1], lon, lat) < 1e-3
     assert back[2] == pytest.approx(1000.0 * altitude_km, abs=0.05)  # PROJ rounds
@@ -377,7 +359,7 @@ def test_position_from_a_nadir(lon: float, lat: float, altitude_km: float) -> No
                                                 (0, 0, 10_000)])  # fmt: skip
 def test_what_is_no_place_of_a_camera_is_refused(lon: float, lat: float, km: float) -> None:
     with pytest.raises(EphemerisError, match="is not"):
-        position_from_nadir(lon, lat, km, "option")
+        propagation.position_from_nadir(lon, lat, km, "option")
 
 
 @pytest.mark.real
@@ -395,7 +377,7 @@ def test_solved_photographs_lie_on_the_slid_orbit(
     tles = load_tle_file(real_data / "orbit" / "iss_tles.txt")
     when = datetime.fromisoformat(time)
     offsets = np.arange(slide_s - 20.0, slide_s + 20.0, 0.1)
-    found = track_positions(tles.best_for(when), when, 0.0, offsets)
+    found = propagation.track_positions(tles.best_for(when), when, 0.0, offsets)
     at_lon, at_lat, _ = ecef_to_geodetic(found)
     distance_km = great_circle_km(at_lon, at_lat, lon, lat)
     assert distance_km.min() < 2.0
@@ -408,20 +390,26 @@ def test_the_track_through_a_nadir_is_that_of_a_real_orbit(minutes: int) -> None
     ours = position_from_elements(element_set(), time)
     assert abs(ours.lat) < 51.5
     seconds = np.linspace(-65.0, 65.0, 27)
-    flown_lon, flown_lat, _ = ecef_to_geodetic(track_positions(element_set(), time, seconds, 0.0))
+    flown_lon, flown_lat, _ = ecef_to_geodetic(
+        propagation.track_positions(element_set(), time, seconds, 0.0)
+    )
     ascending = bool(ours.velocity_ecef_m_s[2] > 0.0)
     ahead = great_circle_km(ours.lon, ours.lat, flown_lon, flown_lat) * np.sign(seconds)
     nadir = ours.lon, ours.lat, ours.altitude_km
-    lon, lat, height_m = ecef_to_geodetic(nadir_track_positions(*nadir, ahead, ascending))
+    lon, lat, height_m = ecef_to_geodetic(
+        propagation.nadir_track_positions(*nadir, ahead, ascending)
+    )
     assert great_circle_km(lon, lat, flown_lon, flown_lat).max() < 3.0
     np.testing.assert_allclose(height_m, 1000.0 * ours.altitude_km, atol=1e-3)
-    lon, lat, _ = ecef_to_geodetic(nadir_track_positions(*nadir, ahead, not ascending))
+    lon, lat, _ = ecef_to_geodetic(propagation.nadir_track_positions(*nadir, ahead, not ascending))
     assert great_circle_km(lon, lat, flown_lon, flown_lat).max() > 100.0
 
 
 @given(st.floats(-180.0, 180.0), st.floats(-52.0, 52.0), st.booleans())
 def test_distances_are_those_on_the_ground(lon: float, lat: float, ascending: bool) -> None:
-    places = nadir_track_positions(lon, lat, 415.0, np.array([-100.0, 0.0, 100.0]), ascending)
+    places = propagation.nadir_track_positions(
+        lon, lat, 415.0, np.array([-100.0, 0.0, 100.0]), ascending
+    )
     at_lon, at_lat, _ = ecef_to_geodetic(places)
     assert great_circle_km(at_lon[1], at_lat[1], lon, lat) < 1e-3
     for end in (0, 2):
@@ -438,7 +426,7 @@ TYPICAL = replace(BASE, drag=" 21000-3")  # 0.21e-3
 def test_the_shift_is_what_usual_drag_makes_of_it(drag: str) -> None:
     """A week on; the mean elements are the same, so only the drag moves the station."""
     own, typical = element_set(replace(TYPICAL, drag=drag)), element_set(TYPICAL)
-    shift = drag_shift_km(own, TYPICAL.epoch + timedelta(days=7.0))
+    shift = propagation.drag_shift_km(own, TYPICAL.epoch + timedelta(days=7.0))
     if 2.1e-5 <= own.satrec().bstar <= 8.2e-4:
         assert shift == 0.0
         return
@@ -556,9 +544,9 @@ def test_a_time_that_no_element_set_reaches_needs_a_nadir(tles: TleSet) -> None:
 def test_a_mission_tells_the_height(mission: str, heights: tuple[float, float] | None) -> None:
     if heights is None:
         with pytest.raises(ConfigError, match="is not a mission of the station"):
-            mission_heights_km(mission)
+            missions.mission_heights_km(mission)
     else:
-        assert mission_heights_km(mission) == heights
+        assert missions.mission_heights_km(mission) == heights
 
 
 @pytest.mark.parametrize(
@@ -571,7 +559,7 @@ def test_a_mission_tells_the_height(mission: str, heights: tuple[float, float] |
 )  # fmt: skip
 def test_a_date_tells_the_heights(date: tuple[int, int], lowest_km: int, highest_km: int) -> None:
     for time_utc in (datetime(*date, 15, tzinfo=UTC), None, datetime(1970, 1, 1, tzinfo=UTC)):
-        low_km, high_km = flown_heights_km(time_utc)
+        low_km, high_km = missions.flown_heights_km(time_utc)
         assert low_km <= lowest_km < highest_km <= high_km
 
 
@@ -612,14 +600,14 @@ def test_the_numbers_are_those_of_the_benchmark() -> None:
 def test_at_a_tabulated_age_the_sigmas_are_met_and_between_two_on_a_straight_line() -> None:
     for row, age in enumerate(table.AGE_DAYS):
         for side, sign in (("BEFORE", 1.0), ("AFTER", -1.0)):
-            ours = orbit_sigma(sign * 24.0 * age)
+            ours = table.orbit_sigma(sign * 24.0 * age)
             for part in ("along", "cross", "radial"):
                 median, p90 = getattr(table, f"{part.upper()}_{side}_KM")[:, row]
                 wanted = max(1.4826 * median, p90 / 1.645, 0.3)
                 assert getattr(ours, f"{part}_km") == pytest.approx(min(wanted, 12_300.0), 1e-6)
     young, old = table.AGE_DAYS[4:6]
-    ends = [orbit_sigma(24.0 * age).along_km for age in (young, old)]
-    middle = orbit_sigma(24.0 * math.sqrt(young * old)).along_km
+    ends = [table.orbit_sigma(24.0 * age).along_km for age in (young, old)]
+    middle = table.orbit_sigma(24.0 * math.sqrt(young * old)).along_km
     assert middle == pytest.approx(math.sqrt(ends[0] * ends[1]), rel=1e-6)
 
 
@@ -627,7 +615,7 @@ def test_at_a_tabulated_age_the_sigmas_are_met_and_between_two_on_a_straight_lin
 def test_older_is_never_better(one: float, other: float) -> None:
     young, old = sorted([one, other])
     for sign in (1.0, -1.0):
-        better, worse = orbit_sigma(sign * young), orbit_sigma(sign * old)
+        better, worse = table.orbit_sigma(sign * young), table.orbit_sigma(sign * old)
         for part in ("along_km", "cross_km", "radial_km"):
             assert getattr(better, part) <= getattr(worse, part) * 1.000001
         assert better.along_km >= 0.3
@@ -642,7 +630,7 @@ def below(belief: table.OffsetBelief, offset_km: float) -> float:
 @pytest.mark.parametrize("row", [5, 7, 9])
 def test_at_a_tabulated_age_the_quantiles_are_met(row: int, before: bool) -> None:
     age_h = 24.0 * table.AGE_DAYS[row] * (1.0 if before else -1.0)
-    belief = table.make_slide_belief(orbit_sigma(age_h).along_km, before=before)
+    belief = table.make_slide_belief(table.orbit_sigma(age_h).along_km, before=before)
     constants = (table.SLIDE_BEFORE_KM if before else table.SLIDE_AFTER_KM)[row]
     for level, quantile in zip(table.LEVELS, constants, strict=True):
         if abs(quantile) > 100.0:  # smaller ones lie within a bin or two

