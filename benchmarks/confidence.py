@@ -98,7 +98,11 @@ def main(
     thresholds = choose(tested, shipped, fitted=bool(training or write))
     if write:
         write.write_text(describe(steps, thresholds, judged, tested, shipped), encoding="utf-8")
-    lines = page_lines(steps, training, tested, target, thresholds, judged)
+    lines = fit_lines(steps, training)
+    for kind, one in tested.items():
+        lines += threshold_lines(one, target, steps, kind)
+    for some in judged:
+        lines += judgement_lines(some, thresholds)
     if plot and judged:
         lines += [f"Figure: {plot_reliability(judged, plot)}", ""]
     write_page(out, "confidence", [*title_lines("How true probabilities are"), *lines])
@@ -196,16 +200,13 @@ def venn_abers(log10_odds: ArrayLike, right: ArrayLike) -> Steps:
     def at_new(taken: float) -> list[float]:
         """Before the first of the known, at it, before the second, at that, ... after the last."""
         found = []
-        for k in range(len(known)):
-            found.append(
-                isotonic_regression(np.insert(share, k, taken), weights=np.insert(count, k, 1)).x[k]
-            )
-            tied = np.where(np.arange(len(known)) == k, 1, 0)
-            joined = (share * count + taken * tied) / (count + tied)
-            found.append(isotonic_regression(joined, weights=count + tied).x[k])
-        found.append(
-            isotonic_regression(np.append(share, taken), weights=np.append(count, 1)).x[-1]
-        )
+        for k in range(len(known) + 1):
+            between = np.insert(share, k, taken)
+            found.append(isotonic_regression(between, weights=np.insert(count, k, 1)).x[k])
+            if k < len(known):
+                tied = np.where(np.arange(len(known)) == k, 1, 0)
+                joined = (share * count + taken * tied) / (count + tied)
+                found.append(isotonic_regression(joined, weights=count + tied).x[k])
         # The last digit may differ
         return np.maximum.accumulate(found).tolist()
 
@@ -418,13 +419,8 @@ def reliability(p: ArrayLike, right: ArrayLike) -> pd.DataFrame:
         interval(round(share * n), int(n), "exact")
         for share, n in zip(found.frequency, found.counts, strict=True)
     ]
-    columns = {
-        "low": edges[at],
-        "high": edges[at + 1],
-        "cases": found.counts,
-        "mean_probability": found.mean_probability,
-        "share_right": found.frequency,
-    }
+    columns = {"low": edges[at], "high": edges[at + 1], "cases": found.counts}
+    columns |= {"mean_probability": found.mean_probability, "share_right": found.frequency}
     return pd.DataFrame(columns).join(pd.DataFrame(sure, columns=["least", "most"]))
 
 
@@ -435,35 +431,20 @@ def calibration_error_by_chance(p: FloatArray) -> tuple[float, float]:
     return float(np.mean(drawn)), float(np.quantile(drawn, 0.95))
 
 
-def page_lines(
-    steps: Steps,
-    training: Proposals | None,
-    tested: dict[str, Tested],
-    target: float,
-    thresholds: Thresholds,
-    judged: Sequence[Proposals],
-) -> list[str]:
-    """What was fitted, the thresholds, and how true probabilities are."""
-    lines = ["No training rows: the calibration of the package is judged.", ""]
-    if training is not None:
-        low, high = steps.interval(SHOWN_ODDS)
-        rows = zip(SHOWN_ODDS, steps.probability(SHOWN_ODDS), low, high, strict=True)
-        lines = [
-            f"Fitted on {len(training.rows)} proposals ({int(training.rows.right.sum())} right) of "
-            f"{training.cases} cases: {training.source}; {len(steps.low)} steps.",
-            "",
-            *table(
-                "log₁₀ odds over the runner-up's | probability | low | high",
-                [(f"{odds:g}", f"{p:.4f}", f"{a:.4f}", f"{b:.4f}") for odds, p, a, b in rows],
-                right=4,
-            ),
-            "",
-        ]
-    for kind, one in tested.items():
-        lines += threshold_lines(one, target, steps, kind)
-    for some in judged:
-        lines += judgement_lines(some, thresholds)
-    return lines
+def fit_lines(steps: Steps, training: Proposals | None) -> list[str]:
+    """What was fitted."""
+    if training is None:
+        return ["No training rows: the calibration of the package is judged.", ""]
+    low, high = steps.interval(SHOWN_ODDS)
+    fitted = zip(SHOWN_ODDS, steps.probability(SHOWN_ODDS), low, high, strict=True)
+    rows = [(f"{odds:g}", f"{p:.4f}", f"{a:.4f}", f"{b:.4f}") for odds, p, a, b in fitted]
+    return [
+        f"Fitted on {len(training.rows)} proposals ({int(training.rows.right.sum())} right) of "
+        f"{training.cases} cases: {training.source}; {len(steps.low)} steps.",
+        "",
+        *table("log₁₀ odds over the runner-up's | probability | low | high", rows, right=4),
+        "",
+    ]
 
 
 def threshold_lines(tested: Tested, target: float, steps: Steps, kind: str) -> list[str]:

@@ -45,18 +45,11 @@ from benchmarks.pages import share, tell
 from regengine.errors import ConfigError
 
 PACKAGES = ("regengine", "detectors", "matchers")
-SWAPS: dict[type[ast.AST], type[ast.AST]] = {
-    a: b
-    for one, other in (
-        (ast.Lt, ast.LtE),
-        (ast.Gt, ast.GtE),
-        (ast.Eq, ast.NotEq),
-        (ast.Add, ast.Sub),
-        (ast.Mult, ast.Div),
-        (ast.And, ast.Or),
-    )
-    for a, b in ((one, other), (other, one))
-}
+PAIRS: tuple[tuple[type[ast.AST], type[ast.AST]], ...] = (
+    *((ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Eq, ast.NotEq)),
+    *((ast.Add, ast.Sub), (ast.Mult, ast.Div), (ast.And, ast.Or)),
+)
+SWAPS = dict(PAIRS) | {other: one for one, other in PAIRS}
 KINDS = ("number", "operator", "rest")  # drawn equally often
 FIRST_TESTS = 12
 UNTIMED_S = 1.0  # of a test that the report does not have
@@ -196,19 +189,10 @@ def is_within(file: str, module: str) -> bool:
 
 
 class Tests:
-    """Which tests reach a line, and how long each takes.
-
-    Parameters
-    ----------
-    contexts : Path
-        Coverage's file, made with ``--cov-context=test``.
-    times : Path
-        The same session's ``--junitxml``; what failed in it is not used.
-    known : set of str
-        Identifiers of the tests that there are.
-    """
+    """Which tests reach a line, and how long each takes."""
 
     def __init__(self, contexts: Path, times: Path, known: set[str]) -> None:
+        """From coverage's file by test, the session's junit.xml, and the tests that there are."""
         from coverage import CoverageData
 
         self.data = CoverageData(str(contexts))
@@ -231,17 +215,14 @@ class Tests:
         fixtures = {one.partition("::")[0] for one in seen if one.endswith("|setup")}
         if mutant.file.startswith("matchers/") and "/compiled" in mutant.file:
             fixtures.add("tests/matchers/")
-        further = (
-            [test for test in self.seconds if test.startswith(tuple(fixtures))] if fixtures else []
-        )
+        further = [test for test in self.seconds if test.startswith(tuple(fixtures))]
         return [*self._in_order(tests), *self._in_order(set(further) - set(tests))]
 
     def _in_order(self, tests: Sequence[str] | set[str]) -> list[str]:
         times: Counter[str] = Counter()
         ranked = []
-        for test in sorted(
-            set(tests) & self.seconds.keys(), key=lambda one: (self.seconds[one], one)
-        ):
+        known = set(tests) & self.seconds.keys()
+        for test in sorted(known, key=lambda one: (self.seconds[one], one)):
             function = test.partition("[")[0]
             ranked.append((times[function], test))
             times[function] += 1
@@ -256,16 +237,11 @@ def _junit_name(test: str) -> str:
 
 def run_pytest(tree: Path, words: Sequence[str], limit_s: float) -> tuple[int | None, str]:
     """Exit code of a run of pytest in a tree, None where it did not end, and what it printed."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(tree),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OMP_NUM_THREADS": "1",
-    }
+    own = {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words],
         cwd=tree,
-        env=environment,
+        env=os.environ | own,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -147,8 +147,7 @@ def report(path: Path, since_year: int, seed: int) -> list[str]:
     heads = [f"{q:.1%}" for q in SIGNED_QUANTILES]
     return [
         f"{np.count_nonzero(keep):,} ISS element sets from {first:%Y-%m-%d} to {last:%Y-%m-%d} "
-        f"({np.count_nonzero(recent & ~keep)} that contradict their neighbours left out), each "
-        "propagated with SGP4 to the epochs of others, which stand for the truth: "
+        f"({np.count_nonzero(recent & ~keep)} that contradict their neighbours left out): "
         f"{len(pairs):,} pairs. *Age* is the time of the photograph minus the epoch: positive, the "
         "set was issued before the photograph. *Along* is the distance along the orbit to the "
         "point nearest the truth; *cross* and *radial* are what is left there, after the slide. "

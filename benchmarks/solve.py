@@ -59,14 +59,8 @@ def main(
             started = time.process_time()
             found = solve_stars(one.stars, WIDTH_PX, HEIGHT_PX, catalogue, indices, options)
             camera = found.camera if isinstance(found, StarSolution) else None
-            rows.append(
-                {
-                    "kind": one.kind,
-                    "in_view": one.in_view,
-                    "outcome": judge_camera(one, camera),
-                    "seconds": time.process_time() - started,
-                }
-            )
+            seconds = time.process_time() - started
+            rows.append((one.kind, one.in_view, judge_camera(one, camera), seconds))
         return pd.DataFrame(rows, columns=["kind", "in_view", "outcome", "seconds"])
 
     rng = np.random.default_rng(seed)
@@ -205,17 +199,13 @@ def star_list(rng: np.random.Generator, catalogue: StarCatalogue, focal_mm: floa
     false = int(len(seen) * rng.uniform(0.1, 0.5))
     faint = float(magnitude.max()) if len(seen) else 6.0
     false_magnitude = faint - rng.exponential(1.0, false)
+    places = [
+        np.concatenate([true[seen] + rng.normal(0, sigma, len(seen)), rng.uniform(0, most, false)])
+        for true, most in ((x, 4255), (y, 2831))
+    ]
     return StarList(
         kind=f"{focal_mm:g} mm",
-        stars=detections(
-            np.concatenate(
-                [x[seen] + rng.normal(0, sigma, len(seen)), rng.uniform(0, 4255, false)]
-            ),
-            np.concatenate(
-                [y[seen] + rng.normal(0, sigma, len(seen)), rng.uniform(0, 2831, false)]
-            ),
-            10.0 ** (-0.4 * np.concatenate([magnitude, false_magnitude])),
-        ),
+        stars=detections(*places, 10.0 ** (-0.4 * np.concatenate([magnitude, false_magnitude]))),
         truth=camera,
         focal_px=1e3 * focal_mm / PITCH_UM,
         in_view=len(seen),
@@ -269,7 +259,5 @@ def streets(rng: np.random.Generator, count: int) -> tuple[FloatArray, FloatArra
     spacing = rng.uniform(30.0, 200.0, roads)
     road = rng.integers(0, roads, count)
     along = spacing[road] * rng.integers(-20, 21, count) + rng.normal(0.0, 3.0, count)
-    return (
-        start[road, 0] + along * np.cos(angle[road]),
-        start[road, 1] + along * np.sin(angle[road]),
-    )
+    x, y = start[road].T + along * np.stack([np.cos(angle[road]), np.sin(angle[road])])
+    return x, y

@@ -103,9 +103,8 @@ def main(
     plan = Plan(real=real, folder=maps, **kinds)
     done = {row["seed"] for row in read_rows(table)}
     held = build_maps(real, maps)
-    if not no_paris and PARIS_SEED not in done:
-        for row in try_paris(plan, held):
-            append_row(table, row)
+    for row in try_paris(plan, held) if not no_paris and PARIS_SEED not in done else ():
+        append_row(table, row)
     wanted = [seed for seed in seeds_of(seeds) if seed not in done]
     for seed, rows in work_through(
         wanted, work, workers=workers, limit_s=LIMIT_S, prepare=prepare, prepare_args=(plan,)
@@ -273,9 +272,8 @@ def try_paris(plan: Plan, maps: dict[str, CityStreets]) -> Iterator[Row]:
     """The real photo of Paris from its region alone, on its streets, mirrored and other ones."""
     path = plan.real / "photos" / "cities" / PARIS
     own = maps["paris"]
-    for name, streets in (
-        others_of(own, "paris", maps) if plan.negatives else {"own": own}
-    ).items():
+    tried = others_of(own, "paris", maps) if plan.negatives else {"own": own}
+    for name, streets in tried.items():
         began = time.process_time()
         frame = read_frame(path, options=FrameOptions(focal_mm=400.0, pixel_pitch_um=7.3))
         position = position_from_nadir(2.35, 48.86, 400.0, "option", sigma_km=(100.0, 100.0, 10.0))
@@ -349,12 +347,8 @@ def size_table(trials: pd.DataFrame) -> list[str]:
         "short side | right and accepted | right | accepted and wrong | points' error, accepted | "
         "within one σ | CPU s, median and 90 % | of accepted"
     )
-    size = trials.short_side_km
-    rows = [
-        [words, *size_cells(trials[(size >= low) & (size < high)])]
-        for words, (low, high) in SIZES_KM.items()
-    ]
-    return table(header, rows)
+    sized = {w: trials.short_side_km.between(*km, inclusive="left") for w, km in SIZES_KM.items()}
+    return table(header, [[words, *size_cells(trials[some])] for words, some in sized.items()])
 
 
 def size_cells(some: pd.DataFrame) -> list[str]:
@@ -363,9 +357,8 @@ def size_cells(some: pd.DataFrame) -> list[str]:
     kept = some[some.verdict == "accepted"]
     px, metres = kept.points_px.dropna(), kept.points_m.dropna()
     said = f"{px.median():.2f} px, {metres.median():.1f} m (90 %: {px.quantile(0.9):.2f})"
-    sigma = (
-        f"{percent(kept.n_within.sum() / max(kept.n_axes.sum(), 1), 0)} of {kept.n_axes.sum():.0f}"
-    )
+    axes = kept.n_axes.sum()
+    sigma = f"{percent(kept.n_within.sum() / max(axes, 1), 0)} of {axes:.0f}"
     return [
         share((right & (some.verdict == "accepted")).sum(), len(some), "exact"),
         share(right.sum(), len(some), "exact"),

@@ -100,21 +100,12 @@ def bins_of(trials: pd.DataFrame, factor: Factor) -> list[tuple[str, pd.DataFram
     """Trials by a factor's bins, empty ones left out; the sign of numbers does not matter."""
     column = trials[factor.column]
     if not factor.edges:
-        words = column[column.notna() & (column != "")].map(
-            lambda value: {True: "yes", False: "no"}.get(value, value)
-        )
-        return [
-            (str(name), trials.loc[group]) for name, group in words.groupby(words).groups.items()
-        ]
+        known = column[column.notna() & (column != "")]
+        words = known.map(lambda value: {True: "yes", False: "no"}.get(value, value))
+        return [(str(n), trials.loc[rows]) for n, rows in words.groupby(words).groups.items()]
     ends = [-np.inf, *factor.edges, np.inf]
-    names = [
-        f"< {high:g}"
-        if np.isinf(low)
-        else f"≥ {low:g}"
-        if np.isinf(high)
-        else f"{low:g} to {high:g}"
-        for low, high in pairwise(ends)
-    ]
+    names = [f"{low:g} to {high:g}" for low, high in pairwise(ends)]
+    names[0], names[-1] = f"< {ends[1]:g}", f"≥ {ends[-2]:g}"
     bins = pd.cut(column.abs(), ends, right=False, labels=names)
     return [(str(name), group) for name, group in trials.groupby(bins, observed=True)]
 

@@ -12,9 +12,9 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -257,27 +257,19 @@ def run_trials(
     """Run trials that the table does not hold yet; each appends a row as it ends."""
     done = {row["seed"] for row in read_rows(table) if row["half"] == settings.half}
     parameters = settings.parameters()
-    made_with = {
-        "commit": commit(),
-        "map": settings.lights.name if settings.lights else "",
-        "budget_s": parameters.work_budget,
-        "methods": "+".join(parameters.search.methods),
-        "told": settings.told,
-        "index": settings.index_words,
-    }
-
-    def through(wanted: Iterable[int], task: Callable[[int], Row]) -> Any:
-        return work_through(
-            wanted,
-            task,
-            workers=workers,
-            limit_s=settings.limit_s,
-            prepare=prepare,
-            prepare_args=(settings,),
-        )
+    made_with = {"commit": commit(), "told": settings.told, "index": settings.index_words}
+    made_with |= {"map": settings.lights.name if settings.lights else ""}
+    made_with |= {"methods": "+".join(parameters.search.methods)}
+    through = partial(
+        work_through,
+        workers=workers,
+        limit_s=settings.limit_s,
+        prepare=prepare,
+        prepare_args=(settings,),
+    )
 
     def keep(row: Row) -> None:
-        append_row(table, row | made_with)
+        append_row(table, row | made_with | {"budget_s": parameters.work_budget})
         tell(row)
 
     lost: dict[int, str] = {}
