@@ -276,20 +276,17 @@ def kind_table(trials: pd.DataFrame) -> list[str]:
     for kind in KINDS:
         some = trials[trials.kind == kind]
         accepted, review = (some.verdict == word for word in ("accepted", "review"))
-        counts = [str(len(some)), str(accepted.sum()), str(review.sum())]
+        cells = [kind, str(len(some)), str(accepted.sum()), str(review.sum())]
         spent = seconds(some[accepted]), seconds(some[~accepted])
-        rows.append([kind, *counts, number(some.score.max(), 1), *spent])
-    header = (
-        "trials | number | accepted | review | highest score | CPU s accepted (median / highest) | "
-        "CPU s given up"
-    )
-    return table(header, rows)
+        rows.append([*cells, number(some.score.max(), 1), *spent])
+    header = "trials | number | accepted | review | highest score"
+    return table(f"{header} | CPU s accepted (median / highest) | CPU s given up", rows)
 
 
 def offset_lines(trials: pd.DataFrame) -> list[str]:
     """How far off accepted frames are whose truth was measured."""
-    surely = trials[(trials.kind == "timed") & (trials.verdict == "accepted")]
-    off = surely[surely.truth == "sift"][["east_km", "north_km"]].to_numpy(float)
+    surely = (trials.kind == "timed") & (trials.verdict == "accepted") & (trials.truth == "sift")
+    off = trials[surely][["east_km", "north_km"]].to_numpy(float)
     if not len(off):
         return []
     left = np.hypot(*(off - MAP_OFFSET_KM).T)

@@ -9,7 +9,6 @@ of running, seconds, versions, and the names of the runs' own folders where a te
 
 from __future__ import annotations
 
-import csv
 import filecmp
 import fnmatch
 import json
@@ -25,6 +24,7 @@ import numpy as np
 import typer
 from typer import Argument, Option
 
+from benchmarks.rows import read_csv
 from regengine.errors import ConfigError
 
 Rows = dict[str, dict[str, Any]]  # row, column, value: what each format is read as
@@ -242,9 +242,8 @@ def _parquet_rows(path: Path) -> Rows:
 
 
 def _csv_rows(path: Path) -> Rows:
-    with path.open(encoding="utf-8", newline="") as file:
-        table = csv.DictReader(file)
-        return _table_rows(list(table)) | {"the table": {"header": table.fieldnames}}
+    rows = read_csv(path)
+    return _table_rows(rows) | {"the table": {"header": list(rows[0]) if rows else []}}
 
 
 def _table_rows(records: Sequence[Mapping[str, Any]]) -> Rows:
@@ -273,17 +272,10 @@ def _geotiff_rows(path: Path) -> Rows:
     import rasterio
 
     with rasterio.open(path) as image:
-        points, system = image.gcps
-        row = {
-            **{f"profile {key}": str(value) for key, value in image.profile.items()},
-            **{key: str(value) for key, value in image.tags().items()},
-            "points": str(points),
-            "points' system": str(system),
-        }
-        rows: Rows = {"": row}
+        profile = {f"profile {key}": str(value) for key, value in image.profile.items()}
+        rows: Rows = {"": profile | image.tags() | {"points": str(image.gcps)}}
         for band in image.indexes:
-            tags = {key: str(value) for key, value in image.tags(band).items()}
-            rows[f"band {band}"] = {**tags, "pixels": image.read(band)}
+            rows[f"band {band}"] = image.tags(band) | {"pixels": image.read(band)}
     return rows
 
 
@@ -308,20 +300,14 @@ def _line_rows(path: Path) -> Rows:
 
 
 READERS: dict[str, Callable[[Path], Rows]] = {
-    ".h5": _store_rows,
-    ".hdf5": _store_rows,
-    ".ndjson": _ndjson_rows,
-    ".jsonl": _ndjson_rows,
-    ".json": _json_rows,
-    ".geojson": _json_rows,
+    **dict.fromkeys((".h5", ".hdf5"), _store_rows),
+    **dict.fromkeys((".ndjson", ".jsonl"), _ndjson_rows),
+    **dict.fromkeys((".json", ".geojson"), _json_rows),
     ".csv": _csv_rows,
-    ".parquet": _parquet_rows,
-    ".geoparquet": _parquet_rows,
+    **dict.fromkeys((".parquet", ".geoparquet"), _parquet_rows),
     ".gpkg": _geopackage_rows,
-    ".tif": _geotiff_rows,
-    ".tiff": _geotiff_rows,
-    ".png": _picture_rows,
-    ".jpg": _picture_rows,
+    **dict.fromkeys((".tif", ".tiff"), _geotiff_rows),
+    **dict.fromkeys((".png", ".jpg"), _picture_rows),
 }
 
 

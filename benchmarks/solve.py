@@ -199,13 +199,14 @@ def star_list(rng: np.random.Generator, catalogue: StarCatalogue, focal_mm: floa
     false = int(len(seen) * rng.uniform(0.1, 0.5))
     faint = float(magnitude.max()) if len(seen) else 6.0
     false_magnitude = faint - rng.exponential(1.0, false)
-    places = [
+    all_x, all_y = (
         np.concatenate([true[seen] + rng.normal(0, sigma, len(seen)), rng.uniform(0, most, false)])
         for true, most in ((x, 4255), (y, 2831))
-    ]
+    )
+    flux = 10.0 ** (-0.4 * np.concatenate([magnitude, false_magnitude]))
     return StarList(
         kind=f"{focal_mm:g} mm",
-        stars=detections(*places, 10.0 ** (-0.4 * np.concatenate([magnitude, false_magnitude]))),
+        stars=detections(all_x, all_y, flux),
         truth=camera,
         focal_px=1e3 * focal_mm / PITCH_UM,
         in_view=len(seen),

@@ -102,9 +102,8 @@ def try_stages(
         seen = (is_same_view(one.camera, truth, SHOWS_THE_SAME) for one in found)
         hits[stage.method, key].append(any(seen))
         n_views = sum(len(nadirs) for _, nadirs in stage.views)
-        seconds[f"{stage.method} per direction" if n_views else stage.method].append(
-            spent / max(n_views, 1)
-        )
+        name = f"{stage.method} per direction" if n_views else stage.method
+        seconds[name].append(spent / max(n_views, 1))
 
 
 def right_stages(stages: list[Stage], truth: Camera, problem: Problem) -> list[tuple[Stage, str]]:
@@ -128,9 +127,8 @@ def right_stages(stages: list[Stage], truth: Camera, problem: Problem) -> list[t
             if away_m < 1.5e5 and low <= truth.off_nadir_deg <= high:
                 found.append((away_m, stage, key))
         elif stage.region is not None and stage.region.name == "near":
-            angles = np.concatenate(
-                [np.degrees(np.arccos(np.clip(nadirs @ down, -1, 1))) for _, nadirs in stage.views]
-            )
+            cosines = np.concatenate([nadirs @ down for _, nadirs in stage.views])
+            angles = np.degrees(np.arccos(np.clip(cosines, -1, 1)))
             tilt = "steep" if truth.off_nadir_deg < 33 else "slanted"
             tilt = "far" if truth.off_nadir_deg > 44 else tilt
             if angles.min() < 2.5 * NEAREST_TILT_DEG:

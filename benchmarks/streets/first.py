@@ -86,10 +86,9 @@ def draw_lamps(rng: np.random.Generator, scene: Scene) -> Lamps:
     first = extra.xy[extra.starts[:-1]][owner] if len(extra.classes) else extra.xy
     turned = (extra.xy - first) @ np.array([[0.0, 1.0], [-1.0, 0.0]])
     away = rng.uniform(-200.0, 200.0, (len(extra.classes), 2))[owner]
+    moved = roads.xy + np.repeat(moves, np.diff(roads.starts), axis=0)
     all_lines = Roads(
-        xy=np.concatenate(
-            [roads.xy + np.repeat(moves, np.diff(roads.starts), axis=0), first + turned + away]
-        ),
+        xy=np.concatenate([moved, first + turned + away]),
         starts=np.concatenate([roads.starts, roads.starts[-1] + extra.starts[1:]]),
         classes=np.concatenate([roads.classes, extra.classes]),
     )

@@ -205,9 +205,8 @@ def separable_places(
     order = np.argsort(-brightness, kind="stable")
     apart = _apart(lon[order], lat[order], MIN_MAP_PIXELS * map_step_deg * METRES_PER_DEGREE)
     kept = order[apart & good[order]]
-    return Places(
-        x=col[kept].astype(float), y=row[kept].astype(float), lon=lon[kept], lat=lat[kept]
-    )
+    x, y = (side[kept].astype(float) for side in (col, row))
+    return Places(x=x, y=y, lon=lon[kept], lat=lat[kept])
 
 
 def _map_image(
@@ -227,9 +226,8 @@ def _map_image(
 
 def _pixels_per_map_pixel(camera: SimCamera, step_deg: float) -> ImageArray:
     """Side of a map pixel's picture (root of its area), pixels; 0 for the sky."""
-    cols, rows = 48, 32
     x, y = np.meshgrid(
-        np.linspace(0, camera.width_px - 1, cols), np.linspace(0, camera.height_px - 1, rows)
+        np.linspace(0, camera.width_px - 1, 48), np.linspace(0, camera.height_px - 1, 32)
     )
     lon, lat, distance = camera.ground(x, y)
     cosine = np.full(lon.shape, np.nan)
@@ -238,10 +236,8 @@ def _pixels_per_map_pixel(camera: SimCamera, step_deg: float) -> ImageArray:
     side_m = step_deg * METRES_PER_DEGREE * np.sqrt(np.cos(np.radians(lat)))
     pixels = side_m * camera.focal_px / distance * np.sqrt(np.maximum(cosine, 0.0))
     small = np.nan_to_num(pixels).astype(np.float32)
-    return np.asarray(
-        cv2.resize(small, (camera.width_px, camera.height_px), interpolation=cv2.INTER_LINEAR),
-        dtype=np.float32,
-    )
+    size = camera.width_px, camera.height_px
+    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _peaks(
@@ -254,20 +250,15 @@ def _peaks(
     level = np.round(2.0 * np.log2(sigma)).astype(np.int64)
     found = []
     for number in np.unique(level[spread > 0.0]):
-        smooth = blurred_exactly(image, float(2.0 ** (number / 2.0)))
+        # At full resolution: peaks must not move to the grid of a reduced copy
+        sigma_px = float(2.0 ** (number / 2.0))
+        smooth = cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_CONSTANT)
         top = cv2.dilate(smooth, np.ones((3, 3), np.uint8))
         row, col = np.nonzero((smooth >= top) & (level == number) & (smooth > 0.0) & (spread > 0))
         found.append((row, col, smooth[row, col].astype(float)))
     found.append((np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)))
     rows, cols, brightness = (np.concatenate(column) for column in zip(*found, strict=True))
     return rows, cols, brightness
-
-
-def blurred_exactly(image: ImageArray, sigma_px: float) -> ImageArray:
-    """Gaussian blur at full resolution: peaks must not move to the grid of a reduced copy."""
-    return np.asarray(
-        cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_CONSTANT), np.float32
-    )
 
 
 def signal_to_noise(

@@ -130,9 +130,9 @@ def _aim(
         return None
     for moment in rng.choice(moments, min(MOMENTS, len(moments)), replace=False):
         target = _target(rng, cells, night, int(moment), reach_km, exposure)
-        if target is not None and (
-            dark or rng.random() < _worth(cells, target, reach_km, exposure)
-        ):
+        if target is None:
+            continue
+        if dark or rng.random() < _worth(cells, target, reach_km, exposure):
             return night, float(night.days[moment]), target
     return None
 
@@ -264,10 +264,8 @@ def draw_conditions(rng: np.random.Generator, kind: Kind, shot: Shot, seed: int)
         changed_share=float(rng.uniform(0.10, 0.30)),
         flares=int(rng.integers(1, 25)) if ground > 0.0 and rng.random() < 0.06 else 0,
         aurora=_draw_aurora(rng, kind, shot, seed, sky),
-        hardware=(
-            _draw_cupola_hardware(rng, shot, seed, moon)
-            if kind == "cupola"
-            else _draw_hardware(rng, shot, seed, moon)
+        hardware=(_draw_cupola_hardware if kind == "cupola" else _draw_hardware)(
+            rng, shot, seed, moon
         ),
         moon=moon,
     )

@@ -20,7 +20,7 @@ import pytest
 import rasterio
 
 from benchmarks import __main__ as launcher
-from benchmarks import orbit_uncertainty, same, scenes
+from benchmarks import orbit_uncertainty, same
 from benchmarks.registration.cases import Settings
 from benchmarks.simulate import SAMPLE_MAP
 from benchmarks.trials.attempt import outcome_columns
@@ -201,24 +201,6 @@ def test_what_cannot_be_compared_ends_with_two(
 
 
 # What is measured
-
-
-def test_photos_of_one_window_are_one_group_and_second_classes_are_read(tmp_path: Path) -> None:
-    index = """file,group,category,note
-a/1.jpg,g1,cities_oblique,
-a/2.jpg,g1,cities,retouched; also stars
-b/3.jpg,astropi_cslab3ogel_5,infrared,also odd
-b/4.jpg,astropi_night_81,other,
-"""
-    for name in ("a/1", "a/2", "b/3", "b/4"):
-        (tmp_path / "photos" / name).parent.mkdir(exist_ok=True, parents=True)
-        (tmp_path / f"photos/{name}.jpg").touch()
-    (tmp_path / "photos" / "index.csv").write_text(index, encoding="utf-8")
-    labels = scenes.real_labels(tmp_path)
-    classes = [("cities",), ("cities", "stars"), ("infrared",), ("other",)]
-    assert [label.labels for label in labels] == classes
-    groups = ["g1", "g1", "astropi_cslab3ogel", "astropi_cslab3ogel"]
-    assert [label.group for label in labels] == groups
 
 
 def test_the_uncertainty_of_element_sets_is_that_which_was_built_in(tmp_path: Path) -> None:

@@ -24,7 +24,6 @@ from benchmarks.registration.truth import (
 )
 from benchmarks.registration.variants import VARIANTS
 from benchmarks.rows import Row, read_rows
-from benchmarks.trials.report import figures_of, trials_of
 from benchmarks.trials.run import run_trials
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
@@ -147,38 +146,6 @@ def test_quantiles_bear_infinite_errors() -> None:
 
 
 # Trials
-
-
-def made_row(seed: int, **known: object) -> Row:
-    """A registrable trial near the nadir, right and accepted, but for what is said otherwise."""
-    row = {"seed": seed, "half": "test", "kind": "city", "registrable": True, "right": True}
-    row |= {"verdict": "accepted", "off_nadir_deg": 10.0, "told": "all", "probability": 0.999}
-    return row | known
-
-
-def test_figures_count_what_is_registrable_and_claim_nothing_of_few() -> None:
-    missed = {"verdict": "no_match", "right": None, "probability": None}
-    rows = [
-        *(made_row(k) for k in range(38)),
-        made_row(38, verdict="review"),
-        made_row(39, **missed),
-        *(made_row(k, off_nadir_deg=50.0) for k in range(40, 52)),
-        *(made_row(k, off_nadir_deg=50.0, **missed) for k in range(52, 60)),
-        made_row(91, kind="stars", registrable=False, **missed),
-        made_row(38, half="train"),
-        made_row(39, **missed),  # of a seed that comes twice the last row counts
-    ]
-
-    def figure(words: str, some: list[Row] = rows) -> tuple[str, int, bool | None]:
-        found = next(one for one in figures_of(trials_of(some, "test")) if words in one.what)
-        return found.measured, found.n, found.met
-
-    assert figure("≤ 45°") == ("95.0 %", 40, True)
-    assert figure("beyond 45°") == ("60.0 %", 20, False)
-    assert figure("wrong among accepted") == ("0 of 50", 50, None)
-    wrong = made_row(95, right=False, point_error_m=[9e5])
-    assert figure("wrong among accepted", [*rows, wrong]) == ("1 of 51", 51, False)
-    assert figure("wrong among accepted", [made_row(k) for k in range(3000)])[2] is True
 
 
 @dataclass(frozen=True)

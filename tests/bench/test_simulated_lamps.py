@@ -19,7 +19,7 @@ from benchmarks.simulate.light_map import (
 )
 from benchmarks.simulate.noise import blur_image
 from benchmarks.simulate.worlds import Lamps, RasterWorld, Realisation, TownWorld, draw_town_world
-from benchmarks.trials.lights import SeenWorld, street_gain, thin_patches
+from benchmarks.trials.lights import street_gain, thin_patches
 from benchmarks.trials.photograph import Photograph, separable_places
 from tests.world.lamps import CLEAN, Beacons, looking
 
@@ -118,30 +118,6 @@ def test_raster_of_classes_on_disk(tmp_path: Path) -> None:
 
 
 # What one camera sees of a world
-
-
-def field_of_beacons(step_deg: float = 0.05, power: float = 0.5) -> Beacons:
-    lon, lat = np.meshgrid(np.arange(-10.0, 30.0, step_deg), np.arange(30.0, 60.0, step_deg))
-    return Beacons(lon.ravel(), lat.ravel(), power)
-
-
-@pytest.mark.parametrize("off_nadir_deg", [0.0, 62.0])
-def test_every_light_in_the_picture_is_found_once(off_nadir_deg: float) -> None:
-    camera, world = looking(off_nadir_deg), field_of_beacons()
-    found = SeenWorld(world, camera, 0.0, 1).mapped
-    assert len(np.unique(found.key)) == len(found.key)
-    x, y, _, _ = camera.project(world.lon, world.lat)
-    inside = (x >= 0) & (x < camera.width_px) & (y >= 0) & (y < camera.height_px)
-    assert set(np.flatnonzero(inside)) <= set(found.key.tolist())
-    assert inside.sum() > 1000
-
-
-def test_the_drawn_share_of_faint_lights_changes() -> None:
-    seen = SeenWorld(field_of_beacons(), looking(55.0), 0.3, 7)
-    kept = np.isin(seen.mapped.key, seen.shown.key)
-    new = ~np.isin(seen.shown.key, seen.mapped.key)
-    assert np.mean(~kept) == pytest.approx(0.15, abs=0.03)
-    assert new.sum() / len(kept) == pytest.approx(0.15, abs=0.03)
 
 
 def test_neither_thinning_nor_streets_add_or_take_light() -> None:

@@ -15,17 +15,15 @@ from sgp4.api import Satrec
 
 from benchmarks import simulate as samples
 from benchmarks.simulate.camera import SimCamera
-from benchmarks.simulate.hardware import PARTS, Hardware, draw_foreground
+from benchmarks.simulate.hardware import draw_foreground
 from benchmarks.simulate.light_map import lamp_planes
 from benchmarks.simulate.moon import MoonDisc, moon_light
 from benchmarks.simulate.orbit import state_ecef
 from benchmarks.simulate.render import expose, render, to_jpeg, tone
 from benchmarks.simulate.truth import CameraSettings, exif_bytes, footprint, reference_points
 from benchmarks.simulate.weather import (
-    AuroraBand,
     CloudLayer,
     SceneParameters,
-    aurora_light,
     cloud_depth,
     view_grid,
 )
@@ -129,40 +127,6 @@ def test_exif_says_what_the_camera_knows() -> None:
     assert detail[base.SubsecTimeOriginal] == "34"
     assert float(detail[base.FocalLength]) == 85.0
     assert settings.pixel_pitch_um(1065, 1600) == pytest.approx(22.5)
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_parts_of_the_station_reach_in_from_an_edge_and_leave_room(part: str) -> None:
-    shares = []
-    for seed, size in enumerate([*[0.4] * 10, 3.0, 3.0]):
-        front = draw_foreground(
-            Hardware(
-                seed=seed, parts=(part,), size=size, lit_by="moon", brightness=0.1, blur_px=1.0
-            ),
-            300,
-            200,
-        )
-        assert np.all(front.light <= 0.1 * front.cover + 0.02)
-        shares.append(float(front.cover.mean()))
-        sides = front.cover[[0, -1]].max(), front.cover[:, [0, -1]].max()
-        assert shares[-1] == 0.0 or max(sides) > 0.2
-    assert np.mean(shares) > 0.01
-    assert max(shares) <= 0.41
-
-
-def test_the_aurora_stands_above_the_limb_ahead() -> None:
-    camera = looking(70.0, focal_px=300.0)
-    view = view_grid(camera, 2000)
-    band = AuroraBand(seed=1, azimuth_deg=70.0, distance_deg=9.0, brightness_nw=10.0)
-    light = aurora_light(camera, band, view.x, view.y)
-    height_km = view.perigee_m / 1000.0
-    near_limb = (height_km > 0.0) & (height_km < 300.0)
-    assert light[1][near_limb].mean() > 0.5
-    assert light[1][height_km > 400.0].max(initial=0.0) == pytest.approx(0.0, abs=1e-3)
-    green, red = (np.average(height_km[near_limb], weights=light[c][near_limb]) for c in (1, 0))
-    assert green < red
-    behind = aurora_light(camera, replace(band, azimuth_deg=250.0), view.x, view.y)
-    assert behind[1].max() < 0.05 * light[1].max()
 
 
 @pytest.mark.parametrize("phase_deg", [0.0, 60.0, 130.0])

@@ -252,12 +252,8 @@ def _crowded_optics(rng: Rng, side: int) -> Optics:
         for j, x0 in enumerate(middles):
             radius = np.array([x0, y0]) - pole
             angle = np.linspace(-0.5, 0.5, 200) * turned
-            arc = np.column_stack(
-                [
-                    np.cos(angle) * radius[0] - np.sin(angle) * radius[1],
-                    np.sin(angle) * radius[0] + np.cos(angle) * radius[1],
-                ]
-            )
+            across, down = np.array([-radius[1], radius[0]]), radius
+            arc = np.cos(angle)[:, None] * down + np.sin(angle)[:, None] * across
             row.append(still[i][j].drawn_out(arc))
             if i == j == half:
                 middle = arc[-1] - arc[0]
