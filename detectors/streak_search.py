@@ -24,7 +24,6 @@ NULL_SLOPES, NULL_STEP = 8, 6
 NORMAL_QUARTILE = 0.6745
 CELL_PX, CELL_DEG = 24.0, 7.5  # of like candidates the strongest is kept
 MAX_HITS = 20_000
-MAX_PAIRS = 2_000_000  # looked at together: a daylight photo has eighty times as many
 
 SIGMA_PX = 1.2  # of the filter, in pixels of the binned frame
 BINS = (1, 2, 4)
@@ -32,7 +31,6 @@ MIN_KNOWN = 0.5  # of a square of pixels
 CLIP_SIGMA = 4.0  # one pixel counts no more than this in a candidate: stars are bright, not long
 CLIP_FIT = 15.0
 MIN_SIDE_PX = 48
-DARK_REACH_PX, DARK_FEWEST = 200.0, 3
 SAMPLES = 48  # places along a candidate at which it is looked at again
 STILL_THERE = 0.6
 
@@ -126,23 +124,20 @@ class Segments(Columns):
         return int(self.snr.size)
 
 
-def find_segments(
-    blurred: FloatImage, sigma_px: float, min_snr: float
-) -> tuple[Segments, Segments]:
-    """Line sums over the threshold, of like ones the strongest; and those as far below zero.
+def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segments:
+    """Line sums over the threshold, of like ones the strongest.
 
     Two and three tiles of each level, one below the other, make segments that begin at every
     tile: wherever a streak begins, one of them shows nine tenths of its signal-to-noise ratio.
 
     `blurred` (h, w): white noise of one sigma a pixel, and streaks, blurred by a Gaussian;
-    `sigma_px`: of that Gaussian. Gives bright
-    and dark ones: what is dark is no streak, it tells what noise and texture of this frame can do.
+    `sigma_px`: of that Gaussian.
     """
     height, width = blurred.shape
     shape = (height, width)
     none = np.zeros(0)
     parts = [Segments(x1=none, y1=none, x2=none, y2=none, snr=none, sigma_px=none)]
-    room = _Room(3, 2 * blurred.size)
+    room = _Room(2, 2 * blurred.size)
     for quadrant in range(QUADRANTS):
         image = turn_image(blurred, quadrant)
         longest = max(1, min(image.shape[0], MAX_ROWS))
@@ -155,13 +150,8 @@ def find_segments(
             x2, y2 = turn_places_back(x2, y2, quadrant, shape)
             width = np.full(snr.size, sigma_px)
             some = Segments(x1=x1, y1=y1, x2=x2, y2=y2, snr=snr, sigma_px=width)
-            parts += [_keep_strongest_alike(some.select(side)) for side in (snr > 0.0, snr < 0.0)]
-    found = Segments.joined(parts)
-    found = found.select(np.argsort(-found.snr, kind="stable"))
-    negative = found.snr < 0.0
-    dark = found.select(negative)
-    dark = replace(dark, snr=-dark.snr)
-    return _keep_strongest_alike(found.select(~negative)), _keep_strongest_alike(dark)
+            parts.append(_keep_strongest_alike(some))
+    return _keep_strongest_alike(Segments.joined(parts))
 
 
 class _Room:
@@ -181,10 +171,7 @@ class _Room:
 def _find_hits(
     level: Level, shape: tuple[int, ...], sigma_px: float, min_snr: float, room: _Room
 ) -> tuple[FloatArray, ...]:
-    """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image.
-
-    What falls as far below zero comes with a negative one.
-    """
+    """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image."""
     spread = _spread(level, shape, sigma_px)
     rows = level.rows
     slope = np.arange(rows) / max(rows - 1, 1)
@@ -192,12 +179,11 @@ def _find_hits(
     for tiles, total in _stack_tiles(level, room):
         unit = compute_line_sigma(tiles * rows, slope, sigma_px)
         least = (min_snr * float(spread.min()) * unit).astype(np.float32)
-        size = np.abs(total, out=room.view(2, total.shape))
-        hit = np.flatnonzero(size > least[:, None, None])
+        hit = np.flatnonzero(total > least[:, None, None])
         if hit.size == 0:
             continue
         s, b, x = np.unravel_index(hit, total.shape)
-        flat = size.ravel()
+        flat = total.ravel()
         # Neighbours of the same slope: the ends of a row have others, which does no harm
         peak = flat[hit] >= np.maximum(flat[hit - 1], flat[np.minimum(hit + 1, flat.size - 1)])
         s, b, x = s[peak], b[peak], x[peak]
@@ -206,10 +192,10 @@ def _find_hits(
         last = np.minimum(last, spread.shape[1] - 1)
         around = np.maximum(spread[b, x], spread[b + tiles - 1, last])
         snr = total[s, b, x] / (unit[s] * around)
-        some = np.abs(snr) > min_snr
+        some = snr > min_snr
         s, b, x, snr = s[some], b[some], x[some], snr[some]
         if snr.size > MAX_HITS:
-            best = np.argpartition(-np.abs(snr), MAX_HITS)[:MAX_HITS]
+            best = np.argpartition(-snr, MAX_HITS)[:MAX_HITS]
             s, b, x, snr = s[best], b[best], x[best], snr[best]
         length = tiles * rows - 1
         x1, y1 = x.astype(float), (b * rows).astype(float)
@@ -217,26 +203,6 @@ def _find_hits(
     if not found:
         return (np.zeros(0),) * 5
     return tuple(np.concatenate(column) for column in zip(*found, strict=True))
-
-
-def select_clearer_than_dark(
-    bright: Segments, dark: Segments, reach_px: float, fewest: int
-) -> BoolImage:
-    """Segments without so many dark ones about them that are as clear: texture shows both.
-
-    `reach_px`: dark ones count whose middle is no farther; `fewest`: with so many a segment is
-    texture.
-    """
-    if len(dark) < fewest or len(bright) == 0:
-        return np.ones(len(bright), bool)
-    clearer = np.zeros(len(bright), bool)
-    for some in np.array_split(np.arange(len(bright)), -(-len(bright) * len(dark) // MAX_PAIRS)):
-        dx = 0.5 * np.subtract.outer(bright.x1[some] + bright.x2[some], dark.x1 + dark.x2)
-        dy = 0.5 * np.subtract.outer(bright.y1[some] + bright.y2[some], dark.y1 + dark.y2)
-        near = np.hypot(dx, dy) < reach_px
-        as_clear = near & (dark.snr[None, :] >= bright.snr[some, None])
-        clearer[some] = as_clear.sum(axis=1) < fewest
-    return clearer
 
 
 def _stack_tiles(level: Level, room: _Room) -> Iterator[tuple[int, FloatImage]]:
@@ -302,7 +268,7 @@ def _keep_strongest_alike(some: Segments) -> Segments:
     """Of segments of about one place and direction the strongest."""
     if len(some) == 0:
         return some
-    order = np.argsort(-np.abs(some.snr), kind="stable")
+    order = np.argsort(-some.snr, kind="stable")
     some = some.select(order)
     angle = np.degrees(np.arctan2(some.y2 - some.y1, some.x2 - some.x1)) % 180.0
     cell_x = np.floor(0.5 * (some.x1 + some.x2) / CELL_PX).astype(np.int64)
@@ -322,13 +288,10 @@ class Hunt:
     texture: FloatImage  # (h, w): by how much clouds exceed the noise, at least 1
     bin_px: int = 1  # side of the squares of pixels added up to one
 
-    def candidates(self, least_snr: float) -> tuple[Segments, Segments]:
-        """Segments that stand out of the noise and of the texture about them; and dark ones."""
+    def candidates(self, least_snr: float) -> Segments:
+        """Segments that stand out of the noise."""
         cut = np.clip(self.light, -CLIP_SIGMA, CLIP_SIGMA)
-        bright, dark = find_segments(blur_image(cut, SIGMA_PX), SIGMA_PX, least_snr)
-        return bright.select(
-            select_clearer_than_dark(bright, dark, DARK_REACH_PX, DARK_FEWEST)
-        ), dark
+        return find_segments(blur_image(cut, SIGMA_PX), SIGMA_PX, least_snr)
 
     def copied(self) -> Hunt:
         """The same, with light and known pixels of its own."""

@@ -54,7 +54,6 @@ from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections
 # A segment of the transform has at least this fraction of the SNR of the fitted streak
 SEGMENT_SHARE = 0.75
 WIDE_RARER = 2.0
-DARK_TRIES, DARK_MARGIN = 12, 1.1
 
 # Number of points, and the maximum fraction of a line's squared SNR that they may explain. In a
 # uniform line of 30 px at 10 sigma they explain 0.92 in 1 of 100 cases, and less in longer lines.
@@ -148,11 +147,7 @@ class Radon:
     ) -> tuple[list[Line], list[Line]]:
         """Find streaks, and all lines that were subtracted, in order of detection."""
         least = snr_for(rare, pixels)
-        lines, gone, hunt, dark = self._lines(hunt, sky, least)
-        if not lines:
-            return lines, gone
-        null = find_dark_snr(hunt, dark.select(select_still_there(hunt, dark)), sky, least)
-        lines = [line for line in lines if line.snr > DARK_MARGIN * null]
+        lines, gone, hunt = self._lines(hunt, sky, least)
         chance = Chance(pixels=pixels)
         if any(line.snr < CLEAR_SNR for line in lines) and min(hunt.light.shape) > 2 * TILE_PX:
             chance = self._chance(hunt, sky, pixels)
@@ -162,14 +157,12 @@ class Radon:
         ]
         return [line for line in lines if line.log10_false_alarm <= rare], gone
 
-    def _lines(
-        self, hunt: Hunt, sky: Sky, least: float
-    ) -> tuple[list[Line], list[Line], Hunt, Segments]:
-        """Find streaks, all subtracted lines, the frame without them, and dark candidates."""
+    def _lines(self, hunt: Hunt, sky: Sky, least: float) -> tuple[list[Line], list[Line], Hunt]:
+        """Find streaks, all subtracted lines, and the frame without them."""
         lines: list[Line] = []
         gone: list[Line] = []
         whole, hunt = hunt, hunt.copied()
-        waiting, dark = hunt.candidates(SEGMENT_SHARE * least)
+        waiting = hunt.candidates(SEGMENT_SHARE * least)
         tries = 0
         while len(waiting) and tries < self.max_tries:
             rough, sigma = make_path(waiting, 0), float(waiting.sigma_px[0])
@@ -184,13 +177,13 @@ class Radon:
             gone.append(line)
             hunt.hide(line)
             waiting = waiting.select(select_still_there(hunt, waiting))
-        return lines, gone, hunt, dark
+        return lines, gone, hunt
 
     def _chance(self, hunt: Hunt, sky: Sky, pixels: int) -> Chance:
         """Measure chance lines in the shuffled tiles of the frame without its streaks."""
         mixed = shuffle_tiles(hunt)
         least = snr_for(LOG10_WHITE_LINES, mixed.light.size)
-        lines, gone, *_ = self._lines(mixed, sky, least)
+        lines, gone, _ = self._lines(mixed, sky, least)
         chain = Rejection.STAR_CHAIN
         chains = [line for line in gone if find_rejection(line, sky, mixed) is chain]
         lines, chains = ([one.scaled(hunt.bin_px) for one in some] for some in (lines, chains))
@@ -205,23 +198,6 @@ def make_path(some: Segments, index: int) -> Path:
     ]
     (x1, y1), (x2, y2) = sorted(ends)
     return Path(x1=x1, y1=y1, x2=x2, y2=y2)
-
-
-def find_dark_snr(hunt: Hunt, dark: Segments, sky: Sky, least: float) -> float:
-    """Find the highest SNR of a dark line that would be accepted as a streak if it were bright.
-
-    Pure noise has no such lines. Cloud texture has about as many dark lines as bright ones.
-    """
-    negative = replace(hunt, light=-hunt.light)
-    found = 0.0
-    for index in range(min(len(dark), DARK_TRIES)):
-        rough, sigma = make_path(dark, index), float(dark.sigma_px[index])
-        line = fit_line(negative.light, negative.known, rough, sigma, least)
-        if line is None or line.snr <= max(found, least):
-            continue
-        if find_rejection(line, sky, negative) is None:
-            found = line.snr
-    return found
 
 
 def find_sky(frame: StreakFrame, bright: BrightLines) -> Sky:

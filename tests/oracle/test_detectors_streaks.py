@@ -475,8 +475,7 @@ def test_segments_are_sums_along_lines_over_the_scatter_that_noise_has():
     planted = [(10.0, 12.0, 88.0, 60.0), (20.0, 85.0, 60.0, 30.0)]
     light = white(2, shape=shape) + sum(3.0 * streak_light(shape, one, 1.2) for one in planted)
     blurred = blur_image(light.astype(np.float32), 1.2)
-    bright, dark = find_segments(blurred, 1.2, 6.0)
-    assert len(dark) == 0
+    bright = find_segments(blurred, 1.2, 6.0)
     assert (np.diff(bright.snr) <= 0.0).all()
     shares = []
     for k in range(len(bright)):
