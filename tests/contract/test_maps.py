@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,29 +44,35 @@ TILE = 10.0 / 240  # pixels of tiles with a tenth of the true number a side
 GREY_NW = -6.6 * np.log1p(-np.minimum(np.arange(256.0), 253.0) / 256.0)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def netcdf() -> None:
-    with rasterio.Env() as env:
-        if "netCDF" not in env.drivers():
-            pytest.fail("this rasterio has no netCDF driver, which its wheels have")
+@dataclass(frozen=True, kw_only=True)
+class Map:
+    """A raster of samples, and how it is written."""
+
+    name: str
+    samples: NDArray[Any]
+    how: dict[str, Any] = field(default_factory=dict)
+    file: str = "m.tif"
+    write: Callable[..., object] = write_geotiff
+
+    def open(self, folder: Path) -> rg.LightMap:
+        self.write(folder / self.file, self.samples, **self.how)
+        return rg.open_light_map([folder / self.file])
 
 
 # Where a light lies ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placed:
-    """A light at a fractional row and column, centres at integers, is at a place."""
+class Placed(Map):
+    """A light of which the brightest pixel has so many nW is at a place."""
 
-    name: str
-    at: tuple[float, float]
     lonlat: tuple[float, float]
-    write: Callable[[Path, NDArray[Any]], object] = write_geotiff
-    file: str = "m.tif"
-    shape: tuple[int, int] = (90, 100)
     within_deg: float = 0.01 * STEP
-    code: type = np.float32
-    factor: float = 1.0  # of what is stored
+
+
+def lit(row: float, col: float, shape: tuple[int, int] = (90, 100)) -> NDArray[np.float32]:
+    """A light at a fractional row and column, centres at integers."""
+    return blob(*shape, row, col, sigma=3.0)
 
 
 def in_metres(crs: str, lon: float, lat: float, pixel_m: float) -> Placed:
@@ -75,54 +80,43 @@ def in_metres(crs: str, lon: float, lat: float, pixel_m: float) -> Placed:
     x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(lon, lat)
     place = Affine(pixel_m, 0.0, x - 41.3 * pixel_m, 0.0, -pixel_m, y + 52.8 * pixel_m)
     return Placed(
-        name=crs, at=(52.3, 40.8), lonlat=(lon, lat), within_deg=0.05 * pixel_m / 111_320.0,
-        write=partial(write_geotiff, crs=crs, transform=place),
+        name=crs, samples=lit(52.3, 40.8), lonlat=(lon, lat),
+        within_deg=0.05 * pixel_m / 111_320.0, how={"crs": crs, "transform": place},
     )  # fmt: skip
 
 
 def turned(name: str, place: Affine) -> Placed:
-    lon, lat = place @ (45.1, 37.7)
     return Placed(
-        name=name, at=(37.2, 44.6), lonlat=(lon, lat), within_deg=0.05 * STEP,
-        write=partial(write_geotiff, transform=place),
+        name=name, samples=lit(37.2, 44.6), lonlat=place @ (45.1, 37.7), within_deg=0.05 * STEP,
+        how={"transform": place},
     )  # fmt: skip
 
 
 def tile_of(collection: int, name: str, data_set: str, group: str = "VIIRS_Grid_DNB_2d") -> Placed:
     """Of the tile h31v05, whose corner is 130 degrees east, 40 degrees north."""
+    light = lit(100.3, 57.8, (240, 240))
     return Placed(
         name=f"{name}, collection {collection}", file=f"{name}.h31v05.00{collection}.2024.h5",
-        at=(100.3, 57.8), lonlat=(130.0 + 58.3 * TILE, 40.0 - 100.8 * TILE), shape=(240, 240),
-        within_deg=0.05 * TILE, factor=10.0 if collection == 1 else 1.0,
-        code=np.uint16 if collection == 1 else np.float32,
-        write=partial(
-            write_vnp46, group=group, data_set=data_set, attributes=COLLECTIONS[collection]
-        ),
+        samples=light if collection == 2 else np.rint(10.0 * light).astype(np.uint16),
+        lonlat=(130.0 + 58.3 * TILE, 40.0 - 100.8 * TILE), within_deg=0.05 * TILE,
+        how={"group": group, "data_set": data_set, "attributes": COLLECTIONS[collection]},
+        write=write_vnp46,
     )  # fmt: skip
 
 
 PLACED = (
-    Placed(
-        name="the middle of a pixel", at=(17, 29),
-        lonlat=(135.0 + 29.5 * STEP, 35.0 - 17.5 * STEP),
-        write=partial(write_geotiff, west=135.0, north=35.0),
-    ),
-    Placed(
-        name="between pixels", at=(30.4, 21.7), lonlat=(135.0 + 22.2 * STEP, 35.0 - 30.9 * STEP),
-        write=partial(write_geotiff, west=135.0, north=35.0),
-    ),
-    Placed(  # EOG's composites begin at -180.00208: the first pixel's centre is at -180
-        name="a grid half a pixel off", at=(11, 23), lonlat=(28.0 + 23 * STEP, 5.0 - 11 * STEP),
-        write=partial(write_geotiff, west=28.0 - STEP / 2, north=5.0 + STEP / 2),
-    ),
-    Placed(
-        name="longitudes to 360", at=(20, 30), lonlat=(200.0 + 30.5 * STEP, 10 - 20.5 * STEP),
-        write=partial(write_geotiff, west=200.0, north=10.0),
-    ),
-    Placed(
-        name="netCDF", file="viirs_2019.nc", at=(17, 31), write=write_netcdf,
-        lonlat=(70.0 + 31.5 * STEP, 20.0 - 17.5 * STEP),
-    ),
+    Placed(name="the middle of a pixel", samples=lit(17, 29), how={"west": 135.0, "north": 35.0},
+           lonlat=(135.0 + 29.5 * STEP, 35.0 - 17.5 * STEP)),
+    Placed(name="between pixels", samples=lit(30.4, 21.7), how={"west": 135.0, "north": 35.0},
+           lonlat=(135.0 + 22.2 * STEP, 35.0 - 30.9 * STEP)),
+    # EOG's composites begin at -180.00208: the first pixel's centre is at -180
+    Placed(name="a grid half a pixel off", samples=lit(11, 23),
+           how={"west": 28.0 - STEP / 2, "north": 5.0 + STEP / 2},
+           lonlat=(28.0 + 23 * STEP, 5.0 - 11 * STEP)),
+    Placed(name="longitudes to 360", samples=lit(20, 30), how={"west": 200.0, "north": 10.0},
+           lonlat=(200.0 + 30.5 * STEP, 10 - 20.5 * STEP)),
+    Placed(name="netCDF", file="viirs_2019.nc", samples=lit(17, 31), write=write_netcdf,
+           lonlat=(70.0 + 31.5 * STEP, 20.0 - 17.5 * STEP)),
     in_metres("EPSG:32654", 139.7, 35.6, 500.0),  # UTM
     in_metres("EPSG:3035", 23.7, 61.5, 460.0),  # Lambert equal area, 13° off its axis: turned
     in_metres("EPSG:3857", 2.35, 48.86, 611.5),
@@ -140,18 +134,14 @@ PLACED = (
 
 @pytest.mark.parametrize("row", PLACED, ids=by_name)
 def test_a_light_lies_where_its_pixels_centre_is(tmp_path: Path, row: Placed) -> None:
-    light = blob(*row.shape, *row.at, sigma=3.0)
-    stored = light * row.factor
-    row.write(
-        tmp_path / row.file, np.rint(stored).astype(row.code) if row.code != np.float32 else stored
-    )
-    grid = whole(rg.open_light_map([tmp_path / row.file]))
+    grid = whole(row.open(tmp_path))
     lon, lat = centroid(grid)
     stretch = 1.0 / np.cos(np.radians(lat))
     assert lat == pytest.approx(row.lonlat[1], abs=row.within_deg)
     assert lon == pytest.approx(row.lonlat[0], abs=row.within_deg * stretch)
     loss = 0.06 if row.within_deg > 0.01 * STEP else 0.004
-    assert radiance_of(grid).max() == pytest.approx(light.max(), rel=loss)
+    brightest = row.samples.max() / (10.0 if row.samples.dtype == np.uint16 else 1.0)
+    assert radiance_of(grid).max() == pytest.approx(brightest, rel=loss)
 
 
 @pytest.mark.parametrize(("raster_type", "shift"), [(1, 0.5), (2, 0.0)], ids=["area", "point"])
@@ -199,16 +189,11 @@ def level(value: float, dtype: type = np.float32) -> NDArray[Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Valued:
+class Valued(Map):
     """Stored samples stand for a radiance everywhere."""
 
-    name: str
-    samples: NDArray[Any]
     nw: NDArray[Any] | float = 3.0
-    how: dict[str, Any] = field(default_factory=dict)
     kind: str = "radiance"
-    file: str = "m.tif"
-    write: Callable[..., object] = write_geotiff
 
 
 def in_unit(unit: str, stored: float) -> Valued:
@@ -274,8 +259,7 @@ VALUED = (
 
 @pytest.mark.parametrize("row", VALUED, ids=by_name)
 def test_samples_stand_for_a_radiance(tmp_path: Path, row: Valued) -> None:
-    row.write(tmp_path / row.file, row.samples, **row.how)
-    light_map = rg.open_light_map([tmp_path / row.file])
+    light_map = row.open(tmp_path)
     grid = whole(light_map)
     assert light_map.info.kind == row.kind
     assert grid.valid is None
@@ -303,15 +287,10 @@ def test_the_unit_of_a_map_without_one_light_is_doubted(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Masked:
+class Masked(Map):
     """What of samples is no data."""
 
-    name: str
-    samples: NDArray[Any]
     hidden: NDArray[np.bool_]
-    how: dict[str, Any] = field(default_factory=dict)
-    file: str = "m.tif"
-    write: Callable[..., object] = write_geotiff
 
 
 HIDDEN = np.zeros((20, 30), bool)
@@ -377,8 +356,7 @@ MASKED = (
 
 @pytest.mark.parametrize("row", MASKED, ids=by_name)
 def test_what_has_no_data_is_dark_and_not_valid(tmp_path: Path, row: Masked) -> None:
-    row.write(tmp_path / row.file, row.samples, **row.how)
-    grid = whole(rg.open_light_map([tmp_path / row.file]))
+    grid = whole(row.open(tmp_path))
     valid = np.ones(row.hidden.shape, bool) if grid.valid is None else grid.valid
     np.testing.assert_array_equal(~valid, row.hidden)
     assert (grid.values[~valid] == 0.0).all()
