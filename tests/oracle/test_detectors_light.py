@@ -32,6 +32,7 @@ from detectors.lightning import (
     convert_to_levels,
     convert_to_light,
     detect_lightning,
+    lay_over,
 )
 from detectors.masks import (
     RIM_SHARE,
@@ -855,3 +856,23 @@ def test_a_flash_alone_has_the_light_and_extent_of_its_pixels_above_half(sigma):
     assert found.fwhm_px[0] == pytest.approx(4.0 * np.sqrt(cols.var()), rel=0.04)
     moments = np.cov(cols, rows) + np.eye(2) / 12.0
     assert found.covariance_px2[0] == pytest.approx(0.2**2 * moments, rel=0.04, abs=1e-3)
+
+
+def test_a_neighbour_is_laid_over_a_frame_in_its_gain_wherever_both_see():
+    """A pan of 12 by 7 px, another exposure, and a strut that does not move with the ground."""
+    world = 255.0 * np.clip(4.0 * night_ground(260, 340, seed=3), 0.0, 1.0)
+    here, there = world[:240, :320].copy(), 0.8 * world[7:247, 12:332] + 6.0
+    nothing = np.zeros((240, 320), bool)
+    hidden = nothing.copy()
+    hidden[:, :60] = True
+    laid = lay_over(here, there, nothing, hidden)
+    inner = np.s_[30:-30, 90:-30]
+    assert laid.valid[inner].all()
+    assert not laid.valid[:, 12:60].any()
+    assert not laid.valid[:, :10].any()
+    assert not laid.still[inner].any()
+    off = np.abs(laid.levels - here)[inner]
+    assert np.median(off) < 1.5
+    assert np.median(laid.levels[inner]) == pytest.approx(np.median(here[inner]), abs=1.0)
+    assert lay_over(here, there, ~nothing, hidden) is None
+    assert lay_over(here, 255.0 - here[::-1, ::-1], nothing, nothing) is None

@@ -11,25 +11,24 @@ import pytest
 from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.optimize import curve_fit, least_squares
 from scipy.stats import norm
-from skimage.metrics import structural_similarity
 
 from detectors.scale_space import blur_image
 from detectors.streak_bright import is_bright_streak, rough_lines
 from detectors.streak_describe import are_in_trains, are_spikes, is_piece, is_spike
 from detectors.streak_frame import (
     StreakFrame,
+    estimate_pixel_noise,
     find_clipped_streaks,
     find_saturated_stars,
     flatten_residual,
+    subtract_level,
 )
 from detectors.streak_line import Line, Path, fit_line, refine_end
 from detectors.streak_search import compute_line_sigma, find_segments
 from detectors.streaks_paper import (
     PaperParams,
-    choose_iterations,
     compute_noise_slope,
     diffuse_once,
-    mask_stars,
 )
 from tests.world.fields import Streak as Ends
 from tests.world.fields import scattered_stars, star_light, streak_light
@@ -127,22 +126,6 @@ def test_flattened_light_has_lost_what_is_broad_and_keeps_a_streak():
     assert np.median(texture[:, 66:]) == pytest.approx(1.0, abs=0.04)
     assert texture.max() < 1.5
     assert texture.min() >= 1.0
-
-
-@pytest.mark.parametrize("cloud", [0.5, 1.0])
-def test_texture_is_the_blurred_noise_over_that_of_white_noise(cloud):
-    """Of clouds on the right half."""
-    rough = gaussian_filter(white(9), 2.5)
-    field = white(10) + np.where(COLS > 128, cloud * rough / rough.std(), 0.0)
-    flat, texture = flatten_residual(field.astype(np.float32), np.zeros(SHAPE, bool), roughly=True)
-    here = np.s_[20:-20, 160:-16]
-    by_hand = gaussian_filter(flat * texture, 1.5)[here].std() * 2.0 * np.sqrt(np.pi) * 1.5
-    assert by_hand > 1.5
-    assert texture[here].mean() == pytest.approx(by_hand, rel=0.12)
-    assert texture[20:-20, 16:90].mean() == pytest.approx(1.0, abs=0.06)
-    finely, fine = flatten_residual(field.astype(np.float32), np.zeros(SHAPE, bool))
-    assert fine[here].mean() == pytest.approx(texture[here].mean(), rel=0.1)
-    assert (finely[here] ** 2).mean() < 1.1
 
 
 def bar(length, width, degrees, middle=(128.0, 104.0)):
@@ -369,75 +352,39 @@ def test_diffusion_is_the_sum_of_flows_between_eight_neighbours_and_loses_no_lig
     assert diffused(image, 30).mean() == pytest.approx(image.mean(), rel=1e-5)
 
 
-def test_the_chosen_number_of_iterations_is_near_the_best():
-    """Against the scene without noise, which the choice never sees."""
-    size = (128, 160)
-    scene = star_light(size, scattered_stars(40, size))
-    scene = scene + 4.0 * streak_light(size, (20, 20, 140, 90))
-    image = np.clip((scene + white(0, shape=size)).astype(np.float32), -8.0, 56.0)
-    truth = np.minimum(scene, 56.0).astype(np.float32)
-    chosen = choose_iterations(image, PARAMS, np.random.default_rng(0))
-
-    def likeness(iterations):
-        return structural_similarity(diffused(image, iterations), truth, data_range=64.0)
-
-    values = [likeness(number) for number in range(0, 41, 4)]
-    assert 2 <= chosen <= 40
-    assert likeness(chosen) > max(values) - 0.02
-    assert likeness(chosen) > values[0] + 0.1
-
-
-def smoothed(light):
-    return diffused((light + white(0, shape=light.shape)).astype(np.float32), 12)
-
-
-def test_a_star_is_masked_with_all_its_light_and_a_streak_is_not():
-    light = star_light(SMALL, [(100.3, 80.7, 50.0)])
-    covered = mask_stars(smoothed(light), PARAMS)
-    assert light[covered].sum() > 0.97 * light.sum()
-    assert covered.sum() < 600
-    streak = 8.0 * streak_light(SMALL, STREAK)
-    assert mask_stars(smoothed(streak), PARAMS)[streak > 4.0].mean() < 0.05
-    stars = scattered_stars(25, SMALL)
-    covered = mask_stars(smoothed(streak + star_light(SMALL, stars)), PARAMS)
-    assert covered[streak > 4.0].mean() < 0.25
-    hidden = covered[np.rint(stars[:, 1]).astype(int), np.rint(stars[:, 0]).astype(int)]
-    assert hidden.mean() > 0.7
-    assert mask_stars(smoothed(np.zeros(SMALL)), PARAMS).mean() < 0.01
-    assert not mask_stars(np.zeros(SMALL, np.float32), PARAMS).any()
-
-
 # ---- a line, its ends and its search, worked out another way
 
 
 def erf_segment(values, shape):
-    x1, y1, x2, y2, sigma, peak = values
-    return peak * streak_light(shape, (x1, y1, x2, y2), sigma)
+    x1, y1, x2, y2, sigma, peak, bow = values
+    return peak * streak_light(shape, (x1, y1, x2, y2), sigma, bow=bow)
 
 
 @pytest.mark.parametrize("ends", [(30.2, 40.3, 170.6, 90.1), (60.0, 100.4, 120.7, 22.2)])
 @pytest.mark.parametrize(("peak", "sigma"), [(4.0, 1.4), (12.0, 2.2)])
 def test_a_fitted_line_is_the_likeliest_segment(ends, peak, sigma):
-    """By scipy over ends, width and brightness of the segment that was drawn, in white noise."""
+    """By scipy over ends, width, brightness and bow of the segment that was drawn."""
     shape = (130, 200)
-    light = erf_segment((*ends, sigma, peak), shape) + white(3, shape=shape)
+    light = erf_segment((*ends, sigma, peak, 0.0), shape) + white(3, shape=shape)
     known = np.ones(shape, np.float32)
     rough = Path(x1=ends[0] + 2.0, y1=ends[1] - 1.5, x2=ends[2] - 3.0, y2=ends[3] + 1.0)
     line = fit_line(light.astype(np.float32), known, rough, 1.4, 8.0)
-    start = np.array([*ends, sigma, peak])
+    start = np.array([*ends, sigma, peak, 0.0])
     theirs = least_squares(lambda values: (light - erf_segment(values, shape)).ravel(), start)
-    errors = np.sqrt(np.diag(np.linalg.inv(theirs.jac.T @ theirs.jac)))
+    covariance = np.linalg.inv(theirs.jac.T @ theirs.jac)
     step = np.array([ends[2] - ends[0], ends[3] - ends[1]])
     along, right = step / np.hypot(*step), np.array([-step[1], step[0]]) / np.hypot(*step)
     for k, place in enumerate(((line.path.x1, line.path.y1), (line.path.x2, line.path.y2))):
         off = np.array(place) - theirs.x[2 * k : 2 * k + 2]
         assert abs(off @ right) < 0.12
         assert abs(off @ along) < 0.8
-        across = np.hypot(*(errors[2 * k : 2 * k + 2] * right))
-        assert line.line_sigma_px == pytest.approx(across, rel=0.3)
+        across = right @ covariance[2 * k : 2 * k + 2, 2 * k : 2 * k + 2] @ right
+        assert line.line_sigma_px == pytest.approx(np.sqrt(across), rel=0.15)
+    assert line.path.bow_px == pytest.approx(theirs.x[6], abs=0.12)
+    assert line.bow_sigma_px == pytest.approx(np.sqrt(covariance[6, 6]), rel=0.15)
     # Interpolation between pixels adds up to a quarter of a square pixel to a width's square
     assert theirs.x[4] ** 2 - 0.1 < line.sigma_px**2 < theirs.x[4] ** 2 + 0.35
-    assert line.sigma_width == pytest.approx(errors[4] / sigma, rel=0.35)
+    assert line.sigma_width == pytest.approx(np.sqrt(covariance[4, 4]) / sigma, rel=0.35)
     matched = np.sqrt((erf_segment(theirs.x, shape) ** 2).sum())
     assert line.snr * line.scatter == pytest.approx(matched, rel=0.08)
     assert 1.0 <= line.scatter < 1.4
@@ -500,7 +447,7 @@ def test_segments_are_sums_along_lines_over_the_scatter_that_noise_has():
             )
             if Ends(*one).distance_px(0.5 * (x1 + x2), 0.5 * (y1 + y2)) < 3.0
         ]
-        assert max(near) > 0.7 * matched
+        assert max(near) > 0.6 * matched
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
@@ -569,3 +516,29 @@ def judged(change=None, *, ends=SPAN, sigma=1.5, bin_px=1, bow=0.0):
 )
 def test_bright_lines_are_even_thin_and_long_and_come_from_no_border(how, is_one):
     assert judged(**how) == is_one
+
+
+@pytest.mark.parametrize("sigma_px", [8.0, 16.0])
+def test_a_level_is_the_gaussian_mean_of_known_pixels(sigma_px):
+    """By scipy at full size; light that stands far out counts no more than its limit."""
+    rng = np.random.default_rng(7)
+    residual = gaussian_filter(rng.normal(size=SHAPE), 10.0) * 30.0 + white(2)
+    known = (COLS - 150) ** 2 + (ROWS - 90) ** 2 > 400
+    residual[~known] = 1e4
+    weight = gaussian_filter(known.astype(float), sigma_px, mode="mirror")
+    mean = gaussian_filter(np.where(known, residual, 0.0), sigma_px, mode="mirror") / weight
+    found = residual - subtract_level(residual.astype(np.float32), known, sigma_px)
+    where = known & (weight > 0.3)
+    where[:24] = where[-24:] = where[:, :24] = where[:, -24:] = False
+    assert np.abs(found - mean)[where].max() < 0.12
+
+
+def test_noise_is_told_by_second_differences_whatever_the_light():
+    """A third of the frame is hidden; slopes and curvature take no part, and stars little."""
+    sigma = 2.0 + COLS / WIDTH
+    light = 0.05 * (COLS - 100.0) ** 2 + 3.0 * ROWS + star_light(SHAPE, scattered_stars(12, SHAPE))
+    hidden = ROWS > 140
+    found = estimate_pixel_noise((light + sigma * white(11)).astype(np.float32), hidden)
+    ratio = (found / sigma)[:120]
+    assert np.median(ratio) == pytest.approx(1.0, abs=0.05)
+    assert np.quantile(ratio, [0.02, 0.98]) == pytest.approx([1.0, 1.0], abs=0.22)

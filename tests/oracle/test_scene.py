@@ -1,8 +1,9 @@
-"""Scenes: what hour and camera say, odds of classes, and quality."""
+"""Scenes: hour and camera, odds of classes, quality, and features that measure what was drawn."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -16,8 +17,12 @@ from astropy.time import Time
 from astropy.utils import iers
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import curve_fit
+from numpy.typing import NDArray
+from scipy.optimize import curve_fit, minimize
+from scipy.special import expit
 from scipy.stats import norm
+from skimage.feature import canny
+from skimage.transform import hough_circle, probabilistic_hough_line
 
 import regengine as rg
 from benchmarks.simulate.noise import fractal_tile
@@ -37,11 +42,15 @@ from regengine.scene.context import (
     scale_odds,
     scene_ephemeris,
 )
-from regengine.scene.features import (
-    feature_names,
-)
+from regengine.scene.features import FAMILIES, feature_names, measure_features, shapes
 from regengine.scene.labels import Samples, deal_folds, join_samples
-from regengine.scene.models import SceneAnswer, fit_calibration, fit_gate, fit_gmm
+from regengine.scene.models import (
+    SceneAnswer,
+    compute_weighted_quantile,
+    fit_calibration,
+    fit_gate,
+    fit_gmm,
+)
 from regengine.scene.picture import scene_picture
 from regengine.scene.quality import (
     HALF_SHARP_PX,
@@ -53,6 +62,8 @@ from regengine.scene.quality import (
 )
 from regengine.scene.training import fit_methods
 from tests.conftest import ROOT
+from tests.world import pictures
+from tests.world.pictures import DRAWINGS, drawing, eight_bit
 from tests.world.program import run
 
 # ---- hour, place and camera
@@ -347,10 +358,10 @@ def labelled(features, labels, groups, simulated=None):
     )
 
 
-FEATURES = 12
+COLUMNS_OF_MADE = 12
 
 
-MADE = made_samples(60, features=FEATURES)
+MADE = made_samples(60, features=COLUMNS_OF_MADE)
 
 
 GATE = fit_gate(fit_gmm(MADE.features, seed=0), MADE, seed=0)
@@ -358,7 +369,7 @@ GATE = fit_gate(fit_gmm(MADE.features, seed=0), MADE, seed=0)
 
 def test_new_photos_of_known_classes_are_explained():
     """As many fall as the quantile says, within what 300 draws allow."""
-    explained = GATE.explains(made_samples(100, seed=3, features=FEATURES).features)
+    explained = GATE.explains(made_samples(100, seed=3, features=COLUMNS_OF_MADE).features)
     assert 1.0 - explained.mean() < 5.0 * 0.01
 
 
@@ -466,6 +477,54 @@ def test_copies_share_the_vote_of_their_group_and_are_never_tested():
         assert not both.simulated[fold.test].any()
         tested = {both.groups[row] for row in fold.test}
         assert not tested & {both.groups[row] for row in fold.train}
+
+
+def test_a_calibration_is_the_likeliest_of_platts_curves():
+    """By scipy's simplex on smoothed targets with votes; floors and ceilings by Laplace's rule."""
+    rng = np.random.default_rng(3)
+    scores = rng.normal(0.0, 2.0, (600, 3))
+    margin = scores - np.sort(scores, axis=1)[:, -1:]
+    two = np.sort(scores, axis=1)
+    margin = np.where(margin == 0.0, scores - two[:, -2:-1], margin)
+    targets = rng.random((600, 3)) < expit(0.7 * scores + 0.4 * margin - 0.5)
+    votes, explained = rng.uniform(0.2, 1.0, 600), rng.random(600) < 0.9
+    groups = np.array([40, 9, 0])
+    found = fit_calibration(scores, targets, explained, votes, groups, 2)
+    w = np.repeat(votes[:, None], 3, axis=1)
+    yes, no = w[targets].sum(), w[~targets].sum()
+    wanted = np.where(targets, (yes + 1.0) / (yes + 2.0), 1.0 / (no + 2.0))
+
+    def loss(values):
+        p = expit(np.exp(values[0]) * scores + np.exp(values[1]) * margin + values[2])
+        return -np.sum(w * (wanted * np.log(p) + (1.0 - wanted) * np.log(1.0 - p))) / w.sum()
+
+    theirs = minimize(loss, [0.0, -1.0, 0.0], method="Nelder-Mead", options={"xatol": 1e-6}).x
+    told = [found.slope, found.margin_slope, found.offset]
+    assert told == pytest.approx([*np.exp(theirs[:2]), theirs[2]], rel=0.01, abs=2e-3)
+    assert found.floor == pytest.approx(1.0 / 51.0)
+    assert found.ceiling == pytest.approx([41 / 42, 10 / 11, 1 / 2])
+    fallen = votes[~explained].sum()
+    strange = votes[~explained & targets[:, 2]].sum()
+    least = np.clip((strange + 1.0) / (fallen + 2.0), 0.51, 0.51)
+    assert found.unexplained == pytest.approx(least)
+    s = found.floor + (1.0 - found.floor) * expit(
+        found.slope * scores + found.margin_slope * margin + found.offset
+    )
+    bent = s - (1.0 - found.ceiling) * s ** (1.0 / (1.0 - found.ceiling))
+    p = found.probabilities(scores, np.ones(600, bool), 2)
+    assert p == pytest.approx(np.clip(bent, found.floor, found.ceiling))
+    odd = found.probabilities(scores, np.zeros(600, bool), 2)
+    assert odd[:, 2] == pytest.approx(np.maximum(p[:, 2], found.unexplained))
+    assert odd[:, :2].max() <= 1.0 - found.unexplained
+
+
+def test_a_weighted_quantile_is_that_of_votes_in_the_middle_of_their_weight():
+    values, shares = np.random.default_rng(4).normal(size=37), (0.01, 0.1, 0.5, 0.93)
+    for share in shares:
+        hazen = np.quantile(values, share, method="hazen")
+        assert compute_weighted_quantile(values, np.full(37, 2.5), share) == pytest.approx(hazen)
+    assert compute_weighted_quantile(np.arange(3.0), np.array([1.0, 2.0, 1.0]), 0.5) == 1.0
+    assert compute_weighted_quantile(np.arange(3.0), np.array([1.0, 2.0, 1.0]), 0.25) == 1.0 / 3.0
 
 
 # ---- quality
@@ -668,3 +727,302 @@ def test_sharpness_is_that_of_the_gaussian_blur_that_was_applied(kind):
             *(np.arange(200.0), edge[0], [100.0, 1.0]),
         )
         assert implied[1] == pytest.approx(values[1], rel=0.35)
+
+
+# ---- FEATURES: what each says of a drawn picture, from least to most
+
+
+def picture_of(image):
+    return scene_picture(eight_bit(image))
+
+
+def measure(feature, image):
+    """One feature, by the family that its name begins with."""
+    return FAMILIES[feature.partition("_")[0]].measure(picture_of(image))[feature]
+
+
+def painted(share, paint):
+    image = pictures.plain((90, 90, 90))
+    image[: round(share * image.shape[0])] = paint
+    return pictures.grain(image, 1.0)
+
+
+def sun():
+    middle = np.array([(640 * 0.45, 210.0)])
+    glare = pictures.spots(pictures.plain((0, 0, 0)), middle, (320, 310, 290), 45.0)
+    return pictures.disc(25.0) * 3 + glare
+
+
+GROUND, WHITE = pictures.plain((8, 8, 9)), (230.0, 230.0, 230.0)
+
+
+def lattice(number):
+    """Spots that do not merge."""
+    side = int(np.ceil(np.sqrt(number)))
+    x, y = np.meshgrid(np.linspace(20, 620, side), np.linspace(20, 400, side))
+    return lit_points(np.column_stack([x.ravel(), y.ravel()])[:number])
+
+
+def lit_points(places, colour=pictures.LAMP, sigma_px=1.3):
+    return pictures.grain(pictures.spots(GROUND, places, colour, sigma_px))
+
+
+def trails():
+    steps = [np.array((step, 0.4 * step)) for step in np.arange(-4, 5)]
+    lit = sum(pictures.spots(GROUND * 0, pictures.evenly(80) + step, WHITE) for step in steps)
+    return pictures.grain(GROUND + lit / 3)
+
+
+def bars(*angles_deg):
+    """Broad bright bars, two for each angle."""
+    image = pictures.plain((20, 20, 20))
+    for place, angle in enumerate(2 * angles_deg):
+        along = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
+        middle = np.array([320 + 150 * np.cos(place * 1.5), 210 + 90 * np.sin(place * 1.5)])
+        ends = [tuple(np.round(middle + side * 130 * along).astype(int)) for side in (-1, 1)]
+        image = cv2.line(image, *ends, (200, 200, 200), 9)
+    return pictures.grain(np.asarray(image, np.float32))
+
+
+def panes(number):
+    image = pictures.plain((12, 12, 12))
+    for place in range(number):
+        x, y = 20 + 150 * (place % 4), 40 + 200 * (place // 4)
+        image[y : y + 140, x : x + 100] = (190, 200, 210)
+    return pictures.grain(image)
+
+
+def blotches(sigma_px, gain=1.0):
+    """Noise of one size and a contrast of 30 eight-bit steps."""
+    noise = np.random.default_rng(1).normal(size=pictures.SIZE).astype(np.float32)
+    noise = cv2.GaussianBlur(noise, (0, 0), sigma_px)
+    return pictures.plain((110, 110, 110)) + gain * 30.0 * (noise / noise.std())[..., None]
+
+
+def half_flat():
+    image = pictures.plain((110, 110, 110))
+    image[:, 320:] = blotches(2.0)[:, 320:]
+    return image
+
+
+def about(value, off):
+    return value - off, value + off
+
+
+def counted(number, share):
+    return np.log10(1 + number * (1 - share)), np.log10(1 + number * (1 + share))
+
+
+PAINTS = {
+    "colour_green_area": ((60, 170, 70), (150, 175, 152)),
+    "colour_purple_area": ((130, 50, 160),),
+    "colour_orange_area": ((200, 120, 50),),
+    "colour_blue_area": ((60, 90, 200),),
+}
+MOST = np.inf
+FEATURES = [
+    *(
+        (name, painted, (share, paint), *about(share ** (0.5 if root else 1.0), 0.05))
+        for name, paints in PAINTS.items()
+        for root in ["green" in name or "purple" in name]
+        for paint in paints
+        for share in (0.1, 0.5)
+    ),
+    ("colour_neutral_area", painted, (0.5, (60, 90, 200)), 0.4, 0.75),
+    *(
+        row
+        for px in (25.0, 60.0, 120.0)
+        for row in (
+            ("disc_area", pictures.disc, (px,), *about(np.log10(np.pi * px**2 / 268800), 0.05)),
+            ("disc_round", pictures.disc, (px,), 0.9, 1.0),
+            ("disc_solid", pictures.disc, (px,), 0.95, 1.0),
+            ("disc_share", pictures.disc, (px,), 1.0 - 1e-6, 1.0),
+        )
+    ),
+    ("disc_round", lambda: pictures.disc(100.0, bite=0.4), (), 0.0, 0.6),
+    ("disc_solid", lambda: pictures.disc(100.0, bite=0.4), (), 0.0, 0.9),
+    ("disc_arc", lambda: pictures.disc(100.0, bite=0.4), (), 0.45, 1.0),
+    ("disc_clipped", sun, (), 0.5, 1.0),
+    ("disc_dark_around", pictures.disc, (25.0,), 0.9, 1.0),
+    *(("points_count", lattice, (n,), *counted(n, 0.05)) for n in (12, 60, 240)),
+    *(("points_contrast", lattice, (n,), *counted(n, 0.3)) for n in (12, 60, 240)),
+    ("points_count", pictures.grain, (pictures.plain((80, 80, 80)), 1.0), 0.0, np.log10(4)),
+    ("points_count", pictures.grain, (pictures.plain((80, 80, 80)), 25.0), 0.0, np.log10(4)),
+    ("points_common_direction", trails, (), 0.6, 1.0),
+    ("points_common_direction", lit_points, (pictures.evenly(80),), 0.0, 0.2),
+    ("structure_longest", bars, (20.0,), *about(260 / 640, 0.06)),
+    ("structure_one_way", bars, (20.0,), 0.8, 1.0),
+    ("structure_right_angles", bars, (10.0, 100.0), 0.75, 1.0),
+    ("structure_one_way", bars, (10.0, 100.0), 0.0, 0.35),
+    ("structure_right_angles", bars, (10.0, 55.0, 100.0, 145.0), 0.0, 0.4),
+    *(("structure_panes", panes, (n,), *counted(n, 1e-6)) for n in (1, 4, 7)),
+    ("texture_flat", half_flat, (), *about(0.5, 0.1)),
+    ("texture_slope", blotches, (0.8,), -MOST, 0.0),
+    ("texture_slope", blotches, (10.0,), 0.0, MOST),
+]
+
+
+@pytest.mark.parametrize(
+    ("feature", "draw", "how", "least", "most"),
+    FEATURES,
+    ids=[f"{k} {row[0]} {row[1].__name__}" for k, row in enumerate(FEATURES)],
+)
+def test_a_feature_measures_what_was_drawn(feature, draw, how, least, most):
+    assert least <= measure(feature, draw(*how)) <= most
+
+
+@pytest.mark.parametrize(
+    ("feature", "more", "less", "by"),
+    [
+        ("colour_warmth_slope", pictures.near_infrared, pictures.land, 0.3),
+        ("disc_halo", sun, lambda: pictures.disc(25.0), 0.2),
+        ("texture_slope", lambda: blotches(3.0), lambda: blotches(0.8), 0.0),
+        ("texture_slope", lambda: blotches(10.0), lambda: blotches(3.0), 0.0),
+        ("texture_uneven", half_flat, lambda: blotches(2.0), 0.5),
+    ],
+)
+def test_a_feature_tells_one_picture_from_another(feature, more, less, by):
+    assert measure(feature, more()) > measure(feature, less()) + by
+
+
+@pytest.mark.parametrize("gain", [0.5, 0.25])
+def test_bands_are_logarithms_of_contrast(gain):
+    bands = [measure("texture_band_8px", blotches(2.0, share)) for share in (gain, 1.0)]
+    assert bands[0] - bands[1] == pytest.approx(np.log10(gain), abs=0.05)
+
+
+# ---- what every family promises
+
+TURNS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    "as it is": lambda image: image,
+    "left to right": lambda image: image[:, ::-1],
+    "upside down": lambda image: image[::-1],
+    "quarter": np.rot90,
+    "larger": lambda image: cv2.resize(image, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC),
+    "darker": lambda image: (image * 0.9).astype(np.uint8),
+}
+
+
+@cache
+def measured(kind, turn="as it is"):
+    """Every family's features of a drawing; the families share one picture."""
+    picture = scene_picture(np.ascontiguousarray(TURNS[turn](drawing(kind))))
+    return {name: dict(family.measure(picture)) for name, family in FAMILIES.items()}
+
+
+def values(family, kind, turn="as it is"):
+    return np.array(list(measured(kind, turn)[family].values()))
+
+
+def spread(family):
+    """Of each feature over unlike pictures: the yardstick for what may not matter."""
+    return np.ptp([values(family, kind) for kind in DRAWINGS], axis=0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("kind", DRAWINGS)
+def test_measures_what_it_says_and_finite(family, kind):
+    features = measured(kind)[family]
+    assert list(features) == list(FAMILIES[family].meaning)
+    assert all(np.isfinite(value) and isinstance(value, float) for value in features.values())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_feature_is_dead(family):
+    """Each tells one of the unlike pictures from another, and the yardstick has a length."""
+    still = np.array(list(FAMILIES[family].meaning))[spread(family) < 0.02]
+    assert not still.size
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("size", [(26, 512), (32, 32), (512, 26), (2, 512), (1, 1), (60, 3)])
+def test_any_shape(family, size):
+    for kind in ("noise", "night city"):
+        features = FAMILIES[family].measure(scene_picture(drawing(kind)[: size[0], : size[1]]))
+        assert list(features) == list(FAMILIES[family].meaning)
+        assert all(np.isfinite(value) for value in features.values())
+
+
+@pytest.mark.parametrize("kind", ["night city", "stars", "land", "rack", "moon", "sunset"])
+@pytest.mark.parametrize("turn", ["left to right", "upside down", "quarter"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_camera_has_no_up(family, turn, kind):
+    """A turn may move a value by 5 % of its spread over unlike pictures."""
+    change = values(family, kind, turn) - values(family, kind)
+    moved = np.abs(change) > 0.05 * spread(family)
+    assert not moved.any(), dict(
+        zip(FAMILIES[family].meaning, change / spread(family), strict=True)
+    )
+
+
+@pytest.mark.parametrize("kind", ["night city", "land", "rack", "moon", "sunset"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_size_tells_nothing(family, kind):
+    change = values(family, kind, "larger") - values(family, kind)
+    moved = np.abs(change) > 0.15 * spread(family)
+    assert not moved.any(), dict(
+        zip(FAMILIES[family].meaning, change / spread(family), strict=True)
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_exposure_by_a_third_of_a_stop_moves_little(family):
+    """No feature hangs on one level of brightness: in the mean a tenth of its spread at most."""
+    kinds = ("night city", "stars", "land", "rack", "sunset")
+    change = [np.abs(values(family, kind, "darker") - values(family, kind)) for kind in kinds]
+    moved = np.mean(change, axis=0) > 0.1 * spread(family)
+    names = np.array(list(FAMILIES[family].meaning))[moved]
+    # What is clipped hangs on the level by its nature
+    assert all(name.endswith("_clipped") for name in names), names
+
+
+def test_caption_is_no_part_of_the_scene():
+    image = drawing("night city")
+    with_caption = np.vstack([image, np.full((24, image.shape[1], 3), 255, np.uint8)])
+    plain, captioned = (measure_features(scene_picture(i)) for i in (image, with_caption))
+    whole = np.concatenate([spread(family) for family in FAMILIES])
+    moved = np.abs(captioned - plain) > 0.25 * whole
+    assert not moved.any(), np.array(feature_names())[moved]
+
+
+def test_the_page_lists_every_family():
+    page = (ROOT / "docs" / "methods" / "scenes.md").read_text(encoding="utf-8")
+    for name, family in FAMILIES.items():
+        assert f"| `{name}` | {len(family.meaning)} |" in page
+    assert f"{len(feature_names())} numbers in {len(FAMILIES)} families" in page
+
+
+# ---- worked out another way
+
+
+@pytest.mark.parametrize("radius_px", [60.0, 80.0, 100.0])
+def test_the_circle_with_most_edges_is_the_one_that_hough_finds(radius_px):
+    """By scikit-image at a quarter of the size; sizes are of half of the long side."""
+    picture = picture_of(pictures.disc(radius_px))
+    grey = picture.half.half.lightness
+    edges = canny(grey, sigma=1.0)
+    radii = np.arange(5, 40)
+    best = int(radii[hough_circle(edges, radii).max(axis=(1, 2)).argmax()])
+    found = shapes.measure_structure(picture)
+    assert found["structure_round_size"] == pytest.approx(best / (max(grey.shape) / 2.0), abs=0.04)
+    true = radius_px / 320.0
+    assert found["structure_round_size"] == pytest.approx(true, abs=0.02)
+    assert found["structure_round"] > 0.9
+    assert found["structure_rim_dark"] > 0.3
+    flat = shapes.measure_structure(picture_of(pictures.plain((90, 90, 90))))
+    assert flat["structure_round"] == flat["structure_round_size"] == 0.0
+
+
+@pytest.mark.parametrize("angles_deg", [[20.0], [10.0, 100.0], [30.0, 90.0]])
+def test_directions_of_lines_are_those_that_hough_finds(angles_deg):
+    """One way and right angles are resultants of doubled and fourfold angles, by length squared."""
+    image = bars(*angles_deg)
+    found = shapes.measure_structure(picture_of(image))
+    grey = picture_of(image).half.lightness
+    lines = probabilistic_hough_line(canny(grey, sigma=1.5), line_length=60, line_gap=2, rng=0)
+    steps = np.array([np.subtract(*ends) for ends in lines]) @ [1.0, 1.0j]
+    turn, weight = (steps / np.abs(steps)) ** 2, np.abs(steps) ** 2
+    for name, power in (("structure_one_way", 1), ("structure_right_angles", 2)):
+        theirs = np.abs((weight * turn**power).sum()) / weight.sum()
+        assert found[name] == pytest.approx(theirs, abs=0.13)
+    assert found["structure_longest"] == pytest.approx(260.0 / 640.0, abs=0.05)

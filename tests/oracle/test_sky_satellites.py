@@ -97,18 +97,6 @@ def offline():
         yield
 
 
-def test_many_satellites_are_where_each_is_alone():
-    days = days_since_j2000(TIME) + np.array([-0.01, 0.0, 0.3])
-    position, velocity = states(RECORDS, days)
-    assert position.shape == velocity.shape == (len(RECORDS), 3, 3)
-    for row, record in enumerate(RECORDS):
-        for k, day in enumerate(days):
-            error, alone, moving = record.sgp4(J2000_JULIAN_DATE, day)
-            assert error == 0
-            np.testing.assert_allclose(position[row, k], alone, atol=1e-6)
-            np.testing.assert_allclose(velocity[row, k], moving, atol=1e-9)
-
-
 def test_a_decayed_orbit_is_nowhere_and_spoils_no_other():
     falling = Elements(revolutions_a_day=16.4, drag=" 99999-1")
     record = Satrec.twoline2rv(*falling.lines())
