@@ -1,0 +1,1123 @@
+"""The review's server, asked as its page asks: who is let in, what is kept and worked out."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.spatial.transform import Rotation
+
+from regengine.errors import RegengineError
+from tests.world.exports import ecef_of, nadir_camera, proposal, seen_by, write_store
+from tests.world.hand import camera_error_km
+from tests.world.pages import BASE, PORT, WORK, Client, ReviewProcess, Serve, copy_store, serve
+from tests.world.program import run
+from tests.world.runs import ELEMENTS, LIGHTS
+from tests.world.samples import camera_of, true_json, truth_of, turned_json
+
+WRONG, RIGHT = 2, 3  # samples by number: turned away, and proposed as it is
+FRAME, OF_RIGHT, OBLIQUE = "ISS990-E-000103", "ISS990-E-000104", "ISS990-E-000106"
+LAYER = "Streets | https://tiles.example.org/{z}/{x}/{y}.png | them"
+
+
+def is_refused(answer: httpx.Response, status: int, says: str = "") -> bool:
+    """Whether that is the status, and a sentence says why."""
+    told = answer.json()
+    said = says in told["detail"] and len(told["detail"]) > 8
+    return answer.status_code == status and set(told) == {"detail"} and said
+
+
+@pytest.fixture
+def client(review_server: Serve, review_store: Path) -> Iterator[Client]:
+    """A review of the 40 hand-made frames."""
+    with review_server(review_store) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def refusing(store: Path, samples: Path, tmp_path_factory: Any) -> Iterator[dict[str, Client]]:
+    """Reviews of the hand-made frames and of the samples with their map, for refusals alone."""
+    folder = tmp_path_factory.mktemp("refusing")
+    with (
+        serve(copy_store(store, folder / "made")) as made,
+        serve(copy_store(samples, folder / "samples"), lights=[LIGHTS], tle=[ELEMENTS]) as drawn,
+        serve(copy_store(store, folder / "looked at"), readonly=True) as readonly,
+    ):
+        yield {"made": made, "samples": drawn, "readonly": readonly}
+
+
+# Requests that are refused -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A request that is answered by a status and a sentence, after which nothing is kept."""
+
+    name: str
+    ask: str
+    status: int
+    says: str = ""
+    body: Any = None  # a text is sent as it is
+    headers: dict[str, str] = field(default_factory=dict)
+    of: str = "made"
+
+
+UNSURE = WORK | {"decision": "unsure", "base": 0}
+POINT = {"x": 1, "y": 1, "lon": 0, "lat": 9, "sigma_px": None, "origin": "person"}
+DECIDE, DRAFT = "PUT /api/frames/0/decision", "PUT /api/frames/0/draft"
+FOREIGN: tuple[tuple[dict[str, str], int], ...] = (
+    ({"host": f"evil.example:{PORT}"}, 421),  # a stranger's name that has come to point here
+    ({"host": "127.0.0.1:1"}, 421),
+    ({"host": f"127.0.0.1.evil:{PORT}"}, 421),
+    ({"host": f"localhost@evil:{PORT}"}, 421),
+    ({"host": ""}, 421),
+    ({"origin": "http://evil.example"}, 403),
+    ({"origin": "null"}, 403),
+    ({"origin": f"http://localhost:{PORT}"}, 403),
+    ({"sec-fetch-site": "cross-site"}, 403),
+    ({"sec-fetch-site": "same-site"}, 403),  # another port of this machine
+    ({"content-type": "text/plain"}, 422),  # what a foreign form can send
+    ({"content-type": "application/x-www-form-urlencoded"}, 422),
+)
+PATHS = (
+    "/../app.py", "/..%2fapp.py", "/%2e%2e/%2e%2e/context.py", "/..%5c..%5cpyproject.toml",
+    "/%2fetc%2fpasswd", "/static/index.html", "/index.html%00.js",
+    "/api/frames/..%2f..%2f..%2fetc%2fpasswd", "/api/frames/0/photo/0/0/..%2f..%2fphoto.jpg",
+)  # fmt: skip
+NONSENSE: dict[str, Any] = {
+    "latitude": {"points": [POINT | {"lat": 91}]},
+    "origin": {"points": [POINT | {"origin": "nobody"}]},
+    "sigma": {"points": [POINT | {"sigma_px": -1.0}]},
+    "quality": {"quality": 6},
+    "comment": {"comment": "x" * 10_001},
+    "tags": {"tags": ["x"] * 33},
+    "camera": {"camera": {"focal_px": -1}},
+    "decision": {"decision": "perhaps"},
+    "base": {"base": 10**20},
+    "unknown field": {"surprise": 1},
+    "not finite": {"seconds": float("nan")},
+}
+GIVEN: dict[str, Any] = {
+    "no time": {"time_utc": "noon"},
+    "before the Station": {"time_utc": "1990-01-01 12:00:00"},
+    "a time to come": {"time_utc": "2900-01-01 12:00:00"},
+    "short lens": {"focal_px": 1.0},
+    "long lens": {"focal_px": 1e6},
+    "far north": {"nadir": {"lon": 0.0, "lat": 80.0, "altitude_km": 410.0}},
+    "low": {"nadir": {"lon": 0.0, "lat": 0.0, "altitude_km": 1.0}},
+}
+OUTSIDE = {"left": (-0.6, 10.0), "below": (10.0, 480.0), "right": (700.0, 10.0)}
+GET_404 = {
+    "samples": (
+        "frames/99/neighbours", f"frames/{RIGHT}/photo/9/0/0.jpg",
+        f"frames/{RIGHT}/photo/0/99/0.jpg", f"frames/{RIGHT}/photo/-1/0/0.jpg",
+        "maps/lights/3/8/0.png", "maps/day/0/0/0.png", "frames/99/preview.jpg",
+    ),
+    "made": (
+        "frames/99", "frames/99/history", f"jobs/{'0' * 16}", "outlines/4/0/0.json",
+        "maps/lights/0/0/0.png",
+    ),
+}  # fmt: skip
+CAMERA = true_json(OF_RIGHT)
+NEEDS_MAP = {
+    "snap": {"camera": CAMERA, "point": POINT, "moves": "map"},
+    "evidence": {"camera": CAMERA, "points": [POINT]},
+    "search": {"camera": CAMERA},
+    "marks": {"camera": CAMERA},
+}
+JSON = {"content-type": "application/json"}
+REFUSED = (
+    *(Refused(name=f"foreign {headers}", ask=DECIDE, body=UNSURE, headers=headers, status=status)
+      for headers, status in FOREIGN),
+    *(Refused(name=path, ask=f"GET {path}", status=404) for path in PATHS),
+    *(Refused(name=f"{name} of nonsense", ask=DECIDE, status=422, body=UNSURE | changed)
+      for name, changed in NONSENSE.items()),
+    Refused(name="deep", ask=DECIDE, status=400, body="[" * 5000),
+    Refused(name="no JSON", ask=DECIDE, status=422, body="\x00"),
+    *(Refused(name=f"{name} in {ask}", ask=ask, status=422, body=body | {"given": given})
+      for name, given in GIVEN.items() for ask, body in ((DRAFT, WORK), (DECIDE, UNSURE))),
+    *(Refused(name=f"{name} in {ask}", ask=ask, status=422, says="outside the photo",
+              body=body | {"points": [POINT | {"x": x, "y": y}]})
+      for name, (x, y) in OUTSIDE.items()
+      for ask, body in ((DRAFT, WORK), (DECIDE, UNSURE),
+                        (f"POST /api/frames/{RIGHT}/solve", {"start": CAMERA}))
+      if "solve" not in ask),
+    *(Refused(name=path, ask=f"GET /api/{path}", status=404, of=of)
+      for of, paths in GET_404.items() for path in paths),
+    *(Refused(name=f"box {box}", ask=f"GET /api/{of}?bbox={box}", status=422, says="west")
+      for of in ("frames", "places") for box in ("1,2,3", "0,9,0,8", "a,b,c,d", "nan,0,1,1")),
+    *(Refused(name=f"{path} without a map", ask=f"POST /api/frames/8/{path}", body=body,
+              status=422, says="night-light map") for path, body in NEEDS_MAP.items()),
+    *(Refused(name=f"nadir at {when}", ask=f"GET /api/nadir?time_utc={when}", status=422,
+              of="samples") for when in ("noon", "1990-01-01")),
+    Refused(name="nadir without elements", ask="GET /api/nadir?time_utc=2014-02-04T12:00:00Z",
+            status=422, says="element sets"),
+    *(Refused(name=f"{ask} for lookers", ask=ask, body=body, status=403, of="readonly")
+      for ask, body in ((DECIDE, UNSURE), (DRAFT, WORK), ("DELETE /api/frames/0/draft", None))),
+    Refused(name="snap at no frame", ask="POST /api/frames/99/snap", status=404, of="samples",
+            body=NEEDS_MAP["snap"]),
+    Refused(name="no points to compare", ask=f"POST /api/frames/{RIGHT}/evidence", status=422,
+            of="samples", body={"camera": CAMERA, "points": []}),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("row", REFUSED, ids=[row.name for row in REFUSED])
+def test_a_request_is_refused_in_a_sentence_and_changes_nothing(
+    refusing: dict[str, Client], row: Refused
+) -> None:
+    client, (method, path) = refusing[row.of], row.ask.split(" ", 1)
+    content = row.body if isinstance(row.body, str | None) else json.dumps(row.body)
+    answer = client.ask(method, path, content=content, headers=JSON | row.headers)
+    assert is_refused(answer, row.status, row.says), (answer.status_code, answer.text)
+    assert client.told("frames/0/history") == []
+    assert client.told("frames/0")["draft"] is None
+
+
+WRONG_CAMERAS: dict[str, dict[str, Any]] = {
+    "another size": {"width_px": 10, "height_px": 10},
+    "a turned size": {"width_px": 480, "height_px": 640},
+    "too short": {"focal_px": 1.0},
+    "too long": {"focal_px": 1e6},
+    "no rotation": {"quaternion": [0.0, 0.0, 0.0, 0.0]},
+    "too large a rotation": {"quaternion": [1.0, 1.0, 1.0, 1.0]},
+    "in the Earth": {"position_ecef_m": [0.0, 0.0, 0.0]},
+    "on the ground": {"position_ecef_m": [6378137.0, 0.0, 0.0]},
+    "not a number": {"focal_px": "wide"},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_CAMERAS)
+def test_a_camera_that_cannot_have_taken_the_photo_is_refused_everywhere(
+    refusing: dict[str, Client], wrong: str
+) -> None:
+    client, frame = refusing["samples"], f"/api/frames/{RIGHT}"
+    told = client.told(f"frames/{RIGHT}")
+    camera, points = told["camera"] | WRONG_CAMERAS[wrong], told["points"]
+    held = [point | {"origin": "person", "by_hand": True} for point in points]
+    work = WORK | {"camera": camera, "points": held}
+    for ask, body in {
+        f"PUT {frame}/draft": work,
+        f"PUT {frame}/decision": work | {"decision": "accepted", "base": 0},
+        f"PUT {frame}/decision#": work | {"decision": "unsure", "base": 0},
+        f"POST {frame}/solve": {"points": held, "start": camera},
+        f"POST {frame}/snap": {"camera": camera, "point": points[0], "moves": "photo"},
+        f"POST {frame}/evidence": {"camera": camera, "points": points},
+        f"POST {frame}/marks": {"camera": camera},
+        f"POST {frame}/search": {"camera": camera},
+        f"POST {frame}/points": {"camera": camera, "points": points},
+    }.items():
+        assert is_refused(client.ask(*ask.rstrip("#").split(), json=body), 422), ask
+    assert client.told(f"frames/{RIGHT}/history") == []
+    assert client.told(f"frames/{RIGHT}")["draft"] is None
+
+
+# Who is let in -----------------------------------------------------------------------------------
+
+
+def test_only_the_printed_address_lets_in(review_server: Serve, review_store: Path) -> None:
+    with review_server(review_store, admitted=False) as client:
+        for path in ("/", "/app.js", "/api/session", "/api/frames/0", "/?token=guess", "/?token="):
+            assert is_refused(client.ask("GET", path), 401)
+        answer = client.ask("GET", f"/?token={client.token}")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        cookie = answer.headers["set-cookie"].lower()
+        assert {"httponly", "samesite=strict"} <= {part.strip() for part in cookie.split(";")}
+        assert client.token not in answer.headers["set-cookie"]
+        assert client.ask("GET", "/").headers["content-type"].startswith("text/html")
+        own = {"origin": BASE, "sec-fetch-site": "same-origin"}
+        assert client.ask("GET", "/api/session", headers=own).status_code == 200
+        kept = client.cookies
+    with review_server(review_store, admitted=False) as other:
+        assert other.token != client.token
+        other.cookies = kept
+        assert is_refused(other.ask("GET", "/api/session"), 401)
+        # The token of the started browser works once
+        assert other.ask("GET", f"/?token={other.once}").status_code == 303
+        assert is_refused(other.ask("GET", f"/?token={other.once}"), 401)
+
+
+def test_a_link_from_elsewhere_leads_to_the_page(client: Client) -> None:
+    answer = client.ask("GET", "/", headers={"sec-fetch-site": "cross-site"})
+    assert (answer.status_code, 'http-equiv="refresh"' in answer.text) == (200, True)
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_long_requests_are_not_read(refusing: dict[str, Client], announced: bool) -> None:
+    async def pieces() -> Any:
+        for _ in range(1000):
+            yield b" " * 1024
+
+    body = b" " * (300 * 1024) if announced else pieces()
+    answer = refusing["made"].ask("PUT", "/api/frames/0/draft", content=body, headers=JSON)
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/", "/app.js", "/api/session", "/nothing", "/api/x"])
+def test_every_answer_forbids_framing_and_foreign_scripts(
+    review_server: Serve, review_store: Path, path: str
+) -> None:
+    with review_server(review_store, layers=[LAYER]) as client:
+        headers = client.ask("GET", path).headers
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'; script-src 'self';" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert policy.count("http") == policy.count("https://tiles.example.org") == 2
+    expected = {"x-frame-options": "DENY", "x-content-type-options": "nosniff"}
+    expected |= {"cross-origin-opener-policy": "same-origin"}
+    assert {name: headers[name] for name in expected} == expected
+    assert "access-control-allow-origin" not in headers
+    assert headers["cache-control"] == ("no-store" if "/api" in path else "no-cache")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--host", "999.999.1.1"), "cannot listen on 999.999.1.1, port"),
+        (("--reviewer", " "), "--reviewer"),
+        (("--layer", "Streets | ftp://x/{z}/{x}/{y}"), "--layer"),
+        (("--layer", "A | https://user@x.org/{z}/{x}/{y}"), "--layer"),
+        (("--layer", LAYER, "--layer", LAYER), "same name"),
+    ],
+)
+def test_a_review_that_cannot_begin_says_why(
+    review_store: Path, words: tuple[str, ...], said: str
+) -> None:
+    answer = run("review", review_store, "--no-browser", *words)
+    assert (answer.code, said in answer.err, answer.err.count("\n")) == (2, True, 1)
+
+
+def test_a_program_that_serves_has_its_own_signals_back(review_store: Path) -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    own, answers = signal.getsignal(signal.SIGTERM), []
+
+    def end_when_it_answers() -> None:
+        for _ in range(600):
+            time.sleep(0.1)
+            try:
+                answers.append(httpx.get("http://127.0.0.1:48123/", timeout=60.0).status_code)
+                break
+            except httpx.TransportError:
+                continue
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    ender = threading.Thread(target=end_when_it_answers, daemon=True)
+    ender.start()
+    try:
+        assert run("review", review_store, "--no-browser", "--port", 48123).code == 0
+        assert (answers, heard) == ([401], [])
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        ender.join(60.0)
+        signal.signal(signal.SIGTERM, before)
+
+
+# The queue ---------------------------------------------------------------------------------------
+
+FILTERS: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "verdict=review&verdict=failed": lambda row: row["verdict"] in ("review", "failed"),
+    "reason=low_margin": lambda row: "low_margin" in row["reasons"],
+    "category=cities": lambda row: row["category"] == "cities",
+    "camera=NIKON D3S": lambda row: row["camera_body"] == "NIKON D3S",
+    "id=3&id=9": lambda row: row["id"] in (3, 9),
+    "text=iss055": lambda row: "ISS055" in row["frame"],
+    "text=japan": lambda row: "Japan" in (row["place"] or ""),
+    "date_from=2012-03-28T17&date_to=2012-03-28T18": lambda row: (
+        "2012-03-28T17" <= (row["time_utc"] or "") <= "2012-03-28T18:59:59Z"
+    ),
+    "status=done": lambda row: row["id"] in (1, 2),
+    "status=open": lambda row: row["id"] not in (1, 2),
+    "status=disputed": lambda row: row["id"] == 1,
+    "status=second": lambda row: row["id"] == 2,
+    "tag=fog": lambda row: row["id"] == 2,
+}
+
+
+def test_a_filter_keeps_what_says_so_and_facets_count_it(
+    client: Client, review_server: Serve, review_store: Path
+) -> None:
+    client.decide(1, "rejected")
+    with review_server(review_store, reviewer="Bo") as other:
+        other.decide(1, "unsure")
+        other.decide(2, "unsure", tags=["fog"])
+    everything = client.told("frames?limit=100")["frames"]
+    assert len(everything) == 40
+    for query, says_so in FILTERS.items():
+        found = client.told(f"frames?limit=100&{query}")
+        expected = {row["id"] for row in everything if says_so(row)}
+        assert {row["id"] for row in found["frames"]} == expected, query
+        assert found["total"] == len(expected) > 0, query
+        assert client.told(f"queue?limit=2&{query}")["ids"] == [
+            row["id"] for row in found["frames"]
+        ]
+    facets = client.told("facets")
+    for name in ("verdict", "reason", "category", "camera", "tag"):
+        for value, count in facets[name].items():
+            query = httpx.QueryParams({name: value, "limit": 0})
+            assert client.told(f"frames?{query}")["total"] == count
+    times = sorted(row["time_utc"] for row in everything if row["time_utc"])
+    assert (facets["first_time"], facets["last_time"]) == (times[0], times[-1])
+    assert client.told("frames?limit=0&verdict=accepted")["progress"] == {
+        "all": facets["verdict"]["accepted"],
+        "decided": 2,
+    }
+
+
+def test_a_line_of_the_queue_says_what_the_store_has(client: Client) -> None:
+    rows = {row["id"]: row for row in client.told("frames?limit=100")["frames"]}
+    camera = client.told("frames/8")["camera"]
+    lon, lat = camera_of(camera).pixel_to_lonlat(319.5, 212.5)
+    expected = {
+        "frame": "ISS030-E-184148", "verdict": "review", "probability": 0.71,
+        "reasons": ["low_margin", "x"], "category": "cities", "camera_body": None,
+        "time_utc": "2012-03-28T16:42:41Z", "orientation": 1, "log10_odds": 38.2,
+        "sigma_m": 140.0, "decision": None, "reviewers": 0, "disputed": False, "independent": True,
+    }  # fmt: skip
+    assert {name: rows[8][name] for name in expected} == expected
+    assert rows[8]["log10_lead"] == pytest.approx(36.1)
+    assert rows[8]["centre"] == pytest.approx([float(lon), float(lat)], abs=1e-6)
+    assert rows[8]["version"] == client.told("frames/8")["sha256"][:16]
+    assert (rows[14]["centre"], rows[14]["sigma_m"]) == (None, None)
+
+
+def test_boxes_cross_the_antimeridian_and_hold_the_poles(client: Client) -> None:
+    def names(bbox: str) -> set[str]:
+        rows = client.told(f"frames?limit=100&bbox={bbox}")["frames"]
+        return {row["frame"] for row in rows if row["frame"].startswith(("ISS055", "ISS061"))}
+
+    everywhere = names("-180,-90,180,90")
+    assert len(everywhere) == 8
+    assert names("170,-90,-170,90") >= {name for name in everywhere if "ISS055" in name}
+    assert len(names("-180,80,180,90")) == 2
+
+
+def test_a_photo_with_the_sky_in_its_middle_lies_amid_its_points(
+    review_server: Serve, tmp_path: Path
+) -> None:
+    """Points of Japan, and a nadir of another place."""
+    result = seen_by(proposal("sky"), nadir_camera(136.9, 35.7, tilt_deg=80.0))
+    far = replace(result, nadir=replace(result.nadir, lon=-40.0, lat=10.0))
+    alone = replace(far, frame="nadir", control_points=(), solved=None, verdict="no_match")
+    with review_server(write_store(tmp_path / "run.h5", [far, alone])) as client:
+        for box, names in (("136,35,138,37", ["sky"]), ("-41,9,-39,11", ["nadir"])):
+            assert [row["frame"] for row in client.told(f"frames?bbox={box}")["frames"]] == names
+
+
+def test_the_most_doubtful_come_first(client: Client) -> None:
+    rows = client.told("frames?limit=100")["frames"]
+    order = ["review", "accepted", "no_match", "failed"]
+    ranks = [order.index(row["verdict"]) for row in rows]
+    assert ranks == sorted(ranks)
+    for verdict in ("review", "accepted"):
+        doubts = [abs(row["probability"] - 0.5) for row in rows if row["verdict"] == verdict]
+        assert doubts == sorted(doubts)
+    for sort, name in (("time", "time_utc"), ("name", "frame")):
+        told = client.told(f"frames?limit=100&sort={sort}")["frames"]
+        values = [row[name] or "9" for row in told]
+        assert values == sorted(values, key=str.encode)
+    pages = [client.told(f"frames?offset={k}&limit=15")["frames"] for k in (0, 15, 30)]
+    assert [row["id"] for page in pages for row in page] == [row["id"] for row in rows]
+
+
+def test_of_equal_doubts_the_lesser_evidence_comes_first(
+    review_server: Serve, tmp_path: Path
+) -> None:
+    """Lead over the runner-up, odds, precision; nothing to see comes last."""
+    base = proposal(verdict="review")
+
+    def made(name: str, probability: float = 0.7, **fit: float) -> Any:
+        return replace(base, frame=name, probability=probability, fit=replace(base.fit, **fit))
+
+    rough = replace(made("rough"), control_points=tuple(
+        replace(point, sigma_m=900.0) for point in base.control_points))  # fmt: skip
+    nothing = replace(base, frame="no city", verdict="no_match", reasons=(
+        replace(base.reasons[0], code="not_a_night_city_frame"),))  # fmt: skip
+    results = [
+        nothing, made("sure", 0.97), made("usual"), rough, made("led", runner_up_log10_odds=30.0),
+        made("weak", log10_odds=30.0, runner_up_log10_odds=-6.1), made("even", 0.52),
+        replace(nothing, frame="no match", reasons=()), made("nearly usual", 0.7049),
+    ]  # fmt: skip
+    with review_server(write_store(tmp_path / "run.h5", results)) as client:
+        found = [row["frame"] for row in client.told("frames")["frames"]]
+    expected = ["even", "led", "weak", "rough", "usual", "nearly usual", "sure"]
+    assert found == [*expected, "no match", "no city"]
+
+
+def test_names_and_texts_command_no_terminal_and_no_page(client: Client) -> None:
+    client.decide(39, "unsure", comment="ESC\x1b[31m <b>", tags=["<i>"])
+    for path in ("frames?limit=100", "frames/39", "frames/39/history", "facets"):
+        answer = client.ask("GET", f"/api/{path}")
+        assert answer.headers["content-type"] == "application/json"
+        assert "\x1b" not in answer.text
+    frame = client.told("frames/39")
+    assert "\x1b" not in frame["frame"] + frame["category"] + frame["camera_body"]
+    assert frame["decisions"][0]["comment"] == "ESC[31m <b>"
+    assert "\u202e" not in json.dumps(client.told("frames/35"), ensure_ascii=False)
+
+
+def test_a_store_that_a_run_adds_to_is_seen(
+    sample_review: Path, review_server: Serve, review_store: Path, monkeypatch: Any
+) -> None:
+    with review_server(sample_review) as client:
+        client.decide(0, "unsure")
+        os.replace(review_store, sample_review)
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now + 60.0)
+        rows = client.told("frames?limit=100&sort=name")["frames"]
+        # Frame 0 is another photo by now: the decision is not about it
+        assert (len(rows), {row["decision"] for row in rows}) == (40, {None})
+
+
+# What is decided ---------------------------------------------------------------------------------
+
+
+def test_a_decision_shows_everywhere_and_is_exported(client: Client, review_store: Path) -> None:
+    saved = client.accept(8, comment="two\nlines", tags=[" a  b "], quality=4)
+    assert saved.status_code == 200, saved.text
+    assert (saved.json()["conflict"], saved.json()["others"]) == (None, [])
+    (row,) = client.told("frames?status=done")["frames"]
+    assert (row["id"], row["decision"], row["reviewers"]) == (8, "accepted", 1)
+    assert client.told("facets")["tag"] == {"a b": 1}
+    frame = client.told("frames/8")
+    (kept,) = frame["decisions"]
+    assert (kept["comment"], kept["reviewer"], kept["seconds"]) == ("two\nlines", "Ada", 1.5)
+    assert (kept["camera"], kept["points"]) == (frame["camera"], frame["points"])
+    assert client.told("frames/8/history") == [kept]
+    assert exported(review_store) == [frame["frame"]] * 4
+
+
+def exported(store: Path) -> list[str]:
+    """Frames of the points that people accepted, a row a point."""
+    out = store.parent / "out.csv"
+    words = ("--format", "csv", "--out", out, "--reviewed", "--force")
+    assert run("export", store, *words).code == 0
+    return [line.split(",")[1] for line in out.read_text(encoding="utf-8").splitlines()[1:]]
+
+
+def turned_away(told: dict[str, Any], by_px: float) -> dict[str, Any]:
+    """The proposal's camera turned so that all is that far off."""
+    turn = Rotation.from_euler("y", by_px / told["camera"]["focal_px"])
+    turned = (Rotation.from_quat(told["camera"]["quaternion"]) * turn).as_quat().tolist()
+    return told["camera"] | {"quaternion": turned}
+
+
+def followers(camera: dict[str, Any], points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same pixels at the places where a camera has them, as if a person stood behind them."""
+    lon, lat = camera_of(camera).pixel_to_lonlat(*([p[name] for p in points] for name in "xy"))
+    places = zip(points, lon.tolist(), lat.tolist(), strict=True)
+    return [point | {"lon": x, "lat": y, "origin": "person"} for point, x, y in places]
+
+
+@dataclass(frozen=True)
+class Accepting:
+    """A camera and points with which frame 8 is accepted, or a part of why it is not.
+
+    Of points that the engine measured: ``e`` as they are, ``c`` confirmed, ``p`` placed by hand. Of
+    the same pixels where the turned camera has them: ``f`` as a person's, ``k`` confirmed, ``h`` by
+    hand, ``s`` snapped. ``+`` appends what is changed besides.
+    """
+
+    name: str
+    camera: str  # proposed, own, turned, solved (from the points), none
+    points: str
+    says: str = ""  # empty: it is accepted
+    by_px: float = 15.0
+
+
+FOUR = "needs a camera and four confirmed points"
+AGAINST = "contradict those measured"
+ACCEPTING = (
+    Accepting("nothing", "none", "", f"{FOUR}, or an unchanged proposal"),
+    Accepting("two of four", "own", "p0 p1 e2 e3", "2 of 4 points confirmed"),
+    Accepting("the engine's points", "own", "e0 e1 e2 e3", "0 of 4 points confirmed"),
+    Accepting("one four times", "own", "p0 p0 p0 p0", FOUR),
+    Accepting("no points", "proposed", "", FOUR),
+    Accepting("no camera", "none", "e0 e1 e2 e3", FOUR),
+    Accepting("three of the proposal", "proposed", "e0 e1 e2", FOUR),
+    Accepting("one of the proposal four times", "proposed", "e0 e0 e0 e0", FOUR),
+    Accepting("as proposed", "proposed", "e0 e1 e2 e3"),
+    Accepting("four placed", "own", "p0 p1 p2 p3"),
+    Accepting("four confirmed", "solved", "c0 c1 c2 c3"),
+    Accepting("followers", "turned", "f0 f1 f2 f3", FOUR),
+    Accepting("sure followers", "turned", "f0+sure f1+sure f2+sure f3+sure", FOUR),
+    Accepting("confirmed followers", "turned", "k0 k1 k2 k3", FOUR),
+    Accepting("a drag and its followers", "turned", "h0 f1 f2 f3", FOUR),
+    Accepting("all dragged", "turned", "h0 h1 h2 h3"),
+    Accepting("another camera for right points", "turned", "c0 c1 c2 c3", AGAINST),
+    Accepting("dragged against the others", "solved", "h0 c1 c2 c3", AGAINST),
+    Accepting("snapped against the others", "solved", "s0 c1 c2 c3", AGAINST),
+    Accepting("dragged a little", "solved", "h0 c1 c2 c3", by_px=1.0),
+    Accepting("snapped a little", "solved", "s0 c1 c2 c3", by_px=1.0),
+    Accepting("three and one off", "solved", "c0 c1 c2 c3+off", "3 of 3 points confirmed"),
+    Accepting("three and a wrong one off", "solved", "h0+off c0 c1 c2", "3 of 3 points confirmed"),
+    Accepting("four and a wrong one off", "solved", "h0+off c0 c1 c2 c3"),
+    Accepting("far away", "own", "p0+far p1+far p2+far p3+far", "out of sight where"),
+    Accepting("far away by a search", "own", "p0+far+found p1+far+found p2+far+found p3+far+found",
+              "out of sight where"),
+    Accepting("a search's", "own", "p0+found p1+found p2+found p3+found"),
+    Accepting("a tenth of the picture off", "own", "p0+beside p1 p2 p3", AGAINST),
+    Accepting("a fifth far away", "own", "p0 p1 p2 p3 p0+far", AGAINST),
+    Accepting("a fifth far away, off", "own", "p0 p1 p2 p3 p0+far+off"),
+)  # fmt: skip
+KINDS = {"e": "engine", "c": "confirmed", "p": "person", "f": "person", "k": "confirmed",
+         "h": "person", "s": "snap"}  # fmt: skip
+
+
+def points_of(row: Accepting, told: dict[str, Any]) -> list[dict[str, Any]]:
+    """The points of a row, as a page sends them."""
+    follow, found = followers(turned_away(told, row.by_px), told["points"]), []
+    for word in row.points.split():
+        kind, number, changes = word[0], int(word[1]), word.split("+")[1:]
+        point = (told["points"] if kind in "ecp" else follow)[number] | {"origin": KINDS[kind]}
+        if kind in "ph":
+            point["by_hand"] = True
+        if kind in "fk":
+            point["sigma_px"] = 0.6 if "sure" in changes else None
+        if "far" in changes:
+            point["lon"] += 40.0
+        if "beside" in changes:
+            point["x"] += 64.0 if point["x"] < 320.0 else -64.0
+        if "found" in changes:
+            point["origin"] = "search"
+        if "off" in changes:
+            point["off"] = True
+        found.append(point)
+    return found
+
+
+@pytest.mark.parametrize("row", ACCEPTING, ids=[row.name for row in ACCEPTING])
+def test_what_is_accepted_and_what_is_not(client: Client, row: Accepting) -> None:
+    told = client.told("frames/8")
+    points = points_of(row, told)
+    own = told["camera"] | {"focal_px": told["camera"]["focal_px"] + 1.0}
+    cameras = {"proposed": told["camera"], "own": own, "none": None}
+    cameras["turned"] = turned_away(told, row.by_px)
+    if row.camera == "solved":
+        used = [point for point in points if not point.get("off")]
+        body = {"points": used, "start": told["camera"]}
+        cameras["solved"] = client.post("frames/8/solve", body).json()["camera"]
+        assert (used == points) or is_refused(
+            client.post("frames/8/solve", body | {"points": points}), 422, "switched off"
+        )
+    work = {"camera": cameras[row.camera], "points": points}
+    answer = client.decide(8, "accepted", **work)
+    if row.says:
+        assert is_refused(answer, 422, row.says), answer.text
+        assert client.told("frames/8/history") == []
+        assert client.decide(8, "rejected", **work).status_code == 200
+    else:
+        assert answer.status_code == 200, answer.text
+        (kept,) = client.told("frames/8/history")
+        assert (kept["points"], kept["camera"]) == (points, work["camera"])
+        assert kept["independent"]
+
+
+def test_points_that_are_switched_off_are_not_exported(client: Client, review_store: Path) -> None:
+    told = client.told("frames/8")
+    aside = told["points"][0] | {"origin": "person", "by_hand": True, "off": True, "lon": 9.0}
+    points = [aside, *(point | {"origin": "confirmed"} for point in told["points"])]
+    assert client.decide(8, "accepted", camera=told["camera"], points=points).status_code == 200
+    assert len(exported(review_store)) == 4
+    # QGIS counts from the upper left corner of the first pixel, downwards as negative
+    answer = client.post("frames/8/points", {"points": points, "camera": told["camera"]}).json()
+    assert answer["name"].endswith(".points")
+    rows = [row.split(",") for row in answer["text"].splitlines()[2:]]
+    assert [row[4] for row in rows] == [*"01111"]
+    for row, point in zip(rows, points, strict=True):
+        assert [float(row[k]) for k in (0, 1)] == pytest.approx([point["lon"], point["lat"]])
+        assert (float(row[2]), float(row[3])) == (point["x"] + 0.5, -(point["y"] + 0.5))
+
+
+def test_a_proposal_as_it_is_has_its_own_points(sample_client: Client) -> None:
+    told = sample_client.told(f"frames/{WRONG}")
+    first, *others = told["points"]
+    moved = first | {"lon": first["lon"] + 0.1, "origin": "person", "by_hand": True}
+    runner_up = told["hypotheses"][1]["camera"]
+    spread = [point | {"origin": "engine"} for point in followers(runner_up, told["points"])]
+    for camera, points, status in (
+        (told["camera"], [moved, *others], 422),
+        (runner_up, told["points"], 422),
+        (runner_up, spread, 200),
+        (told["camera"], told["points"], 200),
+    ):
+        answer = sample_client.decide(WRONG, "accepted", camera=camera, points=points)
+        assert answer.status_code == status, answer.text
+
+
+def test_what_was_accepted_for_followers_is_named(client: Client, review_store: Path) -> None:
+    """As a page of an earlier version sent it."""
+    told = client.told("frames/8")
+    camera = turned_away(told, 15.0)
+    points = followers(camera, told["points"])
+    assert client.decide(8, "unsure", camera=camera, points=points).status_code == 200
+    with closing(sqlite3.connect(f"{review_store}.review.sqlite")) as file, file:
+        names = "frame_index, sha256, reviewer, time_utc, base, seconds, verdict, probability"
+        names += ", proposal_sha256, work"
+        file.execute(
+            f"INSERT INTO decisions (decision, {names}) SELECT 'accepted', {names} FROM decisions"
+        )
+    client.accept(24)
+    rows = {row["id"]: row["independent"] for row in client.told("frames?status=done")["frames"]}
+    assert rows == {8: False, 24: True}
+    (row,) = client.told("frames?status=dependent")["frames"]
+    kept, _ = client.told("frames/8/history")
+    assert (row["id"], kept["independent"], kept["points"]) == (8, False, points)
+    (figures,) = run("report", review_store, "--json").records
+    decided = figures["decisions"]
+    assert (decided["photos"], decided["choices"]["accepted"]) == (2, 2)
+    assert decided["not_independent"]["photos"] == 1
+    (shown,) = decided["not_independent"]["shown"]
+    assert (shown["frame"], shown["reviewer"]) == (told["frame"], "Ada")
+    page = review_store.parent / "report.html"
+    assert run("report", review_store, "--out", page).code == 0
+    assert "Not independent" in page.read_text(encoding="utf-8")
+    # Readable as before, and put right by a decision that is
+    assert len(exported(review_store)) == 8
+    assert client.accept(8, base=kept["revision"]).status_code == 200
+    assert client.told("frames?status=dependent")["frames"] == []
+
+
+def test_a_neighbours_camera_is_carried_along_the_orbit(
+    review_server: Serve, tmp_path: Path
+) -> None:
+    over = nadir_camera(tilt_deg=10.0)
+    series = [
+        ("first", "12:00:00Z", 35.7, "NIKON D4", 85.0),
+        ("half a minute later", "12:00:30Z", 37.6, "NIKON D4", 170.0),
+        ("other camera", "12:00:20Z", 37.0, "NIKON D3S", 85.0),
+        ("long after", "12:09:00Z", 60.0, "NIKON D4", 85.0),
+    ]
+    results = [
+        replace(
+            proposal(name),
+            time_utc=f"2014-02-04T{time}",
+            camera_body=body,
+            focal_mm=focal_mm,
+            verdict="no_match" if number else "accepted",
+            solved=None if number else seen_by(proposal(), over).solved,
+            nadir=replace(proposal().nadir, lon=136.9, lat=lat, altitude_km=391.2),
+        )
+        for number, (name, time, lat, body, focal_mm) in enumerate(series)
+    ]
+    with review_server(write_store(tmp_path / "run.h5", results)) as client:
+        (one,) = client.told("frames/1/neighbours")["neighbours"]
+        assert (one["frame"], one["seconds"], one["verdict"]) == ("first", -30.0, "accepted")
+        carried = camera_of(one["camera"])
+        above = np.array(carried.position_ecef_m)
+        assert np.linalg.norm(above - ecef_of(136.9, 37.6, 391.2e3)) < 4_000.0
+        assert carried.off_nadir_deg == pytest.approx(over.off_nadir_deg, abs=0.3)
+        assert carried.focal_px == pytest.approx(2.0 * over.focal_px)
+        # It looks as far ahead as the other did
+        seen, other = (c.pixel_to_lonlat(*c.principal_point) for c in (carried, over))
+        assert float(seen[1] - other[1]) == pytest.approx(1.9, abs=0.05)
+        (back,) = client.told("frames/0/neighbours")["neighbours"]
+        assert (back["seconds"], back["camera"]) == (30.0, None)
+        assert client.told("frames/2/neighbours")["neighbours"] == []
+        assert client.decide(0, "rejected").status_code == 200
+        (refused,) = client.told("frames/1/neighbours")["neighbours"]
+        assert refused["camera"] is None
+
+
+def test_a_table_with_points_outside_of_the_photo_is_refused(
+    client: Client, review_store: Path
+) -> None:
+    table, name = review_store.parent / "points.csv", client.told("frames/8")["frame"]
+    table.write_text(f"frame,x,y,lon,lat\n{name},-0.6,10,10,10\n", encoding="utf-8")
+    said = run("import", review_store, table)
+    assert (said.code, "outside the photo" in said.err) == (2, True)
+    assert client.told("frames/8/history") == []
+
+
+def test_what_a_person_gives_of_the_exposure_comes_back(
+    client: Client, review_server: Serve, review_store: Path
+) -> None:
+    nadir = {"lon": 190.0, "lat": 4.0, "altitude_km": 410.0}
+    given = {"time_utc": "2012-03-28T15:46:41Z", "nadir": nadir, "focal_px": 2000.0}
+    draft = WORK | {"comment": "so far", "points": client.told("frames/8")["points"]}
+    assert (
+        client.ask("PUT", "/api/frames/8/draft", json=draft | {"given": given}).status_code == 200
+    )
+    with review_server(review_store) as after_a_crash:
+        kept = after_a_crash.told("frames/8")["draft"]
+        assert kept == draft | {"given": given | {"nadir": nadir | {"lon": -170.0}}}
+    with review_server(review_store, reviewer="Bo") as other:
+        assert other.told("frames/8")["draft"] is None
+
+
+def test_looking_only_changes_nothing(review_server: Serve, review_store: Path) -> None:
+    before = sorted(review_store.parent.rglob("*"))
+    with review_server(review_store, readonly=True) as client:
+        assert client.told("session")["readonly"] is True
+        assert client.told("frames/0")["decisions"] == []
+        assert is_refused(client.decide(0, "rejected"), 403)
+    assert sorted(review_store.parent.rglob("*")) == before
+
+
+def test_decisions_are_sqlite_that_others_read_and_nobody_changes(
+    client: Client, review_store: Path
+) -> None:
+    client.accept(8)
+    with closing(sqlite3.connect(f"{review_store}.review.sqlite")) as others:
+        question = "SELECT frame_index, reviewer, decision, verdict, work FROM decisions"
+        ((number, reviewer, decision, verdict, work),) = others.execute(question)
+        assert (number, reviewer, decision, verdict) == (8, "Ada", "accepted", "review")
+        assert len(json.loads(work)["points"]) == 4
+        for change in ("UPDATE decisions SET decision = 'rejected'", "DELETE FROM decisions"):
+            with pytest.raises(sqlite3.IntegrityError, match="decisions are not"):
+                others.execute(change)
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+@pytest.mark.parametrize("kind", ["text", "stranger", "newer"])
+def test_other_programs_files_are_refused_and_left_alone(
+    review_server: Serve, review_store: Path, kind: str, readonly: bool
+) -> None:
+    file = Path(f"{review_store}.review.sqlite")
+    if kind == "text":
+        file.write_text("no database, but long enough to be taken for something" * 20)
+    else:
+        with closing(sqlite3.connect(file)) as other, other:
+            other.execute("CREATE TABLE stamps (id INTEGER)")
+            if kind == "newer":
+                other.execute(f"PRAGMA application_id = {0x52454752}")
+                other.execute("PRAGMA user_version = 99")
+    before = file.read_bytes()
+    with (
+        pytest.raises(RegengineError, match=r"run\.h5\.review\.sqlite"),
+        review_server(review_store, readonly=readonly),
+    ):
+        pass
+    assert file.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_what_was_answered_outlives_kill_9_and_a_signal_ends_in_order(review_store: Path) -> None:
+    with ReviewProcess(review_store, "--reviewer", "Ada", "--port", 0) as review:
+        with httpx.Client(follow_redirects=True, timeout=60.0) as person:
+            page = person.get(review.address)
+            assert "token" not in str(page.url)
+            saved = person.put(str(page.url.join("/api/frames/5/decision")), json=UNSURE)
+            assert saved.status_code == 200, saved.text
+        review.process.send_signal(signal.SIGKILL)
+        review.end()
+    with ReviewProcess(review_store, "--reviewer", "Bo") as again:
+        # The store's usual port: what a browser had not sent belongs to it
+        assert httpx.URL(again.address).port == page.url.port
+        with httpx.Client(follow_redirects=True, timeout=60.0) as person:
+            page = person.get(again.address)
+            (kept,) = person.get(page.url.join("/api/frames/5/history")).json()
+        assert (kept["decision"], kept["reviewer"]) == ("unsure", "Ada")
+        again.process.send_signal(signal.SIGTERM)
+        again.end()
+        assert again.process.returncode == 0
+
+
+# What the engine works out -----------------------------------------------------------------------
+
+
+def known_points(count: int = 4, frame: str = FRAME) -> list[dict[str, Any]]:
+    """Known pixels of a sample with their places, far from each other."""
+    known, size = truth_of(frame)["reference_points"], truth_of(frame)["camera"]
+    shares = [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9), (0.5, 0.5), (0.3, 0.6), (0.7, 0.4)]
+    at = [(u * size["width_px"], v * size["height_px"]) for u, v in shares[:count]]
+    chosen = [min(known, key=lambda p: math.dist((p["x"], p["y"]), one)) for one in at]
+    said = {"sigma_px": None, "origin": "person"}
+    return [{name: one[name] for name in ("x", "y", "lon", "lat")} | said for one in chosen]
+
+
+def test_four_drags_put_a_wrong_proposal_right(sample_client: Client) -> None:
+    start = sample_client.told(f"frames/{WRONG}")["camera"]
+    errors_km = [camera_error_km(start, FRAME)]
+    for count in (1, 2, 3, 4):
+        body = {"points": known_points(count), "start": start}
+        answer = sample_client.post(f"frames/{WRONG}/solve", body).json()
+        errors_km.append(camera_error_km(answer["camera"], FRAME))
+    assert errors_km[0] > 20.0 > 1.0 > errors_km[-1]
+    # Residuals are those of the camera that is told, and their root mean square
+    camera, points = camera_of(answer["camera"]), body["points"]
+    x, y = camera.lonlat_to_pixel(*([p[name] for p in points] for name in ("lon", "lat")))
+    off_px = np.hypot(x - [p["x"] for p in points], y - [p["y"] for p in points])
+    told = [one["residual_px"] for one in answer["points"]]
+    assert told == pytest.approx(off_px, abs=1e-6)
+    assert answer["rms_px"] == pytest.approx(np.sqrt(np.mean(off_px**2)))
+    metres = [one["residual_m"] for one in answer["points"]]
+    assert answer["rms_m"] == pytest.approx(np.sqrt(np.mean(np.square(metres))))
+    assert (answer["rms_px"] < 1.0, answer["rms_m"] < 300.0) == (True, True)
+    assert answer["off_nadir_deg"] == pytest.approx(camera.off_nadir_deg)
+    assert answer["freed"] == ["attitude", "focal length", "position"]
+    assert (answer["observations"], answer["over"]) == (8, 1)
+    assert answer["warning"] is None
+    assert len(answer["attitude_only"]["points"]) == 4
+    body = {"points": known_points(4), "start": turned_json(FRAME, away_km=1473.0)}
+    answer = sample_client.post(f"frames/{WRONG}/solve", body).json()
+    assert camera_error_km(answer["camera"], FRAME) < 1.0
+
+
+def test_an_oblique_with_two_points_that_disagree_asks_for_four(sample_client: Client) -> None:
+    points = known_points(2, OBLIQUE)
+    body = {"points": points, "start": true_json(OBLIQUE)}
+    assert sample_client.post(f"frames/{WRONG}/solve", body).json()["too_few"] is None
+    points[1]["x"] -= 400.0
+    answer = sample_client.post(f"frames/{WRONG}/solve", body).json()
+    assert "four points before a search: these 2 leave" in answer["too_few"]
+    assert answer["too_few"] in answer["warning"]
+
+
+def test_a_point_that_contradicts_the_others_is_named_and_left_out(sample_client: Client) -> None:
+    points = known_points(7)
+    points[5]["x"] += 30.0
+    body = {"points": points, "start": true_json(FRAME), "free": "focal"}
+    answer = sample_client.post(f"frames/{WRONG}/solve", body).json()
+    assert [point["suspect"] for point in answer["points"]] == [k == 5 for k in range(7)]
+    assert answer["points"][5]["left_out_px"] == pytest.approx(30.0, rel=0.15)
+    assert "fitted without it" in answer["warning"]
+    # Of the six others twelve, for attitude and focal length
+    assert (answer["observations"], answer["over"]) == (12, 8)
+    assert camera_error_km(answer["camera"], FRAME) < 1.0
+
+
+def test_points_snap_to_the_lights_or_say_why_not(sample_client: Client) -> None:
+    frame, more = f"frames/{RIGHT}", {"sigma_px": None, "origin": "person"}
+    camera, found = sample_client.told(frame)["camera"], 0
+    for one in truth_of(OF_RIGHT)["reference_points"][:6]:
+        point = {"x": one["x"] + 6.0, "y": one["y"] - 4.0, "lon": one["lon"], "lat": one["lat"]}
+        body = {"camera": camera, "point": point | more, "moves": "photo"}
+        answer = sample_client.post(f"{frame}/snap", body).json()
+        if answer["found"]:
+            at = answer["point"]
+            found += np.hypot(at["x"] - one["x"], at["y"] - one["y"]) < 2.5
+            assert (at["lon"], at["origin"]) == (one["lon"], "snap")
+        else:
+            assert answer["why"]
+    assert found >= 3
+    hidden = body | {"point": body["point"] | {"lon": 20.0, "lat": -50.0}}
+    assert "horizon" in sample_client.post(f"{frame}/snap", hidden).json()["why"]
+
+
+def test_the_lights_of_photo_and_map_are_compared_at_each_point(sample_client: Client) -> None:
+    """An error of a pair shows there, whatever the camera says."""
+    camera = sample_client.told(f"frames/{RIGHT}")["camera"]
+    pairs, more = truth_of(OF_RIGHT)["reference_points"][:12], {"sigma_px": None}
+    points = [{key: pair[key] for key in ("x", "y", "lon", "lat")} | more for pair in pairs]
+    points = [point | {"origin": "person"} for point in points]
+    x, y, z, w = camera["quaternion"]
+    turned = camera | {"quaternion": [x + 0.02 * w, y - 0.02 * z, z + 0.02 * y, w - 0.02 * x]}
+
+    def compare(camera: dict[str, Any], shift: float) -> list[dict[str, Any]]:
+        moved = [point | {"x": point["x"] + shift, "y": point["y"] - shift} for point in points]
+        body = {"camera": camera, "points": moved}
+        answer = sample_client.post(f"frames/{RIGHT}/evidence", body).json()
+        assert all((one["off_px"] is None) == bool(one["why"]) for one in answer["points"])
+        return [one for one in answer["points"] if one["off_px"] is not None]
+
+    for seen_with in (camera, turned):
+        right, wrong = compare(seen_with, 0.0), compare(seen_with, 9.0)
+        assert min(len(right), len(wrong)) >= 3
+        assert np.median([one["off_px"] for one in right]) < 2.5
+        assert np.median([one["off_px"] for one in wrong]) == pytest.approx(9 * 2**0.5, abs=2.5)
+        assert not [one for one in wrong if one["off_px"] < 3.717 * one["sigma_px"]]
+    hidden = {"camera": camera, "points": [points[0] | {"lon": 20.0, "lat": -50.0}]}
+    (nothing,) = sample_client.post(f"frames/{RIGHT}/evidence", hidden).json()["points"]
+    assert (nothing["off_px"], nothing["sigma_px"]) == (None, None)
+    assert "horizon" in nothing["why"]
+
+
+@pytest.mark.slow
+def test_a_wrong_drag_is_seen(sample_client: Client) -> None:
+    """One point of a right proposal dragged by 12 px, anywhere: 20 draws.
+
+    Twelve pixels of the photo. On a screen of 1440 x 900 that shows all of it, twelve of the screen
+    are twice as many and more: then all pairs that the engine measured are 10 px off.
+    """
+    chance = math.sqrt(-2.0 * math.log(0.001))  # as the page has it
+    draw, red = np.random.default_rng(70), 0
+    proposed = [sample_client.told(f"frames/{number}") for number in (0, RIGHT, 5)]
+    for k in range(20):
+        told, dragged, way = proposed[k % 3], int(draw.integers(4)), draw.uniform(0.0, 2.0 * np.pi)
+        others = [point for i, point in enumerate(told["points"]) if i != dragged]
+        at_x, at_y = ([each[axis] for each in others] for axis in "xy")
+        frame = f"frames/{told['id']}"
+        for px in (24.0, 12.0):
+            point = told["points"][dragged] | {"origin": "person", "by_hand": True}
+            step = px * np.cos(way), px * np.sin(way)
+            for axis, by, size in (("x", step[0], "width_px"), ("y", step[1], "height_px")):
+                inside = 0.0 <= point[axis] + by < told[size]
+                point[axis] += float(by if inside else -by)
+            solve = {"points": [point], "start": told["camera"]}
+            camera = sample_client.post(f"{frame}/solve", solve).json()["camera"]
+            places = ([each[n] for each in others] for n in ("lon", "lat"))
+            x, y = camera_of(camera).lonlat_to_pixel(*places)
+            assert np.hypot(x - at_x, y - at_y).min() > (10.0 if px > 12.0 else 5.0), (k, px)
+        points = [point, *(each | {"origin": "engine"} for each in followers(camera, others))]
+        body = {"camera": camera, "points": points}
+        found = sample_client.post(f"{frame}/evidence", body).json()["points"]
+        sigmas = [one["off_px"] / one["sigma_px"] for one in found if one["off_px"] is not None]
+        assert min(sigmas, default=math.inf) > chance, (k, found)  # none is green
+        red += max(sigmas, default=0.0) > 2.0 * chance
+    # The others lie where clouds, or the photo's edge, leave no lights to compare
+    assert red >= 19
+
+
+def test_the_strongest_lights_of_the_map_are_met_where_the_camera_is_right(
+    sample_client: Client,
+) -> None:
+    told, met = sample_client.told(f"frames/{RIGHT}"), []
+    for camera in (told["camera"], turned_away(told, 25.0)):
+        answer = sample_client.post(f"frames/{RIGHT}/marks", {"camera": camera}).json()
+        lights = answer["marks"]
+        assert 50 < len(lights) <= 100
+        places = ([each[n] for each in lights] for n in ("lon", "lat"))
+        x, y = camera_of(camera).lonlat_to_pixel(*places)
+        for at, size in ((x, "width_px"), (y, "height_px")):
+            assert ((at > 0.0) & (at < camera[size])).all()
+        met.append(sum(each["met"] for each in lights) / len(lights))
+        assert 0.0 < answer["chance"] < 0.2
+    assert met[0] > 0.6 > 0.2 > met[1]
+
+
+def test_a_search_from_here_finds_and_can_be_stopped(sample_client: Client) -> None:
+    start = sample_client.told(f"frames/{RIGHT}")["camera"]
+    first, second = (
+        sample_client.post(f"frames/{RIGHT}/search", {"camera": start, "seconds": 30.0}).json()
+        for _ in range(2)
+    )
+    stopped = sample_client.ask("DELETE", f"/api/jobs/{second['job']}").json()
+    assert stopped["state"] == "cancelled"
+    deadline = time.monotonic() + 240.0
+    while (found := sample_client.told(f"jobs/{first['job']}"))["state"] in ("waiting", "running"):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert (found["state"], found["result"]["verdict"]) == ("done", "accepted")
+    assert camera_error_km(found["result"]["camera"], OF_RIGHT) < 1.0
+    assert {point["origin"] for point in found["result"]["points"]} == {"search"}
+    assert len(found["result"]["points"]) == 4
+
+
+def test_a_time_tells_the_nadir(refusing: dict[str, Client]) -> None:
+    client, truth = refusing["samples"], truth_of("ISS990-E-000101")
+    told = client.told(f"nadir?time_utc={truth['time_utc']}")
+    lon, lat = told["track"][30]  # of 20 s a step, ten minutes to both sides
+    assert (len(told["track"]), told["source"]) == (61, "tle")
+    assert [lon % 360.0, lat] == pytest.approx([told["lon"] % 360.0, told["lat"]], abs=1e-4)
+    steps = np.diff(ecef_of(*np.array(told["track"]).T), axis=0)
+    # 7.2 km/s on the ground, the Earth turning below
+    assert np.linalg.norm(steps, axis=1) == pytest.approx(20 * 7.2e3, rel=0.05)
+
+
+# Pictures ----------------------------------------------------------------------------------------
+
+
+def test_a_preview_is_the_photo_and_kept_by_the_browser(refusing: dict[str, Client]) -> None:
+    client, address = refusing["samples"], f"/api/frames/{RIGHT}/preview.jpg?size=320"
+    first = client.ask("GET", address)
+    with Image.open(io.BytesIO(first.content)) as preview:
+        small = np.asarray(preview.convert("L"), float)
+    assert (first.headers["content-type"], max(small.shape)) == ("image/jpeg", 320)
+    with Image.open(LIGHTS.parent / f"{OF_RIGHT}.jpg") as photo:
+        whole = photo.convert("L").resize(small.shape[::-1], Image.Resampling.BOX)
+    assert np.abs(small - np.asarray(whole, float)).mean() < 4.0
+    again = client.ask("GET", address, headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    other = client.ask("GET", address.replace("320", "300"))
+    assert other.headers["etag"] != first.headers["etag"]
+    version = client.told(f"frames/{RIGHT}")["version"]
+    assert "immutable" in client.ask("GET", f"{address}&v={version}").headers["cache-control"]
+    assert "no-cache" in client.ask("GET", f"{address}&v=0").headers["cache-control"]
+
+
+def test_another_photo_is_not_shown_in_place_of_one_that_changed(
+    review_server: Serve, sample_review: Path
+) -> None:
+    photo, address = (
+        sample_review.parent / "photos" / f"{OF_RIGHT}.jpg",
+        "/api/frames/3/preview.jpg",
+    )
+    with review_server(sample_review) as client:
+        Image.new("RGB", (640, 426)).save(photo)
+        assert is_refused(client.ask("GET", address), 409, "has changed")
+        photo.unlink()
+        assert is_refused(client.ask("GET", address), 404, "is missing")
+
+
+def test_photos_that_have_moved_are_shown(store_copy: Path, tmp_path: Path) -> None:
+    (store_copy.parent / "photos").rename(tmp_path / "elsewhere")
+    for photos, there in ((None, False), (tmp_path / "elsewhere", True)):
+        with serve(store_copy, photos=photos) as client:
+            assert client.told("frames/0")["photo"] is there
+            status = client.ask("GET", "/api/frames/0/preview.jpg").status_code
+            assert status == (200 if there else 404)
+
+
+def test_streets_and_lights_at_hand_are_maps_of_the_page(
+    review_server: Serve, review_store: Path, tmp_path: Path
+) -> None:
+    roads = {"type": "LineString", "coordinates": [[0.001, 0.05], [0.1, 0.05]]}
+    road = {"type": "Feature", "properties": {"highway": "residential"}, "geometry": roads}
+    drawn, streets = tmp_path / "roads.geojson", tmp_path / "streets.tif"
+    drawn.write_text(json.dumps({"type": "FeatureCollection", "features": [road]}))
+    run("streets", "build", str(drawn), "--out", str(streets))
+    with review_server(review_store, streets=[streets], lights=[LIGHTS]) as client:
+        maps = client.told("session")["maps"]
+        assert set(maps) == {"lights", "streets"}
+        assert "OpenStreetMap" in maps["streets"]["attribution"]
+        # The tile that holds 0.05 degrees north and east
+        answer = client.ask("GET", "/api/maps/streets/12/2048/2047.png")
+        assert np.asarray(Image.open(io.BytesIO(answer.content)))[..., 0].max() > 100
+        sea = client.ask("GET", "/api/maps/lights/5/0/16.png")
+        assert np.asarray(Image.open(io.BytesIO(sea.content)).convert("LA"))[..., 1].max() == 0
+
+
+def test_towns_are_found_by_name_and_in_a_box(refusing: dict[str, Client]) -> None:
+    client = refusing["made"]
+    (paris, *_) = client.told("places/search?q=paris, us")["places"]
+    assert (paris["name"], paris["country"]) == ("Paris", "United States")
+    assert client.told("places/search?q=東京&limit=1")["places"][0]["name"] == "Tokyo"
+    inside = client.told("places?bbox=138,34,141,37&limit=5")["places"]
+    assert (inside[0]["name"], len(inside)) == ("Tokyo", 5)
+    assert all(138 <= one["lon"] <= 141 and 34 <= one["lat"] <= 37 for one in inside)
+    outline = client.told("outlines/5/28/12.json")
+    assert outline["unit_deg"] > 0
+    assert len(outline) > 1
+
+
+def test_the_page_starts_at_what_was_told_and_not_at_what_was_refuted(
+    review_server: Serve, tmp_path: Path
+) -> None:
+    told = replace(
+        proposal(), verdict="no_match", solved=None, control_points=(), footprint=None, fit=None,
+        hypotheses=(), footprint_diagonal_km=None,
+    )  # fmt: skip
+    found = replace(told, frame="anywhere", nadir=replace(told.nadir, source="lights"))
+    with review_server(write_store(tmp_path / "run.h5", [told, found])) as client:
+        first, second = (client.told(f"frames/{number}") for number in (0, 1))
+    assert (first["nadir"]["lon"], first["nadir"]["source"]) == (136.9, "tle")
+    assert len(first["horizon"]) > 2
+    assert (second["nadir"], second["horizon"], second["camera"]) == (None, [], None)
+
+
+def test_the_ground_in_sight_is_seen_edge_on_at_its_outline(refusing: dict[str, Client]) -> None:
+    for number in (3, 8, 24, 28):
+        frame = refusing["made"].told(f"frames/{number}")
+        nadir, ring = frame["nadir"], np.array(frame["horizon"])
+        eye = ecef_of(nadir["lon"], nadir["lat"], 1e3 * nadir["altitude_km"])
+        ground, above = (ecef_of(*ring.T, height_m) for height_m in (0.0, 1000.0))
+        sight = (eye - ground) / np.linalg.norm(eye - ground, axis=1)[:, None]
+        rise = (sight * (above - ground)).sum(axis=1) / 1000.0
+        assert np.abs(np.degrees(np.arcsin(rise))).max() < 0.01
+        assert np.abs(np.diff(ring[:, 0])).max() < 180.0
