@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
@@ -30,17 +29,14 @@ TWO_PICTURES = "() => new Promise((r) => requestAnimationFrame(() => requestAnim
 class ReviewHand:
     """A person at the page of an address with its token: looks, presses keys, drags.
 
-    ``actions`` counts keys, clicks, drags and zooms; ``problems`` are what the page threw, and what
-    its policy refused.
+    ``problems`` are what the page threw, and what its policy refused.
     """
 
     def __init__(self, page: Page, address: str) -> None:
         self.page = page
         self.address = address
-        self.actions: Counter[str] = Counter()
         self.problems: list[str] = []
         self._visited: list[str] = []
-        self._turns = 0
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", self._heard)
         self._under_way = 0
@@ -94,17 +90,10 @@ class ReviewHand:
     def press(self, key: str) -> None:
         """One key."""
         self.page.keyboard.press(key)
-        self.actions["keys"] += 1
 
     def click(self, x: float, y: float) -> None:
         """One click, at screen coordinates."""
         self.page.mouse.click(x, y)
-        self.actions["clicks"] += 1
-
-    def press_button(self, name: str) -> None:
-        """One click on a button with that name."""
-        self.page.get_by_role("button", name=name).first.click()
-        self.actions["clicks"] += 1
 
     def drag(
         self, start: tuple[float, float], end: tuple[float, float], steps: int = DRAG_STEPS
@@ -116,7 +105,6 @@ class ReviewHand:
         mouse.move(*end, steps=steps)
         self.page.wait_for_timeout(REST_MS)
         mouse.up()
-        self.actions["drags"] += 1
 
     def search(self) -> None:
         """One key: the engine searches from here, and what it found is shown."""
@@ -136,11 +124,7 @@ class ReviewHand:
         return self._on_screen("#map", east, north)
 
     def zoom_to(self, lon: float, lat: float) -> None:
-        """Turn the wheel over the map until a place is in it, and then in towards that place.
-
-        One action, however far the wheel turns; none where the place is before the eye.
-        """
-        turned = self._turns
+        """Turn the wheel over the map until a place is in it, and then in towards that place."""
         box = self.page.locator("#map").bounding_box()
         assert box is not None
         x, y = self.at_place(lon, lat)
@@ -153,10 +137,8 @@ class ReviewHand:
         while (metres := float(self.drawn_view("#map").split()[2])) > CLOSE_M:
             self._turn_wheel((x, y), -1, math.ceil(math.log2(metres / CLOSE_M)))
             x, y = self.at_place(lon, lat)
-        self.actions["zooms"] += self._turns > turned
 
     def _turn_wheel(self, at: tuple[float, float], out: int, notches: int) -> None:
-        self._turns += 1
         before = self.drawn_view("#map")
         self.page.mouse.move(*at)
         for _ in range(min(notches, MAX_NOTCHES)):
@@ -264,3 +246,9 @@ def head(hand: ReviewHand, frame_id: int, reviewer: str = "Ada") -> dict[str, An
     """What that reviewer last decided of a frame, as the server has it."""
     decisions = hand.told_of(frame_id)["decisions"]
     return next((each for each in decisions if each["reviewer"] == reviewer), None)
+
+
+def draft_of(hand: ReviewHand, frame_id: int) -> Any:
+    """Unfinished work on a frame, once it has been kept."""
+    hand.wait_until_kept()
+    return hand.told_of(frame_id)["draft"]

@@ -1,0 +1,741 @@
+"""The review page in a browser: nine sittings of reviewers, by mouse and by keys."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import re
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import BrowserContext, Page, Route, expect
+
+from tests.world import browser
+from tests.world.hand import (
+    ReviewHand,
+    camera_error_km,
+    draft_of,
+    head,
+    limb_row,
+    look,
+    off_nadir_deg,
+    points_error_km,
+)
+from tests.world.pages import COPIES, FRAMES, WITH_MAP, ReviewProcess
+from tests.world.samples import sample_store, truth_of
+
+pytestmark = pytest.mark.browser
+
+BAR_KM = 3.5  # 1 % of the diagonal of what these photos show
+CLEAR_PX = 120.0  # of the photo: a click there takes hold of no other point
+CITY, OBLIQUE, UNPLACED = "ISS990-E-000103", "ISS990-E-000106", "ISS990-E-000105"
+CHECKS = Path(browser.__file__).with_name("checks.js").read_text(encoding="utf-8")
+CORNERS = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.88), (0.1, 0.88))
+
+
+def accepted(hand: ReviewHand, frame_id: int) -> dict[str, Any]:
+    """Accept the frame in view; what the server then has."""
+    hand.press("a")
+    hand.wait_until_left(frame_id)
+    found = head(hand, frame_id)
+    assert found is not None
+    assert found["decision"] == "accepted"
+    return found
+
+
+def take_back(hand: ReviewHand, frame_id: int, steps: int) -> None:
+    """Leave a frame as it was."""
+    for _ in range(steps):
+        hand.press("z")
+    hand.wait_until_kept()
+    assert hand.told_of(frame_id)["decisions"] == []
+
+
+def known_pairs(
+    frame: str, *shares: tuple[float, float], clear_of: Sequence[tuple[float, float]] = ()
+) -> list[dict[str, float]]:
+    """Known pixels with their places, nearest to shares of the picture, away from some points."""
+    truth = truth_of(frame)
+    width, height = truth["camera"]["width_px"], truth["camera"]["height_px"]
+    known = [
+        pair
+        for pair in truth["reference_points"]
+        if all(math.dist((pair["x"], pair["y"]), at) > CLEAR_PX for at in clear_of)
+    ]
+    at = [(u * width, v * height) for u, v in shares]
+    return [min(known, key=lambda p: math.dist((p["x"], p["y"]), one)) for one in at]
+
+
+def click_pairs(hand: ReviewHand, frame_id: int, *shares: tuple[float, float]) -> None:
+    """Known pairs, in the photo and on the map, away from points that are there."""
+    taken = [(point["x"], point["y"]) for point in hand.told_of(frame_id)["points"]]
+    hand.press("p")
+    for pair in known_pairs(CITY, *shares, clear_of=taken):
+        hand.click(*hand.at_pixel(pair["x"], pair["y"]))
+        hand.wait_until_kept()
+        hand.zoom_to(pair["lon"], pair["lat"])
+        hand.click(*hand.at_place(pair["lon"], pair["lat"]))
+        hand.wait_until_kept()
+
+
+def middle_of(hand: ReviewHand, view: str) -> tuple[float, float]:
+    """The middle of a view, on the screen."""
+    box = hand.page.locator(view).bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2.0, box["y"] + box["height"] / 2.0
+
+
+def test_proposals_are_accepted_chosen_and_taken_back(hand: ReviewHand) -> None:
+    # A right one takes one key
+    hand.go_to(FRAMES["right"])
+    proposed = hand.told_of(FRAMES["right"])
+    kept = accepted(hand, FRAMES["right"])
+    assert (kept["points"], kept["camera"]) == (proposed["points"], proposed["camera"])
+    still_open = hand.told("/api/frames?status=open")["frames"]
+    assert "right" not in {each["frame"] for each in still_open}
+    # The runner-up is one key away, and steps go back and forth
+    frame_id = FRAMES["runner_up"]
+    hand.go_to(frame_id)
+    proposed = hand.told_of(frame_id)["points"]
+    hand.press("2")
+    assert points_error_km(draft_of(hand, frame_id)["points"], CITY) < 0.01
+    expect(hand.page.locator("#verdict")).to_contain_text("not the engine's proposal")
+    hand.press("z")
+    assert draft_of(hand, frame_id) is None
+    start = hand.at_pixel(proposed[0]["x"], proposed[0]["y"])
+    hand.drag(start, (start[0] + 1.0, start[1]))  # a hand that trembles says nothing
+    assert draft_of(hand, frame_id) is None
+    hand.drag(start, (start[0] + 25.0, start[1] + 10.0))
+    moved = draft_of(hand, frame_id)["points"]
+    assert (moved[0]["lon"], moved[0]["origin"]) == (proposed[0]["lon"], "person")
+    hand.press("Control+z")
+    assert draft_of(hand, frame_id) is None
+    hand.press("Control+Shift+z")
+    assert draft_of(hand, frame_id)["points"] == moved
+    take_back(hand, frame_id, 1)
+    # What was decided last comes back
+    frame_id, undo = FRAMES["undone"], hand.page.locator("#do-undo")
+    hand.go_to(frame_id)
+    expect(undo).to_be_disabled()
+    hand.press("r")
+    hand.wait_until_left(frame_id)
+    expect(undo).to_be_enabled()
+    hand.press("z")
+    hand.page.wait_for_selector(f"#photo[data-drawn='{frame_id}']")
+    expect(hand.page.locator("#said")).to_contain_text("your earlier decision stands")
+    accepted(hand, frame_id)
+    # One frame, however often it was decided
+    expect(hand.page.locator("#done")).to_have_text("1 decided now")
+
+
+def test_what_nobody_confirmed_does_not_count(hand: ReviewHand) -> None:
+    page, said, missing = (hand.page, *(hand.page.locator(one) for one in ("#said", "#missing")))
+    hand.go_to(FRAMES["left unplaced"])
+    hand.press("a")
+    expect(said).to_contain_text("0 of 0 points confirmed")
+    expect(missing).to_have_text("To accept, place the photo and confirm four points.")
+    frame_id = FRAMES["seen"]
+    hand.go_to(frame_id)
+    for key in ("]", "x", "=", "]", "Shift+ArrowRight"):  # one more by the camera, one moved
+        hand.press(key)
+    hand.wait_until_kept()
+    expect(page.locator("#points")).to_contain_text("follows")
+    expect(page.locator("#verdict")).not_to_contain_text("engine's proposal")
+    hand.press("a")
+    expect(said).to_contain_text("1 of 4 points confirmed")
+    expect(missing).to_contain_text("confirm 3 more points")
+    # The page and the server say the same
+    work = hand.told_of(frame_id)["draft"] | {"decision": "accepted", "base": 0}
+    where = urljoin(hand.address, f"/api/frames/{frame_id}/decision")
+    assert page.request.put(where, data=work).json()["detail"].capitalize() in said.inner_text()
+    take_back(hand, frame_id, 1)
+    expect(said).to_have_text("")  # a refusal goes with its cause
+    take_back(hand, frame_id, 2)
+    # Points that a camera guessed are confirmed by the lights or not at all
+    frame_id = FRAMES["guessed"]
+    hand.go_to(frame_id)
+    for keys in (("x", "="), ("2",)):  # of a wrong camera, and of a right one
+        for key in keys:
+            hand.press(key)
+        guesses = draft_of(hand, frame_id)["points"]
+        page.locator("#point-3").click()
+        hand.press("k")
+        hand.wait_until_kept()
+        expect(said).to_contain_text(re.compile("Snapped: moved by|Point 4 not confirmed: "))
+        point = draft_of(hand, frame_id)["points"][3]
+        assert point["origin"] == "snap" or point == guesses[3]
+    assert hand.told_of(frame_id)["decisions"] == []
+
+
+def test_a_photo_is_placed_by_drags_by_pairs_and_by_a_search(hand: ReviewHand) -> None:
+    frame_id = FRAMES["wrong"]
+    hand.go_to(frame_id)
+    assert points_error_km(hand.told_of(frame_id)["points"], CITY) > BAR_KM
+    for index in (0, 2, 1, 3):
+        hand.press("0")
+        point = (draft_of(hand, frame_id) or hand.told_of(frame_id))["points"][index]
+        true_place = look(CITY, point["x"], point["y"])
+        hand.drag(hand.at_place(point["lon"], point["lat"]), hand.at_place(*true_place))
+        hand.wait_until_kept()
+    expect(hand.page.locator("#points")).not_to_contain_text("0.0 px")
+    kept = accepted(hand, frame_id)
+    assert {(point["origin"], point["by_hand"]) for point in kept["points"]} == {("person", True)}
+    assert camera_error_km(kept["camera"], CITY) < BAR_KM
+    # From far off
+    hand.go_to(FRAMES["far"])
+    click_pairs(hand, FRAMES["far"], *CORNERS)
+    assert camera_error_km(accepted(hand, FRAMES["far"])["camera"], CITY) < BAR_KM
+    # Two pairs and a search
+    frame_id = FRAMES["searched"]
+    hand.go_to(frame_id)
+    click_pairs(hand, frame_id, CORNERS[0], CORNERS[2])
+    hand.search()
+    expect(hand.page.locator("#verdict")).to_contain_text("Shown: the camera that a search found")
+    draft = draft_of(hand, frame_id)
+    assert {point["origin"] for point in draft["points"]} == {"search"}
+    assert camera_error_km(draft["camera"], CITY) < BAR_KM
+
+
+def test_points_are_clicked_confirmed_snapped_and_kept_in_the_photo(hand: ReviewHand) -> None:
+    frame_id, said = FRAMES["clicked"], hand.page.locator("#said")
+    hand.go_to(frame_id)
+    hand.press("p")
+    hand.click(*hand.at_pixel(700, 500))
+    point = draft_of(hand, frame_id)["points"][-1]
+    assert point["origin"] == "engine"
+    guess = hand.at_place(point["lon"], point["lat"])
+    beside = guess[0] + 8.0, guess[1] - 6.0  # within what takes hold of a point
+    hand.click(*beside)
+    point = draft_of(hand, frame_id)["points"][-1]
+    assert point["origin"] == "person"
+    assert math.dist(hand.at_place(point["lon"], point["lat"]), beside) < 1.0
+    hand.press("p")
+    hand.click(*hand.at_pixel(900, 600))
+    guessed = draft_of(hand, frame_id)["points"][-1]
+    hand.press("Enter")  # confirmed where photo and map agree near it
+    expect(said).to_contain_text(re.compile("Snapped: moved by|not confirmed"))
+    point = draft_of(hand, frame_id)["points"][-1]
+    assert point["origin"] == "snap" or point == guessed
+    first = draft_of(hand, frame_id)["points"][0]
+    at = hand.at_pixel(first["x"], first["y"])
+    hand.drag(at, ((hand.page.locator("#photo").bounding_box() or {})["x"] + 1.0, at[1]))
+    moved = draft_of(hand, frame_id)["points"][0]
+    assert (moved["x"], moved["origin"]) == (-0.5, "person")
+    assert hand.page.locator("#wrong").inner_text() == ""
+    frame_id = FRAMES["seen"]
+    hand.go_to(frame_id)
+    hand.press("]")
+    hand.press("n")
+    expect(said).to_contain_text(
+        re.compile("Snapped: moved by|too different|nothing there|outside the photo")
+    )
+    if (draft := draft_of(hand, frame_id)) is not None:
+        assert {point["origin"] for point in draft["points"]} == {"snap", "engine"}
+        assert points_error_km(draft["points"], COPIES["seen"]) < BAR_KM
+        take_back(hand, frame_id, 1)
+
+
+def test_an_oblique_is_placed_by_its_limb(hand: ReviewHand) -> None:
+    """One key, two drags of the limb, one to turn: from any attitude to the right one."""
+    frame_id, truth = FRAMES["limb"], truth_of(OBLIQUE)["camera"]
+    width, height = truth["width_px"], truth["height_px"]
+    hand.go_to(frame_id)
+    expect(hand.page.locator("#verdict")).to_contain_text("needs a human check")
+    expect(hand.page.locator("#facts")).to_contain_text(f"{off_nadir_deg(OBLIQUE):.1f}°")
+    expect(hand.page.locator("#facts")).to_contain_text("Prior nadir")
+    hand.press("Shift+H")
+    hand.wait_until_kept()
+    lit = hand.page.locator("#tools .buttons button[aria-pressed=true]")
+    expect(lit).to_contain_text(["In the photo", "Horizon"])
+    expect(lit).to_have_count(2)
+
+    def now() -> dict[str, Any]:
+        return draft_of(hand, frame_id)["camera"]  # type: ignore[no-any-return]
+
+    for x in (0.15 * width, 0.85 * width):
+        hand.drag(hand.at_pixel(x, limb_row(now(), x)), hand.at_pixel(x, limb_row(truth, x)))
+        hand.wait_until_kept()
+    (pair,) = known_pairs(OBLIQUE, (0.5, 0.6))
+    start = look(now(), pair["lon"], pair["lat"], to_pixel=True)
+    hand.drag(hand.at_pixel(*start), hand.at_pixel(pair["x"], pair["y"]))
+    end = look(now(), pair["lon"], pair["lat"], to_pixel=True)
+    assert math.dist(end, (pair["x"], pair["y"])) < 0.02 * width
+    for x in (0.15 * width, 0.85 * width):
+        assert limb_row(now(), x) == pytest.approx(limb_row(truth, x), abs=0.01 * height)
+
+
+@contextmanager
+def late(page: Page, path: str, method: str = "GET") -> Iterator[None]:
+    """Answers to these requests come when the block is left, and others of the kind at once."""
+    waiting: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == method:
+            waiting.append(route)
+        else:
+            route.continue_()
+
+    which = re.compile(path)
+    page.route(which, hold)
+    yield
+    for route in waiting:
+        route.continue_()
+    page.unroute(which)
+
+
+def test_nothing_is_lost_by_slow_answers_a_dead_server_or_other_tabs(
+    hand: ReviewHand, tmp_path: Path, page_server: ReviewProcess, desk: BrowserContext
+) -> None:
+    here, there, page = FRAMES["late one"], FRAMES["late two"], hand.page
+    hand.go_to()
+    page.goto("about:blank")
+    page.goto(urljoin(hand.address, f"/#frame={here}&status=all&sort=name&text=late"))
+    page.wait_for_selector(f"#photo[data-drawn='{here}']")
+    page.reload()
+    with late(page, rf"/api/frames/{there}$"):
+        page.wait_for_selector(f"#photo[data-drawn='{here}']")
+        for key in "sac":
+            hand.press(key)
+        page.keyboard.type("of the next")
+    page.wait_for_selector(f"#photo[data-drawn='{there}']")
+    hand.wait_until_kept()
+    for frame_id in (here, there):
+        told = hand.told_of(frame_id)
+        assert (told["decisions"], told["draft"]) == ([], None)
+    hand.press("Escape")
+    with late(page, rf"/api/frames/{there}/draft$", "PUT"):
+        hand.press("c")
+        page.keyboard.type("a long exposure")
+        hand.press("Escape")
+        for key, frame_id in (("b", here), ("s", there)):
+            hand.press(key)
+            page.wait_for_selector(f"#photo[data-drawn='{frame_id}']")
+    hand.wait_until_kept()
+    assert page.input_value("#comment") == "a long exposure"
+    assert hand.told_of(there)["draft"]["comment"] == "a long exposure"
+    assert hand.told_of(here)["draft"] is None
+    # Two tabs
+    frame_id = FRAMES["tabs"]
+    one, other = (ReviewHand(desk.new_page(), page_server.address) for _ in range(2))
+    for tab in (one, other):
+        tab.go_to(frame_id)
+    accepted(one, frame_id)
+    other.press("r")
+    other.page.get_by_text("You also decided this frame in another tab").wait_for()
+    history = one.told(f"/api/frames/{frame_id}/history")
+    assert sorted(each["decision"] for each in history) == ["accepted", "rejected"]
+    for tab in (one, other):
+        tab.page.close()
+    # A server that ends, and begins again
+    store, frame_id = sample_store(tmp_path / "store"), 2
+    words = (*WITH_MAP, "--reviewer", "Eve")
+    with ReviewProcess(store, *words) as server:
+        eve = ReviewHand(desk.new_page(), server.address)
+        eve.go_to(frame_id)
+        server.process.kill()
+        server.end()
+    page = eve.page
+    eve.press("c")
+    page.keyboard.type("written while the server was gone")
+    eve.press("Escape")
+    page.wait_for_selector("#sending[data-state=waiting]")
+    page.locator("#wrong", has_text="The review server does not answer").wait_for()
+    with ReviewProcess(store, *words) as server:
+        page.locator("#wrong", has_text="open the address that it printed").wait_for()
+        again = desk.new_page()
+        again.goto(server.address)
+        # The page that was open goes on, and sends what it had
+        page.wait_for_selector("#sending[data-state=saved]")
+        expect(page.locator("#wrong")).to_have_text("")
+        draft = eve.told_of(frame_id)["draft"]
+        assert draft["comment"] == "written while the server was gone"
+        # And the list is worked off to its end; what was skipped comes by again there
+        frames, shown = eve.told("/api/frames?status=open")["frames"], []
+        for key in ("s", *"u" * len(frames)):
+            shown.append(page.inner_text("#panel h2"))
+            frame_id = int(page.get_attribute("#photo", "data-drawn") or -1)
+            eve.press(key)
+            eve.wait_until_left(frame_id)
+            page.wait_for_selector("#photo[data-drawn], #empty:not([hidden])")
+        assert sorted(shown[1:]) == sorted(each["frame"] for each in frames)
+        assert shown[-1] == shown[0]
+        expect(page.locator("#empty")).to_have_text("All frames in this queue are decided.")
+        again.close()
+    assert eve.problems == []
+    page.close()
+
+
+def test_all_is_done_by_keys(hand: ReviewHand) -> None:
+    page, frame_id = hand.page, FRAMES["keys"]
+    hand.go_to()
+    hand.press("/")
+    page.keyboard.type("keys")
+    page.keyboard.press("Escape")
+    page.locator("#rows [role=option]").nth(1).wait_for(state="detached")
+    page.locator("#rows").focus()
+    hand.press("Enter")
+    page.wait_for_selector(f"#photo[data-drawn='{frame_id}']")
+    before = hand.told_of(frame_id)["points"]
+    for key in ("]", "]", "Shift+ArrowRight", "ArrowDown"):
+        hand.press(key)
+    after = draft_of(hand, frame_id)["points"]
+    moved = math.dist((after[1]["x"], after[1]["y"]), (before[1]["x"], before[1]["y"]))
+    a_screen_pixel = float(hand.drawn_view("#photo").split()[2])
+    assert moved == pytest.approx(math.hypot(10.0, 1.0) * a_screen_pixel, rel=1e-6)
+    for key in ("x", "=", *("]", "k") * 4):
+        hand.press(key)
+    assert len(accepted(hand, frame_id)["points"]) == 4
+    hand.press("?")
+    page.locator("dialog[open]").get_by_text("Undo").wait_for()
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+    # The panel of layers leaves the keys to the page
+    hand.go_to(FRAMES["seen"])
+    views, layers = page.locator("#views"), page.locator("#layers")
+    for key, layout in (("d", "side"), ("h", "through")):
+        hand.press(key)
+        expect(layers).to_be_visible()
+        expect(views).to_have_attribute("data-layout", layout)
+    # A list of maps, too, has only what chooses in it
+    page.evaluate("document.querySelector('#layers select').hidden = false")
+    layers.locator("select").focus()
+    hand.press("h")
+    expect(views).to_have_attribute("data-layout", "side")
+    hand.press("d")
+    expect(layers).to_be_hidden()
+    # The map goes to coordinates, also out of the photo, where there is no map before
+    for in_photo, place in ((False, "36°30\u2032N, 151.25 W"), (True, "35.5, -150")):
+        hand.go_to(FRAMES["seen"])
+        if in_photo:
+            hand.press("h")
+        shown = hand.drawn_view("#map")
+        hand.press("j")
+        page.keyboard.type(place)
+        page.keyboard.press("Enter")
+        hand.moved_to_rest("#map", shown)
+        lon, lat = (-150.0, 35.5) if in_photo else (-151.25, 36.5)
+        assert math.dist(hand.at_place(lon, lat), middle_of(hand, "#map")) < 1.0
+        # A hundred kilometres are a part of the view
+        assert 50.0 < math.dist(hand.at_place(lon, lat + 1.0), middle_of(hand, "#map")) < 500.0
+
+
+def test_everything_is_named_readable_and_in_sight_and_strangers_names_are_text(
+    hand: ReviewHand, page_server: ReviewProcess
+) -> None:
+    page = hand.page
+    for width, height in ((1024, 700), (1280, 720), (3840, 2160)):
+        page.set_viewport_size({"width": width, "height": height})
+        hand.go_to(FRAMES["seen"])
+        assert page.evaluate(f"{CHECKS}.nameless()") == []
+        assert page.evaluate(f"{CHECKS}.faintText()") == []
+        over = page.evaluate(
+            "() => { const e = document.scrollingElement;"
+            " return [e.scrollWidth - innerWidth, e.scrollHeight - innerHeight]; }"
+        )
+        assert max(over) <= 0
+        cut = page.evaluate(f"{CHECKS}.cutText('#rows .name, #rows .odds, button')")
+        assert [text for text in cut if "<" not in text] == []
+        heights = page.evaluate(
+            "() => [...document.querySelectorAll('#tools button')].map((e) => e.offsetHeight)"
+        )
+        assert len(set(heights) - {0}) == 1, "a tool's name breaks into lines"
+        for view in ("#photo", "#map"):
+            box = page.locator(view).bounding_box() or {"width": 0.0, "height": 0.0}
+            assert box["width"] * box["height"] > 0.15 * width * height
+        stops = []
+        for _ in range(45):
+            page.keyboard.press("Tab")
+            stops.append(page.evaluate(f"{CHECKS}.focusShows()"))
+        stops = [stop for stop in stops if stop is not None]
+        assert len({stop["name"] for stop in stops}) > 15
+        assert [stop["name"] for stop in stops if not stop["seen"]] == []
+    wicked, markup, reversed_name = list(COPIES)[-3:]
+    hand.go_to(FRAMES[markup])
+    assert page.inner_text("#panel h2") == markup
+    shown = {wicked, markup, reversed_name.replace("\u202e", "\\u202e")}
+    assert shown <= set(page.inner_text("#rows").splitlines())
+    hand.go_to(FRAMES[wicked])
+    for key, text in (("c", wicked), ("t", f"{wicked}, moon")):
+        hand.press(key)
+        page.keyboard.type(text)
+        hand.press("Escape")
+    hand.press("u")
+    hand.wait_until_left(FRAMES[wicked])
+    hand.go_to(FRAMES[wicked])
+    page.locator("#panel q", has_text="onerror").wait_for()
+    assert page.input_value("#comment") == wicked
+    assert page.title() != "run"
+    assert page.locator("img[src=x]").count() == 0
+    assert page.evaluate("document.scripts.length") == 1
+    assert "/photos/" not in page.evaluate("document.body.innerText")
+    with closing(sqlite3.connect(f"{page_server.store}.review.sqlite")) as others:
+        question = "SELECT work FROM decisions WHERE frame_index = ?"
+        ((work,),) = others.execute(question, (FRAMES[wicked],))
+    assert json.loads(work)["tags"] == [wicked, "moon"]
+
+
+def as_drawn(hand: ReviewHand, orientation: int) -> np.ndarray:
+    """The photo in its view, were it stored with that EXIF orientation."""
+    where = f"**/api/frames/{FRAMES['seen']}"
+    told = hand.told_of(FRAMES["seen"]) | {"orientation": orientation}
+    hand.page.route(where, lambda route: route.fulfill(json=told))
+    hand.go_to(FRAMES["seen"])
+    hand.page.unroute(where)
+    url = hand.page.evaluate("document.querySelector('.view-photo canvas').toDataURL()")
+    with Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) as image:
+        return np.asarray(image.convert("L").reduce(4), float)
+
+
+def at_rest(page: Page, view: str) -> np.ndarray:
+    """What a view shows when nothing in it changes any more."""
+    last = None
+    for _ in range(200):
+        with Image.open(io.BytesIO(page.locator(view).screenshot())) as image:
+            now = np.asarray(image.convert("RGB"), float)[60:-60]
+        if last is not None and np.array_equal(now, last):
+            return now
+        last = now
+        page.wait_for_timeout(150)
+    raise AssertionError(f"{view} does not come to rest")
+
+
+def test_photo_and_map_lie_alike_go_in_step_and_are_compared(hand: ReviewHand) -> None:
+    page = hand.page
+    hand.go_to(FRAMES["left unplaced"])
+    turn = float(hand.drawn_view("#photo").split()[3])
+    assert turn == pytest.approx(1.5 * math.pi)  # EXIF orientation 8
+    hand.go_to(FRAMES["seen"])
+    one, other = known_pairs(COPIES["seen"], (0.25, 0.5), (0.75, 0.5))
+    angles = []
+    for ends in (
+        [hand.at_pixel(pair["x"], pair["y"]) for pair in (one, other)],
+        [hand.at_place(pair["lon"], pair["lat"]) for pair in (one, other)],
+    ):
+        angles.append(math.atan2(ends[1][1] - ends[0][1], ends[1][0] - ends[0][0]))
+    assert angles[0] == pytest.approx(angles[1], abs=0.1)
+    before = hand.drawn_view("#map")
+    page.mouse.move(*middle_of(hand, "#photo"))
+    page.mouse.wheel(0, -400)
+    hand.moved_to_rest("#map", before)
+    x, y = (float(word) for word in hand.drawn_view("#photo").split()[:2])
+    seen = hand.at_place(*look(COPIES["seen"], x - 0.5, -y - 0.5))
+    assert math.dist(seen, middle_of(hand, "#map")) < 8.0
+    # A photo that is stored mirrored is shown as it was held
+    for plain, mirrored, across in ((1, 2, 1), (3, 4, 1), (8, 5, 0), (6, 7, 0)):
+        upright, turned = as_drawn(hand, plain), as_drawn(hand, mirrored)
+        flipped, unflipped = (
+            float(np.corrcoef(upright.ravel(), one.ravel())[0, 1])
+            for one in (np.flip(turned, across), turned)
+        )
+        assert flipped > 0.9 > unflipped + 0.3, (mirrored, flipped, unflipped)
+    # Photo over map, and map in photo
+    hand.go_to(FRAMES["seen"])
+    for key, view in (("o", "#map"), ("h", "#photo")):
+        hand.press(key)
+        both = at_rest(page, view)
+        page.keyboard.down("f")
+        page.wait_for_timeout(300)
+        alone = at_rest(page, view)
+        page.keyboard.up("f")
+        page.wait_for_timeout(300)
+        assert np.abs(both - alone).mean() > 0.3, f"{view}: F hides what lies over"
+        difference = page.locator(view).get_by_role("button", name="Difference")
+        difference.click()
+        page.wait_for_timeout(300)
+        red, _, blue = np.moveaxis(at_rest(page, view), 2, 0)
+        lit = np.maximum(red, blue) > 120
+        # Lights of photo and map lie on each other: many are white
+        assert float((np.abs(red - blue)[lit] < 100).mean()) > 0.15
+        difference.click()
+        hand.press(key)
+
+
+# Two people ---------------------------------------------------------------------------------------
+
+SEEN, WRONG_DRAG, NOTHING, AFTER = range(4)
+OF_TWO = [
+    ("ISS990-E-000104", "seen"),
+    ("ISS990-E-000101", "dragged"),
+    (UNPLACED, "from nothing"),
+    (UNPLACED, "the one after"),
+]
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(1440, 900), pytest.param(1024, 700, marks=pytest.mark.slow)]
+)
+def test_a_sitting_of_two_people(
+    tmp_path: Path, desk: BrowserContext, width: int, height: int
+) -> None:
+    store = sample_store(tmp_path / "store", OF_TWO)
+    sittings = {
+        "Ada": (look_first, put_right, place_from_nothing, go_back_in_history, arrange_layers),
+        "Bob": (give_second_opinion,),
+    }
+    for reviewer, steps in sittings.items():
+        with ReviewProcess(store, *WITH_MAP, "--reviewer", reviewer) as server:
+            hand = ReviewHand(desk.new_page(), server.address)
+            hand.page.set_viewport_size({"width": width, "height": height})
+            for step in steps:
+                step(hand)
+            assert hand.problems == []
+            hand.page.close()
+
+
+def look_first(hand: ReviewHand) -> None:
+    """A right proposal: its lights are met, one key accepts it."""
+    hand.go_to(SEEN)
+    hand.press("l")
+    met = hand.page.locator("#photo .view-note", has_text="brightest lights match")
+    met.wait_for()
+    assert int(met.inner_text().split()[0]) > 50
+    hand.press("l")
+    expect(met).to_have_count(0)
+    expect(hand.page.locator("#missing")).to_have_text("")
+    assert accepted(hand, SEEN)["camera"] is not None
+
+
+def put_right(hand: ReviewHand) -> None:
+    """A slip of the hand is seen, is not confirmed by what follows it, and is mended."""
+    page, accept = hand.page, hand.page.locator("#do-accept")
+    hand.go_to(WRONG_DRAG)
+    expect(accept).to_be_enabled()
+    first = hand.told_of(WRONG_DRAG)
+    point = first["points"][0]
+    start = hand.at_pixel(point["x"], point["y"])
+    hand.drag(start, (start[0] + 10.0, start[1] + 6.0))
+    dragged = draft_of(hand, WRONG_DRAG)
+    # Lights of photo and map are compared at each point, whatever the camera says
+    compared = page.locator("#points td[data-agreement]")
+    expect(compared).to_have_count(4, timeout=60_000)
+    levels = [cell.get_attribute("data-agreement") for cell in compared.all()]
+    assert "off" in levels
+    assert "agrees" not in levels
+    # The others tell at once how far off the drag is
+    residuals = page.locator("#points tbody td.residual").all_inner_texts()
+    assert min(float(text.split()[0]) for text in residuals[1:]) > 5.0
+    expect(accept).to_be_disabled()
+    expect(page.locator("#missing")).to_contain_text("confirm 3 more points")
+    # Put aside, it takes no part, and the camera is what it was without it
+    page.locator("#use-0").click()
+    without = draft_of(hand, WRONG_DRAG)
+    assert without["points"][0] == dragged["points"][0] | {"off": True}
+    assert without["camera"] == first["camera"]
+    expect(page.locator("#points")).to_contain_text("1 point switched off")
+    page.locator("#use-0").click()
+    assert draft_of(hand, WRONG_DRAG) == dragged
+    confirm(hand, 1, 2, 3)
+    points = draft_of(hand, WRONG_DRAG)["points"]
+    assert [one["origin"] for one in points] == ["person", *["confirmed"] * 3]
+    expect(page.locator("#points")).to_contain_text("contradict those measured")
+    expect(accept).to_be_disabled()
+    # On again, it goes back to where its light is
+    at, to = hand.at_pixel(points[0]["x"], points[0]["y"]), hand.at_pixel(point["x"], point["y"])
+    hand.drag(at, to)
+    hand.wait_until_kept()
+    confirm(hand, 0)
+    expect(page.locator("#missing")).to_have_text("")
+    table, panel = (page.locator(part).bounding_box() or {} for part in ("#points table", "#panel"))
+    assert table["x"] + table["width"] <= panel["x"] + panel["width"]
+    kept = accepted(hand, WRONG_DRAG)
+    assert camera_error_km(kept["camera"], OF_TWO[WRONG_DRAG][0]) < BAR_KM
+
+
+def confirm(hand: ReviewHand, *indices: int) -> None:
+    """Select points by their rows, and say of each that it is right."""
+    for index in indices:
+        hand.page.locator(f"#point-{index}").click()
+        hand.press("k")
+        hand.wait_until_kept()
+
+
+def place_from_nothing(hand: ReviewHand) -> None:
+    """Pairs of clicks bring a camera where there was none, and the next of the series copies it."""
+    hand.go_to(NOTHING)
+    assert hand.told_of(NOTHING)["camera"] is None
+    expect(hand.page.locator("#missing")).to_contain_text("place the photo and confirm four points")
+    hand.press("p")
+    for pair in known_pairs(UNPLACED, (0.5, 0.5), (0, 0), (1, 1), (1, 0), (0, 1)):
+        hand.click(*hand.at_pixel(pair["x"], pair["y"]))
+        hand.press("0")  # look where the camera is thought to look by now
+        hand.click(*hand.at_place(pair["lon"], pair["lat"]))
+        hand.wait_until_kept()
+    kept = accepted(hand, NOTHING)
+    assert kept["hypothesis"] is None
+    assert camera_error_km(kept["camera"], UNPLACED) < BAR_KM
+    hand.go_to(AFTER)
+    hand.page.get_by_role("button", name="Copy the camera of from nothing").click()
+    draft = draft_of(hand, AFTER)
+    assert camera_error_km(draft["camera"], UNPLACED) < BAR_KM
+    # What it shows are guesses: nothing of it counts before it is confirmed
+    assert {point["origin"] for point in draft["points"]} == {"engine"}
+    expect(hand.page.locator("#do-accept")).to_be_disabled()
+
+
+def go_back_in_history(hand: ReviewHand) -> None:
+    """Any step is one click away, and those undone stay in the list."""
+    page = hand.page
+    point = draft_of(hand, AFTER)["points"][0]
+    start = hand.at_place(point["lon"], point["lat"])
+    hand.drag(start, (start[0] + 30.0, start[1] + 10.0))
+    moved = draft_of(hand, AFTER)
+    page.locator("#steps-summary").click()
+    steps = page.locator("#steps li button")
+    expect(steps).to_have_text(["opened", "camera of from nothing", "moved 1 on the map"])
+    steps.nth(0).click()
+    assert draft_of(hand, AFTER) is None
+    expect(steps.nth(0)).to_have_attribute("aria-current", "step")
+    steps.nth(2).click()
+    assert draft_of(hand, AFTER) == moved
+
+
+def arrange_layers(hand: ReviewHand) -> None:
+    """What lies in the views is chosen in one panel; the zoom is told."""
+    page = hand.page
+    hand.press("d")
+    panel = page.locator("#layers")
+    for name in ("Coast, borders, lakes", "Towns", "Ground track and visible ground"):
+        panel.get_by_label(name, exact=True).uncheck()
+    page.locator("#outline-opacity").fill("0.5")
+    hand.press("d")
+    expect(panel).to_be_hidden()
+    page.locator("#photo").focus()
+    hand.press("9")
+    expect(page.locator("#photo .view-note")).to_contain_text("100 %")
+    page.reload()
+    page.wait_for_selector(f"#photo[data-drawn='{AFTER}']")
+    hand.press("d")
+    expect(panel.get_by_label("Towns", exact=True)).not_to_be_checked()
+
+
+def give_second_opinion(hand: ReviewHand) -> None:
+    """Another person differs, compares the other's work with one's own, and takes it."""
+    page = hand.page
+    hand.go_to(SEEN)
+    hand.press("r")
+    page.get_by_text("Ada decided differently").wait_for()
+    hand.go_to(SEEN)
+    expect(page.locator("#decisions")).to_contain_text("Disputed")
+    hand.press("]")
+    hand.press("Shift+ArrowRight")
+    hand.wait_until_kept()
+    theirs = page.locator("#decisions li", has_text="Ada")
+    theirs.get_by_role("button", name="Compare").click()
+    told = page.locator("#opinion")
+    expect(told).to_contain_text("Ada's (dashed)")
+    expect(told).to_contain_text("km from the current camera")
+    page.locator("#take-opinion").click()
+    expect(told).to_have_text("")
+    taken = draft_of(hand, SEEN)
+    heads = {one["reviewer"]: one for one in hand.told_of(SEEN)["decisions"]}
+    for name in ("camera", "points"):
+        assert (taken or heads["Bob"])[name] == heads["Ada"][name]
