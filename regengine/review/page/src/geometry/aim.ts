@@ -1,5 +1,5 @@
 // A camera from what a person knows (where it was, what it looked at, how it was turned); a camera
-// moved by hand. The page's twin of tests/regengine/review/aiming.py.
+// moved by hand. The page's twin of tests/world/geometry_vectors.py.
 
 import type { Camera, LonLat } from "../types";
 import { type Lens, middle, pixelDirection } from "./camera";

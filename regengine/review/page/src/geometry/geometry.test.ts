@@ -1,5 +1,5 @@
 // The page's camera against the engine's: vectors.json is made by
-// tests/regengine/review/geometry_vectors.py, and a test there says when it is old.
+// tests/world/geometry_vectors.py, and a test says when it is old.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Camera, LonLat } from "../types";

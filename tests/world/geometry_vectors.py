@@ -1,6 +1,6 @@
 """Cameras of every awkward kind, with what the engine computes of them, for the page to agree with.
 
-``python -m tests.regengine.review.geometry_vectors`` writes them beside the page's geometry.
+``python -m tests.world.geometry_vectors`` writes them beside the page's geometry.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from matchers.geometry.camera import Camera, Lens
 from matchers.geometry.earth import geodetic_to_ecef, incidence_deg, local_axes
 from matchers.geometry.pose import with_attitude
 
-VECTORS = Path(__file__).resolve().parents[3] / "regengine/review/page/src/geometry/vectors.json"
+VECTORS = Path(__file__).resolve().parents[2] / "regengine/review/page/src/geometry/vectors.json"
 
 PLAIN = Lens(width_px=4256, height_px=2832, focal_px=5900.0, principal_point=(2127.5, 1415.5))
 WIDE = replace(PLAIN, focal_px=2400.0, distortion=(-0.11, 0.02, 0.001, -0.002, 0.004))
@@ -36,12 +36,11 @@ class Aim:
     turn_deg: float  # azimuth of the picture's top at that place, clockwise from north
 
 
-def aimed_camera(aim: Aim, lens: Lens) -> Camera | None:
+def aimed_camera(aim: Aim, lens: Lens) -> Camera:
     """The camera of an aim."""
     position = geodetic_to_ecef(aim.nadir_lon, aim.nadir_lat, 1e3 * aim.altitude_km)
     ground = geodetic_to_ecef(aim.lon, aim.lat)
-    if not incidence_deg(position, ground) < 90.0:
-        return None
+    assert incidence_deg(position, ground) < 90.0
     forward = _unit(ground - position)
     north, east = _picture_north(aim.lon, aim.lat, forward)
     turn = np.radians(aim.turn_deg)
@@ -50,17 +49,7 @@ def aimed_camera(aim: Aim, lens: Lens) -> Camera | None:
     world = np.stack([forward, top, np.cross(forward, top)])
     local = np.stack([ahead, upwards, np.cross(ahead, upwards)])
     x, y, z = position.tolist()
-    camera = Camera(
-        width_px=lens.width_px,
-        height_px=lens.height_px,
-        focal_px=lens.focal_px,
-        principal_point=lens.principal_point,
-        distortion=lens.distortion,
-        mirrored=lens.mirrored,
-        pixel_aspect=lens.pixel_aspect,
-        quaternion=(0.0, 0.0, 0.0, 1.0),
-        position_ecef_m=(x, y, z),
-    )
+    camera = Camera(**asdict(lens), quaternion=(0.0, 0.0, 0.0, 1.0), position_ecef_m=(x, y, z))
     return with_attitude(camera, world.T @ local)
 
 
@@ -113,7 +102,6 @@ def vectors() -> list[dict[str, Any]]:
 
 def _case(name: str, aimed: Aim, lens: Lens) -> dict[str, Any]:
     camera = aimed_camera(aimed, lens)
-    assert camera is not None
     return {
         "name": name,
         "aim": _page_aim(aimed),
