@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -165,8 +166,11 @@ class ReviewMachine(RuleBasedStateMachine):
         assert client.told("facets")["tag"] == tags
 
 
-def test_two_people_in_any_order(store: Path) -> None:
+@pytest.mark.parametrize("examples", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_two_people_in_any_order(store: Path, examples: int) -> None:
     run_state_machine_as_test(
         partial(ReviewMachine, store),
-        settings=settings(max_examples=20, stateful_step_count=7, derandomize=True, deadline=None),
+        settings=settings(
+            max_examples=examples, stateful_step_count=7, derandomize=True, deadline=None
+        ),
     )

@@ -1,0 +1,522 @@
+"""Files and folders made to hurt: a result or one sentence, within time and memory."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import rasterio
+import tifffile
+from astropy.io import fits
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.conftest import ROOT
+from tests.world.program import run
+from tests.world.simulated import write_raw
+
+LIGHTS = ROOT / "data_samples" / "lights.tif"
+LONGEST_S = 120  # a test, or a damaged file
+MAX_KB = 400_000  # more than at the beginning
+
+
+@pytest.fixture(autouse=True)
+def _within_time_and_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def too_long(*_: object) -> None:
+        raise AssertionError(f"no end within {LONGEST_S} s")
+
+    def peak_kb() -> int:
+        return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+
+    monkeypatch.chdir(tmp_path)
+    before_kb = peak_kb()
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(LONGEST_S)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+    assert peak_kb() - before_kb < MAX_KB
+
+
+def lights_of(name: str) -> tuple[object, ...]:
+    """How a photo is read."""
+    return ("detect", "lights", name, "--json", "--workers", 0, "--quiet")
+
+
+def answer_to(words: tuple[object, ...], name: str) -> str:
+    """What a command says of a file that it refuses; empty where it takes it."""
+    said = run(*words)
+    if said.code == 0:
+        for line in said.out.splitlines() if "--json" in words else ():
+            json.dumps(json.loads(line), allow_nan=False)
+        return ""
+    assert said.code in (1, 2, 3)
+    assert said.out == ""
+    (sentence,) = said.err.splitlines()
+    assert name in sentence
+    assert sentence.isprintable()
+    assert "unforeseen" not in sentence
+    assert "; " in sentence or ": " in sentence
+    return sentence
+
+
+# Sound files -------------------------------------------------------------------------------------
+
+SKY = np.random.default_rng(1).poisson(40.0, (48, 64)).astype(np.uint8)
+SKY[20:23, 30:33] = 250
+COLOURS = np.dstack([SKY] * 3)
+
+
+def exif() -> Image.Exif:
+    tags = Image.Exif()
+    tags[0x0132], tags[0x0110], tags[0x0112] = "2012:03:28 15:46:41", "NIKON D3S", 6
+    return tags
+
+
+@cache
+def picture(kind: str) -> bytes:
+    """A sound photo of a format."""
+    data = io.BytesIO()
+    if kind == "fits":
+        fits.PrimaryHDU(SKY.astype(np.float32)).writeto(data)
+    elif kind == "fits.fz":
+        packed = fits.CompImageHDU(SKY.astype(np.int16))
+        fits.HDUList([fits.PrimaryHDU(), packed]).writeto(data)
+    elif kind == "fits.gz":
+        return gzip.compress(picture("fits"), mtime=0)
+    elif kind == "tif":
+        tifffile.imwrite(data, COLOURS, compression="zlib")
+    elif kind == "dng":
+        return write_raw(Path("sound.dng"), COLOURS).read_bytes()
+    else:
+        form = {"jpg": "JPEG", "png": "PNG"}[kind]
+        Image.fromarray(COLOURS).save(data, form, exif=exif())
+    return data.getvalue()
+
+
+# Of each kind of file that is no photo: its name, whether it is a text, and what reads it; "a.png"
+# is a photo beside it
+LABELLED = ("classify", "a.png", "--workers", 0, "--quiet")
+OTHERS: dict[str, tuple[bool, tuple[object, ...]]] = {
+    "run.h5": (False, ("show", "run.h5", "--json")),
+    "lights.tif": (False, ("lights", "info", "lights.tif")),
+    "tle.txt": (True, ("tle", "info", "tle.txt", "--time", "2014-01-17T07:45:50Z")),
+    "records.csv": (True, (*LABELLED, "--metadata", "records.csv")),
+    "records.tsv": (True, (*LABELLED, "--metadata", "records.tsv")),
+    "model.json": (True, (*LABELLED, "--model", "model.json")),
+    "regengine.toml": (True, ("--config", "regengine.toml", "config", "show")),
+}
+TEXTS = {
+    "records.csv": "frame_id,time_utc,nadir_lat,nadir_lon,altitude_km,camera,focal_mm,shutter,iso\n"
+    "a,2012-03-28T15:46:41Z,35.7,136.9,391.2,NIKON D3S,85,1/50,3200\n"
+    'ISS030-E-184141,2012-03-28T15:46:44Z,35.9,137.1,391.2,"NIKON, D3S",85,1/50,3200\n',
+    "records.tsv": "mission\troll\tframe\tgmt_date\tgmt_time\tnadir_lat\tnadir_lon\taltitude_nmi\n"
+    "ISS030\tE\t184140\t20120328\t154641\t35.7\t136.9\t211\n",
+    "regengine.toml": '[register]\nmax-seconds = 30\nlights = ["~/maps/lights.tif"]\n'
+    'nadir = "136.9,35.7"\n',
+}
+
+
+def write_other(path: Path, store: Path) -> bytes:
+    """A sound file of a kind that is no photo."""
+    if path.name == "lights.tif":
+        place = rasterio.Affine(1 / 240, 0.0, 136.0, 0.0, -1 / 240, 36.0)
+        with rasterio.open(
+            path, "w", driver="GTiff", dtype="float32", count=1, height=48, width=64,
+            crs="EPSG:4326", transform=place,
+        ) as lights:  # fmt: skip
+            lights.write(SKY[None].astype(np.float32))
+    elif path.name in TEXTS:
+        path.write_text(TEXTS[path.name])
+    else:
+        shipped = ROOT / "regengine" / "scene" / "scene_model.json"
+        elements = ROOT / "data_samples" / "tle.txt"
+        whole = {"run.h5": store, "tle.txt": elements, "model.json": shipped}
+        path.write_bytes(whole[path.name].read_bytes())
+    return path.read_bytes()
+
+
+# Damaged by chance -------------------------------------------------------------------------------
+
+# So many damaged files of each kind, other ones in each run
+EXAMPLES = os.environ.get("REGENGINE_DAMAGED_FILES")
+DAMAGED = settings(
+    max_examples=int(EXAMPLES or 15),
+    derandomize=EXAMPLES is None,
+    suppress_health_check=list(HealthCheck),
+)
+NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+TOKENS = (
+    b"", b"0", b"-1", b"1e999", b"-1e308", b"nan", b"1_000", b"1e-320", b"9" * 5000, b"\0", b'"',
+    "\u0663".encode(), b"\\", b"\xff\xfe", b"\xef\xbb\xbf", b"\r", b"\n\n", b"\x1b[2J",
+    "\u202e".encode(), b"[" * 3000, b'{"a":' * 2000, b"a" * 200_000, b",,,, ", b"../../x", b"=1+1",
+    b"true", b"null", b"[]", b"9999-12-31T23:59:60Z", b"0000-00-00",
+)  # fmt: skip
+
+
+@st.composite
+def damaged(draw: st.DrawFn, data: bytes, text: bool = False) -> bytes:
+    """Bytes of a file of which some are changed, lost, doubled or new; of a text, numbers too."""
+    content = bytearray(data)
+    for _ in range(draw(st.integers(1, 4))):
+        head = draw(st.sampled_from([64, 512, len(content)]))  # where headers are, or anywhere
+        start = draw(st.integers(0, max(min(head, len(content)) - 1, 0)))
+        stop = min(start + draw(st.sampled_from([1, 2, 4, 8, 80, 2880])), len(content))
+        number = NUMBER.search(content, start) if text else None
+        if number and draw(st.booleans()):
+            content[slice(*number.span())] = draw(st.sampled_from(TOKENS))
+            continue
+        piece = content[start:stop]
+        changes = ["zeros", "ones", "noise", "lost", "twice", "cut", *["token"] * text]
+        change = draw(st.sampled_from(changes))
+        if change == "cut":
+            del content[stop:]
+        else:
+            content[start:stop] = {
+                "zeros": bytes(len(piece)),
+                "ones": b"\xff" * len(piece),
+                "noise": draw(st.binary(min_size=len(piece), max_size=len(piece))),
+                "lost": b"",
+                "twice": piece * 2,
+                "token": draw(st.sampled_from(TOKENS)),
+            }[change]
+    return bytes(content)
+
+
+def look_at(name: str, content: bytes, words: tuple[object, ...]) -> None:
+    """Have a damaged file read, within the time of one test."""
+    signal.alarm(LONGEST_S)
+    Path(name).write_bytes(content)
+    answer_to(words, name)
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "tif", "fits", "fits.gz", "fits.fz", "dng"])
+def test_damaged_bytes_of_every_format_are_read_or_refused(kind: str) -> None:
+    name, sound = f"a.{kind}", picture(kind)
+    Path(name).write_bytes(sound)
+    assert answer_to(lights_of(name), name) == ""
+    for share in (0.05, 0.3, 0.6, 0.8) if kind not in ("fits.gz", "dng") else ():
+        Path(name).write_bytes(sound[: int(share * len(sound))])  # refused, and never grey
+        assert answer_to(lights_of(name), name), share
+    DAMAGED(given(damaged(sound))(lambda content: look_at(name, content, lights_of(name))))()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if words[0] == "classify" else ())
+        for name, (_, words) in OTHERS.items()
+    ],
+)
+def test_damaged_files_of_every_other_kind_are_read_or_refused(store: Path, name: str) -> None:
+    Path("a.png").write_bytes(picture("png"))
+    sound = write_other(Path(name), store)
+    is_text, words = OTHERS[name]
+    assert answer_to(words, name) == ""
+    DAMAGED(given(damaged(sound, is_text))(lambda content: look_at(name, content, words)))()
+
+
+ROWS = b"".join(b"\0" + np.dstack([row] * 3).tobytes() for row in SKY)
+
+
+def png_of(*chunks: tuple[bytes, bytes]) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in (*chunks, (b"IEND", b""))
+    )
+
+
+@DAMAGED
+@given(data=st.data())
+def test_chunks_of_a_png_may_say_anything_under_right_sums(data: st.DataObject) -> None:
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", 64, 48, 8, 2, 0, 0, 0),
+        b"eXIf": exif().tobytes(),
+        b"tEXt": b"Comment\0night",
+        b"IDAT": zlib.compress(ROWS),
+    }
+    name = data.draw(st.sampled_from(list(chunks)))
+    chunks[name] = data.draw(damaged(chunks[name]))
+    look_at("a.png", png_of(*chunks.items()), lights_of("a.png"))
+
+
+STARTS = {"jpg": b"\xff\xd8\xff\xe0", "nef": b"MM\0*", "fits": b"SIMPLE  =                    T"}
+
+
+@pytest.mark.parametrize("kind", STARTS)
+@DAMAGED
+@given(content=st.binary(max_size=200))
+def test_any_bytes_under_a_photos_name_are_refused(kind: str, content: bytes) -> None:
+    for start in (b"", STARTS[kind]):
+        Path(f"a.{kind}").write_bytes(start + content)
+        assert answer_to(lights_of(f"a.{kind}"), f"a.{kind}")
+
+
+# Made to hurt ------------------------------------------------------------------------------------
+
+
+def png(width: int, height: int, data: bytes, *more: tuple[bytes, bytes]) -> bytes:
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return png_of((b"IHDR", head), *more, (b"IDAT", zlib.compress(data)))
+
+
+def tiff(side: int) -> bytes:
+    """One piece of so many pixels a side, of which no byte is there."""
+    tags = [(256, 4, side), (257, 4, side), (258, 3, 16), (259, 3, 8), (262, 3, 1)]
+    tags += [(273, 4, 8), (277, 3, 2), (278, 4, side), (279, 4, 8)]
+    body = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    data = zlib.compress(b"")
+    start = b"II*\0" + struct.pack("<I", 8 + len(data)) + data
+    return start + struct.pack("<H", len(tags)) + body + bytes(4)
+
+
+def fits_header(*cards: tuple[str, object], end: bool = True) -> bytes:
+    lines = [f"{name:8}= {value!s:>20}" for name, value in cards] + ["END"] * end
+    text = "".join(line.ljust(80) for line in lines)
+    return text.ljust(-(-len(text) // 2880) * 2880).encode()
+
+
+def fits_axes(bits: int, *sides: object, end: bool = True) -> bytes:
+    axes = [(f"NAXIS{k}", side) for k, side in enumerate(sides, 1)]
+    start = ("SIMPLE", "T"), ("BITPIX", bits), ("NAXIS", len(sides))
+    return fits_header(*start, *axes, end=end)
+
+
+def fits_chain() -> bytes:
+    cards = ("XTENSION", "'IMAGE   '"), ("BITPIX", 8), ("NAXIS", 0)
+    return gzip.compress(fits_axes(8) + fits_header(*cards) * 3000)
+
+
+def fits_of(*units: object) -> bytes:
+    data = io.BytesIO()
+    fits.HDUList(list(units)).writeto(data)
+    return data.getvalue()
+
+
+def jpeg(width: int, height: int) -> bytes:
+    data = picture("jpg")
+    at = data.index(b"\xff\xc0")
+    return data[: at + 5] + struct.pack(">HH", height, width) + data[at + 9 :]
+
+
+def jpeg_in_circles() -> bytes:
+    """EXIF whose directories lead back to the first."""
+    loop = b"II*\0" + struct.pack("<IH", 8, 2)
+    loop += struct.pack("<HHII", 0x8769, 4, 1, 8) + struct.pack("<HHII", 0x8825, 4, 1, 8)
+    data = io.BytesIO()
+    Image.fromarray(SKY).save(data, "JPEG", exif=b"Exif\0\0" + loop + struct.pack("<I", 8))
+    return data.getvalue()
+
+
+def packed_lie(name: str, value: object) -> bytes:
+    """A packed FITS with another value of a card."""
+    data = picture("fits.fz")
+    at = data.index(f"{name:8}=".encode(), 2880)
+    return data[:at] + f"{name:8}= {value!s:>20}".ljust(80).encode() + data[at + 80 :]
+
+
+def packed_text(name: bytes) -> bytes:
+    """A sound picture with a text of 300 MB, packed."""
+    head = b"C\0\1\0en\0C\0" if name == b"iTXt" else b"Comment\0\0"
+    return png(64, 48, ROWS, (name, head + zlib.compress(bytes(300_000_000), 1)))
+
+
+def table_of_fits() -> bytes:
+    column = fits.Column(name="a", format="J", array=[1, 2])
+    return fits_of(fits.PrimaryHDU(), fits.BinTableHDU.from_columns([column]))
+
+
+def gaps() -> np.ndarray:
+    counts = SKY.astype(np.float32)
+    counts[:10], counts[20] = np.nan, np.inf
+    return counts
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """A file, and whether it is refused at once or read."""
+
+    name: str
+    make: Callable[[], bytes]
+    refused: bool | None = True  # None: either
+    words: tuple[object, ...] = ()  # those of a photo
+
+
+DEEP = b"a = " + b"[" * 100_000
+REGISTER = ("register", "a.png", "--lights", LIGHTS)
+COUNTS = SKY.astype(np.float32)
+HOSTILE = (
+    Hostile("wide.png", lambda: png(4_000_000, 32, b"")),
+    Hostile("large.png", lambda: png(60_000, 60_000, b"")),
+    Hostile("large.jpg", lambda: jpeg(65_500, 65_500)),
+    Hostile("large.tif", lambda: tiff(60_000)),
+    Hostile("one piece.tif", lambda: tiff(12_000)),
+    Hostile("large.fits", lambda: fits_axes(-64, 40_000, 40_000)),
+    Hostile("long.fits.gz", lambda: gzip.compress(fits_axes(8, 1000, 1000, 4000), mtime=0)),
+    Hostile("endless.fits.gz",
+            lambda: gzip.compress(fits_axes(16, 64, 64, end=False) + b" " * 40_000_000)),
+    Hostile("chain.fits.gz", fits_chain),
+    Hostile("nowhere.fits", lambda: fits_axes(8, "1E300", "NaN")),
+    Hostile("less.fits", lambda: fits_axes(8, -5, 10**19)),
+    Hostile("nest.fits", lambda: fits_axes(8, *[1] * 900)),
+    *(Hostile(f"{name} {value}.fits.fz", lambda name=name, value=value: packed_lie(name, value))
+      for name, value in (("ZTILE1", 10**9), ("ZTILE1", 0.5), ("TFIELDS", 10**19), ("NAXIS", "T"),
+                          ("PCOUNT", 2**60), ("NAXIS2", -5), ("ZBITPIX", 99), ("ZNAXIS", 10**9))),
+    *(Hostile(f"{name.decode()}.png", lambda name=name: packed_text(name), None)
+      for name in (b"zTXt", b"iCCP", b"iTXt")),
+    Hostile("circles.jpg", jpeg_in_circles, False),
+    Hostile("void.fits", lambda: fits_of(fits.PrimaryHDU(np.full((48, 64), np.nan, np.float32)))),
+    Hostile("cube.fits", lambda: fits_of(fits.PrimaryHDU(np.zeros((9, 48, 64), np.float32)))),
+    Hostile("narrow.fits", lambda: fits_of(fits.PrimaryHDU(np.zeros((300, 1), np.float32)))),
+    Hostile("table.fits", table_of_fits),
+    Hostile("gaps.fits", lambda: fits_of(fits.PrimaryHDU(gaps())), False),
+    Hostile("below nought.fits", lambda: fits_of(fits.PrimaryHDU(COUNTS - 700)), False),
+    Hostile("several.fits", lambda: fits_of(
+        fits.PrimaryHDU(), fits.ImageHDU(COUNTS), fits.ImageHDU(0 * COUNTS)), False),
+    Hostile("scaled.fits", lambda: fits_of(fits.PrimaryHDU(SKY.astype(np.uint16) * 256)), False),
+    Hostile("http://a.org/a.png", lambda: picture("png"), False),  # a folder called as an address
+    Hostile("regengine.toml", lambda: DEEP, words=("doctor",)),
+    Hostile("lens.toml", lambda: DEEP, words=(*REGISTER, "--lens", "lens.toml")),
+    Hostile("tle.txt", lambda: b"\0" * 100_000, words=("tle", "info", "tle.txt")),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("row", HOSTILE, ids=[row.name for row in HOSTILE])
+def test_what_is_made_to_hurt_is_refused_at_once_or_read(row: Hostile) -> None:
+    Path("a.png").write_bytes(picture("png"))
+    Path(row.name).parent.mkdir(parents=True, exist_ok=True)
+    Path(row.name).write_bytes(row.make())
+    said = answer_to(row.words or lights_of(row.name), Path(row.name).name)
+    assert row.refused is None or bool(said) == row.refused
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_flat_picture_has_no_lights(level: int) -> None:
+    Image.new("L", (64, 48), level).save("flat.png")
+    (told,) = run(*lights_of("flat.png")).records
+    assert told["lights"] == []
+
+
+@pytest.mark.parametrize("where", ["map", "store"])
+def test_texts_of_hdf5_that_lead_in_circles_are_refused(store_copy: Path, where: str) -> None:
+    """HDF5 itself never comes to an end of them, so that only another process can be timed."""
+    path = store_copy
+    if where == "map":
+        path = store_copy.with_name("VNP46A4.A2020001.h31v05.h5")
+        with h5py.File(path, "w") as file:
+            lights = file.create_dataset("AllAngle_Composite_Snow_Free", data=np.ones((8, 8), "f4"))
+            lights.attrs["units"] = "nWatts/(cm^2 sr)"
+    content = bytearray(path.read_bytes())
+    heap = content.index(b"GCOL\x01")
+    content[heap + 16 : heap + 32] = bytes(16)
+    path.write_bytes(content)
+    words = ("lights", "info") if where == "map" else ("show",)
+    said = subprocess.run(
+        [sys.executable, "-m", "regengine", *words, path],
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_S,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert (said.returncode, said.stdout, len(said.stderr.splitlines())) == (3, "", 1)
+    assert path.name in said.stderr
+
+
+# Entries of folders ------------------------------------------------------------------------------
+
+
+def unix_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(path))  # the address of a socket may not be long
+
+
+ENTRIES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "circle": (lambda path: path.symlink_to(path.name), "in a circle"),
+    "nowhere": (lambda path: path.symlink_to("gone"), "a file that does not exist"),
+    "pipe": (os.mkfifo, "is a named pipe"),
+    "to_pipe": (lambda path: path.symlink_to("pipe.jpg"), "is a named pipe"),
+    "socket": (unix_socket, "is a socket"),
+    "endless": (lambda path: path.symlink_to("/dev/zero"), "is a device"),
+    "empty": (Path.touch, "is empty"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, socket_enabled: None) -> Path:
+    """``photos``: a sound one, and entries of every other kind."""
+    made = tmp_path / "photos"
+    made.mkdir()
+    (made / "sound.png").write_bytes(picture("png"))
+    for name, (make, _) in ENTRIES.items():
+        make(made / f"{name}.jpg")
+    (made / "round").symlink_to(made)
+    (made / "folder.jpg").mkdir()
+    return made
+
+
+COMMANDS = {
+    "register": ("register", "--lights", LIGHTS, "--blind", "never", "--store", "run.h5"),
+    "classify": ("classify",),
+    "lights": ("detect", "lights"),
+    "solve": ("solve", "--max-seconds", "0.2"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("each", [False, True])
+def test_what_is_no_file_is_a_failed_photo_with_a_sentence(
+    folder: Path, command: str, each: bool
+) -> None:
+    paths = {name: f"photos/{name}.jpg" for name in ENTRIES}
+    given = ["photos/sound.png", *paths.values()] if each else ["photos"]
+    said = run(*COMMANDS[command], *given, "--json", "--workers", 0)
+    assert said.code == 1, said.err
+    records = {record["path"]: record for record in said.records}
+    assert "photos/sound.png" in records
+    for name, (_, what) in ENTRIES.items():
+        told = records.get(paths[name], {}).get("reason_texts") or [
+            line for line in said.err.splitlines() if f"{paths[name]} " in line
+        ]
+        (sentence,) = told
+        assert what in sentence
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("lights", "info", "pipe.jpg"),
+        ("show", "pipe.jpg"),
+        ("verify", "socket.jpg"),
+        ("merge", "endless.jpg", "--out", "all.h5"),
+        ("register", "sound.png", "--lights", "pipe.jpg"),
+        ("register", "sound.png", "--lights", LIGHTS, "--tle", "pipe.jpg"),
+        ("register", "sound.png", "--lights", LIGHTS, "--metadata", "pipe.jpg"),
+        ("register", "sound.png", "--lights", LIGHTS, "--store", "endless.jpg"),
+    ],
+)
+def test_what_is_no_file_is_no_map_store_or_table(
+    folder: Path, words: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    said = run(*words)
+    assert said.code in (2, 3)
+    assert (said.out, len(said.err.splitlines())) == ("", 1)
+    assert "unforeseen" not in said.err
