@@ -938,42 +938,6 @@ def test_the_lights_of_photo_and_map_are_compared_at_each_point(sample_client: C
     assert "horizon" in nothing["why"]
 
 
-@pytest.mark.slow
-def test_a_wrong_drag_is_seen(sample_client: Client) -> None:
-    """One point of a right proposal dragged by 12 px, anywhere: 20 draws.
-
-    Twelve pixels of the photo. On a screen of 1440 x 900 that shows all of it, twelve of the screen
-    are twice as many and more: then all pairs that the engine measured are 10 px off.
-    """
-    chance = math.sqrt(-2.0 * math.log(0.001))  # as the page has it
-    draw, red = np.random.default_rng(70), 0
-    proposed = [sample_client.told(f"frames/{number}") for number in (0, RIGHT, 5)]
-    for k in range(20):
-        told, dragged, way = proposed[k % 3], int(draw.integers(4)), draw.uniform(0.0, 2.0 * np.pi)
-        others = [point for i, point in enumerate(told["points"]) if i != dragged]
-        at_x, at_y = ([each[axis] for each in others] for axis in "xy")
-        frame = f"frames/{told['id']}"
-        for px in (24.0, 12.0):
-            point = told["points"][dragged] | {"origin": "person", "by_hand": True}
-            step = px * np.cos(way), px * np.sin(way)
-            for axis, by, size in (("x", step[0], "width_px"), ("y", step[1], "height_px")):
-                inside = 0.0 <= point[axis] + by < told[size]
-                point[axis] += float(by if inside else -by)
-            solve = {"points": [point], "start": told["camera"]}
-            camera = sample_client.post(f"{frame}/solve", solve).json()["camera"]
-            places = ([each[n] for each in others] for n in ("lon", "lat"))
-            x, y = camera_of(camera).lonlat_to_pixel(*places)
-            assert np.hypot(x - at_x, y - at_y).min() > (10.0 if px > 12.0 else 5.0), (k, px)
-        points = [point, *(each | {"origin": "engine"} for each in followers(camera, others))]
-        body = {"camera": camera, "points": points}
-        found = sample_client.post(f"{frame}/evidence", body).json()["points"]
-        sigmas = [one["off_px"] / one["sigma_px"] for one in found if one["off_px"] is not None]
-        assert min(sigmas, default=math.inf) > chance, (k, found)  # none is green
-        red += max(sigmas, default=0.0) > 2.0 * chance
-    # The others lie where clouds, or the photo's edge, leave no lights to compare
-    assert red >= 19
-
-
 def test_the_strongest_lights_of_the_map_are_met_where_the_camera_is_right(
     sample_client: Client,
 ) -> None:
