@@ -391,7 +391,7 @@ HOSTILE = (
     Hostile("several.fits", lambda: fits_of(
         fits.PrimaryHDU(), fits.ImageHDU(COUNTS), fits.ImageHDU(0 * COUNTS)), False),
     Hostile("scaled.fits", lambda: fits_of(fits.PrimaryHDU(SKY.astype(np.uint16) * 256)), False),
-    Hostile("http://a.org/a.png", lambda: picture("png"), False),  # a folder called as an address
+    Hostile("http:/a.org/a.png", lambda: picture("png"), False),  # a folder called as an address
     Hostile("regengine.toml", lambda: DEEP, words=("doctor",)),
     Hostile("lens.toml", lambda: DEEP, words=(*REGISTER, "--lens", "lens.toml")),
     Hostile("tle.txt", lambda: b"\0" * 100_000, words=("tle", "info", "tle.txt")),
