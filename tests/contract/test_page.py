@@ -163,7 +163,7 @@ def test_what_nobody_confirmed_does_not_count(hand: ReviewHand) -> None:
     # Points that a camera guessed are confirmed by the lights or not at all
     frame_id = FRAMES["guessed"]
     hand.go_to(frame_id)
-    for keys in (("x", "="), ("2",)):  # of a wrong camera, and of a right one
+    for keys in (("]", "x", "="), ("2",)):  # of a wrong camera, and of a right one
         for key in keys:
             hand.press(key)
         guesses = draft_of(hand, frame_id)["points"]

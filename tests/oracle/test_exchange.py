@@ -314,7 +314,9 @@ def places_of(grid: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 @EVERY
-@pytest.mark.parametrize(("crs", "coarse"), [("EPSG:4326", 3.0), ("EPSG:3857", 5.0)])
+@pytest.mark.parametrize(
+    ("crs", "coarse"), [("EPSG:4326", 3.0), ("EPSG:3857", 5.0), ("EPSG:3857", 14.0)]
+)
 def test_every_pixel_of_a_map_takes_its_colour_from_where_opencv_projects_it(
     name: str, crs: str, coarse: float
 ) -> None:

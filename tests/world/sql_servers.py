@@ -96,17 +96,9 @@ class SqlServer:
     camera: str
     broken_off: int
 
-    def client(self, base: str, *options: str) -> list[str]:
-        """The client's command."""
-        raise NotImplementedError
-
-    def rows(self, base: str, question: str, *values: object) -> list[dict[str, Any]]:
-        """Rows of an answer."""
-        raise NotImplementedError
-
-    def make_base(self) -> str:
-        """A database that has nothing of ours."""
-        raise NotImplementedError
+    client: Callable[..., list[str]]  # its client's command for a database, and options
+    rows: Callable[..., list[dict[str, Any]]]  # of an answer, by database and question
+    make_base: Callable[[], str]  # a database that has nothing of ours
 
     def load(self, base: str, script: str | Path, *options: str, code: int = 0) -> str:
         """What the client prints when it is fed a script; its complaint where it is to fail."""
@@ -128,12 +120,10 @@ class MariaDb(SqlServer):
         self._numbers = itertools.count()
 
     def client(self, base: str, *options: str) -> list[str]:
-        """See `SqlServer`."""
         own = ["mariadb", "--no-defaults", f"--socket={self.socket}", "--user=root"]
         return [*own, *options, base]
 
     def rows(self, base: str, question: str, *values: object) -> list[dict[str, Any]]:
-        """See `SqlServer`."""
         with (
             pymysql.connect(
                 unix_socket=str(self.socket), user="root", database=base, charset="utf8mb4",
@@ -145,7 +135,6 @@ class MariaDb(SqlServer):
             return list(cursor.fetchall())
 
     def make_base(self) -> str:
-        """See `SqlServer`."""
         name = f"base{next(self._numbers)}"
         self.load("", f"CREATE DATABASE {name} CHARACTER SET latin1;")
         return name
@@ -167,18 +156,15 @@ class PostgreSql(SqlServer):
         )
 
     def client(self, base: str, *options: str) -> list[str]:
-        """See `SqlServer`."""
         own = ["psql", "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", "-A", "-t", *options]
         return [*own, f"--host={self.folder}", "--username=regengine", base]
 
     def rows(self, base: str, question: str, *values: object) -> list[dict[str, Any]]:
-        """See `SqlServer`."""
         with self.connect(base) as connection:
             cursor = connection.cursor(row_factory=psycopg.rows.dict_row)
             return cursor.execute(question, values or None).fetchall()
 
     def make_base(self) -> str:
-        """See `SqlServer`."""
         with self.connect("postgres") as connection:
             connection.execute("DROP SCHEMA IF EXISTS regengine CASCADE")
         return "postgres"
