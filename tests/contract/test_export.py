@@ -42,6 +42,7 @@ from tests.world.exports import (
     write_store,
 )
 from tests.world.program import begin, run
+from tests.world.tables import by_name
 
 FILES = {name: f"all.{name}" for name in ("csv", "geojson", "gpkg", "parquet", "sql")}
 OPTIONS = {"sql": ("--dialect", "postgresql"), "geotiff": ("--files", "record")}
@@ -142,7 +143,7 @@ REFUSED = (
 )
 
 
-@pytest.mark.parametrize("row", REFUSED, ids=[row.name for row in REFUSED])
+@pytest.mark.parametrize("row", REFUSED, ids=by_name)
 def test_what_cannot_be_written_is_told_and_left(row: Refused, limb: Path, tmp_path: Path) -> None:
     there, link = tmp_path / "there.csv", tmp_path / "link.csv"
     there.write_text("mine")

@@ -31,6 +31,7 @@ from PIL import Image
 from tests.conftest import ROOT
 from tests.world.program import run
 from tests.world.simulated import write_raw
+from tests.world.tables import by_name
 
 LIGHTS = ROOT / "data_samples" / "lights.tif"
 LONGEST_S = 120  # a test, or a damaged file
@@ -398,7 +399,7 @@ HOSTILE = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("row", HOSTILE, ids=[row.name for row in HOSTILE])
+@pytest.mark.parametrize("row", HOSTILE, ids=by_name)
 def test_what_is_made_to_hurt_is_refused_at_once_or_read(row: Hostile) -> None:
     Path("a.png").write_bytes(picture("png"))
     Path(row.name).parent.mkdir(parents=True, exist_ok=True)

@@ -29,6 +29,7 @@ from tests.world.pages import BASE, PORT, WORK, Client, ReviewProcess, Serve, co
 from tests.world.program import run
 from tests.world.runs import ELEMENTS, LIGHTS
 from tests.world.samples import camera_of, true_json, truth_of, turned_json
+from tests.world.tables import by_name
 
 WRONG, RIGHT = 2, 3  # samples by number: turned away, and proposed as it is
 FRAME, OF_RIGHT, OBLIQUE = "ISS990-E-000103", "ISS990-E-000104", "ISS990-E-000106"
@@ -176,7 +177,7 @@ REFUSED = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("row", REFUSED, ids=[row.name for row in REFUSED])
+@pytest.mark.parametrize("row", REFUSED, ids=by_name)
 def test_a_request_is_refused_in_a_sentence_and_changes_nothing(
     refusing: dict[str, Client], row: Refused
 ) -> None:
@@ -601,7 +602,7 @@ def points_of(row: Accepting, told: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("row", ACCEPTING, ids=[row.name for row in ACCEPTING])
+@pytest.mark.parametrize("row", ACCEPTING, ids=by_name)
 def test_what_is_accepted_and_what_is_not(client: Client, row: Accepting) -> None:
     told = client.told("frames/8")
     points = points_of(row, told)
