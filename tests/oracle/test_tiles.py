@@ -235,7 +235,7 @@ def test_a_town_lies_where_web_mercator_has_it(tmp_path: Path, z: int) -> None:
 
 
 def test_grey_is_the_logarithm_on_a_fixed_scale(tmp_path: Path) -> None:
-    for radiance in (0.0, 9.0, 30.0, 5000.0):
+    for radiance in (0.0, 1.0, 9.0, 30.0, 5000.0):
         lights = write_map(tmp_path / f"{radiance}.tif", np.full((80, 80), radiance), 0.0, 4.0)
         for kind, white in (("lights", 3.0), ("streets", 0.6), ("day", 1.0)):
             grey, there = shown(MapTiles(lights, kind).tile(8, 129, 126))
