@@ -24,7 +24,7 @@ from matchers.lights.dense import (
     spread_boresights,
 )
 from matchers.lights.photo_light import detail
-from tests.matchers.lamp_world import (
+from tests.world.towns import (
     LampWorld,
     Levels,
     angle_between_deg,

@@ -27,7 +27,7 @@ from matchers.lights.gauss_newton import (
     gauss_newton_step,
 )
 from matchers.lights.photo_light import normalize_contrast
-from tests.matchers.lamp_world import (
+from tests.world.towns import (
     VELOCITY,
     LampWorld,
     Levels,

@@ -19,7 +19,7 @@ from regengine.registration.control_points import (
 from regengine.registration.fit import weigh_alternative
 from regengine.registration.parameters import PointParams, RefineParams
 from regengine.registration.types import Fit
-from tests.matchers.lamp_world import camera_over, ecef, matched, prior_of, project
+from tests.world.towns import camera_over, ecef, matched, prior_of, project
 
 Array = NDArray[np.float64]
 TRUE = camera_over(

@@ -29,8 +29,8 @@ from matchers.lights.patches import PatchMatches
 from regengine.registration.control_points import estimate_offsets, widen
 from regengine.registration.fit import refine_on_patches, weigh_alternative
 from regengine.registration.parameters import AcceptParams, PointParams, RefineParams
-from tests.matchers import lamp_world
-from tests.matchers.lamp_world import (
+from tests.world import towns
+from tests.world.towns import (
     VELOCITY,
     LampWorld,
     Levels,
@@ -48,7 +48,7 @@ ALL = np.arange(10) < 8  # the principal point is free in crops alone
 
 
 def prior_of(camera: Camera, **changes: float) -> PosePrior:
-    return lamp_world.prior_of(camera, **{"sigma_along_m": 4e3, "sigma_log_focal": 0.01, **changes})
+    return towns.prior_of(camera, **{"sigma_along_m": 4e3, "sigma_log_focal": 0.01, **changes})
 
 
 def start_camera() -> Camera:

@@ -17,7 +17,7 @@ from matchers.lights.patches import (
     match_patches,
     measure_texture,
 )
-from tests.matchers.lamp_world import matched
+from tests.world.towns import matched
 
 SIDE = 160
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from detectors.types import FloatImage
 from matchers.lights.photo_light import LightImage, detail, light_image, normalize_contrast
-from tests.matchers.lamp_world import camera_over
+from tests.world.towns import camera_over
 
 
 def blob(width: int, height: int, x: float, y: float, sigma: float) -> FloatImage:

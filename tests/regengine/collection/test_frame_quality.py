@@ -14,8 +14,8 @@ from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks, spread_
 from regengine import open_light_map
 from regengine.collection.catalogue import quality
 from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
-from tests.matchers.lamp_world import camera_over
 from tests.world.runs import LIGHTS as SAMPLE
+from tests.world.towns import camera_over
 
 KNOWN: dict[str, Any] = {
     "sharpness": 0.8,

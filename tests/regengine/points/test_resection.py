@@ -28,7 +28,7 @@ from regengine.points.resection import (
     make_starts_around,
     residuals_px,
 )
-from tests.matchers.lamp_world import camera_over, ecef, project
+from tests.world.towns import camera_over, ecef, project
 
 WIDTH, HEIGHT = 4256, 2832
 CORNERS = np.array([[0.1, 0.1], [0.9, 0.14], [0.86, 0.9], [0.12, 0.88]])

@@ -23,7 +23,8 @@ from regengine.points.solve_points import PositionPrior, solve
 from regengine.references.reference import LightMap
 from regengine.result import ReviewedPoint
 from regengine.store.reviews import check_camera
-from tests.matchers.lamp_world import (
+from tests.world.maps import STEP, write_geotiff
+from tests.world.towns import (
     LampWorld,
     camera_over,
     east_north_up,
@@ -34,7 +35,6 @@ from tests.matchers.lamp_world import (
     radiance_grid,
     town_lamps,
 )
-from tests.world.maps import STEP, write_geotiff
 
 Array = NDArray[np.float64]
 

@@ -22,8 +22,8 @@ from regengine.registration.control_points import (
 from regengine.registration.parameters import PointParams
 from regengine.registration.types import Fit
 from regengine.result import ControlPoint
-from tests.matchers.lamp_world import camera_over, ecef
 from tests.regengine.registration.conftest import Solved
+from tests.world.towns import camera_over, ecef
 
 NONE = np.zeros(0, np.intp)
 PARAMS = PointParams()

@@ -60,9 +60,9 @@ from regengine.registration.types import (
     sample_sky,
 )
 from regengine.result import FrameResult
-from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.conftest import Solved
 from tests.regengine.registration.made_limb import found_limb
+from tests.world.towns import camera_over
 
 ACCEPT, HOLD_OUT = AcceptParams(), HoldOutParams()
 BETTER = RefineParams().better_log10_odds

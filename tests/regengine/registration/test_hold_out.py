@@ -26,7 +26,7 @@ from matchers.lights.verify import LightPeaks
 from regengine.registration import hold_out
 from regengine.registration.parameters import AcceptParams, HoldOutParams, RegisterParams
 from regengine.registration.types import Fit, Hypothesis
-from tests.matchers.lamp_world import camera_over, light_grid, log_picture, prior_of, town_lamps
+from tests.world.towns import camera_over, light_grid, log_picture, prior_of, town_lamps
 
 PARAMS = HoldOutParams()
 BOX = 6.0, 43.0, 14.0, 48.0

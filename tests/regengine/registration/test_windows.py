@@ -18,8 +18,8 @@ from matchers.geometry.light_grid import LightGrid
 from regengine import LightMap, open_light_map
 from regengine.registration import windows
 from regengine.registration.windows import MapWindows, find_footprint_window, find_window_around
-from tests.matchers.lamp_world import camera_over, ecef
 from tests.world.maps import STEP, write_geotiff
+from tests.world.towns import camera_over, ecef
 
 Array = NDArray[np.float64]
 WGS84 = Geod(ellps="WGS84")

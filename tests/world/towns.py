@@ -1,15 +1,16 @@
-"""Lamps, maps of them and pictures of them, made without the geometry of `matchers`.
+"""Towns of lamps, maps of them and pictures of them, made without the geometry of `matchers`.
 
 Positions on the Earth come from PROJ, the camera's projection from OpenCV.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
+from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 from pyproj import Transformer
 from scipy.spatial.transform import Rotation
@@ -209,21 +210,6 @@ def light_grid(
     )
 
 
-def blob_grid(lon: float, lat: float, sigma_deg: float, step: float, size: int) -> LightGrid:
-    """A smooth light at a place, sampled at the pixel centres of a grid around it."""
-    west, north = round(lon / step) * step - size // 2 * step, lat + size // 2 * step
-    at_lon = west + (np.arange(size) + 0.5) * step
-    at_lat = north - (np.arange(size) + 0.5) * step
-    across = np.exp(-0.5 * ((at_lon - lon) * np.cos(np.radians(lat)) / sigma_deg) ** 2)
-    down = np.exp(-0.5 * ((at_lat - lat) / sigma_deg) ** 2)
-    return LightGrid(
-        values=np.outer(down, across).astype(np.float32),
-        lon0_deg=west + 0.5 * step,
-        lat0_deg=north - 0.5 * step,
-        step_deg=step,
-    )
-
-
 def splat(camera: Camera, lamps: LampWorld) -> FloatArray:
     """Radiance that a camera sees of lamps, each shared among its four nearest pixels."""
     points = ecef(lamps.lon, lamps.lat)
@@ -278,3 +264,21 @@ def angle_between_deg(a: Camera, b: Camera) -> float:
     """Angle of the rotation that carries one camera's attitude into the other's."""
     turn = Rotation.from_quat(a.quaternion).inv() * Rotation.from_quat(b.quaternion)
     return float(np.degrees(turn.magnitude()))
+
+
+BENT = (-0.08, 0.02, 0.001, -0.002, 0.003)
+
+
+@st.composite
+def any_cameras(draw: st.DrawFn, farthest_off_nadir_deg: float = 95.0) -> Camera:
+    """A camera over the Earth that looks at it, or beside it."""
+    camera = camera_over(
+        draw(st.floats(-180.0, 180.0)),
+        draw(st.floats(-60.0, 60.0)),
+        off_nadir=draw(st.floats(0.0, farthest_off_nadir_deg)),
+        azimuth=draw(st.floats(0.0, 360.0)),
+        focal_px=draw(st.floats(200.0, 3000.0)),
+    )
+    bent = draw(st.sampled_from([(0.0,) * 5, BENT]))
+    aspect = draw(st.sampled_from([None, 1.5, 2.0 / 3.0]))
+    return replace(camera, distortion=bent, mirrored=draw(st.booleans()), pixel_aspect=aspect)
