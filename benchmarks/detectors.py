@@ -30,8 +30,8 @@ from regengine.evaluate.streak_scores import (
     StreakScore,
     score_streaks,
     streak_rows,
-    total_streak_score,
 )
+from regengine.evaluate.tables import add_scores
 
 
 class Asked(NamedTuple):
@@ -301,7 +301,7 @@ def try_streaks(asked: Asked) -> tuple[str, list[str]]:
         rows, false_rows = [], []
         for name, detector in chosen(STREAKS.detectors(), asked.methods).items():
             scores = [score_frame(detector, frame) for frame in frames]
-            total = total_streak_score(scores)
+            total = add_scores(StreakScore, scores)
             rows.append(streak_cells(name, total))
             tell(" | ".join(rows[-1]))
             cells = [name]

@@ -2,185 +2,204 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
-from regengine.batch.console import configure_logging, print_data, say
+from regengine.batch.console import configure_logging, print_data, say, show_progress
 from regengine.commands import options as common
-from regengine.commands.typer_options import typer_option
 from regengine.options import DetectOptions
 
 if TYPE_CHECKING:
-    from detectors.types import FloatArray
     from regengine.api import Kind
-    from regengine.sky.detection.detect import PhotoDetections
 
-    DetectJob = Callable[[Path], PhotoDetections[Any]]
-
-app = typer.Typer(
-    help="Score detection and classification on labelled samples.\n\n"
-    "Example: regengine bench lights labels.csv",
-    no_args_is_help=True,
-)
-
-
-SAYS = {
-    "lights": """Score light detectors against lights that you marked.
-
-    LABELS is a CSV: path,x,y[,flux][,radius_px]; one light per row. Completeness is the share of
-    labels that are detected; false detections match no label, and are given per photo and as a
-    share of all detections; the error is that of the centroids, median and 90th percentile.
-    """,
-    "lightning": """Score the methods that find lightning against flashes that you marked.
-
-    LABELS is a CSV: path,x1,y1,x2,y2 (the box around a flash a row). A flash is found if a
-    detection lies in its box, or beside it within 3 px and a quarter of its shorter side; false is
-    what lies in no box. Other columns are those of `bench lights`.
-    """,
-    "stars": """Score star detectors against stars that you marked.
-
-    LABELS and the columns are those of `bench lights`.
-    """,
-    "streaks": """Score streak detectors against streaks that you marked.
-
-    LABELS is a CSV: path,x1,y1,x2,y2 (one streak per row), or path,mask. Recall is the share of
-    labels that are detected within 3 px RMS over at least half of their length; false detections
-    match no label, pieces match part of one.
-    """,
+BenchKind = Literal["lights", "lightning", "stars", "streaks", "scenes", "registration"]
+KINDS = get_args(BenchKind)
+# Of which kinds each option is
+OF_KINDS = {
+    "method": ("lights", "lightning", "stars", "streaks"),
+    "tolerance_px": ("lights", "stars"),
+    "max_side_px": ("lights", "lightning", "stars", "streaks"),
+    "whole_frame": ("lightning", "stars", "streaks"),
+    "seed": ("scenes",),
+    "plot": ("lights", "lightning", "stars", "streaks", "scenes"),
 }
-EXAMPLES = """
-    \b
-    Examples:
-      regengine bench {kind} labels.csv
-      regengine bench {kind} labels.csv --json --plot figures
-    """
+TOLERANCE_PX = 3.0
 
 
-def detections(
-    context: typer.Context,
-    labels: Annotated[Path, typer.Argument(help="Table of what you marked.")],
+def main(
+    kind: Annotated[BenchKind, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.")],
+    labels: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LABELS",
+            help="CSV, one row per label: path,x,y[,flux][,radius_px] of lights and stars; "
+            "path,x1,y1,x2,y2 of streaks (or path,mask) and of the box around a flash; "
+            "path,label[,group] of scenes; true cameras of photos for registration.",
+        ),
+    ],
+    answers: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[ANSWERS]",
+            help="Registration: CSV or HDF5 with photo, x, y, lon, lat[, probability], or a store.",
+        ),
+    ] = None,
     method: Annotated[str | None, typer.Option(help="Only this method.  [all methods]")] = None,
     tolerance_px: Annotated[
-        float,
-        typer.Option(
-            min=0.1, help="Lights and stars: tolerance in position, beyond the light's own size."
-        ),
-    ] = 3.0,
-    max_side_px: Annotated[int | None, typer_option(DetectOptions, "max_side_px")] = None,
+        float | None,
+        typer.Option(min=0.1, help="Tolerance in position, beyond the light's own size.  [3]"),
+    ] = None,
+    max_side_px: Annotated[
+        int | None,
+        typer.Option(min=64, help="Downsample larger photos to this long side first."),
+    ] = None,
     whole_frame: common.WholeFrame = False,
+    seed: Annotated[int | None, typer.Option(help="Random seed of folds and fits.  [0]")] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Draw correct, false and missed detections into this folder."
+            metavar="DIR",
+            help="Draw correct, false and missed detections, or figures of scenes, into this "
+            "folder.",
         ),
     ] = None,
     as_json: common.Json = False,
     quiet: common.Quiet = False,
     log_json: common.LogJson = False,
 ) -> None:
-    """Score methods of the kind that the command is named for, a line each."""
-    import json
-    import logging
+    """Score detectors, scene models or placed photos against labels.
+
+    Lights, stars, lightning: completeness is the share of labels that are detected; false
+    detections match no label; the error is that of the centroids, median and 90th percentile. A
+    flash is found if a detection lies in its box, or beside it within 3 px and a quarter of its
+    shorter side.
+
+    Streaks: recall is the share of labels that are detected within 3 px RMS over at least half of
+    their length; pieces match part of a label.
+
+    Scenes: every kind of model on groups of photos left out of its training.
+
+    Registration: a photo is right if it has at least four control points, all within 1 % of the
+    diagonal of its true footprint, or 1 km if that is more.
+
+    \b
+    Examples:
+      regengine bench lights labels.csv
+      regengine bench streaks labels.csv --json --plot figures
+      regengine bench registration reference_cameras.csv run.h5
+    """
+    configure_logging(quiet=quiet, as_json=log_json)
+    given = {
+        "method": method,
+        "tolerance_px": tolerance_px,
+        "max_side_px": max_side_px,
+        "whole_frame": whole_frame or None,
+        "seed": seed,
+        "plot": plot,
+    }
+    for name, value in given.items():
+        if value is not None and kind not in OF_KINDS[name]:
+            option = f"--{name.replace('_', '-')}"
+            raise typer.BadParameter(f"{option} is not an option of bench {kind}; omit it.")
+    if (answers is None) == (kind == "registration"):
+        needed = "needs ANSWERS after the true cameras" if answers is None else "takes one file"
+        raise typer.BadParameter(f"bench {kind} {needed}.")
+    if answers is not None:
+        _score_registration(labels, answers, as_json=as_json)
+    elif kind == "scenes":
+        _score_scenes(labels, seed or 0, plot, as_json=as_json, quiet=quiet)
+    elif kind != "registration":
+        from regengine.sky.detection import LONG_SIDE_PX
+
+        looked_at = DetectOptions(
+            max_side_px=max_side_px or LONG_SIDE_PX[kind], whole_frame=whole_frame, method=method
+        )
+        tolerance = TOLERANCE_PX if tolerance_px is None else tolerance_px
+        _score_detectors(kind, labels, looked_at, plot, tolerance, as_json=as_json, quiet=quiet)
+
+
+def _score_detectors(
+    kind: Kind,
+    labels: Path,
+    looked_at: DetectOptions,
+    plot: Path | None,
+    tolerance_px: float,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Score methods on labelled photos, a line each; ``looked_at`` is how they are looked at."""
     from dataclasses import replace
-    from functools import partial
 
     import numpy as np
 
     from detectors import registry
     from regengine.api import detect_job
-    from regengine.batch.console import show_progress
     from regengine.errors import FrameError
-    from regengine.evaluate import detections, labelled_flashes, labelled_streaks
-    from regengine.evaluate.streak_labels import read_streak_labels
-    from regengine.evaluate.streak_scores import streak_rows
+    from regengine.evaluate import detections, streak_scores
+    from regengine.evaluate.labels import check_labels, read_labels
     from regengine.scene.labels import check_photos_exist
-    from regengine.sky.drawing import picture_paths
+    from regengine.sky.drawing import draw_comparison, picture_paths
 
-    configure_logging(quiet=quiet, as_json=log_json)
-    kind = cast("Kind", context.info_name)
-    looked_at = DetectOptions(max_side_px=max_side_px, whole_frame=whole_frame)
-    methods = [method] if method else list(registry.Kind[Any](kind).detectors())
+    methods = [looked_at.method or "", *registry.Kind[Any](kind).detectors()]
+    methods = methods[:1] if methods[0] else methods[1:]
     jobs = {name: detect_job(kind, replace(looked_at, method=name)) for name in methods}
-    photos: dict[Path, Any]
-    score: Callable[..., Any]
-    summary: Callable[..., dict[str, Any]]
-    if kind == "streaks":
-        photos = {photo.path: photo for photo in read_streak_labels(labels)}
-        score, summary = labelled_streaks.score_streak_photo, labelled_streaks.streak_summary
-        table = labelled_streaks.STREAK_TABLE
-    elif kind == "lightning":
-        photos = {photo.path: photo for photo in labelled_flashes.read_flash_labels(labels)}
-        score = labelled_flashes.score_flash_photo
-        summary, table = detections.summary, detections.DETECTION_TABLE
-    else:
-        photos = {photo.path: photo for photo in detections.read_light_labels(labels)}
-        score = partial(detections.score_photo, tolerance_px=tolerance_px)
-        summary, table = detections.summary, detections.DETECTION_TABLE
-    check_photos_exist(labels, list(photos))
+    photos = read_labels(labels, kind)
+    paths = [photo.path for photo in photos]
+    check_photos_exist(labels, paths)
+    table = streak_scores.STREAK_TABLE if kind == "streaks" else detections.DETECTION_TABLE
     if not as_json:
         say(table.header)
     failed, summaries = 0, []
     with show_progress(len(jobs) * len(photos), quiet=quiet, doing="scoring") as advance:
         for name, job in jobs.items():
-            pictures = None if plot is None else picture_paths(list(photos), plot, name)
-
-            def find(path: Path, job: DetectJob = job) -> tuple[FloatArray, float]:
-                of = job(path)
-                if kind == "streaks":
-                    return streak_rows(of.found), of.seconds
-                return np.column_stack([of.found.x, of.found.y]), of.seconds
-
+            pictures = None if plot is None else picture_paths(paths, plot, name)
             scores: list[Any] = []
-            for path, photo in photos.items():
+            score: Any
+            for photo in photos:
                 try:
-                    picture = None if pictures is None else pictures.of(path)
-                    scores.append(score(photo, find, picture=picture))
+                    check_labels(photo)
+                    found = job(photo.path)
+                    if kind == "streaks":
+                        places = streak_scores.streak_rows(found.found)
+                        score, false, missed = streak_scores.score_streak_photo(
+                            photo, places, found.seconds
+                        )
+                    else:
+                        places = np.column_stack([found.found.x, found.found.y])
+                        score, false, missed = detections.score_points(
+                            photo, places, found.seconds, tolerance_px
+                        )
+                    if pictures is not None:
+                        places = places[:, :4]
+                        picture = pictures.of(photo.path)
+                        draw_comparison(photo.path, places[~false], places[false], missed, picture)
+                    scores.append(score)
                 except FrameError as error:
                     failed += 1
                     logging.getLogger("regengine").error("Error: %s", error)
                 advance()
-            summaries.append(summary(name, scores))
-            line = json.dumps(summaries[-1]) if as_json else table.line(summaries[-1])
-            print_data(line)
+            if kind == "streaks":
+                summaries.append(streak_scores.summarise_streaks(name, scores))
+            else:
+                summaries.append(detections.summarise_detections(name, scores))
+            print_data(json.dumps(summaries[-1]) if as_json else table.line(summaries[-1]))
     if kind == "streaks" and not as_json:
-        say(*labelled_streaks.recall_lines(summaries))
+        say(*streak_scores.recall_lines(summaries))
     if failed:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
 
 
-for kind, says in SAYS.items():
-    app.command(kind, help=says + EXAMPLES.format(kind=kind), no_args_is_help=True)(detections)
-
-
-@app.command(no_args_is_help=True)
-def scenes(
-    labels: common.SceneLabels,
-    seed: Annotated[int, typer.Option(help="Random seed of folds and fits.")] = 0,
-    plot: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Draw figures and the worst errors into this folder."),
-    ] = None,
-    as_json: common.Json = False,
-    quiet: common.Quiet = False,
-    log_json: common.LogJson = False,
+def _score_scenes(
+    labels: Path, seed: int, plot: Path | None, *, as_json: bool, quiet: bool
 ) -> None:
-    """Score every kind of scene model on groups of photos left out of its training.
-
-    Prints confusion, precision and recall of every class, the calibration of the probabilities, and
-    the worst mistakes.
-
-    \b
-    Examples:
-      regengine bench scenes labels.csv
-      regengine bench scenes labels.csv --json --plot figures
-    """
-    import json
+    """Score every kind of scene model on groups of photos left out of its training."""
     from functools import partial
 
-    from regengine.batch.console import show_progress
     from regengine.evaluate.scene_report import (
         draw_mistakes,
         draw_report,
@@ -191,13 +210,11 @@ def scenes(
     from regengine.scene.labels import deal_folds
     from regengine.scene.training import cross_validate, measure_labelled
 
-    configure_logging(quiet=quiet, as_json=log_json)
     samples, complete = measure_labelled(
         labels, partial(show_progress, quiet=quiet, doing="measuring")
     )
-    with show_progress(
-        len(deal_folds(samples, seed=seed)), quiet=quiet, doing="training"
-    ) as advance:
+    n_folds = len(deal_folds(samples, seed=seed))
+    with show_progress(n_folds, quiet=quiet, doing="training") as advance:
         validation = cross_validate(samples, seed=seed, advance=advance)
     report = evaluate_scenes(validation)
     if as_json:
@@ -211,34 +228,8 @@ def scenes(
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
 
 
-@app.command(no_args_is_help=True)
-def registration(
-    truth: Annotated[
-        Path, typer.Argument(help="CSV of the true cameras of the benchmark's photos.")
-    ],
-    answers: Annotated[
-        Path,
-        typer.Argument(
-            help="CSV or HDF5 with photo, x, y, lon, lat[, probability]; or a store of register."
-        ),
-    ],
-    as_json: common.Json = False,
-    quiet: common.Quiet = False,
-    log_json: common.LogJson = False,
-) -> None:
-    """Score any system's control points against the true cameras of photos.
-
-    A photo is right if it has at least four control points, all within 1 % of the diagonal of its
-    true footprint, or 1 km if that is more. Prints how many photos are right for each allowed
-    number of wrong ones, with the threshold on the probability.
-
-    \b
-    Examples:
-      regengine bench registration reference_cameras.csv run.h5
-      regengine bench registration reference_cameras.csv answers.csv --json
-    """
-    import json
-
+def _score_registration(truth: Path, answers: Path, *, as_json: bool) -> None:
+    """Print how many photos are right for each allowed number of wrong ones."""
     from regengine.evaluate.registration import (
         read_answers,
         read_true_photos,
@@ -247,7 +238,6 @@ def registration(
         score_answers,
     )
 
-    configure_logging(quiet=quiet, as_json=log_json)
     facts = registration_facts(score_answers(read_true_photos(truth), read_answers(answers)))
     if as_json:
         print_data("\n".join(json.dumps(fact) for fact in facts))

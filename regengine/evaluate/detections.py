@@ -1,21 +1,19 @@
-"""Score detections against ground truth: completeness, false detections, centroid errors."""
+"""Score detected lights, stars and flashes against labels: completeness, false ones, errors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 
-from detectors.types import BoolImage, FloatArray, IndexArray
-from regengine.errors import ConfigError, FrameError
-from regengine.evaluate.tables import FactTable, numbers, read_labelled_rows
-from regengine.photo.formats import check_pixels, read_photo_file
+from detectors.types import BoolArray, BoolImage, FloatArray, IndexArray
+from regengine.evaluate.labels import LabelledPhoto
+from regengine.evaluate.tables import FactTable, add_scores
 from regengine.records import plain
-from regengine.sky.drawing import draw_comparison
 
 # Matching radius: three pixels, as is usual for stars.
 MATCH_RADIUS_PX = 3.0
@@ -23,8 +21,9 @@ MATCH_RADIUS_PX = 3.0
 # is added.
 MATCH_RADIUS_FRACTION = 0.25
 
-# Takes a photo; returns the detections in it, shape (N, 2), and the processing time in seconds
-Finder = Callable[[Path], tuple[FloatArray, float]]
+# The centre of a flash may differ from that of its box: the box is extended by this margin
+MARGIN_SHARE, MARGIN_PX = 0.25, 3.0  # of its shorter side, and pixels
+
 DETECTION_TABLE = FactTable(
     method_width=12,
     columns=(
@@ -59,15 +58,15 @@ class DetectionScore:
     centroid errors of the detected wanted lights; ``seconds`` is the time of all frames.
     """
 
-    frames: int
-    wanted: int
-    found: int
-    wanted_flux: float
-    found_flux: float
-    detections: int
-    false: int
-    distance_px: FloatArray
-    seconds: float
+    frames: int = 0
+    wanted: int = 0
+    found: int = 0
+    wanted_flux: float = 0.0
+    found_flux: float = 0.0
+    detections: int = 0
+    false: int = 0
+    distance_px: FloatArray = field(default_factory=lambda: np.zeros(0))
+    seconds: float = 0.0
 
     @property
     def completeness(self) -> float:
@@ -126,12 +125,14 @@ def score_frame(
     detections: int,
     *,
     flux: FloatArray | None = None,
+    n_false: int | None = None,
     seconds: float = 0.0,
 ) -> DetectionScore:
     """Score one frame.
 
     ``wanted``, shape (N,), marks true lights that should be detected; a detection of one of the
-    others is not false. ``flux``, shape (N,), is of the true lights.
+    others is not false. ``flux``, shape (N,), is of the true lights. Those without a pair are
+    false, unless ``n_false`` says how many are.
     """
     known = wanted[matches.truth]
     weights = np.full(wanted.size, np.nan) if flux is None else flux
@@ -142,101 +143,55 @@ def score_frame(
         wanted_flux=float(weights[wanted].sum()),
         found_flux=float(weights[matches.truth[known]].sum()),
         detections=detections,
-        false=detections - matches.found.size,
+        false=detections - matches.found.size if n_false is None else n_false,
         distance_px=matches.distance_px[known],
         seconds=seconds,
     )
 
 
-def total_score(scores: Sequence[DetectionScore]) -> DetectionScore:
-    """Combine the scores of several frames."""
-    counts = [field.name for field in fields(DetectionScore) if field.name != "distance_px"]
-    return DetectionScore(
-        distance_px=np.concatenate([np.zeros(0), *(score.distance_px for score in scores)]),
-        **{name: sum(getattr(score, name) for score in scores) for name in counts},
-    )
+def match_flashes(boxes: FloatArray, found: FloatArray) -> tuple[IndexArray, BoolArray]:
+    """Detection, x and y of (M, 2), of each labelled box (N, 4); -1 for none; and which are false.
 
-
-@dataclass(frozen=True, kw_only=True)
-class LabelledPhoto:
-    """A photo and the lights that a person labelled in it."""
-
-    path: Path  # the photo
-    # x, y, (N,): positions, pixels of the picture as stored
-    x: FloatArray
-    y: FloatArray
-    # flux, radius_px, (N,): flux in any unit and half-light radius; NaN where not given
-    flux: FloatArray
-    radius_px: FloatArray
-
-
-def read_light_labels(path: Path) -> list[LabelledPhoto]:
-    """Read a table of labelled lights: photos in the order of their first rows.
-
-    CSV with the columns path, x, y and optionally flux and radius_px; others are ignored. A row
-    with only a path means that the photo shows no light. Relative paths start at the table's
-    folder. ConfigError if the file cannot be read, lacks a column, has no row, or a value is not a
-    number.
+    A detection in a box, or within its margin, may be that flash. The number of pairs is maximised,
+    with each used once. Other detections in the same box are pieces of the flash and not false.
     """
-    photos: dict[str, list[list[float]]] = {}
-    columns = ("x", "y", "flux", "radius_px")
-    advice = "the first line must name path, x, y"
-    for photo, place, row in read_labelled_rows(path, ("x", "y"), advice):
-        lights = photos.setdefault(photo, [])
-        texts = [row.get(name, "") for name in columns]
-        if not texts[0] and not texts[1]:
-            continue
-        values = numbers(place, texts)
-        if not np.isfinite(values[:2]).all():
-            raise ConfigError(f"{place}: a light needs both x and y.")
-        lights.append(values)
-    if not photos:
-        raise ConfigError(f"{path} labels no photo: add one row per light, path, x, y.")
-    found = []
-    for name, lights in photos.items():
-        x, y, flux, radius_px = np.array(lights, float).reshape(-1, len(columns)).T
-        found.append(
-            LabelledPhoto(path=path.parent / name, x=x, y=y, flux=flux, radius_px=radius_px)
-        )
-    return found
+    low, high = boxes[:, None, :2], boxes[:, None, 2:]
+    margin = MARGIN_PX + MARGIN_SHARE * (high - low).min(axis=2, keepdims=True)
+    inside = ((found >= low - margin) & (found <= high + margin)).all(axis=2)
+    apart = np.linalg.norm(found - 0.5 * (low + high), axis=2)
+    cost = np.where(inside, apart / (1.0 + apart), 2.0 * len(boxes) + 2.0)
+    label, detection = linear_sum_assignment(cost)
+    of_label = np.full(len(boxes), -1)
+    paired = inside[label, detection]
+    of_label[label[paired]] = detection[paired]
+    return of_label, ~inside.any(axis=0)
 
 
-def check_labels(photo: Path, positions: FloatArray) -> None:
-    """Raise FrameError if a labelled position (N, 2) is outside of its photo."""
-    file = read_photo_file(photo)
-    try:
-        check_pixels(positions.tolist(), file.width_px, file.height_px)
-    except ConfigError as error:
-        raise FrameError(
-            f"{photo}: a label does not fit the photo ({error}); check columns and units"
-        ) from error
+def score_points(
+    photo: LabelledPhoto, found: FloatArray, seconds: float, tolerance_px: float
+) -> tuple[DetectionScore, BoolArray, FloatArray]:
+    """Score detections (M, 2) in a photo; also which are false, (M,), and labels missed, (K, 2)."""
+    wanted, truth = ~photo.ignored, photo.middle
+    if photo.has_ends:
+        of_label, false = match_flashes(photo.rows, found)
+        hit = np.flatnonzero(of_label >= 0)
+        apart = np.hypot(*(found[of_label[hit]] - truth[hit]).T)
+        matches = Matches(truth=hit, found=of_label[hit], distance_px=apart)
+        score = score_frame(matches, wanted, len(found), n_false=int(false.sum()), seconds=seconds)
+    else:
+        flux, radius_px = photo.rows[:, 2], photo.rows[:, 3]
+        tolerance = match_tolerance_px(radius_px) - MATCH_RADIUS_PX + tolerance_px
+        matches = match_positions(truth, found, tolerance)
+        false = np.ones(len(found), bool)
+        false[matches.found] = False
+        score = score_frame(matches, wanted, len(found), flux=flux, seconds=seconds)
+    wanted[matches.truth] = False
+    return score, false, truth[wanted]
 
 
-def score_photo(
-    photo: LabelledPhoto, find: Finder, tolerance_px: float, picture: Path | None
-) -> DetectionScore:
-    """Score one method on one photo, and draw it if a path is given; FrameError if it fails."""
-    truth = np.column_stack([photo.x, photo.y])
-    check_labels(photo.path, truth)
-    tolerance = match_tolerance_px(photo.radius_px) - MATCH_RADIUS_PX + tolerance_px
-    found, seconds = find(photo.path)
-    matches = match_positions(truth, found, tolerance)
-    if picture is not None:
-        draw_comparison(
-            photo.path,
-            found[matches.found],
-            np.delete(found, matches.found, axis=0),
-            np.delete(truth, matches.truth, axis=0),
-            picture,
-        )
-    return score_frame(
-        matches, np.ones(photo.x.size, bool), len(found), flux=photo.flux, seconds=seconds
-    )
-
-
-def summary(method: str, scores: list[DetectionScore]) -> dict[str, Any]:
+def summarise_detections(method: str, scores: Sequence[DetectionScore]) -> dict[str, Any]:
     """Summary of one method as JSON-serialisable values; None for unknown values."""
-    total = total_score(scores)
+    total = add_scores(DetectionScore, scores)
     frames = max(total.frames, 1)
     facts: dict[str, Any] = {
         "method": method,

@@ -16,7 +16,8 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84, diagonal_km
 from regengine.errors import ConfigError, RegengineError
-from regengine.evaluate.tables import bound_share, numbers, table
+from regengine.evaluate.labels import parse_numbers
+from regengine.evaluate.tables import bound_share, table
 from regengine.io.plain import format_count
 from regengine.io.tables import csv_rows
 from regengine.result import MIN_HULL, MIN_POINTS
@@ -182,8 +183,8 @@ _AnswerRow = tuple[str, str, tuple[float, ...], float]
 
 def _csv_answers(path: Path) -> Iterable[_AnswerRow]:
     for place, row in csv_rows(path, ANSWER_COLUMNS, "give CSV or HDF5 of control points"):
-        values = tuple(numbers(place, (row[name] for name in ANSWER_COLUMNS[1:])))
-        told = numbers(place, [row[PROBABILITY]])[0] if PROBABILITY in row else 1.0
+        values = tuple(parse_numbers(place, (row[name] for name in ANSWER_COLUMNS[1:])))
+        told = parse_numbers(place, [row[PROBABILITY]])[0] if PROBABILITY in row else 1.0
         yield place, row["photo"], values, told
 
 

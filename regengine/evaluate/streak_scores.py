@@ -12,25 +12,59 @@ the true ends:
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from detectors.types import (
     BoolArray,
+    BoolImage,
     FloatArray,
     IndexArray,
     StreakDetections,
 )
+from regengine.errors import FrameError
+from regengine.evaluate.labels import LabelledPhoto
+from regengine.evaluate.tables import FactTable, add_scores
+from regengine.photo.formats import read_photo_file
+from regengine.photo.image import read_display_rgb
+from regengine.records import plain
 
 LINE_RMS_PX = 3.0
 OVERLAP = 0.5
 # A detection is a fragment of a true streak if this share of its own length lies along one
 PIECE = 0.5
 SAMPLES = 129
+
+REACH_PX = 3.0  # beside a mask, as beside a line
+COVERED = 0.5  # of an object's length
+SMALLEST = 0.1  # of the largest object: smaller specks need not be found
+MASK_LEVEL = 64  # of 255: labels of masks are bright, JPEG artefacts are dark
+WHOLE_PX = 1_000_000  # masks are never reduced
+
+SNR_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 10.0, math.inf)
+LENGTH_EDGES_PX = (0.0, 30.0, 100.0, 300.0, 1200.0, math.inf)
+STREAK_TABLE = FactTable(
+    method_width=14,
+    columns=(
+        ("photos", "photos", "d", 6),
+        ("labels", "labels", "d", 7),
+        ("recall", "recall", ".3f", 7),
+        ("false/photo", "false_per_photo", ".3f", 11),
+        ("pieces", "pieces_per_photo", ".3f", 7),
+        ("end px", "end_error_px", ".2f", 7),
+        ("90 %", "end_error_p90_px", ".2f", 7),
+        ("s/photo", "seconds_per_photo", ".3f", 8),
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +91,15 @@ class StreakScore:
     ``seconds``, processor time, have shape (frames,).
     """
 
-    frames: int
-    peak_snr: FloatArray
-    matched_snr: FloatArray
-    length_px: FloatArray
-    found: BoolArray
-    end_error_px: FloatArray
-    false: IndexArray
-    pieces: IndexArray
-    seconds: FloatArray
+    frames: int = 0
+    peak_snr: FloatArray = field(default_factory=lambda: np.zeros(0))
+    matched_snr: FloatArray = field(default_factory=lambda: np.zeros(0))
+    length_px: FloatArray = field(default_factory=lambda: np.zeros(0))
+    found: BoolArray = field(default_factory=lambda: np.zeros(0, bool))
+    end_error_px: FloatArray = field(default_factory=lambda: np.zeros((0, 2)))
+    false: IndexArray = field(default_factory=lambda: np.zeros(0, int))
+    pieces: IndexArray = field(default_factory=lambda: np.zeros(0, int))
+    seconds: FloatArray = field(default_factory=lambda: np.zeros(0))
 
     def recall(self, wanted: BoolArray | None = None) -> float:
         """Detected share of the streaks that a mask selects, or of all; NaN without streaks."""
@@ -218,20 +252,174 @@ def score_streaks(
     )
 
 
-def total_streak_score(scores: Sequence[StreakScore]) -> StreakScore:
-    """The score of several frames together."""
+@dataclass(frozen=True, kw_only=True)
+class MaskScore:
+    """Comparison of detections with a mask.
 
-    def joined(name: str, kind: type, *shape: int) -> Any:
-        return np.concatenate([np.zeros((0, *shape), kind), *(getattr(s, name) for s in scores)])
+    For ``found`` of the ``wanted`` objects, detections cover half of their length; ``outside``,
+    shape (M,), are detections with less than half of their length in the mask.
+    """
 
-    return StreakScore(
-        frames=sum(s.frames for s in scores),
-        peak_snr=joined("peak_snr", float),
-        matched_snr=joined("matched_snr", float),
-        length_px=joined("length_px", float),
-        found=joined("found", bool),
-        end_error_px=joined("end_error_px", float, 2),
-        false=joined("false", int),
-        pieces=joined("pieces", int),
-        seconds=joined("seconds", float),
+    wanted: int
+    found: int
+    outside: BoolArray
+
+    @property
+    def false(self) -> int:
+        """Number of detections with less than half of their length in the mask."""
+        return int(self.outside.sum())
+
+
+def score_mask(truth: BoolArray, found: FloatArray) -> MaskScore:
+    """Compare detections with a mask whose objects may be wide, and may touch; see `as_rows`."""
+    rows = as_rows(found)
+    side = 2 * int(REACH_PX) + 1
+    near = cv2.dilate(truth.astype(np.uint8), np.ones((side, side), np.uint8))
+    count, drawn, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
+    label: NDArray[np.int32] = np.asarray(drawn, np.int32)
+    area = stats[1:, cv2.CC_STAT_AREA] if count > 1 else np.zeros(0)
+    wanted = [k + 1 for k in range(count - 1) if area[k] >= SMALLEST * area.max()]
+    covered: dict[int, list[FloatArray]] = {k: [] for k in wanted}
+    outside = np.zeros(len(rows), bool)
+    for number, row in enumerate(rows):
+        length = float(np.hypot(row[2] - row[0], row[3] - row[1]))
+        points = curve_points(row, max(3, round(2.0 * length)))
+        hit = _labels(label, points)
+        outside[number] = (hit > 0).mean() < PIECE
+        for k in wanted:
+            covered[k].append(points[hit == k])
+    found_count = sum(
+        _share(np.argwhere(label == k)[:, ::-1], np.concatenate([np.zeros((0, 2)), *covered[k]]))
+        >= COVERED
+        for k in wanted
     )
+    return MaskScore(wanted=len(wanted), found=int(found_count), outside=outside)
+
+
+def _labels(label: NDArray[np.int32], points: FloatArray) -> NDArray[np.int32]:
+    """The object at each position; 0 outside of all and outside of the image."""
+    h, w = label.shape
+    x, y = np.rint(points).astype(int).T
+    inside = (x >= 0) & (x < w) & (y >= 0) & (y < h)
+    found = np.zeros(len(points), np.int32)
+    found[inside] = label[y[inside], x[inside]]
+    return found
+
+
+def _share(object_xy: IndexArray, points: FloatArray) -> float:
+    """Share of an object's length, along its longest axis, that is covered by points."""
+    if len(points) == 0:
+        return 0.0
+    middle = object_xy.mean(axis=0)
+    _, axes = np.linalg.eigh(np.cov((object_xy - middle).T))
+    along = (object_xy - middle) @ axes[:, -1]
+    low, high = float(along.min()), float(along.max())
+    bins = max(1, int((high - low) / 4.0))  # pixels
+    at = (((points - middle) @ axes[:, -1]) - low) / (high - low + 1e-9) * bins
+    return len(np.unique(np.clip(at.astype(int), 0, bins - 1))) / bins
+
+
+def score_streak_photo(
+    photo: LabelledPhoto, found: FloatArray, seconds: float
+) -> tuple[StreakScore, BoolArray, FloatArray]:
+    """Score detections (M, 5) in a photo; also which are false, (M,), and labels missed, (K, 4).
+
+    Length and brightness of a mask's streaks are unknown. FrameError if the mask cannot be read or
+    its size differs.
+    """
+    if photo.mask is not None:
+        counts = score_mask(_read_mask(photo.path, photo.mask), found)
+        unknown = np.full(counts.wanted, np.nan)
+        score = StreakScore(
+            frames=1,
+            peak_snr=unknown,
+            matched_snr=unknown,
+            length_px=unknown,
+            found=np.arange(counts.wanted) < counts.found,
+            end_error_px=np.full((counts.wanted, 2), np.nan),
+            false=np.array([counts.false]),
+            pieces=np.zeros(1, int),
+            seconds=np.array([seconds]),
+        )
+        return score, counts.outside, np.zeros((0, 4))
+    truth = np.column_stack([photo.rows[:, :4], np.nan_to_num(photo.rows[:, 4])])
+    outside = np.zeros(len(found), bool)
+    outside[match_streaks(truth, found).false] = True
+    score = score_streaks(truth, found, peak_snr=photo.rows[:, 5], seconds=seconds)
+    missed = truth[~score.found & ~photo.ignored, :4]
+    # Detections of ignored streaks are not false
+    told = ("peak_snr", "matched_snr", "length_px", "found", "end_error_px")
+    kept = {name: getattr(score, name)[~photo.ignored] for name in told}
+    return replace(score, **kept), outside, missed
+
+
+def _read_mask(photo: Path, mask: Path) -> BoolImage:
+    header = read_photo_file(photo)
+    rgb = read_display_rgb(mask, WHOLE_PX)[0]
+    if rgb.shape[:2] != (header.height_px, header.width_px):
+        raise FrameError(
+            f"{mask} has {rgb.shape[1]} x {rgb.shape[0]} pixels and its photo {header.width_px} x "
+            f"{header.height_px}: give a mask of the photo's size"
+        )
+    return np.asarray(rgb.max(axis=2) >= MASK_LEVEL)
+
+
+def summarise_streaks(method: str, scores: Sequence[StreakScore]) -> dict[str, Any]:
+    """Summary of one method as JSON-serialisable values; None for unknown values."""
+    total = add_scores(StreakScore, scores)
+    facts: dict[str, Any] = {
+        "method": method,
+        "photos": total.frames,
+        "labels": int(total.found.size),
+        "recall": total.recall(),
+        "false_per_photo": total.false_per_frame,
+        "pieces_per_photo": total.pieces_per_frame,
+        "end_error_px": total.end_error(0.5),
+        "end_error_p90_px": total.end_error(0.9),
+        "seconds_per_photo": float(total.seconds.mean()) if total.frames else float("nan"),
+    }
+    return {**plain(facts, str), "recall_by": recall_cells(total)}
+
+
+def recall_cells(total: StreakScore) -> list[dict[str, Any]]:
+    """Recall in each cell of brightness and length with at least one label."""
+    cells = []
+    for snr in itertools.pairwise(SNR_EDGES):
+        bright = (total.peak_snr >= snr[0]) & (total.peak_snr < snr[1])
+        for length in itertools.pairwise(LENGTH_EDGES_PX):
+            here = bright & (total.length_px >= length[0]) & (total.length_px < length[1])
+            if here.any():
+                cells.append(
+                    {
+                        "peak_snr": [snr[0], None if math.isinf(snr[1]) else snr[1]],
+                        "length_px": [length[0], None if math.isinf(length[1]) else length[1]],
+                        "labels": int(here.sum()),
+                        "recall": total.recall(here),
+                    }
+                )
+    return cells
+
+
+def recall_lines(methods: list[dict[str, Any]]) -> list[str]:
+    """Recall of all methods by brightness and length; empty if neither is known."""
+    names = [facts["method"] for facts in methods]
+    table: dict[tuple[str, str], dict[str, str]] = {}
+    for facts in methods:
+        for cell in facts["recall_by"]:
+            place = (_range(cell["peak_snr"]), _range(cell["length_px"]))
+            row = table.setdefault(place, {"labels": str(cell["labels"])})
+            row[facts["method"]] = f"{cell['recall']:.2f}"
+    if not table:
+        return []
+    widths = [max(6, len(name)) for name in names]
+    head = [f"{name:>{width}s}" for name, width in zip(names, widths, strict=True)]
+    lines = ["", f"{'peak SNR':>9s} {'length px':>10s} {'labels':>7s} " + " ".join(head)]
+    for (snr, length), row in table.items():
+        cells = [f"{row.get(n, '-'):>{width}s}" for n, width in zip(names, widths, strict=True)]
+        lines.append(f"{snr:>9s} {length:>10s} {row['labels']:>7s} " + " ".join(cells))
+    return lines
+
+
+def _range(ends: list[float | None]) -> str:
+    low, high = ends
+    return f"over {low:g}" if high is None else f"{low:g}-{high:g}"

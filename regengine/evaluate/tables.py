@@ -1,33 +1,29 @@
-"""Read tables of labels, and format tables of scores."""
+"""Add scores up, and format tables of them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from regengine.errors import ConfigError
-from regengine.io.tables import csv_rows
+import numpy as np
 
-
-def read_labelled_rows(
-    path: Path, needed: Sequence[str], advice: str
-) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Photo, place in the file and cells of each row of a table of labels; see `csv_rows`."""
-    for place, row in csv_rows(path, ("path", *needed), advice):
-        if not row["path"]:
-            raise ConfigError(f"{place}: the path is empty; name the photo.")
-        yield row["path"], place, row
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
-def numbers(place: str, texts: Iterable[str]) -> list[float]:
-    """Parse cells as numbers, NaN if empty; ConfigError with the place of an invalid one."""
-    try:
-        return [float(text) if text else math.nan for text in texts]
-    except ValueError as error:
-        raise ConfigError(f"{place}: {error}; write a number.") from error
+ScoreT = TypeVar("ScoreT", bound="DataclassInstance")
+
+
+def add_scores(kind: type[ScoreT], scores: Iterable[ScoreT]) -> ScoreT:
+    """The score of several frames together: counts are added, arrays put behind each other."""
+    every = [kind(), *scores]
+
+    def add(name: str) -> Any:
+        values = [getattr(score, name) for score in every]
+        return np.concatenate(values) if isinstance(values[0], np.ndarray) else sum(values)
+
+    return kind(**{one.name: add(one.name) for one in fields(kind)})
 
 
 def bound_share(hits: int, tried: int, confidence: float = 0.95) -> float:

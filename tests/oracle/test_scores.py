@@ -1,0 +1,516 @@
+"""Scores: labels are read, detections held against them, and counted as by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from sklearn.metrics import brier_score_loss
+
+from regengine.errors import ConfigError, FrameError
+from regengine.evaluate import scene_report
+from regengine.evaluate.detections import (
+    DetectionScore,
+    match_flashes,
+    match_positions,
+    match_tolerance_px,
+    score_frame,
+    score_points,
+)
+from regengine.evaluate.labels import check_labels, read_labels
+from regengine.evaluate.scenes import evaluate_scenes, score_calibration, score_class
+from regengine.evaluate.streak_scores import (
+    StreakScore,
+    line_measures,
+    match_streaks,
+    score_mask,
+    score_streak_photo,
+    score_streaks,
+    summarise_streaks,
+)
+from regengine.evaluate.tables import add_scores
+from regengine.scene import training
+from regengine.scene.features import feature_names
+from regengine.scene.labels import Samples
+
+TRUTH = np.array([[10.0, 10.0], [20.0, 10.0], [50.0, 50.0]])
+
+
+def matched(found, tolerance=3.0):
+    return match_positions(TRUTH, np.array(found, float).reshape(-1, 2), np.full(3, tolerance))
+
+
+def test_each_is_used_once_and_the_nearest_wins():
+    matches = matched([[11.0, 10.0], [10.2, 10.0], [50.0, 52.0], [80.0, 80.0]])
+    assert dict(zip(matches.truth.tolist(), matches.found.tolist(), strict=True)) == {0: 1, 2: 2}
+    assert sorted(matches.distance_px) == pytest.approx([0.2, 2.0])
+
+
+def test_large_lights_may_be_further_off():
+    tolerance = match_tolerance_px(np.array([np.nan, 0.0, 40.0]))
+    assert tolerance.tolist() == [3.0, 3.0, 13.0]
+    found = np.array([[50.0, 58.0], [20.0, 18.0]])
+    assert match_positions(TRUTH, found, tolerance).truth.tolist() == [2]
+
+
+@given(st.lists(st.tuples(st.floats(0, 60), st.floats(0, 60)), max_size=12))
+def test_pairs_are_one_to_one_and_within_tolerance(found):
+    matches = matched(found, tolerance=5.0)
+    assert len(set(matches.truth.tolist())) == matches.truth.size
+    assert len(set(matches.found.tolist())) == matches.found.size
+    assert (matches.distance_px <= 5.0).all()
+
+
+def test_score_counts_wanted_found_and_false():
+    matches = matched([[10.0, 10.5], [20.0, 10.0], [90.0, 90.0]])
+    wanted = np.array([True, False, True])
+    score = score_frame(matches, wanted, 3, flux=np.array([3.0, 9.0, 1.0]), seconds=0.5)
+    assert (score.wanted, score.found, score.detections, score.false) == (2, 1, 3, 1)
+    assert score.completeness == 0.5
+    assert score.flux_completeness == 0.75
+    assert score.false_fraction == pytest.approx(1 / 3)
+    assert score.distance_px.tolist() == [0.5]  # the one that was not wanted does not count
+    assert score.error_px(0.5) == 0.5
+
+
+def test_what_is_not_known_is_nan():
+    empty, none = add_scores(DetectionScore, []), np.zeros((0, 4))
+    assert np.isnan([empty.completeness, empty.false_fraction, empty.error_px(0.5)]).all()
+    assert matched([]).truth.size == 0
+    assert match_positions(np.zeros((0, 2)), TRUTH, np.zeros(0)).found.size == 0
+    assert match_streaks(none, none).false.size == 0
+    assert match_streaks(none, TRUE[None]).false.tolist() == [0]
+    assert np.isnan(score_streaks(none, none).recall())
+    total = add_scores(StreakScore, [])
+    assert total.frames == 0
+    assert np.isnan(total.false_per_frame)
+    with pytest.raises(ValueError, match="rows of 4 or 5"):
+        match_streaks(np.zeros((1, 3)), none)
+
+
+@pytest.mark.parametrize("kind", [DetectionScore, StreakScore])
+def test_scores_of_frames_add_up(kind):
+    """Counts are added, arrays put behind each other, in the order of frames."""
+    one = score_streaks(TRUE[None], TRUE[None], seconds=0.5)
+    other = score_streaks(TRUE[None], np.zeros((0, 4)), seconds=1.5)
+    if kind is DetectionScore:
+        one = score_frame(matched([[10.0, 10.5]]), np.ones(3, bool), 4, seconds=0.5)
+        other = score_frame(matched([[20.0, 10.2]]), np.ones(3, bool), 1, seconds=1.5)
+    total = add_scores(kind, [one, other])
+    assert total.frames == 2
+    assert np.sum(total.seconds) == 2.0
+    assert np.sum(total.false) == np.sum(one.false) + np.sum(other.false)
+    if kind is DetectionScore:
+        assert (total.found, total.detections) == (2, 5)
+        assert total.distance_px == pytest.approx([0.5, 0.2])
+    else:
+        assert total.found.tolist() == [True, False]
+        assert total.recall() == 0.5
+
+
+# ---- flashes
+
+
+FOUND = np.array([(90.0, 210.0), (260.0, 150.0)])
+
+
+FIRST, SECOND = (80.0, 200.0, 100.0, 220.0), (250.0, 140.0, 270.0, 160.0)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "of_label", "false"),
+    [
+        ([FIRST, SECOND], [0, 1], [False, False]),
+        ([SECOND], [1], [True, False]),
+        ([FIRST, SECOND, (300.0, 20.0, 320.0, 40.0)], [0, 1, -1], [False, False]),
+        (
+            [(60.0, 120.0, 300.0, 240.0)],
+            [1],
+            [False, False],
+        ),  # the nearer one; a piece is not false
+        ([FIRST, FIRST], [0, -1], [False, True]),
+        # 3 px and a quarter of the shorter side beside it, and no more
+        ([(98.1, 200.0, 118.0, 220.0)], [-1], [True, True]),
+        ([(97.9, 200.0, 118.0, 220.0)], [0], [False, True]),
+        # Two that share what either could have: as many as can be
+        ([(60.0, 120.0, 300.0, 240.0), SECOND], [0, 1], [False, False]),
+        ([], [], [True, True]),
+    ],
+)
+def test_each_box_takes_one_detection(
+    boxes: list[tuple[float, ...]], of_label: list[int], false: list[bool]
+) -> None:
+    matched, outside = match_flashes(np.array(boxes, float).reshape(-1, 4), FOUND)
+    if boxes == [FIRST, FIRST]:
+        matched = np.sort(matched)[::-1]
+    assert matched.tolist() == of_label
+    assert outside.tolist() == false
+
+
+# ---- streaks
+
+
+TRUE = np.array([100.0, 100.0, 300.0, 100.0, 0.0])
+
+
+def one(*row: float) -> np.ndarray:
+    return np.array([[*row, *([0.0] * (5 - len(row)))]])
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ((100, 102.9, 300, 102.9), True),  # beside it by less than three pixels
+        ((100, 103.1, 300, 103.1), False),
+        ((300, 100, 100, 100), True),  # the other way round
+        ((100, 100, 201, 100), True),  # a little more than half of it
+        ((100, 100, 199, 100), False),
+        ((0, 100, 399, 100), True),  # twice as long at most
+        ((0, 100, 401, 100), False),
+        ((100, 95, 300, 105), True),  # turned: 5 px at the ends is 2.9 RMS
+        ((100, 94, 300, 106), False),
+    ],
+)
+def test_what_counts_as_found(row, found):
+    matches = match_streaks(TRUE[None, :4], np.array([row], float))
+    assert (matches.truth.size == 1) is found
+
+
+def test_both_measures_of_a_shifted_shorter_line():
+    rms, overlap, beside = line_measures(TRUE, one(150, 102, 350, 102)[0])
+    assert rms == pytest.approx(2.0)
+    assert overlap == pytest.approx(150 / 250)
+    assert beside == pytest.approx(0.75, abs=0.01)
+
+
+@given(st.floats(-500, 500), st.floats(-500, 500), st.floats(0, 6.283), st.floats(-0.03, 0.03))
+def test_measures_know_neither_place_nor_direction(dx, dy, angle, bend):
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+    def moved(row):
+        ends = (row[:4].reshape(2, 2) @ turn.T + (dx, dy)).ravel()
+        return np.array([*ends, row[4]])
+
+    truth = np.array([0.0, 0.0, 200.0, 0.0, 200 * bend])
+    found = np.array([20.0, 1.0, 190.0, -1.0, 170 * bend])
+    plain, there = line_measures(truth, found), line_measures(moved(truth), moved(found))
+    assert there == pytest.approx(plain, abs=0.02)
+    itself = line_measures(moved(truth), moved(truth))
+    assert itself[:2] == pytest.approx((0.0, 1.0), abs=1e-6)
+
+
+def test_a_bent_streak_wants_its_bow():
+    bent = np.array([[100.0, 100.0, 300.0, 100.0, 12.0]])
+    straight = match_streaks(bent, bent[:, :4])
+    assert straight.truth.size == 0
+    assert straight.false.size == 1
+    assert match_streaks(bent, bent).truth.size == 1
+
+
+def test_halves_are_pieces_and_the_rest_is_false():
+    found = np.array(
+        [
+            [100, 100, 260, 100],  # found
+            [240, 101, 300, 101],  # a piece
+            [100, 100, 290, 100.5],  # found better: the first becomes a piece
+            [100, 200, 300, 200],  # nothing there
+        ],
+        float,
+    )
+    matches = match_streaks(TRUE[None], found)
+    assert matches.found.tolist() == [2]
+    assert matches.pieces.tolist() == [0, 1]
+    assert matches.false.tolist() == [3]
+
+
+def test_as_many_as_possible_have_a_partner():
+    # The detection in the middle is nearest to both, yet the second has no other
+    truth = np.array([[100, 100, 300, 100], [100, 104, 300, 104]], float)
+    found = np.array([[100, 102, 300, 102], [100, 98, 300, 98]], float)
+    matches = match_streaks(truth, found)
+    assert dict(zip(matches.truth.tolist(), matches.found.tolist(), strict=True)) == {0: 1, 1: 0}
+
+
+def test_end_errors_are_those_of_each_end():
+    matches = match_streaks(TRUE[None], one(303, 104 - 2, 100, 101))
+    assert sorted(matches.end_error_px[0]) == pytest.approx([1.0, np.hypot(3, 2)])
+
+
+def test_objects_of_a_mask_are_found_along_their_length():
+    drawn = cv2.line(np.zeros((300, 400), np.uint8), (100, 100), (300, 100), 1, 9)
+    truth = cv2.line(drawn, (50, 200), (350, 260), 1, 5) > 0
+    half = score_mask(truth, np.array([[110.0, 103.0, 290.0, 103.0], [10, 10, 80, 10]]))
+    assert (half.wanted, half.found, half.false) == (2, 1, 1)
+    pieces = score_mask(truth, np.array([[100.0, 100, 160, 100], [180, 100, 250, 100]]))
+    assert (pieces.found, pieces.false) == (1, 0)
+    short = score_mask(truth, np.array([[100.0, 100, 160, 100]]))
+    assert short.found == 0
+    assert score_mask(np.zeros((20, 20), bool), np.zeros((0, 4))).wanted == 0
+
+
+# ---- tables of labels
+
+
+def read(folder: Path, kind: str, text: str | bytes):
+    path = folder / "labels.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_labels(path, kind)
+
+
+NAN = np.nan
+LABELS = [
+    (
+        "lights",
+        "radius_px,path,x,y,note,flux\n2.5,b.jpg,10.25,20,harbour,100\n,a.jpg,1,2,,\n"
+        "4,b.jpg,30,40,,50\n",
+        {"b.jpg": [[10.25, 20, 100, 2.5], [30, 40, 50, 4]], "a.jpg": [[1, 2, NAN, NAN]]},
+    ),
+    ("stars", "path,x,y\nsea.jpg,,\n", {"sea.jpg": []}),
+    ("lights", "\ufeffpath,x,y,flux\r\na.jpg,1,2\r\n", {"a.jpg": [[1, 2, NAN, NAN]]}),
+    (
+        "lightning",
+        "path,x1,y1,x2,y2,kind\na.jpg,1,2,3,4,\na.jpg,5,6,7,8,ignore\nb/c.jpg,,,,,\n",
+        {"a.jpg": [[1, 2, 3, 4], [5, 6, 7, 8]], "b/c.jpg": []},
+    ),
+    (
+        "streaks",
+        "kind,path,x1,y1,x2,y2,peak_snr,bow_px\nsatellite,a.png,1,2,30,40,2.5,\n,b.png,,,,,,\n"
+        "ignore,a.png,5,6,70,80,,1.5\ncosmic_ray,a.png,5,6,9,9,,\n",
+        {"a.png": [[1, 2, 30, 40, NAN, 2.5], [5, 6, 70, 80, 1.5, NAN]], "b.png": []},
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "text", "expected"), LABELS)
+def test_labels_are_read_by_photo_in_the_order_of_their_first_rows(
+    tmp_path: Path, kind: str, text: str, expected: dict[str, list[list[float]]]
+) -> None:
+    found = read(tmp_path, kind, text)
+    assert [photo.path for photo in found] == [tmp_path / name for name in expected]
+    for photo, rows in zip(found, expected.values(), strict=True):
+        np.testing.assert_array_equal(photo.rows, np.array(rows).reshape(-1, photo.rows.shape[1]))
+        assert photo.ignored.tolist() == [False, True][: len(rows)] * ("ignore" in text) + (
+            [False] * len(rows) * ("ignore" not in text)
+        )
+        assert photo.mask is None
+        if rows:
+            ends = kind in ("lightning", "streaks")
+            x, y = (rows[0][0] + rows[0][2]) / 2, (rows[0][1] + rows[0][3]) / 2
+            assert photo.middle[0].tolist() == ([x, y] if ends else rows[0][:2])
+
+
+def test_absolute_paths_stay(tmp_path: Path) -> None:
+    photo = tmp_path / "elsewhere" / "a.jpg"
+    assert read(tmp_path, "lights", f"path,x,y\n{photo},1,2\n")[0].path == photo
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "says"),
+    [
+        ("lights", "", "lacks the column path, x, y"),
+        ("lights", "path,x\na.jpg,1\n", "lacks the column y"),
+        ("stars", "path,x,y\n", "labels no photo: add one row per star, path, x, y"),
+        ("lights", "path,x,y\na.jpg,1,two\n", "line 2.*write a number"),
+        ("lights", "path,x,y\na.jpg,1,2\na.jpg,1,\n", "line 3: a light needs x, y"),
+        ("lights", "path,x,y\na.jpg,nan,2\n", "line 2: a light needs"),
+        ("lights", "path,x,y\n,1,2\n", "line 2: the path is empty"),
+        ("lights", "path,x,y\n\u00e4,1,2\n".encode("latin-1"), "cannot be read"),
+        ("lightning", "path,x1,y1,x2,y2\na,1,2,3,\n", "a flash needs x1, y1, x2, y2"),
+        ("streaks", "path,x1,y1,x2\na,1,2,3\n", "lacks columns"),
+        ("streaks", "path,x1,y1,x2,y2\n", "labels no photo"),
+        ("streaks", "path,x1,y1,x2,y2\na,1,2,3,\n", "a streak needs"),
+        ("streaks", "path,x1,y1,x2,y2\na,1,2,3,wide\n", "line 2: could not convert"),
+        ("streaks", "path,x1,y1,x2,y2,mask\na,1,2,3,4,m.png\n", "either one mask or end points"),
+        ("streaks", "path,mask\na,m.png\na,n.png\n", "either one mask or end points"),
+    ],
+)
+def test_labels_that_make_no_sense_are_one_sentence(
+    tmp_path: Path, kind: str, text: str | bytes, says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says) as caught:
+        read(tmp_path, kind, text)
+    assert str(tmp_path / "labels.csv") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# ---- photos
+
+
+def scored(folder: Path, text: str, found: list[list[float]]) -> StreakScore:
+    Image.fromarray(np.zeros((208, 256), np.uint8)).save(folder / "a.png")
+    (photo,) = read(folder, "streaks", text)
+    check_labels(photo)
+    return score_streak_photo(photo, np.array(found, float).reshape(-1, 5), 0.5)[0]
+
+
+def test_what_is_to_be_ignored_is_neither_missed_nor_false(tmp_path: Path) -> None:
+    text = "path,x1,y1,x2,y2,kind\na.png,20,30,200,150,\na.png,20,100,220,100,ignore\n"
+    good, ignored, wrong = [20, 30, 200, 150, 0], [20, 100, 220, 100, 0], [5, 190, 250, 195, 0]
+    assert scored(tmp_path, text, []).recall() == 0.0
+    score = scored(tmp_path, text, [good, ignored, wrong])
+    assert (score.found.size, score.recall(), score.false_per_frame) == (1, 1.0, 1.0)
+
+
+def test_a_mask_is_scored_by_the_length_that_is_covered(tmp_path: Path) -> None:
+    mask = np.zeros((208, 256), np.uint8)
+    mask[98:103, 20:220] = 255
+    mask[20:180, 240:244] = 200
+    mask[5, 5] = 30  # a trace of compression
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    text = "path,mask\na.png,mask.png\n"
+    score = scored(tmp_path, text, [[30, 100, 210, 100, 0], [10, 10, 100, 60, 0]])
+    assert (score.found.size, score.recall(), score.false_per_frame) == (2, 0.5, 1.0)
+    facts = summarise_streaks("some", [score])
+    assert facts["end_error_px"] is None
+    assert facts["recall_by"] == []
+    Image.fromarray(mask[:100]).save(tmp_path / "mask.png")
+    with pytest.raises(FrameError, match="mask of the photo's size"):
+        scored(tmp_path, text, [])
+
+
+@pytest.mark.parametrize("kind", ["lights", "lightning"])
+def test_false_and_missed_are_told_apart_for_the_picture(tmp_path: Path, kind: str) -> None:
+    text = {
+        "lights": "path,x,y,radius_px\na.png,10,10,\na.png,50,50,8\n",
+        "lightning": "path,x1,y1,x2,y2,kind\na.png,5,5,15,15,\na.png,40,40,60,60,ignore\n",
+    }[kind]
+    (photo,) = read(tmp_path, kind, text)
+    found = np.array([[200.0, 90.0], [50.0, 54.9 if kind == "lights" else 50.0]])
+    score, false, missed = score_points(photo, found, 0.25, 3.0)
+    assert false.tolist() == [True, False]
+    assert missed.tolist() == [[10.0, 10.0]]
+    assert (score.detections, score.false, score.seconds) == (2, 1, 0.25)
+    assert (score.wanted, score.found) == ((2, 1) if kind == "lights" else (1, 0))
+
+
+# ---- scenes
+
+
+def test_groups_are_missed_when_most_of_their_photos_are() -> None:
+    truth, said = np.array([0, 0, 0, 0, 0, 1]), np.array([0, 1, 1, 1, 0, 1])
+    groups = np.array(["a", "a", "b", "b", "b", "c"])
+    day, night = (score_class("it", truth == k, said == k, groups) for k in (0, 1))
+    assert (day.frames, day.groups, day.groups_missed) == (5, 2, 1)
+    assert (day.precision, day.recall) == (1.0, 0.4)
+    assert (night.precision, night.recall, night.groups_missed) == (0.25, 1.0, 0)
+
+
+def test_brier_score_is_that_of_sklearn() -> None:
+    p = np.random.default_rng(0).random(500)
+    happened = np.random.default_rng(0).random(500) < p
+    assert score_calibration(p, happened).brier == pytest.approx(brier_score_loss(happened, p))
+
+
+def test_calibration_counts_votes() -> None:
+    p, happened = np.array([0.9, 0.9, 0.9]), np.array([True, False, False])
+    even = score_calibration(p, happened)
+    voted = score_calibration(p, happened, np.array([1.0, 0.5, 0.5]))
+    assert even.expected_error == pytest.approx(0.9 - 1 / 3)
+    assert voted.expected_error == pytest.approx(0.9 - 1 / 2)
+    assert voted.brier == pytest.approx((0.01 + 0.81) / 2)
+
+
+def test_calibration_error() -> None:
+    honest = score_calibration(np.full((50, 2), 0.25), np.arange(100).reshape(50, 2) % 4 == 0)
+    assert honest.expected_error == pytest.approx(0.0)
+    assert honest.counts.tolist() == [100]
+    boaster = score_calibration(np.array([0.95, 0.95, 0.05, 1.0]), np.array([1, 0, 0, 1], bool))
+    assert boaster.expected_error == pytest.approx((3 * abs(2.9 / 3 - 2 / 3) + 0.05) / 4)
+
+
+def made() -> Samples:
+    """Two classes parted by one of the six features that vary; one photo has the wrong label."""
+    rng = np.random.default_rng(0)
+    rows = np.zeros((60, len(feature_names())))
+    rows[:, :6] = 0.1 * rng.normal(size=(60, 6))
+    labels = ["day"] * 30 + ["inside"] * 30
+    rows[30:, 2] += 5.0
+    labels[7] = "inside"
+    return Samples(
+        features=rows,
+        labels=tuple((label,) for label in labels),
+        groups=tuple(str(n) for n in range(60)),
+        simulated=np.zeros(60, bool),
+        names=tuple(f"folder/{n}.jpg" for n in range(60)),
+    )
+
+
+@pytest.mark.slow
+def test_the_wrong_label_is_the_surest_mistake() -> None:
+    worst = evaluate_scenes(training.cross_validate(made(), seed=0)).mistakes[0]
+    assert (worst.name, worst.labels, worst.said) == ("folder/7.jpg", ("inside",), "day")
+    assert worst.probability_said > 0.8 > 0.3 > worst.probability_true
+
+
+class Taught:
+    """A classifier and gate that go by what stands in features: scores, and whether explained."""
+
+    def scores(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(rows[:, :3])
+
+    def explains(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(rows[:, 3] > 0.0)
+
+
+def known(
+    labels: Sequence[str], said: Sequence[str], simulated: int = 0
+) -> tuple[Samples, training.CrossValidation]:
+    """A photo alone and groups of two; every method says the same of them; "?": unexplained."""
+    names = ("inside", "day", "other")
+    scores = np.array([[3.0 * (one == name) for name in names] for one in said])
+    gate = np.array([[one != "?"] for one in said])
+    drawn = len(labels) - simulated
+    samples = Samples(
+        features=np.hstack([scores, gate]),
+        labels=tuple((label,) for label in labels),
+        groups=tuple(f"g{(n + 1) // 2}" if n < drawn else f"s{n}" for n in range(len(labels))),
+        simulated=np.arange(len(labels)) >= drawn,
+        names=tuple(f"folder/{n}.jpg" for n in range(len(labels))),
+    )
+    taught: Any = Taught()
+    fitted = training.Fitted(gate=taught, classifiers=dict.fromkeys(training.METHODS, taught))
+    validation = training.cross_validate(samples, seed=0, fit=lambda rows, seed: fitted)
+    return samples, validation
+
+
+def test_a_report_tells_what_was_said_of_which_photos() -> None:
+    """Nine photos by day, one taken for the inside and one for nothing known; four of inside."""
+    labels = ["day"] * 9 + ["inside"] * 4 + ["day"] * 2
+    said = ["inside", *["day"] * 7, "?", *["inside"] * 4, *["day"] * 2]
+    samples, validation = known(labels, said, simulated=2)
+    report = evaluate_scenes(validation)
+    lines = scene_report.report_lines(samples, report)
+    told = "13 photos in 7 groups, and 2 simulated frames in training; macro-F1 over day."
+    assert lines[0] == told
+    headings = ["Methods", "Confusion of gmm", "Classes by gmm", "Mistakes of gmm"]
+    assert [line[3:] for line in lines if line.startswith("## ")] == headings
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "|" in line]
+    (taken,) = [row for row in rows if row[-1] == "taken"]
+    assert taken[:4] == ["gmm", "0.875", "0.824", "0.846"]
+    assert taken[-2] == "1"
+    assert ["day", "1", "7", "1"] in rows
+    assert ["inside", "4", ".", "."] in rows
+    assert ["day", "9", "5", "1", "1.000", "0.778", "0.875", ""] in rows
+    assert ["inside", "4", "2", "0", "0.800", "1.000", "0.889", "not scored"] in rows
+    mistakes = {row[0]: (*row[1:3], row[-1]) for row in rows if row[0].startswith("folder/")}
+    assert mistakes == {
+        "folder/0.jpg": ("day", "inside", ""),
+        "folder/8.jpg": ("day", "other", "beyond the gate"),
+    }
+    (fact,) = [fact for fact in scene_report.report_facts(report) if fact.get("taken")]
+    assert fact["confusion"] == [[4, 0, 0], [1, 7, 1], [0, 0, 0]]
+    assert [one["recall"] for one in fact["classes"]] == [1.0, pytest.approx(7 / 9), None]
+
+
+def test_many_simulated_frames_are_thinned_class_by_class() -> None:
+    labels = ["day", "inside"] * 6
+    samples, _ = known(labels, labels, simulated=8)
+    kept = [samples.names.index(name) for name in training.thin_samples(samples, 2).names]
+    assert kept == [0, 1, 2, 3, 4, 5, 6, 7]
