@@ -58,7 +58,7 @@ def test_every_command_has_a_help_with_an_example_that_calls_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["show"], ["register"], ["tle", "info"], ["lens"], ["bench", "scenes"]], ids=" ".join
+    "words", [["show"], ["register"], ["tle", "info"], ["lens"], ["bench"]], ids=" ".join
 )
 def test_a_command_without_arguments_says_its_help_as_it_is(folder: Path, words: list[str]) -> None:
     said, helped = run(*words), run(*words, "--help")
