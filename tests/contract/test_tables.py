@@ -194,6 +194,8 @@ ROWS = (
     of_columns("ambiguous.csv", "frame_id,time_utc", "1/2/2008 10:00", "1/2/2008", time_utc=None),
     of_columns("sun.csv", "frame_id,sun_el", "x", "'x'", sun_elevation_deg=None),
     of_columns("map.csv", "frame_id,coordimage", f"{LINK}lat=x&lon=1", "lat=x", nadir_lat=None),
+    Row(name="hash.csv", content="frame_id,focal_mm\n#ISS016-E-1,85\n# a note\n",
+        told={"focal_mm": 85.0}),  # no comment: it has all columns
     of_columns("height.csv", "frame_id,altitude_nmi", "212", altitude_km=None),
     of_columns("names.csv", "frame_id,note,note,,,city,geon", "a,b,,,Bor,Serbia", place="Serbia"),
     Row(name="again.csv",
