@@ -27,7 +27,7 @@ from benchmarks.trials.attempt import outcome_columns
 from benchmarks.trials.run import Workshop
 from regengine.orbit import load_tle_file
 from tests.conftest import ROOT
-from tests.tle_lines import Elements
+from tests.world.elements import Elements
 
 # Asks each benchmark for help where nothing but the core is installed
 CORE_ALONE = """

@@ -30,7 +30,7 @@ from matchers.geometry.earth import ecef_to_geodetic
 from matchers.geometry.footprint import diagonal_km
 from regengine.orbit import camera_position, load_tle_file, track_positions
 from regengine.photo.frame import read_frame
-from tests.example_results import control_point, nadir_camera
+from tests.world.results import control_point, nadir_camera
 
 CITIES = read_reference_cameras()
 PLACES = read_named_places()

@@ -16,9 +16,9 @@ import rasterio
 from affine import Affine
 from shapely import LineString
 
-from tests.example_results import proposal
 from tests.world.faults import write_photos
 from tests.world.program import Said, run
+from tests.world.results import proposal
 from tests.world.runs import ELEMENTS, LIGHTS
 from tests.world.shared import make_once
 from tests.world.simulated import USUAL, write_png

@@ -13,7 +13,7 @@ import pytest
 from sgp4.api import Satrec
 
 from tests.conftest import ROOT
-from tests.tle_lines import Elements, with_checksum
+from tests.world.elements import Elements, with_checksum
 from tests.world.maps import made
 from tests.world.program import run
 from tests.world.services import Service

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from matchers.geometry.earth import geodetic_to_ecef
-from tests.example_results import nothing_found, proposal
 from tests.world.program import run
+from tests.world.results import nothing_found, proposal
 from tests.world.stores import make_results, write_store
 
 

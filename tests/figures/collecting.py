@@ -11,7 +11,7 @@ import numpy as np
 import rasterio
 
 from tests.figures.summary import block_means, read_records, read_table
-from tests.tle_lines import Elements
+from tests.world.elements import Elements
 from tests.world.lightning import make_time_lapse
 from tests.world.program import run
 from tests.world.radiometry import SceneWish, draw_radiometry_scene, write_trial

@@ -19,8 +19,8 @@ from regengine.photo.frame_ids import frame_id_of
 from regengine.references.services import read_tile
 from regengine.registration.overlay import overlay_path
 from regengine.sky.drawing import picture_paths
-from tests.example_results import nothing_found
 from tests.world.program import run
+from tests.world.results import nothing_found
 from tests.world.sources import nodes_of
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

@@ -11,10 +11,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from example_results import control_point, nothing_found, proposal
 
 from benchmarks.registration.truth import CAMERAS, read_reference_cameras
-from tests.command_line import invoke
+from tests.world.program import invoke
+from tests.world.results import control_point, nothing_found, proposal
 from tests.world.stores import write_store
 
 bench = partial(invoke, "bench", "registration")

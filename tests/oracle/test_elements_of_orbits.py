@@ -15,7 +15,7 @@ from sgp4.api import Satrec
 
 from regengine.errors import EphemerisError
 from regengine.orbit import TleSet, load_tle_file
-from tests.tle_lines import Elements, with_checksum
+from tests.world.elements import Elements, with_checksum
 
 Pair = tuple[str, str]
 BASE = Elements()

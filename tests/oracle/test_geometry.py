@@ -42,7 +42,7 @@ from matchers.geometry.pose import (
 )
 from matchers.geometry.projection import POSITION, distort, to_ground, to_pixel, undistort
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
-from tests.example_results import nadir_camera
+from tests.world.results import nadir_camera
 from tests.world.towns import (
     BENT,
     VELOCITY,

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from example_results import control_point, nadir_camera
 from pyproj import Geod
 from scipy.spatial.transform import Rotation
 
@@ -14,6 +13,7 @@ from benchmarks.registration.truth import MAP_PIXEL_M, score_columns
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import diagonal_km
 from regengine.evaluate.registration import camera_of, distance_m, right_within_km
+from tests.world.results import control_point, nadir_camera
 
 WGS84 = Geod(ellps="WGS84")
 

@@ -44,7 +44,7 @@ from regengine.photo.frame import Frame
 from regengine.registration.parameters import TrackParams
 from regengine.registration.priors.tracks import make_tle_track, make_tracks
 from tests.conftest import ROOT
-from tests.tle_lines import Elements
+from tests.world.elements import Elements
 
 ARC_SECOND = math.pi / 648000.0
 DAYS = np.linspace(days_since_j2000(datetime(1998, 11, 20, tzinfo=UTC)), 9700.0, 400)

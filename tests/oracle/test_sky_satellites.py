@@ -23,7 +23,6 @@ from astropy.utils import iers
 from scipy.integrate import quad
 from scipy.stats import multivariate_normal, norm
 from sgp4.api import Satrec
-from tle_lines import Elements
 
 from matchers.geometry.earth import geodetic_to_ecef, local_axes
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
@@ -61,6 +60,7 @@ from regengine.sky.satellites.streak_naming import (
     name_streaks,
 )
 from regengine.sky.satellites.tracks import predict_tracks, sample_track, touch_picture
+from tests.world.elements import Elements
 from tests.world.satellites import simulate_satellites
 
 TIME = datetime(2016, 5, 2, 20, 30, tzinfo=UTC)

@@ -16,10 +16,10 @@ from playwright.sync_api import BrowserContext, expect
 from benchmarks.registration.truth import read_reference_cameras
 from matchers.geometry.camera import Camera
 from regengine.result import FrameResult
-from tests.example_results import control_point, proposal, solved
 from tests.world.hand import ReviewHand, ground_error_km, head
 from tests.world.pages import ReviewProcess
 from tests.world.program import run
+from tests.world.results import control_point, proposal, solved
 from tests.world.samples import camera_of, turned_camera
 from tests.world.stores import write_store
 

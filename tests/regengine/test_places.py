@@ -20,7 +20,7 @@ from regengine.places import (
     name_view,
     place_index,
 )
-from tests.example_results import nadir_camera
+from tests.world.results import nadir_camera
 
 
 @pytest.fixture(scope="module")

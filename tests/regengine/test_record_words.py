@@ -13,7 +13,7 @@ from pyproj import Transformer
 from matchers.geometry.camera import Camera
 from regengine import records
 from regengine.result import FrameResult
-from tests.example_results import nadir_camera, nothing_found, proposal, solved
+from tests.world.results import nadir_camera, nothing_found, proposal, solved
 
 TO_ECEF = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
 

@@ -25,10 +25,10 @@ from shapely import Point
 import regengine
 from regengine.orbit import load_tle_file
 from tests.conftest import ROOT
-from tests.example_results import nadir_camera, proposal
-from tests.tle_lines import Elements
+from tests.world.elements import Elements
 from tests.world.exports import seen_by
 from tests.world.program import Said, run
+from tests.world.results import nadir_camera, proposal
 from tests.world.shared import make_once
 from tests.world.stores import HOSTILE, write_store
 

@@ -14,7 +14,6 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.example_results import nadir_camera, nothing_found, proposal, solved
 from tests.world.lightning import (
     CLOUD_M,
     ECEF,
@@ -26,6 +25,7 @@ from tests.world.lightning import (
     write_lis,
 )
 from tests.world.program import Said, run
+from tests.world.results import nadir_camera, nothing_found, proposal, solved
 from tests.world.stores import write_store
 
 NAME = "ISS068-E-1000"

@@ -21,8 +21,8 @@ import pytest
 from PIL import Image, ImageOps
 from shapely import Point, Polygon
 
-from tests.example_results import nadir_camera, nothing_found, proposal, solved
 from tests.world.program import run
+from tests.world.results import nadir_camera, nothing_found, proposal, solved
 from tests.world.shared import make_once
 from tests.world.stores import CORNERS, unplaced, write_store
 

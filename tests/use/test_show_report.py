@@ -21,11 +21,11 @@ import pytest
 
 import regengine
 from tests.conftest import ROOT
-from tests.example_results import proposal
 from tests.world.browser import CHROMIUM, open_browser
 from tests.world.exports import decide, work
 from tests.world.faults import write_photos
 from tests.world.program import run
+from tests.world.results import proposal
 from tests.world.stores import settings_of, write_store
 
 

@@ -18,7 +18,7 @@ from regengine.batch.run import BatchOptions, BatchSummary, run_batch
 from regengine.batch.same_settings import RunSettings
 from regengine.result import FrameResult, Reason
 from regengine.store.writer import StoreWriter
-from tests.example_results import nothing_found, proposal
+from tests.world.results import nothing_found, proposal
 
 LARGE = 50_000_000  # characters of a result that is killed on its way
 

@@ -22,8 +22,8 @@ from matchers.geometry.earth import incidence_deg
 from regengine.io.checksums import fingerprint
 from regengine.result import Choice, FrameResult
 from regengine.store.reviews import Decisions, decisions_path, describe_judged_state
-from tests.example_results import nadir_camera, nothing_found, proposal, solved
 from tests.world.program import Said, run
+from tests.world.results import nadir_camera, nothing_found, proposal, solved
 from tests.world.stores import write_store
 
 __all__ = [

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import Geod, Proj, Transformer
 
-from tests.example_results import nadir_camera, proposal, solved
+from tests.world.results import nadir_camera, proposal, solved
 from tests.world.stores import write_store
 
 ECEF = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)

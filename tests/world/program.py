@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.command_line import invoke
+from typer.testing import CliRunner, Result
+
+from regengine.commands import app
 from tests.conftest import ROOT
 
 
@@ -26,6 +28,11 @@ class Said:
     def records(self) -> list[dict[str, Any]]:
         """What it printed as NDJSON."""
         return [json.loads(line) for line in self.out.splitlines()]
+
+
+def invoke(*words: object) -> Result:
+    """Call ``regengine`` with these words; what it raises is in the result."""
+    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def run(*words: object) -> Said:

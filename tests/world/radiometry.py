@@ -33,7 +33,7 @@ from regengine.collection.radiometry.cells import air_mass
 from regengine.collection.radiometry.measure import Radiometry, measure
 from regengine.exchange.export import selection
 from regengine.references import open_light_map
-from tests.example_results import control_point, proposal, solved
+from tests.world.results import control_point, proposal, solved
 from tests.world.stores import write_store
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear sRGB (IEC 61966-2-1)

@@ -24,7 +24,7 @@ from matchers.geometry.camera import Camera
 from regengine.result import DetectedLights, FrameResult, Reason
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
-from tests.example_results import control_point, nadir_camera, nothing_found, proposal, solved
+from tests.world.results import control_point, nadir_camera, nothing_found, proposal, solved
 from tests.world.shared import make_once
 
 WIDTH_PX, HEIGHT_PX = 640, 426

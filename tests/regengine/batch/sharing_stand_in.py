@@ -14,7 +14,7 @@ import numpy as np
 from regengine.registration.priors.neighbours import FrameFacts, NeighbourPrior
 from regengine.registration.report_result import iso_utc
 from regengine.result import DetectedLights, FrameResult, Reason
-from tests.example_results import proposal
+from tests.world.results import proposal
 
 START = datetime(2016, 5, 1, 12, tzinfo=UTC)
 OFFSET_S = 300.0

@@ -32,7 +32,7 @@ from regengine.registration.priors.neighbours import NeighbourPrior
 from regengine.result import FrameResult
 from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
-from tests.example_results import nothing_found, proposal
+from tests.world.results import nothing_found, proposal
 
 OPTIONS = BatchOptions(
     settings=RunSettings(parameters="{}", sha256="p"), workers=0, neighbours=True

@@ -21,7 +21,7 @@ from regengine.registration.prepare_photo import make_nominal_camera
 from regengine.registration.priors import lens, neighbours
 from regengine.registration.priors.seen import Seen
 from regengine.registration.stage_yields import StageYields
-from tests.example_results import nadir_camera, proposal, solved
+from tests.world.results import nadir_camera, proposal, solved
 
 RADIUS_KM = 6371.0
 

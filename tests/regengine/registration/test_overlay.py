@@ -27,7 +27,7 @@ from regengine.registration.overlay import (
     find_visible_region,
     render_map,
 )
-from tests.example_results import nadir_camera, nothing_found, proposal, solved
+from tests.world.results import nadir_camera, nothing_found, proposal, solved
 
 CONTOURS = ((0, 110, 200), (0, 200, 255), (255, 0, 230))  # blues and magenta: no street lamp is
 POINT = 90, 255, 90

@@ -26,8 +26,8 @@ from regengine.orbit import (
 from regengine.registration.priors import lens, tracks
 from regengine.registration.priors.seen import Seen
 from regengine.registration.priors.tracks import Track, make_tracks
-from tests.example_results import nadir_camera
-from tests.tle_lines import Elements
+from tests.world.elements import Elements
+from tests.world.results import nadir_camera
 
 TIME = datetime(2016, 5, 1, 13, tzinfo=UTC)
 WGS84 = Geod(ellps="WGS84")

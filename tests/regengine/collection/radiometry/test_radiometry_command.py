@@ -17,11 +17,11 @@ from PIL import Image
 from regengine.references.lights import date_of_name, period_of
 from regengine.result import FrameResult
 from tests.conftest import ROOT
-from tests.example_results import nothing_found, proposal, solved
 from tests.regengine.collection.radiometry.conftest import Trial
 from tests.world.program import Said
 from tests.world.program import run as regengine
 from tests.world.radiometry import MAP
+from tests.world.results import nothing_found, proposal, solved
 from tests.world.stores import write_store
 
 

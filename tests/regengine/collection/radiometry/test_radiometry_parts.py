@@ -35,7 +35,7 @@ from regengine.collection.radiometry.gain import (
 from regengine.exchange.export.format import LeftOutError
 from regengine.exchange.export.frame import ExportPoint
 from regengine.exchange.export.warp import MapGrid
-from tests.example_results import nadir_camera
+from tests.world.results import nadir_camera
 
 
 def test_noise_and_scatter_are_alike_on_the_scale() -> None:

@@ -20,7 +20,7 @@ from regengine.orbit import (
     sun_moon_over,
     track_positions,
 )
-from tests.tle_lines import Elements
+from tests.world.elements import Elements
 
 START = datetime(2016, 5, 1, 19, 12, tzinfo=UTC)
 FIRST_DAY = days_since_j2000(START)

@@ -18,7 +18,7 @@ from regengine.collection.tasking.plan import PassLimits, Plan, plan_passes, sel
 from regengine.collection.tasking.targets import read_listed_targets
 from regengine.orbit import load_tle_file, orbit_sigma
 from regengine.orbit.propagation import drag_shift_km
-from tests.tle_lines import Elements
+from tests.world.elements import Elements
 from tests.world.program import run
 
 START = datetime(2016, 5, 1, 19, 12, tzinfo=UTC)

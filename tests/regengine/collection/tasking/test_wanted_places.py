@@ -19,7 +19,7 @@ from regengine.collection.catalogue.table import FORMAT, FORMAT_VERSION
 from regengine.collection.tasking.targets import list_city_targets, read_listed_targets
 from regengine.errors import ConfigError
 from regengine.places import PlaceTable
-from tests.tle_lines import Elements
+from tests.world.elements import Elements
 from tests.world.program import Said, run
 
 TO_ECEF = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
