@@ -569,7 +569,7 @@ def test_image_centre_and_north() -> None:
 
 
 def test_roll_is_the_position_angle_of_image_up_east_of_north() -> None:
-    # The sky_camera turned so that image-up points to the east (to its left): up = +RA
+    # The camera turned so that image-up points to the east (to its left): up = +RA
     quarter = Rotation.from_euler("z", -90.0, degrees=True).as_matrix()
     sky = sky_camera(NORTH_UP @ quarter)
     x, y = sky.project(sky_vectors([1.0], [0.0]))

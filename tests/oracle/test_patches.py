@@ -1,0 +1,929 @@
+"""Patches are found where they were moved to; a pose fitted to them is right and says how well."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.ndimage import fourier_shift
+
+from detectors.types import FloatArray, FloatImage, IndexArray
+from matchers.geometry.camera import Camera
+from matchers.geometry.light_grid import make_pyramid
+from matchers.geometry.pose import (
+    ACROSS,
+    ALONG,
+    FOCAL,
+    K1,
+    PARAMETERS,
+    PRINCIPAL_X,
+    PRINCIPAL_Y,
+    ROTATION,
+    UP,
+    PosePrior,
+    pixel_derivatives,
+    step_camera,
+)
+from matchers.geometry.view import render_known
+from matchers.lights.patch_fit import FLOOR_PX, Refinement, fit_to_patches, jackknife
+from matchers.lights.patches import (
+    MIN_NCC,
+    PatchMatches,
+    choose_patches,
+    correlate_patches,
+    find_peaks,
+    group_patches,
+    locate_peaks,
+    match_patches,
+    measure_texture,
+)
+from matchers.lights.photo_light import LightImage
+from matchers.lights.verify import LightPeaks
+from regengine.registration import hold_out
+from regengine.registration.control_points import (
+    compute_camera_covariances,
+    estimate_offsets,
+    widen,
+)
+from regengine.registration.fit import refine_on_patches, weigh_alternative
+from regengine.registration.parameters import (
+    AcceptParams,
+    HoldOutParams,
+    PointParams,
+    RefineParams,
+    RegisterParams,
+)
+from regengine.registration.types import Fit, Hypothesis
+from tests.world import towns
+from tests.world.towns import (
+    VELOCITY,
+    LampWorld,
+    Levels,
+    angle_between_deg,
+    camera_over,
+    ecef,
+    light_grid,
+    log_picture,
+    matched,
+    miss_px,
+    prior_of,
+    project,
+    town_lamps,
+)
+
+SIDE = 160
+
+
+def random_lights(seed: int, smooth_px: float = 1.5) -> FloatImage:
+    """A periodic picture of blurred lights: it can be shifted exactly in the Fourier domain."""
+    rng = np.random.default_rng(seed)
+    lamps = (rng.random((SIDE, SIDE)) < 0.03) * rng.uniform(0.3, 1.0, (SIDE, SIDE))
+    spectrum = np.fft.fft2(lamps)
+    f = np.fft.fftfreq(SIDE)
+    blur = np.exp(-2.0 * (np.pi * smooth_px) ** 2 * (f[:, None] ** 2 + f**2))
+    return (20.0 * np.fft.ifft2(spectrum * blur).real).astype(np.float32)
+
+
+def shifted(image: FloatImage, dx: float, dy: float) -> FloatImage:
+    moved = np.fft.ifft2(fourier_shift(np.fft.fft2(image), (dy, dx)))
+    return np.asarray(moved.real, np.float32)
+
+
+def noise_field(rng: np.random.Generator, sigma: float, smooth_px: float = 0.85) -> FloatImage:
+    """Noise with the grain of blurred pictures: one independent sample in about 3 x 3 px.
+
+    White noise behind a Gaussian of sigma s counts once in 4 pi s^2 pixels: 9 for s = 0.85.
+    """
+    noise = rng.normal(size=(SIDE, SIDE))
+    f = np.fft.fftfreq(SIDE)
+    blur = np.exp(-2.0 * (np.pi * smooth_px) ** 2 * (f[:, None] ** 2 + f**2))
+    smooth = np.fft.ifft2(np.fft.fft2(noise) * blur).real
+    return (sigma * smooth / smooth.std()).astype(np.float32)
+
+
+def lattice(border: int = 30, step: int = 25) -> IndexArray:
+    x, y = np.meshgrid(
+        np.arange(border, SIDE - border, step), np.arange(border, SIDE - border, step)
+    )
+    return np.stack([x.ravel(), y.ravel()], axis=1).astype(np.intp)
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (0.3, -0.4), (-2.5, 1.5), (3.71, 4.12), (-0.5, 0.5)])
+@pytest.mark.parametrize(("gain", "offset"), [(1.0, 0.0), (0.3, 0.7)])
+def test_known_shifts_are_recovered(shift: tuple[float, float], gain: float, offset: float) -> None:
+    view = random_lights(1)
+    found = match_patches(gain * shifted(view, *shift) + offset, view, lattice(), 31, 6)
+    assert len(found) == len(lattice())
+    assert found.dx == pytest.approx(shift[0], abs=0.05)
+    assert found.dy == pytest.approx(shift[1], abs=0.05)
+    assert found.ncc.min() > 0.9
+
+
+@pytest.mark.parametrize("noise", [0.3, 0.8])
+def test_the_covariance_is_honest(noise: float) -> None:
+    """Errors over many draws of noise, in units of the stated sigma, are of size one."""
+    view = random_lights(3)
+    sigma = noise * float(view.std())
+    rng = np.random.default_rng(0)
+    white = []
+    for _ in range(25):
+        photo = shifted(view, 0.6, -1.3) + noise_field(rng, sigma)
+        found = match_patches(photo, view, lattice(), 31, 5)
+        error = np.stack([found.dx - 0.6, found.dy + 1.3], axis=1)
+        whiten = np.linalg.cholesky(np.linalg.inv(found.covariance)).transpose(0, 2, 1)
+        white.append(np.einsum("nij,nj->ni", whiten, error))
+    normalised = np.concatenate(white)
+    assert len(normalised) > 0.9 * 25 * len(lattice())
+    # Robust, for a patch may also lock on to another place altogether
+    spread = 1.4826 * np.median(np.abs(normalised), axis=0)
+    assert (spread > 0.5).all()
+    assert (spread < 2.0).all()
+
+
+def test_a_street_fixes_one_direction_only() -> None:
+    view = np.zeros((SIDE, SIDE), np.float32)
+    view[80] = 1.0
+    view += 0.05 * random_lights(5)
+    view = cv2.GaussianBlur(view, (0, 0), 1.5)
+    noise = noise_field(np.random.default_rng(2), 0.02)
+    found = match_patches(view + noise, view, np.array([[80, 80]], np.intp), 31, 6)
+    assert len(found) == 1
+    assert found.covariance[0, 0, 0] > 10.0 * found.covariance[0, 1, 1]
+
+
+def test_peaks_on_the_border_are_rejected() -> None:
+    view = random_lights(6)
+    photo = shifted(view, 8.0, 0.0)
+    reached = match_patches(photo, view, lattice(), 31, 10)
+    beyond = match_patches(photo, view, lattice(), 31, 8)
+    assert len(reached) == len(lattice())
+    assert (np.abs(beyond.dx) < 7.0).sum() == len(beyond)  # chance peaks at most
+    assert len(beyond) < 0.3 * len(lattice())
+
+
+def test_flat_patches_are_passed_over_and_unlike_ones_do_not_match() -> None:
+    view = random_lights(9)
+    dark = np.zeros_like(view)
+    assert len(match_patches(dark, view, lattice(), 31, 3)) == 0
+    nothing = match_patches(view, dark, lattice(), 31, 3)
+    assert len(nothing) == 0
+    assert nothing.covariance.shape == (0, 2, 2)
+    unlike = match_patches(random_lights(7), random_lights(8), lattice(), 31, 3)
+    assert len(unlike) <= 0.1 * len(lattice())
+    assert (unlike.ncc >= MIN_NCC).all()
+
+
+def test_texture_is_the_smaller_eigenvalue_where_all_of_a_patch_counts() -> None:
+    """Of the products of Sobel slopes, averaged over the patch; 1 / 20,400 of codes of 8 bits."""
+    view = random_lights(4)
+    weight = np.ones_like(view)
+    weight[:, 110:] = 0.0
+    slopes = [cv2.Sobel(view.astype(float), cv2.CV_64F, *way) / 4.0 for way in ((1, 0), (0, 1))]
+    found = measure_texture(view, weight, 21)
+    ratios = []
+    for x, y in lattice():
+        part = [slope[y - 10 : y + 11, x - 10 : x + 11].ravel() for slope in slopes]
+        expected = np.linalg.eigvalsh(np.array(part) @ np.array(part).T)[0]
+        assert (found[y, x] > 0.0) == (x + 10 < 110)
+        ratios.append(found[y, x] / expected if x + 10 < 110 else np.nan)
+    assert np.nanmax(ratios) == pytest.approx(np.nanmin(ratios), rel=1e-3)
+
+
+SIZE_PX = 31
+
+
+def patches_at(places: list[tuple[int, int]]) -> PatchMatches:
+    x, y = np.array(places, float).T
+    return matched(x, y, np.zeros((len(places), 2)), 0.0, size_px=SIZE_PX)
+
+
+def test_patches_have_in_common_what_their_squares_do() -> None:
+    places = [(20, 20), (30, 20), (30, 12), (51, 20), (50, 49), (20, 20)]
+    overlap = patches_at(places).overlap
+    for k, (x, y) in enumerate(places):
+        for m, (other_x, other_y) in enumerate(places):
+            columns = {x + d for d in range(SIZE_PX)} & {other_x + d for d in range(SIZE_PX)}
+            rows = {y + d for d in range(SIZE_PX)} & {other_y + d for d in range(SIZE_PX)}
+            assert overlap[k, m] == pytest.approx(len(columns) * len(rows) / SIZE_PX**2)
+
+
+@pytest.mark.parametrize("kind", ["mask", "index"])
+def test_some_of_the_matches_keep_all_that_is_theirs(kind: str) -> None:
+    view = random_lights(4)
+    matches = match_patches(view, view, lattice(), 31, 3)
+    which = np.array([5, 2]) if kind == "index" else np.arange(len(matches)) % 3 == 0
+    some = matches.chosen(which)
+    assert some.size_px == matches.size_px == 31
+    for name in ("x", "y", "dx", "dy", "covariance", "ncc"):
+        assert np.array_equal(getattr(some, name), getattr(matches, name)[which])
+
+
+def brute_choice(
+    texture: FloatImage, size_px: int, cells: tuple[int, int], reach_px: int
+) -> list[tuple[int, int]]:
+    """The best pixel of each cell, pixel by pixel."""
+    height, width = texture.shape
+    border = size_px // 2 + reach_px + 1
+    across, down = width - 2 * border, height - 2 * border
+    best: dict[tuple[int, int], tuple[float, int, int]] = {}
+    # As even as can be, the first ones larger by one
+    columns = np.repeat(
+        range(cells[0]), [across // cells[0] + (k < across % cells[0]) for k in range(cells[0])]
+    )
+    rows = np.repeat(
+        range(cells[1]), [down // cells[1] + (k < down % cells[1]) for k in range(cells[1])]
+    )
+    for y in range(down):
+        for x in range(across):
+            cell, value = (columns[x], rows[y]), float(texture[border + y, border + x])
+            if cell not in best or value > best[cell][0]:
+                best[cell] = (value, border + x, border + y)
+    floor = 1e-6 + 1e-3 * float(np.percentile(texture, 99.5))
+    found = sorted((one for one in best.values() if one[0] > floor), reverse=True)
+    return [(x, y) for _, x, y in found]
+
+
+@pytest.mark.parametrize("cells", [(3, 2), (7, 5), (1, 1), (200, 200)])
+@pytest.mark.parametrize(("size_px", "reach_px"), [(9, 2), (11, 0)])
+def test_the_best_place_of_every_cell_is_that_of_all_its_pixels(
+    cells: tuple[int, int], size_px: int, reach_px: int
+) -> None:
+    rng = np.random.default_rng(2)
+    texture = rng.exponential(size=(47, 62)).astype(np.float32)
+    texture[:, 30:38] = 0.0
+    texture[20:24] = 0.001
+    found = choose_patches(texture, size_px, cells, reach_px)
+    assert [tuple(one) for one in found.tolist()] == brute_choice(texture, size_px, cells, reach_px)
+
+
+def test_nothing_is_chosen_of_a_picture_smaller_than_a_patch() -> None:
+    assert choose_patches(np.ones((20, 50), np.float32), 21, (3, 2), 5).shape == (0, 2)
+
+
+def find_peak(surface: FloatImage, samples: float) -> tuple[float, float, float, np.ndarray] | None:
+    """Height, place and covariance of the peak of one surface."""
+    index, ncc, x, y, covariance = locate_peaks(surface[None], samples)
+    return (float(ncc[0]), float(x[0]), float(y[0]), covariance[0]) if len(index) else None
+
+
+def quadratic(x: float, y: float, height: float, xx: float, xy: float, yy: float) -> FloatImage:
+    row, col = np.mgrid[0:7, 0:9].astype(float)
+    u, v = col - x, row - y
+    return np.asarray(height - 0.5 * (xx * u * u + 2 * xy * u * v + yy * v * v), np.float32)
+
+
+@pytest.mark.parametrize(("x", "y"), [(4.0, 3.0), (3.7, 2.6), (1.3, 5.2), (6.9, 1.1)])
+@pytest.mark.parametrize(("xx", "xy", "yy"), [(0.02, 0.0, 0.03), (0.05, 0.02, 0.03)])
+def test_the_peak_of_a_quadratic_is_where_it_is_and_as_sure_as_it_is_sharp(
+    x: float, y: float, xx: float, xy: float, yy: float
+) -> None:
+    """Variance: (1 - r^2) / samples / r times the inverse of the curvature."""
+    found = find_peak(quadratic(x, y, 0.8, xx, xy, yy), 50.0)
+    assert found is not None
+    r, found_x, found_y, spread = found
+    assert (found_x, found_y) == pytest.approx((x, y), abs=1e-4)
+    inverse = np.linalg.inv([[xx, xy], [xy, yy]])
+    expected = (1.0 - r**2) / 50.0 / r * inverse
+    assert spread == pytest.approx(expected, rel=1e-3, abs=1e-5)
+
+
+def test_there_is_no_peak_on_the_rim_or_where_nothing_curves() -> None:
+    for x, y in ((0.0, 3.0), (8.0, 3.0), (4.0, 0.0), (4.0, 6.0)):
+        assert find_peak(quadratic(x, y, 0.8, 0.02, 0.0, 0.02), 50.0) is None
+    for x, y in ((1.0, 3.0), (7.0, 3.0), (4.0, 1.0), (4.0, 5.0)):
+        assert find_peak(quadratic(x, y, 0.8, 0.02, 0.0, 0.02), 50.0) is not None
+    assert find_peak(np.full((7, 9), 0.5, np.float32), 50.0) is None
+    # A ridge, across which alone it is known
+    assert find_peak(quadratic(4.0, 3.0, 0.8, 0.02, 0.02, 0.02), 50.0) is None
+    # A perfect peak is told as nearly one; a low one not as surer than it is
+    high = find_peak(quadratic(4.0, 3.0, 1.0, 0.02, 0.0, 0.02), 10.0)
+    assert high is not None
+    assert high[0] == 0.999
+    assert high[3][0, 0] == pytest.approx((1.0 - 0.999**2) / 10.0 / 0.999 / 0.02, rel=1e-3)
+    low = find_peak(quadratic(4.0, 3.0, 0.01, 0.02, 0.0, 0.02), 10.0)
+    assert low is not None
+    assert low[3][0, 0] == pytest.approx((1.0 - 1e-4) / 10.0 / 0.05 / 0.02, rel=1e-3)
+
+
+def test_patches_around_one_light_are_one_group() -> None:
+    view = np.zeros((120, 200), np.float32)
+    view[[50, 60], [60, 140]] = 1.0
+    view = cv2.GaussianBlur(view, (0, 0), 1.5)
+    places = [(60, 50), (50, 42), (140, 60), (70, 60), (148, 52), (52, 60)]
+    assert group_patches(view, np.array(places), SIZE_PX).tolist() == [0, 0, 1, 0, 1, 0]
+    # 15 px are less than half of 31, 16 are more; 29 is nearer to 20, 49 to 52
+    places = [(20, 60), (35, 60), (36, 60), (29, 60), (52, 60), (49, 60)]
+    assert group_patches(0.0 * view, np.array(places), SIZE_PX).tolist() == [0, 0, 1, 1, 2, 2]
+    # Side by side in a city they are groups of their own
+    city = np.random.default_rng(0).uniform(size=(120, 200)).astype(np.float32)
+    places = [(x, y) for x in (20, 51, 82, 113) for y in (20, 51, 82)]
+    assert group_patches(city, np.array(places), SIZE_PX).tolist() == list(range(12))
+
+
+TRUE = camera_over(
+    10.5, 42.5, off_nadir=30.0, azimuth=50.0, roll=20.0, width=600, height=400, focal_px=700.0
+)
+
+
+REFINE, CLEAR = RefineParams(), AcceptParams().clear_log10_odds
+ALL = np.arange(10) < 8  # the principal point is free in crops alone
+
+
+def close_prior(camera: Camera, **changes: float) -> PosePrior:
+    return towns.prior_of(camera, **{"sigma_along_m": 4e3, "sigma_log_focal": 0.01, **changes})
+
+
+def matches_of(
+    start: Camera,
+    true: Camera,
+    rng: np.random.Generator,
+    *,
+    sigma_px: float = 0.3,
+    outliers: float = 0.0,
+    count: int = 100,
+) -> PatchMatches:
+    """Places of the start's view as the true camera shows them, with noise and gross errors."""
+    x, y = rng.uniform(20, 579, count), rng.uniform(20, 379, count)
+    at_x, at_y = true.ecef_to_pixel(start.pixel_to_ecef(x, y))
+    noise = rng.normal(0.0, sigma_px, (2, count))
+    wrong = rng.random(count) < outliers
+    gross = rng.uniform(-8.0, 8.0, (2, count))
+    off = np.stack([at_x - x, at_y - y]) + np.where(wrong, gross, noise)
+    return matched(x, y, off.T, max(sigma_px**2 - FLOOR_PX**2, 1e-4))
+
+
+def a_step(rng: np.random.Generator) -> FloatArray:
+    """A departure from the belief of the size that the belief allows."""
+    step = np.zeros(10)
+    step[ROTATION] = rng.normal(0.0, 0.003, 3)
+    step[FOCAL] = 0.01 * rng.normal()
+    step[[ALONG, ACROSS, UP]] = rng.normal(0.0, [4e3, 1e3, 500.0])
+    step[K1] = 0.02 * rng.normal()
+    return step
+
+
+def apart_px(found: Camera, true: Camera) -> float:
+    away = miss_px(found, true, *np.meshgrid(np.linspace(20, 579, 9), np.linspace(20, 379, 7)))
+    return float(np.sqrt(np.mean(away**2)))
+
+
+def test_an_exact_displacement_is_undone() -> None:
+    start = TRUE
+    true = step_camera(start, VELOCITY, a_step(np.random.default_rng(0)))
+    matches = matches_of(start, true, np.random.default_rng(1), sigma_px=0.0)
+    loose = close_prior(start, sigma_along_m=1e7, sigma_across_m=1e7, sigma_up_m=1e7)
+    loose = replace(loose, sigma_log_focal=10.0, sigma_k1=10.0)
+    found = fit_to_patches(start, matches, loose, ALL)
+    assert apart_px(found.camera, true) < 1e-3
+    assert found.rms_px < 1e-3
+    assert found.weights.min() > 0.999
+    assert found.rendered == start
+    assert found.camera.focal_px == pytest.approx(true.focal_px, rel=1e-4)
+    assert found.camera.distortion[0] == pytest.approx(true.distortion[0], abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_quarter_of_wrong_matches_does_little_harm(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    start = TRUE
+    true = step_camera(start, VELOCITY, a_step(rng))
+    found = fit_to_patches(
+        start, matches_of(start, true, rng, outliers=0.25), close_prior(start), ALL
+    )
+    assert apart_px(start, true) > 0.8
+    assert apart_px(found.camera, true) < 0.25
+    assert 0.2 < found.rms_px < 0.8
+    gross = np.hypot(*found.residual_px.T) > 3.0
+    assert gross.sum() > 5
+    assert found.weights[gross].max() < 0.25
+    assert np.median(found.weights[~gross]) > 0.75
+
+
+@pytest.mark.parametrize("outliers", [0.0, 0.25])
+def test_the_covariance_of_a_pose_is_honest(outliers: float) -> None:
+    """Errors of 60 fits, in units of the stated sigmas, are of size one in every parameter."""
+    start = TRUE
+    prior = close_prior(start)
+    pulls, pixels = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        step = a_step(rng)
+        true = step_camera(start, VELOCITY, step)
+        found = fit_to_patches(start, matches_of(start, true, rng, outliers=outliers), prior, ALL)
+        error = prior.departure(found.camera) - prior.departure(true)
+        sigma = np.sqrt(np.diag(found.covariance))
+        pulls.append((error / np.where(sigma > 0.0, sigma, 1.0))[FOCAL : K1 + 1])
+        turn = np.radians(angle_between_deg(found.camera, true))
+        pixels.append(turn / np.sqrt(np.trace(found.covariance[:3, :3])))
+    # k1 was drawn with 0.02 where the belief allows 0.05, so it may look better than stated
+    spread = np.std(pulls, axis=0)
+    assert (spread > [0.6, 0.6, 0.6, 0.6, 0.3]).all()
+    assert (spread < 1.6).all()
+    assert 0.5 < np.sqrt(np.mean(np.square(pixels))) < 1.6
+
+
+def test_belief_decides_what_the_lights_cannot_tell() -> None:
+    """A long lens straight down: focal length and height do the same to the picture."""
+    start = camera_over(10.5, 42.5, width=600, height=400, focal_px=5000.0)
+    step = np.zeros(10)
+    step[FOCAL] = 0.01
+    true = step_camera(start, VELOCITY, step)
+    rng = np.random.default_rng(5)
+    matches = matches_of(start, true, rng, sigma_px=0.26)
+    focal = fit_to_patches(start, matches, close_prior(start, sigma_up_m=1.0), ALL)
+    height = fit_to_patches(
+        start, matches, close_prior(start, sigma_up_m=20e3, sigma_log_focal=1e-6), ALL
+    )
+    assert focal.camera.focal_px / start.focal_px == pytest.approx(1.01, abs=0.002)
+    fallen = np.linalg.norm(start.position_ecef_m) - np.linalg.norm(height.camera.position_ecef_m)
+    assert fallen == pytest.approx(0.01 * 410e3, rel=0.15)
+    assert max(apart_px(focal.camera, true), apart_px(height.camera, true)) < 0.15
+
+
+def test_a_crop_off_the_middle_moves_the_principal_point() -> None:
+    """The left half of a frame: the lens' axis meets the picture's edge, 150 px from its middle."""
+    start = TRUE
+    cropped = replace(start, width_px=300, principal_point=(299.5, 199.5))
+    believed = replace(cropped, principal_point=(149.5, 199.5))
+    turn = np.zeros(PARAMETERS)
+    turn[1] = -np.arctan(150.0 / start.focal_px)  # so far the attitude makes up for it
+    wrong = step_camera(believed, VELOCITY, turn)
+    rng = np.random.default_rng(8)
+    x, y = rng.uniform(10, 289, 120), rng.uniform(10, 389, 120)
+    at_x, at_y = cropped.ecef_to_pixel(wrong.pixel_to_ecef(x, y))
+    off = np.stack([at_x - x, at_y - y], axis=1) + rng.normal(0.0, 0.3, (120, 2))
+    matches = matched(x, y, off, 0.03)
+    prior = replace(
+        close_prior(believed), principal_point=believed.principal_point, sigma_principal_px=120.0
+    )
+    found = fit_to_patches(wrong, matches, prior, np.ones(PARAMETERS, bool))
+    stuck = fit_to_patches(wrong, matches, prior, ALL)
+
+    apart, apart_stuck = (
+        np.sqrt(np.mean(miss_px(fit.camera, cropped, x, y) ** 2)) for fit in (found, stuck)
+    )
+    assert apart < 0.3
+    assert apart_stuck > 2.0 * apart
+    sigma = np.sqrt(np.diag(found.covariance))[[PRINCIPAL_X, PRINCIPAL_Y]]
+    error = np.subtract(found.camera.principal_point, cropped.principal_point)
+    assert (np.abs(error) < 4.0 * sigma).all()
+    assert (sigma < 120.0).all()
+
+
+@pytest.fixture(scope="module")
+def lamps() -> LampWorld:
+    return town_lamps(3, 4.0, 37.0, 20.0, 50.0, towns=1800, lamps_per_town=60, radius_km=3.0)
+
+
+@pytest.fixture(scope="module")
+def levels(lamps: LampWorld) -> Levels:
+    return make_pyramid(light_grid(lamps, 4.0, 37.0, 20.0, 50.0, 1.0 / 120.0), 4)
+
+
+def test_a_picture_is_fitted_to_a_fraction_of_a_pixel(lamps: LampWorld, levels: Levels) -> None:
+    rng = np.random.default_rng(7)
+    believed = camera_over(
+        11.0, 43.0, off_nadir=25.0, azimuth=200.0, roll=80.0, width=300, height=200, focal_px=450.0
+    )
+    step = a_step(rng)
+    true = step_camera(believed, VELOCITY, step)
+    photo = log_picture(true, lamps, blur_px=1.2)
+    nudge = np.zeros(10)
+    nudge[ROTATION] = [0.006, -0.005, 0.004]
+    start = step_camera(believed, VELOCITY, nudge)
+    params = RefineParams(patch_px=25, cells=10)
+    given = levels, photo, np.ones_like(photo), start, close_prior(believed), ALL, params
+    found = refine_on_patches(*given)
+    assert found is not None
+    lattice = np.meshgrid(np.linspace(10, 289, 9), np.linspace(10, 189, 7))
+    assert np.sqrt(np.mean(miss_px(found.camera, true, *lattice) ** 2)) < 0.3
+    assert len(found.matches) > 20
+    assert found.rms_px < 0.5
+    again = refine_on_patches(*given)
+    assert again is not None
+    assert again.camera == found.camera  # nothing is drawn at random
+
+
+def test_a_distorted_camera_is_known_by_what_lies_farther_away() -> None:
+    """And a right one is not: what scatters around it fits no other."""
+    rng = np.random.default_rng(11)
+    prior = close_prior(TRUE, sigma_log_focal=0.12)
+    fits = []
+    for longer in (1.0, 1.05):  # right in the middle alone, where its lens is too long
+        start = replace(TRUE, focal_px=longer * TRUE.focal_px)
+        fits.append(fit_to_patches(start, matches_of(start, TRUE, rng, outliers=0.25), prior, ALL))
+    right, distorted = fits
+    assert weigh_alternative(right, REFINE) < CLEAR
+    assert weigh_alternative(distorted, REFINE) > 10.0 * CLEAR
+    # Where all of them are the same light, they tell no more than one
+    one = replace(distorted.matches, x=np.full(100, 300.0), y=np.full(100, 200.0))
+    assert weigh_alternative(replace(distorted, matches=one), REFINE) < CLEAR
+
+
+def test_a_dark_picture_cannot_be_fitted(levels: Levels) -> None:
+    camera = camera_over(11.0, 43.0, width=150, height=100, focal_px=450.0)
+    dark = np.zeros((100, 150), np.float32)
+    params = RefineParams(patch_px=21, cells=6)
+    nothing = np.ones_like(dark), camera, close_prior(camera), ALL, params
+    assert refine_on_patches(levels, dark, *nothing) is None
+
+
+LIGHTS, PATCHES = 40, 4
+FREE = np.ones(10, bool)
+LOOSE = {
+    "sigma_along_m": 60e3,
+    "sigma_across_m": 60e3,
+    "sigma_up_m": 25e3,
+    "sigma_log_focal": 0.12,
+    "sigma_principal_px": 120.0,
+}
+
+
+def crowded(rng: np.random.Generator, light_px: float) -> tuple[PatchMatches, IndexArray]:
+    """Patches in fours that show one light, which is off by more than they say; their lights."""
+    groups = np.repeat(np.arange(LIGHTS), PATCHES)
+    x = rng.uniform(20, 579, LIGHTS)[groups] + rng.uniform(-5.0, 5.0, len(groups))
+    y = rng.uniform(20, 379, LIGHTS)[groups] + rng.uniform(-5.0, 5.0, len(groups))
+    off = light_px * rng.normal(size=(2, LIGHTS))[:, groups]
+    return matched(x, y, (off + rng.normal(0.0, 0.25, off.shape)).T, 1e-4), groups
+
+
+def test_lights_left_out_tell_how_far_the_camera_is_off() -> None:
+    """Of ten cameras fitted to 40 lights, at the middle and near two corners of the picture."""
+    true = TRUE
+    prior = close_prior(true, **LOOSE)
+    x, y = np.array([300.0, 60.0, 540.0]), np.array([200.0, 60.0, 340.0])
+    ground = true.pixel_to_ecef(x, y)
+    by_lights, by_patches = [], []
+    for seed in range(10):
+        matches, groups = crowded(np.random.default_rng(seed), light_px=1.0)
+        fit = fit_to_patches(true, matches, prior, FREE)
+        refits = jackknife(fit, groups)
+        assert refits is not None
+        found = refits.covariance_px(ground)
+        off = np.stack(fit.camera.ecef_to_pixel(ground), -1) - np.stack([x, y], -1)
+        flow = pixel_derivatives(fit.camera, VELOCITY, ground)
+        stated = np.einsum("kip,pq,kjq->kij", flow, fit.covariance, flow)
+        for covariance, ratios in ((found, by_lights), (stated, by_patches)):
+            ratios.append(np.einsum("ki,kij,kj->k", off, np.linalg.inv(covariance), off) / 2.0)
+    assert 0.4 < np.mean(by_lights) < 2.0
+    assert np.mean(by_patches) > 2.5
+
+
+def test_of_two_covariances_the_wider_counts_in_every_direction() -> None:
+    flat, tall = np.diag([4.0, 1.0]), np.diag([1.0, 9.0])
+    assert widen(flat, tall) == pytest.approx(np.diag([4.0, 9.0]))
+    assert widen(flat, 0.5 * flat) == pytest.approx(flat)
+    assert widen(flat, np.outer([3.0, 3.0], [3.0, 3.0])) != pytest.approx(flat)
+    rng = np.random.default_rng(4)
+    roots = rng.normal(size=(2, 20, 2, 2))
+    a, b = roots @ np.swapaxes(roots, -1, -2) + 0.01 * np.eye(2)
+    found = widen(a, b)
+    for covariance in (a, b):
+        assert np.linalg.eigvalsh(found - covariance).min() > -1e-9
+    assert (np.linalg.eigvalsh(a + b - found) > -1e-9).all()
+
+
+Array = NDArray[np.float64]
+
+POINTS = PointParams()
+CHECKED = np.array([(40.0, 50.0), (300.0, 200.0), (560.0, 350.0)])
+GROUND = ecef(*TRUE.pixel_to_lonlat(*CHECKED.T))
+
+
+def spots(rng: np.random.Generator) -> Array:
+    """Twenty lamps: in four columns of four, and four of these have a lamp beside them."""
+    x, y = np.meshgrid([75.0, 225.0, 375.0, 525.0], [50.0, 150.0, 250.0, 350.0])
+    places = np.stack([x.ravel(), y.ravel()], axis=1) + rng.uniform(-12.0, 12.0, (16, 2))
+    return np.concatenate([places, places[[0, 2, 8, 10]] + [9.0, 4.0]])
+
+
+# The picture is cut across its longer side, again and again: lamps that lie together stay so
+PART = np.array([*range(16), 0, 2, 8, 10])
+
+
+def seen(seed: int, patches: int = 2) -> tuple[PatchMatches, NDArray[np.intp]]:
+    """Patches of each lamp, which is off by a pixel; the lamp that each shows."""
+    rng = np.random.default_rng(seed)
+    lamp = np.repeat(np.arange(20), patches)
+    places = spots(rng)[lamp] + rng.uniform(-3.0, 3.0, (len(lamp), 2))
+    off = rng.normal(0.0, 1.0, (20, 2))[lamp] + rng.normal(0.0, 0.2, (len(lamp), 2))
+    return matched(places[:, 0], places[:, 1], off, 0.1), lamp
+
+
+def fitted(matches: PatchMatches) -> Refinement:
+    return fit_to_patches(TRUE, matches, prior_of(TRUE), ALL)
+
+
+def places_of(camera: Camera) -> Array:
+    return project(camera, GROUND)
+
+
+def record_of(refinement: Refinement, groups: NDArray[np.intp]) -> Fit:
+    """A fit of a photo of which only the camera and its patches count."""
+    nothing = dict.fromkeys(Fit.__dataclass_fields__)
+    told = {"camera": refinement.camera, "refinement": refinement, "groups": groups}
+    return Fit(**{**nothing, **told})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_shift_without_each_part_is_that_of_an_explicit_refit(seed: int) -> None:
+    matches, lamp = seen(seed)
+    refinement = fitted(matches)
+    refits = jackknife(refinement, lamp)
+    assert refits is not None
+    assert refits.camera == refinement.camera
+    by_hand = [places_of(fitted(matches.chosen(PART[lamp] != k)).camera) for k in range(16)]
+    found = [places_of(camera) for camera in refits.without]
+    assert len(found) == 16
+    for one in by_hand:  # in whichever order
+        assert min(np.abs(one - other).max() for other in found) < 0.005
+    off = np.array(by_hand) - places_of(refinement.camera)
+    covariance = 15.0 / 16.0 * np.einsum("pki,pkj->kij", off, off)
+    assert refits.covariance_px(GROUND) == pytest.approx(covariance, rel=0.01, abs=1e-3)
+    halves = jackknife(refinement, lamp, 4)
+    assert halves is not None
+    quarters = [(np.arange(16) % 4 // 2 + 2 * (np.arange(16) // 8))[PART] == k for k in range(4)]
+    for left in quarters:
+        again = places_of(fitted(matches.chosen(~left[lamp])).camera)
+        assert min(np.abs(again - places_of(one)).max() for one in halves.without) < 0.005
+    assert len(halves.without) == 4
+
+
+def test_patches_of_one_lamp_go_together_and_numbers_of_lamps_mean_nothing() -> None:
+    matches, lamp = seen(4)
+    refinement = fitted(matches)
+    first, again, single = (
+        jackknife(refinement, groups) for groups in (lamp, 1000 - 7 * lamp, np.arange(len(lamp)))
+    )
+    assert first is not None
+    assert again is not None
+    assert single is not None
+    assert again.covariance_px(GROUND) == pytest.approx(first.covariance_px(GROUND), rel=1e-6)
+    assert len(single.without) == 16
+    assert jackknife(refinement, np.zeros_like(lamp)) is None
+    assert jackknife(refinement, lamp // 7) is None  # three lights
+    four = jackknife(refinement, lamp // 5)
+    assert four is not None
+    assert len(four.without) == 4
+
+
+def test_the_stated_covariance_is_that_of_least_squares_by_hand() -> None:
+    """From numeric derivatives of OpenCV's projection, in pixels."""
+    rng = np.random.default_rng(6)
+    x, y = rng.uniform(20.0, 580.0, 200), rng.uniform(20.0, 380.0, 200)
+    matches = matched(x, y, rng.normal(0.0, 0.4, (200, 2)), 0.4**2 - 0.25**2)
+    prior = prior_of(TRUE, sigma_along_m=1e-3, sigma_across_m=1e-3, sigma_up_m=1e-3)
+    free = np.arange(10) < 4
+    refinement = fit_to_patches(TRUE, matches, prior, free)
+    ground = ecef(*TRUE.pixel_to_lonlat(x, y))
+
+    def slopes(places: Array) -> Array:
+        here = project(refinement.camera, places)
+        steps = 1e-5 * np.eye(10)[:4]
+        there = [step_camera(refinement.camera, prior.velocity_ecef, step) for step in steps]
+        return np.stack([(project(one, places) - here) / 1e-5 for one in there], axis=-1)
+
+    weights = refinement.weights / 0.4**2
+    normal = np.einsum("n,nik,nil->kl", weights, slopes(ground), slopes(ground))
+    normal[3, 3] += prior.sigma_log_focal**-2
+    covariance = np.einsum("nik,kl,njl->nij", slopes(GROUND), np.linalg.inv(normal), slopes(GROUND))
+    fit = record_of(refinement, np.arange(200))
+    stated = compute_camera_covariances(fit, GROUND, None)
+    white = refinement.residual_px / 0.4
+    grown = max(1.0, 1.4826 * float(np.median(np.abs(white)))) ** 2
+    assert stated == pytest.approx(grown * covariance, rel=0.03, abs=1e-5)
+    # With refits, the wider of both
+    assert fit.refits is not None
+    moved = fit.refits.covariance_px(GROUND)
+    told = compute_camera_covariances(fit, GROUND, fit.refits)
+    assert told == pytest.approx(widen(stated, moved), rel=1e-9)
+    assert np.linalg.eigvalsh(told - moved).min() > -1e-9
+
+
+def left_over(count: int = 30) -> Refinement:
+    """Patches of 20 px that are off alike, of which the fit believes some less."""
+    rng = np.random.default_rng(7)
+    x = 18.0 * (np.arange(count) % 6) + rng.uniform(0.0, 9.0, count)
+    y = 22.0 * (np.arange(count) // 6) + rng.uniform(0.0, 9.0, count)
+    off = np.stack([np.sin(x / 40.0), np.cos(y / 50.0)], axis=1) + rng.normal(0.0, 0.4, (count, 2))
+    matches = matched(x, y, off + 3.0, 0.3, size_px=20)
+    return Refinement(
+        camera=TRUE,
+        rendered=TRUE,
+        covariance=np.zeros((10, 10)),
+        matches=matches,
+        residual_px=off,
+        weights=rng.uniform(0.3, 1.0, count),
+        prior=prior_of(TRUE),
+        free=ALL,
+    )
+
+
+def test_offsets_are_those_of_a_gaussian_process_by_hand() -> None:
+    fit = left_over()
+    x, y, weights, off = fit.matches.x, fit.matches.y, fit.weights, fit.residual_px
+    count, places = len(x), np.array([(20.0, 30.0), (70.0, 50.0), (300.0, 300.0)])
+    stated = 0.3 + 0.25**2
+    widened = max(1.0, 1.4826 * float(np.median(np.abs(off) / np.sqrt(stated)))) ** 2
+    noise = stated * widened / weights
+
+    def nearness(ax: float, ay: float, bx: float, by: float) -> float:
+        return float(np.exp(-0.5 * (np.hypot(ax - bx, ay - by) / 20.0 / 1.5) ** 2))
+
+    each = range(count)
+    kernel = np.array([[nearness(x[i], y[i], x[j], y[j]) for j in each] for i in each])
+    over = under = 0.0
+    for i in each:
+        for j in range(i):
+            if 1.0 <= np.hypot(x[i] - x[j], y[i] - y[j]) / 20.0 <= 2.0:
+                over += weights[i] * weights[j] * float(off[i] @ off[j]) / 2.0
+                under += weights[i] * weights[j] * kernel[i, j]
+    shared = over / under
+    assert shared > 0.1
+    noise *= max(1.0 - shared / np.median(noise), 1.0 / widened)
+    alike = np.maximum(1.0 - np.abs(x[:, None] - x) / 20.0, 0.0)
+    alike *= np.maximum(1.0 - np.abs(y[:, None] - y) / 20.0, 0.0)
+    whole = shared * kernel + alike * np.sqrt(np.outer(noise, noise))
+    for asked, at in ((None, np.stack([x, y], axis=1)), (places, places)):
+        found = estimate_offsets(fit, POINTS, asked)
+        to = shared * np.array([[nearness(*one, x[j], y[j]) for j in each] for one in at])
+        by_hand = to @ np.linalg.solve(whole, off)
+        assert found.offset_px == pytest.approx(by_hand, rel=1e-6, abs=1e-9)
+        left = shared - np.einsum("kn,kn->k", to, np.linalg.solve(whole, to.T).T)
+        assert found.covariance == pytest.approx(left[:, None, None] * np.eye(2), abs=1e-9)
+        assert found.noise[:, 0, 0] == pytest.approx(noise)
+    rows = np.where(np.arange(count) // 6 % 2, 3.0, -3.0)
+    apart = replace(fit, residual_px=np.stack([rows, rows], axis=1))
+    assert not estimate_offsets(apart, POINTS).offset_px.any()
+    few = estimate_offsets(left_over(4), POINTS)
+    assert not few.offset_px.any()
+    assert not few.covariance.any()
+
+
+def test_odds_of_what_a_wide_look_fits_are_counted_patch_by_patch() -> None:
+    fit = left_over()
+    matches, reach = fit.matches, 8
+    odds = 0.0
+    for k in range(len(matches)):
+        beside = np.abs(matches.x - matches.x[k]) < 20.0
+        beside &= np.abs(matches.y - matches.y[k]) < 20.0
+        across = 1.0 - np.abs(matches.x[beside] - matches.x[k]) / 20.0
+        counted = float((across * (1.0 - np.abs(matches.y[beside] - matches.y[k]) / 20.0)).sum())
+        peak = (2 * reach + 1) ** 2 / (2.0 * np.pi)  # within a pixel, against anywhere in reach
+        square = [float(one @ one) for one in (fit.residual_px[k], fit.residual_px[k] + 3.0)]
+        fitted_here, before = (np.log10(1.0 + peak * np.exp(-0.5 * one)) for one in square)
+        odds += (fitted_here - before) / counted
+    params = RefineParams(reaches_px=(reach, 4))
+    assert weigh_alternative(fit, params) == pytest.approx(odds, rel=1e-9)
+    mean = float((fit.weights * (fit.residual_px**2).sum(axis=1)).sum()) / 2.0 / fit.weights.sum()
+    assert fit.rms_px == pytest.approx(np.sqrt(mean))
+    assert replace(fit, weights=0.0 * fit.weights).rms_px == np.inf
+
+
+PARAMS = HoldOutParams()
+BOX = 6.0, 43.0, 14.0, 48.0
+LANDINGS_PX = 1.0, 1.7
+NO_LIGHTS = LightPeaks(x=np.zeros(0), y=np.zeros(0), contrast=np.zeros(0))
+
+
+def make_fit(moved_px: float) -> Fit:
+    """A photo through its true camera, but for its lower right that is moved aside."""
+    lamps = town_lamps(3, *BOX, towns=500)
+    camera = camera_over(10.0, 45.5, width=300, height=200, focal_px=400.0)
+    levels = make_pyramid(light_grid(lamps, *BOX, 0.01), 4)
+    picture = log_picture(camera, lamps)
+    picture[100:, 150:] = np.roll(picture, round(moved_px), axis=1)[100:, 150:]
+    view, known = render_known(levels, camera, 2)
+    matches = match_patches(picture, view, np.zeros((0, 2), np.intp), 21, 3)
+    prior = prior_of(camera)
+    return Fit(
+        hypothesis=Hypothesis(
+            camera=camera,
+            prior=prior,
+            track=None,  # type: ignore[arg-type]
+            offset_km=0.0,
+            source="light",
+        ),
+        camera=camera,
+        refinement=Refinement(
+            camera=camera,
+            rendered=camera,
+            covariance=1e-12 * np.eye(10),
+            matches=matches,
+            residual_px=np.zeros((0, 2)),
+            weights=np.zeros(0),
+            prior=prior,
+            free=np.arange(10) < 8,
+        ),
+        image=LightImage(values=picture, weight=np.ones_like(picture), factor=1.0),
+        levels=levels,
+        view=view,
+        known=known,
+        lights=NO_LIGHTS,
+        light_log10_odds=0.0,
+        matched=np.zeros(0, np.intp),
+        patch_view=(view, known),
+        groups=np.zeros(0, np.intp),
+    )
+
+
+@pytest.fixture(scope="module", params=[0.0, 2.0])
+def fit(request: pytest.FixtureRequest) -> Fit:
+    return make_fit(request.param)
+
+
+def predict(fit: Fit, view: FloatImage, size_px: int, along: int) -> list:
+    texture = measure_texture(view, fit.image.weight * fit.known, size_px)
+    return hold_out.predict_patches(
+        fit.refinement, fit.image, view, texture, size_px, along, LANDINGS_PX, PARAMS
+    )
+
+
+def test_each_patch_is_judged_by_the_fit_to_other_groups_patches_and_by_the_solution(
+    fit: Fit,
+) -> None:
+    """Fold by fold, anew; the fold is that of the group, of which there are three."""
+    refinement, view = fit.refinement, fit.view
+    texture = measure_texture(view, fit.image.weight * fit.known, 21)
+    centres = choose_patches(texture, 21, (20, 13), 7)
+    groups = group_patches(view, centres, 21)
+    for landed_px, reach_px, found in zip(
+        LANDINGS_PX, (4, 7), predict(fit, view, 21, 20), strict=True
+    ):
+        surfaces = correlate_patches(fit.image.values, view, centres, 21, reach_px)
+        matches, index = find_peaks(surfaces, centres, 21, reach_px)
+        assert len(matches) > 20
+        assert np.array_equal(found.x, matches.x)
+        assert np.array_equal(found.y, matches.y)
+        assert found.landed_px == landed_px
+        count = len(np.unique(groups[index]))
+        assert found.n_independent == pytest.approx(min(count, 300 * 200 / 21**2))
+        for k in range(12):
+            others = groups[index] % 3 != groups[index[k]] % 3
+            fitted = fit_to_patches(
+                refinement.camera, matches.chosen(others), refinement.prior, refinement.free
+            ).camera
+            ground = refinement.camera.pixel_to_ecef(matches.x[k], matches.y[k])
+            x, y = (float(v) for v in fitted.ecef_to_pixel(ground))
+            place = matches.x[k] + matches.dx[k], matches.y[k] + matches.dy[k]
+            apart = np.hypot(place[0] - x, place[1] - y)
+            expected = max(apart, np.hypot(matches.dx[k], matches.dy[k]))
+            assert found.distance_px[k] == pytest.approx(expected, abs=0.01)
+
+
+def lights_over(share: float) -> tuple[LightPeaks, np.ndarray]:
+    """Lights all over the picture; matched are all, but of the lower right that share."""
+    x, y = (side.ravel() for side in np.meshgrid(np.arange(5.0, 300, 10), np.arange(5.0, 200, 10)))
+    inside = np.flatnonzero((x > 150) & (y > 100))
+    missed = inside[round(share * len(inside)) :]
+    matched = np.setdiff1d(np.arange(len(x)), missed)
+    return LightPeaks(x=x, y=y, contrast=np.ones(len(x))), matched
+
+
+COVERING = AcceptParams().covering_log10_odds
+
+
+@pytest.mark.parametrize(
+    ("moved_px", "alternative", "light_odds", "share", "is_distorted"),
+    [
+        (0, 0.0, 0.0, 1.0, False),
+        (0, 2.9, 0.0, 1.0, False),
+        (0, 3.0, 99.0, 1.0, True),
+        (6, 0.0, COVERING - 0.1, 1.0, True),
+        (6, 0.0, COVERING, 1.0, False),
+        (6, 0.0, 99.0, 0.1, True),
+    ],
+)
+def test_patches_of_a_part_do_not_speak_for_the_whole(
+    moved_px: float, alternative: float, light_odds: float, share: float, is_distorted: bool
+) -> None:
+    """Where a quarter lies elsewhere, unless lights confirm it; or another camera fits better."""
+    fit = make_fit(moved_px)
+    lights, matched = lights_over(share)
+    refinement = replace(fit.refinement, alternative_log10_odds=alternative)
+    part = replace(
+        fit, refinement=refinement, lights=lights, matched=matched, light_log10_odds=light_odds
+    )
+    params = RegisterParams(hold_out=HoldOutParams(min_quarter_px=1.0))
+    found = hold_out.test_fit(part, params)
+    assert found.is_distorted is is_distorted
+    assert found.log10_odds > 1.0
+    assert found.patch_log10_odds == (0.0 if is_distorted else found.log10_odds)
+    assert found.is_confirmed is (moved_px == 0 and not is_distorted)
+    assert np.isnan(found.pose_sigma_m) == is_distorted
+
+
+def test_a_hundredth_of_the_diagonal_or_a_kilometre_is_allowed() -> None:
+    """Of a picture of half the size as many pixels less; a short view is allowed more."""
+    for focal_px, is_far in ((400.0, True), (4000.0, False)):
+        camera = camera_over(10.0, 45.5, width=300, height=200, focal_px=focal_px)
+        values = np.zeros((100, 150), np.float32)
+        image = LightImage(values=values, weight=values, factor=0.5)
+        half_km = 410.0 * np.hypot(150, 100) / focal_px
+        expected = 0.01 if is_far else 1.0 / (2.0 * half_km)
+        found = hold_out.compute_allowed_error_px(camera, image)
+        assert found == pytest.approx(expected * np.hypot(100, 150), rel=0.02)
