@@ -379,7 +379,7 @@ def test_a_fitted_line_is_the_likeliest_segment(ends, peak, sigma):
         assert abs(off @ right) < 0.12
         assert abs(off @ along) < 0.8
         across = right @ covariance[2 * k : 2 * k + 2, 2 * k : 2 * k + 2] @ right
-        assert line.line_sigma_px == pytest.approx(np.sqrt(across), rel=0.15)
+        assert line.line_sigma_px == pytest.approx(np.sqrt(across), rel=0.1)
     assert line.path.bow_px == pytest.approx(theirs.x[6], abs=0.12)
     assert line.bow_sigma_px == pytest.approx(np.sqrt(covariance[6, 6]), rel=0.15)
     # Interpolation between pixels adds up to a quarter of a square pixel to a width's square

@@ -525,6 +525,8 @@ def test_a_weighted_quantile_is_that_of_votes_in_the_middle_of_their_weight():
         assert compute_weighted_quantile(values, np.full(37, 2.5), share) == pytest.approx(hazen)
     assert compute_weighted_quantile(np.arange(3.0), np.array([1.0, 2.0, 1.0]), 0.5) == 1.0
     assert compute_weighted_quantile(np.arange(3.0), np.array([1.0, 2.0, 1.0]), 0.25) == 1.0 / 3.0
+    unsorted = compute_weighted_quantile(np.array([2.0, 0.0, 1.0]), np.array([1.0, 1.0, 4.0]), 0.25)
+    assert unsorted == pytest.approx(0.4)
 
 
 # ---- quality

@@ -541,9 +541,9 @@ def test_densities_of_ends_are_those_of_a_normal_distribution_cut_by_the_exposur
     covariance, exposure_s = root @ root.T, 6.0
     values, speeds = np.array([0.5, -0.6, 0.3, -0.4]), np.array([20.0, 25.0])
     if not kept[0]:
-        values[0] = 1.5  # passed after the start
+        values[0] = 5.8  # passed shortly before the end
     if not kept[1]:
-        values[1] = -1.2
+        values[1] = -5.7
     clocks = np.array([-0.2, 0.0, 0.3])
     density, companion = end_density(
         *(covariance[None], values[None], speeds[None], np.array(kept), np.array(cut)),
