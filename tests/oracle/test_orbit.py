@@ -494,12 +494,14 @@ def test_of_orbit_and_record_the_other_one_is_kept(
     assert choose_position(frame(time), tles).alternative is None
 
 
-@pytest.mark.parametrize(("km", "source"), [(2400.0, "tle"), (2800.0, "centre")])
+@pytest.mark.parametrize(("share", "source"), [(0.7, "tle"), (1.3, "centre")])
 def test_a_place_that_the_orbit_cannot_see_counts_before_the_photos_time(
-    tles: TleSet, km: float, source: str
+    tles: TleSet, share: float, source: str
 ) -> None:
-    time = tles[0].epoch_utc - timedelta(hours=2)
+    """Beyond 2,500 km and four sigmas of where the station was."""
+    time = tles[0].epoch_utc - timedelta(days=9)
     orbit = camera_position(tles, time)
+    km = 2500.0 + share * 4.0 * orbit.sigma_along_km
     lon, lat, _ = WGS84.fwd(orbit.lon, orbit.lat, 200.0, 1e3 * km)
     chosen = choose_position(frame(time, centre=(lon, lat)), tles)
     assert chosen.source == source
