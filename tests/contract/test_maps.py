@@ -227,6 +227,7 @@ VALUED = (
         name="the band that is named", samples=np.stack([level(93.0), level(3.0)]),
         how={"about": {"descriptions": ("stray", "avg_rad")}},
     ),
+    Valued(name="over the pole", samples=level(3.0), how={"north": 90.0 + 1.5 * STEP}),
     Valued(name="the first of two", samples=np.stack([level(3.0), level(9.0)])),
     Valued(name="grey picture", samples=GREYS, nw=GREY_NW.reshape(16, 16), kind="display"),
     Valued(
@@ -277,8 +278,8 @@ def test_the_unit_of_a_map_without_one_light_is_doubted(
     (doubt,) = rg.open_light_map([path]).doubts
     assert re.search(r"m\.tif has .*unit.*, .* convert it once", doubt)
     assert f"would have {50.2 * factor:.2g} nW" in doubt
-    write_geotiff(path, light)
-    assert rg.open_light_map([path]).doubts == ()
+    for sure in (light, 0.0 * light):  # all dark is no other unit
+        assert rg.open_light_map([write_geotiff(path, sure)]).doubts == ()
     said = run("lights", "info", write_netcdf(tmp_path / "bare.nc", light * factor))
     assert "has no unit, and its brightest pixel would have" in said.out
 
@@ -741,7 +742,7 @@ NO_MAPS: tuple[tuple[str, Callable[[Path], object], str], ...] = (
     ("m.hdf", bytes_of(b"\x0e\x03\x13\x01rest"), "is HDF4"),
     ("plain.tif", raster(ones(), crs=None), "no coordinate system"),
     ("off.tif", raster(ones(), west=600.0), "has a position off the Earth"),
-    ("pole.tif", raster(ones(), north=90.1), "has a position off the Earth"),
+    ("pole.tif", raster(ones(), north=90.0 + 2.5 * STEP), "has a position off the Earth"),
     ("SVDNB_npp_20190101-20190131.cf_cvg.tif", raster(ones()), "counts of observations"),
     ("F182013.stable_lights.tif", raster(LOW), "DMSP digital numbers, not radiances"),
     ("night.tif", raster(DMSP, step=1 / 120), "values up to 63 on pixels of 30 arcsec"),
