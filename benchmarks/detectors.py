@@ -1,4 +1,4 @@
-"""How well detectors find what simulated frames show: lights of towns, stars, streaks.
+"""How well detectors find what simulated frames show: stars and streaks.
 
 ``python -m benchmarks detectors stars`` tries every method that finds stars. Photographs with
 labels of your own are scored by ``regengine bench``.
@@ -23,9 +23,8 @@ from benchmarks.options import Out, some_of
 from benchmarks.pages import number, table, tell, title_lines, write_page
 from benchmarks.simulate.frames import GENERATORS
 from benchmarks.simulate.frames.exposures import LENGTH_EDGES_PX, SNR_EDGES, Exposure
-from benchmarks.simulate.towns import SKIES, draw_towns
-from detectors.registry import LIGHTS, STARS, STREAKS
-from regengine.evaluate.detections import match_positions, match_tolerance_px
+from detectors.registry import STARS, STREAKS
+from regengine.evaluate.detections import match_positions
 from regengine.evaluate.streak_scores import (
     StreakScore,
     score_streaks,
@@ -44,19 +43,19 @@ class Asked(NamedTuple):
 
 
 def main(
-    kind: Annotated[Literal["lights", "stars", "streaks"], Argument(help="what is sought")],
+    kind: Annotated[Literal["stars", "streaks"], Argument(help="what is sought")],
     *,
-    frames: Annotated[int, Option(min=1, help="of each generator or sky")] = 20,
+    frames: Annotated[int, Option(min=1, help="of each generator")] = 20,
     seed: Annotated[int, Option(help="what the frames are drawn from")] = 1,
     methods: Annotated[str, Option(metavar="A,B", help="these detectors alone")] = "",
     generator: Annotated[
-        str, Option(metavar="A,B", help=f"of stars and streaks: {', '.join(GENERATORS)}")
+        str, Option(metavar="A,B", help=f"these alone: {', '.join(GENERATORS)}")
     ] = "",
     out: Out = None,
 ) -> None:
     """Run the benchmark."""
     cv2.setNumThreads(1)
-    trials = {"lights": try_lights, "stars": try_stars, "streaks": try_streaks}
+    trials = {"stars": try_stars, "streaks": try_streaks}
     note, lines = trials[kind](Asked(frames, seed, methods, generator))
     title = title_lines(f"{kind.capitalize()} in simulated frames", note)
     write_page(out, kind, [*title, *lines])
@@ -93,61 +92,6 @@ def pair(
     objects[["off_x", "off_y"]] = off
     objects["hit"] = np.isfinite(off[:, 0])
     return objects, len(found) - matches.found.size
-
-
-# Lights of towns
-
-GOAL_LIGHTS_SNR = 10.0
-LIGHT_EDGES = (3.0, 5.0, 10.0, 20.0, 50.0, 200.0, np.inf)
-LIGHTS_NOTE = (
-    "Frames of 1500 x 1000 pixels, 150 to 2,500 towns and lamps each "
-    "(`benchmarks/simulate/towns.py`). Lights are wanted that have a signal-to-noise ratio of 10 "
-    "or more for an ideal matched filter, and a maximum of their own in the noise-free scene; a "
-    "detection is false if it lies on none of the true lights, wanted or not."
-)
-LIGHTS_HEADER = (
-    "method | sky | frames | lights | completeness | false a frame | false | "
-    "error px, median | 90 % | CPU s a frame"
-)
-
-
-def try_lights(asked: Asked) -> tuple[str, list[str]]:
-    """Simulated towns, by signal-to-noise ratio."""
-    rows, details = [], []
-    for of_sky, (sky, settings) in enumerate(SKIES.items()):
-        fields = [
-            draw_towns(np.random.default_rng([asked.seed, of_sky, k]), settings)
-            for k in range(asked.frames)
-        ]
-        for name, detector in chosen(LIGHTS.detectors(), asked.methods).items():
-            lights, false, seconds, detections = [], 0, [], 0
-            for field in fields:
-                started = time.process_time()
-                seen = detector.detect(field.light, None, field.saturated)
-                seconds.append(time.process_time() - started)
-                found = np.column_stack([seen.x, seen.y])
-                known = {name: getattr(field, name) for name in ("x", "y", "snr", "resolved")}
-                objects, wrong = pair(known, found, match_tolerance_px(field.radius_px))
-                lights.append(objects)
-                false, detections = false + wrong, detections + len(found)
-            every = pd.concat(lights)[lambda some: some.resolved]
-            cells = light_cells(every[every.snr >= GOAL_LIGHTS_SNR])
-            wrong_cells = f"{false / len(fields):.1f}", f"{false / max(detections, 1):.1%}"
-            head = [name, sky, str(len(fields)), *cells[:2]]
-            rows.append([*head, *wrong_cells, *cells[2:], f"{np.median(seconds):.3f}"])
-            by_snr = [
-                [words, *light_cells(every[between(every.snr, *bounds)])]
-                for words, bounds in ranges_of(LIGHT_EDGES).items()
-            ]
-            header = "SNR | lights | completeness | centroid error px, median | 90 %"
-            details += ["", f"## {name}, {sky}", "", *table(header, by_snr, right=4)]
-    return LIGHTS_NOTE, [*table(LIGHTS_HEADER, rows, right=8), *details]
-
-
-def light_cells(wanted: pd.DataFrame) -> list[str]:
-    """How many lights, the share found, and how far off those are."""
-    off = np.hypot(wanted.off_x, wanted.off_y)[wanted.hit]
-    return [f"{len(wanted):,}", number(wanted.hit.mean(), 3), *quantiles(off, (0.5, 0.9))]
 
 
 def chosen(known: dict[str, Any], methods: str) -> dict[str, Any]:

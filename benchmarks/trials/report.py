@@ -17,7 +17,6 @@ from benchmarks.trials.attempt import REASON_MARK
 from detectors.types import FloatArray
 from regengine.evaluate.scenes import score_calibration
 from regengine.evaluate.tables import bound_share
-from regengine.records import probability_text
 
 RIGHT_ACCEPTED, RIGHT_REVIEW = "right and accepted", "right but review"
 WRONG_ACCEPTED, WRONG_REVIEW = "wrong and accepted", "wrong, review"
@@ -274,46 +273,11 @@ def sigma_figure(z: FloatArray) -> Figure:
 
 
 NO_CODE = "no reason given"
-CASE_HEADER = (
-    *("seed", "kind", "lit places", "off-nadir", "lens mm", "told", "clock", "TLE days"),
-    *("along-track km", "cloud", "verdict", "probability", "right", "error km", "reasons"),
-)
-
-
-def list_missed(trials: pd.DataFrame) -> pd.DataFrame:
-    """Registrable trials that were not right and accepted: those with most lit places first."""
-    found = trials[trials.registrable & (trials.outcome != RIGHT_ACCEPTED)]
-    return found.sort_values("places", ascending=False, kind="stable")
-
-
-def wrong_lines(trials: pd.DataFrame) -> list[str]:
-    """Every trial that is wrong and accepted."""
-    rows = [
-        [
-            str(trial.seed),
-            trial.kind or NONE,
-            number(trial.places, 0),
-            number(trial.off_nadir_deg, 0),
-            number(trial.focal_mm, 0),
-            trial.focal_told or NONE,
-            trial.clock_class or NONE,
-            number(trial.tle_age_days, 1),
-            number(trial.along_track_error_km, 0),
-            number(max(trial.cloud_opaque, trial.cloud_thin), 2),
-            trial.verdict,
-            NONE if np.isnan(trial.probability) else probability_text(trial.probability),
-            {True: "yes", False: "no"}.get(trial.right, NONE),
-            number(trial.worst_point_km, 1),
-            (trial.reasons or trial.problem or NONE).replace(REASON_MARK, ", "),
-        ]
-        for trial in trials[trials.outcome == WRONG_ACCEPTED].itertuples()
-    ]
-    return table(CASE_HEADER, rows) if rows else ["None."]
 
 
 def reason_lines(trials: pd.DataFrame) -> list[str]:
-    """Registrable trials that were missed, by their first reason, or what failed."""
-    lost = list_missed(trials)
+    """Registrable trials that were not right and accepted, by first reason, or what failed."""
+    lost = trials[trials.registrable & (trials.outcome != RIGHT_ACCEPTED)]
     if lost.empty:
         return ["None."]
     reasons = lost.reasons.str.partition(REASON_MARK)[0].replace("", NO_CODE)
@@ -376,30 +340,15 @@ def error_lines(trials: pd.DataFrame) -> list[str]:
     return table(header, cells, right=len(header) - 1)
 
 
-PROBABILITY_EDGES = (0.0, 0.05, 0.5, 0.9, 0.99, 0.999, 1.1)
-
-
-def probability_lines(trials: pd.DataFrame) -> list[str]:
-    """Share right by stated probability, in bins that tell the extremes apart."""
-    cells = []
-    for low, high in pairwise(PROBABILITY_EDGES):
-        inside = trials[(trials.probability >= low) & (trials.probability < high)]
-        hits, n = int(inside.is_right.sum()), len(inside)
-        words = [f"{low:g} to {min(high, 1.0):g}", str(n), number(inside.probability.mean(), 5)]
-        cells.append([*words, str(hits), percent(hits / n) if n else NONE, interval_words(hits, n)])
-    header = ("stated probability", "n", "mean", "right", "share right", "95 % interval")
-    return table(header, cells, right=5)
-
-
 def page_lines(trials: pd.DataFrame) -> list[str]:
     """The whole page as Markdown lines."""
+    wrong = list(map(str, trials.seed[trials.outcome == WRONG_ACCEPTED]))
     sections = (
         ("Numbers", table(NUMBERS_HEADER, [figure.cells() for figure in figures_of(trials)])),
         ("Outcomes by kind of trial", kind_lines(trials)),
         ("Registrable trials by factor", factor_lines(trials[trials.registrable])),
         ("Errors", error_lines(trials)),
-        ("Probability", probability_lines(trials)),
-        ("Wrong and accepted", wrong_lines(trials)),
+        ("Wrong and accepted", [f"Seeds: {', '.join(wrong) or 'none'}."]),
         ("Registrable trials that were missed, by reason", reason_lines(trials)),
     )
     heading = "Simulated registrations" + (", nothing told" if told_nothing(trials) else "")
