@@ -745,6 +745,17 @@ def test_a_table_with_points_outside_of_the_photo_is_refused(
     assert client.told("frames/8/history") == []
 
 
+def test_the_same_decision_again_adds_nothing_and_an_unseen_one_is_told(client: Client) -> None:
+    """In any order: `tests.state.test_review_machine`."""
+    first = client.decide(1, "rejected").json()
+    assert client.decide(1, "rejected").json()["revision"] == first["revision"]  # sent again
+    second = client.decide(1, "unsure").json()
+    assert second["conflict"]["revision"] == first["revision"]
+    assert client.decide(1, "rejected", base=second["revision"]).json()["conflict"] is None
+    kept = [one["decision"] for one in client.told("frames/1/history")]
+    assert kept == ["rejected", "unsure", "rejected"]
+
+
 def test_what_a_person_gives_of_the_exposure_comes_back(
     client: Client, review_server: Serve, review_store: Path
 ) -> None:
@@ -759,6 +770,8 @@ def test_what_a_person_gives_of_the_exposure_comes_back(
         assert kept == draft | {"given": given | {"nadir": nadir | {"lon": -170.0}}}
     with review_server(review_store, reviewer="Bo") as other:
         assert other.told("frames/8")["draft"] is None
+    assert client.decide(8, "unsure").status_code == 200
+    assert client.told("frames/8")["draft"] is None
 
 
 def test_looking_only_changes_nothing(review_server: Serve, review_store: Path) -> None:
