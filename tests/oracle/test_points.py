@@ -9,16 +9,34 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Geod
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
+from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
+from matchers.geometry.pose import move_on_orbit, turn_camera
+from matchers.geometry.pose_fit import PoseFit
 from matchers.lights.photo_light import LightImage
 from regengine import open_light_map
 from regengine.errors import ConfigError
 from regengine.points.compare_maps import PhotoBesideMap, snap
+from regengine.points.resection import (
+    Disagreement,
+    Free,
+    PointPairs,
+    Start,
+    Unknowns,
+    choose_best,
+    disagreeing_points,
+    fit_from_starts,
+    free_parameters,
+    make_rough_prior,
+    residuals_px,
+)
 from regengine.points.solve_points import PositionPrior, solve
 from regengine.references.reference import LightMap
 from regengine.result import ReviewedPoint
@@ -394,3 +412,119 @@ def test_a_point_that_does_not_snap_says_why(lamps: LampWorld, lights: Any) -> N
         edge = point_at(SEEN, x, y, dx, dy)
         assert said(edge) == "the match is outside the photo."
         assert snap(SEEN, edge, beside(light, lights), photo_moves=False).why is None
+
+
+# Fits of points by themselves: rough starts, wrong points
+CORNERS = np.array([[0.1, 0.1], [0.9, 0.14], [0.86, 0.9], [0.12, 0.88]])
+SPREAD = np.stack(np.meshgrid(np.linspace(0.1, 0.9, 5), np.linspace(0.1, 0.9, 4)), -1).reshape(
+    -1, 2
+)
+EAST = np.array([-0.17, 0.98, 0.0])
+
+
+def view(
+    focal_px: float = 5900.0, off_nadir: float = 35.0, lon: float = 10.0, mirrored: bool = False
+) -> Camera:
+    seen = {"width": WIDTH, "height": HEIGHT, "off_nadir": off_nadir, "azimuth": 60.0, "roll": 25.0}
+    return camera_over(lon, 45.0, focal_px=focal_px, mirrored=mirrored, **seen)
+
+
+def pairs_of(camera: Camera, shares: FloatArray, sigma_px: float, seed: int = 0) -> PointPairs:
+    """Points of a camera by OpenCV's projection, with noise of a sigma."""
+    lon, lat = camera.pixel_to_lonlat(*(shares * [WIDTH, HEIGHT]).T)
+    ground = ecef(lon, lat)
+    noise = np.random.default_rng(seed).normal(0.0, sigma_px, shares.shape)
+    return PointPairs(
+        pixels=project(camera, ground) + noise,
+        ground_ecef_m=ground,
+        sigma_px=np.full(len(shares), sigma_px),
+    )
+
+
+def rough(
+    camera: Camera, along_km: float, focal: float, turn: tuple[float, float, float]
+) -> Camera:
+    """The camera moved along an eastward track, zoomed, and turned about its axes."""
+    x, y, z = move_on_orbit(camera.position_ecef_m, EAST, 1e3 * along_km, 2e3, 1e3).tolist()
+    start = replace(camera, position_ecef_m=(x, y, z), focal_px=camera.focal_px * focal)
+    return turn_camera(start, turn)
+
+
+def fit_points(
+    start: Camera, pairs: PointPairs, free: Free = "auto"
+) -> tuple[PoseFit, Disagreement]:
+    unknowns = Unknowns(
+        pairs=pairs, belief=make_rough_prior(start, EAST), freed=free_parameters(len(pairs), free)
+    )
+    return fit_from_starts(start, unknowns), disagreeing_points(start, unknowns)
+
+
+def worst_px(found: Camera, truth: Camera) -> float:
+    """How far the whole picture is off."""
+    shares = np.concatenate([SPREAD, CORNERS])
+    exact = pairs_of(truth, shares, 1e-9)
+    return float(np.hypot(*residuals_px(found, exact).T).max())
+
+
+@given(
+    focal_px=st.floats(3500.0, 20000.0),
+    along_km=st.floats(-60.0, 60.0),
+    focal=st.floats(0.93, 1.07),
+    turn=st.tuples(*[st.floats(-2.0, 2.0)] * 3),
+    mirrored=st.booleans(),
+    lon=st.sampled_from([10.0, 179.9, -179.0]),
+)
+def test_good_points_bring_a_camera_back_from_wherever_it_looks(
+    focal_px: float,
+    along_km: float,
+    focal: float,
+    turn: tuple[float, float, float],
+    mirrored: bool,
+    lon: float,
+) -> None:
+    truth = view(focal_px, mirrored=mirrored, lon=lon)
+    start = rough(truth, along_km, focal, turn)
+    found, _ = fit_points(start, pairs_of(truth, SPREAD, 0.1))
+    assert worst_px(found.camera, truth) < 1.0
+
+
+def test_four_clicks_of_three_pixels_place_the_whole_picture_to_a_few() -> None:
+    errors = []
+    for truth in (view(), view(12000.0, 20.0)):
+        start = rough(truth, 20.0, 1.01, (1.0, 1.0, 1.0))
+        clicks = [pairs_of(truth, CORNERS, 3.0, seed) for seed in range(8)]
+        errors += [worst_px(fit_points(start, pairs)[0].camera, truth) for pairs in clicks]
+    assert np.median(errors) < 10.0
+    assert max(errors) < 25.0
+
+
+@pytest.mark.parametrize("count", [5, 8, 20])
+def test_a_wrong_point_is_told_from_the_others(count: int) -> None:
+    truth = view()
+    shares = np.concatenate([CORNERS, [[0.45, 0.5]], SPREAD])[:count]
+    points = pairs_of(truth, shares, 2.0)
+    points.pixels[1] += [60.0, -45.0]
+    found = fit_points(truth, points, "focal")[1]
+    assert found.suspect.tolist() == [index == 1 for index in range(count)]
+    assert found.left_out_px[1] == pytest.approx(75.0, abs=25.0)
+    assert not found.undecided
+
+
+def test_a_start_that_fits_is_kept_whatever_else_would() -> None:
+    truth = view()
+    points = pairs_of(truth, CORNERS, 2.0)
+    near = rough(truth, 60.0, 1.03, (0.1, 0.0, 0.0))
+    starts = [Start(camera=one, belief=make_rough_prior(one, EAST)) for one in (near, truth)]
+    assert choose_best(starts[0], [starts[1:]], points) is starts[0]
+    far = rough(truth, 1500.0, 1.0, (0.0, 0.0, 0.0))
+    first = Start(camera=far, belief=make_rough_prior(far, EAST))
+    assert choose_best(first, [[], starts[1:]], points) is starts[1]
+
+
+def test_good_points_are_not_suspected() -> None:
+    truth = view()
+    draws = [pairs_of(truth, SPREAD[::3], 3.0, seed) for seed in range(30)]
+    assert sum(fit_points(truth, pairs)[1].suspect.any() for pairs in draws) <= 2
+    found, odd = fit_points(truth, pairs_of(truth, np.repeat(CORNERS[:1], 4, axis=0), 1.0))
+    assert np.hypot(*found.residual_px.T).max() < 5.0  # all on one spot
+    assert not odd.suspect.any()

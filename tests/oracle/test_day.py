@@ -19,7 +19,6 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import geodetic_to_ecef
 from matchers.geometry.footprint import WGS84
 from matchers.geometry.light_grid import LightGrid, make_pyramid
 from matchers.geometry.pose import look_at
@@ -51,6 +50,7 @@ from tests.world.by_day import (
     take_photo,
     write_map,
 )
+from tests.world.towns import camera_over
 
 
 @pytest.fixture(scope="module")
@@ -77,28 +77,21 @@ def place(
     return register_on_day(read_frame(photo, options=options), Prior(position=nadir), maps)
 
 
-@pytest.fixture(scope="module")
-def placed(photo: Path, earth: DayMap) -> FrameResult:
-    return place(photo, earth)
-
-
-def test_a_frame_is_accepted_to_half_a_pixel_of_the_map(placed: FrameResult, truth: Camera) -> None:
+def test_a_frame_is_accepted_to_half_a_pixel_of_the_map(
+    photo: Path, earth: DayMap, truth: Camera
+) -> None:
+    placed = place(photo, earth)
     assert placed.verdict == "accepted"
     assert placed.solved is not None
     x, y = (each.ravel() for each in np.meshgrid([170.0, 330.0, 480.0], [100.0, 240.0, 380.0]))
     off_m = placed.solved.camera.pixel_to_ecef(x, y) - truth.pixel_to_ecef(x, y)
     assert np.median(np.linalg.norm(off_m, axis=-1)) < 500.0  # a pixel is 1,110 by 860 m
-
-
-def test_control_points_carry_the_maps_own_uncertainty(placed: FrameResult, truth: Camera) -> None:
     assert len(placed.control_points) == 4
     for point in placed.control_points:
         assert point.sigma_m > 1000.0  # a pixel of the map
         x, y = truth.lonlat_to_pixel(point.lon, point.lat)
         assert np.hypot(x - point.x, y - point.y) * 620.0 < 2.0 * point.sigma_m
-
-
-def test_the_result_says_what_it_rests_on(placed: FrameResult) -> None:
+    # It says what it rests on
     sources = dict(placed.sources)
     assert sources["reference"].startswith("day")
     assert "held-out patches agree" in sources["proof"]
@@ -134,27 +127,23 @@ def test_a_frame_is_placed_with_a_focal_length_that_is_15_percent_off(
 
 
 @pytest.mark.slow
-def test_a_frame_above_the_sea_says_so(photo: Path, tmp_path: Path) -> None:
+def test_a_frame_above_the_sea_or_of_cloud_says_so(
+    photo: Path, earth: DayMap, tmp_path: Path
+) -> None:
     sea = np.full((ROWS, COLS, 3), SEA, np.uint8)
     (reason,) = place(photo, write_map(sea, tmp_path / "sea.tif")).reasons
     assert reason.code == "sea"
+    rng = np.random.default_rng(7)
+    cloud = cv2.GaussianBlur(rng.normal(size=(HEIGHT, WIDTH)), (0, 0), 9)
+    codes = np.clip(225.0 + 12.0 * cloud / cloud.std(), 0.0, 255.0).astype(np.uint8)
+    Image.fromarray(np.stack([codes] * 3, axis=-1)).save(tmp_path / "cloud.jpg")
+    result = place(tmp_path / "cloud.jpg", earth)
+    assert (result.verdict, [one.code for one in result.reasons]) == ("no_match", ["cloud"])
 
 
 def test_painted_sea_floor_holds_no_structure(earth: DayMap) -> None:
     grid = earth.window(22.0, 34.5, 22.9, 35.5, STEP_DEG)
     assert np.ptp(grid.values) == 0.0
-
-
-@pytest.mark.slow
-def test_a_frame_of_cloud_says_so(earth: DayMap, tmp_path: Path) -> None:
-    rng = np.random.default_rng(7)
-    cloud = cv2.GaussianBlur(rng.normal(size=(HEIGHT, WIDTH)), (0, 0), 9)
-    codes = np.clip(225.0 + 12.0 * cloud / cloud.std(), 0.0, 255.0).astype(np.uint8)
-    path = tmp_path / "cloud.jpg"
-    Image.fromarray(np.stack([codes] * 3, axis=-1)).save(path)
-    result = place(path, earth)
-    assert result.verdict == "no_match"
-    assert [reason.code for reason in result.reasons] == ["cloud"]
 
 
 @pytest.mark.parametrize(
@@ -205,17 +194,12 @@ FAR_MM = 600.0  # 24 km wide straight down
 @pytest.fixture(scope="module")
 def far_truth() -> Camera:
     """A camera that looks 28 degrees aside, 25 km beside where it is believed."""
-    x, y, z = geodetic_to_ecef(7.6, 43.7, 1e3 * ALTITUDE_KM).tolist()
-    camera = Camera(
-        width_px=WIDTH,
-        height_px=HEIGHT,
-        focal_px=1.02 * FAR_MM / 36.0 * WIDTH,
-        principal_point=((WIDTH - 1) / 2.0, (HEIGHT - 1) / 2.0),
-        quaternion=(0.0, 0.0, 0.0, 1.0),
-        position_ecef_m=(x, y, z),
+    focal_px = 1.02 * FAR_MM / 36.0 * WIDTH
+    camera = camera_over(
+        7.6, 43.7, 1e3 * ALTITUDE_KM, width=WIDTH, height=HEIGHT, focal_px=focal_px
     )
     middle = np.array([319.5, 239.5])
-    return look_at(camera, np.array([x, y, z]), (10.33, 43.75), middle, 2.0)
+    return look_at(camera, np.array(camera.position_ecef_m), (10.33, 43.75), middle, 2.0)
 
 
 def take_far_photo(truth: Camera, path: Path) -> Path:
@@ -245,7 +229,7 @@ def place_far(photo: Path, maps: DayMap) -> FrameResult:
 
 
 @pytest.mark.slow
-def test_a_telephoto_frame_takes_the_fine_map_of_two(
+def test_a_telephoto_frame_takes_the_fine_map_of_two_and_not_that_of_another_place(
     far_photo: Path, far_truth: Camera, tmp_path: Path
 ) -> None:
     write_map(draw_earth(4), tmp_path / "fine.tif", FINE_DEG)
@@ -257,6 +241,8 @@ def test_a_telephoto_frame_takes_the_fine_map_of_two(
     off_m = result.solved.camera.pixel_to_ecef(x, y) - far_truth.pixel_to_ecef(x, y)
     assert np.median(np.linalg.norm(off_m, axis=-1)) < 50.0  # a pixel is 55 by 40 m
     assert all(point.sigma_m < 200.0 for point in result.control_points)
+    others = write_map(draw_earth(5), tmp_path / "fine.tif", FINE_DEG)
+    assert place_far(far_photo, others).verdict == "no_match"
 
 
 @pytest.mark.slow
@@ -276,25 +262,6 @@ def test_a_squared_copy_is_found_and_its_pixels_are_stretched(
     x, y = (each.ravel() for each in np.meshgrid([100.0, 320.0, 540.0], [80.0, 240.0, 560.0]))
     ground = truth.pixel_to_ecef(x, (y + 0.5) * 427.0 / WIDTH - 0.5)
     assert np.median(np.linalg.norm(camera.pixel_to_ecef(x, y) - ground, axis=-1)) < 50.0
-
-
-@pytest.mark.slow
-def test_features_of_a_map_are_kept_and_made_anew_where_they_do_not_fit(
-    far_photo: Path, tmp_path: Path
-) -> None:
-    path = tmp_path / "fine.tif"
-    write_map(draw_earth(4), path, FINE_DEG)
-    first = place_far(far_photo, open_day_map([path]))
-    (kept,) = tmp_path.glob("fine.tif.*.features")
-    made = kept.read_bytes()
-    for damaged in (made[: len(made) // 2], b"nothing of that kind"):
-        kept.write_bytes(damaged)
-        os.utime(path)  # whatever was read before is read again
-        again = place_far(far_photo, open_day_map([path]))
-        assert again.solved == first.solved
-        assert kept.read_bytes() == made
-    write_map(draw_earth(5), path, FINE_DEG)
-    assert place_far(far_photo, open_day_map([path])).verdict == "no_match"
 
 
 @pytest.mark.slow
@@ -358,23 +325,30 @@ def test_features_of_a_copy_with_the_tags_of_another_map_are_its_own(tmp_path: P
     assert not np.array_equal(first.columns["places"], second.columns["places"])
 
 
-def test_features_that_another_program_wrote_otherwise_are_made_anew(tmp_path: Path) -> None:
+def test_features_that_are_damaged_or_of_another_map_are_made_anew(tmp_path: Path) -> None:
     path = tmp_path / "fine.tif"
     maps = write_map(draw_ground(4), path, FINE_DEG)
     first = features_made_with(maps)
     (kept,) = tmp_path.glob("fine.tif.*.features")
+    made = kept.read_bytes()
     with np.load(kept) as file:
         whole = dict(file)
     for spoilt in (
+        made[: len(made) // 2],
+        b"nothing of that kind",
         {name: values for name, values in whole.items() if name != "places"},
         whole | {"turns": np.zeros((len(first), 7))},
         whole | {"grid": np.zeros(2)},
         whole | {"map": np.array("another")},
     ):
-        with kept.open("wb") as stream:
-            np.savez(stream, **spoilt)
-        os.utime(path)
+        if isinstance(spoilt, bytes):
+            kept.write_bytes(spoilt)
+        else:
+            with kept.open("wb") as stream:
+                np.savez(stream, **spoilt)
+        os.utime(path)  # whatever was read before is read again
         again = features_made_with(maps)
+        assert kept.read_bytes() == made
         for name, values in first.columns.items():
             np.testing.assert_array_equal(again.columns[name], values)
 
@@ -412,14 +386,6 @@ def test_features_that_can_be_kept_nowhere_are_found_and_that_is_told(
     monkeypatch.setenv("REGENGINE_CACHE", str(tmp_path / "file"))
     assert len(features_made_with(maps).columns["sizes"]) > 500
     assert "REGENGINE_CACHE" in caplog.text
-
-
-@pytest.mark.slow
-def test_a_telephoto_frame_of_another_place_is_not_accepted(
-    far_photo: Path, tmp_path: Path
-) -> None:
-    maps = write_map(draw_earth(5), tmp_path / "fine.tif", FINE_DEG)
-    assert place_far(far_photo, maps).verdict == "no_match"
 
 
 @pytest.mark.slow
