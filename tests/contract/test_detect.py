@@ -379,10 +379,9 @@ def test_neighbours_are_those_before_and_after_by_name(tmp_path):
     moved = (stays[0] - 12, stays[1] - 12, stays[2])
     save_as_taken(stormy_night((moved, (90.0, 210.0, 10.0)), shift=12), tmp_path / "f10.png")
     (tmp_path / "f11.png").write_bytes(b"no picture")
-    alone = {
-        one["frame"]: len(one["lightning"])
-        for one in run("detect", "lightning", "--json", tmp_path / "f*[09].png").records
-    }
+    said = run("detect", "lightning", "--json", "--workers", 0, tmp_path / "f*[09].png")
+    assert said.code == 0, said.err
+    alone = {one["frame"]: len(one["lightning"]) for one in said.records}
     assert alone == {"f9": 1, "f10": 2}
     said = run("detect", "lightning", tmp_path, "--neighbours", "--json", "--workers", 0)
     assert said.code == 1  # of f11 alone
