@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ import rasterio
 
 from tests.figures.summary import block_means, read_records, read_table
 from tests.world.elements import Elements
-from tests.world.lightning import make_time_lapse
+from tests.world.lightning import CLOUD_M, Pulse, make_time_lapse, write_lis
 from tests.world.program import run
 from tests.world.radiometry import SceneWish, draw_radiometry_scene, write_trial
+from tests.world.results import nadir_camera, proposal, solved
 from tests.world.runs import ELEMENTS
+from tests.world.stores import write_store
 
 
 def lightning_matched(tmp_path: Path) -> Any:
@@ -25,8 +29,22 @@ def lightning_matched(tmp_path: Path) -> Any:
     assert said.code == 0, said.err
     table = run("lightning", lapse.store, *words[:2], "--glm", *lapse.glm)
     few = run("lightning", lapse.store, *words, "--clock-window", 5, "--glm", *lapse.glm[6:8])
+    begin = datetime(2020, 1, 1, 3, tzinfo=UTC)
+    camera = nadir_camera(-70.0, 14.1)
+    pulses = [Pulse(1.0 + 0.1 * k, -70.0 + 0.01 * k, 14.0, flash=k // 3) for k in range(9)]
+    path = np.array(camera.position_ecef_m) + np.arange(9.0)[:, None] * (5000.0, -3000.0, 4000.0)
+    lis = write_lis(tmp_path / "lis.nc", begin, pulses, path)
+    stamp = (begin + timedelta(seconds=1.1)).isoformat().replace("+00:00", "Z")
+    made = replace(proposal("ISS062-E-1"), time_utc=stamp, solved=solved(camera))
+    x, y = camera.lonlat_to_pixel(-70.0, 14.0, CLOUD_M)
+    flashes = tmp_path / "one.csv"
+    flashes.write_text(f"path,x,y,exposure_s\n{made.path},{x:.4f},{y:.4f},0.5\n")
+    one = write_store(tmp_path / "one.h5", [made])
+    by_lis = run("lightning", one, "--flashes", flashes, "--lis", lis)
+    assert by_lis.code == 0, by_lis.err
     return {
         "said": read_records(said.out),
+        "lis": read_table(by_lis.out),
         "table": read_table(table.out),
         "few": read_records(few.out),
     }

@@ -18,7 +18,7 @@ from tests.world.program import run
 from tests.world.runs import LIGHTS
 
 NUMBER = re.compile(r"[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?")
-NO_NUMBER = re.compile(r"[\w:.-]*/[\w./-]+|\b[0-9a-f]{16,}\b")
+NO_NUMBER = re.compile(r"[\w:.-]*/[\w./-]+|\b[0-9a-f]{32,}\b")
 SOME = ("--where", "frame_index IN (0, 5, 24)", "--verdict", "accepted,review")
 
 

@@ -62,6 +62,44 @@ def streaks(drawn: Path, satellites: Path, tmp_path: Path) -> Any:
     return {"radon": _detect("streaks", tmp_path, streak, many), "paper": papers}
 
 
+def _many_lines() -> np.ndarray:
+    """What is a streak, and what is none: rows of stars, narrow, bent and wide lines, cloud."""
+    light = skies.dim_sky(520, 700, noise=0.004, seed=3)
+    rng = np.random.default_rng(4)
+    cloud = cv2.GaussianBlur(rng.standard_normal((520, 700)), (0, 0), 6.0)
+    light[:, 480:] += 0.02 * np.clip(cloud / cloud.std(), 0.0, 3.0)[:, 480:]
+    for x, y in rng.uniform((5, 5), (695, 515), (90, 2)):
+        skies.spot(light, x, y, skies.STAR_PX, float(np.exp(rng.uniform(-4.0, -1.0))))
+    for k in range(14):
+        skies.spot(light, 30.0 + 9.0 * k, 480.0 - 3.0 * k, skies.STAR_PX, 0.05)
+    for ends, peak, sigma in (
+        ((40.0, 60.0, 430.0, 150.0), 1.5, 1.6),
+        ((60.0, 250.0, 460.0, 215.0), 0.012, skies.STAR_PX),
+        ((100.0, 300.0, 135.0, 330.0), 0.2, 0.45),
+        ((250.0, 320.0, 420.0, 420.0), 0.05, 5.0),
+        ((5.0, 1.5, 300.0, 1.5), 0.1, skies.STAR_PX),
+        ((520.0, 60.0, 680.0, 300.0), 0.08, skies.STAR_PX),
+        ((510.0, 400.0, 530.0, 410.0), 0.1, skies.STAR_PX),
+    ):
+        skies.line(light, ends, peak, sigma)
+    for k in range(40):
+        x = 200.0 + k
+        skies.spot(light, x, 440.0 + 6.0 * np.sin(k / 9.0), 0.9, 0.12)
+    return np.clip(light, 0.0, 1.0)
+
+
+def streaks_among_others(tmp_path: Path) -> Any:
+    many = skies.save(_many_lines(), tmp_path / "many.png")
+    wide = skies.save(np.kron(skies.streaked(), np.ones((3, 3))), tmp_path / "wide.png")
+    trails = skies.dim_sky(260, 360, noise=0.002)
+    for k in range(12):
+        x, y = 30.0 + 27.3 * k, 40.0 + 61.7 * (k % 4)
+        skies.line(trails, (x - 8.0, y - 3.0, x + 8.0, y + 3.0), 0.12)
+    skies.line(trails, (40.0, 230.0, 330.0, 120.0), 0.05)
+    moving = skies.save(trails, tmp_path / "trails.png")
+    return _detect("streaks", tmp_path, many, wide, moving, "--whole-frame")
+
+
 def _below_a_limb(seed: int) -> np.ndarray:
     """A sky of stars above an arc of airglow, and lamps on the dark ground below."""
     light = skies.dim_sky(400, 600, noise=0.001, seed=seed)

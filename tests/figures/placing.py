@@ -9,6 +9,7 @@ from regengine import open_light_map
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import FrameOptions, read_frame
 from regengine.references.run_maps import street_maps_of
+from regengine.registration.day.register_on_day import register_on_day
 from regengine.registration.register import register_frame
 from regengine.registration.types import Prior, SearchReferences
 from tests.figures.summary import read_picture, read_records, read_store
@@ -57,7 +58,7 @@ def placed_at_a_nadir(tmp_path: Path) -> Any:
 
 
 def placed_real(tmp_path: Path) -> Any:
-    names = ("ISS030-E-68922", "ISS053-E-13244", "ISS031-E-151873")
+    names = ("ISS029-E-34192", "ISS053-E-13244", "ISS031-E-151873")
     return _register(tmp_path, [SAMPLES / "photos" / f"{name}.jpg" for name in names], lights=None)
 
 
@@ -90,6 +91,14 @@ def placed_by_day(tmp_path: Path) -> Any:
     lens = ("--focal-mm", focal_mm, "--pixel-pitch-um", by_day.PITCH_UM)
     place = ("--nadir", "16.0,39.5", "--altitude-km", by_day.ALTITUDE_KM, "--any-category")
     return _register(tmp_path, [photo], *lens, *place, "--day", tmp_path / "earth.tif")
+
+
+def placed_by_day_from_afar(tmp_path: Path) -> Any:
+    photo = by_day.take_far_photo(by_day.look_aside(), tmp_path / "far.jpg")
+    land = by_day.write_map(by_day.draw_earth(4), tmp_path / "fine.tif", by_day.FINE_DEG)
+    nadir = position_from_nadir(7.62, 43.72, by_day.ALTITUDE_KM, "option", sigma_km=(5, 5, 2))
+    known = FrameOptions(focal_mm=by_day.FAR_MM)
+    return register_on_day(read_frame(photo, options=known), Prior(position=nadir), land)
 
 
 def refused(scenes: Path, tmp_path: Path) -> Any:

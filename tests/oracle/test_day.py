@@ -20,9 +20,6 @@ from rasterio.windows import Window
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84
-from matchers.geometry.light_grid import LightGrid, make_pyramid
-from matchers.geometry.pose import look_at
-from matchers.geometry.view import render_known
 from regengine.errors import LightMapError
 from regengine.io.gdal import open_gdal_session
 from regengine.orbit import position_from_nadir
@@ -36,6 +33,8 @@ from regengine.result import FrameResult
 from tests.world.by_day import (
     ALTITUDE_KM,
     COLS,
+    FAR_MM,
+    FINE_DEG,
     FOCAL_PX,
     HEIGHT,
     NORTH,
@@ -46,11 +45,12 @@ from tests.world.by_day import (
     WEST,
     WIDTH,
     draw_earth,
+    look_aside,
     stand_beside,
+    take_far_photo,
     take_photo,
     write_map,
 )
-from tests.world.towns import camera_over
 
 
 @pytest.fixture(scope="module")
@@ -187,34 +187,9 @@ def test_a_raster_without_georeference_is_no_day_map(tmp_path: Path) -> None:
         open_day_map([path])
 
 
-FINE_DEG = 5e-4
-FAR_MM = 600.0  # 24 km wide straight down
-
-
 @pytest.fixture(scope="module")
 def far_truth() -> Camera:
-    """A camera that looks 28 degrees aside, 25 km beside where it is believed."""
-    focal_px = 1.02 * FAR_MM / 36.0 * WIDTH
-    camera = camera_over(
-        7.6, 43.7, 1e3 * ALTITUDE_KM, width=WIDTH, height=HEIGHT, focal_px=focal_px
-    )
-    middle = np.array([319.5, 239.5])
-    return look_at(camera, np.array(camera.position_ecef_m), (10.33, 43.75), middle, 2.0)
-
-
-def take_far_photo(truth: Camera, path: Path) -> Path:
-    grid = LightGrid(
-        values=draw_earth(4)[..., 0].astype(np.float32),
-        lon0_deg=WEST + 0.5 * FINE_DEG,
-        lat0_deg=NORTH - 0.5 * FINE_DEG,
-        step_deg=FINE_DEG,
-    )
-    seen, known = render_known(make_pyramid(grid, 3), truth)
-    assert known.min() > 0.9  # the map holds the frame
-    noise = np.random.default_rng(6).normal(0.0, 3.0, seen.shape)
-    codes = np.clip(70.0 + 0.5 * seen + noise, 0.0, 255.0).astype(np.uint8)
-    Image.fromarray(np.stack([codes] * 3, axis=-1)).save(path, quality=90)
-    return path
+    return look_aside()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from rasterio.transform import from_origin
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
 from matchers.geometry.light_grid import LightGrid, make_pyramid
-from matchers.geometry.pose import off_nadir_attitude, with_attitude
+from matchers.geometry.pose import look_at, off_nadir_attitude, with_attitude
 from matchers.geometry.view import render_known
 from regengine.io.gdal import open_gdal_session
 from regengine.references.day import DayMap, open_day_map
@@ -98,5 +98,39 @@ def take_photo(truth: Camera, path: Path) -> Path:
     shown = np.where(np.hypot(x - 200, y - 150) < 60, 235.0, shown)
     shown = np.where(np.hypot(x - 330, y - 240) < 235, shown, 12.0)
     codes = np.clip(shown, 0.0, 255.0).astype(np.uint8)
+    Image.fromarray(np.stack([codes] * 3, axis=-1)).save(path, quality=90)
+    return path
+
+
+FINE_DEG = 5e-4
+FAR_MM = 600.0  # 24 km wide straight down
+
+
+def look_aside() -> Camera:
+    """A camera that looks 28 degrees aside, 25 km beside where it is believed."""
+    x, y, z = geodetic_to_ecef(7.6, 43.7, 1e3 * ALTITUDE_KM).tolist()
+    camera = Camera(
+        width_px=WIDTH,
+        height_px=HEIGHT,
+        focal_px=1.02 * FAR_MM / 36.0 * WIDTH,
+        principal_point=((WIDTH - 1) / 2.0, (HEIGHT - 1) / 2.0),
+        quaternion=(0.0, 0.0, 0.0, 1.0),
+        position_ecef_m=(x, y, z),
+    )
+    middle = np.array([319.5, 239.5])
+    return look_at(camera, np.array([x, y, z]), (10.33, 43.75), middle, 2.0)
+
+
+def take_far_photo(truth: Camera, path: Path) -> Path:
+    grid = LightGrid(
+        values=draw_earth(4)[..., 0].astype(np.float32),
+        lon0_deg=WEST + 0.5 * FINE_DEG,
+        lat0_deg=NORTH - 0.5 * FINE_DEG,
+        step_deg=FINE_DEG,
+    )
+    seen, known = render_known(make_pyramid(grid, 3), truth)
+    assert known.min() > 0.9  # the map holds the frame
+    noise = np.random.default_rng(6).normal(0.0, 3.0, seen.shape)
+    codes = np.clip(70.0 + 0.5 * seen + noise, 0.0, 255.0).astype(np.uint8)
     Image.fromarray(np.stack([codes] * 3, axis=-1)).save(path, quality=90)
     return path
