@@ -358,16 +358,3 @@ def test_without_a_network_each_name_fails_with_a_sentence(
     monkeypatch.setenv("REGENGINE_ARCHIVE", "http://example.org")
     said = register("ISS990-E-107")
     assert (said.code, "REGENGINE_ARCHIVE" in said.err) == (2, True)
-
-
-def test_three_failures_in_a_row_end_the_asking_and_a_success_between_does_not(
-    archive: ArchiveService, register: Ask
-) -> None:
-    archive.always |= {"*": 500, archive.PAGE: "ok"}
-    archive.always[archive.add_picture("ISS990-E-203", night_picture())] = "ok"
-    said = register(*(f"ISS990-E-{number}" for number in range(201, 208)))
-    texts = {one["frame"][-3:]: one["reason_texts"][0] for one in said.records}
-    assert [name for name, text in texts.items() if "keeps failing" in text] == [
-        "201", "202", "204", "205", "206"
-    ]  # fmt: skip
-    assert "ISS990-E-207 was not requested: 3 photos in a row" in texts["207"]
