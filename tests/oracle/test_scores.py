@@ -1,10 +1,9 @@
-"""Scores: labels are read, detections held against them, and counted as by hand."""
+"""Scores: labels are read, detections and registrations held against them, and counted by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,10 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from pyproj import Geod
+from scipy.spatial.transform import Rotation
 from sklearn.metrics import brier_score_loss
 
+from benchmarks.registration.truth import MAP_PIXEL_M, score_columns
+from matchers.geometry.camera import Camera
+from matchers.geometry.footprint import diagonal_km
 from regengine.errors import ConfigError, FrameError
-from regengine.evaluate import scene_report
 from regengine.evaluate.detections import (
     DetectionScore,
     match_flashes,
@@ -25,6 +28,7 @@ from regengine.evaluate.detections import (
     score_points,
 )
 from regengine.evaluate.labels import check_labels, read_labels
+from regengine.evaluate.registration import camera_of, distance_m, right_within_km
 from regengine.evaluate.scenes import evaluate_scenes, score_calibration, score_class
 from regengine.evaluate.streak_scores import (
     StreakScore,
@@ -39,6 +43,7 @@ from regengine.evaluate.tables import add_scores
 from regengine.scene import training
 from regengine.scene.features import feature_names
 from regengine.scene.labels import Samples
+from tests.world.results import control_point, nadir_camera
 
 TRUTH = np.array([[10.0, 10.0], [20.0, 10.0], [50.0, 50.0]])
 
@@ -95,33 +100,14 @@ def test_what_is_not_known_is_nan():
         match_streaks(np.zeros((1, 3)), none)
 
 
-@pytest.mark.parametrize("kind", [DetectionScore, StreakScore])
-def test_scores_of_frames_add_up(kind):
-    """Counts are added, arrays put behind each other, in the order of frames."""
-    one = score_streaks(TRUE[None], TRUE[None], seconds=0.5)
-    other = score_streaks(TRUE[None], np.zeros((0, 4)), seconds=1.5)
-    if kind is DetectionScore:
-        one = score_frame(matched([[10.0, 10.5]]), np.ones(3, bool), 4, seconds=0.5)
-        other = score_frame(matched([[20.0, 10.2]]), np.ones(3, bool), 1, seconds=1.5)
-    total = add_scores(kind, [one, other])
-    assert total.frames == 2
-    assert np.sum(total.seconds) == 2.0
-    assert np.sum(total.false) == np.sum(one.false) + np.sum(other.false)
-    if kind is DetectionScore:
-        assert (total.found, total.detections) == (2, 5)
-        assert total.distance_px == pytest.approx([0.5, 0.2])
-    else:
-        assert total.found.tolist() == [True, False]
-        assert total.recall() == 0.5
-
-
-# ---- flashes
+# Flashes
 
 
 FOUND = np.array([(90.0, 210.0), (260.0, 150.0)])
-
-
 FIRST, SECOND = (80.0, 200.0, 100.0, 220.0), (250.0, 140.0, 270.0, 160.0)
+
+
+WIDE = (60.0, 120.0, 300.0, 240.0)
 
 
 @pytest.mark.parametrize(
@@ -130,17 +116,12 @@ FIRST, SECOND = (80.0, 200.0, 100.0, 220.0), (250.0, 140.0, 270.0, 160.0)
         ([FIRST, SECOND], [0, 1], [False, False]),
         ([SECOND], [1], [True, False]),
         ([FIRST, SECOND, (300.0, 20.0, 320.0, 40.0)], [0, 1, -1], [False, False]),
-        (
-            [(60.0, 120.0, 300.0, 240.0)],
-            [1],
-            [False, False],
-        ),  # the nearer one; a piece is not false
-        ([FIRST, FIRST], [0, -1], [False, True]),
+        ([WIDE], [1], [False, False]),  # the nearer one; a piece is not false
         # 3 px and a quarter of the shorter side beside it, and no more
         ([(98.1, 200.0, 118.0, 220.0)], [-1], [True, True]),
         ([(97.9, 200.0, 118.0, 220.0)], [0], [False, True]),
         # Two that share what either could have: as many as can be
-        ([(60.0, 120.0, 300.0, 240.0), SECOND], [0, 1], [False, False]),
+        ([WIDE, SECOND], [0, 1], [False, False]),
         ([], [], [True, True]),
     ],
 )
@@ -148,13 +129,11 @@ def test_each_box_takes_one_detection(
     boxes: list[tuple[float, ...]], of_label: list[int], false: list[bool]
 ) -> None:
     matched, outside = match_flashes(np.array(boxes, float).reshape(-1, 4), FOUND)
-    if boxes == [FIRST, FIRST]:
-        matched = np.sort(matched)[::-1]
     assert matched.tolist() == of_label
     assert outside.tolist() == false
 
 
-# ---- streaks
+# Streaks
 
 
 TRUE = np.array([100.0, 100.0, 300.0, 100.0, 0.0])
@@ -206,36 +185,31 @@ def test_measures_know_neither_place_nor_direction(dx, dy, angle, bend):
     assert itself[:2] == pytest.approx((0.0, 1.0), abs=1e-6)
 
 
-def test_a_bent_streak_wants_its_bow():
-    bent = np.array([[100.0, 100.0, 300.0, 100.0, 12.0]])
-    straight = match_streaks(bent, bent[:, :4])
-    assert straight.truth.size == 0
-    assert straight.false.size == 1
-    assert match_streaks(bent, bent).truth.size == 1
+BENT = (100, 100, 300, 100, 12)
+# Found better than the first, which becomes a piece; another piece; nothing there
+HALVES = ((100, 100, 260, 100), (240, 101, 300, 101), (100, 100, 290, 100.5), (100, 200, 300, 200))
 
 
-def test_halves_are_pieces_and_the_rest_is_false():
-    found = np.array(
-        [
-            [100, 100, 260, 100],  # found
-            [240, 101, 300, 101],  # a piece
-            [100, 100, 290, 100.5],  # found better: the first becomes a piece
-            [100, 200, 300, 200],  # nothing there
-        ],
-        float,
-    )
-    matches = match_streaks(TRUE[None], found)
-    assert matches.found.tolist() == [2]
-    assert matches.pieces.tolist() == [0, 1]
-    assert matches.false.tolist() == [3]
-
-
-def test_as_many_as_possible_have_a_partner():
-    # The detection in the middle is nearest to both, yet the second has no other
-    truth = np.array([[100, 100, 300, 100], [100, 104, 300, 104]], float)
-    found = np.array([[100, 102, 300, 102], [100, 98, 300, 98]], float)
-    matches = match_streaks(truth, found)
-    assert dict(zip(matches.truth.tolist(), matches.found.tolist(), strict=True)) == {0: 1, 1: 0}
+@pytest.mark.parametrize(
+    ("truth", "found", "pairs", "pieces", "false"),
+    [
+        ((BENT,), (BENT[:4],), {}, [], [0]),
+        ((BENT,), (BENT,), {0: 0}, [], []),
+        ((TRUE,), HALVES, {0: 2}, [0, 1], [3]),
+        # The detection in the middle is nearest to both, yet the second has no other
+        (
+            ((100, 100, 300, 100), (100, 104, 300, 104)),
+            ((100, 102, 300, 102), (100, 98, 300, 98)),
+            {0: 1, 1: 0},
+            [],
+            [],
+        ),
+    ],
+)
+def test_as_many_as_possible_have_a_partner(truth, found, pairs, pieces, false):
+    matches = match_streaks(np.array(truth, float), np.array(found, float))
+    assert dict(zip(matches.truth.tolist(), matches.found.tolist(), strict=True)) == pairs
+    assert (matches.pieces.tolist(), matches.false.tolist()) == (pieces, false)
 
 
 def test_end_errors_are_those_of_each_end():
@@ -255,7 +229,7 @@ def test_objects_of_a_mask_are_found_along_their_length():
     assert score_mask(np.zeros((20, 20), bool), np.zeros((0, 4))).wanted == 0
 
 
-# ---- tables of labels
+# Tables of labels
 
 
 def read(folder: Path, kind: str, text: str | bytes):
@@ -296,19 +270,12 @@ def test_labels_are_read_by_photo_in_the_order_of_their_first_rows(
     assert [photo.path for photo in found] == [tmp_path / name for name in expected]
     for photo, rows in zip(found, expected.values(), strict=True):
         np.testing.assert_array_equal(photo.rows, np.array(rows).reshape(-1, photo.rows.shape[1]))
-        assert photo.ignored.tolist() == [False, True][: len(rows)] * ("ignore" in text) + (
-            [False] * len(rows) * ("ignore" not in text)
-        )
+        assert photo.ignored.tolist() == [k == 1 and "ignore" in text for k in range(len(rows))]
         assert photo.mask is None
         if rows:
             ends = kind in ("lightning", "streaks")
             x, y = (rows[0][0] + rows[0][2]) / 2, (rows[0][1] + rows[0][3]) / 2
             assert photo.middle[0].tolist() == ([x, y] if ends else rows[0][:2])
-
-
-def test_absolute_paths_stay(tmp_path: Path) -> None:
-    photo = tmp_path / "elsewhere" / "a.jpg"
-    assert read(tmp_path, "lights", f"path,x,y\n{photo},1,2\n")[0].path == photo
 
 
 @pytest.mark.parametrize(
@@ -340,7 +307,7 @@ def test_labels_that_make_no_sense_are_one_sentence(
     assert "\n" not in str(caught.value)
 
 
-# ---- photos
+# Photos
 
 
 def scored(folder: Path, text: str, found: list[list[float]]) -> StreakScore:
@@ -352,6 +319,8 @@ def scored(folder: Path, text: str, found: list[list[float]]) -> StreakScore:
 
 def test_what_is_to_be_ignored_is_neither_missed_nor_false(tmp_path: Path) -> None:
     text = "path,x1,y1,x2,y2,kind\na.png,20,30,200,150,\na.png,20,100,220,100,ignore\n"
+    absolute = f"path,x,y\n{tmp_path / 'sub' / 'a.jpg'},1,2\n"
+    assert read(tmp_path, "lights", absolute)[0].path == tmp_path / "sub" / "a.jpg"
     good, ignored, wrong = [20, 30, 200, 150, 0], [20, 100, 220, 100, 0], [5, 190, 250, 195, 0]
     assert scored(tmp_path, text, []).recall() == 0.0
     score = scored(tmp_path, text, [good, ignored, wrong])
@@ -390,7 +359,7 @@ def test_false_and_missed_are_told_apart_for_the_picture(tmp_path: Path, kind: s
     assert (score.wanted, score.found) == ((2, 1) if kind == "lights" else (1, 0))
 
 
-# ---- scenes
+# Scenes
 
 
 def test_groups_are_missed_when_most_of_their_photos_are() -> None:
@@ -402,22 +371,15 @@ def test_groups_are_missed_when_most_of_their_photos_are() -> None:
     assert (night.precision, night.recall, night.groups_missed) == (0.25, 1.0, 0)
 
 
-def test_brier_score_is_that_of_sklearn() -> None:
+def test_calibration_is_that_of_sklearn_and_counts_votes() -> None:
     p = np.random.default_rng(0).random(500)
     happened = np.random.default_rng(0).random(500) < p
     assert score_calibration(p, happened).brier == pytest.approx(brier_score_loss(happened, p))
-
-
-def test_calibration_counts_votes() -> None:
     p, happened = np.array([0.9, 0.9, 0.9]), np.array([True, False, False])
-    even = score_calibration(p, happened)
     voted = score_calibration(p, happened, np.array([1.0, 0.5, 0.5]))
-    assert even.expected_error == pytest.approx(0.9 - 1 / 3)
+    assert score_calibration(p, happened).expected_error == pytest.approx(0.9 - 1 / 3)
     assert voted.expected_error == pytest.approx(0.9 - 1 / 2)
     assert voted.brier == pytest.approx((0.01 + 0.81) / 2)
-
-
-def test_calibration_error() -> None:
     honest = score_calibration(np.full((50, 2), 0.25), np.arange(100).reshape(50, 2) % 4 == 0)
     assert honest.expected_error == pytest.approx(0.0)
     assert honest.counts.tolist() == [100]
@@ -449,68 +411,91 @@ def test_the_wrong_label_is_the_surest_mistake() -> None:
     assert worst.probability_said > 0.8 > 0.3 > worst.probability_true
 
 
-class Taught:
-    """A classifier and gate that go by what stands in features: scores, and whether explained."""
-
-    def scores(self, rows: np.ndarray) -> np.ndarray:
-        return np.asarray(rows[:, :3])
-
-    def explains(self, rows: np.ndarray) -> np.ndarray:
-        return np.asarray(rows[:, 3] > 0.0)
-
-
-def known(
-    labels: Sequence[str], said: Sequence[str], simulated: int = 0
-) -> tuple[Samples, training.CrossValidation]:
-    """A photo alone and groups of two; every method says the same of them; "?": unexplained."""
-    names = ("inside", "day", "other")
-    scores = np.array([[3.0 * (one == name) for name in names] for one in said])
-    gate = np.array([[one != "?"] for one in said])
-    drawn = len(labels) - simulated
-    samples = Samples(
-        features=np.hstack([scores, gate]),
-        labels=tuple((label,) for label in labels),
-        groups=tuple(f"g{(n + 1) // 2}" if n < drawn else f"s{n}" for n in range(len(labels))),
-        simulated=np.arange(len(labels)) >= drawn,
-        names=tuple(f"folder/{n}.jpg" for n in range(len(labels))),
-    )
-    taught: Any = Taught()
-    fitted = training.Fitted(gate=taught, classifiers=dict.fromkeys(training.METHODS, taught))
-    validation = training.cross_validate(samples, seed=0, fit=lambda rows, seed: fitted)
-    return samples, validation
-
-
-def test_a_report_tells_what_was_said_of_which_photos() -> None:
-    """Nine photos by day, one taken for the inside and one for nothing known; four of inside."""
-    labels = ["day"] * 9 + ["inside"] * 4 + ["day"] * 2
-    said = ["inside", *["day"] * 7, "?", *["inside"] * 4, *["day"] * 2]
-    samples, validation = known(labels, said, simulated=2)
-    report = evaluate_scenes(validation)
-    lines = scene_report.report_lines(samples, report)
-    told = "13 photos in 7 groups, and 2 simulated frames in training; macro-F1 over day."
-    assert lines[0] == told
-    headings = ["Methods", "Confusion of gmm", "Classes by gmm", "Mistakes of gmm"]
-    assert [line[3:] for line in lines if line.startswith("## ")] == headings
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "|" in line]
-    (taken,) = [row for row in rows if row[-1] == "taken"]
-    assert taken[:4] == ["gmm", "0.875", "0.824", "0.846"]
-    assert taken[-2] == "1"
-    assert ["day", "1", "7", "1"] in rows
-    assert ["inside", "4", ".", "."] in rows
-    assert ["day", "9", "5", "1", "1.000", "0.778", "0.875", ""] in rows
-    assert ["inside", "4", "2", "0", "0.800", "1.000", "0.889", "not scored"] in rows
-    mistakes = {row[0]: (*row[1:3], row[-1]) for row in rows if row[0].startswith("folder/")}
-    assert mistakes == {
-        "folder/0.jpg": ("day", "inside", ""),
-        "folder/8.jpg": ("day", "other", "beyond the gate"),
-    }
-    (fact,) = [fact for fact in scene_report.report_facts(report) if fact.get("taken")]
-    assert fact["confusion"] == [[4, 0, 0], [1, 7, 1], [0, 0, 0]]
-    assert [one["recall"] for one in fact["classes"]] == [1.0, pytest.approx(7 / 9), None]
-
-
 def test_many_simulated_frames_are_thinned_class_by_class() -> None:
-    labels = ["day", "inside"] * 6
-    samples, _ = known(labels, labels, simulated=8)
+    samples = Samples(
+        features=np.zeros((12, len(feature_names()))),
+        labels=(("day",), ("inside",)) * 6,
+        groups=tuple(str(n) for n in range(12)),
+        simulated=np.arange(12) >= 4,
+        names=tuple(f"folder/{n}.jpg" for n in range(12)),
+    )
     kept = [samples.names.index(name) for name in training.thin_samples(samples, 2).names]
     assert kept == [0, 1, 2, 3, 4, 5, 6, 7]
+
+
+# Registrations
+
+
+WGS84 = Geod(ellps="WGS84")
+
+
+def lattice(camera: Camera, per_side: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    x, y = np.meshgrid(
+        np.linspace(20.0, camera.width_px - 21.0, per_side),
+        np.linspace(20.0, camera.height_px - 21.0, per_side),
+    )
+    return x.ravel(), y.ravel()
+
+
+def test_distances_are_geodesic() -> None:
+    # A degree of the equator, and 15 arc seconds of the mean great circle
+    equator = np.pi * 6378137.0 / 180.0
+    np.testing.assert_allclose(distance_m(10.0, 0.0, 11.0, 0.0), equator, atol=0.01)
+    np.testing.assert_allclose(distance_m(179.5, 0.0, -179.5, 0.0), equator, atol=0.01)
+    sky = distance_m([10.0, np.nan, np.inf], [0.0, 0.0, 1.0], 10.0, 0.0)
+    np.testing.assert_array_equal(sky, [0.0, np.inf, np.inf])
+    np.testing.assert_allclose(MAP_PIXEL_M, 6371008.8 * np.radians(15.0 / 3600.0), atol=0.1)
+
+
+def test_the_bar_is_one_percent_or_one_kilometre() -> None:
+    assert right_within_km(60.0) == 1.0
+    assert right_within_km(1650.0) == pytest.approx(16.5)
+
+
+@pytest.mark.parametrize(("share", "right"), [(0.98, True), (1.02, False)])
+def test_right_ends_at_the_bar(share: float, right: bool) -> None:
+    truth = nadir_camera()
+    bar_m = 1000.0 * right_within_km(diagonal_km(truth))
+    points = [control_point(100, 90), control_point(520, 80), control_point(540, 330)]
+    worst = control_point(90, 340)
+    lon, lat, _ = WGS84.fwd(worst.lon, worst.lat, 77.0, share * bar_m)
+    points.append(replace(worst, lon=lon, lat=lat))
+    score = score_columns(truth, points, truth)
+    assert score["right"] is right
+    np.testing.assert_allclose(score["point_error_m"][:3], 0.0, atol=0.01)
+    np.testing.assert_allclose(score["point_error_m"][3], share * bar_m, atol=0.5)
+    assert score["grid_max_m"] < 0.01
+
+
+@pytest.mark.parametrize(("share", "right"), [(0.009, False), (0.011, True)])
+def test_exact_points_within_a_hundredth_of_the_picture_are_not_right(
+    share: float, right: bool
+) -> None:
+    truth = nadir_camera()
+    high_px = share * truth.width_px * truth.height_px / 400.0
+    corners = ((100, 90), (500, 90), (500, 90 + high_px), (100, 90 + high_px))
+    points = [control_point(x, y) for x, y in corners]
+    assert score_columns(truth, points, truth)["right"] is right
+    assert not score_columns(truth, (), truth)["right"]
+
+
+def test_a_turned_camera_errs_by_the_turn() -> None:
+    truth = nadir_camera()
+    turn = Rotation.from_rotvec([0.0, 2.0 / truth.focal_px, 0.0])  # two pixels to the right
+    attitude = Rotation.from_quat(truth.quaternion) * turn
+    camera = replace(truth, quaternion=tuple(attitude.as_quat().tolist()))
+    x, y = lattice(truth)
+    errors = distance_m(*camera.pixel_to_lonlat(x, y), *truth.pixel_to_lonlat(x, y))
+    np.testing.assert_allclose(errors, 2.0 * 391.2e3 / truth.focal_px, rtol=0.08)
+
+
+@pytest.mark.parametrize(("told", "aspect"), [("1.5", 1.5), ("", None), (None, None)])
+def test_a_true_camera_of_a_stretched_copy_has_its_pixels(
+    told: str | None, aspect: float | None
+) -> None:
+    names = ("width_px", "height_px", "focal_px", "principal_x", "principal_y")
+    row = dict.fromkeys(names, "100") | {"mirrored": "false"}
+    row |= {f"quaternion_{axis}": "0.5" for axis in "xyzw"}
+    row |= {f"position_{axis}_m": "4e6" for axis in "xyz"}
+    row |= {} if told is None else {"pixel_aspect": told}
+    assert camera_of(row).pixel_aspect == aspect

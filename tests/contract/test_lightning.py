@@ -260,16 +260,22 @@ def test_what_cannot_be_compared_is_counted_and_costs_nothing_else(
     assert said.code == 0
 
 
-def test_a_quiet_minute_matches_nothing(tmp_path: Path) -> None:
+def test_a_quiet_minute_matches_nothing_and_the_sky_has_no_place(
+    lapse: TimeLapse, tmp_path: Path
+) -> None:
     moment = datetime(2020, 7, 2, 4, 33, 5, tzinfo=UTC)
     store, flashes = one_frame(tmp_path, moment, -70.0, 14.0)
-    start = moment.replace(second=0)
-    quiet = write_glm(tmp_path / "quiet.nc", start, [])
-    (row,) = rows_of(run("lightning", store, "--flashes", flashes, "--glm", quiet))
-    assert (row["status"], row["chance"], row["pulse_time_utc"]) == ("unmatched", "", "")
-    later = write_glm(tmp_path / "later.nc", start + timedelta(seconds=40), [])
-    (row,) = rows_of(run("lightning", store, "--flashes", flashes, "--glm", later))
-    assert row["status"] == "not covered"
+    for late_s, status in ((0, "unmatched"), (40, "not covered")):
+        start = moment.replace(second=0) + timedelta(seconds=late_s)
+        glm = write_glm(tmp_path / f"{late_s}.nc", start, [])
+        (row,) = rows_of(run("lightning", store, "--flashes", flashes, "--glm", glm))
+        assert (row["status"], row["chance"], row["pulse_time_utc"]) == (status, "", "")
+    camera = nadir_camera(-70.0, 14.0, tilt_deg=80.0)  # to the limb, and beyond
+    made = replace(proposal(NAME), time_utc="2022-09-29T03:20:10Z", solved=solved(camera))
+    store = write_store(tmp_path / "sky.h5", [made])
+    flashes.write_text(f"path,x,y\n{made.path},320,5\n")
+    (row,) = rows_of(run("lightning", store, "--flashes", flashes, "--glm", *lapse.glm))
+    assert (row["status"], row["lon"], row["storm"]) == ("sky", "", "")
 
 
 # Bad input
@@ -282,25 +288,53 @@ def refused(said: Said, code: int, *words: str) -> None:
         assert word in said.err
 
 
-def test_bad_files_of_lightning_are_one_sentence(lapse: TimeLapse, tmp_path: Path) -> None:
-    cut = tmp_path / "cut.nc"
-    cut.write_bytes(lapse.glm[3].read_bytes()[:3000])
-    (tmp_path / "text.nc").write_text("<html>404</html>")
-    lis = write_lis(tmp_path / "lis.nc", datetime(2020, 1, 1), [], np.ones((5, 3)))
-    bad = np.ones(5, np.int32)
-    flagged = write_lis(tmp_path / "bad.nc", datetime(2020, 1, 1), [], np.ones((5, 3)), bad)
-    another_day = write_glm(
-        tmp_path / "other.nc", datetime(2020, 1, 1, tzinfo=UTC), [Pulse(1.0, -70.0, 14.0)]
-    )
-    begin = ("lightning", lapse.store, "--flashes", lapse.flashes)
-    refused(run(*begin, "--glm", cut), 3, "cut.nc", "truncated")
-    refused(run(*begin, "--glm", tmp_path / "text.nc"), 3, "text.nc", "not a netCDF-4 file")
-    refused(run(*begin, "--glm", tmp_path / "none.nc"), 3, "does not exist")
-    refused(run(*begin, "--glm", lis), 3, "not a file of GLM", "group_time_offset")
-    refused(run(*begin, "--lis", lapse.glm[0]), 3, "not a file of ISS-LIS")
-    refused(run(*begin, "--lis", flagged), 3, "no valid records")
-    words = ("2020-01-01T00:00:00Z to 2020-01-01T00:00:20Z", "2022-09-29T03:19")
-    refused(run(*begin, "--glm", another_day), 3, "do not cover the photos' time", *words)
+@pytest.fixture(scope="module")
+def bad(lapse: TimeLapse, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files of lightning that are none, or of another time."""
+    folder = tmp_path_factory.mktemp("bad")
+    (folder / "cut.nc").write_bytes(lapse.glm[3].read_bytes()[:3000])
+    (folder / "text.nc").write_text("<html>404</html>")
+    (folder / "glm.nc").write_bytes(lapse.glm[0].read_bytes())
+    day = datetime(2020, 1, 1)
+    write_lis(folder / "lis.nc", day, [], np.ones((5, 3)))
+    write_lis(folder / "flagged.nc", day, [], np.ones((5, 3)), np.ones(5, np.int32))
+    write_glm(folder / "other.nc", day.replace(tzinfo=UTC), [Pulse(1.0, -70.0, 14.0)])
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("--glm", "cut.nc"), 3, ("cut.nc", "truncated")),
+        (("--glm", "text.nc"), 3, ("text.nc", "not a netCDF-4 file")),
+        (("--glm", "none.nc"), 3, ("does not exist",)),
+        (("--glm", "lis.nc"), 3, ("not a file of GLM", "group_time_offset")),
+        (("--lis", "glm.nc"), 3, ("not a file of ISS-LIS",)),
+        (("--lis", "flagged.nc"), 3, ("no valid records",)),
+        (
+            ("--glm", "other.nc"),
+            3,
+            (
+                *("do not cover the photos' time", "2020-01-01T00:00:00Z to 2020-01-01T00:00:20Z"),
+                "2022-09-29T03:19",
+            ),
+        ),
+        ((), 2, ("files of one instrument",)),
+        (("--glm", "glm.nc", "--lis", "lis.nc"), 2, ("files of one instrument",)),
+        (("--glm", "glm.nc", "--out", "a.shp"), 2, ("must end in .csv or .gpkg",)),
+    ],
+)
+def test_bad_files_and_options_are_one_sentence(
+    lapse: TimeLapse,
+    bad: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    code: int,
+    told: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(bad)
+    refused(run("lightning", lapse.store, "--flashes", lapse.flashes, *words), code, *told)
+    refused(run("lightning", lapse.store, "--glm", "glm.nc"), 2, "--flashes is missing")
 
 
 @pytest.mark.parametrize(
@@ -354,21 +388,3 @@ def test_frames_without_camera_or_time_are_told(lapse: TimeLapse, tmp_path: Path
             *("lightning", store, "--flashes", flashes, "--verdict", "all", "--glm", *lapse.glm)
         )
         refused(said, 3, f"1 photo with {words}")
-
-
-def test_flashes_on_the_sky_have_no_place(lapse: TimeLapse, tmp_path: Path) -> None:
-    camera = nadir_camera(-70.0, 14.0, tilt_deg=80.0)  # to the limb, and beyond
-    made = replace(proposal(NAME), time_utc="2022-09-29T03:20:10Z", solved=solved(camera))
-    store = write_store(tmp_path / "run.h5", [made])
-    flashes = tmp_path / "flashes.csv"
-    flashes.write_text(f"path,x,y\n{made.path},320,5\n")
-    (row,) = rows_of(run("lightning", store, "--flashes", flashes, "--glm", *lapse.glm))
-    assert (row["status"], row["lon"], row["storm"]) == ("sky", "", "")
-
-
-def test_options_that_make_no_sense_are_told(lapse: TimeLapse, tmp_path: Path) -> None:
-    begin = ("lightning", lapse.store, "--flashes", lapse.flashes)
-    refused(run("lightning", lapse.store, "--glm", lapse.glm[0]), 2, "--flashes is missing")
-    refused(run(*begin), 2, "files of one instrument")
-    refused(run(*begin, "--glm", "a.nc", "--lis", "b.nc"), 2, "files of one instrument")
-    refused(compare(lapse, "--out", tmp_path / "a.shp"), 2, "must end in .csv or .gpkg")

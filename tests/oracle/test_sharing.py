@@ -1,4 +1,4 @@
-"""Photos of a batch that help each other: passes, what is held back, what stands in the end."""
+"""Photos of a batch: their order and its end, and how they help each other."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sharing_stand_in import register
 
 from benchmarks.same import compare
 from regengine import open_store
-from regengine.batch.map_photos import ThisProcess
+from regengine.batch.map_photos import ThisProcess, map_photos
 from regengine.batch.neighbours import choose_result
 from regengine.batch.plan import Task
 from regengine.batch.run import (
@@ -33,6 +33,68 @@ from regengine.result import FrameResult
 from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.world.results import nothing_found, proposal
+from tests.world.sharing import register
+
+
+def tasks(taken: list[int], count: int = 9) -> Iterator[tuple[Task, str | None]]:
+    """Every third needs work; ``taken`` tells how far it went."""
+    for number in range(count):
+        taken.append(number)
+        task = Task(path=Path(str(number)), frame_index=number)
+        yield task, None if number % 3 == 0 else f"known {number}"
+
+
+def work(task: Task) -> str:
+    return f"done {task.frame_index}"
+
+
+def test_what_is_known_needs_no_work_and_comes_in_its_turn() -> None:
+    done = [one for some in map_photos(tasks([]), ThisProcess(work)) for one in some]
+    assert sorted(task.frame_index for task, _ in done) == list(range(9))
+    assert all(
+        outcome == f"{'known' if task.frame_index % 3 else 'done'} {task.frame_index}"
+        for task, outcome in done
+    )
+
+
+@pytest.mark.parametrize("last", [0, 1, 4])
+def test_a_stop_is_heard_between_photos_that_are_known(last: int) -> None:
+    """A run that goes on may have thousands of them."""
+    taken: list[int] = []
+    seen: list[int] = []
+    for some in map_photos(tasks(taken), ThisProcess(work), lambda: len(seen) > last):
+        seen.extend(task.frame_index for task, _ in some)
+    assert len(seen) == last + 1
+    assert len(taken) <= last + 2
+
+
+def test_no_photo_is_begun_far_beyond_one_that_is_not_done() -> None:
+    begun: list[int] = []
+
+    class LastFirst(ThisProcess[Task, str]):
+        """Finishes what was begun last, and the first photo only when nothing else is left."""
+
+        slots = 3
+
+        def submit(self, task: Task) -> Future[Any]:
+            begun.append(task.frame_index)
+            return super().submit(task)
+
+        def wait(self, running: Sequence[Any]) -> Sequence[Any]:
+            return running[-1:]
+
+    some = ((Task(path=Path(str(number)), frame_index=number), None) for number in range(20))
+    turns = map_photos(some, LastFirst(work), window=5)
+    order = [task.frame_index for finished in turns for task, _ in finished]
+    assert sorted(order) == list(range(20))
+    for place, number in enumerate(order):
+        late = [early for early in range(number) if early not in order[:place]]
+        assert not late or number - late[0] < 5
+    assert begun == sorted(begun)
+
+
+# Passes, what is held back, what stands in the end
+
 
 OPTIONS = BatchOptions(
     settings=RunSettings(parameters="{}", sha256="p"), workers=0, neighbours=True
@@ -110,8 +172,7 @@ SCRIPT = textwrap.dedent(
     """
     import sys
     from pathlib import Path
-    sys.path.insert(0, sys.argv[3])
-    from sharing_stand_in import register
+     from tests.world.sharing import register
     from regengine.batch.discover import find_photos
     from regengine.batch.run import BatchOptions, run_batch
     from regengine.batch.same_settings import RunSettings
@@ -133,7 +194,7 @@ def test_a_kill_between_passes_loses_nothing_that_was_reported(tmp_path: Path) -
              "0800_e.jpg")  # fmt: skip
     photos = make(tmp_path / "photos", *names)
     store = tmp_path / "run.h5"
-    command = [sys.executable, "-c", SCRIPT, photos[0].parent, store, Path(__file__).parent]
+    command = [sys.executable, "-c", SCRIPT, photos[0].parent, store]
     killed = subprocess.run(
         [str(part) for part in command], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -1,8 +1,11 @@
-"""Towns are found by place, by name and in boxes."""
+"""Towns, what is told of a photo in words, and the files that the package has."""
 
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Geod
+from sgp4.api import Satrec
 
+from regengine import data, records
+from regengine.batch.at_hand import choose_element_sets, choose_maps
+from regengine.errors import ConfigError
+from regengine.io.checksums import compute_sha256, read_sums
+from regengine.orbit.tle import load_element_sets, load_tle_file
 from regengine.places import (
     TOWNS,
     PlaceIndex,
@@ -20,7 +29,11 @@ from regengine.places import (
     name_view,
     place_index,
 )
-from tests.world.results import nadir_camera
+from regengine.references.opening import open_references
+from regengine.registration.index.earth import read_earth_index
+from regengine.result import FrameResult
+from tests.world.maps import write_geotiff
+from tests.world.results import nadir_camera, proposal, solved
 
 
 @pytest.fixture(scope="module")
@@ -178,9 +191,6 @@ def test_the_best_name_comes_first_and_then_the_largest_place() -> None:
     assert names.find("p", 10) == []
 
 
-# What a photo shows: 166 km by 110 km below the camera, or more of it obliquely
-
-
 @pytest.mark.parametrize(
     ("lon", "lat", "tilt_deg", "label"),
     [
@@ -222,3 +232,152 @@ def test_the_table_of_towns_is_made_again_byte_for_byte(tmp_path: Path) -> None:
 
     make_towns(tmp_path / "towns.npz")
     assert (tmp_path / "towns.npz").read_bytes() == TOWNS.read_bytes()
+
+
+# What is told of a photo, each number worked out another way
+
+
+def words_of(*results: FrameResult) -> list[str]:
+    """What is told of each in a line."""
+    return [", ".join(records.summary_words(result)) for result in results]
+
+
+def place_in(text: str, name: str) -> tuple[float, float]:
+    """Longitude and latitude of a place such as ``centre 35.18 N 136.91 E``."""
+    found = re.search(rf"{name} ([\d.]+) ([NS]) ([\d.]+) ([EW])", text)
+    assert found is not None, text
+    lat, north, lon, east = found.groups()
+    return (1 if east == "E" else -1) * float(lon), (1 if north == "N" else -1) * float(lat)
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat"), [(136.9, 35.7), (-74.0, -40.7), (0.0, 0.0), (-179.9, 65.0), (30.2, -0.004)]
+)
+def test_centre_and_nadir_are_places_with_their_hemispheres(lon: float, lat: float) -> None:
+    """The middle of a camera that looks straight down is below it."""
+    (text,) = words_of(replace(proposal(), solved=solved(nadir_camera(lon, lat))))
+    for name in ("centre", "nadir"):
+        assert place_in(text, name) == pytest.approx((lon, lat), abs=0.0051)
+    for words in (", 391 km", "off-nadir 0°", "focal length 1506 px"):
+        assert words in text
+
+
+@pytest.mark.parametrize("tilt_deg", [70.5, 73.0, 150.0])
+def test_where_the_middle_is_sky_that_is_told(tilt_deg: float) -> None:
+    camera = nadir_camera(10.0, 20.0, tilt_deg=tilt_deg)
+    turned = replace(camera, principal_point=(250.0, 240.0))
+    assert np.isnan(turned.pixel_to_lonlat(319.5, 212.5)).all()
+    (text,) = words_of(replace(proposal(), solved=solved(turned)))
+    assert "centre sky" in text
+
+
+@pytest.mark.parametrize(
+    ("probability", "low", "high", "words"),
+    [
+        (0.5, None, None, "0.50"),
+        (0.01, 0.0, 0.5, "0.01 (0 to 0.50)"),
+        (0.0099, None, 0.3, "0.0099"),
+        (0.99, 0.97, 1.0, "0.99 (0.97 to 1)"),
+        (0.991, 0.5, 0.99999, "0.9910 (0.50 to >0.9999)"),
+        (0.99994, 0.99, 1.0, "0.9999 (0.99 to 1)"),
+        (0.99996, 0.9989, 0.99998, ">0.9999 (0.9989 to >0.9999)"),
+        (0.00004, 0.00001, 0.5, "<0.0001 (<0.0001 to 0.50)"),
+    ],
+)
+def test_a_probability_has_the_digits_that_tell_it_from_0_and_1(
+    probability: float, low: float | None, high: float | None, words: str
+) -> None:
+    told = {"probability": probability, "probability_low": low, "probability_high": high}
+    result = replace(proposal(), **told)
+    (text,) = words_of(result)
+    found = re.search(r"probability (\S+( \(.*?\))?)", text)
+    assert found is not None
+    assert found[1].rstrip(",;.") == words
+
+
+# The files of the package: their checksums, which of them is used, and when
+
+
+def test_the_files_are_those_of_the_checksums() -> None:
+    named = read_sums(data.FOLDER)
+    files = [one for one in data.FOLDER.iterdir() if one.suffix in (".csv", ".tif", ".idx", ".npz")]
+    assert {path.name: compute_sha256(path) for path in files} == named
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    damaged = tmp_path / data.LIGHTS.name
+    damaged.write_bytes(data.LIGHTS.read_bytes()[:-1] + b"x")
+    with pytest.raises(ConfigError, match=r"black_marble\.tif.* damaged: install"):
+        data.check_packaged(damaged)
+
+
+def test_the_index_belongs_to_the_map_and_has_no_level_finer_than_it() -> None:
+    index = read_earth_index(data.LIGHTS.with_name(f"{data.LIGHTS.name}.idx"), [data.LIGHTS])
+    assert index.sizes_km == (1.3, 2.6, 5.2)  # 30 arcsec are 0.93 km
+    lengths = np.linalg.norm(index[1.3].vectors, axis=1)
+    assert np.abs(lengths - 1.0).max() < 1e-6
+
+
+def write_lights(path: Path, bounds: tuple[float, float, float, float]) -> Path:
+    """A radiance map of a region."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    west, south, east, north = bounds
+    step = (east - west) / 180.0
+    values = np.full((round((north - south) / step), 180), 3.0, np.float32)
+    return write_geotiff(path, values, west=west, north=north, step=step)
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "used"),
+    [
+        ((), (), ("packaged",)),
+        (((0, 40, 9, 49),), (), ("own0.tif", "packaged")),  # fills what a region lacks
+        (((-180, -80, 180, 80),), (), ("own0.tif",)),
+        (((0, 40, 9, 49),), ("named.tif",), ("named.tif",)),
+    ],
+)
+def test_maps_are_the_named_ones_then_the_data_folders_then_the_packages(
+    own: tuple[tuple[float, float, float, float], ...],
+    given: tuple[str, ...],
+    used: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REGENGINE_DATA", str(tmp_path))
+    for number, bounds in enumerate(own):
+        write_lights(tmp_path / "lights" / f"own{number}.tif", bounds)
+    paths = choose_maps("lights", [Path(name) for name in given])
+    assert tuple("packaged" if path == data.LIGHTS else path.name for path in paths) == used
+    if not given:
+        assert {one.path for one in open_references("lights", paths)} == set(paths)
+
+
+def test_of_all_element_sets_the_nearest_in_time_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A set that was added is used about its epoch, the package's elsewhere."""
+    monkeypatch.setenv("REGENGINE_DATA", str(tmp_path))
+    before = datetime(2012, 3, 28, 12, tzinfo=UTC)
+    packaged = load_tle_file(data.ELEMENT_SETS)
+    own = packaged.best_for(before)
+    (tmp_path / "tle").mkdir()
+    added = tmp_path / "tle" / "own.txt"
+    added.write_text(f"{own.line1}\n{own.line2}\n", encoding="ascii")
+    assert choose_element_sets() == (tmp_path / "tle", data.ELEMENT_SETS)
+    both = load_element_sets(choose_element_sets())
+    assert len(both) == len(packaged) + 1
+    assert both.best_for(own.epoch_utc).path == added
+    years = timedelta(days=4 * 365)
+    assert both.best_for(before + years).path == data.ELEMENT_SETS
+    assert choose_element_sets(added) == (added,)
+
+
+def test_the_table_holds_sets_as_sgp4_reads_them() -> None:
+    sets = load_tle_file(data.ELEMENT_SETS)
+    assert len(sets) == 10_005
+    assert (np.diff(sets.epoch_days) > 0.0).all()
+    assert np.sort(np.diff(sets.epoch_days))[-4] < 10.0  # longest gaps 42, 17 and 16 days
+    for number in (0, 5000, 10_004):
+        record = Satrec.twoline2rv(sets[number].line1, sets[number].line2)
+        days = record.jdsatepoch + record.jdsatepochF - 2451545.0
+        assert sets.epoch_days[number] == pytest.approx(days, abs=1e-7)

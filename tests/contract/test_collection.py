@@ -1,4 +1,4 @@
-"""The catalogue of many stores, packages of its frames, and plans of what to photograph next."""
+"""The catalogue of many stores, packages of its frames, plans, and the brightness of lights."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import math
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
+from PIL import Image
 from pyproj import Geod
 from shapely import Point
 
@@ -28,7 +31,14 @@ from tests.conftest import ROOT
 from tests.world.elements import Elements
 from tests.world.exports import seen_by
 from tests.world.program import Said, run
-from tests.world.results import nadir_camera, proposal
+from tests.world.radiometry import (
+    MAP,
+    RadiometryScene,
+    SceneWish,
+    draw_radiometry_scene,
+    write_trial,
+)
+from tests.world.results import nadir_camera, nothing_found, proposal, solved
 from tests.world.shared import make_once
 from tests.world.stores import HOSTILE, write_store
 
@@ -96,20 +106,50 @@ def test_a_footprint_holds_what_the_photo_shows(catalogue: Path) -> None:
     assert (across.geometry.bounds["maxx"] <= 180.0).all()
 
 
-def test_places_and_their_best_frames_are_those_of_the_rows(catalogue: Path) -> None:
-    table = pd.read_parquet(catalogue)
-    placed = table.dropna(subset=["place_id"])
-    places = ask("places", catalogue, "--limit", 0)
+@pytest.mark.parametrize("words", [(), ("--verdict", "accepted", "--where", "off_nadir_deg < 30")])
+def test_places_and_their_best_frames_are_those_of_chosen_rows(
+    catalogue: Path, words: tuple[str, ...]
+) -> None:
+    placed = pd.read_parquet(catalogue).dropna(subset=["place_id"])
+    if words:
+        chosen = (placed["verdict"] == "accepted") & (placed["off_nadir_deg"] < 30)
+        assert 0 < chosen.sum() < len(placed)
+        placed = placed[chosen]
     counts = placed["place_id"].value_counts().to_dict()
-    assert {place["place_id"]: place["frames"] for place in places} == counts
+    places = ask("places", catalogue, *words, "--limit", 0)
+    assert {one["place_id"]: one["frames"] for one in places} == counts
     judged = placed[(placed["verdict"] == "accepted") & placed["quality"].notna()]
     best = judged.loc[judged.groupby(["place_id", "month"])["quality"].idxmax()]
     best = best.sort_values(["place_id", "month"])
-    listed = ask("best", catalogue, "--limit", 0)
+    listed = ask("best", catalogue, *words, "--limit", 0)
     assert [row["quality"] for row in listed] == pytest.approx(best["quality"].round(3).tolist())
-    named = places[0]["place"]
-    assert places[0] in ask("places", catalogue, "--place", named)
+    assert places[0] in ask("places", catalogue, *words, "--place", places[0]["place"])
     assert ask("best", catalogue, "--place", "' OR 1=1 --") == []
+    assert ask("places", catalogue, "--reviewed") == []
+
+
+CONDITIONS = (
+    *("1 < 2; SELECT 1", "", "1 = 1) OR (1 = 1", '"no_column" > 3'),
+    *('verdict = "accepted"', "frame_index IN (FROM frames SELECT 1)"),
+)
+WRONG = (
+    *((("best", ("--where", one)), "is not a valid condition") for one in CONDITIONS),
+    (
+        ("best", ("--where", "verdict = accepted")),
+        "text is in single quotes, 'accepted', and accepted is not a column; the columns are ",
+    ),
+    (("query", ('SELECT "off_nadir" FROM frames',)), "off_nadir is not a column, but off_nadir"),
+    (("changes", ("--verdict", "sure")), "--verdict sure is unknown: choose from"),
+)
+
+
+@pytest.mark.parametrize(("asked", "told"), WRONG)
+def test_a_question_that_makes_no_sense_is_told(
+    catalogue: Path, asked: tuple[str, tuple[str, ...]], told: str
+) -> None:
+    said = run("catalogue", asked[0], catalogue, *asked[1])
+    assert (said.code, said.out) == (2, "")
+    assert told in said.err
 
 
 def test_an_answer_goes_to_a_file_whose_name_tells_its_form(
@@ -126,39 +166,6 @@ def test_an_answer_goes_to_a_file_whose_name_tells_its_form(
     assert (unknown.code, "the ending names no format" in unknown.err) == (2, True)
     assert run("catalogue", "coverage", catalogue, "--out", tmp_path / "c", "--format", "csv")
     assert (tmp_path / "c").read_text("utf-8").startswith("frames,accepted,")
-
-
-def test_places_and_best_frames_are_those_of_chosen_frames(catalogue: Path) -> None:
-    table = pd.read_parquet(catalogue).dropna(subset=["place_id"])
-    flat = table[(table["verdict"] == "accepted") & (table["off_nadir_deg"] < 30)]
-    assert 0 < len(flat) < len(table)
-    words = ("--verdict", "accepted", "--where", "off_nadir_deg < 30", "--limit", 0)
-    counts = flat["place_id"].value_counts().to_dict()
-    assert {one["place_id"]: one["frames"] for one in ask("places", catalogue, *words)} == counts
-    judged = flat[flat["quality"].notna()]
-    best = judged.loc[judged.groupby(["place_id", "month"])["quality"].idxmax()]
-    best = best.sort_values(["place_id", "month"])
-    listed = ask("best", catalogue, *words)
-    assert [row["quality"] for row in listed] == pytest.approx(best["quality"].round(3).tolist())
-    usual = ask("best", catalogue, "--limit", 0)
-    assert ask("best", catalogue, "--limit", 0, "--where", "true") == usual
-    assert ask("places", catalogue, "--reviewed") == []
-    for wrong in (
-        *("no_column < 3", "1 < 2; SELECT 1", "", "1 = 1) OR (1 = 1", '"no_column" > 3'),
-        *('verdict = "accepted"', "'city' > 'a'", "frame_index IN (FROM frames SELECT 1)"),
-    ):
-        said = run("catalogue", "best", catalogue, "--where", wrong)
-        assert (said.code, said.out) == (2, "")
-        assert "is not a valid condition" in said.err
-    said = run("catalogue", "best", catalogue, "--where", "verdict = accepted")
-    assert (
-        "text is in single quotes, 'accepted', and accepted is not a column; the columns are "
-        in said.err
-    )
-    said = run("catalogue", "query", catalogue, 'SELECT "off_nadir" FROM frames')
-    assert (said.code, "off_nadir is not a column, but off_nadir_deg;" in said.err) == (2, True)
-    said = run("catalogue", "changes", catalogue, "--verdict", "sure")
-    assert (said.code, "--verdict sure is unknown: choose from" in said.err) == (2, True)
 
 
 def test_a_place_is_what_photos_show_by_its_largest_town(tmp_path: Path) -> None:
@@ -204,7 +211,7 @@ def test_a_place_is_what_photos_show_by_its_largest_town(tmp_path: Path) -> None
     assert "no matching frames for Paris, FR" in nothing.err
 
 
-def test_coverage_counts_what_is_accepted(catalogue: Path) -> None:
+def test_coverage_and_changes_are_counted_as_rows_are(catalogue: Path) -> None:
     table = pd.read_parquet(catalogue)
     accepted = table[table["verdict"] == "accepted"]
     (whole,) = ask("coverage", catalogue)
@@ -213,14 +220,10 @@ def test_coverage_counts_what_is_accepted(catalogue: Path) -> None:
     assert 0.3 * accepted["area_km2"].sum() < whole["area_seen_km2"] < accepted["area_km2"].sum()
     months = ask("coverage", catalogue, "--by", "month")
     assert sum(row["accepted"] for row in months) == len(accepted)
-
-
-def test_changes_are_pairs_of_one_place_at_different_dates(catalogue: Path) -> None:
     pairs = ask("changes", catalogue, "--limit", 0)
     assert pairs
-    for pair in pairs:
-        assert pair["days"] >= 180
-        assert 0.0 < pair["score"] <= pair["overlap"] <= 1.0
+    assert all(pair["days"] >= 180 for pair in pairs)
+    assert all(0.0 < pair["score"] <= pair["overlap"] <= 1.0 for pair in pairs)
     scores = [pair["score"] for pair in pairs]
     assert scores == sorted(scores, reverse=True)
     assert ask("changes", catalogue, "--least-days", 100_000) == []
@@ -492,3 +495,227 @@ def test_elements_that_are_too_old_are_refused(
     assert plan(plan_files, out, *old).code == 0
     again = plan(plan_files, out, *old)
     assert (again.code, "--force" in again.err) == (2, True)
+
+
+# The brightness of lights
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A scene whose lights are known, and the store of its photo beside its map."""
+
+    scene: RadiometryScene
+    store: Path
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
+    """A photo with three new lights and three that are gone."""
+    scene = draw_radiometry_scene(SceneWish(seed=100, width_px=480, height_px=320, reach_deg=1.5))
+    return Drawn(scene, write_trial(scene, tmp_path_factory.mktemp("radiometry")))
+
+
+def photographed(photo: Path, trial: Drawn, name: str) -> Any:
+    """A result whose photo is a file and whose camera is the scene's."""
+    camera = trial.scene.camera
+    return replace(
+        proposal(name),
+        path=str(photo),
+        sha256=hashlib.sha256(photo.read_bytes()).hexdigest(),
+        width_px=camera.width_px,
+        height_px=camera.height_px,
+        solved=solved(camera),
+    )
+
+
+# What docs/radiometry.md says of the band
+COMPARED, NOT_SEEN, PHOTO_FULL, MAP_FULL, BRIGHTER, FAINTER = range(6)
+
+
+def measure(store: Path, lights: Path, out: Path, *arguments: object) -> Said:
+    return run("radiometry", store, "--lights", lights, "--out", out, *arguments)
+
+
+@pytest.fixture(scope="module")
+def written(trial: Drawn, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Said]:
+    out = tmp_path_factory.mktemp("out") / "radiometry"
+    result = measure(trial.store, trial.store.with_name(MAP), out, "--json", "--plot")
+    assert result.code == 0, result.err
+    return out, result
+
+
+def test_the_raster_lies_on_the_maps_own_cells(written: tuple[Path, Said], trial: Drawn) -> None:
+    out, _ = written
+    lights = trial.store.with_name(MAP)
+    with rasterio.open(lights) as source:
+        origin, step = source.transform @ (0, 0), source.transform.a
+    with rasterio.open(out / "photo.radiometry.tif") as dataset:
+        assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert dataset.crs.to_epsg() == 4326
+        assert dataset.transform.a == pytest.approx(step)
+        shift = [(a - b) / step for a, b in zip(dataset.transform @ (0, 0), origin, strict=True)]
+        assert np.allclose(shift, np.round(shift), atol=1e-6)
+        assert dataset.units == ("1", "nW cm-2 sr-1", "sigma", "code", "1")
+        light, radiance, sigma, mask, background = dataset.read()
+        limit, gain = float(dataset.tags()["LIMIT_SIGMA"]), float(dataset.tags()["GAIN"])
+    assert set(np.unique(mask)) <= set(range(6))
+    assert np.array_equal(np.isnan(sigma), mask == NOT_SEEN)
+    assert np.array_equal(mask == BRIGHTER, sigma > limit)
+    assert np.array_equal(mask == FAINTER, sigma < -limit)
+    plain = mask == COMPARED
+    # What the bands say by themselves is the gain that is told
+    bright = plain & (radiance > 10.0)
+    assert np.median(light[bright] / radiance[bright]) == pytest.approx(gain, rel=0.2)
+    assert np.nanmin(background) >= 0.0
+    # The table counts the same cells, in the same units
+    (row,) = pd.read_csv(out / "radiometry.csv").to_dict("records")
+    seen = mask[mask != NOT_SEEN]
+    assert row["saturated_share"] == pytest.approx((seen == PHOTO_FULL).mean(), rel=1e-6) != 0.0
+    assert row["map_saturated_share"] == (seen == MAP_FULL).mean()
+    assert row["cell_arcsec"] == pytest.approx(3600.0 * step)
+    assert row["background_nw"] == pytest.approx(row["background"] / gain, rel=1e-5)
+
+
+def test_tables_and_lines_say_the_same(written: tuple[Path, Said]) -> None:
+    out, result = written
+    photos, changes = (pd.read_csv(out / name) for name in ("radiometry.csv", "changes.csv"))
+    page = (ROOT / "docs" / "radiometry.md").read_text(encoding="utf-8")
+    assert [name for name in (*photos, *changes) if f"`{name}`" not in page] == []
+    assert list(changes) == [
+        *("frame_index", "frame", "change", "kind", "lon", "lat", "cells", "sigma"),
+        *("photo_nw", "map_nw", "at_least", "over_time"),
+    ]
+    (line,) = result.records
+    assert line["gain"] == pytest.approx(photos["gain"][0], rel=1e-6)
+    assert line["linear_by"] == photos["linear_by"][0] == "srgb"
+    assert line["raster"] == "photo.radiometry.tif"
+    assert [one["kind"] for one in line["changes"]] == list(changes["kind"])
+    assert line["brighter"] + line["fainter"] == len(changes) >= 6
+    assert np.allclose([one["lon"] for one in line["changes"]], changes["lon"], atol=1e-5)
+    with Image.open(out / "photo.radiometry.png") as picture:
+        assert picture.width > 800
+    assert not list(out.glob(".*"))
+
+
+def test_equal_runs_give_equal_tables_and_existing_files_stay(
+    written: tuple[Path, Said], trial: Drawn
+) -> None:
+    out, _ = written
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    again = measure(trial.store, trial.store.with_name(MAP), out)
+    assert again.code == 2
+    assert "--force" in again.err
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    forced = measure(trial.store, trial.store.with_name(MAP), out, "--force")
+    assert forced.code == 0
+    table = out / "radiometry.csv"
+    assert table.read_bytes() == before[table]
+
+
+def measurable(photo: Path, trial: Drawn, name: str) -> Any:
+    """Such a result, with two points that are where the camera has them."""
+    made = photographed(photo, trial, name)
+    x, y = (50.0, 400.0), (50.0, 250.0)
+    lon, lat = trial.scene.camera.pixel_to_lonlat(np.array(x), np.array(y))
+    points = tuple(
+        replace(made.control_points[0], lon=float(a), lat=float(b), x=u, y=v)
+        for a, b, u, v in zip(lon, lat, x, y, strict=True)
+    )
+    return replace(made, control_points=points)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ("name", "earlier", "new", "lost", "sentence"),
+    [
+        ("VNL_2031.tif", "photo", "vanished", "appeared", "the photo is older than the map (2031)"),
+        ("VNL_2009.tif", "map", "appeared", "vanished", "the photo is newer than the map (2009)"),
+        ("VNL_2012.tif", "neither", "unknown", "unknown", "of the same time (2012)"),
+        ("VNL.tif", "unknown", "unknown", "unknown", "photo or map has no date"),
+    ],
+)
+def test_dates_tell_whether_a_light_came_or_went(
+    trial: Drawn, tmp_path: Path, name: str, earlier: str, new: str, lost: str, sentence: str
+) -> None:
+    taken = measurable(trial.store.with_name("photo.jpg"), trial, "dated")
+    taken = replace(taken, time_utc="2012-03-28T15:46:41Z")
+    shutil.copy(trial.store.with_name(MAP), tmp_path / name)
+    result = measure(write_store(tmp_path / "run.h5", [taken]), tmp_path / name, tmp_path / "out")
+    assert result.code == 0, result.err
+    assert sentence in result.err
+    photos, changes = (
+        pd.read_csv(tmp_path / "out" / table) for table in ("radiometry.csv", "changes.csv")
+    )
+    assert photos["earlier"].tolist() == [earlier]
+    told = set(zip(changes["kind"], changes["over_time"], strict=True))
+    assert {("new", new), ("lost", lost)} <= told
+
+
+@pytest.mark.slow
+def test_a_photo_that_is_gone_or_another_stops_no_other(trial: Drawn, tmp_path: Path) -> None:
+    hostile = tmp_path / "=cmd|'\n🌃.jpg"
+    shutil.copy(trial.store.with_name("photo.jpg"), hostile)
+    good = measurable(hostile, trial, "=1+1")
+    twin = hostile.with_suffix(".jpeg")  # of the same name but for its ending
+    shutil.copy(hostile, twin)
+    same = replace(good, frame="same", path=str(twin))
+    gone = replace(good, frame="gone", path=str(tmp_path / "gone.jpg"))
+    other = tmp_path / "other.jpg"
+    other.write_bytes(b"another photo")
+    changed = replace(good, frame="changed", path=str(other))
+    store = write_store(tmp_path / "run.h5", [gone, changed, good, same, nothing_found()])
+    out = tmp_path / "out"
+    result = measure(store, trial.store.with_name(MAP), out, "--verdict", "accepted,no_match")
+    assert result.code == 1
+    for words in ("is missing", "has changed", "1 no solved camera"):
+        assert words in result.err
+    photos = pd.read_csv(out / "radiometry.csv")
+    assert list(photos["frame"]) == ["'=1+1", "same"]
+    assert len(set(photos["raster"])) == 2
+    assert {path.name for path in out.glob("*.tif")} == set(photos["raster"].str.lstrip("'"))
+    assert {path.parent for path in tmp_path.rglob("*.tif")} == {out}
+
+
+def test_a_dark_photo_and_a_place_that_the_map_lacks_are_left_out(
+    trial: Drawn, tmp_path: Path
+) -> None:
+    photo = tmp_path / "dark.png"
+    camera = trial.scene.camera
+    Image.new("RGB", (camera.width_px, camera.height_px)).save(photo)
+    dark = photographed(photo, trial, "dark")
+    away = replace(dark, frame="away", solved=proposal().solved)
+    lights = trial.store.with_name(MAP)
+    for made, code, words in ((away, 0, "outside the map"), (dark, 1, "no light where the map")):
+        store, out = tmp_path / f"{made.frame}.h5", tmp_path / made.frame
+        said = measure(write_store(store, [made]), lights, out)
+        assert said.code == code
+        assert words in said.err
+    assert (tmp_path / "away" / "radiometry.csv").read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("--verdict", "good"), 2, "choose from accepted"),
+        (("--map-sigma-m", "nan"), 2, "10,000 metres"),
+        (("--where", "off_nadir_deg <"), 2, "--where"),
+        (("--lens", "nowhere.toml"), 2, "nowhere.toml"),
+        (("--lights", "nowhere.tif"), 3, "nowhere.tif"),
+        (("--out", "mine"), 2, "mine"),
+    ],
+)
+def test_what_makes_no_sense_is_told_and_nothing_is_written(
+    trial: Drawn,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    code: int,
+    told: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine").write_text("a file")
+    said = measure(trial.store, trial.store.with_name(MAP), Path("out"), *words)
+    assert (said.code, said.err.count("\n")) == (code, 1)
+    assert told in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert Path("mine").read_text() == "a file"

@@ -1,0 +1,684 @@
+"""`show` and `report` of stores: lists, sheets, the page, and figures worked out anew by pandas."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+import re
+from base64 import b64decode
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image, ImageOps
+from shapely import Point, Polygon
+
+import regengine
+from tests.conftest import ROOT
+from tests.world.browser import CHROMIUM, open_browser
+from tests.world.exports import decide, export, work
+from tests.world.program import run
+from tests.world.results import nadir_camera, nothing_found, proposal, solved
+from tests.world.shared import make_once
+from tests.world.stores import CORNERS, unplaced, write_store
+
+
+def figures_of(store: Path) -> dict[str, Any]:
+    (figures,) = run("report", store, "--json").records
+    return figures
+
+
+def data_of(page: Path) -> dict[str, Any]:
+    text = page.read_text(encoding="utf-8")
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
+    assert found is not None
+    return dict(json.loads(found[1]))
+
+
+@pytest.fixture
+def page(store_copy: Path, tmp_path: Path) -> Path:
+    out = tmp_path / "report.html"
+    assert run("report", store_copy, "--out", out).code == 0
+    return out
+
+
+def test_a_store_is_a_table_and_a_photo_a_sheet(store: Path) -> None:
+    said = run("show", store)
+    records = {one["frame"]: one for one in run("show", store, "--json").records}
+    lines = said.out.splitlines()
+    assert (said.code, len(lines), len(records)) == (0, 41, 40)
+    for line, record in zip(lines[1:], records.values(), strict=True):
+        assert record["verdict"] in line
+        assert line.isprintable()
+    record, text = records["ISS030-E-184148"], run("show", store, "ISS030-E-184148").out
+    points = [f"{point['lon']:.5f}" for point in record["control_points"]]
+    parts = ["REVIEW", "85 mm", "391.2 km", "control points", "hypotheses", *points]
+    parts += [f"{code}: " for code in record["reasons"]]
+    assert [part for part in parts if part not in text] == []
+    text = run("show", store, "ISS041-E-1000").out
+    assert "NO MATCH" in text
+    assert "few_lights: Five lights are too few." in text
+    assert "control points" not in text
+
+
+def test_nadir_is_that_of_the_solved_camera(tmp_path: Path) -> None:
+    """The prior's, from an element set 53 days old, is called so: in a sheet and for Python."""
+    found = proposal()
+    assert found.nadir is not None
+    far = replace(found, nadir=replace(found.nadir, lon=-100.0, lat=31.0))
+    store = write_store(tmp_path / "run.h5", [far])
+    sheet = run("show", store, far.frame).out
+    told = repr(regengine.Registration(far))
+    assert re.search(r"^  nadir +35\.700 N 136\.900 E, 391\.2 km$", sheet, re.M)
+    assert re.search(r"^  prior nadir +31\.000 N 100\.000 W, 391\.2 km \(from tle\)$", sheet, re.M)
+    assert re.search(r"^  along-track offset +-131\.70 s$", sheet, re.M)
+    assert "; nadir 35.70 N 136.90 E, 391 km;" in told
+    assert "; prior nadir 31.00 N 100.00 W, 391 km (tle)" in told
+
+
+def test_no_offset_is_shown_from_what_was_not_given(tmp_path: Path) -> None:
+    found = proposal()
+    assert found.nadir is not None
+    made = [replace(found, frame="untimed", time_utc=None)]
+    made += [
+        replace(found, frame=source, nadir=replace(found.nadir, source=source))
+        for source in ("centre", "lights")
+    ]
+    store = write_store(tmp_path / "run.h5", made)
+    assert not any("along-track offset" in run("show", store, one.frame).out for one in made)
+
+
+def test_every_key_of_the_figures_is_documented(store: Path) -> None:
+    figures = figures_of(store)
+    text = (ROOT / "docs" / "commands" / "report.md").read_text(encoding="utf-8")
+    keys = [*figures, *figures["run"], *figures["times"], *figures["origins"]]
+    keys += figures["clocks"]["rows"][0].keys() | figures["lenses"]["rows"][0].keys()
+    assert [key for key in keys if f"`{key}`" not in text] == []
+
+
+def test_what_was_refuted_is_on_no_map(tmp_path: Path) -> None:
+    """A photo without a match lies where it was told to be from, if at all."""
+    told = replace(proposal(), solved=None, control_points=(), footprint=None, hypotheses=())
+    told = replace(told, verdict="no_match", fit=None, footprint_diagonal_km=None)
+    assert told.nadir is not None
+    found = replace(told, frame="anywhere", nadir=replace(told.nadir, source="lights"))
+    store, out = write_store(tmp_path / "run.h5", [told, found]), tmp_path / "report.html"
+    assert run("report", store, "--out", out).code == 0
+    data = data_of(out)
+    # A nadir is no place
+    assert [row["place"] for row in data["frames"]] == [None, None]
+    assert [row["nadir"] for row in data["frames"]] == [[136.9, 35.7], None]
+    assert (data["figures"]["places"]["photos"], data["figures"]["places"]["nadirs"]) == (0, 1)
+    assert data["figures"]["places"]["cells"] == []
+
+
+def test_the_page_lists_photos_asks_nothing_and_keeps_text_of_strangers_text(page: Path) -> None:
+    rows = {row["frame"]: row for row in data_of(page)["frames"]}
+    assert len(data_of(page)["frames"]) == 40
+    assert rows["ISS030-E-184140"]["thumbnail"].startswith("data:image/jpeg")
+    assert rows["ISS030-E-184140"]["href"].endswith("photos/ISS030-E-184140.jpg")
+    assert rows["broken 0"]["thumbnail"] is None
+    assert rows["broken 0"]["outline"] == []
+    text = page.read_text(encoding="utf-8")
+    assert "://" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"<(link|iframe|object|embed|base)\b", text)
+    assert len(re.findall("<script", text)) == 3  # data, template, page: none of a name
+    for name, row in rows.items():
+        assert name.isprintable()
+        assert not re.search(r'["<]|^javascript:|^data:', row["href"])
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+def test_a_browser_draws_the_page_and_runs_nothing_of_a_name(page: Path) -> None:
+    with open_browser() as browser:
+        window = browser.new_page()
+        raised: list[str] = []
+        window.on("pageerror", lambda error: raised.append(str(error)))
+        window.on("dialog", lambda dialog: raised.append(dialog.message))
+        window.goto(page.as_uri())
+        drawn = window.content()
+    assert raised == []
+    assert drawn[drawn.index('id="table"') :].count("<tr>") == 41
+    assert 'class="outline accepted"' in drawn
+
+
+def test_overlays_are_linked_where_they_are(store: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "o", tmp_path / "r.html"
+    missing = run("report", store, "--out", out, "--overlay", folder)
+    assert (missing.code, out.exists()) == (2, False)
+    folder.mkdir()
+    (folder / "ISS030-E-184140.overlay.png").touch()
+    assert run("report", store, "--out", out, "--overlay", folder).code == 0
+    assert data_of(out)["frames"][0]["overlay"] == "o/ISS030-E-184140.overlay.png"
+
+
+@pytest.mark.parametrize("out", ["-", "run.h5", "photo.jpg", "nowhere/report.html", "photos"])
+def test_what_cannot_be_written_is_one_sentence(
+    store_copy: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    monkeypatch.chdir(store_copy.parent)
+    before = store_copy.read_bytes()
+    said = run("report", "run.h5", "--out", out)
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert said.err.startswith(f"Error: --out {out}")
+    assert store_copy.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("time_utc", "yesterday"),
+        ("pixel_pitch_um", 0.0),
+        ("focal_mm", math.inf),
+        ("orientation", 99),
+        ("footprint_lat", (math.nan, 1.0, 1.0, 1e300)),
+        ("focal_px", math.inf),
+        ("quaternion", (0.0, 0.0, 0.0, 0.0)),
+        ("position_ecef_m", (0.0, 0.0, 0.0)),
+        ("distortion", (1e9, 1e9, 1e9, 1e9, 1e9)),
+    ],
+)
+def test_a_photo_whose_values_make_no_sense_spoils_no_other(
+    store_copy: Path, tmp_path: Path, column: str, value: object
+) -> None:
+    with h5py.File(store_copy, "r+") as file:
+        file[f"frames/{column}"][0] = value
+    out = tmp_path / "report.html"
+    assert run("report", store_copy, "--out", out, "--thumbnails", 0).code == 0
+    assert len(data_of(out)["frames"]) == 40
+    assert figures_of(store_copy)["photos"] == 40
+    assert run("show", store_copy).code == 0
+
+
+# Which frames, in which order and form
+
+REFUSED = (
+    (("ISS999-E-1",), "ISS999-E-1"),
+    (("--where", "verdict = accepted"), "in single quotes, 'accepted', and accepted is not a"),
+    (("--where", "prob > 0.9"), "prob is not a column, but probability;"),
+    (("--sort", "foo"), "foo is not a column, but footprint_diagonal_km; the columns are "),
+    (("--verdict", "good"), "--verdict good"),
+    (("--sort", '"off_nadir_deg"'), "--sort"),
+    (("--format", "xml"), "--format xml"),
+    (("--format", "csv", "--json"), "two formats"),
+    (("ISS030-E-184140", "--verdict", "review"), "one frame is named"),
+)
+
+
+@pytest.mark.parametrize(("words", "told"), REFUSED)
+def test_what_makes_no_sense_of_a_list_is_one_sentence(
+    store: Path, words: tuple[str, ...], told: str
+) -> None:
+    said = run("show", store, *words)
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert told in said.err
+
+
+def shown(store: Path, *words: object) -> list[str]:
+    return [record["frame"] for record in run("show", store, *words, "--json").records]
+
+
+def test_frames_are_chosen_and_sorted(store: Path) -> None:
+    """What lacks the value comes last; chosen records are whole, with their hypotheses."""
+    records = run("show", store, "--json").records
+    wanted = [r["frame"] for r in records if r["verdict"] in ("review", "failed")]
+    assert shown(store, "--verdict", "review,failed") == wanted
+    steep = [r for r in records if r["camera"] and r["camera"]["off_nadir_deg"] < 10]
+    assert run("show", store, "--where", "off_nadir_deg < 10", "--json").records == steep
+    table = run("show", store, "--where", "off_nadir_deg < 10").out.splitlines()
+    assert len(table) == 1 + len(steep)
+    known = [r for r in records if r["probability"] is not None]
+    unknown = [r["frame"] for r in records if r["probability"] is None]
+    for sign, words in ((1, "probability"), (-1, "-probability")):
+        expected = sorted(known, key=lambda r: sign * r["probability"])
+        assert shown(store, "--sort", words) == [r["frame"] for r in expected] + unknown
+    table = run("show", store, "--verdict", "accepted", "--sort", "-off_nadir_deg").out
+    angles = [float(angle) for angle in re.findall(r" (\d+)° ", table)]
+    assert angles == sorted(angles, reverse=True)
+    assert len(angles) > 8
+
+
+def test_a_frame_has_one_state_wherever_it_is_told(store_copy: Path, tmp_path: Path) -> None:
+    """The engine's verdict until somebody decides; then theirs, with who and when."""
+    choices = {"ISS030-E-184140": "rejected", "ISS030-E-184141": "unsure"}
+    choices |= {"ISS030-E-184148": "accepted", "ISS041-E-1000": "unsure"}
+    before = {one["frame"]: one["verdict"] for one in run("show", store_copy, "--json").records}
+    numbers = {name: number for number, name in enumerate(before)}
+    for name, choice in choices.items():
+        result = regengine.open_store(store_copy)[name].result
+        decide(store_copy, numbers[name], result, choice, work(None, []), "Ann")  # type: ignore[arg-type]
+    assert before["ISS030-E-184148"] == "review"
+    state = before | {"ISS030-E-184140": "rejected", "ISS030-E-184141": "review"}
+    state |= {"ISS030-E-184148": "accepted"}
+    records = run("show", store_copy, "--json").records
+    assert {record["frame"]: record["verdict"] for record in records} == state
+    assert [r["decision"]["reviewer"] for r in records if "decision" in r] == ["Ann"] * 4
+    for verdict in ("accepted", "review", "no_match", "rejected"):
+        named = [name for name, told in state.items() if told == verdict]
+        assert shown(store_copy, "--verdict", verdict) == named
+        assert shown(store_copy, "--where", f"verdict = '{verdict}'") == named
+    assert shown(store_copy, "--reviewed") == ["ISS030-E-184148"]
+    assert shown(store_copy, "--where", "decision = 'rejected'") == ["ISS030-E-184140"]
+    table = {line.split()[0]: line for line in run("show", store_copy).out.splitlines()}
+    for name, choice in choices.items():
+        sheet = run("show", store_copy, name).out
+        assert state[name].replace("_", " ").upper() in sheet.splitlines()[0]
+        assert re.search(rf"^  engine's verdict +{before[name]}$", sheet, re.M)
+        assert re.search(rf" {state[name]} .* {choice} by Ann, 20\d\d-\d\d-\d\d$", table[name])
+    # The report, tables, the catalogue and Python
+    verdicts = figures_of(store_copy)["verdicts"]
+    assert {name: n for name, n in verdicts.items() if n} == Counter(state.values())
+    assert run("report", store_copy, "--out", tmp_path / "r.html", "--thumbnails", 0).code == 0
+    rows = data_of(tmp_path / "r.html")["frames"]
+    assert [row["verdict"] for row in rows] == list(state.values())
+    assert "rejected by Ann, " in rows[0]["decided"]
+    store = regengine.open_store(store_copy)
+    assert {one.frame: one.verdict for one in store} == state
+    assert dict(zip(store.frames["frame"], store.frames["verdict"], strict=True)) == state
+    assert store["ISS030-E-184140"].to_dict()["decision"]["engine_verdict"] == "accepted"
+    export(store_copy, "csv", tmp_path / "f.csv", "--table", "frames", "--verdict", "all")
+    exported = pd.read_csv(tmp_path / "f.csv")["verdict"].tolist()
+    assert exported == [told for told in state.values() if told != "rejected"]
+    assert run("catalogue", "build", store_copy, "--out", tmp_path / "c.parquet").code == 0
+    rows = pd.read_parquet(tmp_path / "c.parquet")[["frame", "verdict"]].to_dict("records")
+    assert all(state.get(row["frame"], row["verdict"]) == row["verdict"] for row in rows)
+    assert "rejected" in {row["verdict"] for row in rows}
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_lines_fit_the_terminal_and_are_whole_in_a_pipe(
+    width: int, store_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    table, sheet = run("show", store_copy).out, run("show", store_copy, "ISS030-E-184140").out
+    assert max(map(len, (*table.splitlines(), *sheet.splitlines()))) <= width
+    monkeypatch.delenv("COLUMNS")
+    whole, full = run("show", store_copy).out, run("show", store_copy, "ISS030-E-184140").out
+    assert "…" not in whole
+    for line, other in zip(table.splitlines(), whole.splitlines(), strict=True):
+        if other.startswith("ISS"):
+            assert line.split()[:2] == other.split()[:2]
+    assert "".join(sheet.split()) == "".join(full.split())
+
+
+def test_csv_is_what_the_table_tells_in_numbers(store: Path) -> None:
+    said = run("show", store, "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(said.out, newline="")))
+    records = run("show", store, "--json").records
+    assert len(rows) == 40
+    for row, record in zip(rows, records, strict=True):
+        assert row["verdict"] == record["verdict"]
+        assert row["reasons"] == ",".join(record["reasons"])
+        assert not row["frame"].startswith(("=", "-", "@"))  # nothing that a spreadsheet runs
+        if record["camera"] is not None:
+            assert float(row["probability"]) == record["probability"]
+            assert float(row["off_nadir_deg"]) == record["camera"]["off_nadir_deg"]
+
+
+# What placed a photo
+
+
+PROOF = (
+    "31 of 60 held-out patches agree at 25 m (chance 1e-20.5); "
+    "41 of 64 held-out patches agree at 12.5 m (chance 1e-35.0)"
+)
+
+
+@pytest.fixture
+def by_kind(tmp_path: Path) -> Path:
+    """A photo by lights, one on streets, one by day."""
+    found = proposal()
+    assert found.fit is not None
+    fit = replace(found.fit, matched_lights=0, runner_up_ncc=0.0)
+    results = [replace(found, frame="by-lights", path="by-lights.jpg")]
+    for kind in ("streets", "day"):
+        reference = f"{kind}, made by hand"
+        sources = {**dict(found.sources), "reference": reference, "proof": PROOF}
+        results.append(
+            replace(
+                found,
+                frame=f"on-{kind}",
+                path=f"on-{kind}.jpg",
+                fit=fit,
+                lights=reference,
+                sources=tuple(sorted(sources.items())),
+                control_points=tuple(replace(p, lights=0) for p in found.control_points),
+            )
+        )
+    return write_store(tmp_path / "run.h5", results)
+
+
+def test_table_sheet_and_python_tell_what_placed_a_photo(by_kind: Path) -> None:
+    by_lights, *others = run("show", by_kind).out.splitlines()[1:]
+    assert re.search(r" lights +143 lights +0\.29 ", by_lights)
+    assert re.search(r"^  matched lights +143$", run("show", by_kind, "by-lights").out, re.M)
+    for line, kind in zip(others, ("streets", "day"), strict=True):
+        assert re.search(rf" {kind} +41/64 patches +1\.9$|{kind} +41/64 patches  +1\.9  ", line)
+        assert "0 lights" not in line
+        assert "0.71 " not in line.partition("patches")[2]  # a margin that is the correlation
+        sheet = run("show", by_kind, f"on-{kind}").out
+        assert re.search(rf"^  placed on +{kind}$", sheet, re.M)
+        assert "31 of 60 held-out patches agree (chance 1e-20.5)" in sheet
+        assert "41 of 64 held-out patches agree (chance 1e-35.0)" in sheet
+        assert not re.search("matched lights|runner-up", sheet)
+        told = repr(regengine.open_store(by_kind)[f"on-{kind}"])
+        assert "41/64 patches" in told
+        assert not re.search("margin|lights", told)
+
+
+def test_the_report_tells_what_placed_a_photo(by_kind: Path, tmp_path: Path) -> None:
+    spread = figures_of(by_kind)["reliability"]["distributions"]
+    for name in ("margin", "matched_lights"):
+        assert sum(of["count"] for of in spread[name].values()) == 1, name
+    out = tmp_path / "report.html"
+    assert run("report", by_kind, "--out", out).code == 0
+    rows = {row["frame"]: row for row in data_of(out)["frames"]}
+    told = {
+        name: (row["placed_on"], row["lights"], row["patches"], row["margin"])
+        for name, row in rows.items()
+    }
+    assert told == {
+        "by-lights": ("lights", 143, None, 0.29),
+        "on-streets": ("streets", None, "41/64 patches", None),
+        "on-day": ("day", None, "41/64 patches", None),
+    }
+
+
+# Figures
+
+
+STATES = ("accepted", "review", "no_match", "failed", "rejected")
+SPEED_KM_S = 7.66
+
+
+def made_results(count: int = 60) -> Iterator[Any]:
+    """Photos of three bodies, three days and many numbers, most of them accepted."""
+    rng = np.random.default_rng(5)
+    for n in range(count):
+        name, verdict = f"ISS030-E-{n}", ("accepted", "review", "accepted")[n % 3]
+        made = proposal(name, verdict)
+        assert made.nadir is not None
+        assert made.fit is not None
+        if n % 10 == 9:
+            yield unplaced("few_lights", (float(n), -float(n)), frame=name, path=f"{name}.jpg")
+            continue
+        if n % 13 == 5:
+            yield replace(nothing_found(name), verdict="failed", path=f"{n}.jpg", camera_body=None)
+            continue
+        camera = replace(nadir_camera(), focal_px=float(rng.normal(1511.0, 30.0)))
+        yield replace(
+            made,
+            path=f"{name}.jpg",
+            probability=float(rng.choice([0.9, 0.99, 0.9991, 0.99995])),
+            probability_low=None,
+            probability_high=None,
+            category=("cities", "")[n % 2],
+            camera_body=("NIKON D3S", "NIKON D4", None)[n % 7 % 3],
+            focal_mm=(85.0, 50.0)[n % 4 // 3],
+            time_utc=f"2012-03-{28 + n // 4 % 3}T15:46:{n % 60:02}Z",
+            seconds=float(np.round(rng.exponential(3.0), 3)),
+            lights=("Black Marble 2016", "streets, OSM", "day, Blue Marble")[n % 5 % 3],
+            nadir=replace(
+                made.nadir,
+                source=("tle", "tle", "tle", "option")[n % 4],
+                tle_age_h=float(rng.exponential(20.0)),
+                sigma_along_km=float(rng.exponential(10.0)),
+            ),
+            solved=solved(camera, float(rng.normal(10.0, 6.0))),
+            fit=replace(
+                made.fit,
+                ncc=float(rng.uniform(0.3, 0.9)),
+                residual_px=float(rng.exponential(1.0)),
+                residual_m=float(rng.exponential(200.0)),
+                matched_lights=int(rng.integers(1, 300)),
+            ),
+        )
+
+
+@pytest.fixture(scope="session")
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], pd.DataFrame]:
+    """What the report tells of a store, and its photos as a table."""
+    folder = make_once(
+        tmp_path_factory, "figures", lambda made: write_store(made / "run.h5", made_results())
+    )
+    store = folder / "run.h5"
+    (figures,) = run("report", store, "--json").records
+    columns: dict[str, Any] = {}
+    with h5py.File(store) as file:
+        for group in ("provenance", "frames"):
+            for name, column in file[group].items():
+                values = column[:]
+                if values.ndim == 1:
+                    text = values.dtype.kind == "S"
+                    columns[name] = [one.decode() for one in values] if text else values
+        points = pd.DataFrame(
+            {name: file[f"control_points/{name}"][:] for name in ("frame_index", "sigma_m")}
+        )
+    photos = pd.DataFrame(columns).set_index("frame_index")
+    photos["worst_m"] = points.groupby("frame_index").sigma_m.max()
+    photos["kind"] = (
+        photos.lights.str.split(",").str[0].where(photos.lights.str.contains(","), "lights")
+    )
+    return figures, photos
+
+
+def counts(photos: pd.DataFrame) -> dict[str, Any]:
+    found = Counter(photos.verdict)
+    return {"photos": len(photos), "verdicts": {name: found[name] for name in STATES}}
+
+
+def is_spread_of(figures: dict[str, Any], values: pd.Series) -> bool:
+    """Whether a distribution is that of the values, worked out anew."""
+    values = values[np.isfinite(values)]
+    assert figures["count"] == len(values)
+    for name, share in (("p05", 5), ("p25", 25), ("p50", 50), ("p75", 75), ("p95", 95)):
+        assert figures[name] == pytest.approx(np.percentile(values, share))
+    assert figures["mean"] == pytest.approx(values.mean())
+    return True
+
+
+def test_verdicts_are_counted_by_category_and_camera(
+    told: tuple[dict[str, Any], pd.DataFrame],
+) -> None:
+    figures, photos = told
+    assert {name: figures[name] for name in ("photos", "verdicts")} == counts(photos)
+    for column in ("category", "camera_body"):
+        groups = photos.groupby(photos[column].replace("", "unknown"))
+        expected = [{column: name} | counts(some) for name, some in groups]
+        expected.sort(key=lambda one: (-one["photos"], one[column]))
+        assert figures[f"by_{column}"] == expected
+
+
+def test_how_sure_and_how_exact_proposals_are(told: tuple[dict[str, Any], pd.DataFrame]) -> None:
+    figures, photos = told
+    told_of, accepted = figures["reliability"], photos[photos.verdict == "accepted"]
+    assert told_of["accepted"] == len(accepted)
+    assert told_of["expected_right"] == pytest.approx(accepted.probability.sum())
+    assert told_of["expected_wrong"] == pytest.approx((1.0 - accepted.probability).sum())
+    assert list(told_of["probability"]) == ["accepted", "review"]
+    photos = photos.assign(margin=photos.ncc - photos.runner_up_ncc)
+    for verdict in ("accepted", "review"):
+        some = photos[photos.verdict == verdict]
+        by_lights = some[some.kind == "lights"]
+        assert len(by_lights) < len(some)
+        assert is_spread_of(told_of["probability"][verdict], some.probability)
+        spreads = told_of["distributions"]
+        for name, values in (
+            ("sigma_m", some.worst_m),
+            ("residual_m", some.residual_m),
+            ("residual_px", some.residual_px),
+            ("margin", by_lights.margin),
+            ("matched_lights", by_lights.matched_lights),
+            ("off_nadir_deg", some.off_nadir_deg),
+        ):
+            assert is_spread_of(spreads[name][verdict], values), name
+
+
+def middle_spread(values: Sequence[float]) -> tuple[float, float]:
+    middle = float(np.median(values))
+    return middle, 1.4826 * float(np.median(np.abs(np.array(values) - middle)))
+
+
+def agreeing(offsets_s: Sequence[float]) -> float:
+    return max(sum(low <= v <= low + 5.0 for v in offsets_s) for low in offsets_s) / len(offsets_s)
+
+
+def test_clocks_by_body_and_day_and_lenses_by_body(
+    told: tuple[dict[str, Any], pd.DataFrame],
+) -> None:
+    figures, photos = told
+    teach = photos[(photos.verdict == "accepted") & (photos.nadir_source == "tle")]
+    teach = teach[teach.camera_body != ""]
+    groups = teach.groupby([teach.camera_body, teach.time_utc.str[:10]])
+    assert figures["clocks"]["groups"] == len(groups) == len(figures["clocks"]["rows"]) > 4
+    for row, ((body, day), some) in zip(figures["clocks"]["rows"], groups, strict=True):
+        assert (row["camera_body"], row["day"], row["photos"]) == (body, day, len(some))
+        offsets = some.along_track_offset_s
+        middle, spread = middle_spread(offsets.tolist())
+        assert row["median_s"] == pytest.approx(middle)
+        assert row["spread_s"] == (pytest.approx(spread) if len(some) > 1 else None)
+        assert (row["lowest_s"], row["highest_s"]) == (offsets.min(), offsets.max())
+        assert row["agree"] == pytest.approx(agreeing(offsets.tolist()))
+        sigma_s = some.sigma_along_km.median() / SPEED_KM_S
+        assert row["tle_sigma_s"] == pytest.approx(sigma_s, rel=0.003)
+        assert row["tle_age_h"] == pytest.approx(some.tle_age_h.median())
+    lenses = teach.groupby([teach.camera_body, teach.focal_mm])
+    assert figures["lenses"]["groups"] == len(lenses)
+    for row, ((body, focal_mm), some) in zip(figures["lenses"]["rows"], lenses, strict=True):
+        ratio = some.focal_px / (1e3 * focal_mm / some.pixel_pitch_um)
+        middle, spread = middle_spread(ratio.tolist())
+        assert (row["camera_body"], row["focal_mm"], row["photos"]) == (body, focal_mm, len(some))
+        assert (row["median"], row["spread"]) == (pytest.approx(middle), pytest.approx(spread))
+        assert (row["lowest"], row["highest"]) == pytest.approx((ratio.min(), ratio.max()))
+
+
+def test_time_spent_reasons_and_where_positions_came_from(
+    told: tuple[dict[str, Any], pd.DataFrame],
+) -> None:
+    figures, photos = told
+    assert is_spread_of(figures["times"]["seconds"], photos.seconds)
+    assert figures["times"]["total_seconds"] == pytest.approx(photos.seconds.sum())
+    assert figures["times"]["first_utc"] == figures["times"]["last_utc"] == "2026-11-20T12:00:00Z"
+    origins = figures["origins"]
+    assert origins["positions_from"] == dict(
+        Counter(source or "none" for source in photos.nadir_source).most_common()
+    )
+    assert origins["lights"] == dict(Counter(photos.lights).most_common())
+    assert is_spread_of(origins["tle_age_h"], photos.tle_age_h[photos.nadir_source == "tle"])
+    reasons = {one["code"]: one for one in figures["reasons"]}
+    assert list(reasons) == sorted(reasons, key=lambda code: (-reasons[code]["photos"], code))
+    for code, one in reasons.items():
+        some = photos[[code in listed.split(",") for listed in photos.reasons]]
+        assert {name: one[name] for name in ("photos", "verdicts")} == counts(some)
+
+
+def test_photos_are_counted_where_they_looked_by_two_degrees(
+    told: tuple[dict[str, Any], pd.DataFrame],
+) -> None:
+    figures, photos = told
+    # A nadir is no place
+    lon, lat, there = photos.centre_lon, photos.centre_lat, photos.centre_lon.notna()
+    cells: dict[tuple[int, int], Counter[str]] = {}
+    for west, south, verdict in zip(lon[there], lat[there], photos.verdict[there], strict=True):
+        cell = 2 * math.floor(west / 2.0), 2 * math.floor(south / 2.0)
+        cells.setdefault(cell, Counter())[verdict] += 1
+    places = figures["places"]
+    assert (places["photos"], places["cell_deg"]) == (int(there.sum()), 2)
+    assert places["nadirs"] == int((photos.nadir_lon.notna() & ~there).sum()) > 0
+    assert [(one["lon"], one["lat"]) for one in places["cells"]] == sorted(cells)
+    for one in places["cells"]:
+        assert one["verdicts"] == {name: cells[one["lon"], one["lat"]][name] for name in STATES}
+
+
+def test_of_more_than_500_groups_those_with_most_photos_are_told_in_order(tmp_path: Path) -> None:
+    """Of those with equally many the first."""
+    bare = replace(proposal(), control_points=(), hypotheses=())
+    made = [
+        replace(bare, frame=f"ISS030-E-{n}", path=f"{n}.jpg", camera_body=f"body {n % 503:03}")
+        for n in range(505)
+    ]
+    (figures,) = run("report", write_store(tmp_path / "run.h5", made), "--json").records
+    for told_of in (figures["clocks"], figures["lenses"]):
+        assert told_of["groups"] == 503
+        bodies = [row["camera_body"] for row in told_of["rows"]]
+        assert bodies == [f"body {n:03}" for n in range(500)]
+
+
+# The page's pictures
+
+
+@pytest.mark.parametrize("lon", [10.0, 179.7, -179.8])
+def test_outlines_are_the_ground_that_a_photo_shows_around_once(tmp_path: Path, lon: float) -> None:
+    """Of four corners these; where some see the sky a ring that every pixel's ground is in."""
+    camera = nadir_camera(lon, 35.0, tilt_deg=66.0)  # its upper third is sky
+    down = nadir_camera(lon, 35.0)
+    corners = [tuple(map(float, down.pixel_to_lonlat(x, y))) for x, y in CORNERS]
+    made = [
+        replace(proposal("A"), solved=solved(down), footprint=tuple(corners)),
+        replace(proposal("B"), solved=solved(camera), footprint=(None, None, *corners[2:])),
+        nothing_found("C"),
+    ]
+    page = tmp_path / "r.html"
+    assert run("report", write_store(tmp_path / "run.h5", made), "--out", page).code == 0
+    by_corners, ring, none = (frame["outline"] for frame in data_of(page)["frames"])
+    assert none == []
+    for (west, south), (corner_lon, corner_lat) in zip(by_corners, corners, strict=True):
+        turn = (corner_lon - corners[0][0] + 180.0) % 360.0 - 180.0
+        assert (west, south) == pytest.approx((corners[0][0] + turn, corner_lat), abs=0.0051)
+    area = Polygon(ring)
+    assert area.is_valid
+    assert -180.01 <= ring[0][0] <= 180.01
+    x, y = (side.ravel() for side in np.meshgrid(np.arange(5, 640, 30), np.arange(180, 426, 30)))
+    at_lon, at_lat = camera.pixel_to_lonlat(x, y)
+    seen = np.isfinite(at_lon)
+    at_lon = (at_lon[seen] - ring[0][0] + 180.0) % 360.0 - 180.0 + ring[0][0]
+    inside = [
+        area.buffer(0.5).contains(Point(*one)) for one in zip(at_lon, at_lat[seen], strict=True)
+    ]
+    assert np.mean(inside) > 0.97
+
+
+def picture_of(page: Path, frame: int) -> Image.Image:
+    address = data_of(page)["frames"][frame]["thumbnail"]
+    return Image.open(io.BytesIO(b64decode(address.split(",")[1])))
+
+
+def test_thumbnails_are_of_the_registered_photo_turned_as_exif_says(
+    store_copy: Path, tmp_path: Path
+) -> None:
+    """As Pillow turns it; a corner of it is lit, and its sides differ. The ninth has changed."""
+    photo = store_copy.parent / "photos" / "ISS030-E-184140.jpg"
+    stored = Image.new("RGB", (640, 426), (10, 10, 10))
+    stored.paste((250, 60, 60), (0, 0, 200, 100))
+    with h5py.File(store_copy, "r+") as file:
+        file["frames/orientation"][:8] = np.arange(1, 9)
+        for number in range(9):
+            path = photo.with_name(f"ISS030-E-{184140 + number}.jpg")
+            stored.save(path, quality=95)
+            path.write_bytes(path.read_bytes() + bytes([number]))
+            if number < 8:
+                sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+                file["frames/sha256"][number] = sha256.encode()
+    out = tmp_path / "report.html"
+    assert run("report", store_copy, "--out", out).code == 0
+    assert data_of(out)["frames"][8]["thumbnail"] is None
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        content = io.BytesIO()
+        stored.save(content, "jpeg", exif=exif, quality=95)
+        right = ImageOps.exif_transpose(Image.open(content))
+        found = picture_of(out, orientation - 1)
+        assert found.width / found.height == pytest.approx(right.width / right.height, rel=0.03)
+        alike = np.asarray(right.resize(found.size), float) - np.asarray(found, float)
+        assert np.abs(alike).mean() < 8.0, orientation

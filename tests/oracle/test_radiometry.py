@@ -1,0 +1,695 @@
+"""The gain of drawn photos and of made-up arrays, its sigmas, and each step of the comparison."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from benchmarks.simulate.weather import SceneParameters
+from matchers.geometry.camera import Camera
+from regengine import open_light_map
+from regengine.collection.radiometry import gain as radiometry
+from regengine.collection.radiometry.cells import (
+    MIN_CELLS,
+    MapCells,
+    PhotoCells,
+    PhotoLight,
+    air_mass,
+    average_photo_cells,
+    remove_hot_pixels,
+    select_cells_in_view,
+)
+from regengine.collection.radiometry.comparison import (
+    Comparison,
+    Pair,
+    blur_by_width,
+    blur_cells,
+    compare,
+    match_blurs,
+)
+from regengine.collection.radiometry.gain import (
+    Gain,
+    fit_gain,
+    glog,
+)
+from regengine.collection.radiometry.measure import Radiometry
+from regengine.exchange.export.format import LeftOutError
+from regengine.exchange.export.frame import ExportPoint
+from regengine.exchange.export.warp import MapGrid
+from regengine.references.lights import date_of_name, period_of
+from tests.world.maps import write_geotiff
+from tests.world.radiometry import (
+    RadiometryScene,
+    SceneWish,
+    draw_radiometry_scene,
+    judge_trial,
+    measure_trial,
+    write_trial,
+)
+from tests.world.results import nadir_camera
+
+# Gain and changes of photos whose truth is known by how they were made
+
+SMALL = SceneWish(seed=100, width_px=480, height_px=320, reach_deg=1.5)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A scene, and what was measured of it."""
+
+    scene: RadiometryScene
+    found: Radiometry
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Trial:
+    """A photo with three new lights, three gone, and a gain that is known."""
+    scene = draw_radiometry_scene(SMALL)
+    return Trial(scene, measure_trial(write_trial(scene, tmp_path_factory.mktemp("drawn"))))
+
+
+def test_the_gain_is_right_and_new_and_lost_lights_are_found_and_no_others(trial: Trial) -> None:
+    outcome = judge_trial(trial.scene, trial.found)
+    assert abs(outcome["gain_ratio"] - 1.0) < 2.5 * outcome["gain_sigma_ratio"]
+    assert outcome["gain_sigma_ratio"] < 0.06
+    assert outcome["exponent"] == pytest.approx(1.0, abs=0.05)
+    assert outcome["r_squared"] > 0.9
+    assert (outcome["planted"], outcome["found"], outcome["false"]) == (6, 6, 0)
+    kinds = {change.kind: np.sign(change.sigma) for change in trial.found.changes}
+    assert (kinds["new"], kinds["lost"]) == (1.0, -1.0)
+    new = [change for change in trial.found.changes if change.kind == "new"]
+    assert all(change.map_nw < 1.0 < 3.0 < change.photo_nw for change in new)
+
+
+@pytest.mark.nightly
+def test_lights_that_differ_by_chance_are_no_changes(tmp_path: Path) -> None:
+    scene = draw_radiometry_scene(replace(SMALL, seed=7, scatter=0.3, changes=0))
+    found = measure_trial(write_trial(scene, tmp_path))
+    assert found.changes == ()
+    # Towns differ by 0.3, districts by 0.3, and lamps within a cell
+    assert 0.3 < found.gain.scatter < 0.6
+
+
+@pytest.mark.slow
+def test_a_camera_that_is_off_makes_changes_unless_its_sigma_says_so(tmp_path: Path) -> None:
+    """The same photo with the same wrong camera: what its control points claim makes the edges."""
+    wish = replace(SMALL, seed=3, changes=0, sigma_px=2.5)
+    scene = draw_radiometry_scene(wish)
+    (tmp_path / "honest").mkdir()
+    (tmp_path / "sure").mkdir()
+    honest = measure_trial(write_trial(scene, tmp_path / "honest"))
+    sure = measure_trial(write_trial(scene, tmp_path / "sure", sigma_px=0.05))
+    assert honest.changes == ()
+    worst_honest, worst_sure = (
+        np.nanmax(np.abs(one.significance.sigma / one.significance.limit)) for one in (honest, sure)
+    )
+    assert worst_sure > worst_honest
+
+
+@pytest.mark.nightly
+def test_a_tone_curve_shows_in_the_exponent(tmp_path: Path) -> None:
+    curved = SceneParameters(tone_contrast=0.3, vignetting=0.0)
+    scene = draw_radiometry_scene(replace(SMALL, scene=curved, changes=0))
+    found = measure_trial(write_trial(scene, tmp_path))
+    assert found.gain.exponent > 1.06 + found.gain.exponent_sigma
+    assert found.changes == ()
+
+
+@pytest.mark.slow
+def test_a_saturated_photo_tells_no_less_than_it_shows(tmp_path: Path) -> None:
+    """Cores that are clipped take no part in the fit, and are not called fainter."""
+    bright = SceneParameters(tone_contrast=0.0, vignetting=0.0, saturation_nw=25.0)
+    scene = draw_radiometry_scene(replace(SMALL, scene=bright, changes=0))
+    found = measure_trial(write_trial(scene, tmp_path))
+    full = found.comparison.photo_full
+    assert full.sum() > 100
+    assert not (found.comparison.usable & full).any()
+    assert np.nanmin(found.significance.sigma[full]) >= 0.0
+    outcome = judge_trial(scene, found)
+    assert abs(outcome["gain_ratio"] - 1.0) < 0.2
+    assert not [change for change in found.changes if change.sigma < 0.0]
+
+
+# The gain of cells whose gain, offset, falloff and slant are planted
+
+
+Array = NDArray[Any]
+SIDE, STEP_DEG, NOISE = 96, 1.0 / 24.0, 0.002  # blocks of 25 km are of five cells each way
+ROW, COLUMN = np.mgrid[:SIDE, :SIDE].astype(float)
+RADIUS_SQ = ((ROW - 40.0) ** 2 + (COLUMN - 50.0) ** 2) / (56.0**2 + 50.0**2)
+AIR = 1.1 + 0.9 * COLUMN / SIDE
+BLOCK = (ROW // 5 * 20 + COLUMN // 5).astype(int)
+
+
+def made_cells(
+    seed: int,
+    *,
+    gain: float = 0.01,
+    offset: float = 0.0,
+    falloff: float = 0.0,
+    slant: float = 0.1,
+    scatter: float = 0.3,
+    towns: float = 0.0,
+    radius_sq: Array = RADIUS_SQ,
+    air: Array = AIR,
+) -> tuple[Comparison, PhotoCells]:
+    """Cells half of which are lit; photo and map differ by chance, cell by cell and by towns."""
+    rng = np.random.default_rng(seed)
+    shape = (SIDE, SIDE)
+    true = np.where(rng.random(shape) < 0.5, rng.lognormal(2.5, 1.0, shape), 0.0)
+    half = scatter / 2.0**0.5
+    radiance = true * np.exp(half * rng.normal(size=shape))
+    usual = np.median(air[radiance > max(2.0, np.quantile(radiance, 0.9))])
+    own = gain * np.exp(falloff * radius_sq + slant * (air - usual))
+    by_chance = half * rng.normal(size=shape) + towns * rng.normal(size=BLOCK.max() + 1)[BLOCK]
+    light = offset + own * true * np.exp(by_chance) + NOISE * rng.normal(size=shape)
+    zero, every = np.zeros(shape, np.float32), np.ones(shape, bool)
+    comparison = Comparison(
+        light=light.astype(np.float32),
+        background=zero,
+        noise=zero + np.float32(NOISE),
+        radiance_nw=radiance.astype(np.float32),
+        usable=every,
+        judged=every,
+        photo_full=~every,
+        map_full=~every,
+        sigma_cells=zero,
+        blur_cells=0.0,
+        map_sigma_m=0.0,
+        photo_sigma_m=0.0,
+    )
+    cells = PhotoCells(
+        luminance=comparison.light,
+        seen=zero + 1,
+        saturated=zero,
+        pixel_cells=zero,
+        radius_sq=radius_sq.astype(np.float32),
+        air_mass=air.astype(np.float32),
+        sigma_m=zero,
+    )
+    return comparison, cells
+
+
+def fitted(seed: int, *, falloff_known: bool = False, **planted: Any) -> Gain:
+    return fit_gain(*made_cells(seed, **planted), STEP_DEG, falloff_known)
+
+
+def pulls(found: Gain, **planted: float) -> list[float]:
+    """Errors in units of the stated sigmas; of the gain without what simulations add to it."""
+    ratio = np.log(found.gain / planted.pop("gain"))
+    own = np.sqrt((found.gain_sigma / found.gain) ** 2 - 0.03**2)
+    others = [(getattr(found, n) - v) / getattr(found, f"{n}_sigma") for n, v in planted.items()]
+    return [float(ratio / own), *others]
+
+
+PLANTED = (
+    {"gain": 0.01, "offset": 0.0, "falloff": -0.4, "slant": 0.1},
+    {"gain": 0.002, "offset": 0.004, "falloff": -0.9, "slant": 0.5},
+    {"gain": 0.08, "offset": -0.003, "falloff": -0.1, "slant": -0.3},
+)
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_what_was_planted_is_found_within_three_sigma(planted: dict[str, float]) -> None:
+    found = fitted(11, **planted)
+    assert np.abs(pulls(found, **planted)).max() < 3.0
+    assert found.gain_sigma / found.gain < 0.06
+    assert found.offset_sigma == pytest.approx(1.2533 * NOISE / (0.5 * SIDE**2) ** 0.5, rel=0.1)
+    assert found.falloff_sigma < 0.2 > found.slant_sigma
+    assert found.scatter == pytest.approx(0.3, rel=0.1)
+    assert found.exponent == pytest.approx(1.0, abs=0.05)
+
+
+def test_sigmas_cover_the_errors_of_forty_photos() -> None:
+    """They are a little wide, and towns that differ as a whole are in them."""
+    planted = {"gain": 0.01, "offset": 0.0, "falloff": -0.4, "slant": 0.1}
+    off = np.array([pulls(fitted(seed, towns=0.4, **planted), **planted) for seed in range(40)])
+    within = np.mean(np.abs(off) < 1.0, axis=0)
+    assert (within >= 0.34).all()
+    assert (within <= 0.99).all()
+    spread = np.sqrt(np.mean(off**2, axis=0))
+    assert spread == pytest.approx([0.9, 0.9, 0.75, 0.75], rel=0.25)
+    assert np.abs(off.mean(axis=0)).max() < 0.7
+
+
+def test_where_cells_say_nothing_what_is_known_beforehand_rules() -> None:
+    found = fitted(3, radius_sq=1e-7 * RADIUS_SQ, air=1.3 + 1e-6 * AIR)
+    assert [found.falloff, found.slant] == pytest.approx([-0.4, 0.1], abs=1e-3)
+    assert [found.falloff_sigma, found.slant_sigma] == pytest.approx([0.4, 0.4], rel=1e-3)
+    assert found.air_mass == pytest.approx(1.3, abs=1e-5)
+    # Of parameters that cells tell a little of: weighed by both precisions
+    shy = fitted(3, falloff=-0.1, radius_sq=0.05 * RADIUS_SQ)
+    cells_sigma = (shy.falloff_sigma**-2 - 0.4**-2) ** -0.5
+    assert 0.2 < shy.falloff_sigma < 0.4 < cells_sigma
+    assert -0.4 < shy.falloff < 0.0
+
+
+@pytest.mark.parametrize("falloff_known", [False, True])
+@pytest.mark.parametrize("radius_sq", [0.0, 0.37, 1.0, None])
+@pytest.mark.parametrize("air", [1.3, None])
+def test_cells_that_are_equal_tell_the_gain_alone(
+    radius_sq: float | None, air: float | None, falloff_known: bool
+) -> None:
+    """Of the photo's middle, where what is unknown on the way to the cells is in its sigma."""
+    equal: dict[str, Array] = {}
+    equal |= {} if radius_sq is None else {"radius_sq": np.full((SIDE, SIDE), radius_sq)}
+    equal |= {} if air is None else {"air": np.full((SIDE, SIDE), air)}
+    planted = {"falloff": 0.0} if falloff_known else {"falloff": -0.4}
+    found = fitted(3, falloff_known=falloff_known, **planted, **equal)
+    if radius_sq is not None:
+        own = 0.0 if falloff_known else 0.4
+        assert (found.falloff, found.falloff_sigma) == pytest.approx((-own, own), abs=1e-6)
+        at_middle = np.hypot(0.04, radius_sq * own)
+        assert found.gain_sigma / found.gain == pytest.approx(at_middle, abs=0.01)
+    if air is not None:
+        assert (found.slant, found.slant_sigma) == pytest.approx((0.1, 0.4), abs=1e-6)
+    assert found.gain == pytest.approx(0.01, rel=0.03)
+    assert found.exponent == pytest.approx(1.0, abs=0.05)
+
+
+def test_falloff_is_one_of_a_lens_and_held_where_it_is_known() -> None:
+    for planted, expected in ((1.5, 0.0), (-3.0, -1.1)):
+        clipped = fitted(3, falloff=planted)
+        assert clipped.falloff == pytest.approx(expected, abs=1e-6)
+        assert clipped.falloff_sigma > 0.0
+    known = fitted(3, falloff=0.0, falloff_known=True)
+    assert known.falloff == pytest.approx(0.0, abs=1e-6)
+    assert known.falloff_sigma == 0.0
+    assert known.gain == pytest.approx(0.01, rel=0.02)
+    assert known.gain_sigma < fitted(3, falloff=0.0).gain_sigma
+
+
+def test_every_cell_has_the_trend_residual_and_sigma_of_the_fit_by_hand() -> None:
+    comparison, photo = made_cells(5, gain=0.02, offset=0.02, falloff=-0.6, slant=0.3)
+    judged = COLUMN > 10
+    noise = (NOISE * (1.0 + ROW / SIDE)).astype(np.float32)
+    usable = judged & (ROW > 5)
+    full = replace(comparison, judged=judged, usable=usable, noise=noise)
+    full = replace(full, sigma_cells=np.full_like(noise, 0.1))
+    found = fit_gain(full, photo, STEP_DEG, False)
+    radiance, light = full.radiance_nw.astype(float), full.light.astype(float)
+    bright = usable & (radiance > max(2.0, np.quantile(radiance[usable], 0.9)))
+    assert found.air_mass == pytest.approx(np.median(photo.air_mass[bright]))
+    trend = np.exp(found.falloff * RADIUS_SQ + found.slant * (AIR - found.air_mass))
+    own = found.gain * trend
+    floor = np.hypot(noise / own, 0.5)
+    knee = floor / found.scatter
+    value = (light - found.offset) / own
+    level = np.arcsinh(radiance / knee)
+    seen = np.pad(np.where(judged, level, np.nan), 1, constant_values=np.nan)
+    beside = [np.roll(seen, way, axis)[1:-1, 1:-1] for axis in (0, 1) for way in (-1, 1)]
+    step = np.nanmax(np.abs(np.where(judged, beside - level, 0.0)), axis=0)
+    expected = {
+        "trend": trend,
+        "knee_nw": knee,
+        "residual": np.arcsinh(value / knee) - level,
+        "scale": np.hypot(found.scatter, 0.1 * step),
+    }
+    for name, by_hand in expected.items():
+        told = getattr(found, name)
+        assert told[judged] == pytest.approx(by_hand[judged], rel=2e-3, abs=2e-3), name
+        assert np.isnan(told[~judged]).all()
+    assert found.photo_nw(full)[judged] == pytest.approx(value[judged], rel=1e-3, abs=1e-3)
+    x, y = radiance[usable], value[usable]
+    assert found.cells == len(x)
+    lit = np.arcsinh(y / floor[usable]) + np.arcsinh(x / floor[usable]) > 2.0 * np.arcsinh(4.0)
+    assert found.lit_cells == pytest.approx(lit.sum(), abs=3)
+    assert found.r_squared == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2, rel=1e-3)
+    usual = np.median(knee[usable])
+    logs = np.arcsinh(x[lit] / usual), np.arcsinh(y[lit] / usual)
+    assert found.r_squared_log == pytest.approx(np.corrcoef(*logs)[0, 1] ** 2, rel=2e-3)
+    dark = light[usable][~lit & (x < 0.5)] - (own[usable] * x)[~lit & (x < 0.5)]
+    assert found.offset == pytest.approx(np.median(dark), abs=1e-6)
+    spread = 1.4826 * np.median(np.abs(dark - np.median(dark)))
+    assert found.offset_sigma == pytest.approx(1.2533 * spread / len(dark) ** 0.5, rel=0.01)
+    apart = (np.arcsinh(y / floor[usable]) - np.arcsinh(x / floor[usable]))[lit]
+    apart = 1.4826 * np.median(np.abs(apart - np.median(apart)))
+    edge = 0.1 * np.median(step[usable][lit])
+    assert found.scatter == pytest.approx(np.sqrt(apart**2 - edge**2), rel=0.02)
+
+
+def test_scatter_has_limits_and_wild_cells_take_no_part() -> None:
+    assert fitted(2, scatter=0.0).scatter == 0.1
+    assert fitted(2, scatter=2.0).scatter == 1.0
+    comparison, photo = made_cells(6, falloff=-0.4)
+    wild = np.random.default_rng(1).random((SIDE, SIDE)) < 0.1
+    light = np.where(wild & (comparison.radiance_nw > 2.0), 0.0, comparison.light)
+    spoilt = fit_gain(replace(comparison, light=light.astype(np.float32)), photo, STEP_DEG, False)
+    assert spoilt.gain == pytest.approx(0.01, rel=0.04)
+    assert spoilt.falloff == pytest.approx(-0.4, abs=0.1)
+    # A tenth that shine 30 times as bright would raise the mean logarithm by 0.34
+    light = np.where(wild, 30.0 * comparison.light, comparison.light)
+    spoilt = fit_gain(replace(comparison, light=light.astype(np.float32)), photo, STEP_DEG, False)
+    assert spoilt.gain == pytest.approx(0.01, rel=0.04)
+
+
+def test_the_exponent_is_the_ratio_of_weighed_spreads_and_its_sigma_a_jackknife() -> None:
+    rng = np.random.default_rng(8)
+    count = 60
+    radiance = rng.lognormal(2.0, 1.0, count)
+    luminance = 0.01 * radiance**1.3 * np.exp(0.2 * rng.normal(size=count))
+    luminance[:3], radiance[3] = (-0.001, 0.0, 0.0), 0.0
+    weight, blocks = rng.uniform(0.2, 1.0, count), rng.integers(0, 6, count)
+    x, y = (np.log(np.maximum(one, 1e-9)) for one in (radiance, luminance))
+
+    def by_hand(kept: Array) -> float:
+        kept = kept & (luminance > 0.0) & (radiance > 0.0)
+        spreads = [np.cov(v[kept], aweights=weight[kept]) for v in (y, x)]
+        return float(np.sqrt(spreads[0] / spreads[1]))
+
+    power, sigma = radiometry.exponent(luminance, radiance, weight, blocks)
+    assert power == pytest.approx(by_hand(np.ones(count, bool)))
+    without = np.array([by_hand(blocks != one) for one in range(6)])
+    assert sigma == pytest.approx(np.sqrt(5 / 6 * ((without - without.mean()) ** 2).sum()))
+    for blocks_left, known in ((3, True), (2, False)):
+        found = radiometry.exponent(luminance, radiance, weight, np.arange(count) % blocks_left)
+        assert np.isfinite(found).tolist() == [known, known]
+    assert np.isnan(radiometry.r_squared(x[:2], y[:2]))
+    assert radiometry.r_squared(x[9:12], y[9:12]) == pytest.approx(
+        np.corrcoef(x[9:12], y[9:12])[0, 1] ** 2
+    )
+
+
+def test_too_few_lit_cells_and_a_dark_photo_are_left_out() -> None:
+    comparison, photo = made_cells(7)
+    for share in (-1.0, 0.0):
+        dark = replace(comparison, light=np.float32(share) * comparison.light)
+        with pytest.raises(LeftOutError, match="no light where the map has lights"):
+            fit_gain(dark, photo, STEP_DEG, False)
+    lit = np.flatnonzero(comparison.radiance_nw > 20.0)
+    for kept, told in ((60, True), (49, False)):
+        radiance = np.zeros(SIDE * SIDE, np.float32)
+        radiance[lit[:kept]] = 30.0 + np.arange(kept)
+        radiance = radiance.reshape(SIDE, SIDE)
+        few = replace(comparison, radiance_nw=radiance, light=0.01 * radiance)
+        if told:
+            assert fit_gain(few, photo, STEP_DEG, False).lit_cells == kept
+        else:
+            with pytest.raises(LeftOutError, match="too few cells are lit"):
+                fit_gain(few, photo, STEP_DEG, False)
+
+
+# The steps of the comparison
+
+
+def test_noise_and_scatter_are_alike_on_the_scale() -> None:
+    rng = np.random.default_rng(1)
+    true = np.array([0.0, 1.0, 10.0, 1000.0])[:, None]
+    seen = true * np.exp(0.3 * rng.standard_normal((4, 20000))) + 0.5 * rng.standard_normal(20000)
+    spread = (glog(seen, 0.5 / 0.3) - glog(true, 0.5 / 0.3)).std(axis=1)
+    assert spread == pytest.approx(np.full(4, 0.3), rel=0.1)
+
+
+def test_air_mass_is_that_of_the_tables() -> None:
+    """Kasten and Young's table II: 1 in the zenith, 1.994 at 60, 5.59 at 80 degrees."""
+    angles = np.radians([0.0, 60.0, 80.0])
+    assert air_mass(np.cos(angles)) == pytest.approx([1.0, 1.994, 5.59], rel=2e-3)
+
+
+def photo_of(light: np.ndarray, camera: Camera) -> PhotoLight:
+    """A photo of which every pixel counts."""
+    return PhotoLight(
+        light=light,
+        saturated=np.zeros_like(light),
+        counts=np.ones(light.shape, bool),
+        camera=camera,
+        linear_by="srgb",
+    )
+
+
+def test_cells_have_the_mean_luminance_of_their_ground() -> None:
+    """A photo whose luminance is a plane on the ground: each cell has that of its middle."""
+    camera = nadir_camera(10.0, 45.0, tilt_deg=20.0)
+    y, x = np.mgrid[: camera.height_px, : camera.width_px].astype(float)
+    lon, lat = camera.pixel_to_lonlat(x, y)
+    plane = (0.2 + 0.1 * (lon - 10.0) + 0.05 * (lat - 46.0)).astype(np.float32)
+    grid = MapGrid("EPSG:4326", float(np.nanmin(lon)), float(np.nanmax(lat)), 1 / 240, 500, 300)
+    points = (ExportPoint(x=300.0, y=200.0, lon=float(lon[200, 300]), lat=float(lat[200, 300])),)
+    for samples in (2, 4):
+        cells = average_photo_cells(photo_of(plane, camera), camera, points, grid, samples)
+        seen = cells.seen == 1.0
+        assert 10_000 < seen.sum() < seen.size
+        row, column = np.nonzero(seen)
+        middle_lon, middle_lat = grid.lonlat(column.astype(float), row.astype(float))
+        expected = 0.2 + 0.1 * (middle_lon - 10.0) + 0.05 * (middle_lat - 46.0)
+        assert np.abs(cells.luminance[seen] - expected).max() < 2e-4
+        assert np.nanmax(cells.air_mass) > 1.0
+        # Beyond its edge the photo shows nothing, and no cell there has light
+        assert not cells.luminance[cells.seen == 0.0].any()
+
+
+def test_pixels_weigh_with_the_ground_that_they_cover() -> None:
+    """One bright pixel: luminance times area of all cells is that of the pixel's ground."""
+    camera = nadir_camera(10.0, 45.0)
+    light = np.zeros((camera.height_px, camera.width_px), np.float32)
+    light[200, 300] = 1.0
+    lon, lat = camera.pixel_to_lonlat(
+        [300.0, 299.5, 300.5, 300.0, 300.0], [200.0, 200.0, 200.0, 199.5, 200.5]
+    )
+    pixel_deg2 = abs((lon[2] - lon[1]) * (lat[4] - lat[3]))
+    step = 1 / 240
+    grid = MapGrid(
+        "EPSG:4326", float(lon[0]) - 8.3 * step, float(lat[0]) + 8.7 * step, step, 17, 17
+    )
+    points = (ExportPoint(x=300.0, y=200.0, lon=float(lon[0]), lat=float(lat[0])),)
+    cells = average_photo_cells(photo_of(light, camera), camera, points, grid, 4)
+    assert cells.luminance.sum() * step**2 == pytest.approx(pixel_deg2, rel=0.1)
+
+
+def test_large_cells_have_the_mean_radiance_not_that_of_its_logarithm(tmp_path: Path) -> None:
+    """A wide camera: several pixels of the map a cell, of which one in nine shines."""
+    camera = replace(nadir_camera(10.0, 45.0), focal_px=300.0)
+    radiance = np.full((1200, 1600), 0.01, np.float32)
+    radiance[::3, ::3] = 90.0
+    lights = write_geotiff(tmp_path / "map.tif", radiance, west=6.6, north=47.5, step=1 / 240)
+    cells = select_cells_in_view(camera, open_light_map([lights]))
+    assert round(cells.grid.resolution * 240) >= 3
+    assert 0.4 < cells.known.mean() < 0.9
+    assert cells.radiance_nw[cells.known].mean() == pytest.approx(10.0, rel=0.05)
+    assert not cells.radiance_nw[:, -1].any()
+    assert not cells.saturated.any()
+
+
+def test_a_blur_of_changing_width_has_the_width_asked_for() -> None:
+    """Points of light: their spread after the blur is the sigma at their place."""
+    image = np.zeros((121, 241), np.float32)
+    image[60, 60] = image[60, 180] = 1.0
+    sigma = np.where(np.arange(241) < 120, np.float32(1.5), np.float32(4.0))
+    wide = np.broadcast_to(sigma, image.shape).astype(np.float32)
+    drawn = blur_by_width(image, np.ones_like(image), wide, 1.0)
+    for column, expected in ((60, 1.5), (180, 4.0)):
+        part = drawn[:, column - 40 : column + 41].astype(float)
+        rows = np.arange(121) - 60.0
+        assert (part.sum(axis=1) @ rows**2 / part.sum()) ** 0.5 == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1.2, 2.2])
+def test_the_blur_of_the_map_is_measured(sigma: float) -> None:
+    """Lamps that differ by chance between photo and map, the map blurred by a known width."""
+    rng = np.random.default_rng(3)
+    lamps = np.where(rng.random((300, 300)) < 0.02, rng.exponential(20.0, (300, 300)), 0.0)
+    ones = np.ones_like(lamps, np.float32)
+    photo = (lamps * np.exp(0.4 * rng.standard_normal(lamps.shape))).astype(np.float32)
+    photo = blur_cells(photo, ones, (0.8, 0.8))
+    own = float(np.hypot(0.8, sigma))
+    radiance = blur_cells(lamps.astype(np.float32), ones, (own, own))
+    nothing = np.zeros_like(ones)
+    of_map, of_photo = match_blurs(Pair(0.01 * photo, radiance, ones, 1.0), nothing, 0.0, None)
+    assert of_map == pytest.approx(sigma, abs=0.2)
+    assert of_photo == pytest.approx(0.0, abs=0.3)
+    back = match_blurs(Pair(radiance, photo, ones, 1.0), nothing, 0.0, None)
+    assert back == pytest.approx((0.0, sigma), abs=0.3)
+
+
+def all_counting(
+    radiance: np.ndarray, light: np.ndarray, north: float = 45.0
+) -> tuple[MapCells, PhotoCells]:
+    """Cells of a map and of a photo that are known, seen and unsaturated everywhere."""
+    shape = radiance.shape
+    zero, one = np.zeros(shape, np.float32), np.ones(shape, np.float32)
+    cells = MapCells(
+        grid=MapGrid("EPSG:4326", 10.0, north, 1 / 240, shape[1], shape[0]),
+        radiance_nw=radiance,
+        known=np.ones(shape, bool),
+        saturated=np.zeros(shape, bool),
+        map_step_deg=1 / 240,
+        photo_pixel_deg=1 / 240,
+    )
+    photo = PhotoCells(
+        luminance=light.astype(np.float32),
+        seen=one,
+        saturated=zero,
+        pixel_cells=zero,
+        radius_sq=zero,
+        air_mass=one,
+        sigma_m=zero,
+    )
+    return cells, photo
+
+
+def test_where_lights_are_all_over_the_darkest_cells_tell_background_and_noise() -> None:
+    rng = np.random.default_rng(2)
+    shape = (60, 80)
+    dim = rng.random(shape) < 0.1
+    radiance = np.where(dim, 2.0, 20.0).astype(np.float32)
+    light = 0.05 + 0.01 * radiance + 0.004 * rng.standard_normal(shape)
+    cells, photo = all_counting(radiance, light)
+    found = compare(cells, photo, 0.0)
+    assert found.judged.all()
+    assert found.background == pytest.approx(np.full(shape, 0.07), abs=1e-3)
+    assert found.noise == pytest.approx(np.full(shape, 0.004), rel=0.15)
+    assert np.median(found.light[~dim]) == pytest.approx(0.18, abs=2e-3)
+
+
+def test_hot_pixels_go_and_lamps_stay() -> None:
+    y, x = np.mgrid[:100, :120]
+    rng = np.random.default_rng(5)
+    light = (0.002 + 0.0004 * rng.standard_normal(x.shape)).astype(np.float32)
+    for row, column in ((30, 40), (60, 80)):
+        light += 0.3 * np.exp(-((x - column) ** 2 + (y - row) ** 2) / (2 * 0.7**2))
+    lamps = light.copy()
+    light[20, 100] += 0.3
+    light[80, 20] += 0.3
+    light[80, 19] += 0.05  # what JPEG makes of it
+    found = remove_hot_pixels(light)
+    assert np.abs(found - lamps)[[20, 80, 80], [100, 20, 19]].max() < 0.06
+    assert np.array_equal(found[25:70, 30:90], lamps[25:70, 30:90])
+
+
+def test_a_mean_is_of_the_cells_that_count_as_scipy_blurs() -> None:
+    rng = np.random.default_rng(6)
+    luminance = rng.exponential(size=(60, 70)).astype(np.float32)
+    weight = (rng.random((60, 70)) < 0.8).astype(np.float32)
+    weight[:, :9] = 0.0
+
+    def gauss(image: np.ndarray) -> np.ndarray:
+        return gaussian_filter(image.astype(float), (1.5, 2.1), mode="constant")
+
+    share = gauss(weight)
+    expected = gauss(luminance * weight) / np.maximum(share, 1e-9)
+    found = blur_cells(luminance, weight, (1.5, 2.1))
+    assert found[share > 0.01] == pytest.approx(expected[share > 0.01], rel=0.01)
+    assert not found[:, 0].any()  # where hardly any counts
+    assert np.array_equal(blur_cells(luminance, np.ones_like(weight), (0.1, 0.14)), luminance)
+
+
+def all_alike(
+    shape: tuple[int, int] = (60, 80), north: float = 45.0
+) -> tuple[MapCells, PhotoCells]:
+    """Every cell counts; lights here and there, alike in photo and map."""
+    rng = np.random.default_rng(4)
+    radiance = np.where(rng.random(shape) < 0.03, 50.0, 0.0).astype(np.float32)
+    return all_counting(radiance, 0.05 + 0.01 * radiance, north)
+
+
+def test_cells_are_judged_up_to_their_limits_and_saturated_ones_are_not_used() -> None:
+    cells, photo = all_alike()
+    seen, pixels, clipped = (one.copy() for one in (photo.seen, photo.pixel_cells, photo.saturated))
+    seen[10, 10], seen[20, 20] = 0.99, 0.9899
+    pixels[11, 11], pixels[21, 21] = 3.0, 3.001
+    clipped[5, 5], clipped[6, 6] = 0.002, 0.0021
+    full, known = cells.saturated.copy(), cells.known.copy()
+    full[7, 8], known[9, 9] = True, False
+    found = compare(
+        replace(cells, saturated=full, known=known),
+        replace(photo, seen=seen, pixel_cells=pixels, saturated=clipped),
+        0.0,
+    )
+    assert np.argwhere(found.photo_full).tolist() == [[6, 6]]
+    assert np.argwhere(found.map_full).tolist() == [[7, 8]]
+    unjudged = [[9, 9], [20, 20], [21, 21]]
+    assert np.argwhere(~found.judged).tolist() == unjudged
+    assert np.argwhere(~found.usable).tolist() == [[6, 6], [7, 8], *unjudged]
+    assert (found.light[20, 20], found.radiance_nw[20, 20]) == (0.0, 0.0)
+
+
+def test_too_few_cells_are_none() -> None:
+    cells, photo = all_alike((20, 20))
+    for count in (MIN_CELLS, MIN_CELLS - 1):
+        seen = (np.arange(400) < count).reshape(20, 20).astype(np.float32)
+        if count == MIN_CELLS:
+            assert compare(cells, replace(photo, seen=seen), 0.0).usable.sum() == count
+        else:
+            with pytest.raises(LeftOutError, match="too few cells"):
+                compare(cells, replace(photo, seen=seen), 0.0)
+
+
+def test_blurs_are_told_in_metres_and_both_are_as_unsure_of_their_place() -> None:
+    """A cell of a 240th of a degree is 463 m; at 60 north it is half as wide as it is high."""
+    cells, photo = all_alike(north=60.0 + 30 / 240)
+    point = np.zeros(cells.known.shape, np.float32)
+    point[30, 40] = 1000.0
+    sigma_m = np.full(point.shape, 926.6, np.float32)
+    cells = replace(cells, radiance_nw=point)
+    photo = replace(photo, luminance=0.01 * point, sigma_m=sigma_m)
+    found = compare(cells, photo, 1389.9)
+    assert (found.map_sigma_m, found.photo_sigma_m) == (pytest.approx(1389.9), 0.0)
+    assert found.blur_cells == pytest.approx(np.hypot(2.0, 3.0), rel=1e-3)
+    assert found.sigma_cells == pytest.approx(np.full(point.shape, 2.0), rel=1e-3)
+    row, col = np.mgrid[0:60, 0:80] - np.array([30, 40])[:, None, None]
+    for image, sigma in ((found.radiance_nw, 2.0), (found.light, np.hypot(2.0, 3.0))):
+        light = np.where(np.hypot(row, col / 2) < 3.5 * sigma, image, 0.0).astype(float)
+        down = np.sqrt((light * row**2).sum() / light.sum())
+        across = np.sqrt((light * col**2).sum() / light.sum())
+        assert down == pytest.approx(sigma, rel=0.06)
+        assert across / down == pytest.approx(2.0, rel=0.06)
+
+
+def test_the_pixels_of_the_photo_blur_the_map_by_seven_tenths_of_one() -> None:
+    cells, photo = all_alike(north=30 / 240)
+    point = np.zeros(cells.known.shape, np.float32)
+    point[30, 40] = 1000.0
+    pixels = np.full(point.shape, 2.5, np.float32)
+    found = compare(
+        replace(cells, radiance_nw=point),
+        replace(photo, luminance=0.01 * point, pixel_cells=pixels),
+        0.0,
+    )
+    row = np.arange(60) - 30.0
+    light = found.radiance_nw.astype(float).sum(axis=1)
+    assert np.sqrt((light * row**2).sum() / light.sum()) == pytest.approx(0.7 * 2.5, rel=0.03)
+    assert found.light[30, 40] == pytest.approx(10.0, rel=0.01)
+
+
+# The time of which a map is
+
+
+@pytest.mark.parametrize(
+    ("lights_date", "product", "first", "last"),
+    [
+        ("2016", "", "2016-01-01", "2016-12-31"),
+        ("2016-01-01", "Black Marble", "2016-01-01", "2016-12-31"),
+        ("2020-01-01", "Black Marble VNP46A4", "2020-01-01", "2020-12-31"),
+        ("2020-01-01", "Black Marble VNP46A3", "2020-01-01", "2020-01-31"),
+        ("2020-02-01", "Black Marble VNP46A3", "2020-02-01", "2020-02-29"),
+        ("2020-01-01", "Black Marble VNP46A2", "2020-01-01", "2020-01-01"),
+        ("2019-12", "VIIRS DNB composite", "2019-12-01", "2019-12-31"),
+        ("2012-04/2013-03", "", "2012-04-01", "2013-03-31"),
+        ("2016, 2019-01", "", "2016-01-01", "2019-01-31"),
+    ],
+)
+def test_a_map_shows_all_of_its_period(
+    lights_date: str, product: str, first: str, last: str
+) -> None:
+    assert period_of(lights_date, product) == (date.fromisoformat(first), date.fromisoformat(last))
+    assert period_of(f"{lights_date} or so", product) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "lights_date"),
+    [
+        ("SVDNB_npp_20160101-20160131_75N060E_vcmcfg.avg_rad9h.tif", "2016-01"),
+        ("SVDNB_npp_20150101-20151231_75N060E_vcm-orm-ntl.avg_rad9.tif", "2015"),
+        ("VNL_v21_npp_201204-201303_global_vcmcfg.tif", "2012-04/2013-03"),
+        ("VNL_v2_npp_2016_global.tif", "2016"),
+    ],
+)
+def test_a_composite_is_of_all_the_months_that_its_name_spans(name: str, lights_date: str) -> None:
+    assert date_of_name(name) == lights_date
