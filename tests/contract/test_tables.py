@@ -579,7 +579,8 @@ def test_nothing_of_the_archives_tables_is_lost(real_data: Path) -> None:
         altitudes = [row["altitude_km"] for row in rows]
         assert 320.0 < min(altitudes) < max(altitudes) < 440.0
         for row, cell in zip(rows, cells, strict=True):
-            assert (row["frame_id"], row["problems"]) == (cell["frame_id"], [])
+            problems = [one for one in row["problems"] if not one.startswith(ELSEWHERE)]
+            assert (row["frame_id"], problems) == (cell["frame_id"], [])
             digits = "".join(letter for letter in row["time_utc"] if letter.isdecimal())
             assert digits == cell["gmt_date"] + cell["gmt_time"].zfill(6)
             assert row["focal_mm"] == (float(cell["focal_mm"] or 0) or None)
