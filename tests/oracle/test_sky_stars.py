@@ -892,6 +892,14 @@ def test_the_limit_is_the_one_that_the_frame_was_made_with(plateau, limit, seed)
     assert float(bright[0]) == pytest.approx(plateau, abs=0.2)
 
 
+def test_sigma_of_the_limit_is_its_spread():
+    depths = [fit_completeness(*drawn(0.8, 7.6, seed)) for seed in range(24)]
+    limits = np.array([one.limit_g for one in depths])
+    sigmas = np.array([one.limit_sigma for one in depths], float)
+    assert 0.55 < limits.std() / np.median(sigmas) < 1.7
+    assert abs(limits.mean() - 7.6) < 4.0 * limits.std() / math.sqrt(24)
+
+
 def test_bins_count_every_star_once():
     magnitude, found = drawn(0.8, 7.0)
     bins = magnitude_bins(magnitude, found)
