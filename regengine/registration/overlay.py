@@ -221,7 +221,8 @@ def find_visible_region(camera: Camera) -> Region | None:
     west, east, south, north = lon.min(), lon.max(), lat.min(), lat.max()
     step_deg = float(range_m.min()) / camera.focal_px / 1e3 / KM_PER_DEGREE
     margin = max(2.0 * step_deg, 0.02 * max(east - west, north - south))
-    west, east, south, north = west - margin, east + margin, south - margin, north + margin
+    west, east = max(west - margin, middle - 180.0), min(east + margin, middle + 180.0)
+    south, north = max(south - margin, -90.0), min(north + margin, 90.0)
     coarsest = math.sqrt((east - west) * (north - south) / 12e6)
     return float(west), float(south), float(east), float(north), max(step_deg, coarsest)
 

@@ -237,6 +237,11 @@ def test_photos_are_named_or_chosen_by_verdict_and_condition(store: Path, tmp_pa
     assert "has no frame named no such" in said.err
 
 
+def test_a_photo_over_the_pole_is_drawn_on_any_map(store: Path, tmp_path: Path) -> None:
+    said = run("overlay", store, "ISS061-E-0", "--lights", LIGHTS, "--out", tmp_path)
+    assert (said.code, names_in(tmp_path)) == (0, ["ISS061-E-0.overlay.png"]), said.err
+
+
 def test_a_photo_that_is_gone_or_another_one_costs_its_own_picture(
     store_copy: Path, tmp_path: Path
 ) -> None:
