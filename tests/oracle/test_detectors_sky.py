@@ -29,7 +29,7 @@ from detectors.star_fit import fit_stars
 from detectors.star_trails import find_turning_trails
 from detectors.stars_sift import window_sums
 from detectors.streak_stars import find_stars
-from tests.regengine.registration.made_limb import found_limb
+from tests.world.limbs import found_limb
 from tests.world.pictures import ALTITUDE_KM, drawn_limb
 
 sigmas = st.floats(0.5, 3.0)

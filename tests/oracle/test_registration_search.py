@@ -1,0 +1,445 @@
+"""How a search proposes cameras and ends; four places out of a solved camera, and their sigmas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from benchmarks.simulate.camera import SimCamera, wgs84
+from benchmarks.trials.attempt import camera_of
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import incidence_deg
+from matchers.geometry.pose import turn_camera
+from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
+from regengine.orbit import CameraPosition, icrs_to_itrf, load_tle_file, position_from_nadir
+from regengine.orbit.position import choose_position
+from regengine.photo.frame import read_frame
+from regengine.references.opening import open_light_map
+from regengine.registration.align import is_same_view, score_hypothesis
+from regengine.registration.control_points import (
+    choose_four,
+    compute_allowed_error_m,
+    compute_sigma_at_lights_m,
+    hull_area,
+    measure_spread,
+    project_covariance,
+    select_control_points,
+)
+from regengine.registration.generate_stages import generate_stages
+from regengine.registration.index.earth import EarthIndex, index_in_memory
+from regengine.registration.parameters import PointParams, RegisterParams, SearchParams
+from regengine.registration.prepare_photo import prepare_photo
+from regengine.registration.priors.neighbours import Neighbour, NeighbourPrior
+from regengine.registration.register import PROPOSERS, pose_problem, search, search_frame
+from regengine.registration.types import (
+    Fit,
+    Hypothesis,
+    Method,
+    Prior,
+    Problem,
+    SearchReferences,
+    StopReason,
+    keeps_sky_free,
+)
+from regengine.result import ControlPoint
+from regengine.sky.stars.attitude import StarAttitude
+from tests.oracle.conftest import Solved
+from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
+from tests.world.simulated import sample_camera, true_camera, write_city_map
+from tests.world.towns import camera_over, ecef
+
+STAGES, RANK = 12, 6
+FAR_KM = 700.0  # beyond what a clock of 20 s and a slide along the track bring about
+SAME = SearchParams().same_view_share
+LIMB = "ISS990-E-000106"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A photo, its true camera, and where that was by its time."""
+
+    photo: Path
+    truth: Camera
+    position: CameraPosition
+
+
+def case_of(photo: Path, camera: SimCamera) -> Case:
+    position = choose_position(read_frame(photo), load_tle_file(ELEMENTS))
+    return Case(photo, camera_of(camera), position)
+
+
+@pytest.fixture(scope="module")
+def city(simulated: Path) -> Case:
+    """A city from nearly above."""
+    return case_of(simulated / "nadir.jpg", true_camera(simulated / "nadir.jpg"))
+
+
+@pytest.fixture(scope="module")
+def dark(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The map of the city without a light."""
+    return write_city_map(tmp_path_factory.mktemp("dark") / "dark.tif", np.zeros_like)
+
+
+def attitude_of(case: Case) -> StarAttitude:
+    """What the stars would tell of a camera."""
+    time_utc, truth = case.position.time_utc, case.truth
+    assert time_utc is not None
+    camera = SkyCamera(
+        width_px=truth.width_px,
+        height_px=truth.height_px,
+        focal_px=truth.focal_px,
+        principal_point=truth.principal_point,
+        quaternion_icrs=matrix_quaternion(icrs_to_itrf(time_utc).T @ truth.matrix),
+        distortion=truth.distortion,
+    )
+    return StarAttitude(
+        camera=camera, sigma_rad=1e-4, sigma_log_focal=1e-3, stars=20, time_utc=time_utc
+    )
+
+
+def prior_for(method: Method, case: Case) -> Prior:
+    """What a way of proposing needs to have something to say."""
+    if method == "placement":  # laid on the map by eye
+        placed = turn_camera(case.truth, [0.01, -0.01, 0.03])
+        return Prior(position=case.position, placement=placed)
+    if method == "neighbours":
+        neighbour = Neighbour(frame="before", camera=turn_camera(case.truth, [0.02, 0.0, 0.01]))
+        told = NeighbourPrior(
+            frames=("before",), offset_s=0.0, spread_s=2.0, neighbours=(neighbour,)
+        )
+        return Prior(position=case.position, neighbours=told)
+    if method == "stars":
+        return Prior(position=case.position, read_stars=lambda _: attitude_of(case))
+    return Prior(position=case.position)
+
+
+def pose(case: Case, prior: Prior, index: EarthIndex | None, lights: Path = LIGHTS) -> Problem:
+    params = RegisterParams(clock_window_s=20.0)
+    photo = prepare_photo(read_frame(case.photo), prior, params)
+    references = SearchReferences(light_map=open_light_map([lights]), index=index)
+    return pose_problem(photo, prior, references, params)
+
+
+def propose(problem: Problem, method: Method, stages: int = STAGES) -> list[list[Hypothesis]]:
+    """What comes of the first stages of a method, the best first."""
+    chosen = [stage for stage in generate_stages(problem) if stage.method == method][:stages]
+    assert chosen, f"no stage of {method}"
+    return [
+        sorted(PROPOSERS[method](problem, stage), key=lambda one: -score_hypothesis(one))
+        for stage in chosen
+    ]
+
+
+@pytest.fixture(params=PROPOSERS, scope="module")
+def method(request: pytest.FixtureRequest) -> Method:
+    """Each that is there."""
+    found: Method = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def case(method: Method, city: Case) -> Case:
+    """The city; for stars a photo that has a sky."""
+    if method != "stars":
+        return city
+    return case_of(SAMPLES / f"{LIMB}.jpg", sample_camera(LIMB))
+
+
+@pytest.mark.slow
+def test_the_true_camera_is_among_the_best_and_the_same_again(
+    method: Method, case: Case, samples_index: EarthIndex
+) -> None:
+    first, again = (
+        propose(pose(case, prior_for(method, case), samples_index), method) for _ in range(2)
+    )
+    assert any(is_same_view(h.camera, case.truth, SAME) for few in first for h in few[:RANK])
+    assert all(h.source == method for few in first for h in few)
+    assert [[(h.camera, score_hypothesis(h)) for h in few] for few in first] == [
+        [(h.camera, score_hypothesis(h)) for h in few] for few in again
+    ]
+
+
+def test_what_is_known_is_kept_to(method: Method, case: Case, samples_index: EarthIndex) -> None:
+    """Nothing far from where the photo was taken from, even if the lights are elsewhere."""
+    prior = prior_for(method, case)
+    if prior.placement is None:  # what a person placed is where it is placed
+        away = position_from_nadir(
+            case.position.lon + 9.0,
+            case.position.lat + 7.0,
+            415.0,
+            "option",
+            time_utc=case.position.time_utc,
+        )
+        if prior.neighbours is not None:
+            away = replace(away, velocity_ecef_m_s=case.position.velocity_ecef_m_s)
+        prior = replace(prior, position=away)
+    assert prior.position is not None
+    problem = pose(case, prior, samples_index)
+    for few in propose(problem, method, stages=2):
+        for one in few:
+            apart_m = np.subtract(one.camera.position_ecef_m, prior.position.position_ecef_m)
+            assert np.linalg.norm(apart_m) / 1e3 < FAR_KM
+            size = one.camera.width_px, one.camera.height_px
+            assert size == (case.truth.width_px, case.truth.height_px)
+            assert keeps_sky_free(problem.photo, one.camera)
+
+
+def test_a_map_without_lights_brings_nothing(method: Method, case: Case, dark: Path) -> None:
+    index = index_in_memory(open_light_map([dark]))
+    problem = pose(case, prior_for(method, case), index, dark)
+    for stage in generate_stages(problem)[:3]:
+        assert all(score_hypothesis(one) <= 0.0 for one in PROPOSERS[stage.method](problem, stage))
+
+
+def test_a_map_without_any_light_is_not_searched(city: Case, dark: Path) -> None:
+    for position in (city.position, position_from_nadir(-153.0, 34.0, 415.0, "option")):
+        problem = pose(city, Prior(position=position), None, dark)
+        state = search(problem, problem.params.clock())
+        assert (state.work, state.stop_reason) == (0.0, StopReason.EXHAUSTED)
+
+
+@pytest.mark.parametrize("method", ["light", "asterisms", "dense"])
+def test_each_method_alone_places_a_city(
+    city: Case, samples_index: EarthIndex, method: Method
+) -> None:
+    params = RegisterParams(search=SearchParams(methods=(method,)))
+    references = SearchReferences(light_map=open_light_map([LIGHTS]), index=samples_index)
+    prior = Prior(position=city.position)
+    _, state, _ = search_frame(read_frame(city.photo), prior, references, params)
+    assert state is not None
+    assert state.stop_reason is StopReason.PROVEN
+    assert state.match is not None
+    assert state.match.hypothesis.source == method
+    assert is_same_view(state.match.camera, city.truth, 0.01)
+
+
+def test_a_search_ends_by_its_work_or_its_time_and_says_which(over_city: Solved) -> None:
+    problem = over_city.problem
+    assert over_city.state.stop_reason is StopReason.PROVEN
+    assert over_city.state.work == pytest.approx(sum(over_city.state.work_of.values()))
+    for params, reason in (
+        (replace(problem.params, work_budget=0.01), StopReason.WORK_BUDGET),
+        (replace(problem.params, max_seconds=0.0), StopReason.CPU_LIMIT),
+        (
+            replace(problem.params, search=SearchParams(methods=(), min_chance=0.5)),
+            StopReason.EXHAUSTED,
+        ),
+    ):
+        state = search(replace(problem, params=params), params.clock() - 1.0)
+        assert (state.stop_reason, state.match, state.work) == (reason, None, 0.0)
+
+
+def test_work_is_the_same_again(over_city: Solved) -> None:
+    again = search(over_city.problem, over_city.problem.params.clock())
+    assert again.work_of == over_city.state.work_of
+    assert again.match is not None
+    assert again.match.camera == over_city.match.camera
+
+
+@pytest.mark.slow
+def test_a_class_that_surely_shows_no_city_is_worth_less_work(over_city: Solved) -> None:
+    first = generate_stages(over_city.problem)[0]
+    params = replace(over_city.problem.params, work_budget=1.8 * first.work)
+    for probability, tried in ((0.5, True), (0.001, False)):
+        prior = replace(over_city.problem.prior, cities_probability=probability)
+        problem = replace(over_city.problem, prior=prior, params=params)
+        found = search(problem, params.clock())
+        assert (first.method in found.work_of) is tried
+
+
+NONE = np.zeros(0, np.intp)
+
+
+def pixel_errors(solved: Solved, points: tuple[ControlPoint, ...]) -> NDArray[np.float64]:
+    """Pixel of each point minus the pixel that truly shows its place, shape (n, 2)."""
+    x, y, _, _ = solved.truth.project([p.lon for p in points], [p.lat for p in points])
+    return np.array([(p.x, p.y) for p in points]) - np.stack([x, y], axis=1)
+
+
+def with_patches(solution: Fit, chosen: NDArray[np.intp], **spoilt: object) -> Fit:
+    """Some of its patches alone, with other figures; the map confirms no light of the photo."""
+    refinement = solution.refinement
+    some = replace(
+        refinement,
+        matches=refinement.matches.chosen(chosen),
+        residual_px=refinement.residual_px[chosen],
+        weights=refinement.weights[chosen],
+    )
+    return replace(
+        solution,
+        refinement=replace(some, **spoilt),  # type: ignore[arg-type]
+        groups=solution.groups[chosen],
+        matched=NONE,
+    )
+
+
+def random_subsets(solved: Solved, count: int) -> list[tuple[ControlPoint, ...]]:
+    """Control points out of different halves of a solution's patches."""
+    fit, rng = solved.match.fit, np.random.default_rng(0)
+    halves = [np.flatnonzero(rng.random(len(fit.refinement.matches)) < 0.4) for _ in range(count)]
+    return [select_control_points(with_patches(fit, half), solved.match.camera) for half in halves]
+
+
+def test_a_camera_is_less_sure_of_lights_where_it_was_fitted_to_none(over_city: Solved) -> None:
+    match, fit = over_city.match, over_city.match.fit
+    lights = fit.matched_lights
+    sure = compute_sigma_at_lights_m(fit, lights, fit.refits)
+    assert sure.shape == (len(lights),)
+    assert sure.max() < 0.3 * compute_allowed_error_m(match.camera)
+    matches = fit.refinement.matches
+    width = fit.image.values.shape[1]
+    left = with_patches(fit, np.flatnonzero(matches.x < 0.35 * width))
+    half = compute_sigma_at_lights_m(left, lights, left.refits)
+    there, here = lights.x > 0.7 * width, lights.x < 0.3 * width
+    assert np.median(half[there] / sure[there]) > 3.0
+    assert np.median(half[there]) > 2.0 * np.median(half[here])
+
+
+def test_sigma_is_honest(over_city: Solved, slanted: Solved) -> None:
+    """Over two photographs: the true place lies within three sigma, and sigma is not idle."""
+    pulls, ground_pulls = [], []
+    for solved in (over_city, slanted):
+        for points in random_subsets(solved, 8):
+            sigma = np.array([p.sigma_px for p in points])
+            pulls.append(pixel_errors(solved, points) / sigma[:, None])
+            lon, lat, _ = solved.truth.ground([p.x for p in points], [p.y for p in points])
+            away = wgs84().inv(lon, lat, [p.lon for p in points], [p.lat for p in points])[2]
+            ground_pulls.append(np.asarray(away) / np.array([p.sigma_m for p in points]))
+    pull, ground_pull = np.abs(np.concatenate(pulls)), np.concatenate(ground_pulls)
+    assert len(ground_pull) == 2 * 8 * 4
+    assert (pull < 3.0).mean() >= 0.95
+    # Two axes: a distance of 3.5 sigma is passed by two in a thousand
+    assert (ground_pull < 3.5).mean() >= 0.95
+    assert np.median(pull) > 0.1
+
+
+def test_patches_that_the_fit_does_not_believe_rest_on_the_camera(over_city: Solved) -> None:
+    """Four patches are left, of which two point at random: all four points are right."""
+    match, fit = over_city.match, over_city.match.fit
+    believed = np.flatnonzero(fit.refinement.weights > 0.5)
+    chosen = believed[:: max(1, len(believed) // 4)][:4]
+    some = with_patches(fit, chosen).refinement
+    wild = np.array([[0.0, 0.0], [6.0, -3.0], [-4.0, 5.0], [0.0, 0.0]])
+    spoilt = with_patches(
+        fit,
+        chosen,
+        matches=replace(
+            some.matches, dx=some.matches.dx + wild[:, 0], dy=some.matches.dy + wild[:, 1]
+        ),
+        residual_px=some.residual_px + wild,
+        weights=np.where(np.any(wild != 0.0, axis=1), 0.01, some.weights),
+    )
+    points = select_control_points(spoilt, match.camera)
+    assert len(points) == 4
+    errors = np.hypot(*pixel_errors(over_city, points).T)
+    assert (errors < 4.0 * np.array([p.sigma_px for p in points])).all()
+    assert errors.max() < 2.0 / fit.image.factor
+    for count in (0, 2, 3):  # as many points as there are patches
+        few = with_patches(fit, np.arange(count))
+        assert len(select_control_points(few, match.camera)) == count
+
+
+def test_a_disagreeing_patch_pays_with_its_sigma(over_city: Solved) -> None:
+    """The same four patches, one of which lies 3 px from where the camera has it."""
+    match, fit = over_city.match, over_city.match.fit
+    matches, factor = fit.refinement.matches, fit.image.factor
+    four = select_control_points(replace(fit, matched=NONE), match.camera)
+    at = np.stack([matches.x + matches.dx, matches.y + matches.dy], axis=1)
+    here = np.array([((p.x + 0.5) * factor - 0.5, (p.y + 0.5) * factor - 0.5) for p in four])
+    chosen = np.linalg.norm(at[None] - here[:, None], axis=2).argmin(axis=1)
+    only = with_patches(fit, chosen)
+    steady = select_control_points(only, match.camera)
+    residual = only.refinement.residual_px + 3.0 * np.outer(np.arange(4) == 2, [1.0, 0.0])
+    after = select_control_points(with_patches(fit, chosen, residual_px=residual), match.camera)
+    assert after[2].sigma_px > 2.0 / factor * 0.9
+    assert after[2].sigma_m > 2.0 * steady[2].sigma_m
+    assert [after[k] for k in (0, 1, 3)] == [steady[k] for k in (0, 1, 3)]
+
+
+def test_a_triangle_of_patches_is_filled_up_with_the_best_of_the_others() -> None:
+    x = np.array([0.0, 100.0, 0.0, 20.0, 30.0, 25.0])
+    y = np.array([0.0, 0.0, 100.0, 20.0, 25.0, 30.0])
+    places = np.stack([x, y], axis=-1)
+    ncc = np.array([0.9, 0.9, 0.9, 0.7, 0.85, 0.6])
+    assert sorted(choose_four(places, ncc, np.ones(6, bool))) == [0, 1, 2, 4]
+    usable = np.array([True, True, True, True, False, True])
+    assert sorted(choose_four(places, ncc, usable)) == [0, 1, 2, 3]
+    assert choose_four(places, ncc, np.arange(6) < 3) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_in_a_strip_no_two_lie_on_one_spot(seed: int) -> None:
+    """Towns along a road, and a dense town at its end: the outermost alone are all there."""
+    rng = np.random.default_rng(seed)
+    road = np.stack([np.linspace(0.0, 600.0, 25), rng.normal(200.0, 3.0, 25)], axis=-1)
+    town = rng.normal((620.0, 200.0), 6.0, (25, 2))
+    places, ncc = np.concatenate([road, town]), np.repeat([0.7, 0.9], 25)
+    four = choose_four(places, ncc, np.ones(50, bool))
+    assert len(set(four)) == 4
+    assert measure_spread(places[four], hull_area(places))[1]
+    apart = np.linalg.norm(places[four][:, None] - places[four][None], axis=2)
+    assert apart[np.triu_indices(4, 1)].min() >= PointParams().min_apart_share * apart.max()
+
+
+def test_spread_is_told_of_what_the_four_span() -> None:
+    square = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0]])
+    assert hull_area(np.concatenate([square, [[5.0, 5.0]]])) == pytest.approx(100.0)
+    assert hull_area(square[:2]) == 0.0
+    for order in ([0, 1, 2, 3], [0, 2, 1, 3], [3, 1, 0, 2]):
+        assert measure_spread(square[order], 200.0) == (pytest.approx(0.5), True)
+    assert measure_spread(square, 401.0) == (pytest.approx(100.0 / 401.0), False)
+    near = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.5, 0.0]])
+    assert not measure_spread(near, 60.0)[1]
+    assert not measure_spread(np.zeros((4, 2)), 60.0)[1]
+    assert not measure_spread(square[:3], 60.0)[1]
+
+
+def test_no_point_lies_on_dark_ground_beyond_the_lights(over_city: Solved) -> None:
+    """The map confirms those of the left alone; patches farther out are as good."""
+    match, fit = over_city.match, over_city.match.fit
+    all_met, every = fit.matched, fit.matched_lights
+    left_met = all_met[every.x < np.median(every.x)]
+    left = fit.lights.chosen(left_met)
+    factor = fit.image.factor
+    for met, beyond in ((all_met, True), (left_met, False)):
+        points = select_control_points(replace(fit, matched=met), match.camera)
+        assert len(points) == 4
+        assert all(point.lights > 0 for point in points)
+        far_px = max((point.x + 0.5) * factor - 0.5 for point in points) - left.x.max()
+        assert (far_px > PointParams().lights_reach_px) == beyond
+
+
+def test_sigmas_of_points_follow_from_their_covariances(over_city: Solved) -> None:
+    """The map's own error comes on top of the camera's on the ground."""
+    camera = over_city.match.camera
+    for point in select_control_points(over_city.match.fit, camera):
+        xx, xy, yy = point.covariance_px
+        assert point.sigma_px == pytest.approx(np.sqrt((xx + yy) / 2.0))
+        east, cross, north = point.covariance_m
+        assert point.sigma_m == pytest.approx(np.sqrt((east + north) / 2.0))
+        in_image = np.array([[xx, xy], [xy, yy]])
+        seen = project_covariance(camera, ecef(point.lon, point.lat), in_image)
+        assert [east, cross, north] == pytest.approx(
+            [seen[0, 0] + 50.0**2, seen[0, 1], seen[1, 1] + 50.0**2], rel=1e-6
+        )
+
+
+def test_a_pixel_straight_down_is_the_height_over_the_focal_length() -> None:
+    camera = camera_over(10.0, 40.0, focal_px=800.0)
+    on_ground = project_covariance(camera, ecef(10.1, 40.05), np.diag([0.64, 1.44]))
+    expected = (410e3 / 800.0) ** 2 * (0.64 + 1.44)
+    assert np.trace(on_ground) == pytest.approx(expected, rel=0.008)
+    assert np.linalg.det(on_ground) > 0.0
+
+
+def test_uncertainty_on_slanted_ground_is_stretched() -> None:
+    """At 60 degrees of incidence a pixel is twice as long away from the camera as across."""
+    camera = camera_over(0.0, 0.0, off_nadir=55.0, azimuth=0.0, focal_px=800.0)
+    place = ecef(*(float(v) for v in camera.pixel_to_lonlat(149.5, 99.5)))
+    (east, _), (_, north) = project_covariance(camera, place, np.eye(2))
+    incidence = np.radians(float(incidence_deg(camera.position_ecef_m, place)))
+    assert np.sqrt(north / east) == pytest.approx(1.0 / np.cos(incidence), rel=0.05)
