@@ -26,10 +26,11 @@ import regengine
 from tests.conftest import ROOT
 from tests.world.browser import CHROMIUM, open_browser
 from tests.world.exports import decide, export, work
+from tests.world.faults import write_photos
 from tests.world.program import run
 from tests.world.results import nadir_camera, nothing_found, proposal, solved
 from tests.world.shared import make_once
-from tests.world.stores import CORNERS, unplaced, write_store
+from tests.world.stores import CORNERS, settings_of, unplaced, write_store
 
 
 def figures_of(store: Path) -> dict[str, Any]:
@@ -74,15 +75,38 @@ def test_nadir_is_that_of_the_solved_camera(tmp_path: Path) -> None:
     """The prior's, from an element set 53 days old, is called so: in a sheet and for Python."""
     found = proposal()
     assert found.nadir is not None
+    assert found.solved is not None
+    camera = replace(found.solved.camera, pixel_aspect=1.5)
     far = replace(found, nadir=replace(found.nadir, lon=-100.0, lat=31.0))
+    far = replace(far, solved=replace(found.solved, camera=camera))
     store = write_store(tmp_path / "run.h5", [far])
     sheet = run("show", store, far.frame).out
     told = repr(regengine.Registration(far))
     assert re.search(r"^  nadir +35\.700 N 136\.900 E, 391\.2 km$", sheet, re.M)
     assert re.search(r"^  prior nadir +31\.000 N 100\.000 W, 391\.2 km \(from tle\)$", sheet, re.M)
     assert re.search(r"^  along-track offset +-131\.70 s$", sheet, re.M)
+    assert re.search(r"^  pixel aspect +1\.500, stretched", sheet, re.M)
     assert "; nadir 35.70 N 136.90 E, 391 km;" in told
     assert "; prior nadir 31.00 N 100.00 W, 391 km (tle)" in told
+
+
+def test_a_sheet_tells_the_settings_that_are_not_as_usual(tmp_path: Path) -> None:
+    lights, elements = (ROOT / "data_samples" / name for name in ("lights.tif", "tle.txt"))
+    write_photos(tmp_path / "photos", 1)
+    run(
+        *("register", tmp_path / "photos", "--lights", lights, "--tle", elements),
+        *("--clock-window", 77, "--any-category", "--blind", "never", "--workers", 0),
+        *("--store", tmp_path / "settings.h5"),
+    )
+    parameters = json.loads(settings_of(tmp_path / "settings.h5")[0])
+    parameters["register"]["accept"]["min_lights"] = 11
+    settings = json.dumps(parameters), "1" * 64
+    write_store(tmp_path / "run.h5", [proposal()], settings=settings)
+    sheet = run("show", tmp_path / "run.h5", proposal().frame).out
+    assert max(map(len, sheet.splitlines())) < 250
+    for words in (f"lights +{lights}", "clock window s +77.0", r"accept\.min_lights +11"):
+        assert re.search(rf"^  {words}$", sheet, re.M), words
+    assert "max_saturated_share" not in sheet  # as usual
 
 
 def test_no_offset_is_shown_from_what_was_not_given(tmp_path: Path) -> None:
@@ -94,7 +118,8 @@ def test_no_offset_is_shown_from_what_was_not_given(tmp_path: Path) -> None:
         for source in ("centre", "lights")
     ]
     store = write_store(tmp_path / "run.h5", made)
-    assert not any("along-track offset" in run("show", store, one.frame).out for one in made)
+    for one in made:
+        assert not re.search("along-track offset|pixel aspect", run("show", store, one.frame).out)
 
 
 def test_every_key_of_the_figures_is_documented(store: Path) -> None:

@@ -150,7 +150,7 @@ def assert_equal(one: Path, two: Path) -> None:
     assert list(compare(one, two)) == []
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_hints_do_not_depend_on_what_is_finished_first(tmp_path: Path) -> None:
     """Any number of tasks under way, finished in any order: the same results."""
     chance = random.Random(1)
