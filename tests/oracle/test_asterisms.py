@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from scipy.stats import norm
 
 from detectors.types import FloatArray
 from matchers.points.asterism_fit import (
     MatchParameters,
     fit_rotations,
     rescale_tangents,
+    weigh,
 )
 from matchers.points.asterism_match import Attitude, match
 from matchers.points.asterisms import (
@@ -253,6 +255,35 @@ def test_the_fitted_rotation_is_the_true_one(seed: int, count: int) -> None:
     if count > 2:
         expected, _ = Rotation.align_vectors(targets, points, weights=share)
         assert found == pytest.approx(expected.as_matrix(), abs=1e-6)
+
+
+def test_odds_are_those_of_each_point_against_all_the_others() -> None:
+    """Near a star by a Gaussian, or anywhere; of two points of one star the nearer counts."""
+    rng = np.random.default_rng(4)
+    index = build_index(sky(3, 400), np.ones(400), AsterismParameters())
+    how = MatchParameters(sigma_rad=4e-3, sigma_share=0.02)
+    placed = index.vectors[rng.integers(0, 400, (3, 12))] + 3e-3 * rng.normal(size=(3, 12, 3))
+    placed[:, 1] = placed[:, 0] + 2e-3 * rng.normal(size=(3, 3))
+    placed /= np.linalg.norm(placed, axis=2, keepdims=True)
+    placed[:, 2] = sky(9, 3)
+    centres, own = placed[:, 5], np.arange(12) == np.array([[3], [4], [6]])
+    log10_odds, near, met = weigh(index, placed, centres, own, how)
+    sigma = how.sigma_rad + how.sigma_share * np.linalg.norm(placed - centres[:, None], axis=2)
+    away = np.linalg.norm(placed[:, :, None] - index.vectors, axis=3)
+    for v in range(3):
+        likelier = {}
+        for n in np.argsort(-away[v].min(axis=1)):  # of one star the nearest is the last
+            star = int(away[v, n].argmin())
+            if away[v, n, star] < how.max_sigmas * sigma[v, n]:
+                gauss = norm.pdf([away[v, n, star], 0.0], scale=sigma[v, n]).prod()
+                likelier[star] = n, how.match_share * gauss / index.density[star]
+        ratio = np.full(12, 1.0 - how.match_share)
+        for n, more in likelier.values():
+            ratio[n] += more
+        assert log10_odds[v] == pytest.approx(np.log10(ratio[~own[v]]).sum(), rel=1e-9)
+        assert met[v].tolist() == (ratio > 1.0).tolist()
+        assert (near[v] == away[v].argmin(axis=1))[met[v]].all()
+        assert 5 < met[v].sum() < 12
 
 
 SIGMA_RAD = 3e-4

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import fft, ndimage
 from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 
 from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.geometry.camera import Camera
@@ -28,6 +29,7 @@ from matchers.geometry.pose import (
     step_camera,
 )
 from matchers.lights import polar_patches
+from matchers.lights.compiled_patches import fill_best_matches
 from matchers.lights.dense import (
     DenseParameters,
     choose_templates,
@@ -598,6 +600,38 @@ def test_patches_that_agree_place_the_photo(
     assert [one.own for one in both] == [one.own for one in placements]
     odds = [one.log10_odds for one in placements]
     assert [one.log10_odds for one in both] == pytest.approx(odds, abs=1e-3)
+
+
+def test_best_matches_are_those_of_every_turn_of_every_place() -> None:
+    """As sums of complex harmonics, turned by the angle from a place's frame to the patch."""
+    rng = np.random.default_rng(2)
+    views, patches, near, refs, harmonics_, width = 4, 6, 3, 30, 5, 4
+    distance, reach = rng.uniform(size=(views, patches, near)), rng.uniform(size=(views, patches))
+    reach[0, 0] = 0.0
+    places = rng.integers(0, refs, distance.shape)
+    rotations = Rotation.random(views, random_state=1).as_matrix()
+    local = Rotation.random(refs, random_state=2).as_matrix()
+    right = unit(rng.normal(size=(patches, 3)))
+    coefficients = rng.integers(-90, 90, (harmonics_, refs, width)).astype(np.int8)
+    asked = (0.01 * rng.normal(size=(patches, harmonics_, 2, width))).astype(np.float32)
+    turns_rad = np.array([-0.2, 0.0, 0.3])
+    best, which = np.full(reach.shape, -1.0), np.zeros(reach.shape, np.int64)
+    fill_best_matches(
+        *(distance, places, reach, rotations, local, right, coefficients, asked, turns_rad),
+        *(best, which),
+    )
+    for v, n in np.ndindex(*reach.shape):
+        scores = [-1.0]
+        for k in np.flatnonzero(distance[v, n] < reach[v, n]):
+            east, north, _ = local[places[v, n, k]].T @ rotations[v] @ right[n]
+            factors = asked[n, :, 0] + 1j * asked[n, :, 1]
+            cross = (factors * coefficients[:, places[v, n, k]]).sum(axis=1)
+            angles = np.outer(np.arange(1, 6), np.arctan2(north, east) + turns_rad)
+            scores.append(float((cross[:, None] * np.exp(1j * angles)).real.sum(axis=0).max()))
+            if scores[-1] == max(scores) > -1.0:
+                assert which[v, n] == k or best[v, n] > scores[-1]
+        assert best[v, n] == pytest.approx(max(scores), abs=1e-4)
+    assert (best > -1.0).mean() > 0.4
 
 
 def picture_of_towns(places: FloatArray, strength: FloatArray) -> FloatImage:

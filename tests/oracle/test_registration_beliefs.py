@@ -34,6 +34,7 @@ from regengine.registration.priors.lit_ground import (
     SUN_DEG,
     SUN_NEG_LOG_PRIOR,
     measure_lit_ground,
+    sum_within_reach,
     weigh_places,
 )
 from regengine.registration.priors.seen import Seen
@@ -356,6 +357,18 @@ def test_light_counts_as_far_as_a_circle_reaches(town: tuple[float, float]) -> N
     # Half a degree square, once
     area_km2 = 55.6**2 * np.cos(np.radians(town[1]))
     assert summed[lit] == pytest.approx(area_km2, rel=0.01)
+
+
+def test_light_within_reach_is_that_of_all_cells_one_by_one() -> None:
+    """On a sphere, by PROJ; also at the poles and across the antimeridian."""
+    light = np.random.default_rng(1).exponential(size=(180, 360))
+    found = sum_within_reach(light)
+    lon, lat = np.meshgrid(np.arange(360) - 179.5, np.arange(180) - 89.5)
+    sphere = Geod(a=6_371_000.0, b=6_371_000.0)
+    for row, col in ((0, 7), (3, 0), (40, 359), (90, 100), (131, 180), (175, 250), (179, 1)):
+        here = np.full(lon.shape, lon[row, col]), np.full(lon.shape, lat[row, col])
+        within = sphere.inv(lon, lat, *here)[2] <= 800e3
+        assert found[row, col] == pytest.approx(light[within].sum(), rel=1e-9)
 
 
 def test_the_ocean_is_less_likely_than_a_land_of_cities() -> None:
