@@ -137,20 +137,6 @@ def test_what_a_photo_has_several_of_is_joined_by_its_number(
         assert rows.to_dict("records") == said
 
 
-def test_the_rows_of_the_csv_are_the_control_points(a_run: Path, tmp_path: Path) -> None:
-    out = tmp_path / "points.csv"
-    told = run("export", a_run / "run.h5", "--format", "csv", "--out", out)
-    assert told.code == 0, told.err
-    table = pd.read_csv(out)
-    assert set(table["frame"]) == {record["frame"] for record in placed(a_run)}
-    for record in placed(a_run):
-        rows = table[table["frame"] == record["frame"]]
-        assert len(rows) == 4
-        for name in ("x", "y", "lon", "lat", "sigma_px", "sigma_m"):
-            there = np.array([point[name] for point in record["control_points"]])
-            assert rows[name].to_numpy() == pytest.approx(there, rel=1e-6, abs=1e-6)
-
-
 def test_a_record_is_the_result_field_by_field() -> None:
     result = replace(proposal(), seconds=1.23456)
     record = regengine.Registration(result).to_dict()

@@ -389,23 +389,23 @@ FRACTIONS_US = {"poor": (949_999, "00.9"), "flat": (950_000, "01.0"), "any": (1,
 
 
 def write_catalogue(path: Path) -> None:
-    rows = []
-    for name, (lon, lat, frames) in SHOWN.items():
-        for k, (quality, north, days, verdict) in enumerate(frames):
-            around = shapely.MultiPolygon([shapely.box(lon - 1, lat - 1, lon + 1, lat + 1)])
-            rows.append(
-                {
-                    "frame": f"{name}-{k}",
-                    "time_utc": NIGHT
-                    + timedelta(days=-days, microseconds=FRACTIONS_US.get(name, (0, ""))[0]),
-                    "quality": quality,
-                    "verdict": verdict,
-                    "nadir_lon": lon,
-                    "nadir_lat": lat - north,
-                    "altitude_km": ALTITUDE_KM,
-                    "geometry": shapely.to_wkb(around),
-                }
-            )
+    rows = [
+        {
+            "frame": f"{name}-{k}",
+            "time_utc": NIGHT - timedelta(days=days) + timedelta(microseconds=late_us),
+            "quality": quality,
+            "verdict": verdict,
+            "nadir_lon": lon,
+            "nadir_lat": lat - north,
+            "altitude_km": ALTITUDE_KM,
+            "geometry": shapely.to_wkb(
+                shapely.MultiPolygon([shapely.box(lon - 1, lat - 1, lon + 1, lat + 1)])
+            ),
+        }
+        for name, (lon, lat, frames) in SHOWN.items()
+        for late_us, _ in [FRACTIONS_US.get(name, (0, ""))]
+        for k, (quality, north, days, verdict) in enumerate(frames)
+    ]
     rows.append(rows[0] | {"frame": "not placed", "quality": 1.0, "geometry": None})
     table = pa.Table.from_pylist(rows)
     parquet.write_table(table.replace_schema_metadata({FORMAT: str(FORMAT_VERSION)}), path)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from regengine.registration.priors.neighbours import FrameFacts, NeighbourPrior
+from regengine.registration.priors.neighbours import NeighbourPrior
 from regengine.registration.report_result import iso_utc
 from regengine.result import DetectedLights, FrameResult, Reason
 from tests.world.results import proposal
@@ -21,53 +21,37 @@ OFFSET_S = 300.0
 DOUBT = Reason(code="low_probability", text="Not enough.")
 
 
-def facts_of(path: Path) -> FrameFacts:
-    """From names such as ``0010_hard.jpg``: a frame ten seconds after the first."""
-    return FrameFacts(
-        frame=path.stem,
-        camera_body="NIKON D3S",
-        time_utc=START + timedelta(seconds=int(path.stem.partition("_")[0])),
-        focal_mm=85.0,
-        size_px=(640, 426),
-    )
-
-
-def lights(contrast: float) -> DetectedLights:
-    """Two lights; results that differ in nothing else differ in them."""
-    return DetectedLights(
-        x=np.array([1.0, 2.0]),
-        y=np.array([3.0, 4.5]),
-        contrast=np.array([contrast, 0.25]),
-        matched=np.array([1, 0], dtype=np.uint8),
-    )
-
-
 def register(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
     """Accepted; where the name says ``hard``, only with a hint; ``hopeless``, never.
 
-    ``never_again``: the whole process dies in the second search.
+    Names such as ``0010_hard.jpg`` are of a frame ten seconds after the first. ``never_again``:
+    the whole process dies in the second search.
     """
-    facts = facts_of(path)
     again = hints is not None
     if "never_again" in path.stem and again:
         os.kill(os.getpid(), signal.SIGKILL)
-    solved = proposal().solved
-    assert solved is not None
+    made = proposal(path.stem)
+    assert made.solved is not None
     told = hints is not None and abs(hints.offset_s - OFFSET_S) < 5.0
     good = "hopeless" not in path.stem and (told or not ("hard" in path.stem or again))
     likelihood = 0.9997 if good else 0.4 if again else 0.5
-    result = replace(
-        proposal(path.stem, "accepted" if good else "review"),
+    # Two lights: results that differ in nothing else differ in them
+    lights = DetectedLights(
+        x=np.array([1.0, 2.0]),
+        y=np.array([3.0, 4.5]),
+        contrast=np.array([likelihood, 0.25]),
+        matched=np.array([1, 0], dtype=np.uint8),
+    )
+    return replace(
+        made,
         path=str(path),
         sha256=hashlib.sha256(path.name.encode()).hexdigest(),  # tests write the name as content
-        camera_body=facts.camera_body,
-        time_utc=iso_utc(facts.time_utc),
+        verdict="accepted" if good else "review",
+        time_utc=iso_utc(START + timedelta(seconds=int(path.stem.partition("_")[0]))),
         probability=likelihood,
         reasons=() if good else (DOUBT,),
-        solved=replace(solved, along_track_offset_s=OFFSET_S),
+        solved=replace(made.solved, along_track_offset_s=OFFSET_S),
         seconds=1.0,
-        detections=lights(likelihood),
+        detections=lights,
+        sources=made.sources if hints is None else (*made.sources, ("hint", hints.source)),
     )
-    if hints is not None:
-        result = replace(result, sources=(*result.sources, ("hint", hints.source)))
-    return result
