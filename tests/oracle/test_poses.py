@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import map_coordinates
 from scipy.spatial.transform import Rotation
 
 from detectors.constants import EARTH_RADIUS_KM
@@ -44,7 +47,6 @@ from tests.world.towns import (
     geodetic,
     miss_px,
     prior_of,
-    project,
 )
 
 
@@ -297,34 +299,9 @@ def grid_of(values: FloatImage, lon0: float, lat0: float, step: float, **more: A
     return LightGrid(values=values, lon0_deg=lon0, lat0_deg=lat0, step_deg=step, **more)
 
 
-def grid_with_lights(
-    places: list[tuple[float, float]], *, west: float, north: float, step: float, size: int
-) -> tuple[LightGrid, list[tuple[float, float]]]:
-    """A dark grid with single lit pixels near some places, and where their centres are."""
-    values = np.zeros((size, size), np.float32)
-    centres = []
-    for lon, lat in places:
-        col, row = int((lon - west) / step), int((north - lat) / step)
-        values[row, col] = 1.0
-        centres.append((west + (col + 0.5) * step, north - (row + 0.5) * step))
-    grid = grid_of(values, west + 0.5 * step, north - 0.5 * step, step)
-    return grid, centres
-
-
-def centroid(image: FloatImage, x: float, y: float, reach: int) -> tuple[float, float]:
-    """Centre of the light around a place of an image."""
-    left, top = max(round(x) - reach, 0), max(round(y) - reach, 0)
-    part = image[top : top + 2 * reach + 1, left : left + 2 * reach + 1].astype(float)
-    assert part.sum() > 0.0
-    i, j = np.mgrid[: part.shape[0], : part.shape[1]]
-    return (
-        left + float((part * j).sum() / part.sum()),
-        top + float((part * i).sum() / part.sum()),
-    )
-
-
 VIEWS = {
     "nadir": camera_over(12.0, 42.0, focal_px=1000.0, roll=25.0),
+    "antimeridian": camera_over(179.95, -17.0, focal_px=1000.0),
     "oblique": camera_over(8.3, 42.0, focal_px=1800.0, off_nadir=37.0, azimuth=80.0),
     "steep": camera_over(12.0, 36.1, focal_px=1800.0, off_nadir=55.0, azimuth=3.0, roll=-140.0),
     "mirrored": camera_over(12.0, 42.0, focal_px=1000.0, roll=-60.0, mirrored=True),
@@ -334,40 +311,48 @@ VIEWS = {
 }
 
 
-def lights_in(camera: Camera, count: int = 12) -> list[tuple[float, float]]:
-    """Places well inside a picture."""
-    rng = np.random.default_rng(5)
-    x = rng.uniform(20, camera.width_px - 21, 40)
-    y = rng.uniform(20, camera.height_px - 21, 40)
-    lon, lat = camera.pixel_to_lonlat(x, y)
-    seen = np.flatnonzero(np.isfinite(lon))[:count]
-    return [(float(lon[k]), float(lat[k])) for k in seen]
+def random_grid(camera: Camera) -> LightGrid:
+    """Ten degrees about the middle of a view."""
+    lon, lat = (float(np.floor(side)) for side in camera.pixel_to_lonlat(149.5, 99.5))
+    values = np.random.default_rng(1).random((1000, 1000)).astype(np.float32)
+    return grid_of(cv2.GaussianBlur(values, (0, 0), 3.0), lon - 4.995, lat + 4.995, 0.01)
 
 
-@pytest.mark.parametrize("name", VIEWS)
+def interpolate(grid: LightGrid, camera: Camera, x: FloatArray, y: FloatArray) -> FloatArray:
+    """The map at the ground of pixels, by SciPy, its longitudes and latitudes by PROJ."""
+    lon, lat, _ = geodetic(camera.pixel_to_ecef(x, y))
+    at = np.stack([grid.lat0_deg - lat, (lon - grid.lon0_deg) % 360.0]) / grid.step_deg
+    return map_coordinates(grid.values, at, order=1)
+
+
+INNER = np.meshgrid(np.arange(20.0, 280.0, 7.0), np.arange(20.0, 180.0, 7.0))
+
+
 @pytest.mark.parametrize("supersample", [1, 2, 3])
-def test_single_lit_pixels_appear_where_they_are(name: str, supersample: int) -> None:
-    """A map pixel is 2.2 to 4 image pixels wide here: half of one would be ten tolerances."""
-    camera = VIEWS[name]
-    for place in lights_in(camera):
-        west, north = round(place[0]) - 2.0, round(place[1]) + 2.0
-        grid, [(lon, lat)] = grid_with_lights([place], west=west, north=north, step=0.01, size=400)
-        x, y = project(camera, ecef(lon, lat)[None])[0]
-        found = centroid(render_known(make_pyramid(grid, 4), camera, supersample)[0], x, y, 14)
-        assert found == pytest.approx((x, y), abs=0.1)
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_view_is_the_mean_of_the_map_at_the_ground_of_subpixels(
+    name: str, supersample: int
+) -> None:
+    camera, (x, y) = VIEWS[name], INNER
+    grid = random_grid(camera)
+    drawn, known = render_known([grid], camera, supersample)
+    below = (np.arange(supersample) + 0.5) / supersample - 0.5
+    subpixels = itertools.product(below, below)
+    seen = [interpolate(grid, camera, x + dx, y + dy) for dx, dy in subpixels]
+    inside = known[20:180:7, 20:280:7] == 1.0
+    assert inside.mean() > 0.5
+    off = (drawn[20:180:7, 20:280:7] - np.mean(seen, axis=0))[inside]
+    assert np.abs(off).max() < 0.05 * grid.values.std()
 
 
-def test_a_grid_across_the_antimeridian_is_continuous() -> None:
-    camera = camera_over(179.95, -17.0, focal_px=1000.0)
-    for lon in (179.8, -179.9):
-        turned = lon if lon > 0 else lon + 360.0
-        grid, [(at_lon, at_lat)] = grid_with_lights(
-            [(turned, -17.1)], west=178.0, north=-15.0, step=0.01, size=400
-        )
-        x, y = project(camera, ecef(at_lon, at_lat)[None])[0]
-        assert 0.0 < x < 299.0
-        found = centroid(render_known(make_pyramid(grid, 3), camera, 2)[0], x, y, 10)
-        assert found == pytest.approx((x, y), abs=0.1)
+def test_a_coarse_view_is_of_the_coarse_level() -> None:
+    """Its pixels are 2.4 of the map's pixels wide."""
+    camera, (x, y) = camera_over(12.5, 42.5, focal_px=155.0, roll=20.0), INNER
+    levels = make_pyramid(random_grid(camera), 2)
+    drawn, _ = render_known(levels, camera, 1)
+    off = drawn[20:180:7, 20:280:7] - interpolate(levels[1], camera, x, y)
+    near = np.hypot(x - 149.5, y - 99.5) < 80.0
+    assert np.abs(off[near]).max() < 0.05 * levels[1].values.std()
 
 
 def test_the_sky_is_dark_and_the_rest_bright() -> None:
