@@ -69,11 +69,6 @@ class DownloadOptions:
     force: bool = False  # download existing files again
 
 
-def make_picture_address(frame_id: str, size: str, pictures: str) -> str:
-    """Return the address of a frame's picture: ``…/large/ISS030/ISS030-E-184140.JPG``."""
-    return f"{pictures.rstrip('/')}/{size}/{frame_id.partition('-')[0]}/{picture_name(frame_id)}"
-
-
 def picture_name(frame_id: str) -> str:
     """Return the file name of a frame's picture in the archive."""
     parts = frame_id.split("-")
@@ -135,7 +130,9 @@ def _one(
     if target.exists() and not options.force:
         sha256 = _verify_known_sum(target, sums)
         return DownloadResult(frame=frame_id, status="present", file=target, sha256=sha256)
-    address = make_picture_address(frame_id, options.size, options.pictures)
+    # …/large/ISS030/ISS030-E-184140.JPG
+    mission = frame_id.partition("-")[0]
+    address = f"{options.pictures.rstrip('/')}/{options.size}/{mission}/{target.name}"
     picture = web.fetch(
         address, options.max_megabytes, larger="raise the limit with --max-megabytes"
     )
@@ -203,21 +200,17 @@ def list_given_frames(arguments: Sequence[str]) -> list[str]:
         path = Path(argument)
         if path.is_file():
             found.update(dict.fromkeys(row.frame_id for row in read_tables([path]).rows))
-        elif (frame_id := _id(argument)) is not None:
-            found[frame_id] = None
-        else:
+            continue
+        parts = argument.split("-")
+        frame_id = compose_frame_id(*parts) if len(parts) == 3 else None
+        if frame_id is None and "/" not in argument and "." not in argument:
+            frame_id = archive_frame_id(argument)
+        if frame_id is None:
             raise ConfigError(
                 f"{argument} is neither a photo's id, such as ISS030-E-184140, nor a table of ids."
             )
+        found[frame_id] = None
     return list(found)
-
-
-def _id(argument: str) -> str | None:
-    parts = argument.split("-")
-    composed = compose_frame_id(*parts) if len(parts) == 3 else None
-    if composed is None and "/" not in argument and "." not in argument:
-        composed = archive_frame_id(argument)
-    return composed
 
 
 PAGE_MB = 4
@@ -232,12 +225,6 @@ _LABELLED = {
     "focal": r"Focal Length\s*:?\s*([\d.]+)\s*mm",
     "camera": r"\bCamera\s*:\s*(?:[A-Z][A-Z0-9]\s*:\s*)?(\S.{0,60}?)\s*(?:Focal Length|$)",
 }
-
-
-def page_address(frame_id: str, page: str) -> str:
-    """Return the address of the page of a photo."""
-    mission, roll, frame = frame_id.split("-")
-    return f"{page}?{urlencode({'mission': mission, 'roll': roll, 'frame': frame})}"
 
 
 def read_page(content: bytes, frame_id: str, address: str) -> FrameRecord | None:
@@ -308,7 +295,13 @@ class ArchivePhotos:
                 f"from {host}; run the same command again later."
             )
         for size in SIZES:
-            outcome = self._list_asked_for(picture, frame_id, size)
+            options = DownloadOptions(size=size, pictures=self._archive + PICTURES)
+            outcomes: list[DownloadResult] = []
+            try:
+                download([frame_id], picture.parent, options, self._web, outcomes.append)
+            except StoreError as error:
+                raise FrameError(str(error), code=error.code) from error
+            outcome = outcomes[0]
             if outcome.status in ("fetched", "present"):
                 self._failed_in_a_row = 0
                 return
@@ -321,17 +314,10 @@ class ArchivePhotos:
             code="not_found",
         )
 
-    def _list_asked_for(self, picture: Path, frame_id: str, size: str) -> DownloadResult:
-        options = DownloadOptions(size=size, pictures=self._archive + PICTURES)
-        outcomes: list[DownloadResult] = []
-        try:
-            download([frame_id], picture.parent, options, self._web, outcomes.append)
-        except StoreError as error:
-            raise FrameError(str(error), code=error.code) from error
-        return outcomes[0]
-
     def _fetch_record(self, picture: Path, frame_id: str) -> None:
-        address = page_address(frame_id, self._archive + PAGE)
+        mission, roll, frame = frame_id.split("-")
+        asked = urlencode({"mission": mission, "roll": roll, "frame": frame})
+        address = f"{self._archive}{PAGE}?{asked}"
         unknown = "time and place unknown, so it can be placed only by its lights"
         why = f"{parse_host(address)} has no record of it"
         try:

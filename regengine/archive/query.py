@@ -383,7 +383,8 @@ def ask(
                 finer = question.halves(())
                 if finer is None:
                     raise
-        if answer is not None and looks_cut(answer):
+        # As many rows as a limit of the server would leave
+        if answer is not None and len(answer) >= MIN_CUT_ROWS and len(answer) % ROUND_ROWS == 0:
             finer = question.halves(_numbers(answer, question))
         done += 1
         if finer is not None:
@@ -421,11 +422,6 @@ def make_address(question: Question, url: str) -> str:
     """Return the address of a question, without the key."""
     asked = {"query": question.conditions, "return": "|".join(question.fields)}
     return f"{url}?{urlencode(asked, safe='|')}"
-
-
-def looks_cut(rows: list[Row]) -> bool:
-    """Whether the number of rows of an answer looks like a server limit."""
-    return len(rows) >= MIN_CUT_ROWS and len(rows) % ROUND_ROWS == 0
 
 
 def _numbers(rows: Iterable[Row], question: Question) -> list[int]:

@@ -20,14 +20,9 @@ from regengine.references.kinds import KindName
 MAP_ENDINGS = (".tif", ".tiff")
 
 
-def lights_folder() -> Path:
-    """Return the folder of light maps, each with its index next to it."""
-    return data_folder() / "lights"
-
-
 def usual_map() -> Path:
     """Return the path of the map that ``regengine lights get`` creates."""
-    return lights_folder() / "lights.tif"
+    return data_folder() / "lights" / "lights.tif"
 
 
 def element_set_folder() -> Path:
@@ -61,7 +56,8 @@ def choose_maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[Path, ...]:
     """
     if given:
         return tuple(given)
-    own = _list_maps(kind)
+    found = _list_files(data_folder() / kind)
+    own = tuple(path for path in found if path.suffix.lower() in MAP_ENDINGS)
     packaged = MAPS[kind]
     if own and packaged:
         from regengine.references.opening import open_references
@@ -71,12 +67,6 @@ def choose_maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[Path, ...]:
             if east - west >= 359.0 and south <= -60.0 and north >= 60.0:
                 return own
     return own + tuple(map(check_packaged, packaged))
-
-
-def _list_maps(kind: KindName) -> tuple[Path, ...]:
-    """Return the maps of a kind in the data folder, sorted by name."""
-    found = _list_files(data_folder() / kind)
-    return tuple(path for path in found if path.suffix.lower() in MAP_ENDINGS)
 
 
 def choose_element_sets(given: Path | None = None) -> tuple[Path, ...]:

@@ -10,7 +10,6 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -88,10 +87,15 @@ class SecondSearch:
         facts = FrameFacts.from_record(stored.result)
         if facts is None:
             return None
-        references = _find_nearest(self._references[facts.camera_body], facts.time_utc)
-        return make_neighbour_prior(
-            facts, [self._reference(frame_index) for frame_index in references]
-        )
+        references = self._references[facts.camera_body]
+        moment_s = facts.time_utc.timestamp()
+        apart_s = NeighbourParams().max_apart_s
+        first = bisect_left(references, (moment_s - apart_s, -1))
+        last = bisect_right(references, (moment_s + apart_s, 1 << 62))
+        near = sorted(references[first:last], key=lambda one: (abs(one[0] - moment_s), one[1]))
+        # The nearest in time, at most half a day apart, in ascending frame order
+        chosen = sorted(frame_index for _, frame_index in near[:MAX_REFERENCES])
+        return make_neighbour_prior(facts, [self._reference(frame_index) for frame_index in chosen])
 
     def _read_reference(self, frame_index: int) -> SolvedReference:
         reference = SolvedReference.from_result(self._read(frame_index).result)
@@ -112,13 +116,3 @@ def choose_result(old: FrameResult, new: FrameResult) -> FrameResult:
     """Return the result that is kept after a second search, with the seconds of both."""
     kept = new if new.replaces(old.probability or 0.0) else old
     return replace(kept, seconds=old.seconds + new.seconds)
-
-
-def _find_nearest(references: list[tuple[float, int]], moment: datetime) -> list[int]:
-    """Return the frames nearest in time, at most half a day apart, in ascending frame order."""
-    moment_s = moment.timestamp()
-    apart_s = NeighbourParams().max_apart_s
-    first = bisect_left(references, (moment_s - apart_s, -1))
-    last = bisect_right(references, (moment_s + apart_s, 1 << 62))
-    near = sorted(references[first:last], key=lambda one: (abs(one[0] - moment_s), one[1]))
-    return sorted(frame_index for _, frame_index in near[:MAX_REFERENCES])

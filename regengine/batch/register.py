@@ -216,18 +216,14 @@ def collect_settings(inputs: RunInputs) -> RunSettings:
     }
     text = json.dumps(settings, sort_keys=True, default=str)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
+    # With their paths, by which `regengine.batch.at_hand.find_run_files` finds them again
     for kind, paths in files.items():
-        settings[kind] = [_describe_placed_file(path) for path in paths]
+        settings[kind] = [_describe_file(path) | {"path": str(path.absolute())} for path in paths]
     return RunSettings(parameters=json.dumps(settings, sort_keys=True, default=str), sha256=sha256)
 
 
 def _describe_file(path: Path) -> dict[str, str]:
     return {"name": path.name, "fingerprint": fingerprint(path)}
-
-
-def _describe_placed_file(path: Path) -> dict[str, str]:
-    """A file with its path, by which `regengine.batch.at_hand.find_run_files` finds it again."""
-    return _describe_file(path) | {"path": str(path.absolute())}
 
 
 def _preview(

@@ -59,10 +59,16 @@ class RunSettings:
         """Describe the differences of settings that affect a stored result."""
         if stored.parameters_sha256 == self.sha256:
             return ()
-        (maps_before, others_before, _), (maps, others, paths) = (
+        (maps_before, was, _), (maps, others, paths) = (
             _read_parameters(text) for text in (stored.parameters, self.parameters)
         )
-        differing = _list_differences(others_before, others)
+        told = [
+            f"{name} {_format_setting(others.get(name))}, was {_format_setting(was.get(name))}"
+            for name in {**was, **others}
+            if was.get(name) != others.get(name)
+        ]
+        more = len(told) - MAX_DIFFERENCES
+        differing = told if more <= 0 else [*told[:MAX_DIFFERENCES], f"{more} more settings"]
         changed_maps = {kind: _list_changed_maps(maps_before[kind], maps[kind]) for kind in KINDS}
         if not differing and not any(changed_maps.values()):
             return ("other settings",)
@@ -169,17 +175,6 @@ def _flatten_settings(value: Any, name: str = "") -> list[tuple[str, Any]]:
         for key, one in value.items()
         for pair in _flatten_settings(one, f"{name}.{key}" if name else str(key))
     ]
-
-
-def _list_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Describe the settings that differ, as option names with their new and old values."""
-    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    told = [
-        f"{name} {_format_setting(now.get(name))}, was {_format_setting(before.get(name))}"
-        for name in names
-    ]
-    more = len(told) - MAX_DIFFERENCES
-    return told if more <= 0 else [*told[:MAX_DIFFERENCES], f"{more} more settings"]
 
 
 def _format_setting(value: Any) -> str:

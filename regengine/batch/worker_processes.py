@@ -204,6 +204,8 @@ class WorkerProcesses(Generic[TaskT, ResultT]):
 
     def outcome(self, done: Worker, task: TaskT) -> ResultT | Reason:
         """Return the result or the failure of a photo."""
+        from pebble import ProcessExpired
+
         done.is_busy = False
         if not done.future.done():
             done.replace()
@@ -214,7 +216,7 @@ class WorkerProcesses(Generic[TaskT, ResultT]):
             result: ResultT | Reason = done.future.result()
             return result
         assert isinstance(error, Exception)  # a crash, or a result that cannot be pickled
-        if not _is_death(error):
+        if not isinstance(error, ProcessExpired | BrokenProcessPool):
             return describe_failure(task.path, error)
         done.replace()
         self._n_breaks += isinstance(error, BrokenProcessPool)
@@ -244,9 +246,3 @@ def start_executor(
     if options.workers == 0:
         return ThisProcess(function)
     return WorkerProcesses(function, options)
-
-
-def _is_death(error: BaseException) -> bool:
-    from pebble import ProcessExpired
-
-    return isinstance(error, ProcessExpired | BrokenProcessPool)

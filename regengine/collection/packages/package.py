@@ -361,7 +361,15 @@ def format_readme(contents: Contents) -> str:
     """Format the README as Markdown."""
     frames = contents.frames
     maps = sorted({one.frame.result.lights for one in frames if one.frame.result.lights})
-    credits = [_credit(one) for one in frames]
+    credits = []
+    for one in frames:
+        archive = archive_frame_id(one.frame.result.frame)
+        said = (
+            f"{COURTESY} ({archive})."
+            if archive
+            else "its name is not an archive id: ask the photographer."
+        )
+        credits.append(f"- {plain_text(one.name)}: {said}")
     if maps:
         used = ", ".join(map(plain_text, maps))
         credits.append(f"- Maps that were used: {used}; cite them as their producers ask.")
@@ -441,16 +449,6 @@ def _odds(probability: float) -> str:
         if float(text) < 1.0:
             return text
     return f"{probability!r}"
-
-
-def _credit(one: PackedFrame) -> str:
-    archive = archive_frame_id(one.frame.result.frame)
-    said = (
-        f"{COURTESY} ({archive})."
-        if archive
-        else "its name is not an archive id: ask the photographer."
-    )
-    return f"- {plain_text(one.name)}: {said}"
 
 
 def _number(value: float | None, form: str, unit: str = "") -> str:

@@ -24,7 +24,6 @@ from regengine.exchange.export.format import LeftOutError
 from regengine.exchange.export.formats.geotiff import estimate_ground_sigma
 from regengine.exchange.export.frame import ExportFrame, ExportPoint
 from regengine.exchange.export.warp import (
-    MapBlock,
     MapGrid,
     find_photo,
     map_blocks,
@@ -145,7 +144,9 @@ def photo_light(
     light = remove_hot_pixels(read.light) if read.factor == 1.0 else read.light
     counts = ~_mask_ignored(read, own)
     if falloff is not None:
-        light = (light / _arrives(falloff, own)).astype(np.float32)
+        y, x = np.mgrid[: own.height_px, : own.width_px].astype(np.float32)
+        r = np.minimum(np.sqrt(radius_sq(own, x, y)), max(falloff.reach, 0.1))
+        light = (light / np.maximum(falloff.arrives(r), 0.05)).astype(np.float32)
     return PhotoLight(
         light=light,
         saturated=read.saturated,
@@ -160,12 +161,6 @@ def radius_sq(camera: Camera, x: NDArray[np.floating], y: NDArray[np.floating]) 
     half_sq = 0.25 * (camera.width_px**2 + camera.height_px**2)
     px, py = camera.principal_point
     return np.asarray(((x - px) ** 2 + (y - py) ** 2) / half_sq, np.float32)
-
-
-def _arrives(falloff: Falloff, camera: Camera) -> FloatArray:
-    y, x = np.mgrid[: camera.height_px, : camera.width_px].astype(np.float32)
-    r = np.minimum(np.sqrt(radius_sq(camera, x, y)), max(falloff.reach, 0.1))
-    return np.maximum(falloff.arrives(r), 0.05)
 
 
 def remove_hot_pixels(light: FloatImage) -> FloatImage:
@@ -262,7 +257,11 @@ def average_photo_cells(
         row, column = block.row // samples, block.column // samples
         here = np.s_[row : row + height, column : column + width]
         light, clipped, kept = (
-            _sample_photo(one, block) for one in (photo.light, photo.saturated, counts)
+            np.asarray(
+                cv2.remap(one, block.x, block.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
+                np.float32,
+            )
+            for one in (photo.light, photo.saturated, counts)
         )
         kept = np.where(block.seen & (kept > 0.999), np.float32(1.0), np.float32(0.0))
         seen[here] = _means(kept, samples)
@@ -274,13 +273,6 @@ def average_photo_cells(
         seen=seen,
         saturated=saturated,
         **_geometry(stored, points, grid),
-    )
-
-
-def _sample_photo(image: FloatImage, block: MapBlock) -> FloatImage:
-    return np.asarray(
-        cv2.remap(image, block.x, block.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
-        np.float32,
     )
 
 

@@ -172,12 +172,6 @@ def change_rows(found: Radiometry, frame: ExportFrame, earlier: str) -> list[dic
     ]
 
 
-def json_line(photo: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> str:
-    """A photo and its changes as one line of NDJSON."""
-    own = [{name: change[name] for name in CHANGE_COLUMNS[3:]} for change in changes]
-    return json.dumps(plain({**photo, "changes": own}, make_printable), allow_nan=False)
-
-
 def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as CSV: numbers with `DIGITS` digits, empty cells for what is missing."""
     told = (plain(dict(row), make_printable) for row in rows)
@@ -216,11 +210,6 @@ def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
                 block = np.stack([band[here] for band in bands]).astype(np.float32)
                 window = Window(column, row, block.shape[2], block.shape[1])
                 raster.write(block, window=window)
-
-
-def check_figures() -> None:
-    """Check that matplotlib is available."""
-    need("--plot", "matplotlib.figure")
 
 
 def draw(found: Radiometry, title: str, path: Path) -> None:
@@ -359,7 +348,7 @@ def measure_chosen(
     LightMapError if the map is damaged.
     """
     if options.plot:
-        check_figures()
+        need("--plot", "matplotlib.figure")
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file: rasters and tables need a folder.")
     own, hashes = {}, {}
@@ -425,4 +414,5 @@ def _measure_one(
     changes = change_rows(found, frame, row["earlier"])
     measured.photos.append(row)
     measured.changes += changes
-    return json_line(row, changes)
+    own = [{name: change[name] for name in CHANGE_COLUMNS[3:]} for change in changes]
+    return json.dumps(plain({**row, "changes": own}, make_printable), allow_nan=False)
