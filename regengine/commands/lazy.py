@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
-import sys
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
@@ -95,20 +93,15 @@ def load_command(name: str) -> Any:
             if option in SHORT_FORMS:
                 parameter.opts.append(SHORT_FORMS[option])
         for parameter in leaf.params:
-            _name_value(parameter)
+            kind = parameter.display_type(None).strip("<>")
+            if parameter.param_type_name == "argument":
+                parameter.display_type_rich = lambda ctx: None
+            elif parameter.type_descriptor.is_choice:
+                parameter.metavar = parameter.metavar or f"[{kind}]"
+            elif not parameter.is_flag:
+                one = kind.removeprefix("list[").rstrip("]").partition(" ")[0]
+                parameter.metavar = parameter.metavar or VALUES[one]
     return command
-
-
-def _name_value(parameter: Any) -> None:
-    """Let the help say what to write for a parameter, in words that are no types."""
-    kind = parameter.display_type(None).strip("<>")
-    if parameter.param_type_name == "argument":
-        parameter.display_type_rich = lambda ctx: None
-    elif parameter.type_descriptor.is_choice:
-        parameter.metavar = parameter.metavar or f"[{kind}]"
-    elif not parameter.is_flag:
-        one = kind.removeprefix("list[").rstrip("]").partition(" ")[0]
-        parameter.metavar = parameter.metavar or VALUES[one]
 
 
 def _with_output_checked(
@@ -194,9 +187,3 @@ def value_origin(error: typer.BadParameter, ctx: Any) -> str | None:
 def option_name(parameter: Any) -> str:
     """An option's longest spelling, without the dashes."""
     return str(max(parameter.opts, key=len)).lstrip("-")
-
-
-def discard_output() -> None:
-    """Send what is still to be printed nowhere: its reader has gone."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

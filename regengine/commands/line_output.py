@@ -139,9 +139,12 @@ def work_through(
     return common.EXIT_FRAMES_FAILED if failed else 0
 
 
-def check_lines_out(out: Path | None) -> None:
-    """Refuse a file of lines whose name promises another format (ConfigError)."""
+def begin_lines(run: LineOptions) -> None:
+    """Make ready for a run whose options are sound (ConfigError if they are not)."""
+    from regengine.batch.console import configure_logging
     from regengine.errors import ConfigError
+
+    out = None if run.out is None else Path(run.out)
 
     if out is not None and out.suffix.lower() in OTHER_ENDINGS:
         raise ConfigError(
@@ -149,11 +152,4 @@ def check_lines_out(out: Path | None) -> None:
             "for: choose a name that ends in .ndjson or .jsonl; to save the printed text, use > "
             f"{out.name}."
         )
-
-
-def begin_lines(run: LineOptions) -> None:
-    """Make ready for a run whose options are sound (ConfigError if they are not)."""
-    from regengine.batch.console import configure_logging
-
-    check_lines_out(None if run.out is None else Path(run.out))
     configure_logging(quiet=run.quiet, as_json=run.log_json)

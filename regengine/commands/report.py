@@ -44,7 +44,10 @@ def main(
     import json
 
     from regengine.batch.console import print_data, say, show_progress
-    from regengine.report.report import collect_store, write_report
+    from regengine.io.html import write_page
+    from regengine.report.page import report_page
+    from regengine.report.page import thumbnails as draw_thumbnails
+    from regengine.report.report import collect_store
 
     page = out or (None if as_json else Path("report.html"))
     if page is not None:
@@ -53,16 +56,12 @@ def main(
     if page is not None:
         most = min(thumbnails, len(listed))
         with show_progress(most, quiet=quiet, doing="reading photos") as advance:
-            pictured = write_report(
-                page,
-                store,
-                listed,
-                figures,
-                most_thumbnails=most,
-                overlays=overlay,
-                advance=advance,
+            pictures = draw_thumbnails([one.result for one in listed], store, most, advance)
+            write_page(
+                page, report_page(listed, figures, pictures, page.absolute().parent, overlay)
             )
-        told = f"{format_count(figures['photos'], 'photo')}, {len(listed)} listed, {pictured} shown"
+        shown = f"{len(listed)} listed, {len(pictures)} shown"
+        told = f"{format_count(figures['photos'], 'photo')}, {shown}"
         if not quiet:
             say(f"{page}: {told}", err=True)
     if as_json:

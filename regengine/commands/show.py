@@ -57,7 +57,11 @@ def main(
     from regengine.errors import ConfigError
     from regengine.store.read import find_frames, iter_frames
 
-    told_as = _format(format, as_json)
+    if format not in (None, *FORMATS):
+        raise ConfigError(f"--format {format} is unknown: choose from {', '.join(FORMATS)}.")
+    if as_json and format not in (None, "json"):
+        raise ConfigError(f"--json and --format {format} name two formats: give one.")
+    told_as = "json" if as_json else format or "table"
     selects = reviewed or where is not None or sort is not None or verdict != "all"
     if frame is None:
         frames, order = _select(store, verdict, reviewed, where, sort) if selects else (None, None)
@@ -78,17 +82,6 @@ def main(
         say(*"\n\n".join(sheets).split("\n"))
     else:
         _tell(store, iter(found), told_as)
-
-
-def _format(format: str | None, as_json: bool) -> str:
-    """How frames are told; ConfigError if there is no such way, or two are asked for."""
-    from regengine.errors import ConfigError
-
-    if format not in (None, *FORMATS):
-        raise ConfigError(f"--format {format} is unknown: choose from {', '.join(FORMATS)}.")
-    if as_json and format not in (None, "json"):
-        raise ConfigError(f"--json and --format {format} name two formats: give one.")
-    return "json" if as_json else format or "table"
 
 
 def _select(
@@ -112,14 +105,15 @@ def _tell(
     store: Path, frames: Iterator[StoredFrame], told_as: str, order: list[int] | None = None
 ) -> None:
     """Print a line of each frame; in another order than the store's only once all were read."""
+    from regengine.io.tables import csv_lines
     from regengine.records import record_line
-    from regengine.report.frame_text import csv_header, csv_row, table_header, table_line
+    from regengine.report.frame_text import CSV_COLUMNS, csv_row, table_header, table_line
     from regengine.store.reviews import read_reviews
 
     reviews, width = read_reviews(store), output_width()
     forms: dict[str, tuple[Callable[..., str], str, Callable[[str], None]]] = {
         "table": (partial(table_line, width=width), table_header(width), say),
-        "csv": (csv_row, csv_header(), print_data),
+        "csv": (csv_row, next(csv_lines([CSV_COLUMNS])), print_data),
         "json": (record_line, "", print_data),
     }
     line_of, header, print_line = forms[told_as]

@@ -73,7 +73,15 @@ def fetch(
     between attempts. Raises FrameError if the download fails, with the code ``not_found``,
     ``too_large`` or otherwise ``unreadable``.
     """
-    login = _login(url)
+    parts = urlsplit(url)
+    # User and password of the URL, or of its host in ~/.netrc
+    user = unquote(parts.username or ""), unquote(parts.password or "")
+    if not any(user):
+        with suppress(OSError, RuntimeError, ValueError, netrc.NetrcParseError):
+            logins = netrc.netrc(os.environ.get("NETRC", Path.home() / ".netrc"))
+            found = logins.authenticators(parts.hostname or "")
+            user = (found[0], found[2]) if found else user
+    login = f"Basic {b64encode(':'.join(user).encode()).decode()}" if any(user) else None
     client = HttpClient(
         policy,
         may_follow=_stays,
@@ -136,18 +144,6 @@ def _stays(source: str, target: str) -> bool:
     """Whether a redirection stays on its host, and does not drop encryption."""
     here, there = urlsplit(source), urlsplit(target)
     return here.hostname == there.hostname and there.scheme in (here.scheme, "https")
-
-
-def _login(url: str) -> str | None:
-    """Return the header for user and password of a URL, or of its host in ~/.netrc."""
-    parts = urlsplit(url)
-    login = unquote(parts.username or ""), unquote(parts.password or "")
-    if not any(login):
-        with suppress(OSError, RuntimeError, ValueError, netrc.NetrcParseError):
-            logins = netrc.netrc(os.environ.get("NETRC", Path.home() / ".netrc"))
-            found = logins.authenticators(parts.hostname or "")
-            login = (found[0], found[2]) if found else login
-    return f"Basic {b64encode(':'.join(login).encode()).decode()}" if any(login) else None
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -37,14 +37,6 @@ def escape_invisible(text: str) -> str:
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def encode_script_json(value: Any) -> str:
-    """Return JSON that is safe inside a ``<script>`` element and cannot end it."""
-    text = json.dumps(
-        plain(value, escape_invisible), ensure_ascii=True, allow_nan=False, separators=(",", ":")
-    )
-    return text.replace("<", "\\u003c")
-
-
 def render_page(content: str, data: Any, *, title: str) -> str:
     """Return an HTML page of a kind with its data.
 
@@ -68,7 +60,11 @@ def render_page(content: str, data: Any, *, title: str) -> str:
         f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; "
         "img-src data: file: 'self'; base-uri 'none'; form-action 'none'"
     )
-    return page.replace("<!--POLICY-->", policy).replace("<!--DATA-->", encode_script_json(data))
+    told = json.dumps(
+        plain(data, escape_invisible), ensure_ascii=True, allow_nan=False, separators=(",", ":")
+    )
+    told = told.replace("<", "\\u003c")  # cannot end the ``<script>`` element that it is in
+    return page.replace("<!--POLICY-->", policy).replace("<!--DATA-->", told)
 
 
 def write_page(path: Path, page: str) -> None:

@@ -80,7 +80,13 @@ def frame_sections(
         "start of the search": _start(result),
         "solution": _solution(result),
         "fit": _fit(result),
-        "made": _format_origin(stored),
+        "made": [
+            ("by", f"regengine {result.engine_version}"),
+            ("on the map", result.lights or "none"),
+            ("at", stored.processed_utc),
+            ("in", f"{result.seconds:.2f} s"),
+            *_settings(stored.parameters),
+        ],
     }
     return [(title, rows) for title, rows in sections.items() if rows]
 
@@ -222,17 +228,6 @@ def _hypotheses(hypotheses: tuple[Hypothesis, ...]) -> list[str]:
     return ["", "hypotheses", title, *rows]
 
 
-def _format_origin(stored: StoredFrame) -> Section:
-    result = stored.result
-    return [
-        ("by", f"regengine {result.engine_version}"),
-        ("on the map", result.lights or "none"),
-        ("at", stored.processed_utc),
-        ("in", f"{result.seconds:.2f} s"),
-        *_settings(stored.parameters),
-    ]
-
-
 def _settings(parameters: str) -> Section:
     """Options and files that the result depends on, and changed search parameters."""
     from regengine.registration.parameters import RegisterParams
@@ -364,11 +359,6 @@ CSV_COLUMNS = (
     "residual_m", "seconds", "reasons", "reason_texts", "place", "decision", "reviewer",
     "reviewed_utc",
 )  # fmt: skip
-
-
-def csv_header() -> str:
-    """Names of the columns of `csv_row`."""
-    return next(csv_lines([CSV_COLUMNS]))
 
 
 def csv_row(result: FrameResult, review: Reviewed | None = None) -> str:

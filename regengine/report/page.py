@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regengine.errors import FrameError
 from regengine.io.checksums import compute_sha256
@@ -39,7 +38,10 @@ def frame_row(photo: Listed, page_folder: Path, overlays: Path | None) -> dict[s
     """One photo's row of the page."""
     result = photo.result
     fit, solved, by_lights = result.fit, result.solved, result.reference_kind == "lights"
-    drawn = None if overlays is None else overlay_of(result, overlays)
+    drawn = None
+    if overlays is not None:  # one with the photo's hash in its name has priority
+        found = [overlay_path(result, overlays, hashed=hashed) for hashed in (True, False)]
+        drawn = next((path for path in found if path.is_file()), None)
     return {
         "frame": result.frame,
         "path": result.path,
@@ -72,12 +74,6 @@ def frame_row(photo: Listed, page_folder: Path, overlays: Path | None) -> dict[s
 
 def _round_place(place: list[float]) -> list[float] | None:
     return [round(degrees, 2) for degrees in place] if np.isfinite(place).all() else None
-
-
-def overlay_of(result: FrameResult, overlays: Path) -> Path | None:
-    """A photo's overlay, if it exists; one with the photo's hash in its name has priority."""
-    found = [overlay_path(result, overlays, hashed=hashed) for hashed in (True, False)]
-    return next((path for path in found if path.is_file()), None)
 
 
 def report_page(
@@ -135,15 +131,11 @@ def photo_thumbnail(result: FrameResult, path: Path) -> bytes | None:
     try:
         if compute_sha256(path) != result.sha256:
             return None
-        return thumbnail_jpeg(turn_picture(read_scene_picture(path).rgb, result.orientation))
+        rgb = read_scene_picture(path).rgb
+        if 5 <= result.orientation <= 8:
+            rgb = rgb.swapaxes(0, 1)
+        if result.orientation in (2, 3, 6, 7):
+            rgb = rgb[:, ::-1]
+        return thumbnail_jpeg(rgb[::-1] if result.orientation in (3, 4, 7, 8) else rgb)
     except (FrameError, OSError):
         return None
-
-
-def turn_picture(rgb: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Apply the EXIF orientation to a picture."""
-    if 5 <= orientation <= 8:
-        rgb = rgb.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        rgb = rgb[:, ::-1]
-    return rgb[::-1] if orientation in (3, 4, 7, 8) else rgb

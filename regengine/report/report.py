@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from regengine.io.html import escape_invisible, write_page
+from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.io.times import utc_now
 from regengine.report.clocks import camera_figures
@@ -26,9 +24,8 @@ from regengine.report.figures import (
     time_figures,
     verdict_figures,
 )
-from regengine.report.page import Listed, report_page, thumbnails
+from regengine.report.page import Listed
 from regengine.report.places import nadirs_of, place_figures, places_of
-from regengine.result import Reviewed
 from regengine.store.file import CHUNK_ROWS, raise_as_damage
 from regengine.store.read import OF_FRAMES, Snapshot, iter_blocks
 from regengine.store.reviews import read_reviews
@@ -95,21 +92,6 @@ def run_figures(photos: Photos) -> dict[str, Any]:
     }
 
 
-def _select_decisions(photos: Photos, reviews: Mapping[int, Reviewed]) -> dict[int, Reviewed]:
-    """Decisions on photos that were in the store when it was read: a run may have added others."""
-    known = set(photos["frame_index"].tolist())
-    return {number: one for number, one in reviews.items() if number in known}
-
-
-def to_list(photos: Photos, most: int) -> NDArray[np.int64]:
-    """Numbers of at most this many photos, ascending, with a fair share of each verdict."""
-    those = {verdict: photos.where("verdict", verdict) for verdict in VERDICTS}
-    numbers = {verdict: photos["frame_index"][rows].tolist() for verdict, rows in those.items()}
-    shares = fair_shares({verdict: len(of) for verdict, of in numbers.items()}, most)
-    kept = [number for verdict, of in numbers.items() for number in thin_items(of, shares[verdict])]
-    return np.array(sorted(kept), dtype=np.int64)
-
-
 def _select_most_telling(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Rows with most photos, in the given order, and their total number."""
     if len(rows) <= MAX_CAMERA_ROWS:
@@ -128,7 +110,12 @@ def collect_store(store: Path, most_frames: int) -> tuple[dict[str, Any], list[L
     with raise_as_damage(store):
         reviews = read_reviews(store)
         photos = Photos(join(list(iter_blocks(store, COLUMNS, READ_FRAMES)), COLUMNS), reviews)
-        listed = to_list(photos, most_frames)
+        # A fair share of each verdict
+        numbers = photos["frame_index"]
+        of = {one: numbers[photos.where("verdict", one)].tolist() for one in VERDICTS}
+        shares = fair_shares({verdict: len(of[verdict]) for verdict in of}, most_frames)
+        kept = [number for verdict in of for number in thin_items(of[verdict], shares[verdict])]
+        listed = np.array(sorted(kept), dtype=np.int64)
         rows = np.searchsorted(photos["frame_index"], listed)
         places, nadirs = places_of(photos), nadirs_of(photos)
         row_of = dict(zip(listed.tolist(), rows.tolist(), strict=True))
@@ -143,28 +130,10 @@ def collect_store(store: Path, most_frames: int) -> tuple[dict[str, Any], list[L
             for stored in from_tables(select_frames(tables, listed))
         ]
         figures = run_figures(photos)
-    figures["decisions"] = decision_figures(photos, _select_decisions(photos, reviews))
+    # Those on photos that were in the store when it was read: a run may have added others
+    known = set(photos["frame_index"].tolist())
+    figures["decisions"] = decision_figures(
+        photos, {number: one for number, one in reviews.items() if number in known}
+    )
     told = {"store": str(store), "reported_utc": utc_now(), "run": run_attributes(store)}
     return plain(told | figures, escape_invisible), frames
-
-
-def write_report(
-    out: Path,
-    store: Path,
-    frames: Sequence[Listed],
-    figures: Mapping[str, Any],
-    *,
-    most_thumbnails: int,
-    overlays: Path | None = None,
-    advance: Callable[[], object] = lambda: None,
-) -> int:
-    """Write the page atomically; returns the number of thumbnails on it.
-
-    ``frames`` and ``figures`` are those of `collect_store`; ``overlays`` is a folder of overlays to
-    link to; ``advance`` is called after each photo that was read. StoreError if it cannot be
-    written.
-    """
-    pictures = thumbnails([one.result for one in frames], store, most_thumbnails, advance)
-    folder = out.absolute().parent
-    write_page(out, report_page(frames, figures, pictures, folder, overlays))
-    return len(pictures)

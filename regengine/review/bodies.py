@@ -240,7 +240,9 @@ class DecisionBody(DraftBody):
             return False
         if all(point["origin"] == "search" for point in points):
             return True
-        proposed = _list_proposed_cameras(result)
+        solved = [result.solved, *(hypothesis.solved for hypothesis in result.hypotheses)]
+        found = solved if result.verdict in PLACED else []
+        proposed = [CameraBody(**camera_json(one.camera)) for one in found if one is not None]
         if self.camera not in proposed:
             return False
         # Pairs belong to the first proposal; points of the others are at positions projected by it
@@ -303,14 +305,6 @@ def agreeing_px(result: FrameResult) -> float:
 
 def _pair(point: Mapping[str, Any]) -> tuple[float, ...]:
     return tuple(point[name] for name in ("x", "y", "lon", "lat"))
-
-
-def _list_proposed_cameras(result: FrameResult) -> list[CameraBody]:
-    """Cameras that the engine proposes; empty if there are none."""
-    if result.verdict not in PLACED:
-        return []
-    solved = [result.solved, *(hypothesis.solved for hypothesis in result.hypotheses)]
-    return [CameraBody(**camera_json(one.camera)) for one in solved if one is not None]
 
 
 def camera_json(camera: Camera) -> dict[str, Any]:

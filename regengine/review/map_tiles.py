@@ -48,9 +48,15 @@ class MapTiles:
 
     def _tile(self, z: int, x: int, y: int) -> bytes:
         """Render one tile of the map."""
+        from PIL import Image
+
         if not (0 <= z <= MAX_ZOOM and 0 <= x < 2**z and 0 <= y < 2**z):
             raise LookupError(f"The map has no tile {z}/{x}/{y}.")
-        return _png(self._pixels((z, x, y)))
+        tile = self._pixels((z, x, y))
+        out = io.BytesIO()
+        image = Image.fromarray(np.ascontiguousarray(tile[..., 0]) if tile[..., 1].all() else tile)
+        image.save(out, "PNG", compress_level=3)
+        return out.getvalue()
 
     def _pixels(self, place: Place) -> Tile:
         z, x, y = place
@@ -71,33 +77,20 @@ class MapTiles:
 
     def _from_smaller(self, place: Place) -> Tile:
         """The mean of the four tiles of the next zoom level, where they have data."""
+        from PIL import Image
+
         z, x, y = place
         large = np.zeros((2 * TILE_PX, 2 * TILE_PX, 2), np.float32)
         for right in (0, 1):
             for down in (0, 1):
-                part = _pixels_of(self.tile(z + 1, 2 * x + right, 2 * y + down))
+                png = self.tile(z + 1, 2 * x + right, 2 * y + down)
                 rows, columns = (slice(k * TILE_PX, (k + 1) * TILE_PX) for k in (down, right))
-                large[rows, columns] = part
+                with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+                    large[rows, columns] = np.asarray(image.convert("LA"), np.uint8)
         blocks = large.reshape(TILE_PX, 2, TILE_PX, 2, 2)
         there = blocks[..., 1].sum(axis=(1, 3)) / 255.0
         grey = (blocks[..., 0] * (blocks[..., 1] > 0)).sum(axis=(1, 3)) / np.maximum(there, 1.0)
         return np.stack([np.rint(grey), 255.0 * (there >= 2.0)], axis=-1).astype(np.uint8)
-
-
-def _png(tile: Tile) -> bytes:
-    from PIL import Image
-
-    out = io.BytesIO()
-    image = Image.fromarray(np.ascontiguousarray(tile[..., 0]) if tile[..., 1].all() else tile)
-    image.save(out, "PNG", compress_level=3)
-    return out.getvalue()
-
-
-def _pixels_of(png: bytes) -> Tile:
-    from PIL import Image
-
-    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-        return np.asarray(image.convert("LA"), np.uint8)
 
 
 def pixels_to_read(light_map: LightMap, region: Bounds) -> float:

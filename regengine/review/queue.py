@@ -82,7 +82,14 @@ class Standings:
                 self.second[row] = bool(heads) and all(
                     head.reviewer != self._reviewer for head in heads
                 )
-                self._tag(row, frozenset().union(*(head.tags for head in heads)))
+                tags = frozenset().union(*(head.tags for head in heads))
+                before = self._tags.get(row, frozenset())
+                for tag in before - tags:
+                    self._tagged[tag].discard(row)
+                for tag in tags - before:
+                    self._tagged[tag].add(row)
+                if tags or before:
+                    self._tags[row] = tags
 
     def heads(self, row: int) -> list[Brief]:
         """Each person's latest decision on the frame of a row, newest first."""
@@ -103,16 +110,6 @@ class Standings:
         """Number of frames per tag, the most frequent first."""
         counts = [(tag, len(rows)) for tag, rows in self._tagged.items() if rows]
         return dict(sorted(counts, key=lambda pair: (-pair[1], pair[0])))
-
-    def _tag(self, row: int, tags: frozenset[str]) -> None:
-        """Update the index with the current tags of a frame."""
-        before = self._tags.get(row, frozenset())
-        for tag in before - tags:
-            self._tagged[tag].discard(row)
-        for tag in tags - before:
-            self._tagged[tag].add(row)
-        if tags or before:
-            self._tags[row] = tags
 
 
 class FramePlaces:
@@ -222,7 +219,12 @@ class Queue:
         if wanted.date_to:
             keep &= rows.time_utc <= wanted.date_to.encode() + b"\xff"
         if wanted.bbox:
-            keep &= _within(rows, edges_of(wanted.bbox))
+            west, south, east, north = edges_of(wanted.bbox)
+            lon = np.where(np.isfinite(rows.shown_lon), rows.shown_lon, rows.nadir_lon)
+            lat = np.where(np.isfinite(rows.shown_lon), rows.shown_lat, rows.nadir_lat)
+            after, before = lon >= west, lon <= east
+            keep &= after & before if west <= east else after | before
+            keep &= (lat >= south) & (lat <= north)
         if wanted.text:
             sought = wanted.text.casefold()
             named = np.array([sought in text for text in rows.searched], bool)
@@ -346,11 +348,3 @@ def _standing(standings: Standings, status: Status) -> NDArray[np.bool_]:
     if status == "second":
         return standings.second
     return standings.decided if status == "done" else ~standings.decided
-
-
-def _within(rows: FrameColumns, bbox: Bounds) -> NDArray[np.bool_]:
-    west, south, east, north = bbox
-    lon = np.where(np.isfinite(rows.shown_lon), rows.shown_lon, rows.nadir_lon)
-    lat = np.where(np.isfinite(rows.shown_lon), rows.shown_lat, rows.nadir_lat)
-    inside = (lon >= west) & (lon <= east) if west <= east else (lon >= west) | (lon <= east)
-    return inside & (lat >= south) & (lat <= north)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
@@ -108,7 +107,15 @@ class Guard:
             )
         token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if scope["path"] == "/" and token and scope["method"] == "GET":
-            return self._exchange(token)
+            if not self._access.admits(token):
+                return make_problem(
+                    401, "this address is of an earlier run: open the one that the server printed."
+                )
+            answer = RedirectResponse("/", status_code=303)
+            answer.set_cookie(
+                self._cookie, self._access.session, path="/", httponly=True, samesite="strict"
+            )
+            return answer
         if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             if scope["path"] == "/" and scope["method"] == "GET":
                 # Followed a link on another site: the browser sends the cookie only if this page
@@ -120,17 +127,6 @@ class Guard:
                 401, "this browser is not known: open the address that the server printed."
             )
         return None
-
-    def _exchange(self, token: str) -> Response:
-        if not self._access.admits(token):
-            return make_problem(
-                401, "this address is of an earlier run: open the one that the server printed."
-            )
-        answer = RedirectResponse("/", status_code=303)
-        answer.set_cookie(
-            self._cookie, self._access.session, path="/", httponly=True, samesite="strict"
-        )
-        return answer
 
     def _is_own(self, host: str) -> bool:
         try:
@@ -159,11 +155,6 @@ def security_headers(layers: Iterable[str] = ()) -> dict[str, str]:
         "cross-origin-opener-policy": "same-origin",
         "cross-origin-resource-policy": "same-origin",
     }
-
-
-def own_names() -> tuple[str, ...]:
-    """Host names of this machine."""
-    return socket.gethostname(), socket.getfqdn()
 
 
 def _cookie(headers: Headers, name: str) -> str:

@@ -21,7 +21,6 @@ from regengine.review.frames import ReviewFrames
 from regengine.store.reviews import Decisions, decisions_path, reviewer_name
 
 if TYPE_CHECKING:
-    from regengine.orbit.tle import TleSet
     from regengine.references.kinds import KindName
     from regengine.references.reference import LightMap
     from regengine.run_inputs import RunInputs
@@ -48,12 +47,18 @@ def serve(context: ReviewContext, options: ServerOptions, started: Callable[[str
     import uvicorn
 
     from regengine.review.app import make_guarded_app
-    from regengine.review.security import Access, own_names
+    from regengine.review.security import Access
 
-    listening = listen(options, usual_port(context.store))
+    # The usual port of a store, where a page that waits for a restarted server finds it again: the
+    # browser's data (work that was not sent when a server died) belongs to an address with its port
+    first = 49152
+    digest = hashlib.sha256(os.fsencode(context.store.resolve())).digest()
+    listening = listen(options, first + int.from_bytes(digest[:4]) % (65536 - first))
     port = listening.getsockname()[1]
     access = Access()
-    names = () if options.host == LOOPBACK else (options.host, *own_names())
+    names = (
+        () if options.host == LOOPBACK else (options.host, socket.gethostname(), socket.getfqdn())
+    )
     app = make_guarded_app(context, access, port=port, hosts=names)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -86,17 +91,6 @@ def _ended_in_order() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def usual_port(store: Path) -> int:
-    """The usual port of a store: a page that waits for a restarted server finds it again.
-
-    The browser's local data (work that was not sent when a server died) belongs to an address
-    including its port.
-    """
-    first = 49152
-    digest = hashlib.sha256(os.fsencode(store.resolve())).digest()
-    return first + int.from_bytes(digest[:4]) % (65536 - first)
 
 
 def listen(options: ServerOptions, usual: int) -> socket.socket:
@@ -152,6 +146,7 @@ def open_review(
     this machine. ``layers`` are online layers, see `regengine.review.context.parse_layers`.
     StoreError, LightMapError, EphemerisError or ConfigError if one of them cannot be used.
     """
+    from regengine.orbit.position import element_sets, frame_records
 
     def search_inputs() -> RunInputs:
         from regengine.run_inputs import RunInputs
@@ -166,7 +161,10 @@ def open_review(
 
     name, allowed = reviewer_name(reviewer), parse_layers(layers)
     with closing(ReviewFrames(store, photos)) as frames:
-        tles = _open_orbits(tle, metadata)
+        # All files are read, so that errors are reported at once
+        if metadata is not None:
+            frame_records(metadata.absolute())
+        tles = element_sets(tuple(path.absolute() for path in tle)) if tle else None
         with closing(Decisions(decisions_path(store), readonly=readonly)) as decisions:
             yield ReviewContext(
                 store=store,
@@ -198,12 +196,3 @@ def _open_maps(
         if day:
             found["day"] = open_day_map(day)
     return found
-
-
-def _open_orbits(tle: Sequence[Path], metadata: Path | None) -> TleSet | None:
-    """Element sets; all files are read, so that errors are reported at once."""
-    from regengine.orbit.position import element_sets, frame_records
-
-    if metadata is not None:
-        frame_records(metadata.absolute())
-    return element_sets(tuple(path.absolute() for path in tle)) if tle else None

@@ -49,13 +49,6 @@ GROWN_BYTES = 1 << 22  # smaller files are rewritten as fast, and without unused
 MAX_UNUSED = 1.25  # maximum ratio of file size to column size for a file that is extended
 
 
-def _create_groups(file: h5py.File, attributes: Mapping[str, str]) -> None:
-    """Write the root attributes and create the groups."""
-    file.attrs.update({"format": FORMAT, "format_version": FORMAT_VERSION, **attributes})
-    for name in GROUPS:
-        file.create_group(name).attrs["description"] = GROUP_DESCRIPTIONS[name]
-
-
 def _create_column(group: h5py.Group, column: Column, length: int, chunk_rows: int) -> h5py.Dataset:
     """Create the empty dataset of a column; ``length`` is that of a text, in bytes."""
     row = () if column.width == 1 else (column.width,)
@@ -411,7 +404,10 @@ class GrowingStore:
         self._file = h5py.File(path, "w" if store is None else "r+", libver=LIBVER, rdcc_nbytes=0)
         self._waiting: Tables = {}  # rows of chunks that are not full yet
         if store is None:
-            _create_groups(self._file, attributes)
+            version = {"format": FORMAT, "format_version": FORMAT_VERSION}
+            self._file.attrs.update({**version, **attributes})
+            for group in GROUPS:
+                self._file.create_group(group).attrs["description"] = GROUP_DESCRIPTIONS[group]
             for (group, name), column in COLUMNS.items():
                 length = text_lengths.get((group, name), 0)
                 dataset = _create_column(self._file[group], column, length, CHUNK_ROWS)

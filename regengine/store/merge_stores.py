@@ -80,7 +80,14 @@ def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> M
             first,
         ):
             for start in range(first, len(changed), BLOCK_FRAMES):
-                output.append(_block(sources, chosen, slice(start, start + BLOCK_FRAMES)))
+                block = slice(start, start + BLOCK_FRAMES)
+                sets: list[Tables] = []
+                for number in np.unique(chosen.source[block]):
+                    own = chosen.source[block] == number
+                    was, now = chosen.old_index[block][own], chosen.new_index[block][own]
+                    order = np.argsort(was)
+                    sets += _renumber_rows(sources[number], was[order], now[order])
+                output.append(join(sets))
         journal_path(into).unlink(missing_ok=True)
         sync_folder(into.absolute().parent)
     counts = np.bincount(chosen.source, minlength=len(sources)).tolist()
@@ -136,16 +143,6 @@ def _find_changed(chosen: _Chosen, grown: Snapshot, store: StoreFile | None) -> 
     moved = np.searchsorted(store.frame_index, chosen.new_index) != np.arange(len(chosen.source))
     other = (chosen.source != 0) | (chosen.old_index != chosen.new_index)
     return moved | other | np.isin(chosen.old_index, grown.journal.frame_index)
-
-
-def _block(sources: Sequence[Snapshot], chosen: _Chosen, block: slice) -> Tables:
-    sets: list[Tables] = []
-    for number in np.unique(chosen.source[block]):
-        own = chosen.source[block] == number
-        old, new = chosen.old_index[block][own], chosen.new_index[block][own]
-        order = np.argsort(old)
-        sets += _renumber_rows(sources[number], old[order], new[order])
-    return join(sets)
 
 
 def _renumber_rows(

@@ -282,7 +282,10 @@ def _records(kind: type[Made], columns: Table, **more: Iterable[Any]) -> list[Ma
         if rest:
             within[name][rest] = array
         elif "None" in types[name]:
-            values[name] = _optional(array)
+            with_none = values_of(array)
+            for number in np.flatnonzero(_is_missing(array)).tolist():
+                with_none[number] = None
+            values[name] = with_none
         else:
             values[name] = map(bool, array.tolist()) if types[name] == "bool" else values_of(array)
     for name, parts in within.items():
@@ -356,11 +359,3 @@ def _is_missing(array: NDArray[Any]) -> NDArray[np.bool_]:
     if array.dtype.kind == "f":
         return np.isnan(array)
     return np.asarray(array == {"i": -1, "S": b""}.get(array.dtype.kind, ""))
-
-
-def _optional(array: NDArray[Any]) -> list[Any]:
-    """Return the values with None for missing ones."""
-    values = values_of(array)
-    for row in np.flatnonzero(_is_missing(array)).tolist():
-        values[row] = None
-    return values

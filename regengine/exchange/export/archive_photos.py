@@ -18,8 +18,3 @@ def archive_page(frame: str) -> str | None:
         return None
     mission, roll, number = frame.split("-")
     return f"{HOME}SearchPhotos/photo.pl?mission={mission}&roll={roll}&frame={number}"
-
-
-def is_made_up(frame: str) -> bool:
-    """Whether an archive-style id belongs to a simulated photo."""
-    return int(frame.split("-")[0].removeprefix("ISS")) >= FIRST_MADE_UP

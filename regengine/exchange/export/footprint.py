@@ -41,7 +41,11 @@ def make_footprints(
 
 def _outlines(cameras: ManyCameras, limit_deg: float) -> tuple[FloatArray, FloatArray]:
     """Outline of the visible ground, in order, shape (n, m); NaN where none is visible."""
-    x, y = _border(cameras)
+    # Pixels along the border of each image, in order
+    along, down = np.linspace(0.0, 1.0, PER_SIDE)[:-1], np.zeros(PER_SIDE - 1)
+    x = np.concatenate([along, down + 1.0, 1.0 - along, down])
+    y = np.concatenate([down, along, down + 1.0, 1.0 - along])
+    x, y = x * (cameras.width_px - 1.0), y * (cameras.height_px - 1.0)
     ground = cameras.pixel_to_ecef(x, y)
     angle = incidence_deg(cameras.position_ecef_m[:, None, :], ground)
     (limb,) = np.nonzero(~(angle <= limit_deg).all(axis=1))
@@ -55,14 +59,6 @@ def _outlines(cameras: ManyCameras, limit_deg: float) -> tuple[FloatArray, Float
         x, y = (np.take_along_axis(a, order, axis=1) for a in (x, y))
         ground[limb] = np.where(seen[:, None, None], to_limb.pixel_to_ecef(x, y), np.nan)
     return surface_to_lonlat(ground)
-
-
-def _border(cameras: ManyCameras) -> tuple[FloatArray, FloatArray]:
-    """Pixels along the border of each image, in order, shape (n, 4 * PER_SIDE - 4)."""
-    along, down = np.linspace(0.0, 1.0, PER_SIDE)[:-1], np.zeros(PER_SIDE - 1)
-    x = np.concatenate([along, down + 1.0, 1.0 - along, down])
-    y = np.concatenate([down, along, down + 1.0, 1.0 - along])
-    return x * (cameras.width_px - 1.0), y * (cameras.height_px - 1.0)
 
 
 def make_polygons(lon: FloatArray, lat: FloatArray) -> list[Ring]:

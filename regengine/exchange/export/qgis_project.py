@@ -59,7 +59,9 @@ def project_text(
     tree = ElementTree.SubElement(root, "layer-tree-group")
     canvas = ElementTree.SubElement(root, "mapcanvas", name="theMapCanvas")
     _texts(canvas, units="degrees")
-    _add_extent(canvas, seen)
+    extent = ElementTree.SubElement(canvas, "extent")
+    names = ("xmin", "ymin", "xmax", "ymax")
+    _texts(extent, **{name: f"{edge:.9g}" for name, edge in zip(names, seen, strict=True)})
     _texts(canvas, rotation="0")
     _add_crs(ElementTree.SubElement(canvas, "destinationsrs"))
     layers = ElementTree.SubElement(root, "projectlayers")
@@ -102,12 +104,6 @@ def _add_crs(parent: ElementTree.Element) -> None:
         ellipsoidacronym="EPSG:7030",
         geographicflag="true",
     )
-
-
-def _add_extent(parent: ElementTree.Element, box: Box) -> None:
-    extent = ElementTree.SubElement(parent, "extent")
-    names = ("xmin", "ymin", "xmax", "ymax")
-    _texts(extent, **{name: f"{edge:.9g}" for name, edge in zip(names, box, strict=True)})
 
 
 def _layer(

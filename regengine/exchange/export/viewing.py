@@ -166,10 +166,12 @@ def sky_position(camera: Camera, time_utc: datetime) -> SkyPosition:
     )
     aside_deg = float(np.degrees(np.arccos(np.clip(to_earth @ middle / distance, -1.0, 1.0))))
     on_earth = aside_deg + radius_deg < earth_radius_deg - LIMB_DEG
+    up = above - middle
+    east, north, _ = local_axes(ra, dec)
     return SkyPosition(
         ra_deg=ra,
         dec_deg=dec,
-        position_angle_deg=_position_angle(above - middle, ra, dec),
+        position_angle_deg=float(np.degrees(np.arctan2(up @ east, up @ north)) % 360.0 % 360.0),
         radius_deg=radius_deg,
         sees_sky=not on_earth and sees_sky(camera),
         earth_ra_deg=earth_ra,
@@ -183,8 +185,3 @@ def _ra_dec(vector: FloatArray) -> tuple[float, float]:
     # Twice: a value slightly below zero becomes 360.0 after the first modulo
     ra = float(np.degrees(np.arctan2(y, x)) % 360.0 % 360.0)
     return ra, float(np.degrees(np.arctan2(z, np.hypot(x, y))))
-
-
-def _position_angle(up: FloatArray, ra_deg: float, dec_deg: float) -> float:
-    east, north, _ = local_axes(ra_deg, dec_deg)
-    return float(np.degrees(np.arctan2(up @ east, up @ north)) % 360.0 % 360.0)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from regengine.batch.at_hand import find_settings_files
 from regengine.exchange.export.format import (
     ExportOptions,
     FolderFormat,
@@ -158,16 +159,11 @@ def _write_points(
         with rasterio.open(virtual, driver="VRT") as photo:
             n_bands = photo.count
         points, photo_name = targets[0].name, targets[1].name
-        text = project_text(frame, points, photo_name, n_bands, _light_map(frame))
+        # The light map used to locate the photo, if it is a raster and unchanged
+        maps = find_settings_files(frame.stored.parameters).lights
+        rasters = (path for path in maps if path.suffix.lower() in (".tif", ".tiff", ".vrt"))
+        text = project_text(frame, points, photo_name, n_bands, next(rasters, None))
     project.write_text(text, encoding="utf-8")
-
-
-def _light_map(frame: ExportFrame) -> Path | None:
-    """The light map used to locate the photo, if it is a raster and unchanged."""
-    from regengine.batch.at_hand import find_settings_files
-
-    maps = find_settings_files(frame.stored.parameters).lights
-    return next((path for path in maps if path.suffix.lower() in (".tif", ".tiff", ".vrt")), None)
 
 
 FORMATS = {

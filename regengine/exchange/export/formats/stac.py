@@ -18,11 +18,11 @@ from urllib.parse import quote
 
 from regengine.exchange.export.archive_photos import (
     COURTESY,
+    FIRST_MADE_UP,
     GUIDELINES,
     HOME,
     UNIT,
     archive_page,
-    is_made_up,
 )
 from regengine.exchange.export.columns import frame_row
 from regengine.exchange.export.footprint import as_shape, find_shortest_span, rings_bbox
@@ -143,7 +143,7 @@ def make_item(frame: ExportFrame, folder: Path, name: str) -> dict[str, Any]:
     parents = ("root", "parent", "collection")
     links = [{"rel": rel, "href": f"./{COLLECTION}", "type": JSON} for rel in parents]
     page = archive_page(result.frame)
-    if page is not None and not is_made_up(result.frame):
+    if page is not None and int(result.frame[3:].partition("-")[0]) < FIRST_MADE_UP:
         told |= {"license": "other", "providers": [PROVIDER]}
         told[f"{PREFIX}credit"] = f"{COURTESY}, {result.frame}"
         links += [{"rel": "via", "href": page, "type": HTML}, LICENSE]
