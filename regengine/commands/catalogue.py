@@ -103,16 +103,13 @@ def build(
     with show_progress(total, quiet=quiet, doing="cataloguing") as advance:
         built = build_catalogue(stores, out, look=seen, advance=advance)
     if as_json:
-        print_data(json.dumps({"out": str(out), **vars(built)}))
+        print_data(json.dumps({"out": str(out), **built}))
     if not quiet:
-        more = format_count(built.copies, "more copy", "more copies")
-        copies = f", {more} of photos" if built.copies else ""
-        say(
-            f"{out}: {format_count(built.frames, 'photo')}{copies}, "
-            f"{format_count(built.places, 'place')}, "
-            f"{format_count(built.nights, 'night')}",
-            err=True,
-        )
+        told = [format_count(built["frames"], "photo")]
+        if built["copies"]:
+            told.append(f"{format_count(built['copies'], 'more copy', 'more copies')} of photos")
+        told += [format_count(built["places"], "place"), format_count(built["nights"], "night")]
+        say(f"{out}: {', '.join(told)}", err=True)
 
 
 @app.command(no_args_is_help=True)

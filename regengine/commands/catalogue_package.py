@@ -147,20 +147,15 @@ def package(
             calibration=files,
             failed=failed,
         )
-        packed = write_package(out, contents, link=link, force=force, advance=advance)
+        packed, failed = write_package(out, contents, link=link, force=force, advance=advance)
     if as_json:
-        said = {
-            "out": str(out),
-            "frames": packed.frames,
-            "calibration": list(files),
-            "failed": packed.failed,
-        }
+        said = {"out": str(out), "frames": packed, "calibration": list(files), "failed": failed}
         print_data(json.dumps(said))
     if not quiet:
-        for name, why in packed.failed.items():
+        for name, why in failed.items():
             say(f"{name}: {why}", err=True)
-        say(f"{out}: {len(packed.frames):,} packed", err=True)
-    if packed.failed:
+        say(f"{out}: {len(packed):,} packed", err=True)
+    if failed:
         raise typer.Exit(EXIT_FRAMES_FAILED)
 
 

@@ -116,27 +116,14 @@ def main(
                 chosen, format, written_to, options, force=force, advance=advance
             )
     if as_json:
-        said = {
-            "out": str(out),
-            "format": format,
-            "frames": written.frames,
-            "reviewed": written.reviewed,
-            "files": written.files,
-            "left_out": dict(written.left_out),
-            "failed": written.failed,
-            "remarks": written.remarks,
-        }
-        print_data(json.dumps(said))
+        print_data(json.dumps({"out": str(out), "format": format, **written}))
     if not quiet:
-        for path, what in (written.remarks | written.failed).items():
+        for path, what in (written["remarks"] | written["failed"]).items():
             say(f"{path}: {what}", err=True)
-        left = ", ".join(f"{count:,} {why}" for why, count in sorted(written.left_out.items()))
+        left = ", ".join(f"{count:,} {why}" for why, count in sorted(written["left_out"].items()))
         tail = f"; excluded: {left}" if left else ""
-        who = (
-            (f", {written.reviewed:,} as corrected or accepted in review")
-            if written.reviewed
-            else ""
-        )
-        say(f"{out}: {format_count(written.frames, 'photo')}{who}{tail}", err=True)
-    if written.failed:
+        many = written["reviewed"]
+        who = f", {many:,} as corrected or accepted in review" if many else ""
+        say(f"{out}: {format_count(written['frames'], 'photo')}{who}{tail}", err=True)
+    if written["failed"]:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)

@@ -31,19 +31,14 @@ def main(
     """
     from regengine.store.merge_stores import merge_stores
 
-    summary = merge_stores(stores, out, grow=grow)
+    taken, repeated = merge_stores(stores, out, grow=grow)
+    frames = sum(taken.values())
     if as_json:
-        said = {
-            "store": str(out),
-            "frames": summary.frames,
-            "repeated": summary.repeated,
-            "taken": [
-                {"store": str(store), "frames": count} for store, count in summary.taken.items()
-            ],
-        }
+        of = [{"store": str(store), "frames": count} for store, count in taken.items()]
+        said = {"store": str(out), "frames": frames, "repeated": repeated, "taken": of}
         print_data(json.dumps(said))
         return
-    for store, count in summary.taken.items():
+    for store, count in taken.items():
         say(f"{count:8,} frames from {store}")
-    repeated = f", {summary.repeated:,} duplicates left out" if summary.repeated else ""
-    say(f"{summary.frames:8,} frames in {out}{repeated}")
+    left_out = f", {repeated:,} duplicates left out" if repeated else ""
+    say(f"{frames:8,} frames in {out}{left_out}")

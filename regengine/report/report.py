@@ -11,10 +11,10 @@ import numpy as np
 from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.io.times import utc_now
-from regengine.report.clocks import camera_figures
 from regengine.report.figures import (
     VERDICTS,
     Photos,
+    camera_figures,
     decision_figures,
     fair_shares,
     origin_figures,

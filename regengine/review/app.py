@@ -13,16 +13,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from regengine.errors import RegengineError, StoreError
-from regengine.review import (
-    routes_frames,
-    routes_pictures,
-    routes_places,
-    routes_solve,
-)
+from regengine.review import routes_frames, routes_pictures, routes_solve
 from regengine.review.context import Problem, ReviewContext, make_problem
 from regengine.review.security import Access, Guard
 
-PARTS = (routes_frames, routes_pictures, routes_places, routes_solve)
+PARTS = (routes_frames, routes_pictures, routes_solve)
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (401, 403, 404, 409, 413, 421, 422, 503)
 }

@@ -25,19 +25,6 @@ READ_FRAMES = 65536
 
 
 @dataclass(frozen=True, kw_only=True)
-class MergeSummary:
-    """Result of a merge: the frames of the new store, and the number from each source.
-
-    ``taken`` is in the order of the stores; a store that is extended is the first. ``repeated``
-    counts frames that several stores have; one copy is kept.
-    """
-
-    frames: int
-    taken: dict[Path, int]
-    repeated: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Chosen:
     """Frames of the new store, in its order."""
 
@@ -46,7 +33,9 @@ class _Chosen:
     new_index: NDArray[np.int64]
 
 
-def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> MergeSummary:
+def merge_stores(
+    stores: Sequence[Path], into: Path, *, grow: bool = False
+) -> tuple[dict[Path, int], int]:
     """Merge the frames of several stores and their journals into one; sources are only read.
 
     A photo that is in several stores is kept once. A result that did not fail has priority, then
@@ -54,6 +43,9 @@ def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> M
     the order of the stores and of their frames. With ``grow``, an existing store comes first and
     keeps its numbers. The new store is written completely or not at all. Memory: some tens of bytes
     per frame.
+
+    Returns the number of frames from each store, in their order, a store that is extended first;
+    and how many frames were left out because several stores have them.
 
     Raises ConfigError if ``into`` exists and ``grow`` is false. Raises StoreError if a store cannot
     be read, or the new one cannot be written or is in use.
@@ -91,11 +83,7 @@ def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> M
         journal_path(into).unlink(missing_ok=True)
         sync_folder(into.absolute().parent)
     counts = np.bincount(chosen.source, minlength=len(sources)).tolist()
-    return MergeSummary(
-        frames=len(chosen.source),
-        taken=dict(zip(named, counts, strict=True)),
-        repeated=seen - len(chosen.source),
-    )
+    return dict(zip(named, counts, strict=True)), seen - len(chosen.source)
 
 
 def _choose(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -144,21 +143,8 @@ DIVISIONS = {
 }  # of coverage
 
 
-@dataclass(frozen=True, kw_only=True)
-class Arranged:
-    """Contents of a catalogue: numbers of rows, places, and nights with accepted frames.
-
-    ``copies`` are frames of the stores that were excluded as duplicates of another row's photo.
-    """
-
-    frames: int
-    copies: int
-    places: int
-    nights: int
-
-
-def arrange(raw: Path, out: Path) -> Arranged:
-    """Create a catalogue from the rows that `build` wrote, in a new file.
+def arrange(raw: Path, out: Path) -> dict[str, int]:
+    """Create a catalogue from the rows that `build` wrote, in a new file; see there.
 
     DuckDB's temporary files are in the same folder.
     """
@@ -173,7 +159,7 @@ def arrange(raw: Path, out: Path) -> Arranged:
         places = _make_places(base)
         base.execute(ARRANGED)
         frames, copies, nights = base.sql(SUMMARY).fetchall()[0]
-        arranged = Arranged(frames=frames, copies=copies, places=places, nights=nights)
+        arranged = {"frames": frames, "copies": copies, "places": places, "nights": nights}
         areas: dict[str, dict[str, float]] = {}
         for division, key in DIVISIONS.items():
             batches = base.sql(SEEN.format(key=key)).to_arrow_reader(BATCH)
@@ -184,7 +170,7 @@ def arrange(raw: Path, out: Path) -> Arranged:
                 value: area_seen_km2(geometry for _, geometry in group)
                 for value, group in groupby(rows, lambda row: row[0])
             }
-        metadata = {"regengine.summary": json.dumps(vars(arranged)), AREAS: json.dumps(areas)}
+        metadata = {"regengine.summary": json.dumps(arranged), AREAS: json.dumps(areas)}
         of_arranged = set(base.table("arranged").columns)
         columns = [f"{'arranged' if name in of_arranged else 'raw'}.{name}" for name in NAMES]
         base.execute(
@@ -369,10 +355,13 @@ def build(
     *,
     look: Callable[[ExportFrame], PictureFacts] = lambda frame: NOTHING_SEEN,
     advance: Callable[[], object] = lambda: None,
-) -> Arranged:
+) -> dict[str, int]:
     """Build a catalogue of stores, which runs may be writing; an existing file is replaced.
 
     ``look`` returns measurements of a frame's photo; ``advance`` is called after each frame.
+
+    Returns the numbers of ``frames``, their ``places``, and ``nights`` with accepted frames, and of
+    ``copies``: frames of the stores that were excluded as duplicates of another row's photo.
 
     Raises StoreError if a store cannot be read, or the catalogue cannot be written.
     """

@@ -462,14 +462,6 @@ TABLES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Packed:
-    """Ids of the packed frames; unavailable photos by name, with the reason."""
-
-    frames: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-
-
 def write_package(
     out: Path,
     contents: Contents,
@@ -477,8 +469,10 @@ def write_package(
     link: bool = False,
     force: bool = False,
     advance: Callable[[], object] = lambda: None,
-) -> Packed:
+) -> tuple[list[str], dict[str, str]]:
     """Write a package into a folder; see `check_package`.
+
+    Returns the ids of the packed frames, and unavailable photos by name, with the reason.
 
     ``link`` creates links to photos instead of copies; ``force`` replaces an existing package;
     ``advance`` is called after each photo.
@@ -511,4 +505,4 @@ def write_package(
         for name, source in contents.calibration.items():
             package.add_file(name, source)
         package.add_text(README, format_readme(replace(contents, frames=there, failed=failed)))
-    return Packed(frames=[one.frame.result.frame for one in there], failed=failed)
+    return [one.frame.result.frame for one in there], failed

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -168,23 +166,6 @@ def take_away(last: Path, chosen: Chosen) -> None:
         ) from error
 
 
-@dataclass(frozen=True, kw_only=True)
-class Exported:
-    """Result of an export: counts of frames and files.
-
-    ``reviewed`` frames have the camera and points that a person accepted. ``left_out`` counts the
-    frames that are not in the files, by reason. ``failed`` gives, by path, the reason why a
-    requested frame could not be written; ``remarks`` are notes on written frames.
-    """
-
-    frames: int
-    reviewed: int
-    files: int
-    left_out: Counter[str]
-    failed: dict[str, str] = field(default_factory=dict)
-    remarks: dict[str, str] = field(default_factory=dict)
-
-
 def check_out(out: Path, name: str, force: bool) -> None:
     """Check before the store is read that the output can be written.
 
@@ -209,10 +190,15 @@ def write_chosen(
     *,
     force: bool = False,
     advance: Callable[[], object] = lambda: None,
-) -> Exported:
-    """Write the chosen frames in the named format.
+) -> dict[str, Any]:
+    """Write the chosen frames in the named format; return what `regengine export --json` says.
 
-    The folder (see `check_out`) is created if necessary; ``advance`` is called after each frame.
+    These are numbers of ``frames`` and ``files``, and of those ``reviewed``, with the camera and
+    points that a person accepted; ``left_out``, the numbers of frames that are not in the files, by
+    reason; by path, the reasons why requested frames could not be written, ``failed``, and notes on
+    written ones, ``remarks``. The folder (see `check_out`) is created if necessary; ``advance`` is
+    called after each frame.
+
     ConfigError if a file exists and must not be replaced, or an option is not valid; StoreError if
     the store cannot be read or the output cannot be written.
     """
@@ -231,7 +217,8 @@ def write_chosen(
 
     with replace_files((out,)) as (temporary,):
         kind.write(counted(), temporary, options)
-    return Exported(frames=count, reviewed=reviewed, files=1, left_out=chosen.left_out)
+    told = {"frames": count, "reviewed": reviewed, "files": 1, "left_out": chosen.left_out}
+    return told | {"failed": {}, "remarks": {}}
 
 
 def _write_folder(
@@ -241,7 +228,7 @@ def _write_folder(
     options: ExportOptions,
     force: bool,
     advance: Callable[[], object],
-) -> Exported:
+) -> dict[str, Any]:
     """Write files for each chosen frame into a folder, and the file that lists them all."""
     own, hashes = {}, {}
     for number, path, sha256 in chosen.photos():
@@ -302,11 +289,5 @@ def _write_folder(
         with replace_files((last,)) as (temporary,):
             kind.write_last(written(), temporary, out)
         files += 1
-    return Exported(
-        frames=frames,
-        reviewed=reviewed,
-        files=files,
-        left_out=left_out,
-        failed=failed,
-        remarks=remarks,
-    )
+    told = {"frames": frames, "reviewed": reviewed, "files": files, "left_out": left_out}
+    return told | {"failed": failed, "remarks": remarks}
