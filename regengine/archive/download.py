@@ -69,14 +69,6 @@ class DownloadOptions:
     force: bool = False  # download existing files again
 
 
-def picture_name(frame_id: str) -> str:
-    """Return the file name of a frame's picture in the archive."""
-    parts = frame_id.split("-")
-    if len(parts) != 3 or compose_frame_id(*parts) != frame_id:
-        raise ArchiveError(f"{frame_id!r} is not an archive id, such as ISS030-E-184140.")
-    return f"{frame_id}.JPG"
-
-
 def download(
     frame_ids: Iterable[str],
     folder: Path,
@@ -126,7 +118,10 @@ def _one(
     web: ArchiveClient,
     sums: dict[str, str],
 ) -> DownloadResult:
-    target = folder / picture_name(frame_id)
+    parts = frame_id.split("-")
+    if len(parts) != 3 or compose_frame_id(*parts) != frame_id:
+        raise ArchiveError(f"{frame_id!r} is not an archive id, such as ISS030-E-184140.")
+    target = folder / f"{frame_id}.JPG"
     if target.exists() and not options.force:
         sha256 = _verify_known_sum(target, sums)
         return DownloadResult(frame=frame_id, status="present", file=target, sha256=sha256)

@@ -46,7 +46,19 @@ def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> lis
             f"{host} answered {_clean_message(text, secret)[:40]!r}, not rows: {CHANGED}."
         )
     rows = [_row(item, host) for item in said]
-    _check(rows, table, host)
+    # The names of photos, and the fields that registration needs
+    for name in (f"{table}.{part}" for part in ID_PARTS):
+        if any(not row.get(name) for row in rows):
+            raise ArchiveError(f"{host} answered without {name!r}: {CHANGED}.")
+    for name in (f"{table}.{part}" for part in NEEDED[table]) if rows else ():
+        if all(name not in row for row in rows):
+            raise ArchiveError(f"{host} answered without {name!r}: {CHANGED}.")
+    for name, form in ((f"{table}.frame", r"\s*\d+\s*"), (f"{table}.pdate", r"\d{8}|\D*|\d{4}\D+")):
+        wrong = next((row[name] for row in rows if not re.fullmatch(form, row.get(name, ""))), None)
+        if wrong is not None and all(not re.fullmatch(form, row.get(name, "")) for row in rows):
+            raise ArchiveError(
+                f"{host} answered with {clean_text(wrong)[:40]!r} for {name!r}: {CHANGED}."
+            )
     return rows
 
 
@@ -109,22 +121,6 @@ def _row(item: Any, host: str) -> Row:
             raise ArchiveError(f"{host} answered with a list or object in {name!r}: {CHANGED}.")
         row[str(name).lower().replace("|", ".")] = "" if value is None else str(value)
     return row
-
-
-def _check(rows: Sequence[Row], table: str, host: str) -> None:
-    """Raise an error if rows lack the names of their photos or fields that registration needs."""
-    for name in (f"{table}.{part}" for part in ID_PARTS):
-        if any(not row.get(name) for row in rows):
-            raise ArchiveError(f"{host} answered without {name!r}: {CHANGED}.")
-    for name in (f"{table}.{part}" for part in NEEDED[table]) if rows else ():
-        if all(name not in row for row in rows):
-            raise ArchiveError(f"{host} answered without {name!r}: {CHANGED}.")
-    for name, form in ((f"{table}.frame", r"\s*\d+\s*"), (f"{table}.pdate", r"\d{8}|\D*|\d{4}\D+")):
-        wrong = next((row[name] for row in rows if not re.fullmatch(form, row.get(name, ""))), None)
-        if wrong is not None and all(not re.fullmatch(form, row.get(name, "")) for row in rows):
-            raise ArchiveError(
-                f"{host} answered with {clean_text(wrong)[:40]!r} for {name!r}: {CHANGED}."
-            )
 
 
 @dataclass(frozen=True, kw_only=True)

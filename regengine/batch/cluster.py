@@ -7,26 +7,24 @@ import logging
 import os
 import platform
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import version
-from pathlib import Path
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 
 from regengine.batch.map_photos import LostError
 from regengine.batch.plan import Task, describe_failure
-from regengine.batch.run import BatchOptions, BatchSummary, Process, make_failed_result, run_batch
+from regengine.batch.run import make_failed_result
 from regengine.batch.worker_processes import TICK_S, limit_threads
 from regengine.errors import ClusterError, ConfigError, RegengineError
 from regengine.io.extras import make_missing_error
 from regengine.io.http import call_within
 from regengine.io.urls import hide_secrets
 from regengine.result import FrameResult, Reason
-from regengine.store.writer import StoreWriter
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -40,33 +38,6 @@ STOP_S = 5.0  # for the stop signal to reach the workers
 GATHER_S = 30.0  # for a result to be transferred over the network
 # Photos queued in addition to those in progress: an adaptive cluster starts workers for them
 WAITING = 2
-
-
-def run_on_cluster(
-    photos: Iterable[Path | Task],
-    process: Process,
-    writer: StoreWriter,
-    options: BatchOptions,
-    report: Callable[[FrameResult], None],
-    *,
-    scheduler: str,
-    check: Callable[[], object] | None = None,
-) -> BatchSummary:
-    """Process photos on a cluster; report each once its result is safely on the local disk.
-
-    The first five parameters are those of `regengine.batch.run.run_batch`. ``process`` must be
-    picklable, and all its paths absolute; ``workers`` is ignored. ``scheduler`` is an address such
-    as ``tcp://node1:8786``. ``check`` is called on each worker and raises if the worker does not
-    see what the run needs; it must be picklable, too. Raises ConfigError if Dask is not installed
-    or the address is invalid. Raises ClusterError if the cluster cannot be used; results that were
-    reported are safe. Raises StoreError if the store can no longer be written.
-    """
-    with connect_client(scheduler) as client:
-        check_workers(client, check)
-        start = partial(
-            ClusterWorkers, client, scheduler=scheduler, limit_s=options.limit_s, check=check
-        )
-        return run_batch(photos, process, writer, replace(options, executor=start), report)
 
 
 class ClusterWorkers:

@@ -34,17 +34,6 @@ State = Literal["done", "failed"]  # state of a photo that has a line
 FACTS = ("path", "command", "sha256", "parameters_sha256")
 
 
-def format_failed_line(path: Path, failure: Reason) -> str:
-    """Return the record of a photo without a result."""
-    return json.dumps(
-        {
-            "frame": make_printable(frame_id_of(path)),
-            "path": make_printable(str(path)),
-            "failed": {"code": failure.code, "text": make_printable(failure.text)},
-        }
-    )
-
-
 def parse_line(line: bytes) -> dict[str, Any] | None:
     """Return the record of a line; None if it is incomplete or lacks the fields of a run."""
     if not (line.startswith(BEGINNING) and line.endswith(b"\n")):
@@ -97,7 +86,12 @@ class LineFile:
 
         Returns the outcome with the line as it is written.
         """
-        line = outcome.line if isinstance(outcome, Answer) else format_failed_line(path, outcome)
+        if isinstance(outcome, Answer):
+            line = outcome.line
+        else:
+            failure = {"code": outcome.code, "text": make_printable(outcome.text)}
+            told = {"frame": make_printable(frame_id_of(path)), "path": make_printable(str(path))}
+            line = json.dumps(told | {"failed": failure})
         known = {"command": self._command, "sha256": sha256, "parameters_sha256": self._parameters}
         line = f"{line[:-1]}, {json.dumps(known)[1:]}"
         content = line.encode("utf-8", "backslashreplace") + b"\n"

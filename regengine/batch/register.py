@@ -7,7 +7,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -120,19 +120,22 @@ class RegisterRun:
                 process = partial(process_photo, inputs=self.inputs)
                 summary = run_batch(photos, process, writer, at_hand, report)
             else:
-                from regengine.batch.cluster import run_on_cluster
+                from regengine.batch.cluster import ClusterWorkers, check_workers, connect_client
 
+                # What the workers get can be pickled, and all its paths are absolute
                 inputs = self.inputs.found_anywhere()
                 process = partial(process_photo, inputs=inputs)
-                summary = run_on_cluster(
-                    photos,
-                    process,
-                    writer,
-                    at_hand,
-                    report,
-                    scheduler=self.scheduler,
-                    check=inputs.open,
-                )
+                with connect_client(self.scheduler) as client:
+                    check_workers(client, inputs.open)
+                    start = partial(
+                        ClusterWorkers,
+                        client,
+                        scheduler=self.scheduler,
+                        limit_s=at_hand.limit_s,
+                        check=inputs.open,
+                    )
+                    there = replace(at_hand, executor=start)
+                    summary = run_batch(photos, process, writer, there, report)
         if self.inputs.overlays is not None and summary.taken and not summary.interrupted:
             self._draw_taken(summary, options)
         return summary

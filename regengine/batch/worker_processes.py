@@ -48,35 +48,13 @@ def limit_threads() -> None:
     cv2.setNumThreads(1)
 
 
-def limit_memory(megabytes: int) -> None:
-    """Make allocations fail that would exceed a memory limit of this process.
-
-    A photo that needs more memory then fails by itself, before the kernel kills unrelated
-    processes. The limit counts memory that the process can write to (``RLIMIT_DATA``, Linux 4.7 and
-    later): heap and private mappings, but not code or mapped files. On systems without this limit,
-    the function does nothing.
-    """
-    if megabytes <= 0:
-        return
-    try:
-        import resource
-
-        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        limit = megabytes * MEGABYTE
-        if hard != resource.RLIM_INFINITY:
-            limit = min(limit, hard)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
-    except (ImportError, ValueError, OSError):
-        return
-
-
 @dataclass(frozen=True, kw_only=True)
 class TeamOptions:
     """Options of the worker processes."""
 
     workers: int = 0  # number of processes; 0 works in this process
     limit_s: float = 600.0  # time limit per photo, s; the photo fails and its worker is replaced
-    memory_mb: int = 0  # see `limit_memory`
+    memory_mb: int = 0  # see `_begin`
     prepare: Prepare | None = None  # called once in each worker; must be picklable
 
 
@@ -160,7 +138,18 @@ def _begin(function: Callable[[Any], Any], prepare: Prepare | None, memory_mb: i
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     limit_threads()
-    limit_memory(memory_mb)
+    if memory_mb > 0:
+        # A photo that needs more memory then fails by itself, before the kernel kills unrelated
+        # processes. The limit counts memory that the process can write to (``RLIMIT_DATA``, Linux
+        # 4.7 and later): heap and private mappings, but not code or mapped files
+        with suppress(ImportError, ValueError, OSError):  # not on other systems
+            import resource
+
+            _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+            limit = memory_mb * MEGABYTE
+            if hard != resource.RLIM_INFINITY:
+                limit = min(limit, hard)
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
     _function = function
     if prepare is not None:
         prepare()

@@ -144,12 +144,6 @@ def distribution(values: NDArray[Any]) -> dict[str, Any]:
     }
 
 
-def reference_kinds(photos: Photos) -> list[str]:
-    """Reference kind of each photo: "lights", "streets" or "day", from its reference's prefix."""
-    kinds = (text.partition(",")[0] for text in photos.texts("lights"))
-    return [kind if kind in ("streets", "day") else "lights" for kind in kinds]
-
-
 def reliability_figures(photos: Photos) -> dict[str, Any]:
     """Probabilities by verdict, expected number of correct ones, and fit residuals."""
     probability, fitted = photos["probability"], photos["matched_lights"] >= 0
@@ -160,7 +154,8 @@ def reliability_figures(photos: Photos) -> dict[str, Any]:
     margin = photos["ncc"] - photos["runner_up_ncc"]
     # With streets and daytime imagery, no lights are matched, and the alternative is chance, not
     # another camera
-    by_lights = fitted & np.array([kind == "lights" for kind in reference_kinds(photos)], bool)
+    kinds = (text.partition(",")[0] for text in photos.texts("lights"))
+    by_lights = fitted & np.array([kind not in ("streets", "day") for kind in kinds], bool)
     every = np.ones(len(photos), bool)
     spreads = {
         "sigma_m": (worst, every),

@@ -26,7 +26,7 @@ from regengine.records import (
     probability_text,
     probability_words,
 )
-from regengine.result import FrameResult, Hypothesis, PatchProof, Reviewed, decide_state
+from regengine.result import FrameResult, Reviewed, decide_state
 from regengine.store.reviews import describe_decision, name_shown
 from regengine.store.rows import StoredFrame
 
@@ -42,7 +42,15 @@ def frame_sheet(
     lines += [f"  {reason.code}: {reason.text}" for reason in result.reasons]
     for title, rows in frame_sections(stored, review):
         if title == "made":
-            lines += _points(result) + _hypotheses(result.hypotheses)
+            lines += _points(result)
+            if result.hypotheses:
+                head = "  rank     ncc log10 odds  off-nadir  centre"
+                lines += ["", "hypotheses", head]
+            lines += [
+                f"  {h.rank:4d}  {h.ncc:6.3f} {h.log10_odds:10.1f}  {h.solved.off_nadir_deg:8.1f}°"
+                f"  {ground_text(h.solved.camera)}"
+                for h in result.hypotheses
+            ]
         lines += ["", title, *(f"  {name:<{NAME_WIDTH}}{value}" for name, value in rows)]
     lines = list(map(escape_terminal, lines))
     if width is not None:
@@ -188,7 +196,10 @@ def _fit(result: FrameResult) -> Section:
             ("matched lights", str(fit.matched_lights)),
         ]
     else:
-        rows += [(f"at {one.sample_m:.4g} m a pixel", _proof(one)) for one in result.patch_proofs]
+        for one in result.patch_proofs:
+            agree = f"{one.n_agreeing} of {one.n_patches} held-out patches agree"
+            told = f"{agree} (chance 1e-{-one.log10_chance:.1f})"
+            rows.append((f"at {one.sample_m:.4g} m a pixel", told))
         rows += [("correlation", f"{fit.ncc:.3f}"), ("log10 odds", f"{fit.log10_odds:.1f}")]
     few = "too few lights" if by_lights else "no patches"
     return [
@@ -196,11 +207,6 @@ def _fit(result: FrameResult) -> Section:
         ("residual", f"{fit.residual_px:.2f} px, {fit.residual_m:.0f} m"),
         ("held-out residual", few if held_out is None else f"{held_out:.2f} px"),
     ]
-
-
-def _proof(proof: PatchProof) -> str:
-    chance = f"chance 1e-{-proof.log10_chance:.1f}"
-    return f"{proof.n_agreeing} of {proof.n_patches} held-out patches agree ({chance})"
 
 
 def _points(result: FrameResult) -> list[str]:
@@ -214,18 +220,6 @@ def _points(result: FrameResult) -> list[str]:
     ]
     title = "  #          x         y          lon        lat  sigma px  sigma m"
     return ["", "control points", title + ("  lights" if by_lights else ""), *rows]
-
-
-def _hypotheses(hypotheses: tuple[Hypothesis, ...]) -> list[str]:
-    if not hypotheses:
-        return []
-    rows = [
-        f"  {h.rank:4d}  {h.ncc:6.3f} {h.log10_odds:10.1f}  {h.solved.off_nadir_deg:8.1f}°"
-        f"  {ground_text(h.solved.camera)}"
-        for h in hypotheses
-    ]
-    title = "  rank     ncc log10 odds  off-nadir  centre"
-    return ["", "hypotheses", title, *rows]
 
 
 def _settings(parameters: str) -> Section:

@@ -240,7 +240,10 @@ class ReviewFrames:
         """Read a frame by number, without its detections; KeyError if there is none."""
         with self._lock:
             if number not in self._kept:
-                self._kept[number] = self._read(number)
+                if self._snapshot is None or number not in self.rows.frame_index:
+                    raise KeyError(number)
+                tables = self._snapshot.tables(number, number + 1, OF_FRAMES)
+                (self._kept[number],) = make_frames(tables, self._store)
                 while len(self._kept) > KEPT_FRAMES:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(number)
@@ -282,11 +285,6 @@ class ReviewFrames:
         self._snapshot, self._signature, self._looked_s = snapshot, signature, time.monotonic()
         self._kept.clear()
         self.rows = rows
-
-    def _read(self, number: int) -> StoredFrame:
-        if self._snapshot is None or number not in self.rows.frame_index:
-            raise KeyError(number)
-        return make_frames(self._snapshot.tables(number, number + 1, OF_FRAMES), self._store)[0]
 
 
 def _signature(store: Path) -> tuple[tuple[int, int, int] | None, ...]:

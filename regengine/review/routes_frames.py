@@ -75,14 +75,25 @@ def carry_neighbour(
 ) -> dict[str, Any] | None:
     """The camera of a neighbour, so many seconds after a frame, propagated to the frame's time.
 
-    It is the camera that a person accepted, or else the engine's proposal. None if there is none,
-    or it is for another image size.
+    It is the camera that a person accepted, or else the engine's proposal, moved along the orbit
+    with constant attitude relative to the vertical, as a camera fixed to a window. The station's
+    positions are those known independently of the photos; if they are unknown, the camera is not
+    moved. None if there is none, or it is for another image size.
     """
     there = context.result(number)
     camera = _camera(context, number, there)
     if camera is None or (there.width_px, there.height_px) != (here.width_px, here.height_px):
         return None
-    return camera_json(_carry_camera(camera, there, here, seconds))
+    if there.focal_mm and here.focal_mm:
+        camera = replace(camera, focal_px=camera.focal_px * here.focal_mm / there.focal_mm)
+    before, after = _station_m(there), _station_m(here)
+    if before is not None and after is not None and np.linalg.norm(after - before) >= MIN_WAY_M:
+        flight = after - before if seconds < 0.0 else before - after
+        turn = turn_along_track(before, after, flight)
+        x, y, z = (turn @ np.asarray(camera.position_ecef_m)).tolist()
+        moved = replace(camera, position_ecef_m=(x, y, z))
+        camera = with_attitude(moved, turn @ camera.matrix)
+    return camera_json(camera)
 
 
 def _camera(context: ReviewContext, number: int, result: FrameResult) -> Camera | None:
@@ -94,23 +105,6 @@ def _camera(context: ReviewContext, number: int, result: FrameResult) -> Camera 
         return CameraBody(**work["camera"]).camera() if accepted else None
     placed = result.verdict in PLACED and result.solved is not None
     return result.solved.camera if placed and result.solved is not None else None
-
-
-def _carry_camera(camera: Camera, there: FrameResult, here: FrameResult, seconds: float) -> Camera:
-    """Move the camera along the orbit, with constant attitude relative to the vertical.
-
-    This holds for a camera fixed to a window. The station's positions are those known independently
-    of the photos; if they are unknown, the camera is not moved.
-    """
-    if there.focal_mm and here.focal_mm:
-        camera = replace(camera, focal_px=camera.focal_px * here.focal_mm / there.focal_mm)
-    before, after = _station_m(there), _station_m(here)
-    if before is None or after is None or float(np.linalg.norm(after - before)) < MIN_WAY_M:
-        return camera
-    flight = after - before if seconds < 0.0 else before - after
-    turn = turn_along_track(before, after, flight)
-    x, y, z = (turn @ np.asarray(camera.position_ecef_m)).tolist()
-    return with_attitude(replace(camera, position_ecef_m=(x, y, z)), turn @ camera.matrix)
 
 
 def _station_m(result: FrameResult) -> FloatArray | None:

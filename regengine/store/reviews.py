@@ -482,21 +482,6 @@ def read_reviews(store: Path) -> dict[int, Reviewed]:
     return found
 
 
-def find_unsound(store: Path) -> list[tuple[int, str]]:
-    """Return frame number and error of each decision that counts and is impossible.
-
-    Raises StoreError if the store or the file of decisions cannot be read.
-    """
-    found = []
-    for number, one in read_reviews(store).items():
-        if one.decision == "accepted":
-            try:
-                check_work(((point.x, point.y) for point in one.points), one.camera, one.size_px)
-            except ConfigError as error:
-                found.append((number, str(error)))
-    return found
-
-
 def check_work(
     pixels: Iterable[tuple[float, float]], camera: Camera | None, size_px: tuple[int, int]
 ) -> None:

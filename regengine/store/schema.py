@@ -305,16 +305,13 @@ def column_tables() -> str:
             "",
             "| column | type | per row | units | description |",
             "|---|---|---|---|---|",
-            *(_row(column) for column in columns),
         ]
+        for column in columns:
+            description = column.description + (" (volatile)" if column.volatile else "")
+            cells = f"`{column.name}`", column.dtype, column.width, column.units or "–", description
+            lines.append(f"| {' | '.join(map(str, cells))} |")
         sections.append("\n".join(lines))
     return "\n\n".join(sections) + "\n"
-
-
-def _row(column: Column) -> str:
-    description = column.description + (" (volatile)" if column.volatile else "")
-    units = column.units or "–"
-    return f"| `{column.name}` | {column.dtype} | {column.width} | {units} | {description} |"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from detectors.constants import HEIGHT_RANGE_KM
 from matchers.geometry.earth import ecef_to_geodetic
-from regengine.errors import StoreError
+from regengine.errors import ConfigError, StoreError
 from regengine.io.plain import format_count
 from regengine.io.times import parse_iso_time
 from regengine.result import Verdict
@@ -151,7 +151,18 @@ def verify_store(path: Path) -> Verification:
                 findings.file_wrong("bytes_damaged", f"{what} damaged")
             _check_blocks(snapshot.journal, snapshot.journal.frame_index, findings)
             problems += findings.problems()
-            problems += _check_identities(path, snapshot)
+            keys = [np.empty(0, dtype=np.int64)]
+            columns = select("frames/path", "frames/sha256")
+            for tables in snapshot.blocks(groups=columns, frames=READ_FRAMES):
+                keys.append(identity_keys(tables["frames"]["path"], tables["frames"]["sha256"]))
+            _, first, number = np.unique(
+                np.concatenate(keys), return_index=True, return_inverse=True
+            )
+            again = first[number] != np.arange(len(number))
+            what = "frames repeat a photo of another frame"
+            findings = Findings(path)
+            findings.rows_wrong("identity", what, again, snapshot.frame_index)
+            problems += findings.problems()
         problems += _check_decisions(path)
     return Verification(frames=n_frames, unmerged_frames=n_unmerged, problems=tuple(problems))
 
@@ -265,34 +276,25 @@ def _check_joins(store: StoreFile, findings: Findings) -> None:
             last = int(index[-1])
 
 
-def _check_identities(path: Path, snapshot: Snapshot) -> list[Problem]:
-    """Record photos that are twice in the store."""
-    keys = [np.empty(0, dtype=np.int64)]
-    columns = select("frames/path", "frames/sha256")
-    for tables in snapshot.blocks(groups=columns, frames=READ_FRAMES):
-        keys.append(identity_keys(tables["frames"]["path"], tables["frames"]["sha256"]))
-    _, first, number = np.unique(np.concatenate(keys), return_index=True, return_inverse=True)
-    again = first[number] != np.arange(len(number))
-    findings = Findings(path)
-    what = "frames repeat a photo of another frame"
-    findings.rows_wrong("identity", what, again, snapshot.frame_index)
-    return findings.problems()
-
-
 def _check_decisions(store: Path) -> list[Problem]:
-    """Record impossible decisions of reviewers."""
-    from regengine.store.reviews import decisions_path, find_unsound
+    """Record decisions of reviewers that count and are impossible."""
+    from regengine.store.reviews import check_work, decisions_path, read_reviews
 
     beside = decisions_path(store)
     try:
-        wrong = find_unsound(store)
+        reviews = read_reviews(store)
     except StoreError as error:
         if error.code == "store_busy":
             raise
         return [Problem("reviews_unreadable", str(error), beside)]
     findings = Findings(beside)
-    for number, why in wrong:
-        findings.rows_wrong("review", f"decisions are invalid: {why}", [True], np.array([number]))
+    for number, one in reviews.items():
+        if one.decision == "accepted":
+            try:
+                check_work(((point.x, point.y) for point in one.points), one.camera, one.size_px)
+            except ConfigError as error:
+                what, row = f"decisions are invalid: {error}", np.array([number])
+                findings.rows_wrong("review", what, [True], row)
     return findings.problems()
 
 

@@ -31,7 +31,6 @@ from regengine.photo.frame_ids import archive_frame_id
 from regengine.store.file import photo_file
 from regengine.store.read import read_frames_numbered
 from regengine.store.reviews import read_reviews
-from regengine.store.rows import StoredFrame
 
 if TYPE_CHECKING:
     from regengine.collection.catalogue.query import Catalogue
@@ -249,7 +248,13 @@ def pack_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[PackedFrame], dict
         try:
             if row["store"] not in reviews:
                 reviews[row["store"]] = read_reviews(store)
-            stored = read_stored_frame(store, row["frame_index"], row["sha256"])
+            found = read_frames_numbered(store, [row["frame_index"]])
+            if len(found) != 1 or found[0].result.sha256 != row["sha256"]:
+                raise StoreError(
+                    f"{store} no longer has the frame that the catalogue lists: build the "
+                    "catalogue again."
+                )
+            stored = found[0]
         except StoreError as error:
             failed[names[number]] = str(error)
             continue
@@ -265,16 +270,6 @@ def pack_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[PackedFrame], dict
         frame = with_review(make_engine_frame(packed, store), review)
         frames.append(PackedFrame(frame=frame, row=row, name=names[number], photo=photo))
     return frames, failed
-
-
-def read_stored_frame(store: Path, frame_index: int, sha256: str) -> StoredFrame:
-    """Read one frame of a store, without reading the others."""
-    found = read_frames_numbered(store, [frame_index])
-    if len(found) != 1 or found[0].result.sha256 != sha256:
-        raise StoreError(
-            f"{store} no longer has the frame that the catalogue lists: build the catalogue again."
-        )
-    return found[0]
 
 
 CALIBRATION = "calibration"

@@ -186,7 +186,16 @@ def _mask_ignored(read: LinearLight, camera: Camera) -> BoolArray:
     small = reduce_light(read, MASKED_PX)
     height, width = small.light.shape
     own = camera.scaled(small.factor / read.factor, width, height)
-    sky, sample_km = _sky_and_sample(own)
+    x, y = np.meshgrid(
+        np.linspace(0.0, own.width_px - 1.0, 65), np.linspace(0.0, own.height_px - 1.0, 65)
+    )
+    ground = own.pixel_to_ecef(x, y)
+    unseen = (~np.isfinite(ground[..., 0])).astype(np.float32)
+    sky = cv2.resize(unseen, (own.width_px, own.height_px)) > 0.5
+    # The ground size of a pixel in the finer parts
+    steps = np.linalg.norm(np.diff(ground, axis=1), axis=-1) / (own.width_px - 1.0) * 64.0
+    known = steps[np.isfinite(steps)]
+    sample_km = float(np.quantile(known, 0.25)) / 1e3 if known.size else float("nan")
     ignored = mask_captions(small) | blank_parts(small.light)
     ignored |= mask_window_frames(small.light, sky=sky) | mask_hardware(small.light, sky)
     if np.isfinite(sample_km) and sample_km > 0.0:
@@ -194,20 +203,6 @@ def _mask_ignored(read: LinearLight, camera: Camera) -> BoolArray:
     size = (camera.width_px, camera.height_px)
     full = cv2.resize(ignored.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     return np.asarray(full if read.missing is None else full | read.missing, bool)
-
-
-def _sky_and_sample(camera: Camera) -> tuple[BoolArray, float]:
-    """Which pixels see no ground, and the ground size of a pixel in the finer parts, km."""
-    x, y = np.meshgrid(
-        np.linspace(0.0, camera.width_px - 1.0, 65), np.linspace(0.0, camera.height_px - 1.0, 65)
-    )
-    ground = camera.pixel_to_ecef(x, y)
-    sky = cv2.resize(
-        (~np.isfinite(ground[..., 0])).astype(np.float32), (camera.width_px, camera.height_px)
-    )
-    steps = np.linalg.norm(np.diff(ground, axis=1), axis=-1) / (camera.width_px - 1.0) * 64.0
-    known = steps[np.isfinite(steps)]
-    return sky > 0.5, float(np.quantile(known, 0.25)) / 1e3 if known.size else float("nan")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

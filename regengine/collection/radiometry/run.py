@@ -380,7 +380,21 @@ def measure_chosen(
                 measured.left_out[lacks] += 1
             else:
                 paths = tuple(out / name for name in names[frame.stored.frame_index])
-                said(_measure_one(frame, light_map, paths, options, measured))
+                guard_photo(frame, paths)
+                found = measure(
+                    frame, light_map, profiles=options.profiles, map_sigma_m=options.map_sigma_m
+                )
+                with replace_files(paths) as temporary:
+                    write_raster(found, frame, temporary[0])
+                    if options.plot:
+                        draw(found, frame.result.frame, temporary[1])
+                row = photo_row(found, frame, light_map, paths[0].name)
+                of_photo = change_rows(found, frame, row["earlier"])
+                measured.photos.append(row)
+                measured.changes += of_photo
+                told = [{name: one[name] for name in CHANGE_COLUMNS[3:]} for one in of_photo]
+                record = plain({**row, "changes": told}, make_printable)
+                said(json.dumps(record, allow_nan=False))
         except LeftOutError as error:
             measured.failed[path] = str(error)
         except np.linalg.LinAlgError:
@@ -394,25 +408,3 @@ def measure_chosen(
         write_table(photos, PHOTO_COLUMNS, measured.photos)
         write_table(changes, CHANGE_COLUMNS, measured.changes)
     return measured
-
-
-def _measure_one(
-    frame: ExportFrame,
-    light_map: LightMap,
-    paths: tuple[Path, ...],
-    options: RadiometryOptions,
-    measured: Measured,
-) -> str:
-    """Compare a photo, write the results, and return its line of JSON."""
-    guard_photo(frame, paths)
-    found = measure(frame, light_map, profiles=options.profiles, map_sigma_m=options.map_sigma_m)
-    with replace_files(paths) as temporary:
-        write_raster(found, frame, temporary[0])
-        if options.plot:
-            draw(found, frame.result.frame, temporary[1])
-    row = photo_row(found, frame, light_map, paths[0].name)
-    changes = change_rows(found, frame, row["earlier"])
-    measured.photos.append(row)
-    measured.changes += changes
-    own = [{name: change[name] for name in CHANGE_COLUMNS[3:]} for change in changes]
-    return json.dumps(plain({**row, "changes": own}, make_printable), allow_nan=False)

@@ -28,10 +28,6 @@ class Layer:
     shapes: Callable[[ExportFrame], list[Any]]
 
 
-def _footprint(frame: ExportFrame) -> list[Any]:
-    return [as_shape(frame.footprint)]
-
-
 def _nadir(frame: ExportFrame) -> list[Any]:
     from shapely import Point
 
@@ -49,7 +45,7 @@ FOOTPRINTS = Layer(
     description="ground that photos show, up to an incidence angle of 80 degrees",
     geometry="MultiPolygon",
     table="frames",
-    shapes=_footprint,
+    shapes=lambda frame: [as_shape(frame.footprint)],
 )
 NADIRS = Layer(
     name="nadirs",

@@ -66,7 +66,18 @@ class GroundSigma:
         ground = geodetic_to_ecef(lon, lat)
         flow = differentiate_pixels(self.camera, ground)
         in_image = np.einsum("nip,pq,njq->nij", flow, self.covariance, flow)
-        metres = _metres_per_pixel(self.camera, lon, lat)
+        # Metres to the east and north per pixel of x and y, shape (n, 2, 2)
+        here = geodetic_to_ecef(lon, lat)
+        columns = []
+        for axis in np.moveaxis(local_axes(lon, lat)[:, :2], 1, 0):
+            plus, minus = (
+                self.camera.ecef_to_pixel(here + sign * STEP_M * axis) for sign in (1.0, -1.0)
+            )
+            columns.append([(plus[k] - minus[k]) / (2.0 * STEP_M) for k in (0, 1)])
+        pixels = np.moveaxis(np.array(columns), -1, 0).swapaxes(1, 2)
+        flat = ~(np.abs(np.linalg.det(pixels)) > 1e-15)
+        pixels = np.where(flat[:, None, None], np.eye(2), pixels)
+        metres = np.where(flat[:, None, None], np.nan, np.linalg.inv(pixels))
         on_ground = np.einsum("nij,njk,nlk->nil", metres, in_image, metres)
         variance = np.trace(on_ground, axis1=1, axis2=2) / 2.0
         return np.asarray(np.sqrt(variance + PointParams().map_sigma_m ** 2))
@@ -121,19 +132,6 @@ def differentiate_pixels(camera: Camera, ground_ecef_m: FloatArray) -> FloatArra
     longer, shorter = (lens.ecef_to_pixel(ground_ecef_m) for lens in lenses)
     columns.append([(longer[k] - shorter[k]) / (2.0 * STRETCH) for k in (0, 1)])
     return np.moveaxis(np.array(columns), -1, 0).swapaxes(1, 2)
-
-
-def _metres_per_pixel(camera: Camera, lon: FloatArray, lat: FloatArray) -> FloatArray:
-    """Metres to the east and north per pixel of x and y, shape (n, 2, 2)."""
-    here = geodetic_to_ecef(lon, lat)
-    columns = []
-    for axis in np.moveaxis(local_axes(lon, lat)[:, :2], 1, 0):
-        plus, minus = (camera.ecef_to_pixel(here + sign * STEP_M * axis) for sign in (1.0, -1.0))
-        columns.append([(plus[k] - minus[k]) / (2.0 * STEP_M) for k in (0, 1)])
-    pixels = np.moveaxis(np.array(columns), -1, 0).swapaxes(1, 2)
-    flat = ~(np.abs(np.linalg.det(pixels)) > 1e-15)
-    pixels = np.where(flat[:, None, None], np.eye(2), pixels)
-    return np.where(flat[:, None, None], np.nan, np.linalg.inv(pixels))
 
 
 # If map pixels are larger than the photo's by this factor, a reduced photo is warped
@@ -250,19 +248,11 @@ def _photo(frame: ExportFrame, grid: MapGrid, options: ExportOptions) -> tuple[C
     return (camera if factor == 1.0 else camera.scaled(factor, width, height)), rgb
 
 
-def _lacks(frame: ExportFrame) -> str:
-    return explain_no_camera(frame) or explain_no_points(frame)
-
-
 def _kinds(options: ExportOptions) -> tuple[str, ...]:
     kinds = choose_kinds(options, KINDS, tuple(KINDS))
     if options.resolution is not None and not 0.0 < options.resolution < float("inf"):
         raise ConfigError(f"--resolution {options.resolution}: give a pixel size above 0.")
     return kinds
-
-
-def _names(photo: str, options: ExportOptions) -> tuple[str, ...]:
-    return tuple(f"{photo}{KINDS[kind][0]}" for kind in _kinds(options))
 
 
 def _write(
@@ -276,9 +266,9 @@ def _write(
 
 FORMATS = {
     "geotiff": FolderFormat(
-        names=_names,
+        names=lambda photo, options: tuple(f"{photo}{KINDS[kind][0]}" for kind in _kinds(options)),
         write=_write,
-        lacks=_lacks,
+        lacks=lambda frame: explain_no_camera(frame) or explain_no_points(frame),
         photo_name=photo_stem,
     )
 }
