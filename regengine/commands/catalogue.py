@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from regengine.batch.console import print_data, say
-from regengine.commands.catalogue_package import package
-from regengine.commands.catalogue_tasking import tasking
 from regengine.commands.lazy import STANDARD_OUTPUT
 from regengine.commands.options import (
     EXIT_FRAMES_FAILED,
+    ElementSets,
     Force,
     Json,
     Quiet,
@@ -21,12 +22,17 @@ from regengine.commands.options import (
     Verdicts,
     Where,
     parse_verdicts,
+    text_out,
 )
 from regengine.io.plain import format_count
+from regengine.io.times import iso_utc
 
 if TYPE_CHECKING:
     from regengine.collection.catalogue.query import Answer, Question
+    from regengine.collection.packages.package import PackageChoice, PackagePlace
+    from regengine.collection.tasking.plan import Plan
     from regengine.exchange.export.selection import FrameChoice
+
 
 File = Annotated[Path, typer.Argument(help="Catalogue of regengine catalogue build.")]
 Form = Annotated[
@@ -241,8 +247,355 @@ def query(
         _print(opened.query(sql), to)
 
 
-app.command(no_args_is_help=True)(package)
-app.command(no_args_is_help=True)(tasking)
+@app.command(no_args_is_help=True)
+def package(
+    catalogue: Annotated[Path, typer.Argument(help="Catalogue of regengine catalogue build.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to create.")],
+    place: Annotated[
+        str | None, typer.Option(help='Photos that show a town or city: "Paris, US".')
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="LON,LAT", help="Photos that show this position.")
+    ] = None,
+    radius_km: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, max=5000.0, help="Instead: photos centred within this distance of it."
+        ),
+    ] = None,
+    place_id: Annotated[
+        int | None, typer.Option(help="Photos of this place number of the catalogue.")
+    ] = None,
+    frame: Annotated[
+        list[str] | None, typer.Option(help="Only this frame; may be given several times.")
+    ] = None,
+    best: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of photos, best quality first.")
+    ] = None,
+    first: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="Taken at this time or later: a year, month, date or time, UTC."
+        ),
+    ] = None,
+    last: Annotated[
+        str | None,
+        typer.Option(
+            "--to", help="Taken before this time; a year, month or date counts to its end."
+        ),
+    ] = None,
+    min_quality: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Minimum quality.")
+    ] = None,
+    max_off_nadir_deg: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=90.0, help="Maximum off-nadir angle."),
+    ] = None,
+    verdict: Verdicts = "accepted",
+    calibration: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Lens profile, flat field, dark frame or other calibration file to include."
+        ),
+    ] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="Link to the photos instead of copying them.")
+    ] = False,
+    force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Pack the best photos of a place: originals, control points, cameras, calibration, checksums.
+
+    \b
+    Examples:
+      regengine catalogue package archive.parquet --place Madrid --best 5 --out madrid
+      regengine catalogue package archive.parquet --at=-3.7,40.4 --radius-km 50 --out madrid
+    """
+    from regengine.batch.console import print_data, say, show_progress
+    from regengine.collection.catalogue.query import Catalogue
+    from regengine.collection.packages.package import (
+        Contents,
+        PackageChoice,
+        check_package,
+        choose_rows,
+        list_calibration_files,
+        pack_frames,
+        write_package,
+    )
+    from regengine.errors import ConfigError, FrameError
+
+    check_package(out, force=force)
+    verdicts = parse_verdicts(verdict)
+    where = _place(place, at)
+    if where is None and radius_km is not None:
+        raise ConfigError("--radius-km needs a place: name one with --place or --at.")
+    if where is None and place_id is None and not frame:
+        raise ConfigError("Select photos with --place, --at, --place-id or --frame.")
+    choice = PackageChoice(
+        place=where,
+        radius_km=radius_km,
+        place_id=place_id,
+        frames=tuple(frame or ()),
+        verdicts=verdicts,
+        first_utc=_time("--from", first, end=False),
+        end_utc=_time("--to", last, end=True),
+        least_quality=min_quality,
+        max_off_nadir_deg=max_off_nadir_deg,
+        best=best,
+    )
+    asked = {
+        "--place": place,
+        "--at": at,
+        "--radius-km": radius_km,
+        "--place-id": place_id,
+        "--frame": ", ".join(frame or ()),
+        "--verdict": verdict,
+        "--from": first,
+        "--to": last,
+        "--min-quality": min_quality,
+        "--max-off-nadir-deg": max_off_nadir_deg,
+        "--best": best,
+    }
+    words = [f"{option} {value}" for option, value in asked.items() if value not in (None, "")]
+    files = list_calibration_files(calibration or [])
+    with Catalogue(catalogue) as archive:
+        rows = choose_rows(archive, choice)
+    if not rows:
+        raise FrameError(f"{catalogue}: no matching frames, so nothing was written.")
+    frames, failed = pack_frames(rows)
+    with show_progress(len(frames), quiet=quiet, doing="packing") as advance:
+        contents = Contents(
+            title=_title(choice, rows[0]),
+            chosen=f"Selected with {' '.join(words)}.",
+            frames=frames,
+            calibration=files,
+            failed=failed,
+        )
+        packed, failed = write_package(out, contents, link=link, force=force, advance=advance)
+    if as_json:
+        said = {"out": str(out), "frames": packed, "calibration": list(files), "failed": failed}
+        print_data(json.dumps(said))
+    if not quiet:
+        for name, why in failed.items():
+            say(f"{name}: {why}", err=True)
+        say(f"{out}: {len(packed):,} packed", err=True)
+    if failed:
+        raise typer.Exit(EXIT_FRAMES_FAILED)
+
+
+def _place(name: str | None, at: str | None) -> PackagePlace | None:
+    from regengine.api import lon_lat
+    from regengine.collection.packages.package import PackagePlace
+    from regengine.errors import ConfigError
+    from regengine.photo.record_values import wrap_lon
+    from regengine.places import place_index
+
+    if name is not None and at is not None:
+        raise ConfigError("--place and --at both name a place: give one of them.")
+    if name is not None:
+        found = place_index().search(name, 1)
+        if not found:
+            raise ConfigError(f"--place {name} is not in GeoNames: try --at LON,LAT.")
+        title = f"{found[0].name}, {found[0].country}"
+        return PackagePlace(title=title, lon=found[0].lon, lat=found[0].lat)
+    if at is None:
+        return None
+    lon, lat = lon_lat(at, "--at")
+    if not (abs(lat) <= 90.0 and abs(lon) <= 360.0):
+        raise ConfigError(
+            f"--at {at} is not a valid LON,LAT: write longitude, comma, latitude, degrees."
+        )
+    return PackagePlace(title=f"{lat:.4f}, {lon:.4f}", lon=wrap_lon(lon), lat=lat)
+
+
+def _time(option: str, text: str | None, *, end: bool) -> datetime | None:
+    from regengine.errors import ConfigError
+    from regengine.io.times import parse_iso_time
+
+    if text is None:
+        return None
+    whole = re.fullmatch(r"(\d{4})(?:-(\d{2}))?", text)
+    time = parse_iso_time(
+        f"{whole[1]}-{whole[2] or '01'}-01" if whole else text, day_is_midnight=True
+    )
+    if time is None:
+        raise ConfigError(f"{option} {text} is not a valid date or time, such as 2012-03-28.")
+    if not end:
+        return time
+    if whole and whole[2]:
+        return (time + timedelta(days=31)).replace(day=1)
+    if whole:
+        return time.replace(year=time.year + 1)
+    return time + timedelta(days=1) if len(text) == len("2012-03-28") else time
+
+
+def _title(choice: PackageChoice, row: dict[str, object]) -> str:
+    if choice.place is not None:
+        return choice.place.title
+    if choice.place_id is not None and row["place"]:
+        return ", ".join(str(row[name]) for name in ("place", "place_country") if row[name])
+    return "selected frames"
+
+
+@app.command(no_args_is_help=True)
+def tasking(
+    out: Annotated[
+        Path,
+        typer.Option(help="Plan to write: .csv, .geojson or .json; - prints CSV."),
+    ],
+    catalogue: Annotated[
+        Path | None,
+        typer.Argument(help="Catalogue of what exists; without it all places count as missing."),
+    ] = None,
+    tle: ElementSets = None,
+    places: Annotated[
+        Path | None,
+        typer.Option(help="List of places (CSV: name, lon, lat, priority) instead of cities."),
+    ] = None,
+    min_population: Annotated[
+        int, typer.Option(min=5000, help="Minimum population of cities (GeoNames).")
+    ] = 500_000,
+    good_quality: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="Minimum quality of a good frame."),
+    ] = 0.5,
+    good_off_nadir_deg: Annotated[
+        float,
+        typer.Option(
+            min=1.0,
+            max=90.0,
+            help="Maximum off-nadir angle at which a frame counts as showing the place.",
+        ),
+    ] = 45.0,
+    good_age_days: Annotated[
+        float | None, typer.Option(min=1.0, help="Oldest frame that counts.  [no limit]")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="Start of the plan, ISO 8601, UTC.  [now]")
+    ] = None,
+    days: Annotated[float, typer.Option(min=0.01, max=60.0, help="Length of the plan.")] = 7.0,
+    max_off_nadir_deg: Annotated[
+        float, typer.Option(min=1.0, max=90.0, help="Maximum off-nadir angle of a pass.")
+    ] = 45.0,
+    max_sun_deg: Annotated[
+        float, typer.Option(min=-90.0, max=90.0, help="Highest elevation of the Sun at the place.")
+    ] = -12.0,
+    max_moon_deg: Annotated[
+        float | None,
+        typer.Option(
+            min=-90.0, max=90.0, help="Highest elevation of the Moon at the place.  [no limit]"
+        ),
+    ] = None,
+    max_sigma_s: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            help="Largest uncertainty of a pass time, 1 sigma; it grows with the age of the TLE.",
+        ),
+    ] = 180.0,
+    passes: Annotated[
+        int, typer.Option(min=1, help="Passes per place, smallest off-nadir angle first.")
+    ] = 3,
+    force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """List places without a good frame, with their next night passes.
+
+    \b
+    Examples:
+      regengine catalogue tasking archive.parquet --out plan.csv
+      regengine catalogue tasking --places sites.csv --tle iss.txt --days 3 --out plan.geojson
+    """
+    from datetime import timedelta
+
+    from regengine.batch.at_hand import choose_element_sets
+    from regengine.collection.tasking.plan import (
+        ENDINGS,
+        Good,
+        PassLimits,
+        find_best_frames,
+        plan_passes,
+        select_wanted_places,
+        write_plan,
+    )
+    from regengine.collection.tasking.targets import list_city_targets, read_listed_targets
+    from regengine.errors import ConfigError
+    from regengine.io.atomic import check_new_file, replace_files
+    from regengine.io.extras import need
+    from regengine.io.times import parse_iso_time
+    from regengine.orbit.position import element_sets
+
+    need("A plan", "pandas")
+    if out != STANDARD_OUTPUT:
+        check_new_file(out, ENDINGS, force=force)
+    elif as_json:
+        raise ConfigError("--out - and --json both write to standard output: give one.")
+    begin = datetime.now(UTC) if time is None else parse_iso_time(time, day_is_midnight=True)
+    if begin is None:
+        raise ConfigError(f"--time {time} is not a valid time, such as 2026-05-01T12:00:00Z.")
+    tles = element_sets(choose_element_sets(tle))
+    targets = (
+        read_listed_targets(places) if places is not None else list_city_targets(min_population)
+    )
+    good = Good(
+        least_quality=good_quality,
+        max_off_nadir_deg=good_off_nadir_deg,
+        max_age=None if good_age_days is None else timedelta(days=good_age_days),
+    )
+    best = None
+    if catalogue is not None:
+        from regengine.collection.catalogue.query import Catalogue
+
+        with Catalogue(catalogue) as archive:
+            best = find_best_frames(archive, targets, good, begin)
+    limits = PassLimits(
+        max_off_nadir_deg=max_off_nadir_deg,
+        max_sun_deg=max_sun_deg,
+        max_moon_deg=max_moon_deg,
+        max_sigma_s=max_sigma_s,
+        most=passes,
+    )
+    plan = plan_passes(select_wanted_places(targets, best), tles, begin, days, limits)
+    with text_out(out, ".csv") as file, replace_files((file,)) as (temporary,):
+        write_plan(plan, temporary)
+    _tell(plan, len(targets), out, as_json=as_json, quiet=quiet)
+
+
+def _tell(plan: Plan, places: int, out: Path, *, as_json: bool, quiet: bool) -> None:
+    element_set, passes = plan.element_set, plan.passes
+    worst = float(passes["sigma_time_s"].max()) if len(passes) else None
+    reached = passes["place"].nunique()
+    if as_json:
+        said = {
+            "out": str(out),
+            "places": places,
+            "wanted": len(plan.wanted),
+            "without_any_frame": int(plan.wanted["frame"].isna().sum()),
+            "with_passes": reached,
+            "passes": len(passes),
+            "too_uncertain": plan.uncertain,
+            "tle_epoch_utc": iso_utc(element_set.epoch_utc, "seconds"),
+            "worst_sigma_time_s": None if worst is None else round(worst, 1),
+        }
+        print_data(json.dumps(said))
+    if quiet:
+        return
+    if plan.uncertain:
+        say(
+            f"Warning: {format_count(plan.uncertain, 'pass is', 'passes are')} left out: the "
+            f"element set of {element_set.epoch_utc:%Y-%m-%d} is too old to predict the times; "
+            "use a newer one.",
+            err=True,
+        )
+    known = "" if worst is None else f", times uncertain by {worst:.0f} s at most"
+    say(
+        f"{out}: {format_count(len(passes), 'pass', 'passes')} of "
+        f"{format_count(reached, 'place')}{known}; {len(plan.wanted):,} of "
+        f"{format_count(places, 'place')} without a good frame",
+        err=True,
+    )
 
 
 @app.command(no_args_is_help=True)

@@ -45,9 +45,8 @@ def main(
 
     from regengine.batch.console import print_data, say, show_progress
     from regengine.io.html import write_page
-    from regengine.report.page import report_page
-    from regengine.report.page import thumbnails as draw_thumbnails
-    from regengine.report.report import collect_store
+    from regengine.report.report import collect_store, report_page
+    from regengine.report.report import thumbnails as draw_thumbnails
 
     page = out or (None if as_json else Path("report.html"))
     if page is not None:

@@ -10,11 +10,14 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+from xml.etree import ElementTree  # used only for writing
 
 import numpy as np
 
 from regengine.batch.at_hand import find_settings_files
 from regengine.exchange.export.format import (
+    UNHOLDABLE_IN_XML,
     ExportOptions,
     FolderFormat,
     choose_kinds,
@@ -164,6 +167,198 @@ def _write_points(
         rasters = (path for path in maps if path.suffix.lower() in (".tif", ".tiff", ".vrt"))
         text = project_text(frame, points, photo_name, n_bands, next(rasters, None))
     project.write_text(text, encoding="utf-8")
+
+
+DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+VERSION = "3.34.0-Prizren"  # the version of these elements; later versions read them, too
+MARGIN_DEG = 0.5  # around the points, in the initial view
+BRIGHT_PERCENTILE = 99.5  # this percentile of the map's light is drawn white
+READ_PX = 512
+MARKER = {
+    "name": "circle",
+    "color": "0,0,0,0",
+    "outline_color": "255,210,74,255",
+    "outline_width": "0.6",
+    "outline_width_unit": "MM",
+    "size": "4",
+    "size_unit": "MM",
+}
+Box = tuple[float, float, float, float]  # west, south, east, north
+
+
+def project_text(
+    frame: ExportFrame, points: str, photo: str, n_bands: int, light_map: Path | None
+) -> str:
+    """The project, as text.
+
+    Parameters
+    ----------
+    points, photo : str
+        Names of the points file of QGIS's georeferencer and of the photo's virtual raster with
+        control points, both next to the project.
+    n_bands : int
+        Number of bands of the raster.
+    light_map : path or None
+        A raster for the lowest layer, which GDAL can read.
+    """
+    lon, lat = np.array([(point.lon, point.lat) for point in frame.points]).T
+    lon = (lon - lon[0] + 180.0) % 360.0 - 180.0 + lon[0]  # continuous across the antimeridian
+    low, high = np.array([lon, lat]).min(axis=1), np.array([lon, lat]).max(axis=1)
+    seen: Box = (*(low - MARGIN_DEG).tolist(), *(high + MARGIN_DEG).tolist())
+    title = UNHOLDABLE_IN_XML.sub("_", frame.result.frame)
+    root = ElementTree.Element("qgis", version=VERSION, projectname=title)
+    _texts(root, title=title)
+    _add_crs(ElementTree.SubElement(root, "projectCrs"))
+    tree = ElementTree.SubElement(root, "layer-tree-group")
+    canvas = ElementTree.SubElement(root, "mapcanvas", name="theMapCanvas")
+    _texts(canvas, units="degrees")
+    extent = ElementTree.SubElement(canvas, "extent")
+    names = ("xmin", "ymin", "xmax", "ymax")
+    _texts(extent, **{name: f"{edge:.9g}" for name, edge in zip(names, seen, strict=True)})
+    _texts(canvas, rotation="0")
+    _add_crs(ElementTree.SubElement(canvas, "destinationsrs"))
+    layers = ElementTree.SubElement(root, "projectlayers")
+    order = ElementTree.SubElement(root, "layerorder")
+
+    # The file's first line is the reference system, the second the columns' names
+    columns = "type=csv&skipLines=1&xField=mapX&yField=mapY&crs=EPSG:4326"
+    source = f"file:./{quote(points)}?{columns}"
+    _add_points(_layer(layers, tree, order, "points", "Control points", source, "delimitedtext"))
+    shown = _layer(layers, tree, order, "photo", title, f"./{photo}", "gdal")
+    _add_raster(shown, _renderer(n_bands, opacity="0.7"))
+    if light_map is not None:
+        _add_lights(layers, tree, order, light_map, seen)
+    properties = ElementTree.SubElement(root, "properties")
+    paths = ElementTree.SubElement(properties, "Paths")
+    ElementTree.SubElement(paths, "Absolute", type="bool").text = "false"
+    ElementTree.indent(root)
+    return DOCTYPE + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _texts(parent: ElementTree.Element, **texts: str) -> None:
+    for name, text in texts.items():
+        ElementTree.SubElement(parent, name).text = text
+
+
+def _add_crs(parent: ElementTree.Element) -> None:
+    """WGS 84 in degrees, with QGIS's elements."""
+    from pyproj import CRS
+
+    system = ElementTree.SubElement(parent, "spatialrefsys", nativeFormat="Wkt")
+    _texts(
+        system,
+        wkt=CRS.from_epsg(4326).to_wkt("WKT2_2019"),
+        proj4="+proj=longlat +datum=WGS84 +no_defs",
+        srsid="3452",  # QGIS's internal number
+        srid="4326",
+        authid="EPSG:4326",
+        description="WGS 84",
+        projectionacronym="longlat",
+        ellipsoidacronym="EPSG:7030",
+        geographicflag="true",
+    )
+
+
+def _layer(
+    layers: ElementTree.Element,
+    tree: ElementTree.Element,
+    order: ElementTree.Element,
+    identifier: str,
+    name: str,
+    source: str,
+    provider: str,
+) -> ElementTree.Element:
+    """Add a layer below those that were added before."""
+    kind = "vector" if provider == "delimitedtext" else "raster"
+    ElementTree.SubElement(
+        tree,
+        "layer-tree-layer",
+        id=identifier,
+        name=name,
+        source=source,
+        providerKey=provider,
+        checked="Qt::Checked",
+        expanded="0",
+    )
+    order.insert(0, ElementTree.Element("layer", id=identifier))  # the lowest first
+    layer = ElementTree.SubElement(layers, "maplayer", type=kind)
+    _texts(layer, id=identifier, datasource=source, layername=name)
+    _add_crs(ElementTree.SubElement(layer, "srs"))
+    encoding = {"encoding": "UTF-8"} if kind == "vector" else {}
+    ElementTree.SubElement(layer, "provider", encoding).text = provider
+    return layer
+
+
+def _add_points(layer: ElementTree.Element) -> None:
+    """Draw points as rings, which leave the light inside visible."""
+    layer.set("geometry", "Point")
+    renderer = ElementTree.SubElement(layer, "renderer-v2", type="singleSymbol", symbollevels="0")
+    symbols = ElementTree.SubElement(renderer, "symbols")
+    symbol = ElementTree.SubElement(symbols, "symbol", type="marker", name="0", alpha="1")
+    marker = {"class": "SimpleMarker", "enabled": "1", "locked": "0", "pass": "0"}
+    options = ElementTree.SubElement(
+        ElementTree.SubElement(symbol, "layer", marker), "Option", type="Map"
+    )
+    for name, value in MARKER.items():
+        ElementTree.SubElement(options, "Option", name=name, type="QString", value=value)
+
+
+def _renderer(n_bands: int, opacity: str) -> ElementTree.Element:
+    """Draw red, green and blue unchanged, or a single band in grey."""
+    bands = {"type": "singlebandgray", "grayBand": "1", "gradient": "BlackToWhite"}
+    if n_bands >= 3:
+        bands = {"type": "multibandcolor", "redBand": "1", "greenBand": "2", "blueBand": "3"}
+    return ElementTree.Element("rasterrenderer", bands, alphaBand="-1", opacity=opacity)
+
+
+def _add_raster(layer: ElementTree.Element, renderer: ElementTree.Element) -> None:
+    pipe = ElementTree.SubElement(layer, "pipe")
+    pipe.append(renderer)
+    _texts(layer, blendMode="0")
+
+
+def _add_lights(
+    layers: ElementTree.Element,
+    tree: ElementTree.Element,
+    order: ElementTree.Element,
+    light_map: Path,
+    seen: Box,
+) -> None:
+    """Add the light map: its palette, or grey, from dark to the brightest light in view."""
+    import rasterio
+    from rasterio.enums import ColorInterp
+    from rasterio.windows import from_bounds
+
+    path = str(light_map.absolute())
+    if UNHOLDABLE_IN_XML.search(path):
+        return
+    driver = "VRT" if light_map.suffix.lower() == ".vrt" else "GTiff"
+    with rasterio.open(light_map, driver=driver) as dataset:
+        if dataset.crs is None or dataset.crs.to_epsg() != 4326:
+            return
+        window = from_bounds(*seen, transform=dataset.transform).round_offsets().round_lengths()
+        shape = min(READ_PX, round(window.height) or 1), min(READ_PX, round(window.width) or 1)
+        light = dataset.read(1, window=window, boundless=True, fill_value=0, out_shape=shape)
+        palette = dataset.colormap(1) if dataset.colorinterp[0] == ColorInterp.palette else None
+    if palette:
+        bands = {"type": "paletted", "band": "1", "alphaBand": "-1", "opacity": "1"}
+        renderer = ElementTree.Element("rasterrenderer", bands)
+        entries = ElementTree.SubElement(renderer, "colorPalette")
+        for index, (red, green, blue, alpha) in palette.items():
+            colour = {"color": f"#{red:02x}{green:02x}{blue:02x}", "alpha": str(alpha)}
+            ElementTree.SubElement(entries, "paletteEntry", colour, value=str(index), label="")
+    else:
+        known = light[np.isfinite(light)].astype(float)
+        bright = float(np.percentile(known, BRIGHT_PERCENTILE)) if known.size else 0.0
+        renderer = _renderer(1, opacity="1")
+        stretch = ElementTree.SubElement(renderer, "contrastEnhancement")
+        _texts(
+            stretch,
+            minValue="0",
+            maxValue=f"{max(bright, 1e-3):.6g}",
+            algorithm="StretchToMinimumMaximum",
+        )
+    _add_raster(_layer(layers, tree, order, "lights", "Night lights", path, "gdal"), renderer)
 
 
 FORMATS = {
