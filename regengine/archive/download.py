@@ -47,14 +47,7 @@ class DownloadResult:
 
     def record(self) -> dict[str, Any]:
         """Return the result as an object for NDJSON."""
-        return {
-            "frame": self.frame,
-            "status": self.status,
-            "file": None if self.file is None else make_printable(str(self.file)),
-            "sha256": self.sha256,
-            "bytes": self.bytes,
-            "why": self.why,
-        }
+        return vars(self) | {"file": None if self.file is None else make_printable(str(self.file))}
 
 
 @dataclass(frozen=True, kw_only=True)

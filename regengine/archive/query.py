@@ -7,7 +7,7 @@ import json
 import re
 import time
 from calendar import monthrange
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -286,13 +286,24 @@ class Question:
 
 def make_questions(wanted: FrameQuery) -> list[Question]:
     """Return the initial questions: by table, mission, month and side of the antimeridian."""
+    boxes: tuple[Bounds | None, ...] = (wanted.bbox,)
+    if wanted.bbox is not None and wanted.bbox[2] > 180.0:
+        west, south, east, north = wanted.bbox
+        boxes = (west, south, 180.0, north), (-180.0, south, east - 360.0, north)
+    months: list[tuple[date, date] | None] = [None]
+    if wanted.first is not None and wanted.last is not None:
+        months, begin = [], wanted.first
+        while begin <= wanted.last:
+            end = begin.replace(day=monthrange(begin.year, begin.month)[1])
+            months.append((begin, min(end, wanted.last)))
+            begin = end + timedelta(days=1)
     found = []
     for table in wanted.tables:
         # A join would lose photos without a record of their camera
         joins = (False,) if table == "frames" else (True,) if wanted.focal_mm else (False, True)
         for mission in wanted.missions or (None,):
-            for days in _list_months(wanted.first, wanted.last):
-                for box in _split_boxes(wanted.bbox):
+            for days in months:
+                for box in boxes:
                     found += [
                         Question(
                             wanted=wanted,
@@ -305,24 +316,6 @@ def make_questions(wanted: FrameQuery) -> list[Question]:
                         for join in joins
                     ]
     return found
-
-
-def _list_months(first: date | None, last: date | None) -> Iterator[tuple[date, date] | None]:
-    if first is None or last is None:
-        yield None
-        return
-    begin = first
-    while begin <= last:
-        end = begin.replace(day=monthrange(begin.year, begin.month)[1])
-        yield begin, min(end, last)
-        begin = end + timedelta(days=1)
-
-
-def _split_boxes(box: Bounds | None) -> tuple[Bounds | None, ...]:
-    if box is None or box[2] <= 180.0:
-        return (box,)
-    west, south, east, north = box
-    return (west, south, 180.0, north), (-180.0, south, east - 360.0, north)
 
 
 def _number(value: float) -> str:

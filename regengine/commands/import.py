@@ -55,12 +55,7 @@ def main(
     from regengine.exchange.importing.decisions import keep as keep_points
     from regengine.exchange.importing.points import read_points
     from regengine.io.plain import make_printable, plain
-    from regengine.store.reviews import (
-        Decisions,
-        decisions_path,
-        is_independent,
-        reviewer_name,
-    )
+    from regengine.store.reviews import Decisions, decisions_path, is_independent, reviewer_name
 
     name = reviewer_name(reviewer)
     if frame is not None and len(files) > 1:

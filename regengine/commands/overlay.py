@@ -54,11 +54,7 @@ def main(
         show_progress,
         stop_on_signals,
     )
-    from regengine.batch.overlays import (
-        draw_overlays,
-        has_repeated_names,
-        list_stored_drawings,
-    )
+    from regengine.batch.overlays import draw_overlays, has_repeated_names, list_stored_drawings
     from regengine.batch.worker_processes import TeamOptions
     from regengine.errors import ConfigError
     from regengine.exchange.export.selection import FrameChoice, choose, select_named

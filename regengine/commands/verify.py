@@ -26,31 +26,21 @@ def main(
     """
     from regengine.store.verify import verify_store
 
-    found = verify_store(store)
+    n_frames, n_unmerged, problems = verify_store(store)
     if as_json:
         said = {
             "store": str(store),
-            "sound": not found.problems,
-            "frames": found.frames,
-            "unmerged_frames": found.unmerged_frames,
-            "problems": [
-                {
-                    "code": problem.code,
-                    "text": problem.text,
-                    "file": str(problem.file),
-                    "count": problem.count,
-                    "frame_index": list(problem.frame_index),
-                }
-                for problem in found.problems
-            ],
+            "sound": not problems,
+            "frames": n_frames,
+            "unmerged_frames": n_unmerged,
+            "problems": [vars(one) | {"file": str(one.file)} for one in problems],
         }
         print_data(json.dumps(said))
-    elif found.problems:
-        for problem in found.problems:
+    elif problems:
+        for problem in problems:
             say(problem.text)
     else:
-        unmerged = f", {found.unmerged_frames:,} of them only in its journal"
-        unmerged = unmerged if found.unmerged_frames else ""
-        say(f"{store} is sound: {format_count(found.frames, 'frame')}{unmerged}.")
-    if found.problems:
+        unmerged = f", {n_unmerged:,} of them only in its journal" if n_unmerged else ""
+        say(f"{store} is sound: {format_count(n_frames, 'frame')}{unmerged}.")
+    if problems:
         raise typer.Exit(EXIT_FRAMES_FAILED)

@@ -202,21 +202,6 @@ COLUMNS = select(
 )
 
 
-def run_figures(photos: Photos) -> dict[str, Any]:
-    """Statistics of all photos."""
-    clocks, lenses = camera_figures(photos)
-    return {
-        **verdict_figures(photos),
-        "reasons": reason_figures(photos),
-        "reliability": reliability_figures(photos),
-        "clocks": _select_most_telling(clocks),
-        "lenses": _select_most_telling(lenses),
-        "places": place_figures(photos),
-        "times": time_figures(photos),
-        "origins": origin_figures(photos),
-    }
-
-
 def _select_most_telling(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Rows with most photos, in the given order, and their total number."""
     if len(rows) <= MAX_CAMERA_ROWS:
@@ -254,7 +239,17 @@ def collect_store(store: Path, most_frames: int) -> tuple[dict[str, Any], list[L
             for tables in (iter_blocks(store, OF_FRAMES, CHUNK_ROWS) if len(listed) else ())
             for stored in from_tables(select_frames(tables, listed))
         ]
-        figures = run_figures(photos)
+        clocks, lenses = camera_figures(photos)
+        figures = {
+            **verdict_figures(photos),
+            "reasons": reason_figures(photos),
+            "reliability": reliability_figures(photos),
+            "clocks": _select_most_telling(clocks),
+            "lenses": _select_most_telling(lenses),
+            "places": place_figures(photos),
+            "times": time_figures(photos),
+            "origins": origin_figures(photos),
+        }
     # Those on photos that were in the store when it was read: a run may have added others
     known = set(photos["frame_index"].tolist())
     figures["decisions"] = decision_figures(

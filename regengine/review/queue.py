@@ -18,12 +18,7 @@ from regengine.io.plain import plain
 from regengine.places import name_view
 from regengine.records import margin_of, prior_nadir
 from regengine.result import Hypothesis
-from regengine.review.bodies import (
-    agreeing_px,
-    camera_json,
-    decision_json,
-    points_json,
-)
+from regengine.review.bodies import agreeing_px, camera_json, decision_json, points_json
 from regengine.review.context import ReviewContext
 from regengine.review.frames import FrameColumns, ReviewFrames
 from regengine.review.ground_track import horizon, track

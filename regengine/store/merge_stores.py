@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from regengine.errors import ConfigError
 from regengine.io.atomic import raise_as_store_error, sync_folder
-from regengine.store.file import StoreFile, open_growing, raise_as_damage
+from regengine.store.file import open_growing, raise_as_damage
 from regengine.store.journal import journal_path
 from regengine.store.read import BLOCK_FRAMES, Snapshot, identity_keys, is_there
 from regengine.store.rows import Tables, join
@@ -66,7 +66,12 @@ def merge_stores(
         of_sources = [source.text_lengths() for source in sources]
         lengths = {key: max(one[key] for one in of_sources) for key in TEXT_COLUMNS}
         old = sources[0].store if exists else None
-        changed = _find_changed(chosen, sources[0], old)
+        changed = np.ones(len(chosen.source), dtype=bool)
+        if old is not None:  # those that the extended store does not have in this position
+            moved = np.searchsorted(old.frame_index, chosen.new_index) != np.arange(len(changed))
+            other = (chosen.source != 0) | (chosen.old_index != chosen.new_index)
+            newer = np.isin(chosen.old_index, sources[0].journal.frame_index)
+            changed = moved | other | newer
         with open_growing(into, old, chosen.new_index, changed, attributes, lengths) as (
             output,
             first,
@@ -122,15 +127,6 @@ def _scan_store(
             made.append(tables["provenance"]["processed_utc"])
             sound.append(frames["verdict"] != b"failed")
     return np.concatenate(keys), source.frame_index, np.concatenate(made), np.concatenate(sound)
-
-
-def _find_changed(chosen: _Chosen, grown: Snapshot, store: StoreFile | None) -> NDArray[np.bool_]:
-    """Mark the frames that the extended store, if there is one, does not have in this position."""
-    if store is None:
-        return np.ones(len(chosen.source), dtype=bool)
-    moved = np.searchsorted(store.frame_index, chosen.new_index) != np.arange(len(chosen.source))
-    other = (chosen.source != 0) | (chosen.old_index != chosen.new_index)
-    return moved | other | np.isin(chosen.old_index, grown.journal.frame_index)
 
 
 def _renumber_rows(

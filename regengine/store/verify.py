@@ -126,18 +126,10 @@ class Findings:
         return found
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verification:
-    """Result of a check: counts of readable frames and of those only in the journal; errors."""
-
-    frames: int
-    unmerged_frames: int
-    problems: tuple[Problem, ...]
-
-
-def verify_store(path: Path) -> Verification:
+def verify_store(path: Path) -> tuple[int, int, list[Problem]]:
     """Check a store and its journal; memory does not grow with the number of intact frames.
 
+    Returns the numbers of readable frames and of those only in the journal, and the errors.
     Raises StoreError if the store cannot be opened, or another program is writing it.
     """
     problems = _check_file(path) if path.exists() else []
@@ -164,7 +156,7 @@ def verify_store(path: Path) -> Verification:
             findings.rows_wrong("identity", what, again, snapshot.frame_index)
             problems += findings.problems()
         problems += _check_decisions(path)
-    return Verification(frames=n_frames, unmerged_frames=n_unmerged, problems=tuple(problems))
+    return n_frames, n_unmerged, problems
 
 
 def check_frames(path: Path, numbers: NDArray[np.int64]) -> tuple[Problem, ...]:

@@ -22,11 +22,7 @@ from regengine.io.journal import Journal
 from regengine.io.times import utc_now
 from regengine.io.urls import command_line
 from regengine.store.file import StoreFile, check, open_growing
-from regengine.store.journal import (
-    encode_frame,
-    encode_head,
-    journal_path,
-)
+from regengine.store.journal import encode_frame, encode_head, journal_path
 from regengine.store.read import BLOCK_FRAMES, Snapshot, StoredFrames
 from regengine.store.rows import StoredFrame
 from regengine.store.verify import Problem, check_frames

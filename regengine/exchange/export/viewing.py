@@ -16,12 +16,7 @@ import numpy as np
 from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera, ManyCameras, is_turned
-from matchers.geometry.earth import (
-    ecef_to_geodetic,
-    incidence_deg,
-    local_axes,
-    surface_to_lonlat,
-)
+from matchers.geometry.earth import ecef_to_geodetic, incidence_deg, local_axes, surface_to_lonlat
 from regengine.orbit.rotation import icrs_to_itrf
 
 LonLat = tuple[float, float]

@@ -160,7 +160,16 @@ def frames_by_name(store: Path, photos: Iterable[str]) -> dict[str, StoredFrame]
             names = _spellings(frame.decode()) | _spellings(path.decode())
             for photo in set().union(*(wanted.get(name, set()) for name in names)):
                 found[photo].add(number)
-    return {photo: _one(store, photo, found[photo]) for photo in found}
+    stored = {}
+    for photo, numbers in found.items():
+        if len(numbers) != 1:
+            many = f"{len(numbers)} frames" if numbers else "no frame"
+            raise ConfigError(
+                f"{store} has {many} named {photo}: name the frame with --frame, one file at a "
+                "time."
+            )
+        stored[photo] = read_frames_numbered(store, numbers)[0]
+    return stored
 
 
 def frame_named(store: Path, name: str) -> StoredFrame:
@@ -172,15 +181,6 @@ def frame_named(store: Path, name: str) -> StoredFrame:
             "one."
         )
     return found[0]
-
-
-def _one(store: Path, photo: str, numbers: set[int]) -> StoredFrame:
-    if len(numbers) != 1:
-        many = f"{len(numbers)} frames" if numbers else "no frame"
-        raise ConfigError(
-            f"{store} has {many} named {photo}: name the frame with --frame, one file at a time."
-        )
-    return read_frames_numbered(store, numbers)[0]
 
 
 def _spellings(name: str) -> set[str]:

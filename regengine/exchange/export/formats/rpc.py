@@ -248,23 +248,6 @@ def residuals(fitted: Rational) -> dict[str, str]:
     }
 
 
-def residual_text(fitted: Rational) -> str:
-    """Residuals and limit in a sentence."""
-    text = f"coefficients match the camera to {max(fitted.worst_px, 0.01):.2f} px"
-    if fitted.worst_px > GOOD_PX:
-        x, y, angle = fitted.worst_at
-        text += (
-            f", worst at x {max(x, 0.0):.0f}, y {max(y, 0.0):.0f}, where the incidence angle is "
-            f"{angle:.0f} degrees"
-        )
-    if fitted.incidence_deg < MAX_INCIDENCE_DEG:
-        text += (
-            f"; beyond an incidence angle of {fitted.incidence_deg:g} degrees they would be off "
-            f"by more than {WORST_PX:g} px, so the footprint ends there"
-        )
-    return text
-
-
 def place_by(fitted: Rational) -> Callable[[Any], None]:
     """A function that adds the coefficients to a raster."""
     told = {"ERR_BIAS": UNKNOWN, "ERR_RAND": UNKNOWN}
@@ -353,7 +336,19 @@ def _write(
     for kind, path in zip(choose_kinds(options, KINDS, USUAL), paths, strict=True):
         with raise_write_failures(path, []):
             KINDS[kind][1](frame, fitted, path)
-    return residual_text(fitted)
+    text = f"coefficients match the camera to {max(fitted.worst_px, 0.01):.2f} px"
+    if fitted.worst_px > GOOD_PX:
+        x, y, angle = fitted.worst_at
+        text += (
+            f", worst at x {max(x, 0.0):.0f}, y {max(y, 0.0):.0f}, where the incidence angle is "
+            f"{angle:.0f} degrees"
+        )
+    if fitted.incidence_deg < MAX_INCIDENCE_DEG:
+        text += (
+            f"; beyond an incidence angle of {fitted.incidence_deg:g} degrees they would be off "
+            f"by more than {WORST_PX:g} px, so the footprint ends there"
+        )
+    return text
 
 
 FORMATS = {

@@ -48,7 +48,8 @@ def postgresql_text(text: str) -> str:
     held = make_storable_text(text).replace("'", "''")
     if not _TRICKY.search(held):
         return f"'{held}'"
-    return "E'" + _TRICKY.sub(lambda found: _escape_text(found[0]), held) + "'"
+    plain = _TRICKY.sub(lambda one: _ESCAPES.get(one[0]) or f"\\x{ord(one[0]):02x}", held)
+    return f"E'{plain}'"
 
 
 def number(value: float) -> str:
@@ -70,10 +71,6 @@ def polygons_wkt(rings: list[Ring]) -> str | None:
         return None
     parts = (",".join(f"{lon!r} {lat!r}" for lon, lat in ring) for ring in rings)
     return "MULTIPOLYGON(" + ",".join(f"(({part}))" for part in parts) + ")"
-
-
-def _escape_text(letter: Any) -> str:
-    return _ESCAPES.get(letter) or f"\\x{ord(letter):02x}"
 
 
 @dataclass(frozen=True, kw_only=True)
