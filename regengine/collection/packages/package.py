@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from matchers.geometry.footprint import WGS84
 from regengine.errors import ConfigError, FrameError, StoreError
-from regengine.exchange.export.archive_photos import COURTESY
-from regengine.exchange.export.columns import frame_record
+from regengine.exchange.export.columns import COURTESY, frame_record
 from regengine.exchange.export.format import ExportOptions, FileFormat, photo_name, photo_names
 from regengine.exchange.export.formats import find_format
 from regengine.exchange.export.formats.gcp_qgis import points_text

@@ -11,6 +11,7 @@ from typing import Any
 from regengine.errors import ConfigError
 from regengine.exchange.export.frame import ExportFrame
 from regengine.io.plain import make_printable, plain
+from regengine.photo.frame_ids import archive_frame_id
 from regengine.store.schema import COLUMNS, Field, Kind
 
 Row = dict[str, Any]
@@ -298,3 +299,20 @@ def find_table(name: str) -> ExportTable:
     if name not in TABLES:
         raise ConfigError(f"--table {name} is unknown: choose from {', '.join(TABLES)}.")
     return TABLES[name]
+
+
+# Links and credits for photos of NASA's archive of astronaut photography
+UNIT = "Earth Science and Remote Sensing Unit, NASA Johnson Space Center"
+HOME = "https://eol.jsc.nasa.gov/"
+GUIDELINES = "https://www.nasa.gov/nasa-brand-center/images-and-media/"
+# As required by NASA's Gateway to Astronaut Photography of Earth
+COURTESY = f"Image courtesy of the {UNIT}"
+FIRST_MADE_UP = 900  # expedition number: such ids are of simulated photos, as in our samples
+
+
+def archive_page(frame: str) -> str | None:
+    """URL of a photo's page; None if its id is not one of the archive's."""
+    if archive_frame_id(frame) != frame:
+        return None
+    mission, roll, number = frame.split("-")
+    return f"{HOME}SearchPhotos/photo.pl?mission={mission}&roll={roll}&frame={number}"

@@ -154,8 +154,6 @@ def _write_points(
         return
     import rasterio
 
-    from regengine.exchange.export.qgis_project import project_text
-
     _, virtual, project = paths
     with raise_write_failures(virtual, []):
         write_virtual(frame, virtual)

@@ -1,19 +1,306 @@
-"""Write a script for a database server, a batch of frames at a time."""
+"""Write a script for a database server, MySQL, MariaDB or PostgreSQL, a batch of frames at a time.
+
+Literals have the same meaning with all server settings. MySQL takes a backslash in a string as an
+escape unless ``NO_BACKSLASH_ESCAPES`` is set, and its client converts line ends; PostgreSQL does
+the former if ``standard_conforming_strings`` is off. Text with a backslash or a control character
+is therefore written unambiguously: as hexadecimal digits for MySQL, as an ``E'...'`` string for
+PostgreSQL.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
+from regengine.exchange.export.columns import make_storable_text
+from regengine.exchange.export.footprint import Ring
 from regengine.exchange.export.format import ExportOptions, FileFormat
 from regengine.exchange.export.frame import ExportFrame
-from regengine.exchange.export.sql.columns import SqlTable
-from regengine.exchange.export.sql.dialects import DIALECTS, NULL, Dialect
+from regengine.exchange.export.sql.columns import (
+    NIGHTISS_IMAGES,
+    NIGHTISS_POINTS,
+    POSTGRESQL_FRAMES,
+    POSTGRESQL_POINTS,
+    POSTGRESQL_SKY,
+    SqlTable,
+    comment_of,
+    moment,
+)
+from regengine.photo.record_values import wrap_lon
+from regengine.store.schema import Kind
 
 # MySQL servers reject statements longer than max_allowed_packet, 1 MiB in the oldest
 BATCH_BYTES = 256 * 1024
 BATCH_FRAMES = 200
+
+NULL = "NULL"
+_TRICKY = re.compile("[\\\\\x00-\x1f\x7f]")
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def mysql_text(text: str) -> str:
+    """Text as a literal of MySQL and MariaDB with any ``sql_mode``."""
+    held = make_storable_text(text)
+    if _TRICKY.search(held):
+        return f"_utf8mb4 X'{held.encode().hex()}'"
+    return "'" + held.replace("'", "''") + "'"
+
+
+def postgresql_text(text: str) -> str:
+    """Text as a literal of PostgreSQL with any ``standard_conforming_strings``."""
+    held = make_storable_text(text).replace("'", "''")
+    if not _TRICKY.search(held):
+        return f"'{held}'"
+    plain = _TRICKY.sub(lambda one: _ESCAPES.get(one[0]) or f"\\x{ord(one[0]):02x}", held)
+    return f"E'{plain}'"
+
+
+def number(value: float) -> str:
+    """A number with all its digits; ``NULL`` if it is not finite."""
+    return repr(float(value)) if math.isfinite(value) else NULL
+
+
+def point_wkt(place: tuple[float, float]) -> str | None:
+    """A place as well-known text, longitude first; None if there is none."""
+    lon, lat = place
+    if not (math.isfinite(lon) and -90.0 <= lat <= 90.0):
+        return None
+    return f"POINT({wrap_lon(lon)!r} {lat!r})"
+
+
+def polygons_wkt(rings: list[Ring]) -> str | None:
+    """Polygons as well-known text, longitude first; None if there are none."""
+    if not rings:
+        return None
+    parts = (",".join(f"{lon!r} {lat!r}" for lon, lat in ring) for ring in rings)
+    return "MULTIPOLYGON(" + ",".join(f"(({part}))" for part in parts) + ")"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """A kind of server: a table of photos, and tables replaced together with their photo."""
+
+    photos: SqlTable
+    parts: tuple[SqlTable, ...]
+    head: str  # statements before the rows: settings, tables, start of the transaction
+    tail: str  # statements after the rows
+    literal: Callable[[Kind, Any], str]  # a value that is not None, with any settings
+    on_known_photo: str  # end of an INSERT: handling of a photo that already exists
+
+
+MYSQL_TYPES: dict[Kind, str] = {
+    "key": "CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL",
+    "text": "MEDIUMTEXT",
+    "real": "DOUBLE",
+    "whole": "BIGINT",
+    "flag": "BOOLEAN",
+    "moment": "DATETIME(6)",
+    "polygons": "MEDIUMTEXT",
+    "loaded": "TIMESTAMP(6) NULL",
+}
+MYSQL_ID = (
+    "classification_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY COMMENT "
+    "'number of the row in this table'"
+)
+MYSQL_STORAGE = (
+    "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci"
+)
+# The connection's own settings are restored at the end
+MYSQL_SETTINGS = """\
+SET @regengine_sql_mode = @@SESSION.sql_mode,
+    @regengine_client = @@SESSION.character_set_client,
+    @regengine_results = @@SESSION.character_set_results,
+    @regengine_collation = @@SESSION.collation_connection;
+SET NAMES utf8mb4;
+SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION';
+SET @regengine_loaded = CURRENT_TIMESTAMP(6);
+"""
+MYSQL_SETTINGS_BACK = """\
+SET SESSION sql_mode = @regengine_sql_mode,
+    SESSION character_set_client = @regengine_client,
+    SESSION character_set_results = @regengine_results,
+    SESSION collation_connection = @regengine_collation;
+"""
+
+
+def mysql_literal(kind: Kind, value: Any) -> str:
+    """A value as a literal with any ``sql_mode``."""
+    match kind:
+        case "text" | "key":
+            return mysql_text(str(value))
+        case "real":
+            return number(value)
+        case "moment":
+            time = moment(value)
+            return f"'{time.replace(tzinfo=None).isoformat(' ')}'" if time else NULL
+        case "polygons":
+            return f"'{polygons_wkt(value)}'" if value else NULL
+        case "loaded":
+            return "@regengine_loaded"
+        case _:
+            return str(int(value))
+
+
+def _mysql_table(table: SqlTable, *last: str, first: Sequence[str] = ()) -> str:
+    columns = [
+        f"{column.name} {MYSQL_TYPES[column.kind]}{' NOT NULL' if column.name == 'point' else ''} "
+        f"COMMENT {mysql_text(comment_of(column))}"
+        for column in table.columns
+    ]
+    inside = ",\n  ".join([*first, *columns, *last])
+    comment = mysql_text(table.description)
+    return (
+        f"CREATE TABLE IF NOT EXISTS {table.name} (\n  {inside}\n) "
+        f"{MYSQL_STORAGE} COMMENT={comment};\n"
+    )
+
+
+def _format_replacement(table: SqlTable, form: str) -> str:
+    """Assignments for a photo that already exists: all written columns except its key."""
+    names = [column.name for column in table.written if column.kind != "key"]
+    return ", ".join(f"{name} = {form.format(name)}" for name in names)
+
+
+# NightISS's table of registered photos, and control points. MySQL creates tables outside of
+# transactions. A row is replaced except for its number and the columns left to people.
+MYSQL = Dialect(
+    photos=NIGHTISS_IMAGES,
+    parts=(NIGHTISS_POINTS,),
+    head="".join(
+        [
+            f"-- Photos and control points by regengine\n{MYSQL_SETTINGS}",
+            _mysql_table(
+                NIGHTISS_IMAGES,
+                "UNIQUE KEY (photo_key)",
+                "KEY (image_id(64))",
+                "KEY (gmt)",
+                "KEY (centre_lat, centre_lon)",
+                first=[MYSQL_ID],
+            ),
+            _mysql_table(
+                NIGHTISS_POINTS,
+                "PRIMARY KEY (photo_key, point)",
+                "KEY (lat, lon)",
+                f"FOREIGN KEY (photo_key) REFERENCES {NIGHTISS_IMAGES.name} (photo_key) "
+                "ON DELETE CASCADE",
+            ),
+            "BEGIN;\n",
+        ]
+    ),
+    tail=f"COMMIT;\n{MYSQL_SETTINGS_BACK}",
+    literal=mysql_literal,
+    on_known_photo=f"\nON DUPLICATE KEY UPDATE "
+    f"{_format_replacement(NIGHTISS_IMAGES, 'VALUES({})')}",
+)
+
+
+POSTGRESQL_TYPES: dict[Kind, str] = {
+    "key": "text NOT NULL",
+    "text": "text",
+    "real": "double precision",
+    "whole": "bigint",
+    "flag": "boolean",
+    "moment": "timestamptz",
+    "point": "geography(Point, 4326)",
+    "polygons": "geometry(MultiPolygon, 4326)",
+    "loaded": "timestamptz",
+}
+# One box on each side of the antimeridian: an index cannot use both in one condition
+IN_BOX = """\
+CREATE OR REPLACE FUNCTION regengine.in_box(west double precision, south double precision,
+    east double precision, north double precision)
+  RETURNS SETOF regengine.frames LANGUAGE sql STABLE AS $$
+  SELECT * FROM regengine.frames WHERE photo_key IN (
+    SELECT photo_key FROM regengine.frames WHERE ST_Intersects(footprint, ST_MakeEnvelope(
+        west, south, CASE WHEN west <= east THEN east ELSE 180 END, north, 4326))
+    UNION SELECT photo_key FROM regengine.frames WHERE west > east
+      AND ST_Intersects(footprint, ST_MakeEnvelope(-180, south, east, north, 4326)))
+$$;
+COMMENT ON FUNCTION regengine.in_box IS
+  'photos that show some of a box in degrees; west > east crosses the antimeridian';
+"""
+INDICES = (
+    ("frames_frame", "regengine.frames (frame)"),
+    ("frames_time_utc", "regengine.frames (time_utc)"),
+    ("frames_footprint", "regengine.frames USING gist (footprint)"),
+    ("frames_footprint_geography", "regengine.frames USING gist ((footprint::geography))"),
+    ("frames_nadir", "regengine.frames USING gist (nadir)"),
+    ("frames_centre", "regengine.frames USING gist (centre)"),
+    ("control_points_ground", "regengine.control_points USING gist (ground)"),
+    ("sky_q3c", "regengine.sky (q3c_ang2ipix(ra_deg, dec_deg))"),
+)
+# Each setting ends with the transaction
+POSTGRESQL_SETTINGS = """\
+BEGIN;
+SET LOCAL client_encoding = 'UTF8';
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS postgis;
+CREATE EXTENSION IF NOT EXISTS q3c;
+CREATE SCHEMA IF NOT EXISTS regengine;
+"""
+
+
+def postgresql_literal(kind: Kind, value: Any) -> str:
+    """A value as a literal with any ``standard_conforming_strings``."""
+    match kind:
+        case "text" | "key":
+            return postgresql_text(str(value))
+        case "real":
+            return number(value)
+        case "moment":
+            time = moment(value)
+            return f"'{time.isoformat(' ')}'" if time else NULL
+        case "point" | "polygons":
+            wkt = (point_wkt if kind == "point" else polygons_wkt)(value)
+            return f"'SRID=4326;{wkt}'" if wkt else NULL
+        case "loaded":
+            return "now()"
+        case "flag":
+            return "true" if value else "false"
+        case _:
+            return str(int(value))
+
+
+def _postgresql_table(table: SqlTable, *last: str) -> str:
+    lines = [*(f"{column.name} {POSTGRESQL_TYPES[column.kind]}" for column in table.columns), *last]
+    inside = ",\n  ".join(lines)
+    comments = [("TABLE", table.name, table.description)] + [
+        ("COLUMN", f"{table.name}.{column.name}", comment_of(column)) for column in table.columns
+    ]
+    return f"CREATE TABLE IF NOT EXISTS {table.name} (\n  {inside}\n);\n" + "".join(
+        f"COMMENT ON {kind} {name} IS {postgresql_text(says)};\n" for kind, name, says in comments
+    )
+
+
+PARENT = f"FOREIGN KEY (photo_key) REFERENCES {POSTGRESQL_FRAMES.name} ON DELETE CASCADE"
+# PostGIS for the ground, Q3C for the sky, in the schema ``regengine``
+POSTGRESQL = Dialect(
+    photos=POSTGRESQL_FRAMES,
+    parts=(POSTGRESQL_POINTS, POSTGRESQL_SKY),
+    head="".join(
+        [
+            "-- Photos, control points and sky positions by regengine\n",
+            POSTGRESQL_SETTINGS,
+            _postgresql_table(POSTGRESQL_FRAMES, "PRIMARY KEY (photo_key)"),
+            _postgresql_table(POSTGRESQL_POINTS, "PRIMARY KEY (photo_key, point)", PARENT),
+            _postgresql_table(POSTGRESQL_SKY, "PRIMARY KEY (photo_key)", PARENT),
+            *(f"CREATE INDEX IF NOT EXISTS {name} ON {on};\n" for name, on in INDICES),
+            IN_BOX,
+        ]
+    ),
+    tail="COMMIT;\n",
+    literal=postgresql_literal,
+    on_known_photo=(
+        f"\nON CONFLICT (photo_key) DO UPDATE SET "
+        f"{_format_replacement(POSTGRESQL_FRAMES, 'EXCLUDED.{}')}"
+    ),
+)
+DIALECTS = {"mysql": MYSQL, "postgresql": POSTGRESQL}
 
 
 def _write(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from regengine.exchange.export.archive_photos import (
+from regengine.exchange.export.columns import (
     COURTESY,
     FIRST_MADE_UP,
     GUIDELINES,
     HOME,
     UNIT,
     archive_page,
+    frame_row,
 )
-from regengine.exchange.export.columns import frame_row
 from regengine.exchange.export.footprint import as_shape, find_shortest_span, rings_bbox
 from regengine.exchange.export.format import ExportOptions, FolderFormat, photo_name, photo_stem
 from regengine.exchange.export.frame import ExportFrame

@@ -1,1 +1,1 @@
-"""Export to database servers: the tables of photos, and the SQL dialects."""
+"""Export to database servers: the tables of photos."""

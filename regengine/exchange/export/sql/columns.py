@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from matchers.geometry.camera import is_turned
-from regengine.exchange.export.archive_photos import archive_page
 from regengine.exchange.export.columns import (
     FRAME_COLUMNS,
     OF_POINTS,
     TableColumn,
+    archive_page,
     column,
     make_storable_text,
     of_frame,
