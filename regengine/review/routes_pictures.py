@@ -62,7 +62,7 @@ MAX_LETTERS = 100
 
 
 def router(context: ReviewContext) -> APIRouter:
-    """Routes of photos, of the maps, and of places, which are the same for every store."""
+    """Routes of photos, of the maps, and of places."""
     routes = APIRouter(prefix="/api")
     pyramids = context.pyramids
     states = {
@@ -113,6 +113,13 @@ def router(context: ReviewContext) -> APIRouter:
             made_of=f"{states[kind]}",
         )
 
+    _add_places(routes)
+    return routes
+
+
+def _add_places(routes: APIRouter) -> None:
+    """They are the same for every store."""
+
     @routes.get("/places")
     def places(
         bbox: Annotated[str, Query(max_length=200)],
@@ -142,8 +149,6 @@ def router(context: ReviewContext) -> APIRouter:
         return make_cached_response(
             request, lambda: _outline_json(z, x, y), media_type=JSON, made_of=data["source"]
         )
-
-    return routes
 
 
 def _answer(found: list[Place]) -> dict[str, list[dict[str, Any]]]:
