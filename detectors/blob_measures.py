@@ -113,7 +113,13 @@ def _fit(
         sigma = np.clip(sigma, lowest, highest)
         total, mx, my, xx, yy, xy = measure_window_moments(above, x, y, sigma)
     seen = np.stack([xx, xy, xy, yy], axis=-1).reshape(-1, 2, 2)
-    moments = _moments_behind(seen, sigma, stretch)
+    # Correct windowed moments of Gaussian blobs for the window
+    values, vectors = np.linalg.eigh(seen)
+    weight = 1.0 / sigma[:, None] ** 2
+    # Limit axes to three window widths: under the window, larger blobs look like a plateau
+    axes = 1.0 / np.maximum(1.0 / np.maximum(values, 0.05) - weight, weight / 9.0)
+    axes = np.minimum(axes, (LONGEST_AXIS * stretch * sigma[:, None]) ** 2)
+    moments = np.asarray(np.einsum("nij,nj,nkj->nik", vectors, axes, vectors))
     # A Gaussian blob's windowed sum is flux * sqrt(det S / det(S + M))
     widened = moments + (sigma**2)[:, None, None] * np.eye(2)
     flux = total * np.sqrt(np.linalg.det(widened)) / sigma**2
@@ -147,16 +153,6 @@ def _compute_quantiles(flat: FloatImage) -> tuple[FloatImage, FloatImage]:
     count = flat.shape[1]
     ordered = np.partition(flat, (count // 4, count // 2), axis=1)
     return ordered[:, count // 4], ordered[:, count // 2]
-
-
-def _moments_behind(seen: FloatArray, sigma: FloatArray, stretch: float) -> FloatArray:
-    """Correct windowed moments of Gaussian blobs for the window, both of shape (N, 2, 2)."""
-    values, vectors = np.linalg.eigh(seen)
-    weight = 1.0 / sigma[:, None] ** 2
-    # Limit axes to three window widths: under the window, larger blobs look like a plateau
-    axes = 1.0 / np.maximum(1.0 / np.maximum(values, 0.05) - weight, weight / 9.0)
-    axes = np.minimum(axes, (LONGEST_AXIS * stretch * sigma[:, None]) ** 2)
-    return np.asarray(np.einsum("nij,nj,nkj->nik", vectors, axes, vectors))
 
 
 def _draw_blobs(blobs: FittedBlobs) -> FloatImage:

@@ -86,7 +86,11 @@ def measure_sky_boxes(
     samples = mesh.samples(np.where(ignored, np.float32(np.nan), image))
     level, sigma = (part.astype(float) for part in estimate_lowest_mode(samples, 1e-9))
     for _ in range(CLIP_PASSES):
-        sigma = level * _estimate_usual_noise(level, sigma)
+        # Noise over light in the darkest boxes, where it is largest
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = sigma / level
+        known = ratio[np.isfinite(ratio) & (level > 0.0)]
+        sigma = level * (float(np.quantile(known, NOISY_QUANTILE)) if known.size else 0.0)
         with np.errstate(invalid="ignore"):
             sky = np.abs(samples - level[..., None]) <= CLIP_SIGMA * sigma[..., None] + 1e-9
         count = sky.sum(axis=-1)
@@ -106,14 +110,6 @@ def measure_sky_boxes(
         width_px=w,
         height_px=h,
     )
-
-
-def _estimate_usual_noise(level: FloatArray, sigma: FloatArray) -> float:
-    """Noise over light in the darkest boxes, where it is largest."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = sigma / level
-    known = ratio[np.isfinite(ratio) & (level > 0.0)]
-    return float(np.quantile(known, NOISY_QUANTILE)) if known.size else 0.0
 
 
 def fit_falloff(

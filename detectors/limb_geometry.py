@@ -148,7 +148,15 @@ def count_nadir_votes(
     shape (off-nadir angle in degrees, roll in degrees from -180).
     """
     strength = np.hypot(field.gx, field.gy)
-    row, col = np.nonzero(_find_ridge(field, strength))
+    # Pixels where the gradient is greatest across the edge
+    steep = np.abs(field.gx) > np.abs(field.gy)
+    sideways = np.maximum(np.roll(strength, 1, 1), np.roll(strength, -1, 1))
+    upright = np.maximum(np.roll(strength, 1, 0), np.roll(strength, -1, 0))
+    greatest = strength >= np.where(steep, sideways, upright)
+    greatest &= strength > MIN_EDGE
+    greatest[:2] = greatest[-2:] = False
+    greatest[:, :2] = greatest[:, -2:] = False
+    row, col = np.nonzero(greatest)
     x, y = col.astype(float), row.astype(float)
     size = strength[row, col].astype(float)
     nx, ny = field.gx[row, col] / size, field.gy[row, col] / size
@@ -190,15 +198,3 @@ def find_best_cells(votes: FloatArray, count: int) -> list[tuple[float, float]]:
     row, col = np.nonzero(peaks & (smooth > 0.0))
     best = np.argsort(smooth[row, col])[::-1][:count]
     return [((row[i] + 0.5) * CELL_DEG, (col[i] + 0.5) * CELL_DEG - 180.0) for i in best.tolist()]
-
-
-def _find_ridge(field: EdgeField, strength: FloatImage) -> BoolImage:
-    """Pixels where the gradient is greatest across the edge."""
-    steep = np.abs(field.gx) > np.abs(field.gy)
-    sideways = np.maximum(np.roll(strength, 1, 1), np.roll(strength, -1, 1))
-    upright = np.maximum(np.roll(strength, 1, 0), np.roll(strength, -1, 0))
-    greatest = strength >= np.where(steep, sideways, upright)
-    greatest &= strength > MIN_EDGE
-    greatest[:2] = greatest[-2:] = False
-    greatest[:, :2] = greatest[:, -2:] = False
-    return np.asarray(greatest, bool)

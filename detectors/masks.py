@@ -152,21 +152,17 @@ def mask_window_frames(light: FloatImage, *, sky: BoolImage | None = None) -> Bo
     points = cv2.morphologyEx(value, cv2.MORPH_TOPHAT, kernel) > LIGHT_RISE
     calm = np.asarray(cv2.medianBlur(value, 5), np.float32)
     mask = np.zeros(value.shape, bool)
-    for line in _find_long_edges(value):
+    # The longest straight edges in compressed light: x1, y1, x2, y2, shape (N, 4)
+    brightest = max(float(np.percentile(value[::2, ::2], 99.5)), 0.05)
+    image = (np.clip(value / brightest, 0.0, 1.0) * 255.0).astype(np.uint8)
+    lines, length = _find_straight_edges(image, cv2.LSD_REFINE_STD)
+    longest = np.argsort(length)[::-1][:MAX_LINES]
+    for line in np.asarray(lines[longest[length[longest] >= MIN_LINE_PX]]):
         part = _cut_off(calm, points, line, above)
         if part is not None:
             mask |= part
     full = cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
     return np.asarray(full > 0)
-
-
-def _find_long_edges(value: FloatImage) -> FloatArray:
-    """Find the longest straight edges in compressed light: x1, y1, x2, y2, shape (N, 4)."""
-    brightest = max(float(np.percentile(value[::2, ::2], 99.5)), 0.05)
-    image = (np.clip(value / brightest, 0.0, 1.0) * 255.0).astype(np.uint8)
-    lines, length = _find_straight_edges(image, cv2.LSD_REFINE_STD)
-    longest = np.argsort(length)[::-1][:MAX_LINES]
-    return np.asarray(lines[longest[length[longest] >= MIN_LINE_PX]])
 
 
 def _cut_off(
@@ -245,7 +241,15 @@ def mask_hardware(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
     small = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_AREA), np.float32)
     segments = find_hardware_edges(small)
     if sky is not None and len(segments):
-        segments = segments[~_lie_in_sky(segments, sky, size)]
+        # Edges in the sky or along its rim: at least two of both ends and the midpoint
+        wide = cv2.resize(sky.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+        wide = cv2.dilate(wide, np.ones((SKY_RIM_PX, SKY_RIM_PX), np.uint8))
+        part = np.array([0.0, 0.5, 1.0])
+        x = segments[:, :1] + part * (segments[:, 2:3] - segments[:, :1])
+        y = segments[:, 1:2] + part * (segments[:, 3:] - segments[:, 1:2])
+        column = np.clip(np.round(x), 0, size[0] - 1).astype(int)
+        row = np.clip(np.round(y), 0, size[1] - 1).astype(int)
+        segments = segments[~np.asarray((wide[row, column] > 0).sum(axis=1) >= 2)]
     mask = np.zeros(small.shape, np.uint8)
     for x1, y1, x2, y2 in np.round(segments).astype(int):
         cv2.line(mask, (int(x1), int(y1)), (int(x2), int(y2)), 1, 2 * STRIP_PX + 1)
@@ -255,18 +259,6 @@ def mask_hardware(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
     if not mask.any():
         return np.zeros(light.shape, bool)
     return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST), bool)
-
-
-def _lie_in_sky(segments: FloatArray, sky: BoolImage, size: tuple[int, int]) -> BoolImage:
-    """Find edges in the sky or along its rim: at least two of both ends and the midpoint."""
-    wide = cv2.resize(sky.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    wide = cv2.dilate(wide, np.ones((SKY_RIM_PX, SKY_RIM_PX), np.uint8))
-    part = np.array([0.0, 0.5, 1.0])
-    x = segments[:, :1] + part * (segments[:, 2:3] - segments[:, :1])
-    y = segments[:, 1:2] + part * (segments[:, 3:] - segments[:, 1:2])
-    column = np.clip(np.round(x), 0, size[0] - 1).astype(int)
-    row = np.clip(np.round(y), 0, size[1] - 1).astype(int)
-    return np.asarray((wide[row, column] > 0).sum(axis=1) >= 2)
 
 
 def find_hardware_edges(light: FloatImage) -> FloatArray:

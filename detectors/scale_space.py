@@ -48,10 +48,16 @@ def make_octave(base: FloatImage) -> Octave:
     fourth = blur_image(third, 2.0)  # to sigma 2.83
     halved = _halve_image(third)
     above = halved - blur_image(halved, 3.0**0.5)  # to sigma 2 of the halved pixels
+    # Upsampled by linear interpolation, with pixel i at pixel 2 i
+    shift = np.array([[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (base.shape[1], base.shape[0])
     return Octave(
         base=base,
         responses=(base - third, second - fourth),
-        above=_double_image(above, base.shape),
+        above=np.asarray(
+            cv2.warpAffine(above, shift, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        ),
         halved=halved,
         outer=third,
     )
@@ -128,13 +134,3 @@ def _choose_kernel_size(sigma: float) -> int:
 
 def _halve_image(image: FloatImage) -> FloatImage:
     return np.ascontiguousarray(image[::2, ::2])
-
-
-def _double_image(image: FloatImage, shape: tuple[int, ...]) -> FloatImage:
-    """Upsample by linear interpolation by a factor of 2, with pixel i at pixel 2 i."""
-    shift = np.array([[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    size = (shape[1], shape[0])
-    return np.asarray(
-        cv2.warpAffine(image, shift, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    )

@@ -98,7 +98,11 @@ def fit_stars(
         variance=np.maximum(np.square(noise), MIN_VARIANCE),
         gain=gain,
     )
-    state.flux = state.first_flux(stamps, shown)
+    # Matched-filter flux at the initial positions
+    drawn = state.draw_unit_stars()
+    power = (np.square(drawn) * shown).sum(axis=(1, 2))
+    seen = (stamps * drawn * shown).sum(axis=(1, 2))
+    state.flux = np.asarray(np.maximum(seen / np.maximum(power, 1e-6), 0.0), float)
     others = np.zeros_like(stamps)
     for turn in range(ROUNDS):
         drawn = state.light()
@@ -137,13 +141,6 @@ class _State:
     def light(self) -> FloatImage:
         """Render each star with its fitted flux into its stamp."""
         return np.asarray(self.draw_unit_stars() * column(np.maximum(self.flux, 0.0)))
-
-    def first_flux(self, stamps: FloatImage, shown: FloatImage) -> FloatArray:
-        """Matched-filter flux at the initial positions."""
-        drawn = self.draw_unit_stars()
-        power = (np.square(drawn) * shown).sum(axis=(1, 2))
-        seen = (stamps * drawn * shown).sum(axis=(1, 2))
-        return np.asarray(np.maximum(seen / np.maximum(power, 1e-6), 0.0), float)
 
     def improve(self, stamps: FloatImage, shown: FloatImage) -> None:
         """Make one Gauss-Newton step for flux, position and level."""

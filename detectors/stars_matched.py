@@ -307,16 +307,6 @@ def _estimate_usual_width(
     return usual, (wider - usual) / NORMAL_QUARTILE
 
 
-def estimate_rounding_noise(image: FloatImage, ignored: BoolImage) -> float:
-    """Estimate quantisation noise from the smallest step between values of the darker pixels."""
-    every = max(1, (ignored.size - np.count_nonzero(ignored)) // ROUNDING_SAMPLES)
-    sample = image.ravel()[::every][~ignored.ravel()[::every]]
-    dark = np.unique(sample[sample <= np.median(sample)])
-    steps = np.diff(dark)
-    step = float(steps.min()) if steps.size else 1.0 / 255.0 / 12.92
-    return max(step / 12.0**0.5, 1e-9)
-
-
 @dataclass(frozen=True)
 class StarField:
     """A frame with the large-scale background subtracted, and its noise model."""
@@ -336,7 +326,13 @@ class StarField:
             mask=frame.ignored if frame.ignored.any() else None,
             samples_across=LEVEL_SAMPLES_ACROSS,
         )
-        least = estimate_rounding_noise(stable, frame.ignored)
+        # Quantisation noise, from the smallest step between values of the darker pixels
+        every = max(1, (frame.ignored.size - np.count_nonzero(frame.ignored)) // ROUNDING_SAMPLES)
+        sample = stable.ravel()[::every][~frame.ignored.ravel()[::every]]
+        dark = np.unique(sample[sample <= np.median(sample)])
+        steps = np.diff(dark)
+        step = float(steps.min()) if steps.size else 1.0 / 255.0 / 12.92
+        least = max(step / 12.0**0.5, 1e-9)
         above = cv2.subtract(stable, level)
         above[frame.ignored] = 0.0
         noise = max(float(np.median(np.abs(above[::3, ::3]))) / NORMAL_QUARTILE, least)
@@ -413,7 +409,15 @@ class StarField:
         keep = (~sharp & stars.settled) | self._are_clipped_stars(stars, psf)
         hot, dropped, stars = stars.select(sharp), stars.select(~keep), stars.select(keep)
         stars = self._split_pairs(seen, psf, stars)
-        answer, _ = filter_answer(self._subtract_stars(stars, hot, psf), psf)
+        # Without the stars, and with the background in place of hot pixels
+        drawn = draw_stars(self.frame.light.shape, stars.x, stars.y, stars.flux, psf).ravel()
+        where = np.flatnonzero(drawn)
+        rest = self.stable.copy()
+        light = self.frame.light.ravel()[where] - drawn[where]
+        rest.ravel()[where] = stabilise_noise(light) - self.stable_level.ravel()[where]
+        rest[self._index_around(hot)] = 0.0
+        rest[self.frame.ignored] = 0.0
+        answer, _ = filter_answer(rest, psf)
         left = replace(seen, response=answer)
         allowed = self._mask_away_from_clipped(psf)
         allowed[self._index_around(hot)] = False
@@ -469,17 +473,6 @@ class StarField:
         level = np.maximum(level, DARKEST_LEVEL_SIGMAS * noise)
         level[level == 0.0] = np.inf  # without background and noise, the shot noise is zero too
         return noise, noise**2 / level
-
-    def _subtract_stars(self, stars: FittedStars, hot: FittedStars, psf: PointSpread) -> FloatImage:
-        """Subtract stars from `stable` and replace hot pixels by the background."""
-        drawn = draw_stars(self.frame.light.shape, stars.x, stars.y, stars.flux, psf).ravel()
-        where = np.flatnonzero(drawn)
-        rest = self.stable.copy()
-        light = self.frame.light.ravel()[where] - drawn[where]
-        rest.ravel()[where] = stabilise_noise(light) - self.stable_level.ravel()[where]
-        rest[self._index_around(hot)] = 0.0
-        rest[self.frame.ignored] = 0.0
-        return rest
 
     def _index_around(self, hot: FittedStars) -> tuple[IndexArray, IndexArray]:
         """Rows and columns of the 3 x 3 pixels centred on hot pixels."""

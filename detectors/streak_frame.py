@@ -82,7 +82,15 @@ class StreakFrame:
         darker, lighter = np.quantile(sample, (0.16, 0.84))
         scale = max(float(lighter - darker) / 2.0, 1e-6 * (high - low))
         shifted = np.where(ignored, np.float32(0.0), (image - np.median(sample)) / scale)
-        residual, noise = _whiten_noise(np.asarray(shifted, np.float32), ignored | clipped)
+        # Without the large-scale background, in units of the noise
+        image = np.asarray(shifted, np.float32)
+        hidden = ignored | clipped
+        mesh = Mesh.with_scale(image.shape, LEVEL_BOX_PX)
+        samples = mesh.samples(np.where(hidden, np.float32(np.nan), image), LEVEL_SAMPLES)
+        level = mesh.upsample(smooth_boxes(estimate_lowest_mode(samples, 1e-6)[0]))
+        above = image - level
+        noise = estimate_pixel_noise(above, hidden)
+        residual = np.asarray(above / noise, np.float32)
         residual[ignored] = 0.0
         residual, defects = remove_stripes(residual)
         ignored |= defects
@@ -101,18 +109,6 @@ def _find_plateau(image: FloatImage, ignored: BoolImage, high: float) -> BoolIma
     if np.count_nonzero(top) < MIN_ON_PLATEAU or np.mean(top) > 0.5:
         return np.zeros(image.shape, bool)
     return np.asarray(top)
-
-
-def _whiten_noise(image: FloatImage, hidden: BoolImage) -> tuple[FloatImage, FloatImage]:
-    """Subtract the large-scale background and divide by the noise; also return the noise."""
-    known = np.where(hidden, np.float32(np.nan), image)
-    mesh = Mesh.with_scale(image.shape, LEVEL_BOX_PX)
-    level = mesh.upsample(
-        smooth_boxes(estimate_lowest_mode(mesh.samples(known, LEVEL_SAMPLES), 1e-6)[0])
-    )
-    above = image - level
-    noise = estimate_pixel_noise(above, hidden)
-    return np.asarray(above / noise, np.float32), noise
 
 
 def estimate_pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:

@@ -70,17 +70,13 @@ def compute_partial_transforms(image: FloatImage, most_rows: int) -> Iterator[Le
         longer: FloatImage = np.empty((2 * rows, sums.shape[1] // 2, width), np.float32)
         for s in range(rows):
             for step in (0, 1):
-                _add_shifted(above[s], below[s], s + step, longer[2 * s + step])
+                # One image and another moved to the left; zeros come in from the right
+                shift, out = s + step, longer[2 * s + step]
+                cut = max(0, width - shift)
+                np.add(above[s, :, :cut], below[s, :, shift : shift + cut], out=out[:, :cut])
+                out[:, cut:] = above[s, :, cut:]
         sums, rows = longer, 2 * rows
         yield Level(rows=rows, sums=sums)
-
-
-def _add_shifted(above: FloatImage, below: FloatImage, shift: int, out: FloatImage) -> None:
-    """Sum of one image and another moved to the left; zeros come in from the right."""
-    width = above.shape[-1]
-    cut = max(0, width - shift)
-    np.add(above[:, :cut], below[:, shift : shift + cut], out=out[:, :cut])
-    out[:, cut:] = above[:, cut:]
 
 
 def turn_image(image: FloatImage, quadrant: int) -> FloatImage:

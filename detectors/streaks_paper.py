@@ -211,20 +211,6 @@ def measure_pixel_features(grey: FloatImage, usable: BoolImage) -> FloatImage:
     return features
 
 
-def draw_sample(features: FloatImage, params: PaperParams, rng: np.random.Generator) -> FloatArray:
-    """Some of the pixels' features, shape (n, d), half of them of bright pixels.
-
-    Streaks are a thousandth of the pixels: the best two clusters of all would cut the noise in
-    halves.
-    """
-    count = min(params.sampled_pixels, len(features))
-    chosen = rng.integers(0, len(features), count)
-    bright = np.flatnonzero(features.max(axis=1) >= params.bright_sigma)
-    if bright.size:
-        chosen[: count // 2] = bright[rng.integers(0, bright.size, count // 2)]
-    return np.asarray(features[chosen], float)
-
-
 def assign_nearest(centres: FloatArray) -> Judge:
     """Each pixel belongs to the nearer of two centres, (2, d); the brighter is the streak's."""
     dark, light = centres[np.argsort(centres.sum(axis=1), kind="stable")]
@@ -423,7 +409,15 @@ class Paper:
         if np.count_nonzero(usable) < MIN_PIXELS:
             return StreakDetections.empty()
         features = measure_pixel_features(grey, usable)
-        sample = draw_sample(features[usable], params, rng)
+        # Half of the sample are bright pixels: streaks are a thousandth of the pixels, and the best
+        # two clusters of all would cut the noise in halves
+        every = features[usable]
+        count = min(params.sampled_pixels, len(every))
+        chosen = rng.integers(0, len(every), count)
+        bright = np.flatnonzero(every.max(axis=1) >= params.bright_sigma)
+        if bright.size:
+            chosen[: count // 2] = bright[rng.integers(0, bright.size, count // 2)]
+        sample = np.asarray(every[chosen], float)
         with warnings.catch_warnings():  # all pixels may be equal
             warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
             streak = CLUSTERINGS[self.name](sample, rng)(features) & usable
@@ -435,18 +429,16 @@ class Paper:
             line = fit_segment(hunt, rough, sigma, params.min_snr)
             if line is not None and join_line(hunt, lines, line) is None:
                 lines.append(line)
-        lines = [one for one in lines if self._is_streak(one)]
+        low, high = params.width_px
+        lines = [
+            one
+            for one in lines
+            if one.snr >= params.min_snr
+            and one.path.length_px >= params.min_length_px
+            and low <= FWHM_PER_SIGMA * one.sigma_px <= high
+        ]
         snr = np.array([one.snr for one in lines])
         return describe_lines(frame, lines, log10_false_alarm(snr, grey.size))
-
-    def _is_streak(self, line: Line) -> bool:
-        params = self.params
-        low, high = params.width_px
-        return (
-            line.snr >= params.min_snr
-            and line.path.length_px >= params.min_length_px
-            and low <= FWHM_PER_SIGMA * line.sigma_px <= high
-        )
 
 
 DETECTORS = tuple(Paper(name=name) for name in CLUSTERINGS)

@@ -34,7 +34,6 @@ from detectors.streak_search import (
     BINS,
     MIN_SIDE_PX,
     Hunt,
-    Segments,
     mask_streak_band,
     prepare_hunt,
     select_still_there,
@@ -165,7 +164,12 @@ class Radon:
         waiting = hunt.candidates(SEGMENT_SHARE * least)
         tries = 0
         while len(waiting) and tries < self.max_tries:
-            rough, sigma = make_path(waiting, 0), float(waiting.sigma_px[0])
+            ends = [
+                (float(waiting.x1[0]), float(waiting.y1[0])),
+                (float(waiting.x2[0]), float(waiting.y2[0])),
+            ]
+            (x1, y1), (x2, y2) = sorted(ends)
+            rough, sigma = Path(x1=x1, y1=y1, x2=x2, y2=y2), float(waiting.sigma_px[0])
             waiting = waiting.select(np.arange(len(waiting)) > 0)
             tries += 1
             line = fit_line(hunt.light, hunt.known, rough, sigma, least)
@@ -188,16 +192,6 @@ class Radon:
         chains = [line for line in gone if find_rejection(line, sky, mixed) is chain]
         lines, chains = ([one.scaled(hunt.bin_px) for one in some] for some in (lines, chains))
         return Chance.of(lines, chains, least, pixels)
-
-
-def make_path(some: Segments, index: int) -> Path:
-    """Convert one segment to a path from left to right."""
-    ends = [
-        (float(some.x1[index]), float(some.y1[index])),
-        (float(some.x2[index]), float(some.y2[index])),
-    ]
-    (x1, y1), (x2, y2) = sorted(ends)
-    return Path(x1=x1, y1=y1, x2=x2, y2=y2)
 
 
 def find_sky(frame: StreakFrame, bright: BrightLines) -> Sky:
@@ -259,13 +253,23 @@ def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> Rejection | None:
         return Rejection.UNBINNED
     if sky.trail is not None and is_star_trail(full, sky.trail):
         return Rejection.STAR_TRAIL
-    if _is_on_border_or_row(full, sky.hidden.shape):
+    # Along the sensor border, or faint and along a row or column
+    away = measure_border_distances_px(full, sky.hidden.shape)
+    # Row and column offsets of a sensor are not fully removed. Where the frame darkens towards its
+    # border, short parts of rows and columns stand out
+    path = full.path
+    drift = min(abs(path.x2 - path.x1), abs(path.y2 - path.y1))
+    is_long_row = path.length_px > LONG_ROW_PX or min(away[0], away[-1]) < BORDER_PX
+    read_out = is_long_row and drift < ROW_DRIFT_PX and full.snr < FAINT_ROW_SNR
+    if np.median(away) < OUTER_SIGMAS * full.sigma_px or read_out:
         return Rejection.BORDER
     if is_narrow(full, sky):
         return Rejection.COSMIC_RAY
     if measure_points_share(line, sky.star_sigma_px / hunt.bin_px) > MAX_BY_POINTS:
         return Rejection.STAR_CHAIN
-    cloudy = _measure_texture(line, hunt) > CLOUD_TEXTURE
+    x, y = line.path.at(np.linspace(0.0, line.path.length_px, 32), 0.0)
+    texture = float(hunt.texture[find_nearest_pixels(hunt.texture.shape, x, y)].mean())
+    cloudy = texture > CLOUD_TEXTURE
     # Short wide streaks are found without binning; wisps of cloud only with binning
     wisp = hunt.bin_px > 1 and length < WISP_SIGMAS * full.sigma_px
     if wisp or (cloudy and line.snr < CLOUD_SNR):
@@ -350,24 +354,6 @@ def measure_border_distances_px(line: Line, shape: tuple[int, ...]) -> FloatArra
     x, y = line.path.at(np.linspace(0.0, line.path.length_px, 9), 0.0)
     h, w = shape
     return np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y))
-
-
-def _is_on_border_or_row(line: Line, shape: tuple[int, ...]) -> bool:
-    """Whether a line is along the sensor border, or is faint and along a row or column."""
-    away = measure_border_distances_px(line, shape)
-    # Row and column offsets of a sensor are not fully removed. Where the frame darkens towards its
-    # border, short parts of rows and columns stand out
-    path = line.path
-    drift = min(abs(path.x2 - path.x1), abs(path.y2 - path.y1))
-    long = path.length_px > LONG_ROW_PX or min(away[0], away[-1]) < BORDER_PX
-    read_out = long and drift < ROW_DRIFT_PX and line.snr < FAINT_ROW_SNR
-    return bool(np.median(away) < OUTER_SIGMAS * line.sigma_px or read_out)
-
-
-def _measure_texture(line: Line, hunt: Hunt) -> float:
-    """Measure the mean cloud texture along a line."""
-    x, y = line.path.at(np.linspace(0.0, line.path.length_px, 32), 0.0)
-    return float(hunt.texture[find_nearest_pixels(hunt.texture.shape, x, y)].mean())
 
 
 def is_star_trail(line: Line, trail: StarTrail) -> bool:

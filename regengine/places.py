@@ -260,15 +260,12 @@ class PlaceIndex:
         if not amid.any() and not is_land(lon, lat):
             return Place(name=name_sea(lon, lat), country="", lon=lon, lat=lat, population=0)
         if not inside.any():
-            return self._name_country(lon, lat)
+            # Land without towns: the country of the nearest
+            there = directions(np.array([lon]), np.array([lat]))
+            away = np.linalg.norm(self._towns.directions - there, axis=-1)
+            country = self._towns[int(away.argmin())].country
+            return Place(name="", country=country, lon=lon, lat=lat, population=0)
         return self.place(int(towns.main[near[int(light.argmax())]]))
-
-    def _name_country(self, lon: float, lat: float) -> Place:
-        """The country of the nearest town, for land without towns."""
-        there = directions(np.array([lon]), np.array([lat]))
-        away = np.linalg.norm(self._towns.directions - there, axis=-1)
-        country = self._towns[int(away.argmin())].country
-        return Place(name="", country=country, lon=lon, lat=lat, population=0)
 
     def place(self, number: int) -> Place | None:
         """The place of a number that `nearest_of` gave; None for -1."""

@@ -16,7 +16,6 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -26,7 +25,6 @@ from scipy.optimize import linear_sum_assignment
 
 from detectors.types import (
     BoolArray,
-    BoolImage,
     FloatArray,
     IndexArray,
     StreakDetections,
@@ -284,7 +282,12 @@ def score_mask(truth: BoolArray, found: FloatArray) -> MaskScore:
     for number, row in enumerate(rows):
         length = float(np.hypot(row[2] - row[0], row[3] - row[1]))
         points = curve_points(row, max(3, round(2.0 * length)))
-        hit = _labels(label, points)
+        # The object at each position; 0 outside of all and outside of the image
+        h, w = label.shape
+        x, y = np.rint(points).astype(int).T
+        inside = (x >= 0) & (x < w) & (y >= 0) & (y < h)
+        hit = np.zeros(len(points), np.int32)
+        hit[inside] = label[y[inside], x[inside]]
         outside[number] = (hit > 0).mean() < PIECE
         for k in wanted:
             covered[k].append(points[hit == k])
@@ -294,16 +297,6 @@ def score_mask(truth: BoolArray, found: FloatArray) -> MaskScore:
         for k in wanted
     )
     return MaskScore(wanted=len(wanted), found=int(found_count), outside=outside)
-
-
-def _labels(label: NDArray[np.int32], points: FloatArray) -> NDArray[np.int32]:
-    """The object at each position; 0 outside of all and outside of the image."""
-    h, w = label.shape
-    x, y = np.rint(points).astype(int).T
-    inside = (x >= 0) & (x < w) & (y >= 0) & (y < h)
-    found = np.zeros(len(points), np.int32)
-    found[inside] = label[y[inside], x[inside]]
-    return found
 
 
 def _share(object_xy: IndexArray, points: FloatArray) -> float:
@@ -328,7 +321,14 @@ def score_streak_photo(
     its size differs.
     """
     if photo.mask is not None:
-        counts = score_mask(_read_mask(photo.path, photo.mask), found)
+        header = read_photo_file(photo.path)
+        rgb = read_display_rgb(photo.mask, WHOLE_PX)[0]
+        if rgb.shape[:2] != (header.height_px, header.width_px):
+            raise FrameError(
+                f"{photo.mask} has {rgb.shape[1]} x {rgb.shape[0]} pixels and its photo "
+                f"{header.width_px} x {header.height_px}: give a mask of the photo's size"
+            )
+        counts = score_mask(np.asarray(rgb.max(axis=2) >= MASK_LEVEL), found)
         unknown = np.full(counts.wanted, np.nan)
         score = StreakScore(
             frames=1,
@@ -351,17 +351,6 @@ def score_streak_photo(
     told = ("peak_snr", "matched_snr", "length_px", "found", "end_error_px")
     kept = {name: getattr(score, name)[~photo.ignored] for name in told}
     return replace(score, **kept), outside, missed
-
-
-def _read_mask(photo: Path, mask: Path) -> BoolImage:
-    header = read_photo_file(photo)
-    rgb = read_display_rgb(mask, WHOLE_PX)[0]
-    if rgb.shape[:2] != (header.height_px, header.width_px):
-        raise FrameError(
-            f"{mask} has {rgb.shape[1]} x {rgb.shape[0]} pixels and its photo {header.width_px} x "
-            f"{header.height_px}: give a mask of the photo's size"
-        )
-    return np.asarray(rgb.max(axis=2) >= MASK_LEVEL)
 
 
 def summarise_streaks(method: str, scores: Sequence[StreakScore]) -> dict[str, Any]:

@@ -121,7 +121,14 @@ def cross_reference(
             f"some photos have no exposure time; {UNKNOWN_EXPOSURE_S:g} s is assumed: give "
             "--exposure-s."
         )
-    for lapse in split_lapses(frames):
+    # Each camera's frames in order of time, split at long gaps
+    lapses: list[list[PlacedFrame]] = []
+    for frame in sorted(frames, key=lambda one: (one.body, one.time_s, one.path)):
+        before = lapses[-1][-1] if lapses else None
+        if before is None or before.body != frame.body or frame.time_s - before.time_s > MAX_GAP_S:
+            lapses.append([])
+        lapses[-1].append(frame)
+    for lapse in lapses:
         if any(frame.flashes for frame in lapse):
             done.lapses.append(compare_lapse(lapse, series, covered_s, params, done.doubts))
     return done
@@ -177,17 +184,6 @@ def place_frames(
 
 def _name(path: str) -> str:
     return re.split(r"[/\\]", path)[-1]
-
-
-def split_lapses(frames: list[PlacedFrame]) -> list[list[PlacedFrame]]:
-    """Split the frames of each camera into time-lapses, in order of time."""
-    lapses: list[list[PlacedFrame]] = []
-    for frame in sorted(frames, key=lambda one: (one.body, one.time_s, one.path)):
-        before = lapses[-1][-1] if lapses else None
-        if before is None or before.body != frame.body or frame.time_s - before.time_s > MAX_GAP_S:
-            lapses.append([])
-        lapses[-1].append(frame)
-    return lapses
 
 
 def compare_lapse(

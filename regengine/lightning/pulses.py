@@ -259,7 +259,16 @@ def read_lis(path: Path, cloud_height_m: float) -> PulseSeries:
     Station. LightningError if the file cannot be read, or is not an ISS-LIS file.
     """
     with open_netcdf(path, KIND) as file:
-        told_s, told_m = _read_track(file)
+        # Times and ECEF positions of the station
+        told_s = read_times(file, "one_second_TAI93_time") - LEAP_SECONDS
+        told_m = read_variable(file, "one_second_position_vector")
+        sound = read_variable(file, "one_second_ephemeris_quality_flag") == 0
+        sound &= np.isfinite(told_m).all(axis=1) & np.isfinite(told_s)
+        if np.count_nonzero(sound) < 2:
+            raise LightningError(
+                f"{file.filename}: it has no valid records of the station's position."
+            )
+        told_s, told_m = told_s[sound], told_m[sound]
         time_s = read_times(file, "lightning_group_TAI93_time") - LEAP_SECONDS
         lon, lat = (read_variable(file, f"lightning_group_{name}") for name in ("lon", "lat"))
         area_km2 = read_areas(file, "lightning_group_footprint")
@@ -276,14 +285,3 @@ def read_lis(path: Path, cloud_height_m: float) -> PulseSeries:
         spans_s=np.array([[told_s[0], told_s[-1] + 1.0]]),
         view_s=VIEW_S,
     )
-
-
-def _read_track(file: h5py.File) -> tuple[FloatArray, FloatArray]:
-    """Read times, shape (n,), and the Station's ECEF positions, metres, shape (n, 3)."""
-    time_s = read_times(file, "one_second_TAI93_time") - LEAP_SECONDS
-    position_ecef_m = read_variable(file, "one_second_position_vector")
-    sound = read_variable(file, "one_second_ephemeris_quality_flag") == 0
-    sound &= np.isfinite(position_ecef_m).all(axis=1) & np.isfinite(time_s)
-    if np.count_nonzero(sound) < 2:
-        raise LightningError(f"{file.filename}: it has no valid records of the station's position.")
-    return time_s[sound], position_ecef_m[sound]

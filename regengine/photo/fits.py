@@ -102,7 +102,10 @@ class FitsUnit:
         shape = self._sides("Z") if packed else sides
         stored = bits
         if packed:
-            self._check_tiles(shape)
+            # The memory of a tile larger than the picture would be allocated
+            for number, side in enumerate(shape, start=1):
+                if self._whole(f"ZTILE{number}", 1) > max(side, 1):
+                    raise make_damage_error(self.path, "a tile is larger than the picture")
             self._whole("TFIELDS", most=MAX_AXES)  # Astropy loops over as many columns as it states
             stored = self._whole("ZBITPIX", least=-64, most=64)
         return FitsLayout(
@@ -117,12 +120,6 @@ class FitsUnit:
         axes = self._whole(f"{prefix}NAXIS", least=0, most=MAX_AXES)
         return tuple(self._whole(f"{prefix}NAXIS{k + 1}") for k in range(axes))
 
-    def _check_tiles(self, sides: tuple[int, ...]) -> None:
-        """Raise FrameError if a tile is larger than the picture: its memory would be allocated."""
-        for number, side in enumerate(sides, start=1):
-            if self._whole(f"ZTILE{number}", 1) > max(side, 1):
-                raise make_damage_error(self.path, "a tile is larger than the picture")
-
     def _whole(
         self, name: str, default: int | None = None, *, least: int = 0, most: int = 1 << 62
     ) -> int:
@@ -136,11 +133,6 @@ class FitsUnit:
         return value
 
 
-def is_gzip(start: bytes) -> bool:
-    """Whether a file is gzip-compressed, by its first bytes."""
-    return start.startswith(GZIP_SIGNATURE)
-
-
 @contextmanager
 def unpack_file(path: Path, plain: BinaryIO) -> Iterator[BinaryIO]:
     """Provide an open file from its beginning, decompressed if it is gzip.
@@ -150,7 +142,7 @@ def unpack_file(path: Path, plain: BinaryIO) -> Iterator[BinaryIO]:
     plain.seek(0)
     start = plain.read(2)
     plain.seek(0)
-    if not is_gzip(start):
+    if not start.startswith(GZIP_SIGNATURE):
         yield plain
         return
     with gzip.open(plain) as stream:
@@ -251,7 +243,12 @@ def read_fits_image(path: Path) -> FitsImage:
             unit = _image_unit(path, units(path, stream))
             _size_of(path, unit)
             header, stored = _samples(path, unit, stream)
-        samples = _with_colours_last(stored)
+        samples = stored
+        while samples.ndim > 2 and samples.shape[0] == 1:
+            samples = samples[0]
+        if samples.ndim == 3 and samples.shape[0] == _COLOURS:
+            samples = np.moveaxis(samples, 0, -1)
+        samples = np.ascontiguousarray(samples, samples.dtype.newbyteorder("="))
         blank = header.get("BLANK")
         integer = samples.dtype.kind in "iu"
         exact = np.float32 if samples.dtype.itemsize <= 2 else np.float64
@@ -333,14 +330,6 @@ def _plane_shape(shape: tuple[int, ...]) -> tuple[int, int] | None:
     elif len(shape) == 3 and shape[2] == _COLOURS:
         shape = shape[:2]
     return (shape[0], shape[1]) if len(shape) == 2 and min(shape) > 0 else None
-
-
-def _with_colours_last(samples: NDArray[Any]) -> NDArray[Any]:
-    while samples.ndim > 2 and samples.shape[0] == 1:
-        samples = samples[0]
-    if samples.ndim == 3 and samples.shape[0] == _COLOURS:
-        samples = np.moveaxis(samples, 0, -1)
-    return np.ascontiguousarray(samples, samples.dtype.newbyteorder("="))
 
 
 def _number(header: Header, name: str, default: float) -> float:

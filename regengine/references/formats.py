@@ -185,7 +185,18 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
                 f"{path} is not a street map: make one with `regengine streets build ROADS`."
             )
         with suppress(ValueError):  # without a palette; one of GDAL's own inverts white-is-zero
-            raw = _identify_palette(raw, dataset, dataset.colormap(1))
+            # Grey if its palette is; transparent entries are no data
+            palette = dataset.colormap(1)
+            if dataset.count > 1 and ColorInterp.alpha not in dataset.colorinterp:
+                raise LightMapError(
+                    f"{raw.path} has a palette and other bands besides: expand its colours first, "
+                    f"with gdal_translate -b 1 -expand rgb {raw.path.name} colours.tif."
+                )
+            colours = [colour for *colour, opaque in palette.values() if opaque]
+            is_grey = all(red == green == blue for red, green, blue in colours)
+            raw = replace(
+                raw, palette=True, bands=(1,) if is_grey else (1, 2, 3), opacity=(4, 255.0)
+            )
         return _picture(raw, dataset) if kind == "day" else _lights(raw, dataset)
 
 
@@ -226,22 +237,6 @@ def _identify_built(
         scale=spec.scale,
         overviews=tuple(exact),
     )
-
-
-def _identify_palette(
-    raw: Reference,
-    dataset: rasterio.DatasetReader,
-    palette: dict[int, tuple[int, int, int, int]],
-) -> Reference:
-    """Identify a raster of indices, as grey if its palette is; transparent entries are no data."""
-    if dataset.count > 1 and ColorInterp.alpha not in dataset.colorinterp:
-        raise LightMapError(
-            f"{raw.path} has a palette and other bands besides: expand its colours first, with "
-            f"gdal_translate -b 1 -expand rgb {raw.path.name} colours.tif."
-        )
-    colours = [colour for *colour, opaque in palette.values() if opaque]
-    is_grey = all(red == green == blue for red, green, blue in colours)
-    return replace(raw, palette=True, bands=(1,) if is_grey else (1, 2, 3), opacity=(4, 255.0))
 
 
 def _picture(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:

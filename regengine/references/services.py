@@ -270,14 +270,6 @@ class TileSet:
 
         downloader.save_all([partial(fetch_one, tile) for tile in tiles], progress)
 
-    def measure_bytes(self, tiles: Sequence[Tile]) -> float:
-        """Estimate the size of some tiles in bytes from a few of them, which are fetched."""
-        few = tiles[:: max(1, len(tiles) // self.sampled)]
-        self.fetch(few)
-        paths = [self.path_of(tile) for tile in few]
-        sizes = [path.stat().st_size if path.exists() else 0 for path in paths]
-        return len(tiles) * sum(sizes) / max(len(sizes), 1)
-
     @cached_property
     def tile_px(self) -> int:
         """Side of the tiles in the cache, in pixels."""

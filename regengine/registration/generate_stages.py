@@ -195,7 +195,18 @@ def list_views(
     long_side, (low, high) = max(lens.width_px, lens.height_px), params.light_px
     by_level: dict[float, list[FloatArray]] = {}
     for tilt_deg, count in rings:
-        stretch = stretch_ground(rings[-1][0] if band == "steep" else tilt_deg, problem.altitude_km)
+        # Ground size of a pixel relative to nadir: the geometric mean of its two sides
+        off_nadir_deg = rings[-1][0] if band == "steep" else tilt_deg
+        from_centre = 1.0 + problem.altitude_km / EARTH_RADIUS_KM
+        angle = math.radians(off_nadir_deg)
+        incidence = math.asin(min(from_centre * math.sin(angle), 1.0))
+        slant_km = from_centre * math.cos(angle) - math.cos(incidence)
+        stretch = (
+            slant_km
+            * EARTH_RADIUS_KM
+            / problem.altitude_km
+            / math.sqrt(max(math.cos(incidence), 0.1))
+        )
         field_km = long_side / lens.focal_px * problem.altitude_km * stretch
         useful = sorted((size for size in sizes_km if low <= field_km / size <= high), reverse=True)
         if rank < min(len(useful), 2):
@@ -219,15 +230,6 @@ def list_nadirs(tilt_deg: float, count: int, band: str, level_turn_deg: float) -
             turn for turn, is_level in zip(turns_deg, level, strict=True) if is_level == kept
         ]
     return np.array([nadir_vector(tilt_deg, turn_deg) for turn_deg in turns_deg])
-
-
-def stretch_ground(off_nadir_deg: float, altitude_km: float) -> float:
-    """Ground size of a pixel relative to nadir: the geometric mean of its two sides."""
-    high = 1.0 + altitude_km / EARTH_RADIUS_KM
-    angle = math.radians(off_nadir_deg)
-    incidence = math.asin(min(high * math.sin(angle), 1.0))
-    slant_km = high * math.cos(angle) - math.cos(incidence)
-    return slant_km * EARTH_RADIUS_KM / altitude_km / math.sqrt(max(math.cos(incidence), 0.1))
 
 
 def limb_ratio(photo: Photo) -> float:

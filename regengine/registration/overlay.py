@@ -360,7 +360,9 @@ def draw_towns(picture: Picture, camera: Camera, region: Region) -> list[Label]:
         if all(math.hypot(x[k] - other.x, y[k] - other.y) >= apart_px for other in labels):
             centre = to_fixed_point(np.array([x[k], y[k]])).ravel().tolist()
             cv2.circle(picture, centre, 16 * 3, TOWN, 1, cv2.LINE_AA, shift=4)
-            text = to_ascii(found[k].name)
+            # In the letters of ASCII: ``Sao Paulo``
+            apart = unicodedata.normalize("NFKD", found[k].name.translate(LETTERS))
+            text = apart.encode("ascii", "ignore").decode()
             labels.append(Label(x=float(x[k]), y=float(y[k]), text=text, colour=TOWN))
     return labels
 
@@ -437,9 +439,3 @@ def write_labels(
                 draw.multiline_text(at, label.text, fill=label.colour, font=font)
                 break
     return np.array(image)
-
-
-def to_ascii(text: str) -> str:
-    """A name in the letters of ASCII: ``Sao Paulo``."""
-    apart = unicodedata.normalize("NFKD", text.translate(LETTERS))
-    return apart.encode("ascii", "ignore").decode()

@@ -103,10 +103,20 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
         sun = sun_moon(position.time_utc, position.lon, position.lat)
         may_be_filled = sun.sun_elevation_deg < params.streets.dark_sun_deg
     if placed is None and not may_be_filled:
-        reason = explain_nothing_to_register(light, params.any_category)
-        if reason is not None:
+        darkest, middle = np.quantile(light.light[::4, ::4], [DAY_DARKEST_SHARE, 0.5])
+        if middle > DAY_LIGHT and darkest > DAY_DARKEST and not params.any_category:
+            reason = Reason(
+                code="not_a_night_city_frame",
+                text=f"the frame is bright throughout (median linear light {middle:.2f}), not a "
+                "night frame; to try it anyway, use --any-category",
+            )
             return replace(photo, skip_reason=reason)
-    limb = find_photo_limb(light, nominal, focal_known, altitude_km)
+    limb = find_limb(
+        light.light,
+        focal_px=nominal.focal_px * light.factor if focal_known else None,
+        altitude_km=altitude_km,
+        ignored=mask_captions(light) | blank_parts(light.light),
+    )
     images = find_photo_lights(light, altitude_km / nominal.focal_px / light.factor, limb, finest)
     load_compiled()
     # A placement by a person is more reliable than the limb
@@ -160,18 +170,6 @@ def make_nominal_camera(frame: Frame, placed: Camera | None = None) -> Camera:
     return camera
 
 
-def explain_nothing_to_register(light: LinearLight, any_category: bool) -> Reason | None:
-    """Reason to skip a photo because it is a daytime frame; None if it must be searched."""
-    darkest, middle = np.quantile(light.light[::4, ::4], [DAY_DARKEST_SHARE, 0.5])
-    if middle > DAY_LIGHT and darkest > DAY_DARKEST and not any_category:
-        return Reason(
-            code="not_a_night_city_frame",
-            text=f"the frame is bright throughout (median linear light {middle:.2f}), not a night "
-            "frame; to try it anyway, use --any-category",
-        )
-    return None
-
-
 def fine_px(stored: Camera, altitude_km: float) -> int:
     """Long side of the photo's finest light image, in pixels."""
     longest = max(stored.width_px, stored.height_px)
@@ -183,18 +181,6 @@ def read_px(stored: Camera, altitude_km: float, focal_known: bool) -> int:
     longest_lens = replace(stored, focal_px=stored.focal_px * LONGEST_CROP)
     fine = fine_px(stored, altitude_km)
     return fine if focal_known and not is_telephoto(longest_lens) else max(fine, GRAIN_PX)
-
-
-def find_photo_limb(
-    light: LinearLight, stored: Camera, focal_known: bool, altitude_km: float
-) -> Limb | None:
-    """Find the Earth's limb; None unless it is detected with certainty."""
-    return find_limb(
-        light.light,
-        focal_px=stored.focal_px * light.factor if focal_known else None,
-        altitude_km=altitude_km,
-        ignored=mask_captions(light) | blank_parts(light.light),
-    )
 
 
 def find_photo_lights(

@@ -168,7 +168,11 @@ def place_on_track(problem: Problem, stage: Stage, camera: Camera) -> Hypothesis
             found.prior, sigma_along_m=along_m, sigma_across_m=across_m, sigma_up_m=up_m
         )
         return replace(found, is_blind=True, prior=prior)
-    apart_m = np.linalg.norm(region.places_ecef_m - np.asarray(camera.position_ecef_m), axis=1)
+    apart_m = np.linalg.norm(
+        np.array([place.position_ecef_m for place in region.places])
+        - np.asarray(camera.position_ecef_m),
+        axis=1,
+    )
     nearest = int(apart_m.argmin())
     if apart_m[nearest] > 1e3 * params.max_off_track_km:
         return None

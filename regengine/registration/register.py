@@ -25,7 +25,7 @@ from regengine.registration.align import (
 )
 from regengine.registration.fit import TestedFit, fit_with_lens_beliefs
 from regengine.registration.generate_stages import generate_stages
-from regengine.registration.parameters import AcceptParams, RegisterParams
+from regengine.registration.parameters import RegisterParams
 from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.priors.lit_ground import measure_lit_ground
 from regengine.registration.priors.tracks import Track, expect_seen, make_tracks
@@ -58,7 +58,7 @@ from regengine.registration.types import (
     Stage,
     StopReason,
 )
-from regengine.registration.windows import MapWindows, NightLights
+from regengine.registration.windows import MapWindows
 from regengine.result import FrameResult
 
 
@@ -102,25 +102,21 @@ def pose_problem(
     photo: Photo, prior: Prior, references: SearchReferences, params: RegisterParams
 ) -> Problem:
     """Make the problem of a photo; a photo that is skipped needs no tracks."""
-    is_sought = photo.skip_reason is None
+    tracks: tuple[Track, ...] = ()  # those along which the camera may have been
+    if photo.skip_reason is None and prior.position is not None:
+        lit_dex = measure_lit_ground(references.light_map)
+        tracks = make_tracks(prior.position, params.clock_window_s, lit_dex, params.tracks)
+        seen = prior.seen
+        if seen is not None:
+            tracks = tuple(expect_seen(track, seen) for track in tracks)
     return Problem(
         photo=photo,
         prior=prior,
         references=references,
         params=params,
-        tracks=list_tracks(prior, references.light_map, params) if is_sought else (),
+        tracks=tracks,
         windows=MapWindows(references.light_map),
     )
-
-
-def list_tracks(prior: Prior, light_map: NightLights, params: RegisterParams) -> tuple[Track, ...]:
-    """List the tracks along which the camera may have been; empty if it may be anywhere."""
-    if prior.position is None:
-        return ()
-    lit_dex = measure_lit_ground(light_map)
-    tracks = make_tracks(prior.position, params.clock_window_s, lit_dex, params.tracks)
-    seen = prior.seen
-    return tracks if seen is None else tuple(expect_seen(track, seen) for track in tracks)
 
 
 PROPOSERS: dict[Method, Callable[[Problem, Stage], list[Hypothesis]]] = {
@@ -229,9 +225,14 @@ def search(problem: Problem, started_s: float, state: SearchState | None = None)
     if may_doubt_lens(problem):
         told_work = state.work + params.search.share_told_lens * budget
         stages = try_stages(problem, stages, state, told_work, started_s)
-    if state.is_over:
+    if state.stop_reason in (StopReason.PROVEN, StopReason.CPU_LIMIT):
         return state
-    if may_doubt_lens(problem) and not is_promising(state.match, params.accept):
+    # Whether a person should review the match
+    is_promising = (
+        state.match is not None
+        and place_probability(state.match.evidence) >= params.accept.review_probability
+    )
+    if may_doubt_lens(problem) and not is_promising:
         stages += try_any_lens(problem, state, most_work, started_s)
     else:
         stages = try_stages(problem, stages, state, most_work, started_s)
@@ -248,11 +249,6 @@ def may_doubt_lens(problem: Problem) -> bool:
     """
     prior = problem.prior
     return problem.photo.focal_known and prior.placement is None and prior.neighbours is None
-
-
-def is_promising(match: Match | None, params: AcceptParams) -> bool:
-    """Whether a match is probable enough for a person to review it."""
-    return match is not None and place_probability(match.evidence) >= params.review_probability
 
 
 def try_any_lens(

@@ -210,11 +210,6 @@ class Region:
     share: float
     index: EarthIndex
 
-    @cached_property
-    def places_ecef_m(self) -> FloatArray:
-        """Positions of its places, ECEF in metres, shape (n, 3)."""
-        return np.array([place.position_ecef_m for place in self.places])
-
 
 Views = tuple[tuple[float, FloatArray], ...]
 
@@ -440,11 +435,6 @@ class SearchState:
     tested: list[Hypothesis] = field(default_factory=list)
     match: Match | None = None
     stop_reason: StopReason | None = None
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the search must stop: a match is proven, or the CPU limit is reached."""
-        return self.stop_reason in (StopReason.PROVEN, StopReason.CPU_LIMIT)
 
     def charge(self, work: float, method: str) -> None:
         """Add work of a method; a budget of work gives the same result on every machine."""

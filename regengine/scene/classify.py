@@ -156,11 +156,6 @@ def combine_for_search(
     )
 
 
-def may_show_cities(answer: SceneAnswer) -> bool:
-    """Whether a photo may show city lights."""
-    return answer.probabilities.get("cities", 0.0) >= MIN_CITIES_PROBABILITY
-
-
 def find_skip_reason(answer: SceneAnswer, *, night: bool = False) -> Reason | None:
     """Reason not to search a photo for city lights; None where it must be searched.
 
@@ -174,7 +169,9 @@ def find_skip_reason(answer: SceneAnswer, *, night: bool = False) -> Reason | No
     sky = {name: answer.probabilities.get(name, 0.0) for name in NIGHT_SKY}
     if max(sky.values()) >= SURE_PROBABILITY:
         found |= sky
-    if sum(found.values()) < SKIP_PROBABILITY or may_show_cities(answer):
+    if sum(found.values()) < SKIP_PROBABILITY or (
+        answer.probabilities.get("cities", 0.0) >= MIN_CITIES_PROBABILITY
+    ):
         return None
     likeliest = max(found, key=lambda name: found[name])
     text = (

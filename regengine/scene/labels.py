@@ -75,7 +75,13 @@ def read_scene_labels(path: Path) -> list[SceneLabel]:
         photo = row["path"]
         if photo in found:
             raise ConfigError(f"{where}: {photo} is labelled twice; keep one row.")
-        found[photo] = _label(where, path.parent, photo, row)
+        parts = [part.strip() for part in row["label"].split(SEPARATOR)]
+        labels = tuple(dict.fromkeys(part for part in parts if part))
+        if not photo or not labels:
+            what = "label" if photo else "path"
+            raise ConfigError(f"{where}: the {what} is empty; write one or remove the row.")
+        group = row.get("group", "")
+        found[photo] = SceneLabel(path=path.parent / photo, labels=labels, group=group or photo)
     if not found:
         raise ConfigError(f"{path} labels no photo: add one row per photo, path, label.")
     return list(found.values())
@@ -87,16 +93,6 @@ def check_photos_exist(labels: Path, photos: Iterable[Path]) -> None:
         raise NoPhotoError(
             f"none of the photos of {labels} exists: paths are relative to its folder."
         )
-
-
-def _label(where: str, folder: Path, photo: str, row: dict[str, str]) -> SceneLabel:
-    parts = [part.strip() for part in row["label"].split(SEPARATOR)]
-    labels = tuple(dict.fromkeys(part for part in parts if part))
-    if not photo or not labels:
-        what = "label" if photo else "path"
-        raise ConfigError(f"{where}: the {what} is empty; write one or remove the row.")
-    group = row.get("group", "")
-    return SceneLabel(path=folder / photo, labels=labels, group=group or photo)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -194,13 +194,6 @@ def fit_gmm(features: FloatArray, *, seed: int, axes: Axes | None = None) -> Mix
     return _export_mixture(best, axes)
 
 
-def refit_gmm(mixture: Mixture, features: FloatArray, *, seed: int) -> Mixture:
-    """Fit a mixture of the same size and covariance type to other rows, on the same axes."""
-    z = mixture.axes.apply(features)
-    count = min(len(mixture.weights), len(z))
-    return _export_mixture(_fit_mixture(z, count, mixture.shape, seed), mixture.axes)
-
-
 def fit_kmeans(features: FloatArray, *, seed: int) -> Mixture:
     """Fit k-means and keep the number of clusters with the greatest silhouette.
 
@@ -398,7 +391,10 @@ def fit_gate(mixture: Mixture, samples: Samples, *, seed: int) -> Gate:
         known = np.isin(samples.primary[fold.test], samples.primary[fold.train])
         known &= samples.primary[fold.test] != samples.classes.index(OTHER)
         if known.any() and len(fold.train) >= 2:
-            without = refit_gmm(mixture, samples.features[fold.train], seed=seed)
+            # A mixture of the same size and covariance type, on the same axes
+            z = mixture.axes.apply(samples.features[fold.train])
+            count = min(len(mixture.weights), len(z))
+            without = _export_mixture(_fit_mixture(z, count, mixture.shape, seed), mixture.axes)
             tested = fold.test[known]
             likelihood[tested] = without.log_likelihood(samples.features[tested])
     judged = np.isfinite(likelihood)

@@ -138,7 +138,13 @@ def make_features(
 @lru_cache(maxsize=16)
 def _load(reference: Reference, version: object, octave: int, params: FeatureParams) -> MapFeatures:
     """Load features from the file next to the map or in the cache, or extract and store them."""
-    known = _identify(reference, octave, params)
+    # Checksum of everything that features depend on: the map file, its grid, the parameters
+    with raise_read_failures(reference.path):
+        file = fingerprint(reference.path)
+    ways = [*asdict(SEA).items(), *((name, getattr(params, name)) for name in OF_MAPS)]
+    grid = reference.grid
+    told = (VERSION, octave, file, reference.content_sha256, *grid.bounds, grid.step_deg, ways)
+    known = hashlib.sha256(repr(told).encode()).hexdigest()
     beside = reference.path.with_name(f"{reference.path.name}.{octave}.features")
     in_cache = cache_folder() / "day" / f"{known[:32]}.features"
     for path in (beside, in_cache):
@@ -164,16 +170,6 @@ def _load(reference: Reference, version: object, octave: int, params: FeaturePar
         return found
     logger.warning("map features are not cached: %s", refused)
     return found
-
-
-def _identify(reference: Reference, octave: int, params: FeatureParams) -> str:
-    """Checksum of everything that features depend on: the map file, its grid, the parameters."""
-    with raise_read_failures(reference.path):
-        file = fingerprint(reference.path)
-    ways = [*asdict(SEA).items(), *((name, getattr(params, name)) for name in OF_MAPS)]
-    grid = reference.grid
-    told = (VERSION, octave, file, reference.content_sha256, *grid.bounds, grid.step_deg, ways)
-    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 def find_map_features(

@@ -286,7 +286,10 @@ def _find_affine(
     corners = np.concatenate([here[chosen], np.ones((len(chosen), 3, 1))], axis=-1)
     spread = np.abs(np.linalg.det(corners)) > params.cell_px**2
     affine = np.linalg.solve(corners[spread], there[chosen[spread]])
-    longest, shortest = _stretches(affine[:, :2])
+    # Both singular values
+    half = 0.5 * (affine[:, :2] ** 2).sum(axis=(1, 2))
+    root = np.sqrt(np.maximum(half**2 - np.linalg.det(affine[:, :2]) ** 2, 0.0))
+    longest, shortest = np.sqrt(half + root), np.sqrt(np.maximum(half - root, 1e-12))
     area = np.linalg.det(affine[:, :2])
     low, high = params.area_range
     sane = (area > low) & (area < high) & (longest < params.max_stretch * shortest)
@@ -296,13 +299,6 @@ def _find_affine(
     agree = (_measure_away(affine, here, there) < params.affine_px).sum(axis=1)
     k = int(agree.argmax())
     return affine[k : k + 1] if agree[k] >= params.least_matches - 1 else None
-
-
-def _stretches(linear: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Compute both singular values of matrices, shape (n, 2, 2)."""
-    half = 0.5 * (linear**2).sum(axis=(1, 2))
-    root = np.sqrt(np.maximum(half**2 - np.linalg.det(linear) ** 2, 0.0))
-    return np.sqrt(half + root), np.sqrt(np.maximum(half - root, 1e-12))
 
 
 def _measure_away(affine: FloatArray, here: FloatArray, there: FloatArray) -> FloatArray:

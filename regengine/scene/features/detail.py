@@ -110,7 +110,11 @@ def _shapes(peaks: Peaks) -> dict[str, float]:
     width = np.sqrt(
         peaks.heights / np.maximum(curvature[peaks.rows, peaks.columns], peaks.heights / 30.0)
     )
-    window = _windows_around(peaks.detail, peaks, np.arange(-4, 5))
+    # Windows around the peaks; border pixels are replicated
+    reach = np.arange(-4, 5)
+    rows = np.clip(peaks.rows[:, None] + reach, 0, peaks.detail.shape[0] - 1)
+    columns = np.clip(peaks.columns[:, None] + reach, 0, peaks.detail.shape[1] - 1)
+    window = peaks.detail[rows[:, :, None], columns[:, None, :]]
     gx = (window[:, 1:-1, 2:] - window[:, 1:-1, :-2]).reshape(len(window), -1)
     gy = (window[:, 2:, 1:-1] - window[:, :-2, 1:-1]).reshape(len(window), -1)
     turned = gx + 1j * gy
@@ -214,13 +218,6 @@ def _find_peaks(value: FloatImage) -> Peaks:
     )
 
 
-def _windows_around(image: FloatImage, peaks: Peaks, reach: NDArray[np.int_]) -> FloatImage:
-    """Windows of an image around the peaks; border pixels are replicated."""
-    rows = np.clip(peaks.rows[:, None] + reach, 0, image.shape[0] - 1)
-    columns = np.clip(peaks.columns[:, None] + reach, 0, image.shape[1] - 1)
-    return image[rows[:, :, None], columns[:, None, :]]
-
-
 def measure_texture(picture: ScenePicture) -> dict[str, float]:
     """Texture features: amount of detail at each size, and its distribution.
 
@@ -234,7 +231,13 @@ def measure_texture(picture: ScenePicture) -> dict[str, float]:
     bands = _bands(value)
     spread = np.array([_log(float(np.std(band))) for band in bands])
     steps = np.arange(len(bands)) - (len(bands) - 1) / 2.0
-    blocks = np.sort(_block_contrast(bands[0] + bands[1]))
+    # Root mean square of fine detail in blocks; the remainder is cut evenly at the borders
+    detail = bands[0] + bands[1]
+    height, width = (side // BLOCK_PX * BLOCK_PX for side in detail.shape)
+    top, left = (detail.shape[0] - height) // 2, (detail.shape[1] - width) // 2
+    squares = np.square(detail[top : top + height, left : left + width], dtype=np.float64)
+    mean = squares.reshape(height // BLOCK_PX, BLOCK_PX, width // BLOCK_PX, BLOCK_PX)
+    blocks = np.sort(np.asarray(np.sqrt(mean.mean(axis=(1, 3)))).ravel())
     quiet, busy = blocks[len(blocks) // 10], blocks[len(blocks) * 9 // 10]
     fine = np.sort(bands[1], axis=None)
     low, high = _ends(fine)
@@ -268,15 +271,6 @@ def _bands(value: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     third = smooth(small, 1.7)
     fourth = smooth(third, 3.4)
     return [value - first, first - second, small - third, third - fourth]
-
-
-def _block_contrast(detail: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Root mean square of fine detail in blocks; the remainder is cut evenly at the borders."""
-    height, width = (side // BLOCK_PX * BLOCK_PX for side in detail.shape)
-    top, left = (detail.shape[0] - height) // 2, (detail.shape[1] - width) // 2
-    squares = np.square(detail[top : top + height, left : left + width], dtype=np.float64)
-    mean = squares.reshape(height // BLOCK_PX, BLOCK_PX, width // BLOCK_PX, BLOCK_PX)
-    return np.asarray(np.sqrt(mean.mean(axis=(1, 3)))).ravel()
 
 
 def _ends(ordered: NDArray[np.float32]) -> tuple[float, float]:

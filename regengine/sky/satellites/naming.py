@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from detectors.types import FloatArray, StreakDetections, StreakFlag
+from detectors.types import StreakDetections, StreakFlag
 from regengine.io.plain import round_or_none
 from regengine.io.tables import cell
 from regengine.io.times import iso_utc
@@ -80,13 +80,19 @@ def predict_and_name(
     """Predict all tracks in a picture and identify its streaks."""
     tracks = predict_tracks(satellites, exposure)
     kinds = tracks.per_sigma.shape[-1]
+    # Probability that each satellite is bright enough at each time, shape (n, T)
+    names = [(satellites.sets[row].name or "").upper() for row in tracks.rows]
+    debris = np.array([name.endswith(FRAGMENTS) for name in names], bool)
+    usual = np.where(debris, SEEN_DEBRIS, SEEN)[:, None]
+    usual = usual * np.where(tracks.range_km > FAR_KM, np.sqrt(FAR_KM / tracks.range_km), 1.0)
+    lit = np.nan_to_num(tracks.sunlit)
     namings = name_streaks(
         streaks,
         PredictedTracks(
             xy=tracks.xy,
             per_sigma=tracks.per_sigma,
             seconds=tracks.seconds,
-            seen=_compute_seen_probability(satellites, tracks),
+            seen=np.asarray(lit * usual + (1.0 - lit) * SEEN_SHADOW),
         ),
         Errors(
             exposure_s=exposure.exposure_s,
@@ -98,16 +104,6 @@ def predict_and_name(
         (exposure.field.width_px, exposure.field.height_px),
     )
     return tracks, namings
-
-
-def _compute_seen_probability(satellites: Satellites, tracks: Tracks) -> FloatArray:
-    """Probability that each satellite is bright enough at each time, shape (n, T)."""
-    names = [(satellites.sets[row].name or "").upper() for row in tracks.rows]
-    debris = np.array([name.endswith(FRAGMENTS) for name in names], bool)
-    usual = np.where(debris, SEEN_DEBRIS, SEEN)[:, None]
-    usual = usual * np.where(tracks.range_km > FAR_KM, np.sqrt(FAR_KM / tracks.range_km), 1.0)
-    lit = np.nan_to_num(tracks.sunlit)
-    return np.asarray(lit * usual + (1.0 - lit) * SEEN_SHADOW)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -289,7 +289,11 @@ def fit_channel(
     Beaton, A. E., Tukey, J. W. (1974). Technometrics 16, 147-185.
     """
     good = np.isfinite(magnitude_g) & np.isfinite(flux) & (flux > 0.0)
-    good &= _bright_enough(magnitude_g, flux, sigma, good)
+    if good.any():
+        # By the catalogue magnitude: a selection by measured flux would be biased towards stars
+        # made bright by noise and colour
+        usual = float(np.median(flux[good] * 10.0 ** (0.4 * magnitude_g[good])))
+        good &= usual * 10.0 ** (-0.4 * magnitude_g) > MIN_SNR * sigma
     coloured = good & np.isfinite(colour)
     spread = float(np.std(colour[coloured])) if coloured.any() else 0.0
     with_colour = coloured.sum() >= MIN_COLOURS and spread > MIN_COLOUR_SPREAD
@@ -312,20 +316,6 @@ def fit_channel(
         scatter_mag=scatter,
         stars=int(used.sum()),
     )
-
-
-def _bright_enough(
-    magnitude_g: FloatArray, flux: FloatArray, sigma: FloatArray, good: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Stars with an expected signal-to-noise ratio of at least `MIN_SNR`.
-
-    It is predicted from the catalogue magnitude: a selection by measured flux would be biased
-    towards stars made bright by noise and colour.
-    """
-    if not good.any():
-        return good
-    usual = float(np.median(flux[good] * 10.0 ** (0.4 * magnitude_g[good])))
-    return np.asarray(usual * 10.0 ** (-0.4 * magnitude_g) > MIN_SNR * sigma)
 
 
 def limiting_magnitude(magnitude_g: FloatArray, snr: FloatArray) -> tuple[float, float] | None:

@@ -64,13 +64,6 @@ class LensFrame:
     sigma_px: FloatArray
     directions_icrs: FloatArray
 
-    @property
-    def radius_squared(self) -> FloatArray:
-        """Squared distances of the stars from the image centre, in half diagonals."""
-        width, height = self.camera.width_px, self.camera.height_px
-        x, y = self.x - (width - 1) / 2.0, self.y - (height - 1) / 2.0
-        return np.asarray((x * x + y * y) / (0.25 * (width**2 + height**2)))
-
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorModel:
@@ -84,7 +77,12 @@ class ErrorModel:
 
     def variance(self, frame: LensFrame) -> FloatArray:
         """Variance per axis of a frame's stars, shape (N,)."""
-        scale = self.scale * (1.0 + self.growth * frame.radius_squared)
+        # Squared distances of the stars from the image centre, in half diagonals
+        width, height = frame.camera.width_px, frame.camera.height_px
+        x, y = frame.x - (width - 1) / 2.0, frame.y - (height - 1) / 2.0
+        scale = self.scale * (
+            1.0 + self.growth * np.asarray((x * x + y * y) / (0.25 * (width**2 + height**2)))
+        )
         return np.asarray((scale * frame.sigma_px) ** 2 + self.floor_px**2)
 
 

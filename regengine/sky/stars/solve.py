@@ -126,7 +126,11 @@ def solve_stars(
     only the stars near the centre are identified.
     """
     options = options or SolveOptions()
-    chosen = _usable(stars)
+    # Detections that may be stars, the most significant first
+    good = (stars.flags & PointFlag.EDGE) == 0
+    good &= np.isfinite(stars.x) & np.isfinite(stars.y) & (stars.snr > 0.0)
+    order = np.argsort(-stars.snr, kind="stable")
+    chosen = order[good[order]][:ALL_DETECTIONS]
     if len(chosen) < MIN_STARS:
         return Reason(
             code="few_stars",
@@ -351,14 +355,6 @@ def _count_explained(
     )
     seen_in = count_cells(x[seen], y[seen])
     return seen_in.reshape(-1, 4).sum(axis=0), missed.reshape(-1, 4).sum(axis=0)
-
-
-def _usable(stars: StarDetections) -> IndexArray:
-    """Detections that may be stars, the most significant first."""
-    good = (stars.flags & PointFlag.EDGE) == 0
-    good &= np.isfinite(stars.x) & np.isfinite(stars.y) & (stars.snr > 0.0)
-    order = np.argsort(-stars.snr, kind="stable")
-    return order[good[order]][:ALL_DETECTIONS]
 
 
 def _generate_stages(

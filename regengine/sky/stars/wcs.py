@@ -52,7 +52,12 @@ def wcs_header(solution: StarSolution) -> dict[str, Value]:
         px = camera.width_px - 1 - px
     # Radians of (east, north) per pixel of (x, y) at the axis
     axis = camera.matrix[:, 2]
-    tangents = _tangent_axes(axis)
+    # Unit vectors to the east and north of the axis, shape (2, 3)
+    east = np.array([-axis[1], axis[0], 0.0])
+    if np.hypot(axis[0], axis[1]) < 1e-12:
+        east = np.array([0.0, 1.0, 0.0])
+    east = east / np.linalg.norm(east)
+    tangents = np.stack([east, np.cross(axis, east)])
     right = -camera.matrix[:, 0] if camera.mirrored else camera.matrix[:, 0]
     matrix = tangents @ np.stack([right, camera.matrix[:, 1]], axis=1) / camera.focal_px
     order, polynomials = _distortion_part(camera, matrix, tangents, (px, py))
@@ -166,15 +171,6 @@ def write_wcs(solution: StarSolution, target: Path) -> None:
 
     text = Header(wcs_header(solution).items()).tostring(padding=True)
     write_photo_file(target, text.encode("ascii"))
-
-
-def _tangent_axes(axis: FloatArray) -> FloatArray:
-    """Unit vectors to the east and north of a direction, shape (2, 3)."""
-    east = np.array([-axis[1], axis[0], 0.0])
-    if np.hypot(axis[0], axis[1]) < 1e-12:
-        east = np.array([0.0, 1.0, 0.0])
-    east = east / np.linalg.norm(east)
-    return np.stack([east, np.cross(axis, east)])
 
 
 def _distortion_part(
