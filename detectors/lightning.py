@@ -252,7 +252,15 @@ def detect_lightning(
         return LightningDetections.empty()
     levels = convert_to_levels(linear)
     white = remove_red(levels)
-    excess = white - take_median_around(white, BACKGROUND_PX)
+    # Median of the square about each pixel, computed at a quarter of the size
+    height, width = white.shape
+    small = cv2.resize(
+        np.clip(white, 0.0, 255.0), (width // 4, height // 4), interpolation=cv2.INTER_AREA
+    )
+    median = cv2.medianBlur(np.rint(small).astype(np.uint8), BACKGROUND_PX // 4 | 1)
+    excess = white - np.asarray(
+        cv2.resize(median.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    )
     blurred = np.where(ignored, np.float32(0.0), excess)
     blurred = cv2.GaussianBlur(blurred, (0, 0), BLUR_PX)
     noise = 0.3 + 1.4826 * float(np.median(np.abs(blurred[~ignored])))
@@ -317,18 +325,6 @@ def remove_red(levels: FloatImage) -> FloatImage:
     blue = levels[..., 2]
     redder = cv2.GaussianBlur(levels[..., 0] - blue, (0, 0), 1.5)
     return np.asarray(blue - np.maximum(redder, 0.0), np.float32)
-
-
-def take_median_around(image: FloatImage, side_px: int) -> FloatImage:
-    """Median of the square about each pixel, computed at a quarter of the size."""
-    height, width = image.shape
-    small = cv2.resize(
-        np.clip(image, 0.0, 255.0), (width // 4, height // 4), interpolation=cv2.INTER_AREA
-    )
-    median = cv2.medianBlur(np.rint(small).astype(np.uint8), side_px // 4 | 1)
-    return np.asarray(
-        cv2.resize(median.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    )
 
 
 def find_brightest_peaks(image: FloatImage, least: float) -> list[tuple[int, int]]:

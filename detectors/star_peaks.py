@@ -178,17 +178,14 @@ def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, floa
     difference = -wide
     difference[inner : inner + kernel.shape[0], inner : inner + kernel.shape[1]] += kernel
     gain = float(np.sqrt(np.square(difference).sum()))
-    return np.asarray(matched - _estimate_light_around(image, around)), gain
-
-
-def _estimate_light_around(image: FloatImage, sigma: float) -> FloatImage:
-    """Estimate the local background by a Gaussian blur, clipping bright stars, at half size."""
+    # The local background by a Gaussian blur, clipping bright stars, at half size
     h, w = image.shape
     size = (-(-w // 2), -(-h // 2))
     half: FloatImage = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
-    blurred = blur_image(half, 0.5 * sigma)
+    blurred = blur_image(half, 0.5 * around)
     usual = float(np.median(np.abs((half - blurred)[::4, ::4]))) / NORMAL_QUARTILE
     if usual > 0.0:
         faint = np.minimum(half, blurred + np.float32(BRIGHT_SIGMA * usual))
-        blurred = blur_image(faint, 0.5 * sigma)
-    return np.asarray(cv2.resize(blurred, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
+        blurred = blur_image(faint, 0.5 * around)
+    level = np.asarray(cv2.resize(blurred, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(matched - level), gain

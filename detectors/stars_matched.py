@@ -168,26 +168,20 @@ def leave_out_ridges(
     if row.size == 0:
         return row, col
     if psf.trail_length_px > 0.0:
-        return _keep_one_per_trail(psf, row, col)
+        # Keep the strongest peak along each trail; input must be sorted, strongest first
+        along = np.array(psf.trail_px) / psf.trail_length_px
+        reach = psf.sigma_px + ALONG_TRAIL * psf.trail_length_px
+        places = np.column_stack(
+            [
+                (col * along[0] + row * along[1]) / reach,
+                (row * along[0] - col * along[1]) / (ACROSS_TRAIL_SIGMAS * psf.sigma_px),
+            ]
+        )
+        keep = mark_first_of_each(places, 1.0)
+        return row[keep], col[keep]
     height = seen.response[row, col]
     rise = measure_prominence(seen.response, row, col, 2.0**0.5 * psf.sigma_px)
     keep = rise >= PROMINENCE * height
-    return row[keep], col[keep]
-
-
-def _keep_one_per_trail(
-    psf: PointSpread, row: IndexArray, col: IndexArray
-) -> tuple[IndexArray, IndexArray]:
-    """Keep the strongest peak along each trail; input must be sorted, strongest first."""
-    along = np.array(psf.trail_px) / psf.trail_length_px
-    reach = psf.sigma_px + ALONG_TRAIL * psf.trail_length_px
-    places = np.column_stack(
-        [
-            (col * along[0] + row * along[1]) / reach,
-            (row * along[0] - col * along[1]) / (ACROSS_TRAIL_SIGMAS * psf.sigma_px),
-        ]
-    )
-    keep = mark_first_of_each(places, 1.0)
     return row[keep], col[keep]
 
 

@@ -191,7 +191,10 @@ def _find_bright_streaks(
     light: FloatImage, known: FloatImage, size: int, widest_px: float
 ) -> list[Line]:
     """Bright streaks of one size of squares."""
-    level = _median(light)
+    # Median of the pixels about each; in steps that grow with the light
+    coded = np.clip(np.arcsinh(light) * STEPS_PER_FOLD + 48.0, 0.0, 255.0)
+    middle = cv2.medianBlur(np.rint(coded).astype(np.uint8), MEDIAN_PX)
+    level = np.asarray(np.sinh((middle.astype(np.float32) - 48.0) / STEPS_PER_FOLD))
     above = np.asarray(light - level, np.float32)
     hunt = Hunt(light=above, known=known, texture=np.ones_like(above), bin_px=size)
     lines: list[Line] = []
@@ -209,13 +212,6 @@ def _find_bright_streaks(
                 lines.append(line)
             free &= ~mask_streak_band(free.shape, line)
     return lines
-
-
-def _median(light: FloatImage) -> FloatImage:
-    """Median of the pixels about each; in steps that grow with the light."""
-    coded = np.clip(np.arcsinh(light) * STEPS_PER_FOLD + 48.0, 0.0, 255.0)
-    middle = cv2.medianBlur(np.rint(coded).astype(np.uint8), MEDIAN_PX)
-    return np.asarray(np.sinh((middle.astype(np.float32) - 48.0) / STEPS_PER_FOLD))
 
 
 def rough_lines(lit: BoolImage, min_filled: float = FILLED) -> list[tuple[Path, float]]:

@@ -128,13 +128,6 @@ def choose_iterations(grey: FloatImage, params: PaperParams, rng: np.random.Gene
     return params.max_iterations
 
 
-def subtract_local_sky(grey: FloatImage) -> FloatImage:
-    """The image less its running median over 41 px, so that clouds do not count as light."""
-    levels = np.clip(np.rint((grey - np.float32(DARKEST_SIGMA)) * 8.0), 0, 255).astype(np.uint8)
-    median = cv2.blur(cv2.medianBlur(levels, 41).astype(np.float32), (20, 20))
-    return np.asarray(grey - (median / np.float32(8.0) + np.float32(DARKEST_SIGMA)))
-
-
 def mask_stars(grey: FloatImage, params: PaperParams) -> BoolImage:
     """Pixels of stars: discs about SIFT's key-points that grow until the ring outside is dark.
 
@@ -403,7 +396,10 @@ class Paper:
         grey[ignored] = 0.0
         for _ in range(choose_iterations(grey, params, rng)):
             grey = diffuse_once(grey, params.edge_noises * compute_noise_slope(1.0), params.step)
-        grey = subtract_local_sky(grey)
+        # The image less its running median over 41 px, so that clouds do not count as light
+        levels = np.clip(np.rint((grey - np.float32(DARKEST_SIGMA)) * 8.0), 0, 255).astype(np.uint8)
+        median = cv2.blur(cv2.medianBlur(levels, 41).astype(np.float32), (20, 20))
+        grey = np.asarray(grey - (median / np.float32(8.0) + np.float32(DARKEST_SIGMA)))
         grey[ignored] = 0.0
         usable = ~(ignored | mask_stars(grey, params))
         if np.count_nonzero(usable) < MIN_PIXELS:

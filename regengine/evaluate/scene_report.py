@@ -40,9 +40,11 @@ def confusion_lines(classes: Sequence[str], matrix: IndexArray) -> list[str]:
 def report_lines(samples: Samples, report: SceneReport) -> list[str]:
     """The complete report as Markdown, which is also readable on a terminal."""
     best = report.chosen_report
+    known = zip(samples.groups, samples.simulated, strict=True)
+    groups = {group for group, is_made in known if not is_made}
     real, simulated = int((~samples.simulated).sum()), int(samples.simulated.sum())
     return [
-        f"{real} photos in {len(set(_real_groups(samples)))} groups"
+        f"{real} photos in {len(groups)} groups"
         + (f", and {simulated} simulated frames in training" if simulated else "")
         + f"; macro-F1 over {', '.join(report.scored)}.",
         "",
@@ -158,10 +160,6 @@ def report_facts(report: SceneReport) -> list[dict[str, Any]]:
 
 def _f(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
-
-
-def _real_groups(samples: Samples) -> list[str]:
-    return [g for g, made in zip(samples.groups, samples.simulated, strict=True) if not made]
 
 
 def draw_report(report: SceneReport, folder: Path) -> list[Path]:

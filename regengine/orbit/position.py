@@ -72,7 +72,10 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
             )
             what += "give --time, --nadir, --centre or --metadata"
         raise EphemerisError(f"{frame.path}: {what}.")
-    given = _nadir(frame, orbit)
+    assert frame.nadir is not None
+    source = "option" if frame.sources.get("nadir") == "option" else "record"
+    sigma_km = NADIR_SIGMA_KM if source == "option" else RECORD_SIGMA_KM
+    given = _place_above(frame, frame.nadir, source, sigma_km, orbit)
     if given.source == "option" or orbit is None:
         return given
     trusted = orbit.sigma_along_km <= given.sigma_along_km or contradicts(given, orbit)
@@ -84,13 +87,6 @@ def sees(orbit: CameraPosition, place: tuple[float, float]) -> bool:
     """Whether a place lies within the horizon, or could: where not, the photo's time is wrong."""
     apart_km = float(great_circle_km(orbit.lon, orbit.lat, *place))
     return apart_km < HORIZON_KM + 4.0 * orbit.sigma_along_km
-
-
-def _nadir(frame: Frame, orbit: CameraPosition | None) -> CameraPosition:
-    assert frame.nadir is not None
-    source = "option" if frame.sources.get("nadir") == "option" else "record"
-    sigma_km = NADIR_SIGMA_KM if source == "option" else RECORD_SIGMA_KM
-    return _place_above(frame, frame.nadir, source, sigma_km, orbit)
 
 
 def _place_above(

@@ -294,7 +294,9 @@ def _samples(path: Path, unit: FitsUnit, stream: BinaryIO) -> tuple[Header, NDAr
     if layout.data_bytes > MAX_SAMPLES * 8:
         raise make_damage_error(path, "its data are longer than its picture")
     stream.seek(unit.offset)
-    data = stream.read(min(layout.data_bytes, _longest(path, stream)))
+    # More bytes must not be allocated
+    most = MAX_SAMPLES * 8 if isinstance(stream, gzip.GzipFile) else path.stat().st_size
+    data = stream.read(min(layout.data_bytes, most))
     if len(data) < layout.data_bytes:
         raise make_damage_error(path, f"it has {len(data)} of {layout.data_bytes} bytes of data")
     if not layout.packed:
@@ -314,11 +316,6 @@ def _samples(path: Path, unit: FitsUnit, stream: BinaryIO) -> tuple[Header, NDAr
         if samples.shape != layout.shape:
             raise make_damage_error(path, "its unpacked size differs from the stated one")
         return hdus[1].header.copy(), samples
-
-
-def _longest(path: Path, stream: BinaryIO) -> int:
-    """Return the maximum number of bytes in the data: more must not be allocated."""
-    return MAX_SAMPLES * 8 if isinstance(stream, gzip.GzipFile) else path.stat().st_size
 
 
 def _plane_shape(shape: tuple[int, ...]) -> tuple[int, int] | None:
@@ -364,7 +361,13 @@ def _as_light(path: Path, values: NDArray[Any], top: float | None) -> FitsImage:
     full = float(there.max()) if top is None else top
     full = full if full > 0.0 else float(np.abs(there).max()) or 1.0
     del there
-    noise = _noise(values if grey else values[..., 1])
+    # Return the standard deviation of the noise, from differences of neighbours; 0 if none
+    seen = values if grey else values[..., 1]
+    rows = seen[:: max(1, seen.shape[0] // NOISE_ROWS)]
+    with np.errstate(invalid="ignore", over="ignore"):
+        steps = np.abs(rows[:, 1:] - rows[:, :-1])
+    steps = steps[np.isfinite(steps)]
+    noise = 1.4826 / 2.0**0.5 * float(np.median(steps)) if steps.size else 0.0
     if 0.0 < noise < MIN_NOISE * full:
         full = noise / MIN_NOISE
     values[missing] = middle
@@ -381,12 +384,3 @@ def _as_light(path: Path, values: NDArray[Any], top: float | None) -> FitsImage:
         missing=missing,
         full_scale=full,
     )
-
-
-def _noise(values: NDArray[Any]) -> float:
-    """Return the standard deviation of the noise, from differences of neighbours; 0 if none."""
-    rows = values[:: max(1, values.shape[0] // NOISE_ROWS)]
-    with np.errstate(invalid="ignore", over="ignore"):
-        steps = np.abs(rows[:, 1:] - rows[:, :-1])
-    steps = steps[np.isfinite(steps)]
-    return 1.4826 / 2.0**0.5 * float(np.median(steps)) if steps.size else 0.0

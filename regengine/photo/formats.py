@@ -183,7 +183,19 @@ def _tiff_header(path: Path, stream: BinaryIO, start: bytes) -> PhotoFile:
     if path.suffix.lower() in RAW_EXTENSIONS or start[8:10] == b"CR":
         return _raw_header(path)
     with raise_as_frame_error(path):
-        tags = _tiff_directory(stream)
+        # Read the tags of the first directory of a TIFF or BigTIFF
+        from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+        stream.seek(0)
+        head = stream.read(8)
+        if head[2:4] in (b"+\0", b"\0+"):  # BigTIFF
+            head += stream.read(8)
+        if len(head) < 8:
+            raise struct.error("header of fewer than 8 bytes")
+        directory = ImageFileDirectory_v2(head)
+        stream.seek(directory.next)
+        directory.load(stream)
+        tags = dict(directory)
         # 32803: colour filter array, 34892: linear raw (DNG 1.4, chapter 4).
         if _DNG_VERSION in tags or tags.get(TIFF_PHOTOMETRIC) in (32803, 34892):
             return _raw_header(path)
@@ -198,22 +210,6 @@ def _tiff_header(path: Path, stream: BinaryIO, start: bytes) -> PhotoFile:
             deep=max(bits) > 8 if isinstance(bits, tuple) else bits > 8,
             tiff_tags=tags,
         )
-
-
-def _tiff_directory(stream: BinaryIO) -> dict[int, Any]:
-    """Read the tags of the first directory of a TIFF or BigTIFF."""
-    from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
-    stream.seek(0)
-    head = stream.read(8)
-    if head[2:4] in (b"+\0", b"\0+"):  # BigTIFF
-        head += stream.read(8)
-    if len(head) < 8:
-        raise struct.error("header of fewer than 8 bytes")
-    directory = ImageFileDirectory_v2(head)
-    stream.seek(directory.next)
-    directory.load(stream)
-    return dict(directory)
 
 
 def _raw_header(path: Path) -> PhotoFile:

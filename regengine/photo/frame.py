@@ -172,7 +172,16 @@ def read_frame(
     sources = {"frame_id": "filename"} if archive_frame_id(path.stem) else {}
 
     camera_body, body = _camera(exif, record, sources)
-    time_utc = _time(exif, record, options, sources)
+    time = _first(
+        "time", sources, option=options.time_utc, exif=exif.time_utc, record=record.time_utc
+    )
+    if time is not None and (
+        time.tzinfo is None or (sources["time"] == "exif" and exif.time_is_naive)
+    ):
+        sources["time"] = with_remark(sources["time"], NAIVE_AS_UTC)
+    if exif.time_remark is not None and options.time_utc is None:
+        sources["time"] = with_remark(sources.get("time", "unknown"), exif.time_remark)
+    time_utc = None if time is None else to_utc(time)
     focal_mm = _focal_mm(exif, record, options, body, sources)
     pitch = _pixel_pitch(file, options, body, sources)
     nadir = _first("nadir", sources, option=options.nadir, record=record.nadir)
@@ -222,21 +231,6 @@ def _first(name: str, sources: dict[str, str], **values: _Value | None) -> _Valu
 def with_remark(source: str, remark: str) -> str:
     """Return a source with one more remark in its brackets."""
     return f"{source[:-1]}; {remark})" if source.endswith(")") else f"{source} ({remark})"
-
-
-def _time(
-    exif: Exif, record: FrameRecord, options: FrameOptions, sources: dict[str, str]
-) -> datetime | None:
-    time = _first(
-        "time", sources, option=options.time_utc, exif=exif.time_utc, record=record.time_utc
-    )
-    if time is not None and (
-        time.tzinfo is None or (sources["time"] == "exif" and exif.time_is_naive)
-    ):
-        sources["time"] = with_remark(sources["time"], NAIVE_AS_UTC)
-    if exif.time_remark is not None and options.time_utc is None:
-        sources["time"] = with_remark(sources.get("time", "unknown"), exif.time_remark)
-    return None if time is None else to_utc(time)
 
 
 def _camera(

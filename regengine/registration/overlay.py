@@ -148,7 +148,16 @@ def draw_overlay(
                     draw_contours(main, rendered, smooth_px=6.0)
                 else:
                     draw_contours(main, rendered)
-                tinted = tint(rendered)
+                # The rendered map as a picture that looks like a night photo; sky in dark blue
+                lit = rendered[rendered > LIT]
+                white = float(np.percentile(lit, 99.0)) if lit.size else 1.0
+                steps = 4095.0  # of the table of colours
+                colours = 255.0 * (np.arange(steps + 1.0)[:, None] / steps) ** np.array(
+                    [1.0, 1.25, 2.0]
+                )
+                level = np.clip(np.nan_to_num(rendered) / white, 0.0, 1.0)
+                tinted = np.rint(colours).astype(np.uint8)[np.rint(steps * level).astype(np.intp)]
+                tinted[np.isnan(rendered)] = (16, 22, 40)
                 draw_coast(tinted, camera, region)
                 views = [(photo, "photo"), (tinted, "map through the solved camera")]
             draw_coast(main, camera, region)
@@ -254,18 +263,6 @@ def brighten(rgb: Picture) -> Picture:
     scaled = np.clip((np.arange(256.0) - black) / max(white - black, 16.0), 0.0, 1.0)
     lookup = np.rint(255.0 * scaled**0.7).astype(np.uint8)
     return np.asarray(cv2.LUT(rgb, lookup), dtype=np.uint8)
-
-
-def tint(rendered: FloatImage) -> Picture:
-    """The rendered map as a picture that looks like a night photo; sky in dark blue."""
-    lit = rendered[rendered > LIT]
-    white = float(np.percentile(lit, 99.0)) if lit.size else 1.0
-    steps = 4095.0  # of the table of colours
-    colours = 255.0 * (np.arange(steps + 1.0)[:, None] / steps) ** np.array([1.0, 1.25, 2.0])
-    level = np.clip(np.nan_to_num(rendered) / white, 0.0, 1.0)
-    picture = np.rint(colours).astype(np.uint8)[np.rint(steps * level).astype(np.intp)]
-    picture[np.isnan(rendered)] = (16, 22, 40)
-    return picture
 
 
 def draw_contours(picture: Picture, rendered: FloatImage, smooth_px: float = 1.2) -> None:

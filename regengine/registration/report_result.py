@@ -171,6 +171,19 @@ def record_match(
                 centre_lat=float(lat) if np.isfinite(lat) else None,
             )
         )
+    # In metres by the median pixel size of the visible ground
+    residual_px = evidence.residual_px * grow
+    x, y = np.meshgrid(
+        np.linspace(0.0, match.camera.width_px - 1.0, 9),
+        np.linspace(0.0, match.camera.height_px - 1.0, 9),
+    )
+    right_m, down_m = (
+        match.camera.pixel_to_ecef(x + dx, y + dy) - match.camera.pixel_to_ecef(x - dx, y - dy)
+        for dx, dy in ((0.5, 0.0), (0.0, 0.5))
+    )
+    pixel_m = np.sqrt(np.linalg.norm(np.cross(right_m, down_m), axis=-1))
+    seen = np.isfinite(pixel_m)
+    residual_m = float(np.median(pixel_m[seen])) * residual_px if seen.any() else math.nan
     return replace(
         result,
         solved=records[0].solved,
@@ -180,8 +193,8 @@ def record_match(
         fit=Fit(
             ncc=evidence.ncc,
             runner_up_ncc=evidence.runner_up_ncc,
-            residual_px=evidence.residual_px * grow,
-            residual_m=compute_residual_m(match.camera, evidence.residual_px * grow),
+            residual_px=residual_px,
+            residual_m=residual_m,
             matched_lights=evidence.n_matched_lights,
             held_out_residual_px=held_out_px if math.isfinite(held_out_px) else None,
             log10_odds=evidence.log10_odds,
@@ -711,17 +724,3 @@ def make_solved_camera(camera: Camera, hypothesis: Hypothesis) -> SolvedCamera:
         along_track_offset_s=track.clock_s + offset_km / track.speed_km_s,
         off_nadir_deg=camera.off_nadir_deg,
     )
-
-
-def compute_residual_m(camera: Camera, residual_px: float) -> float:
-    """Convert a residual from pixels to metres, by the median pixel size of the visible ground."""
-    x, y = np.meshgrid(
-        np.linspace(0.0, camera.width_px - 1.0, 9), np.linspace(0.0, camera.height_px - 1.0, 9)
-    )
-    right_m, down_m = (
-        camera.pixel_to_ecef(x + dx, y + dy) - camera.pixel_to_ecef(x - dx, y - dy)
-        for dx, dy in ((0.5, 0.0), (0.0, 0.5))
-    )
-    pixel_m = np.sqrt(np.linalg.norm(np.cross(right_m, down_m), axis=-1))
-    seen = np.isfinite(pixel_m)
-    return float(np.median(pixel_m[seen])) * residual_px if seen.any() else float("nan")

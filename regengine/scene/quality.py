@@ -294,21 +294,8 @@ def _measure_clouds_by_moonlight(picture: ScenePicture) -> float | None:
     )
     if (lit & grey).mean() < MIN_MOONLIT:
         return None
-    bright, apart = _threshold(light[lit])
-    if apart < APART:
-        return None
-    return float((lit & grey & (light > bright)).sum() / lit.sum())
-
-
-def _colourfulness(rgb: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Saturation, from 0 for grey to 1."""
-    highest, lowest = rgb.max(axis=-1), rgb.min(axis=-1)
-    return np.asarray((highest - lowest) / np.maximum(highest, 1e-6), np.float32)
-
-
-def _threshold(values: NDArray[np.float32]) -> tuple[float, float]:
-    """Otsu's threshold, and the share of the variance between the two classes."""
-    counts, edges = np.histogram(values, 128, (0.0, 1.0))
+    # Otsu's threshold, and the share of the variance between the two classes
+    counts, edges = np.histogram(light[lit], 128, (0.0, 1.0))
     middle = 0.5 * (edges[1:] + edges[:-1])
     share = counts / counts.sum()
     below, first = np.cumsum(share), np.cumsum(share * middle)
@@ -318,4 +305,13 @@ def _threshold(values: NDArray[np.float32]) -> tuple[float, float]:
         between = (total * below - first) ** 2 / (below * (1.0 - below))
     between = np.nan_to_num(between, nan=0.0, posinf=0.0)
     best = int(np.argmax(between))
-    return float(edges[best + 1]), float(between[best]) / max(variance, 1e-12)
+    bright, apart = float(edges[best + 1]), float(between[best]) / max(variance, 1e-12)
+    if apart < APART:
+        return None
+    return float((lit & grey & (light > bright)).sum() / lit.sum())
+
+
+def _colourfulness(rgb: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Saturation, from 0 for grey to 1."""
+    highest, lowest = rgb.max(axis=-1), rgb.min(axis=-1)
+    return np.asarray((highest - lowest) / np.maximum(highest, 1e-6), np.float32)

@@ -131,7 +131,16 @@ def measure_structure(picture: ScenePicture) -> dict[str, float]:
     features = _lines(*_turn_halves(value, strong))
     small = np.minimum(picture.half.half.lightness * np.float32(gain), np.float32(1.0))
     features |= _circle(small)
-    features |= _panes(small)
+    # Large patches of the brighter of two levels, by Otsu's threshold
+    bytes_ = np.round(small * 255.0).astype(np.uint8)
+    _, bright = cv2.threshold(bytes_, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(bright, connectivity=4)
+    large = np.sum(stats[1:, cv2.CC_STAT_AREA] > MIN_PANE * small.size)
+    lit = bright > 0
+    apart = float(small[lit].mean() - small[~lit].mean()) if 0 < lit.sum() < lit.size else 0.0
+    # Patches of low contrast are not panes
+    certain = float(np.clip(apart / MIN_APART - 1.0, 0.0, 1.0))
+    features |= {"structure_panes": certain * float(np.log10(1.0 + large))}
     steepest = np.partition(slope, slope.size * 99 // 100, axis=None)[slope.size * 99 // 100 :]
     square = np.ones((7, 7), np.uint8)
     contrast = cv2.dilate(value, square) - cv2.erode(value, square)
@@ -184,19 +193,6 @@ def _lines(value: NDArray[np.float32], strong: NDArray[np.bool_]) -> dict[str, f
         "structure_right_angles": float(np.abs((weight * turn**2).sum())) / norm,
         "structure_straight_edges": float((strong & (drawn > 0)).sum()) / (strong.sum() + 50.0),
     }
-
-
-def _panes(value: NDArray[np.float32]) -> dict[str, float]:
-    """Large patches of the brighter of two levels, by Otsu's threshold."""
-    bytes_ = np.round(value * 255.0).astype(np.uint8)
-    _, bright = cv2.threshold(bytes_, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(bright, connectivity=4)
-    large = np.sum(stats[1:, cv2.CC_STAT_AREA] > MIN_PANE * value.size)
-    lit = bright > 0
-    apart = float(value[lit].mean() - value[~lit].mean()) if 0 < lit.sum() < lit.size else 0.0
-    # Patches of low contrast are not panes
-    certain = float(np.clip(apart / MIN_APART - 1.0, 0.0, 1.0))
-    return {"structure_panes": certain * float(np.log10(1.0 + large))}
 
 
 def _gradient(value: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

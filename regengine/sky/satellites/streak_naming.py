@@ -146,7 +146,16 @@ def name_streaks(
         log_seen = np.log(np.maximum(seen[candidates["row"], step_at], 1e-12))
         log_density = log_seen[:, None] + log_density
         companions = log_seen + np.log(COMPANION_SHARE / followed_s) + log_companion
-        other = logsumexp([log_rate + compute_unlisted_density(streak, size_px), *companions])
+        # Logarithm of the density of streaks of unlisted objects
+        length = max(float(np.hypot(*(streak.ends[0, 1] - streak.ends[0, 0]))), 1.0)
+        diagonal = float(np.hypot(*size_px))
+        density = 1.0 / (length * 2.0 * sum(size_px))
+        if sum(streak.cut) < 2:
+            density /= diagonal
+        if not any(streak.cut):
+            octaves = np.log(max(diagonal / MIN_LENGTH_PX, np.e))
+            density /= max(length, MIN_LENGTH_PX) * octaves
+        other = logsumexp([log_rate + float(np.log(density)), *companions])
         total = logsumexp(np.vstack([np.full((1, len(clock_s)), other), log_density]), axis=0)
         found.append(candidates)
         weighed.append(log_density)
@@ -171,24 +180,6 @@ def name_streaks(
             )
         )
     return namings
-
-
-def compute_unlisted_density(streak: Streak, size_px: tuple[int, int]) -> float:
-    """Logarithm of the density of streaks of unlisted objects.
-
-    Lines that cross a convex picture have the measure of its perimeter; two ends' offsets d1, d2
-    across a line of length L have the measure d1 d2 / L. Along the line, ends are uniformly
-    distributed, and lengths are equally frequent in each octave.
-    """
-    length = max(float(np.hypot(*(streak.ends[0, 1] - streak.ends[0, 0]))), 1.0)
-    diagonal = float(np.hypot(*size_px))
-    density = 1.0 / (length * 2.0 * sum(size_px))
-    if sum(streak.cut) < 2:
-        density /= diagonal
-    if not any(streak.cut):
-        octaves = np.log(max(diagonal / MIN_LENGTH_PX, np.e))
-        density /= max(length, MIN_LENGTH_PX) * octaves
-    return float(np.log(density))
 
 
 def one_streak_each(shares: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.falloff import ApertureLight, SkyBoxes, measure_aperture_light, measure_sky_boxes
-from detectors.types import FloatArray, StarDetections
+from detectors.types import StarDetections
 from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError, FrameError
 from regengine.photo.frame import Frame, FrameOptions, read_frame
@@ -128,7 +128,16 @@ def measure_light(
             flux=seen.flux / factor**2, sigma=seen.sigma / factor**2, whole=seen.whole
         )
     grey = light @ np.array(LUMINANCE_WEIGHTS, np.float32) if len(names) == 3 else light[..., 0]
-    starry = _discs(grey.shape, x, y, MASKED_FWHMS * fwhm)
+    # Mask of the pixels within a radius of any of the positions
+    radius_px = MASKED_FWHMS * fwhm
+    height, width = grey.shape[:2]
+    points = np.zeros((height, width), np.uint8)
+    column, row = np.round(x).astype(int), np.round(y).astype(int)
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    points[row[inside], column[inside]] = 1
+    side = 2 * int(np.ceil(radius_px)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    starry = np.asarray(cv2.dilate(points, disc), bool)
     boxes = measure_sky_boxes(np.asarray(grey, np.float32), starry, np.asarray(clipped, np.float32))
     return LensPhoto(
         frame=frame,
@@ -164,20 +173,6 @@ def check_one_lens(frames: Sequence[Frame]) -> None:
                     f"{frame.path}: its {what} is {value}, that of {first.path} is {ours[what]}; "
                     "calibrate each camera, lens and picture size separately."
                 )
-
-
-def _discs(
-    shape: tuple[int, ...], x: FloatArray, y: FloatArray, radius_px: float
-) -> NDArray[np.bool_]:
-    """Mask of the pixels within a radius of any of the positions."""
-    height, width = shape[:2]
-    points = np.zeros((height, width), np.uint8)
-    column, row = np.round(x).astype(int), np.round(y).astype(int)
-    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    points[row[inside], column[inside]] = 1
-    side = 2 * int(np.ceil(radius_px)) + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    return np.asarray(cv2.dilate(points, disc), bool)
 
 
 def find_camera(
