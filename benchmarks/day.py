@@ -37,7 +37,7 @@ from regengine.errors import RegengineError
 from regengine.orbit.propagation import CameraPosition, camera_position, position_from_nadir
 from regengine.orbit.tle import TleSet, load_tle_file
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.references.day import DayMap, open_day_map
+from regengine.references.opening import DayMap, open_day_map
 from regengine.registration.day.register_on_day import register_on_day
 from regengine.registration.types import Prior
 from regengine.result import FrameResult

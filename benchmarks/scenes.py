@@ -30,8 +30,13 @@ from benchmarks.trials.draw import draw_trial
 from benchmarks.trials.exposures import Kind
 from benchmarks.trials.source import make_source
 from regengine.errors import ConfigError, FrameError
-from regengine.evaluate.scene_report import draw_mistakes, draw_report, report_lines
-from regengine.evaluate.scenes import SceneReport, evaluate_scenes
+from regengine.evaluate.scenes import (
+    SceneReport,
+    draw_mistakes,
+    draw_report,
+    evaluate_scenes,
+    report_lines,
+)
 from regengine.evaluate.tables import table
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.labels import USUAL_CLASSES, Samples, SceneLabel, join_samples

@@ -33,8 +33,8 @@ from regengine.registration.generate_stages import full_frame_mm, generate_stage
 from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.prepare_photo import prepare_photo
+from regengine.registration.priors.lens import read_stage_yields
 from regengine.registration.register import PROPOSERS, pose_problem
-from regengine.registration.stage_yields import read_stage_yields
 from regengine.registration.types import Prior, Problem, SearchReferences, Stage
 
 SHOWS_THE_SAME = 0.15  # of the long side; what is aligned from there comes to the true camera

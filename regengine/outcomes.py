@@ -308,7 +308,7 @@ class Registration:
         """
         from PIL import Image
 
-        from regengine.references.run_maps import map_of_kind
+        from regengine.references.opening import map_of_kind
         from regengine.registration.overlay import make_overlay
 
         reference = map_of_kind(self.result.reference_kind, self)

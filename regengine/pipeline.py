@@ -16,12 +16,11 @@ from regengine.errors import EphemerisError, LightMapError
 from regengine.orbit.position import choose_position
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, read_frame
-from regengine.references.day import day_map_of
+from regengine.references.opening import day_map_of, map_of_kind, street_maps_of
 from regengine.references.reference import LightMap
-from regengine.references.run_maps import map_of_kind, street_maps_of
 from regengine.registration.index.options import load_earth_index
+from regengine.registration.priors.lit_ground import Seen
 from regengine.registration.priors.neighbours import SOURCE, NeighbourPrior
-from regengine.registration.priors.seen import Seen
 from regengine.registration.register import register_frame
 from regengine.registration.report_result import doubt_time_told, make_no_match_result
 from regengine.registration.types import Prior, SearchReferences

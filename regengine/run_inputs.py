@@ -40,9 +40,7 @@ class RunInputs:
         LightMapError, EphemerisError or ConfigError if one of them cannot be used.
         """
         from regengine.orbit.position import element_sets, frame_records
-        from regengine.references.day import day_map_of
-        from regengine.references.opening import light_map_of
-        from regengine.references.run_maps import street_maps_of
+        from regengine.references.opening import day_map_of, light_map_of, street_maps_of
 
         needed = self.blind.index is not None or self.blind.mode == "always"
         if needed and load_earth_index(self.blind, self.lights) is None:

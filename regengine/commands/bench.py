@@ -200,13 +200,13 @@ def _score_scenes(
     """Score every kind of scene model on groups of photos left out of its training."""
     from functools import partial
 
-    from regengine.evaluate.scene_report import (
+    from regengine.evaluate.scenes import (
         draw_mistakes,
         draw_report,
+        evaluate_scenes,
         report_facts,
         report_lines,
     )
-    from regengine.evaluate.scenes import evaluate_scenes
     from regengine.scene.labels import deal_folds
     from regengine.scene.training import cross_validate, measure_labelled
 

@@ -79,7 +79,7 @@ def summary(model: SceneModel) -> dict[str, object]:
 
 def summary_lines(model: SceneModel, out: Path) -> list[str]:
     """The same for a reader."""
-    from regengine.evaluate.scene_report import confusion_lines
+    from regengine.evaluate.scenes import confusion_lines
     from regengine.evaluate.tables import table
 
     told = model.training

@@ -23,11 +23,16 @@ from matchers.geometry.camera import Camera
 from matchers.points.asterisms import unit
 from regengine.registration.parameters import LENS
 from regengine.registration.prepare_photo import count_light_peaks
-from regengine.registration.priors.lens import LensBelief, is_telephoto, list_lens_beliefs
+from regengine.registration.priors.lens import (
+    LensBelief,
+    StageYields,
+    is_telephoto,
+    list_lens_beliefs,
+    read_stage_yields,
+)
 from regengine.registration.priors.lit_ground import is_dark
 from regengine.registration.priors.tracks import list_offsets
 from regengine.registration.propose_from_neighbours import expect_place
-from regengine.registration.stage_yields import StageYields, read_stage_yields
 from regengine.registration.types import Photo, Place, Problem, Region, Stage, Views
 from regengine.registration.windows import FARTHEST_DEG, compute_ground_reach_km
 

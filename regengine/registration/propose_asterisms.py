@@ -26,8 +26,7 @@ from matchers.lights.verify import LIGHTS, find_light_peaks
 from matchers.points.asterism_fit import MatchParameters
 from matchers.points.asterism_match import match
 from matchers.points.asterisms import AsterismParameters, build_index
-from regengine.registration.align import align_first, unmirror
-from regengine.registration.hypotheses import choose_template_px, make_hypothesis
+from regengine.registration.align import align_first, choose_template_px, make_hypothesis, unmirror
 from regengine.registration.priors.lens import is_telephoto
 from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage, keeps_sky_free
 from regengine.registration.windows import FARTHEST_DEG, MIN_SAMPLE_KM, compute_ground_reach_km

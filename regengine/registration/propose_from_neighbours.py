@@ -12,8 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.pose import turn_along_track, with_attitude
-from regengine.registration.align import align_first
-from regengine.registration.hypotheses import choose_template_px, make_hypothesis
+from regengine.registration.align import align_first, choose_template_px, make_hypothesis
 from regengine.registration.priors.lens import is_telephoto
 from regengine.registration.priors.neighbours import Neighbour, NeighbourPrior
 from regengine.registration.priors.tracks import Track, weigh_offsets

@@ -15,8 +15,12 @@ from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import CameraPosition, position_from_nadir
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame
-from regengine.registration.align import align_first, merge_hypotheses
-from regengine.registration.hypotheses import choose_template_px, make_hypothesis
+from regengine.registration.align import (
+    align_first,
+    choose_template_px,
+    make_hypothesis,
+    merge_hypotheses,
+)
 from regengine.registration.parameters import TrackParams
 from regengine.registration.priors.lens import is_telephoto
 from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage

@@ -27,16 +27,15 @@ from regengine.registration.fit import TestedFit, fit_with_lens_beliefs
 from regengine.registration.generate_stages import generate_stages
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.prepare_photo import prepare_photo
+from regengine.registration.priors.lens import read_stage_yields
 from regengine.registration.priors.lit_ground import measure_lit_ground
 from regengine.registration.priors.tracks import Track, expect_seen, make_tracks
 from regengine.registration.propose_asterisms import propose_asterisms
-from regengine.registration.propose_dense import propose_dense
 from regengine.registration.propose_from_neighbours import propose_from_neighbours
 from regengine.registration.propose_from_placement import propose_from_placement
 from regengine.registration.propose_from_stars import propose_from_stars
-from regengine.registration.propose_light import propose_light
+from regengine.registration.propose_light import propose_dense, propose_light
 from regengine.registration.report_result import report_result, report_skipped
-from regengine.registration.stage_yields import read_stage_yields
 from regengine.registration.streets.register_on_streets import (
     StreetMatch,
     add_advice,

@@ -39,6 +39,7 @@ from regengine.registration.accept import (
     probability,
     probability_interval,
 )
+from regengine.registration.align import locate_camera
 from regengine.registration.control_points import (
     compute_chance_within,
     hull_area,
@@ -46,7 +47,6 @@ from regengine.registration.control_points import (
     select_control_points,
 )
 from regengine.registration.hold_out import measure_pose_sigma_m
-from regengine.registration.hypotheses import locate_camera
 from regengine.registration.parameters import (
     LENS,
     WORK_BUDGETS,

@@ -27,7 +27,7 @@ from matchers.lights.verify import LightPeaks
 from regengine.orbit.missions import ANY_KM
 from regengine.registration.parameters import Method, RegisterParams
 from regengine.registration.priors.lens import LensBelief
-from regengine.registration.priors.seen import Seen
+from regengine.registration.priors.lit_ground import Seen
 from regengine.registration.priors.tracks import Track
 from regengine.registration.windows import MapWindows, NightLights, StreetMap
 from regengine.result import Reason

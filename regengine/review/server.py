@@ -185,8 +185,7 @@ def _open_maps(
     """The given maps by kind; their heads are read, so that errors are reported at once."""
     found: dict[KindName, LightMap] = {}
     if lights or streets or day:
-        from regengine.references.day import open_day_map
-        from regengine.references.opening import open_light_map, open_references
+        from regengine.references.opening import open_day_map, open_light_map, open_references
         from regengine.references.reference import LightMap
 
         if lights:

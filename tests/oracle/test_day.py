@@ -24,7 +24,7 @@ from regengine.errors import LightMapError
 from regengine.io.gdal import open_gdal_session
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import FrameOptions, read_frame
-from regengine.references.day import DayMap, open_day_map
+from regengine.references.opening import DayMap, open_day_map
 from regengine.registration.day.map_features import MapFeatures, make_features
 from regengine.registration.day.parameters import FeatureParams
 from regengine.registration.day.register_on_day import register_on_day
@@ -334,7 +334,7 @@ def test_a_full_disk_costs_the_file_of_features_alone(tmp_path: Path) -> None:
     write_map(draw_ground(4), path, FINE_DEG)
     lines = (
         "import logging, resource, sys; logging.basicConfig(level=logging.INFO);"
-        "from regengine.references.day import open_day_map;"
+        "from regengine.references.opening import open_day_map;"
         "from regengine.registration.day.map_features import make_features;"
         "from regengine.registration.day.parameters import FeatureParams;"
         "one, = open_day_map(sys.argv[1:]);"

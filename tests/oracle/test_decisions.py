@@ -61,7 +61,7 @@ from regengine.registration.hold_out import (
     weigh_landed,
 )
 from regengine.registration.parameters import LENS, AcceptParams, HoldOutParams, RefineParams
-from regengine.registration.priors.seen import Seen
+from regengine.registration.priors.lit_ground import Seen
 from regengine.registration.register import pose_problem
 from regengine.registration.report_result import doubt_time_told, make_solved_camera, report_result
 from regengine.registration.types import (

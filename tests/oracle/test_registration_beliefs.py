@@ -30,17 +30,17 @@ from regengine.orbit import (
 from regengine.registration.generate_stages import generate_stages, list_places
 from regengine.registration.parameters import LENS
 from regengine.registration.priors import lens, neighbours, tracks
+from regengine.registration.priors.lens import StageYields
 from regengine.registration.priors.lit_ground import (
     SUN_DEG,
     SUN_NEG_LOG_PRIOR,
+    Seen,
     measure_lit_ground,
     sum_within_reach,
     weigh_places,
 )
-from regengine.registration.priors.seen import Seen
 from regengine.registration.priors.tracks import Track, make_tracks
 from regengine.registration.register import pose_problem
-from regengine.registration.stage_yields import StageYields
 from regengine.registration.types import Photo, Prior, Problem
 from tests.oracle.conftest import Solved
 from tests.world.elements import Elements

@@ -19,7 +19,7 @@ from regengine.orbit import position_from_nadir
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.prepare_photo import prepare_photo
-from regengine.registration.priors.seen import Seen
+from regengine.registration.priors.lit_ground import Seen
 from regengine.registration.register import register_frame, search_frame
 from regengine.registration.streets.parameters import StreetParams
 from regengine.registration.streets.register_on_streets import (

@@ -25,7 +25,7 @@ from regengine.io.atomic import raise_as_store_error, write_whole
 from regengine.io.checksums import fingerprint
 from regengine.io.folders import cache_folder, make_folder
 from regengine.io.gdal import raise_read_failures
-from regengine.references.day import SEA, DayMap
+from regengine.references.opening import SEA, DayMap
 from regengine.references.reference import Bounds, Reference
 from regengine.registration.day.parameters import FeatureParams
 from regengine.registration.day.propose_from_features import Features, find_features, split_bands

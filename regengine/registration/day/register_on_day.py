@@ -34,8 +34,9 @@ from regengine.orbit.rotation import EARTH_RATE_RAD_S
 from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
 from regengine.photo.image import read_linear_channels
-from regengine.references.day import DayMap
+from regengine.references.opening import DayMap
 from regengine.references.reference import Bounds, Reference
+from regengine.registration.align import locate_camera
 from regengine.registration.day.map_features import MapFeatures, find_map_features, make_features
 from regengine.registration.day.parameters import DayParams, FeatureParams
 from regengine.registration.day.propose_from_day import (
@@ -52,7 +53,6 @@ from regengine.registration.day.propose_from_features import (
     match_features,
     split_bands,
 )
-from regengine.registration.hypotheses import locate_camera
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.prepare_photo import load_compiled, make_nominal_camera
 from regengine.registration.priors.tracks import make_tracks

@@ -36,8 +36,7 @@ from regengine.orbit.uncertainty import (
 )
 from regengine.registration.parameters import LENS, TrackParams
 from regengine.registration.priors.lens import LensBelief
-from regengine.registration.priors.lit_ground import weigh_places
-from regengine.registration.priors.seen import Seen
+from regengine.registration.priors.lit_ground import Seen, weigh_places
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,9 +30,8 @@ from matchers.geometry.pose import (
 from matchers.lights.photo_light import LightImage
 from regengine.photo.image import read_linear_light
 from regengine.references.kinds import KINDS
-from regengine.registration.align import is_same_view
+from regengine.registration.align import is_same_view, locate_camera
 from regengine.registration.generate_stages import list_places
-from regengine.registration.hypotheses import locate_camera
 from regengine.registration.parameters import LENS
 from regengine.registration.priors.lens import LensBelief, is_telephoto
 from regengine.registration.priors.tracks import believe_camera
