@@ -352,29 +352,50 @@ def tell_uncovered(covered_share: float, params: AcceptParams) -> tuple[Reason, 
     return (Reason(code="outside_map", text=text),)
 
 
-def doubt_given(
-    frame: Frame, prior: Prior, match: Match, params: TrackParams
-) -> tuple[Reason, ...]:
-    """Reasons that name what was given and contradicts the camera beyond the sigmas of both."""
+def doubt_given(frame: Frame, prior: Prior, match: Match, params: TrackParams) -> list[Reason]:
+    """List what was given and contradicts the camera beyond the sigmas of both."""
+    found: list[Reason] = []
+    seen = prior.seen
+    if seen is not None and not seen.is_shown_by(match.camera):
+        text = (
+            f"the photo shows nothing within {seen.radius_km:g} km of the given place, "
+            f"{seen.lon:g},{seen.lat:g}: check the place"
+        )
+        found.append(Reason(code="centre_suspect", text=text))
     if prior.placement is not None:  # by a person, who has seen what was given
-        return doubt_centre(prior, match.camera)
-    return (
-        *doubt_centre(prior, match.camera),
-        *doubt_position(frame, prior, match, params),
-        *doubt_lens(frame, prior, match, params),
-        *doubt_altitude(frame, prior, match, params),
-    )
+        return found
+    found += doubt_position(frame, prior, match, params)
+    outside = list(doubt_height(frame, prior, match, params))
+    if is_lens_off(frame, match) and not any("the scale fits" in one.text for one in outside):
+        assert frame.focal_px is not None
+        assert frame.focal_mm is not None
+        solved_mm = match.camera.focal_px / frame.focal_px * frame.focal_mm
+        text = (
+            f"the lights fit a focal length of {solved_mm:.3g} mm, not the given "
+            f"{frame.focal_mm:g} mm: check the lens, or whether the picture was cropped"
+        )
+        found.append(Reason(code="lens_suspect", text=text))
+    given_km = frame.altitude_km
+    if given_km is not None and not outside:
+        by_option = frame.sources.get("altitude_km") == "option"
+        height_km, sigma_km = find_height_km(match)
+        claimed_km = (NADIR_SIGMA_KM if by_option else RECORD_SIGMA_KM)[2]
+        if abs(height_km - given_km) > MAX_SIGMAS * np.hypot(claimed_km, sigma_km):
+            by = "--altitude-km" if by_option else "the frame record"
+            text = (
+                f"solved height is {height_km:.0f} km, not the {given_km:g} km that {by} gives: "
+                "check the altitude"
+            )
+            found.append(Reason(code="altitude_suspect", text=text))
+    return found
 
 
 def doubt_position(
     frame: Frame, prior: Prior, match: Match, params: TrackParams
 ) -> Iterator[Reason]:
     """Doubt the nadir if the camera is elsewhere, and the time if it is not on its orbit then."""
-    hypothesis, solved, first = (
-        match.hypothesis,
-        locate_camera(match.camera, params),
-        prior.position,
-    )
+    hypothesis, first = match.hypothesis, prior.position
+    solved = locate_camera(match.camera, params)
     either = () if first is None else (first, first.alternative)
     orbit = next((one for one in either if one is not None and one.source == "tle"), None)
     time_from = frame.sources.get("time", "given").partition(" ")[0]
@@ -411,24 +432,16 @@ def doubt_position(
     if late_s is None:
         text += "the station was not near it within a day: check date and time"
     else:
-        text += describe_clock_error(orbit.time_utc, late_s, time_from)
+        units = (86400.0, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second")
+        unit_s, unit = next((each for each in units if abs(late_s) >= 2.0 * each[0]), units[-1])
+        how = format_count(round(abs(late_s) / unit_s), unit)
+        if time_from == "exif":
+            text += f"camera clock probably {how} {'fast' if late_s < 0.0 else 'slow'}"
+        else:
+            text += f"time ({time_from}) probably {how} too {'late' if late_s < 0.0 else 'early'}"
+        there = orbit.time_utc + timedelta(seconds=late_s)
+        text += f": the Station was there at {there:%Y-%m-%d %H:%M:%S} UTC"
     yield Reason(code="clock_suspect", text=text)
-
-
-def doubt_altitude(
-    frame: Frame, prior: Prior, match: Match, params: TrackParams
-) -> Iterator[Reason]:
-    """Doubt a given altitude that is not the camera's, as far as `doubt_height` does not."""
-    given_km = frame.altitude_km
-    if given_km is None or any(doubt_height(frame, prior, match, params)):
-        return
-    by_option = frame.sources.get("altitude_km") == "option"
-    height_km, sigma_km = find_height_km(match)
-    claimed_km = (NADIR_SIGMA_KM if by_option else RECORD_SIGMA_KM)[2]
-    if abs(height_km - given_km) > MAX_SIGMAS * np.hypot(claimed_km, sigma_km):
-        text = f"solved height is {height_km:.0f} km, not the {given_km:g} km that "
-        text += f"{'--altitude-km' if by_option else 'the frame record'} gives: check the altitude"
-        yield Reason(code="altitude_suspect", text=text)
 
 
 def doubt_height(frame: Frame, prior: Prior, match: Match, params: TrackParams) -> Iterator[Reason]:
@@ -483,22 +496,6 @@ def find_height_km(match: Match) -> tuple[float, float]:
     return height_m / 1e3, float(find_sigmas(match)[2]) / 1e3
 
 
-def describe_clock_error(given_utc: datetime, late_s: float, source: str) -> str:
-    """Say by how much the given time is probably wrong, and when the Station was there.
-
-    ``late_s``: seconds from the given to the right time; ``source``: of the given time.
-    """
-    units = (86400.0, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second")
-    unit_s, unit = next((each for each in units if abs(late_s) >= 2.0 * each[0]), units[-1])
-    how = format_count(round(abs(late_s) / unit_s), unit)
-    if source == "exif":
-        wrong = f"camera clock probably {how} {'fast' if late_s < 0.0 else 'slow'}"
-    else:
-        wrong = f"time ({source}) probably {how} too {'late' if late_s < 0.0 else 'early'}"
-    there = given_utc + timedelta(seconds=late_s)
-    return f"{wrong}: the Station was there at {there:%Y-%m-%d %H:%M:%S} UTC"
-
-
 def doubt_time_told(result: FrameResult, time_utc: datetime | None) -> tuple[Reason, ...]:
     """Reason if the photo's time is impossible, by itself or by the elevation of the Sun."""
     if time_utc is None or any(reason.code == "clock_suspect" for reason in result.reasons):
@@ -521,34 +518,6 @@ def doubt_time_told(result: FrameResult, time_utc: datetime | None) -> tuple[Rea
         "clock, or give --time"
     )
     return (Reason(code="clock_suspect", text=text),)
-
-
-def doubt_centre(prior: Prior, camera: Camera) -> tuple[Reason, ...]:
-    """Reason if the photo does not show the given place."""
-    seen = prior.seen
-    if seen is None or seen.is_shown_by(camera):
-        return ()
-    text = (
-        f"the photo shows nothing within {seen.radius_km:g} km of the given place, "
-        f"{seen.lon:g},{seen.lat:g}: check the place"
-    )
-    return (Reason(code="centre_suspect", text=text),)
-
-
-def doubt_lens(frame: Frame, prior: Prior, match: Match, params: TrackParams) -> tuple[Reason, ...]:
-    """Reason if the solved focal length differs from the given one, and no wrong height does it."""
-    if not is_lens_off(frame, match):
-        return ()
-    if any("the scale fits" in one.text for one in doubt_height(frame, prior, match, params)):
-        return ()
-    assert frame.focal_px is not None
-    assert frame.focal_mm is not None
-    solved_mm = match.camera.focal_px / frame.focal_px * frame.focal_mm
-    text = (
-        f"the lights fit a focal length of {solved_mm:.3g} mm, not the given "
-        f"{frame.focal_mm:g} mm: check the lens, or whether the picture was cropped"
-    )
-    return (Reason(code="lens_suspect", text=text),)
 
 
 def is_lens_off(frame: Frame, match: Match) -> bool:
