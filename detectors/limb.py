@@ -202,7 +202,17 @@ def find_limb(
         limb_angle_deg(altitude_km, HARD_EDGE_KM),
     )
     for working_px in WORKING_PX:
-        field, scale = _make_working_field(light, ignored, working_px)
+        # Edges at the working size, and the scale from the given size
+        height, width = light.shape
+        scale = min(1.0, working_px / max(height, width))
+        size = (max(16, round(width * scale)), max(16, round(height * scale)))
+        small = cv2.resize(np.asarray(light, np.float32), size, interpolation=cv2.INTER_AREA)
+        hidden = None
+        if ignored is not None and ignored.any():
+            reached = cv2.resize(ignored.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+            hidden = reached > 0.0
+        field = compute_edge_field(np.asarray(small, np.float32), hidden)
+        scale = size[0] / width
         limb = _find_limb_at_size(field, None if focal_px is None else focal_px * scale, angles)
         if limb is not None:
             shape = (light.shape[0], light.shape[1])
@@ -248,20 +258,6 @@ def _find_limb_at_size(
         if limb is not None:
             return limb
     return None
-
-
-def _make_working_field(
-    light: FloatImage, ignored: BoolImage | None, working_px: int
-) -> tuple[EdgeField, float]:
-    """Compute edges at the working size, and the scale factor from the given size."""
-    height, width = light.shape
-    scale = min(1.0, working_px / max(height, width))
-    size = (max(16, round(width * scale)), max(16, round(height * scale)))
-    small = cv2.resize(np.asarray(light, np.float32), size, interpolation=cv2.INTER_AREA)
-    hidden = None
-    if ignored is not None and ignored.any():
-        hidden = cv2.resize(ignored.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.0
-    return compute_edge_field(np.asarray(small, np.float32), hidden), size[0] / width
 
 
 def _judge_candidate(

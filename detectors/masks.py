@@ -253,7 +253,20 @@ def mask_hardware(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
     mask = np.zeros(small.shape, np.uint8)
     for x1, y1, x2, y2 in np.round(segments).astype(int):
         cv2.line(mask, (int(x1), int(y1)), (int(x2), int(y2)), 1, 2 * STRIP_PX + 1)
-    for group in group_parallel_edges(segments, float(max(small.shape))):
+    # Parallel neighbouring edges in groups, of which those of three or more are filled
+    long_side_px = float(max(small.shape))
+    groups: list[list[int]] = []
+    for index in range(len(segments)):
+        near = [
+            g
+            for g in groups
+            if any(are_neighbours(segments[index], segments[k], long_side_px) for k in g)
+        ]
+        groups = [g for g in groups if g not in near]
+        groups.append([index, *(k for g in near for k in g)])
+    for group in groups:
+        if len(group) < MIN_SIDE_BY_SIDE:
+            continue
         corners = segments[group].reshape(-1, 2).astype(np.float32)
         cv2.fillConvexPoly(mask, np.round(cv2.convexHull(corners)).astype(np.int32), 1)
     if not mask.any():
@@ -270,20 +283,6 @@ def find_hardware_edges(light: FloatImage) -> FloatArray:
     grey = np.clip((logarithm - low) / (high - low) * 255.0, 0.0, 255.0).astype(np.uint8)
     segments, length = _find_straight_edges(grey, cv2.LSD_REFINE_ADV)
     return np.asarray(segments[length >= MIN_LENGTH * max(light.shape)])
-
-
-def group_parallel_edges(segments: FloatArray, long_side_px: float) -> list[list[int]]:
-    """Group parallel neighbouring edges; return the indices of groups of three or more."""
-    groups: list[list[int]] = []
-    for index in range(len(segments)):
-        near = [
-            g
-            for g in groups
-            if any(are_neighbours(segments[index], segments[k], long_side_px) for k in g)
-        ]
-        groups = [g for g in groups if g not in near]
-        groups.append([index, *(k for g in near for k in g)])
-    return [g for g in groups if len(g) >= MIN_SIDE_BY_SIDE]
 
 
 def are_neighbours(first: FloatArray, second: FloatArray, long_side_px: float) -> bool:

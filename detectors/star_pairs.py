@@ -60,7 +60,17 @@ def fit_pairs(
     index, stamps, chi2 = index[long], stamps.select(long), chi2[long]
     if index.size == 0:
         return stars
-    pairs = _fit_best_pair(stamps, _measure_stretch(stars.select(index)), psf)
+    # Two stars in each stamp from several initial flux shares, of which the best is taken
+    stretch = _measure_stretch(stars.select(index))
+    tried = [_fit_jointly(stamps, _start(stamps, stretch, psf, share), psf) for share in SHARES]
+    best = np.argmin([fit.chi2 for fit in tried], axis=0)
+    every = np.arange(best.size)
+    pairs = _Pairs(
+        **{
+            f.name: np.stack([getattr(fit, f.name) for fit in tried])[best, every]
+            for f in fields(_Pairs)
+        }
+    )
     good = (chi2 - pairs.chi2 > GAIN) & pairs.plausible(psf)
     return _with_pairs(stars, index[good], stamps.select(good), pairs.select(good), psf)
 
@@ -122,19 +132,6 @@ def _solve_linear(
     found = (covariance @ (weighted @ data[:, :, None]))[:, :, 0]
     rest = data - np.einsum("nk,nkp->np", found, design)
     return found, covariance, (w * rest**2).sum(axis=1)
-
-
-def _fit_best_pair(stamps: StarStamps, stretch: FloatArray, psf: PointSpread) -> _Pairs:
-    """Fit two stars to each stamp from several initial flux shares, and select the best."""
-    tried = [_fit_jointly(stamps, _start(stamps, stretch, psf, share), psf) for share in SHARES]
-    best = np.argmin([fit.chi2 for fit in tried], axis=0)
-    every = np.arange(best.size)
-    return _Pairs(
-        **{
-            f.name: np.stack([getattr(fit, f.name) for fit in tried])[best, every]
-            for f in fields(_Pairs)
-        }
-    )
 
 
 def _start(stamps: StarStamps, stretch: FloatArray, psf: PointSpread, share: float) -> FloatArray:

@@ -55,7 +55,20 @@ class Sift(StarMethod):
         if x.size == 0:
             return StarDetections.empty()
         noise = sky.noise[find_nearest_pixels(above.shape, x, y)].astype(float)
-        radius = self._radii(above, x, y, noise)
+        # Radius of each star: it grows until the ring outside is dark
+        half = int(self.largest_radius_px) + 1
+        row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
+        offsets = np.arange(-half, half + 1)
+        ring = np.rint(np.hypot(offsets[:, None], offsets[None, :])).astype(int)
+        member = (ring.ravel()[:, None] == np.arange(half + 1)).astype(np.float32)
+        stamps = cut_stamps(above, row, col, half).reshape(x.size, -1)
+        means = (stamps @ member) / member.sum(axis=0) / noise.astype(np.float32)[:, None]
+        dark = means[:, 2:] < self.ring_sigma
+        radius = np.where(dark.any(axis=1), dark.argmax(axis=1) + 1.5, self.largest_radius_px)
+        # A ring that is brighter than the one within belongs to a neighbour
+        rising = np.diff(means, axis=1)[:, 1:] > 0.5 * np.maximum(means[:, 1:-1], self.ring_sigma)
+        first = np.where(rising.any(axis=1), rising.argmax(axis=1) + 1.5, np.inf)
+        radius = np.asarray(np.minimum(radius, np.maximum(first, 1.5)), float)
         for _ in range(CENTROID_PASSES):
             sums = window_sums(above, x, y, radius, gaussian=False)
             x, y = x + np.clip(sums.dx, -1.0, 1.0), y + np.clip(sums.dy, -1.0, 1.0)
@@ -88,24 +101,6 @@ class Sift(StarMethod):
         x, y = x[order], y[order]
         keep = mark_first_of_each(np.column_stack([x, y]), ONE_STAR_PX)
         return x[keep][: self.max_stars], y[keep][: self.max_stars]
-
-    def _radii(
-        self, above: FloatImage, x: FloatArray, y: FloatArray, noise: FloatArray
-    ) -> FloatArray:
-        """Radius of each star: it grows until the ring outside is dark."""
-        half = int(self.largest_radius_px) + 1
-        row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
-        offsets = np.arange(-half, half + 1)
-        ring = np.rint(np.hypot(offsets[:, None], offsets[None, :])).astype(int)
-        member = (ring.ravel()[:, None] == np.arange(half + 1)).astype(np.float32)
-        stamps = cut_stamps(above, row, col, half).reshape(x.size, -1)
-        means = (stamps @ member) / member.sum(axis=0) / noise.astype(np.float32)[:, None]
-        dark = means[:, 2:] < self.ring_sigma
-        radius = np.where(dark.any(axis=1), dark.argmax(axis=1) + 1.5, self.largest_radius_px)
-        # A ring that is brighter than the one within belongs to a neighbour
-        rising = np.diff(means, axis=1)[:, 1:] > 0.5 * np.maximum(means[:, 1:-1], self.ring_sigma)
-        first = np.where(rising.any(axis=1), rising.argmax(axis=1) + 1.5, np.inf)
-        return np.asarray(np.minimum(radius, np.maximum(first, 1.5)), float)
 
 
 def find_keypoints(

@@ -489,7 +489,15 @@ def _solve_line_step(
     parabola c. The amplitude A is measured on the light itself, in chunks.
     """
     signal, weight = sum_across(strip, 0.0, sigma)
-    level = _measure_levels(signal, weight)
+    # The amplitude along the path in chunks of sufficient SNR; never negative
+    total = max(float(weight.sum()), 1e-6)
+    snr = float(signal.sum()) / np.sqrt(total)
+    count = int(np.clip((snr / CHUNK_SNR) ** 2, 1, min(MAX_CHUNKS, signal.size // 4 + 1)))
+    edges = np.linspace(0, signal.size, count, endpoint=False).astype(int)
+    light, noise = np.add.reduceat(signal, edges), np.add.reduceat(weight, edges)
+    level = np.maximum(light / np.maximum(noise, 1e-3), 0.0)
+    sizes = np.diff(np.append(edges, signal.size))
+    level = np.asarray(np.repeat(level, sizes), float)
     bent = path.length_px > MIN_BENT_PX
     t = np.linspace(-1.0, 1.0, strip.u.size)
     basis = [np.ones_like(t), t] + ([1.0 - t**2] if bent else [])
@@ -521,15 +529,3 @@ def _solve_line_step(
     bow_sigma = float(np.sqrt(covariance[2, 2])) if bent else float("nan")
     place = float(np.sqrt(covariance[0, 0] + covariance[1, 1]))
     return (c0 - c1, c0 + c1, c2), new, (bow_sigma, place, float(np.sqrt(covariance[-1, -1])))
-
-
-def _measure_levels(signal: FloatArray, weight: FloatArray) -> FloatArray:
-    """Measure the amplitude along the path in chunks of sufficient SNR; never negative."""
-    total = max(float(weight.sum()), 1e-6)
-    snr = float(signal.sum()) / np.sqrt(total)
-    count = int(np.clip((snr / CHUNK_SNR) ** 2, 1, min(MAX_CHUNKS, signal.size // 4 + 1)))
-    edges = np.linspace(0, signal.size, count, endpoint=False).astype(int)
-    light, noise = np.add.reduceat(signal, edges), np.add.reduceat(weight, edges)
-    level = np.maximum(light / np.maximum(noise, 1e-3), 0.0)
-    sizes = np.diff(np.append(edges, signal.size))
-    return np.asarray(np.repeat(level, sizes), float)

@@ -221,6 +221,19 @@ def report_lines(samples: Samples, report: SceneReport) -> list[str]:
     known = zip(samples.groups, samples.simulated, strict=True)
     groups = {group for group, is_made in known if not is_made}
     real, simulated = int((~samples.simulated).sum()), int(samples.simulated.sum())
+    # One row per mistake
+    header = ["photo", "shows", "said", "P(said)", "P(true)", ""]
+    rows = [
+        [
+            f"{Path(m.name).parent.name}/{Path(m.name).name}".lstrip("/"),
+            ";".join(m.labels),
+            m.said,
+            f"{m.probability_said:.2f}",
+            f"{m.probability_true:.2f}",
+            "" if m.explained else "beyond the gate",
+        ]
+        for m in report.mistakes
+    ]
     return [
         f"{real} photos in {len(groups)} groups"
         + (f", and {simulated} simulated frames in training" if simulated else "")
@@ -240,7 +253,7 @@ def report_lines(samples: Samples, report: SceneReport) -> list[str]:
         "",
         f"## Mistakes of {best.name}",
         "",
-        *mistake_lines(report),
+        *table(header, rows),
     ]
 
 
@@ -289,23 +302,6 @@ def class_lines(report: SceneReport, method: MethodReport) -> list[str]:
             "" if c.name in report.scored else "not scored",
         ]
         for c in method.classes
-    ]
-    return table(header, rows)
-
-
-def mistake_lines(report: SceneReport) -> list[str]:
-    """One row per mistake."""
-    header = ["photo", "shows", "said", "P(said)", "P(true)", ""]
-    rows = [
-        [
-            f"{Path(m.name).parent.name}/{Path(m.name).name}".lstrip("/"),
-            ";".join(m.labels),
-            m.said,
-            f"{m.probability_said:.2f}",
-            f"{m.probability_true:.2f}",
-            "" if m.explained else "beyond the gate",
-        ]
-        for m in report.mistakes
     ]
     return table(header, rows)
 

@@ -23,7 +23,6 @@ from regengine.photo.camera_bodies import (
     find_body,
     find_body_pitch,
 )
-from regengine.photo.exif import Exif
 from regengine.photo.formats import PhotoFile, read_photo_file
 from regengine.photo.frame_ids import archive_frame_id, frame_id_of
 from regengine.photo.lens_profile import LensProfile, choose_profile
@@ -171,7 +170,10 @@ def read_frame(
     record = record or FrameRecord(frame_id=frame_id)
     sources = {"frame_id": "filename"} if archive_frame_id(path.stem) else {}
 
-    camera_body, body = _camera(exif, record, sources)
+    # The name of the body, as in the table if it is listed there
+    name = _first("camera_body", sources, exif=exif.camera_body, record=record.camera or None)
+    body = find_body(name) if name else None
+    camera_body = body.name if body else name
     time = _first(
         "time", sources, option=options.time_utc, exif=exif.time_utc, record=record.time_utc
     )
@@ -182,7 +184,15 @@ def read_frame(
     if exif.time_remark is not None and options.time_utc is None:
         sources["time"] = with_remark(sources.get("time", "unknown"), exif.time_remark)
     time_utc = None if time is None else to_utc(time)
-    focal_mm = _focal_mm(exif, record, options, body, sources)
+    equivalent = exif.focal_35mm_equivalent_mm
+    focal_mm = _first("focal_mm", sources, option=options.focal_mm, exif=exif.focal_mm)
+    if focal_mm is None and equivalent is not None:
+        sources["focal_mm"] = "exif (35 mm equivalent)"
+        focal_mm = equivalent * (body.long_mm / 36.0 if body else 1.0)
+    if focal_mm is None:
+        focal_mm = _first("focal_mm", sources, record=record.focal_mm)
+    if exif.focal_remark is not None and options.focal_mm is None:
+        sources["focal_mm"] = with_remark(sources.get("focal_mm", "unknown"), exif.focal_remark)
     pitch = _pixel_pitch(file, options, body, sources)
     nadir = _first("nadir", sources, option=options.nadir, record=record.nadir)
     centre = _first("centre", sources, option=options.centre, record=record.centre)
@@ -231,34 +241,6 @@ def _first(name: str, sources: dict[str, str], **values: _Value | None) -> _Valu
 def with_remark(source: str, remark: str) -> str:
     """Return a source with one more remark in its brackets."""
     return f"{source[:-1]}; {remark})" if source.endswith(")") else f"{source} ({remark})"
-
-
-def _camera(
-    exif: Exif, record: FrameRecord, sources: dict[str, str]
-) -> tuple[str | None, CameraBody | None]:
-    """Return the name of the body, as in the table if it is listed there, and its table row."""
-    name = _first("camera_body", sources, exif=exif.camera_body, record=record.camera or None)
-    body = find_body(name) if name else None
-    return (body.name if body else name), body
-
-
-def _focal_mm(
-    exif: Exif,
-    record: FrameRecord,
-    options: FrameOptions,
-    body: CameraBody | None,
-    sources: dict[str, str],
-) -> float | None:
-    equivalent = exif.focal_35mm_equivalent_mm
-    focal_mm = _first("focal_mm", sources, option=options.focal_mm, exif=exif.focal_mm)
-    if focal_mm is None and equivalent is not None:
-        sources["focal_mm"] = "exif (35 mm equivalent)"
-        focal_mm = equivalent * (body.long_mm / 36.0 if body else 1.0)
-    if focal_mm is None:
-        focal_mm = _first("focal_mm", sources, record=record.focal_mm)
-    if exif.focal_remark is not None and options.focal_mm is None:
-        sources["focal_mm"] = with_remark(sources.get("focal_mm", "unknown"), exif.focal_remark)
-    return focal_mm
 
 
 def _pixel_pitch(

@@ -90,7 +90,19 @@ def load_profile(path: Path) -> LensProfile:
             "regengine lens fit."
         )
     try:
-        profile = _profile(content)
+        profile: LensProfile = _read("the file", content, LensProfile)
+        unknown = set(profile.free) - set(LENS_PARAMETERS)
+        if unknown:
+            raise ValueError(f"free names the unknown parameter {sorted(unknown)[0]!r}")
+        # The same range as for a lens of this focal length on a full-frame camera
+        low, high = (mm / FULL_FRAME_MM[0] for mm in FOCAL_RANGE_MM)
+        if not low <= profile.focal_px / max(profile.width_px, profile.height_px) <= high:
+            raise ValueError("focal_px is impossible for a picture of this size")
+        _check_covariance("covariance", profile.covariance, len(LENS_PARAMETERS))
+        if profile.falloff is not None:
+            _check_covariance("falloff.covariance", profile.falloff.covariance, 3)
+        if any(channel.channel not in CHANNELS for channel in profile.channels):
+            raise ValueError(f"a channel is not one of {', '.join(CHANNELS)}")
     except ValueError as error:
         raise ConfigError(
             f"{path} is a damaged lens profile: {error}; make it again with regengine lens fit."
@@ -105,24 +117,6 @@ def load_profile(path: Path) -> LensProfile:
         why,
     )
     return replace(profile, falloff=None, channels=())
-
-
-def _profile(content: dict[str, Any]) -> LensProfile:
-    """Build a profile from the file's tables; the message of a ValueError describes the error."""
-    profile: LensProfile = _read("the file", content, LensProfile)
-    unknown = set(profile.free) - set(LENS_PARAMETERS)
-    if unknown:
-        raise ValueError(f"free names the unknown parameter {sorted(unknown)[0]!r}")
-    # The same range as for a lens of this focal length on a full-frame camera
-    low, high = (mm / FULL_FRAME_MM[0] for mm in FOCAL_RANGE_MM)
-    if not low <= profile.focal_px / max(profile.width_px, profile.height_px) <= high:
-        raise ValueError("focal_px is impossible for a picture of this size")
-    _check_covariance("covariance", profile.covariance, len(LENS_PARAMETERS))
-    if profile.falloff is not None:
-        _check_covariance("falloff.covariance", profile.falloff.covariance, 3)
-    if any(channel.channel not in CHANNELS for channel in profile.channels):
-        raise ValueError(f"a channel is not one of {', '.join(CHANNELS)}")
-    return profile
 
 
 def _read(where: str, table: Any, kind: type) -> Any:

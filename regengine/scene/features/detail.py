@@ -79,7 +79,21 @@ def measure_points(picture: ScenePicture) -> dict[str, float]:
     peaked = value[peaks.detail > peaks.threshold]
     features["points_light"] = float(peaked @ peaked) / (float(value.ravel() @ value.ravel()) + 1.0)
     features |= _patches(picture.half.brightest, peaks.threshold)
-    features |= _excess(picture.half)
+    # Light above the dark ground, and the coincidence of local brightness and warmth; clipped: a
+    # single flash must not dominate the frame
+    clipped = np.minimum(linear_light(picture.half.brightest), np.float32(MAX_LIGHT))
+    smooth = cv2.GaussianBlur(clipped, (0, 0), 0.7, borderType=cv2.BORDER_REPLICATE)
+    ground = cv2.blur(cv2.erode(smooth, np.ones((7, 7), np.uint8)), (7, 7))
+    both = cv2.transform(
+        picture.half.rgb, np.array([[1 / 3, 1 / 3, 1 / 3], [1, 0, -1]], np.float32)
+    )
+    light, warmth = cv2.split(both - cv2.blur(both, (11, 11), borderType=cv2.BORDER_REPLICATE))
+    excess = float((clipped - ground).sum()) / (float(clipped.sum()) + clipped.size * 1e-3)
+    warm = np.count_nonzero((light > WARM_DETAIL) & (warmth > 0.6 * WARM_DETAIL)) / light.size
+    features |= {
+        "points_excess": excess,
+        "points_warm_area": np.log10(warm + 1e-4),
+    }
     return {name: float(features[name]) for name in POINTS}
 
 
@@ -144,21 +158,6 @@ def _patches(value: FloatImage, threshold: float) -> dict[str, float]:
         "points_web": 1.0 - (thick_light + 0.5) / (light + 1.0),
         "points_patches": np.log10(1.0 + np.sum(stats[1:, cv2.CC_STAT_AREA] >= 2)),
         "points_clipped": np.sqrt(clipped / (area + 5.0)),
-    }
-
-
-def _excess(half: ScenePicture) -> dict[str, float]:
-    """Light above the dark ground, and the coincidence of local brightness and warmth."""
-    # Clipped: a single flash must not dominate the frame
-    light = np.minimum(linear_light(half.brightest), np.float32(MAX_LIGHT))
-    smooth = cv2.GaussianBlur(light, (0, 0), 0.7, borderType=cv2.BORDER_REPLICATE)
-    ground = cv2.blur(cv2.erode(smooth, np.ones((7, 7), np.uint8)), (7, 7))
-    both = cv2.transform(half.rgb, np.array([[1 / 3, 1 / 3, 1 / 3], [1, 0, -1]], np.float32))
-    value, warmth = cv2.split(both - cv2.blur(both, (11, 11), borderType=cv2.BORDER_REPLICATE))
-    warm = np.count_nonzero((value > WARM_DETAIL) & (warmth > 0.6 * WARM_DETAIL)) / value.size
-    return {
-        "points_excess": float((light - ground).sum()) / (float(light.sum()) + light.size * 1e-3),
-        "points_warm_area": np.log10(warm + 1e-4),
     }
 
 

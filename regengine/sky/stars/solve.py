@@ -287,23 +287,7 @@ def _reason_if_partial(
                 f"camera predicts them: the lens distortion differs from what {assumed}; "
                 f"{remedy}.",
             )
-    off_px = _corner_doubt_px(found, believed)
-    if off_px > MAX_CORNER_SHARE * np.hypot(believed.width_px, believed.height_px):
-        return Reason(
-            code="lens",
-            text=f"The lens distortion in the corners is uncertain by {off_px:.0f} px: it differs "
-            f"from what {assumed}, and no stars in the corners determine it; {remedy}, on "
-            "photos with stars there.",
-        )
-    return None
-
-
-def _corner_doubt_px(found: StarSolution, believed: SkyCamera) -> float:
-    """Shift of the image corners by the last distortion term, pixels.
-
-    The other terms are refitted to the same stars without it. A large shift indicates that the
-    distortion series is truncated too early, so that the corners are extrapolated.
-    """
+    # Shift of the image corners by the last distortion term, pixels
     camera = found.camera
     without = replace(camera, distortion=(*camera.distortion[:4], believed.distortion[4]))
     fixed = replace(BENT_LENS, k3=(NO_CHANGE, 0.0))
@@ -312,7 +296,15 @@ def _corner_doubt_px(found: StarSolution, believed: SkyCamera) -> float:
     x, y = np.array([0.0, right, 0.0, right]), np.array([0.0, 0.0, bottom, bottom])
     px, py = refitted.project(camera.to_sky(x, y))
     off_px = np.hypot(px - x, py - y)
-    return float(np.where(np.isfinite(off_px), off_px, np.hypot(right, bottom)).max())
+    corner_px = float(np.where(np.isfinite(off_px), off_px, np.hypot(right, bottom)).max())
+    if corner_px > MAX_CORNER_SHARE * np.hypot(believed.width_px, believed.height_px):
+        return Reason(
+            code="lens",
+            text=f"The lens distortion in the corners is uncertain by {corner_px:.0f} px: it "
+            f"differs from what {assumed}, and no stars in the corners determine it; {remedy}, on "
+            "photos with stars there.",
+        )
+    return None
 
 
 def _count_explained(

@@ -195,25 +195,23 @@ def _distortion_part(
         for names, source, target in ((("A", "B"), bent, straight), (("AP", "BP"), straight, bent)):
             for axis_number, name in enumerate(names):
                 wanted = (target - source)[axis_number]
-                found[name], miss = _polynomial(source, wanted, order)
+                # Least-squares polynomial of two variables, without its linear part
+                powers = [
+                    (p, q)
+                    for p in range(order + 1)
+                    for q in range(order + 1)
+                    if 2 <= p + q <= order
+                ]
+                scale = float(np.abs(source).max())
+                u, v = source / scale
+                terms = np.stack([u**p * v**q for p, q in powers], axis=1)
+                values = np.linalg.lstsq(terms, wanted, rcond=None)[0]
+                miss = float(np.abs(terms @ values - wanted).max())
+                found[name] = {
+                    power: float(value / scale ** sum(power))
+                    for power, value in zip(powers, values, strict=True)
+                }
                 worst = max(worst, miss)
         if worst < GOOD_ENOUGH_PX:
             break
     return order, found
-
-
-def _polynomial(
-    source: FloatArray, wanted: FloatArray, order: int
-) -> tuple[dict[tuple[int, int], float], float]:
-    """Least-squares polynomial of two variables, without its linear part, and its maximum error."""
-    powers = [(p, q) for p in range(order + 1) for q in range(order + 1) if 2 <= p + q <= order]
-    scale = float(np.abs(source).max())
-    u, v = source / scale
-    terms = np.stack([u**p * v**q for p, q in powers], axis=1)
-    values = np.linalg.lstsq(terms, wanted, rcond=None)[0]
-    miss = float(np.abs(terms @ values - wanted).max())
-    coefficients = {
-        power: float(value / scale ** sum(power))
-        for power, value in zip(powers, values, strict=True)
-    }
-    return coefficients, miss
