@@ -388,15 +388,12 @@ def _measure_boxes(
     # Repeat relative to the interpolated level: a slope within a box is neither noise nor a light
     slope = mesh.samples_of(level, samples_across)
     correction, noise = estimate_lowest_mode(samples - slope, ROUNDING_SIGMA)
-    level = smooth_boxes(_remove_lit_boxes(level + correction, noise))
+    level = level + correction
+    if min(level.shape) >= 5:
+        # Boxes full of lights become holes: brighter and more uneven than their neighbours
+        full, spread = fill_holes(level), fill_holes(noise)
+        around, usual = cv2.medianBlur(full, 5), cv2.medianBlur(spread, 5)
+        lit = (full > 2.0 * around + 3.0 * usual) & (spread > 3.0 * usual)
+        level = np.where(lit, np.float32(np.nan), level)
+    level = smooth_boxes(level)
     return mesh, level, np.maximum(smooth_boxes(noise), np.float32(ROUNDING_SIGMA))
-
-
-def _remove_lit_boxes(level: FloatImage, noise: FloatImage) -> FloatImage:
-    """Turn boxes full of lights into holes: brighter and more uneven than their neighbours."""
-    if min(level.shape) < 5:
-        return level
-    full, spread = fill_holes(level), fill_holes(noise)
-    around, usual = cv2.medianBlur(full, 5), cv2.medianBlur(spread, 5)
-    lit = (full > 2.0 * around + 3.0 * usual) & (spread > 3.0 * usual)
-    return np.where(lit, np.float32(np.nan), level)

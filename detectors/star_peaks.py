@@ -49,15 +49,6 @@ def stabilise_noise(light: FloatImage) -> FloatImage:
     return np.sqrt(root, out=root)
 
 
-def compute_light_slope(stable: FloatArray) -> FloatArray:
-    """Compute the derivative of light by its `stabilise_noise` transform.
-
-    It is at least that at zero light. Levels extrapolated over masked areas may be lower, and a
-    noise of zero would give a single pixel excessive weight.
-    """
-    return 2.0 * np.maximum(stable, float(TOE_LIGHT) ** 0.5)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Filtered:
     """A matched-filtered frame and its noise."""
@@ -70,10 +61,6 @@ class Filtered:
     def noise_at(self, row: IndexArray, col: IndexArray) -> FloatArray:
         """Interpolate the sigma of the response at pixels."""
         return self.mesh.at(self.boxes, row, col)
-
-    def pixel_noise(self, row: IndexArray, col: IndexArray) -> FloatArray:
-        """Compute the white noise per pixel that corresponds to the noise of the response."""
-        return self.noise_at(row, col) / self.gain
 
     def above(self, snr: float) -> tuple[IndexArray, IndexArray, FloatArray]:
         """Find rows, columns and signal-to-noise ratio of the pixels above a given ratio."""

@@ -31,7 +31,6 @@ from detectors.star_peaks import (
     NORMAL_QUARTILE,
     TOE_LIGHT,
     Filtered,
-    compute_light_slope,
     filter_answer,
     filter_frame,
     find_peaks,
@@ -376,8 +375,11 @@ class StarField:
 
     def _noise(self, seen: Filtered, row: IndexArray, col: IndexArray) -> FloatArray:
         """Noise (1 sigma) of a pixel in linear light."""
-        slope = compute_light_slope(self.stable_level[row, col].astype(float))
-        return seen.pixel_noise(row, col) * slope
+        # The slope is at least that at zero light: levels extrapolated over masked areas may be
+        # lower, and a noise of zero would give a single pixel excessive weight
+        stable = self.stable_level[row, col].astype(float)
+        slope = 2.0 * np.maximum(stable, float(TOE_LIGHT) ** 0.5)
+        return seen.noise_at(row, col) / seen.gain * slope
 
     def width(self, seen: Filtered) -> PointSpread:
         """Measure the point spread function of a frame without trails."""

@@ -173,7 +173,12 @@ def describe_lines(
     def column(values: list[float]) -> FloatArray:
         return np.array(values, float)
 
-    ends = [_end_sigma(line, int(flag)) for line, flag in zip(lines, flags, strict=True)]
+    ends = [
+        float("nan")
+        if flag & BOTH_OUTSIDE == BOTH_OUTSIDE
+        else float(np.hypot(*line.end_sigma_px) / np.sqrt(2.0))
+        for line, flag in zip(lines, flags.tolist(), strict=True)
+    ]
     return StreakDetections(
         x1=column([p.x1 for p in paths]),
         y1=column([p.y1 for p in paths]),
@@ -201,12 +206,6 @@ def _is_clipped(frame: StreakFrame, path: Path) -> bool:
     """Whether pixels on a path are clipped, or hidden as their neighbours are."""
     x, y = path.at(np.arange(0.0, path.length_px), 0.0)
     return bool(frame.clipped[find_nearest_pixels(frame.clipped.shape, x, y)].any())
-
-
-def _end_sigma(line: Line, flags: int) -> float:
-    if flags & BOTH_OUTSIDE == BOTH_OUTSIDE:
-        return float("nan")
-    return float(np.hypot(*line.end_sigma_px) / np.sqrt(2.0))
 
 
 def _measure_flux(frame: StreakFrame, line: Line) -> float:

@@ -76,7 +76,10 @@ class StreakFrame:
         low, high = float(known.min()), float(known.max())
         if not high > low:
             return None
-        clipped = _find_plateau(image, ignored, high)
+        # Pixels at the maximum value if there are several; one may be an unclipped star
+        clipped = (image >= high - 1e-6 * abs(high)) & ~ignored
+        if np.count_nonzero(clipped) < MIN_ON_PLATEAU or np.mean(clipped) > 0.5:
+            clipped = np.zeros(image.shape, bool)
         clipped |= told & ~ignored
         # Scale to the frame's own range, so that float32 is precise enough for any offset
         darker, lighter = np.quantile(sample, (0.16, 0.84))
@@ -101,14 +104,6 @@ class StreakFrame:
             ignored=ignored,
             clipped=clipped,
         )
-
-
-def _find_plateau(image: FloatImage, ignored: BoolImage, high: float) -> BoolImage:
-    """Mask pixels at the maximum value if there are several; one may be an unclipped star."""
-    top = (image >= high - 1e-6 * abs(high)) & ~ignored
-    if np.count_nonzero(top) < MIN_ON_PLATEAU or np.mean(top) > 0.5:
-        return np.zeros(image.shape, bool)
-    return np.asarray(top)
 
 
 def estimate_pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:

@@ -243,8 +243,16 @@ class Reference:
             )
             return values, valid
         # Means of means, as in overviews
-        finer = self.read_level(2 * row, 2 * col, 2 * rows, 2 * cols, factor // 2)
-        return _average_pixels(*finer)
+        values, valid = self.read_level(2 * row, 2 * col, 2 * rows, 2 * cols, factor // 2)
+        corners = [np.s_[..., i::2, j::2] for i in (0, 1) for j in (0, 1)]
+        total = sum((values[corner] for corner in corners[1:]), values[corners[0]])
+        if valid.all():
+            return np.float32(0.25) * total, valid[corners[0]]
+        # The mean of each two by two is valid if two of them are
+        count = sum((valid[corner] for corner in corners[1:]), valid[corners[0]].astype(np.float32))
+        half_valid = np.asarray(count >= 2.0)
+        mean = np.where(half_valid, total / np.maximum(count, np.float32(1.0)), np.float32(0.0))
+        return mean, half_valid
 
     def read_onto(self, out: PixelGrid) -> tuple[Values, Mask] | None:
         """Read values (0 without data) and validity on a grid; None if it does not intersect."""
@@ -381,18 +389,6 @@ def _pad(
         return part
     around = [(down, rows - down - valid.shape[0]), (across, cols - across - valid.shape[1])]
     return np.pad(values, [(0, 0)] * (values.ndim - 2) + around), np.pad(valid, around)
-
-
-def _average_pixels(values: Values, valid: Mask) -> tuple[Values, Mask]:
-    """Average the valid pixels of each two by two; the mean is valid if two of them are."""
-    corners = [np.s_[..., i::2, j::2] for i in (0, 1) for j in (0, 1)]
-    total = sum((values[corner] for corner in corners[1:]), values[corners[0]])
-    if valid.all():
-        return np.float32(0.25) * total, valid[corners[0]]
-    count = sum((valid[corner] for corner in corners[1:]), valid[corners[0]].astype(np.float32))
-    half_valid = np.asarray(count >= 2.0)
-    mean = np.where(half_valid, total / np.maximum(count, np.float32(1.0)), np.float32(0.0))
-    return mean, half_valid
 
 
 @dataclass(frozen=True, kw_only=True)

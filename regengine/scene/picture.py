@@ -116,12 +116,10 @@ def scene_picture(rgb: NDArray[np.uint8]) -> ScenePicture:
     small = np.asarray(
         cv2.resize(rgb.astype(np.float32), size, interpolation=method) / 255.0, np.float32
     )
-    return ScenePicture(rgb=small, shown=~_captions(small))
-
-
-def _captions(rgb: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Mask of white strips along the borders, in which archives print captions."""
-    white = rgb.min(axis=2) > CAPTION_WHITE
-    if white.mean() > CAPTION_SHARE:  # an entirely white picture has no caption
-        return np.zeros(white.shape, bool)
-    return mask_caption_strips(white, margin_px=CAPTION_MARGIN_PX)
+    # Archives print captions in white strips along the borders; an entirely white picture has none
+    white = small.min(axis=2) > CAPTION_WHITE
+    if white.mean() > CAPTION_SHARE:
+        captions = np.zeros(white.shape, bool)
+    else:
+        captions = mask_caption_strips(white, margin_px=CAPTION_MARGIN_PX)
+    return ScenePicture(rgb=small, shown=~captions)
