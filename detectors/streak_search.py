@@ -326,7 +326,10 @@ def bin_pixels(image: FloatImage, size: int) -> FloatImage:
 
 def mask_streak_band(shape: tuple[int, ...], line: Line) -> BoolImage:
     """Pixels with the light of a streak: as wide as it stands out of the noise."""
-    return mask_path_band(shape, line.path, *_choose_band_reach(line))
+    window, band = _mask_band_in_window(shape, line.path, *_choose_band_reach(line))
+    whole = np.zeros(shape, bool)
+    whole[window] = band
+    return whole
 
 
 def _choose_band_reach(line: Line) -> tuple[float, float]:
@@ -337,14 +340,6 @@ def _choose_band_reach(line: Line) -> tuple[float, float]:
     # Wings of lenses are wider than a Gaussian's
     reach = line.sigma_px * (2.0 + np.sqrt(2.0 * np.log1p(peak / 0.2)) + 0.5 * np.log1p(peak))
     return float(reach), line.sigma_px + 2.0 * line.sigma_px
-
-
-def mask_path_band(shape: tuple[int, ...], path: Path, reach: float, beyond: float) -> BoolImage:
-    """Pixels nearer to a path than that."""
-    window, band = _mask_band_in_window(shape, path, reach, beyond)
-    whole = np.zeros(shape, bool)
-    whole[window] = band
-    return whole
 
 
 def _mask_band_in_window(
