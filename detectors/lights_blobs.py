@@ -71,7 +71,25 @@ class Blobs:
         level = estimate_diffuse_level(image, scale_px=self.background_scale_px, mask=ignored)
         image = np.where(find_hot_pixels(image) | ignored, level, image)
         found = self._find_blobs(image, level, ignored, areas)
-        return self._describe_blobs(found, ignored, clipped)
+        h, w = ignored.shape
+        inside = (found.x >= 0) & (found.x <= w - 1) & (found.y >= 0) & (found.y <= h - 1)
+        found = found.select(inside & (found.flux > 0.0))
+        found = found.select(found.radius_px <= RADIUS_MARGIN * self.largest_radius_px)
+        found = found.select(found.signal / found.noise >= self.min_snr)
+        found = found.select(~found.echoes())
+        found = found.select(np.argsort(-found.flux, kind="stable"))
+        # Cramer-Rao bound of a Gaussian's centre in white noise: 2 M / SNR^2
+        own_snr = found.signal / found.own_noise
+        bound = 2.0 * found.moments / own_snr[:, None, None] ** 2
+        return LightDetections(
+            x=found.x,
+            y=found.y,
+            flux=found.flux,
+            snr=found.signal / found.noise,
+            radius_px=found.radius_px,
+            covariance_px2=bound + CENTROID_FLOOR_PX**2 * np.eye(2),
+            flags=flag_lights(found.x, found.y, found.radius_px, ignored, clipped),
+        )
 
     def _find_blobs(
         self,
@@ -116,30 +134,6 @@ class Blobs:
                 )
             full, step = whole.halved, 2 * step
         return MeasuredLights.joined(lights)
-
-    def _describe_blobs(
-        self, found: MeasuredLights, ignored: BoolImage, clipped: BoolImage
-    ) -> LightDetections:
-        """Compute signal-to-noise ratios, covariances and flags; sort by flux."""
-        h, w = ignored.shape
-        inside = (found.x >= 0) & (found.x <= w - 1) & (found.y >= 0) & (found.y <= h - 1)
-        found = found.select(inside & (found.flux > 0.0))
-        found = found.select(found.radius_px <= RADIUS_MARGIN * self.largest_radius_px)
-        found = found.select(found.signal / found.noise >= self.min_snr)
-        found = found.select(~found.echoes())
-        found = found.select(np.argsort(-found.flux, kind="stable"))
-        # Cramer-Rao bound of a Gaussian's centre in white noise: 2 M / SNR^2
-        own_snr = found.signal / found.own_noise
-        bound = 2.0 * found.moments / own_snr[:, None, None] ** 2
-        return LightDetections(
-            x=found.x,
-            y=found.y,
-            flux=found.flux,
-            snr=found.signal / found.noise,
-            radius_px=found.radius_px,
-            covariance_px2=bound + CENTROID_FLOOR_PX**2 * np.eye(2),
-            flags=flag_lights(found.x, found.y, found.radius_px, ignored, clipped),
-        )
 
 
 DETECTORS = (Blobs(),)

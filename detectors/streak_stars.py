@@ -246,7 +246,18 @@ def find_stars(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None)
     row, col = find_local_maxima(seen, STAR_SNR * unit_seen)
     order = np.argsort(-seen[row, col], kind="stable")[:MAX_STARS]
     row, col = row[order], col[order]
-    star = ~_lie_on_streaks(blurred, seen[row, col], row, col, trail)
+    # Peaks whose light goes on in some direction more than in most
+    angle = np.arange(DIRECTIONS) * (2.0 * np.pi / DIRECTIONS)
+    reach = np.tile(AWAY_PX, (DIRECTIONS, 1))
+    if trail is not None:
+        away = np.abs((angle - trail.angle_rad + 0.5 * np.pi) % np.pi - 0.5 * np.pi)
+        reach[away < np.radians(SAME_WAY_DEG)] += 0.5 * trail.length_px
+    at_row = row[:, None, None] + reach * np.sin(angle)[:, None]
+    at_col = col[:, None, None] + reach * np.cos(angle)[:, None]
+    light = map_coordinates(blurred, [at_row, at_col], order=1, mode="nearest")
+    second = np.sort(light, axis=-1)[..., 1]  # the darkest may be noise or a gap
+    usual = np.median(second, axis=1)
+    star = ~np.asarray(second.max(axis=1) - usual > GOES_ON * (seen[row, col] - usual))
     row, col = row[star], col[star]
     radius = _measure_radii(blurred, row, col, trail)
     if trail is None:
@@ -277,24 +288,6 @@ def mask_clipped_stars(residual: FloatImage, clipped: BoolImage) -> BoolImage:
     row, col = row[first], col[first]
     light = blur_image(np.clip(residual, -CLIPPED_LIGHT, CLIPPED_LIGHT), SIGMA_PX)
     return _paint_discs(residual.shape, row, col, _measure_radii(light, row, col, None), None)
-
-
-def _lie_on_streaks(
-    blurred: FloatImage, height: FloatImage, row: IndexArray, col: IndexArray,
-    trail: StarTrail | None,
-) -> BoolImage:  # fmt: skip
-    """Peaks whose light goes on in some direction more than in most."""
-    angle = np.arange(DIRECTIONS) * (2.0 * np.pi / DIRECTIONS)
-    radius = np.tile(AWAY_PX, (DIRECTIONS, 1))
-    if trail is not None:
-        away = np.abs((angle - trail.angle_rad + 0.5 * np.pi) % np.pi - 0.5 * np.pi)
-        radius[away < np.radians(SAME_WAY_DEG)] += 0.5 * trail.length_px
-    at_row = row[:, None, None] + radius * np.sin(angle)[:, None]
-    at_col = col[:, None, None] + radius * np.cos(angle)[:, None]
-    light = map_coordinates(blurred, [at_row, at_col], order=1, mode="nearest")
-    second = np.sort(light, axis=-1)[..., 1]  # the darkest may be noise or a gap
-    usual = np.median(second, axis=1)
-    return np.asarray(second.max(axis=1) - usual > GOES_ON * (height - usual))
 
 
 def _measure_radii(

@@ -265,7 +265,22 @@ def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> Rejection | None:
         return Rejection.BORDER
     if is_narrow(full, sky):
         return Rejection.COSMIC_RAY
-    if measure_points_share(line, sky.star_sigma_px / hunt.bin_px) > MAX_BY_POINTS:
+    # The fraction of the line's squared SNR that its brightest few points explain
+    star_sigma_px = sky.star_sigma_px / hunt.bin_px
+    inside = line.inside
+    u = line.u[inside] / line.bin_px
+    weight, rest = line.weight[inside], line.signal[inside].copy()
+    even = float(rest.sum()) ** 2 / max(float(weight.sum()), 1e-6)
+    places = np.arange(u[0], u[-1], 0.5)
+    points = np.exp(-0.5 * ((u - places[:, None]) / star_sigma_px) ** 2)
+    power = np.maximum(np.square(points) @ weight, 0.05)
+    explained = 0.0
+    for _ in range(POINTS):
+        light = np.maximum(points @ rest, 0.0) / power
+        best = int(np.argmax(light**2 * power))
+        explained += float(light[best] ** 2 * power[best])
+        rest -= light[best] * points[best] * weight
+    if explained / max(even, 1e-6) > MAX_BY_POINTS:
         return Rejection.STAR_CHAIN
     x, y = line.path.at(np.linspace(0.0, line.path.length_px, 32), 0.0)
     texture = float(hunt.texture[find_nearest_pixels(hunt.texture.shape, x, y)].mean())
@@ -300,31 +315,6 @@ def is_narrow(line: Line, sky: Sky) -> bool:
     if line.snr < FAINT_AT_BORDER_SNR and away_px < NEAR_BORDER_SIGMAS * FLAT_SIGMA_PX:
         return False
     return float(np.log(ratio)) + NARROW_SIGMAS * line.sigma_width < np.log(NARROW_SHORT)
-
-
-def measure_points_share(line: Line, star_sigma_px: float) -> float:
-    """Measure the fraction of a line's squared SNR that its brightest few points explain.
-
-    Point sources with the width of stars are subtracted one after another (CLEAN; Hogbom 1974, A&AS
-    15, 417). The square of an SNR is twice a log-likelihood. Above 1, a row of stars therefore
-    explains the light better than a uniform line does.
-
-    `star_sigma_px`: in pixels of the frame in which the line was measured.
-    """
-    inside = line.inside
-    u = line.u[inside] / line.bin_px
-    weight, rest = line.weight[inside], line.signal[inside].copy()
-    even = float(rest.sum()) ** 2 / max(float(weight.sum()), 1e-6)
-    places = np.arange(u[0], u[-1], 0.5)
-    points = np.exp(-0.5 * ((u - places[:, None]) / star_sigma_px) ** 2)
-    power = np.maximum(np.square(points) @ weight, 0.05)
-    explained = 0.0
-    for _ in range(POINTS):
-        light = np.maximum(points @ rest, 0.0) / power
-        best = int(np.argmax(light**2 * power))
-        explained += float(light[best] ** 2 * power[best])
-        rest -= light[best] * points[best] * weight
-    return explained / max(even, 1e-6)
 
 
 def is_bent(line: Line, residual: FloatImage) -> bool:

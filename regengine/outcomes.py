@@ -142,7 +142,13 @@ class Table:
         """Return the first rows as text, below the names of the columns."""
         flat = self._flat()
         rows = zip(*(column[:SHOWN_ROWS] for column in flat.values()), strict=True)
-        return [list(flat), *([_cell(value) for value in row] for row in rows)]
+        return [
+            list(flat),
+            *(
+                [f"{value:.6g}" if isinstance(value, float) else str(value)[:40] for value in row]
+                for row in rows
+            ),
+        ]
 
     def __repr__(self) -> str:
         cells = self._cells()
@@ -172,10 +178,6 @@ class Table:
             f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
             f"<p>{format_count(len(self), 'row')}</p>"
         )
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)[:40]
 
 
 @dataclass(frozen=True, repr=False)

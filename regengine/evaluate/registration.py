@@ -196,7 +196,18 @@ def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:
     try:
         with open_hdf5(path, ConfigError) as file:
             if file.attrs.get("format") == "regengine":
-                return _store_answers(path)
+                # Answers of a run's store: its accepted proposals
+                from regengine.store.read import iter_frames
+
+                rows: list[_AnswerRow] = []
+                for stored in iter_frames(path):
+                    result = stored.result
+                    for point in result.control_points if result.verdict == "accepted" else ():
+                        told = (point.x, point.y, point.lon, point.lat)
+                        rows.append(
+                            (str(path), str(result.path), told, float(result.probability or 0.0))
+                        )
+                return rows
             names = [*ANSWER_COLUMNS, *([PROBABILITY] if PROBABILITY in file else [])]
             lacking = [name for name in names if not isinstance(file.get(name), h5py.Dataset)]
             if lacking:
@@ -221,19 +232,6 @@ def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:
         (f"{path}, row {number}", photo, tuple(row), float(p))
         for number, (photo, row, p) in enumerate(zip(photos, values.tolist(), told, strict=True))
     ]
-
-
-def _store_answers(path: Path) -> list[_AnswerRow]:
-    """Answers of a run's store: its accepted proposals."""
-    from regengine.store.read import iter_frames
-
-    rows: list[_AnswerRow] = []
-    for stored in iter_frames(path):
-        result = stored.result
-        for point in result.control_points if result.verdict == "accepted" else ():
-            values = (point.x, point.y, point.lon, point.lat)
-            rows.append((str(path), str(result.path), values, float(result.probability or 0.0)))
-    return rows
 
 
 def score_answers(

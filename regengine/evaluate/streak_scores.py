@@ -367,11 +367,7 @@ def summarise_streaks(method: str, scores: Sequence[StreakScore]) -> dict[str, A
         "end_error_p90_px": total.end_error(0.9),
         "seconds_per_photo": float(total.seconds.mean()) if total.frames else float("nan"),
     }
-    return {**plain(facts, str), "recall_by": recall_cells(total)}
-
-
-def recall_cells(total: StreakScore) -> list[dict[str, Any]]:
-    """Recall in each cell of brightness and length with at least one label."""
+    # Recall in each cell of brightness and length with at least one label
     cells = []
     for snr in itertools.pairwise(SNR_EDGES):
         bright = (total.peak_snr >= snr[0]) & (total.peak_snr < snr[1])
@@ -386,7 +382,7 @@ def recall_cells(total: StreakScore) -> list[dict[str, Any]]:
                         "recall": total.recall(here),
                     }
                 )
-    return cells
+    return {**plain(facts, str), "recall_by": cells}
 
 
 def recall_lines(methods: list[dict[str, Any]]) -> list[str]:

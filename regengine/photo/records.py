@@ -667,12 +667,6 @@ def merge(first: FrameRecord, second: FrameRecord) -> FrameRecord:
         lacks = [sum(getattr(one, name) in (None, "") for name in group) for one in (first, second)]
         if lacks[1] < lacks[0]:
             given |= {name: getattr(second, name) for name in group}
-    problems = dict.fromkeys((*first.problems, *second.problems, *_contradictions(first, second)))
-    sources = dict.fromkeys((*first.sources, *second.sources))
-    return replace(first, **given, problems=tuple(problems), sources=tuple(sources))
-
-
-def _contradictions(first: FrameRecord, second: FrameRecord) -> list[str]:
     found = []
     who = "/".join(second.sources) or "another table"
     if first.time_utc is not None and second.time_utc is not None:
@@ -688,4 +682,6 @@ def _contradictions(first: FrameRecord, second: FrameRecord) -> list[str]:
         ratio = second.focal_mm / first.focal_mm
         if not 1.0 - OTHER_FOCAL <= ratio <= 1.0 + OTHER_FOCAL:
             found.append(f"{who} has the focal length {second.focal_mm:g} mm")
-    return found
+    problems = dict.fromkeys((*first.problems, *second.problems, *found))
+    sources = dict.fromkeys((*first.sources, *second.sources))
+    return replace(first, **given, problems=tuple(problems), sources=tuple(sources))

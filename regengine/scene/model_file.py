@@ -87,7 +87,10 @@ def write_scene_model(path: Path, model: SceneModel) -> None:
 def scene_model_text(model: SceneModel) -> str:
     """A model as the text of its file: one line per part, with a checksum of all of them."""
     content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(model)}
-    lines = {name: _line(value) for name, value in content.items()}
+    lines = {
+        name: json.dumps(value, default=np.ndarray.tolist, allow_nan=False)
+        for name, value in content.items()
+    }
     lines["sha256"] = json.dumps(_seal(content))
     return "{\n" + ",\n".join(f'"{name}": {text}' for name, text in lines.items()) + "\n}\n"
 
@@ -96,10 +99,6 @@ def scene_model_text(model: SceneModel) -> str:
 def load_scene_model(path: Path | None = None) -> SceneModel:
     """Load a model, by default that of this version; cached."""
     return read_scene_model(path or Path(str(files("regengine.scene") / SHIPPED)))
-
-
-def _line(value: Any) -> str:
-    return json.dumps(value, default=np.ndarray.tolist, allow_nan=False)
 
 
 def _seal(content: Mapping[str, Any]) -> str:

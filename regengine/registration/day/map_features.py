@@ -162,7 +162,11 @@ def _load(reference: Reference, version: object, octave: int, params: FeaturePar
             if path is in_cache:
                 make_folder(path.parent, variable="REGENGINE_CACHE")
             with raise_as_store_error(path):
-                _write(path, found, known)
+                corner = (found.west, found.top, found.step_deg)
+                arrays: dict[str, Any] = {"map": known, "grid": corner, **found.columns}
+                content = BytesIO()
+                np.savez(content, **arrays)
+                write_whole(path, content.getvalue())
         except (ConfigError, StoreError) as error:
             refused = error
             continue
@@ -242,14 +246,6 @@ def _read(path: Path, known: str) -> MapFeatures | None:
     if any(columns[name].shape != (n, *more) for name, more in COLUMNS.items()):
         return None
     return MapFeatures(west=west, top=top, step_deg=step_deg, columns=columns)
-
-
-def _write(path: Path, found: MapFeatures, known: str) -> None:
-    grid = (found.west, found.top, found.step_deg)
-    arrays: dict[str, Any] = {"map": known, "grid": grid, **found.columns}
-    content = BytesIO()
-    np.savez(content, **arrays)
-    write_whole(path, content.getvalue())
 
 
 def _ordinate(lat_deg: float) -> float:
