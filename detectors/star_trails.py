@@ -176,24 +176,18 @@ def select_parallel_spots(
     if np.abs(doubled) >= MIN_AGREEMENT:
         common = 0.5 * float(np.angle(doubled))
     else:
-        found = _find_commonest_angle(angle[trails][:MAX_SPOTS])
-        if found is None:
-            return None
-        common = found
+        # Trails among tracks of particles: their commonest direction
+        some = angle[trails][:MAX_SPOTS]
+        turn = np.angle(np.exp(2j * np.subtract.outer(some, some)))
+        alike = (np.abs(turn) < 2.0 * np.radians(PARALLEL_DEG)).sum(axis=1)
+        chance = PARALLEL_DEG / 90.0
+        usual, scatter = chance * some.size, np.sqrt(chance * (1.0 - chance) * some.size)
+        best = int(np.argmax(alike))
+        if alike[best] < max(MIN_TRAILS, usual + MODE_SIGMAS * scatter):
+            return None  # chance shows as many alike
+        common = float(some[best])
     off = 0.5 * np.angle(np.exp(2j * (angle - common)))
     return trails & (np.abs(off) < np.radians(PARALLEL_DEG)), common
-
-
-def _find_commonest_angle(angle: FloatArray) -> float | None:
-    """The direction of trails among tracks of particles; None where chance shows as many alike."""
-    turn = np.angle(np.exp(2j * np.subtract.outer(angle, angle)))
-    alike = (np.abs(turn) < 2.0 * np.radians(PARALLEL_DEG)).sum(axis=1)
-    chance = PARALLEL_DEG / 90.0
-    usual, scatter = chance * angle.size, np.sqrt(chance * (1.0 - chance) * angle.size)
-    best = int(np.argmax(alike))
-    if alike[best] < max(MIN_TRAILS, usual + MODE_SIGMAS * scatter):
-        return None
-    return float(angle[best])
 
 
 def measure_spots(seen: Filtered) -> tuple[FloatArray, ...] | None:

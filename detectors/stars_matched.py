@@ -415,7 +415,11 @@ class StarField:
         rest[self.frame.ignored] = 0.0
         answer, _ = filter_answer(rest, psf)
         left = replace(seen, response=answer)
-        allowed = self._mask_away_from_clipped(psf)
+        allowed = self.frame.usable.copy()
+        if self.frame.clipped.any():
+            size = 2 * round(2.0 * psf.fwhm_px) + 1
+            clipped = self.frame.clipped.astype(np.uint8)
+            allowed &= cv2.dilate(clipped, np.ones((size, size), np.uint8)) == 0
         allowed[self._index_around(hot)] = False
         row, col = leave_out_ridges(left, psf, *find_peaks(left, min_snr, allowed, seen.response))
         room = max(0, max_stars - len(stars))
@@ -503,13 +507,6 @@ class StarField:
         return self._lie_on_clipped(stars) & (
             measure_relative_widths(stars, psf)[:, 0] > CLIPPED_THIN
         )
-
-    def _mask_away_from_clipped(self, psf: PointSpread) -> BoolImage:
-        if not self.frame.clipped.any():
-            return self.frame.usable.copy()
-        size = 2 * round(2.0 * psf.fwhm_px) + 1
-        near = cv2.dilate(self.frame.clipped.astype(np.uint8), np.ones((size, size), np.uint8))
-        return self.frame.usable & (near == 0)
 
     def _lie_on_streaks(self, stars: FittedStars, psf: PointSpread) -> BoolImage:
         """Find fragments of a continuous streak: in a line, with as much light between them.

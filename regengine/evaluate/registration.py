@@ -203,9 +203,9 @@ def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:
                 for stored in iter_frames(path):
                     result = stored.result
                     for point in result.control_points if result.verdict == "accepted" else ():
-                        told = (point.x, point.y, point.lon, point.lat)
+                        at = (point.x, point.y, point.lon, point.lat)
                         rows.append(
-                            (str(path), str(result.path), told, float(result.probability or 0.0))
+                            (str(path), str(result.path), at, float(result.probability or 0.0))
                         )
                 return rows
             names = [*ANSWER_COLUMNS, *([PROBABILITY] if PROBABILITY in file else [])]
