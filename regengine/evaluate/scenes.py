@@ -217,60 +217,13 @@ def confusion_lines(classes: Sequence[str], matrix: IndexArray) -> list[str]:
 
 def report_lines(samples: Samples, report: SceneReport) -> list[str]:
     """The complete report as Markdown, which is also readable on a terminal."""
-    best = report.chosen_report
-    known = zip(samples.groups, samples.simulated, strict=True)
-    groups = {group for group, is_made in known if not is_made}
-    real, simulated = int((~samples.simulated).sum()), int(samples.simulated.sum())
-    # One row per mistake
-    header = ["photo", "shows", "said", "P(said)", "P(true)", ""]
-    rows = [
-        [
-            f"{Path(m.name).parent.name}/{Path(m.name).name}".lstrip("/"),
-            ";".join(m.labels),
-            m.said,
-            f"{m.probability_said:.2f}",
-            f"{m.probability_true:.2f}",
-            "" if m.explained else "beyond the gate",
-        ]
-        for m in report.mistakes
-    ]
-    return [
-        f"{real} photos in {len(groups)} groups"
-        + (f", and {simulated} simulated frames in training" if simulated else "")
-        + f"; macro-F1 over {', '.join(report.scored)}.",
-        "",
-        "## Methods",
-        "",
-        *method_lines(report),
-        "",
-        f"## Confusion of {best.name}",
-        "",
-        *confusion_lines(report.classes, best.confusion),
-        "",
-        f"## Classes by {best.name}",
-        "",
-        *class_lines(report, best),
-        "",
-        f"## Mistakes of {best.name}",
-        "",
-        *table(header, rows),
-    ]
-
-
-def method_lines(report: SceneReport) -> list[str]:
-    """One row per kind of model."""
-    header = [
-        "method",
-        "macro-F1",
-        "by groups",
-        "right",
-        "ECE",
-        "Brier",
-        "ECE of the said",
-        "beyond the gate",
-        "",
-    ]
-    rows = [
+    best, is_real = report.chosen_report, ~samples.simulated
+    n_groups = len({g for g, real in zip(samples.groups, is_real, strict=True) if real})
+    n_simulated = int(samples.simulated.sum())
+    of_methods = (
+        "method, macro-F1, by groups, right, ECE, Brier, ECE of the said, beyond the gate, "
+    )
+    methods = [
         [
             m.name,
             _f(m.macro_f1),
@@ -284,13 +237,8 @@ def method_lines(report: SceneReport) -> list[str]:
         ]
         for m in report.methods
     ]
-    return table(header, rows)
-
-
-def class_lines(report: SceneReport, method: MethodReport) -> list[str]:
-    """One row per class."""
-    header = ["class", "photos", "groups", "missed", "precision", "recall", "F1", ""]
-    rows = [
+    of_classes = "class, photos, groups, missed, precision, recall, F1, "
+    classes = [
         [
             c.name,
             str(c.frames),
@@ -301,9 +249,32 @@ def class_lines(report: SceneReport, method: MethodReport) -> list[str]:
             _f(c.f1),
             "" if c.name in report.scored else "not scored",
         ]
-        for c in method.classes
+        for c in best.classes
     ]
-    return table(header, rows)
+    mistakes = [
+        [
+            f"{Path(m.name).parent.name}/{Path(m.name).name}".lstrip("/"),
+            ";".join(m.labels),
+            m.said,
+            f"{m.probability_said:.2f}",
+            f"{m.probability_true:.2f}",
+            "" if m.explained else "beyond the gate",
+        ]
+        for m in report.mistakes
+    ]
+    return [
+        f"{int(is_real.sum())} photos in {n_groups} groups"
+        + (f", and {n_simulated} simulated frames in training" if n_simulated else "")
+        + f"; macro-F1 over {', '.join(report.scored)}.",
+        *["", "## Methods", ""],
+        *table(of_methods.split(", "), methods),
+        *["", f"## Confusion of {best.name}", ""],
+        *confusion_lines(report.classes, best.confusion),
+        *["", f"## Classes by {best.name}", ""],
+        *table(of_classes.split(", "), classes),
+        *["", f"## Mistakes of {best.name}", ""],
+        *table(["photo", "shows", "said", "P(said)", "P(true)", ""], mistakes),
+    ]
 
 
 def report_facts(report: SceneReport) -> list[dict[str, Any]]:
