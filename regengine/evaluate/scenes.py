@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -267,7 +268,7 @@ def report_lines(samples: Samples, report: SceneReport) -> list[str]:
         + (f", and {n_simulated} simulated frames in training" if n_simulated else "")
         + f"; macro-F1 over {', '.join(report.scored)}.",
         *["", "## Methods", ""],
-        *table(of_methods.split(", "), methods),
+        *table(re.split(", ?", of_methods), methods),
         *["", f"## Confusion of {best.name}", ""],
         *confusion_lines(report.classes, best.confusion),
         *["", f"## Classes by {best.name}", ""],

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-
-ScoreT = TypeVar("ScoreT", bound="DataclassInstance")
+ScoreT = TypeVar("ScoreT")  # a dataclass whose fields all have a default
 
 
 def add_scores(kind: type[ScoreT], scores: Iterable[ScoreT]) -> ScoreT:
@@ -23,7 +19,7 @@ def add_scores(kind: type[ScoreT], scores: Iterable[ScoreT]) -> ScoreT:
         values = [getattr(score, name) for score in every]
         return np.concatenate(values) if isinstance(values[0], np.ndarray) else sum(values)
 
-    return kind(**{one.name: add(one.name) for one in fields(kind)})
+    return kind(**{one.name: add(one.name) for one in fields(cast(Any, kind))})
 
 
 def bound_share(hits: int, tried: int, confidence: float = 0.95) -> float:
