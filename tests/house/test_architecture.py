@@ -217,9 +217,14 @@ def test_no_file_is_a_link() -> None:
 
 
 def test_every_file_of_tests_has_a_name_of_its_own() -> None:
-    """pytest imports them by their bare names: of two alike, the second is not collected."""
-    names = Counter(path.name for path in project_files() if fnmatch(path.name, "test_*.py"))
+    """pytest imports them by their bare names: of two alike, the second is not collected.
+
+    Their folders are on the path of what tests start: none may stand for a module of Python.
+    """
+    files = [path for path in project_files() if path.is_relative_to(ROOT / "tests")]
+    names = Counter(path.name for path in files if fnmatch(path.name, "test_*.py"))
     assert [name for name, times in names.items() if times > 1] == []
+    assert [path for path in files if path.stem in sys.stdlib_module_names] == []
     assert names["test_architecture.py"] == 1  # they were looked at
 
 
