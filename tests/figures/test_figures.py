@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.figures import collecting, exchanging, finding, placing, sky
+from tests.figures import collecting, computed, exchanging, finding, placing, sky
 from tests.figures.record import compare, read_recorded
 from tests.figures.summary import summarise
 
