@@ -27,7 +27,6 @@ OF_KINDS = {
     "seed": ("scenes",),
     "plot": ("lights", "lightning", "stars", "streaks", "scenes"),
 }
-TOLERANCE_PX = 3.0
 
 
 def main(
@@ -113,12 +112,13 @@ def main(
     elif kind == "scenes":
         _score_scenes(labels, seed or 0, plot, as_json=as_json, quiet=quiet)
     elif kind != "registration":
+        from regengine.evaluate.detections import MATCH_RADIUS_PX
         from regengine.sky.detection import LONG_SIDE_PX
 
         looked_at = DetectOptions(
             max_side_px=max_side_px or LONG_SIDE_PX[kind], whole_frame=whole_frame, method=method
         )
-        tolerance = TOLERANCE_PX if tolerance_px is None else tolerance_px
+        tolerance = MATCH_RADIUS_PX if tolerance_px is None else tolerance_px
         _score_detectors(kind, labels, looked_at, plot, tolerance, as_json=as_json, quiet=quiet)
 
 
@@ -145,8 +145,8 @@ def _score_detectors(
     from regengine.scene.labels import check_photos_exist
     from regengine.sky.drawing import draw_comparison, picture_paths
 
-    methods = [looked_at.method or "", *registry.Kind[Any](kind).detectors()]
-    methods = methods[:1] if methods[0] else methods[1:]
+    every = registry.Kind[Any](kind).detectors()
+    methods = [looked_at.method] if looked_at.method else list(every)
     jobs = {name: detect_job(kind, replace(looked_at, method=name)) for name in methods}
     photos = read_labels(labels, kind)
     paths = [photo.path for photo in photos]

@@ -51,10 +51,10 @@ def read_labels(path: Path, kind: KindName) -> list[LabelledPhoto]:
     """Read a table of labels: photos in the order of their first rows.
 
     CSV with the column path and those of `COLUMNS`; others are ignored but ``kind`` of flashes and
-    streaks, which may be `IGNORED`, or `NO_STREAK`. Streaks may be given by a column ``mask``
-    instead. A row with only a path means that the photo shows none. Relative paths start at the
-    table's folder. ConfigError if the file cannot be read, lacks a column, has no row, or a value
-    is not a number.
+    streaks, which may be `IGNORED`, and of streaks `NO_STREAK`. Streaks may be given by a column
+    ``mask`` instead. A row with only a path means that the photo shows none. Relative paths start
+    at the table's folder. ConfigError if the file cannot be read, lacks a column, has no row, or a
+    value is not a number.
     """
     what, needed, more = COLUMNS[kind]
     may_be_mask = kind == "streaks"
@@ -84,7 +84,7 @@ def read_labels(path: Path, kind: KindName) -> list[LabelledPhoto]:
         raise ConfigError(f"{path} labels no photo: add one row per {what}, path, {listed}.")
     found = []
     for name, (rows, kinds, masks) in photos.items():
-        counts = np.array([one != NO_STREAK for one in kinds], bool)
+        counts = np.array([not may_be_mask or one != NO_STREAK for one in kinds], bool)
         found.append(
             LabelledPhoto(
                 path=path.parent / name,

@@ -40,7 +40,7 @@ DOORS = {
     *("regengine", "regengine.errors", "regengine.orbit", "regengine.registration.parameters"),
     *("regengine.registration.day.parameters", "regengine.registration.streets.parameters"),
 }
-THROUGH_DOORS = ("tests.use.", "tests.contract.", "tests.state.")
+THROUGH_DOORS = ("tests.contract.", "tests.state.")
 SHARED_BY_COMMANDS = {"lazy", "line_output", "options", "typer_options"}
 
 
