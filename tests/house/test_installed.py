@@ -1,8 +1,9 @@
-"""The package as others install it: locks, what is in the wheel, what the core does."""
+"""The package as others install it: locks, what is in the wheel, and the page that is in it."""
 
 from __future__ import annotations
 
 import ast
+import gzip
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -22,6 +24,7 @@ from packaging.utils import canonicalize_name
 
 from regengine.io.extras import EXTRAS
 from tests.conftest import ROOT
+from tests.world.geometry_vectors import VECTORS, vectors
 from tests.world.shared import make_once
 from tests.world.sources import nodes_of
 
@@ -29,7 +32,6 @@ PACKAGES = ("detectors", "matchers", "regengine")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CORE = {Requirement(line).name for line in PROJECT["dependencies"]}
 SAMPLES = ROOT / "data_samples"
-PHOTO = "ISS990-E-000103.jpg"
 # What a package's module is called where that is not the package's name
 MODULES = {
     "scikit-image": "skimage",
@@ -73,19 +75,6 @@ def test_all_that_is_imported_is_of_the_core_or_of_an_extra() -> None:
     assert strange == set()
 
 
-def test_sentences_name_extras_that_bring_what_is_missing() -> None:
-    brought = {
-        extra: {Requirement(line).name for line in lines}
-        for extra, lines in PROJECT["optional-dependencies"].items()
-    }
-    wrong = {
-        module: extra
-        for module, (package, extra) in EXTRAS.items()
-        if package not in brought.get(extra, set()) or package in CORE
-    }
-    assert wrong == {}
-
-
 def read_lock(name: str) -> dict[str, str]:
     lines = (ROOT / ".ci" / f"requirements-{name}.txt").read_text().splitlines()
     return dict(line.split("==") for line in lines if line and not line.startswith("#"))
@@ -107,15 +96,12 @@ def list_unmet(lines: Iterable[str], lock: Mapping[str, str]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_locks_pin_all_that_is_asked_for_and_name_no_address(name: str) -> None:
+def test_locks_pin_all_that_is_asked_for(name: str) -> None:
     lock, extras = LOCKS[name], PROJECT["optional-dependencies"]
-    pins = [(package, version) for package, version in lock.items()]
-    assert all(canonicalize_name(package) == package for package, _ in pins)
-    assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for _, version in pins)
+    assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for version in lock.values())
     tested = [line for extra in ("gis", "dask", "raw", "docs", "dev") for line in extras[extra]]
     declared = PROJECT["dependencies"] + (tested if name == "dev" else extras["review"])
     assert list_unmet(declared, lock) == []
-    assert set(read_lock("core")) & set(read_lock("dev")) == set()
     for package in lock:
         with suppress(PackageNotFoundError):  # the other build of OpenCV is installed
             assert list_unmet(distribution(package).requires or [], lock) == [], package
@@ -223,36 +209,95 @@ def test_the_wheel_holds_every_data_file(installed: Installed) -> None:
 
 
 @pytest.mark.slow
-def test_the_core_registers_a_photo_from_another_folder(installed: Installed) -> None:
-    photo, tle, lights = (SAMPLES / name for name in (PHOTO, "tle.txt", "lights.tif"))
-    line = "--json --store run.h5 --overlay overlays --tle"
-    done = installed.run("regengine", "register", photo, *line.split(), tle, "--lights", lights)
+def test_the_core_places_an_archive_photo_and_tells_which_extra_it_lacks(
+    installed: Installed,
+) -> None:
+    photo = SAMPLES / "photos" / "ISS030-E-184140.jpg"
+    words = ("--json", "--store", "bare.h5", "--overlay", "overlays")
+    done = installed.run("regengine", "register", photo, *words)
     record = json.loads(done.stdout)
-    assert record["verdict"] == "accepted"
-    assert len(record["control_points"]) == 4
+    assert (record["verdict"], len(record["control_points"])) == ("accepted", 4)
     work = installed.folder / "work"
     assert [path.suffix for path in (work / "overlays").iterdir()] == [".png"]
-    for follows in ("show run.h5", "report run.h5 --out report.html", "verify run.h5"):
+    for follows in ("verify bare.h5", "report bare.h5 --out report.html"):
         installed.run("regengine", *follows.split())
-    line = "export run.h5 --format geojson --out points.geojson"
-    installed.run("regengine", *line.split())
+    installed.run(
+        "regengine", *["export", "bare.h5", "--format", "geojson", "--out", "points.geojson"]
+    )
     assert (work / "points.geojson").stat().st_size > 100
-
-
-@pytest.mark.slow
-def test_the_core_places_an_archive_photo_without_an_option(installed: Installed) -> None:
-    photo = SAMPLES / "photos" / "ISS030-E-184140.jpg"
-    done = installed.run("regengine", "register", photo, "--json", "--store", "bare.h5")
-    assert json.loads(done.stdout)["verdict"] == "accepted"
-    installed.run("regengine", *["export", "bare.h5", "--format", "csv", "--out", "bare.csv"])
-    table = (installed.folder / "work" / "bare.csv").read_text(encoding="utf-8")
-    assert len(table.splitlines()) == 5
-
-
-@pytest.mark.slow
-def test_what_is_missing_is_told_with_its_extra(installed: Installed) -> None:
-    done = installed.try_to("regengine", "review", "run.h5")
+    done = installed.try_to("regengine", "review", "bare.h5")
     assert done.returncode in (1, 2), done.stderr
     told = re.findall(r"needs \S+, which is not installed: pip install '(\S+)'", done.stderr)
     assert told == ["regengine[review]"]
     assert "Traceback" not in done.stderr
+
+
+PAGE, STATIC = (ROOT / "regengine" / "review" / name for name in ("page", "static"))
+MAX_GZIPPED = 150_000  # bytes of the page, as it was asked
+NPM = shutil.which("npm")
+# What npm says where lock file and manifest are at odds, or a package is not the locked one; its
+# other complaints about an installation are about the network
+OF_THE_LOCK = re.compile(r"EUSAGE|EINTEGRITY|ERESOLVE|EJSONPARSE|EBADENGINE")
+
+
+def npm(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run npm there."""
+    assert NPM is not None
+    return subprocess.run(
+        [NPM, *words], cwd=folder, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(NPM is None, reason="needs npm")
+def test_the_sources_are_sound_and_make_the_committed_page(tmp_path: Path) -> None:
+    made = tmp_path / "review" / "page"
+    shutil.copytree(PAGE, made, ignore=shutil.ignore_patterns("node_modules"))
+    try:
+        ran = npm(made, "ci", "--no-audit", "--no-fund", "--prefer-offline")
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm's registry does not answer")
+    if ran.returncode and not OF_THE_LOCK.search(ran.stderr):
+        pytest.skip(f"npm's registry is out of reach: {ran.stderr.strip()[-200:]}")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    for words in (("run", "check"), ("test",), ("run", "build")):
+        ran = npm(made, *words)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+    told, committed = (
+        {path.name: path.read_bytes() for path in folder.iterdir()}
+        for folder in (tmp_path / "review" / "static", STATIC)
+    )
+    different = [name for name in told | committed if told.get(name) != committed.get(name)]
+    assert different == [], "run npm ci && npm run build in regengine/review/page"
+
+
+def test_the_page_is_light_and_nothing_in_it_runs_or_styles_inline() -> None:
+    served = [STATIC / name for name in ("app.css", "app.js", "index.html")]
+    sizes = [len(gzip.compress(path.read_bytes(), mtime=0)) for path in served]
+    assert sum(sizes) <= MAX_GZIPPED
+    html = served[-1].read_text(encoding="utf-8")
+    assert re.findall(r"<script(?![^>]*\bsrc=)", html) == []
+    assert re.findall(r"<style|\sstyle=|\son[a-z]+=|javascript:|https?://", html) == []
+
+
+def same(stored: Any, made: Any) -> bool:
+    """Whether two pieces of JSON are the same, numbers but for rounding."""
+    if isinstance(stored, dict):
+        return stored.keys() == made.keys() and all(same(stored[k], made[k]) for k in stored)
+    if isinstance(stored, list | tuple):
+        return len(stored) == len(made) and all(map(same, stored, made))
+    if isinstance(stored, float):
+        return bool(made == pytest.approx(stored, rel=1e-9, abs=1e-9))
+    return bool(stored == made)
+
+
+def test_the_vectors_of_the_page_are_those_of_the_engine() -> None:
+    """By ``npm test``, the page's geometry agrees with them."""
+    stored = json.loads(VECTORS.read_text(encoding="utf-8"))
+    again = json.loads(json.dumps(vectors()))
+    differing = [a["name"] for a, b in zip(stored, again, strict=True) if not same(a, b)]
+    assert not differing, f"{differing}: run python -m tests.world.geometry_vectors"
+    for kind, key in (("pixels", "place"), ("places", "pixel")):  # seen, hidden, and the sky
+        values = [each[key] for case in again for each in case[kind]]
+        assert None in values
+        assert sum(value is not None for value in values) > 100

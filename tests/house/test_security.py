@@ -19,13 +19,13 @@ from regengine.photo.frame_ids import frame_id_of
 from regengine.references.services import read_tile
 from regengine.registration.overlay import overlay_path
 from regengine.sky.drawing import picture_paths
+from tests.conftest import ROOT
 from tests.world.program import run
 from tests.world.results import nothing_found
 from tests.world.sources import nodes_of
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("regengine", "detectors", "matchers")
 # What runs, or builds objects of any class from, what it reads
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "marshal", "shelve", "joblib", "yaml"}
@@ -106,29 +106,15 @@ def test_postscript_that_calls_itself_a_map_tile_runs_nothing(
     assert not marker.exists()
 
 
-@pytest.mark.slow
-@given(st.text(), st.booleans())
-def test_overlays_stay_in_their_folder(path: str, hashed: bool) -> None:
-    folder = Path("/out/overlays")
-    result = nothing_found()
-    object.__setattr__(result, "path", path)
-    drawn = overlay_path(result, folder, hashed=hashed)
-    assert Path(os.path.normpath(drawn)).parent == folder
-
-
-@given(st.lists(st.text(min_size=1), min_size=1, max_size=4, unique=True))
-def test_pictures_of_detections_stay_in_their_folder(names: list[str]) -> None:
-    folder = Path("/out/overlays")
-    photos = [Path(name) for name in names]
-    pictures = picture_paths(photos, folder, "lights")
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=4, unique=True), st.booleans())
+def test_pictures_stay_in_their_folder(names: list[str], hashed: bool) -> None:
+    folder, photos = Path("/out/overlays"), [Path(name) for name in names]
+    pictures, result = picture_paths(photos, folder, "lights"), nothing_found()
     for photo in photos:
-        target = pictures.of(photo)
-        assert Path(os.path.normpath(target)).parent == folder
-
-
-@given(st.text())
-def test_frame_ids_are_names_and_no_paths(name: str) -> None:
-    assert "/" not in frame_id_of(Path(name))
+        object.__setattr__(result, "path", str(photo))
+        for target in (pictures.of(photo), overlay_path(result, folder, hashed=hashed)):
+            assert Path(os.path.normpath(target)).parent == folder
+        assert "/" not in frame_id_of(photo)
 
 
 @given(st.text())

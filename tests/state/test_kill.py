@@ -8,7 +8,6 @@ import os
 import resource
 import shutil
 import signal
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,6 @@ import regengine as rg
 from regengine.errors import WorkerError
 from tests.conftest import ROOT
 from tests.world.batches import (
-    LARGE,
     BatchOptions,
     count_attempts,
     die_at_every_start,
@@ -41,17 +39,13 @@ PHOTOS = 6
 LIGHTS = ROOT / "data_samples" / "lights.tif"
 
 
-# The folder of the journal, each photo, the store, its folder, and once more without the journal
-OF_THE_STORE = PHOTOS + 2
-
-
 def register(folder: Path, store: Path) -> tuple[object, ...]:
     given = ("--lights", LIGHTS, "--blind", "never", "--workers", 0, "--store", store)
     return ("register", folder, *given, "--json", "--quiet")
 
 
-def detect(folder: Path, out: Path, *more: object) -> tuple[object, ...]:
-    return ("detect", "lights", folder, "--workers", 0, "--out", out, "--json", "--quiet", *more)
+def detect(folder: Path, out: Path) -> tuple[object, ...]:
+    return ("detect", "lights", folder, "--workers", 0, "--out", out, "--json", "--quiet")
 
 
 @pytest.fixture(scope="session")
@@ -85,14 +79,7 @@ def assert_equal_stores(one: Path, other: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "moment"),
-    [
-        ("fsync", 4),
-        *(
-            pytest.param(name, moment, marks=pytest.mark.nightly)
-            for name, moment in (("fsync", 1), ("replace", 1), ("fsync", OF_THE_STORE + 2))
-        ),
-    ],
+    ("name", "moment"), [("fsync", 4), pytest.param("replace", 1, marks=pytest.mark.nightly)]
 )
 def test_a_killed_register_loses_nothing_and_the_next_one_goes_on(
     undisturbed: Path, tmp_path: Path, name: str, moment: int
@@ -113,16 +100,11 @@ def test_a_killed_register_loses_nothing_and_the_next_one_goes_on(
     assert [path.name for path in tmp_path.iterdir()] == ["run.h5"]
 
 
-@pytest.mark.parametrize(
-    ("moment", "more"), [(5, ()), pytest.param(4, ("--no-resume",), marks=pytest.mark.nightly)]
-)
 def test_a_killed_detect_keeps_its_lines_and_the_next_one_goes_on(
-    undisturbed: Path, tmp_path: Path, moment: int, more: tuple[str, ...]
+    undisturbed: Path, tmp_path: Path
 ) -> None:
     out, whole = tmp_path / "lights.ndjson", undisturbed / "lights.ndjson"
-    if more:
-        shutil.copy(whole, out)
-    killed = start_hit("SIGKILL", "fsync", moment, *detect(undisturbed / "photos", out, *more))
+    killed = start_hit("SIGKILL", "fsync", 5, *detect(undisturbed / "photos", out))
     assert killed.code == -signal.SIGKILL, killed.err
     files = "".join(path.read_text() for path in tmp_path.glob("lights.ndjson*"))
     assert set(killed.out.splitlines()) <= set(files.splitlines())
@@ -132,37 +114,23 @@ def test_a_killed_detect_keeps_its_lines_and_the_next_one_goes_on(
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize(
-    ("name", "number", "words"),
-    [
-        ("fsync", errno.ENOSPC, "disk is full"),
-        ("replace", errno.EROFS, "cannot be written"),
-    ],
-)
-def test_a_disk_that_refuses_once_costs_nothing_that_was_reported(
-    undisturbed: Path, tmp_path: Path, name: str, number: int, words: str
-) -> None:
-    for command, result in ((register, "run.h5"), (detect, "lights.ndjson")):
-        for moment in range(1, 12):
-            target = tmp_path / f"{result} {name} {moment}" / result
-            again = command(undisturbed / "photos", target)
-            with refusing(name, moment, number) as refused:
-                said = run(*again)
-            if not refused():
-                break
-            assert said.code == 3, (moment, said)
-            assert words in said.err
-            assert len(said.err.splitlines()) == 1
-            told = {record["frame"] for record in run(*again).records} if said.out else set()
-            assert {record["frame"] for record in said.records} <= told or result != "run.h5"
-            run(*again)
-            if result == "run.h5":
-                assert_equal_stores(target, undisturbed / result)
-            else:
-                assert target.read_bytes() == (undisturbed / result).read_bytes()
-            assert [path.name for path in target.parent.iterdir()] == [result]
-        else:
-            pytest.fail("the disk was always asked for more")
+def test_a_full_disk_costs_nothing_that_was_reported(undisturbed: Path, tmp_path: Path) -> None:
+    for moment in range(1, 12):
+        store = tmp_path / f"{moment}" / "run.h5"
+        words = register(undisturbed / "photos", store)
+        with refusing("fsync", moment, errno.ENOSPC) as refused:
+            said = run(*words)
+        if not refused():
+            break
+        assert said.code == 3, (moment, said)
+        assert "disk is full" in said.err
+        assert len(said.err.splitlines()) == 1
+        told = {record["frame"] for record in run(*words).records}
+        assert {record["frame"] for record in said.records} <= told
+        assert_equal_stores(store, undisturbed / "run.h5")
+        assert [path.name for path in store.parent.iterdir()] == ["run.h5"]
+    else:
+        pytest.fail("the disk was always asked for more")
 
 
 @pytest.mark.slow
@@ -195,13 +163,10 @@ def test_a_run_under_way_can_be_read_and_shuts_out_another(
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM"])
-def test_a_run_that_is_asked_to_stop_keeps_what_it_has(
-    undisturbed: Path, tmp_path: Path, kind: str
-) -> None:
+def test_a_run_that_is_asked_to_stop_keeps_what_it_has(undisturbed: Path, tmp_path: Path) -> None:
     store = tmp_path / "run.h5"
     words = register(undisturbed / "photos", store)
-    stopped = start_hit(kind, "fsync", 3, *words)
+    stopped = start_hit("SIGTERM", "fsync", 3, *words)
     assert stopped.code == 130, stopped.err
     assert 0 < len(stopped.records) < PHOTOS
     assert run("show", store, "--json").records == stopped.records
@@ -209,29 +174,14 @@ def test_a_run_that_is_asked_to_stop_keeps_what_it_has(
     assert_equal_stores(store, undisturbed / "run.h5")
 
 
-@pytest.mark.nightly
-def test_what_a_crash_tore_is_left_out_and_done_again(undisturbed: Path, tmp_path: Path) -> None:
-    store = tmp_path / "run.h5"
-    words = register(undisturbed / "photos", store)
-    start_hit("SIGKILL", "fsync", 5, *words)
-    torn = max((path for path in tmp_path.rglob("*") if path.is_file()), key=os.path.getsize)
-    torn.write_bytes(torn.read_bytes()[: torn.stat().st_size // 2])
-    assert len(run(*words).records) == PHOTOS
-    assert run("verify", store).code == 0
-    assert sorted(columns(store)["frames/frame"]) == sorted(
-        columns(undisturbed / "run.h5")["frames/frame"]
-    )
-
-
-@pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
 def test_a_store_that_outgrows_what_the_system_allows_is_told_and_the_old_one_stays(
-    store_copy: Path, share: float
+    store_copy: Path,
 ) -> None:
     before = store_copy.read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     (store_copy.parent / "more").mkdir()
     more = Path(shutil.copy(store_copy, store_copy.parent / "more" / "run.h5"))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * len(before)), limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 3, limits[1]))
     try:
         said = run("merge", more, "--out", store_copy, "--grow")
     finally:
@@ -240,12 +190,6 @@ def test_a_store_that_outgrows_what_the_system_allows_is_told_and_the_old_one_st
     assert "disk is full" in said.err
     assert store_copy.read_bytes() == before
     assert sorted(path.name for path in store_copy.parent.iterdir()) == ["more", "photos", "run.h5"]
-
-
-def test_a_folder_that_may_not_be_written_is_told_before_any_work(undisturbed: Path) -> None:
-    said = run(*register(undisturbed / "photos", Path("/proc/nowhere/run.h5")))
-    assert (said.code, said.out, len(said.err.splitlines())) == (3, "", 1)
-    assert "/proc/nowhere/run.h5 cannot be written" in said.err
 
 
 # ---- workers
@@ -298,18 +242,14 @@ def test_a_worker_that_is_killed_costs_no_photo_and_changes_no_result(many: None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.nightly)])
-def test_ctrl_c_ends_a_run_of_workers_and_the_next_goes_on(many: None, times: int) -> None:
+def test_ctrl_c_ends_a_run_of_workers_and_the_next_goes_on(many: None) -> None:
     words = (*NIGHT, "--workers", 1, "--out", "out.ndjson")
     with begin(*words, start_new_session=True) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
-        for _ in range(times):  # a terminal signals the workers, too
-            os.killpg(process.pid, signal.SIGINT)
-            time.sleep(0.3)
+        os.killpg(process.pid, signal.SIGINT)  # a terminal signals the workers, too
         out, err = process.communicate(timeout=120)
-    # The second may come when the program has ended and Python has not
-    assert process.returncode in (130, -signal.SIGINT)[:times], err
+    assert process.returncode == 130, err
     assert "run the same command again to resume" in err
     assert "Traceback" not in err
     lines = Path("out.ndjson").read_text().splitlines()
@@ -346,26 +286,8 @@ def test_a_photo_whose_worker_was_killed_is_tried_again_and_given_up_in_the_end(
     assert "dies_9.jpg" in gone.reasons[0].text
     assert {result.verdict for result in told.values()} == {"accepted"}
     # What waited behind the dying ones was not tried for nothing
-    assert {
-        name: count_attempts(tmp_path / f"{name}.jpg") - 1 for name in ("a", "dies_2", "dies_9")
-    } == {
-        "a": 1,
-        "dies_2": 3,
-        "dies_9": 3,
-    }
-
-
-@pytest.mark.nightly
-def test_a_worker_that_is_killed_while_it_sends_costs_a_second_try_at_most(tmp_path: Path) -> None:
-    """Delays in milliseconds, from before the first byte of 50 MB to after the last."""
-    names = [f"sends_{delay_ms}" for delay_ms in (1, 5, 10, 20, 30, 40, 60, 90, 150, 400)]
-    told = run_hurt(tmp_path, [*names, "a", "b"])
-    assert {result.verdict for result in told.values()} == {"accepted"}
-    tries = {name: count_attempts(tmp_path / f"{name}.jpg") - 1 for name in names}
-    for name in names:  # the whole large result, or that of the second try
-        lengths = [len(reason.text) for reason in told[name].reasons if reason.code == "large"]
-        assert (lengths, tries[name]) in (([LARGE], 1), ([], 2))
-    assert list(tries.values()).count(2) >= 3
+    names = ("a", "dies_2", "dies_9")
+    assert [count_attempts(tmp_path / f"{name}.jpg") - 1 for name in names] == [1, 3, 3]
 
 
 @pytest.mark.nightly
@@ -384,9 +306,6 @@ def test_a_result_that_cannot_be_stored_fails_its_photo_alone(tmp_path: Path) ->
 
 @pytest.mark.nightly
 def test_a_photo_that_takes_too_long_is_given_up_and_no_other(tmp_path: Path) -> None:
-    (tmp_path / "photos").mkdir()
-    told = run_hurt(
-        tmp_path / "photos", ["a", "slow", "b"], replace(OPTIONS, workers=1, limit_s=5.0)
-    )
+    told = run_hurt(tmp_path, ["a", "slow", "b"], replace(OPTIONS, workers=1, limit_s=5.0))
     assert [reason.code for reason in told.pop("slow").reasons] == ["timed_out"]
     assert {result.verdict for result in told.values()} == {"accepted"}

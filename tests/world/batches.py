@@ -10,17 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from threading import Timer
 
 import pytest
 
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
 from regengine.batch.same_settings import RunSettings
-from regengine.result import FrameResult, Reason
+from regengine.result import FrameResult
 from regengine.store.writer import StoreWriter
 from tests.world.results import nothing_found, proposal
-
-LARGE = 50_000_000  # characters of a result that is killed on its way
 
 
 def options_of(settings: str = "{}", **more: object) -> BatchOptions:
@@ -92,14 +89,10 @@ def count_attempts(path: Path) -> int:
 
 
 def hurt_worker(path: Path) -> FrameResult:
-    """``dies_N``: its first N attempts kill the worker; ``sends_MS``: the first does on its way."""
+    """``dies_N``: its first N attempts kill the worker."""
     number = count_attempts(path)
     content = path.read_bytes()
     made = replace(proposal(path.stem), path=str(path), sha256=hashlib.sha256(content).hexdigest())
-    if path.stem.startswith("sends_") and number == 1:
-        delay_s = 1e-3 * int(path.stem.split("_")[1])
-        Timer(delay_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        return replace(made, reasons=(Reason(code="large", text="x" * LARGE),))
     if path.stem.startswith("dies_") and number <= int(path.stem.split("_")[1]):
         os.kill(os.getpid(), signal.SIGKILL)
     if path.stem == "unheard_of":  # a number that the store has no room for
