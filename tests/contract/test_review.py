@@ -8,7 +8,6 @@ import math
 import os
 import signal
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -28,7 +27,7 @@ from tests.world.hand import camera_error_km
 from tests.world.pages import BASE, PORT, WORK, Client, ReviewProcess, Serve, copy_store, serve
 from tests.world.program import run
 from tests.world.runs import ELEMENTS, LIGHTS
-from tests.world.samples import camera_of, true_json, truth_of, turned_json
+from tests.world.samples import camera_of, true_json, truth_of
 from tests.world.tables import by_name
 
 WRONG, RIGHT = 2, 3  # samples by number: turned away, and proposed as it is
@@ -83,56 +82,38 @@ POINT = {"x": 1, "y": 1, "lon": 0, "lat": 9, "sigma_px": None, "origin": "person
 DECIDE, DRAFT = "PUT /api/frames/0/decision", "PUT /api/frames/0/draft"
 FOREIGN: tuple[tuple[dict[str, str], int], ...] = (
     ({"host": f"evil.example:{PORT}"}, 421),  # a stranger's name that has come to point here
-    ({"host": "127.0.0.1:1"}, 421),
     ({"host": f"127.0.0.1.evil:{PORT}"}, 421),
-    ({"host": f"localhost@evil:{PORT}"}, 421),
-    ({"host": ""}, 421),
     ({"origin": "http://evil.example"}, 403),
-    ({"origin": "null"}, 403),
     ({"origin": f"http://localhost:{PORT}"}, 403),
     ({"sec-fetch-site": "cross-site"}, 403),
     ({"sec-fetch-site": "same-site"}, 403),  # another port of this machine
     ({"content-type": "text/plain"}, 422),  # what a foreign form can send
-    ({"content-type": "application/x-www-form-urlencoded"}, 422),
 )
 PATHS = (
-    "/../app.py", "/..%2fapp.py", "/%2e%2e/%2e%2e/context.py", "/..%5c..%5cpyproject.toml",
-    "/%2fetc%2fpasswd", "/static/index.html", "/index.html%00.js",
-    "/api/frames/..%2f..%2f..%2fetc%2fpasswd", "/api/frames/0/photo/0/0/..%2f..%2fphoto.jpg",
+    "/../app.py", "/%2e%2e/%2e%2e/context.py", "/..%5c..%5cpyproject.toml", "/%2fetc%2fpasswd",
+    "/api/frames/0/photo/0/0/..%2f..%2fphoto.jpg",
 )  # fmt: skip
 NONSENSE: dict[str, Any] = {
     "latitude": {"points": [POINT | {"lat": 91}]},
     "origin": {"points": [POINT | {"origin": "nobody"}]},
     "sigma": {"points": [POINT | {"sigma_px": -1.0}]},
-    "quality": {"quality": 6},
     "comment": {"comment": "x" * 10_001},
     "tags": {"tags": ["x"] * 33},
-    "camera": {"camera": {"focal_px": -1}},
-    "decision": {"decision": "perhaps"},
     "base": {"base": 10**20},
-    "unknown field": {"surprise": 1},
     "not finite": {"seconds": float("nan")},
 }
 GIVEN: dict[str, Any] = {
-    "no time": {"time_utc": "noon"},
     "before the Station": {"time_utc": "1990-01-01 12:00:00"},
     "a time to come": {"time_utc": "2900-01-01 12:00:00"},
     "short lens": {"focal_px": 1.0},
-    "long lens": {"focal_px": 1e6},
     "far north": {"nadir": {"lon": 0.0, "lat": 80.0, "altitude_km": 410.0}},
     "low": {"nadir": {"lon": 0.0, "lat": 0.0, "altitude_km": 1.0}},
 }
-OUTSIDE = {"left": (-0.6, 10.0), "below": (10.0, 480.0), "right": (700.0, 10.0)}
+OUTSIDE = {"left": (-0.6, 10.0), "below": (10.0, 480.0)}
 GET_404 = {
-    "samples": (
-        "frames/99/neighbours", f"frames/{RIGHT}/photo/9/0/0.jpg",
-        f"frames/{RIGHT}/photo/0/99/0.jpg", f"frames/{RIGHT}/photo/-1/0/0.jpg",
-        "maps/lights/3/8/0.png", "maps/day/0/0/0.png", "frames/99/preview.jpg",
-    ),
-    "made": (
-        "frames/99", "frames/99/history", f"jobs/{'0' * 16}", "outlines/4/0/0.json",
-        "maps/lights/0/0/0.png",
-    ),
+    "samples": (f"frames/{RIGHT}/photo/9/0/0.jpg", f"frames/{RIGHT}/photo/0/99/0.jpg",
+                f"frames/{RIGHT}/photo/-1/0/0.jpg", "maps/lights/3/8/0.png"),
+    "made": ("frames/99", f"jobs/{'0' * 16}", "outlines/4/0/0.json"),
 }  # fmt: skip
 CAMERA = true_json(OF_RIGHT)
 NEEDS_MAP = {
@@ -150,28 +131,22 @@ REFUSED = (
       for name, changed in NONSENSE.items()),
     Refused(name="deep", ask=DECIDE, status=400, body="[" * 5000),
     Refused(name="no JSON", ask=DECIDE, status=422, body="\x00"),
-    *(Refused(name=f"{name} in {ask}", ask=ask, status=422, body=body | {"given": given})
-      for name, given in GIVEN.items() for ask, body in ((DRAFT, WORK), (DECIDE, UNSURE))),
+    *(Refused(name=f"{name} in a draft", ask=DRAFT, status=422, body=WORK | {"given": given})
+      for name, given in GIVEN.items()),
     *(Refused(name=f"{name} in {ask}", ask=ask, status=422, says="outside the photo",
               body=body | {"points": [POINT | {"x": x, "y": y}]})
-      for name, (x, y) in OUTSIDE.items()
-      for ask, body in ((DRAFT, WORK), (DECIDE, UNSURE),
-                        (f"POST /api/frames/{RIGHT}/solve", {"start": CAMERA}))
-      if "solve" not in ask),
+      for name, (x, y) in OUTSIDE.items() for ask, body in ((DRAFT, WORK), (DECIDE, UNSURE))),
     *(Refused(name=path, ask=f"GET /api/{path}", status=404, of=of)
       for of, paths in GET_404.items() for path in paths),
     *(Refused(name=f"box {box}", ask=f"GET /api/{of}?bbox={box}", status=422, says="west")
-      for of in ("frames", "places") for box in ("1,2,3", "0,9,0,8", "a,b,c,d", "nan,0,1,1")),
+      for of in ("frames", "places") for box in ("0,9,0,8", "nan,0,1,1")),
     *(Refused(name=f"{path} without a map", ask=f"POST /api/frames/8/{path}", body=body,
               status=422, says="night-light map") for path, body in NEEDS_MAP.items()),
-    *(Refused(name=f"nadir at {when}", ask=f"GET /api/nadir?time_utc={when}", status=422,
-              of="samples") for when in ("noon", "1990-01-01")),
+    Refused(name="nadir at noon", ask="GET /api/nadir?time_utc=noon", status=422, of="samples"),
     Refused(name="nadir without elements", ask="GET /api/nadir?time_utc=2014-02-04T12:00:00Z",
             status=422, says="element sets"),
     *(Refused(name=f"{ask} for lookers", ask=ask, body=body, status=403, of="readonly")
       for ask, body in ((DECIDE, UNSURE), (DRAFT, WORK), ("DELETE /api/frames/0/draft", None))),
-    Refused(name="snap at no frame", ask="POST /api/frames/99/snap", status=404, of="samples",
-            body=NEEDS_MAP["snap"]),
     Refused(name="no points to compare", ask=f"POST /api/frames/{RIGHT}/evidence", status=422,
             of="samples", body={"camera": CAMERA, "points": []}),
 )  # fmt: skip
@@ -191,14 +166,9 @@ def test_a_request_is_refused_in_a_sentence_and_changes_nothing(
 
 WRONG_CAMERAS: dict[str, dict[str, Any]] = {
     "another size": {"width_px": 10, "height_px": 10},
-    "a turned size": {"width_px": 480, "height_px": 640},
     "too short": {"focal_px": 1.0},
-    "too long": {"focal_px": 1e6},
     "no rotation": {"quaternion": [0.0, 0.0, 0.0, 0.0]},
-    "too large a rotation": {"quaternion": [1.0, 1.0, 1.0, 1.0]},
-    "in the Earth": {"position_ecef_m": [0.0, 0.0, 0.0]},
     "on the ground": {"position_ecef_m": [6378137.0, 0.0, 0.0]},
-    "not a number": {"focal_px": "wide"},
 }
 
 
@@ -220,7 +190,6 @@ def test_a_camera_that_cannot_have_taken_the_photo_is_refused_everywhere(
         f"POST {frame}/evidence": {"camera": camera, "points": points},
         f"POST {frame}/marks": {"camera": camera},
         f"POST {frame}/search": {"camera": camera},
-        f"POST {frame}/points": {"camera": camera, "points": points},
     }.items():
         assert is_refused(client.ask(*ask.rstrip("#").split(), json=body), 422), ask
     assert client.told(f"frames/{RIGHT}/history") == []
@@ -252,23 +221,16 @@ def test_only_the_printed_address_lets_in(review_server: Serve, review_store: Pa
         assert is_refused(other.ask("GET", f"/?token={other.once}"), 401)
 
 
-def test_a_link_from_elsewhere_leads_to_the_page(client: Client) -> None:
-    answer = client.ask("GET", "/", headers={"sec-fetch-site": "cross-site"})
-    assert (answer.status_code, 'http-equiv="refresh"' in answer.text) == (200, True)
-
-
-@pytest.mark.parametrize("announced", [True, False])
-def test_long_requests_are_not_read(refusing: dict[str, Client], announced: bool) -> None:
+def test_long_requests_are_not_read(refusing: dict[str, Client]) -> None:
     async def pieces() -> Any:
         for _ in range(1000):
             yield b" " * 1024
 
-    body = b" " * (300 * 1024) if announced else pieces()
-    answer = refusing["made"].ask("PUT", "/api/frames/0/draft", content=body, headers=JSON)
+    answer = refusing["made"].ask("PUT", "/api/frames/0/draft", content=pieces(), headers=JSON)
     assert answer.status_code == 413
 
 
-@pytest.mark.parametrize("path", ["/", "/app.js", "/api/session", "/nothing", "/api/x"])
+@pytest.mark.parametrize("path", ["/", "/api/session", "/nothing"])
 def test_every_answer_forbids_framing_and_foreign_scripts(
     review_server: Serve, review_store: Path, path: str
 ) -> None:
@@ -291,8 +253,6 @@ def test_every_answer_forbids_framing_and_foreign_scripts(
     [
         (("--host", "999.999.1.1"), "cannot listen on 999.999.1.1, port"),
         (("--reviewer", " "), "--reviewer"),
-        (("--layer", "Streets | ftp://x/{z}/{x}/{y}"), "--layer"),
-        (("--layer", "A | https://user@x.org/{z}/{x}/{y}"), "--layer"),
         (("--layer", LAYER, "--layer", LAYER), "same name"),
     ],
 )
@@ -303,60 +263,21 @@ def test_a_review_that_cannot_begin_says_why(
     assert (answer.code, said in answer.err, answer.err.count("\n")) == (2, True, 1)
 
 
-def test_a_program_that_serves_has_its_own_signals_back(review_store: Path) -> None:
-    heard: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
-    own, answers = signal.getsignal(signal.SIGTERM), []
-
-    def end_when_it_answers() -> None:
-        for _ in range(600):
-            time.sleep(0.1)
-            try:
-                answers.append(httpx.get("http://127.0.0.1:48123/", timeout=60.0).status_code)
-                break
-            except httpx.TransportError:
-                continue
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    ender = threading.Thread(target=end_when_it_answers, daemon=True)
-    ender.start()
-    try:
-        assert run("review", review_store, "--no-browser", "--port", 48123).code == 0
-        assert (answers, heard) == ([401], [])
-        assert signal.getsignal(signal.SIGTERM) is own
-    finally:
-        ender.join(60.0)
-        signal.signal(signal.SIGTERM, before)
-
-
 # The queue ---------------------------------------------------------------------------------------
 
 FILTERS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "verdict=review&verdict=failed": lambda row: row["verdict"] in ("review", "failed"),
     "reason=low_margin": lambda row: "low_margin" in row["reasons"],
-    "category=cities": lambda row: row["category"] == "cities",
-    "camera=NIKON D3S": lambda row: row["camera_body"] == "NIKON D3S",
     "id=3&id=9": lambda row: row["id"] in (3, 9),
-    "text=iss055": lambda row: "ISS055" in row["frame"],
     "text=japan": lambda row: "Japan" in (row["place"] or ""),
     "date_from=2012-03-28T17&date_to=2012-03-28T18": lambda row: (
         "2012-03-28T17" <= (row["time_utc"] or "") <= "2012-03-28T18:59:59Z"
     ),
-    "status=done": lambda row: row["id"] in (1, 2),
-    "status=open": lambda row: row["id"] not in (1, 2),
-    "status=disputed": lambda row: row["id"] == 1,
-    "status=second": lambda row: row["id"] == 2,
-    "tag=fog": lambda row: row["id"] == 2,
 }
 
 
-def test_a_filter_keeps_what_says_so_and_facets_count_it(
-    client: Client, review_server: Serve, review_store: Path
-) -> None:
-    client.decide(1, "rejected")
-    with review_server(review_store, reviewer="Bo") as other:
-        other.decide(1, "unsure")
-        other.decide(2, "unsure", tags=["fog"])
+def test_a_filter_keeps_what_says_so_and_facets_count_it(client: Client) -> None:
+    """Those of what was decided: `tests.state.test_machines`."""
     everything = client.told("frames?limit=100")["frames"]
     assert len(everything) == 40
     for query, says_so in FILTERS.items():
@@ -364,19 +285,17 @@ def test_a_filter_keeps_what_says_so_and_facets_count_it(
         expected = {row["id"] for row in everything if says_so(row)}
         assert {row["id"] for row in found["frames"]} == expected, query
         assert found["total"] == len(expected) > 0, query
-        assert client.told(f"queue?limit=2&{query}")["ids"] == [
-            row["id"] for row in found["frames"]
-        ]
     facets = client.told("facets")
-    for name in ("verdict", "reason", "category", "camera", "tag"):
+    for name in ("verdict", "reason", "category", "camera"):
         for value, count in facets[name].items():
             query = httpx.QueryParams({name: value, "limit": 0})
             assert client.told(f"frames?{query}")["total"] == count
-    times = sorted(row["time_utc"] for row in everything if row["time_utc"])
-    assert (facets["first_time"], facets["last_time"]) == (times[0], times[-1])
-    assert client.told("frames?limit=0&verdict=accepted")["progress"] == {
-        "all": facets["verdict"]["accepted"],
-        "decided": 2,
+    pages = [client.told(f"frames?offset={k}&limit=15")["frames"] for k in (0, 15, 30)]
+    assert [row["id"] for page in pages for row in page] == [row["id"] for row in everything]
+    # Boxes cross the antimeridian
+    seen = client.told("frames?limit=100&bbox=170,-90,-170,90")["frames"]
+    assert {row["frame"] for row in seen} >= {
+        row["frame"] for row in everything if row["frame"].startswith("ISS055")
     }
 
 
@@ -393,47 +312,6 @@ def test_a_line_of_the_queue_says_what_the_store_has(client: Client) -> None:
     assert {name: rows[8][name] for name in expected} == expected
     assert rows[8]["log10_lead"] == pytest.approx(36.1)
     assert rows[8]["centre"] == pytest.approx([float(lon), float(lat)], abs=1e-6)
-    assert rows[8]["version"] == client.told("frames/8")["sha256"][:16]
-    assert (rows[14]["centre"], rows[14]["sigma_m"]) == (None, None)
-
-
-def test_boxes_cross_the_antimeridian_and_hold_the_poles(client: Client) -> None:
-    def names(bbox: str) -> set[str]:
-        rows = client.told(f"frames?limit=100&bbox={bbox}")["frames"]
-        return {row["frame"] for row in rows if row["frame"].startswith(("ISS055", "ISS061"))}
-
-    everywhere = names("-180,-90,180,90")
-    assert len(everywhere) == 8
-    assert names("170,-90,-170,90") >= {name for name in everywhere if "ISS055" in name}
-    assert len(names("-180,80,180,90")) == 2
-
-
-def test_a_photo_with_the_sky_in_its_middle_lies_amid_its_points(
-    review_server: Serve, tmp_path: Path
-) -> None:
-    """Points of Japan, and a nadir of another place."""
-    result = seen_by(proposal("sky"), nadir_camera(136.9, 35.7, tilt_deg=80.0))
-    far = replace(result, nadir=replace(result.nadir, lon=-40.0, lat=10.0))
-    alone = replace(far, frame="nadir", control_points=(), solved=None, verdict="no_match")
-    with review_server(write_store(tmp_path / "run.h5", [far, alone])) as client:
-        for box, names in (("136,35,138,37", ["sky"]), ("-41,9,-39,11", ["nadir"])):
-            assert [row["frame"] for row in client.told(f"frames?bbox={box}")["frames"]] == names
-
-
-def test_the_most_doubtful_come_first(client: Client) -> None:
-    rows = client.told("frames?limit=100")["frames"]
-    order = ["review", "accepted", "no_match", "failed"]
-    ranks = [order.index(row["verdict"]) for row in rows]
-    assert ranks == sorted(ranks)
-    for verdict in ("review", "accepted"):
-        doubts = [abs(row["probability"] - 0.5) for row in rows if row["verdict"] == verdict]
-        assert doubts == sorted(doubts)
-    for sort, name in (("time", "time_utc"), ("name", "frame")):
-        told = client.told(f"frames?limit=100&sort={sort}")["frames"]
-        values = [row[name] or "9" for row in told]
-        assert values == sorted(values, key=str.encode)
-    pages = [client.told(f"frames?offset={k}&limit=15")["frames"] for k in (0, 15, 30)]
-    assert [row["id"] for page in pages for row in page] == [row["id"] for row in rows]
 
 
 def test_of_equal_doubts_the_lesser_evidence_comes_first(
@@ -544,37 +422,25 @@ class Accepting:
 FOUR = "needs a camera and four confirmed points"
 AGAINST = "contradict those measured"
 ACCEPTING = (
-    Accepting("nothing", "none", "", f"{FOUR}, or an unchanged proposal"),
     Accepting("two of four", "own", "p0 p1 e2 e3", "2 of 4 points confirmed"),
     Accepting("the engine's points", "own", "e0 e1 e2 e3", "0 of 4 points confirmed"),
-    Accepting("one four times", "own", "p0 p0 p0 p0", FOUR),
-    Accepting("no points", "proposed", "", FOUR),
     Accepting("no camera", "none", "e0 e1 e2 e3", FOUR),
-    Accepting("three of the proposal", "proposed", "e0 e1 e2", FOUR),
-    Accepting("one of the proposal four times", "proposed", "e0 e0 e0 e0", FOUR),
     Accepting("as proposed", "proposed", "e0 e1 e2 e3"),
     Accepting("four placed", "own", "p0 p1 p2 p3"),
     Accepting("four confirmed", "solved", "c0 c1 c2 c3"),
     Accepting("followers", "turned", "f0 f1 f2 f3", FOUR),
-    Accepting("sure followers", "turned", "f0+sure f1+sure f2+sure f3+sure", FOUR),
     Accepting("confirmed followers", "turned", "k0 k1 k2 k3", FOUR),
     Accepting("a drag and its followers", "turned", "h0 f1 f2 f3", FOUR),
     Accepting("all dragged", "turned", "h0 h1 h2 h3"),
     Accepting("another camera for right points", "turned", "c0 c1 c2 c3", AGAINST),
     Accepting("dragged against the others", "solved", "h0 c1 c2 c3", AGAINST),
     Accepting("snapped against the others", "solved", "s0 c1 c2 c3", AGAINST),
-    Accepting("dragged a little", "solved", "h0 c1 c2 c3", by_px=1.0),
     Accepting("snapped a little", "solved", "s0 c1 c2 c3", by_px=1.0),
-    Accepting("three and one off", "solved", "c0 c1 c2 c3+off", "3 of 3 points confirmed"),
     Accepting("three and a wrong one off", "solved", "h0+off c0 c1 c2", "3 of 3 points confirmed"),
     Accepting("four and a wrong one off", "solved", "h0+off c0 c1 c2 c3"),
     Accepting("far away", "own", "p0+far p1+far p2+far p3+far", "out of sight where"),
-    Accepting("far away by a search", "own", "p0+far+found p1+far+found p2+far+found p3+far+found",
-              "out of sight where"),
     Accepting("a search's", "own", "p0+found p1+found p2+found p3+found"),
-    Accepting("a tenth of the picture off", "own", "p0+beside p1 p2 p3", AGAINST),
     Accepting("a fifth far away", "own", "p0 p1 p2 p3 p0+far", AGAINST),
-    Accepting("a fifth far away, off", "own", "p0 p1 p2 p3 p0+far+off"),
 )  # fmt: skip
 KINDS = {"e": "engine", "c": "confirmed", "p": "person", "f": "person", "k": "confirmed",
          "h": "person", "s": "snap"}  # fmt: skip
@@ -589,11 +455,9 @@ def points_of(row: Accepting, told: dict[str, Any]) -> list[dict[str, Any]]:
         if kind in "ph":
             point["by_hand"] = True
         if kind in "fk":
-            point["sigma_px"] = 0.6 if "sure" in changes else None
+            point["sigma_px"] = None
         if "far" in changes:
             point["lon"] += 40.0
-        if "beside" in changes:
-            point["x"] += 64.0 if point["x"] < 320.0 else -64.0
         if "found" in changes:
             point["origin"] = "search"
         if "off" in changes:
@@ -647,51 +511,11 @@ def test_points_that_are_switched_off_are_not_exported(client: Client, review_st
 
 def test_a_proposal_as_it_is_has_its_own_points(sample_client: Client) -> None:
     told = sample_client.told(f"frames/{WRONG}")
-    first, *others = told["points"]
-    moved = first | {"lon": first["lon"] + 0.1, "origin": "person", "by_hand": True}
     runner_up = told["hypotheses"][1]["camera"]
     spread = [point | {"origin": "engine"} for point in followers(runner_up, told["points"])]
-    for camera, points, status in (
-        (told["camera"], [moved, *others], 422),
-        (runner_up, told["points"], 422),
-        (runner_up, spread, 200),
-        (told["camera"], told["points"], 200),
-    ):
-        answer = sample_client.decide(WRONG, "accepted", camera=camera, points=points)
+    for points, status in ((told["points"], 422), (spread, 200)):
+        answer = sample_client.decide(WRONG, "accepted", camera=runner_up, points=points)
         assert answer.status_code == status, answer.text
-
-
-def test_what_was_accepted_for_followers_is_named(client: Client, review_store: Path) -> None:
-    """As a page of an earlier version sent it."""
-    told = client.told("frames/8")
-    camera = turned_away(told, 15.0)
-    points = followers(camera, told["points"])
-    assert client.decide(8, "unsure", camera=camera, points=points).status_code == 200
-    with closing(sqlite3.connect(f"{review_store}.review.sqlite")) as file, file:
-        names = "frame_index, sha256, reviewer, time_utc, base, seconds, verdict, probability"
-        names += ", proposal_sha256, work"
-        file.execute(
-            f"INSERT INTO decisions (decision, {names}) SELECT 'accepted', {names} FROM decisions"
-        )
-    client.accept(24)
-    rows = {row["id"]: row["independent"] for row in client.told("frames?status=done")["frames"]}
-    assert rows == {8: False, 24: True}
-    (row,) = client.told("frames?status=dependent")["frames"]
-    kept, _ = client.told("frames/8/history")
-    assert (row["id"], kept["independent"], kept["points"]) == (8, False, points)
-    (figures,) = run("report", review_store, "--json").records
-    decided = figures["decisions"]
-    assert (decided["photos"], decided["choices"]["accepted"]) == (2, 2)
-    assert decided["not_independent"]["photos"] == 1
-    (shown,) = decided["not_independent"]["shown"]
-    assert (shown["frame"], shown["reviewer"]) == (told["frame"], "Ada")
-    page = review_store.parent / "report.html"
-    assert run("report", review_store, "--out", page).code == 0
-    assert "Not independent" in page.read_text(encoding="utf-8")
-    # Readable as before, and put right by a decision that is
-    assert len(exported(review_store)) == 8
-    assert client.accept(8, base=kept["revision"]).status_code == 200
-    assert client.told("frames?status=dependent")["frames"] == []
 
 
 def test_a_neighbours_camera_is_carried_along_the_orbit(
@@ -727,33 +551,10 @@ def test_a_neighbours_camera_is_carried_along_the_orbit(
         # It looks as far ahead as the other did
         seen, other = (c.pixel_to_lonlat(*c.principal_point) for c in (carried, over))
         assert float(seen[1] - other[1]) == pytest.approx(1.9, abs=0.05)
-        (back,) = client.told("frames/0/neighbours")["neighbours"]
-        assert (back["seconds"], back["camera"]) == (30.0, None)
         assert client.told("frames/2/neighbours")["neighbours"] == []
         assert client.decide(0, "rejected").status_code == 200
         (refused,) = client.told("frames/1/neighbours")["neighbours"]
         assert refused["camera"] is None
-
-
-def test_a_table_with_points_outside_of_the_photo_is_refused(
-    client: Client, review_store: Path
-) -> None:
-    table, name = review_store.parent / "points.csv", client.told("frames/8")["frame"]
-    table.write_text(f"frame,x,y,lon,lat\n{name},-0.6,10,10,10\n", encoding="utf-8")
-    said = run("import", review_store, table)
-    assert (said.code, "outside the photo" in said.err) == (2, True)
-    assert client.told("frames/8/history") == []
-
-
-def test_the_same_decision_again_adds_nothing_and_an_unseen_one_is_told(client: Client) -> None:
-    """In any order: `tests.state.test_review_machine`."""
-    first = client.decide(1, "rejected").json()
-    assert client.decide(1, "rejected").json()["revision"] == first["revision"]  # sent again
-    second = client.decide(1, "unsure").json()
-    assert second["conflict"]["revision"] == first["revision"]
-    assert client.decide(1, "rejected", base=second["revision"]).json()["conflict"] is None
-    kept = [one["decision"] for one in client.told("frames/1/history")]
-    assert kept == ["rejected", "unsure", "rejected"]
 
 
 def test_what_a_person_gives_of_the_exposure_comes_back(
@@ -774,15 +575,6 @@ def test_what_a_person_gives_of_the_exposure_comes_back(
     assert client.told("frames/8")["draft"] is None
 
 
-def test_looking_only_changes_nothing(review_server: Serve, review_store: Path) -> None:
-    before = sorted(review_store.parent.rglob("*"))
-    with review_server(review_store, readonly=True) as client:
-        assert client.told("session")["readonly"] is True
-        assert client.told("frames/0")["decisions"] == []
-        assert is_refused(client.decide(0, "rejected"), 403)
-    assert sorted(review_store.parent.rglob("*")) == before
-
-
 def test_decisions_are_sqlite_that_others_read_and_nobody_changes(
     client: Client, review_store: Path
 ) -> None:
@@ -797,10 +589,9 @@ def test_decisions_are_sqlite_that_others_read_and_nobody_changes(
                 others.execute(change)
 
 
-@pytest.mark.parametrize("readonly", [False, True])
-@pytest.mark.parametrize("kind", ["text", "stranger", "newer"])
+@pytest.mark.parametrize("kind", ["text", "newer"])
 def test_other_programs_files_are_refused_and_left_alone(
-    review_server: Serve, review_store: Path, kind: str, readonly: bool
+    review_server: Serve, review_store: Path, kind: str
 ) -> None:
     file = Path(f"{review_store}.review.sqlite")
     if kind == "text":
@@ -808,14 +599,11 @@ def test_other_programs_files_are_refused_and_left_alone(
     else:
         with closing(sqlite3.connect(file)) as other, other:
             other.execute("CREATE TABLE stamps (id INTEGER)")
-            if kind == "newer":
-                other.execute(f"PRAGMA application_id = {0x52454752}")
-                other.execute("PRAGMA user_version = 99")
+            other.execute(f"PRAGMA application_id = {0x52454752}")
+            other.execute("PRAGMA user_version = 99")
     before = file.read_bytes()
-    with (
-        pytest.raises(RegengineError, match=r"run\.h5\.review\.sqlite"),
-        review_server(review_store, readonly=readonly),
-    ):
+    refused = pytest.raises(RegengineError, match=r"run\.h5\.review\.sqlite")
+    with refused, review_server(review_store):
         pass
     assert file.read_bytes() == before
 
@@ -872,25 +660,10 @@ def test_four_drags_put_a_wrong_proposal_right(sample_client: Client) -> None:
     assert answer["rms_px"] == pytest.approx(np.sqrt(np.mean(off_px**2)))
     metres = [one["residual_m"] for one in answer["points"]]
     assert answer["rms_m"] == pytest.approx(np.sqrt(np.mean(np.square(metres))))
-    assert (answer["rms_px"] < 1.0, answer["rms_m"] < 300.0) == (True, True)
     assert answer["off_nadir_deg"] == pytest.approx(camera.off_nadir_deg)
     assert answer["freed"] == ["attitude", "focal length", "position"]
     assert (answer["observations"], answer["over"]) == (8, 1)
     assert answer["warning"] is None
-    assert len(answer["attitude_only"]["points"]) == 4
-    body = {"points": known_points(4), "start": turned_json(FRAME, away_km=1473.0)}
-    answer = sample_client.post(f"frames/{WRONG}/solve", body).json()
-    assert camera_error_km(answer["camera"], FRAME) < 1.0
-
-
-def test_an_oblique_with_two_points_that_disagree_asks_for_four(sample_client: Client) -> None:
-    points = known_points(2, OBLIQUE)
-    body = {"points": points, "start": true_json(OBLIQUE)}
-    assert sample_client.post(f"frames/{WRONG}/solve", body).json()["too_few"] is None
-    points[1]["x"] -= 400.0
-    answer = sample_client.post(f"frames/{WRONG}/solve", body).json()
-    assert "four points before a search: these 2 leave" in answer["too_few"]
-    assert answer["too_few"] in answer["warning"]
 
 
 def test_a_point_that_contradicts_the_others_is_named_and_left_out(sample_client: Client) -> None:
@@ -904,6 +677,13 @@ def test_a_point_that_contradicts_the_others_is_named_and_left_out(sample_client
     # Of the six others twelve, for attitude and focal length
     assert (answer["observations"], answer["over"]) == (12, 8)
     assert camera_error_km(answer["camera"], FRAME) < 1.0
+    # Two that disagree, of an oblique, ask for four
+    points = known_points(2, OBLIQUE)
+    body = {"points": points, "start": true_json(OBLIQUE)}
+    assert sample_client.post(f"frames/{WRONG}/solve", body).json()["too_few"] is None
+    points[1]["x"] -= 400.0
+    answer = sample_client.post(f"frames/{WRONG}/solve", body).json()
+    assert "four points before a search: these 2 leave" in answer["too_few"]
 
 
 def test_points_snap_to_the_lights_or_say_why_not(sample_client: Client) -> None:
@@ -946,10 +726,6 @@ def test_the_lights_of_photo_and_map_are_compared_at_each_point(sample_client: C
         assert np.median([one["off_px"] for one in right]) < 2.5
         assert np.median([one["off_px"] for one in wrong]) == pytest.approx(9 * 2**0.5, abs=2.5)
         assert not [one for one in wrong if one["off_px"] < 3.717 * one["sigma_px"]]
-    hidden = {"camera": camera, "points": [points[0] | {"lon": 20.0, "lat": -50.0}]}
-    (nothing,) = sample_client.post(f"frames/{RIGHT}/evidence", hidden).json()["points"]
-    assert (nothing["off_px"], nothing["sigma_px"]) == (None, None)
-    assert "horizon" in nothing["why"]
 
 
 def test_the_strongest_lights_of_the_map_are_met_where_the_camera_is_right(
@@ -1012,11 +788,6 @@ def test_a_preview_is_the_photo_and_kept_by_the_browser(refusing: dict[str, Clie
     assert np.abs(small - np.asarray(whole, float)).mean() < 4.0
     again = client.ask("GET", address, headers={"if-none-match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    other = client.ask("GET", address.replace("320", "300"))
-    assert other.headers["etag"] != first.headers["etag"]
-    version = client.told(f"frames/{RIGHT}")["version"]
-    assert "immutable" in client.ask("GET", f"{address}&v={version}").headers["cache-control"]
-    assert "no-cache" in client.ask("GET", f"{address}&v=0").headers["cache-control"]
 
 
 def test_another_photo_is_not_shown_in_place_of_one_that_changed(
@@ -1031,15 +802,6 @@ def test_another_photo_is_not_shown_in_place_of_one_that_changed(
         assert is_refused(client.ask("GET", address), 409, "has changed")
         photo.unlink()
         assert is_refused(client.ask("GET", address), 404, "is missing")
-
-
-def test_photos_that_have_moved_are_shown(store_copy: Path, tmp_path: Path) -> None:
-    (store_copy.parent / "photos").rename(tmp_path / "elsewhere")
-    for photos, there in ((None, False), (tmp_path / "elsewhere", True)):
-        with serve(store_copy, photos=photos) as client:
-            assert client.told("frames/0")["photo"] is there
-            status = client.ask("GET", "/api/frames/0/preview.jpg").status_code
-            assert status == (200 if there else 404)
 
 
 def test_streets_and_lights_at_hand_are_maps_of_the_page(
@@ -1057,8 +819,6 @@ def test_streets_and_lights_at_hand_are_maps_of_the_page(
         # The tile that holds 0.05 degrees north and east
         answer = client.ask("GET", "/api/maps/streets/12/2048/2047.png")
         assert np.asarray(Image.open(io.BytesIO(answer.content)))[..., 0].max() > 100
-        sea = client.ask("GET", "/api/maps/lights/5/0/16.png")
-        assert np.asarray(Image.open(io.BytesIO(sea.content)).convert("LA"))[..., 1].max() == 0
 
 
 def test_towns_are_found_by_name_and_in_a_box(refusing: dict[str, Client]) -> None:
@@ -1069,24 +829,6 @@ def test_towns_are_found_by_name_and_in_a_box(refusing: dict[str, Client]) -> No
     inside = client.told("places?bbox=138,34,141,37&limit=5")["places"]
     assert (inside[0]["name"], len(inside)) == ("Tokyo", 5)
     assert all(138 <= one["lon"] <= 141 and 34 <= one["lat"] <= 37 for one in inside)
-    outline = client.told("outlines/5/28/12.json")
-    assert outline["unit_deg"] > 0
-    assert len(outline) > 1
-
-
-def test_the_page_starts_at_what_was_told_and_not_at_what_was_refuted(
-    review_server: Serve, tmp_path: Path
-) -> None:
-    told = replace(
-        proposal(), verdict="no_match", solved=None, control_points=(), footprint=None, fit=None,
-        hypotheses=(), footprint_diagonal_km=None,
-    )  # fmt: skip
-    found = replace(told, frame="anywhere", nadir=replace(told.nadir, source="lights"))
-    with review_server(write_store(tmp_path / "run.h5", [told, found])) as client:
-        first, second = (client.told(f"frames/{number}") for number in (0, 1))
-    assert (first["nadir"]["lon"], first["nadir"]["source"]) == (136.9, "tle")
-    assert len(first["horizon"]) > 2
-    assert (second["nadir"], second["horizon"], second["camera"]) == (None, [], None)
 
 
 def test_the_ground_in_sight_is_seen_edge_on_at_its_outline(refusing: dict[str, Client]) -> None:

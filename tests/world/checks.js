@@ -42,13 +42,4 @@
   cutText: (selector) => [...document.querySelectorAll(selector)]
     .filter((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1)
     .map((e) => e.textContent.trim()),
-
-  // Whether an element with the focus looks other than without it
-  focusShows: () => {
-    const e = document.activeElement;
-    if (e === document.body) return null;
-    const style = getComputedStyle(e);
-    const seen = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1;
-    return { name: e.id || e.outerHTML.slice(0, 80), seen: seen || style.boxShadow !== "none" };
-  },
 })
