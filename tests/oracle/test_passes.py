@@ -15,8 +15,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import shapely
-from hypothesis import given
-from hypothesis import strategies as st
 from pyarrow import parquet
 from pyproj import Geod, Transformer
 from scipy.optimize import minimize_scalar
@@ -52,15 +50,7 @@ TO_ECEF = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
 
 
 DAY_S = 86400.0
-PLACES = [
-    (2.35, 48.86),
-    (-58.4, -34.6),
-    (103.8, 1.3),
-    (179.95, -16.8),
-    (-149.9, 61.2),
-    (30.3, 59.9),
-]
-LON, LAT = np.array(PLACES).T
+LON, LAT = np.array([(2.35, 48.86), (-58.4, -34.6), (103.8, 1.3), (179.95, -16.8)]).T
 
 
 @pytest.fixture(scope="module")
@@ -70,29 +60,9 @@ def orbit(tmp_path_factory: pytest.TempPathFactory) -> ElementSet:
     return load_tle_file(path).best_for(START)
 
 
-@given(lon=st.floats(-180.0, 179.99), lat=st.floats(-75.0, 75.0))
-def test_no_pass_is_missed_anywhere(orbit: ElementSet, lon: float, lat: float) -> None:
-    """The search by whole minutes against the orbit every five seconds, for half a day."""
-    seconds = np.arange(-10.0, 0.5 * DAY_S + 11.0, 5.0)  # beyond both ends of what is searched
-    station = track_positions(orbit, START, seconds, 0.0)
-    place = geodetic_to_ecef(lon, lat)
-    slant = np.linalg.norm(station - place, axis=-1)
-    above = (station - place) @ place > 0.0
-    lowest = (slant[1:-1] < slant[:-2]) & (slant[1:-1] <= slant[2:]) & above[1:-1]
-    moments = seconds[1:-1][lowest]
-    found = find_passes(
-        orbit, START, 0.5 * DAY_S, np.array([lon]), np.array([lat]), max_off_nadir_deg=90.0
-    )
-    clear = found.elevation_deg > 0.5  # at the horizon itself the two ellipsoids' ups differ
-    assert all(np.abs(moments - moment).min() < 6.0 for moment in found.seconds[clear])
-    inside = (moments > 6.0) & (moments < 0.5 * DAY_S - 6.0)
-    high = inside & (slant[1:-1][lowest] < 1800e3)
-    assert all(np.abs(found.seconds - moment).min() < 6.0 for moment in moments[high])
-
-
 def test_a_pass_is_the_moment_of_least_distance_to_a_millisecond(orbit: ElementSet) -> None:
     found = find_passes(orbit, START, DAY_S, LON, LAT, max_off_nadir_deg=65.0)
-    assert len(found) >= 10
+    assert len(found) >= 5
     for one in found.itertuples():
         place = geodetic_to_ecef(LON[one.place], LAT[one.place])
 
@@ -104,18 +74,6 @@ def test_a_pass_is_the_moment_of_least_distance_to_a_millisecond(orbit: ElementS
         least = minimize_scalar(metres, bounds=around, method="bounded", options={"xatol": 1e-5})
         assert one.seconds == pytest.approx(least.x, abs=1e-3)
         assert one.slant_km == pytest.approx(np.sqrt(least.fun), abs=1e-6)
-
-
-def test_passes_of_a_span_are_those_of_its_parts(orbit: ElementSet) -> None:
-    """Wherever a span is cut, from the first moment on and without the last."""
-    whole = find_passes(orbit, START, DAY_S, LON, LAT, max_off_nadir_deg=60.0)
-    moments = np.sort(whole.seconds.to_numpy())
-    for cut_s in (0.0, *(moments[[2, 5]] - 1e-3), *(moments[[2, 5]] + 1e-3), 41_003.0):
-        first = find_passes(orbit, START, cut_s, LON, LAT, max_off_nadir_deg=60.0)
-        later = START + timedelta(seconds=cut_s)
-        second = find_passes(orbit, later, DAY_S - cut_s, LON, LAT, max_off_nadir_deg=60.0)
-        both = np.sort(np.concatenate([first.seconds, second.seconds + cut_s]))
-        np.testing.assert_allclose(both, moments, rtol=0.0, atol=1e-3)
 
 
 def test_a_limit_at_the_horizon_takes_what_stands_above_it(orbit: ElementSet) -> None:
@@ -142,12 +100,6 @@ def test_a_limit_at_the_horizon_takes_what_stands_above_it(orbit: ElementSet) ->
         assert found.place.tolist() == [n for n, _ in expected]
         np.testing.assert_allclose(found.seconds, [s for _, s in expected], atol=0.15, rtol=0.0)
         assert len(expected) > (0 if limit_deg < 20.0 else 5)
-
-
-def test_no_places_and_short_spans_have_no_passes(orbit: ElementSet) -> None:
-    none = np.empty(0)
-    assert len(find_passes(orbit, START, DAY_S, none, none, max_off_nadir_deg=45.0)) == 0
-    assert len(find_passes(orbit, START, 8.6, LON, LAT, max_off_nadir_deg=1.0)) == 0
 
 
 # The columns of a plan
@@ -310,47 +262,25 @@ def test_every_column_is_what_other_programs_compute(
             np.testing.assert_allclose(own[column].astype(float), values, atol=0.015)
 
 
-@pytest.mark.parametrize(
-    ("limit", "column"),
-    [
+def test_a_limit_is_what_is_still_taken_and_of_many_passes_the_steepest(
+    tle: Path, sites: Path
+) -> None:
+    passes = make_plan(tle, sites, WIDE).passes
+    for limit, column in (
         ("max_off_nadir_deg", "off_nadir_deg"),
         ("max_sun_deg", "sun_elevation_deg"),
         ("max_moon_deg", "moon_elevation_deg"),
         ("max_sigma_s", "sigma_time_s"),
-    ],
-)
-def test_a_limit_is_what_is_still_taken(tle: Path, sites: Path, limit: str, column: str) -> None:
-    passes = make_plan(tle, sites, WIDE).passes
-    middle = float(passes[column].sort_values().iloc[len(passes) // 2])
-    at = make_plan(tle, sites, replace(WIDE, **{limit: middle}))
-    below = make_plan(tle, sites, replace(WIDE, **{limit: float(np.nextafter(middle, -1e9))}))
-    kept = passes[passes[column] <= middle].reset_index(drop=True)
-    pd.testing.assert_frame_equal(at.passes, kept)
-    assert len(below.passes) == len(kept) - 1
-    left_out = limit == "max_sigma_s"
-    assert at.uncertain == (len(passes) - len(kept)) * left_out
-    assert below.uncertain == (len(passes) - len(kept) + 1) * left_out
-
-
-def test_what_is_uncertain_by_day_is_not_counted(tle: Path, sites: Path) -> None:
-    passes = make_plan(tle, sites, WIDE).passes
-    sigma_s = float(passes["sigma_time_s"].median())
-    plan = make_plan(tle, sites, replace(WIDE, max_sigma_s=sigma_s, max_sun_deg=-12.0))
-    late = (passes["sigma_time_s"] > sigma_s) & (passes["sun_elevation_deg"] <= -12.0)
-    assert 0 < plan.uncertain == int(late.sum()) < len(passes) // 2
-
-
-@pytest.mark.parametrize("most", [1, 2, 3])
-def test_of_many_passes_the_steepest_are_listed_in_their_order(
-    tle: Path, sites: Path, most: int
-) -> None:
-    passes = make_plan(tle, sites, WIDE).passes
-    kept = make_plan(tle, sites, replace(WIDE, most=most)).passes
+    ):
+        middle = float(passes[column].sort_values().iloc[len(passes) // 2])
+        at = make_plan(tle, sites, replace(WIDE, **{limit: middle}))
+        kept = passes[passes[column] <= middle].reset_index(drop=True)
+        pd.testing.assert_frame_equal(at.passes, kept)
+        assert at.uncertain == (len(passes) - len(kept)) * (limit == "max_sigma_s")
+    few = make_plan(tle, sites, replace(WIDE, most=2)).passes
     for place, own in passes.groupby("place"):
-        steepest = own.nsmallest(most, "off_nadir_deg").sort_values("seconds")
-        listed = kept[kept["place"] == place]
-        assert listed["seconds"].tolist() == steepest["seconds"].tolist()
-    assert kept["place"].is_monotonic_increasing
+        steepest = own.nsmallest(2, "off_nadir_deg").sort_values("seconds")
+        assert few[few["place"] == place]["seconds"].tolist() == steepest["seconds"].tolist()
 
 
 # The places that are wanted
@@ -359,40 +289,31 @@ def test_of_many_passes_the_steepest_are_listed_in_their_order(
 NIGHT = datetime(2016, 5, 2, tzinfo=UTC)
 ALTITUDE_KM = 410.0
 # Places that passes come near, 8 degrees and more apart; what the archive shows of each: quality,
-# degrees of latitude from the nadir to the place, days before the start, verdict
+# degrees of latitude from the nadir to the place, days before the start, verdict; what a plan says
+# of them, and the number of the frame that it calls best
 SHOWN = {
-    "no frame": (-60.0, 12.0, []),
-    "good": (-52.0, 20.0, [(0.9, 1.0, 300.0, "accepted")]),
-    "just good": (-44.0, 28.0, [(0.5, 1.0, 400.0, "accepted")]),
-    "poor": (-36.0, -10.0, [(0.49, 1.0, 10.0, "accepted"), (0.3, 1.0, 10.0, "accepted")]),
-    "flat": (-28.0, 36.0, [(0.8, 5.0, 10.0, "accepted"), (0.7, 4.0, 10.0, "accepted")]),
-    "old": (-20.0, -20.0, [(0.8, 0.0, 401.0, "accepted")]),
-    "two lacks": (0.0, -30.0, [(0.2, 5.0, 10.0, "accepted")]),
-    "all lacks": (8.0, 40.0, [(0.2, 5.0, 900.0, "accepted")]),
+    "no frame": (-60.0, 12.0, [], "no_frame", None),
+    "just good": (-44.0, 28.0, [(0.5, 1.0, 400.0, "accepted")], "", None),
+    "poor": (-36.0, -10.0, [(0.49, 1.0, 9.0, "accepted"), (0.3, 1.0, 9.0, "accepted")],
+             "quality", 0),
+    "flat": (-28.0, 36.0, [(0.8, 5.0, 9.0, "accepted"), (0.7, 4.0, 9.0, "accepted")],
+             "off_nadir", 0),
+    "old": (-20.0, -20.0, [(0.8, 0.0, 401.0, "accepted")], "age", 0),
+    "two lacks": (0.0, -30.0, [(0.2, 5.0, 9.0, "accepted")], "quality,off_nadir", 0),
     # The frame that lacks least comes before the one of best quality
-    "fewest lacks": (16.0, -40.0, [(0.9, 5.0, 900.0, "accepted"), (0.1, 1.0, 9.0, "accepted")]),
-    "not accepted": (24.0, 5.0, [(0.9, 0.0, 9.0, "rejected")]),
-    "unjudged": (32.0, 15.0, [(None, 1.0, 9.0, "accepted")]),
-    "any": (40.0, -5.0, [(None, 1.0, 9.0, "accepted"), (0.2, 1.5, 9.0, "accepted")]),
-}
-NEEDS = {
-    "no frame": "no_frame", "poor": "quality", "flat": "off_nadir", "old": "age",
-    "two lacks": "quality,off_nadir", "all lacks": "quality,off_nadir,age",
-    "fewest lacks": "quality", "not accepted": "no_frame", "unjudged": "quality", "any": "quality",
+    "fewest lacks": (16.0, -40.0, [(0.9, 5.0, 900.0, "accepted"), (0.1, 1.0, 9.0, "accepted")],
+                     "quality", 1),
+    "not accepted": (24.0, 5.0, [(0.9, 0.0, 9.0, "rejected")], "no_frame", None),
+    "unjudged": (32.0, 15.0, [(None, 1.0, 9.0, "accepted")], "quality", 0),
 }  # fmt: skip
-BEST = {
-    "poor": 0, "flat": 0, "old": 0, "two lacks": 0, "all lacks": 0, "fewest lacks": 1,
-    "unjudged": 0, "any": 1,
-}  # fmt: skip
-# Of a second, and what a plan says of it: the nearest tenth
-FRACTIONS_US = {"poor": (949_999, "00.9"), "flat": (950_000, "01.0"), "any": (1, "00.0")}
+NEEDS = {name: need for name, (*_, need, _) in SHOWN.items() if need}
 
 
 def write_catalogue(path: Path) -> None:
     rows = [
         {
             "frame": f"{name}-{k}",
-            "time_utc": NIGHT - timedelta(days=days) + timedelta(microseconds=late_us),
+            "time_utc": NIGHT - timedelta(days=days),
             "quality": quality,
             "verdict": verdict,
             "nadir_lon": lon,
@@ -402,8 +323,7 @@ def write_catalogue(path: Path) -> None:
                 shapely.MultiPolygon([shapely.box(lon - 1, lat - 1, lon + 1, lat + 1)])
             ),
         }
-        for name, (lon, lat, frames) in SHOWN.items()
-        for late_us, _ in [FRACTIONS_US.get(name, (0, ""))]
+        for name, (lon, lat, frames, *_) in SHOWN.items()
         for k, (quality, north, days, verdict) in enumerate(frames)
     ]
     rows.append(rows[0] | {"frame": "not placed", "quality": 1.0, "geometry": None})
@@ -425,7 +345,9 @@ def plan(tmp_path: Path) -> Callable[..., Said]:
     tle, sites, frames = (tmp_path / name for name in ("iss.txt", "sites.csv", "c.parquet"))
     tle.write_text(Elements().text())
     # The first are the least urgent, so that the order is told by priorities
-    rows = [f"{name},{lon},{lat},{10 + k}" for k, (name, (lon, lat, _)) in enumerate(SHOWN.items())]
+    rows = [
+        f"{name},{lon},{lat},{10 + k}" for k, (name, (lon, lat, *_)) in enumerate(SHOWN.items())
+    ]
     sites.write_text("\n".join(["name,lon,lat,priority", *rows]))
     write_catalogue(frames)
     given = ("--tle", tle, "--places", sites, "--time", NIGHT.isoformat())
@@ -440,87 +362,41 @@ def test_places_of_which_no_good_frame_is_there_are_wanted(
 ) -> None:
     said = plan("plan.csv", "--good-age-days", 400)
     assert said.code == 0, said.err
-    table = pd.read_csv(tmp_path / "plan.csv").drop_duplicates("place")
+    every = pd.read_csv(tmp_path / "plan.csv")
+    assert plan("plan.geojson", "--good-age-days", 400).code == 0
+    layer = json.loads((tmp_path / "plan.geojson").read_text())["features"]
+    for feature, row in zip(layer, every.to_dict("records"), strict=True):
+        assert feature["geometry"]["coordinates"] == [row["place_lon"], row["place_lat"]]
+        assert feature["properties"]["time_utc"] == row["time_utc"]
+    table = every.drop_duplicates("place")
     assert dict(zip(table["place"], table["need"], strict=True)) == NEEDS
     weight = {name: 10.0 + k for k, name in enumerate(SHOWN)}
-    priority = {name: weight[name] * (0.5 if name in BEST else 1.0) for name in NEEDS}
+    priority = {n: weight[n] * (1.0 if SHOWN[n][4] is None else 0.5) for n in NEEDS}
     assert dict(zip(table["place"], table["priority"], strict=True)) == priority
     # Of equals, the one that the list has first; dictionaries keep that order
     assert list(table["place"]) == sorted(priority, key=lambda name: -priority[name])
     assert list(table["rank"]) == list(range(1, len(NEEDS) + 1))
     for row in table.to_dict("records"):
-        lon, lat, frames = SHOWN[row["place"]]
-        if row["place"] not in BEST:
+        lon, lat, frames, _, best = SHOWN[row["place"]]
+        if best is None:
             assert pd.isna(row["best_frame"])
-            assert pd.isna(row["best_quality"])
             continue
-        k = BEST[row["place"]]
-        quality, north, days, _ = frames[k]
-        assert row["best_frame"] == f"{row['place']}-{k}"
+        quality, north, days, _ = frames[best]
+        assert row["best_frame"] == f"{row['place']}-{best}"
         assert row["best_quality"] == pytest.approx(quality, nan_ok=True) or quality is None
         angle_deg = off_nadir_deg(lon, lat, north)
         assert row["best_off_nadir_deg"] == pytest.approx(angle_deg, abs=0.051)
         time = NIGHT - timedelta(days=days)
-        seconds = FRACTIONS_US.get(row["place"], (0, "00.0"))[1]
-        assert row["best_time_utc"] == f"{time:%Y-%m-%dT%H:%M}:{seconds}Z"
-
-
-@pytest.mark.parametrize(
-    ("words", "gone", "come"),
-    [
-        (("--good-quality", 0.49), {"poor"}, set()),
-        (("--good-quality", 0.51), set(), {"just good"}),
-        (("--good-off-nadir-deg", 60), {"flat"}, set()),
-        (("--good-age-days", 401), {"old"}, set()),
-        (("--good-age-days", 399), set(), {"just good"}),
-        (("--good-quality", 0, "--good-off-nadir-deg", 90), {"poor", "flat"}, set()),
-    ],
-)
-def test_what_is_good_is_what_was_asked_for(
-    plan: Callable[..., Said], tmp_path: Path, words: tuple, gone: set[str], come: set[str]
-) -> None:
-    age = () if "--good-age-days" in words else ("--good-age-days", 400)
-    assert plan("plan.csv", *words, *age).code == 0
-    named = set(pd.read_csv(tmp_path / "plan.csv")["place"])
-    if words[:2] == ("--good-quality", 0):  # each has one then, but for age or none at all
-        gone |= {"two lacks", "fewest lacks", "any"}
-    assert named == set(NEEDS) - gone | come
-
-
-def test_photos_do_not_age_unless_asked_and_a_layer_says_what_the_table_says(
-    plan: Callable[..., Said], tmp_path: Path
-) -> None:
-    assert plan("plan.csv").code == 0
-    assert plan("plan.geojson").code == 0
-    table = pd.read_csv(tmp_path / "plan.csv")
-    assert not table["need"].str.contains("age").any()
-    assert "old" not in set(table["place"])
-    layer = json.loads((tmp_path / "plan.geojson").read_text())
-    assert layer["type"] == "FeatureCollection"
-    rows = [feature["properties"] for feature in layer["features"]]
-    pd.testing.assert_frame_equal(
-        pd.DataFrame(rows, columns=table.columns).fillna(np.nan).infer_objects(),
-        table,
-        check_dtype=False,
-    )
-    for feature, row in zip(layer["features"], rows, strict=True):
-        assert feature["type"] == "Feature"
-        assert feature["geometry"]["type"] == "Point"
-        assert feature["geometry"]["coordinates"] == [row["place_lon"], row["place_lat"]]
-
-
-def test_an_archive_that_shows_none_of_the_places_wants_all(tmp_path: Path) -> None:
-    tle, sites, frames = (tmp_path / name for name in ("iss.txt", "sites.csv", "c.parquet"))
-    tle.write_text(Elements().text())
-    sites.write_text("name,lon,lat\nA,-60,-40\nB,150,-30\n")
-    write_catalogue(frames)
-    given = ("--tle", tle, "--places", sites, "--time", NIGHT.isoformat(), "--max-sun-deg", 90)
-    said = run("catalogue", "tasking", frames, *given, "--out", tmp_path / "plan.csv")
-    assert said.code == 0, said.err
-    table = pd.read_csv(tmp_path / "plan.csv")
-    assert set(table["place"]) == {"A", "B"}
-    assert (table["need"] == "no_frame").all()
-    assert (table["priority"] == 1.0).all()
+        assert row["best_time_utc"] == f"{time:%Y-%m-%dT%H:%M}:00.0Z"
+    # What is good is what was asked for; photos do not age unless asked
+    for words, named in (
+        ((), set(NEEDS) - {"old"}),
+        (("--good-quality", 0.49), set(NEEDS) - {"old", "poor"}),
+        (("--good-off-nadir-deg", 60), set(NEEDS) - {"old", "flat", "fewest lacks"}),
+        (("--good-age-days", 399), set(NEEDS) | {"just good"}),
+    ):
+        assert plan("plan.csv", "--force", *words).code == 0
+        assert set(pd.read_csv(tmp_path / "plan.csv")["place"]) == named, words
 
 
 def listed(path: Path, text: str) -> pd.DataFrame:
@@ -528,59 +404,37 @@ def listed(path: Path, text: str) -> pd.DataFrame:
     return read_listed_targets(path)
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_lists_are_read_under_the_names_that_columns_have(tmp_path: Path, separator: str) -> None:
-    """Of several columns of names the one called so counts."""
+def test_lists_are_read_under_the_names_that_columns_have(tmp_path: Path) -> None:
     header = ["City", "Long", "LATITUDE", "People", "Priority", "note", "Country"]
     rows = [["Suva", "179.5", "-16.8", "77366", "", "x", "FJ"], ["Õ", "200", "90", "", "0", "", ""]]
     rows += [["", "", "", "", "", "", ""], [" Bare ", "-180", "-90"], ["Edge", "360", "0"]]
     rows += [["Most", "0", "0", "1e10", "1e12"]]
-    text = "\n".join(separator.join(row) for row in [header, *rows])
-    text = f"sep={separator}\n# my places, all of them\n\n{text}\n# end\n"
-    table = listed(tmp_path / "sites.csv", text)
+    text = "\n".join(";".join(row) for row in [header, *rows])
+    table = listed(tmp_path / "sites.csv", f"sep=;\n# my places, all of them\n\n{text}\n# end\n")
     assert list(table["name"]) == ["Suva", "Õ", "Bare", "Edge", "Most"]
     assert list(table["lon"]) == [179.5, -160.0, -180.0, 0.0, 0.0]
     assert list(table["lat"]) == [-16.8, 90.0, -90.0, 0.0, 0.0]
     # Priority as given, else thousands of people, else 1
     assert list(table["weight"]) == [77.366, 0.0, 1.0, 1.0, 1e12]
     assert table["population"].fillna(-1.0).tolist() == [77366.0, -1.0, -1.0, -1.0, 1e10]
-    table = listed(tmp_path / "two.csv", "city,name,lon,lat\nParis,Eiffel tower,2.29,48.86\n")
-    assert list(table["name"]) == ["Eiffel tower"]
 
 
-# A row that is no place is named by its line
-ROWS = {
-    "A,-180.5,0,,": "lon '-180.5' is not a number from -180 to 360",
-    "A,360.5,0,,": "lon '360.5' is not a number from -180 to 360",
-    "A,0,90.1,,": "lat '90.1' is not a number from -90 to 90",
-    "A,0,-90.1,,": "lat '-90.1' is not a number from -90 to 90",
-    "A,0,north,,": "lat 'north' is not a number from -90 to 90",
-    "A,0,0,-1,": "population '-1' is not a number from 0 to 1e+10",
-    "A,0,0,10000000000.5,": "population '10000000000.5' is not a number from 0 to 1e+10",
-    "A,0,0,,-0.5": "priority '-0.5' is not a number from 0 to 1e+12",
-    "A,0,0,,1000000000000.5": "priority '1000000000000.5' is not a number from 0 to 1e+12",
-    **dict.fromkeys((",0,0,,", "A,,0,,", "A,0,,,"), "name, lon or lat is missing"),
-}
-LISTS = {
-    **dict.fromkeys(
-        ("", "lon,lat\n1,2\n", "name,lat\nA,2\n", "name,lon\nA,2\n"), "is not a list of places"
-    ),
-    "name,lon,lat\n,,\n": "lists no place",
-    "name,lon,lat,Longitude\nA,1,2,3\n": "'lon', or 'Longitude', is given twice",
-    "name,name,lon,lat\nA,B,1,2\n": "'name' is given twice",
-    **{
-        f"name,lon,lat,population,priority\nB,1,2,3,4\n{row}\n": f"line 3: {told}"
-        for row, told in ROWS.items()
-    },
-}
-
-
-@pytest.mark.parametrize("text", LISTS)
-def test_what_is_no_list_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(LISTS[text])):
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name,lat\nA,2\n", "is not a list of places"),
+        ("name,lon,lat\n,,\n", "lists no place"),
+        ("name,lon,lat,Longitude\nA,1,2,3\n", "'lon', or 'Longitude', is given twice"),
+        # A row that is no place is named by its line
+        ("name,lon,lat\nB,1,2\nA,360.5,0\n", "line 3: lon '360.5' is not a number from -180"),
+        ("name,lon,lat\nB,1,2\nA,0,north\n", "line 3: lat 'north' is not a number from -90"),
+        ("name,lon,lat,priority\nB,1,2,\nA,0,0,-0.5\n", "line 3: priority '-0.5' is not"),
+        ("name,lon,lat\nB,1,2\nA,,0\n", "line 3: name, lon or lat is missing"),
+    ],
+)
+def test_what_is_no_list_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
         listed(tmp_path / "sites.csv", text)
-    with pytest.raises(ConfigError, match="cannot be read"):
-        read_listed_targets(tmp_path / "gone.csv")
 
 
 def test_cities_are_all_with_so_many_people_the_largest_first() -> None:

@@ -5,18 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from pyproj import Geod
-from scipy.spatial.transform import Rotation
 from sklearn.metrics import brier_score_loss
 
 from benchmarks.registration.truth import MAP_PIXEL_M, score_columns
-from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import diagonal_km
 from regengine.errors import ConfigError, FrameError
 from regengine.evaluate.detections import (
@@ -29,7 +24,7 @@ from regengine.evaluate.detections import (
 )
 from regengine.evaluate.labels import check_labels, read_labels
 from regengine.evaluate.registration import camera_of, distance_m, right_within_km
-from regengine.evaluate.scenes import evaluate_scenes, score_calibration, score_class
+from regengine.evaluate.scenes import score_calibration, score_class
 from regengine.evaluate.streak_scores import (
     StreakScore,
     line_measures,
@@ -52,28 +47,17 @@ def matched(found, tolerance=3.0):
     return match_positions(TRUTH, np.array(found, float).reshape(-1, 2), np.full(3, tolerance))
 
 
-def test_each_is_used_once_and_the_nearest_wins():
+def test_each_is_used_once_and_the_nearest_wins_and_large_lights_may_be_further_off():
     matches = matched([[11.0, 10.0], [10.2, 10.0], [50.0, 52.0], [80.0, 80.0]])
     assert dict(zip(matches.truth.tolist(), matches.found.tolist(), strict=True)) == {0: 1, 2: 2}
     assert sorted(matches.distance_px) == pytest.approx([0.2, 2.0])
-
-
-def test_large_lights_may_be_further_off():
     tolerance = match_tolerance_px(np.array([np.nan, 0.0, 40.0]))
     assert tolerance.tolist() == [3.0, 3.0, 13.0]
     found = np.array([[50.0, 58.0], [20.0, 18.0]])
     assert match_positions(TRUTH, found, tolerance).truth.tolist() == [2]
 
 
-@given(st.lists(st.tuples(st.floats(0, 60), st.floats(0, 60)), max_size=12))
-def test_pairs_are_one_to_one_and_within_tolerance(found):
-    matches = matched(found, tolerance=5.0)
-    assert len(set(matches.truth.tolist())) == matches.truth.size
-    assert len(set(matches.found.tolist())) == matches.found.size
-    assert (matches.distance_px <= 5.0).all()
-
-
-def test_score_counts_wanted_found_and_false():
+def test_score_counts_wanted_found_and_false_and_what_is_not_known_is_nan():
     matches = matched([[10.0, 10.5], [20.0, 10.0], [90.0, 90.0]])
     wanted = np.array([True, False, True])
     score = score_frame(matches, wanted, 3, flux=np.array([3.0, 9.0, 1.0]), seconds=0.5)
@@ -83,21 +67,10 @@ def test_score_counts_wanted_found_and_false():
     assert score.false_fraction == pytest.approx(1 / 3)
     assert score.distance_px.tolist() == [0.5]  # the one that was not wanted does not count
     assert score.error_px(0.5) == 0.5
-
-
-def test_what_is_not_known_is_nan():
     empty, none = add_scores(DetectionScore, []), np.zeros((0, 4))
     assert np.isnan([empty.completeness, empty.false_fraction, empty.error_px(0.5)]).all()
-    assert matched([]).truth.size == 0
-    assert match_positions(np.zeros((0, 2)), TRUTH, np.zeros(0)).found.size == 0
-    assert match_streaks(none, none).false.size == 0
-    assert match_streaks(none, TRUE[None]).false.tolist() == [0]
     assert np.isnan(score_streaks(none, none).recall())
-    total = add_scores(StreakScore, [])
-    assert total.frames == 0
-    assert np.isnan(total.false_per_frame)
-    with pytest.raises(ValueError, match="rows of 4 or 5"):
-        match_streaks(np.zeros((1, 3)), none)
+    assert np.isnan(add_scores(StreakScore, []).false_per_frame)
 
 
 # Flashes
@@ -113,8 +86,6 @@ WIDE = (60.0, 120.0, 300.0, 240.0)
 @pytest.mark.parametrize(
     ("boxes", "of_label", "false"),
     [
-        ([FIRST, SECOND], [0, 1], [False, False]),
-        ([SECOND], [1], [True, False]),
         ([FIRST, SECOND, (300.0, 20.0, 320.0, 40.0)], [0, 1, -1], [False, False]),
         ([WIDE], [1], [False, False]),  # the nearer one; a piece is not false
         # 3 px and a quarter of the shorter side beside it, and no more
@@ -122,7 +93,6 @@ WIDE = (60.0, 120.0, 300.0, 240.0)
         ([(97.9, 200.0, 118.0, 220.0)], [0], [False, True]),
         # Two that share what either could have: as many as can be
         ([WIDE, SECOND], [0, 1], [False, False]),
-        ([], [], [True, True]),
     ],
 )
 def test_each_box_takes_one_detection(
@@ -148,9 +118,8 @@ def one(*row: float) -> np.ndarray:
     [
         ((100, 102.9, 300, 102.9), True),  # beside it by less than three pixels
         ((100, 103.1, 300, 103.1), False),
-        ((300, 100, 100, 100), True),  # the other way round
+        ((300, 100, 201, 100), False),  # the other way round, a little less than half
         ((100, 100, 201, 100), True),  # a little more than half of it
-        ((100, 100, 199, 100), False),
         ((0, 100, 399, 100), True),  # twice as long at most
         ((0, 100, 401, 100), False),
         ((100, 95, 300, 105), True),  # turned: 5 px at the ends is 2.9 RMS
@@ -167,22 +136,8 @@ def test_both_measures_of_a_shifted_shorter_line():
     assert rms == pytest.approx(2.0)
     assert overlap == pytest.approx(150 / 250)
     assert beside == pytest.approx(0.75, abs=0.01)
-
-
-@given(st.floats(-500, 500), st.floats(-500, 500), st.floats(0, 6.283), st.floats(-0.03, 0.03))
-def test_measures_know_neither_place_nor_direction(dx, dy, angle, bend):
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-
-    def moved(row):
-        ends = (row[:4].reshape(2, 2) @ turn.T + (dx, dy)).ravel()
-        return np.array([*ends, row[4]])
-
-    truth = np.array([0.0, 0.0, 200.0, 0.0, 200 * bend])
-    found = np.array([20.0, 1.0, 190.0, -1.0, 170 * bend])
-    plain, there = line_measures(truth, found), line_measures(moved(truth), moved(found))
-    assert there == pytest.approx(plain, abs=0.02)
-    itself = line_measures(moved(truth), moved(truth))
-    assert itself[:2] == pytest.approx((0.0, 1.0), abs=1e-6)
+    matches = match_streaks(TRUE[None], one(303, 104 - 2, 100, 101))
+    assert sorted(matches.end_error_px[0]) == pytest.approx([1.0, np.hypot(3, 2)])
 
 
 BENT = (100, 100, 300, 100, 12)
@@ -194,7 +149,6 @@ HALVES = ((100, 100, 260, 100), (240, 101, 300, 101), (100, 100, 290, 100.5), (1
     ("truth", "found", "pairs", "pieces", "false"),
     [
         ((BENT,), (BENT[:4],), {}, [], [0]),
-        ((BENT,), (BENT,), {0: 0}, [], []),
         ((TRUE,), HALVES, {0: 2}, [0, 1], [3]),
         # The detection in the middle is nearest to both, yet the second has no other
         (
@@ -210,23 +164,6 @@ def test_as_many_as_possible_have_a_partner(truth, found, pairs, pieces, false):
     matches = match_streaks(np.array(truth, float), np.array(found, float))
     assert dict(zip(matches.truth.tolist(), matches.found.tolist(), strict=True)) == pairs
     assert (matches.pieces.tolist(), matches.false.tolist()) == (pieces, false)
-
-
-def test_end_errors_are_those_of_each_end():
-    matches = match_streaks(TRUE[None], one(303, 104 - 2, 100, 101))
-    assert sorted(matches.end_error_px[0]) == pytest.approx([1.0, np.hypot(3, 2)])
-
-
-def test_objects_of_a_mask_are_found_along_their_length():
-    drawn = cv2.line(np.zeros((300, 400), np.uint8), (100, 100), (300, 100), 1, 9)
-    truth = cv2.line(drawn, (50, 200), (350, 260), 1, 5) > 0
-    half = score_mask(truth, np.array([[110.0, 103.0, 290.0, 103.0], [10, 10, 80, 10]]))
-    assert (half.wanted, half.found, half.false) == (2, 1, 1)
-    pieces = score_mask(truth, np.array([[100.0, 100, 160, 100], [180, 100, 250, 100]]))
-    assert (pieces.found, pieces.false) == (1, 0)
-    short = score_mask(truth, np.array([[100.0, 100, 160, 100]]))
-    assert short.found == 0
-    assert score_mask(np.zeros((20, 20), bool), np.zeros((0, 4))).wanted == 0
 
 
 # Tables of labels
@@ -246,8 +183,6 @@ LABELS = [
         "4,b.jpg,30,40,,50\n",
         {"b.jpg": [[10.25, 20, 100, 2.5], [30, 40, 50, 4]], "a.jpg": [[1, 2, NAN, NAN]]},
     ),
-    ("stars", "path,x,y\nsea.jpg,,\n", {"sea.jpg": []}),
-    ("lights", "\ufeffpath,x,y,flux\r\na.jpg,1,2\r\n", {"a.jpg": [[1, 2, NAN, NAN]]}),
     (
         "lightning",
         "path,x1,y1,x2,y2,kind\na.jpg,1,2,3,4,\na.jpg,5,6,7,8,ignore\nb/c.jpg,,,,,\n",
@@ -282,19 +217,12 @@ def test_labels_are_read_by_photo_in_the_order_of_their_first_rows(
     ("kind", "text", "says"),
     [
         ("lights", "", "lacks the column path, x, y"),
-        ("lights", "path,x\na.jpg,1\n", "lacks the column y"),
         ("stars", "path,x,y\n", "labels no photo: add one row per star, path, x, y"),
         ("lights", "path,x,y\na.jpg,1,two\n", "line 2.*write a number"),
         ("lights", "path,x,y\na.jpg,1,2\na.jpg,1,\n", "line 3: a light needs x, y"),
-        ("lights", "path,x,y\na.jpg,nan,2\n", "line 2: a light needs"),
         ("lights", "path,x,y\n,1,2\n", "line 2: the path is empty"),
         ("lights", "path,x,y\n\u00e4,1,2\n".encode("latin-1"), "cannot be read"),
-        ("lightning", "path,x1,y1,x2,y2\na,1,2,3,\n", "a flash needs x1, y1, x2, y2"),
-        ("streaks", "path,x1,y1,x2\na,1,2,3\n", "lacks columns"),
-        ("streaks", "path,x1,y1,x2,y2\n", "labels no photo"),
-        ("streaks", "path,x1,y1,x2,y2\na,1,2,3,\n", "a streak needs"),
         ("streaks", "path,x1,y1,x2,y2\na,1,2,3,wide\n", "line 2: could not convert"),
-        ("streaks", "path,x1,y1,x2,y2,mask\na,1,2,3,4,m.png\n", "either one mask or end points"),
         ("streaks", "path,mask\na,m.png\na,n.png\n", "either one mask or end points"),
     ],
 )
@@ -310,53 +238,36 @@ def test_labels_that_make_no_sense_are_one_sentence(
 # Photos
 
 
-def scored(folder: Path, text: str, found: list[list[float]]) -> StreakScore:
-    Image.fromarray(np.zeros((208, 256), np.uint8)).save(folder / "a.png")
-    (photo,) = read(folder, "streaks", text)
-    check_labels(photo)
-    return score_streak_photo(photo, np.array(found, float).reshape(-1, 5), 0.5)[0]
-
-
-def test_what_is_to_be_ignored_is_neither_missed_nor_false(tmp_path: Path) -> None:
-    text = "path,x1,y1,x2,y2,kind\na.png,20,30,200,150,\na.png,20,100,220,100,ignore\n"
-    absolute = f"path,x,y\n{tmp_path / 'sub' / 'a.jpg'},1,2\n"
-    assert read(tmp_path, "lights", absolute)[0].path == tmp_path / "sub" / "a.jpg"
-    good, ignored, wrong = [20, 30, 200, 150, 0], [20, 100, 220, 100, 0], [5, 190, 250, 195, 0]
-    assert scored(tmp_path, text, []).recall() == 0.0
-    score = scored(tmp_path, text, [good, ignored, wrong])
-    assert (score.found.size, score.recall(), score.false_per_frame) == (1, 1.0, 1.0)
-
-
 def test_a_mask_is_scored_by_the_length_that_is_covered(tmp_path: Path) -> None:
     mask = np.zeros((208, 256), np.uint8)
     mask[98:103, 20:220] = 255
     mask[20:180, 240:244] = 200
     mask[5, 5] = 30  # a trace of compression
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    text = "path,mask\na.png,mask.png\n"
-    score = scored(tmp_path, text, [[30, 100, 210, 100, 0], [10, 10, 100, 60, 0]])
+    Image.fromarray(np.zeros_like(mask)).save(tmp_path / "a.png")
+    (photo,) = read(tmp_path, "streaks", "path,mask\na.png,mask.png\n")
+    check_labels(photo)
+    found = np.array([[30.0, 100, 210, 100, 0], [10, 10, 100, 60, 0]])
+    score = score_streak_photo(photo, found, 0.5)[0]
     assert (score.found.size, score.recall(), score.false_per_frame) == (2, 0.5, 1.0)
     facts = summarise_streaks("some", [score])
-    assert facts["end_error_px"] is None
-    assert facts["recall_by"] == []
+    assert (facts["end_error_px"], facts["recall_by"]) == (None, [])
+    pieces = np.array([[20.0, 100, 90, 100], [110, 100, 170, 100]])
+    assert score_mask(mask > 99, pieces).found == 1
     Image.fromarray(mask[:100]).save(tmp_path / "mask.png")
     with pytest.raises(FrameError, match="mask of the photo's size"):
-        scored(tmp_path, text, [])
+        score_streak_photo(photo, found, 0.5)
 
 
-@pytest.mark.parametrize("kind", ["lights", "lightning"])
-def test_false_and_missed_are_told_apart_for_the_picture(tmp_path: Path, kind: str) -> None:
-    text = {
-        "lights": "path,x,y,radius_px\na.png,10,10,\na.png,50,50,8\n",
-        "lightning": "path,x1,y1,x2,y2,kind\na.png,5,5,15,15,\na.png,40,40,60,60,ignore\n",
-    }[kind]
-    (photo,) = read(tmp_path, kind, text)
-    found = np.array([[200.0, 90.0], [50.0, 54.9 if kind == "lights" else 50.0]])
+def test_false_and_missed_are_told_apart_for_the_picture(tmp_path: Path) -> None:
+    rows = "path,x1,y1,x2,y2,kind\na.png,5,5,15,15,\na.png,40,40,60,60,ignore\n"
+    (photo,) = read(tmp_path, "lightning", rows)
+    found = np.array([[200.0, 90.0], [50.0, 50.0]])
     score, false, missed = score_points(photo, found, 0.25, 3.0)
     assert false.tolist() == [True, False]
     assert missed.tolist() == [[10.0, 10.0]]
     assert (score.detections, score.false, score.seconds) == (2, 1, 0.25)
-    assert (score.wanted, score.found) == ((2, 1) if kind == "lights" else (1, 0))
+    assert (score.wanted, score.found) == (1, 0)
 
 
 # Scenes
@@ -380,35 +291,8 @@ def test_calibration_is_that_of_sklearn_and_counts_votes() -> None:
     assert score_calibration(p, happened).expected_error == pytest.approx(0.9 - 1 / 3)
     assert voted.expected_error == pytest.approx(0.9 - 1 / 2)
     assert voted.brier == pytest.approx((0.01 + 0.81) / 2)
-    honest = score_calibration(np.full((50, 2), 0.25), np.arange(100).reshape(50, 2) % 4 == 0)
-    assert honest.expected_error == pytest.approx(0.0)
-    assert honest.counts.tolist() == [100]
     boaster = score_calibration(np.array([0.95, 0.95, 0.05, 1.0]), np.array([1, 0, 0, 1], bool))
     assert boaster.expected_error == pytest.approx((3 * abs(2.9 / 3 - 2 / 3) + 0.05) / 4)
-
-
-def made() -> Samples:
-    """Two classes parted by one of the six features that vary; one photo has the wrong label."""
-    rng = np.random.default_rng(0)
-    rows = np.zeros((60, len(feature_names())))
-    rows[:, :6] = 0.1 * rng.normal(size=(60, 6))
-    labels = ["day"] * 30 + ["inside"] * 30
-    rows[30:, 2] += 5.0
-    labels[7] = "inside"
-    return Samples(
-        features=rows,
-        labels=tuple((label,) for label in labels),
-        groups=tuple(str(n) for n in range(60)),
-        simulated=np.zeros(60, bool),
-        names=tuple(f"folder/{n}.jpg" for n in range(60)),
-    )
-
-
-@pytest.mark.slow
-def test_the_wrong_label_is_the_surest_mistake() -> None:
-    worst = evaluate_scenes(training.cross_validate(made(), seed=0)).mistakes[0]
-    assert (worst.name, worst.labels, worst.said) == ("folder/7.jpg", ("inside",), "day")
-    assert worst.probability_said > 0.8 > 0.3 > worst.probability_true
 
 
 def test_many_simulated_frames_are_thinned_class_by_class() -> None:
@@ -429,14 +313,6 @@ def test_many_simulated_frames_are_thinned_class_by_class() -> None:
 WGS84 = Geod(ellps="WGS84")
 
 
-def lattice(camera: Camera, per_side: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    x, y = np.meshgrid(
-        np.linspace(20.0, camera.width_px - 21.0, per_side),
-        np.linspace(20.0, camera.height_px - 21.0, per_side),
-    )
-    return x.ravel(), y.ravel()
-
-
 def test_distances_are_geodesic() -> None:
     # A degree of the equator, and 15 arc seconds of the mean great circle
     equator = np.pi * 6378137.0 / 180.0
@@ -445,11 +321,7 @@ def test_distances_are_geodesic() -> None:
     sky = distance_m([10.0, np.nan, np.inf], [0.0, 0.0, 1.0], 10.0, 0.0)
     np.testing.assert_array_equal(sky, [0.0, np.inf, np.inf])
     np.testing.assert_allclose(MAP_PIXEL_M, 6371008.8 * np.radians(15.0 / 3600.0), atol=0.1)
-
-
-def test_the_bar_is_one_percent_or_one_kilometre() -> None:
-    assert right_within_km(60.0) == 1.0
-    assert right_within_km(1650.0) == pytest.approx(16.5)
+    assert (right_within_km(60.0), right_within_km(1650.0)) == (1.0, pytest.approx(16.5))
 
 
 @pytest.mark.parametrize(("share", "right"), [(0.98, True), (1.02, False)])
@@ -479,23 +351,10 @@ def test_exact_points_within_a_hundredth_of_the_picture_are_not_right(
     assert not score_columns(truth, (), truth)["right"]
 
 
-def test_a_turned_camera_errs_by_the_turn() -> None:
-    truth = nadir_camera()
-    turn = Rotation.from_rotvec([0.0, 2.0 / truth.focal_px, 0.0])  # two pixels to the right
-    attitude = Rotation.from_quat(truth.quaternion) * turn
-    camera = replace(truth, quaternion=tuple(attitude.as_quat().tolist()))
-    x, y = lattice(truth)
-    errors = distance_m(*camera.pixel_to_lonlat(x, y), *truth.pixel_to_lonlat(x, y))
-    np.testing.assert_allclose(errors, 2.0 * 391.2e3 / truth.focal_px, rtol=0.08)
-
-
-@pytest.mark.parametrize(("told", "aspect"), [("1.5", 1.5), ("", None), (None, None)])
-def test_a_true_camera_of_a_stretched_copy_has_its_pixels(
-    told: str | None, aspect: float | None
-) -> None:
+def test_a_true_camera_of_a_stretched_copy_has_its_pixels() -> None:
     names = ("width_px", "height_px", "focal_px", "principal_x", "principal_y")
     row = dict.fromkeys(names, "100") | {"mirrored": "false"}
     row |= {f"quaternion_{axis}": "0.5" for axis in "xyzw"}
     row |= {f"position_{axis}_m": "4e6" for axis in "xyz"}
-    row |= {} if told is None else {"pixel_aspect": told}
-    assert camera_of(row).pixel_aspect == aspect
+    assert camera_of(row).pixel_aspect is None
+    assert camera_of(row | {"pixel_aspect": "1.5"}).pixel_aspect == 1.5
