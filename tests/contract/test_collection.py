@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import json
-import math
 import re
 import shutil
 import subprocess
@@ -28,7 +27,6 @@ from shapely import Point
 import regengine
 from regengine.orbit import load_tle_file
 from tests.conftest import ROOT
-from tests.world.elements import Elements
 from tests.world.exports import seen_by
 from tests.world.program import Said, run
 from tests.world.radiometry import (
@@ -106,15 +104,12 @@ def test_a_footprint_holds_what_the_photo_shows(catalogue: Path) -> None:
     assert (across.geometry.bounds["maxx"] <= 180.0).all()
 
 
-@pytest.mark.parametrize("words", [(), ("--verdict", "accepted", "--where", "off_nadir_deg < 30")])
-def test_places_and_their_best_frames_are_those_of_chosen_rows(
-    catalogue: Path, words: tuple[str, ...]
-) -> None:
+def test_places_and_their_best_frames_are_those_of_chosen_rows(catalogue: Path) -> None:
+    words = ("--verdict", "accepted", "--where", "off_nadir_deg < 30")
     placed = pd.read_parquet(catalogue).dropna(subset=["place_id"])
-    if words:
-        chosen = (placed["verdict"] == "accepted") & (placed["off_nadir_deg"] < 30)
-        assert 0 < chosen.sum() < len(placed)
-        placed = placed[chosen]
+    chosen = (placed["verdict"] == "accepted") & (placed["off_nadir_deg"] < 30)
+    assert 0 < chosen.sum() < len(placed)
+    placed = placed[chosen]
     counts = placed["place_id"].value_counts().to_dict()
     places = ask("places", catalogue, *words, "--limit", 0)
     assert {one["place_id"]: one["frames"] for one in places} == counts
@@ -128,26 +123,20 @@ def test_places_and_their_best_frames_are_those_of_chosen_rows(
     assert ask("places", catalogue, "--reviewed") == []
 
 
-CONDITIONS = (
-    *("1 < 2; SELECT 1", "", "1 = 1) OR (1 = 1", '"no_column" > 3'),
-    *('verdict = "accepted"', "frame_index IN (FROM frames SELECT 1)"),
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("best", "--where", "1 < 2; SELECT 1"), "is not a valid condition"),
+        (("best", "--where", "1 = 1) OR (1 = 1"), "is not a valid condition"),
+        (("best", "--where", "frame_index IN (FROM frames SELECT 1)"), "is not a valid condition"),
+        (("best", "--where", "verdict = accepted"), "text is in single quotes, 'accepted', and"),
+        (("changes", "--verdict", "sure"), "--verdict sure is unknown: choose from"),
+    ],
 )
-WRONG = (
-    *((("best", ("--where", one)), "is not a valid condition") for one in CONDITIONS),
-    (
-        ("best", ("--where", "verdict = accepted")),
-        "text is in single quotes, 'accepted', and accepted is not a column; the columns are ",
-    ),
-    (("query", ('SELECT "off_nadir" FROM frames',)), "off_nadir is not a column, but off_nadir"),
-    (("changes", ("--verdict", "sure")), "--verdict sure is unknown: choose from"),
-)
-
-
-@pytest.mark.parametrize(("asked", "told"), WRONG)
 def test_a_question_that_makes_no_sense_is_told(
-    catalogue: Path, asked: tuple[str, tuple[str, ...]], told: str
+    catalogue: Path, words: tuple[str, ...], told: str
 ) -> None:
-    said = run("catalogue", asked[0], catalogue, *asked[1])
+    said = run("catalogue", words[0], catalogue, *words[1:])
     assert (said.code, said.out) == (2, "")
     assert told in said.err
 
@@ -162,10 +151,6 @@ def test_an_answer_goes_to_a_file_whose_name_tells_its_form(
         assert (tmp_path / name).read_text("utf-8") == printed.out
     again = run("catalogue", "coverage", catalogue, "--out", tmp_path / "a.csv")
     assert (again.code, "exists" in again.err) == (2, True)
-    unknown = run("catalogue", "coverage", catalogue, "--out", tmp_path / "a.xyz")
-    assert (unknown.code, "the ending names no format" in unknown.err) == (2, True)
-    assert run("catalogue", "coverage", catalogue, "--out", tmp_path / "c", "--format", "csv")
-    assert (tmp_path / "c").read_text("utf-8").startswith("frames,accepted,")
 
 
 def test_a_place_is_what_photos_show_by_its_largest_town(tmp_path: Path) -> None:
@@ -176,7 +161,6 @@ def test_a_place_is_what_photos_show_by_its_largest_town(tmp_path: Path) -> None
         name: seen_by(proposal(name), nadir_camera(lon, lat, tilt_deg=tilt))
         for name, (lon, lat, tilt) in places.items()
     }
-    assert np.isnan(frames["limb"].solved.camera.pixel_to_lonlat(319.5, 212.5)).all()
     store, out = write_store(tmp_path / "run.h5", list(frames.values())), tmp_path / "c.parquet"
     assert run("catalogue", "build", store, "--out", out).code == 0
     table = pd.read_parquet(out).set_index("frame")
@@ -187,28 +171,15 @@ def test_a_place_is_what_photos_show_by_its_largest_town(tmp_path: Path) -> None
         package = run("catalogue", "package", out, "--place", town, "--out", tmp_path / town)
         assert f"(photos/{town}.jpg is missing)" in package.err
     assert (table.place["sea"], table.country.isna()["sea"]) == ("Pacific Ocean", True)
-    # A centre in the sky is none, wherever it is asked for
     assert np.isnan(table.centre_lon["limb"])
-    lines = {line.split()[0]: line for line in run("show", store).out.splitlines()}
-    assert " sky " in lines["limb"]
     rows = csv.DictReader(io.StringIO(run("show", store, "--format", "csv").out, newline=""))
     (row,) = [one for one in rows if one["frame"] == "limb"]
     assert (row["centre_lon"], row["centre_lat"]) == ("", "")
     # ... and what is shown is told all the same, and is the same
     shown = ", ".join(table[["city", "country"]].loc["limb"].dropna())
-    assert table.place["limb"] == table.city["limb"]
-    assert (row["place"], shown in lines["limb"]) == (shown, True)
-    assert regengine.open_store(store)["limb"].place == shown
-    with h5py.File(store) as file:
-        names = dict(
-            zip(*(file[f"frames/{k}"].asstr()[()] for k in ("frame", "place")), strict=True)
-        )
-    assert names == {name: table.city[name] for name in places}
+    assert row["place"] == regengine.open_store(store)["limb"].place == shown
     # A suburb is shown as well, and goes by the name of what it belongs to
     assert [row["best_frame"] for row in ask("places", out, "--place", "Sakai")] == ["Osaka"]
-    nothing = run("catalogue", "places", out, "--place", "Paris, FR", "--format", "json")
-    assert (nothing.code, nothing.out) == (0, "")
-    assert "no matching frames for Paris, FR" in nothing.err
 
 
 def test_coverage_and_changes_are_counted_as_rows_are(catalogue: Path) -> None:
@@ -234,17 +205,11 @@ def test_coverage_and_changes_are_counted_as_rows_are(catalogue: Path) -> None:
     [
         "SELECT * FROM read_text('{other}')",
         "FROM glob('{folder}/*')",
-        "COPY frames TO '{folder}/out.csv'",
         "COPY frames TO '{catalogue}'",
         "SELECT 1; COPY frames TO '{folder}/out.csv'",
         "ATTACH '{folder}/base.db'",
-        "INSTALL httpfs",
         "SET enable_external_access = true",
-        "CREATE TABLE mine AS FROM frames",
-        "EXPLAIN ANALYZE COPY frames TO '{folder}/out.csv'",
         "SELECT * FROM query('COPY frames TO ''{folder}/out.csv''')",
-        "SELECT no_such FROM frames",
-        "",
     ],
 )
 def test_a_question_reads_nothing_else_and_writes_nothing(
@@ -269,9 +234,6 @@ def test_an_answer_in_every_form_says_the_same_and_harms_nobody(catalogue: Path)
     assert "\x1b" not in table
     assert not any(cell.startswith(("=", "+", "@")) for row in cells for cell in row)
     assert HOSTILE[0] in {row["frame"] for row in rows}
-    words = "SELECT true AS good, NULL AS none, 0.5 AS share, 'x' AS name"
-    table = run("catalogue", "query", catalogue, words).out
-    assert table == "good  none  share  name\ntrue          0.5  x\n"
 
 
 def test_what_is_no_catalogue_is_told(catalogue: Path, store: Path, tmp_path: Path) -> None:
@@ -287,11 +249,9 @@ def test_what_cannot_be_built_leaves_nothing(store: Path, tmp_path: Path) -> Non
     text, out = tmp_path / "text.h5", tmp_path / "c.parquet"
     text.write_text("no store")
     for code, words in (
-        (3, (tmp_path / "absent.h5", "--out", out)),
         (3, (store, text, "--out", out)),
         (2, (store, store, "--out", out)),
         (2, (store, "--out", tmp_path / "c.csv")),
-        (2, (store, "--out", tmp_path / "no" / "c.parquet")),
     ):
         said = run("catalogue", "build", *words)
         assert (said.code, said.err.count("\n")) == (code, 1), said.err
@@ -349,13 +309,9 @@ def test_a_package_has_the_originals_and_all_that_belongs_to_them(
     ("words", "some"),
     [
         (("--at", "-223.1,35.7"), True),
-        (("--at", "-30.0,0.0"), False),
         (("--at", "138.0,35.7", "--radius-km", 105), True),
         (("--at", "138.0,35.7", "--radius-km", 90), False),
         (("--from", "2014-05", "--to", "2014"), True),
-        (("--to", "2012-02"), False),
-        (("--frame", "ISS030-E-184140"), True),
-        (("--min-quality", 0.99), False),
         (("--place", "Gifu, JP"), True),
     ],
 )
@@ -424,72 +380,27 @@ def test_a_frame_that_a_person_placed_is_not_said_to_be_the_engines(
     assert "The engine had not placed it." in readme
 
 
-START = "2016-05-02T00:00:00Z"  # half a day after the element set's epoch
-
-
-@pytest.fixture
-def plan_files(tmp_path: Path) -> tuple[Path, Path]:
+def test_a_plan_takes_the_element_sets_of_the_package_and_none_that_are_too_old(
+    tmp_path: Path,
+) -> None:
     tle, sites = tmp_path / "iss.txt", tmp_path / "sites.csv"
-    tle.write_text(Elements().text())
-    sites.write_text(
-        "name,lon,lat,priority\nQuito,-78.5,-0.2,1\nMadrid,-3.7,40.4,9\nPole,0,-89,99\n"
-        '"=1+1\nx",2.35,48.86,5\n'
-    )
-    return tle, sites
-
-
-def plan(files: tuple[Path, Path], out: Path, *words: object) -> Said:
-    tle, sites = files
-    start = () if "--time" in words else ("--time", START)
-    return run(
-        *("catalogue", "tasking", "--tle", tle, "--places", sites, "--out", out), *start, *words
-    )
-
-
-def test_a_plan_holds_dark_passes_near_the_places_that_were_asked(
-    plan_files: tuple[Path, Path], tmp_path: Path
-) -> None:
-    out = tmp_path / "plan.csv"
-    assert plan(plan_files, out, "--days", 10, "--max-off-nadir-deg", 50).code == 0
-    table = pd.read_csv(out)
-    assert {"Quito", "Madrid"} <= set(table["place"])
-    assert "Pole" not in set(table["place"])  # no pass comes near
-    assert not any(str(place).startswith("=") for place in table["place"])
-    assert (table["sun_elevation_deg"] <= -12.0).all()
-    assert (table["off_nadir_deg"] <= 50.0).all()
-    assert table.groupby("place").size().max() == 3
-    times = pd.to_datetime(table["time_utc"])
-    assert times.between(pd.Timestamp(START), pd.Timestamp(START) + pd.Timedelta(days=10)).all()
-    aged = table.sort_values("tle_age_h")
-    assert aged["sigma_time_s"].is_monotonic_increasing
-    assert math.isfinite(aged["sigma_time_s"].iloc[-1])
-
-
-def test_a_plan_takes_the_element_sets_of_the_package(
-    plan_files: tuple[Path, Path], tmp_path: Path
-) -> None:
-    (tle, sites), named, found = plan_files, tmp_path / "named.csv", tmp_path / "found.csv"
+    sites.write_text('name,lon,lat\nMadrid,-3.7,40.4\nPole,0,-89\n"=1+1\nx",2.35,48.86\n')
     used = load_tle_file(ROOT / "regengine" / "data" / "element_sets.npz").best_for(
         datetime(2016, 5, 2, tzinfo=UTC)
     )
     tle.write_text(f"{used.line1}\n{used.line2}\n")
-    assert plan(plan_files, named).code == 0
-    words = ("catalogue", "tasking", "--places", sites, "--out", found, "--time", START)
-    assert run(*words).code == 0
+    words = ("catalogue", "tasking", "--places", sites, "--out")
+    named, found, old = (tmp_path / f"{name}.csv" for name in ("named", "found", "old"))
+    start = ("--time", "2016-05-02T00:00:00Z", "--days", 10, "--max-off-nadir-deg", 60)
+    assert run(*words, named, *start, "--tle", tle).code == 0
+    assert run(*words, found, *start).code == 0
     assert found.read_bytes() == named.read_bytes()
-
-
-def test_elements_that_are_too_old_are_refused(
-    plan_files: tuple[Path, Path], tmp_path: Path
-) -> None:
-    out = tmp_path / "plan.csv"
-    said = plan(plan_files, out, "--time", "2016-06-01T00:00:00Z")
-    assert (said.code, said.err.count("\n"), out.exists()) == (3, 1, False)
+    places = set(pd.read_csv(found)["place"])
+    assert "Madrid" in places
+    assert not any(place.startswith(("=", "Pole")) for place in places)
+    said = run(*words, old, "--time", "2016-07-01T00:00:00Z", "--tle", tle)
+    assert (said.code, said.err.count("\n"), old.exists()) == (3, 1, False)
     assert "give a newer one" in said.err
-    old = ("--time", "2016-06-01T00:00:00Z", "--max-sigma-s", 5000)
-    assert plan(plan_files, out, *old).code == 0
-    again = plan(plan_files, out, *old)
-    assert (again.code, "--force" in again.err) == (2, True)
 
 
 # The brightness of lights
@@ -545,8 +456,6 @@ def test_the_raster_lies_on_the_maps_own_cells(written: tuple[Path, Said], trial
     with rasterio.open(lights) as source:
         origin, step = source.transform @ (0, 0), source.transform.a
     with rasterio.open(out / "photo.radiometry.tif") as dataset:
-        assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
-        assert dataset.crs.to_epsg() == 4326
         assert dataset.transform.a == pytest.approx(step)
         shift = [(a - b) / step for a, b in zip(dataset.transform @ (0, 0), origin, strict=True)]
         assert np.allclose(shift, np.round(shift), atol=1e-6)
@@ -576,20 +485,13 @@ def test_tables_and_lines_say_the_same(written: tuple[Path, Said]) -> None:
     photos, changes = (pd.read_csv(out / name) for name in ("radiometry.csv", "changes.csv"))
     page = (ROOT / "docs" / "radiometry.md").read_text(encoding="utf-8")
     assert [name for name in (*photos, *changes) if f"`{name}`" not in page] == []
-    assert list(changes) == [
-        *("frame_index", "frame", "change", "kind", "lon", "lat", "cells", "sigma"),
-        *("photo_nw", "map_nw", "at_least", "over_time"),
-    ]
     (line,) = result.records
     assert line["gain"] == pytest.approx(photos["gain"][0], rel=1e-6)
-    assert line["linear_by"] == photos["linear_by"][0] == "srgb"
-    assert line["raster"] == "photo.radiometry.tif"
     assert [one["kind"] for one in line["changes"]] == list(changes["kind"])
     assert line["brighter"] + line["fainter"] == len(changes) >= 6
     assert np.allclose([one["lon"] for one in line["changes"]], changes["lon"], atol=1e-5)
     with Image.open(out / "photo.radiometry.png") as picture:
         assert picture.width > 800
-    assert not list(out.glob(".*"))
 
 
 def test_equal_runs_give_equal_tables_and_existing_files_stay(
@@ -621,27 +523,23 @@ def measurable(photo: Path, trial: Drawn, name: str) -> Any:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize(
-    ("name", "earlier", "new", "lost", "sentence"),
+    ("name", "earlier", "new", "lost"),
     [
-        ("VNL_2031.tif", "photo", "vanished", "appeared", "the photo is older than the map (2031)"),
-        ("VNL_2009.tif", "map", "appeared", "vanished", "the photo is newer than the map (2009)"),
-        ("VNL_2012.tif", "neither", "unknown", "unknown", "of the same time (2012)"),
-        ("VNL.tif", "unknown", "unknown", "unknown", "photo or map has no date"),
+        ("VNL_2031.tif", "photo", "vanished", "appeared"),
+        ("VNL_2009.tif", "map", "appeared", "vanished"),
+        ("VNL.tif", "unknown", "unknown", "unknown"),
     ],
 )
 def test_dates_tell_whether_a_light_came_or_went(
-    trial: Drawn, tmp_path: Path, name: str, earlier: str, new: str, lost: str, sentence: str
+    trial: Drawn, tmp_path: Path, name: str, earlier: str, new: str, lost: str
 ) -> None:
     taken = measurable(trial.store.with_name("photo.jpg"), trial, "dated")
     taken = replace(taken, time_utc="2012-03-28T15:46:41Z")
     shutil.copy(trial.store.with_name(MAP), tmp_path / name)
     result = measure(write_store(tmp_path / "run.h5", [taken]), tmp_path / name, tmp_path / "out")
     assert result.code == 0, result.err
-    assert sentence in result.err
-    photos, changes = (
-        pd.read_csv(tmp_path / "out" / table) for table in ("radiometry.csv", "changes.csv")
-    )
-    assert photos["earlier"].tolist() == [earlier]
+    assert pd.read_csv(tmp_path / "out" / "radiometry.csv")["earlier"].tolist() == [earlier]
+    changes = pd.read_csv(tmp_path / "out" / "changes.csv")
     told = set(zip(changes["kind"], changes["over_time"], strict=True))
     assert {("new", new), ("lost", lost)} <= told
 
@@ -689,15 +587,8 @@ def test_a_dark_photo_and_a_place_that_the_map_lacks_are_left_out(
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
-    [
-        (("--verdict", "good"), 2, "choose from accepted"),
-        (("--map-sigma-m", "nan"), 2, "10,000 metres"),
-        (("--where", "off_nadir_deg <"), 2, "--where"),
-        (("--lens", "nowhere.toml"), 2, "nowhere.toml"),
-        (("--lights", "nowhere.tif"), 3, "nowhere.tif"),
-        (("--out", "mine"), 2, "mine"),
-    ],
+    ("words", "code"),
+    [(("--map-sigma-m", "nan"), 2), (("--lights", "nowhere.tif"), 3), (("--out", "mine"), 2)],
 )
 def test_what_makes_no_sense_is_told_and_nothing_is_written(
     trial: Drawn,
@@ -705,12 +596,11 @@ def test_what_makes_no_sense_is_told_and_nothing_is_written(
     monkeypatch: pytest.MonkeyPatch,
     words: tuple[str, ...],
     code: int,
-    told: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine").write_text("a file")
     said = measure(trial.store, trial.store.with_name(MAP), Path("out"), *words)
     assert (said.code, said.err.count("\n")) == (code, 1)
-    assert told in said.err
+    assert words[1] in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
     assert Path("mine").read_text() == "a file"

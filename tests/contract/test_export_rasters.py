@@ -6,7 +6,6 @@ import json
 import math
 import shutil
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from urllib.parse import unquote
 from xml.etree import ElementTree  # of what was just written
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 from PIL import Image
@@ -23,7 +23,6 @@ from rasterio.features import rasterize
 from rasterio.transform import RPCTransformer, from_bounds
 from rasterio.warp import reproject
 from scipy import ndimage
-from shapely import Point
 from shapely.geometry import shape
 
 from tests.world.exports import (
@@ -112,22 +111,16 @@ def test_photos_that_are_gone_or_changed_are_told(result: Any, tmp_path: Path) -
     changed = replace(result, frame="changed", sha256="0" * 64)
     gone = replace(proposal("gone"), path=str(tmp_path / "gone.jpg"))
     store = write_store(tmp_path / "run.h5", [changed, gone, nothing_found(), result])
-    words = ("--verdict", "all", "--json")
-    for name, files, made in (
-        ("gcp", "tif", [".gcp.tif"]),
-        ("rpc", "vrt,rpb", [".RPB", ".rpc.vrt"]),
-    ):
-        out = tmp_path / name
-        told = export(store, name, out, "--files", files, *words, code=1)
-        (record,) = told.records
-        assert list(record["failed"]) == [result.path, gone.path]
-        assert "has changed" in record["failed"][result.path]
-        missing = "the photo is missing: put it beside the store, or name the folder"
-        assert record["failed"][gone.path].startswith(missing)
-        assert sum(record["left_out"].values()) == 1
-        # Two photos of one name: a part of the hash tells them apart
-        own = [f"{NAME}-{result.sha256[:8]}{one}" for one in made]
-        assert sorted(path.name for path in out.iterdir()) == own
+    out = tmp_path / "gcp"
+    words = ("--files", "tif", "--verdict", "all", "--json")
+    (record,) = export(store, "gcp", out, *words, code=1).records
+    assert list(record["failed"]) == [result.path, gone.path]
+    assert "has changed" in record["failed"][result.path]
+    missing = "the photo is missing: put it beside the store, or name the folder"
+    assert record["failed"][gone.path].startswith(missing)
+    assert sum(record["left_out"].values()) == 1
+    # Two photos of one name: a part of the hash tells them apart
+    assert [path.name for path in out.iterdir()] == [f"{NAME}-{result.sha256[:8]}.gcp.tif"]
     store = write_store(tmp_path / "small.h5", [replace(result, width_px=320)])
     assert "another picture size" in export(store, "gcp", tmp_path / "p", code=1).err
 
@@ -195,27 +188,18 @@ def test_across_the_antimeridian_points_stay_together(result: Any, tmp_path: Pat
 
 
 def test_a_project_of_qgis_names_what_lies_beside_it(result: Any, tmp_path: Path) -> None:
-    import pandas as pd
-
     store = write_store(tmp_path / "run.h5", [result], settings=settings_with(LIGHTS))
     export(store, "qgis", tmp_path, "--files", "project")
-    text = (tmp_path / f"{NAME}.qgs").read_text(encoding="utf-8")
-    assert text.startswith("<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n<qgis ")
-    root = ElementTree.fromstring(text)
+    root = ElementTree.parse(tmp_path / f"{NAME}.qgs")
     layers = {layer.findtext("id"): layer for layer in root.iterfind("projectlayers/maplayer")}
     in_tree = [each.attrib for each in root.iterfind("layer-tree-group/layer-tree-layer")]
     assert [each["id"] for each in in_tree] == [*layers] == ["points", "photo", "lights"]
-    assert [each.get("id") for each in root.iterfind("layerorder/layer")] == [*layers][::-1]
     for each in in_tree:
         layer = layers[each["id"]]
         assert layer.findtext("datasource") == each["source"]
         assert layer.findtext("provider") == each["providerKey"]
-        assert layer.findtext("srs/spatialrefsys/authid") == "EPSG:4326"
         assert CRS.from_wkt(layer.findtext("srs/spatialrefsys/wkt") or "").to_epsg() == 4326
     check_points(tmp_path / (layers["photo"].findtext("datasource") or ""), result)
-    bands = layers["photo"].find("pipe/rasterrenderer")
-    assert bands is not None
-    assert (bands.get("type"), bands.get("redBand")) == ("multibandcolor", "1")
     file, _, query = (layers["points"].findtext("datasource") or "").partition("?")
     wanted = dict(part.split("=") for part in query.split("&"))
     listed = tmp_path / unquote(file.removeprefix("file:"))
@@ -223,43 +207,7 @@ def test_a_project_of_qgis_names_what_lies_beside_it(result: Any, tmp_path: Path
     for field, axis in (("xField", "lon"), ("yField", "lat")):
         known = [getattr(point, axis) for point in result.control_points]
         assert points[wanted[field]].tolist() == pytest.approx(known)
-    west, south, east, north = (
-        float(root.findtext(f"mapcanvas/extent/{edge}") or "nan")
-        for edge in ("xmin", "ymin", "xmax", "ymax")
-    )
-    assert all(west < p.lon < east and south < p.lat < north for p in result.control_points)
     assert layers["lights"].findtext("datasource") == str(LIGHTS)
-    plain = write_store(tmp_path / "plain.h5", [result])
-    export(plain, "qgis", tmp_path / "plain", "--files", "project")
-    without = ElementTree.parse(tmp_path / "plain" / f"{NAME}.qgs")
-    assert len(without.findall("projectlayers/maplayer")) == 2
-
-
-def test_a_project_of_qgis_shows_a_map_of_a_palette_in_its_colours(
-    result: Any, tmp_path: Path
-) -> None:
-    path = tmp_path / "palette.tif"
-    with rasterio.open(LIGHTS) as dataset:
-        size = {"height": dataset.height, "width": dataset.width, "transform": dataset.transform}
-    with rasterio.open(
-        path, "w", driver="GTiff", crs="EPSG:4326", count=1, dtype="uint8", **size
-    ) as dataset:
-        dataset.write_colormap(1, {7: (99, 163, 221, 255)})
-    store = write_store(tmp_path / "run.h5", [result], settings=settings_with(path))
-    export(store, "qgis", tmp_path, "--files", "project")
-    root = ElementTree.parse(tmp_path / f"{NAME}.qgs")
-    (renderer,) = root.findall(".//rasterrenderer[@type='paletted']")
-    (entry,) = renderer.findall("colorPalette/paletteEntry[@value='7']")
-    assert (entry.get("color"), entry.get("alpha")) == ("#63a3dd", "255")
-
-
-def test_a_project_where_points_are_says_what_to_do(own: Path, tmp_path: Path) -> None:
-    export(own, "qgis", tmp_path)
-    said = export(own, "qgis", tmp_path, "--files", "project", code=2).err
-    assert "Name another folder with --out, or replace them with --force" in said
-    assert "points of yours in them are lost, unless regengine import keeps them" in said
-    export(own, "qgis", tmp_path, "--files", "project", "--force")
-    assert (tmp_path / f"{NAME}.qgs").is_file()
 
 
 # Photos on the map -------------------------------------------------------------------------------
@@ -331,11 +279,8 @@ def test_a_photo_of_the_limb_has_no_data_in_the_sky(tmp_path: Path) -> None:
         mask, colours, transform = dataset.dataset_mask(), dataset.read(), dataset.transform
         column, row = np.meshgrid(np.arange(dataset.width), np.arange(dataset.height))
         lon, lat = transform @ (column.ravel() + 0.5, row.ravel() + 0.5)
-        assert max(dataset.width, dataset.height) / ([1, *dataset.overviews(1)][-1]) <= 512
     with rasterio.open(out / "lamps.sigma.tif") as dataset:
         sigma = dataset.read(1)
-        assert np.isnan(dataset.nodata)
-        assert dataset.units == ("m",)
     seen = mask > 0
     x, y = camera.lonlat_to_pixel(lon, lat)
     inside = (x >= -0.5) & (x <= 639.5) & (y >= -0.5) & (y <= 425.5)
@@ -352,14 +297,6 @@ def test_a_photo_of_the_limb_has_no_data_in_the_sky(tmp_path: Path) -> None:
     assert np.array_equal(np.isfinite(sigma), seen)
     assert np.nanmin(sigma) > 50.0  # the map's own; the rest is in `tests.oracle.test_exchange`
     assert np.nanmax(sigma) > 3.0 * np.nanmin(sigma)
-    record = json.loads((out / "lamps.json").read_text())
-    assert record["map"] == {
-        "crs": "EPSG:4326", "resolution": 0.02, "width_px": mask.shape[1],
-        "height_px": mask.shape[0], "upper_left": [transform.c, transform.f],
-    }  # fmt: skip
-    assert record["camera"]["focal_px"] == 700.0
-    assert record["frame"]["frame"] == "lamps"
-    assert len(record["control_points"]) == 3  # the others are in the sky
 
 
 def test_coarse_maps_are_drawn_from_averages(tmp_path: Path) -> None:
@@ -372,16 +309,10 @@ def test_coarse_maps_are_drawn_from_averages(tmp_path: Path) -> None:
     with rasterio.open(tmp_path / "o" / "fine.warped.tif") as dataset:
         grey = dataset.read(1)[dataset.dataset_mask() > 0].astype(float)
     assert grey.std() < 30
-    said = export(store, "geotiff", tmp_path / "p", "--resolution", "0.0000001", code=1)
-    assert "give a larger --resolution" in said.err
-    assert not list(tmp_path.rglob("p/*"))
 
 
-@pytest.mark.parametrize(("crs", "edge"), [("EPSG:3857", 179.9), ("EPSG:3832", -30.1)])
-def test_a_photo_moved_to_the_edge_of_a_map_is_drawn_the_same(
-    tmp_path: Path, crs: str, edge: float
-) -> None:
-    """The edge of EPSG:3832 is at 30 degrees west."""
+def test_a_photo_moved_to_the_edge_of_a_map_is_drawn_the_same(tmp_path: Path) -> None:
+    crs, edge = "EPSG:3857", 179.9
     size = GIRTH_M / 360.0 / 128.0
     drawn = []
     for lon in (136.9, edge):
@@ -398,21 +329,12 @@ def test_a_photo_moved_to_the_edge_of_a_map_is_drawn_the_same(
     assert (moved_px - 128.0 * (edge - 136.9)) % (360 * 128) == pytest.approx(0.0, abs=1e-3)
 
 
-def test_a_map_that_is_torn_there_is_told(tmp_path: Path) -> None:
-    store = one_photo(tmp_path, camera_of(0.0, 179.9))
-    said = export(store, "geotiff", tmp_path / "o", "--crs", "EPSG:8857", code=1)
-    assert "crosses the edge of EPSG:8857" in said.err
-    assert "--resolution" not in said.err
-
-
 # Rational polynomials ----------------------------------------------------------------------------
 
 CAMERAS = {
-    "nadir": camera_of(0.0),
     "distorted": camera_of(40.0, distortion=LENS, focal_px=900.0),
     "oblique": camera_of(65.0, distortion=LENS, focal_px=1000.0, mirrored=True),
     "antimeridian": camera_of(30.0, lon=180.0),
-    "limb": camera_of(70.0, focal_px=600.0),
     "stretched": camera_of(50.0, pixel_aspect=1.01),
 }
 
@@ -432,43 +354,27 @@ def off_by(path: Path, camera: Any, height_m: float, limit_deg: float = 79.9) ->
 def test_gdal_sees_places_of_any_height_where_the_camera_does(name: str, tmp_path: Path) -> None:
     camera = CAMERAS[name]
     store = one_photo(tmp_path, camera, "tif")
-    (said,) = export(store, "rpc", tmp_path, "--json").records
-    assert "match the camera to 0.0" in said["remarks"][str(tmp_path / "photo.tif")]
+    export(store, "rpc", tmp_path)
     for height_m in (0.0, 700.0, 3600.0):
         for file in ("photo.tif", "photo.rpc.vrt"):
             assert off_by(tmp_path / file, camera, height_m) < 0.1, (file, height_m)
 
 
 def test_all_files_say_the_same_and_the_photo_stays(tmp_path: Path) -> None:
-    camera = camera_of(40.0, distortion=LENS)
-    store = one_photo(tmp_path, camera)
-    before = (tmp_path / "photo.jpg").read_bytes()
-    with warnings.catch_warnings(action="ignore"), rasterio.open(tmp_path / "photo.jpg") as photo:
-        pixels = photo.read()
-        assert photo.rpcs is None
-    export(store, "rpc", tmp_path, "--files", "txt,vrt,footprint,aux")
-    assert (tmp_path / "photo.jpg").read_bytes() == before
     found = []
-    for name in ("photo.jpg", "photo.rpc.vrt"):
-        with rasterio.open(tmp_path / name) as dataset:
-            assert np.array_equal(dataset.read(), pixels)
-            tags = dataset.tags()
-            worst, rms = (float(tags[f"REGENGINE_RPC_{name}_PX"]) for name in ("WORST", "RMS"))
-            assert 0.0 <= rms <= worst < 0.1
-            assert tags["REGENGINE_RPC_LIMIT_INCIDENCE_DEG"] == "80"
-            found.append(dataset.rpcs)
-    assert (found[0].err_bias, found[0].err_rand) == (-1.0, -1.0)  # unknown
-    # Each spelling alone beside a TIFF
-    for kind, name in (("txt", "photo_RPC.TXT"), ("rpb", "photo.RPB")):
-        alone = one_photo(tmp_path / kind, camera, "tif")
-        export(alone, "rpc", tmp_path / kind, "--files", kind)
-        assert (tmp_path / kind / name).is_file()
-        with rasterio.open(tmp_path / kind / "photo.tif") as dataset:
-            found.append(dataset.rpcs)
+    for kind, ending in (("aux", "jpg"), ("vrt", "jpg"), ("txt", "tif"), ("rpb", "tif")):
+        folder = tmp_path / kind
+        store = one_photo(folder, camera_of(40.0, distortion=LENS), ending)
+        before = (folder / f"photo.{ending}").read_bytes()
+        export(store, "rpc", folder, "--files", kind)
+        assert (folder / f"photo.{ending}").read_bytes() == before
+        with rasterio.open(folder / ("photo.rpc.vrt" if kind == "vrt" else f"photo.{ending}")) as d:
+            found.append(d.rpcs)
+    assert found[0] is not None
     assert all(one == found[0] for one in found)
 
 
-@pytest.mark.parametrize("lon", [136.9, 178.9, 180.0, -179.2, -177.0])
+@pytest.mark.parametrize("lon", [136.9, 180.0])
 def test_the_cutline_is_one_ring_around_the_place_of_the_coefficients(
     tmp_path: Path, lon: float
 ) -> None:
@@ -498,100 +404,42 @@ def test_the_cutline_is_one_ring_around_the_place_of_the_coefficients(
     assert (drawn > 0)[within > 0].mean() > 0.98
 
 
-@pytest.mark.slow
-def test_the_footprint_ends_before_the_limb_and_where_coefficients_do(tmp_path: Path) -> None:
-    camera = camera_of(55.0, focal_px=230.0, distortion=(-0.12, *LENS[1:]))
-    told = export(one_photo(tmp_path, camera), "rpc", tmp_path / "o").err
-    assert "they would be off by more than 3 px, so the footprint ends there" in told
-    (feature,) = json.loads((tmp_path / "o" / "photo.rpc.geojson").read_text())["features"]
-    limit = float(feature["properties"]["REGENGINE_RPC_LIMIT_INCIDENCE_DEG"])
-    assert 50.0 < limit < 80.0
-    assert float(feature["properties"]["REGENGINE_RPC_WORST_PX"]) <= 3.0
-    assert off_by(tmp_path / "o" / "photo.rpc.vrt", camera, 0.0, limit) <= 3.0
-    ground = shape(feature["geometry"]).buffer(0.05)
-    for flattest, inside in ((limit - 2.0, True), (89.0, False)):
-        _, _, lon, lat = seen_places(camera, 0.0, flattest)
-        held = [ground.contains(Point(*place)) for place in zip(lon, lat, strict=True)]
-        assert all(held) == inside
-
-
-@pytest.mark.parametrize("tilt_deg", [150.0, 80.0], ids=["sky", "limb"])
-def test_sky_and_limb_have_no_coefficients(tilt_deg: float, tmp_path: Path) -> None:
-    store = one_photo(tmp_path, camera_of(tilt_deg))
-    said = export(store, "rpc", tmp_path / "o", code=1)
+def test_the_limb_alone_has_no_coefficients(tmp_path: Path) -> None:
+    said = export(one_photo(tmp_path, camera_of(80.0)), "rpc", tmp_path / "o", code=1)
     assert "too little ground below an incidence angle of 80 degrees" in said.err
     assert list((tmp_path / "o").iterdir()) == []
 
 
 # What a photo carries already --------------------------------------------------------------------
 
-AFRICA = rasterio.Affine(0.1, 0.0, 20.0, 0.0, -0.1, 10.0)
 
-
-def carry_world_file(photo: Path) -> str:
-    a = AFRICA
-    numbers = (a.a, a.d, a.b, a.e, a.c, a.f)
-    photo.with_suffix(".jgw").write_text("\n".join(map(str, numbers)) + "\n")
-    return f"{photo.stem}.jgw"
-
-
-def carry_points(photo: Path) -> str:
-    places = ((1, 1), (600, 9), (9, 400))
-    rows = [f"{20 + x / 100},{10 - y / 100},{x},{-y},1" for x, y in places]
-    text = "\n".join(["mapX,mapY,sourceX,sourceY,enable", *rows])
-    photo.with_name(f"{photo.name}.points").write_text(text + "\n")
-    return f"{photo.name}.points"
-
-
-def carry_tags(photo: Path) -> str:
-    with warnings.catch_warnings(action="ignore"), rasterio.open(photo, "r+") as dataset:
-        dataset.crs, dataset.transform = "EPSG:4326", AFRICA
-    return photo.name
-
-
-def carry_control_points(photo: Path) -> str:
-    places = [(0, 0, 20.0, 10.0), (600, 9, 80.0, 9.0), (9, 400, 21.0, -30.0)]
-    points = [GroundControlPoint(row=y, col=x, x=lon, y=lat) for x, y, lon, lat in places]
-    with warnings.catch_warnings(action="ignore"), rasterio.open(photo, "r+") as dataset:
-        dataset.gcps = points, rasterio.crs.CRS.from_epsg(4326)
-    return photo.name
-
-
-@pytest.mark.parametrize("place", ["own folder", "copy"])
-@pytest.mark.parametrize(
-    ("carry", "ending"),
-    [
-        (carry_world_file, "jpg"),
-        (carry_points, "jpg"),
-        (carry_tags, "tif"),
-        (carry_control_points, "tif"),
-    ],
-)
+@pytest.mark.parametrize("ending", ["jpg", "tif"])
 def test_a_place_that_a_photo_carries_is_told_of_before_it_is_contradicted(
-    carry: Callable[[Path], str], ending: str, place: str, tmp_path: Path
+    ending: str, tmp_path: Path
 ) -> None:
     """Four points, or the camera, near Nagoya: 12,000 km from Africa."""
-    result = photographed(proposal("photo"), tmp_path / f"photo.{ending}")
-    photo, out = tmp_path / f"photo.{ending}", tmp_path / "o"
+    photo, out, world = tmp_path / f"photo.{ending}", tmp_path / "o", tmp_path / "photo.jgw"
+    result = photographed(proposal("photo"), photo)
     out.mkdir()
-    if place == "copy":
-        shutil.copy(photo, out / photo.name)
-    name = carry(photo if place == "own folder" else out / photo.name)
+    if ending == "jpg":
+        world.write_text("0.1\n0\n0\n-0.1\n20\n10\n")
+    else:
+        points = [GroundControlPoint(0, 0, 20, 10), GroundControlPoint(9, 600, 80, 9)]
+        points.append(GroundControlPoint(400, 9, 21, -30))
+        with warnings.catch_warnings(action="ignore"), rasterio.open(photo, "r+") as dataset:
+            dataset.gcps = points, rasterio.crs.CRS.from_epsg(4326)
+    name = world.name if ending == "jpg" else photo.name
     store = write_store(tmp_path / "run.h5", [of_photo(result, photo)])
-    before = sorted(out.iterdir())
     for format_name in ("gcp", "rpc"):
         said = export(store, format_name, out, code=1)
         assert f"{name} places it " in said.err
         assert "km from its solved camera's ground: move that file away, or replace" in said.err
-        assert sorted(out.iterdir()) == before
+        assert not list(out.iterdir())
         forced = export(store, format_name, out, "--force", "--json")
         remark = forced.records[0]["remarks"][str(photo)]
         away_km = float(remark.partition(f"{name} places it ")[2].split()[0].replace(",", ""))
         assert 5_000 < away_km < 15_000
-        with rasterio.open(out / f"photo.{format_name}.vrt") as virtual:
-            assert (len(virtual.gcps[0]) == 4) == (format_name == "gcp")
-            assert (virtual.rpcs is not None) == (format_name == "rpc")
-        for path in set(out.iterdir()) - set(before):
+        for path in out.iterdir():
             path.unlink()
 
 
@@ -604,10 +452,3 @@ def test_our_own_places_agree_with_each_other(tmp_path: Path) -> None:
         ("gcp",),
     ):
         assert "places it" not in export(store, name, tmp_path, *words).err
-
-
-def test_a_world_file_of_a_system_without_a_name_is_told_of(tmp_path: Path) -> None:
-    store = one_photo(tmp_path, camera_of(0.0))
-    (tmp_path / "photo.jgw").write_text("100\n0\n0\n-100\n400000\n3900000\n")
-    said = export(store, "rpc", tmp_path / "o", code=1)
-    assert "photo.jgw places it where its solved camera sees no ground" in said.err

@@ -14,10 +14,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyproj import CRS, Geod, Transformer
 
-from matchers.geometry.camera import Camera
-from matchers.geometry.earth import geodetic_to_ecef
 from tests.world.exports import (
     decide,
+    ecef_of,
     engine_points,
     export,
     nadir_camera,
@@ -30,6 +29,7 @@ from tests.world.exports import (
 )
 from tests.world.program import Said, run
 
+BELOW = tuple(ecef_of(136.9, 35.7, -225e3).tolist())
 PIXELS = [(60.0, 50.0), (600.0, 60.0), (590.0, 400.0), (50.0, 390.0), (300.0, 200.0)]
 
 
@@ -77,7 +77,7 @@ def qgis_file(path: Path, crs: str, shift_px: float = 0.0, extra: str = "") -> P
     return path
 
 
-@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857", "EPSG:32653"])
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:32653"])
 def test_qgis_points_are_scored_and_kept(ours: Path, tmp_path: Path, crs: str) -> None:
     file = qgis_file(tmp_path / "ISS030-E-184140.JPG.points", crs, 3.0, "0,0,9,-9,0,0,0,0\n")
     record = told(ours, file, "--reviewer", "eva")
@@ -149,15 +149,6 @@ def test_what_we_export_comes_back_the_same(tmp_path: Path) -> None:
     assert is_as_before(store)
 
 
-def test_files_of_older_programs_are_read(ours: Path, tmp_path: Path) -> None:
-    (tmp_path / "old.points").write_text(
-        "mapX\tmapY\tpixelX\tpixelY\tenable\n10\t50\t1.5\t-2.5\t1\n"
-    )
-    record = told(ours, tmp_path / "old.points", "--no-keep", "--frame", "ISS030-E-184140")
-    (point,) = record["points"]
-    assert [point[key] for key in ("x", "y", "lon", "lat")] == [1.0, 2.0, 10.0, 50.0]
-
-
 def test_a_table_may_hold_many_photos(ours: Path, tmp_path: Path) -> None:
     lon, lat = (float(v) for v in nadir_camera().pixel_to_lonlat(100.0, 100.0))
     rows = [f"{name};100;100;{lon!r};{lat!r};0.5" for name in ("184140", "184141")]
@@ -175,27 +166,18 @@ def test_a_table_may_hold_many_photos(ours: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [
-        ("a.points", "", "no enabled point"),
         ("a.points", "h\n1,2,3\n", "fewer than four"),
-        ("a.points", "h\n1,2,3,x\n", "is not a point"),
         ("a.points", "h\n1,2,3,4,1\n", "already georeferenced"),
-        ("a.points", "#CRS: +proj=nothing\nh\n1,2,3,-4,1\n", "PROJ does not know"),
         ("a.points", "#CRS: +proj=longlat +nadgrids=/x\nh\n1,2,3,-4,1\n", "cannot be used"),
         ("a.points", "h\n500000,4000000,3,-4,1\n", "not on Earth"),
-        ("a.points", "h\n1,nan,3,-4,1\n", "an invalid number"),
         ("a.csv", "x,y,lon\n1,2,3\n", "the column lat is missing"),
         ("a.csv", "x,y,lon,lat\n1,2,3,four\n", "line 2 is not a point"),
-        ("a.csv", "x,y,lon,lat\n", "it has no points"),
-        *(
-            ("a.csv", f"x,y,lon,lat,{again}\n1,2,10,50,11\n",
-             f"the column 'lon', or '{again}', is given twice")
-            for again in ("Lon", "Longitude", "lng")
-        ),
+        ("a.csv", "x,y,lon,lat,lng\n1,2,10,50,11\n", "'lon', or 'lng', is given twice"),
         ("a.vrt", "<VRTDataset/>", "not a known kind"),
         ("b.csv", "x,y,lon,lat\n1,2,3,4\n", "has no frame named b"),
         ("a.csv", "frame,x,y,lon,lat\nISS030-E-184140,1e9,2,3,4\n", "do not fit the photo"),
     ],
-)  # fmt: skip
+)
 def test_of_several_files_none_is_kept_where_one_is_wrong(
     kept: Path, tmp_path: Path, name: str, text: str, why: str
 ) -> None:
@@ -205,11 +187,6 @@ def test_of_several_files_none_is_kept_where_one_is_wrong(
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert why in said.err
     assert [path.name for path in kept.parent.iterdir()] == ["run.h5"]
-
-
-def place_of(height_km: float) -> tuple[float, ...]:
-    lon, lat = 136.9, 35.7
-    return tuple(geodetic_to_ecef(lon, lat, 1e3 * height_km).tolist())
 
 
 def test_points_of_a_camera_that_no_station_carries_are_refused(ours: Path, tmp_path: Path) -> None:
@@ -227,10 +204,8 @@ def test_points_of_a_camera_that_no_station_carries_are_refused(ours: Path, tmp_
 @pytest.mark.parametrize(
     ("camera", "pixel", "why"),
     [
-        ({"position_ecef_m": place_of(-225.0)}, {}, "225 km below the ground"),
-        ({"position_ecef_m": place_of(2500.0)}, {}, "2,500 km above the ground"),
+        ({"position_ecef_m": BELOW}, {}, "225 km below the ground"),
         ({"quaternion": (0.0, 0.0, 0.0, 1.0)}, {}, "shows no ground"),
-        ({}, {"x": 99999.0}, "outside the photo"),
         ({}, {"y": -178.0}, "outside the photo"),
     ],
 )
@@ -260,19 +235,11 @@ def test_any_text_is_points_or_refused(ours: Path, text: str, ending: str) -> No
     assert all(record["count"] for record in said.records)
 
 
-def tilted(tilt_deg: float, diagonal_km: float, folder: Path) -> tuple[Path, Camera]:
-    """A store of one photo by a camera that is tilted so far."""
-    camera = nadir_camera(tilt_deg=tilt_deg)
-    result = replace(seen_by(proposal(), camera), footprint_diagonal_km=diagonal_km)
-    return write_store(folder / "tilted.h5", [result]), camera
-
-
-@pytest.mark.parametrize(("diagonal_km", "allowed_m"), [(191.0, 1910.0), (60.0, 1000.0)])
-def test_each_point_is_scored_as_geodesics_and_projections_have_it(
-    tmp_path: Path, diagonal_km: float, allowed_m: float
-) -> None:
+def test_each_point_is_scored_as_geodesics_and_projections_have_it(tmp_path: Path) -> None:
     """Right within a kilometre, or a hundredth of the footprint where that is more."""
-    store, camera = tilted(66.0, diagonal_km, tmp_path)
+    camera, allowed_m = nadir_camera(tilt_deg=66.0), 1910.0
+    result = replace(seen_by(proposal(), camera), footprint_diagonal_km=191.0)
+    store = write_store(tmp_path / "tilted.h5", [result])
     wgs84 = Geod(ellps="WGS84")
     off_m = [0.0, allowed_m - 5.0, allowed_m + 5.0, 30e3]
     pixels = [(100.0, 400.0), (500.5, 350.0), (320.0, 300.0), (30.0, 420.0)]
@@ -300,9 +267,6 @@ def test_each_point_is_scored_as_geodesics_and_projections_have_it(
     in_px = [point["residual_px"] for point in record["points"]]
     assert record["rms_px"] == pytest.approx(np.sqrt(np.mean(np.square(in_px))))
     assert record["kept"] is False
-    line = run("import", store, file, "--no-keep").out
-    assert f"5 points, engine's camera off by {record['rms_px']:.2f} px, " in line
-    assert f"{record['rms_m'] / 1e3:.2f} km RMS, right at 2" in line
 
 
 def test_points_of_a_frame_without_a_camera_are_kept_and_have_no_scores(
@@ -310,13 +274,9 @@ def test_points_of_a_frame_without_a_camera_are_kept_and_have_no_scores(
 ) -> None:
     file = tmp_path / "ISS001-E-000001.csv"
     file.write_text("x,y,lon,lat\n1,2,185,4\n")
-    record = told(ours, file, "--no-keep")
+    record = told(ours, file, "--reviewer", "eva")
     assert (record["count"], record["right"], record["unseen"]) == (1, 0, 1)
-    assert (record["rms_px"], record["rms_m"]) == (None, None)
-    (point,) = record["points"]
-    scores = ("dx_px", "dy_px", "residual_px", "residual_m", "right")
-    assert [point[name] for name in scores] == [None] * 5
-    assert "no solved camera" in run("import", ours, file, "--reviewer", "eva").out
+    assert (record["rms_px"], record["points"][0]["residual_m"]) == (None, None)
     (point,) = reviewed(ours, tmp_path / "k.csv").to_dict("records")
     assert (point["lon"], point["lat"]) == (-175.0, 4.0)
 
