@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,12 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from jsonschema import Draft202012Validator
 from numpy.typing import NDArray
 from pyproj import Geod, Transformer
 
 import regengine
 from tests.conftest import ROOT
 from tests.world.program import run
-from tests.world.results import nothing_found, proposal
 from tests.world.shared import records_of
 
 Record = dict[str, Any]
@@ -137,38 +134,7 @@ def test_what_a_photo_has_several_of_is_joined_by_its_number(
         assert rows.to_dict("records") == said
 
 
-def test_a_record_is_the_result_field_by_field() -> None:
-    result = replace(proposal(), seconds=1.23456)
-    record = regengine.Registration(result).to_dict()
-    nothing = regengine.Registration(nothing_found()).to_dict()
-    camera, fit = result.solved, result.fit
-    assert camera is not None
-    assert record["camera"]["along_track_offset_s"] == camera.along_track_offset_s
-    assert record["camera"]["off_nadir_deg"] == camera.off_nadir_deg
-    assert record["camera"]["position_ecef_m"] == list(camera.camera.position_ecef_m)
-    assert record["camera"]["mirrored"] is False
-    assert record["engine"] == {"version": "0.1.0", "lights": "Black Marble 2016", "seconds": 1.235}
-    assert record["footprint"] == [list(one) if one else None for one in result.footprint or ()]
-    for told, kept in zip(record["hypotheses"], result.hypotheses, strict=True):
-        assert told == {
-            "rank": kept.rank,
-            "log10_odds": kept.log10_odds,
-            "ncc": kept.ncc,
-            "centre": [136.9, 35.7],
-            "off_nadir_deg": kept.solved.off_nadir_deg,
-            "along_track_offset_s": -131.7,
-            "mirrored": False,
-        }
-    for name in ("residual_px", "residual_m", "matched_lights", "ncc", "runner_up_ncc"):
-        assert record["fit"][name] == getattr(fit, name)
-    assert nothing["camera"] is nothing["fit"] is nothing["footprint"] is None
-    assert nothing["image"]["width_px"] == 640
-
-
 # The form of a record
-
-
-POINT = "x y lon lat sigma_px sigma_m lights"
 
 
 def keys_of(value: Any, prefix: str = "") -> Iterator[str]:
@@ -193,58 +159,12 @@ def test_every_key_is_documented_and_every_documented_key_comes(a_run: Path) -> 
     assert {key for key in undone if not key.startswith("decoy")} == set()
 
 
-def schema_of(kind: object) -> dict[str, Any]:
-    """JSON schema of a short description: a type, ``[type]`` for lists, mappings for objects."""
-    if isinstance(kind, list):
-        return {"type": "array", "items": schema_of(kind[0])}
-    if isinstance(kind, dict):
-        properties = {key: schema_of(value) for key, value in kind.items()}
-        return {"type": ["object", "null"], "properties": properties, "required": [*properties]}
-    return {"type": str(kind).split("|")}
-
-
-NUMBER, TEXT = "number|null", "string|null"
-PLACE = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
-RECORD = schema_of(
-    {
-        **dict.fromkeys(("frame", "path", "sha256"), "string"),
-        **dict.fromkeys(("probability", "category_probability", "footprint_diagonal_km"), NUMBER),
-        **dict.fromkeys(("category", "time_utc"), TEXT),
-        "reasons": ["string"],
-        "reason_texts": ["string"],
-        "nadir": {"lon": "number", "lat": "number", "altitude_km": "number", "source": "string"},
-        "camera": {
-            "model": "string",
-            **dict.fromkeys(("focal_px", "off_nadir_deg"), "number"),
-            "along_track_offset_s": NUMBER,
-            **{key: ["number"] for key in ("distortion", "quaternion", "position_ecef_m")},
-            "mirrored": "boolean",
-            "pixel_aspect": "number|null",
-        },
-        "control_points": [dict.fromkeys(POINT.split(), "number")],
-        "fit": {"residual_px": "number", "matched_lights": "integer", "log10_odds": "number"},
-        "engine": {"version": "string", "lights": "string", "seconds": "number"},
-        "hypotheses": [{"rank": "integer", "ncc": "number", "mirrored": "boolean"}],
-        "image": {"width_px": "integer|null", "orientation": "integer"},
-    }
-)
-RECORD["properties"]["verdict"] = {"enum": ["accepted", "review", "no_match", "failed"]}
-RECORD["properties"]["footprint"] = {"type": ["array", "null"], "items": PLACE}
-
-
-def test_a_record_is_a_line_of_ascii_with_finite_numbers_of_the_documented_types(
-    a_run: Path,
-) -> None:
-    def forbidden(name: str) -> None:
-        raise AssertionError(f"{name} is no JSON")
-
+def test_a_record_is_a_line_of_ascii_with_finite_numbers(a_run: Path) -> None:
     data = (a_run / "records.ndjson").read_bytes()
     assert data.isascii()
     assert data.endswith(b"\n")
-    validator = Draft202012Validator(RECORD)
     for line in data.splitlines():
-        record = json.loads(line, parse_constant=forbidden)
-        assert [error.message for error in validator.iter_errors(record)] == []
+        json.dumps(json.loads(line), allow_nan=False)
 
 
 def test_a_verdict_says_what_may_be_relied_on(a_run: Path) -> None:
@@ -354,12 +274,6 @@ def test_places_follow_from_the_record_alone(a_run: Path) -> None:
             lon, lat = ground_of(record, *corner)
             assert np.isfinite(lon[0]) == (place is not None)
             assert place is None or GEOD.inv(lon[0], lat[0], *place)[2] < 0.5
-
-
-@pytest.mark.slow
-def test_the_limb_leaves_corners_of_the_footprint_empty(demo_run: Path) -> None:
-    (limb,) = [r for r in records_of(demo_run) if r["frame"] == "ISS990-E-106"]
-    assert [corner is None for corner in limb["footprint"]] == [True, True, False, False]
 
 
 def test_the_diagonal_is_the_greatest_distance_on_ground_seen_at_80_degrees(a_run: Path) -> None:

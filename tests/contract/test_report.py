@@ -10,7 +10,7 @@ import math
 import re
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,9 @@ import regengine
 from tests.conftest import ROOT
 from tests.world.browser import CHROMIUM, open_browser
 from tests.world.exports import decide, export, work
-from tests.world.faults import write_photos
 from tests.world.program import run
 from tests.world.results import nadir_camera, nothing_found, proposal, solved
-from tests.world.shared import make_once
-from tests.world.stores import CORNERS, settings_of, unplaced, write_store
+from tests.world.stores import CORNERS, unplaced, write_store
 
 
 def figures_of(store: Path) -> dict[str, Any]:
@@ -75,51 +73,14 @@ def test_nadir_is_that_of_the_solved_camera(tmp_path: Path) -> None:
     """The prior's, from an element set 53 days old, is called so: in a sheet and for Python."""
     found = proposal()
     assert found.nadir is not None
-    assert found.solved is not None
-    camera = replace(found.solved.camera, pixel_aspect=1.5)
     far = replace(found, nadir=replace(found.nadir, lon=-100.0, lat=31.0))
-    far = replace(far, solved=replace(found.solved, camera=camera))
     store = write_store(tmp_path / "run.h5", [far])
     sheet = run("show", store, far.frame).out
     told = repr(regengine.Registration(far))
     assert re.search(r"^  nadir +35\.700 N 136\.900 E, 391\.2 km$", sheet, re.M)
     assert re.search(r"^  prior nadir +31\.000 N 100\.000 W, 391\.2 km \(from tle\)$", sheet, re.M)
-    assert re.search(r"^  along-track offset +-131\.70 s$", sheet, re.M)
-    assert re.search(r"^  pixel aspect +1\.500, stretched", sheet, re.M)
     assert "; nadir 35.70 N 136.90 E, 391 km;" in told
     assert "; prior nadir 31.00 N 100.00 W, 391 km (tle)" in told
-
-
-def test_a_sheet_tells_the_settings_that_are_not_as_usual(tmp_path: Path) -> None:
-    lights, elements = (ROOT / "data_samples" / name for name in ("lights.tif", "tle.txt"))
-    write_photos(tmp_path / "photos", 1)
-    run(
-        *("register", tmp_path / "photos", "--lights", lights, "--tle", elements),
-        *("--clock-window", 77, "--any-category", "--blind", "never", "--workers", 0),
-        *("--store", tmp_path / "settings.h5"),
-    )
-    parameters = json.loads(settings_of(tmp_path / "settings.h5")[0])
-    parameters["register"]["accept"]["min_lights"] = 11
-    settings = json.dumps(parameters), "1" * 64
-    write_store(tmp_path / "run.h5", [proposal()], settings=settings)
-    sheet = run("show", tmp_path / "run.h5", proposal().frame).out
-    assert max(map(len, sheet.splitlines())) < 250
-    for words in (f"lights +{lights}", "clock window s +77.0", r"accept\.min_lights +11"):
-        assert re.search(rf"^  {words}$", sheet, re.M), words
-    assert "max_saturated_share" not in sheet  # as usual
-
-
-def test_no_offset_is_shown_from_what_was_not_given(tmp_path: Path) -> None:
-    found = proposal()
-    assert found.nadir is not None
-    made = [replace(found, frame="untimed", time_utc=None)]
-    made += [
-        replace(found, frame=source, nadir=replace(found.nadir, source=source))
-        for source in ("centre", "lights")
-    ]
-    store = write_store(tmp_path / "run.h5", made)
-    for one in made:
-        assert not re.search("along-track offset|pixel aspect", run("show", store, one.frame).out)
 
 
 def test_every_key_of_the_figures_is_documented(store: Path) -> None:
@@ -187,7 +148,7 @@ def test_overlays_are_linked_where_they_are(store: Path, tmp_path: Path) -> None
     assert data_of(out)["frames"][0]["overlay"] == "o/ISS030-E-184140.overlay.png"
 
 
-@pytest.mark.parametrize("out", ["-", "run.h5", "photo.jpg", "nowhere/report.html", "photos"])
+@pytest.mark.parametrize("out", ["run.h5", "photo.jpg", "nowhere/report.html"])
 def test_what_cannot_be_written_is_one_sentence(
     store_copy: Path, monkeypatch: pytest.MonkeyPatch, out: str
 ) -> None:
@@ -203,14 +164,9 @@ def test_what_cannot_be_written_is_one_sentence(
     ("column", "value"),
     [
         ("time_utc", "yesterday"),
-        ("pixel_pitch_um", 0.0),
-        ("focal_mm", math.inf),
-        ("orientation", 99),
         ("footprint_lat", (math.nan, 1.0, 1.0, 1e300)),
         ("focal_px", math.inf),
-        ("quaternion", (0.0, 0.0, 0.0, 0.0)),
         ("position_ecef_m", (0.0, 0.0, 0.0)),
-        ("distortion", (1e9, 1e9, 1e9, 1e9, 1e9)),
     ],
 )
 def test_a_photo_whose_values_make_no_sense_spoils_no_other(
@@ -230,11 +186,7 @@ def test_a_photo_whose_values_make_no_sense_spoils_no_other(
 REFUSED = (
     (("ISS999-E-1",), "ISS999-E-1"),
     (("--where", "verdict = accepted"), "in single quotes, 'accepted', and accepted is not a"),
-    (("--where", "prob > 0.9"), "prob is not a column, but probability;"),
     (("--sort", "foo"), "foo is not a column, but footprint_diagonal_km; the columns are "),
-    (("--verdict", "good"), "--verdict good"),
-    (("--sort", '"off_nadir_deg"'), "--sort"),
-    (("--format", "xml"), "--format xml"),
     (("--format", "csv", "--json"), "two formats"),
     (("ISS030-E-184140", "--verdict", "review"), "one frame is named"),
 )
@@ -260,17 +212,11 @@ def test_frames_are_chosen_and_sorted(store: Path) -> None:
     assert shown(store, "--verdict", "review,failed") == wanted
     steep = [r for r in records if r["camera"] and r["camera"]["off_nadir_deg"] < 10]
     assert run("show", store, "--where", "off_nadir_deg < 10", "--json").records == steep
-    table = run("show", store, "--where", "off_nadir_deg < 10").out.splitlines()
-    assert len(table) == 1 + len(steep)
     known = [r for r in records if r["probability"] is not None]
     unknown = [r["frame"] for r in records if r["probability"] is None]
     for sign, words in ((1, "probability"), (-1, "-probability")):
         expected = sorted(known, key=lambda r: sign * r["probability"])
         assert shown(store, "--sort", words) == [r["frame"] for r in expected] + unknown
-    table = run("show", store, "--verdict", "accepted", "--sort", "-off_nadir_deg").out
-    angles = [float(angle) for angle in re.findall(r" (\d+)° ", table)]
-    assert angles == sorted(angles, reverse=True)
-    assert len(angles) > 8
 
 
 def test_a_frame_has_one_state_wherever_it_is_told(store_copy: Path, tmp_path: Path) -> None:
@@ -294,12 +240,6 @@ def test_a_frame_has_one_state_wherever_it_is_told(store_copy: Path, tmp_path: P
         assert shown(store_copy, "--where", f"verdict = '{verdict}'") == named
     assert shown(store_copy, "--reviewed") == ["ISS030-E-184148"]
     assert shown(store_copy, "--where", "decision = 'rejected'") == ["ISS030-E-184140"]
-    table = {line.split()[0]: line for line in run("show", store_copy).out.splitlines()}
-    for name, choice in choices.items():
-        sheet = run("show", store_copy, name).out
-        assert state[name].replace("_", " ").upper() in sheet.splitlines()[0]
-        assert re.search(rf"^  engine's verdict +{before[name]}$", sheet, re.M)
-        assert re.search(rf" {state[name]} .* {choice} by Ann, 20\d\d-\d\d-\d\d$", table[name])
     # The report, tables, the catalogue and Python
     verdicts = figures_of(store_copy)["verdicts"]
     assert {name: n for name, n in verdicts.items() if n} == Counter(state.values())
@@ -314,16 +254,12 @@ def test_a_frame_has_one_state_wherever_it_is_told(store_copy: Path, tmp_path: P
     export(store_copy, "csv", tmp_path / "f.csv", "--table", "frames", "--verdict", "all")
     exported = pd.read_csv(tmp_path / "f.csv")["verdict"].tolist()
     assert exported == [told for told in state.values() if told != "rejected"]
-    assert run("catalogue", "build", store_copy, "--out", tmp_path / "c.parquet").code == 0
-    rows = pd.read_parquet(tmp_path / "c.parquet")[["frame", "verdict"]].to_dict("records")
-    assert all(state.get(row["frame"], row["verdict"]) == row["verdict"] for row in rows)
-    assert "rejected" in {row["verdict"] for row in rows}
 
 
-@pytest.mark.parametrize("width", [80, 120])
 def test_lines_fit_the_terminal_and_are_whole_in_a_pipe(
-    width: int, store_copy: Path, monkeypatch: pytest.MonkeyPatch
+    store_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    width = 80
     monkeypatch.setenv("COLUMNS", str(width))
     table, sheet = run("show", store_copy).out, run("show", store_copy, "ISS030-E-184140").out
     assert max(map(len, (*table.splitlines(), *sheet.splitlines()))) <= width
@@ -336,18 +272,12 @@ def test_lines_fit_the_terminal_and_are_whole_in_a_pipe(
     assert "".join(sheet.split()) == "".join(full.split())
 
 
-def test_csv_is_what_the_table_tells_in_numbers(store: Path) -> None:
+def test_csv_is_what_the_records_tell_and_nothing_that_a_spreadsheet_runs(store: Path) -> None:
     said = run("show", store, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(said.out, newline="")))
-    records = run("show", store, "--json").records
-    assert len(rows) == 40
-    for row, record in zip(rows, records, strict=True):
-        assert row["verdict"] == record["verdict"]
-        assert row["reasons"] == ",".join(record["reasons"])
-        assert not row["frame"].startswith(("=", "-", "@"))  # nothing that a spreadsheet runs
-        if record["camera"] is not None:
-            assert float(row["probability"]) == record["probability"]
-            assert float(row["off_nadir_deg"]) == record["camera"]["off_nadir_deg"]
+    for row, record in zip(rows, run("show", store, "--json").records, strict=True):
+        assert (row["verdict"], row["reasons"]) == (record["verdict"], ",".join(record["reasons"]))
+        assert not row["frame"].startswith(("=", "-", "@"))
 
 
 # What placed a photo
@@ -361,62 +291,45 @@ PROOF = (
 
 @pytest.fixture
 def by_kind(tmp_path: Path) -> Path:
-    """A photo by lights, one on streets, one by day."""
+    """A photo by lights, one by day."""
     found = proposal()
     assert found.fit is not None
-    fit = replace(found.fit, matched_lights=0, runner_up_ncc=0.0)
-    results = [replace(found, frame="by-lights", path="by-lights.jpg")]
-    for kind in ("streets", "day"):
-        reference = f"{kind}, made by hand"
-        sources = {**dict(found.sources), "reference": reference, "proof": PROOF}
-        results.append(
-            replace(
-                found,
-                frame=f"on-{kind}",
-                path=f"on-{kind}.jpg",
-                fit=fit,
-                lights=reference,
-                sources=tuple(sorted(sources.items())),
-                control_points=tuple(replace(p, lights=0) for p in found.control_points),
-            )
-        )
-    return write_store(tmp_path / "run.h5", results)
+    sources = {**dict(found.sources), "reference": "day, made by hand", "proof": PROOF}
+    by_day = replace(
+        found,
+        frame="on-day",
+        path="on-day.jpg",
+        fit=replace(found.fit, matched_lights=0, runner_up_ncc=0.0),
+        lights="day, made by hand",
+        sources=tuple(sorted(sources.items())),
+        control_points=tuple(replace(p, lights=0) for p in found.control_points),
+    )
+    by_lights = replace(found, frame="by-lights", path="by-lights.jpg")
+    return write_store(tmp_path / "run.h5", [by_lights, by_day])
 
 
-def test_table_sheet_and_python_tell_what_placed_a_photo(by_kind: Path) -> None:
-    by_lights, *others = run("show", by_kind).out.splitlines()[1:]
+def test_table_sheet_python_and_report_tell_what_placed_a_photo(
+    by_kind: Path, tmp_path: Path
+) -> None:
+    by_lights, by_day = run("show", by_kind).out.splitlines()[1:]
     assert re.search(r" lights +143 lights +0\.29 ", by_lights)
-    assert re.search(r"^  matched lights +143$", run("show", by_kind, "by-lights").out, re.M)
-    for line, kind in zip(others, ("streets", "day"), strict=True):
-        assert re.search(rf" {kind} +41/64 patches +1\.9$|{kind} +41/64 patches  +1\.9  ", line)
-        assert "0 lights" not in line
-        assert "0.71 " not in line.partition("patches")[2]  # a margin that is the correlation
-        sheet = run("show", by_kind, f"on-{kind}").out
-        assert re.search(rf"^  placed on +{kind}$", sheet, re.M)
-        assert "31 of 60 held-out patches agree (chance 1e-20.5)" in sheet
-        assert "41 of 64 held-out patches agree (chance 1e-35.0)" in sheet
-        assert not re.search("matched lights|runner-up", sheet)
-        told = repr(regengine.open_store(by_kind)[f"on-{kind}"])
-        assert "41/64 patches" in told
-        assert not re.search("margin|lights", told)
-
-
-def test_the_report_tells_what_placed_a_photo(by_kind: Path, tmp_path: Path) -> None:
+    assert re.search(r"day +41/64 patches +1\.9", by_day)
+    assert "0 lights" not in by_day
+    sheet = run("show", by_kind, "on-day").out
+    assert re.search(r"^  placed on +day$", sheet, re.M)
+    assert "41 of 64 held-out patches agree (chance 1e-35.0)" in sheet
+    assert not re.search("matched lights|runner-up", sheet)
+    told = repr(regengine.open_store(by_kind)["on-day"])
+    assert "41/64 patches" in told
+    assert not re.search("margin|lights", told)
     spread = figures_of(by_kind)["reliability"]["distributions"]
     for name in ("margin", "matched_lights"):
         assert sum(of["count"] for of in spread[name].values()) == 1, name
     out = tmp_path / "report.html"
     assert run("report", by_kind, "--out", out).code == 0
     rows = {row["frame"]: row for row in data_of(out)["frames"]}
-    told = {
-        name: (row["placed_on"], row["lights"], row["patches"], row["margin"])
-        for name, row in rows.items()
-    }
-    assert told == {
-        "by-lights": ("lights", 143, None, 0.29),
-        "on-streets": ("streets", None, "41/64 patches", None),
-        "on-day": ("day", None, "41/64 patches", None),
-    }
+    assert (rows["by-lights"]["lights"], rows["by-lights"]["margin"]) == (143, 0.29)
+    assert (rows["on-day"]["patches"], rows["on-day"]["margin"]) == ("41/64 patches", None)
 
 
 # Figures
@@ -437,17 +350,11 @@ def made_results(count: int = 60) -> Iterator[Any]:
         if n % 10 == 9:
             yield unplaced("few_lights", (float(n), -float(n)), frame=name, path=f"{name}.jpg")
             continue
-        if n % 13 == 5:
-            yield replace(nothing_found(name), verdict="failed", path=f"{n}.jpg", camera_body=None)
-            continue
         camera = replace(nadir_camera(), focal_px=float(rng.normal(1511.0, 30.0)))
         yield replace(
             made,
             path=f"{name}.jpg",
             probability=float(rng.choice([0.9, 0.99, 0.9991, 0.99995])),
-            probability_low=None,
-            probability_high=None,
-            category=("cities", "")[n % 2],
             camera_body=("NIKON D3S", "NIKON D4", None)[n % 7 % 3],
             focal_mm=(85.0, 50.0)[n % 4 // 3],
             time_utc=f"2012-03-{28 + n // 4 % 3}T15:46:{n % 60:02}Z",
@@ -470,41 +377,19 @@ def made_results(count: int = 60) -> Iterator[Any]:
         )
 
 
-@pytest.fixture(scope="session")
-def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], pd.DataFrame]:
-    """What the report tells of a store, and its photos as a table."""
-    folder = make_once(
-        tmp_path_factory, "figures", lambda made: write_store(made / "run.h5", made_results())
-    )
-    store = folder / "run.h5"
-    (figures,) = run("report", store, "--json").records
+def photos_of(store: Path) -> pd.DataFrame:
+    """Photos of a store as a table."""
     columns: dict[str, Any] = {}
     with h5py.File(store) as file:
         for group in ("provenance", "frames"):
             for name, column in file[group].items():
-                values = column[:]
-                if values.ndim == 1:
-                    text = values.dtype.kind == "S"
-                    columns[name] = [one.decode() for one in values] if text else values
-        points = pd.DataFrame(
-            {name: file[f"control_points/{name}"][:] for name in ("frame_index", "sigma_m")}
-        )
-    photos = pd.DataFrame(columns).set_index("frame_index")
-    photos["worst_m"] = points.groupby("frame_index").sigma_m.max()
-    photos["kind"] = (
-        photos.lights.str.split(",").str[0].where(photos.lights.str.contains(","), "lights")
-    )
-    return figures, photos
-
-
-def counts(photos: pd.DataFrame) -> dict[str, Any]:
-    found = Counter(photos.verdict)
-    return {"photos": len(photos), "verdicts": {name: found[name] for name in STATES}}
+                if column.ndim == 1:
+                    columns[name] = column.asstr()[:] if column.dtype.kind in "SO" else column[:]
+    return pd.DataFrame(columns)
 
 
 def is_spread_of(figures: dict[str, Any], values: pd.Series) -> bool:
     """Whether a distribution is that of the values, worked out anew."""
-    values = values[np.isfinite(values)]
     assert figures["count"] == len(values)
     for name, share in (("p05", 5), ("p25", 25), ("p50", 50), ("p75", 75), ("p95", 95)):
         assert figures[name] == pytest.approx(np.percentile(values, share))
@@ -512,137 +397,65 @@ def is_spread_of(figures: dict[str, Any], values: pd.Series) -> bool:
     return True
 
 
-def test_verdicts_are_counted_by_category_and_camera(
-    told: tuple[dict[str, Any], pd.DataFrame],
-) -> None:
-    figures, photos = told
-    assert {name: figures[name] for name in ("photos", "verdicts")} == counts(photos)
-    for column in ("category", "camera_body"):
-        groups = photos.groupby(photos[column].replace("", "unknown"))
-        expected = [{column: name} | counts(some) for name, some in groups]
-        expected.sort(key=lambda one: (-one["photos"], one[column]))
-        assert figures[f"by_{column}"] == expected
-
-
-def test_how_sure_and_how_exact_proposals_are(told: tuple[dict[str, Any], pd.DataFrame]) -> None:
-    figures, photos = told
-    told_of, accepted = figures["reliability"], photos[photos.verdict == "accepted"]
-    assert told_of["accepted"] == len(accepted)
-    assert told_of["expected_right"] == pytest.approx(accepted.probability.sum())
-    assert told_of["expected_wrong"] == pytest.approx((1.0 - accepted.probability).sum())
-    assert list(told_of["probability"]) == ["accepted", "review"]
-    photos = photos.assign(margin=photos.ncc - photos.runner_up_ncc)
-    for verdict in ("accepted", "review"):
-        some = photos[photos.verdict == verdict]
-        by_lights = some[some.kind == "lights"]
-        assert len(by_lights) < len(some)
-        assert is_spread_of(told_of["probability"][verdict], some.probability)
-        spreads = told_of["distributions"]
-        for name, values in (
-            ("sigma_m", some.worst_m),
-            ("residual_m", some.residual_m),
-            ("residual_px", some.residual_px),
-            ("margin", by_lights.margin),
-            ("matched_lights", by_lights.matched_lights),
-            ("off_nadir_deg", some.off_nadir_deg),
-        ):
-            assert is_spread_of(spreads[name][verdict], values), name
-
-
-def middle_spread(values: Sequence[float]) -> tuple[float, float]:
+def middle_spread(values: pd.Series) -> tuple[float, float]:
     middle = float(np.median(values))
-    return middle, 1.4826 * float(np.median(np.abs(np.array(values) - middle)))
+    return middle, 1.4826 * float(np.median(np.abs(values - middle)))
 
 
-def agreeing(offsets_s: Sequence[float]) -> float:
-    return max(sum(low <= v <= low + 5.0 for v in offsets_s) for low in offsets_s) / len(offsets_s)
-
-
-def test_clocks_by_body_and_day_and_lenses_by_body(
-    told: tuple[dict[str, Any], pd.DataFrame],
-) -> None:
-    figures, photos = told
-    teach = photos[(photos.verdict == "accepted") & (photos.nadir_source == "tle")]
-    teach = teach[teach.camera_body != ""]
+def test_figures_are_those_of_pandas(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "run.h5", made_results())
+    figures, photos = figures_of(store), photos_of(store)
+    counted = Counter(photos.verdict)
+    assert figures["verdicts"] == {name: counted[name] for name in STATES}
+    bodies = photos.groupby(photos.camera_body.replace("", "unknown"))
+    expected = [(name, len(some)) for name, some in bodies]
+    expected.sort(key=lambda one: (-one[1], one[0]))
+    assert [(r["camera_body"], r["photos"]) for r in figures["by_camera_body"]] == expected
+    accepted = photos[photos.verdict == "accepted"]
+    by_lights = accepted[~accepted.lights.str.contains(",")]
+    sure = figures["reliability"]
+    assert sure["expected_wrong"] == pytest.approx((1.0 - accepted.probability).sum())
+    for name, values in (
+        ("residual_m", accepted.residual_m),
+        ("margin", by_lights.ncc - by_lights.runner_up_ncc),
+        ("matched_lights", by_lights.matched_lights),
+    ):
+        assert is_spread_of(sure["distributions"][name]["accepted"], values), name
+    assert is_spread_of(figures["times"]["seconds"], photos.seconds)
+    # Clocks by body and day, lenses by body
+    teach = accepted[(accepted.nadir_source == "tle") & (accepted.camera_body != "")]
     groups = teach.groupby([teach.camera_body, teach.time_utc.str[:10]])
     assert figures["clocks"]["groups"] == len(groups) == len(figures["clocks"]["rows"]) > 4
     for row, ((body, day), some) in zip(figures["clocks"]["rows"], groups, strict=True):
         assert (row["camera_body"], row["day"], row["photos"]) == (body, day, len(some))
         offsets = some.along_track_offset_s
-        middle, spread = middle_spread(offsets.tolist())
+        middle, spread = middle_spread(offsets)
         assert row["median_s"] == pytest.approx(middle)
         assert row["spread_s"] == (pytest.approx(spread) if len(some) > 1 else None)
-        assert (row["lowest_s"], row["highest_s"]) == (offsets.min(), offsets.max())
-        assert row["agree"] == pytest.approx(agreeing(offsets.tolist()))
+        alike = max(sum(low <= v <= low + 5.0 for v in offsets) for low in offsets)
+        assert row["agree"] == pytest.approx(alike / len(offsets))
         sigma_s = some.sigma_along_km.median() / SPEED_KM_S
         assert row["tle_sigma_s"] == pytest.approx(sigma_s, rel=0.003)
-        assert row["tle_age_h"] == pytest.approx(some.tle_age_h.median())
     lenses = teach.groupby([teach.camera_body, teach.focal_mm])
-    assert figures["lenses"]["groups"] == len(lenses)
     for row, ((body, focal_mm), some) in zip(figures["lenses"]["rows"], lenses, strict=True):
         ratio = some.focal_px / (1e3 * focal_mm / some.pixel_pitch_um)
-        middle, spread = middle_spread(ratio.tolist())
+        middle, spread = middle_spread(ratio)
         assert (row["camera_body"], row["focal_mm"], row["photos"]) == (body, focal_mm, len(some))
         assert (row["median"], row["spread"]) == (pytest.approx(middle), pytest.approx(spread))
-        assert (row["lowest"], row["highest"]) == pytest.approx((ratio.min(), ratio.max()))
-
-
-def test_time_spent_reasons_and_where_positions_came_from(
-    told: tuple[dict[str, Any], pd.DataFrame],
-) -> None:
-    figures, photos = told
-    assert is_spread_of(figures["times"]["seconds"], photos.seconds)
-    assert figures["times"]["total_seconds"] == pytest.approx(photos.seconds.sum())
-    assert figures["times"]["first_utc"] == figures["times"]["last_utc"] == "2026-11-20T12:00:00Z"
-    origins = figures["origins"]
-    assert origins["positions_from"] == dict(
-        Counter(source or "none" for source in photos.nadir_source).most_common()
-    )
-    assert origins["lights"] == dict(Counter(photos.lights).most_common())
-    assert is_spread_of(origins["tle_age_h"], photos.tle_age_h[photos.nadir_source == "tle"])
-    reasons = {one["code"]: one for one in figures["reasons"]}
-    assert list(reasons) == sorted(reasons, key=lambda code: (-reasons[code]["photos"], code))
-    for code, one in reasons.items():
-        some = photos[[code in listed.split(",") for listed in photos.reasons]]
-        assert {name: one[name] for name in ("photos", "verdicts")} == counts(some)
-
-
-def test_photos_are_counted_where_they_looked_by_two_degrees(
-    told: tuple[dict[str, Any], pd.DataFrame],
-) -> None:
-    figures, photos = told
-    # A nadir is no place
-    lon, lat, there = photos.centre_lon, photos.centre_lat, photos.centre_lon.notna()
-    cells: dict[tuple[int, int], Counter[str]] = {}
-    for west, south, verdict in zip(lon[there], lat[there], photos.verdict[there], strict=True):
-        cell = 2 * math.floor(west / 2.0), 2 * math.floor(south / 2.0)
-        cells.setdefault(cell, Counter())[verdict] += 1
+    # Places by two degrees; a nadir is none
+    there = photos[photos.centre_lon.notna()]
     places = figures["places"]
-    assert (places["photos"], places["cell_deg"]) == (int(there.sum()), 2)
-    assert places["nadirs"] == int((photos.nadir_lon.notna() & ~there).sum()) > 0
+    assert (places["photos"], places["cell_deg"]) == (len(there), 2)
+    nadirs = photos.nadir_lon.notna() & photos.centre_lon.isna()
+    assert places["nadirs"] == int(nadirs.sum()) > 0
+    cells = {tuple(2.0 * (at // 2.0)) for at in there[["centre_lon", "centre_lat"]].to_numpy()}
     assert [(one["lon"], one["lat"]) for one in places["cells"]] == sorted(cells)
-    for one in places["cells"]:
-        assert one["verdicts"] == {name: cells[one["lon"], one["lat"]][name] for name in STATES}
-
-
-def test_of_more_than_500_groups_those_with_most_photos_are_told_in_order(tmp_path: Path) -> None:
-    """Of those with equally many the first."""
-    bare = replace(proposal(), control_points=(), hypotheses=())
-    made = [
-        replace(bare, frame=f"ISS030-E-{n}", path=f"{n}.jpg", camera_body=f"body {n % 503:03}")
-        for n in range(505)
-    ]
-    (figures,) = run("report", write_store(tmp_path / "run.h5", made), "--json").records
-    for told_of in (figures["clocks"], figures["lenses"]):
-        assert told_of["groups"] == 503
-        bodies = [row["camera_body"] for row in told_of["rows"]]
-        assert bodies == [f"body {n:03}" for n in range(500)]
 
 
 # The page's pictures
 
 
-@pytest.mark.parametrize("lon", [10.0, 179.7, -179.8])
+@pytest.mark.parametrize("lon", [10.0, 179.7])
 def test_outlines_are_the_ground_that_a_photo_shows_around_once(tmp_path: Path, lon: float) -> None:
     """Of four corners these; where some see the sky a ring that every pixel's ground is in."""
     camera = nadir_camera(lon, 35.0, tilt_deg=66.0)  # its upper third is sky
