@@ -1,4 +1,4 @@
-"""Stars and limbs: profiles, fits, windows, trails and arcs, against scipy and plain sums."""
+"""Stars, trails and limbs: profiles and fits against scipy and what was drawn."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.ndimage import gaussian_filter, map_coordinates, median_filter
+from scipy.ndimage import gaussian_filter, median_filter
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 from skimage.filters import scharr_h, scharr_v
 
 from detectors.limb import find_limb, mask_sky
-from detectors.limb_fit import Strip, find_edges_along, unroll
+from detectors.limb_fit import Strip, find_edges_along
 from detectors.limb_geometry import (
     AIRGLOW_TOP_KM,
     EdgeField,
@@ -24,17 +24,15 @@ from detectors.limb_geometry import (
     nadir_vector,
 )
 from detectors.psf import PointSpread
-from detectors.stamps import measure_window_moments
 from detectors.star_fit import fit_stars
 from detectors.star_trails import find_turning_trails
-from detectors.stars_sift import window_sums
-from detectors.streak_stars import find_stars
 from tests.world.limbs import found_limb
 from tests.world.pictures import ALTITUDE_KM, drawn_limb
 
 sigmas = st.floats(0.5, 3.0)
 shares = st.floats(0.0, 0.45)
 places = st.floats(-0.5, 0.5)
+ROLLS = st.floats(-179.0, 179.0)
 
 
 @given(sigma=sigmas, wings=shares, x=places, y=places)
@@ -59,16 +57,13 @@ def test_slopes_are_the_differences(sigma, wings, x, y):
         assert np.abs((after - before) / (2 * step) - slope).max() < 2e-4
 
 
-def test_second_moments_of_a_trail_are_those_of_a_segment():
+def test_second_moments_of_a_trail_are_those_of_a_segment_and_the_fwhm_of_the_profile():
     psf = PointSpread(sigma_px=1.0, wings=0.0, trail_px=(12.0, 5.0))
     drawn = psf.draw(np.zeros(1), np.zeros(1), 20)[0].astype(float)
     offsets = np.arange(-20, 21)
     xx, yy = drawn.sum(axis=0) @ offsets**2, drawn.sum(axis=1) @ offsets**2
     assert xx == pytest.approx(12.0**2 / 12 + 1.0 + 1 / 12, rel=0.03)
     assert yy == pytest.approx(5.0**2 / 12 + 1.0 + 1 / 12, rel=0.03)
-
-
-def test_fwhm_is_that_of_the_profile():
     assert PointSpread(sigma_px=2.0, wings=0.0).fwhm_px == pytest.approx(4.71, rel=0.01)
     assert PointSpread(sigma_px=2.0, wings=0.3).fwhm_px > 4.8
 
@@ -92,23 +87,18 @@ def drawn_alone(x, y, shape=(50, 80)):
     return image
 
 
-def fitted(image, usable=None, start=0.3):
-    usable = np.ones(image.shape, bool) if usable is None else usable
-    noise, gain = np.full(3, SKY), np.full(3, GAIN)
-    return fit_stars(
-        image.astype(np.float32), usable, X + start, Y - start, psf=PSF, noise=noise, gain=gain
-    )
-
-
-def noisy_stars():
-    image = sum(flux * drawn_alone(x, y) for x, y, flux in zip(X, Y, FLUX, strict=True))
-    return image + 0.003 + np.random.default_rng(1).normal(0.0, SKY, image.shape)
-
-
 def test_stars_are_fitted_as_scipy_fits_them_with_their_covariances():
     """All three and their levels at once, over the same pixels and weights."""
-    image, half = noisy_stars(), PSF.half_stamp_px
-    found = fitted(image)
+    half = PSF.half_stamp_px
+    image = sum(flux * drawn_alone(x, y) for x, y, flux in zip(X, Y, FLUX, strict=True))
+    image += 0.003 + np.random.default_rng(1).normal(0.0, SKY, image.shape)
+    noise, gain = np.full(3, SKY), np.full(3, GAIN)
+    found = fit_stars(
+        *(image.astype(np.float32), np.ones(image.shape, bool), X - 0.3, Y - 0.3),
+        psf=PSF,
+        noise=noise,
+        gain=gain,
+    )
     for k in range(3):
         rows, cols = (slice(round(at) - half, round(at) + half + 1) for at in (Y[k], X[k]))
         others = sum(FLUX[j] * drawn_alone(X[j], Y[j]) for j in range(3) if j != k)
@@ -141,98 +131,7 @@ def test_stars_are_fitted_as_scipy_fits_them_with_their_covariances():
     assert found.settled.all()
 
 
-def test_moments_and_narrow_light_of_fitted_stars_are_those_of_their_pixels():
-    """Of a lone star: its second moments, and the brightest pixel or pair of its middle."""
-    found = fitted(
-        sum(f * drawn_alone(x, y) for x, y, f in zip(X, Y, FLUX, strict=True)), start=0.0
-    )
-    alone = FLUX[2] * drawn_alone(X[2], Y[2])
-    rows, cols = np.mgrid[:50, :80]
-    window = np.exp(-0.5 * ((rows - Y[2]) ** 2 + (cols - X[2]) ** 2) / (1.5 * 1.2) ** 2)
-    seen = (alone * window * (cols - X[2]) ** 2).sum() / (alone * window).sum()
-    assert found.moments[2][0, 0] == pytest.approx(1 / (1 / seen - 1 / 1.8**2), rel=0.01)
-    assert found.moments[2][0, 1] == pytest.approx(0.0, abs=0.01)
-    half = PSF.half_stamp_px
-    stamp = alone[20 - half : 21 + half, 56 - half : 57 + half]
-    core = alone[18:23, 54:59] - np.median(stamp)
-    pairs = [core[1:4, 1:4].max()]
-    for i, j in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        both = core[1:4, 1:4] + core[1 + i : 4 + i, 1 + j : 4 + j]
-        pairs.append(both.max() / np.sqrt(2.0))
-    light = max(pairs)
-    rest = core.sum() - light * (1.0 if np.argmax(pairs) == 0 else np.sqrt(2.0))
-    assert found.narrow_snr[2] == pytest.approx(light / SKY, rel=0.01)
-    assert found.around_snr[2] == pytest.approx(rest / np.sqrt(23.5) / SKY, rel=0.01)
-
-
-@pytest.mark.parametrize(
-    ("away_px", "height", "is_lone"), [(3.0, 0.03, True), (3.0, 0.004, False), (1.0, 0.03, False)]
-)
-def test_a_hot_pixel_takes_no_part_where_it_stands_alone_off_the_core(away_px, height, is_lone):
-    image = sum(f * drawn_alone(x, y) for x, y, f in zip(X, Y, FLUX, strict=True))
-    clean = fitted(image)
-    hot, masked = image.copy(), np.ones(image.shape, bool)
-    at = 20, round(55.7 + away_px)
-    hot[at] += height
-    masked[at] = False
-    found, without = fitted(hot), fitted(hot, masked)
-    moved = np.hypot(found.x - clean.x, found.y - clean.y)[2]
-    same = np.hypot(found.x - without.x, found.y - without.y)[2]
-    assert (same < 1e-4) == is_lone
-    assert (moved < 2e-3) == is_lone
-
-
-# ---- sums under windows
-
-
-def test_moments_under_a_window_are_plain_sums():
-    rng = np.random.default_rng(4)
-    stamps = rng.uniform(0.1, 1.0, (5, 9, 9)).astype(np.float32)
-    stamps[4] = -1.0
-    x, y, sigma = rng.uniform(-1, 1, 5), rng.uniform(-1, 1, 5), rng.uniform(1.0, 2.5, 5)
-    found = np.array(measure_window_moments(stamps, x, y, sigma))
-    for k in range(4):
-        total = np.zeros(6)
-        for row in range(9):
-            for col in range(9):
-                u, v = col - 4 - x[k], row - 4 - y[k]
-                light = stamps[k, row, col] * np.exp(-0.5 * (u * u + v * v) / sigma[k] ** 2)
-                total += light * np.array([1.0, u, v, u * u, v * v, u * v])
-        mean = total[1:] / total[0]
-        mx, my = mean[:2]
-        expected = [total[0], mx, my, mean[2] - mx * mx, mean[3] - my * my, mean[4] - mx * my]
-        assert found[:, k] == pytest.approx(expected, rel=1e-4, abs=1e-5)
-    assert found[0, 4] == 0.0
-
-
-@pytest.mark.parametrize("gaussian", [True, False])
-def test_window_sums_are_those_of_every_pixel(gaussian):
-    rng = np.random.default_rng(5)
-    image = rng.uniform(0.0, 1.0, (40, 50)).astype(np.float32)
-    x, y, size = np.array([20.3, 25.8]), np.array([18.6, 20.4]), np.array([1.4, 2.6])
-    found = window_sums(image, x, y, size, gaussian=gaussian)
-    half = int(np.ceil((3.0 if gaussian else 1.0) * 2.6)) + 1
-    for k in range(2):
-        sums, pixels, spread = np.zeros(6), 0.0, 0.0
-        for row in range(round(y[k]) - half, round(y[k]) + half + 1):
-            for col in range(round(x[k]) - half, round(x[k]) + half + 1):
-                u, v = col - x[k], row - y[k]
-                r = np.hypot(u, v)
-                weight = (
-                    np.exp(-0.5 * (r / size[k]) ** 2)
-                    if gaussian
-                    else np.clip(size[k] + 0.5 - r, 0, 1)
-                )
-                sums += weight * image[row, col] * np.array([1.0, u, v, u * u, v * v, u * v])
-                pixels, spread = pixels + weight**2, spread + (weight * u) ** 2
-        mx, my, xx, yy, xy = sums[1:] / sums[0]
-        moments = [[xx - mx * mx, xy - mx * my], [xy - mx * my, yy - my * my]]
-        measured = [found.flux[k], found.dx[k], found.dy[k], found.pixels[k], found.spread[k]]
-        assert measured == pytest.approx([sums[0], mx, my, pixels, spread], rel=1e-5, abs=1e-7)
-        assert found.moments[k] == pytest.approx(np.array(moments), rel=1e-5, abs=1e-6)
-
-
-# ---- trails, and how far a star's light reaches
+# ---- trails
 
 
 def turned_spots(turn_rad, pole, seed=1, count=40):
@@ -250,8 +149,8 @@ def turned_spots(turn_rad, pole, seed=1, count=40):
     return at[:, 0], at[:, 1], long, short, (angle + np.pi / 2) % np.pi - np.pi / 2
 
 
-@pytest.mark.parametrize("pole", [(-300.0, 900.0), (900.0, 250.0)])
-def test_turning_trails_are_those_of_the_pole_they_were_drawn_about(pole):
+def test_turning_trails_are_those_of_the_pole_they_were_drawn_about():
+    pole = -300.0, 900.0
     spots = turned_spots(0.05, np.array(pole))
     found = find_turning_trails(spots, (600, 800))
     assert found.middle == (399.5, 299.5)
@@ -261,61 +160,19 @@ def test_turning_trails_are_those_of_the_pole_they_were_drawn_about(pole):
         expected *= 1.0 if expected[0] >= 0.0 else -1.0
         assert found.trail_px_at(x, y) == pytest.approx(expected, abs=0.7)
     assert found.sigma_px == pytest.approx(np.sqrt(1.5**2 - 0.5))
-
-    def off(values):
-        """Both orders of each trail's ends, the nearer counts."""
-        x, y, long, short, angle = (column[:-5] for column in spots)
-        length = np.sqrt(12.0 * (long**2 - short**2))
-        seen = length[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
-        model = np.column_stack(
-            [values[0] - values[2] * (y - 299.5), values[1] + values[2] * (x - 399.5)]
-        )
-        sign = np.sign((model * seen).sum(axis=1))
-        return ((model - sign[:, None] * seen) / (0.2 * length + 1.5)[:, None]).ravel()
-
-    start = [*found.middle_trail_px, found.turn_rad]
-    theirs = least_squares(off, start, x_scale=[1.0, 1.0, 1e-3]).x
-    assert start == pytest.approx(theirs, rel=0.01, abs=0.05)
-
-
-def test_trails_of_one_direction_are_no_turning_sky():
-    x, y, long, short, _ = turned_spots(0.05, np.array([-300.0, 900.0]))
-    long, angle = np.full(x.size, 6.0), np.full(x.size, 0.4)
+    x, y, _, short, _ = spots
+    long, angle = np.full(x.size, 6.0), np.full(x.size, 0.4)  # of one direction
     assert find_turning_trails((x, y, long, short, angle), (600, 800)) is None
-    assert find_turning_trails((x, y, short, short, angle), (600, 800)) is None
-
-
-@pytest.mark.parametrize(("sigma", "peak"), [(1.3, 30.0), (2.0, 60.0), (3.0, 300.0)])
-def test_a_star_is_hidden_as_far_as_its_light_stands_out(sigma, peak):
-    """Blurred by the filter it has a wider profile, which falls to 0.35 of the noise there."""
-    rows, cols = np.mgrid[:200, :240]
-    frame = np.random.default_rng(2).normal(size=(200, 240))
-    away = np.hypot(cols - 120.0, rows - 90.0)
-    frame += peak * np.exp(-0.5 * (away / sigma) ** 2)
-    mask = find_stars(frame.astype(np.float32), np.zeros(frame.shape, bool), None).mask
-    wide = sigma**2 + 1.2**2
-    reach = np.sqrt(2.0 * wide * np.log(peak * sigma**2 / wide / 0.35))
-    radii = np.array([2.5, 3.5, 5.0, 6.5, 8.0, 10.0, 13.0, 17.0, 22.0, 28.0])
-    first = radii[radii >= reach - 1.5][0], radii[radii >= reach + 1.5][0]
-    assert mask[away < first[0]].all()
-    assert not mask[(away > first[1] + 2.5) & (away < 60.0)].mean() > 0.02
 
 
 # ---- limbs
-
-LEANS = st.floats(1.0, 130.0)
-
-
-ROLLS = st.floats(-179.0, 179.0)
 
 
 def angle_between(a, b):
     return float(np.degrees(np.arccos(np.clip(a @ b, -1.0, 1.0))))
 
 
-@pytest.mark.parametrize(
-    ("off_nadir", "roll"), [(60.0, 0.0), (66.0, 25.0), (70.0, -100.0), (75.0, 178.0)]
-)
+@pytest.mark.parametrize(("off_nadir", "roll"), [(60.0, 0.0), (70.0, -100.0), (75.0, 178.0)])
 def test_nadir_within_its_sigma_for_any_roll(off_nadir, roll):
     light = drawn_limb(off_nadir_deg=off_nadir, roll_deg=roll)
     limb = find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM)
@@ -338,15 +195,11 @@ def test_sky_is_what_lies_above_the_horizon():
     assert mask_sky(limb, light.shape, margin_deg=3.0).sum() > smaller.sum()
 
 
-def test_focal_length_follows_from_the_curvature_where_it_is_unknown():
+def test_focal_length_follows_from_the_curvature_and_a_wrong_one_is_told():
     light = drawn_limb(off_nadir_deg=66.0, roll_deg=5.0)
     limb = find_limb(light, focal_px=None, altitude_km=ALTITUDE_KM)
     assert limb.focal_px == pytest.approx(320.0, rel=0.15)
     assert abs(limb.roll_deg - 5.0) < 2.0
-
-
-def test_wrong_focal_length_is_told():
-    light = drawn_limb(off_nadir_deg=66.0, roll_deg=0.0)
     right = find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM)
     wrong = find_limb(light, focal_px=1.3 * 320.0, altitude_km=ALTITUDE_KM)
     assert right.focal_ratio == pytest.approx(1.0, abs=0.08)
@@ -354,50 +207,32 @@ def test_wrong_focal_length_is_told():
     assert wrong.covariance_deg2[0, 0] > right.covariance_deg2[0, 0]
 
 
-def test_both_edges_make_a_pair():
+def test_a_limb_is_found_by_both_edges_and_behind_what_hides_half_of_it():
     light = drawn_limb(off_nadir_deg=64.0, roll_deg=0.0, ground=0.05, cities=0)
     limb = find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM)
     assert limb.paired
     assert angle_between(limb.nadir, nadir_vector(64.0, 0.0)) < 0.6
-
-
-def test_hidden_half_of_the_arc_does_not_matter():
     light = drawn_limb(off_nadir_deg=66.0, roll_deg=0.0)
-    light[:, :130] = 0.0
     ignored = np.zeros(light.shape, bool)
     ignored[:, :130] = True
+    light[ignored] = 0.0
     limb = find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM, ignored=ignored)
     assert angle_between(limb.nadir, nadir_vector(66.0, 0.0)) < 1.0
 
 
-def test_cities_without_a_limb_give_none():
-    for seed in range(4):
-        light = drawn_limb(off_nadir_deg=20.0, roll_deg=40.0 * seed, cities=150, seed=seed)
+def test_cities_straight_edges_and_arcs_bent_the_wrong_way_are_no_limb():
+    limb = drawn_limb(off_nadir_deg=66.0, roll_deg=0.0, airglow=0.0, ground=0.1, cities=0)
+    assert find_limb(limb, focal_px=320.0, altitude_km=ALTITUDE_KM) is not None
+    x, y = np.meshgrid(np.arange(400.0), np.arange(267.0))
+    straight = np.where(y > 120.0 + 0.2 * (x - 200.0), 0.1, 0.001)
+    straight += 0.0005 * np.random.default_rng(4).standard_normal(straight.shape)
+    for light in (
+        drawn_limb(off_nadir_deg=20.0, roll_deg=40.0, cities=150, seed=1),
+        straight.astype(np.float32),
+        (0.12 - np.minimum(limb, 0.12)).astype(np.float32),
+        np.full((200, 300), 0.3, np.float32),
+    ):
         assert find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM) is None
-
-
-def test_straight_edges_are_no_limb():
-    rng = np.random.default_rng(4)
-    for slope in (0.2, -0.7):
-        x, y = np.meshgrid(np.arange(400.0), np.arange(267.0))
-        light = np.where(y > 120.0 + slope * (x - 200.0), 0.1, 0.001)
-        light += 0.0005 * rng.standard_normal(light.shape)
-        for focal_px in (320.0, None):
-            found = find_limb(light.astype(np.float32), focal_px=focal_px, altitude_km=ALTITUDE_KM)
-            assert found is None
-
-
-def test_bent_the_wrong_way_is_no_limb():
-    light = drawn_limb(off_nadir_deg=66.0, roll_deg=0.0, airglow=0.0, ground=0.1, cities=0)
-    negative = (0.12 - np.minimum(light, 0.12)).astype(np.float32)
-    assert find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM) is not None
-    assert find_limb(negative, focal_px=320.0, altitude_km=ALTITUDE_KM) is None
-
-
-@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-def test_featureless_pictures_give_none(value):
-    light = np.full((200, 300), value, np.float32)
-    assert find_limb(light, focal_px=300.0, altitude_km=ALTITUDE_KM) is None
 
 
 def test_horizon_dip_of_the_station():
@@ -407,7 +242,7 @@ def test_horizon_dip_of_the_station():
     assert limb_angle_deg(415.0, 95.0) - limb_angle_deg(415.0, 0.0) == pytest.approx(2.48, abs=0.02)
 
 
-@given(LEANS, ROLLS)
+@given(st.floats(1.0, 130.0), ROLLS)
 def test_pointing_is_the_reverse_of_the_vector(lean, roll):
     found = compute_pointing(nadir_vector(lean, roll))
     assert found == pytest.approx((lean, roll), abs=1e-6)
@@ -426,8 +261,8 @@ def test_another_focal_length_leaves_the_arc_where_it_is(arc, roll, scale):
     assert limb.nadir_at_scale(1.0) == pytest.approx(limb.nadir)
 
 
-@pytest.mark.parametrize("focal_px", [230.0, 250.0])
-def test_limb_behind_the_rim_of_a_window_tells_an_unknown_wide_lens(focal_px):
+def test_limb_behind_the_rim_of_a_window_tells_an_unknown_wide_lens():
+    focal_px = 230.0
     light = drawn_limb(off_nadir_deg=50.0, roll_deg=30.0, focal_px=focal_px)
     x, y = np.meshgrid(np.arange(400.0), np.arange(267.0))
     outside = (np.abs(x - 200.0) / 190.0) ** 3 + (np.abs(y - 130.0) / 125.0) ** 3 > 1.0
@@ -437,9 +272,6 @@ def test_limb_behind_the_rim_of_a_window_tells_an_unknown_wide_lens(focal_px):
     assert limb.focal_px == pytest.approx(focal_px, rel=0.15)
     at_focal = limb.nadir_at_scale(focal_px / limb.focal_px)
     assert angle_between(at_focal, nadir_vector(50.0, 30.0)) < 2.0
-
-
-# ---- worked out another way
 
 
 def test_an_edge_field_is_scharrs_gradient_over_its_root_mean_square_around():
@@ -460,9 +292,9 @@ def test_an_edge_field_is_scharrs_gradient_over_its_root_mean_square_around():
     assert changed.max(axis=0).tolist() == [64, 84]
 
 
-@pytest.mark.parametrize("size", [2.0, 5.0])
-def test_an_edge_votes_for_nadirs_across_it_by_the_turn_and_its_strength(size):
+def test_an_edge_votes_for_nadirs_across_it_by_the_turn_and_its_strength():
     """One edge in the middle of the picture, which is brighter to the right."""
+    size = 2.0
     gx = np.zeros((41, 61), np.float32)
     gx[20, 30] = size
     votes = count_nadir_votes(EdgeField(gx=gx, gy=np.zeros_like(gx)), 300.0, (70.4,))
@@ -480,40 +312,8 @@ def test_an_edge_votes_for_nadirs_across_it_by_the_turn_and_its_strength(size):
     assert np.abs(np.cumsum(votes[70]) - np.cumsum(expected[70])).max() <= expected.max() + 1e-9
 
 
-@pytest.mark.parametrize("roll", [-30.0, 0.0, 80.0])
-def test_a_strip_holds_the_gradient_towards_the_nadir_along_its_arc(roll):
-    """The arc by turning the way to the nadir; the gradient by scipy's interpolation."""
-    rng = np.random.default_rng(2)
-    gx, gy = (gaussian_filter(rng.normal(size=(200, 300)), 6.0).astype(np.float32) for _ in "xy")
-    field, nadir, focal = EdgeField(gx=gx, gy=gy), nadir_vector(64.0, roll), 240.0
-    strip = unroll(field, focal, nadir, 66.0, 2.0, 0.25)
-    assert strip.offset_deg.tolist() == np.arange(-2.0, 2.01, 0.25).tolist()
-    start = np.cross(nadir, np.cross([0.0, 0.0, 1.0], nadir))
-    start /= np.linalg.norm(start)
-    places = {}
-    for k, offset in enumerate(strip.offset_deg):
-        for j, azimuth in enumerate(strip.azimuth_deg):
-            tilt = Rotation.from_rotvec(np.radians(66.0 + offset) * np.cross(nadir, start))
-            ray = Rotation.from_rotvec(np.radians(azimuth) * nadir).apply(tilt.apply(nadir))
-            places[k, j] = focal * ray[:2] / ray[2] + [149.5, 99.5]
-    middle = [places[8, j] for j in range(len(strip.azimuth_deg))]
-    steps = np.hypot(*np.diff(middle, axis=0).T)
-    assert np.median(steps) == pytest.approx(6.0, abs=0.2)
-    assert strip.length_px == pytest.approx(steps.sum() + 6.0, abs=6.0)
-    seen = 0
-    for (k, j), value in np.ndenumerate(strip.signed):
-        if value == 0.0 or not 0 < k < len(strip.offset_deg) - 1:
-            continue
-        down = places[k - 1, j] - places[k + 1, j]
-        at = places[k, j][::-1, None]
-        slope = [float(map_coordinates(part, at, order=1)[0]) for part in (gx, gy)]
-        assert value == pytest.approx(slope @ down / np.hypot(*down), abs=2e-3)
-        seen += 1
-    assert seen > 50
-
-
-@pytest.mark.parametrize("middle_deg", [0.0, 0.5])
-def test_edges_along_an_arc_lie_at_the_peak_of_the_gradient_and_odds_add_up(middle_deg):
+def test_edges_along_an_arc_lie_at_the_peak_of_the_gradient_and_odds_add_up():
+    middle_deg = 0.5
     offset = np.arange(-40, 41) * 0.05
     true = middle_deg + 0.04 * np.sin(np.arange(30.0))
     true[:6] = 9.0  # six columns without an edge

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.optimize import approx_fprime, least_squares
+from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 from scipy.stats import chi2, multivariate_t
 
@@ -24,7 +24,6 @@ from regengine.sky.stars.catalogue import StarCatalogue, apparent_directions
 from regengine.sky.stars.lens_calibration import calibrate, fit_channel, limiting_magnitude
 from regengine.sky.stars.lens_fit import ErrorModel, LensFrame, fit_error_model, fit_lens
 from regengine.sky.stars.lens_photo import measure_light
-from regengine.sky.stars.star_fit import move_camera
 from tests.world.fields import spot
 from tests.world.sky import COLOUR_TERMS, SUN_COLOUR, SkySensor, SkySettings, sky_frame
 
@@ -38,13 +37,9 @@ TRUE = SkyCamera(
     distortion=(-0.08, 0.05, 4e-4, -3e-4, 0.0),
     quaternion_icrs=(0.0, 0.0, 0.0, 1.0),
 )
-
-
 START = replace(
     TRUE, focal_px=2060.0, principal_point=(749.5, 499.5), distortion=(0.0, 0.0, 0.0, 0.0, 0.0)
 )
-
-
 SIGMA_PX = 0.08
 
 
@@ -100,82 +95,6 @@ def test_misidentified_stars_are_left_out():
     assert square < chi2.ppf(0.999, rank)
 
 
-def test_noise_beyond_the_stars_sigmas_is_found_and_enters_the_covariance():
-    rng = np.random.default_rng(6)
-    frames = [star_frame(rng, 200)[0] for _ in range(3)]
-    boastful = [replace(frame, sigma_px=frame.sigma_px / 4.0) for frame in frames]
-    honest, found = fit_lens(frames), fit_lens(boastful)
-    assert found.error.variance(boastful[0]).mean() == pytest.approx(SIGMA_PX**2, rel=0.15)
-    assert np.diag(found.covariance) == pytest.approx(np.diag(honest.covariance), rel=0.25)
-
-
-def test_a_known_lens_gives_the_attitude_of_a_frame():
-    frame, camera = star_frame(np.random.default_rng(9), 50, start=TRUE)
-    found = fit_lens([frame], free=()).cameras[0]
-    assert found.lens_values == pytest.approx(TRUE.lens_values)
-    arcsec = np.degrees(np.arccos(np.clip(found.matrix[:, 2] @ camera.matrix[:, 2], -1, 1))) * 3600
-    assert arcsec < 5.0  # 8 arc seconds a star and axis over the root of 50, three sigma
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (lambda frames: [], "at least one frame"),
-        (
-            lambda frames: [frames[0], replace(frames[1], camera=START.scaled(2, 3000, 2000))],
-            "size",
-        ),
-        (lambda frames: [first_stars(frames[0], 1)], "at least two stars"),
-        (lambda frames: [first_stars(frames[0], 5)], "too few"),
-    ],
-)
-def test_frames_that_make_no_lens_are_refused(change, says):  # type: ignore[no-untyped-def]
-    rng = np.random.default_rng(10)
-    frames = [star_frame(rng, 30)[0] for _ in range(2)]
-    with pytest.raises(ValueError, match=says):
-        fit_lens(change(frames))
-
-
-def first_stars(frame, count):
-    columns = ("x", "y", "sigma_px", "directions_icrs")
-    return replace(frame, **{name: getattr(frame, name)[:count] for name in columns})
-
-
-def test_covariances_are_those_of_a_numerical_jacobian():
-    """Two frames and five free terms, the priors of the principal point and of tangential terms."""
-    rng = np.random.default_rng(20)
-    frames = [star_frame(rng, 60)[0] for _ in range(2)]
-    fit = fit_lens(frames, LENS_PARAMETERS[:5], error=ErrorModel())
-    columns = [LENS_PARAMETERS.index(name) for name in fit.free]
-
-    def off(values):
-        lens = np.zeros(len(LENS_PARAMETERS))
-        lens[columns] = values[: len(columns)]
-        parts = []
-        for k, frame in enumerate(frames):
-            turn = values[len(columns) + 3 * k : len(columns) + 3 * k + 3]
-            camera = move_camera(fit.cameras[k], np.concatenate([turn, lens]))
-            x, y = camera.project(frame.directions_icrs)
-            parts.append(np.concatenate([frame.x - x, frame.y - y]) / SIGMA_PX)
-        return np.concatenate(parts)
-
-    jacobian = approx_fprime(np.zeros(len(columns) + 6), off, 1e-7)
-    normal = jacobian.T @ jacobian
-    normal[1, 1] += (0.01 * 1500.0) ** -2.0
-    normal[2, 2] += (0.01 * 1500.0) ** -2.0
-    unit = np.ones(len(columns))
-    unit[columns.index(0)] = fit.cameras[0].focal_px  # its logarithm is fitted
-    inverse = fit.tails * np.linalg.inv(normal)
-    lens = inverse[: len(columns), : len(columns)] * np.outer(unit, unit)
-    found = fit.covariance[np.ix_(columns, columns)]
-    assert np.sqrt(np.diag(found)) == pytest.approx(np.sqrt(np.diag(lens)), rel=0.1)
-    for k in range(2):
-        rows = slice(len(columns) + 3 * k, len(columns) + 3 * k + 3)
-        there = np.sqrt(np.diag(inverse[rows, rows]))
-        assert np.sqrt(np.diag(fit.attitude_covariance_rad2[k])) == pytest.approx(there, rel=0.1)
-    assert 1.0 <= fit.tails < 1.3
-
-
 def test_the_error_model_is_the_likeliest_of_students_distributions():
     """Its ratios by scipy's density of four degrees of freedom, its size by the median."""
     rng = np.random.default_rng(13)
@@ -213,8 +132,6 @@ LENS = SkyCamera(
     distortion=(-0.05, 0.02, 2e-4, -2e-4, 0.0),
     quaternion_icrs=(0.0, 0.0, 0.0, 1.0),
 )
-
-
 TAKEN = datetime(2012, 1, 26, tzinfo=UTC)
 
 
@@ -237,8 +154,8 @@ def catalogue():
 
 @cache
 def photos():
-    """Two photos that look elsewhere, and their true cameras."""
-    taken, cameras = [], []
+    """Two photos that look elsewhere."""
+    taken = []
     stars = catalogue()
     for k in range(2):
         rng = np.random.default_rng(k)
@@ -264,8 +181,7 @@ def photos():
             quaternion_icrs=matrix_quaternion((attitude * about).as_matrix()),
         )
         taken.append(measure_light(frame_named(f"{k}.jpg"), start, found, light))
-        cameras.append(camera)
-    return tuple(taken), tuple(cameras)
+    return tuple(taken)
 
 
 def frame_named(name):
@@ -279,25 +195,16 @@ def frame_named(name):
     )
 
 
-@cache
-def calibrated():
-    return calibrate(photos()[0], catalogue())
-
-
 @pytest.mark.slow
-def test_the_lens_lies_within_its_sigmas():
-    fit = calibrated().fit
+def test_lens_falloff_zero_points_and_colour_terms_are_the_true_ones():
+    found = calibrate(photos(), catalogue())
+    fit, profile = found.fit, found.profile
     index = [LENS_PARAMETERS.index(name) for name in fit.free]
     away = (fit.cameras[0].lens_values - LENS.lens_values)[index]
     square = away @ np.linalg.solve(fit.covariance[np.ix_(index, index)], away)
     assert square < 3.5 * len(index)
     assert fit.stars > 300
     assert fit.rms_px < 0.15
-
-
-@pytest.mark.slow
-def test_falloff_zero_points_and_colour_terms_are_the_true_ones():
-    profile = calibrated().profile
     assert float(profile.falloff.arrives(0.9)) == pytest.approx(0.569, abs=0.02)
     settings = SkySettings()
     full = 2.5 * np.log10(settings.sensor.full_scale_electrons)
@@ -309,39 +216,23 @@ def test_falloff_zero_points_and_colour_terms_are_the_true_ones():
         assert channel.zero_point_mag == pytest.approx(truth - full - 0.02, abs=0.03)
         assert channel.colour_term == pytest.approx(term, abs=0.03)
     assert 7.0 < profile.exposure.limiting_mag < 10.0
-
-
-@pytest.mark.slow
-def test_a_sky_that_no_lens_makes_tells_no_falloff():
+    # A sky that no lens makes tells no falloff, and the same lens
     uneven = []
-    for photo in photos()[0]:
+    for photo in photos():
         boxes = photo.sky
         half = 0.5 * np.hypot(boxes.width_px, boxes.height_px)
         r = np.hypot(boxes.x - boxes.width_px / 2, boxes.y - boxes.height_px / 2) / half
         level = boxes.level * np.maximum(1.0 + 4.0 * r**2 - 4.5 * r**4, 0.05)
         uneven.append(replace(photo, sky=replace(boxes, level=level)))
-    found, right = calibrate(uneven, catalogue()), calibrated()
-    assert "the falloff" in found.falloff_refused
-    assert found.profile.falloff is None
-    assert found.profile.distortion == right.profile.distortion
-    assert found.profile.focal_px == right.profile.focal_px
-    assert right.falloff_refused == ""
-
-
-def test_aberration_left_out_is_a_wrong_focal_length():
-    untimed = [replace(p, frame=replace(p.frame, time_utc=None)) for p in photos()[0]]
-    wrong, right = calibrate(untimed[:1], catalogue()), calibrate(photos()[0][:1], catalogue())
-    change = wrong.profile.focal_px / right.profile.focal_px - 1.0
-    vector = apparent_directions(np.eye(3), TAKEN) - np.eye(3)
-    velocity = np.array([vector[1, 0], vector[0, 1], vector[0, 2]])  # across each axis' star
-    towards = photos()[1][0].centre_icrs @ velocity
-    # Stars crowd together ahead, as under a shorter lens
-    assert change == pytest.approx(-towards, abs=4e-5)
-    assert abs(towards) > 2e-5
+    other = calibrate(uneven, catalogue())
+    assert "the falloff" in other.falloff_refused
+    assert found.falloff_refused == ""
+    assert other.profile.falloff is None
+    assert other.profile.focal_px == profile.focal_px
 
 
 def test_photos_of_two_cameras_are_refused():
-    first, second = photos()[0]
+    first, second = photos()
     other = replace(second, frame=replace(second.frame, camera_body="NIKON D4"))
     with pytest.raises(ConfigError, match=r"1\.jpg: its camera is NIKON D4"):
         calibrate([first, other], catalogue())
@@ -354,21 +245,6 @@ def made_stars(rng, count):
     flux *= 10.0 ** (0.4 * rng.normal(0.0, 0.05, count))
     sigma = np.full(count, 0.3)
     return magnitude, colour, flux + rng.normal(0.0, sigma), sigma
-
-
-def test_faint_stars_do_not_pull_the_zero_point_by_their_noise():
-    rng = np.random.default_rng(3)
-    magnitude, colour, flux, sigma = made_stars(rng, 2000)
-    noisy = fit_channel("red", magnitude, colour, flux + rng.normal(0.0, 10.0, 2000), sigma + 10.0)
-    assert noisy.zero_point_mag == pytest.approx(12.0, abs=4 * noisy.zero_point_sigma)
-
-
-def test_limiting_magnitude_is_where_the_signal_is_five_times_the_noise():
-    magnitude = np.linspace(3.0, 9.0, 300)
-    snr = 5.0 * 10.0 ** (-0.4 * (magnitude - 8.5))
-    limit = limiting_magnitude(magnitude, snr)
-    assert limit[0] == pytest.approx(8.5)
-    assert limit[1] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_a_zero_point_is_that_of_scipys_robust_line_with_bootstrapped_errors():
@@ -394,32 +270,22 @@ def test_a_zero_point_is_that_of_scipys_robust_line_with_bootstrapped_errors():
     assert found.colour_term_sigma == pytest.approx(again[1], rel=0.4)
     assert found.scatter_mag == pytest.approx(0.05, rel=0.15)
     assert found.stars == 400
-    grey = fit_channel("red", magnitude, np.full(400, np.nan), flux, sigma)
-    assert (grey.colour_term, grey.colour_term_sigma) == (0.0, 0.0)
-    assert fit_channel("red", magnitude[:3], colour[:3], flux[:3], sigma[:3]) is None
+    noisy = fit_channel("red", magnitude, colour, flux + rng.normal(0.0, 9.0, 400), sigma + 9.0)
+    assert noisy.zero_point_mag == pytest.approx(12.0, abs=4 * noisy.zero_point_sigma)
+    even = np.linspace(3.0, 9.0, 300)
+    limit = limiting_magnitude(even, 5.0 * 10.0 ** (-0.4 * (even - 8.5)))
+    assert limit == (pytest.approx(8.5), pytest.approx(0.0, abs=1e-9))
 
 
 # ---- light of a photo, in pixels of the picture as stored
 
 SIZE = WIDTH, HEIGHT = 360, 240
-
-
 STAR_PX = 1.4
-
-
 SKY = {"red": 0.02, "green": 0.05, "blue": 0.08}
-
-
 # Stars of the picture as stored, and the light of each in red; others have shares of it
 PLACES = np.array([(40.3 + 71.3 * k % 280, 30.6 + 53.7 * k % 180) for k in range(12)])
-
-
 FLUX = 0.4 * (1.0 + np.arange(12))
-
-
 SHARE = {"red": 1.0, "green": 0.6, "blue": 0.25}
-
-
 FRAME = Frame(
     file=PhotoFile(path=Path("a.jpg"), format="jpeg", width_px=WIDTH, height_px=HEIGHT),
     frame_id="a",
@@ -428,8 +294,6 @@ FRAME = Frame(
     focal_mm=50.0,
     exposure_s=2.0,
 )
-
-
 CAMERA = SkyCamera(
     width_px=WIDTH,
     height_px=HEIGHT,
@@ -467,8 +331,8 @@ def picture(factor, *, noise=5e-4, names=()):
     return np.dstack(planes).astype(np.float32)
 
 
-@pytest.mark.parametrize("factor", [1.0, 2.0])
-def test_stars_have_the_light_that_was_planted_by_colour(factor):
+def test_stars_have_the_light_that_was_planted_by_colour():
+    factor = 2.0
     photo = lens_photo.measure_light(FRAME, CAMERA, detections(), picture(factor), factor)
     assert (photo.frame, photo.camera) == (FRAME, CAMERA)
     assert np.array_equal(photo.stars.x, PLACES[:, 0])
@@ -485,9 +349,9 @@ def test_stars_have_the_light_that_was_planted_by_colour(factor):
         assert light.sigma == pytest.approx(by_hand, rel=0.15)
 
 
-@pytest.mark.parametrize("factor", [1.0, 0.5])
-def test_the_skys_boxes_have_its_luminance_and_lie_in_the_picture_as_stored(factor):
+def test_the_skys_boxes_have_its_luminance_and_lie_in_the_picture_as_stored():
     """A sky with a slope, without its stars; the luminance is that of Rec. 709."""
+    factor = 0.5
     light = picture(factor, noise=2e-3)
     y, x = np.mgrid[: light.shape[0], : light.shape[1]]
     across, down = ((one + 0.5) / factor - 0.5 for one in (x, y))
@@ -499,11 +363,6 @@ def test_the_skys_boxes_have_its_luminance_and_lie_in_the_picture_as_stored(fact
     drawn = grey * (1.0 + 0.3 * boxes.x / WIDTH - 0.2 * boxes.y / HEIGHT)
     assert boxes.level == pytest.approx(drawn, rel=0.02)
     assert len(boxes.x) > 250
-    # All of a bare sky's boxes lie about the picture's middle
-    bare = np.full_like(light, 0.05) + np.float32(1e-3) * picture(factor, noise=1.0)
-    bare = lens_photo.measure_light(FRAME, CAMERA, detections(PLACES[:0]), bare, factor).sky
-    for places, size in ((bare.x, WIDTH), (bare.y, HEIGHT)):
-        assert 0.5 * (places.min() + places.max()) == pytest.approx(0.5 * (size - 1), abs=0.3)
 
 
 def test_clipped_light_counts_neither_for_stars_nor_for_the_sky():
@@ -517,18 +376,6 @@ def test_clipped_light_counts_neither_for_stars_nor_for_the_sky():
             assert channel.whole[3] == whole
         near = (np.abs(photo.sky.x - 130.0) < 15.0) & (np.abs(photo.sky.y - 180.0) < 15.0)
         assert near.any() == whole
-    # Up to the aperture's rim, of pixels that it holds in part, and no farther
-    rim = int(2.5 * 2.3548 * STAR_PX + 0.5)
-    for out, whole in ((rim, False), (rim + 1, True)):
-        for dx, dy in ((out, 0), (-out, 0), (0, out), (0, -out)):
-            light = picture(1.0, names=("red",))
-            light[160 + dy, 240 + dx] = 1.0
-            here = detections(np.array([(240.0, 160.0)]))
-            found = lens_photo.measure_light(FRAME, CAMERA, here, light).channels["light"]
-            assert found.whole.tolist() == [whole]
-    edge = detections(np.array([(4.0, 100.0), (200.0, 235.0), (240.0, 160.0)]))
-    found = lens_photo.measure_light(FRAME, CAMERA, edge, picture(1.0)).channels["red"]
-    assert found.whole.tolist() == [False, False, True]
 
 
 def test_stars_are_taken_out_of_the_sky_as_far_as_three_widths():
@@ -542,24 +389,6 @@ def test_stars_are_taken_out_of_the_sky_as_far_as_three_widths():
     photo = lens_photo.measure_light(FRAME, CAMERA, stars, light[..., None])
     assert list(photo.channels) == ["light"]
     assert photo.sky.level == pytest.approx(0.03, rel=0.02)
-    bare = lens_photo.measure_light(FRAME, CAMERA, detections(places[:0]), light[..., None])
-    assert len(bare.channels["light"].flux) == 0
-    assert np.median(bare.sky.level) > 0.031
-
-
-def test_a_star_at_the_border_is_taken_out_of_the_sky_too():
-    """As far as three widths, also of those whose middle lies in the first row or column."""
-    light = 0.03 + 1e-3 * np.random.default_rng(2).normal(size=(HEIGHT, WIDTH, 1))
-    far = np.array([[WIDTH - 1.0, HEIGHT - 1.0]])
-    for axis, size in ((0, WIDTH), (1, HEIGHT)):
-        border = np.zeros((60, 2))
-        border[:, 1 - axis] = 6.0 * np.arange(60)
-        for places in (border, far - border):
-            stars = detections(places)
-            sky = lens_photo.measure_light(FRAME, CAMERA, stars, light.astype(np.float32)).sky
-            near = np.abs((sky.x, sky.y)[axis] - places[0, axis])
-            assert 10.0 < near.min() < 30.0
-            assert near.max() > size - 12.0
 
 
 def test_the_camera_of_a_photo_is_that_of_its_record():
@@ -578,6 +407,3 @@ def test_the_camera_of_a_photo_is_that_of_its_record():
     assert replace(found, focal_px=CAMERA.focal_px) == CAMERA
     told = lens_photo.find_camera(FRAME, stars, {"b": record})
     assert told == "--solutions has no solution of a; the photo is skipped"
-    few = lens_photo.find_camera(FRAME, stars)
-    assert isinstance(few, str)
-    assert "star" in few
