@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import astropy.units as u
@@ -30,14 +29,12 @@ from benchmarks.solve import (
     HEIGHT_PX,
     NEGATIVES,
     WIDTH_PX,
-    detections,
     judge_camera,
     no_sky,
     star_list,
 )
-from detectors.types import FloatArray, StarDetections
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
-from regengine.errors import ConfigError, FrameError
+from regengine.errors import FrameError
 from regengine.orbit import icrs_to_itrf
 from regengine.result import Reason
 from regengine.sky.stars import attitude, catalogue
@@ -50,9 +47,7 @@ from regengine.sky.stars.catalogue import (
 from regengine.sky.stars.photo import camera_of_record
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 from regengine.sky.stars.star_counts import (
-    count_stars,
     fit_completeness,
-    magnitude_bins,
     stars_in_view,
 )
 from regengine.sky.stars.star_fit import (
@@ -73,7 +68,7 @@ from regengine.sky.stars.star_verify import (
     verify,
     weigh_detections,
 )
-from regengine.sky.stars.wcs import read_wcs, wcs_header, write_wcs
+from regengine.sky.stars.wcs import read_wcs, write_wcs
 
 # ---- cameras fitted to stars
 
@@ -114,21 +109,9 @@ def spread_stars(truth, count, seed):
     return x, y, truth.to_sky(x, y)
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_stars_without_noise_give_a_lens_that_was_believed_back(mirrored):
-    truth = camera(11, mirrored)
-    x, y, vectors = spread_stars(truth, 30, 12)
-    off = np.array([0.004, -0.003, 0.02, 0.01, 3.0, -4.0, 0.01, -0.004, 1e-4, 1e-4, 1e-3])
-    fit = fit_camera(move_camera(truth, off), x, y, vectors, 0.3, LensPrior(), centre=truth)
-    assert fit.camera.lens_values == pytest.approx(truth.lens_values, rel=1e-6, abs=1e-6)
-    assert fit.camera.matrix == pytest.approx(truth.matrix, abs=1e-6)
-    assert (fit.sigma_px, fit.camera.mirrored) == (0.3, mirrored)
-
-
-@pytest.mark.parametrize("count", [3, 8, 40])
-def test_the_fitted_camera_is_the_likeliest(count):
+def test_the_fitted_camera_is_the_likeliest():
     """By the sum of squares itself: of misses over their error, and of the lens over its prior."""
-    truth = camera(13)
+    truth, count = camera(13), 8
     x, y, vectors = spread_stars(truth, count, 14)
     rng = np.random.default_rng(15)
     x, y = x + rng.normal(0, 0.5, count), y + rng.normal(0, 0.5, count)
@@ -160,24 +143,19 @@ def test_the_fitted_camera_is_the_likeliest(count):
         assert ahead - behind == pytest.approx(0.0, abs=0.1 * bend + 0.02)
 
 
-def test_uncertainties_grow_with_the_error_of_places():
+def test_places_of_thirty_stars_take_eleven_parameters():
+    """The trace of a projection, of a lens of which nothing is known."""
     truth = camera(17)
     x, y, vectors = spread_stars(truth, 30, 18)
-    loose = LensPrior(
-        log_focal=1e3,
-        principal_share=1e3,
-        **dict.fromkeys(("k1", "k2", "k3", "tangential"), (1e3, 0.0)),
-    )
-    small, large = (fit_camera(truth, x, y, vectors, sigma, loose) for sigma in (0.2, 0.6))
-    assert large.covariance == pytest.approx(9.0 * small.covariance, rel=1e-3)
-    variances = [place_variance(fit, vectors) for fit in (small, large)]
-    assert variances[1] == pytest.approx(9.0 * variances[0], rel=1e-3)
-    # Of 30 stars in two axes, eleven parameters take so much: the trace of a projection
-    assert variances[0].sum() * 2.0 / 0.2**2 == pytest.approx(11.0, rel=1e-4)
+    anything = dict.fromkeys(("k1", "k2", "k3", "tangential"), (1e3, 0.0))
+    loose = LensPrior(log_focal=1e3, principal_share=1e3, **anything)
+    for sigma in (0.2, 0.6):
+        variance = place_variance(fit_camera(truth, x, y, vectors, sigma, loose), vectors)
+        assert variance.sum() * 2.0 / sigma**2 == pytest.approx(11.0, rel=1e-4)
 
 
-@pytest.mark.parametrize("sign", [-1.0, 1.0])
-def test_a_lens_is_plausible_up_to_so_many_sigmas(sign):
+def test_a_lens_is_plausible_up_to_so_many_sigmas_and_folds_no_corners_back():
+    """With k1 alone, radii are largest at a tangent of (-3 k1)^-1/2."""
     believed = replace(camera(19), distortion=(0.0,) * 5)
     prior = LensPrior(max_sigmas=0.5)
     behind = -believed.to_sky(np.array([300.0, 900.0]), np.array([200.0, 700.0]))
@@ -185,14 +163,9 @@ def test_a_lens_is_plausible_up_to_so_many_sigmas(sign):
     sigma = np.sqrt(np.diag(fit.covariance))
     for parameter in range(3, 11):
         step = np.zeros(11)
-        for share, plausible in ((0.499, True), (0.501, False)):
-            step[parameter] = sign * share * sigma[parameter]
+        for share, plausible in ((-0.499, True), (-0.501, False)):
+            step[parameter] = share * sigma[parameter]
             assert is_plausible(move_camera(believed, step), believed, prior) is plausible
-
-
-def test_a_lens_must_not_fold_the_corners_back():
-    """With k1 alone, radii are largest at a tangent of (-3 k1)^-1/2."""
-    believed = replace(camera(20), distortion=(0.0,) * 5)
     r = np.hypot(750.0, 500.0) / 1200.0
     anything = LensPrior(max_sigmas=1e6)
     for reach, plausible in ((1.11, True), (1.09, False)):
@@ -228,26 +201,6 @@ def test_pairs_are_nearest_to_each_other(seed, mirrored):
     assert 0 < np.count_nonzero(pairs.alone) < len(pairs.alone)
 
 
-@pytest.mark.parametrize(("gap_mag", "alone"), [(2.5, False), (2.5625, True)])
-def test_a_star_blends_with_what_is_at_most_so_much_fainter(gap_mag, alone):
-    sky = camera(21)
-    x, y = np.array([700.0, 704.0]), np.array([500.0, 500.0])
-    pairs = pair_stars(
-        *(sky, x[:1], y[:1], sky.to_sky(x, y), np.array([4.0, 4.0 + gap_mag])),
-        tolerance_px=1.0,
-        blend_px=5.0,
-    )
-    assert (pairs.star.tolist(), pairs.alone.tolist()) == ([0], [alone])
-
-
-def test_without_stars_or_detections_there_are_no_pairs():
-    sky, none = camera(22), np.empty(0)
-    vectors = sky.to_sky(np.array([700.0]), np.array([500.0]))
-    for x, directions in ((none, vectors), (np.array([700.0]), -vectors)):
-        pairs = pair_stars(sky, x, x, directions, np.ones(1), tolerance_px=3.0, blend_px=5.0)
-        assert (pairs.detection.size, pairs.star.size, pairs.alone.size) == (0, 0, 0)
-
-
 # ---- what proves a camera
 
 
@@ -267,41 +220,14 @@ def looking(seed, **changes):
     return SkyCamera(**values)
 
 
-def scene(seed, camera):
-    """Stars of the sky, detections with false ones among them, and which star each is."""
-    rng = np.random.default_rng(seed)
-    vectors = random_sky(seed)
-    x, y = camera.project(vectors)
-    star = np.flatnonzero(camera.sees(x, y))
+def test_wrong_cameras_have_no_odds_to_speak_of():
+    rng, vectors, truth = np.random.default_rng(2), random_sky(2), looking(2)
+    x, y = truth.project(vectors)
+    star = np.flatnonzero(truth.sees(x, y))
     star = star[rng.random(len(star)) > 0.2]
     noisy = np.stack([x[star], y[star]], axis=1) + rng.normal(0, 0.4, (len(star), 2))
     false = rng.uniform((0, 0), (1499, 999), (15, 2))
-    places = np.concatenate([noisy, false])
-    truth = np.concatenate([star, np.full(15, -1)])
-    order = rng.permutation(len(places))
-    return vectors, places[order, 0], places[order, 1], truth[order]
-
-
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_a_right_camera_is_proven_and_its_distortion_found(mirrored):
-    truth = looking(1, distortion=(-0.1, 0.0, 0.0, 0.0, 0.0), mirrored=mirrored)
-    vectors, x, y, star = scene(1, truth)
-    known = np.flatnonzero(star >= 0)
-    middle = known[np.argsort(np.hypot(x[known] - 750, y[known] - 500))[:5]]
-    start = replace(truth, distortion=(0.0,) * 5, focal_px=1985.0)
-    pairs = np.stack([middle, star[middle]], axis=1)
-    found = verify(
-        start, pairs, middle[:3], StarField(x=x, y=y, vectors_icrs=vectors), VerifyParameters()
-    )
-    assert found.log10_odds > 30.0
-    assert (star[found.pairs[:, 0]] == found.pairs[:, 1]).mean() > 0.97
-    assert found.fit.camera.distortion[0] == pytest.approx(-0.1, abs=0.04)
-
-
-def test_wrong_cameras_have_no_odds_to_speak_of():
-    truth = looking(2)
-    vectors, x, y, _ = scene(2, truth)
-    rng = np.random.default_rng(3)
+    x, y = rng.permutation(np.concatenate([noisy, false])).T
     best = []
     for seed in range(60):
         wrong = looking(100 + seed)
@@ -315,7 +241,6 @@ def test_wrong_cameras_have_no_odds_to_speak_of():
             wrong, pairs, nearest[:3], StarField(x=x, y=y, vectors_icrs=vectors), VerifyParameters()
         )
         best.append(-np.inf if found is None else found.log10_odds)
-        rng.random()
     assert max(best) < 5.0
 
 
@@ -336,38 +261,17 @@ def test_the_proposing_figure_does_not_count():
     assert held_out.log10_odds < 0.7 * whole.log10_odds
 
 
-def test_too_few_pairs_are_no_camera():
-    camera = move_camera(looking(7), np.zeros(11))
-    pairs = np.array([[0, 0], [1, 1], [2, 2]])
-    three = np.array([10.0, 500.0, 900.0])
-    field = StarField(x=three, y=three, vectors_icrs=random_sky(8, 50))
-    assert verify(camera, pairs, np.arange(3), field, VerifyParameters()) is None
-
-
-LIGHT = MagnitudeParams()
-
-
 def magnitudes(rng, count=75):
     """Magnitudes of stars in a picture: three times as many for each magnitude fainter."""
     return np.sort(8.0 - rng.exponential(0.9, count))
 
 
-def test_stars_of_their_brightness_gain_and_others_lose_little():
+def test_stars_of_their_brightness_gain_and_by_chance_the_expected_ratio_is_one():
     rng = np.random.default_rng(1)
     predicted = magnitudes(rng)
-    star = predicted[:12]
-    met = np.ones(12, bool)
-    right = light_ratios(
-        star - 20.0 + rng.normal(0, 0.2, 12), star, met, predicted, MagnitudeParams()
-    )
-    assert right[0] == 1.0
-    assert np.log10(right).sum() > 4.0
-    wrong = light_ratios(rng.permutation(star) - 20.0, star, met, predicted, LIGHT)
-    assert np.log10(wrong).sum() < np.log10(right).sum() - 3.0
-    assert np.log10(wrong).min() > -2.0
-
-
-def test_by_chance_the_expected_ratio_is_one():
+    star, met = predicted[:12], np.ones(12, bool)
+    seen = star - 20.0 + rng.normal(0, 0.2, 12)
+    assert np.log10(light_ratios(seen, star, met, predicted, MagnitudeParams())).sum() > 4.0
     rng = np.random.default_rng(3)
     products = []
     for _ in range(3000):
@@ -375,11 +279,10 @@ def test_by_chance_the_expected_ratio_is_one():
         # Detections sorted by brightness, each on a star drawn at random
         seen = np.sort(rng.normal(-12.0, 1.0, 4))
         met = np.ones(4, bool)
-        products.append(light_ratios(seen, rng.choice(predicted, 4), met, predicted, LIGHT).prod())
+        chosen = rng.choice(predicted, 4)
+        products.append(light_ratios(seen, chosen, met, predicted, MagnitudeParams()).prod())
     error = np.std(products) / np.sqrt(len(products))
     assert abs(np.mean(products) - 1.0) < 4.0 * error
-    # So an excess by a thousand is as rare as a thousandth, at most
-    assert np.mean(np.array(products) > 100.0) < 0.01
 
 
 def test_odds_are_those_of_a_mixture_of_normal_and_even_chance_star_by_star():
@@ -430,7 +333,7 @@ def solve(sky, stars, **options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("focal_mm", "seed"), [(17.0, 1), (28.0, 2), (50.0, 3), (85.0, 4)])
+@pytest.mark.parametrize(("focal_mm", "seed"), [(17.0, 1), (85.0, 4)])
 def test_blind_solutions_are_right(sky, focal_mm, seed):
     field = star_list(np.random.default_rng(seed), sky[0], focal_mm)
     found = solve(sky, field.stars)
@@ -442,136 +345,6 @@ def test_blind_solutions_are_right(sky, focal_mm, seed):
     assert np.stack([found.x - px, found.y - py], axis=1) == pytest.approx(found.residual_px)
     assert field.stars.x[found.detection] == pytest.approx(found.x)
     assert sky[0].vectors[found.star] == pytest.approx(found.vectors_icrs)
-
-
-def draw_field(sky, seed, half_field_deg, lens, edge=0.0):
-    """Stars seen through a lens that a pinhole camera with a little distortion is not.
-
-    ``edge``: How far Brown's first term moves the left and right edge, as a share of their
-    distance; the lens ``linear`` has equal pixels for equal angles.
-    """
-    rng = np.random.default_rng(seed)
-    half = WIDTH_PX / 2.0
-    edge_rad = np.radians(half_field_deg)
-    turn = Rotation.random(random_state=rng).as_matrix()
-
-    def project(vectors):
-        local = vectors @ turn
-        off_axis = np.arccos(np.clip(local[:, 2], -1.0, 1.0))
-        if lens == "linear":
-            radius = half * off_axis / edge_rad
-        else:
-            u = np.tan(np.minimum(off_axis, 1.5)) / np.tan(edge_rad)
-            radius = half * u * (1.0 + edge * np.minimum(u, 2.0) ** 2)
-        radius[off_axis > 1.4 * edge_rad] = np.nan  # beyond the corners
-        along = np.arctan2(local[:, 1], local[:, 0])
-        middle = (WIDTH_PX - 1) / 2.0, (HEIGHT_PX - 1) / 2.0
-        return middle[0] + radius * np.cos(along), middle[1] + radius * np.sin(along)
-
-    x, y = project(sky[0].vectors)
-    inside = (x > 0) & (x < WIDTH_PX - 1) & (y > 0) & (y < HEIGHT_PX - 1)
-    seen = np.flatnonzero(inside)[: int(rng.uniform(100, 200))]
-    seen = seen[rng.random(len(seen)) > 0.1]
-    places = np.column_stack([x[seen], y[seen]]) + rng.normal(0.0, 0.3, (len(seen), 2))
-    magnitude = sky[0].magnitude_g[seen] + rng.normal(0.0, 0.2, len(seen))
-    false = rng.uniform((0, 0), (WIDTH_PX - 1, HEIGHT_PX - 1), (len(seen) // 10, 2))
-    false_magnitude = magnitude.max() - rng.exponential(1.0, len(false))
-    return Drawn(
-        places=np.concatenate([places, false]),
-        flux=10.0 ** (-0.4 * np.concatenate([magnitude, false_magnitude])),
-        project=project,
-        focal_px=half / (edge_rad if lens == "linear" else np.tan(edge_rad)),
-    )
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A field through a lens of its own."""
-
-    places: FloatArray
-    flux: FloatArray
-    project: Callable[[FloatArray], tuple[FloatArray, FloatArray]]
-    focal_px: float
-
-    def solve(self, sky):
-        listed = detections(*self.places.T, self.flux)
-        return solve(sky, listed, focal_px=self.focal_px, focal_only=True)
-
-    def off_px(self, camera):
-        """How far off a camera puts the worst of corners, edges and middle."""
-        x, y = (
-            grid.ravel()
-            for grid in np.meshgrid(
-                np.linspace(0, WIDTH_PX - 1, 5), np.linspace(0, HEIGHT_PX - 1, 5)
-            )
-        )
-        px, py = self.project(camera.to_sky(x, y))
-        return float(np.hypot(px - x, py - y).max())
-
-
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("edge", [0.06, -0.06])
-def test_a_lens_that_bends_by_six_percent_is_solved_to_its_corners(sky, edge, seed):
-    drawn = draw_field(sky, seed, 7.5, "brown", edge)
-    found = drawn.solve(sky)
-    if isinstance(found, Reason):  # the figures themselves are bent
-        assert found.code in ("lens", "no_match")
-    else:
-        assert drawn.off_px(found.camera) < 10.0  # 0.04 degrees
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_a_camera_of_the_middle_alone_is_none(sky, seed):
-    drawn = draw_field(sky, seed, 55.0, "linear")
-    found = drawn.solve(sky)
-    assert isinstance(found, Reason), drawn.off_px(found.camera)
-    assert found.code in ("lens", "no_match")
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_hardware_and_its_lights_in_three_quarters_hide_no_field(sky, seed):
-    drawn = draw_field(sky, seed, 25.0, "brown")
-    brightest = np.argsort(-drawn.flux)[:1000]
-    size = np.array([WIDTH_PX - 1, HEIGHT_PX - 1])
-    off = 2.0 * drawn.places[brightest] / size - 1.0
-    hidden = (np.hypot(*off.T) > 0.6 * 2**0.5) & ~(off > 0.0).all(axis=1)
-    kept = brightest[~hidden]
-    # As many lights as hidden stars, as bright, wherever hardware is
-    rng = np.random.default_rng([25, seed])
-    junk = rng.uniform(-1.0, 1.0, (5000, 2))
-    junk = junk[(np.hypot(*junk.T) > 0.6 * 2**0.5) & ~(junk > 0.0).all(axis=1)][: hidden.sum()]
-    lit = replace(
-        drawn,
-        places=np.concatenate([drawn.places[kept], (junk + 1.0) / 2.0 * size]),
-        flux=np.concatenate([drawn.flux[kept], drawn.flux[brightest[hidden]]]),
-    )
-    found = lit.solve(sky)
-    assert isinstance(found, StarSolution), found
-    assert lit.off_px(found.camera) < 3.0
-
-
-def test_a_reason_advises_only_what_was_not_given(sky):
-    stars = no_sky(np.random.default_rng(1), sky[0], "grid").stars
-    unknown = solve(sky, stars, max_seconds=0.0)
-    known = solve(sky, stars, max_seconds=0.0, focal_px=4000.0)
-    for found, is_advised in ((unknown, True), (known, False)):
-        assert isinstance(found, Reason)
-        assert found.code == "no_match"
-        assert ("--focal-mm" in found.text) is is_advised
-        assert "--max-seconds" in found.text
-    tried = solve(sky, stars.select(np.arange(6)), focal_px=4000.0, focal_only=True)
-    assert isinstance(tried, Reason)
-    assert "--" not in tried.text
-
-
-def test_a_mirrored_sky_is_solved_as_mirrored_alone(sky):
-    field = star_list(np.random.default_rng(2), sky[0], 35.0)
-    assert not field.truth.mirrored
-    flipped = replace(field.stars, x=WIDTH_PX - 1 - field.stars.x)
-    found = solve(sky, flipped, focal_px=field.focal_px, focal_only=True)
-    assert isinstance(found, StarSolution)
-    assert found.camera.mirrored
-    assert judge_camera(field, replace(found.camera, mirrored=False)) == "right"
 
 
 @pytest.mark.parametrize(
@@ -591,9 +364,6 @@ def test_three_stars_are_too_few(sky):
     found = solve(sky, field.stars.select(np.arange(3)))
     assert isinstance(found, Reason)
     assert found.code == "few_stars"
-    assert solve(sky, StarDetections.empty()) == replace(
-        found, text=found.text.replace("3 stars", "0 stars")
-    )
 
 
 # ---- catalogue, attitude, counts and headers
@@ -601,15 +371,6 @@ def test_three_stars_are_too_few(sky):
 
 def apart_arcsec(a, b):
     return float(np.degrees(np.linalg.norm(a - b)) * 3600.0)
-
-
-def test_bright_stars_come_first_and_vectors_are_unit():
-    stars = load_catalogue(faintest_g=6.0)
-    assert (np.diff(stars.magnitude_g) >= 0.0).all()
-    assert np.linalg.norm(stars.vectors, axis=1) == pytest.approx(1.0)
-    # About as many stars as the eye sees
-    assert 5_000 < len(stars) < 9_000
-    assert stars.brighter_than(2.0) == int((stars.magnitude_g < 2.0).sum())
 
 
 def test_colours_of_61_cygni_are_those_of_an_orange_dwarf():
@@ -623,55 +384,21 @@ def test_colours_of_61_cygni_are_those_of_an_orange_dwarf():
     assert np.isnan(stars.magnitude_bp[0])  # Sirius
 
 
-@pytest.mark.parametrize(
-    ("damage", "says"),
-    [
-        (lambda data: b"", "not a star catalogue"),
-        (lambda data: b"PK" + data[2:], "not a star catalogue"),
-        (lambda data: data[:-1000], "truncated"),
-        (lambda data: data[:100_016] + b"\xff" * 360 + data[100_376:], "damaged"),
-    ],
-)
-def test_a_damaged_file_is_one_sentence(tmp_path, damage, says):
-    broken = tmp_path / "stars.bin"
-    broken.write_bytes(damage(catalogue_path().read_bytes()))  # type: ignore[operator]
-    with pytest.raises(CatalogueError, match=says) as caught:
-        load_catalogue(path=broken)
-    assert "pip install" in str(caught.value)
-    assert "\n" not in str(caught.value)
+def test_a_damaged_file_is_one_sentence(tmp_path):
+    whole, broken = catalogue_path().read_bytes(), tmp_path / "stars.bin"
+    for data, says in (
+        (b"PK" + whole[2:], "not a star catalogue"),
+        (whole[:-1000], "truncated"),
+        (whole[:100_016] + b"\xff" * 360 + whole[100_376:], "damaged"),
+    ):
+        broken.write_bytes(data)
+        with pytest.raises(CatalogueError, match=says) as caught:
+            load_catalogue(path=broken)
+        assert "pip install" in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("column", "within", "beyond"),
-    [
-        ("dec_deg", [-90.0, 90.0], [-90.001, 90.001]),
-        ("ra_deg", [0.0, 360.0], [-0.001, 360.001]),
-        ("g", [-29.0, 29.9], [-30.0, 30.0, np.nan]),
-    ],
-)
-def test_values_of_the_file_are_believed_to_their_limits(tmp_path, column, within, beyond):
-    """Of 1,000 stars, the fewest that a file may have."""
-    whole = catalogue_path().read_bytes()
-    fields = [("id", "<i8"), ("ra_deg", "<f8"), ("dec_deg", "<f8"), ("g", "<f4"), ("bp", "<f4")]
-    records = np.frombuffer(whole[16 : 16 + 36 * 1000], np.dtype([*fields, ("rp", "<f4")])).copy()
-    path = tmp_path / "stars.bin"
-
-    def written(value, count=1000):
-        records[column][5] = value
-        head = whole[:8] + count.to_bytes(8, "little")
-        path.write_bytes(head + records[:count].tobytes())
-        return path
-
-    for value in within:
-        assert len(load_catalogue(path=written(value), faintest_g=40.0)) == 1000
-    for value in beyond:
-        with pytest.raises(CatalogueError, match="damaged"):
-            load_catalogue(path=written(value))
-    with pytest.raises(CatalogueError, match="truncated"):
-        load_catalogue(path=written(within[0], 999))
-
-
-MOMENTS = [datetime(2012, 3, 28, 15, 46, tzinfo=UTC), datetime(2024, 9, 22, 3, tzinfo=UTC)]
+MOMENT = datetime(2012, 3, 28, 15, 46, tzinfo=UTC)
 ARC_SECOND = np.pi / 180.0 / 3600.0
 CAMERA = SkyCamera(
     width_px=1200,
@@ -697,20 +424,17 @@ def seen_from_the_earth(vectors, moment):
     return np.asarray(there.cartesian.xyz.to_value(u.one)).T
 
 
-def directions(n=200):
-    vectors = np.random.default_rng(3).normal(size=(n, 3))
-    return vectors / np.linalg.norm(vectors, axis=1)[:, None]
-
-
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_stars_stand_where_astropy_sees_them_from_the_moving_earth(moment):
-    stars = directions()
-    theirs = seen_from_the_earth(stars, moment)
-    ours = catalogue.apparent_directions(stars, moment)
+def test_stars_stand_where_astropy_sees_them_from_the_moving_earth():
+    stars = np.random.default_rng(3).normal(size=(200, 3))
+    stars /= np.linalg.norm(stars, axis=1)[:, None]
+    theirs = seen_from_the_earth(stars, MOMENT)
+    ours = catalogue.apparent_directions(stars, MOMENT)
     assert np.linalg.norm(ours, axis=1) == pytest.approx(1.0, abs=1e-12)
     far_from_sun = np.linalg.norm(ours - theirs, axis=1) / ARC_SECOND
     assert np.quantile(far_from_sun, 0.95) < 0.05  # the Sun bends the light of those near it
     assert np.linalg.norm(stars - theirs, axis=1).max() / ARC_SECOND > 19.0
+    year = Time(MOMENT.replace(tzinfo=None), scale="utc").jyear
+    assert catalogue.julian_year(MOMENT) == pytest.approx(year, abs=1e-5)
 
 
 def solution_of(camera, n=25, rms_px=0.3):
@@ -732,11 +456,9 @@ def solution_of(camera, n=25, rms_px=0.3):
     )
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_an_attitude_is_freed_of_the_turn_that_aberration_gives(moment, seed):
+def test_an_attitude_is_freed_of_the_turn_that_aberration_gives():
     """A camera fitted to catalogued places looks where its stars only seem to stand."""
-    turn = Rotation.random(random_state=seed)
+    moment, turn = MOMENT, Rotation.random(random_state=1)
     camera = replace(CAMERA, quaternion_icrs=tuple(turn.as_quat()))
     solution = solution_of(camera)
     found = attitude.make_attitude(solution, moment)
@@ -757,21 +479,17 @@ def test_an_attitude_is_freed_of_the_turn_that_aberration_gives(moment, seed):
 
 @pytest.mark.parametrize(
     ("n", "rms_px", "sigma_px"),
-    [
-        (25, 1.0, 0.6),  # three times the residual over the root of the stars
-        (25, 0.5, 0.5),  # no better than half a pixel
-        (2, 1.0, 3.0 / 3.0**0.5),  # few count as three
-        (100, 20.0, 6.0),
-    ],
+    # Three times the residual over the root of the stars, of which few count as three
+    [(25, 1.0, 0.6), (25, 0.5, 0.5), (2, 1.0, 3.0 / 3.0**0.5)],
 )
 def test_sigmas_are_of_the_stars_number_and_residual(n, rms_px, sigma_px):
-    found = attitude.make_attitude(solution_of(CAMERA, n, rms_px), MOMENTS[0])
+    found = attitude.make_attitude(solution_of(CAMERA, n, rms_px), MOMENT)
     assert found.sigma_rad == pytest.approx(sigma_px / 1500.0)
     assert found.sigma_log_focal == pytest.approx(max(sigma_px / 1200.0, 0.001))
 
 
 def test_over_the_earth_a_camera_looks_where_the_stars_say():
-    moment = MOMENTS[0]
+    moment = MOMENT
     camera = replace(CAMERA, quaternion_icrs=tuple(Rotation.random(random_state=5).as_quat()))
     told = attitude.StarAttitude(
         camera=camera, sigma_rad=1e-4, sigma_log_focal=1e-3, stars=9, time_utc=moment
@@ -787,12 +505,6 @@ def test_over_the_earth_a_camera_looks_where_the_stars_say():
         assert getattr(found, name) == getattr(camera, name)
 
 
-def test_epochs_are_julian_years():
-    for moment in MOMENTS:
-        theirs = Time(moment.replace(tzinfo=None), scale="utc").jyear
-        assert catalogue.julian_year(moment) == pytest.approx(theirs, abs=1e-5)
-
-
 def test_only_named_stars_move_and_by_their_proper_motion():
     """Arcturus: -1.0934, -1.9994 arc seconds a year (Hipparcos)."""
     at_2016 = catalogue.load_catalogue(faintest_g=5.0)
@@ -806,14 +518,10 @@ def test_only_named_stars_move_and_by_their_proper_motion():
     assert speed == pytest.approx(np.hypot(1.0934, 1.9994), rel=0.02)
     north = at_2016.vectors[star, 2] - at_1991.vectors[star, 2]
     assert north < 0.0
-    assert at_1991.epoch_year == 1991.25
-    for magnitude in (-1.0, 0.0, 3.3, 5.0):
-        brighter = int((at_2016.magnitude_g < magnitude).sum())
-        assert at_2016.brighter_than(magnitude) == brighter
+    assert at_2016.brighter_than(3.3) == int((at_2016.magnitude_g < 3.3).sum())
 
 
 WIDTH, HEIGHT, FOCAL = 900, 600, 1500.0
-LOOKED_FOR = 2500
 
 
 def level_camera(ra_deg=120.0, dec_deg=-35.0):
@@ -848,28 +556,6 @@ def random_catalogue(count=60_000, faintest=10.0):
     )
 
 
-def record(name, identified, **other):
-    lens = level_camera()
-    made = {
-        "frame": name,
-        "path": f"photos/{name}.jpg",
-        "solved": True,
-        "ra_deg": 120.0,
-        "dec_deg": -35.0,
-        "fov_x_deg": lens.fov_x_deg,
-        "quaternion_icrs": list(lens.quaternion_icrs),
-        "distortion": [0.0] * 5,
-        "principal_point": list(lens.principal_point),
-        "mirrored": False,
-        "width_px": WIDTH,
-        "height_px": HEIGHT,
-        "rms_px": 0.3,
-        "stars": len(identified) + 4,
-        "matches": [{"id": int(one)} for one in identified],
-    }
-    return made | other
-
-
 def fleming(magnitude, plateau, limit, slope):
     away = slope * (magnitude - limit)
     return 0.5 * plateau * (1.0 - away / np.sqrt(1.0 + away**2))
@@ -892,24 +578,7 @@ def test_the_limit_is_the_one_that_the_frame_was_made_with(plateau, limit, seed)
     assert float(bright[0]) == pytest.approx(plateau, abs=0.2)
 
 
-def test_sigma_of_the_limit_is_its_spread():
-    depths = [fit_completeness(*drawn(0.8, 7.6, seed)) for seed in range(24)]
-    limits = np.array([one.limit_g for one in depths])
-    sigmas = np.array([one.limit_sigma for one in depths], float)
-    assert 0.55 < limits.std() / np.median(sigmas) < 1.7
-    assert abs(limits.mean() - 7.6) < 4.0 * limits.std() / math.sqrt(24)
-
-
-def test_bins_count_every_star_once():
-    magnitude, found = drawn(0.8, 7.0)
-    bins = magnitude_bins(magnitude, found)
-    edges = [one["from_g"] for one in bins] + [bins[-1]["to_g"]]
-    assert [one["expected"] for one in bins] == np.histogram(magnitude, edges)[0].tolist()
-    assert [one["found"] for one in bins] == np.histogram(magnitude[found], edges)[0].tolist()
-    assert magnitude_bins(np.empty(0), np.empty(0, bool)) == []
-
-
-@pytest.mark.parametrize("dec_deg", [-89.0, -35.0, 0.0, 60.0])
+@pytest.mark.parametrize("dec_deg", [-89.0, 60.0])
 def test_stars_in_view_are_those_that_astropy_has_in_the_picture(dec_deg):
     stars = random_catalogue()
     wcs = WCS(naxis=2)
@@ -928,28 +597,6 @@ def test_stars_in_view_are_those_that_astropy_has_in_the_picture(dec_deg):
     np.testing.assert_array_equal(seen, np.flatnonzero(inside))
 
 
-def test_a_frame_is_counted_against_the_stars_in_view():
-    stars = random_catalogue()
-    seen = stars_in_view(level_camera(), stars)
-    found = seen[stars.magnitude_g[seen] < 8.5]
-    counts = count_stars(record("a", stars.identifier[found]), stars)
-    assert counts.depth.limit_g == pytest.approx(8.5, abs=0.1)
-    assert counts.depth.plateau > 0.99
-    assert counts.found <= counts.expected <= counts.found + 3
-    assert sum(one["expected"] for one in counts.bins) == len(seen)
-    assert sum(one["found"] for one in counts.bins) == len(found)
-
-
-def test_only_so_many_stars_are_looked_for_as_the_solver_does():
-    stars = random_catalogue(600_000)
-    seen = stars_in_view(level_camera(), stars)
-    assert len(seen) > LOOKED_FOR
-    counts = count_stars(record("a", stars.identifier[seen]), stars)
-    assert not counts.depth.reached
-    assert counts.expected == counts.found == LOOKED_FOR
-    assert counts.faintest_sought_g == stars.magnitude_g[seen[LOOKED_FOR - 1]]
-
-
 def test_a_record_of_a_smaller_copy_has_the_same_directions():
     record = {
         "frame": "sky",
@@ -963,8 +610,6 @@ def test_a_record_of_a_smaller_copy_has_the_same_directions():
     own, large = (camera_of_record(record, 900 * k, 600 * k) for k in (1, 2))
     x, y = np.array([0.0, 899.0, 300.0]), np.array([0.0, 17.0, 599.0])
     assert large.to_sky(2 * x + 0.5, 2 * y + 0.5) == pytest.approx(own.to_sky(x, y), abs=1e-9)
-    with pytest.raises(ConfigError, match="for a picture of 900 x 600 px"):
-        camera_of_record(record, 900, 900)
 
 
 def solution(seed, **changes):
@@ -978,76 +623,48 @@ def solution(seed, **changes):
     return solution_of(SkyCamera(**values), 60, 0.0)
 
 
-CASES = (
-    {},
-    {"mirrored": True},
-    {"distortion": (-0.03, 0.004, 2e-4, -1e-4, 0.0)},
-    {"distortion": (-0.03, 0.004, 2e-4, -1e-4, 0.0), "mirrored": True},
-    {"focal_px": 47_000.0, "distortion": (1.5, 0.0, 1e-3, 0.0, 0.0)},
-)
-
-
 # A header without a picture, as astrometry.net writes it, has no axes of its own
 @pytest.mark.filterwarnings("ignore:The WCS transformation has more axes")
-@pytest.mark.parametrize("changes", CASES)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_astropy_sees_the_same_sky(changes, seed, tmp_path):
-    solved = solution(seed, **changes)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"distortion": (-0.03, 0.004, 2e-4, -1e-4, 0.0), "mirrored": True},
+        {"focal_px": 47_000.0, "distortion": (1.5, 0.0, 1e-3, 0.0, 0.0)},
+    ],
+)
+def test_astropy_sees_the_same_sky_and_what_was_written_is_read_as_the_same(changes, tmp_path):
+    solved = solution(1, **changes)
     path = tmp_path / "a_wcs.fits"
     write_wcs(solved, path)
     header = fits.getheader(path)
     wcs = WCS(header)
     world = wcs.all_pix2world(solved.x + 1.0, solved.y + 1.0, 1)
-    theirs = sky_vectors(*world)
-    apart_px = np.linalg.norm(theirs - solved.vectors_icrs, axis=1) * solved.camera.focal_px
-    assert apart_px.max() < 0.1
+    apart = np.linalg.norm(sky_vectors(*world) - solved.vectors_icrs, axis=1)
+    assert apart.max() * solved.camera.focal_px < 0.1
     x, y = wcs.all_world2pix(*world, 0, maxiter=60)
     assert np.hypot(x - solved.x, y - solved.y).max() < 0.1
     assert header["RADESYS"] == "ICRS"
     assert ("SIP" in header["CTYPE1"]) == ("distortion" in changes)
-
-
-def test_first_pixel_is_one():
-    header = wcs_header(solution(3))
-    assert header["CRPIX1"] == pytest.approx(2141.0)
-    assert header["CRPIX2"] == pytest.approx(1406.0)
-    mirrored = wcs_header(solution(3, mirrored=True))
-    assert mirrored["CRPIX1"] == pytest.approx(4256.0 - 2140.0)
-
-
-@pytest.mark.parametrize("changes", CASES)
-def test_what_was_written_is_read_as_the_same_field(changes, tmp_path):
-    solved = solution(4, **changes)
-    write_wcs(solved, tmp_path / "a_wcs.fits")
-    field = read_wcs(tmp_path / "a_wcs.fits", (4256, 2832))
-    apart_px = np.linalg.norm(field.to_sky(solved.x, solved.y) - solved.vectors_icrs, axis=1)
-    assert apart_px.max() * solved.camera.focal_px < 0.1
+    field = read_wcs(path, (4256, 2832))
+    apart = np.linalg.norm(field.to_sky(solved.x, solved.y) - solved.vectors_icrs, axis=1)
+    assert apart.max() * solved.camera.focal_px < 0.1
     x, y = field.project(solved.vectors_icrs)
     assert np.hypot(x - solved.x, y - solved.y).max() < 0.1
     assert np.isnan(field.project(-solved.vectors_icrs)).all()
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"RMSPX": None}, "is not a header that regengine solve --wcs wrote"),
-        ({"CTYPE1": "RA---ZEA"}, "is not a header"),
-        ({"RADESYS": "FK5"}, "is not a header"),
-        ({"CD1_1": 0.0, "CD1_2": 0.0}, "is not a header"),
-        ({"A_ORDER": 100_000}, "is not a header"),
-        ({"IMAGEW": 2128, "IMAGEH": 1416}, "is of a picture of 2128 x 1416 px"),
-    ],
-)
-def test_other_headers_are_refused_in_a_sentence(change, sentence, tmp_path):
+def test_other_headers_are_refused_in_a_sentence(tmp_path):
     path = tmp_path / "a_wcs.fits"
-    write_wcs(solution(5), path)
-    header = fits.getheader(path)
-    for name, value in change.items():
-        if value is None:
-            del header[name]
-        else:
-            header[name] = value
-    path.write_text(header.tostring(padding=True))
-    with pytest.raises(FrameError, match=sentence) as told:
-        read_wcs(path, (4256, 2832))
-    assert "\n" not in str(told.value)
+    for name, value, sentence in (
+        ("CTYPE1", "RA---ZEA", "is not a header that regengine solve --wcs wrote"),
+        ("A_ORDER", 100_000, "is not a header"),
+        ("IMAGEW", 2128, "is of a picture of 2128 x 2832 px"),
+    ):
+        write_wcs(solution(5), path)
+        header = fits.getheader(path)
+        header[name] = value
+        path.write_text(header.tostring(padding=True))
+        with pytest.raises(FrameError, match=sentence) as told:
+            read_wcs(path, (4256, 2832))
+        assert "\n" not in str(told.value)
