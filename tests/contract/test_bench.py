@@ -75,70 +75,29 @@ def test_scores_of_six_labels_are_those_counted_by_hand(six: Path) -> None:
         "centroid_error_px": pytest.approx(np.median(off), abs=1e-3),
         "centroid_error_p90_px": pytest.approx(np.quantile(off, 0.9), abs=1e-3),
     }
-    said = run(*words)
-    assert (said.code, said.err) == (0, "")
-    told = said.out.splitlines()[1].split()
-    assert told[:8] == ["blobs", "3", "6", "0.667", "0.850", "0.3", "20.0%", "2.25"]
-    for tolerance, complete in ((0.9, 0), (1.1, 1), (2.6, 3), (2.8, 4)):
-        (facts,) = run(*words, "--json", "--tolerance-px", tolerance).records
-        assert facts["completeness"] == pytest.approx(complete / 6), tolerance
-    assert run("bench", "lights", six, "--tolerance-px", 0.0).code == 2
+    (facts,) = run(*words, "--json", "--tolerance-px", 1.1).records
+    assert facts["completeness"] == pytest.approx(1 / 6)
 
 
-@pytest.mark.parametrize(
-    ("kind", "header", "inside", "outside"),
-    [
-        ("lights", "path,x,y", (90.0, 20.0), (4000.0, 20.0)),
-        ("stars", "path,x,y", (90.0, 20.0), (90.0, -0.6)),
-        ("lightning", "path,x1,y1,x2,y2", (80, 20, 90, 30), (4000, 20, 4010, 30)),
-        ("streaks", "path,x1,y1,x2,y2", (10, 10, 90, 60), (10, -9000, 90, 60)),
-    ],
-)
-def test_labels_outside_of_their_photo_cost_its_score_alone(
-    drawn: Path, tmp_path: Path, kind: str, header: str, inside: Any, outside: Any
-) -> None:
+def test_labels_outside_of_their_photo_cost_its_score_alone(drawn: Path, tmp_path: Path) -> None:
     dark = skies.save(skies.dim_sky(90, 150, seed=1), tmp_path / "none.png")
-    rows = [(drawn / "night.png", *inside), (dark, *inside)]
-    fine = table(tmp_path / "fine.csv", header, rows)
-    bad = table(tmp_path / "bad.csv", header, [*rows[:1], (dark, *outside)])
-    for labels, n_photos in ((fine, 2), (bad, 1)):
-        said = run("bench", kind, labels, "--json")
-        assert {facts["photos"] for facts in said.records} == {n_photos}, said.err
-        assert ("none.png: a label does not fit the photo" in said.err) == (labels == bad)
+    rows = [(drawn / "night.png", 90.0, 20.0), (dark, 4000.0, 20.0)]
+    bad = table(tmp_path / "bad.csv", "path,x,y", rows)
+    said = run("bench", "lights", bad, "--json")
+    assert {facts["photos"] for facts in said.records} == {1}, said.err
+    assert "none.png: a label does not fit the photo" in said.err
 
 
-@pytest.mark.parametrize("kind", ["lights", "stars"])
-def test_photos_are_looked_at_in_the_size_asked_for(kind: str, drawn: Path, tmp_path: Path) -> None:
-    """What `detect` finds at that size is what was labelled: all is right, by every method."""
-    photo, size = drawn / ("night.png" if kind == "lights" else "stars.png"), ("--max-side-px", 130)
-    best = "blobs" if kind == "lights" else "matched"
-    rows = [(photo, one["x"], one["y"]) for one in found(kind, photo, *size)]
-    assert rows
-    labels = table(tmp_path / "small.csv", "path,x,y", rows)
-    facts = {one["method"]: one for one in run("bench", kind, labels, "--json", *size).records}
-    assert set(facts) == ({"blobs"} if kind == "lights" else {"matched", "sift"})
-    assert facts[best]["centroid_error_p90_px"] == pytest.approx(0.0, abs=1e-3)
-    assert (facts[best]["completeness"], facts[best]["false_fraction"]) == (1.0, 0.0)
-    assert facts[best]["flux_completeness"] is None
-    words = ("--json", "--method", best)
-    (whole,) = run("bench", kind, labels, *words).records
-    assert whole["centroid_error_p90_px"] is None or whole["centroid_error_p90_px"] > 0.005
-
-
-def test_stars_below_the_limb_count_if_that_is_asked_for(tmp_path: Path) -> None:
-    """A bright Earth fills the lower half; of four stars one shines through it."""
-    light = skies.dim_sky(300, 300, noise=0.002)
-    rows, cols = np.mgrid[:300, :300]
-    light += 0.2 / (1.0 + np.exp(-(rows - 180.0 - (cols - 150.0) ** 2 / 2400.0) / 1.5))
-    stars = ((80.3, 60.6), (220.2, 90.4), (150.0, 40.0), (150.0, 250.0))
-    for x, y in stars:
-        skies.spot(light, x, y, skies.STAR_PX, 0.3)
-    photo = skies.save(light, tmp_path / "limb.png")
-    labels = table(tmp_path / "labels.csv", "path,x,y", [(photo, *star) for star in stars])
-    words = ("bench", "stars", labels, "--json", "--method", "matched")
-    for more, complete in (((), 3 / 4), (("--whole-frame",), 1.0)):
-        (facts,) = run(*words, *more).records
-        assert facts["completeness"] == complete
+def test_photos_are_looked_at_in_the_size_asked_for(drawn: Path, tmp_path: Path) -> None:
+    """What `detect` finds at that size is what was labelled: all is right."""
+    photo, size = drawn / "night.png", ("--max-side-px", 130)
+    rows = [(photo, one["x"], one["y"]) for one in found("lights", photo, *size)]
+    words = ("bench", "lights", table(tmp_path / "small.csv", "path,x,y", rows), "--json")
+    (facts,) = run(*words, *size).records
+    assert facts["centroid_error_p90_px"] == pytest.approx(0.0, abs=1e-3)
+    assert (facts["completeness"], facts["false_fraction"]) == (1.0, 0.0)
+    (whole,) = run(*words).records
+    assert whole["centroid_error_p90_px"] > 0.005
 
 
 def test_scores_of_streaks_are_those_counted_by_hand(tmp_path: Path) -> None:
@@ -176,11 +135,6 @@ def test_scores_of_streaks_are_those_counted_by_hand(tmp_path: Path) -> None:
             {"peak_snr": [10.0, None], "length_px": length, "labels": 1, "recall": 0.0},
         ],
     }
-    said = run(*words)
-    assert said.out.splitlines()[-2:] == [
-        "      2-4    100-300       1   1.00",
-        "  over 10    100-300       1   0.00",
-    ]
 
 
 def test_what_cannot_be_read_is_told_and_costs_its_own_score_alone(six: Path) -> None:
@@ -192,7 +146,6 @@ def test_what_cannot_be_read_is_told_and_costs_its_own_score_alone(six: Path) ->
     assert (said.records[0]["photos"], said.records[0]["labels"]) == (3, 6)
     (line,) = said.err.splitlines()
     assert "gone.png" in json.loads(line)["message"]
-    assert "Error" in run(*words, "--quiet").err
     only = table(six.parent / "gone.csv", "path,x,y", [("gone.png", 1, 2)])
     assert run("bench", "lights", only).code == 3
     assert run("bench", "lights", six, "--method", "magic").code == 2
@@ -221,18 +174,21 @@ def test_scenes_are_scored_by_the_labels_that_could_be_read(scenes: Path, tmp_pa
 
 # Any system's control points against true cameras
 
-
 Rows = list[tuple[str, float, float, float, float, float]]
 OSAKA, TOKYO = "Osaka_ISS030-E-184140.jpg", "Tokyo_ISS038-E-36641.jpg"
 INSIDE = "cupola_gate.jpeg"
+Corners = list[tuple[float, float]]
+SPREAD: Corners = [(100.0, 100.0), (500.0, 100.0), (500.0, 320.0), (100.0, 320.0)]
 
 
-def points(file: str, probability: float, *, off_deg: float = 0.0, number: int = 4) -> Rows:
+def points(
+    file: str, probability: float, *, off_deg: float = 0.0, corners: Corners = SPREAD
+) -> Rows:
     """Control points by the true camera, moved northwards."""
     camera = read_reference_cameras()[f"cities/{file}"].camera
     assert camera is not None
     rows: Rows = []
-    for x, y in [(100.0, 100.0), (500.0, 100.0), (500.0, 320.0), (100.0, 320.0)][:number]:
+    for x, y in corners:
         lon, lat = (float(v) for v in camera.pixel_to_lonlat(x, y))
         rows.append((file, x, y, lon, lat + off_deg, probability))
     return rows
@@ -278,14 +234,9 @@ def test_right_wrong_and_claims_of_what_shows_nothing(three: Path) -> None:
 
 
 def test_three_points_or_points_in_a_corner_place_nothing(tmp_path: Path) -> None:
-    few = points(OSAKA, 1.0, number=3)
+    few = points(OSAKA, 1.0)[:3]
     assert facts_of(write(tmp_path / "few.csv", few))["all"]["wrong"] == 1
-    camera = read_reference_cameras()[f"cities/{OSAKA}"].camera
-    assert camera is not None
-    corner: Rows = []
-    for x, y in [(10.0, 10.0), (20.0, 10.0), (20.0, 20.0), (10.0, 20.0)]:
-        lon, lat = (float(v) for v in camera.pixel_to_lonlat(x, y))
-        corner.append((OSAKA, x, y, lon, lat, 1.0))
+    corner = points(OSAKA, 1.0, corners=[(10.0, 10.0), (20.0, 10.0), (20.0, 20.0), (10.0, 20.0)])
     assert facts_of(write(tmp_path / "corner.csv", corner))["all"]["wrong"] == 1
 
 
@@ -323,24 +274,13 @@ def test_a_store_is_scored_by_what_it_accepted(tmp_path: Path) -> None:
     ("text", "words"),
     [
         (None, "answers.csv"),
-        ("photo,x,y,lon\n", "lacks the column lat"),
         ("photo,x,y,lon,lat\nnobody.jpg,1,1,1,1\n", "not a photo of the benchmark"),
-        (f"photo,x,y,lon,lat\n{OSAKA},1,1,1,one\n", "write a number"),
         (f"photo,x,y,lon,lat\n{OSAKA},1,1,1,91\n", "within 90 degrees"),
-        (
-            f"photo,x,y,lon,lat,probability\n{OSAKA},1,1,1,1,0.5\n{OSAKA},1,1,1,1,0.6\n",
-            "probability different from",
-        ),
     ],
 )
-def test_what_is_wrong_with_answers_is_said(
-    tmp_path: Path, three: Path, text: str | None, words: str
-) -> None:
+def test_what_is_wrong_with_answers_is_said(three: Path, text: str | None, words: str) -> None:
     path = three
     path.unlink() if text is None else path.write_text(text)
     said = run("bench", "registration", CAMERAS, path)
     assert said.code != 0
     assert words in said.err
-    said = run("bench", "registration", tmp_path / "no.csv", path)
-    assert said.code != 0
-    assert "no.csv" in said.err

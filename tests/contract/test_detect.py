@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 
 import cv2
 import numpy as np
@@ -20,7 +19,6 @@ from tests.world.pictures import add_blob, night_ground
 from tests.world.program import run
 
 ENDS = ["x1", "y1", "x2", "y2"]
-BOX = ENDS
 FLASHES = ((260.0, 150.0, 7.0), (90.0, 210.0, 10.0))  # x, y, sigma
 
 
@@ -30,9 +28,6 @@ def detect(kind, *words):
     assert said.code == 0, said.err
     (record,) = said.records
     return record
-
-
-KINDS = ("lights", "stars", "streaks")
 
 
 PHOTOS = {"lights": "night.png", "stars": "stars.png", "streaks": "streak.png"}
@@ -65,7 +60,7 @@ def test_lights_are_where_they_were_drawn(drawn):
         assert one["flags"] == []
 
 
-def test_stars_are_where_they_were_drawn(drawn):
+def test_stars_and_a_streak_are_where_they_were_drawn(drawn):
     record = detect("stars", drawn / "stars.png")
     assert list(record) == ["frame", "path", "method", "stars", "trail_px"]
     assert record["trail_px"] is None
@@ -76,24 +71,7 @@ def test_stars_are_where_they_were_drawn(drawn):
     for one in record["stars"]:
         assert one["fwhm_px"] == pytest.approx(2.355 * skies.STAR_PX, rel=0.15)
         assert one["flags"] == []
-
-
-def test_trails_have_their_common_length_and_direction(tmp_path):
-    light = skies.dim_sky(260, 360, noise=0.002)
-    middles = [(40.0 + 31.3 * k, 40.0 + 61.7 * (k % 4)) for k in range(10)]
-    for x, y in middles:
-        skies.line(light, (x - 8.0, y - 3.0, x + 8.0, y + 3.0), 0.12)
-    record = detect("stars", skies.save(light, tmp_path / "trails.png"))
-    assert record["trail_px"] == pytest.approx([16.0, 6.0], abs=1.5)
-    found = np.array([(one["x"], one["y"]) for one in record["stars"]])
-    for place in middles:
-        assert np.hypot(*(found - place).T).min() < 0.5
-    assert all("trailed" in one["flags"] for one in record["stars"])
-
-
-def test_a_streak_is_where_it_was_drawn(drawn):
-    record = detect("streaks", drawn / "streak.png")
-    (one,) = record["streaks"]
+    (one,) = detect("streaks", drawn / "streak.png")["streaks"]
     assert [one[name] for name in ENDS] == pytest.approx(skies.STREAK, abs=0.5)
     assert one["length_px"] == pytest.approx(np.hypot(170.0, 110.0), abs=1.0)
     assert one["width_px"] == pytest.approx(2.355 * skies.STAR_PX, rel=0.2)
@@ -104,6 +82,8 @@ def test_a_streak_is_where_it_was_drawn(drawn):
 def test_a_picture_made_smaller_gives_the_pixels_of_the_stored_one(drawn, tmp_path):
     large = skies.save(skies.night(scale=4), tmp_path / "large.png")
     assert_lights(detect("lights", large, "--max-side-px", 260)["lights"], scale=4.0)
+    turned = skies.save(skies.night(), tmp_path / "turned.png", orientation=6)
+    assert_lights(detect("lights", turned)["lights"])  # which turns nothing
     triple = np.kron(skies.streaked(), np.ones((3, 3)))
     wide = skies.save(triple, tmp_path / "wide.png")
     (one,) = detect("streaks", wide, "--max-side-px", 256, "--whole-frame")["streaks"]
@@ -112,11 +92,6 @@ def test_a_picture_made_smaller_gives_the_pixels_of_the_stored_one(drawn, tmp_pa
     assert [one[name] for name in ENDS] == pytest.approx(wanted, abs=0.5)
     assert one["flux"] == pytest.approx(9.0 * same["flux"], rel=0.05)
     assert one["width_px"] == pytest.approx(3.0 * same["width_px"], rel=0.05)
-
-
-def test_exif_orientation_turns_nothing(tmp_path):
-    turned = skies.save(skies.night(), tmp_path / "turned.png", orientation=6)
-    assert_lights(detect("lights", turned)["lights"])
 
 
 def test_fits_images_keep_their_unit_and_gaps_are_ignored(tmp_path):
@@ -165,70 +140,57 @@ def test_captions_and_black_bars_hide_no_streak_and_are_none(tmp_path):
     assert [one[name] for name in ENDS] == pytest.approx(skies.STREAK, abs=0.5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_table_the_record_and_python_say_the_same(drawn, kind):
-    photo = drawn / PHOTOS[kind]
+@pytest.mark.parametrize("kind", [*PHOTOS, "lightning"])
+def test_the_table_the_record_and_python_say_the_same(drawn, stormy, kind):
+    photo = stormy if kind == "lightning" else drawn / PHOTOS[kind]
     record = detect(kind, photo)
     table = pd.read_csv(io.StringIO(run("detect", kind, photo).out), keep_default_na=False)
     listed = record[kind]
     assert list(table) == ["frame", "path", "method", *listed[0]]
-    assert set(table["path"]) == {str(photo)}
     for name in listed[0]:
-        if name == "flags":
-            assert table[name].tolist() == ["|".join(one[name]) for one in listed]
-        else:
-            assert table[name].tolist() == [one[name] for one in listed]
-    found = rg.detect(photo, kind)
-    assert found.to_dict() == record
-    assert len(found) == len(listed)
+        told = [one[name] for one in listed]
+        wanted = ["|".join(flags) for flags in told] if name == "flags" else told
+        assert table[name].tolist() == wanted
+    assert rg.detect(photo, kind).to_dict() == record
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_overlays_mark_what_was_found_and_leave_its_light_seen(drawn, tmp_path, kind):
-    photos = [tmp_path / name / PHOTOS[kind] for name in ("a", "b")]
-    for photo in photos:
-        photo.parent.mkdir()
-        photo.write_bytes((drawn / PHOTOS[kind]).read_bytes())
-    said = run("detect", kind, *photos, "--overlay", tmp_path / "new" / "out", "--workers", 0)
-    assert said.code == 0
-    written = sorted((tmp_path / "new" / "out").iterdir())
-    assert len(written) == 2  # of one name, told apart
-    assert all(path.name.endswith(f"_{kind}.png") for path in written)
-    picture, photo = (
-        cv2.imread(str(path))[..., ::-1].astype(int) for path in (written[0], photos[0])
-    )
-    assert picture.shape == photo.shape
-    green = (picture[..., 1] > picture[..., 0] + 60) & (picture[..., 1] > picture[..., 2] + 60)
-    places = {
-        "lights": [(x, y) for x, y, _ in skies.LIGHTS],
-        "stars": skies.STARS,
-        "streaks": [(115.0, 95.0)],
-    }[kind]
-    for x, y in places:
-        column, row = round(x), round(y)
-        assert not green[row, column]
-        assert green[max(row - 9, 0) : row + 10, max(column - 9, 0) : column + 10].any()
+def read_green(path):
+    """Where a picture has marks."""
+    blue, green, red = np.moveaxis(cv2.imread(str(path)).astype(int), 2, 0)
+    return (green > red + 60) & (green > blue + 60)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_photo_of_nothing_has_a_record_and_no_row(tmp_path, kind):
-    path = tmp_path / "black.png"
-    Image.new("L", (60, 50)).save(path)
-    assert detect(kind, path)[kind] == []
-    said = run("detect", kind, path)
+def test_overlays_mark_what_was_found_and_leave_its_light_seen(drawn, stormy, tmp_path):
+    (tmp_path / "again").mkdir()
+    again = tmp_path / "again" / "stars.png"
+    again.write_bytes((drawn / "stars.png").read_bytes())
+    out = tmp_path / "new" / "out"
+    words = ("--overlay", out, "--workers", 0)
+    assert run("detect", "stars", drawn / "stars.png", again, *words).code == 0
+    one, _ = sorted(out.glob("*_stars.png"))  # of one name, told apart
+    assert run("detect", "lightning", stormy, *words).code == 0
+    for picture, places, reach in (
+        (one, skies.STARS, 9),
+        (out / "stormy_lightning.png", [flash[:2] for flash in FLASHES], 30),
+    ):
+        green = read_green(picture)
+        for x, y in places:
+            column, row = round(x), round(y)
+            assert not green[row, column]
+            around = np.s_[max(row - reach, 0) : row + reach, max(column - reach, 0) :]
+            assert green[around][:, : 2 * reach].any()
+
+
+def test_a_photo_of_nothing_has_no_row_and_what_is_wrong_costs_no_other_photo(drawn, tmp_path):
+    Image.new("L", (60, 50)).save(tmp_path / "black.png")
+    said = run("detect", "stars", tmp_path / "black.png")
     assert (said.code, said.out.count("\n")) == (0, 1)
-    assert said.out.startswith("frame,path,method,")
-
-
-def test_what_is_wrong_is_one_sentence_and_costs_no_other_photo(drawn, tmp_path):
     bad = tmp_path / "bad.png"
     bad.write_bytes((drawn / "night.png").read_bytes()[:3000])
     said = run("detect", "lights", bad, drawn / "night.png", "--json", "--workers", 0, "--quiet")
     assert (said.code, len(said.records), said.err.count("\n")) == (1, 1, 1)
     assert "bad.png" in said.err
-    said = run("detect", "streaks", drawn / "streak.png", "--method", "magic")
-    assert said.code == 2
-    assert "radon" in said.err
+    assert run("detect", "streaks", drawn / "streak.png", "--method", "magic").code == 2
     said = run("detect", "lights", drawn / "night.png", "--overlay", bad)
     assert said.code == 1
     assert "cannot be written" in said.err
@@ -236,20 +198,25 @@ def test_what_is_wrong_is_one_sentence_and_costs_no_other_photo(drawn, tmp_path)
         rg.detect(drawn / "night.png", "towns")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_detect_prints_serves_as_labels(drawn, tmp_path, kind):
+@pytest.mark.parametrize(
+    ("kind", "method", "share"),
+    [
+        ("lights", "blobs", "completeness"),
+        ("stars", "matched", "completeness"),
+        ("streaks", "radon", "recall"),
+        ("lightning", "excess", "completeness"),
+    ],
+)
+def test_what_detect_prints_serves_as_labels(drawn, stormy, tmp_path, kind, method, share):
+    photo = stormy if kind == "lightning" else drawn / PHOTOS[kind]
     labels = tmp_path / "labels.csv"
-    labels.write_text(run("detect", kind, drawn / PHOTOS[kind]).out, encoding="utf-8")
-    best = {"lights": "blobs", "stars": "matched", "streaks": "radon"}[kind]
-    words = ("--method", best) if kind == "streaks" else ()  # the others take seconds each
-    said = run("bench", kind, labels, "--json", "--plot", tmp_path / "figures", *words)
+    labels.write_text(run("detect", kind, photo).out, encoding="utf-8")
+    words = ("--json", "--plot", tmp_path / "figures", "--method", method)
+    said = run("bench", kind, labels, *words)
     assert said.code == 0, said.err
-    facts = {one["method"]: one for one in said.records}
-    assert best in facts
-    assert len(list((tmp_path / "figures").iterdir())) == len(facts)
-    share = "recall" if kind == "streaks" else "completeness"
-    assert (facts[best][share], facts[best]["false_per_photo"]) == (1.0, 0.0)
-    assert json.loads(json.dumps(facts[best], allow_nan=False))
+    (facts,) = said.records
+    assert (facts["method"], facts[share], facts["false_per_photo"]) == (method, 1.0, 0.0)
+    assert len(list((tmp_path / "figures").iterdir())) == 1
 
 
 def test_masks_serve_as_labels_of_streaks(drawn, tmp_path):
@@ -263,10 +230,10 @@ def test_masks_serve_as_labels_of_streaks(drawn, tmp_path):
     assert (facts["labels"], facts["recall"], facts["false_per_photo"]) == (1, 1.0, 0.0)
 
 
-@pytest.mark.parametrize("colour", [(1.0, 0.7, 0.45), (0.5, 0.75, 1.0)], ids=["red", "blue"])
 @pytest.mark.parametrize("max_side_px", [400, 200])
-def test_a_mosaic_moves_no_star(tmp_path, colour, max_side_px):
+def test_a_mosaic_moves_no_star(tmp_path, max_side_px):
     pytest.importorskip("rawpy", reason="rawpy (extra raw) is not installed")
+    colour = 1.0, 0.7, 0.45
     rng = np.random.default_rng(2)
     grid = np.stack(np.meshgrid(np.arange(25, 380, 36), np.arange(25, 280, 36)), -1)
     truth = grid.reshape(-1, 2) + rng.uniform(-6.0, 6.0, (grid.size // 2, 2))
@@ -312,63 +279,17 @@ def stormy(tmp_path):
     return save_as_taken(stormy_night(), tmp_path / "stormy.png")
 
 
-def test_the_record_the_table_and_python_say_where_flashes_are(stormy):
+def test_flashes_are_where_they_were_drawn_also_in_a_larger_photo(stormy, tmp_path):
     record = detect("lightning", stormy)
-    assert list(record) == [
-        *("frame", "path", "method", "lightning", "reasons", "reason_texts"),
-    ]
     assert (record["method"], record["reasons"]) == ("excess", [])
     listed = record["lightning"]
-    assert list(listed[0]) == [
-        *("x", "y", "flux", "snr", "fwhm_px", "blueness", "sigma_x_px", "sigma_y_px"),
-        *(*BOX, "flags"),
-    ]
     assert [one["x"] for one in listed] == pytest.approx([90.0, 260.0], abs=1.5)  # largest first
     assert [one["y"] for one in listed] == pytest.approx([210.0, 150.0], abs=1.5)
-    table = pd.read_csv(io.StringIO(run("detect", "lightning", stormy).out), keep_default_na=False)
-    assert list(table) == ["frame", "path", "method", *listed[0]]
-    assert table["x"].tolist() == [one["x"] for one in listed]
-    found = rg.detect(stormy, "lightning")
-    assert found.to_dict() == record
-    assert len(found) == 2
-
-
-def test_a_larger_photo_gives_pixels_of_the_stored_one(stormy, tmp_path):
-    large = save_as_taken(
-        np.kron(stormy_night(), np.ones((3, 3, 1), np.uint8)), tmp_path / "large.png"
-    )
-    record = detect("lightning", large, "--max-side-px", 400)
-    same = detect("lightning", stormy)
-    for one, other in zip(record["lightning"], same["lightning"], strict=True):
+    picture = np.kron(stormy_night(), np.ones((3, 3, 1), np.uint8))
+    large = detect("lightning", save_as_taken(picture, tmp_path / "a.png"), "--max-side-px", 400)
+    for one, other in zip(large["lightning"], listed, strict=True):
         assert one["x"] == pytest.approx(3.0 * (other["x"] + 0.5) - 0.5, abs=0.1)
         assert one["fwhm_px"] == pytest.approx(3.0 * other["fwhm_px"], rel=0.01)
-
-
-def test_overlays_box_each_flash_and_leave_it_seen(stormy, tmp_path):
-    detect("lightning", stormy, "--overlay", tmp_path / "out")
-    picture = cv2.imread(str(tmp_path / "out" / "stormy_lightning.png"))[..., ::-1].astype(int)
-    green = (picture[..., 1] > picture[..., 0] + 60) & (picture[..., 1] > picture[..., 2] + 60)
-    for x, y, _ in FLASHES:
-        assert not green[round(y), round(x)]
-        assert green[round(y) - 30 : round(y) + 30, round(x) - 30 : round(x) + 30].any()
-
-
-def test_flashes_serve_as_labels(stormy, tmp_path):
-    labels = tmp_path / "labels.csv"
-    labels.write_text(run("detect", "lightning", stormy).out, encoding="utf-8")
-    words = ("bench", "lightning", labels, "--json", "--plot", tmp_path / "figures")
-    (facts,) = run(*words).records
-    assert (facts["method"], facts["labels"], facts["photos"]) == ("excess", 2, 1)
-    assert (facts["completeness"], facts["false_per_photo"]) == (1.0, 0.0)
-    assert len(list((tmp_path / "figures").iterdir())) == 1
-
-
-def test_labels_that_are_none_are_told_in_a_sentence(stormy, tmp_path):
-    bad = tmp_path / "bad.csv"
-    for text in ("path,x1,y1\na,1,2", f"path,x1,y1,x2,y2\n{stormy},1,2,3,", "path,x1,y1,x2,y2\n"):
-        bad.write_text(text, encoding="utf-8")
-        said = run("bench", "lightning", bad)
-        assert (said.code, said.err.count("\n")) == (2, 1)
 
 
 @pytest.mark.slow
@@ -403,8 +324,4 @@ def test_where_lightning_is_not_sought_the_record_says_why(tmp_path, scenes):
         assert len(record["reason_texts"]) == 1
     assert detect("lightning", day)["reasons"] == ["not_a_night_city_frame"]
     record = detect("lightning", tele, "--whole-frame")
-    assert (len(record["lightning"]), record["reasons"]) == (2, [])
-    record = detect(
-        "lightning", save_as_taken(stormy_night(), tmp_path / "wide.png", focal_mm=50.0)
-    )
     assert (len(record["lightning"]), record["reasons"]) == (2, [])

@@ -1,10 +1,10 @@
-"""DETECTOR: what every method of detection promises, whichever it is."""
+"""What every method of detection promises, whichever it is."""
 
 from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
@@ -14,13 +14,11 @@ import numpy as np
 import pytest
 
 import detectors
-from detectors.registry import LIGHTNING, LIGHTS, STARS, STREAKS, Kind
+from detectors.registry import LIGHTS, STARS, STREAKS, Kind
 from tests.conftest import ROOT
 from tests.world.fields import (
-    NOISE,
     STREAK_LEVEL,
     STREAK_NOISE,
-    Light,
     Streak,
     centroid_pulls,
     draw,
@@ -31,7 +29,6 @@ from tests.world.fields import (
     star_list,
     streak_frame,
 )
-from tests.world.pictures import add_blob, night_ground
 
 SHAPE = HEIGHT, WIDTH = (168, 208)
 POINTS = (240, 320)
@@ -55,30 +52,21 @@ def usual(kind):
 
 def assert_sound(found, shape=SHAPE):
     """One length, one kind of number, places in the frame, in the promised order."""
-    columns = {
-        one.name: getattr(found, one.name)
-        for one in fields(found)
-        if one.name not in found.of_image
-    }
-    assert {len(column) for column in columns.values()} == {len(found)}
-    assert columns.pop("flags").dtype == np.uint8
-    for name, values in columns.items():
-        assert values.dtype == np.float64, name
-        assert np.isfinite(values).all() or name == "sigma_end_px", name
-        if name in ("snr", "flux", "radius_px", "fwhm_px", "width_px") and "x1" not in columns:
-            assert (values > 0).all(), name
-        side = {"x": shape[1], "y": shape[0]}.get(name[0] if len(name) < 3 else "")
+    for one in fields(found):
+        values = getattr(found, one.name)
+        if one.name in found.of_image:
+            continue
+        assert len(values) == len(found)
+        assert values.dtype == (np.uint8 if one.name == "flags" else np.float64), one.name
+        assert np.isfinite(values).all() or one.name == "sigma_end_px", one.name
+        side = {"x": shape[1], "y": shape[0]}.get(one.name[0] if len(one.name) < 3 else "")
         if side is not None:
-            assert ((values >= -0.5) & (values <= side - 0.5)).all(), name
-    order = found.snr if "x1" in columns else found.flux
+            assert ((values >= -0.5) & (values <= side - 0.5)).all(), one.name
+    assert (found.snr > 0.0).all()
+    order = found.snr if hasattr(found, "x1") else found.flux
     assert (np.diff(order) <= 0).all()
-    if "covariance_px2" in columns and len(found):
+    if hasattr(found, "covariance_px2") and len(found):
         assert (np.linalg.eigvalsh(found.covariance_px2) > 0).all()
-    if "x1" in columns:
-        assert (found.x1 <= found.x2).all()
-        assert ((found.snr > 0) & (found.width_px > 0)).all()
-        assert not (found.sigma_end_px <= 0).any()
-        assert not (found.sigma_line_px < 0).any()
 
 
 def assert_equal(one, other):
@@ -93,7 +81,6 @@ def test_the_answer_is_sound_and_the_same_again_and_the_frame_is_left_alone(kind
     found = detector.detect(image)
     assert len(found) >= 1
     assert_sound(found)
-    assert len(found.select(found.snr > np.inf)) == 0
     assert np.array_equal(image, usual(kind))
     assert_equal(found, detector.detect(np.repeat(image, 2, axis=1)[:, ::2]))  # not contiguous
 
@@ -103,23 +90,19 @@ def test_nothing_in_a_constant_or_hidden_frame(kind, detector):
     for value in (0.0, 0.02, 1.0, np.nan):
         assert len(detector.detect(np.full((64, 80), value, np.float32))) == 0
     assert len(detector.detect(usual(kind), np.ones(SHAPE, bool))) == 0
-    nearly = np.zeros((100, 120), np.uint8)
-    nearly[50:53, 60:63] = 9
-    assert len(detector.detect(nearly)) <= (kind != "streaks")
 
 
 @every
 def test_small_and_narrow_frames_do_not_break_it(kind, detector):
-    for shape in ((1, 1), (1, 300), (300, 1), (7, 9), (8, 200), (33, 17)):
+    for shape in ((1, 1), (300, 1), (8, 200), (33, 17)):
         rng = np.random.default_rng(0)
         noise = rng.normal(STREAK_LEVEL, STREAK_NOISE, shape).astype(np.float32)
         assert_sound(detector.detect(noise), shape)
-        assert_sound(detector.detect(rng.uniform(0.0, 1.0, shape).astype(np.float32)), shape)
 
 
 @every
 def test_what_is_no_image_or_no_mask_of_it_is_refused(kind, detector):
-    for shape in ((0, 0), (0, 5), (10,), (40, 40, 3)):
+    for shape in ((0, 5), (10,), (40, 40, 3)):
         with pytest.raises(ValueError, match="two-dimensional"):
             detector.detect(np.zeros(shape, np.float32))
     with pytest.raises(ValueError, match="mask has shape"):
@@ -145,7 +128,6 @@ class PointKind:
     pulls: tuple[float, float]  # median of squared errors by the covariance; 1.39 is honest
     pulls_of: float  # share that they are of
     twins: tuple[str, ...]  # columns that are alike in a turned frame
-    shapes: tuple[tuple[int, int], ...] = (POINTS,)
 
 
 LAMPS = PointKind(
@@ -159,7 +141,6 @@ LAMPS = PointKind(
     pulls=(0.9, 2.8),  # estimators may lose some of the bound's efficiency
     pulls_of=0.97,
     twins=("flux", "radius_px"),
-    shapes=(POINTS, (241, 317)),
 )
 SKY = PointKind(
     points=star_list,
@@ -205,6 +186,7 @@ def assert_there(kind, found, points):
 
 @every_point
 def test_it_finds_isolated_points_and_hardly_anything_else(kind, detector):
+    assert len(detector.detect(kind.frame([], (500, 500), seed=3))) <= kind.none
     points, image = many(kind)
     found = detector.detect(image)
     assert len(points) <= len(found) <= len(points) + kind.too_many
@@ -213,23 +195,6 @@ def test_it_finds_isolated_points_and_hardly_anything_else(kind, detector):
     ratio = found.flux[index] / np.array([one.flux for one in points])
     assert np.abs(np.log(ratio)).max() < 0.35
     assert np.median(ratio) == pytest.approx(1.0, abs=0.1)
-
-
-@every_point
-def test_inside_the_frame_also_where_the_border_cuts_points(kind, detector):
-    border = [Light(x, y, 0.4, 1.6) for x in (0.0, 100.0, 319.0) for y in (0.0, 120.0, 239.0)]
-    found = detector.detect(kind.frame(border, POINTS))
-    assert len(found) >= 1
-    right, bottom = POINTS[1] - 1 - found.x, POINTS[0] - 1 - found.y
-    inside = np.minimum.reduce([found.x, found.y, right, bottom])
-    assert (inside >= 0.0).all()
-    for k in np.flatnonzero(inside < 0.6):
-        assert "edge" in found.flag_names(k)
-
-
-@every_point
-def test_nearly_nothing_in_noise(kind, detector):
-    assert len(detector.detect(kind.frame([], (500, 500), seed=3))) <= kind.none
 
 
 @every_point
@@ -246,25 +211,18 @@ def test_masked_points_are_not_found_and_what_is_hidden_does_not_matter(kind, de
 
 
 @every_point
-@pytest.mark.parametrize("turns", [1, 2, 3])
-def test_points_turn_with_the_image(kind, detector, turns):
-    for shape in kind.shapes:
-        _, image = many(kind, shape=shape)
-        turned = np.ascontiguousarray(np.rot90(image, turns))
-        found, (height, width) = detector.detect(turned), turned.shape
-        x, y = found.x, found.y
-        for _ in range(turns):  # clockwise: np.rot90 turns the other way
-            x, y, height, width = height - 1 - y, x, width, height
-        back = type(found)(**{**vars(found), "x": x, "y": y})
-        assert_same(kind, detector.detect(image), back)
+def test_points_turn_with_the_image(kind, detector):
+    _, image = many(kind)
+    found = detector.detect(np.ascontiguousarray(np.rot90(image)))
+    back = replace(found, x=POINTS[1] - 1 - found.y, y=found.x)
+    assert_same(kind, detector.detect(image), back)
 
 
 @every_point
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_integers_count_as_fractions_of_full_scale(kind, detector, dtype):
-    scale = np.iinfo(dtype).max
-    points = star_list(12, snr=(60.0, 100.0), gap=30.0)
-    image = np.clip(np.rint(scale * 4.0 * star_frame(points, level=0.05)), 0, scale).astype(dtype)
+def test_integers_count_as_fractions_of_full_scale(kind, detector):
+    scale, points = 65535, star_list(12, snr=(60.0, 100.0), gap=30.0)
+    image = np.clip(np.rint(scale * 4.0 * star_frame(points, level=0.05)), 0, scale)
+    image = image.astype(np.uint16)
     whole = detector.detect(image)
     assert len(whole) >= 11
     assert_same(kind, whole, detector.detect((image / scale).astype(np.float32)), 1e-3)
@@ -299,23 +257,8 @@ def test_width_is_that_of_the_star(detector):
 
 
 @every_star
-def test_a_clipped_star_is_found_and_flagged(detector):
-    stars = [Light(80.3, 120.6, 60.0, 1.3), *star_list(8, seed=4, gap=50.0)]
-    found = detector.detect(np.minimum(star_frame(stars), 1.0))
-    index, gap = nearest(found, 80.3, 120.6)
-    assert gap < 0.5
-    assert "saturated" in found.flag_names(index)
-
-
-@every_star
-def test_cloud_and_a_hundred_thousand_hot_pixels_end_in_an_answer(detector):
-    rng = np.random.default_rng(5)
-    rows, cols = np.mgrid[0:400, 0:400]
-    cloud = 0.1 + 0.05 * np.sin(rows / 40.0) * np.cos(cols / 55.0)
-    image = (cloud + rng.normal(0.0, NOISE, cloud.shape)).astype(np.float32)
-    assert len(detector.detect(image)) <= 6
-    rng = np.random.default_rng(2)
-    image = star_frame([], (512, 512))
+def test_a_hundred_thousand_hot_pixels_end_in_an_answer(detector):
+    rng, image = np.random.default_rng(2), star_frame([], (512, 512))
     hot = rng.integers(0, 512, (2, 100_000))
     image[hot[0], hot[1]] += rng.uniform(0.01, 0.5, 100_000).astype(np.float32)
     assert len(detector.detect(image)) <= 20_000
@@ -344,7 +287,6 @@ def frame_of_two(what="two"):
         "moved": wide[MARGIN - 7 : -MARGIN - 7, MARGIN - 11 : -MARGIN - 11],
         "transposed": image.T,
         "other unit": 4000.0 * image - 350.0,
-        "integers": np.rint(65535 * image).astype(np.uint16),
     }[what]
     return np.ascontiguousarray(image)
 
@@ -361,7 +303,7 @@ def assert_found(found, ends, tolerance_px=END_PX):
 
 @every_streak
 def test_two_streaks_are_found_from_end_to_end_in_any_unit(name):
-    for what in ("two", "other unit", "integers"):
+    for what in ("two", "other unit"):
         for streak in TWO:
             assert_found(detected(name, what), streak.ends)
 
@@ -395,29 +337,6 @@ def test_a_streak_that_leaves_the_frame_ends_at_its_border(name):
     leaving = Streak(70.0, 60.0, 270.0, 135.0, snr=12.0)
     found = STREAKS.detectors()[name].detect(streak_frame([leaving], SHAPE, clear_px=CLEAR_PX))
     assert_found(found, (70.0, 60.0, 207.0, 111.4))
-
-
-@every_streak
-def test_a_frame_that_is_clipped_by_half_ends_in_an_answer(name):
-    image = frame_of_two()[:90, :110].copy()
-    image[:, :55] = 1.0
-    saturated = (image >= 1.0).astype(np.float32)
-    assert len(STREAKS.detectors()[name].detect(image, None, saturated)) <= 2
-
-
-# ---- lightning, which needs colour
-
-
-def test_lightning_leaves_its_frame_alone_and_finds_the_same_again():
-    (detector,) = LIGHTNING.detectors().values()
-    light = night_ground(260, 360)
-    add_blob(light, 140.0, 110.0, 8.0, 0.5)
-    before = light.copy()
-    first, second = detector.detect(light), detector.detect(light)
-    assert len(first) == 1
-    assert np.array_equal(light, before)
-    assert_equal(first, second)
-    assert (np.linalg.eigvalsh(first.covariance_px2) > 0.0).all()
 
 
 # ---- methods of others

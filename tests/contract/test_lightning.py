@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
-import h5py
 import numpy as np
 import pytest
 
@@ -25,7 +24,7 @@ from tests.world.lightning import (
     write_lis,
 )
 from tests.world.program import Said, run
-from tests.world.results import nadir_camera, nothing_found, proposal, solved
+from tests.world.results import nadir_camera, proposal, solved
 from tests.world.stores import write_store
 
 NAME = "ISS068-E-1000"
@@ -57,12 +56,10 @@ def compare(lapse: TimeLapse, *words: object) -> Said:
     return run("lightning", lapse.store, "--flashes", lapse.flashes, *words, "--glm", *lapse.glm)
 
 
-# Reading
-
-
-@pytest.mark.parametrize("place", [(-70.0, 14.0), (-100.0, 30.0), (-45.0, -38.0)])
-@pytest.mark.parametrize("encoding", ["2018", "2020"])
-@pytest.mark.parametrize("height_km", [13.5, 8.0])
+@pytest.mark.parametrize(
+    ("place", "encoding", "height_km"),
+    [((-100.0, 30.0), "2018", 8.0), ((-45.0, -38.0), "2020", 13.5)],
+)
 def test_a_pulse_is_put_where_its_light_came_from(
     tmp_path: Path, encoding: str, place: tuple[float, float], height_km: float
 ) -> None:
@@ -87,23 +84,6 @@ def test_a_pulse_is_put_where_its_light_came_from(
     )
 
 
-@pytest.mark.parametrize("word", [b"True", "TRUE", np.array(["true"], "S4"), np.bool_(True), 1])
-def test_however_unsigned_is_spelt_numbers_are_read_as_such(tmp_path: Path, word: Any) -> None:
-    moment, place = datetime(2020, 7, 2, 4, 33, 5, tzinfo=UTC), (-70.0, 14.0)
-    store, flashes = one_frame(tmp_path, moment, *place)
-    # 17 s are stored above the largest signed number
-    pulses = [Pulse(5.052, *place), Pulse(17.0, -69.0, 14.0)]
-    glm = write_glm(tmp_path / "glm.nc", moment.replace(second=0), pulses, "2020")
-    begin = ("lightning", store, "--flashes", flashes, "--glm", glm)
-    wanted = rows_of(run(*begin))
-    with h5py.File(glm, "r+") as file:
-        for variable in file.values():
-            if "_Unsigned" in variable.attrs:
-                variable.attrs["_Unsigned"] = word
-    assert rows_of(run(*begin)) == wanted
-    assert float(wanted[0]["pulse_area_km2"]) == pytest.approx(130.0, abs=1.0)
-
-
 def test_groups_of_the_station_are_moved_along_its_own_line_of_sight(tmp_path: Path) -> None:
     moment = datetime(2020, 8, 23, 20, 7, 30, tzinfo=UTC)
     store, flashes = one_frame(tmp_path, moment, -100.0, 25.0)
@@ -125,9 +105,6 @@ def test_groups_of_the_station_are_moved_along_its_own_line_of_sight(tmp_path: P
     assert far[13.5] < 5.0
     # 5.5 km lower, on a line that rises by 401.5 km in some 201
     assert far[8.0] == pytest.approx(5.5e3 * 201.0 / 401.5, rel=0.1)
-
-
-# The clock and the matches
 
 
 def test_the_clock_of_a_time_lapse_is_told_to_the_second(lapse: TimeLapse) -> None:
@@ -179,21 +156,6 @@ def test_flashes_of_another_storm_tell_no_clock(lapse: TimeLapse, tmp_path: Path
     assert {row["clock_offset_s"] for row in told["flashes"]} == {None}
 
 
-def test_pieces_of_one_flash_are_no_more_evidence_than_one(
-    lapse: TimeLapse, tmp_path: Path
-) -> None:
-    lines = lapse.flashes.read_text().splitlines()[:3]
-    beside = []
-    for line in lines[1:]:
-        path, x, y, exposure = line.split(",")
-        beside += [f"{path},{float(x) + step},{y},{exposure}" for step in (0, 2, 4, 6)]
-    pieces = tmp_path / "pieces.csv"
-    pieces.write_text("\n".join([lines[0], *beside]) + "\n")
-    (told,) = compare(replace(lapse, flashes=pieces), "--json").records
-    assert told["clock"] is None  # two flashes
-    assert len(told["flashes"]) == 8
-
-
 def test_the_chance_is_that_of_times_drawn_at_random(tmp_path: Path) -> None:
     start = datetime(2020, 7, 2, 4, 33, tzinfo=UTC)
     moment = start + timedelta(seconds=5.25)
@@ -208,9 +170,6 @@ def test_the_chance_is_that_of_times_drawn_at_random(tmp_path: Path) -> None:
     assert float(row["chance"]) == pytest.approx(2 * (0.1 + 2 * 0.3) / 20, rel=0.02)
 
 
-# What comes out
-
-
 def test_tables_and_layers_hold_the_same(lapse: TimeLapse, tmp_path: Path) -> None:
     printed = rows_of(compare(lapse))
     for name in ("table.csv", "table.gpkg"):
@@ -222,10 +181,6 @@ def test_tables_and_layers_hold_the_same(lapse: TimeLapse, tmp_path: Path) -> No
     assert layer.crs.to_epsg() == 4326
     assert list(layer.geometry.x) == [float(row["lon"]) for row in printed]
     assert list(layer["pulse_flash"]) == [int(row["pulse_flash"]) for row in printed]
-    assert list(layer["begun_utc"]) == [row["begun_utc"] for row in printed]
-    again = compare(lapse, "--out", tmp_path / "again.gpkg")
-    assert again.code == 0
-    assert (tmp_path / "again.gpkg").read_bytes() == (tmp_path / "table.gpkg").read_bytes()
     assert compare(lapse, "--out", tmp_path / "table.csv").code == 2
 
 
@@ -278,9 +233,6 @@ def test_a_quiet_minute_matches_nothing_and_the_sky_has_no_place(
     assert (row["status"], row["lon"], row["storm"]) == ("sky", "", "")
 
 
-# Bad input
-
-
 def refused(said: Said, code: int, *words: str) -> None:
     assert (said.code, said.out) == (code, ""), said.err
     assert said.err.count("\n") == 1
@@ -297,7 +249,6 @@ def bad(lapse: TimeLapse, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "glm.nc").write_bytes(lapse.glm[0].read_bytes())
     day = datetime(2020, 1, 1)
     write_lis(folder / "lis.nc", day, [], np.ones((5, 3)))
-    write_lis(folder / "flagged.nc", day, [], np.ones((5, 3)), np.ones(5, np.int32))
     write_glm(folder / "other.nc", day.replace(tzinfo=UTC), [Pulse(1.0, -70.0, 14.0)])
     return folder
 
@@ -307,19 +258,9 @@ def bad(lapse: TimeLapse, tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (("--glm", "cut.nc"), 3, ("cut.nc", "truncated")),
         (("--glm", "text.nc"), 3, ("text.nc", "not a netCDF-4 file")),
-        (("--glm", "none.nc"), 3, ("does not exist",)),
         (("--glm", "lis.nc"), 3, ("not a file of GLM", "group_time_offset")),
         (("--lis", "glm.nc"), 3, ("not a file of ISS-LIS",)),
-        (("--lis", "flagged.nc"), 3, ("no valid records",)),
-        (
-            ("--glm", "other.nc"),
-            3,
-            (
-                *("do not cover the photos' time", "2020-01-01T00:00:00Z to 2020-01-01T00:00:20Z"),
-                "2022-09-29T03:19",
-            ),
-        ),
-        ((), 2, ("files of one instrument",)),
+        (("--glm", "other.nc"), 3, ("do not cover the photos' time", "2022-09-29T03:19")),
         (("--glm", "glm.nc", "--lis", "lis.nc"), 2, ("files of one instrument",)),
         (("--glm", "glm.nc", "--out", "a.shp"), 2, ("must end in .csv or .gpkg",)),
     ],
@@ -340,51 +281,29 @@ def test_bad_files_and_options_are_one_sentence(
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("a.csv", "path,u,v\na.jpg,1,2\n", "line 2: a flash needs the path"),
         ("a.csv", "path,x,y\na.jpg,1,much\n", "line 2: a flash needs the path"),
-        ("a.ndjson", '{"path": "a.jpg", "stars": []}\n', "line 1: no flashes"),
         ("a.ndjson", '{"path": "a.jpg", "lightning": [{"x": 1}]}\n', "line 1: a flash needs"),
         ("a.ndjson", '{"path": \n', "line 1: no flashes"),
         ("a.csv", "path,x,y\nphotos/none.jpg,1,2\n", "1 photo not among the chosen frames"),
-        ("a.csv", "path,x,y\n", "none of the 0 flashes is in a placed frame"),
-        ("a.csv", None, "cannot be read"),
     ],
 )
 def test_bad_files_of_flashes_are_one_sentence(
-    lapse: TimeLapse, tmp_path: Path, name: str, text: str | None, words: str
+    lapse: TimeLapse, tmp_path: Path, name: str, text: str, words: str
 ) -> None:
     flashes = tmp_path / name
-    if text is not None:
-        flashes.write_text(text)
+    flashes.write_text(text)
     refused(compare(replace(lapse, flashes=flashes)), 3, words)
 
 
-@pytest.mark.parametrize("at", [(640.0, 10.0), (-0.6, 10.0), (10.0, 426.0), (3.0, -300.0)])
-@pytest.mark.parametrize("ending", ["csv", "ndjson"])
-def test_a_flash_outside_of_its_photo_is_refused(
-    lapse: TimeLapse, tmp_path: Path, at: tuple[float, float], ending: str
-) -> None:
+def test_a_flash_outside_of_its_photo_is_refused(lapse: TimeLapse, tmp_path: Path) -> None:
     """Those within it, to the edge of its last pixels, are compared."""
     made = replace(proposal(NAME), time_utc="2022-09-29T03:20:10Z")
     store = write_store(tmp_path / "run.h5", [made])
-    flashes = tmp_path / f"flashes.{ending}"
-    begin = ("lightning", store, "--flashes", flashes, "--glm", *lapse.glm)
-    for (x, y), code in ((at, 3), ((-0.5, 425.5), 0), ((639.5, -0.5), 0)):
-        text = f'{{"path": "{made.path}", "lightning": [{{"x": {x}, "y": {y}}}]}}\n'
-        flashes.write_text(f"path,x,y\n{made.path},{x},{y}\n" if ending == "csv" else text)
-        said = run(*begin)
-        assert said.code == code, said.err
-        if code:
-            refused(said, 3, f"pixel ({x:.1f}, {y:.1f}) is outside the photo of 640 x 426 pixels")
-
-
-def test_frames_without_camera_or_time_are_told(lapse: TimeLapse, tmp_path: Path) -> None:
-    made = [nothing_found("ISS001-E-1"), replace(proposal("ISS001-E-2"), time_utc=None)]
-    store = write_store(tmp_path / "run.h5", made)
     flashes = tmp_path / "flashes.csv"
-    for result, words in zip(made, ("no solved camera", "no time"), strict=True):
-        flashes.write_text(f"path,x,y\n{result.path},10,20\n")
-        said = run(
-            *("lightning", store, "--flashes", flashes, "--verdict", "all", "--glm", *lapse.glm)
-        )
-        refused(said, 3, f"1 photo with {words}")
+    for x, y, is_inside in ((-0.5, 425.5, True), (640.0, 10.0, False), (3.0, -300.0, False)):
+        flashes.write_text(f"path,x,y\n{made.path},{x},{y}\n")
+        said = run("lightning", store, "--flashes", flashes, "--glm", *lapse.glm)
+        if is_inside:
+            assert said.code == 0, said.err
+        else:
+            refused(said, 3, f"({x:.1f}, {y:.1f}) is outside the photo of 640 x 426 pixels")

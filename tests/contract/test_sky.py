@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 
 import cv2
 import numpy as np
@@ -67,6 +66,7 @@ def test_a_field_is_solved_to_its_true_camera(star_fields, solved):
 def test_astropy_finds_the_stars_where_the_header_says(star_fields, solved):
     said, folder = solved
     truth = read_truth(star_fields)
+    assert cv2.imread(str(folder / "star0_solved.png")).shape == (skies.HEIGHT, skies.WIDTH, 3)
     for one in said.records:
         wcs = WCS(fits.getheader(folder / f"{one['frame']}_wcs.fits"))
         true = truth[one["frame"]]
@@ -84,41 +84,18 @@ def test_astropy_finds_the_stars_where_the_header_says(star_fields, solved):
         assert np.median(there.separation(named).arcsec) < 60.0
 
 
-def test_a_picture_shows_which_stars_were_told(solved):
-    said, folder = solved
-    (first, _) = said.records
-    picture = cv2.imread(str(folder / "star0_solved.png"))[..., ::-1].astype(int)
-    assert picture.shape == (skies.HEIGHT, skies.WIDTH, 3)
-    green = (picture[..., 1] > picture[..., 0] + 60) & (picture[..., 1] > picture[..., 2] + 60)
-    brightest = sorted(first["matches"], key=lambda one: one["g"])[:20]
-    ringed = [
-        green[max(round(one["y"]) - 8, 0) :, max(round(one["x"]) - 8, 0) :][:17, :17].any()
-        for one in brightest
-    ]
-    assert sum(ringed) >= 18
-
-
 @pytest.mark.slow
-def test_python_says_what_the_command_says(star_fields, solved):
-    field = rg.solve(star_fields / "star0.jpg")
-    record = dict(solved[0].records[0])
-    mine = field.to_dict(matches=True)
-    assert field.solved
-    assert {k: v for k, v in mine.items() if k != "seconds"} == {
-        k: v for k, v in record.items() if k != "seconds"
-    }
-    text = run("solve", star_fields / "star0.jpg").out
-    assert text.startswith(f"star0: RA {record['ra_deg']:.4f}")
-
-
-@pytest.mark.slow
-def test_a_mirrored_picture_is_told_as_mirrored(star_fields, solved):
+def test_python_says_what_the_command_says_and_a_mirrored_picture_is_told_as_such(
+    star_fields, solved
+):
+    record = solved[0].records[0]
+    mine = rg.solve(star_fields / "star0.jpg").to_dict(matches=True)
+    assert mine | {"seconds": record["seconds"]} == record
     words = ("--fov-deg", FIELD_DEG, "--json")
     (one,) = run("solve", star_fields / "mirrored.png", *words).records
-    as_it_was = solved[0].records[0]
     assert (one["solved"], one["mirrored"]) == (True, True)
-    assert apart_deg(one["quaternion_icrs"], as_it_was["quaternion_icrs"]) < 0.01
-    assert one["roll_deg"] == pytest.approx(as_it_was["roll_deg"], abs=0.01)
+    assert apart_deg(one["quaternion_icrs"], record["quaternion_icrs"]) < 0.01
+    assert one["roll_deg"] == pytest.approx(record["roll_deg"], abs=0.01)
 
 
 @pytest.mark.slow
@@ -131,9 +108,6 @@ def test_what_is_no_star_field_is_a_record_and_no_error(drawn, tmp_path):
     assert (noise_record["solved"], noise_record["reason"]) == (False, "few_stars")
     assert (stars_record["solved"], stars_record["reason"]) == (False, "no_match")
     assert "\n" not in stars_record["text"]
-    field = rg.solve(noise)
-    assert (field.solved, field.camera, len(field.stars)) == (False, None, 0)
-    assert field.reason is not None
 
 
 def fit_lens(star_fields, solutions, *words):
@@ -155,8 +129,6 @@ def test_a_lens_is_calibrated_to_its_truth_and_serves_the_next_photo(star_fields
     # A full well is 1 of light: the colours' ratios are those that the frames were drawn with
     assert zero["green"] - zero["red"] == pytest.approx(15.9 - 15.2, abs=0.15)
     assert zero["green"] - zero["blue"] == pytest.approx(15.9 - 15.3, abs=0.15)
-    shown = run("lens", "info", out).out
-    assert shown.startswith("NIKON D3S, 50 mm: 900 x 600 px")
     assert json.loads(run("lens", "info", tmp_path, "--json").out) == profile
     (again,) = run("solve", star_fields / "star1.jpg", "--lens", out, "--json").records
     assert again["solved"] is True
@@ -225,47 +197,28 @@ def test_streaks_are_named_and_tracks_lie_on_them(satellites, tmp_path):
     assert ((picture[..., 1] > 200) & (picture[..., 0] < 150)).any()
 
 
-@pytest.mark.slow
-def test_the_table_of_satellites_has_a_row_for_each_track_and_streak(satellites):
-    (record,) = name_satellites(satellites, "--json").records
-    said = name_satellites(satellites, tle=satellites / "bare.txt")
-    table = pd.read_csv(io.StringIO(said.out), dtype={"norad": str})
-    assert table["what"].tolist() == ["track"] * len(record["tracks"]) + ["streak"] * len(
-        record["streaks"]
-    )
-    assert table["name"].isna().all()  # the catalogue has numbers alone
-    streaks = table[table["what"] == "streak"]
-    assert streaks["norad"].fillna("").tolist() == [one["norad"] or "" for one in record["streaks"]]
-    assert streaks["x1"].tolist() == pytest.approx([one["x1"] for one in record["streaks"]])
-    tracks = table[table["what"] == "track"]
-    assert tracks["range_km"].tolist() == [one["range_km"] for one in record["tracks"]]
-
-
-def test_tracks_alone_need_no_streak(satellites):
-    (record,) = name_satellites(satellites, "--json", "--tracks-only").records
-    assert record["streaks"] == []
-    assert {one["norad"] for one in read_truth(satellites)} <= {
-        one["norad"] for one in record["tracks"]
-    }
-
-
 def test_a_track_that_is_in_view_between_its_points_is_a_row_without_a_place(satellites):
     """In two hours low satellites rise and set between two of the nine points of a track."""
-    said = name_satellites(satellites, "--tracks-only", exposure_s=7200)
+    (record,) = name_satellites(satellites, "--json", "--tracks-only").records
+    assert record["streaks"] == []
+    wanted = {one["norad"] for one in read_truth(satellites)}
+    assert wanted <= {one["norad"] for one in record["tracks"]}
+    said = name_satellites(
+        satellites, "--tracks-only", exposure_s=7200, tle=satellites / "bare.txt"
+    )
     assert said.code == 0, said.err
     table = pd.read_csv(io.StringIO(said.out))
     assert table["x1"].isna().any()
     assert table["norad"].notna().all()
+    assert table["name"].isna().all()  # the catalogue has numbers alone
 
 
 @pytest.mark.parametrize(
     ("changes", "code", "says"),
     [
         ({"time": None}, 1, "--time"),
-        ({"exposure_s": None}, 1, "--exposure-s"),
         ({"time": "2027-03-01T00:00:00Z"}, 1, "catalogue"),
         ({"tle": "station.png"}, 3, "element set"),
-        ({"station_tle": "station.png"}, 3, "element set"),
         ({"wcs": "station.png"}, 1, "is not a header that regengine solve --wcs wrote"),
     ],
 )
@@ -302,9 +255,6 @@ def test_stars_are_counted_against_the_catalogue(solved, tmp_path):
     assert (sums > 0.9 * identified).all()
     printed = run("catalogue", "stars", records, "--table", "magnitudes", "--json")
     assert printed.out == bins.read_text(encoding="utf-8")
-    lines = run("catalogue", "stars", records, "--best", 1, "--quiet").out.splitlines()
-    assert len(lines) == 2
-    assert lines[1].split()[:2] == ["1", table["frame"][0]]
 
 
 def test_a_damaged_record_of_stars_fails_alone_and_names_run_nothing(solved, tmp_path):
@@ -322,17 +272,15 @@ def test_a_damaged_record_of_stars_fails_alone_and_names_run_nothing(solved, tmp
     (row,) = pd.read_csv(out).to_dict("records")
     assert row["frame"] == "'=cmd|' /C calc'!A0"
     assert "\n" not in row["path"]
+    before = out.read_bytes()
     for words, says in (
         ((tmp_path / "none.ndjson",), "cannot be read"),
-        ((path, "--table", "planets"), "frames, magnitudes"),
         ((path, "--out", tmp_path / "a.xlsx"), "must end in .csv"),
         ((path, "--out", out), "exists"),
     ):
         said = run("catalogue", "stars", *words)
         assert (said.code, says in said.err, said.err.count("\n")) == (2, True, 1), said.err
-    shutil.copy(out, tmp_path / "before.csv")
-    assert run("catalogue", "stars", path, "--out", out, "--force").code == 1
-    assert out.read_bytes() == (tmp_path / "before.csv").read_bytes()
+    assert out.read_bytes() == before
 
 
 @pytest.mark.slow
