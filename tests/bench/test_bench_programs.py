@@ -1,72 +1,37 @@
-"""The programs of developers: how they start, what they tell apart, what they measure."""
+"""The programs of developers, what they tell apart, and how registrations are judged."""
 
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import sqlite3
-import subprocess
-import sys
-from dataclasses import replace
-from datetime import UTC, datetime
+import os
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-import rasterio
+from pyproj import Geod
 
 from benchmarks import __main__ as launcher
-from benchmarks import orbit_uncertainty, same
 from benchmarks.registration.cases import Settings
+from benchmarks.registration.truth import (
+    MAP_PIXEL_M,
+    misses_px,
+    read_named_places,
+    read_reference_cameras,
+    score_columns,
+)
+from benchmarks.registration.variants import VARIANTS
+from benchmarks.rows import Row, read_rows
 from benchmarks.simulate import SAMPLE_MAP
 from benchmarks.trials.attempt import outcome_columns
-from benchmarks.trials.run import Workshop
-from regengine.orbit import load_tle_file
-from tests.conftest import ROOT
-from tests.world.elements import Elements
-
-# Asks each benchmark for help where nothing but the core is installed
-CORE_ALONE = """
-import contextlib, io, sys
-
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in sys.argv[1].split(","):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Absent())
-from benchmarks import __main__ as launcher
-for name in launcher.available():
-    said = io.StringIO()
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
-        code = launcher.main([name, "--help"])
-    print(name, code, said.getvalue().strip(), sep="|")
-"""
-
-
-@pytest.mark.slow
-def test_every_benchmark_says_in_a_sentence_what_to_install() -> None:
-    absent = "geopandas,h5py,matplotlib,pandas,pebble,pyarrow,rasterio,sklearn"
-    words = [sys.executable, "-c", CORE_ALONE, absent]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
-    told = dict(line.split("|", 1) for line in done.stdout.splitlines())
-    assert set(told) == set(launcher.available())
-    assert told["confidence"].startswith("2|")
-    for name, text in told.items():
-        assert text.startswith("0|") or re.fullmatch(
-            rf"2\|Error: The benchmark {name} needs \w+, which is not installed: pip install .*\.",
-            text,
-        ), text
-
-
-@pytest.mark.parametrize("name", sorted(launcher.available()))
-def test_every_benchmark_tells_its_options(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert launcher.main([name, "--help"]) == 0
-    assert "--help" in capsys.readouterr().out
+from benchmarks.trials.run import Workshop, run_trials
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic
+from matchers.geometry.footprint import diagonal_km
+from tests.world.results import control_point, nadir_camera
 
 
 @pytest.mark.slow
@@ -86,138 +51,160 @@ def test_a_trial_is_registered_and_scored(tmp_path: Path) -> None:
     assert str(tmp_path) not in broken.problem
 
 
-# Differences between two runs
-
-FRAMES = ("ISS001-E-1", "ISS001-E-2", "ISS001-E-3")
-
-
-def write_run(folder: Path, order: tuple[int, ...] = (0, 1, 2), seconds: float = 1.0) -> Path:
-    """A store, records, and a file of each format that an export may have."""
-    folder.mkdir()
-    names = [FRAMES[number] for number in order]
-    with h5py.File(folder / "run.h5", "w") as file:
-        file.attrs["created"] = f"at {seconds}"
-        frames, points = file.create_group("frames"), file.create_group("control_points")
-        frames["frame_index"] = np.arange(len(order))
-        frames["frame"] = np.array(names, dtype="S")
-        frames["path"] = np.array([f"photos/{name}.jpg" for name in names], dtype="S")
-        frames["probability"] = np.array([np.nan if number == 1 else 0.5 for number in order])
-        frames["seconds"] = np.full(len(order), seconds)
-        frames["seconds"].attrs["volatile"] = np.uint8(1)
-        points["frame_index"] = np.repeat(np.arange(len(order)), 2)
-        points["lon"] = np.array([[number, number + 0.5] for number in order]).ravel()
-    records = [
-        {"frame": FRAMES[n], "points": [{"lon": n / 3}], "engine": {"seconds": seconds}}
-        for n in order
-    ]
-    text = "".join(json.dumps(record) + "\n" for record in records)
-    (folder / "run.ndjson").write_text(text, "utf-8")
-    (folder / "points.csv").write_text("frame,x\nISS001-E-1,1\nISS001-E-2,2\n", "utf-8")
-    (folder / "text.sql").write_text("INSERT 1;\nINSERT 2;\n", "utf-8")
-    (folder / "made.log").write_text(f"written to {folder}\n", "utf-8")
-    (folder / "where.txt").write_text(f"{folder}/points.csv: 2 photos\n", "utf-8")
-    pq.write_table(pa.table({"frame": FRAMES, "x": [1.0, 2.0, 3.0]}), folder / "t.parquet")
-    with sqlite3.connect(folder / "layers.gpkg") as database:
-        database.execute("CREATE TABLE points (frame TEXT, x REAL, last_change TEXT)")
-        database.execute("INSERT INTO points VALUES ('ISS001-E-1', 1.0, ?)", (str(folder),))
-    database.close()
-    shape = {"width": 2, "height": 2, "count": 1, "dtype": "uint8", "crs": 4326}
-    transform = rasterio.Affine(0.1, 0, 1, 0, -0.1, 2)
-    with rasterio.open(folder / "p.tif", "w", driver="GTiff", transform=transform, **shape) as out:
-        out.update_tags(TIFFTAG_DATETIME=str(folder))
-        out.write(np.ones((1, 2, 2), dtype=np.uint8))
-    return folder
-
-
-def test_rows_are_joined_by_frame_and_what_is_volatile_may_differ(
+def test_two_runs_are_joined_by_frame_and_a_difference_is_told_where_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = write_run(tmp_path / "first")
-    second = write_run(tmp_path / "second", (2, 0, 1), 7.5)
-    assert launcher.main(["same", str(first), str(second)]) == 0
+    for run, order, seconds in (("first", (0, 1, 2), 1.0), ("second", (2, 0, 1), 7.5)):
+        folder = tmp_path / run
+        folder.mkdir()
+        with h5py.File(folder / "run.h5", "w") as file:
+            frames = file.create_group("frames")
+            frames["frame_index"] = np.arange(3)
+            frames["frame"] = np.array([f"ISS001-E-{k}" for k in order], dtype="S")
+            frames["path"] = np.array([f"photos/{k}.jpg" for k in order], dtype="S")
+            frames["probability"] = np.array([np.nan if k == 1 else 0.5 for k in order])
+            frames["seconds"] = np.full(3, seconds)
+            frames["seconds"].attrs["volatile"] = np.uint8(1)
+        records = [{"frame": f"ISS001-E-{k}", "lon": k / 3} for k in order]
+        text = "".join(json.dumps(record) + "\n" for record in records)
+        (folder / "run.ndjson").write_text(text, "utf-8")
+        (folder / "points.csv").write_text("frame,x\nISS001-E-1,1\nISS001-E-2,2\n", "utf-8")
+    runs = str(tmp_path / "first"), str(tmp_path / "second")
+    assert launcher.main(["same", *runs]) == 0
     assert capsys.readouterr().out == "the same\n"
-    fewer = write_run(tmp_path / "fewer", (0, 2))
-    (fewer / "points.csv").unlink()
-    found = {
-        (one.file, one.row.partition(" ")[0], one.second) for one in same.compare(first, fewer)
-    }
-    assert found >= {("run.h5", FRAMES[1], None), ("run.ndjson", FRAMES[1], None)}
-    assert ("points.csv", "", None) in found
+    (folder / "points.csv").write_text("frame,x\nISS001-E-1,1\nISS001-E-2,3\n", "utf-8")
+    assert launcher.main(["same", *runs]) == 1
+    assert "points.csv: ISS001-E-2: x: '2' | '3'" in capsys.readouterr().out
+    assert launcher.main(["same", str(tmp_path / "none.h5"), runs[1]]) == 2
+    assert capsys.readouterr().err.startswith("Error: ")
 
 
-def change(path: Path) -> None:
-    """Change the last value of a file."""
-    if path.suffix == ".h5":
-        with h5py.File(path, "r+") as file:
-            file["control_points/lon"][3] = np.nextafter(1.5, 2)
-    elif path.suffix == ".parquet":
-        pq.write_table(pa.table({"frame": FRAMES, "x": [1.0, 2.0, 3.5]}), path)
-    elif path.suffix == ".gpkg":
-        with sqlite3.connect(path) as database:
-            database.execute("UPDATE points SET x = 2.0")
-        database.close()
-    elif path.suffix == ".tif":
-        with rasterio.open(path, "r+") as image:
-            image.write(np.array([[[1, 1], [1, 2]]], dtype=np.uint8))
-    else:
-        before, _, after = path.read_text("utf-8").rpartition("2")
-        path.write_text(f"{before}3{after}", "utf-8")
+CITIES = read_reference_cameras()
+PLACES = read_named_places()
+PLACED = [file for file, reference in CITIES.items() if reference.camera is not None]
+# Of the long side. Towns are named at their centres, while light is centred on what shines: a
+# kilometre or two apart, 40 pixels of the sharpest frames
+MEDIAN_SHARE, LARGEST_SHARE = 0.015, 0.025
+TRUTH = nadir_camera()
+WGS84 = Geod(ellps="WGS84")
 
 
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
-        (
-            "run.h5",
-            "ISS001-E-2 ISS001-E-2.jpg: control_points/lon[1]: 1.5 | 1.5000000000000002",
-        ),
-        ("points.csv", "ISS001-E-2: x: '2' | '3'"),
-        ("text.sql", "line 2: 'INSERT 2;\\n' | 'INSERT 3;\\n'"),
-        ("t.parquet", "ISS001-E-3: x: 3.0 | 3.5"),
-        ("layers.gpkg", "points ISS001-E-1: x: 1.0 | 2.0"),
-        ("p.tif", "band 1: pixels[1, 1]: 1 | 2"),
-    ],
-)
-def test_a_change_is_told_where_it_is_with_both_values(
-    name: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    first, second = write_run(tmp_path / "first"), tmp_path / "second"
-    shutil.copytree(first, second)
-    change(second / name)
-    assert launcher.main(["same", str(first), str(second)]) == 1
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(name)]
-    assert f"{name}: {told}" in lines
+def placed(file: str) -> Camera:
+    camera = CITIES[file].camera
+    assert camera is not None
+    return camera
 
 
-def test_what_cannot_be_compared_ends_with_two(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = write_run(tmp_path / "run")
-    broken = tmp_path / "broken.h5"
-    broken.write_bytes(b"no store")
-    for other in (tmp_path / "none.h5", tmp_path, folder / "run.ndjson", broken):
-        assert launcher.main(["same", str(folder / "run.h5"), str(other)]) == 2
-        assert capsys.readouterr().err.startswith("Error: ")
+@pytest.mark.parametrize("file", PLACED)
+def test_a_reference_camera_is_in_orbit_and_has_named_places_where_they_shine(file: str) -> None:
+    camera = placed(file)
+    long_side_px = max(camera.width_px, camera.height_px)
+    assert PLACES[file]["name"].nunique() >= 3
+    misses = misses_px(camera, PLACES[file]) / long_side_px
+    assert np.median(misses) < MEDIAN_SHARE
+    assert misses.max() < LARGEST_SHARE
+    _, lat, height_m = ecef_to_geodetic(camera.position_ecef_m)
+    assert 320e3 < height_m < 440e3
+    assert abs(lat) < 51.9  # the inclination, as geodetic latitude
+    assert diagonal_km(camera) > 20.0
+    assert float(CITIES[file].row["residual_px"]) < 0.004 * long_side_px
+    for twin in PLACED:  # two copies of a frame were taken from one place
+        if CITIES[twin].frame == CITIES[file].frame:
+            apart = np.subtract(placed(twin).position_ecef_m, camera.position_ecef_m)
+            assert np.linalg.norm(apart) < 15e3
 
 
-# What is measured
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_camera_of_a_changed_picture_sees_what_the_picture_shows(name: str) -> None:
+    camera = replace(TRUTH, distortion=(-0.05, 0.0, 0.0, 0.0, 0.0), principal_point=(300.0, 220.0))
+    rows, cols = np.mgrid[: camera.height_px, : camera.width_px]
+    shown = VARIANTS[name].change(np.stack([cols, rows], axis=2).astype(np.uint16))
+    changed = VARIANTS[name].camera(camera)
+    assert (changed.height_px, changed.width_px) == shown.shape[:2]
+    for x, y in ((10, 20), (changed.width_px - 30, changed.height_px - 7)):
+        true = camera.pixel_to_lonlat(*shown[y, x].astype(float))
+        np.testing.assert_allclose(changed.pixel_to_lonlat(x, y), true, atol=1e-9)
 
 
-def test_the_uncertainty_of_element_sets_is_that_which_was_built_in(tmp_path: Path) -> None:
-    """Each second set is late by 0.1 degrees (12 km), and its node 0.01 degrees beside."""
-    base = Elements(epoch=datetime(2016, 1, 1, tzinfo=UTC))
-    sets = [base.later(0.5 * step) for step in range(90)]
-    sets[1::2] = [
-        replace(one, anomaly_deg=one.anomaly_deg + 0.1, node_deg=one.node_deg + 0.01)
-        for one in sets[1::2]
-    ]
-    (tmp_path / "tles.txt").write_text("".join(one.text() for one in sets))
-    tles = load_tle_file(tmp_path / "tles.txt")
-    pairs = orbit_uncertainty.differences(tles, np.ones(len(tles), bool), seed=1)
-    other_kind = np.round(2.0 * np.abs(pairs[:, 0])) % 2 == 1
-    size = np.abs(pairs[:, 1:])
-    np.testing.assert_allclose(size[other_kind, 0], 12.6, atol=1.5)  # 0.1 degrees and the node's
-    assert np.median(size[~other_kind], axis=0).max() < 0.2
-    # 0.01 degrees of node: a plane turned by 0.01 sin(51.6) degrees, 0.93 km at its widest
-    assert 0.8 < size[other_kind, 1].max() < 1.1
-    assert size[:, 2].max() < 0.5
+def moved(east_m: float, north_m: float) -> list:
+    """Four control points that are off by so much."""
+    points = []
+    azimuth, length_m = np.degrees(np.arctan2(east_m, north_m)), np.hypot(east_m, north_m)
+    for x, y in ((50, 40), (600, 30), (590, 400), (30, 390)):
+        point = control_point(float(x), float(y))
+        lon, lat, _ = WGS84.fwd(point.lon, point.lat, azimuth, length_m)
+        variance = (200.0**2, 0.0, 100.0**2)
+        points.append(replace(point, lon=lon, lat=lat, covariance_m=variance))
+    return points
+
+
+def test_errors_in_metres_units_and_sigmas() -> None:
+    columns = score_columns(TRUTH, moved(300.0, -250.0), TRUTH)
+    off_m = np.hypot(300.0, 250.0)
+    assert columns["right"]
+    assert columns["point_error_m"] == pytest.approx(4 * [off_m], abs=0.5)
+    # The photo's pixels are finer than the map's
+    assert columns["point_error_units"] == pytest.approx(4 * [off_m / MAP_PIXEL_M], rel=1e-3)
+    assert columns["z_east"] == pytest.approx(4 * [1.5], rel=1e-2)
+    assert columns["z_north"] == pytest.approx(4 * [-2.5], rel=1e-2)
+    assert columns["grid_max_m"] == 0.0
+    assert not score_columns(TRUTH, moved(4000.0, 0.0), TRUTH)["right"]
+
+
+@dataclass(frozen=True)
+class MadeUpSettings:
+    """In the place of `Settings`: a worker need not load the engine to be told of them."""
+
+    half: str = "test"
+    lights: None = None
+    told: str = "all"
+    index_words: str = "none"
+    limit_s: float = 2.0
+
+    def parameters(self) -> SimpleNamespace:
+        return SimpleNamespace(work_budget=15.0, search=SimpleNamespace(methods=("dense",)))
+
+
+def ready(_: object) -> None:
+    """Nothing to prepare."""
+
+
+def drawn(seed: int) -> Row:
+    """What was drawn of a trial; seed 1 cannot be."""
+    if seed == 1:
+        raise ValueError("a bad day")
+    return {"seed": seed, "half": "test", "kind": "stars", "verdict": "review"}
+
+
+def mishap(seed: int) -> Row:
+    """Rows, but for three seeds: an error, a death, and work without end."""
+    if seed == 2:
+        os._exit(3)
+    if seed == 3:
+        time.sleep(600.0)
+    return drawn(seed)
+
+
+@pytest.mark.slow
+def test_a_mishap_is_a_row_and_what_is_done_is_not_done_again(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    told: list[Row] = []
+
+    def run(last: int) -> None:
+        run_trials(
+            range(last), path, MadeUpSettings(), workers=2, tell=told.append, work=mishap,
+            describe=drawn, prepare=ready,
+        )  # fmt: skip
+
+    run(1)
+    with path.open("a") as file:
+        file.write('{"seed": 1, "half": "te')  # killed while it wrote
+    run(5)
+    run(5)
+    rows = sorted(read_rows(path), key=lambda row: int(row["seed"]))
+    assert len(told) == len(rows) == 5
+    assert [row["verdict"] for row in rows] == ["review", "failed", "failed", "failed", "review"]
+    assert rows[1]["problem"] == "ValueError: a bad day"
+    assert "died (exit code 3)" in rows[2]["problem"]
+    assert rows[3]["problem"] == "killed after 2 s"
+    assert rows[3]["kind"] == "stars"

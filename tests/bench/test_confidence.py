@@ -23,8 +23,6 @@ from benchmarks.confidence import (
     fewer_steps,
     learn_then_test,
     left_out_probability,
-    probability_of,
-    reliability,
     trials_needed,
     venn_abers,
     wrong_rate_allowed,
@@ -88,19 +86,6 @@ def test_fewer_steps_say_no_less_and_nearly_the_same(cases: list[tuple[float, bo
     assert np.abs(apart).max() <= MIN_STEP + 1e-9
 
 
-def test_the_known_probability_is_recovered() -> None:
-    rows, _ = drawn(800, seed=6)
-    steps = fewer_steps(venn_abers(rows.log10_odds, rows.right))
-    new, p = drawn(20_000, seed=7)
-    found = steps.probability(new.log10_odds)
-    assert float(np.abs(found - p).mean()) < 0.03
-    assert calibration(found, new.right).expected_error < 0.03
-    # A loose fit of a sure place is less probable, by as much as in the engine
-    shares = np.random.default_rng(6).uniform(0.5, 1.0, 800)
-    loose = probability_of(rows.assign(right_if_placed=shares), steps)
-    assert loose / probability_of(rows, steps) == pytest.approx(shares)
-
-
 def test_left_out_probabilities_are_calibrated_and_do_not_know_their_own_truth() -> None:
     rows, _ = drawn(600, seed=10)
     p = left_out_probability(rows)
@@ -120,11 +105,6 @@ def test_bounds_are_those_of_the_exact_binomial_test(wrong: int, of: int) -> Non
     two_sided = binomtest(wrong, of).proportion_ci(0.95)
     assert interval(wrong, of, "exact") == pytest.approx((two_sided.low, two_sided.high))
     assert acceptance(made([0.3], [True]), 0.9).upper_95 == 1.0
-
-
-def test_acceptance_counts_from_the_threshold_on_what_is_not_doubted() -> None:
-    rows = made([0.999, 0.99, 0.98, 0.98, 0.5], [1, 0, 1, 1, 0], [0, 0, 0, 1, 0])
-    assert acceptance(rows, 0.98) == (3, 1)
 
 
 def test_the_count_bounds_what_can_be_promised() -> None:
@@ -170,25 +150,3 @@ def test_the_promise_holds_in_simulation() -> None:
             broken += rates[THRESHOLDS.index(tested.threshold)] > tested.wrong_rate
     assert chosen > 60
     assert binomtest(broken, 600, DELTA, alternative="greater").pvalue > 0.01
-
-
-def test_reliability_by_hand() -> None:
-    p = np.array([0.05, 0.15, 0.15, 0.95, 0.95, 0.95, 1.0])
-    right = np.array([False, True, False, True, True, False, True])
-    bins = reliability(p, right)
-    assert bins.cases.tolist() == [1, 2, 4]
-    assert bins.share_right.tolist() == [0.0, 0.5, 0.75]
-    assert bins.mean_probability[2] == pytest.approx(3.85 / 4)
-    assert (bins.low[2], bins.high[2]) == pytest.approx((14 / 15, 1.0))
-    assert (bins.least[2], bins.most[2]) == interval(3, 4, "exact")
-    assert calibration(p, right).expected_error == pytest.approx(
-        (0.05 + 2 * 0.35 + 4 * abs(3.85 / 4 - 0.75)) / 7
-    )
-
-
-def test_error_by_chance_tells_true_probabilities_from_others() -> None:
-    rows, p = drawn(2000, seed=3)
-    mean, most = calibration_error_by_chance(p)
-    assert 0.0 < mean < most
-    assert calibration(p, rows.right).expected_error < 1.3 * most
-    assert calibration(np.clip(p + 0.1, 0.0, 1.0), rows.right).expected_error > 2.0 * most

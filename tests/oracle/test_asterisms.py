@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,13 +16,11 @@ from matchers.points.asterism_fit import (
     rescale_tangents,
     weigh,
 )
-from matchers.points.asterism_match import Attitude, match
+from matchers.points.asterism_match import match
 from matchers.points.asterisms import (
-    AsterismIndex,
     AsterismParameters,
     Figures,
     build_index,
-    encode_every_order,
     unit,
 )
 
@@ -60,17 +56,6 @@ def test_a_rotation_changes_no_code(seed: int, turn: int) -> None:
 
 
 @given(seed=SEEDS)
-def test_the_order_of_points_changes_no_asterism(seed: int) -> None:
-    points = sky(seed, 12, 10.0)
-    shuffled = np.random.default_rng(seed).permutation(len(points))
-    here, there = asterisms(points), asterisms(points[shuffled])
-    named = {tuple(m): code for m, code in zip(here.members.tolist(), here.codes, strict=True)}
-    assert len(named) == len(there)
-    for m, code in zip(shuffled[there.members].tolist(), there.codes, strict=True):
-        assert code == pytest.approx(named[tuple(m)], abs=1e-9)
-
-
-@given(seed=SEEDS)
 def test_a_reflection_turns_a_code_over(seed: int) -> None:
     """Mirrored triangles have the same x and length and the opposite y: they never meet."""
     points = sky(seed, 10, 10.0)
@@ -78,165 +63,21 @@ def test_a_reflection_turns_a_code_over(seed: int) -> None:
     assert mirrored == pytest.approx(asterisms(points).codes * [1.0, -1.0, 1.0], abs=1e-9)
 
 
-@given(seed=SEEDS, scale=st.floats(0.3, 3.0))
-def test_a_scale_changes_the_length_alone(seed: int, scale: float) -> None:
-    """For small asterisms about the axis; elsewhere a scale of tangents also shears, slightly."""
-    points = sky(seed, 10, 1.0)
-    larger = points * [scale, scale, 1.0]
-    larger /= np.linalg.norm(larger, axis=1, keepdims=True)
-    # Ties of what is longest may break otherwise: compare the asterisms in one given order
-    here = asterisms(points)
-    there = encode_every_order(larger, here.members, 0.01)
-    for members, code in zip(here.members, here.codes, strict=True):
-        same = there.codes[(there.members == members).all(axis=1)]
-        assert same[0] == pytest.approx(code + np.array([0.0, 0.0, np.log(scale)]), abs=5e-3)
-
-
-@given(seed=SEEDS)
-def test_noise_within_the_slack_never_loses_an_order(seed: int) -> None:
-    """Among the orders of the noisy asterism is the one that is canonical without noise."""
-    rng = np.random.default_rng(seed)
-    points = sky(seed, 10, 10.0)
-    here = asterisms(points, neighbours=4)
-    noisy = points + 2e-4 * rng.standard_normal(points.shape)
-    noisy /= np.linalg.norm(noisy, axis=1, keepdims=True)
-    slack = 2e-3 / np.exp(here.codes[:, -1].min())
-    orders = {tuple(m) for m in encode_every_order(noisy, here.members, slack).members.tolist()}
-    assert orders.issuperset(tuple(m) for m in here.members.tolist())
-
-
-def test_density_is_counted_per_steradian() -> None:
-    index = build_index(sky(3, 4000), np.ones(4000), AsterismParameters())
-    assert np.median(index.density) == pytest.approx(4000 / (4 * np.pi), rel=0.1)
-    alone = build_index(sky(3, 1), np.ones(1), AsterismParameters())
-    assert alone.density == pytest.approx([1 / (4 * np.pi)])
-
-
-@pytest.mark.parametrize("count", [0, 1, 2])
-def test_too_few_points_make_no_asterisms(count: int) -> None:
-    index = build_index(sky(5, count), np.ones(count), AsterismParameters())
-    assert len(index.figures) == 0
-    assert index.code_tree.n == 0
-
-
-NOISE = 2e-4  # tangents; 40 arc seconds
-STARS = AsterismParameters(neighbours=6, shape_tolerance=0.02, log_size_tolerance=0.02)
-HOW = MatchParameters(sigma_rad=3e-4, sigma_share=0.002)
-UNSURE = replace(STARS, log_size_tolerance=0.08)
-LADDER = replace(HOW, scale_free=True, scales=tuple(1.15**k for k in range(-3, 4)))
-# Of 1,000 random fields of 15 points no attitude came out above 3.0; see the test
+# Of 1,000 random fields of 15 points no attitude came out above 3.0
 SURE = 4.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Field:
-    """What a camera shows of a sky, and the rotation that carries it there."""
-
-    rays: FloatArray
-    brightness: FloatArray
-    rotation: FloatArray
-
-
-def photograph(
-    seed: int,
-    stars: FloatArray,
-    brightness: FloatArray,
-    *,
-    towards: int = 0,
-    half_deg: float = 5.0,
-    noise: float = NOISE,
-    missing: float = 0.2,
-    false: int = 4,
-    scale: float = 1.0,
-) -> Field:
-    """Stars in a square field around one of them, some missing, some false."""
-    rng = np.random.default_rng([seed, 7])
-    middle = frame_around(stars[towards]) @ Rotation.from_euler("z", rng.uniform(0, 7)).as_matrix()
-    local = stars @ middle
-    half = np.tan(np.radians(half_deg))
-    inside = (local[:, 2] > 0.0) & (np.abs(local[:, :2]) < half * local[:, 2:]).all(axis=1)
-    inside &= rng.random(len(stars)) >= missing
-    at = local[inside, :2] / local[inside, 2:]
-    at = at + noise * rng.standard_normal(at.shape)
-    at = scale * np.concatenate([at, rng.uniform(-half, half, (false, 2))])
-    light = np.concatenate([brightness[inside], rng.choice(brightness, false)])
-    return Field(rays=np.column_stack([at, np.ones(len(at))]), brightness=light, rotation=middle)
-
-
-def frame_around(vector: FloatArray) -> FloatArray:
-    """Any rotation matrix whose third column is a vector."""
-    first = np.cross(vector, [0.6, -0.3, 0.74])
-    first /= np.linalg.norm(first)
-    return np.stack([first, np.cross(vector, first), vector], axis=1)
-
-
-def off_deg(found: Attitude, field: Field) -> float:
-    return float(np.degrees(Rotation.from_matrix(found.rotation.T @ field.rotation).magnitude()))
-
-
-@pytest.fixture(scope="module")
-def brightness() -> FloatArray:
-    return np.random.default_rng(1).pareto(1.5, 5000)
-
-
-@pytest.fixture(scope="module")
-def stars() -> FloatArray:
-    return sky(1, 5000)
-
-
-@pytest.fixture(scope="module")
-def whole_sky(stars: FloatArray, brightness: FloatArray) -> AsterismIndex:
-    return build_index(stars, brightness, STARS)
-
-
-@pytest.fixture(scope="module")
-def unsure_sky(stars: FloatArray, brightness: FloatArray) -> AsterismIndex:
-    return build_index(stars, brightness, UNSURE)
-
-
-@pytest.mark.slow
-def test_fields_of_the_whole_sky(
-    whole_sky: AsterismIndex, stars: FloatArray, brightness: FloatArray
-) -> None:
-    """A fifth of the stars missing, four false: found first, and far above the next."""
-    for seed in range(20):
-        field = photograph(seed, stars, brightness, towards=37 * seed, half_deg=7.5)
-        answers = match(whole_sky, field.rays, field.brightness, HOW)
-        assert off_deg(answers[0], field) < 0.1
-        assert answers[0].log10_odds > SURE
-        assert all(other.log10_odds < SURE for other in answers[1:])
-        assert [a.log10_odds for a in answers] == sorted(
-            (a.log10_odds for a in answers), reverse=True
-        )
-        # Inliers name the points as they were given
-        mine, its = answers[0].inliers.T
-        placed = field.rays[mine] / np.linalg.norm(field.rays[mine], axis=1, keepdims=True)
-        apart = np.linalg.norm(placed @ answers[0].rotation.T - stars[its], axis=1)
-        assert np.median(apart) < 3 * NOISE
-        assert len(set(its.tolist())) == len(its)
-
-
-def test_an_unknown_scale_is_found(
-    unsure_sky: AsterismIndex, stars: FloatArray, brightness: FloatArray
-) -> None:
-    """Focal lengths from two thirds of the nominal one to a half more."""
-    for seed in range(3):
-        scale = float(np.random.default_rng(seed).uniform(0.7, 1.45))
-        field = photograph(seed, stars, brightness, towards=53 * seed, half_deg=7.5, scale=scale)
-        best = match(unsure_sky, field.rays, field.brightness, LADDER)[0]
-        assert off_deg(best, field) < 0.2
-        assert best.scale * scale == pytest.approx(1.0, abs=0.01)
-        assert best.log10_odds > SURE
-
-
-def test_nothing_is_sure_about_random_fields(whole_sky: AsterismIndex) -> None:
+def test_nothing_is_sure_about_random_fields() -> None:
     """50 fields of 15 random points, each against 5,000 stars: no odds above 10^4."""
+    stars = AsterismParameters(neighbours=6, shape_tolerance=0.02, log_size_tolerance=0.02)
+    how = MatchParameters(sigma_rad=3e-4, sigma_share=0.002)
     rng = np.random.default_rng(11)
+    index = build_index(sky(1, 5000), rng.pareto(1.5, 5000), stars)
     highest = -np.inf
     for _ in range(50):
         half = np.tan(np.radians(rng.uniform(5.0, 9.0)))
         rays = np.column_stack([rng.uniform(-half, half, (15, 2)), np.ones(15)])
-        for answer in match(whole_sky, rays, rng.random(15), HOW):
+        for answer in match(index, rays, rng.random(15), how):
             highest = max(highest, answer.log10_odds)
     assert np.isfinite(highest)
     assert highest < SURE

@@ -6,7 +6,7 @@ import json
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-import regengine
-from detectors.limb import Limb
-from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef
-from matchers.geometry.pose import FOCAL, turn_camera
+from matchers.geometry.pose import turn_camera
 from matchers.lights.patch_fit import Refits
-from matchers.lights.verify import LightPeaks
 from regengine.errors import ConfigError
 from regengine.orbit import (
     CameraPosition,
-    position_from_elements,
     position_from_nadir,
 )
 from regengine.registration import hold_out
@@ -51,19 +46,16 @@ from regengine.registration.calibration import (
 from regengine.registration.fit import (
     choose_fit,
     contradicts,
-    fit_hypothesis,
-    fit_with_lens_beliefs,
 )
 from regengine.registration.hold_out import (
     PredictedPatches,
-    check_quarters,
     compute_allowed_error_px,
     weigh_landed,
 )
 from regengine.registration.parameters import LENS, AcceptParams, HoldOutParams, RefineParams
 from regengine.registration.priors.lit_ground import Seen
 from regengine.registration.register import pose_problem
-from regengine.registration.report_result import doubt_time_told, make_solved_camera, report_result
+from regengine.registration.report_result import doubt_time_told, report_result
 from regengine.registration.types import (
     Evidence,
     Fit,
@@ -72,13 +64,9 @@ from regengine.registration.types import (
     Problem,
     SearchState,
     StopReason,
-    keeps_sky_free,
-    sample_sky,
 )
 from regengine.result import FrameResult, Reason
 from tests.oracle.conftest import Solved
-from tests.world.limbs import found_limb
-from tests.world.towns import camera_over
 
 ACCEPT, HOLD_OUT = AcceptParams(), HoldOutParams()
 BETTER = RefineParams().better_log10_odds
@@ -241,7 +229,6 @@ CUT, LIMIT = StopReason.WORK_BUDGET, StopReason.CPU_LIMIT
 TESTED = {"patch_log10_odds": ACCEPT.sure_log10_odds + 0.1, "light_log10_odds": 24.0}
 ROWS = {
     "what is proven": Row(as_it_is, "accepted"),
-    "odds that nobody doubts": Row(odds(SURE), "accepted"),
     "a rival is told, and takes nothing away": Row(odds(SURE, SURE - 0.2), "accepted"),
     "a rival where it is unlikely": Row(
         odds(2.0, 1.0), "review", ("low_margin",), "another place fits"
@@ -249,43 +236,28 @@ ROWS = {
     "left-out lights scattered": Row(
         said(**SCATTERED), "review", ("imprecise",), "held-out residual 5.3 px", 0.1
     ),
-    "too few lights to leave any out": Row(
-        said(**SCATTERED | {"held_out_residual_px": np.inf}),
-        *("review", ("imprecise",), "too few lights", 0.1),
-    ),
     "tested at the limit, covered by lights": Row(
         said(**SCATTERED | {"patch_log10_odds": ACCEPT.tested_log10_odds}), "accepted"
     ),
     "tested at the limit, not covered": Row(
-        said(
-            patch_log10_odds=ACCEPT.tested_log10_odds,
-            light_log10_odds=24.0,
-            image_log10_odds=500.0,
-        ),
+        said(patch_log10_odds=ACCEPT.tested_log10_odds, light_log10_odds=24, image_log10_odds=500),
         *("review", ("low_probability",)),
     ),
     "well tested": Row(
-        said(
-            patch_log10_odds=ACCEPT.sure_log10_odds, light_log10_odds=24.0, image_log10_odds=500.0
-        ),
+        said(patch_log10_odds=ACCEPT.sure_log10_odds, light_log10_odds=24, image_log10_odds=500),
         "accepted",
     ),
     "no better than chance": Row(CHANCE, "no_match", ("no_agreement",)),
-    "hardly better than chance": Row(UNLIKELY, "review", ("low_probability",)),
     "few lights matched, but sure": Row(said(n_matched_lights=7), "accepted"),
     "few lights matched": Row(
         said(n_matched_lights=7), "review", ("few_lights",), "only 7 of", NEVER
     ),
-    "a flat map, but sure": Row(saturated, "accepted"),
     "a flat map": Row(saturated, "review", ("map_saturated",), "radiance product", NEVER),
     "below the user's threshold": Row(as_it_is, "review", ("low_probability",), "below", NEVER),
     "three points": Row(nearest(3), "review", ("few_control_points",), "only 3 places", 0.01),
     "points all in one spot": Row(
         nearest(4),
-        "review",
-        ("few_control_points", "narrow", "dark_points"),
-        "% of the picture",
-        0.01,
+        *("review", ("few_control_points", "narrow", "dark_points"), "% of the picture", 0.01),
     ),
     "points beyond the lights that agree": Row(
         matched_lights(2), "accepted", ("dark_points",), "are on no detected light"
@@ -295,18 +267,12 @@ ROWS = {
         MUCH, "review", ("imprecise",), "leave-out test", 0.01
     ),
     "a camera that moves a little": Row(LITTLE, "accepted", accept=0.9),
-    "a known lens, well tested, bent without a quarter": Row(
-        both(said(**TESTED), BARE_LIGHTS, BENT_QUARTER), "accepted"
-    ),
     "another lens, bent without a quarter": Row(
         both(said(**TESTED), BARE_LIGHTS, GUESSED, BENT_QUARTER),
         *("review", ("imprecise",), "leave-out test"),
     ),
     "barely tested, bent without a quarter": Row(
         both(BARELY, BARE_LIGHTS, BENT_QUARTER), "review", ("imprecise",), "leave-out test"
-    ),
-    "the same, covered by lights": Row(
-        both(BARELY, said(light_log10_odds=26.0), BENT_QUARTER), "accepted"
     ),
     "truncated": Row(
         UNLIKELY, "review", ("low_probability", "search_budget"), "--effort thorough", stopped=CUT
@@ -316,15 +282,12 @@ ROWS = {
     ),
     "a map that ends at the nadir": Row(
         CHANCE,
-        "no_match",
-        ("no_agreement", "outside_map"),
-        "of the ground",
+        *("no_match", ("no_agreement", "outside_map"), "of the ground"),
         bounds=(-152.0, -90.0, 60.0, 90.0),
     ),
     "the clock an hour off": Row(
         clock_off(3600.0), "accepted", ("clock_suspect",), "camera clock probably"
     ),
-    "on all of the Earth, where it was given": Row(both(blind, GIVEN), "accepted"),
     "anywhere on Earth, the lens given": Row(both(blind, GIVEN), "accepted", nowhere_given=True),
     "anywhere, a given lens that moves a little": Row(
         both(blind, GIVEN, LITTLE),
@@ -399,16 +362,6 @@ def test_the_better_a_fit_is_tested_the_likelier_are_its_points(
     assert probability(evidence) == pytest.approx(share * place_probability(evidence))
 
 
-def test_the_evidence_adds_up_and_more_views_need_more_of_it(over_city: Solved) -> None:
-    evidence = over_city.match.evidence
-    each = evidence.light_log10_odds, evidence.patch_log10_odds, evidence.image_log10_odds
-    assert evidence.log10_odds == pytest.approx(sum(each) - evidence.log10_views_tested)
-    assert evidence.log10_views_tested >= 6.0
-    assert evidence.n_matched_lights <= evidence.n_lights
-    few, many = (said(log10_views_tested=n)(odds(9.0)(over_city.match)) for n in (6.0, 11.0))
-    assert probability(many.evidence) <= probability(few.evidence)
-
-
 def test_a_search_ends_only_with_a_fit_that_is_tested_or_held_by_stars(over_city: Solved) -> None:
     sure = said(light_log10_odds=0.0, patch_log10_odds=0.0, image_log10_odds=60.0)(over_city.match)
     starry = with_hypothesis(n_stars=9)
@@ -430,46 +383,17 @@ def test_the_chance_of_a_point_beyond_what_counts_as_right(refits: int, share: f
     assert bound == pytest.approx(drawn, rel=0.15, abs=1e-4)
 
 
-def below_the_limb() -> tuple[Camera, Limb]:
-    """A camera held level over an oblique, and the limb that its photo shows."""
-    camera = camera_over(10.0, 50.0, off_nadir=62.0)
-    nadir = camera.matrix.T @ camera.nadir_ecef
-    return camera, found_limb(nadir, camera.focal_px, (camera.height_px, camera.width_px))
-
-
-def test_a_camera_that_sees_ground_high_above_the_limb_is_refused(over_city: Solved) -> None:
-    camera, limb = below_the_limb()
-    sky_px = sample_sky(limb, camera.width_px, camera.height_px)
-    photo = replace(over_city.problem.photo, nominal=camera, limb=limb, sky_px=sky_px)
-    assert keeps_sky_free(photo, camera)
-    assert not keeps_sky_free(photo, turn_camera(camera, [0.0, 0.0, np.pi]))
-    assert not keeps_sky_free(photo, camera_over(10.0, 50.0))
-    without = replace(photo, limb=None, sky_px=None)
-    assert keeps_sky_free(without, turn_camera(camera, [0.0, 0.0, np.pi]))
-
-
 # Which match is kept
 
 
-def upside_down(match: Match) -> Match:
-    """Another view, whatever its figures."""
-    return replace(match, camera=turn_camera(match.camera, [0.0, 0.0, np.pi]))
-
-
-@pytest.mark.parametrize("swapped", [False, True])
-def test_a_view_keeps_its_better_tested_fit_and_another_is_its_rival(
-    over_city: Solved, swapped: bool
-) -> None:
-    def choose(a: Match, b: Match) -> Match:
-        return choose_match(b, a, 0.08, ACCEPT) if swapped else choose_match(a, b, 0.08, ACCEPT)
-
+def test_a_view_keeps_its_better_tested_fit_and_another_is_its_rival(over_city: Solved) -> None:
     tested = said(light_log10_odds=2.0, patch_log10_odds=4.0)(over_city.match)
     loose = said(light_log10_odds=8.0, patch_log10_odds=-2.0, image_log10_odds=60.0)(tested)
-    assert choose(tested, loose) is tested
-    weak = said(light_log10_odds=-1.0, patch_log10_odds=-3.0, image_log10_odds=5.75)(
-        upside_down(tested)
-    )
-    kept = choose(weak, tested)
+    beside = replace(tested, camera=turn_camera(tested.camera, [0.0, 0.0, np.pi]))
+    weak = said(light_log10_odds=-1.0, patch_log10_odds=-3.0, image_log10_odds=5.75)(beside)
+    for first, second in ((tested, loose), (loose, tested)):
+        assert choose_match(first, second, 0.08, ACCEPT) is tested
+    kept = choose_match(weak, tested, 0.08, ACCEPT)
     assert kept.camera == tested.camera
     known = tested.evidence.runner_up_log10_odds
     assert kept.evidence.runner_up_log10_odds == max(known, weak.evidence.log10_odds)
@@ -490,52 +414,18 @@ def predicted(distance_px: NDArray[np.float64], independent: float) -> Predicted
     )
 
 
-@pytest.mark.parametrize("landed", [2, 20, 38])
-def test_odds_of_patches_that_land_are_those_of_a_binomial(landed: int) -> None:
+def test_odds_of_patches_that_land_are_those_of_a_binomial() -> None:
     """Half as many, or nine of ten, should; of a wrong camera's as many as its area allows."""
     count, shares = 40, (0.5, 0.9)
-    tested = predicted(np.where(np.arange(count) < landed, 0.5, 9.0), count)
     chance = np.pi / (2 * np.ceil(HOLD_OUT.reach) - 1) ** 2
-    likelihoods = [binom.logpmf(landed, count, share) for share in (*shares, chance)]
-    expected = (max(likelihoods[:2]) - likelihoods[2]) / np.log(10.0) - np.log10(2.0)
-    assert weigh_landed(tested, shares, HOLD_OUT) == pytest.approx(expected)
+    for landed in (2, 20, 38):
+        tested = predicted(np.where(np.arange(count) < landed, 0.5, 9.0), count)
+        likelihoods = [binom.logpmf(landed, count, share) for share in (*shares, chance)]
+        expected = (max(likelihoods[:2]) - likelihoods[2]) / np.log(10.0) - np.log10(2.0)
+        assert weigh_landed(tested, shares, HOLD_OUT) == pytest.approx(expected)
     assert weigh_landed(predicted(np.zeros(7), 7), shares, HOLD_OUT) == 0.0
-    repeated = predicted(np.zeros(count), 3)  # one light in many
-    assert weigh_landed(repeated, shares, HOLD_OUT) < 0.1 * weigh_landed(
-        predicted(np.zeros(count), count), shares, HOLD_OUT
-    )
-
-
-@pytest.mark.parametrize(
-    ("beside", "met", "whole"), [(18, 0, False), (18, 9, True), (4, 1, True), (0, 0, False)]
-)
-def test_an_empty_quarter_is_a_bend_unless_lights_are_matched_there(
-    beside: int, met: int, whole: bool
-) -> None:
-    x, y = (side.ravel() for side in np.meshgrid(np.arange(40.0), np.arange(20.0)))
-    quarter = (x >= 20).astype(int) + 2 * (y >= 10)
-    off = np.random.default_rng(1).permuted(np.arange(200)) / 200.0
-    lights_x = np.concatenate([np.full(beside, 10.0), np.full(100, 30.0)])
-    lights_y = np.concatenate([np.full(beside, 15.0), np.full(100, 5.0)])
-    lights = LightPeaks(x=lights_x, y=lights_y, contrast=np.ones(len(lights_x)))
-    matched = np.concatenate([np.arange(met), beside + np.arange(50)])
-    for third, expected in ((0.7, (False, True)), (0.06, (True, whole))):
-        distance = np.empty(800)
-        for number, share in enumerate((0.9, 0.8, third, 0.7)):
-            distance[quarter == number] = np.where(off < share, 0.5, 5.0)
-        patches = replace(predicted(distance, 800.0), x=x, y=y)
-        assert check_quarters([patches], lights, matched, HOLD_OUT) == expected
-
-
-@pytest.mark.parametrize("side", [1.0, -1.0])
-@pytest.mark.parametrize("landed", [True, False])
-def test_patches_of_which_none_is_before_the_median_have_halves(side: float, landed: bool) -> None:
-    """Most are at one end of their principal axis, as in a picture of text."""
-    x, y = side * np.repeat([0.0, 400.0], [60, 40]), np.zeros(100)
-    lights = LightPeaks(x=x, y=y, contrast=np.ones(100))
-    patches = replace(predicted(np.full(100, 0.5 if landed else 9.0), 100.0), x=x, y=y)
-    expected = (not landed, True)
-    assert check_quarters([patches], lights, np.arange(100), HOLD_OUT) == expected
+    of_one_light = weigh_landed(predicted(np.zeros(count), 3), shares, HOLD_OUT)
+    assert of_one_light < 0.1 * weigh_landed(predicted(np.zeros(count), count), shares, HOLD_OUT)
 
 
 def test_two_fits_that_are_confirmed_alike_and_differ_are_both_doubted(over_city: Solved) -> None:
@@ -551,69 +441,7 @@ def test_two_fits_that_are_confirmed_alike_and_differ_are_both_doubted(over_city
         assert contradicts(other, best, BETTER) is differs
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("ratio", [0.75, 0.88])
-def test_a_lens_that_was_given_wrongly_is_set_free(over_city: Solved, ratio: float) -> None:
-    """Where the lights do not confirm it, and where they do but pull it away."""
-    problem, match = over_city.problem, over_city.match
-    first = match.hypothesis
-    prior = replace(first.prior, focal_px=ratio * first.prior.focal_px)
-    short = replace(first.camera, focal_px=0.9 * first.camera.focal_px)
-    wrong = replace(first, camera=short, prior=prior)
-    as_given = fit_hypothesis(problem, wrong)
-    if as_given is not None and hold_out.test_fit(as_given, problem.params).log10_odds > 3.0:
-        pulled = abs(as_given.refinement.prior.departure(as_given.camera)[FOCAL])
-        assert pulled > 3.0 * prior.sigma_log_focal
-    best, is_ambiguous, n_fits = fit_with_lens_beliefs(problem, wrong)
-    assert best is not None
-    assert not is_ambiguous
-    assert n_fits > 1
-    assert best[1].log10_odds > 10.0
-    assert best[0].camera.focal_px == pytest.approx(match.fit.camera.focal_px, rel=0.004)
-
-
 # Figures of the record
-
-
-@pytest.mark.parametrize(("along_km", "across_km"), [(80.0, 0.0), (-50.0, 90.0)])
-def test_a_camera_farther_along_the_track_has_a_clock_that_is_late(
-    over_city: Solved, along_km: float, across_km: float
-) -> None:
-    """It stands 300 km along a track whose start is for a clock 20 s behind."""
-    speed_km_s = 7.36
-    first, northeast = over_city.match.hypothesis, np.array([-0.1, 0.7, 0.7])
-    camera = camera_over(10.0, 45.0)
-    start = np.array(camera.position_ecef_m)
-    prior = replace(
-        first.prior,
-        position_ecef_m=camera.position_ecef_m,
-        velocity_ecef=(-0.1, 0.7, 0.7),
-    )
-    found = replace(
-        first,
-        prior=prior,
-        track=replace(first.track, speed_km_s=speed_km_s, clock_s=20.0),
-        offset_km=300.0,
-    )
-    radius_km, up = np.linalg.norm(start) / 1e3, start / np.linalg.norm(start)
-    left = np.cross(up, northeast) / np.linalg.norm(np.cross(up, northeast))
-    along, across = along_km / radius_km, across_km / radius_km
-    ahead = np.cos(along) * up + np.sin(along) * np.cross(left, up)
-    x, y, z = (1e3 * radius_km * (np.cos(across) * ahead + np.sin(across) * left)).tolist()
-    solved = make_solved_camera(replace(camera, position_ecef_m=(x, y, z)), found)
-    seconds = 20.0 + (300.0 + along_km) / speed_km_s
-    assert solved.along_track_offset_s == pytest.approx(seconds, abs=1e-4)
-
-
-def test_residuals_and_lights_are_told_in_pixels_of_the_photo(over_city: Solved) -> None:
-    match, result = over_city.match, over_city.result
-    factor = match.fit.image.factor
-    assert result.fit is not None
-    assert result.fit.residual_px == pytest.approx(match.evidence.residual_px / factor)
-    lights = result.detections
-    assert lights is not None
-    assert lights.x == pytest.approx((match.fit.lights.x + 0.5) / factor - 0.5)
-    assert lights.matched.sum() == match.evidence.n_matched_lights
 
 
 NIGHT = datetime(2014, 1, 30, 10, 15, tzinfo=UTC)
@@ -627,20 +455,16 @@ NOON = datetime(2014, 1, 30, 22, tzinfo=UTC)
         ("lights", datetime(2190, 1, 1, tzinfo=UTC), "in the future"),
         ("lights", NOON, "above the horizon there"),
         ("lights", NIGHT, None),
-        ("lights", None, None),
         ("day, Blue Marble", NIGHT, "below the horizon there"),
-        ("day, Blue Marble", NOON, None),
     ],
 )
 def test_a_time_at_which_no_such_photo_was_taken_there_is_told(
-    over_city: Solved, reference: str, time_utc: datetime | None, says: str | None
+    over_city: Solved, reference: str, time_utc: datetime, says: str | None
 ) -> None:
     result = replace(over_city.result, sources=(("reference", reference),))
     told = doubt_time_told(result, time_utc)
     assert [one.code for one in told] == ([] if says is None else ["clock_suspect"])
     assert says is None or says in told[0].text
-    # Once is enough
-    assert says is None or doubt_time_told(replace(result, reasons=told), time_utc) == ()
 
 
 def report_where(
@@ -659,71 +483,37 @@ def suspects(result: FrameResult) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("given_lonlat", "source", "says"),
-    [
-        ((-3.7, 40.4), "record", "from the nadir that the frame record gives, -3.7,40.4"),
-        ((-3.7, 40.4), "option", "from the nadir that --nadir gives"),
-        ((0.4, 0.3), "record", None),  # beside it, within the sigmas of records
-        ((2.5, 0.0), "record", "from the nadir that the frame record gives"),
-    ],
+    ("off_deg", "says"),
+    [((150.0, 20.0), True), ((2.5, 0.0), True), ((0.4, 0.3), False)],  # the last within its sigma
 )
-@pytest.mark.parametrize("how", ["only a nadir", "beside its orbit", "set aside"])
+@pytest.mark.parametrize("beside_orbit", [True, False])
 def test_a_nadir_that_is_not_the_cameras_is_named(
-    over_city: Solved, given_lonlat: tuple[float, float], source: str, says: str | None, how: str
+    over_city: Solved, off_deg: tuple[float, float], says: bool, beside_orbit: bool
 ) -> None:
     orbit = over_city.problem.prior.position
     assert orbit is not None
-    lon, lat = given_lonlat
-    if source == "record" and lat < 1.0:  # from the true one
-        lon, lat = orbit.lon + lon, orbit.lat + lat
-    nadir = position_from_nadir(lon, lat, orbit.altitude_km, source, time_utc=orbit.time_utc)
-    frame = {"nadir": (lon, lat), "sources": {"nadir": source}}
-    if how == "beside its orbit":
+    lon, lat = orbit.lon + off_deg[0], orbit.lat + off_deg[1]
+    nadir = position_from_nadir(lon, lat, orbit.altitude_km, "record", time_utc=orbit.time_utc)
+    frame = {"nadir": (lon, lat), "sources": {"nadir": "record"}}
+    if beside_orbit:
         result = report_where(over_city, replace(orbit, alternative=nadir), **frame)
     else:
-        position = nadir if how == "only a nadir" else None
-        result = report_where(over_city, position, both(blind, GIVEN)(over_city.match), **frame)
+        result = report_where(over_city, nadir, both(blind, GIVEN)(over_city.match), **frame)
     assert result.verdict == "accepted"
-    assert set(suspects(result)) == (set() if says is None else {"clock_suspect"})
-    assert says is None or says in suspects(result)["clock_suspect"]
-
-
-def test_a_time_that_is_not_the_photos_is_named(over_city: Solved) -> None:
-    """Found at its nadir, and the orbit is elsewhere at its time."""
-    orbit = over_city.problem.prior.position
-    assert orbit is not None
-    assert orbit.element_set is not None
-    assert orbit.time_utc is not None
-    nadir = position_from_nadir(orbit.lon, orbit.lat, orbit.altitude_km, "record")
-    track = replace(over_city.match.hypothesis.track, source="record")
-    of_nadir = with_hypothesis(track=track)(over_city.match)
-    late = position_from_elements(orbit.element_set, orbit.time_utc + timedelta(hours=3.0))
-    result = report_where(over_city, replace(late, alternative=nadir), of_nadir)
-    assert f"{orbit.time_utc:%Y-%m-%d %H:%M}" in suspects(result)["clock_suspect"]
-    assert "km from that of the time (exif)" in suspects(result)["clock_suspect"]
-    assert result.nadir is not None
-    assert result.nadir.source == "record"  # the one that it was found from
-
-
-def at_height(match: Match, height_km: float) -> Match:
-    lon, lat, _ = ecef_to_geodetic(np.array(match.camera.position_ecef_m))
-    x, y, z = geodetic_to_ecef(float(lon), float(lat), 1e3 * height_km).tolist()
-    return replace(match, camera=replace(match.camera, position_ecef_m=(x, y, z)))
+    told = suspects(result)
+    assert set(told) == ({"clock_suspect"} if says else set())
+    assert not says or "from the nadir that the frame record gives" in told["clock_suspect"]
 
 
 @pytest.mark.parametrize(
     ("height_km", "year", "frame", "verdict", "says"),
     [
-        (418.0, 2014, {}, "accepted", None),
         (253.5, 2014, {"altitude_km": 253.5}, "review", "the altitude of the frame record, 253.5"),
         (253.5, 2014, {"focal_mm": 30.0}, "review", "check the focal length, 30 mm"),
-        (253.5, 2014, {}, "review", "check the date (record)"),
         (350.0, 2014, {}, "review", "at 390 to 450 km in 2014"),
         (350.0, 2009, {}, "accepted", None),
-        (418.0, 2009, {}, "review", "at 320 to 400 km in 2009"),
         (600.0, None, {}, "review", "at 320 to 450 km: check the overlay"),
         (418.0, 2014, {"altitude_km": 391.0}, "accepted", "not the 391 km that the frame record"),
-        (418.0, 2014, {"altitude_km": 418.0}, "accepted", None),
     ],
 )
 def test_a_height_at_which_the_station_did_not_fly_is_for_review(
@@ -734,38 +524,42 @@ def test_a_height_at_which_the_station_did_not_fly_is_for_review(
     verdict: str,
     says: str | None,
 ) -> None:
+    lon, lat, _ = ecef_to_geodetic(np.array(over_city.match.camera.position_ecef_m))
+    x, y, z = geodetic_to_ecef(float(lon), float(lat), 1e3 * height_km).tolist()
+    match = replace(
+        over_city.match, camera=replace(over_city.match.camera, position_ecef_m=(x, y, z))
+    )
     sources = dict.fromkeys(("time", "altitude_km", "focal_mm"), "record")
     time_utc = None if year is None else datetime(year, 1, 30, 10, 15, tzinfo=UTC)
     some = {"focal_mm": None, "altitude_km": None, "time_utc": time_utc, "sources": sources}
-    match = at_height(over_city.match, height_km)
     result = report_where(over_city, over_city.problem.prior.position, match, **some | frame)
     assert result.verdict == verdict
     assert (says is None) is ("altitude_suspect" not in suspects(result))
     assert says is None or says in suspects(result)["altitude_suspect"]
 
 
-@pytest.mark.parametrize("case", ["without a time", "by a place in view", "on all of the Earth"])
-def test_no_offset_from_what_was_not_report_where(over_city: Solved, case: str) -> None:
-    position = over_city.problem.prior.position
-    assert position is not None
-    assert report_where(over_city, position).solved.along_track_offset_s is not None  # type: ignore[union-attr]
-    result = {
-        "without a time": lambda: report_where(over_city, position, time_utc=None),
-        "by a place in view": lambda: report_where(over_city, replace(position, source="centre")),
-        "on all of the Earth": lambda: report_where(over_city, position, blind(over_city.match)),
-    }[case]()
-    told = regengine.Registration(result).to_dict()
-    assert told["camera"]["along_track_offset_s"] is None
-    assert told["hypotheses"][0]["along_track_offset_s"] is None
-
-
-@pytest.mark.parametrize("focal_mm", [8.0, 25.0, 50.0, 100.0, 500.0])
+@pytest.mark.parametrize("focal_mm", [25.0, 50.0])
 def test_a_photo_found_with_another_lens_says_so(over_city: Solved, focal_mm: float) -> None:
     result = report_where(over_city, over_city.problem.prior.position, focal_mm=focal_mm)
     assert (result.verdict, result.focal_mm) == ("accepted", focal_mm)  # as told
     said = suspects(result)
     assert set(said) == (set() if focal_mm == 50.0 else {"lens_suspect"})
-    assert focal_mm == 50.0 or f"not the given {focal_mm:g} mm" in said["lens_suspect"]
+    assert focal_mm == 50.0 or "not the given 25 mm" in said["lens_suspect"]
+
+
+def test_the_verdict_is_review_up_to_the_threshold_and_where_there_is_doubt() -> None:
+    doubt = (Reason(code="few_lights", text="…"),)
+    threshold, least = ACCEPT.accept_probability, ACCEPT.review_probability
+    below, no_match = (float(np.nextafter(one, 0.0)) for one in (threshold, least))
+    told = [decide(one, (), ACCEPT) for one in (threshold, below, least, no_match)]
+    assert told == ["accepted", "review", "review", "no_match"]
+    assert [decide(one, doubt, ACCEPT) for one in (0.999999, no_match)] == ["review", "no_match"]
+    # Without time or place a threshold of its own decides
+    strict = replace(ACCEPT, accept_probability_blind=0.99)
+    assert decide(0.98, (), strict) == decide(0.99, (), strict, is_blind=True) == "accepted"
+    assert decide(0.98, (), strict, is_blind=True) == "review"
+    untried = replace(ACCEPT, accept_probability_blind=None)
+    assert decide(0.999999, (), untried, is_blind=True) == "review"
 
 
 def test_a_photo_that_does_not_show_the_place_given_says_so(over_city: Solved) -> None:
@@ -776,19 +570,6 @@ def test_a_photo_that_does_not_show_the_place_given_says_so(over_city: Solved) -
         assert (result.verdict, [one.code for one in result.reasons]) == ("accepted", codes)
 
 
-USUAL = Evidence(
-    ncc=0.6,
-    runner_up_ncc=0.4,
-    light_log10_odds=3.0,
-    patch_log10_odds=0.0,
-    image_log10_odds=10.0,
-    log10_views_tested=6.0,
-    runner_up_log10_odds=-3.0,
-    n_lights=60,
-    n_matched_lights=35,
-    residual_px=0.6,
-    held_out_residual_px=0.8,
-)
 MADE = replace(
     read_shipped_calibration(),
     steps=Steps(
@@ -800,7 +581,6 @@ MADE = replace(
 )
 
 
-anything = st.floats(allow_nan=True, allow_infinity=True)
 # Which way the odds of the evidence improve
 IMPROVES = {
     "light_log10_odds": 1,
@@ -810,21 +590,21 @@ IMPROVES = {
 }
 
 
-def with_odds(*odds: float) -> Evidence:
-    changes: dict[str, Any] = dict(zip(IMPROVES, odds, strict=True))
-    return replace(USUAL, **changes)
+def evidences(figures: st.SearchStrategy[float]) -> st.SearchStrategy[Evidence]:
+    return st.builds(Evidence, **dict.fromkeys(Evidence.__dataclass_fields__, figures))
 
 
-evidences = st.builds(with_odds, *[st.floats(-60.0, 60.0)] * len(IMPROVES))
-
-
-@given(evidence=st.builds(Evidence, **dict.fromkeys(Evidence.__dataclass_fields__, anything)))
+@given(evidence=evidences(st.floats(allow_nan=True, allow_infinity=True)))
 def test_a_probability_is_never_0_or_1(evidence: Evidence) -> None:
     """Whatever the evidence: also infinite, negative, or no number at all."""
     assert 0.0 < probability(evidence) < 1.0
 
 
-@given(evidence=evidences, name=st.sampled_from(sorted(IMPROVES)), step=st.floats(0.1, 40.0))
+@given(
+    evidence=evidences(st.floats(-60.0, 60.0)),
+    name=st.sampled_from(sorted(IMPROVES)),
+    step=st.floats(0.1, 40.0),
+)
 def test_better_evidence_never_lowers_the_probability(
     evidence: Evidence, name: str, step: float
 ) -> None:
@@ -844,31 +624,14 @@ def test_the_interval_is_that_of_the_step() -> None:
     assert MADE.steps.probability(4.9) == pytest.approx(0.8 / 1.3)
 
 
-def test_the_verdict_is_review_up_to_the_calibrations_threshold_and_where_there_is_doubt() -> None:
-    doubt = (Reason(code="few_lights", text="…"),)
-    threshold, least = read_shipped_calibration().accept_probability, ACCEPT.review_probability
-    assert threshold == ACCEPT.accept_probability
-    below, no_match = (float(np.nextafter(one, 0.0)) for one in (threshold, least))
-    told = [decide(one, (), ACCEPT) for one in (threshold, below, least, no_match)]
-    assert told == ["accepted", "review", "review", "no_match"]
-    assert [decide(one, doubt, ACCEPT) for one in (0.999999, no_match)] == ["review", "no_match"]
-    # Without time or place a threshold of its own decides
-    strict = replace(ACCEPT, accept_probability_blind=0.99)
-    assert decide(0.98, (), strict) == decide(0.99, (), strict, is_blind=True) == "accepted"
-    assert decide(0.98, (), strict, is_blind=True) == "review"
-    untried = replace(ACCEPT, accept_probability_blind=None)
-    assert decide(0.999999, (), untried, is_blind=True) == "review"
-
-
 def test_what_accepted_promises() -> None:
     """Spelled out: changing it changes what users were promised."""
     shipped = read_shipped_calibration()
-    assert shipped.accept_probability >= 0.95
+    assert shipped.accept_probability == ACCEPT.accept_probability >= 0.95
     assert shipped.accept_probability_blind is not None
     assert shipped.accept_probability_blind >= 0.95
     everything = shipped.tested["kinds"][0]
-    assert everything["kind"] == "all"
-    assert everything["wrong"] == 0
+    assert (everything["kind"], everything["wrong"]) == ("all", 0)
     assert everything["wrong_rate_upper_95"] <= shipped.tested["wrong_rate"] <= 0.015
 
 
@@ -881,9 +644,9 @@ def changed(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in content.items() if value is not None}
 
 
-def steps(**changes: Any) -> dict[str, Any]:
-    made = {"log10_odds": [0.0, 5.0], "low": [0.0, 0.2, 0.95], "high": [0.1, 0.5, 1.0]}
-    return changed(steps=made | changes)
+def with_low(*low: float) -> dict[str, Any]:
+    """A file of three steps with these lower bounds."""
+    return changed(steps={"log10_odds": [0.0, 5.0], "low": low, "high": [0.1, 0.5, 1.0]})
 
 
 def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -891,35 +654,20 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
     for calibration in (read_shipped_calibration(), MADE):
         path.write_text(calibration_text(calibration), encoding="utf-8")
         assert read_calibration(path) == calibration
-    path.write_text(json.dumps(steps()), encoding="utf-8")
-    assert read_calibration(path).steps.high == (0.1, 0.5, 1.0)
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
         pytest.param(pickle.dumps({"weights": [1.0]}), "calibration", id="a pickle"),
-        pytest.param(b"", "calibration", id="nothing"),
         pytest.param(b"{", "calibration", id="cut off"),
-        pytest.param(b"\xff\xfe\x00", "calibration", id="no text"),
-        pytest.param([1, 2], "format", id="a list"),
-        pytest.param(changed(format="other"), "format", id="another format"),
         pytest.param(changed(format_version=1), "format_version", id="another version"),
-        pytest.param(changed(steps=None), "steps", id="no steps"),
-        pytest.param(changed(steps=7), "not a valid", id="steps that are none"),
         pytest.param(changed(trials=None), "trials", id="a value is missing"),
-        pytest.param(changed(extra=1.0), "extra", id="a value too much"),
-        pytest.param(steps(low=[0.0, 0.2]), "lengths", id="a step is missing"),
-        pytest.param(steps(low=[0.0, 0.2, "much"]), "much", id="text for a number"),
-        pytest.param(steps(low=[0.0, 0.2, float("nan")]), "falls", id="not a number"),
-        pytest.param(steps(low=[0.0, 0.3, 0.2]), "falls", id="steps that fall"),
-        pytest.param(steps(log10_odds=[5.0, 0.0]), "increase", id="turned odds"),
-        pytest.param(steps(log10_odds=[0.0, float("inf")]), "increase", id="infinity"),
-        pytest.param(steps(low=[0.0, 0.6, 0.9]), "order", id="low above high"),
-        pytest.param(steps(low=[0.0, 0.2, 1.0]), "order", id="certainty"),
-        pytest.param(steps(high=[0.0, 0.5, 1.0]), "order", id="impossibility"),
+        pytest.param(with_low(0.0, 0.2), "lengths", id="a step is missing"),
+        pytest.param(with_low(0.0, 0.2, float("nan")), "falls", id="not a number"),
+        pytest.param(with_low(0.0, 0.3, 0.2), "falls", id="steps that fall"),
+        pytest.param(with_low(0.0, 0.2, 1.0), "order", id="certainty"),
         pytest.param(changed(accept_probability=0.9999), "accept", id="never reached"),
-        pytest.param(changed(accept_probability=0.0), "accept", id="reached by everything"),
         pytest.param(changed(accept_probability_blind=0.9999), "accept", id="blind: never reached"),
         pytest.param(changed(accept_probability="0.9"), "not a valid", id="a threshold in words"),
     ],

@@ -18,9 +18,6 @@ from matchers.geometry.pose import (
     ALONG,
     FOCAL,
     K1,
-    PARAMETERS,
-    PRINCIPAL_X,
-    PRINCIPAL_Y,
     ROTATION,
     UP,
     PosePrior,
@@ -44,14 +41,12 @@ from matchers.lights.verify import LightPeaks
 from regengine.registration import hold_out
 from regengine.registration.control_points import (
     compute_camera_covariances,
-    estimate_offsets,
     widen,
 )
 from regengine.registration.fit import refine_on_patches, weigh_alternative
 from regengine.registration.parameters import (
     AcceptParams,
     HoldOutParams,
-    PointParams,
     RefineParams,
     RegisterParams,
 )
@@ -91,18 +86,6 @@ def shifted(image: FloatImage, dx: float, dy: float) -> FloatImage:
     return np.asarray(moved.real, np.float32)
 
 
-def noise_field(rng: np.random.Generator, sigma: float, smooth_px: float = 0.85) -> FloatImage:
-    """Noise with the grain of blurred pictures: one independent sample in about 3 x 3 px.
-
-    White noise behind a Gaussian of sigma s counts once in 4 pi s^2 pixels: 9 for s = 0.85.
-    """
-    noise = rng.normal(size=(SIDE, SIDE))
-    f = np.fft.fftfreq(SIDE)
-    blur = np.exp(-2.0 * (np.pi * smooth_px) ** 2 * (f[:, None] ** 2 + f**2))
-    smooth = np.fft.ifft2(np.fft.fft2(noise) * blur).real
-    return (sigma * smooth / smooth.std()).astype(np.float32)
-
-
 def lattice(border: int = 30, step: int = 25) -> IndexArray:
     x, y = np.meshgrid(
         np.arange(border, SIDE - border, step), np.arange(border, SIDE - border, step)
@@ -110,7 +93,7 @@ def lattice(border: int = 30, step: int = 25) -> IndexArray:
     return np.stack([x.ravel(), y.ravel()], axis=1).astype(np.intp)
 
 
-@pytest.mark.parametrize("shift", [(0.0, 0.0), (0.3, -0.4), (-2.5, 1.5), (3.71, 4.12), (-0.5, 0.5)])
+@pytest.mark.parametrize("shift", [(0.3, -0.4), (-2.5, 1.5), (3.71, 4.12)])
 @pytest.mark.parametrize(("gain", "offset"), [(1.0, 0.0), (0.3, 0.7)])
 def test_known_shifts_are_recovered(shift: tuple[float, float], gain: float, offset: float) -> None:
     view = random_lights(1)
@@ -119,192 +102,65 @@ def test_known_shifts_are_recovered(shift: tuple[float, float], gain: float, off
     assert found.dx == pytest.approx(shift[0], abs=0.05)
     assert found.dy == pytest.approx(shift[1], abs=0.05)
     assert found.ncc.min() > 0.9
-
-
-@pytest.mark.parametrize("noise", [0.3, 0.8])
-def test_the_covariance_is_honest(noise: float) -> None:
-    """Errors over many draws of noise, in units of the stated sigma, are of size one."""
-    view = random_lights(3)
-    sigma = noise * float(view.std())
-    rng = np.random.default_rng(0)
-    white = []
-    for _ in range(25):
-        photo = shifted(view, 0.6, -1.3) + noise_field(rng, sigma)
-        found = match_patches(photo, view, lattice(), 31, 5)
-        error = np.stack([found.dx - 0.6, found.dy + 1.3], axis=1)
-        whiten = np.linalg.cholesky(np.linalg.inv(found.covariance)).transpose(0, 2, 1)
-        white.append(np.einsum("nij,nj->ni", whiten, error))
-    normalised = np.concatenate(white)
-    assert len(normalised) > 0.9 * 25 * len(lattice())
-    # Robust, for a patch may also lock on to another place altogether
-    spread = 1.4826 * np.median(np.abs(normalised), axis=0)
-    assert (spread > 0.5).all()
-    assert (spread < 2.0).all()
-
-
-def test_a_street_fixes_one_direction_only() -> None:
-    view = np.zeros((SIDE, SIDE), np.float32)
-    view[80] = 1.0
-    view += 0.05 * random_lights(5)
-    view = cv2.GaussianBlur(view, (0, 0), 1.5)
-    noise = noise_field(np.random.default_rng(2), 0.02)
-    found = match_patches(view + noise, view, np.array([[80, 80]], np.intp), 31, 6)
-    assert len(found) == 1
-    assert found.covariance[0, 0, 0] > 10.0 * found.covariance[0, 1, 1]
-
-
-def test_peaks_on_the_border_are_rejected() -> None:
-    view = random_lights(6)
-    photo = shifted(view, 8.0, 0.0)
-    reached = match_patches(photo, view, lattice(), 31, 10)
-    beyond = match_patches(photo, view, lattice(), 31, 8)
-    assert len(reached) == len(lattice())
-    assert (np.abs(beyond.dx) < 7.0).sum() == len(beyond)  # chance peaks at most
-    assert len(beyond) < 0.3 * len(lattice())
-
-
-def test_flat_patches_are_passed_over_and_unlike_ones_do_not_match() -> None:
-    view = random_lights(9)
-    dark = np.zeros_like(view)
-    assert len(match_patches(dark, view, lattice(), 31, 3)) == 0
-    nothing = match_patches(view, dark, lattice(), 31, 3)
-    assert len(nothing) == 0
-    assert nothing.covariance.shape == (0, 2, 2)
     unlike = match_patches(random_lights(7), random_lights(8), lattice(), 31, 3)
     assert len(unlike) <= 0.1 * len(lattice())
     assert (unlike.ncc >= MIN_NCC).all()
-
-
-def test_texture_is_the_smaller_eigenvalue_where_all_of_a_patch_counts() -> None:
-    """Of the products of Sobel slopes, averaged over the patch; 1 / 20,400 of codes of 8 bits."""
-    view = random_lights(4)
-    weight = np.ones_like(view)
-    weight[:, 110:] = 0.0
-    slopes = [cv2.Sobel(view.astype(float), cv2.CV_64F, *way) / 4.0 for way in ((1, 0), (0, 1))]
-    found = measure_texture(view, weight, 21)
-    ratios = []
-    for x, y in lattice():
-        part = [slope[y - 10 : y + 11, x - 10 : x + 11].ravel() for slope in slopes]
-        expected = np.linalg.eigvalsh(np.array(part) @ np.array(part).T)[0]
-        assert (found[y, x] > 0.0) == (x + 10 < 110)
-        ratios.append(found[y, x] / expected if x + 10 < 110 else np.nan)
-    assert np.nanmax(ratios) == pytest.approx(np.nanmin(ratios), rel=1e-3)
+    assert len(match_patches(0.0 * view, view, lattice(), 31, 3)) == 0
 
 
 SIZE_PX = 31
 
 
-def patches_at(places: list[tuple[int, int]]) -> PatchMatches:
-    x, y = np.array(places, float).T
-    return matched(x, y, np.zeros((len(places), 2)), 0.0, size_px=SIZE_PX)
-
-
 def test_patches_have_in_common_what_their_squares_do() -> None:
-    places = [(20, 20), (30, 20), (30, 12), (51, 20), (50, 49), (20, 20)]
-    overlap = patches_at(places).overlap
-    for k, (x, y) in enumerate(places):
-        for m, (other_x, other_y) in enumerate(places):
-            columns = {x + d for d in range(SIZE_PX)} & {other_x + d for d in range(SIZE_PX)}
-            rows = {y + d for d in range(SIZE_PX)} & {other_y + d for d in range(SIZE_PX)}
-            assert overlap[k, m] == pytest.approx(len(columns) * len(rows) / SIZE_PX**2)
+    x, y = np.array([(20, 20), (30, 20), (30, 12), (51, 20), (50, 49), (20, 20)], float).T
+    overlap = matched(x, y, np.zeros((6, 2)), 0.0, size_px=SIZE_PX).overlap
+    across, down = (np.maximum(SIZE_PX - np.abs(side[:, None] - side), 0.0) for side in (x, y))
+    assert overlap == pytest.approx(across * down / SIZE_PX**2)
 
 
-@pytest.mark.parametrize("kind", ["mask", "index"])
-def test_some_of_the_matches_keep_all_that_is_theirs(kind: str) -> None:
-    view = random_lights(4)
-    matches = match_patches(view, view, lattice(), 31, 3)
-    which = np.array([5, 2]) if kind == "index" else np.arange(len(matches)) % 3 == 0
-    some = matches.chosen(which)
-    assert some.size_px == matches.size_px == 31
-    for name in ("x", "y", "dx", "dy", "covariance", "ncc"):
-        assert np.array_equal(getattr(some, name), getattr(matches, name)[which])
-
-
-def brute_choice(
-    texture: FloatImage, size_px: int, cells: tuple[int, int], reach_px: int
-) -> list[tuple[int, int]]:
-    """The best pixel of each cell, pixel by pixel."""
-    height, width = texture.shape
-    border = size_px // 2 + reach_px + 1
-    across, down = width - 2 * border, height - 2 * border
-    best: dict[tuple[int, int], tuple[float, int, int]] = {}
-    # As even as can be, the first ones larger by one
-    columns = np.repeat(
-        range(cells[0]), [across // cells[0] + (k < across % cells[0]) for k in range(cells[0])]
-    )
-    rows = np.repeat(
-        range(cells[1]), [down // cells[1] + (k < down % cells[1]) for k in range(cells[1])]
-    )
-    for y in range(down):
-        for x in range(across):
-            cell, value = (columns[x], rows[y]), float(texture[border + y, border + x])
-            if cell not in best or value > best[cell][0]:
-                best[cell] = (value, border + x, border + y)
+@pytest.mark.parametrize("cells", [(3, 2), (7, 5), (200, 200)])
+def test_the_best_place_of_every_cell_is_that_of_all_its_pixels(cells: tuple[int, int]) -> None:
+    """Cells are as even as can be, the first ones larger by one."""
+    texture = np.random.default_rng(2).exponential(size=(47, 62)).astype(np.float32)
+    texture[:, 30:38], texture[20:24] = 0.0, 0.001
+    border = 9 // 2 + 2 + 1
+    inner = texture[border:-border, border:-border]
     floor = 1e-6 + 1e-3 * float(np.percentile(texture, 99.5))
-    found = sorted((one for one in best.values() if one[0] > floor), reverse=True)
-    return [(x, y) for _, x, y in found]
+    best = []
+    for rows in np.array_split(np.arange(inner.shape[0]), cells[1]):
+        for columns in np.array_split(np.arange(inner.shape[1]), cells[0]):
+            if part := [(inner[y, x], border + x, border + y) for y in rows for x in columns]:
+                best.append(max(part))
+    expected = [(x, y) for value, x, y in sorted(best, reverse=True) if value > floor]
+    found = choose_patches(texture, 9, cells, 2)
+    assert [tuple(one) for one in found.tolist()] == expected
 
 
-@pytest.mark.parametrize("cells", [(3, 2), (7, 5), (1, 1), (200, 200)])
-@pytest.mark.parametrize(("size_px", "reach_px"), [(9, 2), (11, 0)])
-def test_the_best_place_of_every_cell_is_that_of_all_its_pixels(
-    cells: tuple[int, int], size_px: int, reach_px: int
+@pytest.mark.parametrize(("x", "y"), [(3.7, 2.6), (1.0, 5.0), (7.0, 1.0), (8.0, 3.0), (4.0, 0.0)])
+@pytest.mark.parametrize(("xx", "xy", "yy"), [(0.02, 0.0, 0.03), (0.05, 0.02, 0.03)])
+def test_a_peak_is_where_it_is_as_sure_as_it_is_sharp_and_not_on_the_rim(
+    x: float, y: float, xx: float, xy: float, yy: float
 ) -> None:
-    rng = np.random.default_rng(2)
-    texture = rng.exponential(size=(47, 62)).astype(np.float32)
-    texture[:, 30:38] = 0.0
-    texture[20:24] = 0.001
-    found = choose_patches(texture, size_px, cells, reach_px)
-    assert [tuple(one) for one in found.tolist()] == brute_choice(texture, size_px, cells, reach_px)
-
-
-def test_nothing_is_chosen_of_a_picture_smaller_than_a_patch() -> None:
-    assert choose_patches(np.ones((20, 50), np.float32), 21, (3, 2), 5).shape == (0, 2)
-
-
-def find_peak(surface: FloatImage, samples: float) -> tuple[float, float, float, np.ndarray] | None:
-    """Height, place and covariance of the peak of one surface."""
-    index, ncc, x, y, covariance = locate_peaks(surface[None], samples)
-    return (float(ncc[0]), float(x[0]), float(y[0]), covariance[0]) if len(index) else None
+    """Variance: (1 - r^2) / samples / r times the inverse of the curvature."""
+    for height in (0.8, 1.0, 0.01):
+        surface = quadratic(x, y, height, xx, xy, yy)
+        index, ncc, found_x, found_y, covariance = locate_peaks(surface[None], 50.0)
+        assert len(index) == (1.0 <= x <= 7.0 and 1.0 <= y <= 5.0)
+        if not len(index) or x != 3.7:
+            continue
+        assert (found_x[0], found_y[0]) == pytest.approx((x, y), abs=1e-4)
+        r = float(ncc[0])
+        assert r == pytest.approx(min(height, 0.999), abs=0.006)
+        expected = (1.0 - r**2) / 50.0 / max(r, 0.05) * np.linalg.inv([[xx, xy], [xy, yy]])
+        assert covariance[0] == pytest.approx(expected, rel=2e-3, abs=1e-5)
+    # A ridge, across which alone it is known
+    assert not len(locate_peaks(quadratic(4.0, 3.0, 0.8, 0.02, 0.02, 0.02)[None], 50.0)[0])
 
 
 def quadratic(x: float, y: float, height: float, xx: float, xy: float, yy: float) -> FloatImage:
     row, col = np.mgrid[0:7, 0:9].astype(float)
     u, v = col - x, row - y
     return np.asarray(height - 0.5 * (xx * u * u + 2 * xy * u * v + yy * v * v), np.float32)
-
-
-@pytest.mark.parametrize(("x", "y"), [(4.0, 3.0), (3.7, 2.6), (1.3, 5.2), (6.9, 1.1)])
-@pytest.mark.parametrize(("xx", "xy", "yy"), [(0.02, 0.0, 0.03), (0.05, 0.02, 0.03)])
-def test_the_peak_of_a_quadratic_is_where_it_is_and_as_sure_as_it_is_sharp(
-    x: float, y: float, xx: float, xy: float, yy: float
-) -> None:
-    """Variance: (1 - r^2) / samples / r times the inverse of the curvature."""
-    found = find_peak(quadratic(x, y, 0.8, xx, xy, yy), 50.0)
-    assert found is not None
-    r, found_x, found_y, spread = found
-    assert (found_x, found_y) == pytest.approx((x, y), abs=1e-4)
-    inverse = np.linalg.inv([[xx, xy], [xy, yy]])
-    expected = (1.0 - r**2) / 50.0 / r * inverse
-    assert spread == pytest.approx(expected, rel=1e-3, abs=1e-5)
-
-
-def test_there_is_no_peak_on_the_rim_or_where_nothing_curves() -> None:
-    for x, y in ((0.0, 3.0), (8.0, 3.0), (4.0, 0.0), (4.0, 6.0)):
-        assert find_peak(quadratic(x, y, 0.8, 0.02, 0.0, 0.02), 50.0) is None
-    for x, y in ((1.0, 3.0), (7.0, 3.0), (4.0, 1.0), (4.0, 5.0)):
-        assert find_peak(quadratic(x, y, 0.8, 0.02, 0.0, 0.02), 50.0) is not None
-    assert find_peak(np.full((7, 9), 0.5, np.float32), 50.0) is None
-    # A ridge, across which alone it is known
-    assert find_peak(quadratic(4.0, 3.0, 0.8, 0.02, 0.02, 0.02), 50.0) is None
-    # A perfect peak is told as nearly one; a low one not as surer than it is
-    high = find_peak(quadratic(4.0, 3.0, 1.0, 0.02, 0.0, 0.02), 10.0)
-    assert high is not None
-    assert high[0] == 0.999
-    assert high[3][0, 0] == pytest.approx((1.0 - 0.999**2) / 10.0 / 0.999 / 0.02, rel=1e-3)
-    low = find_peak(quadratic(4.0, 3.0, 0.01, 0.02, 0.0, 0.02), 10.0)
-    assert low is not None
-    assert low[3][0, 0] == pytest.approx((1.0 - 1e-4) / 10.0 / 0.05 / 0.02, rel=1e-3)
 
 
 def test_patches_around_one_light_are_one_group() -> None:
@@ -327,7 +183,6 @@ TRUE = camera_over(
 )
 
 
-REFINE, CLEAR = RefineParams(), AcceptParams().clear_log10_odds
 ALL = np.arange(10) < 8  # the principal point is free in crops alone
 
 
@@ -364,54 +219,15 @@ def a_step(rng: np.random.Generator) -> FloatArray:
     return step
 
 
-def apart_px(found: Camera, true: Camera) -> float:
-    away = miss_px(found, true, *np.meshgrid(np.linspace(20, 579, 9), np.linspace(20, 379, 7)))
-    return float(np.sqrt(np.mean(away**2)))
-
-
-def test_an_exact_displacement_is_undone() -> None:
-    start = TRUE
-    true = step_camera(start, VELOCITY, a_step(np.random.default_rng(0)))
-    matches = matches_of(start, true, np.random.default_rng(1), sigma_px=0.0)
-    loose = close_prior(start, sigma_along_m=1e7, sigma_across_m=1e7, sigma_up_m=1e7)
-    loose = replace(loose, sigma_log_focal=10.0, sigma_k1=10.0)
-    found = fit_to_patches(start, matches, loose, ALL)
-    assert apart_px(found.camera, true) < 1e-3
-    assert found.rms_px < 1e-3
-    assert found.weights.min() > 0.999
-    assert found.rendered == start
-    assert found.camera.focal_px == pytest.approx(true.focal_px, rel=1e-4)
-    assert found.camera.distortion[0] == pytest.approx(true.distortion[0], abs=1e-4)
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_a_quarter_of_wrong_matches_does_little_harm(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    start = TRUE
-    true = step_camera(start, VELOCITY, a_step(rng))
-    found = fit_to_patches(
-        start, matches_of(start, true, rng, outliers=0.25), close_prior(start), ALL
-    )
-    assert apart_px(start, true) > 0.8
-    assert apart_px(found.camera, true) < 0.25
-    assert 0.2 < found.rms_px < 0.8
-    gross = np.hypot(*found.residual_px.T) > 3.0
-    assert gross.sum() > 5
-    assert found.weights[gross].max() < 0.25
-    assert np.median(found.weights[~gross]) > 0.75
-
-
-@pytest.mark.parametrize("outliers", [0.0, 0.25])
-def test_the_covariance_of_a_pose_is_honest(outliers: float) -> None:
+def test_the_covariance_of_a_pose_is_honest() -> None:
     """Errors of 60 fits, in units of the stated sigmas, are of size one in every parameter."""
     start = TRUE
     prior = close_prior(start)
     pulls, pixels = [], []
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        step = a_step(rng)
-        true = step_camera(start, VELOCITY, step)
-        found = fit_to_patches(start, matches_of(start, true, rng, outliers=outliers), prior, ALL)
+        true = step_camera(start, VELOCITY, a_step(rng))
+        found = fit_to_patches(start, matches_of(start, true, rng, outliers=0.25), prior, ALL)
         error = prior.departure(found.camera) - prior.departure(true)
         sigma = np.sqrt(np.diag(found.covariance))
         pulls.append((error / np.where(sigma > 0.0, sigma, 1.0))[FOCAL : K1 + 1])
@@ -422,54 +238,6 @@ def test_the_covariance_of_a_pose_is_honest(outliers: float) -> None:
     assert (spread > [0.6, 0.6, 0.6, 0.6, 0.3]).all()
     assert (spread < 1.6).all()
     assert 0.5 < np.sqrt(np.mean(np.square(pixels))) < 1.6
-
-
-def test_belief_decides_what_the_lights_cannot_tell() -> None:
-    """A long lens straight down: focal length and height do the same to the picture."""
-    start = camera_over(10.5, 42.5, width=600, height=400, focal_px=5000.0)
-    step = np.zeros(10)
-    step[FOCAL] = 0.01
-    true = step_camera(start, VELOCITY, step)
-    rng = np.random.default_rng(5)
-    matches = matches_of(start, true, rng, sigma_px=0.26)
-    focal = fit_to_patches(start, matches, close_prior(start, sigma_up_m=1.0), ALL)
-    height = fit_to_patches(
-        start, matches, close_prior(start, sigma_up_m=20e3, sigma_log_focal=1e-6), ALL
-    )
-    assert focal.camera.focal_px / start.focal_px == pytest.approx(1.01, abs=0.002)
-    fallen = np.linalg.norm(start.position_ecef_m) - np.linalg.norm(height.camera.position_ecef_m)
-    assert fallen == pytest.approx(0.01 * 410e3, rel=0.15)
-    assert max(apart_px(focal.camera, true), apart_px(height.camera, true)) < 0.15
-
-
-def test_a_crop_off_the_middle_moves_the_principal_point() -> None:
-    """The left half of a frame: the lens' axis meets the picture's edge, 150 px from its middle."""
-    start = TRUE
-    cropped = replace(start, width_px=300, principal_point=(299.5, 199.5))
-    believed = replace(cropped, principal_point=(149.5, 199.5))
-    turn = np.zeros(PARAMETERS)
-    turn[1] = -np.arctan(150.0 / start.focal_px)  # so far the attitude makes up for it
-    wrong = step_camera(believed, VELOCITY, turn)
-    rng = np.random.default_rng(8)
-    x, y = rng.uniform(10, 289, 120), rng.uniform(10, 389, 120)
-    at_x, at_y = cropped.ecef_to_pixel(wrong.pixel_to_ecef(x, y))
-    off = np.stack([at_x - x, at_y - y], axis=1) + rng.normal(0.0, 0.3, (120, 2))
-    matches = matched(x, y, off, 0.03)
-    prior = replace(
-        close_prior(believed), principal_point=believed.principal_point, sigma_principal_px=120.0
-    )
-    found = fit_to_patches(wrong, matches, prior, np.ones(PARAMETERS, bool))
-    stuck = fit_to_patches(wrong, matches, prior, ALL)
-
-    apart, apart_stuck = (
-        np.sqrt(np.mean(miss_px(fit.camera, cropped, x, y) ** 2)) for fit in (found, stuck)
-    )
-    assert apart < 0.3
-    assert apart_stuck > 2.0 * apart
-    sigma = np.sqrt(np.diag(found.covariance))[[PRINCIPAL_X, PRINCIPAL_Y]]
-    error = np.subtract(found.camera.principal_point, cropped.principal_point)
-    assert (np.abs(error) < 4.0 * sigma).all()
-    assert (sigma < 120.0).all()
 
 
 @pytest.fixture(scope="module")
@@ -487,66 +255,24 @@ def test_a_picture_is_fitted_to_a_fraction_of_a_pixel(lamps: LampWorld, levels: 
     believed = camera_over(
         11.0, 43.0, off_nadir=25.0, azimuth=200.0, roll=80.0, width=300, height=200, focal_px=450.0
     )
-    step = a_step(rng)
-    true = step_camera(believed, VELOCITY, step)
+    true = step_camera(believed, VELOCITY, a_step(rng))
     photo = log_picture(true, lamps, blur_px=1.2)
     nudge = np.zeros(10)
     nudge[ROTATION] = [0.006, -0.005, 0.004]
     start = step_camera(believed, VELOCITY, nudge)
     params = RefineParams(patch_px=25, cells=10)
-    given = levels, photo, np.ones_like(photo), start, close_prior(believed), ALL, params
-    found = refine_on_patches(*given)
+    given = np.ones_like(photo), start, close_prior(believed), ALL, params
+    found = refine_on_patches(levels, photo, *given)
     assert found is not None
     lattice = np.meshgrid(np.linspace(10, 289, 9), np.linspace(10, 189, 7))
     assert np.sqrt(np.mean(miss_px(found.camera, true, *lattice) ** 2)) < 0.3
     assert len(found.matches) > 20
     assert found.rms_px < 0.5
-    again = refine_on_patches(*given)
-    assert again is not None
-    assert again.camera == found.camera  # nothing is drawn at random
-
-
-def test_a_distorted_camera_is_known_by_what_lies_farther_away() -> None:
-    """And a right one is not: what scatters around it fits no other."""
-    rng = np.random.default_rng(11)
-    prior = close_prior(TRUE, sigma_log_focal=0.12)
-    fits = []
-    for longer in (1.0, 1.05):  # right in the middle alone, where its lens is too long
-        start = replace(TRUE, focal_px=longer * TRUE.focal_px)
-        fits.append(fit_to_patches(start, matches_of(start, TRUE, rng, outliers=0.25), prior, ALL))
-    right, distorted = fits
-    assert weigh_alternative(right, REFINE) < CLEAR
-    assert weigh_alternative(distorted, REFINE) > 10.0 * CLEAR
-    # Where all of them are the same light, they tell no more than one
-    one = replace(distorted.matches, x=np.full(100, 300.0), y=np.full(100, 200.0))
-    assert weigh_alternative(replace(distorted, matches=one), REFINE) < CLEAR
-
-
-def test_a_dark_picture_cannot_be_fitted(levels: Levels) -> None:
-    camera = camera_over(11.0, 43.0, width=150, height=100, focal_px=450.0)
-    dark = np.zeros((100, 150), np.float32)
-    params = RefineParams(patch_px=21, cells=6)
-    nothing = np.ones_like(dark), camera, close_prior(camera), ALL, params
-    assert refine_on_patches(levels, dark, *nothing) is None
-
-
-def test_of_two_covariances_the_wider_counts_in_every_direction() -> None:
-    flat, tall = np.diag([4.0, 1.0]), np.diag([1.0, 9.0])
-    assert widen(flat, tall) == pytest.approx(np.diag([4.0, 9.0]))
-    assert widen(flat, 0.5 * flat) == pytest.approx(flat)
-    assert widen(flat, np.outer([3.0, 3.0], [3.0, 3.0])) != pytest.approx(flat)
-    rng = np.random.default_rng(4)
-    roots = rng.normal(size=(2, 20, 2, 2))
-    a, b = roots @ np.swapaxes(roots, -1, -2) + 0.01 * np.eye(2)
-    found = widen(a, b)
-    for covariance in (a, b):
-        assert np.linalg.eigvalsh(found - covariance).min() > -1e-9
-    assert (np.linalg.eigvalsh(a + b - found) > -1e-9).all()
+    assert refine_on_patches(levels, 0.0 * photo, *given) is None
 
 
 Array = NDArray[np.float64]
 
-POINTS = PointParams()
 CHECKED = np.array([(40.0, 50.0), (300.0, 200.0), (560.0, 350.0)])
 GROUND = ecef(*TRUE.pixel_to_lonlat(*CHECKED.T))
 
@@ -586,11 +312,10 @@ def record_of(refinement: Refinement, groups: NDArray[np.intp]) -> Fit:
     return Fit(**{**nothing, **told})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_shift_without_each_part_is_that_of_an_explicit_refit(seed: int) -> None:
-    matches, lamp = seen(seed)
+def test_the_shift_without_each_part_is_that_of_an_explicit_refit() -> None:
+    matches, lamp = seen(1)
     refinement = fitted(matches)
-    refits = jackknife(refinement, lamp)
+    refits = jackknife(refinement, 1000 - 7 * lamp)  # numbers of lamps mean nothing
     assert refits is not None
     assert refits.camera == refinement.camera
     by_hand = [places_of(fitted(matches.chosen(PART[lamp] != k)).camera) for k in range(16)]
@@ -608,24 +333,7 @@ def test_the_shift_without_each_part_is_that_of_an_explicit_refit(seed: int) -> 
         again = places_of(fitted(matches.chosen(~left[lamp])).camera)
         assert min(np.abs(again - places_of(one)).max() for one in halves.without) < 0.005
     assert len(halves.without) == 4
-
-
-def test_patches_of_one_lamp_go_together_and_numbers_of_lamps_mean_nothing() -> None:
-    matches, lamp = seen(4)
-    refinement = fitted(matches)
-    first, again, single = (
-        jackknife(refinement, groups) for groups in (lamp, 1000 - 7 * lamp, np.arange(len(lamp)))
-    )
-    assert first is not None
-    assert again is not None
-    assert single is not None
-    assert again.covariance_px(GROUND) == pytest.approx(first.covariance_px(GROUND), rel=1e-6)
-    assert len(single.without) == 16
-    assert jackknife(refinement, np.zeros_like(lamp)) is None
     assert jackknife(refinement, lamp // 7) is None  # three lights
-    four = jackknife(refinement, lamp // 5)
-    assert four is not None
-    assert len(four.without) == 4
 
 
 def test_the_stated_covariance_is_that_of_least_squares_by_hand() -> None:
@@ -657,8 +365,10 @@ def test_the_stated_covariance_is_that_of_least_squares_by_hand() -> None:
     assert fit.refits is not None
     moved = fit.refits.covariance_px(GROUND)
     told = compute_camera_covariances(fit, GROUND, fit.refits)
-    assert told == pytest.approx(widen(stated, moved), rel=1e-9)
-    assert np.linalg.eigvalsh(told - moved).min() > -1e-9
+    for narrower in (stated, moved):
+        assert np.linalg.eigvalsh(told - narrower).min() > -1e-9
+    assert np.linalg.eigvalsh(stated + moved - told).min() > -1e-9
+    assert widen(np.diag([4.0, 1.0]), np.diag([1.0, 9.0])) == pytest.approx(np.diag([4.0, 9.0]))
 
 
 def left_over(count: int = 30) -> Refinement:
@@ -678,47 +388,6 @@ def left_over(count: int = 30) -> Refinement:
         prior=prior_of(TRUE),
         free=ALL,
     )
-
-
-def test_offsets_are_those_of_a_gaussian_process_by_hand() -> None:
-    fit = left_over()
-    x, y, weights, off = fit.matches.x, fit.matches.y, fit.weights, fit.residual_px
-    count, places = len(x), np.array([(20.0, 30.0), (70.0, 50.0), (300.0, 300.0)])
-    stated = 0.3 + 0.25**2
-    widened = max(1.0, 1.4826 * float(np.median(np.abs(off) / np.sqrt(stated)))) ** 2
-    noise = stated * widened / weights
-
-    def nearness(ax: float, ay: float, bx: float, by: float) -> float:
-        return float(np.exp(-0.5 * (np.hypot(ax - bx, ay - by) / 20.0 / 1.5) ** 2))
-
-    each = range(count)
-    kernel = np.array([[nearness(x[i], y[i], x[j], y[j]) for j in each] for i in each])
-    over = under = 0.0
-    for i in each:
-        for j in range(i):
-            if 1.0 <= np.hypot(x[i] - x[j], y[i] - y[j]) / 20.0 <= 2.0:
-                over += weights[i] * weights[j] * float(off[i] @ off[j]) / 2.0
-                under += weights[i] * weights[j] * kernel[i, j]
-    shared = over / under
-    assert shared > 0.1
-    noise *= max(1.0 - shared / np.median(noise), 1.0 / widened)
-    alike = np.maximum(1.0 - np.abs(x[:, None] - x) / 20.0, 0.0)
-    alike *= np.maximum(1.0 - np.abs(y[:, None] - y) / 20.0, 0.0)
-    whole = shared * kernel + alike * np.sqrt(np.outer(noise, noise))
-    for asked, at in ((None, np.stack([x, y], axis=1)), (places, places)):
-        found = estimate_offsets(fit, POINTS, asked)
-        to = shared * np.array([[nearness(*one, x[j], y[j]) for j in each] for one in at])
-        by_hand = to @ np.linalg.solve(whole, off)
-        assert found.offset_px == pytest.approx(by_hand, rel=1e-6, abs=1e-9)
-        left = shared - np.einsum("kn,kn->k", to, np.linalg.solve(whole, to.T).T)
-        assert found.covariance == pytest.approx(left[:, None, None] * np.eye(2), abs=1e-9)
-        assert found.noise[:, 0, 0] == pytest.approx(noise)
-    rows = np.where(np.arange(count) // 6 % 2, 3.0, -3.0)
-    apart = replace(fit, residual_px=np.stack([rows, rows], axis=1))
-    assert not estimate_offsets(apart, POINTS).offset_px.any()
-    few = estimate_offsets(left_over(4), POINTS)
-    assert not few.offset_px.any()
-    assert not few.covariance.any()
 
 
 def test_odds_of_what_a_wide_look_fits_are_counted_patch_by_patch() -> None:
@@ -832,22 +501,12 @@ def test_each_patch_is_judged_by_the_fit_to_other_groups_patches_and_by_the_solu
             assert found.distance_px[k] == pytest.approx(expected, abs=0.01)
 
 
-def lights_over(share: float) -> tuple[LightPeaks, np.ndarray]:
-    """Lights all over the picture; matched are all, but of the lower right that share."""
-    x, y = (side.ravel() for side in np.meshgrid(np.arange(5.0, 300, 10), np.arange(5.0, 200, 10)))
-    inside = np.flatnonzero((x > 150) & (y > 100))
-    missed = inside[round(share * len(inside)) :]
-    matched = np.setdiff1d(np.arange(len(x)), missed)
-    return LightPeaks(x=x, y=y, contrast=np.ones(len(x))), matched
-
-
 COVERING = AcceptParams().covering_log10_odds
 
 
 @pytest.mark.parametrize(
     ("moved_px", "alternative", "light_odds", "share", "is_distorted"),
     [
-        (0, 0.0, 0.0, 1.0, False),
         (0, 2.9, 0.0, 1.0, False),
         (0, 3.0, 99.0, 1.0, True),
         (6, 0.0, COVERING - 0.1, 1.0, True),
@@ -860,10 +519,15 @@ def test_patches_of_a_part_do_not_speak_for_the_whole(
 ) -> None:
     """Where a quarter lies elsewhere, unless lights confirm it; or another camera fits better."""
     fit = make_fit(moved_px)
-    lights, matched = lights_over(share)
-    refinement = replace(fit.refinement, alternative_log10_odds=alternative)
+    # Lights all over the picture; matched are all, but of the lower right that share
+    x, y = (side.ravel() for side in np.meshgrid(np.arange(5.0, 300, 10), np.arange(5.0, 200, 10)))
+    inside = np.flatnonzero((x > 150) & (y > 100))
     part = replace(
-        fit, refinement=refinement, lights=lights, matched=matched, light_log10_odds=light_odds
+        fit,
+        refinement=replace(fit.refinement, alternative_log10_odds=alternative),
+        lights=LightPeaks(x=x, y=y, contrast=np.ones(len(x))),
+        matched=np.setdiff1d(np.arange(len(x)), inside[round(share * len(inside)) :]),
+        light_log10_odds=light_odds,
     )
     params = RegisterParams(hold_out=HoldOutParams(min_quarter_px=1.0))
     found = hold_out.test_fit(part, params)
@@ -874,13 +538,15 @@ def test_patches_of_a_part_do_not_speak_for_the_whole(
     assert np.isnan(found.pose_sigma_m) == is_distorted
 
 
-def test_a_hundredth_of_the_diagonal_or_a_kilometre_is_allowed() -> None:
-    """Of a picture of half the size as many pixels less; a short view is allowed more."""
-    for focal_px, is_far in ((400.0, True), (4000.0, False)):
-        camera = camera_over(10.0, 45.5, width=300, height=200, focal_px=focal_px)
-        values = np.zeros((100, 150), np.float32)
-        image = LightImage(values=values, weight=values, factor=0.5)
-        half_km = 410.0 * np.hypot(150, 100) / focal_px
-        expected = 0.01 if is_far else 1.0 / (2.0 * half_km)
-        found = hold_out.compute_allowed_error_px(camera, image)
-        assert found == pytest.approx(expected * np.hypot(100, 150), rel=0.02)
+@pytest.mark.parametrize(("focal_px", "allowed_km"), [(400.0, None), (4000.0, 1.0)])
+def test_a_hundredth_of_the_diagonal_or_a_kilometre_is_allowed(
+    focal_px: float, allowed_km: float | None
+) -> None:
+    camera = camera_over(10.0, 45.5, width=300, height=200, focal_px=focal_px)
+    values = np.zeros((100, 150), np.float32)
+    image = LightImage(values=values, weight=values, factor=0.5)
+    expected = 0.01 * np.hypot(100, 150)
+    if allowed_km is not None:
+        expected = 0.5 * focal_px * allowed_km / 410.0
+    found = hold_out.compute_allowed_error_px(camera, image)
+    assert found == pytest.approx(expected, rel=0.02)

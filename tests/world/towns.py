@@ -5,12 +5,10 @@ Positions on the Earth come from PROJ, the camera's projection from OpenCV.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 from pyproj import Transformer
 from scipy.spatial.transform import Rotation
@@ -106,24 +104,6 @@ def prior_of(camera: Camera, **given: float) -> PosePrior:
     }
     where = {"position_ecef_m": camera.position_ecef_m, "velocity_ecef": VELOCITY}
     return PosePrior(**{**where, "focal_px": camera.focal_px, **sigmas, **given})  # type: ignore[arg-type]
-
-
-def drawn_camera(
-    rng: np.random.Generator,
-    lon: tuple[float, float],
-    lat: tuple[float, float],
-    off_nadir: tuple[float, float],
-    **given: Any,
-) -> Camera:
-    """A camera anywhere between bounds (degrees) that looks to any side, with any roll."""
-    return camera_over(
-        rng.uniform(*lon),
-        rng.uniform(*lat),
-        off_nadir=rng.uniform(*off_nadir),
-        azimuth=rng.uniform(0.0, 360.0),
-        roll=rng.uniform(-180.0, 180.0),
-        **given,
-    )
 
 
 def project(camera: Camera, points: FloatArray) -> FloatArray:
@@ -267,18 +247,3 @@ def angle_between_deg(a: Camera, b: Camera) -> float:
 
 
 BENT = (-0.08, 0.02, 0.001, -0.002, 0.003)
-
-
-@st.composite
-def any_cameras(draw: st.DrawFn, farthest_off_nadir_deg: float = 95.0) -> Camera:
-    """A camera over the Earth that looks at it, or beside it."""
-    camera = camera_over(
-        draw(st.floats(-180.0, 180.0)),
-        draw(st.floats(-60.0, 60.0)),
-        off_nadir=draw(st.floats(0.0, farthest_off_nadir_deg)),
-        azimuth=draw(st.floats(0.0, 360.0)),
-        focal_px=draw(st.floats(200.0, 3000.0)),
-    )
-    bent = draw(st.sampled_from([(0.0,) * 5, BENT]))
-    aspect = draw(st.sampled_from([None, 1.5, 2.0 / 3.0]))
-    return replace(camera, distortion=bent, mirrored=draw(st.booleans()), pixel_aspect=aspect)
