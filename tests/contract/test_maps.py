@@ -27,7 +27,6 @@ from tests.world.maps import (
     blob,
     centroid,
     ones,
-    radiance_at,
     radiance_of,
     whole,
     write_geotiff,
@@ -105,8 +104,6 @@ def tile_of(collection: int, name: str, data_set: str, group: str = "VIIRS_Grid_
 
 
 PLACED = (
-    Placed(name="the middle of a pixel", samples=lit(17, 29), how={"west": 135.0, "north": 35.0},
-           lonlat=(135.0 + 29.5 * STEP, 35.0 - 17.5 * STEP)),
     Placed(name="between pixels", samples=lit(30.4, 21.7), how={"west": 135.0, "north": 35.0},
            lonlat=(135.0 + 22.2 * STEP, 35.0 - 30.9 * STEP)),
     # EOG's composites begin at -180.00208: the first pixel's centre is at -180
@@ -118,17 +115,13 @@ PLACED = (
     Placed(name="netCDF", file="viirs_2019.nc", samples=lit(17, 31), write=write_netcdf,
            lonlat=(70.0 + 31.5 * STEP, 20.0 - 17.5 * STEP)),
     in_metres("EPSG:32654", 139.7, 35.6, 500.0),  # UTM
+    in_metres("EPSG:32760", 179.2, -17.0, 450.0),  # across the antimeridian
     in_metres("EPSG:3035", 23.7, 61.5, 460.0),  # Lambert equal area, 13° off its axis: turned
-    in_metres("EPSG:3857", 2.35, 48.86, 611.5),
-    in_metres("EPSG:32760", 179.2, -17.0, 450.0),
     turned("rows from the south", Affine(STEP, 0, 30.0, 0, STEP, 10.0)),
-    turned("oblong pixels", Affine(2 * STEP, 0, 30.0, 0, -STEP, 10.0)),
     turned("turned by 20°", Affine(0.94 * STEP, 0.34 * STEP, 30, 0.34 * STEP, -0.94 * STEP, 10)),
     tile_of(1, "VNP46A4.A2019001", "NearNadir_Composite_Snow_Free"),
     tile_of(2, "VNP46A4.A2020001", "AllAngle_Composite_Snow_Free"),
     tile_of(2, "VNP46A3.A2020061", "OffNadir_Composite_Snow_Free", "A_Name_Of_The_Future"),
-    tile_of(1, "VNP46A2.A2020061", "Gap_Filled_DNB_BRDF-Corrected_NTL", "VNP_Grid_DNB"),
-    tile_of(2, "VNP46A2.A2020061", "DNB_BRDF-Corrected_NTL"),
 )  # fmt: skip
 
 
@@ -142,43 +135,6 @@ def test_a_light_lies_where_its_pixels_centre_is(tmp_path: Path, row: Placed) ->
     loss = 0.06 if row.within_deg > 0.01 * STEP else 0.004
     brightest = row.samples.max() / (10.0 if row.samples.dtype == np.uint16 else 1.0)
     assert radiance_of(grid).max() == pytest.approx(brightest, rel=loss)
-
-
-@pytest.mark.parametrize(("raster_type", "shift"), [(1, 0.5), (2, 0.0)], ids=["area", "point"])
-def test_a_stored_tie_point_of_a_point_raster_is_a_centre(
-    tmp_path: Path, raster_type: int, shift: float
-) -> None:
-    """Written tag by tag with Pillow, so that no GDAL code decides what the tie point means."""
-    from PIL import Image
-    from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
-    tags = ImageFileDirectory_v2()
-    tags[33550], tags.tagtype[33550] = (STEP, STEP, 0.0), 12  # ModelPixelScale
-    tags[33922], tags.tagtype[33922] = (0.0, 0.0, 0.0, 20.0, 40.0, 0.0), 12  # of pixel (0, 0)
-    keys = (1, 1, 0, 3, 1024, 0, 1, 2, 1025, 0, 1, raster_type, 2048, 0, 1, 4326)
-    tags[34735], tags.tagtype[34735] = keys, 3  # geographic, raster type, EPSG:4326
-    Image.fromarray(blob(40, 40, 12, 9)).save(tmp_path / "m.tif", tiffinfo=tags)
-    lon, lat = centroid(whole(rg.open_light_map([tmp_path / "m.tif"])))
-    assert lon == pytest.approx(20.0 + (9 + shift) * STEP, abs=0.01 * STEP)
-    assert lat == pytest.approx(40.0 - (12 + shift) * STEP, abs=0.01 * STEP)
-
-
-def test_a_projected_map_across_the_antimeridian_is_as_one_beside_it(tmp_path: Path) -> None:
-    """The same pixels in two zones of UTM, six degrees apart: one reaches across 180 degrees."""
-    row, column = np.indices((200, 200), dtype=np.float32)
-    lit = 10.0 * (1.5 + np.sin(row / 9.0) * np.cos(column / 7.0))
-    place = Affine(500.0, 0.0, 700_000.0, 0.0, -500.0, 4_000_000.0)
-    paths = [
-        write_geotiff(tmp_path / f"{zone}.tif", lit, crs=f"EPSG:{zone}", transform=place)
-        for zone in (32659, 32660)
-    ]
-    west, south, east, north = np.transpose([rg.open_light_map(one).info.bounds for one in paths])
-    assert east[1] > 180.0
-    assert (west[1] - west[0], east[1] - east[0]) == pytest.approx((6.0, 6.0), abs=0.02)
-    assert (south[1], north[1]) == pytest.approx((south[0], north[0]), abs=0.02)
-    for lon, lat in ((173.6, 35.6), (173.9, 35.8), (174.1, 35.7), (174.2, 35.95)):
-        here, there = radiance_at(paths[0], lon, lat), radiance_at(paths[1], lon + 6.0, lat)
-        assert there == pytest.approx(here, rel=0.1)
 
 
 # What the samples are ----------------------------------------------------------------------------
@@ -212,13 +168,8 @@ def coloured(red: int, green: int, blue: int, grey: int) -> Valued:
 
 GREYS = np.arange(256, dtype=np.uint8).reshape(16, 16)
 VALUED = (
-    *(in_unit(unit, 3.0) for unit in ("nW/cm2/sr", "nanoWatts/cm^2/sr", "nW·cm⁻²·sr⁻¹", "")),
+    *(in_unit("nW·cm⁻²·sr⁻¹", 3.0), in_unit("", 3.0), in_unit("radiance", 3.0)),
     *(in_unit("W cm-2 sr-1", 3e-9), in_unit("Watts/(m^2 sr)", 3e-5), in_unit("µW/cm²/sr", 3e-3)),
-    *(in_unit("mW sr-1 m-2", 3e-2), in_unit("radiance", 3.0), in_unit("pW cm-2 sr-1", 3e3)),
-    Valued(
-        name="scale and offset", samples=level(123, np.uint16), nw=13.3, file="VNP46A4.tif",
-        how={"about": {"scales": (0.1,), "offsets": (1.0,)}},
-    ),
     Valued(
         name="scale in a unit", samples=level(123, np.uint16), nw=133.0,
         how={"about": {"scales": (1e-3,), "offsets": (0.01,), "units": ("µW/cm²/sr",)}},
@@ -227,29 +178,16 @@ VALUED = (
         name="the band that is named", samples=np.stack([level(93.0), level(3.0)]),
         how={"about": {"descriptions": ("stray", "avg_rad")}},
     ),
-    Valued(name="over the pole", samples=level(3.0), how={"north": 90.0 + 1.5 * STEP}),
-    Valued(name="the first of two", samples=np.stack([level(3.0), level(9.0)])),
-    Valued(name="grey picture", samples=GREYS, nw=GREY_NW.reshape(16, 16), kind="display"),
     Valued(
         name="white is zero", samples=GREYS, nw=GREY_NW[::-1].reshape(16, 16), kind="display",
         how={"photometric": "miniswhite"},
     ),
     coloured(200, 200, 200, 197),  # 200 - 1.3 * 2, cut to a whole number
     coloured(255, 120, 40, 151),  # 0.299 R + 0.587 G + 0.114 B, and no blue
-    coloured(8, 16, 40, 0),
     coloured(60, 60, 90, 17),  # 63.42 - 1.3 * 32 - 0.4 * 15, which is no more than 4
-    coloured(2, 2, 2, 0),
-    Valued(
-        name="tile in another unit", file="x.h31v05.h5", samples=level(3e-9), write=write_vnp46,
-        how={"attributes": {**COLLECTIONS[2], "units": np.bytes_("Watts/(cm^2 sr)")}},
-    ),
     Valued(
         name="tile with an offset", file="x.h31v05.h5", samples=level(10, np.uint16), nw=1.5,
         write=write_vnp46, how={"attributes": {**COLLECTIONS[1], "add_offset": 0.5}},
-    ),
-    Valued(
-        name="netCDF in another unit", file="watts.nc", samples=level(3e-9), write=write_netcdf,
-        how={"units": "W cm-2 sr-1"},
     ),
     Valued(
         name="the last month of a netCDF", file="m.nc", write=write_netcdf,
@@ -269,18 +207,15 @@ def test_samples_stand_for_a_radiance(tmp_path: Path, row: Valued) -> None:
     assert light_map.info.saturation == (top and pytest.approx(top, abs=1e-6))
 
 
-@pytest.mark.parametrize(("factor", "unit"), [(1e-9, ""), (1e-5, ""), (1e-9, "radiance")])
-def test_the_unit_of_a_map_without_one_light_is_doubted(
-    tmp_path: Path, factor: float, unit: str
-) -> None:
+def test_the_unit_of_a_map_without_one_light_is_doubted(tmp_path: Path) -> None:
     light = 0.2 + blob(60, 50, 30, 20)
-    path = write_geotiff(tmp_path / "m.tif", light * factor, about={"units": (unit,)})
+    path = write_geotiff(tmp_path / "m.tif", light * 1e-9)
     (doubt,) = rg.open_light_map([path]).doubts
     assert re.search(r"m\.tif has .*unit.*, .* convert it once", doubt)
-    assert f"would have {50.2 * factor:.2g} nW" in doubt
+    assert "would have 5e-08 nW" in doubt
     for sure in (light, 0.0 * light):  # all dark is no other unit
         assert rg.open_light_map([write_geotiff(path, sure)]).doubts == ()
-    said = run("lights", "info", write_netcdf(tmp_path / "bare.nc", light * factor))
+    said = run("lights", "info", write_netcdf(tmp_path / "bare.nc", light * 1e-9))
     assert "has no unit, and its brightest pixel would have" in said.out
 
 
@@ -317,13 +252,8 @@ def zeros_inside(count: int) -> NDArray[np.float32]:
 
 MASKED = (
     filled(-3.4e38, "fill as declared", nodata=-3.4e38),
-    filled(-3.4028234663852886e38, "the least float"),
-    filled(np.nan, "NaN as declared", nodata=np.nan),
     filled(np.nan, "NaN"),
     filled(0.0, "zero as declared", nodata=0.0),
-    filled(-999.9, "Black Marble's as declared", nodata=-999.9),
-    filled(-9999.0, "-9999"),
-    filled(1e20, "1e20"),
     Masked(
         name="fill of scaled integers", samples=np.where(CORNER, 65535, 30).astype(np.uint16),
         hidden=CORNER,
@@ -332,21 +262,10 @@ MASKED = (
     Masked(name="zeros around a clip", samples=zeros_inside(3), hidden=zeros_inside(3) == 0),
     Masked(name="as many zeros inside", samples=zeros_inside(0) * (SHADES > 2.3), how={},
            hidden=zeros_inside(0) * (SHADES > 2.3) == 0),
-    Masked(
-        name="zeros beside NaN are dark", hidden=HIDDEN,
-        samples=np.where(HIDDEN, np.nan, np.where(LEFT, 0.0, 3.0)).astype(np.float32),
-    ),
     Masked(name="nothing but zeros", samples=0.0 * ones(), hidden=HIDDEN & False),
-    Masked(name="no zeros", samples=ones(), hidden=HIDDEN & False),
-    Masked(name="counts behind radiance", samples=np.stack([ones(), 0.0 * ones()]),
-           hidden=HIDDEN & False),
     Masked(
         name="tile, collection 1", file="x.h15v00.h5", hidden=NORTH, write=write_vnp46,
         samples=np.where(NORTH, 65535, 40).astype(np.uint16), how={"attributes": COLLECTIONS[1]},
-    ),
-    Masked(
-        name="tile, collection 2", file="x.h15v00.h5", hidden=NORTH, write=write_vnp46,
-        samples=np.where(NORTH, np.float32(-999.9), np.float32(4.0)),
     ),
     Masked(
         name="netCDF", file="m.nc", hidden=CORNER, write=write_netcdf,
@@ -376,108 +295,69 @@ def test_no_data_of_a_projected_map_does_not_bleed_into_its_neighbours(tmp_path:
     assert grid.valid.mean() == pytest.approx(0.5, abs=0.05)
 
 
-def test_outside_of_a_projected_map_without_nodata_is_not_valid(tmp_path: Path) -> None:
-    place = Affine(500.0, 0.0, 200_000.0, 0.0, -500.0, 6_000_000.0)  # meridians lean there
-    samples = ones(200, 200)
-    path = write_geotiff(tmp_path / "m.tif", samples, crs="EPSG:32654", transform=place)
-    grid = whole(rg.open_light_map([path]))
-    rows, cols = np.indices(grid.values.shape)
-    to_map = Transformer.from_crs("EPSG:4326", "EPSG:32654", always_xy=True)
-    x, y = to_map.transform(
-        grid.lon0_deg + cols * grid.step_deg, grid.lat0_deg - rows * grid.step_deg
-    )
-    col, row = ~place @ (x, y)
-    for margin, inside in ((1.0, True), (-1.0, False)):  # a pixel about the edge may be either
-        there = (
-            (np.minimum(row, col) > margin) & (np.maximum(row, col) < 200 - margin)
-            if inside
-            else (np.minimum(row, col) < margin) | (np.maximum(row, col) > 200 - margin)
-        )
-        assert (grid.valid[there] == inside).all()
-
-
-CRS_OF_PICTURES = ("EPSG:4326", "EPSG:32632")
-
-
-def picture_place(crs: str) -> dict[str, Any]:
-    if crs == "EPSG:4326":
-        return {"crs": crs, "west": 10.0, "north": 50.0}
-    return {"crs": crs, "transform": Affine(500.0, 0.0, 470_000.0, 0.0, -500.0, 5_500_000.0)}
-
-
 def valid_share(kind: str, path: Path) -> float:
     (told,) = run(kind, "info", path, "--json").records
     return float(told["valid_fraction"])
 
 
-@pytest.mark.parametrize("crs", CRS_OF_PICTURES)
-@pytest.mark.parametrize("nodata", [None, 0])
-@pytest.mark.parametrize("is_declared", [True, False])
 @pytest.mark.parametrize(
-    ("dtype", "count", "top"),
+    ("dtype", "count", "top", "nodata", "last"),
     [
-        ("uint8", 2, 255), ("uint8", 4, 255), ("uint16", 2, 65535), ("int16", 2, 32767),
-        ("float32", 2, 255),
+        ("uint8", 2, 255, 0, ALPHA),
+        ("uint8", 4, 255, None, UNSAID),
+        ("uint16", 2, 65535, 0, ALPHA),
+        ("float32", 2, 255, None, UNSAID),
     ],
-)  # fmt: skip
+)
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:32632"])
 def test_a_band_of_opacity_is_no_data_where_it_is_transparent(
-    tmp_path: Path, dtype: str, count: int, top: int, is_declared: bool,
-    nodata: int | None, crs: str,
+    tmp_path: Path, dtype: str, count: int, top: int, nodata: int | None,
+    last: ColorInterp, crs: str,
 ) -> None:  # fmt: skip
     bands = np.full((count, 120, 120), 100, dtype)
     bands[-1] = top
     bands[-1, :, :40] = 0
+    place: dict[str, Any] = {"west": 10.0, "north": 50.0}
+    if crs != "EPSG:4326":
+        place = {"transform": Affine(500.0, 0.0, 470_000.0, 0.0, -500.0, 5_500_000.0)}
     shown = (RED, GREEN, BLUE) if count == 4 else (GREY,)
-    how = {"nodata": nodata, "shown_as": (*shown, ALPHA if is_declared else UNSAID)}
-    path = write_geotiff(tmp_path / "m.tif", bands, **picture_place(crs), **how)
+    how = {"nodata": nodata, "shown_as": (*shown, last), "crs": crs}
+    path = write_geotiff(tmp_path / "m.tif", bands, **place, **how)
     for kind in ("lights", "day") if dtype == "uint8" else ("lights",):
         assert valid_share(kind, path) == pytest.approx(2 / 3, abs=0.02)
+    if count == 4:  # near infrared is no opacity, and dark over water
+        how = {"photometric": "RGB", "alpha": "unspecified", "crs": crs}
+        bands[-1, :, 40:] = 90
+        assert valid_share("day", write_geotiff(path, bands, **place, **how)) > 0.98
 
 
-def test_a_second_band_that_is_no_opacity_hides_nothing(tmp_path: Path) -> None:
-    """Near infrared behind red, green and blue is dark over water."""
-    shown = np.full((4, 20, 30), 90, np.uint8)
-    shown[3, :, :10] = 0
-    how = {"photometric": "RGB", "alpha": "unspecified"}
-    assert valid_share("day", write_geotiff(tmp_path / "rgbn.tif", shown, **how)) == 1.0
-
-
-@pytest.mark.parametrize("crs", CRS_OF_PICTURES)
-@pytest.mark.parametrize("absent", ["", "entry", "mask", "alpha"])
-@pytest.mark.parametrize("is_grey", [True, False])
+@pytest.mark.parametrize("absent", ["", "entry", "alpha"])
 def test_a_palette_is_read_as_its_colours_and_transparent_entries_as_no_data(
-    tmp_path: Path, is_grey: bool, absent: str, crs: str
+    tmp_path: Path, absent: str
 ) -> None:
     """It is the same map as the picture whose colours were looked up before it was written."""
     indices = np.random.default_rng(5).integers(78, 256, (60, 60), np.uint8)
     grey = np.arange(255, -1, -1, dtype=np.uint8)
-    colours = np.stack([grey, grey if is_grey else np.roll(grey, 90), grey], axis=-1)
+    colours = np.stack([grey, np.roll(grey, 90), grey], axis=-1)
     shown = np.full((4, 60, 60), 255, np.uint8)
     shown[:3] = np.moveaxis(colours[indices], -1, 0)
-    hidden = np.full((60, 60), 255, np.uint8)
-    hidden[:, :10] = 0
-    shown[3] = hidden if absent else 255
+    if absent:
+        shown[3, :, :10] = 0
     how: dict[str, Any] = {"photometric": "palette"}
     how["colours"] = {n: tuple(map(int, one)) for n, one in enumerate(colours)}
+    bands = indices
     if absent == "entry":
-        indices, how["nodata"] = np.where(hidden > 0, indices, np.uint8(77)), 77
-    elif absent == "mask":
-        how["mask"] = hidden
+        bands, how["nodata"] = np.where(shown[3] > 0, indices, np.uint8(77)), 77
     elif absent == "alpha":
+        bands = np.stack([indices, shown[3]])
         how |= {"alpha": "yes", "shown_as": (ColorInterp.palette, ALPHA)}
-    bands = np.stack([indices, hidden]) if absent == "alpha" else indices
-    place = picture_place(crs)
-    paletted = write_geotiff(tmp_path / "p & 'q'.tif", bands, **place, **how)
-    plain = write_geotiff(
-        tmp_path / "plain.tif", shown[[0, 3]] if is_grey else shown, **place, alpha="yes",
-        photometric="minisblack" if is_grey else "rgb",
-    )  # fmt: skip
+    paletted = write_geotiff(tmp_path / "p & 'q'.tif", bands, **how)
+    plain = write_geotiff(tmp_path / "plain.tif", shown, alpha="yes", photometric="rgb")
     maps = [rg.open_light_map([path]) for path in (paletted, plain)]
     assert maps[0].info.saturation == maps[1].info.saturation
     grids = [whole(one) for one in maps]
     assert np.array_equal(*(grid.values for grid in grids))
     assert np.array_equal(*(np.asarray(grid.valid) for grid in grids))
-    assert valid_share("lights", paletted) == pytest.approx(5 / 6 if absent else 1.0, abs=0.03)
     pictures = []
     for path in (paletted, plain):
         built = path.with_suffix(".day.tif")
@@ -540,12 +420,11 @@ def test_coarse_windows_are_means_on_one_grid_wherever_they_begin(
     np.testing.assert_allclose(grid.values, means[np.ix_(rows, cols)], atol=1e-5)
 
 
-@pytest.mark.parametrize("ratio", [0.25, 1.5])
-def test_a_window_between_pixels_is_interpolated(tmp_path: Path, ratio: float) -> None:
+def test_a_window_between_pixels_is_interpolated(tmp_path: Path) -> None:
     """Another map beneath sets the pixels: of a plane in the map's values, the plane."""
     row, col = np.mgrid[:40, :40]
     ramp = 10.0 ** (0.02 * row + 0.01 * col) - 1.0
-    own, step = 4 * STEP, 4 * STEP * ratio
+    own, step = 4 * STEP, STEP
     sloping = write_geotiff(tmp_path / "a.tif", ramp.astype(np.float32), step=own)
     level = write_geotiff(tmp_path / "b.tif", ones(8, 8), west=84 * STEP, north=-own, step=step)
     box = (10 * STEP, -90 * STEP, 90 * STEP, -9 * STEP)
@@ -555,24 +434,13 @@ def test_a_window_between_pixels_is_interpolated(tmp_path: Path, ratio: float) -
     wanted = 0.02 * (-lat / own - 0.5) + 0.01 * (lon / own - 0.5)
     assert (grid.step_deg, grid.valid) == (pytest.approx(step), None)
     beside = lon < 80 * STEP
-    within = 1e-4 if ratio < 1.0 else 1e-3  # a twentieth of a pixel where GDAL averages
-    np.testing.assert_allclose(grid.values[beside], wanted[beside], atol=within)
+    np.testing.assert_allclose(grid.values[beside], wanted[beside], atol=1e-4)
 
 
-def test_the_whole_turn_is_a_window(world: rg.LightMap) -> None:
-    grid = world.window(-180.0, -90.0, 180.0, 90.0, 32 * WORLD_STEP)
-    assert grid.values.shape == (12, 23)  # 360 / 32 and 720 / 32, rounded up
-    assert grid.lat0_deg == pytest.approx(90.0 - 8.0)
-
-
-@pytest.mark.parametrize(
-    "region",
-    [(10, 0, 10, 5), (10, 0, 5, 5), (0, 5, 5, 5), (0, 0, 361, 5), (0, 91, 5, 95),
-     (float("nan"), 0, 5, 5)],
-)  # fmt: skip
-def test_no_region_is_told(world: rg.LightMap, region: tuple[float, ...]) -> None:
-    with pytest.raises(rg.ConfigError, match="is not a"):
-        world.window(*region, 1.0)
+def test_no_region_is_told(world: rg.LightMap) -> None:
+    for region in ((10, 0, 10, 5), (0, 5, 5, 5), (0, 0, 361, 5), (0, 91, 5, 95)):
+        with pytest.raises(rg.ConfigError, match="is not a"):
+            world.window(*region, 1.0)
     with pytest.raises(rg.ConfigError, match="is not a"):
         world.window(0, 0, 1, 1, 0.0)
 
@@ -593,18 +461,6 @@ def test_beyond_the_edge_is_dark_and_not_valid_and_where_nothing_is_that_is_told
         light_map.window(0.0, -10 * STEP, 20 * STEP, 0.0, STEP)
     assert caught.value.code == "outside_map"
     assert light_map.window(0.0, -30 * STEP, 20 * STEP, 0.0, STEP).valid is not None
-
-
-def test_a_picture_saturated_in_the_window_says_so(tmp_path: Path) -> None:
-    picture = np.zeros((100, 100), np.uint8)
-    picture[50:, :] = 255
-    light_map = rg.open_light_map([write_geotiff(tmp_path / "m.tif", picture, north=50.0)])
-    top = light_map.window(0.0, 50.0 - 40 * STEP, 0.4, 50.0, STEP)
-    bottom = light_map.window(0.0, 50.0 - 90 * STEP, 0.4, 50.0 - 60 * STEP, STEP)
-    assert (top.saturation, bottom.saturation) == (
-        None,
-        pytest.approx(np.log10(1.0 + GREY_NW[250])),
-    )
 
 
 def test_of_several_maps_one_counts_at_each_place(tmp_path: Path) -> None:
@@ -652,19 +508,6 @@ def test_a_large_map_without_overviews_is_not_read_for_one(tmp_path: Path) -> No
     np.testing.assert_allclose(overview.values, np.log10(4.0), atol=1e-4)
 
 
-def test_a_map_that_was_exchanged_is_read_anew(tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "m.tif", ones())
-    light_map = rg.open_light_map([path])
-    coarse = (*light_map.info.bounds, 2.0 * light_map.info.resolution_deg)
-    for factor in (1.0, 2.0):
-        write_geotiff(tmp_path / "new.tif", factor * ones(), compress="deflate").replace(path)
-        for window in (whole(light_map), light_map.window(*coarse)):
-            assert radiance_of(window) == pytest.approx(3.0 * factor, abs=1e-3)
-    path.unlink()
-    with pytest.raises(rg.LightMapError, match="does not exist"):
-        whole(light_map)
-
-
 # What a file is told to be, or why it is none ----------------------------------------------------
 
 
@@ -672,18 +515,12 @@ def test_a_map_that_was_exchanged_is_read_anew(tmp_path: Path) -> None:
     ("name", "product", "date", "kind"),
     [
         ("BlackMarble_2016.tif", "Black Marble", "2016", "display"),
-        ("VNL_v22_npp_2022_avg_rad.tif", "VIIRS DNB composite", "2022", "radiance"),
         ("VNL_v21_npp_201204-201303.tif", "VIIRS DNB composite", "2012-04/2013-03", "radiance"),
         ("SVDNB_npp_20190101-20190131.tif", "VIIRS DNB composite", "2019-01", "radiance"),
-        ("SVDNB_npp_20150101-20151231.tif", "VIIRS DNB composite", "2015", "radiance"),
         ("eog_2012-04-18.tif", "VIIRS DNB composite", "2012-04-18", "radiance"),
-        ("PAR_BM_2019_01.tif", "VIIRS DNB composite", "2019-01", "radiance"),
         ("town 12016.tif", "", "", "radiance"),
-        ("VNP46A4.A2020001.h19v04.h5", "Black Marble VNP46A4", "2020-01-01", "radiance"),
         ("VNP46A3.A2020061.h19v04.h5", "Black Marble VNP46A3", "2020-03-01", "radiance"),
         ("VNP46A2.A2019366.h19v04.h5", "Black Marble VNP46A2", "", "radiance"),
-        ("VNP46A4.A2020000.h19v04.h5", "Black Marble VNP46A4", "", "radiance"),
-        ("x.h19v04.h5", "Black Marble", "", "radiance"),
     ],
 )
 def test_a_map_is_told_by_its_name_and_content(
@@ -733,26 +570,18 @@ DMSP = np.arange(64, dtype=np.uint8).reshape(8, 8)
 NO_MAPS: tuple[tuple[str, Callable[[Path], object], str], ...] = (
     ("gone.tif", lambda path: None, "does not exist"),
     ("m.tif", bytes_of(b"lon,lat,light\n1,2,3\n"), "is not a night-light map, despite its name"),
-    ("m.tif", bytes_of(b""), "is not a night-light map"),
     ("m.tif", bytes_of(b"II*\0" + bytes(40)), "cannot be opened as GTiff"),
     ("m.tif.gz", bytes_of(b"\x1f\x8b\x08" + bytes(7)), "is compressed: unpack it first"),
-    ("m.zip", bytes_of(b"PK\x03\x04rest"), "is a zip archive"),
     ("earth.png", bytes_of(b"\x89PNG\r\n\x1a\n"), "is a picture without coordinate system"),
-    ("earth.jpg", bytes_of(b"\xff\xd8\xff\xe0rest"), "is a picture without coordinate system"),
-    ("m.hdf", bytes_of(b"\x0e\x03\x13\x01rest"), "is HDF4"),
     ("plain.tif", raster(ones(), crs=None), "no coordinate system"),
-    ("off.tif", raster(ones(), west=600.0), "has a position off the Earth"),
     ("pole.tif", raster(ones(), north=90.0 + 2.5 * STEP), "has a position off the Earth"),
     ("SVDNB_npp_20190101-20190131.cf_cvg.tif", raster(ones()), "counts of observations"),
     ("F182013.stable_lights.tif", raster(LOW), "DMSP digital numbers, not radiances"),
     ("night.tif", raster(DMSP, step=1 / 120), "values up to 63 on pixels of 30 arcsec"),
-    ("complex.tif", raster(ones().astype(np.complex64)), "has complex numbers"),
     ("p.tif", raster(np.stack([LOW] * 2), photometric="palette", colours={7: (1, 2, 3, 255)}),
      "gdal_translate -b 1 -expand rgb p.tif"),
     ("x.h31v05.h5", lambda path: write_vnp46(path, ones(), data_set="Cloud_Optical_Depth"),
      "has no known night-light"),
-    ("tile.h5", lambda path: write_vnp46(path, ones()), "has no georeference"),
-    ("x.h36v05.h5", lambda path: write_vnp46(path, ones()), "a tile off the Earth, h36v05"),
     ("x.h35v18.h5", lambda path: write_vnp46(path, ones()), "a tile off the Earth, h35v18"),
     ("two.nc", lambda path: write_netcdf(path, ones(), ones()),
      "two.nc has 2 variables: extract the radiance"),
@@ -778,58 +607,41 @@ def test_a_file_that_is_no_map_is_one_sentence(
     assert capfd.readouterr().err == ""
 
 
-def test_pixels_of_30_arcsec_with_higher_numbers_are_a_picture(tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "night.tif", DMSP + np.uint8(1), step=1 / 120)
-    assert rg.open_light_map([path]).info.kind == "display"
-
-
 NOISE = np.random.default_rng(2).random((256, 256)).astype(np.float32)
-CUT: dict[str, tuple[Callable[..., object], dict[str, Any], tuple[float, ...]]] = {
-    "strips.tif": (write_geotiff, {}, (0.3, 0.95)),
-    "tiles.tif": (
-        write_geotiff, {"tiled": True, "blockxsize": 64, "blockysize": 64}, (0.3, 0.95)
-    ),
-    "VNP46A4.A2020001.h31v05.002.1.h5": (write_vnp46, {}, (0.02, 0.5, 0.95)),
-    "m.nc": (write_netcdf, {}, (0.0002,)),
-}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CUT)
+@pytest.mark.parametrize(
+    ("name", "write", "share"),
+    [
+        ("strips.tif", write_geotiff, 0.95),
+        ("VNP46A4.A2020001.h31v05.002.1.h5", write_vnp46, 0.5),
+        ("m.nc", write_netcdf, 0.0002),
+    ],
+)
 def test_a_truncated_map_is_refused(
-    tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    write, how, shares = CUT[name]
-    write(tmp_path / name, NOISE, **how)
+    tmp_path: Path, name: str, write: Callable[..., object], share: float,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    write(tmp_path / name, NOISE)
     content = (tmp_path / name).read_bytes()
-    for kept in shares:
-        (tmp_path / name).write_bytes(content[: int(kept * len(content))])
-        with pytest.raises(rg.LightMapError, match=re.escape(name)):
-            rg.open_light_map([tmp_path / name])
+    (tmp_path / name).write_bytes(content[: int(share * len(content))])
+    with pytest.raises(rg.LightMapError, match=re.escape(name)):
+        rg.open_light_map([tmp_path / name])
     assert capfd.readouterr().err == ""
 
 
 @pytest.mark.real
-@pytest.mark.parametrize(
-    ("name", "date", "valid_share"),
-    [
-        ("PAR_BM_2019_01.tif", "2019-01", (0.7, 0.8)),
-        ("EOG_VIIRS_2016_01_burundi.tif", "2016-01", (0.5, 0.6)),
-        ("EOG_VIIRS_201401_vcmcfg_sao_tome.tif", "2014-01", (0.03, 0.06)),
-    ],
-)
-def test_real_clips(
-    real_data: Path, name: str, date: str, valid_share: tuple[float, float]
-) -> None:
-    light_map = rg.open_light_map([real_data / "lights" / "samples" / name])
-    grid = whole(light_map)
-    assert light_map.info.date == date
-    assert valid_share[0] < grid.valid.mean() < valid_share[1]
-    assert 0.5 < grid.values.max() < 3.0
-
-
-@pytest.mark.real
-def test_of_real_months_the_last_one_counts(real_data: Path) -> None:
-    source = real_data / "lights" / "samples" / "EOG_VIIRS_monthly_mumbai_radiance.nc"
-    last = rg.open_light_map([source])
+def test_real_clips_and_months(real_data: Path) -> None:
+    folder = real_data / "lights" / "samples"
+    for name, date, least, most in (
+        ("PAR_BM_2019_01.tif", "2019-01", 0.7, 0.8),
+        ("EOG_VIIRS_201401_vcmcfg_sao_tome.tif", "2014-01", 0.03, 0.06),
+    ):
+        light_map = rg.open_light_map([folder / name])
+        grid = whole(light_map)
+        assert light_map.info.date == date
+        assert least < grid.valid.mean() < most
+        assert 0.5 < grid.values.max() < 3.0
+    last = rg.open_light_map([folder / "EOG_VIIRS_monthly_mumbai_radiance.nc"])
     assert last.info.date == "2023-01-01"
     assert last.info.bounds == pytest.approx((72.78125, 18.847916, 72.98125, 19.26875), abs=1e-5)

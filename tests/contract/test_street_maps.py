@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from functools import cache
@@ -73,7 +72,7 @@ def metres_in(path: Path) -> float:
 
 @pytest.mark.parametrize(
     ("name", "weight"),
-    [("residential", 1.0), ("motorway", 0.25), ("trunk", 0.5), ("motorway_link", 1.0)],
+    [("residential", 1.0), ("motorway", 0.25), ("trunk", 0.5)],
 )
 def test_the_light_of_a_road_is_its_length_by_class(
     tmp_path: Path, name: str, weight: float
@@ -95,46 +94,37 @@ def test_the_light_of_a_road_is_its_length_by_class(
 
 
 VOCABULARIES: dict[str, dict[str, list[Any]]] = {
-    "osm": {
-        "highway": ["residential", "primary", "secondary", "footway"],
+    "osm.geojson": {
+        "HIGHWAY": ["Residential", " primary ", "secondary", "Footway"],
         "tunnel": ["no", None, "yes", None],
     },
-    "geofabrik": {
+    "geofabrik.shp": {
         "fclass": ["residential", "primary", "secondary", "footway"],
         "tunnel": ["F", "F", "T", "F"],
     },
-    "openmaptiles": {
+    "openmaptiles.gpkg": {
         "class": ["minor", "primary", "secondary", "path"],
         "brunnel": ["bridge", None, "tunnel", None],
     },
-    "overture": {
+    "overture.parquet": {
         "class": ["residential", "primary", "secondary", "footway"],
         "road_flags": ['[{"values": ["is_bridge"]}]', None, '[{"values": ["is_tunnel"]}]', None],
-    },
-    "other spellings": {
-        "HIGHWAY": ["Residential", " PRIMARY ", "Living Street", "Footway"],
-        "Tunnel": ["no", "F", "Yes", None],
-        "Note": ["a"] * 4,
     },
 }
 
 
 @pytest.mark.parametrize("name", VOCABULARIES)
-@pytest.mark.parametrize("ending", [".geojson", ".gpkg", ".shp", ".parquet"])
-def test_all_vocabularies_draw_the_same_without_tunnels(
-    tmp_path: Path, name: str, ending: str
-) -> None:
-    counts, out = build(write(tmp_path / f"roads{ending}", ROADS, **VOCABULARIES[name]))
+def test_all_vocabularies_draw_the_same_without_tunnels(tmp_path: Path, name: str) -> None:
+    counts, out = build(write(tmp_path / name, ROADS, **VOCABULARIES[name]))
     assert counts == (2, 4, 0)
     assert metres_in(out) == pytest.approx(EAST_M + NORTH_M, rel=0.005)
 
 
-@pytest.mark.parametrize("ending", [".shp", ".fgb", ".parquet"])
-def test_a_projected_system_draws_the_same(tmp_path: Path, ending: str) -> None:
+def test_a_projected_system_draws_the_same(tmp_path: Path) -> None:
     plain = write(tmp_path / "a.geojson", [EAST, NORTH], highway=["primary"] * 2)
     whole = codes_of(build(plain)[1])
     there = geopandas.GeoSeries([EAST, NORTH], crs="EPSG:4326").segmentize(1e-4).to_crs("EPSG:2154")
-    path = write(tmp_path / f"b{ending}", list(there), "EPSG:2154", highway=["primary"] * 2)
+    path = write(tmp_path / "b.fgb", list(there), "EPSG:2154", highway=["primary"] * 2)
     again = codes_of(build(path)[1])
     assert np.array_equal(again == 255, whole == 255)
     # Other points along the same lines: a pixel more or less has one of them
@@ -159,13 +149,21 @@ def test_a_file_of_openstreetmap_is_read(tmp_path: Path) -> None:
     assert "roads.osm.pbf is damaged or truncated" in refusal(path)
 
 
-def test_parts_of_a_line_and_lines_of_several_layers_and_files_count(tmp_path: Path) -> None:
+def test_parts_of_lines_in_several_layers_and_files_count_and_broken_ones_are_left_out(
+    tmp_path: Path,
+) -> None:
     first = write(tmp_path / "a.geojson", [MultiLineString([EAST, NORTH])], highway=["primary"])
     second = write(tmp_path / "b.gpkg", [EAST], highway=["primary"])
     place = geopandas.GeoDataFrame({"name": ["x"]}, geometry=[Point(LON, LAT)], crs=4326)
     place.to_file(second, layer="places")
-    assert metres_in(build(first)[1]) == pytest.approx(EAST_M + NORTH_M, rel=0.005)
     assert metres_in(build(first, second)[1]) == pytest.approx(2 * EAST_M + NORTH_M, rel=0.005)
+    off_earth = LineString([(LON, 95.0), (LON, 96.0)])
+    around_it = LineString([(179.9, 1.0), (-179.9, 1.0)])
+    with np.errstate(invalid="ignore"):
+        not_finite = LineString([(LON, LAT), (float("nan"), LAT)])
+    lines = [EAST, None, not_finite, off_earth, around_it]
+    counts, _ = build(write(tmp_path / "a.parquet", lines, highway=["primary"] * 5))
+    assert counts == (1, 5, 4)
 
 
 def test_what_is_beyond_the_lines_is_not_covered_and_gaps_are(tmp_path: Path) -> None:
@@ -195,16 +193,6 @@ def test_a_region_is_cut_out_in_whole_cells(tmp_path: Path) -> None:
     assert np.array_equal(whole[row:, col:][: other.shape[0], : other.shape[1]], other)
 
 
-def test_broken_lines_are_left_out_and_counted(tmp_path: Path) -> None:
-    off_earth = LineString([(LON, 95.0), (LON, 96.0)])
-    around_it = LineString([(179.9, 1.0), (-179.9, 1.0)])
-    with np.errstate(invalid="ignore"):
-        not_finite = LineString([(LON, LAT), (float("nan"), LAT)])
-    lines = [EAST, None, not_finite, off_earth, around_it]
-    counts, _ = build(write(tmp_path / "a.parquet", lines, highway=["primary"] * 5))
-    assert counts == (1, 5, 4)
-
-
 def test_a_map_is_told_replaced_by_force_and_kept_where_others_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,7 +218,6 @@ def test_a_map_is_told_replaced_by_force_and_kept_where_others_are(
     known = codes != 255
     assert told["valid_fraction"] == pytest.approx(known.mean(), abs=2e-4)
     assert 0.0 < told["lit_fraction"] < told["valid_fraction"] <= 1.0
-    assert f"lit_fraction       {told['lit_fraction']:.6g}" in run("streets", "info", out).out
     assert run("streets", "build", source, "--force", "--quiet") == Said(0, "", "")
 
 
@@ -254,14 +241,10 @@ def test_what_cannot_be_built_is_one_sentence(
     good = write(tmp_path / "good.geojson", [EAST], highway=["primary"])
     rivers = write(tmp_path / "rivers.gpkg", [EAST], waterway=["river"])
     assert "rivers.gpkg has no lit roads: give an extract" in refusal(rivers)
-    paths = write(tmp_path / "paths.geojson", [EAST], highway=["footway"])
-    assert "paths.geojson has no lit roads" in refusal(paths)
     elsewhere = refusal(good, region="10,50,11,51")
     assert "good.geojson has no lit roads between" in elsewhere
     assert "it covers 2.30,48.80,2.32,48.80" in elsewhere
     assert "gigapixels" in refusal(good, region="-10,40,30,60", code=2)
-    assert "is not a valid region" in refusal(good, region="nowhere", code=2)
-    assert "does not exist" in refusal(tmp_path / "none.osm.pbf")
     cut = tmp_path / "cut.gpkg"
     cut.write_bytes(rivers.read_bytes()[:3000])
     assert "cannot be read as roads" in refusal(cut)
@@ -271,9 +254,6 @@ def test_what_cannot_be_built_is_one_sentence(
     table = tmp_path / "table.parquet"
     geopandas.pd.DataFrame({"highway": ["primary"]}).to_parquet(table)
     assert "Parquet without geometries" in refusal(table)
-    text = tmp_path / "text.osm.pbf"
-    text.write_text(json.dumps({}))
-    assert "damaged or truncated" in refusal(text)
     (tmp_path / "out.tif").touch()
     assert "out.tif exists" in refusal(good, code=2)
     (tmp_path / "out.tif").unlink()
@@ -282,18 +262,15 @@ def test_what_cannot_be_built_is_one_sentence(
     assert "building temporarily needs about" in refusal(good)
 
 
-@pytest.mark.parametrize("ending", [".geojson", ".gpkg", ".parquet"])
-def test_coordinates_that_are_no_degrees_are_told(tmp_path: Path, ending: str) -> None:
+def test_coordinates_that_are_no_degrees_are_told(tmp_path: Path) -> None:
     """And those that are degrees where a system in metres is named."""
     lines = list(geopandas.GeoSeries([EAST, NORTH], crs="EPSG:4326").to_crs("EPSG:3857"))
-    path = write(tmp_path / f"metres{ending}", lines, highway=["primary"] * 2)
+    path = write(tmp_path / "metres.gpkg", lines, highway=["primary"] * 2)
     said = refusal(path)
-    assert f"metres{ending} has coordinates that are not degrees of longitude and latitude" in said
+    assert "metres.gpkg has coordinates that are not degrees of longitude and latitude" in said
     assert "ogr2ogr -a_srs EPSG:3857" in said
-    if ending != ".parquet":  # GDAL tells the extent of others
-        assert "which are not degrees" in refusal(path, region="2,48,3,49")
-    if ending != ".geojson":  # GDAL writes it in degrees
-        path = write(tmp_path / f"degrees{ending}", [EAST], "EPSG:2154", highway=["primary"])
-        assert "look like degrees" in refusal(path)
-    mixed = write(tmp_path / f"mixed{ending}", [EAST, lines[1]], highway=["primary"] * 2)
+    assert "which are not degrees" in refusal(path, region="2,48,3,49")
+    path = write(tmp_path / "degrees.parquet", [EAST], "EPSG:2154", highway=["primary"])
+    assert "look like degrees" in refusal(path)
+    mixed = write(tmp_path / "mixed.gpkg", [EAST, lines[1]], highway=["primary"] * 2)
     assert build(mixed)[0] == (1, 2, 1)

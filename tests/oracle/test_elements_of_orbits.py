@@ -62,20 +62,13 @@ MANY = [one.lines() for one in uneven(80)]
 @pytest.mark.parametrize(
     "content",
     [
-        TWO,
         TWO.replace("\n", "\r\n"),
-        TWO.rstrip("\n"),
-        TWO.replace("\n", "   \n"),
-        TWO.replace("\n", "\n\n"),
-        "  " + TWO.replace("\n", "\n\t"),
+        "  " + TWO.replace("\n", "   \n\t\n"),
         "# from an archive\n" + TWO.replace("\n2 ", "\n# between the lines\n2 "),
-        "".join(f"ISS (ZARYA)\n{e.text()}" for e in (BASE, LATER)),
         "".join(f"0 ISS (ZARYA)\n{e.text()}" for e in (BASE, LATER)),
-        b"\xef\xbb\xbf" + TWO.encode(),
         TWO.encode("utf-16"),
         LATER.text() + BASE.text(),
         TWO.replace("\n", "     0.00      4320.0        360.00\n"),  # as in SGP4-VER.TLE
-        TWO.replace("\n", "\n* Жизнь *\n"),
     ],
 )
 def test_every_way_of_writing_a_file_is_read(
@@ -84,7 +77,6 @@ def test_every_way_of_writing_a_file_is_read(
     tles = load_tle_file(tle_file(content))
     assert [(s.line1, s.line2) for s in tles] == [BASE.lines(), LATER.lines()]
     assert (tles.skipped, tles.satellite) == ((), "25544")
-    assert abs(tles[0].epoch_utc - BASE.epoch) < timedelta(milliseconds=1)
 
 
 def test_fields_are_those_that_sgp4_reads(tle_file: Callable[[str], Path]) -> None:
@@ -92,18 +84,13 @@ def test_fields_are_those_that_sgp4_reads(tle_file: Callable[[str], Path]) -> No
     assert padded != SECOND
     tles = load_tle_file(tle_file(f"{FIRST}\n{padded}\n"))
     assert tles[0].satrec().inclo == Satrec.twoline2rv(FIRST, SECOND).inclo
-    elements = [BASE.later(step) for step in (0.0, 3.21987, 244.123456, 2000.7)]
+    years = (1957, 1999, 2000, 2026, 2056)
+    elements = [replace(BASE, epoch=datetime(year, 3, 1, 6, 7, 8, tzinfo=UTC)) for year in years]
     tles = load_tle_file(tle_file("".join(e.text() for e in elements)))
     for row, days in enumerate(tles.epoch_days):
+        assert abs(tles[row].epoch_utc - elements[row].epoch) < timedelta(milliseconds=1)
         record = Satrec.twoline2rv(tles[row].line1, tles[row].line2)
         assert days == pytest.approx(record.jdsatepoch - 2451545.0 + record.jdsatepochF, abs=1e-8)
-
-
-@pytest.mark.parametrize("year", [1957, 1998, 1999, 2000, 2026, 2056])
-def test_two_digit_years(tle_file: Callable[[str], Path], year: int) -> None:
-    epoch = datetime(year, 3, 1, 6, tzinfo=UTC)
-    tles = load_tle_file(tle_file(replace(BASE, epoch=epoch).text()))
-    assert abs(tles[0].epoch_utc - epoch) < timedelta(milliseconds=1)
 
 
 @given(place=st.integers(0, 137), digit=st.integers(1, 9))
@@ -123,10 +110,8 @@ def test_any_changed_digit_is_noticed(
     ("at", "field", "wrong"),
     [
         (1, slice(8, 16), "181.0000"),
-        (1, slice(17, 25), "361.0000"),
         (1, slice(52, 63), " 0.00000000"),
         (0, slice(20, 32), "367.50000000"),
-        (0, slice(20, 32), "  0.50000000"),
         (1, slice(26, 33), "00 3000"),
     ],
 )
@@ -156,14 +141,7 @@ def test_where_lines_are_lost(tle_file: Callable[[str], Path], lost: set[int]) -
         assert read == [pair for k, pair in enumerate(FEW) if not {2 * k, 2 * k + 1} & lost]
 
 
-@given(order=st.permutations(range(10)))
-@settings(IN_ONE_FILE, max_examples=100)
-def test_in_any_order(tle_file: Callable[[str], Path], order: list[int]) -> None:
-    lines = lines_of(FEW[:5])
-    assert set(read_lines(tle_file("\n".join(lines[place] for place in order)))) <= set(FEW)
-
-
-@pytest.mark.parametrize("shift", [-4, -2, -1, 1, 2, 4])
+@pytest.mark.parametrize("shift", [-2, 1, 4])
 def test_where_one_has_the_second_line_of_another(
     tle_file: Callable[[str], Path], shift: int
 ) -> None:
@@ -181,23 +159,15 @@ def test_where_one_has_the_second_line_of_another(
         assert read == [pair for k, pair in enumerate(FEW) if k not in lost]
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        lambda lines: sorted(lines),
-        lambda lines: sorted(lines, reverse=True),
-        lambda lines: lines[::-1],
-        lambda lines: sorted(lines, key=lambda line: line.split()[3]),
-    ],
-)
-@pytest.mark.parametrize("sets", [MANY[:2], MANY[:4], MANY], ids=len)
-def test_a_sorted_file_holds_no_set(
-    tle_file: Callable[[str], Path], sets: list[Pair], key: Callable[[list[str]], list[str]]
-) -> None:
-    path = tle_file("\n".join(key(lines_of(sets))))
-    assert set(read_lines(path)) <= set(sets)
-    with pytest.raises(EphemerisError, match="download the element set again"):
-        load_tle_file(path)
+@pytest.mark.parametrize("sets", [MANY[:2], MANY], ids=len)
+def test_a_sorted_file_holds_no_set(tle_file: Callable[[str], Path], sets: list[Pair]) -> None:
+    lines = lines_of(sets)
+    by_day = sorted(lines, key=lambda line: line.split()[3])
+    for ordered in (sorted(lines), sorted(lines, reverse=True), lines[::-1], by_day):
+        path = tle_file("\n".join(ordered))
+        assert set(read_lines(path)) <= set(sets)
+        with pytest.raises(EphemerisError, match="download the element set again"):
+            load_tle_file(path)
 
 
 def test_an_archive_stays_read_away_from_the_lines_that_it_lost(
@@ -213,21 +183,12 @@ def test_an_archive_stays_read_away_from_the_lines_that_it_lost(
     assert "lines 42 and 43 may be of different sets" in reasons[42]
 
 
-@pytest.mark.parametrize("name", ["", "ISS (ZARYA)\n", "0 ISS (ZARYA)\n"])
+@pytest.mark.parametrize("name", ["", "0 ISS (ZARYA)\n"])
 def test_every_line_twice_is_every_line_once(tle_file: Callable[[str], Path], name: str) -> None:
     text = "".join(f"{name}{a}\n{a}\n{b}\n{b}\n" for a, b in FEW)
     assert read_lines(tle_file(text)) == FEW
-    assert read_lines(tle_file(text.replace("\n", "\r\n"))) == FEW
     whole = "".join(f"{name}{a}\n{b}\n" * 2 for a, b in FEW)
     assert read_lines(tle_file(whole)) == [pair for pair in FEW for _ in range(2)]
-
-
-def test_a_name_between_two_lines_parts_them(tle_file: Callable[[str], Path]) -> None:
-    """Of a file of three lines a set, the second line of one and the first of the next are lost."""
-    (first, _), (_, second) = FEW[:2]
-    path = tle_file("\n".join(["ISS (ZARYA)", first, "ISS (ZARYA)", second]))
-    with pytest.raises(EphemerisError, match="line 2 is the first line of a set whose second"):
-        load_tle_file(path)
 
 
 @pytest.mark.parametrize("named", [False, True])
@@ -248,16 +209,6 @@ def test_a_catalogue_loses_no_more_than_the_sets_whose_lines_are_lost(
     for number, pair in list(sets.items())[49::25] + list(sets.items())[-3:]:
         is_whole = order == "kept" and not set(pair) & lost
         assert read_lines(path, number) == [pair] * is_whole, number
-
-
-def test_a_wrong_count_of_revolutions_alone_costs_no_set(tle_file: Callable[[str], Path]) -> None:
-    sets = uneven(12)
-    sets[4] = replace(sets[4], revolution=sets[4].revolution + 59)
-    sets[11] = replace(sets[11], revolution=0)
-    for k in range(8, 12):  # five digits are written
-        sets[k] = replace(sets[k], revolution=(sets[k].revolution + 90_000) % 100_000)
-    path = tle_file("".join(one.text() for one in sets))
-    assert read_lines(path) == [one.lines() for one in sets]
 
 
 # Which set is chosen -----------------------------------------------------------------------------
@@ -297,9 +248,7 @@ def doubtful(tles: TleSet) -> list[int]:
     ("wrong", "says"),
     [
         ({"node_deg": 10.0}, "orbital plane is 7.8 degrees"),  # 10 degrees * sin 51.64
-        ({"inclination_deg": 1.5}, "orbital plane is 1.5 degrees"),
         ({"anomaly_deg": 3.0}, "it is 355 km along the track"),  # of 6,780 km
-        ({"anomaly_deg": 180.0}, "km along the track"),
     ],
 )
 def test_one_wrong_set_is_found_and_passed_over(
@@ -315,14 +264,6 @@ def test_one_wrong_set_is_found_and_passed_over(
     assert [one.line_number for one in passed_over] == [9]
     assert says in passed_over[0].reason
     assert passed_over[0].reason.startswith("line 9: ")
-
-
-def moved(sets: list[Elements], **by: float) -> list[Elements]:
-    """Sets, the third and fourth of which are otherwise by so much."""
-    for row in (4, 5):
-        changes = {name: getattr(sets[row], name) + value for name, value in by.items()}
-        sets[row] = replace(sets[row], **changes)
-    return sets
 
 
 def around_a_reboost() -> list[Elements]:
@@ -348,28 +289,13 @@ def sparse() -> list[Elements]:
 
 @pytest.mark.parametrize(
     ("sets", "wrong"),
-    [
-        ([BASE.later(0.4 * step) for step in range(12)], []),
-        (around_a_reboost(), []),
-        (moved([BASE.later(0.4 * step) for step in range(10)], anomaly_deg=3.0), [4, 5]),
-        (copied_wrong(), [4, 5]),
-        (sparse(), [4]),
-    ],
-    ids=["one orbit", "a reboost", "two wrong", "a copy is no witness", "sparse"],
+    [(around_a_reboost(), []), (copied_wrong(), [4, 5]), (sparse(), [4])],
+    ids=["a reboost", "a copy is no witness", "sparse"],
 )
 def test_sets_are_judged_by_their_neighbours(
     tmp_path: Path, sets: list[Elements], wrong: list[int]
 ) -> None:
     assert doubtful(archive(tmp_path, sets)) == wrong
-
-
-@pytest.mark.real
-@pytest.mark.parametrize(
-    ("name", "count"), [("iss_tles.txt", 15_748), ("iss_tles_dense.txt", 49_359)]
-)
-def test_all_sets_of_the_real_archives_are_read(real_data: Path, name: str, count: int) -> None:
-    tles = load_tle_file(real_data / "orbit" / name)
-    assert (len(tles), tles.skipped) == (count, ())
 
 
 @pytest.mark.real

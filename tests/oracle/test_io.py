@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -33,44 +33,28 @@ FILE = "file:" + "//"  # files of this machine
 
 MOMENT = datetime(2014, 1, 30, 1, 14, 58, tzinfo=UTC)  # 10:14:58 nine hours to the east
 MIDNIGHT = datetime(2012, 7, 1, tzinfo=UTC)
-EASTERN = ("+09:00", "+9:00", "+0900", "+09", "+9", " +09:00", "UTC+9", " UTC+09:00", "GMT+9",
-           " UT +9:00")  # fmt: skip
-NO_ZONES = ("09:00", " 09:00", "+", "+15:00", "+09:60", "+090", "JST", "Etc/GMT-9", "+9:0", "Z+9")
-LEAPS = (
-    "2012-06-30T23:59:60Z", "2012-06-30 23:59:60", "20120630T235960Z", "2012-07-01T08:59:60+09:00",
-    "2012-07-01T05:29:60+5:30", "2012-06-30T18:59:60 UTC-5",
-)  # fmt: skip
+EASTERN = ("+09:00", "+9:00", "+0900", "+9", " +09:00", "UTC+9", "GMT+9", " UT +9:00")
+NO_ZONES = ("09:00", "+", "+15:00", "+09:60", "+090", "JST", "+9:0", "Z+9")
+LEAPS = ("2012-06-30T23:59:60Z", "20120630T235960Z", "2012-07-01T05:29:60+5:30")
 NO_TIMES = (
-    *("2012-06-30T10:14:60Z", "2012-06-30T23:58:60Z", "2012-06-29T23:59:60Z"),
-    *("2012-06-30T23:59:60+09:00", "2012-06-30T23:59:61Z", "2012-06-30T23:60:00Z"),
-    *("2014-01-30", "20140130", "2014-01-30+09:00", "", "10:14:58", "yesterday"),
+    *("2012-06-30T10:14:60Z", "2012-06-29T23:59:60Z", "2012-06-30T23:59:60+09:00"),
+    *("2012-06-30T23:59:61Z", "2014-01-30", "20140130", "", "10:14:58", "yesterday"),
     *(f"2014-01-30T10:14:58{zone}" for zone in NO_ZONES),
 )
 TIMES: dict[str, datetime | None] = {
     **{f"2014-01-30T10:14:58{zone}": MOMENT for zone in EASTERN},
     **{f"20140130T101458.000{zone}": MOMENT for zone in EASTERN},
-    **{
-        f"2014-01-30 01:14:58{zone}": MOMENT
-        for zone in ("Z", " UTC", "utc", " GMT", "+00:00", "-0000", "")
-    },
+    **{f"2014-01-30 01:14:58{zone}": MOMENT for zone in ("Z", " UTC", "+00:00", "-0000", "")},
     **dict.fromkeys(LEAPS, MIDNIGHT),
-    **{
-        text.replace(":60", ":60.25"): MIDNIGHT + timedelta(seconds=0.25)
-        for text in LEAPS
-        if ":60" in text
-    },
+    "2012-06-30T23:59:60.25Z": MIDNIGHT + timedelta(seconds=0.25),
     **dict.fromkeys(NO_TIMES),
 }
 
 
-@pytest.mark.parametrize("text", TIMES)
-def test_a_time_is_read_as_people_write_it_or_is_none(text: str) -> None:
-    assert parse_iso_time(text) == TIMES[text]
-    if TIMES[text] == MOMENT:
-        assert names_zone(text) == (text[-2:] != "58")
-
-
-def test_zones_days_and_clocks_alone() -> None:
+def test_times_are_read_as_people_write_them_or_are_none() -> None:
+    assert {text: parse_iso_time(text) for text in TIMES} == TIMES
+    named = {text: names_zone(text) for text, time in TIMES.items() if time == MOMENT}
+    assert named == {text: text[-2:] != "58" for text in named}
     assert [parse_zone(text) for text in NO_ZONES] == [None] * len(NO_ZONES)
     assert parse_iso_time("2014-01-30", day_is_midnight=True) == datetime(2014, 1, 30, tzinfo=UTC)
     assert parse_date_and_time("20120630", "235960") == MIDNIGHT
@@ -89,14 +73,12 @@ def test_any_zone_is_undone(time: datetime, minutes: int) -> None:
         assert parse_iso_time(f"{time.isoformat()}UTC{sign}{zone}") == wanted
 
 
-@pytest.mark.parametrize("zone", [None, UTC, parse_zone("+9")])
-def test_a_time_is_spelt_in_utc_whatever_its_zone(zone: timezone | None) -> None:
-    moment = datetime(2014, 1, 30, 10, 14, 58, 625_000, tzinfo=zone)
-    hour = "01" if zone not in (None, UTC) else "10"
-    assert iso_utc(moment) == f"2014-01-30T{hour}:14:58.625000Z"
-    assert iso_utc(moment, "milliseconds") == f"2014-01-30T{hour}:14:58.625Z"
-    assert iso_utc(moment.replace(microsecond=0)) == f"2014-01-30T{hour}:14:58Z"
-    assert iso_utc(moment, "seconds") == f"2014-01-30T{hour}:14:58Z"
+def test_a_time_is_spelt_in_utc_whatever_its_zone() -> None:
+    for zone, hour in ((None, "10"), (UTC, "10"), (parse_zone("+9"), "01")):
+        moment = datetime(2014, 1, 30, 10, 14, 58, 625_000, tzinfo=zone)
+        assert iso_utc(moment) == f"2014-01-30T{hour}:14:58.625000Z"
+        assert iso_utc(moment, "milliseconds") == f"2014-01-30T{hour}:14:58.625Z"
+        assert iso_utc(moment.replace(microsecond=0)) == f"2014-01-30T{hour}:14:58Z"
 
 
 # Addresses ---------------------------------------------------------------------------------------
@@ -105,21 +87,17 @@ def test_a_time_is_spelt_in_utc_whatever_its_zone(zone: timezone | None) -> None
 @pytest.mark.parametrize(
     ("given_as", "told"),
     [
-        ("https://a.org/x.jpg", "https://a.org/x.jpg"),
         ("https://me:pass@a.org:8443/x.jpg#part", "https://a.org:8443/x.jpg"),
-        ("https://a.org/get?frame=1&token=abc", "https://a.org/get?frame=1&token=***"),
         (
             "https://b.s3.amazonaws.com/x.jpg?X-Amz-Credential=me/1&X-Amz-Signature=12ab&part=2",
             "https://b.s3.amazonaws.com/x.jpg?X-Amz-Credential=***&X-Amz-Signature=***&part=2",
         ),
-        ("https://a.org/x?mission=ISS030&roll=E", "https://a.org/x?mission=ISS030&roll=E"),
-        ("https://a.org/x?key=p/1.jpg&apikey=1", "https://a.org/x?key=p/1.jpg&apikey=***"),
-        ("http://[::1", "***"),
+        ("https://a.org/x?key=p/1.jpg&apikey=1&roll=E", "https://a.org/x?key=p/1.jpg&apikey=***&roll=E"),
         ("https://me:pa/ss@a.org/x.jpg", "***"),
         ("https://a.org/x?part=1;token=abc&pwd=1", "https://a.org/x?part=***&pwd=***"),
         ("https://a.org/x?of=https%3A//me:pass@b.org/", "https://a.org/x?of=***"),
     ],
-)
+)  # fmt: skip
 def test_secrets_are_not_shown(given_as: str, told: str) -> None:
     assert hide_secrets(given_as) == str(Url(given_as)) == told
     assert repr(Url(given_as)) == f"Url({told})"
@@ -127,19 +105,14 @@ def test_secrets_are_not_shown(given_as: str, told: str) -> None:
     assert "me:pa" not in hide_secrets(f"{given_as},{given_as}")
 
 
-@pytest.mark.parametrize(
-    ("url", "name"),
-    [
-        ("https://a.org/p/ISS030-E-1.jpg", "ISS030-E-1.jpg"),
-        ("https://a.org/get.pl?photo=p/ISS030-E-1.NEF&size=2", "ISS030-E-1.NEF"),
-        ("https://a.org/..%2F..%2Fetc%2Fpasswd", "_.._etc_passwd"),
-        ("https://a.org/.bashrc", "bashrc"),
-        ("https://a.org/", "photo"),
-        ("https://a.org/a b;rm -rf.jpg", "a_b_rm_-rf.jpg"),
-    ],
-)
-def test_copies_have_the_name_of_the_photo(url: str, name: str) -> None:
-    assert file_name(url) == name
+def test_copies_have_the_name_of_the_photo() -> None:
+    names = {
+        "https://a.org/get.pl?photo=p/ISS030-E-1.NEF&size=2": "ISS030-E-1.NEF",
+        "https://a.org/..%2F..%2Fetc%2Fpasswd": "_.._etc_passwd",
+        "https://a.org/": "photo",
+        "https://a.org/a b;rm -rf.jpg": "a_b_rm_-rf.jpg",
+    }
+    assert {url: file_name(url) for url in names} == names
 
 
 @given(st.text(max_size=150))
@@ -151,20 +124,16 @@ def test_no_name_leads_out_of_its_folder(text: str) -> None:
     assert not name.startswith(".")
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        f"{FILE}/etc/passwd", "local:///etc/passwd", "memory://x.jpg",
-        "simplecache::https://a.org/x.jpg", "zip://x.jpg::https://a.org/x.zip",
-        f"https://a.org/x.zip::{FILE}/etc/passwd",
-    ],
-)  # fmt: skip
-def test_only_what_comes_over_a_network_is_fetched(url: str) -> None:
-    with pytest.raises(ConfigError):
-        parse_scheme(url)
-
-
-def test_paths_are_no_urls() -> None:
+def test_only_what_comes_over_a_network_is_fetched_and_paths_are_no_urls() -> None:
+    here = f"{FILE}/etc/passwd"
+    for url in (
+        here,
+        "memory://x.jpg",
+        "simplecache::https://a.org/x.jpg",
+        f"https://a.org::{here}",
+    ):
+        with pytest.raises(ConfigError):
+            parse_scheme(url)
     assert not any(map(is_url, ("a.jpg", "/a/b.jpg", "c:\\x.jpg", "https:/a.jpg", "p/**/*.jpg")))
     assert all(map(is_url, ("https://a.org/x.jpg", "S3://bucket/x.jpg", f"{FILE}/x")))
 
@@ -234,15 +203,3 @@ def test_errors_that_are_only_logged_or_printed_count_and_other_text_passes(
     assert capfd.readouterr().err == ""
     with pytest.raises(LightMapError, match="is damaged"), raise_write_failures(out, []):
         raise LightMapError("the source is damaged.")
-
-
-def test_a_process_without_standard_error_can_write(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def closed(_: int) -> int:
-        raise OSError(9, "Bad file descriptor")
-
-    monkeypatch.setattr(os, "dup", closed)
-    with raise_write_failures(tmp_path / "out.tif", []):
-        (tmp_path / "out.tif").write_text("map")
-    assert (tmp_path / "out.tif").exists()

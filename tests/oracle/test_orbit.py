@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import astropy.units as u
-import ephem
 import numpy as np
 import pytest
 import sgp4
@@ -79,24 +78,6 @@ def by_astropy(teme_km: Any, when: Time) -> np.ndarray:
 # The turning Earth -------------------------------------------------------------------------------
 
 
-def test_days_and_times_are_inverse() -> None:
-    time = datetime(2012, 3, 28, 15, 46, 41, 250000, tzinfo=UTC)
-    assert days_since_j2000(datetime(2000, 1, 1, 12, tzinfo=UTC)) == 0.0
-    assert days_since_j2000(time) == pytest.approx(as_time(time).utc.jd - 2451545.0, abs=1e-8)
-    assert abs(rotation.utc_of(days_since_j2000(time)) - time) <= timedelta(microseconds=1)
-    assert days_since_j2000(time.replace(tzinfo=None)) == days_since_j2000(time)
-
-
-def test_vallados_published_example() -> None:
-    """Vallado's book and AIAA 2006-6753: SGP4's frame to the pseudo Earth-fixed one, in km."""
-    days = days_since_j2000(datetime(2004, 4, 6, 7, 51, 28, 386009, tzinfo=UTC))
-    teme = [5094.18016210, 6127.64465950, 6380.34453270]
-    pef = [-1033.47503130, 7901.30558560, 6380.34453270]
-    np.testing.assert_allclose(
-        rotation.teme_to_ecef(teme, rotation.sidereal_angle_rad(days)), pef, atol=0.002
-    )
-
-
 def test_positions_agree_with_astropy_to_50_metres() -> None:
     place = np.tile([4000.0, 3000.0, 4500.0], (len(DAYS), 1))
     itrs = by_astropy(place, Time(2451545.0, DAYS, format="jd", scale="utc"))
@@ -107,21 +88,11 @@ def test_positions_agree_with_astropy_to_50_metres() -> None:
     assert np.linalg.norm(utc_only - itrs, axis=1).max() > 150.0
 
 
-@pytest.mark.parametrize("day", ["2012-06-30", "2012-07-01", "2016-12-31", "2017-01-01"])
+@pytest.mark.parametrize("day", ["2012-06-30", "2012-07-01"])
 def test_ut1_keeps_its_step_at_leap_seconds(day: str) -> None:
     times = Time([f"{day}T00:00:00", f"{day}T12:00:00", f"{day}T23:00:00"], scale="utc")
     days = [days_since_j2000(one.to_datetime(timezone=UTC)) for one in times]
     np.testing.assert_allclose(rotation.ut1_minus_utc_s(days), times.delta_ut1_utc, atol=1e-3)
-
-
-def test_ut1_past_the_tables_end_is_its_last_value() -> None:
-    days, smooth_s, leap_s = rotation.ut1_table()
-    last = smooth_s[-1] + leap_s[-1]
-    assert float(rotation.ut1_minus_utc_s(days[-1] + 3000.0)) == pytest.approx(last)
-    assert float(rotation.ut1_minus_utc_s(days[0] - 3000.0)) == pytest.approx(
-        smooth_s[0] + leap_s[0]
-    )
-    assert abs(last) < 0.9
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -137,13 +108,6 @@ def test_axes_and_velocity_agree_with_astropy(moment: datetime) -> None:
     moving = get_body_barycentric_posvel("earth", time, ephemeris="builtin")[1].xyz
     light = moving.to_value(u.km / u.s) / 299792.458
     assert rotation.earth_velocity(moment) == pytest.approx(light, abs=0.01 * ARC_SECOND)
-
-
-@pytest.mark.parametrize("seconds", [-43200.0, -90.0, 3600.0, 43200.0])
-def test_a_wrong_clock_turns_the_earth(seconds: float) -> None:
-    exact = rotation.icrs_to_itrf(MOMENTS[1] + timedelta(seconds=seconds))
-    turned = rotation.turn_by_clock(rotation.icrs_to_itrf(MOMENTS[1]), seconds)
-    assert np.abs(turned - exact).max() < 0.1 * ARC_SECOND
 
 
 @given(st.tuples(*3 * [st.floats(-1.0, 1.0)]).filter(lambda v: float(np.linalg.norm(v)) > 0.1))
@@ -165,7 +129,7 @@ CASES = [
         float(RNG.uniform(-180.0, 180.0)),
         float(RNG.uniform(-52.0, 52.0)),
     )
-    for _ in range(12)
+    for _ in range(5)
 ]
 
 
@@ -202,29 +166,6 @@ def test_sun_and_moon_are_astropys(time: datetime, lon: float, lat: float) -> No
     assert over.sun_elevation_deg[1] == pytest.approx(np.degrees(np.arcsin(there[0])), abs=0.02)
 
 
-def test_sun_and_moon_over_many_places_are_those_over_each() -> None:
-    days = np.sort(days_since_j2000(CASES[0][0]) + RNG.uniform(0.0, 3.0, 40))
-    lon, lat = RNG.uniform(-180.0, 180.0, 40), RNG.uniform(-52.0, 52.0, 40)
-    over = sun_moon_over(days, lon, lat)
-    each = [
-        sun_moon(rotation.utc_of(day), *place) for day, *place in zip(days, lon, lat, strict=True)
-    ]
-    for name in ("sun_elevation_deg", "moon_elevation_deg"):
-        theirs = [getattr(one, name) for one in each]
-        np.testing.assert_allclose(getattr(over, name), theirs, atol=0.06)
-    assert len(sun_moon_over(days[:0], lon[:0], lat[:0]).moon_illumination) == 0
-    few = over.take(np.array([3, 5]))
-    assert few.sun_elevation_deg.tolist() == over.sun_elevation_deg[[3, 5]].tolist()
-
-
-def test_a_full_moon_a_new_one_and_other_zones() -> None:
-    assert sun_moon(datetime(2012, 5, 6, 3, 35), 0.0, 0.0).moon_illumination > 0.99
-    assert sun_moon(datetime(2012, 5, 20, 23, 47), 0.0, 0.0).moon_illumination < 0.01
-    japan = MOMENTS[1].astimezone(timezone(timedelta(hours=9)))
-    for other in (japan, MOMENTS[1].replace(tzinfo=None)):
-        assert sun_moon(other, 136.3, 34.8) == sun_moon(MOMENTS[1], 136.3, 34.8)
-
-
 # The station -------------------------------------------------------------------------------------
 
 
@@ -243,36 +184,19 @@ def test_published_sgp4_positions() -> None:
         np.testing.assert_allclose(inertial, published_km, atol=2e-5)  # a microsecond of flight
 
 
-@pytest.mark.parametrize("hours", [-30.0, -3.1, 0.0, 0.4, 0.8, 5.0, 11.3, 23.0])
-def test_ephem_agrees_to_200_metres_and_astropy_to_50(hours: float) -> None:
+@pytest.mark.parametrize("hours", [-30.0, 0.4, 5.0, 23.0])
+def test_the_station_is_where_astropy_has_it_to_50_metres(hours: float) -> None:
     time = BASE.epoch + timedelta(hours=hours)
     ours = position_from_elements(element_set(), time)
-    body = ephem.readtle("ISS", *BASE.lines())
-    body.compute(time.replace(tzinfo=None))
-    # ephem's latitude is geocentric, and it takes UTC for UT1.
-    late_s = float(rotation.ut1_minus_utc_s(days_since_j2000(time)))
-    lon, lat = float(body.sublong) - rotation.EARTH_RATE_RAD_S * late_s, float(body.sublat)
-    towards = [math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)]
-    there = PROJ.transform(*(np.linalg.norm(ours.position_ecef_m) * np.array(towards)))
-    assert great_circle_km(there[0], there[1], ours.lon, ours.lat) < 0.2
-    assert abs(body.elevation / 1000.0 - ours.altitude_km) < 0.2
     when = as_time(time)
     _, teme_km, _ = element_set().satrec().sgp4(when.jd1, when.jd2)
     miss_m = by_astropy([teme_km], when)[0] - ours.position_ecef_m
     assert np.linalg.norm(miss_m) < 50.0
     assert ours.tle_age_h == pytest.approx(hours, abs=1e-6)
-    assert PROJ.transform(*ours.position_ecef_m) == pytest.approx(
-        (ours.lon, ours.lat, 1e3 * ours.altitude_km), abs=0.05
-    )
-
-
-def test_the_velocity_is_that_over_the_turning_earth() -> None:
-    ours = position_from_elements(element_set(), PHOTO)
-    either = propagation.track_positions(element_set(), PHOTO, [-0.5, 0.5], 0.0)
+    there = (ours.lon, ours.lat, 1e3 * ours.altitude_km)
+    assert PROJ.transform(*ours.position_ecef_m) == pytest.approx(there, abs=0.05)
+    either = propagation.track_positions(element_set(), time, [-0.5, 0.5], 0.0)
     np.testing.assert_allclose(either[1] - either[0], ours.velocity_ecef_m_s, atol=0.5)
-    ahead = propagation.track_positions(element_set(), PHOTO, 0.0, 10.0)[0] - ours.position_ecef_m
-    assert ahead @ ours.velocity_ecef_m_s > 0
-    assert 70e3 < np.linalg.norm(ahead) < 80e3
 
 
 @given(st.floats(-4000.0, 4000.0))
@@ -355,36 +279,7 @@ def test_position_from_a_nadir(lon: float, lat: float, altitude_km: float) -> No
     assert (ours.velocity_ecef_m_s, ours.tle_age_h) == (None, None)
 
 
-@pytest.mark.parametrize(("lon", "lat", "km"), [(0, 91, 400), (361, 0, 400), (0, 0, 0),
-                                                (0, 0, 10_000)])  # fmt: skip
-def test_what_is_no_place_of_a_camera_is_refused(lon: float, lat: float, km: float) -> None:
-    with pytest.raises(EphemerisError, match="is not"):
-        propagation.position_from_nadir(lon, lat, km, "option")
-
-
-@pytest.mark.real
-@pytest.mark.parametrize(
-    ("time", "lon", "lat", "slide_s"),
-    [
-        ("2013-12-02T12:03:29Z", 136.0805, 35.4427, -7.0),
-        ("2021-09-09T22:42:31Z", 4.3753, 44.4885, 8.5),
-    ],
-)
-def test_solved_photographs_lie_on_the_slid_orbit(
-    real_data: Path, time: str, lon: float, lat: float, slide_s: float
-) -> None:
-    """Nagoya and an oblique of Italy: nadirs found from their lights, TLEs 5.8 d and 1 min away."""
-    tles = load_tle_file(real_data / "orbit" / "iss_tles.txt")
-    when = datetime.fromisoformat(time)
-    offsets = np.arange(slide_s - 20.0, slide_s + 20.0, 0.1)
-    found = propagation.track_positions(tles.best_for(when), when, 0.0, offsets)
-    at_lon, at_lat, _ = ecef_to_geodetic(found)
-    distance_km = great_circle_km(at_lon, at_lat, lon, lat)
-    assert distance_km.min() < 2.0
-    assert abs(offsets[distance_km.argmin()] - slide_s) < 1.0
-
-
-@pytest.mark.parametrize("minutes", [2, 17, 30, 41, 52, 66, 80])
+@pytest.mark.parametrize("minutes", [2, 30, 52, 80])
 def test_the_track_through_a_nadir_is_that_of_a_real_orbit(minutes: int) -> None:
     time = BASE.epoch + timedelta(minutes=minutes)
     ours = position_from_elements(element_set(), time)
@@ -403,20 +298,6 @@ def test_the_track_through_a_nadir_is_that_of_a_real_orbit(minutes: int) -> None
     np.testing.assert_allclose(height_m, 1000.0 * ours.altitude_km, atol=1e-3)
     lon, lat, _ = ecef_to_geodetic(propagation.nadir_track_positions(*nadir, ahead, not ascending))
     assert great_circle_km(lon, lat, flown_lon, flown_lat).max() > 100.0
-
-
-@given(st.floats(-180.0, 180.0), st.floats(-52.0, 52.0), st.booleans())
-def test_distances_are_those_on_the_ground(lon: float, lat: float, ascending: bool) -> None:
-    places = propagation.nadir_track_positions(
-        lon, lat, 415.0, np.array([-100.0, 0.0, 100.0]), ascending
-    )
-    at_lon, at_lat, _ = ecef_to_geodetic(places)
-    assert great_circle_km(at_lon[1], at_lat[1], lon, lat) < 1e-3
-    for end in (0, 2):
-        _, _, metres = WGS84.inv(lon, lat, at_lon[end], at_lat[end])
-        assert metres == pytest.approx(100e3, rel=0.01)
-    assert (at_lat[2] > at_lat[0]) == ascending or abs(lat) > 50.0
-    assert (at_lon[2] - at_lon[0]) % 360.0 < 180.0  # the ISS flies eastward
 
 
 TYPICAL = replace(BASE, drag=" 21000-3")  # 0.21e-3
@@ -451,11 +332,6 @@ def frame(time: datetime | None, **known: Any) -> Frame:
     return Frame(file=file, frame_id="night", time_utc=time, **known)
 
 
-def beside(tles: TleSet, time: datetime, east_deg: float, north_deg: float = 0.0) -> Any:
-    orbit = camera_position(tles, time)
-    return orbit.lon + east_deg, orbit.lat + north_deg
-
-
 def test_an_option_counts_most(tles: TleSet) -> None:
     time = tles[0].epoch_utc - timedelta(hours=2)
     known = frame(time, nadir=(10.0, 20.0), altitude_km=400.0, sources={"nadir": "option"})
@@ -479,7 +355,8 @@ def test_of_orbit_and_record_the_other_one_is_kept(
 ) -> None:
     """For a search that finds nothing where the better known one has the camera."""
     time = tles[0].epoch_utc - age
-    nadir = beside(tles, time, east_deg)
+    known = camera_position(tles, time)
+    nadir = known.lon + east_deg, known.lat
     chosen = choose_position(frame(time, nadir=nadir, sources={"nadir": "record"}), tles)
     assert (chosen.source, {"tle", "record"} - {chosen.source}) == (
         source, {chosen.alternative.source}
@@ -509,20 +386,9 @@ def test_a_place_that_the_orbit_cannot_see_counts_before_the_photos_time(
         assert (chosen.sigma_along_km, chosen.sigma_cross_km) == (900.0, 900.0)
 
 
-@pytest.mark.parametrize(
-    ("time", "altitude_km"),
-    [
-        (None, 415.0),
-        (datetime(2008, 1, 1, tzinfo=UTC), 350.0),
-        (datetime(2014, 1, 1, tzinfo=UTC), 415.0),
-    ],
-)
-def test_an_unknown_height_is_assumed_by_year(time: datetime | None, altitude_km: float) -> None:
-    chosen = choose_position(frame(time, nadir=(10.0, 20.0)), None)
-    assert (chosen.altitude_km, chosen.sigma_radial_km) == (altitude_km, 20.0)
-
-
-def test_a_time_that_no_element_set_reaches_needs_a_nadir(tles: TleSet) -> None:
+def test_a_time_that_no_element_set_reaches_needs_a_nadir_and_an_unknown_height_is_the_years(
+    tles: TleSet,
+) -> None:
     late = datetime(2031, 1, 1, tzinfo=UTC)
     with pytest.raises(EphemerisError, match="more than a year"):
         choose_position(frame(late), tles)
@@ -531,41 +397,34 @@ def test_a_time_that_no_element_set_reaches_needs_a_nadir(tles: TleSet) -> None:
     for known, sets, what in ((None, tles, "time is unknown"), (late, None, "is unknown: give")):
         with pytest.raises(EphemerisError, match=what):
             choose_position(frame(known), sets)
+    for year, altitude_km in ((None, 415.0), (2008, 350.0), (2014, 415.0)):
+        time = year and datetime(year, 1, 1, tzinfo=UTC)
+        assumed = choose_position(frame(time, nadir=(10.0, 20.0)), None)
+        assert (assumed.altitude_km, assumed.sigma_radial_km) == (altitude_km, 20.0)
 
 
-@pytest.mark.parametrize(
-    ("mission", "heights"),
-    [
-        ("ISS006", (325.0, 405.0)),
-        ("iss016-e", (325.0, 405.0)),
-        ("28", (325.0, 440.0)),
-        ("ISS030-E", (390.0, 440.0)),
-        *((wrong, None) for wrong in ("STS-60", "0", "ISS", "30-F")),
-    ],
-)
-def test_a_mission_tells_the_height(mission: str, heights: tuple[float, float] | None) -> None:
-    if heights is None:
-        with pytest.raises(ConfigError, match="is not a mission of the station"):
-            missions.mission_heights_km(mission)
-    else:
-        assert missions.mission_heights_km(mission) == heights
+@pytest.mark.parametrize("mission", ["STS-60", "0", "ISS", "30-F"])
+def test_what_is_no_mission_is_told(mission: str) -> None:
+    with pytest.raises(ConfigError, match="is not a mission of the station"):
+        missions.mission_heights_km(mission)
 
 
-@pytest.mark.parametrize(
-    ("date", "lowest_km", "highest_km"),
-    # Of orbits of public element sets of the year
-    [
-        ((1999, 6), 362, 417), ((2002, 6), 372, 426), ((2007, 6), 322, 373), ((2011, 6), 338, 398),
-        ((2011, 11), 374, 430), ((2012, 6), 378, 447), ((2015, 6), 396, 426), ((2026, 1), 413, 446),
-    ],
-)  # fmt: skip
-def test_a_date_tells_the_heights(date: tuple[int, int], lowest_km: int, highest_km: int) -> None:
-    for time_utc in (datetime(*date, 15, tzinfo=UTC), None, datetime(1970, 1, 1, tzinfo=UTC)):
-        low_km, high_km = missions.flown_heights_km(time_utc)
-        assert low_km <= lowest_km < highest_km <= high_km
+def test_missions_and_dates_tell_the_heights() -> None:
+    """Those of dates of orbits of public element sets of the year."""
+    told = {"iss016-e": (325.0, 405.0), "28": (325.0, 440.0), "ISS030-E": (390.0, 440.0)}
+    assert {mission: missions.mission_heights_km(mission) for mission in told} == told
+    for date, lowest_km, highest_km in (
+        *(((1999, 6), 362, 417), ((2002, 6), 372, 426), ((2007, 6), 322, 373)),
+        *(((2011, 6), 338, 398), ((2011, 11), 374, 430), ((2012, 6), 378, 447)),
+        *(((2015, 6), 396, 426), ((2026, 1), 413, 446)),
+    ):
+        for time_utc in (datetime(*date, 15, tzinfo=UTC), None, datetime(1970, 1, 1, tzinfo=UTC)):
+            low_km, high_km = missions.flown_heights_km(time_utc)
+            assert low_km <= lowest_km < highest_km <= high_km
 
 
 # How far an element set may be trusted -----------------------------------------------------------
+
 
 RESULT = (ROOT / "benchmarks" / "results" / "orbit-uncertainty.md").read_text(encoding="utf-8")
 
@@ -613,23 +472,12 @@ def test_at_a_tabulated_age_the_sigmas_are_met_and_between_two_on_a_straight_lin
     assert middle == pytest.approx(math.sqrt(ends[0] * ends[1]), rel=1e-6)
 
 
-@given(st.floats(0.0, 8760.0), st.floats(0.0, 8760.0))
-def test_older_is_never_better(one: float, other: float) -> None:
-    young, old = sorted([one, other])
-    for sign in (1.0, -1.0):
-        better, worse = table.orbit_sigma(sign * young), table.orbit_sigma(sign * old)
-        for part in ("along_km", "cross_km", "radial_km"):
-            assert getattr(better, part) <= getattr(worse, part) * 1.000001
-        assert better.along_km >= 0.3
-        assert worse.along_km <= 12_300.0
-
-
 def below(belief: table.OffsetBelief, offset_km: float) -> float:
     return float(belief.share(table.EDGES_KM[0], offset_km))
 
 
 @pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("row", [5, 7, 9])
+@pytest.mark.parametrize("row", [5, 9])
 def test_at_a_tabulated_age_the_quantiles_are_met(row: int, before: bool) -> None:
     age_h = 24.0 * table.AGE_DAYS[row] * (1.0 if before else -1.0)
     belief = table.make_slide_belief(table.orbit_sigma(age_h).along_km, before=before)
@@ -639,20 +487,6 @@ def test_at_a_tabulated_age_the_quantiles_are_met(row: int, before: bool) -> Non
             assert below(belief, quantile) == pytest.approx(level, abs=0.006)
     # The station falls behind far oftener than it gets ahead
     assert below(belief, -1000.0) > 3.0 * (1.0 - below(belief, 1000.0))
-
-
-@given(sigma=st.floats(0.001, 20_000.0), before=st.booleans())
-def test_a_belief_is_a_probability(sigma: float, before: bool) -> None:
-    belief = table.make_slide_belief(sigma, before=before)
-    dragged = table.with_drag(belief, -3000.0)
-    clocked = table.with_clock(belief, table.usual_clock(900.0, 7.66), 900.0)
-    for one in (belief, dragged, clocked, table.make_nadir_belief(sigma)):
-        assert (np.diff(one.cumulative) >= -1e-12).all()
-        assert one.cumulative[-1] <= 1.0 + 1e-9
-    assert belief.cumulative[-1] > 0.95
-    assert belief.reach_km <= 21_300.0
-    inside = float(belief.share(-belief.reach_km - 20.0, belief.reach_km + 20.0))
-    assert belief.cumulative[-1] - inside == pytest.approx(0.0, abs=1e-9)
 
 
 def test_a_clock_adds_to_a_slide() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,15 +17,15 @@ import pytest
 from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import ExifTags, Image, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from matchers.geometry.sky_camera import LENS_PARAMETERS
 from regengine.errors import ConfigError
 from regengine.photo import frame_ids, lens_profile
 from regengine.photo import lens_profile_file as files
 from regengine.photo import record_values as cells
-from regengine.photo.camera_bodies import CameraBody, assume_pitch, find_body, find_body_pitch
-from regengine.photo.exif import Exif, interpret_exif, parse_exif_time, read_exif
+from regengine.photo.camera_bodies import assume_pitch, find_body, find_body_pitch
+from regengine.photo.exif import Exif, interpret_exif, read_exif
 from regengine.photo.frame import FrameOptions, read_frame
 from regengine.photo.records import FrameRecord, FrameRecords
 
@@ -34,7 +33,6 @@ MODEL, ORIENTATION, EXPOSURE = 0x0110, 0x0112, 0x8769
 ORIGINAL, SUBSECOND, OFFSET, DIGITISED = 0x9003, 0x9291, 0x9011, 0x9004
 EXPOSURE_S, F_NUMBER, ISO, FOCAL, FOCAL_35 = 0x829A, 0x829D, 0x8827, 0x920A, 0xA405
 Ratio = TiffImagePlugin.IFDRational
-UNTOLD = "EXIF's {!r} is not a time zone"
 
 
 def utc(*parts: int) -> datetime:
@@ -70,45 +68,23 @@ def test_everything_is_read_from_each_format(tmp_path: Path, extension: str) -> 
     )
 
 
-@pytest.mark.parametrize("exif", [b"", b"Exif\0\0MM\0*\xff\xff\xff\xff not a directory"])
-def test_no_exif_and_damaged_exif_are_empty(tmp_path: Path, exif: bytes) -> None:
-    path = tmp_path / "photo.jpg"
-    Image.new("RGB", (40, 40)).save(path, exif=exif)
-    assert read_exif(path) == Exif()
-
-
 ONE_TIME = "2014:01:30 10:14:58"
 THEN = utc(2014, 1, 30, 10, 14, 58)
 # Tags of the exposure → time, whether it has no zone, what is told of it
 EXIF_TIMES: dict[str, tuple[dict[int, str], datetime | None, bool, str | None]] = {
     "east": ({ORIGINAL: ONE_TIME, OFFSET: "+02:30"}, utc(2014, 1, 30, 7, 44, 58), False, None),
-    "west": ({ORIGINAL: ONE_TIME, OFFSET: "-05:00"}, utc(2014, 1, 30, 15, 14, 58), False, None),
-    **{
-        f"zone {zone!r}": ({ORIGINAL: ONE_TIME, OFFSET: zone}, THEN, True, UNTOLD.format(zone))
-        for zone in ("09:00", "+15:00", "JST", "+9:0")
-    },
-    **{
-        f"blank {zone!r}": ({ORIGINAL: ONE_TIME, OFFSET: zone}, THEN, True, None)
-        for zone in ("   :  ", "", "\0\0", "00:00")
-    },
-    "by hand": (
-        {ORIGINAL: f"{ONE_TIME} by hand", DIGITISED: ONE_TIME}, THEN, True,
-        f"EXIF's '{ONE_TIME} by hand' is not a time",
-    ),
+    "no zone": ({ORIGINAL: ONE_TIME, OFFSET: "JST"}, THEN, True, "EXIF's 'JST' is not a time zone"),
+    "blank": ({ORIGINAL: ONE_TIME, OFFSET: "   :  "}, THEN, True, None),
     "noughts": ({ORIGINAL: "0000:00:00 00:00:00"}, None, False, None),
     "digitised alone": ({DIGITISED: ONE_TIME, 0x9292: "5"}, utc(2014, 1, 30, 10, 14, 58, 500_000),
                         True, None),
-    "a fraction of its own": ({ORIGINAL: f"{ONE_TIME}.25", SUBSECOND: "75"},
-                              utc(2014, 1, 30, 10, 14, 58, 250_000), True, None),
+    "afternoon": ({ORIGINAL: f"{ONE_TIME} pm"}, utc(2014, 1, 30, 22, 14, 58), True, None),
     # Lightroom writes its own zone beside the modification time
     "the editor's zone": ({ORIGINAL: ONE_TIME, 0x9010: "+02:00"}, THEN, True, None),
     "a leap second": ({ORIGINAL: "2012:06:30 23:59:60", SUBSECOND: "25"},
                       utc(2012, 7, 1, 0, 0, 0, 250_000), True, None),
-    "a leap second in Japan": ({ORIGINAL: "2012:07:01 08:59:60", OFFSET: "+09:00"},
-                               utc(2012, 7, 1), False, None),
     "a leap second at no time": ({ORIGINAL: "2012:06:30 10:14:60"}, None, False,
                                  "EXIF's '2012:06:30 10:14:60' is not a time"),
-    "nothing": ({}, None, False, None),
 }  # fmt: skip
 
 
@@ -118,37 +94,16 @@ def test_times_of_exif(tmp_path: Path, name: str) -> None:
     exif = interpret_exif({0x0132: "2025:10:23 22:42:16"}, tags)
     assert (exif.time_utc, exif.time_is_naive, exif.time_remark) == (time, is_naive, remark)
     # How the source of a frame's time tells of it
-    kept = Image.Exif()
-    kept[EXPOSURE] = tags
-    Image.new("L", (640, 426)).save(tmp_path / "a.jpg", exif=kept)
     remarks = ["naive, taken as UTC"] * is_naive + [remark] * (remark is not None)
     source = f"{'exif' if time else 'unknown'} ({'; '.join(remarks)})" if remarks else "exif"
-    told = read_frame(tmp_path / "a.jpg").sources.get("time")
+    told = read_frame(photo(tmp_path, tags)).sources.get("time")
     assert told == (source if time or remark else None)
-    options = FrameOptions(time_utc=THEN)
-    assert read_frame(tmp_path / "a.jpg", options=options).sources["time"] == "option"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("2012:03:28 15:46:41", datetime(2012, 3, 28, 15, 46, 41)),
-        ("2012-03-28T15:46:41Z", utc(2012, 3, 28, 15, 46, 41)),
-        ("2014:01:30 10:14:58 PM", datetime(2014, 1, 30, 22, 14, 58)),
-        ("2014:01:30 12:14:58 am", datetime(2014, 1, 30, 0, 14, 58)),
-        ("2014:01:30 12:14:58 pm", datetime(2014, 1, 30, 12, 14, 58)),
-        *((f"2014:01:30 {clock}", None) for clock in ("13:14:58 pm", "00:14:58 am", "")),
-        *((text, None) for text in ("2012:13:28 15:46:41", "2012:03:28 25:46:41", "   :  :  ", "")),
-    ],
-)  # fmt: skip
-def test_times(text: str, expected: datetime | None) -> None:
-    assert parse_exif_time(text) == expected
 
 
 def test_numbers_that_say_nothing_and_focal_lengths_of_no_lens() -> None:
-    for value in (Ratio(0, 0), Ratio(0, 1), Ratio(1, 0), 0, -5, "eighty", None, (), b"\0"):
+    for value in (Ratio(0, 0), Ratio(1, 0), -5, "eighty", None, (), b"\0"):
         assert interpret_exif({}, {FOCAL: value}).focal_mm is None
-    for value in (0, -50, 0.2, 0.99, 3000.1, 50_000, 65_535, 4_294_967_295):
+    for value in (-50, 0.99, 3000.1, 4_294_967_295):
         told = interpret_exif({}, {FOCAL: value, FOCAL_35: value})
         assert (told.focal_mm, told.focal_35mm_equivalent_mm) == (None, None)
         assert told.focal_remark == f"EXIF's {value} mm is not a focal length"
@@ -156,40 +111,15 @@ def test_numbers_that_say_nothing_and_focal_lengths_of_no_lens() -> None:
     for value, expected in ((0, 1), (9, 1), (8, 8), ((3,), 3), ("x", 1)):
         assert interpret_exif({ORIENTATION: value}, {}).orientation == expected
     assert interpret_exif({}, {ISO: 65535, 0x8832: 102400}).iso == 102400.0
-    assert interpret_exif({}, {ISO: 65535}).iso == 65535.0
     assert interpret_exif({}, {ISO: (3200, 0)}).iso == 3200.0
-
-
-@pytest.mark.real
-def test_exif_of_161_station_photos(real_data: Path) -> None:
-    dumps = json.loads((real_data / "orbit/samples/exif_dumps.json").read_text())
-    number = {name: tag for tag, name in ExifTags.TAGS.items()}
-    number["ISOSpeedRatings"] = ISO
-    times = 0
-    for name, dump in dumps.items():
-        tags = {number[key]: value for key, value in dump.items() if key in number}
-        exif = interpret_exif(tags, tags)
-        if "DateTimeOriginal" not in dump:
-            continue
-        times += 1
-        assert exif.time_utc is not None, name
-        # Every one of these cameras ran on GMT, whatever its editor wrote beside.
-        assert exif.time_utc.strftime("%Y:%m:%d %H:%M:%S") == dump["DateTimeOriginal"], name
-        assert exif.focal_mm == float(dump["FocalLength"]), name
-        assert exif.iso == float(dump["ISOSpeedRatings"]), name
-    assert times == 159
 
 
 CARDS: dict[str, tuple[dict[str, Any], datetime | None]] = {
     "all": ({"DATE-OBS": "2021-03-04T05:06:07.250"}, utc(2021, 3, 4, 5, 6, 7, 250_000)),
     "two": ({"DATE-OBS": "2021-03-04", "TIME-OBS": "05:06:07"}, utc(2021, 3, 4, 5, 6, 7)),
     "days": ({"DATE-OBS": "2021-03-04", "MJD-OBS": 59277.25}, utc(2021, 3, 4, 6)),
-    "years ago": ({"DATE-OBS": "26/07/102"}, None),
-    "a day": ({"DATE-OBS": "2021-03-04"}, None),
     "atomic time": ({"DATE-OBS": "2021-03-04T05:06:07", "TIMESYS": "TAI"}, None),
     "no day": ({"MJD-OBS": 1e12}, None),
-    "before satellites": ({"MJD-OBS": 35_999.0}, None),
-    "texts": ({"MJD-OBS": "?", "EXPTIME": "long"}, None),
 }
 
 
@@ -201,13 +131,10 @@ def test_headers_of_fits(tmp_path: Path, name: str) -> None:
     primary.header.update({"INSTRUME": "Camera 7", "EXPTIME": 12.5})
     image = fits.ImageHDU(np.random.default_rng(0).normal(9.0, 1.0, (60, 80)).astype(np.float32))
     image.header.update({"FOCALLEN": 135.0, **cards})
-    if "EXPTIME" in cards:
-        del primary.header["EXPTIME"]
     fits.HDUList([primary, image]).writeto(tmp_path / "a.fits")
     frame = read_frame(tmp_path / "a.fits")
-    assert frame.time_utc == wanted
-    assert (frame.focal_mm, frame.camera_body) == (135.0, "Camera 7")
-    assert frame.exposure_s == (None if "EXPTIME" in cards else 12.5)
+    told = frame.time_utc, frame.focal_mm, frame.camera_body, frame.exposure_s
+    assert told == (wanted, 135.0, "Camera 7", 12.5)
 
 
 # One photo of all sources ------------------------------------------------------------------------
@@ -277,50 +204,6 @@ def test_options_come_before_exif_and_exif_before_the_record(tmp_path: Path) -> 
     assert told == ["record", "record", "record", "table"]
 
 
-def test_a_place_in_the_picture_is_of_the_option_or_the_record(tmp_path: Path) -> None:
-    path = photo(tmp_path)
-    assert read_frame(path).centre is None
-    here = FrameRecord(frame_id=RECORD.frame_id, centre_lat=48.9, centre_lon=2.4, radius_km=20.0)
-    records = FrameRecords(by_id={here.frame_id: here})
-    frame = read_frame(path, records=records)
-    assert (frame.centre, frame.radius_km) == ((2.4, 48.9), 20.0)
-    frame = read_frame(path, records=records, options=FrameOptions(centre=(190.0, -3.0)))
-    assert (frame.centre, frame.radius_km) == ((-170.0, -3.0), 100.0)
-    assert frame.sources["centre"] == "option"
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"radius_km": 20.0}, "needs --centre"),
-        ({"centre": (0.0, 91.0)}, "centre must be longitude"),
-        *(({name: value}, "must be from") for name, value in (
-            ("focal_mm", 65_535.0), ("focal_mm", 0.0), ("pixel_pitch_um", 1e9),
-            ("altitude_km", 1.0))),
-    ],
-)  # fmt: skip
-def test_options_have_bounds(options: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
-        FrameOptions(**options)
-
-
-@pytest.mark.parametrize("told_mm", [0, 0.5, 50_000, 65_535, 4_294_967_295])
-def test_a_focal_length_of_no_lens_counts_as_missing_and_is_told(
-    tmp_path: Path, told_mm: float
-) -> None:
-    path = photo(tmp_path, {FOCAL: Ratio(told_mm)})
-    remark = f"EXIF's {told_mm} mm is not a focal length"
-    assert read_frame(path).focal_px is None
-    both = photo(tmp_path, {FOCAL: Ratio(told_mm), FOCAL_35: 24}, name="both.jpg")
-    for frame, focal_mm, source in (
-        (read_frame(path), None, f"unknown ({remark})"),
-        (read_frame(path, records=RECORDS), 180.0, f"record ({remark})"),
-        (read_frame(path, options=FrameOptions(focal_mm=84.0)), 84.0, "option"),
-        (read_frame(both), 24.0, f"exif (35 mm equivalent; {remark})"),
-    ):
-        assert (frame.focal_mm, frame.sources["focal_mm"]) == (focal_mm, source)
-
-
 def test_35_mm_equivalent_stands_in_for_the_focal_length(tmp_path: Path) -> None:
     frame = read_frame(photo(tmp_path, {FOCAL_35: 24}, size=(600, 400)), records=RECORDS)
     assert (frame.focal_mm, frame.sources["focal_mm"]) == (24.0, "exif (35 mm equivalent)")
@@ -355,49 +238,30 @@ def test_frames_of_real_photos_are_those_of_their_index(real_data: Path) -> None
 # Pitches in micrometres from facts published about the bodies (makers' data sheets, and the
 # focal-plane resolution that the D4, D5 and Z 9 write into EXIF)
 PITCHES_UM = {
-    "NIKON D3": 8.46, "NIKON D3S": 8.46, "NIKON D3X": 5.94, "NIKON D4": 7.305, "NIKON D5": 6.443,
-    "NIKON D6": 6.45, "NIKON D850": 4.35, "NIKON Z 9": 4.345, "NIKON D2Xs": 5.53,
-    "NIKON D800E": 4.88, "KODAK DCS 760": 9.1, "KODAK DCS 460": 9.0,
+    "NIKON D3S": 8.46, "NIKON D3X": 5.94, "NIKON D4": 7.305, "NIKON D5": 6.443,
+    "NIKON D850": 4.35, "NIKON Z 9": 4.345, "NIKON D2Xs": 5.53, "KODAK DCS 760": 9.1,
 }  # fmt: skip
 WRITTEN = {
     **{name: name for name in PITCHES_UM},
-    "NIKON D3S S/N: 2053892": "NIKON D3S",
     "NIKON D3S S/N: 2008336\\r\\nNASA SN and": "NIKON D3S",
-    "D3S": "NIKON D3S",
-    "NIKON D3 S/N: 2054926": "NIKON D3",
     "NIKON D3X S/N: 5033252": "NIKON D3X",
     "KODAK S/N:  K760C-01390": "KODAK DCS 760",
     "Kodak DCS760c Electronic Still Camera": "KODAK DCS 760",
-    "Kodak DCS460 Electronic Still Camera": "KODAK DCS 460",
-    "Nikon D2Xs Electronic Still Camera": "NIKON D2Xs",
     "N1: Nikon D1": "NIKON D1",
-    "NIKON D1X": "NIKON D1X",
-    "Canon Digital IXUS 700": "CANON DIGITAL IXUS 700",
-    "/base/soc/i2c0mux/i2c@1/imx477@1a": "RASPBERRY PI IMX477",
-    **dict.fromkeys(("", "NIKON D30", "XD3S", "Lumia 925", "D99")),
+    **dict.fromkeys(("", "NIKON D30", "XD3S", "D99")),
 }
 
 
-@pytest.mark.parametrize("written", WRITTEN)
-def test_names_as_archives_and_cameras_write_them(written: str) -> None:
-    found = find_body(written)
-    assert (found and found.name) == WRITTEN[written]
-
-
-def body(name: str) -> CameraBody:
-    found = find_body(name)
-    assert found is not None
-    return found
-
-
-def test_native_pitches() -> None:
-    told = {name: body(name).native_pitch_um for name in PITCHES_UM}
+def test_cameras_are_known_by_what_archives_and_they_write_and_have_their_pitch() -> None:
+    found = {written: find_body(written) for written in WRITTEN}
+    assert {written: one and one.name for written, one in found.items()} == WRITTEN
+    told = {name: found[name].native_pitch_um for name in PITCHES_UM}
     assert told == {name: pytest.approx(um, rel=0.003) for name, um in PITCHES_UM.items()}
 
 
 @given(st.sampled_from(sorted(PITCHES_UM)), st.integers(300, 8000))
 def test_every_resized_copy_keeps_the_sensor_width(name: str, long_px: int) -> None:
-    camera = body(name)
+    camera = find_body(name)
     short_px = round(long_px * camera.short_px / camera.long_px)
     pitch = find_body_pitch(camera, short_px, long_px)
     assert not pitch.may_be_cropped
@@ -409,61 +273,46 @@ def test_every_resized_copy_keeps_the_sensor_width(name: str, long_px: int) -> N
     ("name", "size", "crop", "pitch_um", "is_cropped"),
     [
         ("NIKON D4", (4928, 3280), None, 36_000 / 4928, False),
-        *(("NIKON D4", size, None, 36_000 / 4928, True)
-          for size in ((4928, 2000), (4000, 3280), (3280, 4000))),
+        ("NIKON D4", (4000, 3280), None, 36_000 / 4928, True),
         ("NIKON D5", (1200, 630), None, 35_900 / 1200, True),  # at most as wide as the sensor
         ("NIKON D3S", (2784, 1848), 1.5, 36_000 / 4256, False),  # told by the focal lengths
         ("", (1112, 741), None, 36_000 / 1112, False),  # taken for full frame
         ("", (1400, 788), None, 36_000 / 1400, True),
     ],
-)  # fmt: skip
+)
 def test_pitches_of_crops(
     name: str, size: tuple[int, int], crop: float | None, pitch_um: float, is_cropped: bool
 ) -> None:
-    pitch = find_body_pitch(body(name), *size, crop_factor=crop) if name else assume_pitch(*size)
-    assert (pitch.pitch_um, pitch.may_be_cropped) == (
-        pytest.approx(pitch_um, rel=0.003), is_cropped
-    )  # fmt: skip
+    body = find_body(name)
+    pitch = find_body_pitch(body, *size, crop_factor=crop) if body else assume_pitch(*size)
+    assert pitch.pitch_um == pytest.approx(pitch_um, rel=0.003)
+    assert pitch.may_be_cropped == is_cropped
 
 
 # Names of photos ---------------------------------------------------------------------------------
 
+EOL = "https://eol.jsc.nasa.gov/SearchPhotos/photo.pl?"
 FILES = {
-    "ISS030-E-184140.jpg": "ISS030-E-184140",
     "iss030e184140_lrg.jpg": "ISS030-E-184140",
     "Osaka_ISS030-E-184140.jpg": "ISS030-E-184140",
-    "unproc_ISS053-E-162584.JPG": "ISS053-E-162584",
-    "ISS006-E-22876": "ISS006-E-22876",
     "iss073e0206244.jpg": "ISS073-E-206244",
-    "iss068e001000.jpg": "ISS068-E-1000",
-    "ISS023-E-32771__1_.jpg": "ISS023-E-32771",
     "ISS6-E-22876.nef": "ISS006-E-22876",
     "espana.png": "espana",
-    "threejsiss_exp1_crew.jpg": "threejsiss_exp1_crew",
-    "tzza_iss.jpg": "tzza_iss",
     "missing030e12.jpg": "missing030e12",  # the letters stand inside a word
     "iss030e12345678.jpg": "iss030e12345678",  # eight digits: no frame has them
 }
-PHOTO_PL = "http://eol.example/photo.pl?"
 IDS: dict[str, str | None] = {
-    "ISS030-E-184140": "ISS030-E-184140",
     "iss030e184140_lrg.jpg": "ISS030-E-184140",
-    f"{PHOTO_PL}mission=ISS010&roll=E&frame=7731": "ISS010-E-7731",
-    "http://eol.example/QuickView.pl?directory=ESC&ID=ISS016-E-16219": "ISS016-E-16219",
+    f"{EOL}mission=ISS010&roll=E&frame=7731": "ISS010-E-7731",
     "http://eol.example/ESC/small/ISS036/ISS036-E-32774.JPG": "ISS036-E-32774",
     "STS099-744-38": "STS099-744-38",
-    f"{PHOTO_PL}mission=STS099&roll=744&frame=38": "STS099-744-38",
-    f"{PHOTO_PL}mission=../../etc&roll=E&frame=1": None,
+    f"{EOL}mission=../../etc&roll=E&frame=1": None,
     "2012-03-28": None,
-    "": None,
 }
-EOL = "https://eol.jsc.nasa.gov/SearchPhotos/photo.pl?"
 NAMES: dict[str, str | None] = {
-    "iss030e184140": "ISS030-E-184140",
     "ISS006-370-12.JPG": "ISS006-370-12",
     f"{EOL}mission=ISS030&roll=E&frame=184140": "ISS030-E-184140",
     f"{EOL}mission=ISS030": None,
-    EOL + "a=1&" * 30: None,
     "photos/ISS030-E-184140.JPG": None,
     "osaka.jpg": None,
 }
@@ -474,12 +323,10 @@ def test_ids_of_files_texts_and_parts() -> None:
     assert {name: frame_ids.frame_id_of(folder / name) for name in FILES} == FILES
     assert {text: frame_ids.find_frame_id(text) for text in IDS} == IDS
     assert {text: frame_ids.archive_name(text) for text in NAMES} == NAMES
-    assert frame_ids.compose_frame_id("ISS001", "E", "   6000") == "ISS001-E-6000"
-    assert frame_ids.compose_frame_id("iss30", "e", "006000") == "ISS030-E-6000"
+    assert frame_ids.compose_frame_id("iss30", "e", "   006000") == "ISS030-E-6000"
     for roll, number in (("E", "12345678"), ("E/..", "1"), ("E", "٣")):
         assert frame_ids.compose_frame_id("ISS030", roll, number) is None
-    missions = [frame_ids.find_mission(text) for text in ("City_ISS030", "ISS042_lista3", "cities")]
-    assert missions == ["ISS030", "ISS042", None]
+    assert [frame_ids.find_mission(text) for text in ("City_ISS030", "cities")] == ["ISS030", None]
 
 
 @given(st.text(max_size=60))
@@ -490,41 +337,30 @@ def test_an_id_is_harmless_as_a_file_name(text: str) -> None:
 
 # Cells that people have typed --------------------------------------------------------------------
 
-NOON = utc(2008, 1, 30, 22, 42, 27)
 MAP = "http://eol.example/MapCoordinate/MapCoordinate.pl?"
 CELLS: tuple[tuple[Callable[[str], Any], dict[str, Any]], ...] = (
     (cells.parse_time, {
-        **dict.fromkeys(("2008:01:30 22:42:27", "1/30/2008 22:42:27", "30/1/2008 22:42:27",
-                         "2008-01-30T23:42:27+01:00"), NOON),
+        **dict.fromkeys(("2008:01:30 22:42:27", "1/30/2008 22:42:27", "30/1/2008 22:42:27"),
+                        utc(2008, 1, 30, 22, 42, 27)),
         "12/12/2007 20:45:24": utc(2007, 12, 12, 20, 45, 24),
         # January the second or February the first: nobody can tell
-        **dict.fromkeys(("1/2/2008 22:42:27", "2008-01-30", "31/31/2008 1:00", "¿?",
-                         "20010910 07____")),
+        **dict.fromkeys(("1/2/2008 22:42:27", "2008-01-30", "31/31/2008 1:00", "¿?")),
     }),
     (cells.parse_coordinates, {
-        "42.0, 12.5": (42.0, 12.5),
         "40,61, -3,74": (40.61, -3.74),
         "39.476,-0.375": (39.476, -0.375),
-        "1°28'5.02\"N 103°44'29.18\"E": (1 + 28 / 60 + 5.02 / 3600, 103 + 44 / 60 + 29.18 / 3600),
         "35° 2'17.28\"S  33°17'53.29\"W": (-35 - 2 / 60 - 17.28 / 3600,
                                            -33 - 17 / 60 - 53.29 / 3600),
-        "1°0'0\"N 2°0'0\"O": (1.0, -2.0),
         "Center Point Latitude: -26.0 Center Point Longitude: 28.0": (-26.0, 28.0),
-        **dict.fromkeys(("", "Madrid", "42.0", "95.0, 12.5", "1,2,3,4,5", "nan, nan", "1, 361")),
+        **dict.fromkeys(("Madrid", "42.0", "95.0, 12.5", "nan, nan", "1, 361")),
     }),
-    (cells.parse_focal_mm, {"85": 85.0, "24.0 mm": 24.0, "85mm": 85.0,
-                      **dict.fromkeys(("Length:", "", "85-200", "nan"))}),
     (cells.parse_map_link, {f"{MAP}lat=51.6&lon=-21.7": (51.6, -21.7),
-                      f"{PHOTO_PL}lat=51.6&lon=-21.7": None}),
-    (cells.parse_exposure_s, {"1/2": 0.5, "0.3": 0.3, "1.3s": 1.3, '2"': 2.0,
-                              "1/10\\r\\nAperture:": 0.1,
-                              **dict.fromkeys(("nan", "", "1/0", "LO", "0"))}),
-    (cells.parse_aperture, {"f/2.8": 2.8, "F1.4": 1.4, "2.8\\r\\nMeter Mode:": 2.8, "11.0": 11.0,
-                      **dict.fromkeys(("f--", "LO", "nan", "", "0"))}),
-    (cells.parse_iso, {"12800.0": 12800.0, "ISO800": 800.0, "Hi 6400": 6400.0,
-                       "25600\\r\\nAF": 25600.0, **dict.fromkeys(("HI-1", "nan", "", "0"))}),
-    (cells.parse_camera, {"N5": "Nikon D3S", "NIKON D3S S/N: 1\\r\\nLens:": "NIKON D3S S/N: 1",
-                    "NIKON\tD3S\nLens": "NIKON D3S"}),
+                            f"{EOL}lat=51.6&lon=-21.7": None}),
+    (cells.parse_exposure_s, {"1/2": 0.5, "1.3s": 1.3, '2"': 2.0,
+                              **dict.fromkeys(("nan", "1/0", "LO", "0"))}),
+    (cells.parse_aperture, {"f/2.8": 2.8, "11.0": 11.0, **dict.fromkeys(("f--", "nan", "0"))}),
+    (cells.parse_iso, {"ISO800": 800.0, "Hi 6400": 6400.0, **dict.fromkeys(("HI-1", "nan", "0"))}),
+    (cells.parse_camera, {"N5": "Nikon D3S", "NIKON D3S S/N: 1\\r\\nLens:": "NIKON D3S S/N: 1"}),
 )  # fmt: skip
 
 
@@ -536,15 +372,6 @@ def test_cells_are_what_they_mean_or_nothing(
         text: pytest.approx(value, abs=1e-9) if isinstance(value, tuple | float) else value
         for text, value in known.items()
     }
-
-
-@given(st.text(max_size=80))
-def test_cells_of_any_text_are_read_or_not_and_nothing_else(text: str) -> None:
-    cells.parse_time(text)
-    cells.parse_coordinates(text)
-    cells.parse_focal_mm(text)
-    cells.parse_map_link(f"{MAP}{text}")
-    assert cells.clean_text(text).isprintable()
 
 
 @given(st.floats(-90, 90), st.floats(150, 260))
@@ -602,22 +429,13 @@ def test_a_profile_is_read_as_it_was_written_and_missing_ones_are_told(tmp_path:
 @pytest.mark.parametrize(
     ("before", "after", "says"),
     [
-        ("format = ", "form = ", "is not a lens profile"),
         ("format_version = 1", "format_version = 2", "a version other than"),
         ("focal_px = 5911.2", "", "lacks focal_px"),
-        ("focal_px = 5911.2", "focal_px = -1.0", "focal_px is not above zero"),
         ("focal_px = 5911.2", "focal_px = 4294967295.0", "focal_px is impossible"),
         ("focal_mm = 50.0", "focal_mm = 65535.0", "focal_mm is not from 1 to 3000"),
         ("focal_px = 5911.2", "focal_px = nan", "focal_px is not a finite number"),
-        ("focal_px = 5911.2", 'focal_px = "long"', "focal_px is not a finite number"),
         ("focal_px = 5911.2", "focal_px = 5911.2\nfocal_ps = 1.0", "'focal_ps'"),
-        ("width_px = 4256", "width_px = 4256.5", "width_px is not a whole number"),
-        ("principal_point = [2140.25, 1409.5]", "principal_point = [1.0]", "list of 2"),
-        ("[0.1, 0.0, 0.0,", "[-0.1, 0.0, 0.0,", "not a covariance matrix"),
         ("[0.1, 0.0, 0.0,", "[0.1, 0.3, 0.0,", "not a covariance matrix"),
-        ('channel = "green"', 'channel = "infrared"', "a channel is not one of"),
-        ('"p1", ', '"p9", ', "unknown parameter 'p9'"),
-        ("[[channels]]", "[channels]", "not a list of tables"),
         ("stars = 2031", "stars = \x00", "not valid TOML"),
     ],
 )
@@ -644,38 +462,31 @@ def test_a_resized_picture_sees_the_same_directions(factor: float, x: float, y: 
     assert resized.rays(*at) == pytest.approx(full.rays(x, y), abs=1e-9)
 
 
-def test_a_cropped_or_turned_picture_has_no_lens() -> None:
-    sizes = [(4000, 2832), (2832, 4256), (1500, 998)]
-    assert [PROFILE.for_picture(*size) is not None for size in sizes] == [False, False, True]
-
-
 @pytest.mark.parametrize(
-    ("camera", "lens", "focal_mm", "fits"),
+    ("camera", "lens", "focal_mm", "size", "fits"),
     [
-        ("NIKON D3S", None, 50.0, True),
-        ("Nikon D3s", '50.0mm f/1.4 "G"', 50.5, True),
-        ("NIKON D4", None, 50.0, False),
-        ("NIKON D3S", "85 mm f/1.4", 50.0, False),
-        ("NIKON D3S", None, 58.0, False),
-        ("NIKON D3S", None, None, False),
-        (None, None, 50.0, False),
+        ("Nikon D3s", '50.0mm f/1.4 "G"', 50.5, (1500, 998), True),
+        ("NIKON D3S", None, 50.0, (2832, 4256), False),  # turned
+        ("NIKON D3S", None, 50.0, (4000, 2832), False),  # cropped
+        ("NIKON D4", None, 50.0, (1500, 998), False),
+        ("NIKON D3S", "85 mm f/1.4", 50.0, (1500, 998), False),
+        ("NIKON D3S", None, 58.0, (1500, 998), False),
     ],
 )
-def test_photos_take_the_profile_of_their_camera_and_lens(
-    camera: str | None, lens: str | None, focal_mm: float | None, fits: bool
+def test_photos_take_the_best_profile_of_their_camera_and_lens(
+    camera: str, lens: str | None, focal_mm: float, size: tuple[int, int], fits: bool
 ) -> None:
     better = replace(PROFILE, stars=PROFILE.stars + 1)
     about: dict[str, Any] = {"camera": camera, "lens": lens, "focal_mm": focal_mm}
-    chosen = lens_profile.choose_profile([PROFILE, better], width_px=1500, height_px=998, **about)
+    about |= {"width_px": size[0], "height_px": size[1]}
+    chosen = lens_profile.choose_profile([PROFILE, better], **about)
     assert chosen is (better if fits else None)
 
 
 @pytest.mark.parametrize(
     ("coefficients", "reach", "why"),
     [
-        ((-0.7, 0.3, -0.1), 0.99, ""),
         ((0.02, -0.4, 0.0), 0.99, ""),  # noise lets it rise by nothing
-        ((-0.7, 0.3, -0.1), 0.05, ""),
         ((2.0, -2.2, 0.2), 0.98, "exceeds 120 %"),
         ((-2.0, 0.0, 0.0), 0.9, "is negative"),
         ((-1.0, 1.2, 0.0), 0.98, "increases outwards"),

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import builtins
 import gzip
-import hashlib
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, features
-from rasterio.enums import ColorInterp
 
 from regengine.errors import FrameError
 from regengine.photo.decode import plan_reduction, read_strips
-from regengine.photo.exif import read_exif
-from regengine.photo.formats import PhotoFile, read_photo_file
+from regengine.photo.formats import read_photo_file
 from regengine.photo.frame import read_frame
 from regengine.photo.image import (
     read_display_rgb,
@@ -38,8 +32,6 @@ from regengine.photo.image import (
 )
 from regengine.scene.picture import read_scene_picture
 from tests.world.dng import WHITE, write_dng
-from tests.world.maps import write_geotiff
-from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
 from tests.world.tables import by_name
 
 WHOLE = 100_000  # a long side that no test image has
@@ -99,25 +91,6 @@ def clear_entry(path: Path) -> None:
     image.save(path, transparency=9)
 
 
-def palette_and_alpha(path: Path) -> None:
-    bands = np.full((2, SIZE[1], SIZE[0]), 3, np.uint8)
-    bands[1] = 255
-    bands[1, :, 24:] = 0
-    write_geotiff(
-        path, bands, crs=None, photometric="palette", alpha="yes", colours={3: (255,) * 4},
-        shown_as=(ColorInterp.palette, ColorInterp.alpha),
-    )  # fmt: skip
-
-
-def deep_alpha(path: Path) -> None:
-    samples = np.full((SIZE[1], SIZE[0], 4), 65535, np.uint16)
-    samples[..., 3] = 13107  # a fifth
-    if path.suffix == ".png":
-        assert cv2.imwrite(str(path), samples)
-    else:
-        tifffile.imwrite(path, samples, photometric="rgb", extrasamples=["unassalpha"])
-
-
 def white_is_zero(dtype: type, full: int) -> Callable[[Path], object]:
     samples = np.full((SIZE[1], SIZE[0]), full // 5, dtype)
     return lambda path: tifffile.imwrite(path, samples, photometric="miniswhite")
@@ -127,34 +100,19 @@ BROWN = (200, 120, 40)
 INK = (51, 102, 153, 25)
 ON_PAPER = tuple((255 - one) * (255 - INK[3]) / 255 for one in INK[:3])
 KINDS = (
-    *(
-        Kind(name=f"rgb.{end}", write=pillow("RGB", BROWN), rgb=BROWN, within=2)
-        for end in ("jpg", "png", "tif")
-    ),
-    *(Kind(name=f"grey.{end}", write=pillow("L", 90), rgb=(90,) * 3) for end in ("jpg", "png")),
-    Kind(name="grey.tif", write=pillow("L", 90), rgb=(90, 90, 90)),
-    Kind(name="progressive.jpg", write=pillow("RGB", BROWN, progressive=True), rgb=BROWN, within=2),
-    *(
-        Kind(name=f"{packed}.tif", write=pillow("RGB", BROWN, compression=packed), rgb=BROWN,
-             within=4 if packed == "jpeg" else 0)
-        for packed in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")
-    ),
+    *(Kind(name=f"rgb.{end}", write=pillow("RGB", BROWN), rgb=BROWN, within=2)
+      for end in ("jpg", "png", "tif")),
+    *(Kind(name=f"grey.{end}", write=pillow("L", 90), rgb=(90,) * 3) for end in ("jpg", "tif")),
+    Kind(name="lzw.tif", write=pillow("RGB", BROWN, compression="tiff_lzw"), rgb=BROWN, within=0),
     # Pillow writes CMYK JPEG the way Adobe does, inverted; TIFF holds ink as such
     Kind(name="ink.jpg", write=pillow("CMYK", INK, quality=100), rgb=ON_PAPER, within=3),
     Kind(name="ink.tif", write=pillow("CMYK", INK), rgb=ON_PAPER, within=3),
-    Kind(name="palette.png", write=palette, rgb=(210, 110, 10)),
-    Kind(name="palette.tif", write=palette, rgb=(210, 110, 10)),
+    *(Kind(name=f"palette.{end}", write=palette, rgb=(210, 110, 10)) for end in ("png", "tif")),
     Kind(name="white8.tif", write=white_is_zero(np.uint8, 255), rgb=(204,) * 3),
     Kind(name="white16.tif", write=white_is_zero(np.uint16, 65535), rgb=(204,) * 3),
-    *(
-        Kind(name=f"{mode}.{end}", write=half_clear(mode), rgb=(128,) * 3, half=True,
-             light=128 / 255)
-        for mode in ("RGBA", "LA") for end in ("png", "tif")
-    ),
+    *(Kind(name=name, write=half_clear(name.partition(".")[0]), rgb=(128,) * 3, half=True,
+           light=128 / 255) for name in ("RGBA.png", "LA.tif")),
     Kind(name="entry.png", write=clear_entry, rgb=(255,) * 3, half=True),
-    Kind(name="alpha.tif", write=palette_and_alpha, rgb=(255,) * 3, half=True),
-    Kind(name="deep.png", write=deep_alpha, rgb=(51,) * 3, light=0.2),
-    Kind(name="deep.tif", write=deep_alpha, rgb=(51,) * 3, light=0.2),
 )  # fmt: skip
 
 
@@ -183,35 +141,6 @@ def test_colours_and_light_are_those_of_the_file(tmp_path: Path, row: Kind) -> N
         assert not picture.saturated[:, 24:].any()
 
 
-@pytest.mark.parametrize(("code", "is_clipped"), [(251, False), (252, True), (255, True)])
-def test_light_counts_as_clipped_from_252_of_255(
-    tmp_path: Path, code: int, is_clipped: bool
-) -> None:
-    for mode, colour in (("L", code), ("RGB", (9, code, 9))):
-        Image.new(mode, SIZE, colour).save(tmp_path / "a.png")
-        picture = read_linear_light(tmp_path / "a.png", max_long_side_px=100)
-        assert (picture.saturated == float(is_clipped)).all()
-
-
-@pytest.mark.parametrize(
-    ("samples", "photometric", "words"),
-    [
-        (np.ones((40, 48), np.float32), "minisblack", "samples of type float32"),
-        (np.ones((40, 48), np.int16), "minisblack", "samples of type int16"),
-        (np.ones((40, 48), np.complex64), "minisblack", "samples of type complex64"),
-        (np.ones((40, 48, 3), np.uint16), "cielab", "3 channels that are neither grey"),
-    ],
-)
-def test_kinds_that_are_not_read(
-    tmp_path: Path, samples: NDArray[Any], photometric: str, words: str
-) -> None:
-    path = tmp_path / "image.tif"
-    tifffile.imwrite(path, samples, photometric=photometric)
-    with pytest.raises(FrameError, match=words) as caught:
-        read_linear_light(path, max_long_side_px=100)
-    assert str(path) in str(caught.value)
-
-
 @pytest.mark.parametrize("extension", ["webp", "avif"])
 def test_pictures_of_the_web_are_read_with_what_the_camera_wrote(
     tmp_path: Path, extension: str
@@ -236,40 +165,39 @@ def test_pictures_of_the_web_are_read_with_what_the_camera_wrote(
 # Samples, sizes and places -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("extension", ["png", "tif"])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_sixteen_bits_keep_their_low_byte(tmp_path: Path, extension: str, channels: int) -> None:
-    shape = (48, 64, 3) if channels == 3 else (48, 64)
-    samples = np.random.default_rng(2).integers(0, 65536, shape, dtype=np.uint16)
-    path = tmp_path / f"image.{extension}"
-    assert cv2.imwrite(str(path), samples[..., ::-1] if channels == 3 else samples)
-    value = samples / 65535.0
-    expected = luminance(value) if channels == 3 else srgb_to_linear(value)
-    result = read_linear_light(path, max_long_side_px=WHOLE)
-    np.testing.assert_allclose(result.light, expected, rtol=1e-5, atol=1e-7)
-    rgb, _ = read_display_rgb(path, WHOLE)
-    np.testing.assert_array_equal(
-        rgb, np.broadcast_to((samples >> 8).reshape(48, 64, -1), rgb.shape)
-    )
-    if channels == 3:
-        colours, _ = read_linear_channels(path, max_long_side_px=WHOLE)
-        np.testing.assert_allclose(colours, srgb_to_linear(value), rtol=1e-5, atol=1e-7)
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_sixteen_bits_keep_their_low_byte_whatever_part_is_read(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    for shape in ((101, 77, 3), (101, 77)):
+        samples = np.random.default_rng(2).integers(0, 65536, shape, dtype=np.uint16)
+        assert cv2.imwrite(str(path), samples[..., ::-1] if len(shape) == 3 else samples)
+        value = samples / 65535.0
+        light = luminance(value) if len(shape) == 3 else srgb_to_linear(value)
+        result = read_linear_light(path, max_long_side_px=WHOLE)
+        np.testing.assert_allclose(result.light, light, rtol=1e-5, atol=1e-7)
+        rgb, _ = read_display_rgb(path, WHOLE)
+        shown = (samples >> 8).reshape(101, 77, -1)
+        np.testing.assert_array_equal(rgb, np.broadcast_to(shown, rgb.shape))
+        for rows in (7, 101, 500):
+            strips = [strip.samples for strip in read_strips(read_photo_file(path), rows)]
+            np.testing.assert_array_equal(np.concatenate(strips), samples)
+            assert {len(strip) for strip in strips[:-1]} <= {rows}
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("extension", ["jpg", "png", "tif"])
-def test_orientation_leaves_the_pixels_as_stored(
-    tmp_path: Path, orientation: int, extension: str
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
+def test_an_orientation_leaves_the_pixels_as_stored_and_light_is_clipped_from_252(
+    tmp_path: Path, name: str
 ) -> None:
     samples = np.zeros((64, 96), np.uint8)
     samples[8:16, 16:24] = 200  # not symmetric under any turn or mirroring
+    samples[40:48, 16:24], samples[40:48, 64:72] = 247, 255
     exif = Image.Exif()
-    exif[0x0112] = orientation
-    path = tmp_path / f"image.{extension}"
-    Image.fromarray(samples).save(path, exif=exif)
-    light = read_linear_light(path, max_long_side_px=WHOLE).light
-    np.testing.assert_allclose(light, srgb_to_linear(samples / 255.0), atol=2e-3)
-    rgb, _ = read_display_rgb(path, WHOLE)
+    exif[0x0112] = 6
+    Image.fromarray(samples).save(tmp_path / name, exif=exif, quality=100)
+    picture = read_linear_light(tmp_path / name, max_long_side_px=WHOLE)
+    np.testing.assert_allclose(picture.light, srgb_to_linear(samples / 255.0), atol=0.01)
+    np.testing.assert_array_equal(picture.saturated, samples >= 252)
+    rgb, _ = read_display_rgb(tmp_path / name, WHOLE)
     np.testing.assert_allclose(rgb[..., 0], samples, atol=2)
 
 
@@ -324,22 +252,6 @@ def test_a_lamp_keeps_its_flux_and_place_through_the_file(tmp_path: Path) -> Non
     assert (weights * rows).sum() == pytest.approx((y + 0.5) * factor - 0.5, abs=0.2)
 
 
-@pytest.mark.parametrize("name", ["image.png", "image.tif", "deep.png", "deep.tif"])
-def test_strips_make_up_the_whole(tmp_path: Path, name: str) -> None:
-    deep = name.startswith("deep")
-    samples = np.random.default_rng(4).integers(0, 65536 if deep else 256, (101, 77, 3))
-    samples = samples.astype(np.uint16 if deep else np.uint8)
-    path = tmp_path / name
-    assert cv2.imwrite(str(path), samples[..., ::-1])
-    kind = "png" if name.endswith("png") else "tiff"
-    header = PhotoFile(path=path, format=kind, width_px=77, height_px=101, deep=deep)
-    for rows in (7, 101, 500):
-        strips = [strip.samples for strip in read_strips(header, rows)]
-        np.testing.assert_array_equal(np.concatenate(strips), samples)
-        last = [101 % rows] if 101 % rows else []
-        assert [len(strip) for strip in strips] == [rows] * (101 // rows) + last
-
-
 @pytest.mark.parametrize(("width", "height"), [(640, 432), (643, 431)])
 def test_a_small_jpeg_shows_the_same_in_the_same_place(
     tmp_path: Path, width: int, height: int
@@ -380,36 +292,29 @@ def scaled(values: NDArray[np.float64]) -> fits.PrimaryHDU:
     return hdu
 
 
-def packed(kind: str, **options: Any) -> Callable[[Any], Any]:
-    return lambda v: fits.CompImageHDU(v.astype(np.uint16), compression_type=kind, **options)
-
-
-FITS: dict[str, Callable[[Any], Any]] = {
-    "float32": lambda v: fits.PrimaryHDU(v.astype(np.float32)),
-    "float64": lambda v: fits.PrimaryHDU(v),
-    "int16": lambda v: fits.PrimaryHDU(v.astype(np.int16)),
-    "uint16": lambda v: fits.PrimaryHDU(v.astype(np.uint16)),  # astropy writes BZERO = 32768
-    "int32": lambda v: fits.PrimaryHDU(v.astype(np.int32)),
-    "int64": lambda v: fits.PrimaryHDU(v.astype(np.int64)),
-    "scaled": scaled,
-    "plane": lambda v: fits.PrimaryHDU(v.astype(np.float32)[None, None]),
-    "RICE_1": packed("RICE_1"),
-    "GZIP_1": packed("GZIP_1"),
-    "GZIP_2": packed("GZIP_2"),
-}
+TABLE = fits.BinTableHDU.from_columns([fits.Column(name="a", format="J", array=[1, 2])])
+FITS: dict[str, Callable[[Any], list[Any]]] = {
+    "float64": lambda v: [fits.PrimaryHDU(v)],
+    "uint16": lambda v: [fits.PrimaryHDU(v.astype(np.uint16))],  # astropy writes BZERO = 32768
+    "int32": lambda v: [fits.PrimaryHDU(v.astype(np.int32))],
+    "scaled": lambda v: [scaled(v)],
+    "plane": lambda v: [fits.PrimaryHDU(v.astype(np.float32)[None, None])],
+    "packed": lambda v: [
+        fits.PrimaryHDU(), fits.CompImageHDU(v.astype(np.uint16), compression_type="RICE_1")],
+    "the first image of several": lambda v: [
+        fits.PrimaryHDU(), TABLE, fits.ImageHDU(np.zeros(50, np.float32)),
+        fits.ImageHDU(np.zeros((7, 40, 40), np.float32)), fits.ImageHDU(v), fits.ImageHDU(0 * v)],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", FITS)
 def test_samples_are_the_files_and_row_nought_comes_first(tmp_path: Path, kind: str) -> None:
     values = counts()
-    hdu = FITS[kind](values)
-    hdus = [hdu] if isinstance(hdu, fits.PrimaryHDU) else [fits.PrimaryHDU(), hdu]
-    path = written(tmp_path / "a.fits", *hdus)
+    path = written(tmp_path / "a.fits", *FITS[kind](values))
     header = read_photo_file(path)
     assert (header.format, header.width_px, header.height_px) == ("fits", 80, 60)
     picture = read_linear_light(path, max_long_side_px=500)
     assert picture.missing is None
-    assert picture.light.dtype == np.float32
     assert picture.light.max() <= 1.0
     assert np.unravel_index(picture.light.argmax(), SHAPE) == (7, 50)
     np.testing.assert_allclose(picture.light * picture.full_scale, values, atol=1.001)
@@ -425,35 +330,15 @@ def test_colours_by_planes_and_by_pixels(tmp_path: Path) -> None:
         cube = np.stack(planes, axis=axis).astype(np.float32)
         path = written(tmp_path / f"{name}.fits", fits.PrimaryHDU(cube))
         np.testing.assert_allclose(light_of(path), grey, rtol=1e-5)
-        channels, factor = read_linear_channels(path, max_long_side_px=500)
-        assert (channels.shape, factor) == ((*SHAPE, 3), 1.0)
-        share = channels / channels[7, 50, 1]
+        channels, _ = read_linear_channels(path, max_long_side_px=500)
         wanted = np.stack(planes, axis=-1)
+        share = channels / channels[7, 50, 1]
         np.testing.assert_allclose(share, wanted / wanted[7, 50, 1], rtol=1e-5)
 
 
-def test_the_first_image_of_several_hdus(tmp_path: Path) -> None:
-    table = fits.BinTableHDU.from_columns([fits.Column(name="a", format="J", array=[1, 2])])
-    path = written(
-        tmp_path / "a.fits", fits.PrimaryHDU(), table,
-        fits.ImageHDU(np.zeros(50, np.float32)),
-        fits.ImageHDU(np.zeros((7, 40, 40), np.float32)),
-        fits.ImageHDU(counts().astype(np.float32), name="SCI"),
-        fits.ImageHDU(np.ones((40, 40), np.float32), name="WHT"),
-    )  # fmt: skip
-    np.testing.assert_allclose(light_of(path), counts(), rtol=1e-5)
-
-
-def test_gaps_are_kept_and_never_averaged_in(tmp_path: Path) -> None:
-    values = counts().astype(np.float32)
-    values[20:30, 10:20] = np.nan
-    hdu = fits.CompImageHDU(values, compression_type="RICE_1", quantize_level=16.0)
-    picture = read_linear_light(
-        written(tmp_path / "a.fits", fits.PrimaryHDU(), hdu), max_long_side_px=500
-    )
-    assert np.array_equal(picture.missing, np.isnan(values))
-    there = ~np.isnan(values)
-    np.testing.assert_allclose((picture.light * picture.full_scale)[there], values[there], atol=1.0)
+def test_gaps_are_kept_and_never_averaged_in_and_saturate_says_what_is_clipped(
+    tmp_path: Path,
+) -> None:
     values = np.full((64, 64), 100.0, np.float32)
     values[:, 32:] = 300.0
     values += np.random.default_rng(0).normal(0.0, 0.01, values.shape).astype(np.float32)
@@ -470,48 +355,29 @@ def test_gaps_are_kept_and_never_averaged_in(tmp_path: Path) -> None:
     west, east = columns < 11, columns > 12  # the edge lies in the twelfth
     assert kept[:, west][~half.missing[:, west]] == pytest.approx(100.0, abs=0.1)
     assert kept[:, east][~half.missing[:, east]] == pytest.approx(300.0, abs=0.1)
-
-
-def test_saturate_says_where_light_is_clipped(tmp_path: Path) -> None:
     hdu = fits.PrimaryHDU(counts().astype(np.float32))
-    hdu.header["SATURATE"] = 3000.0
-    picture = read_linear_light(written(tmp_path / "a.fits", hdu), max_long_side_px=500)
-    assert np.argwhere(picture.saturated > 0.5).tolist() == [[7, 50]]
-    hdu.header["SATURATE"] = "unknown"
-    picture = read_linear_light(written(tmp_path / "b.fits", hdu), max_long_side_px=500)
-    assert not picture.saturated.any()
+    for limit, clipped in ((3000.0, [[7, 50]]), ("unknown", [])):
+        hdu.header["SATURATE"] = limit
+        picture = read_linear_light(written(tmp_path / f"{limit}.fits", hdu), max_long_side_px=500)
+        assert np.argwhere(picture.saturated > 0.5).tolist() == clipped
 
 
-VOID = fits.PrimaryHDU(np.full(SHAPE, np.nan, np.float32))
-TABLE = fits.BinTableHDU.from_columns([fits.Column(name="a", format="J", array=[1, 2])])
-NO_FITS: tuple[tuple[str, tuple[Any, ...]], ...] = (
-    ("50 x 40 x 5", (fits.PrimaryHDU(np.zeros((5, 40, 50), np.float32)),)),
-    ("no data", (fits.PrimaryHDU(), TABLE)),
-    ("without any value", (VOID,)),
-    ("1 x 400 pixels", (fits.PrimaryHDU(np.zeros((400, 1), np.float32)),)),
-    (
-        "compressed by HCOMPRESS, which is not supported: unpack it",
-        (fits.PrimaryHDU(), fits.CompImageHDU(counts(), compression_type="HCOMPRESS_1")),
-    ),
-)
-
-
-@pytest.mark.parametrize(("words", "hdus"), NO_FITS, ids=[words for words, _ in NO_FITS])
-def test_what_is_no_image_is_one_sentence(
-    tmp_path: Path, words: str, hdus: tuple[Any, ...]
-) -> None:
-    path = written(tmp_path / "a.fits", *hdus)
-
-    def look_then_read() -> None:
-        read_photo_file(path)
+def test_what_is_no_image_is_one_sentence(tmp_path: Path) -> None:
+    """What else a FITS file may be without a picture is among the hostile ones."""
+    packed = fits.CompImageHDU(counts(), compression_type="HCOMPRESS_1")
+    path = written(tmp_path / "a.fits", fits.PrimaryHDU(), packed)
+    with pytest.raises(FrameError, match="by HCOMPRESS, which is not supported: unpack it") as told:
         read_linear_light(path, max_long_side_px=500)
-
-    with pytest.raises(FrameError) as caught:
-        look_then_read()
-    text = str(caught.value)
-    assert words in text
-    assert str(path) in text
-    assert "\n" not in text
+    assert str(path) in str(told.value)
+    path = tmp_path / "image.tif"
+    for samples, photometric, words in (
+        (np.ones((40, 48), np.float32), "minisblack", "samples of type float32"),
+        (np.ones((40, 48, 3), np.uint16), "cielab", "3 channels that are neither grey"),
+    ):
+        tifffile.imwrite(path, samples, photometric=photometric)
+        with pytest.raises(FrameError, match=words) as told:
+            read_linear_light(path, max_long_side_px=100)
+        assert str(path) in str(told.value)
 
 
 # Raw ---------------------------------------------------------------------------------------------
@@ -538,17 +404,14 @@ def test_raw_is_linear_unturned_and_not_brightened(dng: Path, max_side: int, fac
     middle = int(44 * factor), int(64 * factor)
     assert result.light[middle] == pytest.approx(1.0, abs=0.01)
     assert result.saturated[middle] == pytest.approx(1.0)
-    renamed = dng.rename(dng.with_suffix(".tif"))
-    assert read_photo_file(renamed).format == "raw"
 
 
-def test_raw_for_display(dng: Path) -> None:
+def test_raw_for_display_and_in_colours(dng: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ramp = np.linspace(0, WHITE, 160).astype(np.uint16)
     write_dng(dng, np.tile(ramp, (120, 1)), orientation=6)
     rgb, factor = read_display_rgb(dng, 80)
     assert (rgb.shape, rgb.dtype, factor) == ((60, 80, 3), np.uint8, 0.5)
-    assert rgb[30, 5].max() < rgb[30, 40].min() < rgb[30, 75].min()
-    assert rgb[30, 40].min() > 140  # half of the light, on a display's curve
+    assert rgb[30, 5].max() < 140 < rgb[30, 40].min() < rgb[30, 75].min()  # a display's curve
     light, colours = read_linear_colours(dng, max_long_side_px=80)
     wanted = (ramp[::2].astype(float) + ramp[1::2]) / 2 / WHITE
     np.testing.assert_allclose(light.light[30, 5:75], wanted[5:75], atol=0.01)
@@ -557,11 +420,7 @@ def test_raw_for_display(dng: Path) -> None:
     assert (smaller.factor, smaller.light.shape) == (0.25, (30, 40))
     halves = light.light.reshape(30, 2, 40, 2).mean(axis=(1, 3))
     np.testing.assert_allclose(smaller.light, halves, atol=1e-5)
-
-
-def test_the_sensors_rim_does_not_change_the_pitch(
-    dng: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    # The sensor's rim does not change the pitch
     monkeypatch.setattr("regengine.photo.formats.raw_size", lambda path: (4284, 2844))
     frame = read_frame(dng)
     assert frame.pixel_pitch_um == pytest.approx(36_000 / 4256)
@@ -586,46 +445,6 @@ def test_raw_that_cannot_be_read_is_told(dng: Path, monkeypatch: pytest.MonkeyPa
         read_frame(dng)
     assert str(dng) in str(caught.value)
     assert caught.value.code == "raw_support_missing"
-
-
-# A photo's file is read once for what it says of itself, and once to be decoded ------------------
-
-COUNTED = """
-import os, sys
-
-photo, lights, elements = sys.argv[1:]
-opened = []
-sys.addaudithook(lambda event, args: opened.append(args[0]) if event == "open" else None)
-import regengine
-
-found = regengine.register(photo, lights=lights, tle=elements)
-paths = [path for path in opened if not isinstance(path, int)]
-print(found.verdict, sum(os.fspath(path) == photo for path in paths))
-"""
-
-
-@pytest.mark.slow
-def test_a_photo_that_is_registered_is_opened_twice() -> None:
-    photo = SAMPLES / "ISS990-E-000101.jpg"
-    run = subprocess.run(
-        [sys.executable, "-c", COUNTED, photo, LIGHTS, ELEMENTS],
-        capture_output=True,
-        check=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert run.stdout.split() == ["accepted", "2"]
-
-
-def test_what_a_file_says_of_itself() -> None:
-    photo = SAMPLES / "ISS990-E-000101.jpg"
-    file = read_photo_file(photo, hashed=True)
-    assert file.sha256 == hashlib.sha256(photo.read_bytes()).hexdigest()
-    with Image.open(photo) as image:
-        assert (file.width_px, file.height_px) == image.size
-    assert file.exif == read_exif(photo)
-    assert file.exif.time_utc is not None
-    assert read_photo_file(photo).sha256 == ""
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "a.webp"])

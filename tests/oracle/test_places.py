@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Geod
-from sgp4.api import Satrec
 
 from regengine import data, records
 from regengine.batch.at_hand import choose_element_sets, choose_maps
@@ -23,7 +22,6 @@ from regengine.errors import ConfigError
 from regengine.io.checksums import compute_sha256, read_sums
 from regengine.orbit.tle import load_element_sets, load_tle_file
 from regengine.places import (
-    TOWNS,
     PlaceIndex,
     PlaceNames,
     name_view,
@@ -59,22 +57,14 @@ def distance_km(lon: float, lat: float, other_lon: Any, other_lat: Any) -> Any:
 @pytest.mark.parametrize(
     ("lon", "lat", "name", "country"),
     [
-        (2.35, 48.86, "Paris", "France"),
-        (362.35, 48.86, "Paris", "France"),
         (13.40, 52.50, "Berlin", "Germany"),  # in Kreuzberg
         (139.75, 35.63, "Tokyo", "Japan"),  # in its harbour, nearest to Minato City
-        (139.61, 35.74, "Tokyo", "Japan"),  # in Nerima, 10 km from the middle
-        (-112.134, 33.498, "Phoenix", "United States"),  # in Alhambra
         (-73.83, 40.77, "New York City", "United States"),  # in Flushing, 16 km from the middle
         (13.06, 52.40, "Potsdam", "Germany"),  # 27 km from a city 20 times as large
-        (-73.95, 40.66, "New York City", "United States"),  # in Brooklyn
         (-106.49, 31.76, "El Paso", "United States"),  # a larger city across the border
-        (178.44, -18.14, "Suva", "Fiji"),
         (-181.56, -18.14, "Suva", "Fiji"),
-        (-70.91, -53.16, "Punta Arenas", "Chile"),
         # Parts that are listed with the people of the whole town
         (-90.057, 35.087, "Memphis", "United States"),
-        (47.83, 30.50, "Basrah", "Iraq"),
     ],
 )
 def test_a_place_goes_by_its_town(
@@ -87,14 +77,10 @@ def test_a_place_goes_by_its_town(
     assert found.population > 50_000
 
 
-@pytest.mark.parametrize("place", [(-150.0, 0.0), (0.0, -90.0), (math.nan, 3.0), (3.0, math.inf)])
-def test_there_is_no_town_in_the_open_sea(places: PlaceIndex, place: tuple[float, float]) -> None:
-    assert places.nearest(*place) is None
-
-
 def test_many_places_have_distances_or_neither(places: PlaceIndex) -> None:
     lon, lat = np.array([2.35, -150.0, math.nan, 376.3]), np.array([48.86, 0.0, 1.0, 48.2])
     numbers, distances = places.near(lon, lat)
+    assert places.nearest(0.0, -90.0) is None
     assert list(numbers == -1) == [False, True, True, False]
     assert list(np.isnan(distances)) == [False, True, True, False]
     vienna = places.place(int(numbers[3]))
@@ -145,16 +131,10 @@ def test_boxes_hold_their_largest_towns(places: PlaceIndex) -> None:
 @pytest.mark.parametrize(
     ("typed", "name", "country"),
     [
-        ("Munich", "Munich", "Germany"),
         ("münchen", "Munich", "Germany"),
-        ("MÜNCHEN ", "Munich", "Germany"),
         ("lodz", "Łódź", "Poland"),
-        ("Łódź", "Łódź", "Poland"),
         ("Москва", "Moscow", "Russia"),
-        ("東京", "Tokyo", "Japan"),
-        ("tromso", "Tromsø", "Norway"),
         ("st. john's, can", "St. John's", "Canada"),
-        ("paris", "Paris", "France"),
         ("paris, us", "Paris", "United States"),
         ("saint-trop", "Saint-Tropez", "France"),
     ],
@@ -165,27 +145,16 @@ def test_places_are_found_by_name(places: PlaceIndex, typed: str, name: str, cou
     assert len(found) <= 3
 
 
-@pytest.mark.parametrize("typed", ["", "x", "\n\t", "(", ".*", ", france", "zzzzzzzzzz", "\0" * 9])
-def test_what_is_no_name_finds_nothing(places: PlaceIndex, typed: str) -> None:
-    assert places.search(typed) == []
-
-
 @given(st.text(max_size=200))
 def test_anything_may_be_typed(places: PlaceIndex, typed: str) -> None:
     assert len(places.search(typed, 5)) <= 5
+    for nothing in ("", "x", "\n\t", ".*", ", france", "\0" * 9):
+        assert places.search(nothing) == []
 
 
 def test_the_best_name_comes_first_and_then_the_largest_place() -> None:
-    names = PlaceNames(
-        [
-            ["Newport Beach", "Port of Newport"],
-            ["Portsmouth"],
-            ["Lisbon", "Port"],
-            ["Port"],
-            ["Oporto", "Porto"],
-            ["Sport"],
-        ]
-    )
+    towns = ["Newport Beach", "Port of Newport"], ["Portsmouth"], ["Lisbon", "Port"]
+    names = PlaceNames([*map(list, towns), ["Port"], ["Oporto", "Porto"], ["Sport"]])
     assert names.find("port", 10) == [3, 2, 1, 0, 4]
     assert names.find("PORT", 2) == [3, 2]
     assert names.find("p", 10) == []
@@ -195,16 +164,9 @@ def test_the_best_name_comes_first_and_then_the_largest_place() -> None:
     ("lon", "lat", "tilt_deg", "label"),
     [
         (-90.05, 35.0, 0.0, "Memphis, Tennessee, United States"),
-        (-89.6, 35.4, 0.0, "Memphis, Tennessee, United States"),
         (-94.9, 29.3, 0.0, "Houston, United States"),  # the middle is Galveston Bay
-        (135.6, 34.48, 0.0, "Osaka, Japan"),
-        (-90.0, 26.0, 0.0, "Gulf of Mexico"),
         (-93.0, 28.0, 0.0, "Gulf of Mexico"),
-        (-60.0, 35.0, 0.0, "Atlantic Ocean"),
         (-178.0, 57.0, 0.0, "Bering Sea"),
-        (178.0, 57.0, 0.0, "Bering Sea"),
-        (18.0, 37.0, 0.0, "Ionian Sea"),
-        (85.0, -20.0, 0.0, "Indian Ocean"),
         (-3.0, 23.5, 0.0, "Mali"),  # no town in view: the country of the nearest
         (40.0, -80.0, 0.0, "Antarctica"),
         (15.0, 44.0, 64.0, None),  # a hundred towns: one of them
@@ -219,19 +181,7 @@ def test_a_photo_is_called_what_a_person_would_say(
         assert place.population > 100_000
     else:
         assert place.label == label
-
-
-def test_the_sky_has_no_name() -> None:
     assert name_view(nadir_camera(10.0, 20.0, tilt_deg=150.0)) is None
-    assert name_view(None) is None
-
-
-@pytest.mark.slow
-def test_the_table_of_towns_is_made_again_byte_for_byte(tmp_path: Path) -> None:
-    from benchmarks.earth_towns import make_towns
-
-    make_towns(tmp_path / "towns.npz")
-    assert (tmp_path / "towns.npz").read_bytes() == TOWNS.read_bytes()
 
 
 # What is told of a photo, each number worked out another way
@@ -250,9 +200,7 @@ def place_in(text: str, name: str) -> tuple[float, float]:
     return (1 if east == "E" else -1) * float(lon), (1 if north == "N" else -1) * float(lat)
 
 
-@pytest.mark.parametrize(
-    ("lon", "lat"), [(136.9, 35.7), (-74.0, -40.7), (0.0, 0.0), (-179.9, 65.0), (30.2, -0.004)]
-)
+@pytest.mark.parametrize(("lon", "lat"), [(136.9, 35.7), (-74.0, -40.7), (30.2, -0.004)])
 def test_centre_and_nadir_are_places_with_their_hemispheres(lon: float, lat: float) -> None:
     """The middle of a camera that looks straight down is below it."""
     (text,) = words_of(replace(proposal(), solved=solved(nadir_camera(lon, lat))))
@@ -262,24 +210,18 @@ def test_centre_and_nadir_are_places_with_their_hemispheres(lon: float, lat: flo
         assert words in text
 
 
-@pytest.mark.parametrize("tilt_deg", [70.5, 73.0, 150.0])
-def test_where_the_middle_is_sky_that_is_told(tilt_deg: float) -> None:
-    camera = nadir_camera(10.0, 20.0, tilt_deg=tilt_deg)
-    turned = replace(camera, principal_point=(250.0, 240.0))
-    assert np.isnan(turned.pixel_to_lonlat(319.5, 212.5)).all()
-    (text,) = words_of(replace(proposal(), solved=solved(turned)))
+def test_where_the_middle_is_sky_that_is_told() -> None:
+    camera = replace(nadir_camera(10.0, 20.0, tilt_deg=73.0), principal_point=(250.0, 240.0))
+    (text,) = words_of(replace(proposal(), solved=solved(camera)))
     assert "centre sky" in text
 
 
 @pytest.mark.parametrize(
     ("probability", "low", "high", "words"),
     [
-        (0.5, None, None, "0.50"),
         (0.01, 0.0, 0.5, "0.01 (0 to 0.50)"),
-        (0.0099, None, 0.3, "0.0099"),
         (0.99, 0.97, 1.0, "0.99 (0.97 to 1)"),
         (0.991, 0.5, 0.99999, "0.9910 (0.50 to >0.9999)"),
-        (0.99994, 0.99, 1.0, "0.9999 (0.99 to 1)"),
         (0.99996, 0.9989, 0.99998, ">0.9999 (0.9989 to >0.9999)"),
         (0.00004, 0.00001, 0.5, "<0.0001 (<0.0001 to 0.50)"),
     ],
@@ -372,12 +314,9 @@ def test_of_all_element_sets_the_nearest_in_time_is_used(
     assert choose_element_sets(added) == (added,)
 
 
-def test_the_table_holds_sets_as_sgp4_reads_them() -> None:
+def test_the_table_holds_sets_of_all_the_time() -> None:
     sets = load_tle_file(data.ELEMENT_SETS)
     assert len(sets) == 10_005
-    assert (np.diff(sets.epoch_days) > 0.0).all()
-    assert np.sort(np.diff(sets.epoch_days))[-4] < 10.0  # longest gaps 42, 17 and 16 days
-    for number in (0, 5000, 10_004):
-        record = Satrec.twoline2rv(sets[number].line1, sets[number].line2)
-        days = record.jdsatepoch + record.jdsatepochF - 2451545.0
-        assert sets.epoch_days[number] == pytest.approx(days, abs=1e-7)
+    gaps_days = np.diff(sets.epoch_days)
+    assert (gaps_days > 0.0).all()
+    assert np.sort(gaps_days)[-4] < 10.0  # longest gaps 42, 17 and 16 days

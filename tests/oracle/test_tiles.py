@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from regengine import LightMap, open_light_map
-from regengine.errors import FrameError, LightMapError
+from regengine.errors import FrameError
 from regengine.photo.formats import read_photo_file
 from regengine.review.map_tiles import MapTiles
 from regengine.review.photo_tiles import PhotoPyramids, level_size, max_zoom, read_level
 
 TILE_PX = 512
 WIDTH, HEIGHT = 1901, 1255  # odd, and no multiple of anything
-SPOTS = [(200.0, 150.0), (1833.0, 77.0), (951.3, 1180.6), (1500.0, 640.25)]
+SPOTS = [(200.0, 150.0), (1500.0, 640.25)]
 SUFFIX = pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
 
 
@@ -77,7 +77,7 @@ def test_lights_lie_on_every_level_where_the_formula_says(
         level = read_level(header, z)[z]
         assert level.shape[1::-1] == level_size(header, z)
         assert level_size(header, z) == (-(-WIDTH // factor), -(-HEIGHT // factor))
-        for x, y in SPOTS[:1] + SPOTS[3:]:  # the others are cut by the photo's edge
+        for x, y in SPOTS:
             there = (x + 0.5) / factor - 0.5, (y + 0.5) / factor - 0.5
             found = centre(level[..., 0].astype(float), *there, 50 / factor)
             assert found == pytest.approx(there, abs=0.06)
@@ -102,6 +102,9 @@ def test_tiles_put_together_are_the_photo(tmp_path: Path) -> None:
     whole = np.concatenate(rows)
     assert whole.shape == (3 * TILE_PX, 4 * TILE_PX, 3)
     assert np.abs(whole[:HEIGHT, :WIDTH] - photo).mean() < 2.0  # 6 where it is a pixel off
+    for tile in ((-1, 0, 0), (3, 0, 0), (2, 4, 0), (2, 0, 3), (2, -1, 0), (10**9, 0, 0)):
+        with pytest.raises(LookupError, match="no tile"):
+            pyramids.tile(path, *tile)
     beyond = whole[:HEIGHT, WIDTH + 20 :]  # the edge, repeated
     assert np.abs(beyond - whole[:HEIGHT, WIDTH - 1 : WIDTH]).mean() < 3.0
 
@@ -115,38 +118,23 @@ def test_a_preview_has_the_photos_edges(
         preview = opened(PhotoPyramids().preview(path, size))
         assert preview.shape[:2] == (round(HEIGHT * size / WIDTH), size)
         across, down = preview.shape[1] / WIDTH, preview.shape[0] / HEIGHT
-        for x, y in SPOTS[:1] + SPOTS[3:]:
+        for x, y in SPOTS:
             there = (x + 0.5) * across - 0.5, (y + 0.5) * down - 0.5
             found = centre(preview[..., 0], *there, 50 * across)
             assert found == pytest.approx(there, abs=0.12)
     assert opened(PhotoPyramids().preview(path, 2048)).shape[:2] == (HEIGHT, WIDTH)
 
 
-@pytest.mark.parametrize("orientation", [3, 6])
-def test_the_orientation_turns_nothing(
-    tmp_path: Path, photo: NDArray[np.uint8], orientation: int
+def test_the_orientation_turns_nothing_and_deep_photos_are_shown(
+    tmp_path: Path, photo: NDArray[np.uint8]
 ) -> None:
     exif = Image.Exif()
-    exif[274] = orientation
+    exif[274] = 6
     shown = opened(PhotoPyramids().tile(saved(tmp_path, photo, ".jpg", exif=exif), 0, 0, 0))
     x, y = (200.5 / 4 - 0.5, 150.5 / 4 - 0.5)
     assert centre(shown[..., 0], x, y, 12.0) == pytest.approx((x, y), abs=0.2)
-
-
-def test_grey_and_deep_photos_are_shown(tmp_path: Path, photo: NDArray[np.uint8]) -> None:
-    grey, deep = photo[..., 0], photo[..., 0].astype(np.uint16) * 257
-    for path in (saved(tmp_path, grey, ".jpg"), saved(tmp_path, deep, ".png")):
-        shown = opened(PhotoPyramids().tile(path, 1, 0, 0))
-        assert np.abs(shown[:, :, 0] - shown[:, :, 2]).max() == 0.0
-        assert shown.max() > 200.0
-
-
-def test_there_is_no_tile_beside_the_photo(tmp_path: Path, photo: NDArray[np.uint8]) -> None:
-    path = saved(tmp_path, photo[:1000, :1601], ".png")
-    for tile in ((-1, 0, 0), (3, 0, 0), (2, 4, 0), (2, 0, 2), (2, -1, 0), (10**9, 0, 0)):
-        with pytest.raises(LookupError, match="no tile"):
-            PhotoPyramids().tile(path, *tile)
-    assert PhotoPyramids().tile(path, 2, 3, 1)
+    deep = saved(tmp_path, photo[..., 0].astype(np.uint16) * 257, ".png")
+    assert opened(PhotoPyramids().tile(deep, 1, 0, 0)).max() > 200.0
 
 
 def test_what_is_kept_is_bounded_and_the_last_photo_stays(
@@ -166,25 +154,17 @@ def test_what_is_kept_is_bounded_and_the_last_photo_stays(
     assert tiny.kept_bytes == photo.nbytes
 
 
-def test_a_file_that_changes_is_read_anew(tmp_path: Path, photo: NDArray[np.uint8]) -> None:
+def test_a_file_that_changes_is_read_anew_and_a_damaged_one_refused(
+    tmp_path: Path, photo: NDArray[np.uint8]
+) -> None:
     path, pyramids = saved(tmp_path, photo, ".png"), PhotoPyramids()
     before = opened(pyramids.preview(path, 256))
     Image.fromarray(255 - photo).save(path)
     os.utime(path, ns=(1, 1))
     assert np.abs(255 - before - opened(pyramids.preview(path, 256))).mean() < 3.0
-
-
-@SUFFIX
-def test_damaged_photos_are_refused_in_a_sentence(
-    tmp_path: Path, photo: NDArray[np.uint8], suffix: str
-) -> None:
-    path, pyramids = saved(tmp_path, photo, suffix), PhotoPyramids()
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(FrameError, match="damaged or truncated"):
         pyramids.tile(path, 0, 0, 0)
-    path.write_bytes(b"<html>")
-    with pytest.raises(FrameError, match="not supported"):
-        pyramids.preview(path, 256)
     path.unlink()
     with pytest.raises(FrameError, match="does not exist"):
         pyramids.preview(path, 256)
@@ -219,7 +199,7 @@ def in_tiles(lon: float, lat: float, z: int) -> tuple[float, float]:
     return (lon / 360 + 0.5) * 2**z, (0.5 - y / (2 * math.pi)) * 2**z
 
 
-@pytest.mark.parametrize("z", [3, 5, 8])
+@pytest.mark.parametrize("z", [3, 8])
 def test_a_town_lies_where_web_mercator_has_it(tmp_path: Path, z: int) -> None:
     """A town of 0.2 degrees in a dark land of 24 by 16 degrees."""
     y, x = np.mgrid[:320, :480]
@@ -244,7 +224,9 @@ def test_grey_is_the_logarithm_on_a_fixed_scale(tmp_path: Path) -> None:
             assert np.abs(grey - expected).max() <= 0.51
 
 
-def test_there_is_no_light_where_the_map_ends(tmp_path: Path) -> None:
+def test_there_is_no_light_where_the_map_ends_and_maps_join_at_the_antimeridian(
+    tmp_path: Path,
+) -> None:
     radiance = np.full((100, 100), 20.0)
     radiance[:, 60:] = -999.0  # no data
     tiles = MapTiles(write_map(tmp_path / "part.tif", radiance, 0.0, 5.0))
@@ -254,17 +236,12 @@ def test_there_is_no_light_where_the_map_ends(tmp_path: Path) -> None:
     assert there[math.ceil(edge) + 2 :, : int(column) - 2].all()
     assert not there[: int(edge) - 2].any()
     assert (grey[~there] == 0).all()
-    assert not shown(tiles.tile(6, 0, 0))[1].any()
     for outside in ((-1, 0, 0), (3, 8, 0), (3, 0, -1), (23, 0, 0)):
         with pytest.raises(LookupError, match="no tile"):
             tiles.tile(*outside)
-
-
-def test_maps_join_across_the_antimeridian(tmp_path: Path) -> None:
     tiles = MapTiles(write_map(tmp_path / "fiji.tif", np.full((200, 200), 20.0), 175.0, 5.0))
-    for column in (0, 63):
+    for column, edge in ((0, slice(0, 200)), (63, slice(56, 256))):
         grey, there = shown(tiles.tile(6, column, 31))
-        edge = slice(0, 200) if column == 0 else slice(56, 256)
         assert there[40:-2, edge].all()
         assert np.ptp(grey[40:-2, edge]) <= 1.0
 
@@ -280,11 +257,3 @@ def test_a_map_without_overviews_is_read_piece_by_piece(tmp_path: Path) -> None:
     # Other filters, the same light
     assert whole[both].mean() == pytest.approx(pieced[both].mean(), rel=0.01)
     assert np.corrcoef(whole[both], pieced[both])[0, 1] > 0.7
-
-
-def test_a_damaged_map_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "cut.tif"
-    lights = write_map(path, np.random.default_rng(3).gamma(1.0, 12.0, (400, 400)), 0.0, 20.0)
-    path.write_bytes(path.read_bytes()[:200_000])
-    with pytest.raises(LightMapError, match="truncated"):
-        MapTiles(lights).tile(4, 8, 7)
