@@ -25,7 +25,6 @@ from tests.world.tables import by_name
 
 SAMPLES = ROOT / "data_samples"
 LIGHTS, SETS = SAMPLES / "lights.tif", SAMPLES / "tle.txt"
-FIRST, SECOND = SETS.read_text().splitlines()[1:3]
 EAST = "/7/47/68.png"
 LISTING = "/VNP46A4/2020/001"
 PRODUCT_FILES = [f"VNP46A4.A2020001.h{h}v05.002.20240101000{h}.h5" for h in (30, 31, 32)]
@@ -252,80 +251,54 @@ LATER = (429, {"Retry-After": "17"})
 MUCH_LATER = (503, {"Retry-After": "3600"})
 AWAY = "to:http://localhost:1/x"
 ROWS = (
-    *(passing(DAY, fault) for fault in (429, "cut", "half", "long", LATER)),
-    passing(TILES, 500, 502, 503, 504),
-    *(passing(one, "cut") for one in (PRODUCT, STREETS, ELEMENTS, PICTURES, DATABASE, URL)),
-    *(passing(one, 503, "long") for one in (LIST, ELEMENTS, INDEX, PICTURES, DATABASE, URL)),
-    passing(STREETS, 503), passing(STREETS, "cut", "cut"), passing(PRODUCT, "half"),
-    passing(URL, 408), passing(PICTURES, 425),
+    passing(DAY, LATER), passing(DAY, 429, "half", "long"), passing(TILES, 500, 502, 503, 504),
+    *(passing(one, 503, "cut") for one in (LIST, ELEMENTS, INDEX, PICTURES, DATABASE, URL)),
+    passing(STREETS, "cut", "cut"), passing(PRODUCT, "half"), passing(URL, 408),
     Row(client=URL, faults=("unsized",), tries=1, code=3),
     lasting(TILES, 500, "failed with status 500 in 5 attempts", 5),
-    lasting(TILES, 400, "status 400: check the address"),
     lasting(TILES, 403, "denies access"),
     lasting(TILES, "half", "a picture arrived broken", 5),
-    lasting(TILES, "cut", "only", 5),
     lasting(TILES, "login", "a web page instead of a picture"),
-    lasting(TILES, b'{"error": "no layer"}', "another format instead of a picture"),
     lasting(TILES, "to:ftp://127.0.0.1/x.png", "an invalid web address"),
     lasting(TILES, 404, "", code=0),  # there is nothing: no data
     lasting(LIST, "login", "other than a list of files"),
-    lasting(LIST, b'{"content": []}', "has no VNP46A4 of 2020 for that place"),
     lasting(LIST, 404, "has no VNP46A4 of 2020 for that place"),
     lasting(LIST, 403, "get a token at urs.earthdata.nasa.gov"),
     lasting(PRODUCT, "login", "instead of an HDF5 file: the token"),
     lasting(PRODUCT, "half", "an HDF5 file arrived broken", 5),
     lasting(PRODUCT, 404, "is listed but missing"),
-    *(lasting(ELEMENTS, fault, "cannot be reached for element sets", 3) for fault in (503, "cut")),
-    *(lasting(ELEMENTS, fault, "cannot be reached for element sets") for fault in (404, AWAY)),
-    *(
-        lasting(ELEMENTS, fault, "something other than element sets")
-        for fault in ("login", b"No GP data found", f"{FIRST}\n{SECOND[:-1]}x\n".encode())
-    ),
+    lasting(ELEMENTS, 503, "cannot be reached for element sets", 3),
+    lasting(ELEMENTS, AWAY, "cannot be reached for element sets"),
+    lasting(ELEMENTS, b"No GP data found", "something other than element sets"),
     lasting(INDEX, "login", "something other than a list of files"),
-    lasting(INDEX, 404, "status 404"),
     lasting(STREETS, "half", "damaged or truncated"),
-    lasting(STREETS, 403, "status 403"),
     lasting(STREETS, 404, "is listed but missing"),
     lasting(PICTURES, "login", "returned a web page instead of a complete picture"),
     lasting(PICTURES, "half", "returned a truncated JPEG"),
-    lasting(PICTURES, b"GIF89a", "returned another format"),
-    lasting(PICTURES, b"", "returned nothing instead of a complete picture"),
     lasting(PICTURES, b"\xff\xd8\xff" + bytes(2 << 20), "raise the limit with --max-megabytes"),
     lasting(PICTURES, MUCH_LATER, "a pause of 3600 s"),
     lasting(PICTURES, 500, "keeps failing (status 500, 5 times)", 5),
     lasting(PICTURES, AWAY, "redirects to http://localhost"),
-    lasting(PICTURES, 400, "rejects the request with status 400"),
     lasting(URL, 404, "does not exist: check the address"),
-    lasting(URL, 410, "no longer exists"),
     lasting(URL, 403, "is not accessible: other credentials are needed"),
-    lasting(URL, 400, "its server answers 400"),
     lasting(URL, 500, "its server answers 500, 3 times", 3),
     lasting(URL, (503, {"Retry-After": "61"}), "its server answers 503, 1 times"),
-    lasting(URL, "long", "3 times", 3),
-    lasting(URL, "login", "a.png"),
     lasting(URL, "half", "damaged or truncated"),
     lasting(URL, "to:http://localhost:1/x", "redirects to http://localhost"),
-    lasting(URL, "to:ftp://127.0.0.1/x", "redirects to ftp://127.0.0.1"),
     lasting(URL, "to:file:" + "///etc/passwd", "redirects to file:" + "//nowhere"),
     lasting(URL, "to:/a.png", "redirects in circles", 11),
-    lasting(DATABASE, 403, "denies access (status 403)"),
     lasting(DATABASE, 404, "has no photo database at that address: check REGENGINE_ARCHIVE"),
     lasting(DATABASE, 500, "keeps failing (status 500, 5 times)", 5),
     lasting(DATABASE, AWAY, "redirects to http://localhost, which is not followed"),
     lasting(DATABASE, b"<html><title>Log\nin sEcret-0123</title>",
             "a web page instead of JSON (Log in ***)"),
-    lasting(DATABASE, b"", "something other than JSON, which is empty"),
     lasting(DATABASE, b"Software error: sEcret-0123", "which begins 'Software error: ***'"),
     lasting(DATABASE, b"[" * 200_000 + b"]", "JSON"),
-    answered("rows", "answered '\"rows\"', not rows"),
-    answered([1, 2], "rows that are not objects"),
     answered({"rows": [NADIR]}, "an object of 'rows' instead of rows"),
     answered({"error": "Invalid API key sEcret-0123"}, "rejects the key ('Invalid API key ***')"),
     answered({"result": "SQL error\x1b[31m near"}, "rejects the query: 'SQL error [31m near'"),
     answered([{**NADIR, "nadir.lat": [35.1]}], "a list or object in 'nadir.lat'"),
-    answered([NADIR, without("frame")], "without 'nadir.frame'"),
     answered([without("lat")], "without 'nadir.lat'"),
-    answered([{**NADIR, "nadir.pdate": "2014-01-17T07"}], "'2014-01-17T07' for 'nadir.pdate'"),
     answered([{**NADIR, "nadir.frame": "E101"}], "'E101' for 'nadir.frame'"),
 )  # fmt: skip
 
@@ -350,7 +323,7 @@ def test_what_goes_wrong_passes_or_is_one_sentence(row: Row, served: Service, pl
         assert served.url("/a.png") in first["reason_texts"][0]
         assert first["reasons"] == (
             ["no_ephemeris"] if row.code == 3
-            else ["not_found"] if row.always in (404, 410) else ["unreadable"]
+            else ["not_found"] if row.always == 404 else ["unreadable"]
         )  # fmt: skip
         assert made(place / "copies") == []
     if row.client is PICTURES:
@@ -360,25 +333,19 @@ def test_what_goes_wrong_passes_or_is_one_sentence(row: Row, served: Service, pl
     assert not [name for name in made(place) if name.startswith(".") or name.endswith(".lock")]
 
 
-@pytest.mark.parametrize("client", [PRODUCT, STREETS], ids=by_name)
-def test_a_download_that_breaks_off_goes_on_where_it_was(client: Client, served: Service) -> None:
-    served.faults[client.path] = ["cut"]
-    assert client.run(served).code == 0
-    ranges = [one.headers.get("Range") for one in served.requests if one.path == client.path]
-    assert ranges == [None, f"bytes={len(served.files[client.path]) // 2}-"]
-
-
 @pytest.mark.parametrize("client", [STREETS], ids=by_name)
-def test_another_run_goes_on_with_the_same_file_and_not_with_another(
+def test_what_breaks_off_goes_on_with_the_same_file_and_not_with_another(
     client: Client, served: Service, place: Path
 ) -> None:
     served.faults[EXTRACT] = ["cut", 403]
     assert client.run(served).code == 3
+    ranges = [one.headers.get("Range") for one in served.requests if one.path == EXTRACT]
+    assert ranges == [None, f"bytes={len(osm_file()) // 2}-"]
     assert made(place / "data") == []
+    served.files[EXTRACT] = osm_file() + osm_file()  # made anew meanwhile: begun anew, not mixed
     served.faults[EXTRACT] = ["cut", 403]
-    served.files[EXTRACT] = osm_file() + osm_file()
     assert client.run(served).code == 3
-    served.files[EXTRACT] = osm_file()  # made anew meanwhile: begun anew, not mixed
+    served.files[EXTRACT] = osm_file()
     assert client.run(served).code == 0
     kept = place / "cache" / "streets" / "ile-de-france.osm.pbf"
     assert kept.read_bytes() == osm_file()
@@ -416,14 +383,7 @@ def test_a_server_in_trouble_is_asked_again_after_growing_pauses_and_then_left_a
     assert "47 not requested" in said.err
 
 
-@pytest.mark.parametrize("client", [URL, TILES], ids=by_name)
-def test_pauses_double_from_a_second(client: Client, served: Service, pauses: list[float]) -> None:
-    served.always[client.path] = 503
-    client.run(served)
-    assert pauses == ([1.0, 2.0] if client is URL else [1.0, 2.0, 4.0, 8.0])
-
-
-@pytest.mark.parametrize("client", [URL, TILES, DATABASE, PICTURES, ELEMENTS, INDEX], ids=by_name)
+@pytest.mark.parametrize("client", [URL, TILES, DATABASE], ids=by_name)
 def test_no_network_is_told(
     client: Client, served: Service, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -433,7 +393,7 @@ def test_no_network_is_told(
         if client.variable:
             monkeypatch.setenv(client.variable, served.address)
         said = client.run(served)
-    assert said.code == (1 if client in (URL, PICTURES) else 3)
+    assert said.code == (1 if client is URL else 3)
     told = said.out + said.err
     assert "cannot be reached" in told or "cannot be downloaded" in told
     if client is TILES:
@@ -539,28 +499,13 @@ def test_photos_by_url_and_list_are_registered_once_and_told_by_their_url(
         served.url("/gone.png"): ("failed", ["not_found"]),
     }
     assert str(place) not in said.out
+    (told,) = register(served.url("/d.png"), "--dry-run").records
+    assert told["would_fetch"]
     again = register(*given, served.url("/c.png"))
     assert "4 photos (2 from the store)" in again.err
     assert served.asked == {"/a.png": 1, "/b.png": 1, "/gone.png": 2, "/c.png": 1}
     register(served.url("/a.png"), "--no-resume")
     assert served.asked["/a.png"] == 2
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("client", [URL], ids=by_name)
-def test_workers_get_copies_too(client: Client, served: Service) -> None:
-    said = register(*(served.url(f"/{name}.png") for name in "abc"), "--workers", 1)
-    assert {one["path"] for one in said.records} == {served.url(f"/{name}.png") for name in "abc"}
-
-
-@pytest.mark.parametrize("client", [URL], ids=by_name)
-def test_a_dry_run_fetches_nothing(client: Client, served: Service) -> None:
-    path = served.url("/ISS030-E-1.jpg")
-    said = register(path, "--dry-run")
-    assert said.records == [
-        {"frame": "ISS030-E-1", "path": path, "stored": None, "would_fetch": True}
-    ]
-    assert not served.requests
 
 
 @pytest.mark.parametrize("client", [URL], ids=by_name)
@@ -573,10 +518,7 @@ def test_redirects_are_followed_on_the_same_host_alone(client: Client, served: S
     assert (served.asked["/a.png"], served.asked["/b.png"]) == (1, 0)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    ["file:" + "///etc/passwd", "gopher://a.org/x.jpg", "@nothing.txt", "nowhere://x/y.jpg"],
-)
+@pytest.mark.parametrize("wrong", ["file:" + "///etc/passwd", "@nothing.txt"])
 def test_what_is_no_photo_to_fetch_is_a_usage_error(wrong: str) -> None:
     said = register(wrong)
     assert (said.code, said.out, len(said.err.splitlines())) == (2, "", 1)

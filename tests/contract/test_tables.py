@@ -12,8 +12,6 @@ from typing import Any
 import pandas as pd
 import pyarrow
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pyarrow import parquet
 
 from tests.conftest import ROOT
@@ -69,8 +67,8 @@ NADIR = {f"nadir.{name}": value for name, value in {
     "lat": "-35.1", "lon": 208.2}.items()}  # fmt: skip
 LINK = "http://e/MapCoordinate.pl?"
 TAGS = {
-    "ExifVersion": "b'0230'", "DateTime": "2014:10:29 08:59:46",
-    "DateTimeOriginal": "2011:09:18 11:54:56", "FocalLength": "20.0", "ExposureTime": "1.3",
+    "DateTime": "2014:10:29 08:59:46", "DateTimeOriginal": "2011:09:18 11:54:56",
+    "OffsetTimeOriginal": "+02:00", "FocalLength": "20.0", "ExposureTime": "1.3",
     "FNumber": "2.8", "ISOSpeedRatings": "12800",
 }  # fmt: skip
 
@@ -89,27 +87,6 @@ def of_columns(name: str, header: str, cells: str, problem: str = "", **told: An
     problems = (problem,) if problem else ()
     content = f"{header}\nISS016-E-1,{cells}\n"
     return Row(name=name, content=content, told=told, problems=problems)
-
-
-def no_lens(value: str) -> Row:
-    why = f"focal_mm '{value}' is not a number from 1 to 3000"
-    return of_columns(f"lens {value}.csv", "frame_id,focal_mm", value, why, focal_mm=None)
-
-
-def by_hour(text: str, time: str | None) -> Row:
-    """An hour is a time of day where it is a whole one."""
-    return of_columns(
-        f"hour {text.replace(',', ' ')}.csv".replace(":", "-"), "frame_id,date,hour", text,
-        "" if time else text.split(",")[1], time_utc=time,
-    )  # fmt: skip
-
-
-def as_exif(name: str, time: str | None, **tags: str | None) -> Row:
-    given = {key: value for key, value in (TAGS | tags).items() if value is not None}
-    told: dict[str, Any] = {"time_utc": time}
-    if "FNumber" in given:
-        told |= {"focal_mm": 20.0, "exposure_s": 1.3, "aperture_f": 2.8, "iso": 12800.0}
-    return Row(name=name, content=json.dumps({"ISS016-E-1.jpg": given}), told=told)
 
 
 ELSEWHERE = "time and nadir contradict"  # by the orbit, of which other rows are
@@ -140,21 +117,14 @@ ROWS = (
     ),
     of_columns("flag.csv", "ISS-ID,nlon,nlat,CoordFLAG", "-100.1,24.1, 5.0", nadir_lat=24.1),
     of_columns("city.csv", "ISS-ID,loncity,latcity,lens,coordimage",
-               f"19.1,51.9,24.0 mm,{LINK}lat=51.6&lon=21.7", nadir_lat=51.6, nadir_lon=21.7,
+               f"19.1,51.9,24.0 mm,{LINK}lat=-38.&lon=.8", nadir_lat=-38.0, nadir_lon=0.8,
                place_lat=51.9, focal_mm=24.0),
-    of_columns("dots.csv", "ISS-ID,coordimage", f"{LINK}lat=-38.&lon=.8", nadir_lat=-38.0,
-               nadir_lon=0.8),
     of_columns("half.csv", "ISS-ID,nlat,coordimage", f"7,{LINK}lat=51.6&lon=201.7",
                nadir_lat=51.6, nadir_lon=-158.3),
-    of_columns("edge.csv", "ISS-ID,nlat,nlon", "90,360", nadir_lat=90.0, nadir_lon=0.0),
     Row(name="link.csv",
         content="idiss,lon,lat,linkSmall\n1,144.9,-37.8,http://e/small/ISS016/ISS016-E-1.JPG",
         told={"place_lat": -37.8, "place_lon": 144.9, "nadir_lat": None}),
     Row(name="City_ISS016.txt", content="ID\n1\n"),
-    Row(name="record.txt",
-        content="\tPhoto Date\tLat\tLon\tFocal Length (mm)\tRecord Type\n"
-        "ISS016-E-1\t20191207\t38.0\t13.4\t400\tCataloged With Center Point",
-        told={"centre_lat": 38.0, "place_lat": None, "focal_mm": 400.0, "time_utc": None}),
     Row(name="python.txt", content="{'idISS': 'ISS016-E-1', 'link': None}\n"),
     Row(name="spanish.csv",
         content="Fecha/Date,Pais/Country,Lugar/Place,Coordenadas del centro de la imagen/Center"
@@ -171,40 +141,27 @@ ROWS = (
         told={"time_utc": "2014-01-17T07:46:02Z", "nadir_lat": -35.1, "focal_mm": 50.0,
               "nadir_lon": pytest.approx(-151.8), "camera": "Nikon D3S",
               "sun_azimuth_deg": None, "sun_elevation_deg": -33.0}),
-    Row(name="catalogued.json",
-        content=json.dumps([{f"frames.{key}": value for key, value in zip(
-            ("mission", "roll", "frame", "lat", "lon", "nlat", "nlon"), ("ISS016", "E", *"11234"),
-            strict=True)}]),
-        told={"centre_lat": 1.0, "centre_lon": 2.0, "nadir_lat": 3.0, "nadir_lon": 4.0}),
-    as_exif("exif.json", "2011-09-18T11:54:56Z"),
-    as_exif("zoned.json", "2011-09-18T09:54:56Z", OffsetTimeOriginal="+02:00"),
-    as_exif("changed.json", None, DateTimeOriginal=None),
-    *(no_lens(value) for value in ("-50", "0.5", "50000", "65535", "4294967295", "many")),
-    *(by_hour(f"20120418,{clock}", f"2012-04-18T{time}Z") for clock, time in (
-        ("212124", "21:21:24"), ("74602", "07:46:02"), ("21:21", "21:21:00"))),
-    *(by_hour(f"20120418,{clock}", None) for clock in ("21", "930")),
-    # A lens is a focal length or a name; 0 is not known
-    *(of_columns(f"lens {n}.csv", "frame_id,lens", lens, focal_mm=mm) for n, (lens, mm) in
-      enumerate((("50mm f/1.4", None), ("24.0 mm", 24.0), ("0.0 mm", None)))),
-    of_columns("lens 9999.csv", "frame_id,lens", "9999", "lens '9999' is not a number"),
+    Row(name="exif.json", content=json.dumps({"ISS016-E-1.jpg": TAGS}),
+        told={"time_utc": "2011-09-18T09:54:56Z", "focal_mm": 20.0, "exposure_s": 1.3,
+              "aperture_f": 2.8, "iso": 12800.0}),
+    # An hour is a time of day where it is a whole one
+    of_columns("clock.csv", "frame_id,date,hour", "20120418,74602",
+               time_utc="2012-04-18T07:46:02Z"),
+    of_columns("hour.csv", "frame_id,date,hour", "20120418,930", "930", time_utc=None),
+    of_columns("no lens.csv", "frame_id,focal_mm", "65535",
+               "focal_mm '65535' is not a number from 1 to 3000", focal_mm=None),
+    of_columns("lens.csv", "frame_id,lens", "50mm f/1.4", focal_mm=None),  # a name
     of_columns("lat.csv", "frame_id,nadir_lat,nadir_lon", "91,4",
                "'91' is not a number from -90 to 90", nadir_lat=None, nadir_lon=None),
-    of_columns("date.csv", "frame_id,gmt_date,gmt_time", "20120399,154641", "20120399",
-               time_utc=None),
     of_columns("ambiguous.csv", "frame_id,time_utc", "1/2/2008 10:00", "1/2/2008", time_utc=None),
-    of_columns("sun.csv", "frame_id,sun_el", "x", "'x'", sun_elevation_deg=None),
     of_columns("map.csv", "frame_id,coordimage", f"{LINK}lat=x&lon=1", "lat=x", nadir_lat=None),
     Row(name="hash.csv", content="frame_id,focal_mm\n#ISS016-E-1,85\n# a note\n",
         told={"focal_mm": 85.0}),  # no comment: it has all columns
-    of_columns("height.csv", "frame_id,altitude_nmi", "212", altitude_km=None),
-    of_columns("names.csv", "frame_id,note,note,,,city,geon", "a,b,,,Bor,Serbia", place="Serbia"),
     Row(name="again.csv",
         content="frame_id,time_utc,nadir_lat,nadir_lon,focal_mm\n"
         "ISS016-E-1,2012-03-28T15:46:41Z,,,85\nISS016-E-1,2012-03-28T15:56:41Z,1,2,85\n",
         told={"time_utc": "2012-03-28T15:46:41Z", "nadir_lat": 1.0, "focal_mm": 85.0},
         problems=("again.csv has the time 2012-03-28T15:56:41Z",)),
-    Row(name="below.csv", content="sep=;\n\nframe_id;iso;focal_mm\nISS016-E-1;;9999\n",
-        problems=("focal_mm '9999'",)),
 )  # fmt: skip
 
 
@@ -242,16 +199,17 @@ HEADINGS = ("Frame ID", "time_utc", "nadir_lat", "nadir_lon", "focal_mm")
 CELLS = ("ISS016-E-1", "2012-03-28T15:46:41Z", "34.5", "136.9", "85")
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
-@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize(
+    ("separator", "encoding"),
+    [(",", "utf-8"), (";", "utf-8-sig"), ("\t", "utf-16"), ("|", "utf-16-be")],
+)
 def test_spreadsheets_of_any_encoding_with_lines_above_and_comments_are_read(
     tmp_path: Path, separator: str, encoding: str
 ) -> None:
     lines = [separator.join(HEADINGS), "# the first night – ä", separator.join(CELLS), "", "# end"]
     for above in (
-        "sep={separator}\n", '"sep={separator}"\r\n', "SEP={separator}\n\n", "\n \n",
-        "# exported, by me; 2014\n# with a camera\n", "Frames of a night\n\n",
-        "photo,date,who made it\n", "sep={separator}\n# a, b, c\nFrames\n", "",
+        "", '"sep={separator}"\r\n', "SEP={separator}\n\n", "# exported, by me; 2014\n",
+        "Frames of a night\n\n", "photo,date,who made it\n",
     ):  # fmt: skip
         if separator == "|":  # no other reader guesses it
             above = f"sep=|\n{above.replace('sep=', 'note=')}"
@@ -302,33 +260,23 @@ def text_of(text: str) -> Callable[[Path], object]:
     return lambda path: path.write_text(text)
 
 
-AGAIN = {
-    "focal_mm": "'focal_mm' is given twice",
-    "Focal mm": "'focal_mm', or 'Focal mm', is given twice",
-    "Lens mm": "'focal_mm', or 'Lens mm', is given twice",
-    "NLAT": "'nadir_lat', or 'NLAT', is given twice",
-    "time_utc": "'time_utc' is given twice",
-}
 KINDS = ("csv", "json", "ndjson", "parquet")
 NO_TABLES: tuple[tuple[str, Callable[[Path], object], str], ...] = (
     ("t.csv", text_of(""), "it is empty"),
     ("t.csv", text_of("<!DOCTYPE html><html>no</html>"), "it is a web page"),
     ("t.csv", text_of('[{"frames.mission": "ISS0'), "truncated"),
-    ("t.csv", text_of("[1, 2]"), "not an object"),
     ("t.csv", text_of('{"frame_id": "ISS990-E-101"}\n[1]\n'), "not a record"),
-    ("t.csv", text_of('{"frame_id": \n'), "cannot be read"),
     ("t.csv", text_of('{"result": "SQL found no records that match"}'), "has no rows: SQL found"),
     ("t.csv", text_of("a,b\n1,2\n"), "no known column"),
     ("t.csv", text_of("{'x': print(1)}\n"), "line 1 is not a record"),
     ("t.csv", text_of("[" * 100_000), "damaged"),
     ("t.csv", text_of("ab\0c"), "it is not text"),
     ("t.csv", text_of('frame_id,x\n"ISS016-E-1' + "x" * 200_000), "field larger"),
-    ("t.csv", text_of("ISS030-E-1,2012-03-28,50\nISS030-E-2,2012-03-28,50\n"), "no known column"),
-    ("t.parquet", text_of(""), "cannot be read"),
-    *((f"t.{kind}", as_file(kind, ["whatever", "number"], ["ISS030-E-1", "2"]),
-       "no known column, such as frame_id") for kind in KINDS[1:]),
-    *((f"t.{kind}", as_file(kind, [*HEADINGS, again], [*CELLS, "400"]), words)
-      for kind in KINDS for again, words in AGAIN.items()),
+    ("t.parquet", text_of("PAR1"), "cannot be read"),
+    ("t.parquet", as_file("parquet", ["whatever", "number"], ["ISS030-E-1", "2"]),
+     "no known column, such as frame_id"),
+    *((f"t.{kind}", as_file(kind, [*HEADINGS, "Lens mm"], [*CELLS, "400"]),
+       "'focal_mm', or 'Lens mm', is given twice") for kind in KINDS),
 )  # fmt: skip
 
 
@@ -348,54 +296,10 @@ def test_what_is_no_table_is_refused_in_a_sentence(
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_a_damaged_parquet_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    path, damaged = tmp_path / "t.parquet", tmp_path / "d.parquet"
-    (tmp_path / "t.csv").write_text("frame_id,camera\nISS016-E-1,NIKON D3S\n")
-    assert run("frames", "read", tmp_path / "t.csv", "--out", path).code == 0
-    sound = path.read_bytes()
-    for content in (sound[:-50], sound.replace(b"NIKON D3S", b"\xff" * 9)):
-        damaged.write_bytes(content)
-        said = run("frames", "read", damaged, "--json")
-        assert (said.code, said.err.count("\n")) == (2, 1)
-        assert "cannot be read as a table of photos" in said.err
-
-
-TABLES = (
-    f"{JSC}\n{JSC_ROW}\n{JSC_ROW}\n",
-    f"ISS-ID,loncity,lens,coordimage\nISS016-E-1,1,24 mm,{LINK}lat=5&lon=2\n",
-    json.dumps([NADIR]),
-    "{'idISS': 'ISS016-E-1', 'link': 'http://e/photo.pl?mission=ISS016&roll=E&frame=1'}\n",
-)
-PIECES = st.sampled_from(
-    ['"', "\t", ",", "\n", "{", "[", "'", "\xff", "\u202e", "1e999", "nan", "-", "//[", "=", "\x00"]
-)
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    table=st.sampled_from(TABLES),
-    damage=st.lists(st.tuples(st.integers(0, 700), st.integers(0, 30), PIECES), max_size=12),
-)
-def test_damaged_tables_are_read_in_part_or_refused(
-    tmp_path: Path, table: str, damage: list[tuple[int, int, str]]
-) -> None:
-    for place, length, piece in damage:
-        at = place % (len(table) + 1)
-        table = table[:at] + piece + table[at + length :]
-    (tmp_path / "t.txt").write_bytes(table.encode("latin-1", "replace"))
-    said = run("frames", "read", tmp_path / "t.txt", "--json", "--quiet")
-    assert said.code in (0, 2)
-    for row in said.records:
-        assert not set(row["frame_id"]) & set("/\\. \n\0'\"")
-        assert row["nadir_lat"] is None or -90.0 <= row["nadir_lat"] <= 90.0
-        assert row["nadir_lon"] is None or -180.0 <= row["nadir_lon"] < 180.0
-        assert row["focal_mm"] is None or 0.0 < row["focal_mm"] <= 5000.0
-
-
 # What is written, and what register makes of it --------------------------------------------------
 
 
-@pytest.mark.parametrize("ending", ["csv", "ndjson", "parquet"])
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_register_takes_what_read_writes(tmp_path: Path, ending: str) -> None:
     photo, tsv, out = tmp_path / "ISS990-E-000101.jpg", tmp_path / "t.tsv", tmp_path / f"o.{ending}"
     photo.write_bytes(night_picture())
@@ -496,8 +400,6 @@ def test_the_orbit_tells_what_cannot_be(tmp_path: Path) -> None:
 OTHERS: dict[tuple[str, ...], tuple[str, str]] = {
     ("lightning", "none.h5", "--glm", "none.nc", "--flashes"): ("path,x,y\na.jpg,1,2\n", "X"),
     ("bench", "scenes"): ("path,label\na.jpg,stars\n", "label "),
-    ("bench", "lights"): ("path,x,y\na.jpg,1,2\n", "x "),
-    ("bench", "lightning"): ("path,x1,y1,x2,y2\na.jpg,1,2,3,4\n", "x1 "),
     ("bench", "streaks"): ("path,x1,y1,x2,y2\na.jpg,1,2,3,4\n", "x1 "),
 }
 
@@ -533,77 +435,19 @@ def test_tables_of_flashes_and_labels_are_read_as_freely(
 # Real ones ---------------------------------------------------------------------------------------
 
 
-def cells_of(path: Path) -> list[dict[str, str]]:
-    """Rows as Python's own reader has them; every heading and cell a text."""
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-        header = stream.readline()
-        stream.seek(0)
-        rows = list(csv.DictReader(stream, delimiter="\t" if "\t" in header else ","))
-    return [row for row in rows if row.get("mission") != "mission"]
-
-
-def rows_of(path: Path) -> list[dict[str, Any]]:
-    said = run("frames", "read", path, "--json", "--quiet")
-    assert said.code == 0, said.err
-    return said.records
-
-
-def count(rows: list[dict[str, Any]], column: str) -> int:
-    return sum(row[column] is not None for row in rows)
-
-
 @pytest.mark.real
 def test_nothing_of_the_archives_tables_is_lost(real_data: Path) -> None:
     for path in sorted((real_data / "orbit" / "samples" / "jsc_tsv").iterdir()):
-        rows, cells = rows_of(path), cells_of(path)
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            cells = list(csv.DictReader(stream, delimiter="\t"))
+        cells = [row for row in cells if row["mission"] != "mission"]
+        rows = run("frames", "read", path, "--json", "--quiet").records
         assert len(rows) == len({(row["mission"], row["frame"]) for row in cells}) > 390
         for column, heading in (
             ("nadir_lat", "Nadir Lat"),
             ("centre_lon", "Center Point Lon"),
             ("sun_elevation_deg", "Sun Elevation Angle"),
             ("camera", "camera"),
-            ("features", "feat"),
-            ("record_type", "RecordType"),
         ):
-            assert count(rows, column) == sum(bool(row[heading].strip()) for row in cells), column
-        whole = [row["Photo Date"].isdecimal() * row["Photo Time GMT"].isdecimal() for row in cells]
-        assert count(rows, "time_utc") == sum(whole)
-    for name, size in (
-        ("iss_night_photos_jsc.csv", 9403),
-        ("iss_night_frames_jsc_tsv.csv", 8597),
-    ):
-        rows, cells = rows_of(real_data / "orbit" / name), cells_of(real_data / "orbit" / name)
-        assert (
-            len(rows) == len(cells) == size == count(rows, "time_utc") == count(rows, "nadir_lon")
-        )
-        altitudes = [row["altitude_km"] for row in rows]
-        assert 320.0 < min(altitudes) < max(altitudes) < 440.0
-        for row, cell in zip(rows, cells, strict=True):
-            problems = [one for one in row["problems"] if not one.startswith(ELSEWHERE)]
-            assert (row["frame_id"], problems) == (cell["frame_id"], [])
-            digits = "".join(letter for letter in row["time_utc"] if letter.isdecimal())
-            assert digits == cell["gmt_date"] + cell["gmt_time"].zfill(6)
-            assert row["focal_mm"] == (float(cell["focal_mm"] or 0) or None)
-            assert row["sun_elevation_deg"] == float(cell["sun_el"])
-
-
-@pytest.mark.real
-def test_tables_of_volunteers_and_their_links_to_nadirs(real_data: Path) -> None:
-    orbit = real_data / "orbit"
-    cities, skies = (orbit / "samples" / name for name in ("nightcities", "darkskies"))
-    for path in sorted([*cities.iterdir(), *skies.iterdir()]):
-        rows = rows_of(path)
-        assert sum(bool(row["problems"]) for row in rows) < 0.02 * len(rows) + 1, path
-    whole = rows_of(cities / "TablaISS_Complete.csv")
-    assert count(whole, "time_utc") == len(whole) == 302
-    assert count(whole, "centre_lat") > 270
-    records = {row["frame_id"]: row for row in rows_of(orbit / "iss_night_photos_jsc.csv")}
-    linked = [row for row in rows_of(cities / "okParaNight.csv") if row["frame_id"] in records]
-    nadirs = [
-        [(one["nadir_lat"], one["nadir_lon"]) for one in (row, records[row["frame_id"]])]
-        for row in linked
-        if row["nadir_lat"] is not None
-    ]
-    assert len(nadirs) > 200
-    same = sum(one == pytest.approx(other, abs=0.11) for one, other in nadirs)
-    assert same > 0.99 * len(nadirs)
+            told = sum(row[column] is not None for row in rows)
+            assert told == sum(bool(row[heading].strip()) for row in cells), column
