@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import random
 import re
 import shutil
@@ -80,13 +78,9 @@ def test_both_tables_are_asked_and_put_together(archive: ArchiveService) -> None
     ("wanted", "expected"),
     [
         (["--night"], [1, 3, 4]),
-        (["--sun-elevation", "-90,-6"], [1, 3, 4]),
         (["--focal-mm", "50,85"], [1, 2]),
-        (["--focal-mm", "400"], [3]),
         (["--from", "2014-01-18", "--to", "2014-02-02"], [2, 3]),
-        (["--bbox", "-180,-60,0,60"], [1, 2]),
         (["--bbox", "170,-60,-150,60"], [1, 2, 3]),
-        (["--bbox", "170,50,-150,60"], []),
         (["--table", "frames"], [2]),
     ],
 )
@@ -142,10 +136,6 @@ def test_an_interrupted_query_goes_on(
     monkeypatch.delenv("JSC_PHOTOS_KEY")
     asked = len(archive.requests)
     assert (numbers(ask(*wanted)), len(archive.requests)) == ([1, 2], asked)
-    for path in kept:  # a week later
-        os.utime(path, (0, path.stat().st_mtime - 8 * 86_400))
-    said = ask(*wanted)
-    assert (said.code, "needs your own key" in said.err) == (2, True)
     # Damaged answers are asked for anew
     monkeypatch.setenv("JSC_PHOTOS_KEY", archive.KEY)
     for path, content in zip(kept, ("{", "[]", '{"question": 1, "rows": 2}', "["), strict=True):
@@ -153,46 +143,23 @@ def test_an_interrupted_query_goes_on(
     assert (numbers(ask(*wanted)), len(archive.requests)) == ([1, 2], asked + 4)
 
 
-def test_rows_that_were_not_asked_for_are_left_out(archive: ArchiveService) -> None:
-    archive.add_frame(101)
-    (row,) = archive.tables["nadir"]
-    rows = [
-        {f"nadir.{name}": value for name, value in (row | change).items()}
-        for change in ({}, {"mission": "ISS991"})
-    ]
-    archive.always["*"] = json.dumps(rows).encode()
-    said = ask("--table", "nadir", "--json")
-    assert numbers(said) == [101]
-    assert "2 rows were outside the query" in said.err
-
-
 MISSION = ("query", "--mission", "ISS990")
-NO_COPIES = {
-    "http://example.org": "expose the key",
-    "https://me:pw@example.org": "write https",
-    "https://example.org/x?key=1": "write https",
-    "file:///etc/passwd": "write https",
-    "https://example.org:x/": "not a valid address",
-}
 # Words, address of the archive, code, part of the sentence
 SENSELESS: tuple[tuple[tuple[str, ...], str, int, str], ...] = (
     (("query", "--night"), "", 2, "the whole database is too much"),
     (("query", "--mission", "ISS030|x|eq|1"), "", 2, "--mission"),
     (("query", "--from", "2014-01-01"), "", 2, "--from and --to together"),
-    (("query", "--from", "2014-01-02", "--to", "2014-01-01"), "", 2, "is later than"),
     (("query", "--from", "yesterday", "--to", "2014-01-01"), "", 2, "--from"),
-    *(((*MISSION, option, text), "", 2, option) for option, text in (
-        ("--focal-mm", "85,50"), ("--focal-mm", "1,2,3"), ("--bbox", "1,2,3"),
-        ("--bbox", "0,50,1,40"), ("--bbox", "0,0,400,1"), ("--bbox", "200,0,210,1"))),
+    ((*MISSION, "--focal-mm", "1,2,3"), "", 2, "--focal-mm"),
+    ((*MISSION, "--bbox", "0,50,1,40"), "", 2, "--bbox"),
     ((*MISSION, "--table", "users"), "", 2, "--table 'users'"),
     ((*MISSION, "--night", "--sun-elevation", "-9,0"), "", 2, "not both"),
     (("download", "../../etc/none"), "", 2, "neither a photo's id"),
-    (("download", "no-such.csv"), "", 2, "neither a photo's id"),
-    (("download", FRAME, "--size", "huge"), "", 2, "--size huge"),
     (("download", FRAME, "--out", "file"), "", 3, "cannot be created"),
-    *((words, copy, 2, why) for copy, why in NO_COPIES.items()
-      for words in (MISSION, ("download", FRAME))),
-)  # fmt: skip
+    (MISSION, "http://example.org", 2, "expose the key"),
+    (("download", FRAME), "https://me:pw@example.org", 2, "write https"),
+    (MISSION, "file:///etc/passwd", 2, "write https"),
+)
 
 
 @pytest.mark.parametrize(
@@ -278,17 +245,6 @@ def register(archive: ArchiveService, tmp_path: Path) -> Ask:
     return lambda *words: run("register", *where, *how, *words)
 
 
-def test_a_photo_is_not_there_without_its_record(register: Ask, tmp_path: Path) -> None:
-    photo = tmp_path / "data" / "photos" / "ISS990" / f"{FRAME}.JPG"
-    photo.parent.mkdir(parents=True)
-    photo.write_bytes(night_picture())
-    assert register(FRAME, "--dry-run").records[0]["would_fetch"]
-    photo.with_name(f"{FRAME}.record.csv").write_text("frame_id\n")
-    assert "would_fetch" not in register(FRAME, "--dry-run").records[0]
-    photo.unlink()
-    assert register(FRAME, "--dry-run").records[0]["would_fetch"]
-
-
 @pytest.mark.slow  # two searches of what is no town
 def test_a_photo_by_name_comes_once_with_what_the_archive_knows(
     archive: ArchiveService, register: Ask, tmp_path: Path
@@ -323,12 +279,10 @@ def test_a_photo_by_name_comes_once_with_what_the_archive_knows(
 @pytest.mark.parametrize(
     ("word", "frame"),
     [
-        ("ISS990-E-101.JPG", FRAME),
         ("iss990e101_lrg.jpg", FRAME),
         ("https://eol.jsc.nasa.gov/SearchPhotos/photo.pl?mission=ISS990&roll=E&frame=101", FRAME),
         ("iss006-370-12", "ISS006-370-12"),
         ("@names.txt", FRAME),
-        ("names.txt", FRAME),
     ],
 )
 def test_names_are_taken_as_people_write_them(register: Ask, word: str, frame: str) -> None:

@@ -288,26 +288,17 @@ def tiff(side: int) -> bytes:
     return start + struct.pack("<H", len(tags)) + body + bytes(4)
 
 
-def fits_header(*cards: tuple[str, object], end: bool = True) -> bytes:
+def fits_axes(bits: int, *sides: object, end: bool = True) -> bytes:
+    axes = [(f"NAXIS{k}", side) for k, side in enumerate(sides, 1)]
+    cards = [("SIMPLE", "T"), ("BITPIX", bits), ("NAXIS", len(sides)), *axes]
     lines = [f"{name:8}= {value!s:>20}" for name, value in cards] + ["END"] * end
     text = "".join(line.ljust(80) for line in lines)
     return text.ljust(-(-len(text) // 2880) * 2880).encode()
 
 
-def fits_axes(bits: int, *sides: object, end: bool = True) -> bytes:
-    axes = [(f"NAXIS{k}", side) for k, side in enumerate(sides, 1)]
-    start = ("SIMPLE", "T"), ("BITPIX", bits), ("NAXIS", len(sides))
-    return fits_header(*start, *axes, end=end)
-
-
-def fits_chain() -> bytes:
-    cards = ("XTENSION", "'IMAGE   '"), ("BITPIX", 8), ("NAXIS", 0)
-    return gzip.compress(fits_axes(8) + fits_header(*cards) * 3000)
-
-
-def fits_of(*units: object) -> bytes:
+def fits_of(samples: np.ndarray) -> bytes:
     data = io.BytesIO()
-    fits.HDUList(list(units)).writeto(data)
+    fits.PrimaryHDU(samples).writeto(data)
     return data.getvalue()
 
 
@@ -339,17 +330,6 @@ def packed_text(name: bytes) -> bytes:
     return png(64, 48, ROWS, (name, head + zlib.compress(bytes(300_000_000), 1)))
 
 
-def table_of_fits() -> bytes:
-    column = fits.Column(name="a", format="J", array=[1, 2])
-    return fits_of(fits.PrimaryHDU(), fits.BinTableHDU.from_columns([column]))
-
-
-def gaps() -> np.ndarray:
-    counts = SKY.astype(np.float32)
-    counts[:10], counts[20] = np.nan, np.inf
-    return counts
-
-
 @dataclass(frozen=True)
 class Hostile:
     """A file, and whether it is refused at once or read."""
@@ -362,9 +342,9 @@ class Hostile:
 
 DEEP = b"a = " + b"[" * 100_000
 REGISTER = ("register", "a.png", "--lights", LIGHTS)
-COUNTS = SKY.astype(np.float32)
+VOID = np.full((48, 64), np.nan, np.float32)
+CUBE = np.zeros((9, 48, 64), np.float32)
 HOSTILE = (
-    Hostile("wide.png", lambda: png(4_000_000, 32, b"")),
     Hostile("large.png", lambda: png(60_000, 60_000, b"")),
     Hostile("large.jpg", lambda: jpeg(65_500, 65_500)),
     Hostile("large.tif", lambda: tiff(60_000)),
@@ -373,27 +353,18 @@ HOSTILE = (
     Hostile("long.fits.gz", lambda: gzip.compress(fits_axes(8, 1000, 1000, 4000), mtime=0)),
     Hostile("endless.fits.gz",
             lambda: gzip.compress(fits_axes(16, 64, 64, end=False) + b" " * 40_000_000)),
-    Hostile("chain.fits.gz", fits_chain),
     Hostile("nowhere.fits", lambda: fits_axes(8, "1E300", "NaN")),
     Hostile("less.fits", lambda: fits_axes(8, -5, 10**19)),
-    Hostile("nest.fits", lambda: fits_axes(8, *[1] * 900)),
     *(Hostile(f"{name} {value}.fits.fz", lambda name=name, value=value: packed_lie(name, value))
-      for name, value in (("ZTILE1", 10**9), ("ZTILE1", 0.5), ("TFIELDS", 10**19), ("NAXIS", "T"),
-                          ("PCOUNT", 2**60), ("NAXIS2", -5), ("ZBITPIX", 99), ("ZNAXIS", 10**9))),
+      for name, value in (("ZTILE1", 10**9), ("TFIELDS", 10**19), ("PCOUNT", 2**60),
+                          ("NAXIS2", -5), ("ZBITPIX", 99))),
     *(Hostile(f"{name.decode()}.png", lambda name=name: packed_text(name), None)
-      for name in (b"zTXt", b"iCCP", b"iTXt")),
+      for name in (b"zTXt", b"iTXt")),
     Hostile("circles.jpg", jpeg_in_circles, False),
-    Hostile("void.fits", lambda: fits_of(fits.PrimaryHDU(np.full((48, 64), np.nan, np.float32)))),
-    Hostile("cube.fits", lambda: fits_of(fits.PrimaryHDU(np.zeros((9, 48, 64), np.float32)))),
-    Hostile("narrow.fits", lambda: fits_of(fits.PrimaryHDU(np.zeros((300, 1), np.float32)))),
-    Hostile("table.fits", table_of_fits),
-    Hostile("gaps.fits", lambda: fits_of(fits.PrimaryHDU(gaps())), False),
-    Hostile("below nought.fits", lambda: fits_of(fits.PrimaryHDU(COUNTS - 700)), False),
-    Hostile("several.fits", lambda: fits_of(
-        fits.PrimaryHDU(), fits.ImageHDU(COUNTS), fits.ImageHDU(0 * COUNTS)), False),
-    Hostile("scaled.fits", lambda: fits_of(fits.PrimaryHDU(SKY.astype(np.uint16) * 256)), False),
+    Hostile("void.fits", lambda: fits_of(VOID)),
+    Hostile("cube.fits", lambda: fits_of(CUBE)),
+    Hostile("below nought.fits", lambda: fits_of(SKY.astype(np.float32) - 700), False),
     Hostile("http:/a.org/a.png", lambda: picture("png"), False),  # a folder called as an address
-    Hostile("regengine.toml", lambda: DEEP, words=("doctor",)),
     Hostile("lens.toml", lambda: DEEP, words=(*REGISTER, "--lens", "lens.toml")),
     Hostile("tle.txt", lambda: b"\0" * 100_000, words=("tle", "info", "tle.txt")),
 )  # fmt: skip
@@ -406,13 +377,6 @@ def test_what_is_made_to_hurt_is_refused_at_once_or_read(row: Hostile) -> None:
     Path(row.name).write_bytes(row.make())
     said = answer_to(row.words or lights_of(row.name), Path(row.name).name)
     assert row.refused is None or bool(said) == row.refused
-
-
-@pytest.mark.parametrize("level", [0, 255])
-def test_a_flat_picture_has_no_lights(level: int) -> None:
-    Image.new("L", (64, 48), level).save("flat.png")
-    (told,) = run(*lights_of("flat.png")).records
-    assert told["lights"] == []
 
 
 @pytest.mark.parametrize("where", ["map", "store"])
@@ -476,13 +440,13 @@ def folder(tmp_path: Path, socket_enabled: None) -> Path:
 COMMANDS = {
     "register": ("register", "--lights", LIGHTS, "--blind", "never", "--store", "run.h5"),
     "classify": ("classify",),
-    "lights": ("detect", "lights"),
     "solve": ("solve", "--max-seconds", "0.2"),
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("each", [False, True])
+@pytest.mark.parametrize(
+    ("command", "each"), [*((name, False) for name in COMMANDS), ("register", True)]
+)
 def test_what_is_no_file_is_a_failed_photo_with_a_sentence(
     folder: Path, command: str, each: bool
 ) -> None:
@@ -504,11 +468,8 @@ def test_what_is_no_file_is_a_failed_photo_with_a_sentence(
     "words",
     [
         ("lights", "info", "pipe.jpg"),
-        ("show", "pipe.jpg"),
-        ("verify", "socket.jpg"),
         ("merge", "endless.jpg", "--out", "all.h5"),
         ("register", "sound.png", "--lights", "pipe.jpg"),
-        ("register", "sound.png", "--lights", LIGHTS, "--tle", "pipe.jpg"),
         ("register", "sound.png", "--lights", LIGHTS, "--metadata", "pipe.jpg"),
         ("register", "sound.png", "--lights", LIGHTS, "--store", "endless.jpg"),
     ],
