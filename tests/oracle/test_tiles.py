@@ -1,10 +1,14 @@
-"""Pictures of the review: pyramids of photos and tiles of maps, by the formulas of both."""
+"""Pictures of the review and references made of tiles and blocks, by the formulas of both."""
 
 from __future__ import annotations
 
 import io
 import math
 import os
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +16,20 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
 from regengine import LightMap, open_light_map
 from regengine.errors import FrameError
 from regengine.photo.formats import read_photo_file
+from regengine.references import open_references
+from regengine.references.build import plan_grid, write_reference
+from regengine.references.reference import PixelGrid
+from regengine.references.services import TileSet
 from regengine.review.map_tiles import MapTiles
 from regengine.review.photo_tiles import PhotoPyramids, level_size, max_zoom, read_level
+from tests.world.maps import blob
+from tests.world.services import TileService, tile
 
 TILE_PX = 512
 WIDTH, HEIGHT = 1901, 1255  # odd, and no multiple of anything
@@ -83,13 +91,6 @@ def test_lights_lie_on_every_level_where_the_formula_says(
             assert found == pytest.approx(there, abs=0.06)
 
 
-@given(st.integers(1, 20_000), st.integers(1, 20_000))
-def test_level_0_is_the_largest_that_fits_into_a_tile(width: int, height: int) -> None:
-    top, longest = max_zoom(width, height), max(width, height)
-    assert longest / 2**top <= TILE_PX
-    assert top == 0 or longest / 2 ** (top - 1) > TILE_PX
-
-
 def test_tiles_put_together_are_the_photo(tmp_path: Path) -> None:
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     waves = 127.0 + 60.0 * np.sin(0.17 * x + 1e-5 * x * y) + 60.0 * np.sin(0.11 * y)
@@ -102,27 +103,11 @@ def test_tiles_put_together_are_the_photo(tmp_path: Path) -> None:
     whole = np.concatenate(rows)
     assert whole.shape == (3 * TILE_PX, 4 * TILE_PX, 3)
     assert np.abs(whole[:HEIGHT, :WIDTH] - photo).mean() < 2.0  # 6 where it is a pixel off
-    for tile in ((-1, 0, 0), (3, 0, 0), (2, 4, 0), (2, 0, 3), (2, -1, 0), (10**9, 0, 0)):
+    for outside in ((-1, 0, 0), (3, 0, 0), (2, 4, 0), (2, 0, 3), (2, -1, 0)):
         with pytest.raises(LookupError, match="no tile"):
-            pyramids.tile(path, *tile)
+            pyramids.tile(path, *outside)
     beyond = whole[:HEIGHT, WIDTH + 20 :]  # the edge, repeated
     assert np.abs(beyond - whole[:HEIGHT, WIDTH - 1 : WIDTH]).mean() < 3.0
-
-
-@SUFFIX
-def test_a_preview_has_the_photos_edges(
-    tmp_path: Path, photo: NDArray[np.uint8], suffix: str
-) -> None:
-    path = saved(tmp_path, photo, suffix)
-    for size in (64, 700, 1024, 1900):
-        preview = opened(PhotoPyramids().preview(path, size))
-        assert preview.shape[:2] == (round(HEIGHT * size / WIDTH), size)
-        across, down = preview.shape[1] / WIDTH, preview.shape[0] / HEIGHT
-        for x, y in SPOTS:
-            there = (x + 0.5) * across - 0.5, (y + 0.5) * down - 0.5
-            found = centre(preview[..., 0], *there, 50 * across)
-            assert found == pytest.approx(there, abs=0.12)
-    assert opened(PhotoPyramids().preview(path, 2048)).shape[:2] == (HEIGHT, WIDTH)
 
 
 def test_the_orientation_turns_nothing_and_deep_photos_are_shown(
@@ -135,23 +120,6 @@ def test_the_orientation_turns_nothing_and_deep_photos_are_shown(
     assert centre(shown[..., 0], x, y, 12.0) == pytest.approx((x, y), abs=0.2)
     deep = saved(tmp_path, photo[..., 0].astype(np.uint16) * 257, ".png")
     assert opened(PhotoPyramids().tile(deep, 1, 0, 0)).max() > 200.0
-
-
-def test_what_is_kept_is_bounded_and_the_last_photo_stays(
-    tmp_path: Path, photo: NDArray[np.uint8]
-) -> None:
-    paths = [tmp_path / f"{n}.jpg" for n in range(6)]
-    for n, path in enumerate(paths):
-        Image.fromarray(np.roll(photo, 40 * n, axis=1)).save(path)
-    most = 10_000_000  # the photo alone takes 7 MB
-    pyramids = PhotoPyramids(most_bytes=most)
-    for path in paths * 2:
-        for z in (2, 1, 0):
-            pyramids.tile(path, z, 0, 0)
-        assert 7_000_000 < pyramids.kept_bytes <= most
-    tiny = PhotoPyramids(most_bytes=1)
-    tiny.tile(paths[0], 2, 0, 0)
-    assert tiny.kept_bytes == photo.nbytes
 
 
 def test_a_file_that_changes_is_read_anew_and_a_damaged_one_refused(
@@ -246,14 +214,105 @@ def test_there_is_no_light_where_the_map_ends_and_maps_join_at_the_antimeridian(
         assert np.ptp(grey[40:-2, edge]) <= 1.0
 
 
-def test_a_map_without_overviews_is_read_piece_by_piece(tmp_path: Path) -> None:
-    noise = np.random.default_rng(3).gamma(1.0, 12.0, (700, 900))
-    lights = write_map(tmp_path / "noise.tif", noise, -20.0, 30.0)
-    whole, there = shown(MapTiles(lights).tile(3, 3, 3))
-    pieced, there_too = shown(MapTiles(lights, max_pixels=20_000).tile(3, 3, 3))
-    assert (there != there_too).mean() < 0.02
-    both = there & there_too
-    assert both.mean() > 0.1
-    # Other filters, the same light
-    assert whole[both].mean() == pytest.approx(pieced[both].mean(), rel=0.01)
-    assert np.corrcoef(whole[both], pieced[both])[0, 1] > 0.7
+# References block by block -----------------------------------------------------------------------
+
+ZOOM, SIZE = 6, 256
+PARIS = (2.2, 48.8, 2.45, 48.92)
+STREETS_STEP = 1.0 / 9000.0  # 12.4 m
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where maps and tiles go."""
+    for name in ("data", "cache"):
+        monkeypatch.setenv(f"REGENGINE_{name.upper()}", str(tmp_path / name))
+
+
+@pytest.mark.parametrize(("lon", "lat"), [(2.35, 68.9), (179.99, -17.0)])
+def test_a_light_of_a_tile_is_placed(tmp_path: Path, lon: float, lat: float) -> None:
+    """To a twentieth of a pixel, also where it shines over 180 degrees."""
+    box = (lon - 0.5, lat - 0.5, lon + 0.5, lat + 0.5)
+    tiles = TileSet(
+        kind="lights", template="https://maps.test/{z}/{x}/{y}.png", level=ZOOM, bounds=box
+    )
+    col, row = (SIZE * one for one in in_tiles(lon, lat, ZOOM))
+    for x, y in tiles.wanted:
+        path = tiles.path_of((x, y))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        left = x * SIZE - (SIZE * 2**ZOOM if x * SIZE > col + SIZE * 2**5 else 0)
+        left += SIZE * 2**ZOOM if x * SIZE < col - SIZE * 2**5 else 0
+        grey = 2.5 * blob(SIZE, SIZE, row - y * SIZE - 0.5, col - left - 0.5)
+        Image.fromarray(grey.astype(np.uint8)).convert("RGB").save(path)
+    assert tiles.missing() == []
+    out, grid = tmp_path / "m.tif", tiles.grid
+    write_reference("lights", out, grid.bounds, grid.step_deg, tiles.read_block, tiles.tags)
+    light_map = open_light_map([out])
+    assert (light_map.info.kind, light_map.info.product) == ("display", "maps.test")
+    window = light_map.window(*box, grid.step_deg)
+    rows, cols = np.indices(window.values.shape)
+    weight = window.values / window.values.sum()
+    found = (
+        window.lon0_deg + (cols * weight).sum() * window.step_deg,
+        window.lat0_deg - (rows * weight).sum() * window.step_deg,
+    )
+    assert found == pytest.approx((lon, lat), abs=0.05 * window.step_deg)
+
+
+def test_two_that_fetch_the_same_tile_at_once_ask_once_and_both_have_it(
+    tiles: TileService,
+) -> None:
+    both = threading.Barrier(2)
+
+    def answer_together(path: str, query: dict[str, str]) -> bytes:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)  # a second request for the tile would come by then
+        return tile()
+
+    tiles.answer = answer_together  # type: ignore[method-assign]
+    sets = [
+        TileSet(kind="day", template=tiles.template, level=5, bounds=(11.1, 42.4, 11.2, 42.5))
+        for _ in range(2)
+    ]
+    path = sets[0].path_of(sets[0].wanted[0])
+    path.parent.mkdir(parents=True)
+    path.with_name(f"{path.name}.lock").touch()  # of a run that was killed
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(one.fetch, one.wanted) for one in sets]:
+            done.result()
+    assert path.read_bytes() == tile()
+    assert tiles.asked.total() == 1
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def lamps(block: PixelGrid) -> np.ndarray:
+    """Two of three columns covered, density by the place alone."""
+    row = np.arange(block.rows) + round((PARIS[3] - block.north) / block.step_deg)
+    col = np.arange(block.cols) + round((block.west - PARIS[0]) / block.step_deg)
+    codes = ((row[:, None] // 8 + col // 8) % 200).astype(np.uint8)
+    codes[:, col % 24 >= 16] = 255
+    return codes
+
+
+def test_streets_are_a_cog_and_read_as_they_were_written(tmp_path: Path) -> None:
+    out, told = tmp_path / "paris.tif", []
+    write_reference("streets", out, PARIS, STREETS_STEP, lamps, {}, lambda *done: told.append(done))
+    grid = plan_grid(PARIS, STREETS_STEP)
+    with rasterio.open(out) as dataset:
+        assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert (dataset.nodata, dataset.scales) == (255, (0.01,))
+        assert dataset.overviews(1) == [2, 4, 8]
+        assert (dataset.bounds.left, dataset.bounds.top) == pytest.approx((2.2, 48.92))
+        codes = dataset.read(1)
+        halves = dataset.read(1, out_shape=(grid.rows // 8, grid.cols // 8))
+    np.testing.assert_array_equal(codes, lamps(grid))
+    assert (halves == 255).mean() == pytest.approx(1 / 3, abs=0.01)
+    np.testing.assert_array_equal(halves[:, :2], codes[::8, [0, 8]][: len(halves)])
+    assert told[-1] == (codes.size, codes.size)
+    streets = pickle.loads(pickle.dumps(open_references("streets", [out])))
+    window = streets.window(2.25, 48.82, 2.3, 48.85, STREETS_STEP)
+    assert streets.window(20.0, 48.82, 20.3, 48.85, STREETS_STEP) is None
+    assert (window.saturation, window.step_deg) == (None, pytest.approx(STREETS_STEP))
+    there = codes[630:900, 450:900]  # 0.05 degrees from the west, 0.07 to 0.1 from the north
+    np.testing.assert_allclose(window.values, np.where(there < 255, 0.01 * there, 0.0), atol=1e-6)
+    np.testing.assert_array_equal(window.valid, there < 255)
+    assert (streets[0].sigma_m, streets[0].pixel_m) == (5.0, pytest.approx(111_195 / 9000))
