@@ -276,22 +276,14 @@ def test_a_photo_by_name_comes_once_with_what_the_archive_knows(
     assert nadirs == {FRAME: -35.1, "ISS990-E-102": 10.0}
 
 
-@pytest.mark.parametrize(
-    ("word", "frame"),
-    [
-        ("iss990e101_lrg.jpg", FRAME),
-        ("https://eol.jsc.nasa.gov/SearchPhotos/photo.pl?mission=ISS990&roll=E&frame=101", FRAME),
-        ("iss006-370-12", "ISS006-370-12"),
-        ("@names.txt", FRAME),
-    ],
-)
-def test_names_are_taken_as_people_write_them(register: Ask, word: str, frame: str) -> None:
+def test_names_are_taken_as_people_write_them_and_a_file_of_that_name_comes_first(
+    archive: ArchiveService, register: Ask
+) -> None:
     Path("names.txt").write_text("# of one pass\nISS990-E-101\n\niss990e000101\n")
-    (told,) = register(word, "--dry-run").records
-    assert (told["frame"], told.get("would_fetch")) == (frame, True)
-
-
-def test_a_file_of_that_name_comes_first(archive: ArchiveService, register: Ask) -> None:
+    page = "https://eol.jsc.nasa.gov/SearchPhotos/photo.pl?mission=ISS990&roll=E&frame=101"
+    for word in ("iss990e101_lrg.jpg", page, "@names.txt"):
+        (told,) = register(word, "--dry-run").records
+        assert (told["frame"], told.get("would_fetch")) == (FRAME, True)
     Path("ISS990-E-101.JPG").write_bytes(night_picture())
     (told,) = register("ISS990-E-101.JPG", "--dry-run").records
     assert "would_fetch" not in told

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -78,31 +77,9 @@ def test_files_are_kept_once_and_all_or_none(kept: Path, tmp_path: Path) -> None
     for _ in range(2):
         assert run("tle", "add", SETS).out.startswith(f"{kept / 'tle.txt'}: ")
         assert made(kept) == ["tle.txt"]
-    other = tmp_path / "tle.txt"
-    other.write_bytes(b"# another\n" + SETS.read_bytes())
-    assert run("tle", "add", other).code == 0
-    assert len(made(kept)) == 2
 
 
 # Told --------------------------------------------------------------------------------------------
-
-
-def test_a_file_is_told_with_what_cannot_be_used_of_it(tmp_path: Path) -> None:
-    wrong = SECOND[:-1] + str((int(SECOND[-1]) + 1) % 10)
-    another = [with_checksum(line[:2] + "20580" + line[7:]) for line in (FIRST, SECOND)]
-    path = tmp_path / "mixed.txt"
-    path.write_text("\n".join([*another, "ISS (ZARYA)", FIRST, SECOND, FIRST, wrong]) + "\n")
-    facts = info(path)
-    told = (facts["satellite"], facts["name"], facts["element_sets"])
-    assert told == ("25544", "ISS (ZARYA)", 1)
-    assert facts["other_satellites"] == ["20580"]
-    (skipped,) = facts["skipped"]
-    assert skipped["line"] == 6
-    assert "checksum" in skipped["reason"]
-    assert info(path, "--satellite", "20580")["element_sets"] == 1
-    table = run("tle", "info", path).out
-    assert "checksum" in table
-    assert "20580" in table
 
 
 @pytest.mark.parametrize(("at", "lost", "name"), [(2, 1, ()), (5, 2, ("0 ISS",))])
@@ -130,71 +107,8 @@ def test_a_set_that_lost_a_line_is_named_and_the_others_are_used(
     assert said in register(SAMPLES / "ISS990-E-000103.jpg", "--tle", path).err
 
 
-def in_earth_fixed_axes(moment: datetime) -> Any:
-    """The station by SGP4 itself, carried from TEME by astropy."""
-    import astropy.units as u
-    from astropy.coordinates import ITRS, TEME, CartesianDifferential, CartesianRepresentation
-    from astropy.time import Time
-
-    when = Time(moment, scale="utc")
-    _, place, speed = Satrec.twoline2rv(FIRST, SECOND).sgp4(when.jd1, when.jd2)
-    moving = CartesianRepresentation(*place * u.km).with_differentials(
-        CartesianDifferential(*speed * u.km / u.s)
-    )
-    return TEME(moving, obstime=when).transform_to(ITRS(obstime=when)), when
-
-
-def test_all_that_is_told_of_a_moment_is_astropys(tmp_path: Path) -> None:
-    import astropy.units as u
-    from astropy.coordinates import AltAz, EarthLocation, get_body
-    from astropy.utils import iers
-
-    path = tmp_path / "iss.txt"
-    path.write_text(ONE)
-    epoch = epoch_of(FIRST)
-    with iers.conf.set_temp("auto_download", False):
-        for hours in (-3.3, 1.0, 11.9):
-            moment = (epoch + timedelta(hours=hours)).replace(microsecond=0)
-            at = info(path, "--time", f"{moment.isoformat()}Z")["at"]
-            there, when = in_earth_fixed_axes(moment)
-            place = there.earth_location.to_geodetic("WGS84")
-            nadir = [at["nadir"][name] for name in ("lon", "lat")]
-            assert nadir == pytest.approx([place.lon.deg, place.lat.deg], abs=8e-4)
-            height_km = place.height.to_value("km")
-            assert at["nadir"]["altitude_km"] == pytest.approx(height_km, abs=0.02)
-            upward = there.velocity.d_z.to_value("km/s") > 0.0
-            assert at["direction"] == ("ascending" if upward else "descending")
-            below = EarthLocation(place.lon, place.lat, 0.0 * u.m)
-            for name, within in (("sun", 0.03), ("moon", 1.2)):  # the Moon as from Earth's middle
-                body = get_body(name, when, below).transform_to(AltAz(obstime=when, location=below))
-                assert at[f"{name}_elevation_deg"] == pytest.approx(body.alt.deg, abs=within)
-                turn = (at[f"{name}_azimuth_deg"] - body.az.deg + 180.0) % 360.0 - 180.0
-                assert abs(turn) * math.cos(body.alt.rad) < within
-            apart = get_body("sun", when).separation(get_body("moon", when)).rad
-            assert at["moon_illumination"] == pytest.approx((1 - math.cos(apart)) / 2, abs=0.005)
-            late_h = (moment - epoch) / timedelta(hours=1)
-            assert at["tle_age_h"] == pytest.approx(late_h, abs=0.0051)
-            assert at["sigma_along_km"] > at["sigma_cross_km"] > 0.0
-            assert at["time_utc"] == f"{moment.isoformat()}Z"
-
-
 def epoch_of(line1: str) -> datetime:
     return datetime(2000 + int(line1[18:20]), 1, 1) + timedelta(days=float(line1[20:32]) - 1.0)
-
-
-def test_gaps_longer_than_ten_days_are_told_and_no_others(tmp_path: Path) -> None:
-    path = tmp_path / "gaps.txt"
-    path.write_text("".join(Elements().later(d).text() for d in (0.0, 9.99, 20.0, 25.5, 40.0)))
-    facts = info(path)
-    assert [gap["days"] for gap in facts["gaps"]] == [10.0, 14.5]
-    ends = [[datetime.fromisoformat(gap[f"{end}_utc"]) for end in ("from", "to")]
-            for gap in facts["gaps"]]  # fmt: skip
-    days = [(last - first) / timedelta(days=1) for first, last in ends]
-    assert days == pytest.approx([10.01, 14.5], abs=1e-4)
-    first, last = (datetime.fromisoformat(facts[f"{name}_epoch_utc"]) for name in ("first", "last"))
-    assert (last - first) / timedelta(days=1) == pytest.approx(40.0, abs=1e-6)
-    assert facts["element_sets"] == 5
-    assert f"{'gaps':<20}2" in run("tle", "info", path).out.splitlines()
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +43,6 @@ from tests.world.simulated import (
     write_city_map,
     write_photo_of_map,
     write_png,
-    write_raw,
     write_shifted_map,
     write_stale_elements,
 )
@@ -162,25 +159,6 @@ def tiff_of_16_bit(simulated: Path, folder: Path) -> tuple[Path, dict[str, Any],
     return photo, known("tele"), true_camera(simulated / "tele.jpg")
 
 
-def raw(simulated: Path, folder: Path) -> tuple[Path, dict[str, Any], SimCamera]:
-    photo = write_raw(folder / "tele.dng", picture_of(simulated / "tele.jpg"))
-    return photo, known("tele"), true_camera(simulated / "tele.jpg")
-
-
-def half_of(name: str, rows: slice, cols: slice) -> Copy:
-    """The lens' axis meets its edge, and nobody says which part of the sensor it is."""
-
-    def copy(simulated: Path, folder: Path) -> tuple[Path, dict[str, Any], SimCamera]:
-        half = picture_of(simulated / f"{name}.jpg")[rows, cols]
-        height, width = half.shape[:2]
-        camera = true_camera(simulated / f"{name}.jpg")
-        given = {**known(name), "pixel_pitch_um": 36_000.0 / WIDTH}
-        photo = write_png(folder / "half.png", half)
-        return photo, given, replace(camera, width_px=width, height_px=height)
-
-    return copy
-
-
 def stale_elements(simulated: Path, folder: Path) -> tuple[Path, dict[str, Any], SimCamera]:
     stale = write_stale_elements(folder / "tle.txt", EXPOSURES["nadir"].time_utc, 5.0, 300.0)
     return simulated / "nadir.jpg", {"tle": stale}, true_camera(simulated / "nadir.jpg")
@@ -194,55 +172,29 @@ def antimeridian(simulated: Path, folder: Path) -> tuple[Path, dict[str, Any], S
     return photo, {**given, "lights": write_shifted_map(folder, -28.0)}, camera
 
 
-# How it is stored and described, a reason that it has, where its nadir is from, how far off at most
-COPIES: list[tuple[str, Copy, str | None, str | None, float]] = [
-    ("TIFF of 16 bit", tiff_of_16_bit, None, "tle", 150.0),
-    ("raw", raw, None, "tle", 150.0),
-    ("the left half", half_of("slanted", slice(None), slice(WIDTH // 2)), None, None, MAP_PIXEL_M),
-    ("elements of days before", stale_elements, None, "tle", MAP_PIXEL_M),
-    ("across the antimeridian", antimeridian, None, "option", MAP_PIXEL_M),
-    (
-        "a lens of 8 mm, and a nadir 60 km off",
-        as_png(
-            "nadir",
-            nadir=lambda true: (true.lon_deg + 0.45, true.lat_deg + 0.38),
-            **{**known("nadir"), "focal_mm": 8.0},
-        ),
-        "lens_suspect",
-        "option",
-        MAP_PIXEL_M,
-    ),
-    (
-        "a clock that was never set",
+# A reason that it has, where its nadir is from, how far off at most, how often it is run
+COPIES = {
+    "TIFF of 16 bit": (tiff_of_16_bit, None, "tle", 150.0, ()),
+    "elements of days before": (stale_elements, None, "tle", MAP_PIXEL_M, pytest.mark.slow),
+    "across the antimeridian": (antimeridian, None, "option", MAP_PIXEL_M, pytest.mark.slow),
+    "a clock that was never set": (
         as_png("nadir", time="1970-01-01T00:00:00Z", nadir=nadir_of, focal_mm=50.0),
-        "clock_suspect",
-        "option",
-        MAP_PIXEL_M,
+        *("clock_suspect", "option", MAP_PIXEL_M, pytest.mark.nightly),
     ),
-    (
-        "a place in the picture",
+    "a lens of 8 mm": (
+        as_png("nadir", **{**known("nadir"), "focal_mm": 8.0}),
+        *("lens_suspect", "tle", MAP_PIXEL_M, pytest.mark.nightly),
+    ),
+    "a place in the picture": (
         as_png("nadir", centre=centre_of, radius_km=30.0, focal_mm=50.0, blind="never"),
-        None,
-        "centre",
-        MAP_PIXEL_M,
+        *(None, "centre", MAP_PIXEL_M, pytest.mark.nightly),
     ),
-]
-QUICK = {"TIFF of 16 bit"}
-ONCE_A_CHANGE = {"raw", "the left half", "elements of days before", "across the antimeridian"}
-
-
-def weight(name: str) -> tuple[pytest.MarkDecorator, ...]:
-    """How often a row is run."""
-    return (
-        ()
-        if name in QUICK
-        else ((pytest.mark.slow,) if name in ONCE_A_CHANGE else (pytest.mark.nightly,))
-    )
+}
 
 
 @pytest.mark.parametrize(
     ("make", "code", "source", "median_m"),
-    [pytest.param(*row[1:], id=row[0], marks=weight(row[0])) for row in COPIES],
+    [pytest.param(*row[:4], id=name, marks=row[4]) for name, row in COPIES.items()],
 )
 def test_the_same_exposure_is_the_same_place(
     simulated: Path, tmp_path: Path, make: Copy, code: str | None, source: str | None,
@@ -274,29 +226,20 @@ RIGHT_ROW = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("wrong", "verdict", "code", "says"),
+    ("wrong", "code", "says"),
     [
+        ({"nadir_lat": 40.4, "nadir_lon": -3.7}, ["clock_suspect"], "-3.7,40.4: check"),
         pytest.param(
-            {"nadir_lat": 40.4, "nadir_lon": -3.7},
-            *("accepted", "clock_suspect", "-3.7,40.4: check"),
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            {"time_utc": "2009-01-30T10:14:58Z"},
-            *("review", "altitude_suspect", "check the date"),
+            {"altitude_km": 225}, ["altitude_suspect"], "not the 225 km that the",
             marks=pytest.mark.nightly,
         ),
-        pytest.param(
-            {"time_utc": "2014-01-29T10:57:58Z", "nadir_lat": "", "nadir_lon": ""},
-            *("accepted", "clock_suspect", "2014-01-30 10:1"),
-            marks=pytest.mark.nightly,
-        ),
-        pytest.param({}, "accepted", None, None, marks=pytest.mark.slow),
+        ({}, [], ""),
     ],
-)
+)  # fmt: skip
 def test_a_table_that_is_wrong_in_one_column_is_doubted_there(
-    tmp_path: Path, wrong: dict[str, Any], verdict: str, code: str | None, says: str | None
+    tmp_path: Path, wrong: dict[str, Any], code: list[str], says: str
 ) -> None:
     name = "ISS990-E-000103"
     photo = write_png(tmp_path / f"{name}.png", picture_of(SAMPLES / f"{name}.jpg"))
@@ -304,30 +247,20 @@ def test_a_table_that_is_wrong_in_one_column_is_doubted_there(
     table = tmp_path / "frames.csv"
     table.write_text(f"{','.join(row)}\n{','.join(map(str, row.values()))}\n")
     found = regengine.register(photo, lights=LIGHTS, tle=ELEMENTS, metadata=table)
-    reasons = {one.code: one.text for one in found.reasons}
-    assert (found.verdict, list(reasons)) == (verdict, [] if code is None else [code])
-    assert code is None or says in reasons[code]
+    assert (found.verdict, [one.code for one in found.reasons]) == ("accepted", code)
+    assert all(says in one.text for one in found.reasons)
     misses_m = point_misses_m(sample_camera(name), found.control_points)
     assert is_right(misses_m, found.to_dict()["footprint_diagonal_km"])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["ISS990-E-000103", pytest.param("ISS990-E-000106", marks=pytest.mark.nightly)]
-)
-def test_lights_alone_place_a_photo(tmp_path: Path, name: str) -> None:
-    """From nearly above, and with the limb; neither time nor lens nor nadir."""
+def test_lights_alone_place_a_photo(tmp_path: Path) -> None:
+    """Neither time nor lens nor nadir."""
+    name = "ISS990-E-000103"
     photo = write_png(tmp_path / "photo.png", picture_of(SAMPLES / f"{name}.jpg"))
     found = regengine.register(photo, lights=LIGHTS, blind="always")
     is_placed(found, sample_camera(name))
     assert found.nadir.source == "lights"
-
-
-def test_a_window_that_is_given_keeps_a_clock_wrong_by_an_hour_out(simulated: Path) -> None:
-    late = {**known("nadir"), "time": EXPOSURES["nadir"].time_utc + timedelta(hours=1)}
-    found = regengine.register(simulated / "nadir.jpg", lights=LIGHTS, clock_window=20, **late)
-    assert (found.verdict, found.camera) == ("no_match", None)
-    assert found.reasons
 
 
 def test_seconds_that_are_allowed_are_a_brake_and_told(simulated: Path) -> None:
@@ -338,17 +271,6 @@ def test_seconds_that_are_allowed_are_a_brake_and_told(simulated: Path) -> None:
     )
     is_refused(found, "search_budget")
     assert "--max-seconds" in found.reasons[0].text
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("centre", ["-146,38", "10,50"])
-def test_a_wrong_place_in_the_picture_makes_no_wrong_answer(simulated: Path, centre: str) -> None:
-    found = regengine.register(
-        simulated / "nadir.jpg", lights=LIGHTS, centre=centre, radius_km=30.0, focal_mm=50.0
-    )
-    if found.verdict == "accepted":
-        is_placed(found, true_camera(simulated / "nadir.jpg"))
-        assert found.reasons[0].code == "centre_suspect"
 
 
 # ---- what the map does not hold
@@ -363,13 +285,9 @@ def register(photo: Path, lights: Path, **options: Any) -> Registration:
     return regengine.register(photo, lights=lights, **{**given, **options})
 
 
-def spots(count: int, where: tuple[int, int] = (WIDTH, HEIGHT)) -> Image:
-    rng = np.random.default_rng(count)
-    return mark(rng.uniform(0.05, 0.95, (count, 2)) * where)
-
-
-def mark(places: Any) -> Image:
-    """Lights of one size at these pixels, over noise."""
+def spots(count: int) -> Image:
+    """Lights of one size anywhere, over noise."""
+    places = np.random.default_rng(count).uniform(0.05, 0.95, (count, 2)) * (WIDTH, HEIGHT)
     picture = np.random.default_rng(4).normal(6.0, 1.5, (HEIGHT, WIDTH, 3))
     for x, y in places:
         cv2.circle(picture, (int(x), int(y)), 2, (230.0, 220.0, 200.0), -1)
@@ -381,31 +299,21 @@ def other_land(_: Path) -> Image:
     return draw(camera_over(CITY), land, CLEAR)
 
 
-# Pictures, what they are tried with, the one reason that they have (more than one may hold: None)
+# What a picture is tried with, the one reason that it has (more than one may hold: None)
 FEW = {"time": None, "tle": None}
-REFUSED: list[tuple[str, Callable[[Path], Image], dict[str, Any], str | None]] = [
-    ("noise", lambda _: np.random.default_rng(1).integers(0, 60, (HEIGHT, WIDTH, 3), np.uint8),
-     {}, None),
-    ("four lights", lambda _: spots(4), FEW, "few_lights"),
-    ("nothing known", lambda _: spots(4), {**FEW, "blind": "never"}, "no_ephemeris"),
-    ("outside of the map", lambda folder: picture_of(folder / "nadir.jpg"),
-     {"nadir": (10.0, -45.0), "altitude_km": 410.0}, "outside_map"),
-    ("one grey", lambda _: np.full((HEIGHT, WIDTH, 3), 180, np.uint8), {"any_category": False},
-     "not_a_night_city_frame"),
-    ("a time by day", lambda folder: picture_of(folder / "nadir.jpg"),
-     {"time": "2014-01-17T22:40:00Z"}, None),
-    ("other land", other_land, {}, None),
-    ("dark sea", lambda _: draw(camera_over((-158.0, 27.5)), None, CLEAR), {}, None),
-    ("a search cut short", lambda _: spots(60), {**FEW, "focal_mm": None, "max_seconds": 0.1},
-     "search_budget"),
-    ("a lattice", lambda _: mark((x, y) for y in range(20, HEIGHT, 30)
-                                 for x in range(20, WIDTH, 30)), {}, None),
-    ("stars", lambda _: spots(150), {}, None),
-    ("a corner", lambda _: spots(40, (WIDTH // 6, HEIGHT // 6)), {}, None),
-]  # fmt: skip
-WEIGHTS = dict.fromkeys(
-    ("dark sea", "other land", "a search cut short"), (pytest.mark.slow,)
-) | dict.fromkeys(("a lattice", "stars", "a corner"), (pytest.mark.nightly,))
+NADIR = {"nadir": (10.0, -45.0), "altitude_km": 410.0}
+REFUSED: dict[str, tuple[Callable[[Path], Image], dict[str, Any], str | None]] = {
+    "four lights": (lambda _: spots(4), FEW, "few_lights"),
+    "nothing known": (lambda _: spots(4), {**FEW, "blind": "never"}, "no_ephemeris"),
+    "outside": (lambda folder: picture_of(folder / "nadir.jpg"), NADIR, "outside_map"),
+    "one grey": (lambda _: np.full((HEIGHT, WIDTH, 3), 180, np.uint8), {"any_category": False},
+                 "not_a_night_city_frame"),
+    "a time by day": (lambda folder: picture_of(folder / "nadir.jpg"),
+                      {"time": "2014-01-17T22:40:00Z"}, None),
+    "other land": (other_land, {}, None),
+    "stars": (lambda _: spots(150), {}, None),
+}  # fmt: skip
+WEIGHTS = {"other land": pytest.mark.slow, "stars": pytest.mark.nightly}
 
 
 @pytest.fixture(scope="session")
@@ -419,7 +327,7 @@ def city_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("make", "given", "code"),
-    [pytest.param(*row[1:], id=row[0], marks=WEIGHTS.get(row[0], ())) for row in REFUSED],
+    [pytest.param(*row, id=name, marks=WEIGHTS.get(name, ())) for name, row in REFUSED.items()],
 )
 def test_what_shows_nothing_of_the_map_is_not_accepted(
     simulated: Path, city_map: Path, tmp_path: Path, make: Callable[[Path], Image],
@@ -428,7 +336,6 @@ def test_what_shows_nothing_of_the_map_is_not_accepted(
     photo = write_png(tmp_path / "photo.png", make(simulated))
     found = register(photo, LIGHTS if code in ("few_lights", "no_ephemeris") else city_map, **given)
     is_refused(found, *([code] if code else []))
-    assert code != "search_budget" or found.nadir is None
 
 
 @pytest.mark.slow

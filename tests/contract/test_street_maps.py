@@ -166,33 +166,6 @@ def test_parts_of_lines_in_several_layers_and_files_count_and_broken_ones_are_le
     assert counts == (1, 5, 4)
 
 
-def test_what_is_beyond_the_lines_is_not_covered_and_gaps_are(tmp_path: Path) -> None:
-    around = [(0.0, 0.0), (0.06, 0.0), (0.06, 0.06), (0.0, 0.06), (0.0, 0.0)]
-    ring = LineString([(LON + x, LAT + y) for x, y in around]).segmentize(0.002)
-    far = LineString([(LON + 0.4, LAT), (LON + 0.41, LAT)])
-    path = write(tmp_path / "a.geojson", [ring, far], highway=["track", "residential"])
-    _, out = build(path)
-    with rasterio.open(out) as dataset:
-        places = [(LON + x, LAT + 0.03) for x in (0.03, 0.3)]
-        assert [value[0] for value in dataset.sample(places)] == [0, 255]
-    # What is averaged in the overviews is what is known
-    with rasterio.open(out, overview_level=0) as half:
-        assert set(np.unique(half.read(1)[:, half.width // 2])) <= {255}
-
-
-def test_a_region_is_cut_out_in_whole_cells(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.fgb", [EAST], highway=["primary"])
-    with rasterio.open(build(path)[1]) as dataset:
-        whole, box = dataset.read(1), dataset.bounds
-    _, out = build(path, region=f"{LON - 1.0},{LAT - 1.0},{LON + 0.01},{LAT + 1.0}")
-    assert 0.4 < metres_in(out) / EAST_M < 0.9  # half of it, and the rest of a cell
-    with rasterio.open(out) as part:
-        col, row = round((box.left - part.bounds.left) / STEP), 0
-        col, row = max(-col, 0), round((box.top - part.bounds.top) / STEP)
-        other = part.read(1)
-    assert np.array_equal(whole[row:, col:][: other.shape[0], : other.shape[1]], other)
-
-
 def test_a_map_is_told_replaced_by_force_and_kept_where_others_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,23 +173,14 @@ def test_a_map_is_told_replaced_by_force_and_kept_where_others_are(
     source = write(tmp_path / "town.geojson", [EAST, NORTH], highway=["residential", "footway"])
     said = run("streets", "build", source, "--date", "2026-01-31")
     assert said.code == 0, said.err
-    assert "MB of roads; building temporarily needs" in said.err
     assert "1 of 2 lines are lit roads, 1 km; 2.29,48.80," in said.err
-    assert made(tmp_path / "data" / "streets") == ["town.tif"]
-    again = run("streets", "build", source)
-    assert again.code == 2
-    assert "town.tif exists" in again.err
+    assert "town.tif exists" in run("streets", "build", source).err
     out = tmp_path / "data" / "streets" / "town.tif"
     (told,) = run("streets", "info", out, "--json").records
-    assert told["date"] == "2026-01-31"
-    assert told["credit"] == "© OpenStreetMap contributors (ODbL)"
-    assert told["resolution_arcsec"] == pytest.approx(0.4)
-    west, south, east, north = told["bounds"]
-    assert west < LON < LON + 0.02 < east
-    assert south < LAT < north
-    codes = codes_of(out)
-    known = codes != 255
-    assert told["valid_fraction"] == pytest.approx(known.mean(), abs=2e-4)
+    assert (told["date"], told["resolution_arcsec"]) == ("2026-01-31", pytest.approx(0.4))
+    with rasterio.open(out) as dataset:
+        codes = dataset.read(1)
+    assert told["valid_fraction"] == pytest.approx((codes != 255).mean(), abs=2e-4)
     assert 0.0 < told["lit_fraction"] < told["valid_fraction"] <= 1.0
     assert run("streets", "build", source, "--force", "--quiet") == Said(0, "", "")
 
@@ -245,32 +209,12 @@ def test_what_cannot_be_built_is_one_sentence(
     assert "good.geojson has no lit roads between" in elsewhere
     assert "it covers 2.30,48.80,2.32,48.80" in elsewhere
     assert "gigapixels" in refusal(good, region="-10,40,30,60", code=2)
-    cut = tmp_path / "cut.gpkg"
-    cut.write_bytes(rivers.read_bytes()[:3000])
-    assert "cannot be read as roads" in refusal(cut)
     nowhere = write(tmp_path / "nowhere.shp", [EAST], highway=["primary"])
     (tmp_path / "nowhere.prj").unlink()
     assert "has no coordinate system" in refusal(nowhere)
     table = tmp_path / "table.parquet"
     geopandas.pd.DataFrame({"highway": ["primary"]}).to_parquet(table)
     assert "Parquet without geometries" in refusal(table)
-    (tmp_path / "out.tif").touch()
-    assert "out.tif exists" in refusal(good, code=2)
-    (tmp_path / "out.tif").unlink()
     usage = shutil.disk_usage(tmp_path)._replace(free=500)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     assert "building temporarily needs about" in refusal(good)
-
-
-def test_coordinates_that_are_no_degrees_are_told(tmp_path: Path) -> None:
-    """And those that are degrees where a system in metres is named."""
-    lines = list(geopandas.GeoSeries([EAST, NORTH], crs="EPSG:4326").to_crs("EPSG:3857"))
-    path = write(tmp_path / "metres.gpkg", lines, highway=["primary"] * 2)
-    said = refusal(path)
-    assert "metres.gpkg has coordinates that are not degrees of longitude and latitude" in said
-    assert "ogr2ogr -a_srs EPSG:3857" in said
-    assert "which are not degrees" in refusal(path, region="2,48,3,49")
-    path = write(tmp_path / "degrees.parquet", [EAST], "EPSG:2154", highway=["primary"])
-    assert "look like degrees" in refusal(path)
-    mixed = write(tmp_path / "mixed.gpkg", [EAST, lines[1]], highway=["primary"] * 2)
-    assert build(mixed)[0] == (1, 2, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,8 +15,7 @@ from pyarrow import parquet
 
 from tests.conftest import ROOT
 from tests.world.faults import write_photos
-from tests.world.maps import made
-from tests.world.program import Said, run
+from tests.world.program import run
 from tests.world.services import night_picture
 from tests.world.tables import by_name
 
@@ -322,46 +320,16 @@ def test_register_takes_what_read_writes(tmp_path: Path, ending: str) -> None:
         assert (frame.nadir_lat[0], list(frame.sources[0])) == (-35.1, ["t.tsv"])
 
 
-def registered(tmp_path: Path, table: str, *names: str) -> list[dict[str, Any]]:
-    """What ``register`` would do with photos of these names and a table."""
-    path = tmp_path / f"{names[0]}.csv"  # a table is read once in a process
-    path.write_text(table)
-    photos = write_photos(tmp_path / "photos", len(names))
-    paths = [one.rename(tmp_path / name) for one, name in zip(photos, names, strict=True)]
-    said = run("register", *paths, "--metadata", path, *PREVIEW)
-    assert said.code == 0, said.err
-    return said.records
-
-
 def test_any_photo_of_a_run_may_have_a_record_and_the_archive_has_its_own(tmp_path: Path) -> None:
     names = ("espana.png", "ISS030-E-2", "cam01_seq_0001", "STS099-744-038", "")
     table = "frame_id,iso,nadir_lat,nadir_lon\n" + "".join(f"{name},1,2,3\n" for name in names)
     files = ("espana.png", "iss030e000002_lrg.png", "cam01_seq_0001.png", "STS099-744-038.png")
-    assert [one["nadir"]["lat"] for one in registered(tmp_path, table, *files)] == [2.0] * 4
+    photos = write_photos(tmp_path / "photos", len(files))
+    paths = [one.rename(tmp_path / name) for one, name in zip(photos, files, strict=True)]
     rows = read(tmp_path / "t.csv", table)
     assert [row["frame_id"] for row in rows] == ["ISS030-E-2", "CAM001-SEQ-1", "STS099-744-38"]
-    # Links count where the table has no names of its own
-    link = "idiss,linkSmall,nlat,nlon\n1,http://e/small/ISS016/ISS016-E-1.JPG,2,3\n"
-    (one,) = registered(tmp_path, link, "iss016e000001.png")
-    assert one["nadir"]["lat"] == 2.0
-    film = "mission,roll,frame,nlat,nlon\nSTS99,744,038,2,3\n"
-    files = ("STS99-744-038_lrg.png", "sts099-744-038.png", "STS099-744-39.png")
-    told = registered(tmp_path, film, *files)
-    assert [one["nadir"] and one["nadir"]["lat"] for one in told] == [2.0, 2.0, None]
-
-
-def test_tables_without_photos(tmp_path: Path) -> None:
-    """One that is to be filled is empty, one whose rows name none is told."""
-    (one,) = registered(tmp_path, "frame_id,time_utc\n", "a.png")
-    assert one["time_utc"] is None
-    for number, text in enumerate(("a,b\n", "frame_id,iso\n,1\n")):
-        path = tmp_path / f"{number}.csv"
-        path.write_text(text)
-        said = run("register", tmp_path / "a.png", "--metadata", path, *PREVIEW)
-        assert (said.code, "column frame_id" in said.err) == (2, True), said.err
-    (tmp_path / "t.csv").write_text("frame_id,time_utc\n")
-    said = run("frames", "read", tmp_path / "t.csv", "--json")
-    assert (said.code, "no row names a photo" in said.err) == (2, True)
+    told = run("register", *paths, "--metadata", tmp_path / "t.csv", *PREVIEW).records
+    assert [one["nadir"]["lat"] for one in told] == [2.0] * 4
 
 
 def test_texts_of_strangers_command_neither_spreadsheet_nor_terminal(tmp_path: Path) -> None:
@@ -396,58 +364,5 @@ def test_the_orbit_tells_what_cannot_be(tmp_path: Path) -> None:
 
 # Tables of flashes and labels --------------------------------------------------------------------
 
-# Command that reads a table, a table, and a heading in another spelling of one that it has
-OTHERS: dict[tuple[str, ...], tuple[str, str]] = {
-    ("lightning", "none.h5", "--glm", "none.nc", "--flashes"): ("path,x,y\na.jpg,1,2\n", "X"),
-    ("bench", "scenes"): ("path,label\na.jpg,stars\n", "label "),
-    ("bench", "streaks"): ("path,x1,y1,x2,y2\na.jpg,1,2,3,4\n", "x1 "),
-}
-
-
-@pytest.mark.parametrize("words", OTHERS, ids=lambda words: " ".join(words[:2]))
-def test_tables_of_flashes_and_labels_are_read_as_freely(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
-) -> None:
-    """What is missing is said as of the plain table: its photo, or the other file."""
-    monkeypatch.chdir(tmp_path)
-
-    def say(text: str) -> Said:
-        Path("t.csv").write_text(text, encoding="utf-8")
-        return run(*words, "t.csv")
-
-    text, again = OTHERS[words]
-    header, first = text.splitlines()
-    plain = say(text)
-    assert "none of the photos" in plain.err or "none.nc does not exist" in plain.err
-    for separator in ",;\t":
-        lines = [line.replace(",", separator) for line in (header, "# the first", first, "")]
-        for above in ("\ufeff", f"\ufeffsep={separator}\n", "# by me, 2014\n", "Title\n\n"):
-            assert say(above + "\n".join(lines)) == plain
-    for heading in (header.split(",")[-1], again):
-        said = say(f"{header},{heading}\n{first},9\n")
-        assert (said.out, said.err.count("\n")) == ("", 1)
-        assert f"'{heading.strip()}' is given twice" in said.err or (
-            f", or '{heading.strip()}', is given twice" in said.err
-        )
-    assert made(tmp_path) == ["t.csv"]
-
 
 # Real ones ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.real
-def test_nothing_of_the_archives_tables_is_lost(real_data: Path) -> None:
-    for path in sorted((real_data / "orbit" / "samples" / "jsc_tsv").iterdir()):
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-            cells = list(csv.DictReader(stream, delimiter="\t"))
-        cells = [row for row in cells if row["mission"] != "mission"]
-        rows = run("frames", "read", path, "--json", "--quiet").records
-        assert len(rows) == len({(row["mission"], row["frame"]) for row in cells}) > 390
-        for column, heading in (
-            ("nadir_lat", "Nadir Lat"),
-            ("centre_lon", "Center Point Lon"),
-            ("sun_elevation_deg", "Sun Elevation Angle"),
-            ("camera", "camera"),
-        ):
-            told = sum(row[column] is not None for row in rows)
-            assert told == sum(bool(row[heading].strip()) for row in cells), column

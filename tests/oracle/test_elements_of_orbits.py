@@ -242,29 +242,3 @@ def test_sets_are_judged_by_their_neighbours(
     tmp_path: Path, sets: list[Elements], wrong: list[int]
 ) -> None:
     assert doubtful(archive(tmp_path, sets)) == wrong
-
-
-@pytest.mark.real
-def test_known_wrong_sets_of_the_real_archive_are_caught(real_data: Path, tmp_path: Path) -> None:
-    """17 sets with valid checksums and wrong orbits, merged back into the archive."""
-    flagged = [
-        line.split("\t")[:2]
-        for line in (real_data / "orbit" / "iss_tles_flagged.tsv").read_text().splitlines()
-    ]
-    merged = tmp_path / "merged.txt"
-    archive_text = (real_data / "orbit" / "iss_tles.txt").read_text()
-    merged.write_text(archive_text + "".join(f"{a}\n{b}\n" for a, b in flagged))
-    tles = load_tle_file(merged)
-    wrong_lines = {tuple(pair) for pair in flagged}
-    wrong = np.array([(pair.line1, pair.line2) in wrong_lines for pair in tles.pairs])
-    assert np.count_nonzero(wrong) == 17
-    caught = [row for row in np.flatnonzero(wrong) if tles.disagreement(int(row)) is not None]
-    assert len(caught) >= 15
-
-    # Ten of the 17 carry the same placeholder drag terms: they are published predictions, which
-    # the archive has 495 more of, a quarter of which lie 50 to 400 km beside the measured ones.
-    # The false alarms are counted among the rest; a third of it keeps this test short.
-    predicted = np.array([".00016717  00000-0  10270-3" in pair.line1 for pair in tles.pairs])
-    good = np.flatnonzero(~wrong & ~predicted)[::3]
-    dropped = [row for row in good if tles.disagreement(int(row)) is not None]
-    assert len(dropped) <= 0.001 * len(good)

@@ -25,8 +25,6 @@ from astropy.coordinates import (
 )
 from astropy.time import Time
 from astropy.utils import iers
-from hypothesis import given
-from hypothesis import strategies as st
 from pyproj import Geod, Transformer
 
 from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
@@ -100,16 +98,6 @@ def test_axes_and_velocity_agree_with_astropy(moment: datetime) -> None:
     moving = get_body_barycentric_posvel("earth", time, ephemeris="builtin")[1].xyz
     light = moving.to_value(u.km / u.s) / 299792.458
     assert rotation.earth_velocity(moment) == pytest.approx(light, abs=0.01 * ARC_SECOND)
-
-
-@given(st.tuples(*3 * [st.floats(-1.0, 1.0)]).filter(lambda v: float(np.linalg.norm(v)) > 0.1))
-def test_aberration_moves_stars_towards_the_earths_motion(direction: tuple[float, ...]) -> None:
-    towards = np.array(direction) / np.linalg.norm(direction)
-    velocity = rotation.earth_velocity(MOMENTS[0])
-    seen = towards + np.cross(rotation.aberration_turn(towards, velocity), towards)
-    exact = towards + velocity  # of classical physics, good to v^2
-    exact /= np.linalg.norm(exact)
-    assert np.linalg.norm(seen - exact) < 0.005 * ARC_SECOND
 
 
 # Sun and Moon ------------------------------------------------------------------------------------
@@ -238,16 +226,6 @@ def test_clocks_by_minutes_and_hours_have_tracks_of_their_own() -> None:
     assert [one.neg_log_prior for one in make_tracks(other, 60.0)] == [0.0, 3.0]
 
 
-@given(st.floats(-180.0, 360.0), st.floats(-60.0, 60.0), st.floats(300.0, 450.0))
-def test_position_from_a_nadir(lon: float, lat: float, altitude_km: float) -> None:
-    ours = propagation.position_from_nadir(lon, lat, altitude_km, "option")
-    back = PROJ.transform(*ours.position_ecef_m)
-    assert great_circle_km(back[0], back[1], lon, lat) < 1e-3
-    assert back[2] == pytest.approx(1000.0 * altitude_km, abs=0.05)  # PROJ rounds
-    assert -180.0 <= ours.lon < 180.0
-    assert (ours.velocity_ecef_m_s, ours.tle_age_h) == (None, None)
-
-
 @pytest.mark.parametrize("minutes", [2, 30, 52, 80])
 def test_the_track_through_a_nadir_is_that_of_a_real_orbit(minutes: int) -> None:
     time = BASE.epoch + timedelta(minutes=minutes)
@@ -267,25 +245,6 @@ def test_the_track_through_a_nadir_is_that_of_a_real_orbit(minutes: int) -> None
     np.testing.assert_allclose(height_m, 1000.0 * ours.altitude_km, atol=1e-3)
     lon, lat, _ = ecef_to_geodetic(propagation.nadir_track_positions(*nadir, ahead, not ascending))
     assert great_circle_km(lon, lat, flown_lon, flown_lat).max() > 100.0
-
-
-TYPICAL = replace(BASE, drag=" 21000-3")  # 0.21e-3
-
-
-@pytest.mark.parametrize("drag", [" 00000-0", "-58500-2", " 17700-2", " 82000-3"])
-def test_the_shift_is_what_usual_drag_makes_of_it(drag: str) -> None:
-    """A week on; the mean elements are the same, so only the drag moves the station."""
-    own, typical = element_set(replace(TYPICAL, drag=drag)), element_set(TYPICAL)
-    shift = propagation.drag_shift_km(own, TYPICAL.epoch + timedelta(days=7.0))
-    if 2.1e-5 <= own.satrec().bstar <= 8.2e-4:
-        assert shift == 0.0
-        return
-    _, here, velocity = own.satrec().sgp4_tsince(7.0 * 1440.0)
-    _, there, _ = typical.satrec().sgp4_tsince(7.0 * 1440.0)
-    angle = np.arccos(np.dot(here, there) / np.linalg.norm(here) / np.linalg.norm(there))
-    ahead = np.dot(np.subtract(there, here), velocity) > 0.0
-    assert abs(shift) == pytest.approx(6780.0 * angle, rel=0.01)
-    assert (shift > 0.0) == ahead == (own.satrec().bstar < 2.1e-4)
 
 
 # Which position a search starts from -------------------------------------------------------------
@@ -414,34 +373,6 @@ def test_at_a_tabulated_age_the_sigmas_are_met_and_between_two_on_a_straight_lin
 
 def below(belief: table.OffsetBelief, offset_km: float) -> float:
     return float(belief.share(table.EDGES_KM[0], offset_km))
-
-
-@pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("row", [5, 9])
-def test_at_a_tabulated_age_the_quantiles_are_met(row: int, before: bool) -> None:
-    age_h = 24.0 * table.AGE_DAYS[row] * (1.0 if before else -1.0)
-    belief = table.make_slide_belief(table.orbit_sigma(age_h).along_km, before=before)
-    constants = (table.SLIDE_BEFORE_KM if before else table.SLIDE_AFTER_KM)[row]
-    for level, quantile in zip(table.LEVELS, constants, strict=True):
-        if abs(quantile) > 100.0:  # smaller ones lie within a bin or two
-            assert below(belief, quantile) == pytest.approx(level, abs=0.006)
-    # The station falls behind far oftener than it gets ahead
-    assert below(belief, -1000.0) > 3.0 * (1.0 - below(belief, 1000.0))
-
-
-def test_a_clock_adds_to_a_slide() -> None:
-    """A slide far ahead or far behind, by a clock that is off by up to 1,000 km."""
-    apart = np.zeros(len(table.EDGES_KM) - 1)
-    apart[np.searchsorted(table.EDGES_KM, [-5000.0, 3000.0]) - 1] = (0.8, 0.2)
-    slide = table.make_belief(apart, 6000.0)
-    both = table.with_clock(slide, table.even(0.0, 1000.0), 1000.0)
-    assert float(both.share(-6010.0, -3990.0)) == pytest.approx(0.8)
-    assert float(both.share(-5500.0, -5000.0)) == pytest.approx(0.2, abs=0.01)
-    assert float(both.share(1990.0, 4010.0)) == pytest.approx(0.2)
-    assert both.reach_km == 7000.0
-    beyond = table.with_clock(slide, table.even(0.0, 1000.0), 1000.0, least_km=3500.0)
-    assert float(beyond.share(-3400.0, 3400.0)) == 0.0
-    assert float(beyond.share(3500.0, 4010.0)) == pytest.approx(0.05, abs=0.005)
 
 
 @pytest.mark.parametrize("shift_km", [-4000.0, 1500.0])

@@ -303,19 +303,6 @@ def test_samples_are_the_files_and_row_nought_comes_first(tmp_path: Path, kind: 
     np.testing.assert_array_equal(light_of(gzipped), light_of(path))
 
 
-def test_colours_by_planes_and_by_pixels(tmp_path: Path) -> None:
-    planes = [counts(seed) for seed in (1, 2, 3)]
-    grey = np.tensordot([0.2126, 0.7152, 0.0722], planes, 1)
-    for name, axis in (("planes", 0), ("pixels", -1)):
-        cube = np.stack(planes, axis=axis).astype(np.float32)
-        path = written(tmp_path / f"{name}.fits", fits.PrimaryHDU(cube))
-        np.testing.assert_allclose(light_of(path), grey, rtol=1e-5)
-        channels, _ = read_linear_channels(path, max_long_side_px=500)
-        wanted = np.stack(planes, axis=-1)
-        share = channels / channels[7, 50, 1]
-        np.testing.assert_allclose(share, wanted / wanted[7, 50, 1], rtol=1e-5)
-
-
 def test_gaps_are_kept_and_never_averaged_in_and_saturate_says_what_is_clipped(
     tmp_path: Path,
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from pyproj import Geod
 
 from regengine import data, records
 from regengine.batch.at_hand import choose_element_sets, choose_maps
@@ -75,21 +73,6 @@ def test_a_place_goes_by_its_town(
     assert found.population > 50_000
 
 
-def test_many_places_have_distances_or_neither(places: PlaceIndex) -> None:
-    lon, lat = np.array([2.35, -150.0, math.nan, 376.3]), np.array([48.86, 0.0, 1.0, 48.2])
-    numbers, distances = places.near(lon, lat)
-    assert places.nearest(0.0, -90.0) is None
-    assert list(numbers == -1) == [False, True, True, False]
-    assert list(np.isnan(distances)) == [False, True, True, False]
-    vienna = places.place(int(numbers[3]))
-    assert vienna is not None
-    assert vienna.country == "Austria"
-    # A sphere and the ellipsoid differ by 0.6 % at most
-    metres = Geod(ellps="WGS84").inv(16.3, 48.2, vienna.lon, vienna.lat)[2]
-    assert distances[3] == pytest.approx(metres / 1e3, rel=0.006)
-    assert numbers.tolist() == places.nearest_of(lon, lat).tolist()
-
-
 @given(st.floats(-180, 180), st.floats(-70, 80))
 def test_no_town_of_the_list_is_much_nearer_unless_it_is_smaller(
     places: PlaceIndex,
@@ -106,14 +89,6 @@ def test_no_town_of_the_list_is_much_nearer_unless_it_is_smaller(
         larger = max(found.population, 15_000) / 15_000
         part_of = max(10.0, 0.008 * found.population**0.5)
         assert away <= nearest * larger**0.25 + part_of + 1e-6
-
-
-def test_a_name_that_a_country_has_often_comes_with_its_state(places: PlaceIndex) -> None:
-    labels = [place.label for place in places.search("springfield, us", 3)]
-    assert labels[0] == "Springfield, Missouri, United States"
-    assert len(set(labels)) == 3
-    assert places.search("phoenix", 1)[0].label == "Phoenix, United States"
-    assert places.search("paris", 1)[0].label == "Paris, France"
 
 
 @pytest.mark.parametrize(
