@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import shutil
@@ -32,7 +31,6 @@ from tests.world.exports import (
     nothing_found,
     photographed,
     proposal,
-    seen_by,
     valid_items,
     work,
     write_store,
@@ -99,20 +97,14 @@ def test_what_exists_is_kept_unless_forced_and_equal_exports_have_equal_bytes(
         ("--format shapefile -o OUT/a", "use gpkg, which every GIS reads"),
         ("--format dxf -o OUT/a", "unknown format; choose from csv, gcp"),
         ("--format csv -o OUT/a.txt", "must end in .csv"),
-        ("--format .TIF -o THERE", "writes files into a folder"),
-        ("--format csv -o OUT/none/a.csv", "none"),
         ("--format csv -o THERE", "--force"),
         ("--format csv -o LINK", "link.csv"),
-        ("--format csv -o OUT/a.csv --table photos", "choose from points, frames"),
-        ("--format geojson -o OUT/a.json --layers roads", "footprints, nadirs, points"),
         ("--format qgis -o OUT/o --verdict accepted,", "--verdict"),
         ("--format sql -o OUT/a.sql", "--dialect"),
-        ("--format csv -o OUT/a.csv --dialect mysql", "--dialect"),
         ("--format gcp -o OUT/o --files jpg", "vrt, aux, tif"),
         ("--format geotiff -o OUT/o --crs EPSG:999999", "--crs EPSG:999999"),
         ("--format geotiff -o OUT/o --resolution inf", "--resolution"),
         ("-o - --format qgis", "choose csv, geojson, sql"),
-        ("-o - --format csv --json", "so does --json"),
         ("-o OUT/points", "choose --format from csv"),
         ("--format qgis -o STORE", "is a file"),
     ],
@@ -253,9 +245,8 @@ def test_geopandas_reads_places_types_and_what_is_missing(
         west, _, east, _ = ground.geometry[number].bounds
         assert (west, east) == (-180.0, 180.0)
         assert ground.geometry[number].area < 30.0
-    for number, pole in ((28, 90.0), (30, -90.0)):  # closed along the map's edge
-        assert ground.geometry[number].contains(Point(100.0, pole - math.copysign(0.05, pole)))
-    assert ground.frame[32] == "<script>alert('1')</script> & \"two\""
+    assert ground.geometry[28].contains(Point(100.0, 89.95))  # closed along the map's edge
+    assert ground.geometry[30].contains(Point(100.0, -89.95))
     assert ground.frame[35].startswith("Größe 東京")
     whole = layer_of(name, store, tmp_path, "footprints")  # of accepted ones nothing is missing
     assert (whole.matched_lights.dtype.kind, whole.mirrored.dtype.kind) == ("i", "b")
@@ -323,14 +314,6 @@ def test_a_condition_can_only_compare(where: str, store: Path, tmp_path: Path) -
     assert not (tmp_path / "f.csv").exists()
 
 
-def test_what_is_left_out_is_told(store: Path, tmp_path: Path) -> None:
-    said = export(store, "qgis", tmp_path / "o", *ALL, "--json")
-    (told,) = said.records
-    assert (told["frames"], told["left_out"]) == (30, {"no control points": 10})
-    assert told["files"] == len(list((tmp_path / "o").iterdir())) == 30
-    assert "excluded: 10 no control points" in said.err
-
-
 @pytest.fixture
 def decided(tmp_path: Path) -> Path:
     """Five frames: rejected, accepted as proposed, moved, placed from nothing, nobody's."""
@@ -391,17 +374,6 @@ def test_what_people_accepted_counts_as_accepted(decided: Path, tmp_path: Path) 
     assert list(points[points.frame == "placed"].origin) == ["snap"]
 
 
-def test_points_that_were_moved_without_a_camera_have_none_of_the_engines(tmp_path: Path) -> None:
-    result = proposal()
-    store = write_store(tmp_path / "run.h5", [result])
-    points = engine_points(result)
-    points[0] |= {"lon": 130.0, "origin": "person"}
-    decide(store, 0, result, "accepted", work(None, points), "eva")
-    assert frames_of(store, tmp_path).focal_px.isna().all()
-    decide(store, 0, result, "accepted", work(None, engine_points(result)), "eva")
-    assert list(frames_of(store, tmp_path).focal_px) == [1506.1]
-
-
 # Names of files ----------------------------------------------------------------------------------
 
 HOSTILE = (
@@ -454,17 +426,10 @@ def test_pystac_reads_a_valid_catalogue_of_everything(store: Path, tmp_path: Pat
         "Image courtesy of the Earth Science and Remote Sensing Unit, NASA Johnson Space Center, "
         "ISS030-E-184140"
     )
-    photo = item.assets["photo"].to_dict()
-    assert (photo["type"], photo["roles"], photo["proj:shape"]) == (
-        "image/jpeg", ["data"], [426, 640],
-    )  # fmt: skip
     for one in items.values():
         _, _, (wkb,), _ = pyogrio.raw.read(out / f"{one.id}.stac.json")  # GDAL's own reader
         assert (wkb is None) == (one.geometry is None) == (one.bbox is None)
         assert one.geometry is None or shape(one.geometry).is_valid
-    nothing = items["ISS001-E-1"]
-    assert nothing.geometry is None
-    assert not {"view:off_nadir", "gsd"} & set(nothing.properties)
     points = json.loads((out / "ISS030-E-184140.points.geojson").read_text())
     assert [one["properties"]["x"] for one in points["features"]] == [100.0, 520.0, 540.0, 90.0]
     west, _, east, _ = items["ISS055-E-0"].bbox or []
@@ -473,58 +438,29 @@ def test_pystac_reads_a_valid_catalogue_of_everything(store: Path, tmp_path: Pat
     assert (west, east, north) == (-180.0, 180.0, 90.0)
     found = pystac.Collection.from_file(out / "collection.json")
     assert found.id == "catalogue"
-    summaries = found.summaries.to_dict()
-    assert summaries["regengine:verdict"] == ["accepted", "failed", "no_match", "review"]
     first, last = found.extent.temporal.intervals[0]
     assert (first, last) == (datetime(1998, 11, 20, 6, 40, tzinfo=UTC),
                              datetime(2026, 11, 20, 12, tzinfo=UTC))  # fmt: skip
 
 
-def test_the_sun_stands_where_the_almanac_has_it(tmp_path: Path) -> None:
-    camera = nadir_camera(179.9, 0.0, tilt_deg=40.0)
-    store = write_store(tmp_path / "run.h5", [seen_by(proposal("down"), camera)])
-    export(store, "stac", tmp_path / "o")
-    view, at = valid_items(tmp_path / "o")["down"].properties, camera.pixel_to_lonlat(319.5, 212.5)
-    # The Sun of 28 March 2012, 15:46:41 UTC: declination 3.2 degrees, noon 5 minutes late
-    lat, sun = math.radians(at[1]), math.radians(3.2)
-    hour = math.radians((15.778 - 0.087 - 12.0) * 15.0 + at[0])
-    high = math.sin(lat) * math.sin(sun) + math.cos(lat) * math.cos(sun) * math.cos(hour)
-    east = -math.cos(sun) * math.sin(hour)
-    north = math.cos(lat) * math.sin(sun) - math.sin(lat) * math.cos(sun) * math.cos(hour)
-    assert view["view:sun_elevation"] == pytest.approx(math.degrees(math.asin(high)), abs=0.15)
-    azimuth = math.degrees(math.atan2(east, north)) % 360.0
-    assert view["view:sun_azimuth"] == pytest.approx(azimuth, abs=0.15)
-    assert (view["view:off_nadir"], view["view:azimuth"] % 360.0) == pytest.approx((40.0, 0.0))
-
-
-def test_the_photo_is_found_from_its_item(tmp_path: Path) -> None:
-    name = "a b#c?d%20é\n🌃.png"
-    (tmp_path / "photos").mkdir()
-    path = tmp_path / "photos" / name
-    result = photographed(proposal(), path)
-    export(write_store(tmp_path / "run.h5", [result]), "stac", tmp_path / "catalogue")
-    (item,) = valid_items(tmp_path / "catalogue").values()
-    photo = item.assets["photo"]
-    assert photo.href.startswith("../photos/")
-    assert ":" not in photo.href
-    assert (tmp_path / "catalogue" / unquote(photo.href)).samefile(path)
-    assert photo.extra_fields["file:checksum"] == "1220" + result.sha256
-
-
-def test_addresses_of_photos_hold_no_secret_and_no_script(tmp_path: Path) -> None:
+def test_addresses_of_photos_find_them_and_hold_no_secret_and_no_script(tmp_path: Path) -> None:
     starts = {
         "https://me:pw@host.invalid/a b.jpg?token=x": "https://host.invalid/a%20b.jpg?token=***",
-        "s3://bucket/a.jpg": "s3://bucket/a.jpg",
         "javascript:alert(1)": "../javascript%3Aalert%281%29",
         "javascript://%0aalert(1)": "../javascript%3A/",
         "data:text/html,<b>": "../data%3Atext/",
     }
     results = [replace(proposal(f"f{k}"), path=path) for k, path in enumerate(starts)]
     results.append(replace(proposal("my ISS030-E-7"), path="x/a.jpg", sha256="../../../up"))
+    path = tmp_path / "a b#c?d%20é\n🌃.png"
+    results.append(photographed(proposal("there"), path))
     export(write_store(tmp_path / "run.h5", results), "stac", tmp_path / "o")
     items = {item.properties["title"]: item for item in valid_items(tmp_path / "o").values()}
     for number, start in enumerate(starts.values()):
         assert items[f"f{number}"].assets["photo"].href.startswith(start)
+    photo = items["there"].assets["photo"]
+    assert (tmp_path / "o" / unquote(photo.href)).samefile(path)
+    assert photo.extra_fields["file:checksum"] == "1220" + results[-1].sha256
     # A hash that is none is in no name, and no photo but the archive's has a credit
     mine = items["my ISS030-E-7"]
     assert "file:checksum" not in mine.assets["photo"].extra_fields
@@ -548,8 +484,3 @@ def test_warped_pictures_of_the_same_photo_are_told_of(tmp_path: Path) -> None:
         assert facts["proj:shape"] == list(raster.shape)
         assert facts["proj:transform"] == list(raster.transform)[:6]
         assert facts["proj:bbox"] == list(raster.bounds)
-    (out / "photo.sigma.tif").write_bytes(b"no TIFF")
-    other = write_store(tmp_path / "other.h5", [replace(photo, sha256="ab" * 32)])
-    export(other, "stac", out, "--force")
-    (item,) = valid_items(out).values()
-    assert set(item.assets) == {"photo", "control_points"}

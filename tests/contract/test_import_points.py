@@ -116,22 +116,6 @@ def test_points_that_only_repeat_our_camera_are_told(
     assert figures["decisions"]["not_independent"]["photos"] == int(repeated)
 
 
-def test_qgis_points_with_a_system_in_each_row_are_read(ours: Path, tmp_path: Path) -> None:
-    """As QGIS 3.16 writes them; rows may differ in it."""
-    header = "mapX,mapY,pixelX,pixelY,enable,dX,dY,residual,crs"
-    lines = [header]
-    for (x, y), crs in zip(PIXELS, ["EPSG:3857", "EPSG:3857", "EPSG:4326"] * 2, strict=False):
-        lon, lat = map(float, nadir_camera().pixel_to_lonlat(x, y))
-        east, north = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(lon, lat)
-        wkt = CRS.from_user_input(crs).to_wkt("WKT2_2019").replace('"', '""')
-        lines.append(f'{east!r},{north!r},{x + 0.5},{-(y + 0.5)},1,0,0,0,"{wkt}"')
-    file = tmp_path / "ISS030-E-184140.JPG.points"
-    file.write_text("\n".join(lines) + "\n")
-    record = told(ours, file, "--no-keep")
-    assert record["count"] == record["right"] == 5
-    assert record["rms_px"] < 1e-3
-
-
 def test_what_we_export_comes_back_the_same(tmp_path: Path) -> None:
     result = photographed(proposal(), tmp_path / "a photo.jpg")
     store = write_store(tmp_path / "run.h5", [result])
@@ -166,14 +150,11 @@ def test_a_table_may_hold_many_photos(ours: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [
-        ("a.points", "h\n1,2,3\n", "fewer than four"),
         ("a.points", "h\n1,2,3,4,1\n", "already georeferenced"),
         ("a.points", "#CRS: +proj=longlat +nadgrids=/x\nh\n1,2,3,-4,1\n", "cannot be used"),
         ("a.points", "h\n500000,4000000,3,-4,1\n", "not on Earth"),
-        ("a.csv", "x,y,lon\n1,2,3\n", "the column lat is missing"),
         ("a.csv", "x,y,lon,lat\n1,2,3,four\n", "line 2 is not a point"),
         ("a.csv", "x,y,lon,lat,lng\n1,2,10,50,11\n", "'lon', or 'lng', is given twice"),
-        ("a.vrt", "<VRTDataset/>", "not a known kind"),
         ("b.csv", "x,y,lon,lat\n1,2,3,4\n", "has no frame named b"),
         ("a.csv", "frame,x,y,lon,lat\nISS030-E-184140,1e9,2,3,4\n", "do not fit the photo"),
     ],
@@ -279,18 +260,3 @@ def test_points_of_a_frame_without_a_camera_are_kept_and_have_no_scores(
     assert (record["rms_px"], record["points"][0]["residual_m"]) == (None, None)
     (point,) = reviewed(ours, tmp_path / "k.csv").to_dict("records")
     assert (point["lon"], point["lat"]) == (-175.0, 4.0)
-
-
-def test_a_name_that_two_photos_have_is_refused_and_the_start_of_a_hash_is_taken(
-    tmp_path: Path,
-) -> None:
-    twice = [replace(nothing_found(), sha256=f"{n}" * 64, path=f"{n}.jpg") for n in (4, 5)]
-    store = write_store(tmp_path / "twice.h5", twice)
-    file = tmp_path / "points.csv"
-    file.write_text("x,y,lon,lat\n1,2,3,4\n")
-    said = run("import", store, file, "--frame", "ISS001-E-1")
-    assert (said.code, said.err.count("\n")) == (2, 1)
-    assert "has 2 frames named ISS001-E-1" in said.err
-    record = told(store, file, "--frame", "5" * 12, "--reviewer", "eva")
-    assert (record["frame"], record["count"], record["unseen"]) == ("ISS001-E-1", 1, 1)
-    assert len(reviewed(store, tmp_path / "kept.csv")) == 1

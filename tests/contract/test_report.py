@@ -59,14 +59,13 @@ def test_a_store_is_a_table_and_a_photo_a_sheet(store: Path) -> None:
         assert record["verdict"] in line
         assert line.isprintable()
     record, text = records["ISS030-E-184148"], run("show", store, "ISS030-E-184148").out
-    points = [f"{point['lon']:.5f}" for point in record["control_points"]]
-    parts = ["REVIEW", "85 mm", "391.2 km", "control points", "hypotheses", *points]
-    parts += [f"{code}: " for code in record["reasons"]]
+    parts = [f"{point['lon']:.5f}" for point in record["control_points"]]
+    parts += ["REVIEW", "85 mm", *(f"{code}: " for code in record["reasons"])]
     assert [part for part in parts if part not in text] == []
-    text = run("show", store, "ISS041-E-1000").out
-    assert "NO MATCH" in text
-    assert "few_lights: Five lights are too few." in text
-    assert "control points" not in text
+    rows = csv.DictReader(io.StringIO(run("show", store, "--format", "csv").out, newline=""))
+    for row, record in zip(rows, records.values(), strict=True):
+        assert (row["verdict"], row["reasons"]) == (record["verdict"], ",".join(record["reasons"]))
+        assert not row["frame"].startswith(("=", "-", "@"))  # nothing that a spreadsheet runs
 
 
 def test_nadir_is_that_of_the_solved_camera(tmp_path: Path) -> None:
@@ -100,11 +99,9 @@ def test_what_was_refuted_is_on_no_map(tmp_path: Path) -> None:
     store, out = write_store(tmp_path / "run.h5", [told, found]), tmp_path / "report.html"
     assert run("report", store, "--out", out).code == 0
     data = data_of(out)
-    # A nadir is no place
-    assert [row["place"] for row in data["frames"]] == [None, None]
+    assert [row["place"] for row in data["frames"]] == [None, None]  # a nadir is no place
     assert [row["nadir"] for row in data["frames"]] == [[136.9, 35.7], None]
-    assert (data["figures"]["places"]["photos"], data["figures"]["places"]["nadirs"]) == (0, 1)
-    assert data["figures"]["places"]["cells"] == []
+    assert (data["figures"]["places"]["nadirs"], data["figures"]["places"]["cells"]) == (1, [])
 
 
 def test_the_page_lists_photos_asks_nothing_and_keeps_text_of_strangers_text(page: Path) -> None:
@@ -136,16 +133,6 @@ def test_a_browser_draws_the_page_and_runs_nothing_of_a_name(page: Path) -> None
     assert raised == []
     assert drawn[drawn.index('id="table"') :].count("<tr>") == 41
     assert 'class="outline accepted"' in drawn
-
-
-def test_overlays_are_linked_where_they_are(store: Path, tmp_path: Path) -> None:
-    folder, out = tmp_path / "o", tmp_path / "r.html"
-    missing = run("report", store, "--out", out, "--overlay", folder)
-    assert (missing.code, out.exists()) == (2, False)
-    folder.mkdir()
-    (folder / "ISS030-E-184140.overlay.png").touch()
-    assert run("report", store, "--out", out, "--overlay", folder).code == 0
-    assert data_of(out)["frames"][0]["overlay"] == "o/ISS030-E-184140.overlay.png"
 
 
 @pytest.mark.parametrize("out", ["run.h5", "photo.jpg", "nowhere/report.html"])
@@ -264,20 +251,9 @@ def test_lines_fit_the_terminal_and_are_whole_in_a_pipe(
     table, sheet = run("show", store_copy).out, run("show", store_copy, "ISS030-E-184140").out
     assert max(map(len, (*table.splitlines(), *sheet.splitlines()))) <= width
     monkeypatch.delenv("COLUMNS")
-    whole, full = run("show", store_copy).out, run("show", store_copy, "ISS030-E-184140").out
-    assert "…" not in whole
-    for line, other in zip(table.splitlines(), whole.splitlines(), strict=True):
-        if other.startswith("ISS"):
-            assert line.split()[:2] == other.split()[:2]
+    assert "…" not in run("show", store_copy).out
+    full = run("show", store_copy, "ISS030-E-184140").out
     assert "".join(sheet.split()) == "".join(full.split())
-
-
-def test_csv_is_what_the_records_tell_and_nothing_that_a_spreadsheet_runs(store: Path) -> None:
-    said = run("show", store, "--format", "csv")
-    rows = list(csv.DictReader(io.StringIO(said.out, newline="")))
-    for row, record in zip(rows, run("show", store, "--json").records, strict=True):
-        assert (row["verdict"], row["reasons"]) == (record["verdict"], ",".join(record["reasons"]))
-        assert not row["frame"].startswith(("=", "-", "@"))
 
 
 # What placed a photo
@@ -343,37 +319,32 @@ def made_results(count: int = 60) -> Iterator[Any]:
     """Photos of three bodies, three days and many numbers, most of them accepted."""
     rng = np.random.default_rng(5)
     for n in range(count):
-        name, verdict = f"ISS030-E-{n}", ("accepted", "review", "accepted")[n % 3]
-        made = proposal(name, verdict)
-        assert made.nadir is not None
-        assert made.fit is not None
+        name = f"ISS030-E-{n}"
         if n % 10 == 9:
             yield unplaced("few_lights", (float(n), -float(n)), frame=name, path=f"{name}.jpg")
             continue
+        made = proposal(name, ("accepted", "review", "accepted")[n % 3])
+        assert made.nadir is not None
+        assert made.fit is not None
+        nadir = replace(made.nadir, sigma_along_km=float(rng.exponential(10.0)))
+        fit = replace(
+            made.fit,
+            ncc=float(rng.uniform(0.3, 0.9)),
+            residual_m=float(rng.exponential(200.0)),
+            matched_lights=int(rng.integers(1, 300)),
+        )
         camera = replace(nadir_camera(), focal_px=float(rng.normal(1511.0, 30.0)))
         yield replace(
             made,
-            path=f"{name}.jpg",
             probability=float(rng.choice([0.9, 0.99, 0.9991, 0.99995])),
             camera_body=("NIKON D3S", "NIKON D4", None)[n % 7 % 3],
             focal_mm=(85.0, 50.0)[n % 4 // 3],
             time_utc=f"2012-03-{28 + n // 4 % 3}T15:46:{n % 60:02}Z",
             seconds=float(np.round(rng.exponential(3.0), 3)),
             lights=("Black Marble 2016", "streets, OSM", "day, Blue Marble")[n % 5 % 3],
-            nadir=replace(
-                made.nadir,
-                source=("tle", "tle", "tle", "option")[n % 4],
-                tle_age_h=float(rng.exponential(20.0)),
-                sigma_along_km=float(rng.exponential(10.0)),
-            ),
+            nadir=replace(nadir, source=("tle", "tle", "tle", "option")[n % 4]),
             solved=solved(camera, float(rng.normal(10.0, 6.0))),
-            fit=replace(
-                made.fit,
-                ncc=float(rng.uniform(0.3, 0.9)),
-                residual_px=float(rng.exponential(1.0)),
-                residual_m=float(rng.exponential(200.0)),
-                matched_lights=int(rng.integers(1, 300)),
-            ),
+            fit=fit,
         )
 
 
@@ -455,40 +426,24 @@ def test_figures_are_those_of_pandas(tmp_path: Path) -> None:
 # The page's pictures
 
 
-@pytest.mark.parametrize("lon", [10.0, 179.7])
-def test_outlines_are_the_ground_that_a_photo_shows_around_once(tmp_path: Path, lon: float) -> None:
-    """Of four corners these; where some see the sky a ring that every pixel's ground is in."""
-    camera = nadir_camera(lon, 35.0, tilt_deg=66.0)  # its upper third is sky
-    down = nadir_camera(lon, 35.0)
-    corners = [tuple(map(float, down.pixel_to_lonlat(x, y))) for x, y in CORNERS]
-    made = [
-        replace(proposal("A"), solved=solved(down), footprint=tuple(corners)),
-        replace(proposal("B"), solved=solved(camera), footprint=(None, None, *corners[2:])),
-        nothing_found("C"),
-    ]
+def test_an_outline_holds_the_ground_that_a_photo_of_the_limb_shows(tmp_path: Path) -> None:
+    camera = nadir_camera(179.7, 35.0, tilt_deg=66.0)  # its upper third is sky
+    corners = [tuple(map(float, camera.pixel_to_lonlat(x, y))) for x, y in CORNERS[2:]]
+    limb = replace(proposal(), solved=solved(camera), footprint=(None, None, *corners))
     page = tmp_path / "r.html"
-    assert run("report", write_store(tmp_path / "run.h5", made), "--out", page).code == 0
-    by_corners, ring, none = (frame["outline"] for frame in data_of(page)["frames"])
+    store = write_store(tmp_path / "run.h5", [limb, nothing_found()])
+    assert run("report", store, "--out", page).code == 0
+    ring, none = (frame["outline"] for frame in data_of(page)["frames"])
     assert none == []
-    for (west, south), (corner_lon, corner_lat) in zip(by_corners, corners, strict=True):
-        turn = (corner_lon - corners[0][0] + 180.0) % 360.0 - 180.0
-        assert (west, south) == pytest.approx((corners[0][0] + turn, corner_lat), abs=0.0051)
     area = Polygon(ring)
     assert area.is_valid
-    assert -180.01 <= ring[0][0] <= 180.01
     x, y = (side.ravel() for side in np.meshgrid(np.arange(5, 640, 30), np.arange(180, 426, 30)))
     at_lon, at_lat = camera.pixel_to_lonlat(x, y)
     seen = np.isfinite(at_lon)
     at_lon = (at_lon[seen] - ring[0][0] + 180.0) % 360.0 - 180.0 + ring[0][0]
-    inside = [
-        area.buffer(0.5).contains(Point(*one)) for one in zip(at_lon, at_lat[seen], strict=True)
-    ]
+    around = area.buffer(0.5)
+    inside = [around.contains(Point(*one)) for one in zip(at_lon, at_lat[seen], strict=True)]
     assert np.mean(inside) > 0.97
-
-
-def picture_of(page: Path, frame: int) -> Image.Image:
-    address = data_of(page)["frames"][frame]["thumbnail"]
-    return Image.open(io.BytesIO(b64decode(address.split(",")[1])))
 
 
 def test_thumbnails_are_of_the_registered_photo_turned_as_exif_says(
@@ -502,21 +457,20 @@ def test_thumbnails_are_of_the_registered_photo_turned_as_exif_says(
         file["frames/orientation"][:8] = np.arange(1, 9)
         for number in range(9):
             path = photo.with_name(f"ISS030-E-{184140 + number}.jpg")
-            stored.save(path, quality=95)
-            path.write_bytes(path.read_bytes() + bytes([number]))
+            exif = Image.Exif()
+            exif[0x0112] = number + 1 if number < 8 else 1
+            stored.save(path, quality=95, exif=exif)
             if number < 8:
-                sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-                file["frames/sha256"][number] = sha256.encode()
+                file["frames/sha256"][number] = hashlib.sha256(path.read_bytes()).hexdigest()
     out = tmp_path / "report.html"
     assert run("report", store_copy, "--out", out).code == 0
-    assert data_of(out)["frames"][8]["thumbnail"] is None
-    for orientation in range(1, 9):
-        exif = Image.Exif()
-        exif[0x0112] = orientation
-        content = io.BytesIO()
-        stored.save(content, "jpeg", exif=exif, quality=95)
-        right = ImageOps.exif_transpose(Image.open(content))
-        found = picture_of(out, orientation - 1)
+    frames = data_of(out)["frames"]
+    assert frames[8]["thumbnail"] is None
+    for number in range(8):
+        found = Image.open(io.BytesIO(b64decode(frames[number]["thumbnail"].split(",")[1])))
+        right = ImageOps.exif_transpose(
+            Image.open(photo.with_name(f"ISS030-E-{184140 + number}.jpg"))
+        )
         assert found.width / found.height == pytest.approx(right.width / right.height, rel=0.03)
         alike = np.asarray(right.resize(found.size), float) - np.asarray(found, float)
-        assert np.abs(alike).mean() < 8.0, orientation
+        assert np.abs(alike).mean() < 8.0, number

@@ -1,10 +1,9 @@
-"""Numbers of exports against PROJ, OpenCV, shapely and sidereal time."""
+"""Numbers of exports against PROJ, OpenCV, and shapely."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import cv2
@@ -29,13 +28,10 @@ from regengine.exchange.export.footprint import (
     unite_spans,
 )
 from regengine.exchange.export.formats.geotiff import (
-    PRIOR_SIGMA,
     differentiate_pixels,
-    estimate_ground_sigma,
 )
-from regengine.exchange.export.frame import ExportPoint
-from regengine.exchange.export.viewing import describe_orientation, sky_position, view_geometry
-from regengine.exchange.export.warp import draw_block, map_blocks, map_grid, spread
+from regengine.exchange.export.viewing import describe_orientation, view_geometry
+from regengine.exchange.export.warp import draw_block, map_blocks, map_grid
 from regengine.registration.control_points import ground_jacobian
 from tests.world.exports import LENS, ecef_of, nadir_camera, seen_places, turned
 
@@ -109,24 +105,6 @@ def test_a_footprint_holds_what_the_photo_shows(lon: float, tilt: float) -> None
     assert joined.geom_type == "Polygon"
     assert joined.contains(Point(lon, joined.centroid.y)) or tilt > 30.0
     assert joined.area == pytest.approx(ground.area, rel=1e-6)
-
-
-@given(
-    st.floats(-180.0, 180.0),
-    st.lists(st.floats(0.5, 20.0), min_size=4, max_size=24),
-    st.sampled_from([-1.0, 1.0]),
-)
-def test_any_ring_about_a_pole_is_one_valid_polygon_around_the_map(
-    lon: float, distances: list[float], side: float
-) -> None:
-    lons = lon + np.linspace(0.0, 360.0, len(distances), endpoint=False)
-    lats = side * (90.0 - np.array(distances))
-    (polygon,) = valid(make_polygons((lons + 180.0) % 360.0 - 180.0, lats))
-    west, _, east, _ = polygon.bounds
-    assert (west, east) == (-180.0, 180.0)
-    mean = float(np.mean(distances))  # corners are evenly apart: trapezia
-    assert polygon.area == pytest.approx(360.0 * mean, rel=1e-6)
-    assert polygon.contains(Point(12.0, side * 89.9))
 
 
 @given(
@@ -218,32 +196,6 @@ def test_the_view_of_a_camera_is_what_proj_makes_of_its_rays(name: str) -> None:
     assert describe_orientation(view) == f"{compass[round(up / 45.0) % 8]} up, looking {looks}"
 
 
-TIME = datetime(2012, 3, 28, 15, 46, 41, tzinfo=UTC)
-
-
-def test_the_nadir_lies_opposite_of_the_zenith() -> None:
-    """By sidereal time alone: east and west change sides in a sky that is seen from above."""
-    bearing = 50.0
-    found = sky_position(camera_of(136.9, 35.0, 0.0, bearing), TIME)
-    days = (TIME - datetime(2000, 1, 1, 12, tzinfo=UTC)).total_seconds() / 86400.0
-    sidereal_deg = 280.46061837 + 360.98564736629 * days + 136.9
-    # Twelve years of precession; the Earth's middle is not below the camera but 0.2 degrees beside
-    apart = {"abs": 0.25}
-    assert (found.ra_deg - sidereal_deg) % 360.0 == pytest.approx(180.0, **apart)
-    assert found.dec_deg == pytest.approx(-35.0, **apart)
-    earth = found.earth_ra_deg, found.earth_dec_deg
-    assert earth == pytest.approx((found.ra_deg, found.dec_deg), **apart)
-    assert (found.position_angle_deg + bearing + 180.0) % 360.0 == pytest.approx(180.0, **apart)
-    corner_px = np.hypot(319.5, 212.5)
-    assert found.radius_deg == pytest.approx(np.degrees(np.arctan(corner_px / 1506.1)), abs=0.05)
-    earth_deg = np.degrees(np.arcsin(6371.0 / (6371.0 + 391.2)))
-    assert found.earth_radius_deg == pytest.approx(earth_deg, abs=0.2)
-    for tilt_deg in (55.0, 65.0):  # it leans north, and at last into the sky
-        found = sky_position(camera_of(136.9, 35.0, tilt_deg), TIME)
-        assert found.dec_deg - found.earth_dec_deg == pytest.approx(tilt_deg, abs=0.25)
-        assert found.sees_sky == (tilt_deg > 60.0)
-
-
 # Pictures on a map -------------------------------------------------------------------------------
 
 
@@ -322,39 +274,3 @@ def test_derivatives_of_pixels_are_opencvs(name: str) -> None:
     here = opencv_pixels(camera, ground)[0]
     wanted = np.stack([(opencv_pixels(camera, one)[0] - here) / 10.0 for one in ahead], axis=-1)
     assert ground_jacobian(camera, lon, lat) == pytest.approx(wanted, rel=1e-3, abs=1e-7)
-
-
-def test_sigma_on_the_ground_is_that_of_the_points_through_opencvs_derivatives() -> None:
-    camera = CAMERAS["east"]
-    x, y = np.array([60.0, 320.0, 600.0, 90.0, 590.0]), np.array([50.0, 213.0, 100.0, 380.0, 390.0])
-    lon, lat = camera.pixel_to_lonlat(x, y)
-    known = np.array([[[4.0, 0.3], [0.3, 2.0]], np.eye(2), *[9.0 * np.eye(2)] * 3])
-    points = tuple(
-        ExportPoint(x=a, y=b, lon=c, lat=d, sigma_px=3.0,
-                    covariance_px=None if k > 2 else (p[0, 0], p[0, 1], p[1, 1]))
-        for k, (a, b, c, d, p) in enumerate(zip(x, y, lon, lat, known, strict=True))
-    )  # fmt: skip
-    found = estimate_ground_sigma(camera, points)
-
-    def flow_of(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
-        jacobian = opencv_pixels(camera, ecef_of(lon, lat))[1]
-        longer = camera.focal_px * (jacobian[..., 6:7] + jacobian[..., 7:8])
-        return np.concatenate([-jacobian[..., :3], longer], axis=-1)
-
-    known = known + 1e-4 * np.eye(2)
-    flow = flow_of(lon, lat)
-    information = sum(rows.T @ np.linalg.inv(c) @ rows for rows, c in zip(flow, known, strict=True))
-    covariance = np.linalg.inv(information + np.diag(1.0 / PRIOR_SIGMA**2))
-    # What four unknowns cannot take up of the points' own uncertainty is theirs, too
-    told = np.mean([np.trace(rows @ covariance @ rows.T) for rows in flow])
-    covariance = covariance * max(1.0, np.mean([np.trace(c) for c in known]) / told)
-    assert found.covariance == pytest.approx(covariance, rel=1e-3)
-    grid = map_grid(camera, "EPSG:4326", 0.012)
-    for block in map_blocks(camera, grid):
-        drawn = spread(grid, block, found.at)[block.seen]
-        rows, columns = np.nonzero(block.seen)
-        lon, lat = (part[block.row + rows, block.column + columns] for part in places_of(grid))
-        metres = np.linalg.inv(ground_jacobian(camera, lon, lat))
-        on_ground = metres @ flow_of(lon, lat)
-        variance = np.einsum("nip,pq,niq->n", on_ground, covariance, on_ground) / 2.0 + 50.0**2
-        assert drawn == pytest.approx(np.sqrt(variance), rel=0.01)

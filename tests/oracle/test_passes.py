@@ -6,7 +6,6 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,22 +16,15 @@ import pytest
 import shapely
 from pyarrow import parquet
 from pyproj import Geod, Transformer
-from scipy.optimize import minimize_scalar
 from sgp4.api import Satrec
 
-from matchers.geometry.earth import geodetic_to_ecef
 from regengine.collection.catalogue.table import FORMAT, FORMAT_VERSION
 from regengine.collection.tasking.plan import (
-    PassLimits,
-    Plan,
     find_passes,
-    plan_passes,
-    select_wanted_places,
 )
 from regengine.collection.tasking.targets import list_city_targets, read_listed_targets
 from regengine.errors import ConfigError
 from regengine.orbit import (
-    ElementSet,
     load_tle_file,
     orbit_sigma,
     track_positions,
@@ -49,35 +41,9 @@ START = datetime(2016, 5, 1, 19, 12, tzinfo=UTC)
 TO_ECEF = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
 
 
-DAY_S = 86400.0
-LON, LAT = np.array([(2.35, 48.86), (-58.4, -34.6), (103.8, 1.3), (179.95, -16.8)]).T
-
-
-@pytest.fixture(scope="module")
-def orbit(tmp_path_factory: pytest.TempPathFactory) -> ElementSet:
-    path = tmp_path_factory.mktemp("tle") / "iss.txt"
-    path.write_text(Elements(eccentricity=0.0012).text())
-    return load_tle_file(path).best_for(START)
-
-
-def test_a_pass_is_the_moment_of_least_distance_to_a_millisecond(orbit: ElementSet) -> None:
-    found = find_passes(orbit, START, DAY_S, LON, LAT, max_off_nadir_deg=65.0)
-    assert len(found) >= 5
-    for one in found.itertuples():
-        place = geodetic_to_ecef(LON[one.place], LAT[one.place])
-
-        def metres(seconds: float, place: np.ndarray = place) -> float:
-            (station,) = track_positions(orbit, START, np.array([seconds]), 0.0)
-            return float(np.sum((station - place) ** 2)) / 1e6
-
-        around = (one.seconds - 20.0, one.seconds + 15.0)
-        least = minimize_scalar(metres, bounds=around, method="bounded", options={"xatol": 1e-5})
-        assert one.seconds == pytest.approx(least.x, abs=1e-3)
-        assert one.slant_km == pytest.approx(np.sqrt(least.fun), abs=1e-6)
-
-
-def test_a_limit_at_the_horizon_takes_what_stands_above_it(orbit: ElementSet) -> None:
+def test_a_limit_at_the_horizon_takes_what_stands_above_it(tle: Path) -> None:
     """By the orbit every quarter of a second, nadirs and horizons of PyProj's ellipsoid."""
+    orbit = load_tle_file(tle).best_for(START)
     rng = np.random.default_rng(8)
     lon, lat = rng.uniform(-180.0, 180.0, 300), rng.uniform(-72.0, 72.0, 300)
     seconds = np.arange(-2.0, 6002.0, 0.25)
@@ -114,7 +80,6 @@ SITES = [
     ("Ushuaia", "AR", -68.3, -51.2, 56_956, 7.0),
 ]
 TENTHS = ("azimuth_deg", "heading_deg")
-WIDE = PassLimits(max_off_nadir_deg=60.0, max_sun_deg=90.0, max_sigma_s=1e6, most=99)
 
 
 @pytest.fixture(autouse=True)
@@ -140,11 +105,6 @@ def sites(tmp_path: Path) -> Path:
         rows.writerow(["name", "country", "lon", "lat", "population", "priority"])
         rows.writerows(SITES)
     return path
-
-
-def make_plan(tle: Path, sites: Path, limits: PassLimits, days: float = 2.0) -> Plan:
-    wanted = select_wanted_places(read_listed_targets(sites), None)
-    return plan_passes(wanted, load_tle_file(tle), START, days, limits)
 
 
 def station_ecef_m(time: datetime, after_s: np.ndarray) -> np.ndarray:
@@ -184,26 +144,6 @@ def seen_from_station(track_ecef_m: np.ndarray, lon: float, lat: float) -> dict[
         "nadir_lon": nadir_lon,
         "nadir_lat": nadir_lat,
         "altitude_km": height_m / 1e3,
-    }
-
-
-def stands_over(times: list[datetime], lon: float, lat: float) -> dict[str, np.ndarray]:
-    """Elevations of Sun and Moon, and the lit share of the Moon's disc."""
-    import astropy.units as u
-    from astropy.coordinates import AltAz, EarthLocation, get_body
-    from astropy.time import Time
-
-    moment = Time(times)
-    place = EarthLocation.from_geodetic(lon * u.deg, lat * u.deg, 0.0 * u.m)
-    sun, moon = (get_body(name, moment, place) for name in ("sun", "moon"))
-    frame = AltAz(obstime=moment, location=place)  # without air
-    far, near = sun.distance.to_value(u.km), moon.distance.to_value(u.km)
-    apart = moon.separation(sun).to_value(u.rad)
-    phase = np.arctan2(far * np.sin(apart), near - far * np.cos(apart))
-    return {
-        "sun_elevation_deg": sun.transform_to(frame).alt.to_value(u.deg),
-        "moon_elevation_deg": moon.transform_to(frame).alt.to_value(u.deg),
-        "moon_illumination": 0.5 * (1.0 + np.cos(phase)),
     }
 
 
@@ -254,33 +194,6 @@ def test_every_column_is_what_other_programs_compute(
         turned_km = 2.0 * np.pi * 6378.137 / 86_164.1 * np.cos(np.radians(lat)) * along_km / 7.66
         wanted_km = np.hypot(turned_km, sigma.cross_km)
         assert row["sigma_ground_km"] == pytest.approx(wanted_km, rel=0.08, abs=0.06)
-    for name, country, lon, lat, *_ in SITES:
-        own = table[table["place"] == name]
-        assert (own["country"] == country).all()
-        times = [datetime.fromisoformat(text) for text in own["time_utc"]]
-        for column, values in stands_over(times, lon, lat).items():
-            np.testing.assert_allclose(own[column].astype(float), values, atol=0.015)
-
-
-def test_a_limit_is_what_is_still_taken_and_of_many_passes_the_steepest(
-    tle: Path, sites: Path
-) -> None:
-    passes = make_plan(tle, sites, WIDE).passes
-    for limit, column in (
-        ("max_off_nadir_deg", "off_nadir_deg"),
-        ("max_sun_deg", "sun_elevation_deg"),
-        ("max_moon_deg", "moon_elevation_deg"),
-        ("max_sigma_s", "sigma_time_s"),
-    ):
-        middle = float(passes[column].sort_values().iloc[len(passes) // 2])
-        at = make_plan(tle, sites, replace(WIDE, **{limit: middle}))
-        kept = passes[passes[column] <= middle].reset_index(drop=True)
-        pd.testing.assert_frame_equal(at.passes, kept)
-        assert at.uncertain == (len(passes) - len(kept)) * (limit == "max_sigma_s")
-    few = make_plan(tle, sites, replace(WIDE, most=2)).passes
-    for place, own in passes.groupby("place"):
-        steepest = own.nsmallest(2, "off_nadir_deg").sort_values("seconds")
-        assert few[few["place"] == place]["seconds"].tolist() == steepest["seconds"].tolist()
 
 
 # The places that are wanted
@@ -331,14 +244,6 @@ def write_catalogue(path: Path) -> None:
     parquet.write_table(table.replace_schema_metadata({FORMAT: str(FORMAT_VERSION)}), path)
 
 
-def off_nadir_deg(lon: float, lat: float, north: float) -> float:
-    """The place's angle at a camera so many degrees south of it."""
-    camera = np.array(TO_ECEF.transform(lon, lat - north, 1e3 * ALTITUDE_KM))
-    down = np.array(TO_ECEF.transform(lon, lat - north, 0.0)) - camera
-    towards = np.array(TO_ECEF.transform(lon, lat, 0.0)) - camera
-    return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(down, towards)), down @ towards)))
-
-
 @pytest.fixture
 def plan(tmp_path: Path) -> Callable[..., Said]:
     """Plans of three days, all passes by day and night."""
@@ -377,15 +282,17 @@ def test_places_of_which_no_good_frame_is_there_are_wanted(
     assert list(table["place"]) == sorted(priority, key=lambda name: -priority[name])
     assert list(table["rank"]) == list(range(1, len(NEEDS) + 1))
     for row in table.to_dict("records"):
-        lon, lat, frames, _, best = SHOWN[row["place"]]
+        _, _, frames, _, best = SHOWN[row["place"]]
         if best is None:
             assert pd.isna(row["best_frame"])
             continue
         quality, north, days, _ = frames[best]
         assert row["best_frame"] == f"{row['place']}-{best}"
         assert row["best_quality"] == pytest.approx(quality, nan_ok=True) or quality is None
-        angle_deg = off_nadir_deg(lon, lat, north)
-        assert row["best_off_nadir_deg"] == pytest.approx(angle_deg, abs=0.051)
+        # 410 km high, so many degrees of 111 km away, on a ball
+        down_km = 410.0 + 6371.0 * (1.0 - np.cos(np.radians(north)))
+        angle_deg = np.degrees(np.arctan2(6371.0 * np.sin(np.radians(north)), down_km))
+        assert row["best_off_nadir_deg"] == pytest.approx(angle_deg, abs=0.2)
         time = NIGHT - timedelta(days=days)
         assert row["best_time_utc"] == f"{time:%Y-%m-%dT%H:%M}:00.0Z"
     # What is good is what was asked for; photos do not age unless asked
@@ -423,13 +330,10 @@ def test_lists_are_read_under_the_names_that_columns_have(tmp_path: Path) -> Non
     ("text", "told"),
     [
         ("name,lat\nA,2\n", "is not a list of places"),
-        ("name,lon,lat\n,,\n", "lists no place"),
         ("name,lon,lat,Longitude\nA,1,2,3\n", "'lon', or 'Longitude', is given twice"),
         # A row that is no place is named by its line
         ("name,lon,lat\nB,1,2\nA,360.5,0\n", "line 3: lon '360.5' is not a number from -180"),
-        ("name,lon,lat\nB,1,2\nA,0,north\n", "line 3: lat 'north' is not a number from -90"),
         ("name,lon,lat,priority\nB,1,2,\nA,0,0,-0.5\n", "line 3: priority '-0.5' is not"),
-        ("name,lon,lat\nB,1,2\nA,,0\n", "line 3: name, lon or lat is missing"),
     ],
 )
 def test_what_is_no_list_is_refused(tmp_path: Path, text: str, told: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from pyproj import Geod
 
 from benchmarks.simulate.weather import SceneParameters
 from regengine.collection.radiometry import gain as radiometry
@@ -26,7 +26,6 @@ from regengine.collection.radiometry.cells import (
 from regengine.collection.radiometry.comparison import (
     Comparison,
     Pair,
-    blur_by_width,
     blur_cells,
     compare,
     match_blurs,
@@ -35,14 +34,15 @@ from regengine.collection.radiometry.gain import (
     Gain,
     fit_gain,
 )
+from regengine.collection.radiometry.measure import Radiometry
 from regengine.exchange.export.format import LeftOutError
 from regengine.exchange.export.frame import ExportPoint
 from regengine.exchange.export.warp import MapGrid
 from regengine.references.lights import date_of_name, period_of
 from tests.world.radiometry import (
+    RadiometryScene,
     SceneWish,
     draw_radiometry_scene,
-    judge_trial,
     measure_trial,
     write_trial,
 )
@@ -50,38 +50,35 @@ from tests.world.results import nadir_camera
 
 # Gain and changes of photos whose truth is known by how they were made
 
+WGS84 = Geod(ellps="WGS84")
 SMALL = SceneWish(seed=100, width_px=480, height_px=320, reach_deg=1.5)
+
+
+def true_gain(scene: RadiometryScene, found: Radiometry) -> float:
+    """What the scene was drawn with, at the angle of which the gain that was found is."""
+    angles = np.linspace(0.0, 80.0, 4001)
+    masses = air_mass(np.cos(np.radians(angles)))
+    return scene.true_gain(float(np.interp(found.gain.air_mass, masses, angles)))
 
 
 def test_the_gain_is_right_and_new_and_lost_lights_are_found_and_no_others(tmp_path: Path) -> None:
     scene = draw_radiometry_scene(SMALL)
     found = measure_trial(write_trial(scene, tmp_path))
-    outcome = judge_trial(scene, found)
-    assert abs(outcome["gain_ratio"] - 1.0) < 2.5 * outcome["gain_sigma_ratio"]
-    assert outcome["gain_sigma_ratio"] < 0.06
-    assert outcome["exponent"] == pytest.approx(1.0, abs=0.05)
-    assert outcome["r_squared"] > 0.9
-    assert (outcome["planted"], outcome["found"], outcome["false"]) == (6, 6, 0)
-    kinds = {change.kind: np.sign(change.sigma) for change in found.changes}
-    assert (kinds["new"], kinds["lost"]) == (1.0, -1.0)
-    new = [change for change in found.changes if change.kind == "new"]
-    assert all(change.map_nw < 1.0 < 3.0 < change.photo_nw for change in new)
-
-
-@pytest.mark.slow
-def test_a_camera_that_is_off_makes_changes_unless_its_sigma_says_so(tmp_path: Path) -> None:
-    """The same photo with the same wrong camera: what its control points claim makes the edges."""
-    wish = replace(SMALL, seed=3, changes=0, sigma_px=2.5)
-    scene = draw_radiometry_scene(wish)
-    (tmp_path / "honest").mkdir()
-    (tmp_path / "sure").mkdir()
-    honest = measure_trial(write_trial(scene, tmp_path / "honest"))
-    sure = measure_trial(write_trial(scene, tmp_path / "sure", sigma_px=0.05))
-    assert honest.changes == ()
-    worst_honest, worst_sure = (
-        np.nanmax(np.abs(one.significance.sigma / one.significance.limit)) for one in (honest, sure)
-    )
-    assert worst_sure > worst_honest
+    true = true_gain(scene, found)
+    assert found.gain.gain == pytest.approx(true, abs=2.5 * found.gain.gain_sigma)
+    assert found.gain.gain_sigma / true < 0.06
+    assert found.gain.exponent == pytest.approx(1.0, abs=0.05)
+    assert found.gain.r_squared > 0.9
+    hit = set()
+    for change in found.changes:
+        assert (change.kind == "new") == (change.sigma > 0.0)
+        away_m = [
+            Geod(ellps="WGS84").inv(change.lon, change.lat, *at)[2] for _, *at in scene.planted
+        ]
+        assert scene.planted[np.argmin(away_m)][0] == change.kind
+        assert min(away_m) < 4000.0
+        hit.add(np.argmin(away_m))
+    assert len(hit) == len(scene.planted) == 6
 
 
 @pytest.mark.slow
@@ -94,8 +91,7 @@ def test_a_saturated_photo_tells_no_less_than_it_shows(tmp_path: Path) -> None:
     assert full.sum() > 100
     assert not (found.comparison.usable & full).any()
     assert np.nanmin(found.significance.sigma[full]) >= 0.0
-    outcome = judge_trial(scene, found)
-    assert abs(outcome["gain_ratio"] - 1.0) < 0.2
+    assert found.gain.gain == pytest.approx(true_gain(scene, found), rel=0.2)
     assert not [change for change in found.changes if change.sigma < 0.0]
 
 
@@ -171,23 +167,6 @@ def pulls(found: Gain, **planted: float) -> list[float]:
     return [float(ratio / own), *others]
 
 
-PLANTED = (
-    {"gain": 0.002, "offset": 0.004, "falloff": -0.9, "slant": 0.5},
-    {"gain": 0.08, "offset": -0.003, "falloff": -0.1, "slant": -0.3},
-)
-
-
-@pytest.mark.parametrize("planted", PLANTED)
-def test_what_was_planted_is_found_within_three_sigma(planted: dict[str, float]) -> None:
-    found = fitted(11, **planted)
-    assert np.abs(pulls(found, **planted)).max() < 3.0
-    assert found.gain_sigma / found.gain < 0.06
-    assert found.offset_sigma == pytest.approx(1.2533 * NOISE / (0.5 * SIDE**2) ** 0.5, rel=0.1)
-    assert found.falloff_sigma < 0.2 > found.slant_sigma
-    assert found.scatter == pytest.approx(0.3, rel=0.1)
-    assert found.exponent == pytest.approx(1.0, abs=0.05)
-
-
 def test_sigmas_cover_the_errors_of_forty_photos() -> None:
     """They are a little wide, and towns that differ as a whole are in them."""
     planted = {"gain": 0.01, "offset": 0.0, "falloff": -0.4, "slant": 0.1}
@@ -209,17 +188,8 @@ def test_cells_that_are_equal_tell_the_gain_alone_and_what_is_known_beforehand_r
     assert found.gain_sigma / found.gain == pytest.approx(np.hypot(0.04, 0.37 * 0.4), abs=0.01)
     assert found.gain == pytest.approx(0.01, rel=0.03)
     assert found.air_mass == pytest.approx(1.37, abs=1e-5)
-
-
-def test_falloff_is_one_of_a_lens_and_held_where_it_is_known() -> None:
-    for planted, expected in ((1.5, 0.0), (-3.0, -1.1)):
-        clipped = fitted(3, falloff=planted)
-        assert clipped.falloff == pytest.approx(expected, abs=1e-6)
-        assert clipped.falloff_sigma > 0.0
     known = fitted(3, falloff=0.0, falloff_known=True)
-    assert known.falloff == pytest.approx(0.0, abs=1e-6)
-    assert known.falloff_sigma == 0.0
-    assert known.gain == pytest.approx(0.01, rel=0.02)
+    assert (known.falloff, known.falloff_sigma) == (pytest.approx(0.0, abs=1e-6), 0.0)
     assert known.gain_sigma < fitted(3, falloff=0.0).gain_sigma
 
 
@@ -272,19 +242,6 @@ def test_every_cell_has_the_trend_residual_and_sigma_of_the_fit_by_hand() -> Non
     assert found.scatter == pytest.approx(np.sqrt(apart**2 - edge**2), rel=0.02)
 
 
-def test_wild_cells_take_no_part() -> None:
-    comparison, photo = made_cells(6, falloff=-0.4)
-    wild = np.random.default_rng(1).random((SIDE, SIDE)) < 0.1
-    light = np.where(wild & (comparison.radiance_nw > 2.0), 0.0, comparison.light)
-    spoilt = fit_gain(replace(comparison, light=light.astype(np.float32)), photo, STEP_DEG, False)
-    assert spoilt.gain == pytest.approx(0.01, rel=0.04)
-    assert spoilt.falloff == pytest.approx(-0.4, abs=0.1)
-    # A tenth that shine 30 times as bright would raise the mean logarithm by 0.34
-    light = np.where(wild, 30.0 * comparison.light, comparison.light)
-    spoilt = fit_gain(replace(comparison, light=light.astype(np.float32)), photo, STEP_DEG, False)
-    assert spoilt.gain == pytest.approx(0.01, rel=0.04)
-
-
 def test_the_exponent_is_the_ratio_of_weighed_spreads_and_its_sigma_a_jackknife() -> None:
     rng = np.random.default_rng(8)
     count = 60
@@ -306,29 +263,19 @@ def test_the_exponent_is_the_ratio_of_weighed_spreads_and_its_sigma_a_jackknife(
     for blocks_left, known in ((3, True), (2, False)):
         found = radiometry.exponent(luminance, radiance, weight, np.arange(count) % blocks_left)
         assert np.isfinite(found).tolist() == [known, known]
-    assert np.isnan(radiometry.r_squared(x[:2], y[:2]))
-    assert radiometry.r_squared(x[9:12], y[9:12]) == pytest.approx(
-        np.corrcoef(x[9:12], y[9:12])[0, 1] ** 2
-    )
 
 
 def test_too_few_lit_cells_and_a_dark_photo_are_left_out() -> None:
     comparison, photo = made_cells(7)
-    for share in (-1.0, 0.0):
-        dark = replace(comparison, light=np.float32(share) * comparison.light)
-        with pytest.raises(LeftOutError, match="no light where the map has lights"):
-            fit_gain(dark, photo, STEP_DEG, False)
-    lit = np.flatnonzero(comparison.radiance_nw > 20.0)
-    for kept, told in ((60, True), (49, False)):
-        radiance = np.zeros(SIDE * SIDE, np.float32)
-        radiance[lit[:kept]] = 30.0 + np.arange(kept)
-        radiance = radiance.reshape(SIDE, SIDE)
-        few = replace(comparison, radiance_nw=radiance, light=0.01 * radiance)
-        if told:
-            assert fit_gain(few, photo, STEP_DEG, False).lit_cells == kept
-        else:
-            with pytest.raises(LeftOutError, match="too few cells are lit"):
-                fit_gain(few, photo, STEP_DEG, False)
+    dark = replace(comparison, light=np.float32(0.0) * comparison.light)
+    with pytest.raises(LeftOutError, match="no light where the map has lights"):
+        fit_gain(dark, photo, STEP_DEG, False)
+    radiance = np.zeros(SIDE * SIDE, np.float32)
+    radiance[np.flatnonzero(comparison.radiance_nw > 20.0)[:49]] = 30.0 + np.arange(49)
+    radiance = radiance.reshape(SIDE, SIDE)
+    few = replace(comparison, radiance_nw=radiance, light=0.01 * radiance)
+    with pytest.raises(LeftOutError, match="too few cells are lit"):
+        fit_gain(few, photo, STEP_DEG, False)
 
 
 # The steps of the comparison
@@ -362,19 +309,6 @@ def test_cells_have_the_mean_luminance_of_their_ground() -> None:
     assert not cells.luminance[cells.seen == 0.0].any()
 
 
-def test_a_blur_of_changing_width_has_the_width_asked_for() -> None:
-    """Points of light: their spread after the blur is the sigma at their place."""
-    image = np.zeros((121, 241), np.float32)
-    image[60, 60] = image[60, 180] = 1.0
-    sigma = np.where(np.arange(241) < 120, np.float32(1.5), np.float32(4.0))
-    wide = np.broadcast_to(sigma, image.shape).astype(np.float32)
-    drawn = blur_by_width(image, np.ones_like(image), wide, 1.0)
-    for column, expected in ((60, 1.5), (180, 4.0)):
-        part = drawn[:, column - 40 : column + 41].astype(float)
-        rows = np.arange(121) - 60.0
-        assert (part.sum(axis=1) @ rows**2 / part.sum()) ** 0.5 == pytest.approx(expected, rel=0.05)
-
-
 def test_the_blur_of_the_map_is_measured() -> None:
     """Lamps that differ by chance between photo and map, the map blurred by a known width."""
     sigma = 1.2
@@ -406,23 +340,6 @@ def test_hot_pixels_go_and_lamps_stay() -> None:
     found = remove_hot_pixels(light)
     assert np.abs(found - lamps)[[20, 80, 80], [100, 20, 19]].max() < 0.06
     assert np.array_equal(found[25:70, 30:90], lamps[25:70, 30:90])
-
-
-def test_a_mean_is_of_the_cells_that_count_as_scipy_blurs() -> None:
-    rng = np.random.default_rng(6)
-    luminance = rng.exponential(size=(60, 70)).astype(np.float32)
-    weight = (rng.random((60, 70)) < 0.8).astype(np.float32)
-    weight[:, :9] = 0.0
-
-    def gauss(image: np.ndarray) -> np.ndarray:
-        return gaussian_filter(image.astype(float), (1.5, 2.1), mode="constant")
-
-    share = gauss(weight)
-    expected = gauss(luminance * weight) / np.maximum(share, 1e-9)
-    found = blur_cells(luminance, weight, (1.5, 2.1))
-    assert found[share > 0.01] == pytest.approx(expected[share > 0.01], rel=0.01)
-    assert not found[:, 0].any()  # where hardly any counts
-    assert np.array_equal(blur_cells(luminance, np.ones_like(weight), (0.1, 0.14)), luminance)
 
 
 def all_alike(north: float = 45.0) -> tuple[MapCells, PhotoCells]:

@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +28,19 @@ from benchmarks.simulate.weather import SceneParameters
 from benchmarks.simulate.worlds import RasterWorld, Realisation
 from benchmarks.trials.attempt import camera_of
 from matchers.geometry.camera import Camera
-from regengine.collection.radiometry.cells import air_mass
 from regengine.collection.radiometry.measure import Radiometry, measure
 from regengine.exchange.export import selection
 from regengine.references import open_light_map
+from regengine.result import FrameResult
 from tests.world.results import control_point, proposal, solved
 from tests.world.stores import write_store
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear sRGB (IEC 61966-2-1)
 HEIGHT_M = 405e3
+LON, LAT = -153.2, 33.5  # middle of the picture, over the samples' land
+OFF_NADIR_DEG = 10.0
+FOCAL_MM = 60.0  # on a sensor of 36 mm
+SIGMA_PX = 0.2  # registration error: the camera is turned by so much, one sigma per axis
 NEW_NW = 30.0
 LOST_NW = (12.0, 60.0)  # brightest pixel of lights that go out: towns, not villages or cores
 MAX_LOST_PIXELS = 400
@@ -51,15 +54,8 @@ class SceneWish:
     """What a scene is to be."""
 
     seed: int = 0
-    # lon and lat: middle of the picture, over the samples' land
-    lon: float = -153.2
-    lat: float = 33.5
-    off_nadir_deg: float = 10.0
     width_px: int = 800
     height_px: int = 533
-    focal_mm: float = 60.0  # on a sensor of 36 mm
-    sigma_px: float = 0.2  # registration error: the camera is turned by so much, one sigma per axis
-    scatter: float = 0.0  # spread of towns and of districts against the map, natural logarithm
     changes: int = 3  # how many lights are new, and how many are gone
     scene: SceneParameters = PLAIN  # air, lens and camera
     reach_deg: float = 2.5  # half the size of the world about the middle
@@ -74,12 +70,6 @@ class RadiometryScene:
     light_map: RadianceMap  # of the world without the changes
     # ``new`` or ``lost``, and where: longitude, latitude
     planted: tuple[tuple[str, float, float], ...]
-    # Shape (rows, cols): World of the photo less that of the map
-    difference_nw: NDArray[np.float32]
-    # west, north and step_deg: grid of that
-    west: float
-    north: float
-    step_deg: float
     wish: SceneWish
     luminance_of_lamps: float  # of the lamps' mean colour, for a radiance that fills the sensor
 
@@ -94,14 +84,6 @@ class RadiometryScene:
         share = upward_share(np.array([cosine]), scene.extinction, scene.side_light)[0]
         return float(self.luminance_of_lamps * share / cosine / scene.saturation_nw)
 
-    def changed_near(self, lon: float, lat: float, sign: float, margin: int = 4) -> bool:
-        """Whether the world has changed that way within some of its pixels of a place."""
-        row, col = int((self.north - lat) / self.step_deg), int((lon - self.west) / self.step_deg)
-        part = self.difference_nw[
-            max(row - margin, 0) : row + margin + 1, max(col - margin, 0) : col + margin + 1
-        ]
-        return bool((np.sign(part) == np.sign(sign)).any())
-
 
 def draw_radiometry_scene(wish: SceneWish) -> RadiometryScene:
     """Draw a scene; equal wishes give equal scenes."""
@@ -114,10 +96,7 @@ def draw_radiometry_scene(wish: SceneWish) -> RadiometryScene:
         for radiance in (before, after)
     ]
     lights = Realisation(
-        number=20 + wish.seed,
-        gain_sigma=wish.scatter,
-        district_sigma=wish.scatter,
-        gone_fraction=0.0,
+        number=20 + wish.seed, gain_sigma=0.0, district_sigma=0.0, gone_fraction=0.0
     )
     scene = replace(wish.scene, seed=wish.seed)
     picture = render(sim, worlds[1], lights, scene)
@@ -129,13 +108,9 @@ def draw_radiometry_scene(wish: SceneWish) -> RadiometryScene:
     bounds = (west + 0.2, north - rows * step + 0.2, west + cols * step - 0.2, north - 0.2)
     return RadiometryScene(
         photo=to_jpeg(picture, scene.jpeg_quality),
-        camera=_register_camera(sim, wish.sigma_px, rng),
+        camera=_register_camera(sim, rng),
         light_map=draw_light_map(worlds[0], bounds, even),
         planted=planted,
-        difference_nw=after - before,
-        west=west,
-        north=north,
-        step_deg=step,
         wish=wish,
         luminance_of_lamps=float((planes * (LAMP_RGB @ LUMINANCE)).sum() / planes.sum()),
     )
@@ -144,20 +119,18 @@ def draw_radiometry_scene(wish: SceneWish) -> RadiometryScene:
 def _land(wish: SceneWish) -> tuple[NDArray[np.float32], float, float, float]:
     land = _sample_land(SAMPLE_MAP)
     step, reach = land.step_deg, wish.reach_deg
-    wide = reach / np.cos(np.radians(wish.lat))
-    left = int((wish.lon - wide - land.west) / step)
-    top = int((land.north - wish.lat - reach) / step)
+    wide = reach / np.cos(np.radians(LAT))
+    left = int((LON - wide - land.west) / step)
+    top = int((land.north - LAT - reach) / step)
     rows, cols = int(2 * reach / step), int(2 * wide / step)
     radiance = land.radiance[top : top + rows, left : left + cols].copy()
     return radiance, land.west + left * step, land.north - top * step, step
 
 
 def _camera(wish: SceneWish, rng: np.random.Generator) -> SimCamera:
-    lon, lat, azimuth = nadir_for(
-        wish.lon, wish.lat, HEIGHT_M, wish.off_nadir_deg, float(rng.uniform(0.0, 360.0))
-    )
+    lon, lat, azimuth = nadir_for(LON, LAT, HEIGHT_M, OFF_NADIR_DEG, float(rng.uniform(0.0, 360.0)))
     pointing = Pointing(
-        off_nadir_deg=wish.off_nadir_deg,
+        off_nadir_deg=OFF_NADIR_DEG,
         azimuth_deg=azimuth,
         roll_deg=float(rng.uniform(0.0, 360.0)),
     )
@@ -166,13 +139,13 @@ def _camera(wish: SceneWish, rng: np.random.Generator) -> SimCamera:
         pointing=pointing,
         width_px=wish.width_px,
         height_px=wish.height_px,
-        focal_px=wish.focal_mm / 36.0 * wish.width_px,
+        focal_px=FOCAL_MM / 36.0 * wish.width_px,
     )
 
 
-def _register_camera(sim: SimCamera, sigma_px: float, rng: np.random.Generator) -> Camera:
+def _register_camera(sim: SimCamera, rng: np.random.Generator) -> Camera:
     """The camera as `matchers` has it, turned by the registration's error."""
-    turn = Rotation.from_rotvec(rng.standard_normal(3) * sigma_px / sim.focal_px)
+    turn = Rotation.from_rotvec(rng.standard_normal(3) * SIGMA_PX / sim.focal_px)
     x, y, z, w = (Rotation.from_quat(sim.quaternion()) * turn).as_quat().tolist()
     return replace(camera_of(sim), quaternion=(x, y, z, w))
 
@@ -222,74 +195,40 @@ def _change_world(
 
 
 PHOTO, MAP, STORE = "photo.jpg", "lights.tif", "run.h5"
-NEAR_KM = 4.0
 
 
-def write_trial(scene: RadiometryScene, folder: Path, sigma_px: float | None = None) -> Path:
-    """Photo, map and a store in which the photo is registered; the store's path."""
-    sigma = scene.wish.sigma_px if sigma_px is None else sigma_px
-    (folder / PHOTO).write_bytes(scene.photo)
-    write_geotiff(folder / MAP, scene.light_map)
+def result_of(scene: RadiometryScene, photo: Path, name: str) -> FrameResult:
+    """What a registration has of a photo that the scene's camera took."""
     camera = scene.camera
     points = tuple(
         replace(
             control_point(x * camera.width_px, y * camera.height_px, camera),
-            sigma_px=sigma,
-            sigma_m=200.0 * sigma,
-            covariance_px=(sigma**2, 0.0, sigma**2),
-            covariance_m=((200.0 * sigma) ** 2, 0.0, (200.0 * sigma) ** 2),
+            sigma_px=SIGMA_PX,
+            sigma_m=200.0 * SIGMA_PX,
+            covariance_px=(SIGMA_PX**2, 0.0, SIGMA_PX**2),
+            covariance_m=((200.0 * SIGMA_PX) ** 2, 0.0, (200.0 * SIGMA_PX) ** 2),
         )
         for x, y in ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9))
     )
-    result = replace(
-        proposal(f"SIM-{scene.wish.seed}"),
-        path=str(folder / PHOTO),
-        sha256=hashlib.sha256(scene.photo).hexdigest(),
+    return replace(
+        proposal(name),
+        path=str(photo),
+        sha256=hashlib.sha256(photo.read_bytes()).hexdigest(),
         width_px=camera.width_px,
         height_px=camera.height_px,
         solved=solved(camera),
         control_points=points,
     )
-    return write_store(folder / STORE, [result])
+
+
+def write_trial(scene: RadiometryScene, folder: Path) -> Path:
+    """Photo, map and a store in which the photo is registered; the store's path."""
+    (folder / PHOTO).write_bytes(scene.photo)
+    write_geotiff(folder / MAP, scene.light_map)
+    return write_store(folder / STORE, [result_of(scene, folder / PHOTO, f"SIM-{scene.wish.seed}")])
 
 
 def measure_trial(store: Path) -> Radiometry:
     """The only photo of a store of `write_trial` against its map."""
     (frame,) = selection.choose(store, selection.FrameChoice()).frames()
     return measure(frame, open_light_map([store.with_name(MAP)]))
-
-
-def judge_trial(scene: RadiometryScene, found: Radiometry) -> dict[str, Any]:
-    """Hold what was measured against what is true.
-
-    Of gain and its sigma their ratio to the true gain, exponent, scatter and R² as measured; how
-    many lights were planted, how many of those found, and how many changes are where there is none.
-    """
-    angles = np.linspace(0.0, 80.0, 4001)
-    masses = air_mass(np.cos(np.radians(angles)))
-    true = scene.true_gain(float(np.interp(found.gain.air_mass, masses, angles)))
-    hit: set[int] = set()
-    false = 0
-    for change in found.changes:
-        near = {
-            number
-            for number, (kind, lon, lat) in enumerate(scene.planted)
-            if _km(change.lon, change.lat, lon, lat) < NEAR_KM
-            and (kind == "new") == (change.sigma > 0.0)
-        }
-        hit |= near
-        false += not near and not scene.changed_near(change.lon, change.lat, change.sigma)
-    return {
-        "gain_ratio": found.gain.gain / true,
-        "gain_sigma_ratio": found.gain.gain_sigma / true,
-        "exponent": found.gain.exponent,
-        "scatter": found.gain.scatter,
-        "r_squared": found.gain.r_squared,
-        "planted": len(scene.planted),
-        "found": len(hit),
-        "false": false,
-    }
-
-
-def _km(lon: float, lat: float, other_lon: float, other_lat: float) -> float:
-    return 111.2 * float(np.hypot((lon - other_lon) * np.cos(np.radians(lat)), lat - other_lat))
