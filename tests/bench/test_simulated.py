@@ -38,12 +38,7 @@ from benchmarks.trials.draw import draw_trial
 from benchmarks.trials.lights import SeenWorld
 from benchmarks.trials.photograph import take_photograph
 from benchmarks.trials.shot import Conditions, draw_shot
-from benchmarks.trials.source import (
-    Storage,
-    TrialSource,
-    make_source,
-    stored_camera,
-)
+from benchmarks.trials.source import Storage, TrialSource, make_source, stored_camera
 from matchers.geometry.camera import Camera
 from regengine.photo.frame import read_frame
 from tests.conftest import ROOT

@@ -23,10 +23,7 @@ from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef
 from matchers.geometry.pose import turn_camera
 from matchers.lights.patch_fit import Refits
 from regengine.errors import ConfigError
-from regengine.orbit import (
-    CameraPosition,
-    position_from_nadir,
-)
+from regengine.orbit import CameraPosition, position_from_nadir
 from regengine.registration import hold_out
 from regengine.registration.accept import (
     bound_any_beyond,
@@ -43,15 +40,8 @@ from regengine.registration.calibration import (
     read_calibration,
     read_shipped_calibration,
 )
-from regengine.registration.fit import (
-    choose_fit,
-    contradicts,
-)
-from regengine.registration.hold_out import (
-    PredictedPatches,
-    compute_allowed_error_px,
-    weigh_landed,
-)
+from regengine.registration.fit import choose_fit, contradicts
+from regengine.registration.hold_out import PredictedPatches, compute_allowed_error_px, weigh_landed
 from regengine.registration.parameters import LENS, AcceptParams, HoldOutParams, RefineParams
 from regengine.registration.priors.lit_ground import Seen
 from regengine.registration.register import pose_problem

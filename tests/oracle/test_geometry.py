@@ -39,15 +39,7 @@ from matchers.geometry.pose import (
 from matchers.geometry.projection import POSITION, to_ground, to_pixel
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
 from tests.world.results import nadir_camera
-from tests.world.towns import (
-    BENT,
-    VELOCITY,
-    camera_over,
-    east_north_up,
-    ecef,
-    geodetic,
-    project,
-)
+from tests.world.towns import BENT, VELOCITY, camera_over, east_north_up, ecef, geodetic, project
 
 longitudes = st.floats(-180.0, 180.0)
 latitudes = st.floats(-90.0, 90.0)

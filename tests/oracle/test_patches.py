@@ -13,16 +13,7 @@ from scipy.ndimage import fourier_shift
 from detectors.types import FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.light_grid import make_pyramid
-from matchers.geometry.pose import (
-    ACROSS,
-    ALONG,
-    FOCAL,
-    K1,
-    ROTATION,
-    UP,
-    PosePrior,
-    step_camera,
-)
+from matchers.geometry.pose import ACROSS, ALONG, FOCAL, K1, ROTATION, UP, PosePrior, step_camera
 from matchers.geometry.view import render_known
 from matchers.lights.patch_fit import FLOOR_PX, Refinement, fit_to_patches, jackknife
 from matchers.lights.patches import (
@@ -39,10 +30,7 @@ from matchers.lights.patches import (
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LightPeaks
 from regengine.registration import hold_out
-from regengine.registration.control_points import (
-    compute_camera_covariances,
-    widen,
-)
+from regengine.registration.control_points import compute_camera_covariances, widen
 from regengine.registration.fit import refine_on_patches, weigh_alternative
 from regengine.registration.parameters import (
     AcceptParams,

@@ -27,20 +27,9 @@ from matchers.geometry.pose import (
 )
 from matchers.geometry.pose_fit import PoseOptions, fit_pose
 from matchers.geometry.view import draw, lattice, render_known
-from matchers.lights.level_ground import (
-    ground_plane,
-    ground_points,
-    level_axes,
-)
+from matchers.lights.level_ground import ground_plane, ground_points, level_axes
 from matchers.lights.photo_light import LightImage
-from tests.world.towns import (
-    VELOCITY,
-    camera_over,
-    ecef,
-    geodetic,
-    miss_px,
-    prior_of,
-)
+from tests.world.towns import VELOCITY, camera_over, ecef, geodetic, miss_px, prior_of
 
 
 def tilted(

@@ -88,17 +88,6 @@ def test_a_bare_nadir_has_two_tracks(lat: float, lon: float, offset: float) -> N
         assert 0.0 < azimuth < 180.0  # always eastward
 
 
-def test_a_velocity_tells_which_orbit_through_a_nadir_was_flown(elements: ElementSet) -> None:
-    for later_s in (900.0, 2700.0):  # upwards and downwards
-        there = position_from_elements(elements, TIME + timedelta(seconds=later_s))
-        nadir = position_from_nadir(there.lon, there.lat, there.altitude_km, "option")
-        (track,) = make_tracks(replace(nadir, velocity_ecef_m_s=there.velocity_ecef_m_s), None)
-        assert apart_km(track.position(0.0), there.position_ecef_m) < 0.1
-        ahead, flown = track.velocity(0.0), np.asarray(there.velocity_ecef_m_s)
-        cosine = ahead @ flown / np.linalg.norm(ahead) / np.linalg.norm(flown)
-        assert np.degrees(np.arccos(cosine)) < 2.0
-
-
 def test_an_offset_is_shared_by_clock_and_orbit_as_their_variances_are(
     elements: ElementSet,
 ) -> None:

@@ -211,17 +211,14 @@ def test_a_search_ends_by_its_work_or_its_time_and_says_which(over_city: Solved)
         assert (state.stop_reason, state.match, state.work) == (reason, None, 0.0)
 
 
-NONE = np.zeros(0, np.intp)
-
-
 def pixel_errors(solved: Solved, points: tuple[ControlPoint, ...]) -> NDArray[np.float64]:
     """Pixel of each point minus the pixel that truly shows its place, shape (n, 2)."""
     x, y, _, _ = solved.truth.project([p.lon for p in points], [p.lat for p in points])
     return np.array([(p.x, p.y) for p in points]) - np.stack([x, y], axis=1)
 
 
-def with_patches(solution: Fit, chosen: NDArray[np.intp], **spoilt: object) -> Fit:
-    """Some of its patches alone, with other figures; the map confirms no light of the photo."""
+def with_patches(solution: Fit, chosen: NDArray[np.intp]) -> Fit:
+    """Some of its patches alone; the map confirms no light of the photo."""
     refinement = solution.refinement
     some = replace(
         refinement,
@@ -229,12 +226,8 @@ def with_patches(solution: Fit, chosen: NDArray[np.intp], **spoilt: object) -> F
         residual_px=refinement.residual_px[chosen],
         weights=refinement.weights[chosen],
     )
-    return replace(
-        solution,
-        refinement=replace(some, **spoilt),  # type: ignore[arg-type]
-        groups=solution.groups[chosen],
-        matched=NONE,
-    )
+    matched = np.zeros(0, np.intp)
+    return replace(solution, refinement=some, groups=solution.groups[chosen], matched=matched)
 
 
 def random_subsets(solved: Solved, count: int) -> list[tuple[ControlPoint, ...]]:
