@@ -15,6 +15,8 @@ import tifffile
 from numpy.typing import NDArray
 
 import regengine
+from benchmarks.simulate.land import Region
+from benchmarks.simulate.worlds import draw_town_world
 from regengine import Registration
 from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
 from tests.world.shared import make_once
@@ -26,12 +28,10 @@ from tests.world.simulated import (
     RARE,
     USUAL,
     WIDTH,
-    Region,
     SimCamera,
     camera_misses_m,
     camera_over,
     draw,
-    draw_town_world,
     enlarged,
     is_right,
     moved,

@@ -100,19 +100,6 @@ def straight_path(trail):
     return np.outer((np.arange(steps) + 0.5) / steps - 0.5, trail)
 
 
-def turning_frame(stars, pole, turn_rad, shape, *, seed=0):
-    """A frame in which the sky turns about a pole, x and y: every star draws an arc."""
-    drawn = []
-    for one in stars:
-        dx, dy = one.x - pole[0], one.y - pole[1]
-        steps = 2 * int(turn_rad * np.hypot(dx, dy)) + 1
-        for angle in ((np.arange(steps) + 0.5) / steps - 0.5) * turn_rad:
-            x = pole[0] + np.cos(angle) * dx - np.sin(angle) * dy
-            y = pole[1] + np.sin(angle) * dx + np.cos(angle) * dy
-            drawn.append(Light(x, y, one.flux / steps, one.sigma))
-    return star_frame(drawn, shape, seed=seed)
-
-
 def nearest(detections, x, y):
     """Index of the detection nearest to a place, and its distance."""
     gap = np.hypot(detections.x - x, detections.y - y)

@@ -116,11 +116,6 @@ def true_json(frame: str) -> dict[str, Any]:
     return asdict(true_camera(frame))
 
 
-def turned_json(frame: str, away_km: float) -> dict[str, Any]:
-    """A wrong camera of a sample, so much farther along a great circle."""
-    return asdict(turned_camera(true_camera(frame), away_km))
-
-
 def sample_result(frame: str, photo: Path, said: Proposal | None = None) -> FrameResult:
     """What the made-up engine says of one sample, whose photo lies there."""
     said, truth, camera = said or PROPOSALS[frame], truth_of(frame), true_camera(frame)

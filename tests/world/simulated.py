@@ -15,7 +15,6 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from benchmarks.simulate import (
-    MAP_LIGHTS,
     MOONLIT_CLOUDS,
     PHOTO_LIGHTS,
     SAMPLE_MAP,
@@ -24,11 +23,8 @@ from benchmarks.simulate import (
 )
 from benchmarks.simulate import utc_of_2014 as utc
 from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of, geodetic_of, wgs84
-from benchmarks.simulate.land import Region
 from benchmarks.simulate.light_map import (
-    LightMapParameters,
     RadianceMap,
-    draw_light_map,
     lamp_planes,
     read_geotiff,
     write_geotiff,
@@ -38,7 +34,7 @@ from benchmarks.simulate.orbit import elements_at, nadir_for, slip_elements, sta
 from benchmarks.simulate.render import render, to_jpeg, tone
 from benchmarks.simulate.truth import CameraSettings, exif_bytes
 from benchmarks.simulate.weather import SceneParameters
-from benchmarks.simulate.worlds import RasterWorld, Realisation, TownWorld, World, draw_town_world
+from benchmarks.simulate.worlds import RasterWorld, Realisation, World
 from tests.conftest import ROOT
 from tests.world.dng import WHITE, write_dng
 
@@ -203,16 +199,6 @@ def picture_of(photo: Path) -> NDArray[np.uint8]:
     """The pixels of a file, as stored."""
     with Image.open(photo) as image:
         return np.asarray(image.convert("RGB"))
-
-
-def write_land(folder: Path, region: Region, seed: int) -> TownWorld:
-    """Draw a land of its own, and its map ``lights.tif``."""
-    world = draw_town_world(seed, region)
-    parameters = LightMapParameters(lamps_per_pixel=2.0)
-    write_geotiff(
-        folder / "lights.tif", draw_light_map(world, region.bounds, MAP_LIGHTS, parameters)
-    )
-    return world
 
 
 def city_map() -> RadianceMap:
